@@ -1,0 +1,159 @@
+# `make help` lists what there is. Everything that is needed is installed into .venv and .cluster, or, on Debian as
+# root, by apt-get; nothing else is touched.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+BIN := .venv/bin
+STAMP := .venv/installed
+LOGS := .logs
+# Tests that need no cluster; the rest are `make e2e`.
+UNIT := -m "not cluster"
+COMPILE := uv pip compile --quiet --universal --generate-hashes --no-annotate --no-emit-find-links \
+	--custom-compile-command "make lock"
+
+# Sets `python` to a Python of 3.11 or newer that can make a virtual environment.
+define FIND_PYTHON
+python=""; fitting=""; \
+for name in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null || continue; \
+	fitting=$${fitting:-$$name}; \
+	if $$name -c 'import ensurepip, venv' 2> /dev/null; then python=$$name; break; fi; \
+done; \
+if [ -z "$$fitting" ]; then \
+	echo "Python 3.11 or newer is needed, and none of python3, python3.11 … python3.14 is one" >&2; exit 1; \
+fi; \
+if [ -z "$$python" ]; then \
+	package=$$($$fitting -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])'); \
+	if [ "$$(id -u)" != 0 ] || ! command -v apt-get > /dev/null; then \
+		echo "$$fitting cannot make virtual environments: install its venv module (on Debian: $$package)" >&2; exit 1; \
+	fi; \
+	echo "installing Debian's $$package"; \
+	apt-get update -qq; \
+	DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends "$$package" > /dev/null; \
+	python=$$fitting; \
+fi
+endef
+
+##@ First steps
+
+.PHONY: demo
+demo: up ## a cluster, a source with real data, one import with live progress, and what to try next
+	@$(BIN)/python -m tests.demo
+
+.PHONY: up
+up: setup ## the cluster with operator and trial server; CLUSTER=kind|bare|current chooses (quick when it is there)
+	@$(BIN)/python -m tests.cluster up
+
+.PHONY: down
+down: setup ## take away all that `make up` started
+	@$(BIN)/python -m tests.cluster down
+
+##@ Proof
+
+.PHONY: test
+test: setup ## everything: static checks, unit tests, and the whole suite against the real cluster
+	@mkdir -p $(LOGS)
+	@# The cluster comes up while the checks run, in a process group of its own that ends with this one.
+	@set -m; \
+	{ $(BIN)/python -m tests.cluster up 2>&1 | tee $(LOGS)/up.log \
+		| while IFS= read -r line; do echo "up    | $$line"; done; } & up=$$!; \
+	set +m; \
+	trap 'kill -- -$$up 2> /dev/null || true' EXIT; \
+	failed=""; \
+	$(MAKE) --keep-going check || failed="make check"; \
+	if wait $$up; then \
+		$(MAKE) e2e || failed="$${failed:+$$failed, }make e2e"; \
+	else \
+		failed="$${failed:+$$failed, }make up (see $(LOGS)/up.log)"; \
+	fi; \
+	trap - EXIT; \
+	if [ -n "$${CI:-}" ]; then $(BIN)/python -m tests.cluster down || failed="$${failed:+$$failed, }make down"; fi; \
+	if [ -n "$$failed" ]; then echo "failed: $$failed" >&2; exit 1; fi
+
+.PHONY: check
+check: setup style types imports fresh unit ## format, lint, types, import rules, generated files, unit tests; no cluster
+
+.PHONY: unit
+unit: setup ## unit tests alone
+	@$(BIN)/python -m pytest $(UNIT)
+
+.PHONY: e2e
+e2e: setup ## the tests against the cluster of `make up`
+	@$(BIN)/python -m pytest -m cluster
+
+.PHONY: bench
+bench: up ## measure what is promised
+	@$(BIN)/python -m tests.bench
+
+##@ Development
+
+.PHONY: setup
+setup: $(STAMP) ## the virtual environment .venv, from hash-locked requirements
+	@:
+
+$(STAMP): tests/requirements.txt pyproject.toml
+	@$(FIND_PYTHON); \
+	if ! $(BIN)/python -m pip --version > /dev/null 2>&1; then \
+		echo "making .venv with $$($$python --version)"; \
+		$$python -m venv --clear .venv; \
+	fi; \
+	echo "installing $$(grep -c '^[a-z]' $<) packages of $< into .venv, each checked by its hash"; \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<; \
+	echo "installing pgimport itself, editable"; \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .; \
+	touch $@
+
+.PHONY: format
+format: setup ## format and mend what ruff can
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+.PHONY: style
+style: setup ## format and lint, only looking
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+
+.PHONY: types
+types: setup ## mypy, strict
+	@$(BIN)/mypy
+	@$(BIN)/mypy tests
+
+.PHONY: imports
+imports: setup ## who may import whom
+	@$(BIN)/lint-imports
+
+.PHONY: generate
+generate: setup ## write the CRDs, the chart's copy of them and the table of fields
+	@$(BIN)/python -m pgimport schema .
+
+.PHONY: fresh
+fresh: setup ## generated files are what `make generate` would write
+	@fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; status=0; \
+	for name in $$($(BIN)/python -m pgimport schema "$$fresh"); do \
+		cmp -s "$$fresh/$$name" "$$name" || { echo "$$name is stale: run make generate" >&2; status=1; }; \
+	done; \
+	exit $$status
+
+.PHONY: lock
+lock: ## resolve the dependencies anew, with hashes
+	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
+	$(FIND_PYTHON); \
+	"$$python" -m venv "$$folder"; \
+	"$$folder/bin/pip" install --quiet --disable-pip-version-check uv; \
+	PATH="$$folder/bin:$$PATH"; \
+	$(COMPILE) pyproject.toml --output-file operator/requirements.txt; \
+	$(COMPILE) pyproject.toml --extra dev --output-file tests/requirements.txt
+	@echo "operator/requirements.txt and tests/requirements.txt are resolved; run make setup"
+
+.PHONY: clean
+clean: ## remove the virtual environment and what tools left; the cluster stays
+	@rm -rf .venv .logs .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build
+
+.PHONY: help
+help: ## this list
+	@awk 'BEGIN {FS = ":.*## "} \
+		/^##@ / {printf "\n%s\n", substr($$0, 5)} \
+		/^[a-z0-9]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

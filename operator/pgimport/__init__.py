@@ -1,0 +1,3 @@
+"""PostgreSQL imports as Kubernetes resources."""
+
+__version__ = "0.1.0"

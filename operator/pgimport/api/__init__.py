@@ -1,0 +1,1 @@
+"""Door B, the REST shim: HTTP calls in, resources written and read."""

@@ -1,0 +1,65 @@
+"""Environment → one frozen Settings, read once, by the doors. Every error names the variable."""
+
+import json
+from collections.abc import Mapping
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pgimport.model.policy import Policy
+
+PREFIX = "PGIMPORT_"
+_JSON_FIELDS = ("worker_images",)
+_LIST_FIELDS = ("image_pull_secrets",)
+
+
+class SettingsError(Exception):
+    """A variable is missing or wrong; the message names it."""
+
+
+class Settings(BaseModel):
+    """What the chart sets. Each field is the variable of its name in capitals, after PGIMPORT_."""
+
+    model_config = ConfigDict(frozen=True)
+
+    namespace: str = Field(description="The operator's own namespace; admin Secrets lie here.")
+    worker_images: dict[str, str] = Field(description="Major of the target server → worker image, as JSON.")
+    image_pull_policy: str = "IfNotPresent"
+    image_pull_secrets: tuple[str, ...] = Field(default=(), description="Names, with commas between them.")
+    service_account: str | None = Field(default=None, description="Of the operator, for its own RoleBindings.")
+    tenant_cluster_role: str | None = Field(default=None, description="What those RoleBindings give.")
+    log_level: str = "info"
+    health_port: int = Field(default=8080, ge=1, le=65535)
+    workers: int = Field(default=8, ge=1, le=64, description="Keys that are worked on at once.")
+    sweep_seconds: float = Field(default=10.0, gt=0, le=10, description="Between two sweeps.")
+
+    def to_policy(self) -> Policy:
+        return Policy(
+            operator_namespace=self.namespace,
+            worker_images=dict(self.worker_images),
+            image_pull_policy=self.image_pull_policy,
+            image_pull_secrets=self.image_pull_secrets,
+        )
+
+
+def _parse(name: str, value: str) -> object:
+    if name in _JSON_FIELDS:
+        return json.loads(value)
+    return tuple(one.strip() for one in value.split(",") if one.strip()) if name in _LIST_FIELDS else value
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """Raises SettingsError."""
+    found: dict[str, object] = {}
+    for name in Settings.model_fields:
+        variable = PREFIX + name.upper()
+        if (value := environment.get(variable, "")) == "":
+            continue
+        try:
+            found[name] = _parse(name, value)
+        except ValueError as error:
+            raise SettingsError(f"{variable}: not JSON: {error}") from error
+    try:
+        return Settings.model_validate(found)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise SettingsError(f"{PREFIX}{str(first['loc'][0]).upper()}: {first['msg']}") from error
