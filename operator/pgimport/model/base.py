@@ -1,0 +1,106 @@
+"""The two ways we read JSON: strictly what users ask, leniently what we wrote ourselves."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
+from pydantic.alias_generators import to_camel
+
+_ACRONYMS = re.compile(r"(Id|Uid|Cidrs|Oid)$")
+
+
+def to_resource_name(field: str) -> str:
+    """`cluster_id` → `clusterID`, `allowed_cidrs` → `allowedCIDRs`: Kubernetes API conventions for acronyms."""
+    return _ACRONYMS.sub(
+        lambda match: {"Id": "ID", "Uid": "UID", "Oid": "OID", "Cidrs": "CIDRs"}[match[1]], to_camel(field)
+    )
+
+
+class Asked(BaseModel):
+    """What a user writes: an unknown field is an error that names it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_resource_name, populate_by_name=True)
+
+
+class Written(BaseModel):
+    """What we wrote: an unknown field comes from another version of ours and is passed over."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_resource_name, populate_by_name=True)
+
+    def to_json(self) -> dict[str, Any]:
+        """The resource's own spelling, without what is not known yet."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+DURATION_PATTERN = r"^([0-9]+(s|m|h))+$"
+_UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600}
+
+
+def parse_duration(value: object) -> object:
+    """`1h30m` → timedelta; anything that is not a string is left to pydantic."""
+    if not isinstance(value, str):
+        return value
+    if not re.match(DURATION_PATTERN, value):
+        raise ValueError(f"{value!r} is not a duration: write it like 90s, 10m, 6h or 1h30m")
+    return timedelta(
+        seconds=sum(int(count) * _UNIT_SECONDS[unit] for count, unit in re.findall(r"(\d+)([smh])", value))
+    )
+
+
+def format_duration(value: timedelta) -> str:
+    """timedelta → `6h`, `1h30m`, `0s`: the spelling that `parse_duration` reads."""
+    hours, rest = divmod(int(value.total_seconds()), 3600)
+    minutes, seconds = divmod(rest, 60)
+    parts = [(hours, "h"), (minutes, "m"), (seconds, "s")]
+    return "".join(f"{count}{unit}" for count, unit in parts if count) or "0s"
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(parse_duration),
+    PlainSerializer(format_duration, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN, "maxLength": 32}),
+]
+
+_SUFFIXES = {
+    "": 1,
+    **{unit: 1000 ** (power + 1) for power, unit in enumerate(["k", "M", "G", "T", "P"])},
+    **{unit: 1024 ** (power + 1) for power, unit in enumerate(["Ki", "Mi", "Gi", "Ti", "Pi"])},
+}
+QUANTITY_PATTERN = r"^[0-9]+(\.[0-9]+)?(k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$"
+
+
+def parse_quantity(value: object) -> object:
+    """A Kubernetes quantity of bytes (`10Gi`, `500M`, 1024) → bytes."""
+    if not isinstance(value, str):
+        return value
+    match = re.match(r"^([0-9]+(?:\.[0-9]+)?)([a-zA-Z]*)$", value)
+    if match is None or match[2] not in _SUFFIXES:
+        raise ValueError(f"{value!r} is not a quantity of bytes: write it like 1073741824, 500M or 10Gi")
+    return int(Fraction(match[1]) * _SUFFIXES[match[2]])
+
+
+Bytes = Annotated[
+    int,
+    BeforeValidator(parse_quantity),
+    WithJsonSchema({"x-kubernetes-int-or-string": True, "pattern": QUANTITY_PATTERN, "maxLength": 32}),
+]
+
+
+def _to_utc(value: datetime) -> datetime:
+    return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+def format_time(value: datetime) -> str:
+    """RFC 3339 in UTC, with milliseconds."""
+    return _to_utc(value).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+Time = Annotated[
+    datetime,
+    AfterValidator(_to_utc),
+    PlainSerializer(format_time, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]

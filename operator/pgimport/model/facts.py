@@ -1,0 +1,163 @@
+"""What the world shows, as plain values: `cluster/` and `server/` measure them, `decide/` reads them."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from pgimport.model.reasons import Failure
+from pgimport.model.result import WorkerResult
+from pgimport.model.spec import ImportSpec, PreviewSpec, ProjectSpec
+from pgimport.model.status import ImportStatus, PreviewStatus, ProjectStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What a work item is: which object to look at. `namespace` is empty for a Project."""
+
+    kind: str  # the plural: names.PROJECTS, PREVIEWS, IMPORTS
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return "/".join(part for part in (self.kind, self.namespace, self.name) if part)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meta:
+    """Of an object's metadata, what a decision reads."""
+
+    name: str
+    namespace: str
+    uid: str
+    resource_version: str
+    generation: int
+    created_at: datetime
+    deleting: bool = False
+    finalizers: tuple[str, ...] = ()
+    labels: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportObject:
+    """One PostgresImport. `spec` is None where it cannot be read; `spec_error` names field and value."""
+
+    meta: Meta
+    spec: ImportSpec | None
+    spec_error: str | None = None
+    status: ImportStatus = field(default_factory=ImportStatus)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreviewObject:
+    """One PreviewDatabase."""
+
+    meta: Meta
+    spec: PreviewSpec | None
+    spec_error: str | None = None
+    status: PreviewStatus = field(default_factory=PreviewStatus)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectObject:
+    """One Project."""
+
+    meta: Meta
+    spec: ProjectSpec | None
+    spec_error: str | None = None
+    status: ProjectStatus = field(default_factory=ProjectStatus)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerFacts:
+    """One container of a pod."""
+
+    name: str
+    running_since: datetime | None = None
+    waiting_reason: str | None = None
+    waiting_message: str | None = None
+    ended_at: datetime | None = None
+    exit_code: int | None = None
+    ended_reason: str | None = None  # Completed, Error, OOMKilled, …
+    result: WorkerResult | None = None
+
+    @property
+    def ended(self) -> bool:
+        return self.exit_code is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodFacts:
+    """One pod of an import's Job."""
+
+    name: str
+    uid: str
+    job_uid: str
+    created_at: datetime
+    phase: str  # Pending, Running, Succeeded, Failed, Unknown
+    started_at: datetime | None = None
+    deleting: bool = False
+    disrupted: bool = False  # condition DisruptionTarget: does not count as an attempt
+    reason: str | None = None  # Evicted, …
+    message: str | None = None
+    preflight: ContainerFacts | None = None
+    import_: ContainerFacts | None = None
+
+    @property
+    def over(self) -> bool:
+        """Nothing of it runs any more, whatever its phase says yet. A dry run has no container but its preflight."""
+        if self.phase in ("Succeeded", "Failed"):
+            return True
+        first = self.preflight
+        if first is not None and first.ended and (first.exit_code != 0 or self.import_ is None):
+            return True
+        return self.import_ is not None and self.import_.ended
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFacts:
+    """An import's Job."""
+
+    name: str
+    uid: str
+    ours: bool  # its ownerReference is this very import
+    created_at: datetime
+    suspended: bool = False
+    complete: bool = False
+    failed_reason: str | None = None  # of the condition FailureTarget, else Failed
+    failed_message: str | None = None
+    failed_count: int = 0
+    ttl_set: bool = False
+    deleting: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerFacts:
+    """A target server, as its admin sees it."""
+
+    version: str  # as the server prints it: 17.12
+    version_num: int
+    creatable_extensions: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptFacts:
+    """What one attempt has on the target server."""
+
+    role_exists: bool = False
+    role_may_login: bool = False  # the gate is open
+    database_oid: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwapFacts:
+    """What `pg_database` says of a swap that may have begun."""
+
+    target_oid: int | None = None
+    shadow_oid: int | None = None
+    replaced_exists: bool = False  # the old database or the old role is still there
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreachable:
+    """A server that could not be asked, and why."""
+
+    failure: Failure

@@ -1,0 +1,37 @@
+"""The comment that we leave on every database and role we make: whose it is, so that a sweep knows its own."""
+
+import json
+
+from pydantic import ConfigDict
+
+from pgimport.model.base import Written
+
+MARK_KEY = "pgimport"
+
+
+class Mark(Written):
+    """Uids of the objects that something on a target server belongs to.
+
+    `import_uid` is absent on a preview's own database and role. The sweep of one Project touches only marks that
+    carry this Project's uid: two installations may share a server.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    project_uid: str
+    preview_uid: str | None = None
+    import_uid: str | None = None
+    pod_uid: str | None = None
+
+
+def format_mark(mark: Mark) -> str:
+    """JSON for COMMENT ON DATABASE / ROLE."""
+    return json.dumps({MARK_KEY: mark.to_json()}, sort_keys=True)
+
+
+def parse_mark(comment: str | None) -> Mark | None:
+    """The mark in a comment; None for anybody else's comment."""
+    try:
+        return Mark.model_validate(json.loads(comment or "")[MARK_KEY])
+    except (ValueError, KeyError, TypeError):
+        return None

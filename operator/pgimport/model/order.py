@@ -1,0 +1,48 @@
+"""Operator → worker: what one import's pod is to do. No secret is in it: it stands in the pod's environment."""
+
+from pydantic import Field
+
+from pgimport.model.base import Written
+from pgimport.model.spec import Engine, Sources, SSLMode, Verify
+
+ORDER_VERSION = 1
+
+# The pod's environment: every name that operator and worker share.
+ENV_ORDER = "PGIMPORT_ORDER"
+ENV_POD_UID = "PGIMPORT_POD_UID"
+ENV_SOURCE_URL_FILE = "PGIMPORT_SOURCE_URL_FILE"
+ENV_SEED_FILE = "PGIMPORT_SEED_FILE"
+ENV_SCRATCH = "PGIMPORT_SCRATCH"
+ENV_PRIVATE = "PGIMPORT_PRIVATE"  # a folder in memory, for the password file
+ENV_TERMINATION_MESSAGE = "PGIMPORT_TERMINATION_MESSAGE"
+ENV_CLIENTS = "PGIMPORT_CLIENTS"  # folder with <major>/bin/pg_dump; only outside of our image
+
+
+class OrderTarget(Written):
+    """The target server as the worker may know it."""
+
+    host: str
+    port: int
+    sslmode: SSLMode
+    server_version: str
+    server_version_num: int
+    creatable_extensions: list[str] = Field(
+        default=[], description="Allowed and creatable by the admin: what an import may bring."
+    )
+
+
+class Order(Written):
+    """One import's work, the same for every attempt."""
+
+    version: int = ORDER_VERSION
+    import_uid: str
+    import_name: str
+    namespace: str
+    target: OrderTarget
+    sources: Sources = Sources()
+    storage_limit_bytes: int | None = None
+    allowed_extensions: list[str] = Field(default=[])
+    engine: Engine = Engine.AUTO
+    verify: Verify = Verify.COUNTS
+    jobs: int = 4
+    dry_run: bool = False

@@ -1,0 +1,175 @@
+"""Worker → operator: the preflight's report and the import's result, as the termination message carries them."""
+
+import json
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import Field
+
+from pgimport.model.base import Time, Written
+from pgimport.model.reasons import Failure, Reason
+
+RESULT_VERSION = 1
+# The kubelet cuts a termination message at 4096 bytes (tried); the rest is room for its own framing.
+TERMINATION_MESSAGE_LIMIT = 4000
+TAIL_LIMIT = 1000  # characters of stdout and stderr that travel; the full text is in the pod's log
+
+
+class CheckStatus(StrEnum):
+    """`ok` of a report means: no check failed."""
+
+    PASS = "pass"  # noqa: S105 (a verdict)
+    WARN = "warn"
+    FAIL = "fail"
+
+
+class Check(Written):
+    """One line of a preflight report."""
+
+    name: str = Field(description="Name of the check.")
+    status: CheckStatus = Field(description="pass, warn or fail.")
+    detail: str = Field(description="What was found, and what to do about it.")
+
+
+class Extension(Written):
+    """An extension of the source."""
+
+    name: str = Field(description="Name of the extension.")
+    version: str = Field(description="Its version at the source.")
+    # `schema` alone would shadow a method of pydantic's.
+    schema_name: str | None = Field(default=None, alias="schema", description="Schema it is installed in.")
+
+
+class SourceFacts(Written):
+    """What the preflight read from the source: all that the shadow must be like."""
+
+    server_version: str = Field(description="As the server prints it.")
+    server_version_num: int = Field(description="For example 170005.")
+    database_size_bytes: int = Field(description="pg_database_size of the source.")
+    extensions: list[Extension] = Field(default=[], description="Extensions but plpgsql.")
+    encoding: str = Field(default="UTF8", description="Encoding of the database.")
+    collate: str = Field(default="C", description="LC_COLLATE of the database.")
+    ctype: str = Field(default="C", description="LC_CTYPE of the database.")
+    locale_provider: str = Field(default="c", description="pg_database.datlocprovider: b, c or i.")
+    locale: str | None = Field(default=None, description="ICU or builtin locale of the database.")
+
+
+class Preflight(Written):
+    """The report of all checks; what an import would bring and leave."""
+
+    checks: list[Check] = Field(default=[], description="Every check that was made.")
+    ok: bool = Field(default=False, description="No check failed.")
+    source: SourceFacts | None = Field(default=None, description="The source, where it could be reached.")
+    storage_limit_bytes: int | None = Field(default=None, description="The plan's limit.")
+    target_version: str | None = Field(default=None, description="Version of the target server.")
+    more: int | None = Field(default=None, description="Entries left out of this report; the pod's log has all.")
+
+
+class TableDifference(Written):
+    """A table that does not hold what its source holds."""
+
+    table: str = Field(description="Schema and name.")
+    source_rows: int | None = Field(default=None, description="Rows at the source; absent: could not be counted.")
+    target_rows: int | None = Field(default=None, description="Rows in the copy; absent: could not be counted.")
+
+
+class Verification(Written):
+    """What was compared, and what differs."""
+
+    mode: str = Field(default="counts", description="counts, checksums or none.")
+    tables: int = Field(default=0, description="Tables compared.")
+    rows: int = Field(default=0, description="Rows counted in the copy.")
+    large_objects: int = Field(default=0, description="Large objects counted in the copy.")
+    sequences: int = Field(default=0, description="Sequences compared.")
+    differences: list[TableDifference] = Field(default=[], description="Tables that differ.")
+    notes: list[str] = Field(default=[], description="What a reader should know: left objects, unrefreshed views.")
+    more: int | None = Field(default=None, description="Entries left out; the pod's log has all.")
+    verified: bool = Field(default=False, description="Everything compared was equal.")
+
+
+class FailureReport(Written):
+    """A `Failure` on its way."""
+
+    reason: Reason
+    message: str
+
+    def to_failure(self) -> Failure:
+        return Failure(self.reason, self.message)
+
+
+class WorkerResult(Written):
+    """What a container of the import's pod leaves as its termination message."""
+
+    version: int = RESULT_VERSION
+    step: Literal["preflight", "import"]
+    ok: bool
+    failure: FailureReport | None = None
+    preflight: Preflight | None = None
+    verification: Verification | None = None
+    stdout_tail: str | None = None
+    stderr_tail: str | None = None
+    ended_at: Time | None = None
+
+
+def _size(result: WorkerResult) -> int:
+    return len(_dump(result).encode())
+
+
+def _dump(result: WorkerResult) -> str:
+    return json.dumps(result.to_json(), ensure_ascii=False, separators=(",", ":"))
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _halved_lists(result: WorkerResult) -> WorkerResult:
+    """Half of each list that only informs; what the shadow needs (`preflight.source`) is never cut."""
+    changes: dict[str, object] = {}
+    if (found := result.verification) is not None and (found.differences or found.notes):
+        kept, notes = found.differences[: len(found.differences) // 2], found.notes[: len(found.notes) // 2]
+        left = len(found.differences) + len(found.notes) - len(kept) - len(notes)
+        changes["verification"] = found.model_copy(
+            update={"differences": kept, "notes": notes, "more": (found.more or 0) + left}
+        )
+    return result.model_copy(update=changes)
+
+
+def _shorter(result: WorkerResult, limit: int) -> WorkerResult:
+    """Every text that only informs, cut to `limit` characters."""
+    changes: dict[str, object] = {
+        "stdout_tail": None if limit < 100 else result.stdout_tail and result.stdout_tail[-limit:],
+        "stderr_tail": None if limit < 100 else result.stderr_tail and result.stderr_tail[-limit:],
+    }
+    if result.failure:
+        changes["failure"] = result.failure.model_copy(
+            update={"message": _cut(result.failure.message, max(limit, 300))}
+        )
+    if result.preflight:
+        checks = [
+            check.model_copy(update={"detail": _cut(check.detail, max(limit, 60))}) for check in result.preflight.checks
+        ]
+        changes["preflight"] = result.preflight.model_copy(update={"checks": checks})
+    return _halved_lists(result.model_copy(update=changes))
+
+
+def build_termination_message(result: WorkerResult, limit: int = TERMINATION_MESSAGE_LIMIT) -> str:
+    """JSON of at most `limit` bytes: informing texts shrink first, what the shadow needs never does.
+
+    Raises ValueError where even the bare facts do not fit (hundreds of extensions); the caller names it.
+    """
+    for text_limit in (TAIL_LIMIT, 700, 400, 250, 150, 90, 60, 0, 0, 0, 0):
+        if _size(result) <= limit:
+            return _dump(result)
+        result = _shorter(result, text_limit)
+    if _size(result) <= limit:
+        return _dump(result)
+    raise ValueError(f"the report needs {_size(result)} bytes, {limit} fit into a termination message")
+
+
+def parse_worker_result(message: str) -> WorkerResult | None:
+    """The result in a termination message; None where the message is not ours (a crash, a kill, a cut)."""
+    try:
+        return WorkerResult.model_validate_json(message)
+    except ValueError:
+        return None

@@ -1,0 +1,20 @@
+"""Options and fixtures that several rooms' tests share."""
+
+from collections.abc import Iterator
+
+import pytest
+from tests.support.postgres import PostgresServer, run_postgres
+
+
+@pytest.fixture(scope="session")
+def postgres16() -> Iterator[PostgresServer]:
+    """One PostgreSQL 16 for the whole run; a test makes databases and roles of its own in it."""
+    with run_postgres(16) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres18() -> Iterator[PostgresServer]:
+    """One PostgreSQL 18 for the whole run; a test makes databases and roles of its own in it."""
+    with run_postgres(18) as server:
+        yield server

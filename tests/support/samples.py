@@ -1,0 +1,290 @@
+"""Builders of plain values for tests: a good one of each kind, and keyword arguments for what a test is about.
+
+All of them belong together: import `debian` of project `shop`, into preview `pr-42`, in namespace `shop`.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pgimport.decide.seen import SeenImport, SeenPreview, SeenProject
+from pgimport.model.facts import (
+    ContainerFacts,
+    ImportObject,
+    JobFacts,
+    Meta,
+    PodFacts,
+    PreviewObject,
+    ProjectObject,
+    ServerFacts,
+    SwapFacts,
+)
+from pgimport.model.names import (
+    FINALIZER_PREVIEW,
+    attempt_names,
+    connection_secret_name,
+    job_name,
+    owner_role_name,
+    preview_database_name,
+)
+from pgimport.model.policy import Policy
+from pgimport.model.reasons import Failure, Reason
+from pgimport.model.result import (
+    Check,
+    CheckStatus,
+    Extension,
+    FailureReport,
+    Preflight,
+    SourceFacts,
+    Verification,
+    WorkerResult,
+)
+from pgimport.model.spec import ImportSpec, PreviewSpec, ProjectSpec
+from pgimport.model.status import (
+    Attempt,
+    ImportState,
+    ImportStatus,
+    Phase,
+    PreviewState,
+    PreviewStatus,
+    Progress,
+    ProjectStatus,
+    Shadow,
+)
+
+BORN = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
+NOW = BORN + timedelta(minutes=10)
+PROJECT, NAMESPACE, PREVIEW, IMPORT = "shop", "shop", "pr-42", "debian"
+IMPORT_UID, PREVIEW_UID, PROJECT_UID, JOB_UID, POD_UID = (
+    "import-uid",
+    "preview-uid",
+    "project-uid",
+    "job-uid",
+    "pod-uid-1",
+)
+DATABASE = preview_database_name(PROJECT, PREVIEW, PREVIEW_UID)
+
+
+def _merge(given: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    return given | changes
+
+
+def a_policy(**changes: Any) -> Policy:
+    return Policy(**_merge({"operator_namespace": "pgimport", "worker_images": {"17": "registry/worker:17"}}, changes))
+
+
+def a_meta(name: str = IMPORT, uid: str = IMPORT_UID, **changes: Any) -> Meta:
+    given: dict[str, Any] = {
+        "name": name, "namespace": NAMESPACE, "uid": uid,
+        "resource_version": "7", "generation": 1, "created_at": BORN,
+    }  # fmt: skip
+    return Meta(**(given | changes))
+
+
+def an_import_spec(**changes: Any) -> ImportSpec:
+    """In the resource's own spelling: `an_import_spec(maxAttempts=1)`; None takes a field away."""
+    given: dict[str, Any] = {
+        "project": PROJECT,
+        "source": {"urlSecretRef": {"name": "source", "key": "url"}},
+        "target": {"previewDatabase": PREVIEW},
+    }
+    return ImportSpec.model_validate({key: value for key, value in (given | changes).items() if value is not None})
+
+
+def an_import(spec: ImportSpec | None = None, status: ImportStatus | None = None, **meta: Any) -> ImportObject:
+    return ImportObject(
+        meta=a_meta(**meta), spec=spec or an_import_spec(), status=status or ImportStatus(observed_generation=-1)
+    )
+
+
+def a_running_status(**changes: Any) -> ImportStatus:
+    """Its Job is made."""
+    given: dict[str, Any] = {
+        "state": ImportState.RUNNING,
+        "started_at": BORN,
+        "job": job_name(IMPORT, IMPORT_UID),
+        "locked_resource": f"preview/{PROJECT}/{PREVIEW}",
+        "progress": Progress(phase=Phase.PREFLIGHT, percent=0, at=BORN),
+    }
+    return ImportStatus(**(given | changes))
+
+
+def a_shadow(pod_uid: str = POD_UID, **changes: Any) -> Shadow:
+    names = attempt_names(pod_uid)
+    return Shadow(**_merge({"pod_uid": pod_uid, "database": names.database, "role": names.role}, changes))
+
+
+def a_project_spec(**changes: Any) -> ProjectSpec:
+    given: dict[str, Any] = {
+        "organizationID": "capy",
+        "namespace": NAMESPACE,
+        "server": {"clusterID": "eu-1", "host": "pg.internal", "adminSecretRef": {"name": "admin"}},
+    }
+    return ProjectSpec.model_validate(given | changes)
+
+
+def a_project(spec: ProjectSpec | None = None, status: ProjectStatus | None = None, **meta: Any) -> ProjectObject:
+    return ProjectObject(
+        meta=a_meta(**_merge({"name": PROJECT, "uid": PROJECT_UID, "namespace": ""}, meta)),
+        spec=spec or a_project_spec(),
+        status=status or ProjectStatus(ready=True, target_version="17.12"),
+    )
+
+
+def a_preview_spec(**changes: Any) -> PreviewSpec:
+    return PreviewSpec.model_validate({"project": PROJECT} | changes)
+
+
+def a_ready_status(**changes: Any) -> PreviewStatus:
+    given: dict[str, Any] = {
+        "state": PreviewState.READY,
+        "database": DATABASE,
+        "role": owner_role_name(DATABASE),
+        "connection_secret": connection_secret_name(PREVIEW),
+    }
+    return PreviewStatus(**(given | changes))
+
+
+def a_preview(spec: PreviewSpec | None = None, status: PreviewStatus | None = None, **meta: Any) -> PreviewObject:
+    """Ready, with our finalizer."""
+    return PreviewObject(
+        meta=a_meta(**_merge({"name": PREVIEW, "uid": PREVIEW_UID, "finalizers": (FINALIZER_PREVIEW,)}, meta)),
+        spec=spec or a_preview_spec(),
+        status=status or a_ready_status(),
+    )
+
+
+def a_server(**changes: Any) -> ServerFacts:
+    return ServerFacts(**_merge({"version": "17.12", "version_num": 170012}, changes))
+
+
+def a_job(**changes: Any) -> JobFacts:
+    given: dict[str, Any] = {
+        "name": job_name(IMPORT, IMPORT_UID), "uid": JOB_UID, "ours": True, "created_at": BORN,
+    }  # fmt: skip
+    return JobFacts(**(given | changes))
+
+
+def a_source(**changes: Any) -> SourceFacts:
+    given: dict[str, Any] = {
+        "server_version": "17.5",
+        "server_version_num": 170005,
+        "database_size_bytes": 8_000_000,
+        "extensions": [Extension(name="citext", version="1.6", schema_name="public")],
+    }
+    return SourceFacts(**(given | changes))
+
+
+def a_preflight(**changes: Any) -> Preflight:
+    given: dict[str, Any] = {
+        "checks": [Check(name="source_reachable", status=CheckStatus.PASS, detail="it answers")],
+        "ok": True,
+        "source": a_source(),
+        "target_version": "17.12",
+    }
+    return Preflight(**(given | changes))
+
+
+def a_result(step: str = "import", **changes: Any) -> WorkerResult:
+    given: dict[str, Any] = {"step": step, "ok": True}
+    given |= (
+        {"preflight": a_preflight()} if step == "preflight" else {"verification": Verification(verified=True, tables=2)}
+    )
+    return WorkerResult(**(given | changes))
+
+
+def a_failed_result(reason: Reason, message: str = "it went wrong", step: str = "import") -> WorkerResult:
+    return WorkerResult(step=step, ok=False, failure=FailureReport(reason=reason, message=message))  # type: ignore[arg-type]
+
+
+def a_container(name: str, **changes: Any) -> ContainerFacts:
+    return ContainerFacts(**_merge({"name": name}, changes))
+
+
+def passed_preflight(at: datetime = BORN) -> ContainerFacts:
+    return a_container("preflight", exit_code=0, ended_at=at, ended_reason="Completed", result=a_result("preflight"))
+
+
+def a_pod(uid: str = POD_UID, **changes: Any) -> PodFacts:
+    """Its preflight runs, its main container waits."""
+    given: dict[str, Any] = {
+        "name": f"pod-{uid}",
+        "uid": uid,
+        "job_uid": JOB_UID,
+        "created_at": BORN,
+        "phase": "Pending",
+        "started_at": BORN,
+        "preflight": a_container("preflight", running_since=BORN),
+        "import_": a_container("import", waiting_reason="PodInitializing"),
+    }
+    return PodFacts(**(given | changes))
+
+
+def a_copying_pod(uid: str = POD_UID, **changes: Any) -> PodFacts:
+    """Its preflight has passed, its main container runs."""
+    given: dict[str, Any] = {
+        "phase": "Running",
+        "preflight": passed_preflight(),
+        "import_": a_container("import", running_since=BORN),
+    }
+    return a_pod(uid, **(given | changes))
+
+
+def a_finished_pod(uid: str = POD_UID, at: datetime = NOW, **changes: Any) -> PodFacts:
+    """It did all it was asked."""
+    ended = a_container("import", exit_code=0, ended_at=at, ended_reason="Completed", result=a_result())
+    return a_copying_pod(uid, **_merge({"phase": "Succeeded", "import_": ended}, changes))
+
+
+def a_failed_pod(uid: str = POD_UID, reason: Reason = Reason.SOURCE_UNREACHABLE, **changes: Any) -> PodFacts:
+    """Its main container failed and said why."""
+    ended = a_container(
+        "import", exit_code=Failure(reason, "").exit_code, ended_at=NOW - timedelta(seconds=5), ended_reason="Error",
+        result=a_failed_result(reason),
+    )  # fmt: skip
+    return a_copying_pod(uid, **_merge({"phase": "Failed", "import_": ended}, changes))
+
+
+def an_attempt(uid: str = POD_UID, number: int = 1, **changes: Any) -> Attempt:
+    return Attempt(**_merge({"number": number, "pod": f"pod-{uid}", "pod_uid": uid, "started_at": BORN}, changes))
+
+
+def a_swap(**changes: Any) -> SwapFacts:
+    """Shadow and target are there, nothing was swapped."""
+    return SwapFacts(**_merge({"target_oid": 100, "shadow_oid": 200}, changes))
+
+
+def seen_import(spec: ImportSpec | None = None, status: ImportStatus | None = None, **changes: Any) -> SeenImport:
+    """A pending import, all it needs is there. `meta={…}` changes its metadata."""
+    meta = changes.pop("meta", {})
+    given: dict[str, Any] = {
+        "object": an_import(spec, status, **meta),
+        "operator_started_at": BORN - timedelta(hours=1),
+        "project": a_project(),
+        "preview": a_preview(),
+        "source_secret": True,
+    }
+    return SeenImport(**(given | changes))
+
+
+def seen_running(spec: ImportSpec | None = None, status: ImportStatus | None = None, **changes: Any) -> SeenImport:
+    """A running import: its Job is made, it holds its target, its first pod is in its preflight."""
+    given: dict[str, Any] = {
+        "preview": a_preview(status=a_ready_status(active_import=IMPORT_UID)),
+        "job": a_job(),
+        "pods": (a_pod(),),
+    }
+    return seen_import(spec, status or a_running_status(), **(given | changes))
+
+
+def seen_preview(spec: PreviewSpec | None = None, status: PreviewStatus | None = None, **changes: Any) -> SeenPreview:
+    meta = changes.pop("meta", {})
+    given: dict[str, Any] = {"object": a_preview(spec, status, **meta), "project": a_project()}
+    return SeenPreview(**(given | changes))
+
+
+def seen_project(spec: ProjectSpec | None = None, status: ProjectStatus | None = None, **changes: Any) -> SeenProject:
+    meta = changes.pop("meta", {})
+    given: dict[str, Any] = {
+        "object": a_project(spec, status, **meta), "server": a_server(), "namespace_exists": True,
+    }  # fmt: skip
+    return SeenProject(**(given | changes))
