@@ -1,0 +1,122 @@
+"""The CRDs are fresh, valid, and say what the models say."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from pgimport.schema.crd import IMPORT, KINDS, PREVIEW, PROJECT, Kind, build_crd, build_root
+from pgimport.schema.main import CRD_FOLDERS, build_document, build_files, main
+
+CHECKOUT = Path(__file__).parents[2]
+each_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)
+
+
+@pytest.mark.parametrize(("name", "content"), build_files().items(), ids=build_files())
+def test_generated_file_is_fresh(name: str, content: str) -> None:
+    assert (CHECKOUT / name).read_text(encoding="utf-8") == content, "run `make generate` and commit what it writes"
+
+
+@pytest.mark.parametrize("folder", CRD_FOLDERS)
+def test_a_folder_holds_nothing_but_the_generated_crds(folder: str) -> None:
+    found = {path.name for path in (CHECKOUT / folder).glob("*.yaml")}
+    assert found == {f"{kind.name}.yaml" for kind in KINDS}
+
+
+@each_kind
+def test_crd_is_valid(kind: Kind) -> None:
+    kubernetes_validate.validate(yaml.safe_load(build_document(kind)), "1.37", strict=True)
+
+
+@each_kind
+def test_document_has_no_alias(kind: Kind) -> None:
+    assert "&id" not in build_document(kind)
+
+
+@each_kind
+def test_category_version_and_status(kind: Kind) -> None:
+    crd = build_crd(kind)
+    (version,) = crd["spec"]["versions"]
+    assert crd["spec"]["names"]["categories"] == ["pgimport"]
+    assert version["name"] == "v1alpha1"
+    assert version["subresources"] == {"status": {}}
+    assert version["schema"]["openAPIV3Schema"]["properties"]["status"]["default"] == {"observedGeneration": -1}
+
+
+@pytest.mark.parametrize(
+    ("kind", "columns"),
+    [
+        pytest.param(IMPORT, ["State", "Target", "Attempts", "Progress", "Reason", "Age"], id="PostgresImport"),
+        pytest.param(PREVIEW, ["State", "Database", "Expires", "Age"], id="PreviewDatabase"),
+        pytest.param(PROJECT, ["Ready", "Version", "Namespace", "Age"], id="Project"),
+    ],
+)
+def test_columns(kind: Kind, columns: list[str]) -> None:
+    assert [column.name for column in kind.columns] == columns
+
+
+def test_imports_can_be_selected_by_state_and_target() -> None:
+    (version,) = build_crd(IMPORT)["spec"]["versions"]
+    assert [field["jsonPath"] for field in version["selectableFields"]] == [
+        ".status.state",
+        ".spec.target.previewDatabase",
+    ]
+
+
+def _leaves(schema: dict[str, Any], place: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    yield place, schema
+    for name, property_ in schema.get("properties", {}).items():
+        yield from _leaves(property_, f"{place}.{name}")
+    if "items" in schema:
+        yield from _leaves(schema["items"], f"{place}[]")
+
+
+@each_kind
+def test_everything_that_a_user_writes_is_bounded(kind: Kind) -> None:
+    """CEL's cost is estimated from these bounds, and a rule that could cost too much is refused with its CRD."""
+    unbounded = [
+        place
+        for place, schema in _leaves(build_root(kind)["properties"]["spec"], "spec")
+        if (schema.get("type") == "array" and "maxItems" not in schema)
+        or (schema.get("type") == "string" and not {"maxLength", "enum", "format"} & schema.keys())
+    ]
+    assert unbounded == []
+
+
+@each_kind
+def test_every_field_is_explained(kind: Kind) -> None:
+    properties = build_root(kind)["properties"]
+    silent = [
+        place
+        for part in ("spec", "status")
+        for place, schema in _leaves(properties[part], part)
+        if not place.endswith("[]") and not schema.get("description")
+    ]
+    assert silent == []
+
+
+@each_kind
+def test_status_has_no_default_below_its_own(kind: Kind) -> None:
+    root = build_root(kind)
+    assert [place for place, schema in _leaves(root, "") if "default" in schema] == [".status"]
+
+
+def test_main_prints_every_crd(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    printed = [document for document in yaml.safe_load_all(capsys.readouterr().out) if document]
+    assert printed == [build_crd(kind) for kind in KINDS]
+
+
+def test_main_writes_every_file(tmp_path: Path) -> None:
+    assert main([str(tmp_path)]) == 0
+    for name, content in build_files().items():
+        assert (tmp_path / name).read_text(encoding="utf-8") == content
+
+
+@pytest.mark.parametrize("argv", [["--help"], ["a", "b"]], ids=["an option", "two folders"])
+def test_main_says_how_it_is_used(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(argv) == 2
+    assert capsys.readouterr().out.startswith("usage: ")
