@@ -1,0 +1,66 @@
+"""An import's Job: read, create, stop, let go; a Job's JSON in, `JobFacts` out."""
+
+from datetime import datetime
+
+from pgimport.cluster import paths
+from pgimport.cluster.rest import Cluster, Json
+from pgimport.model.errors import Absent, Conflict
+from pgimport.model.facts import JobFacts
+
+
+def parse_job(body: Json, import_uid: str) -> JobFacts:
+    """`ours` compares the owner's uid: a Job of the same name may belong to an earlier import."""
+    meta, spec, status = body["metadata"], body["spec"], body.get("status", {})
+    true = {found["type"]: found for found in status.get("conditions", ()) if found["status"] == "True"}
+    failed = true.get("FailureTarget") or true.get("Failed") or {}
+    return JobFacts(
+        name=meta["name"],
+        uid=meta["uid"],
+        ours=any(owner["uid"] == import_uid for owner in meta.get("ownerReferences", ())),
+        created_at=datetime.fromisoformat(meta["creationTimestamp"]),
+        suspended=bool(spec.get("suspend")),
+        complete="Complete" in true,
+        failed_reason=failed.get("reason"),
+        failed_message=failed.get("message"),
+        failed_count=status.get("failed", 0),
+        ttl_set="ttlSecondsAfterFinished" in spec,
+        deleting="deletionTimestamp" in meta,
+    )
+
+
+def read_job(cluster: Cluster, namespace: str, name: str, import_uid: str) -> JobFacts | None:
+    try:
+        return parse_job(cluster.get(paths.jobs(namespace, name)), import_uid)
+    except Absent:
+        return None
+
+
+def create_job(cluster: Cluster, namespace: str, manifest: Json, import_uid: str) -> None:
+    """May be repeated: one that exists is success if it is ours, else Conflict."""
+    try:
+        cluster.create(paths.jobs(namespace), manifest)
+    except Conflict:
+        found = read_job(cluster, namespace, manifest["metadata"]["name"], import_uid)
+        if found is None or not found.ours or found.deleting:
+            raise
+
+
+def stop_job(cluster: Cluster, namespace: str, name: str) -> None:
+    """Ends its pods at once and keeps the Job, with the logs of the attempts that ended, for its TTL."""
+    _patch(cluster, namespace, name, {"activeDeadlineSeconds": 1})
+
+
+def set_job_ttl(cluster: Cluster, namespace: str, name: str, seconds: int) -> None:
+    """Only after the terminal status is written: a Job may vanish with its result otherwise."""
+    _patch(cluster, namespace, name, {"ttlSecondsAfterFinished": seconds})
+
+
+def delete_job(cluster: Cluster, namespace: str, name: str) -> None:
+    cluster.delete(paths.jobs(namespace, name))
+
+
+def _patch(cluster: Cluster, namespace: str, name: str, spec: Json) -> None:
+    try:
+        cluster.patch(paths.jobs(namespace, name), {"spec": spec})
+    except Absent:
+        return

@@ -1,0 +1,34 @@
+"""Where objects live in the Kubernetes API: kind, namespace and name in, URL path out."""
+
+from pgimport.model.facts import Key
+from pgimport.model.names import GROUP, VERSION
+
+
+def resource(kind: str, namespace: str = "", name: str = "") -> str:
+    """A path of our own group; without a namespace all of them, without a name the list."""
+    scope = f"/namespaces/{namespace}" if namespace else ""
+    return f"/apis/{GROUP}/{VERSION}{scope}/{kind}" + (f"/{name}" if name else "")
+
+
+def of_key(key: Key) -> str:
+    return resource(key.kind, key.namespace, key.name)
+
+
+def core(namespace: str, plural: str, name: str = "") -> str:
+    return f"/api/v1/namespaces/{namespace}/{plural}" + (f"/{name}" if name else "")
+
+
+def jobs(namespace: str, name: str = "") -> str:
+    return f"/apis/batch/v1/namespaces/{namespace}/jobs" + (f"/{name}" if name else "")
+
+
+def role_bindings(namespace: str, name: str = "") -> str:
+    return f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/rolebindings" + (f"/{name}" if name else "")
+
+
+def deployments(namespace: str, name: str) -> str:
+    return f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}"
+
+
+def events(namespace: str) -> str:
+    return f"/apis/events.k8s.io/v1/namespaces/{namespace}/events"

@@ -1,0 +1,139 @@
+"""Our three kinds: read, list, claim, and the one pen for status."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from pgimport.cluster import paths
+from pgimport.cluster.rest import Cluster, Json
+from pgimport.model.base import Asked, Written
+from pgimport.model.errors import Absent
+from pgimport.model.facts import ImportObject, Key, Meta, PreviewObject, ProjectObject
+from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS
+from pgimport.model.spec import ImportSpec, PreviewSpec, ProjectSpec
+from pgimport.model.status import ImportStatus, PreviewStatus, ProjectStatus
+
+SpecT = TypeVar("SpecT", bound=Asked)
+StatusT = TypeVar("StatusT", bound=Written)
+
+
+def parse_meta(body: Json) -> Meta:
+    """What a decision reads of `metadata`."""
+    raw = body["metadata"]
+    return Meta(
+        name=raw["name"],
+        namespace=raw.get("namespace", ""),
+        uid=raw["uid"],
+        resource_version=raw["resourceVersion"],
+        generation=raw.get("generation", 0),
+        created_at=datetime.fromisoformat(raw["creationTimestamp"]),
+        deleting="deletionTimestamp" in raw,
+        finalizers=tuple(raw.get("finalizers", ())),
+        labels=dict(raw.get("labels", {})),
+    )
+
+
+def parse_spec(body: Json, model: type[SpecT]) -> tuple[SpecT | None, str | None]:
+    """The spec, or one sentence that names each wrong field; values are the user's own, and no secret is among them."""
+    try:
+        return model.model_validate(body.get("spec", {})), None
+    except ValidationError as error:
+        return None, "; ".join(_sentence(found) for found in error.errors(include_url=False))
+
+
+def _sentence(found: Any) -> str:
+    field = ".".join(str(part) for part in ("spec", *found["loc"]))
+    return f"{field}: {found['msg'].removeprefix('Value error, ')}"
+
+
+def parse_status(body: Json, model: type[StatusT]) -> StatusT:
+    """Leniently: a part that another version wrote in another shape is passed over, never a traceback."""
+    raw = body.get("status") or {}
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        broken = {str(found["loc"][0]) for found in error.errors()}
+        return model.model_validate({name: value for name, value in raw.items() if name not in broken})
+
+
+def parse_import(body: Json) -> ImportObject:
+    spec, problem = parse_spec(body, ImportSpec)
+    return ImportObject(meta=parse_meta(body), spec=spec, spec_error=problem, status=parse_status(body, ImportStatus))
+
+
+def parse_preview(body: Json) -> PreviewObject:
+    spec, problem = parse_spec(body, PreviewSpec)
+    return PreviewObject(meta=parse_meta(body), spec=spec, spec_error=problem, status=parse_status(body, PreviewStatus))
+
+
+def parse_project(body: Json) -> ProjectObject:
+    spec, problem = parse_spec(body, ProjectSpec)
+    return ProjectObject(meta=parse_meta(body), spec=spec, spec_error=problem, status=parse_status(body, ProjectStatus))
+
+
+def read_import(cluster: Cluster, namespace: str, name: str) -> ImportObject | None:
+    body = _read(cluster, Key(IMPORTS, namespace, name))
+    return parse_import(body) if body else None
+
+
+def read_preview(cluster: Cluster, namespace: str, name: str) -> PreviewObject | None:
+    body = _read(cluster, Key(PREVIEWS, namespace, name))
+    return parse_preview(body) if body else None
+
+
+def read_project(cluster: Cluster, name: str) -> ProjectObject | None:
+    body = _read(cluster, Key(PROJECTS, "", name))
+    return parse_project(body) if body else None
+
+
+TERMINAL_STATES = ("completed", "failed", "cancelled")
+
+
+def list_imports(cluster: Cluster, namespace: str, selector: str = "") -> list[ImportObject]:
+    """All of a namespace, or those that a field selector keeps (the API server filters)."""
+    query = {"fieldSelector": selector} if selector else {}
+    return [parse_import(item) for item in cluster.get(paths.resource(IMPORTS, namespace), **query)["items"]]
+
+
+def list_active_imports(cluster: Cluster, namespace: str) -> list[ImportObject]:
+    """Those that are not terminal, also those that nobody has looked at yet."""
+    return list_imports(cluster, namespace, ",".join(f"status.state!={state}" for state in TERMINAL_STATES))
+
+
+def list_previews(cluster: Cluster, namespace: str) -> list[PreviewObject]:
+    return [parse_preview(item) for item in cluster.get(paths.resource(PREVIEWS, namespace))["items"]]
+
+
+def list_projects(cluster: Cluster) -> list[ProjectObject]:
+    return [parse_project(item) for item in cluster.get(paths.resource(PROJECTS))["items"]]
+
+
+def list_raw(cluster: Cluster, kind: str) -> Json:
+    """The whole list of one kind in all namespaces, as it came, for the sweep."""
+    return cluster.get(paths.resource(kind))
+
+
+def write_status(cluster: Cluster, key: Key, meta: Meta, status: Written) -> None:
+    """The one pen: the whole status at once, refused with Conflict where the object changed since `meta`."""
+    cluster.patch(
+        f"{paths.of_key(key)}/status",
+        [
+            {"op": "add", "path": "/metadata/resourceVersion", "value": meta.resource_version},
+            {"op": "add", "path": "/status", "value": status.to_json()},
+        ],
+    )
+
+
+def write_finalizers(cluster: Cluster, key: Key, meta: Meta, finalizers: Sequence[str]) -> None:
+    """Replaces the list; Conflict where the object changed since `meta`."""
+    body = {"metadata": {"resourceVersion": meta.resource_version, "finalizers": list(finalizers)}}
+    cluster.patch(paths.of_key(key), body)
+
+
+def _read(cluster: Cluster, key: Key) -> Json | None:
+    try:
+        return cluster.get(paths.of_key(key))
+    except Absent:
+        return None

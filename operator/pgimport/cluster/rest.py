@@ -1,0 +1,120 @@
+"""One HTTP call to the Kubernetes API: paths and plain JSON in, plain JSON out, refusals as errors of ours.
+
+Authentication, TLS and connections are the official client's. Every call has a timeout (the client's own default
+is none), and every delete says what becomes of the dependents: without it the client orphans a Job's pods.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+import urllib3
+from kubernetes import client, config
+
+from pgimport.model.errors import Absent, ClusterAway, Conflict, Denied, PgimportError
+from pgimport.model.names import MANAGER
+
+REQUEST_TIMEOUT = (5, 30)  # seconds to connect and to read
+Json = dict[str, Any]
+
+
+class Cluster:
+    """A connection to one Kubernetes API server; safe to share between threads."""
+
+    def __init__(self, api: client.ApiClient) -> None:
+        self._api = api
+
+    def get(self, path: str, **query: str) -> Json:
+        """One object or list. Raises Absent."""
+        return self._json("GET", path, query)
+
+    def get_text(self, path: str, **query: str) -> str:
+        """What is not JSON: a pod's log."""
+        return self._call("GET", path, query).decode(errors="replace")
+
+    def create(self, path: str, body: Json) -> Json:
+        """Raises Conflict where the name is taken; the caller judges whether it is ours."""
+        return self._json("POST", path, {"fieldManager": MANAGER}, body)
+
+    def patch(self, path: str, body: Json | list[Json]) -> Json:
+        """A JSON patch (list) or a merge patch (object); Conflict on a resourceVersion that is not current."""
+        kind = "json-patch" if isinstance(body, list) else "merge-patch"
+        return self._json("PATCH", path, {"fieldManager": MANAGER}, body, f"application/{kind}+json")
+
+    def apply(self, path: str, body: Json) -> Json:
+        """Server-side apply of the fields in `body`, as ours."""
+        query = {"fieldManager": MANAGER, "force": "true"}
+        return self._json("PATCH", path, query, body, "application/apply-patch+yaml")
+
+    def delete(self, path: str, uid: str | None = None) -> None:
+        """With its dependents, in the background; gone already is success. `uid` guards against a successor."""
+        options: Json = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
+        if uid is not None:
+            options["preconditions"] = {"uid": uid}
+        try:
+            self._call("DELETE", path, {}, options)
+        except (Absent, Conflict):
+            return
+
+    def _json(
+        self, method: str, path: str, query: Mapping[str, str], body: Any = None, content_type: str = "application/json"
+    ) -> Json:
+        answer = json.loads(self._call(method, path, query, body, content_type))
+        if not isinstance(answer, dict):
+            raise ClusterAway(f"{method} {path}: not an object, but {type(answer).__name__}")
+        return answer
+
+    def _call(
+        self, method: str, path: str, query: Mapping[str, str], body: Any = None, content_type: str = "application/json"
+    ) -> bytes:
+        _, url, headers, _, _ = self._api.param_serialize(
+            method,
+            path + (f"?{urlencode(query)}" if query else ""),
+            header_params={"Accept": "application/json", "Content-Type": content_type},
+            auth_settings=["BearerToken"],
+        )
+        if content_type == "application/apply-patch+yaml":
+            body = json.dumps(body)
+        try:
+            response = self._api.call_api(method, url, headers, body, _request_timeout=REQUEST_TIMEOUT)
+            data: bytes = response.read() or b""
+        except client.ApiException as error:
+            raise ClusterAway(f"{method} {path}: {error.reason}") from error
+        except urllib3.exceptions.HTTPError as error:
+            raise ClusterAway(f"{method} {path}: {type(error).__name__}: Kubernetes does not answer") from error
+        if response.status >= 400:
+            raise _refusal(method, path, response.status, data)
+        return data
+
+
+def _refusal(method: str, path: str, status: int, data: bytes) -> PgimportError:
+    """The API server's own sentence, with the verb and the path; never the body that was sent."""
+    try:
+        message = str(json.loads(data).get("message", ""))
+    except (ValueError, AttributeError):
+        message = data[:200].decode(errors="replace")
+    text = f"{method} {path}: {status} {message}"
+    match status:
+        case 404 | 410:
+            return Absent(text)
+        case 409:
+            return Conflict(text)
+        case 401 | 403:
+            return Denied(text)
+        case 429 | 500 | 502 | 503 | 504:
+            return ClusterAway(text)
+        case _:
+            return PgimportError(text)
+
+
+def connect_cluster() -> Cluster:
+    """In a pod by its service account, elsewhere by the current kubeconfig context."""
+    configuration = client.Configuration()
+    try:
+        config.load_incluster_config(client_configuration=configuration)
+    except config.ConfigException:
+        config.load_kube_config(client_configuration=configuration)
+    configuration.connection_pool_maxsize = 32  # workers and sweep at once
+    configuration.retries = False  # our own queue decides when to come back
+    return Cluster(client.ApiClient(configuration))

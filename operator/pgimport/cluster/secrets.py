@@ -1,0 +1,38 @@
+"""Secrets: is an entry there, read one by name, create one that we own. They are never listed and never watched."""
+
+import base64
+from collections.abc import Mapping
+
+from pgimport.cluster import paths
+from pgimport.cluster.rest import Cluster, Json
+from pgimport.model.errors import Absent, Conflict
+
+
+def read_secret(cluster: Cluster, namespace: str, name: str) -> dict[str, bytes] | None:
+    """Every entry, decoded; None where there is no such Secret."""
+    try:
+        body = cluster.get(paths.core(namespace, "secrets", name))
+    except Absent:
+        return None
+    return {key: base64.b64decode(value) for key, value in body.get("data", {}).items()}
+
+
+def create_secret(cluster: Cluster, namespace: str, manifest: Json, data: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The Secret's entries: ours where it was made now, those that are there where it is ours already.
+
+    Raises Conflict where a Secret of this name has another owner.
+    """
+    encoded = {key: base64.b64encode(value).decode() for key, value in data.items()}
+    try:
+        cluster.create(paths.core(namespace, "secrets"), {**manifest, "data": encoded})
+    except Conflict:
+        body = cluster.get(paths.core(namespace, "secrets", manifest["metadata"]["name"]))
+        wanted = {owner["uid"] for owner in manifest["metadata"]["ownerReferences"]}
+        if not wanted & {owner["uid"] for owner in body["metadata"].get("ownerReferences", ())}:
+            raise
+        return {key: base64.b64decode(value) for key, value in body.get("data", {}).items()}
+    return dict(data)
+
+
+def delete_secret(cluster: Cluster, namespace: str, name: str) -> None:
+    cluster.delete(paths.core(namespace, "secrets", name))

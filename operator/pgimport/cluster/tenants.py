@@ -1,0 +1,45 @@
+"""What a Project's namespace needs from us: a RoleBinding for the operator; and events on its objects."""
+
+from datetime import UTC, datetime
+
+from pgimport.cluster import paths
+from pgimport.cluster.rest import Cluster, Json
+from pgimport.model.errors import Absent, Conflict
+from pgimport.model.names import MANAGER
+
+
+def ensure_role_binding(cluster: Cluster, namespace: str, manifest: Json) -> None:
+    """May be repeated. Raises Absent where the namespace does not exist."""
+    try:
+        cluster.get(paths.role_bindings(namespace, manifest["metadata"]["name"]))
+    except Absent:
+        try:
+            cluster.create(paths.role_bindings(namespace), manifest)
+        except Conflict:
+            return
+
+
+def post_event(cluster: Cluster, namespace: str, event: Json) -> None:
+    """An event on an object of ours; `eventTime` is the moment of the call."""
+    now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    reporter = {"reportingController": MANAGER, "reportingInstance": MANAGER}
+    cluster.create(paths.events(namespace), {**event, **reporter, "eventTime": now})
+
+
+def read_start_warning(cluster: Cluster, namespace: str, objects: tuple[str, ...]) -> str | None:
+    """The newest Warning event on one of the objects (Job or pods): why nothing starts."""
+    found: list[tuple[str, str]] = []
+    for name in objects:
+        body = cluster.get(paths.core(namespace, "events"), fieldSelector=f"involvedObject.name={name},type=Warning")
+        for item in body["items"]:
+            at = item.get("lastTimestamp") or item.get("eventTime") or item["metadata"]["creationTimestamp"]
+            found.append((at, f"{item.get('reason')}: {item.get('message')}"))
+    return max(found)[1] if found else None
+
+
+def namespace_exists(cluster: Cluster, name: str) -> bool:
+    try:
+        body = cluster.get(f"/api/v1/namespaces/{name}")
+    except Absent:
+        return False
+    return bool(body.get("status", {}).get("phase") != "Terminating")

@@ -1,0 +1,196 @@
+"""The Job of one import: spec, order and policy in, the manifest out.
+
+The attempts are the Job's own. A pod that a disruption ends does not count (first rule: an evicted pod may well
+exit with a code of ours); an exit code that cannot heal fails the Job at once.
+"""
+
+from dataclasses import dataclass
+
+from pgimport.manifest.parts import CONTAINER_SECURITY, POD_SECURITY, Json, build_labels, build_owner
+from pgimport.model import order as words
+from pgimport.model.facts import Meta
+from pgimport.model.names import (
+    CONTAINER_IMPORT,
+    CONTAINER_PREFLIGHT,
+    LABEL_IMPORT,
+    LABEL_IMPORT_UID,
+    LABEL_PROJECT,
+    LABEL_QUEUE,
+    SECRET_KEY_SEED,
+    job_name,
+    job_secret_name,
+    short_hash,
+)
+from pgimport.model.order import Order
+from pgimport.model.policy import Policy
+from pgimport.model.reasons import PERMANENT_EXIT_CODES
+from pgimport.model.spec import ImportSpec, ResourceAmounts, SecretKey
+
+SOURCE_FOLDER = "/run/pgimport/source"
+SEED_FOLDER = "/run/pgimport/seed"
+PRIVATE_FOLDER = "/run/pgimport/private"
+SCRATCH_FOLDER = "/scratch"
+TERMINATION_MESSAGE = "/dev/termination-log"
+GRACE_SECONDS = 5
+
+# Requests let a small cluster place the pod; the limit is what pg_restore with four jobs was seen to stay under.
+DEFAULT_REQUESTS = {"cpu": "100m", "memory": "128Mi"}
+DEFAULT_LIMITS = {"memory": "1Gi"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobPlan:
+    """All that the manifest is made of."""
+
+    meta: Meta
+    spec: ImportSpec
+    source_secret: SecretKey
+    order: Order
+    image: str
+    attempts_left: int
+
+
+def build_import_job(plan: JobPlan, policy: Policy) -> Json:
+    """A dry run has one container and no gate."""
+    labels = _labels(plan)
+    queue = {key: value for key, value in plan.meta.labels.items() if key == LABEL_QUEUE}
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": job_name(plan.meta.name, plan.meta.uid),
+            "namespace": plan.meta.namespace,
+            "labels": {**labels, **queue},
+            "ownerReferences": [build_owner("PostgresImport", plan.meta)],
+        },
+        "spec": {
+            # Kueue admits a Job that is born suspended.
+            **({"suspend": True} if queue else {}),
+            "backoffLimit": max(plan.attempts_left - 1, 0),
+            "activeDeadlineSeconds": int(plan.spec.timeout.total_seconds()),
+            "podReplacementPolicy": "Failed",
+            "podFailurePolicy": {
+                "rules": [
+                    {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+                    {
+                        "action": "FailJob",
+                        "onExitCodes": {"operator": "In", "values": list(PERMANENT_EXIT_CODES)},
+                    },
+                ]
+            },
+            "template": {
+                "metadata": {
+                    "labels": labels,
+                    "annotations": {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"},
+                },
+                "spec": _build_pod(plan, policy),
+            },
+        },
+    }
+
+
+def _labels(plan: JobPlan) -> dict[str, str]:
+    # A label's value holds 63 characters, an import's name up to 253.
+    name = plan.meta.name if len(plan.meta.name) <= 63 else f"{plan.meta.name[:50]}-{short_hash(plan.meta.name)}"
+    return build_labels(**{LABEL_IMPORT_UID: plan.meta.uid, LABEL_IMPORT: name, LABEL_PROJECT: plan.spec.project})
+
+
+def _build_pod(plan: JobPlan, policy: Policy) -> Json:
+    preflight = _build_container(plan, policy, CONTAINER_PREFLIGHT)
+    main = _build_container(plan, policy, CONTAINER_IMPORT)
+    pull_secrets = [{"name": name} for name in policy.image_pull_secrets]
+    return {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": GRACE_SECONDS,
+        "securityContext": POD_SECURITY,
+        **({"imagePullSecrets": pull_secrets} if pull_secrets else {}),
+        **({"containers": [preflight]} if plan.spec.dry_run else {"initContainers": [preflight], "containers": [main]}),
+        "volumes": _build_volumes(plan),
+    }
+
+
+def _build_container(plan: JobPlan, policy: Policy, name: str) -> Json:
+    mounts = [
+        {"name": "source", "mountPath": SOURCE_FOLDER, "readOnly": True},
+        {"name": "private", "mountPath": PRIVATE_FOLDER},
+        {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 (an emptyDir of this pod)
+    ]
+    if name == CONTAINER_IMPORT:
+        mounts += [
+            {"name": "seed", "mountPath": SEED_FOLDER, "readOnly": True},
+            {"name": "scratch", "mountPath": SCRATCH_FOLDER},
+        ]
+    return {
+        "name": name,
+        "image": plan.image,
+        "imagePullPolicy": policy.image_pull_policy,
+        "args": ["worker", name],
+        "env": _build_environment(plan, name),
+        "resources": _build_resources(plan.spec),
+        "securityContext": CONTAINER_SECURITY,
+        "terminationMessagePath": TERMINATION_MESSAGE,
+        "terminationMessagePolicy": "File",
+        "volumeMounts": mounts,
+    }
+
+
+def _build_environment(plan: JobPlan, container: str) -> list[Json]:
+    values = {
+        words.ENV_ORDER: plan.order.model_dump_json(by_alias=True, exclude_none=True),
+        words.ENV_SOURCE_URL_FILE: f"{SOURCE_FOLDER}/url",
+        words.ENV_PRIVATE: PRIVATE_FOLDER,
+        words.ENV_SCRATCH: SCRATCH_FOLDER if container == CONTAINER_IMPORT else "/tmp",  # noqa: S108 (an emptyDir)
+        words.ENV_TERMINATION_MESSAGE: TERMINATION_MESSAGE,
+        "HOME": "/tmp",  # noqa: S108 (an emptyDir of this pod)
+    }
+    if container == CONTAINER_IMPORT:
+        values |= {words.ENV_SEED_FILE: f"{SEED_FOLDER}/{SECRET_KEY_SEED}"}
+    return [
+        *({"name": name, "value": value} for name, value in values.items()),
+        {"name": words.ENV_POD_UID, "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}},
+    ]
+
+
+def _build_resources(spec: ImportSpec) -> Json:
+    asked = spec.resources
+    return {
+        "requests": DEFAULT_REQUESTS | _amounts(asked.requests if asked else None),
+        "limits": DEFAULT_LIMITS | _amounts(asked.limits if asked else None),
+    }
+
+
+def _amounts(asked: ResourceAmounts | None) -> dict[str, str]:
+    return asked.model_dump(exclude_none=True) if asked else {}
+
+
+def _build_volumes(plan: JobPlan) -> list[Json]:
+    source = plan.source_secret
+    volumes: list[Json] = [
+        {
+            "name": "source",
+            "secret": {"secretName": source.name, "items": [{"key": source.key, "path": "url"}], "defaultMode": 0o440},
+        },
+        {"name": "private", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}},
+        {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}},
+    ]
+    if plan.spec.dry_run:
+        return volumes
+    seed = job_secret_name(plan.meta.name, plan.meta.uid)
+    return [
+        *volumes,
+        {"name": "seed", "secret": {"secretName": seed, "defaultMode": 0o440}},
+        {"name": "scratch", **_build_scratch(plan.spec)},
+    ]
+
+
+def _build_scratch(spec: ImportSpec) -> Json:
+    if spec.scratch.storage_class_name is None:
+        return {"emptyDir": {"sizeLimit": str(spec.scratch.size)}}
+    claim = {
+        "accessModes": ["ReadWriteOnce"],
+        "storageClassName": spec.scratch.storage_class_name,
+        "resources": {"requests": {"storage": str(spec.scratch.size)}},
+    }
+    return {"ephemeral": {"volumeClaimTemplate": {"spec": claim}}}
