@@ -1,0 +1,140 @@
+"""Ends: sessions, prepared transactions, databases and roles come in by name and are gone; each may be repeated."""
+
+import secrets
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from psycopg import errors as postgres
+from psycopg import sql
+
+from pgimport.model.errors import Conflict, ServerAway
+from pgimport.model.reasons import Failure, Reason
+from pgimport.server.access import (
+    MAINTENANCE,
+    MAINTENANCE_FALLBACK,
+    Access,
+    Connect,
+    Connection,
+    read_query,
+    scram_verifier,
+    session,
+)
+from pgimport.server.objects import read_objects
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A client's session, as far as the admin may see it."""
+
+    pid: int
+    database: str | None
+    user: str
+    application: str
+
+    def __str__(self) -> str:
+        return f"{self.user} ({self.application})" if self.application else self.user
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A prepared transaction."""
+
+    gid: str
+    owner: str
+    database: str
+
+
+def close(connection: Connection, *, databases: Iterable[str], roles: Iterable[str]) -> None:
+    """No new session in these databases, none of these roles; in one transaction, what is not there passed over."""
+    found = read_objects(connection, databases=databases, roles=roles)
+    with connection.transaction():
+        for role in found.roles.values():
+            if role.open:
+                connection.execute(sql.SQL("ALTER ROLE {} NOLOGIN").format(sql.Identifier(role.name)))
+        for database in found.databases.values():
+            if database.open and not database.invalid:
+                connection.execute(
+                    sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(sql.Identifier(database.name))
+                )
+
+
+def end_sessions(connection: Connection, *, databases: Iterable[str], roles: Iterable[str] = ()) -> list[Session]:
+    """One pid at a time, so that one that may not be ended (a superuser's) does not save the others; those go out."""
+    rows = connection.execute(read_query("sessions"), {"databases": list(databases), "roles": list(roles)}).fetchall()
+    remaining: list[Session] = []
+    for found in (Session(*row) for row in rows):
+        try:
+            connection.execute("SELECT pg_terminate_backend(%s)", [found.pid])
+        except postgres.InsufficientPrivilege:
+            remaining.append(found)
+    return remaining
+
+
+def read_prepared(connection: Connection, databases: Iterable[str]) -> list[Prepared]:
+    """Oldest first."""
+    rows = connection.execute(read_query("prepared"), {"databases": list(databases)}).fetchall()
+    return [Prepared(*row) for row in rows]
+
+
+def drop_database(connection: Connection, access: Access, name: str, connect: Connect) -> None:
+    """Whoever is in it; also what an interrupted drop left. Nothing there is fine."""
+    found = read_objects(connection, databases=[name]).databases.get(name)
+    if found is None:
+        return
+    if not found.invalid:
+        close(connection, databases=[name], roles=())
+        _roll_back_prepared(connection, access, name, connect)
+    remaining = end_sessions(connection, databases=[name])
+    statement = sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name))
+    try:
+        # FORCE also ends a session that began at the last moment, but refuses as a whole where one may not be ended.
+        connection.execute(statement if remaining else statement + sql.SQL(" WITH (FORCE)"))
+    except postgres.ObjectInUse as error:
+        holders = ", ".join(sorted({str(one) for one in remaining})) or "a session"
+        raise ServerAway(
+            Failure(Reason.TARGET_BUSY, f"database {name} cannot be dropped while it is used by {holders}")
+        ) from error
+
+
+def _roll_back_prepared(connection: Connection, access: Access, database: str, connect: Connect) -> None:
+    """A prepared transaction keeps a database from being dropped for ever, and only its owner, inside, can end it.
+
+    So the owner does, never the admin: with a password of this moment, in a database and by a role that are about
+    to be dropped.
+    """
+    for prepared in read_prepared(connection, [database]):
+        password = secrets.token_hex(32)
+        role, place = sql.Identifier(prepared.owner), sql.Identifier(database)
+        connection.execute(sql.SQL("ALTER ROLE {} RESET ALL").format(role))
+        connection.execute(sql.SQL("ALTER ROLE {} IN DATABASE {} RESET ALL").format(role, place))
+        connection.execute(
+            sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(
+                role, sql.Literal(scram_verifier(connection, prepared.owner, password))
+            )
+        )
+        connection.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(place))
+        try:
+            with session(replace(access, user=prepared.owner, password=password), database, connect) as owner:
+                owner.execute(sql.SQL("ROLLBACK PREPARED {}").format(sql.Literal(prepared.gid)))
+        finally:
+            close(connection, databases=[database], roles=[prepared.owner])
+
+
+def drop_role(connection: Connection, access: Access, name: str, connect: Connect) -> None:
+    """With what it left in the maintenance databases, where PUBLIC may enter by default. Nothing there is fine."""
+    if name not in read_objects(connection, roles=[name]).roles:
+        return
+    close(connection, databases=(), roles=[name])
+    end_sessions(connection, databases=(), roles=[name])
+    statement = sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(name))
+    with suppress(postgres.DependentObjectsStillExist):
+        connection.execute(statement)
+        return
+    for place in (MAINTENANCE, MAINTENANCE_FALLBACK):
+        with suppress(ServerAway), session(access, place, connect) as inside:
+            inside.execute(sql.SQL("DROP OWNED BY {}").format(sql.Identifier(name)))
+    try:
+        connection.execute(statement)
+    except postgres.DependentObjectsStillExist as error:
+        raise Conflict(f"role {name} cannot be dropped: {error.diag.message_detail}") from error

@@ -1,0 +1,42 @@
+"""What is there: names of databases and roles come in, what the server says of each goes out."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pgimport.model.mark import Mark, parse_mark
+from pgimport.server.access import Connection, read_query
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A database or role that exists."""
+
+    kind: str  # database or role
+    name: str
+    oid: int
+    open: bool  # a database that lets sessions in; a role that may log in
+    invalid: bool  # an interrupted DROP DATABASE: it can only be dropped again
+    owner: str | None
+    comment: str | None
+
+    @property
+    def mark(self) -> Mark | None:
+        return parse_mark(self.comment)
+
+
+@dataclass(frozen=True, slots=True)
+class Objects:
+    """What was found, by name."""
+
+    databases: dict[str, Found]
+    roles: dict[str, Found]
+
+
+def read_objects(connection: Connection, *, databases: Iterable[str] = (), roles: Iterable[str] = ()) -> Objects:
+    """Only those that exist; one query."""
+    rows = connection.execute(read_query("objects"), {"databases": list(databases), "roles": list(roles)}).fetchall()
+    found = [Found(*row) for row in rows]
+    return Objects(
+        databases={one.name: one for one in found if one.kind == "database"},
+        roles={one.name: one for one in found if one.kind == "role"},
+    )

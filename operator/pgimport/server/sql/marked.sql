@@ -1,0 +1,14 @@
+-- Databases first, then roles, each with its comment. A database whose comment was not written yet (a crash
+-- right after CREATE DATABASE) is known by the role of its name, or by its owner.
+SELECT 'database' AS kind, d.datname::text AS name,
+       coalesce(shobj_description(d.oid, 'pg_database'),
+                shobj_description(same.oid, 'pg_authid'),
+                shobj_description(d.datdba, 'pg_authid')) AS comment
+  FROM pg_database AS d
+  LEFT JOIN pg_roles AS same ON same.rolname = d.datname
+ WHERE NOT d.datistemplate
+ UNION ALL
+SELECT 'role', r.rolname::text, shobj_description(r.oid, 'pg_authid')
+  FROM pg_roles AS r
+ WHERE r.rolname !~ '^pg_'
+ ORDER BY 1, 2

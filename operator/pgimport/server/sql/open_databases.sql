@@ -1,0 +1,8 @@
+-- The admin's own databases that PUBLIC may enter. None of a superuser's: it owns what is not ours.
+SELECT d.datname::text
+  FROM pg_database AS d
+  JOIN pg_roles AS r ON r.oid = d.datdba
+ WHERE r.rolname = current_user AND NOT r.rolsuper
+   AND NOT d.datistemplate AND d.datallowconn AND d.datconnlimit <> -2
+   AND EXISTS (SELECT FROM aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) AS a
+                WHERE a.grantee = 0 AND a.privilege_type = 'CONNECT')

@@ -1,0 +1,7 @@
+-- ALTER DATABASE … SET and ALTER ROLE … SET that concern a database or a role; NULL stands for all.
+SELECT d.datname::text, r.rolname::text, s.setconfig
+  FROM pg_db_role_setting AS s
+  LEFT JOIN pg_database AS d ON d.oid = s.setdatabase
+  LEFT JOIN pg_roles AS r ON r.oid = s.setrole
+ WHERE d.datname = %(database)s OR r.rolname = %(role)s
+ ORDER BY 1 NULLS FIRST, 2 NULLS FIRST

@@ -1,0 +1,40 @@
+"""Leftovers: a Project's uid in, everything on the server that carries its mark out; and the end of one of them."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pgimport.model.mark import Mark, parse_mark
+from pgimport.server.access import Access, Connect, Connection, connect, read_query, session
+from pgimport.server.dropping import close, drop_database, drop_role
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """A database or role that somebody of ours made."""
+
+    kind: Literal["database", "role"]
+    name: str
+    mark: Mark
+
+
+def read_marked(access: Access, project_uid: str, *, connect: Connect = connect) -> list[Marked]:
+    """Of this Project alone; databases before roles, as they must be dropped."""
+    with session(access, connect=connect) as connection:
+        return [one for one in _read_all(connection) if one.mark.project_uid == project_uid]
+
+
+def _read_all(connection: Connection) -> list[Marked]:
+    rows = connection.execute(read_query("marked")).fetchall()
+    return [Marked(kind, name, mark) for kind, name, comment in rows if (mark := parse_mark(comment)) is not None]
+
+
+def drop_marked(access: Access, marked: Marked, *, connect: Connect = connect) -> None:
+    """Only while it still carries this very mark: between look and drop it may have become something else."""
+    with session(access, connect=connect) as connection:
+        if marked not in _read_all(connection):
+            return
+        if marked.kind == "database":
+            close(connection, databases=[marked.name], roles=())
+            drop_database(connection, access, marked.name, connect)
+        else:
+            drop_role(connection, access, marked.name, connect)

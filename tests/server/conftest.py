@@ -1,0 +1,179 @@
+"""Servers that write every statement to their log, and what the tests of this room ask of them."""
+
+import secrets
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+from tests.support.postgres import ADMIN, PostgresServer, run_postgres
+
+from pgimport.model.mark import Mark
+from pgimport.model.names import AttemptNames, attempt_names, replaced_names
+from pgimport.model.result import Extension, SourceFacts
+from pgimport.server.access import Access
+from pgimport.server.preview import ensure_preview
+from pgimport.server.shadow import ShadowPlan, prepare_shadow
+from pgimport.server.swap import SwapPlan
+
+TRUSTED, HEALING = "pgimport_trusted", "pgimport_needs_it"
+
+
+def write_extensions(folder: Path) -> None:
+    """Two trusted extensions for a server that reads another folder too (18)."""
+    place = folder / "extension"
+    place.mkdir(parents=True)
+    (place / f"{TRUSTED}.control").write_text(
+        "default_version = '1.1'\nrelocatable = true\ntrusted = true\nsuperuser = true\n"
+    )
+    (place / f"{TRUSTED}--1.1.sql").write_text(
+        "CREATE TABLE systems (id int);\nSELECT pg_catalog.pg_extension_config_dump('systems', '');\n"
+    )
+    (place / f"{HEALING}.control").write_text(
+        f"default_version = '1.0'\nrelocatable = false\nsuperuser = false\nschema = healing\nrequires = '{TRUSTED}'\n"
+    )
+    (place / f"{HEALING}--1.0.sql").write_text(
+        "CREATE TABLE rules (id serial);\nSELECT pg_catalog.pg_extension_config_dump('rules', '');\n"
+        "SELECT pg_catalog.pg_extension_config_dump('rules_id_seq', '');\n"
+    )
+    for path in (folder, place, *place.iterdir()):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+
+
+@pytest.fixture(scope="session")
+def extensions() -> Iterator[Path]:
+    """Not below pytest's own folder: the server may run as another account."""
+    with tempfile.TemporaryDirectory(prefix="pgimport-tests-extensions-") as folder:
+        write_extensions(Path(folder))
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session", params=[16, 18], ids=["postgres-16", "postgres-18"])
+def server(request: pytest.FixtureRequest, extensions: Path) -> Iterator[PostgresServer]:
+    """With log_statement=all: what is sent in clear text can be found in its log."""
+    options = {"log_statement": "all"}
+    if request.param == 18:
+        options["extension_control_path"] = f"$system:{extensions}"
+    with run_postgres(request.param, **options) as running:
+        yield running
+
+
+@pytest.fixture
+def access(server: PostgresServer) -> Access:
+    return Access(host=server.host, port=server.port, user=ADMIN, password=server.admin_password, sslmode="disable")
+
+
+def read_log(server: PostgresServer) -> str:
+    folder = server.query("SHOW data_directory")[0][0]
+    return (Path(folder).parent / "log").read_text(errors="replace")
+
+
+def crash_steps(server: PostgresServer) -> range:
+    """After how many statements to crash: the two servers share them, each step costs a database."""
+    return range(server.major // 2 % 2, 120, 2)
+
+
+def source_facts(*extensions: tuple[str, str, str | None], **changes: str) -> SourceFacts:
+    return SourceFacts(
+        server_version="16.14",
+        server_version_num=160014,
+        database_size_bytes=1,
+        extensions=[Extension(name=name, version=version, schema_name=schema) for name, version, schema in extensions],
+    ).model_copy(update=changes)
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """A preview with a table `old`, and one attempt at its side that is about to bring a table `new`."""
+
+    server: PostgresServer
+    access: Access
+    database: str
+    owner: str
+    owner_password: str
+    mark: Mark
+    names: AttemptNames
+    attempt_password: str
+
+    @property
+    def attempt_mark(self) -> Mark:
+        return self.mark.model_copy(update={"import_uid": "import", "pod_uid": "pod"})
+
+    @property
+    def shadow_plan(self) -> ShadowPlan:
+        return ShadowPlan(
+            names=self.names, password=self.attempt_password, source=source_facts(), mark=self.attempt_mark
+        )
+
+    def swap_plan(self, patience: float = 0) -> SwapPlan:
+        return SwapPlan(
+            target=self.database,
+            owner=self.owner,
+            owner_password=self.owner_password,
+            names=self.names,
+            patience_seconds=patience,
+        )
+
+    def as_owner(self, dbname: str | None = None) -> "psycopg.Connection[tuple[object, ...]]":
+        return self.server.connect(dbname or self.database, self.owner, self.owner_password)
+
+    def as_attempt(self, dbname: str | None = None) -> "psycopg.Connection[tuple[object, ...]]":
+        return self.server.connect(dbname or self.names.database, self.names.role, self.attempt_password)
+
+    def bring(self) -> None:
+        """What the worker does."""
+        with self.as_attempt() as connection:
+            connection.execute("CREATE TABLE new (id int)")
+            connection.execute("SELECT lo_create(0)")
+
+    def prepare(self) -> None:
+        prepare_shadow(self.access, self.shadow_plan)
+        self.bring()
+
+    def tables(self) -> list[str]:
+        """What the owner sees in the target."""
+        with self.as_owner() as connection:
+            rows = connection.execute("SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'").fetchall()
+        return [str(name) for (name,) in rows]
+
+    def leftovers(self) -> list[str]:
+        replaced = replaced_names(self.names.database)
+        rows = self.ask(
+            "SELECT 'database ' || datname FROM pg_database WHERE datname IN (%s, %s)"
+            " UNION SELECT 'role ' || rolname FROM pg_roles WHERE rolname IN (%s, %s)",
+            self.names.database,
+            replaced.database,
+            self.names.role,
+            replaced.role,
+        )
+        return [str(name) for (name,) in rows]
+
+    def ask(self, statement: str, *values: str) -> list[tuple[object, ...]]:
+        """All rows, as the superuser sees them."""
+        with self.server.connect() as connection:
+            return connection.execute(statement.encode(), values).fetchall()
+
+
+@pytest.fixture
+def house(server: PostgresServer, access: Access) -> House:
+    return build_house(server, access)
+
+
+def build_house(server: PostgresServer, access: Access) -> House:
+    tag = secrets.token_hex(4)
+    made = House(
+        server=server,
+        access=access,
+        database=f"shop_{tag}",
+        owner=f"shop_{tag}_owner",
+        owner_password=f"owner-{secrets.token_hex(12)}",
+        mark=Mark(project_uid=f"project-{tag}", preview_uid=f"preview-{tag}"),
+        names=attempt_names(f"pod-{tag}"),
+        attempt_password=f"attempt-{secrets.token_hex(12)}",
+    )
+    ensure_preview(access, made.database, made.owner, made.owner_password, made.mark)
+    with made.as_owner() as connection:
+        connection.execute("CREATE TABLE old (id int)")
+    return made

@@ -1,0 +1,87 @@
+"""Ways in: what is refused, in which words, and that no secret is among them."""
+
+import dataclasses
+import socket
+
+import pytest
+from tests.server.conftest import TRUSTED
+from tests.support.postgres import PostgresServer
+
+from pgimport.model.errors import ServerAway
+from pgimport.model.reasons import Reason
+from pgimport.server.access import Access, connect, session
+from pgimport.server.facts import read_server_facts
+
+
+def _closed_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        pytest.param({"password": "wrong-secret"}, Reason.SERVER_AUTH_FAILED, id="wrong-password"),
+        pytest.param({"user": "nobody_here"}, Reason.SERVER_AUTH_FAILED, id="unknown-role"),
+        pytest.param({"sslmode": "require"}, Reason.SERVER_UNREACHABLE, id="no-tls"),
+        pytest.param({"host": "no-such-host.invalid"}, Reason.SERVER_UNREACHABLE, id="unknown-host"),
+        pytest.param({"port": 0}, Reason.SERVER_UNREACHABLE, id="nobody-listens"),
+    ],
+)
+def test_a_refused_admin_is_told_why(access: Access, changes: dict[str, object], reason: Reason) -> None:
+    if changes.get("port") == 0:
+        changes = {"port": _closed_port()}
+    with pytest.raises(ServerAway) as raised:
+        connect(dataclasses.replace(access, **changes))  # type: ignore[arg-type]
+    assert raised.value.failure.reason is reason
+    assert access.password not in str(raised.value)
+    assert "wrong-secret" not in str(raised.value)
+
+
+def test_passwords_are_not_in_representations(access: Access) -> None:
+    assert access.password not in repr(access)
+
+
+def test_template1_serves_where_postgres_may_not_be_entered(server: PostgresServer, access: Access) -> None:
+    server.execute("REVOKE CONNECT ON DATABASE postgres FROM admin; GRANT CONNECT ON DATABASE template1 TO admin")
+    try:
+        with connect(access) as connection:
+            assert connection.info.dbname == "template1"
+    finally:
+        server.execute("GRANT CONNECT ON DATABASE postgres TO admin; REVOKE CONNECT ON DATABASE template1 FROM admin")
+
+
+def test_a_connection_that_is_cut_becomes_server_away(server: PostgresServer, access: Access) -> None:
+    def ask_after_the_cut() -> None:
+        with session(access) as connection:
+            server.query(f"SELECT pg_terminate_backend({connection.info.backend_pid}, 1000)")
+            connection.execute("SELECT 1")
+
+    with pytest.raises(ServerAway) as raised:
+        ask_after_the_cut()
+    assert raised.value.failure.reason is Reason.SERVER_UNREACHABLE
+
+
+def test_names_of_tenants_are_not_looked_up(access: Access) -> None:
+    with connect(access) as connection:
+        assert connection.execute("SHOW search_path").fetchone() == ("pg_catalog",)
+
+
+def test_facts_of_a_fit_server(server: PostgresServer, access: Access) -> None:
+    facts = read_server_facts(access, ["plpgsql", "vector", TRUSTED, "not_there"])
+    assert facts.version_num // 10000 == server.major
+    assert facts.version.startswith(f"{server.major}.")
+    # vector needs a superuser, and is not trusted
+    assert facts.creatable_extensions == ({"plpgsql", TRUSTED} if server.major == 18 else {"plpgsql"})
+
+
+@pytest.mark.parametrize("lacking", ["CREATEDB", "CREATEROLE"])
+def test_an_admin_without_rights_is_not_fit(server: PostgresServer, access: Access, lacking: str) -> None:
+    server.execute(f"ALTER ROLE admin NO{lacking}")
+    try:
+        with pytest.raises(ServerAway, match=lacking) as raised:
+            read_server_facts(access, [])
+    finally:
+        server.execute(f"ALTER ROLE admin {lacking}")
+    assert raised.value.failure.reason is Reason.SERVER_NOT_FIT

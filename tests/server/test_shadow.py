@@ -1,0 +1,231 @@
+"""One attempt's shadow: like its source, its own role's content, closed to everyone else, and gone without a trace."""
+
+import dataclasses
+import time
+
+import psycopg
+import pytest
+from tests.server.conftest import HEALING, TRUSTED, House, build_house, crash_steps, read_log, source_facts
+from tests.server.crashing import Crash, CrashingConnect
+from tests.support.postgres import ADMIN, PostgresServer
+
+from pgimport.model.errors import Conflict, ServerAway
+from pgimport.model.mark import format_mark
+from pgimport.model.reasons import Reason
+from pgimport.model.result import SourceFacts
+from pgimport.server.access import Access
+from pgimport.server.facts import read_attempt
+from pgimport.server.shadow import drop_attempt, fence_attempt, prepare_shadow
+
+
+def _with_source(house: House, source: SourceFacts) -> list[str]:
+    return prepare_shadow(house.access, dataclasses.replace(house.shadow_plan, source=source))
+
+
+def test_the_gate_opens_last_and_the_role_can_fill_it(house: House) -> None:
+    started = time.perf_counter()
+    notes = prepare_shadow(house.access, house.shadow_plan)
+    assert time.perf_counter() - started < 2
+    assert notes == []
+    facts = read_attempt(house.access, house.names)
+    assert facts.role_may_login
+    assert facts.database_oid is not None
+    house.bring()
+    assert house.ask(
+        "SELECT datdba::regrole::text, shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s",
+        house.names.database,
+    ) == [("admin", format_mark(house.attempt_mark))]
+    assert prepare_shadow(house.access, house.shadow_plan) == []
+
+
+def test_a_crash_anywhere_is_finished_by_the_next_call(house: House) -> None:
+    for statements in crash_steps(house.server):
+        try:
+            prepare_shadow(house.access, house.shadow_plan, connect=CrashingConnect(statements))
+        except Crash:
+            prepare_shadow(house.access, house.shadow_plan)
+            house.bring()
+            drop_attempt(house.access, house.names)
+            assert house.leftovers() == []
+        else:
+            assert statements > 5
+            return
+    pytest.fail("it never came to an end")
+
+
+def test_a_drop_that_crashed_anywhere_is_finished_by_the_next_one(house: House) -> None:
+    for statements in crash_steps(house.server):
+        house.prepare()
+        try:
+            drop_attempt(house.access, house.names, connect=CrashingConnect(statements))
+        except Crash:
+            drop_attempt(house.access, house.names)
+            assert house.leftovers() == []
+        else:
+            assert house.leftovers() == []
+            return
+    pytest.fail("it never came to an end")
+
+
+def test_dropping_what_never_was_is_fine(house: House) -> None:
+    fence_attempt(house.access, house.names)
+    drop_attempt(house.access, house.names)
+    assert house.leftovers() == []
+
+
+def test_a_fence_ends_sessions_and_lets_nobody_in_again(house: House) -> None:
+    house.prepare()
+    with house.as_attempt() as connection:
+        fence_attempt(house.access, house.names)
+        with pytest.raises(psycopg.OperationalError):
+            connection.execute("SELECT 1")
+    with pytest.raises(psycopg.OperationalError, match=r"not permitted to log in|not currently accepting"):
+        house.as_attempt()
+    with pytest.raises(Conflict, match="fenced"):
+        prepare_shadow(house.access, house.shadow_plan)
+    drop_attempt(house.access, house.names)
+    assert house.leftovers() == []
+
+
+def test_a_prepared_transaction_of_the_dump_does_not_keep_the_shadow(house: House) -> None:
+    house.prepare()
+    with house.as_attempt() as connection:
+        connection.execute("ALTER ROLE CURRENT_USER SET default_transaction_read_only = on")
+        connection.execute("BEGIN; CREATE TABLE half (id int); PREPARE TRANSACTION 'half of the dump'")
+        connection.execute("ALTER ROLE CURRENT_USER PASSWORD 'taken'")
+    drop_attempt(house.access, house.names)
+    assert house.leftovers() == []
+
+
+def test_names_that_are_taken_are_a_conflict(house: House) -> None:
+    house.server.execute(f"CREATE ROLE {house.names.role}")
+    house.server.execute(f"COMMENT ON ROLE {house.names.role} IS 'somebody'")
+    with pytest.raises(Conflict, match="belongs to something else"):
+        prepare_shadow(house.access, house.shadow_plan)
+
+
+@pytest.fixture(scope="module")
+def guarded(server: PostgresServer) -> House:
+    """Nothing that is tried on it has an effect, so one serves for all."""
+    access = Access(host=server.host, port=server.port, user=ADMIN, password=server.admin_password, sslmode="disable")
+    house = build_house(server, access)
+    server.execute(f"CREATE DATABASE {house.database}_x", user=ADMIN)
+    prepare_shadow(access, house.shadow_plan)
+    return house
+
+
+HOSTILE = [
+    pytest.param("DROP DATABASE {target}", id="drop-the-target"),
+    pytest.param("ALTER DATABASE {target} SET search_path = evil", id="settings-of-the-target"),
+    pytest.param("ALTER DATABASE {shadow} SET search_path = evil", id="settings-of-the-shadow"),
+    pytest.param("ALTER DATABASE {shadow} RENAME TO {target}_2", id="rename-the-shadow"),
+    pytest.param("DROP DATABASE {shadow}", id="drop-the-shadow"),
+    pytest.param("COMMENT ON DATABASE {shadow} IS 'mine'", id="take-the-mark"),
+    pytest.param("ALTER ROLE {owner} PASSWORD 'known'", id="password-of-the-owner"),
+    pytest.param("ALTER ROLE {owner} SET search_path = evil", id="settings-of-the-owner"),
+    pytest.param("GRANT {owner} TO CURRENT_USER", id="join-the-owner"),
+    pytest.param("SET ROLE admin", id="become-the-admin"),
+    pytest.param("CREATE ROLE more", id="create-a-role"),
+    pytest.param("CREATE DATABASE more", id="create-a-database"),
+    pytest.param("ALTER ROLE CURRENT_USER SUPERUSER", id="become-superuser"),
+    pytest.param("COPY (SELECT 1) TO PROGRAM 'true'", id="run-a-program"),
+    pytest.param("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'admin'", id="end-the-admin"),
+]
+
+
+@pytest.mark.parametrize("statement", HOSTILE)
+def test_hostile_content_is_refused(guarded: House, statement: str) -> None:
+    text = statement.format(target=guarded.database, shadow=guarded.names.database, owner=guarded.owner)
+    with (
+        guarded.server.connect(user=ADMIN),
+        guarded.as_attempt() as connection,
+        pytest.raises(
+            psycopg.Error, match=r"ermission|owner of|must be|denied|cannot drop the currently|current database"
+        ),
+    ):
+        connection.execute(text.encode())
+
+
+@pytest.mark.parametrize("database", ["{target}", "postgres", "template1", "{target}_x"])
+def test_hostile_content_cannot_connect_elsewhere(guarded: House, database: str) -> None:
+    with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
+        guarded.as_attempt(database.format(target=guarded.database))
+
+
+def test_others_stay_open_where_the_admin_is_a_person(house: House) -> None:
+    name = f"{house.database}_y"
+    house.server.execute(f"CREATE DATABASE {name}", user="admin")
+    prepare_shadow(house.access, dataclasses.replace(house.shadow_plan, close_others=False))
+    house.as_attempt(name).close()
+
+
+@pytest.mark.parametrize(
+    ("changes", "made", "noted"),
+    [
+        pytest.param({}, ("UTF8", "C", "C"), False, id="C"),
+        pytest.param({"encoding": "LATIN1"}, ("LATIN1", "C", "C"), False, id="latin1"),
+        pytest.param({"encoding": "SQL_ASCII"}, ("SQL_ASCII", "C", "C"), False, id="sql-ascii"),
+        pytest.param(
+            {"collate": "xx_XX.UTF-8", "ctype": "xx_XX.UTF-8"}, ("UTF8", "C.UTF-8", "C.UTF-8"), True, id="unknown"
+        ),
+        pytest.param(
+            {"encoding": "LATIN1", "collate": "xx_XX", "ctype": "xx_XX"},
+            ("LATIN1", "C", "C"),
+            True,
+            id="unknown-latin1",
+        ),
+        pytest.param(
+            {"locale_provider": "i", "locale": "en-US"}, ("UTF8", "C.UTF-8", "C.UTF-8"), True, id="no-icu-here"
+        ),
+    ],
+)
+def test_encoding_and_locale_are_the_sources_or_a_named_fallback(
+    house: House, changes: dict[str, str], made: tuple[str, str, str], noted: bool
+) -> None:
+    notes = _with_source(house, source_facts(**changes))
+    assert house.ask(
+        "SELECT pg_encoding_to_char(encoding), datcollate, datctype FROM pg_database WHERE datname = %s",
+        house.names.database,
+    ) == [made]
+    assert bool(notes) is noted
+    assert all("not on the target server" in note for note in notes)
+    assert _with_source(house, source_facts(**changes)) == notes
+
+
+def test_the_builtin_provider_is_used_where_it_is_known(house: House) -> None:
+    notes = _with_source(house, source_facts(locale_provider="b", locale="C.UTF-8"))
+    provider = house.ask("SELECT datlocprovider::text FROM pg_database WHERE datname = %s", house.names.database)
+    assert (provider, bool(notes)) == (([("b",)], False) if house.server.major >= 17 else ([("c",)], True))
+
+
+def test_extensions_come_first_in_their_schemas_at_this_servers_version(house: House) -> None:
+    if house.server.major < 18:
+        with pytest.raises(ServerAway, match=TRUSTED) as raised:
+            _with_source(house, source_facts((TRUSTED, "1.0", "extensions")))
+        assert raised.value.failure.reason is Reason.EXTENSION_NOT_ALLOWED
+        return
+    source = source_facts((HEALING, "1.0", "healing"), (TRUSTED, "1.0", "extensions"), ("plpgsql", "1.0", "pg_catalog"))
+    notes = _with_source(house, source)
+    assert f"extension {TRUSTED}: 1.0 at the source, 1.1 in the copy" in notes
+    assert "rows that users added to extensions.systems cannot be brought: a superuser owns the table" in notes
+    assert len(notes) == 2
+    with house.as_attempt() as connection:
+        assert connection.execute(
+            "SELECT extname::text, extnamespace::regnamespace::text FROM pg_extension"
+            " WHERE extname ~ '^pgimport' ORDER BY 1"
+        ).fetchall() == [(HEALING, "healing"), (TRUSTED, "extensions")]
+        assert connection.execute(
+            "SELECT nspowner::regrole::text FROM pg_namespace WHERE nspname = 'extensions'"
+        ).fetchone() == (house.names.role,)
+        connection.execute("INSERT INTO healing.rules VALUES (7)")
+        connection.execute("SELECT setval('healing.rules_id_seq', 9)")
+
+
+def test_no_password_is_sent_in_clear_text(house: House) -> None:
+    house.prepare()
+    log = read_log(house.server)
+    assert "CREATE ROLE" in log
+    for secret in (house.owner_password, house.attempt_password):
+        assert secret not in log
+    assert house.attempt_password not in repr(house.shadow_plan)
+    assert house.owner_password not in repr(house.swap_plan())
