@@ -1,0 +1,159 @@
+"""The import: an order and a source come in, a verified copy in the shadow goes out.
+
+gate → snapshot with locks → pg_dump → pre-data → rows → sequences → post-data → ANALYZE → counts
+→ materialised views → policies and row security → structure. Only then is a copy verified.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import psycopg
+
+from pgimport.model.order import Order
+from pgimport.model.reasons import Failure, Reason
+from pgimport.model.result import FailureReport, Verification, WorkerResult
+from pgimport.model.source_url import Resolve
+from pgimport.model.spec import Verify
+from pgimport.worker.clients import Children, Clients
+from pgimport.worker.contents import Plan, parse_contents, plan_contents
+from pgimport.worker.endpoints import Endpoint, connect, resolve_host, shadow_endpoint
+from pgimport.worker.failures import Stopped, translate_source_error
+from pgimport.worker.finishing import analyze_tables, refresh_materialized_views, set_sequences
+from pgimport.worker.leaving import Leaving, read_leaving
+from pgimport.worker.lines import Reporter
+from pgimport.worker.places import Places
+from pgimport.worker.progress import DumpEar, Meter, Pulse, RestoreEar, Stage
+from pgimport.worker.queries import read_query
+from pgimport.worker.restore import Run, read_contents, run_dump, run_restore
+from pgimport.worker.shadow import at_shadow, wait_for_gate
+from pgimport.worker.snapshot import Snapshot, hold_snapshot
+from pgimport.worker.source import read_source
+from pgimport.worker.verify import Findings, build_unverified, verify_rows, verify_structure
+
+
+def run_import(
+    order: Order, places: Places, reporter: Reporter, clients: Clients, children: Children,
+    resolve: Resolve = resolve_host,
+) -> WorkerResult:  # fmt: skip
+    """Copy and verify; every expected failure is in the result."""
+    try:
+        run = _prepare(order, places, reporter, clients, children, resolve)
+        wait_for_gate(run.shadow, reporter)
+        with hold_snapshot(run.source) as snapshot:
+            verification, failure = _copy(run, snapshot)
+    except Stopped as stopped:
+        verification, failure = None, stopped.failure
+    report = FailureReport(reason=failure.reason, message=failure.message) if failure else None
+    return WorkerResult(step="import", ok=failure is None, failure=report, verification=verification)
+
+
+def _prepare(
+    order: Order, places: Places, reporter: Reporter, clients: Clients, children: Children, resolve: Resolve
+) -> Run:  # fmt: skip
+    """Read what this attempt was given. Raises Stopped."""
+    if places.seed is None:
+        raise Stopped(Failure(Reason.ORDER_UNREADABLE, "the import was started without its seed file"))
+    try:
+        seed = places.seed.read_bytes()
+    except OSError as error:
+        raise Stopped(Failure(Reason.ORDER_UNREADABLE, f"the seed file is unreadable: {error.strerror}")) from None
+    shadow = shadow_endpoint(order.target, places.pod_uid, seed)
+    reporter.hide(shadow.password, seed.hex())
+    source = read_source(places.source_url, order.sources, resolve, reporter)
+    return Run(
+        order=order,
+        places=places,
+        clients=clients,
+        children=children,
+        reporter=reporter,
+        meter=Meter(reporter),
+        source=source,
+        shadow=shadow,
+        restore=clients.find_restore(order.target.server_version_num // 10000),
+    )
+
+
+def _copy(run: Run, snapshot: Snapshot) -> tuple[Verification, Failure | None]:
+    run.meter.plan({table.oid: table.bytes for table in snapshot.copied})
+    run.meter.begin(Stage.SNAPSHOT)
+    program = run.clients.find_dump(snapshot.server_version_num // 10000, run.order.target.server_version_num // 10000)
+    run.reporter.log(
+        f"copying {len(snapshot.copied)} tables from {run.source.place} with {program} and {run.restore}",
+        tables=len(snapshot.copied),
+    )
+    leaving = _read_leaving(run, snapshot)
+    _dump(run, snapshot, program)
+    plan = plan_contents(parse_contents(read_contents(run)), leaving.leave)
+    _restore(run, snapshot, plan)
+    analyze_tables(run)
+    findings = Findings(notes=[*leaving.notes, *(f"left behind: {title}" for title in plan.left)])
+    checked = run.order.verify is not Verify.NONE
+    if checked:
+        verify_rows(run, snapshot, findings)
+    findings.notes += refresh_materialized_views(run, snapshot)
+    run_restore(run, "post-data", plan.last, lambda _: None, parallel=False)
+    if not checked:
+        unverified = build_unverified()
+        return unverified.model_copy(update={"notes": [*unverified.notes, *findings.notes]}), None
+    verify_structure(run, snapshot, leaving.leave, findings)
+    return findings.to_verification(), None if findings.good else findings.to_failure()
+
+
+def _read_leaving(run: Run, snapshot: Snapshot) -> Leaving:
+    with at_shadow(run.shadow, "its schemas and roles were listed") as shadow:
+        try:
+            return read_leaving(snapshot.connection, shadow)
+        except psycopg.Error as error:
+            if shadow.closed:
+                raise
+            raise Stopped(translate_source_error(error, "what cannot come along was listed")) from error
+
+
+def _dump(run: Run, snapshot: Snapshot, program: Path) -> None:
+    names = {table.oid: (table.schema, table.name) for table in snapshot.copied}
+    ear = DumpEar(run.meter, names, serial=run.jobs == 1)
+    run.meter.begin(Stage.DUMP)
+    with _watching(run, run.source, "copy_progress"):
+        run_dump(run, program, snapshot.id, ear.hear)
+
+
+def _restore(run: Run, snapshot: Snapshot, plan: Plan) -> None:
+    """Structure, rows, sequences, indexes; each stage with its own progress."""
+    names = {table.oid: (table.schema, table.name) for table in snapshot.copied}
+    serial = run.jobs == 1
+    run.meter.begin(Stage.STRUCTURE, sum(entry.kind not in _LATER for entry in plan.main))
+    run_restore(run, "pre-data", plan.main, RestoreEar(run.meter, {}, {}, serial=True).hear, parallel=False)
+    run.meter.begin(Stage.ROWS)
+    with _watching(run, run.shadow, "copy_progress"):
+        run_restore(run, "data", plan.main, RestoreEar(run.meter, plan.table_oids, names, serial).hear)
+    set_sequences(run, snapshot.sequences)
+    run.meter.begin(Stage.INDEXES, sum(entry.kind in _AFTER_ROWS for entry in plan.main))
+    with _watching(run, run.shadow, "index_progress"):
+        run_restore(run, "post-data", plan.main, RestoreEar(run.meter, {}, {}, serial).hear)
+
+
+# Kinds that pg_restore makes after the rows; only their number matters, for the percentage.
+_AFTER_ROWS = frozenset({"INDEX", "INDEX ATTACH", "CONSTRAINT", "FK CONSTRAINT", "TRIGGER", "RULE", "STATISTICS"})
+_LATER = _AFTER_ROWS | {"TABLE DATA", "BLOBS"}
+
+
+@contextmanager
+def _watching(run: Run, endpoint: Endpoint, query: str) -> Iterator[None]:
+    """Ask a server how far it is while the block runs; without the view or a free connection the clients' words do."""
+    with ExitStack() as stack:
+        try:
+            connection = stack.enter_context(connect(endpoint))
+        except psycopg.Error:
+            yield
+            return
+
+        def look() -> None:
+            rows = connection.execute(read_query(query)).fetchall()
+            if query == "index_progress":
+                run.meter.sign(int(rows[0][0]))
+            else:
+                run.meter.flow({oid: copied for oid, copied in rows})
+
+        with Pulse(look):
+            yield

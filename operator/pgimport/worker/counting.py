@@ -1,0 +1,91 @@
+"""Rows of every table at both ends, counted in parallel: the source through the held snapshot."""
+
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
+import psycopg
+from psycopg import sql
+
+from pgimport.model.result import TableDifference
+from pgimport.worker.endpoints import Connection, Endpoint
+from pgimport.worker.failures import Stopped, translate_source_error, translate_target_error
+from pgimport.worker.shadow import at_shadow
+from pgimport.worker.snapshot import BEGIN, Table
+from pgimport.worker.source import connect_source
+
+
+def plan_counts(tables: tuple[Table, ...]) -> list[tuple[Table, bool]]:
+    """Each table once, with whether its own rows alone count; partitions that must be are counted as their root."""
+    by_oid = {table.oid: table for table in tables}
+    roots = {table.counted_as for table in tables if table.counted_as is not None}
+    own = [(table, True) for table in tables if not table.partitioned and table.counted_as is None]
+    return own + [(by_oid[oid], False) for oid in sorted(roots) if oid in by_oid]
+
+
+def count_rows(
+    tables: tuple[Table, ...], snapshot: str, source: Endpoint, shadow: Endpoint, jobs: int, step: Callable[[], None]
+) -> list[TableDifference]:
+    """Both counts of every table, equal or not, in the order they were counted. Raises Stopped."""
+    waiting: queue.SimpleQueue[tuple[Table, bool]] = queue.SimpleQueue()
+    planned = plan_counts(tables)
+    for item in planned:
+        waiting.put(item)
+    counted: list[TableDifference] = []
+    failed = threading.Event()
+
+    def work() -> None:
+        try:
+            with (
+                closing(_open_on_snapshot(source, snapshot)) as origin,
+                at_shadow(shadow, "its rows were counted") as copy,
+            ):
+                while not failed.is_set():
+                    try:
+                        table, own = waiting.get_nowait()
+                    except queue.Empty:
+                        return
+                    counted.append(_count_both(table, own, origin, copy))
+                    step()
+        except BaseException:
+            failed.set()
+            raise
+
+    with ThreadPoolExecutor(max(1, min(jobs, len(planned)))) as pool:
+        for future in [pool.submit(work) for _ in range(min(jobs, len(planned)))]:
+            future.result()
+    return counted
+
+
+def _open_on_snapshot(source: Endpoint, snapshot: str) -> Connection:
+    connection = connect_source(source)
+    try:
+        connection.execute(BEGIN)
+        connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(snapshot)))
+    except psycopg.Error as error:
+        connection.close()
+        raise Stopped(translate_source_error(error, "its snapshot was opened again to count rows")) from error
+    return connection
+
+
+def _count_both(table: Table, own: bool, origin: Connection, copy: Connection) -> TableDifference:
+    doing = f"the rows of {table.title} were counted"
+    only = sql.SQL("ONLY ") if own else sql.SQL("")
+    statement = sql.SQL("SELECT pg_catalog.count(*) FROM {}{}").format(only, table.identifier)
+    try:
+        at_source = origin.execute(statement).fetchone()
+    except psycopg.Error as error:
+        raise Stopped(translate_source_error(error, doing)) from error
+    try:
+        in_copy = copy.execute(statement).fetchone()
+    except psycopg.errors.UndefinedTable:
+        in_copy = None
+    except psycopg.Error as error:
+        raise Stopped(translate_target_error(error, doing)) from error
+    return TableDifference(
+        table=table.title,
+        source_rows=at_source[0] if at_source else None,
+        target_rows=in_copy[0] if in_copy else None,
+    )

@@ -1,0 +1,219 @@
+"""Errors of PostgreSQL and its clients → one `Failure`: the only place that reads SQLSTATEs and messages.
+
+Stopped    the step cannot go on; carries the Failure that a person will read
+"""
+
+import re
+from typing import NamedTuple
+
+import psycopg
+
+from pgimport.model.errors import PgimportError
+from pgimport.model.reasons import Failure, Reason
+
+
+class Stopped(PgimportError):
+    """The step cannot go on."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+class Rule(NamedTuple):
+    """A message that contains `pattern` means `reason`. libpq tells no SQLSTATE for a refused connection."""
+
+    pattern: str
+    reason: Reason
+
+
+_AUTH = Reason.SOURCE_AUTH_FAILED
+_TLS = Reason.SOURCE_TLS_FAILED
+_AWAY = Reason.SOURCE_UNREACHABLE
+_DENIED = Reason.SOURCE_PERMISSION_DENIED
+
+SOURCE_SQLSTATES: dict[str, Reason] = {
+    "28P01": _AUTH,
+    "28000": _AUTH,
+    "3D000": Reason.SOURCE_DATABASE_NOT_FOUND,
+    "42501": _DENIED,
+    "42P01": Reason.SOURCE_CHANGED,  # a table that the snapshot shows was dropped before it was locked
+    "40001": Reason.SOURCE_CHANGED,  # a standby's replay removed rows that the snapshot needs
+    "53300": _AWAY,
+    "57P01": _AWAY,
+    "57P02": _AWAY,
+    "57P03": _AWAY,
+    "57P05": _AWAY,
+    "25P03": _AWAY,
+    "25P04": _AWAY,
+}
+# In this order: the first that fits speaks.
+CONNECT_RULES: tuple[Rule, ...] = (
+    Rule(r"password authentication failed|no password supplied|role \".*\" does not exist", _AUTH),
+    Rule(r"no pg_hba\.conf entry .*no encryption", _TLS),
+    Rule(r"no pg_hba\.conf entry|authentication failed|is not permitted to log in|SASL|SCRAM", _AUTH),
+    Rule(r"database \".*\" does not exist", Reason.SOURCE_DATABASE_NOT_FOUND),
+    Rule(r"permission denied", _DENIED),
+    Rule(r"timeout expired|timed out|Connection refused|could not translate host name|unreachable|No route", _AWAY),
+    Rule(r"server closed the connection|Connection reset|too many (clients|connections)|remaining connection", _AWAY),
+    Rule(r"the database system is|EOF detected", _AWAY),
+    Rule(r"SSL|certificate|TLS|channel binding", _TLS),
+)
+_LOST = re.compile(
+    r"server closed the connection|connection not open|no connection to the server|SSL connection has been closed"
+    r"|SSL SYSCALL|terminating connection|could not receive data from server|could not send data to server"
+    r"|lost synchronization|the database system is|Connection (reset|refused|timed out)|connection to server"
+    r"|connection (was )?lost|the connection is (closed|lost)|consuming input failed|sending query failed",
+)
+_NO_SPACE = "No space left on device"
+_READ_UNDER_RLS = "would be affected by row-level security policy"
+
+
+def first_line(error: BaseException | str) -> str:
+    """The sentence that says it; libpq's `connection to server … failed:` and `FATAL:` carry nothing for a person."""
+    text = str(error).strip() or type(error).__name__
+    line = text.splitlines()[-1 if "Multiple connection attempts" in text else 0]
+    line = re.sub(r"^(connection (to server .*?failed|failed): )+", "", line)
+    return re.sub(r"^(error: )?(FATAL|ERROR): +", "", line).strip()
+
+
+def is_connect_timeout(error: psycopg.Error) -> bool:
+    """A source that sleeps may answer the second time."""
+    return isinstance(error, psycopg.errors.ConnectionTimeout) or "timeout expired" in str(error)
+
+
+def translate_connect_error(error: psycopg.Error, place: str) -> Failure:
+    """A connection to the source that was refused; `place` is host, port and database as a person knows them."""
+    reason = SOURCE_SQLSTATES.get(error.sqlstate or "")
+    if reason is None:
+        text = str(error)
+        reason = next((rule.reason for rule in CONNECT_RULES if re.search(rule.pattern, text)), _AWAY)
+    return Failure(reason, f"the source {place}: {first_line(error)}")
+
+
+def translate_source_error(error: psycopg.Error, doing: str) -> Failure:
+    """A statement of ours that failed at the source."""
+    state = error.sqlstate
+    gone = state is None or state.startswith("08")
+    reason = _AWAY if gone else SOURCE_SQLSTATES.get(state or "", Reason.DUMP_FAILED)
+    code = f" (SQLSTATE {state})" if state else ""
+    return Failure(reason, f"the source failed while {doing}: {first_line(error)}{code}")
+
+
+def translate_target_error(error: psycopg.Error, doing: str) -> Failure:
+    """A statement of ours that failed in the new database."""
+    state = error.sqlstate
+    gone = state is None or state[:2] in ("08", "53") or state in ("57P01", "57P02", "57P03", "28000", "28P01", "3D000")
+    code = f" (SQLSTATE {state})" if state else ""
+    reason = Reason.TARGET_LOST if gone else Reason.RESTORE_FAILED
+    return Failure(reason, f"the target failed while {doing}: {first_line(error)}{code}")
+
+
+# --- the clients ---------------------------------------------------------------------------------------------
+
+_ERROR_LINE = re.compile(r"^(?:pg_dump|pg_restore): error: (.*)$")
+_DETAIL_LINE = re.compile(r"^(?:pg_dump|pg_restore): (?:detail|hint): (.*)$")
+_ENTRY_LINE = re.compile(r"^(?:pg_dump|pg_restore): (?:from|error in) TOC entry \d+; \d+ \d+ (.*)$")
+_COMMAND_LINE = re.compile(r"^Command was: (.*)$")
+_CHATTER = re.compile(r"^(?:pg_dump|pg_restore): (?!error:|warning:|detail:|hint:|from TOC|error in)")
+_MORE_LINES = 12
+# Several processes write to one stderr, each line in pieces: a prefix may come twice, or be missing.
+_PREFIXES = re.compile(r"^(?:\s*(pg_dump|pg_restore):)+ *")
+_ORPHAN = re.compile(
+    r"^ ?(?=(error|warning|detail|hint): |(finished|launching|skipping) item |(processing|dumping|restoring|creating) )"
+)
+_DIED = "a worker process died unexpectedly"
+
+
+def mend_line(line: str, program: str) -> str:
+    """A line with exactly one prefix, where it is one of the program's own."""
+    return _ORPHAN.sub(f"{program}: ", _PREFIXES.sub(f"{program}: ", line))
+
+
+def is_chatter(line: str) -> bool:
+    """What --verbose adds: good for progress, not for a person."""
+    return _CHATTER.match(line) is not None
+
+
+class ClientWords:
+    """What pg_dump or pg_restore says on stderr: the first error with its object."""
+
+    def __init__(self) -> None:
+        self._entry: str | None = None
+        self._error: list[str] = []
+        self._open = 0  # further lines that may belong to the first error
+
+    def hear(self, line: str) -> None:
+        if is_chatter(line):
+            return
+        if match := _ENTRY_LINE.match(line):
+            if not self._error:
+                self._entry = match[1].rsplit(" ", 1)[0]  # without the owner at the source
+        elif match := _ERROR_LINE.match(line):
+            if not self._error:
+                self._error = [match[1]]
+                self._open = _MORE_LINES
+            else:
+                self._open = 0
+        elif self._open > 0:
+            self._open -= 1
+            detail = _DETAIL_LINE.match(line)
+            self._error.append(detail[1] if detail else line)
+
+    @property
+    def error(self) -> str | None:
+        """`TABLE public t: ERROR: …; command was: CREATE TABLE …`, one line; None where no error was told."""
+        if not self._error:
+            return None
+        head = re.sub(r"^could not execute query: ", "", self._error[0])
+        parts = [f"{self._entry}: {head}" if self._entry else head]
+        for line in self._error[1:]:
+            if command := _COMMAND_LINE.match(line):
+                parts.append(f"command was: {command[1].strip()[:200]}")
+                break
+            if re.match(r"^(DETAIL|HINT|CONTEXT|Error message from server|Query was|LINE \d+):", line):
+                parts.append(line.strip()[:200])
+        return re.sub(r"\s+", " ", "; ".join(parts))
+
+
+def judge_dump(returncode: int, words: ClientWords) -> Failure:
+    """Why pg_dump ended without success."""
+    if (died := _judge_signal("pg_dump", returncode, words)) is not None:
+        return died
+    error = words.error or f"it ended with exit code {returncode} and named no error"
+    if _NO_SPACE in error and "ERROR:" not in error:
+        return Failure(Reason.SCRATCH_FULL, f"pg_dump: {error}")
+    if _READ_UNDER_RLS in error:
+        return Failure(_DENIED, f"pg_dump: {error}; ALTER ROLE … BYPASSRLS for the source's user cures it")
+    if re.search(r"permission denied|must be (owner|superuser)", error):
+        return Failure(_DENIED, f"pg_dump: {error}")
+    if "canceling statement due to conflict with recovery" in error:
+        return Failure(Reason.SOURCE_CHANGED, f"pg_dump: {error}")
+    if re.search(r"snapshot .*does not exist|invalid snapshot", error):
+        why = "the connection that held its snapshot was lost, or its address leads to several servers"
+        return Failure(_AWAY, f"the source forgot the snapshot ({why}): pg_dump: {error}")
+    if _LOST.search(error):
+        return Failure(_AWAY, f"the source was lost: pg_dump: {error}")
+    return Failure(Reason.DUMP_FAILED, f"pg_dump: {error}")
+
+
+def judge_restore(returncode: int, words: ClientWords) -> Failure:
+    """Why pg_restore ended without success."""
+    if (died := _judge_signal("pg_restore", returncode, words)) is not None:
+        return died
+    error = words.error or f"it ended with exit code {returncode} and named no error"
+    if _NO_SPACE in error and "ERROR:" not in error:
+        return Failure(Reason.SCRATCH_FULL, f"pg_restore: {error}")
+    if _LOST.search(error) or _NO_SPACE in error or "could not extend file" in error:
+        return Failure(Reason.TARGET_LOST, f"pg_restore: {error}")
+    return Failure(Reason.RESTORE_FAILED, f"pg_restore: {error}")
+
+
+def _judge_signal(program: str, returncode: int, words: ClientWords) -> Failure | None:
+    if returncode == -9 or (words.error or "").endswith(_DIED):
+        return Failure(
+            Reason.WORKER_OUT_OF_MEMORY, f"a process of {program} was killed (signal 9), most likely for lack of memory"
+        )
+    if returncode < 0:
+        return Failure(Reason.WORKER_FAILED, f"{program} was ended by signal {-returncode}")
+    return None

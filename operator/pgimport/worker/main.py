@@ -1,0 +1,116 @@
+"""The worker's two programs, `preflight` and `import`: environment in; result, JSON lines, exit code out."""
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, TextIO
+
+from pgimport.model import order as words
+from pgimport.model.order import Order
+from pgimport.model.reasons import EXIT_OK, EXIT_TERMINATED, Failure, Reason
+from pgimport.model.result import FailureReport, WorkerResult, build_termination_message
+from pgimport.worker.clients import Children, Clients
+from pgimport.worker.copying import run_import
+from pgimport.worker.lines import Reporter, utc_now
+from pgimport.worker.places import Places, parse_order, read_places
+from pgimport.worker.preflight import run_preflight
+
+Step = Literal["preflight", "import"]
+STEPS: tuple[Step, ...] = ("preflight", "import")
+EXIT_USAGE = 2
+
+
+def main(argv: list[str], environment: Mapping[str, str] = os.environ, stream: TextIO | None = None) -> int:
+    """`argv` is one of `preflight` and `import`; returns the exit code."""
+    step = next((step for step in STEPS if argv == [step]), None)
+    if step is None:
+        print(f"usage: python -m pgimport worker {{{'|'.join(STEPS)}}}", file=sys.stderr)
+        return EXIT_USAGE
+    reporter = Reporter(stream or sys.stdout)
+    children = Children()
+    _end_on_sigterm(children)
+    places, order = read_places(environment), parse_order(environment.get(words.ENV_ORDER))
+    if isinstance(places, Failure) or isinstance(order, Failure):
+        failure = places if isinstance(places, Failure) else order if isinstance(order, Failure) else None
+        assert failure is not None  # noqa: S101 (one of the two it was)
+        reporter.log(failure.message, "error")
+        _leave_message(environment.get(words.ENV_TERMINATION_MESSAGE), _failed(step, failure))
+        return failure.exit_code
+    result = _work(step, order, places, reporter, children, environment)
+    return report_result(result, order, places, reporter)
+
+
+def _work(
+    step: Step, order: Order, places: Places, reporter: Reporter, children: Children, environment: Mapping[str, str]
+) -> WorkerResult:  # fmt: skip
+    """The only place that catches everything: a traceback goes to the log, its last line to the result."""
+    try:
+        if step == "preflight":
+            return run_preflight(order, places, reporter)
+        return run_import(order, places, reporter, read_clients(environment), children)
+    except Exception as error:
+        reporter.log("an unexpected error", "error", traceback=traceback.format_exc())
+        said = str(error).strip().splitlines()
+        message = f"{type(error).__name__}: {said[0] if said else 'no message'}"
+        return _failed(step, Failure(Reason.WORKER_FAILED, message))
+
+
+def read_clients(environment: Mapping[str, str]) -> Clients:
+    """Where the clients are; the image's own place unless the environment names another."""
+    root = environment.get(words.ENV_CLIENTS)
+    return Clients() if not root else Clients(bin_root=Path(root))
+
+
+def _failed(step: Step, failure: Failure) -> WorkerResult:
+    return WorkerResult(step=step, ok=False, failure=FailureReport(reason=failure.reason, message=failure.message))
+
+
+def report_result(result: WorkerResult, order: Order, places: Places, reporter: Reporter) -> int:
+    """The whole report as one log line, what fits of it as termination message; returns the exit code."""
+    result = _redacted(result, reporter).model_copy(update={"ended_at": utc_now()})
+    failure = result.failure.to_failure() if result.failure else None
+    said = "all is well" if failure is None else failure.for_a_person()
+    reporter.log(f"{result.step} ended: {said}", "info" if result.ok else "error", result=result.to_json())
+    result = result.model_copy(update={"stdout_tail": reporter.tail(), "stderr_tail": reporter.heard() or None})
+    try:
+        _leave_message(str(places.termination_message), result)
+    except ValueError as error:
+        failure = Failure(Reason.WORKER_FAILED, f"the source's extensions and locale cannot be reported: {error}")
+        _leave_message(str(places.termination_message), _failed(result.step, failure))
+        return failure.exit_code
+    if failure is None or (order.dry_run and result.preflight is not None):
+        return EXIT_OK
+    return failure.exit_code
+
+
+def _redacted(result: WorkerResult, reporter: Reporter) -> WorkerResult:
+    """Servers may repeat in an error what they were sent: every text that may come from one is looked through."""
+    changes: dict[str, object] = {}
+    if found := result.failure:
+        changes["failure"] = found.model_copy(update={"message": reporter.redact(found.message)})
+    if report := result.preflight:
+        checks = [check.model_copy(update={"detail": reporter.redact(check.detail)}) for check in report.checks]
+        changes["preflight"] = report.model_copy(update={"checks": checks})
+    if verified := result.verification:
+        notes = [reporter.redact(note) for note in verified.notes]
+        changes["verification"] = verified.model_copy(update={"notes": notes})
+    return result.model_copy(update=changes)
+
+
+def _leave_message(path: str | None, result: WorkerResult) -> None:
+    if path:
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(build_termination_message(result))
+
+
+def _end_on_sigterm(children: Children) -> None:
+    """As PID 1 a process has no default for SIGTERM. Clients are ended first: they cancel at the servers."""
+
+    def end(_signal: int, _frame: object) -> None:
+        children.end_all()
+        os._exit(EXIT_TERMINATED)
+
+    signal.signal(signal.SIGTERM, end)

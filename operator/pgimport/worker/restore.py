@@ -1,0 +1,101 @@
+"""The dump and its way back: pg_dump on the snapshot into scratch, pg_restore from there by sections."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pgimport.model.order import Order
+from pgimport.worker.clients import Children, Clients
+from pgimport.worker.contents import Entry, format_list
+from pgimport.worker.endpoints import CLIENT_DBNAME, Endpoint, build_environment, write_passfile
+from pgimport.worker.failures import Stopped, is_chatter, judge_dump, judge_restore
+from pgimport.worker.lines import Reporter
+from pgimport.worker.places import Places
+from pgimport.worker.progress import Meter
+
+Section = Literal["pre-data", "data", "post-data"]
+# What never comes along, said to pg_dump already; the table of contents is filtered besides.
+DUMP_OPTIONS = (
+    "--format=directory", "--no-owner", "--no-privileges", "--no-publications", "--no-subscriptions",
+    "--no-security-labels", "--no-tablespaces", "--no-sync", "--no-password", "--quote-all-identifiers", "--verbose",
+)  # fmt: skip
+RESTORE_OPTIONS = ("--exit-on-error", "--no-owner", "--no-privileges", "--no-tablespaces", "--no-password", "--verbose")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """Everything that one import works with."""
+
+    order: Order
+    places: Places
+    clients: Clients
+    children: Children
+    reporter: Reporter
+    meter: Meter
+    source: Endpoint
+    shadow: Endpoint
+    restore: Path  # pg_restore of the target's major
+
+    @property
+    def archive(self) -> Path:
+        return self.places.scratch / "dump"
+
+    @property
+    def jobs(self) -> int:
+        return max(self.order.jobs, 1)
+
+
+def run_dump(run: Run, program: Path, snapshot: str, hear: Callable[[str], None]) -> None:
+    """Dump the source as the snapshot shows it into scratch. Raises Stopped."""
+    passfile = write_passfile(run.source, run.places.private, "source.pgpass")
+    arguments = [
+        str(program), *DUMP_OPTIONS, run.clients.compress_option(program), f"--jobs={run.jobs}",
+        f"--snapshot={snapshot}", f"--file={run.archive}", f"--dbname={CLIENT_DBNAME}",
+    ]  # fmt: skip
+    code, words = run.children.run(arguments, build_environment(run.source, passfile, os.environ), _both(run, hear))
+    passfile.unlink(missing_ok=True)
+    if code != 0:
+        raise Stopped(judge_dump(code, words))
+
+
+def read_contents(run: Run) -> str:
+    """The dump's table of contents, as text. Raises Stopped."""
+    listing = run.places.scratch / "contents"
+    arguments = [str(run.restore), "--list", f"--file={listing}", str(run.archive)]
+    code, words = run.children.run(arguments, {"LC_ALL": "C"}, _both(run))
+    if code != 0:
+        raise Stopped(judge_restore(code, words))
+    return listing.read_text(encoding="utf-8", errors="surrogateescape")
+
+
+def run_restore(
+    run: Run, section: Section, entries: list[Entry], hear: Callable[[str], None], parallel: bool = True
+) -> None:
+    """Restore these entries of one section into the shadow. Raises Stopped."""
+    if not entries:
+        return
+    chosen = run.places.scratch / "chosen"
+    chosen.write_text(format_list(entries), encoding="utf-8", errors="surrogateescape")
+    passfile = write_passfile(run.shadow, run.places.private, "target.pgpass")
+    arguments = [
+        str(run.restore), *RESTORE_OPTIONS, f"--section={section}", f"--use-list={chosen}",
+        *([f"--jobs={run.jobs}"] if parallel else []), f"--dbname={CLIENT_DBNAME}", str(run.archive),
+    ]  # fmt: skip
+    code, words = run.children.run(arguments, build_environment(run.shadow, passfile, os.environ), _both(run, hear))
+    passfile.unlink(missing_ok=True)
+    if code != 0:
+        raise Stopped(judge_restore(code, words))
+
+
+def _both(run: Run, hear: Callable[[str], None] | None = None) -> Callable[[str], None]:
+    """Each line of a client goes to `hear`, and what is no chatter to the log."""
+
+    def listen(line: str) -> None:
+        if hear is not None:
+            hear(line)
+        if not is_chatter(line):
+            run.reporter.overhear(line)
+
+    return listen

@@ -1,0 +1,2 @@
+-- Every schema: oid and name.
+SELECT oid::bigint, nspname::text FROM pg_catalog.pg_namespace ORDER BY oid;

@@ -1,0 +1,2 @@
+-- Names of all roles.
+SELECT rolname::text FROM pg_catalog.pg_roles;

@@ -1,0 +1,78 @@
+-- Everything that has a name and may get lost: kind, schema, table (or type), name, state.
+-- Out stay: members of extensions, partitions' inherited constraints and triggers (their parents' speak for them), and
+-- NOT NULL constraints, which have rows of their own only in newer versions.
+WITH own AS (
+    SELECT n.oid, n.nspname::text AS name
+    FROM pg_catalog.pg_namespace AS n
+    WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+), member AS (
+    SELECT d.classid, d.objid FROM pg_catalog.pg_depend AS d WHERE d.deptype = 'e' AND d.objsubid = 0
+), relation AS (
+    SELECT c.*, own.name AS schema
+    FROM pg_catalog.pg_class AS c
+    JOIN own ON own.oid = c.relnamespace
+    WHERE c.relpersistence <> 't'
+      AND NOT EXISTS (
+        SELECT FROM member AS m WHERE m.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND m.objid = c.oid
+      )
+)
+SELECT
+    CASE r.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' ELSE 'table' END,
+    r.schema,
+    r.relname::text,
+    '',
+    CASE WHEN r.relforcerowsecurity AND r.relrowsecurity THEN 'row security forced'
+         WHEN r.relrowsecurity THEN 'row security' ELSE '' END
+FROM relation AS r
+WHERE r.relkind IN ('r', 'p', 'v', 'm')
+UNION ALL
+SELECT
+    'index', r.schema, r.relname::text, x.relname::text,
+    CASE WHEN i.indisvalid THEN '' WHEN r.relkind = 'p' THEN 'invalid' ELSE 'unfinished' END
+FROM pg_catalog.pg_index AS i
+JOIN relation AS r ON r.oid = i.indrelid
+JOIN pg_catalog.pg_class AS x ON x.oid = i.indexrelid
+UNION ALL
+SELECT 'constraint', r.schema, r.relname::text, k.conname::text, CASE WHEN k.convalidated THEN '' ELSE 'not valid' END
+FROM pg_catalog.pg_constraint AS k
+JOIN relation AS r ON r.oid = k.conrelid
+WHERE k.conparentid = 0 AND k.contype IN ('c', 'f', 'p', 'u', 'x')
+UNION ALL
+SELECT 'constraint', own.name, t.typname::text, k.conname::text, CASE WHEN k.convalidated THEN '' ELSE 'not valid' END
+FROM pg_catalog.pg_constraint AS k
+JOIN pg_catalog.pg_type AS t ON t.oid = k.contypid
+JOIN own ON own.oid = t.typnamespace
+WHERE k.contype = 'c'
+  AND NOT EXISTS (
+    SELECT FROM member AS m WHERE m.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND m.objid = t.oid
+  )
+UNION ALL
+SELECT 'trigger', r.schema, r.relname::text, g.tgname::text, g.tgenabled::text
+FROM pg_catalog.pg_trigger AS g
+JOIN relation AS r ON r.oid = g.tgrelid
+WHERE NOT g.tgisinternal AND g.tgparentid = 0
+UNION ALL
+SELECT 'policy', r.schema, r.relname::text, p.polname::text, ''
+FROM pg_catalog.pg_policy AS p
+JOIN relation AS r ON r.oid = p.polrelid
+UNION ALL
+SELECT 'function', own.name, '', p.proname || '(' || pg_catalog.pg_get_function_identity_arguments(p.oid) || ')', ''
+FROM pg_catalog.pg_proc AS p
+JOIN own ON own.oid = p.pronamespace
+WHERE NOT EXISTS (
+    SELECT FROM member AS m WHERE m.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND m.objid = p.oid
+  )
+  -- A range type makes its constructors itself.
+  AND NOT EXISTS (
+    SELECT FROM pg_catalog.pg_depend AS d
+    WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = p.oid AND d.deptype = 'i'
+  )
+UNION ALL
+SELECT 'type', own.name, '', t.typname::text, t.typtype::text
+FROM pg_catalog.pg_type AS t
+JOIN own ON own.oid = t.typnamespace
+WHERE t.typtype IN ('d', 'e', 'r')
+  AND NOT EXISTS (
+    SELECT FROM member AS m WHERE m.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND m.objid = t.oid
+  )
+ORDER BY 1, 2, 3, 4;

@@ -1,0 +1,11 @@
+-- Tables of ours; ANALYZE of a partitioned table does its partitions too.
+SELECT n.nspname::text, c.relname::text
+FROM pg_catalog.pg_class AS c
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p')
+  AND NOT c.relispartition
+  AND c.relpersistence <> 't'
+  AND n.nspname <> 'information_schema'
+  AND n.nspname !~ '^pg_'
+  AND pg_catalog.pg_has_role(c.relowner, 'USAGE')
+ORDER BY c.relpages DESC, c.oid;

@@ -1,0 +1,64 @@
+"""Names that may get lost: what both ends list of their own comes in, what is missing or changed goes out."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from pgimport.worker.contents import Leave
+from pgimport.worker.endpoints import Connection
+from pgimport.worker.queries import read_query
+
+_UNFINISHED = "unfinished"  # an index that CREATE INDEX CONCURRENTLY left invalid: pg_dump passes it over
+
+
+class Item(NamedTuple):
+    """A thing with a name; `state` tells valid from not valid and the like."""
+
+    kind: str
+    schema: str
+    relation: str
+    name: str
+    state: str
+
+    @property
+    def title(self) -> str:
+        """`index public.orders: orders_pkey`."""
+        place = f"{self.schema}.{self.relation}" if self.relation else self.schema
+        return f"{self.kind} {place}" + (f": {self.name}" if self.name else "")
+
+
+class Comparison(NamedTuple):
+    """What differs, and what a reader should know although it is right."""
+
+    differences: list[str]
+    notes: list[str]
+
+
+def read_structure(connection: Connection) -> list[Item]:
+    """All items of one end. Raises psycopg.Error."""
+    return [Item(*row) for row in connection.execute(read_query("structure"))]
+
+
+def compare_structures(source: Iterable[Item], shadow: Iterable[Item], leave: Leave) -> Comparison:
+    """Everything that should have come along must be there and be as valid as it was; pure."""
+    notes: list[str] = []
+    wanted: dict[tuple[str, str, str, str], Item] = {}
+    for item in source:
+        if (item.schema, item.relation) in leave.relations:
+            continue
+        if item.kind == "policy" and (item.schema, item.relation, item.name) in leave.policies:
+            continue
+        if item.state == _UNFINISHED:
+            notes.append(f"left behind: {item.title}, which is invalid at the source")
+            continue
+        wanted[item[:4]] = item
+    found = {item[:4]: item for item in shadow}
+    differences: list[str] = []
+    for key, item in wanted.items():
+        copy = found.get(key)
+        if copy is None:
+            differences.append(f"missing in the copy: {item.title}")
+        elif copy.state != item.state:
+            differences.append(
+                f"{item.title} is {copy.state or 'plain'} in the copy and {item.state or 'plain'} at the source"
+            )
+    return Comparison(differences, notes)

@@ -1,0 +1,132 @@
+"""Is the copy what its source was? Both ends come in, a `Verification` goes out; "could not" is never "is"."""
+
+from dataclasses import dataclass, field
+
+import psycopg
+from psycopg import sql
+
+from pgimport.model.reasons import Failure, Reason
+from pgimport.model.result import TableDifference, Verification
+from pgimport.model.spec import Verify
+from pgimport.worker.contents import Leave
+from pgimport.worker.counting import count_rows, plan_counts
+from pgimport.worker.endpoints import Connection
+from pgimport.worker.failures import Stopped, translate_source_error
+from pgimport.worker.progress import Stage
+from pgimport.worker.queries import read_query
+from pgimport.worker.restore import Run
+from pgimport.worker.shadow import at_shadow
+from pgimport.worker.snapshot import Sequence, Snapshot
+from pgimport.worker.structure import Comparison, compare_structures, read_structure
+
+NAMES_IN_A_MESSAGE = 3
+
+
+@dataclass
+class Findings:
+    """What the steps of a verification add up to."""
+
+    tables: int = 0
+    rows: int = 0
+    large_objects: int = 0
+    sequences: int = 0
+    unequal: list[TableDifference] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)  # whatever differs and is no table's rows
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def good(self) -> bool:
+        return not self.unequal and not self.faults
+
+    def to_verification(self) -> Verification:
+        return Verification(
+            mode=Verify.COUNTS.value, tables=self.tables, rows=self.rows, large_objects=self.large_objects,
+            sequences=self.sequences, differences=self.unequal, notes=[*self.faults, *self.notes], verified=self.good,
+        )  # fmt: skip
+
+    def to_failure(self) -> Failure:
+        said = [
+            f"{item.table} has {_rows(item.source_rows)} at the source and {_rows(item.target_rows)} in the copy"
+            for item in self.unequal
+        ] + self.faults
+        more = f"; and {len(said) - NAMES_IN_A_MESSAGE} more" if len(said) > NAMES_IN_A_MESSAGE else ""
+        return Failure(
+            Reason.VERIFICATION_FAILED,
+            f"the copy differs from its source: {'; '.join(said[:NAMES_IN_A_MESSAGE])}{more}",
+        )
+
+
+def _rows(count: int | None) -> str:
+    return "no such table" if count is None else f"{count} rows"
+
+
+def build_unverified() -> Verification:
+    """For `verify: none`."""
+    return Verification(mode=Verify.NONE.value, notes=["not verified: spec.verify is none"], verified=False)
+
+
+def verify_rows(run: Run, snapshot: Snapshot, findings: Findings) -> None:
+    """Counts of all tables, large objects and sequences; before row level security hides rows. Raises Stopped."""
+    run.meter.begin(Stage.VERIFY, len(plan_counts(snapshot.tables)))
+    counted = count_rows(snapshot.tables, snapshot.id, run.source, run.shadow, run.jobs, run.meter.step)
+    findings.tables = len(counted)
+    findings.rows = sum(item.target_rows or 0 for item in counted)
+    findings.unequal += [item for item in counted if item.source_rows != item.target_rows]
+    try:
+        wanted = _one_number(snapshot.connection, "large_objects")
+    except psycopg.Error as error:
+        raise Stopped(translate_source_error(error, "its large objects were counted")) from error
+    with at_shadow(run.shadow, "large objects and sequences were compared") as shadow:
+        findings.large_objects = _one_number(shadow, "large_objects")
+        if findings.large_objects != wanted:
+            findings.faults.append(f"{wanted} large objects at the source, {findings.large_objects} in the copy")
+        findings.faults += compare_sequences(snapshot.sequences, read_positions(shadow, snapshot.sequences))
+    findings.sequences = len(snapshot.sequences)
+
+
+def _one_number(connection: Connection, query: str) -> int:
+    row = connection.execute(read_query(query)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def read_positions(shadow: Connection, wanted: tuple[Sequence, ...]) -> dict[tuple[str, str], tuple[int, bool]]:
+    """Where the copy's sequences stand: those that are there. Raises psycopg.Error."""
+    present = {(schema, name) for schema, name, _ in shadow.execute(read_query("sequences"))}
+    names = [(item.schema, item.name) for item in wanted if (item.schema, item.name) in present]
+    found: dict[tuple[str, str], tuple[int, bool]] = {}
+    with shadow.pipeline():
+        cursors = [
+            (key, shadow.execute(sql.SQL("SELECT last_value, is_called FROM {}").format(sql.Identifier(*key))))
+            for key in names
+        ]
+        for key, cursor in cursors:
+            if (row := cursor.fetchone()) is not None:
+                found[key] = (row[0], row[1])
+    return found
+
+
+def compare_sequences(wanted: tuple[Sequence, ...], found: dict[tuple[str, str], tuple[int, bool]]) -> list[str]:
+    """Sequences that stand elsewhere, or are not there; pure."""
+    faults = []
+    for item in wanted:
+        position = found.get((item.schema, item.name))
+        if position is None:
+            faults.append(f"missing in the copy: sequence {item.schema}.{item.name}")
+        elif position != (item.last_value, item.is_called):
+            faults.append(
+                f"sequence {item.schema}.{item.name} stands at {position[0]} in the copy, at {item.last_value}"
+                " at the source"
+            )
+    return faults
+
+
+def verify_structure(run: Run, snapshot: Snapshot, leave: Leave, findings: Findings) -> None:
+    """Indexes, constraints, views, functions, types, policies: all there, as valid as they were. Raises Stopped."""
+    try:
+        source = read_structure(snapshot.connection)
+    except psycopg.Error as error:
+        raise Stopped(translate_source_error(error, "its structure was listed")) from error
+    with at_shadow(run.shadow, "its structure was listed") as connection:
+        compared: Comparison = compare_structures(source, read_structure(connection), leave)
+    findings.faults += compared.differences
+    findings.notes += compared.notes

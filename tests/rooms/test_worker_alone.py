@@ -1,0 +1,24 @@
+"""The worker runs in a pod that has neither Kubernetes' client nor the operator's framework."""
+
+import subprocess
+import sys
+
+PROGRAM = """
+import sys
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("kopf", "kubernetes", "aiohttp") or name.startswith(
+            ("pgimport.cluster", "pgimport.server", "pgimport.reconcile", "pgimport.decide", "pgimport.settings")
+        ):
+            raise AssertionError(f"the worker imports {name}")
+
+sys.meta_path.insert(0, Refuse())
+import pgimport.worker.main
+print(pgimport.worker.main.main(["nonsense"]))
+"""
+
+
+def test_the_worker_starts_without_the_operators_rooms() -> None:
+    ended = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (0, "2\n"), ended.stderr

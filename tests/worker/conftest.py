@@ -1,0 +1,132 @@
+"""What a worker needs around it: an order, files as a pod has them, a shadow as the operator makes it."""
+
+import io
+import json
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from psycopg import sql
+from tests.support.postgres import INSTALLATIONS, PostgresServer, installation
+
+from pgimport.model import order as words
+from pgimport.model.names import AttemptNames, attempt_names, attempt_password
+from pgimport.model.order import Order, OrderTarget
+from pgimport.model.result import WorkerResult
+from pgimport.model.spec import Sources, SSLMode
+from pgimport.worker.clients import Children, Clients
+from pgimport.worker.copying import run_import
+from pgimport.worker.lines import Reporter
+from pgimport.worker.places import Places
+from pgimport.worker.preflight import run_preflight
+
+LOOPBACK = Sources(allowed_cidrs=["127.0.0.0/8"])
+# The minors that the tests' own clients have: older than what the image must have.
+TEST_FLOORS = {16: 14, 18: 4}
+
+
+@dataclass
+class Bench:
+    """One attempt: its order, its files, what it said."""
+
+    home: Path
+    source_url: str
+    target: PostgresServer
+    bin_root: Path
+    seed: bytes = field(default_factory=lambda: secrets.token_bytes(32))
+    pod_uid: str = field(default_factory=lambda: secrets.token_hex(16))
+    out: io.StringIO = field(default_factory=io.StringIO)
+
+    @property
+    def names(self) -> AttemptNames:
+        return attempt_names(self.pod_uid)
+
+    @property
+    def places(self) -> Places:
+        for folder in ("scratch", "private"):
+            (self.home / folder).mkdir(exist_ok=True)
+        (self.home / "url").write_text(self.source_url)
+        (self.home / "seed").write_bytes(self.seed)
+        return Places(
+            pod_uid=self.pod_uid, source_url=self.home / "url", seed=self.home / "seed", scratch=self.home / "scratch",
+            private=self.home / "private", termination_message=self.home / "message",
+        )  # fmt: skip
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the operator gives to a container, without the order."""
+        places = self.places
+        return {
+            words.ENV_POD_UID: places.pod_uid,
+            words.ENV_SOURCE_URL_FILE: str(places.source_url),
+            words.ENV_SEED_FILE: str(places.seed),
+            words.ENV_SCRATCH: str(places.scratch),
+            words.ENV_PRIVATE: str(places.private),
+            words.ENV_TERMINATION_MESSAGE: str(places.termination_message),
+            words.ENV_CLIENTS: str(self.bin_root),
+        }
+
+    def order(self, **changes: Any) -> Order:
+        target = OrderTarget(
+            host=self.target.host, port=self.target.port, sslmode=SSLMode.DISABLE, server_version="18.4",
+            server_version_num=changes.pop("target_version_num", 180004),
+            creatable_extensions=changes.pop("creatable_extensions", ["vector"]),
+        )  # fmt: skip
+        given: dict[str, Any] = {"sources": LOOPBACK, "allowed_extensions": ["vector", "citext"], "jobs": 2, **changes}
+        return Order(import_uid="uid", import_name="orders", namespace="shop", target=target, **given)
+
+    def preflight(self, **changes: Any) -> WorkerResult:
+        return run_preflight(self.order(**changes), self.places, Reporter(self.out))
+
+    def run(self, **changes: Any) -> WorkerResult:
+        clients = Clients(bin_root=self.bin_root, floors=changes.pop("floors", TEST_FLOORS), compression="gzip")
+        return run_import(self.order(**changes), self.places, Reporter(self.out), clients, Children())
+
+    def lines(self, kind: str) -> list[dict[str, Any]]:
+        """What was printed: all `log` or all `progress` lines."""
+        return [entry[kind] for line in self.out.getvalue().splitlines() if kind in (entry := json.loads(line))]
+
+    @contextmanager
+    def shadow(self, login: bool = True) -> Iterator[str]:
+        """Role and database of this attempt, as the operator makes them; gone afterwards."""
+        role, database = sql.Identifier(self.names.role), sql.Identifier(self.names.database)
+        password = sql.Literal(attempt_password(self.seed, self.pod_uid))
+        with self.target.connect(user="admin") as admin:
+            admin.execute(sql.SQL("CREATE ROLE {} NOLOGIN PASSWORD {}").format(role, password))
+            admin.execute(sql.SQL("GRANT {} TO admin WITH INHERIT TRUE, SET TRUE").format(role))
+            admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(database))
+            admin.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))
+        with self.target.connect(self.names.database, "admin") as inside:
+            inside.execute(sql.SQL("ALTER SCHEMA public OWNER TO {}").format(role))
+            inside.execute(sql.SQL("GRANT CONNECT, CREATE, TEMPORARY ON DATABASE {} TO {}").format(database, role))
+        if login:
+            self.open_gate()
+        try:
+            yield self.names.database
+        finally:
+            with self.target.connect() as superuser:
+                superuser.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(database))
+                superuser.execute(sql.SQL("DROP ROLE {}").format(role))
+
+    def open_gate(self) -> None:
+        with self.target.connect(user="admin") as admin:
+            admin.execute(sql.SQL("ALTER ROLE {} LOGIN").format(sql.Identifier(self.names.role)))
+
+
+@pytest.fixture(scope="session")
+def bin_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`<major>/bin` for every major that is installed, as in the worker's image."""
+    root = tmp_path_factory.mktemp("clients")
+    for major in INSTALLATIONS:
+        (root / str(major)).symlink_to(installation(major))
+    return root
+
+
+@pytest.fixture
+def bench(tmp_path: Path, postgres16: PostgresServer, postgres18: PostgresServer, bin_root: Path) -> Bench:
+    """A source 16 and a target 18; a test names its own database in `source_url`."""
+    return Bench(tmp_path, postgres16.url("postgres"), postgres18, bin_root)
