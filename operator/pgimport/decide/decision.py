@@ -1,0 +1,144 @@
+"""What is to be done: the wanted status, the actions in their order, when to look again, and because."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Generic, TypeVar
+
+from pgimport.model.base import Written
+from pgimport.model.result import SourceFacts
+
+StatusT = TypeVar("StatusT", bound=Written)
+AT_ONCE = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimTarget:
+    """Write this import's uid into its preview's status.activeImport, if nobody else's is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseTarget:
+    """Take this import's uid out of its preview's status.activeImport."""
+
+
+@dataclass(frozen=True, slots=True)
+class CreateJob:
+    """Make the Secret with the random bytes, then the Job."""
+
+    attempts_left: int
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareShadow:
+    """Make the attempt's role and database like the source's, and open the gate."""
+
+    pod_uid: str
+    source: SourceFacts
+
+
+@dataclass(frozen=True, slots=True)
+class DropAttempt:
+    """End the attempt's sessions, drop its database and its role."""
+
+    pod_uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Swap:
+    """Put the verified shadow in the target's place."""
+
+    pod_uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class DropReplaced:
+    """Drop the database and the role that a swap took away."""
+
+    pod_uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopJob:
+    """End the Job's pods; the Job stays for its logs."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteJob:
+    """With its pods; a new one may follow."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetJobTTL:
+    """From now on the Job may go."""
+
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteJobSecret:
+    """The random bytes are of no use any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteObject:
+    """The object itself: ephemeral ones only."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetFinalizer:
+    """Add or take away ours."""
+
+    present: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EnsurePreview:
+    """Connection Secret, role and database; `anew` drops what is there first."""
+
+    anew: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DropPreview:
+    """Database and role."""
+
+
+@dataclass(frozen=True, slots=True)
+class EnsureTenantRights:
+    """The operator's RoleBinding in the Project's namespace."""
+
+
+@dataclass(frozen=True, slots=True)
+class DropLeftovers:
+    """What carries our mark and belongs to nobody any more."""
+
+
+Action = (
+    ClaimTarget
+    | ReleaseTarget
+    | CreateJob
+    | PrepareShadow
+    | DropAttempt
+    | Swap
+    | DropReplaced
+    | StopJob
+    | DeleteJob
+    | SetJobTTL
+    | DeleteJobSecret
+    | DeleteObject
+    | SetFinalizer
+    | EnsurePreview
+    | DropPreview
+    | EnsureTenantRights
+    | DropLeftovers
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision(Generic[StatusT]):
+    """`actions` are carried out first, in order; the status is written only if all of them came through."""
+
+    status: StatusT
+    actions: tuple[Action, ...] = ()
+    look_again_after: timedelta | None = None
+    because: str

@@ -1,0 +1,66 @@
+"""What is left to do for a terminal import: nothing of it stays but its Job's logs, until their time is over."""
+
+from datetime import datetime, timedelta
+
+from pgimport.decide.decision import (
+    Action,
+    Decision,
+    DeleteJobSecret,
+    DeleteObject,
+    DropAttempt,
+    DropReplaced,
+    ReleaseTarget,
+    SetJobTTL,
+    StopJob,
+)
+from pgimport.decide.seen import SeenImport
+from pgimport.model.names import LABEL_EPHEMERAL
+from pgimport.model.policy import Policy
+from pgimport.model.status import ImportState, ImportStatus
+
+EPHEMERAL_LIFE = timedelta(minutes=5)
+
+
+def decide_cleanup(seen: SeenImport, status: ImportStatus, now: datetime, policy: Policy) -> Decision[ImportStatus]:
+    """Once: then `cleanedUp` says so, and no look is needed any more."""
+    if status.cleaned_up:
+        return _decide_ephemeral(seen, status, now)
+    history = [found.model_copy(update={"cleaned_up": True}) for found in status.attempt_history]
+    clean = status.model_copy(update={"cleaned_up": True, "attempt_history": history, "locked_resource": None})
+    return Decision(status=clean, actions=_cleanup(seen, status, policy), because="cleaned up after it ended")
+
+
+def _cleanup(seen: SeenImport, status: ImportStatus, policy: Policy) -> tuple[Action, ...]:
+    swapped = status.shadow.pod_uid if status.shadow and status.state is ImportState.COMPLETED else None
+    actions: list[Action] = []
+    job = seen.job
+    if job is not None and job.ours and not job.complete and job.failed_reason is None:
+        actions.append(StopJob())
+    begun = {found.pod_uid for found in status.attempt_history if not found.cleaned_up}
+    begun |= {pod.uid for pod in seen.pods} | ({status.shadow.pod_uid} if status.shadow else set())
+    if status.job is not None:
+        actions += [DropAttempt(uid) for uid in sorted(begun) if uid != swapped]
+    if swapped is not None:
+        actions.append(DropReplaced(swapped))
+    if status.started_at is not None:
+        actions.append(DeleteJobSecret())
+    if job is not None and job.ours and not job.ttl_set:
+        asked = seen.object.spec.ttl_seconds_after_finished if seen.object.spec else None
+        actions.append(SetJobTTL(policy.job_ttl_seconds if asked is None else asked))
+    if seen.preview is not None and seen.preview.status.active_import == seen.object.meta.uid:
+        actions.append(ReleaseTarget())
+    return tuple(actions)
+
+
+def _decide_ephemeral(seen: SeenImport, status: ImportStatus, now: datetime) -> Decision[ImportStatus]:
+    ended = status.completed_at
+    if seen.object.meta.labels.get(LABEL_EPHEMERAL) != "true" or ended is None:
+        return Decision(status=status, because="it has ended and nothing of it is left")
+    left = ended + EPHEMERAL_LIFE - now
+    if left > timedelta(0):
+        return Decision(
+            status=status, look_again_after=left, because="an ephemeral import goes five minutes after its end"
+        )
+    return Decision(
+        status=status, actions=(DeleteObject(),), because="an ephemeral import goes five minutes after its end"
+    )

@@ -1,0 +1,158 @@
+"""The life of a PreviewDatabase: pending → ready → expired, and away with its database when it is deleted.
+
+Reset and expiry wait for an import that holds the preview; a deletion ends it first (the import sees it and fails).
+"""
+
+from datetime import datetime, timedelta
+
+from pgimport.decide.conditions import Wanted, build_conditions, done, stuck, working
+from pgimport.decide.decision import AT_ONCE, Action, Decision, DropPreview, EnsurePreview, SetFinalizer
+from pgimport.decide.seen import SeenPreview
+from pgimport.decide.unsupported import find_unsupported_preview
+from pgimport.model.names import (
+    FINALIZER_PREVIEW,
+    connection_secret_name,
+    owner_role_name,
+    preview_database_name,
+)
+from pgimport.model.policy import Policy
+from pgimport.model.reasons import Failure, Reason
+from pgimport.model.spec import PreviewSpec
+from pgimport.model.status import PreviewState, PreviewStatus
+
+FAR = timedelta(hours=1)
+
+
+def decide_preview(seen: SeenPreview, now: datetime, policy: Policy) -> Decision[PreviewStatus]:
+    """Never raises; the whole wanted status of the preview, and what is to be done."""
+    found = seen.object
+    status = found.status.model_copy(update={"observed_generation": found.meta.generation})
+    if status.active_import is not None and not seen.holder_alive:
+        status = status.model_copy(update={"active_import": None})
+    if found.meta.deleting:
+        return _decide_deletion(seen, status, now, policy)
+    if (refused := _find_refusal(seen)) is not None:
+        return _show(seen, status, PreviewState.FAILED, stuck(refused.reason), refused.for_a_person(), now, FAR)
+    assert found.spec is not None  # noqa: S101 (a spec that cannot be read was refused)
+    if seen.project is None or not seen.project.status.ready:
+        missing = seen.project is None
+        reason = Reason.PROJECT_NOT_FOUND if missing else Reason.PROJECT_NOT_READY
+        state = status.state if status.state in (PreviewState.READY, PreviewState.EXPIRED) else PreviewState.PENDING
+        because = f"waits for Project {found.spec.project}, which {'does not exist' if missing else 'is not ready'}"
+        return _show(seen, status, state, working(reason), because, now, policy.waiting_interval)
+    if FINALIZER_PREVIEW not in found.meta.finalizers:
+        return _show(
+            seen,
+            status,
+            status.state or PreviewState.PENDING,
+            working(Reason.PENDING),
+            "its database is made",
+            now,
+            AT_ONCE,
+            (SetFinalizer(True),),
+        )
+    return _decide_life(seen, found.spec, status, now, policy)
+
+
+def _find_refusal(seen: SeenPreview) -> Failure | None:
+    found, spec, project = seen.object, seen.object.spec, seen.project
+    if spec is None:
+        return Failure(Reason.INVALID_SPEC, found.spec_error or "spec: cannot be read")
+    if (unsupported := find_unsupported_preview(spec)) is not None:
+        return unsupported
+    if project is None or project.spec is None:
+        return None
+    if project.spec.namespace != found.meta.namespace:
+        where = f"lives in namespace {project.spec.namespace}, not in {found.meta.namespace}"
+        return Failure(Reason.PROJECT_MISMATCH, f"spec.project: Project {spec.project} {where}")
+    limit = project.spec.limits.max_previews
+    if limit is not None and seen.count > limit and found.status.state is not PreviewState.READY:
+        return Failure(Reason.LIMIT_REACHED, f"Project {spec.project} may have {limit} previews (limits.maxPreviews)")
+    return None
+
+
+def _decide_life(
+    seen: SeenPreview, spec: PreviewSpec, status: PreviewStatus, now: datetime, policy: Policy
+) -> Decision[PreviewStatus]:
+    expires = (spec.renewed_at or seen.object.meta.created_at) + spec.ttl
+    status = status.model_copy(update={"expires_at": expires})
+    held = status.active_import is not None
+    if now >= expires:
+        return _decide_expiry(seen, status, now, policy, held)
+    resets = spec.reset_at is not None and (status.reset_at is None or spec.reset_at > status.reset_at)
+    if status.state is PreviewState.READY and seen.secret and not resets:
+        return _show(seen, status, PreviewState.READY, done(Reason.READY), "its database is ready", now, expires - now)
+    if resets and held:
+        because = "spec.resetAt waits for the import that holds it"
+        return _show(seen, status, status.state, working(Reason.PENDING), because, now, policy.waiting_interval)
+    made = status.model_copy(
+        update={
+            "database": status.database or _database(seen),
+            "role": status.role or owner_role_name(_database(seen)),
+            "connection_secret": connection_secret_name(seen.object.meta.name),
+            # A first making is empty already: it carries out a reset that was asked before.
+            "reset_at": spec.reset_at or status.reset_at,
+        }
+    )
+    anew = resets and status.database is not None
+    return _show(
+        seen,
+        made,
+        PreviewState.READY,
+        done(Reason.READY),
+        "its database is ready",
+        now,
+        AT_ONCE,
+        (EnsurePreview(anew),),
+    )
+
+
+def _database(seen: SeenPreview) -> str:
+    found = seen.object
+    return preview_database_name(found.spec.project if found.spec else "", found.meta.name, found.meta.uid)
+
+
+def _decide_expiry(
+    seen: SeenPreview, status: PreviewStatus, now: datetime, policy: Policy, held: bool
+) -> Decision[PreviewStatus]:
+    if status.state is PreviewState.EXPIRED:
+        return _show(seen, status, PreviewState.EXPIRED, stuck(Reason.EXPIRED), _EXPIRED, now, FAR)
+    if held:
+        because = "its ttl is over; it waits for the import that holds it"
+        return _show(seen, status, status.state, working(Reason.PENDING), because, now, policy.waiting_interval)
+    return _show(seen, status, PreviewState.EXPIRED, stuck(Reason.EXPIRED), _EXPIRED, now, FAR, (DropPreview(),))
+
+
+_EXPIRED = "its ttl is over and its database was dropped; spec.renewedAt brings an empty one back"
+
+
+def _decide_deletion(
+    seen: SeenPreview, status: PreviewStatus, now: datetime, policy: Policy
+) -> Decision[PreviewStatus]:
+    if FINALIZER_PREVIEW not in seen.object.meta.finalizers:
+        return Decision(status=seen.object.status, because="it is being deleted; nothing of ours is left")
+    if status.active_import is not None:
+        because = "it is being deleted; the import that holds it ends first"
+        return _show(seen, status, PreviewState.DELETING, working(Reason.DELETING), because, now, policy.retry_interval)
+    drop: tuple[Action, ...] = (DropPreview(),) if seen.project is not None else ()
+    return Decision(
+        # The object is gone once its finalizer is: there is no status to write any more.
+        status=seen.object.status,
+        actions=(*drop, SetFinalizer(False)),
+        because="it is being deleted: its database and role are dropped",
+    )
+
+
+def _show(
+    seen: SeenPreview,
+    status: PreviewStatus,
+    state: PreviewState | None,
+    wanted: Wanted,
+    because: str,
+    now: datetime,
+    again: timedelta,
+    actions: tuple[Action, ...] = (),
+) -> Decision[PreviewStatus]:
+    found = build_conditions(seen.object.status.conditions, wanted, because, seen.object.meta.generation, now)
+    shown = status.model_copy(update={"state": state or PreviewState.PENDING, "conditions": found})
+    return Decision(status=shown, actions=actions, look_again_after=min(again, FAR), because=because)

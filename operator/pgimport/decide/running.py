@@ -1,0 +1,272 @@
+"""What a running import needs next: its Job, its shadow, its swap, or its end."""
+
+from datetime import datetime, timedelta
+
+from pgimport.decide import clocks
+from pgimport.decide.attempts import Outcome, counted, disruptions, judge_pod, merge_attempts
+from pgimport.decide.decision import AT_ONCE, Action, CreateJob, Decision, DropAttempt, PrepareShadow
+from pgimport.decide.seen import SeenImport
+from pgimport.decide.states import cancelled, completed, failed, pending, running
+from pgimport.decide.swapping import decide_swap
+from pgimport.model.facts import PodFacts, PreviewObject, ServerFacts, Unreachable
+from pgimport.model.names import attempt_names, job_name
+from pgimport.model.policy import Policy
+from pgimport.model.reasons import Failure, Reason, RetryClassification
+from pgimport.model.result import SourceFacts, WorkerResult
+from pgimport.model.spec import ImportSpec
+from pgimport.model.status import ImportStatus, Phase, Progress, Shadow
+
+
+def decide_running(
+    seen: SeenImport, status: ImportStatus, spec: ImportSpec, now: datetime, policy: Policy
+) -> Decision[ImportStatus]:
+    """In this order: a verified shadow is swapped whatever else is wished; then the user's wishes; then the world."""
+    if status.job is not None:
+        status = _with_evidence(seen, status, now)
+    if status.shadow is not None and status.shadow.verified:
+        return decide_swap(seen, status, spec, now, policy)
+    if spec.cancel:
+        return cancelled(seen, status, now)
+    if spec.suspend:
+        return pending(seen, status, Reason.SUSPENDED, "held by spec.suspend", now, AT_ONCE)
+    if not spec.dry_run and (lost := _find_lost_target(seen, spec)) is not None:
+        return failed(seen, status, lost, now)
+    if status.job is None:
+        return _decide_start(seen, status, spec, now, policy)
+    return _decide_progress(seen, status, spec, now, policy)
+
+
+def _find_lost_target(seen: SeenImport, spec: ImportSpec) -> Failure | None:
+    preview: PreviewObject | None = seen.preview
+    name = spec.target.preview_database if spec.target else ""
+    if preview is None or preview.meta.deleting:
+        return Failure(Reason.TARGET_GONE, f"PreviewDatabase {name} was deleted while the import was running")
+    if preview.status.active_import not in (None, seen.object.meta.uid):
+        return Failure(Reason.TARGET_GONE, f"PreviewDatabase {name} is held by another import")
+    return None
+
+
+def _decide_start(
+    seen: SeenImport, status: ImportStatus, spec: ImportSpec, now: datetime, policy: Policy
+) -> Decision[ImportStatus]:
+    for answer in (seen.server, seen.target_objects):
+        if isinstance(answer, Unreachable):
+            if (late := clocks.find_deadline(status, spec, now)) is not None:
+                return failed(seen, status, late, now)
+            return running(seen, status, answer.failure.reason, answer.failure.message, now, policy.retry_interval)
+    if isinstance(seen.target_objects, tuple) and seen.target_objects:
+        return failed(seen, status, describe_not_empty(spec, seen.target_objects), now)
+    if isinstance(seen.server, ServerFacts) and (failure := _find_no_image(seen.server, policy)) is not None:
+        return failed(seen, status, failure, now)
+    meta = seen.object.meta
+    first = Progress(phase=Phase.PREFLIGHT, percent=0, at=now)
+    made = status.model_copy(update={"progress": first, "job": job_name(meta.name, meta.uid)})
+    left = spec.max_attempts - counted(status.attempt_history)
+    return running(
+        seen, made, Reason.RUNNING, "its Job is at work", now, policy.progress_interval, (CreateJob(max(left, 1)),)
+    )
+
+
+def _find_no_image(server: ServerFacts, policy: Policy) -> Failure | None:
+    major = str(server.version_num // 10000)
+    if major in policy.worker_images:
+        return None
+    known = ", ".join(sorted(policy.worker_images)) or "none"
+    return Failure(
+        Reason.NOT_SUPPORTED,
+        f"the target server is PostgreSQL {server.version}; this installation has worker images for {known}",
+    )
+
+
+def describe_not_empty(spec: ImportSpec, objects: tuple[str, ...]) -> Failure:
+    """The first few things that would be lost."""
+    name = spec.target.preview_database if spec.target else ""
+    return Failure(
+        Reason.TARGET_NOT_EMPTY, f"PreviewDatabase {name} holds {', '.join(objects)}; recreate is false, so it stays"
+    )
+
+
+def _with_evidence(seen: SeenImport, status: ImportStatus, now: datetime) -> ImportStatus:
+    """Attempts, the current pod, and what the last container that ended said."""
+    attempts = merge_attempts(status.attempt_history, seen.pods, now)
+    changes: dict[str, object] = {"attempt_history": attempts, "attempts": counted(attempts)}
+    if attempts and attempts[-1].pod != status.claimed_by:
+        changes |= {"claimed_by": attempts[-1].pod, "claimed_at": now}
+    for pod in seen.pods:
+        for container in (pod.preflight, pod.import_):
+            if container is not None and container.result is not None:
+                changes |= _words(container.result)
+    if (last := _last_ended(seen)) is not None:
+        changes["last_exit_code"] = judge_pod(last).exit_code
+    return status.model_copy(update=changes)
+
+
+def _words(result: WorkerResult) -> dict[str, object]:
+    found = {
+        "preflight": result.preflight,
+        "verification": result.verification,
+        "last_stdout": result.stdout_tail,
+        "last_stderr": result.stderr_tail,
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _last_ended(seen: SeenImport) -> PodFacts | None:
+    return next((pod for pod in reversed(seen.pods) if pod.over), None)
+
+
+def _current(seen: SeenImport) -> PodFacts | None:
+    return next((pod for pod in reversed(seen.pods) if not pod.over and not pod.deleting), None)
+
+
+def _last_step(spec: ImportSpec) -> str:
+    """What the container that ends a pod well must have done."""
+    return "preflight" if spec.dry_run else "import"
+
+
+def _decide_progress(
+    seen: SeenImport, status: ImportStatus, spec: ImportSpec, now: datetime, policy: Policy
+) -> Decision[ImportStatus]:
+    last, outcome = _last_ended(seen), None
+    if last is not None:
+        outcome = judge_pod(last)
+        if outcome.failure is None and outcome.result is not None and outcome.result.step == _last_step(spec):
+            return _decide_success(seen, status, spec, last, outcome.result, now)
+    if (final := _find_final(seen, status, spec, outcome, policy)) is not None:
+        return failed(seen, status, final, now)
+    if (late := _find_late(seen, status, spec, now)) is not None:
+        return failed(seen, status, late, now)
+    pod = _current(seen)
+    status, actions = _drop_ended(status, pod)
+    if pod is not None and (source := _gate(status, spec, pod)) is not None:
+        names = attempt_names(pod.uid)
+        shadow = Shadow(pod_uid=pod.uid, database=names.database, role=names.role)
+        status = status.model_copy(
+            update={"shadow": shadow, "progress": Progress(phase=Phase.SCHEMA, percent=1, at=now)}
+        )
+        because = f"the preflight of pod {pod.name} passed: its shadow database is prepared"
+        return running(
+            seen,
+            status,
+            Reason.RUNNING,
+            because,
+            now,
+            policy.progress_interval,
+            (*actions, PrepareShadow(pod.uid, source)),
+        )
+    status = _with_progress(seen, status, now, policy)
+    if pod is None and outcome is not None and outcome.failure is not None:
+        because = (
+            f"attempt {status.attempts} of {spec.max_attempts} failed and is tried again: {outcome.failure.message}"
+        )
+        retried = status.model_copy(update={"retry_classification": outcome.failure.classification})
+        return running(seen, retried, Reason.RETRYING, because, now, policy.progress_interval, actions)
+    return running(seen, status, Reason.RUNNING, "its Job is at work", now, policy.progress_interval, actions)
+
+
+def _decide_success(
+    seen: SeenImport, status: ImportStatus, spec: ImportSpec, pod: PodFacts, result: WorkerResult, now: datetime
+) -> Decision[ImportStatus]:
+    if spec.dry_run:
+        verdict = "ok" if result.preflight is not None and result.preflight.ok else "not ok"
+        return completed(seen, status, f"dry run: the preflight is {verdict}; nothing was changed", now)
+    names = attempt_names(pod.uid)
+    shadow = Shadow(pod_uid=pod.uid, database=names.database, role=names.role, verified=True)
+    moved = status.model_copy(update={"shadow": shadow, "progress": Progress(phase=Phase.SWAP, percent=99, at=now)})
+    because = "the copy is verified: the swap begins"
+    return running(seen, moved, Reason.RUNNING, because, now, AT_ONCE)
+
+
+def _find_final(
+    seen: SeenImport, status: ImportStatus, spec: ImportSpec, outcome: Outcome | None, policy: Policy
+) -> Failure | None:
+    """The failure that ends the import: one that cannot heal, the last attempt's, or the Job's own end."""
+    failure = outcome.failure if outcome else None
+    if failure is not None and failure.classification is RetryClassification.PERMANENT:
+        return failure
+    if disruptions(status.attempt_history) >= policy.max_disruptions:
+        return Failure(Reason.DISRUPTED, f"the import's pod was disrupted {policy.max_disruptions} times")
+    ended = sum(found.reason is not None and found.number > 0 for found in status.attempt_history)
+    last_words = next(
+        (
+            Failure(Reason(found.reason), found.error)
+            for found in reversed(status.attempt_history)
+            if found.reason is not None and found.reason in Reason.__members__.values() and found.error
+        ),
+        None,
+    )
+    if ended >= spec.max_attempts and _current(seen) is None:
+        return failure or last_words or Failure(Reason.POD_GONE, "the last attempt's pod ended unseen")
+    job = seen.job
+    if job is None or not job.ours:
+        return Failure(Reason.RESULT_LOST, f"Job {status.job} was deleted before its result was read")
+    if job.failed_reason == "DeadlineExceeded":
+        return Failure(Reason.DEADLINE_EXCEEDED, "the import did not end within spec.timeout")
+    if job.failed_reason is not None:
+        return failure or last_words or Failure(Reason.WORKER_FAILED, f"Job {job.name} failed: {job.failed_message}")
+    if job.complete and _current(seen) is None:
+        gone = Failure(Reason.RESULT_LOST, f"Job {job.name} is complete, but its pod was deleted before it was read")
+        return failure or gone
+    return None
+
+
+def _find_late(seen: SeenImport, status: ImportStatus, spec: ImportSpec, now: datetime) -> Failure | None:
+    # One that is being deleted on a dead node never ends by itself.
+    pod = _current(seen) or next((found for found in reversed(seen.pods) if not found.over), None)
+    at_gate = pod is None or status.shadow is None or status.shadow.pod_uid != pod.uid
+    return (
+        clocks.find_deadline(status, spec, now)
+        or clocks.find_no_start(seen, status, spec, pod, now)
+        or (None if at_gate else clocks.find_stall(seen, status, spec, now))
+        or _find_too_large(seen)
+    )
+
+
+def _find_too_large(seen: SeenImport) -> Failure | None:
+    limit = seen.project.spec.storage_limit_bytes if seen.project and seen.project.spec else None
+    if limit is None or seen.shadow_bytes is None or seen.shadow_bytes <= limit:
+        return None
+    return Failure(
+        Reason.SOURCE_TOO_LARGE,
+        f"the copy holds {seen.shadow_bytes} bytes already, the Project's storageLimitBytes is {limit}",
+    )
+
+
+def _drop_ended(status: ImportStatus, current: PodFacts | None) -> tuple[ImportStatus, tuple[Action, ...]]:
+    """Failed attempts' shadows go as soon as they are seen: they cost the target's disk."""
+    actions: list[Action] = []
+    history = []
+    for found in status.attempt_history:
+        over = found.reason is not None and not found.cleaned_up
+        if over and (current is None or current.uid != found.pod_uid):
+            actions.append(DropAttempt(found.pod_uid))
+            history.append(found.model_copy(update={"cleaned_up": True}))
+        else:
+            history.append(found)
+    return status.model_copy(update={"attempt_history": history}), tuple(actions)
+
+
+def _gate(status: ImportStatus, spec: ImportSpec, pod: PodFacts) -> SourceFacts | None:
+    """What the shadow must be like, once this pod's preflight has passed and nothing was prepared for it."""
+    prepared = status.shadow is not None and status.shadow.pod_uid == pod.uid
+    if spec.dry_run or prepared or pod.preflight is None or not pod.preflight.ended or pod.preflight.result is None:
+        return None
+    report = pod.preflight.result.preflight
+    return report.source if report is not None else None
+
+
+def _with_progress(seen: SeenImport, status: ImportStatus, now: datetime, policy: Policy) -> ImportStatus:
+    """At most one write an interval. The worker speaks only when something moved: the stall clock reads `at`."""
+    told, shown = seen.progress, status.progress
+    if told is None or told == shown:
+        return status
+    updated = status.updated_at
+    slack = timedelta(milliseconds=300)
+    if (
+        shown is not None
+        and shown.phase == told.phase
+        and updated is not None
+        and now - updated < policy.progress_interval - slack
+    ):
+        return status
+    return status.model_copy(update={"progress": told})

@@ -1,0 +1,60 @@
+"""What one look at the world gave, as plain values. None means: not asked, or not there; each field says which."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from pgimport.model.facts import (
+    ImportObject,
+    JobFacts,
+    PodFacts,
+    PreviewObject,
+    ProjectObject,
+    ServerFacts,
+    SwapFacts,
+    Unreachable,
+)
+from pgimport.model.status import Progress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenImport:
+    """One PostgresImport and all that a decision about it needs."""
+
+    object: ImportObject
+    operator_started_at: datetime
+    project: ProjectObject | None = None  # not there
+    preview: PreviewObject | None = None  # not there, or no target is asked
+    others: tuple[ImportObject, ...] = ()  # pending and running ones of the namespace, without this one
+    source_secret: bool = False  # the Secret and its key are there
+    job: JobFacts | None = None  # not there
+    pods: tuple[PodFacts, ...] = ()  # of this Job, oldest first, what was remembered of gone ones included
+    progress: Progress | None = None  # nothing said yet, or nothing runs
+    start_warning: str | None = None  # asked only when nothing has started for too long
+    server: ServerFacts | Unreachable | None = None  # asked only before the Job is made
+    target_objects: tuple[str, ...] | Unreachable | None = None  # asked where recreate is false, twice
+    swap: SwapFacts | Unreachable | None = None  # asked only when a shadow is verified
+    shadow_bytes: int | None = None  # asked while rows arrive
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenPreview:
+    """One PreviewDatabase and all that a decision about it needs."""
+
+    object: PreviewObject
+    project: ProjectObject | None = None  # not there
+    count: int = 0  # previews of the namespace that are not deleted or expired, this one included
+    secret: bool = True  # its connection Secret is there
+    holder_alive: bool = False  # the import in status.activeImport exists and is not cleaned up yet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenProject:
+    """One Project and all that a decision about it needs."""
+
+    object: ProjectObject
+    server: ServerFacts | Unreachable | None = None  # not asked: the spec cannot be served
+    namespace_exists: bool = False
+    namespace_owner: str | None = None  # an older Project with the same namespace
+    previews: int = 0
+    imports: int = 0
+    leftovers: tuple[str, ...] = ()  # names of databases and roles with our mark whose owner is gone

@@ -1,0 +1,28 @@
+"""What the words allow and this version does not do yet: refused by name, never passed over in silence."""
+
+from pgimport.model.reasons import Failure, Reason
+from pgimport.model.spec import Engine, ImportSpec, PreviewMode, PreviewSpec, Provider, Verify
+
+
+def find_unsupported_import(spec: ImportSpec) -> Failure | None:
+    """The first field, in the order of the spec, that cannot be served."""
+    checks = (
+        ("spec.source.uploadKey", spec.source.upload_key is not None, "dump files"),
+        ("spec.source.sha256", spec.source.sha256 is not None, "dump files and their checksums"),
+        ("spec.source.caSecretRef", spec.source.ca_secret_ref is not None, "a CA of your own"),
+        ("spec.engine", spec.engine is Engine.RELAY, "the relay engine"),
+        ("spec.filter", spec.filter is not None, "importing a part of a source"),
+        ("spec.provider", spec.provider not in (Provider.AUTO, Provider.NONE), f"provider {spec.provider.value}"),
+        ("spec.verify", spec.verify is Verify.CHECKSUMS, "verification by checksums"),
+        ("spec.postImport", spec.post_import is not None, "SQL after the import"),
+    )
+    for field, wanted, what in checks:
+        if wanted:
+            return Failure(Reason.NOT_SUPPORTED, f"{field}: {what} is not supported by this version")
+    return None
+
+
+def find_unsupported_preview(spec: PreviewSpec) -> Failure | None:
+    if spec.mode is PreviewMode.CLONE:
+        return Failure(Reason.NOT_SUPPORTED, "spec.mode: clone is not supported by this version")
+    return None

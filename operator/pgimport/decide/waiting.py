@@ -1,0 +1,197 @@
+"""What a pending import waits for, in the order in which a person would put it right."""
+
+from datetime import datetime
+
+from pgimport.decide.attempts import counted
+from pgimport.decide.conditions import ready_reason
+from pgimport.decide.decision import (
+    AT_ONCE,
+    Action,
+    ClaimTarget,
+    Decision,
+    DeleteJob,
+    DeleteJobSecret,
+    DropAttempt,
+    ReleaseTarget,
+)
+from pgimport.decide.seen import SeenImport
+from pgimport.decide.states import failed, pending, running
+from pgimport.model.facts import ImportObject, PreviewObject
+from pgimport.model.policy import Policy
+from pgimport.model.reasons import Failure, Reason
+from pgimport.model.spec import ImportSpec, ProjectSpec
+from pgimport.model.status import ImportState, ImportStatus, PreviewState
+
+
+def decide_waiting(
+    seen: SeenImport, status: ImportStatus, spec: ImportSpec, now: datetime, policy: Policy
+) -> Decision[ImportStatus]:
+    """Pending until all it needs is there; then it takes its target and runs."""
+    if (refused := _find_refusal(seen, spec)) is not None:
+        return failed(seen, status, refused, now)
+    waits = (
+        _wait_for_user(seen, spec)
+        or _wait_for_project(seen, spec)
+        or _wait_for_source(seen, spec)
+        or _wait_for_target(seen, spec)
+        or _wait_for_slot(seen, spec)
+    )
+    if waits is not None:
+        reason, because = waits
+        actions = _let_go(seen) if reason is Reason.SUSPENDED else ()
+        cleaned = _without_job(status) if reason is Reason.SUSPENDED else status
+        return pending(seen, cleaned, reason, because, now, policy.waiting_interval, actions)
+    begun = status.model_copy(
+        update={
+            "started_at": now,
+            "job": None,
+            "shadow": None,
+            "progress": None,
+            "locked_resource": f"preview/{spec.project}/{spec.target.preview_database}" if spec.target else None,
+        }
+    )
+    claim: tuple[Action, ...] = () if spec.dry_run else (ClaimTarget(),)
+    return running(seen, begun, Reason.STARTING, "all it needs is there: its Job is made", now, AT_ONCE, claim)
+
+
+def _find_refusal(seen: SeenImport, spec: ImportSpec) -> Failure | None:
+    project = seen.project
+    if project is None or project.spec is None:
+        return None
+    if project.spec.namespace != seen.object.meta.namespace:
+        return Failure(
+            Reason.PROJECT_MISMATCH,
+            f"spec.project: Project {spec.project} lives in namespace {project.spec.namespace},"
+            f" not in {seen.object.meta.namespace}",
+        )
+    return None
+
+
+Wait = tuple[Reason, str] | None
+
+
+def _wait_for_user(seen: SeenImport, spec: ImportSpec) -> Wait:
+    return (Reason.SUSPENDED, "held by spec.suspend") if spec.suspend else None
+
+
+def _wait_for_project(seen: SeenImport, spec: ImportSpec) -> Wait:
+    if seen.project is None:
+        return Reason.PROJECT_NOT_FOUND, f"waits for Project {spec.project}, which does not exist"
+    if seen.project.spec is None or not seen.project.status.ready:
+        return (
+            Reason.PROJECT_NOT_READY,
+            f"waits for Project {spec.project} to be ready; its conditions say what is wrong",
+        )
+    return None
+
+
+def _wait_for_source(seen: SeenImport, spec: ImportSpec) -> Wait:
+    wanted = spec.source.url_secret_ref
+    if wanted is None or seen.source_secret:
+        return None
+    return Reason.SOURCE_SECRET_MISSING, f"waits for Secret {wanted.name} with the key {wanted.key}"
+
+
+def _wait_for_target(seen: SeenImport, spec: ImportSpec) -> Wait:
+    if spec.dry_run or spec.target is None:
+        return None
+    name, preview = spec.target.preview_database, seen.preview
+    if preview is None:
+        return Reason.TARGET_NOT_FOUND, f"waits for PreviewDatabase {name}, which does not exist"
+    if preview.meta.deleting or preview.status.state is not PreviewState.READY:
+        state = "deleting" if preview.meta.deleting else preview.status.state or "pending"
+        return Reason.TARGET_NOT_READY, f"waits for PreviewDatabase {name}, which is {state}"
+    if _resets(preview):
+        return Reason.TARGET_NOT_READY, f"waits for PreviewDatabase {name}, which is about to be reset"
+    holder = preview.status.active_import
+    first = _first_in_line(seen, name)
+    if (holder is not None and holder != seen.object.meta.uid) or first is not None:
+        who = f"import {first}" if first else "another import"
+        return Reason.WAITING_FOR_TARGET, f"waits for {who}, which has PreviewDatabase {name}"
+    return None
+
+
+def _resets(preview: PreviewObject) -> bool:
+    asked = preview.spec.reset_at if preview.spec else None
+    return asked is not None and (preview.status.reset_at is None or asked > preview.status.reset_at)
+
+
+def _age(found: ImportObject) -> tuple[datetime, str]:
+    return found.meta.created_at, found.meta.uid
+
+
+def _first_in_line(seen: SeenImport, target: str) -> str | None:
+    """Name of an older import of the same target that is not held by its user; one that runs goes first anyway."""
+    rivals = [
+        other
+        for other in seen.others
+        if other.spec is not None
+        and not other.spec.dry_run
+        and other.spec.target is not None
+        and other.spec.target.preview_database == target
+        and not other.meta.deleting
+        and (
+            other.status.state is ImportState.RUNNING
+            or (_age(other) < _age(seen.object) and not other.spec.suspend and not other.spec.cancel)
+        )
+    ]
+    return min(rivals, key=_age).meta.name if rivals else None
+
+
+def _wait_for_slot(seen: SeenImport, spec: ImportSpec) -> Wait:
+    project: ProjectSpec | None = seen.project.spec if seen.project else None
+    if spec.dry_run or project is None:
+        return None
+    at_work = sum(
+        other.status.state is ImportState.RUNNING and not (other.spec and other.spec.dry_run) for other in seen.others
+    )
+    limit = project.limits.max_concurrent_imports
+    if at_work + _ahead_for_slot(seen) < limit:
+        return None
+    return Reason.WAITING_FOR_SLOT, f"waits for a free slot: Project {spec.project} runs {limit} imports at once"
+
+
+def _ahead_for_slot(seen: SeenImport) -> int:
+    """Older imports that have all they need but a slot."""
+    return sum(
+        _age(other) < _age(seen.object)
+        and other.status.state is ImportState.PENDING
+        and ready_reason(other.status.conditions) == Reason.WAITING_FOR_SLOT
+        and not other.meta.deleting
+        and not (other.spec and (other.spec.suspend or other.spec.cancel))
+        for other in seen.others
+    )
+
+
+def _let_go(seen: SeenImport) -> tuple[Action, ...]:
+    """What a suspended import had: its Job, its Secret, its shadows, its target."""
+    actions: list[Action] = [DeleteJob()] if seen.job is not None and seen.job.ours else []
+    status = seen.object.status
+    begun = [found.pod_uid for found in status.attempt_history if not found.cleaned_up]
+    if status.shadow is not None and status.shadow.pod_uid not in begun:
+        begun.append(status.shadow.pod_uid)
+    actions += [DropAttempt(uid) for uid in begun]
+    if status.started_at is not None:
+        actions.append(DeleteJobSecret())
+    if seen.preview is not None and seen.preview.status.active_import == seen.object.meta.uid:
+        actions.append(ReleaseTarget())
+    return tuple(actions)
+
+
+def _without_job(status: ImportStatus) -> ImportStatus:
+    # A suspension costs no attempt: what it interrupts never happened.
+    ended = [found for found in status.attempt_history if found.reason is not None]
+    history = [found.model_copy(update={"cleaned_up": True}) for found in ended]
+    return status.model_copy(
+        update={
+            "job": None,
+            "shadow": None,
+            "progress": None,
+            "started_at": None,
+            "locked_resource": None,
+            "claimed_at": None,
+            "claimed_by": None,
+            "attempt_history": history,
+            "attempts": counted(history),
+        }
+    )

@@ -1,0 +1,1 @@
+"""Door A, kopf: events in, keys out."""

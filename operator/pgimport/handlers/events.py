@@ -1,0 +1,90 @@
+"""kopf's handlers: each takes an event, hands a key on, and nothing else.
+
+`on.event` adds no annotation and no finalizer to an object, and an event that is lost is found by the sweep.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import kopf
+
+from pgimport.cluster.pods import parse_pod
+from pgimport.handlers.sweep import is_settled, key_of
+from pgimport.handlers.watching import Sightings
+from pgimport.model.facts import Key
+from pgimport.model.names import GROUP, IMPORTS, LABEL_IMPORT, LABEL_IMPORT_UID, PREVIEWS, PROJECTS, VERSION
+from pgimport.reconcile.queue import WorkQueue
+from pgimport.reconcile.world import Evidence
+
+# Between two watch requests of a stalled connection; the API server sends a bookmark every minute.
+WATCH_SERVER_TIMEOUT = 300  # an integer: the API server refuses 300.0
+WATCH_CONNECT_TIMEOUT = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """Where events go."""
+
+    queue: WorkQueue
+    sightings: Sightings
+    evidence: Evidence
+
+
+def register(registry: kopf.OperatorRegistry, watched: Watched) -> None:
+    """All handlers into a registry of this operator's own."""
+
+    @kopf.on.startup(registry=registry)
+    def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
+        configure_kopf(settings)
+
+    @kopf.on.login(registry=registry)
+    def login(**words: Any) -> kopf.ConnectionInfo | None:
+        return kopf.login_with_service_account(**words) or kopf.login_with_kubeconfig(**words)
+
+    for kind in (PROJECTS, PREVIEWS, IMPORTS):
+        register_kind(registry, watched, kind)
+
+    @kopf.on.event("batch", "v1", "jobs", registry=registry)
+    def job_changed(body: kopf.Body, **_: Any) -> None:
+        enqueue_owner(watched, body)
+
+    @kopf.on.event("", "v1", "pods", registry=registry)
+    def pod_changed(body: kopf.Body, **_: Any) -> None:
+        watched.evidence.remember(parse_pod(dict(body)))
+        enqueue_owner(watched, body)
+
+    @kopf.on.probe(registry=registry, id="watches")
+    def watches(**_: Any) -> str:
+        if watched.sightings.stalled is not None:
+            raise kopf.PermanentError(watched.sightings.stalled)
+        return "alive"
+
+
+def register_kind(registry: kopf.OperatorRegistry, watched: Watched, kind: str) -> None:
+    @kopf.on.event(GROUP, VERSION, kind, registry=registry, id=f"{kind}-changed")
+    def changed(body: kopf.Body, **_: Any) -> None:
+        key = key_of(kind, body)
+        watched.sightings.saw(key, body["metadata"]["resourceVersion"])
+        if kind != IMPORTS or not is_settled(body):
+            watched.queue.add(key)
+
+
+def enqueue_owner(watched: Watched, body: kopf.Body) -> None:
+    """The import's name is on its Job and pods; one that is too long for a label is found by the owner."""
+    owner = next((one["name"] for one in body["metadata"].get("ownerReferences", ()) if one["kind"] != "Job"), None)
+    name = owner or body["metadata"].get("labels", {}).get(LABEL_IMPORT)
+    if name is not None:
+        watched.queue.add(Key(IMPORTS, body["metadata"]["namespace"], name))
+
+
+def configure_kopf(settings: kopf.OperatorSettings) -> None:
+    """No events, annotations or finalizers of kopf's own; no listing of namespaces and CRDs; watches by label."""
+    settings.posting.enabled = False
+    settings.scanning.disabled = True
+    settings.watching.server_timeout = WATCH_SERVER_TIMEOUT
+    settings.watching.connect_timeout = WATCH_CONNECT_TIMEOUT
+    settings.watching.label_selectors["", "v1", "pods"] = LABEL_IMPORT_UID
+    settings.watching.label_selectors["batch", "v1", "jobs"] = LABEL_IMPORT_UID
+    settings.persistence.finalizer = f"{GROUP}/unused"
+    settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=GROUP)
+    settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=GROUP)

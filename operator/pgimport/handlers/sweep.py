@@ -1,0 +1,54 @@
+"""The sweep: lists our kinds every few seconds and enqueues what an event may have missed."""
+
+import logging
+import threading
+from typing import Any
+
+from pgimport.cluster.resources import list_raw
+from pgimport.handlers.watching import Sightings
+from pgimport.model.errors import PgimportError
+from pgimport.model.facts import Key
+from pgimport.model.names import IMPORTS, LABEL_EPHEMERAL, PREVIEWS, PROJECTS
+from pgimport.reconcile.queue import WorkQueue
+from pgimport.reconcile.world import World
+
+logger = logging.getLogger(__name__)
+SETTLED_STATES = {"completed", "failed", "cancelled", "ready", "expired"}
+
+
+def key_of(kind: str, body: Any) -> Key:
+    return Key(kind, body["metadata"].get("namespace", ""), body["metadata"]["name"])
+
+
+def is_settled(body: Any) -> bool:
+    """Nothing is to be done for it: terminal and cleaned up, or ready, and of the generation that was looked at."""
+    meta, status = body["metadata"], body.get("status") or {}
+    if "deletionTimestamp" in meta or status.get("observedGeneration") != meta.get("generation"):
+        return False
+    if status.get("state") in ("completed", "failed", "cancelled"):
+        return bool(status.get("cleanedUp")) and LABEL_EPHEMERAL not in meta.get("labels", {})
+    return status.get("state") in SETTLED_STATES or bool(status.get("ready"))
+
+
+def sweep_once(world: World, queue: WorkQueue, sightings: Sightings) -> None:
+    """Raises ClusterAway where the lists cannot be had."""
+    listed: dict[Key, int] = {}
+    for kind in (PROJECTS, PREVIEWS, IMPORTS):
+        for body in list_raw(world.cluster, kind)["items"]:
+            key = key_of(kind, body)
+            listed[key] = int(body["metadata"]["resourceVersion"])
+            if not is_settled(body):
+                queue.add(key)
+    for key in sightings.compare(listed):
+        queue.add(key)
+
+
+def run_sweeps(world: World, queue: WorkQueue, sightings: Sightings, seconds: float, stop: threading.Event) -> None:
+    """Until `stop`."""
+    while not stop.wait(seconds):
+        try:
+            sweep_once(world, queue, sightings)
+        except PgimportError as away:
+            logger.warning("sweep: %s", away)
+        except Exception:
+            logger.exception("sweep: unexpected")

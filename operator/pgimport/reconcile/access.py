@@ -1,0 +1,42 @@
+"""Credentials of a target server, read by name at the moment they are needed and kept nowhere."""
+
+from pgimport.cluster.secrets import read_secret
+from pgimport.model.errors import ServerAway
+from pgimport.model.facts import PreviewObject
+from pgimport.model.reasons import Failure, Reason
+from pgimport.model.spec import ProjectSpec
+from pgimport.reconcile.world import World
+from pgimport.server.access import Access
+
+
+def admin_access(world: World, project: ProjectSpec) -> Access:
+    """Raises ServerAway where the Secret or one of its keys is missing."""
+    server, namespace = project.server, world.policy.operator_namespace
+    wanted = server.admin_secret_ref
+    entries = read_secret(world.cluster, namespace, wanted.name) or {}
+    for key in (wanted.user_key, wanted.password_key):
+        if key not in entries:
+            missing = f"Secret {wanted.name} with the key {key} is missing in namespace {namespace}"
+            raise ServerAway(Failure(Reason.SERVER_AUTH_FAILED, missing))
+    return Access(
+        host=server.host,
+        port=server.port,
+        user=entries[wanted.user_key].decode().strip(),
+        password=entries[wanted.password_key].decode().strip(),
+        sslmode=server.sslmode.value,
+    )
+
+
+def owner_access(world: World, project: ProjectSpec, preview: PreviewObject) -> Access | None:
+    """The preview's own role; None where its connection Secret is not there."""
+    name = preview.status.connection_secret
+    entries = read_secret(world.cluster, preview.meta.namespace, name) if name else None
+    if entries is None or "password" not in entries:
+        return None
+    return Access(
+        host=project.server.host,
+        port=project.server.port,
+        user=entries["user"].decode(),
+        password=entries["password"].decode(),
+        sslmode=project.server.sslmode.value,
+    )

@@ -1,0 +1,188 @@
+"""Act on an import's decision: every action may be repeated, and the status is written last, if it changed."""
+
+import secrets
+
+from pgimport.cluster.jobs import create_job, delete_job, set_job_ttl, stop_job
+from pgimport.cluster.paths import of_key
+from pgimport.cluster.resources import read_preview, write_status
+from pgimport.cluster.secrets import create_secret, delete_secret, read_secret
+from pgimport.decide.decision import (
+    Action,
+    ClaimTarget,
+    CreateJob,
+    DeleteJob,
+    DeleteJobSecret,
+    DeleteObject,
+    DropAttempt,
+    DropReplaced,
+    PrepareShadow,
+    ReleaseTarget,
+    SetJobTTL,
+    StopJob,
+    Swap,
+)
+from pgimport.decide.seen import SeenImport
+from pgimport.manifest.job import JobPlan, build_import_job
+from pgimport.manifest.objects import build_job_secret
+from pgimport.model.errors import Absent, Conflict
+from pgimport.model.facts import Key, PreviewObject, ServerFacts
+from pgimport.model.mark import Mark
+from pgimport.model.names import (
+    IMPORTS,
+    PREVIEWS,
+    SECRET_KEY_SEED,
+    attempt_names,
+    attempt_password,
+    job_name,
+    job_secret_name,
+)
+from pgimport.model.order import Order, OrderTarget
+from pgimport.model.reasons import Failure
+from pgimport.model.spec import ImportSpec, ProjectSpec
+from pgimport.reconcile.access import admin_access, owner_access
+from pgimport.reconcile.world import World
+from pgimport.server.access import Access
+from pgimport.server.shadow import ShadowPlan, drop_attempt, prepare_shadow
+from pgimport.server.swap import SwapPlan, drop_replaced, swap
+
+SEED_BYTES = 32
+
+
+def act_on_import(world: World, seen: SeenImport, action: Action) -> Failure | None:
+    """A final failure that the action met, else None. Raises Conflict, ServerAway, ClusterAway: look again."""
+    meta = seen.object.meta
+    namespace, name = meta.namespace, job_name(meta.name, meta.uid)
+    match action:
+        case ClaimTarget():
+            _hold_target(world, seen, meta.uid)
+        case ReleaseTarget():
+            _hold_target(world, seen, None)
+        case CreateJob(attempts_left):
+            _create_job(world, seen, attempts_left)
+        case PrepareShadow():
+            _prepare(world, seen, action)
+        case DropAttempt(pod_uid):
+            if (access := _admin(world, seen)) is not None:
+                drop_attempt(access, attempt_names(pod_uid))
+        case DropReplaced(pod_uid):
+            if (access := _admin(world, seen)) is not None:
+                drop_replaced(access, attempt_names(pod_uid))
+        case Swap(pod_uid):
+            return _swap(world, seen, pod_uid)
+        case StopJob():
+            stop_job(world.cluster, namespace, name)
+        case DeleteJob():
+            delete_job(world.cluster, namespace, name)
+        case SetJobTTL(seconds):
+            set_job_ttl(world.cluster, namespace, name, seconds)
+        case DeleteJobSecret():
+            delete_secret(world.cluster, namespace, job_secret_name(meta.name, meta.uid))
+        case DeleteObject():
+            world.cluster.delete(of_key(Key(IMPORTS, namespace, meta.name)), uid=meta.uid)
+        case _:
+            raise TypeError(f"not an action on an import: {action!r}")
+    return None
+
+
+def _admin(world: World, seen: SeenImport) -> Access | None:
+    """None where the Project is gone, which its finalizer forbids while anything of it is left."""
+    return admin_access(world, seen.project.spec) if seen.project is not None and seen.project.spec else None
+
+
+def _hold_target(world: World, seen: SeenImport, holder: str | None) -> None:
+    """Writes the claim against the preview as it was seen; gone is as good as given back."""
+    preview = seen.preview
+    if preview is None:
+        return
+    if holder is None:
+        # Our own clean-up may be late: what somebody else holds by now is not ours to give back.
+        preview = read_preview(world.cluster, preview.meta.namespace, preview.meta.name)
+        if preview is None or preview.status.active_import != seen.object.meta.uid:
+            return
+    status = preview.status.model_copy(update={"active_import": holder})
+    try:
+        write_status(world.cluster, Key(PREVIEWS, preview.meta.namespace, preview.meta.name), preview.meta, status)
+    except Absent:
+        return
+
+
+def _known(seen: SeenImport) -> tuple[ImportSpec, ProjectSpec]:
+    spec, project = seen.object.spec, seen.project.spec if seen.project else None
+    if spec is None or project is None:
+        raise Conflict(f"import {seen.object.meta.name}: its Project is gone")
+    return spec, project
+
+
+def _create_job(world: World, seen: SeenImport, attempts_left: int) -> None:
+    spec, project = _known(seen)
+    meta, server = seen.object.meta, seen.server
+    source = spec.source.url_secret_ref
+    if not isinstance(server, ServerFacts) or source is None:
+        raise TypeError("a Job is made only when its server answers and its source is known")
+    if not spec.dry_run:
+        seed = {SECRET_KEY_SEED: secrets.token_bytes(SEED_BYTES)}
+        create_secret(world.cluster, meta.namespace, build_job_secret(meta), seed)
+    order = Order(
+        import_uid=meta.uid,
+        import_name=meta.name,
+        namespace=meta.namespace,
+        target=OrderTarget(
+            host=project.server.host,
+            port=project.server.port,
+            sslmode=project.server.sslmode,
+            server_version=server.version,
+            server_version_num=server.version_num,
+            creatable_extensions=sorted(server.creatable_extensions),
+        ),
+        sources=project.sources,
+        storage_limit_bytes=project.storage_limit_bytes,
+        allowed_extensions=project.allowed_extensions,
+        engine=spec.engine,
+        verify=spec.verify,
+        jobs=spec.jobs,
+        dry_run=spec.dry_run,
+    )
+    plan = JobPlan(
+        meta=meta,
+        spec=spec,
+        source_secret=source,
+        order=order,
+        image=world.policy.worker_images[str(server.version_num // 10000)],
+        attempts_left=attempts_left,
+    )
+    create_job(world.cluster, meta.namespace, build_import_job(plan, world.policy), meta.uid)
+
+
+def _prepare(world: World, seen: SeenImport, action: PrepareShadow) -> None:
+    _, project = _known(seen)
+    meta = seen.object.meta
+    entries = read_secret(world.cluster, meta.namespace, job_secret_name(meta.name, meta.uid)) or {}
+    if SECRET_KEY_SEED not in entries:
+        raise Conflict(f"the Secret of the Job of import {meta.name} is gone")
+    plan = ShadowPlan(
+        names=attempt_names(action.pod_uid),
+        password=attempt_password(entries[SECRET_KEY_SEED], action.pod_uid),
+        source=action.source,
+        mark=Mark(
+            project_uid=seen.project.meta.uid if seen.project else "", import_uid=meta.uid, pod_uid=action.pod_uid
+        ),
+    )
+    prepare_shadow(admin_access(world, project), plan)
+
+
+def _swap(world: World, seen: SeenImport, pod_uid: str) -> Failure | None:
+    _, project = _known(seen)
+    preview: PreviewObject | None = seen.preview
+    if preview is None or preview.status.database is None or preview.status.role is None:
+        raise Conflict("the target preview changed: see again")
+    owner = owner_access(world, project, preview)
+    if owner is None:
+        raise Conflict(f"the connection Secret of PreviewDatabase {preview.meta.name} is missing")
+    plan = SwapPlan(
+        target=preview.status.database,
+        owner=preview.status.role,
+        owner_password=owner.password,
+        names=attempt_names(pod_uid),
+        patience_seconds=world.policy.swap_patience.total_seconds(),
+    )
+    return swap(admin_access(world, project), plan)

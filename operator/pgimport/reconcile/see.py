@@ -1,0 +1,181 @@
+"""See: everything fresh, asked only where the decision will read it; a key in, a `Seen…` out."""
+
+from datetime import datetime, timedelta
+
+from pgimport.cluster.jobs import read_job
+from pgimport.cluster.pods import list_pods, read_progress
+from pgimport.cluster.resources import (
+    list_active_imports,
+    read_import,
+    read_preview,
+    read_project,
+)
+from pgimport.cluster.secrets import read_secret
+from pgimport.cluster.tenants import read_start_warning
+from pgimport.decide.attempts import merge_attempts
+from pgimport.decide.clocks import start_wait
+from pgimport.decide.seen import SeenImport
+from pgimport.model.errors import ServerAway
+from pgimport.model.facts import (
+    ImportObject,
+    JobFacts,
+    Key,
+    PodFacts,
+    PreviewObject,
+    ProjectObject,
+    ServerFacts,
+    SwapFacts,
+    Unreachable,
+)
+from pgimport.model.names import CONTAINER_IMPORT, AttemptNames, job_name
+from pgimport.model.reasons import Failure, Reason
+from pgimport.model.status import ImportState, Progress
+from pgimport.reconcile.access import admin_access, owner_access
+from pgimport.reconcile.world import World
+from pgimport.server.facts import read_database_size, read_own_objects, read_server_facts, read_swap
+
+WARNING_WAIT = timedelta(seconds=15)
+
+
+def see_import(world: World, key: Key, now: datetime) -> SeenImport | None:
+    """None: there is no such import (any more)."""
+    found = read_import(world.cluster, key.namespace, key.name)
+    if found is None:
+        return None
+    if found.meta.deleting or (found.status.terminal and found.status.cleaned_up):
+        return SeenImport(object=found, operator_started_at=world.started_at)
+    project = _see_project(world, found)
+    preview = _see_preview(world, found)
+    # What never ran has no Job, and may lie where the operator has no right to look for one.
+    begun = found.status.started_at is not None
+    name, uid = found.meta.name, found.meta.uid
+    job = read_job(world.cluster, key.namespace, job_name(name, uid), uid) if begun else None
+    pods = _see_pods(world, found, job)
+    running = found.status.state is ImportState.RUNNING
+    starting = running and found.status.job is None
+    current = next((pod for pod in reversed(pods) if not pod.over and not pod.deleting), None)
+    return SeenImport(
+        object=found,
+        operator_started_at=world.started_at,
+        project=project,
+        preview=preview,
+        others=() if running or found.status.terminal else _see_others(world, found),
+        source_secret=not (running or found.status.terminal) and _see_source_secret(world, found, project),
+        job=job,
+        pods=tuple(pods),
+        progress=_see_progress(world, found, current) if running else None,
+        start_warning=_see_warning(world, found, job, pods, now) if running else None,
+        server=_see_server(world, project) if starting else None,
+        target_objects=_see_target_objects(world, found, project, preview) if running else None,
+        swap=_see_swap(world, found, project, preview) if running else None,
+        shadow_bytes=_see_shadow_bytes(world, found, project) if running and current is not None else None,
+    )
+
+
+def _see_project(world: World, found: ImportObject) -> ProjectObject | None:
+    name = found.spec.project if found.spec else found.status.project_id
+    return read_project(world.cluster, name) if name else None
+
+
+def _see_preview(world: World, found: ImportObject) -> PreviewObject | None:
+    if found.spec is None or found.spec.target is None or found.spec.dry_run:
+        return None
+    return read_preview(world.cluster, found.meta.namespace, found.spec.target.preview_database)
+
+
+def _see_pods(world: World, found: ImportObject, job: JobFacts | None) -> list[PodFacts]:
+    if job is None or not job.ours:
+        return []
+    return world.evidence.complete(job.uid, list_pods(world.cluster, found.meta.namespace, found.meta.uid))
+
+
+def _see_others(world: World, found: ImportObject) -> tuple[ImportObject, ...]:
+    active = list_active_imports(world.cluster, found.meta.namespace)
+    return tuple(other for other in active if other.meta.uid != found.meta.uid)
+
+
+def _see_source_secret(world: World, found: ImportObject, project: ProjectObject | None) -> bool:
+    """Asked only in the namespace of a ready Project: elsewhere the operator may read no Secret."""
+    wanted = found.spec.source.url_secret_ref if found.spec else None
+    if wanted is None or project is None or project.spec is None or not project.status.ready:
+        return False
+    if project.spec.namespace != found.meta.namespace:
+        return False
+    return wanted.key in (read_secret(world.cluster, found.meta.namespace, wanted.name) or {})
+
+
+def _see_progress(world: World, found: ImportObject, pod: PodFacts | None) -> Progress | None:
+    if pod is None or pod.import_ is None or pod.import_.running_since is None:
+        return None
+    return read_progress(world.cluster, found.meta.namespace, pod.name, CONTAINER_IMPORT)
+
+
+def _see_warning(
+    world: World, found: ImportObject, job: JobFacts | None, pods: list[PodFacts], now: datetime
+) -> str | None:
+    """Asked only once nothing has started for a while: by then Kubernetes has said why."""
+    if job is None or found.spec is None or found.status.started_at is None:
+        return None
+    pod = next((pod for pod in reversed(pods) if not pod.over), None)
+    status = found.status.model_copy(
+        update={"attempt_history": merge_attempts(found.status.attempt_history, pods, now)}
+    )
+    since = start_wait(SeenImport(object=found, operator_started_at=world.started_at, job=job), status, pod)
+    if since is None or now - since < WARNING_WAIT:
+        return None
+    names = tuple(name for name in (job.name, pod.name if pod else None) if name)
+    return read_start_warning(world.cluster, found.meta.namespace, names)
+
+
+def _see_server(world: World, project: ProjectObject | None) -> ServerFacts | Unreachable:
+    if project is None or project.spec is None:
+        return Unreachable(failure=Failure(Reason.PROJECT_NOT_FOUND, "the import's Project is gone or cannot be read"))
+    try:
+        return read_server_facts(admin_access(world, project.spec), project.spec.allowed_extensions)
+    except ServerAway as away:
+        return Unreachable(failure=away.failure)
+
+
+def _see_target_objects(
+    world: World, found: ImportObject, project: ProjectObject | None, preview: PreviewObject | None
+) -> tuple[str, ...] | Unreachable | None:
+    """As the preview's own role; before the Job is made, and again when the swap is about to begin."""
+    spec, shadow = found.spec, found.status.shadow
+    due = found.status.job is None or (shadow is not None and shadow.verified)
+    if spec is None or spec.recreate or spec.dry_run or not due:
+        return None
+    if project is None or project.spec is None or preview is None or preview.status.database is None:
+        return None
+    try:
+        access = owner_access(world, project.spec, preview)
+        if access is None:
+            missing = f"the connection Secret of PreviewDatabase {preview.meta.name} is missing"
+            return Unreachable(failure=Failure(Reason.TARGET_NOT_READY, missing))
+        return tuple(read_own_objects(access, preview.status.database))
+    except ServerAway as away:
+        return Unreachable(failure=away.failure)
+
+
+def _see_swap(
+    world: World, found: ImportObject, project: ProjectObject | None, preview: PreviewObject | None
+) -> SwapFacts | Unreachable | None:
+    shadow = found.status.shadow
+    if shadow is None or not shadow.verified or project is None or project.spec is None:
+        return None
+    target = preview.status.database if preview is not None else None
+    names = AttemptNames(role=shadow.role, database=shadow.database)
+    try:
+        return read_swap(admin_access(world, project.spec), target or "", names)
+    except ServerAway as away:
+        return Unreachable(failure=away.failure)
+
+
+def _see_shadow_bytes(world: World, found: ImportObject, project: ProjectObject | None) -> int | None:
+    shadow = found.status.shadow
+    limited = project is not None and project.spec is not None and project.spec.storage_limit_bytes is not None
+    if shadow is None or not limited or project is None or project.spec is None:
+        return None
+    try:
+        return read_database_size(admin_access(world, project.spec), shadow.database)
+    except ServerAway:
+        return None

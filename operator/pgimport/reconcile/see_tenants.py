@@ -1,0 +1,111 @@
+"""See a PreviewDatabase or a Project: everything fresh, a key in, a `Seen…` out."""
+
+from pgimport.cluster.resources import list_imports, list_previews, list_projects, read_preview, read_project
+from pgimport.cluster.secrets import read_secret
+from pgimport.cluster.tenants import namespace_exists
+from pgimport.decide.seen import SeenPreview, SeenProject
+from pgimport.model.errors import ServerAway
+from pgimport.model.facts import Key, PreviewObject, ProjectObject, ServerFacts, Unreachable
+from pgimport.model.spec import ProjectSpec
+from pgimport.model.status import PreviewState
+from pgimport.reconcile.access import admin_access
+from pgimport.reconcile.world import World
+from pgimport.server.facts import read_server_facts
+from pgimport.server.sweep import Marked, read_marked
+
+
+def see_preview(world: World, key: Key) -> SeenPreview | None:
+    """None: there is no such preview (any more)."""
+    found = read_preview(world.cluster, key.namespace, key.name)
+    if found is None:
+        return None
+    project = read_project(world.cluster, found.spec.project) if found.spec else None
+    limited = project is not None and project.spec is not None and project.spec.limits.max_previews is not None
+    return SeenPreview(
+        object=found,
+        project=project,
+        count=_count(list_previews(world.cluster, key.namespace), found) if limited else 0,
+        secret=_see_secret(world, found),
+        holder_alive=_see_holder(world, found),
+    )
+
+
+def _count(previews: list[PreviewObject], found: PreviewObject) -> int:
+    """This one's place: those made before it count, so that two made at once do not refuse each other."""
+    alive = [one for one in previews if not one.meta.deleting and one.status.state is not PreviewState.EXPIRED]
+    return sum((one.meta.created_at, one.meta.uid) <= (found.meta.created_at, found.meta.uid) for one in alive)
+
+
+def _see_secret(world: World, found: PreviewObject) -> bool:
+    name = found.status.connection_secret
+    return name is not None and read_secret(world.cluster, found.meta.namespace, name) is not None
+
+
+def _see_holder(world: World, found: PreviewObject) -> bool:
+    holder = found.status.active_import
+    if holder is None:
+        return False
+    rivals = list_imports(world.cluster, found.meta.namespace, f"spec.target.previewDatabase={found.meta.name}")
+    return any(one.meta.uid == holder and not one.meta.deleting and not one.status.cleaned_up for one in rivals)
+
+
+def see_project(world: World, key: Key) -> tuple[SeenProject, tuple[Marked, ...]] | None:
+    """With what is to be swept, whole; the decision reads only the names. None: there is no such project."""
+    found = read_project(world.cluster, key.name)
+    if found is None:
+        return None
+    spec = found.spec
+    if spec is None:
+        return SeenProject(object=found), ()
+    server = _see_server(world, spec)
+    # Marks before the objects they name: what is made between the two looks has an object by then.
+    marks = _see_marks(world, found, spec) if isinstance(server, ServerFacts) else ()
+    previews = [one for one in list_previews(world.cluster, spec.namespace) if _is_of(one, key)]
+    imports = [one for one in list_imports(world.cluster, spec.namespace) if one.spec and one.spec.project == key.name]
+    alive = {one.meta.uid for one in previews} | {one.meta.uid for one in imports}
+    # Nobody's: the import, or without one the preview, that they belong to is gone.
+    marked = tuple(one for one in marks if (one.mark.import_uid or one.mark.preview_uid) not in alive)
+    seen = SeenProject(
+        object=found,
+        server=server,
+        namespace_exists=namespace_exists(world.cluster, spec.namespace),
+        namespace_owner=_see_namespace_owner(world, found, spec),
+        previews=len(previews),
+        imports=len(imports),
+        leftovers=tuple(one.name for one in marked),
+    )
+    return seen, marked
+
+
+def _is_of(preview: PreviewObject, key: Key) -> bool:
+    return preview.spec is not None and preview.spec.project == key.name
+
+
+def _see_server(world: World, spec: ProjectSpec) -> ServerFacts | Unreachable:
+    try:
+        return read_server_facts(admin_access(world, spec), spec.allowed_extensions)
+    except ServerAway as away:
+        return Unreachable(failure=away.failure)
+
+
+def _see_marks(world: World, found: ProjectObject, spec: ProjectSpec) -> tuple[Marked, ...]:
+    """Everything on the server that is this Project's by its mark."""
+    try:
+        return tuple(read_marked(admin_access(world, spec), found.meta.uid))
+    except ServerAway:
+        return ()
+
+
+def _see_namespace_owner(world: World, found: ProjectObject, spec: ProjectSpec) -> str | None:
+    """The oldest Project of a namespace has it."""
+    rivals = [
+        one
+        for one in list_projects(world.cluster)
+        if one.spec is not None and one.spec.namespace == spec.namespace and one.meta.uid != found.meta.uid
+    ]
+    older = [
+        one
+        for one in rivals
+        if (one.meta.created_at, one.meta.uid) < (found.meta.created_at, found.meta.uid) and not one.meta.deleting
+    ]
+    return min(older, key=lambda one: one.meta.created_at).meta.name if older else None

@@ -1,0 +1,242 @@
+"""A small world of values: Kubernetes and a target server as far as an import's decisions can tell.
+
+`look` sees, decides and acts as the operator does; the other verbs are what the world does by itself.
+"""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from tests.support.samples import (
+    BORN,
+    IMPORT_UID,
+    a_container,
+    a_copying_pod,
+    a_failed_pod,
+    a_failed_result,
+    a_finished_pod,
+    a_job,
+    a_meta,
+    a_pod,
+    a_policy,
+    a_preview,
+    a_project,
+    a_ready_status,
+    a_result,
+    a_server,
+    an_import_spec,
+)
+
+from pgimport.decide.decision import (
+    Action,
+    ClaimTarget,
+    CreateJob,
+    Decision,
+    DeleteJob,
+    DeleteJobSecret,
+    DropAttempt,
+    DropReplaced,
+    PrepareShadow,
+    ReleaseTarget,
+    SetJobTTL,
+    StopJob,
+    Swap,
+)
+from pgimport.decide.imports import decide_import
+from pgimport.decide.seen import SeenImport
+from pgimport.model.facts import ImportObject, JobFacts, PodFacts, PreviewObject, SwapFacts
+from pgimport.model.names import attempt_names
+from pgimport.model.reasons import Failure, Reason, RetryClassification
+from pgimport.model.status import ImportState, ImportStatus
+
+POLICY = a_policy()
+OLD_TARGET = 100
+
+
+@dataclass
+class Simulation:
+    """One import and all it can touch."""
+
+    spec: dict[str, object]
+    now: datetime = BORN
+    status: ImportStatus = field(default_factory=ImportStatus)
+    holder: str | None = None
+    preview_deleting: bool = False
+    job: JobFacts | None = None
+    retries_left: int = 0
+    secret: bool = False
+    pods: list[PodFacts] = field(default_factory=list)
+    shadows: dict[str, int] = field(default_factory=dict)  # database → OID
+    target: int = OLD_TARGET
+    replaced: bool = False
+    made: int = 0
+
+    # --- the operator ---
+
+    def see(self) -> SeenImport:
+        status, spec = self.status, an_import_spec(**self.spec)
+        running = status.state is ImportState.RUNNING
+        starting = running and status.job is None
+        verified = status.shadow is not None and status.shadow.verified
+        swap = None
+        if running and status.shadow is not None and status.shadow.verified:
+            swap = SwapFacts(
+                target_oid=self.target,
+                shadow_oid=self.shadows.get(status.shadow.database),
+                replaced_exists=self.replaced,
+            )
+        return SeenImport(
+            object=ImportObject(meta=a_meta(), spec=spec, status=status),
+            operator_started_at=BORN,
+            project=a_project(),
+            preview=None if spec.dry_run else self._preview(),
+            source_secret=True,
+            job=self.job if status.started_at is not None else None,
+            pods=tuple(self.pods) if self.job is not None and status.started_at is not None else (),
+            server=a_server() if starting else None,
+            target_objects=() if running and not spec.recreate and (starting or verified) else None,
+            swap=swap,
+        )
+
+    def _preview(self) -> PreviewObject:
+        return a_preview(status=a_ready_status(active_import=self.holder), deleting=self.preview_deleting)
+
+    def look(self) -> Decision[ImportStatus]:
+        decision = decide_import(self.see(), self.now, POLICY)
+        for action in decision.actions:
+            self.act(action)
+        self.status = decision.status
+        return decision
+
+    def act(self, action: Action) -> None:
+        match action:
+            case ClaimTarget():
+                assert self.holder in (None, IMPORT_UID)
+                self.holder = IMPORT_UID
+            case ReleaseTarget():
+                self.holder = None
+            case CreateJob(attempts_left):
+                self.secret = not self.spec.get("dryRun", False)
+                if self.job is None:
+                    self.job, self.pods = a_job(created_at=self.now), []
+                    self.retries_left = attempts_left - 1
+            case PrepareShadow(pod_uid):
+                self.made += 1
+                self.shadows.setdefault(attempt_names(pod_uid).database, OLD_TARGET + self.made)
+            case DropAttempt(pod_uid):
+                self.shadows.pop(attempt_names(pod_uid).database, None)
+            case Swap(pod_uid):
+                self.target = self.shadows.pop(attempt_names(pod_uid).database)
+                self.replaced = True
+            case DropReplaced():
+                self.replaced = False
+            case StopJob():
+                assert self.job is not None
+                self.job = replace(self.job, failed_reason="DeadlineExceeded")
+                self.pods = [pod for pod in self.pods if pod.over]
+            case DeleteJob():
+                self.job, self.pods = None, []
+            case SetJobTTL():
+                assert self.job is not None
+                self.job = replace(self.job, ttl_set=True)
+            case DeleteJobSecret():
+                self.secret = False
+            case _:
+                raise AssertionError(f"not an action on this import: {action}")
+
+    def settle(self) -> list[Decision[ImportStatus]]:
+        """Looks until nothing is asked for and nothing changes any more."""
+        looks: list[Decision[ImportStatus]] = []
+        for _ in range(12):
+            before = self.status
+            looks.append(self.look())
+            if not looks[-1].actions and self.status == before:
+                return looks
+        raise AssertionError(f"no rest after 12 looks; the last asks for {looks[-1].actions}")
+
+    # --- the world ---
+
+    @property
+    def at_work(self) -> PodFacts | None:
+        return next((pod for pod in self.pods if not pod.over), None)
+
+    def _put(self, pod: PodFacts) -> None:
+        self.pods = [pod if found.uid == pod.uid else found for found in self.pods]
+
+    def pod_appears(self) -> None:
+        job = self.job
+        if job is None or job.complete or job.failed_reason or job.suspended or self.at_work:
+            return
+        uid = f"pod-{self.made}-{len(self.pods)}-{self.now.timestamp():.0f}"
+        pod = a_pod(uid, created_at=self.now, preflight=a_container("preflight", running_since=self.now))
+        self.pods.append(replace(pod, import_=None) if self.spec.get("dryRun") else pod)
+
+    def preflight_passes(self) -> None:
+        pod = self.at_work
+        if pod is None or pod.preflight is None or pod.preflight.ended:
+            return
+        done = a_container("preflight", exit_code=0, ended_at=self.now, result=a_result("preflight"))
+        if self.spec.get("dryRun"):
+            self._put(replace(pod, preflight=done, phase="Succeeded"))
+            self._complete()
+        else:
+            running = a_container("import", running_since=self.now)
+            self._put(replace(a_copying_pod(pod.uid, preflight=done, import_=running), created_at=pod.created_at))
+
+    def copy_ends_well(self) -> None:
+        pod = self.at_work
+        # Without its shadow the worker still waits at the gate.
+        if pod is None or attempt_names(pod.uid).database not in self.shadows:
+            return
+        self._put(a_finished_pod(pod.uid, self.now, created_at=pod.created_at))
+        self._complete()
+
+    def _complete(self) -> None:
+        assert self.job is not None
+        self.job = replace(self.job, complete=True)
+
+    def attempt_fails(self, reason: Reason) -> None:
+        pod = self.at_work
+        if pod is None:
+            return
+        failure = Failure(reason, "it went wrong")
+        if pod.preflight is not None and pod.preflight.ended:
+            over = a_failed_pod(pod.uid, reason, created_at=pod.created_at)
+        else:
+            ended = a_container(
+                "preflight", exit_code=failure.exit_code, ended_at=self.now,
+                result=a_failed_result(reason, step="preflight"),
+            )  # fmt: skip
+            over = replace(pod, phase="Failed", preflight=ended)
+        self._put(over)
+        self._count(failure.classification is RetryClassification.PERMANENT)
+
+    def _count(self, final: bool = False) -> None:
+        assert self.job is not None
+        if final:
+            self.job = replace(self.job, failed_reason="PodFailurePolicy")
+        elif self.retries_left == 0:
+            self.job = replace(self.job, failed_reason="BackoffLimitExceeded")
+        else:
+            self.retries_left -= 1
+
+    def pod_is_disrupted(self) -> None:
+        if (pod := self.at_work) is not None:
+            self._put(replace(pod, phase="Failed", disrupted=True, reason="Evicted"))
+
+    def pod_vanishes(self) -> None:
+        if (pod := self.at_work) is not None:
+            self.pods.remove(pod)
+            self._count()
+
+    def job_vanishes(self) -> None:
+        self.job, self.pods = None, []
+
+    def wish(self, name: str, value: bool) -> None:
+        if name == "suspend" or value:  # a cancel is never taken back
+            self.spec[name] = value
+
+    def preview_goes(self) -> None:
+        self.preview_deleting = True
+
+    def time_passes(self, seconds: int) -> None:
+        self.now += timedelta(seconds=seconds)

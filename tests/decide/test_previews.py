@@ -1,0 +1,239 @@
+"""The life of a PreviewDatabase, from its finalizer to its end."""
+
+from datetime import timedelta
+
+import pytest
+from tests.support.samples import (
+    BORN,
+    DATABASE,
+    NOW,
+    PREVIEW_UID,
+    a_meta,
+    a_policy,
+    a_preview_spec,
+    a_project,
+    a_project_spec,
+    a_ready_status,
+    seen_preview,
+)
+
+from pgimport.decide.conditions import ready_reason
+from pgimport.decide.decision import Action, Decision, DropPreview, EnsurePreview, SetFinalizer
+from pgimport.decide.previews import decide_preview
+from pgimport.decide.seen import SeenPreview
+from pgimport.model.facts import PreviewObject
+from pgimport.model.names import FINALIZER_PREVIEW, owner_role_name
+from pgimport.model.reasons import Reason
+from pgimport.model.status import PreviewState, PreviewStatus, ProjectStatus
+
+POLICY = a_policy()
+NEW = PreviewStatus(observed_generation=-1)
+DAY, SECOND = timedelta(hours=24), timedelta(seconds=1)
+HELD = a_ready_status(active_import="import-uid")
+RESET = a_preview_spec(resetAt="2026-01-01T12:05:00Z")
+
+
+def decide(seen: SeenPreview, now: object = NOW) -> Decision[PreviewStatus]:
+    return decide_preview(seen, now, POLICY)  # type: ignore[arg-type]
+
+
+def reason(decision: Decision[PreviewStatus]) -> str | None:
+    return ready_reason(decision.status.conditions)
+
+
+def test_the_finalizer_is_written_before_anything_is_made() -> None:
+    decision = decide(seen_preview(status=NEW, meta={"finalizers": ()}))
+    assert decision.actions == (SetFinalizer(True),)
+    assert decision.status.state is PreviewState.PENDING
+    assert decision.status.database is None
+
+
+def test_then_its_database_is_made() -> None:
+    decision = decide(seen_preview(status=NEW))
+    assert decision.actions == (EnsurePreview(anew=False),)
+    shown = decision.status
+    assert (shown.state, reason(decision)) == (PreviewState.READY, Reason.READY)
+    assert (shown.database, shown.role, shown.connection_secret) == (
+        DATABASE, owner_role_name(DATABASE), "pr-42-connection",
+    )  # fmt: skip
+    assert shown.expires_at == BORN + DAY
+    assert shown.observed_generation == 1
+
+
+def test_a_ready_one_is_left_alone_until_it_expires() -> None:
+    decision = decide(seen_preview(), BORN + DAY - timedelta(minutes=30))
+    assert (decision.actions, decision.look_again_after) == ((), timedelta(minutes=30))
+    assert decision.status.state is PreviewState.READY
+
+
+def test_a_lost_connection_secret_is_made_again_without_touching_the_rows() -> None:
+    assert decide(seen_preview(secret=False)).actions == (EnsurePreview(anew=False),)
+
+
+SHORT = a_project(a_project_spec(limits={"maxPreviews": 1}))
+
+
+@pytest.mark.parametrize(
+    ("seen", "why", "words"),
+    [
+        pytest.param(
+            seen_preview(a_preview_spec(mode="clone"), NEW), Reason.NOT_SUPPORTED, "spec.mode: clone", id="a clone"
+        ),
+        pytest.param(
+            seen_preview(status=NEW, meta={"namespace": "other"}),
+            Reason.PROJECT_MISMATCH,
+            "not in other",
+            id="a namespace that is not the project's",
+        ),
+        pytest.param(
+            seen_preview(status=NEW, project=SHORT, count=2),
+            Reason.LIMIT_REACHED,
+            "may have 1 previews",
+            id="one too many",
+        ),
+        pytest.param(
+            seen_preview(object=PreviewObject(meta=a_meta("x"), spec=None, spec_error="spec.ttl: too long")),
+            Reason.INVALID_SPEC,
+            "spec.ttl: too long",
+            id="a spec that cannot be read",
+        ),
+    ],
+)
+def test_what_cannot_be_served_fails_by_name_and_makes_nothing(seen: SeenPreview, why: Reason, words: str) -> None:
+    decision = decide(seen)
+    assert (decision.status.state, reason(decision), decision.actions) == (PreviewState.FAILED, why, ())
+    assert words in decision.because
+
+
+def test_one_that_is_ready_outlives_a_limit_that_shrinks() -> None:
+    assert decide(seen_preview(project=SHORT, count=2)).status.state is PreviewState.READY
+
+
+@pytest.mark.parametrize(
+    ("seen", "state", "why"),
+    [
+        pytest.param(seen_preview(status=NEW, project=None), "pending", Reason.PROJECT_NOT_FOUND, id="a new one"),
+        pytest.param(
+            seen_preview(status=NEW, project=a_project(status=ProjectStatus(ready=False))),
+            "pending",
+            Reason.PROJECT_NOT_READY,
+            id="its project is not ready",
+        ),
+        pytest.param(
+            seen_preview(project=a_project(status=ProjectStatus(ready=False))),
+            "ready",
+            Reason.PROJECT_NOT_READY,
+            id="one that is ready stays ready",
+        ),
+        pytest.param(
+            seen_preview(status=a_ready_status(state=PreviewState.EXPIRED), project=None),
+            "expired",
+            Reason.PROJECT_NOT_FOUND,
+            id="one that has expired stays expired",
+        ),
+    ],
+)
+def test_a_preview_waits_for_its_project(seen: SeenPreview, state: str, why: Reason) -> None:
+    decision = decide(seen)
+    assert (decision.status.state, reason(decision), decision.actions) == (state, why, ())
+
+
+def test_the_ttl_counts_from_creation() -> None:
+    seen = seen_preview(a_preview_spec(ttl="1h"))
+    assert decide(seen, BORN + timedelta(minutes=59)).actions == ()
+    decision = decide(seen, BORN + timedelta(hours=1))
+    assert decision.actions == (DropPreview(),)
+    assert (decision.status.state, reason(decision)) == (PreviewState.EXPIRED, Reason.EXPIRED)
+
+
+def test_or_from_its_renewal() -> None:
+    seen = seen_preview(a_preview_spec(ttl="1h", renewedAt="2026-01-01T13:00:00Z"))
+    decision = decide(seen, BORN + timedelta(minutes=90))
+    assert (decision.actions, decision.status.state) == ((), PreviewState.READY)
+    assert decision.status.expires_at == BORN + timedelta(hours=2)
+
+
+def test_expiry_waits_for_the_import_that_holds_it() -> None:
+    decision = decide(seen_preview(status=HELD, holder_alive=True), BORN + DAY)
+    assert (decision.actions, decision.status.state) == ((), PreviewState.READY)
+    assert "waits for the import that holds it" in decision.because
+
+
+def test_a_holder_that_is_gone_holds_nothing() -> None:
+    decision = decide(seen_preview(status=HELD, holder_alive=False), BORN + DAY)
+    assert decision.actions == (DropPreview(),)
+    assert decision.status.active_import is None
+
+
+def test_an_expired_one_is_dropped_once() -> None:
+    decision = decide(seen_preview(status=a_ready_status(state=PreviewState.EXPIRED)), BORN + DAY)
+    assert (decision.actions, decision.status.state) == ((), PreviewState.EXPIRED)
+
+
+def test_a_renewal_brings_an_empty_one_back() -> None:
+    spec = a_preview_spec(renewedAt="2026-01-02T12:00:00Z")
+    decision = decide(seen_preview(spec, a_ready_status(state=PreviewState.EXPIRED)), BORN + DAY + SECOND)
+    assert decision.actions == (EnsurePreview(anew=False),)
+    assert (decision.status.state, decision.status.database) == (PreviewState.READY, DATABASE)
+
+
+def test_a_reset_makes_it_empty_anew_once() -> None:
+    decision = decide(seen_preview(RESET))
+    assert decision.actions == (EnsurePreview(anew=True),)
+    assert decision.status.reset_at == RESET.reset_at
+    assert decide(seen_preview(RESET, decision.status)).actions == ()
+
+
+def test_a_reset_that_was_asked_before_the_first_making_drops_nothing() -> None:
+    decision = decide(seen_preview(RESET, NEW))
+    assert decision.actions == (EnsurePreview(anew=False),)
+    assert decision.status.reset_at == RESET.reset_at
+
+
+def test_an_older_reset_is_no_reset() -> None:
+    status = a_ready_status(reset_at=BORN + DAY)
+    assert decide(seen_preview(RESET, status)).actions == ()
+
+
+def test_a_reset_waits_for_the_import_that_holds_it() -> None:
+    decision = decide(seen_preview(RESET, HELD, holder_alive=True))
+    assert (decision.actions, decision.status.reset_at) == ((), None)
+    assert decision.look_again_after == POLICY.waiting_interval
+    assert decide(seen_preview(RESET, HELD, holder_alive=False)).actions == (EnsurePreview(anew=True),)
+
+
+GOING = {"deleting": True}
+
+
+@pytest.mark.parametrize(
+    ("seen", "actions"),
+    [
+        pytest.param(seen_preview(meta=GOING), (DropPreview(), SetFinalizer(False)), id="its database goes first"),
+        pytest.param(
+            seen_preview(status=HELD, meta=GOING), (DropPreview(), SetFinalizer(False)), id="its holder is gone"
+        ),
+        pytest.param(seen_preview(status=HELD, holder_alive=True, meta=GOING), (), id="its holder ends first"),
+        pytest.param(
+            seen_preview(project=None, meta=GOING), (SetFinalizer(False),), id="nobody knows its server any more"
+        ),
+        pytest.param(seen_preview(meta={"deleting": True, "finalizers": ()}), (), id="nothing of ours is on it"),
+        pytest.param(
+            seen_preview(a_preview_spec(mode="clone"), NEW, meta=GOING),
+            (DropPreview(), SetFinalizer(False)),
+            id="one that was never served goes as well",
+        ),
+    ],
+)
+def test_a_deletion(seen: SeenPreview, actions: tuple[Action, ...]) -> None:
+    assert decide(seen).actions == actions
+
+
+def test_a_deletion_that_waits_says_so() -> None:
+    decision = decide(seen_preview(status=HELD, holder_alive=True, meta=GOING))
+    assert (decision.status.state, reason(decision)) == (PreviewState.DELETING, Reason.DELETING)
+
+
+def test_two_previews_of_one_name_in_turn_have_different_databases() -> None:
+    later = decide(seen_preview(status=NEW, meta={"uid": "another-uid", "finalizers": (FINALIZER_PREVIEW,)}))
+    assert PREVIEW_UID != "another-uid"
+    assert later.status.database != DATABASE

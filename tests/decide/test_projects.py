@@ -1,0 +1,103 @@
+"""When a Project is ready, what it is asked for, and when it may go."""
+
+from datetime import timedelta
+
+import pytest
+from tests.support.samples import NOW, a_meta, a_policy, seen_project
+
+from pgimport.decide.conditions import ready_reason
+from pgimport.decide.decision import Action, DropLeftovers, EnsureTenantRights, SetFinalizer
+from pgimport.decide.projects import CHECK_INTERVAL, decide_project
+from pgimport.decide.seen import SeenProject
+from pgimport.model.facts import ProjectObject, Unreachable
+from pgimport.model.names import FINALIZER_PROJECT
+from pgimport.model.reasons import Failure, Reason
+from pgimport.model.status import ProjectStatus
+
+POLICY = a_policy()
+NEW = ProjectStatus(observed_generation=-1)
+OURS = {"finalizers": (FINALIZER_PROJECT,)}
+
+
+def away(why: Reason, message: str) -> Unreachable:
+    return Unreachable(failure=Failure(why, message))
+
+
+STATES = [
+    pytest.param(seen_project(status=NEW), True, Reason.READY, "PostgreSQL 17.12 at pg.internal", id="all is well"),
+    pytest.param(
+        seen_project(object=ProjectObject(meta=a_meta("shop"), spec=None, spec_error="spec.server: Field required")),
+        False, Reason.INVALID_SPEC, "spec.server", id="a spec that cannot be read",
+    ),
+    pytest.param(
+        seen_project(namespace_owner="first"), False, Reason.NAMESPACE_TAKEN, "shop is Project first's already",
+        id="an older project has the namespace",
+    ),
+    pytest.param(
+        seen_project(namespace_exists=False), False, Reason.PENDING, "waits for namespace shop", id="no such namespace",
+    ),
+    pytest.param(
+        seen_project(server=away(Reason.SERVER_UNREACHABLE, "the target server cannot be reached")),
+        False, Reason.SERVER_UNREACHABLE, "(hint: ", id="the server is away",
+    ),
+    pytest.param(
+        seen_project(server=away(Reason.SERVER_AUTH_FAILED, "Secret admin with the key user is missing")),
+        False, Reason.SERVER_AUTH_FAILED, "Secret admin", id="no admin Secret",
+    ),
+    pytest.param(
+        seen_project(server=away(Reason.SERVER_NOT_FIT, "the admin lacks CREATEROLE")),
+        False, Reason.SERVER_NOT_FIT, "CREATEROLE", id="the admin is not fit",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("seen", "ready", "why", "words"), STATES)
+def test_a_project_is_ready_or_says_why_not(seen: SeenProject, ready: bool, why: Reason, words: str) -> None:
+    decision = decide_project(seen, NOW, POLICY)
+    assert (decision.status.ready, ready_reason(decision.status.conditions)) == (ready, why)
+    assert words in decision.because
+    assert decision.status.observed_generation == 1
+
+
+def test_a_ready_one_shows_the_servers_version_and_is_asked_again() -> None:
+    decision = decide_project(seen_project(status=NEW), NOW, POLICY)
+    assert decision.status.target_version == "17.12"
+    assert decision.actions == (EnsureTenantRights(),)
+    assert decision.look_again_after == CHECK_INTERVAL
+
+
+def test_a_server_that_is_away_is_asked_sooner() -> None:
+    seen = seen_project(server=away(Reason.SERVER_UNREACHABLE, "away"))
+    assert decide_project(seen, NOW, POLICY).look_again_after == POLICY.retry_interval < timedelta(seconds=60)
+
+
+@pytest.mark.parametrize(
+    ("seen", "actions"),
+    [
+        pytest.param(seen_project(imports=1), (SetFinalizer(True),), id="an import uses it"),
+        pytest.param(seen_project(previews=1), (SetFinalizer(True),), id="a preview uses it"),
+        pytest.param(seen_project(previews=1, meta=OURS), (EnsureTenantRights(),), id="it has its finalizer already"),
+        pytest.param(seen_project(), (EnsureTenantRights(),), id="nobody uses it"),
+        pytest.param(
+            seen_project(leftovers=("pgimport_1",)), (EnsureTenantRights(), DropLeftovers()), id="leftovers are swept"
+        ),
+        pytest.param(
+            seen_project(meta={"deleting": True, **OURS}), (SetFinalizer(False),), id="it goes when nobody uses it"
+        ),
+        pytest.param(
+            seen_project(meta={"deleting": True, **OURS}, leftovers=("pgimport_1",)),
+            (DropLeftovers(), SetFinalizer(False)),
+            id="it goes with its leftovers",
+        ),
+        pytest.param(
+            seen_project(meta={"deleting": True, **OURS}, previews=1),
+            (EnsureTenantRights(),),
+            id="it stays while somebody uses it",
+        ),
+        pytest.param(
+            seen_project(namespace_owner="first", leftovers=("pgimport_1",)), (), id="without a namespace"
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_done_for_a_project(seen: SeenProject, actions: tuple[Action, ...]) -> None:
+    assert decide_project(seen, NOW, POLICY).actions == actions
