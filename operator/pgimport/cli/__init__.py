@@ -1,0 +1,1 @@
+"""Door D, the command line: `pgimport run` without a cluster, and what the chart's hooks call."""

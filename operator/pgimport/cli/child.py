@@ -1,0 +1,113 @@
+"""The worker as a child process: a step's name in, its result out; its lines go to whoever listens.
+
+It gets what the pod of an import gets, in a folder that only this user may enter. It runs in a process group of
+its own: Ctrl-C reaches us alone, and we end it.
+"""
+
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pgimport.model import order as words
+from pgimport.model.order import Order
+from pgimport.model.reasons import Failure, Reason, reason_of_exit_code
+from pgimport.model.result import FailureReport, WorkerResult, parse_worker_result
+
+END_SECONDS = 10  # clients cancel at their servers first
+SEED_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workplace:
+    """The files of one attempt."""
+
+    folder: Path
+    pod_uid: str
+    seed: bytes
+
+    @property
+    def message(self) -> Path:
+        return self.folder / "termination-message"
+
+
+@contextmanager
+def open_workplace(source_url: str, pod_uid: str) -> Iterator[Workplace]:
+    """Below TMPDIR, mode 0700; gone afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="pgimport-"))
+    try:
+        place = Workplace(folder=folder, pod_uid=pod_uid, seed=secrets.token_bytes(SEED_BYTES))
+        for name, content in (("source-url", source_url.encode()), ("seed", place.seed)):
+            (folder / name).touch(0o600)
+            (folder / name).write_bytes(content)
+        for name in ("scratch", "private"):
+            (folder / name).mkdir(0o700)
+        yield place
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def build_environment(place: Workplace, order: Order, inherited: Mapping[str, str]) -> dict[str, str]:
+    """Nothing of libpq's variables and none of our own URLs: the child has its files."""
+    kept = {name: value for name, value in inherited.items() if not name.startswith("PG")}
+    return {
+        **kept,
+        **({words.ENV_CLIENTS: inherited[words.ENV_CLIENTS]} if inherited.get(words.ENV_CLIENTS) else {}),
+        words.ENV_ORDER: order.model_dump_json(by_alias=True),
+        words.ENV_POD_UID: place.pod_uid,
+        words.ENV_SOURCE_URL_FILE: str(place.folder / "source-url"),
+        words.ENV_SEED_FILE: str(place.folder / "seed"),
+        words.ENV_SCRATCH: str(place.folder / "scratch"),
+        words.ENV_PRIVATE: str(place.folder / "private"),
+        words.ENV_TERMINATION_MESSAGE: str(place.message),
+    }
+
+
+def run_worker(
+    step: Literal["preflight", "import"], place: Workplace, order: Order, listen: Callable[[str], None]
+) -> WorkerResult:
+    """Never without a result: a child that leaves none is a failure by its exit code."""
+    place.message.unlink(missing_ok=True)
+    child = subprocess.Popen(
+        [sys.executable, "-m", "pgimport", "worker", step],
+        env=build_environment(place, order, os.environ),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        assert child.stdout is not None  # noqa: S101 (a pipe was asked for)
+        with child.stdout:
+            for line in child.stdout:
+                listen(line.rstrip("\n"))
+        code = child.wait()
+    finally:
+        _end(child)
+    message = place.message.read_text() if place.message.exists() else ""
+    return parse_worker_result(message) or _without_result(step, code)
+
+
+def _without_result(step: Literal["preflight", "import"], code: int) -> WorkerResult:
+    how = f"signal {-code}" if code < 0 else f"exit code {code}"
+    reason = reason_of_exit_code(128 - code if code < 0 else code) if code else Reason.RESULT_LOST
+    failure = Failure(reason, f"the worker ended without a result ({how})")
+    return WorkerResult(step=step, ok=False, failure=FailureReport(reason=failure.reason, message=failure.message))
+
+
+def _end(child: "subprocess.Popen[str]") -> None:
+    if child.poll() is not None:
+        return
+    child.terminate()
+    try:
+        child.wait(END_SECONDS)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()

@@ -1,0 +1,64 @@
+"""`pgimport release`: before the chart goes, the operator stops and its finalizers come off what it looked after.
+
+Databases on the target servers stay: a new installation finds their objects, puts the finalizers back and goes on.
+"""
+
+import sys
+import time
+
+from pgimport.cluster import paths
+from pgimport.cluster.resources import list_raw
+from pgimport.cluster.rest import Cluster, connect_cluster
+from pgimport.model.errors import Absent, PgimportError
+from pgimport.model.facts import Key
+from pgimport.model.names import FINALIZER_PREVIEW, FINALIZER_PROJECT, PREVIEWS, PROJECTS
+
+PATIENCE = 60  # seconds for the operator's pod to end
+
+
+def release(namespace: str, deployment: str) -> int:
+    """0 when nothing of ours holds an object any more; 1 with the reason on stderr."""
+    try:
+        cluster = connect_cluster()
+        stop_operator(cluster, namespace, deployment)
+        count = sum(strip_finalizers(cluster, *one) for one in _OURS)
+    except PgimportError as error:
+        print(f"release: {error}", file=sys.stderr)
+        return 1
+    print(f"released {count} objects; databases on the target servers stay as they are")
+    return 0
+
+
+_OURS = ((PREVIEWS, FINALIZER_PREVIEW), (PROJECTS, FINALIZER_PROJECT))
+
+
+def stop_operator(cluster: Cluster, namespace: str, deployment: str) -> None:
+    """Scales to zero and waits: a running operator would put the finalizers back."""
+    path = paths.deployments(namespace, deployment)
+    try:
+        cluster.patch(f"{path}/scale", {"spec": {"replicas": 0}})
+        deadline = time.monotonic() + PATIENCE
+        while cluster.get(path).get("status", {}).get("replicas", 0) and time.monotonic() < deadline:
+            time.sleep(0.5)
+    except Absent:
+        return
+
+
+def strip_finalizers(cluster: Cluster, kind: str, finalizer: str) -> int:
+    """How many objects had ours."""
+    count = 0
+    try:
+        items = list_raw(cluster, kind)["items"]
+    except Absent:  # the CRD is gone, and all its objects with it
+        return 0
+    for body in items:
+        before = body["metadata"].get("finalizers", [])
+        if finalizer not in before:
+            continue
+        key = Key(kind, body["metadata"].get("namespace", ""), body["metadata"]["name"])
+        try:
+            cluster.patch(paths.of_key(key), {"metadata": {"finalizers": [one for one in before if one != finalizer]}})
+        except Absent:
+            continue
+        count += 1
+    return count

@@ -1,0 +1,107 @@
+"""Two servers: a source with a little shop on 16, a target on 18; and the command as a user starts it."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from tests.support.postgres import ADMIN, PostgresServer, installation
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """Starts `pgimport` with URLs in its environment."""
+
+    source_url: str = field(repr=False)
+    target_url: str = field(repr=False)
+    clients: Path
+    scratch: Path
+
+    def environment(self, **changes: str) -> dict[str, str]:
+        return {
+            **{name: value for name, value in os.environ.items() if not name.startswith("PG")},
+            "PYTHONPATH": str(ROOT / "operator"),
+            "PGIMPORT_SOURCE_URL": self.source_url,
+            "PGIMPORT_TARGET_URL": self.target_url,
+            "PGIMPORT_CLIENTS": str(self.clients),
+            "TMPDIR": str(self.scratch),
+            **changes,
+        }
+
+    def start(self, *arguments: str, **changes: str) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [sys.executable, "-m", "pgimport", "cli", *arguments],
+            env=self.environment(**changes),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *arguments: str, **changes: str) -> Done:
+        with self.start(*arguments, **changes) as process:
+            out, err = process.communicate(timeout=60)
+        return Done(process.returncode, out, err)
+
+
+@pytest.fixture
+def shell(postgres16: PostgresServer, postgres18: PostgresServer, tmp_path: Path) -> Iterator[Shell]:
+    clients = tmp_path / "clients"
+    clients.mkdir()
+    for major in (16, 18):
+        (clients / str(major)).symlink_to(installation(major))
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    with postgres16.database("cli_shop"):
+        postgres16.execute("CREATE TABLE items (id int PRIMARY KEY); INSERT INTO items VALUES (1), (2)", "cli_shop")
+        yield Shell(
+            source_url=postgres16.url("cli_shop"),
+            target_url=postgres18.url("cli_copy", ADMIN),
+            clients=clients,
+            scratch=scratch,
+        )
+    postgres18.execute("DROP DATABASE IF EXISTS cli_copy WITH (FORCE)")
+    postgres18.execute("DROP ROLE IF EXISTS cli_copy_owner")
+
+
+def hanging_clients(folder: Path) -> dict[str, str]:
+    """Clients that say nothing: what holds an import in its middle. Changes of the environment that name them."""
+    home = folder / "hanging"
+    for major in (16, 18):
+        (home / str(major) / "bin").mkdir(parents=True)
+        for name in ("pg_dump", "pg_restore"):
+            program = home / str(major) / "bin" / name
+            program.write_text(f"#!/bin/sh\n: > {home}/started\nexec sleep 15\n")
+            program.chmod(0o755)
+    return {"PGIMPORT_CLIENTS": str(home)}
+
+
+def wait_until_started(clients: dict[str, str], seconds: float = 50) -> None:
+    deadline = time.monotonic() + seconds
+    while not (Path(clients["PGIMPORT_CLIENTS"]) / "started").exists():
+        assert time.monotonic() < deadline, "the worker never came to its clients"
+        time.sleep(0.02)
+
+
+def left_behind(server: PostgresServer) -> list[str]:
+    """Databases and roles of ours on a target server."""
+    rows = server.query(
+        "SELECT datname::text FROM pg_database WHERE datname LIKE 'pgimport%'"
+        " UNION ALL SELECT rolname::text FROM pg_roles WHERE rolname LIKE 'pgimport%'"
+    )
+    return [name for (name,) in rows]

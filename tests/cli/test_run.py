@@ -1,0 +1,193 @@
+"""`pgimport run` as a user starts it: the real command, the real worker, two real servers."""
+
+import json
+import signal
+from pathlib import Path
+
+import psycopg
+import pytest
+from tests.cli.conftest import Shell, hanging_clients, left_behind, wait_until_started
+from tests.support.postgres import ADMIN, PostgresServer
+
+
+def _assert_clean(shell: Shell, target: PostgresServer) -> None:
+    assert left_behind(target) == []
+    assert list(shell.scratch.iterdir()) == []
+
+
+def test_clients_without_security_fixes_are_refused_and_all_is_cleaned_up(
+    shell: Shell, postgres18: PostgresServer
+) -> None:
+    """The whole way to the first use of a client: preflight, shadow, gate, snapshot."""
+    done = shell.run("run")
+    assert done.code == 78
+    [line] = [line for line in done.err.splitlines() if line.startswith("pgimport:")]
+    assert line.startswith("pgimport: ClientTooOld: pg_")
+    assert "lacks security fixes" in line
+    assert "PGIMPORT_CLIENTS" in line
+    assert "✓ source_reachable" in done.err
+    assert done.out == ""
+    assert postgres18.query("SELECT FROM pg_database WHERE datname = 'cli_copy'") == []
+    _assert_clean(shell, postgres18)
+
+
+def test_a_plan_says_what_would_be_done_and_does_nothing(shell: Shell, postgres18: PostgresServer) -> None:
+    done = shell.run("run", "--plan", "--owner", "somebody")
+    assert (done.code, done.err.count("✗")) == (0, 0)
+    assert "owned by somebody with a new password" in done.out
+    assert "nothing was changed" in done.out
+    assert postgres18.query("SELECT FROM pg_database WHERE datname = 'cli_copy'") == []
+    _assert_clean(shell, postgres18)
+
+
+def test_a_plan_as_json_is_lines_of_json(shell: Shell) -> None:
+    done = shell.run("run", "--plan", "--json")
+    told = [json.loads(line) for line in done.out.splitlines()]
+    assert told[-1]["result"]["ok"] is True
+    assert told[-1]["result"]["preflight"]["source"]["serverVersion"].startswith("16.")
+    assert all(line.keys() <= {"log", "progress", "result"} for line in told)
+    assert done.err == ""
+
+
+@pytest.mark.parametrize("flags", [[], ["--plan"]], ids=["run", "plan"])
+def test_a_target_with_objects_needs_recreate(shell: Shell, postgres18: PostgresServer, flags: list[str]) -> None:
+    postgres18.execute("CREATE DATABASE cli_copy", user=ADMIN)
+    postgres18.execute("CREATE TABLE mine (id int)", "cli_copy", ADMIN)
+    done = shell.run("run", *flags)
+    assert done.code == 1
+    assert "TargetNotEmpty: database cli_copy holds objects of its own: table public.mine" in done.err
+    assert "--recreate" in done.err
+    assert postgres18.query("SELECT count(*) FROM mine", "cli_copy") == [(0,)]
+    _assert_clean(shell, postgres18)
+    assert shell.run("run", "--recreate", "--plan").code == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "words"),
+    [
+        pytest.param({"PGIMPORT_SOURCE_URL": ""}, 64, "no source was given", id="no-source"),
+        pytest.param({"PGIMPORT_TARGET_URL": ""}, 64, "no target was given", id="no-target"),
+        pytest.param({"PGIMPORT_SOURCE_URL": "mysql://a:b@c/d"}, 64, "the source URL is not usable", id="bad-source"),
+        pytest.param({"PGIMPORT_TARGET_URL": "mysql://a:b@c/d"}, 64, "the target URL is not usable", id="bad-target"),
+        pytest.param(
+            {"PGIMPORT_TARGET_URL": "postgresql://admin:topsecret@127.0.0.1:1/x"},
+            1,
+            "ServerUnreachable",
+            id="no-server",
+        ),
+    ],
+)
+def test_what_cannot_work_is_one_clear_line(shell: Shell, changes: dict[str, str], code: int, words: str) -> None:
+    done = shell.run("run", **changes)
+    assert (done.code, done.err.count("\n")) == (code, 1)
+    assert words in done.err
+    assert "topsecret" not in done.err
+
+
+def test_a_wrong_password_of_the_source_is_told_with_its_exit_code(shell: Shell, postgres18: PostgresServer) -> None:
+    user, _, rest = shell.source_url.partition("@")
+    done = shell.run("run", "--json", PGIMPORT_SOURCE_URL=f"{user}-wrong@{rest}")
+    assert done.code == 66
+    result = json.loads(done.out.splitlines()[-1])["result"]
+    assert (result["ok"], result["reason"], result["retryClassification"]) == (False, "SourceAuthFailed", "permanent")
+    assert "-wrong" not in done.out + done.err
+    _assert_clean(shell, postgres18)
+
+
+def test_a_password_in_an_argument_is_warned_of(shell: Shell) -> None:
+    done = shell.run("run", "--plan", "--source", shell.source_url)
+    assert done.code == 0
+    assert "warning: the password in --source can be seen" in done.err
+    assert "PGIMPORT_SOURCE_URL" in done.err
+
+
+def test_urls_come_from_files(shell: Shell, tmp_path: Path) -> None:
+    for name, url in (("source", shell.source_url), ("target", shell.target_url)):
+        (tmp_path / name).write_text(url + "\n")
+    empty = {"PGIMPORT_SOURCE_URL": "", "PGIMPORT_TARGET_URL": ""}
+    done = shell.run(
+        "run", "--plan", "--source-file", f"{tmp_path}/source", "--target-file", f"{tmp_path}/target", **empty
+    )
+    assert done.code == 0
+    assert "warning" not in done.err
+    done = shell.run("run", "--source-file", f"{tmp_path}/nothing", **empty)
+    assert "No such file" in done.err
+
+
+@pytest.mark.parametrize("owner", [ADMIN, "cli_rich"])
+def test_an_owner_with_more_to_lose_is_refused_before_anything(
+    shell: Shell, postgres18: PostgresServer, owner: str
+) -> None:
+    postgres18.execute("CREATE ROLE cli_rich")
+    try:
+        with postgres18.database("cli_elsewhere", "cli_rich"):
+            done = shell.run("run", "--owner", owner)
+    finally:
+        postgres18.execute("DROP ROLE cli_rich")
+    assert done.code == 1
+    assert "name another" in done.err
+    _assert_clean(shell, postgres18)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
+def test_an_interrupted_run_leaves_nothing(
+    shell: Shell, postgres18: PostgresServer, tmp_path: Path, number: signal.Signals
+) -> None:
+    clients = hanging_clients(tmp_path)
+    with shell.start("run", **clients) as process:
+        wait_until_started(clients)
+        assert len(left_behind(postgres18)) == 2
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert "Cancelled: interrupted; the target is as it was" in err
+    _assert_clean(shell, postgres18)
+
+
+def test_no_password_is_in_arguments_or_environment_of_the_worker(
+    shell: Shell, postgres16: PostgresServer, postgres18: PostgresServer, tmp_path: Path
+) -> None:
+    clients = hanging_clients(tmp_path)
+    with shell.start("run", **clients) as process:
+        wait_until_started(clients)
+        told = b"".join(
+            Path(f"/proc/{pid}/{name}").read_bytes() for pid in _family(process.pid) for name in ("cmdline", "environ")
+        )
+        process.terminate()
+        process.communicate(timeout=60)
+    assert b"PGIMPORT_ORDER" in told
+    for secret in (postgres16.superuser_password, postgres18.admin_password):
+        assert secret.encode() not in told
+
+
+def _family(pid: int) -> list[int]:
+    """Children and theirs."""
+    text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return [one for child in map(int, text.split()) for one in (child, *_family(child))]
+
+
+def test_help_shows_how(shell: Shell) -> None:
+    done = shell.run("run", "--help")
+    assert done.code == 0
+    for word in ("PGIMPORT_SOURCE_URL", "examples:", "--recreate", "exit codes"):
+        assert word in done.out
+
+
+@pytest.mark.parametrize("jobs", ["0", "33", "many"])
+def test_streams_have_bounds(shell: Shell, jobs: str) -> None:
+    done = shell.run("run", "--jobs", jobs)
+    assert done.code == 2
+    assert "is not a number from 1 to 32" in done.err
+
+
+def test_the_admins_other_databases_stay_open(shell: Shell, postgres18: PostgresServer) -> None:
+    postgres18.execute("CREATE DATABASE cli_other", user=ADMIN)
+    postgres18.execute("CREATE ROLE cli_anybody LOGIN PASSWORD 'anybody'")
+    try:
+        assert shell.run("run").code == 78
+        postgres18.connect("cli_other", "cli_anybody", "anybody").close()
+    except psycopg.OperationalError as error:
+        pytest.fail(str(error))
+    finally:
+        postgres18.execute("DROP ROLE cli_anybody")
+        postgres18.execute("DROP DATABASE cli_other")
