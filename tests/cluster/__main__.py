@@ -1,0 +1,89 @@
+"""A verb goes in; the cluster, its images and the chart are as the verb says, or one clear error comes out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from tests.cluster.choice import choose_provider, forget_choice, remember_choice
+from tests.cluster.commands import say
+from tests.cluster.environment import write_environment
+from tests.cluster.errors import ClusterError
+from tests.cluster.lock import lock_until_exit
+from tests.cluster.places import Instance, this_instance
+from tests.cluster.project_images import ensure_images
+from tests.cluster.provider import Provider
+from tests.cluster.release import ensure_release
+
+USAGE = "usage: python3 -m tests.cluster up | down | kubeconfig | load IMAGE | cluster | images | install"
+
+# As a shell reports a program that Ctrl-C ended.
+INTERRUPTED = 130
+
+
+def _cluster(instance: Instance, provider: Provider) -> None:
+    remember_choice(instance, provider)
+    provider.up()
+    write_environment(instance)
+
+
+def _images(instance: Instance, provider: Provider) -> None:
+    _cluster(instance, provider)
+    ensure_images(provider)
+
+
+def _install(instance: Instance, provider: Provider) -> None:
+    _cluster(instance, provider)
+    provider.ensure_tools()
+    ensure_release(instance, provider, ensure_images(provider))
+
+
+def _up(instance: Instance, provider: Provider) -> None:
+    _install(instance, provider)
+    print(f"KUBECONFIG={instance.shown(instance.kubeconfig)}")
+
+
+def _down(instance: Instance, provider: Provider) -> None:
+    provider.down()
+    forget_choice(instance)
+    say("the cluster is down")
+
+
+VERBS: dict[str, Callable[[Instance, Provider], None]] = {
+    "up": _up,
+    "down": _down,
+    "cluster": _cluster,
+    "images": _images,
+    "install": _install,
+}
+
+
+def _run(arguments: list[str]) -> None:
+    instance = this_instance()
+    match arguments:
+        case ["kubeconfig"]:
+            print(choose_provider(instance).kubeconfig())
+        case ["load", image]:
+            lock_until_exit(instance)
+            choose_provider(instance).load(image)
+        case [verb] if verb in VERBS:
+            lock_until_exit(instance)
+            VERBS[verb](instance, choose_provider(instance))
+        case _:
+            raise ClusterError(USAGE)
+
+
+def main(arguments: list[str]) -> int:
+    try:
+        _run(arguments)
+    except ClusterError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted: the same command takes up where it stopped", file=sys.stderr)
+        return INTERRUPTED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,149 @@
+"""An instance's name goes in; its own cgroup in every hierarchy comes out, and says which processes are ours.
+
+A process is put into the instance's cgroup before its program starts, and its children are born there: so the
+cgroup knows every one of them at any moment, also after an `up` that was killed between a start and a note of it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.cluster.errors import ClusterError
+
+# Killing is instant, but a process in the middle of a disk write ends only after it.
+SECONDS_TO_END = 30.0
+
+
+@dataclass(frozen=True)
+class Hierarchy:
+    """A mounted cgroup tree: one of several of version 1, or the only one of version 2."""
+
+    path: Path
+    unified: bool
+
+
+def hierarchies() -> list[Hierarchy]:
+    """Every mounted one, once: cpu and cpuacct may be two links to one mount."""
+    found = {}
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        left, _, right = line.partition(" - ")
+        kind = right.split()[0]
+        if kind in ("cgroup", "cgroup2"):
+            path = left.split()[4]
+            found[path] = Hierarchy(Path(path), kind == "cgroup2")
+    return list(found.values())
+
+
+def _holder() -> Hierarchy:
+    """The hierarchy that remembers our processes: systemd's own limits nothing, so it is the first choice."""
+    known = {tree.path.name: tree for tree in hierarchies()}
+    if not known:
+        raise ClusterError("no cgroup hierarchy is mounted below /sys/fs/cgroup: pods cannot be limited")
+    return known.get("systemd") or known.get("pids") or next(iter(known.values()))
+
+
+def _inherit_cpus(tree: Hierarchy, folder: Path) -> None:
+    """A new cpuset of version 1 is empty, and nothing may run in it until it names processors and memory."""
+    for name in ("cpuset.cpus", "cpuset.mems"):
+        if not tree.unified and (folder / name).exists() and not (folder / name).read_text().strip():
+            (folder / name).write_text((folder.parent / name).read_text())
+
+
+def _delegate(tree: Hierarchy) -> None:
+    """Version 2 hands a controller down only where the parent says so; those in use elsewhere stay refused."""
+    if tree.unified:
+        for controller in (tree.path / "cgroup.controllers").read_text().split():
+            with suppress(OSError):
+                (tree.path / "cgroup.subtree_control").write_text(f"+{controller}")
+
+
+def create_cgroups(name: str) -> None:
+    for tree in hierarchies():
+        _delegate(tree)
+        for folder in (tree.path / name, tree.path / name / "system"):
+            folder.mkdir(exist_ok=True)
+            _inherit_cpus(tree, folder)
+
+
+def system_procs(name: str) -> Path:
+    """A process that writes its id here belongs to the instance."""
+    return _holder().path / name / "system" / "cgroup.procs"
+
+
+def join_builders(name: str) -> None:
+    """This process and all it starts become members, after the end of those that a killed `up` left behind."""
+    builders = f"{name}/up"
+    end_members(builders)
+    tree = _holder()
+    folder = tree.path / builders
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in (folder.parent, folder):
+        _inherit_cpus(tree, path)
+    (folder / "cgroup.procs").write_text("0")
+
+
+def leave_builders() -> None:
+    """A cgroup with a process in it, were it this one, cannot be removed."""
+    (_holder().path / "cgroup.procs").write_text("0")
+
+
+def _folders(name: str) -> list[Path]:
+    """Children before their parents, the order in which they can be removed."""
+    return [Path(folder) for tree in hierarchies() for folder, _, _ in os.walk(tree.path / name, topdown=False)]
+
+
+def members(name: str) -> set[int]:
+    pids: set[int] = set()
+    for folder in _folders(name):
+        with suppress(FileNotFoundError, OSError):
+            pids.update(int(pid) for pid in (folder / "cgroup.procs").read_text().split())
+    return pids - {0, os.getpid()}
+
+
+def _is_member(pid: int, name: str) -> bool:
+    with suppress(FileNotFoundError, ProcessLookupError):
+        lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
+        return any(f"/{name}/" in f"{line}/" for line in lines)
+    return False
+
+
+def _kill(pid: int, name: str) -> None:
+    """The descriptor holds on to one process, so asking and killing cannot hit two with the same id."""
+    with suppress(ProcessLookupError):
+        descriptor = os.pidfd_open(pid)
+        try:
+            if _is_member(pid, name):
+                signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+        finally:
+            os.close(descriptor)
+
+
+def end_members(name: str) -> None:
+    """Kills until none is left: between two looks a dying parent may have had another child."""
+    deadline = time.monotonic() + SECONDS_TO_END
+    while pids := members(name):
+        if time.monotonic() > deadline:
+            raise ClusterError(f"these processes of the cluster do not end: {sorted(pids)}")
+        for pid in pids:
+            _kill(pid, name)
+        time.sleep(0.02)
+
+
+def remove_cgroups(name: str) -> None:
+    """The kernel refuses for a moment after the last process of a cgroup is gone."""
+    deadline = time.monotonic() + SECONDS_TO_END
+    while folders := _folders(name):
+        for folder in folders:
+            try:
+                folder.rmdir()
+            except FileNotFoundError:
+                continue
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise ClusterError(f"the cgroup {folder} cannot be removed") from None
+        time.sleep(0.02)

@@ -1,0 +1,59 @@
+"""An instance goes in; the four verbs and the images of the `bare` cluster come out."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.cluster.bare import machine
+from tests.cluster.bare.buildah import BASE_IMAGE, building, end_builds, ensure_archive, write_archive
+from tests.cluster.bare.containerd import has_image, import_archive
+from tests.cluster.bare.programs import TOOLS, link_programs
+from tests.cluster.commands import say
+from tests.cluster.errors import ClusterError
+from tests.cluster.places import Instance
+from tests.cluster.provider import Build
+
+
+class Bare:
+    name = "bare"
+
+    def __init__(self, instance: Instance) -> None:
+        self._instance = instance
+
+    def up(self) -> None:
+        machine.up(self._instance)
+
+    def load(self, image: str) -> None:
+        with tempfile.TemporaryDirectory(prefix="pgimport-image-") as folder:
+            archive = Path(folder) / "image.tar"
+            with building():
+                write_archive(image, archive)
+            import_archive(self._instance, archive)
+
+    def kubeconfig(self) -> Path:
+        if not self._instance.kubeconfig.exists():
+            raise ClusterError("no cluster is up: `make up` starts one")
+        return self._instance.kubeconfig
+
+    def down(self) -> None:
+        machine.down(self._instance)
+        end_builds()
+
+    def ensure_tools(self) -> None:
+        link_programs(TOOLS, self._instance.programs)
+
+    def reference(self, build: Build) -> str:
+        return f"localhost/pgimport/{build.name}:{build.digest}"
+
+    def has(self, image: str) -> bool:
+        return has_image(self._instance, image)
+
+    def base_arguments(self) -> Mapping[str, str]:
+        return {"BASE": BASE_IMAGE}
+
+    def build(self, build: Build) -> None:
+        archive = ensure_archive(build, self.reference(build))
+        say(f"loading {self.reference(build)}")
+        import_archive(self._instance, archive)

@@ -1,0 +1,31 @@
+"""A temporary folder goes in; the tests of the cluster itself get a second one, in a network of its own."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.cluster.bare.programs import TOOLS, link_programs
+from tests.cluster.isolated import Isolated, isolated_network
+
+
+@pytest.fixture
+def isolated() -> Iterator[Isolated]:
+    """Under /tmp: pytest's own folders make paths that are too long for a socket's address."""
+    folder = Path(tempfile.mkdtemp(prefix="pgimport-", dir="/tmp"))
+    with isolated_network(folder / "c") as second:
+        try:
+            yield second
+        finally:
+            second.call("down")
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def running(isolated: Isolated) -> Isolated:
+    isolated.call("cluster")
+    link_programs(TOOLS, isolated.instance.programs)
+    return isolated

@@ -1,0 +1,62 @@
+"""An instance goes in; a kind cluster in this host's Docker comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.cluster.commands import run, say, succeeds
+from tests.cluster.docker import build_with_docker, require_programs
+from tests.cluster.places import SOURCES, Instance
+from tests.cluster.provider import Build
+
+
+class Kind:
+    name = "kind"
+
+    def __init__(self, instance: Instance) -> None:
+        self._instance = instance
+
+    def _exists(self) -> bool:
+        return self._instance.name in run(["kind", "get", "clusters"]).split()
+
+    def up(self) -> None:
+        require_programs(["docker", "kind"])
+        name, kubeconfig = self._instance.name, self._instance.kubeconfig
+        if self._exists():
+            run(["kind", "export", "kubeconfig", "--name", name, "--kubeconfig", kubeconfig])
+            # A creation that was interrupted leaves a container without a Kubernetes that answers.
+            if succeeds(["kubectl", "--kubeconfig", kubeconfig, "get", "--raw", "/readyz"]):
+                return
+            run(["kind", "delete", "cluster", "--name", name])
+        say(f"creating the kind cluster {name}")
+        files = ["--config", str(SOURCES / "kind.yaml"), "--kubeconfig", str(kubeconfig)]
+        run(["kind", "create", "cluster", "--name", name, *files, "--wait", "180s"])
+
+    def load(self, image: str) -> None:
+        run(["kind", "load", "docker-image", image, "--name", self._instance.name])
+
+    def kubeconfig(self) -> Path:
+        return self._instance.kubeconfig
+
+    def down(self) -> None:
+        require_programs(["docker", "kind"])
+        run(["kind", "delete", "cluster", "--name", self._instance.name])
+
+    def ensure_tools(self) -> None:
+        require_programs(["kubectl", "helm"])
+
+    def reference(self, build: Build) -> str:
+        return f"localhost/pgimport/{build.name}:{build.digest}"
+
+    def has(self, image: str) -> bool:
+        """Asks the node's own containerd: an image may be on the host and not in a cluster made anew."""
+        node = f"{self._instance.name}-control-plane"
+        return succeeds(["docker", "exec", node, "crictl", "inspecti", image])
+
+    def base_arguments(self) -> Mapping[str, str]:
+        return {}
+
+    def build(self, build: Build) -> None:
+        build_with_docker(build, self.reference(build))
+        self.load(self.reference(build))

@@ -1,0 +1,75 @@
+"""Signals go to an `up` in the middle; the next one works, and the `down` after it leaves nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from tests.cluster.isolated import Isolated
+from tests.cluster.traces import traces
+
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+
+# Files by which an `up` shows how far it is.
+MOMENTS = {
+    "before the first change of the host": "lock",
+    "the host is being changed": "host.json",
+    "keys are being made": "keys/ca.crt",
+    "etcd has started": "pids/etcd.json",
+    "the kubelet has started": "pids/kubelet.json",
+}
+
+SECONDS_TO_GET_THERE = 60.0
+
+
+def _wait_for(path: Path, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + SECONDS_TO_GET_THERE
+    while not path.exists() and process.poll() is None:
+        assert time.monotonic() < deadline, f"{path} did not appear"
+        time.sleep(0.01)
+
+
+def _interrupt(isolated: Isolated, moment: str, how: signal.Signals) -> None:
+    """Ctrl-C reaches the whole group of a terminal; SIGKILL is aimed at one process."""
+    process = isolated.start("cluster")
+    _wait_for(isolated.instance.folder / moment, process)
+    if how is signal.SIGINT:
+        os.killpg(process.pid, how)
+    else:
+        process.send_signal(how)
+    process.communicate()
+    assert process.returncode != 0, f"`up` was through before {how.name} came"
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "kill -9"])
+def test_up_after_an_interrupted_up(isolated: Isolated, how: signal.Signals) -> None:
+    before = traces(isolated)
+    for moment in MOMENTS.values():
+        _interrupt(isolated, moment, how)
+    isolated.call("cluster")
+    isolated.call("down")
+    after = traces(isolated)
+    assert {what: sorted(after[what] ^ before[what]) for what in before if after[what] != before[what]} == {}
+
+
+@pytest.mark.parametrize("moment", MOMENTS.values(), ids=MOMENTS)
+def test_down_after_a_killed_up(isolated: Isolated, moment: str) -> None:
+    before = traces(isolated)
+    _interrupt(isolated, moment, signal.SIGKILL)
+    isolated.call("down")
+    after = traces(isolated)
+    assert {what: sorted(after[what] ^ before[what]) for what in before if after[what] != before[what]} == {}
+
+
+def test_a_dead_program_is_noticed(running: Isolated) -> None:
+    """The next `up` of a cluster whose scheduler died makes a whole one again."""
+    note = running.instance.folder / "pids" / "kube-scheduler.json"
+    dead = json.loads(note.read_text())["pid"]
+    os.kill(dead, signal.SIGKILL)
+    running.call("cluster")
+    assert json.loads(note.read_text())["pid"] != dead
