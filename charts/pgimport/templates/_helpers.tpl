@@ -1,0 +1,114 @@
+{{- define "pgimport.fullname" -}}
+{{- $name := default .Chart.Name .Values.nameOverride -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
+{{- else if contains $name .Release.Name -}}
+{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name $name | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "pgimport.operator" -}}{{ include "pgimport.fullname" . }}-operator{{- end -}}
+{{- define "pgimport.server" -}}{{ include "pgimport.fullname" . }}-server{{- end -}}
+{{- define "pgimport.adminSecret" -}}{{ include "pgimport.server" . }}-admin{{- end -}}
+{{- define "pgimport.adminUser" -}}pgimport_admin{{- end -}}
+{{- define "pgimport.tenantRole" -}}{{ include "pgimport.fullname" . }}-tenant{{- end -}}
+{{- define "pgimport.release" -}}{{ include "pgimport.fullname" . }}-release{{- end -}}
+{{- define "pgimport.project" -}}{{ include "pgimport.fullname" . }}-project{{- end -}}
+{{- define "pgimport.test" -}}{{ include "pgimport.fullname" . }}-test{{- end -}}
+
+{{- define "pgimport.serviceAccount" -}}
+{{- default (include "pgimport.operator" .) .Values.serviceAccount.name -}}
+{{- end -}}
+
+{{- define "pgimport.image" -}}
+{{ .Values.image.repository }}:{{ default .Chart.AppVersion .Values.image.tag }}
+{{- end -}}
+
+{{/* What never changes between releases, and so may select pods; takes the root and the component's name. */}}
+{{- define "pgimport.selector" -}}
+app.kubernetes.io/name: {{ default .root.Chart.Name .root.Values.nameOverride }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{- end -}}
+
+{{- define "pgimport.labels" -}}
+{{ include "pgimport.selector" . }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version | replace "+" "_" }}
+{{- end -}}
+
+{{/* Pod Security `restricted`; takes the user id. */}}
+{{- define "pgimport.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: {{ . }}
+runAsGroup: {{ . }}
+fsGroup: {{ . }}
+fsGroupChangePolicy: OnRootMismatch
+seccompProfile:
+  type: RuntimeDefault
+{{- end -}}
+
+{{- define "pgimport.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+runAsNonRoot: true
+capabilities:
+  drop: [ALL]
+seccompProfile:
+  type: RuntimeDefault
+{{- end -}}
+
+{{/* Of the pods that do one thing and end. */}}
+{{- define "pgimport.smallResources" -}}
+requests:
+  cpu: 50m
+  memory: 64Mi
+limits:
+  memory: 256Mi
+{{- end -}}
+
+{{- define "pgimport.pullSecrets" -}}
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* The tenant of the embedded server. */}}
+{{- define "pgimport.projectManifest" -}}
+{{- $project := .Values.embeddedServer.project -}}
+apiVersion: capydb.dev/v1alpha1
+kind: Project
+metadata:
+  name: {{ $project.name }}
+spec:
+  organizationID: {{ $project.organizationID | quote }}
+  namespace: {{ $project.namespace | quote }}
+  server:
+    clusterID: embedded
+    host: {{ include "pgimport.server" . }}.{{ .Release.Namespace }}.svc
+    port: 5432
+    adminSecretRef:
+      name: {{ include "pgimport.adminSecret" . }}
+    # The connection stays in the cluster's network; the password is proved by SCRAM and never sent.
+    sslmode: disable
+  {{- if kindIs "string" $project.storageLimitBytes }}
+  storageLimitBytes: {{ $project.storageLimitBytes | quote }}
+  {{- else if not (kindIs "invalid" $project.storageLimitBytes) }}
+  storageLimitBytes: {{ int64 $project.storageLimitBytes }}
+  {{- end }}
+  {{- if not (kindIs "invalid" $project.allowedExtensions) }}
+  allowedExtensions: {{ toJson $project.allowedExtensions }}
+  {{- end }}
+  {{- with $project.sources }}
+  sources:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with $project.limits }}
+  limits:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end -}}

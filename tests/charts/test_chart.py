@@ -1,0 +1,392 @@
+"""The chart renders valid, restricted objects; its values are checked; its rights are few."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+from tests.charts.conftest import CHART, Helm, Manifest, Render
+
+from pgimport.model.names import FINALIZER_PREVIEW, FINALIZER_PROJECT, TENANT_ROLE_BINDING
+from pgimport.model.spec import ImportSpec, PreviewSpec, ProjectSpec
+
+EXAMPLES = CHART / "examples"
+TRIAL: Manifest = yaml.safe_load((EXAMPLES / "values.yaml").read_text(encoding="utf-8"))
+EVERYTHING: Manifest = {
+    "image": {"repository": "mirror.test:5000/operator", "tag": "1.2.3", "pullPolicy": "Always"},
+    "imagePullSecrets": [{"name": "one"}, {"name": "two"}],
+    "worker": {"images": {"17": "mirror.test:5000/worker:17"}},
+    "operator": {
+        "logLevel": "debug",
+        "nodeSelector": {"disk": "ssd"},
+        "tolerations": [{"key": "db", "operator": "Exists"}],
+        "affinity": {"nodeAffinity": {}},
+        "priorityClassName": "high",
+    },
+    "serviceAccount": {"create": False, "name": "mine"},
+    "crds": {"install": False},
+    "embeddedServer": {
+        "enabled": True,
+        "storage": {"persistent": True, "size": "5Gi", "storageClassName": "fast"},
+        "project": {
+            "name": "acme",
+            "organizationID": "42",
+            "namespace": "acme-databases",
+            "createNamespace": False,
+            "sources": {"allowedCIDRs": ["10.0.0.0/8"]},
+            "storageLimitBytes": 123456789012,
+            "allowedExtensions": [],
+            "limits": {"maxConcurrentImports": 2, "maxPreviews": 3},
+        },
+    },
+}
+SETS = {
+    "the defaults": {},
+    "a trial": TRIAL,
+    "everything": EVERYTHING,
+    "a server without a project": {"embeddedServer": {"enabled": True, "project": {"create": False}}},
+    "another name": {"fullnameOverride": "imports", "embeddedServer": {"enabled": True}},
+}
+each_set = pytest.mark.parametrize("values", SETS.values(), ids=SETS)
+
+
+def find(documents: list[Manifest], kind: str, name: str) -> Manifest:
+    return next(found for found in documents if found["kind"] == kind and found["metadata"]["name"] == name)
+
+
+def pods(documents: list[Manifest]) -> Iterator[tuple[str, Manifest]]:
+    for document in documents:
+        name = f"{document['kind']} {document['metadata']['name']}"
+        if document["kind"] == "Pod":
+            yield name, document["spec"]
+        elif "template" in document.get("spec", {}):
+            yield name, document["spec"]["template"]["spec"]
+
+
+def environment(documents: list[Manifest], kind: str, name: str) -> dict[str, Any]:
+    (container,) = dict(pods(documents))[f"{kind} {name}"]["containers"]
+    return {entry["name"]: entry.get("value", entry.get("valueFrom")) for entry in container["env"]}
+
+
+# --- What is rendered --------------------------------------------------------------------------------------------
+
+
+@each_set
+def test_lint(values: Manifest, helm: Helm) -> None:
+    result = helm("lint", "--strict", str(CHART), values=values)
+    assert result.returncode == 0, result.stdout
+
+
+@each_set
+def test_every_object_is_valid(values: Manifest, render: Render) -> None:
+    for document in render(values):
+        kubernetes_validate.validate(document, "1.37", strict=True)
+
+
+@each_set
+def test_every_pod_is_restricted(values: Manifest, render: Render) -> None:
+    found = dict(pods(render(values)))
+    assert "Deployment pgimport-operator" in found or "Deployment imports-operator" in found
+    for name, spec in found.items():
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & spec.keys(), name
+        assert spec["securityContext"]["runAsNonRoot"] is True, name
+        assert spec["securityContext"]["runAsUser"] > 0, name
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, name
+        allowed = {"configMap", "emptyDir", "secret"}
+        assert all(set(volume) - {"name"} <= allowed for volume in spec.get("volumes", [])), name
+        for container in spec["containers"]:
+            security = container["securityContext"]
+            assert security["allowPrivilegeEscalation"] is False, name
+            assert security["readOnlyRootFilesystem"] is True, name
+            assert security["runAsNonRoot"] is True, name
+            assert security["capabilities"] == {"drop": ["ALL"]}, name
+            assert "hostPort" not in str(container.get("ports")), name
+            assert {"requests", "limits"} <= container["resources"].keys(), name
+
+
+@each_set
+def test_no_right_is_a_wildcard(values: Manifest, render: Render) -> None:
+    rules = [rule for document in render(values) for rule in document.get("rules", [])]
+    assert rules
+    assert not [rule for rule in rules if "*" in str(rule)]
+
+
+def test_secrets_are_never_readable_cluster_wide(render: Render) -> None:
+    documents = render(TRIAL)
+    bound = {document["roleRef"]["name"] for document in documents if document["kind"] == "ClusterRoleBinding"}
+    rules = [
+        rule
+        for document in documents
+        if document["kind"] == "ClusterRole" and document["metadata"]["name"] in bound
+        for rule in document["rules"]
+    ]
+    assert bound
+    assert "secrets" not in str(rules)
+
+
+def test_the_operator_binds_only_the_tenant_role(render: Render) -> None:
+    rules = find(render(), "ClusterRole", "pgimport-operator")["rules"]
+    (bind,) = [rule for rule in rules if "bind" in rule["verbs"]]
+    assert bind["resourceNames"] == ["pgimport-tenant"]
+    named = [rule for rule in rules if rule["resources"] == ["rolebindings"] and "resourceNames" in rule]
+    assert [rule["resourceNames"] for rule in named] == [[TENANT_ROLE_BINDING]]
+    assert find(render(), "ClusterRole", "pgimport-tenant")
+
+
+def test_objects_carry_their_namespace(render: Render) -> None:
+    cluster_wide = {"ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "Namespace"}
+    for document in render(TRIAL):
+        if document["kind"] not in cluster_wide:
+            assert document["metadata"]["namespace"] == "pgimport-system", document["metadata"]["name"]
+
+
+# --- The operator ------------------------------------------------------------------------------------------------
+
+
+def test_one_operator_at_a_time(render: Render) -> None:
+    spec = find(render(), "Deployment", "pgimport-operator")["spec"]
+    assert spec["replicas"] == 1
+    assert spec["strategy"] == {"type": "Recreate"}
+    (container,) = spec["template"]["spec"]["containers"]
+    assert container["image"] == "pgimport/operator:0.1.0"
+    assert container["args"] == ["operator"]
+    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+        assert container[probe]["httpGet"] == {"path": "/healthz", "port": "http"}
+    assert container["ports"] == [{"name": "http", "containerPort": 8080}]
+
+
+def test_environment_of_the_operator(render: Render) -> None:
+    found = environment(render(), "Deployment", "pgimport-operator")
+    assert json.loads(found.pop("PGIMPORT_WORKER_IMAGES")) == {
+        "17": "pgimport/worker-17:0.1.0",
+        "18": "pgimport/worker-18:0.1.0",
+    }
+    assert found == {
+        "PGIMPORT_NAMESPACE": {"fieldRef": {"fieldPath": "metadata.namespace"}},
+        "PGIMPORT_SERVICE_ACCOUNT": {"fieldRef": {"fieldPath": "spec.serviceAccountName"}},
+        "PGIMPORT_TENANT_CLUSTER_ROLE": "pgimport-tenant",
+        "PGIMPORT_IMAGE_PULL_POLICY": "IfNotPresent",
+        "PGIMPORT_IMAGE_PULL_SECRETS": "",
+        "PGIMPORT_LOG_LEVEL": "info",
+    }
+
+
+def test_values_reach_the_operator(render: Render) -> None:
+    documents = render(EVERYTHING)
+    found = environment(documents, "Deployment", "pgimport-operator")
+    assert found["PGIMPORT_IMAGE_PULL_SECRETS"] == "one,two"
+    assert found["PGIMPORT_IMAGE_PULL_POLICY"] == "Always"
+    assert found["PGIMPORT_LOG_LEVEL"] == "debug"
+    assert json.loads(found["PGIMPORT_WORKER_IMAGES"])["17"] == "mirror.test:5000/worker:17"
+    spec = dict(pods(documents))["Deployment pgimport-operator"]
+    assert spec["containers"][0]["image"] == "mirror.test:5000/operator:1.2.3"
+    assert spec["imagePullSecrets"] == [{"name": "one"}, {"name": "two"}]
+    assert spec["serviceAccountName"] == "mine"
+    assert (spec["nodeSelector"], spec["priorityClassName"]) == ({"disk": "ssd"}, "high")
+    assert "pgimport-operator" not in [
+        document["metadata"]["name"] for document in documents if document["kind"] == "ServiceAccount"
+    ]
+
+
+def test_services_reach_their_pods(render: Render) -> None:
+    documents = render(TRIAL)
+    for service, kind, workload in (
+        ("pgimport-operator-metrics", "Deployment", "pgimport-operator"),
+        ("pgimport-server", "StatefulSet", "pgimport-server"),
+        ("pgimport-server-headless", "StatefulSet", "pgimport-server"),
+    ):
+        selector = find(documents, "Service", service)["spec"]["selector"]
+        spec = find(documents, kind, workload)["spec"]
+        assert selector == spec["selector"]["matchLabels"]
+        assert selector.items() <= spec["template"]["metadata"]["labels"].items()
+
+
+# --- CRDs and hooks ----------------------------------------------------------------------------------------------
+
+
+def test_crds_are_the_generated_ones_and_stay(render: Render) -> None:
+    found = {doc["metadata"]["name"]: doc for doc in render() if doc["kind"] == "CustomResourceDefinition"}
+    assert found.keys() == {path.stem for path in (CHART / "files/crds").glob("*.yaml")}
+    for name, document in found.items():
+        generated = yaml.safe_load((CHART / f"files/crds/{name}.yaml").read_text(encoding="utf-8"))
+        assert document["spec"] == generated["spec"]
+        assert document["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
+
+
+def test_crds_can_be_left_out(render: Render) -> None:
+    assert "CustomResourceDefinition" not in {doc["kind"] for doc in render({"crds": {"install": False}})}
+
+
+def test_finalizers_are_released_before_an_uninstall(render: Render) -> None:
+    documents = render()
+    job = find(documents, "Job", "pgimport-release")
+    assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-delete"
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    assert container["args"] == ["cli", "release"]
+    assert environment(documents, "Job", "pgimport-release") == {
+        "PGIMPORT_NAMESPACE": {"fieldRef": {"fieldPath": "metadata.namespace"}},
+        "PGIMPORT_DEPLOYMENT": "pgimport-operator",
+    }
+    assert FINALIZER_PREVIEW != FINALIZER_PROJECT
+    rules = find(documents, "ClusterRole", "pgimport-release")["rules"]
+    assert {"projects", "previewdatabases"} <= {name for rule in rules for name in rule["resources"]}
+
+
+def test_hooks_can_be_repeated(render: Render) -> None:
+    hooks = [doc for doc in render(TRIAL) if "helm.sh/hook" in doc["metadata"].get("annotations", {})]
+    assert {doc["kind"] for doc in hooks} >= {"Job", "Pod"}
+    for hook in hooks:
+        policies = hook["metadata"]["annotations"]["helm.sh/hook-delete-policy"].split(",")
+        assert "before-hook-creation" in policies, hook["metadata"]["name"]
+    assert "Project" not in {doc["kind"] for doc in hooks}, "Helm would delete it at every upgrade"
+
+
+# --- The embedded server and its project -------------------------------------------------------------------------
+
+
+def rendered_project(documents: list[Manifest]) -> Manifest:
+    text = find(documents, "ConfigMap", "pgimport-project")["data"]["project.yaml"]
+    project = yaml.safe_load(text)
+    assert isinstance(project, dict)
+    return project
+
+
+def test_the_trial_project_is_the_example(render: Render) -> None:
+    example = yaml.safe_load((EXAMPLES / "project.yaml").read_text(encoding="utf-8"))
+    assert rendered_project(render(TRIAL)) == example
+
+
+def test_the_project_job_applies_it(render: Render) -> None:
+    documents = render(TRIAL)
+    job = find(documents, "Job", "pgimport-project")
+    assert job["metadata"]["annotations"]["helm.sh/hook"] == "post-install,post-upgrade"
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    assert container["args"] == ["cli", "apply", "/config/project.yaml"]
+    assert container["volumeMounts"][0]["mountPath"] == "/config"
+    named = [rule["resourceNames"] for rule in find(documents, "ClusterRole", "pgimport-project")["rules"][1:]]
+    assert named == [["demo"]]
+
+
+def test_values_reach_the_project(render: Render) -> None:
+    project = rendered_project(render(EVERYTHING))
+    spec = ProjectSpec.model_validate(project["spec"])
+    assert project["metadata"]["name"] == "acme"
+    assert (spec.organization_id, spec.namespace, spec.storage_limit_bytes) == ("42", "acme-databases", 123456789012)
+    assert (spec.allowed_extensions, spec.sources.allowed_cidrs) == ([], ["10.0.0.0/8"])
+    assert (spec.limits.max_concurrent_imports, spec.limits.max_previews) == (2, 3)
+
+
+def test_a_limit_may_be_a_quantity(render: Render) -> None:
+    documents = render({"embeddedServer": {"enabled": True, "project": {"storageLimitBytes": "10Gi"}}})
+    assert rendered_project(documents)["spec"]["storageLimitBytes"] == "10Gi"
+
+
+def test_the_tenants_namespace_stays_and_is_restricted(render: Render) -> None:
+    metadata = find(render(TRIAL), "Namespace", "demo")["metadata"]
+    assert metadata["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+    assert metadata["annotations"] == {"helm.sh/resource-policy": "keep"}
+
+
+@pytest.mark.parametrize(
+    ("name", "model"), [("project", ProjectSpec), ("preview", PreviewSpec), ("import", ImportSpec)]
+)
+def test_examples_are_what_the_operator_reads(name: str, model: Any) -> None:
+    example = yaml.safe_load((EXAMPLES / f"{name}.yaml").read_text(encoding="utf-8"))
+    model.model_validate(example["spec"])
+
+
+def test_the_admin_password_stands_in_one_secret_only(render: Render) -> None:
+    documents = render(TRIAL)
+    password = find(documents, "Secret", "pgimport-server-admin")["data"]["password"]
+    assert yaml.safe_dump_all(documents).count(password) == 1
+    spec = find(documents, "StatefulSet", "pgimport-server")["spec"]["template"]["spec"]
+    assert "secretKeyRef" not in str(spec)
+    (volume,) = [volume for volume in spec["volumes"] if "secret" in volume]
+    assert volume["secret"]["secretName"] == "pgimport-server-admin"
+
+
+def test_the_server_has_memory_of_its_own_for_parallel_queries(render: Render) -> None:
+    spec = find(render(TRIAL), "StatefulSet", "pgimport-server")["spec"]["template"]["spec"]
+    (name,) = [mount["name"] for mount in spec["containers"][0]["volumeMounts"] if mount["mountPath"] == "/dev/shm"]
+    (volume,) = [volume for volume in spec["volumes"] if volume["name"] == name]
+    assert volume["emptyDir"]["medium"] == "Memory"
+
+
+def test_storage_is_a_claim_where_it_shall_last(render: Render) -> None:
+    spec = find(render(EVERYTHING), "StatefulSet", "pgimport-server")["spec"]
+    (claim,) = spec["volumeClaimTemplates"]
+    assert claim["spec"]["storageClassName"] == "fast"
+    assert claim["spec"]["resources"]["requests"]["storage"] == "5Gi"
+    assert "data" not in [volume["name"] for volume in spec["template"]["spec"]["volumes"]]
+
+
+# --- Values ------------------------------------------------------------------------------------------------------
+
+BAD = [
+    pytest.param({"colour": "red"}, r"colour", id="an unknown value"),
+    pytest.param({"api": {"enabled": True}}, r"api", id="a part that is not there"),
+    pytest.param({"image": {"pullPolicy": "Sometimes"}}, r"/image/pullPolicy.*'IfNotPresent'", id="a pull policy"),
+    pytest.param({"image": {"name": "x"}}, r"/image.*name", id="a misspelt key"),
+    pytest.param({"imagePullSecrets": ["one"]}, r"/imagePullSecrets/0.*want object", id="a pull secret as text"),
+    pytest.param({"worker": {"images": {"latest": "x"}}}, r"/worker/images.*latest", id="a major that is no number"),
+    pytest.param({"worker": {"images": {"17": "a b"}}}, r"/worker/images/17.*pattern", id="an image with a space"),
+    pytest.param({"operator": {"logLevel": "loud"}}, r"/operator/logLevel.*'info'", id="a log level"),
+    pytest.param({"operator": {"replicas": 2}}, r"/operator.*replicas", id="two operators"),
+    pytest.param({"serviceAccount": {"create": False}}, r"/serviceAccount/name", id="no account at all"),
+    pytest.param({"crds": {"install": "yes"}}, r"/crds/install.*want boolean", id="a word for a boolean"),
+    pytest.param(
+        {"embeddedServer": {"storage": {"size": "big"}}}, r"/embeddedServer/storage/size.*pattern", id="a size"
+    ),
+    pytest.param(
+        {"embeddedServer": {"project": {"name": "a.b"}}}, r"/embeddedServer/project/name.*pattern", id="a dotted name"
+    ),
+    pytest.param(
+        {"embeddedServer": {"project": {"storageLimitBytes": "10 GB"}}},
+        r"/embeddedServer/project/storageLimitBytes.*pattern",
+        id="a limit",
+    ),
+    pytest.param(
+        {"embeddedServer": {"project": {"limits": {"maxConcurrentImports": 0}}}},
+        r"/embeddedServer/project/limits/maxConcurrentImports.*minimum",
+        id="no import at a time",
+    ),
+    pytest.param(
+        {"embeddedServer": {"project": {"sources": {"hosts": []}}}},
+        r"/embeddedServer/project/sources.*hosts",
+        id="hosts",
+    ),
+]
+
+
+@pytest.mark.parametrize(("values", "message"), BAD)
+def test_refuses_values(values: Manifest, message: str, helm: Helm) -> None:
+    result = helm("template", "pgimport", str(CHART), values=values)
+    assert result.returncode != 0
+    assert re.search(message, result.stderr), result.stderr
+
+
+def test_every_value_is_in_the_readme() -> None:
+    readme = (CHART / "README.md").read_text(encoding="utf-8")
+    values = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
+    assert [path for path in leaves(values, "") if f"`{path}`" not in readme] == []
+
+
+def leaves(values: Manifest, place: str) -> Iterator[str]:
+    for name, value in values.items():
+        path = f"{place}{name}"
+        if isinstance(value, dict) and value and path not in ("worker.images", "operator.resources"):
+            if path == "embeddedServer.resources":
+                yield path
+            else:
+                yield from leaves(value, f"{path}.")
+        else:
+            yield path
+
+
+def test_the_start_script_names_no_secret() -> None:
+    script = Path(CHART / "files/server-start.sh").read_text(encoding="utf-8")
+    assert not re.search(r"\$\(.*password|PGPASSWORD|set -x", script)
