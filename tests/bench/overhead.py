@@ -1,0 +1,207 @@
+"""What the operator costs: an import of an empty database against a bare Job with the same containers and work."""
+
+import copy
+import secrets
+import statistics
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from tests.bench.observed import Observer
+from tests.bench.report import Measure
+from tests.e2e.postgres import ADMIN_SECRET, SYSTEM_NAMESPACE, Source, start_source
+from tests.e2e.tenant import Tenant, is_over, make_tenant, read_secret, remove_tenant, state_of
+from tests.support import kubectl
+from tests.support.kubectl import Manifest
+
+from pgimport.model.mark import Mark
+from pgimport.model.names import (
+    LABEL_IMPORT_UID,
+    SECRET_KEY_SEED,
+    attempt_names,
+    attempt_password,
+)
+from pgimport.model.result import SourceFacts
+from pgimport.server.access import Access
+from pgimport.server.shadow import ShadowPlan, drop_attempt, prepare_shadow
+
+ROUNDS = 10
+GOAL_SECONDS = 1.5
+PROJECT, SOURCE_NAMESPACE = "bench", "bench-source"
+SEED_SECRET = "bench-seed"
+METHOD = f"""\
+{ROUNDS} imports of an empty database and {ROUNDS} bare Jobs, in turns, after one of each that is not counted; seconds.
+
+The bare Job is the very Job that the operator made for an import, without its owner and its labels. Its shadow is
+made by the operator's own code the moment its pod exists, long before its gate is reached, so that it never waits.
+Its time ends when a watch shows it Complete; an import's when a watch shows `completed`, swap included."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """All that both ways need."""
+
+    observer: Observer
+    tenant: Tenant
+    access: Access
+    job: Manifest
+    facts: SourceFacts
+    seed: bytes
+
+
+@contextmanager
+def _surroundings() -> Iterator[Tenant]:
+    def clear() -> None:
+        remove_tenant(PROJECT)
+        kubectl.delete("namespace", PROJECT, SOURCE_NAMESPACE)
+
+    clear()
+    source: Source = start_source(SOURCE_NAMESPACE, secrets.token_urlsafe(24), databases=("empty",))
+    tenant = make_tenant(PROJECT, source)
+    tenant.make_secret("empty", source.url("empty"))
+    tenant.make_previews("target")
+    try:
+        yield tenant
+    finally:
+        clear()
+
+
+def _admin() -> Access:
+    """By the Service's address, which a node reaches as its pods do."""
+    values = read_secret(SYSTEM_NAMESPACE, ADMIN_SECRET)
+    service = kubectl.get("service", "pgimport-server", SYSTEM_NAMESPACE)["spec"]
+    return Access(
+        host=service["clusterIP"], port=5432, user=values["user"], password=values["password"], sslmode="disable"
+    )
+
+
+def _bare(job: Manifest) -> Manifest:
+    """The operator's Job as anybody could have written it: its own seed, nobody's labels."""
+    pod = copy.deepcopy(job["spec"]["template"]["spec"])
+    for volume in pod["volumes"]:
+        if volume["name"] == "seed":
+            volume["secret"]["secretName"] = SEED_SECRET
+    kept = ("backoffLimit", "activeDeadlineSeconds", "podReplacementPolicy", "podFailurePolicy")
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"namespace": job["metadata"]["namespace"]},
+        "spec": {name: job["spec"][name] for name in kept} | {"template": {"spec": pod}},
+    }
+
+
+def _prepare(tenant: Tenant, observer: Observer) -> Bench:
+    """The first import is not measured: it warms everything up, and leaves the Job that is copied."""
+    _time_import(observer, tenant, "warm-up")
+    body = tenant.get("warm-up")
+    (job,) = kubectl.list_objects("jobs", tenant.name, f"{LABEL_IMPORT_UID}={body['metadata']['uid']}")
+    seed = secrets.token_bytes(32)
+    text = seed.hex().encode()  # a Secret's text; any bytes are a seed
+    kubectl.create(
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": SEED_SECRET, "namespace": tenant.name},
+            "stringData": {SECRET_KEY_SEED: text.decode()},
+        }
+    )
+    facts = SourceFacts.model_validate(body["status"]["preflight"]["source"])
+    return Bench(observer, tenant, _admin(), _bare(job), facts, text)
+
+
+def _time_import(observer: Observer, tenant: Tenant, name: str) -> float:
+    """Seconds from its creation until a watch shows it completed."""
+    manifest = tenant.import_manifest(name, "empty", "target")
+    begun = time.monotonic()
+    observer.create_import(manifest)
+    body = observer.await_import(tenant.name, name, lambda one: state_of(one) in ("completed", "failed", "cancelled"))
+    seconds = time.monotonic() - begun
+    if state_of(body) != "completed":
+        raise RuntimeError(f"import {name} did not complete: {body['status']}")
+    observer.await_import(tenant.name, name, is_over)
+    return seconds
+
+
+def _time_bare(bench: Bench, name: str) -> float:
+    """Seconds from the Job's creation until a watch shows it Complete."""
+    job = copy.deepcopy(bench.job)
+    job["metadata"]["name"] = name
+    uids: list[str] = []
+    errors: list[Exception] = []
+
+    def make_shadow() -> None:
+        try:
+            uid = bench.observer.await_pod(bench.tenant.name, name)["metadata"]["uid"]
+            uids.append(uid)
+            plan = ShadowPlan(
+                names=attempt_names(uid),
+                password=attempt_password(bench.seed, uid),
+                source=bench.facts,
+                mark=Mark(project_uid="bench", pod_uid=uid),
+            )
+            prepare_shadow(bench.access, plan)
+        except Exception as error:
+            errors.append(error)
+
+    maker = threading.Thread(target=make_shadow, daemon=True)
+    maker.start()
+    try:
+        begun = time.monotonic()
+        bench.observer.create_job(job)
+        body = bench.observer.await_job(bench.tenant.name, name, _is_finished)
+        seconds = time.monotonic() - begun
+        maker.join()
+        if errors:
+            raise errors[0]
+        if not body["status"].get("succeeded"):
+            raise RuntimeError(f"Job {name} failed: {body['status']}")
+        _assert_never_waited(bench, uids[0])
+    finally:
+        for uid in uids:
+            drop_attempt(bench.access, attempt_names(uid))
+    kubectl.delete("jobs", name, namespace=bench.tenant.name)
+    return seconds
+
+
+def _is_finished(job: Manifest) -> bool:
+    found = job.get("status", {}).get("conditions", ())
+    return any(one["type"] in ("Complete", "Failed") and one["status"] == "True" for one in found)
+
+
+def _assert_never_waited(bench: Bench, uid: str) -> None:
+    """Else the bare Job would have been measured with a wait that is not its own."""
+    for pod in kubectl.list_objects("pods", bench.tenant.name):
+        name = pod["metadata"]["name"]
+        if pod["metadata"]["uid"] == uid and "waiting for the target database" in kubectl.logs(bench.tenant.name, name):
+            raise RuntimeError(f"the bare Job's pod {name} waited for its shadow")
+
+
+def measure_overhead() -> Measure:
+    """Import and bare Job in turns, so that a slow moment of the machine meets both."""
+    ours: list[float] = []
+    bare: list[float] = []
+    with _surroundings() as tenant:
+        bench = _prepare(tenant, Observer())
+        _time_bare(bench, "bare-warm-up")
+        for number in range(1, ROUNDS + 1):
+            ours.append(_time_import(bench.observer, tenant, f"import-{number}"))
+            bare.append(_time_bare(bench, f"bare-{number}"))
+            print(f"round {number} of {ROUNDS}: import {ours[-1]:.2f} s, bare Job {bare[-1]:.2f} s", flush=True)
+    return _summary(ours, bare)
+
+
+def _summary(ours: list[float], bare: list[float]) -> Measure:
+    def row(title: str, values: list[float]) -> tuple[str, ...]:
+        return (title, *(f"{value:.2f}" for value in (statistics.median(values), min(values), max(values))))
+
+    return Measure(
+        name="operator_overhead_seconds",
+        title="Overhead of the operator over a bare Job",
+        value=round(statistics.median(ours) - statistics.median(bare), 3),
+        goal=GOAL_SECONDS,
+        unit="s",
+        method=METHOD,
+        rows=[("", "median", "min", "max"), row("import", ours), row("bare Job", bare)],
+    )

@@ -1,0 +1,259 @@
+"""The cluster of `make up` goes in; an import that completed comes out, and one that failed as it should."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.cluster.choice import choose_provider
+from tests.cluster.errors import ClusterError
+from tests.cluster.places import REPOSITORY, this_instance
+from tests.cluster.project_images import Images, ensure_images
+from tests.demo import database
+from tests.demo.screen import (
+    Progress,
+    tell,
+    tell_bad,
+    tell_command,
+    tell_good,
+    tell_output,
+    tell_step,
+    tell_table,
+)
+from tests.support import kubectl
+
+NAMESPACE = "demo"
+PREVIEW = IMPORT = "debian"
+FAILING_IMPORT = "debian-wrong-password"
+EXAMPLES = Path("charts/pgimport/examples")
+FILES = tuple(EXAMPLES / name for name in ("project.yaml", "preview.yaml", "import.yaml"))
+
+NEXT = (
+    ("kubectl and its KUBECONFIG for this shell:", ". .cluster/env"),
+    ("All that is known of the import:", "kubectl -n demo describe pgi debian"),
+    ("Look around in the preview:", "kubectl -n demo exec -it psql -- psql"),
+    ("Again: nothing runs, what is completed stays so:", f"kubectl apply -f {FILES[-1]}"),
+    (
+        "Refused: a new import is a new object:",
+        """kubectl -n demo patch pgi debian --type merge -p '{"spec":{"jobs":8}}'""",
+    ),
+    (
+        "A new one, which replaces what the preview holds in one moment:",
+        f"sed '0,/name: debian/s//name: again/; s/recreate: false/recreate: true/' {FILES[-1]} | kubectl apply -f -",
+    ),
+    ("Database and role are dropped:", "kubectl -n demo delete previewdatabase debian"),
+    ("Nothing is left:", "make down"),
+)
+
+POLL_SECONDS = 0.5
+IMPORT_SECONDS = 900
+PROJECT_SECONDS = 120
+POD_SECONDS = 120
+
+Status = dict[str, Any]
+
+
+class DemoError(Exception):
+    """The demo did not show what it should."""
+
+
+class Times:
+    """How long each part took, for the last line."""
+
+    def __init__(self) -> None:
+        self._parts: list[str] = []
+
+    @contextmanager
+    def of(self, name: str) -> Iterator[None]:
+        began = time.monotonic()
+        yield
+        self._parts.append(f"{name} {time.monotonic() - began:.1f} s")
+
+    def __str__(self) -> str:
+        return ", ".join(self._parts)
+
+
+def _secret(name: str, url: str) -> kubectl.Manifest:
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": name, "namespace": NAMESPACE},
+        "stringData": {"url": url},
+    }
+
+
+def _failing_import() -> kubectl.Manifest:
+    return {
+        "apiVersion": "capydb.dev/v1alpha1",
+        "kind": "PostgresImport",
+        "metadata": {"name": FAILING_IMPORT, "namespace": NAMESPACE},
+        "spec": {
+            "project": "demo",
+            "source": {"urlSecretRef": {"name": FAILING_IMPORT, "key": "url"}},
+            "target": {"previewDatabase": PREVIEW},
+            # It may replace the whole target, and must not touch it.
+            "recreate": True,
+        },
+    }
+
+
+def _status(kind: str, name: str, namespace: str | None = NAMESPACE) -> Status:
+    status: Status = kubectl.get(kind, name, namespace).get("status", {})
+    return status
+
+
+def _condition(status: Status, kind: str) -> dict[str, str]:
+    return next((one for one in status.get("conditions", ()) if one["type"] == kind), {})
+
+
+def _follow(name: str) -> Status:
+    """Shows the import's progress until its state is terminal; raises DemoError where that takes too long."""
+    progress = Progress()
+    deadline = time.monotonic() + IMPORT_SECONDS
+    while time.monotonic() < deadline:
+        status = _status("postgresimport", name)
+        progress.show(status)
+        if status.get("state") in ("completed", "failed", "cancelled"):
+            progress.end()
+            return status
+        time.sleep(POLL_SECONDS)
+    progress.end()
+    raise DemoError(f"the import {name} is not at its end after {IMPORT_SECONDS} s")
+
+
+def _wait_for(look: Callable[[], bool], what: str, seconds: float) -> None:
+    try:
+        kubectl.wait_until(look, what, seconds)
+    except AssertionError as error:
+        raise DemoError(str(error)) from None
+
+
+def _clear() -> None:
+    """What an earlier demo left: a terminal import never runs again, so its name must become free."""
+    kubectl.delete("pod", "psql", namespace=NAMESPACE)
+    kubectl.delete("postgresimport", IMPORT, FAILING_IMPORT, namespace=NAMESPACE)
+    kubectl.delete("previewdatabase", PREVIEW, namespace=NAMESPACE)
+
+
+def start_the_source(image: str) -> tuple[str, dict[str, str]]:
+    tell_step(f"A source: PostgreSQL 17 with Debian's own package index, in namespace {database.NAMESPACE}")
+    url = database.start_source(image)
+    database.write_url(url)
+    facts = database.source_facts()
+    tell_good(
+        f"{int(facts['packages']):,} packages, {int(facts['dependencies']):,} dependencies;"
+        f" {int(facts['rows']):,} rows in {facts['tables']} tables"
+    )
+    return url, facts
+
+
+def ask_for_the_import(url: str) -> None:
+    tell_step("The import, asked for as a user would")
+    _clear()
+    tell_command("kubectl -n demo create secret generic debian-source --from-file=url=/dev/stdin")
+    kubectl.apply(_secret("debian-source", url))
+    tell_command("kubectl apply " + " ".join(f"-f {path}" for path in FILES))
+    words = [word for path in FILES for word in ("--filename", str(REPOSITORY / path))]
+    tell_output(kubectl.run("apply", *words))
+    _wait_for(lambda: bool(_status("project", "demo", None).get("ready")), "the project is ready", PROJECT_SECONDS)
+
+
+def watch_the_import() -> None:
+    tell_step("A Job at work")
+    tell_command("kubectl -n demo get pgi debian --watch")
+    status = _follow(IMPORT)
+    if status["state"] != "completed":
+        _tell_failure(status)
+        tell_command(
+            f"kubectl -n demo describe pgi {IMPORT}", f"kubectl -n demo logs job/{status.get('job')} --all-containers"
+        )
+        raise DemoError(f"the import {IMPORT} is {status['state']}")
+    found = status.get("verification", {})
+    tell_good(
+        f"completed and verified: {found.get('rows', 0):,} rows in {found.get('tables', 0)} tables,"
+        f" {found.get('sequences', 0)} sequences, {found.get('largeObjects', 0)} large objects"
+    )
+
+
+def query_the_preview(image: str, expected: dict[str, str]) -> None:
+    tell_step("The result, asked in the preview: the five packages that most others need")
+    kubectl.run("apply", "--filename", "-", stdin=database.manifest_with_image("psql.yaml", image))
+    kubectl.wait_for_pod(NAMESPACE, "psql", POD_SECONDS)
+    tell_command("kubectl -n demo exec -i psql -- psql < tests/demo/sql/most_needed.sql")
+    tell_table(database.query(NAMESPACE, "psql", "most_needed.sql"))
+    _compare(expected)
+    tell_good("source and preview agree")
+
+
+def _compare(expected: dict[str, str]) -> None:
+    found = database.parse_one_row(database.query(NAMESPACE, "psql", "facts.sql"))
+    if found != expected:
+        raise DemoError(f"the preview differs from its source: {found} instead of {expected}")
+
+
+def show_a_failure(url: str, expected: dict[str, str]) -> None:
+    tell_step("What failure looks like: the same import with a wrong password")
+    host = url.partition("@")[2]
+    kubectl.apply(_secret(FAILING_IMPORT, f"postgresql://debian:{secrets.token_urlsafe(12)}@{host}"), _failing_import())
+    status = _follow(FAILING_IMPORT)
+    _tell_failure(status)
+    reason = _condition(status, "Ready").get("reason")
+    if (status["state"], reason) != ("failed", "SourceAuthFailed"):
+        raise DemoError(f"it should have failed with SourceAuthFailed, and is {status['state']} with {reason}")
+    _compare(expected)
+    tell_good("the preview still holds what it held")
+
+
+def _tell_failure(status: Status) -> None:
+    message, _, hint = str(status.get("error", "")).partition(" (hint: ")
+    tell_bad(f"{status['state']}: {_condition(status, 'Ready').get('reason')}")
+    tell_output(f"error:    {message}")
+    if hint:
+        tell_output(f"hint:     {hint.removesuffix(')')}")
+    tell_output(f"attempts: {status.get('attempts')} of {status.get('maxAttempts')}")
+    tell_output(f"retry:    {status.get('retryClassification')}")
+
+
+def tell_what_next() -> None:
+    tell_step("What to try next")
+    tell_output(kubectl.run("get", "pgi", "--namespace", NAMESPACE))
+    for meaning, command in NEXT:
+        tell()
+        tell(f"  {meaning}")
+        tell_command(command)
+
+
+def run(images: Images) -> None:
+    if images.demo_source is None:
+        raise DemoError("the image of the demo's source is missing")
+    times = Times()
+    with times.of("source ready in"):
+        url, facts = start_the_source(images.demo_source)
+    ask_for_the_import(url)
+    with times.of("imported in"):
+        watch_the_import()
+    with times.of("queried in"):
+        query_the_preview(images.worker, facts)
+    with times.of("refused in"):
+        show_a_failure(url, facts)
+    tell_what_next()
+    tell()
+    tell_good(f"done: {times}")
+
+
+def main() -> int:
+    """0 when one import completed and the other failed as it should."""
+    try:
+        run(ensure_images(choose_provider(this_instance())))
+    except (DemoError, ClusterError, kubectl.KubectlError, AssertionError) as error:
+        tell_bad(str(error))
+        return 1
+    except KeyboardInterrupt:
+        tell()
+        tell("interrupted: make demo begins anew")
+        return 130
+    return 0

@@ -1,0 +1,265 @@
+"""PostgreSQL servers that run in pods: SQL goes in by kubectl exec, rows come out.
+
+`Postgres` looks as the superuser, from inside of the server's own pod. `login` is what a person with a connection
+Secret can do. `start_source` makes a server to import from.
+"""
+
+import csv
+import io
+import tarfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+
+from tests.support import kubectl
+from tests.support.kubectl import Manifest
+from tests.support.postgres import installation
+
+SYSTEM_NAMESPACE = "pgimport-system"
+EMBEDDED_POD = "pgimport-server-0"
+ADMIN_SECRET = "pgimport-server-admin"
+SQL_FOLDER = Path(__file__).parent / "sql"
+DATABASES = ("shop", "withext", "allowed", "empty", "large", "small", "slow", "broken")
+OWNER = "shop"
+EXPORTER = "exporter"
+START_SECONDS = 90
+
+_QUIET = ("psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1")
+_ROWS = (*_QUIET, "--csv", "--tuples-only")
+
+
+def quoted(text: str) -> str:
+    """A string constant."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+@dataclass(frozen=True)
+class Postgres:
+    """A server, seen from within its pod by its superuser, whom nothing is hidden from."""
+
+    namespace: str
+    pod: str
+
+    def execute(self, text: str, dbname: str = "postgres") -> None:
+        """Statements, each in a transaction of its own."""
+        command = (*_QUIET, "--output=/dev/null", "--username=postgres", f"--dbname={dbname}")
+        kubectl.execute(self.namespace, self.pod, *command, stdin=text)
+
+    def query(self, text: str, dbname: str = "postgres", **values: str) -> list[list[str]]:
+        """All rows, as text; NULL is an empty one. `:'name'` in the text is the value of that name."""
+        given = [f"--set={name}={value}" for name, value in values.items()]
+        command = (*_ROWS, *given, "--username=postgres", f"--dbname={dbname}")
+        return _rows(kubectl.execute(self.namespace, self.pod, *command, stdin=text))
+
+    def value(self, text: str, dbname: str = "postgres", **values: str) -> str:
+        return self.query(text, dbname, **values)[0][0]
+
+    def dump_schema(self, dbname: str) -> str:
+        """As pg_dump of this server's own version sees it; owners and grants are left out."""
+        command = ("pg_dump", "--username=postgres", "--schema-only", "--no-owner", "--no-privileges", dbname)
+        return kubectl.execute(self.namespace, self.pod, *command)
+
+    def has_database(self, name: str) -> bool:
+        return self.value("SELECT count(*) FROM pg_database WHERE datname = :'name'", name=name) == "1"
+
+    def has_role(self, name: str) -> bool:
+        return self.value("SELECT count(*) FROM pg_roles WHERE rolname = :'name'", name=name) == "1"
+
+
+EMBEDDED = Postgres(SYSTEM_NAMESPACE, EMBEDDED_POD)
+
+
+def _rows(text: str) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(text)))
+
+
+# The password is the first line of standard input, and then a file that only this shell and psql read.
+_LOGIN = """
+set -eu
+umask 077
+PGPASSFILE=$(mktemp)
+export PGPASSFILE
+trap 'rm -f "$PGPASSFILE"' EXIT
+IFS= read -r line
+printf '%s\\n' "$line" > "$PGPASSFILE"
+psql "$@"
+"""
+
+
+def login(source: "Source", connection: Mapping[str, str], text: str) -> list[list[str]]:
+    """Rows of one script, as the role of a connection Secret, over the cluster's network. Raises KubectlError."""
+    password = connection["password"].replace("\\", "\\\\").replace(":", "\\:")
+    place = [
+        f"--host={connection['host']}", f"--port={connection['port']}",
+        f"--username={connection['user']}", f"--dbname={connection['dbname']}",
+    ]  # fmt: skip
+    command = ("sh", "-c", _LOGIN, "login", *_ROWS[1:], "--no-password", *place)
+    return _rows(
+        kubectl.execute(source.server.namespace, source.server.pod, *command, stdin=f"*:*:*:*:{password}\n{text}")
+    )
+
+
+# --- the source ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Source:
+    """A PostgreSQL 17 to import from, and beside it one of a newer major."""
+
+    server: Postgres
+    password: str = field(repr=False)
+
+    @property
+    def host(self) -> str:
+        return f"source.{self.server.namespace}.svc.cluster.local"
+
+    @property
+    def newer_host(self) -> str:
+        return f"newer.{self.server.namespace}.svc.cluster.local"
+
+    def url(self, dbname: str, *, host: str = "", user: str = EXPORTER, password: str | None = None) -> str:
+        secret = quote(self.password if password is None else password, safe="")
+        return f"postgresql://{user}:{secret}@{host or self.host}:5432/{dbname}?sslmode=disable"
+
+
+_RESTRICTED: Manifest = {
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+_POD_USER: Manifest = {"runAsNonRoot": True, "runAsUser": 999, "runAsGroup": 999, "fsGroup": 999}
+
+_START = """
+set -eu
+initdb --pgdata=/data/db --username=postgres --auth-local=peer --auth-host=scram-sha-256 \
+    --encoding=UTF8 --locale=C.UTF-8 --no-sync --no-instructions > /dev/null
+echo 'host all all all scram-sha-256' >> /data/db/pg_hba.conf
+exec postgres -D /data/db -c listen_addresses='*' -c fsync=off -c max_connections=300
+"""
+# Waits for a server of another major, which is brought into the volume, and its superuser's password.
+_START_NEWER = """
+set -eu
+until [ -e /data/complete ]; do sleep 0.1; done
+bin=/data/package/{installation}/bin
+"$bin/initdb" --pgdata=/data/db --username={user} --auth=scram-sha-256 --pwfile=/data/password \
+    --encoding=UTF8 --no-locale --no-sync --no-instructions > /dev/null
+echo 'host all all all scram-sha-256' >> /data/db/pg_hba.conf
+exec "$bin/postgres" -D /data/db -c listen_addresses='*' -c unix_socket_directories=/data -c fsync=off
+"""
+
+
+def postgres_image() -> str:
+    """The image of the chart's own server."""
+    body = kubectl.get("statefulset", "pgimport-server", SYSTEM_NAMESPACE)
+    return str(body["spec"]["template"]["spec"]["containers"][0]["image"])
+
+
+def namespace_manifest(name: str) -> Manifest:
+    """As strict as a platform's own."""
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+
+
+def secret_manifest(namespace: str, name: str, values: Mapping[str, str]) -> Manifest:
+    metadata = {"name": name, "namespace": namespace}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": dict(values)}
+
+
+def _server_manifests(namespace: str, name: str, image: str, script: str) -> list[Manifest]:
+    metadata = {"name": name, "namespace": namespace, "labels": {"server": name}}
+    container: Manifest = {
+        "name": "postgresql",
+        "image": image,
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["sh", "-c", script],
+        "readinessProbe": {
+            "exec": {"command": ["pg_isready", "--quiet", "--host=127.0.0.1"]},
+            "periodSeconds": 1,
+            "timeoutSeconds": 5,
+        },
+        "securityContext": _RESTRICTED,
+        "volumeMounts": [{"name": "data", "mountPath": "/data"}, {"name": "shm", "mountPath": "/dev/shm"}],
+    }
+    pod = {
+        "automountServiceAccountToken": False,
+        "terminationGracePeriodSeconds": 1,
+        "securityContext": _POD_USER,
+        "containers": [container],
+        "volumes": [{"name": "data", "emptyDir": {}}, {"name": "shm", "emptyDir": {"medium": "Memory"}}],
+    }
+    service = {"selector": {"server": name}, "ports": [{"port": 5432}]}
+    return [
+        {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": pod},
+        {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": service},
+    ]
+
+
+def start_source(
+    namespace: str, password: str, databases: tuple[str, ...] = DATABASES, newer: int | None = None
+) -> Source:
+    """Namespace, server and databases; all of it goes with the namespace."""
+    image = postgres_image()
+    manifests = _server_manifests(namespace, "source", image, _START)
+    if newer is not None:
+        script = _START_NEWER.format(installation=installation(newer).name, user=EXPORTER)
+        manifests += _server_manifests(namespace, "newer", image, script)
+    kubectl.apply(namespace_manifest(namespace), *manifests)
+    source = Source(Postgres(namespace, "source"), password)
+    if newer is not None:
+        _bring_server(namespace, installation(newer), password)
+    kubectl.wait_for_pod(namespace, "source", START_SECONDS)
+    _fill(source, databases)
+    if newer is not None:
+        kubectl.wait_for_pod(namespace, "newer", START_SECONDS)
+    return source
+
+
+def _fill(source: Source, databases: tuple[str, ...]) -> None:
+    """In one session of psql."""
+    # The exporter reads what row security hides from the owner, and is the owner otherwise.
+    parts = [
+        f"CREATE ROLE {OWNER};",
+        f"CREATE ROLE {EXPORTER} LOGIN BYPASSRLS IN ROLE {OWNER} PASSWORD {quoted(source.password)};",
+    ]
+    for name in databases:
+        parts += [f"CREATE DATABASE {name} OWNER {OWNER} TEMPLATE template0;", f"\\connect {name}"]
+        parts.append(f"ALTER SCHEMA public OWNER TO {OWNER};")
+        script = SQL_FOLDER / f"{name}.sql"
+        if script.exists():
+            text = script.read_text(encoding="utf-8")
+            # Extensions are the superuser's to make, and everything else the owner's.
+            extensions = [line for line in text.splitlines() if line.startswith("CREATE EXTENSION")]
+            rest = [line for line in text.splitlines() if line not in extensions]
+            if extensions:
+                parts += [f"CREATE SCHEMA ext AUTHORIZATION {OWNER};", *extensions]
+            parts += [f"SET ROLE {OWNER};", *rest, "RESET ROLE;"]
+    source.server.execute("\n".join(parts))
+
+
+def _bring_server(namespace: str, programs: Path, password: str) -> None:
+    """A server of another major into the pod that waits for it."""
+    kubectl.wait_until(
+        lambda: (kubectl.get("pod", "newer", namespace)["status"].get("phase")) == "Running",
+        "the pod of the newer server runs", START_SECONDS,
+    )  # fmt: skip
+    package = programs.parent
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w:gz", compresslevel=1) as tar:
+        for program in ("initdb", "postgres"):
+            tar.add(programs / "bin" / program, f"package/{programs.name}/bin/{program}")
+        for folder in ("lib", "share"):
+            tar.add(programs / folder, f"package/{programs.name}/{folder}", filter=_no_archives)
+        libraries = package.parent / f"{package.name}.libs"
+        if libraries.exists():
+            # The programs look for them beside the package's own folder.
+            tar.add(libraries, libraries.name)
+    unpack = "tar --extract --gzip --no-same-owner --directory=/data"
+    kubectl.execute(namespace, "newer", "sh", "-c", unpack, stdin=archive.getvalue())
+    kubectl.execute(
+        namespace, "newer", "sh", "-c", "umask 077; cat > /data/password; touch /data/complete", stdin=password
+    )
+
+
+def _no_archives(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    return None if member.name.endswith(".a") else member

@@ -1,0 +1,3 @@
+CREATE EXTENSION tablefunc;
+CREATE EXTENSION pgcrypto;
+CREATE TABLE public.rows AS SELECT generate_series(1, 10) AS id;

@@ -1,0 +1,448 @@
+"""What the API server itself accepts and refuses, by the CRDs alone: every refusal names the field.
+
+The objects here name a project that does not exist, so that a running operator has nothing to do for them.
+"""
+
+import copy
+import json
+import os
+import re
+import shlex
+import subprocess
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pgimport.model.spec import MUTABLE_IMPORT_FIELDS, ImportSpec
+
+CHECKOUT = Path(__file__).parents[2]
+EXAMPLES = CHECKOUT / "charts/pgimport/examples"
+Manifest = dict[str, Any]
+
+pytestmark = pytest.mark.cluster
+
+
+def _environment() -> dict[str, str]:
+    """Ours, with the `export` lines that `make up` left."""
+    lines = (CHECKOUT / ".cluster/env").read_text(encoding="utf-8").splitlines()
+    words = [os.path.expandvars(shlex.split(line)[1]) for line in lines if line.startswith("export ")]
+    return {**os.environ, **dict(word.split("=", 1) for word in words)}
+
+
+def kubectl(*arguments: str, manifest: Manifest | None = None) -> subprocess.CompletedProcess[str]:
+    """Runs to its end; the caller judges the exit code."""
+    return subprocess.run(
+        ["kubectl", *arguments],
+        input=None if manifest is None else json.dumps(manifest),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env=_environment(),
+        cwd=CHECKOUT,
+    )
+
+
+def accepted(result: subprocess.CompletedProcess[str]) -> None:
+    assert result.returncode == 0, result.stderr
+
+
+def refused(result: subprocess.CompletedProcess[str], message: str) -> None:
+    assert result.returncode != 0, f"accepted: {result.stdout}"
+    assert re.search(message, result.stderr), result.stderr
+
+
+def changed(manifest: Manifest, changes: dict[str, Any]) -> Manifest:
+    """A copy with `a.b` set for each path of `changes`, or taken away where the value is None."""
+    result = copy.deepcopy(manifest)
+    for path, value in changes.items():
+        *folders, last = path.split(".")
+        place = result
+        for folder in folders:
+            place = place.setdefault(folder, {})
+        if value is None:
+            place.pop(last, None)
+        else:
+            place[last] = value
+    return result
+
+
+@pytest.fixture(scope="module")
+def namespace() -> Iterator[str]:
+    name = f"admission-{uuid.uuid4().hex[:8]}"
+    accepted(kubectl("create", "namespace", name))
+    yield name
+    accepted(kubectl("delete", "namespace", name, "--wait=false"))
+
+
+def manifest_of(kind: str, name: str, spec: dict[str, Any]) -> Manifest:
+    return {"apiVersion": "capydb.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec}
+
+
+IMPORT = manifest_of(
+    "PostgresImport",
+    "debian",
+    {
+        "project": "nowhere",
+        "source": {"urlSecretRef": {"name": "debian-source", "key": "url"}},
+        "target": {"previewDatabase": "debian"},
+    },
+)
+PREVIEW = manifest_of("PreviewDatabase", "debian", {"project": "nowhere"})
+PROJECT = manifest_of(
+    "Project",
+    f"admission-{uuid.uuid4().hex[:8]}",
+    {
+        "organizationID": "nobody",
+        "namespace": "nowhere",
+        "server": {"clusterID": "none", "host": "none.invalid", "adminSecretRef": {"name": "none"}},
+    },
+)
+
+# Field → two values that are both valid; what has no entry here would go untested.
+VALUES: dict[str, tuple[Any, Any]] = {
+    "project": ("nowhere", "elsewhere"),
+    "source": ({"urlSecretRef": {"name": "debian-source", "key": "url"}}, {"uploadKey": "nowhere/dump"}),
+    "target": ({"previewDatabase": "debian"}, {"previewDatabase": "other"}),
+    "engine": ("auto", "dump"),
+    "recreate": (False, True),
+    "dryRun": (False, True),
+    "maxAttempts": (3, 4),
+    "timeout": ("6h", "7h"),
+    "startTimeout": ("5m", "6m"),
+    "stallTimeout": ("10m", "11m"),
+    "jobs": (4, 5),
+    "filter": ({"excludeTables": ["a.b"]}, {"excludeTables": ["a.c"]}),
+    "provider": ("auto", "neon"),
+    "verify": ("counts", "none"),
+    "postImport": (
+        {"sqlConfigMapRef": {"name": "sql", "key": "mask"}},
+        {"sqlConfigMapRef": {"name": "sql", "key": "other"}},
+    ),
+    "resources": ({"limits": {"memory": "512Mi"}}, {"limits": {"memory": "1Gi"}}),
+    "scratch": ({"size": "10Gi"}, {"size": 1024}),
+    "ttlSecondsAfterFinished": (60, 61),
+}
+REQUIRED = ("project", "source")
+OPTIONAL = tuple(name for name in VALUES if name not in (*REQUIRED, "target"))
+
+
+def test_every_immutable_field_has_values_here() -> None:
+    fields = {field.alias or name for name, field in ImportSpec.model_fields.items()}
+    assert VALUES.keys() == fields - set(MUTABLE_IMPORT_FIELDS)
+
+
+@pytest.fixture(scope="module")
+def full(namespace: str) -> str:
+    """An import with every field set."""
+    spec = {**{name: first for name, (first, _) in VALUES.items()}, "suspend": True, "cancel": False}
+    accepted(kubectl("create", "-n", namespace, "-f", "-", manifest=manifest_of("PostgresImport", "full", spec)))
+    return "full"
+
+
+@pytest.fixture(scope="module")
+def bare(namespace: str) -> str:
+    """An import with the required fields alone."""
+    accepted(kubectl("create", "-n", namespace, "-f", "-", manifest=changed(IMPORT, {"metadata.name": "bare"})))
+    return "bare"
+
+
+def patch(namespace: str, name: str, change: Manifest, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return kubectl(
+        "patch", "postgresimport", name, "-n", namespace, "--type=merge", "-p", json.dumps(change), *arguments
+    )
+
+
+def try_patch(namespace: str, name: str, spec: dict[str, Any]) -> subprocess.CompletedProcess[str]:
+    return patch(namespace, name, {"spec": spec}, "--dry-run=server")
+
+
+# --- What is accepted --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["project.yaml", "preview.yaml", "import.yaml"])
+def test_accepts_the_example(name: str, namespace: str) -> None:
+    example = yaml.safe_load((EXAMPLES / name).read_text(encoding="utf-8"))
+    if "namespace" in example["metadata"]:
+        example["metadata"]["namespace"] = namespace
+    accepted(kubectl("apply", "--server-side", "--force-conflicts", "--dry-run=server", "-f", "-", manifest=example))
+
+
+GOOD = [
+    pytest.param(IMPORT, {}, id="an import"),
+    pytest.param(IMPORT, {"spec.target": None, "spec.dryRun": True}, id="a dry run without a target"),
+    pytest.param(IMPORT, {"spec.timeout": "1h30m", "spec.scratch": {"size": 1}}, id="a compound duration"),
+    pytest.param(IMPORT, {"spec.maxAttempts": 10, "spec.jobs": 32}, id="the upper bounds"),
+    pytest.param(IMPORT, {"spec.source": {"uploadKey": "k", "sha256": "0" * 64}}, id="an upload"),
+    pytest.param(PREVIEW, {"spec.ttl": "168h"}, id="the longest life"),
+    pytest.param(PREVIEW, {"spec.renewedAt": "2026-01-01T00:00:00Z"}, id="a renewed preview"),
+    pytest.param(PROJECT, {"spec.storageLimitBytes": "10Gi"}, id="a limit as a quantity"),
+    pytest.param(PROJECT, {"spec.storageLimitBytes": 1024}, id="a limit in bytes"),
+    pytest.param(PROJECT, {"metadata.name": "p" * 63}, id="the longest name of a project"),
+]
+
+
+@pytest.mark.parametrize(("manifest", "changes"), GOOD)
+def test_accepts(manifest: Manifest, changes: dict[str, Any], namespace: str) -> None:
+    result = kubectl("create", "-n", namespace, "--dry-run=server", "-f", "-", manifest=changed(manifest, changes))
+    accepted(result)
+
+
+def test_a_new_object_is_not_taken_for_a_finished_one(namespace: str) -> None:
+    result = kubectl("create", "-n", namespace, "--dry-run=server", "-o", "json", "-f", "-", manifest=IMPORT)
+    accepted(result)
+    assert json.loads(result.stdout)["status"] == {"observedGeneration": -1}
+    assert json.loads(result.stdout)["spec"] == IMPORT["spec"]
+
+
+# --- What is refused at birth ------------------------------------------------------------------------------------
+
+BAD = [
+    pytest.param(IMPORT, {"spec": None}, r"spec: Required value", id="no spec"),
+    pytest.param(IMPORT, {"spec.project": None}, r"spec\.project: Required value", id="no project"),
+    pytest.param(IMPORT, {"spec.project": "a.b"}, r"spec\.project: Invalid value.*a\.b", id="project with a dot"),
+    pytest.param(IMPORT, {"spec.project": "p" * 64}, r"spec\.project: Too long", id="project too long"),
+    pytest.param(IMPORT, {"spec.source": None}, r"spec\.source: Required value", id="no source"),
+    pytest.param(
+        IMPORT, {"spec.source": {}}, r"spec\.source: .*exactly one of urlSecretRef and uploadKey", id="no way in"
+    ),
+    pytest.param(
+        IMPORT,
+        {"spec.source.uploadKey": "k"},
+        r"spec\.source: .*exactly one of urlSecretRef and uploadKey",
+        id="two ways in",
+    ),
+    pytest.param(
+        IMPORT,
+        {"spec.source.urlSecretRef.key": None},
+        r"spec\.source\.urlSecretRef\.key: Required value",
+        id="secret without a key",
+    ),
+    pytest.param(
+        IMPORT,
+        {"spec.source.urlSecretRef.name": "Not_A_Name"},
+        r"spec\.source\.urlSecretRef\.name: Invalid value",
+        id="a name that no Secret can have",
+    ),
+    pytest.param(IMPORT, {"spec.source.url": "x"}, r'unknown field "spec\.source\.url"', id="a URL in the spec"),
+    pytest.param(IMPORT, {"spec.source.sha256": "abc"}, r"spec\.source\.sha256: Invalid value", id="a short checksum"),
+    pytest.param(
+        IMPORT, {"spec.source.sha256": "A" * 64}, r"spec\.source\.sha256: Invalid value", id="a checksum in capitals"
+    ),
+    pytest.param(
+        IMPORT,
+        {"spec.target": None},
+        r"spec\.target: .*target\.previewDatabase is required unless dryRun is true",
+        id="no target",
+    ),
+    pytest.param(
+        IMPORT,
+        {"spec.target": None, "spec.dryRun": False},
+        r"spec\.target: .*target\.previewDatabase is required unless dryRun is true",
+        id="no target and dryRun false",
+    ),
+    pytest.param(IMPORT, {"spec.target": {}}, r"spec\.target\.previewDatabase: Required value", id="an empty target"),
+    pytest.param(IMPORT, {"spec.engine": "magic"}, r'spec\.engine: Unsupported value: "magic"', id="unknown engine"),
+    pytest.param(
+        IMPORT, {"spec.provider": "acme"}, r'spec\.provider: Unsupported value: "acme"', id="unknown provider"
+    ),
+    pytest.param(IMPORT, {"spec.verify": "maybe"}, r'spec\.verify: Unsupported value: "maybe"', id="unknown verify"),
+    pytest.param(IMPORT, {"spec.maxAttempts": 0}, r"spec\.maxAttempts: Invalid value: 0", id="no attempt"),
+    pytest.param(IMPORT, {"spec.maxAttempts": 11}, r"spec\.maxAttempts: Invalid value: 11", id="11 attempts"),
+    pytest.param(
+        IMPORT, {"spec.maxAttempts": "3"}, r'spec\.maxAttempts: Invalid value: "string"', id="attempts as a string"
+    ),
+    pytest.param(IMPORT, {"spec.jobs": 33}, r"spec\.jobs: Invalid value: 33", id="too many streams"),
+    pytest.param(IMPORT, {"spec.timeout": "soon"}, r'spec\.timeout: Invalid value: "soon"', id="no duration"),
+    pytest.param(IMPORT, {"spec.timeout": "1d"}, r'spec\.timeout: Invalid value: "1d"', id="a duration in days"),
+    pytest.param(
+        IMPORT, {"spec.timeout": "145h"}, r"spec\.timeout: .*more than 0s and at most 144h", id="timeout too long"
+    ),
+    pytest.param(
+        IMPORT, {"spec.stallTimeout": "0s"}, r"spec\.stallTimeout: .*more than 0s and at most 144h", id="no patience"
+    ),
+    pytest.param(IMPORT, {"spec.timeout": "9" * 20 + "h"}, r"timeout", id="a duration that no clock can hold"),
+    pytest.param(IMPORT, {"spec.suspend": "yes"}, r"spec\.suspend: Invalid value", id="suspend as a string"),
+    pytest.param(
+        IMPORT,
+        {"spec.filter": {"excludeTables": ["t"] * 257}},
+        r"spec\.filter\.excludeTables: Too many",
+        id="a long list",
+    ),
+    pytest.param(
+        IMPORT,
+        {"spec.scratch": {"size": "10GB"}},
+        r"spec\.scratch\.size: Invalid value",
+        id="a size that is no quantity",
+    ),
+    pytest.param(
+        IMPORT,
+        {"spec.resources": {"limits": {"memory": "much"}}},
+        r"spec\.resources\.limits\.memory: Invalid value",
+        id="memory that is no quantity",
+    ),
+    pytest.param(
+        IMPORT,
+        {"spec.ttlSecondsAfterFinished": -1},
+        r"spec\.ttlSecondsAfterFinished: Invalid value: -1",
+        id="a negative time to live",
+    ),
+    pytest.param(IMPORT, {"spec.colour": "red"}, r'unknown field "spec\.colour"', id="an unknown field"),
+    pytest.param(PREVIEW, {"spec": {}}, r"spec\.project: Required value", id="preview without a project"),
+    pytest.param(PREVIEW, {"spec.ttl": "169h"}, r"spec\.ttl: .*at most 168h", id="ttl too long"),
+    pytest.param(PREVIEW, {"spec.ttl": "0s"}, r"spec\.ttl: .*more than 0s", id="ttl of nothing"),
+    pytest.param(PREVIEW, {"spec.ttl": "24"}, r'spec\.ttl: Invalid value: "24"', id="ttl without a unit"),
+    pytest.param(PREVIEW, {"spec.mode": "copy"}, r'spec\.mode: Unsupported value: "copy"', id="unknown mode"),
+    pytest.param(PREVIEW, {"spec.resetAt": "today"}, r"spec\.resetAt: Invalid value", id="no time"),
+    pytest.param(PROJECT, {"metadata.name": "a.b"}, r"metadata\.name must be a DNS label", id="project named a.b"),
+    pytest.param(
+        PROJECT, {"metadata.name": "p" * 64}, r"metadata\.name must be a DNS label", id="project with a long name"
+    ),
+    pytest.param(
+        PROJECT, {"spec.namespace": None}, r"spec\.namespace: Required value", id="project without a namespace"
+    ),
+    pytest.param(PROJECT, {"spec.server": None}, r"spec\.server: Required value", id="project without a server"),
+    pytest.param(PROJECT, {"spec.server.port": 0}, r"spec\.server\.port: Invalid value: 0", id="port 0"),
+    pytest.param(
+        PROJECT, {"spec.server.sslmode": "on"}, r'spec\.server\.sslmode: Unsupported value: "on"', id="unknown sslmode"
+    ),
+    pytest.param(
+        PROJECT, {"spec.server.password": "x"}, r'unknown field "spec\.server\.password"', id="a password in the spec"
+    ),
+    pytest.param(
+        PROJECT,
+        {"spec.storageLimitBytes": "10 GB"},
+        r"spec\.storageLimitBytes: Invalid value",
+        id="a limit that is no quantity",
+    ),
+    pytest.param(
+        PROJECT,
+        {"spec.limits": {"maxConcurrentImports": 0}},
+        r"spec\.limits\.maxConcurrentImports: Invalid value: 0",
+        id="no import at a time",
+    ),
+]
+
+
+@pytest.mark.parametrize(("manifest", "changes", "message"), BAD)
+def test_refuses(manifest: Manifest, changes: dict[str, Any], message: str, namespace: str) -> None:
+    result = kubectl("create", "-n", namespace, "--dry-run=server", "-f", "-", manifest=changed(manifest, changes))
+    refused(result, message)
+
+
+# --- What is refused later ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("field", VALUES)
+def test_a_field_never_changes(field: str, namespace: str, full: str) -> None:
+    value = VALUES[field][1]
+    # A merge patch keeps what it does not name.
+    without = {"urlSecretRef": None} if field == "source" else {}
+    change = {field: {**value, **without} if isinstance(value, dict) else value}
+    refused(try_patch(namespace, full, change), rf"spec\.{field}: .*{field} is immutable: create a new PostgresImport")
+
+
+@pytest.mark.parametrize("field", REQUIRED)
+def test_a_required_field_never_goes(field: str, namespace: str, full: str) -> None:
+    refused(try_patch(namespace, full, {field: None}), rf"spec\.{field}: Required value")
+
+
+@pytest.mark.parametrize("field", [*OPTIONAL, "target"])
+def test_a_field_never_goes(field: str, namespace: str, full: str) -> None:
+    refused(try_patch(namespace, full, {field: None}), rf"spec\.{field}: .*{field} is immutable")
+
+
+@pytest.mark.parametrize("field", OPTIONAL)
+def test_a_field_never_comes(field: str, namespace: str, bare: str) -> None:
+    refused(try_patch(namespace, bare, {field: VALUES[field][0]}), rf"spec\.{field}: .*{field} is immutable")
+
+
+@pytest.mark.parametrize("spec", [{"suspend": False}, {"suspend": None}, {"cancel": True}], ids=json.dumps)
+def test_what_may_change(spec: dict[str, Any], namespace: str, full: str) -> None:
+    accepted(try_patch(namespace, full, spec))
+
+
+def test_applied_again_it_is_the_same(namespace: str, bare: str) -> None:
+    manifest = changed(IMPORT, {"metadata.name": bare})
+    accepted(kubectl("apply", "--server-side", "--force-conflicts", "-n", namespace, "-f", "-", manifest=manifest))
+
+
+@pytest.mark.parametrize("value", [False, None], ids=["false", "absent"])
+def test_cancel_never_goes_back(value: bool | None, namespace: str) -> None:
+    name = f"cancelled-{str(value).lower()}"
+    manifest = changed(IMPORT, {"metadata.name": name, "spec.cancel": True})
+    accepted(kubectl("create", "-n", namespace, "-f", "-", manifest=manifest))
+    refused(try_patch(namespace, name, {"cancel": value}), r"spec\.cancel: .*cancel never goes back to false")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        pytest.param("project", "elsewhere", r"spec\.project: .*project is immutable", id="project"),
+        pytest.param("mode", "clone", r"spec\.mode: .*mode is immutable", id="mode added"),
+        pytest.param("ttl", "169h", r"spec\.ttl: .*at most 168h", id="ttl too long"),
+    ],
+)
+def test_a_preview_never_changes(field: str, value: str, message: str, namespace: str) -> None:
+    name = f"preview-{field}"
+    accepted(kubectl("create", "-n", namespace, "-f", "-", manifest=changed(PREVIEW, {"metadata.name": name})))
+    change = json.dumps({"spec": {field: value}})
+    arguments = ["previewdatabase", name, "-n", namespace, "--type=merge", "--dry-run=server"]
+    refused(kubectl("patch", *arguments, "-p", change), message)
+    accepted(kubectl("patch", *arguments, "-p", json.dumps({"spec": {"ttl": "48h"}})))
+
+
+def test_a_project_never_moves(namespace: str) -> None:
+    accepted(kubectl("create", "-f", "-", manifest=PROJECT))
+    name = PROJECT["metadata"]["name"]
+    try:
+        change = json.dumps({"spec": {"namespace": "elsewhere"}})
+        result = kubectl("patch", "project.capydb.dev", name, "--type=merge", "--dry-run=server", "-p", change)
+        refused(result, r"spec\.namespace: .*namespace is immutable: create a new Project")
+    finally:
+        accepted(kubectl("delete", "project.capydb.dev", name))
+
+
+@pytest.mark.parametrize("terminal", ["completed", "failed", "cancelled"])
+def test_a_terminal_state_stays(terminal: str, namespace: str) -> None:
+    name = f"state-{terminal}"
+    manifest = changed(IMPORT, {"metadata.name": name, "spec.suspend": True})
+    accepted(kubectl("create", "-n", namespace, "-f", "-", manifest=manifest))
+    accepted(patch(namespace, name, {"status": {"state": terminal}}, "--subresource=status"))
+    for state in ("pending", "running", None, *({"completed", "failed", "cancelled"} - {terminal})):
+        result = patch(namespace, name, {"status": {"state": state}}, "--subresource=status", "--dry-run=server")
+        refused(result, r"status\.state: .*a terminal state never changes")
+    accepted(patch(namespace, name, {"status": {"error": "still writable"}}, "--subresource=status"))
+
+
+def test_an_unknown_state_is_refused(namespace: str, bare: str) -> None:
+    result = patch(namespace, bare, {"status": {"state": "finished"}}, "--subresource=status", "--dry-run=server")
+    refused(result, r'status\.state: Unsupported value: "finished"')
+
+
+def test_the_shape_of_kubectl_get(namespace: str, bare: str) -> None:
+    result = kubectl("get", "pgi", bare, "-n", namespace)
+    accepted(result)
+    assert result.stdout.split("\n")[0].split() == ["NAME", "STATE", "TARGET", "ATTEMPTS", "PROGRESS", "REASON", "AGE"]
+
+
+def test_imports_can_be_selected(namespace: str, bare: str) -> None:
+    selector = "--field-selector=spec.target.previewDatabase=debian"
+    result = kubectl("get", "pgi", "-n", namespace, selector, "-o", "name")
+    accepted(result)
+    assert f"postgresimport.capydb.dev/{bare}" in result.stdout.split()
+    nothing = kubectl(
+        "get",
+        "pgi",
+        "-n",
+        namespace,
+        "--field-selector=status.state=completed,spec.target.previewDatabase=other",
+        "-o",
+        "name",
+    )
+    accepted(nothing)
+    assert nothing.stdout == ""

@@ -1,0 +1,139 @@
+"""No password is anywhere but in its Secret: not in an object, event or log, not in a process's arguments or
+environment, while an import runs and after it has failed."""
+
+import base64
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+import pytest
+from tests.e2e.postgres import ADMIN_SECRET, SYSTEM_NAMESPACE, Source
+from tests.e2e.processes import watched_processes
+from tests.e2e.tenant import IMPORTS, Tenant, read_secret, state_of
+from tests.support import kubectl
+
+from pgimport.model.names import LABEL_IMPORT_UID, attempt_password
+
+pytestmark = pytest.mark.cluster
+
+WRONG_PASSWORD = "wrong-9c1be8f07a"
+
+
+@dataclass
+class Observed:
+    """All that could be seen of the cluster during two imports, and what must not be in it."""
+
+    secrets: dict[str, bytes] = field(default_factory=dict)  # what it is → what it reads
+    objects: list[str] = field(default_factory=list)
+    logs: list[str] = field(default_factory=list)
+    processes: set[bytes] = field(default_factory=set)
+
+
+def _forms(secret: bytes) -> Iterable[bytes]:
+    """As it is, and as a Secret's data, a URL or JSON would show it."""
+    text = secret.decode(errors="surrogateescape")
+    yield from {
+        secret,
+        base64.b64encode(secret),
+        quote(secret, safe="").encode(),
+        json.dumps(text)[1:-1].encode(errors="surrogateescape"),
+        secret.hex().encode(),
+    }
+
+
+def assert_absent(secrets: dict[str, bytes], texts: Iterable[bytes], where: str) -> None:
+    """The message tells which secret, never the secret."""
+    for text in texts:
+        for what, secret in secrets.items():
+            for form in _forms(secret):
+                at = text.find(form)
+                shown = (text[max(at - 200, 0) : at] + b"<HERE>" + text[at + len(form) : at + len(form) + 100]).decode(
+                    errors="replace"
+                )
+                assert at < 0, f"{what} is in {where}: …{shown}…"
+
+
+def _read_objects() -> list[str]:
+    """Every object of every kind that can be listed; of Secrets all but what they are there for."""
+    kinds = kubectl.run("api-resources", "--verbs=list", "--output=name").split()
+    kinds = [kind for kind in kinds if kind not in ("secrets", "componentstatuses")]
+    texts = [kubectl.run("get", ",".join(kinds), "--all-namespaces", "--output=json", "--show-managed-fields")]
+    for secret in kubectl.list_objects("secrets"):
+        texts.append(json.dumps({key: value for key, value in secret.items() if key != "data"}))
+    return texts
+
+
+def _read_logs() -> list[str]:
+    found = []
+    for pod in kubectl.list_objects("pods"):
+        meta = pod["metadata"]
+        found.append(kubectl.logs(meta["namespace"], meta["name"]))
+        if any(one.get("restartCount") for one in pod["status"].get("containerStatuses", ())):
+            found.append(kubectl.logs(meta["namespace"], meta["name"], "--previous"))
+    return found
+
+
+def _read_attempt(tenant: Tenant, name: str) -> dict[str, bytes]:
+    """The random bytes of a running import, and the password that its role has from them."""
+    body = tenant.get(name)
+    (secret,) = kubectl.list_objects("secrets", tenant.name, f"{LABEL_IMPORT_UID}={body['metadata']['uid']}")
+    seed = base64.b64decode(secret["data"]["seed"])
+    return {
+        "the import's seed": seed,
+        "the attempt's password": attempt_password(seed, body["status"]["shadow"]["podUID"]).encode(),
+    }
+
+
+@pytest.fixture(scope="module")
+def observed(tenant: Tenant, source: Source, source_password: str) -> Observed:
+    """One import that is watched from its creation to its end, and one that fails for its password."""
+    seen = Observed()
+    tenant.make_previews("watched", "watched-wrong")
+    tenant.make_secret("watched-wrong", source.url("small", password=WRONG_PASSWORD))
+    with watched_processes() as seen.processes:
+        tenant.start("watched-wrong", "watched-wrong", "watched-wrong")
+        tenant.start("watched", "slow", "watched")
+        tenant.wait_until_copying("watched")
+        seen.secrets |= _read_attempt(tenant, "watched")
+        seen.objects += _read_objects()
+        seen.logs += _read_logs()
+        bodies = tenant.wait_until_over("watched", "watched-wrong")
+    assert state_of(bodies["watched"]) == "completed", tenant.describe(IMPORTS, "watched")
+    seen.objects += _read_objects()
+    seen.logs += _read_logs()
+    seen.secrets |= {
+        "the source's password": source_password.encode(),
+        # What is left of it when something cuts it at its special characters.
+        "the beginning of the source's password": source_password.split()[0].encode(),
+        "the wrong password": WRONG_PASSWORD.encode(),
+        "the admin's password": read_secret(SYSTEM_NAMESPACE, ADMIN_SECRET)["password"].encode(),
+        "the preview's password": tenant.connection("watched")["password"].encode(),
+    }
+    return seen
+
+
+def test_not_in_objects_and_events(observed: Observed) -> None:
+    assert any('"kind": "Event"' in text and "watched" in text for text in observed.objects)
+    assert_absent(observed.secrets, (text.encode(errors="surrogateescape") for text in observed.objects), "an object")
+
+
+def test_not_in_logs(observed: Observed) -> None:
+    assert any('"percent"' in text for text in observed.logs), "the worker's log is among them"
+    assert_absent(observed.secrets, (text.encode(errors="surrogateescape") for text in observed.logs), "a log")
+
+
+def test_not_in_processes(observed: Observed) -> None:
+    for program in (b"pg_dump\0", b"pg_restore\0", b"pgimport\0worker\0import", b"pgimport\0operator"):
+        assert any(program in one for one in observed.processes), f"{program!r} was seen at work"
+    assert_absent(observed.secrets, observed.processes, "arguments or environment of a process")
+
+
+def test_the_search_finds_what_is_there() -> None:
+    """In each of its forms."""
+    secret = 'a"b/ü c'
+    for text in (f"…{secret}…", f"…{quote(secret, safe='')}…", json.dumps(secret)):
+        with pytest.raises(AssertionError, match="the secret is in a text"):
+            assert_absent({"the secret": secret.encode()}, [text.encode()], "a text")
+    with pytest.raises(AssertionError, match="<HERE>"):
+        assert_absent({"the secret": secret.encode()}, [base64.b64encode(secret.encode())], "a text")
