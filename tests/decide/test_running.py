@@ -533,12 +533,17 @@ def test_a_new_phase_is_shown_at_once() -> None:
     assert decide(seen_running(status=early, pods=(a_copying_pod(),), progress=told)).status.progress == told
 
 
-def test_the_same_numbers_again_are_no_progress() -> None:
+def test_the_same_line_again_is_no_progress() -> None:
+    seen = seen_running(status=GATED, pods=(a_copying_pod(),), progress=GATED.progress)
+    assert decide(seen, BORN + timedelta(minutes=9)).status.progress == GATED.progress
+    assert reason(decide(seen, BORN + timedelta(minutes=11))) == Reason.STALLED
+
+
+def test_a_worker_that_speaks_again_has_moved_although_its_numbers_stay() -> None:
     assert GATED.progress is not None
     told = GATED.progress.model_copy(update={"at": NOW})
     seen = seen_running(status=GATED, pods=(a_copying_pod(),), progress=told)
-    assert decide(seen, BORN + timedelta(minutes=9)).status.progress == GATED.progress
-    assert reason(decide(seen, BORN + timedelta(minutes=11))) == Reason.STALLED
+    assert decide(seen, BORN + timedelta(minutes=11)).status.progress == told
 
 
 # --- the user's wishes ---

@@ -8,6 +8,7 @@ from tests.support.samples import (
     IMPORT_UID,
     NOW,
     POD_UID,
+    a_failed_pod,
     a_finished_pod,
     a_job,
     a_policy,
@@ -178,6 +179,29 @@ CLEAN_UPS = [
         seen_import(status=ended(ImportState.FAILED), job=a_job(failed_reason="BackoffLimitExceeded"), preview=HELD),
         (DropAttempt("one"), DropAttempt(POD_UID), DeleteJobSecret(), SetJobTTL(86_400), ReleaseTarget()),
         id="failed with its Job: nothing is left to stop",
+    ),
+    pytest.param(
+        seen_import(
+            status=ended(ImportState.COMPLETED, attempt_history=[], shadow=a_shadow(verified=True, oid=200)),
+            job=a_job(), pods=(a_finished_pod(),), preview=HELD,
+        ),
+        (DropReplaced(POD_UID), DeleteJobSecret(), SetJobTTL(86_400), ReleaseTarget()),
+        id="completed before its Job says so: stopped now, the pod would go with its logs",
+    ),
+    pytest.param(
+        seen_import(
+            status=ended(ImportState.FAILED, attempt_history=[]), job=a_job(),
+            pods=(a_failed_pod(reason=Reason.SOURCE_AUTH_FAILED),), preview=HELD,
+        ),
+        (DropAttempt(POD_UID), DeleteJobSecret(), SetJobTTL(86_400), ReleaseTarget()),
+        id="failed for good before its Job says so: it ends by itself",
+    ),
+    pytest.param(
+        seen_import(
+            status=ended(ImportState.FAILED, attempt_history=[]), job=a_job(), pods=(a_failed_pod(),), preview=HELD,
+        ),
+        (StopJob(), DropAttempt(POD_UID), DeleteJobSecret(), SetJobTTL(86_400), ReleaseTarget()),
+        id="failed between two attempts: the Job must not begin the next one",
     ),
     pytest.param(
         seen_import(

@@ -42,7 +42,9 @@ def _exported() -> dict[str, str]:
     words = [
         shlex.split(line)[1] for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("export ")
     ]
-    return {name: os.path.expandvars(value) for name, _, value in (word.partition("=") for word in words)}
+    found = {name: os.path.expandvars(value) for name, _, value in (word.partition("=") for word in words)}
+    # The demo's source URL stands there too: no child's environment may hold it.
+    return {name: found[name] for name in ("KUBECONFIG", "PATH") if name in found}
 
 
 def environment() -> dict[str, str]:

@@ -54,8 +54,14 @@ def parse_pod(body: Json) -> PodFacts:
         reason=status.get("reason"),
         message=status.get("message"),
         preflight=containers.get(CONTAINER_PREFLIGHT),
-        import_=containers.get(CONTAINER_IMPORT),
+        import_=containers.get(CONTAINER_IMPORT) or _not_started(body),
     )
+
+
+def _not_started(body: Json) -> ContainerFacts | None:
+    """A pod without a status yet has its containers all the same: it is no dry run."""
+    names = [found["name"] for found in body.get("spec", {}).get("containers", ())]
+    return ContainerFacts(name=CONTAINER_IMPORT) if CONTAINER_IMPORT in names else None
 
 
 def list_pods(cluster: Cluster, namespace: str, import_uid: str) -> list[PodFacts]:

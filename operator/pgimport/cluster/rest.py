@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import urllib3
 from kubernetes import client, config
 
-from pgimport.model.errors import Absent, ClusterAway, Conflict, Denied, PgimportError
+from pgimport.model.errors import Absent, ClusterAway, Conflict, Denied, PgimportError, Refused
 from pgimport.model.names import MANAGER
 
 REQUEST_TIMEOUT = (5, 30)  # seconds to connect and to read
@@ -102,6 +102,8 @@ def _refusal(method: str, path: str, status: int, data: bytes) -> PgimportError:
             return Conflict(text)
         case 401 | 403:
             return Denied(text)
+        case 400 | 422:
+            return Refused(text)
         case 429 | 500 | 502 | 503 | 504:
             return ClusterAway(text)
         case _:

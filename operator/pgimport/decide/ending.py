@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+from pgimport.decide.attempts import counted, judge_pod
 from pgimport.decide.decision import (
     Action,
     Decision,
@@ -16,6 +17,7 @@ from pgimport.decide.decision import (
 from pgimport.decide.seen import SeenImport
 from pgimport.model.names import LABEL_EPHEMERAL
 from pgimport.model.policy import Policy
+from pgimport.model.reasons import PERMANENT_EXIT_CODES
 from pgimport.model.status import ImportState, ImportStatus
 
 EPHEMERAL_LIFE = timedelta(minutes=5)
@@ -34,7 +36,8 @@ def _cleanup(seen: SeenImport, status: ImportStatus, policy: Policy) -> tuple[Ac
     swapped = status.shadow.pod_uid if status.shadow and status.state is ImportState.COMPLETED else None
     actions: list[Action] = []
     job = seen.job
-    if job is not None and job.ours and not job.complete and job.failed_reason is None:
+    at_work = job is not None and job.ours and not job.complete and job.failed_reason is None
+    if at_work and not _ends_by_itself(seen, status):
         actions.append(StopJob())
     begun = {found.pod_uid for found in status.attempt_history if not found.cleaned_up}
     begun |= {pod.uid for pod in seen.pods} | ({status.shadow.pod_uid} if status.shadow else set())
@@ -50,6 +53,17 @@ def _cleanup(seen: SeenImport, status: ImportStatus, policy: Policy) -> tuple[Ac
     if seen.preview is not None and seen.preview.status.active_import == seen.object.meta.uid:
         actions.append(ReleaseTarget())
     return tuple(actions)
+
+
+def _ends_by_itself(seen: SeenImport, status: ImportStatus) -> bool:
+    """Its pod has ended and none follows. The Job says so two seconds later; stopped now, the pod's logs would go."""
+    if status.state is ImportState.COMPLETED:
+        return True
+    last = seen.pods[-1] if seen.pods else None
+    if last is None or not last.over or last.disrupted:
+        return False
+    all_used = status.max_attempts is not None and counted(status.attempt_history) >= status.max_attempts
+    return all_used or judge_pod(last).exit_code in PERMANENT_EXIT_CODES
 
 
 def _decide_ephemeral(seen: SeenImport, status: ImportStatus, now: datetime) -> Decision[ImportStatus]:

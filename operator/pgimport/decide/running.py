@@ -49,10 +49,10 @@ def _find_lost_target(seen: SeenImport, spec: ImportSpec) -> Failure | None:
 def _decide_start(
     seen: SeenImport, status: ImportStatus, spec: ImportSpec, now: datetime, policy: Policy
 ) -> Decision[ImportStatus]:
+    if (late := clocks.find_deadline(status, spec, now)) is not None:
+        return failed(seen, status, late, now)
     for answer in (seen.server, seen.target_objects):
         if isinstance(answer, Unreachable):
-            if (late := clocks.find_deadline(status, spec, now)) is not None:
-                return failed(seen, status, late, now)
             return running(seen, status, answer.failure.reason, answer.failure.message, now, policy.retry_interval)
     if isinstance(seen.target_objects, tuple) and seen.target_objects:
         return failed(seen, status, describe_not_empty(spec, seen.target_objects), now)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from pgimport.manifest.parts import CONTAINER_SECURITY, POD_SECURITY, Json, build_labels, build_owner
 from pgimport.model import order as words
+from pgimport.model.base import measure_quantity
 from pgimport.model.facts import Meta
 from pgimport.model.names import (
     CONTAINER_IMPORT,
@@ -155,9 +156,28 @@ def _build_environment(plan: JobPlan, container: str) -> list[Json]:
 
 def _build_resources(spec: ImportSpec) -> Json:
     asked = spec.resources
+    requests, limits = _amounts(asked.requests if asked else None), _amounts(asked.limits if asked else None)
     return {
-        "requests": DEFAULT_REQUESTS | _amounts(asked.requests if asked else None),
-        "limits": DEFAULT_LIMITS | _amounts(asked.limits if asked else None),
+        "requests": _below(DEFAULT_REQUESTS, limits) | requests,
+        "limits": _above(DEFAULT_LIMITS, requests) | limits,
+    }
+
+
+def _below(defaults: dict[str, str], limits: dict[str, str]) -> dict[str, str]:
+    """A default that is more than the user's limit gives way: Kubernetes refuses such a pod."""
+    return {
+        name: limits[name] if name in limits and measure_quantity(limits[name]) < measure_quantity(value) else value
+        for name, value in defaults.items()
+    }
+
+
+def _above(defaults: dict[str, str], requests: dict[str, str]) -> dict[str, str]:
+    """A default that is less than the user's request gives way, too."""
+    return {
+        name: requests[name]
+        if name in requests and measure_quantity(requests[name]) > measure_quantity(value)
+        else value
+        for name, value in defaults.items()
     }
 
 

@@ -65,21 +65,29 @@ Duration = Annotated[
 ]
 
 _SUFFIXES = {
-    "": 1,
-    **{unit: 1000 ** (power + 1) for power, unit in enumerate(["k", "M", "G", "T", "P"])},
-    **{unit: 1024 ** (power + 1) for power, unit in enumerate(["Ki", "Mi", "Gi", "Ti", "Pi"])},
+    "": Fraction(1),
+    "m": Fraction(1, 1000),
+    **{unit: Fraction(1000) ** (power + 1) for power, unit in enumerate(["k", "M", "G", "T", "P"])},
+    **{unit: Fraction(1024) ** (power + 1) for power, unit in enumerate(["Ki", "Mi", "Gi", "Ti", "Pi"])},
 }
 QUANTITY_PATTERN = r"^[0-9]+(\.[0-9]+)?(k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$"
+
+
+def measure_quantity(value: str) -> Fraction:
+    """A Kubernetes quantity (`10Gi`, `500m`, `2`) → its exact value."""
+    match = re.match(r"^([0-9]+(?:\.[0-9]+)?)([a-zA-Z]*)$", value)
+    if match is None or match[2] not in _SUFFIXES:
+        raise ValueError(f"{value!r} is not a quantity: write it like 1073741824, 500M or 10Gi")
+    return Fraction(match[1]) * _SUFFIXES[match[2]]
 
 
 def parse_quantity(value: object) -> object:
     """A Kubernetes quantity of bytes (`10Gi`, `500M`, 1024) → bytes."""
     if not isinstance(value, str):
         return value
-    match = re.match(r"^([0-9]+(?:\.[0-9]+)?)([a-zA-Z]*)$", value)
-    if match is None or match[2] not in _SUFFIXES:
+    if value.endswith("m"):
         raise ValueError(f"{value!r} is not a quantity of bytes: write it like 1073741824, 500M or 10Gi")
-    return int(Fraction(match[1]) * _SUFFIXES[match[2]])
+    return int(measure_quantity(value))
 
 
 Bytes = Annotated[

@@ -4,6 +4,7 @@ PgimportError
 ├── Absent          the object is not there (any more)
 ├── Conflict        it changed since it was read: see again
 ├── Denied          Kubernetes refused: a right is missing; the message names verb and object
+├── Refused         Kubernetes does not accept the object; the message names the field
 ├── ClusterAway     Kubernetes did not answer, or asked to come later
 └── ServerAway      a target server did not answer, or refused the admin
 """
@@ -25,6 +26,10 @@ class Conflict(PgimportError):
 
 class Denied(PgimportError):
     """A right is missing."""
+
+
+class Refused(PgimportError):
+    """A field of what was sent is wrong."""
 
 
 class ClusterAway(PgimportError):

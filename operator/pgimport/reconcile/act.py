@@ -24,7 +24,7 @@ from pgimport.decide.decision import (
 from pgimport.decide.seen import SeenImport
 from pgimport.manifest.job import JobPlan, build_import_job
 from pgimport.manifest.objects import build_job_secret
-from pgimport.model.errors import Absent, Conflict
+from pgimport.model.errors import Absent, Conflict, Refused
 from pgimport.model.facts import Key, PreviewObject, ServerFacts
 from pgimport.model.mark import Mark
 from pgimport.model.names import (
@@ -37,7 +37,7 @@ from pgimport.model.names import (
     job_secret_name,
 )
 from pgimport.model.order import Order, OrderTarget
-from pgimport.model.reasons import Failure
+from pgimport.model.reasons import Failure, Reason
 from pgimport.model.spec import ImportSpec, ProjectSpec
 from pgimport.reconcile.access import admin_access, owner_access
 from pgimport.reconcile.world import World
@@ -58,7 +58,7 @@ def act_on_import(world: World, seen: SeenImport, action: Action) -> Failure | N
         case ReleaseTarget():
             _hold_target(world, seen, None)
         case CreateJob(attempts_left):
-            _create_job(world, seen, attempts_left)
+            return _create_job(world, seen, attempts_left)
         case PrepareShadow():
             _prepare(world, seen, action)
         case DropAttempt(pod_uid):
@@ -113,7 +113,7 @@ def _known(seen: SeenImport) -> tuple[ImportSpec, ProjectSpec]:
     return spec, project
 
 
-def _create_job(world: World, seen: SeenImport, attempts_left: int) -> None:
+def _create_job(world: World, seen: SeenImport, attempts_left: int) -> Failure | None:
     spec, project = _known(seen)
     meta, server = seen.object.meta, seen.server
     source = spec.source.url_secret_ref
@@ -150,7 +150,11 @@ def _create_job(world: World, seen: SeenImport, attempts_left: int) -> None:
         image=world.policy.worker_images[str(server.version_num // 10000)],
         attempts_left=attempts_left,
     )
-    create_job(world.cluster, meta.namespace, build_import_job(plan, world.policy), meta.uid)
+    try:
+        create_job(world.cluster, meta.namespace, build_import_job(plan, world.policy), meta.uid)
+    except Refused as refused:  # resources or scratch that no CRD can judge
+        return Failure(Reason.INVALID_SPEC, f"Kubernetes does not accept the import's Job: {refused}")
+    return None
 
 
 def _prepare(world: World, seen: SeenImport, action: PrepareShadow) -> None:

@@ -122,4 +122,4 @@ class WorkQueue:
     def _delay(self, key: Key, first: float) -> float:
         count = self._failures.get(key, 0)
         self._failures[key] = count + 1
-        return float(min(first * 2**count, LAST_DELAY))
+        return min(first * 2.0 ** min(count, 20), LAST_DELAY)  # a float has no room for 2**1024

@@ -1,0 +1,157 @@
+"""Pods as Kubernetes shows them, and what is read of them."""
+
+import json
+import secrets
+from typing import Any
+
+import pytest
+from tests.support.kubernetes import Kubernetes
+from tests.support.samples import a_result
+
+from pgimport.cluster import paths
+from pgimport.cluster.pods import list_pods, parse_pod, read_progress
+from pgimport.cluster.rest import Cluster
+from pgimport.model.names import LABEL_IMPORT_UID
+from pgimport.model.result import build_termination_message
+from pgimport.model.status import Phase
+
+AT = "2026-01-01T12:00:05Z"
+ENDED = {"startedAt": "2026-01-01T12:00:01Z", "finishedAt": AT}
+REPORT = build_termination_message(a_result("preflight"))
+
+
+def a_status(name: str, **state: Any) -> dict[str, Any]:
+    return {"name": name, "ready": False, "restartCount": 0, "image": "worker", "state": state}
+
+
+def a_body(name: str = "pod-1", job: str = "job-uid", import_uid: str = "import-uid", **status: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": name, "namespace": "shop", "uid": f"{name}-uid", "creationTimestamp": "2026-01-01T12:00:00Z",
+            "labels": {LABEL_IMPORT_UID: import_uid},
+            "ownerReferences": [{"kind": "Job", "name": "pgi", "uid": job}],
+        },
+        "spec": {"initContainers": [{"name": "preflight"}], "containers": [{"name": "import"}]},
+        "status": status,
+    }  # fmt: skip
+
+
+def test_a_pod_that_nobody_has_started_has_its_containers_all_the_same() -> None:
+    pod = parse_pod(a_body())
+    assert (pod.phase, pod.started_at, pod.over, pod.job_uid) == ("Pending", None, False, "job-uid")
+    assert pod.preflight is None
+    assert pod.import_ is not None
+    assert not pod.import_.ended
+
+
+def test_a_preflight_that_ended_is_read_while_the_pod_goes_on() -> None:
+    pod = parse_pod(
+        a_body(
+            phase="Running",
+            initContainerStatuses=[a_status("preflight", terminated={"exitCode": 0, "message": REPORT, **ENDED})],
+            containerStatuses=[a_status("import", running={"startedAt": AT})],
+        )
+    )
+    assert pod.preflight is not None
+    assert (pod.preflight.exit_code, pod.preflight.result) == (0, a_result("preflight"))
+    assert pod.import_ is not None
+    assert pod.import_.running_since is not None
+    assert not pod.over
+
+
+def test_a_dry_runs_only_container_is_its_preflight() -> None:
+    body = a_body(
+        phase="Running",
+        containerStatuses=[a_status("preflight", terminated={"exitCode": 0, "message": REPORT, **ENDED})],
+    )
+    body["spec"] = {"containers": [{"name": "preflight"}]}
+    pod = parse_pod(body)
+    assert pod.import_ is None
+    assert pod.over
+
+
+def test_a_container_that_waits_says_why() -> None:
+    waiting = {"reason": "ErrImagePull", "message": "no such tag"}
+    pod = parse_pod(a_body(phase="Pending", initContainerStatuses=[a_status("preflight", waiting=waiting)]))
+    assert pod.preflight is not None
+    assert (pod.preflight.waiting_reason, pod.preflight.waiting_message) == ("ErrImagePull", "no such tag")
+
+
+def test_a_container_that_ran_out_of_memory() -> None:
+    ended = {"exitCode": 137, "reason": "OOMKilled", **ENDED}
+    pod = parse_pod(a_body(phase="Failed", containerStatuses=[a_status("import", terminated=ended)]))
+    assert pod.import_ is not None
+    assert (pod.import_.exit_code, pod.import_.ended_reason, pod.import_.result) == (137, "OOMKilled", None)
+
+
+@pytest.mark.parametrize(
+    ("conditions", "disrupted"),
+    [
+        pytest.param([{"type": "DisruptionTarget", "status": "True"}], True, id="evicted"),
+        pytest.param([{"type": "DisruptionTarget", "status": "False"}], False, id="not after all"),
+        pytest.param([{"type": "Ready", "status": "True"}], False, id="something else"),
+    ],
+)
+def test_a_disruption_is_a_condition(conditions: list[dict[str, str]], disrupted: bool) -> None:
+    assert parse_pod(a_body(conditions=conditions)).disrupted is disrupted
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        pytest.param(REPORT[: len(REPORT) // 2], id="cut"),
+        pytest.param("", id="empty"),
+        pytest.param("Traceback (most recent call last):", id="a crash"),
+        pytest.param('{"something": "else"}', id="somebody else's JSON"),
+        pytest.param("[]", id="not an object"),
+    ],
+)
+def test_a_message_that_is_not_ours_is_no_result(message: str) -> None:
+    ended = {"exitCode": 0, "message": message, **ENDED}
+    pod = parse_pod(a_body(phase="Succeeded", containerStatuses=[a_status("import", terminated=ended)]))
+    assert pod.import_ is not None
+    assert pod.import_.result is None
+    assert pod.over
+
+
+def test_the_pods_of_an_import_come_oldest_first(cluster: Cluster) -> None:
+    uid = secrets.token_hex(4)
+    for name, second in (("young", "09"), ("old", "01")):
+        body = a_body(f"{name}-{uid}", import_uid=uid)
+        body["metadata"]["creationTimestamp"] = f"2026-01-01T12:00:{second}Z"
+        cluster.create(paths.core("shop", "pods"), body)
+    cluster.create(paths.core("shop", "pods"), a_body(f"other-{uid}", import_uid="other"))
+    assert [pod.name for pod in list_pods(cluster, "shop", uid)] == [f"old-{uid}", f"young-{uid}"]
+
+
+def a_line(percent: int, **more: Any) -> str:
+    return json.dumps({"progress": {"phase": "data", "percent": percent, "tablesDone": 3, **more}})
+
+
+@pytest.mark.parametrize(
+    ("log", "percent"),
+    [
+        pytest.param(a_line(10) + "\n" + a_line(20) + "\n", 20, id="the newest"),
+        pytest.param(a_line(10) + '\n{"message": "pg_dump: warning"}\nnot JSON\n[1]\n', 10, id="other lines after it"),
+        pytest.param(a_line(10) + "\n" + a_line(20)[:-4], 10, id="a line that is not whole yet"),
+        pytest.param(a_line(10) + '\n{"progress": {"phase": "a new phase"}}', 10, id="a phase that nobody knows"),
+        pytest.param(a_line(10, fromAnotherVersion=1), 10, id="a field of another version"),
+        pytest.param("", None, id="nothing yet"),
+        pytest.param(None, None, id="no log"),
+    ],
+)
+def test_progress_is_the_last_whole_line_of_the_log(
+    kubernetes: Kubernetes, cluster: Cluster, log: str | None, percent: int | None
+) -> None:
+    kubernetes.emulator.faults.logs.clear()
+    if log is not None:
+        kubernetes.emulator.faults.logs["pod-1"] = log
+    found = read_progress(cluster, "shop", "pod-1", "import")
+    assert (found.percent if found else None) == percent
+    if found is not None:
+        assert (found.phase, found.tables_done) == (Phase.DATA, 3)
+    request = kubernetes.requests("GET", "/pod-1/log")[-1]
+    assert request.params["container"] == "import"
+    assert int(request.params["tailLines"]) > 0

@@ -1,0 +1,157 @@
+"""One call to the API: what comes back, and every refusal as an error of ours."""
+
+import json
+import secrets
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+from kubernetes import client
+from tests.support.kubernetes import Kubernetes, a_body
+
+from pgimport.cluster import paths, rest
+from pgimport.cluster.rest import Cluster
+from pgimport.model.errors import Absent, ClusterAway, Conflict, Denied, PgimportError, Refused
+from pgimport.model.names import IMPORTS
+
+SECRET_TEXT = "hunter2-in-the-body"
+
+
+@pytest.fixture
+def name() -> str:
+    return f"import-{secrets.token_hex(4)}"
+
+
+def put(cluster: Cluster, name: str) -> str:
+    cluster.create(paths.resource(IMPORTS, "shop"), a_body(IMPORTS, name))
+    return paths.resource(IMPORTS, "shop", name)
+
+
+REFUSALS = [
+    pytest.param(403, Denied, id="a missing right"),
+    pytest.param(401, Denied, id="no credentials"),
+    pytest.param(404, Absent, id="not there"),
+    pytest.param(410, Absent, id="gone"),
+    pytest.param(409, Conflict, id="a conflict"),
+    pytest.param(400, Refused, id="a malformed object"),
+    pytest.param(422, Refused, id="a wrong field"),
+    pytest.param(429, ClusterAway, id="too many requests"),
+    pytest.param(500, ClusterAway, id="an internal error"),
+    pytest.param(503, ClusterAway, id="not available"),
+    pytest.param(504, ClusterAway, id="a timeout within"),
+    pytest.param(418, PgimportError, id="a status that nobody knows"),
+]
+
+
+@pytest.mark.parametrize(("status", "error"), REFUSALS)
+def test_a_refusal_names_verb_and_path_and_never_the_body(
+    kubernetes: Kubernetes, cluster: Cluster, status: int, error: type[PgimportError]
+) -> None:
+    kubernetes.refuse("POST", "/secrets", status, message="the API server's own sentence")
+    with pytest.raises(error) as caught:
+        cluster.create(paths.core("shop", "secrets"), {"metadata": {"name": "x"}, "stringData": {"p": SECRET_TEXT}})
+    assert type(caught.value) is error
+    text = str(caught.value)
+    assert text == f"POST /api/v1/namespaces/shop/secrets: {status} the API server's own sentence"
+    assert SECRET_TEXT not in repr(caught.value)
+
+
+def test_what_was_created_can_be_read(cluster: Cluster, name: str) -> None:
+    path = put(cluster, name)
+    assert cluster.get(path)["metadata"]["name"] == name
+
+
+def test_a_name_that_is_taken_is_a_conflict(cluster: Cluster, name: str) -> None:
+    put(cluster, name)
+    with pytest.raises(Conflict):
+        put(cluster, name)
+
+
+def test_a_list_patch_is_a_json_patch_and_an_object_a_merge_patch(
+    kubernetes: Kubernetes, cluster: Cluster, name: str
+) -> None:
+    path = put(cluster, name)
+    cluster.patch(path, [{"op": "add", "path": "/spec", "value": {"a": 1}}])
+    cluster.patch(path, {"spec": {"b": 2}})
+    assert cluster.get(path)["spec"] == {"a": 1, "b": 2}
+    kinds = [one.headers["Content-Type"] for one in kubernetes.requests("PATCH", name)]
+    assert kinds == ["application/json-patch+json", "application/merge-patch+json"]
+
+
+def test_an_apply_is_ours_and_forced(kubernetes: Kubernetes, cluster: Cluster, name: str) -> None:
+    cluster.apply(put(cluster, name), a_body(IMPORTS, name, spec={"a": 1}))
+    (request,) = kubernetes.requests("PATCH", name)
+    assert request.headers["Content-Type"] == "application/apply-patch+yaml"
+    assert dict(request.params) == {"fieldManager": "pgimport-operator", "force": "true"}
+    assert json.loads(request.text)["spec"] == {"a": 1}
+
+
+def test_a_delete_says_what_becomes_of_the_dependents(kubernetes: Kubernetes, cluster: Cluster, name: str) -> None:
+    cluster.delete(put(cluster, name), uid="the-uid")
+    (request,) = kubernetes.requests("DELETE", name)
+    options = json.loads(request.text)
+    assert options["propagationPolicy"] == "Background"
+    assert options["preconditions"] == {"uid": "the-uid"}
+
+
+@pytest.mark.parametrize("status", [pytest.param(404, id="gone already"), pytest.param(409, id="a successor's")])
+def test_a_delete_of_what_is_not_there_is_fine(kubernetes: Kubernetes, cluster: Cluster, status: int) -> None:
+    kubernetes.refuse("DELETE", "/jobs/", status)
+    cluster.delete(paths.jobs("shop", "x"))
+
+
+def test_a_query_is_escaped(kubernetes: Kubernetes, cluster: Cluster) -> None:
+    cluster.get(paths.resource(IMPORTS, "shop"), fieldSelector="status.state!=completed,status.state!=failed")
+    request = kubernetes.requests("GET", "/postgresimports")[-1]
+    assert request.params["fieldSelector"] == "status.state!=completed,status.state!=failed"
+
+
+def closed_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def connect_to(port: int) -> Cluster:
+    configuration = client.Configuration(host=f"http://127.0.0.1:{port}")
+    configuration.retries = False
+    return Cluster(client.ApiClient(configuration))
+
+
+def test_a_server_that_is_not_there_is_away() -> None:
+    with pytest.raises(ClusterAway, match=r"GET /api/v1/namespaces/shop: .*Kubernetes does not answer"):
+        connect_to(closed_port()).get("/api/v1/namespaces/shop")
+
+
+@pytest.fixture
+def rude_server() -> Iterator[int]:
+    """Takes a request and hangs up."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        listener.settimeout(5)
+
+        def hang_up() -> None:
+            connection, _ = listener.accept()
+            connection.recv(1000)
+            connection.close()
+
+        thread = threading.Thread(target=hang_up, daemon=True)
+        thread.start()
+        yield int(listener.getsockname()[1])
+        thread.join(5)
+
+
+def test_a_server_that_hangs_up_is_away(rude_server: int) -> None:
+    with pytest.raises(ClusterAway, match="Kubernetes does not answer"):
+        connect_to(rude_server).get("/version")
+
+
+def test_a_server_that_never_answers_is_away(
+    kubernetes: Kubernetes, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rest, "REQUEST_TIMEOUT", (1, 0.05))
+    kubernetes.refuse("GET", "/version", 500, wait=0.2)
+    with pytest.raises(ClusterAway, match="GET /version: ReadTimeoutError"):
+        cluster.get("/version")

@@ -1,0 +1,226 @@
+"""The Job of an import, whole, against golden files; and what must hold for each of them.
+
+A golden file is written anew by `PGIMPORT_WRITE_GOLDEN=1 pytest tests/manifest`; read the difference.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+from tests.support.samples import a_meta, a_policy, an_import_spec
+
+from pgimport.manifest.job import JobPlan, build_import_job
+from pgimport.model.names import LABEL_QUEUE
+from pgimport.model.order import ENV_ORDER, Order, OrderTarget
+from pgimport.model.policy import Policy
+from pgimport.model.reasons import PERMANENT_EXIT_CODES
+from pgimport.model.spec import SecretKey, SSLMode
+
+GOLDEN = Path(__file__).parent.parent / "golden"
+KUBERNETES = "1.35"
+LONG = "a" * 240 + ".b.c-0123456"
+
+
+def a_plan(name: str = "debian", labels: dict[str, str] | None = None, attempts_left: int = 3, **spec: Any) -> JobPlan:
+    found = an_import_spec(**spec)
+    order = Order(
+        import_uid="import-uid",
+        import_name=name,
+        namespace="shop",
+        target=OrderTarget(
+            host="pg.internal",
+            port=5432,
+            sslmode=SSLMode.PREFER,
+            server_version="17.12",
+            server_version_num=170012,
+            creatable_extensions=["citext"],
+        ),
+        allowed_extensions=["citext"],
+        dry_run=found.dry_run,
+    )
+    return JobPlan(
+        meta=a_meta(name, labels=labels or {}),
+        spec=found,
+        source_secret=SecretKey(name="source", key="url"),
+        order=order,
+        image="registry/worker:17",
+        attempts_left=attempts_left,
+    )
+
+
+PULLED = a_policy(image_pull_policy="Always", image_pull_secrets=("registry-key",))
+CASES: dict[str, tuple[JobPlan, Policy]] = {
+    "job": (a_plan(), a_policy()),
+    "dry-run": (a_plan(dryRun=True, target=None), a_policy()),
+    "queued": (a_plan(labels={LABEL_QUEUE: "imports", "team": "blue"}), a_policy()),
+    "resources": (
+        a_plan(
+            resources={"requests": {"cpu": "500m", "memory": "1Gi"}, "limits": {"cpu": 2, "memory": "4Gi"}},
+            scratch={"size": "50Gi", "storageClassName": "fast"},
+            timeout="90m",
+            maxAttempts=1,
+            attempts_left=1,
+        ),
+        PULLED,
+    ),
+    "long-name": (a_plan(LONG), a_policy()),
+}
+each = pytest.mark.parametrize("case", CASES)
+
+
+def build(case: str) -> dict[str, Any]:
+    return build_import_job(*CASES[case])
+
+
+def pod_of(job: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = job["spec"]["template"]["spec"]
+    return found
+
+
+def containers_of(job: dict[str, Any]) -> list[dict[str, Any]]:
+    return [*pod_of(job).get("initContainers", ()), *pod_of(job)["containers"]]
+
+
+@each
+def test_a_job_is_what_it_was(case: str) -> None:
+    path = GOLDEN / f"{case}.yaml"
+    built = build(case)
+    if os.environ.get("PGIMPORT_WRITE_GOLDEN"):
+        path.write_text(yaml.safe_dump(json.loads(json.dumps(built)), sort_keys=False, width=120))
+    assert built == yaml.safe_load(path.read_text())
+
+
+@each
+def test_kubernetes_knows_every_field(case: str) -> None:
+    kubernetes_validate.validate(build(case), KUBERNETES, strict=True)
+
+
+@each
+def test_every_pod_is_restricted(case: str) -> None:
+    pod = pod_of(build(case))
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["runAsUser"] > 0
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert not {"hostNetwork", "hostPID", "hostIPC", "hostUsers", "nodeName", "serviceAccountName"} & set(pod)
+    assert all(set(volume) - {"name"} <= {"secret", "emptyDir", "ephemeral"} for volume in pod["volumes"])
+    for container in containers_of(build(case)):
+        security = container["securityContext"]
+        assert security["allowPrivilegeEscalation"] is False
+        assert security["capabilities"] == {"drop": ["ALL"]}
+        assert security["readOnlyRootFilesystem"] is True
+        assert security["runAsNonRoot"] is True
+        assert "privileged" not in security
+        assert {"requests", "limits"} <= set(container["resources"])
+
+
+@each
+def test_every_mount_has_its_volume(case: str) -> None:
+    job = build(case)
+    volumes = {volume["name"] for volume in pod_of(job)["volumes"]}
+    mounted = {mount["name"] for container in containers_of(job) for mount in container["volumeMounts"]}
+    assert mounted == volumes
+
+
+@each
+def test_names_and_labels_fit(case: str) -> None:
+    job = build(case)
+    labels = job["metadata"]["labels"] | job["spec"]["template"]["metadata"]["labels"]
+    for text in (job["metadata"]["name"], *labels.values()):
+        assert 0 < len(text) <= 63
+        assert text[0].isalnum()
+        assert text[-1].isalnum()
+
+
+@each
+def test_a_disruption_is_judged_before_an_exit_code(case: str) -> None:
+    first, second = build(case)["spec"]["podFailurePolicy"]["rules"]
+    assert first == {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
+    assert second["action"] == "FailJob"
+    assert second["onExitCodes"] == {"operator": "In", "values": list(PERMANENT_EXIT_CODES)}
+    assert all(64 <= code <= 113 for code in PERMANENT_EXIT_CODES)
+
+
+@each
+def test_only_the_import_knows_the_attempts_seed(case: str) -> None:
+    for container in containers_of(build(case)):
+        knows = any(mount["name"] == "seed" for mount in container["volumeMounts"])
+        assert knows == (container["name"] == "import")
+
+
+@each
+def test_the_job_goes_with_its_import_and_holds_nothing_up(case: str) -> None:
+    job = build(case)
+    (owner,) = job["metadata"]["ownerReferences"]
+    assert (owner["kind"], owner["uid"], owner["controller"]) == ("PostgresImport", "import-uid", True)
+    assert owner["blockOwnerDeletion"] is False
+    assert "ttlSecondsAfterFinished" not in job["spec"]
+
+
+@each
+def test_the_order_arrives_as_it_was_given(case: str) -> None:
+    for container in containers_of(build(case)):
+        value = next(one["value"] for one in container["env"] if one["name"] == ENV_ORDER)
+        assert Order.model_validate_json(value) == CASES[case][0].order
+
+
+@each
+def test_no_secret_and_no_url_is_in_it(case: str) -> None:
+    text = json.dumps(build(case)).lower()
+    assert "://" not in text
+    assert "password" not in text
+
+
+@pytest.mark.parametrize(
+    ("asked", "requests", "limits"),
+    [
+        pytest.param({}, {"cpu": "100m", "memory": "128Mi"}, {"memory": "1Gi"}, id="nothing"),
+        pytest.param(
+            {"limits": {"cpu": "50m", "memory": "64Mi"}},
+            {"cpu": "50m", "memory": "64Mi"},
+            {"cpu": "50m", "memory": "64Mi"},
+            id="limits below the default requests",
+        ),
+        pytest.param(
+            {"requests": {"memory": "2Gi"}},
+            {"cpu": "100m", "memory": "2Gi"},
+            {"memory": "2Gi"},
+            id="a request above the default limit",
+        ),
+        pytest.param(
+            {"limits": {"cpu": "0.5", "memory": "4Gi"}},
+            {"cpu": "100m", "memory": "128Mi"},
+            {"cpu": "0.5", "memory": "4Gi"},
+            id="limits above the default requests",
+        ),
+    ],
+)
+def test_a_default_never_contradicts_what_was_asked(
+    asked: dict[str, Any], requests: dict[str, str], limits: dict[str, str]
+) -> None:
+    job = build_import_job(a_plan(resources=asked), a_policy())
+    for container in containers_of(job):
+        assert container["resources"] == {"requests": requests, "limits": limits}
+
+
+@pytest.mark.parametrize(
+    ("left", "limit"),
+    [pytest.param(3, 2, id="three"), pytest.param(1, 0, id="one"), pytest.param(0, 0, id="none is one all the same")],
+)
+def test_the_attempts_are_the_jobs_own(left: int, limit: int) -> None:
+    assert build_import_job(a_plan(attempts_left=left), a_policy())["spec"]["backoffLimit"] == limit
+
+
+def test_two_imports_of_one_long_beginning_have_different_names_and_labels() -> None:
+    one, other = (build_import_job(a_plan("a" * 250 + end), a_policy()) for end in ("x", "y"))
+    assert one["metadata"]["labels"]["capydb.dev/import"] != other["metadata"]["labels"]["capydb.dev/import"]
+
+
+def test_a_job_that_nobody_queues_is_born_at_work() -> None:
+    assert "suspend" not in build("job")["spec"]
+    assert build("queued")["spec"]["suspend"] is True
+    assert "team" not in build("queued")["metadata"]["labels"]

@@ -1,0 +1,265 @@
+"""An HTTP emulator of the Kubernetes API: real requests come in; objects, watches and refusals go out.
+
+kmock keeps the objects and serves the watches. What our code relies on besides is added here: uids, versions and
+their conflicts, generations, JSON patches, selectors, owned objects that go with their owner, a pod's log, and
+refusals that a test asks for.
+"""
+
+import asyncio
+import gzip
+import json
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.resources import files
+from itertools import count
+from typing import Any
+
+import aiohttp.web
+import attrs
+import jsonpatch
+from kmock import KubernetesEmulator, KubernetesError, Request, ResourceInfo, Server, action, resource
+from kubernetes import client
+
+from pgimport.cluster.rest import Cluster
+from pgimport.model.names import API_VERSION, GROUP, IMPORTS, PREVIEWS, PROJECTS, VERSION
+
+Json = dict[str, Any]
+KINDS = {PROJECTS: "Project", PREVIEWS: "PreviewDatabase", IMPORTS: "PostgresImport"}
+ALL_VERBS = {"get", "list", "watch", "create", "patch", "update", "delete"}
+
+
+@dataclass
+class Refusal:
+    """What a test wants to be refused: requests that it picks, with this status; `times` of them."""
+
+    picks: Callable[[Request], bool]
+    status: int
+    message: str = "refused by the test"
+    times: int = 1
+    wait: float = 0.0
+
+
+@dataclass
+class Faults:
+    """Shared by the server's thread and the test's."""
+
+    refusals: list[Refusal] = field(default_factory=list)
+    logs: dict[str, str] = field(default_factory=dict)  # pod → text
+    # Name → phase. kmock takes a path of a namespace for one of what is in it.
+    namespaces: dict[str, str] = field(default_factory=lambda: {"shop": "Active"})
+
+
+def _merge_difference(old: Json, new: Json) -> Json:
+    """The merge patch that makes `new` of `old`: kmock knows no other patch."""
+    patch: Json = {name: None for name in old if name not in new}
+    for name, value in new.items():
+        if isinstance(value, dict) and isinstance(old.get(name), dict):
+            if difference := _merge_difference(old[name], value):
+                patch[name] = difference
+        elif name not in old or old[name] != value:
+            patch[name] = value
+    return patch
+
+
+def _find(body: Json, path: str) -> str:
+    for part in path.split("."):
+        body = body.get(part, {}) if isinstance(body, dict) else {}
+    return str(body) if not isinstance(body, dict) else ""
+
+
+def _fields_match(body: Json, selector: str) -> bool:
+    for term in filter(None, selector.split(",")):
+        name, unequal, value = term.partition("!=")
+        if unequal:
+            if _find(body, name) == value:
+                return False
+        else:
+            name, _, value = term.partition("=")
+            if _find(body, name) != value:
+                return False
+    return True
+
+
+def _labels_match(body: Json, selector: str) -> bool:
+    labels = body["metadata"].get("labels", {})
+    return all(
+        labels.get(name) == value if equal else name in labels
+        for name, equal, value in (term.partition("=") for term in filter(None, selector.split(",")))
+    )
+
+
+@attrs.define(kw_only=True)
+class Emulator(KubernetesEmulator):
+    """kmock's emulator, with versions."""
+
+    faults: Faults = attrs.field(factory=Faults)
+    _versions: Iterator[int] = attrs.field(factory=lambda: count(100), init=False)
+
+    async def _handle(self, request: Request) -> aiohttp.web.StreamResponse:
+        for refusal in self.faults.refusals:
+            if refusal.times > 0 and refusal.picks(request):
+                refusal.times -= 1
+                await asyncio.sleep(refusal.wait)
+                raise KubernetesError(status=refusal.status, reason="Refused", message=refusal.message)
+        if namespace := re.fullmatch(r"/api/v1/namespaces/([^/]+)", request.url.path):
+            return self._serve_namespace(namespace[1])
+        if request.subresource == "log":
+            return self._serve_log(request)
+        if request.action is action.CREATE:
+            _replace_data(request, self._born(request))
+        elif request.action is action.UPDATE:
+            _replace_data(request, self._changed(request))
+        answer = await super()._handle(request)
+        if request.action is action.LIST and isinstance(answer, aiohttp.web.Response):
+            return self._selected(request, answer)
+        if request.action is action.DELETE:
+            await self._delete_owned(request)
+        return answer
+
+    def _serve_namespace(self, name: str) -> aiohttp.web.StreamResponse:
+        if name not in self.faults.namespaces:
+            raise KubernetesError(status=404, reason="NotFound", message=f"namespace {name} not found")
+        return aiohttp.web.json_response(
+            {"metadata": {"name": name}, "status": {"phase": self.faults.namespaces[name]}}
+        )
+
+    def _serve_log(self, request: Request) -> aiohttp.web.StreamResponse:
+        text = self.faults.logs.get(request.name or "")
+        if text is None:
+            raise KubernetesError(status=404, reason="NotFound", message="no such log")
+        return aiohttp.web.Response(text=text)
+
+    def _born(self, request: Request) -> Json:
+        body: Json = json.loads(request.text)
+        meta = body.setdefault("metadata", {})
+        number = next(self._versions)
+        if "generateName" in meta:
+            meta.setdefault("name", f"{meta['generateName']}{number}")
+        meta.setdefault("uid", f"{meta['name']}-{number}")
+        meta.setdefault("creationTimestamp", datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"))
+        meta |= {"resourceVersion": str(number), "generation": 1}
+        if request.namespace is not None:
+            meta.setdefault("namespace", request.namespace)
+        return body
+
+    def _changed(self, request: Request) -> Json:
+        key = (request.resource, request.namespace, request.name)
+        if key not in self._objects or self._objects[key].deleted:
+            raise KubernetesError(status=404, reason="NotFound", message=f"{request.name} not found")
+        old = json.loads(json.dumps(self._objects[key].last.raw))
+        given = json.loads(request.text)
+        if isinstance(given, list):
+            new = jsonpatch.apply_patch(old, given)
+        else:
+            new = json.loads(json.dumps(old))
+            _merge(new, given)
+        if new["metadata"]["resourceVersion"] != old["metadata"]["resourceVersion"]:
+            raise KubernetesError(status=409, reason="Conflict", message="the object has been modified")
+        if new == old:
+            return {}
+        new["metadata"]["resourceVersion"] = str(next(self._versions))
+        if new.get("spec") != old.get("spec"):
+            new["metadata"]["generation"] = old["metadata"]["generation"] + 1
+        return _merge_difference(old, new)
+
+    def _selected(self, request: Request, answer: aiohttp.web.Response) -> aiohttp.web.Response:
+        fields, labels = request.params.get("fieldSelector", ""), request.params.get("labelSelector", "")
+        body = json.loads(answer.body)  # type: ignore[arg-type]
+        if "items" not in body:  # what the API holds, not a list of objects
+            return answer
+        body["items"] = [item for item in body["items"] if _fields_match(item, fields) and _labels_match(item, labels)]
+        return aiohttp.web.json_response(body)
+
+    async def _delete_owned(self, request: Request) -> None:
+        gone = self._objects[(request.resource, request.namespace, request.name)]
+        if (request.data or {}).get("propagationPolicy") == "Background" and gone.deleted:
+            await self._collect(gone.last.raw["metadata"]["uid"])
+
+    async def _collect(self, owner: str) -> None:
+        for (kind, _, _), found in list(self._objects.items()):
+            body = None if found.deleted else found.last.raw
+            if body and any(one["uid"] == owner for one in body["metadata"].get("ownerReferences", ())):
+                found.delete()
+                await self._buses[kind].put({"type": "DELETED", "object": body})
+                await self._collect(body["metadata"]["uid"])
+
+
+def _replace_data(request: Request, data: Json) -> None:
+    # A request is frozen, and kmock knows it by its identity.
+    object.__setattr__(request, "data", data)
+
+
+def _merge(body: Json, patch: Json) -> None:
+    for name, value in patch.items():
+        if value is None:
+            body.pop(name, None)
+        elif isinstance(value, dict) and isinstance(body.get(name), dict):
+            _merge(body[name], value)
+        else:
+            body[name] = value
+
+
+@dataclass(frozen=True, slots=True)
+class Kubernetes:
+    """A running emulator, for a test that acts as the user and as the kubelet."""
+
+    url: str
+    emulator: Emulator
+
+    def connect(self) -> Cluster:
+        """Our own room over the official client."""
+        configuration = client.Configuration(host=self.url)
+        configuration.retries = False
+        return Cluster(client.ApiClient(configuration))
+
+    def refuse(self, method: str, part: str, status: int, **more: Any) -> None:
+        """The next request of this method whose path has this part; `message=`, `times=`, `wait=`."""
+        self.emulator.faults.refusals.append(
+            Refusal(lambda request: request.method == method and part in request.url.path, status, **more)
+        )
+
+    def requests(self, method: str, part: str = "") -> list[Request]:
+        """What was asked so far."""
+        return [one for one in list(self.emulator._requests) if one.method == method and part in one.url.path]
+
+
+async def _serve(emulator: Emulator, started: "list[str]", ready: threading.Event, stop: asyncio.Event) -> None:
+    async with emulator, Server(emulator) as server:
+        started.append(str(server.url).rstrip("/"))
+        ready.set()
+        await stop.wait()
+
+
+@contextmanager
+def run_kubernetes() -> Iterator[Kubernetes]:
+    """In a thread of its own, with our three kinds besides Kubernetes' own."""
+    emulator = Emulator()
+    # kmock's own load_bundled() warns.
+    emulator.resources.load_data(gzip.decompress(files("kmock._internal").joinpath("resources.json.gz").read_bytes()))
+    for plural, kind in KINDS.items():
+        emulator.resources[resource(GROUP, VERSION, plural)] = ResourceInfo(
+            kind=kind, namespaced=plural != PROJECTS, verbs=ALL_VERBS, subresources={"status"}
+        )
+    started: list[str] = []
+    ready, loop, stop = threading.Event(), asyncio.new_event_loop(), asyncio.Event()
+    thread = threading.Thread(
+        target=lambda: loop.run_until_complete(_serve(emulator, started, ready, stop)), name="kubernetes", daemon=True
+    )
+    thread.start()
+    try:
+        assert ready.wait(20)
+        yield Kubernetes(started[0], emulator)
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(20)
+        loop.close()
+
+
+def a_body(plural: str, name: str, namespace: str | None = "shop", **parts: Any) -> Json:
+    """One of our kinds, as a user writes it."""
+    meta = {"name": name} | ({"namespace": namespace} if namespace else {})
+    return {"apiVersion": API_VERSION, "kind": KINDS[plural], "metadata": meta, **parts}
