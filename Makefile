@@ -56,15 +56,17 @@ down: setup ## take away all that `make up` started
 .PHONY: test
 test: setup ## everything: static checks, unit tests, and the whole suite against the real cluster
 	@mkdir -p $(LOGS)
-	@# The cluster comes up while the checks run, in a process group of its own that ends with this one.
+	@# The cluster comes up while the static checks run, in a process group of its own that ends with this one. Unit
+	@# tests wait for it: they start servers and operators of their own and should not race a compiler.
 	@set -m; \
-	{ $(BIN)/python -m tests.cluster up 2>&1 | tee $(LOGS)/up.log \
-		| while IFS= read -r line; do echo "up    | $$line"; done; } & up=$$!; \
+	{ $(BIN)/python -m tests.cluster up 2>&1 | tee $(LOGS)/up.log | sed 's/^/up    | /'; } & up=$$!; \
 	set +m; \
 	trap 'kill -- -$$up 2> /dev/null || true' EXIT; \
 	failed=""; \
-	$(MAKE) --keep-going check || failed="make check"; \
-	if wait $$up; then \
+	$(MAKE) --keep-going style types imports fresh || failed="static checks"; \
+	come=yes; wait $$up || come=no; \
+	$(MAKE) unit || failed="$${failed:+$$failed, }make unit"; \
+	if [ $$come = yes ]; then \
 		$(MAKE) e2e || failed="$${failed:+$$failed, }make e2e"; \
 	else \
 		failed="$${failed:+$$failed, }make up (see $(LOGS)/up.log)"; \

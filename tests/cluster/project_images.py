@@ -58,7 +58,8 @@ def _of_operator(name: str, target: str, arguments: Mapping[str, str]) -> Build:
 
 def _demo(provider: Provider, postgres: Build) -> Build:
     arguments = {"BASE": provider.reference(postgres)}
-    return Build("demo-source", DEMO / "Dockerfile", DEMO, digest_of([DEMO], arguments.values()), "", arguments)
+    digest = digest_of([DEMO / "Dockerfile", DEMO / "source"], arguments.values())
+    return Build("demo-source", DEMO / "Dockerfile", DEMO, digest, "", arguments)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.cluster.bare.containerd import PAUSE_IMAGE
+from tests.cluster.bare.containerd import PAUSE_IMAGE, shim_sockets
 from tests.cluster.bare.programs import TOOLS, link_programs
 from tests.cluster.isolated import Isolated
 from tests.cluster.traces import traces
@@ -59,12 +59,15 @@ def test_before_and_after_are_the_same(isolated: Isolated) -> None:
     link_programs(TOOLS, isolated.instance.programs)
     _run_pods(isolated)
     during = traces(isolated)
+    sockets = shim_sockets(isolated.instance)
     isolated.call("down")
     after = traces(isolated)
     blind = {what for what in before if what != "kernel settings" and during[what] == before[what]}
     assert not blind, "a running cluster left no trace there: the comparison looks at the wrong place"
     left = {what: sorted(after[what] ^ before[what]) for what in before if after[what] != before[what]}
     assert not left
+    assert sockets, "pods ran without a shim: the comparison looks at the wrong place"
+    assert not [socket for socket in sockets if socket.exists()]
 
 
 def test_down_without_a_cluster_is_no_error(isolated: Isolated) -> None:

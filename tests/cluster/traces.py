@@ -9,7 +9,6 @@ from pathlib import Path
 
 from tests.cluster.bare.buildah import RUN_FOLDER
 from tests.cluster.bare.cgroups import hierarchies
-from tests.cluster.bare.containerd import shim_sockets
 from tests.cluster.bare.kernel import CHANGED_BY_KUBERNETES, KUBELET_FOLDERS, OTHER_FOLDERS
 from tests.cluster.isolated import Isolated
 from tests.cluster.places import cache_folder, this_instance
@@ -20,8 +19,7 @@ Traces = dict[str, set[str]]
 def _foreign() -> tuple[str, ...]:
     """The cluster of `make up` works on beside the test: what comes and goes there says nothing."""
     main = this_instance()
-    shims = [str(path) for path in shim_sockets(main)]
-    return (str(main.folder), main.name, str(cache_folder()), str(RUN_FOLDER), *shims)
+    return (str(main.folder), main.name, str(cache_folder()), str(RUN_FOLDER))
 
 
 def _processes(isolated: Isolated) -> set[str]:
@@ -78,7 +76,7 @@ def _settings(_: Isolated) -> set[str]:
 
 def _folders(isolated: Isolated) -> set[str]:
     known = {*KUBELET_FOLDERS, *OTHER_FOLDERS, isolated.instance.folder, isolated.instance.run}
-    around = {*Path("/run").iterdir(), *Path("/opt").iterdir(), *Path("/run/containerd/s").glob("*")}
+    around = {*Path("/run").iterdir(), *Path("/opt").iterdir()}
     return {str(path) for path in known | around if path.exists()}
 
 

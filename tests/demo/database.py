@@ -77,12 +77,16 @@ def parse_one_row(text: str) -> dict[str, str]:
     return next(iter(csv.DictReader(io.StringIO(text))))
 
 
-def write_url(url: str) -> None:
-    """Into the `env` file of `make up`, for scripts; as long as it holds a password, only its owner reads it."""
+def write_url(url: str | None) -> None:
+    """Into the `env` file of `make up`, for scripts; as long as it holds a password, only its owner reads it.
+
+    None takes it out again: what the file exports would be in the environment of every child.
+    """
     path = kubectl.cluster_folder() / "env"
     lines = [line for line in path.read_text(encoding="utf-8").splitlines() if "DEMO_SOURCE_URL=" not in line]
+    mine = [f"export DEMO_SOURCE_URL={shlex.quote(url)}"] if url else []
     unfinished = path.with_suffix(".demo")
     unfinished.touch(mode=0o600)
     unfinished.chmod(0o600)
-    unfinished.write_text("\n".join([*lines, f"export DEMO_SOURCE_URL={shlex.quote(url)}", ""]), encoding="utf-8")
+    unfinished.write_text("\n".join([*lines, *mine, ""]), encoding="utf-8")
     unfinished.replace(path)

@@ -142,7 +142,6 @@ def _clear() -> None:
 def start_the_source(image: str) -> tuple[str, dict[str, str]]:
     tell_step(f"A source: PostgreSQL 17 with Debian's own package index, in namespace {database.NAMESPACE}")
     url = database.start_source(image)
-    database.write_url(url)
     facts = database.source_facts()
     tell_good(
         f"{int(facts['packages']):,} packages, {int(facts['dependencies']):,} dependencies;"
@@ -231,6 +230,7 @@ def run(images: Images) -> None:
     if images.demo_source is None:
         raise DemoError("the image of the demo's source is missing")
     times = Times()
+    database.write_url(None)
     with times.of("source ready in"):
         url, facts = start_the_source(images.demo_source)
     ask_for_the_import(url)
@@ -240,6 +240,7 @@ def run(images: Images) -> None:
         query_the_preview(images.worker, facts)
     with times.of("refused in"):
         show_a_failure(url, facts)
+    database.write_url(url)
     tell_what_next()
     tell()
     tell_good(f"done: {times}")
