@@ -6,7 +6,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from tests.cli.conftest import Shell, hanging_clients, left_behind, wait_until_started
+from tests.cli.conftest import Shell, current_clients, hanging_clients, left_behind, wait_until_started
 from tests.support.postgres import ADMIN, PostgresServer
 
 
@@ -28,6 +28,27 @@ def test_clients_without_security_fixes_are_refused_and_all_is_cleaned_up(
     assert "✓ source_reachable" in done.err
     assert done.out == ""
     assert postgres18.query("SELECT FROM pg_database WHERE datname = 'cli_copy'") == []
+    _assert_clean(shell, postgres18)
+
+
+def test_a_database_travels_again_and_again(shell: Shell, postgres18: PostgresServer, tmp_path: Path) -> None:
+    clients = current_clients(tmp_path)
+    done = shell.run("run", **clients)
+    assert (done.code, done.err.count("pgimport:")) == (0, 0), done.err
+    assert "verified (counts): 1 tables, 2 rows" in done.out
+    password = done.out.rstrip().rpartition(": ")[2]
+    with postgres18.connect("cli_copy", "cli_copy_owner", password) as connection:
+        assert connection.execute("SELECT count(*) FROM items").fetchone() == (2,)
+        connection.execute("CREATE TABLE mine (id int)")
+    done = shell.run("run", **clients)
+    assert "TargetNotEmpty" in done.err
+    (tmp_path / "password").write_text("of my own\n")
+    done = shell.run("run", "--recreate", "--json", "--owner-password-file", f"{tmp_path}/password", **clients)
+    assert done.code == 0
+    result = json.loads(done.out.splitlines()[-1])["result"]
+    assert (result["owner"], result["verification"]["rows"], "ownerPassword" in result) == ("cli_copy_owner", 2, False)
+    with postgres18.connect("cli_copy", "cli_copy_owner", "of my own") as connection:
+        assert connection.execute("SELECT to_regclass('mine')").fetchone() == (None,)
     _assert_clean(shell, postgres18)
 
 

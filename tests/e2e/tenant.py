@@ -18,8 +18,8 @@ PROJECTS, PREVIEWS, IMPORTS = ("projects.capydb.dev", "previewdatabases.capydb.d
 TERMINAL = ("completed", "failed", "cancelled")
 
 # Generous: the machine may have two cores and a dozen imports at once.
-READY_SECONDS = 60
-END_SECONDS = 150
+READY_SECONDS = 90
+END_SECONDS = 240
 
 KEPT = "CREATE TABLE kept (id integer PRIMARY KEY, note text); INSERT INTO kept VALUES (1, 'mine'), (2, 'mine too');"
 KEPT_ROWS = [["1", "mine"], ["2", "mine too"]]

@@ -1,11 +1,12 @@
 """Imports that come through: what arrives is what the source holds, and it belongs to the preview's owner."""
 
 import json
+from functools import partial
 
 import pytest
 from tests.e2e import comparison
 from tests.e2e.postgres import EMBEDDED, Source
-from tests.e2e.tenant import IMPORTS, Tenant, condition_of, reason_of
+from tests.e2e.tenant import IMPORTS, READY_SECONDS, Tenant, condition_of, reason_of
 from tests.support import kubectl
 from tests.support.kubectl import Manifest
 
@@ -126,6 +127,10 @@ def test_statistics_are_there(tenant: Tenant, imported: dict[str, Manifest]) -> 
     assert EMBEDDED.value("SELECT count(*) > 20 FROM pg_stats WHERE schemaname = 'public'", database) == "t"
 
 
+def _is_complete(tenant: Tenant, uid: str) -> bool:
+    return any(condition_of(job, "Complete") for job in tenant.jobs(uid))
+
+
 def test_nothing_else_is_left(tenant: Tenant, imported: dict[str, Manifest]) -> None:
     for body in imported.values():
         tenant.assert_nothing_left(body)
@@ -135,6 +140,11 @@ def test_nothing_else_is_left(tenant: Tenant, imported: dict[str, Manifest]) -> 
         # The Job stays for its logs, and goes by itself.
         (job,) = tenant.jobs(body["metadata"]["uid"])
         assert job["spec"]["ttlSecondsAfterFinished"] == 86_400
+        complete = partial(_is_complete, tenant, body["metadata"]["uid"])
+        kubectl.wait_until(complete, "the Job is complete", READY_SECONDS)
+        (pod,) = tenant.pods(body["metadata"]["uid"])
+        assert pod["status"]["phase"] == "Succeeded"
+        assert "import ended: all is well" in kubectl.logs(tenant.name, pod["metadata"]["name"])
 
 
 def test_no_hand_but_ours_is_in_the_object(imported: dict[str, Manifest]) -> None:

@@ -143,6 +143,15 @@ def test_the_report_shows_the_check_that_failed(failed: dict[str, Manifest]) -> 
         assert [one["name"] for one in report["checks"] if one["status"] == "fail"] == [check]
 
 
+@pytest.mark.parametrize("name", SHOWN)
+def test_the_logs_stay(name: str, of: Tenant, failed: dict[str, Manifest]) -> None:
+    """Of every attempt, for as long as the Job stays."""
+    pods = of.pods(failed[name]["metadata"]["uid"])
+    assert len(pods) == CASES[name].attempts
+    for pod in pods:
+        assert " ended: " in kubectl.logs(of.name, pod["metadata"]["name"])
+
+
 def test_attempts_are_told_one_by_one(failed: dict[str, Manifest]) -> None:
     history = failed["unknown-host"]["status"]["attemptHistory"]
     assert [(one["number"], one["reason"]) for one in history] == [(1, "SourceUnreachable"), (2, "SourceUnreachable")]

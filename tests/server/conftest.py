@@ -70,11 +70,6 @@ def read_log(server: PostgresServer) -> str:
     return (Path(folder).parent / "log").read_text(errors="replace")
 
 
-def crash_steps(server: PostgresServer) -> range:
-    """After how many statements to crash: the two servers share them, each step costs a database."""
-    return range(server.major // 2 % 2, 120, 2)
-
-
 def source_facts(*extensions: tuple[str, str, str | None], **changes: str) -> SourceFacts:
     return SourceFacts(
         server_version="16.14",

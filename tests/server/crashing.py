@@ -1,5 +1,6 @@
 """The outermost seam of the room: connections that die, like their process, before the n-th statement."""
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import psycopg
@@ -33,3 +34,19 @@ class CrashingConnect:
 
         connection.cursor_factory = CrashingCursor
         return connection
+
+
+def crash_ever_later(work: Callable[[CrashingConnect], object], limit: int = 150) -> Iterator[int]:
+    """Does `work` again and again, each time one statement longer until the crash; ends when it comes through.
+
+    Yields after every crash, with the number of statements that were made: so every state in between is seen, and
+    every one is where a later call begins.
+    """
+    for statements in range(limit):
+        try:
+            work(CrashingConnect(statements))
+        except Crash:
+            yield statements
+        else:
+            return
+    raise AssertionError("it never came to an end")

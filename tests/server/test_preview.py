@@ -4,8 +4,8 @@ import dataclasses
 
 import psycopg
 import pytest
-from tests.server.conftest import House, build_house, crash_steps
-from tests.server.crashing import Crash, CrashingConnect
+from tests.server.conftest import House, build_house
+from tests.server.crashing import Crash, CrashingConnect, crash_ever_later
 from tests.support.postgres import PostgresServer
 
 from pgimport.model.errors import Conflict
@@ -65,34 +65,34 @@ def test_another_previews_mark_is_a_conflict(house: House) -> None:
 
 
 def test_a_crash_anywhere_is_finished_by_the_next_call(house: House) -> None:
-    for statements in crash_steps(house.server):
-        drop_preview(house.access, house.database, house.owner)
-        arguments = (house.access, house.database, house.owner, house.owner_password, house.mark)
-        try:
-            ensure_preview(*arguments, connect=CrashingConnect(statements))
-        except Crash:
-            ensure_preview(*arguments)
-            assert house.tables() == []
-        else:
-            assert statements > 5
-            return
-    pytest.fail("it never came to an end")
+    drop_preview(house.access, house.database, house.owner)
+    arguments = (house.access, house.database, house.owner, house.owner_password, house.mark)
+    crashes = list(crash_ever_later(lambda connect: ensure_preview(*arguments, connect=connect)))
+    assert len(crashes) > 5
+    assert house.tables() == []
 
 
 def test_a_reset_that_crashed_anywhere_is_finished_by_the_next_one(house: House) -> None:
-    for statements in crash_steps(house.server):
-        arguments = (house.access, house.database, house.owner, house.owner_password, house.mark)
-        with house.as_owner() as connection:
-            connection.execute("CREATE TABLE IF NOT EXISTS old (id int)")
-        try:
-            reset_preview(*arguments, connect=CrashingConnect(statements))
-        except Crash:
-            ensure_preview(*arguments)  # not even a reset: it is whole, old or new
-            assert house.tables() in (["old"], [])
-        else:
-            assert house.tables() == []
-            return
-    pytest.fail("it never came to an end")
+    arguments = (house.access, house.database, house.owner, house.owner_password, house.mark)
+    crashes = list(crash_ever_later(lambda connect: reset_preview(*arguments, connect=connect)))
+    assert len(crashes) > 10
+    assert house.tables() == []
+
+
+@pytest.mark.parametrize("statements", [2, 5, 9, 14])
+def test_a_reset_that_crashed_leaves_a_whole_one_for_the_next_look(house: House, statements: int) -> None:
+    """The next look only ensures; it does not know of the reset."""
+    arguments = (house.access, house.database, house.owner, house.owner_password, house.mark)
+    with pytest.raises(Crash):
+        reset_preview(*arguments, connect=CrashingConnect(statements))
+    ensure_preview(*arguments)
+    assert house.tables() in (["old"], [])
+
+
+def test_a_drop_that_crashed_anywhere_is_finished_by_the_next_one(house: House) -> None:
+    crashes = crash_ever_later(lambda connect: drop_preview(house.access, house.database, house.owner, connect=connect))
+    assert len(list(crashes)) > 3
+    assert house.ask("SELECT FROM pg_roles WHERE rolname = %s", house.owner) == []
 
 
 def test_dropping_ends_sessions_and_prepared_transactions(house: House) -> None:

@@ -1,21 +1,44 @@
 """One attempt's shadow: like its source, its own role's content, closed to everyone else, and gone without a trace."""
 
 import dataclasses
+import secrets
 import time
 
 import psycopg
 import pytest
-from tests.server.conftest import HEALING, TRUSTED, House, build_house, crash_steps, read_log, source_facts
-from tests.server.crashing import Crash, CrashingConnect
+from tests.server.conftest import HEALING, TRUSTED, House, build_house, read_log, source_facts
+from tests.server.crashing import Crash, CrashingConnect, crash_ever_later
 from tests.support.postgres import ADMIN, PostgresServer
 
 from pgimport.model.errors import Conflict, ServerAway
 from pgimport.model.mark import format_mark
+from pgimport.model.names import attempt_names
 from pgimport.model.reasons import Reason
 from pgimport.model.result import SourceFacts
 from pgimport.server.access import Access
 from pgimport.server.facts import read_attempt
 from pgimport.server.shadow import drop_attempt, fence_attempt, prepare_shadow
+
+
+@pytest.fixture(scope="module")
+def preview(server: PostgresServer) -> House:
+    """No attempt has an effect on it before the swap, so one serves for all."""
+    access = Access(host=server.host, port=server.port, user=ADMIN, password=server.admin_password, sslmode="disable")
+    return build_house(server, access)
+
+
+@pytest.fixture
+def house(preview: House) -> House:
+    """A new attempt at the side of the one preview."""
+    return dataclasses.replace(preview, names=attempt_names(secrets.token_hex(8)))
+
+
+@pytest.fixture(scope="module")
+def guarded(preview: House) -> House:
+    """Nothing that hostile content tries has an effect, so one attempt serves for all."""
+    preview.server.execute(f"CREATE DATABASE {preview.database}_x", user=ADMIN)
+    prepare_shadow(preview.access, preview.shadow_plan)
+    return preview
 
 
 def _with_source(house: House, source: SourceFacts) -> list[str]:
@@ -39,32 +62,27 @@ def test_the_gate_opens_last_and_the_role_can_fill_it(house: House) -> None:
 
 
 def test_a_crash_anywhere_is_finished_by_the_next_call(house: House) -> None:
-    for statements in crash_steps(house.server):
-        try:
-            prepare_shadow(house.access, house.shadow_plan, connect=CrashingConnect(statements))
-        except Crash:
-            prepare_shadow(house.access, house.shadow_plan)
-            house.bring()
-            drop_attempt(house.access, house.names)
-            assert house.leftovers() == []
-        else:
-            assert statements > 5
-            return
-    pytest.fail("it never came to an end")
+    for statements in crash_ever_later(
+        lambda connect: prepare_shadow(house.access, house.shadow_plan, connect=connect)
+    ):
+        assert not read_attempt(house.access, house.names).role_may_login, f"open after {statements} statements"
+    house.bring()
+    assert house.tables() == ["old"]
+
+
+@pytest.mark.parametrize("statements", [3, 8, 10, 11])
+def test_what_a_crash_left_half_made_can_be_dropped(house: House, statements: int) -> None:
+    with pytest.raises(Crash):
+        prepare_shadow(house.access, house.shadow_plan, connect=CrashingConnect(statements))
+    drop_attempt(house.access, house.names)
+    assert house.leftovers() == []
 
 
 def test_a_drop_that_crashed_anywhere_is_finished_by_the_next_one(house: House) -> None:
-    for statements in crash_steps(house.server):
-        house.prepare()
-        try:
-            drop_attempt(house.access, house.names, connect=CrashingConnect(statements))
-        except Crash:
-            drop_attempt(house.access, house.names)
-            assert house.leftovers() == []
-        else:
-            assert house.leftovers() == []
-            return
-    pytest.fail("it never came to an end")
+    house.prepare()
+    crashes = list(crash_ever_later(lambda connect: drop_attempt(house.access, house.names, connect=connect)))
+    assert len(crashes) > 3
+    assert house.leftovers() == []
 
 
 def test_dropping_what_never_was_is_fine(house: House) -> None:
@@ -102,16 +120,6 @@ def test_names_that_are_taken_are_a_conflict(house: House) -> None:
     house.server.execute(f"COMMENT ON ROLE {house.names.role} IS 'somebody'")
     with pytest.raises(Conflict, match="belongs to something else"):
         prepare_shadow(house.access, house.shadow_plan)
-
-
-@pytest.fixture(scope="module")
-def guarded(server: PostgresServer) -> House:
-    """Nothing that is tried on it has an effect, so one serves for all."""
-    access = Access(host=server.host, port=server.port, user=ADMIN, password=server.admin_password, sslmode="disable")
-    house = build_house(server, access)
-    server.execute(f"CREATE DATABASE {house.database}_x", user=ADMIN)
-    prepare_shadow(access, house.shadow_plan)
-    return house
 
 
 HOSTILE = [

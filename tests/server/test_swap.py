@@ -5,14 +5,14 @@ import time
 
 import psycopg
 import pytest
-from tests.server.conftest import House, crash_steps, read_log
-from tests.server.crashing import Crash, CrashingConnect
+from tests.server.conftest import House, read_log
+from tests.server.crashing import Crash, CrashingConnect, crash_ever_later
 
 from pgimport.model.errors import Conflict
 from pgimport.model.facts import SwapFacts
 from pgimport.model.mark import format_mark
-from pgimport.model.names import AttemptNames, replaced_names
-from pgimport.model.reasons import Reason
+from pgimport.model.names import replaced_names
+from pgimport.model.reasons import Failure, Reason
 from pgimport.server.facts import read_swap
 from pgimport.server.shadow import drop_attempt, prepare_shadow
 from pgimport.server.swap import SwapPlan, drop_replaced, finish_swap, swap
@@ -66,26 +66,33 @@ def test_facts_follow_the_swap(house: House) -> None:
 
 def test_a_crash_anywhere_shows_the_old_or_the_new_one_and_is_finished(house: House) -> None:
     """Nothing but these: the old content, the new content, or (while it is swapped) a refusal."""
-    for attempt in crash_steps(house.server):
-        one = dataclasses.replace(house, names=_names(house, attempt))
-        with one.as_owner() as connection:
-            connection.execute("DROP TABLE IF EXISTS new; CREATE TABLE IF NOT EXISTS old (id int)")
-        one.prepare()
-        try:
-            assert swap(one.access, one.swap_plan(), connect=CrashingConnect(attempt)) is None
-        except Crash:
-            assert _seen(one) in (["old"], ["new"], SHUT)
-            assert swap(one.access, one.swap_plan()) is None
-            assert swap(one.access, one.swap_plan()) is None
-            assert finish_swap(one.access, one.swap_plan()) is None
-            assert one.tables() == ["new"]
-            drop_replaced(one.access, one.names)
-            assert one.leftovers() == []
-        else:
-            assert attempt > 20
-            assert one.tables() == ["new"]
-            return
-    pytest.fail("it never came to an end")
+    house.prepare()
+    seen = [
+        _seen(house)
+        for _ in crash_ever_later(lambda connect: _succeed(swap(house.access, house.swap_plan(), connect=connect)))
+    ]
+    assert len(seen) > 20
+    assert seen[0] == ["old"]
+    assert all(one in (["old"], SHUT) for one in seen)
+    assert house.tables() == ["new"]
+    for repeated in (swap, finish_swap):
+        assert repeated(house.access, house.swap_plan()) is None
+    for _ in crash_ever_later(lambda connect: drop_replaced(house.access, house.names, connect=connect)):
+        assert house.tables() == ["new"]
+    assert house.leftovers() == []
+
+
+@pytest.mark.parametrize("statements", [8, 11, 14, 20])
+def test_a_crash_once_is_finished_at_once(house: House, statements: int) -> None:
+    house.prepare()
+    with pytest.raises(Crash):
+        swap(house.access, house.swap_plan(), connect=CrashingConnect(statements))
+    assert swap(house.access, house.swap_plan()) is None
+    assert house.tables() == ["new"]
+
+
+def _succeed(failure: Failure | None) -> None:
+    assert failure is None
 
 
 SHUT = "not currently accepting connections"
@@ -96,10 +103,6 @@ def _seen(house: House) -> list[str] | str:
         return house.tables()
     except psycopg.OperationalError as refused:
         return SHUT if SHUT in str(refused) else str(refused)
-
-
-def _names(house: House, attempt: int) -> AttemptNames:
-    return AttemptNames(role=f"{house.names.role}_{attempt}", database=f"{house.names.database}_{attempt}")
 
 
 def test_a_swap_that_was_given_up_leaves_the_old_one(house: House) -> None:
@@ -274,10 +277,11 @@ def test_an_owner_without_a_password_cannot_log_in_with_the_attempts(house: Hous
 )
 def test_what_must_not_be_replaced_is_refused(house: House, changes: dict[str, str], words: str) -> None:
     house.prepare()
+    plan = house.swap_plan()
+    owner, target = changes.get("owner", plan.owner), changes.get("target", plan.target)
+    wanted = dataclasses.replace(plan, owner=owner, target=target)
     with pytest.raises(Conflict, match=words):
-        plan = house.swap_plan()
-        owner, target = changes.get("owner", plan.owner), changes.get("target", plan.target)
-        swap(house.access, dataclasses.replace(plan, owner=owner, target=target))
+        swap(house.access, wanted)
     assert house.tables() == ["old"]
 
 
