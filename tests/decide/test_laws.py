@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.decide.simulation import OLD_TARGET, Simulation
@@ -191,6 +192,7 @@ def by_type(decision: Decision[ImportStatus]) -> dict[str, Condition]:
 
 
 # One law after the other over the same examples: to draw one takes longer than to check it.
+@pytest.mark.slow
 @settings(max_examples=120, deadline=None)
 @given(anything_seen(), times, st.sampled_from(TERMINAL))
 def test_whatever_is_seen_the_laws_hold(seen: SeenImport, now: datetime, terminal: ImportState) -> None:
@@ -269,6 +271,7 @@ def check_promises(world: Simulation) -> None:
         assert world.job is None or world.job.ttl_set
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(wishes, st.lists(events, max_size=16), st.booleans())
 @example({"maxAttempts": 1, "recreate": False, "dryRun": False}, list(GOOD), True)

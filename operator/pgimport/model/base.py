@@ -42,7 +42,7 @@ def parse_duration(value: object) -> object:
     """`1h30m` → timedelta; anything that is not a string is left to pydantic."""
     if not isinstance(value, str):
         return value
-    if not re.match(DURATION_PATTERN, value):
+    if not re.fullmatch(DURATION_PATTERN, value):
         raise ValueError(f"{value!r} is not a duration: write it like 90s, 10m, 6h or 1h30m")
     return timedelta(
         seconds=sum(int(count) * _UNIT_SECONDS[unit] for count, unit in re.findall(r"(\d+)([smh])", value))
@@ -75,7 +75,7 @@ QUANTITY_PATTERN = r"^[0-9]+(\.[0-9]+)?(k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$"
 
 def measure_quantity(value: str) -> Fraction:
     """A Kubernetes quantity (`10Gi`, `500m`, `2`) → its exact value."""
-    match = re.match(r"^([0-9]+(?:\.[0-9]+)?)([a-zA-Z]*)$", value)
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([a-zA-Z]*)", value)
     if match is None or match[2] not in _SUFFIXES:
         raise ValueError(f"{value!r} is not a quantity: write it like 1073741824, 500M or 10Gi")
     return Fraction(match[1]) * _SUFFIXES[match[2]]

@@ -6,17 +6,15 @@ from typing import Any
 from pydantic import BaseModel
 
 from pgimport.model import names
-from pgimport.model.spec import (
+from pgimport.model.rules import (
     IMPORT_SOURCE_RULES,
     IMPORT_SPEC_RULES,
     PREVIEW_SPEC_RULES,
     PROJECT_RULES,
     PROJECT_SPEC_RULES,
     TERMINAL_STATUS_RULE,
-    ImportSpec,
-    PreviewSpec,
-    ProjectSpec,
 )
+from pgimport.model.spec import ImportSpec, PreviewSpec, ProjectSpec
 from pgimport.model.status import ImportStatus, PreviewStatus, ProjectStatus
 from pgimport.schema.structural import Schema, build_schema
 

@@ -1,0 +1,77 @@
+"""The rules between fields as CEL, which the API server enforces; the words themselves are in `spec.py`."""
+
+from pgimport.model.spec import MUTABLE_IMPORT_FIELDS, ImportSpec
+
+_CEL_RESERVED = ("namespace",)
+
+
+def immutable_rule(field: str, advice: str) -> dict[str, str]:
+    """Change, add and remove are all refused; `self == oldSelf` on the property would let a field come and go."""
+    # A word that CEL keeps for itself is written between underscores.
+    word = f"__{field}__" if field in _CEL_RESERVED else field
+    return {
+        "rule": f"has(self.{word}) == has(oldSelf.{word}) && (!has(self.{word}) || self.{word} == oldSelf.{word})",
+        "message": f"{field} is immutable: {advice}",
+        "fieldPath": f".{field}",
+    }
+
+
+IMPORT_SPEC_RULES: list[dict[str, str]] = [
+    {
+        "rule": "has(self.target) || (has(self.dryRun) && self.dryRun)",
+        "message": "target.previewDatabase is required unless dryRun is true",
+        "fieldPath": ".target",
+    },
+    {
+        "rule": "!(has(oldSelf.cancel) && oldSelf.cancel) || (has(self.cancel) && self.cancel)",
+        "message": "cancel never goes back to false: create a new import",
+        "fieldPath": ".cancel",
+    },
+    *(
+        {
+            "rule": f"!has(self.{field}) || (duration(self.{field}) > duration('0s')"
+            f" && duration(self.{field}) <= duration('144h'))",
+            "message": f"{field} must be more than 0s and at most 144h",
+            "fieldPath": f".{field}",
+        }
+        for field in ("timeout", "startTimeout", "stallTimeout")
+    ),
+    *(
+        immutable_rule(to_name, "create a new PostgresImport under another name")
+        for to_name in (
+            ImportSpec.model_fields[name].alias or name
+            for name in ImportSpec.model_fields
+            if name not in MUTABLE_IMPORT_FIELDS
+        )
+    ),
+]
+IMPORT_SOURCE_RULES: list[dict[str, str]] = [
+    {
+        "rule": "has(self.urlSecretRef) != has(self.uploadKey)",
+        "message": "exactly one of urlSecretRef and uploadKey must be set",
+    },
+]
+PREVIEW_SPEC_RULES: list[dict[str, str]] = [
+    {
+        "rule": "!has(self.ttl) || (duration(self.ttl) > duration('0s') && duration(self.ttl) <= duration('168h'))",
+        "message": "ttl must be more than 0s and at most 168h",
+        "fieldPath": ".ttl",
+    },
+    immutable_rule("project", "create a new PreviewDatabase under another name"),
+    immutable_rule("mode", "create a new PreviewDatabase under another name"),
+]
+PROJECT_RULES: list[dict[str, str]] = [
+    {
+        "rule": "self.metadata.name.size() <= 63 && !self.metadata.name.contains('.')",
+        "message": "metadata.name must be a DNS label: at most 63 lower-case letters, digits and dashes, without a dot",
+    },
+]
+PROJECT_SPEC_RULES: list[dict[str, str]] = [
+    immutable_rule("namespace", "create a new Project under another name"),
+]
+TERMINAL_STATUS_RULE: dict[str, str] = {
+    "rule": "!has(oldSelf.state) || !(oldSelf.state in ['completed', 'failed', 'cancelled'])"
+    " || (has(self.state) && self.state == oldSelf.state)",
+    "message": "a terminal state never changes",
+    "fieldPath": ".state",
+}

@@ -1,0 +1,106 @@
+"""Durations, quantities, times and names of fields: what is written is read again as it was."""
+
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
+
+from pgimport.model.base import (
+    Bytes,
+    Duration,
+    Time,
+    format_duration,
+    format_time,
+    measure_quantity,
+    parse_duration,
+    parse_quantity,
+    to_resource_name,
+)
+
+DURATION, BYTES, TIME = TypeAdapter[Any](Duration), TypeAdapter[Any](Bytes), TypeAdapter[Any](Time)
+
+
+@given(st.integers(0, 10**7).map(lambda seconds: timedelta(seconds=seconds)))
+def test_a_duration_is_read_as_it_was_written(value: timedelta) -> None:
+    assert parse_duration(format_duration(value)) == value
+    assert DURATION.validate_python(DURATION.dump_python(value)) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        pytest.param("90s", 90, id="seconds"),
+        pytest.param("1h30m", 5400, id="hours and minutes"),
+        pytest.param("0s", 0, id="none"),
+        pytest.param("24h", 86_400, id="a day"),
+    ],
+)
+def test_durations_as_people_write_them(text: str, seconds: int) -> None:
+    assert DURATION.validate_python(text) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("text", ["", "6", "h", "-1h", "1d", "1.5h", "1h ", "six hours", "1h\n"])
+def test_what_is_no_duration_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(ValidationError, match="write it like 90s"):
+        DURATION.validate_python(text)
+
+
+@given(st.integers(0, 2**62))
+def test_bytes_written_out_are_exact(value: int) -> None:
+    assert parse_quantity(str(value)) == value
+
+
+@given(st.integers(0, 2**20), st.sampled_from(["Ki", "Mi", "Gi", "k", "M", "G"]))
+def test_a_suffix_multiplies(value: int, suffix: str) -> None:
+    factor = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "k": 10**3, "M": 10**6, "G": 10**9}[suffix]
+    assert BYTES.validate_python(f"{value}{suffix}") == value * factor
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        pytest.param("1.5Gi", 3 * 2**29, id="a fraction"),
+        pytest.param("9007199254740993", 9007199254740993, id="more than a float holds"),
+        pytest.param(1024, 1024, id="a number"),
+    ],
+)
+def test_bytes_as_people_write_them(text: object, value: int) -> None:
+    assert BYTES.validate_python(text) == value
+
+
+@pytest.mark.parametrize("text", ["", "10GB", "ten", "-1", "1 Gi", "Gi", "100m", "1e3", "1Gi\n"])
+def test_what_is_no_quantity_of_bytes_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(ValidationError, match="write it like 1073741824, 500M or 10Gi"):
+        BYTES.validate_python(text)
+
+
+def test_a_thousandth_of_a_cpu_is_measured() -> None:
+    assert measure_quantity("500m") < measure_quantity("0.6") < measure_quantity("1")
+
+
+@given(st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=-7))])))
+def test_a_time_is_read_as_it_was_written_to_the_millisecond(value: datetime) -> None:
+    if value.year in (1, 9999):
+        return  # another zone would leave the calendar
+    found = TIME.validate_python(format_time(value))
+    assert abs(found - value) < timedelta(milliseconds=1)
+    assert format_time(value).endswith("Z")
+
+
+def test_a_time_without_a_zone_is_utc() -> None:
+    assert TIME.validate_python("2026-01-01T12:00:00") == datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("field", "name"),
+    [
+        ("max_attempts", "maxAttempts"), ("cluster_id", "clusterID"), ("pod_uid", "podUID"),
+        ("allowed_cidrs", "allowedCIDRs"), ("oid", "oid"), ("id", "id"), ("shadow_oid", "shadowOID"),
+        ("provider", "provider"), ("sha256", "sha256"),
+    ],
+)  # fmt: skip
+def test_fields_are_named_as_kubernetes_names_them(field: str, name: str) -> None:
+    assert to_resource_name(field) == name

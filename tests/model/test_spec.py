@@ -1,0 +1,63 @@
+"""What users ask: defaults, and the rules between fields, each named."""
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+from tests.support.samples import an_import_spec
+
+from pgimport.model.spec import ImportSpec, PreviewSpec, ProjectSpec
+
+GOOD: dict[str, Any] = {
+    "project": "shop",
+    "source": {"urlSecretRef": {"name": "source", "key": "url"}},
+    "target": {"previewDatabase": "pr-42"},
+}
+SERVER = {"clusterID": "eu-1", "host": "pg", "adminSecretRef": {"name": "admin"}}
+
+
+def test_defaults_are_the_documented_ones() -> None:
+    spec = an_import_spec()
+    assert (spec.max_attempts, spec.jobs, spec.recreate, spec.dry_run, spec.suspend) == (3, 4, False, False, False)
+    dumped = spec.model_dump(mode="json", by_alias=True)
+    assert (dumped["timeout"], dumped["startTimeout"], dumped["stallTimeout"]) == ("6h", "5m", "10m")
+    assert (dumped["engine"], dumped["provider"], dumped["verify"]) == ("auto", "auto", "counts")
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "words"),
+    [
+        pytest.param({"target": None}, (), "target.previewDatabase is required unless dryRun", id="no target"),
+        pytest.param({"source": {}}, ("source",), "exactly one of urlSecretRef and uploadKey", id="no source"),
+        pytest.param(
+            {"source": {"urlSecretRef": {"name": "a", "key": "b"}, "uploadKey": "c"}}, ("source",), "exactly one of",
+            id="two sources",
+        ),
+        pytest.param({"maxAttempts": 11}, ("maxAttempts",), "less than or equal to 10", id="too many attempts"),
+        pytest.param({"maxAttempts": 0}, ("maxAttempts",), "greater than or equal to 1", id="no attempt"),
+        pytest.param({"timeout": "145h"}, (), "timeout must be more than 0s and at most 144h", id="too long"),
+        pytest.param({"stallTimeout": "0s"}, (), "stallTimeout must be more than 0s", id="no time at all"),
+        pytest.param({"project": "Shop"}, ("project",), "should match pattern", id="a project's name with capitals"),
+        pytest.param({"sourceURL": "postgresql://"}, ("sourceURL",), "Extra inputs", id="a URL in the spec"),
+        pytest.param({"verify": "trust"}, ("verify",), "Input should be 'counts'", id="a verification nobody knows"),
+    ],
+)  # fmt: skip
+def test_a_bad_import_names_its_field(changes: dict[str, Any], field: tuple[str, ...], words: str) -> None:
+    body = {name: value for name, value in (GOOD | changes).items() if value is not None}
+    with pytest.raises(ValidationError) as caught:
+        ImportSpec.model_validate(body)
+    (error,) = caught.value.errors()
+    assert error["loc"] == field
+    assert words in error["msg"]
+
+
+@pytest.mark.parametrize("ttl", ["0s", "169h"])
+def test_a_previews_ttl_has_bounds(ttl: str) -> None:
+    with pytest.raises(ValidationError, match="ttl must be more than 0s and at most 168h"):
+        PreviewSpec.model_validate({"project": "shop", "ttl": ttl})
+
+
+def test_a_project_takes_its_limit_as_bytes_or_as_a_quantity() -> None:
+    for given, limit in ((1024, 1024), ("10Gi", 10 * 2**30)):
+        body = {"organizationID": "capy", "namespace": "shop", "server": SERVER, "storageLimitBytes": given}
+        assert ProjectSpec.model_validate(body).storage_limit_bytes == limit
