@@ -1,0 +1,421 @@
+"""The whole operator: real kopf and the real client over an emulated API, a real PostgreSQL as the target server.
+
+The test is the user, the kubelet and the worker: it applies objects, shows pods, and fills the shadow as the attempt's
+own role.
+"""
+
+import base64
+import json
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from tests.support.kubernetes import BYSTANDER, Json, Kubernetes, a_body, run_kubernetes
+from tests.support.postgres import ADMIN, PostgresServer
+from tests.support.samples import a_failed_result, a_preflight, a_result, a_source
+
+from pgimport.cluster import paths
+from pgimport.cluster.rest import Cluster
+from pgimport.handlers.main import run
+from pgimport.model.errors import Absent, ClusterAway
+from pgimport.model.names import (
+    IMPORTS,
+    LABEL_IMPORT_UID,
+    PREVIEWS,
+    PROJECTS,
+    SECRET_KEY_SEED,
+    attempt_names,
+    attempt_password,
+    replaced_names,
+)
+from pgimport.model.reasons import Reason
+from pgimport.model.result import WorkerResult, build_termination_message
+from pgimport.reconcile.world import World
+from pgimport.settings import read_settings
+
+pytestmark = pytest.mark.slow
+NAMESPACE, HOME = "shop", "pgimport-system"
+PATIENCE = 30.0
+
+
+def wait_for(what: str, look: Callable[[], Any], patience: float = PATIENCE) -> Any:
+    """What `look` gives, as soon as it gives something."""
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        if found := look():
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"waited {patience:.0f} s in vain for {what}")
+
+
+def encoded(**entries: str) -> Json:
+    return {name: base64.b64encode(value.encode()).decode() for name, value in entries.items()}
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+@dataclass
+class Tenant:
+    """A project whose server is the real one, and hands for what people, the kubelet and the worker do."""
+
+    kubernetes: Kubernetes
+    cluster: Cluster
+    server: PostgresServer
+    made: list[str] = field(default_factory=list)
+
+    def create(self, path: str, body: Json) -> None:
+        self.cluster.create(path, body)
+
+    def prepare(self) -> None:
+        admin = {
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "admin", "namespace": HOME},
+            "data": encoded(user=ADMIN, password=self.server.admin_password),
+        }  # fmt: skip
+        source = {
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "source", "namespace": NAMESPACE},
+            "data": encoded(url="postgresql://reader:never-used@source.example/shop"),
+        }  # fmt: skip
+        self.create(paths.core(HOME, "secrets"), admin)
+        self.create(paths.core(NAMESPACE, "secrets"), source)
+        server = {
+            "clusterID": "test", "host": self.server.host, "port": self.server.port, "sslmode": "disable",
+            "adminSecretRef": {"name": "admin"},
+        }  # fmt: skip
+        spec = {"organizationID": "capy", "namespace": NAMESPACE, "server": server}
+        self.create(paths.resource(PROJECTS), a_body(PROJECTS, "shop", None, spec=spec))
+
+    def apply(self, name: str, **spec: Any) -> None:
+        """A preview and an import into it, as one file would."""
+        self.create(paths.resource(PREVIEWS, NAMESPACE), a_body(PREVIEWS, name, spec={"project": "shop"}))
+        asked = {
+            "project": "shop",
+            "source": {"urlSecretRef": {"name": "source", "key": "url"}},
+            "target": {"previewDatabase": name},
+        }
+        self.create(paths.resource(IMPORTS, NAMESPACE), a_body(IMPORTS, name, spec=asked | spec))
+
+    def get(self, kind: str, name: str) -> Json:
+        return self.cluster.get(paths.resource(kind, NAMESPACE, name))
+
+    def status(self, name: str, kind: str = IMPORTS) -> Json:
+        return dict(self.get(kind, name).get("status", {}))
+
+    def wait_for_state(self, name: str, state: str) -> Json:
+        wait_for(f"{name} to be {state}", lambda: self.status(name).get("state") == state)
+        wait_for(f"{name} to be cleaned up", lambda: self.status(name).get("cleanedUp"))
+        return self.status(name)
+
+    def job(self, name: str) -> Json:
+        """The import's Job, once it is there."""
+        uid = self.get(IMPORTS, name)["metadata"]["uid"]
+        return dict(wait_for(f"the Job of {name}", lambda: next(iter(self.jobs(uid)), None)))
+
+    def jobs(self, import_uid: str) -> list[Json]:
+        selector = f"{LABEL_IMPORT_UID}={import_uid}"
+        found: list[Json] = self.cluster.get(paths.jobs(NAMESPACE), labelSelector=selector)["items"]
+        return found
+
+    # --- the kubelet ---
+
+    def show_pod(self, job: Json, preflight: Json, main: Json, phase: str) -> str:
+        """The Job's pod in this state; its name and uid are the same word."""
+        name = f"{job['metadata']['name'][:40]}-{secrets.token_hex(3)}"
+        body = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {
+                "name": name, "namespace": NAMESPACE, "uid": name,
+                "labels": job["spec"]["template"]["metadata"]["labels"],
+                "ownerReferences": [{"kind": "Job", "name": job["metadata"]["name"], "uid": job["metadata"]["uid"]}],
+            },
+            "spec": job["spec"]["template"]["spec"],
+            "status": pod_status(preflight, main, phase),
+        }  # fmt: skip
+        self.create(paths.core(NAMESPACE, "pods"), body)
+        return name
+
+    def change_pod(self, name: str, preflight: Json, main: Json, phase: str) -> None:
+        self.cluster.patch(
+            paths.core(NAMESPACE, "pods", name),
+            [{"op": "replace", "path": "/status", "value": pod_status(preflight, main, phase)}],
+        )
+
+    def end_job(self, job: Json, *conditions: Json) -> None:
+        change = [{"op": "add", "path": "/status", "value": {"conditions": list(conditions)}}]
+        self.cluster.patch(paths.jobs(NAMESPACE, job["metadata"]["name"]), change)
+
+    # --- the target server ---
+
+    def exists(self, database: str, role: str) -> tuple[bool, bool]:
+        rows = self.server.query(
+            f"SELECT (SELECT count(*) FROM pg_database WHERE datname = '{database}'),"  # noqa: S608 (names of ours)
+            f" (SELECT count(*) FROM pg_roles WHERE rolname = '{role}')"
+        )
+        return bool(rows[0][0]), bool(rows[0][1])
+
+    def gate_is_open(self, role: str) -> bool:
+        return self.server.query(f"SELECT 1 FROM pg_roles WHERE rolname = '{role}' AND rolcanlogin") != []  # noqa: S608
+
+    def fill(self, job: Json, pod: str, *statements: str) -> None:
+        """As the worker: with the seed of the Job's Secret, as the attempt's own role."""
+        names = attempt_names(pod)
+        wait_for(f"the gate of {pod}", lambda: self.gate_is_open(names.role))
+        volumes = {one["name"]: one for one in job["spec"]["template"]["spec"]["volumes"]}
+        secret = self.cluster.get(paths.core(NAMESPACE, "secrets", volumes["seed"]["secret"]["secretName"]))
+        seed = base64.b64decode(secret["data"][SECRET_KEY_SEED])
+        with self.server.connect(names.database, names.role, attempt_password(seed, pod)) as connection:
+            for statement in statements:
+                connection.execute(statement.encode())
+
+    def as_owner(self, preview: str) -> "psycopg.Connection[tuple[Any, ...]]":
+        """With nothing but what the preview's user has: the `uri` of the connection Secret."""
+        name = wait_for(f"{preview} to be ready", lambda: self.status(preview, PREVIEWS).get("connectionSecret"))
+        secret = wait_for("the connection Secret", lambda: self.read_secret(name))
+        return psycopg.connect(base64.b64decode(secret["data"]["uri"]).decode(), autocommit=True)
+
+    def read_secret(self, name: str) -> Json | None:
+        try:
+            return self.cluster.get(paths.core(NAMESPACE, "secrets", name))
+        except Absent:
+            return None
+
+
+def pod_status(preflight: Json, main: Json, phase: str) -> Json:
+    return {
+        "phase": phase,
+        "startTime": now(),
+        "initContainerStatuses": [{"name": "preflight", "state": preflight}],
+        "containerStatuses": [{"name": "import", "state": main}],
+    }
+
+
+def ended(result: WorkerResult, code: int) -> Json:
+    message = build_termination_message(result)
+    return {"terminated": {"exitCode": code, "finishedAt": now(), "message": message, "reason": "Error"}}
+
+
+def running() -> Json:
+    return {"running": {"startedAt": now()}}
+
+
+WAITING: Json = {"waiting": {"reason": "PodInitializing"}}
+PASSED = a_result("preflight", preflight=a_preflight(source=a_source(extensions=[])))
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def tenant(postgres16: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenant]:
+    with run_kubernetes() as kubernetes, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KUBECONFIG", str(write_kubeconfig(kubernetes.url, tmp_path_factory.mktemp("kubeconfig"))))
+        found = Tenant(kubernetes, kubernetes.connect(BYSTANDER), postgres16)
+        found.prepare()
+        with operator(kubernetes):
+            yield found
+
+
+def write_kubeconfig(url: str, folder: Path) -> Path:
+    path = folder / "config"
+    config = {
+        "apiVersion": "v1", "kind": "Config", "current-context": "test",
+        "clusters": [{"name": "test", "cluster": {"server": url}}],
+        "users": [{"name": "test", "user": {"token": "anything"}}],
+        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
+    }  # fmt: skip
+    path.write_text(json.dumps(config))
+    return path
+
+
+class operator:
+    """The operator's own program in a thread, for the length of a block."""
+
+    def __init__(self, kubernetes: Kubernetes) -> None:
+        settings = read_settings(
+            {
+                "PGIMPORT_NAMESPACE": HOME,
+                "PGIMPORT_WORKER_IMAGES": '{"16": "registry/worker:16"}',
+                "PGIMPORT_HEALTH_PORT": str(free_port()),
+                "PGIMPORT_SWEEP_SECONDS": "1",
+            }
+        )
+        world = World(cluster=kubernetes.connect(), policy=settings.to_policy(), started_at=datetime.now(UTC))
+        self.stop = threading.Event()
+        self.thread = threading.Thread(target=run, args=(world, settings, self.stop), name="operator", daemon=True)
+
+    def __enter__(self) -> None:
+        self.thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop.set()
+        self.thread.join(20)
+        assert not self.thread.is_alive()
+
+
+def complete(tenant: Tenant, name: str) -> tuple[str, Json]:
+    """One import from its Job to `completed`; its pod and its last status."""
+    job = tenant.job(name)
+    pod = tenant.show_pod(job, running(), WAITING, "Pending")
+    tenant.change_pod(pod, ended(PASSED, 0), running(), "Running")
+    tenant.fill(job, pod, "CREATE TABLE cats (id int PRIMARY KEY, name text)", "INSERT INTO cats VALUES (1, 'Ada')")
+    tenant.change_pod(pod, ended(PASSED, 0), ended(a_result(), 0), "Succeeded")
+    tenant.end_job(job, {"type": "Complete", "status": "True"})
+    return pod, tenant.wait_for_state(name, "completed")
+
+
+def conditions(status: Json) -> dict[str, tuple[str, str]]:
+    return {one["type"]: (one["status"], one["reason"]) for one in status["conditions"]}
+
+
+def check_nothing_of_kopf(body: Json) -> None:
+    assert "annotations" not in body["metadata"]
+    assert "finalizers" not in body["metadata"]
+
+
+def test_an_import_travels_from_apply_to_completed(tenant: Tenant) -> None:
+    tenant.apply("good")
+    pod, status = complete(tenant, "good")
+    assert conditions(status) == {"Ready": ("True", "Completed"), "Succeeded": ("True", "Completed")}
+    assert (status["attempts"], status["maxAttempts"], status["claimedBy"]) == (1, 3, pod)
+    assert (status["id"], status["clusterID"], status["organizationID"]) == ("shop.good", "test", "capy")
+    assert status["preflight"]["ok"] is True
+    assert status["verification"]["verified"] is True
+    assert status["progress"]["percent"] == 100
+    with tenant.as_owner("good") as connection:
+        assert connection.execute("SELECT id, name FROM cats").fetchall() == [(1, "Ada")]
+        connection.execute("INSERT INTO cats VALUES (2, 'Grace')")
+        row = connection.execute(
+            "SELECT tableowner = current_user FROM pg_catalog.pg_tables WHERE tablename = 'cats'"
+        ).fetchone()
+        assert row == (True,)
+
+
+def test_nothing_of_it_is_left_behind(tenant: Tenant) -> None:
+    tenant.apply("clean")
+    pod, _ = complete(tenant, "clean")
+    job = tenant.job("clean")
+    assert job["spec"]["ttlSecondsAfterFinished"] == 86_400
+    assert tenant.read_secret(job["metadata"]["name"]) is None
+    shadow = attempt_names(pod)
+    assert tenant.exists(shadow.database, shadow.role) == (False, False)
+    old = replaced_names(shadow.database)
+    assert tenant.exists(old.database, old.role) == (False, False)
+    wait_for("its preview to be free", lambda: "activeImport" not in tenant.status("clean", PREVIEWS))
+    check_nothing_of_kopf(tenant.get(IMPORTS, "clean"))
+
+
+def test_a_terminal_import_that_is_touched_again_starts_nothing(tenant: Tenant) -> None:
+    tenant.apply("touched")
+    complete(tenant, "touched")
+    before = tenant.get(IMPORTS, "touched")
+    uid = before["metadata"]["uid"]
+    tenant.cluster.patch(paths.resource(IMPORTS, NAMESPACE, "touched"), {"metadata": {"labels": {"touched": "yes"}}})
+    tenant.cluster.patch(paths.resource(IMPORTS, NAMESPACE, "touched"), {"spec": {"cancel": True}})
+    wait_for("the new generation to be seen", lambda: tenant.status("touched")["observedGeneration"] == 2)
+    time.sleep(0.2)
+    after = tenant.status("touched")
+    stamps = {"observedGeneration", "updatedAt"}
+    assert {name: value for name, value in after.items() if name not in stamps} == {
+        name: value for name, value in before["status"].items() if name not in stamps
+    }
+    assert len(tenant.jobs(uid)) == 1
+    with tenant.as_owner("touched") as connection:
+        assert connection.execute("SELECT count(*) FROM cats").fetchone() == (1,)
+
+
+def test_a_source_that_refuses_the_password_fails_the_import_and_leaves_the_target(tenant: Tenant) -> None:
+    tenant.apply("refused", recreate=True)
+    with tenant.as_owner("refused") as connection:
+        connection.execute("CREATE TABLE mine AS SELECT 1 AS id")
+    job = tenant.job("refused")
+    refusal = a_failed_result(Reason.SOURCE_AUTH_FAILED, "the source refused the user reader", "preflight")
+    pod = tenant.show_pod(job, ended(refusal, 66), WAITING, "Failed")
+    tenant.end_job(job, {"type": "FailureTarget", "status": "True", "reason": "PodFailurePolicy"})
+    status = tenant.wait_for_state("refused", "failed")
+    assert conditions(status) == {
+        "Ready": ("False", "SourceAuthFailed"),
+        "Stalled": ("True", "SourceAuthFailed"),
+        "Succeeded": ("False", "SourceAuthFailed"),
+    }
+    assert status["error"].startswith("the source refused the user reader (hint: ")
+    assert (status["retryClassification"], status["lastExitCode"], status["attempts"]) == ("permanent", 66, 1)
+    with tenant.as_owner("refused") as connection:
+        assert connection.execute("SELECT id FROM mine").fetchall() == [(1,)]
+    shadow = attempt_names(pod)
+    assert tenant.exists(shadow.database, shadow.role) == (False, False)
+    assert tenant.read_secret(job["metadata"]["name"]) is None
+    assert len(tenant.jobs(tenant.get(IMPORTS, "refused")["metadata"]["uid"])) == 1
+    check_nothing_of_kopf(tenant.get(IMPORTS, "refused"))
+
+
+def test_a_cancel_in_the_copy_drops_the_shadow_and_keeps_the_target(tenant: Tenant) -> None:
+    tenant.apply("unwanted")
+    job = tenant.job("unwanted")
+    pod = tenant.show_pod(job, ended(PASSED, 0), running(), "Running")
+    tenant.fill(job, pod, "CREATE TABLE half (id int)")
+    tenant.cluster.patch(paths.resource(IMPORTS, NAMESPACE, "unwanted"), {"spec": {"cancel": True}})
+    status = tenant.wait_for_state("unwanted", "cancelled")
+    assert (status["retryClassification"], "error" in status) == ("cancelled", False)
+    shadow = attempt_names(pod)
+    assert tenant.exists(shadow.database, shadow.role) == (False, False)
+    assert tenant.cluster.get(paths.jobs(NAMESPACE, job["metadata"]["name"]))["spec"]["activeDeadlineSeconds"] == 1
+    with tenant.as_owner("unwanted") as connection:
+        assert connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone() == (0,)
+
+
+def test_an_import_survives_an_api_that_fails_now_and_then(tenant: Tenant) -> None:
+    for method, part, code in (
+        ("POST", "/jobs", 500),
+        ("PATCH", "/postgresimports/shaken/status", 503),
+        ("GET", "/postgresimports/shaken", 429),
+        ("PATCH", "/previewdatabases/shaken/status", 409),
+    ):
+        tenant.kubernetes.refuse(method, part, code)
+    tenant.apply("shaken")
+    pod, status = complete(tenant, "shaken")
+    assert (status["attempts"], status["claimedBy"]) == (1, pod)
+
+
+def test_a_job_that_kubernetes_does_not_accept_fails_the_import_by_name(tenant: Tenant) -> None:
+    tenant.kubernetes.refuse("POST", "/jobs", 422, message="spec.template.spec.containers[0].resources: Invalid value")
+    tenant.apply("greedy")
+    status = tenant.wait_for_state("greedy", "failed")
+    assert conditions(status)["Ready"] == ("False", "InvalidSpec")
+    assert "containers[0].resources: Invalid value" in status["error"]
+
+
+def test_an_import_without_a_project_says_so_and_nothing_is_read_that_may_be_forbidden(tenant: Tenant) -> None:
+    source = {"urlSecretRef": {"name": "not-ours-to-read", "key": "url"}}
+    tenant.apply("lost", project="absent", source=source)
+    wait_for("lost to wait", lambda: tenant.status("lost").get("state") == "pending")
+    assert conditions(tenant.status("lost"))["Ready"] == ("Unknown", "ProjectNotFound")
+    assert tenant.kubernetes.requests("GET", "/secrets/not-ours-to-read") == []
+    assert tenant.kubernetes.requests("GET", "/jobs/pgi-lost") == []
+
+
+def test_no_password_is_in_anything_but_secrets(tenant: Tenant) -> None:
+    secret = tenant.server.admin_password
+    for kind in (PROJECTS, PREVIEWS, IMPORTS):
+        text = json.dumps(tenant.cluster.get(paths.resource(kind)))
+        assert secret not in text
+        assert "never-used" not in text
+    for path in (paths.jobs(NAMESPACE), paths.events(NAMESPACE), paths.events(HOME)):
+        try:
+            text = json.dumps(tenant.cluster.get(path))
+        except (Absent, ClusterAway):
+            continue
+        assert secret not in text
+        assert "never-used" not in text

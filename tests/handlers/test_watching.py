@@ -1,0 +1,166 @@
+"""What the handlers make of an event, and how a sweep tells that a watch has stalled."""
+
+import threading
+from typing import Any
+
+import kopf
+import pytest
+
+from pgimport.handlers.events import Watched, configure_kopf, enqueue_owner
+from pgimport.handlers.sweep import is_settled, key_of
+from pgimport.handlers.watching import Sightings
+from pgimport.model.facts import Key
+from pgimport.model.names import GROUP, IMPORTS, LABEL_EPHEMERAL, LABEL_IMPORT, LABEL_IMPORT_UID, PROJECTS
+from pgimport.reconcile.queue import Outcome, WorkQueue
+from pgimport.reconcile.world import Evidence
+
+ONE, OTHER = Key(IMPORTS, "shop", "one"), Key(IMPORTS, "shop", "other")
+
+
+# --- stalled watches ---
+
+
+def test_what_an_event_has_shown_is_not_missing() -> None:
+    sightings = Sightings()
+    sightings.saw(ONE, "7")
+    assert sightings.compare({ONE: 7}) == set()
+    assert sightings.compare({ONE: 6}) == set()
+    assert sightings.stalled is None
+
+
+def test_what_no_event_has_shown_is_missing_and_twice_in_a_row_is_a_stall() -> None:
+    sightings = Sightings()
+    sightings.saw(ONE, "7")
+    assert sightings.compare({ONE: 8, OTHER: 3}) == {ONE, OTHER}
+    assert sightings.stalled is None
+    sightings.saw(OTHER, "3")
+    assert sightings.compare({ONE: 8, OTHER: 3}) == {ONE}
+    assert sightings.stalled == "no event of postgresimports/shop/one since two sweeps: its watch has stalled"
+
+
+def test_a_stall_ends_with_the_event() -> None:
+    sightings = Sightings()
+    for _ in range(2):
+        sightings.compare({ONE: 8})
+    assert sightings.stalled is not None
+    sightings.saw(ONE, "8")
+    sightings.compare({ONE: 8})
+    assert sightings.stalled is None
+
+
+def test_a_busy_object_whose_events_come_a_sweep_late_is_no_stall() -> None:
+    sightings = Sightings()
+    for version in range(10, 20):
+        sightings.compare({ONE: version})
+        sightings.saw(ONE, str(version))
+    assert sightings.stalled is None
+
+
+def test_an_object_that_is_gone_is_forgotten() -> None:
+    sightings = Sightings()
+    sightings.compare({ONE: 8})
+    sightings.compare({})
+    sightings.compare({})
+    assert sightings.stalled is None
+
+
+# --- what needs no look ---
+
+
+def a_body(state: str | None = None, generation: int = 1, **changes: Any) -> dict[str, Any]:
+    status = {"observedGeneration": 1} | ({"state": state} if state else {})
+    return {"metadata": {"name": "one", "namespace": "shop", "generation": generation}, "status": status | changes}
+
+
+@pytest.mark.parametrize(
+    ("body", "settled"),
+    [
+        pytest.param(a_body(), False, id="never looked at"),
+        pytest.param({"metadata": {"name": "one", "generation": 1}}, False, id="without a status"),
+        pytest.param(a_body("pending"), False, id="pending"),
+        pytest.param(a_body("running"), False, id="running"),
+        pytest.param(a_body("completed"), False, id="completed and not cleaned up"),
+        pytest.param(a_body("completed", cleanedUp=True), True, id="completed and cleaned up"),
+        pytest.param(a_body("failed", cleanedUp=True), True, id="failed and cleaned up"),
+        pytest.param(a_body("cancelled", cleanedUp=True), True, id="cancelled and cleaned up"),
+        pytest.param(a_body("completed", 2, cleanedUp=True), False, id="changed since"),
+        pytest.param(a_body("ready"), True, id="a preview that is ready"),
+        pytest.param(a_body("expired"), True, id="a preview that has expired"),
+        pytest.param(a_body(ready=True), True, id="a project that is ready"),
+        pytest.param(a_body(ready=False), False, id="a project that is not"),
+    ],
+)
+def test_what_is_settled_needs_no_look(body: dict[str, Any], settled: bool) -> None:
+    assert is_settled(body) is settled
+
+
+def test_what_is_being_deleted_is_never_settled() -> None:
+    body = a_body("ready")
+    body["metadata"]["deletionTimestamp"] = "2026-01-01T12:00:00Z"
+    assert not is_settled(body)
+
+
+def test_an_ephemeral_import_is_never_settled() -> None:
+    body = a_body("completed", cleanedUp=True)
+    body["metadata"]["labels"] = {LABEL_EPHEMERAL: "true"}
+    assert not is_settled(body)
+
+
+def test_a_project_has_a_key_without_a_namespace() -> None:
+    assert key_of(PROJECTS, {"metadata": {"name": "shop"}}) == Key(PROJECTS, "", "shop")
+
+
+# --- whose Job, whose pod ---
+
+
+@pytest.mark.parametrize(
+    ("meta", "key"),
+    [
+        pytest.param({"labels": {LABEL_IMPORT: "one"}}, ONE, id="a pod, by its label"),
+        pytest.param(
+            {
+                "labels": {LABEL_IMPORT: "o-12345678"},
+                "ownerReferences": [{"kind": "PostgresImport", "name": "one", "uid": "x"}],
+            },
+            ONE,
+            id="a Job, by its owner",
+        ),
+        pytest.param(
+            {"labels": {LABEL_IMPORT: "one"}, "ownerReferences": [{"kind": "Job", "name": "pgi-one", "uid": "x"}]},
+            ONE,
+            id="a pod that its Job owns",
+        ),
+        pytest.param({}, None, id="somebody else's"),
+    ],
+)
+def test_an_event_of_a_job_or_a_pod_is_its_imports(meta: dict[str, Any], key: Key | None) -> None:
+    asked: list[Key] = []
+    last = threading.Event()
+
+    def work(found: Key) -> Outcome:
+        asked.append(found)
+        if found == OTHER:
+            last.set()
+        return Outcome()
+
+    queue = WorkQueue(work, workers=1)
+    watched = Watched(queue=queue, sightings=Sightings(), evidence=Evidence())
+    body: Any = {"metadata": {"name": "x", "namespace": "shop", **meta}}
+    enqueue_owner(watched, kopf.Body(body))
+    queue.add(OTHER, after=0.01)
+    queue.start()
+    assert last.wait(5)
+    queue.stop()
+    assert asked == ([key, OTHER] if key else [OTHER])
+
+
+def test_kopf_posts_nothing_scans_nothing_and_watches_by_label() -> None:
+    settings = kopf.OperatorSettings()
+    configure_kopf(settings)
+    assert settings.posting.enabled is False
+    assert settings.scanning.disabled is True
+    assert settings.watching.label_selectors["", "v1", "pods"] == LABEL_IMPORT_UID
+    assert settings.watching.label_selectors["batch", "v1", "jobs"] == LABEL_IMPORT_UID
+    # The API server reads it as an integer.
+    assert isinstance(settings.watching.server_timeout, int)
+    assert settings.persistence.finalizer.startswith(GROUP)
