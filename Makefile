@@ -10,7 +10,7 @@ BIN := .venv/bin
 STAMP := .venv/installed
 LOGS := .logs
 # Tests that need no cluster; the rest are `make e2e`.
-UNIT := -m "not cluster"
+UNIT := -m "not cluster" --numprocesses auto --maxprocesses 4 --dist loadfile
 COMPILE := uv pip compile --quiet --universal --generate-hashes --no-annotate --no-emit-find-links \
 	--custom-compile-command "make lock"
 
