@@ -97,7 +97,7 @@ def test_fails_with_its_reason(name: str, of: Tenant, failed: dict[str, Manifest
     assert condition_of(body)["status"] == "False"
     assert condition_of(body, "Stalled")["status"] == "True"
     assert status["retryClassification"] == MEANINGS[case.reason].classification
-    assert status["attempts"] == case.attempts
+    assert status["attempts"] == case.attempts, of.describe(IMPORTS, name)
 
 
 @pytest.mark.parametrize("name", SHOWN)
