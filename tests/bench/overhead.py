@@ -60,7 +60,7 @@ def _surroundings() -> Iterator[Tenant]:
     clear()
     source: Source = start_source(SOURCE_NAMESPACE, secrets.token_urlsafe(24), databases=("empty",))
     tenant = make_tenant(PROJECT, source)
-    tenant.make_secret("empty", source.url("empty"))
+    tenant.make_secrets({"empty": source.url("empty")})
     tenant.make_previews("target")
     try:
         yield tenant

@@ -1,7 +1,9 @@
 """The cluster, one source and the Projects that all end-to-end tests share; the order in which they run."""
 
+import fcntl
 import secrets
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from tests.e2e.postgres import DATABASES, Source, start_source
@@ -25,20 +27,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def cluster() -> None:
-    """The cluster of `make up`, with a running operator."""
+def cluster() -> Iterator[None]:
+    """The cluster of `make up`, with a running operator; another run of these tests ends first."""
     try:
         pods = operator_pods()
     except kubectl.KubectlError as error:
         pytest.fail(f"no cluster answers: run make up first ({error})", pytrace=False)
     assert pods, "the chart is not installed: run make up first"
+    with (kubectl.cluster_folder() / "e2e.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _clear() -> None:
-    for project in PROJECTS:
-        remove_tenant(project)
-    for namespace in (*PROJECTS, SOURCE_NAMESPACE):
-        kubectl.delete("namespace", namespace)
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(remove_tenant, PROJECTS))
+    kubectl.delete("namespace", *PROJECTS, SOURCE_NAMESPACE)
 
 
 @pytest.fixture(scope="session")
@@ -57,8 +61,7 @@ def source(cluster: None, source_password: str) -> Iterator[Source]:
 
 def _with_secrets(tenant: Tenant) -> Tenant:
     """One Secret for each database of the source, of its name."""
-    for name in DATABASES:
-        tenant.make_secret(name, tenant.source.url(name))
+    tenant.make_secrets({name: tenant.source.url(name) for name in DATABASES})
     return tenant
 
 

@@ -4,6 +4,7 @@ import base64
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -66,9 +67,9 @@ class Tenant:
 
     # --- making ----------------------------------------------------------------------------------------------
 
-    def make_secret(self, name: str, url: str) -> str:
-        kubectl.create(secret_manifest(self.name, name, {"url": url}))
-        return name
+    def make_secrets(self, urls: Mapping[str, str]) -> None:
+        """Name → the source URL it holds."""
+        kubectl.create(*(secret_manifest(self.name, name, {"url": url}) for name, url in urls.items()))
 
     def preview_manifest(self, name: str, **spec: Any) -> Manifest:
         metadata = {"name": name, "namespace": self.name}
@@ -95,8 +96,8 @@ class Tenant:
     def make_kept_previews(self, *names: str) -> None:
         """Previews whose owners have made a table with two rows in them."""
         self.make_previews(*names)
-        for name in names:
-            self.log_in(name, KEPT)
+        with ThreadPoolExecutor(max_workers=4) as pool:
+            list(pool.map(lambda name: self.log_in(name, KEPT), names))
 
     def start(self, name: str, secret: str, target: str | None, **spec: Any) -> None:
         kubectl.create(self.import_manifest(name, secret, target, **spec))
@@ -140,6 +141,24 @@ class Tenant:
 
     def wait_until_copying(self, name: str) -> Manifest:
         return self.wait(IMPORTS, (name,), is_copying, "copies its rows", END_SECONDS)[name]
+
+    def disturb(self, acts: Mapping[str, Callable[[Manifest], object]]) -> dict[str, Manifest]:
+        """Each import's act as soon as its rows are on their way; what each looked like at that moment."""
+        bodies: dict[str, Manifest] = {}
+
+        def look() -> bool:
+            for body in kubectl.list_objects(IMPORTS, self.name):
+                name = body["metadata"]["name"]
+                if name in acts and name not in bodies and is_copying(body):
+                    bodies[name] = body
+                    acts[name](body)
+            return bodies.keys() == acts.keys()
+
+        def tell() -> str:
+            return "\n\n".join(self.describe(IMPORTS, name) for name in acts if name not in bodies)
+
+        kubectl.wait_until(look, f"{', '.join(acts)} copy their rows", END_SECONDS, tell)
+        return bodies
 
     def wait_for_reason(self, name: str, reason: str, seconds: float = READY_SECONDS) -> Manifest:
         return self.wait(IMPORTS, (name,), lambda body: reason_of(body) == reason, f"is {reason}", seconds)[name]

@@ -5,7 +5,7 @@ import time
 import pytest
 from tests.e2e import comparison
 from tests.e2e.postgres import EMBEDDED, SYSTEM_NAMESPACE, Source
-from tests.e2e.tenant import IMPORTS, PREVIEWS, Tenant, operator_pods, reason_of, state_of
+from tests.e2e.tenant import IMPORTS, KEPT_ROWS, Tenant, operator_pods, reason_of, state_of
 from tests.support import kubectl
 from tests.support.kubectl import Manifest
 
@@ -45,7 +45,7 @@ def _standing(tenant: Tenant, body: Manifest) -> tuple[object, ...]:
 def ended(tenant: Tenant) -> dict[str, Manifest]:
     """One import of each terminal state."""
     tenant.make_previews("end-completed", "end-failed", "end-cancelled")
-    tenant.make_secret("end-failed", tenant.source.url("absent"))
+    tenant.make_secrets({"end-failed": tenant.source.url("absent")})
     tenant.start("end-completed", "small", "end-completed")
     tenant.start("end-failed", "end-failed", "end-failed")
     tenant.start("end-cancelled", "never", "end-cancelled", cancel=True)
@@ -81,7 +81,7 @@ def test_what_has_ended_never_runs_again(tenant: Tenant, ended: dict[str, Manife
         "end-cancelled": tenant.import_manifest("end-cancelled", "never", "end-cancelled", cancel=True),
     }
     # What would now go well, and what would now change the target.
-    tenant.make_secret("never", tenant.source.url("small"))
+    tenant.make_secrets({"never": tenant.source.url("small")})
     tenant.log_in("end-completed", "DROP TABLE things")
     for body in ended.values():
         for job in tenant.jobs(body["metadata"]["uid"]):
@@ -107,28 +107,35 @@ def test_what_has_ended_never_runs_again(tenant: Tenant, ended: dict[str, Manife
     assert tenant.tables("end-cancelled") == []
 
 
-def test_the_pod_deleted_in_mid_import(tenant: Tenant) -> None:
-    tenant.make_previews("podless")
-    tenant.start("podless", "slow", "podless")
-    body = tenant.wait_until_copying("podless")
-    kubectl.delete("pods", body["status"]["claimedBy"], namespace=tenant.name, wait=False)
+@pytest.fixture(scope="module")
+def bereft(tenant: Tenant) -> dict[str, Manifest]:
+    """One import that lost its pod, one that lost its Job: what they looked like just before."""
+    tenant.make_kept_previews("podless", "jobless")
+    kubectl.create(*(tenant.import_manifest(name, "slow", name, recreate=True) for name in ("podless", "jobless")))
+    return tenant.disturb(
+        {
+            "podless": lambda body: kubectl.delete(
+                "pods", body["status"]["claimedBy"], namespace=tenant.name, wait=False
+            ),
+            "jobless": lambda body: kubectl.delete("jobs", body["status"]["job"], namespace=tenant.name, wait=False),
+        }
+    )
+
+
+def test_the_job_deleted_in_mid_import(tenant: Tenant, bereft: dict[str, Manifest]) -> None:
+    """Nobody knows what it had done: the import fails, and no other Job is made in its place."""
+    ended = tenant.wait_for_end("jobless", "failed")
+    assert reason_of(ended) == "ResultLost"
+    assert tenant.kept_rows("jobless") == KEPT_ROWS
+    tenant.assert_nothing_left(ended)
+    assert "activeImport" not in tenant.preview("jobless")["status"]
+
+
+def test_the_pod_deleted_in_mid_import(tenant: Tenant, bereft: dict[str, Manifest]) -> None:
     ended = tenant.wait_for_end("podless", "completed")
     history = ended["status"]["attemptHistory"]
     assert [(one["number"], one["reason"]) for one in history] == [(1, "PodGone"), (2, "Completed")]
-    assert history[0]["pod"] == body["status"]["claimedBy"]
+    assert history[0]["pod"] == bereft["podless"]["status"]["claimedBy"]
     assert ended["status"]["attempts"] == 2
     assert tenant.tables("podless") == ["slow_rows"]
     tenant.assert_nothing_left(ended)
-
-
-def test_the_job_deleted_in_mid_import(tenant: Tenant) -> None:
-    """Nobody knows what it had done: the import fails, and none is made in its place."""
-    tenant.make_kept_previews("jobless")
-    tenant.start("jobless", "slow", "jobless", recreate=True)
-    body = tenant.wait_until_copying("jobless")
-    kubectl.delete("jobs", body["status"]["job"], namespace=tenant.name)
-    ended = tenant.wait_for_end("jobless", "failed")
-    assert reason_of(ended) == "ResultLost"
-    assert tenant.tables("jobless") == ["kept"]
-    tenant.assert_nothing_left(ended)
-    assert "activeImport" not in kubectl.get(PREVIEWS, "jobless", tenant.name)["status"]

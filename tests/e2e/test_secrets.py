@@ -90,7 +90,7 @@ def observed(tenant: Tenant, source: Source, source_password: str) -> Observed:
     """One import that is watched from its creation to its end, and one that fails for its password."""
     seen = Observed()
     tenant.make_previews("watched", "watched-wrong")
-    tenant.make_secret("watched-wrong", source.url("small", password=WRONG_PASSWORD))
+    tenant.make_secrets({"watched-wrong": source.url("small", password=WRONG_PASSWORD)})
     with watched_processes() as seen.processes:
         tenant.start("watched-wrong", "watched-wrong", "watched-wrong")
         tenant.start("watched", "slow", "watched")

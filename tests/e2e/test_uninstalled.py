@@ -62,8 +62,7 @@ def kept(source: Source) -> Iterator[Tenant]:
         "clusterID": "kept", "host": source.host, "adminSecretRef": {"name": NAME}, "sslmode": "disable",
     }  # fmt: skip
     tenant = make_tenant(NAME, source, server=server)
-    for name in ("small", "slow"):
-        tenant.make_secret(name, source.url(name))
+    tenant.make_secrets({name: source.url(name) for name in ("small", "slow")})
     yield tenant
     for kind in (IMPORTS, PREVIEWS):
         kubectl.run("delete", kind, "--all", "--namespace", NAME, "--timeout=80s")

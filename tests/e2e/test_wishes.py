@@ -1,14 +1,18 @@
 """What a user asks of an import: to wait, to stop, to go on, to look only, to replace or to spare what is there."""
 
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
 import pytest
 from tests.e2e.tenant import (
     IMPORTS,
+    KEPT,
     KEPT_ROWS,
     PREVIEWS,
     READY_SECONDS,
     Tenant,
     condition_of,
-    is_copying,
     reason_of,
     state_of,
 )
@@ -17,38 +21,56 @@ from tests.support.kubectl import Manifest
 
 pytestmark = pytest.mark.cluster
 
-DISTURBED = ("cancelled", "suspended", "deleted", "unplaced")
+REPLACED = ("cancelled", "suspended", "deleted", "unplaced", "busy")
+SPARED = ("late", "shared-first")
+SLOTS = ("slot-first", "slot-second")
+
+
+@dataclass
+class Disturbed:
+    """What imports looked like in the middle of their copy, and what came of it when somebody interfered."""
+
+    bodies: dict[str, Manifest]
+    session: Future[list[list[str]]]
 
 
 @pytest.fixture(scope="module")
-def disturbed(tenant: Tenant) -> dict[str, Manifest]:
-    """Four imports in the middle of their copy, and what each looked like before somebody changed their mind."""
-    tenant.make_kept_previews(*DISTURBED)
-    for name in DISTURBED:
-        tenant.start(name, "slow", name, recreate=True)
-
-    def look() -> dict[str, Manifest] | None:
-        found = {one["metadata"]["name"]: one for one in kubectl.list_objects(IMPORTS, tenant.name)}
-        return {name: found[name] for name in DISTURBED} if all(is_copying(found[name]) for name in DISTURBED) else None
-
-    bodies = kubectl.wait_until(
-        look, "all copy", 90, lambda: "\n".join(tenant.describe(IMPORTS, name) for name in DISTURBED)
+def disturbed(tenant: Tenant, small_tenant: Tenant) -> Iterator[Disturbed]:
+    """All at once, for each takes a while; each is disturbed as soon as its rows are on their way."""
+    tenant.make_kept_previews(*REPLACED)
+    tenant.make_previews(*SPARED)
+    small_tenant.make_previews(*SLOTS)
+    kubectl.create(
+        *(tenant.import_manifest(name, "slow", name, recreate=True) for name in REPLACED),
+        *(tenant.import_manifest(name, "slow", name) for name in SPARED),
+        small_tenant.import_manifest("slot-first", "slow", "slot-first"),
     )
-    tenant.change("cancelled", cancel=True)
-    tenant.change("suspended", suspend=True)
-    tenant.delete("deleted")
-    kubectl.delete(PREVIEWS, "unplaced", namespace=tenant.name, wait=False)
-    return bodies
+    sessions: list[Future[list[list[str]]]] = []
+    with ThreadPoolExecutor() as pool:
+        at_work = "BEGIN; SELECT * FROM kept; SELECT pg_sleep(80)"
+        acts: dict[str, Callable[[Manifest], object]] = {
+            "cancelled": lambda _: tenant.change("cancelled", cancel=True),
+            "suspended": lambda _: tenant.change("suspended", suspend=True),
+            "deleted": lambda _: tenant.delete("deleted"),
+            "unplaced": lambda _: kubectl.delete(PREVIEWS, "unplaced", namespace=tenant.name, wait=False),
+            "busy": lambda _: sessions.append(pool.submit(tenant.log_in, "busy", at_work)),
+            "late": lambda _: tenant.log_in("late", KEPT),
+            "shared-first": lambda _: tenant.start("shared-second", "small", "shared-first", recreate=True),
+        }
+        slots = {"slot-first": lambda _: small_tenant.start("slot-second", "small", "slot-second")}
+        beside = pool.submit(small_tenant.disturb, slots)
+        bodies = tenant.disturb(acts)
+        yield Disturbed(bodies | beside.result(), sessions[0])
 
 
-def test_the_shadow_is_there_while_it_runs(tenant: Tenant, disturbed: dict[str, Manifest]) -> None:
+def test_the_shadow_is_there_while_it_runs(disturbed: Disturbed) -> None:
     """Else the tests below would prove nothing."""
-    for body in disturbed.values():
+    for name, body in disturbed.bodies.items():
         assert body["status"]["shadow"]["database"].startswith("pgimport_")
-        assert body["status"]["lockedResource"] == f"preview/{tenant.name}/{body['metadata']['name']}"
+        assert body["status"]["lockedResource"] == f"preview/{body['metadata']['namespace']}/{name}"
 
 
-def test_cancelled_while_running(tenant: Tenant, disturbed: dict[str, Manifest]) -> None:
+def test_cancelled_while_running(tenant: Tenant, disturbed: Disturbed) -> None:
     body = tenant.wait_for_end("cancelled", "cancelled", READY_SECONDS)
     assert (reason_of(body), body["status"]["retryClassification"]) == ("Cancelled", "cancelled")
     assert condition_of(body, "Stalled")["status"] == "True"
@@ -56,8 +78,8 @@ def test_cancelled_while_running(tenant: Tenant, disturbed: dict[str, Manifest])
     assert tenant.kept_rows("cancelled") == KEPT_ROWS
 
 
-def test_deleted_while_running(tenant: Tenant, disturbed: dict[str, Manifest]) -> None:
-    body = disturbed["deleted"]
+def test_deleted_while_running(tenant: Tenant, disturbed: Disturbed) -> None:
+    body = disturbed.bodies["deleted"]
     tenant.assert_nothing_left(body, READY_SECONDS)
     kubectl.wait_until(lambda: not tenant.jobs(body["metadata"]["uid"]), "its Job is gone", READY_SECONDS)
     kubectl.wait_until(
@@ -66,7 +88,7 @@ def test_deleted_while_running(tenant: Tenant, disturbed: dict[str, Manifest]) -
     assert tenant.kept_rows("deleted") == KEPT_ROWS
 
 
-def test_the_target_deleted_while_running(tenant: Tenant, disturbed: dict[str, Manifest]) -> None:
+def test_the_target_deleted_while_running(tenant: Tenant, disturbed: Disturbed) -> None:
     body = tenant.wait_for_end("unplaced", "failed", READY_SECONDS)
     assert reason_of(body) == "TargetGone"
     tenant.assert_nothing_left(body)
@@ -77,10 +99,10 @@ def test_the_target_deleted_while_running(tenant: Tenant, disturbed: dict[str, M
     assert tenant.server.query("SELECT rolname FROM pg_roles WHERE rolname LIKE '%unplaced%'") == []
 
 
-def test_suspended_and_resumed(tenant: Tenant, disturbed: dict[str, Manifest]) -> None:
+def test_suspended_and_resumed(tenant: Tenant, disturbed: Disturbed) -> None:
     body = tenant.wait_for_reason("suspended", "Suspended")
     assert state_of(body) == "pending"
-    before = disturbed["suspended"]
+    before = disturbed.bodies["suspended"]
     kubectl.wait_until(lambda: not tenant.pods(before["metadata"]["uid"]), "its pod is gone", READY_SECONDS)
     assert tenant.attempts_on_server(before) == [], "its shadow is gone"
     assert tenant.kept_rows("suspended") == KEPT_ROWS
@@ -112,26 +134,19 @@ def test_a_target_with_objects_is_spared_and_then_replaced(tenant: Tenant) -> No
     assert tenant.connection("full") == before, "the same database, role and password"
 
 
-def test_what_comes_into_the_target_meanwhile_is_spared(tenant: Tenant) -> None:
-    """The owner makes a table while the rows travel: looked at again before the swap."""
-    tenant.make_previews("late")
-    tenant.start("late", "slow", "late")
-    tenant.wait_until_copying("late")
-    tenant.log_in("late", "CREATE TABLE kept (id integer, note text); INSERT INTO kept VALUES (1, 'just now')")
+def test_what_comes_into_the_target_meanwhile_is_spared(tenant: Tenant, disturbed: Disturbed) -> None:
+    """The owner made a table while the rows travelled: looked at again before the swap."""
     body = tenant.wait_for_end("late", "failed")
     assert reason_of(body) == "TargetNotEmpty"
-    assert tenant.kept_rows("late") == [["1", "just now"]]
+    assert tenant.kept_rows("late") == KEPT_ROWS
     tenant.assert_nothing_left(body)
 
 
-def test_a_session_in_the_target_does_not_hold_it_up(tenant: Tenant) -> None:
-    """The owner is at work in the database that is replaced: the session ends, the swap happens."""
-    tenant.make_kept_previews("busy")
-    tenant.start("busy", "slow", "busy", recreate=True)
-    tenant.wait_until_copying("busy")
-    with pytest.raises(kubectl.KubectlError, match="terminating connection"):
-        tenant.log_in("busy", "BEGIN; SELECT * FROM kept; SELECT pg_sleep(120)")
+def test_a_session_in_the_target_does_not_hold_it_up(tenant: Tenant, disturbed: Disturbed) -> None:
+    """The owner was at work in the database that is replaced: the session ends, the swap happens."""
     tenant.wait_for_end("busy", "completed")
+    with pytest.raises(kubectl.KubectlError, match="terminating connection"):
+        disturbed.session.result()
     assert tenant.tables("busy") == ["slow_rows"]
 
 
@@ -141,10 +156,10 @@ def test_a_session_in_the_target_does_not_hold_it_up(tenant: Tenant) -> None:
 def test_a_dry_run_reports_and_makes_nothing(tenant: Tenant) -> None:
     databases = "SELECT count(*) FROM pg_database"
     before = tenant.server.value(databases)
-    for name in ("shop", "withext", "absent"):
-        if name == "absent":
-            tenant.make_secret("dry-absent", tenant.source.url("absent"))
-        tenant.start(f"dry-{name}", "dry-absent" if name == "absent" else name, None, dryRun=True)
+    tenant.make_secrets({"absent": tenant.source.url("absent")})
+    kubectl.create(
+        *(tenant.import_manifest(f"dry-{name}", name, None, dryRun=True) for name in ("shop", "withext", "absent"))
+    )
     bodies = tenant.wait_until_over("dry-shop", "dry-withext", "dry-absent")
     assert {state_of(body) for body in bodies.values()} == {"completed"}, list(bodies.values())
     reports = {name: body["status"]["preflight"] for name, body in bodies.items()}
@@ -171,7 +186,7 @@ def test_waits_for_what_is_not_there_yet(tenant: Tenant) -> None:
     assert condition_of(body)["status"] == "Unknown"
     assert condition_of(body, "Reconciling")["status"] == "True"
     assert "later" in condition_of(body)["message"]
-    tenant.make_secret("later", tenant.source.url("small"))
+    tenant.make_secrets({"later": tenant.source.url("small")})
     tenant.wait_for_reason("patient", "TargetNotFound")
     kubectl.create(tenant.preview_manifest("patient"))
     tenant.wait_for_end("patient", "completed")
@@ -187,31 +202,29 @@ def test_cancelled_while_waiting(tenant: Tenant) -> None:
     assert tenant.jobs(body["metadata"]["uid"]) == []
 
 
-def test_two_imports_of_one_target_follow_each_other(tenant: Tenant) -> None:
-    tenant.make_previews("shared")
-    tenant.start("shared-first", "slow", "shared")
-    tenant.wait_for_reason("shared-first", "Running")
-    tenant.start("shared-second", "small", "shared", recreate=True)
-    waiting = tenant.wait_for_reason("shared-second", "WaitingForTarget")
-    assert state_of(waiting) == "pending"
-    assert "shared-first" in condition_of(waiting)["message"]
+def assert_one_after_the_other(first: Manifest, second: Manifest) -> None:
+    assert (state_of(first), state_of(second)) == ("completed", "completed")
+    assert second["status"]["startedAt"] >= first["status"]["completedAt"]
+
+
+def test_two_imports_of_one_target_follow_each_other(tenant: Tenant, disturbed: Disturbed) -> None:
     bodies = tenant.wait_until_over("shared-first", "shared-second")
-    first, second = (bodies[name]["status"] for name in ("shared-first", "shared-second"))
-    assert (first["state"], second["state"]) == ("completed", "completed")
-    assert second["startedAt"] >= first["completedAt"]
-    assert tenant.tables("shared") == ["things"]
+    assert_one_after_the_other(bodies["shared-first"], bodies["shared-second"])
+    assert tenant.tables("shared-first") == ["things"]
+    assert_waited(tenant, "shared-second", "WaitingForTarget", "shared-first")
 
 
-def test_no_more_at_once_than_the_project_allows(small_tenant: Tenant) -> None:
+def test_no_more_at_once_than_the_project_allows(small_tenant: Tenant, disturbed: Disturbed) -> None:
     """One at a time, into two targets."""
-    names = ("slot-first", "slot-second")
-    small_tenant.make_previews(*names)
-    small_tenant.start(names[0], "slow", names[0])
-    small_tenant.wait_for_reason(names[0], "Running")
-    small_tenant.start(names[1], "small", names[1])
-    assert state_of(small_tenant.wait_for_reason(names[1], "WaitingForSlot")) == "pending"
-    bodies = small_tenant.wait_until_over(*names)
-    first, second = (bodies[name]["status"] for name in names)
-    assert (first["state"], second["state"]) == ("completed", "completed")
-    assert second["startedAt"] >= first["completedAt"]
-    kubectl.delete(PREVIEWS, *names, namespace=small_tenant.name)
+    bodies = small_tenant.wait_until_over(*SLOTS)
+    assert_one_after_the_other(*(bodies[name] for name in SLOTS))
+    assert_waited(small_tenant, "slot-second", "WaitingForSlot", "1 imports at once")
+    kubectl.delete(PREVIEWS, *SLOTS, namespace=small_tenant.name)
+
+
+def assert_waited(tenant: Tenant, name: str, reason: str, words: str) -> None:
+    """Its events tell it, after the fact."""
+    events = kubectl.list_objects("events.events.k8s.io", tenant.name)
+    notes = [one["note"] for one in events if one["regarding"].get("name") == name and one["reason"] == reason]
+    assert notes, tenant.describe(IMPORTS, name)
+    assert words in notes[0]
