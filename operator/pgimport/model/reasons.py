@@ -60,6 +60,10 @@ class Reason(StrEnum):
     SOURCE_VERSION_UNSUPPORTED = "SourceVersionUnsupported"
     EXTENSION_NOT_ALLOWED = "ExtensionNotAllowed"
     DUMP_CORRUPT = "DumpCorrupt"
+    DUMP_UNSUPPORTED = "DumpUnsupported"
+    DUMP_NOT_FOUND = "DumpNotFound"
+    FILTER_INVALID = "FilterInvalid"
+    POST_IMPORT_FAILED = "PostImportFailed"
     DUMP_FAILED = "DumpFailed"
     RESTORE_FAILED = "RestoreFailed"
     VERIFICATION_FAILED = "VerificationFailed"
@@ -143,6 +147,16 @@ MEANINGS: dict[Reason, Meaning] = {
     ),
     Reason.CLIENT_TOO_OLD: Meaning(_PERMANENT, 78, "rebuild the worker image with current PostgreSQL clients"),
     Reason.ORDER_UNREADABLE: Meaning(_PERMANENT, 79, "run operator and worker images of the same release"),
+    Reason.DUMP_UNSUPPORTED: Meaning(
+        _PERMANENT, 80, "make a dump of this one database with pg_dump, of a major that is not newer than the target"
+    ),
+    Reason.DUMP_NOT_FOUND: Meaning(
+        _PERMANENT, 81, "check that the URL still leads to the dump file, or upload it again"
+    ),
+    Reason.FILTER_INVALID: Meaning(_PERMANENT, 82, "correct spec.filter; patterns are those of pg_dump"),
+    Reason.POST_IMPORT_FAILED: Meaning(
+        _PERMANENT, 83, "correct the SQL of spec.postImport; the target was left as it was"
+    ),
     Reason.TARGET_NOT_EMPTY: Meaning(
         _PERMANENT, None, "set recreate: true in a new import to replace the target as a whole"
     ),
