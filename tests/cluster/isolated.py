@@ -44,12 +44,18 @@ class Isolated:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            # A shell without job control starts what runs in its background deaf to Ctrl-C; a terminal does not.
+            preexec_fn=_hear_ctrl_c,
         )
 
     def call(self, verb: str) -> None:
         process = self.start(verb)
         output, _ = process.communicate()
         assert process.returncode == 0, output
+
+
+def _hear_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @contextmanager
