@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from pgimport.model.base import Written
-from pgimport.model.spec import Engine, Sources, SSLMode, Verify
+from pgimport.model.spec import Engine, Filter, Provider, Sources, SSLMode, Verify
 
 ORDER_VERSION = 1
 
@@ -12,6 +12,8 @@ ENV_ORDER = "PGIMPORT_ORDER"
 ENV_POD_UID = "PGIMPORT_POD_UID"
 ENV_SOURCE_URL_FILE = "PGIMPORT_SOURCE_URL_FILE"
 ENV_SEED_FILE = "PGIMPORT_SEED_FILE"
+ENV_CA_FILE = "PGIMPORT_CA_FILE"  # a CA of the user's, where the import names one
+ENV_POST_IMPORT_FILE = "PGIMPORT_POST_IMPORT_FILE"  # SQL for after the verification, where the import names some
 ENV_SCRATCH = "PGIMPORT_SCRATCH"
 ENV_PRIVATE = "PGIMPORT_PRIVATE"  # a folder in memory, for the password file
 ENV_TERMINATION_MESSAGE = "PGIMPORT_TERMINATION_MESSAGE"
@@ -46,3 +48,7 @@ class Order(Written):
     verify: Verify = Verify.COUNTS
     jobs: int = 4
     dry_run: bool = False
+    sha256: str | None = None  # of a dump file
+    filter: Filter | None = None
+    provider: Provider = Provider.AUTO
+    scratch_bytes: int | None = None  # what the scratch volume may hold

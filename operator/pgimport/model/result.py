@@ -40,12 +40,34 @@ class Extension(Written):
     schema_name: str | None = Field(default=None, alias="schema", description="Schema it is installed in.")
 
 
+class FileFacts(Written):
+    """What a dump file tells of itself."""
+
+    format: Literal["custom", "tar", "directory", "plain"] = Field(
+        description="What pg_dump wrote; a directory comes in a tar."
+    )
+    compression: Literal["none", "gzip", "zstd"] = Field(default="none", description="Of the file as a whole.")
+    size_bytes: int | None = Field(default=None, description="Of the file as it is sent, where its server tells.")
+    client_version: str | None = Field(default=None, description="Of the pg_dump that wrote it.")
+
+
+class LeftObject(Written):
+    """What does not come along."""
+
+    object: str = Field(description="Kind and name.")
+    why: str = Field(description="Why it stays behind.")
+
+
 class SourceFacts(Written):
     """What the preflight read from the source: all that the shadow must be like."""
 
     server_version: str = Field(description="As the server prints it.")
     server_version_num: int = Field(description="For example 170005.")
-    database_size_bytes: int = Field(description="pg_database_size of the source.")
+    database_size_bytes: int | None = Field(
+        default=None, description="pg_database_size of a live source; a dump file does not tell it."
+    )
+    file: FileFacts | None = Field(default=None, description="Of a dump file.")
+    provider: str | None = Field(default=None, description="Whose service the source is, where one was recognised.")
     extensions: list[Extension] = Field(default=[], description="Extensions but plpgsql.")
     encoding: str = Field(default="UTF8", description="Encoding of the database.")
     collate: str = Field(default="C", description="LC_COLLATE of the database.")
@@ -62,6 +84,7 @@ class Preflight(Written):
     source: SourceFacts | None = Field(default=None, description="The source, where it could be reached.")
     storage_limit_bytes: int | None = Field(default=None, description="The plan's limit.")
     target_version: str | None = Field(default=None, description="Version of the target server.")
+    left: list[LeftObject] = Field(default=[], description="What stays behind, and why.")
     more: int | None = Field(default=None, description="Entries left out of this report; the pod's log has all.")
 
 
@@ -149,7 +172,9 @@ def _shorter(result: WorkerResult, limit: int) -> WorkerResult:
         checks = [
             check.model_copy(update={"detail": _cut(check.detail, max(limit, 60))}) for check in result.preflight.checks
         ]
-        changes["preflight"] = result.preflight.model_copy(update={"checks": checks})
+        kept = result.preflight.left[: len(result.preflight.left) // 2]
+        more = (result.preflight.more or 0) + len(result.preflight.left) - len(kept) or None
+        changes["preflight"] = result.preflight.model_copy(update={"checks": checks, "left": kept, "more": more})
     return _halved_lists(result.model_copy(update=changes))
 
 

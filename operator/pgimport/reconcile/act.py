@@ -141,6 +141,10 @@ def _create_job(world: World, seen: SeenImport, attempts_left: int) -> Failure |
         verify=spec.verify,
         jobs=spec.jobs,
         dry_run=spec.dry_run,
+        sha256=spec.source.sha256,
+        filter=spec.filter,
+        provider=spec.provider,
+        scratch_bytes=spec.scratch.size,
     )
     plan = JobPlan(
         meta=meta,

@@ -19,6 +19,8 @@ class Places:
     scratch: Path
     private: Path
     termination_message: Path
+    ca: Path | None = None
+    post_import: Path | None = None
 
 
 def read_places(environment: Mapping[str, str]) -> Places | Failure:
@@ -29,14 +31,19 @@ def read_places(environment: Mapping[str, str]) -> Places | Failure:
     )  # fmt: skip
     if missing := [name for name in needed if not environment.get(name)]:
         return Failure(Reason.ORDER_UNREADABLE, f"the environment lacks {', '.join(missing)}")
-    seed = environment.get(words.ENV_SEED_FILE)
+    seed, ca, post_import = (
+        Path(value) if (value := environment.get(name)) else None
+        for name in (words.ENV_SEED_FILE, words.ENV_CA_FILE, words.ENV_POST_IMPORT_FILE)
+    )
     return Places(
         pod_uid=environment[words.ENV_POD_UID],
         source_url=Path(environment[words.ENV_SOURCE_URL_FILE]),
-        seed=Path(seed) if seed else None,
+        seed=seed,
         scratch=Path(environment[words.ENV_SCRATCH]),
         private=Path(environment[words.ENV_PRIVATE]),
         termination_message=Path(environment[words.ENV_TERMINATION_MESSAGE]),
+        ca=ca,
+        post_import=post_import,
     )
 
 

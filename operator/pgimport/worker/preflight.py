@@ -96,7 +96,7 @@ def _judge_version(order: Order, facts: SourceFacts) -> Judged:
 
 
 def _judge_size(order: Order, facts: SourceFacts) -> Judged:
-    size, limit = facts.database_size_bytes, order.storage_limit_bytes
+    size, limit = facts.database_size_bytes or 0, order.storage_limit_bytes
     if limit is None:
         return Judged(_check(SIZE, f"{format_bytes(size)}; the plan has no limit"))
     text = f"the source holds {format_bytes(size)} ({size} bytes), the plan allows {format_bytes(limit)}"
