@@ -37,10 +37,10 @@ class Observer:
         selector = f"metadata.name={name}"
         return self._await(self._batch.list_namespaced_job, (namespace,), condition, field_selector=selector)
 
-    def await_pod(self, namespace: str, job: str) -> Manifest:
-        """The first pod of a Job, as soon as there is one."""
+    def await_pod(self, namespace: str, job: str, condition: Callable[[Manifest], bool] = lambda _: True) -> Manifest:
+        """A pod of a Job: as soon as there is one, or as soon as the condition holds."""
         selector = f"batch.kubernetes.io/job-name={job}"
-        return self._await(self._core.list_namespaced_pod, (namespace,), lambda _: True, label_selector=selector)
+        return self._await(self._core.list_namespaced_pod, (namespace,), condition, label_selector=selector)
 
     def _await(
         self, listing: Any, where: tuple[str, ...], condition: Callable[[Manifest], bool], **selector: str

@@ -36,7 +36,8 @@ METHOD = f"""\
 
 The bare Job is the very Job that the operator made for an import, without its owner and its labels. Its shadow is
 made by the operator's own code the moment its pod exists, long before its gate is reached, so that it never waits.
-Its time ends when a watch shows it Complete; an import's when a watch shows `completed`, swap included."""
+An import's time ends when a watch shows `completed`, swap included. A bare Job has two ends: a watch shows its
+container terminated, and, once the Job controller has looked, the Job Complete. The overhead counts from the first."""
 
 
 @dataclass(frozen=True)
@@ -124,8 +125,8 @@ def _time_import(observer: Observer, tenant: Tenant, name: str) -> float:
     return seconds
 
 
-def _time_bare(bench: Bench, name: str) -> float:
-    """Seconds from the Job's creation until a watch shows it Complete."""
+def _time_bare(bench: Bench, name: str) -> tuple[float, float]:
+    """Seconds from the Job's creation until a watch shows its container terminated, and until it is Complete."""
     job = copy.deepcopy(bench.job)
     job["metadata"]["name"] = name
     uids: list[str] = []
@@ -150,8 +151,10 @@ def _time_bare(bench: Bench, name: str) -> float:
     try:
         begun = time.monotonic()
         bench.observer.create_job(job)
+        bench.observer.await_pod(bench.tenant.name, name, _is_terminated)
+        ended = time.monotonic() - begun
         body = bench.observer.await_job(bench.tenant.name, name, _is_finished)
-        seconds = time.monotonic() - begun
+        complete = time.monotonic() - begun
         maker.join()
         if errors:
             raise errors[0]
@@ -162,7 +165,12 @@ def _time_bare(bench: Bench, name: str) -> float:
         for uid in uids:
             drop_attempt(bench.access, attempt_names(uid))
     kubectl.delete("jobs", name, namespace=bench.tenant.name)
-    return seconds
+    return ended, complete
+
+
+def _is_terminated(pod: Manifest) -> bool:
+    found = pod.get("status", {}).get("containerStatuses", ())
+    return bool(found) and all(one["state"].get("terminated") for one in found)
 
 
 def _is_finished(job: Manifest) -> bool:
@@ -181,27 +189,36 @@ def _assert_never_waited(bench: Bench, uid: str) -> None:
 def measure_overhead() -> Measure:
     """Import and bare Job in turns, so that a slow moment of the machine meets both."""
     ours: list[float] = []
-    bare: list[float] = []
+    bare: list[tuple[float, float]] = []
     with _surroundings() as tenant:
         bench = _prepare(tenant, Observer())
         _time_bare(bench, "bare-warm-up")
         for number in range(1, ROUNDS + 1):
             ours.append(_time_import(bench.observer, tenant, f"import-{number}"))
             bare.append(_time_bare(bench, f"bare-{number}"))
-            print(f"round {number} of {ROUNDS}: import {ours[-1]:.2f} s, bare Job {bare[-1]:.2f} s", flush=True)
+            ended, complete = bare[-1]
+            took = f"import {ours[-1]:.2f} s, bare Job {ended:.2f} s, Complete {complete:.2f} s"
+            print(f"round {number} of {ROUNDS}: {took}", flush=True)
     return _summary(ours, bare)
 
 
-def _summary(ours: list[float], bare: list[float]) -> Measure:
+def _summary(ours: list[float], bare: list[tuple[float, float]]) -> Measure:
+    ended, complete = [one for one, _ in bare], [one for _, one in bare]
+
     def row(title: str, values: list[float]) -> tuple[str, ...]:
         return (title, *(f"{value:.2f}" for value in (statistics.median(values), min(values), max(values))))
 
     return Measure(
         name="operator_overhead_seconds",
         title="Overhead of the operator over a bare Job",
-        value=round(statistics.median(ours) - statistics.median(bare), 3),
+        value=round(statistics.median(ours) - statistics.median(ended), 3),
         goal=GOAL_SECONDS,
         unit="s",
         method=METHOD,
-        rows=[("", "median", "min", "max"), row("import", ours), row("bare Job", bare)],
+        rows=[
+            ("", "median", "min", "max"),
+            row("import, completed", ours),
+            row("bare Job, its container terminated", ended),
+            row("bare Job, Complete", complete),
+        ],
     )
