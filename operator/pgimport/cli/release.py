@@ -29,19 +29,32 @@ def release(namespace: str, deployment: str) -> int:
     return 0
 
 
+class OperatorStillThere(PgimportError):
+    """Helm tries the hook again."""
+
+
 _OURS = ((PREVIEWS, FINALIZER_PREVIEW), (PROJECTS, FINALIZER_PROJECT))
 
 
-def stop_operator(cluster: Cluster, namespace: str, deployment: str) -> None:
-    """Scales to zero and waits: a running operator would put the finalizers back."""
+def stop_operator(
+    cluster: Cluster, namespace: str, deployment: str, patience: float = PATIENCE, pause: float = 0.5
+) -> None:
+    """Scales to zero and waits until its pods are gone: one that still ends would put the finalizers back.
+
+    A Deployment's `status.replicas` does not count pods that are about to end. Raises OperatorStillThere.
+    """
     path = paths.deployments(namespace, deployment)
     try:
         cluster.patch(f"{path}/scale", {"spec": {"replicas": 0}})
-        deadline = time.monotonic() + PATIENCE
-        while cluster.get(path).get("status", {}).get("replicas", 0) and time.monotonic() < deadline:
-            time.sleep(0.5)
+        labels = cluster.get(path)["spec"]["selector"]["matchLabels"]
     except Absent:
         return
+    selector = ",".join(f"{name}={value}" for name, value in sorted(labels.items()))
+    deadline = time.monotonic() + patience
+    while cluster.get(paths.core(namespace, "pods"), labelSelector=selector)["items"]:
+        if time.monotonic() > deadline:
+            raise OperatorStillThere(f"the pod of Deployment {deployment} has not ended within {patience:.0f} s")
+        time.sleep(pause)
 
 
 def strip_finalizers(cluster: Cluster, kind: str, finalizer: str) -> int:
