@@ -24,16 +24,24 @@ def see_preview(world: World, key: Key) -> SeenPreview | None:
     return SeenPreview(
         object=found,
         project=project,
-        count=_count(list_previews(world.cluster, key.namespace), found) if limited else 0,
+        count=place_of(list_previews(world.cluster, key.namespace), found) if limited else 0,
         secret=_see_secret(world, found),
         holder_alive=_see_holder(world, found),
     )
 
 
-def _count(previews: list[PreviewObject], found: PreviewObject) -> int:
-    """This one's place: those made before it count, so that two made at once do not refuse each other."""
+def place_of(previews: list[PreviewObject], found: PreviewObject) -> int:
+    """This one's place: after those that have their database, and after those made before it.
+
+    Of two made at once, neither refuses the other; times are whole seconds, so one of them may have been served
+    although the other's uid comes first.
+    """
     alive = [one for one in previews if not one.meta.deleting and one.status.state is not PreviewState.EXPIRED]
-    return sum((one.meta.created_at, one.meta.uid) <= (found.meta.created_at, found.meta.uid) for one in alive)
+    return 1 + sum(
+        one.status.database is not None or (one.meta.created_at, one.meta.uid) < (found.meta.created_at, found.meta.uid)
+        for one in alive
+        if one.meta.uid != found.meta.uid
+    )
 
 
 def _see_secret(world: World, found: PreviewObject) -> bool:
