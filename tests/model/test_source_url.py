@@ -2,8 +2,9 @@
 
 import pytest
 
+from pgimport.model.addresses import judge_addresses
 from pgimport.model.reasons import Failure, Reason
-from pgimport.model.source_url import Pinned, SourceURL, judge_addresses, parse_source_url, resolve_source
+from pgimport.model.source_url import Pinned, SourceURL, parse_source_url, resolve_source
 from pgimport.model.spec import Sources, SSLMode
 
 PASSWORD = "hunter2"

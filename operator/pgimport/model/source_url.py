@@ -1,35 +1,37 @@
-"""Source URLs: text in, an allow-listed `SourceURL` out; then the addresses of its host in, one pinned address out.
+"""Source URLs: text in, an allow-listed `SourceURL` or `FileURL` out; with its host's addresses, one pinned address.
 
-The URL is parsed here and rebuilt from its parts wherever it is used: libpq never sees the text. All addresses
-of the host are judged, and the one that is used is pinned, so that a second answer of the DNS changes nothing.
-No message holds a password: parts of a URL are quoted only after they proved to be what they stand for.
+The URL is parsed here and rebuilt from its parts wherever it is used: libpq never sees the text. No message holds a
+password: parts of a URL are quoted only after they proved to be what they stand for.
 """
 
 import ipaddress
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from urllib.parse import unquote, urlsplit
+from typing import Generic, TypeVar
+from urllib.parse import SplitResult, unquote, urlsplit
 
+from pgimport.model.addresses import Resolve, judge_addresses
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.spec import Sources, SSLMode
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-Resolve = Callable[[str, int], list[str]]  # host, port → every A and AAAA record; OSError where there is none
-
 DEFAULT_PORT = 5432
+DEFAULT_FILE_PORT = 443
 DEFAULT_APPLICATION_NAME = "pgimport"
 MAX_CONNECT_TIMEOUT = 60  # seconds
 MAX_URL_LENGTH = 4096
 
 _SCHEMES = ("postgresql", "postgres")
+_FILE_SCHEMES = ("https",)
 _HOST_NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(\.(?!-)[a-z0-9_-]{1,63})*\.?", re.ASCII)
 _PARAMETER = re.compile(r"[a-z_]{1,40}", re.ASCII)
 _ENDPOINT = re.compile(r"endpoint=([a-z0-9][a-z0-9-]{0,62})", re.ASCII)
 _APPLICATION_NAME = re.compile(r"[ -~]{1,63}", re.ASCII)
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+Parsed = TypeVar("Parsed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,18 +51,45 @@ class SourceURL:
     system_roots: bool = False  # sslrootcert=system
 
 
-@dataclass(frozen=True, slots=True)
-class Pinned:
-    """A source and the one address it may be reached at: `hostaddr`; the name stays for SNI and `verify-full`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileURL:
+    """A dump file at an HTTPS server."""
 
-    url: SourceURL
+    host: str
+    port: int
+    target: str = field(repr=False)  # path and query as they are: either may hold the right to read the file
+
+
+URL = TypeVar("URL", SourceURL, FileURL)
+
+
+@dataclass(frozen=True, slots=True)
+class Pinned(Generic[URL]):
+    """A source and the one address it may be reached at; the name stays for SNI and the certificate."""
+
+    url: URL
     address: str
 
 
+def parse_source(text: str) -> SourceURL | FileURL | Failure:
+    """A live source's URL, or a dump file's; or what is wrong with it."""
+    is_file = text.strip().lower().startswith(("https:", "http:"))
+    return parse_file_url(text) if is_file else parse_source_url(text)
+
+
 def parse_source_url(text: str) -> SourceURL | Failure:
-    """The text of a URL → its parts, or what is wrong with it."""
+    """The text of a postgresql:// URL → its parts, or what is wrong with it."""
+    return _tried(_parse, text)
+
+
+def parse_file_url(text: str) -> FileURL | Failure:
+    """The text of an https:// URL → its parts, or what is wrong with it."""
+    return _tried(_parse_file, text)
+
+
+def _tried(parse: Callable[[str], Parsed], text: str) -> Parsed | Failure:
     try:
-        return _parse(text.strip())
+        return parse(text.strip())
     except _Invalid as error:
         return Failure(Reason.SOURCE_URL_INVALID, f"the source URL is not usable: {error}")
 
@@ -69,7 +98,7 @@ class _Invalid(Exception):
     """What is wrong, in words that quote nothing secret."""
 
 
-def _parse(text: str) -> SourceURL:
+def _split(text: str, schemes: tuple[str, ...]) -> SplitResult:
     if not text:
         raise _Invalid("it is empty")
     if len(text) > MAX_URL_LENGTH:
@@ -80,8 +109,25 @@ def _parse(text: str) -> SourceURL:
         parts = urlsplit(text)
     except ValueError:
         raise _Invalid("its host is malformed") from None
-    if parts.scheme not in _SCHEMES or "://" not in text:
-        raise _Invalid("it must begin with postgresql:// or postgres://")
+    if parts.scheme not in schemes or "://" not in text:
+        raise _Invalid(f"it must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}")
+    return parts
+
+
+def _parse_file(text: str) -> FileURL:
+    parts = _split(text, _FILE_SCHEMES)
+    if "@" in parts.netloc:
+        raise _Invalid("it holds a user or a password; use a URL that needs none, for example a presigned one")
+    if not text.isascii():
+        raise _Invalid("it holds characters that are not ASCII; percent-encode them (a host as punycode)")
+    if parts.fragment or text.endswith("#"):
+        raise _Invalid("it has a fragment (#…)")
+    host, port = _parse_location(parts.netloc, DEFAULT_FILE_PORT)
+    return FileURL(host=host, port=port, target=(parts.path or "/") + (f"?{parts.query}" if parts.query else ""))
+
+
+def _parse(text: str) -> SourceURL:
+    parts = _split(text, _SCHEMES)
     # Exactly one @, before the host: so nothing below can be a piece of a password that was not encoded.
     if text.count("@") != 1 or "@" not in parts.netloc:
         raise _Invalid(
@@ -92,7 +138,7 @@ def _parse(text: str) -> SourceURL:
         raise _Invalid("it has a fragment (#…)")
     credentials, _, location = parts.netloc.partition("@")
     user, _, password = credentials.partition(":")
-    host, port = _parse_location(location)
+    host, port = _parse_location(location, DEFAULT_PORT)
     return SourceURL(
         host=host,
         port=port,
@@ -117,7 +163,7 @@ def _decoded(text: str, what: str) -> str:
     return value
 
 
-def _parse_location(location: str) -> tuple[str, int]:
+def _parse_location(location: str, default_port: int) -> tuple[str, int]:
     if "," in location:
         raise _Invalid("it names several hosts; name one")
     if location.startswith("["):
@@ -133,7 +179,7 @@ def _parse_location(location: str) -> tuple[str, int]:
     if not host:
         raise _Invalid("it names no host, or one that is neither a DNS name nor an address (sockets are not possible)")
     if rest in ("", ":"):
-        return host.rstrip("."), DEFAULT_PORT
+        return host.rstrip("."), default_port
     if not re.fullmatch(r":[0-9]{1,5}", rest, re.ASCII) or not 1 <= int(rest[1:]) <= 65535:
         raise _Invalid("its port is not a number from 1 to 65535")
     return host.rstrip("."), int(rest[1:])
@@ -211,118 +257,8 @@ _PARAMETERS: dict[str, Callable[[str], dict[str, object]]] = {
     "sslrootcert": _sslrootcert,
 }
 
-# --- addresses -----------------------------------------------------------------------------------------------
 
-
-def _networks(*texts: str) -> tuple[Network, ...]:
-    return tuple(ipaddress.ip_network(text) for text in texts)
-
-
-# The machine itself, its link, the cloud's metadata services, and what is no unicast address: only a CIDR that the
-# platform's admin wrote lets them through, never a host name.
-_NEVER_BY_NAME = _networks(
-    "0.0.0.0/8",
-    "127.0.0.0/8",
-    "169.254.0.0/16",
-    "100.100.100.200/32",
-    "168.63.129.16/32",
-    "192.0.0.192/32",
-    "224.0.0.0/4",
-    "240.0.0.0/4",
-    "::/127",
-    "fe80::/10",
-    "fec0::/10",
-    "fd00:ec2::254/128",
-    "fd20:ce::254/128",
-    "ff00::/8",
-)
-_NOT_PUBLIC_4 = _networks(
-    "10.0.0.0/8",
-    "100.64.0.0/10",
-    "172.16.0.0/12",
-    "192.0.0.0/24",
-    "192.0.2.0/24",
-    "192.88.99.0/24",
-    "192.168.0.0/16",
-    "198.18.0.0/15",
-    "198.51.100.0/24",
-    "203.0.113.0/24",
-)
-_PUBLIC_6 = ipaddress.IPv6Network("2000::/3")
-_NOT_PUBLIC_6 = _networks("2001::/23", "2001:db8::/32", "3fff::/20")
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-
-
-def _within(address: Address, networks: tuple[Network, ...]) -> bool:
-    return any(address in network for network in networks)
-
-
-def _unwrapped(address: Address) -> tuple[Address, ...]:
-    """The addresses that a packet would really go to: IPv4 inside of mapped, NAT64, 6to4 and Teredo addresses."""
-    if isinstance(address, ipaddress.IPv4Address):
-        return (address,)
-    if address.ipv4_mapped is not None:
-        return (address.ipv4_mapped,)
-    if address in _NAT64:
-        return (ipaddress.IPv4Address(int(address) & 0xFFFFFFFF),)
-    if address.sixtofour is not None:
-        return (address.sixtofour,)
-    if address.teredo is not None:
-        return address.teredo
-    return (address,)
-
-
-def _public(address: Address) -> bool:
-    if isinstance(address, ipaddress.IPv4Address):
-        return not _within(address, _NOT_PUBLIC_4)
-    return address in _PUBLIC_6 and not _within(address, _NOT_PUBLIC_6)
-
-
-def _host_allowed(host: str, patterns: list[str]) -> bool:
-    name = host.lower().rstrip(".")
-    for pattern in (text.lower().rstrip(".") for text in patterns):
-        if name == pattern or (pattern.startswith("*.") and len(pattern) > 2 and name.endswith(pattern[1:])):
-            return True
-    return False
-
-
-def _parsed_cidrs(texts: list[str]) -> tuple[Network, ...]:
-    """What is no network widens nothing."""
-    found: list[Network] = []
-    for text in texts:
-        try:
-            found.append(ipaddress.ip_network(text, strict=False))
-        except ValueError:
-            continue
-    return tuple(found)
-
-
-def _forbidden(host: str, why: str) -> Failure:
-    return Failure(Reason.SOURCE_ADDRESS_FORBIDDEN, f"the source {host} may not be reached: {why}")
-
-
-def judge_addresses(host: str, addresses: list[str], sources: Sources) -> str | Failure:
-    """Every address that `host` resolved to → the one to use; a single forbidden one is enough to refuse all."""
-    cidrs = _parsed_cidrs(sources.allowed_cidrs)
-    named = _host_allowed(host, sources.allowed_hosts)
-    if not addresses:
-        return _forbidden(host, "its name has no address")
-    for text in addresses:
-        try:
-            address = ipaddress.ip_address(text)
-        except ValueError:
-            return _forbidden(host, "its name resolves to something that is no plain address")
-        for real in _unwrapped(address):
-            if _within(real, cidrs):
-                continue
-            if _within(real, _NEVER_BY_NAME):
-                return _forbidden(host, f"{text} is a loopback, link-local, metadata or reserved address")
-            if not named and not _public(real):
-                return _forbidden(host, f"{text} is not a public address")
-    return addresses[0]
-
-
-def resolve_source(url: SourceURL, resolve: Resolve, sources: Sources) -> Pinned | Failure:
+def resolve_source(url: URL, resolve: Resolve, sources: Sources) -> Pinned[URL] | Failure:
     """Resolve the host once, judge all its addresses, pin one."""
     try:
         addresses = resolve(url.host, url.port)

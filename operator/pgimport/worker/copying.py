@@ -10,10 +10,10 @@ from pathlib import Path
 
 import psycopg
 
+from pgimport.model.addresses import Resolve
 from pgimport.model.order import Order
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.result import FailureReport, Verification, WorkerResult
-from pgimport.model.source_url import Resolve
 from pgimport.model.spec import Verify
 from pgimport.worker.clients import Children, Clients
 from pgimport.worker.contents import Plan, parse_contents, plan_contents
@@ -28,7 +28,7 @@ from pgimport.worker.queries import read_query
 from pgimport.worker.restore import Run, read_contents, run_dump, run_restore
 from pgimport.worker.shadow import at_shadow, wait_for_gate
 from pgimport.worker.snapshot import Snapshot, hold_snapshot
-from pgimport.worker.source import read_source
+from pgimport.worker.source import read_live_source
 from pgimport.worker.verify import Findings, build_unverified, verify_rows, verify_structure
 
 
@@ -60,7 +60,7 @@ def _prepare(
         raise Stopped(Failure(Reason.ORDER_UNREADABLE, f"the seed file is unreadable: {error.strerror}")) from None
     shadow = shadow_endpoint(order.target, places.pod_uid, seed)
     reporter.hide(shadow.password, seed.hex())
-    source = read_source(places.source_url, order.sources, resolve, reporter)
+    source = read_live_source(places, order.sources, resolve, reporter)
     return Run(
         order=order,
         places=places,

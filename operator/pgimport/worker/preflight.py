@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 import psycopg
 
+from pgimport.model.addresses import Resolve
 from pgimport.model.order import Order
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.result import Check, CheckStatus, Extension, FailureReport, Preflight, SourceFacts, WorkerResult
-from pgimport.model.source_url import Resolve
 from pgimport.worker.endpoints import Endpoint, resolve_host
 from pgimport.worker.failures import Stopped, translate_source_error
 from pgimport.worker.lines import Reporter
 from pgimport.worker.places import Places
 from pgimport.worker.queries import read_query
-from pgimport.worker.source import connect_source, read_source
+from pgimport.worker.source import connect_source, read_live_source
 
 OLDEST_SOURCE = 14  # the oldest major that the clients still get fixes for
 STATEMENT_TIMEOUT = "30s"
@@ -39,7 +39,7 @@ class Judged:
 def run_preflight(order: Order, places: Places, reporter: Reporter, resolve: Resolve = resolve_host) -> WorkerResult:
     """Look at the source and judge it; never raises for what a source may be."""
     try:
-        endpoint = read_source(places.source_url, order.sources, resolve, reporter)
+        endpoint = read_live_source(places, order.sources, resolve, reporter)
         facts = read_facts(endpoint)
     except Stopped as stopped:
         judged = [Judged(_check(REACHABLE, stopped.failure.message, failed=True), stopped.failure)]

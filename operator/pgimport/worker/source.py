@@ -1,14 +1,16 @@
-"""The source: the file with its URL comes in; a checked endpoint and connections whose errors are translated go out."""
+"""The source: the file with its URL comes in; a checked place to read from goes out, with connections to it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import psycopg
 
+from pgimport.model.addresses import Resolve
 from pgimport.model.reasons import Failure, Reason
-from pgimport.model.source_url import Resolve, parse_source_url, resolve_source
-from pgimport.model.spec import Sources
+from pgimport.model.source_url import URL, FileURL, Pinned, SourceURL, parse_source, resolve_source
+from pgimport.model.spec import Sources, SSLMode
 from pgimport.worker.endpoints import Connection, Endpoint, connect, source_endpoint
 from pgimport.worker.failures import (
     Stopped,
@@ -17,26 +19,87 @@ from pgimport.worker.failures import (
     translate_source_error,
 )
 from pgimport.worker.lines import Reporter
+from pgimport.worker.places import Places
+
+_VERIFYING = (SSLMode.VERIFY_CA, SSLMode.VERIFY_FULL)
 
 
-def read_source(path: Path, sources: Sources, resolve: Resolve, reporter: Reporter) -> Endpoint:
-    """The URL's file → where to connect to. Raises Stopped for a URL or an address that may not be used."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileSource:
+    """A dump file at its one checked address, and how to judge where it redirects to."""
+
+    pinned: Pinned[FileURL]
+    ca: Path | None = None  # of the user; else the system's
+    sources: Sources = field(default_factory=Sources)
+    resolve: Resolve = field(repr=False)
+
+    @property
+    def place(self) -> str:
+        """For people: path and query may hold the right to read it."""
+        return f"https://{self.pinned.url.host}:{self.pinned.url.port}"
+
+    def follow(self, url: FileURL) -> "FileSource":
+        """The same file elsewhere. Raises Stopped where that may not be reached."""
+        return replace(self, pinned=pin(url, self.resolve, self.sources))
+
+
+def read_source(places: Places, sources: Sources, resolve: Resolve, reporter: Reporter) -> Endpoint | FileSource:
+    """The URL's file → where to read from. Raises Stopped for a URL or an address that may not be used."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = places.source_url.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise Stopped(
             Failure(Reason.SOURCE_URL_INVALID, f"the file with the source URL is unreadable: {why}")
         ) from None
     reporter.hide(text.strip())
-    url = parse_source_url(text)
+    url = parse_source(text)
     if isinstance(url, Failure):
         raise Stopped(url)
+    if isinstance(url, FileURL):
+        reporter.hide(url.target if len(url.target) > 1 else None)
+        reporter.hide(url.target.partition("?")[2] or None)
+        return FileSource(pinned=pin(url, resolve, sources), ca=places.ca, sources=sources, resolve=resolve)
     reporter.hide(url.password)
+    return _with_ca(source_endpoint(pin(url, resolve, sources)), url, places.ca)
+
+
+def read_live_source(places: Places, sources: Sources, resolve: Resolve, reporter: Reporter) -> Endpoint:
+    """For what only a live source can do. Raises Stopped."""
+    found = read_source(places, sources, resolve, reporter)
+    if isinstance(found, FileSource):
+        raise Stopped(Failure(Reason.SOURCE_URL_INVALID, "the source is a dump file, not a live database"))
+    return found
+
+
+def pin(url: URL, resolve: Resolve, sources: Sources) -> Pinned[URL]:
+    """Raises Stopped."""
     pinned = resolve_source(url, resolve, sources)
     if isinstance(pinned, Failure):
         raise Stopped(pinned)
-    return source_endpoint(pinned)
+    return pinned
+
+
+def _with_ca(endpoint: Endpoint, url: SourceURL, ca: Path | None) -> Endpoint:
+    """A CA that would not be looked at gives a false sense of safety: then the import stops."""
+    if ca is None:
+        return endpoint
+    if url.system_roots:
+        raise Stopped(
+            Failure(
+                Reason.SOURCE_URL_INVALID,
+                "spec.source.caSecretRef gives a CA and the source URL says sslrootcert=system: choose one of them",
+            )
+        )
+    if url.sslmode not in _VERIFYING:
+        raise Stopped(
+            Failure(
+                Reason.SOURCE_URL_INVALID,
+                f"spec.source.caSecretRef gives a CA, but with sslmode={url.sslmode.value} nothing is checked against"
+                " it: write sslmode=verify-full (or verify-ca) into the source URL",
+            )
+        )
+    return replace(endpoint, sslrootcert=str(ca))
 
 
 def connect_source(endpoint: Endpoint) -> Connection:

@@ -1,0 +1,186 @@
+"""Dump files over HTTPS: from the judged address, whole, within limits, and no word of the URL in a message."""
+
+import hashlib
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.support.https import HttpsServer, body, redirect, run_https_server
+
+from pgimport.model.addresses import Resolve
+from pgimport.model.reasons import Failure, Reason
+from pgimport.model.source_url import FileURL, parse_file_url
+from pgimport.model.spec import Sources
+from pgimport.worker.failures import Stopped
+from pgimport.worker.file.fetch import open_download
+from pgimport.worker.source import FileSource, pin
+
+NAME = "dumps.example.com"
+CONTENT = bytes(range(256)) * 1000
+LOOPBACK = Sources(allowed_cidrs=["127.0.0.0/8"])
+SIGNATURE = "X-Signature=5ecre7-0f-a-presigned-url"
+
+
+def to_loopback(host: str, port: int) -> list[str]:
+    return ["127.0.0.1"]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpsServer]:
+    with run_https_server(tmp_path_factory.mktemp("https"), NAME) as server:
+        server.answers["/shop.dump"] = body(CONTENT)
+        yield server
+
+
+def source_of(
+    server: HttpsServer, url: str, resolve: Resolve = to_loopback, ca: Path | None = None, sources: Sources = LOOPBACK
+) -> FileSource:
+    parsed = parse_file_url(url)
+    assert isinstance(parsed, FileURL)
+    return FileSource(pinned=pin(parsed, resolve, sources), ca=ca or server.ca, sources=sources, resolve=resolve)
+
+
+def read_all(source: FileSource, limit: int | None = None) -> tuple[bytes, str, int | None]:
+    found = b""
+    with open_download(source, limit) as download:
+        while chunk := download.read(10_000):
+            found += chunk
+        assert download.taken == len(found)
+        assert download.ended
+        return found, download.sha256, download.length
+
+
+def failure_of(source: FileSource, limit: int | None = None) -> Failure:
+    with pytest.raises(Stopped) as stopped:
+        read_all(source, limit)
+    failure = stopped.value.failure
+    assert SIGNATURE.partition("=")[2] not in failure.message
+    return failure
+
+
+def test_brings_the_file_by_its_name_from_the_judged_address(server: HttpsServer) -> None:
+    server.asked.clear()
+    server.names.clear()
+    found, sha256, length = read_all(source_of(server, server.url(f"/shop.dump?{SIGNATURE}")))
+    assert (found, sha256, length) == (CONTENT, hashlib.sha256(CONTENT).hexdigest(), len(CONTENT))
+    assert server.names == [NAME]
+    ((path, headers),) = server.asked
+    assert path == f"/shop.dump?{SIGNATURE}"
+    assert headers["Host"] == f"{NAME}:{server.port}"
+    assert headers["Accept-Encoding"] == "identity"
+
+
+def test_follows_redirects_and_judges_each(server: HttpsServer) -> None:
+    asked: list[str] = []
+
+    def resolve(host: str, port: int) -> list[str]:
+        asked.append(host)
+        return ["127.0.0.1"]
+
+    server.answers["/first"] = redirect(f"https://{NAME}:{server.port}/second")
+    server.answers["/second"] = redirect("/shop.dump", 307)
+    assert read_all(source_of(server, server.url("/first"), resolve))[0] == CONTENT
+    assert asked == [NAME] * 3
+
+
+def test_a_redirect_to_a_private_address_is_refused(server: HttpsServer) -> None:
+    def resolve(host: str, port: int) -> list[str]:
+        return ["127.0.0.1"] if host == NAME else ["10.0.0.7"]
+
+    server.answers["/away"] = redirect("https://inside.example.com/shop.dump")
+    failure = failure_of(source_of(server, server.url("/away"), resolve))
+    assert failure.reason is Reason.SOURCE_ADDRESS_FORBIDDEN
+    assert "10.0.0.7" in failure.message
+
+
+@pytest.mark.parametrize(
+    "to",
+    [
+        pytest.param("http://dumps.example.com/shop.dump", id="without TLS"),
+        pytest.param("file:///etc/passwd", id="a file"),
+        pytest.param("https://user:word@dumps.example.com/", id="with a user"),
+        pytest.param("https://[::1/", id="malformed"),
+        pytest.param("//dumps.example.com:99999/", id="an impossible port"),
+    ],
+)
+def test_a_redirect_elsewhere_is_refused(server: HttpsServer, to: str) -> None:
+    server.answers["/strange"] = redirect(to)
+    failure = failure_of(source_of(server, server.url("/strange")))
+    assert failure.reason is Reason.SOURCE_URL_INVALID
+    assert "redirects to" in failure.message
+
+
+def test_redirects_end(server: HttpsServer) -> None:
+    server.answers["/circle"] = redirect("/circle")
+    failure = failure_of(source_of(server, server.url("/circle")))
+    assert (failure.reason, "more than 5 times" in failure.message) == (Reason.SOURCE_URL_INVALID, True)
+
+
+EXPIRED = b"<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>"
+
+
+@pytest.mark.parametrize(
+    ("status", "page", "reason", "words"),
+    [
+        pytest.param(403, EXPIRED, Reason.SOURCE_AUTH_FAILED, "AccessDenied: Request has expired", id="expired"),
+        pytest.param(401, b"", Reason.SOURCE_AUTH_FAILED, "HTTP 401", id="closed"),
+        pytest.param(404, b"", Reason.DUMP_NOT_FOUND, "HTTP 404", id="not there"),
+        pytest.param(410, b"", Reason.DUMP_NOT_FOUND, "HTTP 410", id="gone"),
+        pytest.param(429, b"", Reason.SOURCE_UNREACHABLE, "HTTP 429", id="too many requests"),
+        pytest.param(503, b"x" * 100_000, Reason.SOURCE_UNREACHABLE, "HTTP 503", id="not available"),
+        pytest.param(400, b"", Reason.SOURCE_URL_INVALID, "HTTP 400", id="a bad request"),
+        pytest.param(204, b"", Reason.SOURCE_URL_INVALID, "HTTP 204", id="no content"),
+    ],
+)
+def test_an_answer_that_is_no_file(server: HttpsServer, status: int, page: bytes, reason: Reason, words: str) -> None:
+    server.answers["/answer"] = body(page, status=status)
+    failure = failure_of(source_of(server, server.url(f"/answer?{SIGNATURE}")))
+    assert (failure.reason, words in failure.message) == (reason, True), failure.message
+
+
+def test_a_file_that_ends_early_may_be_tried_again(server: HttpsServer) -> None:
+    server.answers["/short"] = body(CONTENT, length=len(CONTENT) + 1)
+    failure = failure_of(source_of(server, server.url("/short")))
+    assert failure.reason is Reason.SOURCE_UNREACHABLE
+    assert f"after {len(CONTENT)} of {len(CONTENT) + 1} bytes" in failure.message
+
+
+def test_a_limit_is_kept_before_anything_is_read(server: HttpsServer) -> None:
+    failure = failure_of(source_of(server, server.url("/shop.dump")), limit=len(CONTENT) - 1)
+    assert (failure.reason, f"has {len(CONTENT)} bytes" in failure.message) == (Reason.SOURCE_TOO_LARGE, True)
+
+
+def test_a_limit_is_kept_where_the_server_tells_no_length(server: HttpsServer) -> None:
+    server.answers["/endless"] = body(CONTENT, length=None)
+    failure = failure_of(source_of(server, server.url("/endless")), limit=len(CONTENT) - 1)
+    assert (failure.reason, "is larger" in failure.message) == (Reason.SOURCE_TOO_LARGE, True)
+    assert read_all(source_of(server, server.url("/endless")))[2] is None
+
+
+def test_an_encoded_body_is_refused(server: HttpsServer) -> None:
+    server.answers["/encoded"] = body(CONTENT, Content_Encoding="gzip")
+    failure = failure_of(source_of(server, server.url("/encoded")))
+    assert (failure.reason, "Content-Encoding 'gzip'" in failure.message) == (Reason.DUMP_UNSUPPORTED, True)
+
+
+def test_another_name_than_the_certificates_is_refused(server: HttpsServer) -> None:
+    failure = failure_of(source_of(server, server.url("/shop.dump", host="other.example.com")))
+    assert (failure.reason, "other.example.com" in failure.message) == (Reason.SOURCE_TLS_FAILED, True)
+
+
+def test_an_unknown_ca_is_refused(server: HttpsServer) -> None:
+    found = ssl.get_default_verify_paths().cafile or "/etc/ssl/certs/ca-certificates.crt"
+    failure = failure_of(source_of(server, server.url("/shop.dump"), ca=Path(found)))
+    assert failure.reason is Reason.SOURCE_TLS_FAILED
+
+
+def test_a_ca_that_is_none_is_named(server: HttpsServer, tmp_path: Path) -> None:
+    (tmp_path / "ca").write_text("no certificate")
+    failure = failure_of(source_of(server, server.url("/shop.dump"), ca=tmp_path / "ca"))
+    assert (failure.reason, "caSecretRef" in failure.message) == (Reason.SOURCE_TLS_FAILED, True)
+
+
+def test_a_port_without_a_server_may_be_tried_again(server: HttpsServer) -> None:
+    failure = failure_of(source_of(server, f"https://{NAME}:1/shop.dump"))
+    assert (failure.reason, "Connection refused" in failure.message) == (Reason.SOURCE_UNREACHABLE, True)
