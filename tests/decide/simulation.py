@@ -89,7 +89,6 @@ class Simulation:
             operator_started_at=BORN,
             project=a_project(),
             preview=None if spec.dry_run else self._preview(),
-            source_secret=True,
             job=self.job if status.started_at is not None else None,
             pods=tuple(self.pods) if self.job is not None and status.started_at is not None else (),
             server=a_server() if starting else None,

@@ -166,7 +166,7 @@ def anything_seen(draw: st.DrawFn) -> SeenImport:
         project=draw(projects),
         preview=draw(previews),
         others=draw(others),
-        source_secret=draw(st.booleans()),
+        missing=draw(st.sampled_from([None, (Reason.SOURCE_SECRET_MISSING, "Secret source with the key url")])),
         job=draw(
             st.none()
             | st.builds(

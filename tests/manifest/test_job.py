@@ -68,6 +68,13 @@ CASES: dict[str, tuple[JobPlan, Policy]] = {
         PULLED,
     ),
     "long-name": (a_plan(LONG), a_policy()),
+    "files": (
+        a_plan(
+            source={"urlSecretRef": {"name": "source", "key": "url"}, "caSecretRef": {"name": "ca", "key": "root.pem"}},
+            postImport={"sqlConfigMapRef": {"name": "mask", "key": "mask.sql"}},
+        ),
+        a_policy(),
+    ),
 }
 each = pytest.mark.parametrize("case", CASES)
 
@@ -107,7 +114,7 @@ def test_every_pod_is_restricted(case: str) -> None:
     assert pod["securityContext"]["runAsUser"] > 0
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
     assert not {"hostNetwork", "hostPID", "hostIPC", "hostUsers", "nodeName", "serviceAccountName"} & set(pod)
-    assert all(set(volume) - {"name"} <= {"secret", "emptyDir", "ephemeral"} for volume in pod["volumes"])
+    assert all(set(volume) - {"name"} <= {"secret", "configMap", "emptyDir", "ephemeral"} for volume in pod["volumes"])
     for container in containers_of(build(case)):
         security = container["securityContext"]
         assert security["allowPrivilegeEscalation"] is False

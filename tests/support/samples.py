@@ -261,7 +261,6 @@ def seen_import(spec: ImportSpec | None = None, status: ImportStatus | None = No
         "operator_started_at": BORN - timedelta(hours=1),
         "project": a_project(),
         "preview": a_preview(),
-        "source_secret": True,
     }
     return SeenImport(**(given | changes))
 

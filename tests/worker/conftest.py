@@ -54,7 +54,12 @@ class Bench:
         return Places(
             pod_uid=self.pod_uid, source_url=self.home / "url", seed=self.home / "seed", scratch=self.home / "scratch",
             private=self.home / "private", termination_message=self.home / "message",
+            post_import=self._file("post-import"), ca=self._file("ca"),
         )  # fmt: skip
+
+    def _file(self, name: str) -> Path | None:
+        """What a test has put there."""
+        return path if (path := self.home / name).exists() else None
 
     @property
     def environment(self) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Secrets: is an entry there, read one by name, create one that we own. They are never listed and never watched."""
+"""Secrets and ConfigMaps: is an entry there, read one by name, create one that we own. None is listed or watched."""
 
 import base64
 from collections.abc import Mapping
@@ -15,6 +15,15 @@ def read_secret(cluster: Cluster, namespace: str, name: str) -> dict[str, bytes]
     except Absent:
         return None
     return {key: base64.b64decode(value) for key, value in body.get("data", {}).items()}
+
+
+def read_config_map(cluster: Cluster, namespace: str, name: str) -> set[str]:
+    """The keys of its entries; none where there is no such ConfigMap."""
+    try:
+        body = cluster.get(paths.core(namespace, "configmaps", name))
+    except Absent:
+        return set()
+    return {*body.get("data", {}), *body.get("binaryData", {})}
 
 
 def create_secret(cluster: Cluster, namespace: str, manifest: Json, data: Mapping[str, bytes]) -> dict[str, bytes]:

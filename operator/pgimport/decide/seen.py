@@ -13,6 +13,7 @@ from pgimport.model.facts import (
     SwapFacts,
     Unreachable,
 )
+from pgimport.model.reasons import Reason
 from pgimport.model.status import Progress
 
 
@@ -25,7 +26,7 @@ class SeenImport:
     project: ProjectObject | None = None  # not there
     preview: PreviewObject | None = None  # not there, or no target is asked
     others: tuple[ImportObject, ...] = ()  # pending and running ones of the namespace, without this one
-    source_secret: bool = False  # the Secret and its key are there
+    missing: tuple[Reason, str] | None = None  # of what its pod mounts: `Secret shop-source with the key url`
     job: JobFacts | None = None  # not there
     pods: tuple[PodFacts, ...] = ()  # of this Job, oldest first, what was remembered of gone ones included
     progress: Progress | None = None  # nothing said yet, or nothing runs

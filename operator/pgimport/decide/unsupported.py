@@ -9,12 +9,10 @@ def find_unsupported_import(spec: ImportSpec) -> Failure | None:
     checks = (
         ("spec.source.uploadKey", spec.source.upload_key is not None, "dump files"),
         ("spec.source.sha256", spec.source.sha256 is not None, "dump files and their checksums"),
-        ("spec.source.caSecretRef", spec.source.ca_secret_ref is not None, "a CA of your own"),
         ("spec.engine", spec.engine is Engine.RELAY, "the relay engine"),
         ("spec.filter", spec.filter is not None, "importing a part of a source"),
         ("spec.provider", spec.provider not in (Provider.AUTO, Provider.NONE), f"provider {spec.provider.value}"),
         ("spec.verify", spec.verify is Verify.CHECKSUMS, "verification by checksums"),
-        ("spec.postImport", spec.post_import is not None, "SQL after the import"),
     )
     for field, wanted, what in checks:
         if wanted:

@@ -32,7 +32,7 @@ def decide_waiting(
     waits = (
         _wait_for_user(seen, spec)
         or _wait_for_project(seen, spec)
-        or _wait_for_source(seen, spec)
+        or _wait_for_mounts(seen)
         or _wait_for_target(seen, spec)
         or _wait_for_slot(seen, spec)
     )
@@ -85,11 +85,11 @@ def _wait_for_project(seen: SeenImport, spec: ImportSpec) -> Wait:
     return None
 
 
-def _wait_for_source(seen: SeenImport, spec: ImportSpec) -> Wait:
-    wanted = spec.source.url_secret_ref
-    if wanted is None or seen.source_secret:
+def _wait_for_mounts(seen: SeenImport) -> Wait:
+    if seen.missing is None:
         return None
-    return Reason.SOURCE_SECRET_MISSING, f"waits for Secret {wanted.name} with the key {wanted.key}"
+    reason, what = seen.missing
+    return reason, f"waits for {what}"
 
 
 def _wait_for_target(seen: SeenImport, spec: ImportSpec) -> Wait:

@@ -29,6 +29,8 @@ from pgimport.model.spec import ImportSpec, ResourceAmounts, SecretKey
 
 SOURCE_FOLDER = "/run/pgimport/source"
 SEED_FOLDER = "/run/pgimport/seed"
+CA_FOLDER = "/run/pgimport/ca"
+POST_IMPORT_FOLDER = "/run/pgimport/post-import"
 PRIVATE_FOLDER = "/run/pgimport/private"
 SCRATCH_FOLDER = "/scratch"
 TERMINATION_MESSAGE = "/dev/termination-log"
@@ -45,7 +47,7 @@ class JobPlan:
 
     meta: Meta
     spec: ImportSpec
-    source_secret: SecretKey
+    source_secret: SecretKey  # of the URL
     order: Order
     image: str
     attempts_left: int
@@ -118,6 +120,10 @@ def _build_container(plan: JobPlan, policy: Policy, name: str) -> Json:
         {"name": "private", "mountPath": PRIVATE_FOLDER},
         {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 (an emptyDir of this pod)
     ]
+    if plan.spec.source.ca_secret_ref is not None:
+        mounts.append({"name": "ca", "mountPath": CA_FOLDER, "readOnly": True})
+    if name == CONTAINER_IMPORT and plan.spec.post_import is not None:
+        mounts.append({"name": "post-import", "mountPath": POST_IMPORT_FOLDER, "readOnly": True})
     if name == CONTAINER_IMPORT:
         mounts += [
             {"name": "seed", "mountPath": SEED_FOLDER, "readOnly": True},
@@ -146,8 +152,12 @@ def _build_environment(plan: JobPlan, container: str) -> list[Json]:
         words.ENV_TERMINATION_MESSAGE: TERMINATION_MESSAGE,
         "HOME": "/tmp",  # noqa: S108 (an emptyDir of this pod)
     }
+    if plan.spec.source.ca_secret_ref is not None:
+        values |= {words.ENV_CA_FILE: f"{CA_FOLDER}/ca.crt"}
     if container == CONTAINER_IMPORT:
         values |= {words.ENV_SEED_FILE: f"{SEED_FOLDER}/{SECRET_KEY_SEED}"}
+        if plan.spec.post_import is not None:
+            values |= {words.ENV_POST_IMPORT_FILE: f"{POST_IMPORT_FOLDER}/sql"}
     return [
         *({"name": name, "value": value} for name, value in values.items()),
         {"name": words.ENV_POD_UID, "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}},
@@ -186,23 +196,31 @@ def _amounts(asked: ResourceAmounts | None) -> dict[str, str]:
 
 
 def _build_volumes(plan: JobPlan) -> list[Json]:
-    source = plan.source_secret
     volumes: list[Json] = [
-        {
-            "name": "source",
-            "secret": {"secretName": source.name, "items": [{"key": source.key, "path": "url"}], "defaultMode": 0o440},
-        },
+        _build_secret_volume("source", plan.source_secret, "url"),
         {"name": "private", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}},
         {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}},
     ]
+    if plan.spec.source.ca_secret_ref is not None:
+        volumes.append(_build_secret_volume("ca", plan.spec.source.ca_secret_ref, "ca.crt"))
     if plan.spec.dry_run:
         return volumes
+    if plan.spec.post_import is not None:
+        script = plan.spec.post_import.sql_config_map_ref
+        items = [{"key": script.key, "path": "sql"}]
+        volumes.append({"name": "post-import", "configMap": {"name": script.name, "items": items}})
     seed = job_secret_name(plan.meta.name, plan.meta.uid)
     return [
         *volumes,
         {"name": "seed", "secret": {"secretName": seed, "defaultMode": 0o440}},
         {"name": "scratch", **_build_scratch(plan.spec)},
     ]
+
+
+def _build_secret_volume(name: str, secret: SecretKey, path: str) -> Json:
+    """One entry of a Secret as a file of this name."""
+    items = [{"key": secret.key, "path": path}]
+    return {"name": name, "secret": {"secretName": secret.name, "items": items, "defaultMode": 0o440}}
 
 
 def _build_scratch(spec: ImportSpec) -> Json:

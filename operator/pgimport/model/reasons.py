@@ -27,6 +27,7 @@ class Reason(StrEnum):
     PROJECT_NOT_FOUND = "ProjectNotFound"
     PROJECT_NOT_READY = "ProjectNotReady"
     SOURCE_SECRET_MISSING = "SourceSecretMissing"  # noqa: S105 (a reason, not a secret)
+    CONFIG_MAP_MISSING = "ConfigMapMissing"
     TARGET_NOT_FOUND = "TargetNotFound"
     TARGET_NOT_READY = "TargetNotReady"
     WAITING_FOR_TARGET = "WaitingForTarget"

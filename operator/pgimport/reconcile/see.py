@@ -10,7 +10,7 @@ from pgimport.cluster.resources import (
     read_preview,
     read_project,
 )
-from pgimport.cluster.secrets import read_secret
+from pgimport.cluster.secrets import read_config_map, read_secret
 from pgimport.cluster.tenants import read_start_warning
 from pgimport.decide.attempts import merge_attempts
 from pgimport.decide.clocks import start_wait
@@ -60,7 +60,7 @@ def see_import(world: World, key: Key, now: datetime) -> SeenImport | None:
         project=project,
         preview=preview,
         others=() if running or found.status.terminal else _see_others(world, found),
-        source_secret=not (running or found.status.terminal) and _see_source_secret(world, found, project),
+        missing=None if running or found.status.terminal else _see_missing(world, found, project),
         job=job,
         pods=tuple(pods),
         progress=_see_progress(world, found, current) if running else None,
@@ -94,14 +94,20 @@ def _see_others(world: World, found: ImportObject) -> tuple[ImportObject, ...]:
     return tuple(other for other in active if other.meta.uid != found.meta.uid)
 
 
-def _see_source_secret(world: World, found: ImportObject, project: ProjectObject | None) -> bool:
+def _see_missing(world: World, found: ImportObject, project: ProjectObject | None) -> tuple[Reason, str] | None:
     """Asked only in the namespace of a ready Project: elsewhere the operator may read no Secret."""
-    wanted = found.spec.source.url_secret_ref if found.spec else None
-    if wanted is None or project is None or project.spec is None or not project.status.ready:
-        return False
-    if project.spec.namespace != found.meta.namespace:
-        return False
-    return wanted.key in (read_secret(world.cluster, found.meta.namespace, wanted.name) or {})
+    spec, namespace = found.spec, found.meta.namespace
+    if spec is None or project is None or project.spec is None or not project.status.ready:
+        return None
+    if project.spec.namespace != namespace:
+        return None
+    for wanted in (spec.source.url_secret_ref, spec.source.ca_secret_ref):
+        if wanted is not None and wanted.key not in (read_secret(world.cluster, namespace, wanted.name) or {}):
+            return Reason.SOURCE_SECRET_MISSING, f"Secret {wanted.name} with the key {wanted.key}"
+    asked = spec.post_import.sql_config_map_ref if spec.post_import else None
+    if asked is not None and asked.key not in read_config_map(world.cluster, namespace, asked.name):
+        return Reason.CONFIG_MAP_MISSING, f"ConfigMap {asked.name} with the key {asked.key}"
+    return None
 
 
 def _see_progress(world: World, found: ImportObject, pod: PodFacts | None) -> Progress | None:

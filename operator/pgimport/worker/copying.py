@@ -23,6 +23,7 @@ from pgimport.worker.finishing import analyze_tables, refresh_materialized_views
 from pgimport.worker.leaving import Leaving, read_leaving
 from pgimport.worker.lines import Reporter
 from pgimport.worker.places import Places
+from pgimport.worker.post_import import run_post_import
 from pgimport.worker.progress import DumpEar, Meter, Pulse, RestoreEar, Stage
 from pgimport.worker.queries import read_query
 from pgimport.worker.restore import Run, read_contents, run_dump, run_restore
@@ -94,9 +95,12 @@ def _copy(run: Run, snapshot: Snapshot) -> tuple[Verification, Failure | None]:
     findings.notes += refresh_materialized_views(run, snapshot)
     run_restore(run, "post-data", plan.last, lambda _: None, parallel=False)
     if not checked:
+        findings.notes += run_post_import(run)
         unverified = build_unverified()
         return unverified.model_copy(update={"notes": [*unverified.notes, *findings.notes]}), None
     verify_structure(run, snapshot, leaving.leave, findings)
+    if findings.good:
+        findings.notes += run_post_import(run)
     return findings.to_verification(), None if findings.good else findings.to_failure()
 
 
