@@ -1,71 +1,121 @@
-"""Tables of contents: what is restored, what is restored last, what is left and said to be."""
+"""Tables of contents: what is restored, what is restored last, what is left and why."""
+
+import io
+from itertools import count
+from typing import Any
 
 import pytest
 
-from pgimport.worker.contents import Leave, format_list, parse_contents, plan_contents
+from pgimport.worker.contents import Leave, format_list, plan_contents
+from pgimport.worker.toc import Entry, Section
 
-TOC = """\
-;
-; Archive created at 2026-11-24 00:00:00 UTC
-;     Format: DIRECTORY
-;
-4; 2615 2200 SCHEMA - public pg_database_owner
-2; 3079 16385 EXTENSION - citext
-3401; 0 0 COMMENT - EXTENSION citext
-3402; 0 0 COMMENT - SCHEMA public pg_database_owner
-7; 2615 16386 SCHEMA - extensions alice
-8; 2615 16387 SCHEMA - shop alice
-215; 1259 16390 TABLE shop orders alice
-216; 1259 16400 TABLE DATA orders alice
-217; 1259 16401 FOREIGN TABLE shop far alice
-218; 1259 16402 VIEW shop far_view alice
-3403; 0 0 COMMENT shop VIEW "far_view" alice
-3404; 0 0 COMMENT shop COLUMN far.x alice
-3405; 0 0 ACL shop TABLE orders alice
-3406; 826 16500 DEFAULT ACL - DEFAULT PRIVILEGES FOR TABLES alice
-3407; 1417 16501 SERVER - away alice
-3408; 0 0 USER MAPPING - USER MAPPING alice SERVER away alice
-3409; 0 16390 TABLE DATA shop orders alice
-3410; 0 0 SEQUENCE SET shop orders_id_seq alice
-3411; 0 0 MATERIALIZED VIEW DATA shop totals alice
-3412; 3466 16600 EVENT TRIGGER - watch alice
-3413; 3256 16601 POLICY shop orders own alice
-3414; 3256 16602 POLICY shop orders clerks alice
-3415; 0 16390 ROW SECURITY shop orders alice
-3416; 0 0 COMMENT shop POLICY own ON orders alice
-3417; 0 0 COMMENT shop POLICY "clerks" ON orders alice
-3418; 6104 16700 PUBLICATION - news alice
-3419; 0 0 COMMENT shop TABLE orders alice
-"""
-LEAVE = Leave(
-    objects=frozenset({(2615, 16386), (1259, 16401), (1259, 16402), (3256, 16602)}),
-    relations=frozenset({("shop", "far"), ("shop", "far_view")}),
-    schemas=frozenset({"public", "extensions"}),
-    policies=frozenset({("shop", "orders", "clerks")}),
+_IDS = count(1)
+
+
+def entry(kind: str, tag: str, *needs: Entry, schema: str = "shop", **more: Any) -> Entry:
+    given: dict[str, Any] = {
+        "dump_id": next(_IDS), "catalog": 1, "oid": next(_IDS), "section": Section.PRE_DATA, "definition": "",
+        "owner": "alice", "copy_statement": "", "has_rows": False, "file": "",
+    }  # fmt: skip
+    return Entry(kind=kind, schema=schema, tag=tag, dependencies=tuple(one.dump_id for one in needs), **given | more)
+
+
+PUBLIC = entry("SCHEMA", "public", schema="")
+CITEXT = entry("EXTENSION", "citext", schema="")
+SHOP = entry("SCHEMA", "shop", schema="")
+ORDERS = entry("TABLE", "orders", SHOP, catalog=1259, oid=16390)
+ROWS = entry("TABLE DATA", "orders", ORDERS, catalog=0, oid=16390, has_rows=True)
+NATIVE = entry("FUNCTION", "native()", SHOP, definition="CREATE FUNCTION shop.native() RETURNS int LANGUAGE c AS 'x';")
+INDEX = entry("INDEX", "by_native", ORDERS, NATIVE)
+FAR = entry("FOREIGN TABLE", "far", SHOP)
+FAR_VIEW = entry("VIEW", "far_view", FAR)
+FARTHER = entry("MATERIALIZED VIEW", "farther", FAR_VIEW)
+OWN = entry("POLICY", "orders own", ORDERS, definition="CREATE POLICY own ON shop.orders USING (true);")
+CLERKS = entry(
+    "POLICY", "orders clerks", ORDERS, definition='CREATE POLICY clerks ON shop.orders TO "clerk" USING (true);'
 )
+SECURITY = entry("ROW SECURITY", "orders", ORDERS, catalog=0)
+CONTENTS = [
+    PUBLIC, entry("COMMENT", "SCHEMA public", PUBLIC, schema="", catalog=0),
+    CITEXT, entry("COMMENT", "EXTENSION citext", CITEXT, schema="", catalog=0),
+    SHOP, ORDERS, NATIVE, entry("COMMENT", "FUNCTION native()", NATIVE, catalog=0),
+    FAR, FAR_VIEW, FARTHER, entry("COMMENT", 'VIEW "far_view"', FAR_VIEW, catalog=0),
+    entry("ACL", "TABLE orders", ORDERS, catalog=0), entry("DEFAULT ACL", "DEFAULT PRIVILEGES FOR TABLES", schema=""),
+    ROWS, entry("SEQUENCE SET", "orders_id_seq", catalog=0),
+    entry("MATERIALIZED VIEW DATA", "farther", FARTHER, catalog=0),
+    INDEX, entry("EVENT TRIGGER", "watch", schema=""), entry("PUBLICATION", "news", schema=""), OWN, CLERKS, SECURITY,
+    entry("COMMENT", "POLICY own ON orders", OWN, catalog=0),
+    entry("COMMENT", "POLICY clerks ON orders", CLERKS, catalog=0),
+    entry("COMMENT", "TABLE orders", ORDERS, catalog=0),
+]  # fmt: skip
+
+
+def titles(entries: list[Entry]) -> list[str]:
+    return [one.title for one in entries]
 
 
 def test_entries_are_sorted_by_when_they_are_restored() -> None:
-    plan = plan_contents(parse_contents(TOC), LEAVE)
-    assert [entry.dump_id for entry in plan.main] == [8, 215, 216, 3409, 3419]
-    assert [entry.dump_id for entry in plan.last] == [3413, 3415, 3416]
-    assert plan.left == [
-        "FOREIGN TABLE shop far", "VIEW shop far_view", "SERVER away",
-        "USER MAPPING USER MAPPING alice SERVER away", "EVENT TRIGGER watch", "PUBLICATION news",
+    plan = plan_contents(CONTENTS, Leave(roles=frozenset({"alice"})))
+    assert titles(plan.main) == [
+        "SCHEMA shop", "TABLE shop.orders", "TABLE DATA shop.orders", "COMMENT shop.TABLE orders",
     ]  # fmt: skip
-    assert plan.table_oids == {3409: 16390}
+    assert titles(plan.last) == [
+        "POLICY shop.orders own", "ROW SECURITY shop.orders", "COMMENT shop.POLICY own ON orders",
+    ]  # fmt: skip
+    assert plan.table_oids == {ROWS.dump_id: 16390}
 
 
-def test_a_table_in_a_schema_called_data_is_a_table() -> None:
-    entry = parse_contents("216; 1259 16400 TABLE DATA orders alice")[0]
-    assert (entry.kind, entry.rest) == ("TABLE", "DATA orders alice")
+def test_what_stays_is_named_with_its_reason() -> None:
+    plan = plan_contents(CONTENTS, Leave(roles=frozenset({"alice"})))
+    assert {one.object: one.why for one in plan.left} == {
+        "FUNCTION shop.native()": "only a superuser can make a function in the language c",
+        "FOREIGN TABLE shop.far": "foreign data stays where it is",
+        "VIEW shop.far_view": "it needs FOREIGN TABLE shop.far, which stays behind",
+        "MATERIALIZED VIEW shop.farther": "it needs VIEW shop.far_view, which stays behind",
+        "INDEX shop.by_native": "it needs FUNCTION shop.native(), which stays behind",
+        "EVENT TRIGGER watch": "only a superuser can make an event trigger",
+        "PUBLICATION news": "it reaches out of the database",
+        "POLICY shop.orders clerks": "it names a role that the target lacks (clerk)",
+    }
+    assert (INDEX.catalog, INDEX.oid) in plan.left_keys
 
 
-@pytest.mark.parametrize("text", ["", ";\n; nothing\n", "no entry at all\n"], ids=["empty", "comments", "garbage"])
-def test_what_is_no_entry_is_passed_over(text: str) -> None:
-    assert parse_contents(text) == []
+def test_a_policys_roles_are_not_asked_where_they_are_not_known() -> None:
+    assert CLERKS in plan_contents(CONTENTS, Leave()).last
 
 
-def test_a_list_holds_the_lines_as_they_were() -> None:
-    entries = parse_contents(TOC)
-    assert parse_contents(format_list(entries)) == entries
+def test_an_object_that_the_catalogs_name_stays_with_what_needs_it() -> None:
+    plan = plan_contents([SHOP, ORDERS, ROWS, OWN], Leave(objects={(1259, 16390): "it reads schema auth"}))
+    assert titles(plan.main) == ["SCHEMA shop"]
+    assert [(one.object, one.why) for one in plan.left] == [
+        ("TABLE shop.orders", "it reads schema auth"),
+        ("POLICY shop.orders own", "it needs TABLE shop.orders, which stays behind"),
+    ]
+
+
+def test_what_the_judge_refuses_by_name_stays_with_what_needs_it() -> None:
+    left = Leave(judge=lambda one: "spec.filter excludes it" if one.tag == "citext" else None)
+    box = entry("TABLE", "box", SHOP, CITEXT)
+    plan = plan_contents([CITEXT, SHOP, box], left)
+    assert [(one.object, one.why) for one in plan.left] == [
+        ("EXTENSION citext", "spec.filter excludes it"),
+        ("TABLE shop.box", "it needs EXTENSION citext, which stays behind"),
+    ]
+
+
+def test_a_schema_that_is_there_is_not_made_again_and_nothing_is_left_for_it() -> None:
+    table = entry("TABLE", "t", PUBLIC, schema="public")
+    plan = plan_contents([PUBLIC, SHOP, table], Leave(present=frozenset({"public", "shop"})))
+    assert (plan.main, plan.left) == ([table], [])
+
+
+def test_a_list_holds_the_numbers() -> None:
+    lines = io.StringIO(format_list([ORDERS, ROWS])).readlines()
+    assert lines == [f"{ORDERS.dump_id};\n", f"{ROWS.dump_id};\n"]
+
+
+@pytest.mark.parametrize("kind", ["TABLE ATTACH", "SEQUENCE OWNED BY"])
+def test_what_ties_a_kept_object_to_a_left_one_stays_without_a_word(kind: str) -> None:
+    kept = entry("TABLE", "kept", SHOP)
+    plan = plan_contents([SHOP, FAR, kept, entry(kind, "kept", kept, FAR, catalog=0)], Leave())
+    assert (titles(plan.main), len(plan.left)) == (["SCHEMA shop", "TABLE shop.kept"], 1)

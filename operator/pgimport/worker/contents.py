@@ -1,77 +1,49 @@
-"""A dump's table of contents: its text comes in, the lists that pg_restore will follow go out. Pure.
+"""An archive's entries and what must stay behind come in; what is restored, and when, goes out. Pure.
 
-A filter for tidiness, not a fence: names in a table of contents may be made to look like anything. What keeps
-hostile content in bounds is the role that restores it.
+Entries are judged one by one, by kind, definition and dependencies, never by searching a text. What depends on
+something that stays, stays too, and is named. A filter for tidiness, not a fence: what keeps hostile content in
+bounds is the role that restores it.
 """
 
-import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-# Multi-word kinds before their first words: "TABLE DATA" before "TABLE".
-_KINDS = (
-    "ACCESS METHOD", "ACL LANGUAGE", "ACL", "AGGREGATE", "BLOB COMMENTS", "BLOB METADATA", "BLOBS", "BLOB", "CAST",
-    "CHECK CONSTRAINT", "COLLATION", "COMMENT", "CONSTRAINT", "CONVERSION", "DATABASE PROPERTIES", "DATABASE",
-    "DEFAULT ACL", "DEFAULT", "DOMAIN", "DUMPTIMESTAMP", "ENCODING", "EVENT TRIGGER", "EXTENSION", "FK CONSTRAINT",
-    "FOREIGN DATA WRAPPER", "FOREIGN SERVER", "FOREIGN TABLE", "FUNCTION", "INDEX ATTACH", "INDEX", "LARGE OBJECT",
-    "MATERIALIZED VIEW DATA", "MATERIALIZED VIEW", "OPERATOR CLASS", "OPERATOR FAMILY", "OPERATOR", "POLICY",
-    "PROCEDURAL LANGUAGE", "PROCEDURE", "PUBLICATION TABLES IN SCHEMA", "PUBLICATION TABLE", "PUBLICATION",
-    "ROW SECURITY", "RULE", "SCHEMA", "SEARCHPATH", "SECURITY LABEL", "SEQUENCE OWNED BY", "SEQUENCE SET", "SEQUENCE",
-    "SERVER", "SHELL TYPE", "STATISTICS DATA", "STATISTICS", "STDSTRINGS", "SUBSCRIPTION TABLE", "SUBSCRIPTION",
-    "TABLE ATTACH", "TABLE DATA", "TABLE", "TABLESPACE", "TEXT SEARCH CONFIGURATION", "TEXT SEARCH DICTIONARY",
-    "TEXT SEARCH PARSER", "TEXT SEARCH TEMPLATE", "TRANSFORM", "TRIGGER", "TYPE", "USER MAPPING", "VIEW",
-)  # fmt: skip
-# Entries that are nothing in a catalog: a table in a schema called "DATA" must not pass for the rows of another.
-_UNCATALOGUED = frozenset(
-    {"MATERIALIZED VIEW DATA", "SEQUENCE OWNED BY", "SEQUENCE SET", "STATISTICS DATA", "TABLE ATTACH", "TABLE DATA",
-     "INDEX ATTACH", "ROW SECURITY", "COMMENT", "SECURITY LABEL"}
-)  # fmt: skip
-_PG_POLICY = 3256  # oid of the catalog, the same everywhere
-_LINE = re.compile(r"^(\d+); (\d+) (\d+) (.*)$")
+from pgimport.model.result import LeftObject
+from pgimport.worker.toc import Entry
+from pgimport.worker.unmakeable import policy_roles, why_unmakeable
 
-# Left without a word: the operator made them, or the documentation says that grants and owners stay behind.
+# Left without a word: the operator made them, or the documentation says that owners and grants stay behind.
 _LEFT_SILENTLY = frozenset(
-    {"EXTENSION", "ACL", "ACL LANGUAGE", "DEFAULT ACL", "SECURITY LABEL", "DATABASE", "DATABASE PROPERTIES",
-     "TABLESPACE", "STATISTICS DATA", "SEQUENCE SET", "MATERIALIZED VIEW DATA"}
+    {"ACL", "ACL LANGUAGE", "DATABASE", "DATABASE PROPERTIES", "DEFAULT ACL", "EXTENSION", "MATERIALIZED VIEW DATA",
+     "SECURITY LABEL", "SEQUENCE SET", "STATISTICS DATA", "TABLESPACE"}
 )  # fmt: skip
-_LEFT_NAMED = frozenset(
-    {"EVENT TRIGGER", "PUBLICATION", "PUBLICATION TABLE", "PUBLICATION TABLES IN SCHEMA", "SUBSCRIPTION",
-     "SUBSCRIPTION TABLE", "SERVER", "FOREIGN SERVER", "USER MAPPING", "FOREIGN DATA WRAPPER", "FOREIGN TABLE"}
+_ELSEWHERE = "it reaches out of the database"
+_FOREIGN = "foreign data stays where it is"
+_LEFT_NAMED = {
+    "EVENT TRIGGER": "only a superuser can make an event trigger",
+    "FOREIGN DATA WRAPPER": _FOREIGN, "FOREIGN SERVER": _FOREIGN, "FOREIGN TABLE": _FOREIGN, "SERVER": _FOREIGN,
+    "PUBLICATION": _ELSEWHERE, "PUBLICATION TABLE": _ELSEWHERE, "PUBLICATION TABLES IN SCHEMA": _ELSEWHERE,
+    "SUBSCRIPTION": _ELSEWHERE, "SUBSCRIPTION TABLE": _ELSEWHERE, "USER MAPPING": _FOREIGN,
+}  # fmt: skip
+# Nothing of their own: where the object that they belong to stays, they stay without a word.
+_ATTACHED = frozenset(
+    {"ACL", "BLOBS", "BLOB COMMENTS", "COMMENT", "INDEX ATTACH", "MATERIALIZED VIEW DATA", "ROW SECURITY",
+     "SECURITY LABEL", "SEQUENCE OWNED BY", "SEQUENCE SET", "STATISTICS DATA", "TABLE ATTACH", "TABLE DATA"}
 )  # fmt: skip
-# Objects whose entries begin with their table's name.
-_OF_A_TABLE = frozenset(
-    {"CHECK CONSTRAINT", "CONSTRAINT", "DEFAULT", "FK CONSTRAINT", "POLICY", "ROW SECURITY", "RULE", "TABLE ATTACH",
-     "TABLE DATA", "TRIGGER", "VIEW", "MATERIALIZED VIEW", "FOREIGN TABLE"}
-)  # fmt: skip
-_COMMENTS_ON_LEFT = ("EXTENSION", "EVENT TRIGGER", "PUBLICATION", "SUBSCRIPTION", "SERVER", "FOREIGN DATA WRAPPER")
 _LAST = frozenset({"POLICY", "ROW SECURITY"})
+PG_CLASS, PG_NAMESPACE, PG_POLICY = 1259, 2615, 3256  # oids of the catalogs, the same everywhere
 
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One line: `3401; 1259 16390 TABLE public orders alice`."""
-
-    dump_id: int
-    catalog: int  # oid of the catalog that the object is in; 0 for rows, comments and the like
-    oid: int
-    kind: str
-    rest: str  # schema (or -), tag, owner: none of them quoted
-    line: str
-
-    @property
-    def title(self) -> str:
-        """For a person: `EVENT TRIGGER - watch`."""
-        return f"{self.kind} {self.rest.rsplit(' ', 1)[0]}".replace(" - ", " ")
+Judge = Callable[[Entry], str | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Leave:
     """What stays behind besides the kinds that always do."""
 
-    objects: frozenset[tuple[int, int]] = frozenset()  # (catalog, oid)
-    relations: frozenset[tuple[str, str]] = frozenset()  # schema, name; all that belongs to them stays too
-    schemas: frozenset[str] = frozenset({"public"})  # are there already
-    policies: frozenset[tuple[str, str, str]] = frozenset()  # schema, table, name
+    present: frozenset[str] = frozenset({"public"})  # schemas that are there already
+    roles: frozenset[str] | None = None  # of the target; a policy that names another one stays. None: not known
+    objects: dict[tuple[int, int], str] = field(default_factory=dict)  # (catalog, oid) → why
+    judge: Judge = lambda _: None  # by name: what the user's filter or the provider's row says
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +52,8 @@ class Plan:
 
     main: list[Entry] = field(default_factory=list)
     last: list[Entry] = field(default_factory=list)  # policies and row security: after the rows were counted
-    left: list[str] = field(default_factory=list)  # worth telling
+    left: list[LeftObject] = field(default_factory=list)  # worth telling
+    left_keys: set[tuple[int, int]] = field(default_factory=set)  # (catalog, oid) of all that stays
 
     @property
     def table_oids(self) -> dict[int, int]:
@@ -88,68 +61,61 @@ class Plan:
         return {entry.dump_id: entry.oid for entry in self.main if entry.kind == "TABLE DATA"}
 
 
-def parse_contents(text: str) -> list[Entry]:
-    """The output of `pg_restore --list`; comments are passed over."""
-    return [entry for line in text.splitlines() if (entry := _parse_line(line)) is not None]
-
-
-def _parse_line(line: str) -> Entry | None:
-    match = _LINE.match(line)
-    if match is None:
-        return None
-    dump_id, catalog, oid, words = int(match[1]), int(match[2]), int(match[3]), match[4]
-    for kind in _KINDS:
-        if words.startswith(f"{kind} ") and (catalog == 0 or kind not in _UNCATALOGUED):
-            return Entry(dump_id, catalog, oid, kind, words[len(kind) + 1 :], line)
-    return Entry(dump_id, catalog, oid, words.partition(" ")[0], words.partition(" ")[2], line)
-
-
-def _quoted(name: str) -> tuple[str, str]:
-    return name, '"' + name.replace('"', '""') + '"'
-
-
-def _comments(leave: Leave) -> tuple[str, ...]:
-    """How comments on left objects begin; tags hold names quoted or not, as the dump was told."""
-    found = [f"- {kind} " for kind in _COMMENTS_ON_LEFT]
-    found += [f"- SCHEMA {form} " for schema in leave.schemas for form in _quoted(schema)]
-    for schema, relation in leave.relations:
-        for form in _quoted(relation):
-            found += [f"{schema} {kind} {form} " for kind in ("VIEW", "MATERIALIZED VIEW", "FOREIGN TABLE", "INDEX")]
-            found.append(f"{schema} COLUMN {form}.")
-    found += [
-        f"{schema} POLICY {form} ON " for schema, _, policy in leave.policies for form in _quoted(policy)
-    ]  # fmt: skip
-    return tuple(found)
-
-
-def _belongs_to_left(entry: Entry, leave: Leave) -> bool:
-    if (entry.catalog, entry.oid) in leave.objects and entry.catalog:
-        return True
-    return entry.kind in _OF_A_TABLE and any(
-        entry.rest.startswith(f"{schema} {relation} ") for schema, relation in leave.relations
-    )
-
-
 def plan_contents(entries: Iterable[Entry], leave: Leave) -> Plan:
-    """Sort entries into what is restored, what is restored last, and what is left."""
+    """Sort entries into what is restored, what is restored last, and what is left.
+
+    An archive lists what is depended on before what depends on it.
+    """
     plan = Plan()
-    comments = _comments(leave)
+    gone: dict[int, Entry] = {}  # by dump id: what stays and is missed by what depends on it
+    present: set[int] = set()  # what is at the target already: nobody misses it, its comments are not ours
+    last: set[int] = set()
     for entry in entries:
-        if entry.kind in _LEFT_SILENTLY or (entry.kind == "COMMENT" and entry.rest.startswith(comments)):
+        if entry.kind in ("SCHEMA", "EXTENSION") and _is_present(entry, leave):
+            present.add(entry.dump_id)
             continue
-        if entry.kind == "SCHEMA" and any(entry.rest.startswith(f"- {schema} ") for schema in leave.schemas):
+        if entry.kind in _ATTACHED and any(one in gone or one in present for one in entry.dependencies[:1]):
             continue
-        if entry.catalog == _PG_POLICY and (entry.catalog, entry.oid) in leave.objects:
-            continue  # whoever left it knows better why
-        if entry.kind in _LEFT_NAMED or _belongs_to_left(entry, leave):
-            plan.left.append(entry.title)
-        elif entry.kind in _LAST or (entry.kind == "COMMENT" and re.search(r"^\S+ POLICY .* ON ", entry.rest)):
+        if entry.kind in _LEFT_SILENTLY and _why(entry, leave) is None:
+            continue
+        missed = next((gone[one] for one in entry.dependencies if one in gone), None)
+        if (why := _why(entry, leave)) is None and missed is not None:
+            if entry.kind in _ATTACHED:
+                continue
+            why = f"it needs {missed.title}, which stays behind"
+        if why is not None:
+            gone[entry.dump_id] = entry
+            plan.left_keys.add((entry.catalog, entry.oid))
+            plan.left.append(LeftObject(object=entry.title, why=why))
+        elif entry.kind in _LAST or (entry.kind == "COMMENT" and last.intersection(entry.dependencies)):
+            last.add(entry.dump_id)
             plan.last.append(entry)
         else:
             plan.main.append(entry)
     return plan
 
 
+def _is_present(entry: Entry, leave: Leave) -> bool:
+    """The operator has made what the report named; what the user's filter leaves is another matter."""
+    if entry.kind == "EXTENSION":
+        return _why(entry, leave) is None
+    return entry.tag in leave.present
+
+
+def _why(entry: Entry, leave: Leave) -> str | None:
+    if entry.kind in _LEFT_NAMED:
+        return _LEFT_NAMED[entry.kind]
+    if entry.catalog and (found := leave.objects.get((entry.catalog, entry.oid))) is not None:
+        return found
+    if (found := leave.judge(entry)) is not None:
+        return found
+    if entry.kind == "POLICY" and leave.roles is not None:
+        lacking = sorted(set(policy_roles(entry.definition)) - leave.roles)
+        if lacking:
+            return f"it names a role that the target lacks ({', '.join(lacking)})"
+    return why_unmakeable(entry.kind, entry.definition)
+
+
 def format_list(entries: Iterable[Entry]) -> str:
-    """What `pg_restore --use-list` reads."""
-    return "".join(f"{entry.line}\n" for entry in entries)
+    """What `pg_restore --use-list` reads: it looks at the number alone."""
+    return "".join(f"{entry.dump_id};\n" for entry in entries)

@@ -16,7 +16,7 @@ from pgimport.model.reasons import Failure, Reason
 from pgimport.model.result import FailureReport, Verification, WorkerResult
 from pgimport.model.spec import Verify
 from pgimport.worker.clients import Children, Clients
-from pgimport.worker.contents import Plan, parse_contents, plan_contents
+from pgimport.worker.contents import Plan, plan_contents
 from pgimport.worker.endpoints import Endpoint, connect, resolve_host, shadow_endpoint
 from pgimport.worker.failures import Stopped, translate_source_error
 from pgimport.worker.finishing import analyze_tables, refresh_materialized_views, set_sequences
@@ -85,10 +85,10 @@ def _copy(run: Run, snapshot: Snapshot) -> tuple[Verification, Failure | None]:
     )
     leaving = _read_leaving(run, snapshot)
     _dump(run, snapshot, program)
-    plan = plan_contents(parse_contents(read_contents(run)), leaving.leave)
+    plan = plan_contents(read_contents(run), leaving.leave)
     _restore(run, snapshot, plan)
     analyze_tables(run)
-    findings = Findings(notes=[*leaving.notes, *(f"left behind: {title}" for title in plan.left)])
+    findings = Findings(notes=[f"left behind: {one.object}: {one.why}" for one in (*leaving.unsaid, *plan.left)])
     checked = run.order.verify is not Verify.NONE
     if checked:
         verify_rows(run, snapshot, findings)
@@ -98,7 +98,7 @@ def _copy(run: Run, snapshot: Snapshot) -> tuple[Verification, Failure | None]:
         findings.notes += run_post_import(run)
         unverified = build_unverified()
         return unverified.model_copy(update={"notes": [*unverified.notes, *findings.notes]}), None
-    verify_structure(run, snapshot, leaving.leave, findings)
+    verify_structure(run, snapshot, plan.left_keys, findings)
     if findings.good:
         findings.notes += run_post_import(run)
     return findings.to_verification(), None if findings.good else findings.to_failure()

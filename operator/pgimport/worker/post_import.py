@@ -13,7 +13,6 @@ import psycopg
 from psycopg import sql
 
 from pgimport.model.reasons import Failure, Reason
-from pgimport.worker.contents import Leave
 from pgimport.worker.endpoints import Connection, connect
 from pgimport.worker.failures import Stopped, first_line, translate_target_error
 from pgimport.worker.progress import Pulse
@@ -48,7 +47,7 @@ def run_post_import(run: Run, timeout: float = TIMEOUT) -> list[str]:
         for view in filled:  # what was masked must not live on in them
             if view in present:
                 shadow.execute(sql.SQL("REFRESH MATERIALIZED VIEW {}").format(sql.Identifier(*view)))
-        compared = compare_structures(before, read_structure(shadow), Leave(schemas=frozenset()))
+        compared = compare_structures(before, read_structure(shadow))
     return [f"changed by spec.postImport: {text}" for text in compared.differences]
 
 

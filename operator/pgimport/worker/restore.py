@@ -8,12 +8,13 @@ from typing import Literal
 
 from pgimport.model.order import Order
 from pgimport.worker.clients import Children, Clients
-from pgimport.worker.contents import Entry, format_list
+from pgimport.worker.contents import format_list
 from pgimport.worker.endpoints import CLIENT_DBNAME, Endpoint, build_environment, write_passfile
 from pgimport.worker.failures import Stopped, is_chatter, judge_dump, judge_restore
 from pgimport.worker.lines import Reporter
 from pgimport.worker.places import Places
 from pgimport.worker.progress import Meter
+from pgimport.worker.toc import Entry, parse_contents
 
 Section = Literal["pre-data", "data", "post-data"]
 # What never comes along, said to pg_dump already; the table of contents is filtered besides.
@@ -60,14 +61,11 @@ def run_dump(run: Run, program: Path, snapshot: str, hear: Callable[[str], None]
         raise Stopped(judge_dump(code, words))
 
 
-def read_contents(run: Run) -> str:
-    """The dump's table of contents, as text. Raises Stopped."""
-    listing = run.places.scratch / "contents"
-    arguments = [str(run.restore), "--list", f"--file={listing}", str(run.archive)]
-    code, words = run.children.run(arguments, {"LC_ALL": "C"}, _both(run))
-    if code != 0:
-        raise Stopped(judge_restore(code, words))
-    return listing.read_text(encoding="utf-8", errors="surrogateescape")
+def read_contents(run: Run) -> list[Entry]:
+    """The dump's table of contents. Raises Stopped."""
+    with (run.archive / "toc.dat").open("rb") as file:
+        _, entries = parse_contents(file.read)
+        return list(entries)
 
 
 def run_restore(
@@ -77,7 +75,7 @@ def run_restore(
     if not entries:
         return
     chosen = run.places.scratch / "chosen"
-    chosen.write_text(format_list(entries), encoding="utf-8", errors="surrogateescape")
+    chosen.write_text(format_list(entries), encoding="ascii")
     passfile = write_passfile(run.shadow, run.places.private, "target.pgpass")
     arguments = [
         str(run.restore), *RESTORE_OPTIONS, f"--section={section}", f"--use-list={chosen}",
@@ -89,12 +87,11 @@ def run_restore(
         raise Stopped(judge_restore(code, words))
 
 
-def _both(run: Run, hear: Callable[[str], None] | None = None) -> Callable[[str], None]:
+def _both(run: Run, hear: Callable[[str], None]) -> Callable[[str], None]:
     """Each line of a client goes to `hear`, and what is no chatter to the log."""
 
     def listen(line: str) -> None:
-        if hear is not None:
-            hear(line)
+        hear(line)
         if not is_chatter(line):
             run.reporter.overhear(line)
 

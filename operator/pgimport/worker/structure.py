@@ -1,9 +1,9 @@
 """Names that may get lost: what both ends list of their own comes in, what is missing or changed goes out."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
-from pgimport.worker.contents import Leave
+from pgimport.worker.contents import PG_CLASS
 from pgimport.worker.endpoints import Connection
 from pgimport.worker.queries import read_query
 
@@ -18,6 +18,9 @@ class Item(NamedTuple):
     relation: str
     name: str
     state: str
+    catalog: int = 0  # with the oid: which object it is at its own end
+    oid: int = 0
+    of: int = 0  # oid of the table (or the like) that it belongs to
 
     @property
     def title(self) -> str:
@@ -38,14 +41,14 @@ def read_structure(connection: Connection) -> list[Item]:
     return [Item(*row) for row in connection.execute(read_query("structure"))]
 
 
-def compare_structures(source: Iterable[Item], shadow: Iterable[Item], leave: Leave) -> Comparison:
-    """Everything that should have come along must be there and be as valid as it was; pure."""
+def compare_structures(
+    source: Iterable[Item], shadow: Iterable[Item], left: Collection[tuple[int, int]] = ()
+) -> Comparison:
+    """Everything but what was left must be there and be as valid as it was; `left`: catalog and oid. Pure."""
     notes: list[str] = []
     wanted: dict[tuple[str, str, str, str], Item] = {}
     for item in source:
-        if (item.schema, item.relation) in leave.relations:
-            continue
-        if item.kind == "policy" and (item.schema, item.relation, item.name) in leave.policies:
+        if (item.catalog, item.oid) in left or (PG_CLASS, item.of) in left:
             continue
         if item.state == _UNFINISHED:
             notes.append(f"left behind: {item.title}, which is invalid at the source")

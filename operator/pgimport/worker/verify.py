@@ -1,5 +1,6 @@
 """Is the copy what its source was? Both ends come in, a `Verification` goes out; "could not" is never "is"."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import psycopg
@@ -8,7 +9,6 @@ from psycopg import sql
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.result import TableDifference, Verification
 from pgimport.model.spec import Verify
-from pgimport.worker.contents import Leave
 from pgimport.worker.counting import count_rows, plan_counts
 from pgimport.worker.endpoints import Connection
 from pgimport.worker.failures import Stopped, translate_source_error
@@ -120,13 +120,13 @@ def compare_sequences(wanted: tuple[Sequence, ...], found: dict[tuple[str, str],
     return faults
 
 
-def verify_structure(run: Run, snapshot: Snapshot, leave: Leave, findings: Findings) -> None:
+def verify_structure(run: Run, snapshot: Snapshot, left: Collection[tuple[int, int]], findings: Findings) -> None:
     """Indexes, constraints, views, functions, types, policies: all there, as valid as they were. Raises Stopped."""
     try:
         source = read_structure(snapshot.connection)
     except psycopg.Error as error:
         raise Stopped(translate_source_error(error, "its structure was listed")) from error
     with at_shadow(run.shadow, "its structure was listed") as connection:
-        compared: Comparison = compare_structures(source, read_structure(connection), leave)
+        compared: Comparison = compare_structures(source, read_structure(connection), left)
     findings.faults += compared.differences
     findings.notes += compared.notes

@@ -1,4 +1,5 @@
--- Everything that has a name and may get lost: kind, schema, table (or type), name, state.
+-- Everything that has a name and may get lost: kind, schema, table (or type), name, state; catalog and oid of the
+-- object, oid of the table that it belongs to.
 -- Out stay: members of extensions, partitions' inherited constraints and triggers (their parents' speak for them), and
 -- NOT NULL constraints, which have rows of their own only in newer versions.
 WITH own AS (
@@ -22,23 +23,29 @@ SELECT
     r.relname::text,
     '',
     CASE WHEN r.relforcerowsecurity AND r.relrowsecurity THEN 'row security forced'
-         WHEN r.relrowsecurity THEN 'row security' ELSE '' END
+         WHEN r.relrowsecurity THEN 'row security' ELSE '' END,
+    'pg_catalog.pg_class'::pg_catalog.regclass::bigint, r.oid::bigint, r.oid::bigint
 FROM relation AS r
 WHERE r.relkind IN ('r', 'p', 'v', 'm')
 UNION ALL
 SELECT
     'index', r.schema, r.relname::text, x.relname::text,
-    CASE WHEN i.indisvalid THEN '' WHEN r.relkind = 'p' THEN 'invalid' ELSE 'unfinished' END
+    CASE WHEN i.indisvalid THEN '' WHEN r.relkind = 'p' THEN 'invalid' ELSE 'unfinished' END,
+    'pg_catalog.pg_class'::pg_catalog.regclass::bigint, x.oid::bigint, r.oid::bigint
 FROM pg_catalog.pg_index AS i
 JOIN relation AS r ON r.oid = i.indrelid
 JOIN pg_catalog.pg_class AS x ON x.oid = i.indexrelid
 UNION ALL
-SELECT 'constraint', r.schema, r.relname::text, k.conname::text, CASE WHEN k.convalidated THEN '' ELSE 'not valid' END
+SELECT
+    'constraint', r.schema, r.relname::text, k.conname::text, CASE WHEN k.convalidated THEN '' ELSE 'not valid' END,
+    'pg_catalog.pg_constraint'::pg_catalog.regclass::bigint, k.oid::bigint, r.oid::bigint
 FROM pg_catalog.pg_constraint AS k
 JOIN relation AS r ON r.oid = k.conrelid
 WHERE k.conparentid = 0 AND k.contype IN ('c', 'f', 'p', 'u', 'x')
 UNION ALL
-SELECT 'constraint', own.name, t.typname::text, k.conname::text, CASE WHEN k.convalidated THEN '' ELSE 'not valid' END
+SELECT
+    'constraint', own.name, t.typname::text, k.conname::text, CASE WHEN k.convalidated THEN '' ELSE 'not valid' END,
+    'pg_catalog.pg_type'::pg_catalog.regclass::bigint, t.oid::bigint, 0
 FROM pg_catalog.pg_constraint AS k
 JOIN pg_catalog.pg_type AS t ON t.oid = k.contypid
 JOIN own ON own.oid = t.typnamespace
@@ -47,16 +54,22 @@ WHERE k.contype = 'c'
     SELECT FROM member AS m WHERE m.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND m.objid = t.oid
   )
 UNION ALL
-SELECT 'trigger', r.schema, r.relname::text, g.tgname::text, g.tgenabled::text
+SELECT
+    'trigger', r.schema, r.relname::text, g.tgname::text, g.tgenabled::text,
+    'pg_catalog.pg_trigger'::pg_catalog.regclass::bigint, g.oid::bigint, r.oid::bigint
 FROM pg_catalog.pg_trigger AS g
 JOIN relation AS r ON r.oid = g.tgrelid
 WHERE NOT g.tgisinternal AND g.tgparentid = 0
 UNION ALL
-SELECT 'policy', r.schema, r.relname::text, p.polname::text, ''
+SELECT
+    'policy', r.schema, r.relname::text, p.polname::text, '',
+    'pg_catalog.pg_policy'::pg_catalog.regclass::bigint, p.oid::bigint, r.oid::bigint
 FROM pg_catalog.pg_policy AS p
 JOIN relation AS r ON r.oid = p.polrelid
 UNION ALL
-SELECT 'function', own.name, '', p.proname || '(' || pg_catalog.pg_get_function_identity_arguments(p.oid) || ')', ''
+SELECT
+    'function', own.name, '', p.proname || '(' || pg_catalog.pg_get_function_identity_arguments(p.oid) || ')', '',
+    'pg_catalog.pg_proc'::pg_catalog.regclass::bigint, p.oid::bigint, 0
 FROM pg_catalog.pg_proc AS p
 JOIN own ON own.oid = p.pronamespace
 WHERE NOT EXISTS (
@@ -68,7 +81,9 @@ WHERE NOT EXISTS (
     WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = p.oid AND d.deptype = 'i'
   )
 UNION ALL
-SELECT 'type', own.name, '', t.typname::text, t.typtype::text
+SELECT
+    'type', own.name, '', t.typname::text, t.typtype::text,
+    'pg_catalog.pg_type'::pg_catalog.regclass::bigint, t.oid::bigint, 0
 FROM pg_catalog.pg_type AS t
 JOIN own ON own.oid = t.typnamespace
 WHERE t.typtype IN ('d', 'e', 'r')

@@ -1,0 +1,62 @@
+"""Definitions as pg_dump writes them: what an ordinary role can make of them."""
+
+import pytest
+
+from pgimport.worker.unmakeable import parse_words, policy_roles, why_unmakeable
+
+MAKEABLE = [
+    ("FUNCTION", "CREATE FUNCTION s.f() RETURNS int LANGUAGE sql AS $$SELECT 1 -- LANGUAGE c\n$$;"),
+    ("FUNCTION", "CREATE FUNCTION s.\"language c\"() RETURNS int LANGUAGE plpgsql AS 'BEGIN LEAKPROOF END';"),
+    ("FUNCTION", "CREATE FUNCTION s.f() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT 1 AS leakproof;END;"),
+    ("FUNCTION", "CREATE FUNCTION s.f() RETURNS int LANGUAGE plpgsql SET search_path TO '' AS $_$x$_$;"),
+    ("FUNCTION", "CREATE FUNCTION s.f() RETURNS int LANGUAGE plpgsql NOT LEAKPROOF AS $_$x$_$;"),
+    ("PROCEDURE", "CREATE PROCEDURE s.p(IN a integer) LANGUAGE plpgsql AS $$BEGIN COMMIT; END$$;"),
+    ("TYPE", "CREATE TYPE s.mood AS ENUM ( 'sad', 'happy');"),
+    ("TYPE", "CREATE TYPE \"odd AS name\".\"t.t\" AS (a integer);"),
+    ("TYPE", "CREATE TYPE s.r AS RANGE ( subtype = integer);"),
+    ("CAST", "CREATE CAST (s.a AS s.b) WITH FUNCTION s.f(s.a) AS IMPLICIT;"),
+    ("CAST", "CREATE CAST (s.mood AS text) WITH INOUT AS ASSIGNMENT;"),
+    ("AGGREGATE", "CREATE AGGREGATE s.total(integer) ( SFUNC = int4pl, STYPE = integer);"),
+    ("TABLE", "CREATE TABLE s.c ( \"language c\" text DEFAULT 'LANGUAGE c'::text);"),
+]  # fmt: skip
+UNMAKEABLE = [
+    ("FUNCTION", "CREATE FUNCTION s.f(integer) RETURNS int LANGUAGE c STRICT AS '$libdir/x', 'f';", "language c"),
+    ("FUNCTION", "CREATE FUNCTION s.f() RETURNS int LANGUAGE internal AS 'int4pl';", "language internal"),
+    ("FUNCTION", "CREATE FUNCTION s.f() RETURNS text LANGUAGE plpython3u AS $$return 1$$;", "language plpython3u"),
+    ("FUNCTION", "CREATE FUNCTION s.f() RETURNS bool LANGUAGE sql STABLE LEAKPROOF AS $$SELECT true$$;", "LEAKPROOF"),
+    ("FUNCTION", "CREATE FUNCTION s.f() RETURNS x LANGUAGE sql SET session_replication_role TO x AS '';", "session_r"),
+    ("TYPE", "CREATE TYPE s.box3 ( INTERNALLENGTH = 16, INPUT = s.box3_in);", "base type"),
+    ("SHELL TYPE", "CREATE TYPE s.box3;", "base type"),
+    ("CAST", "CREATE CAST (s.a AS s.b) WITHOUT FUNCTION;", "without a function"),
+    ("AGGREGATE", "CREATE AGGREGATE s.total(integer) ( SFUNC = s.f, STYPE = internal);", "internal state"),
+    ("OPERATOR CLASS", "CREATE OPERATOR CLASS …", "operator class"),
+    ("ACCESS METHOD", "CREATE ACCESS METHOD …", "access method"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "definition"), MAKEABLE)
+def test_can_be_made(kind: str, definition: str) -> None:
+    assert why_unmakeable(kind, definition) is None
+
+
+@pytest.mark.parametrize(("kind", "definition", "why"), UNMAKEABLE)
+def test_cannot_be_made(kind: str, definition: str, why: str) -> None:
+    assert why in (why_unmakeable(kind, definition) or "")
+
+
+@pytest.mark.parametrize(
+    ("definition", "roles"),
+    [
+        ("CREATE POLICY p ON s.t USING (true);", []),
+        ("CREATE POLICY p ON s.t FOR SELECT TO PUBLIC USING (true);", []),
+        ('CREATE POLICY p ON s.t TO alice, "B o b" USING ((x = \'TO carol\'::text));', ["alice", "B o b"]),
+        ("CREATE POLICY \"to x\" ON s.t FOR INSERT TO clerk WITH CHECK (true);", ["clerk"]),
+    ],
+)  # fmt: skip
+def test_roles_of_a_policy(definition: str, roles: list[str]) -> None:
+    assert policy_roles(definition) == roles
+
+
+def test_words_are_those_outside_of_texts_and_comments() -> None:
+    text = "a 'it''s' \"B\"\"c\" $x$ no $$ no $x$ -- no\n/* no */ D;"
+    assert parse_words(text) == ["a", "''", 'B"c', "''", "d", ";"]
