@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,6 +41,13 @@ class Clients:
         path = self._path(target_major, "pg_restore")
         if not path.exists():
             raise _missing(f"pg_restore {target_major}", self.bin_root)
+        return self._checked(path)
+
+    def find_psql(self, target_major: int) -> Path:
+        """psql of the target's major: older ones lack the restricted mode, or have holes in it."""
+        path = self._path(target_major, "psql")
+        if not path.exists():
+            raise _missing(f"psql {target_major}", self.bin_root)
         return self._checked(path)
 
     def compress_option(self, dump: Path) -> str:
@@ -110,6 +118,37 @@ class Children:
             with self._lock:
                 self._running.discard(process)
 
+    def feed(
+        self, arguments: list[str], environment: Mapping[str, str], hear: Callable[[str], None],
+        give: Callable[[Callable[[bytes], object]], None],
+    ) -> int:  # fmt: skip
+        """Run one client while `give` writes its standard input; every line of stderr goes to `hear`.
+
+        Where the client ends first, what `give` still writes is lost: its exit code tells why.
+        """
+        process = subprocess.Popen(
+            arguments, env=dict(environment), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE, start_new_session=True,
+        )  # fmt: skip
+        with self._lock:
+            self._running.add(process)
+        listener = threading.Thread(target=_listen, args=(process, hear), daemon=True)
+        listener.start()
+        try:
+            assert process.stdin is not None  # noqa: S101 (it is a pipe)
+            with suppress(BrokenPipeError):
+                give(process.stdin.write)
+            with suppress(BrokenPipeError):
+                process.stdin.close()
+            code = process.wait()
+            listener.join()
+            return code
+        finally:
+            if process.poll() is None:
+                self._end([process])
+            with self._lock:
+                self._running.discard(process)
+
     def end_all(self) -> None:
         """Ask every client to end (it then cancels its statements), and kill what has not ended soon."""
         self._end(list(self._running))
@@ -122,6 +161,13 @@ class Children:
             time.sleep(0.02)
         for process in processes:  # also where the leader has ended: its own workers may not have
             _signal_group(process, signal.SIGKILL)
+
+
+def _listen(process: "subprocess.Popen[bytes]", hear: Callable[[str], None]) -> None:
+    assert process.stderr is not None  # noqa: S101 (it is a pipe)
+    with process.stderr as stream:
+        for raw in stream:
+            hear(raw.decode("utf-8", "replace").rstrip("\n"))
 
 
 def _signal_group(process: "subprocess.Popen[bytes]", number: signal.Signals) -> None:

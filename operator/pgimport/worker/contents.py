@@ -44,6 +44,7 @@ class Leave:
     roles: frozenset[str] | None = None  # of the target; a policy that names another one stays. None: not known
     objects: dict[tuple[int, int], str] = field(default_factory=dict)  # (catalog, oid) → why
     judge: Judge = lambda _: None  # by name: what the user's filter or the provider's row says
+    positions: bool = False  # sequences stand where the archive says, for there is no source to ask
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,8 @@ def plan_contents(entries: Iterable[Entry], leave: Leave) -> Plan:
             continue
         if entry.kind in _ATTACHED and any(one in gone or one in present for one in entry.dependencies[:1]):
             continue
-        if entry.kind in _LEFT_SILENTLY and _why(entry, leave) is None:
+        silent = entry.kind in _LEFT_SILENTLY and not (leave.positions and entry.kind == "SEQUENCE SET")
+        if silent and _why(entry, leave) is None:
             continue
         missed = next((gone[one] for one in entry.dependencies if one in gone), None)
         if (why := _why(entry, leave)) is None and missed is not None:

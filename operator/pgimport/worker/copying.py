@@ -19,14 +19,14 @@ from pgimport.worker.clients import Children, Clients
 from pgimport.worker.contents import Plan, plan_contents
 from pgimport.worker.endpoints import Endpoint, connect, resolve_host, shadow_endpoint
 from pgimport.worker.failures import Stopped, translate_source_error
-from pgimport.worker.finishing import analyze_tables, refresh_materialized_views, set_sequences
+from pgimport.worker.finishing import analyze_tables, read_filled, refresh_materialized_views, set_sequences
 from pgimport.worker.leaving import Leaving, read_leaving
 from pgimport.worker.lines import Reporter
 from pgimport.worker.places import Places
 from pgimport.worker.post_import import run_post_import
 from pgimport.worker.progress import DumpEar, Meter, Pulse, RestoreEar, Stage
 from pgimport.worker.queries import read_query
-from pgimport.worker.restore import Run, read_contents, run_dump, run_restore
+from pgimport.worker.restore import LiveRun, Run, read_contents, run_dump, run_restore
 from pgimport.worker.shadow import at_shadow, wait_for_gate
 from pgimport.worker.snapshot import Snapshot, hold_snapshot
 from pgimport.worker.source import read_live_source
@@ -51,7 +51,7 @@ def run_import(
 
 def _prepare(
     order: Order, places: Places, reporter: Reporter, clients: Clients, children: Children, resolve: Resolve
-) -> Run:  # fmt: skip
+) -> LiveRun:  # fmt: skip
     """Read what this attempt was given. Raises Stopped."""
     if places.seed is None:
         raise Stopped(Failure(Reason.ORDER_UNREADABLE, "the import was started without its seed file"))
@@ -62,7 +62,7 @@ def _prepare(
     shadow = shadow_endpoint(order.target, places.pod_uid, seed)
     reporter.hide(shadow.password, seed.hex())
     source = read_live_source(places, order.sources, resolve, reporter)
-    return Run(
+    return LiveRun(
         order=order,
         places=places,
         clients=clients,
@@ -75,7 +75,7 @@ def _prepare(
     )
 
 
-def _copy(run: Run, snapshot: Snapshot) -> tuple[Verification, Failure | None]:
+def _copy(run: LiveRun, snapshot: Snapshot) -> tuple[Verification, Failure | None]:
     run.meter.plan({table.oid: table.bytes for table in snapshot.copied})
     run.meter.begin(Stage.SNAPSHOT)
     program = run.clients.find_dump(snapshot.server_version_num // 10000, run.order.target.server_version_num // 10000)
@@ -92,7 +92,7 @@ def _copy(run: Run, snapshot: Snapshot) -> tuple[Verification, Failure | None]:
     checked = run.order.verify is not Verify.NONE
     if checked:
         verify_rows(run, snapshot, findings)
-    findings.notes += refresh_materialized_views(run, snapshot)
+    findings.notes += refresh_materialized_views(run, read_filled(snapshot))
     run_restore(run, "post-data", plan.last, lambda _: None, parallel=False)
     if not checked:
         findings.notes += run_post_import(run)
@@ -104,7 +104,7 @@ def _copy(run: Run, snapshot: Snapshot) -> tuple[Verification, Failure | None]:
     return findings.to_verification(), None if findings.good else findings.to_failure()
 
 
-def _read_leaving(run: Run, snapshot: Snapshot) -> Leaving:
+def _read_leaving(run: LiveRun, snapshot: Snapshot) -> Leaving:
     with at_shadow(run.shadow, "its schemas and roles were listed") as shadow:
         try:
             return read_leaving(snapshot.connection, shadow)
@@ -114,7 +114,7 @@ def _read_leaving(run: Run, snapshot: Snapshot) -> Leaving:
             raise Stopped(translate_source_error(error, "what cannot come along was listed")) from error
 
 
-def _dump(run: Run, snapshot: Snapshot, program: Path) -> None:
+def _dump(run: LiveRun, snapshot: Snapshot, program: Path) -> None:
     names = {table.oid: (table.schema, table.name) for table in snapshot.copied}
     ear = DumpEar(run.meter, names, serial=run.jobs == 1)
     run.meter.begin(Stage.DUMP)
@@ -122,7 +122,7 @@ def _dump(run: Run, snapshot: Snapshot, program: Path) -> None:
         run_dump(run, program, snapshot.id, ear.hear)
 
 
-def _restore(run: Run, snapshot: Snapshot, plan: Plan) -> None:
+def _restore(run: LiveRun, snapshot: Snapshot, plan: Plan) -> None:
     """Structure, rows, sequences, indexes; each stage with its own progress."""
     names = {table.oid: (table.schema, table.name) for table in snapshot.copied}
     serial = run.jobs == 1

@@ -1,6 +1,7 @@
 """What the clients do not do in the new database: sequences' positions, statistics, materialised views."""
 
 import queue
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
@@ -58,13 +59,17 @@ def analyze_tables(run: Run) -> None:
             future.result()
 
 
-def refresh_materialized_views(run: Run, snapshot: Snapshot) -> list[str]:
-    """Fill those that are filled at the source; returns a note for each that cannot be. Raises Stopped."""
+def read_filled(snapshot: Snapshot) -> set[tuple[str, str]]:
+    """Materialised views that are filled at the source: schema and name. Raises Stopped."""
     try:
         listed = snapshot.connection.execute(read_query("materialized_views")).fetchall()
     except psycopg.Error as error:
         raise Stopped(translate_source_error(error, "its materialised views were listed")) from error
-    filled = {(schema, name) for schema, name, populated in listed if populated}
+    return {(schema, name) for schema, name, populated in listed if populated}
+
+
+def refresh_materialized_views(run: Run, filled: Collection[tuple[str, str]]) -> list[str]:
+    """Fill those that are filled at the source; returns a note for each that cannot be. Raises Stopped."""
     notes: list[str] = []
     with at_shadow(run.shadow, "materialised views were refreshed") as shadow:
         found = shadow.execute(read_query("materialized_views")).fetchall()

@@ -35,7 +35,6 @@ class Run:
     children: Children
     reporter: Reporter
     meter: Meter
-    source: Endpoint
     shadow: Endpoint
     restore: Path  # pg_restore of the target's major
 
@@ -48,7 +47,14 @@ class Run:
         return max(self.order.jobs, 1)
 
 
-def run_dump(run: Run, program: Path, snapshot: str, hear: Callable[[str], None]) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveRun(Run):
+    """From a running server."""
+
+    source: Endpoint
+
+
+def run_dump(run: LiveRun, program: Path, snapshot: str, hear: Callable[[str], None]) -> None:
     """Dump the source as the snapshot shows it into scratch. Raises Stopped."""
     passfile = write_passfile(run.source, run.places.private, "source.pgpass")
     arguments = [
@@ -69,22 +75,31 @@ def read_contents(run: Run) -> list[Entry]:
 
 
 def run_restore(
-    run: Run, section: Section, entries: list[Entry], hear: Callable[[str], None], parallel: bool = True
-) -> None:
-    """Restore these entries of one section into the shadow. Raises Stopped."""
+    run: Run, section: Section, entries: list[Entry], hear: Callable[[str], None], parallel: bool = True,
+    archive: Path | None = None,
+) -> None:  # fmt: skip
+    """Restore these entries of one section into the shadow, from scratch's own archive or another. Raises Stopped."""
     if not entries:
         return
-    chosen = run.places.scratch / "chosen"
-    chosen.write_text(format_list(entries), encoding="ascii")
     passfile = write_passfile(run.shadow, run.places.private, "target.pgpass")
     arguments = [
-        str(run.restore), *RESTORE_OPTIONS, f"--section={section}", f"--use-list={chosen}",
-        *([f"--jobs={run.jobs}"] if parallel else []), f"--dbname={CLIENT_DBNAME}", str(run.archive),
+        *build_restore_arguments(run, section, entries),
+        *([f"--jobs={run.jobs}"] if parallel else []), str(archive or run.archive),
     ]  # fmt: skip
     code, words = run.children.run(arguments, build_environment(run.shadow, passfile, os.environ), _both(run, hear))
     passfile.unlink(missing_ok=True)
     if code != 0:
         raise Stopped(judge_restore(code, words))
+
+
+def build_restore_arguments(run: Run, section: Section, entries: list[Entry]) -> list[str]:
+    """All but the archive, which may come by standard input; writes the list that it names."""
+    chosen = run.places.scratch / "chosen"
+    chosen.write_text(format_list(entries), encoding="ascii")
+    return [
+        str(run.restore), *RESTORE_OPTIONS, f"--section={section}", f"--use-list={chosen}",
+        f"--dbname={CLIENT_DBNAME}",
+    ]  # fmt: skip
 
 
 def _both(run: Run, hear: Callable[[str], None]) -> Callable[[str], None]:

@@ -14,7 +14,7 @@ from pgimport.worker.endpoints import Connection
 from pgimport.worker.failures import Stopped, translate_source_error
 from pgimport.worker.progress import Stage
 from pgimport.worker.queries import read_query
-from pgimport.worker.restore import Run
+from pgimport.worker.restore import LiveRun
 from pgimport.worker.shadow import at_shadow
 from pgimport.worker.snapshot import Sequence, Snapshot
 from pgimport.worker.structure import Comparison, compare_structures, read_structure
@@ -65,7 +65,7 @@ def build_unverified() -> Verification:
     return Verification(mode=Verify.NONE.value, notes=["not verified: spec.verify is none"], verified=False)
 
 
-def verify_rows(run: Run, snapshot: Snapshot, findings: Findings) -> None:
+def verify_rows(run: LiveRun, snapshot: Snapshot, findings: Findings) -> None:
     """Counts of all tables, large objects and sequences; before row level security hides rows. Raises Stopped."""
     run.meter.begin(Stage.VERIFY, len(plan_counts(snapshot.tables)))
     counted = count_rows(snapshot.tables, snapshot.id, run.source, run.shadow, run.jobs, run.meter.step)
@@ -120,7 +120,7 @@ def compare_sequences(wanted: tuple[Sequence, ...], found: dict[tuple[str, str],
     return faults
 
 
-def verify_structure(run: Run, snapshot: Snapshot, left: Collection[tuple[int, int]], findings: Findings) -> None:
+def verify_structure(run: LiveRun, snapshot: Snapshot, left: Collection[tuple[int, int]], findings: Findings) -> None:
     """Indexes, constraints, views, functions, types, policies: all there, as valid as they were. Raises Stopped."""
     try:
         source = read_structure(snapshot.connection)
