@@ -12,6 +12,7 @@ from pgimport.model.result import (
     Check,
     CheckStatus,
     Extension,
+    LeftObject,
     TableDifference,
     Verification,
     WorkerResult,
@@ -26,6 +27,7 @@ reports = st.builds(
         st.builds(Check, name=st.just("unsupported_objects"), status=st.sampled_from(list(CheckStatus)), detail=words),
         max_size=10,
     ),
+    left=st.lists(st.builds(LeftObject, object=words.map(lambda text: text[:200]), why=st.just("why")), max_size=300),
     source=st.builds(
         a_source,
         extensions=st.lists(st.just(Extension(name="postgis", version="3.5.2", schema_name="public")), max_size=13),
@@ -76,6 +78,33 @@ def test_what_was_left_out_is_counted() -> None:
     kept = len(found.verification.differences) + len(found.verification.notes)
     assert kept > 0
     assert found.verification.more == 504 - kept
+
+
+@pytest.mark.parametrize("count", [1, 20, 300, 4000])
+def test_hundreds_of_left_objects_are_halved_until_they_fit_and_counted(count: int) -> None:
+    left = [
+        LeftObject(object=f"FOREIGN TABLE shop.table_{at}", why="it leads to another server") for at in range(count)
+    ]
+    found = parse_worker_result(
+        build_termination_message(a_result("preflight", preflight=a_preflight(left=left, more=7)))
+    )
+    assert found is not None
+    assert found.preflight is not None
+    assert 0 < len(found.preflight.left) <= count
+    assert len(found.preflight.left) + (found.preflight.more or 0) == count + 7
+    assert found.preflight.checks == a_preflight().checks
+
+
+def test_what_a_check_advises_is_kept_before_the_names_of_left_objects() -> None:
+    advice = Check(name="source_privileges", status=CheckStatus.FAIL, detail="GRANT SELECT ON TABLE t TO u; " * 20)
+    left = [LeftObject(object=f"FOREIGN TABLE shop.table_{at}", why="it leads to another server") for at in range(999)]
+    found = parse_worker_result(
+        build_termination_message(a_result("preflight", preflight=a_preflight(checks=[advice], left=left)))
+    )
+    assert found is not None
+    assert found.preflight is not None
+    assert found.preflight.checks == [advice]
+    assert found.preflight.left
 
 
 def test_a_tail_keeps_its_end() -> None:

@@ -56,6 +56,7 @@ class Reason(StrEnum):
     SOURCE_DATABASE_NOT_FOUND = "SourceDatabaseNotFound"
     SOURCE_TLS_FAILED = "SourceTLSFailed"
     SOURCE_PERMISSION_DENIED = "SourcePermissionDenied"
+    SOURCE_POOLED = "SourcePooled"
     SOURCE_TOO_LARGE = "SourceTooLarge"
     SOURCE_NEWER_THAN_TARGET = "SourceNewerThanTarget"
     SOURCE_VERSION_UNSUPPORTED = "SourceVersionUnsupported"
@@ -157,6 +158,9 @@ MEANINGS: dict[Reason, Meaning] = {
     Reason.FILTER_INVALID: Meaning(_PERMANENT, 82, "correct spec.filter; patterns are those of pg_dump"),
     Reason.POST_IMPORT_FAILED: Meaning(
         _PERMANENT, 83, "correct the SQL of spec.postImport; the target was left as it was"
+    ),
+    Reason.SOURCE_POOLED: Meaning(
+        _PERMANENT, 84, "put the URL of the database itself, not a pooler's, into the Secret"
     ),
     Reason.TARGET_NOT_EMPTY: Meaning(
         _PERMANENT, None, "set recreate: true in a new import to replace the target as a whole"

@@ -13,6 +13,7 @@ RESULT_VERSION = 1
 # The kubelet cuts a termination message at 4096 bytes (tried); the rest is room for its own framing.
 TERMINATION_MESSAGE_LIMIT = 4000
 TAIL_LIMIT = 1000  # characters of stdout and stderr that travel; the full text is in the pod's log
+LEFT_KEPT = 8  # left objects beyond these go before any check's detail, which says what to do, is cut
 
 
 class CheckStatus(StrEnum):
@@ -158,6 +159,12 @@ def _halved_lists(result: WorkerResult) -> WorkerResult:
     return result.model_copy(update=changes)
 
 
+def _halve_left(report: Preflight) -> Preflight:
+    kept = report.left[: len(report.left) // 2]
+    more = (report.more or 0) + len(report.left) - len(kept) or None
+    return report.model_copy(update={"left": kept, "more": more})
+
+
 def _shorter(result: WorkerResult, limit: int) -> WorkerResult:
     """Every text that only informs, cut to `limit` characters."""
     changes: dict[str, object] = {
@@ -172,9 +179,7 @@ def _shorter(result: WorkerResult, limit: int) -> WorkerResult:
         checks = [
             check.model_copy(update={"detail": _cut(check.detail, max(limit, 60))}) for check in result.preflight.checks
         ]
-        kept = result.preflight.left[: len(result.preflight.left) // 2]
-        more = (result.preflight.more or 0) + len(result.preflight.left) - len(kept) or None
-        changes["preflight"] = result.preflight.model_copy(update={"checks": checks, "left": kept, "more": more})
+        changes["preflight"] = _halve_left(result.preflight).model_copy(update={"checks": checks})
     return _halved_lists(result.model_copy(update=changes))
 
 
@@ -183,6 +188,8 @@ def build_termination_message(result: WorkerResult, limit: int = TERMINATION_MES
 
     Raises ValueError where even the bare facts do not fit (hundreds of extensions); the caller names it.
     """
+    while _size(result) > limit and result.preflight is not None and len(result.preflight.left) > LEFT_KEPT:
+        result = result.model_copy(update={"preflight": _halve_left(result.preflight)})
     for text_limit in (TAIL_LIMIT, 700, 400, 250, 150, 90, 60, 0, 0, 0, 0):
         if _size(result) <= limit:
             return _dump(result)

@@ -101,16 +101,21 @@ def resolve_host(host: str, port: int) -> list[str]:
 
 def connect(endpoint: Endpoint) -> Connection:
     """A connection in autocommit whose session means the same at every server. Raises psycopg.Error."""
-    keywords: dict[str, Any] = {**endpoint.parameters(), **KEEPALIVES, "passfile": os.devnull}
-    if endpoint.password is not None:
-        keywords["password"] = endpoint.password
-    connection = psycopg.connect(**keywords, autocommit=True, prepare_threshold=None)
+    connection = open_connection(endpoint)
     try:
         connection.execute(read_query("session"))
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def open_connection(endpoint: Endpoint) -> Connection:
+    """A connection in autocommit whose session is as the server made it. Raises psycopg.Error."""
+    keywords: dict[str, Any] = {**endpoint.parameters(), **KEEPALIVES, "passfile": os.devnull}
+    if endpoint.password is not None:
+        keywords["password"] = endpoint.password
+    return psycopg.connect(**keywords, autocommit=True, prepare_threshold=None)
 
 
 def write_passfile(endpoint: Endpoint, folder: Path, name: str) -> Path:

@@ -1,6 +1,6 @@
 """The source: the file with its URL comes in; a checked place to read from goes out, with connections to it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -8,6 +8,7 @@ from pathlib import Path
 import psycopg
 
 from pgimport.model.addresses import Resolve
+from pgimport.model.providers import hint_for_host
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.source_url import URL, FileURL, Pinned, SourceURL, parse_source, resolve_source
 from pgimport.model.spec import Sources, SSLMode
@@ -102,17 +103,23 @@ def _with_ca(endpoint: Endpoint, url: SourceURL, ca: Path | None) -> Endpoint:
     return replace(endpoint, sslrootcert=str(ca))
 
 
-def connect_source(endpoint: Endpoint) -> Connection:
+def connect_source(endpoint: Endpoint, enter: Callable[[Endpoint], Connection] = connect) -> Connection:
     """One connection; a timeout is tried once more, for a source that sleeps. Raises Stopped."""
     try:
         try:
-            return connect(endpoint)
+            return enter(endpoint)
         except psycopg.OperationalError as error:
             if not is_connect_timeout(error):
                 raise
-            return connect(endpoint)
+            return enter(endpoint)
     except psycopg.Error as error:
-        raise Stopped(translate_connect_error(error, endpoint.place)) from None
+        raise Stopped(_with_hint(translate_connect_error(error, endpoint.place), endpoint.host)) from None
+
+
+def _with_hint(failure: Failure, host: str) -> Failure:
+    """What usually is the matter at this provider, where a host cannot be reached."""
+    hint = hint_for_host(host) if failure.reason is Reason.SOURCE_UNREACHABLE else None
+    return Failure(failure.reason, f"{failure.message}; {hint}") if hint else failure
 
 
 @contextmanager

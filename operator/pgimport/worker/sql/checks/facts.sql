@@ -1,4 +1,5 @@
--- One row: version, size and locale of the current database. Columns that only some versions have are read by name.
+-- One row: version, size and locale of the current database, and who asks. Columns that only some versions have are
+-- read by name.
 SELECT
     pg_catalog.current_setting('server_version'),
     pg_catalog.current_setting('server_version_num')::int,
@@ -7,7 +8,9 @@ SELECT
     d.datcollate::text,
     d.datctype::text,
     COALESCE(j.facts ->> 'datlocprovider', 'c'),
-    COALESCE(j.facts ->> 'datlocale', j.facts ->> 'daticulocale')
+    COALESCE(j.facts ->> 'datlocale', j.facts ->> 'daticulocale'),
+    CURRENT_USER::text,
+    pg_catalog.pg_is_in_recovery()
 FROM pg_catalog.pg_database AS d
 CROSS JOIN LATERAL (SELECT pg_catalog.to_jsonb(d) AS facts) AS j
 WHERE d.datname = pg_catalog.current_database();

@@ -1,0 +1,1 @@
+"""The checks of a preflight: a source comes in, one verdict for each check goes out."""

@@ -1,0 +1,105 @@
+"""The words of every check: what was found comes in, a verdict with what to do about it goes out. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from pgimport.model.order import Order
+from pgimport.model.reasons import Failure, Reason
+from pgimport.model.result import Check, CheckStatus, FailureReport, LeftObject, Preflight, SourceFacts, WorkerResult
+
+REACHABLE = "source_reachable"
+POOLED = "source_not_pooled"
+VERSION = "source_version_compatible"
+SIZE = "source_size_within_plan"
+PRIVILEGES = "source_privileges"
+ROW_SECURITY = "row_level_security"
+ENCODING = "encoding_and_collation"
+LARGE_OBJECTS = "large_objects"
+UNSUPPORTED = "unsupported_objects"
+EXTENSIONS = "extensions_available_on_target"
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A check, and how the import ends if it is the first that failed."""
+
+    check: Check
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All that was found out about a source."""
+
+    judged: list[Judged]
+    facts: SourceFacts | None = None
+    left: list[LeftObject] = field(default_factory=list)
+    left_unnamed: int = 0  # further left objects
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """What could not be found out, and why."""
+
+    why: str
+
+
+def passed(name: str, detail: str) -> Judged:
+    return Judged(Check(name=name, status=CheckStatus.PASS, detail=detail))
+
+
+def warned(name: str, detail: str) -> Judged:
+    return Judged(Check(name=name, status=CheckStatus.WARN, detail=detail))
+
+
+def failed(name: str, reason: Reason, message: str, cure: str = "") -> Judged:
+    """The cure stands in both: in the report, and in the error that a person may see alone."""
+    detail = f"{message}; {cure}" if cure else message
+    return Judged(Check(name=name, status=CheckStatus.FAIL, detail=detail), Failure(reason, detail))
+
+
+def unknown(name: str, found: Unknown) -> Judged:
+    """A check that could not be made is no check that passed."""
+    return warned(name, f"this could not be checked: {found.why}")
+
+
+def build_result(order: Order, report: Report) -> WorkerResult:
+    """The first check that failed says how the import ends."""
+    failures = [item.failure for item in report.judged if item.failure is not None]
+    preflight = Preflight(
+        checks=[item.check for item in report.judged],
+        ok=not failures,
+        source=report.facts,
+        storage_limit_bytes=order.storage_limit_bytes,
+        target_version=order.target.server_version,
+        left=report.left,
+        more=report.left_unnamed or None,
+    )
+    first = FailureReport(reason=failures[0].reason, message=failures[0].message) if failures else None
+    return WorkerResult(step="preflight", ok=preflight.ok, failure=first, preflight=preflight)
+
+
+def format_bytes(count: int) -> str:
+    """1610612736 → `1.5 GiB`."""
+    amount, unit = float(count), "bytes"
+    for larger in ("KiB", "MiB", "GiB", "TiB", "PiB"):
+        if amount < 1024:
+            break
+        amount, unit = amount / 1024, larger
+    return f"{count} bytes" if unit == "bytes" else f"{amount:.1f} {unit}"
+
+
+def count_of(count: int, noun: str) -> str:
+    """`1 table`, `2 tables`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def some_of(names: Sequence[str], limit: int = 3, total: int | None = None) -> str:
+    """`a, b, c and 4 more`."""
+    more = (len(names) if total is None else total) - min(len(names), limit)
+    return ", ".join(names[:limit]) + (f" and {more} more" if more > 0 else "")
+
+
+def quote_name(*parts: str) -> str:
+    """An identifier for a statement that a person will run: always quoted, for any word may be SQL's own."""
+    return ".".join('"' + part.replace('"', '""') + '"' for part in parts)

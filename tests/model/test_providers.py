@@ -1,0 +1,101 @@
+"""Whose service a source is, and what follows from it."""
+
+import pytest
+
+from pgimport.model.providers import (
+    PROVIDERS,
+    Signs,
+    find_pooler,
+    find_provider,
+    hint_for_host,
+    left_extensions,
+    left_schemas,
+)
+from pgimport.model.spec import Provider
+
+NEON = "ep-cool-darkness-a1b2c3d4.us-east-2.aws.neon.tech"
+NEON_POOLER = "ep-cool-darkness-a1b2c3d4-pooler.us-east-2.aws.neon.tech"
+SUPABASE = "db.abcdefghijklmnopqrst.supabase.co"
+SUPABASE_POOLER = "aws-0-eu-central-1.pooler.supabase.com"
+RDS = "shop.cxyz.eu-west-1.rds.amazonaws.com"
+RDS_PROXY = "shop.proxy-cxyz.eu-west-1.rds.amazonaws.com"
+HEROKU = "ec2-1-2-3-4.compute-1.amazonaws.com"
+
+
+@pytest.mark.parametrize(
+    ("host", "signs", "wished", "found"),
+    [
+        pytest.param(NEON, None, "auto", "neon", id="neon by host"),
+        pytest.param(f"{NEON.upper()}.", None, "auto", "neon", id="capitals and a trailing dot"),
+        pytest.param(SUPABASE, None, "auto", "supabase", id="supabase by host"),
+        pytest.param(SUPABASE_POOLER, None, "auto", "supabase", id="supabase by its pooler"),
+        pytest.param(RDS, None, "auto", "rds", id="rds by host"),
+        pytest.param("shop.cluster-ro-c.eu-west-1.rds.amazonaws.com", None, "auto", "rds", id="aurora"),
+        pytest.param(HEROKU, None, "auto", "heroku", id="heroku by host"),
+        pytest.param("dpg-c1-a.oregon-postgres.render.com", None, "auto", "render", id="render by host"),
+        pytest.param("roundhouse.proxy.rlwy.net", None, "auto", "railway", id="railway by host"),
+        pytest.param("db.example.com", None, "auto", "none", id="nobody's"),
+        pytest.param("evil-neon.tech.example.com", None, "auto", "none", id="a name within a name"),
+        pytest.param(None, None, "auto", "none", id="a dump file"),
+        pytest.param("10.0.0.1", Signs(roles=frozenset({"rds_superuser"})), "auto", "rds", id="by a role"),
+        pytest.param("10.0.0.1", Signs(extensions=frozenset({"neon"})), "auto", "neon", id="by an extension"),
+        pytest.param("10.0.0.1", Signs(settings=frozenset({"rds.extensions"})), "auto", "rds", id="by a setting"),
+        pytest.param(RDS, Signs(schemas=frozenset({"heroku_ext"})), "auto", "heroku", id="heroku lives on rds"),
+        pytest.param("10.0.0.1", Signs(schemas=frozenset({"auth", "storage"})), "auto", "none", id="anybody's schema"),
+        pytest.param(NEON, Signs(roles=frozenset({"neon_superuser"})), "supabase", "supabase", id="the user's word"),
+        pytest.param(NEON, Signs(roles=frozenset({"neon_superuser"})), "none", "none", id="the user says: nobody's"),
+    ],
+)
+def test_a_provider_is_found(host: str | None, signs: Signs | None, wished: str, found: str) -> None:
+    assert find_provider(host, signs, Provider(wished)).provider.value == found
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "mode", "instead"),
+    [
+        pytest.param(NEON_POOLER, 5432, "transaction", NEON, id="neon"),
+        pytest.param(SUPABASE_POOLER, 6543, "transaction", "port 5432", id="supabase, transactions"),
+        pytest.param(SUPABASE, 6543, "transaction", f"{SUPABASE}:5432", id="supabase, on the project's own host"),
+        pytest.param(SUPABASE_POOLER, 5432, "session", "supabase.co:5432", id="supabase, sessions"),
+        pytest.param(RDS_PROXY, 5432, "session", "endpoint of the instance", id="rds proxy"),
+        pytest.param(HEROKU, 5433, "transaction", "DATABASE_URL", id="heroku"),
+        pytest.param(NEON, 5432, None, "", id="neon directly"),
+        pytest.param(SUPABASE, 5432, None, "", id="supabase directly"),
+        pytest.param(RDS, 5432, None, "", id="rds directly"),
+        pytest.param("my-pooler.example.com", 6432, None, "", id="a name that only sounds so"),
+    ],
+)
+def test_T16_a_pooler_is_known_by_its_address(host: str, port: int, mode: str | None, instead: str) -> None:
+    found = find_pooler(host, port)
+    assert (found and found.mode) == mode
+    assert instead in (found.instead if found else "")
+
+
+@pytest.mark.parametrize(
+    ("host", "words"),
+    [
+        pytest.param(SUPABASE, "session pooler's URL (….pooler.supabase.com:5432", id="supabase"),
+        pytest.param(NEON, "needs some seconds to wake", id="neon"),
+        pytest.param("postgres.railway.internal", "DATABASE_PUBLIC_URL", id="railway"),
+    ],
+)
+def test_T18_an_unreachable_host_of_a_provider_has_a_hint(host: str, words: str) -> None:
+    assert words in (hint_for_host(host) or "")
+
+
+def test_a_host_of_nobody_has_no_hint() -> None:
+    assert hint_for_host("db.example.com") is None
+
+
+def test_what_is_the_providers_own_stays_behind() -> None:
+    row = find_provider(SUPABASE)
+    assert left_schemas(row, ["public", "auth", "storage", "shop"]) == ["auth", "storage"]
+    assert left_extensions(row, ["vector", "pg_net", "supabase_vault"]) == ["pg_net", "supabase_vault"]
+    assert left_extensions(row, ["pg_net", "supabase_vault"], wanted=["pg_net"]) == ["supabase_vault"]
+    unknown = find_provider("db.example.com")
+    assert left_schemas(unknown, ["auth"]) == left_extensions(unknown, ["pg_net"]) == []
+
+
+def test_every_provider_of_the_spec_has_a_row() -> None:
+    assert {row.provider for row in PROVIDERS} == set(Provider) - {Provider.AUTO, Provider.NONE}
+    assert all(row.schemas.isdisjoint({"public", "pg_catalog"}) for row in PROVIDERS)
