@@ -270,10 +270,6 @@ REFUSED = [
         an_import(an_import_spec(source={"uploadKey": "shop/dump"})), Reason.NOT_SUPPORTED, "spec.source.uploadKey",
         id="an upload",
     ),
-    pytest.param(
-        an_import(an_import_spec(source={"urlSecretRef": {"name": "s", "key": "u"}, "sha256": "0" * 64})),
-        Reason.NOT_SUPPORTED, "spec.source.sha256", id="a checksum",
-    ),
     pytest.param(an_import(an_import_spec(engine="relay")), Reason.NOT_SUPPORTED, "spec.engine", id="the relay engine"),
     pytest.param(
         an_import(an_import_spec(filter={"includeSchemas": ["a"]})), Reason.NOT_SUPPORTED, "spec.filter", id="a filter"

@@ -7,8 +7,7 @@ from pgimport.model.spec import Engine, ImportSpec, PreviewMode, PreviewSpec, Pr
 def find_unsupported_import(spec: ImportSpec) -> Failure | None:
     """The first field, in the order of the spec, that cannot be served."""
     checks = (
-        ("spec.source.uploadKey", spec.source.upload_key is not None, "dump files"),
-        ("spec.source.sha256", spec.source.sha256 is not None, "dump files and their checksums"),
+        ("spec.source.uploadKey", spec.source.upload_key is not None, "uploads"),
         ("spec.engine", spec.engine is Engine.RELAY, "the relay engine"),
         ("spec.filter", spec.filter is not None, "importing a part of a source"),
         ("spec.provider", spec.provider not in (Provider.AUTO, Provider.NONE), f"provider {spec.provider.value}"),

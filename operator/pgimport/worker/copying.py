@@ -6,6 +6,7 @@ gate → snapshot with locks → pg_dump → pre-data → rows → sequences →
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import fields
 from pathlib import Path
 
 import psycopg
@@ -19,6 +20,7 @@ from pgimport.worker.clients import Children, Clients
 from pgimport.worker.contents import Plan, plan_contents
 from pgimport.worker.endpoints import Endpoint, connect, resolve_host, shadow_endpoint
 from pgimport.worker.failures import Stopped, translate_source_error
+from pgimport.worker.file.importing import import_file
 from pgimport.worker.finishing import analyze_tables, read_filled, refresh_materialized_views, set_sequences
 from pgimport.worker.leaving import Leaving, read_leaving
 from pgimport.worker.lines import Reporter
@@ -29,7 +31,7 @@ from pgimport.worker.queries import read_query
 from pgimport.worker.restore import LiveRun, Run, read_contents, run_dump, run_restore
 from pgimport.worker.shadow import at_shadow, wait_for_gate
 from pgimport.worker.snapshot import Snapshot, hold_snapshot
-from pgimport.worker.source import read_live_source
+from pgimport.worker.source import FileSource, read_source
 from pgimport.worker.verify import Findings, build_unverified, verify_rows, verify_structure
 
 
@@ -39,19 +41,24 @@ def run_import(
 ) -> WorkerResult:  # fmt: skip
     """Copy and verify; every expected failure is in the result."""
     try:
-        run = _prepare(order, places, reporter, clients, children, resolve)
+        run = _prepare(order, places, reporter, clients, children)
+        source = read_source(places, order.sources, resolve, reporter)
         wait_for_gate(run.shadow, reporter)
-        with hold_snapshot(run.source) as snapshot:
-            verification, failure = _copy(run, snapshot)
+        verification, failure = _import_from(run, source)
     except Stopped as stopped:
         verification, failure = None, stopped.failure
     report = FailureReport(reason=failure.reason, message=failure.message) if failure else None
     return WorkerResult(step="import", ok=failure is None, failure=report, verification=verification)
 
 
-def _prepare(
-    order: Order, places: Places, reporter: Reporter, clients: Clients, children: Children, resolve: Resolve
-) -> LiveRun:  # fmt: skip
+def _import_from(run: Run, source: Endpoint | FileSource) -> tuple[Verification, Failure | None]:
+    if isinstance(source, FileSource):
+        return import_file(run, source)
+    with hold_snapshot(source) as snapshot:
+        return _copy(LiveRun(**{one.name: getattr(run, one.name) for one in fields(run)}, source=source), snapshot)
+
+
+def _prepare(order: Order, places: Places, reporter: Reporter, clients: Clients, children: Children) -> Run:
     """Read what this attempt was given. Raises Stopped."""
     if places.seed is None:
         raise Stopped(Failure(Reason.ORDER_UNREADABLE, "the import was started without its seed file"))
@@ -61,15 +68,13 @@ def _prepare(
         raise Stopped(Failure(Reason.ORDER_UNREADABLE, f"the seed file is unreadable: {error.strerror}")) from None
     shadow = shadow_endpoint(order.target, places.pod_uid, seed)
     reporter.hide(shadow.password, seed.hex())
-    source = read_live_source(places, order.sources, resolve, reporter)
-    return LiveRun(
+    return Run(
         order=order,
         places=places,
         clients=clients,
         children=children,
         reporter=reporter,
         meter=Meter(reporter),
-        source=source,
         shadow=shadow,
         restore=clients.find_restore(order.target.server_version_num // 10000),
     )

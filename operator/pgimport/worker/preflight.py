@@ -2,21 +2,28 @@
 
 from pgimport.model.addresses import Resolve
 from pgimport.model.order import Order
-from pgimport.model.reasons import Reason
+from pgimport.model.reasons import Failure, Reason
 from pgimport.model.result import WorkerResult
 from pgimport.worker.checks.judged import POOLED, REACHABLE, Report, build_result, failed
 from pgimport.worker.checks.source import check_source
 from pgimport.worker.endpoints import resolve_host
 from pgimport.worker.failures import Stopped
+from pgimport.worker.file.looking import check_file
 from pgimport.worker.lines import Reporter
 from pgimport.worker.places import Places
-from pgimport.worker.source import read_live_source
+from pgimport.worker.source import FileSource, read_source
 
 
 def run_preflight(order: Order, places: Places, reporter: Reporter, resolve: Resolve = resolve_host) -> WorkerResult:
     """Look at the source and judge it; never raises for what a source may be."""
     try:
-        report = check_source(order, read_live_source(places, order.sources, resolve, reporter))
+        source = read_source(places, order.sources, resolve, reporter)
+        if isinstance(source, FileSource):
+            report = check_file(order, source)
+        elif order.sha256 is not None:
+            raise Stopped(Failure(Reason.SOURCE_URL_INVALID, "spec.source.sha256 is of a dump file, not of a database"))
+        else:
+            report = check_source(order, source)
     except Stopped as stopped:
         check = POOLED if stopped.failure.reason is Reason.SOURCE_POOLED else REACHABLE
         report = Report([failed(check, stopped.failure.reason, stopped.failure.message)])

@@ -65,14 +65,6 @@ def read_source(places: Places, sources: Sources, resolve: Resolve, reporter: Re
     return _with_ca(source_endpoint(pin(url, resolve, sources)), url, places.ca)
 
 
-def read_live_source(places: Places, sources: Sources, resolve: Resolve, reporter: Reporter) -> Endpoint:
-    """For what only a live source can do. Raises Stopped."""
-    found = read_source(places, sources, resolve, reporter)
-    if isinstance(found, FileSource):
-        raise Stopped(Failure(Reason.SOURCE_URL_INVALID, "the source is a dump file, not a live database"))
-    return found
-
-
 def pin(url: URL, resolve: Resolve, sources: Sources) -> Pinned[URL]:
     """Raises Stopped."""
     pinned = resolve_source(url, resolve, sources)

@@ -71,10 +71,10 @@ class Lexer:
             comments = self._skip_blank()
             if not self._buffer:
                 break
-            self.complete = False
             if self._buffer[:1] == b"\\":
                 yield Command(*self._cut_line())
                 continue
+            self.complete = False  # only a command of psql may follow the closing line
             line = self._line
             statement = self._cut_statement()
             yield Statement(statement, line, comments)

@@ -27,7 +27,7 @@ class RowCounter:
         self._unpacker: object | None = None
         match compression:
             case Compression.GZIP:
-                self._unpacker = zlib.decompressobj()
+                self._unpacker = zlib.decompressobj(47)  # a custom archive has zlib, a directory gzip
             case Compression.LZ4:
                 self._unpacker = lz4.frame.LZ4FrameDecompressor()
             case Compression.ZSTD:

@@ -52,8 +52,11 @@ class Verdict:
 _NOW, _LAST, _NEVER = Verdict(When.NOW), Verdict(When.LAST), Verdict(When.NEVER)
 
 
-def judge_statement(text: bytes, target_major: int, present: Collection[str], roles: Collection[str]) -> Verdict:
-    """`present`: schemas that are there; `roles`: those of the target. Raises Stopped for a dump of `--create`."""
+def judge_statement(text: bytes, target_major: int, present: Collection[str], roles: Collection[str] | None) -> Verdict:
+    """`present`: schemas that are there; `roles`: those of the target, None where they are not known.
+
+    Raises Stopped for a dump of `--create`.
+    """
     if text.startswith(_AT_ONCE):
         return _NOW
     definition = text[:HEAD].decode("utf-8", "replace")
@@ -104,8 +107,8 @@ def _judge_creation(rest: list[str], definition: str) -> Verdict:
     return _NOW
 
 
-def _judge_policy(words: list[str], definition: str, roles: Collection[str]) -> Verdict:
-    lacking = sorted(set(policy_roles(definition)) - set(roles))
+def _judge_policy(words: list[str], definition: str, roles: Collection[str] | None) -> Verdict:
+    lacking = [] if roles is None else sorted(set(policy_roles(definition)) - set(roles))
     if not lacking:
         return _LAST
     why = f"it names a role that the target lacks ({', '.join(lacking)})"

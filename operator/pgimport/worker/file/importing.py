@@ -1,0 +1,131 @@
+"""A dump file's way into the shadow: a checked source comes in, a verified copy goes out.
+
+gate → download, walked and counted on its way → pre-data → rows → post-data → ANALYZE → counts → materialised views
+→ policies and row security → structure. A custom archive's rows are never written to a disk of ours; a tar's are,
+for they are restored in parallel from there; plain SQL runs as it comes.
+"""
+
+import psycopg
+from psycopg import sql
+
+from pgimport.model.reasons import Failure
+from pgimport.model.result import TableDifference, Verification
+from pgimport.model.spec import Verify
+from pgimport.worker.contents import Leave, Plan
+from pgimport.worker.endpoints import Connection
+from pgimport.worker.file.archives import restore_custom, restore_tar, run_last_entries
+from pgimport.worker.file.fetch import open_download
+from pgimport.worker.file.looking import unpack_limit
+from pgimport.worker.file.passed import Passed
+from pgimport.worker.file.scripts import restore_plain, run_last_statements
+from pgimport.worker.file.unwrap import Format, Stream, find_format
+from pgimport.worker.finishing import analyze_tables, refresh_materialized_views
+from pgimport.worker.post_import import run_post_import
+from pgimport.worker.progress import Pulse, Stage
+from pgimport.worker.queries import read_query
+from pgimport.worker.restore import Run
+from pgimport.worker.shadow import at_shadow
+from pgimport.worker.source import FileSource
+from pgimport.worker.structure import read_structure
+from pgimport.worker.verify import Findings, build_unverified
+
+_LISTED = ("TABLE", "VIEW", "MATERIALIZED VIEW", "INDEX", "CONSTRAINT", "FK CONSTRAINT", "TRIGGER")
+
+
+def import_file(run: Run, source: FileSource) -> tuple[Verification, Failure | None]:
+    """Restore and verify. Raises Stopped."""
+    run.meter.begin(Stage.SNAPSHOT)
+    leave = _read_leave(run)
+    with open_download(source, run.order.storage_limit_bytes) as download:
+        stream = Stream(download, unpack_limit(run.order))
+        found = find_format(stream)
+        run.reporter.log(f"restoring a {found.value} dump from {source.place}", bytes=download.length)
+        run.meter.plan({0: download.length or 0})
+        run.meter.begin(Stage.ROWS)
+        with Pulse(lambda: run.meter.flow({0: download.taken})):
+            if found is Format.CUSTOM:
+                passed = restore_custom(run, stream, download, leave)
+            elif found is Format.TAR:
+                passed = restore_tar(run, stream, download, leave)
+            else:
+                passed = restore_plain(run, stream, download, leave)
+        run.meter.finish(0)
+    return _finish(run, passed)
+
+
+def _read_leave(run: Run) -> Leave:
+    with at_shadow(run.shadow, "its schemas and roles were listed") as shadow:
+        return Leave(
+            present=frozenset(str(name) for _, name in shadow.execute(read_query("namespaces"))),
+            roles=frozenset(str(name) for (name,) in shadow.execute(read_query("roles"))),
+            positions=True,
+        )
+
+
+def _finish(run: Run, passed: Passed) -> tuple[Verification, Failure | None]:
+    analyze_tables(run)
+    findings = Findings(notes=[f"left behind: {one.object}: {one.why}" for one in passed.left])
+    checked = run.order.verify is not Verify.NONE
+    if checked:
+        _verify_rows(run, passed, findings)
+    findings.notes += refresh_materialized_views(run, passed.filled)
+    run_last_entries(run, passed)
+    run_last_statements(run, passed)
+    if checked and passed.plan is not None:
+        findings.faults += _find_missing(run, passed.plan)
+    if not checked:
+        findings.notes += run_post_import(run)
+        unverified = build_unverified()
+        return unverified.model_copy(update={"notes": [*unverified.notes, *findings.notes]}), None
+    if findings.good:
+        findings.notes += run_post_import(run)
+    return findings.to_verification(), None if findings.good else findings.to_failure()
+
+
+def _verify_rows(run: Run, passed: Passed, findings: Findings) -> None:
+    run.meter.begin(Stage.VERIFY, len(passed.rows))
+    with at_shadow(run.shadow, "its rows were counted") as shadow:
+        for (schema, table), rows in passed.rows.items():
+            statement = sql.SQL("SELECT pg_catalog.count(*) FROM {}{}")
+            only = sql.SQL("" if _is_partitioned(shadow, schema, table) else "ONLY ")
+            try:
+                row = shadow.execute(statement.format(only, sql.Identifier(schema, table))).fetchone()
+            except psycopg.errors.UndefinedTable:
+                row = None
+            found = int(row[0]) if row else None
+            findings.tables += 1
+            findings.rows += found or 0
+            if found != rows:
+                findings.unequal.append(TableDifference(table=f"{schema}.{table}", source_rows=rows, target_rows=found))
+            run.meter.step()
+        row = shadow.execute(read_query("large_objects")).fetchone()
+        findings.large_objects = int(row[0]) if row else 0
+    findings.sequences = passed.sequences
+    if passed.uncounted:
+        names = ", ".join(sorted(passed.uncounted)[:5])
+        findings.notes.append(
+            f"not counted, for their rows are INSERT statements: {len(passed.uncounted)} tables ({names})"
+        )
+    findings.notes.append("a dump file tells no values to compare but its rows' number: see spec.source.sha256")
+
+
+def _is_partitioned(shadow: Connection, schema: str, table: str) -> bool:
+    row = shadow.execute(
+        "SELECT c.relkind = 'p' FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n"
+        " ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relname = %s",
+        [schema, table],
+    ).fetchone()
+    return bool(row and row[0])
+
+
+def _find_missing(run: Run, plan: Plan) -> list[str]:
+    """Entries of the kinds that may get lost, which are not there."""
+    with at_shadow(run.shadow, "its structure was listed") as shadow:
+        items = read_structure(shadow)
+    names = {(item.schema, f"{item.relation} {item.name}".strip()) for item in items}
+    names |= {(item.schema, item.name) for item in items if item.kind == "index"}
+    return [
+        f"missing in the copy: {entry.title}"
+        for entry in plan.main
+        if entry.kind in _LISTED and (entry.schema, entry.tag) not in names
+    ]

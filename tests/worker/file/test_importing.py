@@ -1,0 +1,55 @@
+"""Dump files in every shape: what arrives, and what is refused."""
+
+from collections.abc import Callable
+
+import pytest
+from tests.support.postgres import PostgresServer
+from tests.worker.conftest import Bench
+from tests.worker.file.conftest import FORMATS, WRAPPINGS
+
+Offer = Callable[[bytes], None]
+COMPARED = {
+    "customers": "SELECT count(*), md5(string_agg(c::text, '' ORDER BY id)) FROM customers AS c",
+    "orders": "SELECT count(*), md5(string_agg(o::text, '' ORDER BY id)) FROM orders AS o",
+    "guarded": "SELECT count(*), sum(id) FROM guarded",
+    "parted": "SELECT tableoid::regclass::text, count(*) FROM parted GROUP BY 1 ORDER BY 1",
+    "large objects": "SELECT oid, md5(lo_get(oid)) FROM pg_largeobject_metadata ORDER BY 1",
+    "sequence": "SELECT last_value, is_called FROM orders_id_seq",
+    "materialised view": "SELECT n FROM totals",
+    "indexes": "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1",
+    "constraints": "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint"
+    " WHERE connamespace = 'public'::regnamespace AND contype <> 'n' ORDER BY 1",
+    "policies": "SELECT polname, relrowsecurity, relforcerowsecurity FROM pg_policy"
+    " JOIN pg_class ON pg_class.oid = polrelid",
+    "functions": "SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
+    " AND proname <> 'native' ORDER BY 1",
+    "triggers": "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal",
+    "comment": "SELECT obj_description('orders'::regclass)",
+    "view": "SELECT count(*), sum(sum) FROM spenders",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("wrapping", WRAPPINGS)
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_dump_arrives_whole(
+    file_bench: Bench, offer: Offer, dumps: dict[str, bytes], postgres16: PostgresServer, form: str, wrapping: str
+) -> None:
+    offer(WRAPPINGS[wrapping](dumps[form]))
+    looked = file_bench.preflight()
+    assert looked.ok, looked.failure
+    assert looked.preflight is not None
+    assert looked.preflight.source is not None
+    file = looked.preflight.source.file
+    assert file is not None
+    assert (file.format, file.compression) == (form, "none" if wrapping == "bare" else wrapping)
+    assert looked.preflight.source.server_version_num // 10000 == 16
+    with file_bench.shadow() as shadow:
+        result = file_bench.run()
+        assert result.ok, result.failure
+        for what, query in COMPARED.items():
+            assert file_bench.target.query(query, shadow) == postgres16.query(query, "file_shop"), what
+    found = result.verification
+    assert found is not None
+    assert (found.verified, found.rows, found.large_objects) == (True, 5000 + 3000 + 10 + 150, 2)
+    assert any("FUNCTION public.native" in note and "internal" in note for note in found.notes)

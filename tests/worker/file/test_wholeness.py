@@ -1,0 +1,228 @@
+"""Files that are not whole, not dumps, or worse: each is refused by name, and nothing comes of it."""
+
+import gzip
+import hashlib
+import io
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from backports import zstd
+from tests.support.postgres import PostgresServer
+from tests.worker.conftest import Bench
+from tests.worker.file.conftest import FORMATS, WRAPPINGS, dump
+
+from pgimport.model.reasons import Reason
+from pgimport.worker.failures import Stopped
+from pgimport.worker.file.custom import pass_rows
+from pgimport.worker.file.plain import Lexer
+from pgimport.worker.file.tar import walk_members
+from pgimport.worker.file.unwrap import Format, Stream, find_format
+from pgimport.worker.toc import parse_contents
+
+Offer = Callable[[bytes], None]
+
+
+def walk(content: bytes) -> None:
+    """To the end, as an import does, but without a server. Raises Stopped where it is not whole."""
+    stream = Stream(io.BytesIO(content))
+    match find_format(stream):
+        case Format.CUSTOM:
+            header, entries = parse_contents(stream.read)
+            pass_rows(stream, header, list(entries), lambda _: None)
+        case Format.TAR:
+            for member in walk_members(stream):
+                if member.name == "toc.dat":
+                    list(parse_contents(member.read)[1])
+        case Format.PLAIN:
+            for _ in Lexer(stream).items():
+                pass
+    while stream.read_some():
+        pass
+
+
+def end_of(content: bytes, form: str) -> int:
+    """Where nothing follows any more that could be missed: a tar's padding, the lines after pg_dump's last words."""
+    if form == "plain":
+        return content.rindex(b"-- PostgreSQL database dump complete") + len(b"-- PostgreSQL database dump complete")
+    if form in ("tar", "directory"):
+        return -(-len(content.rstrip(b"\x00")) // 512) * 512 + 1024
+    return len(content)
+
+
+def cuts(length: int) -> Iterator[int]:
+    """Every 64 KiB, 200 places by chance (the same in every run), and the last bytes."""
+    chance = random.Random(4711)  # noqa: S311 (no secret)
+    yield from range(0, length, 65536)
+    yield from (chance.randrange(length) for _ in range(200))
+    yield from range(max(length - 3, 0), length)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("wrapping", WRAPPINGS)
+@pytest.mark.parametrize("form", FORMATS)
+def test_cut_anywhere_it_is_not_whole(dumps: dict[str, bytes], form: str, wrapping: str) -> None:
+    whole = dumps[form]
+    content = WRAPPINGS[wrapping](whole)
+    walk(content)
+    end = end_of(whole, form) if wrapping == "bare" else len(content)
+    for length in cuts(end):
+        with pytest.raises(Stopped) as stopped:
+            walk(content[:length])
+        expected = {Reason.DUMP_CORRUPT} if length > 4096 else {Reason.DUMP_CORRUPT, Reason.DUMP_UNSUPPORTED}
+        assert stopped.value.failure.reason in expected, length
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("share", [0.3, 0.7])
+@pytest.mark.parametrize("form", FORMATS)
+def test_cut_in_the_middle_nothing_comes_of_it(
+    file_bench: Bench, offer: Offer, dumps: dict[str, bytes], form: str, share: float
+) -> None:
+    offer(dumps[form][: int(len(dumps[form]) * share)])
+    with file_bench.shadow():
+        result = file_bench.run()
+    assert result.failure is not None
+    assert result.failure.reason is Reason.DUMP_CORRUPT
+
+
+def a_header(rows: str) -> bytes:
+    return (
+        "--\n-- PostgreSQL database dump\n--\n\n-- Dumped from database version 16.4\n"
+        "-- Dumped by pg_dump version 16.4\n\n"
+        f"SET statement_timeout = 0;\n\n{rows}\n\n--\n-- PostgreSQL database dump complete\n--\n\n"
+    ).encode()
+
+
+ZEROS = bytes(64 * 1024 * 1024)
+TEN_GIGABYTES = 160
+NOT_DUMPS = {
+    "empty": (b"", Reason.DUMP_CORRUPT, "empty"),
+    "empty gzip": (gzip.compress(b""), Reason.DUMP_CORRUPT, "empty"),
+    "PNG": (b"\x89PNG\r\n\x1a\n" + bytes(100), Reason.DUMP_UNSUPPORTED, "PNG image"),
+    "zip": (b"PK\x03\x04" + bytes(100), Reason.DUMP_UNSUPPORTED, "zip archive"),
+    "xz": (b"\xfd7zXZ\x00" + bytes(100), Reason.DUMP_UNSUPPORTED, "xz"),
+    "bzip2": (b"BZh91AY" + bytes(100), Reason.DUMP_UNSUPPORTED, "bzip2"),
+    "pg_dumpall": (
+        b"--\n-- PostgreSQL database cluster dump\n--\n\nCREATE ROLE a;\n", Reason.DUMP_UNSUPPORTED, "pg_dumpall"
+    ),
+    "MySQL": (b"-- MySQL dump 10.13  Distrib 8.0.36\n--\n", Reason.DUMP_UNSUPPORTED, "MySQL"),
+    "MariaDB": (b"/*M!999999\\- enable the sandbox mode */\n-- MariaDB dump\n", Reason.DUMP_UNSUPPORTED, "MariaDB"),
+    "web page": (b"<!DOCTYPE html><title>404</title>", Reason.DUMP_UNSUPPORTED, "web page"),
+    "error in XML": (b"<?xml version='1.0'?><Error/>", Reason.DUMP_UNSUPPORTED, "error message"),
+    "handwritten SQL": (b"CREATE TABLE a (b int);\n", Reason.DUMP_UNSUPPORTED, "without pg_dump's header"),
+    "UTF-16": ("-- PostgreSQL database dump".encode("utf-16"), Reason.DUMP_UNSUPPORTED, "UTF-16"),
+    "compressed twice": (gzip.compress(gzip.compress(b"x")), Reason.DUMP_UNSUPPORTED, "compressed twice"),
+    "newer archive": (b"PGDMP\x01\x11\x00\x04\x08\x01", Reason.DUMP_UNSUPPORTED, "version 1.17"),
+    "10 GB of zeros in gzip": (gzip.compress(ZEROS) * TEN_GIGABYTES, Reason.DUMP_UNSUPPORTED, "no dump"),
+    "10 GB of zeros in zstd": (zstd.compress(ZEROS) * TEN_GIGABYTES, Reason.DUMP_UNSUPPORTED, "no dump"),
+    "damaged gzip": (gzip.compress(a_header(""))[:-9] + bytes(9), Reason.DUMP_CORRUPT, "gzip stream"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NOT_DUMPS)
+def test_T14_what_is_no_dump_is_named(file_bench: Bench, offer: Offer, name: str) -> None:
+    content, reason, words = NOT_DUMPS[name]
+    offer(content)
+    result = file_bench.preflight() if name != "damaged gzip" else file_bench.preflight(sha256="0" * 64)
+    assert result.failure is not None
+    assert (result.failure.reason, words in result.failure.message) == (reason, True), result.failure.message
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zstd.compress], ids=["gzip", "zstd"])
+def test_a_bomb_behind_a_good_head_is_stopped(pack: Callable[[bytes], bytes]) -> None:
+    content = pack(a_header("COPY public.t (a) FROM stdin;")[:-70]) + pack(ZEROS) * TEN_GIGABYTES
+    with pytest.raises(Stopped) as stopped:
+        walk(content)
+    assert "unpacks to more than 500 times its size" in stopped.value.failure.message
+
+
+def test_a_checksum_is_compared_before_anything_is_made(
+    file_bench: Bench, offer: Offer, dumps: dict[str, bytes]
+) -> None:
+    offer(dumps["custom"])
+    right = hashlib.sha256(dumps["custom"]).hexdigest()
+    assert file_bench.preflight(sha256=right).ok
+    wrong = file_bench.preflight(sha256="0" * 64)
+    assert wrong.failure is not None
+    assert (wrong.failure.reason, right in wrong.failure.message) == (Reason.DUMP_CORRUPT, True)
+
+
+def test_a_file_larger_than_the_plan_is_refused(file_bench: Bench, offer: Offer, dumps: dict[str, bytes]) -> None:
+    offer(dumps["plain"])
+    result = file_bench.preflight(storage_limit_bytes=len(dumps["plain"]) - 1)
+    assert result.failure is not None
+    assert result.failure.reason is Reason.SOURCE_TOO_LARGE
+
+
+HOSTILE = {
+    "a shell command": "\\! touch {mark}",
+    "a shell command in a restriction": "\\restrict abc\n\\! touch {mark}\n\\unrestrict abc",
+    "back-quotes in the end of a restriction": "\\restrict abc\n\\unrestrict `touch {mark}`\n\\! touch {mark}",
+    "a file written": "\\o {mark}\nSELECT 1;",
+    "a copy to a file": "\\copy (SELECT 1) TO '{mark}'",
+    "a command after a statement": "SELECT 1 \\! touch {mark}\n;",
+    "a program on the server": "COPY (SELECT 1) TO PROGRAM 'touch {mark}';",
+    "a file on the server": "COPY (SELECT 1) TO '{mark}';",
+    "another database": "\\connect postgres",
+    "a role": "CREATE ROLE intruder SUPERUSER;",
+    "a text that ends elsewhere": "SELECT E'\\\\'; \\! touch {mark}\n-- ';",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_T14_a_hostile_plain_dump_gets_nowhere(file_bench: Bench, offer: Offer, tmp_path: Path, name: str) -> None:
+    mark = tmp_path / "mark"
+    offer(a_header("CREATE TABLE public.t (a int);\n" + HOSTILE[name].format(mark=mark)))
+    with file_bench.shadow():
+        result = file_bench.run()
+    assert result.failure is not None
+    assert result.failure.reason in (Reason.DUMP_CORRUPT, Reason.RESTORE_FAILED)
+    assert not mark.exists()
+    assert file_bench.target.query("SELECT count(*) FROM pg_roles WHERE rolname = 'intruder'") == [(0,)]
+
+
+def test_T28_the_first_error_has_its_line_and_code(file_bench: Bench, offer: Offer) -> None:
+    offer(
+        a_header(
+            "CREATE TABLE public.t (a int);\nGRANT ALL ON public.t TO nobody;\n\nINSERT INTO public.t VALUES ('x');"
+        )
+    )
+    with file_bench.shadow():
+        result = file_bench.run()
+    assert result.failure is not None
+    assert result.failure.reason is Reason.RESTORE_FAILED
+    line = 13
+    assert f"in line {line} of the dump: invalid input syntax for type integer" in result.failure.message
+    assert "SQLSTATE 22P02" in result.failure.message
+
+
+def test_T10_a_setting_that_the_target_does_not_know_is_left_out(file_bench: Bench, offer: Offer) -> None:
+    offer(a_header("SET transaction_timeout = 0;\nSET default_tablespace = 'fast';\nCREATE TABLE public.t (a int);"))
+    with file_bench.shadow() as shadow:
+        # The target is asked as the older major that it is said to be.
+        assert file_bench.run().ok
+        assert file_bench.target.query("SELECT count(*) FROM t", shadow) == [(0,)]
+
+
+@pytest.mark.parametrize("form", ["custom", "plain"])
+def test_inserts_are_restored_and_said_not_to_be_counted(
+    file_bench: Bench, offer: Offer, dumps: dict[str, bytes], postgres16: PostgresServer, tmp_path: Path, form: str
+) -> None:
+    offer(dump(postgres16, "file_shop", form, tmp_path, "--inserts"))
+    with file_bench.shadow() as shadow:
+        result = file_bench.run()
+        assert result.ok, result.failure
+        assert file_bench.target.query("SELECT count(*) FROM customers", shadow) == [(5000,)]
+    assert result.verification is not None
+    assert any("INSERT statements" in note for note in result.verification.notes)
+
+
+def test_a_dump_with_create_is_refused_by_name(
+    file_bench: Bench, offer: Offer, dumps: dict[str, bytes], postgres16: PostgresServer, tmp_path: Path
+) -> None:
+    offer(dump(postgres16, "file_shop", "plain", tmp_path, "--create"))
+    result = file_bench.preflight()
+    assert result.failure is not None
+    assert (result.failure.reason, "--create" in result.failure.message) == (Reason.DUMP_UNSUPPORTED, True)
