@@ -2,7 +2,6 @@
 
 import gzip
 import hashlib
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -21,10 +20,10 @@ FORMATS = ("custom", "tar", "directory", "plain")
 
 
 @pytest.fixture(scope="module")
-def files(tenant: Tenant, source: Source) -> Iterator[FileServer]:
+def files(tenant: Tenant, source: Source) -> FileServer:
     server = start_file_server(source.server.namespace)
     kubectl.create(secret_manifest(tenant.name, CA, {"root.pem": server.ca}))
-    yield server
+    return server
 
 
 @pytest.fixture(scope="module")

@@ -14,15 +14,15 @@ import psycopg
 from pgimport.model.addresses import Resolve
 from pgimport.model.order import Order
 from pgimport.model.reasons import Failure, Reason
-from pgimport.model.result import FailureReport, Verification, WorkerResult
+from pgimport.model.result import FailureReport, LeftObject, Verification, WorkerResult
 from pgimport.model.spec import Verify
 from pgimport.worker.clients import Children, Clients
-from pgimport.worker.contents import Plan, plan_contents
+from pgimport.worker.contents import Leave, Plan, plan_contents
 from pgimport.worker.endpoints import Endpoint, connect, resolve_host, shadow_endpoint
 from pgimport.worker.failures import Stopped, translate_source_error
 from pgimport.worker.file.importing import import_file
 from pgimport.worker.finishing import analyze_tables, read_filled, refresh_materialized_views, set_sequences
-from pgimport.worker.leaving import Leaving, read_leaving
+from pgimport.worker.leaving import read_leave, read_unsaid
 from pgimport.worker.lines import Reporter
 from pgimport.worker.places import Places
 from pgimport.worker.post_import import run_post_import
@@ -54,7 +54,7 @@ def run_import(
 def _import_from(run: Run, source: Endpoint | FileSource) -> tuple[Verification, Failure | None]:
     if isinstance(source, FileSource):
         return import_file(run, source)
-    with hold_snapshot(source) as snapshot:
+    with hold_snapshot(source, run.order) as snapshot:
         return _copy(LiveRun(**{one.name: getattr(run, one.name) for one in fields(run)}, source=source), snapshot)
 
 
@@ -88,12 +88,13 @@ def _copy(run: LiveRun, snapshot: Snapshot) -> tuple[Verification, Failure | Non
         f"copying {len(snapshot.copied)} tables from {run.source.place} with {program} and {run.restore}",
         tables=len(snapshot.copied),
     )
-    leaving = _read_leaving(run, snapshot)
+    leave, unsaid = _read_leaving(run, snapshot)
     _dump(run, snapshot, program)
-    plan = plan_contents(read_contents(run), leaving.leave)
+    plan = plan_contents(read_contents(run), leave)
     _restore(run, snapshot, plan)
     analyze_tables(run)
-    findings = Findings(notes=[f"left behind: {one.object}: {one.why}" for one in (*leaving.unsaid, *plan.left)])
+    findings = Findings(notes=[f"left behind: {one.object}: {one.why}" for one in (*unsaid, *plan.left)])
+    findings.notes += [f"without its rows, as spec.filter says: {s}.{n}" for s, n in snapshot.scope.rowless_names]
     checked = run.order.verify is not Verify.NONE
     if checked:
         verify_rows(run, snapshot, findings)
@@ -103,20 +104,19 @@ def _copy(run: LiveRun, snapshot: Snapshot) -> tuple[Verification, Failure | Non
         findings.notes += run_post_import(run)
         unverified = build_unverified()
         return unverified.model_copy(update={"notes": [*unverified.notes, *findings.notes]}), None
-    verify_structure(run, snapshot, plan.left_keys, findings)
+    verify_structure(run, snapshot, plan.left_keys | leave.objects.keys(), findings)
     if findings.good:
         findings.notes += run_post_import(run)
     return findings.to_verification(), None if findings.good else findings.to_failure()
 
 
-def _read_leaving(run: LiveRun, snapshot: Snapshot) -> Leaving:
+def _read_leaving(run: LiveRun, snapshot: Snapshot) -> tuple[Leave, list[LeftObject]]:
     with at_shadow(run.shadow, "its schemas and roles were listed") as shadow:
-        try:
-            return read_leaving(snapshot.connection, shadow)
-        except psycopg.Error as error:
-            if shadow.closed:
-                raise
-            raise Stopped(translate_source_error(error, "what cannot come along was listed")) from error
+        leave = read_leave(shadow, snapshot.scope)
+    try:
+        return leave, read_unsaid(snapshot.connection)
+    except psycopg.Error as error:
+        raise Stopped(translate_source_error(error, "what cannot come along was listed")) from error
 
 
 def _dump(run: LiveRun, snapshot: Snapshot, program: Path) -> None:
@@ -124,7 +124,7 @@ def _dump(run: LiveRun, snapshot: Snapshot, program: Path) -> None:
     ear = DumpEar(run.meter, names, serial=run.jobs == 1)
     run.meter.begin(Stage.DUMP)
     with _watching(run, run.source, "copy_progress"):
-        run_dump(run, program, snapshot.id, ear.hear)
+        run_dump(run, program, snapshot.id, snapshot.scope.dump_options(), ear.hear)
 
 
 def _restore(run: LiveRun, snapshot: Snapshot, plan: Plan) -> None:

@@ -1,26 +1,130 @@
-"""What stays behind in a live import: both ends' catalogs come in, a `Leave` for the archive's entries goes out."""
+"""What part of a live source is meant: its catalogues and the order come in; what stays behind, and why, goes out.
 
-from dataclasses import dataclass
+The provider's own schemas and extensions stay, and what `spec.filter` does not want; so does everything that depends
+on them, as the source's own catalogues tell it.
+"""
 
-from pgimport.model.result import LeftObject
-from pgimport.worker.contents import Leave
-from pgimport.worker.endpoints import Connection
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+
+from pgimport.model.order import Order
+from pgimport.model.providers import KNOWN_SIGNS, Signs, find_provider, left_schemas
+from pgimport.model.reasons import Failure, Reason
+from pgimport.model.result import Extension, LeftObject
+from pgimport.worker.checks.fitting import split_extensions
+from pgimport.worker.checks.scope import Wanted, build_scope, find_unmatched
+from pgimport.worker.contents import PG_CLASS, Leave
+from pgimport.worker.endpoints import Connection, Endpoint
+from pgimport.worker.failures import Stopped
 from pgimport.worker.queries import read_query
+
+_FILTERED = "spec.filter leaves it out"
 
 
 @dataclass(frozen=True, slots=True)
-class Leaving:
-    """What to leave, and what the dump was told not to hold."""
+class Scope:
+    """What is meant of a source."""
 
-    leave: Leave
-    unsaid: tuple[LeftObject, ...]
+    gone: dict[tuple[int, int], str] = field(default_factory=dict)  # (catalog, oid) → why it stays
+    schemas: tuple[str, ...] = ()  # whole ones that stay
+    relations: tuple[tuple[str, str], ...] = ()  # single ones that stay: schema, name
+    rowless: frozenset[int] = frozenset()  # oids of tables that come without their rows
+    rowless_names: tuple[tuple[str, str], ...] = ()
+
+    def leaves(self, oid: int) -> bool:
+        """A relation."""
+        return (PG_CLASS, oid) in self.gone
+
+    def dump_options(self) -> list[str]:
+        """pg_dump must not even lock what stays: its user may not be allowed to."""
+        return [
+            *(f"--exclude-schema={_quote(name)}" for name in self.schemas),
+            *(f"--exclude-table={_quote(schema)}.{_quote(name)}" for schema, name in self.relations),
+            *(f"--exclude-table-data={_quote(schema)}.{_quote(name)}" for schema, name in self.rowless_names),
+        ]
 
 
-def read_leaving(source: Connection, shadow: Connection) -> Leaving:
-    """Compare the ends before anything is restored. Raises psycopg.Error."""
-    leave = Leave(
+def _quote(name: str) -> str:
+    """A pattern of pg_dump that means this name alone."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def read_scope(source: Connection, order: Order, endpoint: Endpoint) -> Scope:
+    """Raises psycopg.Error; Stopped for a filter that means nothing."""
+    found = source.execute(
+        read_query("checks/signs"), {"roles": sorted(KNOWN_SIGNS.roles), "settings": sorted(KNOWN_SIGNS.settings)}
+    ).fetchall()
+    installed = [
+        Extension(name=name, version=version, schema_name=schema)
+        for name, version, schema, _ in source.execute(read_query("checks/extensions"))
+    ]
+    schemas, roles, settings = (
+        [name for sign, name in found if sign == kind] for kind in ("schema", "role", "setting")
+    )
+    signs = Signs(frozenset(schemas), frozenset(roles), frozenset(one.name for one in installed), frozenset(settings))
+    provider = find_provider(endpoint.host, signs, order.provider)
+    own = left_schemas(provider, schemas)
+    _, left = split_extensions(order, provider, installed)
+    relations = [(int(oid), schema, name) for oid, schema, name in source.execute(read_query("relations"))]
+    if order.filter is not None and (unmatched := find_unmatched(order.filter, schemas, relations, endpoint.user)):
+        raise Stopped(
+            Failure(Reason.FILTER_INVALID, f"spec.filter: the source holds nothing that {unmatched} would match")
+        )
+    shapes, rows = (build_scope(order.filter, own, endpoint.user, rows=only) for only in (False, True))
+    unwanted = [one for one in relations if not shapes(one[1], one[2])]
+    whole = {
+        schema for schema in schemas if schema in own or (order.filter is not None and not _has_any(shapes, schema))
+    }
+    single = [one for one in unwanted if one[1] not in whole]
+    names = {
+        "schemas": sorted(whole),
+        "extensions": [_name_of(one) for one in left],
+        "relations": [one[0] for one in single],
+    }
+    return Scope(
+        gone=_read_gone(source, names, whole, single),
+        schemas=tuple(sorted(whole)),
+        relations=tuple((schema, name) for _, schema, name in single),
+        rowless=frozenset(one[0] for one in relations if shapes(one[1], one[2]) and not rows(one[1], one[2])),
+        rowless_names=tuple(
+            (schema, name) for _, schema, name in relations if shapes(schema, name) and not rows(schema, name)
+        ),
+    )
+
+
+def _has_any(shapes: Wanted, schema: str) -> bool:
+    """Whether a schema is meant at all: a name that no pattern of a table means asks for it."""
+    return shapes(schema, "\x00")
+
+
+def _name_of(left: LeftObject) -> str:
+    return left.object.partition(" ")[2]
+
+
+def _read_gone(
+    source: Connection,
+    names: dict[str, list[str] | list[int]],
+    whole: Collection[str],
+    single: Iterable[tuple[int, str, str]],
+) -> dict[tuple[int, int], str]:
+    if not any(names.values()):
+        return {}
+    own = {(PG_CLASS, oid) for oid, _, _ in single}
+    return {
+        (catalog, oid): _FILTERED if (catalog, oid) in own else f"it needs {title}, which stays behind"
+        for catalog, oid, title in source.execute(read_query("gone"), names)
+    }
+
+
+def read_leave(shadow: Connection, scope: Scope) -> Leave:
+    """What the target has already, and what stays. Raises psycopg.Error."""
+    return Leave(
         present=frozenset(str(name) for _, name in shadow.execute(read_query("namespaces"))),
         roles=frozenset(str(name) for (name,) in shadow.execute(read_query("roles"))),
+        objects=scope.gone,
     )
-    unsaid = tuple(LeftObject(object=name, why=why) for name, why in source.execute(read_query("left_named")))
-    return Leaving(leave, unsaid)
+
+
+def read_unsaid(source: Connection) -> list[LeftObject]:
+    """What the dump was told not to hold. Raises psycopg.Error."""
+    return [LeftObject(object=name, why=why) for name, why in source.execute(read_query("left_named"))]

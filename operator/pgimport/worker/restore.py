@@ -54,11 +54,11 @@ class LiveRun(Run):
     source: Endpoint
 
 
-def run_dump(run: LiveRun, program: Path, snapshot: str, hear: Callable[[str], None]) -> None:
+def run_dump(run: LiveRun, program: Path, snapshot: str, options: list[str], hear: Callable[[str], None]) -> None:
     """Dump the source as the snapshot shows it into scratch. Raises Stopped."""
     passfile = write_passfile(run.source, run.places.private, "source.pgpass")
     arguments = [
-        str(program), *DUMP_OPTIONS, run.clients.compress_option(program), f"--jobs={run.jobs}",
+        str(program), *DUMP_OPTIONS, *options, run.clients.compress_option(program), f"--jobs={run.jobs}",
         f"--snapshot={snapshot}", f"--file={run.archive}", f"--dbname={CLIENT_DBNAME}",
     ]  # fmt: skip
     code, words = run.children.run(arguments, build_environment(run.source, passfile, os.environ), _both(run, hear))

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
+from pgimport.model.order import Order
 from pgimport.model.reasons import Failure, Reason
 from pgimport.worker.endpoints import Connection, Endpoint
 from pgimport.worker.failures import Stopped, translate_source_error
+from pgimport.worker.leaving import Scope, read_scope
 from pgimport.worker.queries import read_query
 from pgimport.worker.source import connect_source
 
@@ -60,33 +62,43 @@ class Snapshot:
     server_version_num: int
     tables: tuple[Table, ...]
     sequences: tuple[Sequence, ...]
+    scope: Scope
 
     @property
     def copied(self) -> tuple[Table, ...]:
         """Tables with rows of their own."""
-        return tuple(table for table in self.tables if not table.partitioned)
+        return tuple(table for table in self.tables if not table.partitioned and table.oid not in self.scope.rowless)
 
 
 @contextmanager
-def hold_snapshot(endpoint: Endpoint) -> Iterator[Snapshot]:
+def hold_snapshot(endpoint: Endpoint, order: Order) -> Iterator[Snapshot]:
     """Locks and snapshot for the length of the block. Raises Stopped."""
     connection = connect_source(endpoint)
     try:
-        yield take_snapshot(connection)
+        try:
+            scope = read_scope(connection, order, endpoint)
+        except psycopg.Error as error:
+            raise Stopped(translate_source_error(error, "what is meant of it was listed")) from error
+        yield take_snapshot(connection, scope)
     finally:
         connection.close()
 
 
-def take_snapshot(connection: Connection) -> Snapshot:
+def take_snapshot(connection: Connection, scope: Scope) -> Snapshot:
     """Begin, lock, look again; once more from the start where a table was rewritten in between. Raises Stopped."""
     try:
         for _ in range(TRIES):
-            snapshot_id, tables = begin_snapshot(connection)
+            snapshot_id, tables = begin_snapshot(connection, scope)
             lock_tables(connection, tables)
             changed = read_rewritten(connection, tables)
             if not changed:
                 return Snapshot(
-                    connection, snapshot_id, connection.info.server_version, tables, read_sequences(connection)
+                    connection,
+                    snapshot_id,
+                    connection.info.server_version,
+                    tables,
+                    read_sequences(connection, scope),
+                    scope,
                 )
             connection.execute("ROLLBACK")
     except psycopg.Error as error:
@@ -94,13 +106,14 @@ def take_snapshot(connection: Connection) -> Snapshot:
     raise Stopped(Failure(Reason.SOURCE_CHANGED, f"the source rewrites or truncates {_names(changed)} again and again"))
 
 
-def begin_snapshot(connection: Connection) -> tuple[str, tuple[Table, ...]]:
+def begin_snapshot(connection: Connection, scope: Scope) -> tuple[str, tuple[Table, ...]]:
     """Export a snapshot; list what it shows. Raises Stopped where something cannot be read."""
     connection.execute(BEGIN)
     row = connection.execute("SELECT pg_catalog.pg_export_snapshot()").fetchone()
     tables = tuple(
         Table(oid, schema, name, kind == "p", size, counted_as, readable)
         for oid, schema, name, kind, size, counted_as, readable in connection.execute(read_query("tables"))
+        if not scope.leaves(oid)
     )
     if closed := [table.title for table in tables if not table.readable]:
         raise Stopped(_denied(connection.info.user, "table", "TABLE", closed))
@@ -121,9 +134,10 @@ def read_rewritten(connection: Connection, tables: tuple[Table, ...]) -> list[st
     return [f"{schema}.{name}" for schema, name in connection.execute(read_query("rewritten"), [oids])]
 
 
-def read_sequences(connection: Connection) -> tuple[Sequence, ...]:
+def read_sequences(connection: Connection, scope: Scope) -> tuple[Sequence, ...]:
     """Where every sequence stands, read from itself: pg_sequences hides what setval(…, false) wrote."""
-    found = connection.execute(read_query("sequences")).fetchall()
+    listed = connection.execute(read_query("sequences")).fetchall()
+    found = [row[:3] for row in listed if not scope.leaves(row[3])]
     if closed := [f"{schema}.{name}" for schema, name, readable in found if not readable]:
         raise Stopped(_denied(connection.info.user, "sequence", "SEQUENCE", closed))
     values: list[Sequence] = []

@@ -16,7 +16,7 @@ from pgimport.worker.progress import Stage
 from pgimport.worker.queries import read_query
 from pgimport.worker.restore import LiveRun
 from pgimport.worker.shadow import at_shadow
-from pgimport.worker.snapshot import Sequence, Snapshot
+from pgimport.worker.snapshot import Sequence, Snapshot, Table
 from pgimport.worker.structure import Comparison, compare_structures, read_structure
 
 NAMES_IN_A_MESSAGE = 3
@@ -67,8 +67,8 @@ def build_unverified() -> Verification:
 
 def verify_rows(run: LiveRun, snapshot: Snapshot, findings: Findings) -> None:
     """Counts of all tables, large objects and sequences; before row level security hides rows. Raises Stopped."""
-    run.meter.begin(Stage.VERIFY, len(plan_counts(snapshot.tables)))
-    counted = count_rows(snapshot.tables, snapshot.id, run.source, run.shadow, run.jobs, run.meter.step)
+    run.meter.begin(Stage.VERIFY, len(plan_counts(counted_tables(snapshot))))
+    counted = count_rows(counted_tables(snapshot), snapshot.id, run.source, run.shadow, run.jobs, run.meter.step)
     findings.tables = len(counted)
     findings.rows = sum(item.target_rows or 0 for item in counted)
     findings.unequal += [item for item in counted if item.source_rows != item.target_rows]
@@ -84,6 +84,11 @@ def verify_rows(run: LiveRun, snapshot: Snapshot, findings: Findings) -> None:
     findings.sequences = len(snapshot.sequences)
 
 
+def counted_tables(snapshot: Snapshot) -> tuple[Table, ...]:
+    """All but those that come without their rows."""
+    return tuple(table for table in snapshot.tables if table.oid not in snapshot.scope.rowless)
+
+
 def _one_number(connection: Connection, query: str) -> int:
     row = connection.execute(read_query(query)).fetchone()
     return int(row[0]) if row else 0
@@ -91,7 +96,7 @@ def _one_number(connection: Connection, query: str) -> int:
 
 def read_positions(shadow: Connection, wanted: tuple[Sequence, ...]) -> dict[tuple[str, str], tuple[int, bool]]:
     """Where the copy's sequences stand: those that are there. Raises psycopg.Error."""
-    present = {(schema, name) for schema, name, _ in shadow.execute(read_query("sequences"))}
+    present = {(schema, name) for schema, name, *_ in shadow.execute(read_query("sequences"))}
     names = [(item.schema, item.name) for item in wanted if (item.schema, item.name) in present]
     found: dict[tuple[str, str], tuple[int, bool]] = {}
     with shadow.pipeline():

@@ -27,6 +27,28 @@ def build_scope(filter_: Filter | None, left: Collection[str], user: str = "", *
     return wanted
 
 
+def find_unmatched(
+    filter_: Filter, schemas: Collection[str], relations: Iterable[tuple[int, str, str]], user: str = ""
+) -> str | None:
+    """The first pattern that means nothing: most likely it is misspelt."""
+    for field, patterns in (("includeSchemas", filter_.include_schemas), ("excludeSchemas", filter_.exclude_schemas)):
+        for pattern in patterns:
+            if not any(_compile(pattern).fullmatch(name) for name in schemas):
+                return f"{field}: {pattern}"
+    listed = list(relations)
+    for field, patterns in (
+        ("excludeTables", filter_.exclude_tables), ("excludeTableData", filter_.exclude_table_data),
+    ):  # fmt: skip
+        for pattern in patterns:
+            of, table = _table(pattern)
+            if not any(
+                (schema in {"public", user} if of is None else of.fullmatch(schema)) and table.fullmatch(name)
+                for _, schema, name in listed
+            ):
+                return f"{field}: {pattern}"
+    return None
+
+
 def _schemas(patterns: Iterable[str]) -> list[re.Pattern[str]]:
     return [_compile(pattern) for pattern in patterns]
 

@@ -1,8 +1,9 @@
--- Sequences that a dump brings: schema, name, whether we may read them.
+-- Sequences that a dump brings: schema, name, whether we may read them, oid.
 SELECT
     n.nspname::text,
     c.relname::text,
-    pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND pg_catalog.has_sequence_privilege(c.oid, 'SELECT')
+    pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND pg_catalog.has_sequence_privilege(c.oid, 'SELECT'),
+    c.oid::bigint
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 WHERE c.relkind = 'S'
