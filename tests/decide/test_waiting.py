@@ -272,12 +272,6 @@ REFUSED = [
     ),
     pytest.param(an_import(an_import_spec(engine="relay")), Reason.NOT_SUPPORTED, "spec.engine", id="the relay engine"),
     pytest.param(
-        an_import(an_import_spec(filter={"includeSchemas": ["a"]})), Reason.NOT_SUPPORTED, "spec.filter", id="a filter"
-    ),
-    pytest.param(
-        an_import(an_import_spec(provider="neon")), Reason.NOT_SUPPORTED, "provider neon", id="a provider",
-    ),
-    pytest.param(
         an_import(an_import_spec(verify="checksums")), Reason.NOT_SUPPORTED, "spec.verify", id="checksums"
     ),
     pytest.param(

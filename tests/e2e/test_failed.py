@@ -176,8 +176,6 @@ def test_attempts_are_told_one_by_one(failed: dict[str, Manifest]) -> None:
 UNSUPPORTED: dict[str, tuple[str, dict[str, Any]]] = {
     "upload": ("spec.source.uploadKey", {"source": {"uploadKey": "e2e/some.dump"}}),
     "relay": ("spec.engine", {"engine": "relay"}),
-    "filter": ("spec.filter", {"filter": {"excludeTables": ["things"]}}),
-    "provider": ("spec.provider", {"provider": "supabase"}),
     "checksums": ("spec.verify", {"verify": "checksums"}),
 }
 

@@ -1,7 +1,7 @@
 """What the words allow and this version does not do yet: refused by name, never passed over in silence."""
 
 from pgimport.model.reasons import Failure, Reason
-from pgimport.model.spec import Engine, ImportSpec, PreviewMode, PreviewSpec, Provider, Verify
+from pgimport.model.spec import Engine, ImportSpec, PreviewMode, PreviewSpec, Verify
 
 
 def find_unsupported_import(spec: ImportSpec) -> Failure | None:
@@ -9,8 +9,6 @@ def find_unsupported_import(spec: ImportSpec) -> Failure | None:
     checks = (
         ("spec.source.uploadKey", spec.source.upload_key is not None, "uploads"),
         ("spec.engine", spec.engine is Engine.RELAY, "the relay engine"),
-        ("spec.filter", spec.filter is not None, "importing a part of a source"),
-        ("spec.provider", spec.provider not in (Provider.AUTO, Provider.NONE), f"provider {spec.provider.value}"),
         ("spec.verify", spec.verify is Verify.CHECKSUMS, "verification by checksums"),
     )
     for field, wanted, what in checks:

@@ -7,6 +7,9 @@ from tests.support.postgres import PostgresServer
 from tests.worker.conftest import Bench
 from tests.worker.file.conftest import FORMATS, WRAPPINGS
 
+from pgimport.model.reasons import Reason
+from pgimport.model.spec import Filter
+
 Offer = Callable[[bytes], None]
 COMPARED = {
     "customers": "SELECT count(*), md5(string_agg(c::text, '' ORDER BY id)) FROM customers AS c",
@@ -53,3 +56,29 @@ def test_a_dump_arrives_whole(
     assert found is not None
     assert (found.verified, found.rows, found.large_objects) == (True, 5000 + 3000 + 10 + 150, 2)
     assert any("FUNCTION public.native" in note and "internal" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("form", ["custom", "directory"])
+def test_a_filter_chooses_entries_of_an_archive(
+    file_bench: Bench, offer: Offer, dumps: dict[str, bytes], form: str
+) -> None:
+    offer(dumps[form])
+    given = Filter.model_validate({"excludeTables": ["customers"], "excludeTableData": ["parted_1"]})
+    with file_bench.shadow() as shadow:
+        result = file_bench.run(filter=given)
+        assert result.ok, result.failure
+        query = "SELECT relname FROM pg_class WHERE relkind IN ('r', 'v') AND relnamespace = 'public'::regnamespace"
+        found = {name for (name,) in file_bench.target.query(query, shadow)}
+        assert found == {"orders", "empty", "guarded", "parted_1", "parted_2"}
+        assert file_bench.target.query("SELECT count(*) FROM parted", shadow) == [(51,)]
+    assert result.verification is not None
+    notes = "\n".join(result.verification.notes)
+    assert "FK CONSTRAINT public.orders orders_customer_fkey: it needs TABLE public.customers" in notes
+    assert "VIEW public.spenders: it needs TABLE public.customers" in notes
+
+
+def test_a_filter_of_plain_sql_is_refused(file_bench: Bench, offer: Offer, dumps: dict[str, bytes]) -> None:
+    offer(dumps["plain"])
+    result = file_bench.preflight(filter=Filter.model_validate({"excludeTables": ["customers"]}))
+    assert result.failure is not None
+    assert result.failure.reason is Reason.FILTER_INVALID

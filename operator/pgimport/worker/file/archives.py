@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from pgimport.model.reasons import Failure, Reason
@@ -9,6 +10,7 @@ from pgimport.worker.checks.judged import format_bytes
 from pgimport.worker.contents import Leave, Plan, plan_contents
 from pgimport.worker.endpoints import build_environment, write_passfile
 from pgimport.worker.failures import ClientWords, Stopped, is_chatter, judge_restore
+from pgimport.worker.file.choosing import build_judge
 from pgimport.worker.file.custom import pass_rows
 from pgimport.worker.file.fetch import Download
 from pgimport.worker.file.looking import TOC
@@ -39,7 +41,7 @@ def restore_custom(run: Run, stream: Stream, download: Download, leave: Leave) -
 
         header, listed = parse_contents(read)
         entries = list(listed)
-    passed = _plan_archive(entries, leave)
+    passed = _plan_archive(run, entries, leave)
     assert passed.plan is not None  # noqa: S101 (of an archive it is there)
     run_restore(run, "pre-data", passed.plan.main, _ear(run), parallel=False, archive=head)
     counts = _feed_rows(run, stream, header, entries, passed.plan, bytes(taken))
@@ -107,7 +109,7 @@ def restore_tar(run: Run, stream: Stream, download: Download, leave: Leave) -> P
     with contents.open("rb") as file:
         _, listed = parse_contents(file.read)
         entries = list(listed)
-    passed = _plan_archive(entries, leave)
+    passed = _plan_archive(run, entries, leave)
     assert passed.plan is not None  # noqa: S101 (of an archive it is there)
     _add_counts(passed, entries, _count_files(run.archive, entries))
     run_restore(run, "pre-data", passed.plan.main, _ear(run), parallel=False)
@@ -158,8 +160,8 @@ def _find_file(folder: Path, entry: Entry) -> tuple[Path, Compression]:
     raise corrupt(f"the file {name} of {entry.title} is not in the tar")
 
 
-def _plan_archive(entries: list[Entry], leave: Leave) -> Passed:
-    plan = plan_contents(entries, leave)
+def _plan_archive(run: Run, entries: list[Entry], leave: Leave) -> Passed:
+    plan = plan_contents(entries, replace(leave, judge=build_judge(run.order, entries)))
     left = plan.left_keys
     return Passed(
         plan=plan,

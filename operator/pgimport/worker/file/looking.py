@@ -14,6 +14,7 @@ from pgimport.worker.checks.file import FileContents, build_facts, judge_file
 from pgimport.worker.checks.judged import Report
 from pgimport.worker.contents import Leave, plan_contents
 from pgimport.worker.failures import Stopped
+from pgimport.worker.file.choosing import build_judge, refuse_for_plain
 from pgimport.worker.file.fetch import Download, open_download
 from pgimport.worker.file.plain import Command, Lexer, Rows, Statement
 from pgimport.worker.file.statements import judge_statement
@@ -38,7 +39,7 @@ def check_file(order: Order, source: FileSource) -> Report:
     """Raises Stopped for what is no dump, or a newer one than can be restored."""
     with open_download(source, order.storage_limit_bytes) as download:
         stream = Stream(download, unpack_limit(order))
-        contents = _read_contents(source, download, stream)
+        contents = _read_contents(order, source, download, stream)
         if order.sha256 is not None:
             while stream.read_some():
                 pass
@@ -62,23 +63,26 @@ def check_sum(order: Order, download: Download) -> None:
         )
 
 
-def _read_contents(source: FileSource, download: Download, stream: Stream) -> FileContents:
+def _read_contents(order: Order, source: FileSource, download: Download, stream: Stream) -> FileContents:
     found = find_format(stream)
     file = FileFacts(format="custom", compression=stream.compression, size_bytes=download.length)
     if found is Format.CUSTOM:
         header, entries = parse_contents(stream.read)
-        return _of_archive(source, file, header, entries)
+        return _of_archive(order, source, file, header, entries)
     if found is Format.PLAIN:
+        refuse_for_plain(order)
         return _of_plain(source, file, stream)
     for member in walk_members(stream):
         if member.name == TOC:
             header, entries = parse_contents(member.read)
             kind = "tar" if member.path == TOC and stream.given <= CHUNK * 4 else "directory"
-            return _of_archive(source, file.model_copy(update={"format": kind}), header, entries)
+            return _of_archive(order, source, file.model_copy(update={"format": kind}), header, entries)
     raise corrupt(f"the tar holds no {TOC}: it is neither a tar archive nor a directory of pg_dump")
 
 
-def _of_archive(source: FileSource, file: FileFacts, header: Header, entries: Iterable[Entry]) -> FileContents:
+def _of_archive(
+    order: Order, source: FileSource, file: FileFacts, header: Header, entries: Iterable[Entry]
+) -> FileContents:
     listed = list(entries)
     large = sum(entry.kind in ("BLOB", "BLOB METADATA") for entry in listed)
     settings = _read_settings(listed)
@@ -94,7 +98,7 @@ def _of_archive(source: FileSource, file: FileFacts, header: Header, entries: It
             if entry.kind == "EXTENSION" and entry.tag != "plpgsql"
         ],
         large_objects=large,
-        left=plan_contents(listed, Leave()).left,
+        left=plan_contents(listed, Leave(judge=build_judge(order, listed))).left,
         encoding=settings.encoding,
         collate=settings.collate,
         ctype=settings.ctype,

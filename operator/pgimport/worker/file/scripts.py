@@ -3,6 +3,7 @@
 from pgimport.model.reasons import Failure, Reason
 from pgimport.worker.contents import Leave
 from pgimport.worker.failures import Stopped
+from pgimport.worker.file.choosing import refuse_for_plain
 from pgimport.worker.file.fetch import Download
 from pgimport.worker.file.passed import Passed, find_copy_target, read_to_the_end
 from pgimport.worker.file.plain import Command, Lexer, Rows, Statement
@@ -17,6 +18,7 @@ _PIECE = 1024 * 1024
 
 
 def restore_plain(run: Run, stream: Stream, download: Download, leave: Leave) -> Passed:
+    refuse_for_plain(run.order)
     passed = Passed(later=run.places.scratch / "later.sql")
     stopped: list[Stopped] = []
 

@@ -1,0 +1,136 @@
+"""Parts of a source: a provider's own schemas and what a filter leaves, with everything that depends on them."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from tests.support.postgres import PostgresServer
+from tests.worker.conftest import Bench
+
+from pgimport.model.reasons import Reason
+from pgimport.model.result import WorkerResult
+from pgimport.model.spec import Filter, Provider
+
+SOURCE = """
+CREATE ROLE app_reader LOGIN PASSWORD 'reader';
+CREATE SCHEMA auth;
+CREATE SCHEMA storage;
+CREATE TABLE auth.users (id int PRIMARY KEY, secret text);
+INSERT INTO auth.users SELECT i, 's' FROM generate_series(1, 10) AS i;
+CREATE FUNCTION auth.uid() RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE TABLE public.todos (id serial PRIMARY KEY, owner int REFERENCES auth.users, note text);
+INSERT INTO public.todos (owner, note) SELECT i, 'n' FROM generate_series(1, 10) AS i;
+CREATE VIEW public.owners AS SELECT t.id, u.secret FROM public.todos AS t JOIN auth.users AS u ON u.id = t.owner;
+CREATE VIEW public.plain AS SELECT id FROM public.todos;
+ALTER TABLE public.todos ENABLE ROW LEVEL SECURITY;
+CREATE POLICY mine ON public.todos USING (owner = auth.uid());
+CREATE POLICY every ON public.todos FOR SELECT USING (true);
+CREATE SCHEMA audit;
+CREATE TABLE audit.log (id int, what text);
+INSERT INTO audit.log VALUES (1, 'x');
+CREATE TABLE public.sessions (id int, token text);
+INSERT INTO public.sessions VALUES (1, 't'), (2, 't');
+CREATE TABLE public.noted (session int, log int);
+ALTER TABLE public.sessions ADD PRIMARY KEY (id);
+ALTER TABLE public.noted ADD CONSTRAINT to_session FOREIGN KEY (session) REFERENCES public.sessions;
+GRANT USAGE ON SCHEMA public, audit TO app_reader;
+GRANT SELECT ON ALL TABLES IN SCHEMA public, audit TO app_reader;
+GRANT SELECT ON ALL SEQUENCES IN SCHEMA public, audit TO app_reader;
+ALTER ROLE app_reader BYPASSRLS;
+"""
+
+
+@pytest.fixture
+def parts(bench: Bench, postgres16: PostgresServer) -> Iterator[Bench]:
+    """As a user who may not read the provider's schemas."""
+    with postgres16.database("parts") as name:
+        postgres16.execute(SOURCE, name)
+        bench.source_url = postgres16.url(name, "app_reader", "reader")
+        yield bench
+    postgres16.execute("DROP ROLE app_reader")
+
+
+def notes(result: WorkerResult) -> str:
+    assert result.ok, result.failure
+    assert result.verification is not None
+    assert result.verification.verified
+    return "\n".join(result.verification.notes)
+
+
+def tables(bench: Bench, shadow: str) -> list[str]:
+    rows = bench.target.query(
+        "SELECT schemaname || '.' || tablename FROM pg_tables"
+        " WHERE schemaname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1",
+        shadow,
+    )
+    return [row[0] for row in rows]
+
+
+def a_filter(**given: Any) -> Filter:
+    return Filter.model_validate(given)
+
+
+def test_T5_a_providers_schemas_stay_and_what_needs_them_is_named(parts: Bench) -> None:
+    looked = parts.preflight(provider=Provider.SUPABASE)
+    assert looked.ok, looked.failure
+    with parts.shadow() as shadow:
+        found = notes(parts.run(provider=Provider.SUPABASE))
+        assert tables(parts, shadow) == ["audit.log", "public.noted", "public.sessions", "public.todos"]
+        assert parts.target.query("SELECT count(*) FROM todos", shadow) == [(10,)]
+        policies = parts.target.query("SELECT polname FROM pg_policy", shadow)
+    assert policies == [("every",)]
+    for left in ("FK CONSTRAINT public.todos todos_owner_fkey", "VIEW public.owners", "POLICY public.todos mine"):
+        assert f"left behind: {left}: it needs SCHEMA auth, which stays behind" in found
+    assert "public.plain" not in found
+
+
+def test_T5_without_the_provider_the_grant_is_named(parts: Bench) -> None:
+    looked = parts.preflight(provider=Provider.NONE)
+    assert looked.failure is not None
+    assert looked.failure.reason is Reason.SOURCE_PERMISSION_DENIED
+    assert '"auth"' in looked.failure.message
+
+
+def test_T24_tables_without_their_rows(parts: Bench) -> None:
+    with parts.shadow() as shadow:
+        found = notes(parts.run(provider=Provider.SUPABASE, filter=a_filter(excludeTableData=["sess*", "audit.*"])))
+        assert parts.target.query(
+            "SELECT (SELECT count(*) FROM sessions), (SELECT count(*) FROM audit.log)", shadow
+        ) == [(0, 0)]
+    assert "without its rows, as spec.filter says: public.sessions" in found
+
+
+@pytest.mark.parametrize(
+    ("given", "expected", "named"),
+    [
+        pytest.param(
+            {"excludeTables": ["sessions"]}, ["audit.log", "public.noted", "public.todos"],
+            "FK CONSTRAINT public.noted to_session: it needs TABLE public.sessions", id="a table",
+        ),
+        pytest.param(
+            {"includeSchemas": ["audit"]}, ["audit.log"], "", id="one schema",
+        ),
+        pytest.param(
+            {"excludeSchemas": ["a*t"]}, ["public.noted", "public.sessions", "public.todos"], "", id="not a schema",
+        ),
+    ],
+)  # fmt: skip
+def test_a_filter(parts: Bench, given: dict[str, Any], expected: list[str], named: str) -> None:
+    with parts.shadow() as shadow:
+        found = notes(parts.run(provider=Provider.SUPABASE, filter=a_filter(**given)))
+        assert tables(parts, shadow) == expected
+    assert named in found
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"excludeTables": ["sesions"]}, {"includeSchemas": ["shop"]}, {"excludeTableData": ['"Sessions"']}],
+    ids=str,
+)
+def test_a_pattern_that_matches_nothing_is_an_error(parts: Bench, given: dict[str, Any]) -> None:
+    with parts.shadow():
+        result = parts.run(provider=Provider.SUPABASE, filter=a_filter(**given))
+    assert result.failure is not None
+    assert result.failure.reason is Reason.FILTER_INVALID
+    (pattern,) = next(iter(given.values()))
+    assert pattern in result.failure.message
