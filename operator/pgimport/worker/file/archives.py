@@ -152,7 +152,7 @@ def _find_file(folder: Path, entry: Entry) -> tuple[Path, Compression]:
         # A tar archive names this file otherwise than its contents do; a directory is read by its contents.
         for other in (f"blobs_{entry.dump_id}.toc", "blobs.toc"):
             if (folder / other).exists():
-                (folder / name).symlink_to(other)
+                (folder / name).hardlink_to(folder / other)
                 break
     for ending, compression in _ENDINGS:
         if (path := folder / f"{name}{ending}").is_file():
