@@ -15,7 +15,7 @@ from tests.support.kubectl import Manifest
 pytestmark = pytest.mark.cluster
 
 CA = "files-ca"
-MASK = "UPDATE customers SET mail = 'masked-' || id;"
+MASK = "UPDATE customers SET mail = 'masked-' || id || '@example.org';"
 FORMATS = ("custom", "tar", "directory", "plain")
 
 
