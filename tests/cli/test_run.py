@@ -1,12 +1,15 @@
 """`pgimport run` as a user starts it: the real command, the real worker, two real servers."""
 
+import hashlib
 import json
 import signal
+import subprocess
 from pathlib import Path
 
 import psycopg
 import pytest
 from tests.cli.conftest import Shell, current_clients, hanging_clients, left_behind, wait_until_started
+from tests.support.https import body, run_https_server
 from tests.support.postgres import ADMIN, PostgresServer
 
 
@@ -49,6 +52,29 @@ def test_a_database_travels_again_and_again(shell: Shell, postgres18: PostgresSe
     assert (result["owner"], result["verification"]["rows"], "ownerPassword" in result) == ("cli_copy_owner", 2, False)
     with postgres18.connect("cli_copy", "cli_copy_owner", "of my own") as connection:
         assert connection.execute("SELECT to_regclass('mine')").fetchone() == (None,)
+    _assert_clean(shell, postgres18)
+
+
+def test_a_dump_file_travels_with_a_filter_and_sql_afterwards(
+    shell: Shell, postgres16: PostgresServer, postgres18: PostgresServer, tmp_path: Path
+) -> None:
+    postgres16.execute("CREATE TABLE other (id int)", "cli_shop")
+    dump = [postgres16.bin / "pg_dump", "--format=custom", shell.source_url]
+    content = subprocess.run(dump, check=True, capture_output=True).stdout
+    (tmp_path / "mask.sql").write_text("UPDATE items SET id = id + 100;")
+    (tmp_path / "https").mkdir()
+    with run_https_server(tmp_path / "https", "localhost") as server:
+        server.answers["/shop.dump"] = body(content)
+        done = shell.run(
+            "run", "--ca", str(server.ca), "--post-import", f"{tmp_path}/mask.sql", "--exclude-table", "other",
+            "--sha256", hashlib.sha256(content).hexdigest(),
+            PGIMPORT_SOURCE_URL=server.url("/shop.dump?signature=0123456789abcdef"), **current_clients(tmp_path),
+        )  # fmt: skip
+    assert done.code == 0, done.err
+    assert f"the dump file at localhost:{server.port}" in done.err
+    assert "0123456789abcdef" not in done.err + done.out
+    assert "left behind: TABLE public.other: spec.filter leaves it out" in done.out
+    assert postgres18.query("SELECT id FROM items ORDER BY 1", "cli_copy") == [(101,), (102,)]
     _assert_clean(shell, postgres18)
 
 

@@ -39,12 +39,17 @@ class Workplace:
 
 
 @contextmanager
-def open_workplace(source_url: str, pod_uid: str) -> Iterator[Workplace]:
+def open_workplace(
+    source_url: str, pod_uid: str, ca: bytes | None = None, post_import: bytes | None = None
+) -> Iterator[Workplace]:
     """Below TMPDIR, mode 0700; gone afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="pgimport-"))
     try:
         place = Workplace(folder=folder, pod_uid=pod_uid, seed=secrets.token_bytes(SEED_BYTES))
-        for name, content in (("source-url", source_url.encode()), ("seed", place.seed)):
+        files = {"source-url": source_url.encode(), "seed": place.seed, "ca": ca, "post-import": post_import}
+        for name, content in files.items():
+            if content is None:
+                continue
             (folder / name).touch(0o600)
             (folder / name).write_bytes(content)
         for name in ("scratch", "private"):
@@ -67,6 +72,11 @@ def build_environment(place: Workplace, order: Order, inherited: Mapping[str, st
         words.ENV_SCRATCH: str(place.folder / "scratch"),
         words.ENV_PRIVATE: str(place.folder / "private"),
         words.ENV_TERMINATION_MESSAGE: str(place.message),
+        **{
+            variable: str(path)
+            for variable, name in ((words.ENV_CA_FILE, "ca"), (words.ENV_POST_IMPORT_FILE, "post-import"))
+            if (path := place.folder / name).exists()
+        },
     }
 
 

@@ -4,7 +4,7 @@ import argparse
 import os
 from importlib import import_module
 
-from pgimport.model.spec import Engine
+from pgimport.model.spec import Engine, Provider
 
 RUN_DESCRIPTION = """\
 Copy one PostgreSQL database into another server, without a cluster.
@@ -27,7 +27,7 @@ The target's user is the admin: a role with CREATEDB and CREATEROLE, no superuse
 belong to another role, --owner, which is made anew with a password that is printed once.
 pg_dump and pg_restore are found in /usr/lib/postgresql/<major>/bin, or below the folder PGIMPORT_CLIENTS.
 
-exit codes: 0 done; 64-79 it will fail the same way again; 10-13, 40 and 41 try again (see the hint);
+exit codes: 0 done; 64-84 it will fail the same way again; 10-13, 40 and 41 try again (see the hint);
 130 or 143 interrupted; 1 anything else; 2 wrong usage"""
 
 
@@ -47,7 +47,9 @@ def build_parser() -> argparse.ArgumentParser:
 def _add_run(parser: argparse.ArgumentParser) -> None:
     places = parser.add_argument_group("from where, to where")
     source = places.add_mutually_exclusive_group()
-    source.add_argument("--source", metavar="URL", help="database to copy (or PGIMPORT_SOURCE_URL)")
+    source.add_argument(
+        "--source", metavar="URL", help="database to copy, or https:// URL of a dump (or PGIMPORT_SOURCE_URL)"
+    )
     source.add_argument("--source-file", metavar="FILE", help="file that holds the source's URL")
     target = places.add_mutually_exclusive_group()
     target.add_argument("--target", metavar="URL", help="database to make or replace (or PGIMPORT_TARGET_URL)")
@@ -62,6 +64,19 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--jobs", type=_jobs, default=4, metavar="N", help="parallel streams, 1 to 32 (default: 4)")
     how.add_argument("--allow-extension", action="append", default=[], metavar="NAME",
                      help="an extension that may come too, beside the usual ones; may be repeated")  # fmt: skip
+    how.add_argument("--ca", metavar="FILE", help="a CA for verify-full, verify-ca and https:// (PEM)")
+    how.add_argument("--sha256", metavar="HEX", help="checksum of a dump file")
+    how.add_argument("--post-import", metavar="FILE", help="SQL for the finished copy, before it takes its name")
+    how.add_argument("--provider", choices=[one.value for one in Provider], default=Provider.AUTO.value,
+                     help="whose own schemas and extensions stay behind (default: auto)")  # fmt: skip
+    part = parser.add_argument_group("what part of it (patterns as pg_dump reads them; may be repeated)")
+    for name, meaning in (
+        ("include-schema", "only these schemas"),
+        ("exclude-schema", "not these schemas"),
+        ("exclude-table", "not these tables"),
+        ("exclude-table-data", "these without their rows"),
+    ):
+        part.add_argument(f"--{name}", action="append", default=[], metavar="PATTERN", help=meaning)
     how.add_argument("--json", action="store_true", help="progress and result as JSON lines on standard output")
 
 

@@ -94,9 +94,9 @@ def _run(wish: Wish, screen: Screen) -> int:
     mark = Mark(project_uid="command-line", import_uid=pod_uid, pod_uid=pod_uid)
     server = read_server_facts(wish.access, wish.extensions)
     check_replaceable(wish.access, wish.database, wish.owner)
-    with open_workplace(wish.source_text, pod_uid) as place:
+    with open_workplace(wish.source_text, pod_uid, wish.ca, wish.post_import) as place:
         order = _build_order(wish, server, pod_uid)
-        screen.say(f"looking at {wish.source.dbname} on {wish.source.host}:{wish.source.port}")
+        screen.say(f"looking at {wish.source_title}")
         looked = run_worker("preflight", place, order, screen.listen)
         screen.report(looked.preflight)
         source = _source_of(looked)
@@ -146,6 +146,9 @@ def _build_order(wish: Wish, server: ServerFacts, pod_uid: str) -> Order:
         allowed_extensions=wish.extensions,
         engine=wish.engine,
         jobs=wish.jobs,
+        sha256=wish.sha256,
+        provider=wish.provider,
+        filter=wish.filter,
     )
 
 
@@ -214,7 +217,7 @@ def _show_plan(wish: Wish, names: AttemptNames, server: ServerFacts, looked: Wor
     place = wish.access.place
     screen.result(
         [
-            f"would copy {wish.source.dbname} from {wish.source.host}:{wish.source.port}",
+            f"would copy {wish.source_title}",
             f"  into a database like {names.database} on {place} (PostgreSQL {server.version})",
             f"  with {wish.jobs} streams, engine {wish.engine.value}, and count every table",
             f"  then {'replace' if wish.recreate else 'fill'} {wish.database}, owned by {wish.owner}"

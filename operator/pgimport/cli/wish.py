@@ -9,8 +9,8 @@ from pathlib import Path
 
 from pgimport.model.names import owner_role_name
 from pgimport.model.reasons import Failure, Reason
-from pgimport.model.source_url import SourceURL, parse_source_url
-from pgimport.model.spec import DEFAULT_ALLOWED_EXTENSIONS, Engine, SSLMode
+from pgimport.model.source_url import FileURL, SourceURL, parse_source, parse_source_url
+from pgimport.model.spec import DEFAULT_ALLOWED_EXTENSIONS, Engine, Filter, Provider, SSLMode
 from pgimport.server.access import Access
 
 ENV_SOURCE_URL = "PGIMPORT_SOURCE_URL"
@@ -22,7 +22,7 @@ class Wish:
     """One import, as it was asked for."""
 
     source_text: str = field(repr=False)  # the worker parses it again, by itself
-    source: SourceURL
+    source: SourceURL | FileURL
     access: Access
     database: str
     owner: str
@@ -34,7 +34,18 @@ class Wish:
     engine: Engine
     jobs: int
     extensions: list[str]
+    ca: bytes | None
+    post_import: bytes | None = field(repr=False)
+    sha256: str | None
+    provider: Provider
+    filter: Filter | None
     warnings: list[str]
+
+    @property
+    def source_title(self) -> str:
+        """For people."""
+        place = f"{self.source.host}:{self.source.port}"
+        return f"{self.source.dbname} on {place}" if isinstance(self.source, SourceURL) else f"the dump file at {place}"
 
 
 def read_wish(arguments: argparse.Namespace, environment: Mapping[str, str]) -> Wish | Failure:
@@ -45,7 +56,7 @@ def read_wish(arguments: argparse.Namespace, environment: Mapping[str, str]) -> 
     target_text = _read_url("target", arguments.target, arguments.target_file, environment.get(ENV_TARGET_URL))
     if isinstance(target_text, Failure):
         return target_text
-    source, target = parse_source_url(source_text), parse_source_url(target_text)
+    source, target = parse_source(source_text), parse_source_url(target_text)
     if isinstance(source, Failure):
         return source
     if isinstance(target, Failure):
@@ -53,6 +64,16 @@ def read_wish(arguments: argparse.Namespace, environment: Mapping[str, str]) -> 
     password = _read_owner_password(arguments.owner_password_file)
     if isinstance(password, Failure):
         return password
+    ca, script = (
+        _read_bytes(name, file) for name, file in (("ca", arguments.ca), ("post-import", arguments.post_import))
+    )
+    if isinstance(ca, Failure):
+        return ca
+    if isinstance(script, Failure):
+        return script
+    filter_ = _build_filter(arguments)
+    if isinstance(filter_, Failure):
+        return filter_
     # A target without TLS is as common on a laptop as one with it: where nothing is said, libpq's own default.
     sslmode = target.sslmode if "sslmode=" in target_text else SSLMode.PREFER
     return Wish(
@@ -75,13 +96,18 @@ def read_wish(arguments: argparse.Namespace, environment: Mapping[str, str]) -> 
         engine=Engine(arguments.engine),
         jobs=arguments.jobs,
         extensions=list(dict.fromkeys([*DEFAULT_ALLOWED_EXTENSIONS, *arguments.allow_extension])),
+        ca=ca,
+        post_import=script,
+        sha256=arguments.sha256,
+        provider=Provider(arguments.provider),
+        filter=filter_,
         warnings=[
             f"the password in --{name} can be seen by everyone on this machine; use {variable} or --{name}-file"
             for name, text, parsed, variable in (
                 ("source", arguments.source, source, ENV_SOURCE_URL),
                 ("target", arguments.target, target, ENV_TARGET_URL),
             )
-            if text and parsed.password
+            if text and isinstance(parsed, SourceURL) and parsed.password
         ],
     )
 
@@ -96,6 +122,24 @@ def _read_url(what: str, argument: str | None, file: str | None, variable: str |
     if text := argument or variable:
         return text.strip()
     return _unusable(f"no {what} was given: use --{what}, --{what}-file or PGIMPORT_{what.upper()}_URL")
+
+
+def _read_bytes(name: str, file: str | None) -> bytes | Failure | None:
+    try:
+        return None if file is None else Path(file).read_bytes()
+    except OSError as error:
+        return Failure(Reason.INVALID_SPEC, f"--{name} {file} cannot be read: {error.strerror}")
+
+
+def _build_filter(arguments: argparse.Namespace) -> Filter | Failure | None:
+    given = {
+        "include_schemas": arguments.include_schema, "exclude_schemas": arguments.exclude_schema,
+        "exclude_tables": arguments.exclude_table, "exclude_table_data": arguments.exclude_table_data,
+    }  # fmt: skip
+    try:
+        return Filter(**given) if any(given.values()) else None
+    except ValueError as error:
+        return Failure(Reason.FILTER_INVALID, f"the patterns are not usable: {error}")
 
 
 def _read_owner_password(file: str | None) -> str | Failure | None:
