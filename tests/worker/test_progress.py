@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pgimport.worker.lines import Reporter, redact
-from pgimport.worker.progress import DumpEar, Meter, RestoreEar, Stage
+from pgimport.worker.progress import DumpEar, FileMeter, Meter, RestoreEar, Stage
 
 NAMES = {1: ("public", "big"), 2: ("public", "small"), 3: ("other", "small")}
 
@@ -41,6 +41,21 @@ def test_a_whole_import_goes_up_to_99() -> None:
     assert done == sorted(done)
     assert watched.lines()[-1]["bytesDone"] == watched.lines()[-1]["bytesTotal"] == 1200
     assert watched.lines()[-1]["tablesDone"] == 3
+
+
+def test_a_dump_file_goes_up_with_its_bytes() -> None:
+    out, seconds = io.StringIO(), [0.0]
+    meter = FileMeter(Reporter(out, lambda: datetime(2026, 1, 1, tzinfo=UTC)), 1000, lambda: seconds[0])
+    meter.begin(Stage.ROWS)
+    for taken in (0, 250, 500, 1000):
+        seconds[0] += 2
+        meter.receive(taken)
+    meter.begin(Stage.INDEXES)
+    lines = [json.loads(line)["progress"] for line in out.getvalue().splitlines()]
+    assert [line["percent"] for line in lines] == [2, 20, 38, 74, 74]
+    assert [line["bytesDone"] for line in lines] == [0, 250, 500, 1000, 1000]
+    assert (lines[2]["bytesPerSecond"], lines[2]["etaSeconds"]) == (83, 6)
+    assert "tablesTotal" not in lines[0]
 
 
 def test_what_does_not_move_prints_nothing() -> None:

@@ -4,8 +4,6 @@ gate → snapshot with locks → pg_dump → pre-data → rows → sequences →
 → materialised views → policies and row security → structure. Only then is a copy verified.
 """
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import fields
 from pathlib import Path
 
@@ -18,7 +16,7 @@ from pgimport.model.result import FailureReport, LeftObject, Verification, Worke
 from pgimport.model.spec import Verify
 from pgimport.worker.clients import Children, Clients
 from pgimport.worker.contents import Leave, Plan, plan_contents
-from pgimport.worker.endpoints import Endpoint, connect, resolve_host, shadow_endpoint
+from pgimport.worker.endpoints import Endpoint, resolve_host, shadow_endpoint
 from pgimport.worker.failures import Stopped, translate_source_error
 from pgimport.worker.file.importing import import_file
 from pgimport.worker.finishing import analyze_tables, read_filled, refresh_materialized_views, set_sequences
@@ -26,13 +24,13 @@ from pgimport.worker.leaving import read_leave, read_unsaid
 from pgimport.worker.lines import Reporter
 from pgimport.worker.places import Places
 from pgimport.worker.post_import import run_post_import
-from pgimport.worker.progress import DumpEar, Meter, Pulse, RestoreEar, Stage
-from pgimport.worker.queries import read_query
+from pgimport.worker.progress import DumpEar, Meter, RestoreEar, Stage
 from pgimport.worker.restore import LiveRun, Run, read_contents, run_dump, run_restore
 from pgimport.worker.shadow import at_shadow, wait_for_gate
 from pgimport.worker.snapshot import Snapshot, hold_snapshot
 from pgimport.worker.source import FileSource, read_source
 from pgimport.worker.verify import Findings, build_unverified, verify_rows, verify_structure
+from pgimport.worker.watching import watching
 
 
 def run_import(
@@ -123,7 +121,7 @@ def _dump(run: LiveRun, snapshot: Snapshot, program: Path) -> None:
     names = {table.oid: (table.schema, table.name) for table in snapshot.copied}
     ear = DumpEar(run.meter, names, serial=run.jobs == 1)
     run.meter.begin(Stage.DUMP)
-    with _watching(run, run.source, "copy_progress"):
+    with watching(run, run.source, "copy_progress"):
         run_dump(run, program, snapshot.id, snapshot.scope.dump_options(), ear.hear)
 
 
@@ -134,35 +132,14 @@ def _restore(run: LiveRun, snapshot: Snapshot, plan: Plan) -> None:
     run.meter.begin(Stage.STRUCTURE, sum(entry.kind not in _LATER for entry in plan.main))
     run_restore(run, "pre-data", plan.main, RestoreEar(run.meter, {}, {}, serial=True).hear, parallel=False)
     run.meter.begin(Stage.ROWS)
-    with _watching(run, run.shadow, "copy_progress"):
+    with watching(run, run.shadow, "copy_progress"):
         run_restore(run, "data", plan.main, RestoreEar(run.meter, plan.table_oids, names, serial).hear)
     set_sequences(run, snapshot.sequences)
     run.meter.begin(Stage.INDEXES, sum(entry.kind in _AFTER_ROWS for entry in plan.main))
-    with _watching(run, run.shadow, "index_progress"):
+    with watching(run, run.shadow, "index_progress"):
         run_restore(run, "post-data", plan.main, RestoreEar(run.meter, {}, {}, serial).hear)
 
 
 # Kinds that pg_restore makes after the rows; only their number matters, for the percentage.
 _AFTER_ROWS = frozenset({"INDEX", "INDEX ATTACH", "CONSTRAINT", "FK CONSTRAINT", "TRIGGER", "RULE", "STATISTICS"})
 _LATER = _AFTER_ROWS | {"TABLE DATA", "BLOBS"}
-
-
-@contextmanager
-def _watching(run: Run, endpoint: Endpoint, query: str) -> Iterator[None]:
-    """Ask a server how far it is while the block runs; without the view or a free connection the clients' words do."""
-    with ExitStack() as stack:
-        try:
-            connection = stack.enter_context(connect(endpoint))
-        except psycopg.Error:
-            yield
-            return
-
-        def look() -> None:
-            rows = connection.execute(read_query(query)).fetchall()
-            if query == "index_progress":
-                run.meter.sign(int(rows[0][0]))
-            else:
-                run.meter.flow({oid: copied for oid, copied in rows})
-
-        with Pulse(look):
-            yield

@@ -143,6 +143,36 @@ class Meter:
         self._reporter.progress(self._now())
 
 
+class FileMeter(Meter):
+    """Of a dump file: how many bytes of it have come is all that can be known while it comes."""
+
+    def __init__(self, reporter: Reporter, size: int | None, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(reporter, clock)
+        self._size, self._taken = size, 0
+
+    def receive(self, taken: int) -> None:
+        """Bytes of the file so far."""
+        with self._lock:
+            self._taken = taken
+            self._print()
+
+    def _passed(self) -> int:
+        return self._taken
+
+    def _now(self) -> Progress:
+        window = self._stage.value
+        begin = Stage.DUMP.value.begin if self._stage is Stage.ROWS else window.begin
+        share = (
+            self._taken / self._size if self._stage is Stage.ROWS and self._size else self._steps[0] / self._steps[1]
+        )
+        self._percent = max(self._percent, int(begin + (window.end - begin) * min(share, 1.0)))
+        progress = Progress(
+            phase=window.phase, percent=self._percent, bytes_done=self._taken, bytes_total=self._size,
+        )  # fmt: skip
+        moving = self._stage is Stage.ROWS and self._size is not None
+        return self._with_rate(progress, self._taken, self._size or 0) if moving else progress
+
+
 _DUMPED = re.compile(r"^pg_dump: finished item \d+ TABLE DATA (.*)$")
 _RESTORED = re.compile(r"^pg_restore: finished item (\d+) ")
 # One stream alone tells only what it begins: the table before it has passed then.

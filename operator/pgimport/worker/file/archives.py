@@ -21,6 +21,7 @@ from pgimport.worker.file.unwrap import Stream
 from pgimport.worker.progress import RestoreEar, Stage
 from pgimport.worker.restore import Run, build_restore_arguments, run_restore
 from pgimport.worker.toc import Compression, Entry, Header, Section, corrupt, parse_contents
+from pgimport.worker.watching import watching
 
 HEAD = "contents.dump"  # a custom archive without its rows: enough to restore everything else
 _PIECE = 1024 * 1024
@@ -31,12 +32,10 @@ def restore_custom(run: Run, stream: Stream, download: Download, leave: Leave) -
     """Structure from the saved table of contents, rows through pg_restore's standard input."""
     head = run.places.scratch / HEAD
     with head.open("wb") as file:
-        taken = bytearray()
 
         def read(count: int) -> bytes:
             found = stream.read(count)
             file.write(found)
-            taken.extend(found)
             return found
 
         header, listed = parse_contents(read)
@@ -44,16 +43,17 @@ def restore_custom(run: Run, stream: Stream, download: Download, leave: Leave) -
     passed = _plan_archive(run, entries, leave)
     assert passed.plan is not None  # noqa: S101 (of an archive it is there)
     run_restore(run, "pre-data", passed.plan.main, _ear(run), parallel=False, archive=head)
-    counts = _feed_rows(run, stream, header, entries, passed.plan, bytes(taken))
+    counts = _feed_rows(run, stream, header, entries, passed.plan, head)
     read_to_the_end(run, stream, download)
     _add_counts(passed, entries, counts)
     run.meter.begin(Stage.INDEXES, len(passed.plan.main))
-    run_restore(run, "post-data", passed.plan.main, _ear(run), archive=head)
+    with watching(run, run.shadow, "index_progress"):
+        run_restore(run, "post-data", passed.plan.main, _ear(run), archive=head)
     return passed
 
 
 def _feed_rows(
-    run: Run, stream: Stream, header: Header, entries: list[Entry], plan: Plan, head: bytes
+    run: Run, stream: Stream, header: Header, entries: list[Entry], plan: Plan, head: Path
 ) -> dict[int, int]:
     """Walks the rows even where nothing of them is wanted: the file must be whole. Raises Stopped."""
     wanted = [entry for entry in plan.main if entry.section is Section.DATA]
@@ -63,7 +63,9 @@ def _feed_rows(
     stopped: list[Stopped] = []
 
     def give(write: Callable[[bytes], object]) -> None:
-        write(head)
+        with head.open("rb") as contents:
+            while piece := contents.read(_PIECE):
+                write(piece)
         try:
             counts.update(pass_rows(stream, header, entries, write))
         except Stopped as found:  # pg_restore would only say that its input ended
@@ -113,9 +115,11 @@ def restore_tar(run: Run, stream: Stream, download: Download, leave: Leave) -> P
     assert passed.plan is not None  # noqa: S101 (of an archive it is there)
     _add_counts(passed, entries, _count_files(run.archive, entries))
     run_restore(run, "pre-data", passed.plan.main, _ear(run), parallel=False)
-    run_restore(run, "data", passed.plan.main, _ear(run))
+    with watching(run, run.shadow, "copied"):
+        run_restore(run, "data", passed.plan.main, _ear(run))
     run.meter.begin(Stage.INDEXES, len(passed.plan.main))
-    run_restore(run, "post-data", passed.plan.main, _ear(run))
+    with watching(run, run.shadow, "index_progress"):
+        run_restore(run, "post-data", passed.plan.main, _ear(run))
     return passed
 
 

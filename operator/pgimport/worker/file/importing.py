@@ -5,6 +5,8 @@ gate → download, walked and counted on its way → pre-data → rows → post-
 for they are restored in parallel from there; plain SQL runs as it comes.
 """
 
+from dataclasses import replace
+
 import psycopg
 from psycopg import sql
 
@@ -21,7 +23,7 @@ from pgimport.worker.file.scripts import restore_plain, run_last_statements
 from pgimport.worker.file.unwrap import Format, Stream, find_format
 from pgimport.worker.finishing import analyze_tables, refresh_materialized_views
 from pgimport.worker.post_import import run_post_import
-from pgimport.worker.progress import Pulse, Stage
+from pgimport.worker.progress import FileMeter, Pulse, Stage
 from pgimport.worker.queries import read_query
 from pgimport.worker.restore import Run
 from pgimport.worker.shadow import at_shadow
@@ -40,16 +42,17 @@ def import_file(run: Run, source: FileSource) -> tuple[Verification, Failure | N
         stream = Stream(download, unpack_limit(run.order))
         found = find_format(stream)
         run.reporter.log(f"restoring a {found.value} dump from {source.place}", bytes=download.length)
-        run.meter.plan({0: download.length or 0})
-        run.meter.begin(Stage.ROWS)
-        with Pulse(lambda: run.meter.flow({0: download.taken})):
+        meter = FileMeter(run.reporter, download.length)
+        run = replace(run, meter=meter)
+        meter.begin(Stage.ROWS)
+        with Pulse(lambda: meter.receive(download.taken)):
             if found is Format.CUSTOM:
                 passed = restore_custom(run, stream, download, leave)
             elif found is Format.TAR:
                 passed = restore_tar(run, stream, download, leave)
             else:
                 passed = restore_plain(run, stream, download, leave)
-        run.meter.finish(0)
+        meter.receive(download.taken)
     return _finish(run, passed)
 
 

@@ -5,7 +5,7 @@ Only as much is read as the table of contents needs; with a checksum to compare,
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pgimport.model.order import Order
 from pgimport.model.reasons import Failure, Reason
@@ -27,6 +27,10 @@ from pgimport.worker.unmakeable import parse_words
 TOC = "toc.dat"
 PLAIN_HEAD = 64 * 1024 * 1024  # bytes of plain SQL that may come before its first rows
 UNPACKED = 20  # times the plan's limit: text is longer than the database it makes, but not by this much
+DEFINITION = 8192  # characters of one that are judged
+_JUDGED = frozenset(
+    {"AGGREGATE", "CAST", "DATABASE", "ENCODING", "EXTENSION", "FUNCTION", "POLICY", "PROCEDURE", "TYPE"}
+)
 NAMED = 200  # left objects that are named
 _VERSION = re.compile(r"(\d+)(?:\.(\d+))?")
 _DUMPED_FROM = re.compile(rb"-- Dumped from database version (\S+)")
@@ -83,7 +87,7 @@ def _read_contents(order: Order, source: FileSource, download: Download, stream:
 def _of_archive(
     order: Order, source: FileSource, file: FileFacts, header: Header, entries: Iterable[Entry]
 ) -> FileContents:
-    listed = list(entries)
+    listed = [_slim(entry) for entry in entries]
     large = sum(entry.kind in ("BLOB", "BLOB METADATA") for entry in listed)
     settings = _read_settings(listed)
     return FileContents(
@@ -105,6 +109,12 @@ def _of_archive(
         locale_provider=settings.provider,
         locale=settings.locale,
     )
+
+
+def _slim(entry: Entry) -> Entry:
+    """Without what no verdict needs: a preflight stays small whatever the archive holds."""
+    definition = entry.definition[:DEFINITION] if entry.kind in _JUDGED else ""
+    return replace(entry, definition=definition, copy_statement="")
 
 
 @dataclass

@@ -12,6 +12,7 @@ from pgimport.worker.file.statements import When, judge_statement
 from pgimport.worker.file.unwrap import Stream
 from pgimport.worker.restore import Run
 from pgimport.worker.unmakeable import parse_words
+from pgimport.worker.watching import watching
 
 _RESTRICT, _UNRESTRICT = b"\\restrict ", b"\\unrestrict "
 _PIECE = 1024 * 1024
@@ -30,7 +31,9 @@ def restore_plain(run: Run, stream: Stream, download: Download, leave: Leave) ->
             raise BrokenPipeError from None
 
     try:
-        run_psql(run, give)
+        # While an index is built, no byte of the file moves.
+        with watching(run, run.shadow, "index_progress"):
+            run_psql(run, give)
     except Stopped:
         if not stopped:
             raise
