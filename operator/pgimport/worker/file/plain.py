@@ -130,11 +130,11 @@ class Lexer:
         if len(self._buffer) > MAX_STATEMENT:
             raise corrupt(f"the statement in line {self._line} is longer than {MAX_STATEMENT} bytes")
 
-    def _search(self, pattern: re.Pattern[bytes], at: int) -> re.Match[bytes] | None:
+    def _search(self, pattern: re.Pattern[bytes], at: int, longest: int = 2) -> re.Match[bytes] | None:
         """The next match; reads on where there is none, or where one at the end might go on."""
         while (match := pattern.search(self._buffer, at)) is None or match.end() == len(self._buffer):
-            # A mark of two bytes may be cut in two: look again from one before the end.
-            at = match.start() if match else max(at, len(self._buffer) - 1)
+            # What is looked for may be cut in two: look again from where it would have begun.
+            at = match.start() if match else max(at, len(self._buffer) - longest + 1)
             self._check_size()
             if not self._more():
                 return match
@@ -178,7 +178,7 @@ class Lexer:
         before = bytes(self._buffer[max(begin - 1, 0) : begin])
         if match is None or before.isalnum() or before in (b"_", b"$"):
             return begin + 1
-        found = self._search(re.compile(re.escape(match[0])), match.end())
+        found = self._search(re.compile(re.escape(match[0])), match.end(), len(match[0]))
         if found is None:
             raise corrupt(f"it ends inside a body of the statement that begins in line {self._line}")
         return found.end()

@@ -1,0 +1,159 @@
+"""Plain SQL in pieces: statements, rows and commands, wherever the pieces of the file end."""
+
+import io
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pgimport.worker.failures import Stopped
+from pgimport.worker.file.plain import CLOSING, Command, Item, Lexer, Rows, Statement
+from pgimport.worker.file.statements import When, judge_statement
+from pgimport.worker.file.unwrap import Stream
+
+END = b"\n--\n" + CLOSING + b"\n--\n\n"
+STATEMENTS = [
+    b"SELECT 1;",
+    b"SELECT 'a;b', E'c\\';d', \"e;\"\"f\", $$g;h$$, $x$i;$$;j$x$, 'k''l;';",
+    b"CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $_$SELECT 1; -- ' $_$;",
+    b"CREATE FUNCTION g() RETURNS int\n    LANGUAGE sql\n    BEGIN ATOMIC\n SELECT 1;\n SELECT 2;\nEND;",
+    b"INSERT INTO t VALUES ('--', '/*', E'\\\\');",
+    b"SELECT a$1, b$$c$$ /* ; /* ; */ ; */ -- ; '\n;",
+    b"SELECT U&'d\\0061t', N'x;', B'1', X'F', e'\\'';",
+    b"COMMENT ON TABLE t IS '\xc3\xa9;\n-- PostgreSQL database dump complete\n';",
+    b'SELECT 1 AS "$a$;";',
+]
+
+
+class Trickle:
+    """Gives a few bytes at a time."""
+
+    def __init__(self, content: bytes, seed: int) -> None:
+        self._inner, self._chance = io.BytesIO(content), random.Random(seed)  # noqa: S311 (no secret)
+
+    def read(self, count: int) -> bytes:
+        return self._inner.read(min(count, self._chance.choice([1, 2, 3, 5, 8, 13, 100])))
+
+
+def lex(content: bytes, seed: int | None = None) -> list[Item]:
+    reader = io.BytesIO(content) if seed is None else Trickle(content, seed)
+    return list(Lexer(Stream(reader)).items())
+
+
+def texts(items: list[Item]) -> list[bytes]:
+    """Rows as one, however many pieces they came in."""
+    found: list[bytes] = []
+    joining = False
+    for item in items:
+        if isinstance(item, Rows) and joining:
+            found[-1] += item.text
+        else:
+            found.append(item.text)
+        joining = isinstance(item, Rows) and not item.last
+    return found
+
+
+def rows_of(items: list[Item]) -> int:
+    return sum(item.newlines for item in items if isinstance(item, Rows))
+
+
+@pytest.mark.parametrize("statement", STATEMENTS)
+def test_a_statement_ends_at_its_own_semicolon(statement: bytes) -> None:
+    items = lex(b"SET a = 1;\n\n" + statement + b"\nSET b = 2;" + END)
+    assert texts(items) == [b"SET a = 1;", statement, b"SET b = 2;"]
+
+
+COPY = b"COPY public.t (a, b) FROM stdin;\n"
+
+
+@pytest.mark.parametrize(
+    ("rows", "count"),
+    [
+        pytest.param(b"\\.\n", 0, id="none"),
+        pytest.param(b"1\tx\n\\.\n", 1, id="one"),
+        pytest.param(b"\n\\.\n", 1, id="one of an empty text"),
+        pytest.param(b"\\\\.\n\\N\n\\\\.x\n\\.\n", 3, id="rows that look like the end"),
+        pytest.param(b"';\n$$\n/*\n--\n\\.\n", 4, id="rows that look like SQL"),
+    ],
+)
+def test_rows_are_counted(rows: bytes, count: int) -> None:
+    for seed in range(20):
+        items = lex(COPY + rows + b"\nSELECT 1;" + END, seed)
+        assert texts(items) == [COPY.strip(), rows, b"SELECT 1;"]
+        assert rows_of(items) == count
+
+
+@given(
+    st.lists(st.sampled_from([*STATEMENTS, COPY + b"1\t2\n3\t4\n\\.\n", COPY + b"\\.\n"]), max_size=8), st.integers()
+)
+def test_it_does_not_matter_where_the_pieces_end(parts: list[bytes], seed: int) -> None:
+    content = b"--\n-- head\n--\n\n" + b"\n\n".join(parts) + END
+    whole = lex(content)
+    cut = lex(content, seed)
+    assert texts(cut) == texts(whole)
+    assert rows_of(cut) == rows_of(whole)
+    lines = [item.line for item in whole if isinstance(item, Statement)]
+    assert [item.line for item in cut if isinstance(item, Statement)] == lines
+    assert [content.split(b"\n")[line - 1][:4] for line in lines] == [
+        item.text[:4] for item in whole if isinstance(item, Statement)
+    ]
+
+
+def test_a_command_of_psql_is_a_line() -> None:
+    items = lex(b"\\restrict abc\n\nSELECT 1;\n\n--\n" + CLOSING + b"\n--\n\n\\unrestrict abc\n\n")
+    assert [type(item) for item in items] == [Command, Statement, Command]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"SELECT 1;\n", b"SELECT 1", b"SELECT 'a", b'SELECT "a', b"SELECT $$a", b"/* a", COPY + b"1\t2\n", COPY.strip(),
+        b"SELECT 1;" + END + b"SELECT 2;\n", COPY + b"1\\.\n" + END,
+    ],
+)  # fmt: skip
+def test_what_is_not_closed_is_not_whole(content: bytes) -> None:
+    with pytest.raises(Stopped):
+        lex(content)
+
+
+NOW, LAST, NEVER = When.NOW, When.LAST, When.NEVER
+
+
+@pytest.mark.parametrize(
+    ("statement", "when"),
+    [
+        ("CREATE TABLE public.t (owner int, grant_to text);", NOW),
+        ("ALTER TABLE public.t OWNER TO alice;", NEVER),
+        ('ALTER FUNCTION public."owner to"(integer) OWNER TO "Alice B";', NEVER),
+        ("ALTER TABLE ONLY public.t ALTER COLUMN owner SET DEFAULT 1;", NOW),
+        ("ALTER SEQUENCE public.s OWNED BY public.t.owner;", NOW),
+        ("GRANT ALL ON TABLE public.t TO alice;", NEVER),
+        ("REVOKE ALL ON SCHEMA public FROM PUBLIC;", NEVER),
+        ("ALTER DEFAULT PRIVILEGES FOR ROLE a GRANT ALL ON TABLES TO b;", NEVER),
+        ("CREATE EXTENSION IF NOT EXISTS citext WITH SCHEMA public;", NEVER),
+        ("COMMENT ON EXTENSION citext IS 'x';", NEVER),
+        ("CREATE SCHEMA public;", NEVER),
+        ("CREATE SCHEMA shop;", NOW),
+        ("COMMENT ON SCHEMA public IS 'x';", NEVER),
+        ("SET default_tablespace = fast;", NEVER),
+        ("SET transaction_timeout = 0;", NEVER),
+        ("SET statement_timeout = 0;", NOW),
+        ("CREATE POLICY p ON public.t USING (true);", LAST),
+        ("CREATE POLICY p ON public.t TO nobody USING (true);", NEVER),
+        ("ALTER TABLE public.t ENABLE ROW LEVEL SECURITY;", LAST),
+        ("ALTER TABLE ONLY public.t FORCE ROW LEVEL SECURITY;", LAST),
+        ("REFRESH MATERIALIZED VIEW public.m;", NEVER),
+        ("CREATE EVENT TRIGGER e ON ddl_command_end EXECUTE FUNCTION public.f();", NEVER),
+        ("ALTER EVENT TRIGGER e DISABLE;", NEVER),
+        ("CREATE SERVER s FOREIGN DATA WRAPPER w;", NEVER),
+        ("CREATE FOREIGN TABLE public.f (a int) SERVER s;", NEVER),
+        ("CREATE PUBLICATION p FOR ALL TABLES;", NEVER),
+        ("CREATE FUNCTION public.f() RETURNS int LANGUAGE c AS 'x';", NEVER),
+        ("CREATE FUNCTION public.f() RETURNS int LANGUAGE sql AS 'SELECT 1';", NOW),
+        ("CREATE TYPE public.m AS ENUM ('a');", NOW),
+        ("SELECT pg_catalog.setval('public.s', 1, true);", NOW),
+    ],
+)
+def test_statements_are_judged_by_their_words(statement: str, when: When) -> None:
+    assert judge_statement(statement.encode(), 16, {"public"}, {"alice"}).when is when
