@@ -59,7 +59,7 @@ def test_a_dump_file_travels_with_a_filter_and_sql_afterwards(
     shell: Shell, postgres16: PostgresServer, postgres18: PostgresServer, tmp_path: Path
 ) -> None:
     postgres16.execute("CREATE TABLE other (id int)", "cli_shop")
-    dump = [postgres16.bin / "pg_dump", "--format=custom", shell.source_url]
+    dump = [str(postgres16.bin / "pg_dump"), "--format=custom", shell.source_url]
     content = subprocess.run(dump, check=True, capture_output=True).stdout
     (tmp_path / "mask.sql").write_text("UPDATE items SET id = id + 100;")
     (tmp_path / "https").mkdir()

@@ -19,9 +19,8 @@ from tests.worker.conftest import Bench
 from pgimport.model.reasons import Reason
 from pgimport.model.result import CheckStatus, Preflight, WorkerResult, build_termination_message
 from pgimport.model.spec import Provider, Sources
-from pgimport.worker.checks.asking import Asker, run_statements
+from pgimport.worker.checks.asking import BEGIN, Asker, run_statements
 from pgimport.worker.checks.judged import POOLED, REACHABLE, UNSUPPORTED, Unknown
-from pgimport.worker.checks.pooling import BEGIN
 from pgimport.worker.lines import Reporter
 from pgimport.worker.preflight import run_preflight
 
@@ -238,12 +237,12 @@ def standby_of(primary: PostgresServer) -> Iterator[PostgresServer]:
     ((data,),) = primary.query("SHOW data_directory")
     files = Path(data)
     program = primary.bin / "pg_ctl"
-    account = {"user": files.stat().st_uid, "group": files.stat().st_gid} if os.geteuid() == 0 else {}
+    user, group = (files.stat().st_uid, files.stat().st_gid) if os.geteuid() == 0 else (None, None)
 
     def control(*arguments: str) -> None:
         subprocess.run(
             [program, "-D", data, "-w", *arguments], check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL, env={"LC_ALL": "C"}, cwd=files, **account,
+            stderr=subprocess.DEVNULL, env={"LC_ALL": "C"}, cwd=files, user=user, group=group,
         )  # fmt: skip
 
     control("stop", "-m", "fast")

@@ -60,7 +60,7 @@ class FileURL:
     target: str = field(repr=False)  # path and query as they are: either may hold the right to read the file
 
 
-URL = TypeVar("URL", SourceURL, FileURL)
+URL = TypeVar("URL", bound=SourceURL | FileURL)
 
 
 @dataclass(frozen=True, slots=True)

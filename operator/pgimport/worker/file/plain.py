@@ -216,5 +216,7 @@ class Lexer:
 
 def _inside_body(buffer: bytearray, at: int) -> bool:
     """A body `BEGIN ATOMIC … END` has semicolons of its own; pg_dump writes its END at the beginning of a line."""
+    if not buffer.startswith((b"CREATE", b"create")):
+        return False
     head = bytes(buffer[:at])
     return _BODY.search(head[:65536]) is not None and not head.endswith(b"\nEND")
