@@ -10,7 +10,7 @@ BIN := .venv/bin
 STAMP := .venv/installed
 LOGS := .logs
 # Tests that need no cluster; the rest are `make e2e`.
-UNIT := -m "not cluster and not fuzz" --numprocesses auto --maxprocesses 4 --dist loadfile
+UNIT := -m "not cluster and not thorough" --numprocesses auto --maxprocesses 4 --dist loadfile
 COMPILE := uv pip compile --quiet --universal --generate-hashes --no-annotate --no-emit-find-links \
 	--custom-compile-command "make lock"
 
@@ -84,7 +84,7 @@ unit: setup ## unit tests alone
 
 .PHONY: e2e
 e2e: setup ## the tests against the cluster of `make up`
-	@$(BIN)/python -m pytest -m "cluster or fuzz"
+	@$(BIN)/python -m pytest -m "cluster or thorough"
 
 .PHONY: bench
 bench: up ## measure what is promised

@@ -453,7 +453,7 @@ def test_T2_T10_only_reads_are_made_and_none_of_passwords(bench: Bench) -> None:
     assert not any("pg_authid" in text or "pg_shadow" in text for text in said)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_5000_tables_are_few_round_trips_and_little_memory(bench: Bench, postgres16: PostgresServer) -> None:
     with postgres16.database("many"):
         for start in range(0, 5000, 500):

@@ -130,6 +130,7 @@ def test_T14_what_is_no_dump_is_named(file_bench: Bench, offer: Offer, name: str
     assert (result.failure.reason, words in result.failure.message) == (reason, True), result.failure.message
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("pack", [gzip.compress, zstd.compress], ids=["gzip", "zstd"])
 def test_a_bomb_behind_a_good_head_is_stopped(pack: Callable[[bytes], bytes]) -> None:
     content = pack(a_header("COPY public.t (a) FROM stdin;")[:-70]) + pack(ZEROS) * TEN_GIGABYTES
