@@ -21,6 +21,14 @@ END_SECONDS = 1.0  # a client that was asked to end and has not is killed after 
 VERSION_SECONDS = 20
 
 
+@dataclass(frozen=True, slots=True)
+class Dump:
+    """A pg_dump, and a note where it is not of the source's own major."""
+
+    path: Path
+    note: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clients:
     """The clients that are installed, one folder `<major>/bin` each."""
@@ -29,26 +37,32 @@ class Clients:
     floors: Mapping[int, int] = field(default_factory=lambda: FLOORS)
     compression: str = "lz4"  # of the dump in scratch; a build without it may name another
 
-    def find_dump(self, source_major: int, target_major: int) -> Path:
-        """pg_dump of the source's major, else of the next newer one that the target can read."""
+    def find_dump(self, source_major: int, target_major: int) -> Dump:
+        """pg_dump of the source's major, else of the next newer one that the target can read. Raises Stopped."""
+        passed_over: list[str] = []
         for major in range(source_major, target_major + 1):
-            if (path := self._path(major, "pg_dump")).exists():
-                return self._checked(path)
-        raise _missing(f"pg_dump of a major from {source_major} to {target_major}", self.bin_root)
+            path = self._path(major, "pg_dump")
+            why = self._why_not(path, major)
+            if why is None:
+                said = "; ".join(passed_over)
+                note = f"pg_dump {major} read the source of PostgreSQL {source_major}: {said}" if said else None
+                return Dump(path, note)
+            passed_over.append(why)
+        raise _too_old("; ".join(passed_over))
 
     def find_restore(self, target_major: int) -> Path:
-        """pg_restore of the target's major."""
-        path = self._path(target_major, "pg_restore")
-        if not path.exists():
-            raise _missing(f"pg_restore {target_major}", self.bin_root)
-        return self._checked(path)
+        """pg_restore of the target's major. Raises Stopped."""
+        return self._of_target(target_major, "pg_restore")
 
     def find_psql(self, target_major: int) -> Path:
-        """psql of the target's major: older ones lack the restricted mode, or have holes in it."""
-        path = self._path(target_major, "psql")
-        if not path.exists():
-            raise _missing(f"psql {target_major}", self.bin_root)
-        return self._checked(path)
+        """psql of the target's major: older ones lack the restricted mode, or have holes in it. Raises Stopped."""
+        return self._of_target(target_major, "psql")
+
+    def _of_target(self, major: int, program: str) -> Path:
+        path = self._path(major, program)
+        if (why := self._why_not(path, major)) is not None:
+            raise _too_old(why)
+        return path
 
     def compress_option(self, dump: Path) -> str:
         """Clients before 16 know gzip alone, by its level."""
@@ -57,22 +71,20 @@ class Clients:
     def _path(self, major: int, program: str) -> Path:
         return self.bin_root / str(major) / "bin" / program
 
-    def _checked(self, path: Path) -> Path:
+    def _why_not(self, path: Path, wanted: int) -> str | None:
+        """None for a client that may be used."""
+        if not path.exists():
+            return f"no {path.name} {wanted} is installed below {self.bin_root}"
         major, minor = read_version(path)
         floor = self.floors.get(major, 0 if major > max(self.floors) else None)
         if floor is None or minor < floor:
-            wanted = f"{major}.{floor}" if floor is not None else f"major {min(self.floors)}"
-            raise Stopped(
-                Failure(
-                    Reason.CLIENT_TOO_OLD,
-                    f"{path.name} {major}.{minor} lacks security fixes: at least {wanted} is needed",
-                )
-            )
-        return path
+            least = f"{major}.{floor}" if floor is not None else f"major {min(self.floors)}"
+            return f"{path.name} {major}.{minor} lacks security fixes: at least {least} is needed"
+        return None
 
 
-def _missing(what: str, bin_root: Path) -> Stopped:
-    return Stopped(Failure(Reason.CLIENT_TOO_OLD, f"{what} is not installed below {bin_root}"))
+def _too_old(why: str) -> Stopped:
+    return Stopped(Failure(Reason.CLIENT_TOO_OLD, why))
 
 
 def read_version(path: Path) -> tuple[int, int]:

@@ -81,17 +81,18 @@ def _prepare(order: Order, places: Places, reporter: Reporter, clients: Clients,
 def _copy(run: LiveRun, snapshot: Snapshot) -> tuple[Verification, Failure | None]:
     run.meter.plan({table.oid: table.bytes for table in snapshot.copied})
     run.meter.begin(Stage.SNAPSHOT)
-    program = run.clients.find_dump(snapshot.server_version_num // 10000, run.order.target.server_version_num // 10000)
+    dump = run.clients.find_dump(snapshot.server_version_num // 10000, run.order.target.server_version_num // 10000)
     run.reporter.log(
-        f"copying {len(snapshot.copied)} tables from {run.source.place} with {program} and {run.restore}",
+        f"copying {len(snapshot.copied)} tables from {run.source.place} with {dump.path} and {run.restore}",
         tables=len(snapshot.copied),
     )
     leave, unsaid = _read_leaving(run, snapshot)
-    _dump(run, snapshot, program)
+    _dump(run, snapshot, dump.path)
     plan = plan_contents(read_contents(run), leave)
     _restore(run, snapshot, plan)
     analyze_tables(run)
     findings = Findings(notes=[f"left behind: {one.object}: {one.why}" for one in (*unsaid, *plan.left)])
+    findings.notes += [dump.note] if dump.note else []
     findings.notes += [f"without its rows, as spec.filter says: {s}.{n}" for s, n in snapshot.scope.rowless_names]
     checked = run.order.verify is not Verify.NONE
     if checked:

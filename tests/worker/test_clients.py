@@ -1,0 +1,80 @@
+"""Which client serves: what is installed, in which minors, comes in; a path with a note, or a refusal, goes out."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from tests.support.postgres import PostgresServer
+from tests.worker.conftest import TEST_FLOORS, Bench
+
+from pgimport.model.reasons import Reason
+from pgimport.worker.clients import Clients
+from pgimport.worker.failures import Stopped
+
+GOOD = {15: 19, 16: 15, 17: 11, 18: 6}
+
+
+def install(root: Path, minors: Mapping[int, int]) -> Clients:
+    """Clients that know nothing but their version."""
+    for major, minor in minors.items():
+        folder = root / str(major) / "bin"
+        folder.mkdir(parents=True)
+        for name in ("pg_dump", "pg_restore", "psql"):
+            (folder / name).write_text(f"#!/bin/sh\necho '{name} (PostgreSQL) {major}.{minor} (Debian)'\n")
+            (folder / name).chmod(0o755)
+    return Clients(bin_root=root)
+
+
+@pytest.mark.parametrize(
+    ("minors", "source", "target", "chosen", "note"),
+    [
+        pytest.param(GOOD, 15, 17, 15, None, id="of the source's own major, the oldest"),
+        pytest.param(GOOD, 17, 18, 17, None, id="of the source's own major"),
+        pytest.param(GOOD, 18, 18, 18, None, id="of the source's own major, the newest"),
+        pytest.param({17: 11}, 15, 17, 17, "no pg_dump 15 is installed", id="the next newer one"),
+        pytest.param({**GOOD, 15: 18}, 15, 17, 16, "pg_dump 15.18 lacks security fixes", id="its own has holes"),
+        pytest.param({15: 18, 16: 14, 17: 11}, 15, 17, 17, "pg_dump 16.14 lacks", id="the next one has holes too"),
+    ],
+)  # fmt: skip
+def test_T12_pg_dump_is_of_the_sources_major(
+    tmp_path: Path, minors: dict[int, int], source: int, target: int, chosen: int, note: str | None
+) -> None:
+    dump = install(tmp_path, minors).find_dump(source, target)
+    assert dump.path == tmp_path / str(chosen) / "bin" / "pg_dump"
+    if note is None:
+        assert dump.note is None
+    else:
+        assert dump.note is not None
+        assert dump.note.startswith(f"pg_dump {chosen} read the source of PostgreSQL {source}: ")
+        assert note in dump.note
+
+
+@pytest.mark.parametrize(
+    ("minors", "source", "target", "words"),
+    [
+        pytest.param({18: 6}, 15, 17, "no pg_dump 17 is installed", id="none but a newer one than the target"),
+        pytest.param({15: 19}, 17, 17, "no pg_dump 17 is installed", id="none but an older one than the source"),
+        pytest.param({15: 18, 16: 14}, 15, 16, "at least 16.15 is needed", id="all have holes"),
+    ],
+)
+def test_T12_without_a_fitting_pg_dump_nothing_begins(
+    tmp_path: Path, minors: dict[int, int], source: int, target: int, words: str
+) -> None:
+    with pytest.raises(Stopped) as caught:
+        install(tmp_path, minors).find_dump(source, target)
+    assert caught.value.failure.reason is Reason.CLIENT_TOO_OLD
+    assert words in caught.value.failure.message
+
+
+def test_T12_the_report_tells_of_a_newer_pg_dump(bench: Bench, postgres16: PostgresServer, tmp_path: Path) -> None:
+    only = tmp_path / "newest"
+    only.mkdir()
+    (only / "18").symlink_to(bench.bin_root / "18")
+    bench.bin_root = only
+    with postgres16.database("newer_client") as name:
+        postgres16.execute("CREATE TABLE sold (id int); INSERT INTO sold VALUES (1)", name)
+        bench.source_url = postgres16.url(name)
+        with bench.shadow():
+            result = bench.run(floors=TEST_FLOORS)
+    assert result.verification is not None
+    assert "pg_dump 18 read the source of PostgreSQL 16: no pg_dump 16" in "\n".join(result.verification.notes)
