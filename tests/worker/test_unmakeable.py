@@ -2,7 +2,8 @@
 
 import pytest
 
-from pgimport.worker.unmakeable import parse_words, policy_roles, why_unmakeable
+from pgimport.worker.unmakeable import policy_roles, why_unmakeable
+from pgimport.worker.words import parse_words
 
 MAKEABLE = [
     ("FUNCTION", "CREATE FUNCTION s.f() RETURNS int LANGUAGE sql AS $$SELECT 1 -- LANGUAGE c\n$$;"),
@@ -14,6 +15,8 @@ MAKEABLE = [
     ("TYPE", "CREATE TYPE s.mood AS ENUM ( 'sad', 'happy');"),
     ("TYPE", "CREATE TYPE \"odd AS name\".\"t.t\" AS (a integer);"),
     ("TYPE", "CREATE TYPE s.r AS RANGE ( subtype = integer);"),
+    ("FUNCTION", 'CREATE FUNCTION s."language"("language" c, "leakproof" int) RETURNS int LANGUAGE "sql" AS $$x$$;'),
+    ("FUNCTION", "CREATE FUNCTION s.f() RETURNS TABLE(\"language\" c) LANGUAGE sql SET x TO 'log_statement' AS $$x$$;"),
     ("CAST", "CREATE CAST (s.a AS s.b) WITH FUNCTION s.f(s.a) AS IMPLICIT;"),
     ("CAST", "CREATE CAST (s.mood AS text) WITH INOUT AS ASSIGNMENT;"),
     ("AGGREGATE", "CREATE AGGREGATE s.total(integer) ( SFUNC = int4pl, STYPE = integer);"),
@@ -25,6 +28,9 @@ UNMAKEABLE = [
     ("FUNCTION", "CREATE FUNCTION s.f() RETURNS text LANGUAGE plpython3u AS $$return 1$$;", "language plpython3u"),
     ("FUNCTION", "CREATE FUNCTION s.f() RETURNS bool LANGUAGE sql STABLE LEAKPROOF AS $$SELECT true$$;", "LEAKPROOF"),
     ("FUNCTION", "CREATE FUNCTION s.f() RETURNS x LANGUAGE sql SET session_replication_role TO x AS '';", "session_r"),
+    ("FUNCTION", "CREATE FUNCTION s.f(\"return\" int, \"as\" int) RETURNS int LANGUAGE c AS 'x';", "language c"),
+    ("FUNCTION", "CREATE FUNCTION s.f(x int DEFAULT 1 AS y) RETURNS int LANGUAGE internal AS 'x';", "language internal"),
+    ("FUNCTION", 'CREATE FUNCTION s.f() RETURNS int LANGUAGE sql SET "log_statement" TO \'x\' AS $$x$$;', "log_statement"),
     ("TYPE", "CREATE TYPE s.box3 ( INTERNALLENGTH = 16, INPUT = s.box3_in);", "base type"),
     ("SHELL TYPE", "CREATE TYPE s.box3;", "base type"),
     ("CAST", "CREATE CAST (s.a AS s.b) WITHOUT FUNCTION;", "without a function"),
@@ -50,6 +56,8 @@ def test_cannot_be_made(kind: str, definition: str, why: str) -> None:
         ("CREATE POLICY p ON s.t USING (true);", []),
         ("CREATE POLICY p ON s.t FOR SELECT TO PUBLIC USING (true);", []),
         ('CREATE POLICY p ON s.t TO alice, "B o b" USING ((x = \'TO carol\'::text));', ["alice", "B o b"]),
+        ('CREATE POLICY "to" ON s."to" USING (true);', []),
+        ("CREATE POLICY p ON s.t USING ((x = '1'::interval year to month));", []),
         ("CREATE POLICY \"to x\" ON s.t FOR INSERT TO clerk WITH CHECK (true);", ["clerk"]),
     ],
 )  # fmt: skip
@@ -58,5 +66,6 @@ def test_roles_of_a_policy(definition: str, roles: list[str]) -> None:
 
 
 def test_words_are_those_outside_of_texts_and_comments() -> None:
+    assert parse_words(r"E'it\'s -- ' b 'c:\\' d") == ["''", "b", "''", "d"]
     text = "a 'it''s' \"B\"\"c\" $x$ no $$ no $x$ -- no\n/* no */ D;"
     assert parse_words(text) == ["a", "''", 'B"c', "''", "d", ";"]

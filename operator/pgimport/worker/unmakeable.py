@@ -4,7 +4,9 @@ The source of each rule is the server itself (`CREATE FUNCTION`, `CREATE TYPE` �
 not known here fails at the restore, by name; nothing here is a fence.
 """
 
-import re
+from itertools import pairwise
+
+from pgimport.worker.words import outside_of_brackets, parse_words, scan_words
 
 _ONLY = "only a superuser can make"
 _KINDS = {
@@ -32,33 +34,6 @@ PRIVILEGED_SETTINGS = frozenset(
      "track_io_timing", "track_wal_io_timing", "update_process_title", "wal_compression",
      "wal_consistency_checking", "wal_init_zero", "wal_recycle", "zero_damaged_pages"}
 )  # fmt: skip
-_TOKEN = re.compile(
-    r"""
-      (?P<comment> --[^\n]* | /\*.*?\*/ )
-    | (?P<dollar> \$(?P<tag>[A-Za-z_\x80-\U0010ffff]?[A-Za-z0-9_\x80-\U0010ffff]*)\$.*?\$(?P=tag)\$ )
-    | (?P<text> [EeBbXx]?'(?:[^']|'')*' )
-    | (?P<name> "(?:[^"]|"")*" )
-    | (?P<word> [A-Za-z_\x80-\U0010ffff][A-Za-z0-9_$\x80-\U0010ffff]* )
-    | (?P<sign> [^\s\w] )
-    """,
-    re.VERBOSE | re.DOTALL,
-)
-
-
-def parse_words(definition: str) -> list[str]:
-    """A statement's words in lower case, signs as they are, names without quotes, texts and bodies as `''`."""
-    found = []
-    for match in _TOKEN.finditer(definition):
-        kind = match.lastgroup if match.lastgroup != "tag" else "dollar"
-        if kind == "word":
-            found.append(match[0].lower())
-        elif kind == "name":
-            found.append(match[0][1:-1].replace('""', '"'))
-        elif kind in ("text", "dollar"):
-            found.append("''")
-        elif kind == "sign":
-            found.append(match[0])
-    return found
 
 
 def why_unmakeable(kind: str, definition: str) -> str | None:
@@ -66,7 +41,7 @@ def why_unmakeable(kind: str, definition: str) -> str | None:
     if kind in _KINDS:
         return _KINDS[kind]
     if kind in ("FUNCTION", "PROCEDURE"):
-        return _judge_function(parse_words(definition))
+        return _judge_function(definition)
     if kind == "TYPE":
         return f"{_ONLY} a base type" if _is_base_type(parse_words(definition)) else None
     if kind == "CAST":
@@ -78,17 +53,23 @@ def why_unmakeable(kind: str, definition: str) -> str | None:
     return None
 
 
-def _judge_function(words: list[str]) -> str | None:
-    head = words[: next((at for at, word in enumerate(words) if word in ("as", "begin", "return")), len(words))]
-    language = head[head.index("language") + 1] if "language" in head[:-1] else "sql"
+def _judge_function(definition: str) -> str | None:
+    """Names and arguments may be called anything; what decides stands after them, before the body."""
+    words = list(outside_of_brackets(scan_words(definition)))
+    begin = next((at for at, word in enumerate(words) if word.is_("(")), 0)
+    head = words[begin:]
+    head = head[: next((at for at, word in enumerate(head) if word.is_("as", "begin", "return")), len(head))]
+    language, security = "sql", ""
+    for word, after in pairwise(head):
+        if word.is_("language"):
+            language = after.text
+        if after.is_("leakproof"):
+            security = "" if word.is_("not") else f"{_ONLY} a LEAKPROOF function"
+        if word.is_("set") and after.text.lower() in PRIVILEGED_SETTINGS:
+            security = security or f"{_ONLY} a function that sets {after.text.lower()}"
     if language in UNTRUSTED:
         return f"{_ONLY} a function in the language {language}"
-    if "leakproof" in head and not _has(head, "not", "leakproof"):
-        return f"{_ONLY} a LEAKPROOF function"
-    for at, word in enumerate(head[:-1]):
-        if word == "set" and head[at + 1] in PRIVILEGED_SETTINGS:
-            return f"{_ONLY} a function that sets {head[at + 1]}"
-    return None
+    return security or None
 
 
 def _is_base_type(words: list[str]) -> bool:
@@ -103,13 +84,14 @@ def _has(words: list[str], *wanted: str) -> bool:
 
 def policy_roles(definition: str) -> list[str]:
     """The roles that `CREATE POLICY … TO …` names; none for PUBLIC, whom a policy means without TO."""
-    words = parse_words(definition)
-    if "to" not in words:
+    words = list(outside_of_brackets(scan_words(definition)))
+    begin = next((at for at, word in enumerate(words) if word.is_("to")), None)
+    if begin is None:
         return []
     roles = []
-    for word in words[words.index("to") + 1 :]:
-        if word in ("using", "with", ";", "("):
+    for word in words[begin + 1 :]:
+        if word.is_("using", "with", ";", "("):
             break
-        if word != ",":
+        if not word.is_(","):
             roles.append(word)
-    return [] if roles == ["public"] else roles
+    return [] if [role.text for role in roles] == ["public"] else [role.text for role in roles]

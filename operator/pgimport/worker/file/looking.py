@@ -22,7 +22,7 @@ from pgimport.worker.file.tar import walk_members
 from pgimport.worker.file.unwrap import CHUNK, Format, Stream, find_format
 from pgimport.worker.source import FileSource
 from pgimport.worker.toc import Entry, Header, corrupt, parse_contents
-from pgimport.worker.unmakeable import parse_words
+from pgimport.worker.words import parse_words
 
 TOC = "toc.dat"
 PLAIN_HEAD = 64 * 1024 * 1024  # bytes of plain SQL that may come before its first rows

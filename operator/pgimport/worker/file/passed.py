@@ -10,7 +10,7 @@ from pgimport.worker.file.fetch import Download
 from pgimport.worker.file.looking import check_sum
 from pgimport.worker.file.unwrap import Stream
 from pgimport.worker.restore import Run
-from pgimport.worker.unmakeable import parse_words
+from pgimport.worker.words import parse_words
 
 
 @dataclass

@@ -11,7 +11,7 @@ from pgimport.worker.file.psql import Script, run_psql
 from pgimport.worker.file.statements import When, judge_statement
 from pgimport.worker.file.unwrap import Stream
 from pgimport.worker.restore import Run
-from pgimport.worker.unmakeable import parse_words
+from pgimport.worker.words import parse_words
 from pgimport.worker.watching import watching
 
 _RESTRICT, _UNRESTRICT = b"\\restrict ", b"\\unrestrict "

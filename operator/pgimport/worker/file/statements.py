@@ -11,7 +11,8 @@ from enum import Enum
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.result import LeftObject
 from pgimport.worker.failures import Stopped
-from pgimport.worker.unmakeable import parse_words, policy_roles, why_unmakeable
+from pgimport.worker.unmakeable import policy_roles, why_unmakeable
+from pgimport.worker.words import parse_words
 
 HEAD = 65536  # bytes of a statement whose words are read; a longer one is data
 _AT_ONCE = (b"INSERT ", b"COPY ", b"SELECT ")
