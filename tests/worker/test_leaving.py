@@ -25,6 +25,15 @@ CREATE VIEW public.plain AS SELECT id FROM public.todos;
 ALTER TABLE public.todos ENABLE ROW LEVEL SECURITY;
 CREATE POLICY mine ON public.todos USING (owner = auth.uid());
 CREATE POLICY every ON public.todos FOR SELECT USING (true);
+CREATE FUNCTION auth.ok(int) RETURNS boolean IMMUTABLE LANGUAGE sql AS 'SELECT true';
+CREATE SEQUENCE auth.numbers;
+CREATE TABLE public.notes (
+    id int DEFAULT nextval('auth.numbers') NOT NULL, owner int DEFAULT auth.uid() NOT NULL, note text DEFAULT 'x',
+    CONSTRAINT "is ok" CHECK (auth.ok(id)), CONSTRAINT positive CHECK (id > 0)
+);
+INSERT INTO public.notes VALUES (1, 1, 'a'), (2, 1, 'b');
+CREATE TABLE public.computed (id int, twice boolean GENERATED ALWAYS AS (auth.ok(id)) STORED);
+CREATE RULE away AS ON DELETE TO public.notes DO ALSO DELETE FROM auth.users WHERE false;
 CREATE SCHEMA audit;
 CREATE TABLE audit.log (id int, what text);
 INSERT INTO audit.log VALUES (1, 'x');
@@ -75,13 +84,31 @@ def test_T5_a_providers_schemas_stay_and_what_needs_them_is_named(parts: Bench) 
     assert looked.ok, looked.failure
     with parts.shadow() as shadow:
         found = notes(parts.run(provider=Provider.SUPABASE))
-        assert tables(parts, shadow) == ["audit.log", "public.noted", "public.sessions", "public.todos"]
+        assert tables(parts, shadow) == ["audit.log", "public.noted", "public.notes", "public.sessions", "public.todos"]
         assert parts.target.query("SELECT count(*) FROM todos", shadow) == [(10,)]
         policies = parts.target.query("SELECT polname FROM pg_policy", shadow)
     assert policies == [("every",)]
     for left in ("FK CONSTRAINT public.todos todos_owner_fkey", "VIEW public.owners", "POLICY public.todos mine"):
         assert f"left behind: {left}: it needs SCHEMA auth, which stays behind" in found
     assert "public.plain" not in found
+
+
+def test_T5_a_default_that_needs_a_providers_schema_stays_and_its_table_comes(parts: Bench) -> None:
+    with parts.shadow() as shadow:
+        found = notes(parts.run(provider=Provider.SUPABASE))
+        assert parts.target.query("SELECT id, owner, note FROM notes ORDER BY id", shadow) == [(1, 1, "a"), (2, 1, "b")]
+        columns = parts.target.query(
+            "SELECT attname, attnotnull, atthasdef FROM pg_attribute WHERE attrelid = 'notes'::regclass AND attnum > 0"
+            " ORDER BY attnum", shadow,
+        )  # fmt: skip
+        checks = parts.target.query(
+            "SELECT conname FROM pg_constraint WHERE conrelid = 'notes'::regclass AND contype = 'c'", shadow
+        )
+    assert columns == [("id", True, False), ("owner", True, False), ("note", False, True)]
+    assert checks == [("positive",)]
+    for left in ("DEFAULT public.notes id", "DEFAULT public.notes owner", "CHECK CONSTRAINT public.notes is ok",
+                 "TABLE public.computed", "RULE public.notes away"):  # fmt: skip
+        assert f"left behind: {left}: it needs SCHEMA auth, which stays behind" in found
 
 
 def test_T5_without_the_provider_the_grant_is_named(parts: Bench) -> None:
@@ -104,14 +131,15 @@ def test_T24_tables_without_their_rows(parts: Bench) -> None:
     ("given", "expected", "named"),
     [
         pytest.param(
-            {"excludeTables": ["sessions"]}, ["audit.log", "public.noted", "public.todos"],
+            {"excludeTables": ["sessions"]}, ["audit.log", "public.noted", "public.notes", "public.todos"],
             "FK CONSTRAINT public.noted to_session: it needs TABLE public.sessions", id="a table",
         ),
         pytest.param(
             {"includeSchemas": ["audit"]}, ["audit.log"], "", id="one schema",
         ),
         pytest.param(
-            {"excludeSchemas": ["a*t"]}, ["public.noted", "public.sessions", "public.todos"], "", id="not a schema",
+            {"excludeSchemas": ["a*t"]}, ["public.noted", "public.notes", "public.sessions", "public.todos"], "",
+            id="not a schema",
         ),
     ],
 )  # fmt: skip

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 
 from pgimport.model.result import LeftObject
 from pgimport.worker.toc import Entry
+from pgimport.worker.trimming import CHECK, Part, mentions, trim_table
 from pgimport.worker.unmakeable import policy_roles, why_unmakeable
+from pgimport.worker.words import parse_words, scan_words
 
 # Left without a word: the operator made them, or the documentation says that owners and grants stay behind.
 _LEFT_SILENTLY = frozenset(
@@ -30,8 +32,9 @@ _ATTACHED = frozenset(
     {"ACL", "BLOBS", "BLOB COMMENTS", "COMMENT", "INDEX ATTACH", "MATERIALIZED VIEW DATA", "ROW SECURITY",
      "SECURITY LABEL", "SEQUENCE OWNED BY", "SEQUENCE SET", "STATISTICS DATA", "TABLE ATTACH", "TABLE DATA"}
 )  # fmt: skip
+_IN_EXPRESSIONS = frozenset({"AGGREGATE", "FUNCTION", "SEQUENCE"})
 _LAST = frozenset({"POLICY", "ROW SECURITY"})
-PG_CLASS, PG_NAMESPACE, PG_POLICY = 1259, 2615, 3256  # oids of the catalogs, the same everywhere
+PG_ATTRDEF, PG_CLASS, PG_CONSTRAINT = 2604, 1259, 2606  # oids of the catalogs, the same everywhere
 
 Judge = Callable[[Entry], str | None]
 
@@ -43,6 +46,7 @@ class Leave:
     present: frozenset[str] = frozenset({"public"})  # schemas that are there already
     roles: frozenset[str] | None = None  # of the target; a policy that names another one stays. None: not known
     objects: dict[tuple[int, int], str] = field(default_factory=dict)  # (catalog, oid) → why
+    parts: dict[tuple[int, str, str], str] = field(default_factory=dict)  # oid of a table, kind, name → why
     judge: Judge = lambda _: None  # by name: what the user's filter or the provider's row says
     positions: bool = False  # sequences stand where the archive says, for there is no source to ask
 
@@ -55,6 +59,8 @@ class Plan:
     last: list[Entry] = field(default_factory=list)  # policies and row security: after the rows were counted
     left: list[LeftObject] = field(default_factory=list)  # worth telling
     left_keys: set[tuple[int, int]] = field(default_factory=set)  # (catalog, oid) of all that stays
+    left_checks: set[tuple[str, str, str]] = field(default_factory=set)  # schema, table, constraint
+    changes: dict[str, str] = field(default_factory=dict)  # a table's definition → the same without what stays
 
     @property
     def table_oids(self) -> dict[int, int]:
@@ -80,11 +86,12 @@ def plan_contents(entries: Iterable[Entry], leave: Leave) -> Plan:
         silent = entry.kind in _LEFT_SILENTLY and not (leave.positions and entry.kind == "SEQUENCE SET")
         if silent and _why(entry, leave) is None:
             continue
-        missed = next((gone[one] for one in entry.dependencies if one in gone), None)
-        if (why := _why(entry, leave)) is None and missed is not None:
-            if entry.kind in _ATTACHED:
-                continue
-            why = f"it needs {missed.title}, which stays behind"
+        missed = [gone[one] for one in entry.dependencies if one in gone]
+        why = _why(entry, leave)
+        if why is None and missed and entry.kind in _ATTACHED:
+            continue
+        if why is None and not (entry.kind == "TABLE" and _trim(plan, entry, missed, leave)) and missed:
+            why = _needs(missed[0])
         if why is not None:
             gone[entry.dump_id] = entry
             plan.left_keys.add((entry.catalog, entry.oid))
@@ -95,6 +102,35 @@ def plan_contents(entries: Iterable[Entry], leave: Leave) -> Plan:
         else:
             plan.main.append(entry)
     return plan
+
+
+def _needs(missed: Entry) -> str:
+    return f"it needs {missed.title}, which stays behind"
+
+
+def _trim(plan: Plan, entry: Entry, missed: list[Entry], leave: Leave) -> bool:
+    """Take defaults and constraints out that need what stays; False where something else of the table needs it."""
+    if not all(one.kind in _IN_EXPRESSIONS for one in missed):
+        return False
+    if not missed and not leave.parts:
+        return True
+    names = {(one.schema, parse_words(one.tag)[0]): _needs(one) for one in missed}
+
+    def find_why(part: Part) -> str | None:
+        found = leave.parts.get((entry.oid, part.kind, part.name))
+        return found or next((why for name, why in names.items() if mentions(part.words, {name})), None)
+
+    definition, taken = trim_table(entry.definition, lambda part: find_why(part) is not None)
+    if mentions(list(scan_words(definition)), names):
+        return False
+    if taken:
+        plan.changes[entry.definition] = definition
+    for part in taken:
+        title = f"{part.kind} {entry.schema}.{entry.tag} {part.name}"
+        plan.left.append(LeftObject(object=title, why=str(find_why(part))))
+        if part.kind == CHECK:
+            plan.left_checks.add((entry.schema, entry.tag, part.name))
+    return True
 
 
 def _is_present(entry: Entry, leave: Leave) -> bool:

@@ -29,6 +29,7 @@ from pgimport.worker.restore import LiveRun, Run, read_contents, run_dump, run_r
 from pgimport.worker.shadow import at_shadow, wait_for_gate
 from pgimport.worker.snapshot import Snapshot, hold_snapshot
 from pgimport.worker.source import FileSource, read_source
+from pgimport.worker.trimming import rewrite_definitions
 from pgimport.worker.verify import Findings, build_unverified, verify_rows, verify_structure
 from pgimport.worker.watching import watching
 
@@ -103,7 +104,7 @@ def _copy(run: LiveRun, snapshot: Snapshot) -> tuple[Verification, Failure | Non
         findings.notes += run_post_import(run)
         unverified = build_unverified()
         return unverified.model_copy(update={"notes": [*unverified.notes, *findings.notes]}), None
-    verify_structure(run, snapshot, plan.left_keys | leave.objects.keys(), findings)
+    verify_structure(run, snapshot, plan.left_keys | leave.objects.keys(), plan.left_checks, findings)
     if findings.good:
         findings.notes += run_post_import(run)
     return findings.to_verification(), None if findings.good else findings.to_failure()
@@ -130,6 +131,7 @@ def _restore(run: LiveRun, snapshot: Snapshot, plan: Plan) -> None:
     """Structure, rows, sequences, indexes; each stage with its own progress."""
     names = {table.oid: (table.schema, table.name) for table in snapshot.copied}
     serial = run.jobs == 1
+    rewrite_definitions(run.archive / "toc.dat", plan.changes)
     run.meter.begin(Stage.STRUCTURE, sum(entry.kind not in _LATER for entry in plan.main))
     run_restore(run, "pre-data", plan.main, RestoreEar(run.meter, {}, {}, serial=True).hear, parallel=False)
     run.meter.begin(Stage.ROWS)

@@ -4,7 +4,7 @@ The provider's own schemas and extensions stay, and what `spec.filter` does not 
 on them, as the source's own catalogues tell it.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from pgimport.model.order import Order
@@ -13,7 +13,7 @@ from pgimport.model.reasons import Failure, Reason
 from pgimport.model.result import Extension, LeftObject
 from pgimport.worker.checks.fitting import split_extensions
 from pgimport.worker.checks.scope import Wanted, build_scope, find_unmatched
-from pgimport.worker.contents import PG_CLASS, Leave
+from pgimport.worker.contents import PG_ATTRDEF, PG_CLASS, PG_CONSTRAINT, Leave
 from pgimport.worker.endpoints import Connection, Endpoint
 from pgimport.worker.failures import Stopped
 from pgimport.worker.queries import read_query
@@ -26,6 +26,7 @@ class Scope:
     """What is meant of a source."""
 
     gone: dict[tuple[int, int], str] = field(default_factory=dict)  # (catalog, oid) → why it stays
+    parts: dict[tuple[int, str, str], str] = field(default_factory=dict)  # oid of a table, kind, name → why
     schemas: tuple[str, ...] = ()  # whole ones that stay
     relations: tuple[tuple[str, str], ...] = ()  # single ones that stay: schema, name
     rowless: frozenset[int] = frozenset()  # oids of tables that come without their rows
@@ -81,8 +82,10 @@ def read_scope(source: Connection, order: Order, endpoint: Endpoint) -> Scope:
         "extensions": [_name_of(one) for one in left],
         "relations": [one[0] for one in single],
     }
+    gone = _read_gone(source, names, single)
     return Scope(
-        gone=_read_gone(source, names, whole, single),
+        gone=gone,
+        parts=_read_parts(source, gone),
         schemas=tuple(sorted(whole)),
         relations=tuple((schema, name) for _, schema, name in single),
         rowless=frozenset(one[0] for one in relations if shapes(one[1], one[2]) and not rows(one[1], one[2])),
@@ -104,7 +107,6 @@ def _name_of(left: LeftObject) -> str:
 def _read_gone(
     source: Connection,
     names: dict[str, list[str] | list[int]],
-    whole: Collection[str],
     single: Iterable[tuple[int, str, str]],
 ) -> dict[tuple[int, int], str]:
     if not any(names.values()):
@@ -116,12 +118,26 @@ def _read_gone(
     }
 
 
+def _read_parts(source: Connection, gone: dict[tuple[int, int], str]) -> dict[tuple[int, str, str], str]:
+    """What of tables that come must not come with them."""
+    defaults, checks = ([oid for catalog, oid in gone if catalog == wanted] for wanted in (PG_ATTRDEF, PG_CONSTRAINT))
+    if not defaults and not checks:
+        return {}
+    return {
+        (table, kind, name): gone[catalog, oid]
+        for table, kind, name, catalog, oid in source.execute(
+            read_query("parts"), {"defaults": defaults, "checks": checks}
+        )
+    }
+
+
 def read_leave(shadow: Connection, scope: Scope) -> Leave:
     """What the target has already, and what stays. Raises psycopg.Error."""
     return Leave(
         present=frozenset(str(name) for _, name in shadow.execute(read_query("namespaces"))),
         roles=frozenset(str(name) for (name,) in shadow.execute(read_query("roles"))),
         objects=scope.gone,
+        parts=scope.parts,
     )
 
 

@@ -123,6 +123,12 @@ class _Bytes:
         return self.take(length).decode("utf-8", "surrogateescape")
 
 
+def format_text(text: str, header: Header) -> bytes:
+    """As the archiver writes it: a sign, the length, the bytes."""
+    raw = text.encode("utf-8", "surrogateescape")
+    return b"\0" + len(raw).to_bytes(header.integer_bytes, "little") + raw
+
+
 def corrupt(what: str) -> Stopped:
     """For a file that is no whole dump."""
     return Stopped(Failure(Reason.DUMP_CORRUPT, f"the dump file is damaged: {what}"))

@@ -125,13 +125,16 @@ def compare_sequences(wanted: tuple[Sequence, ...], found: dict[tuple[str, str],
     return faults
 
 
-def verify_structure(run: LiveRun, snapshot: Snapshot, left: Collection[tuple[int, int]], findings: Findings) -> None:
+def verify_structure(
+    run: LiveRun, snapshot: Snapshot, left: Collection[tuple[int, int]], checks: Collection[tuple[str, str, str]],
+    findings: Findings,
+) -> None:  # fmt: skip
     """Indexes, constraints, views, functions, types, policies: all there, as valid as they were. Raises Stopped."""
     try:
         source = read_structure(snapshot.connection)
     except psycopg.Error as error:
         raise Stopped(translate_source_error(error, "its structure was listed")) from error
     with at_shadow(run.shadow, "its structure was listed") as connection:
-        compared: Comparison = compare_structures(source, read_structure(connection), left)
+        compared: Comparison = compare_structures(source, read_structure(connection), left, checks)
     findings.faults += compared.differences
     findings.notes += compared.notes

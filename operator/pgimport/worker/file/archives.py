@@ -21,6 +21,7 @@ from pgimport.worker.file.unwrap import Stream
 from pgimport.worker.progress import RestoreEar, Stage
 from pgimport.worker.restore import Run, build_restore_arguments, run_restore
 from pgimport.worker.toc import Compression, Entry, Header, Section, corrupt, parse_contents
+from pgimport.worker.trimming import rewrite_definitions
 from pgimport.worker.watching import watching
 
 HEAD = "contents.dump"  # a custom archive without its rows: enough to restore everything else
@@ -42,6 +43,7 @@ def restore_custom(run: Run, stream: Stream, download: Download, leave: Leave) -
         entries = list(listed)
     passed = _plan_archive(run, entries, leave)
     assert passed.plan is not None  # noqa: S101 (of an archive it is there)
+    rewrite_definitions(head, passed.plan.changes)
     run_restore(run, "pre-data", passed.plan.main, _ear(run), parallel=False, archive=head)
     counts = _feed_rows(run, stream, header, entries, passed.plan, head)
     read_to_the_end(run, stream, download)
@@ -114,6 +116,7 @@ def restore_tar(run: Run, stream: Stream, download: Download, leave: Leave) -> P
     passed = _plan_archive(run, entries, leave)
     assert passed.plan is not None  # noqa: S101 (of an archive it is there)
     _add_counts(passed, entries, _count_files(run.archive, entries))
+    rewrite_definitions(contents, passed.plan.changes)
     run_restore(run, "pre-data", passed.plan.main, _ear(run), parallel=False)
     with watching(run, run.shadow, "copied"):
         run_restore(run, "data", passed.plan.main, _ear(run))

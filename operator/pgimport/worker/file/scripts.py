@@ -11,8 +11,8 @@ from pgimport.worker.file.psql import Script, run_psql
 from pgimport.worker.file.statements import When, judge_statement
 from pgimport.worker.file.unwrap import Stream
 from pgimport.worker.restore import Run
-from pgimport.worker.words import parse_words
 from pgimport.worker.watching import watching
+from pgimport.worker.words import parse_words
 
 _RESTRICT, _UNRESTRICT = b"\\restrict ", b"\\unrestrict "
 _PIECE = 1024 * 1024

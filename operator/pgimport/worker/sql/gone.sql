@@ -1,6 +1,6 @@
 -- What cannot come along where schemas (:schemas), extensions (:extensions) and relations (:relations) stay behind:
 -- catalog, oid, and what it comes from. All of them, and whatever depends on them, however indirectly.
--- A default that needs one of them is part of its table's definition: there the restore fails, by name.
+-- A view is its rule, and a table cannot be without what computes a column of it.
 WITH RECURSIVE root AS (
     SELECT n.tableoid::bigint AS classid, n.oid::bigint AS objid, 'SCHEMA ' || n.nspname AS title
     FROM pg_catalog.pg_namespace AS n
@@ -18,16 +18,22 @@ WITH RECURSIVE root AS (
     SELECT classid, objid, title FROM root
     UNION
     SELECT
-        CASE WHEN r.oid IS NULL THEN d.classid::bigint ELSE 'pg_catalog.pg_class'::pg_catalog.regclass::bigint END,
-        COALESCE(r.ev_class, d.objid)::bigint,
+        CASE WHEN r.oid IS NULL AND c.oid IS NULL THEN d.classid::bigint
+             ELSE 'pg_catalog.pg_class'::pg_catalog.regclass::bigint END,
+        COALESCE(r.ev_class, c.adrelid, d.objid)::bigint,
         g.title
     FROM gone AS g
     JOIN pg_catalog.pg_depend AS d ON d.refclassid = g.classid::pg_catalog.oid AND d.refobjid = g.objid::pg_catalog.oid
     LEFT JOIN pg_catalog.pg_rewrite AS r
       ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND r.oid = d.objid
-    WHERE d.classid <> 'pg_catalog.pg_attrdef'::pg_catalog.regclass
-      -- An extension stays although its schema is a provider's: the operator makes it anew.
-      AND NOT (g.classid = 'pg_catalog.pg_namespace'::pg_catalog.regclass::bigint
+     AND r.rulename = '_RETURN'
+    LEFT JOIN (
+        SELECT f.oid, f.adrelid
+        FROM pg_catalog.pg_attrdef AS f
+        JOIN pg_catalog.pg_attribute AS a ON a.attrelid = f.adrelid AND a.attnum = f.adnum AND a.attgenerated <> ''
+    ) AS c ON d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND c.oid = d.objid
+    -- An extension stays although its schema is a provider's: the operator makes it anew.
+    WHERE NOT (g.classid = 'pg_catalog.pg_namespace'::pg_catalog.regclass::bigint
                AND (d.classid = 'pg_catalog.pg_extension'::pg_catalog.regclass
                     OR EXISTS (SELECT FROM pg_catalog.pg_depend AS m
                                JOIN pg_catalog.pg_extension AS e ON e.oid = m.refobjid
