@@ -12,7 +12,7 @@ from pgimport.model.providers import KNOWN_SIGNS, Signs, find_provider, left_sch
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.result import Extension, LeftObject
 from pgimport.worker.checks.fitting import split_extensions
-from pgimport.worker.checks.scope import Wanted, build_scope, find_unmatched
+from pgimport.worker.checks.scope import Wanted, build_scope, find_partitions, find_unmatched
 from pgimport.worker.contents import PG_ATTRDEF, PG_CLASS, PG_CONSTRAINT, Leave
 from pgimport.worker.endpoints import Connection, Endpoint
 from pgimport.worker.failures import Stopped
@@ -66,7 +66,8 @@ def read_scope(source: Connection, order: Order, endpoint: Endpoint) -> Scope:
     provider = find_provider(endpoint.host, signs, order.provider)
     own = left_schemas(provider, schemas)
     _, left = split_extensions(order, provider, installed)
-    relations = [(int(oid), schema, name) for oid, schema, name in source.execute(read_query("relations"))]
+    listed = source.execute(read_query("relations")).fetchall()
+    relations = [(int(oid), schema, name) for oid, schema, name, _ in listed]
     if order.filter is not None and (unmatched := find_unmatched(order.filter, schemas, relations, endpoint.user)):
         raise Stopped(
             Failure(Reason.FILTER_INVALID, f"spec.filter: the source holds nothing that {unmatched} would match")
@@ -82,16 +83,16 @@ def read_scope(source: Connection, order: Order, endpoint: Endpoint) -> Scope:
         "extensions": [_name_of(one) for one in left],
         "relations": [one[0] for one in single],
     }
+    rowless = {one[0] for one in relations if shapes(one[1], one[2]) and not rows(one[1], one[2])}
+    rowless |= find_partitions(rowless, {oid: parent for oid, _, _, parent in listed if parent is not None})
     gone = _read_gone(source, names, single)
     return Scope(
         gone=gone,
         parts=_read_parts(source, gone),
         schemas=tuple(sorted(whole)),
         relations=tuple((schema, name) for _, schema, name in single),
-        rowless=frozenset(one[0] for one in relations if shapes(one[1], one[2]) and not rows(one[1], one[2])),
-        rowless_names=tuple(
-            (schema, name) for _, schema, name in relations if shapes(schema, name) and not rows(schema, name)
-        ),
+        rowless=frozenset(rowless),
+        rowless_names=tuple((schema, name) for oid, schema, name in relations if oid in rowless),
     )
 
 

@@ -1,16 +1,31 @@
 """Dump files in every shape: what arrives, and what is refused."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from tests.support.postgres import PostgresServer
 from tests.worker.conftest import Bench
-from tests.worker.file.conftest import FORMATS, WRAPPINGS
+from tests.worker.file.conftest import FORMATS, WRAPPINGS, dump
 
 from pgimport.model.reasons import Reason
-from pgimport.model.spec import Filter
+from pgimport.model.spec import Filter, Provider
 
 Offer = Callable[[bytes], None]
+PROVIDED = """
+CREATE SCHEMA auth;
+CREATE FUNCTION auth.uid() RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE FUNCTION auth.ok(int) RETURNS boolean IMMUTABLE LANGUAGE sql AS 'SELECT true';
+CREATE SEQUENCE auth.numbers;
+CREATE TABLE public.todos (
+    id int DEFAULT nextval('auth.numbers') PRIMARY KEY, owner int DEFAULT auth.uid() NOT NULL,
+    CONSTRAINT fine CHECK (auth.ok(owner))
+);
+INSERT INTO public.todos VALUES (1, 1), (2, 1);
+CREATE FUNCTION native() RETURNS int LANGUAGE internal AS 'pg_backend_pid';
+CREATE TABLE uses_native (x int DEFAULT native(), y int DEFAULT 2);
+INSERT INTO uses_native VALUES (1);
+"""
 COMPARED = {
     "customers": "SELECT count(*), md5(string_agg(c::text, '' ORDER BY id)) FROM customers AS c",
     "orders": "SELECT count(*), md5(string_agg(o::text, '' ORDER BY id)) FROM orders AS o",
@@ -82,3 +97,45 @@ def test_a_filter_of_plain_sql_is_refused(file_bench: Bench, offer: Offer, dumps
     result = file_bench.preflight(filter=Filter.model_validate({"excludeTables": ["customers"]}))
     assert result.failure is not None
     assert result.failure.reason is Reason.FILTER_INVALID
+
+
+@pytest.mark.parametrize("form", ["custom", "directory"])
+def test_T5_a_default_that_needs_a_providers_schema_stays_and_its_table_comes(
+    file_bench: Bench, offer: Offer, postgres16: PostgresServer, tmp_path: Path, form: str
+) -> None:
+    with postgres16.database("provided") as name:
+        postgres16.execute(PROVIDED, name)
+        offer(dump(postgres16, name, form, tmp_path))
+    with file_bench.shadow() as shadow:
+        result = file_bench.run(provider=Provider.SUPABASE)
+        assert result.ok, result.failure
+        assert file_bench.target.query("SELECT id, owner FROM todos ORDER BY id", shadow) == [(1, 1), (2, 1)]
+        assert file_bench.target.query("SELECT FROM pg_constraint WHERE conname = 'fine'", shadow) == []
+        native = file_bench.target.query("SELECT x, y FROM uses_native", shadow)
+    assert native == [(1, 2)]
+    assert result.verification is not None
+    notes = "\n".join(result.verification.notes)
+    for left in (
+        "DEFAULT public.todos owner: it needs FUNCTION auth.uid()",
+        "DEFAULT public.todos id: it needs SEQUENCE auth.numbers",
+        "CHECK CONSTRAINT public.todos fine: it needs FUNCTION auth.ok(integer)",
+        "DEFAULT public.uses_native x: it needs FUNCTION public.native()",
+    ):
+        assert f"left behind: {left}, which stays behind" in notes
+
+
+@pytest.mark.parametrize("form", ["custom", "directory"])
+def test_partitions_go_the_way_of_their_table(
+    file_bench: Bench, offer: Offer, dumps: dict[str, bytes], form: str
+) -> None:
+    offer(dumps[form])
+    with file_bench.shadow() as shadow:
+        result = file_bench.run(filter=Filter.model_validate({"excludeTableData": ["parted"]}))
+        assert result.ok, result.failure
+        assert file_bench.target.query("SELECT count(*) FROM parted", shadow) == [(0,)]
+    offer(dumps[form])
+    file_bench.home.joinpath("scratch").rename(file_bench.home / "first")
+    with file_bench.shadow() as shadow:
+        result = file_bench.run(filter=Filter.model_validate({"excludeTables": ["parted"]}))
+        assert result.ok, result.failure
+        assert file_bench.target.query("SELECT relname FROM pg_class WHERE relname ~ '^parted'", shadow) == []

@@ -1,7 +1,7 @@
 """What part of a source is meant: a filter and the schemas that stay behind in, a predicate on names out. Pure."""
 
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from pgimport.model.spec import Filter
 
@@ -25,6 +25,19 @@ def build_scope(filter_: Filter | None, left: Collection[str], user: str = "", *
         )
 
     return wanted
+
+
+def find_partitions(chosen: Collection[int], parents: Mapping[int, int]) -> set[int]:
+    """The chosen tables' partitions, at any depth: the rows of a partitioned table are theirs."""
+    found: set[int] = set()
+    for one in parents:
+        at = one
+        while at in parents:
+            at = parents[at]
+            if at in chosen:
+                found.add(one)
+                break
+    return found
 
 
 def find_unmatched(

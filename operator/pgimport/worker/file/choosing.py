@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pgimport.model.order import Order
 from pgimport.model.providers import find_provider
 from pgimport.model.reasons import Failure, Reason
-from pgimport.worker.checks.scope import build_scope, find_unmatched
+from pgimport.worker.checks.scope import Wanted, build_scope, find_partitions, find_unmatched
 from pgimport.worker.contents import Judge
 from pgimport.worker.failures import Stopped
 from pgimport.worker.toc import Entry
@@ -27,6 +27,7 @@ def build_judge(order: Order, entries: Iterable[Entry]) -> Judge:
             Failure(Reason.FILTER_INVALID, f"spec.filter: the dump holds nothing that {unmatched} would match")
         )
     shapes, rows = (build_scope(order.filter, (), rows=only) for only in (False, True))
+    rowless = _find_rowless(listed, shapes, rows)
 
     def judge(entry: Entry) -> str | None:
         schema = entry.tag if entry.kind == "SCHEMA" else entry.schema
@@ -35,11 +36,23 @@ def build_judge(order: Order, entries: Iterable[Entry]) -> Judge:
         if order.filter is None or not schema:
             return None
         if entry.kind == "TABLE DATA":
-            return None if rows(schema, entry.tag) or not shapes(schema, entry.tag) else ROWLESS
+            return ROWLESS if (schema, entry.tag) in rowless else None
         wanted = shapes(schema, entry.tag if entry.kind in _RELATIONS else "\x00")
         return None if wanted else _FILTERED
 
     return judge
+
+
+def _find_rowless(entries: list[Entry], shapes: Wanted, rows: Wanted) -> set[tuple[str, str]]:
+    """Tables that come without their rows, with their partitions."""
+    tables = {entry.dump_id: (entry.schema, entry.tag) for entry in entries if entry.kind == "TABLE"}
+    chosen = {number for number, name in tables.items() if shapes(*name) and not rows(*name)}
+    parents = {
+        entry.dependencies[0]: entry.dependencies[1]
+        for entry in entries
+        if entry.kind == "TABLE ATTACH" and len(entry.dependencies) == 2
+    }
+    return {tables[number] for number in chosen | find_partitions(chosen, parents) if number in tables}
 
 
 def refuse_for_plain(order: Order) -> None:

@@ -1,7 +1,8 @@
--- Every relation that a filter may mean: oid, schema, name.
-SELECT c.oid::bigint, n.nspname::text, c.relname::text
+-- Every relation that a filter may mean: oid, schema, name, and of a partition the table that it is one of.
+SELECT c.oid::bigint, n.nspname::text, c.relname::text, i.inhparent::bigint
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+LEFT JOIN pg_catalog.pg_inherits AS i ON i.inhrelid = c.oid AND c.relispartition
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
   AND c.relpersistence <> 't'
   AND n.nspname <> 'information_schema'
