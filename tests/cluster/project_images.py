@@ -22,6 +22,9 @@ POSTGRES = SOURCES / "images" / "postgres"
 # The major of the target server in demo and tests, and so of the worker's clients.
 MAJOR = "17"
 
+# Majors whose clients the worker's Dockerfile takes from an image each.
+_CLIENTS = ("15", "16", "17", "18")
+
 
 @dataclass(frozen=True)
 class Images:
@@ -37,17 +40,27 @@ def _context_paths() -> list[Path]:
     return [OPERATOR / "Dockerfile", OPERATOR / "requirements.txt", OPERATOR / "pgimport"]
 
 
-def _postgres(provider: Provider) -> Build:
-    base = provider.base_arguments()
-    digest = digest_of([POSTGRES], sorted(base.values()))
-    return Build("postgres", POSTGRES / "Dockerfile", POSTGRES, f"{MAJOR}-{digest}", arguments=base)
+def build_postgres(major: str, bases: Mapping[str, str]) -> Build:
+    """A server of this major upon a base whose packages have it; without one, the public image itself."""
+    arguments = {**bases, "PG_MAJOR": major}
+    digest = digest_of([POSTGRES], sorted(arguments.values()))
+    return Build(f"postgres-{major}", POSTGRES / "Dockerfile", POSTGRES, f"{major}-{digest}", arguments=arguments)
 
 
-def _client_arguments(provider: Provider, postgres: Build) -> dict[str, str]:
-    """Without public images, the one PostgreSQL that is there stands for every older major too."""
-    if not provider.base_arguments():
-        return {}
-    return {f"PG{major}": provider.reference(postgres) for major in ("15", "16", "17")}
+def build_worker(major: str, bases: Mapping[str, str], servers: Mapping[str, str]) -> Build:
+    """`servers`: major → the image that its clients are taken from.
+
+    A major that is not among them is served by the next newer one, as the worker does with clients that lack security
+    fixes; Debian's 15 lacks them, and so it is not among them. Without public images they must be named.
+    """
+    newest = max(servers, default="")
+    serving = {other: min(one for one in servers if one >= other) for other in _CLIENTS if other <= newest}
+    clients = {f"PG{other}": servers[one] for other, one in serving.items()}
+    return _of_operator(f"worker-{major}", "worker", {"PG_MAJOR": major, **bases, **clients})
+
+
+def build_operator(bases: Mapping[str, str]) -> Build:
+    return _of_operator("operator", "operator", bases)
 
 
 def _of_operator(name: str, target: str, arguments: Mapping[str, str]) -> Build:
@@ -63,7 +76,7 @@ def _demo(provider: Provider, postgres: Build) -> Build:
 
 
 @contextmanager
-def _context_with_wheels() -> Iterator[Path]:
+def context_with_wheels() -> Iterator[Path]:
     """The Dockerfile's own folder and the wheels: the build then asks no index."""
     with tempfile.TemporaryDirectory(prefix="pgimport-context-") as name:
         folder = Path(name)
@@ -86,19 +99,19 @@ def _ensure(provider: Provider, build: Build) -> str:
 def _ensure_of_operator(provider: Provider, build: Build) -> str:
     if provider.has(provider.reference(build)):
         return provider.reference(build)
-    with _context_with_wheels() as context:
+    with context_with_wheels() as context:
         return _ensure(provider, replace(build, context=context, dockerfile=context / "Dockerfile"))
 
 
 def ensure_images(provider: Provider) -> Images:
     """The slow one first: operator, worker and demo are made from it or beside it."""
     bases = provider.base_arguments()
-    postgres = _postgres(provider)
-    clients = {"PG_MAJOR": MAJOR, **bases, **_client_arguments(provider, postgres)}
+    postgres = build_postgres(MAJOR, bases)
+    servers = {MAJOR: provider.reference(postgres)} if bases else {}
     images = Images(
         postgres=_ensure(provider, postgres),
-        operator=_ensure_of_operator(provider, _of_operator("operator", "operator", bases)),
-        worker=_ensure_of_operator(provider, _of_operator(f"worker-{MAJOR}", "worker", clients)),
+        operator=_ensure_of_operator(provider, build_operator(bases)),
+        worker=_ensure_of_operator(provider, build_worker(MAJOR, bases, servers)),
         demo_source=_ensure(provider, _demo(provider, postgres)) if (DEMO / "Dockerfile").exists() else None,
     )
     if images.demo_source is None:

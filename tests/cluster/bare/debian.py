@@ -1,4 +1,4 @@
-"""Debian's archive, as this host reaches it, goes in; the base image's file system comes out as one archive."""
+"""Debian's archive, as this host reaches it, goes in; a release's file system comes out as one archive."""
 
 from __future__ import annotations
 
@@ -27,8 +27,13 @@ def _dpkg_settings() -> list[str]:
     return [f"path-exclude={name.removeprefix('.')}/*" for name in LEFT_OUT if name.startswith("./usr")]
 
 
-def base_digest() -> str:
-    return f"{SUITE}-{digest_of([], [SUITE, *PACKAGES, *LEFT_OUT, *_dpkg_settings()])}"
+def base_digest(suite: str = SUITE) -> str:
+    return f"{suite}-{digest_of([], [suite, *_packages(suite), *LEFT_OUT, *_dpkg_settings()])}"
+
+
+def _packages(suite: str) -> tuple[str, ...]:
+    """Only images of ours are made upon the one suite; of the others, servers and clients are taken."""
+    return PACKAGES if suite == SUITE else ("ca-certificates",)
 
 
 def host_apt_settings() -> str:
@@ -67,17 +72,17 @@ def unfinished_folder() -> Path:
     return cache_folder() / "unfinished-base"
 
 
-def ensure_base_archive() -> Path:
+def ensure_base_archive(suite: str = SUITE) -> Path:
     """Its caller holds the cache's lock for images."""
-    archive = cache_folder() / f"base-{base_digest()}.tar"
+    archive = cache_folder() / f"base-{base_digest(suite)}.tar"
     if archive.exists():
         return archive
-    say(f"making the base image's file system: Debian {SUITE} by debootstrap")
+    say(f"making a base file system: Debian {suite} by debootstrap")
     folder, unfinished = unfinished_folder(), cache_folder() / "unfinished-base.tar"
     unmount_below(folder)
     shutil.rmtree(folder, ignore_errors=True)
-    include = f"--include={','.join(PACKAGES)}"
-    run(["debootstrap", "--variant=minbase", include, SUITE, folder, *_mirror()], env=_proxy())
+    include = f"--include={','.join(_packages(suite))}"
+    run(["debootstrap", "--variant=minbase", include, suite, folder, *_mirror()], env=_proxy())
     _leave_out_later(folder)
     with tarfile.open(unfinished, "w") as file:
         file.add(folder, arcname=".", filter=_without_parts)

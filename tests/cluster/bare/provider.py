@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.cluster.bare import machine
-from tests.cluster.bare.buildah import BASE_IMAGE, building, end_builds, ensure_archive, write_archive
+from tests.cluster.bare.buildah import base_image, building, end_builds, ensure_archive, write_archive
 from tests.cluster.bare.containerd import has_image, import_archive
 from tests.cluster.bare.programs import TOOLS, link_programs
 from tests.cluster.commands import say
@@ -51,7 +51,7 @@ class Bare:
         return has_image(self._instance, image)
 
     def base_arguments(self) -> Mapping[str, str]:
-        return {"BASE": BASE_IMAGE}
+        return {"BASE": base_image()}
 
     def build(self, build: Build) -> None:
         archive = ensure_archive(build, self.reference(build))

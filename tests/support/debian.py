@@ -1,0 +1,96 @@
+"""Debian's PostgreSQL: a major comes in; a tree with its server, and its clients as this host runs them, go out.
+
+With contrib, ICU, TLS, XML and lz4, and with clients that are kept up to date. The trees are those of the images that
+the `bare` cluster builds, made once and kept in the same cache.
+"""
+
+import json
+import shutil
+import tarfile
+from functools import cache
+from pathlib import Path
+
+from tests.cluster.bare.buildah import base_image, ensure_archive
+from tests.cluster.bare.packages import ensure_packages
+from tests.cluster.commands import find_program, say
+from tests.cluster.lock import only_one_in_cache
+from tests.cluster.places import cache_folder
+from tests.cluster.project_images import build_postgres
+from tests.cluster.provider import Build
+
+# Which release has which major; 16 is in none of them.
+RELEASES = {15: "bookworm", 17: "trixie", 18: "sid"}
+CLIENTS = ("pg_dump", "pg_restore", "psql")
+# A newer program than this host's, with the libraries and the loader of its own release.
+_CLIENT = """#!/bin/sh
+exec {loader} --library-path {libraries} {program} "$@"
+"""
+
+
+def server_build(major: int) -> Build:
+    return build_postgres(str(major), {"BASE": base_image(RELEASES[major])})
+
+
+def reference(build: Build) -> str:
+    """As the `bare` cluster names it."""
+    return f"localhost/pgimport/{build.name}:{build.digest}"
+
+
+def ensure_programs() -> None:
+    if find_program("buildah") is None or find_program("debootstrap") is None:
+        ensure_packages()
+
+
+@cache
+def server_tree(major: int) -> Path:
+    """The root file system of a server of this major; nobody writes into it."""
+    ensure_programs()
+    build = server_build(major)
+    return image_tree(build, ensure_archive(build, reference(build)))
+
+
+def image_tree(build: Build, archive: Path) -> Path:
+    """An image's file system as a folder, its layers one upon the other."""
+    tree = cache_folder() / "trees" / f"{build.name}-{build.digest}"
+    with only_one_in_cache("trees"):
+        if not tree.exists():
+            say(f"unpacking {archive.name}")
+            for old in tree.parent.glob(f"{build.name}-*"):
+                shutil.rmtree(old)
+            unfinished = tree.with_name(f"unfinished-{tree.name}")
+            shutil.rmtree(unfinished, ignore_errors=True)
+            unfinished.mkdir(parents=True)
+            _unpack(archive, unfinished)
+            unfinished.rename(tree)
+    return tree
+
+
+def _unpack(archive: Path, tree: Path) -> None:
+    with tarfile.open(archive) as image:
+        manifest = image.extractfile("manifest.json")
+        assert manifest is not None
+        for layer in json.load(manifest)[0]["Layers"]:
+            with tarfile.open(fileobj=image.extractfile(layer)) as files:
+                for entry in files:
+                    _place(files, entry, tree)
+
+
+def _place(files: tarfile.TarFile, entry: tarfile.TarInfo, tree: Path) -> None:
+    """A file named `.wh.x` says that an upper layer removed `x`."""
+    path = Path(entry.name)
+    if path.name.startswith(".wh."):
+        gone = tree / path.with_name(path.name.removeprefix(".wh."))
+        shutil.rmtree(gone) if gone.is_dir() and not gone.is_symlink() else gone.unlink(missing_ok=True)
+    else:
+        files.extract(entry, tree, filter="fully_trusted")
+
+
+def link_clients(tree: Path, major: int, folder: Path) -> None:
+    """`<folder>/<major>/bin/pg_dump` and its like, as the worker looks for them."""
+    loader = next(tree.glob("usr/lib/*-linux-gnu*/ld-linux-*.so.*"))
+    programs = folder / str(major) / "bin"
+    programs.mkdir(parents=True)
+    for name in CLIENTS:
+        program = tree / "usr" / "lib" / "postgresql" / str(major) / "bin" / name
+        (programs / name).write_text(_CLIENT.format(loader=loader, libraries=loader.parent, program=program))
+        (programs / name).chmod(0o755)
