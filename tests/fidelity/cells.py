@@ -1,0 +1,199 @@
+"""A source's major, a target's and a way come in; the import runs as in a pod, and what differs afterwards goes out."""
+
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.fidelity.content import find_differences, read_content
+from tests.support.https import HttpsServer, body
+from tests.support.postgres import ADMIN, PostgresServer
+from tests.worker.conftest import Bench
+from tests.worker.file.conftest import FORMATS, dump
+
+from pgimport.model.mark import Mark
+from pgimport.model.names import attempt_password
+from pgimport.model.result import WorkerResult
+from pgimport.server.access import Access
+from pgimport.server.shadow import ShadowPlan, drop_attempt, prepare_shadow
+from pgimport.worker.clients import Children, Clients
+from pgimport.worker.copying import run_import
+from pgimport.worker.lines import Reporter
+
+MAJORS = (15, 16, 17, 18)
+TARGETS = (17, 18)
+LIVE, NEWER_CLIENT = "live", "live, by the target's pg_dump"
+WAYS = (LIVE, NEWER_CLIENT, *FORMATS)
+SOURCES = Path(__file__).parent / "sources"
+DATABASE = "fidelity"
+# Each major's last minor is not everywhere; here, what a pg_dump of the source's own major writes is of interest.
+NO_FLOORS = {major: 0 for major in MAJORS}
+EXTENSIONS = ["btree_gist", "citext", "hstore", "ltree", "pg_trgm", "unaccent", "uuid-ossp"]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One square of the matrix."""
+
+    source: int
+    target: int
+    way: str
+
+    def __str__(self) -> str:
+        return f"{self.source} to {self.target}, {self.way}"
+
+
+CELLS = [
+    Cell(source, target, way)
+    for target in TARGETS
+    for source in MAJORS
+    if source <= target
+    for way in WAYS
+    if not (way == NEWER_CLIENT and source == target)
+]
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a cell."""
+
+    differences: list[str] = field(default_factory=list)
+    left: dict[str, str] = field(default_factory=dict)  # title → why
+    failure: str | None = None
+    seconds: float = 0.0
+
+    @property
+    def good(self) -> bool:
+        return self.failure is None and not self.differences
+
+
+def fill_source(server: PostgresServer, whole: bool) -> None:
+    """Everything that this server can hold; `whole`: one with contrib, ICU, XML and lz4."""
+    server.execute(f"CREATE DATABASE {DATABASE} TEMPLATE template0 ENCODING UTF8")
+    for file in sorted(SOURCES.glob("*.sql")):
+        number = int(file.name[:2])
+        needs = number // 10 * 10 + min(number % 10, 8) if number >= 15 else 0
+        if server.major >= needs and (whole or not _needs_whole(file)):
+            _load(server, file)
+
+
+def _needs_whole(file: Path) -> bool:
+    return file.stem.endswith("whole")
+
+
+def _load(server: PostgresServer, file: Path) -> None:
+    done = subprocess.run(
+        [server.bin / "psql", "--quiet", "--no-psqlrc", "--set=ON_ERROR_STOP=1", f"--file={file}", server.url(DATABASE)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+@dataclass(slots=True)
+class Matrix:
+    """Servers that run, each with its source database, and what is shared by all cells."""
+
+    server: Callable[[int], PostgresServer]
+    bin_root: Path
+    https: HttpsServer
+    folder: Path
+    dumps: dict[tuple[int, str], bytes] = field(default_factory=dict)
+
+    def run(self, cell: Cell) -> Outcome:
+        begun = time.monotonic()
+        with tempfile.TemporaryDirectory(dir=self.folder) as home:
+            outcome = self._run(cell, Path(home))
+        outcome.seconds = time.monotonic() - begun
+        return outcome
+
+    def _run(self, cell: Cell, home: Path) -> Outcome:
+        source, target = self.server(cell.source), self.server(cell.target)
+        bench = Bench(home, source.url(DATABASE), target, self._clients(cell, home))
+        if cell.way in FORMATS:
+            self._offer(cell, source, bench)
+        order = {
+            "target_version_num": target.major * 10000, "creatable_extensions": EXTENSIONS,
+            "allowed_extensions": EXTENSIONS, "jobs": 2,
+        }  # fmt: skip
+        looked = bench.preflight(**order)
+        if looked.failure is not None or looked.preflight is None or looked.preflight.source is None:
+            return Outcome(failure=f"preflight: {looked.failure}")
+        access = Access(
+            host=target.host, port=target.port, user=ADMIN, password=target.admin_password, sslmode="disable"
+        )
+        mark = Mark(project_uid="fidelity", import_uid="uid", pod_uid=bench.pod_uid)
+        password = attempt_password(bench.seed, bench.pod_uid)
+        plan = ShadowPlan(
+            names=bench.names, password=password, source=looked.preflight.source, mark=mark, close_others=False
+        )
+        try:
+            notes = prepare_shadow(access, plan)
+            clients = Clients(
+                bin_root=bench.bin_root, floors=NO_FLOORS, compression="gzip" if cell.source == 16 else "lz4"
+            )
+            result = run_import(bench.order(**order), bench.places, Reporter(bench.out), clients, Children())
+            return self._compare(cell, source, target, bench, result, notes)
+        finally:
+            with suppress(Exception):
+                drop_attempt(access, bench.names)
+
+    def _clients(self, cell: Cell, home: Path) -> Path:
+        """All majors, as an image of the target's major has them; or the target's alone."""
+        root = home / "clients"
+        root.mkdir()
+        for major in MAJORS:
+            if major == cell.target or (major < cell.target and cell.way != NEWER_CLIENT):
+                (root / str(major)).symlink_to(self.bin_root / str(major))
+        return root
+
+    def _offer(self, cell: Cell, source: PostgresServer, bench: Bench) -> None:
+        """The dump as the source's user makes it, with the pg_dump that came with the server."""
+        key = (cell.source, cell.way)
+        if key not in self.dumps:
+            self.dumps[key] = dump(source, DATABASE, cell.way, self.folder)
+        path = f"/{cell.source}-{cell.way}"
+        self.https.answers[path] = body(self.dumps[key])
+        bench.source_url = self.https.url(path)
+        (bench.home / "ca").write_bytes(self.https.ca.read_bytes())
+
+    def _compare(
+        self, cell: Cell, source: PostgresServer, target: PostgresServer, bench: Bench, result: WorkerResult,
+        notes: list[str],
+    ) -> Outcome:  # fmt: skip
+        said = [*notes, *(result.verification.notes if result.verification else [])]
+        left = dict(_parse_left(note) for note in said if note.startswith("left behind: "))
+        if result.failure is not None:
+            return Outcome(failure=f"{result.failure.reason}: {result.failure.message}", left=left)
+        pg_dump = target.bin / "pg_dump"
+        differences = find_differences(
+            read_content(source, DATABASE, pg_dump), read_content(target, bench.names.database, pg_dump), left
+        )
+        return Outcome(differences, left)
+
+
+def _parse_left(note: str) -> tuple[str, str]:
+    title, _, why = note.removeprefix("left behind: ").rpartition(": ")
+    return title, why
+
+
+def format_table(outcomes: Mapping[Cell, Outcome]) -> str:
+    """The matrix as Markdown: one line for a source and a target, one column for a way."""
+    lines = [f"| source | target | {' | '.join(WAYS)} |", f"|---|---|{'---|' * len(WAYS)}"]
+    for target in TARGETS:
+        for source in MAJORS:
+            row = [outcomes.get(Cell(source, target, way)) for way in WAYS]
+            if any(row):
+                lines.append(f"| {source} | {target} | {' | '.join(_format(outcome) for outcome in row)} |")
+    return "\n".join(lines)
+
+
+def _format(outcome: Outcome | None) -> str:
+    if outcome is None:
+        return "–"
+    if outcome.failure is not None:
+        return "fails"
+    return "equal" if outcome.good else f"{len(outcome.differences)} differences"
+

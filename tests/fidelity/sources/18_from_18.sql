@@ -1,0 +1,20 @@
+-- What 18 brought.
+CREATE SCHEMA from_18;
+CREATE TABLE from_18.made (a int, b int GENERATED ALWAYS AS (a * 2) VIRTUAL, c text GENERATED ALWAYS AS (upper('x' || a::text)) STORED, d int GENERATED ALWAYS AS (a + 1));
+INSERT INTO from_18.made VALUES (1), (NULL), (3);
+CREATE TABLE from_18.needed (a int CONSTRAINT "a is there" NOT NULL, b int, c int CONSTRAINT alone NOT NULL NO INHERIT, d int);
+INSERT INTO from_18.needed VALUES (1, NULL, 2, 3);
+ALTER TABLE from_18.needed ADD CONSTRAINT later NOT NULL b NOT VALID;
+COMMENT ON CONSTRAINT "a is there" ON from_18.needed IS 'named';
+CREATE TABLE from_18.child () INHERITS (from_18.needed);
+CREATE TABLE from_18.checked (a int, CONSTRAINT not_asked CHECK (a > 0) NOT ENFORCED);
+INSERT INTO from_18.checked VALUES (-1);
+CREATE TABLE from_18.target (id int PRIMARY KEY);
+CREATE TABLE from_18.pointing (id int CONSTRAINT not_followed REFERENCES from_18.target NOT ENFORCED);
+INSERT INTO from_18.pointing VALUES (99);
+CREATE TABLE from_18.parted (id int, t int) PARTITION BY RANGE (id);
+CREATE TABLE from_18.parted_1 PARTITION OF from_18.parted FOR VALUES FROM (1) TO (10);
+INSERT INTO from_18.parted VALUES (1, 5);
+ALTER TABLE from_18.parted ADD CONSTRAINT not_yet FOREIGN KEY (t) REFERENCES from_18.target NOT VALID;
+CREATE VIEW from_18.sevens AS SELECT uuidv7() IS NOT NULL AS u, casefold('ß') AS c;
+CREATE FUNCTION from_18.changed() RETURNS SETOF int LANGUAGE sql BEGIN ATOMIC UPDATE from_18.target SET id = id RETURNING OLD.id; END;
