@@ -14,6 +14,8 @@ _HEADER = re.compile(r"^--\n-- Name: (?P<tag>.*); Type: (?P<kind>.*); Schema: (?
 # Said between two objects, of the session that restores.
 _SESSION = re.compile(r"^(SET default_(tablespace|table_access_method|toast_compression) = .*;"
                       r"|-- \*not\* (creating|dropping) schema, since initdb creates it)\n", re.M)  # fmt: skip
+# Debian's servers of 17 stamp each column with a number that pg_dump 17 leaves out and pg_dump 18 does not know.
+_STAMP = re.compile(r"^ALTER .* SET \(pg_attver=\d+\);\n|(?<=\()pg_attver=\d+, |, pg_attver=\d+(?=[,)])", re.M)
 _END = re.compile(r"^--\n-- PostgreSQL database dump complete\n--\n.*\Z", re.M | re.S)
 # Values mean the same text at both ends.
 _SAME = (
@@ -36,7 +38,7 @@ def _read_entries(server: PostgresServer, dbname: str, pg_dump: Path) -> Iterato
         [pg_dump, "--schema-only", "--no-owner", "--no-privileges", "--no-tablespaces", server.url(dbname)],
         check=True, capture_output=True, text=True,
     ).stdout  # fmt: skip
-    text = _END.sub("", text)
+    text = _STAMP.sub("", _END.sub("", text))
     found: dict[str, list[str]] = {}
     heads = list(_HEADER.finditer(text))
     for head, after in zip(heads, [*heads[1:], None], strict=True):

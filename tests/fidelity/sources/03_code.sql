@@ -23,9 +23,6 @@ COMMENT ON FUNCTION code.twice(int, text, int[]) IS 'two of it';
 COMMENT ON PROCEDURE code.work(int, text) IS 'works';
 CREATE AGGREGATE code.total(numeric) (SFUNC = numeric_add, STYPE = numeric, INITCOND = '0', COMBINEFUNC = numeric_add, PARALLEL = SAFE);
 CREATE FUNCTION code.closer(float8, float8) RETURNS float8 LANGUAGE sql IMMUTABLE AS 'SELECT abs($1 - $2)';
-CREATE AGGREGATE code.ordered(VARIADIC "any" ORDER BY VARIADIC "any")
-    (SFUNC = ordered_set_transition_multi, STYPE = internal, FINALFUNC = rank_final, FINALFUNC_EXTRA, HYPOTHETICAL);
-DROP AGGREGATE code.ordered(VARIADIC "any" ORDER BY VARIADIC "any");
 COMMENT ON AGGREGATE code.total(numeric) IS 'sums';
 CREATE OPERATOR code.<-> (LEFTARG = float8, RIGHTARG = float8, FUNCTION = code.closer, COMMUTATOR = OPERATOR(code.<->));
 CREATE FUNCTION code.same(kinds.pair, kinds.pair) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT ($1).a = ($2).a';
@@ -74,7 +71,7 @@ CREATE VIEW code.guarded WITH (security_barrier) AS SELECT id FROM code.watched 
 CREATE VIEW code.as_asker WITH (security_invoker = true) AS SELECT note AS "the Note" FROM code.watched;
 CREATE VIEW code.local_check AS SELECT id FROM code.watched WHERE id < 7 WITH LOCAL CHECK OPTION;
 ALTER VIEW code.plain_view ALTER COLUMN note SET DEFAULT 'of the view';
-CREATE RECURSIVE VIEW code.counting (n) AS VALUES (1) UNION ALL SELECT n + 1 FROM code.counting WHERE n < 5;
+CREATE RECURSIVE VIEW code.counting (n) AS VALUES (1) UNION ALL SELECT n + 1 FROM counting WHERE n < 5;
 CREATE VIEW code.busy AS SELECT w.*, code.total(w.id) OVER (PARTITION BY w.note ORDER BY w.id) AS running FROM code.watched AS w;
 -- Its primary key lets it leave columns out of GROUP BY: the view needs the index.
 CREATE VIEW code.by_key AS SELECT w.id, w.note, count(*) AS n FROM code.watched AS w LEFT JOIN code.log AS l ON l.what = w.note GROUP BY w.id;

@@ -13,5 +13,8 @@ CREATE EVENT TRIGGER watch ON ddl_command_end EXECUTE FUNCTION outside.ddl();
 ALTER EVENT TRIGGER watch DISABLE;
 CREATE FUNCTION outside.native(int) RETURNS int LANGUAGE internal AS 'int4abs';
 CREATE FUNCTION outside.quiet(int) RETURNS boolean LANGUAGE sql LEAKPROOF AS 'SELECT true';
+CREATE AGGREGATE outside.ranked(VARIADIC "any" ORDER BY VARIADIC "any")
+    (SFUNC = ordered_set_transition_multi, STYPE = internal, FINALFUNC = rank_final, FINALFUNC_EXTRA, HYPOTHETICAL);
+CREATE CAST (xid AS int) WITHOUT FUNCTION;
 CREATE VIEW outside.needs_quiet AS SELECT outside.quiet(1) AS q;
 CREATE OPERATOR CLASS outside.by_pair FOR TYPE int USING btree AS OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >, FUNCTION 1 btint4cmp(int, int);

@@ -19,7 +19,7 @@ CREATE INDEX extended_trigrams ON public.extended USING gin ((name::text) extens
 CREATE INDEX extended_near ON public.extended USING gist ((name::text) extensions.gist_trgm_ops (siglen = 32));
 CREATE INDEX extended_tree ON public.extended USING gist (place);
 CREATE INDEX extended_attributes ON public.extended USING gin (attributes);
-CREATE VIEW public.extended_view AS SELECT name, attributes -> 'a' AS a FROM public.extended WHERE name = 'x';
+CREATE VIEW public.extended_view AS SELECT name, attributes OPERATOR(extensions.->) 'a' AS a FROM public.extended WHERE name = 'x';
 COMMENT ON EXTENSION hstore IS 'ours';
 CREATE TEXT SEARCH CONFIGURATION public.bare (COPY = simple);
 ALTER TEXT SEARCH CONFIGURATION public.bare ALTER MAPPING FOR word WITH unaccent, simple;

@@ -14,5 +14,3 @@ CREATE TABLE from_17.plain (t text COLLATE from_17.plain);
 INSERT INTO from_17.plain VALUES ('ä'), ('Z');
 CREATE TABLE from_17.forever (span interval);
 INSERT INTO from_17.forever VALUES ('infinity'), ('-infinity');
-CREATE TABLE from_17.excluded (a int, b int4range, EXCLUDE USING gist (b WITH &&)) PARTITION BY RANGE (a);
-DROP TABLE from_17.excluded;

@@ -1,0 +1,22 @@
+"""Every source arrives whole: object by object and row by row, but for what the report says was left."""
+
+from collections.abc import Iterator
+
+import pytest
+from tests.fidelity.cells import CELLS, Cell, Matrix
+from tests.fidelity.servers import run_matrix
+
+pytestmark = pytest.mark.cluster
+
+
+@pytest.fixture(scope="session")
+def matrix(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Matrix]:
+    with run_matrix(tmp_path_factory.mktemp("fidelity")) as made:
+        yield made
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=str)
+def test_all_arrives(matrix: Matrix, cell: Cell) -> None:
+    outcome = matrix.run(cell)
+    assert outcome.failure is None
+    assert "\n".join(outcome.differences) == ""
