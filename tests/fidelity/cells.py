@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.fidelity.content import find_differences, read_content
+from tests.fidelity.content import Content, find_differences, read_content, read_definitions
 from tests.support.https import HttpsServer, body
 from tests.support.postgres import ADMIN, PostgresServer
 from tests.worker.conftest import Bench
@@ -16,6 +16,7 @@ from tests.worker.file.conftest import FORMATS, dump
 
 from pgimport.model.mark import Mark
 from pgimport.model.names import attempt_password
+from pgimport.model.reasons import Reason
 from pgimport.model.result import WorkerResult
 from pgimport.server.access import Access
 from pgimport.server.shadow import ShadowPlan, drop_attempt, prepare_shadow
@@ -101,6 +102,7 @@ class Matrix:
     https: HttpsServer
     folder: Path
     dumps: dict[tuple[int, str], bytes] = field(default_factory=dict)
+    references: dict[tuple[int, int], Content] = field(default_factory=dict)
 
     def run(self, cell: Cell) -> Outcome:
         begun = time.monotonic()
@@ -165,13 +167,31 @@ class Matrix:
     ) -> Outcome:  # fmt: skip
         said = [*notes, *(result.verification.notes if result.verification else [])]
         left = dict(_parse_left(note) for note in said if note.startswith("left behind: "))
-        if result.failure is not None:
-            return Outcome(failure=f"{result.failure.reason}: {result.failure.message}", left=left)
+        failure = f"{result.failure.reason}: {result.failure.message}" if result.failure else None
+        if result.failure is not None and result.failure.reason is not Reason.VERIFICATION_FAILED:
+            return Outcome(failure=failure, left=left)
         pg_dump = target.bin / "pg_dump"
         differences = find_differences(
-            read_content(source, DATABASE, pg_dump), read_content(target, bench.names.database, pg_dump), left
-        )
-        return Outcome(differences, left)
+            read_content(source, DATABASE, pg_dump), read_content(target, bench.names.database, pg_dump), left,
+            self._refer(source, target),
+        )  # fmt: skip
+        return Outcome(differences, left, failure)
+
+    def _refer(self, source: PostgresServer, target: PostgresServer) -> Content:
+        """The source's definitions as the target's server writes them."""
+        key = (source.major, target.major)
+        if key not in self.references and source.major == target.major:
+            self.references[key] = {}
+        elif key not in self.references:
+            text = subprocess.run(
+                [source.bin / "pg_dump", "--schema-only", "--no-owner", "--no-privileges", source.url(DATABASE)],
+                check=True, capture_output=True,
+            ).stdout  # fmt: skip
+            with target.database(f"reference_{source.major}") as name:
+                psql = [target.bin / "psql", "--quiet", "--no-psqlrc", "--set=ON_ERROR_STOP=1", target.url(name)]
+                subprocess.run(psql, check=True, capture_output=True, input=text)
+                self.references[key] = read_definitions(target, name, target.bin / "pg_dump")
+        return self.references[key]
 
 
 def _parse_left(note: str) -> tuple[str, str]:
