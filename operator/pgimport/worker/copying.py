@@ -25,7 +25,7 @@ from pgimport.worker.lines import Reporter
 from pgimport.worker.places import Places
 from pgimport.worker.post_import import run_post_import
 from pgimport.worker.progress import DumpEar, Meter, RestoreEar, Stage
-from pgimport.worker.restore import LiveRun, Run, read_contents, run_dump, run_restore
+from pgimport.worker.restore import LiveRun, Run, read_contents, run_dump, run_post_data, run_restore
 from pgimport.worker.shadow import at_shadow, wait_for_gate
 from pgimport.worker.snapshot import Snapshot, hold_snapshot
 from pgimport.worker.source import FileSource, read_source
@@ -140,7 +140,7 @@ def _restore(run: LiveRun, snapshot: Snapshot, plan: Plan) -> None:
     set_sequences(run, snapshot.sequences)
     run.meter.begin(Stage.INDEXES, sum(entry.kind in _AFTER_ROWS for entry in plan.main))
     with watching(run, run.shadow, "index_progress"):
-        run_restore(run, "post-data", plan.main, RestoreEar(run.meter, {}, {}, serial).hear)
+        run_post_data(run, plan.main, RestoreEar(run.meter, {}, {}, serial).hear)
 
 
 # Kinds that pg_restore makes after the rows; only their number matters, for the percentage.

@@ -3,10 +3,12 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Literal
 
 from pgimport.model.order import Order
+from pgimport.worker import toc
 from pgimport.worker.clients import Children, Clients
 from pgimport.worker.contents import format_list
 from pgimport.worker.endpoints import CLIENT_DBNAME, Endpoint, build_environment, write_passfile
@@ -14,7 +16,7 @@ from pgimport.worker.failures import Stopped, is_chatter, judge_dump, judge_rest
 from pgimport.worker.lines import Reporter
 from pgimport.worker.places import Places
 from pgimport.worker.progress import Meter
-from pgimport.worker.toc import Entry, parse_contents
+from pgimport.worker.toc import Entry, find_homes, parse_contents
 
 Section = Literal["pre-data", "data", "post-data"]
 # What never comes along, said to pg_dump already; the table of contents is filtered besides.
@@ -90,6 +92,37 @@ def run_restore(
     passfile.unlink(missing_ok=True)
     if code != 0:
         raise Stopped(judge_restore(code, words))
+
+
+def run_post_data(run: Run, entries: list[Entry], hear: Callable[[str], None], archive: Path | None = None) -> None:
+    """Indexes and keys side by side, then what only writes into catalogues, then foreign keys. Raises Stopped.
+
+    pg_restore keeps two statements apart that lock one table, but knows no partitions: `ALTER INDEX … ATTACH PARTITION`
+    beside another one of the same table was seen to end as a deadlock (SQLSTATE 40P01).
+    """
+    parted = {one for entry in entries if entry.kind == "TABLE ATTACH" for one in entry.dependencies}
+    homes = find_homes(entries)
+    phases: dict[Phase, list[Entry]] = {phase: [] for phase in Phase}
+    for entry in entries:
+        home = homes[entry.dump_id]
+        if home.section is toc.Section.POST_DATA:
+            phases[_find_phase(home, parted)].append(entry)
+    for phase, chosen in phases.items():
+        run_restore(run, "post-data", chosen, hear, parallel=phase is not Phase.CATALOGUE, archive=archive)
+
+
+class Phase(Enum):
+    """In their order."""
+
+    INDEXES = 1
+    CATALOGUE = 2  # takes no time, one after the other
+    FOREIGN_KEYS = 3
+
+
+def _find_phase(entry: Entry, parted: set[int]) -> Phase:
+    if entry.kind == "FK CONSTRAINT" and parted.isdisjoint(entry.dependencies):
+        return Phase.FOREIGN_KEYS
+    return Phase.INDEXES if entry.kind in ("INDEX", "CONSTRAINT") else Phase.CATALOGUE
 
 
 def build_restore_arguments(run: Run, section: Section, entries: list[Entry]) -> list[str]:

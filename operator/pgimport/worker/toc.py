@@ -5,16 +5,22 @@ directory archives hold it as `toc.dat`. Reading it ourselves keeps schema, name
 entry apart, which the text of `pg_restore --list` does not: there, a name may be made to look like anything.
 """
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
 from pgimport.model.reasons import Failure, Reason
+from pgimport.worker.encodings import UTF8, find_told_codec
 from pgimport.worker.failures import Stopped
 
 MAGIC = b"PGDMP"
 OLDEST, NEWEST = (1, 12), (1, 16)  # pg_dump 9.0 and up; 17 and 18 write 1.16
+ENCODING = "ENCODING"
 MAX_TEXT = 64 * 1024 * 1024  # bytes of one definition: PostgreSQL itself stops at 1 GB, nobody has come near this
+
+# pg_restore opens it, whatever it is called, beside the table of contents.
+_PLAIN_NAME = re.compile(r"(?!\.)[A-Za-z0-9_.-]*")
 
 Read = Callable[[int], bytes]  # exactly that many bytes, or fewer at the end of the file
 
@@ -99,6 +105,7 @@ class _Bytes:
     def __init__(self, read: Read) -> None:
         self._read = read
         self.integer_bytes = 4
+        self.codec = UTF8
 
     def take(self, count: int) -> bytes:
         found = self._read(count)
@@ -120,12 +127,21 @@ class _Bytes:
             return None
         if length > MAX_TEXT:
             raise corrupt(f"its table of contents holds a text of {length} bytes")
-        return self.take(length).decode("utf-8", "surrogateescape")
+        return self.take(length).decode(self.codec, "surrogateescape")
 
 
-def format_text(text: str, header: Header) -> bytes:
+def find_homes(entries: Iterable[Entry]) -> dict[int, Entry]:
+    """Dump id → the entry itself, or of a comment, which has no section of its own, what it is about."""
+    homes: dict[int, Entry] = {}
+    for entry in entries:
+        about = next((homes[one] for one in entry.dependencies if one in homes), None)
+        homes[entry.dump_id] = about if entry.section is Section.NONE and about else entry
+    return homes
+
+
+def format_text(text: str, header: Header, codec: str) -> bytes:
     """As the archiver writes it: a sign, the length, the bytes."""
-    raw = text.encode("utf-8", "surrogateescape")
+    raw = text.encode(codec, "surrogateescape")
     return b"\0" + len(raw).to_bytes(header.integer_bytes, "little") + raw
 
 
@@ -173,7 +189,10 @@ def _parse_header(source: _Bytes) -> Header:
 
 def _parse_entries(source: _Bytes, header: Header) -> Iterator[Entry]:
     for _ in range(header.entries):
-        yield _parse_entry(source, header)
+        entry = _parse_entry(source, header)
+        if entry.kind == ENCODING:  # among the first ones, before anything that may be named otherwise than in ASCII
+            source.codec = find_told_codec(entry.definition)
+        yield entry
 
 
 def _parse_entry(source: _Bytes, header: Header) -> Entry:
@@ -196,6 +215,8 @@ def _parse_entry(source: _Bytes, header: Header) -> Entry:
         source.take(1 + header.offset_bytes)  # where its rows are, if that was known when it was written
     else:
         file = source.text() or ""
+        if not _PLAIN_NAME.fullmatch(file):
+            raise corrupt(f"the file of its entry {dump_id} has a name that leads out of its folder")
     if section not in set(Section):
         raise corrupt(f"its entry {dump_id} is of an unknown section")
     return Entry(

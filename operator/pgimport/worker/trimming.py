@@ -8,7 +8,8 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pgimport.worker.toc import format_text, parse_contents
+from pgimport.worker.encodings import UTF8, find_told_codec
+from pgimport.worker.toc import ENCODING, format_text, parse_contents
 from pgimport.worker.words import Word, scan_words
 
 DEFAULT, CHECK = "DEFAULT", "CHECK CONSTRAINT"
@@ -92,8 +93,9 @@ def rewrite_definitions(contents: Path, changes: dict[str, str]) -> None:
     if not changes:
         return
     with contents.open("rb") as file:
-        header, _ = parse_contents(file.read)
+        header, entries = parse_contents(file.read)
+        codec = next((find_told_codec(one.definition) for one in entries if one.kind == ENCODING), UTF8)
     text = contents.read_bytes()
     for old, new in changes.items():
-        text = text.replace(format_text(old, header), format_text(new, header), 1)
+        text = text.replace(format_text(old, header, codec), format_text(new, header, codec), 1)
     contents.write_bytes(text)

@@ -1,6 +1,7 @@
 """Archives of pg_dump: a stream comes in; what it holds is in the shadow, its rows counted as they went by."""
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,13 +20,15 @@ from pgimport.worker.file.rows import RowCounter
 from pgimport.worker.file.tar import Member, walk_members
 from pgimport.worker.file.unwrap import Stream
 from pgimport.worker.progress import RestoreEar, Stage
-from pgimport.worker.restore import Run, build_restore_arguments, run_restore
-from pgimport.worker.toc import Compression, Entry, Header, Section, corrupt, parse_contents
+from pgimport.worker.restore import Run, build_restore_arguments, run_post_data, run_restore
+from pgimport.worker.toc import Compression, Entry, Header, Section, corrupt, find_homes, parse_contents
 from pgimport.worker.trimming import rewrite_definitions
 from pgimport.worker.watching import watching
 
 HEAD = "contents.dump"  # a custom archive without its rows: enough to restore everything else
 _PIECE = 1024 * 1024
+_LISTED = re.compile(rb"[0-9]{1,10} blob_[0-9]{1,10}\.dat(\.gz|\.lz4|\.zst)?\n")
+_LONGEST_LINE = 100  # bytes
 _ENDINGS = (("", Compression.NONE), (".gz", Compression.GZIP), (".lz4", Compression.LZ4), (".zst", Compression.ZSTD))
 
 
@@ -50,7 +53,7 @@ def restore_custom(run: Run, stream: Stream, download: Download, leave: Leave) -
     _add_counts(passed, entries, counts)
     run.meter.begin(Stage.INDEXES, len(passed.plan.main))
     with watching(run, run.shadow, "index_progress"):
-        run_restore(run, "post-data", passed.plan.main, _ear(run), archive=head)
+        run_post_data(run, passed.plan.main, _ear(run), archive=head)
     return passed
 
 
@@ -58,7 +61,8 @@ def _feed_rows(
     run: Run, stream: Stream, header: Header, entries: list[Entry], plan: Plan, head: Path
 ) -> dict[int, int]:
     """Walks the rows even where nothing of them is wanted: the file must be whole. Raises Stopped."""
-    wanted = [entry for entry in plan.main if entry.section is Section.DATA]
+    homes = find_homes(plan.main)
+    wanted = [entry for entry in plan.main if homes[entry.dump_id].section is Section.DATA]
     if not wanted:
         return pass_rows(stream, header, entries, lambda _: None)
     counts: dict[int, int] = {}
@@ -122,7 +126,7 @@ def restore_tar(run: Run, stream: Stream, download: Download, leave: Leave) -> P
         run_restore(run, "data", passed.plan.main, _ear(run))
     run.meter.begin(Stage.INDEXES, len(passed.plan.main))
     with watching(run, run.shadow, "index_progress"):
-        run_restore(run, "post-data", passed.plan.main, _ear(run))
+        run_post_data(run, passed.plan.main, _ear(run))
     return passed
 
 
@@ -144,6 +148,8 @@ def _count_files(folder: Path, entries: list[Entry]) -> dict[int, int]:
         if not entry.file or (not entry.has_rows and entry.kind != "TABLE DATA"):
             continue
         path, compression = _find_file(folder, entry)
+        if entry.kind == "BLOBS":
+            _check_list(path)
         if entry.kind == "TABLE DATA" and entry.copy_statement:
             counter = RowCounter(compression, entry.title)
             with path.open("rb") as file:
@@ -165,6 +171,14 @@ def _find_file(folder: Path, entry: Entry) -> tuple[Path, Compression]:
         if (path := folder / f"{name}{ending}").is_file():
             return path, compression
     raise corrupt(f"the file {name} of {entry.title} is not in the tar")
+
+
+def _check_list(path: Path) -> None:
+    """A list of large objects names a file for each; pg_restore opens whatever it names. Raises Stopped."""
+    with path.open("rb") as file:
+        while line := file.readline(_LONGEST_LINE):
+            if not _LISTED.fullmatch(line):
+                raise corrupt(f"{path.name} in the tar names a file that pg_dump would not")
 
 
 def _plan_archive(run: Run, entries: list[Entry], leave: Leave) -> Passed:

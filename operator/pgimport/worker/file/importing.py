@@ -29,6 +29,7 @@ from pgimport.worker.restore import Run
 from pgimport.worker.shadow import at_shadow
 from pgimport.worker.source import FileSource
 from pgimport.worker.structure import read_structure
+from pgimport.worker.toc import Entry
 from pgimport.worker.verify import Findings, build_unverified
 
 _LISTED = ("TABLE", "VIEW", "MATERIALIZED VIEW", "INDEX", "CONSTRAINT", "FK CONSTRAINT", "TRIGGER")
@@ -104,12 +105,26 @@ def _verify_rows(run: Run, passed: Passed, findings: Findings) -> None:
         row = shadow.execute(read_query("large_objects")).fetchone()
         findings.large_objects = int(row[0]) if row else 0
     findings.sequences = passed.sequences
+    findings.notes += _find_lacking(run, passed)
     if passed.uncounted:
         names = ", ".join(sorted(passed.uncounted)[:5])
         findings.notes.append(
             f"not counted, for their rows are INSERT statements: {len(passed.uncounted)} tables ({names})"
         )
     findings.notes.append("a dump file tells no values to compare but its rows' number: see spec.source.sha256")
+
+
+def _find_lacking(run: Run, passed: Passed) -> list[str]:
+    """What a dump of a part lacks is not missed by anything in it: whoever reads the report must know."""
+    with at_shadow(run.shadow, "what it holds was counted") as shadow:
+        row = shadow.execute(read_query("lacking")).fetchone()
+    tables, keys = row or (0, 0)
+    if not tables:
+        return []
+    lacking = [] if passed.rows or passed.uncounted else ["no rows of any table"]
+    lacking += [] if keys else ["no indexes and no keys"]
+    made = "as one made with --schema-only, --section or --data-only does"
+    return [f"the dump holds {' and '.join(lacking)}, {made}"] if lacking else []
 
 
 def _is_partitioned(shadow: Connection, schema: str, table: str) -> bool:
@@ -121,14 +136,19 @@ def _is_partitioned(shadow: Connection, schema: str, table: str) -> bool:
     return bool(row and row[0])
 
 
+def _is_state(entry: Entry) -> bool:
+    """A partition's trigger is its parent's; an entry of its own only says that it is disabled, or enabled."""
+    return entry.kind == "TRIGGER" and entry.definition.lstrip().startswith("ALTER TABLE ")
+
+
 def _find_missing(run: Run, plan: Plan) -> list[str]:
     """Entries of the kinds that may get lost, which are not there."""
     with at_shadow(run.shadow, "its structure was listed") as shadow:
         items = read_structure(shadow)
-    names = {(item.schema, f"{item.relation} {item.name}".strip()) for item in items}
+    names = {(item.schema, f"{item.relation} {item.name}" if item.name else item.relation) for item in items}
     names |= {(item.schema, item.name) for item in items if item.kind == "index"}
     return [
         f"missing in the copy: {entry.title}"
         for entry in plan.main
-        if entry.kind in _LISTED and (entry.schema, entry.tag) not in names
+        if entry.kind in _LISTED and (entry.schema, entry.tag) not in names and not _is_state(entry)
     ]

@@ -13,6 +13,7 @@ from pgimport.model.result import Extension, FileFacts, LeftObject
 from pgimport.worker.checks.file import FileContents, build_facts, judge_file
 from pgimport.worker.checks.judged import Report
 from pgimport.worker.contents import Leave, plan_contents
+from pgimport.worker.encodings import UTF8, find_codec
 from pgimport.worker.failures import Stopped
 from pgimport.worker.file.choosing import build_judge, refuse_for_plain
 from pgimport.worker.file.fetch import Download, open_download
@@ -21,7 +22,7 @@ from pgimport.worker.file.statements import judge_statement
 from pgimport.worker.file.tar import walk_members
 from pgimport.worker.file.unwrap import CHUNK, Format, Stream, find_format
 from pgimport.worker.source import FileSource
-from pgimport.worker.toc import Entry, Header, corrupt, parse_contents
+from pgimport.worker.toc import NEWEST, Entry, Header, corrupt, parse_contents
 from pgimport.worker.words import parse_words
 
 TOC = "toc.dat"
@@ -31,6 +32,7 @@ DEFINITION = 8192  # characters of one that are judged
 _JUDGED = frozenset(
     {"AGGREGATE", "CAST", "DATABASE", "ENCODING", "EXTENSION", "FUNCTION", "POLICY", "PROCEDURE", "TYPE"}
 )
+_NEWEST = {15: (1, 14), 16: (1, 15)}  # archive versions by the major of pg_restore; newer ones read all of them
 NAMED = 200  # left objects that are named
 _VERSION = re.compile(r"(\d+)(?:\.(\d+))?")
 _DUMPED_FROM = re.compile(rb"-- Dumped from database version (\S+)")
@@ -87,6 +89,7 @@ def _read_contents(order: Order, source: FileSource, download: Download, stream:
 def _of_archive(
     order: Order, source: FileSource, file: FileFacts, header: Header, entries: Iterable[Entry]
 ) -> FileContents:
+    _refuse_newer(order, header)
     listed = [_slim(entry) for entry in entries]
     large = sum(entry.kind in ("BLOB", "BLOB METADATA") for entry in listed)
     settings = _read_settings(listed)
@@ -109,6 +112,22 @@ def _of_archive(
         locale_provider=settings.provider,
         locale=settings.locale,
     )
+
+
+def _refuse_newer(order: Order, header: Header) -> None:
+    """The target's pg_restore reads it, and no other. Raises Stopped."""
+    major = order.target.server_version_num // 10000
+    newest = _NEWEST.get(major, NEWEST)
+    if header.version > newest:
+        wrote, reads = (".".join(str(part) for part in version) for version in (header.version, newest))
+        raise Stopped(
+            Failure(
+                Reason.DUMP_UNSUPPORTED,
+                f"the dump is an archive of version {wrote}, by pg_dump {_short(header.client_version)};"
+                f" pg_restore {major} of the target reads up to {reads}: dump with pg_dump {major}, or choose a newer"
+                " target",
+            )
+        )
 
 
 def _slim(entry: Entry) -> Entry:
@@ -149,19 +168,20 @@ def _read_settings(entries: Iterable[Entry]) -> _Settings:
 def _of_plain(source: FileSource, file: FileFacts, stream: Stream) -> FileContents:
     """Extensions are made before any rows come."""
     lexer, extensions, left = Lexer(stream), [], []
-    encoding = "UTF8"
+    encoding, codec = "UTF8", UTF8
     for item in lexer.items():
         if isinstance(item, Rows) or stream.given > PLAIN_HEAD:
             break
         if isinstance(item, Command):
             continue
-        words = parse_words(item.text[:4096].decode("utf-8", "replace"))
+        words = parse_words(item.text[:4096].decode(codec, "replace"))
         if words[:2] == ["create", "extension"]:
             extensions.append(_extension_of(item, words))
         elif words[:2] == ["set", "client_encoding"]:
             quoted = item.text.split(b"'")
             encoding = quoted[1].decode("ascii", "replace") if len(quoted) > 1 else encoding
-        elif (verdict := judge_statement(item.text, 99, {"public"}, None)).left is not None:
+            codec = find_codec(encoding)
+        elif (verdict := judge_statement(item.text, 99, {"public"}, None, codec)).left is not None:
             left.append(verdict.left)
     head = b"\n".join(lexer.comments)
     version, client = _DUMPED_FROM.search(head), _DUMPED_BY.search(head)

@@ -22,6 +22,11 @@ _ENDS = {b"'": re.compile(rb"'"), b'"': re.compile(rb'"'), b"E": re.compile(rb"\
 _BLANK = re.compile(rb"\s*")
 _COMMENT = re.compile(rb"/\*|\*/")
 _BODY = re.compile(rb"\n\s*BEGIN ATOMIC\s*\n")
+_BODY_HEAD = 65536  # bytes of a function that its BEGIN ATOMIC is looked for in
+_RULE = re.compile(rb"CREATE (?:OR REPLACE )?RULE ")
+_WITH_SEMICOLONS = (b"CREATE FUNCTION ", b"CREATE OR REPLACE FUNCTION ", b"CREATE PROCEDURE ",
+                    b"CREATE OR REPLACE PROCEDURE ", b"CREATE RULE ", b"CREATE OR REPLACE RULE ")  # fmt: skip
+_HIDDEN = 100_000  # places in quotes that are remembered: statements with semicolons of their own are short
 _ROWS_END = b"\\.\n"
 
 
@@ -142,24 +147,28 @@ class Lexer:
 
     def _cut_statement(self) -> bytes:
         at = 0
+        hidden: list[tuple[int, int]] = []  # where texts, bodies, names in quotes and comments are
         while True:
             match = self._search(_MARK, at)
             if match is None:
                 raise corrupt(f"it ends inside the statement that begins in line {self._line}")
-            at = match.end()
+            begin, at = match.span()
             match match[0]:
                 case b";":
-                    if not _inside_body(self._buffer, match.start()):
+                    if not _goes_on(self._buffer, begin, hidden):
                         return self._cut(at)
+                    continue
                 case b"--":
                     found = self._search(re.compile(rb"\n"), at)
                     at = found.end() if found else len(self._buffer)
                 case b"/*":
-                    at = self._find_comment_end(match.start())
+                    at = self._find_comment_end(begin)
                 case b"$":
-                    at = self._find_dollar_end(match.start())
+                    at = self._find_dollar_end(begin)
                 case quote:
-                    at = self._find_quote_end(bytes(quote), match.start())
+                    at = self._find_quote_end(bytes(quote), begin)
+            if len(hidden) < _HIDDEN:
+                hidden.append((begin, at))
 
     def _find_quote_end(self, quote: bytes, begin: int) -> int:
         before = bytes(self._buffer[max(begin - 2, 0) : begin])
@@ -202,21 +211,33 @@ class Lexer:
                 end = self._cut(len(_ROWS_END))
                 yield Rows(rows + end, rows.count(b"\n"), last=True)
                 return
-            # Whole lines but the last, which may be the beginning of the end.
-            whole = self._buffer.rfind(b"\n", 0, max(len(self._buffer) - 3, 0)) + 1
-            if whole:
-                # The newline before the closing line must stay in the buffer to be found.
-                rows = self._cut(whole - 1)
+            # All but what may be the beginning of the end; a row may be longer than what is held here.
+            if (given := len(self._buffer) - len(_ROWS_END)) > 0:
+                rows = self._cut(given)
                 first = False
                 yield Rows(rows, rows.count(b"\n"), last=False)
-            self._check_size()
             if not self._more():
                 raise corrupt(f"it ends inside the rows of the COPY in line {copy_line}")
 
 
-def _inside_body(buffer: bytearray, at: int) -> bool:
-    """A body `BEGIN ATOMIC … END` has semicolons of its own; pg_dump writes its END at the beginning of a line."""
-    if not buffer.startswith((b"CREATE", b"create")):
+def _goes_on(buffer: bytearray, at: int, hidden: list[tuple[int, int]]) -> bool:
+    """A body `BEGIN ATOMIC … END` and the brackets of a rule have semicolons of their own.
+
+    pg_dump writes such an END at the beginning of a line.
+    """
+    if not buffer.startswith(_WITH_SEMICOLONS):
         return False
-    head = bytes(buffer[:at])
-    return _BODY.search(head[:65536]) is not None and not head.endswith(b"\nEND")
+    head = bytes(buffer[: min(at, _BODY_HEAD)])
+    if _RULE.match(head):
+        shown = _show(bytes(buffer[:at]), hidden)
+        return shown.count(b"(") > shown.count(b")")
+    return _BODY.search(_show(head, hidden)) is not None and not buffer.endswith(b"\nEND", 0, at)
+
+
+def _show(text: bytes, hidden: list[tuple[int, int]]) -> bytes:
+    """Without what is in quotes."""
+    shown, at = b"", 0
+    for begin, end in hidden:
+        shown += text[at:begin]
+        at = end
+    return shown + text[at:]

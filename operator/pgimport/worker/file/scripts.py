@@ -2,18 +2,20 @@
 
 from pgimport.model.reasons import Failure, Reason
 from pgimport.worker.contents import Leave
+from pgimport.worker.encodings import UTF8, find_told_codec
 from pgimport.worker.failures import Stopped
 from pgimport.worker.file.choosing import refuse_for_plain
 from pgimport.worker.file.fetch import Download
 from pgimport.worker.file.passed import Passed, find_copy_target, read_to_the_end
 from pgimport.worker.file.plain import Command, Lexer, Rows, Statement
 from pgimport.worker.file.psql import Script, run_psql
-from pgimport.worker.file.statements import When, judge_statement
+from pgimport.worker.file.statements import HEAD, When, is_about, judge_statement
 from pgimport.worker.file.unwrap import Stream
 from pgimport.worker.restore import Run
 from pgimport.worker.watching import watching
 from pgimport.worker.words import parse_words
 
+_ENCODING = b"SET client_encoding "
 _RESTRICT, _UNRESTRICT = b"\\restrict ", b"\\unrestrict "
 _PIECE = 1024 * 1024
 
@@ -47,6 +49,7 @@ def _write_statements(run: Run, lexer: Lexer, leave: Leave, passed: Passed, scri
     major = run.order.target.server_version_num // 10000
     token: bytes | None = None
     table: tuple[str, str] | None = None
+    codec, encoding = UTF8, b""
     assert passed.later is not None  # noqa: S101 (of plain SQL it is there)
     with passed.later.open("wb") as later:
         for item in lexer.items():
@@ -57,17 +60,20 @@ def _write_statements(run: Run, lexer: Lexer, leave: Leave, passed: Passed, scri
             elif isinstance(item, Command):
                 token = _check_command(item, token)
             else:
-                verdict = judge_statement(item.text, major, leave.present, leave.roles or ())
+                if item.text.startswith(_ENCODING):
+                    codec, encoding = find_told_codec(item.text.decode("ascii", "replace")), item.text + b"\n"
+                verdict = judge_statement(item.text, major, leave.present, leave.roles or (), codec)
                 if verdict.left is not None:
                     passed.left.append(verdict.left)
                 if verdict.refresh is not None:
                     passed.filled.add(_refreshed(verdict.refresh))
-                if verdict.when is When.NOW:
+                if verdict.when is When.NOW and not _is_about_left(item, passed, codec):
                     script.write(item.text + b"\n", item.line)
-                    table = _copy_target(item)
-                    _note(item, passed)
+                    table = _copy_target(item, codec)
+                    _note(item, passed, codec)
                 elif verdict.when is When.LAST:
-                    later.write(item.text + b"\n")
+                    later.write(encoding + item.text + b"\n")
+                    encoding = b""
 
 
 def _check_command(item: Command, token: bytes | None) -> bytes:
@@ -86,14 +92,20 @@ def _check_command(item: Command, token: bytes | None) -> bytes:
     )
 
 
-def _copy_target(item: Statement) -> tuple[str, str] | None:
-    head = item.text[:4096].decode("utf-8", "replace")
+def _is_about_left(item: Statement, passed: Passed, codec: str) -> bool:
+    if not passed.left or not item.text.startswith(b"COMMENT ON "):
+        return False
+    return is_about(item.text[:HEAD].decode(codec, "replace"), {one.object for one in passed.left})
+
+
+def _copy_target(item: Statement, codec: str) -> tuple[str, str] | None:
+    head = item.text[:4096].decode(codec, "replace")
     return find_copy_target(head) if head.startswith("COPY ") else None
 
 
-def _note(item: Statement, passed: Passed) -> None:
+def _note(item: Statement, passed: Passed, codec: str) -> None:
     if item.text.startswith(b"INSERT INTO "):
-        words = parse_words(item.text[:512].decode("utf-8", "replace"))
+        words = parse_words(item.text[:512].decode(codec, "replace"))
         passed.uncounted.add("".join(words[2:5]) if words[3:4] == ["."] else words[2])
     elif item.text.startswith(b"SELECT pg_catalog.setval("):
         passed.sequences += 1

@@ -10,6 +10,7 @@ from enum import Enum
 
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.result import LeftObject
+from pgimport.worker.encodings import UTF8
 from pgimport.worker.failures import Stopped
 from pgimport.worker.unmakeable import policy_roles, why_unmakeable
 from pgimport.worker.words import parse_words
@@ -29,6 +30,7 @@ _KINDS = (
     ("access", "method"), ("aggregate",), ("cast",), ("function",), ("operator", "class"), ("operator", "family"),
     ("procedure",), ("text", "search", "parser"), ("text", "search", "template"), ("transform",), ("type",),
 )  # fmt: skip
+_NAMED_KINDS = (("foreign", "data", "wrapper"), ("foreign", "table"), *_LEFT, *_KINDS)
 # Of 17 and newer dumps: an older server does not know it.
 _NEWER_SETTINGS = {"transaction_timeout": 17}
 
@@ -53,14 +55,16 @@ class Verdict:
 _NOW, _LAST, _NEVER = Verdict(When.NOW), Verdict(When.LAST), Verdict(When.NEVER)
 
 
-def judge_statement(text: bytes, target_major: int, present: Collection[str], roles: Collection[str] | None) -> Verdict:
+def judge_statement(
+    text: bytes, target_major: int, present: Collection[str], roles: Collection[str] | None, codec: str = UTF8
+) -> Verdict:
     """`present`: schemas that are there; `roles`: those of the target, None where they are not known.
 
     Raises Stopped for a dump of `--create`.
     """
     if text.startswith(_AT_ONCE):
         return _NOW
-    definition = text[:HEAD].decode("utf-8", "replace")
+    definition = text[:HEAD].decode(codec, "replace")
     words = parse_words(definition)
     match words:
         case ["set", setting, *_] if setting == "default_tablespace" or _NEWER_SETTINGS.get(setting, 0) > target_major:
@@ -92,6 +96,17 @@ def judge_statement(text: bytes, target_major: int, present: Collection[str], ro
     return _NOW
 
 
+def is_about(definition: str, left: Collection[str]) -> bool:
+    """Whether it is a comment on one of these (titles), which stay behind, or on a column of one."""
+    match parse_words(definition):
+        case ["comment", "on", "column", *name]:
+            relation = "".join(name[: name.index("is")] if "is" in name else name).rpartition(".")[0]
+            return f"FOREIGN TABLE {relation}" in left
+        case ["comment", "on", *rest]:
+            return _title(rest) in left
+    return False
+
+
 def _find_left(rest: list[str]) -> str | None:
     return next((why for kind, why in _LEFT.items() if tuple(rest[: len(kind)]) == kind), None)
 
@@ -118,8 +133,12 @@ def _judge_policy(words: list[str], definition: str, roles: Collection[str] | No
 
 def _title(words: list[str]) -> str:
     """`FUNCTION public.native`: kind in capitals, then the name."""
-    kind = next((words[: len(kind)] for kind in (*_LEFT, *_KINDS) if tuple(words[: len(kind)]) == kind), words[:1])
-    kind = [*kind, "table"] if words[:2] == ["foreign", "table"] else kind
+    match words:
+        case ["cast", "(", *rest] if ")" in rest:
+            return f"CAST ({' '.join(rest[: rest.index(')')])})"
+        case ["user", "mapping", "for", user, "server", server, *_]:
+            return f"USER MAPPING {user} SERVER {server}"
+    kind = next((words[: len(kind)] for kind in _NAMED_KINDS if tuple(words[: len(kind)]) == kind), words[:1])
     name = ""
     for word in words[len(kind) :]:
         if word in ("(", ";") or (name and word != "." and not name.endswith(".")):

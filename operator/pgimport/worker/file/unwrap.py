@@ -20,6 +20,7 @@ MAX_RATIO = 500
 FREE = 64 * 1024 * 1024  # bytes that no ratio is asked of
 _GZIP, _ZSTD = b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd"
 _TAR_MAGIC_AT = 257
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class Reader(Protocol):
@@ -197,6 +198,7 @@ class Stream:
             )
 
 
+_RECODED = "write the dump with `pg_dump --file`, not through a shell that recodes it"
 _NOT_A_DUMP: tuple[tuple[bytes, str], ...] = (
     (b"\x89PNG", "a PNG image"),
     (b"\xff\xd8\xff", "a JPEG image"),
@@ -211,8 +213,8 @@ _NOT_A_DUMP: tuple[tuple[bytes, str], ...] = (
     (_ZSTD, "compressed twice: unpack it once"),
     (b"SQLite format 3", "an SQLite database"),
     (b"\x7fELF", "a program"),
-    (b"\xff\xfe", "text in UTF-16: write the dump with pg_dump itself, not through a shell that recodes it"),
-    (b"\xfe\xff", "text in UTF-16: write the dump with pg_dump itself, not through a shell that recodes it"),
+    (b"\xff\xfe", f"text in UTF-16: {_RECODED}"),
+    (b"\xfe\xff", f"text in UTF-16: {_RECODED}"),
 )
 _TEXTS: tuple[tuple[bytes, str], ...] = (
     (b"-- PostgreSQL database cluster dump", "of a whole server by pg_dumpall: dump the one database with pg_dump"),
@@ -222,7 +224,8 @@ _TEXTS: tuple[tuple[bytes, str], ...] = (
     (b"/*M!", "of MariaDB"),
     (b"PRAGMA foreign_keys", "of SQLite"),
 )
-_PLAIN = b"-- PostgreSQL database dump"
+_PLAIN = b"-- PostgreSQL database dump\n"
+_MARKS = (*(mark for mark, _ in _TEXTS), _PLAIN)
 
 
 def find_format(stream: Stream) -> Format:
@@ -237,11 +240,19 @@ def find_format(stream: Stream) -> Format:
     for magic, what in _NOT_A_DUMP:
         if head.startswith(magic):
             raise _unsupported(f"the file is no dump but {what}")
+    # Each of them may stand in a dump of another kind, but not before that one's own.
+    first = min((mark for mark in _MARKS if mark in head), key=head.index, default=None)
     for mark, what in _TEXTS:
-        if mark in head:
+        if mark == first:
             raise _unsupported(f"the file is a dump {what}")
-    if _PLAIN in head:
+    if first == _PLAIN and head.startswith(_BYTE_ORDER_MARK):
+        raise _unsupported(
+            f"the file begins with a byte order mark, as text does that went through a shell: {_RECODED}"
+        )
+    if first == _PLAIN:
         return Format.PLAIN
+    if _PLAIN.replace(b"\n", b"\r\n") in head:
+        raise _unsupported(f"the file's lines end with CR LF, and so would its values: {_RECODED}")
     raise _unsupported(_describe(head))
 
 

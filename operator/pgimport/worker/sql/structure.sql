@@ -1,7 +1,7 @@
 -- Everything that has a name and may get lost: kind, schema, table (or type), name, state; catalog and oid of the
 -- object, oid of the table that it belongs to.
 -- Out stay: members of extensions, partitions' inherited constraints and triggers (their parents' speak for them), and
--- NOT NULL constraints, which have rows of their own only in newer versions.
+-- NOT NULL constraints, which have rows of their own only in newer versions; in 18 they may be not valid.
 WITH own AS (
     SELECT n.oid, n.nspname::text AS name
     FROM pg_catalog.pg_namespace AS n
@@ -41,7 +41,7 @@ SELECT
     'pg_catalog.pg_constraint'::pg_catalog.regclass::bigint, k.oid::bigint, r.oid::bigint
 FROM pg_catalog.pg_constraint AS k
 JOIN relation AS r ON r.oid = k.conrelid
-WHERE k.conparentid = 0 AND k.contype IN ('c', 'f', 'p', 'u', 'x')
+WHERE k.conparentid = 0 AND (k.contype IN ('c', 'f', 'p', 'u', 'x') OR k.contype = 'n' AND NOT k.convalidated)
 UNION ALL
 SELECT
     'constraint', own.name, t.typname::text, k.conname::text, CASE WHEN k.convalidated THEN '' ELSE 'not valid' END,

@@ -1,0 +1,195 @@
+"""Dump files that are hard to get right: each of them was once refused, or accepted, wrongly."""
+
+import io
+import subprocess
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.support.postgres import PostgresServer
+from tests.worker.conftest import Bench
+from tests.worker.file.archive_bytes import pack_tar, text, unpack_tar
+from tests.worker.file.conftest import FORMATS, dump
+from tests.worker.file.test_wholeness import a_header
+
+from pgimport.model.reasons import Reason
+from pgimport.worker.file.plain import Lexer, Rows
+from pgimport.worker.file.unwrap import Stream
+from pgimport.worker.toc import parse_contents
+
+Offer = Callable[[bytes], None]
+STOLEN = "what only the pod may read\n"
+
+
+class Pieces:
+    """A file that is made while it is read: nobody holds it."""
+
+    def __init__(self, head: bytes, piece: bytes, times: int, tail: bytes = b"") -> None:
+        self._parts = iter((head, *(piece for _ in range(times)), tail))
+        self._buffer = b""
+        self.ended = False
+
+    def read(self, count: int) -> bytes:
+        while len(self._buffer) < count and not self.ended:
+            part = next(self._parts, None)
+            self.ended = part is None
+            self._buffer += part or b""
+        found, self._buffer = self._buffer[:count], self._buffer[count:]
+        return found
+
+
+@pytest.fixture
+def directory(postgres16: PostgresServer, tmp_path: Path) -> dict[str, bytes]:
+    """Files of a directory dump: one table with one row, one large object."""
+    with postgres16.database("odd"):
+        postgres16.execute(
+            "CREATE TABLE a (x text); INSERT INTO a VALUES ('good'); SELECT lo_from_bytea(1, 'x');", "odd"
+        )
+        return unpack_tar(dump(postgres16, "odd", "directory", tmp_path, "--compress=none"))
+
+
+def run_and_look(bench: Bench) -> tuple[Reason | None, str]:
+    """How it ended, and everything that is in the shadow."""
+    with bench.shadow() as shadow:
+        result = bench.run()
+        there = bench.target.query("SELECT count(*) FROM pg_class WHERE relname = 'a'", shadow) == [(1,)]
+        found = bench.target.query("SELECT convert_from(lo_get(oid), 'UTF8') FROM pg_largeobject_metadata", shadow)
+        found += bench.target.query("SELECT x FROM a", shadow) if there else []
+    return result.failure.reason if result.failure else None, str(found)
+
+
+def test_rows_of_a_file_outside_of_the_tar_are_refused(
+    file_bench: Bench, offer: Offer, directory: dict[str, bytes]
+) -> None:
+    (file_bench.home / "stolen").write_text(STOLEN)
+    _, entries = parse_contents(io.BytesIO(directory["toc.dat"]).read)
+    file = next(entry.file for entry in entries if entry.kind == "TABLE DATA")
+    contents = directory["toc.dat"].replace(text(file.encode()), text(b"../../stolen"))
+    offer(pack_tar({**directory, "toc.dat": contents, "stolen": directory[file]}))
+    reason, found = run_and_look(file_bench)
+    assert STOLEN.strip() not in found
+    assert reason is Reason.DUMP_CORRUPT
+
+
+def test_large_objects_of_a_file_outside_of_the_tar_are_refused(
+    file_bench: Bench, offer: Offer, directory: dict[str, bytes]
+) -> None:
+    (file_bench.home / "stolen").write_text(STOLEN)
+    offer(pack_tar({**directory, "blobs.toc": b"1 ../../stolen\n"}))
+    reason, found = run_and_look(file_bench)
+    assert STOLEN.strip() not in found
+    assert reason is Reason.DUMP_CORRUPT
+
+
+@pytest.mark.parametrize("form", ["custom", "tar", "directory"])
+def test_T11_an_archive_newer_than_the_targets_pg_restore_fails_in_preflight(
+    file_bench: Bench, offer: Offer, postgres16: PostgresServer, postgres18: PostgresServer, tmp_path: Path, form: str
+) -> None:
+    with postgres16.database("odd"):
+        path = tmp_path / "by18"
+        subprocess.run(
+            [postgres18.bin / "pg_dump", f"--format={form}", f"--file={path}", postgres16.url("odd")], check=True
+        )
+    offer(pack_tar({one.name: one.read_bytes() for one in path.iterdir()}) if path.is_dir() else path.read_bytes())
+    result = file_bench.preflight(target_version_num=160014)
+    assert result.failure is not None
+    assert (result.failure.reason, "1.16" in result.failure.message) == (Reason.DUMP_UNSUPPORTED, True)
+
+
+@pytest.fixture
+def latin(postgres16: PostgresServer) -> Iterator[str]:
+    postgres16.execute("CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
+    with postgres16.connect("latin", client_encoding="UTF8") as connection:
+        connection.execute("""CREATE TABLE "größe" (id int, "wört" text); INSERT INTO "größe" VALUES (1, 'ä');
+            ALTER TABLE "größe" ENABLE ROW LEVEL SECURITY; CREATE POLICY "für" ON "größe" USING ("wört" <> 'ü');""")
+    yield "latin"
+    postgres16.execute("DROP DATABASE latin")
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_names_in_another_encoding_arrive(
+    file_bench: Bench, offer: Offer, postgres16: PostgresServer, latin: str, tmp_path: Path, form: str
+) -> None:
+    offer(dump(postgres16, latin, form, tmp_path))
+    with file_bench.shadow() as shadow:
+        result = file_bench.run()
+        assert result.ok, result.failure
+        assert file_bench.target.query('SELECT "wört" FROM "größe"', shadow) == [("ä",)]
+        assert file_bench.target.query("SELECT polname FROM pg_policy", shadow) == [("für",)]
+
+
+GOOD = {
+    "a name that ends with a space": 'CREATE TABLE "a " (x int); INSERT INTO "a " VALUES (1);',
+    "a name that ends with a newline": 'CREATE TABLE "a\n" (x int); INSERT INTO "a\n" VALUES (1);',
+    "words of MySQL's dumps in a name": 'CREATE SCHEMA "-- MySQL dump"; CREATE TABLE a AS SELECT 1;',
+    "words of pg_dumpall in a comment": "CREATE SCHEMA s; CREATE TABLE a AS SELECT 1;"
+    " COMMENT ON SCHEMA s IS 'not a -- PostgreSQL database cluster dump';",
+    "a function that writes functions": "CREATE TABLE a AS SELECT 1; CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql"
+    " AS $$ begin execute 'CREATE FUNCTION g() RETURNS int\nBEGIN ATOMIC\n SELECT 1;\nEND'; end $$;",
+    "a rule of two statements": "CREATE TABLE a AS SELECT 1 AS x; CREATE TABLE b (x int);"
+    " CREATE RULE r AS ON INSERT TO a DO ALSO (INSERT INTO b VALUES (new.x); INSERT INTO b VALUES (new.x));",
+}
+
+
+@pytest.mark.parametrize("form", ["custom", "plain"])
+@pytest.mark.parametrize("name", GOOD)
+def test_T14_a_good_dump_is_not_refused_for_its_words(
+    file_bench: Bench, offer: Offer, postgres16: PostgresServer, tmp_path: Path, form: str, name: str
+) -> None:
+    with postgres16.database("odd"):
+        postgres16.execute(GOOD[name], "odd")
+        offer(dump(postgres16, "odd", form, tmp_path))
+    with file_bench.shadow():
+        result = file_bench.run()
+    assert result.ok, result.failure
+    assert result.verification is not None
+    assert (result.verification.rows, "INSERT statements" in str(result.verification.notes)) == (1, False)
+
+
+@pytest.mark.parametrize("form", ["custom", "plain"])
+@pytest.mark.parametrize("option", ["--section=pre-data", "--schema-only"])
+def test_T15_a_dump_of_a_part_is_said_to_be_one(
+    file_bench: Bench, offer: Offer, postgres16: PostgresServer, tmp_path: Path, form: str, option: str
+) -> None:
+    """Nothing in it is missed: it must be said that it has no rows, or no indexes."""
+    with postgres16.database("odd"):
+        postgres16.execute("CREATE TABLE a (x int PRIMARY KEY); INSERT INTO a VALUES (1);", "odd")
+        offer(dump(postgres16, "odd", form, tmp_path, option))
+    with file_bench.shadow():
+        looked, result = file_bench.preflight(), file_bench.run()
+    assert looked.preflight is not None
+    warned = [check for check in looked.preflight.checks if check.status != "pass"]
+    notes = result.verification.notes if result.verification else []
+    assert warned or any("no rows" in note or "no indexes" in note for note in notes)
+
+
+@pytest.mark.parametrize("shape", ["a byte order mark", "lines that end with CR LF"])
+def test_text_that_a_shell_recoded_is_said_to_be_so(
+    file_bench: Bench, offer: Offer, dumps: dict[str, bytes], shape: str
+) -> None:
+    """Where it only said "damaged", the user would make it again, the same way."""
+    content = dumps["plain"]
+    offer(b"\xef\xbb\xbf" + content if "mark" in shape else content.replace(b"\n", b"\r\n"))
+    with file_bench.shadow():
+        failure = file_bench.run().failure
+    assert failure is None or (failure.reason is Reason.DUMP_UNSUPPORTED and "pg_dump" in failure.message)
+
+
+@pytest.mark.slow
+def test_a_long_row_is_never_held_whole() -> None:
+    """A value of 150 MB in a bytea is a row of 300 MB, which PostgreSQL writes and reads."""
+    whole = a_header("COPY public.t (a) FROM stdin;\n@\\.\n")
+    head, tail = whole.split(b"@")
+    begun = time.monotonic()
+    tracemalloc.start()
+    try:
+        items = Lexer(Stream(Pieces(head, b"x" * 1024 * 1024, 300, b"\n" + tail))).items()
+        rows = sum(item.newlines for item in items if isinstance(item, Rows))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert rows == 1
+    assert peak < 16 * 1024 * 1024
+    assert time.monotonic() - begun < 10
