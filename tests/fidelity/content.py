@@ -15,7 +15,9 @@ _HEADER = re.compile(r"^--\n-- Name: (?P<tag>.*); Type: (?P<kind>.*); Schema: (?
 _SESSION = re.compile(r"^(SET default_(tablespace|table_access_method|toast_compression) = .*;"
                       r"|-- \*not\* (creating|dropping) schema, since initdb creates it)\n", re.M)  # fmt: skip
 # Debian's servers of 17 stamp each column with a number that pg_dump 17 leaves out and pg_dump 18 does not know.
-_STAMP = re.compile(r"^ALTER TABLE (.*|[^;]*) SET \(pg_attver=\d+\);\n|(?<=\()pg_attver=\d+, |, pg_attver=\d+(?=[,)])", re.M)
+_STAMP = re.compile(
+    r"^ALTER TABLE (.*|[^;]*) SET \(pg_attver=\d+\);\n|(?<=\()pg_attver=\d+, |, pg_attver=\d+(?=[,)])", re.M
+)
 _END = re.compile(r"^--\n-- PostgreSQL database dump complete\n--\n.*\Z", re.M | re.S)
 # Values mean the same text at both ends.
 _SAME = (
@@ -101,16 +103,28 @@ def find_differences(source: Content, copy: Content, left: Collection[str], refe
     return differences
 
 
+def _as_in_plain_sql(name: str) -> str:
+    """There, a title comes from a statement's first words."""
+    kind, _, _ = name.partition(" ")
+    if kind in ("FUNCTION", "AGGREGATE", "PROCEDURE"):
+        return name.partition("(")[0]
+    if kind == "CAST":
+        return "CAST " + name.partition(" CAST ")[2].lower()
+    return name.removeprefix("USER MAPPING ") if kind == "USER" else name
+
+
 def _belongs_to_left(name: str, left: Collection[str]) -> bool:
     """The object itself, or its comment, its rows, its place in a publication."""
-    if name in left:
+    if name in left or _as_in_plain_sql(name) in left:
         return True
     kind, _, rest = name.partition(" ")
     for title in left:
         found = re.match(r"(?P<kind>[A-Z ]+) (?:(?P<schema>[^.]*)\.)?(?P<tag>.*)", title)
         assert found is not None, title
         of = f"{found['schema']}." if found["schema"] else ""
-        if kind == "COMMENT" and rest.startswith((f"{of}{found['kind']} {found['tag']}", f"{of}COLUMN {found['tag']}.")):
+        if kind == "COMMENT" and rest.startswith(
+            (f"{of}{found['kind']} {found['tag']}", f"{of}COLUMN {found['tag']}.")
+        ):
             return True
         if kind == "rows" and rest == f"{of}{found['tag']}":
             return True

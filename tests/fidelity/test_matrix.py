@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from tests.fidelity.cells import CELLS, Cell, Matrix
+from tests.fidelity.cells import CELLS, FAILING, Cell, Matrix
 from tests.fidelity.servers import run_matrix
 
 pytestmark = pytest.mark.cluster
@@ -18,5 +18,8 @@ def matrix(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Matrix]:
 @pytest.mark.parametrize("cell", CELLS, ids=str)
 def test_all_arrives(matrix: Matrix, cell: Cell) -> None:
     outcome = matrix.run(cell)
+    if cell in FAILING:
+        assert FAILING[cell] in (outcome.failure or "")
+        return
     assert outcome.failure is None
     assert "\n".join(outcome.differences) == ""

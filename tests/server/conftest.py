@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -53,10 +54,10 @@ def extensions() -> Iterator[Path]:
 @pytest.fixture(scope="session", params=[16, 18], ids=["postgres-16", "postgres-18"])
 def server(request: pytest.FixtureRequest, extensions: Path) -> Iterator[PostgresServer]:
     """With log_statement=all: what is sent in clear text can be found in its log."""
-    options = {"log_statement": "all"}
+    found: dict[str, Any] = {}
     if request.param == 18:
-        options["extension_control_path"] = f"$system:{extensions}"
-    with run_postgres(request.param, **options) as running:
+        found["extension_control_path"] = f"$system:{extensions}"
+    with run_postgres(request.param, tls=False, log_statement="all", **found) as running:
         yield running
 
 
