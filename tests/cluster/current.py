@@ -65,6 +65,9 @@ class Current:
     def base_arguments(self) -> Mapping[str, str]:
         return {}
 
+    def server_base(self, major: str) -> str:
+        return f"postgres:{major}-trixie"
+
     def build(self, build: Build) -> None:
         build_with_docker(build, self.reference(build))
         self.load(self.reference(build))

@@ -57,6 +57,9 @@ class Kind:
     def base_arguments(self) -> Mapping[str, str]:
         return {}
 
+    def server_base(self, major: str) -> str:
+        return f"postgres:{major}-trixie"
+
     def build(self, build: Build) -> None:
         build_with_docker(build, self.reference(build))
         self.load(self.reference(build))

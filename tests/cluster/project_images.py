@@ -19,8 +19,8 @@ OPERATOR = REPOSITORY / "operator"
 DEMO = REPOSITORY / "tests" / "demo"
 POSTGRES = SOURCES / "images" / "postgres"
 
-# The major of the target server in demo and tests, and so of the worker's clients.
-MAJOR = "17"
+# The majors of target servers: the worker's image has its target's clients. The trial server is of the first one.
+MAJOR, *_ = MAJORS = ("17", "18")
 
 # Majors whose clients the worker's Dockerfile takes from an image each.
 _CLIENTS = ("15", "16", "17", "18")
@@ -31,7 +31,7 @@ class Images:
     """Full references, as pods name them."""
 
     operator: str
-    worker: str
+    workers: Mapping[str, str]  # by the target's major
     postgres: str
     demo_source: str | None
 
@@ -40,22 +40,22 @@ def _context_paths() -> list[Path]:
     return [OPERATOR / "Dockerfile", OPERATOR / "requirements.txt", OPERATOR / "pgimport"]
 
 
-def build_postgres(major: str, bases: Mapping[str, str]) -> Build:
-    """A server of this major upon a base whose packages have it; without one, the public image itself."""
-    arguments = {**bases, "PG_MAJOR": major}
-    digest = digest_of([POSTGRES], sorted(arguments.values()))
+def build_postgres(major: str, base: str) -> Build:
+    """A server of this major upon a base whose packages have it, or which has it already."""
+    digest = digest_of([POSTGRES], [major, base])
+    arguments = {"BASE": base, "PG_MAJOR": major}
     return Build(f"postgres-{major}", POSTGRES / "Dockerfile", POSTGRES, f"{major}-{digest}", arguments=arguments)
 
 
 def build_worker(major: str, bases: Mapping[str, str], servers: Mapping[str, str]) -> Build:
     """`servers`: major → the image that its clients are taken from.
 
-    A major that is not among them is served by the next newer one, as the worker does with clients that lack security
-    fixes; Debian's 15 lacks them, and so it is not among them. Without public images they must be named.
+    Where there are public images, those of the majors that are not named serve themselves. Elsewhere the next newer one
+    serves, as the worker does with clients that lack security fixes; Debian's 15 lacks them.
     """
-    newest = max(servers, default="")
-    serving = {other: min(one for one in servers if one >= other) for other in _CLIENTS if other <= newest}
-    clients = {f"PG{other}": servers[one] for other, one in serving.items()}
+    known = {one: image for one, image in servers.items() if one <= major}
+    serving = {other: min(one for one in known if one >= other) for other in _CLIENTS if other <= major}
+    clients = {f"PG{other}": known[one] for other, one in serving.items() if bases or one == other}
     return _of_operator(f"worker-{major}", "worker", {"PG_MAJOR": major, **bases, **clients})
 
 
@@ -104,16 +104,21 @@ def _ensure_of_operator(provider: Provider, build: Build) -> str:
 
 
 def ensure_images(provider: Provider) -> Images:
-    """The slow one first: operator, worker and demo are made from it or beside it."""
+    """The slow ones first: workers and demo are made from them."""
     bases = provider.base_arguments()
-    postgres = build_postgres(MAJOR, bases)
-    servers = {MAJOR: provider.reference(postgres)} if bases else {}
+    servers = {major: build_postgres(major, provider.server_base(major)) for major in MAJORS}
+    references = {major: _ensure(provider, server) for major, server in servers.items()}
     images = Images(
-        postgres=_ensure(provider, postgres),
+        postgres=references[MAJOR],
         operator=_ensure_of_operator(provider, build_operator(bases)),
-        worker=_ensure_of_operator(provider, build_worker(MAJOR, bases, servers)),
-        demo_source=_ensure(provider, _demo(provider, postgres)) if (DEMO / "Dockerfile").exists() else None,
+        workers={major: _ensure_of_operator(provider, build_worker(major, bases, references)) for major in MAJORS},
+        demo_source=_ensure(provider, _demo(provider, servers[MAJOR])) if (DEMO / "Dockerfile").exists() else None,
     )
     if images.demo_source is None:
         say("tests/demo/Dockerfile is not there: the demo's source image is left out")
     return images
+
+
+def server_image(provider: Provider, major: str) -> str:
+    """That of `ensure_images`."""
+    return provider.reference(build_postgres(major, provider.server_base(major)))

@@ -48,5 +48,8 @@ class Provider(Protocol):
     def base_arguments(self) -> Mapping[str, str]:
         """Build arguments that replace the Dockerfile's public base images; their values say what is in them."""
 
+    def server_base(self, major: str) -> str:
+        """What an image of a PostgreSQL of this major is made upon."""
+
     def build(self, build: Build) -> None:
         """Builds the image and loads it."""

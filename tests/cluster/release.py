@@ -10,7 +10,7 @@ from tests.cluster.commands import run, say
 from tests.cluster.digest import digest_of
 from tests.cluster.errors import ClusterError
 from tests.cluster.places import REPOSITORY, SOURCES, Instance
-from tests.cluster.project_images import MAJOR, Images
+from tests.cluster.project_images import Images
 from tests.cluster.provider import Provider
 
 CHART = REPOSITORY / "charts" / "pgimport"
@@ -44,7 +44,7 @@ def _settings(images: Images) -> list[str]:
     values = {
         "image.repository": repository,
         "image.tag": tag,
-        f"worker.images.{MAJOR}": images.worker,
+        **{f"worker.images.{major}": image for major, image in images.workers.items()},
         "embeddedServer.image": images.postgres,
     }
     return [word for key, value in values.items() for word in ("--set-string", f"{key}={value}")]

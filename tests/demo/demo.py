@@ -12,7 +12,7 @@ from typing import Any
 from tests.cluster.choice import choose_provider
 from tests.cluster.errors import ClusterError
 from tests.cluster.places import REPOSITORY, this_instance
-from tests.cluster.project_images import Images, ensure_images
+from tests.cluster.project_images import MAJOR, Images, ensure_images
 from tests.demo import database
 from tests.demo.screen import (
     Progress,
@@ -237,7 +237,7 @@ def run(images: Images) -> None:
     with times.of("imported in"):
         watch_the_import()
     with times.of("queried in"):
-        query_the_preview(images.worker, facts)
+        query_the_preview(images.workers[MAJOR], facts)
     with times.of("refused in"):
         show_a_failure(url, facts)
     database.write_url(url)

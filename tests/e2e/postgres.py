@@ -215,6 +215,13 @@ def start_source(
     return source
 
 
+def start_server(namespace: str, name: str, image: str) -> None:
+    """One more server beside the source; it is gone with the namespace, or when it is started anew."""
+    kubectl.delete("pod", name, namespace=namespace)
+    kubectl.apply(*_server_manifests(namespace, name, image, _START))
+    kubectl.wait_for_pod(namespace, name, START_SECONDS)
+
+
 def _fill(source: Source, databases: tuple[str, ...]) -> None:
     """In one session of psql."""
     # The exporter reads what row security hides from the owner, and is the owner otherwise.

@@ -83,7 +83,7 @@ def test_counts_are_those_of_the_source(source: Source, imported: dict[str, Mani
 
 
 @pytest.mark.parametrize("name", COPIED)
-def test_everything_belongs_to_the_owner(name: str, tenant: Tenant, imported: dict[str, Manifest]) -> None:
+def test_T4_everything_belongs_to_the_owner(name: str, tenant: Tenant, imported: dict[str, Manifest]) -> None:
     preview = tenant.preview(f"copy-{name}")["status"]
     database, role = preview["database"], preview["role"]
     owners = EMBEDDED.query(

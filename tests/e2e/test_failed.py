@@ -103,7 +103,7 @@ def test_fails_with_its_reason(name: str, of: Tenant, failed: dict[str, Manifest
 
 
 @pytest.mark.parametrize("name", SHOWN)
-def test_is_tried_again_only_where_that_may_help(name: str, failed: dict[str, Manifest]) -> None:
+def test_T32_is_tried_again_only_where_that_may_help(name: str, failed: dict[str, Manifest]) -> None:
     case, status = CASES[name], failed[name]["status"]
     reasons = [one["reason"] for one in status["attemptHistory"]]
     assert status["attempts"] == len(reasons)
@@ -114,7 +114,7 @@ def test_is_tried_again_only_where_that_may_help(name: str, failed: dict[str, Ma
 
 
 @pytest.mark.parametrize("name", SHOWN)
-def test_the_error_helps(name: str, failed: dict[str, Manifest]) -> None:
+def test_T28_the_error_helps(name: str, failed: dict[str, Manifest]) -> None:
     error = failed[name]["status"]["error"]
     for word in CASES[name].words:
         assert word in error
@@ -124,7 +124,7 @@ def test_the_error_helps(name: str, failed: dict[str, Manifest]) -> None:
 
 
 @pytest.mark.parametrize("name", SHOWN)
-def test_the_old_target_is_intact(name: str, of: Tenant, failed: dict[str, Manifest]) -> None:
+def test_T31_the_old_target_is_intact(name: str, of: Tenant, failed: dict[str, Manifest]) -> None:
     assert of.kept_rows(name) == KEPT_ROWS
     assert of.tables(name) == ["kept"]
     assert "activeImport" not in of.preview(name)["status"]

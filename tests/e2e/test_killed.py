@@ -122,7 +122,7 @@ def bereft(tenant: Tenant) -> dict[str, Manifest]:
     )
 
 
-def test_the_job_deleted_in_mid_import(tenant: Tenant, bereft: dict[str, Manifest]) -> None:
+def test_T29_the_job_deleted_in_mid_import(tenant: Tenant, bereft: dict[str, Manifest]) -> None:
     """Nobody knows what it had done: the import fails, and no other Job is made in its place."""
     ended = tenant.wait_for_end("jobless", "failed")
     assert reason_of(ended) == "ResultLost"
@@ -131,7 +131,7 @@ def test_the_job_deleted_in_mid_import(tenant: Tenant, bereft: dict[str, Manifes
     assert "activeImport" not in tenant.preview("jobless")["status"]
 
 
-def test_the_pod_deleted_in_mid_import(tenant: Tenant, bereft: dict[str, Manifest]) -> None:
+def test_T29_the_pod_deleted_in_mid_import(tenant: Tenant, bereft: dict[str, Manifest]) -> None:
     ended = tenant.wait_for_end("podless", "completed")
     history = ended["status"]["attemptHistory"]
     assert [(one["number"], one["reason"]) for one in history] == [(1, "PodGone"), (2, "Completed")]

@@ -118,12 +118,12 @@ def test_not_in_objects_and_events(observed: Observed) -> None:
     assert_absent(observed.secrets, (text.encode(errors="surrogateescape") for text in observed.objects), "an object")
 
 
-def test_not_in_logs(observed: Observed) -> None:
+def test_T40_not_in_logs(observed: Observed) -> None:
     assert any('"percent"' in text for text in observed.logs), "the worker's log is among them"
     assert_absent(observed.secrets, (text.encode(errors="surrogateescape") for text in observed.logs), "a log")
 
 
-def test_not_in_processes(observed: Observed) -> None:
+def test_T40_not_in_processes(observed: Observed) -> None:
     for program in (b"pg_dump\0", b"pg_restore\0", b"pgimport\0worker\0import", b"pgimport\0operator"):
         assert any(program in one for one in observed.processes), f"{program!r} was seen at work"
     assert_absent(observed.secrets, observed.processes, "arguments or environment of a process")

@@ -207,7 +207,7 @@ def assert_one_after_the_other(first: Manifest, second: Manifest) -> None:
     assert second["status"]["startedAt"] >= first["status"]["completedAt"]
 
 
-def test_two_imports_of_one_target_follow_each_other(tenant: Tenant, disturbed: Disturbed) -> None:
+def test_T32_two_imports_of_one_target_follow_each_other(tenant: Tenant, disturbed: Disturbed) -> None:
     bodies = tenant.wait_until_over("shared-first", "shared-second")
     assert_one_after_the_other(bodies["shared-first"], bodies["shared-second"])
     assert tenant.tables("shared-first") == ["things"]

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from tests.cluster.bare.buildah import base_image, ensure_archive
+from tests.cluster.bare.debian import SUITES
 from tests.cluster.bare.packages import ensure_packages
 from tests.cluster.commands import find_program, say
 from tests.cluster.lock import only_one_in_cache
@@ -18,8 +19,7 @@ from tests.cluster.places import cache_folder
 from tests.cluster.project_images import build_postgres
 from tests.cluster.provider import Build
 
-# Which release has which major; 16 is in none of them.
-RELEASES = {15: "bookworm", 17: "trixie", 18: "sid"}
+RELEASES = {int(major): suite for major, suite in SUITES.items()}
 CLIENTS = ("pg_dump", "pg_restore", "psql")
 # A newer program than this host's, with the libraries and the loader of its own release.
 _CLIENT = """#!/bin/sh
@@ -28,7 +28,7 @@ exec {loader} --library-path {libraries} {program} "$@"
 
 
 def server_build(major: int) -> Build:
-    return build_postgres(str(major), {"BASE": base_image(RELEASES[major])})
+    return build_postgres(str(major), base_image(RELEASES[major]))
 
 
 def reference(build: Build) -> str:

@@ -257,14 +257,18 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
         process.wait()
 
 
-def _offer_tls(home: Path) -> dict[str, str]:
-    """A certificate that nobody knows: enough for `sslmode=require`."""
+def _offer_tls(home: Path, given: Path | None) -> dict[str, str]:
+    """The given folder's certificate, or one that nobody knows: enough for `sslmode=require`."""
     key, certificate = home / "data" / "server.key", home / "data" / "server.crt"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=tests",
-         "-keyout", key, "-out", certificate],
-        check=True, capture_output=True,
-    )  # fmt: skip
+    if given is not None:
+        shutil.copy(given / "tls.key", key)
+        shutil.copy(given / "tls.crt", certificate)
+    else:
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=tests",
+             "-keyout", key, "-out", certificate],
+            check=True, capture_output=True,
+        )  # fmt: skip
     for path in (key, certificate):
         path.chmod(0o600)
         if account := _account():
@@ -274,9 +278,12 @@ def _offer_tls(home: Path) -> dict[str, str]:
 
 @contextmanager
 def run_postgres(
-    major: int, programs: Programs | None = None, *, tls: bool = False, **options: str
+    major: int, programs: Programs | None = None, *, tls: bool | Path = False, **options: str
 ) -> Iterator[PostgresServer]:
-    """A server of this major version, with further settings where wanted; it and its files are gone afterwards."""
+    """A server of this major version, with further settings where wanted; it and its files are gone afterwards.
+
+    `tls`: with TLS, or with the certificate `tls.crt` and its `tls.key` of a folder.
+    """
     programs = programs or packaged_programs(major)
     home = Path(tempfile.mkdtemp(prefix=f"pgimport-tests-pg{major}-"))
     log = home / "log"
@@ -284,7 +291,7 @@ def run_postgres(
     superuser_password = secrets.token_hex(16)
     try:
         _initialise(programs, home, superuser_password)
-        wanted = {**OPTIONS, **(_offer_tls(home) if tls else {}), **options}
+        wanted = {**OPTIONS, **(_offer_tls(home, tls if isinstance(tls, Path) else None) if tls else {}), **options}
         settings = [f"--{name}={value}" for name, value in wanted.items()]
         with log.open("wb") as sink:
             process = subprocess.Popen(
@@ -294,7 +301,14 @@ def run_postgres(
             )  # fmt: skip
         try:
             server = PostgresServer(
-                major, "127.0.0.1", port, process.pid, superuser_password, secrets.token_hex(16), programs.bin, tls
+                major,
+                "127.0.0.1",
+                port,
+                process.pid,
+                superuser_password,
+                secrets.token_hex(16),
+                programs.bin,
+                bool(tls),
             )
             _wait_until_ready(server, process, log)
             _prepare_roles(server)

@@ -93,7 +93,7 @@ def wrap(bench: Bench, tmp_path: Path, program: str, major: int, script: str) ->
     bench.bin_root = root
 
 
-def test_clients_learn_no_password_by_argument_or_environment(
+def test_T40_clients_learn_no_password_by_argument_or_environment(
     bench: Bench, shop: str, postgres16: PostgresServer, tmp_path: Path
 ) -> None:
     bench.source_url = postgres16.url(shop)

@@ -118,7 +118,7 @@ def test_T5_without_the_provider_the_grant_is_named(parts: Bench) -> None:
     assert '"auth"' in looked.failure.message
 
 
-def test_T24_tables_without_their_rows(parts: Bench) -> None:
+def test_T24_T39_tables_without_their_rows(parts: Bench) -> None:
     with parts.shadow() as shadow:
         found = notes(parts.run(provider=Provider.SUPABASE, filter=a_filter(excludeTableData=["sess*", "audit.*"])))
         assert parts.target.query(

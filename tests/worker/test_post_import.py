@@ -34,7 +34,7 @@ def run(bench: Bench, text: str) -> WorkerResult:
     return bench.run()
 
 
-def test_masks_before_anybody_sees_it(people: Bench) -> None:
+def test_T38_T39_masks_before_anybody_sees_it(people: Bench) -> None:
     with people.shadow() as shadow:
         result = run(people, "UPDATE people SET email = 'masked';\nDELETE FROM people WHERE tenant = 3;\n-- done\n")
         assert result.ok, result.failure

@@ -8,7 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.cluster.bare.debian import SUITE, base_digest, ensure_base_archive, host_apt_settings, unfinished_folder
+from tests.cluster.bare.debian import (
+    SUITE,
+    SUITES,
+    base_digest,
+    ensure_base_archive,
+    host_apt_settings,
+    unfinished_folder,
+)
 from tests.cluster.bare.mounts import unmount_below
 from tests.cluster.commands import run, say
 from tests.cluster.lock import nobody_else_in_cache, only_one_in_cache
@@ -21,7 +28,7 @@ def base_image(suite: str = SUITE) -> str:
     return f"localhost/pgimport/base:{base_digest(suite)}"
 
 
-BASE_SUITES = {base_image(suite): suite for suite in (SUITE, "bookworm", "sid")}
+BASE_SUITES = {base_image(suite): suite for suite in {SUITE, *SUITES.values()}}
 
 # Archives of one image that stay in the cache: of this checkout, of another one, and of the last change.
 KEPT_ARCHIVES = 3

@@ -12,6 +12,8 @@ from tests.cluster.digest import digest_of
 from tests.cluster.places import cache_folder
 
 SUITE = "trixie"
+# Which release has which major of PostgreSQL; 16 is in none of them.
+SUITES = {"15": "bookworm", "17": SUITE, "18": "sid"}
 
 # What the project's Dockerfiles expect of their base: the Python of the public one, with pip for the build.
 PACKAGES = ("python3", "python3-pip", "ca-certificates")

@@ -9,6 +9,7 @@ from pathlib import Path
 from tests.cluster.bare import machine
 from tests.cluster.bare.buildah import base_image, building, end_builds, ensure_archive, write_archive
 from tests.cluster.bare.containerd import has_image, import_archive
+from tests.cluster.bare.debian import SUITES
 from tests.cluster.bare.programs import TOOLS, link_programs
 from tests.cluster.commands import say
 from tests.cluster.errors import ClusterError
@@ -52,6 +53,9 @@ class Bare:
 
     def base_arguments(self) -> Mapping[str, str]:
         return {"BASE": base_image()}
+
+    def server_base(self, major: str) -> str:
+        return base_image(SUITES[major])
 
     def build(self, build: Build) -> None:
         archive = ensure_archive(build, self.reference(build))
