@@ -135,7 +135,7 @@ def test_T40_clients_learn_no_password_by_argument_or_environment(
         ),
     ],
 )  # fmt: skip
-def test_what_goes_wrong_on_the_way_is_named(
+def test_T30_what_goes_wrong_on_the_way_is_named(
     bench: Bench, shop: str, postgres16: PostgresServer, tmp_path: Path,
     program: str, major: int, script: str, expected: Reason, words: str,
 ) -> None:  # fmt: skip
@@ -147,6 +147,26 @@ def test_what_goes_wrong_on_the_way_is_named(
     assert result.failure is not None
     assert words in result.failure.message
     assert result.verification is None or not result.verification.verified
+
+
+def test_T21_timeouts_of_either_server_do_not_end_a_copy(
+    bench: Bench, postgres16: PostgresServer, postgres18: PostgresServer
+) -> None:
+    """Each of them is shorter than the copy, which idles in a transaction and runs long statements at both ends."""
+    names = ("statement_timeout", "idle_in_transaction_session_timeout", "idle_session_timeout", "lock_timeout")
+    with postgres16.database("hasty") as name:
+        postgres16.execute(
+            "CREATE TABLE long AS SELECT i, repeat('x', 99) AS t FROM generate_series(1, 99999) AS i", name
+        )
+        bench.source_url = postgres16.url(name)
+        with bench.shadow() as shadow:
+            for server, database in ((postgres16, name), (postgres18, shadow)):
+                for setting in names:
+                    server.execute(f'ALTER DATABASE "{database}" SET {setting} = 40')
+            result = bench.run()
+    assert result.ok, result.failure
+    assert result.verification is not None
+    assert result.verification.rows == 99999
 
 
 def test_a_statement_the_target_refuses_is_named_with_its_object(bench: Bench, postgres16: PostgresServer) -> None:
