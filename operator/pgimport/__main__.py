@@ -1,10 +1,11 @@
-"""`python -m pgimport operator | worker | schema | cli`: picks the program and imports only that one."""
+"""`python -m pgimport operator | api | worker | schema | cli`: picks the program and imports only that one."""
 
 import sys
 from importlib import import_module
 
 PROGRAMS = {
     "operator": "pgimport.handlers.main",
+    "api": "pgimport.api.main",
     "worker": "pgimport.worker.main",
     "schema": "pgimport.schema.main",
     "cli": "pgimport.cli.main",

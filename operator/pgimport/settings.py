@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -10,6 +11,9 @@ from pgimport.model.policy import Policy
 PREFIX = "PGIMPORT_"
 _JSON_FIELDS = ("worker_images",)
 _LIST_FIELDS = ("image_pull_secrets",)
+
+
+Read = TypeVar("Read", bound=BaseModel)
 
 
 class SettingsError(Exception):
@@ -41,6 +45,18 @@ class Settings(BaseModel):
         )
 
 
+class ApiSettings(BaseModel):
+    """Of the HTTP API: what the chart sets for its pods."""
+
+    model_config = ConfigDict(frozen=True)
+
+    namespace: str = Field(description="The operator's own namespace; the Secret with the API keys lies here.")
+    api_secret_file: str = Field(description="A file of at least 32 random bytes, the same for all replicas.")
+    api_port: int = Field(default=8090, ge=1, le=65535)
+    trusted_proxies: str = Field(default="", description="Addresses whose X-Forwarded-For is believed, with commas.")
+    log_level: str = "info"
+
+
 def _parse(name: str, value: str) -> object:
     if name in _JSON_FIELDS:
         return json.loads(value)
@@ -48,9 +64,18 @@ def _parse(name: str, value: str) -> object:
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
-    """Raises SettingsError."""
+    """Of the operator. Raises SettingsError."""
+    return _read(Settings, environment)
+
+
+def read_api_settings(environment: Mapping[str, str]) -> ApiSettings:
+    """Of the HTTP API. Raises SettingsError."""
+    return _read(ApiSettings, environment)
+
+
+def _read(model: type[Read], environment: Mapping[str, str]) -> Read:
     found: dict[str, object] = {}
-    for name in Settings.model_fields:
+    for name in model.model_fields:
         variable = PREFIX + name.upper()
         if (value := environment.get(variable, "")) == "":
             continue
@@ -59,7 +84,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         except ValueError as error:
             raise SettingsError(f"{variable}: not JSON: {error}") from error
     try:
-        return Settings.model_validate(found)
+        return model.model_validate(found)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise SettingsError(f"{PREFIX}{str(first['loc'][0]).upper()}: {first['msg']}") from error

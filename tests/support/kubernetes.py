@@ -190,6 +190,10 @@ class Emulator(KubernetesEmulator, _Direct):
         if "items" not in body:  # what the API holds, not a list of objects
             return answer
         body["items"] = [item for item in body["items"] if _fields_match(item, fields) and _labels_match(item, labels)]
+        versions = [
+            int(found.last.raw["metadata"]["resourceVersion"]) for found in self._objects.values() if found.last
+        ]
+        body["metadata"]["resourceVersion"] = str(max(versions, default=1))
         return aiohttp.web.json_response(body)
 
     async def _delete_owned(self, request: Request) -> None:

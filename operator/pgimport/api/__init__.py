@@ -1,1 +1,1 @@
-"""Door B, the REST shim: HTTP calls in, resources written and read."""
+"""Door B, the HTTP API: calls come in, resources are written and read; nothing is kept here."""

@@ -5,7 +5,7 @@ is none), and every delete says what becomes of the dependents: without it the c
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -16,6 +16,7 @@ from pgimport.model.errors import Absent, ClusterAway, Conflict, Denied, Pgimpor
 from pgimport.model.names import MANAGER
 
 REQUEST_TIMEOUT = (5, 30)  # seconds to connect and to read
+WATCH_SILENCE = 100  # seconds without a byte; a bookmark comes about once a minute
 Json = dict[str, Any]
 
 
@@ -57,6 +58,31 @@ class Cluster:
         except (Absent, Conflict):
             return
 
+    def watch(
+        self, path: str, version: str, seconds: int, opened: Callable[[Callable[[], None]], None] = lambda _: None
+    ) -> Iterator[Json]:
+        """Events after this resourceVersion, bookmarks among them, for so long. Raises Absent for one too old.
+
+        `opened` gets what ends the watch from another thread.
+        """
+        query = {
+            "watch": "true", "resourceVersion": version, "allowWatchBookmarks": "true", "timeoutSeconds": str(seconds)
+        }  # fmt: skip
+        response = self._send("GET", path, query, timeout=(REQUEST_TIMEOUT[0], WATCH_SILENCE)).response
+        try:
+            if response.status >= 400:
+                raise _refusal("GET", path, response.status, response.data)
+            opened(response.shutdown)
+            rest = b""
+            for piece in response.stream(64 * 1024):
+                *lines, rest = (rest + piece).split(b"\n")
+                yield from (json.loads(line) for line in lines if line.strip())
+        except urllib3.exceptions.HTTPError as error:
+            raise ClusterAway(f"GET {path}: {type(error).__name__}: the watch was cut") from error
+        finally:
+            response.close()
+            response.release_conn()
+
     def _json(
         self, method: str, path: str, query: Mapping[str, str], body: Any = None, content_type: str = "application/json"
     ) -> Json:
@@ -68,6 +94,19 @@ class Cluster:
     def _call(
         self, method: str, path: str, query: Mapping[str, str], body: Any = None, content_type: str = "application/json"
     ) -> bytes:
+        response = self._send(method, path, query, body, content_type)
+        try:
+            data: bytes = response.read() or b""
+        except urllib3.exceptions.HTTPError as error:
+            raise ClusterAway(f"{method} {path}: {type(error).__name__}: Kubernetes does not answer") from error
+        if response.status >= 400:
+            raise _refusal(method, path, response.status, data)
+        return data
+
+    def _send(
+        self, method: str, path: str, query: Mapping[str, str], body: Any = None,
+        content_type: str = "application/json", timeout: tuple[int, int] = REQUEST_TIMEOUT,
+    ) -> Any:  # fmt: skip
         _, url, headers, _, _ = self._api.param_serialize(
             method,
             path + (f"?{urlencode(query)}" if query else ""),
@@ -77,15 +116,11 @@ class Cluster:
         if content_type == "application/apply-patch+yaml":
             body = json.dumps(body)
         try:
-            response = self._api.call_api(method, url, headers, body, _request_timeout=REQUEST_TIMEOUT)
-            data: bytes = response.read() or b""
+            return self._api.call_api(method, url, headers, body, _request_timeout=timeout)
         except client.ApiException as error:
             raise ClusterAway(f"{method} {path}: {error.reason}") from error
         except urllib3.exceptions.HTTPError as error:
             raise ClusterAway(f"{method} {path}: {type(error).__name__}: Kubernetes does not answer") from error
-        if response.status >= 400:
-            raise _refusal(method, path, response.status, data)
-        return data
 
 
 def _refusal(method: str, path: str, status: int, data: bytes) -> PgimportError:

@@ -1,0 +1,130 @@
+"""Preview databases: requests and ids come in; previews, and how to enter one, go out."""
+
+import secrets
+
+from fastapi import APIRouter, Request
+
+from pgimport.api.bodies import Origin, build_extension, build_preview, name_of_request
+from pgimport.api.context import Entered, World
+from pgimport.api.problems import Problem
+from pgimport.api.shapes import PROBLEMS, PreviewID, ProjectID
+from pgimport.api.tenancy import namespace_of
+from pgimport.api.writing import change, create_once, delete
+from pgimport.cluster.resources import parse_preview
+from pgimport.cluster.secrets import read_secret
+from pgimport.model.base import format_time
+from pgimport.model.caller import Scope
+from pgimport.model.facts import PreviewObject
+from pgimport.model.names import PREVIEWS
+from pgimport.model.spec import PreviewMode
+from pgimport.model.status import PreviewState
+from pgimport.model.web import (
+    Connections,
+    ConnectionsAnswer,
+    ExtendRequest,
+    PreviewAnswer,
+    PreviewRequest,
+    PreviewsAnswer,
+    tell_preview,
+)
+
+router = APIRouter(tags=["preview databases"])
+
+
+@router.get(
+    "/projects/{projectID}/preview-databases", operation_id="listPreviews", responses=PROBLEMS, summary="Newest first"
+)
+def list_previews(project_id: ProjectID, entered: Entered) -> PreviewsAnswer:
+    entered.need(Scope.PROJECTS_READ)
+    project = entered.find_project(project_id)
+    found = [parse_preview(body) for body in entered.cache.list_newest(PREVIEWS, namespace_of(project))]
+    mine = [one for one in found if one.spec is not None and one.spec.project == project_id]
+    return PreviewsAnswer(previews=[tell_preview(project, one) for one in mine])
+
+
+@router.post(
+    "/projects/{projectID}/preview-databases", status_code=201, operation_id="createPreview", responses=PROBLEMS,
+    summary="Make one",
+)  # fmt: skip
+def create_preview(
+    project_id: ProjectID, request: Request, entered: Entered, context: World, asked: PreviewRequest | None = None
+) -> PreviewAnswer:
+    entered.need(Scope.PROJECTS_WRITE)
+    project = entered.find_project(project_id)
+    asked = asked or PreviewRequest()
+    if asked.mode is PreviewMode.CLONE:
+        raise Problem(400, "mode: clone is not served yet; make an empty one and import into it")
+    name = asked.name or name_of_request("preview", project_id, None, secrets.token_bytes(16))
+    origin = Origin(request_id=request.state.request_id, caller=entered.caller.name)
+    made = create_once(context, PREVIEWS, build_preview(project_id, namespace_of(project), name, asked, origin))
+    return PreviewAnswer(preview=tell_preview(project, parse_preview(made)))
+
+
+@router.get("/preview-databases/{id}", operation_id="getPreview", responses=PROBLEMS, summary="One preview database")
+def get_preview(preview_id: PreviewID, entered: Entered) -> PreviewAnswer:
+    entered.need(Scope.PROJECTS_READ)
+    return PreviewAnswer(preview=tell_preview(*entered.find_preview(preview_id)))
+
+
+@router.delete(
+    "/preview-databases/{id}", status_code=202, operation_id="deletePreview", responses=PROBLEMS,
+    summary="Drop it, with all that is in it",
+)  # fmt: skip
+def delete_preview(preview_id: PreviewID, entered: Entered, context: World) -> PreviewAnswer:
+    entered.need(Scope.PROJECTS_WRITE)
+    project, found = entered.find_preview(preview_id)
+    left = delete(context, PREVIEWS, found.meta)
+    told = tell_preview(project, parse_preview(left) if left else found)
+    return PreviewAnswer(preview=told.model_copy(update={"state": PreviewState.DELETING}))
+
+
+@router.post(
+    "/preview-databases/{id}/reset", status_code=202, operation_id="resetPreview", responses=PROBLEMS,
+    summary="Make it empty anew",
+)  # fmt: skip
+def reset_preview(preview_id: PreviewID, entered: Entered, context: World) -> PreviewAnswer:
+    entered.need(Scope.PROJECTS_WRITE)
+    project, found = entered.find_preview(preview_id)
+    _refuse_if_over(found)
+    made = change(context, PREVIEWS, found.meta, {"spec": {"resetAt": format_time(context.now())}}, "preview database")
+    return PreviewAnswer(preview=tell_preview(project, parse_preview(made)))
+
+
+@router.post(
+    "/preview-databases/{id}/extend", operation_id="extendPreview", responses=PROBLEMS, summary="Give it more time"
+)
+def extend_preview(preview_id: PreviewID, asked: ExtendRequest, entered: Entered, context: World) -> PreviewAnswer:
+    entered.need(Scope.PROJECTS_WRITE)
+    project, found = entered.find_preview(preview_id)
+    _refuse_if_over(found)
+    made = change(context, PREVIEWS, found.meta, build_extension(asked.ttl_hours, context.now()), "preview database")
+    return PreviewAnswer(preview=tell_preview(project, parse_preview(made)))
+
+
+@router.get(
+    "/preview-databases/{id}/connections", operation_id="getConnections", responses=PROBLEMS,
+    summary="How to enter it: with its password, so the scope projects:write is needed",
+)  # fmt: skip
+def get_connections(preview_id: PreviewID, entered: Entered) -> ConnectionsAnswer:
+    entered.need(Scope.PROJECTS_WRITE)
+    _, found = entered.find_preview(preview_id)
+    _refuse_if_over(found)
+    name = found.status.connection_secret
+    entries = read_secret(entered.cluster, found.meta.namespace, name) if name else None
+    if entries is None or found.status.state is not PreviewState.READY:
+        state = (found.status.state or PreviewState.PENDING).value
+        raise Problem(409, f"the preview database is {state}: its connections are there when it is ready")
+    value = {key: entry.decode() for key, entry in entries.items()}
+    return ConnectionsAnswer(
+        connections=Connections(
+            host=value["host"], port=int(value["port"]), database=value["dbname"], user=value["user"],
+            password=value["password"], url=value["uri"],
+        )
+    )  # fmt: skip
+
+
+def _refuse_if_over(found: PreviewObject) -> None:
+    if found.meta.deleting or found.status.state is PreviewState.DELETING:
+        raise Problem(409, "the preview database is being deleted")
+    if found.status.state is PreviewState.EXPIRED:
+        raise Problem(409, "the preview database has expired; make a new one")

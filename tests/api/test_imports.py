@@ -1,0 +1,172 @@
+"""The import routes: shapes, what is written, what is refused."""
+
+import threading
+import time
+from datetime import datetime
+
+import pytest
+from tests.api.conftest import PUBLIC, SOURCE, Api
+
+from pgimport.model.names import IMPORTS, PREVIEWS
+
+JOB_FIELDS = set(
+    "attempts claimed_at claimed_by cluster_id completed_at created_at error id last_exit_code last_stderr"  # noqa: SIM905
+    " last_stdout locked_resource max_attempts organization_id preview_database_id project_id retry_classification"
+    " started_at state type updated_at".split()
+)
+
+
+def test_an_import_into_a_fresh_preview(api: Api) -> None:
+    answer = api.call("POST", "/projects/shop/imports", json={"source_url": f"  {SOURCE}\n"})
+    assert answer.status_code == 202, answer.text
+    assert set(answer.json()) == {"job"}
+    job = answer.json()["job"]
+    assert set(job) <= JOB_FIELDS
+    assert (job["state"], job["type"], job["project_id"], job["organization_id"], job["cluster_id"]) == (
+        "pending", "project.import", "shop", "acme", "main"
+    )  # fmt: skip
+    assert (job["attempts"], job["max_attempts"]) == (0, 3)
+    assert datetime.fromisoformat(job["created_at"]).utcoffset() is not None
+    assert job["created_at"].endswith("Z")
+    name, preview = job["id"].removeprefix("shop."), job["preview_database_id"].removeprefix("shop.")
+    body = api.read(IMPORTS, name)
+    assert body["spec"] == {
+        "project": "shop", "source": {"urlSecretRef": {"name": f"{name}-source", "key": "url"}},
+        "target": {"previewDatabase": preview},
+    }  # fmt: skip
+    assert "hush-hush" not in str(body)
+    assert body["metadata"]["annotations"]["capydb.dev/request-id"] == answer.headers["x-request-id"]
+    assert api.read(PREVIEWS, preview)["spec"]["ttl"] == "24h"
+    secret = api.context.cluster.get(f"/api/v1/namespaces/shop/secrets/{name}-source")
+    assert secret["stringData"] == {"url": SOURCE}
+    assert secret["metadata"]["ownerReferences"][0]["uid"] == body["metadata"]["uid"]
+    assert api.call("GET", f"/jobs/{job['id']}").json() == {"job": job}
+
+
+def test_an_import_into_a_named_preview(api: Api) -> None:
+    made = api.call("POST", "/projects/shop/preview-databases", json={"name": "mine", "ttl_hours": 2})
+    assert made.status_code == 201
+    assert made.json()["preview"]["id"] == "shop.mine"
+    given = {"source_url": SOURCE, "preview_database_id": "shop.mine", "recreate": True, "confirm": True}
+    job = api.call("POST", "/projects/shop/imports", json=given).json()["job"]
+    assert job["preview_database_id"] == "shop.mine"
+    assert api.read(IMPORTS, job["id"].removeprefix("shop."))["spec"]["recreate"] is True
+
+
+def test_a_dry_run_needs_no_preview(api: Api) -> None:
+    job = api.call("POST", "/projects/shop/imports", json={"source_url": SOURCE, "dry_run": True}).json()["job"]
+    assert "preview_database_id" not in job
+    spec = api.read(IMPORTS, job["id"].removeprefix("shop."))["spec"]
+    assert (spec["dryRun"], "target" in spec) == (True, False)
+
+
+def test_the_same_idempotency_key_gives_the_same_job(api: Api) -> None:
+    headers, given = {"Idempotency-Key": "build 4711"}, {"source_url": SOURCE}
+    first, second = (api.call("POST", "/projects/shop/imports", json=given, headers=headers) for _ in range(2))
+    assert (first.status_code, second.status_code) == (202, 202)
+    assert first.json() == second.json()
+    other = api.call("POST", "/projects/shop/imports", json={"source_url": SOURCE + "2"}, headers=headers)
+    assert (other.status_code, "Idempotency-Key" in other.json()["error"]) == (409, True)
+    assert (
+        api.call("POST", "/projects/mall/imports", json=given, headers=headers).json()["job"]["id"].startswith("mall.")
+    )
+    annotations = api.read(IMPORTS, first.json()["job"]["id"].removeprefix("shop."))["metadata"]["annotations"]
+    assert "4711" not in str(annotations)
+
+
+def test_twenty_at_once_with_one_key_make_one_job(api: Api) -> None:
+    ids: list[str] = []
+
+    def start() -> None:
+        answer = api.call(
+            "POST", "/projects/shop/imports", json={"source_url": SOURCE}, headers={"Idempotency-Key": "crowd"}
+        )
+        ids.append(answer.json()["job"]["id"])
+
+    threads = [threading.Thread(target=start) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(ids), len(set(ids))) == (20, 1)
+
+
+REFUSED = [
+    ("nothing", {}, "exactly one of source_url and upload_key"),
+    ("both", {"source_url": SOURCE, "upload_key": "k"}, "exactly one of source_url and upload_key"),
+    ("empty", {"source_url": "  "}, "source_url: string should have at least 1 character"),
+    ("an unknown field", {"source_url": SOURCE, "sorce": 1}, "sorce: no such field"),
+    ("confirm false", {"source_url": SOURCE, "confirm": False}, "confirm:"),
+    ("recreate as a word", {"source_url": SOURCE, "recreate": "yes"}, "recreate:"),
+    ("another scheme", {"source_url": "mysql://a:b@c/d"}, "source_url:"),
+    ("loopback", {"source_url": "postgresql://a:b@127.0.0.1/d"}, "127.0.0.1"),
+    ("metadata", {"source_url": "postgresql://a:b@169.254.169.254/d"}, "169.254.169.254"),
+    ("two hosts", {"source_url": f"postgresql://a:b@{PUBLIC},10.0.0.1/d"}, "source_url:"),
+    ("a parameter", {"source_url": SOURCE + "?hostaddr=10.0.0.1"}, "hostaddr"),
+    ("a checksum", {"source_url": "https://a.example.com/d", "sha256": "abc"}, "sha256:"),
+    ("a number", {"source_url": 7}, "source_url:"),
+    ("a list", [], "the body"),
+]
+
+
+@pytest.mark.parametrize(("given", "words"), [pytest.param(*rest, id=name) for name, *rest in REFUSED])
+def test_a_wrong_import_is_refused_in_words(api: Api, given: object, words: str) -> None:
+    answer = api.call("POST", "/projects/shop/imports", json=given)
+    assert (answer.status_code, set(answer.json())) == (400, {"error"}), answer.text
+    assert words in answer.json()["error"]
+    assert "hush-hush" not in answer.text
+
+
+@pytest.mark.parametrize("preview", ["shop.none", "mall.none", "den.none", "none", "shop.", "shop.../x"])
+def test_a_preview_that_is_not_there_is_no_target(api: Api, preview: str) -> None:
+    answer = api.call("POST", "/projects/shop/imports", json={"source_url": SOURCE, "preview_database_id": preview})
+    assert (answer.status_code, answer.json()) == (404, {"error": "no such preview database"})
+
+
+def test_a_preflight_waits_and_tells_the_report(api: Api) -> None:
+    def look() -> None:
+        def there() -> bool:
+            return any(
+                found["metadata"]["name"].startswith("preflight-")
+                for found in api.context.cache.list_newest(IMPORTS, "mall")
+            )
+
+        assert api.context.cache.wait_for(there, 5)
+        name = next(
+            found["metadata"]["name"] for found in api.context.cache.list_newest(IMPORTS, "mall")
+            if found["metadata"]["name"].startswith("preflight-")
+        )  # fmt: skip
+        time.sleep(0.1)
+        check = {"name": "source_reachable", "status": "pass", "detail": "PostgreSQL 16.4"}
+        source = {
+            "serverVersion": "16.4", "serverVersionNum": 160004, "databaseSizeBytes": 4711,
+            "extensions": [{"name": "vector", "version": "0.8.0", "schema": "public"}],
+        }  # fmt: skip
+        api.set_status(
+            IMPORTS, name, "mall", state="completed", preflight={"ok": True, "checks": [check], "source": source}
+        )
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    answer = api.call("POST", "/projects/mall/imports/preflight", json={"source_url": SOURCE})
+    thread.join()
+    assert answer.status_code == 200, answer.text
+    assert answer.json() == {
+        "preflight": {
+            "ok": True,
+            "checks": [{"name": "source_reachable", "status": "pass", "detail": "PostgreSQL 16.4"}],
+            "source": {
+                "server_version": "16.4", "database_size_bytes": 4711,
+                "extensions": [{"name": "vector", "version": "0.8.0"}],
+            },
+            "storage_limit_bytes": 1073741824, "target_version": "17.12",
+        }
+    }  # fmt: skip
+    assert api.call("GET", "/projects/mall/jobs", "all").json()["jobs"] == [] or all(
+        "preflight-" not in job["id"] for job in api.call("GET", "/projects/mall/jobs").json()["jobs"]
+    )
+
+
+def test_a_preflight_that_does_not_end_is_504(api: Api) -> None:
+    answer = api.call("POST", "/projects/shop/imports/preflight", json={"source_url": SOURCE})
+    assert (answer.status_code, set(answer.json())) == (504, {"error"})
