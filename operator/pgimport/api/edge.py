@@ -7,6 +7,7 @@ from collections.abc import MutableMapping
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pgimport.api.context import request_id_of
@@ -14,10 +15,6 @@ from pgimport.api.problems import Problem, answer
 
 MAX_BODY = 64 * 1024  # bytes of a JSON body
 _access = logging.getLogger("pgimport.access")
-
-
-class _TooLarge(Exception):
-    pass
 
 
 class Edge:
@@ -52,8 +49,6 @@ class Edge:
                 await answer(refused)(scope, receive, tell)
             else:
                 await self._app(scope, _counted(receive), tell)
-        except _TooLarge:
-            await answer(_too_large())(scope, receive, tell)
         finally:
             self._note(scope, status, time.perf_counter() - begun, request_id)
 
@@ -101,7 +96,8 @@ def _counted(receive: Receive) -> Receive:
         message = await receive()
         taken += len(message.get("body", b""))
         if taken > MAX_BODY:
-            raise _TooLarge
+            problem = _too_large()
+            raise HTTPException(problem.status, problem.text)  # the framework passes on no other exception from here
         return message
 
     return take
