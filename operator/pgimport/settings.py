@@ -10,7 +10,7 @@ from pgimport.model.policy import Policy
 
 PREFIX = "PGIMPORT_"
 _JSON_FIELDS = ("worker_images",)
-_LIST_FIELDS = ("image_pull_secrets",)
+_LIST_FIELDS = ("image_pull_secrets", "clerk_parties")
 
 
 Read = TypeVar("Read", bound=BaseModel)
@@ -53,6 +53,10 @@ class ApiSettings(BaseModel):
     namespace: str = Field(description="The operator's own namespace; the Secret with the API keys lies here.")
     api_secret_file: str = Field(description="A file of at least 32 random bytes, the same for all replicas.")
     api_port: int = Field(default=8090, ge=1, le=65535)
+    clerk_jwks_url: str | None = Field(default=None, pattern="^https://", description="Where Clerk's keys are.")
+    clerk_pem_file: str | None = Field(default=None, description="A file with Clerk's public key instead.")
+    clerk_parties: tuple[str, ...] = Field(default=(), description="Allowed azp of tokens, with commas.")
+    clerk_issuer: str | None = Field(default=None, description="Expected iss of tokens.")
     trusted_proxies: str = Field(default="", description="Addresses whose X-Forwarded-For is believed, with commas.")
     log_level: str = "info"
 

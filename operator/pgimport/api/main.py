@@ -2,8 +2,10 @@
 
 import os
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 
 import uvicorn
@@ -11,10 +13,16 @@ from anyio import to_thread
 from fastapi import FastAPI
 
 from pgimport.api.app import build_app
-from pgimport.api.context import Authenticate, Context, Throttle
+from pgimport.api.clerk import Clerk, ClerkSettings
+from pgimport.api.context import Authenticate, Context
+from pgimport.api.keys import KeyDoor
+from pgimport.api.throttle import FailureThrottle
 from pgimport.cluster.cache import Cache
 from pgimport.cluster.rest import Cluster, connect_cluster
+from pgimport.cluster.secrets import read_secret
 from pgimport.log import start_logging
+from pgimport.model.caller import Caller
+from pgimport.model.keys import PREFIX, SECRET
 from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS
 from pgimport.settings import ApiSettings, SettingsError, read_api_settings
 
@@ -27,13 +35,11 @@ def main(arguments: list[str]) -> int:
     """`api` takes no words: everything is in the environment."""
     try:
         settings = read_api_settings(os.environ)
-        secret = _read_secret(settings)
+        start_logging(settings.log_level)
+        context = build_context(connect_cluster(), settings, _read_secret(settings))
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 78  # EX_CONFIG
-    start_logging(settings.log_level)
-    cluster = connect_cluster()
-    context = build_context(cluster, settings, secret)
     context.cache.start()
     run(build_app(context, serve_threads), settings)
     context.cache.stop()
@@ -41,25 +47,48 @@ def main(arguments: list[str]) -> int:
 
 
 def build_context(cluster: Cluster, settings: ApiSettings, secret: bytes) -> Context:
-    authenticate, throttle = _build_door(cluster, settings)
     return Context(
-        cluster=cluster, cache=Cache(cluster, (PROJECTS, PREVIEWS, IMPORTS)), authenticate=authenticate,
-        throttle=throttle, secret=secret,
+        cluster=cluster, cache=Cache(cluster, (PROJECTS, PREVIEWS, IMPORTS)),
+        authenticate=_build_door(cluster, settings), throttle=FailureThrottle(), secret=secret,
     )  # fmt: skip
 
 
-def _build_door(cluster: Cluster, settings: ApiSettings) -> tuple[Authenticate, Throttle]:
-    raise NotImplementedError
+def _build_door(cluster: Cluster, settings: ApiSettings) -> Authenticate:
+    keys = KeyDoor(lambda: read_secret(cluster, settings.namespace, SECRET), time.monotonic)
+    clerk = _build_clerk(settings)
+
+    def authenticate(text: str, now: datetime) -> Caller:
+        if text.startswith(PREFIX) or clerk is None:
+            return keys.find(text, now)
+        return clerk.verify(text, now)
+
+    return authenticate
+
+
+def _build_clerk(settings: ApiSettings) -> Clerk | None:
+    if settings.clerk_jwks_url is None and settings.clerk_pem_file is None:
+        return None
+    pem = _read_file("PGIMPORT_CLERK_PEM_FILE", settings.clerk_pem_file).decode() if settings.clerk_pem_file else None
+    return Clerk(
+        ClerkSettings(
+            jwks_url=settings.clerk_jwks_url, pem=pem, parties=settings.clerk_parties, issuer=settings.clerk_issuer
+        ),
+        time.monotonic,
+    )
 
 
 def _read_secret(settings: ApiSettings) -> bytes:
-    try:
-        secret = Path(settings.api_secret_file).read_bytes()
-    except OSError as error:
-        raise SettingsError(f"PGIMPORT_API_SECRET_FILE: {settings.api_secret_file}: {error.strerror}") from error
+    secret = _read_file("PGIMPORT_API_SECRET_FILE", settings.api_secret_file)
     if len(secret) < LEAST_SECRET:
         raise SettingsError(f"PGIMPORT_API_SECRET_FILE: at least {LEAST_SECRET} bytes are needed")
     return secret
+
+
+def _read_file(variable: str, path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise SettingsError(f"{variable}: {path}: {error.strerror}") from error
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@ import argparse
 import os
 from importlib import import_module
 
+from pgimport.cli.key_words import add_keys
 from pgimport.model.spec import Engine, Provider
 
 RUN_DESCRIPTION = """\
@@ -40,6 +41,7 @@ def build_parser() -> argparse.ArgumentParser:
     ))  # fmt: skip
     one = commands.add_parser("apply", help="apply one Project from a file (the chart's hook)")
     one.add_argument("file")
+    add_keys(commands)
     commands.add_parser("release", help="stop the operator and take its finalizers away (the chart's hook)")
     return parser
 
@@ -93,5 +95,7 @@ def main(argv: list[str] | None = None) -> int:
         return int(import_module("pgimport.cli.run").main(arguments, os.environ))
     if arguments.command == "apply":
         return int(import_module("pgimport.cli.apply").apply(arguments.file))
+    if arguments.command == "keys":
+        return int(import_module("pgimport.cli.keys").keys(arguments))
     release = import_module("pgimport.cli.release").release
     return int(release(os.environ["PGIMPORT_NAMESPACE"], os.environ["PGIMPORT_DEPLOYMENT"]))

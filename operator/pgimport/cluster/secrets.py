@@ -45,3 +45,21 @@ def create_secret(cluster: Cluster, namespace: str, manifest: Json, data: Mappin
 
 def delete_secret(cluster: Cluster, namespace: str, name: str) -> None:
     cluster.delete(paths.core(namespace, "secrets", name))
+
+
+def ensure_entry(cluster: Cluster, manifest: Json, key: str, value: bytes | None) -> None:
+    """One entry of a Secret that may hold others, and may not be there yet; None takes the entry away.
+
+    Two at once both come through: a merge patch touches no other entry.
+    """
+    namespace, name = manifest["metadata"]["namespace"], manifest["metadata"]["name"]
+    data = {key: base64.b64encode(value).decode() if value is not None else None}
+    try:
+        cluster.patch(paths.core(namespace, "secrets", name), {"data": data})
+    except Absent:
+        if value is None:
+            return
+        try:
+            cluster.create(paths.core(namespace, "secrets"), {**manifest, "data": data})
+        except Conflict:
+            cluster.patch(paths.core(namespace, "secrets", name), {"data": data})

@@ -1,0 +1,47 @@
+"""API keys as the door checks them: a key's text comes in, its caller goes out; the Secret is read now and then."""
+
+import logging
+import threading
+from collections.abc import Callable
+from datetime import datetime
+
+from pgimport.api.context import NotKnown
+from pgimport.model.caller import Caller
+from pgimport.model.errors import PgimportError
+from pgimport.model.keys import KeyRing, parse_keys
+
+FRESH_SECONDS = 5.0  # a revoked key opens the door no longer than this
+AGAIN_SECONDS = 1.0  # an unknown key may be one that was made a moment ago
+_log = logging.getLogger(__name__)
+
+
+class KeyDoor:
+    """Safe to share between threads. While Kubernetes is away, the keys are those of the last reading."""
+
+    def __init__(self, read: Callable[[], dict[str, bytes] | None], clock: Callable[[], float]) -> None:
+        """`read`: the Secret's entries; None where it is not there. Raises PgimportError."""
+        self._read, self._clock = read, clock
+        self._ring, self._read_at = KeyRing(), -1e9
+        self._lock = threading.Lock()
+
+    def find(self, text: str, now: datetime) -> Caller:
+        """Raises NotKnown."""
+        caller = self._ring_of(FRESH_SECONDS).find(text, now) or self._ring_of(AGAIN_SECONDS).find(text, now)
+        if caller is None:
+            raise NotKnown("the API key is not known, or has expired")
+        return caller
+
+    def _ring_of(self, age: float) -> KeyRing:
+        with self._lock:
+            if self._clock() - self._read_at <= age:
+                return self._ring
+            self._read_at = self._clock()
+            try:
+                ring = parse_keys(self._read() or {})
+            except PgimportError as error:
+                _log.warning("the API keys cannot be read: %s", error)
+                return self._ring
+            for problem in ring.problems:
+                _log.warning("an API key is passed over: %s", problem)
+            self._ring = ring
+            return ring

@@ -1,0 +1,168 @@
+"""Clerk's session tokens: real keys, a real HTTPS server, and everything a token may be made of."""
+
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from tests.support.https import HttpsServer, body, run_https_server
+
+from pgimport.api.clerk import AGAIN_SECONDS, FRESH_SECONDS, Clerk, ClerkSettings
+from pgimport.api.context import NotKnown
+
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+AT = int(NOW.timestamp())
+PARTY = "https://app.example.com"
+
+
+@dataclass
+class Issuer:
+    """What Clerk is: keys, and where they are published."""
+
+    https: HttpsServer
+    keys: dict[str, RSAPrivateKey] = field(default_factory=dict)
+    time: float = 0.0
+
+    def publish(self, *names: str) -> None:
+        listed = []
+        for name in names:
+            key = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self.keys[name].public_key()))
+            listed.append({**key, "kid": name, "use": "sig", "alg": "RS256"})
+        self.https.answers["/jwks"] = body(json.dumps({"keys": listed}).encode())
+
+    def clerk(self, **more: Any) -> Clerk:
+        settings = ClerkSettings(jwks_url=self.https.url("/jwks"), ca=str(self.https.ca), parties=(PARTY,), **more)
+        return Clerk(settings, lambda: self.time)
+
+    def sign(self, kid: str = "one", by: str | None = None, **changes: Any) -> str:
+        claims = {
+            "sub": "user_1", "azp": PARTY, "iss": "https://clerk.example.com", "exp": AT + 60, "nbf": AT - 10,
+            "iat": AT - 10, "v": 2, "o": {"id": "acme", "rol": "admin", "slg": "acme"},
+        } | changes  # fmt: skip
+        claims = {name: value for name, value in claims.items() if value is not None}
+        return jwt.encode(claims, self.keys[by or kid], "RS256", {"kid": kid})
+
+
+@pytest.fixture(scope="module")
+def keys() -> dict[str, RSAPrivateKey]:
+    return {name: generate_private_key(65537, 2048) for name in ("one", "two", "strange")}
+
+
+@pytest.fixture(scope="module")
+def https(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpsServer]:
+    with run_https_server(tmp_path_factory.mktemp("clerk"), "localhost") as server:
+        yield server
+
+
+@pytest.fixture
+def issuer(https: HttpsServer, keys: dict[str, RSAPrivateKey]) -> Issuer:
+    https.asked.clear()
+    found = Issuer(https, keys)
+    found.publish("one")
+    return found
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        pytest.param({}, id="version 2"),
+        pytest.param({"v": None, "o": None, "org_id": "acme", "org_role": "org:admin"}, id="version 1"),
+        pytest.param({"exp": AT - 2}, id="within the leeway"),
+    ],
+)
+def test_a_session_of_an_organization_gets_in(issuer: Issuer, claims: dict[str, Any]) -> None:
+    caller = issuer.clerk().verify(issuer.sign(**claims), NOW)
+    assert (caller.name, caller.organization, caller.project) == ("user_1", "acme", None)
+
+
+REFUSED = [
+    ("expired", {"exp": AT - 30}, "expired"),
+    ("not yet valid", {"nbf": AT + 30}, "not valid yet"),
+    ("without an end", {"exp": None}, "not one of ours"),
+    ("without a beginning", {"nbf": None}, "not one of ours"),
+    ("an end that is a word", {"exp": "later"}, "not one of ours"),
+    ("of another application", {"azp": "https://evil.example.com"}, "another application"),
+    ("of no application", {"azp": None}, "another application"),
+    ("without an organization", {"o": None}, "no active organization"),
+    ("an organization that is a list", {"o": ["acme"]}, "no active organization"),
+    ("version 1's claim in version 2", {"o": None, "org_id": "acme"}, "no active organization"),
+    ("without a person", {"sub": None}, "not one of ours"),
+]
+
+
+@pytest.mark.parametrize(("claims", "words"), [pytest.param(*rest, id=name) for name, *rest in REFUSED])
+def test_other_sessions_do_not(issuer: Issuer, claims: dict[str, Any], words: str) -> None:
+    with pytest.raises(NotKnown, match=words):
+        issuer.clerk().verify(issuer.sign(**claims), NOW)
+
+
+def _part(value: Any) -> str:
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
+
+
+def test_an_unsigned_token_is_refused(issuer: Issuer) -> None:
+    payload = issuer.sign().split(".")[1]
+    for name in ("none", "None", "NONE", ""):
+        for signature in ("", "x"):
+            with pytest.raises(NotKnown):
+                issuer.clerk().verify(f"{_part({'alg': name, 'typ': 'JWT', 'kid': 'one'})}.{payload}.{signature}", NOW)
+
+
+def test_the_public_key_is_no_shared_secret(issuer: Issuer) -> None:
+    """HS256 signed with the text of the public key: the classic confusion of algorithms."""
+    pem = issuer.keys["one"].public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    text = f"{_part({'alg': 'HS256', 'typ': 'JWT', 'kid': 'one'})}.{issuer.sign().split('.')[1]}"
+    signature = base64.urlsafe_b64encode(hmac.new(pem, text.encode(), hashlib.sha256).digest()).decode().rstrip("=")
+    for clerk in (issuer.clerk(), Clerk(ClerkSettings(pem=pem.decode()), lambda: 0.0)):
+        with pytest.raises(NotKnown):
+            clerk.verify(f"{text}.{signature}", NOW)
+
+
+def test_another_key_under_a_known_name_is_refused(issuer: Issuer) -> None:
+    with pytest.raises(NotKnown):
+        issuer.clerk().verify(issuer.sign("one", by="strange"), NOW)
+
+
+@pytest.mark.parametrize("token", ["", "x", "a.b.c", "a.b.c.d", "ä.ö.ü", "." * 5000, "e30.e30.e30"])
+def test_garbage_is_refused(issuer: Issuer, token: str) -> None:
+    with pytest.raises(NotKnown):
+        issuer.clerk().verify(token, NOW)
+
+
+def test_a_new_key_is_fetched_when_it_is_first_seen(issuer: Issuer) -> None:
+    clerk = issuer.clerk()
+    clerk.verify(issuer.sign(), NOW)
+    issuer.publish("one", "two")
+    with pytest.raises(NotKnown):
+        clerk.verify(issuer.sign("two"), NOW)
+    assert len(issuer.https.asked) == 1
+    issuer.time += AGAIN_SECONDS + 1
+    assert clerk.verify(issuer.sign("two"), NOW).name == "user_1"
+    for _ in range(20):
+        with pytest.raises(NotKnown):
+            clerk.verify(issuer.sign("strange"), NOW)
+    assert len(issuer.https.asked) == 2
+
+
+def test_the_known_keys_stay_while_clerk_is_away(issuer: Issuer) -> None:
+    clerk = issuer.clerk()
+    clerk.verify(issuer.sign(), NOW)
+    issuer.https.answers.clear()
+    issuer.time += FRESH_SECONDS + 1
+    assert clerk.verify(issuer.sign(), NOW).name == "user_1"
+
+
+def test_a_key_may_be_given_as_pem(issuer: Issuer) -> None:
+    pem = issuer.keys["one"].public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    clerk = Clerk(ClerkSettings(pem=pem, issuer="https://clerk.example.com"), lambda: 0.0)
+    assert clerk.verify(issuer.sign(azp="anything"), NOW).organization == "acme"
+    with pytest.raises(NotKnown):
+        clerk.verify(issuer.sign(iss="https://other.example.com"), NOW)

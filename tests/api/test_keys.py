@@ -1,0 +1,119 @@
+"""API keys: which text opens what, and when."""
+
+import secrets
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from pgimport.api.context import NotKnown
+from pgimport.api.keys import AGAIN_SECONDS, FRESH_SECONDS, KeyDoor
+from pgimport.model.caller import Scope
+from pgimport.model.errors import ClusterAway
+from pgimport.model.keys import MadeKey, format_entry, make_key, parse_keys
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def a_key(expires_at: datetime | None = None, project: str | None = None) -> MadeKey:
+    return make_key(
+        secrets.token_bytes(38), organization="acme", project=project, scopes=(Scope.JOBS_READ,), name="ci",
+        created_at=NOW, expires_at=expires_at,
+    )  # fmt: skip
+
+
+def test_a_key_opens_what_it_was_made_for() -> None:
+    made = a_key(project="shop")
+    caller = parse_keys({made.id: format_entry(made.entry)}).find(made.text, NOW)
+    assert caller is not None
+    assert (caller.name, caller.organization, caller.scopes) == ("ci", "acme", frozenset({Scope.JOBS_READ}))
+    assert caller.sees("acme", "shop")
+    assert not caller.sees("acme", "mall")
+    assert not caller.sees("rivals", "shop")
+
+
+def test_what_is_kept_does_not_hold_the_key() -> None:
+    made = a_key()
+    assert made.text.removeprefix(f"capy_live_{made.id}_") not in format_entry(made.entry).decode()
+    assert made.text not in repr(made)
+    assert len({a_key().text for _ in range(50)}) == 50
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda text: text[:-1], id="one letter short"),
+        pytest.param(lambda text: text + "0", id="one letter more"),
+        pytest.param(lambda text: text[:-1] + ("0" if text[-1] != "0" else "1"), id="another last letter"),
+        pytest.param(lambda text: text.replace("live", "test"), id="another kind"),
+        pytest.param(lambda text: text[: len("capy_live_") + 12], id="the id alone"),
+        pytest.param(lambda text: text.swapcase(), id="another case"),
+        pytest.param(lambda text: "capy_live_" + "0" * 12 + text[22:], id="another id"),
+        pytest.param(lambda _: "", id="nothing"),
+        pytest.param(lambda _: "x" * 100_000, id="very long"),
+        pytest.param(lambda _: "capy_live_ä", id="not ASCII"),
+    ],
+)  # fmt: skip
+def test_another_text_opens_nothing(change: "object") -> None:
+    made = a_key()
+    assert callable(change)
+    assert parse_keys({made.id: format_entry(made.entry)}).find(change(made.text), NOW) is None
+
+
+def test_an_expired_key_opens_nothing() -> None:
+    made = a_key(expires_at=NOW)
+    ring = parse_keys({made.id: format_entry(made.entry)})
+    assert ring.find(made.text, NOW - timedelta(seconds=1)) is not None
+    assert ring.find(made.text, NOW) is None
+
+
+@pytest.mark.parametrize(
+    "value", [b"", b"{}", b"[]", b"\xff", b'{"hash": 1}', b'{"hash":"","organization":"a","scopes":["x"]}']
+)
+def test_a_broken_entry_is_named_and_harms_no_other(value: bytes) -> None:
+    made = a_key()
+    ring = parse_keys({"00" * 6: value, "../x": b"{}", made.id: format_entry(made.entry)})
+    assert len(ring.problems) == 2
+    assert ring.find(made.text, NOW) is not None
+
+
+class Reading:
+    """A Secret whose readings are counted."""
+
+    def __init__(self) -> None:
+        self.entries: dict[str, bytes] = {}
+        self.count, self.time, self.away = 0, 0.0, False
+
+    def read(self) -> dict[str, bytes]:
+        self.count += 1
+        if self.away:
+            raise ClusterAway("no answer")
+        return dict(self.entries)
+
+
+def test_the_door_reads_seldom_and_sees_changes_soon() -> None:
+    reading, made = Reading(), a_key()
+    door = KeyDoor(reading.read, lambda: reading.time)
+    with pytest.raises(NotKnown):
+        door.find(made.text, NOW)
+    reading.entries[made.id] = format_entry(made.entry)
+    with pytest.raises(NotKnown):
+        door.find(made.text, NOW)
+    assert reading.count == 1
+    reading.time += AGAIN_SECONDS + 0.1
+    assert door.find(made.text, NOW).name == "ci"
+    for _ in range(100):
+        door.find(made.text, NOW)
+    assert reading.count == 2
+    reading.entries.clear()
+    reading.time += FRESH_SECONDS + 0.1
+    with pytest.raises(NotKnown):
+        door.find(made.text, NOW)
+
+
+def test_while_kubernetes_is_away_the_last_keys_count() -> None:
+    reading, made = Reading(), a_key()
+    reading.entries[made.id] = format_entry(made.entry)
+    door = KeyDoor(reading.read, lambda: reading.time)
+    door.find(made.text, NOW)
+    reading.away, reading.time = True, 1000.0
+    assert door.find(made.text, NOW).name == "ci"
