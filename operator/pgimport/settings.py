@@ -31,6 +31,8 @@ class Settings(BaseModel):
     image_pull_secrets: tuple[str, ...] = Field(default=(), description="Names, with commas between them.")
     service_account: str | None = Field(default=None, description="Of the operator, for its own RoleBindings.")
     tenant_cluster_role: str | None = Field(default=None, description="What those RoleBindings give.")
+    api_service_account: str | None = Field(default=None, description="Of the HTTP API, where there is one.")
+    api_cluster_role: str | None = Field(default=None, description="What it gets in the namespaces of Projects.")
     log_level: str = "info"
     health_port: int = Field(default=8080, ge=1, le=65535)
     workers: int = Field(default=8, ge=1, le=64, description="Keys that are worked on at once.")
@@ -52,7 +54,8 @@ class ApiSettings(BaseModel):
 
     namespace: str = Field(description="The operator's own namespace; the Secret with the API keys lies here.")
     api_secret_file: str = Field(description="A file of at least 32 random bytes, the same for all replicas.")
-    api_port: int = Field(default=8090, ge=1, le=65535)
+    # Not `api_port`: a Service named pgimport-api would set PGIMPORT_API_PORT to an address.
+    listen_port: int = Field(default=8090, ge=1, le=65535)
     clerk_jwks_url: str | None = Field(default=None, pattern="^https://", description="Where Clerk's keys are.")
     clerk_pem_file: str | None = Field(default=None, description="A file with Clerk's public key instead.")
     clerk_parties: tuple[str, ...] = Field(default=(), description="Allowed azp of tokens, with commas.")

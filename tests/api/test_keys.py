@@ -77,7 +77,7 @@ def test_a_broken_entry_is_named_and_harms_no_other(value: bytes) -> None:
 
 
 class Reading:
-    """A Secret whose readings are counted."""
+    """A Secret whose readings are counted, and a clock that only waiting moves."""
 
     def __init__(self) -> None:
         self.entries: dict[str, bytes] = {}
@@ -89,21 +89,34 @@ class Reading:
             raise ClusterAway("no answer")
         return dict(self.entries)
 
+    def wait(self, seconds: float) -> None:
+        self.time += seconds
 
-def test_the_door_reads_seldom_and_sees_changes_soon() -> None:
+    def door(self) -> KeyDoor:
+        return KeyDoor(self.read, lambda: self.time, self.wait)
+
+
+def test_the_door_reads_seldom_and_knows_a_new_key_at_once() -> None:
     reading, made = Reading(), a_key()
-    door = KeyDoor(reading.read, lambda: reading.time)
-    with pytest.raises(NotKnown):
-        door.find(made.text, NOW)
+    door = reading.door()
+    for text in ("capy_live_x", "", made.text):
+        with pytest.raises(NotKnown):
+            door.find(text, NOW)
+    assert reading.count == 2
     reading.entries[made.id] = format_entry(made.entry)
-    with pytest.raises(NotKnown):
-        door.find(made.text, NOW)
-    assert reading.count == 1
-    reading.time += AGAIN_SECONDS + 0.1
     assert door.find(made.text, NOW).name == "ci"
+    assert reading.count == 3
+    assert reading.time == pytest.approx(2 * AGAIN_SECONDS)
     for _ in range(100):
         door.find(made.text, NOW)
-    assert reading.count == 2
+    assert reading.count == 3
+
+
+def test_a_revoked_key_opens_nothing_soon() -> None:
+    reading, made = Reading(), a_key()
+    reading.entries[made.id] = format_entry(made.entry)
+    door = reading.door()
+    assert door.find(made.text, NOW).name == "ci"
     reading.entries.clear()
     reading.time += FRESH_SECONDS + 0.1
     with pytest.raises(NotKnown):
@@ -113,7 +126,7 @@ def test_the_door_reads_seldom_and_sees_changes_soon() -> None:
 def test_while_kubernetes_is_away_the_last_keys_count() -> None:
     reading, made = Reading(), a_key()
     reading.entries[made.id] = format_entry(made.entry)
-    door = KeyDoor(reading.read, lambda: reading.time)
+    door = reading.door()
     door.find(made.text, NOW)
     reading.away, reading.time = True, 1000.0
     assert door.find(made.text, NOW).name == "ci"

@@ -328,7 +328,7 @@ def test_storage_is_a_claim_where_it_shall_last(render: Render) -> None:
 
 BAD = [
     pytest.param({"colour": "red"}, r"colour", id="an unknown value"),
-    pytest.param({"api": {"enabled": True}}, r"api", id="a part that is not there"),
+    pytest.param({"webhook": {"enabled": True}}, r"webhook", id="a part that is not there"),
     pytest.param({"image": {"pullPolicy": "Sometimes"}}, r"/image/pullPolicy.*'IfNotPresent'", id="a pull policy"),
     pytest.param({"image": {"name": "x"}}, r"/image.*name", id="a misspelt key"),
     pytest.param({"imagePullSecrets": ["one"]}, r"/imagePullSecrets/0.*want object", id="a pull secret as text"),
@@ -379,7 +379,7 @@ def leaves(values: Manifest, place: str) -> Iterator[str]:
     for name, value in values.items():
         path = f"{place}{name}"
         if isinstance(value, dict) and value and path not in ("worker.images", "operator.resources"):
-            if path == "embeddedServer.resources":
+            if path in ("embeddedServer.resources", "api.resources"):
                 yield path
             else:
                 yield from leaves(value, f"{path}.")

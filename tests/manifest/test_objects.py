@@ -6,20 +6,33 @@ import kubernetes_validate
 import pytest
 from tests.support.samples import a_meta
 
-from pgimport.manifest.objects import build_connection_secret, build_event, build_job_secret, build_role_binding
+from pgimport.manifest.objects import (
+    build_connection_reader,
+    build_connection_secret,
+    build_event,
+    build_job_secret,
+    build_role_binding,
+)
 
 META = a_meta("x" * 253)
 KUBERNETES = "1.35"
 OBJECTS = [
     pytest.param(build_job_secret(META), id="the Secret of a Job"),
     pytest.param(build_connection_secret(a_meta("pr-42")), id="a connection Secret"),
-    pytest.param(build_role_binding("shop", "pgimport-tenant", "pgimport", "system"), id="a RoleBinding"),
+    pytest.param(build_role_binding("own", "shop", "pgimport-tenant", "pgimport", "system"), id="a RoleBinding"),
+    pytest.param(build_connection_reader("shop", ["b", "a"]), id="a Role for connection Secrets"),
 ]
 
 
 @pytest.mark.parametrize("built", OBJECTS)
 def test_kubernetes_knows_every_field(built: dict[str, Any]) -> None:
     kubernetes_validate.validate(built, KUBERNETES, strict=True)
+
+
+def test_no_rule_is_for_all_secrets() -> None:
+    """A rule without names would be one for all of them."""
+    assert build_connection_reader("shop", [])["rules"] == []
+    assert build_connection_reader("shop", ["b", "a"])["rules"][0]["resourceNames"] == ["a", "b"]
 
 
 @pytest.mark.parametrize("build", [build_job_secret, build_connection_secret])

@@ -8,25 +8,31 @@ from datetime import datetime
 from pgimport.api.context import NotKnown
 from pgimport.model.caller import Caller
 from pgimport.model.errors import PgimportError
-from pgimport.model.keys import KeyRing, parse_keys
+from pgimport.model.keys import KeyRing, is_key, parse_keys
 
 FRESH_SECONDS = 5.0  # a revoked key opens the door no longer than this
-AGAIN_SECONDS = 1.0  # an unknown key may be one that was made a moment ago
+AGAIN_SECONDS = 0.25  # an unknown key may be one that was made a moment ago: it waits for one more reading
 _log = logging.getLogger(__name__)
 
 
 class KeyDoor:
     """Safe to share between threads. While Kubernetes is away, the keys are those of the last reading."""
 
-    def __init__(self, read: Callable[[], dict[str, bytes] | None], clock: Callable[[], float]) -> None:
+    def __init__(
+        self, read: Callable[[], dict[str, bytes] | None], clock: Callable[[], float], wait: Callable[[float], None]
+    ) -> None:
         """`read`: the Secret's entries; None where it is not there. Raises PgimportError."""
-        self._read, self._clock = read, clock
+        self._read, self._clock, self._wait = read, clock, wait
         self._ring, self._read_at = KeyRing(), -1e9
         self._lock = threading.Lock()
 
     def find(self, text: str, now: datetime) -> Caller:
         """Raises NotKnown."""
-        caller = self._ring_of(FRESH_SECONDS).find(text, now) or self._ring_of(AGAIN_SECONDS).find(text, now)
+        caller = self._ring_of(FRESH_SECONDS).find(text, now)
+        if caller is None and is_key(text):
+            if (early := self._read_at + AGAIN_SECONDS - self._clock()) > 0:
+                self._wait(early)
+            caller = self._ring_of(AGAIN_SECONDS / 2).find(text, now)
         if caller is None:
             raise NotKnown("the API key is not known, or has expired")
         return caller

@@ -54,7 +54,7 @@ def build_context(cluster: Cluster, settings: ApiSettings, secret: bytes) -> Con
 
 
 def _build_door(cluster: Cluster, settings: ApiSettings) -> Authenticate:
-    keys = KeyDoor(lambda: read_secret(cluster, settings.namespace, SECRET), time.monotonic)
+    keys = KeyDoor(lambda: read_secret(cluster, settings.namespace, SECRET), time.monotonic, time.sleep)
     clerk = _build_clerk(settings)
 
     def authenticate(text: str, now: datetime) -> Caller:
@@ -101,7 +101,7 @@ async def serve_threads(_: FastAPI) -> AsyncIterator[None]:
 def run(app: FastAPI, settings: ApiSettings) -> None:
     """Blocks until a signal; requests that have begun are ended before it returns."""
     uvicorn.run(
-        app, host="0.0.0.0", port=settings.api_port, log_config=None, access_log=False,  # noqa: S104 (a pod's port)
+        app, host="0.0.0.0", port=settings.listen_port, log_config=None, access_log=False,  # noqa: S104 (a pod's port)
         proxy_headers=bool(settings.trusted_proxies), forwarded_allow_ips=settings.trusted_proxies or "127.0.0.1",
         timeout_graceful_shutdown=STOP_SECONDS, server_header=False, h11_max_incomplete_event_size=16 * 1024,
     )  # fmt: skip

@@ -26,6 +26,10 @@ def role_bindings(namespace: str, name: str = "") -> str:
     return f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/rolebindings" + (f"/{name}" if name else "")
 
 
+def roles(namespace: str, name: str = "") -> str:
+    return f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/roles" + (f"/{name}" if name else "")
+
+
 def deployments(namespace: str, name: str) -> str:
     return f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}"
 

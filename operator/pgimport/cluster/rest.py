@@ -105,7 +105,7 @@ class Cluster:
 
     def _send(
         self, method: str, path: str, query: Mapping[str, str], body: Any = None,
-        content_type: str = "application/json", timeout: tuple[int, int] = REQUEST_TIMEOUT,
+        content_type: str = "application/json", timeout: tuple[int, int] | None = None,
     ) -> Any:  # fmt: skip
         _, url, headers, _, _ = self._api.param_serialize(
             method,
@@ -116,7 +116,7 @@ class Cluster:
         if content_type == "application/apply-patch+yaml":
             body = json.dumps(body)
         try:
-            return self._api.call_api(method, url, headers, body, _request_timeout=timeout)
+            return self._api.call_api(method, url, headers, body, _request_timeout=timeout or REQUEST_TIMEOUT)
         except client.ApiException as error:
             raise ClusterAway(f"{method} {path}: {error.reason}") from error
         except urllib3.exceptions.HTTPError as error:

@@ -1,5 +1,6 @@
 """What a Project's namespace needs from us: a RoleBinding for the operator; and events on its objects."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from pgimport.cluster import paths
@@ -17,6 +18,24 @@ def ensure_role_binding(cluster: Cluster, namespace: str, manifest: Json) -> Non
             cluster.create(paths.role_bindings(namespace), manifest)
         except Conflict:
             return
+
+
+def ensure_role(cluster: Cluster, namespace: str, build: Callable[[], Json]) -> None:
+    """A Role whose rules are what `build` says after the Role was read: of two writers, the later one knows all.
+
+    Raises Conflict where the other one was faster, and Absent where the namespace does not exist.
+    """
+    wanted = build()
+    path = paths.roles(namespace, wanted["metadata"]["name"])
+    try:
+        found = cluster.get(path)
+    except Absent:
+        cluster.create(paths.roles(namespace), wanted)
+        return
+    wanted = build()
+    if found.get("rules") != wanted["rules"]:
+        version = found["metadata"]["resourceVersion"]
+        cluster.patch(path, {"metadata": {"resourceVersion": version}, "rules": wanted["rules"]})
 
 
 def post_event(cluster: Cluster, namespace: str, event: Json) -> None:

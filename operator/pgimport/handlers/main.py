@@ -32,7 +32,12 @@ def main(arguments: list[str]) -> int:
         cluster=connect_cluster(),
         policy=settings.to_policy(),
         started_at=datetime.now(UTC),
-        rights=Rights(service_account=settings.service_account, tenant_cluster_role=settings.tenant_cluster_role),
+        rights=Rights(
+            service_account=settings.service_account,
+            tenant_cluster_role=settings.tenant_cluster_role,
+            api_service_account=settings.api_service_account,
+            api_cluster_role=settings.api_cluster_role,
+        ),
     )
     run(world, settings)
     return 0

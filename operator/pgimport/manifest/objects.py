@@ -1,14 +1,18 @@
 """The small objects: Secrets that we own, the operator's RoleBinding in a Project's namespace, events."""
 
+from collections.abc import Sequence
+
 from pgimport.manifest.parts import Json, build_labels, build_owner
 from pgimport.model.facts import Meta
 from pgimport.model.names import (
     API_VERSION,
+    CONNECTION_READER,
     LABEL_IMPORT_UID,
-    TENANT_ROLE_BINDING,
     connection_secret_name,
     job_secret_name,
 )
+
+_RBAC = "rbac.authorization.k8s.io/v1"
 
 
 def build_job_secret(meta: Meta) -> Json:
@@ -40,14 +44,27 @@ def build_connection_secret(meta: Meta) -> Json:
     }
 
 
-def build_role_binding(namespace: str, cluster_role: str, account: str, account_namespace: str) -> Json:
-    """Gives the operator, in this namespace alone, what the chart's tenant ClusterRole lists."""
+def build_role_binding(
+    name: str, namespace: str, role: str, account: str, account_namespace: str, kind: str = "ClusterRole"
+) -> Json:
+    """Gives an account, in this namespace alone, what a ClusterRole of the chart, or a Role beside it, lists."""
     return {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "apiVersion": _RBAC,
         "kind": "RoleBinding",
-        "metadata": {"name": TENANT_ROLE_BINDING, "namespace": namespace, "labels": build_labels()},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": cluster_role},
+        "metadata": {"name": name, "namespace": namespace, "labels": build_labels()},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": role},
         "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": account_namespace}],
+    }
+
+
+def build_connection_reader(namespace: str, secrets: Sequence[str]) -> Json:
+    """A Role for these Secrets alone; for none of them it has no rule, for a rule without names would be for all."""
+    rule = {"apiGroups": [""], "resources": ["secrets"], "resourceNames": sorted(secrets), "verbs": ["get"]}
+    return {
+        "apiVersion": _RBAC,
+        "kind": "Role",
+        "metadata": {"name": CONNECTION_READER, "namespace": namespace, "labels": build_labels()},
+        "rules": [rule] if secrets else [],
     }
 
 

@@ -62,6 +62,11 @@ def make_key(
     return MadeKey(identity, text, entry)
 
 
+def is_key(text: str) -> bool:
+    """Whether it looks like one."""
+    return _KEY.fullmatch(text) is not None
+
+
 def hash_key(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 

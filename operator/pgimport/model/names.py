@@ -33,6 +33,8 @@ CONTAINER_PREFLIGHT = "preflight"
 CONTAINER_IMPORT = "import"
 SECRET_KEY_SEED = "seed"  # noqa: S105 (a key's name)
 TENANT_ROLE_BINDING = "pgimport-operator"
+API_ROLE_BINDING = "pgimport-api"
+CONNECTION_READER = "pgimport-api-connections"  # Role and RoleBinding: the previews' connection Secrets, by name
 
 # PostgreSQL cuts identifiers at 63 bytes; Job names become pod labels, 63 too.
 NAME_LIMIT = 63

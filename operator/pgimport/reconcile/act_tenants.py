@@ -3,9 +3,10 @@
 import secrets
 from urllib.parse import quote
 
-from pgimport.cluster.resources import write_finalizers
+from pgimport.cluster.resources import list_previews, write_finalizers
+from pgimport.cluster.rest import Json
 from pgimport.cluster.secrets import create_secret
-from pgimport.cluster.tenants import ensure_role_binding
+from pgimport.cluster.tenants import ensure_role, ensure_role_binding
 from pgimport.decide.decision import (
     Action,
     DropLeftovers,
@@ -15,15 +16,19 @@ from pgimport.decide.decision import (
     SetFinalizer,
 )
 from pgimport.decide.seen import SeenPreview, SeenProject
-from pgimport.manifest.objects import build_connection_secret, build_role_binding
+from pgimport.manifest.objects import build_connection_reader, build_connection_secret, build_role_binding
 from pgimport.model.errors import Absent, Conflict
 from pgimport.model.facts import Key, Meta
 from pgimport.model.mark import Mark
 from pgimport.model.names import (
+    API_ROLE_BINDING,
+    CONNECTION_READER,
     FINALIZER_PREVIEW,
     FINALIZER_PROJECT,
     PREVIEWS,
     PROJECTS,
+    TENANT_ROLE_BINDING,
+    connection_secret_name,
 )
 from pgimport.model.spec import Server
 from pgimport.model.status import PreviewStatus
@@ -61,15 +66,8 @@ def act_on_project(world: World, seen: SeenProject, leftovers: tuple[Marked, ...
         case SetFinalizer(present):
             _set_finalizer(world, Key(PROJECTS, "", meta.name), meta, FINALIZER_PROJECT, present)
         case EnsureTenantRights():
-            rights = world.rights
-            if spec is not None and rights.service_account and rights.tenant_cluster_role:
-                binding = build_role_binding(
-                    spec.namespace,
-                    rights.tenant_cluster_role,
-                    rights.service_account,
-                    world.policy.operator_namespace,
-                )
-                ensure_role_binding(world.cluster, spec.namespace, binding)
+            if spec is not None:
+                _ensure_rights(world, spec.namespace)
         case DropLeftovers():
             if spec is not None:
                 access = admin_access(world, spec)
@@ -77,6 +75,41 @@ def act_on_project(world: World, seen: SeenProject, leftovers: tuple[Marked, ...
                     drop_marked(access, one)
         case _:
             raise TypeError(f"not an action on a project: {action!r}")
+
+
+def _ensure_rights(world: World, namespace: str) -> None:
+    """The operator's first: it gives to the API what it has itself."""
+    rights, home = world.rights, world.policy.operator_namespace
+    if rights.service_account and rights.tenant_cluster_role:
+        binding = build_role_binding(
+            TENANT_ROLE_BINDING, namespace, rights.tenant_cluster_role, rights.service_account, home
+        )
+        ensure_role_binding(world.cluster, namespace, binding)
+    if rights.api_service_account and rights.api_cluster_role:
+        binding = build_role_binding(
+            API_ROLE_BINDING, namespace, rights.api_cluster_role, rights.api_service_account, home
+        )
+        ensure_role_binding(world.cluster, namespace, binding)
+        ensure_connection_reader(world, namespace)
+        binding = build_role_binding(
+            CONNECTION_READER, namespace, CONNECTION_READER, rights.api_service_account, home, "Role"
+        )
+        ensure_role_binding(world.cluster, namespace, binding)
+
+
+def ensure_connection_reader(world: World, namespace: str, made: str | None = None) -> None:
+    """The HTTP API may read the connection Secrets of the previews that there are, and one that was made now.
+
+    Raises Conflict: look again.
+    """
+    if not world.rights.api_service_account:
+        return
+
+    def build() -> Json:
+        names = {made, *(one.status.connection_secret for one in list_previews(world.cluster, namespace))}
+        return build_connection_reader(namespace, [name for name in names if name])
+
+    ensure_role(world.cluster, namespace, build)
 
 
 def _set_finalizer(world: World, key: Key, meta: Meta, finalizer: str, present: bool) -> None:
@@ -97,6 +130,7 @@ def _ensure(world: World, seen: SeenPreview, wanted: PreviewStatus, anew: bool) 
     entries = create_secret(
         world.cluster, meta.namespace, build_connection_secret(meta), _connection(server, database, role, password)
     )
+    ensure_connection_reader(world, meta.namespace, connection_secret_name(meta.name))
     mark = Mark(project_uid=project.meta.uid, preview_uid=meta.uid)
     make = reset_preview if anew else ensure_preview
     make(admin_access(world, project.spec), database, role, entries["password"].decode(), mark)

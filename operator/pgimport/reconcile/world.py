@@ -42,6 +42,8 @@ class Rights:
 
     service_account: str | None = None
     tenant_cluster_role: str | None = None
+    api_service_account: str | None = None
+    api_cluster_role: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,226 @@
+"""The HTTP API on the real cluster, by curl alone: what the README says works as it stands there."""
+
+import base64
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from tests.e2e import comparison
+from tests.e2e.postgres import EMBEDDED, SYSTEM_NAMESPACE, Source, login
+from tests.e2e.tenant import END_SECONDS, IMPORTS, PREVIEWS, Tenant
+from tests.support import kubectl
+
+pytestmark = pytest.mark.cluster
+
+OPERATOR = kubectl.CHECKOUT / "operator"
+SERVICE, DEPLOYMENT = "service/pgimport-api", "deployment/pgimport-api"
+
+
+_MINE = "SELECT count(*) > 0 FROM pg_catalog.pg_tables WHERE tableowner = current_user"
+
+
+@contextmanager
+def forward_port() -> Iterator[int]:
+    """`kubectl port-forward`, as a person on a laptop uses it."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = int(found.getsockname()[1])
+    process = subprocess.Popen(
+        ["kubectl", "-n", SYSTEM_NAMESPACE, "port-forward", SERVICE, f"{port}:80"],
+        env=kubectl.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                break
+            except OSError:
+                time.sleep(0.1)
+        yield port
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@dataclass(frozen=True)
+class Curl:
+    """Calls with one key."""
+
+    port: int
+    key: str = field(repr=False)
+
+    def call(self, method: str, path: str, body: Any = None, *options: str) -> tuple[int, Any]:
+        """Status and JSON; the key and the body come by standard input, as an argument everybody could read them."""
+        lines = [f'header = "Authorization: Bearer {self.key}"']
+        if body is not None:
+            text = json.dumps(body).replace("\\", "\\\\").replace('"', '\\"')
+            lines += ['header = "Content-Type: application/json"', f'data = "{text}"']
+        done = subprocess.run(
+            ["curl", "--silent", "--show-error", "--config", "-", "--request", method, *options,
+             "--write-out", "\n%{http_code}", f"http://127.0.0.1:{self.port}/v1{path}"],
+            input="\n".join(lines), capture_output=True, text=True, check=True, timeout=90,
+        )  # fmt: skip
+        answer, _, status = done.stdout.rpartition("\n")
+        return int(status), json.loads(answer)
+
+    def poll(self, job: str) -> dict[str, Any]:
+        deadline = time.monotonic() + END_SECONDS
+        while time.monotonic() < deadline:
+            found: dict[str, Any] = self.call("GET", f"/jobs/{job}")[1]["job"]
+            if found["state"] in ("completed", "failed", "cancelled"):
+                return found
+            time.sleep(1)
+        raise AssertionError(f"{job} has not ended: {found}")
+
+
+def make_key(*words: str) -> str:
+    """As the README says, with the user's own kubeconfig."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pgimport", "cli", "keys", "--namespace", SYSTEM_NAMESPACE, "create", *words],
+        env={**kubectl.environment(), "PYTHONPATH": str(OPERATOR)}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return done.stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def port(tenant: Tenant) -> Iterator[int]:
+    with forward_port() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def curl(port: int) -> Curl:
+    """A key for the organisation of the tests."""
+    return Curl(port, make_key("--organization", "e2e", "--name", "tests"))
+
+
+def test_the_charts_own_key_opens_its_project(port: int) -> None:
+    entries = kubectl.get("secret", "pgimport-initial-key", SYSTEM_NAMESPACE)["data"]
+    mine = Curl(port, base64.b64decode(entries["key"]).decode())
+    assert mine.call("GET", "/projects/demo/jobs")[0] == 200
+    assert mine.call("GET", "/projects/e2e/jobs") == (404, {"error": "no such project"})
+    assert Curl(port, "capy_live_000000000000_" + "0" * 43).call("GET", "/projects/demo/jobs")[0] == 401
+
+
+def test_a_live_source_by_curl_alone(curl: Curl, tenant: Tenant, source: Source) -> None:
+    status, answer = curl.call("POST", "/projects/e2e/imports", {"source_url": source.url("shop")})
+    assert status == 202, answer
+    job = answer["job"]
+    assert curl.call("GET", f"/jobs/{job['id']}")[0] == 200
+    done = curl.poll(job["id"])
+    assert done["state"] == "completed", done
+    assert (done["attempts"], done["cluster_id"], done["organization_id"]) == (1, "embedded", "e2e")
+    assert job["id"] in [one["id"] for one in curl.call("GET", "/projects/e2e/jobs?limit=100")[1]["jobs"]]
+    preview = done["preview_database_id"]
+    status, answer = curl.call("GET", f"/preview-databases/{preview}/connections")
+    assert status == 200, answer
+    found = answer["connections"]
+    assert set(found) == {"host", "port", "database", "user", "password", "url"}
+    place = {"host": found["host"], "port": str(found["port"]), "dbname": found["database"], "user": found["user"],
+             "password": found["password"]}  # fmt: skip
+    assert login(source, place, _MINE)[0] == ["t"]
+    comparison.assert_same(source.server, "shop", EMBEDDED, found["database"])
+    assert source.password not in json.dumps(kubectl.get(IMPORTS, job["id"].removeprefix("e2e."), tenant.name))
+    status, answer = curl.call("DELETE", f"/preview-databases/{preview}")
+    assert (status, answer["preview"]["state"]) == (202, "deleting")
+    kubectl.wait_until(
+        lambda: kubectl.find(PREVIEWS, preview.removeprefix("e2e."), tenant.name) is None, "the preview is gone", 60
+    )
+
+
+def test_a_preflight_by_curl(curl: Curl, source: Source) -> None:
+    status, answer = curl.call("POST", "/projects/e2e/imports/preflight", {"source_url": source.url("shop")})
+    assert status == 200, answer
+    report = answer["preflight"]
+    assert report["ok"] is True
+    assert report["source"]["server_version"].startswith("17.")
+    assert {one["name"] for one in report["checks"]} >= {"source_reachable", "extensions_available_on_target"}
+    status, answer = curl.call(
+        "POST", "/projects/e2e/imports/preflight", {"source_url": source.url("shop", password="wrong")}
+    )
+    assert (status, answer["preflight"]["ok"]) == (200, False)
+    assert "wrong" not in json.dumps(answer)
+
+
+def test_two_preflights_at_once_share_nothing(curl: Curl, source: Source, tenant: Tenant) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(
+            pool.map(
+                lambda url: curl.call("POST", "/projects/e2e/imports/preflight", {"source_url": url}),
+                [source.url("shop"), source.url("small")],
+            )
+        )
+    sizes = {answer["preflight"]["source"]["database_size_bytes"] for _, answer in answers}
+    assert len(sizes) == 2
+    found = [
+        one for one in kubectl.list_objects(IMPORTS, tenant.name) if one["metadata"]["name"].startswith("preflight-")
+    ]
+    secrets = [one["spec"]["source"]["urlSecretRef"]["name"] for one in found]
+    assert len(secrets) == len(set(secrets)) >= 2
+
+
+def test_the_same_key_from_two_replicas_makes_one_job(curl: Curl, source: Source) -> None:
+    kubectl.run("-n", SYSTEM_NAMESPACE, "scale", DEPLOYMENT, "--replicas=2")
+    kubectl.run("-n", SYSTEM_NAMESPACE, "rollout", "status", DEPLOYMENT, "--timeout=60s")
+    body = {"source_url": source.url("small"), "dry_run": True}
+    with forward_port() as one, forward_port() as two, ThreadPoolExecutor(8) as pool:
+        answers = list(
+            pool.map(
+                lambda port: Curl(port, curl.key).call(
+                    "POST", "/projects/e2e/imports", body, "--header", "Idempotency-Key: release-7"
+                ),
+                [one, two] * 4,
+            )
+        )
+    kubectl.run("-n", SYSTEM_NAMESPACE, "scale", DEPLOYMENT, "--replicas=1")
+    assert {status for status, _ in answers} == {202}
+    assert len({answer["job"]["id"] for _, answer in answers}) == 1
+
+
+def test_a_job_is_cancelled(curl: Curl, source: Source) -> None:
+    job = curl.call("POST", "/projects/e2e/imports", {"source_url": source.url("slow")})[1]["job"]["id"]
+    assert curl.call("POST", f"/jobs/{job}/cancel")[0] == 202
+    assert curl.poll(job)["state"] == "cancelled"
+
+
+def test_a_revoked_key_opens_nothing(port: int) -> None:
+    text = make_key("--organization", "e2e")
+    mine = Curl(port, text)
+    assert mine.call("GET", "/projects/e2e/jobs")[0] == 200
+    identity = text.removeprefix("capy_live_").partition("_")[0]
+    subprocess.run(
+        [sys.executable, "-m", "pgimport", "cli", "keys", "--namespace", SYSTEM_NAMESPACE, "revoke", identity],
+        env={**kubectl.environment(), "PYTHONPATH": str(OPERATOR)}, check=True, capture_output=True,
+    )  # fmt: skip
+    kubectl.wait_until(lambda: mine.call("GET", "/projects/e2e/jobs")[0] == 401 or None, "the key opens nothing", 15)
+
+
+def test_the_api_may_do_no_more_than_it_does() -> None:
+    """As its account, asked of Kubernetes itself."""
+    account = f"--as=system:serviceaccount:{SYSTEM_NAMESPACE}:pgimport-api"
+
+    def may(verb: str, what: str, namespace: str, *more: str) -> bool:
+        try:
+            return kubectl.run("auth", "can-i", verb, what, "-n", namespace, account, *more).strip() == "yes"
+        except kubectl.KubectlError:
+            return False
+
+    assert may("create", "postgresimports.capydb.dev", "e2e")
+    assert may("create", "secrets", "e2e")
+    for verb in ("list", "watch", "delete", "patch", "get"):
+        assert not may(verb, "secrets", "e2e")
+        assert not may(verb, "secrets", "kube-system")
+    assert not may("get", "secrets", SYSTEM_NAMESPACE)
+    assert may("get", "secret/pgimport-api-keys", SYSTEM_NAMESPACE)
+    assert not may("create", "postgresimports.capydb.dev", "kube-system")
+    assert not may("create", "pods", "e2e")
+    assert not may("delete", "postgresimports.capydb.dev", "e2e")
