@@ -9,6 +9,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 BIN := .venv/bin
 STAMP := .venv/installed
 LOGS := .logs
+OPENAPI := operator/openapi.json
 # Tests that need no cluster; the rest are `make e2e`.
 UNIT := -m "not cluster and not thorough" --numprocesses auto --maxprocesses 4 --dist loadfile
 COMPILE := uv pip compile --quiet --universal --generate-hashes --no-annotate --no-emit-find-links \
@@ -128,8 +129,9 @@ imports: setup ## who may import whom
 	@$(BIN)/lint-imports
 
 .PHONY: generate
-generate: setup ## write the CRDs, the chart's copy of them and the table of fields
+generate: setup ## write the CRDs, the chart's copy of them, the table of fields and the OpenAPI document
 	@$(BIN)/python -m pgimport schema .
+	@$(BIN)/python -m pgimport api openapi > $(OPENAPI); echo $(OPENAPI)
 
 .PHONY: fresh
 fresh: setup ## generated files are what `make generate` would write
@@ -137,6 +139,8 @@ fresh: setup ## generated files are what `make generate` would write
 	for name in $$($(BIN)/python -m pgimport schema "$$fresh"); do \
 		cmp -s "$$fresh/$$name" "$$name" || { echo "$$name is stale: run make generate" >&2; status=1; }; \
 	done; \
+	$(BIN)/python -m pgimport api openapi | cmp -s - $(OPENAPI) \
+		|| { echo "$(OPENAPI) is stale: run make generate" >&2; status=1; }; \
 	exit $$status
 
 .PHONY: lock

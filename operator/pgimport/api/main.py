@@ -1,5 +1,6 @@
 """The API's program: settings in, uvicorn serves until it is told to stop."""
 
+import json
 import os
 import sys
 import time
@@ -12,7 +13,7 @@ import uvicorn
 from anyio import to_thread
 from fastapi import FastAPI
 
-from pgimport.api.app import build_app
+from pgimport.api.app import build_app, build_document
 from pgimport.api.clerk import Clerk, ClerkSettings
 from pgimport.api.context import Authenticate, Context
 from pgimport.api.keys import KeyDoor
@@ -32,7 +33,10 @@ STOP_SECONDS = 35  # for requests that have begun; a preflight takes 30 at most
 
 
 def main(arguments: list[str]) -> int:
-    """`api` takes no words: everything is in the environment."""
+    """Without a word it serves, and everything is in the environment; `api openapi` prints the document."""
+    if arguments == ["openapi"]:
+        print(json.dumps(build_document(build_app()), indent=1, ensure_ascii=False))
+        return 0
     try:
         settings = read_api_settings(os.environ)
         start_logging(settings.log_level)

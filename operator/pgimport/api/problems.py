@@ -13,6 +13,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from pgimport.model.errors import ClusterAway, Conflict, Denied, PgimportError, Refused
 
@@ -52,9 +53,12 @@ def add_handlers(app: FastAPI) -> None:
         return answer(problem)
 
     @app.exception_handler(HTTPException)
-    async def framework(_: Request, error: HTTPException) -> JSONResponse:
+    async def framework(request: Request, error: HTTPException) -> JSONResponse:
         text = "no such route" if error.status_code == 404 else str(error.detail).lower()
-        return JSONResponse({"error": text}, error.status_code, dict(error.headers or {}))
+        headers = dict(error.headers or {})
+        if error.status_code == 405:
+            headers["Allow"] = ", ".join(_find_methods(request))
+        return JSONResponse({"error": text}, error.status_code, headers)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
@@ -68,6 +72,15 @@ def add_handlers(app: FastAPI) -> None:
     async def unexpected(_: Request, error: Exception) -> JSONResponse:
         _log.error("an unexpected error", exc_info=error)
         return answer(Problem(500, "an unexpected error; the API's log has it under this answer's X-Request-Id"))
+
+
+def _find_methods(request: Request) -> list[str]:
+    """All that this path knows (RFC 9110, 15.5.6); the framework names those of the first route alone."""
+    return [
+        method
+        for method in ("DELETE", "GET", "PATCH", "POST", "PUT")
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in request.app.routes)
+    ]
 
 
 def translate(error: PgimportError) -> Problem:

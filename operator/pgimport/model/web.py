@@ -6,7 +6,7 @@ Names and shapes are those of the original API; the OpenAPI document is made fro
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from pgimport.model.base import Time
 from pgimport.model.facts import ImportObject, PreviewObject, ProjectObject
@@ -43,7 +43,18 @@ class Problem(Told):
 # --- imports -------------------------------------------------------------------------------------------------
 
 SourceText = Annotated[str, StringConstraints(min_length=1, max_length=MAX_URL_LENGTH)]
-Hours = Annotated[int, Field(ge=1, le=MAX_HOURS, strict=True)]
+
+
+def _whole(value: object) -> object:
+    """A number of JSON without a fraction, which 24.0 is too; a text or a truth value is none."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError("input should be a valid integer")
+    return value
+
+
+Hours = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=MAX_HOURS)]
 
 
 class ImportRequest(Sent):
