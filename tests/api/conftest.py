@@ -4,39 +4,65 @@ import secrets
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import datetime
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
+import jwt
 import pytest
 import uvicorn
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.support.kubernetes import Kubernetes, a_body, run_kubernetes
 
 from pgimport.api.app import build_app
-from pgimport.api.context import Context, NotKnown
-from pgimport.api.main import serve_threads
-from pgimport.cluster.cache import Cache
-from pgimport.model.caller import Caller, Scope
-from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS
+from pgimport.api.context import Context
+from pgimport.api.main import build_context, serve_threads
+from pgimport.cluster.rest import Cluster
+from pgimport.cluster.secrets import ensure_entry
+from pgimport.model.caller import Scope
+from pgimport.model.keys import SECRET, format_entry, make_key
+from pgimport.model.names import PROJECTS
+from pgimport.settings import ApiSettings
 
 PUBLIC = "93.184.215.14"
 SOURCE = f"postgresql://reader:hush-hush@{PUBLIC}:5432/shop"
-KEYS = {
-    "all": Caller(name="ci", organization="acme"),
-    "of-shop": Caller(name="shop", organization="acme", project="shop"),
-    "of-other-project": Caller(name="other", organization="acme", project="mall"),
-    "foreign": Caller(name="spy", organization="rivals"),
-    "reads": Caller(name="viewer", organization="acme", scopes=frozenset({Scope.PROJECTS_READ, Scope.JOBS_READ})),
-    "none": Caller(name="nobody", organization="acme", scopes=frozenset()),
+READS = (Scope.PROJECTS_READ, Scope.JOBS_READ)
+# Name of a key in the tests → organisation, project, scopes, days that it has left.
+KEYS: dict[str, tuple[str, str | None, tuple[Scope, ...], int]] = {
+    "all": ("acme", None, tuple(Scope), 30),
+    "of-shop": ("acme", "shop", tuple(Scope), 30),
+    "of-other-project": ("acme", "mall", tuple(Scope), 30),
+    "foreign": ("rivals", None, tuple(Scope), 30),
+    "reads": ("acme", None, READS, 30),
+    "none": ("acme", None, (), 30),
+    "expired": ("acme", None, tuple(Scope), -1),
 }
+CLERK = generate_private_key(65537, 2048)
+PARTY = "https://app.example.com"
 
 
-def authenticate(text: str, now: datetime) -> Caller:
-    """Keys of the tests: their names."""
-    if text not in KEYS:
-        raise NotKnown("the API key is not known, or has expired")
-    return KEYS[text]
+def a_session(by: RSAPrivateKey = CLERK, algorithm: str = "RS256", **changes: Any) -> str:
+    """A token of Clerk's for a person of acme."""
+    now = int(time.time())
+    claims = {"sub": "user_1", "azp": PARTY, "exp": now + 60, "nbf": now - 5, "v": 2, "o": {"id": "acme"}} | changes
+    return jwt.encode(claims, "" if algorithm == "none" else by, algorithm)
+
+
+def write_keys(cluster: Cluster) -> dict[str, str]:
+    """Into the Secret; name → text."""
+    texts, now = {}, datetime.now(UTC)
+    manifest = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": SECRET, "namespace": "system"}}
+    for name, (organization, project, scopes, days) in KEYS.items():
+        made = make_key(
+            secrets.token_bytes(38), organization=organization, project=project, scopes=scopes, name=name,
+            created_at=now, expires_at=now + timedelta(days=days),
+        )  # fmt: skip
+        ensure_entry(cluster, manifest, made.id, format_entry(made.entry))
+        texts[name] = made.text
+    return texts
 
 
 class NoThrottle:
@@ -65,10 +91,12 @@ class Api:
     url: str
     kubernetes: Kubernetes
     context: Context
+    keys: dict[str, str] = field(repr=False)
     client: httpx.Client = field(repr=False)
 
     def call(self, method: str, path: str, key: str | None = "all", **options: Any) -> httpx.Response:
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        """`key` is the name of one, or what is sent as one."""
+        headers = {"Authorization": f"Bearer {self.keys.get(key, key)}"} if key else {}
         return self.client.request(method, f"/v1{path}", headers=headers | options.pop("headers", {}), **options)
 
     def read(self, kind: str, name: str, namespace: str = "shop") -> dict[str, Any]:
@@ -91,31 +119,44 @@ class Api:
         assert self.context.cache.wait_for(seen, 10)
 
 
+@contextmanager
+def serve(context: Context) -> Iterator[str]:
+    """The program's own server, on a port of its own."""
+    server = uvicorn.Server(
+        uvicorn.Config(build_app(context, serve_threads), port=0, log_config=None, access_log=False)
+    )
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 20
+    while not server.started:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    try:
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(20)
+
+
 @pytest.fixture(scope="module")
-def api() -> Iterator[Api]:
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     with run_kubernetes() as kubernetes:
         cluster = kubernetes.connect()
         for body in (a_project("shop"), a_project("mall", namespace="mall"), a_project("den", "rivals", "den")):
             cluster.create("/apis/capydb.dev/v1alpha1/projects", body)
-        context = Context(
-            cluster=cluster, cache=Cache(cluster, (PROJECTS, PREVIEWS, IMPORTS)), authenticate=authenticate,
-            throttle=NoThrottle(), secret=secrets.token_bytes(32),
-            resolve=lambda host, _: [PUBLIC if host.endswith(".example.com") else host], preflight_seconds=2.0,
+        keys = write_keys(cluster)
+        folder = tmp_path_factory.mktemp("api")
+        pem = CLERK.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        (folder / "clerk.pem").write_bytes(pem)
+        settings = ApiSettings(
+            namespace="system", api_secret_file="-", clerk_pem_file=str(folder / "clerk.pem"), clerk_parties=(PARTY,)
+        )
+        context = replace(
+            build_context(cluster, settings, secrets.token_bytes(32)), throttle=NoThrottle(), preflight_seconds=2.0,
+            resolve=lambda host, _: [PUBLIC if host.endswith(".example.com") else host],
         )  # fmt: skip
         context.cache.start()
-        server = uvicorn.Server(
-            uvicorn.Config(build_app(context, serve_threads), port=0, log_config=None, access_log=False)
-        )
-        thread = threading.Thread(target=server.run, daemon=True)
-        thread.start()
-        deadline = time.monotonic() + 20
-        while not (server.started and context.cache.ready):
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        url = f"http://127.0.0.1:{port}"
-        with httpx.Client(base_url=url, timeout=20) as client:
-            yield Api(url, kubernetes, context, client)
+        assert context.cache.wait_for(lambda: context.cache.ready, 20)
+        with serve(context) as url, httpx.Client(base_url=url, timeout=20) as client:
+            yield Api(url, kubernetes, context, keys, client)
         context.cache.stop()
-        server.should_exit = True
-        thread.join(20)

@@ -1,15 +1,32 @@
 """Every route, with every kind of caller: who gets in, and what the others see."""
 
 import re
+import time
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+import httpx
 import pytest
-from tests.api.conftest import SOURCE, Api
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from tests.api.conftest import SOURCE, Api, a_session, serve
 
 from pgimport.api.app import build_app
+from pgimport.api.throttle import FAILURES, FailureThrottle
+from pgimport.cluster.cache import Cache
 from pgimport.model.caller import Scope
 
 WRITE, READ, JOBS = Scope.PROJECTS_WRITE, Scope.PROJECTS_READ, Scope.JOBS_READ
+STRANGER = generate_private_key(65537, 2048)
+WRONG: dict[str, Callable[[], str]] = {
+    "an expired key": lambda: "expired",
+    "an expired session": lambda: a_session(exp=int(time.time()) - 60),
+    "a session that is not valid yet": lambda: a_session(nbf=int(time.time()) + 60),
+    "a session of another application": lambda: a_session(azp="https://evil.example.com"),
+    "a session without a signature": lambda: a_session(algorithm="none"),
+    "a session signed by another key": lambda: a_session(STRANGER),
+    "a session of no organization": lambda: a_session(o=None),
+}
 # Method, path, what is sent, the scope that it needs.
 ROUTES: list[tuple[str, str, Any, Scope]] = [
     ("POST", "/projects/{p}/imports", {"source_url": SOURCE, "dry_run": True}, WRITE),
@@ -64,6 +81,20 @@ class TestEveryRoute:
         assert api.call(method, path.format(**names), "wrong", json=body).status_code == 401
         assert api.call(method, path.format(**names), None, json=body, headers={"X-API-Key": "x"}).status_code == 401
 
+    @pytest.mark.parametrize("credentials", WRONG)
+    def test_with_credentials_that_do_not_count(
+        self, api: Api, names: dict[str, str], method: str, path: str, body: Any, scope: Scope, credentials: str
+    ) -> None:
+        answer = api.call(method, path.format(**names), WRONG[credentials](), json=body)
+        assert (answer.status_code, set(answer.json())) == (401, {"error"})
+
+    def test_with_a_session(
+        self, api: Api, names: dict[str, str], method: str, path: str, body: Any, scope: Scope
+    ) -> None:
+        assert api.call(method, path.format(**names), a_session(o={"id": "rivals"}), json=body).status_code == 404
+        if not path.endswith(("preflight", "connections")):
+            assert api.call(method, path.format(**names), a_session(), json=body).is_success
+
     @pytest.mark.parametrize("key", ["foreign", "of-other-project"])
     def test_anothers_key_sees_what_is_not_there(
         self, api: Api, names: dict[str, str], method: str, path: str, body: Any, scope: Scope, key: str
@@ -86,3 +117,21 @@ class TestEveryRoute:
             assert api.call(method, path.format(**names), "of-shop", json=body).status_code in (504, 409)
         else:
             assert api.call(method, path.format(**names), "of-shop", json=body).is_success
+
+
+def test_an_address_that_fails_too_often_waits(api: Api) -> None:
+    good = {"X-API-Key": api.keys["all"]}
+    with serve(replace(api.context, throttle=FailureThrottle())) as url:
+        for _ in range(FAILURES):
+            assert httpx.get(f"{url}/v1/projects/shop/jobs", headers={"X-API-Key": "wrong"}).status_code == 401
+        answer = httpx.get(f"{url}/v1/projects/shop/jobs", headers=good)
+    assert (answer.status_code, set(answer.json())) == (429, {"error"})
+    assert int(answer.headers["retry-after"]) >= 1
+
+
+def test_while_kubernetes_is_away_everything_waits(api: Api) -> None:
+    with serve(replace(api.context, cache=Cache(api.context.cluster, ()))) as url:
+        for path in ("/readyz", "/v1/projects/shop/jobs"):
+            answer = httpx.get(url + path, headers={"X-API-Key": api.keys["all"]})
+            assert (answer.status_code, set(answer.json()), answer.headers["retry-after"]) == (503, {"error"}, "5")
+        assert httpx.get(url + "/healthz").status_code == 200

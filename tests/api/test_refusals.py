@@ -136,7 +136,7 @@ TABLE: list[tuple[str, str, str, dict[str, Any], int, str]] = [
     ("method", "path", "sent", "status", "words"), [pytest.param(*rest, id=name) for name, *rest in TABLE]
 )
 def test_a_bad_request(api: Api, method: str, path: str, sent: dict[str, Any], status: int, words: str) -> None:
-    headers = {"X-API-Key": "all", **sent.get("headers", {})}
+    headers = {"X-API-Key": api.keys["all"], **sent.get("headers", {})}
     answer = api.client.request(method, path, **{**sent, "headers": headers})
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/json"
@@ -152,7 +152,7 @@ def test_nothing_was_made(api: Api) -> None:
     """By all of the above: no import, no preview, no Secret."""
     for path in ("/apis/capydb.dev/v1alpha1/postgresimports", "/apis/capydb.dev/v1alpha1/previewdatabases"):
         assert api.context.cluster.get(path)["items"] == []
-    assert api.kubernetes.requests("POST", "secrets") == []
+    assert api.kubernetes.requests("POST", "shop/secrets") == []
 
 
 def test_an_unexpected_error_is_told_in_the_same_shape(api: Api) -> None:

@@ -76,8 +76,8 @@ def test_schemathesis_finds_nothing(api: Api, tmp_path: Path) -> None:
     )
     done = subprocess.run(
         [Path(sys.executable).parent / "schemathesis", "run", f"{api.url}/v1/openapi.json", "--header",
-         "Authorization: Bearer all", "--checks", "all", "--max-examples", "40", "--seed", "4711", "--no-color",
-         "--request-timeout", "20"],
+         f"Authorization: Bearer {api.keys['all']}", "--checks", "all", "--max-examples", "40", "--seed", "4711",
+         "--no-color", "--request-timeout", "20"],
         cwd=tmp_path, capture_output=True, text=True, check=False, timeout=900,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
