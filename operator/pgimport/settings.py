@@ -2,14 +2,16 @@
 
 import json
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pgimport.model.policy import Policy
+from pgimport.model.uploads import UploadSettings
 
 PREFIX = "PGIMPORT_"
-_JSON_FIELDS = ("worker_images",)
+_JSON_FIELDS = ("worker_images", "uploads")
 _LIST_FIELDS = ("image_pull_secrets", "clerk_parties")
 
 
@@ -33,6 +35,7 @@ class Settings(BaseModel):
     tenant_cluster_role: str | None = Field(default=None, description="What those RoleBindings give.")
     api_service_account: str | None = Field(default=None, description="Of the HTTP API, where there is one.")
     api_cluster_role: str | None = Field(default=None, description="What it gets in the namespaces of Projects.")
+    uploads: UploadSettings | None = Field(default=None, description="The store for uploads, as JSON.")
     log_level: str = "info"
     health_port: int = Field(default=8080, ge=1, le=65535)
     workers: int = Field(default=8, ge=1, le=64, description="Keys that are worked on at once.")
@@ -44,6 +47,8 @@ class Settings(BaseModel):
             worker_images=dict(self.worker_images),
             image_pull_policy=self.image_pull_policy,
             image_pull_secrets=self.image_pull_secrets,
+            uploads=self.uploads is not None,
+            upload_retention=self.uploads.retention if self.uploads else timedelta(0),
         )
 
 
@@ -60,6 +65,7 @@ class ApiSettings(BaseModel):
     clerk_pem_file: str | None = Field(default=None, description="A file with Clerk's public key instead.")
     clerk_parties: tuple[str, ...] = Field(default=(), description="Allowed azp of tokens, with commas.")
     clerk_issuer: str | None = Field(default=None, description="Expected iss of tokens.")
+    uploads: UploadSettings | None = Field(default=None, description="The store for uploads, as JSON.")
     trusted_proxies: str = Field(default="", description="Addresses whose X-Forwarded-For is believed, with commas.")
     log_level: str = "info"
 

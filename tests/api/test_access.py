@@ -30,6 +30,7 @@ WRONG: dict[str, Callable[[], str]] = {
 # Method, path, what is sent, the scope that it needs.
 ROUTES: list[tuple[str, str, Any, Scope]] = [
     ("POST", "/projects/{p}/imports", {"source_url": SOURCE, "dry_run": True}, WRITE),
+    ("POST", "/projects/{p}/imports/uploads", None, WRITE),
     ("POST", "/projects/{p}/imports/preflight", {"source_url": SOURCE}, WRITE),
     ("GET", "/projects/{p}/jobs", None, JOBS),
     ("GET", "/jobs/{p}.{job}", None, JOBS),

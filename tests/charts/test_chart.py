@@ -13,10 +13,24 @@ from tests.charts.conftest import CHART, Helm, Manifest, Render
 
 from pgimport.model.names import FINALIZER_PREVIEW, FINALIZER_PROJECT, TENANT_ROLE_BINDING
 from pgimport.model.spec import ImportSpec, PreviewSpec, ProjectSpec
+from pgimport.model.uploads import UploadSettings
 
 EXAMPLES = CHART / "examples"
 TRIAL: Manifest = yaml.safe_load((EXAMPLES / "values.yaml").read_text(encoding="utf-8"))
+UPLOADS = {"enabled": True, "endpoint": "http://store:9000", "bucket": "dumps", "credentialsSecret": "store"}
 EVERYTHING: Manifest = {
+    "api": {
+        "enabled": True,
+        "replicas": 2,
+        "trustedProxies": ["10.0.0.1"],
+        "clerk": {
+            "jwksURL": "https://clerk.test/jwks",
+            "issuer": "https://clerk.test",
+            "parties": ["https://app.test"],
+        },
+        "initialKey": {"enabled": True, "organizationID": "42"},
+    },
+    "uploads": UPLOADS,
     "image": {"repository": "mirror.test:5000/operator", "tag": "1.2.3", "pullPolicy": "Always"},
     "imagePullSecrets": [{"name": "one"}, {"name": "two"}],
     "worker": {"images": {"17": "mirror.test:5000/worker:17"}},
@@ -173,6 +187,33 @@ def test_environment_of_the_operator(render: Render) -> None:
         "PGIMPORT_IMAGE_PULL_SECRETS": "",
         "PGIMPORT_LOG_LEVEL": "info",
     }
+
+
+@pytest.mark.parametrize("deployment", ["pgimport-operator", "pgimport-api"])
+def test_the_upload_store_reaches_operator_and_api(render: Render, deployment: str) -> None:
+    found = environment(render({"api": {"enabled": True}, "uploads": UPLOADS}), "Deployment", deployment)
+    settings = UploadSettings.model_validate(json.loads(found["PGIMPORT_UPLOADS"]))
+    assert (settings.endpoint, settings.bucket, settings.max_bytes) == ("http://store:9000", "dumps", 100 * 1024**3)
+    assert found["AWS_SECRET_ACCESS_KEY"] == {"secretKeyRef": {"name": "store", "key": "AWS_SECRET_ACCESS_KEY"}}
+    assert "PGIMPORT_UPLOADS" not in environment(render({"api": {"enabled": True}}), "Deployment", deployment)
+
+
+def test_the_api_reads_no_secret_but_the_keys(render: Render) -> None:
+    """And, by a Role that the operator keeps, the previews' connections."""
+    documents = render({"api": {"enabled": True}})
+    rules = [
+        rule
+        for kind, name in (
+            ("ClusterRole", "pgimport-api"),
+            ("ClusterRole", "pgimport-api-tenant"),
+            ("Role", "pgimport-api"),
+        )
+        for rule in find(documents, kind, name)["rules"]
+        if "secrets" in rule["resources"]
+    ]
+    assert [(rule["verbs"], rule.get("resourceNames")) for rule in rules] == [
+        (["create"], None), (["get"], ["pgimport-api-keys"])
+    ]  # fmt: skip
 
 
 def test_values_reach_the_operator(render: Render) -> None:

@@ -43,6 +43,28 @@ app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version | replace "+" "_" }}
 {{- end -}}
 
+{{/* Variables of the upload store, the same for operator and API; nothing where there is none. */}}
+{{- define "pgimport.uploads" -}}
+{{- with .Values.uploads -}}
+{{- if .enabled -}}
+{{- $secret := required "uploads.credentialsSecret: which Secret has the store's credentials?" .credentialsSecret -}}
+{{- $settings := dict
+    "endpoint" (required "uploads.endpoint: where is the store?" .endpoint)
+    "bucket" (required "uploads.bucket: into which bucket?" .bucket)
+    "region" .region "pathStyle" .pathStyle "maxBytes" (int64 .maxBytes) "expiry" .expiry "retention" .retention -}}
+- name: PGIMPORT_UPLOADS
+  value: {{ $settings | toJson | quote }}
+{{- range $name := list "AWS_ACCESS_KEY_ID" "AWS_SECRET_ACCESS_KEY" }}
+- name: {{ $name }}
+  valueFrom:
+    secretKeyRef:
+      name: {{ $secret }}
+      key: {{ $name }}
+{{- end }}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* Pod Security `restricted`; takes the user id. */}}
 {{- define "pgimport.podSecurity" -}}
 runAsNonRoot: true

@@ -18,6 +18,7 @@ from pgimport.cluster.cache import Cache
 from pgimport.cluster.rest import Cluster
 from pgimport.model.addresses import Resolve
 from pgimport.model.caller import Caller
+from pgimport.store.s3 import UploadStore
 
 PREFLIGHTS_AT_ONCE = 32
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{8,64}")
@@ -61,6 +62,7 @@ class Context:
     cache: Cache
     authenticate: Authenticate
     throttle: Throttle
+    store: UploadStore | None = None  # for uploads, where there is one
     secret: bytes = field(repr=False)  # of all replicas; signs what must not be guessed
     resolve: Resolve = resolve_host
     now: Callable[[], datetime] = _now

@@ -18,12 +18,15 @@ from pgimport.model.facts import ImportObject, ProjectObject
 from pgimport.model.names import IMPORTS, PREVIEWS
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.source_url import parse_source, resolve_source
+from pgimport.model.uploads import KEY_BYTES, is_object_key_of, make_object_key
 from pgimport.model.web import (
     ImportRequest,
     JobAnswer,
     PreflightAnswer,
     PreflightRequest,
     PreviewRequest,
+    Upload,
+    UploadAnswer,
     tell_job,
     tell_preflight,
 )
@@ -51,6 +54,8 @@ def create_import(
     project = entered.find_project(project_id)
     if asked.source_url is not None:
         judge_source(context, project, asked.source_url)
+    if asked.upload_key is not None:
+        _judge_upload(context, project_id, asked.upload_key)
     origin = _origin(request, entered, context, asked.model_dump_json(), key)
     chance = secrets.token_bytes(16)
     name = name_of_request("import", project_id, key, chance)
@@ -62,6 +67,32 @@ def create_import(
     if asked.source_url is not None:
         ensure_source_secret(context, made, asked.source_url)
     return JobAnswer(job=tell_job(project, parse_import(made)))
+
+
+def _judge_upload(context: Context, project: str, key: str) -> None:
+    """Raises 400 where there is no store, 404 where nothing of this Project is there."""
+    if context.store is None:
+        raise _no_store()
+    if not is_object_key_of(key, project) or context.store.find_size(key) is None:
+        raise not_there("upload")
+
+
+def _no_store() -> Problem:
+    return Problem(400, "this installation has no store for uploads: give a source_url")
+
+
+@router.post(
+    "/projects/{projectID}/imports/uploads", status_code=201, operation_id="createUpload", responses=PROBLEMS,
+    summary="Where a dump file may be put",
+)  # fmt: skip
+def create_upload(project_id: ProjectID, entered: Entered, context: World) -> UploadAnswer:
+    entered.need(Scope.PROJECTS_WRITE)
+    entered.find_project(project_id)
+    if context.store is None:
+        raise _no_store()
+    key = make_object_key(project_id, secrets.token_bytes(KEY_BYTES))
+    expires_at = context.now() + context.store.settings.expiry
+    return UploadAnswer(upload=Upload(object_key=key, upload_url=context.store.sign_put(key), expires_at=expires_at))
 
 
 @dataclass(frozen=True, slots=True)

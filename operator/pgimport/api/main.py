@@ -26,6 +26,7 @@ from pgimport.model.caller import Caller
 from pgimport.model.keys import PREFIX, SECRET
 from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS
 from pgimport.settings import ApiSettings, SettingsError, read_api_settings
+from pgimport.store.s3 import UploadStore
 
 LEAST_SECRET = 32  # bytes
 THREADS = 80  # routes that wait: for Kubernetes some milliseconds each, for a preflight some seconds
@@ -54,6 +55,7 @@ def build_context(cluster: Cluster, settings: ApiSettings, secret: bytes) -> Con
     return Context(
         cluster=cluster, cache=Cache(cluster, (PROJECTS, PREVIEWS, IMPORTS)),
         authenticate=_build_door(cluster, settings), throttle=FailureThrottle(), secret=secret,
+        store=UploadStore(settings.uploads, os.environ) if settings.uploads else None,
     )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from pgimport.model.errors import ClusterAway, Conflict, Denied, PgimportError, Refused
+from pgimport.model.errors import ClusterAway, Conflict, Denied, PgimportError, Refused, StoreAway
 
 RETRY_SECONDS = 5
 _log = logging.getLogger(__name__)
@@ -88,6 +88,8 @@ def translate(error: PgimportError) -> Problem:
     match error:
         case ClusterAway():
             return away()
+        case StoreAway():
+            return Problem(503, "the upload store is away; try again", RETRY_SECONDS)
         case Conflict():
             return Problem(409, "it was changed by somebody else at the same moment; try again")
         case Refused():

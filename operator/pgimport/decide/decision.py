@@ -104,6 +104,13 @@ class DropPreview:
 
 
 @dataclass(frozen=True, slots=True)
+class DeleteUpload:
+    """The uploaded file of an import that has ended, unless another import names it still."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class EnsureTenantRights:
     """The operator's RoleBinding in the Project's namespace."""
 
@@ -129,6 +136,7 @@ Action = (
     | SetFinalizer
     | EnsurePreview
     | DropPreview
+    | DeleteUpload
     | EnsureTenantRights
     | DropLeftovers
 )

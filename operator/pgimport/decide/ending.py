@@ -8,6 +8,7 @@ from pgimport.decide.decision import (
     Decision,
     DeleteJobSecret,
     DeleteObject,
+    DeleteUpload,
     DropAttempt,
     DropReplaced,
     ReleaseTarget,
@@ -26,7 +27,7 @@ EPHEMERAL_LIFE = timedelta(minutes=5)
 def decide_cleanup(seen: SeenImport, status: ImportStatus, now: datetime, policy: Policy) -> Decision[ImportStatus]:
     """Once: then `cleanedUp` says so, and no look is needed any more."""
     if status.cleaned_up:
-        return _decide_ephemeral(seen, status, now)
+        return _decide_upload(seen, status, now, policy) or _decide_ephemeral(seen, status, now)
     history = [found.model_copy(update={"cleaned_up": True}) for found in status.attempt_history]
     clean = status.model_copy(update={"cleaned_up": True, "attempt_history": history, "locked_resource": None})
     return Decision(status=clean, actions=_cleanup(seen, status, policy), because="cleaned up after it ended")
@@ -64,6 +65,20 @@ def _ends_by_itself(seen: SeenImport, status: ImportStatus) -> bool:
         return False
     all_used = status.max_attempts is not None and counted(status.attempt_history) >= status.max_attempts
     return all_used or judge_pod(last).exit_code in PERMANENT_EXIT_CODES
+
+
+def _decide_upload(
+    seen: SeenImport, status: ImportStatus, now: datetime, policy: Policy
+) -> Decision[ImportStatus] | None:
+    """The uploaded file goes when its time is over; None where there is none, or it is gone."""
+    key = seen.object.spec.source.upload_key if seen.object.spec else None
+    if key is None or status.upload_deleted or status.completed_at is None or not policy.uploads:
+        return None
+    left = status.completed_at + policy.upload_retention - now
+    if left > timedelta(0):
+        return Decision(status=status, look_again_after=left, because="its upload is kept for another try")
+    gone = status.model_copy(update={"upload_deleted": True})
+    return Decision(status=gone, actions=(DeleteUpload(key),), because="its upload's time is over")
 
 
 def _decide_ephemeral(seen: SeenImport, status: ImportStatus, now: datetime) -> Decision[ImportStatus]:

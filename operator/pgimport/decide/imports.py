@@ -35,7 +35,7 @@ def decide_import(seen: SeenImport, now: datetime, policy: Policy) -> Decision[I
         return decide_cleanup(seen, status, now, policy)
     if spec is None:
         return failed(seen, status, Failure(Reason.INVALID_SPEC, found.spec_error or "spec: cannot be read"), now)
-    if (unsupported := find_unsupported_import(spec)) is not None:
+    if (unsupported := find_unsupported_import(spec, policy.uploads)) is not None:
         return failed(seen, status, unsupported, now)
     if found.status.state is ImportState.RUNNING:
         return decide_running(seen, status, spec, now, policy)

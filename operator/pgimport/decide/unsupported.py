@@ -4,10 +4,11 @@ from pgimport.model.reasons import Failure, Reason
 from pgimport.model.spec import Engine, ImportSpec, PreviewMode, PreviewSpec, Verify
 
 
-def find_unsupported_import(spec: ImportSpec) -> Failure | None:
-    """The first field, in the order of the spec, that cannot be served."""
+def find_unsupported_import(spec: ImportSpec, uploads: bool) -> Failure | None:
+    """The first field, in the order of the spec, that cannot be served; `uploads`: there is a store for them."""
+    if spec.source.upload_key is not None and not uploads:
+        return Failure(Reason.NOT_SUPPORTED, "spec.source.uploadKey: this installation has no store for uploads")
     checks = (
-        ("spec.source.uploadKey", spec.source.upload_key is not None, "uploads"),
         ("spec.engine", spec.engine is Engine.RELAY, "the relay engine"),
         ("spec.verify", spec.verify is Verify.CHECKSUMS, "verification by checksums"),
     )

@@ -21,6 +21,7 @@ from pgimport.model.policy import Policy
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.spec import ImportSpec, ProjectSpec
 from pgimport.model.status import ImportState, ImportStatus, PreviewState
+from pgimport.model.uploads import is_object_key_of
 
 
 def decide_waiting(
@@ -64,6 +65,9 @@ def _find_refusal(seen: SeenImport, spec: ImportSpec) -> Failure | None:
             f"spec.project: Project {spec.project} lives in namespace {project.spec.namespace},"
             f" not in {seen.object.meta.namespace}",
         )
+    key = spec.source.upload_key
+    if key is not None and not is_object_key_of(key, spec.project):
+        return Failure(Reason.DUMP_NOT_FOUND, f"spec.source.uploadKey: Project {spec.project} has no such upload")
     return None
 
 

@@ -18,6 +18,7 @@ from pgimport.reconcile.loop import reconcile
 from pgimport.reconcile.queue import WorkQueue
 from pgimport.reconcile.world import Rights, World
 from pgimport.settings import Settings, SettingsError, read_settings
+from pgimport.store.s3 import UploadStore
 
 
 def main(arguments: list[str]) -> int:
@@ -28,9 +29,11 @@ def main(arguments: list[str]) -> int:
         print(error, file=sys.stderr)
         return 78  # EX_CONFIG
     start_logging(settings.log_level)
+    store = UploadStore(settings.uploads, os.environ) if settings.uploads else None
     world = World(
         cluster=connect_cluster(),
         policy=settings.to_policy(),
+        store=store,
         started_at=datetime.now(UTC),
         rights=Rights(
             service_account=settings.service_account,

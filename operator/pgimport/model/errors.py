@@ -6,6 +6,7 @@ PgimportError
 ├── Denied          Kubernetes refused: a right is missing; the message names verb and object
 ├── Refused         Kubernetes does not accept the object; the message names the field
 ├── ClusterAway     Kubernetes did not answer, or asked to come later
+├── StoreAway       the upload store did not answer, or refused us
 └── ServerAway      a target server did not answer, or refused the admin
 """
 
@@ -34,6 +35,10 @@ class Refused(PgimportError):
 
 class ClusterAway(PgimportError):
     """Kubernetes did not answer."""
+
+
+class StoreAway(PgimportError):
+    """The upload store did not answer."""
 
 
 class ServerAway(PgimportError):

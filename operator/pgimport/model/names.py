@@ -32,6 +32,7 @@ JOB_TYPE = "project.import"
 CONTAINER_PREFLIGHT = "preflight"
 CONTAINER_IMPORT = "import"
 SECRET_KEY_SEED = "seed"  # noqa: S105 (a key's name)
+SECRET_KEY_URL = "url"  # noqa: S105 (a key's name; of an upload's signed URL)
 TENANT_ROLE_BINDING = "pgimport-operator"
 API_ROLE_BINDING = "pgimport-api"
 CONNECTION_READER = "pgimport-api-connections"  # Role and RoleBinding: the previews' connection Secrets, by name

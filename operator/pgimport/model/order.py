@@ -51,4 +51,5 @@ class Order(Written):
     sha256: str | None = None  # of a dump file
     filter: Filter | None = None
     provider: Provider = Provider.AUTO
+    upload_origin: str | None = None  # of an upload's URL: `https://store:443`; its address is not judged
     scratch_bytes: int | None = None  # what the scratch volume may hold

@@ -12,6 +12,8 @@ class Policy:
     worker_images: dict[str, str] = field(default_factory=dict)  # major of the target server → image
     image_pull_policy: str = "IfNotPresent"
     image_pull_secrets: tuple[str, ...] = ()
+    uploads: bool = False  # there is a store for them
+    upload_retention: timedelta = timedelta(hours=24)  # after its import has ended
 
     # A look every 5 s shows progress; a write costs an event, so never more often.
     progress_interval: timedelta = timedelta(seconds=5)

@@ -58,6 +58,12 @@ class FileURL:
     host: str
     port: int
     target: str = field(repr=False)  # path and query as they are: either may hold the right to read the file
+    scheme: str = "https"  # http only for the platform's own upload store
+
+    @property
+    def origin(self) -> str:
+        """`https://files.example.com:443`."""
+        return f"{self.scheme}://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
 
 
 URL = TypeVar("URL", bound=SourceURL | FileURL)
@@ -87,6 +93,22 @@ def parse_file_url(text: str) -> FileURL | Failure:
     return _tried(_parse_file, text)
 
 
+def parse_upload_url(text: str, origin: str) -> FileURL | Failure:
+    """The URL of an upload, which must be the store's own; it may speak http, for it is the platform's."""
+    found = _tried(lambda given: _parse_file(given, ("http", "https")), text)
+    if isinstance(found, FileURL) and found.origin != origin:
+        return Failure(Reason.SOURCE_URL_INVALID, "the upload's URL does not lead to the upload store")
+    return found
+
+
+def find_origin(endpoint: str) -> str:
+    """Of the store's own URL, which the platform's admin wrote: with its port. Raises ValueError."""
+    try:
+        return _parse_file(endpoint, ("http", "https")).origin
+    except _Invalid as error:
+        raise ValueError(str(error)) from None
+
+
 def _tried(parse: Callable[[str], Parsed], text: str) -> Parsed | Failure:
     try:
         return parse(text.strip())
@@ -114,16 +136,17 @@ def _split(text: str, schemes: tuple[str, ...]) -> SplitResult:
     return parts
 
 
-def _parse_file(text: str) -> FileURL:
-    parts = _split(text, _FILE_SCHEMES)
+def _parse_file(text: str, schemes: tuple[str, ...] = _FILE_SCHEMES) -> FileURL:
+    parts = _split(text, schemes)
     if "@" in parts.netloc:
         raise _Invalid("it holds a user or a password; use a URL that needs none, for example a presigned one")
     if not text.isascii():
         raise _Invalid("it holds characters that are not ASCII; percent-encode them (a host as punycode)")
     if parts.fragment or text.endswith("#"):
         raise _Invalid("it has a fragment (#…)")
-    host, port = _parse_location(parts.netloc, DEFAULT_FILE_PORT)
-    return FileURL(host=host, port=port, target=(parts.path or "/") + (f"?{parts.query}" if parts.query else ""))
+    host, port = _parse_location(parts.netloc, DEFAULT_FILE_PORT if parts.scheme == "https" else 80)
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return FileURL(host=host, port=port, target=target, scheme=parts.scheme)
 
 
 def _parse(text: str) -> SourceURL:

@@ -126,6 +126,7 @@ class ImportStatus(Written):
     shadow: Shadow | None = Field(default=None, description="The attempt that is being swapped in, or was.")
     job: str | None = Field(default=None, description="Name of the Job.")
     cleaned_up: bool | None = Field(default=None, description="Nothing of this import is left behind.")
+    upload_deleted: bool | None = Field(default=None, description="The uploaded file is gone.")
     observed_generation: int | None = Field(default=None, description="metadata.generation this speaks of.")
     conditions: list[Condition] = Field(default=[], description="Ready, Reconciling, Stalled, Succeeded.")
 

@@ -1,10 +1,11 @@
 """Act on an import's decision: every action may be repeated, and the status is written last, if it changed."""
 
 import secrets
+from datetime import timedelta
 
 from pgimport.cluster.jobs import create_job, delete_job, set_job_ttl, stop_job
 from pgimport.cluster.paths import of_key
-from pgimport.cluster.resources import read_preview, write_status
+from pgimport.cluster.resources import list_imports, read_preview, write_status
 from pgimport.cluster.secrets import create_secret, delete_secret, read_secret
 from pgimport.decide.decision import (
     Action,
@@ -13,6 +14,7 @@ from pgimport.decide.decision import (
     DeleteJob,
     DeleteJobSecret,
     DeleteObject,
+    DeleteUpload,
     DropAttempt,
     DropReplaced,
     PrepareShadow,
@@ -31,6 +33,7 @@ from pgimport.model.names import (
     IMPORTS,
     PREVIEWS,
     SECRET_KEY_SEED,
+    SECRET_KEY_URL,
     attempt_names,
     attempt_password,
     job_name,
@@ -38,7 +41,8 @@ from pgimport.model.names import (
 )
 from pgimport.model.order import Order, OrderTarget
 from pgimport.model.reasons import Failure, Reason
-from pgimport.model.spec import ImportSpec, ProjectSpec
+from pgimport.model.source_url import find_origin
+from pgimport.model.spec import ImportSpec, ProjectSpec, SecretKey
 from pgimport.reconcile.access import admin_access, owner_access
 from pgimport.reconcile.world import World
 from pgimport.server.access import Access
@@ -46,6 +50,7 @@ from pgimport.server.shadow import ShadowPlan, drop_attempt, prepare_shadow
 from pgimport.server.swap import SwapPlan, drop_replaced, swap
 
 SEED_BYTES = 32
+SIGNED_BEYOND = timedelta(hours=1)  # a late attempt reads on
 
 
 def act_on_import(world: World, seen: SeenImport, action: Action) -> Failure | None:
@@ -77,11 +82,21 @@ def act_on_import(world: World, seen: SeenImport, action: Action) -> Failure | N
             set_job_ttl(world.cluster, namespace, name, seconds)
         case DeleteJobSecret():
             delete_secret(world.cluster, namespace, job_secret_name(meta.name, meta.uid))
+        case DeleteUpload(key):
+            _delete_upload(world, seen, key)
         case DeleteObject():
             world.cluster.delete(of_key(Key(IMPORTS, namespace, meta.name)), uid=meta.uid)
         case _:
             raise TypeError(f"not an action on an import: {action!r}")
     return None
+
+
+def _delete_upload(world: World, seen: SeenImport, key: str) -> None:
+    """The last import that names it takes it along. Raises StoreAway."""
+    others = [one for one in list_imports(world.cluster, seen.object.meta.namespace) if one.meta != seen.object.meta]
+    named = any(one.spec and one.spec.source.upload_key == key and not one.status.upload_deleted for one in others)
+    if world.store is not None and not named:
+        world.store.delete(key)
 
 
 def _admin(world: World, seen: SeenImport) -> Access | None:
@@ -116,12 +131,16 @@ def _known(seen: SeenImport) -> tuple[ImportSpec, ProjectSpec]:
 def _create_job(world: World, seen: SeenImport, attempts_left: int) -> Failure | None:
     spec, project = _known(seen)
     meta, server = seen.object.meta, seen.server
-    source = spec.source.url_secret_ref
-    if not isinstance(server, ServerFacts) or source is None:
-        raise TypeError("a Job is made only when its server answers and its source is known")
-    if not spec.dry_run:
-        seed = {SECRET_KEY_SEED: secrets.token_bytes(SEED_BYTES)}
-        create_secret(world.cluster, meta.namespace, build_job_secret(meta), seed)
+    if not isinstance(server, ServerFacts):
+        raise TypeError("a Job is made only when its server answers")
+    upload = _sign_upload(world, spec)
+    if isinstance(upload, Failure):
+        return upload
+    entries = {} if spec.dry_run else {SECRET_KEY_SEED: secrets.token_bytes(SEED_BYTES)}
+    entries |= {SECRET_KEY_URL: upload.encode()} if upload is not None else {}
+    if entries:
+        create_secret(world.cluster, meta.namespace, build_job_secret(meta), entries)
+    own = SecretKey(name=job_secret_name(meta.name, meta.uid), key=SECRET_KEY_URL)
     order = Order(
         import_uid=meta.uid,
         import_name=meta.name,
@@ -144,12 +163,13 @@ def _create_job(world: World, seen: SeenImport, attempts_left: int) -> Failure |
         sha256=spec.source.sha256,
         filter=spec.filter,
         provider=spec.provider,
+        upload_origin=find_origin(world.store.settings.endpoint) if upload is not None and world.store else None,
         scratch_bytes=spec.scratch.size,
     )
     plan = JobPlan(
         meta=meta,
         spec=spec,
-        source_secret=source,
+        source_secret=spec.source.url_secret_ref or own,
         order=order,
         image=world.policy.worker_images[str(server.version_num // 10000)],
         attempts_left=attempts_left,
@@ -159,6 +179,21 @@ def _create_job(world: World, seen: SeenImport, attempts_left: int) -> Failure |
     except Refused as refused:  # resources or scratch that no CRD can judge
         return Failure(Reason.INVALID_SPEC, f"Kubernetes does not accept the import's Job: {refused}")
     return None
+
+
+def _sign_upload(world: World, spec: ImportSpec) -> str | Failure | None:
+    """A URL that lasts as long as any attempt may; None for an import without an upload. Raises StoreAway."""
+    key, store = spec.source.upload_key, world.store
+    if key is None or store is None:
+        return None
+    size = store.find_size(key)
+    if size is None:
+        return Failure(Reason.DUMP_NOT_FOUND, "spec.source.uploadKey: nothing was uploaded, or it is gone")
+    if size > store.settings.max_bytes:
+        return Failure(
+            Reason.SOURCE_TOO_LARGE, f"the upload has {size} bytes; at most {store.settings.max_bytes} are allowed"
+        )
+    return store.sign_get(key, spec.timeout + SIGNED_BEYOND)
 
 
 def _prepare(world: World, seen: SeenImport, action: PrepareShadow) -> None:

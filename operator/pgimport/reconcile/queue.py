@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from pgimport.model.errors import ClusterAway, Conflict
+from pgimport.model.errors import ClusterAway, Conflict, StoreAway
 from pgimport.model.facts import Key
 
 logger = logging.getLogger(__name__)
@@ -107,7 +107,7 @@ class WorkQueue:
         except Conflict as conflict:
             logger.debug("%s changed meanwhile: %s", key, conflict)
             return self._delay(key, CONFLICT_DELAY)
-        except ClusterAway as away:
+        except (ClusterAway, StoreAway) as away:
             logger.warning("%s: %s", key, away)
             return self._delay(key, FIRST_DELAY)
         except Exception:

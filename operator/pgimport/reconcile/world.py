@@ -9,6 +9,7 @@ from datetime import datetime
 from pgimport.cluster.rest import Cluster
 from pgimport.model.facts import PodFacts
 from pgimport.model.policy import Policy
+from pgimport.store.s3 import UploadStore
 
 REMEMBERED_PODS = 2000  # a few hundred bytes each; a pod is of interest for minutes after its end
 
@@ -54,6 +55,7 @@ class World:
     policy: Policy
     started_at: datetime
     rights: Rights = field(default_factory=Rights)
+    store: UploadStore | None = None
     evidence: Evidence = field(default_factory=Evidence)
     # One import of a namespace starts at a time: two that see one free slot would both take it.
     _starts: dict[str, threading.Lock] = field(default_factory=dict)

@@ -1,1 +1,1 @@
-"""Room 6b, object storage: the only one that signs, reads and deletes uploads."""
+"""Room 6b, the store: the only one that talks to object storage; keys come in, signed URLs and sizes go out."""

@@ -41,7 +41,7 @@ def run_import(
     """Copy and verify; every expected failure is in the result."""
     try:
         run = _prepare(order, places, reporter, clients, children)
-        source = read_source(places, order.sources, resolve, reporter)
+        source = read_source(places, order, resolve, reporter)
         wait_for_gate(run.shadow, reporter)
         verification, failure = _import_from(run, source)
     except Stopped as stopped:

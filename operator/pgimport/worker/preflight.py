@@ -17,7 +17,7 @@ from pgimport.worker.source import FileSource, read_source
 def run_preflight(order: Order, places: Places, reporter: Reporter, resolve: Resolve = resolve_host) -> WorkerResult:
     """Look at the source and judge it; never raises for what a source may be."""
     try:
-        source = read_source(places, order.sources, resolve, reporter)
+        source = read_source(places, order, resolve, reporter)
         if isinstance(source, FileSource):
             report = check_file(order, source)
         elif order.sha256 is not None:

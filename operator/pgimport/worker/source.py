@@ -8,9 +8,18 @@ from pathlib import Path
 import psycopg
 
 from pgimport.model.addresses import Resolve
+from pgimport.model.order import Order
 from pgimport.model.providers import hint_for_host
 from pgimport.model.reasons import Failure, Reason
-from pgimport.model.source_url import URL, FileURL, Pinned, SourceURL, parse_source, resolve_source
+from pgimport.model.source_url import (
+    URL,
+    FileURL,
+    Pinned,
+    SourceURL,
+    parse_source,
+    parse_upload_url,
+    resolve_source,
+)
 from pgimport.model.spec import Sources, SSLMode
 from pgimport.worker.endpoints import Connection, Endpoint, connect, source_endpoint
 from pgimport.worker.failures import (
@@ -37,15 +46,16 @@ class FileSource:
     @property
     def place(self) -> str:
         """For people: path and query may hold the right to read it."""
-        return f"https://{self.pinned.url.host}:{self.pinned.url.port}"
+        return self.pinned.url.origin
 
     def follow(self, url: FileURL) -> "FileSource":
         """The same file elsewhere. Raises Stopped where that may not be reached."""
         return replace(self, pinned=pin(url, self.resolve, self.sources))
 
 
-def read_source(places: Places, sources: Sources, resolve: Resolve, reporter: Reporter) -> Endpoint | FileSource:
+def read_source(places: Places, order: Order, resolve: Resolve, reporter: Reporter) -> Endpoint | FileSource:
     """The URL's file → where to read from. Raises Stopped for a URL or an address that may not be used."""
+    sources = order.sources
     try:
         text = places.source_url.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -54,13 +64,14 @@ def read_source(places: Places, sources: Sources, resolve: Resolve, reporter: Re
             Failure(Reason.SOURCE_URL_INVALID, f"the file with the source URL is unreadable: {why}")
         ) from None
     reporter.hide(text.strip())
-    url = parse_source(text)
+    url = parse_upload_url(text, order.upload_origin) if order.upload_origin else parse_source(text)
     if isinstance(url, Failure):
         raise Stopped(url)
     if isinstance(url, FileURL):
         reporter.hide(url.target if len(url.target) > 1 else None)
         reporter.hide(url.target.partition("?")[2] or None)
-        return FileSource(pinned=pin(url, resolve, sources), ca=places.ca, sources=sources, resolve=resolve)
+        pinned = _find_store(url, resolve) if order.upload_origin else pin(url, resolve, sources)
+        return FileSource(pinned=pinned, ca=places.ca, sources=sources, resolve=resolve)
     reporter.hide(url.password)
     return _with_ca(source_endpoint(pin(url, resolve, sources)), url, places.ca)
 
@@ -71,6 +82,15 @@ def pin(url: URL, resolve: Resolve, sources: Sources) -> Pinned[URL]:
     if isinstance(pinned, Failure):
         raise Stopped(pinned)
     return pinned
+
+
+def _find_store(url: FileURL, resolve: Resolve) -> Pinned[FileURL]:
+    """The upload store is the platform's, and may have a private address. Raises Stopped."""
+    try:
+        return Pinned(url, resolve(url.host, url.port)[0])
+    except (OSError, UnicodeError, IndexError):
+        what = f"the upload store's host name {url.host} cannot be resolved"
+        raise Stopped(Failure(Reason.SOURCE_UNREACHABLE, what)) from None
 
 
 def _with_ca(endpoint: Endpoint, url: SourceURL, ca: Path | None) -> Endpoint:

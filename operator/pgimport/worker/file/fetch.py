@@ -102,11 +102,30 @@ class _PinnedConnection(http.client.HTTPSConnection):
         self.sock.settimeout(READ_TIMEOUT)
 
 
-def _ask(source: FileSource) -> tuple[_PinnedConnection, http.client.HTTPResponse]:
+class _PlainConnection(http.client.HTTPConnection):
+    """To the platform's own upload store, where that speaks no TLS."""
+
+    def __init__(self, source: FileSource) -> None:
+        url = source.pinned.url
+        super().__init__(url.host, url.port, timeout=CONNECT_TIMEOUT)
+        self._address = source.pinned.address
+
+    def connect(self) -> None:
+        self.sock = socket.create_connection((self._address, self.port), CONNECT_TIMEOUT)
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        self.sock.settimeout(READ_TIMEOUT)
+
+
+def _build_connection(source: FileSource) -> http.client.HTTPConnection:
+    if source.pinned.url.scheme == "http":
+        return _PlainConnection(source)
+    return _PinnedConnection(source, _build_context(source))
+
+
+def _ask(source: FileSource) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
     """One request; a connection that timed out is tried once more."""
-    context = _build_context(source)
     for last in (False, True):
-        connection = _PinnedConnection(source, context)
+        connection = _build_connection(source)
         try:
             connection.connect()
         except TimeoutError as error:
@@ -136,7 +155,7 @@ def _build_context(source: FileSource) -> ssl.SSLContext:
 
 def _read_location(source: FileSource, response: http.client.HTTPResponse) -> FileURL:
     url = source.pinned.url
-    here = f"https://{f'[{url.host}]' if ':' in url.host else url.host}:{url.port}{url.target}"
+    here = url.origin + url.target
     try:
         found = parse_file_url(urljoin(here, response.getheader("Location") or ""))
     except ValueError:

@@ -1,0 +1,49 @@
+"""Imports of uploads: whose file it may be, and when the file goes."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from tests.support.samples import NOW, a_policy, an_import, an_import_spec, seen_import
+
+from pgimport.decide.decision import Decision, DeleteUpload
+from pgimport.decide.imports import decide_import
+from pgimport.model.facts import ImportObject
+from pgimport.model.status import ImportState, ImportStatus
+from pgimport.model.uploads import make_object_key
+
+MINE = make_object_key("shop", bytes(16))
+POLICY = a_policy(uploads=True, upload_retention=timedelta(hours=24))
+
+
+def decide(found: ImportObject) -> Decision[ImportStatus]:
+    return decide_import(seen_import(object=found), NOW, POLICY)
+
+
+def of_upload(key: str = MINE, **status: Any) -> ImportObject:
+    return an_import(an_import_spec(source={"uploadKey": key}), ImportStatus.model_validate(status))
+
+
+def test_an_upload_of_its_project_starts() -> None:
+    assert decide(of_upload()).status.state is ImportState.RUNNING
+
+
+@pytest.mark.parametrize("key", [make_object_key("mall", bytes(16)), "shop/dump", "uploads/shop/../mall/" + "0" * 32])
+def test_anothers_upload_is_not_there(key: str) -> None:
+    shown = decide(of_upload(key)).status
+    assert shown.state is ImportState.FAILED
+    assert shown.error is not None
+    assert "has no such upload" in shown.error
+
+
+def ended(before: timedelta, **status: Any) -> ImportObject:
+    return of_upload(state=ImportState.COMPLETED, completed_at=NOW - before, cleaned_up=True, **status)
+
+
+def test_the_file_goes_when_its_time_is_over() -> None:
+    early = decide(ended(timedelta(hours=23)))
+    assert (early.actions, early.look_again_after) == ((), timedelta(hours=1))
+    late = decide(ended(timedelta(hours=24)))
+    assert late.actions == (DeleteUpload(MINE),)
+    assert late.status.upload_deleted is True
+    assert decide(ended(timedelta(days=9), upload_deleted=True)).actions == ()

@@ -1,0 +1,94 @@
+"""A real S3 server on the loopback interface: a folder comes in; endpoint and credentials go out.
+
+versitygw keeps objects as files. It is a Go program, built once a machine into the cache of the test cluster.
+"""
+
+import os
+import secrets
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import obstore
+from obstore.store import S3Store
+from tests.cluster.commands import find_program, say
+from tests.cluster.lock import only_one_in_cache
+from tests.cluster.places import cache_folder
+
+from pgimport.model.uploads import UploadSettings
+from pgimport.store.s3 import ACCESS_KEY, SECRET_KEY
+
+VERSION = "v1.8.0"
+BUCKET = "uploads-bucket"
+START_SECONDS = 20
+
+
+@dataclass(frozen=True)
+class S3Server:
+    """One server with one bucket."""
+
+    endpoint: str
+    folder: Path
+    environment: dict[str, str] = field(repr=False)
+
+    def settings(self, **changes: object) -> UploadSettings:
+        return UploadSettings.model_validate({"bucket": BUCKET, "endpoint": self.endpoint, **changes})
+
+    def put(self, key: str, content: bytes) -> None:
+        """As its owner."""
+        store = S3Store(
+            BUCKET, endpoint=self.endpoint, region="us-east-1", access_key_id=self.environment[ACCESS_KEY],
+            secret_access_key=self.environment[SECRET_KEY], client_options={"allow_http": True},
+        )  # fmt: skip
+        obstore.put(store, key, content)
+
+
+def ensure_program() -> Path:
+    """Built by Go where it is not in the cache yet: about 90 seconds of two cores."""
+    folder = cache_folder() / f"versitygw-{VERSION}"
+    program = folder / "versitygw"
+    with only_one_in_cache("versitygw"):
+        if not program.exists():
+            say(f"building versitygw {VERSION}")
+            go = find_program("go")
+            assert go is not None, "Go is needed to build the S3 server of the tests: run make up first"
+            folder.mkdir(parents=True, exist_ok=True)
+            subprocess.run(
+                [go, "install", "-trimpath", "-ldflags=-s -w", f"github.com/versity/versitygw/cmd/versitygw@{VERSION}"],
+                env={**os.environ, "GOBIN": str(folder), "CGO_ENABLED": "0"}, check=True, cwd="/",
+            )  # fmt: skip
+    return program
+
+
+@contextmanager
+def run_s3_server(folder: Path) -> Iterator[S3Server]:
+    """Until the end of the block."""
+    program = ensure_program()
+    (folder / BUCKET).mkdir(parents=True)
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = int(found.getsockname()[1])
+    access, secret = "tests", secrets.token_urlsafe(24)
+    process = subprocess.Popen(
+        [program, "--port", f"127.0.0.1:{port}", "posix", folder],
+        env={"ROOT_ACCESS_KEY": access, "ROOT_SECRET_KEY": secret, "PATH": "/usr/bin:/bin"},
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                break
+            except OSError:
+                assert process.poll() is None, "versitygw ended"
+                assert time.monotonic() < deadline, "versitygw does not listen"
+                time.sleep(0.05)
+        yield S3Server(f"http://127.0.0.1:{port}", folder, {ACCESS_KEY: access, SECRET_KEY: secret})
+    finally:
+        process.terminate()
+        process.wait()
