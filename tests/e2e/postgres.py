@@ -123,12 +123,12 @@ class Source:
         return f"postgresql://{user}:{secret}@{host or self.host}:5432/{dbname}?sslmode=disable"
 
 
-_RESTRICTED: Manifest = {
+RESTRICTED: Manifest = {
     "allowPrivilegeEscalation": False,
     "capabilities": {"drop": ["ALL"]},
     "seccompProfile": {"type": "RuntimeDefault"},
 }
-_POD_USER: Manifest = {"runAsNonRoot": True, "runAsUser": 999, "runAsGroup": 999, "fsGroup": 999}
+POD_USER: Manifest = {"runAsNonRoot": True, "runAsUser": 999, "runAsGroup": 999, "fsGroup": 999}
 
 _START = """
 set -eu
@@ -178,13 +178,13 @@ def _server_manifests(namespace: str, name: str, image: str, script: str) -> lis
             "periodSeconds": 1,
             "timeoutSeconds": 5,
         },
-        "securityContext": _RESTRICTED,
+        "securityContext": RESTRICTED,
         "volumeMounts": [{"name": "data", "mountPath": "/data"}, {"name": "shm", "mountPath": "/dev/shm"}],
     }
     pod = {
         "automountServiceAccountToken": False,
         "terminationGracePeriodSeconds": 1,
-        "securityContext": _POD_USER,
+        "securityContext": POD_USER,
         "containers": [container],
         "volumes": [{"name": "data", "emptyDir": {}}, {"name": "shm", "emptyDir": {"medium": "Memory"}}],
     }

@@ -24,17 +24,17 @@ OPERATOR = kubectl.CHECKOUT / "operator"
 SERVICE, DEPLOYMENT = "service/pgimport-api", "deployment/pgimport-api"
 
 
-_MINE = "SELECT count(*) > 0 FROM pg_catalog.pg_tables WHERE tableowner = current_user"
+MINE = "SELECT count(*) > 0 FROM pg_catalog.pg_tables WHERE tableowner = current_user"
 
 
 @contextmanager
-def forward_port() -> Iterator[int]:
+def forward_port(namespace: str = SYSTEM_NAMESPACE, service: str = SERVICE, target: int = 80) -> Iterator[int]:
     """`kubectl port-forward`, as a person on a laptop uses it."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = int(found.getsockname()[1])
     process = subprocess.Popen(
-        ["kubectl", "-n", SYSTEM_NAMESPACE, "port-forward", SERVICE, f"{port}:80"],
+        ["kubectl", "-n", namespace, "port-forward", service, f"{port}:{target}"],
         env=kubectl.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
@@ -127,7 +127,7 @@ def test_a_live_source_by_curl_alone(curl: Curl, tenant: Tenant, source: Source)
     assert set(found) == {"host", "port", "database", "user", "password", "url"}
     place = {"host": found["host"], "port": str(found["port"]), "dbname": found["database"], "user": found["user"],
              "password": found["password"]}  # fmt: skip
-    assert login(source, place, _MINE)[0] == ["t"]
+    assert login(source, place, MINE)[0] == ["t"]
     comparison.assert_same(source.server, "shop", EMBEDDED, found["database"])
     assert source.password not in json.dumps(kubectl.get(IMPORTS, job["id"].removeprefix("e2e."), tenant.name))
     status, answer = curl.call("DELETE", f"/preview-databases/{preview}")

@@ -58,7 +58,7 @@ Hours = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=MAX_HOURS)]
 
 
 class ImportRequest(Sent):
-    """One import: where from, and into which preview."""
+    """One import: where from (exactly one of source_url and upload_key), and into which preview."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -66,7 +66,6 @@ class ImportRequest(Sent):
                 "source_url": "postgresql://reader:secret@db.example.com:5432/shop?sslmode=require",
                 "preview_database_id": "shop.pr-42", "recreate": True,
             },
-            "oneOf": [{"required": ["source_url"]}, {"required": ["upload_key"]}],
         }
     )  # fmt: skip
 
