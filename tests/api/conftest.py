@@ -154,7 +154,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
             namespace="system", api_secret_file="-", clerk_pem_file=str(folder / "clerk.pem"), clerk_parties=(PARTY,)
         )
         context = replace(
-            build_context(cluster, settings, secrets.token_bytes(32)), throttle=NoThrottle(), preflight_seconds=2.0,
+            build_context(cluster, settings, secrets.token_bytes(32)), throttle=NoThrottle(), preflight_seconds=1.0,
             store=UploadStore(
                 UploadSettings(bucket="dumps", endpoint="http://127.0.0.1:9"),
                 {"AWS_ACCESS_KEY_ID": "tests", "AWS_SECRET_ACCESS_KEY": "tests"},

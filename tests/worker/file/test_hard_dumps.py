@@ -19,6 +19,8 @@ from pgimport.worker.file.plain import Lexer, Rows
 from pgimport.worker.file.unwrap import Stream
 from pgimport.worker.toc import parse_contents
 
+pytestmark = pytest.mark.thorough
+
 Offer = Callable[[bytes], None]
 STOLEN = "what only the pod may read\n"
 

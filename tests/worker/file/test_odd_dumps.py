@@ -196,6 +196,7 @@ GOOD = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("name", GOOD)
 def test_T15_an_odd_dump_arrives_and_nothing_in_it_is_executed(
@@ -214,6 +215,7 @@ def test_T15_an_odd_dump_arrives_and_nothing_in_it_is_executed(
     assert not mark.exists()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("form", ["custom", "tar", "directory"])
 def test_T14_words_of_other_dumps_in_an_archive_do_not_matter(
     file_bench: Bench, offer: Offer, postgres16: PostgresServer, tmp_path: Path, form: str
@@ -260,6 +262,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", HOSTILE)
 def test_T14_a_hostile_text_executes_nothing(file_bench: Bench, offer: Offer, tmp_path: Path, name: str) -> None:
     mark = tmp_path / "mark"
