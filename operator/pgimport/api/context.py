@@ -12,7 +12,7 @@ from typing import Annotated, Protocol
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
-from pgimport.api.problems import Problem
+from pgimport.api.problems import Problem, away
 from pgimport.api.tenancy import Tenancy
 from pgimport.cluster.cache import Cache
 from pgimport.cluster.rest import Cluster
@@ -106,7 +106,7 @@ def tenancy_of(
         raise Problem(401, str(error)) from None
     request.state.caller = caller
     if not context.cache.ready:
-        raise Problem(503, "Kubernetes is away; try again", 5)
+        raise away()
     return Tenancy(context.cluster, context.cache, caller)
 
 

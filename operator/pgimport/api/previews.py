@@ -5,12 +5,13 @@ import secrets
 from fastapi import APIRouter, Request
 
 from pgimport.api.bodies import Origin, build_extension, build_preview, name_of_request
-from pgimport.api.context import Entered, World
+from pgimport.api.context import Context, Entered, World
 from pgimport.api.problems import Problem
 from pgimport.api.shapes import PROBLEMS, PreviewID, ProjectID
-from pgimport.api.tenancy import namespace_of
+from pgimport.api.tenancy import Tenancy, namespace_of
 from pgimport.api.writing import change, create_once, delete
 from pgimport.cluster.resources import parse_preview
+from pgimport.cluster.rest import Json
 from pgimport.cluster.secrets import read_secret
 from pgimport.model.base import format_time
 from pgimport.model.caller import Scope
@@ -83,21 +84,21 @@ def delete_preview(preview_id: PreviewID, entered: Entered, context: World) -> P
     summary="Make it empty anew",
 )  # fmt: skip
 def reset_preview(preview_id: PreviewID, entered: Entered, context: World) -> PreviewAnswer:
-    entered.need(Scope.PROJECTS_WRITE)
-    project, found = entered.find_preview(preview_id)
-    _refuse_if_over(found)
-    made = change(context, PREVIEWS, found.meta, {"spec": {"resetAt": format_time(context.now())}}, "preview database")
-    return PreviewAnswer(preview=tell_preview(project, parse_preview(made)))
+    return _change(preview_id, {"spec": {"resetAt": format_time(context.now())}}, entered, context)
 
 
 @router.post(
     "/preview-databases/{id}/extend", operation_id="extendPreview", responses=PROBLEMS, summary="Give it more time"
 )
 def extend_preview(preview_id: PreviewID, asked: ExtendRequest, entered: Entered, context: World) -> PreviewAnswer:
+    return _change(preview_id, build_extension(asked.ttl_hours, context.now()), entered, context)
+
+
+def _change(preview_id: str, patch: Json, entered: Tenancy, context: Context) -> PreviewAnswer:
     entered.need(Scope.PROJECTS_WRITE)
     project, found = entered.find_preview(preview_id)
     _refuse_if_over(found)
-    made = change(context, PREVIEWS, found.meta, build_extension(asked.ttl_hours, context.now()), "preview database")
+    made = change(context, PREVIEWS, found.meta, patch, "preview database")
     return PreviewAnswer(preview=tell_preview(project, parse_preview(made)))
 
 
