@@ -8,7 +8,8 @@ from typing import TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pgimport.model.policy import Policy
-from pgimport.model.uploads import UploadSettings
+from pgimport.model.uploads import StoreSettings
+from pgimport.store.uploads import UploadStore, open_store
 
 PREFIX = "PGIMPORT_"
 _JSON_FIELDS = ("worker_images", "uploads")
@@ -35,7 +36,7 @@ class Settings(BaseModel):
     tenant_cluster_role: str | None = Field(default=None, description="What those RoleBindings give.")
     api_service_account: str | None = Field(default=None, description="Of the HTTP API, where there is one.")
     api_cluster_role: str | None = Field(default=None, description="What it gets in the namespaces of Projects.")
-    uploads: UploadSettings | None = Field(default=None, description="The store for uploads, as JSON.")
+    uploads: StoreSettings | None = Field(default=None, description="The store for uploads, as JSON.")
     log_level: str = "info"
     health_port: int = Field(default=8080, ge=1, le=65535)
     workers: int = Field(default=8, ge=1, le=64, description="Keys that are worked on at once.")
@@ -65,9 +66,21 @@ class ApiSettings(BaseModel):
     clerk_pem_file: str | None = Field(default=None, description="A file with Clerk's public key instead.")
     clerk_parties: tuple[str, ...] = Field(default=(), description="Allowed azp of tokens, with commas.")
     clerk_issuer: str | None = Field(default=None, description="Expected iss of tokens.")
-    uploads: UploadSettings | None = Field(default=None, description="The store for uploads, as JSON.")
+    uploads: StoreSettings | None = Field(default=None, description="The store for uploads, as JSON.")
     trusted_proxies: str = Field(default="", description="Addresses whose X-Forwarded-For is believed, with commas.")
     log_level: str = "info"
+
+
+def open_uploads(settings: Settings | ApiSettings, environment: Mapping[str, str]) -> UploadStore | None:
+    """The store for uploads, where there is one. Raises SettingsError."""
+    if settings.uploads is None:
+        return None
+    try:
+        return open_store(settings.uploads, environment, own_folder=isinstance(settings, ApiSettings))
+    except KeyError as error:
+        raise SettingsError(f"{error.args[0]}: it is missing, and PGIMPORT_UPLOADS needs it") from error
+    except OSError as error:
+        raise SettingsError(f"PGIMPORT_UPLOADS: {error.filename}: {error.strerror}") from error
 
 
 def _parse(name: str, value: str) -> object:

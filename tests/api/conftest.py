@@ -25,9 +25,9 @@ from pgimport.cluster.secrets import ensure_entry
 from pgimport.model.caller import Scope
 from pgimport.model.keys import SECRET, format_entry, make_key
 from pgimport.model.names import PROJECTS
-from pgimport.model.uploads import UploadSettings
+from pgimport.model.uploads import S3Settings
 from pgimport.settings import ApiSettings
-from pgimport.store.s3 import UploadStore
+from pgimport.store.s3 import S3UploadStore
 
 PUBLIC = "93.184.215.14"
 SOURCE = f"postgresql://reader:hush-hush@{PUBLIC}:5432/shop"
@@ -155,8 +155,8 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
         )
         context = replace(
             build_context(cluster, settings, secrets.token_bytes(32)), throttle=NoThrottle(), preflight_seconds=1.0,
-            store=UploadStore(
-                UploadSettings(bucket="dumps", endpoint="http://127.0.0.1:9"),
+            store=S3UploadStore(
+                S3Settings(bucket="dumps", endpoint="http://127.0.0.1:9"),
                 {"AWS_ACCESS_KEY_ID": "tests", "AWS_SECRET_ACCESS_KEY": "tests"},
             ),  # signs, and never answers
             resolve=lambda host, _: [PUBLIC if host.endswith(".example.com") else host],

@@ -13,7 +13,7 @@ from tests.support.s3 import S3Server, run_s3_server
 
 from pgimport.model.names import IMPORTS
 from pgimport.model.uploads import make_object_key
-from pgimport.store.s3 import UploadStore
+from pgimport.store.s3 import S3UploadStore
 
 
 def test_an_upload_has_a_key_a_url_and_an_end(api: Api) -> None:
@@ -58,7 +58,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 
 @pytest.mark.thorough
 def test_a_file_is_put_by_curl_and_imported(api: Api, server: S3Server, tmp_path: Path) -> None:
-    store = UploadStore(server.settings(), server.environment)
+    store = S3UploadStore(server.settings(), server.environment)
     with serve(replace(api.context, store=store)) as url:
         headers, path = {"X-API-Key": api.keys["all"]}, f"{url}/v1/projects/shop/imports"
         upload = httpx.post(f"{path}/uploads", headers=headers).json()["upload"]

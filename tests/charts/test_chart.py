@@ -13,7 +13,7 @@ from tests.charts.conftest import CHART, Helm, Manifest, Render
 
 from pgimport.model.names import FINALIZER_PREVIEW, FINALIZER_PROJECT, TENANT_ROLE_BINDING
 from pgimport.model.spec import ImportSpec, PreviewSpec, ProjectSpec
-from pgimport.model.uploads import UploadSettings
+from pgimport.model.uploads import EmbeddedSettings, S3Settings
 
 EXAMPLES = CHART / "examples"
 TRIAL: Manifest = yaml.safe_load((EXAMPLES / "values.yaml").read_text(encoding="utf-8"))
@@ -62,6 +62,7 @@ SETS = {
     "the defaults": {},
     "a trial": TRIAL,
     "everything": EVERYTHING,
+    "an API": {"api": {"enabled": True}, "uploads": {"embedded": {"storage": {"persistent": True}}}},
     "a server without a project": {"embeddedServer": {"enabled": True, "project": {"create": False}}},
     "another name": {"fullnameOverride": "imports", "embeddedServer": {"enabled": True}},
 }
@@ -110,7 +111,7 @@ def test_every_pod_is_restricted(values: Manifest, render: Render) -> None:
         assert spec["securityContext"]["runAsNonRoot"] is True, name
         assert spec["securityContext"]["runAsUser"] > 0, name
         assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, name
-        allowed = {"configMap", "emptyDir", "secret"}
+        allowed = {"configMap", "emptyDir", "persistentVolumeClaim", "secret"}
         assert all(set(volume) - {"name"} <= allowed for volume in spec.get("volumes", [])), name
         for container in spec["containers"]:
             security = container["securityContext"]
@@ -192,10 +193,51 @@ def test_environment_of_the_operator(render: Render) -> None:
 @pytest.mark.parametrize("deployment", ["pgimport-operator", "pgimport-api"])
 def test_the_upload_store_reaches_operator_and_api(render: Render, deployment: str) -> None:
     found = environment(render({"api": {"enabled": True}, "uploads": UPLOADS}), "Deployment", deployment)
-    settings = UploadSettings.model_validate(json.loads(found["PGIMPORT_UPLOADS"]))
+    settings = S3Settings.model_validate(json.loads(found["PGIMPORT_UPLOADS"]))
     assert (settings.endpoint, settings.bucket, settings.max_bytes) == ("http://store:9000", "dumps", 100 * 1024**3)
     assert found["AWS_SECRET_ACCESS_KEY"] == {"secretKeyRef": {"name": "store", "key": "AWS_SECRET_ACCESS_KEY"}}
-    assert "PGIMPORT_UPLOADS" not in environment(render({"api": {"enabled": True}}), "Deployment", deployment)
+    assert "PGIMPORT_UPLOADS_SECRET" not in found
+
+
+@pytest.mark.parametrize("deployment", ["pgimport-operator", "pgimport-api"])
+def test_uploads_lie_in_the_apis_volume_where_no_store_is(render: Render, deployment: str) -> None:
+    documents = render({"api": {"enabled": True}})
+    found = environment(documents, "Deployment", deployment)
+    settings = EmbeddedSettings.model_validate(json.loads(found["PGIMPORT_UPLOADS"]))
+    assert (settings.endpoint, settings.capacity) == ("http://pgimport-api.pgimport-system.svc", 20 * 1024**3)
+    assert found["PGIMPORT_UPLOADS_SECRET"] == {"secretKeyRef": {"name": "pgimport-api", "key": "uploads"}}
+    (volume,) = [one for one in dict(pods(documents))["Deployment pgimport-api"]["volumes"] if one["name"] == "uploads"]
+    assert volume["emptyDir"] == {"sizeLimit": "20Gi"}
+    assert find(documents, "Deployment", "pgimport-api")["spec"]["strategy"] == {"type": "Recreate"}
+
+
+def test_uploads_in_a_claim(render: Render) -> None:
+    storage = {"persistent": True, "size": "50Gi", "storageClassName": "fast"}
+    documents = render({"api": {"enabled": True}, "uploads": {"embedded": {"storage": storage}}})
+    claim = find(documents, "PersistentVolumeClaim", "pgimport-api-uploads")
+    assert (claim["spec"]["storageClassName"], claim["spec"]["resources"]["requests"]) == ("fast", {"storage": "50Gi"})
+    (volume,) = [one for one in dict(pods(documents))["Deployment pgimport-api"]["volumes"] if one["name"] == "uploads"]
+    assert volume["persistentVolumeClaim"] == {"claimName": "pgimport-api-uploads"}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"uploads": {"embedded": {"enabled": False}}}, {"uploads": UPLOADS}, {"api": {"enabled": False}}],
+    ids=["not wanted", "a store of its own", "no API"],
+)
+def test_without_the_embedded_store_there_is_nothing_of_it(render: Render, values: Manifest) -> None:
+    documents = render({"api": {"enabled": True}} | values)
+    assert "PGIMPORT_UPLOADS_SECRET" not in str(documents)
+    assert "/var/lib/pgimport" not in str(documents)
+    assert not [one for one in documents if one["kind"] == "PersistentVolumeClaim"]
+
+
+def test_more_replicas_need_another_store(helm: Helm, render: Render) -> None:
+    told = helm("template", "pgimport", str(CHART), values={"api": {"enabled": True, "replicas": 2}}).stderr
+    assert "api.replicas: uploads lie in a volume of one pod" in told
+    assert "uploads.embedded.enabled=false" in told
+    assert render({"api": {"enabled": True, "replicas": 2}, "uploads": {"embedded": {"enabled": False}}})
+    assert "strategy" not in find(render(EVERYTHING), "Deployment", "pgimport-api")["spec"]
 
 
 def test_the_api_reads_no_secret_but_the_keys(render: Render) -> None:

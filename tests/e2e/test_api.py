@@ -2,93 +2,22 @@
 
 import base64
 import json
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
 
 import pytest
-from tests.e2e import comparison
-from tests.e2e.postgres import EMBEDDED, SYSTEM_NAMESPACE, Source, login
-from tests.e2e.tenant import END_SECONDS, IMPORTS, PREVIEWS, Tenant
+from tests.e2e.calls import Curl, check_connections, check_upload, forward_port, make_key, put
+from tests.e2e.postgres import SYSTEM_NAMESPACE, Source
+from tests.e2e.tenant import IMPORTS, PREVIEWS, Tenant
 from tests.support import kubectl
 
 pytestmark = pytest.mark.cluster
 
 OPERATOR = kubectl.CHECKOUT / "operator"
 SERVICE, DEPLOYMENT = "service/pgimport-api", "deployment/pgimport-api"
-
-
-MINE = "SELECT count(*) > 0 FROM pg_catalog.pg_tables WHERE tableowner = current_user"
-
-
-@contextmanager
-def forward_port(namespace: str = SYSTEM_NAMESPACE, service: str = SERVICE, target: int = 80) -> Iterator[int]:
-    """`kubectl port-forward`, as a person on a laptop uses it."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = int(found.getsockname()[1])
-    process = subprocess.Popen(
-        ["kubectl", "-n", namespace, "port-forward", service, f"{port}:{target}"],
-        env=kubectl.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                break
-            except OSError:
-                time.sleep(0.1)
-        yield port
-    finally:
-        process.terminate()
-        process.wait()
-
-
-@dataclass(frozen=True)
-class Curl:
-    """Calls with one key."""
-
-    port: int
-    key: str = field(repr=False)
-
-    def call(self, method: str, path: str, body: Any = None, *options: str) -> tuple[int, Any]:
-        """Status and JSON; the key and the body come by standard input, as an argument everybody could read them."""
-        lines = [f'header = "Authorization: Bearer {self.key}"']
-        if body is not None:
-            text = json.dumps(body).replace("\\", "\\\\").replace('"', '\\"')
-            lines += ['header = "Content-Type: application/json"', f'data = "{text}"']
-        done = subprocess.run(
-            ["curl", "--silent", "--show-error", "--config", "-", "--request", method, *options,
-             "--write-out", "\n%{http_code}", f"http://127.0.0.1:{self.port}/v1{path}"],
-            input="\n".join(lines), capture_output=True, text=True, check=True, timeout=90,
-        )  # fmt: skip
-        answer, _, status = done.stdout.rpartition("\n")
-        return int(status), json.loads(answer)
-
-    def poll(self, job: str) -> dict[str, Any]:
-        deadline = time.monotonic() + END_SECONDS
-        while time.monotonic() < deadline:
-            found: dict[str, Any] = self.call("GET", f"/jobs/{job}")[1]["job"]
-            if found["state"] in ("completed", "failed", "cancelled"):
-                return found
-            time.sleep(1)
-        raise AssertionError(f"{job} has not ended: {found}")
-
-
-def make_key(*words: str) -> str:
-    """As the README says, with the user's own kubeconfig."""
-    done = subprocess.run(
-        [sys.executable, "-m", "pgimport", "cli", "keys", "--namespace", SYSTEM_NAMESPACE, "create", *words],
-        env={**kubectl.environment(), "PYTHONPATH": str(OPERATOR)}, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    return done.stdout.strip()
 
 
 @pytest.fixture(scope="module")
@@ -121,20 +50,21 @@ def test_a_live_source_by_curl_alone(curl: Curl, tenant: Tenant, source: Source)
     assert (done["attempts"], done["cluster_id"], done["organization_id"]) == (1, "embedded", "e2e")
     assert job["id"] in [one["id"] for one in curl.call("GET", "/projects/e2e/jobs?limit=100")[1]["jobs"]]
     preview = done["preview_database_id"]
-    status, answer = curl.call("GET", f"/preview-databases/{preview}/connections")
-    assert status == 200, answer
-    found = answer["connections"]
-    assert set(found) == {"host", "port", "database", "user", "password", "url"}
-    place = {"host": found["host"], "port": str(found["port"]), "dbname": found["database"], "user": found["user"],
-             "password": found["password"]}  # fmt: skip
-    assert login(source, place, MINE)[0] == ["t"]
-    comparison.assert_same(source.server, "shop", EMBEDDED, found["database"])
+    check_connections(curl, source, preview)
     assert source.password not in json.dumps(kubectl.get(IMPORTS, job["id"].removeprefix("e2e."), tenant.name))
     status, answer = curl.call("DELETE", f"/preview-databases/{preview}")
     assert (status, answer["preview"]["state"]) == (202, "deleting")
     kubectl.wait_until(
         lambda: kubectl.find(PREVIEWS, preview.removeprefix("e2e."), tenant.name) is None, "the preview is gone", 60
     )
+
+
+def test_a_dump_file_by_curl_alone(curl: Curl, source: Source, tenant: Tenant, tmp_path: Path) -> None:
+    """Into the API's own store: a URL works once, and for nobody but who has it."""
+    url = check_upload(curl, source, tenant, tmp_path, put)
+    assert url.startswith(f"http://127.0.0.1:{curl.port}/v1/uploads/e2e/")
+    assert put(url, tmp_path / "shop.dump") == 409
+    assert put(url.partition("?")[0], tmp_path / "shop.dump") == 403
 
 
 def test_a_preflight_by_curl(curl: Curl, source: Source) -> None:

@@ -4,12 +4,11 @@ The Project here has a target server that is not the chart's own: that one goes 
 """
 
 import secrets
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+from tests.e2e.chart import RELEASE, helm, install
 from tests.e2e.postgres import SYSTEM_NAMESPACE, Source, quoted, secret_manifest
 from tests.e2e.tenant import (
     IMPORTS,
@@ -29,26 +28,6 @@ from tests.support.kubectl import Manifest
 pytestmark = pytest.mark.cluster
 
 NAME, ADMIN = "e2e-kept", "platform_admin"
-RELEASE = "pgimport"
-INSTALL_SECONDS = 300
-
-
-def helm(*arguments: str) -> str:
-    done = subprocess.run(
-        ["helm", "--namespace", SYSTEM_NAMESPACE, *arguments],
-        capture_output=True, text=True, check=False, timeout=INSTALL_SECONDS, env=kubectl.environment(),
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def install() -> None:
-    """As the first time; what is up already stays."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.cluster", "install"],
-        capture_output=True, text=True, check=False, timeout=INSTALL_SECONDS, cwd=kubectl.CHECKOUT,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture(scope="module")

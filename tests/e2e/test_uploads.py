@@ -3,33 +3,29 @@
 The chart gets its upload store for the length of this module: a server in the cluster, at a private address.
 """
 
-import base64
 import json
 import secrets
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.e2e import comparison
+from tests.e2e.calls import Curl, check_upload, forward_port, make_key, put
+from tests.e2e.chart import CHART, RELEASE, helm
 from tests.e2e.postgres import (
-    EMBEDDED,
     POD_USER,
     RESTRICTED,
     SYSTEM_NAMESPACE,
     Source,
-    login,
     postgres_image,
     secret_manifest,
 )
-from tests.e2e.tenant import IMPORTS, Tenant
-from tests.e2e.test_api import MINE, Curl, forward_port, make_key
+from tests.e2e.tenant import Tenant
 from tests.support import kubectl
 from tests.support.s3 import BUCKET, ensure_program
 
 pytestmark = pytest.mark.cluster
 
-NAME, PORT, SECONDS = "s3", 7070, 240
+NAME, PORT = "s3", 7070
 SECRET = "e2e-uploads"
 _START = f"""
 set -eu
@@ -72,14 +68,6 @@ def start_store(namespace: str) -> dict[str, str]:
     return {"AWS_ACCESS_KEY_ID": access, "AWS_SECRET_ACCESS_KEY": secret}
 
 
-def change_chart(*words: str) -> None:
-    done = subprocess.run(
-        ["helm", "--namespace", SYSTEM_NAMESPACE, *words, "--wait", "--timeout", f"{SECONDS}s"],
-        capture_output=True, text=True, check=False, env=kubectl.environment(),
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-
-
 @pytest.fixture(scope="module")
 def endpoint(tenant: Tenant, source: Source) -> Iterator[str]:
     """The store's, as pods name it."""
@@ -89,10 +77,9 @@ def endpoint(tenant: Tenant, source: Source) -> Iterator[str]:
     kubectl.create(secret_manifest(SYSTEM_NAMESPACE, SECRET, credentials))
     found = f"http://{NAME}.{namespace}.svc.cluster.local:{PORT}"
     values = {"enabled": True, "endpoint": found, "bucket": BUCKET, "credentialsSecret": SECRET}
-    chart = str(kubectl.CHECKOUT / "charts" / "pgimport")
-    change_chart("upgrade", "pgimport", chart, "--reuse-values", "--set-json", f"uploads={json.dumps(values)}")
+    helm("upgrade", RELEASE, CHART, "--reuse-values", "--set-json", f"uploads={json.dumps(values)}", "--wait")
     yield found
-    change_chart("rollback", "pgimport")
+    helm("rollback", RELEASE, "--wait")
     kubectl.delete("secret", SECRET, namespace=SYSTEM_NAMESPACE)
 
 
@@ -102,39 +89,13 @@ def curl(endpoint: str) -> Iterator[Curl]:
         yield Curl(port, make_key("--organization", "e2e", "--name", "uploads"))
 
 
-def put(source: Source, endpoint: str, url: str, path: Path) -> int:
-    """By plain curl, from outside of the cluster: the signed URL names the store as the cluster does."""
-    namespace, host = source.server.namespace, endpoint.removeprefix("http://")
-    with forward_port(namespace, f"service/{NAME}", PORT) as port:
-        done = subprocess.run(
-            ["curl", "--silent", "--output", "/dev/null", "--write-out", "%{http_code}", "--upload-file", path,
-             "--connect-to", f"{host}:127.0.0.1:{port}", url],
-            capture_output=True, text=True, check=True,
-        )  # fmt: skip
-    return int(done.stdout)
-
-
 def test_a_dump_file_by_curl_alone(curl: Curl, source: Source, endpoint: str, tenant: Tenant, tmp_path: Path) -> None:
-    words = ("sh", "-c", "pg_dump --username=postgres --format=custom shop | base64")
-    dumped = kubectl.execute(source.server.namespace, source.server.pod, *words)
-    (tmp_path / "shop.dump").write_bytes(base64.b64decode(dumped))
-    status, answer = curl.call("POST", "/projects/e2e/imports/uploads")
-    assert status == 201, answer
-    upload = answer["upload"]
-    assert upload["upload_url"].startswith(f"{endpoint}/{BUCKET}/uploads/e2e/")
-    assert curl.call("POST", "/projects/e2e/imports", {"upload_key": upload["object_key"]}) == (
-        404, {"error": "no such upload"}
-    )  # fmt: skip
-    assert put(source, endpoint, upload["upload_url"], tmp_path / "shop.dump") == 200
-    status, answer = curl.call("POST", "/projects/e2e/imports", {"upload_key": upload["object_key"]})
-    assert status == 202, answer
-    done = curl.poll(answer["job"]["id"])
-    assert done["state"] == "completed", done
-    status, answer = curl.call("GET", f"/preview-databases/{done['preview_database_id']}/connections")
-    assert status == 200, answer
-    found = answer["connections"]
-    place = {name: str(found[name]) for name in ("host", "port", "user", "password")} | {"dbname": found["database"]}
-    assert login(source, place, MINE)[0] == ["t"]
-    comparison.assert_same(source.server, "shop", EMBEDDED, found["database"])
-    body = json.dumps(kubectl.get(IMPORTS, done["id"].removeprefix("e2e."), tenant.name))
-    assert "X-Amz" not in body
+    namespace, host = source.server.namespace, endpoint.removeprefix("http://")
+
+    def put_from_outside(url: str, path: Path) -> int:
+        """The signed URL names the store as the cluster does."""
+        with forward_port(namespace, f"service/{NAME}", PORT) as port:
+            return put(url, path, "--connect-to", f"{host}:127.0.0.1:{port}")
+
+    url = check_upload(curl, source, tenant, tmp_path, put_from_outside)
+    assert url.startswith(f"{endpoint}/{BUCKET}/uploads/e2e/")

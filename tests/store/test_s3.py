@@ -11,7 +11,7 @@ from tests.support.s3 import S3Server, run_s3_server
 
 from pgimport.model.errors import StoreAway
 from pgimport.model.uploads import make_object_key
-from pgimport.store.s3 import UploadStore
+from pgimport.store.s3 import S3UploadStore
 
 pytestmark = pytest.mark.thorough
 
@@ -26,8 +26,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 
 
 @pytest.fixture(scope="module")
-def store(server: S3Server) -> UploadStore:
-    return UploadStore(server.settings(), server.environment)
+def store(server: S3Server) -> S3UploadStore:
+    return S3UploadStore(server.settings(), server.environment)
 
 
 def curl(*words: str) -> int:
@@ -39,10 +39,10 @@ def curl(*words: str) -> int:
     return int(done.stdout)
 
 
-def test_a_file_is_put_by_plain_curl_and_found(store: UploadStore, tmp_path: Path) -> None:
+def test_a_file_is_put_by_plain_curl_and_found(store: S3UploadStore, tmp_path: Path) -> None:
     assert store.find_size(KEY) is None
     (tmp_path / "dump").write_bytes(b"x" * 100_000)
-    assert curl("--upload-file", str(tmp_path / "dump"), store.sign_put(KEY)) == 200
+    assert curl("--upload-file", str(tmp_path / "dump"), store.sign_put(KEY, "")) == 200
     assert store.find_size(KEY) == 100_000
     assert curl(store.sign_get(KEY, timedelta(minutes=1))) == 200
     store.delete(KEY)
@@ -50,10 +50,10 @@ def test_a_file_is_put_by_plain_curl_and_found(store: UploadStore, tmp_path: Pat
     store.delete(KEY)
 
 
-def test_a_signed_url_does_one_thing_to_one_object(store: UploadStore, server: S3Server, tmp_path: Path) -> None:
+def test_a_signed_url_does_one_thing_to_one_object(store: S3UploadStore, server: S3Server, tmp_path: Path) -> None:
     server.put(OTHER, b"another's")
     (tmp_path / "dump").write_bytes(b"mine")
-    put, get = store.sign_put(KEY), store.sign_get(OTHER, timedelta(minutes=1))
+    put, get = store.sign_put(KEY, ""), store.sign_get(OTHER, timedelta(minutes=1))
     for url in (put.replace(KEY, OTHER), put + "0", put.partition("?")[0]):
         assert curl("--upload-file", str(tmp_path / "dump"), url) == 403
     assert curl(put) == 403
@@ -63,8 +63,8 @@ def test_a_signed_url_does_one_thing_to_one_object(store: UploadStore, server: S
 
 
 def test_a_signed_url_ends(server: S3Server, tmp_path: Path) -> None:
-    short = UploadStore(server.settings(expiry="1s"), server.environment)
-    url = short.sign_put(KEY)
+    short = S3UploadStore(server.settings(expiry="1s"), server.environment)
+    url = short.sign_put(KEY, "")
     (tmp_path / "dump").write_bytes(b"late")
     time.sleep(2.5)
     assert curl("--upload-file", str(tmp_path / "dump"), url) == 403
@@ -72,7 +72,7 @@ def test_a_signed_url_ends(server: S3Server, tmp_path: Path) -> None:
 
 
 def test_a_store_that_is_away_is_told(server: S3Server) -> None:
-    gone = UploadStore(server.settings(endpoint="http://127.0.0.1:9"), server.environment)
+    gone = S3UploadStore(server.settings(endpoint="http://127.0.0.1:9"), server.environment)
     with pytest.raises(StoreAway):
         gone.find_size(KEY)
-    assert gone.sign_put(KEY).startswith("http://127.0.0.1:9/")
+    assert gone.sign_put(KEY, "").startswith("http://127.0.0.1:9/")

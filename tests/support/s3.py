@@ -19,7 +19,7 @@ from tests.cluster.commands import find_program, say
 from tests.cluster.lock import only_one_in_cache
 from tests.cluster.places import cache_folder
 
-from pgimport.model.uploads import UploadSettings
+from pgimport.model.uploads import S3Settings
 from pgimport.store.s3 import ACCESS_KEY, SECRET_KEY
 
 VERSION = "v1.8.0"
@@ -35,8 +35,8 @@ class S3Server:
     folder: Path
     environment: dict[str, str] = field(repr=False)
 
-    def settings(self, **changes: object) -> UploadSettings:
-        return UploadSettings.model_validate({"bucket": BUCKET, "endpoint": self.endpoint, **changes})
+    def settings(self, **changes: object) -> S3Settings:
+        return S3Settings.model_validate({"bucket": BUCKET, "endpoint": self.endpoint, **changes})
 
     def put(self, key: str, content: bytes) -> None:
         """As its owner."""

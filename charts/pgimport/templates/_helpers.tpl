@@ -49,6 +49,7 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version | replace "+" "_" }
 {{- if .enabled -}}
 {{- $secret := required "uploads.credentialsSecret: which Secret has the store's credentials?" .credentialsSecret -}}
 {{- $settings := dict
+    "store" "s3"
     "endpoint" (required "uploads.endpoint: where is the store?" .endpoint)
     "bucket" (required "uploads.bucket: into which bucket?" .bucket)
     "region" .region "pathStyle" .pathStyle "maxBytes" (int64 .maxBytes) "expiry" .expiry "retention" .retention -}}
@@ -63,7 +64,35 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version | replace "+" "_" }
 {{- end }}
 {{- end -}}
 {{- end -}}
+{{- if include "pgimport.embeddedUploads" . -}}
+{{- $settings := dict
+    "store" "embedded"
+    "endpoint" (printf "http://%s.%s.svc" (include "pgimport.api" .) .Release.Namespace)
+    "folder" "/var/lib/pgimport" "capacity" .Values.uploads.embedded.storage.size
+    "maxBytes" (int64 .Values.uploads.maxBytes) "expiry" .Values.uploads.expiry
+    "retention" .Values.uploads.retention -}}
+- name: PGIMPORT_UPLOADS
+  value: {{ $settings | toJson | quote }}
+- name: PGIMPORT_UPLOADS_SECRET
+  valueFrom:
+    secretKeyRef:
+      name: {{ include "pgimport.api" . }}
+      key: uploads
 {{- end -}}
+{{- end -}}
+
+{{/* `true` where the API keeps uploads itself: where no other store is, and only one pod is to have them. */}}
+{{- define "pgimport.embeddedUploads" -}}
+{{- $uploads := .Values.uploads -}}
+{{- if and .Values.api.enabled $uploads.embedded.enabled (not $uploads.enabled) -}}
+{{- if gt (int .Values.api.replicas) 1 -}}
+{{- fail "api.replicas: uploads lie in a volume of one pod. For more replicas set uploads.enabled, with an S3-compatible store, or uploads.embedded.enabled=false" -}}
+{{- end -}}
+true
+{{- end -}}
+{{- end -}}
+
+{{- define "pgimport.uploadsClaim" -}}{{ include "pgimport.api" . }}-uploads{{- end -}}
 
 {{/* Pod Security `restricted`; takes the user id. */}}
 {{- define "pgimport.podSecurity" -}}

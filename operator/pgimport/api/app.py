@@ -8,7 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from starlette.types import Lifespan
 
 from pgimport import __version__
-from pgimport.api import imports, jobs, previews
+from pgimport.api import imports, jobs, previews, uploads
 from pgimport.api.context import Context
 from pgimport.api.edge import Edge
 from pgimport.api.problems import Problem, add_handlers, answer
@@ -27,7 +27,7 @@ def build_app(context: Context | None = None, lifespan: Lifespan[FastAPI] | None
     registry = CollectorRegistry()
     app.state.context = context
     add_handlers(app)
-    for module in (imports, jobs, previews):
+    for module in (imports, jobs, previews, uploads):
         app.include_router(module.router, prefix="/v1")
     _add_own_routes(app, registry)
     app.add_middleware(Edge, registry=registry)

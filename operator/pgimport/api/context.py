@@ -18,9 +18,10 @@ from pgimport.cluster.cache import Cache
 from pgimport.cluster.rest import Cluster
 from pgimport.model.addresses import Resolve
 from pgimport.model.caller import Caller
-from pgimport.store.s3 import UploadStore
+from pgimport.store.uploads import UploadStore
 
 PREFLIGHTS_AT_ONCE = 32
+UPLOADS_AT_ONCE = 16  # into the embedded store
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{8,64}")
 
 
@@ -70,6 +71,7 @@ class Context:
     preflights: threading.BoundedSemaphore = field(
         default_factory=lambda: threading.BoundedSemaphore(PREFLIGHTS_AT_ONCE)
     )
+    uploads: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(UPLOADS_AT_ONCE))
 
 
 def context_of(request: Request) -> Context:

@@ -85,14 +85,15 @@ def _no_store() -> Problem:
     "/projects/{projectID}/imports/uploads", status_code=201, operation_id="createUpload", responses=PROBLEMS,
     summary="Where a dump file may be put",
 )  # fmt: skip
-def create_upload(project_id: ProjectID, entered: Entered, context: World) -> UploadAnswer:
+def create_upload(project_id: ProjectID, request: Request, entered: Entered, context: World) -> UploadAnswer:
     entered.need(Scope.PROJECTS_WRITE)
     entered.find_project(project_id)
     if context.store is None:
         raise _no_store()
     key = make_object_key(project_id, secrets.token_bytes(KEY_BYTES))
     expires_at = context.now() + context.store.settings.expiry
-    return UploadAnswer(upload=Upload(object_key=key, upload_url=context.store.sign_put(key), expires_at=expires_at))
+    url = context.store.sign_put(key, str(request.base_url).rstrip("/"))
+    return UploadAnswer(upload=Upload(object_key=key, upload_url=url, expires_at=expires_at))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,6 +19,7 @@ from pgimport.api.clerk import Clerk, ClerkSettings
 from pgimport.api.context import Authenticate, Context
 from pgimport.api.keys import KeyDoor
 from pgimport.api.throttle import FailureThrottle
+from pgimport.api.uploads import start_sweeps
 from pgimport.cluster.cache import Cache
 from pgimport.cluster.rest import Cluster, connect_cluster
 from pgimport.cluster.secrets import read_secret
@@ -25,8 +27,8 @@ from pgimport.log import start_logging
 from pgimport.model.caller import Caller
 from pgimport.model.keys import PREFIX, SECRET
 from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS
-from pgimport.settings import ApiSettings, SettingsError, read_api_settings
-from pgimport.store.s3 import UploadStore
+from pgimport.settings import ApiSettings, SettingsError, open_uploads, read_api_settings
+from pgimport.store.embedded import LocalStore
 
 LEAST_SECRET = 32  # bytes
 THREADS = 80  # routes that wait: for Kubernetes some milliseconds each, for a preflight some seconds
@@ -45,8 +47,12 @@ def main(arguments: list[str]) -> int:
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 78  # EX_CONFIG
+    stop = threading.Event()
     context.cache.start()
+    if isinstance(context.store, LocalStore):
+        start_sweeps(context.store, context.cache, stop)
     run(build_app(context, serve_threads), settings)
+    stop.set()
     context.cache.stop()
     return 0
 
@@ -55,7 +61,7 @@ def build_context(cluster: Cluster, settings: ApiSettings, secret: bytes) -> Con
     return Context(
         cluster=cluster, cache=Cache(cluster, (PROJECTS, PREVIEWS, IMPORTS)),
         authenticate=_build_door(cluster, settings), throttle=FailureThrottle(), secret=secret,
-        store=UploadStore(settings.uploads, os.environ) if settings.uploads else None,
+        store=open_uploads(settings, os.environ),
     )  # fmt: skip
 
 

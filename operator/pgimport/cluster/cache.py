@@ -7,7 +7,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -90,6 +90,12 @@ class Cache:
             ]
         found = sorted((one for one in found if not before or one[0] < before), reverse=True, key=lambda one: one[0])
         return [json.loads(body) for _, body in found[:limit] if body]
+
+    def list_all(self, kind: str) -> Iterator[Json]:
+        """Of all namespaces, in no order; each is parsed when it is asked for."""
+        with self._changed:
+            found = [held.body for held in self._kinds[kind].objects.values() if held.body]
+        return map(json.loads, found)
 
     def wait_for(self, check: Callable[[], bool], seconds: float) -> bool:
         """Until `check` holds, looked at after each change; False when time is over."""

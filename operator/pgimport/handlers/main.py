@@ -17,19 +17,18 @@ from pgimport.log import start_logging
 from pgimport.reconcile.loop import reconcile
 from pgimport.reconcile.queue import WorkQueue
 from pgimport.reconcile.world import Rights, World
-from pgimport.settings import Settings, SettingsError, read_settings
-from pgimport.store.s3 import UploadStore
+from pgimport.settings import Settings, SettingsError, open_uploads, read_settings
 
 
 def main(arguments: list[str]) -> int:
     """`operator` takes no words: everything is in the environment."""
     try:
         settings = read_settings(os.environ)
+        store = open_uploads(settings, os.environ)
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 78  # EX_CONFIG
     start_logging(settings.log_level)
-    store = UploadStore(settings.uploads, os.environ) if settings.uploads else None
     world = World(
         cluster=connect_cluster(),
         policy=settings.to_policy(),

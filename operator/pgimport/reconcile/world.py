@@ -9,7 +9,7 @@ from datetime import datetime
 from pgimport.cluster.rest import Cluster
 from pgimport.model.facts import PodFacts
 from pgimport.model.policy import Policy
-from pgimport.store.s3 import UploadStore
+from pgimport.store.uploads import UploadStore
 
 REMEMBERED_PODS = 2000  # a few hundred bytes each; a pod is of interest for minutes after its end
 

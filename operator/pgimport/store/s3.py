@@ -8,17 +8,17 @@ from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
 from pgimport.model.errors import StoreAway
-from pgimport.model.uploads import UploadSettings
+from pgimport.model.uploads import S3Settings
 
 ACCESS_KEY, SECRET_KEY = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"
 _TIMEOUT = "15s"
 _RETRIES = 2
 
 
-class UploadStore:
+class S3UploadStore:
     """Safe to share between threads. Signing asks nobody."""
 
-    def __init__(self, settings: UploadSettings, environment: Mapping[str, str]) -> None:
+    def __init__(self, settings: S3Settings, environment: Mapping[str, str]) -> None:
         """Credentials are ACCESS_KEY and SECRET_KEY of the environment. Raises KeyError where one is missing."""
         self.settings = settings
         self._store = S3Store(
@@ -29,7 +29,7 @@ class UploadStore:
             retry_config={"max_retries": _RETRIES},
         )  # fmt: skip
 
-    def sign_put(self, key: str) -> str:
+    def sign_put(self, key: str, reached: str) -> str:
         """For `settings.expiry`."""
         return obstore.sign(self._store, "PUT", key, self.settings.expiry)
 

@@ -125,6 +125,7 @@ EXPIRED = b"<Error><Code>AccessDenied</Code><Message>Request has expired</Messag
     [
         pytest.param(403, EXPIRED, Reason.SOURCE_AUTH_FAILED, "AccessDenied: Request has expired", id="expired"),
         pytest.param(401, b"", Reason.SOURCE_AUTH_FAILED, "HTTP 401", id="closed"),
+        pytest.param(404, b'{"error":"no such upload"}', Reason.DUMP_NOT_FOUND, ": no such upload", id="our own API"),
         pytest.param(404, b"", Reason.DUMP_NOT_FOUND, "HTTP 404", id="not there"),
         pytest.param(410, b"", Reason.DUMP_NOT_FOUND, "HTTP 410", id="gone"),
         pytest.param(429, b"", Reason.SOURCE_UNREACHABLE, "HTTP 429", id="too many requests"),

@@ -14,7 +14,7 @@ from pgimport.model.reasons import Reason
 from pgimport.model.source_url import find_origin
 from pgimport.model.spec import Sources
 from pgimport.model.uploads import make_object_key
-from pgimport.store.s3 import UploadStore
+from pgimport.store.s3 import S3UploadStore
 
 pytestmark = pytest.mark.thorough
 
@@ -33,7 +33,7 @@ def uploaded(
     bin_root: Path,
 ) -> Bench:  # fmt: skip
     """A bench whose source is an upload."""
-    store = UploadStore(server.settings(), server.environment)
+    store = S3UploadStore(server.settings(), server.environment)
     with postgres16.database("uploaded") as name:
         postgres16.execute("CREATE TABLE orders AS SELECT i FROM generate_series(1, 1000) AS i", name)
         server.put(KEY, dump(postgres16, name, "custom", tmp_path))

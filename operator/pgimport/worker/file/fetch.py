@@ -226,10 +226,12 @@ def _refused(source: FileSource, response: http.client.HTTPResponse) -> Failure:
 
 
 def _read_words(response: http.client.HTTPResponse) -> str:
-    """`: AccessDenied: Request has expired`, where an object store says so."""
+    """`: AccessDenied: Request has expired`, where an object store says so, or our own API's `{"error": …}`."""
     try:
         page = response.read(ERROR_BODY).decode("utf-8", "replace")
     except (OSError, http.client.HTTPException):
         return ""
     found = [match[1] for tag in ("Code", "Message") if (match := re.search(rf"<{tag}>([^<]{{1,200}})</{tag}>", page))]
+    if not found and (match := re.fullmatch(r'\{"error":"([^"\\]{1,200})"\}', page)):
+        found = [match[1]]
     return "".join(f": {' '.join(words.split())}" for words in found)

@@ -1,0 +1,29 @@
+"""The project's own chart, as an admin handles it."""
+
+import subprocess
+import sys
+
+from tests.e2e.postgres import SYSTEM_NAMESPACE
+from tests.support import kubectl
+
+RELEASE = "pgimport"
+CHART = str(kubectl.CHECKOUT / "charts" / "pgimport")
+INSTALL_SECONDS = 300
+
+
+def helm(*arguments: str) -> str:
+    done = subprocess.run(
+        ["helm", "--namespace", SYSTEM_NAMESPACE, *arguments],
+        capture_output=True, text=True, check=False, timeout=INSTALL_SECONDS, env=kubectl.environment(),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def install() -> None:
+    """As the first time; what is up already stays."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.cluster", "install"],
+        capture_output=True, text=True, check=False, timeout=INSTALL_SECONDS, cwd=kubectl.CHECKOUT,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
