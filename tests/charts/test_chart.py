@@ -237,7 +237,20 @@ def test_more_replicas_need_another_store(helm: Helm, render: Render) -> None:
     assert "api.replicas: uploads lie in a volume of one pod" in told
     assert "uploads.embedded.enabled=false" in told
     assert render({"api": {"enabled": True, "replicas": 2}, "uploads": {"embedded": {"enabled": False}}})
-    assert "strategy" not in find(render(EVERYTHING), "Deployment", "pgimport-api")["spec"]
+
+
+def test_the_apis_strategy_is_named_as_a_whole(render: Render) -> None:
+    """Of a RollingUpdate that was filled in, an upgrade to Recreate keeps the parameters, and is refused."""
+    spec = find(render({"api": {"enabled": True}, "uploads": UPLOADS}), "Deployment", "pgimport-api")["spec"]
+    assert spec["strategy"] == {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+
+
+def test_the_apis_service(render: Render) -> None:
+    service = find(render({"api": {"enabled": True}}), "Service", "pgimport-api")["spec"]
+    assert (service["type"], service["ports"]) == ("ClusterIP", [{"name": "http", "port": 80, "targetPort": "http"}])
+    wanted = {"type": "NodePort", "nodePort": 30090}
+    service = find(render({"api": {"enabled": True, "service": wanted}}), "Service", "pgimport-api")["spec"]
+    assert (service["type"], service["ports"][0]["nodePort"]) == ("NodePort", 30090)
 
 
 def test_the_api_reads_no_secret_but_the_keys(render: Render) -> None:

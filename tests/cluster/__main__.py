@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
+from tests.cluster.api import write_api
 from tests.cluster.choice import choose_provider, forget_choice, remember_choice
 from tests.cluster.commands import say
-from tests.cluster.environment import write_environment
+from tests.cluster.environment import PROJECT, write_environment
 from tests.cluster.errors import ClusterError
 from tests.cluster.lock import lock_until_exit
 from tests.cluster.places import Instance, this_instance
@@ -40,7 +41,10 @@ def _install(instance: Instance, provider: Provider) -> None:
 
 def _up(instance: Instance, provider: Provider) -> None:
     _install(instance, provider)
+    url, key = write_api(instance, provider)
     print(f"KUBECONFIG={instance.shown(instance.kubeconfig)}")
+    print(f"HTTP API: {url or 'kubectl -n pgimport-system port-forward service/pgimport-api 8090:80'}")
+    print(f"an API key of project {PROJECT}: {instance.shown(key)}")
 
 
 def _down(instance: Instance, provider: Provider) -> None:

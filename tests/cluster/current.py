@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from tests.cluster.commands import run, say, succeeds
 from tests.cluster.docker import build_with_docker, require_programs
@@ -58,6 +59,12 @@ class Current:
 
     def reference(self, build: Build) -> str:
         return f"{self._registry()}/pgimport-{build.name}:{build.digest}"
+
+    def api_values(self) -> Mapping[str, str]:
+        return {}
+
+    def api_url(self, _service: Mapping[str, Any]) -> str | None:
+        return None
 
     def has(self, image: str) -> bool:
         return succeeds(["docker", "manifest", "inspect", image])

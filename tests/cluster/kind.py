@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from tests.cluster.commands import run, say, succeeds
 from tests.cluster.docker import build_with_docker, require_programs
 from tests.cluster.places import SOURCES, Instance
 from tests.cluster.provider import Build
+
+API_PORT = 30090  # of the node, as kind.yaml publishes it
 
 
 class Kind:
@@ -48,6 +51,13 @@ class Kind:
 
     def reference(self, build: Build) -> str:
         return f"localhost/pgimport/{build.name}:{build.digest}"
+
+    def api_values(self) -> Mapping[str, str]:
+        return {"api.service.type": "NodePort", "api.service.nodePort": str(API_PORT)}
+
+    def api_url(self, _service: Mapping[str, Any]) -> str | None:
+        """As Docker publishes the node's port; a free one of loopback (tests/cluster/kind.yaml)."""
+        return "http://" + run(["docker", "port", f"{self._instance.name}-control-plane", f"{API_PORT}/tcp"]).strip()
 
     def has(self, image: str) -> bool:
         """Asks the node's own containerd: an image may be on the host and not in a cluster made anew."""

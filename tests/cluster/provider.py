@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,12 @@ class Provider(Protocol):
 
     def reference(self, build: Build) -> str:
         """The image's name as a pod names it."""
+
+    def api_values(self) -> Mapping[str, str]:
+        """Of the chart, that bring the HTTP API within this host's reach."""
+
+    def api_url(self, service: Mapping[str, Any]) -> str | None:
+        """Of the API's Service, as this host reaches it; None where there is no way but a port forwarding."""
 
     def has(self, image: str) -> bool:
         """Whether pods can run it already."""

@@ -39,7 +39,7 @@ def _status(instance: Instance) -> str:
     return str(found[0]["status"]) if found else ""
 
 
-def _settings(images: Images) -> list[str]:
+def _settings(provider: Provider, images: Images) -> list[str]:
     repository, _, tag = images.operator.rpartition(":")
     values = {
         "image.repository": repository,
@@ -47,10 +47,12 @@ def _settings(images: Images) -> list[str]:
         **{f"worker.images.{major}": image for major, image in images.workers.items()},
         "embeddedServer.image": images.postgres,
     }
-    return [word for key, value in values.items() for word in ("--set-string", f"{key}={value}")]
+    words = [word for key, value in values.items() for word in ("--set-string", f"{key}={value}")]
+    return words + [word for key, value in provider.api_values().items() for word in ("--set", f"{key}={value}")]
 
 
-def _kubectl(instance: Instance, *words: str) -> str:
+def kubectl(instance: Instance, *words: str) -> str:
+    """In the release's namespace."""
     own = instance.programs / "kubectl"
     program = own if own.exists() else "kubectl"
     return run([program, "--kubeconfig", instance.kubeconfig, "--namespace", NAMESPACE, *words])
@@ -58,11 +60,11 @@ def _kubectl(instance: Instance, *words: str) -> str:
 
 def _what_waits(instance: Instance) -> str:
     """Helm only says that time is over: the pods, and the last words of those that are not ready, say why."""
-    text = _kubectl(instance, "get", "pods")
-    for pod in json.loads(_kubectl(instance, "get", "pods", "--output=json"))["items"]:
+    text = kubectl(instance, "get", "pods")
+    for pod in json.loads(kubectl(instance, "get", "pods", "--output=json"))["items"]:
         if not all(entry["ready"] for entry in pod["status"].get("containerStatuses", [])):
             with suppress(ClusterError):
-                text += _kubectl(instance, "logs", pod["metadata"]["name"], f"--tail={LOG_LINES}")
+                text += kubectl(instance, "logs", pod["metadata"]["name"], f"--tail={LOG_LINES}")
     return text
 
 
@@ -74,11 +76,11 @@ def _clear_interrupted(instance: Instance, status: str) -> None:
         _helm(instance, "rollback", RELEASE, "--wait")
 
 
-def ensure_release(instance: Instance, _provider: Provider, images: Images) -> None:
+def ensure_release(instance: Instance, provider: Provider, images: Images) -> None:
     if not (CHART / "Chart.yaml").exists():
         raise ClusterError(f"the chart {CHART} is not there")
     note = instance.folder / "installed"
-    digest = digest_of([CHART, VALUES], _settings(images))
+    digest = digest_of([CHART, VALUES], _settings(provider, images))
     status = _status(instance)
     if status == "deployed" and note.exists() and note.read_text() == digest:
         return
@@ -87,7 +89,7 @@ def ensure_release(instance: Instance, _provider: Provider, images: Images) -> N
     try:
         _helm(
             instance, "upgrade", "--install", RELEASE, CHART, "--create-namespace", "--values", VALUES,
-            *_settings(images), "--wait", "--timeout", PATIENCE,
+            *_settings(provider, images), "--wait", "--timeout", PATIENCE,
         )  # fmt: skip
     except ClusterError as error:
         raise ClusterError(f"{error}\n{_what_waits(instance)}") from error

@@ -34,6 +34,10 @@ FILES = tuple(EXAMPLES / name for name in ("project.yaml", "preview.yaml", "impo
 
 NEXT = (
     ("kubectl and its KUBECONFIG for this shell:", ". .cluster/env"),
+    (
+        "The same by HTTP:",
+        'curl -s $PGIMPORT_API_URL/v1/projects/demo/jobs -H "Authorization: Bearer $PGIMPORT_API_KEY"',
+    ),
     ("All that is known of the import:", "kubectl -n demo describe pgi debian"),
     ("Look around in the preview:", "kubectl -n demo exec -it psql -- psql"),
     ("Again: nothing runs, what is completed stays so:", f"kubectl apply -f {FILES[-1]}"),

@@ -40,6 +40,18 @@ def test_the_charts_own_key_opens_its_project(port: int) -> None:
     assert Curl(port, "capy_live_000000000000_" + "0" * 43).call("GET", "/projects/demo/jobs")[0] == 401
 
 
+def test_what_make_up_leaves_for_scripts_works() -> None:
+    words = """. "$0"; curl --silent --header "Authorization: Bearer $PGIMPORT_API_KEY" \\
+        "$PGIMPORT_API_URL/v1/projects/$PGIMPORT_PROJECT/jobs" """
+    path = kubectl.cluster_folder() / "env"
+    if "PGIMPORT_API_URL" not in path.read_text():
+        pytest.skip("CLUSTER=current: this host has no way to its Services")
+    done = subprocess.run(["sh", "-c", words, path], capture_output=True, text=True, check=True, timeout=30)
+    assert set(json.loads(done.stdout)) == {"jobs"}
+    assert path.stat().st_mode & 0o077 == 0
+    assert (path.parent / "api-key").stat().st_mode & 0o077 == 0
+
+
 def test_a_live_source_by_curl_alone(curl: Curl, tenant: Tenant, source: Source) -> None:
     status, answer = curl.call("POST", "/projects/e2e/imports", {"source_url": source.url("shop")})
     assert status == 202, answer

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from tests.cluster.bare import machine
 from tests.cluster.bare.buildah import base_image, building, end_builds, ensure_archive, write_archive
@@ -47,6 +48,12 @@ class Bare:
 
     def reference(self, build: Build) -> str:
         return f"localhost/pgimport/{build.name}:{build.digest}"
+
+    def api_values(self) -> Mapping[str, str]:
+        return {}
+
+    def api_url(self, service: Mapping[str, Any]) -> str | None:
+        return f"http://{service['spec']['clusterIP']}"  # kube-proxy runs on this host
 
     def has(self, image: str) -> bool:
         return has_image(self._instance, image)
