@@ -130,3 +130,17 @@ def test_while_kubernetes_is_away_the_last_keys_count() -> None:
     door.find(made.text, NOW)
     reading.away, reading.time = True, 1000.0
     assert door.find(made.text, NOW).name == "ci"
+
+
+def test_a_key_that_could_not_be_read_is_not_called_unknown() -> None:
+    reading, made = Reading(), a_key()
+    reading.away = True
+    door = reading.door()
+    for _ in range(2):
+        with pytest.raises(ClusterAway):
+            door.find(made.text, NOW)
+    with pytest.raises(NotKnown):
+        door.find("no key at all", NOW)
+    reading.away, reading.time = False, 1000.0
+    reading.entries[made.id] = format_entry(made.entry)
+    assert door.find(made.text, NOW).name == "ci"

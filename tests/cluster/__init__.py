@@ -17,5 +17,6 @@ Verbs: `up` (cluster, images, chart), `down`, `kubeconfig`, `load IMAGE`; and th
 `up` leaves `.cluster/kubeconfig` and `.cluster/env` (`export` lines, also a PATH with kubectl and helm).
 `PGIMPORT_CLUSTER_DIR` moves `.cluster` elsewhere. A second `bare` cluster at the same time needs a network
 namespace of its own (`unshare --net`): kube-proxy's rules have the same names everywhere.
-`PGIMPORT_AUDIT_LOG=1` makes the API server of `bare` write `.cluster/logs/audit.log` (metadata, never bodies).
+The API server of `bare` writes what the chart's accounts ask into `.cluster/logs/audit.log` (metadata, never bodies),
+and what anybody asks where `PGIMPORT_AUDIT_LOG=1`.
 """

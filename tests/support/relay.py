@@ -1,63 +1,38 @@
-"""A TCP relay on the loopback interface: a server's place goes in; every connection's first bytes come out."""
+"""A TCP relay: a server's place goes in; every connection's first bytes come out."""
 
 import socket
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from tests.support.wire import Line, listen, pass_on
 
 _HEAD = 4096  # bytes that are kept of what a client says first
 
 
-@dataclass
+@dataclass(frozen=True)
 class Relay:
     """Where it listens, and what its clients said, to begin with."""
 
     host: str
     port: int
-    heads: list[bytearray] = field(default_factory=list)
+    heads: list[bytearray]
 
 
 @contextmanager
-def run_relay(listen: str, host: str, port: int, at: int = 0) -> Iterator[Relay]:
-    """From port `at` on `listen`, or one of its own, to a server, until the end of the block."""
-    with socket.create_server((listen, at)) as listener:
-        relay = Relay(listen, listener.getsockname()[1])
-        over = threading.Event()
-        threading.Thread(target=_accept, args=(listener, relay, (host, port), over), daemon=True).start()
-        try:
-            yield relay
-        finally:
-            over.set()
-            with suppress(OSError):
-                listener.shutdown(socket.SHUT_RDWR)
+def run_relay(address: str, host: str, port: int, at: int = 0) -> Iterator[Relay]:
+    """From port `at` on `address`, or one of its own, to a server. At the end of the block its connections are cut."""
+    heads: list[bytearray] = []
 
-
-def _accept(listener: socket.socket, relay: Relay, server: tuple[str, int], over: threading.Event) -> None:
-    while not over.is_set():
-        try:
-            client, _ = listener.accept()
-        except OSError:
-            return
+    def serve(client: socket.socket, _: Line) -> None:
         head = bytearray()
-        relay.heads.append(head)
-        threading.Thread(target=_relay, args=(client, server, head), daemon=True).start()
+        heads.append(head)
 
+        def heard(data: bytes, is_client: bool) -> None:
+            if is_client and len(head) < _HEAD:
+                head.extend(data)
 
-def _relay(client: socket.socket, server: tuple[str, int], head: bytearray) -> None:
-    with client, socket.create_connection(server) as there:
-        back = threading.Thread(target=_pass_on, args=(there, client, None), daemon=True)
-        back.start()
-        _pass_on(client, there, head)
-        back.join()
+        pass_on(client, (host, port), heard)
 
-
-def _pass_on(here: socket.socket, there: socket.socket, head: bytearray | None) -> None:
-    with suppress(OSError):
-        while data := here.recv(65536):
-            if head is not None and len(head) < _HEAD:
-                head += data
-            there.sendall(data)
-    for one in (here, there):
-        with suppress(OSError):
-            one.shutdown(socket.SHUT_RDWR)
+    with listen(serve, (address, at)) as line:
+        yield Relay(address, line.port, heads)

@@ -25,9 +25,9 @@ class Line:
 
 
 @contextmanager
-def listen(serve: Callable[[socket.socket, Line], None]) -> Iterator[Line]:
-    """A port of the loopback interface, each connection served in a thread of its own."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+def listen(serve: Callable[[socket.socket, Line], None], at: tuple[str, int] = ("127.0.0.1", 0)) -> Iterator[Line]:
+    """A port, one of its own where `at` names none; each connection is served in a thread of its own."""
+    with socket.create_server(at) as listener:
         line = Line(listener.getsockname()[1])
         threads: list[threading.Thread] = []
         clients: list[socket.socket] = []
@@ -60,6 +60,25 @@ def listen(serve: Callable[[socket.socket, Line], None]) -> Iterator[Line]:
                 worker.join()
 
 
+def pass_on(client: socket.socket, server: tuple[str, int], heard: Callable[[bytes, bool], None]) -> None:
+    """Both ways until both have ended; `heard` gets what is about to be passed on, and whether the client said it."""
+    with socket.create_connection(server) as upstream:
+        upstream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+        def pump(source: socket.socket, sink: socket.socket, is_client: bool) -> None:
+            with suppress(OSError):
+                while data := source.recv(CHUNK):
+                    heard(data, is_client)
+                    sink.sendall(data)
+            with suppress(OSError):
+                sink.shutdown(socket.SHUT_WR)
+
+        back = threading.Thread(target=pump, args=(upstream, client, False), daemon=True)
+        back.start()
+        pump(client, upstream, True)
+        back.join()
+
+
 @contextmanager
 def slow_line(
     server: PostgresServer, delay: float, sleeps_at: int = 0, others: Sequence[PostgresServer] = ()
@@ -76,30 +95,19 @@ def slow_line(
                 continue
             return
         behind = servers[(line.connections - 1) % len(servers)]
-        upstream = socket.create_connection((behind.host, behind.port))
-        upstream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         listened = threading.Event()
         listened.set()
 
-        def pump(source: socket.socket, sink: socket.socket, speaks: bool) -> None:
-            with suppress(OSError):
-                while data := source.recv(CHUNK):
-                    if speaks and listened.is_set():
-                        listened.clear()
-                        with line.lock:
-                            line.round_trips += 1
-                    time.sleep(delay)
-                    sink.sendall(data)
-                    if not speaks:
-                        listened.set()
-            with suppress(OSError):
-                sink.shutdown(socket.SHUT_WR)
+        def heard(_: bytes, is_client: bool) -> None:
+            if is_client and listened.is_set():
+                listened.clear()
+                with line.lock:
+                    line.round_trips += 1
+            time.sleep(delay)
+            if not is_client:
+                listened.set()
 
-        back = threading.Thread(target=pump, args=(upstream, client, False), daemon=True)
-        back.start()
-        pump(client, upstream, True)
-        back.join()
-        upstream.close()
+        pass_on(client, (behind.host, behind.port), heard)
 
     with listen(serve) as line:
         yield line

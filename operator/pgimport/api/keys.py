@@ -7,7 +7,7 @@ from datetime import datetime
 
 from pgimport.api.context import NotKnown
 from pgimport.model.caller import Caller
-from pgimport.model.errors import PgimportError
+from pgimport.model.errors import ClusterAway, PgimportError
 from pgimport.model.keys import KeyRing, is_key, parse_keys
 
 FRESH_SECONDS = 5.0  # a revoked key opens the door no longer than this
@@ -23,16 +23,18 @@ class KeyDoor:
     ) -> None:
         """`read`: the Secret's entries; None where it is not there. Raises PgimportError."""
         self._read, self._clock, self._wait = read, clock, wait
-        self._ring, self._read_at = KeyRing(), -1e9
+        self._ring, self._read_at, self._away = KeyRing(), -1e9, False
         self._lock = threading.Lock()
 
     def find(self, text: str, now: datetime) -> Caller:
-        """Raises NotKnown."""
+        """Raises NotKnown, and ClusterAway where the key may be one that could not be read."""
         caller = self._ring_of(FRESH_SECONDS).find(text, now)
         if caller is None and is_key(text):
             if (early := self._read_at + AGAIN_SECONDS - self._clock()) > 0:
                 self._wait(early)
             caller = self._ring_of(AGAIN_SECONDS / 2).find(text, now)
+        if caller is None and self._away and is_key(text):
+            raise ClusterAway("the API keys cannot be read")
         if caller is None:
             raise NotKnown("the API key is not known, or has expired")
         return caller
@@ -46,7 +48,9 @@ class KeyDoor:
                 ring = parse_keys(self._read() or {})
             except PgimportError as error:
                 _log.warning("the API keys cannot be read: %s", error)
+                self._away = True
                 return self._ring
+            self._away = False
             for problem in ring.problems:
                 _log.warning("an API key is passed over: %s", problem)
             self._ring = ring

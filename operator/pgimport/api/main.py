@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -47,14 +48,23 @@ def main(arguments: list[str]) -> int:
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 78  # EX_CONFIG
+    serve(context, settings)
+    return 0
+
+
+def serve(context: Context, settings: ApiSettings) -> None:
+    """Until a signal."""
+    # The server takes the signal, ends what has begun, and raises it once more: a stop that was asked for is no error.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     stop = threading.Event()
     context.cache.start()
     if isinstance(context.store, LocalStore):
         start_sweeps(context.store, context.cache, stop)
-    run(build_app(context, serve_threads), settings)
-    stop.set()
-    context.cache.stop()
-    return 0
+    try:
+        run(build_app(context, serve_threads), settings)
+    finally:
+        stop.set()
+        context.cache.stop()
 
 
 def build_context(cluster: Cluster, settings: ApiSettings, secret: bytes) -> Context:

@@ -99,11 +99,10 @@ def start_etcd(instance: Instance, access: Access) -> Process:
 
 
 def _audit(instance: Instance) -> list[str]:
-    """`PGIMPORT_AUDIT_LOG=1` writes every request's metadata to `logs/audit.log`, never a body with a secret."""
-    if not os.environ.get("PGIMPORT_AUDIT_LOG"):
-        return []
+    """The chart's own accounts' requests are in `logs/audit.log`, all with `PGIMPORT_AUDIT_LOG=1`; never a body."""
     policy = instance.folder / "audit-policy.json"
-    rules = [{"level": "Metadata"}]
+    ours = {"level": "Metadata", "userGroups": ["system:serviceaccounts:pgimport-system"]}
+    rules = [{"level": "Metadata"}] if os.environ.get("PGIMPORT_AUDIT_LOG") else [ours, {"level": "None"}]
     content = {"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived"]}
     policy.write_text(json.dumps({**content, "rules": rules}))
     return [
