@@ -18,7 +18,7 @@ FOLDER = Path(__file__).parent
 
 @dataclass(frozen=True, kw_only=True)
 class Measure:
-    """One figure and its goal: at most this much."""
+    """One figure and its goal: at most this much, or at least."""
 
     name: str
     title: str
@@ -26,15 +26,20 @@ class Measure:
     goal: float
     unit: str
     method: str
+    at_least: bool = False
     rows: list[tuple[str, ...]] = field(default_factory=list)  # a table; the first row is its head
 
     @property
     def holds(self) -> bool:
-        return self.value <= self.goal
+        return self.value >= self.goal if self.at_least else self.value <= self.goal
+
+    @property
+    def goal_in_words(self) -> str:
+        return f"{'at least' if self.at_least else 'at most'} {self.goal:g} {self.unit}"
 
     def in_words(self) -> str:
         verdict = "holds" if self.holds else "MISSED"
-        return f"{self.title}: {self.value:g} {self.unit} (goal: at most {self.goal:g} {self.unit}; {verdict})"
+        return f"{self.title}: {self.value:g} {self.unit} (goal: {self.goal_in_words}; {verdict})"
 
 
 def _machine() -> list[tuple[str, str]]:
@@ -71,7 +76,7 @@ def write_report(measures: list[Measure]) -> None:
         lines += [
             f"## {measure.title}",
             "",
-            f"{measure.value:g} {measure.unit}; goal: at most {measure.goal:g} {measure.unit}: {verdict}.",
+            f"{measure.value:g} {measure.unit}; goal: {measure.goal_in_words}: {verdict}.",
             "",
         ]
         lines += [measure.method, "", *(_table(measure.rows) if measure.rows else []), ""]

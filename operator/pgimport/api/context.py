@@ -113,4 +113,11 @@ def tenancy_of(
 
 
 Entered = Annotated[Tenancy, Depends(tenancy_of)]
-World = Annotated[Context, Depends(context_of)]
+
+
+async def _context_of(request: Request) -> Context:
+    """Not a plain function: the framework would send it to a thread, and wait."""
+    return context_of(request)
+
+
+World = Annotated[Context, Depends(_context_of)]

@@ -1,0 +1,234 @@
+"""What the HTTP API costs: accepted imports against bare writes of the same objects, reads with many jobs, memory."""
+
+import asyncio
+import random
+import re
+import secrets
+import ssl
+import statistics
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from kubernetes import config
+from tests.bench.load import Taken, steady, storm
+from tests.bench.report import Measure
+from tests.e2e.calls import make_key
+from tests.e2e.postgres import SYSTEM_NAMESPACE
+from tests.e2e.tenant import IMPORTS, PROJECTS, READY_SECONDS, remove_tenant
+from tests.support import kubectl
+from tests.support.api_program import Program, run_api
+
+from pgimport.api.bodies import Origin, build_import, build_source_secret
+from pgimport.model.names import API_VERSION
+from pgimport.model.web import ImportRequest
+
+PROJECT = "bench-api"
+ROUNDS, WRITES, AT_ONCE = 5, 200, 16
+JOBS = 10_000
+READS_PER_SECOND, READ_SECONDS = 200, 30
+GOAL_RATIO, GOAL_READ_MS, GOAL_MEMORY_MIB = 0.5, 10.0, 250.0
+SOURCE = "postgresql://reader:hush-hush@93.184.215.14:5432/shop"
+ASKED = ImportRequest(source_url=SOURCE, dry_run=True)
+OPERATOR = "deployment/pgimport-operator"
+METHOD_WRITES = f"""\
+{ROUNDS} rounds of {WRITES} imports by the API and {WRITES} by the API server itself, in turns, after one of each that
+is not counted; {AT_ONCE} clients at once. Both write the same two objects for an import: the resource, and the Secret
+with the source's URL that it owns. The API runs as a program on this host, the operator does not run."""
+METHOD_READS = f"""\
+`GET /v1/jobs/{{id}}` of {JOBS:,} jobs, chosen by chance, {READS_PER_SECOND} times a second for {READ_SECONDS} s, by the
+API's own program on this host. A request's time counts from when it was due, not from when it could be sent."""
+METHOD_MEMORY = f"""\
+The most that the API's process ever had resident (VmHWM), with {JOBS:,} jobs, after the writes and reads above."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Both servers, and a connection to each."""
+
+    program: Program
+    session: aiohttp.ClientSession
+    key: str = field(repr=False)
+    server: str
+    headers: dict[str, str] = field(repr=False)
+    tls: ssl.SSLContext = field(repr=False)
+
+    async def write_by_api(self, _: int) -> None:
+        body = {"source_url": SOURCE, "dry_run": True}
+        url = f"{self.program.url}/v1/projects/{PROJECT}/imports"
+        async with self.session.post(url, json=body, headers={"X-API-Key": self.key}) as answer:
+            assert answer.status == 202, await answer.text()
+            await answer.read()
+
+    async def write_bare(self, _: int) -> None:
+        owner = await self.write_import("bare-" + secrets.token_hex(10))
+        await self._post(f"/api/v1/namespaces/{PROJECT}/secrets", build_source_secret(owner, SOURCE))
+
+    async def write_import(self, name: str) -> dict[str, Any]:
+        origin = Origin(request_id=secrets.token_hex(16), caller="bench")
+        body = build_import(PROJECT, PROJECT, name, ASKED, None, origin)
+        return await self._post(f"/apis/{API_VERSION}/namespaces/{PROJECT}/postgresimports", body)
+
+    async def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        async with self.session.post(self.server + path, json=body, headers=self.headers, ssl=self.tls) as answer:
+            assert answer.status == 201, await answer.text()
+            found: dict[str, Any] = await answer.json()
+            return found
+
+    async def read_job(self, number: int) -> None:
+        url = f"{self.program.url}/v1/jobs/{PROJECT}.{job_name(number)}"
+        async with self.session.get(url, headers={"X-API-Key": self.key}) as answer:
+            assert answer.status == 200, await answer.text()
+            await answer.read()
+
+
+def job_name(number: int) -> str:
+    return f"job-{number:05}"
+
+
+@contextmanager
+def _surroundings() -> Iterator[None]:
+    """A Project that is ready, and then no operator: what is measured is the API alone."""
+    _clear()
+    spec = {
+        "organizationID": PROJECT, "namespace": PROJECT,
+        "server": {
+            "clusterID": "embedded", "host": f"pgimport-server.{SYSTEM_NAMESPACE}.svc", "sslmode": "disable",
+            "adminSecretRef": {"name": "pgimport-server-admin"},
+        },
+    }  # fmt: skip
+    kubectl.apply(
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": PROJECT}},
+        {"apiVersion": API_VERSION, "kind": "Project", "metadata": {"name": PROJECT}, "spec": spec},
+    )
+    kubectl.wait_until(
+        lambda: kubectl.get(PROJECTS, PROJECT).get("status", {}).get("ready") or None, "the Project", READY_SECONDS
+    )
+    kubectl.run("-n", SYSTEM_NAMESPACE, "scale", OPERATOR, "--replicas=0")
+    kubectl.run("-n", SYSTEM_NAMESPACE, "wait", "pod", "--for=delete", "-l", "app.kubernetes.io/component=operator")
+    try:
+        yield
+    finally:
+        _clear()
+
+
+def _clear() -> None:
+    if kubectl.find("namespace", PROJECT) is not None:
+        kubectl.run("delete", IMPORTS, "--all", "-n", PROJECT, "--wait=false", seconds=600)
+    kubectl.run("-n", SYSTEM_NAMESPACE, "scale", OPERATOR, "--replicas=1")
+    kubectl.run("-n", SYSTEM_NAMESPACE, "rollout", "status", OPERATOR, "--timeout=120s", seconds=150)
+    remove_tenant(PROJECT)
+    kubectl.delete("namespace", PROJECT)
+
+
+def _memory_mib(program: Program) -> float:
+    status = Path(f"/proc/{program.process.pid}/status").read_text()
+    found = re.search(r"VmHWM:\s+(\d+) kB", status)
+    assert found is not None
+    return int(found[1]) / 1024
+
+
+def _connect(program: Program, session: aiohttp.ClientSession) -> Bench:
+    known = config.new_client_from_config(kubectl.environment()["KUBECONFIG"]).configuration
+    tls = ssl.create_default_context(cafile=known.ssl_ca_cert)
+    if known.cert_file:
+        tls.load_cert_chain(known.cert_file, known.key_file)
+    headers = {"Authorization": known.api_key["authorization"]} if "authorization" in known.api_key else {}
+    key = make_key("--organization", PROJECT, "--name", "bench")
+    return Bench(program, session, key, known.host, headers, tls)
+
+
+def measure_shim() -> list[Measure]:
+    """Writes first, while there are few jobs; then many jobs, reads, and what the process took."""
+    with (
+        _surroundings(),
+        tempfile.TemporaryDirectory() as folder,
+        run_api(Path(folder), kubectl.environment()["KUBECONFIG"]) as program,
+    ):
+        return asyncio.run(_measure(program))
+
+
+async def _measure(program: Program) -> list[Measure]:
+    limits = aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(connector=limits) as session:
+        bench = _connect(program, session)
+        rounds = await _measure_writes(bench)
+        print(f"making {JOBS} jobs", flush=True)
+        made = ROUNDS * WRITES * 2
+        await storm(lambda number: _drop(bench.write_import(job_name(number))), range(JOBS), AT_ONCE)
+        await bench.read_job(JOBS - 1)  # the API has seen the last one
+        print(f"reading {READS_PER_SECOND} jobs a second", flush=True)
+        chosen = random.Random(5).choices(range(JOBS), k=READS_PER_SECOND * READ_SECONDS)  # noqa: S311 (a load)
+        await steady(bench.read_job, chosen[:READS_PER_SECOND], READS_PER_SECOND)
+        reads = await steady(bench.read_job, chosen, READS_PER_SECOND)
+        return [_sum_writes(rounds), _sum_reads(reads, made + JOBS), _sum_memory(program)]
+
+
+async def _drop(waited: Any) -> None:
+    await waited
+
+
+async def _measure_writes(bench: Bench) -> list[tuple[Taken, Taken]]:
+    """By the API and bare, round by round."""
+    rounds = []
+    for number in range(ROUNDS + 1):
+        ours = await storm(bench.write_by_api, range(WRITES), AT_ONCE)
+        bare = await storm(bench.write_bare, range(WRITES), AT_ONCE)
+        rounds.append((ours, bare))
+        print(f"round {number} of {ROUNDS}: {ours.rate:.0f} imports/s by the API, {bare.rate:.0f} bare", flush=True)
+    return rounds[1:]
+
+
+def _sum_writes(rounds: list[tuple[Taken, Taken]]) -> Measure:
+    def row(title: str, taken: list[Taken]) -> tuple[str, ...]:
+        rates = [one.rate for one in taken]
+        p50, p99 = (1000 * statistics.median(one.quantile(part) for one in taken) for part in (0.5, 0.99))
+        return (title, f"{statistics.median(rates):.0f}", f"{min(rates):.0f}", f"{max(rates):.0f}",
+                f"{p50:.0f}", f"{p99:.0f}")  # fmt: skip
+
+    ours, bare = [one for one, _ in rounds], [one for _, one in rounds]
+    return Measure(
+        name="api_import_rate_ratio",
+        title="Accepted imports a second, against bare writes of the same objects",
+        value=round(statistics.median(one.rate / other.rate for one, other in rounds), 2),
+        goal=GOAL_RATIO,
+        at_least=True,
+        unit="×",
+        method=METHOD_WRITES,
+        rows=[
+            ("", "imports/s, median", "min", "max", "p50, ms", "p99, ms"),
+            row("by the API", ours),
+            row("by the API server itself", bare),
+        ],
+    )
+
+
+def _sum_reads(taken: Taken, jobs: int) -> Measure:
+    quantiles = [f"{1000 * taken.quantile(part):.1f}" for part in (0.5, 0.9, 0.99, 0.999, 1)]
+    return Measure(
+        name="api_job_read_p99_milliseconds",
+        title="Reading a job",
+        value=round(1000 * taken.quantile(0.99), 2),
+        goal=GOAL_READ_MS,
+        unit="ms",
+        method=METHOD_READS,
+        rows=[
+            ("jobs in memory", "reads", "p50, ms", "p90", "p99", "p99.9", "max"),
+            (f"{jobs}", f"{len(taken.each)}", *quantiles),
+        ],
+    )
+
+
+def _sum_memory(program: Program) -> Measure:
+    return Measure(
+        name="api_memory_mebibytes",
+        title="Memory of the API",
+        value=round(_memory_mib(program), 1),
+        goal=GOAL_MEMORY_MIB,
+        unit="MiB",
+        method=METHOD_MEMORY,
+    )
