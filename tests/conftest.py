@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 from tests.support.postgres import PostgresServer, run_postgres
+from tests.support.s3 import S3Server, run_s3_server
 
 # The laws are tested beside builds that keep every core busy: how long an example takes says nothing.
 settings.register_profile("no-deadline", deadline=None)
@@ -15,6 +16,13 @@ settings.load_profile("no-deadline")
 def postgres16() -> Iterator[PostgresServer]:
     """One PostgreSQL 16 for the whole run; a test makes databases and roles of its own in it."""
     with run_postgres(16) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """One S3 server for the whole run; a test has keys of its own in it."""
+    with run_s3_server(tmp_path_factory.mktemp("s3") / "objects") as server:
         yield server
 
 

@@ -9,11 +9,11 @@ from tests.api.conftest import PUBLIC, SOURCE, Api
 
 from pgimport.model.names import IMPORTS, PREVIEWS
 
-JOB_FIELDS = set(
-    "attempts claimed_at claimed_by cluster_id completed_at created_at error id last_exit_code last_stderr"  # noqa: SIM905
-    " last_stdout locked_resource max_attempts organization_id preview_database_id project_id retry_classification"
-    " started_at state type updated_at".split()
-)
+JOB_FIELDS = {
+    "attempts", "claimed_at", "claimed_by", "cluster_id", "completed_at", "created_at", "error", "id",
+    "last_exit_code", "last_stderr", "last_stdout", "locked_resource", "max_attempts", "organization_id",
+    "preview_database_id", "project_id", "retry_classification", "started_at", "state", "type", "updated_at"
+}  # fmt: skip
 
 
 def test_an_import_into_a_fresh_preview(api: Api) -> None:

@@ -1,7 +1,6 @@
 """Uploads: where a file may be put, and what may be made of it."""
 
 import subprocess
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.api.conftest import Api, serve
-from tests.support.s3 import S3Server, run_s3_server
+from tests.support.s3 import S3Server
 
 from pgimport.model.names import IMPORTS
 from pgimport.model.uploads import make_object_key
@@ -50,15 +49,9 @@ def test_without_a_store_it_is_said(api: Api) -> None:
             assert (answer.status_code, "no store for uploads" in answer.json()["error"]) == (400, True)
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    with run_s3_server(tmp_path_factory.mktemp("s3") / "objects") as running:
-        yield running
-
-
 @pytest.mark.thorough
-def test_a_file_is_put_by_curl_and_imported(api: Api, server: S3Server, tmp_path: Path) -> None:
-    store = S3UploadStore(server.settings(), server.environment)
+def test_a_file_is_put_by_curl_and_imported(api: Api, s3_server: S3Server, tmp_path: Path) -> None:
+    store = S3UploadStore(s3_server.settings(), s3_server.environment)
     with serve(replace(api.context, store=store)) as url:
         headers, path = {"X-API-Key": api.keys["all"]}, f"{url}/v1/projects/shop/imports"
         upload = httpx.post(f"{path}/uploads", headers=headers).json()["upload"]

@@ -2,12 +2,11 @@
 
 import subprocess
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.support.s3 import S3Server, run_s3_server
+from tests.support.s3 import S3Server
 
 from pgimport.model.errors import StoreAway
 from pgimport.model.uploads import make_object_key
@@ -20,14 +19,8 @@ OTHER = make_object_key("shop", bytes(15) + b"\x01")
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    with run_s3_server(tmp_path_factory.mktemp("s3") / "objects") as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def store(server: S3Server) -> S3UploadStore:
-    return S3UploadStore(server.settings(), server.environment)
+def store(s3_server: S3Server) -> S3UploadStore:
+    return S3UploadStore(s3_server.settings(), s3_server.environment)
 
 
 def curl(*words: str) -> int:
@@ -50,8 +43,8 @@ def test_a_file_is_put_by_plain_curl_and_found(store: S3UploadStore, tmp_path: P
     store.delete(KEY)
 
 
-def test_a_signed_url_does_one_thing_to_one_object(store: S3UploadStore, server: S3Server, tmp_path: Path) -> None:
-    server.put(OTHER, b"another's")
+def test_a_signed_url_does_one_thing_to_one_object(store: S3UploadStore, s3_server: S3Server, tmp_path: Path) -> None:
+    s3_server.put(OTHER, b"another's")
     (tmp_path / "dump").write_bytes(b"mine")
     put, get = store.sign_put(KEY, ""), store.sign_get(OTHER, timedelta(minutes=1))
     for url in (put.replace(KEY, OTHER), put + "0", put.partition("?")[0]):
@@ -62,8 +55,8 @@ def test_a_signed_url_does_one_thing_to_one_object(store: S3UploadStore, server:
     assert store.find_size(OTHER) == len(b"another's")
 
 
-def test_a_signed_url_ends(server: S3Server, tmp_path: Path) -> None:
-    short = S3UploadStore(server.settings(expiry="1s"), server.environment)
+def test_a_signed_url_ends(s3_server: S3Server, tmp_path: Path) -> None:
+    short = S3UploadStore(s3_server.settings(expiry="1s"), s3_server.environment)
     url = short.sign_put(KEY, "")
     (tmp_path / "dump").write_bytes(b"late")
     time.sleep(2.5)
@@ -71,8 +64,8 @@ def test_a_signed_url_ends(server: S3Server, tmp_path: Path) -> None:
     assert short.find_size(KEY) is None
 
 
-def test_a_store_that_is_away_is_told(server: S3Server) -> None:
-    gone = S3UploadStore(server.settings(endpoint="http://127.0.0.1:9"), server.environment)
+def test_a_store_that_is_away_is_told(s3_server: S3Server) -> None:
+    gone = S3UploadStore(s3_server.settings(endpoint="http://127.0.0.1:9"), s3_server.environment)
     with pytest.raises(StoreAway):
         gone.find_size(KEY)
     assert gone.sign_put(KEY, "").startswith("http://127.0.0.1:9/")

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import obstore
 from obstore.store import S3Store
-from tests.cluster.commands import find_program, say
+from tests.cluster.bare.programs import require_go
+from tests.cluster.commands import say
 from tests.cluster.lock import only_one_in_cache
 from tests.cluster.places import cache_folder
 
@@ -54,11 +55,11 @@ def ensure_program() -> Path:
     with only_one_in_cache("versitygw"):
         if not program.exists():
             say(f"building versitygw {VERSION}")
-            go = find_program("go")
-            assert go is not None, "Go is needed to build the S3 server of the tests: run make up first"
+            require_go()
             folder.mkdir(parents=True, exist_ok=True)
             subprocess.run(
-                [go, "install", "-trimpath", "-ldflags=-s -w", f"github.com/versity/versitygw/cmd/versitygw@{VERSION}"],
+                ["go", "install", "-trimpath", "-ldflags=-s -w",
+                 f"github.com/versity/versitygw/cmd/versitygw@{VERSION}"],
                 env={**os.environ, "GOBIN": str(folder), "CGO_ENABLED": "0"}, check=True, cwd="/",
             )  # fmt: skip
     return program

@@ -7,7 +7,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pgimport.model.base import format_duration, format_time
-from pgimport.model.names import API_VERSION, GROUP, LABEL_EPHEMERAL, LABEL_MANAGED_BY, short_hash
+from pgimport.model.names import (
+    API_VERSION,
+    GROUP,
+    LABEL_EPHEMERAL,
+    LABEL_MANAGED_BY,
+    SECRET_KEY_URL,
+    short_hash,
+)
 from pgimport.model.web import ImportRequest, PreviewRequest
 
 Json = dict[str, Any]
@@ -15,7 +22,6 @@ MANAGED_BY = "pgimport-api"
 ANNOTATION_REQUEST = f"{GROUP}/request-id"
 ANNOTATION_CALLER = f"{GROUP}/requested-by"
 ANNOTATION_BODY = f"{GROUP}/request-hmac"
-SECRET_KEY = "url"  # noqa: S105 (a key's name)
 _NAME_LENGTH = 20  # hex digits of a derived name
 
 
@@ -59,7 +65,7 @@ def build_import(
 ) -> Json:  # fmt: skip
     """`target` is a preview's name."""
     source: Json = {"uploadKey": asked.upload_key} if asked.upload_key else {
-        "urlSecretRef": {"name": secret_name(name), "key": SECRET_KEY}
+        "urlSecretRef": {"name": secret_name(name), "key": SECRET_KEY_URL}
     }  # fmt: skip
     if asked.sha256:
         source["sha256"] = asked.sha256
@@ -78,7 +84,7 @@ def build_source_secret(owner: Json, url: str) -> Json:
     """Owned by the import: it goes with it."""
     meta = owner["metadata"]
     return {
-        "apiVersion": "v1", "kind": "Secret", "immutable": True, "stringData": {SECRET_KEY: url},
+        "apiVersion": "v1", "kind": "Secret", "immutable": True, "stringData": {SECRET_KEY_URL: url},
         "metadata": {
             "name": secret_name(meta["name"]), "namespace": meta["namespace"],
             "labels": {LABEL_MANAGED_BY: MANAGED_BY},

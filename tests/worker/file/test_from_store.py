@@ -1,12 +1,11 @@
 """Uploads as sources: a signed URL of the platform's own store, and of no other place."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from tests.support.postgres import PostgresServer
-from tests.support.s3 import S3Server, run_s3_server
+from tests.support.s3 import S3Server
 from tests.worker.conftest import Bench
 from tests.worker.file.conftest import dump
 
@@ -18,38 +17,32 @@ from pgimport.store.s3 import S3UploadStore
 
 pytestmark = pytest.mark.thorough
 
-KEY = make_object_key("shop", bytes(16))
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    with run_s3_server(tmp_path_factory.mktemp("s3") / "objects") as running:
-        yield running
+KEY = make_object_key("shop", b"\x02" * 16)
 
 
 @pytest.fixture
 def uploaded(
-    tmp_path: Path, server: S3Server, postgres16: PostgresServer, postgres18: PostgresServer,
+    tmp_path: Path, s3_server: S3Server, postgres16: PostgresServer, postgres18: PostgresServer,
     bin_root: Path,
 ) -> Bench:  # fmt: skip
     """A bench whose source is an upload."""
-    store = S3UploadStore(server.settings(), server.environment)
+    store = S3UploadStore(s3_server.settings(), s3_server.environment)
     with postgres16.database("uploaded") as name:
         postgres16.execute("CREATE TABLE orders AS SELECT i FROM generate_series(1, 1000) AS i", name)
-        server.put(KEY, dump(postgres16, name, "custom", tmp_path))
+        s3_server.put(KEY, dump(postgres16, name, "custom", tmp_path))
     return Bench(tmp_path, store.sign_get(KEY, timedelta(minutes=5)), postgres18, bin_root)
 
 
-def test_an_upload_is_imported_from_a_store_with_a_private_address(uploaded: Bench, server: S3Server) -> None:
+def test_an_upload_is_imported_from_a_store_with_a_private_address(uploaded: Bench, s3_server: S3Server) -> None:
     with uploaded.shadow():
-        result = uploaded.run(sources=Sources(), upload_origin=find_origin(server.endpoint))
+        result = uploaded.run(sources=Sources(), upload_origin=find_origin(s3_server.endpoint))
     assert result.ok, result.failure
     assert result.verification is not None
     assert result.verification.rows == 1000
     assert "X-Amz-Signature" not in uploaded.out.getvalue()
 
 
-def test_only_an_upload_may_go_there(uploaded: Bench, server: S3Server) -> None:
+def test_only_an_upload_may_go_there(uploaded: Bench, s3_server: S3Server) -> None:
     """The same URL as a user's own source: http is refused, and so is the address."""
     for sources in (Sources(), Sources(allowed_cidrs=["127.0.0.0/8"])):
         failure = uploaded.preflight(sources=sources).failure
