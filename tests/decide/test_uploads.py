@@ -36,6 +36,14 @@ def test_anothers_upload_is_not_there(key: str) -> None:
     assert "has no such upload" in shown.error
 
 
+def test_a_file_has_no_digests_to_compare_with() -> None:
+    spec = an_import_spec(source={"uploadKey": MINE}, verify="checksums")
+    shown = decide(an_import(spec)).status
+    assert shown.state is ImportState.FAILED
+    assert shown.error is not None
+    assert shown.error.startswith("spec.verify: checksums needs a live source; of a dump file give spec.source.sha256")
+
+
 def ended(before: timedelta, **status: Any) -> ImportObject:
     return of_upload(state=ImportState.COMPLETED, completed_at=NOW - before, cleaned_up=True, **status)
 

@@ -272,9 +272,6 @@ REFUSED = [
     ),
     pytest.param(an_import(an_import_spec(engine="relay")), Reason.NOT_SUPPORTED, "spec.engine", id="the relay engine"),
     pytest.param(
-        an_import(an_import_spec(verify="checksums")), Reason.NOT_SUPPORTED, "spec.verify", id="checksums"
-    ),
-    pytest.param(
         ImportObject(meta=a_meta(), spec=None, spec_error="spec.jobs: Input should be a valid integer"),
         Reason.INVALID_SPEC, "spec.jobs", id="a spec that cannot be read",
     ),

@@ -173,10 +173,10 @@ def test_attempts_are_told_one_by_one(failed: dict[str, Manifest]) -> None:
 
 # --- what is refused before anything runs -------------------------------------------------------------------------
 
+NOBODYS_UPLOAD = "uploads/e2e/" + "0" * 32
 UNSUPPORTED: dict[str, tuple[str, dict[str, Any]]] = {
-    "upload": ("spec.source.uploadKey", {"source": {"uploadKey": "e2e/some.dump"}}),
     "relay": ("spec.engine", {"engine": "relay"}),
-    "checksums": ("spec.verify", {"verify": "checksums"}),
+    "checksums of a file": ("spec.verify", {"verify": "checksums", "source": {"uploadKey": NOBODYS_UPLOAD}}),
 }
 
 

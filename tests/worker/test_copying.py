@@ -247,6 +247,60 @@ def test_a_view_that_cannot_be_refreshed_is_named_and_does_not_fail_the_import(
     ]
 
 
+LIKE_NOBODYS = """
+    ALTER DATABASE "{0}" SET timezone = 'Asia/Kathmandu'; ALTER DATABASE "{0}" SET datestyle = 'German';
+    ALTER DATABASE "{0}" SET bytea_output = 'escape'; ALTER DATABASE "{0}" SET intervalstyle = 'iso_8601'"""
+EVERY_VALUE = """
+    CREATE TABLE every (
+        one integer, at timestamptz, day date, span interval, price money, bytes bytea, ratio float8, tags text[],
+        doc jsonb, point point, net inet, flag boolean, bits bit varying, id uuid, vec tsvector, one_more numeric);
+    INSERT INTO every SELECT n, now(), now()::date, now() - '2000-01-01', n::numeric::money,
+        pg_catalog.sha256(n::text::bytea), 1.0 / (n + 1), ARRAY[n::text, NULL, '\\"'], jsonb_build_object('n', n),
+        point(n, n), '10.0.0.1', n % 2 = 0, B'101', pg_catalog.gen_random_uuid(), to_tsvector('simple', 'a ' || n),
+        1e30 / (n + 1) FROM generate_series(1, 500) AS n;
+    CREATE TABLE nothing (); INSERT INTO nothing SELECT FROM generate_series(1, 3);
+    CREATE TABLE without_rows (i integer);
+    CREATE TABLE parted (i integer, t text) PARTITION BY HASH (i);
+    CREATE TABLE parted_0 PARTITION OF parted FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+    CREATE TABLE parted_1 PARTITION OF parted FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+    INSERT INTO parted SELECT n, n FROM generate_series(1, 100) AS n"""
+
+
+def test_digests_of_equal_rows_are_equal_whatever_the_ends_are_set_to(bench: Bench, postgres16: PostgresServer) -> None:
+    with postgres16.database("digests") as name:
+        for statement in (*LIKE_NOBODYS.format(name).split(";"), *EVERY_VALUE.split(";")):
+            postgres16.execute(statement, name)
+        bench.source_url = postgres16.url(name)
+        with bench.shadow():
+            result = bench.run(verify="checksums")
+    assert result.ok, result.failure
+    assert result.verification is not None
+    assert (result.verification.mode, result.verification.verified) == ("checksums", True)
+    assert (result.verification.rows, result.verification.differences) == (603, [])
+
+
+@pytest.mark.parametrize("verify", ["checksums", "counts"])
+def test_a_value_that_changed_on_the_way_is_found_by_its_digest(
+    bench: Bench, shop: str, postgres16: PostgresServer, tmp_path: Path, verify: str
+) -> None:
+    bench.source_url = postgres16.url(shop)
+    change = "UPDATE orders SET id = -id WHERE id = 1"
+    wrap(bench, tmp_path, "pg_restore", 18,
+         f"case \"$*\" in *post-data*) \"${{REAL%/*}}/psql\" -qc '{change}';; esac; \"$REAL\" \"$@\"")  # fmt: skip
+    with bench.shadow():
+        result = bench.run(verify=verify)
+    assert result.verification is not None
+    if verify == "counts":
+        assert result.ok, result.failure
+        return
+    assert result.failure is not None
+    assert result.failure.reason is Reason.VERIFICATION_FAILED
+    assert "public.orders has 3000 rows on both sides, but not the same ones" in result.failure.message
+    (difference,) = result.verification.differences
+    assert (difference.source_rows, difference.target_rows) == (3000, 3000)
+    assert difference.source_digest != difference.target_digest
+
+
 def test_without_verification_the_result_says_so(bench: Bench, postgres16: PostgresServer) -> None:
     with postgres16.database("plain"):
         bench.source_url = postgres16.url("plain")

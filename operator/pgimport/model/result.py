@@ -95,6 +95,12 @@ class TableDifference(Written):
     table: str = Field(description="Schema and name.")
     source_rows: int | None = Field(default=None, description="Rows at the source; absent: could not be counted.")
     target_rows: int | None = Field(default=None, description="Rows in the copy; absent: could not be counted.")
+    source_digest: str | None = Field(default=None, description="Of all rows at the source, in any order.")
+    target_digest: str | None = Field(default=None, description="Of all rows in the copy, in any order.")
+
+    @property
+    def is_equal(self) -> bool:
+        return (self.source_rows, self.source_digest) == (self.target_rows, self.target_digest)
 
 
 class Verification(Written):

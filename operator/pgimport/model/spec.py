@@ -224,6 +224,9 @@ class Verify(StrEnum):
     NONE = "none"
 
 
+NO_DIGESTS = "spec.verify: checksums needs a live source; of a dump file give spec.source.sha256"
+
+
 Pattern = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 
 

@@ -1,10 +1,16 @@
-"""Rows of every table at both ends, counted in parallel: the source through the held snapshot."""
+"""Rows of every table at both ends, counted in parallel: the source through the held snapshot.
+
+A digest is the sum of the hashes of all rows, each in its text form: the servers reckon it themselves, no row travels
+for it, and neither the rows' order nor the partition that one lies in matters. 64 bits find an accident, not an enemy;
+but the copy's only source is the one that it is compared with.
+"""
 
 import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -16,6 +22,17 @@ from pgimport.worker.shadow import at_shadow
 from pgimport.worker.snapshot import BEGIN, Table
 from pgimport.worker.source import connect_source
 
+ROWS = sql.SQL("SELECT pg_catalog.count(*) FROM {}{}")
+ROWS_AND_DIGEST = sql.SQL(
+    "SELECT pg_catalog.count(*), pg_catalog.sum(pg_catalog.hashtextextended(ROW(one.*)::pg_catalog.text, 0))"
+    " FROM {}{} AS one"
+)
+# What session.sql does not set, for nothing but a digest depends on it.
+_ALIKE = (
+    "SELECT pg_catalog.set_config('timezone', 'UTC', false), pg_catalog.set_config('lc_monetary', 'C', false),"
+    " pg_catalog.set_config('bytea_output', 'hex', false)"
+)
+
 
 def plan_counts(tables: tuple[Table, ...]) -> list[tuple[Table, bool]]:
     """Each table once, with whether its own rows alone count; partitions that must be are counted as their root."""
@@ -26,9 +43,14 @@ def plan_counts(tables: tuple[Table, ...]) -> list[tuple[Table, bool]]:
 
 
 def count_rows(
-    tables: tuple[Table, ...], snapshot: str, source: Endpoint, shadow: Endpoint, jobs: int, step: Callable[[], None]
-) -> list[TableDifference]:
-    """Both counts of every table, equal or not, in the order they were counted. Raises Stopped."""
+    tables: tuple[Table, ...], snapshot: str, ends: tuple[Endpoint, Endpoint], jobs: int, count: sql.SQL,
+    step: Callable[[], None],
+) -> list[TableDifference]:  # fmt: skip
+    """ROWS, or ROWS_AND_DIGEST, of every table, equal or not, in the order they were counted. Raises Stopped.
+
+    `ends`: source and shadow.
+    """
+    source, shadow = ends
     waiting: queue.SimpleQueue[tuple[Table, bool]] = queue.SimpleQueue()
     planned = plan_counts(tables)
     for item in planned:
@@ -42,12 +64,13 @@ def count_rows(
                 closing(_open_on_snapshot(source, snapshot)) as origin,
                 at_shadow(shadow, "its rows were counted") as copy,
             ):
+                copy.execute(_ALIKE)
                 while not failed.is_set():
                     try:
                         table, own = waiting.get_nowait()
                     except queue.Empty:
                         return
-                    counted.append(_count_both(table, own, origin, copy))
+                    counted.append(_count_both(table, own, count, origin, copy))
                     step()
         except BaseException:
             failed.set()
@@ -62,6 +85,7 @@ def count_rows(
 def _open_on_snapshot(source: Endpoint, snapshot: str) -> Connection:
     connection = connect_source(source)
     try:
+        connection.execute(_ALIKE)
         connection.execute(BEGIN)
         connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(snapshot)))
     except psycopg.Error as error:
@@ -70,10 +94,12 @@ def _open_on_snapshot(source: Endpoint, snapshot: str) -> Connection:
     return connection
 
 
-def _count_both(table: Table, own: bool, origin: Connection, copy: Connection) -> TableDifference:
+def _count_both(
+    table: Table, own: bool, count: sql.SQL, origin: Connection, copy: Connection
+) -> TableDifference:  # fmt: skip
     doing = f"the rows of {table.title} were counted"
     only = sql.SQL("ONLY ") if own else sql.SQL("")
-    statement = sql.SQL("SELECT pg_catalog.count(*) FROM {}{}").format(only, table.identifier)
+    statement = count.format(only, table.identifier)
     try:
         at_source = origin.execute(statement).fetchone()
     except psycopg.Error as error:
@@ -88,4 +114,11 @@ def _count_both(table: Table, own: bool, origin: Connection, copy: Connection) -
         table=table.title,
         source_rows=at_source[0] if at_source else None,
         target_rows=in_copy[0] if in_copy else None,
+        source_digest=_digest(at_source),
+        target_digest=_digest(in_copy),
     )
+
+
+def _digest(row: tuple[Any, ...] | None) -> str | None:
+    """None also of no rows."""
+    return str(row[1]) if row is not None and len(row) > 1 and row[1] is not None else None

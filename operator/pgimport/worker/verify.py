@@ -9,7 +9,7 @@ from psycopg import sql
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.result import TableDifference, Verification
 from pgimport.model.spec import Verify
-from pgimport.worker.counting import count_rows, plan_counts
+from pgimport.worker.counting import ROWS, ROWS_AND_DIGEST, count_rows, plan_counts
 from pgimport.worker.endpoints import Connection
 from pgimport.worker.failures import Stopped, translate_source_error
 from pgimport.worker.progress import Stage
@@ -26,6 +26,7 @@ NAMES_IN_A_MESSAGE = 3
 class Findings:
     """What the steps of a verification add up to."""
 
+    mode: Verify = Verify.COUNTS
     tables: int = 0
     rows: int = 0
     large_objects: int = 0
@@ -40,20 +41,23 @@ class Findings:
 
     def to_verification(self) -> Verification:
         return Verification(
-            mode=Verify.COUNTS.value, tables=self.tables, rows=self.rows, large_objects=self.large_objects,
+            mode=self.mode.value, tables=self.tables, rows=self.rows, large_objects=self.large_objects,
             sequences=self.sequences, differences=self.unequal, notes=[*self.faults, *self.notes], verified=self.good,
         )  # fmt: skip
 
     def to_failure(self) -> Failure:
-        said = [
-            f"{item.table} has {_rows(item.source_rows)} at the source and {_rows(item.target_rows)} in the copy"
-            for item in self.unequal
-        ] + self.faults
+        said = [_in_words(item) for item in self.unequal] + self.faults
         more = f"; and {len(said) - NAMES_IN_A_MESSAGE} more" if len(said) > NAMES_IN_A_MESSAGE else ""
         return Failure(
             Reason.VERIFICATION_FAILED,
             f"the copy differs from its source: {'; '.join(said[:NAMES_IN_A_MESSAGE])}{more}",
         )
+
+
+def _in_words(item: TableDifference) -> str:
+    if item.source_rows == item.target_rows:
+        return f"{item.table} has {_rows(item.source_rows)} on both sides, but not the same ones"
+    return f"{item.table} has {_rows(item.source_rows)} at the source and {_rows(item.target_rows)} in the copy"
 
 
 def _rows(count: int | None) -> str:
@@ -66,12 +70,19 @@ def build_unverified() -> Verification:
 
 
 def verify_rows(run: LiveRun, snapshot: Snapshot, findings: Findings) -> None:
-    """Counts of all tables, large objects and sequences; before row level security hides rows. Raises Stopped."""
+    """Counts, or digests too, of all tables; large objects and sequences. Before row level security hides rows.
+
+    Raises Stopped.
+    """
     run.meter.begin(Stage.VERIFY, len(plan_counts(counted_tables(snapshot))))
-    counted = count_rows(counted_tables(snapshot), snapshot.id, run.source, run.shadow, run.jobs, run.meter.step)
+    findings.mode = run.order.verify
+    count = ROWS_AND_DIGEST if run.order.verify is Verify.CHECKSUMS else ROWS
+    counted = count_rows(
+        counted_tables(snapshot), snapshot.id, (run.source, run.shadow), run.jobs, count, run.meter.step
+    )
     findings.tables = len(counted)
     findings.rows = sum(item.target_rows or 0 for item in counted)
-    findings.unequal += [item for item in counted if item.source_rows != item.target_rows]
+    findings.unequal += [item for item in counted if not item.is_equal]
     try:
         wanted = _one_number(snapshot.connection, "large_objects")
     except psycopg.Error as error:

@@ -42,6 +42,12 @@ def test_an_upload_is_imported_from_a_store_with_a_private_address(uploaded: Ben
     assert "X-Amz-Signature" not in uploaded.out.getvalue()
 
 
+def test_a_file_has_no_digests_to_compare_with(uploaded: Bench, s3_server: S3Server) -> None:
+    failure = uploaded.preflight(verify="checksums", upload_origin=find_origin(s3_server.endpoint)).failure
+    assert failure is not None
+    assert (failure.reason, "checksums needs a live source" in failure.message) == (Reason.NOT_SUPPORTED, True)
+
+
 def test_only_an_upload_may_go_there(uploaded: Bench, s3_server: S3Server) -> None:
     """The same URL as a user's own source: http is refused, and so is the address."""
     for sources in (Sources(), Sources(allowed_cidrs=["127.0.0.0/8"])):
