@@ -118,7 +118,7 @@ TABLE: list[tuple[str, str, str, dict[str, Any], int, str]] = [
     ("extend no preview", "POST", "/v1/preview-databases/shop.none/extend",
      {"json": {"ttl_hours": 1}}, 404, "no such preview database"),
     # Previews.
-    ("a clone", "POST", PREVIEWS, {"json": {"mode": "clone"}}, 400, "not served yet"),
+    ("a clone", "POST", PREVIEWS, {"json": {"mode": "clone"}}, 400, "no primary database to clone"),
     ("another mode", "POST", PREVIEWS, {"json": {"mode": "full"}}, 400, "mode:"),
     ("a name in capitals", "POST", PREVIEWS, {"json": {"name": "PR"}}, 400, "name:"),
     ("a name too long", "POST", PREVIEWS, {"json": {"name": "a" * 64}}, 400, "name:"),

@@ -1,12 +1,14 @@
 """The life of a PreviewDatabase, from its finalizer to its end."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from tests.support.samples import (
     BORN,
     DATABASE,
     NOW,
+    PREVIEW,
     PREVIEW_UID,
     a_meta,
     a_policy,
@@ -14,17 +16,19 @@ from tests.support.samples import (
     a_project,
     a_project_spec,
     a_ready_status,
+    an_import,
     seen_preview,
 )
 
 from pgimport.decide.conditions import ready_reason
-from pgimport.decide.decision import Action, Decision, DropPreview, EnsurePreview, SetFinalizer
+from pgimport.decide.decision import Action, CreateClone, Decision, DropPreview, EnsurePreview, SetFinalizer
 from pgimport.decide.previews import decide_preview
 from pgimport.decide.seen import SeenPreview
-from pgimport.model.facts import PreviewObject
-from pgimport.model.names import FINALIZER_PREVIEW, owner_role_name
+from pgimport.model.facts import ImportObject, PreviewObject
+from pgimport.model.names import FINALIZER_PREVIEW, clone_name, owner_role_name
 from pgimport.model.reasons import Reason
-from pgimport.model.status import PreviewState, PreviewStatus, ProjectStatus
+from pgimport.model.spec import PreviewSpec
+from pgimport.model.status import ImportState, ImportStatus, PreviewState, PreviewStatus, ProjectStatus
 
 POLICY = a_policy()
 NEW = PreviewStatus(observed_generation=-1)
@@ -76,9 +80,6 @@ SHORT = a_project(a_project_spec(limits={"maxPreviews": 1}))
 @pytest.mark.parametrize(
     ("seen", "why", "words"),
     [
-        pytest.param(
-            seen_preview(a_preview_spec(mode="clone"), NEW), Reason.NOT_SUPPORTED, "spec.mode: clone", id="a clone"
-        ),
         pytest.param(
             seen_preview(status=NEW, meta={"namespace": "other"}),
             Reason.PROJECT_MISMATCH,
@@ -220,7 +221,7 @@ GOING = {"deleting": True}
         pytest.param(
             seen_preview(a_preview_spec(mode="clone"), NEW, meta=GOING),
             (DropPreview(), SetFinalizer(False)),
-            id="one that was never served goes as well",
+            id="a clone that was never begun goes as well",
         ),
     ],
 )
@@ -237,3 +238,65 @@ def test_two_previews_of_one_name_in_turn_have_different_databases() -> None:
     later = decide(seen_preview(status=NEW, meta={"uid": "another-uid", "finalizers": (FINALIZER_PREVIEW,)}))
     assert PREVIEW_UID != "another-uid"
     assert later.status.database != DATABASE
+
+
+# --- clones ---
+
+CLONE = a_preview_spec(mode="clone")
+AGAIN = a_preview_spec(mode="clone", resetAt="2026-01-01T12:05:00Z")
+MOTHER = a_project(a_project_spec(primary={"urlSecretRef": {"name": "primary", "key": "url"}}))
+FIRST, SECOND_ONE = (clone_name(PREVIEW, PREVIEW_UID, number) for number in (1, 2))
+BEGUN = a_ready_status(state=PreviewState.PENDING, clone_import=FIRST, clones=1)
+
+
+def cloning(spec: PreviewSpec = CLONE, status: PreviewStatus = BEGUN, **changes: Any) -> Decision[PreviewStatus]:
+    return decide(seen_preview(spec, status, **({"project": MOTHER} | changes)))
+
+
+def ended(state: ImportState, **status: Any) -> ImportObject:
+    return an_import(status=ImportStatus(state=state, **status), name=FIRST)
+
+
+def test_a_clone_is_made_empty_and_filled_by_an_import() -> None:
+    decision = cloning(status=NEW)
+    assert decision.actions == (EnsurePreview(anew=False), CreateClone(FIRST))
+    shown = decision.status
+    assert (shown.state, reason(decision), shown.clone_import) == (PreviewState.PENDING, Reason.CLONING, FIRST)
+
+
+def test_a_clone_waits_for_its_import() -> None:
+    decision = cloning(clone=ended(ImportState.RUNNING))
+    assert (decision.actions, decision.status.state) == ((), PreviewState.PENDING)
+    assert FIRST in decision.because
+
+
+def test_a_clone_is_ready_when_its_import_has_completed_and_stays_so() -> None:
+    decision = cloning(clone=ended(ImportState.COMPLETED))
+    assert (decision.actions, decision.status.state) == ((), PreviewState.READY)
+    later = cloning(status=decision.status)
+    assert (later.actions, later.status.state) == ((), PreviewState.READY), "the import may be deleted then"
+    lost = cloning(status=decision.status, secret=False, project=a_project())
+    assert lost.actions == (EnsurePreview(anew=False),)
+
+
+def test_a_clone_fails_with_its_import_and_a_reset_begins_a_new_one() -> None:
+    failed = cloning(clone=ended(ImportState.FAILED, error="the source was away"))
+    assert (failed.status.state, reason(failed)) == (PreviewState.FAILED, Reason.CLONE_FAILED)
+    assert "the source was away" in failed.because
+    again = cloning(AGAIN, failed.status, clone=ended(ImportState.FAILED))
+    assert again.actions == (EnsurePreview(anew=True), CreateClone(SECOND_ONE))
+    assert (again.status.state, again.status.clones) == (PreviewState.PENDING, 2)
+
+
+def test_an_import_that_somebody_deleted_is_made_again() -> None:
+    assert cloning().actions == (EnsurePreview(anew=False), CreateClone(FIRST))
+
+
+def test_a_clone_is_filled_anew_after_its_expiry() -> None:
+    back = cloning(status=BEGUN.model_copy(update={"state": PreviewState.EXPIRED}))
+    assert back.actions == (EnsurePreview(anew=False), CreateClone(SECOND_ONE))
+
+
+def test_a_clone_waits_for_the_projects_primary() -> None:
+    decision = cloning(status=NEW, project=a_project())
+    assert (decision.actions, reason(decision)) == ((), Reason.PRIMARY_MISSING)

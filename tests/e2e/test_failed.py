@@ -176,7 +176,7 @@ def test_attempts_are_told_one_by_one(failed: dict[str, Manifest]) -> None:
 NOBODYS_UPLOAD = "uploads/e2e/" + "0" * 32
 UNSUPPORTED: dict[str, tuple[str, dict[str, Any]]] = {
     "relay": ("spec.engine", {"engine": "relay"}),
-    "checksums of a file": ("spec.verify", {"verify": "checksums", "source": {"uploadKey": NOBODYS_UPLOAD}}),
+    "file-checksums": ("spec.verify", {"verify": "checksums", "source": {"uploadKey": NOBODYS_UPLOAD}}),
 }
 
 
@@ -204,15 +204,6 @@ def test_a_field_without_behaviour_is_refused_by_name(
 
 def test_what_is_refused_touches_nothing(tenant: Tenant, unsupported: dict[str, Manifest]) -> None:
     assert tenant.kept_rows("unsupported") == KEPT_ROWS
-
-
-def test_a_clone_is_refused_by_name(tenant: Tenant) -> None:
-    kubectl.create(tenant.preview_manifest("clone", mode="clone"))
-    body = tenant.wait(
-        "previewdatabases", ("clone",), lambda one: one.get("status", {}).get("state") == "failed", "failed", 20
-    )["clone"]
-    assert reason_of(body) == "NotSupported"
-    assert "spec.mode" in condition_of(body)["message"]
 
 
 def test_another_projects_name_is_refused(tenant: Tenant, small_tenant: Tenant) -> None:

@@ -1,10 +1,24 @@
 """The life of a preview: it is made, it expires, it comes back, it is emptied, it goes."""
 
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 import pytest
-from tests.e2e.postgres import login
-from tests.e2e.tenant import KEPT, KEPT_ROWS, PREVIEWS, READY_SECONDS, Tenant, condition_of, reason_of, state_of
+from tests.e2e import comparison
+from tests.e2e.postgres import EMBEDDED, login
+from tests.e2e.tenant import (
+    END_SECONDS,
+    IMPORTS,
+    KEPT,
+    KEPT_ROWS,
+    PREVIEWS,
+    PROJECTS,
+    READY_SECONDS,
+    Tenant,
+    condition_of,
+    reason_of,
+    state_of,
+)
 from tests.support import kubectl
 from tests.support.kubectl import Manifest
 
@@ -13,6 +27,10 @@ pytestmark = pytest.mark.cluster
 
 def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def wait_for_reason(tenant: Tenant, name: str, reason: str) -> Manifest:
+    return tenant.wait(PREVIEWS, (name,), lambda body: reason_of(body) == reason, reason, READY_SECONDS)[name]
 
 
 def wait_for_state(tenant: Tenant, name: str, state: str) -> Manifest:
@@ -95,3 +113,54 @@ def test_a_reset_waits_for_the_import(tenant: Tenant) -> None:
     tenant.wait_for_end("held", "completed")
     tenant.wait(PREVIEWS, ("held",), lambda body: "resetAt" in body["status"], "is reset", READY_SECONDS)
     assert tenant.tables("held") == []
+
+
+# --- clones -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def primary(tenant: Tenant) -> Iterator[Callable[[str], None]]:
+    """Names a Secret of the tenant as that of the Project's own database."""
+
+    def name(secret: str) -> None:
+        change = {"spec": {"primary": {"urlSecretRef": {"name": secret, "key": "url"}}}}
+        kubectl.merge_patch(PROJECTS, tenant.name, None, change)
+
+    yield name
+    kubectl.merge_patch(PROJECTS, tenant.name, None, {"spec": {"primary": None}})
+
+
+def test_a_clone_is_a_copy_of_the_primary_and_a_reset_a_new_one(tenant: Tenant, primary: Callable[[str], None]) -> None:
+    kubectl.create(tenant.preview_manifest("twin", mode="clone", ttl="1h"))
+    assert reason_of(wait_for_reason(tenant, "twin", "PrimaryMissing")) == "PrimaryMissing"
+    primary("shop")
+    body = wait_for_state(tenant, "twin", "ready")
+    comparison.assert_same(tenant.source.server, "shop", EMBEDDED, tenant.database("twin"))
+    first = body["status"]["cloneImport"]
+    assert tenant.get(first)["metadata"]["ownerReferences"][0]["name"] == "twin"
+    tenant.log_in("twin", KEPT)
+    tenant.change_preview("twin", resetAt=now())
+    tenant.wait(
+        PREVIEWS, ("twin",), lambda one: state_of(one) == "ready" and one["status"]["cloneImport"] != first,
+        "ready with a new copy", END_SECONDS,
+    )  # fmt: skip
+    comparison.assert_same(tenant.source.server, "shop", EMBEDDED, tenant.database("twin"))
+    kubectl.delete(PREVIEWS, "twin", namespace=tenant.name)
+    kubectl.wait_until(
+        lambda: not [one for one in kubectl.list_objects(IMPORTS, tenant.name) if "twin" in one["metadata"]["name"]]
+        or None,
+        "its imports go with it", 30,
+    )  # fmt: skip
+
+
+def test_a_clone_that_fails_says_why_and_is_tried_again(tenant: Tenant, primary: Callable[[str], None]) -> None:
+    tenant.make_secrets({"no-primary": tenant.source.url("nothing-there")})
+    primary("no-primary")
+    kubectl.create(tenant.preview_manifest("doomed", mode="clone", ttl="1h"))
+    body = wait_for_state(tenant, "doomed", "failed")
+    assert reason_of(body) == "CloneFailed"
+    assert "nothing-there" in condition_of(body)["message"]
+    primary("small")
+    tenant.change_preview("doomed", resetAt=now())
+    wait_for_state(tenant, "doomed", "ready")
+    comparison.assert_same(tenant.source.server, "small", EMBEDDED, tenant.database("doomed"))

@@ -5,6 +5,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pytest
+from tests.e2e import comparison
+from tests.e2e.postgres import EMBEDDED
 from tests.e2e.tenant import (
     IMPORTS,
     KEPT,
@@ -228,3 +230,11 @@ def assert_waited(tenant: Tenant, name: str, reason: str, words: str) -> None:
     notes = [one["note"] for one in events if one["regarding"].get("name") == name and one["reason"] == reason]
     assert notes, tenant.describe(IMPORTS, name)
     assert words in notes[0]
+
+
+def test_digests_are_compared_where_they_are_asked(tenant: Tenant) -> None:
+    tenant.make_previews("digests")
+    tenant.start("digests", "shop", "digests", verify="checksums")
+    verification = tenant.wait_for_end("digests", "completed")["status"]["verification"]
+    assert (verification["mode"], verification["verified"], verification["differences"]) == ("checksums", True, [])
+    comparison.assert_same(tenant.source.server, "shop", EMBEDDED, tenant.database("digests"))

@@ -53,8 +53,8 @@ def create_preview(
     entered.need(Scope.PROJECTS_WRITE)
     project = entered.find_project(project_id)
     asked = asked or PreviewRequest()
-    if asked.mode is PreviewMode.CLONE:
-        raise Problem(400, "mode: clone is not served yet; make an empty one and import into it")
+    if asked.mode is PreviewMode.CLONE and (project.spec is None or project.spec.primary is None):
+        raise Problem(400, "mode: the project has no primary database to clone; make an empty one and import into it")
     name = asked.name or name_of_request("preview", project_id, None, secrets.token_bytes(16))
     origin = Origin(request_id=request.state.request_id, caller=entered.caller.name)
     made = create_once(context, PREVIEWS, build_preview(project_id, namespace_of(project), name, asked, origin))

@@ -99,6 +99,13 @@ class EnsurePreview:
 
 
 @dataclass(frozen=True, slots=True)
+class CreateClone:
+    """The import that brings a copy of the project's primary database into a preview."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class DropPreview:
     """Database and role."""
 
@@ -135,6 +142,7 @@ Action = (
     | DeleteObject
     | SetFinalizer
     | EnsurePreview
+    | CreateClone
     | DropPreview
     | DeleteUpload
     | EnsureTenantRights

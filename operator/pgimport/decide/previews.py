@@ -1,24 +1,33 @@
 """The life of a PreviewDatabase: pending → ready → expired, and away with its database when it is deleted.
 
+One of mode clone is pending until an import of its own has brought the copy, and failed where that one failed.
 Reset and expiry wait for an import that holds the preview; a deletion ends it first (the import sees it and fails).
 """
 
 from datetime import datetime, timedelta
 
 from pgimport.decide.conditions import Wanted, build_conditions, done, stuck, working
-from pgimport.decide.decision import AT_ONCE, Action, Decision, DropPreview, EnsurePreview, SetFinalizer
+from pgimport.decide.decision import (
+    AT_ONCE,
+    Action,
+    CreateClone,
+    Decision,
+    DropPreview,
+    EnsurePreview,
+    SetFinalizer,
+)
 from pgimport.decide.seen import SeenPreview
-from pgimport.decide.unsupported import find_unsupported_preview
 from pgimport.model.names import (
     FINALIZER_PREVIEW,
+    clone_name,
     connection_secret_name,
     owner_role_name,
     preview_database_name,
 )
 from pgimport.model.policy import Policy
 from pgimport.model.reasons import Failure, Reason
-from pgimport.model.spec import PreviewSpec
-from pgimport.model.status import PreviewState, PreviewStatus
+from pgimport.model.spec import PreviewMode, PreviewSpec
+from pgimport.model.status import ImportState, PreviewState, PreviewStatus
 
 FAR = timedelta(hours=1)
 
@@ -58,8 +67,6 @@ def _find_refusal(seen: SeenPreview) -> Failure | None:
     found, spec, project = seen.object, seen.object.spec, seen.project
     if spec is None:
         return Failure(Reason.INVALID_SPEC, found.spec_error or "spec: cannot be read")
-    if (unsupported := find_unsupported_preview(spec)) is not None:
-        return unsupported
     if project is None or project.spec is None:
         return None
     if project.spec.namespace != found.meta.namespace:
@@ -95,6 +102,8 @@ def _decide_life(
         }
     )
     anew = resets and status.database is not None
+    if spec.mode is PreviewMode.CLONE and (anew or status.state is not PreviewState.READY):
+        return _decide_clone(seen, made, anew, now, policy)
     return _show(
         seen,
         made,
@@ -104,6 +113,37 @@ def _decide_life(
         now,
         AT_ONCE,
         (EnsurePreview(anew),),
+    )
+
+
+def _decide_clone(
+    seen: SeenPreview, made: PreviewStatus, anew: bool, now: datetime, policy: Policy
+) -> Decision[PreviewStatus]:
+    """Not ready yet: an import brings the copy, a new one after each reset and each expiry."""
+    name, meta = made.clone_import, seen.object.meta
+    if seen.project is None or seen.project.spec is None or seen.project.spec.primary is None:
+        because = "waits for its Project's spec.primary: the database that a clone is a copy of"
+        status, missing = seen.object.status, working(Reason.PRIMARY_MISSING)
+        return _show(seen, status, status.state, missing, because, now, policy.waiting_interval)
+    if name is None or anew or made.state is PreviewState.EXPIRED:
+        number = (made.clones or 0) + 1
+        name = clone_name(meta.name, meta.uid, number)
+        made = made.model_copy(update={"clone_import": name, "clones": number})
+    elif seen.clone is not None and seen.clone.status.terminal:
+        if seen.clone.status.state is ImportState.COMPLETED:
+            because = f"import {name} has brought the copy"
+            return _show(seen, made, PreviewState.READY, done(Reason.READY), because, now, AT_ONCE)
+        because = f"import {name} {seen.clone.status.state}: {seen.clone.status.error}; spec.resetAt begins a new one"
+        return _show(seen, made, PreviewState.FAILED, stuck(Reason.CLONE_FAILED), because, now, FAR)
+    return _show(
+        seen,
+        made,
+        PreviewState.PENDING,
+        working(Reason.CLONING),
+        f"import {name} brings a copy of the project's primary database",
+        now,
+        policy.waiting_interval,
+        () if seen.clone is not None and not anew and seen.secret else (EnsurePreview(anew), CreateClone(name)),
     )
 
 
@@ -123,7 +163,7 @@ def _decide_expiry(
     return _show(seen, status, PreviewState.EXPIRED, stuck(Reason.EXPIRED), _EXPIRED, now, FAR, (DropPreview(),))
 
 
-_EXPIRED = "its ttl is over and its database was dropped; spec.renewedAt brings an empty one back"
+_EXPIRED = "its ttl is over and its database was dropped; spec.renewedAt brings a new one"
 
 
 def _decide_deletion(

@@ -46,6 +46,7 @@ class SeenPreview:
     count: int = 0  # previews of the namespace that are not deleted or expired, this one included
     secret: bool = True  # its connection Secret is there
     holder_alive: bool = False  # the import in status.activeImport exists and is not cleaned up yet
+    clone: ImportObject | None = None  # the import in status.cloneImport is not there, or none is named
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

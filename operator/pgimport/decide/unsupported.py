@@ -1,7 +1,7 @@
 """What the words allow and this version does not do yet: refused by name, never passed over in silence."""
 
 from pgimport.model.reasons import Failure, Reason
-from pgimport.model.spec import NO_DIGESTS, Engine, ImportSpec, PreviewMode, PreviewSpec, Verify
+from pgimport.model.spec import NO_DIGESTS, Engine, ImportSpec, Verify
 
 
 def find_unsupported_import(spec: ImportSpec, uploads: bool) -> Failure | None:
@@ -12,10 +12,4 @@ def find_unsupported_import(spec: ImportSpec, uploads: bool) -> Failure | None:
         return Failure(Reason.NOT_SUPPORTED, "spec.engine: the relay engine is not supported by this version")
     if spec.verify is Verify.CHECKSUMS and spec.source.upload_key is not None:
         return Failure(Reason.NOT_SUPPORTED, NO_DIGESTS)
-    return None
-
-
-def find_unsupported_preview(spec: PreviewSpec) -> Failure | None:
-    if spec.mode is PreviewMode.CLONE:
-        return Failure(Reason.NOT_SUPPORTED, "spec.mode: clone is not supported by this version")
     return None

@@ -102,7 +102,7 @@ def _wait_for_target(seen: SeenImport, spec: ImportSpec) -> Wait:
     name, preview = spec.target.preview_database, seen.preview
     if preview is None:
         return Reason.TARGET_NOT_FOUND, f"waits for PreviewDatabase {name}, which does not exist"
-    if preview.meta.deleting or preview.status.state is not PreviewState.READY:
+    if preview.meta.deleting or not (preview.status.state is PreviewState.READY or _brings_copy(seen, preview)):
         state = "deleting" if preview.meta.deleting else preview.status.state or "pending"
         return Reason.TARGET_NOT_READY, f"waits for PreviewDatabase {name}, which is {state}"
     if _resets(preview):
@@ -113,6 +113,12 @@ def _wait_for_target(seen: SeenImport, spec: ImportSpec) -> Wait:
         who = f"import {first}" if first else "another import"
         return Reason.WAITING_FOR_TARGET, f"waits for {who}, which has PreviewDatabase {name}"
     return None
+
+
+def _brings_copy(seen: SeenImport, preview: PreviewObject) -> bool:
+    """A preview of mode clone is not ready before this import has filled it."""
+    status = preview.status
+    return status.state is PreviewState.PENDING and status.clone_import == seen.object.meta.name
 
 
 def _resets(preview: PreviewObject) -> bool:

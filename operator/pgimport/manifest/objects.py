@@ -11,6 +11,7 @@ from pgimport.model.names import (
     connection_secret_name,
     job_secret_name,
 )
+from pgimport.model.spec import SecretKey
 
 _RBAC = "rbac.authorization.k8s.io/v1"
 
@@ -40,6 +41,27 @@ def build_connection_secret(meta: Meta) -> Json:
             "namespace": meta.namespace,
             "labels": build_labels(),
             "ownerReferences": [build_owner("PreviewDatabase", meta)],
+        },
+    }
+
+
+def build_clone_import(meta: Meta, name: str, project: str, primary: SecretKey) -> Json:
+    """Of the project's primary database into a preview that is its owner; `meta` is the preview's."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "PostgresImport",
+        "metadata": {
+            "name": name,
+            "namespace": meta.namespace,
+            "labels": build_labels(),
+            "ownerReferences": [build_owner("PreviewDatabase", meta)],
+        },
+        "spec": {
+            "project": project,
+            "source": {"urlSecretRef": {"name": primary.name, "key": primary.key}},
+            "target": {"previewDatabase": meta.name},
+            # Nobody has been there before; whoever came since had no right to.
+            "recreate": True,
         },
     }
 

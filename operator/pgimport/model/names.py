@@ -65,6 +65,11 @@ def connection_secret_name(preview_name: str) -> str:
     return f"{preview_name[: 253 - len('-connection')].rstrip('-.')}-connection"
 
 
+def clone_name(preview_name: str, preview_uid: str, number: int) -> str:
+    """The import that brings a preview's n-th copy of the primary database: `<preview>-clone-<hash>`."""
+    return _fit(f"{preview_name}-clone", f"-{short_hash(f'{preview_uid} {number}')}")
+
+
 def _identifier(text: str) -> str:
     return re.sub(r"[^a-z0-9_]", "_", text.lower())
 

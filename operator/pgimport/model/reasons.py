@@ -40,6 +40,8 @@ class Reason(StrEnum):
     PENDING = "Pending"
     EXPIRED = "Expired"
     DELETING = "Deleting"
+    PRIMARY_MISSING = "PrimaryMissing"
+    CLONING = "Cloning"
 
     # The user's wish.
     CANCELLED = "Cancelled"
@@ -69,6 +71,7 @@ class Reason(StrEnum):
     DUMP_FAILED = "DumpFailed"
     RESTORE_FAILED = "RestoreFailed"
     VERIFICATION_FAILED = "VerificationFailed"
+    CLONE_FAILED = "CloneFailed"
     TARGET_NOT_EMPTY = "TargetNotEmpty"
     TARGET_GONE = "TargetGone"
     CLIENT_TOO_OLD = "ClientTooOld"

@@ -148,14 +148,17 @@ class PreviewSpec(Asked):
     """A disposable database with its own owner role."""
 
     project: Label = Field(description="The Project whose spec.namespace this namespace is.")
-    mode: PreviewMode = Field(default=PreviewMode.EMPTY, description="empty or clone; default: empty.")
+    mode: PreviewMode = Field(
+        default=PreviewMode.EMPTY,
+        description="empty, or clone, a copy of the project's primary database; default: empty",
+    )
     ttl: Duration = Field(
         default=timedelta(hours=24),
         description="Life of the database, counted from renewedAt, else from creation; default: 24h, at most 168h.",
     )
     renewed_at: Time | None = Field(default=None, description="The ttl counts from here.")
     reset_at: Time | None = Field(
-        default=None, description="A time newer than status.resetAt makes the database empty anew."
+        default=None, description="A time newer than status.resetAt makes the database anew: empty, or a new copy."
     )
 
     @model_validator(mode="after")

@@ -155,6 +155,10 @@ class PreviewStatus(Written):
         default=None, description="Secret with host, port, dbname, user, password and uri."
     )
     active_import: str | None = Field(default=None, description="Uid of the import that holds it.")
+    clone_import: str | None = Field(
+        default=None, description="Name of the import that brings the copy of the primary database."
+    )
+    clones: int | None = Field(default=None, description="Copies that were begun so far.")
     expires_at: Time | None = Field(default=None, description="When the database will be dropped.")
     reset_at: Time | None = Field(default=None, description="The spec.resetAt that was last carried out.")
     updated_at: Time | None = Field(default=None, description="Of the last change of this status.")

@@ -249,7 +249,7 @@ class PreviewRequest(Sent):
 
     model_config = ConfigDict(json_schema_extra={"example": {"name": "pr-42", "ttl_hours": 24}})
 
-    mode: PreviewMode = Field(default=PreviewMode.EMPTY, description="empty; clone is not served yet.")
+    mode: PreviewMode = Field(default=PreviewMode.EMPTY, description="empty, or clone: a copy of the primary.")
     name: Label | None = Field(default=None, description="A DNS label; without it, one is made up.")
     ttl_hours: Hours = Field(default=24, description=f"Life of the database, 1 to {MAX_HOURS}.")
 

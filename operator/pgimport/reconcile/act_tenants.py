@@ -1,14 +1,17 @@
 """Act on a preview's or a project's decision: every action may be repeated."""
 
 import secrets
+from contextlib import suppress
 from urllib.parse import quote
 
+from pgimport.cluster import paths
 from pgimport.cluster.resources import list_previews, write_finalizers
 from pgimport.cluster.rest import Json
 from pgimport.cluster.secrets import create_secret
 from pgimport.cluster.tenants import ensure_role, ensure_role_binding
 from pgimport.decide.decision import (
     Action,
+    CreateClone,
     DropLeftovers,
     DropPreview,
     EnsurePreview,
@@ -16,7 +19,12 @@ from pgimport.decide.decision import (
     SetFinalizer,
 )
 from pgimport.decide.seen import SeenPreview, SeenProject
-from pgimport.manifest.objects import build_connection_reader, build_connection_secret, build_role_binding
+from pgimport.manifest.objects import (
+    build_clone_import,
+    build_connection_reader,
+    build_connection_secret,
+    build_role_binding,
+)
 from pgimport.model.errors import Absent, Conflict
 from pgimport.model.facts import Key, Meta
 from pgimport.model.mark import Mark
@@ -25,6 +33,7 @@ from pgimport.model.names import (
     CONNECTION_READER,
     FINALIZER_PREVIEW,
     FINALIZER_PROJECT,
+    IMPORTS,
     PREVIEWS,
     PROJECTS,
     TENANT_ROLE_BINDING,
@@ -53,6 +62,8 @@ def act_on_preview(world: World, seen: SeenPreview, wanted: PreviewStatus, actio
             )
         case EnsurePreview(anew):
             _ensure(world, seen, wanted, anew)
+        case CreateClone(name):
+            _create_clone(world, seen, name)
         case DropPreview():
             _drop(world, seen)
         case _:
@@ -134,6 +145,16 @@ def _ensure(world: World, seen: SeenPreview, wanted: PreviewStatus, anew: bool) 
     mark = Mark(project_uid=project.meta.uid, preview_uid=meta.uid)
     make = reset_preview if anew else ensure_preview
     make(admin_access(world, project.spec), database, role, entries["password"].decode(), mark)
+
+
+def _create_clone(world: World, seen: SeenPreview, name: str) -> None:
+    """May be repeated: one of this name, which holds a hash of the preview's uid, is there already."""
+    spec, meta = seen.project.spec if seen.project else None, seen.object.meta
+    if spec is None or spec.primary is None or seen.object.spec is None:
+        raise Conflict(f"PreviewDatabase {meta.name}: its Project is gone")
+    body = build_clone_import(meta, name, seen.object.spec.project, spec.primary.url_secret_ref)
+    with suppress(Conflict):
+        world.cluster.create(paths.resource(IMPORTS, meta.namespace), body)
 
 
 def _connection(server: Server, database: str, role: str, password: str) -> dict[str, bytes]:

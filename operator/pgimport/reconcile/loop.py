@@ -15,7 +15,7 @@ from pgimport.decide.seen import SeenImport
 from pgimport.manifest.objects import build_event
 from pgimport.model.base import Written
 from pgimport.model.errors import Absent, PgimportError, ServerAway
-from pgimport.model.facts import Key, Meta
+from pgimport.model.facts import ImportObject, Key, Meta
 from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS
 from pgimport.model.status import ImportState, ImportStatus, PreviewStatus, ProjectStatus
 from pgimport.reconcile.act import act_on_import
@@ -70,8 +70,14 @@ def _carry_out_import(world: World, key: Key, seen: SeenImport) -> Outcome:
     before = seen.object.status
     _write(world, key, seen.object.meta, before, decision)
     ended = decision.status.terminal and (not before.terminal or before.cleaned_up != decision.status.cleaned_up)
-    also = _waiting(world, key.namespace) if ended else ()
+    also = (*_filled(seen.object), *_waiting(world, key.namespace)) if ended else ()
     return Outcome(look_again_after=decision.look_again_after, also=also)
+
+
+def _filled(found: ImportObject) -> tuple[Key, ...]:
+    """A preview of mode clone is ready when its import has ended."""
+    target = found.spec.target if found.spec else None
+    return (Key(PREVIEWS, found.meta.namespace, target.preview_database),) if target else ()
 
 
 def _waiting(world: World, namespace: str) -> tuple[Key, ...]:

@@ -1,11 +1,18 @@
 """See a PreviewDatabase or a Project: everything fresh, a key in, a `Seen…` out."""
 
-from pgimport.cluster.resources import list_imports, list_previews, list_projects, read_preview, read_project
+from pgimport.cluster.resources import (
+    list_imports,
+    list_previews,
+    list_projects,
+    read_import,
+    read_preview,
+    read_project,
+)
 from pgimport.cluster.secrets import read_secret
 from pgimport.cluster.tenants import namespace_exists
 from pgimport.decide.seen import SeenPreview, SeenProject
 from pgimport.model.errors import ServerAway
-from pgimport.model.facts import Key, PreviewObject, ProjectObject, ServerFacts, Unreachable
+from pgimport.model.facts import ImportObject, Key, PreviewObject, ProjectObject, ServerFacts, Unreachable
 from pgimport.model.spec import ProjectSpec
 from pgimport.model.status import PreviewState
 from pgimport.reconcile.access import admin_access
@@ -27,6 +34,7 @@ def see_preview(world: World, key: Key) -> SeenPreview | None:
         count=place_of(list_previews(world.cluster, key.namespace), found) if limited else 0,
         secret=_see_secret(world, found),
         holder_alive=_see_holder(world, found),
+        clone=_see_clone(world, found),
     )
 
 
@@ -47,6 +55,11 @@ def place_of(previews: list[PreviewObject], found: PreviewObject) -> int:
 def _see_secret(world: World, found: PreviewObject) -> bool:
     name = found.status.connection_secret
     return name is not None and read_secret(world.cluster, found.meta.namespace, name) is not None
+
+
+def _see_clone(world: World, found: PreviewObject) -> ImportObject | None:
+    name = found.status.clone_import
+    return read_import(world.cluster, found.meta.namespace, name) if name is not None else None
 
 
 def _see_holder(world: World, found: PreviewObject) -> bool:
