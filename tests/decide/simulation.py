@@ -69,6 +69,7 @@ class Simulation:
     target: int = OLD_TARGET
     replaced: bool = False
     made: int = 0
+    seen_before: Decision[ImportStatus] | None = None
 
     # --- the operator ---
 
@@ -104,7 +105,18 @@ class Simulation:
         for action in decision.actions:
             self.act(action)
         self.status = decision.status
+        self.seen_before = decision
         return decision
+
+    def cut_look(self, number: int) -> None:
+        """The operator is killed after so many of its actions, and before it writes the status."""
+        for action in decide_import(self.see(), self.now, POLICY).actions[:number]:
+            self.act(action)
+
+    def stale_look(self) -> None:
+        """What it saw is old: some actions are carried out once more, and the status is refused as a conflict."""
+        for action in self.seen_before.actions if self.seen_before is not None else ():
+            self.act(action)
 
     def act(self, action: Action) -> None:
         match action:

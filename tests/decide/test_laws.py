@@ -242,7 +242,8 @@ events = st.one_of(
             ("preview_goes",), ("wish", "cancel", True), ("wish", "suspend", True), ("wish", "suspend", False),
             ("wish", "suspend", False), ("attempt_fails", Reason.SOURCE_UNREACHABLE),
             ("attempt_fails", Reason.SOURCE_UNREACHABLE), ("attempt_fails", Reason.RESTORE_FAILED),
-            ("time_passes", 2), ("time_passes", 400), ("time_passes", 7 * 3600),
+            ("time_passes", 2), ("time_passes", 400), ("time_passes", 7 * 3600), ("cut_look", 0), ("cut_look", 1),
+            ("cut_look", 2), ("stale_look",),
         ]
     )
 )  # fmt: skip
@@ -272,8 +273,8 @@ def check_promises(world: Simulation) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=200, deadline=None)
-@given(wishes, st.lists(events, max_size=16), st.booleans())
+@settings(max_examples=1000, deadline=None)
+@given(wishes, st.lists(events, max_size=30), st.booleans())
 @example({"maxAttempts": 1, "recreate": False, "dryRun": False}, list(GOOD), True)
 @example({"maxAttempts": 1, "recreate": False, "dryRun": True}, list(GOOD), True)
 @example({"maxAttempts": 2, "recreate": True, "dryRun": False}, [*GOOD[:2], ("pod_vanishes",), *GOOD], True)
