@@ -31,6 +31,11 @@ class Instance:
         return Path("/run") / self.name
 
     @property
+    def note(self) -> Path:
+        """Which folder an instance has whose name is all that is known."""
+        return self.run / "folder"
+
+    @property
     def kubeconfig(self) -> Path:
         return self.folder / "kubeconfig"
 
@@ -51,6 +56,12 @@ def this_instance() -> Instance:
     """The instance of `PGIMPORT_CLUSTER_DIR`, else the checkout's own `.cluster`."""
     folder = os.environ.get("PGIMPORT_CLUSTER_DIR") or REPOSITORY / ".cluster"
     return Instance(Path(folder).absolute())
+
+
+def instance_named(name: str) -> Instance | None:
+    """The one that left this name on the host, where its note is there still."""
+    note = Path("/run") / name / "folder"
+    return Instance(Path(note.read_text())) if note.exists() else None
 
 
 def cache_folder() -> Path:

@@ -7,10 +7,13 @@ import os
 import signal
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.cluster.bare import cgroups
 from tests.cluster.isolated import Isolated
+from tests.cluster.places import Instance
 from tests.cluster.traces import traces
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
@@ -73,3 +76,24 @@ def test_a_dead_program_is_noticed(running: Isolated) -> None:
     os.kill(dead, signal.SIGKILL)
     running.call("cluster")
     assert json.loads(note.read_text())["pid"] != dead
+
+
+def test_up_beside_what_an_ended_cluster_left(isolated: Isolated) -> None:
+    """All processes of a cluster were killed, its folder may be gone: the next one is another checkout's."""
+    before = traces(isolated)
+    isolated.call("cluster")
+    cgroups.end_members(isolated.instance.name)
+    another = replace(isolated, instance=Instance(isolated.instance.folder.with_name("d")))
+    another.call("cluster")
+    another.call("down")
+    isolated.call("down")  # there is only its folder left
+    after = traces(isolated)
+    assert {what: sorted(after[what] ^ before[what]) for what in before if after[what] != before[what]} == {}
+
+
+def test_up_beside_a_running_cluster_is_refused(running: Isolated) -> None:
+    another = replace(running, instance=Instance(running.instance.folder.with_name("d")))
+    process = another.start("cluster")
+    output, _ = process.communicate()
+    assert process.returncode != 0
+    assert f"the cluster of {running.instance.folder} is up on this host" in output

@@ -61,7 +61,6 @@ snapshotter = "overlayfs"
 
 
 def start_containerd(instance: Instance) -> Process:
-    instance.run.mkdir(mode=0o711, exist_ok=True)
     config = instance.folder / "containerd.toml"
     config.write_text(_config(instance))
     program = find_program("containerd")

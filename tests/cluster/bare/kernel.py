@@ -52,6 +52,8 @@ def is_marked(instance: Instance) -> bool:
 
 def remember_host(instance: Instance) -> None:
     """Written before the first change; a repeated `up` keeps the first note, whose values are the host's own."""
+    instance.run.mkdir(mode=0o711, exist_ok=True)
+    instance.note.write_text(str(instance.folder))
     if is_marked(instance):
         return
     names = [name for name in (*NEEDED, *CHANGED_BY_KUBERNETES) if _setting(name).exists()]

@@ -35,7 +35,7 @@ from tests.cluster.bare.processes import died, recorded
 from tests.cluster.bare.programs import CLUSTER, link_programs
 from tests.cluster.commands import say
 from tests.cluster.errors import ClusterError
-from tests.cluster.places import LONGEST_FOLDER, Instance
+from tests.cluster.places import LONGEST_FOLDER, Instance, instance_named
 
 # A first start on a busy machine of two cores takes 15 s.
 SECONDS_TO_START = 120.0
@@ -60,11 +60,23 @@ def refuse_unfit_host(instance: Instance) -> None:
             f"{instance.folder} is too long a path for the sockets below it ({LONGEST_FOLDER} bytes at most): "
             "choose another with PGIMPORT_CLUSTER_DIR"
         )
+    if not kernel.is_marked(instance):
+        _take_down_abandoned()
     if not kernel.is_marked(instance) and (chains := network.kubernetes_chains()):
         raise ClusterError(
             f"this host has rules of another Kubernetes ({', '.join(chains[:3])} …), which a second kube-proxy "
             "would break: end it, or use it with CLUSTER=current"
         )
+
+
+def _take_down_abandoned() -> None:
+    """A cluster that was ended from outside, every process of it: nobody took its bridge and rules away."""
+    for other in filter(None, map(instance_named, network.names_in_rules())):
+        if cgroups.members(other.name):
+            raise ClusterError(f"the cluster of {other.folder} is up on this host: take it down there first")
+        say(f"a cluster in {other.folder} was ended without a down: taking away what it left")
+        network.remove_network(other)
+        down(other)
 
 
 def is_healthy(instance: Instance) -> bool:

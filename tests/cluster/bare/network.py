@@ -59,6 +59,12 @@ def kubernetes_chains() -> list[str]:
     return sorted({line[1:].split()[0] for line in lines if line.startswith(":KUBE-")})
 
 
+def names_in_rules() -> set[str]:
+    """Names of the instances whose rules are in this network namespace."""
+    lines = [line for table in TABLES for line in _saved("iptables", table)]
+    return {found[0] for line in lines if (found := re.search(r"\bpgimport-[0-9a-f]{8}\b", line))}
+
+
 def create_network(instance: Instance) -> None:
     run(["ip", "link", "add", "name", BRIDGE, "address", BRIDGE_HARDWARE_ADDRESS, "type", "bridge"])
     run(["ip", "address", "add", f"{NODE_ADDRESS}/{PODS.partition('/')[2]}", "dev", BRIDGE])
