@@ -181,7 +181,10 @@ def anything_seen(draw: st.DrawFn) -> SeenImport:
         target_objects=draw(st.none() | st.just(()) | st.just(("table public.users",)) | st.just(AWAY)),
         swap=draw(
             st.none() | st.just(AWAY)
-            | st.builds(a_swap, target_oid=st.sampled_from([None, 100, 200]), shadow_oid=st.sampled_from([None, 200]))
+            | st.builds(
+                a_swap, target_oid=st.sampled_from([None, 100, 200]), shadow_oid=st.sampled_from([None, 200]),
+                target_open=st.booleans(),
+            )
         ),
         shadow_bytes=draw(st.none() | st.sampled_from([1, 10_000])),
     )  # fmt: skip

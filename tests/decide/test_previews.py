@@ -1,6 +1,6 @@
 """The life of a PreviewDatabase, from its finalizer to its end."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from tests.support.samples import (
     PREVIEW_UID,
     a_meta,
     a_policy,
+    a_preview,
     a_preview_spec,
     a_project,
     a_project_spec,
@@ -22,7 +23,7 @@ from tests.support.samples import (
 
 from pgimport.decide.conditions import ready_reason
 from pgimport.decide.decision import Action, CreateClone, Decision, DropPreview, EnsurePreview, SetFinalizer
-from pgimport.decide.previews import decide_preview
+from pgimport.decide.previews import decide_preview, loses_database
 from pgimport.decide.seen import SeenPreview
 from pgimport.model.facts import ImportObject, PreviewObject
 from pgimport.model.names import FINALIZER_PREVIEW, clone_name, owner_role_name
@@ -161,9 +162,32 @@ def test_expiry_waits_for_the_import_that_holds_it() -> None:
 
 
 def test_a_holder_that_is_gone_holds_nothing() -> None:
-    decision = decide(seen_preview(status=HELD, holder_alive=False), BORN + DAY)
-    assert decision.actions == (DropPreview(),)
+    decision = decide(seen_preview(status=HELD, holder_alive=False, database_oid=100), BORN + DAY)
+    assert decision.actions == (DropPreview(100),)
     assert decision.status.active_import is None
+
+
+def test_what_a_holder_that_is_gone_left_shut_is_opened() -> None:
+    decision = decide(seen_preview(status=HELD, holder_alive=False))
+    assert (decision.actions, decision.status.active_import) == ((EnsurePreview(anew=False),), None)
+    assert decide(seen_preview(status=decision.status)).actions == ()
+
+
+@pytest.mark.parametrize(
+    ("found", "now", "due"),
+    [
+        pytest.param(a_preview(), NOW, False, id="ready"),
+        pytest.param(a_preview(RESET), NOW, True, id="to be reset"),
+        pytest.param(a_preview(RESET, a_ready_status(reset_at=RESET.reset_at)), NOW, False, id="reset before"),
+        pytest.param(a_preview(), BORN + DAY, True, id="expired"),
+        pytest.param(a_preview(status=a_ready_status(state=PreviewState.EXPIRED)), BORN + DAY, False, id="dropped"),
+        pytest.param(a_preview(RESET, NEW), NOW, False, id="never made"),
+        pytest.param(a_preview(RESET, deleting=True), NOW, False, id="going: whatever is there goes"),
+        pytest.param(PreviewObject(meta=a_meta("x"), spec=None), NOW, False, id="a spec that cannot be read"),
+    ],
+)
+def test_its_database_is_looked_at_before_it_is_lost(found: PreviewObject, now: datetime, due: bool) -> None:
+    assert loses_database(found, now) is due
 
 
 def test_an_expired_one_is_dropped_once() -> None:
@@ -179,8 +203,8 @@ def test_a_renewal_brings_an_empty_one_back() -> None:
 
 
 def test_a_reset_makes_it_empty_anew_once() -> None:
-    decision = decide(seen_preview(RESET))
-    assert decision.actions == (EnsurePreview(anew=True),)
+    decision = decide(seen_preview(RESET, database_oid=100))
+    assert decision.actions == (EnsurePreview(anew=True, oid=100),)
     assert decision.status.reset_at == RESET.reset_at
     assert decide(seen_preview(RESET, decision.status)).actions == ()
 

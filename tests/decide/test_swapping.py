@@ -33,6 +33,7 @@ from pgimport.decide.decision import (
     DeleteObject,
     DropAttempt,
     DropReplaced,
+    OpenTarget,
     ReleaseTarget,
     SetJobTTL,
     StopJob,
@@ -124,6 +125,20 @@ def test_a_verified_shadow_waits_for_its_server_whatever_the_clock_says(seen: Se
     decision = decide_import(seen, NOW + timedelta(days=7), POLICY)
     assert (decision.status.state, reason(decision)) == (ImportState.RUNNING, why)
     assert (decision.actions, decision.look_again_after) == ((), POLICY.retry_interval)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"target_objects": AWAY}, id="nobody can look into it"),
+        pytest.param({"target_objects": None}, id="nobody wants to look into it"),
+        pytest.param({"swap": a_swap(target_open=False, shadow_oid=None)}, id="the shadow is gone"),
+    ],
+)
+def test_a_target_that_an_interrupted_swap_left_shut_is_opened_first(changes: dict[str, object]) -> None:
+    decision = decide(verified(BEGUN, **({"swap": a_swap(target_open=False)} | changes)))
+    assert (decision.status.state, decision.actions) == (ImportState.RUNNING, (OpenTarget(),))
+    assert decision.look_again_after == timedelta(0)
 
 
 def test_a_cancel_is_obeyed_until_the_swap_begins() -> None:

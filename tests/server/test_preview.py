@@ -11,7 +11,7 @@ from tests.support.postgres import PostgresServer
 from pgimport.model.errors import Conflict
 from pgimport.model.mark import Mark
 from pgimport.server.access import Access
-from pgimport.server.facts import read_database_size, read_own_objects
+from pgimport.server.facts import read_database_oid, read_database_size, read_own_objects
 from pgimport.server.preview import drop_preview, ensure_preview, reset_preview
 
 
@@ -93,6 +93,23 @@ def test_a_drop_that_crashed_anywhere_is_finished_by_the_next_one(house: House) 
     crashes = crash_ever_later(lambda connect: drop_preview(house.access, house.database, house.owner, connect=connect))
     assert len(list(crashes)) > 3
     assert house.ask("SELECT FROM pg_roles WHERE rolname = %s", house.owner) == []
+
+
+def test_only_what_was_seen_is_dropped(house: House) -> None:
+    """A look that is late must not take a newer database."""
+    seen = read_database_oid(house.access, house.database)
+    reset_preview(house.access, house.database, house.owner, house.owner_password, house.mark, only=seen)
+    with house.as_owner() as connection:
+        connection.execute("CREATE TABLE newer (id int)")
+    with pytest.raises(Conflict, match="the new one stays"):
+        reset_preview(house.access, house.database, house.owner, "another", house.mark, only=seen)
+    for old in (seen, 0):
+        with pytest.raises(Conflict, match="the new one stays"):
+            drop_preview(house.access, house.database, house.owner, only=old)
+    assert house.tables() == ["newer"]
+    drop_preview(house.access, house.database, house.owner, only=read_database_oid(house.access, house.database))
+    assert read_database_oid(house.access, house.database) == 0
+    drop_preview(house.access, house.database, house.owner, only=seen)
 
 
 def test_dropping_ends_sessions_and_prepared_transactions(house: House) -> None:

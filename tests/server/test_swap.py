@@ -2,6 +2,8 @@
 
 import dataclasses
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
@@ -13,9 +15,11 @@ from pgimport.model.facts import SwapFacts
 from pgimport.model.mark import format_mark
 from pgimport.model.names import replaced_names
 from pgimport.model.reasons import Failure, Reason
+from pgimport.server.access import connect, hold
 from pgimport.server.facts import read_swap
+from pgimport.server.preview import ensure_preview
 from pgimport.server.shadow import drop_attempt, prepare_shadow
-from pgimport.server.swap import SwapPlan, drop_replaced, finish_swap, swap
+from pgimport.server.swap import SwapPlan, drop_replaced, finish_swap, open_target, swap
 
 
 def _database(house: House, name: str) -> tuple[object, ...]:
@@ -116,6 +120,48 @@ def test_a_swap_that_was_given_up_leaves_the_old_one(house: House) -> None:
     assert failure is not None
     assert failure.reason is Reason.TARGET_LOST
     assert house.leftovers() == []
+
+
+def _open_as_the_import(house: House) -> None:
+    open_target(house.access, house.database)
+
+
+def _open_as_the_preview(house: House) -> None:
+    ensure_preview(house.access, house.database, house.owner, house.owner_password, house.mark)
+
+
+@pytest.mark.parametrize("reopen", [_open_as_the_import, _open_as_the_preview])
+def test_a_target_that_a_crash_left_shut_is_opened_by_whoever_comes(
+    house: House, reopen: Callable[[House], None]
+) -> None:
+    """By the import's next look; by its preview's, where the import is gone."""
+    house.prepare()
+    shut = 0
+    for _ in crash_ever_later(lambda connect: swap(house.access, house.swap_plan(), connect=connect)):
+        before = read_swap(house.access, house.database, house.names)
+        assert before.target_open is (_seen(house) == ["old"])
+        shut += not before.target_open
+        reopen(house)
+        assert read_swap(house.access, house.database, house.names).target_open
+        assert house.tables() == ["old"]
+    assert shut > 5
+    assert house.tables() == ["new"]
+
+
+def test_one_of_ours_at_a_time_changes_a_target(house: House) -> None:
+    """Another operator waits, and then finds that there is nothing left to do."""
+    house.prepare()
+    with connect(house.access) as other:
+        hold(other, house.database)
+        with ThreadPoolExecutor() as pool:
+            swapping = pool.submit(swap, house.access, house.swap_plan())
+            time.sleep(0.5)
+            assert house.tables() == ["old"]
+            assert not swapping.done()
+            other.close()
+            assert swapping.result(20) is None
+    assert swap(house.access, house.swap_plan()) is None
+    assert house.tables() == ["new"]
 
 
 def test_what_the_dump_did_to_its_role_is_forgotten(house: House) -> None:

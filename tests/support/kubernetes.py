@@ -171,7 +171,10 @@ class Emulator(KubernetesEmulator, _Direct):
         old = json.loads(json.dumps(self._objects[key].last.raw))
         given = json.loads(request.text)
         if isinstance(given, list):
-            new = jsonpatch.apply_patch(old, given)
+            try:
+                new = jsonpatch.apply_patch(old, given)
+            except jsonpatch.JsonPatchException as error:
+                raise KubernetesError(status=422, reason="Invalid", message=str(error)) from error
         else:
             new = json.loads(json.dumps(old))
             _merge(new, given)

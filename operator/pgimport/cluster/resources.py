@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from pgimport.cluster import paths
 from pgimport.cluster.rest import Cluster, Json
 from pgimport.model.base import Asked, Written
-from pgimport.model.errors import Absent
+from pgimport.model.errors import Absent, Conflict, Refused
 from pgimport.model.facts import ImportObject, Key, Meta, PreviewObject, ProjectObject
 from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS
 from pgimport.model.spec import ImportSpec, PreviewSpec, ProjectSpec
@@ -117,13 +117,44 @@ def list_raw(cluster: Cluster, kind: str) -> Json:
 
 def write_status(cluster: Cluster, key: Key, meta: Meta, status: Written) -> None:
     """The one pen: the whole status at once, refused with Conflict where the object changed since `meta`."""
-    cluster.patch(
-        f"{paths.of_key(key)}/status",
+    _patch_status(
+        cluster,
+        key,
         [
             {"op": "add", "path": "/metadata/resourceVersion", "value": meta.resource_version},
             {"op": "add", "path": "/status", "value": status.to_json()},
         ],
     )
+
+
+def confirm(cluster: Cluster, key: Key, meta: Meta) -> None:
+    """Raises Conflict where the object changed since `meta`, or is gone; changes nothing.
+
+    A read may come from a view that is old, a write never: so a write is asked, one that writes what is there.
+    """
+    try:
+        _patch_status(
+            cluster, key, [{"op": "add", "path": "/metadata/resourceVersion", "value": meta.resource_version}]
+        )
+    except Absent as gone:
+        raise Conflict(f"{key} is gone") from gone
+
+
+def holds(cluster: Cluster, key: Key, uid: str, *terms: tuple[str, object]) -> bool:
+    """Is the object of this name still this one, and has its status these values (`("/cleanedUp", True)`)?
+
+    As sure as `confirm`; False where it is gone.
+    """
+    asked = [("/metadata/uid", uid), *((f"/status{path}", value) for path, value in terms)]
+    try:
+        _patch_status(cluster, key, [{"op": "test", "path": path, "value": value} for path, value in asked])
+    except (Absent, Refused):
+        return False
+    return True
+
+
+def _patch_status(cluster: Cluster, key: Key, patch: list[Json]) -> None:
+    cluster.patch(f"{paths.of_key(key)}/status", patch)
 
 
 def write_finalizers(cluster: Cluster, key: Key, meta: Meta, finalizers: Sequence[str]) -> None:

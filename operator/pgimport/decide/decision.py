@@ -51,6 +51,11 @@ class Swap:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenTarget:
+    """Let sessions into the target again: a swap that was interrupted had shut it."""
+
+
+@dataclass(frozen=True, slots=True)
 class DropReplaced:
     """Drop the database and the role that a swap took away."""
 
@@ -93,9 +98,10 @@ class SetFinalizer:
 
 @dataclass(frozen=True, slots=True)
 class EnsurePreview:
-    """Connection Secret, role and database; `anew` drops what is there first."""
+    """Connection Secret, role and database; `anew` drops first what was seen there: the database with this OID."""
 
     anew: bool = False
+    oid: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +113,9 @@ class CreateClone:
 
 @dataclass(frozen=True, slots=True)
 class DropPreview:
-    """Database and role."""
+    """Role and database: the one with this OID, and no other; None: whichever is there."""
+
+    oid: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +142,7 @@ Action = (
     | PrepareShadow
     | DropAttempt
     | Swap
+    | OpenTarget
     | DropReplaced
     | StopJob
     | DeleteJob

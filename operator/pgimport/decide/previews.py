@@ -17,6 +17,7 @@ from pgimport.decide.decision import (
     SetFinalizer,
 )
 from pgimport.decide.seen import SeenPreview
+from pgimport.model.facts import PreviewObject
 from pgimport.model.names import (
     FINALIZER_PREVIEW,
     clone_name,
@@ -81,13 +82,15 @@ def _find_refusal(seen: SeenPreview) -> Failure | None:
 def _decide_life(
     seen: SeenPreview, spec: PreviewSpec, status: PreviewStatus, now: datetime, policy: Policy
 ) -> Decision[PreviewStatus]:
-    expires = (spec.renewed_at or seen.object.meta.created_at) + spec.ttl
+    expires = _expires_at(seen.object, spec)
     status = status.model_copy(update={"expires_at": expires})
-    held = status.active_import is not None
+    held, held_before = status.active_import is not None, seen.object.status.active_import
     if now >= expires:
         return _decide_expiry(seen, status, now, policy, held)
-    resets = spec.reset_at is not None and (status.reset_at is None or spec.reset_at > status.reset_at)
-    if status.state is PreviewState.READY and seen.secret and not resets:
+    resets = _resets(spec, status)
+    # An import that is gone with its swap half done leaves the database shut.
+    abandoned = held_before is not None and not held
+    if status.state is PreviewState.READY and seen.secret and not resets and not abandoned:
         return _show(seen, status, PreviewState.READY, done(Reason.READY), "its database is ready", now, expires - now)
     if resets and held:
         because = "spec.resetAt waits for the import that holds it"
@@ -112,8 +115,25 @@ def _decide_life(
         "its database is ready",
         now,
         AT_ONCE,
-        (EnsurePreview(anew),),
+        (EnsurePreview(anew, seen.database_oid if anew else None),),
     )
+
+
+def _expires_at(found: PreviewObject, spec: PreviewSpec) -> datetime:
+    return (spec.renewed_at or found.meta.created_at) + spec.ttl
+
+
+def _resets(spec: PreviewSpec, status: PreviewStatus) -> bool:
+    return spec.reset_at is not None and (status.reset_at is None or spec.reset_at > status.reset_at)
+
+
+def loses_database(found: PreviewObject, now: datetime) -> bool:
+    """A reset or its expiry may be due: what is there now must be known, so that nothing newer is taken for it."""
+    spec, status = found.spec, found.status
+    if spec is None or found.meta.deleting or status.database is None:
+        return False
+    over = now >= _expires_at(found, spec) and status.state is not PreviewState.EXPIRED
+    return over or _resets(spec, status)
 
 
 def _decide_clone(
@@ -143,7 +163,9 @@ def _decide_clone(
         f"import {name} brings a copy of the project's primary database",
         now,
         policy.waiting_interval,
-        () if seen.clone is not None and not anew and seen.secret else (EnsurePreview(anew), CreateClone(name)),
+        ()
+        if seen.clone is not None and not anew and seen.secret
+        else (EnsurePreview(anew, seen.database_oid if anew else None), CreateClone(name)),
     )
 
 
@@ -160,7 +182,9 @@ def _decide_expiry(
     if held:
         because = "its ttl is over; it waits for the import that holds it"
         return _show(seen, status, status.state, working(Reason.PENDING), because, now, policy.waiting_interval)
-    return _show(seen, status, PreviewState.EXPIRED, stuck(Reason.EXPIRED), _EXPIRED, now, FAR, (DropPreview(),))
+    return _show(
+        seen, status, PreviewState.EXPIRED, stuck(Reason.EXPIRED), _EXPIRED, now, FAR, (DropPreview(seen.database_oid),)
+    )
 
 
 _EXPIRED = "its ttl is over and its database was dropped; spec.renewedAt brings a new one"

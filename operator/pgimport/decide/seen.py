@@ -46,6 +46,7 @@ class SeenPreview:
     count: int = 0  # previews of the namespace that are not deleted or expired, this one included
     secret: bool = True  # its connection Secret is there
     holder_alive: bool = False  # the import in status.activeImport exists and is not cleaned up yet
+    database_oid: int | None = None  # asked where it is about to be dropped; 0: there is none
     clone: ImportObject | None = None  # the import in status.cloneImport is not there, or none is named
 
 

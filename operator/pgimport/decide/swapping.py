@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from pgimport.decide.decision import AT_ONCE, Decision, Swap
+from pgimport.decide.decision import AT_ONCE, Decision, OpenTarget, Swap
 from pgimport.decide.seen import SeenImport
 from pgimport.decide.states import cancelled, completed, failed, running
 from pgimport.model.facts import Unreachable
@@ -29,6 +29,10 @@ def decide_swap(
     if shadow.oid is not None and facts.target_oid == shadow.oid:
         moved = status.model_copy(update={"progress": _finished(status, now)})
         return completed(seen, moved, "imported, verified and put in place", now)
+    if not facts.target_open:
+        # Shut, nobody can look into it, its owner cannot work, and whatever ends this import now would leave it so.
+        because = "a swap was interrupted: the target is opened, and looked at again"
+        return running(seen, status, Reason.RUNNING, because, now, AT_ONCE, (OpenTarget(),))
     if facts.shadow_oid is None:
         gone = Failure(Reason.RESULT_LOST, f"the verified shadow database {shadow.database} is gone from the server")
         return failed(seen, status, gone, now)

@@ -153,6 +153,7 @@ class SwapFacts:
 
     target_oid: int | None = None
     shadow_oid: int | None = None
+    target_open: bool = True  # it lets sessions in; one that is not there keeps nobody out
     replaced_exists: bool = False  # the old database or the old role is still there
 
 

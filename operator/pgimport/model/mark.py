@@ -10,7 +10,7 @@ MARK_KEY = "pgimport"
 
 
 class Mark(Written):
-    """Uids of the objects that something on a target server belongs to.
+    """Uids of the objects that something on a target server belongs to, and the name of the nearest one.
 
     `import_uid` is absent on a preview's own database and role. The sweep of one Project touches only marks that
     carry this Project's uid: two installations may share a server.
@@ -22,6 +22,14 @@ class Mark(Written):
     preview_uid: str | None = None
     import_uid: str | None = None
     pod_uid: str | None = None
+    owner_name: str | None = (
+        None  # of the import, else of the preview: by it the API server is asked whether it is gone
+    )
+
+    @property
+    def owner_uid(self) -> str | None:
+        """Of the object that `owner_name` names."""
+        return self.import_uid or self.preview_uid
 
 
 def format_mark(mark: Mark) -> str:

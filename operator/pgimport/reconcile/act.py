@@ -17,6 +17,7 @@ from pgimport.decide.decision import (
     DeleteUpload,
     DropAttempt,
     DropReplaced,
+    OpenTarget,
     PrepareShadow,
     ReleaseTarget,
     SetJobTTL,
@@ -47,7 +48,7 @@ from pgimport.reconcile.access import admin_access, owner_access
 from pgimport.reconcile.world import World
 from pgimport.server.access import Access
 from pgimport.server.shadow import ShadowPlan, drop_attempt, prepare_shadow
-from pgimport.server.swap import SwapPlan, drop_replaced, swap
+from pgimport.server.swap import SwapPlan, drop_replaced, open_target, swap
 
 SEED_BYTES = 32
 SIGNED_BEYOND = timedelta(hours=1)  # a late attempt reads on
@@ -74,6 +75,10 @@ def act_on_import(world: World, seen: SeenImport, action: Action) -> Failure | N
                 drop_replaced(access, attempt_names(pod_uid))
         case Swap(pod_uid):
             return _swap(world, seen, pod_uid)
+        case OpenTarget():
+            access, target = _admin(world, seen), seen.preview.status.database if seen.preview else None
+            if access is not None and target is not None:
+                open_target(access, target)
         case StopJob():
             stop_job(world.cluster, namespace, name)
         case DeleteJob():
@@ -207,7 +212,10 @@ def _prepare(world: World, seen: SeenImport, action: PrepareShadow) -> None:
         password=attempt_password(entries[SECRET_KEY_SEED], action.pod_uid),
         source=action.source,
         mark=Mark(
-            project_uid=seen.project.meta.uid if seen.project else "", import_uid=meta.uid, pod_uid=action.pod_uid
+            project_uid=seen.project.meta.uid if seen.project else "",
+            import_uid=meta.uid,
+            pod_uid=action.pod_uid,
+            owner_name=meta.name,
         ),
     )
     prepare_shadow(admin_access(world, project), plan)

@@ -5,7 +5,7 @@ from contextlib import suppress
 from urllib.parse import quote
 
 from pgimport.cluster import paths
-from pgimport.cluster.resources import list_previews, write_finalizers
+from pgimport.cluster.resources import holds, list_previews, write_finalizers
 from pgimport.cluster.rest import Json
 from pgimport.cluster.secrets import create_secret
 from pgimport.cluster.tenants import ensure_role, ensure_role_binding
@@ -60,12 +60,12 @@ def act_on_preview(world: World, seen: SeenPreview, wanted: PreviewStatus, actio
                 FINALIZER_PREVIEW,
                 present,
             )
-        case EnsurePreview(anew):
-            _ensure(world, seen, wanted, anew)
+        case EnsurePreview():
+            _ensure(world, seen, wanted, action)
         case CreateClone(name):
             _create_clone(world, seen, name)
-        case DropPreview():
-            _drop(world, seen)
+        case DropPreview(oid):
+            _drop(world, seen, oid)
         case _:
             raise TypeError(f"not an action on a preview: {action!r}")
 
@@ -83,9 +83,19 @@ def act_on_project(world: World, seen: SeenProject, leftovers: tuple[Marked, ...
             if spec is not None:
                 access = admin_access(world, spec)
                 for one in leftovers:
-                    drop_marked(access, one)
+                    if _is_nobodys(world, spec.namespace, one.mark):
+                        drop_marked(access, one)
         case _:
             raise TypeError(f"not an action on a project: {action!r}")
+
+
+def _is_nobodys(world: World, namespace: str, mark: Mark) -> bool:
+    """Its owner is gone, or an import that was cleaned up. Lists may be old and not show an owner yet: this is sure."""
+    if mark.owner_uid is None or mark.owner_name is None:
+        return False
+    key = Key(IMPORTS if mark.import_uid else PREVIEWS, namespace, mark.owner_name)
+    cleaned = mark.import_uid is not None and holds(world.cluster, key, mark.owner_uid, ("/cleanedUp", True))
+    return cleaned or not holds(world.cluster, key, mark.owner_uid)
 
 
 def _ensure_rights(world: World, namespace: str) -> None:
@@ -131,7 +141,7 @@ def _set_finalizer(world: World, key: Key, meta: Meta, finalizer: str, present: 
         return
 
 
-def _ensure(world: World, seen: SeenPreview, wanted: PreviewStatus, anew: bool) -> None:
+def _ensure(world: World, seen: SeenPreview, wanted: PreviewStatus, action: EnsurePreview) -> None:
     """The Secret first: it is the only place that knows the password."""
     project, meta = seen.project, seen.object.meta
     database, role = wanted.database, wanted.role
@@ -142,9 +152,12 @@ def _ensure(world: World, seen: SeenPreview, wanted: PreviewStatus, anew: bool) 
         world.cluster, meta.namespace, build_connection_secret(meta), _connection(server, database, role, password)
     )
     ensure_connection_reader(world, meta.namespace, connection_secret_name(meta.name))
-    mark = Mark(project_uid=project.meta.uid, preview_uid=meta.uid)
-    make = reset_preview if anew else ensure_preview
-    make(admin_access(world, project.spec), database, role, entries["password"].decode(), mark)
+    mark = Mark(project_uid=project.meta.uid, preview_uid=meta.uid, owner_name=meta.name)
+    access, known = admin_access(world, project.spec), entries["password"].decode()
+    if action.anew:
+        reset_preview(access, database, role, known, mark, only=action.oid)
+    else:
+        ensure_preview(access, database, role, known, mark)
 
 
 def _create_clone(world: World, seen: SeenPreview, name: str) -> None:
@@ -173,8 +186,8 @@ def _connection(server: Server, database: str, role: str, password: str) -> dict
     return {name: value.encode() for name, value in values.items()}
 
 
-def _drop(world: World, seen: SeenPreview) -> None:
+def _drop(world: World, seen: SeenPreview, oid: int | None) -> None:
     status, project = seen.object.status, seen.project
     if status.database is None or status.role is None or project is None or project.spec is None:
         return
-    drop_preview(admin_access(world, project.spec), status.database, status.role)
+    drop_preview(admin_access(world, project.spec), status.database, status.role, only=oid)

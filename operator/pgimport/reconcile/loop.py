@@ -4,7 +4,7 @@ import logging
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from pgimport.cluster.resources import list_active_imports, list_previews, list_projects, write_status
+from pgimport.cluster.resources import confirm, list_active_imports, list_previews, list_projects, write_status
 from pgimport.cluster.tenants import post_event
 from pgimport.decide.conditions import ready_reason
 from pgimport.decide.decision import Decision
@@ -60,6 +60,7 @@ def _reconcile_import(world: World, key: Key) -> Outcome:
 
 def _carry_out_import(world: World, key: Key, seen: SeenImport) -> Outcome:
     decision = decide_import(seen, _now(), world.policy)
+    _confirm(world, key, seen.object.meta, decision)
     try:
         for action in decision.actions:
             if (failure := act_on_import(world, seen, action)) is not None:
@@ -100,12 +101,12 @@ def _neighbours(world: World, namespace: str) -> tuple[Key, ...]:
 
 
 def _reconcile_preview(world: World, key: Key) -> Outcome:
-    seen = see_preview(world, key)
-    if seen is None:
-        return Outcome(also=_neighbours(world, key.namespace))
-    decision = decide_preview(seen, _now(), world.policy)
-    again = decision.look_again_after
     try:
+        seen = see_preview(world, key, _now())
+        if seen is None:
+            return Outcome(also=_neighbours(world, key.namespace))
+        decision = decide_preview(seen, _now(), world.policy)
+        _confirm(world, key, seen.object.meta, decision)
         for action in decision.actions:
             act_on_preview(world, seen, decision.status, action)
     except ServerAway as away:
@@ -113,7 +114,8 @@ def _reconcile_preview(world: World, key: Key) -> Outcome:
         return Outcome(look_again_after=world.policy.retry_interval)
     changed = _write(world, key, seen.object.meta, seen.object.status, decision, finalized=seen.object.meta.deleting)
     free = decision.status.active_import is None
-    return Outcome(look_again_after=again, also=_waiting(world, key.namespace) if changed and free else ())
+    also = _waiting(world, key.namespace) if changed and free else ()
+    return Outcome(look_again_after=decision.look_again_after, also=also)
 
 
 def _reconcile_project(world: World, key: Key) -> Outcome:
@@ -135,6 +137,15 @@ def _reconcile_project(world: World, key: Key) -> Outcome:
         previews = list_previews(world.cluster, namespace)
         also = (*(Key(PREVIEWS, namespace, one.meta.name) for one in previews), *_waiting(world, namespace))
     return Outcome(look_again_after=decision.look_again_after, also=also)
+
+
+def _confirm(world: World, key: Key, meta: Meta, decision: Decision[StatusT]) -> None:
+    """What was seen may be old, and another operator may be at work: nothing is done before that is ruled out.
+
+    Raises Conflict: see again.
+    """
+    if decision.actions:
+        confirm(world.cluster, key, meta)
 
 
 def _write(

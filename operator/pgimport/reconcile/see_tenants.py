@@ -1,5 +1,7 @@
 """See a PreviewDatabase or a Project: everything fresh, a key in, a `Seen…` out."""
 
+from datetime import datetime
+
 from pgimport.cluster.resources import (
     list_imports,
     list_previews,
@@ -10,6 +12,7 @@ from pgimport.cluster.resources import (
 )
 from pgimport.cluster.secrets import read_secret
 from pgimport.cluster.tenants import namespace_exists
+from pgimport.decide.previews import loses_database
 from pgimport.decide.seen import SeenPreview, SeenProject
 from pgimport.model.errors import ServerAway
 from pgimport.model.facts import ImportObject, Key, PreviewObject, ProjectObject, ServerFacts, Unreachable
@@ -17,23 +20,25 @@ from pgimport.model.spec import ProjectSpec
 from pgimport.model.status import PreviewState
 from pgimport.reconcile.access import admin_access
 from pgimport.reconcile.world import World
-from pgimport.server.facts import read_server_facts
+from pgimport.server.facts import read_database_oid, read_server_facts
 from pgimport.server.sweep import Marked, read_marked
 
 
-def see_preview(world: World, key: Key) -> SeenPreview | None:
-    """None: there is no such preview (any more)."""
+def see_preview(world: World, key: Key, now: datetime) -> SeenPreview | None:
+    """None: there is no such preview (any more). Raises ServerAway where a reset or an expiry has to ask its server."""
     found = read_preview(world.cluster, key.namespace, key.name)
     if found is None:
         return None
     project = read_project(world.cluster, found.spec.project) if found.spec else None
     limited = project is not None and project.spec is not None and project.spec.limits.max_previews is not None
+    holder_alive = _see_holder(world, found)
     return SeenPreview(
         object=found,
         project=project,
         count=place_of(list_previews(world.cluster, key.namespace), found) if limited else 0,
         secret=_see_secret(world, found),
-        holder_alive=_see_holder(world, found),
+        holder_alive=holder_alive,
+        database_oid=None if holder_alive else _see_database(world, found, project, now),
         clone=_see_clone(world, found),
     )
 
@@ -55,6 +60,14 @@ def place_of(previews: list[PreviewObject], found: PreviewObject) -> int:
 def _see_secret(world: World, found: PreviewObject) -> bool:
     name = found.status.connection_secret
     return name is not None and read_secret(world.cluster, found.meta.namespace, name) is not None
+
+
+def _see_database(world: World, found: PreviewObject, project: ProjectObject | None, now: datetime) -> int | None:
+    if not loses_database(found, now) or found.status.database is None:
+        return None
+    if project is None or project.spec is None or not project.status.ready:
+        return None
+    return read_database_oid(admin_access(world, project.spec), found.status.database)
 
 
 def _see_clone(world: World, found: PreviewObject) -> ImportObject | None:
@@ -83,9 +96,10 @@ def see_project(world: World, key: Key) -> tuple[SeenProject, tuple[Marked, ...]
     marks = _see_marks(world, found, spec) if isinstance(server, ServerFacts) else ()
     previews = [one for one in list_previews(world.cluster, spec.namespace) if _is_of(one, key)]
     imports = [one for one in list_imports(world.cluster, spec.namespace) if one.spec and one.spec.project == key.name]
-    alive = {one.meta.uid for one in previews} | {one.meta.uid for one in imports}
+    # An import that was cleaned up has nothing any more: whoever came late has made it since.
+    alive = {one.meta.uid for one in previews} | {one.meta.uid for one in imports if not one.status.cleaned_up}
     # Nobody's: the import, or without one the preview, that they belong to is gone.
-    marked = tuple(one for one in marks if (one.mark.import_uid or one.mark.preview_uid) not in alive)
+    marked = tuple(one for one in marks if one.mark.owner_uid not in alive)
     seen = SeenProject(
         object=found,
         server=server,

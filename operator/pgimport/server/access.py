@@ -28,6 +28,9 @@ _SETTINGS = {
     "lock_timeout": "10s",
     # A process of ours that froze within a transaction must not keep databases locked.
     "idle_in_transaction_session_timeout": "60s",
+    # One that froze between two statements must not act when it wakes up: longer than any statement of another session
+    # that it waits for.
+    "idle_session_timeout": "360s",
     "default_transaction_read_only": "off",
 }
 _AUTH_WORDS = ("authentication", "no password supplied", "pg_hba.conf", "not permitted to log in", 'role "')
@@ -135,6 +138,14 @@ def _translate(access: Access, error: psycopg.Error) -> PgimportError | None:
         case psycopg.OperationalError() if error.sqlstate is None or error.sqlstate[:2] in ("08", "53", "57"):
             return ServerAway(Failure(Reason.SERVER_UNREACHABLE, f"the target server {access.place} went away: {line}"))
     return None
+
+
+def hold(connection: Connection, database: str) -> None:
+    """Until this session ends, nobody else of ours changes what this name stands for: another operator waits.
+
+    Raises ServerAway (TargetBusy) where the other one takes long.
+    """
+    connection.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [f"pgimport {database}"])
 
 
 def scram_verifier(connection: Connection, user: str, password: str) -> str:

@@ -59,6 +59,11 @@ def close(connection: Connection, *, databases: Iterable[str], roles: Iterable[s
                 )
 
 
+def open_database(connection: Connection, database: str) -> None:
+    """Sessions may begin in it again."""
+    connection.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(sql.Identifier(database)))
+
+
 def end_sessions(connection: Connection, *, databases: Iterable[str], roles: Iterable[str] = ()) -> list[Session]:
     """One pid at a time, so that one that may not be ended (a superuser's) does not save the others; those go out."""
     rows = connection.execute(read_query("sessions"), {"databases": list(databases), "roles": list(roles)}).fetchall()
@@ -113,7 +118,7 @@ def _roll_back_prepared(connection: Connection, access: Access, database: str, c
                 role, sql.Literal(scram_verifier(connection, prepared.owner, password))
             )
         )
-        connection.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(place))
+        open_database(connection, database)
         try:
             with session(replace(access, user=prepared.owner, password=password), database, connect) as owner:
                 owner.execute(sql.SQL("ROLLBACK PREPARED {}").format(sql.Literal(prepared.gid)))

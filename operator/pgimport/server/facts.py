@@ -59,8 +59,16 @@ def read_swap(access: Access, target: str, names: AttemptNames, *, connect: Conn
     return SwapFacts(
         target_oid=found.databases[target].oid if target in found.databases else None,
         shadow_oid=found.databases[names.database].oid if names.database in found.databases else None,
+        target_open=target not in found.databases or found.databases[target].open or found.databases[target].invalid,
         replaced_exists=replaced.database in found.databases or replaced.role in found.roles,
     )
+
+
+def read_database_oid(access: Access, database: str, *, connect: Connect = connect) -> int:
+    """0 where it is not there: no database has this OID."""
+    with session(access, connect=connect) as connection:
+        found = read_objects(connection, databases=[database]).databases.get(database)
+    return found.oid if found is not None else 0
 
 
 def read_database_size(access: Access, database: str, *, connect: Connect = connect) -> int | None:

@@ -1,12 +1,14 @@
 """A preview's own database and its owner role: names, password and mark in; both are there, or both are gone."""
 
+from dataclasses import dataclass, field
+
 from psycopg import errors as postgres
 from psycopg import sql
 
 from pgimport.model.errors import Conflict
 from pgimport.model.mark import Mark, format_mark
-from pgimport.server.access import Access, Connect, Connection, connect, scram_verifier, session
-from pgimport.server.dropping import close, drop_database, drop_role, end_sessions
+from pgimport.server.access import Access, Connect, Connection, connect, hold, scram_verifier, session
+from pgimport.server.dropping import close, drop_database, drop_role, end_sessions, open_database
 from pgimport.server.objects import Found, read_objects
 
 
@@ -19,26 +21,42 @@ def ensure_preview(
     holds nothing that is not ours.
     """
     with session(access, connect=connect) as connection:
-        found = read_objects(connection, databases=[database], roles=[role])
-        owner, there = found.roles.get(role), found.databases.get(database)
-        _refuse_others(owner, there, role, mark)
-        if owner is None:
-            create_role(connection, role, password, mark)
-        if there is not None and (there.invalid or (not there.open and owner is not None and not owner.open)):
-            drop_database(connection, access, database, connect)  # a drop that was interrupted
-            there = None
-        if there is None:
-            close(connection, databases=(), roles=[role])
-            _create_database(connection, database, role)
-        if there is None or owner is None or not owner.open:
-            _finish_database(connection, access, database, role, connect)
-        if there is None or there.mark is None:
-            _comment(connection, "DATABASE", database, mark)
-        connection.execute(
-            sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(
-                sql.Identifier(role), sql.Literal(scram_verifier(connection, role, password))
-            )
+        hold(connection, database)
+        _ensure(connection, access, _Wanted(database, role, password, mark), connect)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    database: str
+    role: str
+    password: str = field(repr=False)
+    mark: Mark
+
+
+def _ensure(connection: Connection, access: Access, wanted: _Wanted, connect: Connect) -> None:
+    database, role, mark = wanted.database, wanted.role, wanted.mark
+    found = read_objects(connection, databases=[database], roles=[role])
+    owner, there = found.roles.get(role), found.databases.get(database)
+    _refuse_others(owner, there, role, mark)
+    if owner is None:
+        create_role(connection, role, wanted.password, mark)
+    if there is not None and (there.invalid or (not there.open and owner is not None and not owner.open)):
+        drop_database(connection, access, database, connect)  # a drop that was interrupted
+        there = None
+    if there is None:
+        close(connection, databases=(), roles=[role])
+        _create_database(connection, database, role)
+    if there is None or owner is None or not owner.open:
+        _finish_database(connection, access, database, role, connect)
+    if there is None or there.mark is None:
+        _comment(connection, "DATABASE", database, mark)
+    if there is not None and not there.open:  # a swap that was interrupted, and nobody is left to finish it
+        open_database(connection, database)
+    connection.execute(
+        sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(
+            sql.Identifier(role), sql.Literal(scram_verifier(connection, role, wanted.password))
         )
+    )
 
 
 def _refuse_others(owner: Found | None, database: Found | None, role: str, mark: Mark) -> None:
@@ -92,18 +110,35 @@ def _finish_database(connection: Connection, access: Access, database: str, role
         inside.execute(sql.SQL("ALTER SCHEMA public OWNER TO {}").format(sql.Identifier(role)))
 
 
-def drop_preview(access: Access, database: str, role: str, *, connect: Connect = connect) -> None:
-    """Database, then role; may be repeated, nothing there is fine."""
+def drop_preview(
+    access: Access, database: str, role: str, *, only: int | None = None, connect: Connect = connect
+) -> None:
+    """Database, then role; may be repeated, nothing there is fine.
+
+    `only`: the database with this OID alone; raises Conflict where another one has taken its place.
+    """
     with session(access, connect=connect) as connection:
-        close(connection, databases=[database], roles=[role])
-        end_sessions(connection, databases=[database], roles=[role])
-        drop_database(connection, access, database, connect)
-        drop_role(connection, access, role, connect)
+        hold(connection, database)
+        _drop(connection, access, (database, role), only, connect)
 
 
 def reset_preview(
-    access: Access, database: str, role: str, password: str, mark: Mark, *, connect: Connect = connect
-) -> None:
-    """Empty anew, for the same owner."""
-    drop_preview(access, database, role, connect=connect)
-    ensure_preview(access, database, role, password, mark, connect=connect)
+    access: Access, database: str, role: str, password: str, mark: Mark, *,
+    only: int | None = None, connect: Connect = connect,
+) -> None:  # fmt: skip
+    """Empty anew, for the same owner; `only` as in `drop_preview`."""
+    with session(access, connect=connect) as connection:
+        hold(connection, database)
+        _drop(connection, access, (database, role), only, connect)
+        _ensure(connection, access, _Wanted(database, role, password, mark), connect)
+
+
+def _drop(connection: Connection, access: Access, names: tuple[str, str], only: int | None, connect: Connect) -> None:
+    database, role = names
+    found = read_objects(connection, databases=[database]).databases.get(database)
+    if only is not None and found is not None and found.oid != only:
+        raise Conflict(f"database {database} was replaced since it was seen: the new one stays")
+    close(connection, databases=[database], roles=[role])
+    end_sessions(connection, databases=[database], roles=[role])
+    drop_database(connection, access, database, connect)
+    drop_role(connection, access, role, connect)

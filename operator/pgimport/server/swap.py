@@ -16,8 +16,8 @@ from psycopg import sql
 from pgimport.model.errors import PgimportError
 from pgimport.model.names import AttemptNames, replaced_names
 from pgimport.model.reasons import Failure, Reason
-from pgimport.server.access import Access, Connect, Connection, connect, scram_verifier, session
-from pgimport.server.dropping import close, drop_database, drop_role, end_sessions, read_prepared
+from pgimport.server.access import Access, Connect, Connection, connect, hold, scram_verifier, session
+from pgimport.server.dropping import close, drop_database, drop_role, end_sessions, open_database, read_prepared
 from pgimport.server.heritage import (
     Heritage,
     read_heritage,
@@ -61,6 +61,7 @@ def swap(
     Raises Conflict where the owner has more to lose than the target.
     """
     with session(access, connect=connect) as connection:
+        hold(connection, plan.target)
         found = _read(connection, plan)
         if plan.names.database not in found.databases:
             return _finish(connection, plan, found)
@@ -79,7 +80,15 @@ def swap(
 def finish_swap(access: Access, plan: SwapPlan, *, connect: Connect = connect) -> Failure | None:
     """After a crash: a swap that was carried out is complete; may be repeated."""
     with session(access, connect=connect) as connection:
+        hold(connection, plan.target)
         return _finish(connection, plan, _read(connection, plan))
+
+
+def open_target(access: Access, target: str, *, connect: Connect = connect) -> None:
+    """After a crash: a target that a swap had shut lets its sessions in again; nothing there is fine."""
+    with session(access, connect=connect) as connection:
+        hold(connection, target)
+        _open_target(connection, target)
 
 
 def drop_replaced(access: Access, names: AttemptNames, *, connect: Connect = connect) -> None:
@@ -107,12 +116,8 @@ def _finish(connection: Connection, plan: SwapPlan, found: Objects) -> Failure |
             Reason.TARGET_LOST, f"the copy {plan.names.database} for database {plan.target} is not on the server"
         )
     if not found.databases[plan.target].open:
-        _open(connection, plan.target)
+        open_database(connection, plan.target)
     return None
-
-
-def _open(connection: Connection, database: str) -> None:
-    connection.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(sql.Identifier(database)))
 
 
 def _try(connection: Connection, access: Access, plan: SwapPlan, connect: Connect) -> Failure | None:
@@ -149,7 +154,7 @@ def _open_target(connection: Connection, target: str) -> None:
     """The shadow stays shut: nobody has anything to do in it, and a shut one is never taken for an empty one."""
     found = read_objects(connection, databases=[target]).databases.get(target)
     if found is not None and not found.open:
-        _open(connection, target)
+        open_database(connection, target)
 
 
 def _open_again(connection: Connection, access: Access, plan: SwapPlan, connect: Connect) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pgimport.model.mark import Mark, parse_mark
-from pgimport.server.access import Access, Connect, Connection, connect, read_query, session
+from pgimport.server.access import Access, Connect, Connection, connect, hold, read_query, session
 from pgimport.server.dropping import close, drop_database, drop_role
 
 
@@ -31,6 +31,7 @@ def _read_all(connection: Connection) -> list[Marked]:
 def drop_marked(access: Access, marked: Marked, *, connect: Connect = connect) -> None:
     """Only while it still carries this very mark: between look and drop it may have become something else."""
     with session(access, connect=connect) as connection:
+        hold(connection, marked.name)
         if marked not in _read_all(connection):
             return
         if marked.kind == "database":

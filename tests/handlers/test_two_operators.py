@@ -1,0 +1,280 @@
+"""Two operators at once, and one that acts on what it saw long ago: nothing is done twice, nothing newer is lost.
+
+Each operator is a `World` of its own over one emulated API and one real PostgreSQL; the test lets them look in turn.
+"""
+
+import secrets
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from tests.handlers.test_cycle import HOME, NAMESPACE, PASSED, Tenant, ended, running
+from tests.support.kubernetes import BYSTANDER, Json, Kubernetes, a_body, run_kubernetes
+from tests.support.postgres import PostgresServer
+from tests.support.samples import a_result
+
+from pgimport.cluster import paths
+from pgimport.cluster.rest import Cluster
+from pgimport.model.errors import Absent, Conflict, PgimportError
+from pgimport.model.facts import Key
+from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS, attempt_names
+from pgimport.model.policy import Policy
+from pgimport.reconcile.loop import reconcile
+from pgimport.reconcile.queue import Outcome
+from pgimport.reconcile.world import World
+
+pytestmark = pytest.mark.slow
+PROJECT = Key(PROJECTS, "", "shop")
+POLICY = Policy(operator_namespace=HOME, worker_images={"16": "registry/worker:16"})
+
+
+class Stopped(Exception):
+    """Where the process was when it froze."""
+
+
+class Memory(Cluster):
+    """Reads come from what was read before, once it is told to remember; writes arrive, unless it is to stop there."""
+
+    def __init__(self, kubernetes: Kubernetes) -> None:
+        super().__init__(kubernetes.connect()._api)
+        self._read: dict[Any, Json | PgimportError] = {}
+        self.remembers = self.stops = False
+
+    def create(self, path: str, body: Json) -> Json:
+        self._stop(path)
+        return super().create(path, body)
+
+    def patch(self, path: str, body: Json | list[Json]) -> Json:
+        self._stop(path)
+        return super().patch(path, body)
+
+    def _stop(self, path: str) -> None:
+        if self.stops:
+            raise Stopped(path)
+
+    def get(self, path: str, **query: str) -> Json:
+        key = path, tuple(sorted(query.items()))
+        if not self.remembers:
+            try:
+                self._read[key] = super().get(path, **query)
+            except PgimportError as refused:
+                self._read[key] = refused
+        found = self._read.get(key, Absent(path))
+        if isinstance(found, PgimportError):
+            raise found
+        return found
+
+
+class Operator:
+    """One process, as far as it can tell."""
+
+    def __init__(self, kubernetes: Kubernetes) -> None:
+        self.view = Memory(kubernetes)
+        self.world = World(cluster=self.view, policy=POLICY, started_at=datetime.now(UTC))
+
+    def look(self, *keys: Key) -> None:
+        """Until nothing asks for another look at once."""
+        for key in keys:
+            for _ in range(12):
+                try:
+                    outcome = reconcile(self.world, key)
+                except Conflict:
+                    if self.view.remembers:
+                        raise
+                    continue
+                if not _at_once(outcome):
+                    break
+
+    def freeze(self, key: Key, at: str) -> None:
+        """It sees what there is to see, and is stopped before its first write to this path; its view stays."""
+        self.view.stops = True
+        with pytest.raises(Stopped, match=at):
+            reconcile(self.world, key)
+        self.view.stops, self.view.remembers = False, True
+
+
+def _at_once(outcome: Outcome) -> bool:
+    return outcome.look_again_after is not None and outcome.look_again_after.total_seconds() == 0
+
+
+@pytest.fixture(scope="module")
+def tenant(postgres16: PostgresServer) -> Iterator[Tenant]:
+    with run_kubernetes() as kubernetes:
+        found = Tenant(kubernetes, kubernetes.connect(BYSTANDER), postgres16)
+        found.prepare()
+        Operator(kubernetes).look(PROJECT)
+        yield found
+
+
+@pytest.fixture
+def name() -> str:
+    return f"n{secrets.token_hex(3)}"
+
+
+def key(kind: str, name: str) -> Key:
+    return Key(kind, NAMESPACE, name)
+
+
+def ready(tenant: Tenant, name: str) -> None:
+    tenant.create(paths.resource(PREVIEWS, NAMESPACE), a_body(PREVIEWS, name, spec={"project": "shop"}))
+    Operator(tenant.kubernetes).look(key(PREVIEWS, name))
+    assert tenant.status(name, PREVIEWS)["state"] == "ready"
+
+
+def begin(tenant: Tenant, name: str) -> tuple[Operator, Json]:
+    """An import at work, with its Job."""
+    tenant.apply(name)
+    operator = Operator(tenant.kubernetes)
+    operator.look(key(PREVIEWS, name), key(IMPORTS, name))
+    return operator, tenant.job(name)
+
+
+def rows(tenant: Tenant, name: str) -> list[tuple[Any, ...]]:
+    with tenant.as_owner(name) as connection:
+        return connection.execute("SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'").fetchall()
+
+
+def make(tenant: Tenant, name: str, table: str) -> None:
+    with tenant.as_owner(name) as connection:
+        connection.execute(f"CREATE TABLE {table} (id int)".encode())
+
+
+# --- the view is old ---
+
+
+def _reset(tenant: Tenant, name: str) -> None:
+    tenant.cluster.patch(
+        paths.resource(PREVIEWS, NAMESPACE, name), {"spec": {"resetAt": datetime.now(UTC).isoformat()}}
+    )
+
+
+def _expire(tenant: Tenant, name: str) -> None:
+    tenant.cluster.patch(
+        paths.resource(PREVIEWS, NAMESPACE, name), {"spec": {"renewedAt": "2020-01-01T00:00:00Z", "ttl": "1h"}}
+    )
+
+
+def _renew(tenant: Tenant, name: str) -> None:
+    tenant.cluster.patch(
+        paths.resource(PREVIEWS, NAMESPACE, name), {"spec": {"renewedAt": datetime.now(UTC).isoformat()}}
+    )
+
+
+@pytest.mark.parametrize(
+    ("wish", "more"),
+    [
+        pytest.param(_reset, lambda *_: None, id="reset"),
+        pytest.param(_expire, _renew, id="expired and renewed"),
+    ],
+)
+def test_a_newer_database_is_not_dropped(
+    tenant: Tenant, name: str, wish: Callable[[Tenant, str], None], more: Callable[[Tenant, str], None]
+) -> None:
+    ready(tenant, name)
+    make(tenant, name, "before")
+    wish(tenant, name)
+    late, other = Operator(tenant.kubernetes), Operator(tenant.kubernetes)
+    late.freeze(key(PREVIEWS, name), f"/previewdatabases/{name}/status")
+    other.look(key(PREVIEWS, name))
+    more(tenant, name)
+    other.look(key(PREVIEWS, name))
+    make(tenant, name, "newer")
+    with pytest.raises(Conflict):
+        late.look(key(PREVIEWS, name))
+    assert rows(tenant, name) == [("newer",)]
+
+
+def test_a_list_that_does_not_show_an_owner_yet_costs_nobody_a_database(tenant: Tenant, name: str) -> None:
+    late = Operator(tenant.kubernetes)
+    late.look(PROJECT)
+    late.view.remembers = True
+    ready(tenant, name)
+    make(tenant, name, "mine")
+    operator, job = begin(tenant, f"{name}-import")
+    pod = tenant.show_pod(job, ended(PASSED, 0), running(), "Running")
+    operator.look(key(IMPORTS, f"{name}-import"))
+    late.look(PROJECT)
+    assert rows(tenant, name) == [("mine",)]
+    shadow = attempt_names(pod)
+    assert tenant.exists(shadow.database, shadow.role) == (True, True)
+
+
+def test_an_import_that_has_ended_gets_no_job_no_secret_and_no_shadow(tenant: Tenant, name: str) -> None:
+    tenant.apply(name)
+    operator = Operator(tenant.kubernetes)
+    operator.look(key(PREVIEWS, name))
+    reconcile(operator.world, key(IMPORTS, name))
+    late = Operator(tenant.kubernetes)
+    late.freeze(key(IMPORTS, name), f"/postgresimports/{name}/status")
+    tenant.cluster.patch(paths.resource(IMPORTS, NAMESPACE, name), {"spec": {"cancel": True}})
+    operator.look(key(IMPORTS, name))
+    assert tenant.status(name)["state"] == "cancelled"
+    with pytest.raises(Conflict):
+        late.look(key(IMPORTS, name))
+    assert tenant.jobs(tenant.get(IMPORTS, name)["metadata"]["uid"]) == []
+    assert [one for one in _secrets(tenant) if one.startswith(f"pgi-{name}")] == []
+
+
+def test_a_gate_is_not_opened_for_an_import_that_has_ended(tenant: Tenant, name: str) -> None:
+    operator, job = begin(tenant, name)
+    pod = tenant.show_pod(job, ended(PASSED, 0), running(), "Running")
+    late = Operator(tenant.kubernetes)
+    late.freeze(key(IMPORTS, name), f"/postgresimports/{name}/status")
+    tenant.cluster.patch(paths.resource(IMPORTS, NAMESPACE, name), {"spec": {"cancel": True}})
+    operator.look(key(IMPORTS, name))
+    with pytest.raises(Conflict):
+        late.look(key(IMPORTS, name))
+    shadow = attempt_names(pod)
+    assert tenant.exists(shadow.database, shadow.role) == (False, False)
+
+
+def _secrets(tenant: Tenant) -> list[str]:
+    return [one["metadata"]["name"] for one in tenant.cluster.get(paths.core(NAMESPACE, "secrets"))["items"]]
+
+
+# --- what is left all the same ---
+
+
+def test_what_was_made_for_an_import_after_its_clean_up_is_swept(tenant: Tenant, name: str) -> None:
+    operator, job = begin(tenant, name)
+    pod = tenant.show_pod(job, ended(PASSED, 0), running(), "Running")
+    operator.look(key(IMPORTS, name))
+    shadow = attempt_names(pod)
+    comment = tenant.server.query(
+        f"SELECT shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = '{shadow.role}'"  # noqa: S608
+    )[0][0]
+    tenant.cluster.patch(paths.resource(IMPORTS, NAMESPACE, name), {"spec": {"cancel": True}})
+    operator.look(key(IMPORTS, name))
+    assert tenant.exists(shadow.database, shadow.role) == (False, False)
+    tenant.server.execute(f"CREATE ROLE {shadow.role}", user="admin")
+    tenant.server.execute(f"COMMENT ON ROLE {shadow.role} IS '{comment}'", user="admin")
+    tenant.server.execute(f"CREATE DATABASE {shadow.database}", user="admin")
+    Operator(tenant.kubernetes).look(PROJECT)
+    assert tenant.exists(shadow.database, shadow.role) == (False, False)
+
+
+# --- both at work ---
+
+
+def test_two_operators_that_look_in_turn_bring_one_import_to_its_end(tenant: Tenant, name: str) -> None:
+    tenant.apply(name)
+    both = Operator(tenant.kubernetes), Operator(tenant.kubernetes)
+
+    def look() -> None:
+        for operator in both:
+            operator.look(key(PREVIEWS, name), key(IMPORTS, name))
+
+    look()
+    uid = tenant.get(IMPORTS, name)["metadata"]["uid"]
+    assert len(tenant.jobs(uid)) == 1
+    job = tenant.job(name)
+    pod = tenant.show_pod(job, ended(PASSED, 0), running(), "Running")
+    look()
+    tenant.fill(job, pod, "CREATE TABLE cats (id int)")
+    tenant.change_pod(pod, ended(PASSED, 0), ended(a_result(), 0), "Succeeded")
+    tenant.end_job(job, {"type": "Complete", "status": "True"})
+    look()
+    status = tenant.status(name)
+    assert (status["state"], status["attempts"], status["cleanedUp"]) == ("completed", 1, True)
+    assert rows(tenant, name) == [("cats",)]
