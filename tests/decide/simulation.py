@@ -26,6 +26,7 @@ from tests.support.samples import (
     an_import_spec,
 )
 
+from pgimport.decide.clocks import start_stage
 from pgimport.decide.decision import (
     Action,
     ClaimTarget,
@@ -47,6 +48,7 @@ from pgimport.model.facts import ImportObject, JobFacts, PodFacts, PreviewObject
 from pgimport.model.names import attempt_names
 from pgimport.model.reasons import Failure, Reason, RetryClassification
 from pgimport.model.status import ImportState, ImportStatus
+from pgimport.reconcile.world import Attention
 
 POLICY = a_policy()
 OLD_TARGET = 100
@@ -70,6 +72,7 @@ class Simulation:
     replaced: bool = False
     made: int = 0
     seen_before: Decision[ImportStatus] | None = None
+    attention: Attention = field(default_factory=Attention)
 
     # --- the operator ---
 
@@ -78,6 +81,8 @@ class Simulation:
         running = status.state is ImportState.RUNNING
         starting = running and status.job is None
         verified = status.shadow is not None and status.shadow.verified
+        stage = start_stage(self.job, self.pods) if running else None
+        watch = self.attention.look(IMPORT_UID, self.now, stage)
         swap = None
         if running and status.shadow is not None and status.shadow.verified:
             swap = SwapFacts(
@@ -87,7 +92,8 @@ class Simulation:
             )
         return SeenImport(
             object=ImportObject(meta=a_meta(), spec=spec, status=status),
-            operator_started_at=BORN,
+            watched_since=watch.since,
+            waiting_since=watch.waiting_since,
             project=a_project(),
             preview=None if spec.dry_run else self._preview(),
             job=self.job if status.started_at is not None else None,

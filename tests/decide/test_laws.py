@@ -106,7 +106,9 @@ conditions = st.lists(
     ),
     max_size=2, unique_by=lambda found: found.type,
 )  # fmt: skip
-progresses = st.none() | st.builds(Progress, phase=st.sampled_from(list(Phase)), percent=st.integers(0, 100), at=times)
+progresses = st.none() | st.builds(
+    Progress, phase=st.sampled_from(list(Phase)), percent=st.integers(0, 100), at=times, said_at=st.none() | times
+)
 statuses = st.builds(
     a_running_status,
     state=st.none() | st.sampled_from(list(ImportState)), started_at=st.none() | times,
@@ -162,7 +164,8 @@ def anything_seen(draw: st.DrawFn) -> SeenImport:
     starting = found.status.state is ImportState.RUNNING and found.status.job is None
     return SeenImport(
         object=found,
-        operator_started_at=draw(times),
+        watched_since=draw(times),
+        waiting_since=draw(st.none() | times),
         project=draw(projects),
         preview=draw(previews),
         others=draw(others),

@@ -1,6 +1,6 @@
 """Running imports: start, gate, retries, and every way in which one ends before its swap."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from tests.support.samples import (
@@ -32,11 +32,12 @@ from tests.support.samples import (
     seen_running,
 )
 
+from pgimport.decide.clocks import start_stage
 from pgimport.decide.conditions import ready_reason
 from pgimport.decide.decision import CreateJob, Decision, DropAttempt, PrepareShadow
 from pgimport.decide.imports import decide_import
 from pgimport.decide.seen import SeenImport
-from pgimport.model.facts import PodFacts, Unreachable
+from pgimport.model.facts import JobFacts, PodFacts, Unreachable
 from pgimport.model.names import attempt_names, job_name
 from pgimport.model.reasons import Failure, Reason, RetryClassification
 from pgimport.model.result import Check, CheckStatus
@@ -426,30 +427,39 @@ def test_the_error_is_the_workers_own_words_and_a_hint() -> None:
 WAITING_POD = a_pod(
     preflight=a_container("preflight", waiting_reason="ImagePullBackOff", waiting_message="no such tag")
 )
-GATED = a_running_status(shadow=a_shadow(), progress=Progress(phase=Phase.DATA, percent=5, at=BORN))
+SAID = datetime(2026, 1, 1, 3, 0, tzinfo=UTC)  # by a node whose clock is nine hours late
+GATED = a_running_status(shadow=a_shadow(), progress=Progress(phase=Phase.DATA, percent=5, at=BORN, said_at=SAID))
+MOVED = Progress(phase=Phase.DATA, percent=6, at=SAID + timedelta(seconds=2))
 
 CLOCKS = [
     pytest.param(
         seen_running(), timedelta(hours=6, seconds=1), Reason.DEADLINE_EXCEEDED, "spec.timeout (6h)", id="the timeout",
     ),
     pytest.param(
-        seen_running(pods=()), timedelta(minutes=5, seconds=1), Reason.START_TIMEOUT, "Kubernetes gives no reason",
-        id="no pod",
+        seen_running(pods=(), waiting_since=BORN), timedelta(minutes=5, seconds=1), Reason.START_TIMEOUT,
+        "Kubernetes gives no reason", id="no pod",
     ),
     pytest.param(
-        seen_running(pods=(), start_warning="FailedCreate: exceeded quota"), timedelta(minutes=5, seconds=1),
-        Reason.START_TIMEOUT, "exceeded quota", id="no pod, and an event says why",
+        seen_running(pods=(), waiting_since=BORN, start_warning="FailedCreate: exceeded quota"),
+        timedelta(minutes=5, seconds=1), Reason.START_TIMEOUT, "exceeded quota", id="no pod, and an event says why",
     ),
     pytest.param(
-        seen_running(pods=(WAITING_POD,)), timedelta(minutes=5, seconds=1), Reason.START_TIMEOUT,
+        seen_running(pods=(WAITING_POD,), waiting_since=BORN), timedelta(minutes=5, seconds=1), Reason.START_TIMEOUT,
         "ImagePullBackOff: no such tag", id="a container waits",
     ),
     pytest.param(
         seen_running(
-            status=GATED,
+            status=GATED, waiting_since=BORN,
             pods=(a_copying_pod(import_=a_container("import", waiting_reason="CrashLoop")),)
         ),
         timedelta(minutes=5, seconds=1), Reason.START_TIMEOUT, "CrashLoop", id="the second container never starts",
+    ),
+    pytest.param(
+        seen_running(
+            status=a_running_status(attempt_history=[an_attempt(reason="SourceUnreachable", cleaned_up=True)]),
+            pods=(), waiting_since=BORN,
+        ),
+        timedelta(minutes=12, seconds=1), Reason.START_TIMEOUT, "no container was running", id="no second attempt",
     ),
     pytest.param(
         seen_running(status=GATED, pods=(a_copying_pod(),)), timedelta(minutes=10, seconds=1), Reason.STALLED,
@@ -458,6 +468,16 @@ CLOCKS = [
     pytest.param(
         seen_running(status=GATED, pods=(a_copying_pod(deleting=True),)), timedelta(minutes=10, seconds=1),
         Reason.STALLED, "no progress", id="a pod that a dead node never ends",
+    ),
+    pytest.param(
+        seen_running(
+            status=a_running_status(
+                shadow=a_shadow(), progress=Progress(phase=Phase.DATA, percent=5, at=BORN + timedelta(hours=1))
+            ),
+            pods=(a_copying_pod(),), watched_since=BORN,
+        ),
+        timedelta(minutes=10, seconds=1), Reason.STALLED, "no progress",
+        id="no progress since an operator whose clock went before ours",
     ),
 ]  # fmt: skip
 
@@ -483,33 +503,20 @@ AN_HOUR = timedelta(hours=1)
     "seen",
     [
         pytest.param(seen_running(pods=(a_pod(),)), id="a preflight that runs"),
-        pytest.param(seen_running(pods=(), job=a_job(suspended=True)), id="a Job that a queue holds"),
         pytest.param(
-            seen_running(
-                status=GATED, pods=(a_copying_pod(),), operator_started_at=BORN + AN_HOUR - timedelta(minutes=1)
-            ),
+            seen_running(status=GATED, pods=(a_copying_pod(),), watched_since=BORN + AN_HOUR - timedelta(minutes=1)),
             id="an operator that has just come back",
         ),
         pytest.param(
-            seen_running(
-                status=GATED, pods=(a_copying_pod(),), progress=Progress(phase=Phase.DATA, percent=6, at=BORN + AN_HOUR)
-            ),
-            id="a worker that has just moved",
-        ),
-        pytest.param(
-            seen_running(pods=(), operator_started_at=BORN + AN_HOUR - timedelta(minutes=1)),
-            id="an operator that has just come back and sees no pod",
+            seen_running(status=GATED, pods=(a_copying_pod(),), progress=MOVED), id="a worker that has just moved"
         ),
         pytest.param(
             seen_running(
                 status=a_running_status(
-                    attempt_history=[
-                        an_attempt(
-                            reason="SourceUnreachable", ended_at=BORN + AN_HOUR - timedelta(minutes=6), cleaned_up=True
-                        )
-                    ]
+                    attempt_history=[an_attempt(reason="SourceUnreachable", ended_at=BORN, cleaned_up=True)]
                 ),
                 pods=(),
+                waiting_since=BORN + AN_HOUR - timedelta(minutes=6),
             ),
             id="the Job controller's own pause between two attempts",
         ),
@@ -519,31 +526,78 @@ def test_these_are_no_hang(seen: SeenImport) -> None:
     assert decide(seen, BORN + AN_HOUR).status.state is ImportState.RUNNING
 
 
+@pytest.mark.parametrize(
+    ("skew", "job", "pods"),
+    [
+        (skew, job, pods)
+        for skew in (-AN_HOUR, AN_HOUR)
+        for job, pods in (
+            (a_job(created_at=NOW + skew), ()),
+            (a_job(), (a_pod(created_at=NOW + skew, started_at=NOW + skew),)),
+            (a_job(), (a_copying_pod(preflight=passed_preflight(NOW + skew)),)),
+            (a_job(), (a_failed_pod(import_=a_container("import", exit_code=10, ended_at=NOW + skew)),)),
+        )
+    ],
+)
+def test_clocks_of_the_cluster_may_be_an_hour_off(skew: timedelta, job: JobFacts, pods: tuple[PodFacts, ...]) -> None:
+    seen = seen_running(status=GATED, job=job, pods=pods, waiting_since=NOW, watched_since=NOW)
+    assert decide(seen, NOW + timedelta(minutes=4)).status.state is ImportState.RUNNING
+    told = Progress(phase=Phase.DATA, percent=6, at=NOW + skew)
+    moved = seen_running(status=GATED, pods=(a_copying_pod(),), progress=told)
+    shown = decide(moved).status.progress
+    assert shown == told.model_copy(update={"at": NOW, "said_at": NOW + skew})
+
+
+STAGES_OF_A_START = [
+    pytest.param(None, (), None, id="no Job"),
+    pytest.param(a_job(suspended=True), (), None, id="a Job that a queue holds"),
+    pytest.param(a_job(), (), "a pod", id="no pod yet"),
+    pytest.param(a_job(), (a_failed_pod("one"),), "a pod after one", id="no second pod yet"),
+    pytest.param(a_job(), (a_pod("one"),), None, id="its preflight runs"),
+    pytest.param(a_job(), (a_pod("one", preflight=None),), "preflight of one", id="nothing of it runs"),
+    pytest.param(
+        a_job(), (a_pod("one", preflight=passed_preflight()),), "import of one", id="its second container is to come"
+    ),
+    pytest.param(a_job(), (a_copying_pod("one"),), None, id="it copies"),
+    pytest.param(a_job(), (a_pod("one", preflight=None, deleting=True),), "preflight of one", id="it never ran"),
+]
+
+
+@pytest.mark.parametrize(("job", "pods", "stage"), STAGES_OF_A_START)
+def test_what_is_waited_for(job: JobFacts | None, pods: tuple[PodFacts, ...], stage: str | None) -> None:
+    assert start_stage(job, pods) == stage
+
+
 def test_progress_is_written_at_most_once_in_an_interval() -> None:
-    told = Progress(phase=Phase.DATA, percent=6, at=NOW)
     early = GATED.model_copy(update={"updated_at": NOW - timedelta(seconds=1)})
     late = GATED.model_copy(update={"updated_at": NOW - timedelta(seconds=5)})
-    assert decide(seen_running(status=early, pods=(a_copying_pod(),), progress=told)).status.progress == GATED.progress
-    assert decide(seen_running(status=late, pods=(a_copying_pod(),), progress=told)).status.progress == told
+    assert decide(seen_running(status=early, pods=(a_copying_pod(),), progress=MOVED)).status.progress == GATED.progress
+    shown = decide(seen_running(status=late, pods=(a_copying_pod(),), progress=MOVED)).status.progress
+    assert shown == MOVED.model_copy(update={"at": NOW, "said_at": MOVED.at})
 
 
 def test_a_new_phase_is_shown_at_once() -> None:
-    told = Progress(phase=Phase.INDEXES, percent=60, at=NOW)
+    told = Progress(phase=Phase.INDEXES, percent=60, at=SAID)
     early = GATED.model_copy(update={"updated_at": NOW})
-    assert decide(seen_running(status=early, pods=(a_copying_pod(),), progress=told)).status.progress == told
+    shown = decide(seen_running(status=early, pods=(a_copying_pod(),), progress=told)).status.progress
+    assert shown is not None
+    assert (shown.phase, shown.at) == (Phase.INDEXES, NOW)
 
 
 def test_the_same_line_again_is_no_progress() -> None:
-    seen = seen_running(status=GATED, pods=(a_copying_pod(),), progress=GATED.progress)
+    assert GATED.progress is not None
+    again = GATED.progress.model_copy(update={"at": SAID, "said_at": None})
+    seen = seen_running(status=GATED, pods=(a_copying_pod(),), progress=again)
     assert decide(seen, BORN + timedelta(minutes=9)).status.progress == GATED.progress
     assert reason(decide(seen, BORN + timedelta(minutes=11))) == Reason.STALLED
 
 
 def test_a_worker_that_speaks_again_has_moved_although_its_numbers_stay() -> None:
     assert GATED.progress is not None
-    told = GATED.progress.model_copy(update={"at": NOW})
-    seen = seen_running(status=GATED, pods=(a_copying_pod(),), progress=told)
-    assert decide(seen, BORN + timedelta(minutes=11)).status.progress == told
+    told = GATED.progress.model_copy(update={"at": SAID + timedelta(seconds=1), "said_at": None})
+    late = BORN + timedelta(minutes=11)
+    shown = decide(seen_running(status=GATED, pods=(a_copying_pod(),), progress=told), late).status.progress
+    assert shown == GATED.progress.model_copy(update={"at": late, "said_at": told.at})
 
 
 # --- the user's wishes ---

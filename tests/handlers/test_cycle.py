@@ -252,7 +252,7 @@ class operator:
                 "PGIMPORT_SWEEP_SECONDS": "1",
             }
         )
-        world = World(cluster=kubernetes.connect(), policy=settings.to_policy(), started_at=datetime.now(UTC))
+        world = World(cluster=kubernetes.connect(), policy=settings.to_policy())
         self.stop = threading.Event()
         self.thread = threading.Thread(target=run, args=(world, settings, self.stop), name="operator", daemon=True)
 

@@ -71,7 +71,7 @@ class Operator:
 
     def __init__(self, kubernetes: Kubernetes) -> None:
         self.view = Memory(kubernetes)
-        self.world = World(cluster=self.view, policy=POLICY, started_at=datetime.now(UTC))
+        self.world = World(cluster=self.view, policy=POLICY)
 
     def look(self, *keys: Key) -> None:
         """Until nothing asks for another look at once."""

@@ -54,6 +54,6 @@ def test_memory_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_imports_of_one_namespace_start_one_at_a_time() -> None:
-    made = world.World(cluster=None, policy=None, started_at=BORN)  # type: ignore[arg-type]
+    made = world.World(cluster=None, policy=None)  # type: ignore[arg-type]
     assert made.start_lock("shop") is made.start_lock("shop")
     assert made.start_lock("shop") is not made.start_lock("other")

@@ -258,7 +258,7 @@ def seen_import(spec: ImportSpec | None = None, status: ImportStatus | None = No
     meta = changes.pop("meta", {})
     given: dict[str, Any] = {
         "object": an_import(spec, status, **meta),
-        "operator_started_at": BORN - timedelta(hours=1),
+        "watched_since": BORN - timedelta(hours=1),
         "project": a_project(),
         "preview": a_preview(),
     }

@@ -21,6 +21,16 @@ class Outcome:
     result: WorkerResult | None = None
 
 
+def current_pod(pods: Sequence[PodFacts]) -> PodFacts | None:
+    """The one that may still do its work."""
+    return next((pod for pod in reversed(pods) if not pod.over and not pod.deleting), None)
+
+
+def pod_at_work(pods: Sequence[PodFacts]) -> PodFacts | None:
+    """The current one, else one that is being deleted: on a dead node that never ends by itself."""
+    return current_pod(pods) or next((pod for pod in reversed(pods) if not pod.over), None)
+
+
 def judge_pod(pod: PodFacts) -> Outcome:
     """Of a pod that is over. A container's own words speak first, then its exit code, then the pod's fate."""
     ended = _container_that_ended_it(pod)

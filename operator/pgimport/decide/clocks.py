@@ -1,13 +1,15 @@
 """Our own clocks: for what Kubernetes never notices (a start that never comes, a hang, a dead node)."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from pgimport.decide.attempts import pod_at_work
 from pgimport.decide.seen import SeenImport
 from pgimport.model.base import format_duration
-from pgimport.model.facts import PodFacts
+from pgimport.model.facts import JobFacts, PodFacts
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.spec import ImportSpec
-from pgimport.model.status import ImportStatus
+from pgimport.model.status import ImportStatus, Progress
 
 # The Job controller waits up to six minutes before it replaces a failed pod.
 BACKOFF_ALLOWANCE = timedelta(minutes=7)
@@ -22,26 +24,26 @@ def find_deadline(status: ImportStatus, spec: ImportSpec, now: datetime) -> Fail
     )
 
 
-def start_wait(seen: SeenImport, status: ImportStatus, pod: PodFacts | None) -> datetime | None:
-    """Since when a container should be running and none is; None while one is, or none is due."""
-    if seen.job is None or seen.job.suspended:
+def start_stage(job: JobFacts | None, pods: Sequence[PodFacts]) -> str | None:
+    """Which container should be running and is not, as a name for this wait; None while one is, or none is due."""
+    if job is None or job.suspended:
         return None
+    pod = pod_at_work(pods)
     if pod is None:
-        ended = [found.ended_at for found in status.attempt_history if found.ended_at is not None]
-        return max(ended) + BACKOFF_ALLOWANCE if ended else max(seen.job.created_at, seen.operator_started_at)
-    started = (pod.preflight, pod.import_)
-    if any(found is not None and found.running_since is not None for found in started):
+        return f"a pod after {pods[-1].uid}" if pods else "a pod"
+    if any(found is not None and found.running_since is not None for found in (pod.preflight, pod.import_)):
         return None
-    if pod.preflight is not None and pod.preflight.ended_at is not None:
-        return pod.preflight.ended_at
-    return pod.created_at
+    return f"import of {pod.uid}" if pod.preflight is not None and pod.preflight.ended else f"preflight of {pod.uid}"
 
 
 def find_no_start(
     seen: SeenImport, status: ImportStatus, spec: ImportSpec, pod: PodFacts | None, now: datetime
 ) -> Failure | None:
-    since = start_wait(seen, status, pod)
-    if since is None or now - since <= spec.start_timeout:
+    """Counted by ourselves, never from what a node or the API server says: their clocks may be an hour off."""
+    if seen.waiting_since is None:
+        return None
+    pause = BACKOFF_ALLOWANCE if pod is None and status.attempt_history else timedelta(0)
+    if now - seen.waiting_since <= spec.start_timeout + pause:
         return None
     waiting = next(
         (
@@ -56,14 +58,26 @@ def find_no_start(
     return Failure(Reason.START_TIMEOUT, f"no container was running within spec.startTimeout ({limit}): {why}")
 
 
+def has_moved(shown: Progress | None, told: Progress | None) -> bool:
+    """The worker said something since. Its own time tells one line from the next, and is compared with nothing else."""
+    if told is None:
+        return False
+    return shown is None or told.model_copy(update={"at": shown.at, "said_at": told.at}) != shown
+
+
+def take_progress(told: Progress, now: datetime) -> Progress:
+    """As it is shown: `at` is the moment at which we saw it."""
+    return told.model_copy(update={"at": now, "said_at": told.at})
+
+
 def find_stall(seen: SeenImport, status: ImportStatus, spec: ImportSpec, now: datetime) -> Failure | None:
-    """Nothing moved. An operator that was away gives the worker the whole time again."""
+    """Nothing moved while we looked. An operator that could not look gives the worker the whole time again."""
     shown = status.progress
-    if shown is None or shown.at is None:
+    if shown is None or shown.at is None or has_moved(shown, seen.progress):
         return None
-    if seen.progress is not None and seen.progress != shown:
-        return None
-    if now - max(shown.at, seen.operator_started_at) <= spec.stall_timeout:
+    # A time to come was written by an operator whose clock went before ours.
+    since = seen.watched_since if shown.at > now else max(shown.at, seen.watched_since)
+    if now - since <= spec.stall_timeout:
         return None
     limit = format_duration(spec.stall_timeout)
     return Failure(Reason.STALLED, f"no progress in phase {shown.phase.value} within spec.stallTimeout ({limit})")

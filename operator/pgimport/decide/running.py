@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from pgimport.decide import clocks
-from pgimport.decide.attempts import Outcome, counted, disruptions, judge_pod, merge_attempts
+from pgimport.decide.attempts import Outcome, counted, current_pod, disruptions, judge_pod, merge_attempts, pod_at_work
 from pgimport.decide.decision import AT_ONCE, Action, CreateJob, Decision, DropAttempt, PrepareShadow
 from pgimport.decide.seen import SeenImport
 from pgimport.decide.states import cancelled, completed, failed, pending, running
@@ -115,10 +115,6 @@ def _last_ended(seen: SeenImport) -> PodFacts | None:
     return next((pod for pod in reversed(seen.pods) if pod.over), None)
 
 
-def _current(seen: SeenImport) -> PodFacts | None:
-    return next((pod for pod in reversed(seen.pods) if not pod.over and not pod.deleting), None)
-
-
 def _last_step(spec: ImportSpec) -> str:
     """What the container that ends a pod well must have done."""
     return "preflight" if spec.dry_run else "import"
@@ -136,7 +132,7 @@ def _decide_progress(
         return failed(seen, status, final, now)
     if (late := _find_late(seen, status, spec, now)) is not None:
         return failed(seen, status, late, now)
-    pod = _current(seen)
+    pod = current_pod(seen.pods)
     status, actions = _drop_ended(status, pod)
     if pod is not None and (source := _gate(status, spec, pod)) is not None:
         names = attempt_names(pod.uid)
@@ -195,7 +191,7 @@ def _find_final(
         ),
         None,
     )
-    if ended >= spec.max_attempts and _current(seen) is None:
+    if ended >= spec.max_attempts and current_pod(seen.pods) is None:
         return failure or last_words or Failure(Reason.POD_GONE, "the last attempt's pod ended unseen")
     job = seen.job
     if job is None or not job.ours:
@@ -204,15 +200,14 @@ def _find_final(
         return Failure(Reason.DEADLINE_EXCEEDED, "the import did not end within spec.timeout")
     if job.failed_reason is not None:
         return failure or last_words or Failure(Reason.WORKER_FAILED, f"Job {job.name} failed: {job.failed_message}")
-    if job.complete and _current(seen) is None:
+    if job.complete and current_pod(seen.pods) is None:
         gone = Failure(Reason.RESULT_LOST, f"Job {job.name} is complete, but its pod was deleted before it was read")
         return failure or gone
     return None
 
 
 def _find_late(seen: SeenImport, status: ImportStatus, spec: ImportSpec, now: datetime) -> Failure | None:
-    # One that is being deleted on a dead node never ends by itself.
-    pod = _current(seen) or next((found for found in reversed(seen.pods) if not found.over), None)
+    pod = pod_at_work(seen.pods)
     at_gate = pod is None or status.shadow is None or status.shadow.pod_uid != pod.uid
     return (
         clocks.find_deadline(status, spec, now)
@@ -258,7 +253,7 @@ def _gate(status: ImportStatus, spec: ImportSpec, pod: PodFacts) -> SourceFacts 
 def _with_progress(seen: SeenImport, status: ImportStatus, now: datetime, policy: Policy) -> ImportStatus:
     """At most one write an interval. The worker speaks only when something moved: the stall clock reads `at`."""
     told, shown = seen.progress, status.progress
-    if told is None or told == shown:
+    if told is None or not clocks.has_moved(shown, told):
         return status
     updated = status.updated_at
     slack = timedelta(milliseconds=300)
@@ -266,7 +261,7 @@ def _with_progress(seen: SeenImport, status: ImportStatus, now: datetime, policy
         shown is not None
         and shown.phase == told.phase
         and updated is not None
-        and now - updated < policy.progress_interval - slack
+        and timedelta(0) <= now - updated < policy.progress_interval - slack
     ):
         return status
-    return status.model_copy(update={"progress": told})
+    return status.model_copy(update={"progress": clocks.take_progress(told, now)})

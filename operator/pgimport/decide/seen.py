@@ -22,7 +22,8 @@ class SeenImport:
     """One PostgresImport and all that a decision about it needs."""
 
     object: ImportObject
-    operator_started_at: datetime
+    watched_since: datetime  # by our own clock: this process has looked at it again and again since then
+    waiting_since: datetime | None = None  # by our own clock: since when it waits for the same container to run
     project: ProjectObject | None = None  # not there
     preview: PreviewObject | None = None  # not there, or no target is asked
     others: tuple[ImportObject, ...] = ()  # pending and running ones of the namespace, without this one

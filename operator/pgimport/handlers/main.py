@@ -4,7 +4,6 @@ import asyncio
 import os
 import sys
 import threading
-from datetime import UTC, datetime
 from functools import partial
 
 import kopf
@@ -33,7 +32,6 @@ def main(arguments: list[str]) -> int:
         cluster=connect_cluster(),
         policy=settings.to_policy(),
         store=store,
-        started_at=datetime.now(UTC),
         rights=Rights(
             service_account=settings.service_account,
             tenant_cluster_role=settings.tenant_cluster_role,

@@ -65,7 +65,8 @@ class Progress(Written):
     bytes_total: int | None = Field(default=None, description="Bytes to copy, as the source stores them.")
     bytes_per_second: int | None = Field(default=None, description="Rate of this phase.")
     eta_seconds: int | None = Field(default=None, description="Estimate for this phase.")
-    at: Time | None = Field(default=None, description="When the worker said so.")
+    at: Time | None = Field(default=None, description="When the operator saw it: the clock of spec.stallTimeout.")
+    said_at: Time | None = Field(default=None, description="When the worker said so, by the clock of its node.")
 
 
 class Attempt(Written):

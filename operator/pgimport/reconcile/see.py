@@ -12,8 +12,8 @@ from pgimport.cluster.resources import (
 )
 from pgimport.cluster.secrets import read_config_map, read_secret
 from pgimport.cluster.tenants import read_start_warning
-from pgimport.decide.attempts import merge_attempts
-from pgimport.decide.clocks import start_wait
+from pgimport.decide.attempts import current_pod, pod_at_work
+from pgimport.decide.clocks import start_stage
 from pgimport.decide.seen import SeenImport
 from pgimport.model.errors import ServerAway
 from pgimport.model.facts import (
@@ -43,7 +43,8 @@ def see_import(world: World, key: Key, now: datetime) -> SeenImport | None:
     if found is None:
         return None
     if found.meta.deleting or (found.status.terminal and found.status.cleaned_up):
-        return SeenImport(object=found, operator_started_at=world.started_at)
+        world.attention.forget(found.meta.uid)
+        return SeenImport(object=found, watched_since=now)
     project = _see_project(world, found)
     preview = _see_preview(world, found)
     # What never ran has no Job, and may lie where the operator has no right to look for one.
@@ -53,10 +54,12 @@ def see_import(world: World, key: Key, now: datetime) -> SeenImport | None:
     pods = _see_pods(world, found, job)
     running = found.status.state is ImportState.RUNNING
     starting = running and found.status.job is None
-    current = next((pod for pod in reversed(pods) if not pod.over and not pod.deleting), None)
+    current = current_pod(pods)
+    watch = world.attention.look(uid, now, start_stage(job, pods) if running else None)
     return SeenImport(
         object=found,
-        operator_started_at=world.started_at,
+        watched_since=watch.since,
+        waiting_since=watch.waiting_since,
         project=project,
         preview=preview,
         others=() if running or found.status.terminal else _see_others(world, found),
@@ -64,7 +67,7 @@ def see_import(world: World, key: Key, now: datetime) -> SeenImport | None:
         job=job,
         pods=tuple(pods),
         progress=_see_progress(world, found, current) if running else None,
-        start_warning=_see_warning(world, found, job, pods, now) if running else None,
+        start_warning=_see_warning(world, found, job, pods, now - watch.waiting_since) if watch.waiting_since else None,
         server=_see_server(world, project) if starting else None,
         target_objects=_see_target_objects(world, found, project, preview) if running else None,
         swap=_see_swap(world, found, project, preview) if running else None,
@@ -117,18 +120,12 @@ def _see_progress(world: World, found: ImportObject, pod: PodFacts | None) -> Pr
 
 
 def _see_warning(
-    world: World, found: ImportObject, job: JobFacts | None, pods: list[PodFacts], now: datetime
+    world: World, found: ImportObject, job: JobFacts | None, pods: list[PodFacts], waited: timedelta
 ) -> str | None:
     """Asked only once nothing has started for a while: by then Kubernetes has said why."""
-    if job is None or found.spec is None or found.status.started_at is None:
+    if job is None or waited < WARNING_WAIT:
         return None
-    pod = next((pod for pod in reversed(pods) if not pod.over), None)
-    status = found.status.model_copy(
-        update={"attempt_history": merge_attempts(found.status.attempt_history, pods, now)}
-    )
-    since = start_wait(SeenImport(object=found, operator_started_at=world.started_at, job=job), status, pod)
-    if since is None or now - since < WARNING_WAIT:
-        return None
+    pod = pod_at_work(pods)
     names = tuple(name for name in (job.name, pod.name if pod else None) if name)
     return read_start_warning(world.cluster, found.meta.namespace, names)
 

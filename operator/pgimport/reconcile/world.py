@@ -4,13 +4,16 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pgimport.cluster.rest import Cluster
 from pgimport.model.facts import PodFacts
 from pgimport.model.policy import Policy
 from pgimport.store.uploads import UploadStore
 
+# A running import is looked at every few seconds; nobody has looked where a minute has passed.
+LONGEST_PAUSE = timedelta(seconds=60)
+WATCHED_IMPORTS = 10_000
 REMEMBERED_PODS = 2000  # a few hundred bytes each; a pod is of interest for minutes after its end
 
 
@@ -37,6 +40,38 @@ class Evidence:
         return sorted([*there, *gone], key=lambda pod: (pod.created_at, pod.name))
 
 
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Of one import, by our own clock."""
+
+    since: datetime  # looked at again and again since then
+    last: datetime
+    stage: str | None = None  # what it waits for
+    waiting_since: datetime | None = None
+
+
+class Attention:
+    """When this process looked at what: time in which nobody looked counts neither as a hang nor as a late start."""
+
+    def __init__(self) -> None:
+        self._watches: dict[str, Watch] = {}
+
+    def look(self, uid: str, now: datetime, stage: str | None) -> Watch:
+        """A look at this import; `stage` is what it waits for."""
+        before = self._watches.get(uid)
+        if before is None or not timedelta(0) <= now - before.last <= LONGEST_PAUSE:
+            before = Watch(now, now)
+        waits = before.waiting_since if stage is not None and stage == before.stage else now
+        watch = Watch(before.since, now, stage, waits if stage is not None else None)
+        if len(self._watches) >= WATCHED_IMPORTS:  # those that were deleted are among them
+            self._watches = {one: held for one, held in self._watches.items() if now - held.last <= LONGEST_PAUSE}
+        self._watches[uid] = watch
+        return watch
+
+    def forget(self, uid: str) -> None:
+        self._watches.pop(uid, None)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rights:
     """Who the operator is, for the RoleBindings that it makes for itself; None of both outside a cluster."""
@@ -53,10 +88,10 @@ class World:
 
     cluster: Cluster
     policy: Policy
-    started_at: datetime
     rights: Rights = field(default_factory=Rights)
     store: UploadStore | None = None
     evidence: Evidence = field(default_factory=Evidence)
+    attention: Attention = field(default_factory=Attention)
     # One import of a namespace starts at a time: two that see one free slot would both take it.
     _starts: dict[str, threading.Lock] = field(default_factory=dict)
     _guard: threading.Lock = field(default_factory=threading.Lock)
