@@ -56,6 +56,8 @@ def test_a_failed_statement_is_told_with_its_sqlstate() -> None:
     gone = psycopg.errors.AdminShutdown("terminating connection")
     assert translate_source_error(gone, "x").reason is Reason.SOURCE_UNREACHABLE
     assert translate_target_error(gone, "x").reason is Reason.TARGET_LOST
+    full = psycopg.errors.DiskFull("could not extend file")
+    assert translate_target_error(full, "x").reason is Reason.TARGET_FULL
     assert translate_target_error(psycopg.OperationalError("the connection is lost"), "x").reason is Reason.TARGET_LOST
 
 
@@ -123,7 +125,7 @@ def test_an_end_of_pg_dump_has_a_reason(code: int, line: str, reason: Reason) ->
         (-9, "", Reason.WORKER_OUT_OF_MEMORY),
         (1, "pg_restore: error: could not execute query: no connection to the server", Reason.TARGET_LOST),
         (1, 'pg_restore: error: COPY failed for table "t": ERROR:  could not extend file "x": No space left on device',
-         Reason.TARGET_LOST),
+         Reason.TARGET_FULL),
         (1, 'pg_restore: error: COPY failed for table "t": ERROR:  invalid byte sequence', Reason.RESTORE_FAILED),
     ],
 )  # fmt: skip

@@ -96,6 +96,7 @@ class Reason(StrEnum):
     # Needs more of something.
     WORKER_OUT_OF_MEMORY = "WorkerOutOfMemory"
     SCRATCH_FULL = "ScratchFull"
+    TARGET_FULL = "TargetFull"
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +192,9 @@ MEANINGS: dict[Reason, Meaning] = {
     Reason.STALLED: Meaning(_TRANSIENT, None, "no progress for spec.stallTimeout; look for locks at the source"),
     Reason.WORKER_OUT_OF_MEMORY: Meaning(_RESOURCE, 40, "raise spec.resources.limits.memory, or lower spec.jobs"),
     Reason.SCRATCH_FULL: Meaning(_RESOURCE, 41, "raise spec.scratch.size"),
+    Reason.TARGET_FULL: Meaning(
+        _RESOURCE, 42, "give the target server a larger disk; old and new database lie on it until the swap"
+    ),
 }
 
 EXIT_OK = 0

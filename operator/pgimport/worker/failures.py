@@ -66,6 +66,7 @@ _LOST = re.compile(
     r"|connection (was )?lost|the connection is (closed|lost)|consuming input failed|sending query failed",
 )
 _NO_SPACE = "No space left on device"
+DISK_FULL = "53100"
 _READ_UNDER_RLS = "would be affected by row-level security policy"
 
 
@@ -106,6 +107,8 @@ def translate_target_error(error: psycopg.Error, doing: str) -> Failure:
     gone = state is None or state[:2] in ("08", "53") or state in ("57P01", "57P02", "57P03", "28000", "28P01", "3D000")
     code = f" (SQLSTATE {state})" if state else ""
     reason = Reason.TARGET_LOST if gone else Reason.RESTORE_FAILED
+    if state == DISK_FULL:
+        reason = Reason.TARGET_FULL
     return Failure(reason, f"the target failed while {doing}: {first_line(error)}{code}")
 
 
@@ -204,7 +207,9 @@ def judge_restore(returncode: int, words: ClientWords) -> Failure:
     error = words.error or f"it ended with exit code {returncode} and named no error"
     if _NO_SPACE in error and "ERROR:" not in error:
         return Failure(Reason.SCRATCH_FULL, f"pg_restore: {error}")
-    if _LOST.search(error) or _NO_SPACE in error or "could not extend file" in error:
+    if _NO_SPACE in error or "could not extend file" in error:
+        return Failure(Reason.TARGET_FULL, f"the target's disk is full: pg_restore: {error}")
+    if _LOST.search(error):
         return Failure(Reason.TARGET_LOST, f"pg_restore: {error}")
     return Failure(Reason.RESTORE_FAILED, f"pg_restore: {error}")
 

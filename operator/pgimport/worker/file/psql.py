@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from pgimport.model.reasons import Failure, Reason
 from pgimport.worker.endpoints import CLIENT_DBNAME, build_environment, write_passfile
-from pgimport.worker.failures import Stopped
+from pgimport.worker.failures import DISK_FULL, Stopped
 from pgimport.worker.restore import Run
 
 OPTIONS = (
@@ -18,8 +18,7 @@ OPTIONS = (
 _ERROR = re.compile(r"^psql:<stdin>:(\d+): (?:ERROR|FATAL|error): +(?:([0-9A-Z]{5}): +)?(.*)$")
 _MORE = re.compile(r"^(DETAIL|HINT|CONTEXT): +(.*)$")
 _LOST = re.compile(r"server closed the connection|connection to server was lost|terminating connection|SSL SYSCALL")
-_NO_SPACE = ("53100", "53200")
-_GONE = ("57P01", "57P02", "57P03")
+_GONE = ("53200", "57P01", "57P02", "57P03")
 
 
 class Words:
@@ -42,7 +41,9 @@ class Words:
 
     def to_failure(self, returncode: int, line: int | None) -> Failure:
         """`line` is the one of the dump file that the error happened in."""
-        if self._lost is not None or self.code in _GONE or self.code in _NO_SPACE:
+        if self.code == DISK_FULL:
+            return Failure(Reason.TARGET_FULL, f"the target's disk is full: psql: {self._said[0]}")
+        if self._lost is not None or self.code in _GONE:
             said = self._said[0] if self._said else self._lost
             return Failure(Reason.TARGET_LOST, f"the target was lost: psql: {said}")
         if returncode == -9:
