@@ -216,14 +216,16 @@ def test_a_job_is_stopped_and_given_its_ttl_and_deleted(cluster: Cluster, name: 
     jobs.set_job_ttl(cluster, "shop", name, 60)
     spec = cluster.get(paths.jobs("shop", name))["spec"]
     assert spec == {"backoffLimit": 2, "activeDeadlineSeconds": 1, "ttlSecondsAfterFinished": 60}
-    jobs.delete_job(cluster, "shop", name)
+    jobs.delete_job(cluster, "shop", name, "uid-of-one-before")
+    uid = cluster.get(paths.jobs("shop", name))["metadata"]["uid"]
+    jobs.delete_job(cluster, "shop", name, uid)
     assert jobs.read_job(cluster, "shop", name, "import-uid") is None
 
 
 def test_a_job_that_is_gone_needs_no_more(cluster: Cluster, name: str) -> None:
     jobs.stop_job(cluster, "shop", name)
     jobs.set_job_ttl(cluster, "shop", name, 60)
-    jobs.delete_job(cluster, "shop", name)
+    jobs.delete_job(cluster, "shop", name, "uid")
     assert jobs.read_job(cluster, "shop", name, "import-uid") is None
 
 

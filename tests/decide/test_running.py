@@ -27,6 +27,7 @@ from tests.support.samples import (
     a_shadow,
     a_source,
     an_attempt,
+    an_import,
     an_import_spec,
     passed_preflight,
     seen_running,
@@ -34,7 +35,14 @@ from tests.support.samples import (
 
 from pgimport.decide.clocks import start_stage
 from pgimport.decide.conditions import ready_reason
-from pgimport.decide.decision import CreateJob, Decision, DropAttempt, PrepareShadow
+from pgimport.decide.decision import (
+    CreateJob,
+    Decision,
+    DeleteJobSecret,
+    DropAttempt,
+    PrepareShadow,
+    ReleaseTarget,
+)
 from pgimport.decide.imports import decide_import
 from pgimport.decide.seen import SeenImport
 from pgimport.model.facts import JobFacts, PodFacts, Unreachable
@@ -132,6 +140,21 @@ def test_recreate_starts_into_a_target_that_holds_something() -> None:
     # With recreate nobody looks: None.
     seen = starting(spec=an_import_spec(recreate=True), target_objects=None)
     assert decide(seen).actions == (CreateJob(3),)
+
+
+def test_one_that_took_the_last_slot_together_with_another_steps_back() -> None:
+    """Two operators saw one free slot; both imports say that they run, and neither has a Job yet."""
+    small = a_project(a_project_spec(limits={"maxConcurrentImports": 1}))
+    rival = an_import(status=a_running_status(job=None), name="rival", uid="rival-uid")
+    decision = decide(starting(project=small, others=(rival,)))
+    assert (decision.status.state, reason(decision)) == (ImportState.PENDING, Reason.WAITING_FOR_SLOT)
+    assert decision.actions == (DeleteJobSecret(), ReleaseTarget())
+    shown = decision.status
+    assert (shown.started_at, shown.locked_resource, shown.job) == (None, None, None)
+    alone = decide(starting(project=small))
+    assert alone.actions == (CreateJob(3),)
+    two = a_project(a_project_spec(limits={"maxConcurrentImports": 2}))
+    assert decide(starting(project=two, others=(rival,))).actions == (CreateJob(3),)
 
 
 # --- the gate ---

@@ -29,6 +29,7 @@ from pgimport.decide.conditions import ready_reason
 from pgimport.decide.decision import (
     Action,
     Decision,
+    DeleteJob,
     DeleteJobSecret,
     DeleteObject,
     DropAttempt,
@@ -225,6 +226,13 @@ CLEAN_UPS = [
         ),
         (DeleteJobSecret(), SetJobTTL(0), ReleaseTarget()),
         id="the Job's life is the user's to choose",
+    ),
+    pytest.param(
+        seen_import(
+            status=ended(ImportState.CANCELLED, attempt_history=[]), job=a_job(suspended=True), preview=HELD
+        ),
+        (DeleteJob(), DeleteJobSecret(), ReleaseTarget()),
+        id="cancelled while a queue held its Job",
     ),
     pytest.param(
         seen_import(status=ended(ImportState.FAILED, attempt_history=[]), job=None, preview=HELD),

@@ -278,3 +278,38 @@ def test_two_operators_that_look_in_turn_bring_one_import_to_its_end(tenant: Ten
     status = tenant.status(name)
     assert (status["state"], status["attempts"], status["cleanedUp"]) == ("completed", 1, True)
     assert rows(tenant, name) == [("cats",)]
+
+
+@pytest.fixture
+def one_slot(tenant: Tenant) -> Iterator[None]:
+    def limit(number: int | None) -> None:
+        tenant.cluster.patch(
+            paths.resource(PROJECTS, "", "shop"), {"spec": {"limits": {"maxConcurrentImports": number}}}
+        )
+        Operator(tenant.kubernetes).look(PROJECT)
+
+    for one in tenant.cluster.get(paths.resource(IMPORTS, NAMESPACE))["items"]:
+        tenant.cluster.patch(paths.resource(IMPORTS, NAMESPACE, one["metadata"]["name"]), {"spec": {"cancel": True}})
+        Operator(tenant.kubernetes).look(key(IMPORTS, one["metadata"]["name"]))
+    limit(1)
+    yield
+    limit(None)
+
+
+@pytest.mark.usefixtures("one_slot")
+def test_two_operators_that_see_one_free_slot_fill_it_once(tenant: Tenant, name: str) -> None:
+    names = [f"{name}-{letter}" for letter in "ab"]
+    for one in names:
+        tenant.apply(one)
+        Operator(tenant.kubernetes).look(key(PREVIEWS, one))
+    late, other = Operator(tenant.kubernetes), Operator(tenant.kubernetes)
+    late.freeze(key(IMPORTS, names[0]), f"/postgresimports/{names[0]}/status")
+    reconcile(other.world, key(IMPORTS, names[1]))
+    reconcile(late.world, key(IMPORTS, names[0]))
+    assert [tenant.status(one)["state"] for one in names] == ["running", "running"]
+    late.view.remembers = False
+    for operator, one in ((late, names[0]), (other, names[1])) * 2:
+        operator.look(key(IMPORTS, one))
+    jobs = [tenant.jobs(tenant.get(IMPORTS, one)["metadata"]["uid"]) for one in names]
+    assert sorted(map(len, jobs)) == [0, 1]
+    assert sorted(str(tenant.status(one)["state"]) for one in names) == ["pending", "running"]

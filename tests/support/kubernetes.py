@@ -131,6 +131,8 @@ class Emulator(KubernetesEmulator, _Direct):
             _replace_data(request, self._born(request))
         elif request.action is action.UPDATE:
             _replace_data(request, self._changed(request))
+        elif request.action is action.DELETE:
+            self._check_preconditions(request)
         answer = await super()._handle(request)
         if request.action is action.LIST and isinstance(answer, aiohttp.web.Response):
             return self._selected(request, answer)
@@ -186,6 +188,12 @@ class Emulator(KubernetesEmulator, _Direct):
         if new.get("spec") != old.get("spec"):
             new["metadata"]["generation"] = old["metadata"]["generation"] + 1
         return _merge_difference(old, new)
+
+    def _check_preconditions(self, request: Request) -> None:
+        wanted = json.loads(request.text or "{}").get("preconditions", {}).get("uid")
+        key = _key(request)
+        if wanted and key in self._objects and self._objects[key].last.raw["metadata"]["uid"] != wanted:
+            raise KubernetesError(status=409, reason="Conflict", message="the uid in the precondition is another one")
 
     def _selected(self, request: Request, answer: aiohttp.web.Response) -> aiohttp.web.Response:
         fields, labels = request.params.get("fieldSelector", ""), request.params.get("labelSelector", "")

@@ -55,8 +55,9 @@ def set_job_ttl(cluster: Cluster, namespace: str, name: str, seconds: int) -> No
     _patch(cluster, namespace, name, {"ttlSecondsAfterFinished": seconds})
 
 
-def delete_job(cluster: Cluster, namespace: str, name: str) -> None:
-    cluster.delete(paths.jobs(namespace, name))
+def delete_job(cluster: Cluster, namespace: str, name: str, uid: str) -> None:
+    """This one, and no successor of its name."""
+    cluster.delete(paths.jobs(namespace, name), uid=uid)
 
 
 def _patch(cluster: Cluster, namespace: str, name: str, spec: Json) -> None:

@@ -6,6 +6,7 @@ from pgimport.decide.attempts import counted, judge_pod
 from pgimport.decide.decision import (
     Action,
     Decision,
+    DeleteJob,
     DeleteJobSecret,
     DeleteObject,
     DeleteUpload,
@@ -38,7 +39,10 @@ def _cleanup(seen: SeenImport, status: ImportStatus, policy: Policy) -> tuple[Ac
     actions: list[Action] = []
     job = seen.job
     at_work = job is not None and job.ours and not job.complete and job.failed_reason is None
-    if at_work and not _ends_by_itself(seen, status):
+    held = at_work and job is not None and job.suspended
+    if held:  # a queue's: no deadline runs for it, and it would wait for ever
+        actions.append(DeleteJob())
+    elif at_work and not _ends_by_itself(seen, status):
         actions.append(StopJob())
     begun = {found.pod_uid for found in status.attempt_history if not found.cleaned_up}
     begun |= {pod.uid for pod in seen.pods} | ({status.shadow.pod_uid} if status.shadow else set())
@@ -48,7 +52,7 @@ def _cleanup(seen: SeenImport, status: ImportStatus, policy: Policy) -> tuple[Ac
         actions.append(DropReplaced(swapped))
     if status.started_at is not None:
         actions.append(DeleteJobSecret())
-    if job is not None and job.ours and not job.ttl_set:
+    if job is not None and job.ours and not held and not job.ttl_set:
         asked = seen.object.spec.ttl_seconds_after_finished if seen.object.spec else None
         actions.append(SetJobTTL(policy.job_ttl_seconds if asked is None else asked))
     if seen.preview is not None and seen.preview.status.active_import == seen.object.meta.uid:

@@ -8,6 +8,7 @@ from pgimport.decide.decision import AT_ONCE, Action, CreateJob, Decision, DropA
 from pgimport.decide.seen import SeenImport
 from pgimport.decide.states import cancelled, completed, failed, pending, running
 from pgimport.decide.swapping import decide_swap
+from pgimport.decide.waiting import let_go, wait_for_slot, without_job
 from pgimport.model.facts import PodFacts, PreviewObject, ServerFacts, Unreachable
 from pgimport.model.names import attempt_names, job_name
 from pgimport.model.policy import Policy
@@ -51,6 +52,8 @@ def _decide_start(
 ) -> Decision[ImportStatus]:
     if (late := clocks.find_deadline(status, spec, now)) is not None:
         return failed(seen, status, late, now)
+    if (full := wait_for_slot(seen, spec)) is not None:
+        return pending(seen, without_job(status), *full, now, policy.waiting_interval, let_go(seen))
     for answer in (seen.server, seen.target_objects):
         if isinstance(answer, Unreachable):
             return running(seen, status, answer.failure.reason, answer.failure.message, now, policy.retry_interval)

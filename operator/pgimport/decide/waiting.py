@@ -35,12 +35,12 @@ def decide_waiting(
         or _wait_for_project(seen, spec)
         or _wait_for_mounts(seen)
         or _wait_for_target(seen, spec)
-        or _wait_for_slot(seen, spec)
+        or wait_for_slot(seen, spec)
     )
     if waits is not None:
         reason, because = waits
-        actions = _let_go(seen) if reason is Reason.SUSPENDED else ()
-        cleaned = _without_job(status) if reason is Reason.SUSPENDED else status
+        actions = let_go(seen) if reason is Reason.SUSPENDED else ()
+        cleaned = without_job(status) if reason is Reason.SUSPENDED else status
         return pending(seen, cleaned, reason, because, now, policy.waiting_interval, actions)
     begun = status.model_copy(
         update={
@@ -148,17 +148,25 @@ def _first_in_line(seen: SeenImport, target: str) -> str | None:
     return min(rivals, key=_age).meta.name if rivals else None
 
 
-def _wait_for_slot(seen: SeenImport, spec: ImportSpec) -> Wait:
+def wait_for_slot(seen: SeenImport, spec: ImportSpec) -> Wait:
+    """Asked before it runs, and once more when it says that it does: two operators may have seen one free slot.
+
+    Of those that said so, the last one sees all the others. Where all step back, the oldest one comes first again.
+    """
     project: ProjectSpec | None = seen.project.spec if seen.project else None
     if spec.dry_run or project is None:
         return None
-    at_work = sum(
-        other.status.state is ImportState.RUNNING and not (other.spec and other.spec.dry_run) for other in seen.others
-    )
     limit = project.limits.max_concurrent_imports
-    if at_work + _ahead_for_slot(seen) < limit:
+    ahead = 0 if seen.object.status.state is ImportState.RUNNING else _ahead_for_slot(seen)
+    if _at_work(seen) + ahead < limit:
         return None
     return Reason.WAITING_FOR_SLOT, f"waits for a free slot: Project {spec.project} runs {limit} imports at once"
+
+
+def _at_work(seen: SeenImport) -> int:
+    return sum(
+        other.status.state is ImportState.RUNNING and not (other.spec and other.spec.dry_run) for other in seen.others
+    )
 
 
 def _ahead_for_slot(seen: SeenImport) -> int:
@@ -173,8 +181,8 @@ def _ahead_for_slot(seen: SeenImport) -> int:
     )
 
 
-def _let_go(seen: SeenImport) -> tuple[Action, ...]:
-    """What a suspended import had: its Job, its Secret, its shadows, its target."""
+def let_go(seen: SeenImport) -> tuple[Action, ...]:
+    """What an import had that is pending again: its Job, its Secret, its shadows, its target."""
     actions: list[Action] = [DeleteJob()] if seen.job is not None and seen.job.ours else []
     status = seen.object.status
     begun = [found.pod_uid for found in status.attempt_history if not found.cleaned_up]
@@ -188,7 +196,7 @@ def _let_go(seen: SeenImport) -> tuple[Action, ...]:
     return tuple(actions)
 
 
-def _without_job(status: ImportStatus) -> ImportStatus:
+def without_job(status: ImportStatus) -> ImportStatus:
     # A suspension costs no attempt: what it interrupts never happened.
     ended = [found for found in status.attempt_history if found.reason is not None]
     history = [found.model_copy(update={"cleaned_up": True}) for found in ended]

@@ -82,7 +82,8 @@ def act_on_import(world: World, seen: SeenImport, action: Action) -> Failure | N
         case StopJob():
             stop_job(world.cluster, namespace, name)
         case DeleteJob():
-            delete_job(world.cluster, namespace, name)
+            if seen.job is not None:  # a later one has the same name
+                delete_job(world.cluster, namespace, name, seen.job.uid)
         case SetJobTTL(seconds):
             set_job_ttl(world.cluster, namespace, name, seconds)
         case DeleteJobSecret():

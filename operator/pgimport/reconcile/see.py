@@ -62,7 +62,7 @@ def see_import(world: World, key: Key, now: datetime) -> SeenImport | None:
         waiting_since=watch.waiting_since,
         project=project,
         preview=preview,
-        others=() if running or found.status.terminal else _see_others(world, found),
+        others=() if found.status.terminal or (running and not starting) else _see_others(world, found),
         missing=None if running or found.status.terminal else _see_missing(world, found, project),
         job=job,
         pods=tuple(pods),
