@@ -325,6 +325,23 @@ def test_the_words_of_the_last_container_are_kept() -> None:
     assert (shown.last_stdout, shown.last_stderr, shown.last_exit_code) == ("out", "err", 76)
 
 
+def test_an_attempt_tells_all_that_a_person_needs_after_the_next_one_has_begun() -> None:
+    failed = a_container(
+        "import", exit_code=13, ended_at=RECENT,
+        result=a_failed_result(Reason.WORKER_FAILED, "KeyError: 'users' (SQLSTATE 42P01)").model_copy(
+            update={"stdout_tail": "o" * 900 + " the end", "stderr_tail": "pg_dump: the last"}
+        ),
+    )  # fmt: skip
+    pods = (a_copying_pod("one", phase="Failed", import_=failed), a_pod("two"))
+    first, second = decide(seen_running(pods=pods)).status.attempt_history
+    assert (first.number, first.pod, first.exit_code, first.reason) == (1, "pod-one", 13, Reason.WORKER_FAILED)
+    assert (first.started_at, first.ended_at) == (BORN, RECENT)
+    assert (first.error, first.hint) == ("KeyError: 'users' (SQLSTATE 42P01)", Failure(Reason.WORKER_FAILED, "").hint)
+    assert (first.last_stderr, (first.last_stdout or "")[-8:]) == ("pg_dump: the last", " the end")
+    assert len(first.last_stdout or "") == 400
+    assert (second.number, second.reason, second.hint, second.last_stdout) == (2, None, None, None)
+
+
 # --- ends ---
 
 DONE_FOR = [

@@ -169,6 +169,10 @@ def test_attempts_are_told_one_by_one(failed: dict[str, Manifest]) -> None:
     history = failed["unknown-host"]["status"]["attemptHistory"]
     assert [(one["number"], one["reason"]) for one in history] == [(1, "SourceUnreachable"), (2, "SourceUnreachable")]
     assert all(one["cleanedUp"] for one in history)
+    for one in history:
+        assert (one["hint"], one["exitCode"]) == (MEANINGS[Reason.SOURCE_UNREACHABLE].hint, 10)
+        assert "nowhere.e2e-source" in one["error"]
+        assert "preflight ended" in one["lastStdout"]
 
 
 # --- what is refused before anything runs -------------------------------------------------------------------------

@@ -10,6 +10,8 @@ from pgimport.model.result import WorkerResult
 from pgimport.model.status import Attempt
 
 HISTORY_LIMIT = 20  # 10 attempts at most, and 10 disruptions
+# Characters of an attempt's error and of each of its tails; the whole status holds the last attempt's in full.
+ERROR_KEPT, TAIL_KEPT = 500, 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,10 +123,17 @@ def _ended(attempt: Attempt, outcome: Outcome, now: datetime, pod: PodFacts | No
             "ended_at": ended.ended_at if ended and ended.ended_at else now,
             "exit_code": outcome.exit_code,
             "reason": (failure.reason if failure else Reason.COMPLETED).value,
-            "error": failure.message[:500] if failure else None,
+            "error": failure.message[:ERROR_KEPT] if failure else None,
+            "hint": failure.hint or None if failure else None,
+            "last_stdout": _tail(outcome.result.stdout_tail if outcome.result else None),
+            "last_stderr": _tail(outcome.result.stderr_tail if outcome.result else None),
             "retry_classification": failure.classification if failure else None,
         }
     )
+
+
+def _tail(text: str | None) -> str | None:
+    return text[-TAIL_KEPT:] if text else None
 
 
 def counted(attempts: Sequence[Attempt]) -> int:

@@ -79,7 +79,10 @@ class Attempt(Written):
     ended_at: Time | None = Field(default=None, description="When its last container ended.")
     exit_code: int | None = Field(default=None, description="Of the container that ended it.")
     reason: str | None = Field(default=None, description="Why it ended.")
-    error: str | None = Field(default=None, description="The first real error.")
+    error: str | None = Field(default=None, description="The first real error, with its object and SQLSTATE.")
+    hint: str | None = Field(default=None, description="What to do about it.")
+    last_stdout: str | None = Field(default=None, description="Its last words, without secrets.")
+    last_stderr: str | None = Field(default=None, description="What the PostgreSQL clients said last, without secrets.")
     retry_classification: RetryClassification | None = Field(default=None, description="transient, resource, …")
     cleaned_up: bool | None = Field(default=None, description="Its shadow database and role are gone.")
 
