@@ -127,9 +127,9 @@ class Tenant:
 
     # --- the kubelet ---
 
-    def show_pod(self, job: Json, preflight: Json, main: Json, phase: str) -> str:
+    def show_pod(self, job: Json, preflight: Json, main: Json, phase: str, name: str | None = None) -> str:
         """The Job's pod in this state; its name and uid are the same word."""
-        name = f"{job['metadata']['name'][:40]}-{secrets.token_hex(3)}"
+        name = name or f"{job['metadata']['name'][:40]}-{secrets.token_hex(3)}"
         body = {
             "apiVersion": "v1",
             "kind": "Pod",

@@ -38,7 +38,7 @@ def decide_preview(seen: SeenPreview, now: datetime, policy: Policy) -> Decision
     found = seen.object
     status = found.status.model_copy(update={"observed_generation": found.meta.generation})
     if status.active_import is not None and not seen.holder_alive:
-        status = status.model_copy(update={"active_import": None})
+        status = status.model_copy(update={"active_import": None, "active_import_name": None})
     if found.meta.deleting:
         return _decide_deletion(seen, status, now, policy)
     if (refused := _find_refusal(seen)) is not None:

@@ -159,6 +159,7 @@ class PreviewStatus(Written):
         default=None, description="Secret with host, port, dbname, user, password and uri."
     )
     active_import: str | None = Field(default=None, description="Uid of the import that holds it.")
+    active_import_name: str | None = Field(default=None, description="Its name.")
     clone_import: str | None = Field(
         default=None, description="Name of the import that brings the copy of the primary database."
     )

@@ -28,7 +28,7 @@ from pgimport.decide.seen import SeenImport
 from pgimport.manifest.job import JobPlan, build_import_job
 from pgimport.manifest.objects import build_job_secret
 from pgimport.model.errors import Absent, Conflict, Refused
-from pgimport.model.facts import Key, PreviewObject, ServerFacts
+from pgimport.model.facts import Key, Meta, PreviewObject, ServerFacts
 from pgimport.model.mark import Mark
 from pgimport.model.names import (
     IMPORTS,
@@ -60,7 +60,7 @@ def act_on_import(world: World, seen: SeenImport, action: Action) -> Failure | N
     namespace, name = meta.namespace, job_name(meta.name, meta.uid)
     match action:
         case ClaimTarget():
-            _hold_target(world, seen, meta.uid)
+            _hold_target(world, seen, meta)
         case ReleaseTarget():
             _hold_target(world, seen, None)
         case CreateJob(attempts_left):
@@ -110,7 +110,7 @@ def _admin(world: World, seen: SeenImport) -> Access | None:
     return admin_access(world, seen.project.spec) if seen.project is not None and seen.project.spec else None
 
 
-def _hold_target(world: World, seen: SeenImport, holder: str | None) -> None:
+def _hold_target(world: World, seen: SeenImport, holder: Meta | None) -> None:
     """Writes the claim against the preview as it was seen; gone is as good as given back."""
     preview = seen.preview
     if preview is None:
@@ -120,7 +120,8 @@ def _hold_target(world: World, seen: SeenImport, holder: str | None) -> None:
         preview = read_preview(world.cluster, preview.meta.namespace, preview.meta.name)
         if preview is None or preview.status.active_import != seen.object.meta.uid:
             return
-    status = preview.status.model_copy(update={"active_import": holder})
+    claim = {"active_import": holder and holder.uid, "active_import_name": holder and holder.name}
+    status = preview.status.model_copy(update=claim)
     try:
         write_status(world.cluster, Key(PREVIEWS, preview.meta.namespace, preview.meta.name), preview.meta, status)
     except Absent:

@@ -76,11 +76,12 @@ def _see_clone(world: World, found: PreviewObject) -> ImportObject | None:
 
 
 def _see_holder(world: World, found: PreviewObject) -> bool:
-    holder = found.status.active_import
-    if holder is None:
+    holder, name = found.status.active_import, found.status.active_import_name
+    if holder is None or name is None:
         return False
-    rivals = list_imports(world.cluster, found.meta.namespace, f"spec.target.previewDatabase={found.meta.name}")
-    return any(one.meta.uid == holder and not one.meta.deleting and not one.status.cleaned_up for one in rivals)
+    # By name: each preview that listed the imports would make a restart slow with many of both.
+    one = read_import(world.cluster, found.meta.namespace, name)
+    return one is not None and one.meta.uid == holder and not one.meta.deleting and not one.status.cleaned_up
 
 
 def see_project(world: World, key: Key) -> tuple[SeenProject, tuple[Marked, ...]] | None:

@@ -1,0 +1,105 @@
+"""An operator that comes back to many running imports tells soon how each of them is: by what its looks cost."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+from tests.handlers.test_cycle import HOME, NAMESPACE, PASSED, Tenant, ended, running
+from tests.support.kubernetes import BYSTANDER, Json, Kubernetes, a_body, run_kubernetes
+from tests.support.postgres import PostgresServer
+
+from pgimport.cluster import paths
+from pgimport.model.facts import Key
+from pgimport.model.names import (
+    FINALIZER_PREVIEW,
+    FINALIZER_PROJECT,
+    IMPORTS,
+    LABEL_IMPORT_UID,
+    PREVIEWS,
+    PROJECTS,
+    attempt_names,
+    job_name,
+)
+from pgimport.model.policy import Policy
+from pgimport.model.status import Attempt, ImportState, ImportStatus, Phase, Progress, Shadow
+from pgimport.reconcile.loop import reconcile
+from pgimport.reconcile.world import World
+
+pytestmark = pytest.mark.slow
+NAMES = [f"import-{number}" for number in range(4)]
+
+
+def put_at_work(tenant: Tenant, name: str) -> None:
+    """As an operator left it that was killed in mid-copy; the worker has gone on since."""
+    ready = {
+        "state": "ready", "database": name, "role": f"{name}_owner", "connectionSecret": f"{name}-connection",
+        "activeImport": name, "activeImportName": name, "observedGeneration": 1,
+    }  # fmt: skip
+    preview = a_body(PREVIEWS, name, spec={"project": "shop"}, status=ready)
+    preview["metadata"]["finalizers"] = [FINALIZER_PREVIEW]
+    tenant.create(paths.resource(PREVIEWS, NAMESPACE), preview)
+    shadow, job, at = attempt_names(name), job_name(name, name), datetime.now(UTC)
+    status = ImportStatus(
+        state=ImportState.RUNNING, started_at=at, job=job, attempts=1, claimed_by=name, observed_generation=1,
+        attempt_history=[Attempt(number=1, pod=name, pod_uid=name, started_at=at)],
+        shadow=Shadow(pod_uid=name, database=shadow.database, role=shadow.role),
+        progress=Progress(phase=Phase.DATA, percent=5, at=at),
+    )  # fmt: skip
+    spec = {
+        "project": "shop", "source": {"urlSecretRef": {"name": "source", "key": "url"}},
+        "target": {"previewDatabase": name},
+    }  # fmt: skip
+    body = a_body(IMPORTS, name, spec=spec, status=status.to_json())
+    body["metadata"]["uid"] = name
+    tenant.create(paths.resource(IMPORTS, NAMESPACE), body)
+    template: Json = {"metadata": {"labels": {LABEL_IMPORT_UID: name}}, "spec": {}}
+    owner = {"kind": "PostgresImport", "name": name, "uid": name}
+    tenant.create(
+        paths.jobs(NAMESPACE),
+        {
+            "metadata": {
+                "name": job, "uid": f"job-{name}", "labels": {LABEL_IMPORT_UID: name}, "ownerReferences": [owner],
+            },
+            "spec": {"template": template},
+        },
+    )  # fmt: skip
+    pod = tenant.show_pod(tenant.job(name), ended(PASSED, 0), running(), "Running", name)
+    line = Progress(phase=Phase.DATA, percent=42, at=datetime.now(UTC)).to_json()
+    tenant.kubernetes.emulator.faults.logs[pod] = json.dumps({"progress": line})
+
+
+@pytest.fixture
+def kubernetes() -> Iterator[Kubernetes]:
+    with run_kubernetes() as found:
+        yield found
+
+
+def test_a_first_look_costs_few_reads_and_none_that_grow(kubernetes: Kubernetes, postgres16: PostgresServer) -> None:
+    """An API server answers some 300 a second: two hundred imports with their previews in less than ten seconds."""
+    tenant = Tenant(kubernetes, kubernetes.connect(BYSTANDER), postgres16)
+    tenant.prepare()
+    tenant.cluster.patch(
+        paths.resource(PROJECTS, "", "shop"),
+        {
+            "metadata": {"finalizers": [FINALIZER_PROJECT]},
+            "spec": {"storageLimitBytes": 10**12},
+            "status": {"ready": True, "observedGeneration": 2},
+        },
+    )
+    for name in NAMES:
+        put_at_work(tenant, name)
+    before = len(kubernetes.requests("GET"))
+    world = World(cluster=kubernetes.connect(), policy=Policy(operator_namespace=HOME))
+    for name in NAMES:
+        reconcile(world, Key(PREVIEWS, NAMESPACE, name))
+        reconcile(world, Key(IMPORTS, NAMESPACE, name))
+    asked = Counter(
+        one.url.path for one in kubernetes.requests("GET")[before:] if one.headers["User-Agent"] != BYSTANDER
+    )
+    for name in NAMES:
+        status = tenant.status(name)
+        assert (status["state"], status["progress"]["percent"]) == ("running", 42)
+    assert asked[paths.resource(IMPORTS, NAMESPACE)] == asked[paths.resource(PREVIEWS, NAMESPACE)] == 0
+    assert asked.total() <= 12 * len(NAMES)
