@@ -67,6 +67,10 @@ def test_a_copy_is_equal_to_its_source(
     found = result.verification
     assert found is not None
     assert (found.verified, found.large_objects, found.rows) == (True, 5, 500 + 3000 + 1000 + 300 + 2 + 1 + 10)
+    compared = {one.kind: one.count for one in found.compared}
+    assert {"constraint", "function", "index", "materialized view", "table", "trigger", "type", "view"} <= set(compared)
+    assert (compared["table"], compared["materialized view"]) == (12, 3)
+    assert found.not_compared == ["rows of 3 materialised views: the copy makes them anew"]
     notes = "\n".join(found.notes)
     for left in ("PUBLICATION news", "EVENT TRIGGER watch", "SERVER away", "FOREIGN TABLE public.remote",
                  "VIEW public.remote_view: it needs FOREIGN TABLE public.remote",

@@ -1,6 +1,7 @@
 """Worker → operator: the preflight's report and the import's result, as the termination message carries them."""
 
 import json
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Literal
 
@@ -103,15 +104,24 @@ class TableDifference(Written):
         return (self.source_rows, self.source_digest) == (self.target_rows, self.target_digest)
 
 
+class Compared(Written):
+    """Objects of one kind that were compared by name, and by whether they are valid, filled, enabled and the like."""
+
+    kind: str = Field(description="index, constraint, trigger, view, function, type, policy, …")
+    count: int = Field(description="How many.")
+
+
 class Verification(Written):
-    """What was compared, and what differs."""
+    """What was compared, what differs, and what could not be compared."""
 
     mode: str = Field(default="counts", description="counts, checksums or none.")
     tables: int = Field(default=0, description="Tables compared.")
     rows: int = Field(default=0, description="Rows counted in the copy.")
     large_objects: int = Field(default=0, description="Large objects counted in the copy.")
     sequences: int = Field(default=0, description="Sequences compared.")
+    compared: list[Compared] = Field(default=[], description="Objects without rows of their own, by kind.")
     differences: list[TableDifference] = Field(default=[], description="Tables that differ.")
+    not_compared: list[str] = Field(default=[], description="What could not be compared, and why.")
     notes: list[str] = Field(default=[], description="What a reader should know: left objects, unrefreshed views.")
     more: int | None = Field(default=None, description="Entries left out; the pod's log has all.")
     verified: bool = Field(default=False, description="Everything compared was equal.")
@@ -156,12 +166,13 @@ def _cut(text: str, limit: int) -> str:
 def _halved_lists(result: WorkerResult) -> WorkerResult:
     """Half of each list that only informs; what the shadow needs (`preflight.source`) is never cut."""
     changes: dict[str, object] = {}
-    if (found := result.verification) is not None and (found.differences or found.notes):
-        kept, notes = found.differences[: len(found.differences) // 2], found.notes[: len(found.notes) // 2]
-        left = len(found.differences) + len(found.notes) - len(kept) - len(notes)
-        changes["verification"] = found.model_copy(
-            update={"differences": kept, "notes": notes, "more": (found.more or 0) + left}
-        )
+    if (found := result.verification) is not None:
+        lists: dict[str, Sequence[object]] = {
+            "differences": found.differences, "not_compared": found.not_compared, "notes": found.notes,
+        }  # fmt: skip
+        kept = {name: entries[: len(entries) // 2] for name, entries in lists.items()}
+        left = sum(len(entries) - len(kept[name]) for name, entries in lists.items())
+        changes["verification"] = found.model_copy(update={**kept, "more": (found.more or 0) + left or None})
     return result.model_copy(update=changes)
 
 

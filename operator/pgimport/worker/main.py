@@ -95,8 +95,9 @@ def _redacted(result: WorkerResult, reporter: Reporter) -> WorkerResult:
         checks = [check.model_copy(update={"detail": reporter.redact(check.detail)}) for check in report.checks]
         changes["preflight"] = report.model_copy(update={"checks": checks})
     if verified := result.verification:
-        notes = [reporter.redact(note) for note in verified.notes]
-        changes["verification"] = verified.model_copy(update={"notes": notes})
+        texts = {"notes": verified.notes, "not_compared": verified.not_compared}
+        redacted = {name: [reporter.redact(text) for text in found] for name, found in texts.items()}
+        changes["verification"] = verified.model_copy(update=redacted)
     return result.model_copy(update=changes)
 
 

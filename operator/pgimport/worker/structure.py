@@ -1,5 +1,6 @@
 """Names that may get lost: what both ends list of their own comes in, what is missing or changed goes out."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
@@ -30,10 +31,11 @@ class Item(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """What differs, and what a reader should know although it is right."""
+    """What differs, what a reader should know although it is right, and how many of each kind were looked for."""
 
     differences: list[str]
     notes: list[str]
+    counts: dict[str, int]
 
 
 def read_structure(connection: Connection) -> list[Item]:
@@ -70,4 +72,4 @@ def compare_structures(
             differences.append(
                 f"{item.title} is {copy.state or 'plain'} in the copy and {item.state or 'plain'} at the source"
             )
-    return Comparison(differences, notes)
+    return Comparison(differences, notes, Counter(item.kind for item in wanted.values()))

@@ -7,7 +7,7 @@ import psycopg
 from psycopg import sql
 
 from pgimport.model.reasons import Failure, Reason
-from pgimport.model.result import TableDifference, Verification
+from pgimport.model.result import Compared, TableDifference, Verification
 from pgimport.model.spec import Verify
 from pgimport.worker.counting import ROWS, ROWS_AND_DIGEST, count_rows, plan_counts
 from pgimport.worker.endpoints import Connection
@@ -34,6 +34,8 @@ class Findings:
     unequal: list[TableDifference] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)  # whatever differs and is no table's rows
     notes: list[str] = field(default_factory=list)
+    compared: dict[str, int] = field(default_factory=dict)  # kind → how many
+    not_compared: list[str] = field(default_factory=list)
 
     @property
     def good(self) -> bool:
@@ -43,6 +45,8 @@ class Findings:
         return Verification(
             mode=self.mode.value, tables=self.tables, rows=self.rows, large_objects=self.large_objects,
             sequences=self.sequences, differences=self.unequal, notes=[*self.faults, *self.notes], verified=self.good,
+            compared=[Compared(kind=kind, count=count) for kind, count in sorted(self.compared.items())],
+            not_compared=self.not_compared,
         )  # fmt: skip
 
     def to_failure(self) -> Failure:
@@ -66,7 +70,10 @@ def _rows(count: int | None) -> str:
 
 def build_unverified() -> Verification:
     """For `verify: none`."""
-    return Verification(mode=Verify.NONE.value, notes=["not verified: spec.verify is none"], verified=False)
+    said = "spec.verify is none"
+    return Verification(
+        mode=Verify.NONE.value, notes=[f"not verified: {said}"], not_compared=[f"anything: {said}"], verified=False
+    )
 
 
 def verify_rows(run: LiveRun, snapshot: Snapshot, findings: Findings) -> None:
@@ -149,3 +156,7 @@ def verify_structure(
         compared: Comparison = compare_structures(source, read_structure(connection), left, checks)
     findings.faults += compared.differences
     findings.notes += compared.notes
+    findings.compared = compared.counts
+    findings.not_compared += [f"rows of {s}.{n}: spec.filter leaves them out" for s, n in snapshot.scope.rowless_names]
+    if views := compared.counts.get("materialized view"):
+        findings.not_compared.append(f"rows of {views} materialised views: the copy makes them anew")

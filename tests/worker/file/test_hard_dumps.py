@@ -147,7 +147,7 @@ def test_T14_a_good_dump_is_not_refused_for_its_words(
         result = file_bench.run()
     assert result.ok, result.failure
     assert result.verification is not None
-    assert (result.verification.rows, "INSERT statements" in str(result.verification.notes)) == (1, False)
+    assert (result.verification.rows, "INSERT statements" in str(result.verification.not_compared)) == (1, False)
 
 
 @pytest.mark.parametrize("form", ["custom", "plain"])

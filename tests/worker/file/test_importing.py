@@ -71,6 +71,9 @@ def test_a_dump_arrives_whole(
     assert found is not None
     assert (found.verified, found.rows, found.large_objects) == (True, 5000 + 3000 + 10 + 150, 2)
     assert any("FUNCTION public.native" in note and "internal" in note for note in found.notes)
+    assert any(what.startswith("values: a dump file tells nothing") for what in found.not_compared)
+    assert any("plain SQL" in what for what in found.not_compared) is (form == "plain")
+    assert ({one.kind for one in found.compared} >= {"table", "index", "constraint", "view"}) is (form != "plain")
 
 
 @pytest.mark.parametrize("form", ["custom", "directory"])

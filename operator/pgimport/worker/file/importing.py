@@ -5,6 +5,7 @@ gate → download, walked and counted on its way → pre-data → rows → post-
 for they are restored in parallel from there; plain SQL runs as it comes.
 """
 
+from collections import Counter
 from dataclasses import replace
 
 import psycopg
@@ -77,6 +78,11 @@ def _finish(run: Run, passed: Passed) -> tuple[Verification, Failure | None]:
     run_last_statements(run, passed)
     if checked and passed.plan is not None:
         findings.faults += _find_missing(run, passed.plan)
+        findings.compared = Counter(
+            entry.kind.lower() for entry in passed.plan.main if entry.kind in _LISTED and not _is_state(entry)
+        )
+    elif checked:
+        findings.not_compared.append("indexes, constraints, views and the like: plain SQL has no table of contents")
     if not checked:
         findings.notes += run_post_import(run)
         unverified = build_unverified()
@@ -108,10 +114,10 @@ def _verify_rows(run: Run, passed: Passed, findings: Findings) -> None:
     findings.notes += _find_lacking(run, passed)
     if passed.uncounted:
         names = ", ".join(sorted(passed.uncounted)[:5])
-        findings.notes.append(
-            f"not counted, for their rows are INSERT statements: {len(passed.uncounted)} tables ({names})"
+        findings.not_compared.append(
+            f"rows of {len(passed.uncounted)} tables ({names}): they are INSERT statements, which nobody counts"
         )
-    findings.notes.append("a dump file tells no values to compare but its rows' number: see spec.source.sha256")
+    findings.not_compared.append("values: a dump file tells nothing but its rows' number; see spec.source.sha256")
 
 
 def _find_lacking(run: Run, passed: Passed) -> list[str]:
