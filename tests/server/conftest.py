@@ -9,7 +9,8 @@ from typing import Any
 
 import psycopg
 import pytest
-from tests.support.postgres import ADMIN, PostgresServer, run_postgres
+from tests.support.debian import link_clients, server_tree
+from tests.support.postgres import ADMIN, PostgresServer, run_postgres, tree_programs
 
 from pgimport.model.mark import Mark
 from pgimport.model.names import AttemptNames, attempt_names, replaced_names
@@ -51,13 +52,30 @@ def extensions() -> Iterator[Path]:
         yield Path(folder)
 
 
-@pytest.fixture(scope="session", params=[16, 18], ids=["postgres-16", "postgres-18"])
-def server(request: pytest.FixtureRequest, extensions: Path) -> Iterator[PostgresServer]:
+@pytest.fixture(
+    scope="session",
+    params=[
+        # Debian's take a root file system each: `make e2e` tries them, `make unit` the others.
+        pytest.param(15, marks=pytest.mark.thorough),
+        16,
+        pytest.param(17, marks=pytest.mark.thorough),
+        18,
+    ],
+    ids=lambda major: f"postgres-{major}",
+)
+def server(
+    request: pytest.FixtureRequest, extensions: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[PostgresServer]:
     """With log_statement=all: what is sent in clear text can be found in its log."""
     found: dict[str, Any] = {}
     if request.param == 18:
         found["extension_control_path"] = f"$system:{extensions}"
-    with run_postgres(request.param, tls=False, log_statement="all", **found) as running:
+    programs = None
+    if request.param in (15, 17):
+        clients = tmp_path_factory.mktemp("clients")
+        link_clients(server_tree(request.param), request.param, clients)
+        programs = tree_programs(request.param, server_tree(request.param), clients)
+    with run_postgres(request.param, programs, tls=False, log_statement="all", **found) as running:
         yield running
 
 
@@ -67,8 +85,8 @@ def access(server: PostgresServer) -> Access:
 
 
 def read_log(server: PostgresServer) -> str:
-    folder = server.query("SHOW data_directory")[0][0]
-    return (Path(folder).parent / "log").read_text(errors="replace")
+    assert server.log is not None
+    return server.log.read_text(errors="replace")
 
 
 def source_facts(*extensions: tuple[str, str, str | None], **changes: str) -> SourceFacts:

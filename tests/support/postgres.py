@@ -83,6 +83,7 @@ class PostgresServer:
     admin_password: str
     bin: Path
     tls: bool = False
+    log: Path | None = None
 
     def password_of(self, user: str) -> str:
         return {SUPERUSER: self.superuser_password, ADMIN: self.admin_password}[user]
@@ -309,6 +310,7 @@ def run_postgres(
                 secrets.token_hex(16),
                 programs.bin,
                 bool(tls),
+                log,
             )
             _wait_until_ready(server, process, log)
             _prepare_roles(server)
