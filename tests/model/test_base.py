@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from pgimport.model.base import (
+    AskedTime,
     Bytes,
     Duration,
     Time,
@@ -21,6 +22,7 @@ from pgimport.model.base import (
 )
 
 DURATION, BYTES, TIME = TypeAdapter[Any](Duration), TypeAdapter[Any](Bytes), TypeAdapter[Any](Time)
+ASKED_TIME = TypeAdapter[Any](AskedTime)
 
 
 @given(st.integers(0, 10**7).map(lambda seconds: timedelta(seconds=seconds)))
@@ -42,7 +44,9 @@ def test_durations_as_people_write_them(text: str, seconds: int) -> None:
     assert DURATION.validate_python(text) == timedelta(seconds=seconds)
 
 
-@pytest.mark.parametrize("text", ["", "6", "h", "-1h", "1d", "1.5h", "1h ", "six hours", "1h\n"])
+@pytest.mark.parametrize(
+    "text", ["", "6", "h", "-1h", "9999999h", "1000000m", "1d", "1.5h", "1h ", "six hours", "1h\n"]
+)
 def test_what_is_no_duration_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(ValidationError, match="write it like 90s"):
         DURATION.validate_python(text)
@@ -77,6 +81,11 @@ def test_what_is_no_quantity_of_bytes_is_refused_with_an_example(text: str) -> N
         BYTES.validate_python(text)
 
 
+def test_there_are_no_negative_bytes() -> None:
+    with pytest.raises(ValidationError, match="greater than or equal to 0"):
+        BYTES.validate_python(-1)
+
+
 def test_a_thousandth_of_a_cpu_is_measured() -> None:
     assert measure_quantity("500m") < measure_quantity("0.6") < measure_quantity("1")
 
@@ -92,6 +101,25 @@ def test_a_time_is_read_as_it_was_written_to_the_millisecond(value: datetime) ->
 
 def test_a_time_without_a_zone_is_utc() -> None:
     assert TIME.validate_python("2026-01-01T12:00:00") == datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+12:00", "9999-12-31T23:59:59-12:00"])
+def test_a_time_outside_of_the_calendar_is_refused(text: str) -> None:
+    with pytest.raises(ValidationError, match="must be a time between the years 1 and 9999"):
+        TIME.validate_python(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["0001-01-01T00:00:00+12:00", "1998-12-31T23:59:59Z", "3001-01-01T00:00:00Z", "9999-12-31T23:59:59-12:00"],
+)
+def test_a_time_that_is_asked_for_is_of_these_days(text: str) -> None:
+    with pytest.raises(ValidationError, match="must be a time"):
+        ASKED_TIME.validate_python(text)
+
+
+def test_a_time_that_is_asked_for_may_be_of_any_zone() -> None:
+    assert ASKED_TIME.validate_python("2000-01-01T02:00:00+14:00") == datetime(1999, 12, 31, 12, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(

@@ -63,9 +63,10 @@ PROPERTIES: dict[str, dict[str, Any]] = {
     "size": {
         "x-kubernetes-int-or-string": True,
         "maxLength": 32,
+        "minimum": 0,
         "pattern": r"^[0-9]+(\.[0-9]+)?(k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$",
     },
-    "life": {"type": "string", "maxLength": 32, "pattern": "^([0-9]+(s|m|h))+$"},
+    "life": {"type": "string", "maxLength": 32, "pattern": "^([0-9]{1,6}(s|m)|[0-9]{1,5}h)+$"},
     "at": {"type": "string", "format": "date-time"},
 }
 

@@ -90,24 +90,13 @@ def _host_allowed(host: str, patterns: list[str]) -> bool:
     return False
 
 
-def _parsed_cidrs(texts: list[str]) -> tuple[Network, ...]:
-    """What is no network widens nothing."""
-    found: list[Network] = []
-    for text in texts:
-        try:
-            found.append(ipaddress.ip_network(text, strict=False))
-        except ValueError:
-            continue
-    return tuple(found)
-
-
 def _forbidden(host: str, why: str) -> Failure:
     return Failure(Reason.SOURCE_ADDRESS_FORBIDDEN, f"the source {host} may not be reached: {why}")
 
 
 def judge_addresses(host: str, addresses: list[str], sources: Sources) -> str | Failure:
     """Every address that `host` resolved to → the one to use; a single forbidden one is enough to refuse all."""
-    cidrs = _parsed_cidrs(sources.allowed_cidrs)
+    cidrs = tuple(ipaddress.ip_network(text, strict=False) for text in sources.allowed_cidrs)
     named = _host_allowed(host, sources.allowed_hosts)
     if not addresses:
         return _forbidden(host, "its name has no address")

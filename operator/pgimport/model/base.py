@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 _ACRONYMS = re.compile(r"(Id|Uid|Cidrs|Oid)$")
@@ -34,7 +34,8 @@ class Written(BaseModel):
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-DURATION_PATTERN = r"^([0-9]+(s|m|h))+$"
+# So few digits that no sum of them is more than CEL's `duration` holds (292 years): 32 characters are 57 years at most.
+DURATION_PATTERN = r"^([0-9]{1,6}(s|m)|[0-9]{1,5}h)+$"
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -92,13 +93,17 @@ def parse_quantity(value: object) -> object:
 
 Bytes = Annotated[
     int,
+    Field(ge=0),
     BeforeValidator(parse_quantity),
-    WithJsonSchema({"x-kubernetes-int-or-string": True, "pattern": QUANTITY_PATTERN, "maxLength": 32}),
+    WithJsonSchema({"x-kubernetes-int-or-string": True, "pattern": QUANTITY_PATTERN, "maxLength": 32, "minimum": 0}),
 ]
 
 
 def _to_utc(value: datetime) -> datetime:
-    return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+    try:
+        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+    except OverflowError:
+        raise ValueError("must be a time between the years 1 and 9999") from None
 
 
 def format_time(value: datetime) -> str:
@@ -111,4 +116,19 @@ Time = Annotated[
     AfterValidator(_to_utc),
     PlainSerializer(format_time, return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+
+
+def _of_these_days(value: datetime) -> datetime:
+    if not 1999 <= value.year <= 3000:  # the year as it was written may be the next or the last one in UTC
+        raise ValueError("must be a time of the years 2000 to 2999")
+    return value
+
+
+ASKED_TIME_PATTERN = "^2[0-9]{3}-"
+# What a person asks for: far enough from the ends of the calendar to reckon with, in any time zone.
+AskedTime = Annotated[
+    Time,
+    AfterValidator(_of_these_days),
+    WithJsonSchema({"type": "string", "format": "date-time", "pattern": ASKED_TIME_PATTERN}),
 ]

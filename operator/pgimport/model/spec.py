@@ -10,7 +10,8 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema, model_validator
 
-from pgimport.model.base import Asked, Bytes, Duration, Time
+from pgimport.model.base import Asked, AskedTime, Bytes, Duration
+from pgimport.model.texts import Extension, Host, Hosts, Label, Network, ObjectName, Pattern, ShortText
 
 DEFAULT_ALLOWED_EXTENSIONS = (
     "pgcrypto",
@@ -27,13 +28,6 @@ DEFAULT_ALLOWED_EXTENSIONS = (
     "pg_stat_statements",
     "postgis",
 )
-
-DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
-DNS_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
-Label = Annotated[str, StringConstraints(pattern=DNS_LABEL, min_length=1, max_length=63)]
-ObjectName = Annotated[str, StringConstraints(pattern=DNS_SUBDOMAIN, min_length=1, max_length=253)]
-Identifier = Annotated[str, StringConstraints(min_length=1, max_length=253)]
-ShortText = Annotated[str, StringConstraints(min_length=1, max_length=253)]
 
 
 class SSLMode(StrEnum):
@@ -69,7 +63,7 @@ class Server(Asked):
     """The target PostgreSQL server of a Project."""
 
     cluster_id: ShortText = Field(description="Name of the server in reports: status.clusterID of its imports.")
-    host: ShortText = Field(description="Host name or address, as seen from the operator and from import pods.")
+    host: Host = Field(description="Host name or address, as seen from the operator and from import pods.")
     port: int = Field(default=5432, ge=1, le=65535, description="Port; default: 5432.")
     admin_secret_ref: AdminSecret = Field(
         description="Credentials of a role with CREATEDB and CREATEROLE (no superuser is needed)."
@@ -80,10 +74,10 @@ class Server(Asked):
 class Sources(Asked):
     """Which sources may be reached: public addresses only, unless widened here by name."""
 
-    allowed_cidrs: list[ShortText] = Field(
+    allowed_cidrs: list[Network] = Field(
         default=[], max_length=64, description="Networks that are allowed although they are not public."
     )
-    allowed_hosts: list[ShortText] = Field(
+    allowed_hosts: list[Hosts] = Field(
         default=[],
         max_length=64,
         description="Host names whose private addresses are allowed; *.example.internal allows all below it.",
@@ -119,7 +113,7 @@ class ProjectSpec(Asked):
         default=None,
         description="Plan limit of one database, in bytes or as a quantity; unlimited where absent.",
     )
-    allowed_extensions: list[ShortText] = Field(
+    allowed_extensions: list[Extension] = Field(
         default=list(DEFAULT_ALLOWED_EXTENSIONS),
         max_length=256,
         description="Extensions that an import may bring. plpgsql is always allowed.",
@@ -156,8 +150,8 @@ class PreviewSpec(Asked):
         default=timedelta(hours=24),
         description="Life of the database, counted from renewedAt, else from creation; default: 24h, at most 168h.",
     )
-    renewed_at: Time | None = Field(default=None, description="The ttl counts from here.")
-    reset_at: Time | None = Field(
+    renewed_at: AskedTime | None = Field(default=None, description="The ttl counts from here.")
+    reset_at: AskedTime | None = Field(
         default=None, description="A time newer than status.resetAt makes the database anew: empty, or a new copy."
     )
 
@@ -230,9 +224,6 @@ class Verify(StrEnum):
 NO_DIGESTS = "spec.verify: checksums needs a live source; of a dump file give spec.source.sha256"
 
 
-Pattern = Annotated[str, StringConstraints(min_length=1, max_length=255)]
-
-
 class Filter(Asked):
     """What part of the source is wanted; patterns as pg_dump reads them."""
 
@@ -264,7 +255,7 @@ Quantity = Annotated[
     str,
     StringConstraints(pattern=QUANTITY, max_length=32),
     BeforeValidator(lambda value: str(value) if isinstance(value, int) else value),
-    WithJsonSchema({"x-kubernetes-int-or-string": True, "pattern": QUANTITY, "maxLength": 32}),
+    WithJsonSchema({"x-kubernetes-int-or-string": True, "pattern": QUANTITY, "maxLength": 32, "minimum": 0}),
 ]
 
 
@@ -324,6 +315,7 @@ class ImportSpec(Asked):
     ttl_seconds_after_finished: int | None = Field(
         default=None,
         ge=0,
+        le=2**31 - 1,  # as many as a Job's own field holds
         description="Of the Job; this object is never deleted by the operator. Default: 86400.",
     )
 

@@ -13,8 +13,9 @@ from pgimport.model.facts import ImportObject, PreviewObject, ProjectObject
 from pgimport.model.names import JOB_TYPE
 from pgimport.model.result import Preflight
 from pgimport.model.source_url import MAX_URL_LENGTH
-from pgimport.model.spec import MAX_TTL, Label, PreviewMode, PreviewSpec
+from pgimport.model.spec import MAX_TTL, PreviewMode, PreviewSpec
 from pgimport.model.status import ImportState, PreviewState
+from pgimport.model.texts import Label
 
 MAX_HOURS = int(MAX_TTL.total_seconds()) // 3600
 MAX_ID = 320  # characters of `<project>.<name>`

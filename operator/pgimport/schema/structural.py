@@ -27,6 +27,7 @@ _KEPT = frozenset(
         "pattern",
         "required",
         "x-kubernetes-int-or-string",
+        "x-kubernetes-validations",
     }
 )
 # What a person looks for first stands above the fields.
