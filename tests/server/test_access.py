@@ -26,6 +26,7 @@ def _closed_port() -> int:
         pytest.param({"user": "nobody_here"}, Reason.SERVER_AUTH_FAILED, id="unknown-role"),
         pytest.param({"sslmode": "require"}, Reason.SERVER_UNREACHABLE, id="no-tls"),
         pytest.param({"host": "no-such-host.invalid"}, Reason.SERVER_UNREACHABLE, id="unknown-host"),
+        pytest.param({"host": "x" * 64}, Reason.SERVER_UNREACHABLE, id="a name that no resolver takes"),
         pytest.param({"port": 0}, Reason.SERVER_UNREACHABLE, id="nobody-listens"),
     ],
 )

@@ -63,6 +63,8 @@ def connect(access: Access, dbname: str = MAINTENANCE, *, application_name: str 
         return _open(access, dbname, application_name)
     except psycopg.OperationalError as error:
         refusal = str(error)
+    except UnicodeError:  # of the resolver's codec, for a label of more than 63 characters
+        refusal = "its host is no name that can be looked up"
     if dbname == MAINTENANCE and f'database "{MAINTENANCE}"' in refusal:
         try:
             return _open(access, MAINTENANCE_FALLBACK, application_name)
