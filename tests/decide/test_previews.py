@@ -324,3 +324,4 @@ def test_a_clone_is_filled_anew_after_its_expiry() -> None:
 def test_a_clone_waits_for_the_projects_primary() -> None:
     decision = cloning(status=NEW, project=a_project())
     assert (decision.actions, reason(decision)) == ((), Reason.PRIMARY_MISSING)
+    assert decision.status.observed_generation == 1

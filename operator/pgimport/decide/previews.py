@@ -143,8 +143,9 @@ def _decide_clone(
     name, meta = made.clone_import, seen.object.meta
     if seen.project is None or seen.project.spec is None or seen.project.spec.primary is None:
         because = "waits for its Project's spec.primary: the database that a clone is a copy of"
-        status, missing = seen.object.status, working(Reason.PRIMARY_MISSING)
-        return _show(seen, status, status.state, missing, because, now, policy.waiting_interval)
+        begun = seen.object.status.model_copy(update={"observed_generation": meta.generation})
+        missing = working(Reason.PRIMARY_MISSING)
+        return _show(seen, begun, begun.state, missing, because, now, policy.waiting_interval)
     if name is None or anew or made.state is PreviewState.EXPIRED:
         number = (made.clones or 0) + 1
         name = clone_name(meta.name, meta.uid, number)
