@@ -45,7 +45,7 @@ from pgimport.decide.seen import SeenImport
 from pgimport.model.facts import ImportObject, JobFacts, Unreachable
 from pgimport.model.names import LABEL_EPHEMERAL
 from pgimport.model.reasons import Failure, Reason
-from pgimport.model.status import ImportState, ImportStatus
+from pgimport.model.status import Condition, ConditionStatus, ImportState, ImportStatus
 
 POLICY = a_policy()
 AWAY = Unreachable(failure=Failure(Reason.SERVER_UNREACHABLE, "the target server cannot be reached"))
@@ -270,9 +270,13 @@ def test_an_import_that_has_ended_is_cleaned_up_once(seen: SeenImport, actions: 
 
 
 def test_a_generation_that_moves_on_is_seen_on_a_terminal_import_too() -> None:
-    done = ended(ImportState.COMPLETED, cleaned_up=True, observed_generation=1)
+    ready = Condition(
+        type="Ready", status=ConditionStatus.TRUE, reason="Completed", observed_generation=1, last_transition_time=NOW
+    )
+    done = ended(ImportState.COMPLETED, cleaned_up=True, observed_generation=1, conditions=[ready])
     decision = decide(seen_import(an_import_spec(cancel=True), done, meta={"generation": 2}))
-    assert decision.status == done.model_copy(update={"observed_generation": 2})
+    told = {"observed_generation": 2}
+    assert decision.status == done.model_copy(update={**told, "conditions": [ready.model_copy(update=told)]})
     assert decision.actions == ()
 
 

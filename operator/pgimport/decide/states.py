@@ -15,6 +15,8 @@ ERROR_LIMIT = 2000  # characters: the first real error is a sentence, its statem
 
 def begin(found: ImportObject, project: ProjectObject | None) -> ImportStatus:
     """The status as it is, with all that follows from the object and its Project."""
+    if found.status.terminal:  # absorbing: only the generation moves on
+        return _seen_again(found)
     spec, known = found.spec, project.spec if project else None
     target = spec.target.preview_database if spec and spec.target else None
     facts = {
@@ -29,9 +31,13 @@ def begin(found: ImportObject, project: ProjectObject | None) -> ImportStatus:
         "created_at": found.meta.created_at,
         "observed_generation": found.meta.generation,
     }
-    if found.status.terminal:  # absorbing: only the generation moves on
-        facts = {"observed_generation": found.meta.generation}
     return found.status.model_copy(update=facts)
+
+
+def _seen_again(found: ImportObject) -> ImportStatus:
+    seen = {"observed_generation": found.meta.generation}
+    conditions = [one.model_copy(update=seen) for one in found.status.conditions]
+    return found.status.model_copy(update={**seen, "conditions": conditions})
 
 
 def pending(
