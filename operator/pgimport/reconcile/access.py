@@ -18,6 +18,10 @@ def admin_access(world: World, project: ProjectSpec) -> Access:
         if key not in entries:
             missing = f"Secret {wanted.name} with the key {key} is missing in namespace {namespace}"
             raise ServerAway(Failure(Reason.SERVER_AUTH_FAILED, missing))
+    if entries[wanted.user_key] == entries[wanted.password_key]:
+        # A user's name is shown wherever a server refuses it.
+        same = f"adminSecretRef: {wanted.user_key} and {wanted.password_key} of Secret {wanted.name} hold the same"
+        raise ServerAway(Failure(Reason.SERVER_AUTH_FAILED, same))
     return Access(
         host=server.host,
         port=server.port,
