@@ -26,7 +26,7 @@ from tests.support.samples import (
     an_import_spec,
 )
 
-from pgimport.decide.clocks import start_stage
+from pgimport.decide.clocks import awaited_stage
 from pgimport.decide.decision import (
     Action,
     ClaimTarget,
@@ -81,7 +81,7 @@ class Simulation:
         running = status.state is ImportState.RUNNING
         starting = running and status.job is None
         verified = status.shadow is not None and status.shadow.verified
-        stage = start_stage(self.job, self.pods) if running else None
+        stage = awaited_stage(self.job, self.pods) if running else None
         watch = self.attention.look(IMPORT_UID, self.now, stage)
         swap = None
         if running and status.shadow is not None and status.shadow.verified:

@@ -33,7 +33,7 @@ from tests.support.samples import (
     seen_running,
 )
 
-from pgimport.decide.clocks import start_stage
+from pgimport.decide.clocks import awaited_stage
 from pgimport.decide.conditions import ready_reason
 from pgimport.decide.decision import (
     CreateJob,
@@ -502,6 +502,10 @@ CLOCKS = [
         timedelta(minutes=12, seconds=1), Reason.START_TIMEOUT, "no container was running", id="no second attempt",
     ),
     pytest.param(
+        seen_running(pods=(a_pod(),), waiting_since=BORN), timedelta(minutes=10, seconds=1), Reason.STALLED,
+        "no progress in phase preflight within spec.stallTimeout (10m)", id="a preflight without an end",
+    ),
+    pytest.param(
         seen_running(status=GATED, pods=(a_copying_pod(),)), timedelta(minutes=10, seconds=1), Reason.STALLED,
         "no progress in phase data within spec.stallTimeout (10m)", id="no progress",
     ),
@@ -542,7 +546,10 @@ AN_HOUR = timedelta(hours=1)
 @pytest.mark.parametrize(
     "seen",
     [
-        pytest.param(seen_running(pods=(a_pod(),)), id="a preflight that runs"),
+        pytest.param(
+            seen_running(pods=(a_pod(),), waiting_since=BORN + AN_HOUR - timedelta(minutes=6)),
+            id="a preflight that runs",
+        ),
         pytest.param(
             seen_running(status=GATED, pods=(a_copying_pod(),), watched_since=BORN + AN_HOUR - timedelta(minutes=1)),
             id="an operator that has just come back",
@@ -593,7 +600,7 @@ STAGES_OF_A_START = [
     pytest.param(a_job(suspended=True), (), None, id="a Job that a queue holds"),
     pytest.param(a_job(), (), "a pod", id="no pod yet"),
     pytest.param(a_job(), (a_failed_pod("one"),), "a pod after one", id="no second pod yet"),
-    pytest.param(a_job(), (a_pod("one"),), None, id="its preflight runs"),
+    pytest.param(a_job(), (a_pod("one"),), "end of preflight of one", id="its preflight runs"),
     pytest.param(a_job(), (a_pod("one", preflight=None),), "preflight of one", id="nothing of it runs"),
     pytest.param(
         a_job(), (a_pod("one", preflight=passed_preflight()),), "import of one", id="its second container is to come"
@@ -605,7 +612,7 @@ STAGES_OF_A_START = [
 
 @pytest.mark.parametrize(("job", "pods", "stage"), STAGES_OF_A_START)
 def test_what_is_waited_for(job: JobFacts | None, pods: tuple[PodFacts, ...], stage: str | None) -> None:
-    assert start_stage(job, pods) == stage
+    assert awaited_stage(job, pods) == stage
 
 
 def test_progress_is_written_at_most_once_in_an_interval() -> None:

@@ -24,23 +24,39 @@ def find_deadline(status: ImportStatus, spec: ImportSpec, now: datetime) -> Fail
     )
 
 
-def start_stage(job: JobFacts | None, pods: Sequence[PodFacts]) -> str | None:
-    """Which container should be running and is not, as a name for this wait; None while one is, or none is due."""
+def awaited_stage(job: JobFacts | None, pods: Sequence[PodFacts]) -> str | None:
+    """What is waited for that says nothing meanwhile, as a name for this wait: a container that should be running, or
+    the end of the preflight, which tells no progress. None where there is no such thing.
+    """
     if job is None or job.suspended:
         return None
     pod = pod_at_work(pods)
     if pod is None:
         return f"a pod after {pods[-1].uid}" if pods else "a pod"
-    if any(found is not None and found.running_since is not None for found in (pod.preflight, pod.import_)):
+    if _runs_preflight(pod):
+        return f"end of preflight of {pod.uid}"
+    if pod.import_ is not None and pod.import_.running_since is not None:
         return None
     return f"import of {pod.uid}" if pod.preflight is not None and pod.preflight.ended else f"preflight of {pod.uid}"
+
+
+def _runs_preflight(pod: PodFacts | None) -> bool:
+    return pod is not None and pod.preflight is not None and pod.preflight.running_since is not None
+
+
+def find_hung_preflight(seen: SeenImport, spec: ImportSpec, pod: PodFacts | None, now: datetime) -> Failure | None:
+    """Its questions have timeouts of their own; this is for a node or a process that stands still."""
+    if not _runs_preflight(pod) or seen.waiting_since is None or now - seen.waiting_since <= spec.stall_timeout:
+        return None
+    limit = format_duration(spec.stall_timeout)
+    return Failure(Reason.STALLED, f"no progress in phase preflight within spec.stallTimeout ({limit})")
 
 
 def find_no_start(
     seen: SeenImport, status: ImportStatus, spec: ImportSpec, pod: PodFacts | None, now: datetime
 ) -> Failure | None:
     """Counted by ourselves, never from what a node or the API server says: their clocks may be an hour off."""
-    if seen.waiting_since is None:
+    if seen.waiting_since is None or _runs_preflight(pod):
         return None
     pause = BACKOFF_ALLOWANCE if pod is None and status.attempt_history else timedelta(0)
     if now - seen.waiting_since <= spec.start_timeout + pause:

@@ -215,6 +215,7 @@ def _find_late(seen: SeenImport, status: ImportStatus, spec: ImportSpec, now: da
     return (
         clocks.find_deadline(status, spec, now)
         or clocks.find_no_start(seen, status, spec, pod, now)
+        or clocks.find_hung_preflight(seen, spec, pod, now)
         or (None if at_gate else clocks.find_stall(seen, status, spec, now))
         or _find_too_large(seen)
     )

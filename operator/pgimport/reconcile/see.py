@@ -13,7 +13,7 @@ from pgimport.cluster.resources import (
 from pgimport.cluster.secrets import read_config_map, read_secret
 from pgimport.cluster.tenants import read_start_warning
 from pgimport.decide.attempts import current_pod, pod_at_work
-from pgimport.decide.clocks import start_stage
+from pgimport.decide.clocks import awaited_stage
 from pgimport.decide.seen import SeenImport
 from pgimport.model.errors import ServerAway
 from pgimport.model.facts import (
@@ -55,7 +55,7 @@ def see_import(world: World, key: Key, now: datetime) -> SeenImport | None:
     running = found.status.state is ImportState.RUNNING
     starting = running and found.status.job is None
     current = current_pod(pods)
-    watch = world.attention.look(uid, now, start_stage(job, pods) if running else None)
+    watch = world.attention.look(uid, now, awaited_stage(job, pods) if running else None)
     return SeenImport(
         object=found,
         watched_since=watch.since,
