@@ -91,6 +91,10 @@ e2e: setup ## the tests against the cluster of `make up`
 bench: up ## measure what is promised
 	@$(BIN)/python -m tests.bench
 
+.PHONY: chaos
+chaos: up ## something goes wrong at every write of an import: what was seen
+	@$(BIN)/python -m tests.chaos
+
 ##@ Development
 
 .PHONY: setup

@@ -42,7 +42,8 @@ class Measure:
         return f"{self.title}: {self.value:g} {self.unit} (goal: {self.goal_in_words}; {verdict})"
 
 
-def _machine() -> list[tuple[str, str]]:
+def describe_machine() -> list[tuple[str, str]]:
+    """What figures depend on."""
     processor = re.search(r"(?m)^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text())
     memory = re.search(r"(?m)^MemTotal:\s*(\d+)", Path("/proc/meminfo").read_text())
     nodes = kubectl.list_objects("nodes")
@@ -60,7 +61,8 @@ def _machine() -> list[tuple[str, str]]:
     ]
 
 
-def _table(rows: list[tuple[str, ...]]) -> list[str]:
+def format_table(rows: list[tuple[str, ...]]) -> list[str]:
+    """Lines of Markdown; the first row is the head."""
     head, *body = rows
     lines = [head, tuple("---" for _ in head), *body]
     return [f"| {' | '.join(line)} |" for line in lines]
@@ -68,9 +70,9 @@ def _table(rows: list[tuple[str, ...]]) -> list[str]:
 
 def write_report(measures: list[Measure]) -> None:
     """Both files, beside this one."""
-    machine = _machine()
+    machine = describe_machine()
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    lines = ["# Benchmarks", "", f"Written by `make bench` on {now}.", "", *_table([("", ""), *machine]), ""]
+    lines = ["# Benchmarks", "", f"Written by `make bench` on {now}.", "", *format_table([("", ""), *machine]), ""]
     for measure in measures:
         verdict = "holds" if measure.holds else "**missed**"
         lines += [
@@ -79,7 +81,7 @@ def write_report(measures: list[Measure]) -> None:
             f"{measure.value:g} {measure.unit}; goal: {measure.goal_in_words}: {verdict}.",
             "",
         ]
-        lines += [measure.method, "", *(_table(measure.rows) if measure.rows else []), ""]
+        lines += [measure.method, "", *(format_table(measure.rows) if measure.rows else []), ""]
     (FOLDER / "report.md").write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
     figures = {
         one.name: {"value": one.value, "goal": one.goal, "unit": one.unit, "holds": one.holds} for one in measures

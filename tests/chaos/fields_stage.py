@@ -18,6 +18,7 @@ from tests.support import kubectl
 
 from pgimport.model.names import LABEL_QUEUE
 
+DATABASE = "small"
 SETTLE_SECONDS = 40  # a name that no DNS server knows may take one ten
 STABLE_SECONDS = 0.4
 POLL_SECONDS = 0.5
@@ -74,7 +75,7 @@ def open_fields(source: Source) -> Iterator[Stage]:
     _clear()
     tenant = make_tenant(PROJECT, source, limits={"maxConcurrentImports": 1000})
     kubectl.create(
-        secret_manifest(PROJECT, SOURCE_SECRET, {"url": source.url("small")}),
+        secret_manifest(PROJECT, SOURCE_SECRET, {"url": source.url(DATABASE)}),
         secret_manifest(PROJECT, CA_SECRET, {"ca.crt": "none"}),
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": SCRIPT, "namespace": PROJECT},
          "data": {"mask.sql": "SELECT 1"}},

@@ -20,7 +20,7 @@ SYSTEM_NAMESPACE = "pgimport-system"
 EMBEDDED_POD = "pgimport-server-0"
 ADMIN_SECRET = "pgimport-server-admin"
 SQL_FOLDER = Path(__file__).parent / "sql"
-DATABASES = ("shop", "withext", "allowed", "empty", "large", "small", "slow", "broken")
+DATABASES = ("shop", "withext", "allowed", "empty", "large", "small", "slow", "broken", "busy")
 OWNER = "shop"
 EXPORTER = "exporter"
 START_SECONDS = 90
@@ -132,9 +132,11 @@ POD_USER: Manifest = {"runAsNonRoot": True, "runAsUser": 999, "runAsGroup": 999,
 
 _START = """
 set -eu
-initdb --pgdata=/data/db --username=postgres --auth-local=peer --auth-host=scram-sha-256 \
-    --encoding=UTF8 --locale=C.UTF-8 --no-sync --no-instructions > /dev/null
-echo 'host all all all scram-sha-256' >> /data/db/pg_hba.conf
+if ! [ -e /data/db/PG_VERSION ]; then
+    initdb --pgdata=/data/db --username=postgres --auth-local=peer --auth-host=scram-sha-256 \
+        --encoding=UTF8 --locale=C.UTF-8 --no-sync --no-instructions > /dev/null
+    echo 'host all all all scram-sha-256' >> /data/db/pg_hba.conf
+fi
 exec postgres -D /data/db -c listen_addresses='*' -c fsync=off -c max_connections=300
 """
 # Waits for a server of another major, which is brought into the volume, and its superuser's password.
@@ -166,7 +168,9 @@ def secret_manifest(namespace: str, name: str, values: Mapping[str, str]) -> Man
     return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": dict(values)}
 
 
-def _server_manifests(namespace: str, name: str, image: str, script: str) -> list[Manifest]:
+def _server_manifests(
+    namespace: str, name: str, image: str, script: str, memory: str | None = None
+) -> list[Manifest]:  # fmt: skip
     metadata = {"name": name, "namespace": namespace, "labels": {"server": name}}
     container: Manifest = {
         "name": "postgresql",
@@ -181,12 +185,13 @@ def _server_manifests(namespace: str, name: str, image: str, script: str) -> lis
         "securityContext": RESTRICTED,
         "volumeMounts": [{"name": "data", "mountPath": "/data"}, {"name": "shm", "mountPath": "/dev/shm"}],
     }
+    data = {"medium": "Memory", "sizeLimit": memory} if memory else {}
     pod = {
         "automountServiceAccountToken": False,
         "terminationGracePeriodSeconds": 1,
         "securityContext": POD_USER,
         "containers": [container],
-        "volumes": [{"name": "data", "emptyDir": {}}, {"name": "shm", "emptyDir": {"medium": "Memory"}}],
+        "volumes": [{"name": "data", "emptyDir": data}, {"name": "shm", "emptyDir": {"medium": "Memory"}}],
     }
     service = {"selector": {"server": name}, "ports": [{"port": 5432}]}
     return [
@@ -215,10 +220,13 @@ def start_source(
     return source
 
 
-def start_server(namespace: str, name: str, image: str) -> None:
-    """One more server beside the source; it is gone with the namespace, or when it is started anew."""
+def start_server(namespace: str, name: str, image: str, memory: str | None = None) -> None:
+    """One more server beside the source; it is gone with the namespace, or when it is started anew.
+
+    `memory`: its disk is a tmpfs of this size, a quantity.
+    """
     kubectl.delete("pod", name, namespace=namespace)
-    kubectl.apply(*_server_manifests(namespace, name, image, _START))
+    kubectl.apply(*_server_manifests(namespace, name, image, _START, memory))
     kubectl.wait_for_pod(namespace, name, START_SECONDS)
 
 

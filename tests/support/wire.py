@@ -22,6 +22,14 @@ class Line:
     connections: int = 0
     round_trips: int = 0  # times that a client spoke after it had listened
     lock: threading.Lock = field(default_factory=threading.Lock)
+    clients: list[socket.socket] = field(default_factory=list)
+
+    def cut(self) -> None:
+        """Every connection ends in a reset, as if something in between had lost it."""
+        for client in list(self.clients):
+            with suppress(OSError):  # it is closed already
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                client.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager
@@ -30,7 +38,6 @@ def listen(serve: Callable[[socket.socket, Line], None], at: tuple[str, int] = (
     with socket.create_server(at) as listener:
         line = Line(listener.getsockname()[1])
         threads: list[threading.Thread] = []
-        clients: list[socket.socket] = []
 
         def work(client: socket.socket) -> None:
             with client, suppress(OSError):  # either side may go away at any time
@@ -42,7 +49,7 @@ def listen(serve: Callable[[socket.socket, Line], None], at: tuple[str, int] = (
                     client, _ = listener.accept()
                     client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                     line.connections += 1
-                    clients.append(client)
+                    line.clients.append(client)
                     threads.append(threading.Thread(target=work, args=(client,), daemon=True))
                     threads[-1].start()
 
@@ -53,7 +60,7 @@ def listen(serve: Callable[[socket.socket, Line], None], at: tuple[str, int] = (
         finally:
             listener.shutdown(socket.SHUT_RDWR)
             thread.join()
-            for client in clients:
+            for client in line.clients:
                 with suppress(OSError):  # it is closed already
                     client.shutdown(socket.SHUT_RDWR)
             for worker in threads:
@@ -170,7 +177,7 @@ class _Backend:
 
 def _welcome(client: socket.socket, key: int, version: str) -> None:
     """Any password will do; the key for a cancel request is made up, as poolers do."""
-    while _read_exactly(client, struct.unpack("!i", _read_exactly(client, 4))[0] - 4) == SSL_REQUEST:
+    while read_exactly(client, struct.unpack("!i", read_exactly(client, 4))[0] - 4) == SSL_REQUEST:
         client.sendall(b"N")
     settings = b"".join(
         b"S" + struct.pack("!i", len(pair) + 4) + pair
@@ -182,7 +189,8 @@ def _welcome(client: socket.socket, key: int, version: str) -> None:
     )  # fmt: skip
 
 
-def _read_exactly(wire: socket.socket, count: int) -> bytes:
+def read_exactly(wire: socket.socket, count: int) -> bytes:
+    """Raises ConnectionError where the other side ends before."""
     data = b""
     while len(data) < count:
         if not (more := wire.recv(count - len(data))):
@@ -192,9 +200,9 @@ def _read_exactly(wire: socket.socket, count: int) -> bytes:
 
 
 def _read_message(wire: socket.socket) -> tuple[bytes, bytes]:
-    kind = _read_exactly(wire, 1)
-    length = _read_exactly(wire, 4)
-    return kind, length + _read_exactly(wire, struct.unpack("!i", length)[0] - 4)
+    kind = read_exactly(wire, 1)
+    length = read_exactly(wire, 4)
+    return kind, length + read_exactly(wire, struct.unpack("!i", length)[0] - 4)
 
 
 def _answer(backend: socket.socket) -> tuple[bytes, bytes]:

@@ -1,0 +1,1 @@
+"""Faults, systematically: what may go wrong goes wrong, at every point where it may, and the promises hold."""

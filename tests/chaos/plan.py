@@ -1,0 +1,58 @@
+"""All cells there are, each with the name of its preview, in the order in which they are played."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from tests.chaos import clocks, crash, full, matrix, stories
+from tests.chaos.cell import Cell
+from tests.chaos.stage import Stage
+from tests.chaos.watches import Hearing
+
+HEARINGS = [how for how in Hearing if how is not Hearing.WELL]
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A cell that is still to be played."""
+
+    kind: str
+    title: str
+    play: Callable[[Stage, str], Cell]
+
+    def is_meant(self, words: Sequence[str]) -> bool:
+        """By its kind or a part of its title; without words all are."""
+        return not words or any(word in (self.kind, *self.title.split(": ")) for word in words)
+
+
+def plan_matrix() -> Iterator[Planned]:
+    for trouble, phase in matrix.CELLS:
+        yield Planned("matrix", f"{trouble.name}: {phase}", partial(Stage.play, trouble=trouble, phase=phase))
+
+
+def plan_crashes(writes: Sequence[str]) -> Iterator[Planned]:
+    for fault, point in crash.cells_of(writes):
+        title = f"{fault}: {point.when} {point.number}"
+        yield Planned("crash", title, partial(crash.play, fault=fault, point=point))
+
+
+def plan_stale(writes: Sequence[str]) -> Iterator[Planned]:
+    numbers = stories.api_writes(writes)
+    for number in numbers:
+        yield Planned("stale", f"at the write: {number}", partial(stories.play_stale, number=number))
+    for place in range(0, len(numbers), 2):
+        yield Planned("stale", f"at the end: {place}", partial(stories.play_stale_at_the_end, place=place))
+
+
+def plan_others() -> Iterator[Planned]:
+    for how in HEARINGS:
+        yield Planned("unobserved", how.value, partial(stories.play_deaf, how=how))
+    for offset in clocks.OFFSETS:
+        yield Planned("matrix", f"worker's clock {offset}", partial(clocks.play_clock, offset=offset))
+    yield Planned("matrix", "target's disk full", full.play_full_target)
+    yield Planned("twins", "two operators", partial(stories.play_two_operators, kills=False))
+    yield Planned("twins", "two operators, one killed", partial(stories.play_two_operators, kills=True))
+
+
+def plan_all(writes: Sequence[str]) -> list[Planned]:
+    return [*plan_matrix(), *plan_others(), *plan_stale(writes), *plan_crashes(writes)]

@@ -1,0 +1,87 @@
+"""The operator as a program on this host, which may be killed at any moment."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import copy
+from pathlib import Path
+
+from tests.e2e.postgres import SYSTEM_NAMESPACE
+from tests.support import kubectl
+
+DEPLOYMENT = "pgimport-operator"
+WORKER_IMAGES = "PGIMPORT_WORKER_IMAGES"
+_TAKEN = (WORKER_IMAGES, "PGIMPORT_IMAGE_PULL_POLICY")
+
+
+def chart_settings() -> dict[str, str]:
+    """What the chart's own operator was told of images."""
+    (container,) = kubectl.get("deployment", DEPLOYMENT, SYSTEM_NAMESPACE)["spec"]["template"]["spec"]["containers"]
+    return {one["name"]: one["value"] for one in container["env"] if one["name"] in _TAKEN}
+
+
+class Operator:
+    """One at a time."""
+
+    def __init__(self, kubeconfig: Path, log: Path, **settings: str) -> None:
+        self._environment = {
+            **os.environ, **chart_settings(), "KUBECONFIG": str(kubeconfig), "PGIMPORT_NAMESPACE": SYSTEM_NAMESPACE,
+            "PGIMPORT_SWEEP_SECONDS": "2", **settings,
+        }  # fmt: skip
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with socket.socket() as found:
+            found.bind(("127.0.0.1", 0))
+            port = found.getsockname()[1]
+        with self._log.open("ab") as out:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "pgimport", "operator"],
+                env={**self._environment, "PGIMPORT_HEALTH_PORT": str(port)}, stdout=out, stderr=out,
+            )  # fmt: skip
+
+    def kill(self) -> None:
+        """Without a word of warning."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(20)
+
+    def pause(self) -> None:
+        """It does nothing more and does not know it, until `resume`."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
+
+    def start_twin(self) -> "Operator":
+        """Another one that does the same at the same time, as after an upgrade gone wrong."""
+        twin = copy(self)
+        twin._process = None
+        twin.start()
+        return twin
+
+    @contextmanager
+    def restarted(self, **settings: str) -> Iterator[None]:
+        """With other settings, for the length of the block."""
+        before = self._environment
+        try:
+            self.kill()
+            self._environment = before | settings
+            self.start()
+            yield
+        finally:
+            self.kill()
+            self._environment = before
+            self.start()
+
+    def ensure(self) -> None:
+        """A new one, where it was killed."""
+        if self._process is None or self._process.poll() is not None:
+            self.start()

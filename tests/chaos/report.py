@@ -1,0 +1,75 @@
+"""Cells in; report.md for people and report.json for programs out."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tests.bench.report import describe_machine, format_table
+from tests.chaos.cell import Cell
+
+FOLDER = Path(__file__).parent
+METHOD = """\
+A cell is one import of a database with tables, rows, keys, indexes, a view, sequences and a large object into a preview
+that holds something else, on a real cluster, with one thing going wrong. The operator runs as a program that can be
+killed at any moment; its writes to the API server and to the target server pass two proxies that count them, and so do
+the worker's connections. Kept means: a terminal state was reached, and one that fits; the target held the old content
+or the new one at every look (twice a second) and holds the one that fits at the end, by a hash of its
+definitions, rows, positions and large objects; no database, role, Secret, running pod or claim of it is left."""
+
+FIELDS = "fields"
+KINDS = {
+    "matrix": ("Fault × phase", "Something dies, hangs, falls silent or fills up, at the first sign of a phase."),
+    "unobserved": ("Unobserved states", "The operator's watches lose, double or merge events, or fall silent."),
+    "twins": ("Two operators at once", "Three imports of one preview, under two operators."),
+    "stale": (
+        "Stale views",
+        "The operator dies after its n-th write, or after all of them, and its successor's questions are answered for"
+        " ten seconds as they were answered before that write.",
+    ),
+    "crash": (
+        "A fault at every write",
+        "Before a write that is then never made, or after one whose answer is then never heard.",
+    ),
+    FIELDS: (
+        "Every field mutated",
+        "Each field of the three kinds is changed to something valid and to something invalid, taken from its schema:"
+        " refused with a clear message, or converged.",
+    ),
+}  # fmt: skip
+
+
+def write_report(played: Sequence[tuple[str, Cell]], writes: Sequence[str]) -> None:
+    """Both files, beside this one."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    lines = [
+        "# Chaos", "", f"Written by `make chaos` on {now}.", "", *format_table([("", ""), *describe_machine()]), "",
+        METHOD, "", f"An undisturbed import makes {len(writes)} writes.", "",
+        *format_table([("", "cells", "kept", "median", "longest"), *_summary(played)]),
+    ]  # fmt: skip
+    for kind, (title, what) in KINDS.items():
+        cells = [cell for found, cell in played if found == kind]
+        if cells:
+            head = ("fault", "where", "end", "target", "seconds", "kept")
+            lines += ["", f"## {title}", "", what, "", *format_table([head, *map(_row, cells)])]
+    (FOLDER / "report.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    found = [{"kind": kind, **asdict(cell), "seconds": round(cell.seconds, 1)} for kind, cell in played]
+    (FOLDER / "report.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+def _summary(played: Sequence[tuple[str, Cell]]) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
+    for kind, (title, _) in KINDS.items():
+        cells = [cell for found, cell in played if found == kind]
+        if cells:
+            seconds = sorted(cell.seconds for cell in cells)
+            kept = sum(cell.kept for cell in cells)
+            middle, last = seconds[len(seconds) // 2], seconds[-1]
+            rows.append((title, str(len(cells)), str(kept), f"{middle:.1f} s", f"{last:.1f} s"))
+    return rows
+
+
+def _row(cell: Cell) -> tuple[str, ...]:
+    kept = "yes" if cell.kept else f"**no**: {cell.said.replace('|', '/')}"
+    return (cell.fault, cell.place, cell.state, cell.target, f"{cell.seconds:.1f}", kept)
