@@ -66,6 +66,12 @@ def test_a_ready_one_shows_the_servers_version_and_is_asked_again() -> None:
     assert decision.look_again_after == CHECK_INTERVAL
 
 
+def test_one_that_is_deleted_says_whom_it_waits_for_and_goes_on_serving_them() -> None:
+    decision = decide_project(seen_project(meta={"deleting": True, **OURS}, previews=1, imports=2), NOW, POLICY)
+    assert (decision.status.ready, ready_reason(decision.status.conditions)) == (True, Reason.DELETING)
+    assert "1 previews and 2 imports" in decision.because
+
+
 def test_a_server_that_is_away_is_asked_sooner() -> None:
     seen = seen_project(server=away(Reason.SERVER_UNREACHABLE, "away"))
     assert decide_project(seen, NOW, POLICY).look_again_after == POLICY.retry_interval < timedelta(seconds=60)
@@ -95,7 +101,11 @@ def test_a_server_that_is_away_is_asked_sooner() -> None:
             id="it stays while somebody uses it",
         ),
         pytest.param(
-            seen_project(namespace_owner="first", leftovers=("pgimport_1",)), (), id="without a namespace"
+            seen_project(namespace_owner="first", leftovers=("pgimport_1",)), (), id="its namespace is another's"
+        ),
+        pytest.param(
+            seen_project(namespace_exists=False, leftovers=("pgimport_1",)), (DropLeftovers(),),
+            id="its namespace was deleted with live imports",
         ),
     ],
 )  # fmt: skip

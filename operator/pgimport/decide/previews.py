@@ -97,8 +97,8 @@ def _decide_life(
         return _show(seen, status, status.state, working(Reason.PENDING), because, now, policy.waiting_interval)
     made = status.model_copy(
         update={
-            "database": status.database or _database(seen),
-            "role": status.role or owner_role_name(_database(seen)),
+            "database": status.database or database_of(seen),
+            "role": status.role or owner_role_name(database_of(seen)),
             "connection_secret": connection_secret_name(seen.object.meta.name),
             # A first making is empty already: it carries out a reset that was asked before.
             "reset_at": spec.reset_at or status.reset_at,
@@ -170,7 +170,8 @@ def _decide_clone(
     )
 
 
-def _database(seen: SeenPreview) -> str:
+def database_of(seen: SeenPreview) -> str:
+    """Its name, the same from the first look to the last."""
     found = seen.object
     return preview_database_name(found.spec.project if found.spec else "", found.meta.name, found.meta.uid)
 

@@ -39,14 +39,16 @@ def decide_project(seen: SeenProject, now: datetime, policy: Policy) -> Decision
         return _show(seen, status, False, stuck(Reason.NAMESPACE_TAKEN), because, now)
     if not seen.namespace_exists:
         because = f"spec.namespace: waits for namespace {found.spec.namespace}, which does not exist"
-        return _show(seen, status, False, working(Reason.PENDING), because, now, policy.retry_interval)
+        # It was deleted with live imports, perhaps: what they had on the server is swept all the same.
+        return _show(seen, status, False, working(Reason.PENDING), because, now, policy.retry_interval, sweep)
     if not isinstance(seen.server, Unreachable) and seen.server is not None:
         version = seen.server.version
         because = f"PostgreSQL {version} at {found.spec.server.host} answers, and its admin is fit"
-        ready = status.model_copy(update={"target_version": version})
-        return _show(
-            seen, ready, True, done(Reason.READY), because, now, CHECK_INTERVAL, (EnsureTenantRights(), *sweep)
-        )
+        ready, wanted = status.model_copy(update={"target_version": version}), done(Reason.READY)
+        if found.meta.deleting:  # its users end as they are
+            because = f"it is being deleted once {seen.previews} previews and {seen.imports} imports of it are deleted"
+            wanted = working(Reason.DELETING)
+        return _show(seen, ready, True, wanted, because, now, CHECK_INTERVAL, (EnsureTenantRights(), *sweep))
     failure = seen.server.failure if seen.server is not None else None
     reason = failure.reason if failure else Reason.PENDING
     because = failure.message if failure else "its server is asked"

@@ -18,6 +18,7 @@ from pgimport.decide.decision import (
     EnsureTenantRights,
     SetFinalizer,
 )
+from pgimport.decide.previews import database_of
 from pgimport.decide.seen import SeenPreview, SeenProject
 from pgimport.manifest.objects import (
     build_clone_import,
@@ -38,6 +39,7 @@ from pgimport.model.names import (
     PROJECTS,
     TENANT_ROLE_BINDING,
     connection_secret_name,
+    owner_role_name,
 )
 from pgimport.model.spec import Server
 from pgimport.model.status import PreviewStatus
@@ -188,6 +190,8 @@ def _connection(server: Server, database: str, role: str, password: str) -> dict
 
 def _drop(world: World, seen: SeenPreview, oid: int | None) -> None:
     status, project = seen.object.status, seen.project
-    if status.database is None or status.role is None or project is None or project.spec is None:
+    if project is None or project.spec is None:
         return
-    drop_preview(admin_access(world, project.spec), status.database, status.role, only=oid)
+    # Made, perhaps, and not written down: the names are always the same.
+    database = status.database or database_of(seen)
+    drop_preview(admin_access(world, project.spec), database, status.role or owner_role_name(database), only=oid)

@@ -36,7 +36,8 @@ def see_preview(world: World, key: Key, now: datetime) -> SeenPreview | None:
         object=found,
         project=project,
         count=place_of(list_previews(world.cluster, key.namespace), found) if limited else 0,
-        secret=_see_secret(world, found),
+        # Not asked where it is going: with its namespace goes the right to read there.
+        secret=not found.meta.deleting and _see_secret(world, found),
         holder_alive=holder_alive,
         database_oid=None if holder_alive else _see_database(world, found, project, now),
         clone=_see_clone(world, found),

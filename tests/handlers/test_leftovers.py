@@ -1,0 +1,99 @@
+"""What is left when objects go: nothing on the server, and nothing that cannot be deleted."""
+
+import secrets
+from collections.abc import Iterator
+
+import pytest
+from tests.handlers.test_cycle import NAMESPACE, PASSED, Tenant, ended, running
+from tests.handlers.test_two_operators import PROJECT, Operator, begin, key, make, ready, rows
+from tests.support.kubernetes import BYSTANDER, run_kubernetes
+from tests.support.postgres import PostgresServer
+
+from pgimport.cluster import paths
+from pgimport.model.errors import Absent
+from pgimport.model.names import IMPORTS, PREVIEWS, attempt_names
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def tenant(postgres16: PostgresServer) -> Iterator[Tenant]:
+    with run_kubernetes() as kubernetes:
+        found = Tenant(kubernetes, kubernetes.connect(BYSTANDER), postgres16)
+        found.prepare()
+        Operator(kubernetes).look(PROJECT)
+        yield found
+
+
+@pytest.fixture
+def name() -> str:
+    return f"n{secrets.token_hex(3)}"
+
+
+def test_a_namespace_that_goes_with_a_live_import_leaves_nothing(tenant: Tenant, name: str) -> None:
+    """The operator loses its rights in it first."""
+    operator, job = begin(tenant, name)
+    pod = tenant.show_pod(job, ended(PASSED, 0), running(), "Running")
+    operator.look(key(IMPORTS, name))
+    preview = tenant.status(name, PREVIEWS)
+    tenant.kubernetes.emulator.faults.namespaces[NAMESPACE] = "Terminating"
+    tenant.kubernetes.refuse("GET", f"/namespaces/{NAMESPACE}/secrets", 403, times=1000)
+    try:
+        tenant.cluster.delete(paths.resource(IMPORTS, NAMESPACE, name))
+        tenant.cluster.patch(
+            paths.resource(PREVIEWS, NAMESPACE, name), {"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}
+        )
+        operator.look(key(IMPORTS, name), key(PREVIEWS, name), PROJECT)
+    finally:
+        tenant.kubernetes.emulator.faults.refusals.clear()
+        tenant.kubernetes.emulator.faults.namespaces[NAMESPACE] = "Active"
+        operator.look(PROJECT)
+    with pytest.raises(Absent):
+        tenant.get(PREVIEWS, name)
+    shadow = attempt_names(pod)
+    assert tenant.exists(shadow.database, shadow.role) == (False, False)
+    assert tenant.exists(preview["database"], preview["role"]) == (False, False)
+
+
+def test_a_preview_that_was_made_and_not_written_down_goes_with_its_database(tenant: Tenant, name: str) -> None:
+    ready(tenant, name)
+    made = tenant.status(name, PREVIEWS)
+    tenant.cluster.patch(
+        f"{paths.resource(PREVIEWS, NAMESPACE, name)}/status", {"status": {"database": None, "role": None}}
+    )
+    tenant.cluster.patch(
+        paths.resource(PREVIEWS, NAMESPACE, name), {"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}
+    )
+    Operator(tenant.kubernetes).look(key(PREVIEWS, name))
+    assert tenant.exists(made["database"], made["role"]) == (False, False)
+
+
+def test_what_has_no_mark_of_ours_stays(tenant: Tenant, name: str) -> None:
+    for statement in (
+        f"CREATE ROLE pgimport_{name}",
+        f"CREATE DATABASE pgimport_{name}",
+        f"COMMENT ON DATABASE pgimport_{name} IS 'pgimport'",
+        f"CREATE ROLE shop_{name}_owner",
+        f"COMMENT ON ROLE shop_{name}_owner IS '{{\"pgimport\": {{}}}}'",
+    ):
+        tenant.server.execute(statement, user="admin")
+    Operator(tenant.kubernetes).look(PROJECT)
+    assert tenant.exists(f"pgimport_{name}", f"pgimport_{name}") == (True, True)
+    assert tenant.exists("", f"shop_{name}_owner") == (False, True)
+
+
+def test_a_new_password_comes_by_deleting_the_secret(tenant: Tenant, name: str) -> None:
+    ready(tenant, name)
+    make(tenant, name, "mine")
+    secret = tenant.status(name, PREVIEWS)["connectionSecret"]
+    before = tenant.read_secret(secret)
+    tenant.cluster.delete(paths.core(NAMESPACE, "secrets", secret))
+    Operator(tenant.kubernetes).look(key(PREVIEWS, name))
+    after = tenant.read_secret(secret)
+    assert before is not None
+    assert after is not None
+    assert before["data"]["password"] != after["data"]["password"]
+    assert {word: before["data"][word] for word in ("host", "port", "dbname", "user")} == {
+        word: after["data"][word] for word in ("host", "port", "dbname", "user")
+    }
+    assert rows(tenant, name) == [("mine",)]
