@@ -1,6 +1,7 @@
 """The swap: wholly the old one or wholly the new one, whatever dies, whoever is in the way."""
 
 import dataclasses
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -251,9 +252,42 @@ def test_sessions_are_ended_and_come_back_to_the_new_one(house: House) -> None:
     with house.as_owner() as holder, house.as_attempt() as other:
         assert swap(house.access, house.swap_plan()) is None
         for connection in (holder, other):
-            with pytest.raises(psycopg.OperationalError):
+            with pytest.raises(psycopg.errors.AdminShutdown, match="terminating connection due to administrator"):
                 connection.execute("SELECT 1")
     assert house.tables() == ["new"]
+
+
+# The last two: a session that had just begun when it was ended, and one that looked its database up before the renames
+# and found another name in its place after them.
+REFUSALS = (SHUT, "terminating connection", "server closed the connection", "does not exist")
+
+
+def test_clients_that_come_again_and_again_do_not_hold_it_up(house: House) -> None:
+    """They see the old one, are cut or refused in clear words, and see the new one: by name, role and password."""
+    house.prepare()
+    over, seen = threading.Event(), set[str]()
+
+    def come_again() -> None:
+        while not over.is_set():
+            try:
+                with house.as_owner() as connection:
+                    row = connection.execute("SELECT min(tablename::text) FROM pg_tables WHERE schemaname = 'public'")
+                    seen.add(str(row.fetchone()[0]))  # type: ignore[index]
+                    connection.execute("SELECT pg_sleep(0.01)")
+            except psycopg.OperationalError as refused:
+                seen.add(str(refused).strip().rpartition("FATAL:")[2].strip().splitlines()[0])
+
+    with ThreadPoolExecutor() as pool:
+        clients = [pool.submit(come_again) for _ in range(3)]
+        time.sleep(0.3)
+        assert swap(house.access, house.swap_plan(patience=20)) is None
+        time.sleep(0.3)
+        over.set()
+        for client in clients:
+            client.result()
+    assert {"old", "new"} <= seen
+    unknown = {one for one in seen - {"old", "new"} if not any(word in one for word in REFUSALS)}
+    assert unknown == set()
 
 
 def test_a_superusers_session_holds_the_target_which_stays_open(house: House) -> None:
