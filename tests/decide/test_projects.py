@@ -6,10 +6,10 @@ import pytest
 from tests.support.samples import NOW, a_meta, a_policy, seen_project
 
 from pgimport.decide.conditions import ready_reason
-from pgimport.decide.decision import Action, DropLeftovers, EnsureTenantRights, SetFinalizer
+from pgimport.decide.decision import Action, DropLeftovers, DropOrphans, EnsureTenantRights, SetFinalizer
 from pgimport.decide.projects import CHECK_INTERVAL, decide_project
 from pgimport.decide.seen import SeenProject
-from pgimport.model.facts import ProjectObject, Unreachable
+from pgimport.model.facts import Orphan, ProjectObject, Unreachable
 from pgimport.model.names import FINALIZER_PROJECT
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.status import ProjectStatus
@@ -86,6 +86,11 @@ def test_a_server_that_is_away_is_asked_sooner() -> None:
         pytest.param(seen_project(), (EnsureTenantRights(),), id="nobody uses it"),
         pytest.param(
             seen_project(leftovers=("pgimport_1",)), (EnsureTenantRights(), DropLeftovers()), id="leftovers are swept"
+        ),
+        pytest.param(
+            seen_project(orphans=(Orphan("pgi-a", "uid"),)),
+            (EnsureTenantRights(), DropOrphans((Orphan("pgi-a", "uid"),))),
+            id="Jobs that nobody owns go",
         ),
         pytest.param(
             seen_project(meta={"deleting": True, **OURS}), (SetFinalizer(False),), id="it goes when nobody uses it"

@@ -68,6 +68,29 @@ def test_a_preview_that_was_made_and_not_written_down_goes_with_its_database(ten
     assert tenant.exists(made["database"], made["role"]) == (False, False)
 
 
+def test_an_import_that_is_deleted_without_its_dependents_leaves_no_job(tenant: Tenant, name: str) -> None:
+    """As `kubectl delete --cascade=orphan` does: Kubernetes takes the owner out of Job and Secret."""
+    operator, job = begin(tenant, name)
+    pod = tenant.show_pod(job, ended(PASSED, 0), running(), "Running")
+    operator.look(key(IMPORTS, name))
+    somebodys = {
+        "apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": f"{name}-of-somebody"},
+        "spec": {"template": {"spec": {}}},
+    }  # fmt: skip
+    tenant.create(paths.jobs(NAMESPACE), somebodys)
+    own = job["metadata"]["name"]
+    for path in (paths.jobs(NAMESPACE, own), paths.core(NAMESPACE, "secrets", own)):
+        tenant.cluster.patch(path, {"metadata": {"ownerReferences": None}})
+    tenant.cluster.delete(paths.resource(IMPORTS, NAMESPACE, name))
+    operator.look(key(IMPORTS, name), PROJECT)
+    shadow = attempt_names(pod)
+    assert tenant.exists(shadow.database, shadow.role) == (False, False)
+    assert tenant.read_secret(own) is None
+    left = [one["metadata"]["name"] for one in tenant.cluster.get(paths.jobs(NAMESPACE))["items"]]
+    assert own not in left
+    assert f"{name}-of-somebody" in left
+
+
 def test_what_has_no_mark_of_ours_stays(tenant: Tenant, name: str) -> None:
     for statement in (
         f"CREATE ROLE pgimport_{name}",

@@ -5,7 +5,8 @@ from datetime import datetime
 from pgimport.cluster import paths
 from pgimport.cluster.rest import Cluster, Json
 from pgimport.model.errors import Absent, Conflict
-from pgimport.model.facts import JobFacts
+from pgimport.model.facts import JobFacts, Orphan
+from pgimport.model.names import LABEL_IMPORT_UID
 
 
 def parse_job(body: Json, import_uid: str) -> JobFacts:
@@ -33,6 +34,13 @@ def read_job(cluster: Cluster, namespace: str, name: str, import_uid: str) -> Jo
         return parse_job(cluster.get(paths.jobs(namespace, name)), import_uid)
     except Absent:
         return None
+
+
+def list_orphans(cluster: Cluster, namespace: str) -> tuple[Orphan, ...]:
+    """Our Jobs without an owner: of an import that was deleted with `--cascade=orphan`. No others lose theirs."""
+    listed = cluster.get(paths.jobs(namespace), labelSelector=LABEL_IMPORT_UID)["items"]
+    metas = [item["metadata"] for item in listed]
+    return tuple(Orphan(meta["name"], meta["uid"]) for meta in metas if not meta.get("ownerReferences"))
 
 
 def create_job(cluster: Cluster, namespace: str, manifest: Json, import_uid: str) -> None:

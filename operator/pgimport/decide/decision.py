@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Generic, TypeVar
 
 from pgimport.model.base import Written
+from pgimport.model.facts import Orphan
 from pgimport.model.result import SourceFacts
 
 StatusT = TypeVar("StatusT", bound=Written)
@@ -135,6 +136,13 @@ class DropLeftovers:
     """What carries our mark and belongs to nobody any more."""
 
 
+@dataclass(frozen=True, slots=True)
+class DropOrphans:
+    """Jobs that nobody owns any more, with their pods and Secrets."""
+
+    jobs: tuple[Orphan, ...]
+
+
 Action = (
     ClaimTarget
     | ReleaseTarget
@@ -156,6 +164,7 @@ Action = (
     | DeleteUpload
     | EnsureTenantRights
     | DropLeftovers
+    | DropOrphans
 )
 
 

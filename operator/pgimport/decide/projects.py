@@ -3,7 +3,15 @@
 from datetime import datetime, timedelta
 
 from pgimport.decide.conditions import Wanted, build_conditions, done, stuck, working
-from pgimport.decide.decision import AT_ONCE, Action, Decision, DropLeftovers, EnsureTenantRights, SetFinalizer
+from pgimport.decide.decision import (
+    AT_ONCE,
+    Action,
+    Decision,
+    DropLeftovers,
+    DropOrphans,
+    EnsureTenantRights,
+    SetFinalizer,
+)
 from pgimport.decide.seen import SeenProject
 from pgimport.model.facts import Unreachable
 from pgimport.model.names import FINALIZER_PROJECT
@@ -19,7 +27,8 @@ def decide_project(seen: SeenProject, now: datetime, policy: Policy) -> Decision
     """Never raises; the whole wanted status of the project, and what is to be done."""
     found = seen.object
     status = found.status.model_copy(update={"observed_generation": found.meta.generation})
-    sweep: tuple[Action, ...] = (DropLeftovers(),) if seen.leftovers else ()
+    sweep: tuple[Action, ...] = (DropOrphans(seen.orphans),) if seen.orphans else ()
+    sweep += (DropLeftovers(),) if seen.leftovers else ()
     in_use = seen.previews + seen.imports > 0
     if found.meta.deleting and not in_use:
         return Decision(

@@ -6,6 +6,7 @@ from datetime import datetime
 from pgimport.model.facts import (
     ImportObject,
     JobFacts,
+    Orphan,
     PodFacts,
     PreviewObject,
     ProjectObject,
@@ -61,4 +62,5 @@ class SeenProject:
     namespace_owner: str | None = None  # an older Project with the same namespace
     previews: int = 0
     imports: int = 0
+    orphans: tuple[Orphan, ...] = ()
     leftovers: tuple[str, ...] = ()  # names of databases and roles with our mark whose owner is gone

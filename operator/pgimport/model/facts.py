@@ -129,6 +129,14 @@ class JobFacts:
     deleting: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """A Job that we made and that nobody owns any more; its Secret has the same name."""
+
+    name: str
+    uid: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerFacts:
     """A target server, as its admin sees it."""

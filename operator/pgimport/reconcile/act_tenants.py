@@ -5,14 +5,16 @@ from contextlib import suppress
 from urllib.parse import quote
 
 from pgimport.cluster import paths
+from pgimport.cluster.jobs import delete_job
 from pgimport.cluster.resources import holds, list_previews, write_finalizers
 from pgimport.cluster.rest import Json
-from pgimport.cluster.secrets import create_secret
+from pgimport.cluster.secrets import create_secret, delete_secret
 from pgimport.cluster.tenants import ensure_role, ensure_role_binding
 from pgimport.decide.decision import (
     Action,
     CreateClone,
     DropLeftovers,
+    DropOrphans,
     DropPreview,
     EnsurePreview,
     EnsureTenantRights,
@@ -87,6 +89,11 @@ def act_on_project(world: World, seen: SeenProject, leftovers: tuple[Marked, ...
                 for one in leftovers:
                     if _is_nobodys(world, spec.namespace, one.mark):
                         drop_marked(access, one)
+        case DropOrphans(jobs):
+            if spec is not None:
+                for job in jobs:
+                    delete_job(world.cluster, spec.namespace, job.name, job.uid)
+                    delete_secret(world.cluster, spec.namespace, job.name)
         case _:
             raise TypeError(f"not an action on a project: {action!r}")
 
