@@ -28,6 +28,7 @@ def admin_access(world: World, project: ProjectSpec) -> Access:
         user=entries[wanted.user_key].decode().strip(),
         password=entries[wanted.password_key].decode().strip(),
         sslmode=server.sslmode.value,
+        outages=world.outages,
     )
 
 
@@ -43,4 +44,5 @@ def owner_access(world: World, project: ProjectSpec, preview: PreviewObject) -> 
         user=entries["user"].decode(),
         password=entries["password"].decode(),
         sslmode=project.server.sslmode.value,
+        outages=world.outages,
     )

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from pgimport.cluster.rest import Cluster
 from pgimport.model.facts import PodFacts
 from pgimport.model.policy import Policy
+from pgimport.server.outages import Outages
 from pgimport.store.uploads import UploadStore
 
 # A running import is looked at every few seconds; nobody has looked where a minute has passed.
@@ -92,6 +93,7 @@ class World:
     store: UploadStore | None = None
     evidence: Evidence = field(default_factory=Evidence)
     attention: Attention = field(default_factory=Attention)
+    outages: Outages = field(default_factory=Outages)
     # One import of a namespace starts at a time: two that see one free slot would both take it.
     _starts: dict[str, threading.Lock] = field(default_factory=dict)
     _guard: threading.Lock = field(default_factory=threading.Lock)

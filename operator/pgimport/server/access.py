@@ -1,7 +1,7 @@
 """The admin's way in: an `Access` comes in, an open connection goes out; every refusal becomes an error of ours."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -12,6 +12,7 @@ from psycopg import errors as postgres
 
 from pgimport.model.errors import Conflict, PgimportError, ServerAway
 from pgimport.model.reasons import Failure, Reason
+from pgimport.server.outages import Outages
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -45,6 +46,7 @@ class Access:
     user: str
     password: str = field(repr=False)
     sslmode: str = "prefer"
+    outages: Outages | None = field(default=None, repr=False, compare=False)  # what is known of this and other servers
 
     @property
     def place(self) -> str:
@@ -59,6 +61,11 @@ class Connect(Protocol):
 
 def connect(access: Access, dbname: str = MAINTENANCE, *, application_name: str = "pgimport") -> Connection:
     """In autocommit; raises ServerAway. The maintenance database may be replaced by `template1`."""
+    with access.outages.asking(access.place) if access.outages is not None else nullcontext():
+        return _connect(access, dbname, application_name)
+
+
+def _connect(access: Access, dbname: str, application_name: str) -> Connection:
     try:
         return _open(access, dbname, application_name)
     except psycopg.OperationalError as error:
