@@ -166,7 +166,7 @@ WAITS = [
     pytest.param(
         seen_import(project=ONE_SLOT, others=(another("busy", -SECOND, ImportState.RUNNING, target=ELSEWHERE),)),
         Reason.WAITING_FOR_SLOT,
-        "Project shop runs 1 imports at once",
+        "Project shop runs 1 imports at once, busy the longest",
         id="every slot is taken",
     ),
     pytest.param(

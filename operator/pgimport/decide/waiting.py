@@ -158,15 +158,20 @@ def wait_for_slot(seen: SeenImport, spec: ImportSpec) -> Wait:
         return None
     limit = project.limits.max_concurrent_imports
     ahead = 0 if seen.object.status.state is ImportState.RUNNING else _ahead_for_slot(seen)
-    if _at_work(seen) + ahead < limit:
+    at_work = _at_work(seen)
+    if len(at_work) + ahead < limit:
         return None
-    return Reason.WAITING_FOR_SLOT, f"waits for a free slot: Project {spec.project} runs {limit} imports at once"
+    because = f"waits for a free slot: Project {spec.project} runs {limit} imports at once"
+    # The oldest alone: the whole list would change, and be written, with each that ends.
+    return Reason.WAITING_FOR_SLOT, f"{because}, {min(at_work, key=_age).meta.name} the longest" if at_work else because
 
 
-def _at_work(seen: SeenImport) -> int:
-    return sum(
-        other.status.state is ImportState.RUNNING and not (other.spec and other.spec.dry_run) for other in seen.others
-    )
+def _at_work(seen: SeenImport) -> list[ImportObject]:
+    return [
+        other
+        for other in seen.others
+        if other.status.state is ImportState.RUNNING and not (other.spec and other.spec.dry_run)
+    ]
 
 
 def _ahead_for_slot(seen: SeenImport) -> int:
