@@ -91,6 +91,25 @@ def test_an_import_that_is_deleted_without_its_dependents_leaves_no_job(tenant: 
     assert f"{name}-of-somebody" in left
 
 
+def test_a_job_that_was_made_after_the_clean_up_goes_and_one_that_was_cleaned_up_stays(
+    tenant: Tenant, name: str
+) -> None:
+    operator, job = begin(tenant, name)
+    other = f"{name}-other"
+    kept = begin(tenant, other)[1]["metadata"]["name"]
+    for one in (name, other):
+        tenant.cluster.patch(paths.resource(IMPORTS, NAMESPACE, one), {"spec": {"cancel": True}})
+        operator.look(key(IMPORTS, one))
+    own = job["metadata"]["name"]
+    tenant.cluster.delete(paths.jobs(NAMESPACE, own))
+    meta = {part: job["metadata"][part] for part in ("name", "labels", "ownerReferences")}
+    tenant.create(paths.jobs(NAMESPACE), {"metadata": meta, "spec": job["spec"]})
+    operator.look(PROJECT)
+    left = [one["metadata"]["name"] for one in tenant.cluster.get(paths.jobs(NAMESPACE))["items"]]
+    assert own not in left
+    assert kept in left
+
+
 def test_what_has_no_mark_of_ours_stays(tenant: Tenant, name: str) -> None:
     for statement in (
         f"CREATE ROLE pgimport_{name}",

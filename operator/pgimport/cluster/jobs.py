@@ -1,5 +1,6 @@
 """An import's Job: read, create, stop, let go; a Job's JSON in, `JobFacts` out."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 from pgimport.cluster import paths
@@ -36,11 +37,19 @@ def read_job(cluster: Cluster, namespace: str, name: str, import_uid: str) -> Jo
         return None
 
 
-def list_orphans(cluster: Cluster, namespace: str) -> tuple[Orphan, ...]:
-    """Our Jobs without an owner: of an import that was deleted with `--cascade=orphan`. No others lose theirs."""
+def list_orphans(cluster: Cluster, namespace: str, cleaned: Collection[str]) -> tuple[Orphan, ...]:
+    """Our Jobs without an owner, of imports that were deleted with `--cascade=orphan`: no others lose theirs.
+
+    And those of imports that were cleaned up (their uids), made since by somebody who came late: no clean-up has given
+    them a time to live.
+    """
     listed = cluster.get(paths.jobs(namespace), labelSelector=LABEL_IMPORT_UID)["items"]
-    metas = [item["metadata"] for item in listed]
-    return tuple(Orphan(meta["name"], meta["uid"]) for meta in metas if not meta.get("ownerReferences"))
+    return tuple(
+        Orphan(item["metadata"]["name"], item["metadata"]["uid"])
+        for item in listed
+        if not item["metadata"].get("ownerReferences")
+        or (item["metadata"]["labels"][LABEL_IMPORT_UID] in cleaned and "ttlSecondsAfterFinished" not in item["spec"])
+    )
 
 
 def create_job(cluster: Cluster, namespace: str, manifest: Json, import_uid: str) -> None:

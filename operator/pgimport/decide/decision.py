@@ -138,7 +138,7 @@ class DropLeftovers:
 
 @dataclass(frozen=True, slots=True)
 class DropOrphans:
-    """Jobs that nobody owns any more, with their pods and Secrets."""
+    """Jobs that nobody needs any more, with their pods and Secrets."""
 
     jobs: tuple[Orphan, ...]
 

@@ -131,7 +131,7 @@ class JobFacts:
 
 @dataclass(frozen=True, slots=True)
 class Orphan:
-    """A Job that we made and that nobody owns any more; its Secret has the same name."""
+    """A Job that we made and that nobody needs any more; its Secret has the same name."""
 
     name: str
     uid: str

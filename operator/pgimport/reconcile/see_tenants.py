@@ -103,13 +103,14 @@ def see_project(world: World, key: Key) -> tuple[SeenProject, tuple[Marked, ...]
     alive = {one.meta.uid for one in previews} | {one.meta.uid for one in imports if not one.status.cleaned_up}
     # Nobody's: the import, or without one the preview, that they belong to is gone.
     marked = tuple(one for one in marks if one.mark.owner_uid not in alive)
+    cleaned = {one.meta.uid for one in imports if one.status.cleaned_up}
     there, owner = namespace_exists(world.cluster, spec.namespace), _see_namespace_owner(world, found, spec)
     seen = SeenProject(
         object=found,
         server=server,
         namespace_exists=there,
         namespace_owner=owner,
-        orphans=list_orphans(world.cluster, spec.namespace) if there and owner is None else (),
+        orphans=list_orphans(world.cluster, spec.namespace, cleaned) if there and owner is None else (),
         previews=len(previews),
         imports=len(imports),
         leftovers=tuple(one.name for one in marked),
