@@ -19,7 +19,7 @@ from tests.bench.load import Taken, steady, storm
 from tests.bench.report import Measure
 from tests.e2e.calls import make_key
 from tests.e2e.postgres import SYSTEM_NAMESPACE
-from tests.e2e.tenant import IMPORTS, PROJECTS, READY_SECONDS, remove_tenant
+from tests.e2e.tenant import IMPORTS, remove_tenant, start_project
 from tests.support import kubectl
 from tests.support.api_program import Program, run_api
 
@@ -101,13 +101,7 @@ def _surroundings() -> Iterator[None]:
             "adminSecretRef": {"name": "pgimport-server-admin"},
         },
     }  # fmt: skip
-    kubectl.apply(
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": PROJECT}},
-        {"apiVersion": API_VERSION, "kind": "Project", "metadata": {"name": PROJECT}, "spec": spec},
-    )
-    kubectl.wait_until(
-        lambda: kubectl.get(PROJECTS, PROJECT).get("status", {}).get("ready") or None, "the Project", READY_SECONDS
-    )
+    start_project(PROJECT, spec)
     kubectl.run("-n", SYSTEM_NAMESPACE, "scale", OPERATOR, "--replicas=0")
     kubectl.run("-n", SYSTEM_NAMESPACE, "wait", "pod", "--for=delete", "-l", "app.kubernetes.io/component=operator")
     try:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 from tests.chaos import machine
 from tests.chaos.moments import Phase
 from tests.chaos.stage import End, Stage, Trouble
+from tests.chaos.wires import Wire
 from tests.cluster.places import this_instance
 from tests.e2e.postgres import EMBEDDED, Postgres
 from tests.support import kubectl
@@ -77,24 +78,14 @@ def _kill_program(name: str) -> End:
     return program.revive
 
 
-def _cut_source(stage: Stage, _: str) -> End:
-    stage.source_wire.cut()
+def _cut(wire: Wire) -> End:
+    wire.cut()
     return _nothing
 
 
-def _silence_source(stage: Stage, _: str) -> End:
-    stage.source_wire.silence()
-    return stage.source_wire.restore
-
-
-def _cut_target(stage: Stage, _: str) -> End:
-    stage.target_wire.cut()
-    return _nothing
-
-
-def _silence_target(stage: Stage, _: str) -> End:
-    stage.target_wire.silence()
-    return stage.target_wire.restore
+def _silence(wire: Wire) -> End:
+    wire.silence()
+    return wire.restore
 
 
 def _away(name: str) -> Callable[[Stage, str], End]:
@@ -138,17 +129,25 @@ _TABLE: tuple[tuple[Trouble, Collection[Phase]], ...] = (
         Trouble("source server stopped for 10 s", lambda stage, _: _freeze(stage.tenant.source.server), 10),
         (PREFLIGHT, DATA, VERIFY),
     ),
-    (Trouble("connection to the source cut", _cut_source), READING),
-    (Trouble("source silent for 20 s", _silence_source, 20), (SCHEMA, DATA, VERIFY)),
-    (Trouble("source silent for good", _silence_source, None, ENDED_OR_STALLED, SHORT_STALL), (SCHEMA, DATA)),
+    (Trouble("connection to the source cut", lambda stage, _: _cut(stage.source_wire)), READING),
+    (Trouble("source silent for 20 s", lambda stage, _: _silence(stage.source_wire), 20), (SCHEMA, DATA, VERIFY)),
+    (
+        Trouble(
+            "source silent for good", lambda stage, _: _silence(stage.source_wire), None, ENDED_OR_STALLED, SHORT_STALL
+        ),
+        (SCHEMA, DATA),
+    ),
     (Trouble("target server crashed", lambda _stage, _name: _crash(EMBEDDED)), WRITING),
     (Trouble("target server restarted", lambda _stage, _name: _restart(EMBEDDED)), (DATA, VERIFY, SWAP)),
     (
         Trouble("target server stopped for 10 s", lambda _stage, _name: _freeze(EMBEDDED), 10),
         (GATE, DATA, INDEXES, SWAP, DROP),
     ),
-    (Trouble("connections to the target cut", _cut_target), WRITING),
-    (Trouble("target silent for 15 s", _silence_target, 15), (GATE, SCHEMA, DATA, SWAP, DROP)),
+    (Trouble("connections to the target cut", lambda stage, _: _cut(stage.target_wire)), WRITING),
+    (
+        Trouble("target silent for 15 s", lambda stage, _: _silence(stage.target_wire), 15),
+        (GATE, SCHEMA, DATA, SWAP, DROP),
+    ),
     (Trouble("kubelet killed, back after 10 s", _away("kubelet"), 10), (PREFLIGHT, DATA, VERIFY, DROP)),
     (Trouble("API server killed, back after 5 s", _away("kube-apiserver"), 5), tuple(Phase)),
     (Trouble("scratch full", _fill_scratch, None, ("ScratchFull",), SMALL_SCRATCH), (DATA,)),

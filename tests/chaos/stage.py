@@ -24,14 +24,12 @@ from tests.chaos.wires import Wire, run_source_wire, run_target_wire
 from tests.cluster.bare.network import NODE_ADDRESS
 from tests.e2e.postgres import ADMIN_SECRET, EXPORTER, SYSTEM_NAMESPACE, Source
 from tests.e2e.tenant import (
-    API_VERSION,
-    PROJECTS,
-    READY_SECONDS,
     Tenant,
     is_over,
     read_secret,
     reason_of,
     remove_tenant,
+    start_project,
     state_of,
 )
 from tests.support import kubectl
@@ -218,13 +216,7 @@ def _make_tenant(source: Source, source_wire: Wire, target_wire: Wire) -> Tenant
         "sources": {"allowedCIDRs": [f"{source_wire.address}/32"]},
         "limits": {"maxConcurrentImports": 50},
     }  # fmt: skip
-    kubectl.apply(
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": PROJECT}},
-        {"apiVersion": API_VERSION, "kind": "Project", "metadata": {"name": PROJECT}, "spec": spec},
-    )
-    kubectl.wait_until(
-        lambda: kubectl.get(PROJECTS, PROJECT).get("status", {}).get("ready") or None, "the Project", READY_SECONDS
-    )
+    start_project(PROJECT, spec)
     tenant = Tenant(PROJECT, source)
     url = source.url(DATABASE, host=source_wire.address).replace(":5432/", f":{source_wire.port}/")
     tenant.make_secrets({DATABASE: url})

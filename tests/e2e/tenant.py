@@ -295,10 +295,15 @@ def make_tenant(name: str, source: Source, **spec: Any) -> Tenant:
         "sources": {"allowedHosts": [f"*.{source.server.namespace}.svc.cluster.local"]},
         "limits": {"maxConcurrentImports": 50},
     }
-    project = {"apiVersion": API_VERSION, "kind": "Project", "metadata": {"name": name}, "spec": body | spec}
-    kubectl.apply(namespace_manifest(name), project)
+    start_project(name, body | spec)
     server = Postgres(source.server.namespace, source.server.pod) if "server" in spec else EMBEDDED
-    tenant = Tenant(name, source, server)
+    return Tenant(name, source, server)
+
+
+def start_project(name: str, spec: Manifest) -> None:
+    """With its namespace; waits until it is ready."""
+    project = {"apiVersion": API_VERSION, "kind": "Project", "metadata": {"name": name}, "spec": spec}
+    kubectl.apply(namespace_manifest(name), project)
 
     def ready() -> bool:
         return bool(kubectl.get(PROJECTS, name).get("status", {}).get("ready"))
@@ -307,7 +312,6 @@ def make_tenant(name: str, source: Source, **spec: Any) -> Tenant:
         ready, f"Project {name} is ready", READY_SECONDS,
         lambda: f"{json.dumps(kubectl.get(PROJECTS, name), indent=1)}\n{operator_logs(name)}",
     )  # fmt: skip
-    return tenant
 
 
 def remove_tenant(name: str) -> None:
