@@ -47,7 +47,7 @@ class ApiProxy:
         app.router.add_route("*", "/{path:.*}", self._serve)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         timeout = aiohttp.ClientTimeout(total=None, connect=10)
-        async with aiohttp.ClientSession(timeout=timeout, auto_decompress=False) as self._session:
+        async with aiohttp.ClientSession(timeout=timeout) as self._session:
             await runner.setup()
             site = web.TCPSite(runner, "127.0.0.1", 0)
             await site.start()
@@ -79,7 +79,8 @@ class ApiProxy:
                 await asyncio.sleep(STALE_POLL_SECONDS)
         elif reads and (old := self.views.find(request.path_qs, request.path)) is not None:
             return web.Response(status=old.status, body=old.body, headers=old.headers)
-        headers = {key: value for key, value in request.headers.items() if key.lower() in _PASSED_ON} | self._login
+        headers = {key: value for key, value in request.headers.items() if key.lower() in _PASSED_ON}
+        headers |= {"Accept-Encoding": "identity"} | self._login
         url = f"{self._server}{request.raw_path}"
         async with self._session.request(
             request.method, url, headers=headers, data=await request.read() or None, ssl=self._tls

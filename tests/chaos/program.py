@@ -81,7 +81,11 @@ class Operator:
             self._environment = before
             self.start()
 
+    @property
+    def lives(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
     def ensure(self) -> None:
         """A new one, where it was killed."""
-        if self._process is None or self._process.poll() is not None:
+        if not self.lives:
             self.start()

@@ -115,6 +115,9 @@ class Stage:
             seconds = time.monotonic() - begun
             over()
             left = self._await_clean(name)
+            if not self.operator.lives:
+                left = left or "the operator ended by itself"
+                self.operator.ensure()
         target, broken = self._judge_target(body, watch, login, old)
         reason = reason_of(body) or ""
         wrong = f"ended as {reason}: {body.get('status', {}).get('error')}" if reason not in expected else ""
