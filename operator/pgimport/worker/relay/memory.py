@@ -1,0 +1,18 @@
+"""What this process may use of its machine: the kernel's control groups come in, bytes go out."""
+
+from pathlib import Path
+
+_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+_NO_LIMIT = 1 << 60  # the older kind writes a number near 2^63 where there is none
+
+
+def read_memory_limit(files: tuple[Path, ...] = _LIMITS) -> int | None:
+    """None where nothing is said, or no limit."""
+    for file in files:
+        try:
+            text = file.read_text(encoding="ascii").strip()
+        except OSError:
+            continue
+        if text.isdecimal() and int(text) < _NO_LIMIT:
+            return int(text)
+    return None

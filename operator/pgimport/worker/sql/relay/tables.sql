@@ -1,0 +1,14 @@
+-- Of tables (:oids): oid, the columns that COPY carries, whether no other table is a part of it or it a part of another,
+-- how many indexes it has. Computed columns are left out: the copy computes them.
+SELECT
+    c.oid::bigint,
+    ARRAY(
+        SELECT a.attname::text
+        FROM pg_catalog.pg_attribute AS a
+        WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+        ORDER BY a.attnum
+    ),
+    NOT c.relispartition AND NOT c.relhassubclass,
+    (SELECT pg_catalog.count(*) FROM pg_catalog.pg_index AS i WHERE i.indrelid = c.oid)
+FROM pg_catalog.pg_class AS c
+WHERE c.oid = ANY (%s::pg_catalog.oid[]);
