@@ -36,12 +36,19 @@ def test_anothers_upload_is_not_there(key: str) -> None:
     assert "has no such upload" in shown.error
 
 
-def test_a_file_has_no_digests_to_compare_with() -> None:
-    spec = an_import_spec(source={"uploadKey": MINE}, verify="checksums")
-    shown = decide(an_import(spec)).status
+@pytest.mark.parametrize(
+    ("wish", "words"),
+    [
+        ({"verify": "checksums"}, "spec.verify: checksums needs a live source; of a dump file give spec.source.sha256"),
+        ({"engine": "relay"}, "spec.engine: relay needs a live source; a dump file comes as it is"),
+    ],
+    ids=["digests", "the relay"],
+)
+def test_what_only_a_live_source_has_is_refused(wish: dict[str, str], words: str) -> None:
+    shown = decide(an_import(an_import_spec(source={"uploadKey": MINE}, **wish))).status
     assert shown.state is ImportState.FAILED
     assert shown.error is not None
-    assert shown.error.startswith("spec.verify: checksums needs a live source; of a dump file give spec.source.sha256")
+    assert shown.error.startswith(words)
 
 
 def ended(before: timedelta, **status: Any) -> ImportObject:

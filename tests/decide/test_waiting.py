@@ -270,7 +270,6 @@ REFUSED = [
         an_import(an_import_spec(source={"uploadKey": "shop/dump"})), Reason.NOT_SUPPORTED, "spec.source.uploadKey",
         id="an upload",
     ),
-    pytest.param(an_import(an_import_spec(engine="relay")), Reason.NOT_SUPPORTED, "spec.engine", id="the relay engine"),
     pytest.param(
         ImportObject(meta=a_meta(), spec=None, spec_error="spec.jobs: Input should be a valid integer"),
         Reason.INVALID_SPEC, "spec.jobs", id="a spec that cannot be read",

@@ -179,7 +179,7 @@ def test_attempts_are_told_one_by_one(failed: dict[str, Manifest]) -> None:
 
 NOBODYS_UPLOAD = "uploads/e2e/" + "0" * 32
 UNSUPPORTED: dict[str, tuple[str, dict[str, Any]]] = {
-    "relay": ("spec.engine", {"engine": "relay"}),
+    "file-relay": ("spec.engine", {"engine": "relay", "source": {"uploadKey": NOBODYS_UPLOAD}}),
     "file-checksums": ("spec.verify", {"verify": "checksums", "source": {"uploadKey": NOBODYS_UPLOAD}}),
 }
 

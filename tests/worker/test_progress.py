@@ -5,8 +5,10 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
 from pgimport.worker.lines import Reporter, redact
-from pgimport.worker.progress import DumpEar, FileMeter, Meter, RestoreEar, Stage
+from pgimport.worker.progress import BY_DUMP, BY_RELAY, DumpEar, FileMeter, Meter, RestoreEar, Stage
 
 NAMES = {1: ("public", "big"), 2: ("public", "small"), 3: ("other", "small")}
 
@@ -24,13 +26,14 @@ class Watched:
         return [json.loads(line)["progress"] for line in self.out.getvalue().splitlines()]
 
 
-def test_a_whole_import_goes_up_to_99() -> None:
+@pytest.mark.parametrize("stages", [BY_RELAY, BY_DUMP], ids=["relay", "dump"])
+def test_a_whole_import_goes_up_to_99(stages: tuple[Stage, ...]) -> None:
     watched = Watched()
-    for stage in Stage:
+    for stage in stages:
         watched.meter.begin(stage, 3)
         for oid in NAMES:
             watched.seconds += 2
-            if stage in (Stage.DUMP, Stage.ROWS):
+            if stage in (Stage.COPY, Stage.DUMP, Stage.ROWS):
                 watched.meter.finish(oid)
             else:
                 watched.meter.step()

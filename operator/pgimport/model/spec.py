@@ -221,6 +221,7 @@ class Verify(StrEnum):
     NONE = "none"
 
 
+NO_RELAY = "spec.engine: relay needs a live source; a dump file comes as it is"
 NO_DIGESTS = "spec.verify: checksums needs a live source; of a dump file give spec.source.sha256"
 
 
@@ -288,7 +289,11 @@ class ImportSpec(Asked):
     project: Label = Field(description="The Project whose spec.namespace this namespace is.")
     source: Source = Field(description="Where the database comes from.")
     target: Target | None = Field(default=None, description="Where it goes; required unless dryRun.")
-    engine: Engine = Field(default=Engine.AUTO, description="auto, relay or dump; default: auto.")
+    engine: Engine = Field(
+        default=Engine.AUTO,
+        description="How the rows of a live source travel: relay, straight from server to server; dump, through"
+        " the scratch volume; auto (default), relay unless the source needs a dump.",
+    )
     suspend: bool = Field(default=False, description="true holds the import; it may be set back to false.")
     cancel: bool = Field(default=False, description="true ends the import for good.")
     recreate: bool = Field(

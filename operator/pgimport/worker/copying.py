@@ -1,10 +1,10 @@
 """The import: an order and a source come in, a verified copy in the shadow goes out.
 
-gate → snapshot with locks → pg_dump → pre-data → rows → sequences → post-data → ANALYZE → counts
-→ materialised views → policies and row security → structure. Only then is a copy verified.
+gate → snapshot with locks → structure, rows, sequences, indexes (by the relay, or by a dump) → ANALYZE → counts
+→ materialised views → policies and row security → structure compared. Only then is a copy verified.
 """
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import psycopg
@@ -13,25 +13,29 @@ from pgimport.model.addresses import Resolve
 from pgimport.model.order import Order
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.result import FailureReport, LeftObject, Verification, WorkerResult
-from pgimport.model.spec import Verify
+from pgimport.model.spec import Engine, Verify
 from pgimport.worker.clients import Children, Clients
-from pgimport.worker.contents import Leave, Plan, plan_contents
-from pgimport.worker.endpoints import Endpoint, resolve_host, shadow_endpoint
+from pgimport.worker.contents import Leave
+from pgimport.worker.dumping import bring_by_dump
+from pgimport.worker.endpoints import Connection, Endpoint, resolve_host, shadow_endpoint
 from pgimport.worker.failures import Stopped, translate_source_error
 from pgimport.worker.file.importing import import_file
-from pgimport.worker.finishing import analyze_tables, read_filled, refresh_materialized_views, set_sequences
+from pgimport.worker.finishing import analyze_tables, read_filled, refresh_materialized_views
 from pgimport.worker.leaving import read_leave, read_unsaid
 from pgimport.worker.lines import Reporter
 from pgimport.worker.places import Places
 from pgimport.worker.post_import import run_post_import
-from pgimport.worker.progress import DumpEar, Meter, RestoreEar, Stage
-from pgimport.worker.restore import LiveRun, Run, read_contents, run_dump, run_post_data, run_restore
+from pgimport.worker.progress import Meter, Pulse, Stage
+from pgimport.worker.relay.bringing import bring_by_relay
+from pgimport.worker.relay.facts import read_facts
+from pgimport.worker.relay.plan import choose_engine
+from pgimport.worker.restore import Brought, LiveRun, Run, run_restore
 from pgimport.worker.shadow import at_shadow, wait_for_gate
 from pgimport.worker.snapshot import Snapshot, hold_snapshot
 from pgimport.worker.source import FileSource, read_source
-from pgimport.worker.trimming import rewrite_definitions
 from pgimport.worker.verify import Findings, build_unverified, verify_rows, verify_structure
-from pgimport.worker.watching import watching
+
+HOLD_SECONDS = 30.0  # between two words to the snapshot's connection: some proxies end one that is silent
 
 
 def run_import(
@@ -83,21 +87,16 @@ def _copy(run: LiveRun, snapshot: Snapshot) -> tuple[Verification, Failure | Non
     run.meter.plan({table.oid: table.bytes for table in snapshot.copied})
     run.meter.begin(Stage.SNAPSHOT)
     dump = run.clients.find_dump(snapshot.server_version_num // 10000, run.order.target.server_version_num // 10000)
-    run.reporter.log(
-        f"copying {len(snapshot.copied)} tables from {run.source.place} with {dump.path} and {run.restore}",
-        tables=len(snapshot.copied),
-    )
     leave, unsaid = _read_leaving(run, snapshot)
-    _dump(run, snapshot, dump.path)
-    plan = plan_contents(read_contents(run), leave)
-    _restore(run, snapshot, plan)
-    analyze_tables(run)
+    brought = _bring(run, snapshot, dump.path, leave)
+    analyze_tables(run, brought.analyzed)
+    plan = brought.contents
     findings = Findings(notes=[f"left behind: {one.object}: {one.why}" for one in (*unsaid, *plan.left)])
-    findings.notes += [dump.note] if dump.note else []
+    findings.notes += [*brought.notes, *([dump.note] if dump.note else [])]
     findings.notes += [f"without its rows, as spec.filter says: {s}.{n}" for s, n in snapshot.scope.rowless_names]
     checked = run.order.verify is not Verify.NONE
     if checked:
-        verify_rows(run, snapshot, findings)
+        verify_rows(run, snapshot, brought, findings)
     findings.notes += refresh_materialized_views(run, read_filled(snapshot))
     run_restore(run, "post-data", plan.last, lambda _: None, parallel=False)
     if not checked:
@@ -110,6 +109,28 @@ def _copy(run: LiveRun, snapshot: Snapshot) -> tuple[Verification, Failure | Non
     return findings.to_verification(), None if findings.good else findings.to_failure()
 
 
+def _bring(run: LiveRun, snapshot: Snapshot, program: Path, leave: Leave) -> Brought:
+    """By the relay, unless the user or the source wants a dump."""
+    facts = read_facts(snapshot, run.source, run.shadow.host)
+    engine, why = choose_engine(run.order.engine, facts)
+    if engine is not run.order.engine and run.order.engine is not Engine.AUTO:
+        raise Stopped(Failure(Reason.NOT_SUPPORTED, f"spec.engine: relay cannot bring this source: {why}"))
+    run.reporter.log(
+        f"copying {len(snapshot.copied)} tables from {run.source.place} by {engine.value}, with {program} and"
+        f" {run.restore}",
+        tables=len(snapshot.copied),
+    )
+    with Pulse(lambda: _say_something(snapshot.connection), HOLD_SECONDS):
+        if engine is Engine.RELAY:
+            return bring_by_relay(run, snapshot, program, leave, facts)
+        brought = bring_by_dump(run, snapshot, program, leave)
+    return replace(brought, notes=[f"the rows came by a dump: {why}"] if why else [])
+
+
+def _say_something(connection: Connection) -> None:
+    connection.execute("SELECT")
+
+
 def _read_leaving(run: LiveRun, snapshot: Snapshot) -> tuple[Leave, list[LeftObject]]:
     with at_shadow(run.shadow, "its schemas and roles were listed") as shadow:
         leave = read_leave(shadow, snapshot.scope)
@@ -117,32 +138,3 @@ def _read_leaving(run: LiveRun, snapshot: Snapshot) -> tuple[Leave, list[LeftObj
         return leave, read_unsaid(snapshot.connection)
     except psycopg.Error as error:
         raise Stopped(translate_source_error(error, "what cannot come along was listed")) from error
-
-
-def _dump(run: LiveRun, snapshot: Snapshot, program: Path) -> None:
-    names = {table.oid: (table.schema, table.name) for table in snapshot.copied}
-    ear = DumpEar(run.meter, names, serial=run.jobs == 1)
-    run.meter.begin(Stage.DUMP)
-    with watching(run, run.source, "copy_progress"):
-        run_dump(run, program, snapshot.id, snapshot.scope.dump_options(), ear.hear)
-
-
-def _restore(run: LiveRun, snapshot: Snapshot, plan: Plan) -> None:
-    """Structure, rows, sequences, indexes; each stage with its own progress."""
-    names = {table.oid: (table.schema, table.name) for table in snapshot.copied}
-    serial = run.jobs == 1
-    rewrite_definitions(run.archive / "toc.dat", plan.changes)
-    run.meter.begin(Stage.STRUCTURE, sum(entry.kind not in _LATER for entry in plan.main))
-    run_restore(run, "pre-data", plan.main, RestoreEar(run.meter, {}, {}, serial=True).hear, parallel=False)
-    run.meter.begin(Stage.ROWS)
-    with watching(run, run.shadow, "copy_progress"):
-        run_restore(run, "data", plan.main, RestoreEar(run.meter, plan.table_oids, names, serial).hear)
-    set_sequences(run, snapshot.sequences)
-    run.meter.begin(Stage.INDEXES, sum(entry.kind in _AFTER_ROWS for entry in plan.main))
-    with watching(run, run.shadow, "index_progress"):
-        run_post_data(run, plan.main, RestoreEar(run.meter, {}, {}, serial).hear)
-
-
-# Kinds that pg_restore makes after the rows; only their number matters, for the percentage.
-_AFTER_ROWS = frozenset({"INDEX", "INDEX ATTACH", "CONSTRAINT", "FK CONSTRAINT", "TRIGGER", "RULE", "STATISTICS"})
-_LATER = _AFTER_ROWS | {"TABLE DATA", "BLOBS"}

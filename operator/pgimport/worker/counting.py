@@ -1,4 +1,4 @@
-"""Rows of every table at both ends, counted in parallel: the source through the held snapshot.
+"""Rows of every table at both ends, counted in parallel: the source through the held snapshot, where COPY has not told.
 
 A digest is the sum of the hashes of all rows, each in its text form: the servers reckon it themselves, no row travels
 for it, and neither the rows' order nor the partition that one lies in matters. 64 bits find an accident, not an enemy;
@@ -7,9 +7,9 @@ but the copy's only source is the one that it is compared with.
 
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, nullcontext
 from typing import Any
 
 import psycopg
@@ -34,6 +34,9 @@ _ALIKE = (
 )
 
 
+Row = tuple[Any, ...] | None
+
+
 def plan_counts(tables: tuple[Table, ...]) -> list[tuple[Table, bool]]:
     """Each table once, with whether its own rows alone count; partitions that must be are counted as their root."""
     by_oid = {table.oid: table for table in tables}
@@ -44,13 +47,14 @@ def plan_counts(tables: tuple[Table, ...]) -> list[tuple[Table, bool]]:
 
 def count_rows(
     tables: tuple[Table, ...], snapshot: str, ends: tuple[Endpoint, Endpoint], jobs: int, count: sql.SQL,
-    step: Callable[[], None],
+    step: Callable[[], None], told: Mapping[int, int] | None = None,
 ) -> list[TableDifference]:  # fmt: skip
     """ROWS, or ROWS_AND_DIGEST, of every table, equal or not, in the order they were counted. Raises Stopped.
 
-    `ends`: source and shadow.
+    `ends`: source and shadow. `told`: oid → rows, of every table; then the source is not asked again for them.
     """
     source, shadow = ends
+    known = _sum_up(tables, told) if told is not None and count is ROWS else None
     waiting: queue.SimpleQueue[tuple[Table, bool]] = queue.SimpleQueue()
     planned = plan_counts(tables)
     for item in planned:
@@ -61,7 +65,7 @@ def count_rows(
     def work() -> None:
         try:
             with (
-                closing(_open_on_snapshot(source, snapshot)) as origin,
+                closing(_open_on_snapshot(source, snapshot)) if known is None else nullcontext() as origin,
                 at_shadow(shadow, "its rows were counted") as copy,
             ):
                 copy.execute(_ALIKE)
@@ -70,7 +74,9 @@ def count_rows(
                         table, own = waiting.get_nowait()
                     except queue.Empty:
                         return
-                    counted.append(_count_both(table, own, count, origin, copy))
+                    statement = count.format(sql.SQL("ONLY " if own else ""), table.identifier)
+                    at_source = _count_source(table, statement, origin) if origin else ((known or {})[table.oid],)
+                    counted.append(_compare(table, statement, at_source, copy))
                     step()
         except BaseException:
             failed.set()
@@ -94,22 +100,33 @@ def _open_on_snapshot(source: Endpoint, snapshot: str) -> Connection:
     return connection
 
 
-def _count_both(
-    table: Table, own: bool, count: sql.SQL, origin: Connection, copy: Connection
-) -> TableDifference:  # fmt: skip
-    doing = f"the rows of {table.title} were counted"
-    only = sql.SQL("ONLY ") if own else sql.SQL("")
-    statement = count.format(only, table.identifier)
+def _sum_up(tables: tuple[Table, ...], told: Mapping[int, int]) -> dict[int, int]:
+    """Rows of a root that others are counted through are those of all its partitions."""
+    known = dict(told)
+    for table in tables:
+        if table.counted_as is not None and not table.partitioned:
+            known[table.counted_as] = known.get(table.counted_as, 0) + told[table.oid]
+    return known
+
+
+def _count_source(table: Table, statement: sql.Composed, origin: Connection) -> Row:
     try:
-        at_source = origin.execute(statement).fetchone()
+        return origin.execute(statement).fetchone()
     except psycopg.Error as error:
-        raise Stopped(translate_source_error(error, doing)) from error
+        raise Stopped(translate_source_error(error, _doing(table))) from error
+
+
+def _doing(table: Table) -> str:
+    return f"the rows of {table.title} were counted"
+
+
+def _compare(table: Table, statement: sql.Composed, at_source: Row, copy: Connection) -> TableDifference:
     try:
         in_copy = copy.execute(statement).fetchone()
     except psycopg.errors.UndefinedTable:
         in_copy = None
     except psycopg.Error as error:
-        raise Stopped(translate_target_error(error, doing)) from error
+        raise Stopped(translate_target_error(error, _doing(table))) from error
     return TableDifference(
         table=table.title,
         source_rows=at_source[0] if at_source else None,
@@ -119,6 +136,6 @@ def _count_both(
     )
 
 
-def _digest(row: tuple[Any, ...] | None) -> str | None:
+def _digest(row: Row) -> str | None:
     """None also of no rows."""
     return str(row[1]) if row is not None and len(row) > 1 and row[1] is not None else None

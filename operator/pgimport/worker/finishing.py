@@ -32,10 +32,11 @@ def set_sequences(run: Run, sequences: tuple[Sequence, ...]) -> None:
         )
 
 
-def analyze_tables(run: Run) -> None:
-    """Fresh statistics for every table, as its owner. Raises Stopped."""
+def analyze_tables(run: Run, done: Collection[tuple[str, str]] = ()) -> None:
+    """Fresh statistics for every table that has none yet, as its owner. Raises Stopped."""
     with at_shadow(run.shadow, "its tables were listed") as shadow:
-        tables = [(schema, name) for schema, name in shadow.execute(read_query("to_analyze"))]
+        listed = shadow.execute(read_query("to_analyze")).fetchall()
+    tables = [(schema, name) for schema, name in listed if (schema, name) not in done]
     run.meter.begin(Stage.ANALYZE, len(tables))
     waiting: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
     for table in tables:

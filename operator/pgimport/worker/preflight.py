@@ -4,7 +4,7 @@ from pgimport.model.addresses import Resolve
 from pgimport.model.order import Order
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.result import WorkerResult
-from pgimport.model.spec import NO_DIGESTS, Verify
+from pgimport.model.spec import NO_DIGESTS, NO_RELAY, Engine, Verify
 from pgimport.worker.checks.judged import POOLED, REACHABLE, Report, build_result, failed
 from pgimport.worker.checks.source import check_source
 from pgimport.worker.endpoints import resolve_host
@@ -22,6 +22,8 @@ def run_preflight(order: Order, places: Places, reporter: Reporter, resolve: Res
         if isinstance(source, FileSource):
             if order.verify is Verify.CHECKSUMS:
                 raise Stopped(Failure(Reason.NOT_SUPPORTED, NO_DIGESTS))
+            if order.engine is Engine.RELAY:
+                raise Stopped(Failure(Reason.NOT_SUPPORTED, NO_RELAY))
             report = check_file(order, source)
         elif order.sha256 is not None:
             raise Stopped(Failure(Reason.SOURCE_URL_INVALID, "spec.source.sha256 is of a dump file, not of a database"))

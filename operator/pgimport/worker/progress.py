@@ -25,15 +25,27 @@ class Window(NamedTuple):
 
 
 class Stage(Enum):
-    """In this order; the rows travel twice, into the dump and out of it."""
+    """In this order, by either way: by the relay rows travel once, else twice, into the dump and out of it."""
 
     SNAPSHOT = Window(Phase.SCHEMA, 0, 2)
+    SCHEMA = Window(Phase.SCHEMA, 2, 8)
+    COPY = Window(Phase.DATA, 8, 74)
     DUMP = Window(Phase.DATA, 2, 40)
     STRUCTURE = Window(Phase.DATA, 40, 44)
     ROWS = Window(Phase.DATA, 44, 74)
     INDEXES = Window(Phase.INDEXES, 74, 88)
     ANALYZE = Window(Phase.ANALYZE, 88, 92)
     VERIFY = Window(Phase.VERIFY, 92, 99)
+
+
+BY_RELAY = (
+    Stage.SNAPSHOT, Stage.SCHEMA, Stage.COPY, Stage.INDEXES, Stage.ANALYZE, Stage.VERIFY,
+)  # fmt: skip
+BY_DUMP = (
+    Stage.SNAPSHOT, Stage.DUMP, Stage.STRUCTURE, Stage.ROWS, Stage.INDEXES, Stage.ANALYZE, Stage.VERIFY,
+)  # fmt: skip
+_BEFORE_ROWS = (Stage.SNAPSHOT, Stage.SCHEMA, Stage.DUMP, Stage.STRUCTURE)
+_MOVING = (Stage.COPY, Stage.DUMP, Stage.ROWS)
 
 
 class Meter:
@@ -58,13 +70,13 @@ class Meter:
         """Tables to copy: oid → bytes."""
         self._sizes = dict(sizes)
 
-    def begin(self, stage: Stage, steps: int = 1) -> None:
-        """A stage of so many steps begins; always prints."""
+    def begin(self, stage: Stage, steps: int = 1, done: int = 0) -> None:
+        """A stage of so many steps begins, some of which were done before; always prints."""
         with self._lock:
             if stage.value.phase is not self._stage.value.phase:
                 self._phase_since = (self._clock(), 0)
-            self._stage, self._steps, self._sign = stage, (0, max(steps, 1)), 0
-            if stage in (Stage.DUMP, Stage.ROWS):
+            self._stage, self._steps, self._sign = stage, (done, max(steps, 1)), 0
+            if stage in _MOVING:
                 self._done, self._flowing = set(), {}
             self._print(always=True)
 
@@ -104,27 +116,25 @@ class Meter:
     def _now(self) -> Progress:
         total = sum(self._sizes.values())
         window = self._stage.value
-        if self._stage in (Stage.DUMP, Stage.ROWS):
-            # A byte counts half when it is dumped and half when it is restored.
+        if self._stage in _MOVING:
             passed = self._passed()
             share = passed / total if total else len(self._done) / max(len(self._sizes), 1)
-            bytes_done = passed // 2 + (total // 2 if self._stage is Stage.ROWS else 0)
+            bytes_done = _count_bytes(self._stage, passed, total)
         else:
             share = self._steps[0] / self._steps[1]
-            order = list(Stage).index(self._stage)
-            bytes_done = 0 if order == 0 else total // 2 if order <= 2 else total
-        tables = 0 if list(Stage).index(self._stage) < 3 else len(self._sizes)
+            before = total // 2 if self._stage is Stage.STRUCTURE else 0
+            bytes_done = before if self._stage in _BEFORE_ROWS else total
+        tables = 0 if self._stage in _BEFORE_ROWS else len(self._sizes)
         self._percent = max(self._percent, int(window.begin + (window.end - window.begin) * min(share, 1.0)))
         progress = Progress(
             phase=window.phase,
             percent=self._percent,
-            tables_done=len(self._done) if self._stage is Stage.ROWS else tables,
+            tables_done=len(self._done) if self._stage in (Stage.COPY, Stage.ROWS) else tables,
             tables_total=len(self._sizes),
             bytes_done=bytes_done,
             bytes_total=total,
         )
-        moving = self._stage in (Stage.DUMP, Stage.ROWS)
-        return self._with_rate(progress, bytes_done, total) if moving else progress
+        return self._with_rate(progress, bytes_done, total) if self._stage in _MOVING else progress
 
     def _with_rate(self, progress: Progress, done: int, total: int) -> Progress:
         began, at_begin = self._phase_since
@@ -141,6 +151,13 @@ class Meter:
             return
         self._printed, self._printed_at = moved, self._clock()
         self._reporter.progress(self._now())
+
+
+def _count_bytes(stage: Stage, passed: int, total: int) -> int:
+    """By a dump, a byte counts half when it is dumped and half when it is restored."""
+    if stage is Stage.COPY:
+        return passed
+    return passed // 2 + (total // 2 if stage is Stage.ROWS else 0)
 
 
 class FileMeter(Meter):

@@ -1,8 +1,8 @@
 """The dump and its way back: pg_dump on the snapshot into scratch, pg_restore from there by sections."""
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Literal
@@ -10,7 +10,7 @@ from typing import Literal
 from pgimport.model.order import Order
 from pgimport.worker import toc
 from pgimport.worker.clients import Children, Clients
-from pgimport.worker.contents import format_list
+from pgimport.worker.contents import Plan, format_list
 from pgimport.worker.endpoints import CLIENT_DBNAME, Endpoint, build_environment, write_passfile
 from pgimport.worker.failures import Stopped, is_chatter, judge_dump, judge_restore
 from pgimport.worker.lines import Reporter
@@ -25,6 +25,9 @@ DUMP_OPTIONS = (
     "--no-security-labels", "--no-tablespaces", "--no-sync", "--no-password", "--quote-all-identifiers", "--verbose",
 )  # fmt: skip
 RESTORE_OPTIONS = ("--exit-on-error", "--no-owner", "--no-privileges", "--no-tablespaces", "--no-password", "--verbose")
+# Kinds that come after the rows; only their number matters, for the percentage.
+AFTER_ROWS = frozenset({"INDEX", "INDEX ATTACH", "CONSTRAINT", "FK CONSTRAINT", "TRIGGER", "RULE", "STATISTICS"})
+LATER = AFTER_ROWS | {"TABLE DATA", "BLOBS"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,11 +59,21 @@ class LiveRun(Run):
     source: Endpoint
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Brought:
+    """What has come into the shadow, by whichever way."""
+
+    contents: Plan
+    notes: list[str] = field(default_factory=list)
+    counts: dict[int, int] | None = None  # oid → rows that the source sent; None: nobody counted
+    analyzed: frozenset[tuple[str, str]] = frozenset()  # tables with fresh statistics
+
+
 def run_dump(run: LiveRun, program: Path, snapshot: str, options: list[str], hear: Callable[[str], None]) -> None:
-    """Dump the source as the snapshot shows it into scratch. Raises Stopped."""
+    """Dump the source as the snapshot shows it into scratch, or what of it the options want. Raises Stopped."""
     passfile = write_passfile(run.source, run.places.private, "source.pgpass")
     arguments = [
-        str(program), *DUMP_OPTIONS, *options, run.clients.compress_option(program), f"--jobs={run.jobs}",
+        str(program), *DUMP_OPTIONS, *options,
         f"--snapshot={snapshot}", f"--file={run.archive}", f"--dbname={CLIENT_DBNAME}",
     ]  # fmt: skip
     code, words = run.children.run(arguments, build_environment(run.source, passfile, os.environ), _both(run, hear))
@@ -94,8 +107,13 @@ def run_restore(
         raise Stopped(judge_restore(code, words))
 
 
-def run_post_data(run: Run, entries: list[Entry], hear: Callable[[str], None], archive: Path | None = None) -> None:
+def run_post_data(
+    run: Run, entries: list[Entry], hear: Callable[[str], None], archive: Path | None = None,
+    built: Collection[int] = (),
+) -> None:  # fmt: skip
     """Indexes and keys side by side, then what only writes into catalogues, then foreign keys. Raises Stopped.
+
+    `built`: dump ids of what is there already.
 
     pg_restore keeps two statements apart that lock one table, but knows no partitions: `ALTER INDEX … ATTACH PARTITION`
     beside another one of the same table was seen to end as a deadlock (SQLSTATE 40P01).
@@ -105,7 +123,7 @@ def run_post_data(run: Run, entries: list[Entry], hear: Callable[[str], None], a
     phases: dict[Phase, list[Entry]] = {phase: [] for phase in Phase}
     for entry in entries:
         home = homes[entry.dump_id]
-        if home.section is toc.Section.POST_DATA:
+        if home.section is toc.Section.POST_DATA and entry.dump_id not in built:
             phases[_find_phase(home, parted)].append(entry)
     for phase, chosen in phases.items():
         run_restore(run, "post-data", chosen, hear, parallel=phase is not Phase.CATALOGUE, archive=archive)

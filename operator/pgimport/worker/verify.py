@@ -9,12 +9,13 @@ from psycopg import sql
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.result import Compared, TableDifference, Verification
 from pgimport.model.spec import Verify
+from pgimport.worker.contents import PG_CLASS
 from pgimport.worker.counting import ROWS, ROWS_AND_DIGEST, count_rows, plan_counts
 from pgimport.worker.endpoints import Connection
 from pgimport.worker.failures import Stopped, translate_source_error
 from pgimport.worker.progress import Stage
 from pgimport.worker.queries import read_query
-from pgimport.worker.restore import LiveRun
+from pgimport.worker.restore import Brought, LiveRun
 from pgimport.worker.shadow import at_shadow
 from pgimport.worker.snapshot import Sequence, Snapshot, Table
 from pgimport.worker.structure import Comparison, compare_structures, read_structure
@@ -76,17 +77,16 @@ def build_unverified() -> Verification:
     )
 
 
-def verify_rows(run: LiveRun, snapshot: Snapshot, findings: Findings) -> None:
+def verify_rows(run: LiveRun, snapshot: Snapshot, brought: Brought, findings: Findings) -> None:
     """Counts, or digests too, of all tables; large objects and sequences. Before row level security hides rows.
 
     Raises Stopped.
     """
-    run.meter.begin(Stage.VERIFY, len(plan_counts(counted_tables(snapshot))))
+    tables = counted_tables(snapshot, brought.contents.left_keys)
+    run.meter.begin(Stage.VERIFY, len(plan_counts(tables)))
     findings.mode = run.order.verify
     count = ROWS_AND_DIGEST if run.order.verify is Verify.CHECKSUMS else ROWS
-    counted = count_rows(
-        counted_tables(snapshot), snapshot.id, (run.source, run.shadow), run.jobs, count, run.meter.step
-    )
+    counted = count_rows(tables, snapshot.id, (run.source, run.shadow), run.jobs, count, run.meter.step, brought.counts)
     findings.tables = len(counted)
     findings.rows = sum(item.target_rows or 0 for item in counted)
     findings.unequal += [item for item in counted if not item.is_equal]
@@ -102,9 +102,13 @@ def verify_rows(run: LiveRun, snapshot: Snapshot, findings: Findings) -> None:
     findings.sequences = len(snapshot.sequences)
 
 
-def counted_tables(snapshot: Snapshot) -> tuple[Table, ...]:
-    """All but those that come without their rows."""
-    return tuple(table for table in snapshot.tables if table.oid not in snapshot.scope.rowless)
+def counted_tables(snapshot: Snapshot, left: Collection[tuple[int, int]]) -> tuple[Table, ...]:
+    """All but those that come without their rows, or not at all."""
+    return tuple(
+        table
+        for table in snapshot.tables
+        if table.oid not in snapshot.scope.rowless and (PG_CLASS, table.oid) not in left
+    )
 
 
 def _one_number(connection: Connection, query: str) -> int:

@@ -42,10 +42,11 @@ def test_an_upload_is_imported_from_a_store_with_a_private_address(uploaded: Ben
     assert "X-Amz-Signature" not in uploaded.out.getvalue()
 
 
-def test_a_file_has_no_digests_to_compare_with(uploaded: Bench, s3_server: S3Server) -> None:
-    failure = uploaded.preflight(verify="checksums", upload_origin=find_origin(s3_server.endpoint)).failure
+@pytest.mark.parametrize("wish", [{"verify": "checksums"}, {"engine": "relay"}], ids=["digests", "the relay"])
+def test_what_only_a_live_source_has_is_refused(uploaded: Bench, s3_server: S3Server, wish: dict[str, str]) -> None:
+    failure = uploaded.preflight(upload_origin=find_origin(s3_server.endpoint), **wish).failure
     assert failure is not None
-    assert (failure.reason, "checksums needs a live source" in failure.message) == (Reason.NOT_SUPPORTED, True)
+    assert (failure.reason, "needs a live source" in failure.message) == (Reason.NOT_SUPPORTED, True)
 
 
 def test_only_an_upload_may_go_there(uploaded: Bench, s3_server: S3Server) -> None:

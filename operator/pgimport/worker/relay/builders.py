@@ -1,0 +1,53 @@
+"""A builder: builds come in from the board, one after the other; their statements run as the attempt's role."""
+
+import psycopg
+from psycopg import sql
+
+from pgimport.model.reasons import Failure, Reason
+from pgimport.worker.endpoints import Connection, Endpoint, connect
+from pgimport.worker.failures import Stopped, first_line, translate_target_error
+from pgimport.worker.relay.builds import Build
+from pgimport.worker.relay.plan import plan_work_memory
+
+_SETTINGS = (
+    "SELECT pg_catalog.pg_size_bytes(pg_catalog.current_setting('maintenance_work_mem')),"
+    " pg_catalog.pg_size_bytes(pg_catalog.current_setting('shared_buffers'))"
+)
+_SHOWN = 200  # characters of a statement in an error
+
+
+class Builder:
+    """One session at the copy; everything but `abort` is for one thread."""
+
+    def __init__(self, shadow: Endpoint, encoding: str, builders: int) -> None:
+        """Raises Stopped."""
+        try:
+            self._session: Connection = connect(shadow)
+            self._session.execute(sql.SQL("SET client_encoding = {}").format(sql.Literal(encoding)))
+            ((own, buffers),) = self._session.execute(_SETTINGS).fetchall()
+            memory = plan_work_memory(own, buffers, builders)
+            self._session.execute(sql.SQL("SET maintenance_work_mem = {}").format(sql.Literal(f"{memory // 1024}kB")))
+        except psycopg.Error as error:
+            raise Stopped(translate_target_error(error, "an index builder was started")) from error
+
+    def build(self, build: Build) -> None:
+        """Raises Stopped."""
+        try:
+            self._session.execute(build.statement.encode(self._session.info.encoding, "surrogateescape"))
+        except psycopg.Error as error:
+            failure = translate_target_error(error, f"{build.title} was made")
+            if failure.reason is Reason.RESTORE_FAILED:
+                command = " ".join(build.statement.split())[:_SHOWN]
+                said = f"{first_line(error)} (SQLSTATE {error.sqlstate})"
+                failure = Failure(Reason.RESTORE_FAILED, f"{build.title}: ERROR: {said}; command was: {command}")
+            raise Stopped(failure) from error
+
+    def abort(self) -> None:
+        """From another thread: the build that runs fails."""
+        try:
+            self._session.cancel_safe(timeout=5)
+        except psycopg.Error:
+            return
+
+    def close(self) -> None:
+        self._session.close()

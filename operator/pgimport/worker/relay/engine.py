@@ -1,0 +1,141 @@
+"""The relay at work: a held snapshot, a plan and the shadow's empty tables come in; rows and indexes are in the copy.
+
+Streams and builders are threads. What one of them cannot do ends all of them.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+
+from pgimport.worker.failures import Stopped
+from pgimport.worker.progress import Pulse, Stage
+from pgimport.worker.relay.board import Board
+from pgimport.worker.relay.builders import Builder
+from pgimport.worker.relay.builds import Build
+from pgimport.worker.relay.errors import StepFailed
+from pgimport.worker.relay.flow import Flow
+from pgimport.worker.relay.plan import RelayPlan, Step
+from pgimport.worker.relay.streams import Ends, Stream
+from pgimport.worker.restore import LiveRun
+from pgimport.worker.watching import watching
+
+FULL_TRIES = 30  # of a last stream that a server has no room for, one a second
+
+
+class Relay:
+    """One import's rows on their way; `later`: builds that come when all of this is done."""
+
+    def __init__(self, run: LiveRun, ends: Ends, plan: RelayPlan, builds: Sequence[Build], later: int) -> None:
+        self._run, self._ends, self._plan, self._builds, self._later = run, ends, plan, builds, later
+        self._board = Board(builds, max(plan.builders, plan.streams))
+        self._flow = Flow(run.meter)
+        self._lock = threading.Lock()
+        self._steps = deque(plan.steps)
+        self._at_work = plan.streams
+        self._streams: list[Stream] = []
+        self._builders: list[Builder] = []
+        self._counts: dict[int, int] = {}
+        self._built = 0
+
+    def bring(self) -> dict[int, int]:
+        """Rows of each table, by its oid, as the source's COPY counted them. Raises Stopped."""
+        self._run.meter.begin(Stage.COPY)
+        for _ in range(self._plan.streams):
+            self._board.begin_stream()
+            self._streams.append(Stream(self._ends, self._run.reporter, self._flow))
+        with (
+            ThreadPoolExecutor(self._plan.streams + self._plan.builders) as pool,
+            Pulse(self._flow.tell),
+            watching(self._run, self._run.shadow, "index_progress"),
+        ):
+            work = [pool.submit(self._stream, stream) for stream in self._streams]
+            work += [pool.submit(self._build) for _ in range(min(self._plan.builders, len(self._builds)))]
+            done, undone = wait(work, return_when=FIRST_EXCEPTION)
+            if undone:
+                self._stop()
+            for future in done:
+                self._raise(future.exception())
+        return self._counts
+
+    def _raise(self, error: BaseException | None) -> None:
+        if isinstance(error, StepFailed):
+            raise Stopped(error.failure) from error
+        if error is not None:
+            raise error
+
+    def _stop(self) -> None:
+        self._board.stop()
+        with self._lock:
+            self._steps.clear()
+            at_work: list[Stream | Builder] = [*self._streams, *self._builders]
+        for one in at_work:
+            one.abort()
+
+    def _stream(self, stream: Stream) -> None:
+        try:
+            while (step := self._next_step()) is not None and self._do(stream, step):
+                pass
+        finally:
+            stream.close()
+            self._board.end_stream()
+
+    def _next_step(self) -> Step | None:
+        """None ends a stream."""
+        with self._lock:
+            if self._steps:
+                return self._steps.popleft()
+            self._leave()
+            return None
+
+    def _leave(self) -> None:
+        """The last one turns the light off: from here on it is indexes alone."""
+        self._at_work -= 1
+        if self._at_work == 0:
+            self._run.meter.begin(Stage.INDEXES, len(self._builds) + self._later, self._built)
+
+    def _do(self, stream: Stream, step: Step) -> bool:
+        """False where this stream has to end, because a server has no room for it. Raises StepFailed."""
+        for left in range(FULL_TRIES, -1, -1):
+            try:
+                self._take_in(stream.do(step))
+                return True
+            except StepFailed as failed:
+                if not failed.full or left == 0:
+                    raise
+                if self._give_back(step, failed):
+                    return False
+                time.sleep(1)
+        return False
+
+    def _give_back(self, step: Step, failed: StepFailed) -> bool:
+        with self._lock:
+            if self._at_work == 1:
+                return False
+            self._steps.appendleft(step)
+            self._leave()
+        self._run.reporter.log(f"one stream less: {failed.failure.message}", "warning")
+        return True
+
+    def _take_in(self, counts: dict[int, int]) -> None:
+        with self._lock:
+            self._counts.update(counts)
+        self._flow.forget(counts)
+        for oid in counts:
+            self._run.meter.finish(oid)
+        self._board.rows_are_in(counts)
+
+    def _build(self) -> None:
+        builder = Builder(self._run.shadow, self._ends.encoding, self._plan.builders)
+        with self._lock:
+            self._builders.append(builder)
+        try:
+            while (build := self._board.take()) is not None:
+                builder.build(build)
+                self._board.finish(build)
+                with self._lock:
+                    self._built += 1
+                self._run.meter.step()
+        finally:
+            builder.close()

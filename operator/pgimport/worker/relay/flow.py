@@ -1,0 +1,31 @@
+"""How far the rows are that are on their way: pieces come in from all streams, the meter hears of their sum."""
+
+import threading
+from collections.abc import Iterable
+
+from pgimport.worker.progress import Meter
+
+
+class Flow:
+    """Safe to use from several threads."""
+
+    def __init__(self, meter: Meter) -> None:
+        self._meter = meter
+        self._lock = threading.Lock()
+        self._flowing: dict[int, int] = {}
+
+    def pass_on(self, oid: int, size: int) -> None:
+        """So many bytes of a table went by."""
+        with self._lock:
+            self._flowing[oid] = self._flowing.get(oid, 0) + size
+
+    def forget(self, oids: Iterable[int]) -> None:
+        """Their rows begin anew, or are in."""
+        with self._lock:
+            for oid in oids:
+                self._flowing.pop(oid, None)
+
+    def tell(self) -> None:
+        with self._lock:
+            flowing = dict(self._flowing)
+        self._meter.flow(flowing)

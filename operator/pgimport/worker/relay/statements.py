@@ -1,0 +1,31 @@
+"""The statements of a step: tables and columns come in, SQL goes out. Pure."""
+
+from pgimport.worker.checks.judged import quote_name
+from pgimport.worker.relay.plan import Rows, RowsStep
+from pgimport.worker.snapshot import Table
+
+
+def build_begin(step: RowsStep) -> str:
+    """What makes a step repeatable, and lets COPY freeze: it begins with empty tables, in its own transaction."""
+    if step.through is not None:
+        return f"BEGIN; TRUNCATE {_quote(step.through)}"
+    return f"BEGIN; TRUNCATE {', '.join(f'ONLY {_quote(rows.table)}' for rows in step.rows)}"
+
+
+def build_copy_out(rows: Rows) -> str:
+    """COPY of a table never takes the rows of those that inherit from it."""
+    return f"COPY {_quote(rows.table)}{_columns(rows)} TO STDOUT"
+
+
+def build_copy_in(rows: Rows, through: Table | None) -> str:
+    """A partitioned table cannot be frozen through its root."""
+    return f"COPY {_quote(through or rows.table)}{_columns(rows)} FROM STDIN" + ("" if through else " (FREEZE)")
+
+
+def _quote(table: Table) -> str:
+    return quote_name(table.schema, table.name)
+
+
+def _columns(rows: Rows) -> str:
+    """A table may have none, and there is no way to say so."""
+    return f" ({', '.join(quote_name(name) for name in rows.columns)})" if rows.columns else ""

@@ -1,0 +1,6 @@
+-- Comments on large objects (from :first up to :end).
+SELECT objoid::bigint, description
+FROM pg_catalog.pg_description
+WHERE classoid = 'pg_catalog.pg_largeobject'::pg_catalog.regclass
+  AND objoid >= %(first)s::bigint::pg_catalog.oid AND objoid::bigint < %(end)s
+ORDER BY 1;

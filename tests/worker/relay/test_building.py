@@ -1,0 +1,117 @@
+"""What is built when: an archive's entries become builds, and the board hands them out. No server is asked."""
+
+import threading
+
+import pytest
+
+from pgimport.worker.relay.board import Board
+from pgimport.worker.relay.builds import Build, plan_builds
+from pgimport.worker.snapshot import Table
+from pgimport.worker.toc import Entry, Section
+
+SIZES = {100: 5000, 200: 9000}
+TABLES = [Table(oid, "public", f"t{oid}", False, size, None, True) for oid, size in SIZES.items()]
+
+
+def an_entry(
+    dump_id: int, kind: str, *dependencies: int, oid: int = 0, definition: str = "CREATE", section: int = 4
+) -> Entry:
+    return Entry(
+        dump_id=dump_id, catalog=1259, oid=oid, kind=kind, schema="public", tag=f"x{dump_id}", owner="",
+        section=Section(section), definition=definition, copy_statement="", has_rows=False,
+        dependencies=dependencies, file="",
+    )  # fmt: skip
+
+
+HOMES = [an_entry(1, "TABLE", oid=100, section=2), an_entry(2, "TABLE", oid=200, section=2),
+         an_entry(3, "TABLE", oid=300, section=2), an_entry(4, "MATERIALIZED VIEW", oid=400, section=2)]  # fmt: skip
+
+
+def numbers(builds: list[Build]) -> list[int]:
+    return [build.number for build in builds]
+
+
+def test_indexes_of_the_largest_table_come_first_and_its_key_before_them() -> None:
+    entries = [*HOMES, an_entry(10, "INDEX", 1), an_entry(11, "INDEX", 2), an_entry(12, "CONSTRAINT", 2)]
+    assert numbers(plan_builds(entries, TABLES, {100, 200})) == [12, 11, 10, -100, -200]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        pytest.param(an_entry(10, "INDEX", 3), id="of a table whose rows do not come"),
+        pytest.param(an_entry(10, "INDEX", 4), id="of a materialised view"),
+        pytest.param(an_entry(10, "INDEX", 1, 20), id="that needs what comes later"),
+        pytest.param(an_entry(10, "FK CONSTRAINT", 1, 2), id="a foreign key"),
+        pytest.param(an_entry(10, "TRIGGER", 1), id="a trigger"),
+    ],
+)
+def test_what_needs_more_than_its_tables_rows_waits_for_all(entry: Entry) -> None:
+    assert plan_builds([*HOMES, an_entry(20, "RULE", 4), entry], TABLES, set()) == []
+
+
+def test_only_an_index_alone_shares_its_table() -> None:
+    entries = [*HOMES, an_entry(10, "INDEX", 1, definition="CREATE INDEX a"), an_entry(11, "CONSTRAINT", 1),
+               an_entry(12, "INDEX", 1, definition="CREATE INDEX b;\nALTER TABLE t CLUSTER ON b")]  # fmt: skip
+    assert {build.number: build.exclusive for build in plan_builds(entries, TABLES, set())} == {
+        10: False, 11: True, 12: True,
+    }  # fmt: skip
+
+
+def a_build(number: int, table: int, *, exclusive: bool = False, last: bool = False) -> Build:
+    return Build(number, str(number), "", table, exclusive, last, 0)
+
+
+def take_ready(board: Board) -> list[int]:
+    """All that may run now, by their numbers; whoever would wait is told to stop."""
+    taken: list[int] = []
+    while True:
+        timer = threading.Timer(0.05, board.stop)
+        timer.start()
+        build = board.take()
+        timer.cancel()
+        if build is None:
+            return taken
+        taken.append(build.number)
+
+
+def test_a_build_waits_for_its_rows() -> None:
+    board = Board([a_build(1, 100), a_build(2, 200)], 4)
+    board.rows_are_in([200])
+    assert take_ready(board) == [2]
+
+
+def test_who_has_a_table_to_itself_runs_alone_on_it() -> None:
+    board = Board([a_build(1, 100, exclusive=True), a_build(2, 100), a_build(3, 200), a_build(4, 200)], 4)
+    board.rows_are_in([100, 200])
+    assert take_ready(board) == [1, 3, 4]
+
+
+def test_statistics_come_after_all_else_of_their_table() -> None:
+    analyze = a_build(-100, 100, exclusive=True, last=True)
+    board = Board([analyze, a_build(1, 100)], 4)
+    board.rows_are_in([100])
+    first = board.take()
+    assert first is not None
+    assert first.number == 1
+    board.finish(first)
+    assert board.take() == analyze
+
+
+def test_streams_take_slots_but_for_one_builder() -> None:
+    board = Board([a_build(number, number) for number in range(1, 5)], 3)
+    for _ in range(3):
+        board.begin_stream()
+    board.rows_are_in(range(1, 5))
+    first = board.take()
+    assert first is not None
+    for _ in range(2):
+        board.end_stream()
+    assert take_ready(board) == [2]
+
+
+def test_a_board_that_is_done_or_stopped_hands_out_nothing() -> None:
+    assert Board([], 4).take() is None
+    board = Board([a_build(1, 100)], 4)
+    board.stop()
+    assert board.take() is None
