@@ -26,8 +26,8 @@ from pgimport.worker.lines import Reporter
 
 MAJORS = (15, 16, 17, 18)
 TARGETS = (17, 18)
-LIVE, NEWER_CLIENT = "live", "live, by the target's pg_dump"
-WAYS = (LIVE, NEWER_CLIENT, *FORMATS)
+LIVE, BY_DUMP, NEWER_CLIENT = "live", "live, by a dump", "live, by the target's pg_dump"
+WAYS = (LIVE, BY_DUMP, NEWER_CLIENT, *FORMATS)
 SOURCES = Path(__file__).parent / "sources"
 DATABASE = "fidelity"
 # Each major's last minor is not everywhere; here, what a pg_dump of the source's own major writes is of interest.
@@ -123,7 +123,7 @@ class Matrix:
             self._offer(cell, source, bench)
         order = {
             "target_version_num": target.major * 10000, "creatable_extensions": EXTENSIONS,
-            "allowed_extensions": EXTENSIONS, "jobs": 2,
+            "allowed_extensions": EXTENSIONS, "jobs": 2, "engine": "dump" if cell.way == BY_DUMP else "auto",
         }  # fmt: skip
         looked = bench.preflight(**order)
         if looked.failure is not None or looked.preflight is None or looked.preflight.source is None:
