@@ -121,6 +121,29 @@ def slow_line(
 
 
 @contextmanager
+def cut_line(server: PostgresServer, after: int, cuts: int, *, sent: bool = False) -> Iterator[Line]:
+    """A connection that has carried so many bytes from the server (`sent`: to it) is cut; so often, then no more."""
+    left = cuts
+
+    def serve(client: socket.socket, line: Line) -> None:
+        carried = 0
+
+        def heard(data: bytes, is_client: bool) -> None:
+            nonlocal carried, left
+            carried += len(data) if is_client is sent else 0
+            with line.lock:
+                if carried > after and left > 0:
+                    left -= 1
+                    client.shutdown(socket.SHUT_RDWR)
+                    raise ConnectionResetError
+
+        pass_on(client, (server.host, server.port), heard)
+
+    with listen(serve) as line:
+        yield line
+
+
+@contextmanager
 def pooler(server: PostgresServer, dbname: str, *, transactions: bool, servers: int = 3) -> Iterator[Line]:
     """Lets everybody in, and serves each session (or each transaction) with one of a few processes, last used first."""
     idle = [_Backend(server, dbname) for _ in range(servers)]

@@ -96,14 +96,16 @@ class Bench:
         return [entry[kind] for line in self.out.getvalue().splitlines() if kind in (entry := json.loads(line))]
 
     @contextmanager
-    def shadow(self, login: bool = True) -> Iterator[str]:
+    def shadow(self, login: bool = True, encoding: str = "UTF8") -> Iterator[str]:
         """Role and database of this attempt, as the operator makes them; gone afterwards."""
         role, database = sql.Identifier(self.names.role), sql.Identifier(self.names.database)
         password = sql.Literal(attempt_password(self.seed, self.pod_uid))
         with self.target.connect(user="admin") as admin:
             admin.execute(sql.SQL("CREATE ROLE {} NOLOGIN PASSWORD {}").format(role, password))
             admin.execute(sql.SQL("GRANT {} TO admin WITH INHERIT TRUE, SET TRUE").format(role))
-            admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(database))
+            admin.execute(
+                sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING {}").format(database, sql.Literal(encoding))
+            )
             admin.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))
         with self.target.connect(self.names.database, "admin") as inside:
             inside.execute(sql.SQL("ALTER SCHEMA public OWNER TO {}").format(role))

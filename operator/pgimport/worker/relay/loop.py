@@ -28,6 +28,8 @@ class PinnedLoop(asyncio.SelectorEventLoop):
     def __init__(self, addresses: Mapping[tuple[str, int], str]) -> None:
         super().__init__()
         self._addresses = addresses
+        # A session that was let go complains of what has been told already.
+        self.set_exception_handler(lambda _loop, _context: None)
 
     async def getaddrinfo(self, host: Any, port: Any, **hints: Any) -> Any:
         return await super().getaddrinfo(self._addresses.get((host, port), host), port, **hints)

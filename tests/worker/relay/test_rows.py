@@ -1,0 +1,209 @@
+"""Rows from one real server into another, by each pair of hands: all arrive, whatever happens on the way."""
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from threading import Thread
+
+import pytest
+from tests.fidelity.cells import DATABASE, fill_source
+from tests.fidelity.content import find_differences, read_content
+from tests.support.postgres import PostgresServer, run_postgres
+from tests.support.wire import cut_line, slow_line
+from tests.worker.conftest import Bench
+
+from pgimport.model.reasons import Reason
+from pgimport.model.result import WorkerResult
+from pgimport.worker.relay import objects, plan
+
+BOTH_WAYS = pytest.mark.parametrize("small", [-1, plan.SMALL], ids=["each table by itself", "in batches"])
+ROWS = 100_000
+LONG = "AS SELECT i, repeat(i::text, 20) AS note FROM generate_series(1, 100000) AS i"  # about 13 MiB
+MIB = 1024 * 1024
+
+
+@pytest.fixture(scope="module")
+def everything() -> Iterator[PostgresServer]:
+    """An 18 with one of everything that it knows."""
+    with run_postgres(18, max_locks_per_transaction="256") as server:
+        fill_source(server, whole=False)
+        yield server
+
+
+@pytest.fixture(scope="module")
+def long(postgres16: PostgresServer) -> Iterator[str]:
+    """A database with three tables that take a while."""
+    with postgres16.database("long") as name:
+        for table in ("one", "two", "three"):
+            postgres16.execute(f"CREATE TABLE {table} {LONG}; CREATE INDEX ON {table} (note)", name)
+        yield name
+
+
+@pytest.mark.thorough
+@BOTH_WAYS
+def test_one_of_everything_arrives(
+    bench: Bench, everything: PostgresServer, postgres18: PostgresServer, small: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan, "SMALL", small)
+    monkeypatch.setattr(objects, "PIECE", 50)
+    bench.source_url = everything.url(DATABASE)
+    with bench.shadow() as shadow:
+        result = bench.run(engine="relay")
+        assert result.failure is None
+        assert result.verification is not None
+        left = [note.removeprefix("left behind: ").rpartition(": ")[0] for note in result.verification.notes]
+        source, copy = (
+            read_content(server, name, postgres18.bin / "pg_dump")
+            for server, name in ((everything, DATABASE), (postgres18, shadow))
+        )
+        assert "\n".join(find_differences(source, copy, left, {})) == ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("at_source", "after", "cuts"),
+    [
+        pytest.param(True, 2 * MIB, 1, id="the source, once"),
+        pytest.param(True, 2 * MIB, 3, id="the source, three times"),
+        pytest.param(False, 2 * MIB, 1, id="the copy, once"),
+    ],
+)
+def test_a_stream_that_is_cut_begins_its_table_again(
+    bench: Bench, long: str, postgres16: PostgresServer, at_source: bool, after: int, cuts: int
+) -> None:
+    server = postgres16 if at_source else bench.target
+    with cut_line(server, after, cuts, sent=not at_source) as line:
+        bench.source_url = postgres16.url(long)
+        if at_source:
+            bench.source_url = bench.source_url.replace(f":{server.port}/", f":{line.port}/")
+        else:
+            bench.target = replace(server, port=line.port)
+        with bench.shadow():
+            result = bench.run(engine="relay", jobs=2)
+    assert result.ok, result.failure
+    assert result.verification is not None
+    assert result.verification.rows == 3 * ROWS
+    again = [line["message"] for line in bench.lines("log") if "is begun again" in line["message"]]
+    assert len(again) == cuts
+    assert re.match(r"public\.(one|two|three) is begun again: the (source|target) failed while the rows of", again[0])
+
+
+COPYING = "FROM pg_stat_activity WHERE datname = '{}' AND query LIKE 'COPY%' AND state = 'active'"
+
+
+def wait_until_copying(server: PostgresServer, dbname: str) -> None:
+    while not server.query(f"SELECT {COPYING.format(dbname)}"):
+        time.sleep(0.01)
+
+
+@pytest.mark.slow
+def test_without_its_snapshot_a_cut_stream_ends_the_import(bench: Bench, long: str, postgres16: PostgresServer) -> None:
+    """It cannot begin again: another snapshot would show other rows."""
+    results: list[WorkerResult] = []
+    with slow_line(postgres16, 0.02) as line, bench.shadow():
+        bench.source_url = postgres16.url(long).replace(f":{postgres16.port}/", f":{line.port}/")
+        worker = Thread(target=lambda: results.append(bench.run(engine="relay", jobs=2)))
+        worker.start()
+        wait_until_copying(postgres16, long)
+        postgres16.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'long'")
+        worker.join(30)
+    (result,) = results
+    assert result.failure is not None
+    assert result.failure.reason is Reason.SOURCE_UNREACHABLE
+    assert "the source forgot the snapshot" in result.failure.message
+
+
+@pytest.mark.slow
+def test_what_one_stream_cannot_do_ends_all_at_once(bench: Bench, long: str, postgres16: PostgresServer) -> None:
+    """Others are not waited for, though they would have gone on for half a minute."""
+    results: list[WorkerResult] = []
+    with slow_line(postgres16, 0.05) as line, bench.shadow() as shadow:
+        bench.source_url = postgres16.url(long).replace(f":{postgres16.port}/", f":{line.port}/")
+        worker = Thread(target=lambda: results.append(bench.run(engine="relay", jobs=2)))
+        worker.start()
+        wait_until_copying(bench.target, shadow)
+        begun = time.monotonic()
+        bench.target.execute(f"SELECT pg_cancel_backend((SELECT pid {COPYING.format(shadow)} LIMIT 1))")
+        worker.join(30)
+        took = time.monotonic() - begun
+    (result,) = results
+    assert result.failure is not None
+    assert result.failure.reason is Reason.RESTORE_FAILED
+    assert "canceling statement due to user request (SQLSTATE 57014)" in result.failure.message
+    assert took < 10
+
+
+@pytest.mark.slow
+def test_a_source_with_room_for_one_more_connection_gets_one_stream(
+    bench: Bench, long: str, postgres16: PostgresServer
+) -> None:
+    """The holder and pg_dump are two; the stream comes after pg_dump."""
+    postgres16.execute("CREATE ROLE narrow LOGIN CONNECTION LIMIT 2 PASSWORD 'p'; GRANT pg_read_all_data TO narrow")
+    try:
+        bench.source_url = postgres16.url(long, "narrow", "p")
+        with bench.shadow():
+            result = bench.run(engine="relay", jobs=4)
+    finally:
+        postgres16.execute("DROP OWNED BY narrow; DROP ROLE narrow")
+    assert result.ok, result.failure
+    assert result.verification is not None
+    assert "1 stream instead of 4: the source has no room for more connections" in result.verification.notes
+
+
+@pytest.mark.slow
+def test_connections_that_go_to_others_meanwhile_mean_fewer_streams(
+    bench: Bench, long: str, postgres16: PostgresServer
+) -> None:
+    """Somebody takes the last places between the plan and the streams; one of them is left."""
+    postgres16.execute("CREATE ROLE crowded LOGIN CONNECTION LIMIT 6 PASSWORD 'p'; GRANT pg_read_all_data TO crowded")
+    try:
+        bench.source_url = postgres16.url(long, "crowded", "p")
+        with bench.shadow(), ExitStack() as others:
+            results: list[WorkerResult] = []
+            worker = Thread(target=lambda: results.append(bench.run(engine="relay", jobs=4)))
+            worker.start()
+            while not any("by relay" in line["message"] for line in bench.lines("log")):
+                time.sleep(0.005)
+            for _ in range(3):
+                others.enter_context(postgres16.connect(long, "crowded", "p"))
+            worker.join(30)
+    finally:
+        postgres16.execute("DROP OWNED BY crowded; DROP ROLE crowded")
+    (result,) = results
+    assert result.ok, result.failure
+    assert any(line["message"].startswith("one stream less: ") for line in bench.lines("log"))
+
+
+def test_a_source_in_another_encoding_comes_as_it_is(bench: Bench, postgres16: PostgresServer) -> None:
+    postgres16.execute("CREATE DATABASE latin TEMPLATE template0 ENCODING LATIN1")
+    try:
+        postgres16.execute(
+            'CREATE TABLE "Größe" AS SELECT chr(228) || i AS "Wört" FROM generate_series(1, 50000) AS i;'
+            'CREATE INDEX ON "Größe" ("Wört")',
+            "latin",
+        )
+        bench.source_url = postgres16.url("latin")
+        with bench.shadow(encoding="LATIN1") as shadow:
+            result = bench.run(engine="relay")
+            assert result.ok, result.failure
+            assert bench.target.query('SELECT count(DISTINCT "Wört"), max("Wört") FROM "Größe"', shadow) == [
+                (50000, "ä9999")
+            ]
+    finally:
+        postgres16.execute("DROP DATABASE latin WITH (FORCE)")
+    assert result.verification is not None
+    assert any("the source's encoding is LATIN1" in note for note in result.verification.notes)
+
+
+def test_tables_are_frozen_and_their_indexes_and_statistics_made(
+    bench: Bench, long: str, postgres16: PostgresServer
+) -> None:
+    bench.source_url = postgres16.url(long)
+    with bench.shadow() as shadow:
+        assert bench.run(engine="relay").ok
+        visible = "SELECT relallvisible > 0.9 * relpages FROM pg_class WHERE relname IN ('one', 'two', 'three')"
+        assert bench.target.query(visible, shadow) == [(True,), (True,), (True,)]
+        analyzed = "SELECT count(*) FROM pg_stats WHERE schemaname = 'public'"
+        assert bench.target.query(analyzed, shadow) == [(6,)]
