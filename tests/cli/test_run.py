@@ -82,14 +82,24 @@ def test_a_plan_says_what_would_be_done_and_does_nothing(shell: Shell, postgres1
     done = shell.run("run", "--plan", "--owner", "somebody")
     assert (done.code, done.err.count("✗")) == (0, 0)
     assert "owned by somebody with a new password" in done.out
+    assert "    public.items: 0.0 MiB by libpq, frozen, then 1 index\n" in done.out
     assert "nothing was changed" in done.out
     assert postgres18.query("SELECT FROM pg_database WHERE datname = 'cli_copy'") == []
     _assert_clean(shell, postgres18)
 
 
-def test_a_plan_as_json_is_lines_of_json(shell: Shell) -> None:
-    done = shell.run("run", "--plan", "--json")
+@pytest.mark.parametrize(
+    ("flags", "steps"),
+    [
+        (["--dry-run"], None),
+        (["--plan", "--engine", "dump", "--jobs", "3"], ["by a dump, 3 at once"]),
+    ],
+    ids=["without steps", "with steps"],
+)
+def test_a_plan_as_json_is_lines_of_json(shell: Shell, flags: list[str], steps: list[str] | None) -> None:
+    done = shell.run("run", "--json", *flags)
     told = [json.loads(line) for line in done.out.splitlines()]
+    assert told[-1]["result"].get("steps") == steps
     assert told[-1]["result"]["ok"] is True
     assert told[-1]["result"]["preflight"]["source"]["serverVersion"].startswith("16.")
     assert all(line.keys() <= {"log", "progress", "result"} for line in told)

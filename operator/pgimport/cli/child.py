@@ -21,6 +21,7 @@ from pgimport.model.order import Order
 from pgimport.model.reasons import Failure, Reason, reason_of_exit_code
 from pgimport.model.result import FailureReport, WorkerResult, parse_worker_result
 
+Step = Literal["preflight", "plan", "import"]
 END_SECONDS = 10  # clients cancel at their servers first
 SEED_BYTES = 32
 
@@ -80,9 +81,7 @@ def build_environment(place: Workplace, order: Order, inherited: Mapping[str, st
     }
 
 
-def run_worker(
-    step: Literal["preflight", "import"], place: Workplace, order: Order, listen: Callable[[str], None]
-) -> WorkerResult:
+def run_worker(step: Step, place: Workplace, order: Order, listen: Callable[[str], None]) -> WorkerResult:
     """Never without a result: a child that leaves none is a failure by its exit code."""
     place.message.unlink(missing_ok=True)
     child = subprocess.Popen(
@@ -105,7 +104,7 @@ def run_worker(
     return parse_worker_result(message) or _without_result(step, code)
 
 
-def _without_result(step: Literal["preflight", "import"], code: int) -> WorkerResult:
+def _without_result(step: Step, code: int) -> WorkerResult:
     how = f"signal {-code}" if code < 0 else f"exit code {code}"
     reason = reason_of_exit_code(128 - code if code < 0 else code) if code else Reason.RESULT_LOST
     failure = Failure(reason, f"the worker ended without a result ({how})")

@@ -60,7 +60,8 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--owner", metavar="NAME", help="role that owns the copy (default: the database's name + _owner)")
     how.add_argument("--owner-password-file", metavar="FILE", help="its password (default: a new one, printed once)")
     how.add_argument("--recreate", action="store_true", help="replace a target that holds objects, as a whole")
-    how.add_argument("--plan", "--dry-run", action="store_true", help="check, say what would be done, change nothing")
+    how.add_argument("--dry-run", action="store_true", help="check, say what would be done, change nothing")
+    how.add_argument("--plan", action="store_true", help="the same, and table by table how the rows would travel")
     how.add_argument("--engine", choices=[one.value for one in Engine], default=Engine.AUTO.value,
                      help="how the rows travel (default: auto)")  # fmt: skip
     how.add_argument("--jobs", type=_jobs, default=4, metavar="N", help="parallel streams, 1 to 32 (default: 4)")

@@ -1,6 +1,7 @@
 """`pgimport run`: one import without a cluster, by the same steps: preflight, shadow, import, swap, clean-up."""
 
 import argparse
+import json
 import signal
 import sys
 import uuid
@@ -101,8 +102,9 @@ def _run(wish: Wish, screen: Screen) -> int:
         screen.report(looked.preflight)
         source = _source_of(looked)
         _refuse_full_target(wish, mark)
-        if wish.plan:
-            return _show_plan(wish, names, server, looked, screen)
+        if wish.dry_run:
+            steps = _read_plan(place, order) if wish.plan else []
+            return _show_plan(wish, names, server, looked, screen, steps)
         try:
             done = _import(wish, screen, place, order, source, mark)
             _refuse_full_target(wish, mark)
@@ -213,13 +215,29 @@ def _swap(wish: Wish, names: AttemptNames) -> None:
         raise _Ended(failure)
 
 
-def _show_plan(wish: Wish, names: AttemptNames, server: ServerFacts, looked: WorkerResult, screen: Screen) -> int:
+def _read_plan(place: Workplace, order: Order) -> list[str]:
+    """How the rows would travel, as the worker plans it."""
+    planned: list[str] = []
+
+    def listen(line: str) -> None:
+        planned.extend(json.loads(line).get("plan", []))
+
+    result = run_worker("plan", place, order, listen)
+    if not result.ok:
+        raise _Ended(_failure_of(result))
+    return planned
+
+
+def _show_plan(
+    wish: Wish, names: AttemptNames, server: ServerFacts, looked: WorkerResult, screen: Screen, steps: list[str]
+) -> int:
     place = wish.access.place
     screen.result(
         [
             f"would copy {wish.source_title}",
             f"  into a database like {names.database} on {place} (PostgreSQL {server.version})",
             f"  with {wish.jobs} streams, engine {wish.engine.value}, and count every table",
+            *(f"    {step}" for step in steps),
             f"  then {'replace' if wish.recreate else 'fill'} {wish.database}, owned by {wish.owner}"
             + (" with a new password" if wish.password_is_new else ""),
             "nothing was changed",
@@ -228,6 +246,7 @@ def _show_plan(wish: Wish, names: AttemptNames, server: ServerFacts, looked: Wor
         database=wish.database,
         owner=wish.owner,
         preflight=looked.preflight.to_json() if looked.preflight else None,
+        **({"steps": steps} if steps else {}),
     )
     return 0
 

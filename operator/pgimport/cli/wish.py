@@ -29,7 +29,8 @@ class Wish:
     owner_password: str = field(repr=False)
     password_is_new: bool
     recreate: bool
-    plan: bool
+    dry_run: bool
+    plan: bool  # as well
     json: bool
     engine: Engine
     jobs: int
@@ -91,6 +92,7 @@ def read_wish(arguments: argparse.Namespace, environment: Mapping[str, str]) -> 
         owner_password=password or secrets.token_urlsafe(24),
         password_is_new=password is None,
         recreate=arguments.recreate,
+        dry_run=arguments.dry_run or arguments.plan,
         plan=arguments.plan,
         json=arguments.json,
         engine=Engine(arguments.engine),

@@ -141,7 +141,7 @@ class WorkerResult(Written):
     """What a container of the import's pod leaves as its termination message."""
 
     version: int = RESULT_VERSION
-    step: Literal["preflight", "import"]
+    step: Literal["preflight", "plan", "import"]
     ok: bool
     failure: FailureReport | None = None
     preflight: Preflight | None = None

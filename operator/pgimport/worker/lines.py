@@ -1,4 +1,4 @@
-"""What the worker says on stdout: one JSON line at a time, `{"log": …}` or `{"progress": …}`, without any secret."""
+"""What the worker says on stdout: JSON lines, `{"log": …}`, `{"progress": …}` or `{"plan": …}`, without any secret."""
 
 import json
 import re
@@ -68,6 +68,10 @@ class Reporter:
         if isinstance(value, dict):
             return {name: self._redacted(item) for name, item in value.items()}
         return value
+
+    def plan(self, lines: list[str]) -> None:
+        """What would be done, in words."""
+        self._write({"plan": [self.redact(line) for line in lines]})
 
     def progress(self, progress: Progress) -> None:
         stamped = progress.model_copy(update={"at": self._now()})

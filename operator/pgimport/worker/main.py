@@ -1,4 +1,4 @@
-"""The worker's two programs, `preflight` and `import`: environment in; result, JSON lines, exit code out."""
+"""The worker's programs, `preflight`, `plan` and `import`: environment in; result, JSON lines, exit code out."""
 
 import os
 import signal
@@ -16,15 +16,16 @@ from pgimport.worker.clients import Children, Clients
 from pgimport.worker.copying import run_import
 from pgimport.worker.lines import Reporter, utc_now
 from pgimport.worker.places import Places, parse_order, read_places
+from pgimport.worker.planning import run_plan
 from pgimport.worker.preflight import run_preflight
 
-Step = Literal["preflight", "import"]
-STEPS: tuple[Step, ...] = ("preflight", "import")
+Step = Literal["preflight", "plan", "import"]
+STEPS: tuple[Step, ...] = ("preflight", "plan", "import")
 EXIT_USAGE = 2
 
 
 def main(argv: list[str], environment: Mapping[str, str] = os.environ, stream: TextIO | None = None) -> int:
-    """`argv` is one of `preflight` and `import`; returns the exit code."""
+    """`argv` is one of the programs' names; returns the exit code."""
     step = next((step for step in STEPS if argv == [step]), None)
     if step is None:
         print(f"usage: python -m pgimport worker {{{'|'.join(STEPS)}}}", file=sys.stderr)
@@ -50,6 +51,8 @@ def _work(
     try:
         if step == "preflight":
             return run_preflight(order, places, reporter)
+        if step == "plan":
+            return run_plan(order, places, reporter)
         return run_import(order, places, reporter, read_clients(environment), children)
     except Exception as error:
         reporter.log("an unexpected error", "error", traceback=traceback.format_exc())
