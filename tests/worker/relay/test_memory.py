@@ -1,0 +1,62 @@
+"""What a relay holds in memory is bounded by its streams and by the largest row, whatever the size of a table."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import current_clients
+from tests.support.postgres import PostgresServer
+from tests.worker.conftest import Bench
+
+from pgimport.model import order as words
+from pgimport.worker.relay.memory import read_memory_limit
+from pgimport.worker.relay.plan import MIB, OWN_MEMORY, STREAM_MEMORY
+
+LARGEST = 32 * MIB
+JOBS = 2
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("largest", [0, LARGEST], ids=["short rows", "a very long row"])
+def test_a_worker_stays_within_what_is_promised(
+    bench: Bench, postgres16: PostgresServer, tmp_path: Path, largest: int
+) -> None:
+    with postgres16.database("large") as name:
+        postgres16.execute(
+            "CREATE TABLE large AS SELECT i, repeat(md5(i::text), 8) AS note FROM generate_series(1, 800000) AS i", name
+        )
+        postgres16.execute(f"INSERT INTO large SELECT 0, repeat('x', {largest})", name)
+        bench.source_url = postgres16.url(name)
+        with bench.shadow():
+            order = bench.order(engine="relay", jobs=JOBS).model_dump_json(by_alias=True)
+            environment = {**bench.environment, **current_clients(tmp_path), words.ENV_ORDER: order}
+            worker = subprocess.Popen(
+                [sys.executable, "-m", "pgimport", "worker", "import"],
+                env={"PATH": os.environ["PATH"], **environment}, stdout=subprocess.DEVNULL,
+            )  # fmt: skip
+            _, status, usage = os.wait4(worker.pid, 0)
+            worker.returncode = os.waitstatus_to_exitcode(status)
+    assert worker.returncode == 0
+    assert usage.ru_maxrss * 1024 < OWN_MEMORY + JOBS * STREAM_MEMORY + 4 * largest
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        pytest.param(["268435456\n", None], 268435456, id="the newer kind of control group"),
+        pytest.param(["max\n", None], None, id="without a limit"),
+        pytest.param([None, "134217728\n"], 134217728, id="the older kind"),
+        pytest.param([None, "9223372036854771712\n"], None, id="the older kind without a limit"),
+        pytest.param([None, None], None, id="no control group"),
+    ],
+)
+def test_the_pods_limit_is_read_from_its_control_group(
+    tmp_path: Path, texts: list[str | None], expected: int | None
+) -> None:
+    files = (tmp_path / "newer", tmp_path / "older")
+    for file, text in zip(files, texts, strict=True):
+        if text is not None:
+            file.write_text(text)
+    assert read_memory_limit(files) == expected
