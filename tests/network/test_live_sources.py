@@ -51,7 +51,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     programs = tree_programs(17, server_tree(17), clients)
     with run_postgres(17, programs, tls=certificates) as server:
         server.execute("CREATE DATABASE shop")
-        server.execute("CREATE TABLE orders AS SELECT i FROM generate_series(1, 1000) AS i", "shop")
+        # Large enough for a stream of its own, beside small ones.
+        server.execute("CREATE TABLE orders AS SELECT i FROM generate_series(1, 200000) AS i", "shop")
+        server.execute("CREATE TABLE customers AS SELECT 1 AS i", "shop")
         with run_relay(GOOD, server.host, server.port) as door:
             yield Place(server, clients, door, ca)
 
@@ -87,9 +89,18 @@ def test_T17_every_client_tells_the_name_and_checks_it(away: Bench, place: Place
     result = run_import(away)
     assert result.ok, result.failure
     assert result.verification is not None
-    assert result.verification.rows == 1000
-    assert len(place.door.heads) >= 3  # ours, and pg_dump with its workers
+    assert result.verification.rows == 200001
+    assert len(place.door.heads) >= 4  # the snapshot's holder, pg_dump, and streams of either library
     assert all(NAME.encode() in head for head in place.door.heads)
+
+
+def test_demanded_channel_binding_is_kept(away: Bench, place: Place, names: NameServer) -> None:
+    """asyncpg knows none: every row passes libpq then."""
+    away.source_url = place.url("?sslmode=require&channel_binding=require")
+    result = run_import(away)
+    assert result.ok, result.failure
+    assert result.verification is not None
+    assert any("the source URL demands channel binding" in note for note in result.verification.notes)
 
 
 def test_rebinding_leads_nowhere(away: Bench, place: Place, names: NameServer) -> None:
