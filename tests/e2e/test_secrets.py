@@ -87,19 +87,21 @@ def _read_attempt(tenant: Tenant, name: str) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def observed(tenant: Tenant, source: Source, source_password: str) -> Observed:
-    """One import that is watched from its creation to its end, and one that fails for its password."""
+    """An import by each engine, watched from its creation to its end, and one that fails for its password."""
     seen = Observed()
-    tenant.make_previews("watched", "watched-wrong")
+    tenant.make_previews("watched", "watched-dump", "watched-wrong")
     tenant.make_secrets({"watched-wrong": source.url("small", password=WRONG_PASSWORD)})
     with watched_processes() as seen.processes:
         tenant.start("watched-wrong", "watched-wrong", "watched-wrong")
-        tenant.start("watched", "slow", "watched")
+        tenant.start("watched-dump", "slow", "watched-dump", engine="dump")
+        tenant.start("watched", "slow", "watched", engine="relay")
         tenant.wait_until_copying("watched")
         seen.secrets |= _read_attempt(tenant, "watched")
         seen.objects += _read_objects()
         seen.logs += _read_logs()
-        bodies = tenant.wait_until_over("watched", "watched-wrong")
-    assert state_of(bodies["watched"]) == "completed", tenant.describe(IMPORTS, "watched")
+        bodies = tenant.wait_until_over("watched", "watched-dump", "watched-wrong")
+    for name in ("watched", "watched-dump"):
+        assert state_of(bodies[name]) == "completed", tenant.describe(IMPORTS, name)
     seen.objects += _read_objects()
     seen.logs += _read_logs()
     seen.secrets |= {

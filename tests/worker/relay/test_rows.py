@@ -117,9 +117,9 @@ def test_without_its_snapshot_a_cut_stream_ends_the_import(bench: Bench, long: s
 
 @pytest.mark.slow
 def test_what_one_stream_cannot_do_ends_all_at_once(bench: Bench, long: str, postgres16: PostgresServer) -> None:
-    """Others are not waited for, though they would have gone on for half a minute."""
+    """Nobody sends on to a server that has failed, and others are not waited for: each would take half a minute."""
     results: list[WorkerResult] = []
-    with slow_line(postgres16, 0.05) as line, bench.shadow() as shadow:
+    with slow_line(postgres16, 0.1) as line, bench.shadow() as shadow:
         bench.source_url = postgres16.url(long).replace(f":{postgres16.port}/", f":{line.port}/")
         worker = Thread(target=lambda: results.append(bench.run(engine="relay", jobs=2)))
         worker.start()
@@ -207,3 +207,14 @@ def test_tables_are_frozen_and_their_indexes_and_statistics_made(
         assert bench.target.query(visible, shadow) == [(True,), (True,), (True,)]
         analyzed = "SELECT count(*) FROM pg_stats WHERE schemaname = 'public'"
         assert bench.target.query(analyzed, shadow) == [(6,)]
+
+
+@pytest.mark.slow
+def test_a_copy_that_outgrows_the_plan_is_stopped(bench: Bench, long: str, postgres16: PostgresServer) -> None:
+    """Preflight had no reason to refuse it: it grows on its way."""
+    with slow_line(postgres16, 0.05) as line, bench.shadow():
+        bench.source_url = postgres16.url(long).replace(f":{postgres16.port}/", f":{line.port}/")
+        result = bench.run(engine="relay", jobs=1, storage_limit_bytes=12 * MIB)
+    assert result.failure is not None
+    assert result.failure.reason is Reason.SOURCE_TOO_LARGE
+    assert "is not whole yet; the plan allows 12.0 MiB" in result.failure.message

@@ -13,6 +13,7 @@ from psycopg import pq
 from pgimport.worker.endpoints import Connection, Endpoint
 from pgimport.worker.endpoints import connect as connect_endpoint
 from pgimport.worker.relay.errors import (
+    compare_counts,
     failed_at_source,
     failed_at_target,
     failed_to_connect,
@@ -107,11 +108,15 @@ class _Batch:
         self._put(table, piece, doing)
         with telling(failed_at_target, doing):
             end_rows(self._copy)
-            next_result(self._copy, pq.ExecStatus.COMMAND_OK)
-        return (done.command_tuples or 0) if done else 0
+            taken = next_result(self._copy, pq.ExecStatus.COMMAND_OK)
+        return compare_counts(table.title, _count(done), _count(taken))
 
     def _put(self, table: Table, piece: bytearray, doing: str) -> None:
         with telling(failed_at_target, doing):
             put_rows(self._copy, bytes(piece))
         self._passed(table.oid, len(piece))
         piece.clear()
+
+
+def _count(result: pq.abc.PGresult | None) -> int:
+    return (result.command_tuples or 0) if result else 0

@@ -6,9 +6,10 @@ Streams and builders are threads. What one of them cannot do ends all of them.
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 
+from pgimport.model.reasons import Failure
 from pgimport.worker.failures import Stopped
 from pgimport.worker.progress import Pulse, Stage
 from pgimport.worker.relay.board import Board
@@ -16,6 +17,7 @@ from pgimport.worker.relay.builders import Builder
 from pgimport.worker.relay.builds import Build
 from pgimport.worker.relay.errors import StepFailed
 from pgimport.worker.relay.flow import Flow
+from pgimport.worker.relay.guard import guarding
 from pgimport.worker.relay.plan import RelayPlan, Step
 from pgimport.worker.relay.streams import Ends, Stream
 from pgimport.worker.restore import LiveRun
@@ -38,6 +40,7 @@ class Relay:
         self._builders: list[Builder] = []
         self._counts: dict[int, int] = {}
         self._built = 0
+        self._refused: Failure | None = None
 
     def bring(self) -> dict[int, int]:
         """Rows of each table, by its oid, as the source's COPY counted them. Raises Stopped."""
@@ -49,6 +52,7 @@ class Relay:
             ThreadPoolExecutor(self._plan.streams + self._plan.builders) as pool,
             Pulse(self._flow.tell),
             watching(self._run, self._run.shadow, "index_progress"),
+            guarding(self._run, self._heed, self._refuse),
         ):
             work = [pool.submit(self._stream, stream) for stream in self._streams]
             work += [pool.submit(self._build) for _ in range(min(self._plan.builders, len(self._builds)))]
@@ -57,13 +61,27 @@ class Relay:
                 self._stop()
             for future in done:
                 self._raise(future.exception())
+            if self._refused is not None:
+                raise Stopped(self._refused)
         return self._counts
 
     def _raise(self, error: BaseException | None) -> None:
-        if isinstance(error, StepFailed):
-            raise Stopped(error.failure) from error
+        if error is not None and self._refused is not None:
+            error = Stopped(self._refused)
+        elif isinstance(error, StepFailed):
+            error = Stopped(error.failure)
+        if isinstance(error, Stopped):
+            self._run.reporter.overhear(error.failure.message)  # where a client would have said it
         if error is not None:
             raise error
+
+    def _heed(self, failed: Collection[int]) -> None:
+        for stream in self._streams:
+            stream.heed(failed)
+
+    def _refuse(self, failure: Failure) -> None:
+        self._refused = failure
+        self._stop()
 
     def _stop(self) -> None:
         self._board.stop()

@@ -66,6 +66,14 @@ def as_psycopg(error: BaseException) -> psycopg.Error:
     return psycopg.OperationalError(str(error) or type(error).__name__)
 
 
+def compare_counts(title: str, sent: int, taken: int) -> int:
+    """Both ends count for themselves. Raises StepFailed."""
+    if sent != taken:
+        said = f"the source sent {sent} rows of {title}, and the copy took {taken}"
+        raise StepFailed(Failure(Reason.RESTORE_FAILED, said), psycopg.errors.DataException(said))
+    return sent
+
+
 @contextmanager
 def telling(failed: Callable[[BaseException, str], StepFailed], doing: str) -> Iterator[None]:
     """Errors of psycopg within the block are those of one end."""

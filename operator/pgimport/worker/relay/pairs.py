@@ -8,7 +8,13 @@ from typing import Any, TypeVar
 import asyncpg
 
 from pgimport.worker.endpoints import Endpoint
-from pgimport.worker.relay.errors import failed_at_source, failed_at_target, failed_to_connect, failed_to_join
+from pgimport.worker.relay.errors import (
+    compare_counts,
+    failed_at_source,
+    failed_at_target,
+    failed_to_connect,
+    failed_to_join,
+)
 from pgimport.worker.relay.loop import connect, pinned_loop
 from pgimport.worker.relay.pipe import Pipe
 from pgimport.worker.relay.plan import Rows, RowsStep
@@ -27,6 +33,8 @@ class Pair:
         self._runner = asyncio.Runner(loop_factory=pinned_loop(source, shadow))
         self._loop = self._runner.get_loop()
         self._ends: list[asyncpg.Connection] = []
+        self._pipe: Pipe | None = None
+        self.copy_pid: int | None = None  # of the server's process at the copy
 
     def open(self) -> None:
         """Raises StepFailed."""
@@ -45,6 +53,15 @@ class Pair:
         """From another thread: the step that runs fails."""
         with suppress(RuntimeError):  # its loop is closed
             self._loop.call_soon_threadsafe(self._terminate)
+
+    def hang_up(self) -> None:
+        """From another thread: the copy's server has failed, which asyncpg hears when it has no more rows to send."""
+        with suppress(RuntimeError):  # its loop is closed
+            self._loop.call_soon_threadsafe(self._close_pipe)
+
+    def _close_pipe(self) -> None:
+        if self._pipe is not None:
+            self._pipe.close()
 
     def _terminate(self) -> None:
         for session in self._ends:
@@ -66,6 +83,7 @@ class Pair:
             self._ends.append(await connect(self._shadow))
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
             raise failed_at_target(error, "a stream was opened") from error
+        self.copy_pid = self._ends[1].get_server_pid()
 
     async def _copy(self, step: RowsStep, passed: Passed) -> dict[int, int]:
         source, copy = self._ends
@@ -79,21 +97,22 @@ class Pair:
         self, source: asyncpg.Connection, copy: asyncpg.Connection, step: RowsStep, rows: Rows, passed: Passed
     ) -> int:
         """The end that fails first is the one that is told; both are let go then."""
-        pipe, oid, into = Pipe(), rows.table.oid, step.through or rows.table
+        pipe = self._pipe = Pipe()
+        oid, into = rows.table.oid, step.through or rows.table
 
         async def put(piece: bytes) -> None:
             await pipe.put(piece)
             passed(oid, len(piece))
 
-        async def read() -> str:
+        async def read() -> int:
             told = await source.copy_from_table(
                 rows.table.name, schema_name=rows.table.schema, columns=rows.columns, output=put
             )
             pipe.close()
-            return str(told)
+            return _parse_count(told)
 
-        async def write() -> str:
-            return str(
+        async def write() -> int:
+            return _parse_count(
                 await copy.copy_to_table(
                     into.name, schema_name=into.schema, columns=rows.columns, source=pipe, freeze=step.through is None
                 )
@@ -103,7 +122,7 @@ class Pair:
         done, _ = await asyncio.wait({reading, writing}, return_when=asyncio.FIRST_EXCEPTION)
         failed = next((task for task in (reading, writing) if task in done and task.exception()), None)
         if failed is None:
-            return int(reading.result().rpartition(" ")[2])
+            return compare_counts(rows.table.title, reading.result(), writing.result())
         error = failed.exception()
         self._terminate()
         for task in (reading, writing):
@@ -114,6 +133,11 @@ class Pair:
             raise error
         doing = f"the rows of {rows.table.title} were copied"
         raise (failed_at_source if failed is reading else failed_at_target)(error, doing) from error
+
+
+def _parse_count(told: str) -> int:
+    """`COPY 17` → 17."""
+    return int(told.rpartition(" ")[2])
 
 
 async def _at_target(work: Coroutine[Any, Any, T] | Awaitable[T], doing: str) -> T:

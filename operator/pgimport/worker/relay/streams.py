@@ -1,6 +1,7 @@
 """A stream: steps come in, one after the other; each is done, even where a connection is cut, or says why it cannot."""
 
 import threading
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from pgimport.worker.endpoints import Endpoint
@@ -56,6 +57,11 @@ class Stream:
         self._over.set()
         if (sessions := self._sessions) is not None:
             sessions.abort()
+
+    def heed(self, failed: Collection[int]) -> None:
+        """From another thread: these processes of the copy's server have failed."""
+        if isinstance(sessions := self._sessions, Pair) and sessions.copy_pid in failed:
+            sessions.hang_up()
 
     def _do(self, step: Step) -> dict[int, int]:
         if isinstance(step, ObjectsStep):
