@@ -49,9 +49,9 @@ def _surroundings(stage: Stage) -> Iterator[Stage]:
     sources = {"allowedCIDRs": [f"{here}/32"]}
     tenant = replace(make_tenant(NAME, source, server=place, sources=sources), server=server)
     tenant.make_secrets({DATABASE: source.url(DATABASE, host=here)})
-    new = Login(here, 5432, DATABASE, EXPORTER, source.password).read_content()
+    origin = Login(here, 5432, DATABASE, EXPORTER, source.password)
     try:
-        yield replace(stage, tenant=tenant, database=DATABASE, server=address_of(NAME, namespace), new=new)
+        yield replace(stage, tenant=tenant, server=address_of(NAME, namespace), source=origin)
     finally:
         clear()
         kubectl.delete("pod", NAME, namespace=namespace)

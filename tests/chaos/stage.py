@@ -68,8 +68,7 @@ class Stage:
     target_wire: Wire
     looks: Looks
     server: str  # address of the target server, behind its wire
-    database: str  # of the source
-    new: str  # the content of the source
+    source: Login
 
     def login(self, preview: str) -> Login:
         return Login.of(self.tenant.connection(preview), self.server)
@@ -107,10 +106,10 @@ class Stage:
     ) -> Cell:  # fmt: skip
         """Start the import, wait for its end, call `over`, and judge."""
         login = self.login(name)
-        old = login.read_content()
+        old, new = login.read_content(), {self.source.read_content()}
         begun = time.monotonic()
         with watching(lambda: login) as watch:
-            self.tenant.start(name, self.database, name, **{"recreate": True, **spec})
+            self.tenant.start(name, self.source.dbname, name, **{"recreate": True, **spec})
             body, said = self._await(name, begun + STORY_SECONDS)
             seconds = time.monotonic() - begun
             over()
@@ -118,7 +117,9 @@ class Stage:
             if not self.operator.lives:
                 left = left or "the operator ended by itself"
                 self.operator.ensure()
-        target, broken = self._judge_target(body, watch, login, old)
+        # A server that crashed goes on with its sequences beyond what it had written down.
+        new.add(self.source.read_content())
+        target, broken = self._judge_target(body, watch, login, old, new)
         reason = reason_of(body) or ""
         wrong = f"ended as {reason}: {body.get('status', {}).get('error')}" if reason not in expected else ""
         attempts, most = body.get("status", {}).get("attempts", 0), spec.get("maxAttempts", 3)
@@ -157,20 +158,22 @@ class Stage:
                 return f"left behind: {', '.join(left)}"[:600] if left else ""
             time.sleep(POLL_SECONDS)
 
-    def _judge_target(self, body: Manifest, watch: Watch, login: Login, old: str) -> tuple[str, str]:
+    def _judge_target(
+        self, body: Manifest, watch: Watch, login: Login, old: str, new: Collection[str]
+    ) -> tuple[str, str]:  # fmt: skip
         """What it holds, and what is wrong with that or with what it held meanwhile."""
         try:
             last = login.read_content()
         except psycopg.Error as error:
             return "?", f"the target cannot be opened: {error}"
-        known = {old: "old", self.new: "new"}
-        strange = [one for one in (*watch.seen, last) if one not in known]
-        if strange:
+        known = {one: "new" for one in new} | {old: "old"}
+        if any(one not in known for one in (*watch.seen, last)):
             return "neither", "the target held something between old and new"
-        if watch.seen == [self.new, old]:
-            return "old", "the target went back from new to old"
-        wanted = self.new if state_of(body) == "completed" else old
-        return known[last], "" if last == wanted else f"{state_of(body)}, but the target holds what is {known[last]}"
+        seen = [known[one] for one in watch.seen]
+        if seen != sorted(seen, reverse=True):
+            return known[last], "the target went back from new to old"
+        wanted = "new" if state_of(body) == "completed" else "old"
+        return known[last], "" if known[last] == wanted else f"{state_of(body)}, but the target is {known[last]}"
 
 
 @contextmanager
@@ -191,10 +194,8 @@ def open_stage(source: Source, folder: Path, **settings: str) -> Iterator[Stage]
         operator.start()
         try:
             tenant = _make_tenant(source, source_wire, target_wire)
-            new = Login(here, 5432, DATABASE, EXPORTER, source.password).read_content()
-            yield Stage(
-                tenant, effects, moments, operator, api, source_wire, target_wire, Looks(), server, DATABASE, new
-            )
+            origin = Login(here, 5432, DATABASE, EXPORTER, source.password)
+            yield Stage(tenant, effects, moments, operator, api, source_wire, target_wire, Looks(), server, origin)
         finally:
             effects.end()
             moments.forget()

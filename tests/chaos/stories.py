@@ -136,7 +136,7 @@ def play_two_operators(stage: Stage, name: str, kills: bool) -> Cell:
     seconds = time.monotonic() - begun
     states = sorted({str(state_of(body)) for body in bodies.values()})
     said = _judge_together(stage, name, list(bodies.values()))
-    target = "new" if stage.login(name).read_content() == stage.new else "?"
+    target = "new" if stage.login(name).read_content() == stage.source.read_content() else "?"
     return Cell(fault, "all phases", not said, seconds, ", ".join(states), target, said)
 
 
@@ -156,6 +156,6 @@ def _judge_together(stage: Stage, preview: str, bodies: list[dict[str, Any]]) ->
             return f"{len(jobs)} Jobs of {body['metadata']['name']}"
         if left := stage.tenant.leftovers(body):
             return f"left behind: {', '.join(left)}"
-    if stage.login(preview).read_content() != stage.new:
+    if stage.login(preview).read_content() != stage.source.read_content():
         return "the target does not hold what the source does"
     return ""

@@ -53,6 +53,8 @@ def test_a_failed_statement_is_told_with_its_sqlstate() -> None:
         "the source failed while x was read: permission denied for table t (SQLSTATE 42501)"
     )
     assert translate_target_error(denied, "x").reason is Reason.RESTORE_FAILED
+    forgotten = psycopg.errors.UndefinedObject('snapshot "0000000E-00000006-1" does not exist')
+    assert translate_source_error(forgotten, "x was read").reason is Reason.SOURCE_UNREACHABLE
     gone = psycopg.errors.AdminShutdown("terminating connection")
     assert translate_source_error(gone, "x").reason is Reason.SOURCE_UNREACHABLE
     assert translate_target_error(gone, "x").reason is Reason.TARGET_LOST

@@ -67,6 +67,10 @@ _LOST = re.compile(
 )
 _NO_SPACE = "No space left on device"
 DISK_FULL = "53100"
+_NO_SNAPSHOT = re.compile(r"snapshot .*does not exist|invalid snapshot")
+FORGOTTEN = (
+    "the source forgot the snapshot (the connection that held it was lost, or its address leads to several servers)"
+)
 _READ_UNDER_RLS = "would be affected by row-level security policy"
 
 
@@ -95,6 +99,8 @@ def translate_connect_error(error: psycopg.Error, place: str) -> Failure:
 def translate_source_error(error: psycopg.Error, doing: str) -> Failure:
     """A statement of ours that failed at the source."""
     state = error.sqlstate
+    if _NO_SNAPSHOT.search(first_line(error)):
+        return Failure(_AWAY, f"{FORGOTTEN}: {first_line(error)} (SQLSTATE {state})")
     gone = state is None or state.startswith("08")
     reason = _AWAY if gone else SOURCE_SQLSTATES.get(state or "", Reason.DUMP_FAILED)
     code = f" (SQLSTATE {state})" if state else ""
@@ -192,9 +198,8 @@ def judge_dump(returncode: int, words: ClientWords) -> Failure:
         return Failure(_DENIED, f"pg_dump: {error}")
     if "canceling statement due to conflict with recovery" in error:
         return Failure(Reason.SOURCE_CHANGED, f"pg_dump: {error}")
-    if re.search(r"snapshot .*does not exist|invalid snapshot", error):
-        why = "the connection that held its snapshot was lost, or its address leads to several servers"
-        return Failure(_AWAY, f"the source forgot the snapshot ({why}): pg_dump: {error}")
+    if _NO_SNAPSHOT.search(error):
+        return Failure(_AWAY, f"{FORGOTTEN}: pg_dump: {error}")
     if _LOST.search(error):
         return Failure(_AWAY, f"the source was lost: pg_dump: {error}")
     return Failure(Reason.DUMP_FAILED, f"pg_dump: {error}")

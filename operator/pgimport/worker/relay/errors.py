@@ -12,7 +12,7 @@ import psycopg
 from pgimport.model.errors import PgimportError
 from pgimport.model.reasons import Failure, Reason
 from pgimport.worker.endpoints import Endpoint
-from pgimport.worker.failures import translate_connect_error, translate_source_error, translate_target_error
+from pgimport.worker.failures import FORGOTTEN, translate_connect_error, translate_source_error, translate_target_error
 
 _LOST = ("08", "57P0")  # SQLSTATEs of a connection or a server that went away
 _FULL = "53300"
@@ -50,8 +50,7 @@ def failed_to_join(error: BaseException, doing: str) -> StepFailed:
     told = as_psycopg(error)
     if told.sqlstate not in _NO_SNAPSHOT:
         return StepFailed(translate_source_error(told, doing), told)
-    why = "the connection that held its snapshot was lost, or its address leads to several servers"
-    return StepFailed(Failure(Reason.SOURCE_UNREACHABLE, f"the source forgot the snapshot ({why})"), told)
+    return StepFailed(Failure(Reason.SOURCE_UNREACHABLE, FORGOTTEN), told)
 
 
 def as_psycopg(error: BaseException) -> psycopg.Error:
