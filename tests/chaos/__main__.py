@@ -33,20 +33,27 @@ def _source() -> Iterator[Source]:
         kubectl.delete("namespace", SOURCE_NAMESPACE)
 
 
-def play_all(stage: Stage, planned: list[Planned]) -> list[tuple[str, Cell]]:
-    """Kind and cell of each; told as they end."""
-    played: list[tuple[str, Cell]] = []
+def play_all(stage: Stage, planned: list[Planned], played: list[tuple[str, Cell]]) -> None:
+    """Kind and cell of each into `played`, and told as they end."""
     for number, one in enumerate(planned):
         if number % BATCH == 0:
             batch = range(number, min(number + BATCH, len(planned)))
             stage.tenant.make_kept_previews(*(f"cell-{index}" for index in batch))
-        cell = one.play(stage, f"cell-{number}")
+        cell = _play(stage, one, f"cell-{number}")
         played.append((one.kind, cell))
         verdict = f"{cell.state}, {cell.target}" if cell.kept else f"BROKEN: {cell.state}, {cell.target}: {cell.said}"
         print(
             f"{number + 1} of {len(planned)}: {cell.fault}: {cell.place}: {cell.seconds:.1f} s: {verdict}", flush=True
         )
-    return played
+
+
+def _play(stage: Stage, one: Planned, name: str) -> Cell:
+    """A story that cannot be told to its end is a promise that was not shown to be kept."""
+    try:
+        return one.play(stage, name)
+    except Exception as error:
+        stage.operator.ensure()
+        return Cell(one.title, "-", False, 0.0, said=f"the story broke off: {type(error).__name__}: {error}"[:600])
 
 
 def main(words: list[str]) -> int:
@@ -55,12 +62,16 @@ def main(words: list[str]) -> int:
     with _source() as source:
         with tempfile.TemporaryDirectory() as folder, open_stage(source, Path(folder)) as stage:
             writes = crash.record(stage)
-            played += play_all(stage, [one for one in plan_all(writes) if one.is_meant(words)])
+            planned = [one for one in plan_all(writes) if one.is_meant(words)]
+            try:
+                play_all(stage, planned, played)
+            except KeyboardInterrupt:
+                print("interrupted: the report holds what was played", flush=True)
         # These leave the nodes and the chart's operator alone.
-        if not words or FIELDS in words:
+        if FIELDS in words or (not words and len(played) == len(planned)):
             played += [(FIELDS, cell) for cell in sum_up(play_fields(source))]
     if not words:
-        write_report(played, writes)
+        write_report(played, writes, len(planned))
     broken = [cell for _, cell in played if not cell.kept]
     for cell in broken:
         print(f"BROKEN: {cell.fault}: {cell.place}: {cell.said}")

@@ -40,12 +40,14 @@ KINDS = {
 }  # fmt: skip
 
 
-def write_report(played: Sequence[tuple[str, Cell]], writes: Sequence[str]) -> None:
-    """Both files, beside this one."""
+def write_report(played: Sequence[tuple[str, Cell]], writes: Sequence[str], planned: int) -> None:
+    """Both files, beside this one. `planned`: cells without those of the fields."""
+    told = sum(kind != FIELDS for kind, _ in played)
+    whole = "" if told == planned else f" It was ended early: {told} of {planned} cells were played."
     now = datetime.now(UTC).isoformat(timespec="seconds")
     lines = [
         "# Chaos", "", f"Written by `make chaos` on {now}.", "", *format_table([("", ""), *describe_machine()]), "",
-        METHOD, "", f"An undisturbed import makes {len(writes)} writes.", "",
+        METHOD, "", f"An undisturbed import makes {len(writes)} writes.{whole}", "",
         *format_table([("", "cells", "kept", "median", "longest"), *_summary(played)]),
     ]  # fmt: skip
     for kind, (title, what) in KINDS.items():
