@@ -121,8 +121,8 @@ class TestEveryRoute:
 
 
 def test_an_address_that_fails_too_often_waits(api: Api) -> None:
-    good = {"X-API-Key": api.keys["all"]}
-    with serve(replace(api.context, throttle=FailureThrottle())) as url:
+    throttle, good = FailureThrottle(refill_seconds=3600), {"X-API-Key": api.keys["all"]}
+    with serve(replace(api.context, throttle=throttle)) as url:
         for _ in range(FAILURES):
             assert httpx.get(f"{url}/v1/projects/shop/jobs", headers={"X-API-Key": "wrong"}).status_code == 401
         answer = httpx.get(f"{url}/v1/projects/shop/jobs", headers=good)

@@ -12,7 +12,8 @@ ADDRESSES = 20_000  # remembered; a hundred bytes each
 class FailureThrottle:
     """A bucket for each address; of IPv6 for each /64, which is what one host gets."""
 
-    def __init__(self) -> None:
+    def __init__(self, refill_seconds: float = REFILL_SECONDS) -> None:
+        self._refill = refill_seconds
         self._spent: OrderedDict[str, tuple[float, float]] = OrderedDict()  # address → failures, when
         self._lock = threading.Lock()
 
@@ -20,7 +21,7 @@ class FailureThrottle:
         """Seconds to wait; None where it may try."""
         with self._lock:
             over = self._failures(_network_of(address), now) - FAILURES + 1
-        return max(1, round(over * REFILL_SECONDS)) if over > 0 else None
+        return max(1, round(over * self._refill)) if over > 0 else None
 
     def fail(self, address: str, now: float) -> None:
         network = _network_of(address)
@@ -32,7 +33,7 @@ class FailureThrottle:
 
     def _failures(self, network: str, now: float) -> float:
         count, at = self._spent.get(network, (0.0, now))
-        return max(0.0, count - (now - at) / REFILL_SECONDS)
+        return max(0.0, count - (now - at) / self._refill)
 
 
 def _network_of(address: str) -> str:
