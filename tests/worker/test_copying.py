@@ -166,17 +166,17 @@ def test_T21_timeouts_of_either_server_do_not_end_a_copy(
     names = ("statement_timeout", "idle_in_transaction_session_timeout", "idle_session_timeout", "lock_timeout")
     with postgres16.database("hasty") as name:
         postgres16.execute(
-            "CREATE TABLE long AS SELECT i, repeat('x', 99) AS t FROM generate_series(1, 99999) AS i", name
+            "CREATE TABLE long AS SELECT i, repeat('x', 99) AS t FROM generate_series(1, 499999) AS i", name
         )
         bench.source_url = postgres16.url(name)
         with bench.shadow() as shadow:
             for server, database in ((postgres16, name), (postgres18, shadow)):
                 for setting in names:
-                    server.execute(f'ALTER DATABASE "{database}" SET {setting} = 40')
+                    server.execute(f'ALTER DATABASE "{database}" SET {setting} = 300')
             result = bench.run(engine=engine)
     assert result.ok, result.failure
     assert result.verification is not None
-    assert result.verification.rows == 99999
+    assert result.verification.rows == 499999
 
 
 @pytest.mark.parametrize("engine", ENGINES)

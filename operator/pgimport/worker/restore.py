@@ -25,6 +25,7 @@ DUMP_OPTIONS = (
     "--no-security-labels", "--no-tablespaces", "--no-sync", "--no-password", "--quote-all-identifiers", "--verbose",
 )  # fmt: skip
 RESTORE_OPTIONS = ("--exit-on-error", "--no-owner", "--no-privileges", "--no-tablespaces", "--no-password", "--verbose")
+OBJECTS_OF_A_TRANSACTION = 100  # each holds a few locks until its end, and a server has room for some thousands
 # Kinds that come after the rows; only their number matters, for the percentage.
 AFTER_ROWS = frozenset({"INDEX", "INDEX ATTACH", "CONSTRAINT", "FK CONSTRAINT", "TRIGGER", "RULE", "STATISTICS"})
 LATER = AFTER_ROWS | {"TABLE DATA", "BLOBS"}
@@ -99,12 +100,17 @@ def run_restore(
     passfile = write_passfile(run.shadow, run.places.private, "target.pgpass")
     arguments = [
         *build_restore_arguments(run, section, entries),
-        *([f"--jobs={run.jobs}"] if parallel else []), str(archive or run.archive),
+        *([f"--jobs={run.jobs}"] if parallel else _in_transactions(run)), str(archive or run.archive),
     ]  # fmt: skip
     code, words = run.children.run(arguments, build_environment(run.shadow, passfile, os.environ), _both(run, hear))
     passfile.unlink(missing_ok=True)
     if code != 0:
         raise Stopped(judge_restore(code, words))
+
+
+def _in_transactions(run: Run) -> list[str]:
+    """A commit for each statement took half of the time of 2,000 tables; older clients know no other way."""
+    return [f"--transaction-size={OBJECTS_OF_A_TRANSACTION}"] if run.order.target.server_version_num >= 170000 else []
 
 
 def run_post_data(
