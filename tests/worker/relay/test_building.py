@@ -1,6 +1,7 @@
 """What is built when: an archive's entries become builds, and the board hands them out. No server is asked."""
 
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -9,7 +10,7 @@ from pgimport.worker.relay.builds import Build, plan_builds
 from pgimport.worker.snapshot import Table
 from pgimport.worker.toc import Entry, Section
 
-SIZES = {100: 5000, 200: 9000}
+SIZES = {100: 5_000_000, 200: 9_000_000}
 TABLES = [Table(oid, "public", f"t{oid}", False, size, None, True) for oid, size in SIZES.items()]
 
 
@@ -58,6 +59,35 @@ def test_only_an_index_alone_shares_its_table() -> None:
     }  # fmt: skip
 
 
+KEY = 'ALTER TABLE ONLY "a b"."t""x"\n    ADD CONSTRAINT "k.1" {};\n'
+
+
+@pytest.mark.parametrize(
+    ("said", "split"),
+    [
+        ('PRIMARY KEY ("id")', True),
+        ('UNIQUE ("id", "o""r)")', True),
+        ('UNIQUE NULLS NOT DISTINCT ("id")', False),
+        ('PRIMARY KEY ("id") INCLUDE ("n")', False),
+        ('UNIQUE ("id") DEFERRABLE', False),
+        ("EXCLUDE USING gist (during WITH &&)", False),
+        ('PRIMARY KEY ("id");\n\nALTER TABLE "a b"."t""x" CLUSTER ON "k.1"', False),
+    ],
+)
+def test_a_plain_key_beside_other_indexes_is_made_of_an_index(said: str, split: bool) -> None:
+    key = an_entry(10, "CONSTRAINT", 1, definition=KEY.format(said))
+    assert [build.statement for build in plan_builds([*HOMES, key], TABLES, set())] == [key.definition]
+    builds = plan_builds([*HOMES, key, an_entry(11, "INDEX", 1, definition="CREATE INDEX")], TABLES, set())
+    if not split:
+        assert [build.statement for build in builds] == [key.definition, "CREATE INDEX"]
+        return
+    kind, _, columns = said.partition(" (")
+    index, take_over, _ = builds
+    assert index.statement == f'CREATE UNIQUE INDEX "k.1" ON "a b"."t""x" USING btree ({columns}'
+    assert take_over.statement == KEY.partition(" {")[0] + f' {kind} USING INDEX "k.1"'
+    assert (index.exclusive, take_over.exclusive, take_over.after) == (False, True, index.number)
+
+
 def a_build(number: int, table: int, *, exclusive: bool = False, last: bool = False) -> Build:
     return Build(number, str(number), "", table, exclusive, last, 0)
 
@@ -96,6 +126,16 @@ def test_statistics_come_after_all_else_of_their_table() -> None:
     assert first.number == 1
     board.finish(first)
     assert board.take() == analyze
+
+
+def test_a_constraint_comes_after_its_index() -> None:
+    board = Board([replace(a_build(2, 100), after=1), a_build(1, 100)], 4)
+    board.rows_are_in([100])
+    first = board.take()
+    assert first is not None
+    assert first.number == 1
+    board.finish(first)
+    assert take_ready(board) == [2]
 
 
 def test_streams_take_slots_but_for_one_builder() -> None:

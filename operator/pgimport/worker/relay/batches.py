@@ -22,7 +22,7 @@ from pgimport.worker.relay.errors import (
 )
 from pgimport.worker.relay.libpq import end_rows, next_result, put_rows, read_rows, send
 from pgimport.worker.relay.plan import RowsStep
-from pgimport.worker.relay.statements import build_begin, build_copy_in, build_copy_out
+from pgimport.worker.relay.statements import ALIKE, build_begin, build_copy_in, build_copy_out
 from pgimport.worker.snapshot import BEGIN, Table
 
 PIECE = 64 * 1024  # bytes that are sent at once: libpq hands out row by row
@@ -45,12 +45,14 @@ class Twin:
         self.ends.append(source)
         try:
             source.execute(f"SET client_encoding = '{self._encoding}'".encode())
+            source.execute(ALIKE)
             source.execute(BEGIN)
             source.execute(f"SET TRANSACTION SNAPSHOT '{self._snapshot}'".encode())
         except psycopg.Error as error:
             raise failed_to_join(error, "its snapshot was opened again") from error
         try:
             self.ends.append(connect_endpoint(self._shadow))
+            self.ends[1].execute(ALIKE)
             self.ends[1].execute(f"SET client_encoding = '{self._encoding}'".encode())
         except psycopg.Error as error:
             raise failed_at_target(error, "a stream was opened") from error

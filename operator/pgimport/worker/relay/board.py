@@ -22,6 +22,7 @@ class Board:
         self._streams = 0
         self._running: list[Build] = []
         self._tables: set[int] = set()
+        self._done: set[int] = set()
         self._stopped = False
         self._changed = threading.Condition()
 
@@ -60,6 +61,7 @@ class Board:
     def finish(self, build: Build) -> None:
         with self._changed:
             self._running.remove(build)
+            self._done.add(build.number)
             self._changed.notify_all()
 
     def _find(self) -> Build | None:
@@ -68,7 +70,7 @@ class Board:
         return next((build for build in self._waiting if self._may_run(build)), None)
 
     def _may_run(self, build: Build) -> bool:
-        if build.table not in self._tables:
+        if build.table not in self._tables or (build.after is not None and build.after not in self._done):
             return False
         beside = [one for one in self._running if one.table == build.table]
         if build.last and any(one.table == build.table and not one.last for one in self._waiting):

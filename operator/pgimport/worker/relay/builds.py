@@ -5,13 +5,23 @@ own: they say CLUSTER ON, REPLICA IDENTITY and a column's statistics too. Everyt
 table, is restored when all rows are in.
 """
 
+import re
+from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from pgimport.worker.checks.judged import quote_name
+from pgimport.worker.relay.plan import SMALL
 from pgimport.worker.snapshot import Table
 from pgimport.worker.toc import Entry, Section
 
+INDEX_OF_KEY = 1 << 40  # and a dump id: the number of the index that is made for a key
+_NAME = r'"(?:[^"]|"")+"'
+# As pg_dump writes a key without anything else to it; with INCLUDE, DEFERRABLE and the like, it stays as it is.
+_KEY = re.compile(
+    rf"(?P<head>ALTER TABLE ONLY (?P<table>{_NAME}\.{_NAME})\n    ADD CONSTRAINT (?P<name>{_NAME}))"
+    rf" (?P<kind>PRIMARY KEY|UNIQUE) (?P<columns>\({_NAME}(?:, {_NAME})*\));\s*"
+)
 _KINDS = frozenset({"INDEX", "CONSTRAINT", "STATISTICS"})
 
 
@@ -19,13 +29,14 @@ _KINDS = frozenset({"INDEX", "CONSTRAINT", "STATISTICS"})
 class Build:
     """One statement, or a few that belong together, on one table."""
 
-    number: int  # of the archive's entry; -oid of the table for ANALYZE
+    number: int  # of the archive's entry; -oid of the table for ANALYZE; INDEX_OF_KEY and more for a key's index
     title: str
     statement: str
     table: int  # oid at the source
     exclusive: bool  # nothing else may run on the table
     last: bool  # after all others of its table
     weight: int
+    after: int | None = None  # the number of a build that must be done before
 
 
 def plan_builds(entries: Iterable[Entry], tables: Iterable[Table], analyzed: Collection[int]) -> list[Build]:
@@ -34,19 +45,35 @@ def plan_builds(entries: Iterable[Entry], tables: Iterable[Table], analyzed: Col
     listed = list(entries)
     homes = {one.dump_id: one.oid for one in listed if one.kind == "TABLE" and one.oid in rows}
     late = {one.dump_id for one in listed if one.section is Section.POST_DATA}
-    builds = [
-        Build(
-            one.dump_id, one.title, one.definition, oid, _locks_out(one), False, rows[oid].bytes + (one.kind != "INDEX")
-        )
+    chosen = [
+        (one, oid)
         for one in listed
         if one.kind in _KINDS and late.isdisjoint(one.dependencies) and (oid := _find_home(one, homes)) is not None
     ]
+    counted = Counter(oid for _, oid in chosen)
+    several = {oid for oid, count in counted.items() if count > 1 and rows[oid].bytes > SMALL}
+    builds = [build for one, oid in chosen for build in _plan_entry(one, rows[oid], split=oid in several)]
     builds += [
         Build(-oid, f"ANALYZE {table.title}", f"ANALYZE {quote_name(table.schema, table.name)}", oid, True, True, 0)
         for oid, table in rows.items()
         if oid in analyzed and oid in homes.values()
     ]
     return sorted(builds, key=lambda one: -one.weight)
+
+
+def _plan_entry(entry: Entry, table: Table, *, split: bool) -> list[Build]:
+    """A large table's plain key beside other indexes is split: an index like theirs, which a constraint takes over."""
+    key = _KEY.fullmatch(entry.definition) if split else None
+    if key is None:
+        weight = table.bytes + (entry.kind != "INDEX")
+        return [Build(entry.dump_id, entry.title, entry.definition, table.oid, _locks_out(entry), False, weight)]
+    index = f"CREATE UNIQUE INDEX {key['name']} ON {key['table']} USING btree {key['columns']}"
+    take_over = f"{key['head']} {key['kind']} USING INDEX {key['name']}"
+    number = INDEX_OF_KEY + entry.dump_id
+    return [
+        Build(number, entry.title, index, table.oid, False, False, table.bytes),
+        Build(entry.dump_id, entry.title, take_over, table.oid, True, False, table.bytes, number),
+    ]
 
 
 def _find_home(entry: Entry, homes: dict[int, int]) -> int | None:

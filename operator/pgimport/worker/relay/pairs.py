@@ -18,7 +18,7 @@ from pgimport.worker.relay.errors import (
 from pgimport.worker.relay.loop import connect, pinned_loop
 from pgimport.worker.relay.pipe import Pipe
 from pgimport.worker.relay.plan import Rows, RowsStep
-from pgimport.worker.relay.statements import build_begin
+from pgimport.worker.relay.statements import ALIKE, build_begin
 from pgimport.worker.snapshot import BEGIN
 
 Passed = Callable[[int, int], None]  # oid of a table, bytes of it that passed just now
@@ -75,12 +75,13 @@ class Pair:
             raise failed_to_connect(error, self._source) from error
         self._ends.append(source)
         try:
-            await source.execute(BEGIN)
+            await source.execute(f"{ALIKE}; {BEGIN}")
             await source.execute(f"SET TRANSACTION SNAPSHOT '{self._snapshot}'")
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             raise failed_to_join(error, "its snapshot was opened again") from error
         try:
             self._ends.append(await connect(self._shadow))
+            await self._ends[1].execute(ALIKE)
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
             raise failed_at_target(error, "a stream was opened") from error
         self.copy_pid = self._ends[1].get_server_pid()

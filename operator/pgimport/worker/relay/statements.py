@@ -4,6 +4,9 @@ from pgimport.worker.checks.judged import quote_name
 from pgimport.worker.relay.plan import Rows, RowsStep
 from pgimport.worker.snapshot import Table
 
+# Both ends of a stream, besides what pg_dump sets: else money is written by one locale and read by another.
+ALIKE = "SET lc_monetary = 'C'"
+
 
 def build_begin(step: RowsStep) -> str:
     """What makes a step repeatable, and lets COPY freeze: it begins with empty tables, in its own transaction."""
