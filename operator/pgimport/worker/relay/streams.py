@@ -4,6 +4,9 @@ import threading
 from collections.abc import Collection
 from dataclasses import dataclass
 
+import psycopg
+
+from pgimport.model.reasons import Failure, Reason
 from pgimport.worker.endpoints import Endpoint
 from pgimport.worker.lines import Reporter
 from pgimport.worker.relay.batches import Twin
@@ -87,6 +90,8 @@ class Stream:
         self.close()
         self._sessions = sessions
         sessions.open()
+        if self._over.is_set():  # while there was nothing yet to abort
+            raise StepFailed(Failure(Reason.WORKER_FAILED, "the stream was stopped"), psycopg.OperationalError())
 
 
 def _oids(step: Step) -> list[int]:
