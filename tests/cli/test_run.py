@@ -55,6 +55,18 @@ def test_a_database_travels_again_and_again(shell: Shell, postgres18: PostgresSe
     _assert_clean(shell, postgres18)
 
 
+@pytest.mark.parametrize(
+    ("verify", "said"),
+    [("checksums", "verified (checksums): 1 tables, 2 rows"), ("none", "note: not verified: spec.verify is none")],
+    ids=["by digests", "not at all"],
+)
+def test_a_copy_is_compared_as_asked(shell: Shell, tmp_path: Path, verify: str, said: str) -> None:
+    done = shell.run("run", "--verify", verify, **current_clients(tmp_path))
+    assert done.code == 0, done.err
+    assert said in done.out
+    assert done.out.count("verified (") == (verify != "none")
+
+
 def test_a_dump_file_travels_with_a_filter_and_sql_afterwards(
     shell: Shell, postgres16: PostgresServer, postgres18: PostgresServer, tmp_path: Path
 ) -> None:

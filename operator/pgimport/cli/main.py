@@ -5,7 +5,7 @@ import os
 from importlib import import_module
 
 from pgimport.cli.key_words import add_keys
-from pgimport.model.spec import Engine, Provider
+from pgimport.model.spec import Engine, Provider, Verify
 
 RUN_DESCRIPTION = """\
 Copy one PostgreSQL database into another server, without a cluster.
@@ -65,6 +65,8 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--engine", choices=[one.value for one in Engine], default=Engine.AUTO.value,
                      help="how the rows travel (default: auto)")  # fmt: skip
     how.add_argument("--jobs", type=_jobs, default=4, metavar="N", help="parallel streams, 1 to 32 (default: 4)")
+    how.add_argument("--verify", choices=[one.value for one in Verify], default=Verify.COUNTS.value,
+                     help="what is compared before the copy takes its name (default: counts)")  # fmt: skip
     how.add_argument("--allow-extension", action="append", default=[], metavar="NAME",
                      help="an extension that may come too, beside the usual ones; may be repeated")  # fmt: skip
     how.add_argument("--ca", metavar="FILE", help="a CA for verify-full, verify-ca and https:// (PEM)")

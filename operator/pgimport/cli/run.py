@@ -148,6 +148,7 @@ def _build_order(wish: Wish, server: ServerFacts, pod_uid: str) -> Order:
         allowed_extensions=wish.extensions,
         engine=wish.engine,
         jobs=wish.jobs,
+        verify=wish.verify,
         sha256=wish.sha256,
         provider=wish.provider,
         filter=wish.filter,
@@ -236,7 +237,7 @@ def _show_plan(
         [
             f"would copy {wish.source_title}",
             f"  into a database like {names.database} on {place} (PostgreSQL {server.version})",
-            f"  with {wish.jobs} streams, engine {wish.engine.value}, and count every table",
+            f"  with {wish.jobs} streams, engine {wish.engine.value}, verify: {wish.verify.value}",
             *(f"    {step}" for step in steps),
             f"  then {'replace' if wish.recreate else 'fill'} {wish.database}, owned by {wish.owner}"
             + (" with a new password" if wish.password_is_new else ""),
@@ -253,8 +254,9 @@ def _show_plan(
 
 def _show_result(wish: Wish, done: Verification | None, screen: Screen) -> int:
     lines = [f"{wish.database} on {wish.access.place} holds the import; its owner is {wish.owner}"]
-    if done is not None:
+    if done is not None and done.verified:
         lines.append(f"verified ({done.mode}): {done.tables} tables, {done.rows} rows, {done.sequences} sequences")
+    if done is not None:
         lines += [f"  note: {note}" for note in done.notes]
     if wish.password_is_new:
         lines.append(f"password of {wish.owner}, shown only now: {wish.owner_password}")

@@ -10,7 +10,7 @@ from pathlib import Path
 from pgimport.model.names import owner_role_name
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.source_url import FileURL, SourceURL, parse_source, parse_source_url
-from pgimport.model.spec import DEFAULT_ALLOWED_EXTENSIONS, Engine, Filter, Provider, SSLMode
+from pgimport.model.spec import DEFAULT_ALLOWED_EXTENSIONS, Engine, Filter, Provider, SSLMode, Verify
 from pgimport.server.access import Access
 
 ENV_SOURCE_URL = "PGIMPORT_SOURCE_URL"
@@ -34,6 +34,7 @@ class Wish:
     json: bool
     engine: Engine
     jobs: int
+    verify: Verify
     extensions: list[str]
     ca: bytes | None
     post_import: bytes | None = field(repr=False)
@@ -97,6 +98,7 @@ def read_wish(arguments: argparse.Namespace, environment: Mapping[str, str]) -> 
         json=arguments.json,
         engine=Engine(arguments.engine),
         jobs=arguments.jobs,
+        verify=Verify(arguments.verify),
         extensions=list(dict.fromkeys([*DEFAULT_ALLOWED_EXTENSIONS, *arguments.allow_extension])),
         ca=ca,
         post_import=script,
