@@ -7,6 +7,7 @@ the `bare` cluster builds, made once and kept in the same cache.
 import json
 import shutil
 import tarfile
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -85,12 +86,16 @@ def _place(files: tarfile.TarFile, entry: tarfile.TarInfo, tree: Path) -> None:
         files.extract(entry, tree, filter="fully_trusted")
 
 
-def link_clients(tree: Path, major: int, folder: Path) -> None:
+def link_clients(tree: Path, major: int, folder: Path, names: Sequence[str] = CLIENTS) -> None:
     """`<folder>/<major>/bin/pg_dump` and its like, as the worker looks for them."""
-    loader = next(tree.glob("usr/lib/*-linux-gnu*/ld-linux-*.so.*"))
     programs = folder / str(major) / "bin"
     programs.mkdir(parents=True)
-    for name in CLIENTS:
-        program = tree / "usr" / "lib" / "postgresql" / str(major) / "bin" / name
-        (programs / name).write_text(_CLIENT.format(loader=loader, libraries=loader.parent, program=program))
-        (programs / name).chmod(0o755)
+    for name in names:
+        link_program(tree, Path("usr/lib/postgresql") / str(major) / "bin" / name, programs / name)
+
+
+def link_program(tree: Path, program: Path, link: Path) -> None:
+    """A program of a tree, for this host to run as if it were its own."""
+    loader = next(tree.glob("usr/lib/*-linux-gnu*/ld-linux-*.so.*"))
+    link.write_text(_CLIENT.format(loader=loader, libraries=loader.parent, program=tree / program))
+    link.chmod(0o755)

@@ -31,11 +31,11 @@ from psycopg import sql
 INSTALLATIONS = {16: "pginstall", 18: "pginstall18"}
 SUPERUSER = "postgres"
 ADMIN = "admin"
+LOOPBACK = "127.0.0.1"
 START_SECONDS = 30
 STOP_SECONDS = 20
 # Nothing here must outlive a power cut, so nothing waits for a disk.
 OPTIONS = {
-    "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
     "fsync": "off",
     "synchronous_commit": "off",
@@ -279,11 +279,12 @@ def _offer_tls(home: Path, given: Path | None) -> dict[str, str]:
 
 @contextmanager
 def run_postgres(
-    major: int, programs: Programs | None = None, *, tls: bool | Path = False, **options: str
+    major: int, programs: Programs | None = None, *, tls: bool | Path = False, host: str = LOOPBACK, **options: str
 ) -> Iterator[PostgresServer]:
     """A server of this major version, with further settings where wanted; it and its files are gone afterwards.
 
-    `tls`: with TLS, or with the certificate `tls.crt` and its `tls.key` of a folder.
+    `tls`: with TLS, or with the certificate `tls.crt` and its `tls.key` of a folder. `host`: the address that it
+    listens on; on another one than the loopback interface's, everybody who has a password may come.
     """
     programs = programs or packaged_programs(major)
     home = Path(tempfile.mkdtemp(prefix=f"pgimport-tests-pg{major}-"))
@@ -292,7 +293,11 @@ def run_postgres(
     superuser_password = secrets.token_hex(16)
     try:
         _initialise(programs, home, superuser_password)
-        wanted = {**OPTIONS, **(_offer_tls(home, tls if isinstance(tls, Path) else None) if tls else {}), **options}
+        if host != LOOPBACK:
+            with (home / "data" / "pg_hba.conf").open("a") as rules:
+                rules.write("host all all all scram-sha-256\n")
+        offered = _offer_tls(home, tls if isinstance(tls, Path) else None) if tls else {}
+        wanted = {**OPTIONS, "listen_addresses": host, **offered, **options}
         settings = [f"--{name}={value}" for name, value in wanted.items()]
         with log.open("wb") as sink:
             process = subprocess.Popen(
@@ -303,7 +308,7 @@ def run_postgres(
         try:
             server = PostgresServer(
                 major,
-                "127.0.0.1",
+                host,
                 port,
                 process.pid,
                 superuser_password,
