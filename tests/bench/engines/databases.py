@@ -52,18 +52,24 @@ QUICK = Size(
 )
 
 
-def fill_database(server: PostgresServer, database: Database, size: Size) -> None:
-    """Made from nothing, analysed, and on disk afterwards."""
+def fill_database(server: PostgresServer, database: Database, size: Size, enter: Sequence[str] = ()) -> None:
+    """Made from nothing, analysed, and on disk afterwards; `enter`: what starts psql where the server is near."""
     name = sql.Identifier(database.name)
     with server.connect() as connection:
         connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(name))
     variables = [f"--set={one}={getattr(size, one)}" for one in Size.__dataclass_fields__]
     files = [f"--file={_SQL / one}.sql" for one in ("chance", *database.files)]
+    psql: list[str | Path] = [
+        *enter,
+        server.bin / "psql",
+        "--quiet",
+        "--no-psqlrc",
+        "--set=ON_ERROR_STOP=1",
+        "--output=/dev/null",
+    ]
     done = subprocess.run(
-        [server.bin / "psql", "--quiet", "--no-psqlrc", "--set=ON_ERROR_STOP=1", "--output=/dev/null", *variables,
-         *files],
-        env=connecting(server, database.name), capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [*psql, *variables, *files], env=connecting(server, database.name), capture_output=True, text=True, check=False
+    )
     if done.returncode != 0:
         raise RuntimeError(f"{database.name} was not made: {done.stderr}")
     for statement in ("VACUUM (ANALYZE, FREEZE)", "CHECKPOINT"):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.bench.engines.processes import cpu_seconds, family, folder_bytes, memory_bytes
+from tests.bench.engines.waiting import Waits, Watch
 from tests.support.postgres import PostgresServer
 
 SAMPLE_SECONDS = 0.25
@@ -31,6 +32,7 @@ class Taken:
     scratch_bytes: int
     lines: Sequence[tuple[float, str]] = ()  # of the last program's output, with their times
     failure: str | None = None
+    waits: Waits | None = None  # of the target's backends
 
 
 @dataclass(slots=True)
@@ -117,8 +119,11 @@ def run_pipelines(
     """Never raises for what an engine does: its failure is part of the answer."""
     sampler = _Sampler(scratch)
     watching = threading.Thread(target=sampler.run)
+    watch = Watch(servers["target"]) if "target" in servers else None
     before = {role: cpu_seconds(server.pid) for role, server in servers.items()}
     watching.start()
+    if watch is not None:
+        watch.start()
     begun = time.monotonic()
     client = _Client(environment, log, sampler, begun + patience_seconds)
     try:
@@ -127,8 +132,9 @@ def run_pipelines(
     finally:
         sampler.stop()
         watching.join()
+        waits = watch.stop() if watch is not None else None
     used = {role: cpu_seconds(server.pid) - before[role] for role, server in servers.items()}
     return Taken(
         seconds=seconds, begun=begun, cpu={**used, "client": client.cpu}, memory_bytes=sampler.memory,
-        scratch_bytes=sampler.scratch, lines=client.lines, failure=failure,
+        scratch_bytes=sampler.scratch, lines=client.lines, failure=failure, waits=waits,
     )  # fmt: skip
