@@ -1,0 +1,38 @@
+"""Debian's archive goes in; the programs that are measured come out, as this host runs them."""
+
+from functools import cache
+from pathlib import Path
+
+from tests.cluster.bare.buildah import base_image, ensure_archive
+from tests.cluster.digest import digest_of
+from tests.cluster.provider import Build
+from tests.support.debian import ensure_programs, image_tree, link_clients, link_program, reference, server_tree
+
+IMAGE = Path(__file__).parent / "image"
+SUITE = "sid"
+MAJORS = (17, 18)
+# pgcopydb looks for all of them, and runs some.
+CLIENTS = ("pg_dump", "pg_dumpall", "pg_restore", "psql", "vacuumdb", "pg_config")
+
+
+@cache
+def pgcopydb_tree() -> Path:
+    """Made once, and kept in the cache like the servers' trees."""
+    ensure_programs()
+    base = base_image(SUITE)
+    build = Build("pgcopydb", IMAGE / "Dockerfile", IMAGE, digest_of([IMAGE], [base]), arguments={"BASE": base})
+    return image_tree(build, ensure_archive(build, reference(build)))
+
+
+def ensure_trees() -> None:
+    """What needs the network, while there is one."""
+    for major in MAJORS:
+        server_tree(major)
+    pgcopydb_tree()
+
+
+def link_programs(folder: Path) -> None:
+    """`<folder>/17/bin/pg_dump` and its like, and `<folder>/pgcopydb`."""
+    for major in MAJORS:
+        link_clients(server_tree(major), major, folder, CLIENTS)
+    link_program(pgcopydb_tree(), Path("usr/bin/pgcopydb"), folder / "pgcopydb")
