@@ -27,12 +27,12 @@ from pgimport.model.result import SourceFacts
 from pgimport.server.access import Access
 from pgimport.server.shadow import ShadowPlan, drop_attempt, prepare_shadow
 
-ROUNDS = 10
+FULL_ROUNDS, QUICK_ROUNDS = 10, 2
 GOAL_SECONDS = 1.5
 PROJECT, SOURCE_NAMESPACE = "bench", "bench-source"
 SEED_SECRET = "bench-seed"
-METHOD = f"""\
-{ROUNDS} imports of an empty database and {ROUNDS} bare Jobs, in turns, after one of each that is not counted; seconds.
+METHOD = """\
+{rounds} imports of an empty database and {rounds} bare Jobs, in turns, after one of each that is not counted; seconds.
 
 The bare Job is the very Job that the operator made for an import, without its owner and its labels. Its shadow is
 made by the operator's own code the moment its pod exists, long before its gate is reached, so that it never waits.
@@ -186,19 +186,19 @@ def _assert_never_waited(bench: Bench, uid: str) -> None:
             raise RuntimeError(f"the bare Job's pod {name} waited for its shadow")
 
 
-def measure_overhead() -> Measure:
+def measure_overhead(rounds: int) -> Measure:
     """Import and bare Job in turns, so that a slow moment of the machine meets both."""
     ours: list[float] = []
     bare: list[tuple[float, float]] = []
     with _surroundings() as tenant:
         bench = _prepare(tenant, Observer())
         _time_bare(bench, "bare-warm-up")
-        for number in range(1, ROUNDS + 1):
+        for number in range(1, rounds + 1):
             ours.append(_time_import(bench.observer, tenant, f"import-{number}"))
             bare.append(_time_bare(bench, f"bare-{number}"))
             ended, complete = bare[-1]
             took = f"import {ours[-1]:.2f} s, bare Job {ended:.2f} s, Complete {complete:.2f} s"
-            print(f"round {number} of {ROUNDS}: {took}", flush=True)
+            print(f"round {number} of {rounds}: {took}", flush=True)
     return _summary(ours, bare)
 
 
@@ -214,7 +214,7 @@ def _summary(ours: list[float], bare: list[tuple[float, float]]) -> Measure:
         value=round(statistics.median(ours) - statistics.median(ended), 3),
         goal=GOAL_SECONDS,
         unit="s",
-        method=METHOD,
+        method=METHOD.format(rounds=len(ours)),
         rows=[
             ("", "median", "min", "max"),
             row("import, completed", ours),

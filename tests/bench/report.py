@@ -14,6 +14,7 @@ from tests.support import kubectl
 import pgimport
 
 FOLDER = Path(__file__).parent
+Rows = list[tuple[str, ...]]  # a table; the first row is its head
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +28,8 @@ class Measure:
     unit: str
     method: str
     at_least: bool = False
-    rows: list[tuple[str, ...]] = field(default_factory=list)  # a table; the first row is its head
+    rows: Rows = field(default_factory=list)
+    reason: str = ""  # why the goal is missed, where it is
 
     @property
     def holds(self) -> bool:
@@ -42,48 +44,101 @@ class Measure:
         return f"{self.title}: {self.value:g} {self.unit} (goal: {self.goal_in_words}; {verdict})"
 
 
-def describe_machine() -> list[tuple[str, str]]:
-    """What figures depend on."""
+@dataclass(frozen=True, kw_only=True)
+class Detail:
+    """What stands behind several measures."""
+
+    title: str
+    text: str
+    rows: Rows
+    plot: str = ""  # an SVG
+    plot_name: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """All of one run."""
+
+    measures: list[Measure] = field(default_factory=list)
+    details: list[Detail] = field(default_factory=list)
+    facts: Rows = field(default_factory=list)  # of what was measured besides the cluster
+
+
+def describe_host() -> Rows:
+    """What figures depend on, without a cluster."""
     processor = re.search(r"(?m)^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text())
     memory = re.search(r"(?m)^MemTotal:\s*(\d+)", Path("/proc/meminfo").read_text())
-    nodes = kubectl.list_objects("nodes")
     return [
         ("Machine", f"{os.cpu_count()} × {processor[1] if processor else platform.machine()}"),
         ("Memory", f"{int(memory[1]) / 1024**2:.1f} GiB" if memory else "?"),
         ("System", f"{platform.system()} {platform.release()}"),
+        ("pgimport", pgimport.__version__),
+    ]
+
+
+def describe_machine() -> Rows:
+    """The host, and the cluster of `make up` on it."""
+    nodes = kubectl.list_objects("nodes")
+    return [
+        *describe_host(),
         ("Kubernetes", ", ".join(sorted({node["status"]["nodeInfo"]["kubeletVersion"] for node in nodes}))),
         (
             "Container runtime",
             ", ".join(sorted({node["status"]["nodeInfo"]["containerRuntimeVersion"] for node in nodes})),
         ),
         ("Target server", f"PostgreSQL {EMBEDDED.value('SHOW server_version')}"),
-        ("pgimport", pgimport.__version__),
     ]
 
 
-def format_table(rows: list[tuple[str, ...]]) -> list[str]:
+def format_table(rows: Rows) -> list[str]:
     """Lines of Markdown; the first row is the head."""
     head, *body = rows
     lines = [head, tuple("---" for _ in head), *body]
     return [f"| {' | '.join(line)} |" for line in lines]
 
 
-def write_report(measures: list[Measure]) -> None:
-    """Both files, beside this one."""
-    machine = describe_machine()
+def _format_measure(measure: Measure) -> list[str]:
+    verdict = "holds" if measure.holds else "**missed**"
+    lines = [f"## {measure.title}", ""]
+    lines += [f"{measure.value:g} {measure.unit}; goal: {measure.goal_in_words}: {verdict}.", ""]
+    if measure.reason and not measure.holds:
+        lines += [measure.reason, ""]
+    return [*lines, measure.method, "", *([*format_table(measure.rows), ""] if measure.rows else [])]
+
+
+def _format_detail(detail: Detail) -> list[str]:
+    plot = [f"![{detail.title}](plots/{detail.plot_name}.svg)", ""] if detail.plot else []
+    return [f"## {detail.title}", "", detail.text, "", *plot, *format_table(detail.rows), ""]
+
+
+def format_report(report: Report, how: str) -> str:
+    """As Markdown; `how`: what wrote it, and when."""
+    lines = ["# Benchmarks", "", how, "", *format_table([("", ""), *report.facts]), ""]
+    summary = [
+        (one.title, f"{one.value:g} {one.unit}", one.goal_in_words, "yes" if one.holds else "**no**")
+        for one in report.measures
+    ]
+    lines += [*format_table([("measure", "value", "goal", "holds"), *summary]), ""]
+    for measure in report.measures:
+        lines += _format_measure(measure)
+    for detail in report.details:
+        lines += _format_detail(detail)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def write_report(report: Report, folder: Path, *, quick: bool) -> None:
+    """The report in both forms, and its plots."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    lines = ["# Benchmarks", "", f"Written by `make bench` on {now}.", "", *format_table([("", ""), *machine]), ""]
-    for measure in measures:
-        verdict = "holds" if measure.holds else "**missed**"
-        lines += [
-            f"## {measure.title}",
-            "",
-            f"{measure.value:g} {measure.unit}; goal: {measure.goal_in_words}: {verdict}.",
-            "",
-        ]
-        lines += [measure.method, "", *(format_table(measure.rows) if measure.rows else []), ""]
-    (FOLDER / "report.md").write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+    said = f"Written by `make bench` on {now}."
+    if quick:
+        said = f"Written by `BENCH=quick make bench` on {now}: databases too small for figures to mean anything."
+    (folder / "plots").mkdir(parents=True, exist_ok=True)
+    (folder / "report.md").write_text(format_report(report, said), encoding="utf-8")
+    for detail in report.details:
+        if detail.plot:
+            (folder / "plots" / f"{detail.plot_name}.svg").write_text(detail.plot, encoding="utf-8")
     figures = {
-        one.name: {"value": one.value, "goal": one.goal, "unit": one.unit, "holds": one.holds} for one in measures
+        one.name: {"value": one.value, "goal": one.goal, "unit": one.unit, "holds": one.holds}
+        for one in report.measures
     }
-    (FOLDER / "report.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    (folder / "report.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")

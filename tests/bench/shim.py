@@ -28,22 +28,45 @@ from pgimport.model.names import API_VERSION
 from pgimport.model.web import ImportRequest
 
 PROJECT = "bench-api"
-ROUNDS, WRITES, AT_ONCE = 5, 200, 16
-JOBS = 10_000
-READS_PER_SECOND, READ_SECONDS = 200, 30
+AT_ONCE = 16
+READS_PER_SECOND = 200
 GOAL_RATIO, GOAL_READ_MS, GOAL_MEMORY_MIB = 0.5, 10.0, 250.0
 SOURCE = "postgresql://reader:hush-hush@93.184.215.14:5432/shop"
 ASKED = ImportRequest(source_url=SOURCE, dry_run=True)
 OPERATOR = "deployment/pgimport-operator"
-METHOD_WRITES = f"""\
-{ROUNDS} rounds of {WRITES} imports by the API and {WRITES} by the API server itself, in turns, after one of each that
-is not counted; {AT_ONCE} clients at once. Both write the same two objects for an import: the resource, and the Secret
-with the source's URL that it owns. The API runs as a program on this host, the operator does not run."""
-METHOD_READS = f"""\
-`GET /v1/jobs/{{id}}` of {JOBS:,} jobs, chosen by chance, {READS_PER_SECOND} times a second for {READ_SECONDS} s, by the
-API's own program on this host. A request's time counts from when it was due, not from when it could be sent."""
-METHOD_MEMORY = f"""\
-The most that the API's process ever had resident (VmHWM), with {JOBS:,} jobs, after the writes and reads above."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Amount:
+    """How much is measured."""
+
+    rounds: int
+    writes: int  # in each round, by the API and bare
+    jobs: int
+    read_seconds: int
+
+    @property
+    def method_of_writes(self) -> str:
+        return f"""\
+{self.rounds} rounds of {self.writes} imports by the API and {self.writes} by the API server itself, in turns, after one
+of each that is not counted; {AT_ONCE} clients at once. Both write the same two objects for an import: the resource, and
+the Secret with the source's URL that it owns. The API runs as a program on this host, the operator does not run."""
+
+    @property
+    def method_of_reads(self) -> str:
+        return f"""\
+`GET /v1/jobs/{{id}}` of {self.jobs:,} jobs, chosen by chance, {READS_PER_SECOND} times a second for
+{self.read_seconds} s, by the API's own program on this host. A request's time counts from when it was due, not from
+when it could be sent."""
+
+    @property
+    def method_of_memory(self) -> str:
+        return f"""\
+The most that the API's process ever had resident (VmHWM), with {self.jobs:,} jobs, after the writes and reads above."""
+
+
+FULL = Amount(rounds=5, writes=200, jobs=10_000, read_seconds=30)
+QUICK = Amount(rounds=1, writes=40, jobs=400, read_seconds=5)
 
 
 @dataclass(frozen=True)
@@ -136,48 +159,50 @@ def _connect(program: Program, session: aiohttp.ClientSession) -> Bench:
     return Bench(program, session, key, known.host, headers, tls)
 
 
-def measure_shim() -> list[Measure]:
+def measure_shim(amount: Amount) -> list[Measure]:
     """Writes first, while there are few jobs; then many jobs, reads, and what the process took."""
     with (
         _surroundings(),
         tempfile.TemporaryDirectory() as folder,
         run_api(Path(folder), kubectl.environment()["KUBECONFIG"]) as program,
     ):
-        return asyncio.run(_measure(program))
+        return asyncio.run(_measure(program, amount))
 
 
-async def _measure(program: Program) -> list[Measure]:
+async def _measure(program: Program, amount: Amount) -> list[Measure]:
     limits = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=limits) as session:
         bench = _connect(program, session)
-        rounds = await _measure_writes(bench)
-        print(f"making {JOBS} jobs", flush=True)
-        made = ROUNDS * WRITES * 2
-        await storm(lambda number: _drop(bench.write_import(job_name(number))), range(JOBS), AT_ONCE)
-        await bench.read_job(JOBS - 1)  # the API has seen the last one
+        rounds = await _measure_writes(bench, amount)
+        print(f"making {amount.jobs} jobs", flush=True)
+        made = amount.rounds * amount.writes * 2
+        await storm(lambda number: _drop(bench.write_import(job_name(number))), range(amount.jobs), AT_ONCE)
+        await bench.read_job(amount.jobs - 1)  # the API has seen the last one
         print(f"reading {READS_PER_SECOND} jobs a second", flush=True)
-        chosen = random.Random(5).choices(range(JOBS), k=READS_PER_SECOND * READ_SECONDS)  # noqa: S311 (a load)
+        chosen = random.Random(5).choices(range(amount.jobs), k=READS_PER_SECOND * amount.read_seconds)  # noqa: S311 (a load)
         await steady(bench.read_job, chosen[:READS_PER_SECOND], READS_PER_SECOND)
         reads = await steady(bench.read_job, chosen, READS_PER_SECOND)
-        return [_sum_writes(rounds), _sum_reads(reads, made + JOBS), _sum_memory(program)]
+        return [_sum_writes(rounds, amount), _sum_reads(reads, made, amount), _sum_memory(program, amount)]
 
 
 async def _drop(waited: Any) -> None:
     await waited
 
 
-async def _measure_writes(bench: Bench) -> list[tuple[Taken, Taken]]:
+async def _measure_writes(bench: Bench, amount: Amount) -> list[tuple[Taken, Taken]]:
     """By the API and bare, round by round."""
     rounds = []
-    for number in range(ROUNDS + 1):
-        ours = await storm(bench.write_by_api, range(WRITES), AT_ONCE)
-        bare = await storm(bench.write_bare, range(WRITES), AT_ONCE)
+    for number in range(amount.rounds + 1):
+        ours = await storm(bench.write_by_api, range(amount.writes), AT_ONCE)
+        bare = await storm(bench.write_bare, range(amount.writes), AT_ONCE)
         rounds.append((ours, bare))
-        print(f"round {number} of {ROUNDS}: {ours.rate:.0f} imports/s by the API, {bare.rate:.0f} bare", flush=True)
+        print(
+            f"round {number} of {amount.rounds}: {ours.rate:.0f} imports/s by the API, {bare.rate:.0f} bare", flush=True
+        )
     return rounds[1:]
 
 
-def _sum_writes(rounds: list[tuple[Taken, Taken]]) -> Measure:
+def _sum_writes(rounds: list[tuple[Taken, Taken]], amount: Amount) -> Measure:
     def row(title: str, taken: list[Taken]) -> tuple[str, ...]:
         rates = [one.rate for one in taken]
         p50, p99 = (1000 * statistics.median(one.quantile(part) for one in taken) for part in (0.5, 0.99))
@@ -192,7 +217,7 @@ def _sum_writes(rounds: list[tuple[Taken, Taken]]) -> Measure:
         goal=GOAL_RATIO,
         at_least=True,
         unit="×",
-        method=METHOD_WRITES,
+        method=amount.method_of_writes,
         rows=[
             ("", "imports/s, median", "min", "max", "p50, ms", "p99, ms"),
             row("by the API", ours),
@@ -201,7 +226,7 @@ def _sum_writes(rounds: list[tuple[Taken, Taken]]) -> Measure:
     )
 
 
-def _sum_reads(taken: Taken, jobs: int) -> Measure:
+def _sum_reads(taken: Taken, made: int, amount: Amount) -> Measure:
     quantiles = [f"{1000 * taken.quantile(part):.1f}" for part in (0.5, 0.9, 0.99, 0.999, 1)]
     return Measure(
         name="api_job_read_p99_milliseconds",
@@ -209,20 +234,20 @@ def _sum_reads(taken: Taken, jobs: int) -> Measure:
         value=round(1000 * taken.quantile(0.99), 2),
         goal=GOAL_READ_MS,
         unit="ms",
-        method=METHOD_READS,
+        method=amount.method_of_reads,
         rows=[
             ("jobs in memory", "reads", "p50, ms", "p90", "p99", "p99.9", "max"),
-            (f"{jobs}", f"{len(taken.each)}", *quantiles),
+            (f"{made + amount.jobs}", f"{len(taken.each)}", *quantiles),
         ],
     )
 
 
-def _sum_memory(program: Program) -> Measure:
+def _sum_memory(program: Program, amount: Amount) -> Measure:
     return Measure(
         name="api_memory_mebibytes",
         title="Memory of the API",
         value=round(_memory_mib(program), 1),
         goal=GOAL_MEMORY_MIB,
         unit="MiB",
-        method=METHOD_MEMORY,
+        method=amount.method_of_memory,
     )
