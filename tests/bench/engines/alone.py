@@ -1,0 +1,20 @@
+"""The engines without a cluster: `python -m tests.bench.engines.alone quick --parts loopback`; nothing is written but
+the report, to standard output.
+"""
+
+import sys
+
+from tests.bench.engines.outside import measure_engines
+from tests.bench.report import describe_host, format_report
+
+
+def main() -> int:
+    scale, *options = sys.argv[1:] or ["quick"]
+    report = measure_engines(scale, options)
+    report.facts[:0] = describe_host()
+    print(format_report(report, "The engines alone."))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
