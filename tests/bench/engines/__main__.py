@@ -61,7 +61,7 @@ def main() -> int:
         clients.mkdir()
         link_programs(clients)
         found = run_plan(plan, clients, folder)
-    given.answer.write_text(json.dumps(asdict(build_report(found))))
+    given.answer.write_text(json.dumps(asdict(build_report(found, plan.size))))
     return 0
 
 

@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Callable, Sequence
 
+from tests.bench.engines.databases import Size
 from tests.bench.engines.details import build_detail
 from tests.bench.engines.reasons import REASONS
 from tests.bench.engines.running import Taken
@@ -24,11 +25,11 @@ METHOD_WIRE = """\
 IP bytes that the line carried towards the client while `mid` was imported, against its rate, from the first hundredth
 of a run's bytes to the last: before it the schema is read, after it indexes are made; median."""
 METHOD_SMALL = """\
-The whole of `pgimport run` of 2,000 nearly empty tables with an identity column, two indexes each, from a source 20 ms
+The whole of `pgimport run` of nearly empty tables with an identity column and two indexes each, from a source 20 ms
 away; pg_dump is of the source's major. Median."""
 METHOD_OBJECTS = """\
-The whole of `pgimport run` of a database that holds 5,000 large objects of some kilobytes and nothing else, from a
-source 20 ms away; median. An empty database is among the tables below: what it takes is not the objects' fault."""
+The whole of `pgimport run` of a database that holds large objects of some kilobytes and nothing else, from a source
+20 ms away; median. An empty database is among the tables below: what it takes is not the objects' fault."""
 
 
 def passing(part: Part, name: str) -> list[Taken]:
@@ -109,30 +110,32 @@ def _sum_wire(found: Found, part: Part) -> list[Measure]:
     return _measure("engine_wire_percent", title, value, 95.0, "%", METHOD_WIRE, at_least=True)
 
 
-def _sum_small_18(part: Part) -> list[Measure]:
+def _sum_small_18(part: Part, size: Size) -> list[Measure]:
     value = median_of(part, "ours", _seconds)
-    return _measure("engine_small_18_seconds", "2,000 tables at 20 ms, 18 to 18", value, 15.0, "s", METHOD_SMALL)
+    title = f"{size.tables:,} tables at 20 ms, 18 to 18"
+    return _measure("engine_small_18_seconds", title, value, 15.0, "s", METHOD_SMALL)
 
 
-def _sum_small_17(part: Part) -> list[Measure]:
+def _sum_small_17(part: Part, size: Size) -> list[Measure]:
     value = median_ratio(part, "ours", ["directory"])
-    title = "2,000 tables at 20 ms, 17 to 17, against `pg_dump -Fd -j4 -Z lz4` and `pg_restore -j4`"
+    title = f"{size.tables:,} tables at 20 ms, 17 to 17, against `pg_dump -Fd -j4 -Z lz4` and `pg_restore -j4`"
     return _measure("engine_small_17_against_directory", title, value, 0.85, "×", METHOD_SMALL)
 
 
-def _sum_objects(part: Part) -> list[Measure]:
+def _sum_objects(part: Part, size: Size) -> list[Measure]:
     value = median_of(part, "ours", _seconds)
-    return _measure("engine_large_objects_seconds", "5,000 large objects at 20 ms", value, 5.0, "s", METHOD_OBJECTS)
+    title = f"{size.large_objects:,} large objects at 20 ms"
+    return _measure("engine_large_objects_seconds", title, value, 5.0, "s", METHOD_OBJECTS)
 
 
-def build_report(found: Found) -> Report:
+def build_report(found: Found, size: Size) -> Report:
     """Measures in the order of their goals; details in the order they were taken."""
     sums: dict[str, Callable[[Part], list[Measure]]] = {
         "big": _sum_big,
         "mid 100": lambda part: _sum_wire(found, part),
-        "small 18": _sum_small_18,
-        "small 17": _sum_small_17,
-        "objects": _sum_objects,
+        "small 18": lambda part: _sum_small_18(part, size),
+        "small 17": lambda part: _sum_small_17(part, size),
+        "objects": lambda part: _sum_objects(part, size),
     }
     return Report(
         measures=[one for name, sum_up in sums.items() if name in found.parts for one in sum_up(found.parts[name])],

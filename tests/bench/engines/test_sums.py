@@ -2,6 +2,7 @@ import json
 from dataclasses import asdict
 
 import pytest
+from tests.bench.engines.databases import FULL
 from tests.bench.engines.link import Probed
 from tests.bench.engines.outside import parse_report
 from tests.bench.engines.running import Taken
@@ -58,7 +59,7 @@ def _whole() -> Found:
 
 
 def test_every_goal_has_its_measure() -> None:
-    found = {one.name: (one.value, one.goal, one.unit, one.holds) for one in build_report(_whole()).measures}
+    found = {one.name: (one.value, one.goal, one.unit, one.holds) for one in build_report(_whole(), FULL).measures}
     assert found == {
         "engine_big_against_stream": (0.6, 0.6, "×", True),
         "engine_big_against_floors": (1.2, 1.3, "×", True),
@@ -76,11 +77,11 @@ def test_every_goal_has_its_measure() -> None:
 
 def test_what_could_not_be_measured_has_no_figure() -> None:
     found = Found(parts={"big": a_part({**BIG, "pgcopydb": _failing(0, 0, 0)}), "objects": a_part({"ours": []})})
-    names = {one.name for one in build_report(found).measures}
+    names = {one.name for one in build_report(found, FULL).measures}
     assert "engine_big_against_stream" in names
     assert names.isdisjoint({"engine_big_against_pgcopydb", "engine_large_objects_seconds", "engine_wire_percent"})
 
 
 def test_a_report_is_the_same_after_its_way_between_processes() -> None:
-    report = build_report(_whole())
+    report = build_report(_whole(), FULL)
     assert parse_report(json.loads(json.dumps(asdict(report)))) == report
