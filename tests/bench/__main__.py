@@ -20,7 +20,7 @@ def main(scale: str) -> int:
         return 2
     quick = scale == "quick"
     of_operator = overhead.measure_overhead(overhead.QUICK_ROUNDS if quick else overhead.FULL_ROUNDS)
-    of_cluster = promptness.measure_promptness()
+    of_cluster = promptness.measure_promptness(promptness.QUICK if quick else promptness.FULL)
     of_api = shim.measure_shim(shim.QUICK if quick else shim.FULL)
     engines = measure_engines("quick" if quick else "full") if os.geteuid() == 0 else WITHOUT_ENGINES
     report = Report(

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,33 +22,51 @@ from tests.support.kubectl import Manifest
 from pgimport.model.names import GROUP, VERSION
 
 PROJECT, SOURCE_NAMESPACE = "bench-prompt", "bench-prompt-source"
-CANCELS, GOAL_CANCEL = 5, 10.0
-IMPORTS_AT_WORK, GOAL_RESTART = 200, 10.0
+GOAL_CANCEL, GOAL_RESTART = 10.0, 10.0
 PATIENCE_SECONDS = 600
-METHOD_CANCEL = f"""\
-{CANCELS} imports, one after the other, each cancelled while its rows are copied. Seconds from the change of spec.cancel
-until the state is cancelled, no pod of it runs, and no database, role or Secret of it is there; the longest."""
-METHOD_RESTART = f"""\
-{IMPORTS_AT_WORK} imports are running: each has its target and its Job; their pods ask for more processors than there
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Amount:
+    """How much is measured."""
+
+    cancels: int
+    at_work: int
+
+    @property
+    def method_of_cancels(self) -> str:
+        return f"""\
+{self.cancels} imports, one after the other, each cancelled while its rows are copied. Seconds from the change of
+spec.cancel until the state is cancelled, no pod of it runs, and no database, role or Secret of it is there; the
+longest."""
+
+    @property
+    def method_of_restart(self) -> str:
+        return f"""\
+{self.at_work} imports are running: each has its target and its Job; their pods ask for more processors than there
 are and wait for them. The operator is stopped; meanwhile every second import is cancelled, the others get a change that
 means nothing. Seconds from the start of a new operator, as a program on this host, until each import's status is right:
 of the generation that is there, and cancelled or running."""
 
 
-def measure_promptness() -> list[Measure]:
-    with _tenant() as tenant:
-        return [_measure_cancel(tenant), _measure_restart(tenant)]
+FULL = Amount(cancels=5, at_work=200)
+QUICK = Amount(cancels=1, at_work=10)
+
+
+def measure_promptness(amount: Amount) -> list[Measure]:
+    with _tenant(amount) as tenant:
+        return [_measure_cancel(tenant, amount), _measure_restart(tenant, amount)]
 
 
 @contextmanager
-def _tenant() -> Iterator[Tenant]:
+def _tenant(amount: Amount) -> Iterator[Tenant]:
     def clear() -> None:
         remove_tenant(PROJECT)
         kubectl.delete("namespace", PROJECT, SOURCE_NAMESPACE)
 
     clear()
     source = start_source(SOURCE_NAMESPACE, secrets.token_urlsafe(24), databases=("slow",))
-    tenant = make_tenant(PROJECT, source, limits={"maxConcurrentImports": IMPORTS_AT_WORK + CANCELS})
+    tenant = make_tenant(PROJECT, source, limits={"maxConcurrentImports": amount.at_work + amount.cancels})
     tenant.make_secrets({"slow": source.url("slow")})
     try:
         yield tenant
@@ -58,16 +77,16 @@ def _tenant() -> Iterator[Tenant]:
 # --- cancel ------------------------------------------------------------------------------------------------------
 
 
-def _measure_cancel(tenant: Tenant) -> Measure:
+def _measure_cancel(tenant: Tenant, amount: Amount) -> Measure:
     tenant.make_previews("cancelled")
-    taken = [_time_cancel(tenant, f"cancelled-{number}") for number in range(CANCELS)]
+    taken = [_time_cancel(tenant, f"cancelled-{number}") for number in range(amount.cancels)]
     rows: list[tuple[str, ...]] = [
         ("", "s"),
         *((f"cancel {number}", f"{seconds:.2f}") for number, seconds in enumerate(taken, 1)),
     ]
     return Measure(
         name="cancel_seconds", title="From cancel to nothing", value=round(max(taken), 2), goal=GOAL_CANCEL, unit="s",
-        method=METHOD_CANCEL, rows=rows,
+        method=amount.method_of_cancels, rows=rows,
     )  # fmt: skip
 
 
@@ -110,8 +129,8 @@ class _Objects:
         return {one["metadata"]["name"]: one for one in listed["items"]}
 
 
-def _measure_restart(tenant: Tenant) -> Measure:
-    objects, names = _Objects(tenant.name), [f"many-{number}" for number in range(IMPORTS_AT_WORK)]
+def _measure_restart(tenant: Tenant, amount: Amount) -> Measure:
+    objects, names = _Objects(tenant.name), [f"many-{number}" for number in range(amount.at_work)]
     objects.create(PREVIEWS, [tenant.preview_manifest(name) for name in names])
     huge = {"requests": {"cpu": "500"}, "limits": {"cpu": "500"}}
     waits = {"resources": huge, "startTimeout": "2h"}
@@ -136,8 +155,8 @@ def _measure_restart(tenant: Tenant) -> Measure:
     finally:
         kubectl.run("-n", SYSTEM_NAMESPACE, "scale", f"deployment/{DEPLOYMENT}", "--replicas=1")
     return Measure(
-        name="restart_seconds", title=f"From an operator's start to {IMPORTS_AT_WORK} right statuses",
-        value=round(seconds, 2), goal=GOAL_RESTART, unit="s", method=METHOD_RESTART,
+        name="restart_seconds", title=f"From an operator's start to {amount.at_work} right statuses",
+        value=round(seconds, 2), goal=GOAL_RESTART, unit="s", method=amount.method_of_restart,
     )  # fmt: skip
 
 
