@@ -202,7 +202,7 @@ def make_beings(stage: Stage) -> list[Being]:
     beings = [
         Being("held", "Running", import_spec("held"), ended=False),
         Being("waiting", "SourceSecretMissing", gone, ended=False),
-        Being("failed", "NotSupported", {**spec, "engine": "relay"}),
+        Being("failed", "NotSupported", {**spec, "source": {"uploadKey": "any"}, "verify": "checksums"}),
         Being("cancelled", "Cancelled", {**gone, "cancel": True}),
         Being("completed", "Completed", {**spec, "dryRun": True}),
     ]

@@ -141,7 +141,6 @@ BECOMES: dict[tuple[str, str], tuple[str, ...]] = {
     ("PostgresImport", "source.caSecretRef.name"): _MISSING,
     ("PostgresImport", "source.caSecretRef.key"): _MISSING,
     ("PostgresImport", "target.previewDatabase"): ("TargetNotFound",),
-    ("PostgresImport", "engine"): ("Running", "NotSupported"),
     ("PostgresImport", "postImport.sqlConfigMapRef.name"): ("ConfigMapMissing",),
     ("PostgresImport", "postImport.sqlConfigMapRef.key"): ("ConfigMapMissing",),
 }
@@ -152,7 +151,6 @@ EXACTLY: dict[tuple[str, str, Any], tuple[str, ...]] = {
     ("Project", "server.adminSecretRef.passwordKey", "password"): ("Ready",),
     ("PostgresImport", "cancel", True): ("Cancelled",),
     ("PostgresImport", "suspend", True): ("Suspended",),
-    ("PostgresImport", "engine", "relay"): ("NotSupported",),
 }
 # Fields that must change with every value of a field.
 ALSO: dict[tuple[str, str], dict[str, Any]] = {

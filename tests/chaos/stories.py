@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.chaos.cell import Cell
 from tests.chaos.effects import Point, When
+from tests.chaos.moments import Phase
 from tests.chaos.stage import DATABASE, STORY_SECONDS, Stage
 from tests.chaos.watches import Hearing
 from tests.e2e.tenant import Tenant, state_of
@@ -124,13 +125,13 @@ def play_two_operators(stage: Stage, name: str, kills: bool) -> Cell:
     twin = stage.operator.start_twin()
     names = [f"{name}-{number}" for number in range(3)]
     try:
+        if kills:
+            stage.moments.await_phase(Phase.DATA, stage.operator.kill)
         for one in names:
             stage.tenant.start(one, DATABASE, name, recreate=True)
-        if kills:
-            stage.tenant.wait_until_copying(names[0])
-            stage.operator.kill()
         bodies = stage.tenant.wait_until_over(*names, seconds=STORY_SECONDS)
     finally:
+        stage.moments.forget()
         twin.kill()
         stage.operator.ensure()
     seconds = time.monotonic() - begun
