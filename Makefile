@@ -92,7 +92,7 @@ bench: up ## measure what is promised
 	@$(BIN)/python -m tests.bench
 
 .PHONY: chaos
-chaos: up ## something goes wrong at every write of an import: what was seen
+chaos: up ## all that takes part in an import dies, hangs, falls silent: what was seen
 	@$(BIN)/python -m tests.chaos
 
 ##@ Development
