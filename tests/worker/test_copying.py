@@ -280,6 +280,27 @@ EVERY_VALUE = """
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+def test_indexes_of_a_view_that_needs_a_key_come_after_it(
+    bench: Bench, postgres16: PostgresServer, engine: str
+) -> None:
+    """It groups by a primary key, so pg_dump makes it after the keys, and not with the tables."""
+    with postgres16.database("grouped") as name:
+        postgres16.execute(
+            "CREATE TABLE one (id int PRIMARY KEY, name text); INSERT INTO one VALUES (1, 'a');"
+            " CREATE MATERIALIZED VIEW grouped AS SELECT id, name, count(*) FROM one GROUP BY id;"
+            " CREATE UNIQUE INDEX grouped_by_id ON grouped (id); COMMENT ON INDEX grouped_by_id IS 'late'",
+            name,
+        )
+        bench.source_url = postgres16.url(name)
+        with bench.shadow() as shadow:
+            result = bench.run(engine=engine)
+            assert result.ok, result.failure
+            assert bench.target.query("SELECT id, obj_description('grouped_by_id'::regclass) FROM grouped", shadow) == [
+                (1, "late")
+            ]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 def test_digests_of_equal_rows_are_equal_whatever_the_ends_are_set_to(
     bench: Bench, postgres16: PostgresServer, engine: str
 ) -> None:

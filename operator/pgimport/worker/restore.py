@@ -127,10 +127,16 @@ def run_post_data(
     parted = {one for entry in entries if entry.kind == "TABLE ATTACH" for one in entry.dependencies}
     homes = find_homes(entries)
     phases: dict[Phase, list[Entry]] = {phase: [] for phase in Phase}
+    written: set[int] = set()  # a view that groups by a key comes after it, and its own indexes after the view
     for entry in entries:
         home = homes[entry.dump_id]
         if home.section is toc.Section.POST_DATA and entry.dump_id not in built:
-            phases[_find_phase(home, parted)].append(entry)
+            phase = _find_phase(home, parted)
+            if phase is Phase.INDEXES and not written.isdisjoint(home.dependencies):
+                phase = Phase.CATALOGUE
+            if phase is Phase.CATALOGUE:
+                written.add(entry.dump_id)
+            phases[phase].append(entry)
     for phase, chosen in phases.items():
         run_restore(run, "post-data", chosen, hear, parallel=phase is not Phase.CATALOGUE, archive=archive)
 
