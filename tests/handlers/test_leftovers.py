@@ -1,33 +1,14 @@
 """What is left when objects go: nothing on the server, and nothing that cannot be deleted."""
 
-import secrets
-from collections.abc import Iterator
-
 import pytest
 from tests.handlers.test_cycle import NAMESPACE, PASSED, Tenant, ended, running
 from tests.handlers.test_two_operators import PROJECT, Operator, begin, key, make, ready, rows
-from tests.support.kubernetes import BYSTANDER, run_kubernetes
-from tests.support.postgres import PostgresServer
 
 from pgimport.cluster import paths
 from pgimport.model.errors import Absent
 from pgimport.model.names import IMPORTS, PREVIEWS, attempt_names
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def tenant(postgres16: PostgresServer) -> Iterator[Tenant]:
-    with run_kubernetes() as kubernetes:
-        found = Tenant(kubernetes, kubernetes.connect(BYSTANDER), postgres16)
-        found.prepare()
-        Operator(kubernetes).look(PROJECT)
-        yield found
-
-
-@pytest.fixture
-def name() -> str:
-    return f"n{secrets.token_hex(3)}"
 
 
 def test_a_namespace_that_goes_with_a_live_import_leaves_nothing(tenant: Tenant, name: str) -> None:

@@ -3,15 +3,13 @@
 Each operator is a `World` of its own over one emulated API and one real PostgreSQL; the test lets them look in turn.
 """
 
-import secrets
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from tests.handlers.test_cycle import HOME, NAMESPACE, PASSED, Tenant, ended, running
-from tests.support.kubernetes import BYSTANDER, Json, Kubernetes, a_body, run_kubernetes
-from tests.support.postgres import PostgresServer
+from tests.support.kubernetes import Json, Kubernetes, a_body
 from tests.support.samples import a_result
 
 from pgimport.cluster import paths
@@ -96,20 +94,6 @@ class Operator:
 
 def _at_once(outcome: Outcome) -> bool:
     return outcome.look_again_after is not None and outcome.look_again_after.total_seconds() == 0
-
-
-@pytest.fixture(scope="module")
-def tenant(postgres16: PostgresServer) -> Iterator[Tenant]:
-    with run_kubernetes() as kubernetes:
-        found = Tenant(kubernetes, kubernetes.connect(BYSTANDER), postgres16)
-        found.prepare()
-        Operator(kubernetes).look(PROJECT)
-        yield found
-
-
-@pytest.fixture
-def name() -> str:
-    return f"n{secrets.token_hex(3)}"
 
 
 def key(kind: str, name: str) -> Key:
