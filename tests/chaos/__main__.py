@@ -1,25 +1,28 @@
 """Cells are played; the report is written. Exit code 1 where a promise was broken.
 
-`python -m tests.chaos [WORD…]` plays those whose kind or title holds one of the words, and writes no report.
+`python -m tests.chaos [WORD…]` plays those whose kind or a part of whose title is one of the words, and writes no
+report. `python -m tests.chaos --again [WORD…]` plays those that the report lacks or holds as broken, and puts them in.
 """
 
 import secrets
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
+from tests.bench.report import describe_machine
 from tests.chaos import crash, fields_stage, full
-from tests.chaos.cell import Cell
+from tests.chaos.cell import Cell, Played
 from tests.chaos.fields import play_fields, sum_up
 from tests.chaos.plan import Planned, plan_all
-from tests.chaos.report import FIELDS, write_report
+from tests.chaos.report import FIELDS, read_code, read_report, write_report
 from tests.chaos.stage import DATABASE, Stage, open_stage
+from tests.cluster.places import REPOSITORY
 from tests.e2e.postgres import Source, start_source
 from tests.support import kubectl
 
 SOURCE_NAMESPACE = "chaos-source"
+AGAIN = "--again"
+LOGS = REPOSITORY / ".logs" / "chaos"  # of the operator under test
 BATCH = 20  # previews that are made at once
 
 
@@ -33,14 +36,13 @@ def _source() -> Iterator[Source]:
         kubectl.delete("namespace", SOURCE_NAMESPACE)
 
 
-def play_all(stage: Stage, planned: list[Planned], played: list[tuple[str, Cell]]) -> None:
-    """Kind and cell of each into `played`, and told as they end."""
+def play_all(stage: Stage, planned: list[Planned], report: "_Report") -> None:
     for number, one in enumerate(planned):
         if number % BATCH == 0:
             batch = range(number, min(number + BATCH, len(planned)))
             stage.tenant.make_kept_previews(*(f"cell-{index}" for index in batch))
         cell = _play(stage, one, f"cell-{number}")
-        played.append((one.kind, cell))
+        report.tell(one.kind, one.title, cell)
         verdict = f"{cell.state}, {cell.target}" if cell.kept else f"BROKEN: {cell.state}, {cell.target}: {cell.said}"
         print(
             f"{number + 1} of {len(planned)}: {cell.fault}: {cell.place}: {cell.seconds:.1f} s: {verdict}", flush=True
@@ -56,28 +58,64 @@ def _play(stage: Stage, one: Planned, name: str) -> Cell:
         return Cell(one.title, "-", False, 0.0, said=f"the story broke off: {type(error).__name__}: {error}"[:600])
 
 
-def main(words: list[str]) -> int:
-    """Some ten seconds a cell."""
-    played: list[tuple[str, Cell]] = []
+class _Report:
+    """Written after each cell, so that a run that breaks off has told what it saw."""
+
+    def __init__(self, again: bool, words: list[str]) -> None:
+        before = read_report() if again else []
+        self._fields = [one.cell.kept for one in before if one.kind == FIELDS]
+        self._cells = {one.key: one for one in before if one.cell.kept}
+        self._again, self._words = again, words
+        self._machine, self._code = describe_machine(), read_code()
+        self._every: list[Planned] = []
+        self._writes: list[str] = []
+        self.played: list[Cell] = []
+
+    @property
+    def is_written(self) -> bool:
+        return self._again or not self._words
+
+    def choose(self, writes: list[str]) -> list[Planned]:
+        """What is to be played: all that is meant, without what was kept before."""
+        self._writes, self._every = writes, plan_all(writes)
+        return [one for one in self._every if one.is_meant(self._words) and one.key not in self._cells]
+
+    def wants_fields(self) -> bool:
+        return FIELDS in self._words or not (self._words or (self._fields and all(self._fields)))
+
+    def tell(self, kind: str, title: str, cell: Cell) -> None:
+        one = Played(kind, title, self._code, cell)
+        self._cells[one.key] = one
+        self.played.append(cell)
+        if self.is_written:
+            order = {one.key: place for place, one in enumerate(self._every)}
+            known = [one for one in self._cells.values() if one.kind == FIELDS or one.key in order]
+            known.sort(key=lambda one: order.get(one.key, len(order)))
+            write_report(known, self._writes, len(order), self._machine)
+
+
+def main(words: list[str], again: bool) -> int:
+    """Some fifteen seconds a cell."""
+    report = _Report(again, words)
+    LOGS.mkdir(parents=True, exist_ok=True)
     with _source() as source:
-        with tempfile.TemporaryDirectory() as folder, open_stage(source, Path(folder)) as stage:
-            writes = crash.record(stage)
-            planned = [one for one in plan_all(writes) if one.is_meant(words)]
+        with open_stage(source, LOGS) as stage:
+            planned = report.choose(crash.record(stage))
             try:
-                play_all(stage, planned, played)
+                play_all(stage, planned, report)
             except KeyboardInterrupt:
                 print("interrupted: the report holds what was played", flush=True)
         # These leave the nodes and the chart's operator alone.
-        if FIELDS in words or (not words and len(played) == len(planned)):
-            played += [(FIELDS, cell) for cell in sum_up(play_fields(source))]
-    if not words:
-        write_report(played, writes, len(planned))
-    broken = [cell for _, cell in played if not cell.kept]
+        if len(report.played) == len(planned) and report.wants_fields():
+            for cell in sum_up(play_fields(source)):
+                report.tell(FIELDS, cell.place, cell)
+    broken = [cell for cell in report.played if not cell.kept]
     for cell in broken:
         print(f"BROKEN: {cell.fault}: {cell.place}: {cell.said}")
-    print(f"{len(played)} cells, {len(broken)} broken" + ("" if words else ": tests/chaos/report.md"))
+    told = ": tests/chaos/report.md" if report.is_written else ""
+    print(f"{len(report.played)} cells, {len(broken)} broken{told}")
     return 1 if broken else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main([word for word in sys.argv[1:] if word != AGAIN], again=AGAIN in sys.argv))

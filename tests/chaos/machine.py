@@ -70,8 +70,8 @@ class Program:
             assert time.monotonic() < deadline, f"{self.process.name} does not end"
             time.sleep(0.02)
 
-    def revive(self) -> None:
-        start(self.instance, self.process.name, self.arguments, self.environment)
+    def revive(self) -> Process:
+        return start(self.instance, self.process.name, self.arguments, self.environment)
 
 
 def find_program(instance: Instance, name: str) -> Program:

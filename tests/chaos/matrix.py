@@ -7,6 +7,7 @@ from tests.chaos import machine
 from tests.chaos.moments import Phase
 from tests.chaos.stage import End, Stage, Trouble
 from tests.chaos.wires import Wire
+from tests.cluster.bare.containerd import wait_for_containerd
 from tests.cluster.places import this_instance
 from tests.e2e.postgres import EMBEDDED, Postgres
 from tests.support import kubectl
@@ -75,7 +76,11 @@ def _restart(server: Postgres) -> End:
 def _kill_program(name: str) -> End:
     program = machine.find_program(this_instance(), name)
     program.kill()
-    return program.revive
+    return lambda: _revive(program)
+
+
+def _revive(program: machine.Program) -> None:
+    program.revive()
 
 
 def _cut(wire: Wire) -> End:
@@ -94,13 +99,14 @@ def _away(name: str) -> Callable[[Stage, str], End]:
 
 def _lose_node(_stage: Stage, _name: str) -> End:
     """Nobody looks after its pods any more, and they run on."""
-    programs = [machine.find_program(this_instance(), name) for name in ("kubelet", "containerd")]
-    for program in programs:
-        program.kill()
+    kubelet, containerd = (machine.find_program(this_instance(), name) for name in ("kubelet", "containerd"))
+    kubelet.kill()
+    containerd.kill()
 
     def come_back() -> None:
-        for program in reversed(programs):
-            program.revive()
+        """A kubelet that finds no containerd ends at once; there is nobody here who would start it again."""
+        wait_for_containerd(this_instance(), containerd.revive())
+        kubelet.revive()
 
     return come_back
 

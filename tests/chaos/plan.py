@@ -20,9 +20,13 @@ class Planned:
     title: str
     play: Callable[[Stage, str], Cell]
 
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.kind, self.title
+
     def is_meant(self, words: Sequence[str]) -> bool:
-        """By its kind or a part of its title; without words all are."""
-        return not words or any(word in (self.kind, *self.title.split(": ")) for word in words)
+        """By its kind, its title or a part of that; without words all are."""
+        return not words or any(word in (self.kind, self.title, *self.title.split(": ")) for word in words)
 
 
 def plan_matrix() -> Iterator[Planned]:

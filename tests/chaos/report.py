@@ -1,13 +1,16 @@
 """Cells in; report.md for people and report.json for programs out."""
 
 import json
-from collections.abc import Sequence
+import subprocess
+from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.bench.report import describe_machine, format_table
-from tests.chaos.cell import Cell
+from tests.bench.report import Rows, format_table
+from tests.chaos.cell import Cell, Played
+from tests.cluster.places import REPOSITORY
 
 FOLDER = Path(__file__).parent
 METHOD = """\
@@ -40,30 +43,53 @@ KINDS = {
 }  # fmt: skip
 
 
-def write_report(played: Sequence[tuple[str, Cell]], writes: Sequence[str], planned: int) -> None:
+def read_code() -> str:
+    """The commit that last changed what an import is made of; `+` where it was changed since."""
+    product = ("operator", "crds", "charts")
+    changed = _git("status", "--porcelain", "--", *product)
+    return _git("log", "-1", "--format=%h", "--", *product) + ("+" if changed else "")
+
+
+def _git(*words: str) -> str:
+    return subprocess.run(["git", *words], cwd=REPOSITORY, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def read_report() -> list[Played]:
+    """What was played before; nothing where there is no report."""
+    path = FOLDER / "report.json"
+    if not path.exists():
+        return []
+    return [Played(cell=Cell(**one.pop("cell")), **one) for one in json.loads(path.read_text(encoding="utf-8"))]
+
+
+def write_report(played: Collection[Played], writes: Sequence[str], planned: int, machine: Rows) -> None:
     """Both files, beside this one. `planned`: cells without those of the fields."""
-    told = sum(kind != FIELDS for kind, _ in played)
+    told = sum(one.kind != FIELDS for one in played)
     whole = "" if told == planned else f" It was ended early: {told} of {planned} cells were played."
     now = datetime.now(UTC).isoformat(timespec="seconds")
+    codes = Counter(one.code for one in played)
+    code = ("Code", ", ".join(f"{commit}: {count} cells" for commit, count in codes.items()))
     lines = [
-        "# Chaos", "", f"Written by `make chaos` on {now}.", "", *format_table([("", ""), *describe_machine()]), "",
-        METHOD, "", f"An undisturbed import makes {len(writes)} writes.{whole}", "",
+        "# Chaos", "", f"Written by `make chaos` on {now}.", "", *format_table([("", ""), *machine, code]),
+        "", METHOD, "", f"An undisturbed import makes {len(writes)} writes.{whole}", "",
         *format_table([("", "cells", "kept", "median", "longest"), *_summary(played)]),
     ]  # fmt: skip
     for kind, (title, what) in KINDS.items():
-        cells = [cell for found, cell in played if found == kind]
+        cells = [one.cell for one in played if one.kind == kind]
         if cells:
             head = ("fault", "where", "end", "target", "seconds", "kept")
             lines += ["", f"## {title}", "", what, "", *format_table([head, *map(_row, cells)])]
     (FOLDER / "report.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    found = [{"kind": kind, **asdict(cell), "seconds": round(cell.seconds, 1)} for kind, cell in played]
+    found = [asdict(one) for one in played]
+    for one in found:
+        one["cell"]["seconds"] = round(one["cell"]["seconds"], 1)
     (FOLDER / "report.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
-def _summary(played: Sequence[tuple[str, Cell]]) -> list[tuple[str, ...]]:
+def _summary(played: Collection[Played]) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for kind, (title, _) in KINDS.items():
-        cells = [cell for found, cell in played if found == kind]
+        cells = [one.cell for one in played if one.kind == kind]
         if cells:
             seconds = sorted(cell.seconds for cell in cells)
             kept = sum(cell.kept for cell in cells)

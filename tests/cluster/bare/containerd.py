@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import socket
 import tarfile
 import time
 from pathlib import Path
@@ -75,10 +76,16 @@ def _ctr(instance: Instance, *words: str | Path) -> str:
 
 def wait_for_containerd(instance: Instance, process: Process) -> None:
     deadline = time.monotonic() + SECONDS_TO_START
-    while not socket_of(instance).exists():
+    while not _listens(socket_of(instance)):
         if not process.is_alive() or time.monotonic() > deadline:
             raise ClusterError(died(instance, "containerd"))
         time.sleep(0.05)
+
+
+def _listens(path: Path) -> bool:
+    """A containerd that was killed leaves its socket behind."""
+    with socket.socket(socket.AF_UNIX) as plug:
+        return plug.connect_ex(str(path)) == 0
 
 
 def import_archive(instance: Instance, archive: Path) -> None:
