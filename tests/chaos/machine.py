@@ -13,6 +13,7 @@ from tests.cluster.places import Instance
 
 PAUSE = "pause"  # the process that holds a pod's network
 SECONDS_TO_END = 10.0
+SECONDS_TO_LIVE, SECONDS_TO_SETTLE = 60.0, 2.0  # of a program that is started anew
 
 
 def _pids() -> Iterator[Path]:
@@ -70,8 +71,18 @@ class Program:
             assert time.monotonic() < deadline, f"{self.process.name} does not end"
             time.sleep(0.02)
 
-    def revive(self) -> Process:
-        return start(self.instance, self.process.name, self.arguments, self.environment)
+    def revive(self) -> None:
+        """As an init system does: a kubelet that finds its containerd not ready ends, and is started once more."""
+        deadline = time.monotonic() + SECONDS_TO_LIVE
+        while not _lives(start(self.instance, self.process.name, self.arguments, self.environment)):
+            assert time.monotonic() < deadline, f"{self.process.name} does not live"
+
+
+def _lives(process: Process) -> bool:
+    deadline = time.monotonic() + SECONDS_TO_SETTLE
+    while process.is_alive() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return process.is_alive()
 
 
 def find_program(instance: Instance, name: str) -> Program:

@@ -7,7 +7,6 @@ from tests.chaos import machine
 from tests.chaos.moments import Phase
 from tests.chaos.stage import End, Stage, Trouble
 from tests.chaos.wires import Wire
-from tests.cluster.bare.containerd import wait_for_containerd
 from tests.cluster.places import this_instance
 from tests.e2e.postgres import EMBEDDED, Postgres
 from tests.support import kubectl
@@ -76,11 +75,7 @@ def _restart(server: Postgres) -> End:
 def _kill_program(name: str) -> End:
     program = machine.find_program(this_instance(), name)
     program.kill()
-    return lambda: _revive(program)
-
-
-def _revive(program: machine.Program) -> None:
-    program.revive()
+    return program.revive
 
 
 def _cut(wire: Wire) -> End:
@@ -104,8 +99,7 @@ def _lose_node(_stage: Stage, _name: str) -> End:
     containerd.kill()
 
     def come_back() -> None:
-        """A kubelet that finds no containerd ends at once; there is nobody here who would start it again."""
-        wait_for_containerd(this_instance(), containerd.revive())
+        containerd.revive()
         kubelet.revive()
 
     return come_back
