@@ -70,14 +70,21 @@ class Brought:
     analyzed: frozenset[tuple[str, str]] = frozenset()  # tables with fresh statistics
 
 
-def run_dump(run: LiveRun, program: Path, snapshot: str, options: list[str], hear: Callable[[str], None]) -> None:
-    """Dump the source as the snapshot shows it into scratch, or what of it the options want. Raises Stopped."""
-    passfile = write_passfile(run.source, run.places.private, "source.pgpass")
+def run_dump(
+    run: LiveRun, program: Path, snapshot: str, options: list[str], hear: Callable[[str], None],
+    source: Endpoint | None = None,
+) -> None:  # fmt: skip
+    """Dump the source as the snapshot shows it into scratch, or what of it the options want. Raises Stopped.
+
+    `source`: where pg_dump finds it, if not where we do.
+    """
+    source = source or run.source
+    passfile = write_passfile(source, run.places.private, "source.pgpass")
     arguments = [
         str(program), *DUMP_OPTIONS, *options,
         f"--snapshot={snapshot}", f"--file={run.archive}", f"--dbname={CLIENT_DBNAME}",
     ]  # fmt: skip
-    code, words = run.children.run(arguments, build_environment(run.source, passfile, os.environ), _both(run, hear))
+    code, words = run.children.run(arguments, build_environment(source, passfile, os.environ), _both(run, hear))
     passfile.unlink(missing_ok=True)
     if code != 0:
         raise Stopped(judge_dump(code, words))

@@ -1,13 +1,16 @@
 """By the relay: a held snapshot comes in; its structure, by pg_dump, and its rows, by streams, are in the shadow."""
 
+from contextlib import ExitStack
 from pathlib import Path
 
+from pgimport.worker.clients import read_version
 from pgimport.worker.contents import PG_CLASS, Leave, plan_contents
 from pgimport.worker.finishing import set_sequences
 from pgimport.worker.progress import RestoreEar, Stage
 from pgimport.worker.relay.builds import plan_builds
 from pgimport.worker.relay.engine import Relay
 from pgimport.worker.relay.facts import keep_tables
+from pgimport.worker.relay.gateway import MANY, open_gateway
 from pgimport.worker.relay.plan import Facts, plan_relay
 from pgimport.worker.relay.streams import Ends
 from pgimport.worker.restore import (
@@ -22,10 +25,12 @@ from pgimport.worker.restore import (
 from pgimport.worker.snapshot import Snapshot
 from pgimport.worker.trimming import rewrite_definitions
 
+ASKS_AT_ONCE = 18  # the first pg_dump that asks for all sequences with one query
+
 
 def bring_by_relay(run: LiveRun, snapshot: Snapshot, program: Path, leave: Leave, facts: Facts) -> Brought:
     """Structure; then rows and, as soon as a table's are in, its indexes; then what needs all rows. Raises Stopped."""
-    run_dump(run, program, snapshot.id, [*snapshot.scope.dump_options(), "--schema-only"], lambda _: None)
+    _dump_structure(run, snapshot, program)
     contents = plan_contents(read_contents(run), leave)
     rewrite_definitions(run.archive / "toc.dat", contents.changes)
     made = [entry for entry in contents.main if entry.kind not in AFTER_ROWS]
@@ -44,3 +49,15 @@ def bring_by_relay(run: LiveRun, snapshot: Snapshot, program: Path, leave: Leave
     run_post_data(run, contents.main, RestoreEar(run.meter, {}, {}, run.jobs == 1).hear, built=built)
     analyzed = frozenset((one.schema, one.name) for one in facts.tables if -one.oid in built)
     return Brought(contents=contents, notes=list(plan.notes), counts=counts, analyzed=analyzed)
+
+
+def _dump_structure(run: LiveRun, snapshot: Snapshot, program: Path) -> None:
+    options = [*snapshot.scope.dump_options(), "--schema-only"]
+    with ExitStack() as stack:
+        source = None
+        if len(snapshot.sequences) >= MANY and read_version(program)[0] < ASKS_AT_ONCE:
+            try:
+                source = stack.enter_context(open_gateway(run.source, run.places.private))
+            except OSError as error:
+                run.reporter.log(f"pg_dump asks for each of {len(snapshot.sequences)} sequences: {error}", "warning")
+        run_dump(run, program, snapshot.id, options, lambda _: None, source)

@@ -1,0 +1,159 @@
+"""pg_dump through its door: the same dump, with one question for all sequences; and whatever goes wrong is told."""
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from tests.support.postgres import PostgresServer, run_postgres
+from tests.worker.conftest import Bench
+
+from pgimport.model.reasons import Failure, Reason
+from pgimport.worker.clients import Children
+from pgimport.worker.endpoints import Endpoint, build_environment, write_passfile
+from pgimport.worker.failures import ClientWords, judge_dump
+from pgimport.worker.relay.gateway import open_gateway
+
+KINDS = """
+CREATE SCHEMA "odd one";
+CREATE SEQUENCE "odd one"."it's" AS smallint INCREMENT -3 MINVALUE -300 MAXVALUE 30 START 3 CACHE 7 CYCLE;
+CREATE TABLE "odd one".serials (a serial, b bigserial, c smallserial);
+CREATE VIEW none AS SELECT NULL::text AS nothing, ''::text AS empty;
+"""
+TABLES = "; ".join(
+    f"CREATE TABLE t{n} (id int GENERATED ALWAYS AS IDENTITY (START {n} INCREMENT 2))" for n in range(1, 81)
+)
+
+
+@pytest.fixture(scope="module")
+def telling() -> Iterator[PostgresServer]:
+    """A 16 that writes every statement into its log."""
+    with run_postgres(16, log_statement="all") as server:
+        server.execute("CREATE DATABASE many")
+        server.execute(KINDS + TABLES, "many")
+        yield server
+
+
+def endpoint(server: PostgresServer, dbname: str, password: str | None = None) -> Endpoint:
+    return Endpoint(
+        host=server.host, port=server.port, user="postgres", password=password or server.superuser_password,
+        dbname=dbname, sslmode="disable",
+    )  # fmt: skip
+
+
+def dump(server: PostgresServer, source: Endpoint, folder: Path, children: Children) -> tuple[int, ClientWords, str]:
+    """As the worker starts it; the dump's text."""
+    passfile = write_passfile(source, folder, "passfile")
+    arguments = [str(server.bin / "pg_dump"), "--schema-only", "--no-password", f"--file={folder / 'dump'}"]
+    code, words = children.run(arguments, build_environment(source, passfile, os.environ), lambda _: None)
+    return code, words, (folder / "dump").read_text() if code == 0 else ""
+
+
+def without_key(text: str) -> str:
+    """Some minors guard a dump with a word that is another one each time."""
+    return "\n".join(line for line in text.splitlines() if not line.startswith(("\\restrict", "\\unrestrict")))
+
+
+def test_the_dump_is_the_same_and_sequences_are_asked_for_once(telling: PostgresServer, tmp_path: Path) -> None:
+    source = endpoint(telling, "many")
+    _, _, plain = dump(telling, source, tmp_path, Children())
+    assert telling.log is not None
+    begun = len(telling.log.read_text())
+    with open_gateway(source, tmp_path) as door:
+        code, words, through = dump(telling, door, tmp_path, Children())
+    assert (code, words.error) == (0, None)
+    assert without_key(through) == without_key(plain)
+    assert plain.count("INCREMENT BY") >= 80
+    asked = [line for line in telling.log.read_text()[begun:].splitlines() if "FROM pg_catalog.pg_sequence" in line]
+    assert len(asked) == 1
+
+
+def test_an_import_takes_the_door_where_it_is_worth_it(bench: Bench, telling: PostgresServer) -> None:
+    assert telling.log is not None
+    begun = len(telling.log.read_text())
+    bench.source_url = telling.url("many")
+    with bench.shadow():
+        result = bench.run()
+    assert result.failure is None
+    assert result.verification is not None
+    assert result.verification.sequences == 84
+    dumped = [line for line in telling.log.read_text()[begun:].splitlines() if ", seqrelid FROM pg_catalog." in line]
+    assert len(dumped) == 1
+
+
+def test_what_the_source_refuses_is_told_as_it_said_it(telling: PostgresServer, tmp_path: Path) -> None:
+    telling.execute("CREATE ROLE reader LOGIN PASSWORD 'reader'")
+    telling.execute("CREATE DATABASE closed")
+    telling.execute("CREATE SCHEMA own; CREATE TABLE own.t (); REVOKE ALL ON SCHEMA own FROM PUBLIC", "closed")
+    reader = Endpoint(
+        host=telling.host, port=telling.port, user="reader", password="reader", dbname="closed", sslmode="disable"
+    )
+    with open_gateway(reader, tmp_path) as door:
+        code, words, _ = dump(telling, door, tmp_path, Children())
+    failure = judge_dump(code, words)
+    assert failure.reason is Reason.SOURCE_PERMISSION_DENIED
+    assert "permission denied for schema own" in failure.message
+
+
+def test_a_source_that_does_not_let_in_is_told(telling: PostgresServer, tmp_path: Path) -> None:
+    with open_gateway(endpoint(telling, "many", password="wrong"), tmp_path) as door:
+        code, words, _ = dump(telling, door, tmp_path, Children())
+    assert code == 1
+    assert "password authentication failed" in (words.error or "")
+
+
+def start_waiting(
+    server: PostgresServer, door: Endpoint, folder: Path, children: Children
+) -> tuple[Thread, list[Failure]]:
+    """A pg_dump that waits for a lock, and what became of it."""
+    ended: list[Failure] = []
+
+    def run() -> None:
+        code, words, _ = dump(server, door, folder, children)
+        ended.append(judge_dump(code, words))
+
+    thread = Thread(target=run)
+    thread.start()
+    deadline = time.monotonic() + 20
+    while not server.query("SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'"):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return thread, ended
+
+
+def test_a_source_that_is_lost_is_told_in_its_own_words(telling: PostgresServer, tmp_path: Path) -> None:
+    with telling.connect("many") as holder, open_gateway(endpoint(telling, "many"), tmp_path) as door:
+        holder.execute("BEGIN; LOCK TABLE t1")
+        thread, ended = start_waiting(telling, door, tmp_path, Children())
+        telling.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+        thread.join(10)
+        holder.execute("ROLLBACK")
+    assert ended[0].reason is Reason.SOURCE_UNREACHABLE
+    assert "query failed: FATAL: terminating connection due to administrator command" in ended[0].message
+
+
+def test_a_client_that_is_ended_leaves_nothing_waiting_at_the_source(telling: PostgresServer, tmp_path: Path) -> None:
+    children = Children()
+    with telling.connect("many") as holder, open_gateway(endpoint(telling, "many"), tmp_path) as door:
+        holder.execute("BEGIN; LOCK TABLE t1")
+        thread, _ = start_waiting(telling, door, tmp_path, children)
+        children.end_all()
+        thread.join(10)
+        assert telling.query("SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'") == []
+        holder.execute("ROLLBACK")
+
+
+def test_a_folder_with_a_name_too_long_for_a_socket_is_refused(telling: PostgresServer, tmp_path: Path) -> None:
+    deep = tmp_path / ("x" * 100)
+    deep.mkdir()
+    with pytest.raises(OSError, match="too long"), open_gateway(endpoint(telling, "many"), deep):
+        pass
+
+
+def test_the_door_is_for_this_user_alone(telling: PostgresServer, tmp_path: Path) -> None:
+    with open_gateway(endpoint(telling, "many"), tmp_path):
+        (door,) = tmp_path.glob(".s.PGSQL.*")
+        assert door.stat().st_mode & 0o777 == 0o600
+    assert not door.exists()
