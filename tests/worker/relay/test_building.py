@@ -51,6 +51,13 @@ def test_what_needs_more_than_its_tables_rows_waits_for_all(entry: Entry) -> Non
     assert plan_builds([*HOMES, an_entry(20, "RULE", 4), entry], TABLES, set()) == []
 
 
+def test_a_partitions_index_does_not_wait_for_the_one_that_it_is_attached_to() -> None:
+    entries = [*HOMES, an_entry(10, "INDEX", 3), an_entry(11, "INDEX", 1, 1, 10), an_entry(12, "CONSTRAINT", 2, 20),
+               an_entry(20, "CONSTRAINT", 3), an_entry(30, "INDEX ATTACH", 11, 10, 1, 3),
+               an_entry(31, "INDEX ATTACH", 12, 20, 2, 3)]  # fmt: skip
+    assert numbers(plan_builds(entries, TABLES, set())) == [12, 11]
+
+
 def test_only_an_index_alone_shares_its_table() -> None:
     entries = [*HOMES, an_entry(10, "INDEX", 1, definition="CREATE INDEX a"), an_entry(11, "CONSTRAINT", 1),
                an_entry(12, "INDEX", 1, definition="CREATE INDEX b;\nALTER TABLE t CLUSTER ON b")]  # fmt: skip

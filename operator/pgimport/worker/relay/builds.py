@@ -6,8 +6,8 @@ table, is restored when all rows are in.
 """
 
 import re
-from collections import Counter
-from collections.abc import Collection, Iterable
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from pgimport.worker.checks.judged import quote_name
@@ -45,10 +45,13 @@ def plan_builds(entries: Iterable[Entry], tables: Iterable[Table], analyzed: Col
     listed = list(entries)
     homes = {one.dump_id: one.oid for one in listed if one.kind == "TABLE" and one.oid in rows}
     late = {one.dump_id for one in listed if one.section is Section.POST_DATA}
+    joined = _find_joined(listed)
     chosen = [
         (one, oid)
         for one in listed
-        if one.kind in _KINDS and late.isdisjoint(one.dependencies) and (oid := _find_home(one, homes)) is not None
+        if one.kind in _KINDS
+        and late.isdisjoint(set(one.dependencies) - joined[one.dump_id])
+        and (oid := _find_home(one, homes)) is not None
     ]
     counted = Counter(oid for _, oid in chosen)
     several = {oid for oid, count in counted.items() if count > 1 and rows[oid].bytes > SMALL}
@@ -74,6 +77,16 @@ def _plan_entry(entry: Entry, table: Table, *, split: bool) -> list[Build]:
         Build(number, entry.title, index, table.oid, False, False, table.bytes),
         Build(entry.dump_id, entry.title, take_over, table.oid, True, False, table.bytes, number),
     ]
+
+
+def _find_joined(entries: Iterable[Entry]) -> Mapping[int, set[int]]:
+    """Of a partition's index, the one that it is attached to later; pg_dump wants that first, CREATE INDEX does not."""
+    joined: dict[int, set[int]] = defaultdict(set)
+    for one in entries:
+        if one.kind == "INDEX ATTACH":
+            for index in one.dependencies:
+                joined[index].update(one.dependencies)
+    return joined
 
 
 def _find_home(entry: Entry, homes: dict[int, int]) -> int | None:

@@ -18,6 +18,7 @@ from pgimport.worker.relay.builds import Build
 from pgimport.worker.relay.errors import StepFailed
 from pgimport.worker.relay.flow import Flow
 from pgimport.worker.relay.guard import guarding
+from pgimport.worker.relay.pacing import LOOK_SECONDS, Pace
 from pgimport.worker.relay.plan import RelayPlan, Step
 from pgimport.worker.relay.streams import Ends, Stream
 from pgimport.worker.restore import LiveRun
@@ -33,9 +34,11 @@ class Relay:
         self._run, self._ends, self._plan, self._builds, self._later = run, ends, plan, builds, later
         self._board = Board(builds, max(plan.builders, plan.streams))
         self._flow = Flow(run.meter)
-        self._lock = threading.Lock()
+        self._pace = Pace(plan.streams)
+        self._lock = threading.Condition()
         self._steps = deque(plan.steps)
         self._at_work = plan.streams
+        self._large = 0  # steps that are under way
         self._streams: list[Stream] = []
         self._builders: list[Builder] = []
         self._counts: dict[int, int] = {}
@@ -51,6 +54,7 @@ class Relay:
         with (
             ThreadPoolExecutor(self._plan.streams + self._plan.builders) as pool,
             Pulse(self._flow.tell),
+            Pulse(self._look, LOOK_SECONDS),
             watching(self._run, self._run.shadow, "index_progress"),
             guarding(self._run, self._heed, self._refuse),
         ):
@@ -87,25 +91,44 @@ class Relay:
         self._board.stop()
         with self._lock:
             self._steps.clear()
+            self._lock.notify_all()
             at_work: list[Stream | Builder] = [*self._streams, *self._builders]
         for one in at_work:
             one.abort()
 
+    def _look(self) -> None:
+        """Now and then: do more streams help?"""
+        with self._lock:
+            self._pace.look(self._flow.take_rate(), self._large)
+            self._lock.notify_all()
+
     def _stream(self, stream: Stream) -> None:
         try:
             while (step := self._next_step()) is not None and self._do(stream, step):
-                pass
+                self._step_is_over(step)
         finally:
             stream.close()
             self._board.end_stream()
 
     def _next_step(self) -> Step | None:
-        """None ends a stream."""
+        """The largest, or where enough large ones are under way, the largest small one. None ends a stream."""
         with self._lock:
-            if self._steps:
-                return self._steps.popleft()
+            while self._steps:
+                room = self._large < self._pace.allowed
+                if (step := next((one for one in self._steps if room or not one.is_large), None)) is not None:
+                    self._steps.remove(step)
+                    self._large += step.is_large
+                    return step
+                self._board.end_stream()
+                self._lock.wait()
+                self._board.begin_stream()
             self._leave()
             return None
+
+    def _step_is_over(self, step: Step) -> None:
+        with self._lock:
+            self._large -= step.is_large
+            self._lock.notify_all()
 
     def _leave(self) -> None:
         """The last one turns the light off: from here on it is indexes alone."""
@@ -132,7 +155,9 @@ class Relay:
             if self._at_work == 1:
                 return False
             self._steps.appendleft(step)
+            self._large -= step.is_large
             self._leave()
+            self._lock.notify_all()
         self._run.reporter.log(f"one stream less: {failed.failure.message}", "warning")
         return True
 

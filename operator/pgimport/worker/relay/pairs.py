@@ -23,6 +23,9 @@ from pgimport.worker.snapshot import BEGIN
 
 Passed = Callable[[int, int], None]  # oid of a table, bytes of it that passed just now
 T = TypeVar("T")
+# A line slower than its reader brings each packet by itself; a short rest lets the kernel put a few together.
+SHORT = 32 * 1024  # bytes of a piece
+REST_SECONDS = 0.01
 
 
 class Pair:
@@ -104,6 +107,8 @@ class Pair:
         async def put(piece: bytes) -> None:
             await pipe.put(piece)
             passed(oid, len(piece))
+            if len(piece) < SHORT:
+                await asyncio.sleep(REST_SECONDS)
 
         async def read() -> int:
             told = await source.copy_from_table(

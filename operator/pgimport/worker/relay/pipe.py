@@ -1,9 +1,9 @@
 """Between the two ends of a stream: pieces of rows come in as fast as they go out, a few MiB at once."""
 
 import asyncio
-from collections import deque
 
 LIMIT = 4 * 1024 * 1024  # bytes that wait; a single piece may be larger
+PIECE = 64 * 1024  # bytes that are worth waking the other end; a slow line brings a few kilobytes at a time
 
 
 class Pipe:
@@ -11,7 +11,7 @@ class Pipe:
 
     def __init__(self, limit: int = LIMIT) -> None:
         self._limit = limit
-        self._waiting: deque[bytes] = deque()
+        self._waiting: list[bytes] = []
         self._size = 0
         self._closed = False
         self._changed = asyncio.Event()
@@ -22,7 +22,8 @@ class Pipe:
             await self._wait()
         self._waiting.append(piece)
         self._size += len(piece)
-        self._changed.set()
+        if self._size >= PIECE:
+            self._changed.set()
 
     def close(self) -> None:
         """No more will come."""
@@ -33,14 +34,14 @@ class Pipe:
         return self
 
     async def __anext__(self) -> bytes:
-        while not self._waiting:
-            if self._closed:
-                raise StopAsyncIteration
+        """All that waits, as one piece."""
+        while self._size < PIECE and not self._closed:
             await self._wait()
-        piece = self._waiting.popleft()
-        self._size -= len(piece)
+        if not self._waiting:
+            raise StopAsyncIteration
+        pieces, self._waiting, self._size = self._waiting, [], 0
         self._changed.set()
-        return piece
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     async def _wait(self) -> None:
         self._changed.clear()

@@ -72,6 +72,11 @@ class RowsStep:
         first = self.rows[0].table.title
         return first if len(self.rows) == 1 else f"{first} and {len(self.rows) - 1} more"
 
+    @property
+    def is_large(self) -> bool:
+        """Its rows take a while, whatever the line."""
+        return self.bytes > BATCH_BYTES
+
 
 @dataclass(frozen=True, slots=True)
 class ObjectsStep:
@@ -83,6 +88,10 @@ class ObjectsStep:
     @property
     def title(self) -> str:
         return f"large objects from {self.first} on"
+
+    @property
+    def is_large(self) -> bool:
+        return False
 
 
 Step = RowsStep | ObjectsStep

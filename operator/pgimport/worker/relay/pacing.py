@@ -1,0 +1,55 @@
+"""How many large tables travel at once: how fast rows come is told now and then; a number goes out.
+
+More streams than a line has room for bring nothing sooner, and all large tables to their end together: no index is
+then made beside the copy, and the last ones begin when all rows are in.
+"""
+
+FIRST = 2  # one reads while the other writes its end, or begins
+GAIN = 1.1  # times the rate before: less is no gain, but chance
+LOOK_SECONDS = 0.5
+LOOKS = 6  # at one number of streams
+LAST_LOOKS = 3  # of them, which count: before, connections are opened and find their pace
+REST = 60  # looks after which another stream is tried once more: a line changes
+
+
+class Pace:
+    """Begins with two, and adds another one as long as the last one made the rows come faster."""
+
+    def __init__(self, most: int) -> None:
+        self.allowed = min(FIRST, most)
+        self._most = most
+        self._before = 0.0  # bytes a second, with one stream less
+        self._rates: list[float] = []
+        self._resting = 0
+
+    def look(self, rate: float, at_work: int) -> None:
+        """Bytes a second since the last look, and how many large tables are on their way."""
+        if self._resting > 0:
+            self._resting -= 1
+            self._rates = [*self._rates[-LOOKS:], rate]
+            if self._resting == 0:
+                self._add()
+            return
+        if at_work < self.allowed:
+            self._rates = []  # it tells nothing of this number
+            return
+        self._rates.append(rate)
+        if len(self._rates) < LOOKS:
+            return
+        if self._mean() >= GAIN * self._before:
+            self._add()
+        else:
+            self.allowed -= 1
+            self._resting = REST
+
+    def _add(self) -> None:
+        self._before = self._mean()
+        self._rates = []
+        if self.allowed < self._most:
+            self.allowed += 1
+        else:
+            self._resting = REST
+
+    def _mean(self) -> float:
+        told = self._rates[-LAST_LOOKS:]
+        return sum(told) / max(len(told), 1)
