@@ -23,7 +23,7 @@ from pgimport.worker.checks.judged import Judged, Unknown, format_bytes, some_of
 from pgimport.worker.checks.rights import MOST, judge_privileges, judge_row_security
 from pgimport.worker.checks.scope import build_scope
 
-GIB = 2**30
+MIB, GIB = 2**20, 2**30
 EVERYTHING = build_scope(None, ())
 
 
@@ -74,19 +74,40 @@ def test_T12_versions_are_judged_before_any_client_runs(
         pytest.param(81, {"storage_limit_bytes": 100}, ("warn", None), "more than 80 %", id="over 80 %"),
         pytest.param(100, {"storage_limit_bytes": 100}, ("warn", None), "more than 80 %", id="at the limit"),
         pytest.param(101, {"storage_limit_bytes": 100}, ("fail", Reason.SOURCE_TOO_LARGE), "101 bytes", id="over it"),
-        pytest.param(10 * GIB, {"scratch_bytes": 4 * GIB}, ("pass", None), "about 3.0 GiB of scratch", id="scratch"),
+        pytest.param(
+            10 * GIB,
+            {"scratch_bytes": 4 * GIB, "engine": "dump"},
+            ("pass", None),
+            "about 3.0 GiB of scratch",
+            id="a dump",
+        ),
+        pytest.param(10 * GIB, {"scratch_bytes": GIB}, ("pass", None), "its rows need no scratch", id="the relay"),
     ],
 )
-def test_a_size_is_judged(size: int, changes: dict[str, int], expected: tuple[str, Reason | None], words: str) -> None:
+def test_a_size_is_judged(size: int, changes: dict[str, Any], expected: tuple[str, Reason | None], words: str) -> None:
     judged = judge_size(order(**changes), size)
     assert verdict(judged) == expected
     assert words in judged.check.detail
 
 
 def test_T23_too_little_scratch_for_the_dump_is_told_beforehand() -> None:
-    judged = judge_size(order(scratch_bytes=2 * GIB), 10 * GIB)
+    judged = judge_size(order(scratch_bytes=2 * GIB, engine="dump"), 10 * GIB)
     assert verdict(judged) == ("warn", None)
+    assert judge_size(order(scratch_bytes=2 * GIB), 10 * GIB, with_rows=["postgis"]) == judged
     assert "3.0 GiB of scratch and has 2.0 GiB: raise spec.scratch.size" in judged.check.detail
+
+
+@pytest.mark.parametrize(
+    ("memory", "expected", "words"),
+    [
+        pytest.param(256 * MIB, "pass", "one may have 22.5 MiB in the worker's 256.0 MiB of memory", id="enough"),
+        pytest.param(128 * MIB, "warn", "one stream needs 166.0 MiB and four times the largest row", id="too little"),
+    ],
+)
+def test_the_workers_memory_is_judged_beforehand(memory: int, expected: str, words: str) -> None:
+    judged = judge_size(order(), GIB, memory=memory)
+    assert verdict(judged) == (expected, None)
+    assert words in judged.check.detail
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,7 @@ from tests.support.postgres import PostgresServer
 from tests.worker.conftest import Bench
 
 from pgimport.model import order as words
-from pgimport.worker.relay.memory import read_memory_limit
-from pgimport.worker.relay.plan import MIB, OWN_MEMORY, STREAM_MEMORY
+from pgimport.worker.memory import MIB, OWN_MEMORY, STREAM_MEMORY, read_memory_limit
 
 LARGEST = 32 * MIB
 JOBS = 2

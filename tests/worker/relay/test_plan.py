@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from pgimport.model.spec import Engine
+from pgimport.worker.memory import MIB
 from pgimport.worker.relay.plan import (
-    MIB,
     Facts,
     ObjectsStep,
     RowsStep,

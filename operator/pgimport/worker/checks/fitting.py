@@ -6,7 +6,9 @@ from pgimport.model.order import Order
 from pgimport.model.providers import ProviderRow, left_extensions
 from pgimport.model.reasons import Reason
 from pgimport.model.result import Extension, LeftObject
+from pgimport.model.spec import Engine
 from pgimport.worker.checks.judged import EXTENSIONS, SIZE, VERSION, Judged, failed, format_bytes, passed, warned
+from pgimport.worker.memory import COPIES_OF_A_ROW, OWN_MEMORY, STREAM_MEMORY
 
 OLDEST_SOURCE = 14  # the oldest major that the clients still get fixes for
 WARN_SHARE = 0.8  # of the plan's limit
@@ -32,23 +34,54 @@ def judge_version(order: Order, version: str, version_num: int) -> Judged:
     return passed(VERSION, f"source {version}, target {order.target.server_version}")
 
 
-def judge_size(order: Order, size: int) -> Judged:
-    """Of a live database: what it takes there, indexes and all."""
+def judge_size(order: Order, size: int, with_rows: Sequence[str] = (), memory: int | None = None) -> Judged:
+    """Of a live database: what it takes there, indexes and all.
+
+    `with_rows`: extensions in whose own tables users keep rows; `memory`: bytes this pod may use, None without limit.
+    """
     limit, text = order.storage_limit_bytes, f"the source holds {format_bytes(size)} ({size} bytes)"
     allowed = "the plan has no limit" if limit is None else f"the plan allows {format_bytes(limit)}"
     if limit is not None and size > limit:
         return failed(SIZE, Reason.SOURCE_TOO_LARGE, f"{text}, {allowed}")
-    notes, scratch = [], round(size * SCRATCH_SHARE)
-    if limit is not None and size > limit * WARN_SHARE:
-        notes.append("more than 80 % of it")
-    if order.scratch_bytes is not None and scratch > order.scratch_bytes:
-        notes.append(
-            f"the dump may need {format_bytes(scratch)} of scratch and has {format_bytes(order.scratch_bytes)}:"
-            " raise spec.scratch.size"
-        )
+    notes = ["more than 80 % of it"] if limit is not None and size > limit * WARN_SHARE else []
+    if order.engine is Engine.DUMP or with_rows:
+        needs, lack = _judge_scratch(order, size)
+    else:
+        needs, lack = _judge_memory(memory)
+    if lack is not None:
+        notes.append(lack)
     if notes:
         return warned(SIZE, f"{text}, {allowed}: {'; '.join(notes)}")
-    return passed(SIZE, f"{text}, {allowed}; the dump needs about {format_bytes(scratch)} of scratch")
+    return passed(SIZE, f"{text}, {allowed}; {needs}")
+
+
+def _judge_scratch(order: Order, size: int) -> tuple[str, str | None]:
+    """What a dump needs, and what it would lack."""
+    scratch = round(size * SCRATCH_SHARE)
+    if order.scratch_bytes is None or scratch <= order.scratch_bytes:
+        return f"a dump needs about {format_bytes(scratch)} of scratch", None
+    lack = (
+        f"a dump may need {format_bytes(scratch)} of scratch and has {format_bytes(order.scratch_bytes)}:"
+        " raise spec.scratch.size"
+    )
+    return "", lack
+
+
+def _judge_memory(memory: int | None) -> tuple[str, str | None]:
+    """What the relay needs, and what it would lack: a row is in memory whole, a few times."""
+    if memory is None:
+        return "its rows need no scratch", None
+    for_rows = memory - OWN_MEMORY - STREAM_MEMORY
+    if for_rows <= 0:
+        least = format_bytes(OWN_MEMORY + STREAM_MEMORY)
+        return "", (
+            f"the worker may use {format_bytes(memory)} of memory, and one stream needs {least} and four times the"
+            " largest row: raise spec.resources.limits.memory"
+        )
+    return (
+        f"its rows need no scratch; one may have {format_bytes(for_rows // COPIES_OF_A_ROW)} in the worker's"
+        f" {format_bytes(memory)} of memory"
+    ), None
 
 
 def judge_file_size(order: Order, size: int | None) -> Judged:

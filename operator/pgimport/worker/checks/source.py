@@ -26,6 +26,7 @@ from pgimport.worker.checks.rights import judge_privileges, judge_row_security
 from pgimport.worker.checks.scope import build_scope
 from pgimport.worker.endpoints import Connection, Endpoint, open_connection
 from pgimport.worker.failures import Stopped
+from pgimport.worker.memory import read_memory_limit
 from pgimport.worker.source import connect_source
 
 COLLATION_VERSIONS = 150000  # the first server that keeps one for a database
@@ -59,17 +60,18 @@ def _check(order: Order, endpoint: Endpoint, asker: Asker, sessions: Sessions) -
     own = left_schemas(provider, schemas)
     unsupported, left_named, unnamed = _ask_left(asker, provider, own, left)
     shapes, rows = (build_scope(order.filter, own, user, rows=only_rows) for only_rows in (False, True))
+    with_rows = _with_rows(extensions, wanted)
     judged = [
         _judge_reachable(endpoint, facts, standby),
         judge_pooling(endpoint, provider, sessions),
         judge_version(order, facts.server_version, facts.server_version_num),
-        judge_size(order, facts.database_size_bytes or 0),
+        judge_size(order, facts.database_size_bytes or 0, with_rows, read_memory_limit()),
         judge_privileges(asker.ask("privileges", left=own), shapes, user),
         judge_row_security(asker.ask("row_level_security", left=own), rows, user),
         judge_encoding(facts, _ask_collation_version(asker, facts), asker.ask("collations")),
         judge_large_objects(asker.ask("large_objects"), user),
         judge_unsupported(unsupported, _ask_effects(asker, own, extensions)),
-        judge_extensions(order, wanted, left, _with_rows(extensions, wanted)),
+        judge_extensions(order, wanted, left, with_rows),
     ]
     return Report(judged, facts, left_named, unnamed)
 

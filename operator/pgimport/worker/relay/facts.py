@@ -11,8 +11,8 @@ from psycopg import sql
 
 from pgimport.worker.endpoints import Endpoint
 from pgimport.worker.failures import Stopped, translate_source_error
+from pgimport.worker.memory import read_memory_limit
 from pgimport.worker.queries import read_query
-from pgimport.worker.relay.memory import read_memory_limit
 from pgimport.worker.relay.plan import OBJECTS_OF_A_STEP, Facts
 from pgimport.worker.snapshot import Snapshot
 

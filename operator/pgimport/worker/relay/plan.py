@@ -9,15 +9,13 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from pgimport.model.spec import Engine
+from pgimport.worker.memory import MIB, OWN_MEMORY, STREAM_MEMORY
 from pgimport.worker.snapshot import Table
 
-MIB = 1024 * 1024
 SMALL = MIB  # a table up to this size travels with others
 BATCH_TABLES = 200
 BATCH_BYTES = 16 * MIB
 OBJECTS_OF_A_STEP = 1000
-OWN_MEMORY = 150 * MIB  # of the worker without its streams
-STREAM_MEMORY = 16 * MIB
 UTF8 = "UTF8"
 LEAST_WORK_MEMORY, MOST_WORK_MEMORY = 64 * MIB, 1024 * MIB  # of one index build
 
@@ -74,8 +72,8 @@ class RowsStep:
 
     @property
     def is_large(self) -> bool:
-        """Its rows take a while, whatever the line."""
-        return self.bytes > BATCH_BYTES
+        """It sends more than it waits."""
+        return self.through is not None or self.rows[0].table.bytes > SMALL
 
 
 @dataclass(frozen=True, slots=True)
