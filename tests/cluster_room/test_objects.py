@@ -1,6 +1,7 @@
 """Our kinds, Jobs, Secrets and RoleBindings: read, made again, written by one pen."""
 
 import secrets
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from pgimport.cluster import jobs, paths, resources, tenants
 from pgimport.cluster import secrets as cluster_secrets
 from pgimport.cluster.rest import Cluster
 from pgimport.model.errors import Conflict
-from pgimport.model.facts import Key
+from pgimport.model.facts import ImportObject, Key
 from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS
 from pgimport.model.status import ImportState, ImportStatus, PreviewStatus
 
@@ -92,13 +93,22 @@ def test_a_status_of_another_version_is_read_as_far_as_it_goes(cluster: Cluster,
     assert (found.status.state, found.status.attempts, found.status.progress) == (ImportState.RUNNING, None, None)
 
 
-def test_active_imports_are_those_that_have_not_ended(cluster: Cluster, name: str) -> None:
+@pytest.mark.parametrize(
+    ("list_them", "expected"),
+    [
+        pytest.param(resources.list_active_imports, ["new", "pending", "running"], id="active: not ended"),
+        pytest.param(resources.list_waiting_imports, ["new", "pending"], id="waiting: not at work either"),
+    ],
+)
+def test_imports_are_listed_by_their_state(
+    cluster: Cluster, name: str, list_them: Callable[[Cluster, str], list[ImportObject]], expected: list[str]
+) -> None:
     for state in ("pending", "running", "completed", "failed", "cancelled"):
         put(cluster, IMPORTS, f"{name}-{state}", spec=SPEC, status={"state": state})
     put(cluster, IMPORTS, f"{name}-new", spec=SPEC)
-    active = resources.list_active_imports(cluster, "shop")
-    ours = sorted(one.meta.name.removeprefix(f"{name}-") for one in active if one.meta.name.startswith(name))
-    assert ours == ["new", "pending", "running"]
+    found = list_them(cluster, "shop")
+    ours = sorted(one.meta.name.removeprefix(f"{name}-") for one in found if one.meta.name.startswith(name))
+    assert ours == expected
 
 
 # --- the pen ---

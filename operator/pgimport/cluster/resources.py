@@ -13,7 +13,7 @@ from pgimport.model.errors import Absent, Conflict, Refused
 from pgimport.model.facts import ImportObject, Key, Meta, PreviewObject, ProjectObject
 from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS
 from pgimport.model.spec import ImportSpec, PreviewSpec, ProjectSpec
-from pgimport.model.status import ImportStatus, PreviewStatus, ProjectStatus
+from pgimport.model.status import ImportState, ImportStatus, PreviewStatus, ProjectStatus
 
 SpecT = TypeVar("SpecT", bound=Asked)
 StatusT = TypeVar("StatusT", bound=Written)
@@ -99,7 +99,16 @@ def list_imports(cluster: Cluster, namespace: str, selector: str = "") -> list[I
 
 def list_active_imports(cluster: Cluster, namespace: str) -> list[ImportObject]:
     """Those that are not terminal, also those that nobody has looked at yet."""
-    return list_imports(cluster, namespace, ",".join(f"status.state!={state}" for state in TERMINAL_STATES))
+    return _list_others(cluster, namespace, *TERMINAL_STATES)
+
+
+def list_waiting_imports(cluster: Cluster, namespace: str) -> list[ImportObject]:
+    """Those that are neither terminal nor at work. Asked after each end, so what runs is not even sent."""
+    return _list_others(cluster, namespace, *TERMINAL_STATES, ImportState.RUNNING.value)
+
+
+def _list_others(cluster: Cluster, namespace: str, *states: str) -> list[ImportObject]:
+    return list_imports(cluster, namespace, ",".join(f"status.state!={state}" for state in states))
 
 
 def list_previews(cluster: Cluster, namespace: str) -> list[PreviewObject]:

@@ -4,7 +4,7 @@ import logging
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from pgimport.cluster.resources import confirm, list_active_imports, list_previews, list_projects, write_status
+from pgimport.cluster.resources import confirm, list_previews, list_projects, list_waiting_imports, write_status
 from pgimport.cluster.tenants import post_event
 from pgimport.decide.conditions import ready_reason
 from pgimport.decide.decision import Decision
@@ -83,11 +83,7 @@ def _filled(found: ImportObject) -> tuple[Key, ...]:
 
 def _waiting(world: World, namespace: str) -> tuple[Key, ...]:
     """Imports that may take what has just become free."""
-    return tuple(
-        Key(IMPORTS, namespace, one.meta.name)
-        for one in list_active_imports(world.cluster, namespace)
-        if one.status.state is not ImportState.RUNNING
-    )
+    return tuple(Key(IMPORTS, namespace, one.meta.name) for one in list_waiting_imports(world.cluster, namespace))
 
 
 def _neighbours(world: World, namespace: str) -> tuple[Key, ...]:
