@@ -166,7 +166,7 @@ def test_connections_that_go_to_others_meanwhile_mean_fewer_streams(
             worker.start()
             while not any("by relay" in line["message"] for line in bench.lines("log")):
                 time.sleep(0.005)
-            for _ in range(3):
+            for _ in range(4):
                 others.enter_context(postgres16.connect(long, "crowded", "p"))
             worker.join(30)
     finally:

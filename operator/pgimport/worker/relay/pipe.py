@@ -14,12 +14,16 @@ class Pipe:
         self._waiting: list[bytes] = []
         self._size = 0
         self._closed = False
+        self._full = False  # a piece waits for room, so what is here must go, however little
         self._changed = asyncio.Event()
 
     async def put(self, piece: bytes) -> None:
         """Returns when there is room for it."""
         while self._waiting and self._size + len(piece) > self._limit:
+            self._full = True
+            self._changed.set()
             await self._wait()
+        self._full = False
         self._waiting.append(piece)
         self._size += len(piece)
         if self._size >= PIECE:
@@ -35,7 +39,7 @@ class Pipe:
 
     async def __anext__(self) -> bytes:
         """All that waits, as one piece."""
-        while self._size < PIECE and not self._closed:
+        while self._size < PIECE and not self._closed and not (self._full and self._waiting):
             await self._wait()
         if not self._waiting:
             raise StopAsyncIteration
