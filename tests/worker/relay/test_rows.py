@@ -17,6 +17,7 @@ from tests.worker.conftest import Bench
 from pgimport.model.reasons import Reason
 from pgimport.model.result import WorkerResult
 from pgimport.worker.relay import objects, plan
+from pgimport.worker.relay.streams import Stream
 
 BOTH_WAYS = pytest.mark.parametrize("small", [-1, plan.SMALL], ids=["each table by itself", "in batches"])
 ROWS = 100_000
@@ -218,3 +219,51 @@ def test_a_copy_that_outgrows_the_plan_is_stopped(bench: Bench, long: str, postg
     assert result.failure is not None
     assert result.failure.reason is Reason.SOURCE_TOO_LARGE
     assert "is not whole yet; the plan allows 12.0 MiB" in result.failure.message
+
+
+BINARY_VALUES = """
+CREATE TABLE kinds AS SELECT i, i::numeric / 7 AS n, now() + i * interval '1 day 2 s' AS at, 'é' || i AS t,
+  decode(md5(i::text), 'hex') AS b, ARRAY[i, NULL]::int[] AS a, jsonb_build_object('i', i) AS j, i % 2 = 0 AS bool,
+  gen_random_uuid() AS u, NULL::text AS nothing, int4range(i, i + 5) AS r, ('10.0.0.' || i)::inet AS ip
+  FROM generate_series(1, 200) AS i;
+CREATE TABLE parted (id int, at date) PARTITION BY HASH (id);
+CREATE TABLE parted_0 PARTITION OF parted FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE parted_1 PARTITION OF parted FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+INSERT INTO parted SELECT i, date '2026-01-01' + i FROM generate_series(1, 100) AS i;
+"""
+
+
+def test_rows_without_a_text_form_go_in_binary_form(
+    bench: Bench, postgres16: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if each table had one: the largest value that has none is half a gigabyte."""
+    do = Stream.do
+
+    def do_in_binary(stream: Stream, step: plan.Step) -> dict[int, int]:
+        return do(stream, step.in_binary if isinstance(step, plan.RowsStep) else step)
+
+    monkeypatch.setattr(Stream, "do", do_in_binary)
+    with postgres16.database("kinds") as name:
+        postgres16.execute(BINARY_VALUES, name)
+        bench.source_url = postgres16.url(name)
+        with bench.shadow():
+            result = bench.run(engine="relay", verify="checksums")
+    assert result.failure is None
+    assert result.verification is not None
+    assert (result.verification.verified, result.verification.rows) == (True, 300)
+
+
+@pytest.mark.thorough
+def test_a_value_of_half_a_gigabyte_arrives(bench: Bench, postgres16: PostgresServer) -> None:
+    size = 540 * MIB
+    with postgres16.database("huge") as name:
+        postgres16.execute(
+            f"CREATE TABLE files AS SELECT 1 AS id, convert_to(repeat('x', {size}), 'UTF8') AS body"
+            " UNION ALL SELECT 2, 'short'", name,
+        )  # fmt: skip
+        bench.source_url = postgres16.url(name)
+        with bench.shadow() as shadow:
+            result = bench.run(engine="relay")
+            assert result.failure is None
+            assert bench.target.query("SELECT id, length(body) FROM files ORDER BY id", shadow) == [(1, size), (2, 5)]
+    assert "public.files is begun again: in binary form" in bench.out.getvalue()

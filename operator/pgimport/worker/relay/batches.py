@@ -1,7 +1,7 @@
 """One stream of libpq: a step of many tables comes in, each end gets its COPYs as one query, counts go out.
 
-What it costs is one round trip for all of them. It also takes what asyncpg cannot: other encodings than UTF-8, and
-channel binding.
+What it costs is one round trip for all of them. It also takes what asyncpg cannot: other encodings than UTF-8, channel
+binding, and rows in binary form.
 """
 
 from collections.abc import Callable
@@ -80,8 +80,8 @@ class _Batch:
 
     def run(self) -> dict[int, int]:
         step, doing = self._step, f"the rows of {self._step.title} were copied"
-        ins = "; ".join(build_copy_in(rows, step.through) for rows in step.rows)
-        outs = "; ".join(build_copy_out(rows) for rows in step.rows)
+        ins = "; ".join(build_copy_in(rows, step.through, binary=step.binary) for rows in step.rows)
+        outs = "; ".join(build_copy_out(rows, binary=step.binary) for rows in step.rows)
         with telling(failed_at_target, doing):
             self._copy.execute(build_begin(step).encode(self._copy.info.encoding))
             send(self._copy, ins.encode(self._copy.info.encoding))

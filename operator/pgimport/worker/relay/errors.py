@@ -3,6 +3,7 @@
 StepFailed    one end of a stream refused or was lost; says whether another try may help
 """
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -16,6 +17,8 @@ from pgimport.worker.failures import FORGOTTEN, translate_connect_error, transla
 
 _LOST = ("08", "57P0")  # SQLSTATEs of a connection or a server that went away
 _FULL = "53300"
+# A value of half a gigabyte has a text of more than one, for which no server has room (MaxAllocSize).
+_TOO_LONG = re.compile("invalid memory alloc request size|annot enlarge string buffer")
 _NO_SNAPSHOT = ("22023", "42704", "55000")  # of SET TRANSACTION SNAPSHOT
 
 
@@ -28,6 +31,7 @@ class StepFailed(PgimportError):
         state = error.sqlstate
         self.lost = state is None or state.startswith(_LOST)
         self.full = state == _FULL  # no more connections are let in
+        self.too_long = _TOO_LONG.search(failure.message) is not None  # a row's text
 
 
 def failed_at_source(error: BaseException, doing: str) -> StepFailed:

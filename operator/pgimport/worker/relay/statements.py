@@ -15,14 +15,20 @@ def build_begin(step: RowsStep) -> str:
     return f"BEGIN; TRUNCATE {', '.join(f'ONLY {_quote(rows.table)}' for rows in step.rows)}"
 
 
-def build_copy_out(rows: Rows) -> str:
+def build_copy_out(rows: Rows, *, binary: bool = False) -> str:
     """COPY of a table never takes the rows of those that inherit from it."""
-    return f"COPY {_quote(rows.table)}{_columns(rows)} TO STDOUT"
+    return f"COPY {_quote(rows.table)}{_columns(rows)} TO STDOUT{_options('FORMAT binary' if binary else '')}"
 
 
-def build_copy_in(rows: Rows, through: Table | None) -> str:
+def build_copy_in(rows: Rows, through: Table | None, *, binary: bool = False) -> str:
     """A partitioned table cannot be frozen through its root."""
-    return f"COPY {_quote(through or rows.table)}{_columns(rows)} FROM STDIN" + ("" if through else " (FREEZE)")
+    options = _options("FORMAT binary" if binary else "", "" if through else "FREEZE")
+    return f"COPY {_quote(through or rows.table)}{_columns(rows)} FROM STDIN{options}"
+
+
+def _options(*options: str) -> str:
+    given = ", ".join(option for option in options if option)
+    return f" ({given})" if given else ""
 
 
 def _quote(table: Table) -> str:

@@ -14,7 +14,7 @@ from pgimport.worker.relay.errors import StepFailed
 from pgimport.worker.relay.flow import Flow
 from pgimport.worker.relay.objects import copy_objects
 from pgimport.worker.relay.pairs import Pair
-from pgimport.worker.relay.plan import ObjectsStep, Step, Way
+from pgimport.worker.relay.plan import ObjectsStep, RowsStep, Step, Way
 
 PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # seconds before a step is begun again, each time
 
@@ -39,16 +39,23 @@ class Stream:
 
     def do(self, step: Step) -> dict[int, int]:
         """Rows of each table, by its oid, when they are safe in the copy. Raises StepFailed."""
-        for pause in (*PAUSES, None):
+        pauses = iter(PAUSES)
+        pause: float | None
+        while True:
             try:
                 return self._do(step)
             except StepFailed as failed:
                 self.close()
                 self._flow.forget(_oids(step))
-                if pause is None or not failed.lost or self._over.wait(pause):
+                if failed.too_long and isinstance(step, RowsStep) and not step.binary:
+                    step, pause, why = step.in_binary, 0.0, "in binary form, for a row's text is too long"
+                elif failed.lost:
+                    pause, why = next(pauses, None), failed.failure.message
+                else:
                     raise
-                self._reporter.log(f"{step.title} is begun again: {failed.failure.message}", "warning")
-        raise AssertionError("unreachable")
+                if pause is None or self._over.wait(pause):
+                    raise
+                self._reporter.log(f"{step.title} is begun again: {why}", "warning")
 
     def close(self) -> None:
         if self._sessions is not None:
