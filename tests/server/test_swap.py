@@ -259,7 +259,11 @@ def test_sessions_are_ended_and_come_back_to_the_new_one(house: House) -> None:
 
 # The last two: a session that had just begun when it was ended, and one that looked its database up before the renames
 # and found another name in its place after them.
-REFUSALS = (SHUT, "terminating connection", "server closed the connection", "does not exist")
+# Whoever comes between the server's two looks at its catalogue, by name and for the right to enter, may see a database
+# that has just changed its owner: refused once, seen once in many hundred runs.
+REFUSALS = (
+    SHUT, "terminating connection", "server closed the connection", "does not exist", "permission denied for database",
+)  # fmt: skip
 
 
 def test_clients_that_come_again_and_again_do_not_hold_it_up(house: House) -> None:
