@@ -45,43 +45,42 @@ def judge_size(order: Order, size: int, with_rows: Sequence[str] = (), memory: i
         return failed(SIZE, Reason.SOURCE_TOO_LARGE, f"{text}, {allowed}")
     notes = ["more than 80 % of it"] if limit is not None and size > limit * WARN_SHARE else []
     if order.engine is Engine.DUMP or with_rows:
-        needs, lack = _judge_scratch(order, size)
+        enough, needs = _judge_scratch(order, size)
     else:
-        needs, lack = _judge_memory(memory)
-    if lack is not None:
-        notes.append(lack)
+        enough, needs = _judge_memory(memory)
+    if not enough:
+        notes.append(needs)
     if notes:
         return warned(SIZE, f"{text}, {allowed}: {'; '.join(notes)}")
     return passed(SIZE, f"{text}, {allowed}; {needs}")
 
 
-def _judge_scratch(order: Order, size: int) -> tuple[str, str | None]:
-    """What a dump needs, and what it would lack."""
+def _judge_scratch(order: Order, size: int) -> tuple[bool, str]:
+    """Is there enough for a dump, and what it needs."""
     scratch = round(size * SCRATCH_SHARE)
     if order.scratch_bytes is None or scratch <= order.scratch_bytes:
-        return f"a dump needs about {format_bytes(scratch)} of scratch", None
-    lack = (
+        return True, f"a dump needs about {format_bytes(scratch)} of scratch"
+    return False, (
         f"a dump may need {format_bytes(scratch)} of scratch and has {format_bytes(order.scratch_bytes)}:"
         " raise spec.scratch.size"
     )
-    return "", lack
 
 
-def _judge_memory(memory: int | None) -> tuple[str, str | None]:
-    """What the relay needs, and what it would lack: a row is in memory whole, a few times."""
+def _judge_memory(memory: int | None) -> tuple[bool, str]:
+    """Is there enough for the relay, and what it needs: a row is in memory whole, a few times."""
     if memory is None:
-        return "its rows need no scratch", None
+        return True, "its rows need no scratch"
     for_rows = memory - OWN_MEMORY - STREAM_MEMORY
     if for_rows <= 0:
         least = format_bytes(OWN_MEMORY + STREAM_MEMORY)
-        return "", (
+        return False, (
             f"the worker may use {format_bytes(memory)} of memory, and one stream needs {least} and four times the"
             " largest row: raise spec.resources.limits.memory"
         )
-    return (
+    return True, (
         f"its rows need no scratch; one may have {format_bytes(for_rows // COPIES_OF_A_ROW)} in the worker's"
         f" {format_bytes(memory)} of memory"
-    ), None
+    )
 
 
 def judge_file_size(order: Order, size: int | None) -> Judged:
