@@ -92,8 +92,12 @@ def test_kubernetes_goes_and_comes_back(place: Place, headers: dict[str, str], t
                 == 200 or None,
                 "what was made is known", 20,
             )  # fmt: skip
-            answer = httpx.get(f"{program.url}/v1/preview-databases/e2e.{name}-before", headers=headers)
-            assert answer.status_code == 404
+            # A watch that goes on from where it was brings the deletion after what was made before it.
+            kubectl.wait_until(
+                lambda: httpx.get(f"{program.url}/v1/preview-databases/e2e.{name}-before", headers=headers).status_code
+                == 404 or None,
+                "what was deleted is known", 20,
+            )  # fmt: skip
 
 
 def test_a_version_that_is_too_old_is_listed_anew(tenant: Tenant) -> None:
