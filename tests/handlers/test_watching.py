@@ -6,11 +6,11 @@ from typing import Any
 import kopf
 import pytest
 
-from pgimport.handlers.events import Watched, configure_kopf, enqueue_owner
+from pgimport.handlers.events import SETTLED_SECONDS, Watched, configure_kopf, enqueue, enqueue_owner
 from pgimport.handlers.sweep import is_settled, key_of
 from pgimport.handlers.watching import Sightings
 from pgimport.model.facts import Key
-from pgimport.model.names import GROUP, IMPORTS, LABEL_EPHEMERAL, LABEL_IMPORT, LABEL_IMPORT_UID, PROJECTS
+from pgimport.model.names import GROUP, IMPORTS, LABEL_EPHEMERAL, LABEL_IMPORT, LABEL_IMPORT_UID, PREVIEWS, PROJECTS
 from pgimport.reconcile.queue import Outcome, WorkQueue
 from pgimport.reconcile.world import Evidence
 
@@ -154,6 +154,31 @@ def test_an_event_of_a_job_or_a_pod_is_its_imports(meta: dict[str, Any], key: Ke
     assert asked == ([key, OTHER] if key else [OTHER])
 
 
+@pytest.mark.parametrize(
+    ("kind", "body", "delay"),
+    [
+        pytest.param(IMPORTS, a_body("running"), 0.0, id="an import at work"),
+        pytest.param(IMPORTS, a_body("completed", cleanedUp=True), None, id="an import that is over"),
+        pytest.param(PREVIEWS, a_body("pending"), 0.0, id="a preview that is not ready"),
+        pytest.param(PREVIEWS, a_body("ready"), SETTLED_SECONDS, id="a preview that is ready, and may expire"),
+        pytest.param(PROJECTS, a_body(ready=True), SETTLED_SECONDS, id="a project that is ready"),
+    ],
+)
+def test_what_has_settled_is_looked_at_after_what_is_at_work(
+    kind: str, body: dict[str, Any], delay: float | None
+) -> None:
+    asked: list[tuple[Key, float]] = []
+
+    class Queue(WorkQueue):
+        def add(self, key: Key, after: float = 0.0) -> None:
+            asked.append((key, after))
+
+    watched = Watched(queue=Queue(lambda _: Outcome()), sightings=Sightings(), evidence=Evidence())
+    seen: Any = body | {"metadata": {**body["metadata"], "resourceVersion": "7"}}
+    enqueue(watched, kind, kopf.Body(seen))
+    assert asked == ([] if delay is None else [(key_of(kind, body), delay)])
+
+
 def test_kopf_posts_nothing_scans_nothing_and_watches_by_label() -> None:
     settings = kopf.OperatorSettings()
     configure_kopf(settings)
@@ -164,3 +189,5 @@ def test_kopf_posts_nothing_scans_nothing_and_watches_by_label() -> None:
     # The API server reads it as an integer.
     assert isinstance(settings.watching.server_timeout, int)
     assert settings.persistence.finalizer.startswith(GROUP)
+    seen: Any = a_body("running")
+    assert settings.persistence.diffbase_storage.build(body=kopf.Body(seen)) == {}

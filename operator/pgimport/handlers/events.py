@@ -19,6 +19,8 @@ from pgimport.reconcile.world import Evidence
 # Between two watch requests of a stalled connection; the API server sends a bookmark every minute.
 WATCH_SERVER_TIMEOUT = 300  # an integer: the API server refuses 300.0
 WATCH_CONNECT_TIMEOUT = 10.0
+# A start brings an event for each object: what has settled is looked at after what is at work.
+SETTLED_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,10 +65,30 @@ def register(registry: kopf.OperatorRegistry, watched: Watched) -> None:
 def register_kind(registry: kopf.OperatorRegistry, watched: Watched, kind: str) -> None:
     @kopf.on.event(GROUP, VERSION, kind, registry=registry, id=f"{kind}-changed")
     def changed(body: kopf.Body, **_: Any) -> None:
-        key = key_of(kind, body)
-        watched.sightings.saw(key, body["metadata"]["resourceVersion"])
-        if kind != IMPORTS or not is_settled(body):
-            watched.queue.add(key)
+        enqueue(watched, kind, body)
+
+
+def enqueue(watched: Watched, kind: str, body: kopf.Body) -> None:
+    """An object of ours has changed, or was there when the operator started."""
+    key = key_of(kind, body)
+    watched.sightings.saw(key, body["metadata"]["resourceVersion"])
+    if not is_settled(body):
+        watched.queue.add(key)
+    elif kind != IMPORTS:  # an import that has settled is over; the others have clocks to keep
+        watched.queue.add(key, after=SETTLED_SECONDS)
+
+
+class _NothingKept(kopf.DiffBaseStorage):
+    """For handlers that take no diff: else kopf copies each object of each event to compare it with its last state."""
+
+    def build(self, *, body: kopf.Body, extra_fields: Any = None) -> kopf.BodyEssence:
+        return kopf.BodyEssence({})
+
+    def fetch(self, *, body: kopf.Body) -> None:
+        pass
+
+    def store(self, *, body: kopf.Body, patch: kopf.Patch, essence: kopf.BodyEssence) -> None:
+        pass
 
 
 def enqueue_owner(watched: Watched, body: kopf.Body) -> None:
@@ -87,4 +109,4 @@ def configure_kopf(settings: kopf.OperatorSettings) -> None:
     settings.watching.label_selectors["batch", "v1", "jobs"] = LABEL_IMPORT_UID
     settings.persistence.finalizer = f"{GROUP}/unused"
     settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=GROUP)
-    settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=GROUP)
+    settings.persistence.diffbase_storage = _NothingKept()
