@@ -1,7 +1,8 @@
 """Cells are played; the report is written. Exit code 1 where a promise was broken.
 
 `python -m tests.chaos [WORD…]` plays those whose kind or a part of whose title is one of the words, and writes no
-report. `python -m tests.chaos --again [WORD…]` plays those that the report lacks or holds as broken, and puts them in.
+report. `python -m tests.chaos --again` plays those that the report lacks or holds as broken, and puts them in; with
+words it plays all of those, and puts them in.
 """
 
 import secrets
@@ -76,9 +77,9 @@ class _Report:
         return self._again or not self._words
 
     def choose(self, writes: list[str]) -> list[Planned]:
-        """What is to be played: all that is meant, without what was kept before."""
+        """What is to be played: what was asked for by its words, else all that was not kept before."""
         self._writes, self._every = writes, plan_all(writes)
-        return [one for one in self._every if one.is_meant(self._words) and one.key not in self._cells]
+        return [one for one in self._every if one.is_meant(self._words) and (self._words or one.key not in self._cells)]
 
     def wants_fields(self) -> bool:
         return FIELDS in self._words or not (self._words or (self._fields and all(self._fields)))

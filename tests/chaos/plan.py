@@ -30,8 +30,9 @@ class Planned:
 
 
 def plan_matrix() -> Iterator[Planned]:
-    for trouble, phase in matrix.CELLS:
-        yield Planned("matrix", f"{trouble.name}: {phase}", partial(Stage.play, trouble=trouble, phase=phase))
+    for kind, cells in (("matrix", matrix.CELLS), ("dump", matrix.BY_DUMP)):
+        for trouble, phase in cells:
+            yield Planned(kind, f"{trouble.name}: {phase}", partial(Stage.play, trouble=trouble, phase=phase))
 
 
 def plan_crashes(writes: Sequence[str]) -> Iterator[Planned]:

@@ -24,6 +24,7 @@ definitions, rows, positions and large objects; no database, role, Secret, runni
 FIELDS = "fields"
 KINDS = {
     "matrix": ("Fault × phase", "Something dies, hangs, falls silent or fills up, at the first sign of a phase."),
+    "dump": ("Fault × phase, engine dump", "The same with the fallback, in the phases in which the engines differ."),
     "unobserved": ("Unobserved states", "The operator's watches lose, double or merge events, or fall silent."),
     "twins": ("Two operators at once", "Three imports of one preview, under two operators."),
     "stale": (
