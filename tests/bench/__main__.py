@@ -3,7 +3,7 @@
 import os
 import sys
 
-from tests.bench import overhead, promptness, shim
+from tests.bench import memory, overhead, promptness, shim
 from tests.bench.engines.outside import measure_engines
 from tests.bench.report import FOLDER, Report, describe_machine, write_report
 
@@ -21,10 +21,11 @@ def main(scale: str) -> int:
     quick = scale == "quick"
     of_operator = overhead.measure_overhead(overhead.QUICK_ROUNDS if quick else overhead.FULL_ROUNDS)
     of_cluster = promptness.measure_promptness(promptness.QUICK if quick else promptness.FULL)
+    of_pod = memory.measure_memory(memory.QUICK if quick else memory.FULL)
     of_api = shim.measure_shim(shim.QUICK if quick else shim.FULL)
     engines = measure_engines("quick" if quick else "full") if os.geteuid() == 0 else WITHOUT_ENGINES
     report = Report(
-        measures=[of_operator, *of_cluster, *of_api, *engines.measures],
+        measures=[of_operator, *of_cluster, of_pod, *of_api, *engines.measures],
         details=engines.details,
         facts=[*describe_machine(), *engines.facts],
     )

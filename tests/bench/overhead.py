@@ -5,14 +5,13 @@ import secrets
 import statistics
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from tests.bench.observed import Observer
 from tests.bench.report import Measure
-from tests.e2e.postgres import ADMIN_SECRET, SYSTEM_NAMESPACE, Source, start_source
-from tests.e2e.tenant import Tenant, is_over, make_tenant, read_secret, remove_tenant, state_of
+from tests.bench.surroundings import surroundings
+from tests.e2e.postgres import ADMIN_SECRET, SYSTEM_NAMESPACE
+from tests.e2e.tenant import Tenant, is_over, read_secret, state_of
 from tests.support import kubectl
 from tests.support.kubectl import Manifest
 
@@ -29,7 +28,7 @@ from pgimport.server.shadow import ShadowPlan, drop_attempt, prepare_shadow
 
 FULL_ROUNDS, QUICK_ROUNDS = 10, 2
 GOAL_SECONDS = 1.5
-PROJECT, SOURCE_NAMESPACE = "bench", "bench-source"
+PROJECT, DATABASE = "bench", "empty"
 SEED_SECRET = "bench-seed"
 METHOD = """\
 {rounds} imports of an empty database and {rounds} bare Jobs, in turns, after one of each that is not counted; seconds.
@@ -50,23 +49,6 @@ class Bench:
     job: Manifest
     facts: SourceFacts
     seed: bytes
-
-
-@contextmanager
-def _surroundings() -> Iterator[Tenant]:
-    def clear() -> None:
-        remove_tenant(PROJECT)
-        kubectl.delete("namespace", PROJECT, SOURCE_NAMESPACE)
-
-    clear()
-    source: Source = start_source(SOURCE_NAMESPACE, secrets.token_urlsafe(24), databases=("empty",))
-    tenant = make_tenant(PROJECT, source)
-    tenant.make_secrets({"empty": source.url("empty")})
-    tenant.make_previews("target")
-    try:
-        yield tenant
-    finally:
-        clear()
 
 
 def _admin() -> Access:
@@ -114,7 +96,7 @@ def _prepare(tenant: Tenant, observer: Observer) -> Bench:
 
 def _time_import(observer: Observer, tenant: Tenant, name: str) -> float:
     """Seconds from its creation until a watch shows it completed."""
-    manifest = tenant.import_manifest(name, "empty", "target")
+    manifest = tenant.import_manifest(name, DATABASE, "target")
     begun = time.monotonic()
     observer.create_import(manifest)
     body = observer.await_import(tenant.name, name, lambda one: state_of(one) in ("completed", "failed", "cancelled"))
@@ -190,7 +172,8 @@ def measure_overhead(rounds: int) -> Measure:
     """Import and bare Job in turns, so that a slow moment of the machine meets both."""
     ours: list[float] = []
     bare: list[tuple[float, float]] = []
-    with _surroundings() as tenant:
+    with surroundings(PROJECT, DATABASE) as tenant:
+        tenant.make_previews("target")
         bench = _prepare(tenant, Observer())
         _time_bare(bench, "bare-warm-up")
         for number in range(1, rounds + 1):

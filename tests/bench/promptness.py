@@ -1,27 +1,26 @@
 """How soon the operator does what it must: end what is cancelled, and know 200 imports again after a restart."""
 
-import secrets
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kubernetes import client, config
 from tests.bench.report import Measure
+from tests.bench.surroundings import surroundings
 from tests.chaos.program import DEPLOYMENT, Operator
-from tests.e2e.postgres import SYSTEM_NAMESPACE, start_source
-from tests.e2e.tenant import IMPORTS, PREVIEWS, Tenant, make_tenant, remove_tenant, state_of
+from tests.e2e.postgres import SYSTEM_NAMESPACE
+from tests.e2e.tenant import IMPORTS, PREVIEWS, Tenant, state_of
 from tests.support import kubectl
 from tests.support.kubectl import Manifest
 
 from pgimport.model.names import GROUP, VERSION
 
-PROJECT, SOURCE_NAMESPACE = "bench-prompt", "bench-prompt-source"
+PROJECT = "bench-prompt"
 GOAL_CANCEL, GOAL_RESTART = 10.0, 10.0
 PATIENCE_SECONDS = 600
 
@@ -54,24 +53,9 @@ QUICK = Amount(cancels=1, at_work=10)
 
 
 def measure_promptness(amount: Amount) -> list[Measure]:
-    with _tenant(amount) as tenant:
+    limits = {"maxConcurrentImports": amount.at_work + amount.cancels}
+    with surroundings(PROJECT, "slow", limits=limits) as tenant:
         return [_measure_cancel(tenant, amount), _measure_restart(tenant, amount)]
-
-
-@contextmanager
-def _tenant(amount: Amount) -> Iterator[Tenant]:
-    def clear() -> None:
-        remove_tenant(PROJECT)
-        kubectl.delete("namespace", PROJECT, SOURCE_NAMESPACE)
-
-    clear()
-    source = start_source(SOURCE_NAMESPACE, secrets.token_urlsafe(24), databases=("slow",))
-    tenant = make_tenant(PROJECT, source, limits={"maxConcurrentImports": amount.at_work + amount.cancels})
-    tenant.make_secrets({"slow": source.url("slow")})
-    try:
-        yield tenant
-    finally:
-        clear()
 
 
 # --- cancel ------------------------------------------------------------------------------------------------------
