@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from pgimport.model.reasons import Failure, Reason
@@ -87,6 +88,7 @@ def _too_old(why: str) -> Stopped:
     return Stopped(Failure(Reason.CLIENT_TOO_OLD, why))
 
 
+@cache
 def read_version(path: Path) -> tuple[int, int]:
     """`pg_dump (PostgreSQL) 17.12 (Debian …)` → (17, 12); a beta has minor 0."""
     said = subprocess.run(

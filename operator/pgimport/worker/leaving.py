@@ -52,12 +52,14 @@ def _quote(name: str) -> str:
 
 def read_scope(source: Connection, order: Order, endpoint: Endpoint) -> Scope:
     """Raises psycopg.Error; Stopped for a filter that means nothing."""
-    found = source.execute(
-        read_query("checks/signs"), {"roles": sorted(KNOWN_SIGNS.roles), "settings": sorted(KNOWN_SIGNS.settings)}
-    ).fetchall()
+    known = {"roles": sorted(KNOWN_SIGNS.roles), "settings": sorted(KNOWN_SIGNS.settings)}
+    with source.pipeline():  # one round trip for all three
+        asked = source.execute(read_query("checks/signs"), known)
+        extensions = source.execute(read_query("checks/extensions"))
+        relations_asked = source.execute(read_query("relations"))
+    found, listed = asked.fetchall(), relations_asked.fetchall()
     installed = [
-        Extension(name=name, version=version, schema_name=schema)
-        for name, version, schema, _ in source.execute(read_query("checks/extensions"))
+        Extension(name=name, version=version, schema_name=schema) for name, version, schema, _ in extensions.fetchall()
     ]
     schemas, roles, settings = (
         [name for sign, name in found if sign == kind] for kind in ("schema", "role", "setting")
@@ -66,7 +68,6 @@ def read_scope(source: Connection, order: Order, endpoint: Endpoint) -> Scope:
     provider = find_provider(endpoint.host, signs, order.provider)
     own = left_schemas(provider, schemas)
     _, left = split_extensions(order, provider, installed)
-    listed = source.execute(read_query("relations")).fetchall()
     relations = [(int(oid), schema, name) for oid, schema, name, _ in listed]
     if order.filter is not None and (unmatched := find_unmatched(order.filter, schemas, relations, endpoint.user)):
         raise Stopped(

@@ -13,11 +13,8 @@ from pgimport.model.order import Order
 from pgimport.model.reasons import EXIT_OK, EXIT_TERMINATED, Failure, Reason
 from pgimport.model.result import FailureReport, WorkerResult, build_termination_message
 from pgimport.worker.clients import Children, Clients
-from pgimport.worker.copying import run_import
 from pgimport.worker.lines import Reporter, utc_now
 from pgimport.worker.places import Places, parse_order, read_places
-from pgimport.worker.planning import run_plan
-from pgimport.worker.preflight import run_preflight
 
 Step = Literal["preflight", "plan", "import"]
 STEPS: tuple[Step, ...] = ("preflight", "plan", "import")
@@ -49,10 +46,17 @@ def _work(
 ) -> WorkerResult:  # fmt: skip
     """The only place that catches everything: a traceback goes to the log, its last line to the result."""
     try:
+        # Each program loads what it needs: a preflight waits 0.1 s less.
         if step == "preflight":
+            from pgimport.worker.preflight import run_preflight
+
             return run_preflight(order, places, reporter)
         if step == "plan":
+            from pgimport.worker.planning import run_plan
+
             return run_plan(order, places, reporter)
+        from pgimport.worker.copying import run_import
+
         return run_import(order, places, reporter, read_clients(environment), children)
     except Exception as error:
         reporter.log("an unexpected error", "error", traceback=traceback.format_exc())

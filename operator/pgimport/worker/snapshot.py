@@ -90,7 +90,7 @@ def take_snapshot(connection: Connection, scope: Scope) -> Snapshot:
         for _ in range(TRIES):
             snapshot_id, tables = begin_snapshot(connection, scope)
             lock_tables(connection, tables)
-            changed = read_rewritten(connection, tables)
+            changed = read_rewritten(connection, tables) if tables else []
             if not changed:
                 return Snapshot(
                     connection,
@@ -108,8 +108,9 @@ def take_snapshot(connection: Connection, scope: Scope) -> Snapshot:
 
 def begin_snapshot(connection: Connection, scope: Scope) -> tuple[str, tuple[Table, ...]]:
     """Export a snapshot; list what it shows. Raises Stopped where something cannot be read."""
-    connection.execute(BEGIN)
-    row = connection.execute("SELECT pg_catalog.pg_export_snapshot()").fetchone()
+    begun = connection.execute(f"{BEGIN}; SELECT pg_catalog.pg_export_snapshot()")
+    begun.nextset()  # of the two results the second
+    row = begun.fetchone()
     tables = tuple(
         Table(oid, schema, name, kind == "p", size, counted_as, readable)
         for oid, schema, name, kind, size, counted_as, readable in connection.execute(read_query("tables"))

@@ -22,8 +22,8 @@ from pgimport.worker.relay.errors import (
 )
 from pgimport.worker.relay.libpq import end_rows, next_result, put_rows, read_rows, send
 from pgimport.worker.relay.plan import RowsStep
-from pgimport.worker.relay.statements import ALIKE, build_begin, build_copy_in, build_copy_out
-from pgimport.worker.snapshot import BEGIN, Table
+from pgimport.worker.relay.statements import ALIKE, build_begin, build_copy_in, build_copy_out, build_join
+from pgimport.worker.snapshot import Table
 
 PIECE = 64 * 1024  # bytes that are sent at once: libpq hands out row by row
 Passed = Callable[[int, int], None]
@@ -44,10 +44,8 @@ class Twin:
             raise failed_to_connect(error, self._source) from error
         self.ends.append(source)
         try:
-            source.execute(f"SET client_encoding = '{self._encoding}'".encode())
-            source.execute(ALIKE)
-            source.execute(BEGIN)
-            source.execute(f"SET TRANSACTION SNAPSHOT '{self._snapshot}'".encode())
+            encoding = f"SET client_encoding = '{self._encoding}'"
+            source.execute(f"{encoding}; {build_join(self._snapshot)}".encode())
         except psycopg.Error as error:
             raise failed_to_join(error, "its snapshot was opened again") from error
         try:

@@ -5,6 +5,7 @@ import os
 import socket
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -34,9 +35,13 @@ def keep_tables(facts: Facts, oids: frozenset[int]) -> Facts:
 
 def _read(snapshot: Snapshot, source: Endpoint, target_host: str) -> Facts:
     ask = snapshot.connection.execute
-    listed = ask(read_query("relay/tables"), [[table.oid for table in snapshot.copied]]).fetchall()
-    ((encoding, free),) = ask(read_query("relay/source")).fetchall()
-    objects = ask(read_query("relay/large_objects"), {"each": OBJECTS_OF_A_STEP}).fetchall()
+    with snapshot.connection.pipeline():  # one round trip for all four
+        tables = ask(read_query("relay/tables"), [[table.oid for table in snapshot.copied]])
+        server = ask(read_query("relay/source"))
+        objects = ask(read_query("relay/large_objects"), {"each": OBJECTS_OF_A_STEP})
+        extensions = ask(read_query("relay/extension_tables"))
+    listed = tables.fetchall()
+    ((encoding, free),) = server.fetchall()
     by_oid = {table.oid: table for table in snapshot.tables}
     roots = {table.counted_as for table in snapshot.copied}
     return Facts(
@@ -45,8 +50,8 @@ def _read(snapshot: Snapshot, source: Endpoint, target_host: str) -> Facts:
         roots={oid: by_oid[oid] for oid in roots if oid in by_oid},
         indexes={oid: count for oid, _, _, count in listed},
         alone=frozenset(oid for oid, _, alone, _ in listed if alone),
-        objects=tuple(oid for (oid,) in objects),
-        extension_rows=tuple(_find_extension_rows(snapshot)),
+        objects=tuple(oid for (oid,) in objects.fetchall()),
+        extension_rows=tuple(_find_extension_rows(snapshot, extensions.fetchall())),
         encoding=encoding,
         channel_binding=source.channel_binding == "require",
         free_connections=free,
@@ -55,12 +60,10 @@ def _read(snapshot: Snapshot, source: Endpoint, target_host: str) -> Facts:
     )
 
 
-def _find_extension_rows(snapshot: Snapshot) -> list[str]:
+def _find_extension_rows(snapshot: Snapshot, listed: list[tuple[Any, ...]]) -> list[str]:
     """Extensions that come along and have rows which their own script did not make; what cannot be read may be one."""
     found: list[str] = []
-    for oid, extension, schema, table, condition, readable in snapshot.connection.execute(
-        read_query("relay/extension_tables")
-    ).fetchall():
+    for oid, extension, schema, table, condition, readable in listed:
         if (PG_EXTENSION, oid) in snapshot.scope.gone or extension in found:
             continue
         statement = sql.SQL("SELECT EXISTS (SELECT FROM ONLY {} {})").format(

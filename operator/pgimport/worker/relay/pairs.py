@@ -18,8 +18,7 @@ from pgimport.worker.relay.errors import (
 from pgimport.worker.relay.loop import connect, pinned_loop
 from pgimport.worker.relay.pipe import Pipe
 from pgimport.worker.relay.plan import Rows, RowsStep
-from pgimport.worker.relay.statements import ALIKE, build_begin
-from pgimport.worker.snapshot import BEGIN
+from pgimport.worker.relay.statements import ALIKE, build_begin, build_join
 
 Passed = Callable[[int, int], None]  # oid of a table, bytes of it that passed just now
 T = TypeVar("T")
@@ -78,8 +77,7 @@ class Pair:
             raise failed_to_connect(error, self._source) from error
         self._ends.append(source)
         try:
-            await source.execute(f"{ALIKE}; {BEGIN}")
-            await source.execute(f"SET TRANSACTION SNAPSHOT '{self._snapshot}'")
+            await source.execute(build_join(self._snapshot))
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             raise failed_to_join(error, "its snapshot was opened again") from error
         try:

@@ -2,10 +2,15 @@
 
 from pgimport.worker.checks.judged import quote_name
 from pgimport.worker.relay.plan import Rows, RowsStep
-from pgimport.worker.snapshot import Table
+from pgimport.worker.snapshot import BEGIN, Table
 
 # Both ends of a stream, besides what pg_dump sets: else money is written by one locale and read by another.
 ALIKE = "SET lc_monetary = 'C'"
+
+
+def build_join(snapshot: str) -> str:
+    """One round trip for all that a stream says before it reads: nothing in it is a query, which none may precede."""
+    return f"{ALIKE}; {BEGIN}; SET TRANSACTION SNAPSHOT '{snapshot}'"
 
 
 def build_begin(step: RowsStep) -> str:
