@@ -81,6 +81,19 @@ def test_a_version_that_is_too_old_is_listed_anew(kubernetes: Kubernetes, cluste
         found.stop()
 
 
+def test_who_waits_hears_of_the_first_answer(kubernetes: Kubernetes, cluster: Cluster) -> None:
+    """It comes after the list here, and no object changes meanwhile."""
+    kubernetes.refuse("GET", "/version", 503, times=1)
+    found = Cache(cluster, (IMPORTS,))
+    begun = time.monotonic()
+    found.start()
+    try:
+        assert found.wait_for(lambda: found.ready, 60)
+        assert time.monotonic() - begun < 30
+    finally:
+        found.stop()
+
+
 def test_while_nothing_answers_it_is_not_ready(kubernetes: Kubernetes, cluster: Cluster) -> None:
     now = [1000.0]
     found = Cache(cluster, (IMPORTS,), lambda: now[0])

@@ -171,7 +171,7 @@ class Cache:
             if event["type"] == "ERROR":
                 raise Absent(str(body.get("message", "the watch ended")))
             version = str(body["metadata"]["resourceVersion"])
-            self._alive_at = self._clock()
+            self._hear()
             if event["type"] != "BOOKMARK":
                 self._hold(kind, body, deleted=event["type"] == "DELETED")
             if self._over.is_set():
@@ -193,7 +193,13 @@ class Cache:
                 _log.warning("Kubernetes does not answer: %s", error)
                 self._over.wait(_RETRY_SECONDS)
             else:
-                self._alive_at = self._clock()
+                self._hear()
+
+    def _hear(self) -> None:
+        """A sign of life: who waits for it looks again."""
+        with self._changed:
+            self._alive_at = self._clock()
+            self._changed.notify_all()
 
 
 def place_of(body: Json) -> str:
