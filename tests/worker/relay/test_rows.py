@@ -99,7 +99,7 @@ def wait_until_copying(server: PostgresServer, dbname: str) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_without_its_snapshot_a_cut_stream_ends_the_import(bench: Bench, long: str, postgres16: PostgresServer) -> None:
     """It cannot begin again: another snapshot would show other rows."""
     results: list[WorkerResult] = []
@@ -116,7 +116,7 @@ def test_without_its_snapshot_a_cut_stream_ends_the_import(bench: Bench, long: s
     assert "the source forgot the snapshot" in result.failure.message
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_what_one_stream_cannot_do_ends_all_at_once(bench: Bench, long: str, postgres16: PostgresServer) -> None:
     """Nobody sends on to a server that has failed, and others are not waited for: each would take half a minute."""
     results: list[WorkerResult] = []
@@ -210,7 +210,7 @@ def test_tables_are_frozen_and_their_indexes_and_statistics_made(
         assert bench.target.query(analyzed, shadow) == [(6,)]
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_copy_that_outgrows_the_plan_is_stopped(bench: Bench, long: str, postgres16: PostgresServer) -> None:
     """Preflight had no reason to refuse it: it grows on its way."""
     with slow_line(postgres16, 0.05) as line, bench.shadow():
