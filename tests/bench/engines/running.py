@@ -101,12 +101,14 @@ class _Client:
         self.sampler.pids[:] = [one.pid for one in processes]
         watchdog = threading.Timer(self.deadline - time.monotonic(), _end_families, [tuple(self.sampler.pids)])
         watchdog.start()
-        output = processes[-1].stdout
-        assert output is not None
-        with output:
-            self.lines.extend((time.monotonic(), line.rstrip("\n")) for line in output)
-        self.cpu += sum(_await(one) for one in processes)
-        watchdog.cancel()
+        try:
+            output = processes[-1].stdout
+            assert output is not None
+            with output:
+                self.lines.extend((time.monotonic(), line.rstrip("\n")) for line in output)
+            self.cpu += sum(_await(one) for one in processes)
+        finally:
+            watchdog.cancel()
         bad = [f"{Path(command[0]).name} ended with {one.returncode}"
                for command, one in zip(pipeline, processes, strict=True) if one.returncode]  # fmt: skip
         return f"{'; '.join(bad)}: {self.log.read_text(errors='replace')[-TAIL:]}" if bad else None
