@@ -113,6 +113,8 @@ def _run_mid(stage: _Stage, link: Link, rate: float) -> None:
     probed = stage.found.probes[rate] = probe(stage.place.source, rate)
     told = f"{rate / 1e6:g} Mbit/s"
     say(f"{told}: {probed.round_trip_milliseconds:.1f} ms, {probed.megabits_per_second:.0f} Mbit/s")
+    if probed.megabits_per_second * 1e6 > rate:
+        raise RuntimeError(f"the line carries more than {told}: nothing measured on it would mean anything")
     engines = (ways.ours(stage.plan.engine), STREAM, DIRECTORY, PGCOPYDB)
     stage.run(f"mid {rate / 1e6:g}", f"`mid`, 20 ms, {told}", MID, engines, rate)
     link.set_rate(FAST)

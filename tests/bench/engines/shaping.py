@@ -57,6 +57,11 @@ class Passed:
     dropped: int
 
 
+def parse_rate(told: bytes) -> float:
+    """Bits a second: the last of those that were told, a line each."""
+    return float(told.split()[-1])
+
+
 def parse_passed(text: str) -> list[Passed]:
     """The line's own record; its first line says `ready`, its last one may be half written."""
     whole, _, _ = text.rpartition("\n")

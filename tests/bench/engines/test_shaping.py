@@ -1,7 +1,7 @@
 import struct
 
 import pytest
-from tests.bench.engines.shaping import Lane, Passed, parse_passed, share_of_rate, wire_bytes
+from tests.bench.engines.shaping import Lane, Passed, parse_passed, parse_rate, share_of_rate, wire_bytes
 
 
 def _packet(payload: int, segment: int, options: int = 12) -> bytes:
@@ -63,3 +63,8 @@ def test_the_line_in_use_is_told_for_the_time_of_the_copy(steps: list[int], shar
         passed += step
         record.append(Passed((place + 1) / 10, passed, 0, 0))
     assert share_of_rate(record, 0.0, 1000.0, 100e6) == pytest.approx(share, rel=0.03)
+
+
+@pytest.mark.parametrize("told", [b"100000000\n", b"1000000000\n100000000\n"], ids=["one", "two at once"])
+def test_the_last_rate_holds(told: bytes) -> None:
+    assert parse_rate(told) == 100e6
