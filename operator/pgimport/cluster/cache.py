@@ -65,7 +65,11 @@ class Cache:
     @property
     def ready(self) -> bool:
         """Everything was listed once, and Kubernetes answered a moment ago."""
-        return all(kind.listed for kind in self._kinds.values()) and self._clock() - self._alive_at < AWAY_SECONDS
+        return all(kind.listed for kind in self._kinds.values()) and self._answers
+
+    @property
+    def _answers(self) -> bool:
+        return self._clock() - self._alive_at < AWAY_SECONDS
 
     # --- reading ---------------------------------------------------------------------------------------------
 
@@ -196,10 +200,12 @@ class Cache:
                 self._hear()
 
     def _hear(self) -> None:
-        """A sign of life: who waits for it looks again."""
+        """A sign of life; after the first one in a while, who waits looks again."""
         with self._changed:
+            silent = not self._answers
             self._alive_at = self._clock()
-            self._changed.notify_all()
+            if silent:
+                self._changed.notify_all()
 
 
 def place_of(body: Json) -> str:
