@@ -90,7 +90,7 @@ def take_snapshot(connection: Connection, scope: Scope) -> Snapshot:
         for _ in range(TRIES):
             snapshot_id, tables = begin_snapshot(connection, scope)
             lock_tables(connection, tables)
-            changed = read_rewritten(connection, tables) if tables else []
+            changed = read_rewritten(connection, tables)
             if not changed:
                 return Snapshot(
                     connection,
