@@ -276,8 +276,9 @@ def test_clients_that_come_again_and_again_do_not_hold_it_up(house: House) -> No
         while not over.is_set():
             try:
                 with house.as_owner() as connection:
-                    row = connection.execute("SELECT min(tablename::text) FROM pg_tables WHERE schemaname = 'public'")
-                    seen[str(row.fetchone()[0])] += 1  # type: ignore[index]
+                    found = connection.execute("SELECT min(tablename::text) FROM pg_tables WHERE schemaname = 'public'")
+                    ((name,),) = found.fetchall()
+                    seen[str(name)] += 1
                     connection.execute("SELECT pg_sleep(0.01)")
             except psycopg.OperationalError as refused:
                 seen[str(refused).strip().rpartition("FATAL:")[2].strip().splitlines()[0]] += 1
