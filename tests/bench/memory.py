@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.bench.report import Measure
 from tests.bench.surroundings import surroundings
+from tests.cluster.bare.cgroups import hierarchies
 from tests.e2e.tenant import Tenant
 from tests.support import kubectl
 
@@ -21,7 +22,6 @@ LOOK_SECONDS = 0.1
 END_SECONDS = 1800
 MIB, GB = 1024**2, 10**9
 
-_CONTROL_GROUPS = Path("/sys/fs/cgroup")
 _PEAKS = ("memory.peak", "memory.max_usage_in_bytes")  # of the newer kind of control group, and of the older
 
 
@@ -107,4 +107,4 @@ def _watch(tenant: Tenant, name: str) -> Iterator[_Watched]:
 def _groups_of(uid: str) -> list[Path]:
     """A pod's, as either driver of control groups names it."""
     names = (f"pod{uid}", f"pod{uid.replace('-', '_')}.slice")
-    return [path for path in _CONTROL_GROUPS.rglob("*pod*") if path.name.endswith(names)]
+    return [path for one in hierarchies() for path in one.path.rglob("*pod*") if path.name.endswith(names)]

@@ -155,6 +155,7 @@ _TABLE: tuple[tuple[Trouble, Collection[Phase]], ...] = (
     (Trouble("node lost for good", _lose_node, None, ("Stalled",), SHORT_STALL), (DATA, VERIFY)),
     (Trouble("etcd killed, back after 30 s", _away("etcd"), 30), (DATA, VERIFY, SWAP)),
 )
+
 CELLS = [(trouble, phase) for trouble, phases in _TABLE for phase in phases]
 # Before and after these phases the engines do the same.
 BY_DUMP = [

@@ -6,6 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -66,6 +67,10 @@ def wait_for(program: Program, ready: bool, seconds: float) -> None:
         time.sleep(0.2)
 
 
+def _answers(url: str, headers: dict[str, str], code: int) -> bool | None:
+    return httpx.get(url, headers=headers).status_code == code or None
+
+
 def test_kubernetes_goes_and_comes_back(place: Place, headers: dict[str, str], tenant: Tenant, tmp_path: Path) -> None:
     """What happened in between is known afterwards: made and deleted."""
     name = "away-" + secrets.token_hex(4)
@@ -87,17 +92,10 @@ def test_kubernetes_goes_and_comes_back(place: Place, headers: dict[str, str], t
         kubectl.delete(PREVIEWS, f"{name}-before", namespace=tenant.name)
         with run_relay("127.0.0.1", place.host, place.port, at=place.relay):
             wait_until_ready(program)
-            kubectl.wait_until(
-                lambda: httpx.get(f"{program.url}/v1/preview-databases/e2e.{name}-during", headers=headers).status_code
-                == 200 or None,
-                "what was made is known", 20,
-            )  # fmt: skip
-            # A watch that goes on from where it was brings the deletion after what was made before it.
-            kubectl.wait_until(
-                lambda: httpx.get(f"{program.url}/v1/preview-databases/e2e.{name}-before", headers=headers).status_code
-                == 404 or None,
-                "what was deleted is known", 20,
-            )  # fmt: skip
+            # In the order in which a watch brings them that goes on from where it was; each comes by itself.
+            for preview, code, what in (("during", 200, "what was made"), ("before", 404, "what was deleted")):
+                url = f"{program.url}/v1/preview-databases/e2e.{name}-{preview}"
+                kubectl.wait_until(partial(_answers, url, headers, code), f"{what} is known", 20)
 
 
 def test_a_version_that_is_too_old_is_listed_anew(tenant: Tenant) -> None:
