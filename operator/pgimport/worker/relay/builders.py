@@ -1,4 +1,9 @@
-"""A builder: builds come in from the board, one after the other; their statements run as the attempt's role."""
+"""A builder: builds come in from the board, one after the other; their statements run as the attempt's role.
+
+None of its commits waits for the disk: a database of small tables has thousands. One at its end waits for all. A
+server that crashes in between ends this very session, so a builder that has settled has lost nothing.
+https://www.postgresql.org/docs/current/wal-async-commit.html
+"""
 
 import psycopg
 from psycopg import sql
@@ -11,8 +16,11 @@ from pgimport.worker.relay.plan import plan_work_memory
 
 _SETTINGS = (
     "SELECT pg_catalog.pg_size_bytes(pg_catalog.current_setting('maintenance_work_mem')),"
-    " pg_catalog.pg_size_bytes(pg_catalog.current_setting('shared_buffers'))"
+    " pg_catalog.pg_size_bytes(pg_catalog.current_setting('shared_buffers')),"
+    " pg_catalog.current_setting('synchronous_commit')"
 )
+# What a commit can wait for: a transaction that writes to the log, and changes nothing.
+_MARK = "SELECT pg_catalog.pg_logical_emit_message(true, 'pgimport', 'indexes are made'::text)"
 _SHOWN = 200  # characters of a statement in an error
 
 
@@ -24,9 +32,11 @@ class Builder:
         try:
             self._session: Connection = connect(shadow)
             self._session.execute(sql.SQL("SET client_encoding = {}").format(sql.Literal(encoding)))
-            ((own, buffers),) = self._session.execute(_SETTINGS).fetchall()
+            ((own, buffers, commit),) = self._session.execute(_SETTINGS).fetchall()
             memory = plan_work_memory(own, buffers, builders)
             self._session.execute(sql.SQL("SET maintenance_work_mem = {}").format(sql.Literal(f"{memory // 1024}kB")))
+            self._session.execute("SET synchronous_commit = off")
+            self._commit = "local" if commit == "off" else commit
         except psycopg.Error as error:
             raise Stopped(translate_target_error(error, "an index builder was started")) from error
 
@@ -41,6 +51,14 @@ class Builder:
                 said = f"{first_line(error)} (SQLSTATE {error.sqlstate})"
                 failure = Failure(Reason.RESTORE_FAILED, f"{build.title}: ERROR: {said}; command was: {command}")
             raise Stopped(failure) from error
+
+    def settle(self) -> None:
+        """All builds so far are on the server's disk. Raises Stopped."""
+        try:
+            self._session.execute(sql.SQL("SET synchronous_commit = {}").format(sql.Literal(self._commit)))
+            self._session.execute(_MARK)
+        except psycopg.Error as error:
+            raise Stopped(translate_target_error(error, "its indexes were written to disk")) from error
 
     def abort(self) -> None:
         """From another thread: the build that runs fails."""

@@ -180,5 +180,6 @@ class Relay:
                 with self._lock:
                     self._built += 1
                 self._run.meter.step()
+            builder.settle()
         finally:
             builder.close()
