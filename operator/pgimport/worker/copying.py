@@ -23,6 +23,7 @@ from pgimport.worker.file.importing import import_file
 from pgimport.worker.finishing import analyze_tables, read_filled, refresh_materialized_views
 from pgimport.worker.leaving import read_leave, read_unsaid
 from pgimport.worker.lines import Reporter
+from pgimport.worker.memory import keep_freed_memory
 from pgimport.worker.places import Places
 from pgimport.worker.post_import import run_post_import
 from pgimport.worker.progress import Meter, Pulse, Stage
@@ -43,6 +44,7 @@ def run_import(
     resolve: Resolve = resolve_host,
 ) -> WorkerResult:  # fmt: skip
     """Copy and verify; every expected failure is in the result."""
+    keep_freed_memory()
     try:
         run = _prepare(order, places, reporter, clients, children)
         source = read_source(places, order, resolve, reporter)
