@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from tests.bench.engines.databases import FULL, QUICK
+from tests.bench.engines.disk import mounted_disk
 from tests.bench.engines.programs import link_programs
 from tests.bench.engines.scenarios import PARTS, Plan, run_plan
 from tests.bench.engines.sums import build_report
@@ -55,8 +57,9 @@ def main() -> int:
     plan = replace(plan, ours=given.ours, engine=given.engine, rounds=given.rounds or plan.rounds)
     plan = replace(plan, parts=given.parts or plan.parts)
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-    with tempfile.TemporaryDirectory(prefix="pgimport-bench-") as name:
-        folder = Path(name)
+    with tempfile.TemporaryDirectory(prefix="pgimport-bench-") as name, mounted_disk(Path(name)) as folder:
+        # For the servers and engines, which are children, and for this program's own.
+        os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
         clients = folder / "clients"
         clients.mkdir()
         link_programs(clients)

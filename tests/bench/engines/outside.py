@@ -1,6 +1,7 @@
 """Where the bench of the engines is started from: what it needs of the network is fetched, then it runs without one.
 
-It runs in a network namespace of its own, so that nothing else of this machine is on its lines.
+It runs in a network namespace of its own, so that nothing else of this machine is on its lines, and in a mount
+namespace, for its disk.
 """
 
 import json
@@ -25,7 +26,7 @@ def measure_engines(scale: str, options: Sequence[str] = ()) -> Report:
     with tempfile.TemporaryDirectory(prefix="pgimport-bench-") as folder:
         answer = Path(folder) / "answer"
         inside: list[str | Path] = [sys.executable, "-m", "tests.bench.engines", scale, answer, *options]
-        _run(["unshare", "--net", *inside])
+        _run(["unshare", "--net", "--mount", *inside])
         return parse_report(json.loads(answer.read_text()))
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 from tests.bench.engines.databases import Size
 from tests.bench.engines.details import build_detail
+from tests.bench.engines.disk import TOLD
 from tests.bench.engines.reasons import REASONS
 from tests.bench.engines.running import Taken
 from tests.bench.engines.scenarios import SLOW, Found, Part
@@ -142,6 +143,7 @@ def build_report(found: Found, size: Size) -> Report:
         details=[build_detail(part, found.record) for part in found.parts.values()],
         facts=[
             *((f"{name} of the engines", version) for name, version in found.versions.items()),
+            ("Disk of these servers", TOLD),
             *(
                 (f"Link of {rate / 1e6:g} Mbit/s", f"{probed.megabits_per_second:.0f} Mbit/s of payload in one COPY,"
                  f" {probed.round_trip_milliseconds:.1f} ms for `SELECT 1`")
