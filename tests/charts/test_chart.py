@@ -96,6 +96,7 @@ def test_lint(values: Manifest, helm: Helm) -> None:
     assert result.returncode == 0, result.stdout
 
 
+@pytest.mark.thorough
 @each_set
 def test_every_object_is_valid(values: Manifest, render: Render) -> None:
     for document in render(values):

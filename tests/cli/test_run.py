@@ -18,6 +18,7 @@ def _assert_clean(shell: Shell, target: PostgresServer) -> None:
     assert list(shell.scratch.iterdir()) == []
 
 
+@pytest.mark.thorough
 def test_clients_without_security_fixes_are_refused_and_all_is_cleaned_up(
     shell: Shell, postgres18: PostgresServer
 ) -> None:
@@ -55,6 +56,7 @@ def test_a_database_travels_again_and_again(shell: Shell, postgres18: PostgresSe
     _assert_clean(shell, postgres18)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("verify", "said"),
     [("checksums", "verified (checksums): 1 tables, 2 rows"), ("none", "note: not verified: spec.verify is none")],
@@ -67,6 +69,7 @@ def test_a_copy_is_compared_as_asked(shell: Shell, tmp_path: Path, verify: str, 
     assert done.out.count("verified (") == (verify != "none")
 
 
+@pytest.mark.thorough
 def test_a_dump_file_travels_with_a_filter_and_sql_afterwards(
     shell: Shell, postgres16: PostgresServer, postgres18: PostgresServer, tmp_path: Path
 ) -> None:
@@ -100,6 +103,7 @@ def test_a_plan_says_what_would_be_done_and_does_nothing(shell: Shell, postgres1
     _assert_clean(shell, postgres18)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("flags", "steps"),
     [
@@ -118,6 +122,7 @@ def test_a_plan_as_json_is_lines_of_json(shell: Shell, flags: list[str], steps: 
     assert done.err == ""
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("flags", [[], ["--plan"]], ids=["run", "plan"])
 def test_a_target_with_objects_needs_recreate(shell: Shell, postgres18: PostgresServer, flags: list[str]) -> None:
     postgres18.execute("CREATE DATABASE cli_copy", user=ADMIN)
@@ -163,6 +168,7 @@ def test_a_wrong_password_of_the_source_is_told_with_its_exit_code(shell: Shell,
     _assert_clean(shell, postgres18)
 
 
+@pytest.mark.thorough
 def test_a_password_in_an_argument_is_warned_of(shell: Shell) -> None:
     done = shell.run("run", "--plan", "--source", shell.source_url)
     assert done.code == 0
@@ -170,6 +176,7 @@ def test_a_password_in_an_argument_is_warned_of(shell: Shell) -> None:
     assert "PGIMPORT_SOURCE_URL" in done.err
 
 
+@pytest.mark.thorough
 def test_urls_come_from_files(shell: Shell, tmp_path: Path) -> None:
     for name, url in (("source", shell.source_url), ("target", shell.target_url)):
         (tmp_path / name).write_text(url + "\n")
@@ -198,6 +205,7 @@ def test_an_owner_with_more_to_lose_is_refused_before_anything(
     _assert_clean(shell, postgres18)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
 def test_an_interrupted_run_leaves_nothing(
     shell: Shell, postgres18: PostgresServer, tmp_path: Path, number: signal.Signals
@@ -249,6 +257,7 @@ def test_streams_have_bounds(shell: Shell, jobs: str) -> None:
     assert "is not a number from 1 to 32" in done.err
 
 
+@pytest.mark.thorough
 def test_the_admins_other_databases_stay_open(shell: Shell, postgres18: PostgresServer) -> None:
     postgres18.execute("CREATE DATABASE cli_other", user=ADMIN)
     postgres18.execute("CREATE ROLE cli_anybody LOGIN PASSWORD 'anybody'")

@@ -145,6 +145,7 @@ def _renew(tenant: Tenant, name: str) -> None:
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("wish", "more"),
     [

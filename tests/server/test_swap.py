@@ -132,6 +132,7 @@ def _open_as_the_preview(house: House) -> None:
     ensure_preview(house.access, house.database, house.owner, house.owner_password, house.mark)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("reopen", [_open_as_the_import, _open_as_the_preview])
 def test_a_target_that_a_crash_left_shut_is_opened_by_whoever_comes(
     house: House, reopen: Callable[[House], None]

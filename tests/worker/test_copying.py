@@ -158,6 +158,7 @@ def test_T30_what_goes_wrong_on_the_way_is_named(
     assert result.verification is None or not result.verification.verified
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("engine", ENGINES)
 def test_T21_timeouts_of_either_server_do_not_end_a_copy(
     bench: Bench, postgres16: PostgresServer, postgres18: PostgresServer, engine: str
@@ -279,6 +280,7 @@ EVERY_VALUE = """
     INSERT INTO parted SELECT n, n FROM generate_series(1, 100) AS n"""
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("engine", ENGINES)
 def test_indexes_of_a_view_that_needs_a_key_come_after_it(
     bench: Bench, postgres16: PostgresServer, engine: str
@@ -316,6 +318,7 @@ def test_digests_of_equal_rows_are_equal_whatever_the_ends_are_set_to(
     assert (result.verification.rows, result.verification.differences) == (603, [])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("verify", ["checksums", "counts"])
 def test_a_value_that_changed_on_the_way_is_found_by_its_digest(
     bench: Bench, shop: str, postgres16: PostgresServer, tmp_path: Path, verify: str

@@ -47,6 +47,7 @@ def test_a_copy_is_equal_until_something_is_changed(postgres16: PostgresServer, 
         assert name in find_differences(wanted, read_content(postgres16, "bench_copy"))
 
 
+@pytest.mark.thorough
 def test_a_database_is_the_same_each_time_it_is_made(postgres16: PostgresServer) -> None:
     found = []
     for _ in range(2):

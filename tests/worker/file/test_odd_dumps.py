@@ -162,6 +162,7 @@ def test_a_bomb_of_one_frame_is_refused_in_little_memory(blocks: int) -> None:
     assert peak < 16 * 1024 * 1024
 
 
+@pytest.mark.thorough
 def test_rows_that_unpack_to_much_are_counted_in_little_memory(dumps: dict[str, bytes]) -> None:
     """In an archive's own compression the ratio is not judged: what comes out goes to the server, not to us."""
     packer = zlib.compressobj(9)

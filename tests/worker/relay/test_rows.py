@@ -62,6 +62,7 @@ def test_one_of_everything_arrives(
         assert "\n".join(find_differences(source, copy, left, {})) == ""
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("at_source", "after", "cuts"),
