@@ -47,6 +47,10 @@ class Board:
             self._stopped = True
             self._changed.notify_all()
 
+    @property
+    def stopped(self) -> bool:
+        return self._stopped
+
     def take(self) -> Build | None:
         """The heaviest that may run now, waited for; None where there is no more to do."""
         with self._changed:

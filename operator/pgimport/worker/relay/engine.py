@@ -180,6 +180,7 @@ class Relay:
                 with self._lock:
                     self._built += 1
                 self._run.meter.step()
-            builder.settle()
+            if not self._board.stopped:  # else nothing of this copy will be used
+                builder.settle()
         finally:
             builder.close()
