@@ -317,7 +317,7 @@ def start_project(name: str, spec: Manifest) -> None:
 def remove_tenant(name: str) -> None:
     """Imports, previews, Project, namespace: in the order in which each finds what it needs."""
     if kubectl.find("namespace", name) is not None:
-        for kind in (IMPORTS, PREVIEWS):
-            kubectl.run("delete", kind, "--all", "--namespace", name, "--timeout=80s")
+        for kind in (IMPORTS, PREVIEWS):  # hundreds, at most
+            kubectl.run("delete", kind, "--all", "--namespace", name, "--timeout=280s", seconds=300)
     kubectl.delete(PROJECTS, name)
     kubectl.delete("namespace", name, wait=False)
