@@ -112,6 +112,20 @@ class PostgresServer:
         with self.connect(dbname, user) as connection:
             return connection.execute(statement.encode()).fetchall()
 
+    def crash(self, dbname: str = "postgres") -> None:
+        """One of its processes is killed, with which all of its memory is given up; it has recovered when this ends."""
+        with self.connect(dbname) as connection:
+            os.kill(connection.info.backend_pid, signal.SIGKILL)
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                self.query("SELECT", dbname)
+                return
+            except psycopg.OperationalError:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(0.1)
+
     @contextmanager
     def database(self, name: str, owner: str = SUPERUSER) -> Iterator[str]:
         """A database of this name for the length of a test; dropped whoever is still connected."""

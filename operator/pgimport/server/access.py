@@ -157,6 +157,18 @@ def hold(connection: Connection, database: str) -> None:
     connection.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [f"pgimport {database}"])
 
 
+def let_commits_wait(connection: Connection) -> bool:
+    """From here on this session's commits wait for the disk; true where the server's default would have it otherwise.
+
+    Else a crash could lose what was reported as done, or a part of a copy that was verified already.
+    https://www.postgresql.org/docs/current/runtime-config-wal.html#GUC-SYNCHRONOUS-COMMIT
+    """
+    raised = connection.execute(
+        "SELECT set_config('synchronous_commit', 'local', false) WHERE current_setting('synchronous_commit') = 'off'"
+    )
+    return raised.fetchone() is not None
+
+
 def scram_verifier(connection: Connection, user: str, password: str) -> str:
     """What the server stores of a password, made here: the password itself is never sent and never logged."""
     return connection.pgconn.encrypt_password(password.encode(), user.encode(), b"scram-sha-256").decode()

@@ -10,7 +10,7 @@ from pgimport.model.errors import Conflict
 from pgimport.model.mark import Mark, format_mark
 from pgimport.model.names import AttemptNames
 from pgimport.model.result import SourceFacts
-from pgimport.server.access import Access, Connect, Connection, connect, read_query, session
+from pgimport.server.access import Access, Connect, Connection, connect, let_commits_wait, read_query, session
 from pgimport.server.dropping import close, drop_database, drop_role, end_sessions
 from pgimport.server.extensions import create_extensions
 from pgimport.server.locale import create_like_source, describe_fallback
@@ -61,6 +61,10 @@ def prepare_shadow(access: Access, plan: ShadowPlan, *, connect: Connect = conne
         notes += describe_fallback(connection, names.database, plan.source)
         if plan.close_others:
             _close_others(connection)
+        if let_commits_wait(connection):
+            connection.execute(
+                sql.SQL("ALTER ROLE {} SET synchronous_commit = local").format(sql.Identifier(names.role))
+            )
         connection.execute(sql.SQL("ALTER ROLE {} LOGIN").format(sql.Identifier(names.role)))  # the gate
         return notes
 

@@ -16,7 +16,7 @@ from psycopg import sql
 from pgimport.model.errors import PgimportError
 from pgimport.model.names import AttemptNames, replaced_names
 from pgimport.model.reasons import Failure, Reason
-from pgimport.server.access import Access, Connect, Connection, connect, hold, scram_verifier, session
+from pgimport.server.access import Access, Connect, Connection, connect, hold, let_commits_wait, scram_verifier, session
 from pgimport.server.dropping import close, drop_database, drop_role, end_sessions, open_database, read_prepared
 from pgimport.server.heritage import (
     Heritage,
@@ -62,6 +62,7 @@ def swap(
     """
     with session(access, connect=connect) as connection:
         hold(connection, plan.target)
+        let_commits_wait(connection)
         found = _read(connection, plan)
         if plan.names.database not in found.databases:
             return _finish(connection, plan, found)
