@@ -81,8 +81,24 @@ def build_environment(place: Workplace, order: Order, inherited: Mapping[str, st
     }
 
 
-def run_worker(step: Step, place: Workplace, order: Order, listen: Callable[[str], None]) -> WorkerResult:
-    """Never without a result: a child that leaves none is a failure by its exit code."""
+class Worker:
+    """One step that has begun."""
+
+    def __init__(self, step: Step, place: Workplace, child: "subprocess.Popen[str]") -> None:
+        self._step, self._place, self._child = step, place, child
+
+    def follow(self, listen: Callable[[str], None]) -> WorkerResult:
+        """To its end. Never without a result: a child that leaves none is a failure by its exit code."""
+        for line in self._child.stdout or ():
+            listen(line.rstrip("\n"))
+        code = self._child.wait()
+        message = self._place.message.read_text() if self._place.message.exists() else ""
+        return parse_worker_result(message) or _without_result(self._step, code)
+
+
+@contextmanager
+def start_worker(step: Step, place: Workplace, order: Order) -> Iterator[Worker]:
+    """The child is gone when the block ends, however it ends."""
     place.message.unlink(missing_ok=True)
     child = subprocess.Popen(
         [sys.executable, "-m", "pgimport", "worker", step],
@@ -95,13 +111,14 @@ def run_worker(step: Step, place: Workplace, order: Order, listen: Callable[[str
     try:
         assert child.stdout is not None  # noqa: S101 (a pipe was asked for)
         with child.stdout:
-            for line in child.stdout:
-                listen(line.rstrip("\n"))
-        code = child.wait()
+            yield Worker(step, place, child)
     finally:
         _end(child)
-    message = place.message.read_text() if place.message.exists() else ""
-    return parse_worker_result(message) or _without_result(step, code)
+
+
+def run_worker(step: Step, place: Workplace, order: Order, listen: Callable[[str], None]) -> WorkerResult:
+    with start_worker(step, place, order) as worker:
+        return worker.follow(listen)
 
 
 def _without_result(step: Step, code: int) -> WorkerResult:

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from pgimport.cli.child import Workplace, open_workplace, run_worker
+from pgimport.cli.child import Workplace, open_workplace, run_worker, start_worker
 from pgimport.cli.screen import Screen
 from pgimport.cli.wish import Wish, read_wish
 from pgimport.model.errors import PgimportError, ServerAway
@@ -192,9 +192,10 @@ def _import(
         close_others=False,  # the admin's other databases are the user's, not ours
     )
     screen.say(f"copying into {names.database}")
-    for note in prepare_shadow(wish.access, plan):
-        screen.say(f"  note: {note}")
-    result = run_worker("import", place, order, screen.listen)
+    with start_worker("import", place, order) as worker:  # it waits at its gate, as in a pod
+        for note in prepare_shadow(wish.access, plan):
+            screen.say(f"  note: {note}")
+        result = worker.follow(screen.listen)
     if not result.ok or result.failure is not None:
         raise _Ended(_failure_of(result))
     return result.verification

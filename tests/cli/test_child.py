@@ -1,0 +1,43 @@
+"""The worker beside us: it begins before its database is there, waits for it, and never outlives us."""
+
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import current_clients
+from tests.support.postgres import LOOPBACK
+
+from pgimport.cli.child import open_workplace, start_worker
+from pgimport.cli.run import EVERYWHERE
+from pgimport.model.order import Order, OrderTarget
+from pgimport.model.spec import SSLMode
+
+
+def test_a_worker_that_waits_at_its_gate_is_gone_with_its_block(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in current_clients(tmp_path).items():
+        monkeypatch.setenv(name, value)
+    nobody = OrderTarget(
+        host=LOOPBACK, port=1, sslmode=SSLMode.DISABLE, server_version="18.4", server_version_num=180004,
+        creatable_extensions=[],
+    )  # fmt: skip
+    order = Order(import_uid="uid", import_name="orders", namespace="", sources=EVERYWHERE, target=nobody)
+
+    def give_up(line: str) -> None:
+        assert "waiting for the target database" in json.loads(line)["log"]["message"]
+        raise ConnectionError
+
+    with open_workplace(f"postgresql://reader@{LOOPBACK}/shop", "pod") as place:
+        before = _children()
+        with suppress(ConnectionError), start_worker("import", place, order) as worker:
+            assert len(_children() - before) == 1
+            worker.follow(give_up)
+            pytest.fail("it ended by itself")
+        assert _children() == before
+
+
+def _children() -> set[str]:
+    return set(Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split())
