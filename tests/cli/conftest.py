@@ -117,6 +117,11 @@ def wait_until_started(clients: dict[str, str], seconds: float = 50) -> None:
         time.sleep(0.02)
 
 
+def children(pid: int) -> set[int]:
+    """What the first thread of a process has started, and not yet waited for."""
+    return set(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+
+
 def left_behind(server: PostgresServer) -> list[str]:
     """Databases and roles of ours on a target server."""
     rows = server.query(

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from tests.cli.conftest import current_clients
+from tests.cli.conftest import children, current_clients
 from tests.support.postgres import LOOPBACK
 
 from pgimport.cli.child import open_workplace, start_worker
@@ -31,13 +31,9 @@ def test_a_worker_that_waits_at_its_gate_is_gone_with_its_block(
         raise ConnectionError
 
     with open_workplace(f"postgresql://reader@{LOOPBACK}/shop", "pod") as place:
-        before = _children()
+        before = children(os.getpid())
         with suppress(ConnectionError), start_worker("import", place, order) as worker:
-            assert len(_children() - before) == 1
+            assert len(children(os.getpid()) - before) == 1
             worker.follow(give_up)
             pytest.fail("it ended by itself")
-        assert _children() == before
-
-
-def _children() -> set[str]:
-    return set(Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split())
+        assert children(os.getpid()) == before

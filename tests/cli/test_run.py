@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from tests.cli.conftest import Shell, current_clients, hanging_clients, left_behind, wait_until_started
+from tests.cli.conftest import Shell, children, current_clients, hanging_clients, left_behind, wait_until_started
 from tests.support.https import body, run_https_server
 from tests.support.postgres import ADMIN, PostgresServer
 
@@ -239,8 +239,7 @@ def test_no_password_is_in_arguments_or_environment_of_the_worker(
 
 def _family(pid: int) -> list[int]:
     """Children and theirs."""
-    text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    return [one for child in map(int, text.split()) for one in (child, *_family(child))]
+    return [one for child in children(pid) for one in (child, *_family(child))]
 
 
 def test_help_shows_how(shell: Shell) -> None:

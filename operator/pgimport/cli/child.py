@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal
 
 from pgimport.model import order as words
 from pgimport.model.order import Order
@@ -84,12 +84,12 @@ def build_environment(place: Workplace, order: Order, inherited: Mapping[str, st
 class Worker:
     """One step that has begun."""
 
-    def __init__(self, step: Step, place: Workplace, child: "subprocess.Popen[str]") -> None:
-        self._step, self._place, self._child = step, place, child
+    def __init__(self, step: Step, place: Workplace, child: "subprocess.Popen[str]", lines: IO[str]) -> None:
+        self._step, self._place, self._child, self._lines = step, place, child, lines
 
     def follow(self, listen: Callable[[str], None]) -> WorkerResult:
         """To its end. Never without a result: a child that leaves none is a failure by its exit code."""
-        for line in self._child.stdout or ():
+        for line in self._lines:
             listen(line.rstrip("\n"))
         code = self._child.wait()
         message = self._place.message.read_text() if self._place.message.exists() else ""
@@ -110,8 +110,8 @@ def start_worker(step: Step, place: Workplace, order: Order) -> Iterator[Worker]
     )
     try:
         assert child.stdout is not None  # noqa: S101 (a pipe was asked for)
-        with child.stdout:
-            yield Worker(step, place, child)
+        with child.stdout as lines:
+            yield Worker(step, place, child, lines)
     finally:
         _end(child)
 
