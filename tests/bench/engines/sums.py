@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from tests.bench.engines.databases import Size
 from tests.bench.engines.details import build_detail
 from tests.bench.engines.disk import TOLD
-from tests.bench.engines.reasons import REASONS
 from tests.bench.engines.running import Taken
 from tests.bench.engines.scenarios import SLOW, Found, Part
 from tests.bench.engines.shaping import share_of_rate
+from tests.bench.reasons import REASONS
 from tests.bench.report import Measure, Report
 
 METHOD_BIG = """\
