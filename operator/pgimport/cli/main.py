@@ -28,7 +28,7 @@ The target's user is the admin: a role with CREATEDB and CREATEROLE, no superuse
 belong to another role, --owner, which is made anew with a password that is printed once.
 pg_dump and pg_restore are found in /usr/lib/postgresql/<major>/bin, or below the folder PGIMPORT_CLIENTS.
 
-exit codes: 0 done; 64-84 it will fail the same way again; 10-13, 40 and 41 try again (see the hint);
+exit codes: 0 done; 64-85 it will fail the same way again; 10-13, 40 and 41 try again (see the hint);
 130 or 143 interrupted; 1 anything else; 2 wrong usage"""
 
 

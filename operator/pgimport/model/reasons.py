@@ -72,6 +72,7 @@ class Reason(StrEnum):
     RESTORE_FAILED = "RestoreFailed"
     VERIFICATION_FAILED = "VerificationFailed"
     CLONE_FAILED = "CloneFailed"
+    TARGET_URL_INVALID = "TargetURLInvalid"
     TARGET_NOT_EMPTY = "TargetNotEmpty"
     TARGET_GONE = "TargetGone"
     CLIENT_TOO_OLD = "ClientTooOld"
@@ -165,6 +166,9 @@ MEANINGS: dict[Reason, Meaning] = {
     ),
     Reason.SOURCE_POOLED: Meaning(
         _PERMANENT, 84, "put the URL of the database itself, not a pooler's, into the Secret"
+    ),
+    Reason.TARGET_URL_INVALID: Meaning(
+        _PERMANENT, 85, "Write the target URL as postgresql://user:password@host:5432/database."
     ),
     Reason.TARGET_NOT_EMPTY: Meaning(
         _PERMANENT, None, "set recreate: true in a new import to replace the target as a whole"
