@@ -25,8 +25,8 @@ from tests.support import kubectl
 from tests.support.api_program import Program, run_api
 
 from pgimport.api.bodies import Origin, build_import, build_source_secret
+from pgimport.api.rest_models import ImportRequest
 from pgimport.model.names import API_VERSION
-from pgimport.model.web import ImportRequest
 
 PROJECT = "bench-api"
 AT_ONCE = 16

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from pgimport.api.rest_models import ImportRequest, PreviewRequest
 from pgimport.model.base import format_duration, format_time
 from pgimport.model.names import (
     API_VERSION,
@@ -15,7 +16,6 @@ from pgimport.model.names import (
     SECRET_KEY_URL,
     short_hash,
 )
-from pgimport.model.web import ImportRequest, PreviewRequest
 
 Json = dict[str, Any]
 MANAGED_BY = "pgimport-api"

@@ -9,17 +9,7 @@ from fastapi import APIRouter, Header, Request
 from pgimport.api.bodies import Origin, build_import, build_preview, name_of_request, sign_body
 from pgimport.api.context import Context, Entered, World
 from pgimport.api.problems import RETRY_SECONDS, Problem, not_there
-from pgimport.api.shapes import PROBLEMS, ProjectID
-from pgimport.api.tenancy import Tenancy, namespace_of
-from pgimport.api.writing import create_once, ensure_source_secret
-from pgimport.cluster.resources import parse_import
-from pgimport.model.caller import Scope
-from pgimport.model.facts import ImportObject, ProjectObject
-from pgimport.model.names import IMPORTS, PREVIEWS
-from pgimport.model.reasons import Failure, Reason
-from pgimport.model.source_url import parse_source, resolve_source
-from pgimport.model.uploads import KEY_BYTES, is_object_key_of, make_object_key
-from pgimport.model.web import (
+from pgimport.api.rest_models import (
     ImportRequest,
     JobAnswer,
     PreflightAnswer,
@@ -30,6 +20,16 @@ from pgimport.model.web import (
     tell_job,
     tell_preflight,
 )
+from pgimport.api.shapes import PROBLEMS, ProjectID
+from pgimport.api.tenancy import Tenancy, namespace_of
+from pgimport.api.writing import create_once, ensure_source_secret
+from pgimport.cluster.resources import parse_import
+from pgimport.model.caller import Scope
+from pgimport.model.facts import ImportObject, ProjectObject
+from pgimport.model.names import IMPORTS, PREVIEWS
+from pgimport.model.reasons import Failure, Reason
+from pgimport.model.source_url import parse_source, resolve_source
+from pgimport.model.uploads import KEY_BYTES, is_object_key_of, make_object_key
 
 router = APIRouter(tags=["imports"])
 IdempotencyKey = Annotated[

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from pgimport.api.context import Entered, World
 from pgimport.api.problems import Problem
+from pgimport.api.rest_models import JobAnswer, JobsAnswer, tell_job
 from pgimport.api.shapes import PROBLEMS, JobID, ProjectID
 from pgimport.api.tenancy import namespace_of
 from pgimport.api.writing import change
@@ -17,7 +18,6 @@ from pgimport.cluster.resources import parse_import
 from pgimport.model.caller import Scope
 from pgimport.model.names import IMPORTS, LABEL_EPHEMERAL
 from pgimport.model.status import ImportState
-from pgimport.model.web import JobAnswer, JobsAnswer, tell_job
 
 _PLACE = re.compile(r"[0-9T:-]{19}Z [a-z0-9.-]{1,253}")
 router = APIRouter(tags=["jobs"])

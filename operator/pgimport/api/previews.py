@@ -7,6 +7,15 @@ from fastapi import APIRouter, Request
 from pgimport.api.bodies import Origin, build_extension, build_preview, name_of_request
 from pgimport.api.context import Context, Entered, World
 from pgimport.api.problems import Problem
+from pgimport.api.rest_models import (
+    Connections,
+    ConnectionsAnswer,
+    ExtendRequest,
+    PreviewAnswer,
+    PreviewRequest,
+    PreviewsAnswer,
+    tell_preview,
+)
 from pgimport.api.shapes import PROBLEMS, PreviewID, ProjectID
 from pgimport.api.tenancy import Tenancy, namespace_of
 from pgimport.api.writing import change, create_once, delete
@@ -19,15 +28,6 @@ from pgimport.model.facts import PreviewObject
 from pgimport.model.names import PREVIEWS
 from pgimport.model.spec import PreviewMode
 from pgimport.model.status import PreviewState
-from pgimport.model.web import (
-    Connections,
-    ConnectionsAnswer,
-    ExtendRequest,
-    PreviewAnswer,
-    PreviewRequest,
-    PreviewsAnswer,
-    tell_preview,
-)
 
 router = APIRouter(tags=["preview databases"])
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import Path
 
-from pgimport.model.web import MAX_ID, Problem
+from pgimport.api.rest_models import MAX_ID, Problem
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     "default": {"model": Problem, "description": "An error: what is wrong, and what to do."}
