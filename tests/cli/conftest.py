@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class CommandResult:
     """How a command ended."""
 
     code: int
@@ -24,7 +24,7 @@ class Done:
 
 
 @dataclass(frozen=True, slots=True)
-class Shell:
+class CommandLine:
     """Starts `pgimport` with URLs in its environment."""
 
     source_url: str = field(repr=False)
@@ -53,14 +53,14 @@ class Shell:
             text=True,
         )
 
-    def run(self, *arguments: str, **changes: str) -> Done:
+    def run(self, *arguments: str, **changes: str) -> CommandResult:
         with self.start(*arguments, **changes) as process:
             out, err = process.communicate(timeout=60)
-        return Done(process.returncode, out, err)
+        return CommandResult(process.returncode, out, err)
 
 
 @pytest.fixture
-def shell(postgres16: PostgresServer, postgres18: PostgresServer, tmp_path: Path) -> Iterator[Shell]:
+def command_line(postgres16: PostgresServer, postgres18: PostgresServer, tmp_path: Path) -> Iterator[CommandLine]:
     clients = tmp_path / "clients"
     clients.mkdir()
     for major in (16, 18):
@@ -69,7 +69,7 @@ def shell(postgres16: PostgresServer, postgres18: PostgresServer, tmp_path: Path
     scratch.mkdir()
     with postgres16.database("cli_shop"):
         postgres16.execute("CREATE TABLE items (id int PRIMARY KEY); INSERT INTO items VALUES (1), (2)", "cli_shop")
-        yield Shell(
+        yield CommandLine(
             source_url=postgres16.url("cli_shop"),
             target_url=postgres18.url("cli_copy", ADMIN),
             clients=clients,

@@ -4,7 +4,7 @@ import argparse
 import os
 from importlib import import_module
 
-from pgimport.cli.key_words import add_keys
+from pgimport.cli.keys_arguments import add_keys_arguments
 from pgimport.model.spec import Engine, Provider, Verify
 
 RUN_DESCRIPTION = """\
@@ -41,7 +41,7 @@ def build_parser() -> argparse.ArgumentParser:
     ))  # fmt: skip
     one = commands.add_parser("apply", help="apply one Project from a file (the chart's hook)")
     one.add_argument("file")
-    add_keys(commands)
+    add_keys_arguments(commands)
     commands.add_parser("release", help="stop the operator and take its finalizers away (the chart's hook)")
     return parser
 
@@ -95,10 +95,10 @@ def main(argv: list[str] | None = None) -> int:
     """The command's exit code."""
     arguments = build_parser().parse_args(argv)
     if arguments.command == "run":
-        return int(import_module("pgimport.cli.run").main(arguments, os.environ))
+        return int(import_module("pgimport.cli.run_command").main(arguments, os.environ))
     if arguments.command == "apply":
-        return int(import_module("pgimport.cli.apply").apply(arguments.file))
+        return int(import_module("pgimport.cli.apply_command").apply(arguments.file))
     if arguments.command == "keys":
-        return int(import_module("pgimport.cli.keys").keys(arguments))
-    release = import_module("pgimport.cli.release").release
+        return int(import_module("pgimport.cli.keys_command").keys(arguments))
+    release = import_module("pgimport.cli.release_command").release
     return int(release(os.environ["PGIMPORT_NAMESPACE"], os.environ["PGIMPORT_DEPLOYMENT"]))

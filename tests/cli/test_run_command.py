@@ -8,22 +8,22 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from tests.cli.conftest import Shell, children, current_clients, hanging_clients, left_behind, wait_until_started
+from tests.cli.conftest import CommandLine, children, current_clients, hanging_clients, left_behind, wait_until_started
 from tests.support.https import body, run_https_server
 from tests.support.postgres import ADMIN, PostgresServer
 
 
-def _assert_clean(shell: Shell, target: PostgresServer) -> None:
+def _assert_clean(command_line: CommandLine, target: PostgresServer) -> None:
     assert left_behind(target) == []
-    assert list(shell.scratch.iterdir()) == []
+    assert list(command_line.scratch.iterdir()) == []
 
 
 @pytest.mark.thorough
 def test_clients_without_security_fixes_are_refused_and_all_is_cleaned_up(
-    shell: Shell, postgres18: PostgresServer
+    command_line: CommandLine, postgres18: PostgresServer
 ) -> None:
     """The whole way to the first use of a client: preflight, shadow, gate, snapshot."""
-    done = shell.run("run")
+    done = command_line.run("run")
     assert done.code == 78
     [line] = [line for line in done.err.splitlines() if line.startswith("pgimport:")]
     assert line.startswith("pgimport: ClientTooOld: pg_")
@@ -32,28 +32,30 @@ def test_clients_without_security_fixes_are_refused_and_all_is_cleaned_up(
     assert "✓ source_reachable" in done.err
     assert done.out == ""
     assert postgres18.query("SELECT FROM pg_database WHERE datname = 'cli_copy'") == []
-    _assert_clean(shell, postgres18)
+    _assert_clean(command_line, postgres18)
 
 
-def test_a_database_travels_again_and_again(shell: Shell, postgres18: PostgresServer, tmp_path: Path) -> None:
+def test_a_database_travels_again_and_again(
+    command_line: CommandLine, postgres18: PostgresServer, tmp_path: Path
+) -> None:
     clients = current_clients(tmp_path)
-    done = shell.run("run", **clients)
+    done = command_line.run("run", **clients)
     assert (done.code, done.err.count("pgimport:")) == (0, 0), done.err
     assert "verified (counts): 1 tables, 2 rows" in done.out
     password = done.out.rstrip().rpartition(": ")[2]
     with postgres18.connect("cli_copy", "cli_copy_owner", password) as connection:
         assert connection.execute("SELECT count(*) FROM items").fetchone() == (2,)
         connection.execute("CREATE TABLE mine (id int)")
-    done = shell.run("run", **clients)
+    done = command_line.run("run", **clients)
     assert "TargetNotEmpty" in done.err
     (tmp_path / "password").write_text("of my own\n")
-    done = shell.run("run", "--recreate", "--json", "--owner-password-file", f"{tmp_path}/password", **clients)
+    done = command_line.run("run", "--recreate", "--json", "--owner-password-file", f"{tmp_path}/password", **clients)
     assert done.code == 0
     result = json.loads(done.out.splitlines()[-1])["result"]
     assert (result["owner"], result["verification"]["rows"], "ownerPassword" in result) == ("cli_copy_owner", 2, False)
     with postgres18.connect("cli_copy", "cli_copy_owner", "of my own") as connection:
         assert connection.execute("SELECT to_regclass('mine')").fetchone() == (None,)
-    _assert_clean(shell, postgres18)
+    _assert_clean(command_line, postgres18)
 
 
 @pytest.mark.thorough
@@ -62,8 +64,8 @@ def test_a_database_travels_again_and_again(shell: Shell, postgres18: PostgresSe
     [("checksums", "verified (checksums): 1 tables, 2 rows"), ("none", "note: not verified: spec.verify is none")],
     ids=["by digests", "not at all"],
 )
-def test_a_copy_is_compared_as_asked(shell: Shell, tmp_path: Path, verify: str, said: str) -> None:
-    done = shell.run("run", "--verify", verify, **current_clients(tmp_path))
+def test_a_copy_is_compared_as_asked(command_line: CommandLine, tmp_path: Path, verify: str, said: str) -> None:
+    done = command_line.run("run", "--verify", verify, **current_clients(tmp_path))
     assert done.code == 0, done.err
     assert said in done.out
     assert done.out.count("verified (") == (verify != "none")
@@ -71,16 +73,16 @@ def test_a_copy_is_compared_as_asked(shell: Shell, tmp_path: Path, verify: str, 
 
 @pytest.mark.thorough
 def test_a_dump_file_travels_with_a_filter_and_sql_afterwards(
-    shell: Shell, postgres16: PostgresServer, postgres18: PostgresServer, tmp_path: Path
+    command_line: CommandLine, postgres16: PostgresServer, postgres18: PostgresServer, tmp_path: Path
 ) -> None:
     postgres16.execute("CREATE TABLE other (id int)", "cli_shop")
-    dump = [str(postgres16.bin / "pg_dump"), "--format=custom", shell.source_url]
+    dump = [str(postgres16.bin / "pg_dump"), "--format=custom", command_line.source_url]
     content = subprocess.run(dump, check=True, capture_output=True).stdout
     (tmp_path / "mask.sql").write_text("UPDATE items SET id = id + 100;")
     (tmp_path / "https").mkdir()
     with run_https_server(tmp_path / "https", "localhost") as server:
         server.answers["/shop.dump"] = body(content)
-        done = shell.run(
+        done = command_line.run(
             "run", "--ca", str(server.ca), "--post-import", f"{tmp_path}/mask.sql", "--exclude-table", "other",
             "--sha256", hashlib.sha256(content).hexdigest(),
             PGIMPORT_SOURCE_URL=server.url("/shop.dump?signature=0123456789abcdef"), **current_clients(tmp_path),
@@ -90,17 +92,17 @@ def test_a_dump_file_travels_with_a_filter_and_sql_afterwards(
     assert "0123456789abcdef" not in done.err + done.out
     assert "left behind: TABLE public.other: spec.filter leaves it out" in done.out
     assert postgres18.query("SELECT id FROM items ORDER BY 1", "cli_copy") == [(101,), (102,)]
-    _assert_clean(shell, postgres18)
+    _assert_clean(command_line, postgres18)
 
 
-def test_a_plan_says_what_would_be_done_and_does_nothing(shell: Shell, postgres18: PostgresServer) -> None:
-    done = shell.run("run", "--plan", "--owner", "somebody")
+def test_a_plan_says_what_would_be_done_and_does_nothing(command_line: CommandLine, postgres18: PostgresServer) -> None:
+    done = command_line.run("run", "--plan", "--owner", "somebody")
     assert (done.code, done.err.count("✗")) == (0, 0)
     assert "owned by somebody with a new password" in done.out
     assert "    public.items: 0.0 MiB by libpq, frozen, then 1 index\n" in done.out
     assert "nothing was changed" in done.out
     assert postgres18.query("SELECT FROM pg_database WHERE datname = 'cli_copy'") == []
-    _assert_clean(shell, postgres18)
+    _assert_clean(command_line, postgres18)
 
 
 @pytest.mark.thorough
@@ -112,8 +114,8 @@ def test_a_plan_says_what_would_be_done_and_does_nothing(shell: Shell, postgres1
     ],
     ids=["without steps", "with steps"],
 )
-def test_a_plan_as_json_is_lines_of_json(shell: Shell, flags: list[str], steps: list[str] | None) -> None:
-    done = shell.run("run", "--json", *flags)
+def test_a_plan_as_json_is_lines_of_json(command_line: CommandLine, flags: list[str], steps: list[str] | None) -> None:
+    done = command_line.run("run", "--json", *flags)
     told = [json.loads(line) for line in done.out.splitlines()]
     assert told[-1]["result"].get("steps") == steps
     assert told[-1]["result"]["ok"] is True
@@ -124,16 +126,18 @@ def test_a_plan_as_json_is_lines_of_json(shell: Shell, flags: list[str], steps: 
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("flags", [[], ["--plan"]], ids=["run", "plan"])
-def test_a_target_with_objects_needs_recreate(shell: Shell, postgres18: PostgresServer, flags: list[str]) -> None:
+def test_a_target_with_objects_needs_recreate(
+    command_line: CommandLine, postgres18: PostgresServer, flags: list[str]
+) -> None:
     postgres18.execute("CREATE DATABASE cli_copy", user=ADMIN)
     postgres18.execute("CREATE TABLE mine (id int)", "cli_copy", ADMIN)
-    done = shell.run("run", *flags)
+    done = command_line.run("run", *flags)
     assert done.code == 1
     assert "TargetNotEmpty: database cli_copy holds objects of its own: table public.mine" in done.err
     assert "--recreate" in done.err
     assert postgres18.query("SELECT count(*) FROM mine", "cli_copy") == [(0,)]
-    _assert_clean(shell, postgres18)
-    assert shell.run("run", "--recreate", "--plan").code == 0
+    _assert_clean(command_line, postgres18)
+    assert command_line.run("run", "--recreate", "--plan").code == 0
 
 
 @pytest.mark.parametrize(
@@ -151,81 +155,85 @@ def test_a_target_with_objects_needs_recreate(shell: Shell, postgres18: Postgres
         ),
     ],
 )
-def test_what_cannot_work_is_one_clear_line(shell: Shell, changes: dict[str, str], code: int, words: str) -> None:
-    done = shell.run("run", **changes)
+def test_what_cannot_work_is_one_clear_line(
+    command_line: CommandLine, changes: dict[str, str], code: int, words: str
+) -> None:
+    done = command_line.run("run", **changes)
     assert (done.code, done.err.count("\n")) == (code, 1)
     assert words in done.err
     assert "topsecret" not in done.err
 
 
-def test_a_wrong_password_of_the_source_is_told_with_its_exit_code(shell: Shell, postgres18: PostgresServer) -> None:
-    user, _, rest = shell.source_url.partition("@")
-    done = shell.run("run", "--json", PGIMPORT_SOURCE_URL=f"{user}-wrong@{rest}")
+def test_a_wrong_password_of_the_source_is_told_with_its_exit_code(
+    command_line: CommandLine, postgres18: PostgresServer
+) -> None:
+    user, _, rest = command_line.source_url.partition("@")
+    done = command_line.run("run", "--json", PGIMPORT_SOURCE_URL=f"{user}-wrong@{rest}")
     assert done.code == 66
     result = json.loads(done.out.splitlines()[-1])["result"]
     assert (result["ok"], result["reason"], result["retryClassification"]) == (False, "SourceAuthFailed", "permanent")
     assert "-wrong" not in done.out + done.err
-    _assert_clean(shell, postgres18)
+    _assert_clean(command_line, postgres18)
 
 
 @pytest.mark.thorough
-def test_a_password_in_an_argument_is_warned_of(shell: Shell) -> None:
-    done = shell.run("run", "--plan", "--source", shell.source_url)
+def test_a_password_in_an_argument_is_warned_of(command_line: CommandLine) -> None:
+    done = command_line.run("run", "--plan", "--source", command_line.source_url)
     assert done.code == 0
     assert "warning: the password in --source can be seen" in done.err
     assert "PGIMPORT_SOURCE_URL" in done.err
 
 
 @pytest.mark.thorough
-def test_urls_come_from_files(shell: Shell, tmp_path: Path) -> None:
-    for name, url in (("source", shell.source_url), ("target", shell.target_url)):
+def test_urls_come_from_files(command_line: CommandLine, tmp_path: Path) -> None:
+    for name, url in (("source", command_line.source_url), ("target", command_line.target_url)):
         (tmp_path / name).write_text(url + "\n")
     empty = {"PGIMPORT_SOURCE_URL": "", "PGIMPORT_TARGET_URL": ""}
-    done = shell.run(
+    done = command_line.run(
         "run", "--plan", "--source-file", f"{tmp_path}/source", "--target-file", f"{tmp_path}/target", **empty
     )
     assert done.code == 0
     assert "warning" not in done.err
-    done = shell.run("run", "--source-file", f"{tmp_path}/nothing", **empty)
+    done = command_line.run("run", "--source-file", f"{tmp_path}/nothing", **empty)
     assert "No such file" in done.err
 
 
 @pytest.mark.parametrize("owner", [ADMIN, "cli_rich"])
 def test_an_owner_with_more_to_lose_is_refused_before_anything(
-    shell: Shell, postgres18: PostgresServer, owner: str
+    command_line: CommandLine, postgres18: PostgresServer, owner: str
 ) -> None:
     postgres18.execute("CREATE ROLE cli_rich")
     try:
         with postgres18.database("cli_elsewhere", "cli_rich"):
-            done = shell.run("run", "--owner", owner)
+            done = command_line.run("run", "--owner", owner)
     finally:
         postgres18.execute("DROP ROLE cli_rich")
     assert done.code == 1
     assert "name another" in done.err
-    _assert_clean(shell, postgres18)
+    _assert_clean(command_line, postgres18)
 
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
 def test_an_interrupted_run_leaves_nothing(
-    shell: Shell, postgres18: PostgresServer, tmp_path: Path, number: signal.Signals
+    command_line: CommandLine, postgres18: PostgresServer, tmp_path: Path, number: signal.Signals
 ) -> None:
     clients = hanging_clients(tmp_path)
-    with shell.start("run", **clients) as process:
+    with command_line.start("run", **clients) as process:
         wait_until_started(clients)
         assert len(left_behind(postgres18)) == 2
         process.send_signal(number)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 128 + number
     assert "Cancelled: interrupted; the target is as it was" in err
-    _assert_clean(shell, postgres18)
+    _assert_clean(command_line, postgres18)
 
 
 def test_no_password_is_in_arguments_or_environment_of_the_worker(
-    shell: Shell, postgres16: PostgresServer, postgres18: PostgresServer, tmp_path: Path
+    command_line: CommandLine, postgres16: PostgresServer, postgres18: PostgresServer, tmp_path: Path
 ) -> None:
     clients = hanging_clients(tmp_path)
-    with shell.start("run", **clients) as process:
+    with command_line.start("run", **clients) as process:
         wait_until_started(clients)
         told = b"".join(
             Path(f"/proc/{pid}/{name}").read_bytes() for pid in _family(process.pid) for name in ("cmdline", "environ")
@@ -242,26 +250,26 @@ def _family(pid: int) -> list[int]:
     return [one for child in children(pid) for one in (child, *_family(child))]
 
 
-def test_help_shows_how(shell: Shell) -> None:
-    done = shell.run("run", "--help")
+def test_help_shows_how(command_line: CommandLine) -> None:
+    done = command_line.run("run", "--help")
     assert done.code == 0
     for word in ("PGIMPORT_SOURCE_URL", "examples:", "--recreate", "exit codes"):
         assert word in done.out
 
 
 @pytest.mark.parametrize("jobs", ["0", "33", "many"])
-def test_streams_have_bounds(shell: Shell, jobs: str) -> None:
-    done = shell.run("run", "--jobs", jobs)
+def test_streams_have_bounds(command_line: CommandLine, jobs: str) -> None:
+    done = command_line.run("run", "--jobs", jobs)
     assert done.code == 2
     assert "is not a number from 1 to 32" in done.err
 
 
 @pytest.mark.thorough
-def test_the_admins_other_databases_stay_open(shell: Shell, postgres18: PostgresServer) -> None:
+def test_the_admins_other_databases_stay_open(command_line: CommandLine, postgres18: PostgresServer) -> None:
     postgres18.execute("CREATE DATABASE cli_other", user=ADMIN)
     postgres18.execute("CREATE ROLE cli_anybody LOGIN PASSWORD 'anybody'")
     try:
-        assert shell.run("run").code == 78
+        assert command_line.run("run").code == 78
         postgres18.connect("cli_other", "cli_anybody", "anybody").close()
     except psycopg.OperationalError as error:
         pytest.fail(str(error))

@@ -50,16 +50,16 @@ def format_progress(progress: Progress) -> str:
     return "  ".join(parts)
 
 
-def hint_of(failure: Failure) -> str:
+def build_hint(failure: Failure) -> str:
     return _HINTS.get(failure.reason, failure.hint)
 
 
-def exit_code_of(failure: Failure) -> int:
+def find_exit_code(failure: Failure) -> int:
     """The reason's own, else 1."""
     return MEANINGS[failure.reason].exit_code or 1
 
 
-class Screen:
+class Console:
     """`out` is for results, `err` for everything on the way; with `as_json`, lines of JSON go to `out` alone."""
 
     def __init__(self, out: TextIO, err: TextIO, *, as_json: bool) -> None:
@@ -120,10 +120,10 @@ class Screen:
                 "ok": False,
                 "reason": failure.reason.value,
                 "message": failure.message,
-                "hint": hint_of(failure),
+                "hint": build_hint(failure),
                 "retryClassification": failure.classification.value,
             }
             print(json.dumps({"result": told}, ensure_ascii=False), file=self._out, flush=True)
-        hint = f" (hint: {hint_of(failure)})" if hint_of(failure) else ""
+        hint = f" (hint: {build_hint(failure)})" if build_hint(failure) else ""
         print(f"pgimport: {failure.reason.value}: {failure.message}{hint}", file=self._err, flush=True)
-        return exit_code_of(failure)
+        return find_exit_code(failure)

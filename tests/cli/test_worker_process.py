@@ -9,8 +9,8 @@ import pytest
 from tests.cli.conftest import children, current_clients
 from tests.support.postgres import LOOPBACK
 
-from pgimport.cli.child import open_workplace, start_worker
-from pgimport.cli.run import EVERYWHERE
+from pgimport.cli.run_command import EVERYWHERE
+from pgimport.cli.worker_process import open_attempt_folder, start_worker
 from pgimport.model.order import Order, OrderTarget
 from pgimport.model.spec import SSLMode
 
@@ -30,7 +30,7 @@ def test_a_worker_that_waits_at_its_gate_is_gone_with_its_block(
         assert "waiting for the target database" in json.loads(line)["log"]["message"]
         raise ConnectionError
 
-    with open_workplace(f"postgresql://reader@{LOOPBACK}/shop", "pod") as place:
+    with open_attempt_folder(f"postgresql://reader@{LOOPBACK}/shop", "pod") as place:
         before = children(os.getpid())
         with suppress(ConnectionError), start_worker("import", place, order) as worker:
             assert len(children(os.getpid()) - before) == 1

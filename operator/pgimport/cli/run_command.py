@@ -8,9 +8,9 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from pgimport.cli.child import Workplace, open_workplace, run_worker, start_worker
-from pgimport.cli.screen import Screen
-from pgimport.cli.wish import Wish, read_wish
+from pgimport.cli.console import Console
+from pgimport.cli.options import Options, read_options
+from pgimport.cli.worker_process import AttemptFolder, open_attempt_folder, run_worker, start_worker
 from pgimport.model.errors import PgimportError, ServerAway
 from pgimport.model.facts import ServerFacts
 from pgimport.model.mark import Mark
@@ -49,22 +49,22 @@ class _Interrupted(BaseException):
 
 def main(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
     """The exit code; whatever happens, nothing of ours is left behind but what was asked for."""
-    screen = Screen(sys.stdout, sys.stderr, as_json=arguments.json)
-    wish = read_wish(arguments, environment)
-    if isinstance(wish, Failure):
-        return screen.fail(wish)
-    for warning in wish.warnings:
+    console = Console(sys.stdout, sys.stderr, as_json=arguments.json)
+    options = read_options(arguments, environment)
+    if isinstance(options, Failure):
+        return console.fail(options)
+    for warning in options.warnings:
         print(f"pgimport: warning: {warning}", file=sys.stderr)
     try:
         with _interruptible():
-            return _run(wish, screen)
+            return _run(options, console)
     except (_Ended, ServerAway) as ended:
-        return screen.fail(ended.failure)
+        return console.fail(ended.failure)
     except PgimportError as error:
         print(f"pgimport: {error}", file=sys.stderr)
         return EXIT_FAILED
     except _Interrupted as interrupted:
-        screen.fail(Failure(Reason.CANCELLED, "interrupted; the target is as it was"))
+        console.fail(Failure(Reason.CANCELLED, "interrupted; the target is as it was"))
         return 128 + interrupted.number
 
 
@@ -89,69 +89,69 @@ def _ignore_signals() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def _run(wish: Wish, screen: Screen) -> int:
+def _run(options: Options, console: Console) -> int:
     pod_uid = str(uuid.uuid4())
     names = attempt_names(pod_uid)
     mark = Mark(project_uid="command-line", import_uid=pod_uid, pod_uid=pod_uid)
-    server = read_server_facts(wish.access, wish.extensions)
-    check_replaceable(wish.access, wish.database, wish.owner)
-    with open_workplace(wish.source_text, pod_uid, wish.ca, wish.post_import) as place:
-        order = _build_order(wish, server, pod_uid)
-        screen.say(f"looking at {wish.source_title}")
-        looked = run_worker("preflight", place, order, screen.listen)
-        screen.report(looked.preflight)
+    server = read_server_facts(options.access, options.extensions)
+    check_replaceable(options.access, options.database, options.owner)
+    with open_attempt_folder(options.source_text, pod_uid, options.ca, options.post_import) as place:
+        order = _build_order(options, server, pod_uid)
+        console.say(f"looking at {options.source_title}")
+        looked = run_worker("preflight", place, order, console.listen)
+        console.report(looked.preflight)
         source = _source_of(looked)
-        _refuse_full_target(wish, mark)
-        if wish.dry_run:
-            steps = _read_plan(place, order) if wish.plan else []
-            return _show_plan(wish, names, server, looked, screen, steps)
+        _refuse_full_target(options, mark)
+        if options.dry_run:
+            steps = _read_plan(place, order) if options.plan else []
+            return _show_plan(options, names, server, looked, console, steps)
         try:
-            done = _import(wish, screen, place, order, source, mark)
-            _refuse_full_target(wish, mark)
+            done = _import(options, console, place, order, source, mark)
+            _refuse_full_target(options, mark)
             _ignore_signals()  # from here on it is finished, not given up
-            screen.say("swapping")
-            _swap(wish, names)
+            console.say("swapping")
+            _swap(options, names)
         except BaseException:
             _ignore_signals()
-            _clean_up(wish, names)
+            _clean_up(options, names)
             raise
-        drop_replaced(wish.access, names)
-    return _show_result(wish, done, screen)
+        drop_replaced(options.access, names)
+    return _show_result(options, done, console)
 
 
-def _clean_up(wish: Wish, names: AttemptNames) -> None:
+def _clean_up(options: Options, names: AttemptNames) -> None:
     """Where even this fails, the user is told what to drop; what led here is told all the same."""
     try:
-        drop_attempt(wish.access, names)
+        drop_attempt(options.access, names)
     except PgimportError as error:
         print(
-            f"pgimport: warning: database {names.database} and role {names.role} may be left on {wish.access.place}:"
+            f"pgimport: warning: database {names.database} and role {names.role} may be left on {options.access.place}:"
             f" {error}",
             file=sys.stderr,
         )
 
 
-def _build_order(wish: Wish, server: ServerFacts, pod_uid: str) -> Order:
+def _build_order(options: Options, server: ServerFacts, pod_uid: str) -> Order:
     return Order(
         import_uid=pod_uid,
         import_name="command-line",
         namespace="",
         target=OrderTarget(
-            host=wish.access.host,
-            port=wish.access.port,
-            sslmode=SSLMode(wish.access.sslmode),
+            host=options.access.host,
+            port=options.access.port,
+            sslmode=SSLMode(options.access.sslmode),
             server_version=server.version,
             server_version_num=server.version_num,
             creatable_extensions=sorted(server.creatable_extensions),
         ),
         sources=EVERYWHERE,
-        allowed_extensions=wish.extensions,
-        engine=wish.engine,
-        jobs=wish.jobs,
-        verify=wish.verify,
-        sha256=wish.sha256,
-        provider=wish.provider,
-        filter=wish.filter,
+        allowed_extensions=options.extensions,
+        engine=options.engine,
+        jobs=options.jobs,
+        verify=options.verify,
+        sha256=options.sha256,
+        provider=options.provider,
+        filter=options.filter,
     )
 
 
@@ -168,20 +168,20 @@ def _failure_of(result: WorkerResult) -> Failure:
     return Failure(Reason.WORKER_FAILED, f"the {result.step} ended without saying why")
 
 
-def _refuse_full_target(wish: Wish, mark: Mark) -> None:
-    if wish.recreate:
+def _refuse_full_target(options: Options, mark: Mark) -> None:
+    if options.recreate:
         return
-    if found := read_objects_of_others(wish.access, wish.database, mark):
+    if found := read_objects_of_others(options.access, options.database, mark):
         raise _Ended(
             Failure(
                 Reason.TARGET_NOT_EMPTY,
-                f"database {wish.database} holds objects of its own: {', '.join(found)}",
+                f"database {options.database} holds objects of its own: {', '.join(found)}",
             )
         )
 
 
 def _import(
-    wish: Wish, screen: Screen, place: Workplace, order: Order, source: SourceFacts, mark: Mark
+    options: Options, console: Console, place: AttemptFolder, order: Order, source: SourceFacts, mark: Mark
 ) -> Verification | None:
     names = attempt_names(place.pod_uid)
     plan = ShadowPlan(
@@ -191,33 +191,33 @@ def _import(
         mark=mark,
         close_others=False,  # the admin's other databases are the user's, not ours
     )
-    screen.say(f"copying into {names.database}")
+    console.say(f"copying into {names.database}")
     with start_worker("import", place, order) as worker:  # it waits at its gate, as in a pod
-        for note in prepare_shadow(wish.access, plan):
-            screen.say(f"  note: {note}")
-        result = worker.follow(screen.listen)
+        for note in prepare_shadow(options.access, plan):
+            console.say(f"  note: {note}")
+        result = worker.follow(console.listen)
     if not result.ok or result.failure is not None:
         raise _Ended(_failure_of(result))
     return result.verification
 
 
-def _swap(wish: Wish, names: AttemptNames) -> None:
+def _swap(options: Options, names: AttemptNames) -> None:
     plan = SwapPlan(
-        target=wish.database,
-        owner=wish.owner,
-        owner_password=wish.owner_password,
+        target=options.database,
+        owner=options.owner,
+        owner_password=options.owner_password,
         names=names,
         patience_seconds=SWAP_PATIENCE,
     )
     try:
-        failure = swap(wish.access, plan)
+        failure = swap(options.access, plan)
     except ServerAway:
-        failure = swap(wish.access, plan)  # a connection that was lost at the end: it may have been carried out
+        failure = swap(options.access, plan)  # a connection that was lost at the end: it may have been carried out
     if failure is not None:
         raise _Ended(failure)
 
 
-def _read_plan(place: Workplace, order: Order) -> list[str]:
+def _read_plan(place: AttemptFolder, order: Order) -> list[str]:
     """How the rows would travel, as the worker plans it."""
     planned: list[str] = []
 
@@ -231,41 +231,41 @@ def _read_plan(place: Workplace, order: Order) -> list[str]:
 
 
 def _show_plan(
-    wish: Wish, names: AttemptNames, server: ServerFacts, looked: WorkerResult, screen: Screen, steps: list[str]
+    options: Options, names: AttemptNames, server: ServerFacts, looked: WorkerResult, console: Console, steps: list[str]
 ) -> int:
-    place = wish.access.place
-    screen.result(
+    place = options.access.place
+    console.result(
         [
-            f"would copy {wish.source_title}",
+            f"would copy {options.source_title}",
             f"  into a database like {names.database} on {place} (PostgreSQL {server.version})",
-            f"  with {wish.jobs} streams, engine {wish.engine.value}, verify: {wish.verify.value}",
+            f"  with {options.jobs} streams, engine {options.engine.value}, verify: {options.verify.value}",
             *(f"    {step}" for step in steps),
-            f"  then {'replace' if wish.recreate else 'fill'} {wish.database}, owned by {wish.owner}"
-            + (" with a new password" if wish.password_is_new else ""),
+            f"  then {'replace' if options.recreate else 'fill'} {options.database}, owned by {options.owner}"
+            + (" with a new password" if options.password_is_new else ""),
             "nothing was changed",
         ],
         plan=True,
-        database=wish.database,
-        owner=wish.owner,
+        database=options.database,
+        owner=options.owner,
         preflight=looked.preflight.to_json() if looked.preflight else None,
         **({"steps": steps} if steps else {}),
     )
     return 0
 
 
-def _show_result(wish: Wish, done: Verification | None, screen: Screen) -> int:
-    lines = [f"{wish.database} on {wish.access.place} holds the import; its owner is {wish.owner}"]
+def _show_result(options: Options, done: Verification | None, console: Console) -> int:
+    lines = [f"{options.database} on {options.access.place} holds the import; its owner is {options.owner}"]
     if done is not None and done.verified:
         lines.append(f"verified ({done.mode}): {done.tables} tables, {done.rows} rows, {done.sequences} sequences")
     if done is not None:
         lines += [f"  note: {note}" for note in done.notes]
-    if wish.password_is_new:
-        lines.append(f"password of {wish.owner}, shown only now: {wish.owner_password}")
-    screen.result(
+    if options.password_is_new:
+        lines.append(f"password of {options.owner}, shown only now: {options.owner_password}")
+    console.result(
         lines,
-        database=wish.database,
-        owner=wish.owner,
-        **({"ownerPassword": wish.owner_password} if wish.password_is_new else {}),
+        database=options.database,
+        owner=options.owner,
+        **({"ownerPassword": options.owner_password} if options.password_is_new else {}),
         verification=done.to_json() if done else None,
     )
     return 0

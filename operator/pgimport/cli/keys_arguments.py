@@ -13,7 +13,7 @@ _LIFE = re.compile(r"([1-9][0-9]{0,4})([hd])")
 _UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1)}
 
 
-def add_keys(commands: Any) -> None:
+def add_keys_arguments(commands: Any) -> None:
     """The words of the command line."""
     keys = commands.add_parser("keys", help="API keys of the HTTP API: create, list, revoke")
     keys.add_argument("--namespace", default=os.environ.get("PGIMPORT_NAMESPACE", NAMESPACE),

@@ -1,4 +1,4 @@
-"""What the user asked of `pgimport run`: arguments, environment and files in, a `Wish` or a `Failure` out."""
+"""What the user asked of `pgimport run`: arguments, environment and files in, `Options` or a `Failure` out."""
 
 import argparse
 import secrets
@@ -18,7 +18,7 @@ ENV_TARGET_URL = "PGIMPORT_TARGET_URL"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class Options:
     """One import, as it was asked for."""
 
     source_text: str = field(repr=False)  # the worker parses it again, by itself
@@ -50,7 +50,7 @@ class Wish:
         return f"{self.source.dbname} on {place}" if isinstance(self.source, SourceURL) else f"the dump file at {place}"
 
 
-def read_wish(arguments: argparse.Namespace, environment: Mapping[str, str]) -> Wish | Failure:
+def read_options(arguments: argparse.Namespace, environment: Mapping[str, str]) -> Options | Failure:
     """Nothing is connected to yet. No message holds a password."""
     source_text = _read_url("source", arguments.source, arguments.source_file, environment.get(ENV_SOURCE_URL))
     if isinstance(source_text, Failure):
@@ -78,7 +78,7 @@ def read_wish(arguments: argparse.Namespace, environment: Mapping[str, str]) -> 
         return filter_
     # A target without TLS is as common on a laptop as one with it: where nothing is said, libpq's own default.
     sslmode = target.sslmode if "sslmode=" in target_text else SSLMode.PREFER
-    return Wish(
+    return Options(
         source_text=source_text,
         source=source,
         access=Access(

@@ -27,7 +27,7 @@ SEED_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Workplace:
+class AttemptFolder:
     """The files of one attempt."""
 
     folder: Path
@@ -40,13 +40,13 @@ class Workplace:
 
 
 @contextmanager
-def open_workplace(
+def open_attempt_folder(
     source_url: str, pod_uid: str, ca: bytes | None = None, post_import: bytes | None = None
-) -> Iterator[Workplace]:
+) -> Iterator[AttemptFolder]:
     """Below TMPDIR, mode 0700; gone afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="pgimport-"))
     try:
-        place = Workplace(folder=folder, pod_uid=pod_uid, seed=secrets.token_bytes(SEED_BYTES))
+        place = AttemptFolder(folder=folder, pod_uid=pod_uid, seed=secrets.token_bytes(SEED_BYTES))
         files = {"source-url": source_url.encode(), "seed": place.seed, "ca": ca, "post-import": post_import}
         for name, content in files.items():
             if content is None:
@@ -60,7 +60,7 @@ def open_workplace(
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def build_environment(place: Workplace, order: Order, inherited: Mapping[str, str]) -> dict[str, str]:
+def build_environment(place: AttemptFolder, order: Order, inherited: Mapping[str, str]) -> dict[str, str]:
     """Nothing of libpq's variables and none of our own URLs: the child has its files."""
     kept = {name: value for name, value in inherited.items() if not name.startswith("PG")}
     return {
@@ -81,10 +81,10 @@ def build_environment(place: Workplace, order: Order, inherited: Mapping[str, st
     }
 
 
-class Worker:
+class WorkerProcess:
     """One step that has begun."""
 
-    def __init__(self, step: Step, place: Workplace, child: "subprocess.Popen[str]", lines: IO[str]) -> None:
+    def __init__(self, step: Step, place: AttemptFolder, child: "subprocess.Popen[str]", lines: IO[str]) -> None:
         self._step, self._place, self._child, self._lines = step, place, child, lines
 
     def follow(self, listen: Callable[[str], None]) -> WorkerResult:
@@ -97,7 +97,7 @@ class Worker:
 
 
 @contextmanager
-def start_worker(step: Step, place: Workplace, order: Order) -> Iterator[Worker]:
+def start_worker(step: Step, place: AttemptFolder, order: Order) -> Iterator[WorkerProcess]:
     """The child is gone when the block ends, however it ends."""
     place.message.unlink(missing_ok=True)
     child = subprocess.Popen(
@@ -111,12 +111,12 @@ def start_worker(step: Step, place: Workplace, order: Order) -> Iterator[Worker]
     try:
         assert child.stdout is not None  # noqa: S101 (a pipe was asked for)
         with child.stdout as lines:
-            yield Worker(step, place, child, lines)
+            yield WorkerProcess(step, place, child, lines)
     finally:
         _end(child)
 
 
-def run_worker(step: Step, place: Workplace, order: Order, listen: Callable[[str], None]) -> WorkerResult:
+def run_worker(step: Step, place: AttemptFolder, order: Order, listen: Callable[[str], None]) -> WorkerResult:
     with start_worker(step, place, order) as worker:
         return worker.follow(listen)
 

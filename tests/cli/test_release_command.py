@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from tests.support.kubernetes import run_kubernetes
 
-from pgimport.cli.release import OperatorStillThere, stop_operator
+from pgimport.cli.release_command import OperatorStillThere, stop_operator
 from pgimport.cluster import paths
 from pgimport.cluster.rest import Cluster
 

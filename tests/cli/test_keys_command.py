@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from tests.support.kubernetes import Kubernetes, run_kubernetes
 
-from pgimport.cli.keys import keys
+from pgimport.cli.keys_command import keys
 from pgimport.cli.main import build_parser
 from pgimport.cluster.secrets import read_secret
 from pgimport.model.caller import Caller, Scope

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from pgimport.cli.screen import Screen, exit_code_of, format_bytes, format_progress
+from pgimport.cli.console import Console, find_exit_code, format_bytes, format_progress
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.status import Phase, Progress
 
@@ -39,29 +39,29 @@ def test_a_progress_line_says_what_is_known() -> None:
 
 def test_a_terminal_shows_one_line_that_moves() -> None:
     out, err = io.StringIO(), Terminal()
-    screen = Screen(out, err, as_json=False)
-    screen.listen(json.dumps({"progress": PROGRESS.to_json()}))
-    screen.say("a step")
+    console = Console(out, err, as_json=False)
+    console.listen(json.dumps({"progress": PROGRESS.to_json()}))
+    console.say("a step")
     assert err.getvalue() == f"\r\x1b[2K{format_progress(PROGRESS)}\r\x1b[2Ka step\n"
     assert out.getvalue() == ""
 
 
 def test_a_pipe_shows_no_bar() -> None:
     err = io.StringIO()
-    Screen(io.StringIO(), err, as_json=False).listen(json.dumps({"progress": PROGRESS.to_json()}))
+    Console(io.StringIO(), err, as_json=False).listen(json.dumps({"progress": PROGRESS.to_json()}))
     assert err.getvalue() == ""
 
 
 @pytest.mark.parametrize("line", ["", "no json", "[1]", '"text"', '{"progress": 3}', '{"log": "x"}', "{}"])
 def test_a_strange_line_disturbs_nothing(line: str) -> None:
     err = Terminal()
-    Screen(io.StringIO(), err, as_json=False).listen(line)
+    Console(io.StringIO(), err, as_json=False).listen(line)
     assert err.getvalue() == ""
 
 
 def test_warnings_of_the_worker_are_shown() -> None:
     err = io.StringIO()
-    Screen(io.StringIO(), err, as_json=False).listen('{"log": {"level": "warning", "message": "look"}}')
+    Console(io.StringIO(), err, as_json=False).listen('{"log": {"level": "warning", "message": "look"}}')
     assert err.getvalue() == "look\n"
 
 
@@ -71,11 +71,11 @@ def test_warnings_of_the_worker_are_shown() -> None:
     ids=str,
 )
 def test_the_exit_code_is_the_reasons_own_or_one(reason: Reason, code: int) -> None:
-    assert exit_code_of(Failure(reason, "x")) == code
+    assert find_exit_code(Failure(reason, "x")) == code
 
 
 def test_a_failure_is_one_line_and_a_result_for_a_program() -> None:
     out, err = io.StringIO(), io.StringIO()
-    assert Screen(out, err, as_json=True).fail(Failure(Reason.TARGET_NOT_EMPTY, "it is full")) == 1
+    assert Console(out, err, as_json=True).fail(Failure(Reason.TARGET_NOT_EMPTY, "it is full")) == 1
     assert err.getvalue() == "pgimport: TargetNotEmpty: it is full (hint: --recreate replaces it as a whole)\n"
     assert json.loads(out.getvalue())["result"]["reason"] == "TargetNotEmpty"
