@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
+from tests.cluster.s3_server import S3Server, run_s3_server
 from tests.support.postgres import PostgresServer, run_postgres
-from tests.support.s3 import S3Server, run_s3_server
 
 # The laws are tested beside builds that keep every core busy: how long an example takes says nothing.
 settings.register_profile("no-deadline", deadline=None)

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.api.conftest import Api, serve
-from tests.support.s3 import S3Server
+from tests.cluster.s3_server import S3Server
 
 from pgimport.model.names import IMPORTS
 from pgimport.model.uploads import make_object_key

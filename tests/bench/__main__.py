@@ -5,7 +5,8 @@ import sys
 
 from tests.bench import memory, overhead, promptness, shim
 from tests.bench.engines.outside import measure_engines
-from tests.bench.report import FOLDER, Report, describe_machine, write_report
+from tests.bench.report import FOLDER, Report, write_report
+from tests.e2e.machine import describe_machine
 
 QUICK_FOLDER = FOLDER / "results"  # not committed: its figures are only there to show that all is measured
 

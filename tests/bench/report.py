@@ -1,20 +1,13 @@
 """Measures in; report.md for people and report.json for programs out, with the machine and the versions."""
 
 import json
-import os
-import platform
-import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.e2e.postgres import EMBEDDED
-from tests.support import kubectl
-
-import pgimport
+from tests.e2e.machine import Rows, format_table
 
 FOLDER = Path(__file__).parent
-Rows = list[tuple[str, ...]]  # a table; the first row is its head
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,39 +55,6 @@ class Report:
     measures: list[Measure] = field(default_factory=list)
     details: list[Detail] = field(default_factory=list)
     facts: Rows = field(default_factory=list)  # of what was measured besides the cluster
-
-
-def describe_host() -> Rows:
-    """What figures depend on, without a cluster."""
-    processor = re.search(r"(?m)^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text())
-    memory = re.search(r"(?m)^MemTotal:\s*(\d+)", Path("/proc/meminfo").read_text())
-    return [
-        ("Machine", f"{os.cpu_count()} × {processor[1] if processor else platform.machine()}"),
-        ("Memory", f"{int(memory[1]) / 1024**2:.1f} GiB" if memory else "?"),
-        ("System", f"{platform.system()} {platform.release()}"),
-        ("pgimport", pgimport.__version__),
-    ]
-
-
-def describe_machine() -> Rows:
-    """The host, and the cluster of `make up` on it."""
-    nodes = kubectl.list_objects("nodes")
-    return [
-        *describe_host(),
-        ("Kubernetes", ", ".join(sorted({node["status"]["nodeInfo"]["kubeletVersion"] for node in nodes}))),
-        (
-            "Container runtime",
-            ", ".join(sorted({node["status"]["nodeInfo"]["containerRuntimeVersion"] for node in nodes})),
-        ),
-        ("Target server", f"PostgreSQL {EMBEDDED.value('SHOW server_version')}"),
-    ]
-
-
-def format_table(rows: Rows) -> list[str]:
-    """Lines of Markdown; the first row is the head."""
-    head, *body = rows
-    lines = [head, tuple("---" for _ in head), *body]
-    return [f"| {' | '.join(line)} |" for line in lines]
 
 
 def _format_measure(measure: Measure) -> list[str]:

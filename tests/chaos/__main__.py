@@ -10,7 +10,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.bench.report import describe_machine
 from tests.chaos import crash, fields_stage, full
 from tests.chaos.cell import Cell, Played
 from tests.chaos.fields import play_fields, sum_up
@@ -18,6 +17,7 @@ from tests.chaos.plan import Planned, plan_all
 from tests.chaos.report import FIELDS, read_code, read_report, write_report
 from tests.chaos.stage import DATABASE, Stage, open_stage
 from tests.cluster.places import REPOSITORY
+from tests.e2e.machine import describe_machine
 from tests.e2e.postgres import Source, start_source
 from tests.support import kubectl
 

@@ -8,9 +8,9 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.bench.report import Rows, format_table
 from tests.chaos.cell import Cell, Played
 from tests.cluster.places import REPOSITORY
+from tests.e2e.machine import Rows, format_table
 
 FOLDER = Path(__file__).parent
 METHOD = """\

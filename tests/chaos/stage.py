@@ -19,9 +19,9 @@ from tests.chaos.effects import Effects
 from tests.chaos.eyes import Login, Watch, watching
 from tests.chaos.looks import AWAY, Looks
 from tests.chaos.moments import Moments, Phase
-from tests.chaos.program import DEPLOYMENT, Operator
 from tests.chaos.wires import Wire, run_source_wire, run_target_wire
 from tests.cluster.bare.network import NODE_ADDRESS
+from tests.e2e.operator_process import DEPLOYMENT, Operator
 from tests.e2e.postgres import ADMIN_SECRET, EXPORTER, SYSTEM_NAMESPACE, Source
 from tests.e2e.tenant import (
     Tenant,

@@ -14,11 +14,11 @@ import httpx
 import pytest
 import yaml
 from kubernetes import config
+from tests.e2e.api_process import Program, is_ready, run_api, wait_until_ready
 from tests.e2e.calls import make_key
 from tests.e2e.postgres import Source
 from tests.e2e.tenant import IMPORTS, PREVIEWS, Tenant, is_over
 from tests.support import kubectl
-from tests.support.api_program import Program, is_ready, run_api, wait_until_ready
 from tests.support.relay import run_relay
 
 from pgimport.cluster.cache import Cache

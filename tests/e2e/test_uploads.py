@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.cluster.s3_server import BUCKET, ensure_program
 from tests.e2e.calls import Curl, check_upload, forward_port, make_key, put
 from tests.e2e.chart import CHART, RELEASE, helm
 from tests.e2e.postgres import (
@@ -21,7 +22,6 @@ from tests.e2e.postgres import (
 )
 from tests.e2e.tenant import Tenant
 from tests.support import kubectl
-from tests.support.s3 import BUCKET, ensure_program
 
 pytestmark = pytest.mark.cluster
 

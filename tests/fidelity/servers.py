@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from tests.cluster.debian_postgres import RELEASES, link_clients, server_tree
 from tests.fidelity.cells import MAJORS, Matrix, fill_source
-from tests.support.debian import RELEASES, link_clients, server_tree
 from tests.support.https import run_https_server
 from tests.support.postgres import PostgresServer, installation, run_postgres, tree_programs
 

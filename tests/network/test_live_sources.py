@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from tests.support.debian import RELEASES, link_clients, server_tree
+from tests.cluster.debian_postgres import RELEASES, link_clients, server_tree
 from tests.support.dns import ADDRESS, Answer, NameServer, run_name_server
 from tests.support.https import make_certificates
 from tests.support.postgres import PostgresServer, run_postgres, tree_programs

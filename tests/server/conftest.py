@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from tests.support.debian import link_clients, server_tree
+from tests.cluster.debian_postgres import link_clients, server_tree
 from tests.support.postgres import ADMIN, PostgresServer, run_postgres, tree_programs
 
 from pgimport.model.mark import Mark

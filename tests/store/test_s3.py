@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.support.s3 import S3Server
+from tests.cluster.s3_server import S3Server
 
 from pgimport.model.errors import StoreAway
 from pgimport.model.uploads import make_object_key

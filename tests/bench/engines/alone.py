@@ -5,7 +5,8 @@ the report, to standard output.
 import sys
 
 from tests.bench.engines.outside import measure_engines
-from tests.bench.report import describe_host, format_report
+from tests.bench.report import format_report
+from tests.e2e.machine import describe_host
 
 
 def main() -> int:

@@ -4,9 +4,16 @@ from functools import cache
 from pathlib import Path
 
 from tests.cluster.bare.buildah import base_image, ensure_archive
+from tests.cluster.debian_postgres import (
+    ensure_programs,
+    image_tree,
+    link_clients,
+    link_program,
+    reference,
+    server_tree,
+)
 from tests.cluster.digest import digest_of
 from tests.cluster.provider import Build
-from tests.support.debian import ensure_programs, image_tree, link_clients, link_program, reference, server_tree
 
 IMAGE = Path(__file__).parent / "image"
 SUITE = "sid"

@@ -14,7 +14,7 @@ from tests.bench.engines.rounds import Place, run_rounds
 from tests.bench.engines.running import Taken
 from tests.bench.engines.shaping import Passed
 from tests.cluster.commands import say
-from tests.support.debian import server_tree
+from tests.cluster.debian_postgres import server_tree
 from tests.support.postgres import LOOPBACK, PostgresServer, Programs, run_postgres, tree_programs
 
 PARTS = ("loopback", "fast", "slow", "small", "objects", "18")

@@ -4,8 +4,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from tests.cluster.s3_server import S3Server
 from tests.support.postgres import PostgresServer
-from tests.support.s3 import S3Server
 from tests.worker.conftest import Bench
 from tests.worker.file.conftest import dump
 

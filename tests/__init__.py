@@ -1,0 +1,1 @@
+"""Tests of pgimport, and the tools that they use."""

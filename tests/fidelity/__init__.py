@@ -1,0 +1,1 @@
+"""The fidelity matrix: what an import copies, for every pair of source and target."""

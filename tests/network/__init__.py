@@ -1,0 +1,1 @@
+"""Tests of live sources by name and over TLS."""
