@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pgimport.model.policy import Policy
 from pgimport.model.uploads import StoreSettings
-from pgimport.store.uploads import UploadStore, open_store
+from pgimport.store.upload_store import UploadStore, open_store
 
 PREFIX = "PGIMPORT_"
 _JSON_FIELDS = ("worker_images", "uploads")

@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generat
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.support.kubernetes import Kubernetes, a_body, run_kubernetes
 
+from pgimport.api.api_context import ApiContext
 from pgimport.api.app import build_app
-from pgimport.api.context import Context
 from pgimport.api.main import build_context, serve_threads
 from pgimport.cluster.rest import Cluster
 from pgimport.cluster.secrets import ensure_entry
@@ -27,7 +27,7 @@ from pgimport.model.keys import SECRET, format_entry, make_key
 from pgimport.model.names import PROJECTS
 from pgimport.model.uploads import S3Settings
 from pgimport.settings import ApiSettings
-from pgimport.store.s3 import S3UploadStore
+from pgimport.store.s3_store import S3UploadStore
 
 PUBLIC = "93.184.215.14"
 SOURCE = f"postgresql://reader:hush-hush@{PUBLIC}:5432/shop"
@@ -92,7 +92,7 @@ class Api:
 
     url: str
     kubernetes: Kubernetes
-    context: Context
+    context: ApiContext
     keys: dict[str, str] = field(repr=False)
     client: httpx.Client = field(repr=False)
 
@@ -122,7 +122,7 @@ class Api:
 
 
 @contextmanager
-def serve(context: Context) -> Iterator[str]:
+def serve(context: ApiContext) -> Iterator[str]:
     """The program's own server, on a port of its own."""
     server = uvicorn.Server(
         uvicorn.Config(build_app(context, serve_threads), port=0, log_config=None, access_log=False)

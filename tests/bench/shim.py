@@ -24,7 +24,7 @@ from tests.e2e.postgres import SYSTEM_NAMESPACE
 from tests.e2e.tenant import IMPORTS, remove_tenant, start_project
 from tests.support import kubectl
 
-from pgimport.api.bodies import Origin, build_import, build_source_secret
+from pgimport.api.resource_manifests import RequestOrigin, build_import, build_source_secret
 from pgimport.api.rest_models import ImportRequest
 from pgimport.model.names import API_VERSION
 
@@ -93,7 +93,7 @@ class Bench:
         await self._post(f"/api/v1/namespaces/{PROJECT}/secrets", build_source_secret(owner, SOURCE))
 
     async def write_import(self, name: str) -> dict[str, Any]:
-        origin = Origin(request_id=secrets.token_hex(16), caller="bench")
+        origin = RequestOrigin(request_id=secrets.token_hex(16), caller="bench")
         body = build_import(PROJECT, PROJECT, name, ASKED, None, origin)
         return await self._post(f"/apis/{API_VERSION}/namespaces/{PROJECT}/postgresimports", body)
 

@@ -21,7 +21,7 @@ from tests.cluster.lock import only_one_in_cache
 from tests.cluster.places import cache_folder
 
 from pgimport.model.uploads import S3Settings
-from pgimport.store.s3 import ACCESS_KEY, SECRET_KEY
+from pgimport.store.s3_store import ACCESS_KEY, SECRET_KEY
 
 VERSION = "v1.8.0"
 BUCKET = "uploads-bucket"

@@ -8,16 +8,16 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from starlette.types import Lifespan
 
 from pgimport import __version__
-from pgimport.api import imports, jobs, previews, uploads
-from pgimport.api.context import Context
-from pgimport.api.edge import Edge
-from pgimport.api.problems import Problem, add_handlers, answer
+from pgimport.api import import_routes, job_routes, preview_routes, upload_routes
+from pgimport.api.api_context import ApiContext
+from pgimport.api.error_responses import ApiError, add_handlers, answer
+from pgimport.api.middleware import RequestMiddleware
 
 TITLE = "pgimport"
 DESCRIPTION = "Bring a PostgreSQL database, live or as a dump file, into a preview database."
 
 
-def build_app(context: Context | None = None, lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
+def build_app(context: ApiContext | None = None, lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
     """Without a context: for the OpenAPI document alone."""
     app = FastAPI(
         title=TITLE, description=DESCRIPTION, version=__version__, openapi_url=None, docs_url=None, redoc_url=None,
@@ -27,10 +27,10 @@ def build_app(context: Context | None = None, lifespan: Lifespan[FastAPI] | None
     registry = CollectorRegistry()
     app.state.context = context
     add_handlers(app)
-    for module in (imports, jobs, previews, uploads):
+    for module in (import_routes, job_routes, preview_routes, upload_routes):
         app.include_router(module.router, prefix="/v1")
     _add_own_routes(app, registry)
-    app.add_middleware(Edge, registry=registry)
+    app.add_middleware(RequestMiddleware, registry=registry)
     return app
 
 
@@ -49,9 +49,9 @@ def _add_own_routes(app: FastAPI, registry: CollectorRegistry) -> None:
 
     @app.get("/readyz", include_in_schema=False)
     def readyz() -> Response:
-        context: Context | None = app.state.context
+        context: ApiContext | None = app.state.context
         if context is None or not context.cache.ready:
-            return answer(Problem(503, "Kubernetes is away, or was not read yet", 5))
+            return answer(ApiError(503, "Kubernetes is away, or was not read yet", 5))
         return PlainTextResponse("ok\n")
 
     @app.get("/metrics", include_in_schema=False)

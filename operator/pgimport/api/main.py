@@ -15,12 +15,12 @@ import uvicorn
 from anyio import to_thread
 from fastapi import FastAPI
 
+from pgimport.api.api_context import ApiContext, Authenticate
 from pgimport.api.app import build_app, build_document
-from pgimport.api.clerk import Clerk, ClerkSettings
-from pgimport.api.context import Authenticate, Context
-from pgimport.api.keys import KeyDoor
-from pgimport.api.throttle import FailureThrottle
-from pgimport.api.uploads import start_sweeps
+from pgimport.api.clerk_tokens import ClerkSettings, ClerkVerifier
+from pgimport.api.failure_throttle import FailureThrottle
+from pgimport.api.key_verifier import ApiKeyVerifier
+from pgimport.api.upload_routes import start_sweeps
 from pgimport.cluster.cache import Cache
 from pgimport.cluster.rest import Cluster, connect_cluster
 from pgimport.cluster.secrets import read_secret
@@ -29,7 +29,7 @@ from pgimport.model.caller import Caller
 from pgimport.model.keys import PREFIX, SECRET
 from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS
 from pgimport.settings import ApiSettings, SettingsError, open_uploads, read_api_settings
-from pgimport.store.embedded import LocalStore
+from pgimport.store.embedded_store import LocalStore
 
 LEAST_SECRET = 32  # bytes
 THREADS = 80  # routes that wait: for Kubernetes some milliseconds each, for a preflight some seconds
@@ -52,7 +52,7 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def serve(context: Context, settings: ApiSettings) -> None:
+def serve(context: ApiContext, settings: ApiSettings) -> None:
     """Until a signal."""
     # The server takes the signal, ends what has begun, and raises it once more: a stop that was asked for is no error.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
@@ -67,8 +67,8 @@ def serve(context: Context, settings: ApiSettings) -> None:
         context.cache.stop()
 
 
-def build_context(cluster: Cluster, settings: ApiSettings, secret: bytes) -> Context:
-    return Context(
+def build_context(cluster: Cluster, settings: ApiSettings, secret: bytes) -> ApiContext:
+    return ApiContext(
         cluster=cluster, cache=Cache(cluster, (PROJECTS, PREVIEWS, IMPORTS)),
         authenticate=_build_door(cluster, settings), throttle=FailureThrottle(), secret=secret,
         store=open_uploads(settings, os.environ),
@@ -76,7 +76,7 @@ def build_context(cluster: Cluster, settings: ApiSettings, secret: bytes) -> Con
 
 
 def _build_door(cluster: Cluster, settings: ApiSettings) -> Authenticate:
-    keys = KeyDoor(lambda: read_secret(cluster, settings.namespace, SECRET), time.monotonic, time.sleep)
+    keys = ApiKeyVerifier(lambda: read_secret(cluster, settings.namespace, SECRET), time.monotonic, time.sleep)
     clerk = _build_clerk(settings)
 
     def authenticate(text: str, now: datetime) -> Caller:
@@ -87,11 +87,11 @@ def _build_door(cluster: Cluster, settings: ApiSettings) -> Authenticate:
     return authenticate
 
 
-def _build_clerk(settings: ApiSettings) -> Clerk | None:
+def _build_clerk(settings: ApiSettings) -> ClerkVerifier | None:
     if settings.clerk_jwks_url is None and settings.clerk_pem_file is None:
         return None
     pem = _read_file("PGIMPORT_CLERK_PEM_FILE", settings.clerk_pem_file).decode() if settings.clerk_pem_file else None
-    return Clerk(
+    return ClerkVerifier(
         ClerkSettings(
             jwks_url=settings.clerk_jwks_url, pem=pem, parties=settings.clerk_parties, issuer=settings.clerk_issuer
         ),

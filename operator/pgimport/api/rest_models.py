@@ -21,19 +21,19 @@ MAX_HOURS = int(MAX_TTL.total_seconds()) // 3600
 MAX_ID = 320  # characters of `<project>.<name>`
 
 
-class Sent(BaseModel):
+class RequestModel(BaseModel):
     """What a client sends: an unknown field is an error that names it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
 
 
-class Told(BaseModel):
+class ResponseModel(BaseModel):
     """What a client gets; a value that is not known yet is left out."""
 
     model_config = ConfigDict(frozen=True)
 
 
-class Problem(Told):
+class Problem(ResponseModel):
     """Every error, of every route."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra={"example": {"error": "no such job"}})
@@ -58,7 +58,7 @@ def _whole(value: object) -> object:
 Hours = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=MAX_HOURS)]
 
 
-class ImportRequest(Sent):
+class ImportRequest(RequestModel):
     """One import: where from (exactly one of source_url and upload_key), and into which preview."""
 
     model_config = ConfigDict(
@@ -93,7 +93,7 @@ class ImportRequest(Sent):
         return self
 
 
-class PreflightRequest(Sent):
+class PreflightRequest(RequestModel):
     """A source to look at."""
 
     model_config = ConfigDict(
@@ -103,7 +103,7 @@ class PreflightRequest(Sent):
     source_url: SourceText = Field(description="postgresql:// URL of a live database, or https:// URL of a dump file.")
 
 
-class Job(Told):
+class Job(ResponseModel):
     """An import, as the original API calls it."""
 
     id: str = Field(description="<project>.<name>")
@@ -129,13 +129,13 @@ class Job(Told):
     last_stderr: str | None = None
 
 
-class JobAnswer(Told):
+class JobAnswer(ResponseModel):
     """One job."""
 
     job: Job
 
 
-class JobsAnswer(Told):
+class JobsAnswer(ResponseModel):
     """Jobs, newest first."""
 
     jobs: list[Job]
@@ -168,7 +168,7 @@ def tell_job(project: ProjectObject, found: ImportObject) -> Job:
 # --- uploads -------------------------------------------------------------------------------------------------
 
 
-class Upload(Told):
+class Upload(ResponseModel):
     """Where a dump file may be put, once."""
 
     object_key: str = Field(description="For upload_key of an import.")
@@ -176,7 +176,7 @@ class Upload(Told):
     expires_at: Time
 
 
-class UploadAnswer(Told):
+class UploadAnswer(ResponseModel):
     """One upload."""
 
     upload: Upload
@@ -185,7 +185,7 @@ class UploadAnswer(Told):
 # --- preflight -----------------------------------------------------------------------------------------------
 
 
-class CheckTold(Told):
+class CheckTold(ResponseModel):
     """One check."""
 
     name: str
@@ -193,14 +193,14 @@ class CheckTold(Told):
     detail: str
 
 
-class ExtensionTold(Told):
+class ExtensionTold(ResponseModel):
     """An extension of the source."""
 
     name: str
     version: str
 
 
-class SourceTold(Told):
+class SourceTold(ResponseModel):
     """What the source is."""
 
     server_version: str
@@ -208,7 +208,7 @@ class SourceTold(Told):
     extensions: list[ExtensionTold] = []
 
 
-class PreflightTold(Told):
+class PreflightTold(ResponseModel):
     """The report."""
 
     ok: bool = Field(description="No check failed.")
@@ -218,7 +218,7 @@ class PreflightTold(Told):
     target_version: str | None = None
 
 
-class PreflightAnswer(Told):
+class PreflightAnswer(ResponseModel):
     """One report."""
 
     preflight: PreflightTold
@@ -245,7 +245,7 @@ def tell_preflight(report: Preflight, project: ProjectObject) -> PreflightTold:
 # --- previews ------------------------------------------------------------------------------------------------
 
 
-class PreviewRequest(Sent):
+class PreviewRequest(RequestModel):
     """A new preview database."""
 
     model_config = ConfigDict(json_schema_extra={"example": {"name": "pr-42", "ttl_hours": 24}})
@@ -255,7 +255,7 @@ class PreviewRequest(Sent):
     ttl_hours: Hours = Field(default=24, description=f"Life of the database, 1 to {MAX_HOURS}.")
 
 
-class ExtendRequest(Sent):
+class ExtendRequest(RequestModel):
     """More time."""
 
     model_config = ConfigDict(json_schema_extra={"example": {"ttl_hours": 48}})
@@ -263,7 +263,7 @@ class ExtendRequest(Sent):
     ttl_hours: Hours = Field(description=f"From now on, 1 to {MAX_HOURS}.")
 
 
-class Preview(Told):
+class Preview(ResponseModel):
     """A preview database."""
 
     id: str = Field(description="<project>.<name>")
@@ -276,19 +276,19 @@ class Preview(Told):
     expires_at: Time
 
 
-class PreviewAnswer(Told):
+class PreviewAnswer(ResponseModel):
     """One preview."""
 
     preview: Preview
 
 
-class PreviewsAnswer(Told):
+class PreviewsAnswer(ResponseModel):
     """All previews of a project, newest first."""
 
     previews: list[Preview]
 
 
-class Connections(Told):
+class Connections(ResponseModel):
     """How to enter a preview."""
 
     host: str
@@ -299,7 +299,7 @@ class Connections(Told):
     url: str
 
 
-class ConnectionsAnswer(Told):
+class ConnectionsAnswer(ResponseModel):
     """One preview's connections."""
 
     connections: Connections

@@ -10,7 +10,7 @@ from pgimport.cluster.rest import Cluster
 from pgimport.model.facts import PodFacts
 from pgimport.model.policy import Policy
 from pgimport.server.outages import Outages
-from pgimport.store.uploads import UploadStore
+from pgimport.store.upload_store import UploadStore
 
 # A running import is looked at every few seconds; nobody has looked where a minute has passed.
 LONGEST_PAUSE = timedelta(seconds=60)

@@ -13,7 +13,7 @@ from pgimport.model.reasons import Reason
 from pgimport.model.source_url import find_origin
 from pgimport.model.spec import Sources
 from pgimport.model.uploads import make_object_key
-from pgimport.store.s3 import S3UploadStore
+from pgimport.store.s3_store import S3UploadStore
 
 pytestmark = pytest.mark.thorough
 

@@ -12,25 +12,25 @@ from typing import Annotated, Protocol
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
-from pgimport.api.problems import Problem, away
-from pgimport.api.tenancy import Tenancy
+from pgimport.api.authorization import CallerAccess
+from pgimport.api.error_responses import ApiError, away
 from pgimport.cluster.cache import Cache
 from pgimport.cluster.rest import Cluster
 from pgimport.model.addresses import Resolve
 from pgimport.model.caller import Caller
-from pgimport.store.uploads import UploadStore
+from pgimport.store.upload_store import UploadStore
 
 PREFLIGHTS_AT_ONCE = 32
 UPLOADS_AT_ONCE = 16  # into the embedded store
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{8,64}")
 
 
-class NotKnown(Exception):
+class InvalidCredentials(Exception):
     """Credentials that nobody has; the text is for a person and holds nothing of them."""
 
 
 class Authenticate(Protocol):
-    """A key's or a token's text → its caller. Raises NotKnown."""
+    """A key's or a token's text → its caller. Raises InvalidCredentials."""
 
     def __call__(self, text: str, now: datetime) -> Caller: ...
 
@@ -56,7 +56,7 @@ def _now() -> datetime:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Context:
+class ApiContext:
     """The world of the routes."""
 
     cluster: Cluster
@@ -74,8 +74,8 @@ class Context:
     uploads: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(UPLOADS_AT_ONCE))
 
 
-def context_of(request: Request) -> Context:
-    found: Context = request.app.state.context
+def context_of(request: Request) -> ApiContext:
+    found: ApiContext = request.app.state.context
     return found
 
 
@@ -92,32 +92,32 @@ def tenancy_of(
     request: Request,
     bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
     key: Annotated[str | None, Security(_header)],
-) -> Tenancy:
+) -> CallerAccess:
     """Raises 401, 429, and 503 while Kubernetes is away."""
     context = context_of(request)
     address, now = request.client.host if request.client else "", context.now()
     if (wait := context.throttle.check(address, now.timestamp())) is not None:
-        raise Problem(429, "too many failed attempts from this address", wait)
+        raise ApiError(429, "too many failed attempts from this address", wait)
     text = bearer.credentials if bearer else key
     if not text:
-        raise Problem(401, "no credentials: send Authorization: Bearer or X-API-Key")
+        raise ApiError(401, "no credentials: send Authorization: Bearer or X-API-Key")
     try:
         caller = context.authenticate(text.strip(), now)
-    except NotKnown as error:
+    except InvalidCredentials as error:
         context.throttle.fail(address, now.timestamp())
-        raise Problem(401, str(error)) from None
+        raise ApiError(401, str(error)) from None
     request.state.caller = caller
     if not context.cache.ready:
         raise away()
-    return Tenancy(context.cluster, context.cache, caller)
+    return CallerAccess(context.cluster, context.cache, caller)
 
 
-Entered = Annotated[Tenancy, Depends(tenancy_of)]
+Access = Annotated[CallerAccess, Depends(tenancy_of)]
 
 
-async def _context_of(request: Request) -> Context:
+async def _context_of(request: Request) -> ApiContext:
     """Not a plain function: the framework would send it to a thread, and wait."""
     return context_of(request)
 
 
-World = Annotated[Context, Depends(_context_of)]
+CurrentContext = Annotated[ApiContext, Depends(_context_of)]

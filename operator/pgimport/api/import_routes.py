@@ -6,9 +6,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request
 
-from pgimport.api.bodies import Origin, build_import, build_preview, name_of_request, sign_body
-from pgimport.api.context import Context, Entered, World
-from pgimport.api.problems import RETRY_SECONDS, Problem, not_there
+from pgimport.api.api_context import Access, ApiContext, CurrentContext
+from pgimport.api.authorization import CallerAccess, namespace_of
+from pgimport.api.error_responses import RETRY_SECONDS, ApiError, not_there
+from pgimport.api.openapi_parameters import PROBLEMS, ProjectID
+from pgimport.api.resource_manifests import RequestOrigin, build_import, build_preview, name_of_request, sign_body
+from pgimport.api.resource_writer import create_once, ensure_source_secret
 from pgimport.api.rest_models import (
     ImportRequest,
     JobAnswer,
@@ -20,9 +23,6 @@ from pgimport.api.rest_models import (
     tell_job,
     tell_preflight,
 )
-from pgimport.api.shapes import PROBLEMS, ProjectID
-from pgimport.api.tenancy import Tenancy, namespace_of
-from pgimport.api.writing import create_once, ensure_source_secret
 from pgimport.cluster.resources import parse_import
 from pgimport.model.caller import Scope
 from pgimport.model.facts import ImportObject, ProjectObject
@@ -47,7 +47,7 @@ IdempotencyKey = Annotated[
     summary="Start an import",
 )  # fmt: skip
 def create_import(
-    project_id: ProjectID, asked: ImportRequest, request: Request, entered: Entered, context: World,
+    project_id: ProjectID, asked: ImportRequest, request: Request, entered: Access, context: CurrentContext,
     key: IdempotencyKey = None,
 ) -> JobAnswer:  # fmt: skip
     entered.need(Scope.PROJECTS_WRITE)
@@ -69,7 +69,7 @@ def create_import(
     return JobAnswer(job=tell_job(project, parse_import(made)))
 
 
-def _judge_upload(context: Context, project: str, key: str) -> None:
+def _judge_upload(context: ApiContext, project: str, key: str) -> None:
     """Raises 400 where there is no store, 404 where nothing of this Project is there."""
     if context.store is None:
         raise _no_store()
@@ -77,15 +77,15 @@ def _judge_upload(context: Context, project: str, key: str) -> None:
         raise not_there("upload")
 
 
-def _no_store() -> Problem:
-    return Problem(400, "this installation has no store for uploads: give a source_url")
+def _no_store() -> ApiError:
+    return ApiError(400, "this installation has no store for uploads: give a source_url")
 
 
 @router.post(
     "/projects/{projectID}/imports/uploads", status_code=201, operation_id="createUpload", responses=PROBLEMS,
     summary="Where a dump file may be put",
 )  # fmt: skip
-def create_upload(project_id: ProjectID, request: Request, entered: Entered, context: World) -> UploadAnswer:
+def create_upload(project_id: ProjectID, request: Request, entered: Access, context: CurrentContext) -> UploadAnswer:
     entered.need(Scope.PROJECTS_WRITE)
     entered.find_project(project_id)
     if context.store is None:
@@ -102,7 +102,7 @@ class _Target:
     fresh: bool = False
 
 
-def _find_target(entered: Tenancy, project: ProjectObject, asked: ImportRequest, fresh: str) -> _Target:
+def _find_target(entered: CallerAccess, project: ProjectObject, asked: ImportRequest, fresh: str) -> _Target:
     if asked.preview_database_id is None:
         return _Target(None) if asked.dry_run else _Target(fresh, fresh=True)
     owner, preview = entered.find_preview(asked.preview_database_id)
@@ -111,19 +111,19 @@ def _find_target(entered: Tenancy, project: ProjectObject, asked: ImportRequest,
     return _Target(preview.meta.name)
 
 
-def judge_source(context: Context, project: ProjectObject, text: str) -> None:
+def judge_source(context: ApiContext, project: ProjectObject, text: str) -> None:
     """As the worker will, so that what can never work is refused at once. Raises 400."""
     assert project.spec is not None  # noqa: S101 (find_project has seen to it)
     url = parse_source(text)
     judged = url if isinstance(url, Failure) else resolve_source(url, context.resolve, project.spec.sources)
     if isinstance(judged, Failure) and judged.reason is not Reason.SOURCE_UNREACHABLE:
-        raise Problem(400, f"source_url: {judged.for_a_person()}")
+        raise ApiError(400, f"source_url: {judged.for_a_person()}")
 
 
-def _origin(request: Request, entered: Tenancy, context: Context, body: str, key: str | None) -> Origin:
+def _origin(request: Request, entered: CallerAccess, context: ApiContext, body: str, key: str | None) -> RequestOrigin:
     """Without an Idempotency-Key nothing of the body is kept."""
     signed = sign_body(context.secret, body) if key is not None else ""
-    return Origin(request_id=request.state.request_id, caller=entered.caller.name, body_hmac=signed)
+    return RequestOrigin(request_id=request.state.request_id, caller=entered.caller.name, body_hmac=signed)
 
 
 @router.post(
@@ -132,25 +132,25 @@ def _origin(request: Request, entered: Tenancy, context: Context, body: str, key
     summary="Look at a source, and change nothing",
 )  # fmt: skip
 def preflight(
-    project_id: ProjectID, asked: PreflightRequest, request: Request, entered: Entered, context: World
+    project_id: ProjectID, asked: PreflightRequest, request: Request, entered: Access, context: CurrentContext
 ) -> PreflightAnswer:
     entered.need(Scope.PROJECTS_WRITE)
     project = entered.find_project(project_id)
     judge_source(context, project, asked.source_url)
     if not context.preflights.acquire(blocking=False):
-        raise Problem(503, "too many preflights at once", RETRY_SECONDS)
+        raise ApiError(503, "too many preflights at once", RETRY_SECONDS)
     try:
         found = _look(context, project, asked.source_url, _origin(request, entered, context, "", None))
     finally:
         context.preflights.release()
     if found is None:
-        raise Problem(504, "the preflight has not ended in time; a dry_run import may take as long as it needs")
+        raise ApiError(504, "the preflight has not ended in time; a dry_run import may take as long as it needs")
     if found.status.preflight is None:
-        raise Problem(502, f"the preflight has no report: {found.status.error or 'it was stopped'}")
+        raise ApiError(502, f"the preflight has no report: {found.status.error or 'it was stopped'}")
     return PreflightAnswer(preflight=tell_preflight(found.status.preflight, project))
 
 
-def _look(context: Context, project: ProjectObject, url: str, origin: Origin) -> ImportObject | None:
+def _look(context: ApiContext, project: ProjectObject, url: str, origin: RequestOrigin) -> ImportObject | None:
     """A dry run of its own, which the operator takes away afterwards. None when time is over."""
     namespace, name = namespace_of(project), name_of_request("preflight", "", None, secrets.token_bytes(16))
     asked = ImportRequest(source_url=url, dry_run=True)

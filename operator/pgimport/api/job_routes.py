@@ -7,12 +7,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from pgimport.api.context import Entered, World
-from pgimport.api.problems import Problem
+from pgimport.api.api_context import Access, CurrentContext
+from pgimport.api.authorization import namespace_of
+from pgimport.api.error_responses import ApiError
+from pgimport.api.openapi_parameters import PROBLEMS, JobID, ProjectID
+from pgimport.api.resource_writer import change
 from pgimport.api.rest_models import JobAnswer, JobsAnswer, tell_job
-from pgimport.api.shapes import PROBLEMS, JobID, ProjectID
-from pgimport.api.tenancy import namespace_of
-from pgimport.api.writing import change
 from pgimport.cluster.cache import place_of
 from pgimport.cluster.resources import parse_import
 from pgimport.model.caller import Scope
@@ -36,7 +36,7 @@ Cursor = Annotated[
     },
 )  # fmt: skip
 def list_jobs(
-    project_id: ProjectID, entered: Entered, request: Request, response: Response, limit: Limit = 25,
+    project_id: ProjectID, entered: Access, request: Request, response: Response, limit: Limit = 25,
     cursor: Cursor = None,
 ) -> JobsAnswer:  # fmt: skip
     entered.need(Scope.JOBS_READ)
@@ -61,14 +61,14 @@ def _read_cursor(text: str) -> str:
     except (binascii.Error, ValueError):
         place = ""
     if not _PLACE.fullmatch(place):
-        raise Problem(400, "cursor: take it from the header Link of the answer before")
+        raise ApiError(400, "cursor: take it from the header Link of the answer before")
     return place
 
 
 @router.get(
     "/jobs/{jobID}", operation_id="getJob", response_model_exclude_none=True, responses=PROBLEMS, summary="One job"
 )
-def get_job(job_id: JobID, entered: Entered) -> JobAnswer:
+def get_job(job_id: JobID, entered: Access) -> JobAnswer:
     entered.need(Scope.JOBS_READ)
     return JobAnswer(job=tell_job(*entered.find_import(job_id)))
 
@@ -77,12 +77,12 @@ def get_job(job_id: JobID, entered: Entered) -> JobAnswer:
     "/jobs/{jobID}/cancel", status_code=202, operation_id="cancelJob", response_model_exclude_none=True,
     responses=PROBLEMS, summary="End a job for good",
 )  # fmt: skip
-def cancel_job(job_id: JobID, entered: Entered, context: World) -> JobAnswer:
+def cancel_job(job_id: JobID, entered: Access, context: CurrentContext) -> JobAnswer:
     entered.need(Scope.PROJECTS_WRITE)
     project, found = entered.find_import(job_id)
     if found.status.terminal:
         if found.status.state is ImportState.CANCELLED:
             return JobAnswer(job=tell_job(project, found))
-        raise Problem(409, f"the job has {found.status.state} already")
+        raise ApiError(409, f"the job has {found.status.state} already")
     made = change(context, IMPORTS, found.meta, {"spec": {"cancel": True}}, "job")
     return JobAnswer(job=tell_job(project, parse_import(made)))

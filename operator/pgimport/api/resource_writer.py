@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from pgimport.api.bodies import ANNOTATION_BODY, build_source_secret
-from pgimport.api.context import Context
-from pgimport.api.problems import Problem
+from pgimport.api.api_context import ApiContext
+from pgimport.api.error_responses import ApiError
+from pgimport.api.resource_manifests import ANNOTATION_BODY, build_source_secret
 from pgimport.cluster import paths
 from pgimport.model.errors import Absent, Conflict
 from pgimport.model.facts import Meta
@@ -12,7 +12,7 @@ from pgimport.model.facts import Meta
 Json = dict[str, Any]
 
 
-def create_once(context: Context, kind: str, body: Json) -> Json:
+def create_once(context: ApiContext, kind: str, body: Json) -> Json:
     """Made now, or before by the same request. Raises 409 where another one has the name."""
     meta = body["metadata"]
     path = paths.resource(kind, meta["namespace"])
@@ -22,7 +22,7 @@ def create_once(context: Context, kind: str, body: Json) -> Json:
         made = context.cluster.get(f"{path}/{meta['name']}")
         wanted = meta["annotations"].get(ANNOTATION_BODY)
         if wanted is None or made["metadata"].get("annotations", {}).get(ANNOTATION_BODY) != wanted:
-            raise Problem(409, _taken(wanted, meta["name"])) from None
+            raise ApiError(409, _taken(wanted, meta["name"])) from None
     context.cache.remember(kind, made)
     return made
 
@@ -33,7 +33,7 @@ def _taken(wanted: str | None, name: str) -> str:
     return "this Idempotency-Key was used for another request"
 
 
-def ensure_source_secret(context: Context, owner: Json, url: str) -> None:
+def ensure_source_secret(context: ApiContext, owner: Json, url: str) -> None:
     """May be repeated: one that is there came from the same request."""
     namespace = owner["metadata"]["namespace"]
     try:
@@ -42,18 +42,18 @@ def ensure_source_secret(context: Context, owner: Json, url: str) -> None:
         return
 
 
-def change(context: Context, kind: str, meta: Meta, patch: Json, what: str) -> Json:
+def change(context: ApiContext, kind: str, meta: Meta, patch: Json, what: str) -> Json:
     """A merge patch of the very object that was read. Raises 404 where it is gone."""
     patch = {**patch, "metadata": {"uid": meta.uid}}
     try:
         made = context.cluster.patch(paths.resource(kind, meta.namespace, meta.name), patch)
     except Absent:
-        raise Problem(404, f"no such {what}") from None
+        raise ApiError(404, f"no such {what}") from None
     context.cache.remember(kind, made)
     return made
 
 
-def delete(context: Context, kind: str, meta: Meta) -> Json | None:
+def delete(context: ApiContext, kind: str, meta: Meta) -> Json | None:
     """What is left of it while its finalizers work; None where it is gone at once."""
     path = paths.resource(kind, meta.namespace, meta.name)
     context.cluster.delete(path, meta.uid)

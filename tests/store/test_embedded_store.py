@@ -11,7 +11,14 @@ import pytest
 
 from pgimport.model.errors import StoreAway
 from pgimport.model.uploads import EmbeddedSettings, make_object_key
-from pgimport.store.embedded import AlreadyPut, LocalStore, NoRoom, RemoteStore, TooLarge, open_local_store
+from pgimport.store.embedded_store import (
+    LocalStore,
+    RemoteStore,
+    StoreFull,
+    UploadTooLarge,
+    UploadURLUsed,
+    open_local_store,
+)
 
 KEY, OTHER = make_object_key("shop", bytes(16)), make_object_key("mall", bytes(15) + b"\x01")
 SECRET = b"s" * 48
@@ -52,13 +59,13 @@ def test_a_url_is_used_once_also_after_its_file_is_gone(tmp_path: Path) -> None:
     slow = store.begin(KEY, None)
     put(store, KEY, b"first")
     slow.write(b"second")
-    with pytest.raises(AlreadyPut):
+    with pytest.raises(UploadURLUsed):
         slow.keep()
     slow.close()
     assert store.find_size(KEY) == len(b"first")
     store.delete(KEY)
     for again in (store, open_store(tmp_path)):
-        with pytest.raises(AlreadyPut):
+        with pytest.raises(UploadURLUsed):
             again.begin(KEY, 1)
 
 
@@ -80,11 +87,11 @@ def test_what_is_half_put_leaves_nothing(tmp_path: Path) -> None:
 
 def test_no_more_than_one_file_may_have(tmp_path: Path) -> None:
     store = open_store(tmp_path, maxBytes=10)
-    with pytest.raises(TooLarge, match="larger than 10 bytes"):
+    with pytest.raises(UploadTooLarge, match="larger than 10 bytes"):
         store.begin(KEY, 11)
     incoming = store.begin(KEY, None)
     incoming.write(b"0123456789")
-    with pytest.raises(TooLarge):
+    with pytest.raises(UploadTooLarge):
         incoming.write(b"0")
     incoming.close()
     assert files(tmp_path) == set()
@@ -96,13 +103,13 @@ def test_no_more_than_the_volume_holds_with_what_is_being_put(tmp_path: Path) ->
     running = store.begin(OTHER, None)
     running.write(bytes(400_000))
     third = make_object_key("shop", bytes(15) + b"\x03")
-    with pytest.raises(NoRoom):
+    with pytest.raises(StoreFull):
         store.begin(third, 150_000)
-    with pytest.raises(NoRoom):
+    with pytest.raises(StoreFull):
         running.write(bytes(150_000))
     running.close()
     put(store, third, bytes(150_000))
-    with pytest.raises(NoRoom):
+    with pytest.raises(StoreFull):
         open_store(tmp_path).begin(OTHER, 400_000)
     store.delete(KEY)
     put(store, OTHER, bytes(400_000))
@@ -113,7 +120,7 @@ def test_a_full_file_system_is_no_error_of_ours(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(Path, "open", lambda _, mode: open("/dev/full", mode.replace("x", "w")))  # noqa: SIM115
     incoming = store.begin(KEY, None)
     incoming.write(b"x")
-    with pytest.raises(NoRoom) as told:
+    with pytest.raises(StoreFull) as told:
         incoming.keep()
     incoming.close()
     assert isinstance(told.value.__cause__, OSError)

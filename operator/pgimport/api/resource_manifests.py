@@ -26,7 +26,7 @@ _NAME_LENGTH = 20  # hex digits of a derived name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Origin:
+class RequestOrigin:
     """Of one request: who made it, under which id, and what its body was."""
 
     request_id: str
@@ -49,7 +49,7 @@ def secret_name(import_name: str) -> str:
     return f"{import_name}-source"
 
 
-def _metadata(name: str, namespace: str, origin: Origin, **labels: str) -> Json:
+def _metadata(name: str, namespace: str, origin: RequestOrigin, **labels: str) -> Json:
     annotations = {ANNOTATION_REQUEST: origin.request_id, ANNOTATION_CALLER: origin.caller}
     if origin.body_hmac:
         annotations[ANNOTATION_BODY] = origin.body_hmac
@@ -60,7 +60,7 @@ def _metadata(name: str, namespace: str, origin: Origin, **labels: str) -> Json:
 
 
 def build_import(
-    project: str, namespace: str, name: str, asked: ImportRequest, target: str | None, origin: Origin,
+    project: str, namespace: str, name: str, asked: ImportRequest, target: str | None, origin: RequestOrigin,
     *, ephemeral: bool = False,
 ) -> Json:  # fmt: skip
     """`target` is a preview's name."""
@@ -95,7 +95,7 @@ def build_source_secret(owner: Json, url: str) -> Json:
     }  # fmt: skip
 
 
-def build_preview(project: str, namespace: str, name: str, asked: PreviewRequest, origin: Origin) -> Json:
+def build_preview(project: str, namespace: str, name: str, asked: PreviewRequest, origin: RequestOrigin) -> Json:
     spec = {"project": project, "mode": asked.mode.value, "ttl": format_duration(timedelta(hours=asked.ttl_hours))}
     return {
         "apiVersion": API_VERSION, "kind": "PreviewDatabase",

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pgimport.api.context import NotKnown
-from pgimport.api.keys import AGAIN_SECONDS, FRESH_SECONDS, KeyDoor
+from pgimport.api.api_context import InvalidCredentials
+from pgimport.api.key_verifier import AGAIN_SECONDS, FRESH_SECONDS, ApiKeyVerifier
 from pgimport.model.caller import Scope
 from pgimport.model.errors import ClusterAway
 from pgimport.model.keys import MadeKey, format_entry, make_key, parse_keys
@@ -92,15 +92,15 @@ class Reading:
     def wait(self, seconds: float) -> None:
         self.time += seconds
 
-    def door(self) -> KeyDoor:
-        return KeyDoor(self.read, lambda: self.time, self.wait)
+    def door(self) -> ApiKeyVerifier:
+        return ApiKeyVerifier(self.read, lambda: self.time, self.wait)
 
 
 def test_the_door_reads_seldom_and_knows_a_new_key_at_once() -> None:
     reading, made = Reading(), a_key()
     door = reading.door()
     for text in ("capy_live_x", "", made.text):
-        with pytest.raises(NotKnown):
+        with pytest.raises(InvalidCredentials):
             door.find(text, NOW)
     assert reading.count == 2
     reading.entries[made.id] = format_entry(made.entry)
@@ -119,7 +119,7 @@ def test_a_revoked_key_opens_nothing_soon() -> None:
     assert door.find(made.text, NOW).name == "ci"
     reading.entries.clear()
     reading.time += FRESH_SECONDS + 0.1
-    with pytest.raises(NotKnown):
+    with pytest.raises(InvalidCredentials):
         door.find(made.text, NOW)
 
 
@@ -139,7 +139,7 @@ def test_a_key_that_could_not_be_read_is_not_called_unknown() -> None:
     for _ in range(2):
         with pytest.raises(ClusterAway):
             door.find(made.text, NOW)
-    with pytest.raises(NotKnown):
+    with pytest.raises(InvalidCredentials):
         door.find("no key at all", NOW)
     reading.away, reading.time = False, 1000.0
     reading.entries[made.id] = format_entry(made.entry)

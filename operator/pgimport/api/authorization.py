@@ -5,7 +5,7 @@ What is not there and what is somebody else's take the same path and give the sa
 
 from dataclasses import dataclass
 
-from pgimport.api.problems import Problem, not_there
+from pgimport.api.error_responses import ApiError, not_there
 from pgimport.cluster import paths
 from pgimport.cluster.cache import Cache
 from pgimport.cluster.resources import parse_import, parse_preview, parse_project
@@ -17,7 +17,7 @@ from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS
 
 
 @dataclass(frozen=True, slots=True)
-class Tenancy:
+class CallerAccess:
     """What one caller may see."""
 
     cluster: Cluster
@@ -27,7 +27,7 @@ class Tenancy:
     def need(self, scope: Scope) -> None:
         """Raises 403."""
         if scope not in self.caller.scopes:
-            raise Problem(403, f"the key lacks the scope {scope.value}")
+            raise ApiError(403, f"the key lacks the scope {scope.value}")
 
     def find_project(self, name: str, what: str = "project") -> ProjectObject:
         """Raises 404."""

@@ -1,6 +1,6 @@
 """Failed attempts: how many, from where, for how long."""
 
-from pgimport.api.throttle import ADDRESSES, FAILURES, REFILL_SECONDS, FailureThrottle
+from pgimport.api.failure_throttle import ADDRESSES, FAILURES, REFILL_SECONDS, FailureThrottle
 
 
 def test_an_address_that_fails_too_often_waits() -> None:

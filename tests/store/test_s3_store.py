@@ -10,7 +10,7 @@ from tests.cluster.s3_server import S3Server
 
 from pgimport.model.errors import StoreAway
 from pgimport.model.uploads import make_object_key
-from pgimport.store.s3 import S3UploadStore
+from pgimport.store.s3_store import S3UploadStore
 
 pytestmark = pytest.mark.thorough
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import jwt
 
-from pgimport.api.context import NotKnown
+from pgimport.api.api_context import InvalidCredentials
 from pgimport.model.caller import Caller
 
 ALGORITHM = "RS256"
@@ -39,7 +39,7 @@ class ClerkSettings:
     ca: str | None = None  # file; of the JWKS URL's server
 
 
-class Clerk:
+class ClerkVerifier:
     """Safe to share between threads."""
 
     def __init__(self, settings: ClerkSettings, clock: Callable[[], float]) -> None:
@@ -49,7 +49,7 @@ class Clerk:
         self._lock = threading.Lock()
 
     def verify(self, token: str, now: datetime) -> Caller:
-        """A person of the active organisation, with all scopes: roles are the platform's. Raises NotKnown."""
+        """A person of the active organisation, with all scopes: roles are the platform's. Raises InvalidCredentials."""
         try:
             claims = jwt.decode(
                 token, self._find_key(token), algorithms=[ALGORITHM], issuer=self._settings.issuer,
@@ -57,24 +57,24 @@ class Clerk:
                          "verify_iat": False, "verify_aud": False},
             )  # fmt: skip
         except (jwt.PyJWTError, ValueError):
-            raise NotKnown("the session token is not one of ours") from None
+            raise InvalidCredentials("the session token is not one of ours") from None
         self._judge_times(claims, now.timestamp())
         if self._settings.parties and claims.get("azp") not in self._settings.parties:
-            raise NotKnown("the session token was made for another application (azp)")
+            raise InvalidCredentials("the session token was made for another application (azp)")
         organization = _organization_of(claims)
         if not organization:
-            raise NotKnown("the session has no active organization: choose one and try again")
+            raise InvalidCredentials("the session has no active organization: choose one and try again")
         return Caller(name=str(claims["sub"]), organization=organization)
 
     def _judge_times(self, claims: dict[str, Any], now: float) -> None:
         """Against the clock that the rest of a request is judged by."""
         begin, end = claims["nbf"], claims["exp"]
         if not all(isinstance(one, int | float) for one in (begin, end)):
-            raise NotKnown("the session token is not one of ours")
+            raise InvalidCredentials("the session token is not one of ours")
         if end + LEEWAY_SECONDS <= now:
-            raise NotKnown("the session token has expired")
+            raise InvalidCredentials("the session token has expired")
         if begin - LEEWAY_SECONDS > now:
-            raise NotKnown("the session token is not valid yet")
+            raise InvalidCredentials("the session token is not valid yet")
 
     def _find_key(self, token: str) -> Any:
         if self._settings.pem is not None:

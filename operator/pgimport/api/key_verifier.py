@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 from datetime import datetime
 
-from pgimport.api.context import NotKnown
+from pgimport.api.api_context import InvalidCredentials
 from pgimport.model.caller import Caller
 from pgimport.model.errors import ClusterAway, PgimportError
 from pgimport.model.keys import KeyRing, is_key, parse_keys
@@ -15,7 +15,7 @@ AGAIN_SECONDS = 0.25  # an unknown key may be one that was made a moment ago: it
 _log = logging.getLogger(__name__)
 
 
-class KeyDoor:
+class ApiKeyVerifier:
     """Safe to share between threads. While Kubernetes is away, the keys are those of the last reading."""
 
     def __init__(
@@ -27,7 +27,7 @@ class KeyDoor:
         self._lock = threading.Lock()
 
     def find(self, text: str, now: datetime) -> Caller:
-        """Raises NotKnown, and ClusterAway where the key may be one that could not be read."""
+        """Raises InvalidCredentials, and ClusterAway where the key may be one that could not be read."""
         caller = self._ring_of(FRESH_SECONDS).find(text, now)
         if caller is None and is_key(text):
             if (early := self._read_at + AGAIN_SECONDS - self._clock()) > 0:
@@ -36,7 +36,7 @@ class KeyDoor:
         if caller is None and self._away and is_key(text):
             raise ClusterAway("the API keys cannot be read")
         if caller is None:
-            raise NotKnown("the API key is not known, or has expired")
+            raise InvalidCredentials("the API key is not known, or has expired")
         return caller
 
     def _ring_of(self, age: float) -> KeyRing:

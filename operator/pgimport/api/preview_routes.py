@@ -4,9 +4,12 @@ import secrets
 
 from fastapi import APIRouter, Request
 
-from pgimport.api.bodies import Origin, build_extension, build_preview, name_of_request
-from pgimport.api.context import Context, Entered, World
-from pgimport.api.problems import Problem
+from pgimport.api.api_context import Access, ApiContext, CurrentContext
+from pgimport.api.authorization import CallerAccess, namespace_of
+from pgimport.api.error_responses import ApiError
+from pgimport.api.openapi_parameters import PROBLEMS, PreviewID, ProjectID
+from pgimport.api.resource_manifests import RequestOrigin, build_extension, build_preview, name_of_request
+from pgimport.api.resource_writer import change, create_once, delete
 from pgimport.api.rest_models import (
     Connections,
     ConnectionsAnswer,
@@ -16,9 +19,6 @@ from pgimport.api.rest_models import (
     PreviewsAnswer,
     tell_preview,
 )
-from pgimport.api.shapes import PROBLEMS, PreviewID, ProjectID
-from pgimport.api.tenancy import Tenancy, namespace_of
-from pgimport.api.writing import change, create_once, delete
 from pgimport.cluster.resources import parse_preview
 from pgimport.cluster.rest import Json
 from pgimport.cluster.secrets import read_secret
@@ -35,7 +35,7 @@ router = APIRouter(tags=["preview databases"])
 @router.get(
     "/projects/{projectID}/preview-databases", operation_id="listPreviews", responses=PROBLEMS, summary="Newest first"
 )
-def list_previews(project_id: ProjectID, entered: Entered) -> PreviewsAnswer:
+def list_previews(project_id: ProjectID, entered: Access) -> PreviewsAnswer:
     entered.need(Scope.PROJECTS_READ)
     project = entered.find_project(project_id)
     found = [parse_preview(body) for body in entered.cache.list_newest(PREVIEWS, namespace_of(project))]
@@ -48,21 +48,25 @@ def list_previews(project_id: ProjectID, entered: Entered) -> PreviewsAnswer:
     summary="Make one",
 )  # fmt: skip
 def create_preview(
-    project_id: ProjectID, request: Request, entered: Entered, context: World, asked: PreviewRequest | None = None
+    project_id: ProjectID,
+    request: Request,
+    entered: Access,
+    context: CurrentContext,
+    asked: PreviewRequest | None = None,
 ) -> PreviewAnswer:
     entered.need(Scope.PROJECTS_WRITE)
     project = entered.find_project(project_id)
     asked = asked or PreviewRequest()
     if asked.mode is PreviewMode.CLONE and (project.spec is None or project.spec.primary is None):
-        raise Problem(400, "mode: the project has no primary database to clone; make an empty one and import into it")
+        raise ApiError(400, "mode: the project has no primary database to clone; make an empty one and import into it")
     name = asked.name or name_of_request("preview", project_id, None, secrets.token_bytes(16))
-    origin = Origin(request_id=request.state.request_id, caller=entered.caller.name)
+    origin = RequestOrigin(request_id=request.state.request_id, caller=entered.caller.name)
     made = create_once(context, PREVIEWS, build_preview(project_id, namespace_of(project), name, asked, origin))
     return PreviewAnswer(preview=tell_preview(project, parse_preview(made)))
 
 
 @router.get("/preview-databases/{id}", operation_id="getPreview", responses=PROBLEMS, summary="One preview database")
-def get_preview(preview_id: PreviewID, entered: Entered) -> PreviewAnswer:
+def get_preview(preview_id: PreviewID, entered: Access) -> PreviewAnswer:
     entered.need(Scope.PROJECTS_READ)
     return PreviewAnswer(preview=tell_preview(*entered.find_preview(preview_id)))
 
@@ -71,7 +75,7 @@ def get_preview(preview_id: PreviewID, entered: Entered) -> PreviewAnswer:
     "/preview-databases/{id}", status_code=202, operation_id="deletePreview", responses=PROBLEMS,
     summary="Drop it, with all that is in it",
 )  # fmt: skip
-def delete_preview(preview_id: PreviewID, entered: Entered, context: World) -> PreviewAnswer:
+def delete_preview(preview_id: PreviewID, entered: Access, context: CurrentContext) -> PreviewAnswer:
     entered.need(Scope.PROJECTS_WRITE)
     project, found = entered.find_preview(preview_id)
     left = delete(context, PREVIEWS, found.meta)
@@ -83,18 +87,20 @@ def delete_preview(preview_id: PreviewID, entered: Entered, context: World) -> P
     "/preview-databases/{id}/reset", status_code=202, operation_id="resetPreview", responses=PROBLEMS,
     summary="Make it empty anew",
 )  # fmt: skip
-def reset_preview(preview_id: PreviewID, entered: Entered, context: World) -> PreviewAnswer:
+def reset_preview(preview_id: PreviewID, entered: Access, context: CurrentContext) -> PreviewAnswer:
     return _change(preview_id, {"spec": {"resetAt": format_time(context.now())}}, entered, context)
 
 
 @router.post(
     "/preview-databases/{id}/extend", operation_id="extendPreview", responses=PROBLEMS, summary="Give it more time"
 )
-def extend_preview(preview_id: PreviewID, asked: ExtendRequest, entered: Entered, context: World) -> PreviewAnswer:
+def extend_preview(
+    preview_id: PreviewID, asked: ExtendRequest, entered: Access, context: CurrentContext
+) -> PreviewAnswer:
     return _change(preview_id, build_extension(asked.ttl_hours, context.now()), entered, context)
 
 
-def _change(preview_id: str, patch: Json, entered: Tenancy, context: Context) -> PreviewAnswer:
+def _change(preview_id: str, patch: Json, entered: CallerAccess, context: ApiContext) -> PreviewAnswer:
     entered.need(Scope.PROJECTS_WRITE)
     project, found = entered.find_preview(preview_id)
     _refuse_if_over(found)
@@ -106,7 +112,7 @@ def _change(preview_id: str, patch: Json, entered: Tenancy, context: Context) ->
     "/preview-databases/{id}/connections", operation_id="getConnections", responses=PROBLEMS,
     summary="How to enter it: with its password, so the scope projects:write is needed",
 )  # fmt: skip
-def get_connections(preview_id: PreviewID, entered: Entered) -> ConnectionsAnswer:
+def get_connections(preview_id: PreviewID, entered: Access) -> ConnectionsAnswer:
     entered.need(Scope.PROJECTS_WRITE)
     _, found = entered.find_preview(preview_id)
     _refuse_if_over(found)
@@ -114,7 +120,7 @@ def get_connections(preview_id: PreviewID, entered: Entered) -> ConnectionsAnswe
     entries = read_secret(entered.cluster, found.meta.namespace, name) if name else None
     if entries is None or found.status.state is not PreviewState.READY:
         state = (found.status.state or PreviewState.PENDING).value
-        raise Problem(409, f"the preview database is {state}: its connections are there when it is ready")
+        raise ApiError(409, f"the preview database is {state}: its connections are there when it is ready")
     value = {key: entry.decode() for key, entry in entries.items()}
     return ConnectionsAnswer(
         connections=Connections(
@@ -126,6 +132,6 @@ def get_connections(preview_id: PreviewID, entered: Entered) -> ConnectionsAnswe
 
 def _refuse_if_over(found: PreviewObject) -> None:
     if found.meta.deleting or found.status.state is PreviewState.DELETING:
-        raise Problem(409, "the preview database is being deleted")
+        raise ApiError(409, "the preview database is being deleted")
     if found.status.state is PreviewState.EXPIRED:
-        raise Problem(409, "the preview database has expired; make a new one")
+        raise ApiError(409, "the preview database has expired; make a new one")

@@ -12,7 +12,7 @@ from tests.cluster.s3_server import S3Server
 
 from pgimport.model.names import IMPORTS
 from pgimport.model.uploads import make_object_key
-from pgimport.store.s3 import S3UploadStore
+from pgimport.store.s3_store import S3UploadStore
 
 
 def test_an_upload_has_a_key_a_url_and_an_end(api: Api) -> None:

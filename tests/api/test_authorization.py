@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from tests.api.conftest import SOURCE, Api, a_session, serve
 
 from pgimport.api.app import build_app
-from pgimport.api.throttle import FAILURES, FailureThrottle
+from pgimport.api.failure_throttle import FAILURES, FailureThrottle
 from pgimport.cluster.cache import Cache
 from pgimport.model.caller import Scope
 

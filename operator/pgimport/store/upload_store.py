@@ -5,8 +5,8 @@ from datetime import timedelta
 from typing import Protocol
 
 from pgimport.model.uploads import S3Settings, StoreSettings, UploadSettings
-from pgimport.store.embedded import RemoteStore, open_local_store, read_secret
-from pgimport.store.s3 import S3UploadStore
+from pgimport.store.embedded_store import RemoteStore, open_local_store, read_secret
+from pgimport.store.s3_store import S3UploadStore
 
 
 class UploadStore(Protocol):

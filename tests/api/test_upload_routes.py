@@ -17,10 +17,10 @@ import httpx
 import pytest
 from tests.api.conftest import Api, serve
 
-from pgimport.api import uploads
+from pgimport.api import upload_routes
 from pgimport.model.errors import StoreAway
 from pgimport.model.uploads import EmbeddedSettings, make_object_key
-from pgimport.store.embedded import LocalStore, RemoteStore, open_local_store
+from pgimport.store.embedded_store import LocalStore, RemoteStore, open_local_store
 
 SECRET = b"s" * 48
 MAX = 3_000_000
@@ -162,7 +162,7 @@ def test_a_client_that_hangs_up_leaves_nothing(embedded: Embedded) -> None:
 
 
 def test_a_silent_client_is_let_go(embedded: Embedded, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uploads, "SILENT_SECONDS", 0.3)
+    monkeypatch.setattr(upload_routes, "SILENT_SECONDS", 0.3)
     connection = open_put(embedded.upload()["upload_url"], 10, b"half")
     connection.settimeout(10)
     assert connection.recv(4096).startswith(b"HTTP/1.1 408")
@@ -189,9 +189,9 @@ def test_what_nobody_imports_goes(embedded: Embedded) -> None:
         assert httpx.put(upload["upload_url"], content=b"PGDMP").status_code == 200
     assert embedded.make_import(used["object_key"]).status_code == 202
     expiry = embedded.local.settings.expiry.total_seconds()
-    uploads.sweep_uploads(embedded.local, embedded.api.context.cache, time.time() + expiry - 60)
+    upload_routes.sweep_uploads(embedded.local, embedded.api.context.cache, time.time() + expiry - 60)
     assert len(embedded.files("files")) == 2
-    uploads.sweep_uploads(embedded.local, embedded.api.context.cache, time.time() + expiry + 60)
+    upload_routes.sweep_uploads(embedded.local, embedded.api.context.cache, time.time() + expiry + 60)
     assert embedded.local.find_size(unused["object_key"]) is None
     assert embedded.local.find_size(used["object_key"]) == 5
     assert embedded.files("used") == []

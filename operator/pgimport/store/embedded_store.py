@@ -27,23 +27,23 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FULL = "the upload store is full: try again later"
 
 
-class NotTaken(Exception):
+class UploadRefused(Exception):
     """A file that is not taken; the text is for a person.
 
-    NotTaken
-    ├── AlreadyPut    its URL was used
-    ├── TooLarge      than one file may be
-    └── NoRoom        the volume is full
+    UploadRefused
+    ├── UploadURLUsed    its URL was used
+    ├── UploadTooLarge      than one file may be
+    └── StoreFull        the volume is full
     """
 
 
-class AlreadyPut(NotTaken): ...
+class UploadURLUsed(UploadRefused): ...
 
 
-class TooLarge(NotTaken): ...
+class UploadTooLarge(UploadRefused): ...
 
 
-class NoRoom(NotTaken): ...
+class StoreFull(UploadRefused): ...
 
 
 def read_secret(environment: Mapping[str, str]) -> bytes:
@@ -135,15 +135,15 @@ class LocalStore(_Signing):
             path.unlink()
             self._held -= size
 
-    def begin(self, key: str, length: int | None) -> "Incoming":
-        """To put an object of so many bytes, or of a number that is not known. Raises NotTaken, OSError."""
+    def begin(self, key: str, length: int | None) -> "IncomingUpload":
+        """To put an object of so many bytes, or of a number that is not known. Raises UploadRefused, OSError."""
         if self._mark(key).exists():
-            raise AlreadyPut("this URL was used already: ask for a new one")
+            raise UploadURLUsed("this URL was used already: ask for a new one")
         if length is not None:
             self._judge(length, self._held + length)
         path = self._incoming / secrets.token_hex(8)
         with _room():
-            return Incoming(self, key, path, path.open("xb"))
+            return IncomingUpload(self, key, path, path.open("xb"))
 
     def list_old(self, now: float) -> list[str]:
         """Keys of the objects that were put longer than `settings.expiry` ago; marks of that age go."""
@@ -152,10 +152,10 @@ class LocalStore(_Signing):
             mark.unlink(missing_ok=True)
         return [f"uploads/{'/'.join(file.name.split('.'))}" for file in _older(self._files, before)]
 
-    # --- for Incoming ----------------------------------------------------------------------------------------
+    # --- for IncomingUpload ----------------------------------------------------------------------------------------
 
     def take(self, count: int, whole: int) -> None:
-        """So many bytes more, of a file that has `whole` with them. Raises NotTaken."""
+        """So many bytes more, of a file that has `whole` with them. Raises UploadRefused."""
         with self._lock:
             self._judge(whole, self._held + count)
             self._held += count
@@ -165,20 +165,20 @@ class LocalStore(_Signing):
             self._held -= count
 
     def keep(self, key: str, path: Path) -> None:
-        """Give it its name, where nobody was faster. Raises AlreadyPut, OSError."""
+        """Give it its name, where nobody was faster. Raises UploadURLUsed, OSError."""
         try:
             self._mark(key).touch(exist_ok=False)
         except FileExistsError:
-            raise AlreadyPut("this URL was used already: ask for a new one") from None
+            raise UploadURLUsed("this URL was used already: ask for a new one") from None
         path.rename(self._place(key))
         for folder in (self._used, self._files):
             _sync(folder)
 
     def _judge(self, whole: int, held: int) -> None:
         if whole > self.settings.max_bytes:
-            raise TooLarge(f"the file is larger than {self.settings.max_bytes} bytes")
+            raise UploadTooLarge(f"the file is larger than {self.settings.max_bytes} bytes")
         if held > self._capacity:
-            raise NoRoom(_FULL)
+            raise StoreFull(_FULL)
 
     def _place(self, key: str) -> Path:
         _, project, name = key.split("/")
@@ -188,7 +188,7 @@ class LocalStore(_Signing):
         return self._used / key.rpartition("/")[2]
 
 
-class Incoming:
+class IncomingUpload:
     """A file that is being put; not for two threads at once."""
 
     def __init__(self, store: LocalStore, key: str, path: Path, file: BinaryIO) -> None:
@@ -196,14 +196,14 @@ class Incoming:
         self._taken, self._kept = 0, False
 
     def write(self, piece: bytes) -> None:
-        """Raises NotTaken, OSError."""
+        """Raises UploadRefused, OSError."""
         self._store.take(len(piece), self._taken + len(piece))
         self._taken += len(piece)
         with _room():
             self._file.write(piece)
 
     def keep(self) -> None:
-        """It is whole. Raises NotTaken, OSError."""
+        """It is whole. Raises UploadRefused, OSError."""
         with _room():
             self._file.flush()
             os.fsync(self._file.fileno())
@@ -232,7 +232,7 @@ def _room() -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in _NO_ROOM:
-            raise NoRoom(_FULL) from error
+            raise StoreFull(_FULL) from error
         raise
 
 

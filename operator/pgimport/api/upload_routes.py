@@ -15,17 +15,24 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse
 from starlette.requests import ClientDisconnect
 
-from pgimport.api.context import Context, World
-from pgimport.api.problems import RETRY_SECONDS, Problem, not_there
+from pgimport.api.api_context import ApiContext, CurrentContext
+from pgimport.api.error_responses import RETRY_SECONDS, ApiError, not_there
 from pgimport.cluster.cache import Cache
 from pgimport.cluster.resources import parse_import
 from pgimport.model.names import IMPORTS
-from pgimport.store.embedded import AlreadyPut, Incoming, LocalStore, NoRoom, NotTaken, TooLarge
+from pgimport.store.embedded_store import (
+    IncomingUpload,
+    LocalStore,
+    StoreFull,
+    UploadRefused,
+    UploadTooLarge,
+    UploadURLUsed,
+)
 
 SILENT_SECONDS = 60.0  # of one who puts a file
 PIECE = 1024 * 1024  # bytes that are written at once
 SWEEP_SECONDS = 30.0
-_STATUS = {AlreadyPut: 409, TooLarge: 413, NoRoom: 507}
+_STATUS = {UploadURLUsed: 409, UploadTooLarge: 413, StoreFull: 507}
 _log = logging.getLogger(__name__)
 router = APIRouter(prefix="/uploads/{project}/{name}", include_in_schema=False)
 
@@ -34,24 +41,24 @@ class _File(FileResponse):
     chunk_size = PIECE
 
 
-def _enter(context: Context, request: Request, project: str, name: str) -> tuple[LocalStore, str]:
+def _enter(context: ApiContext, request: Request, project: str, name: str) -> tuple[LocalStore, str]:
     """The store, and the object's key. Raises 403, also where nothing is there."""
     store, query = context.store, request.query_params
     if not isinstance(store, LocalStore):
-        raise Problem(404, "no such route")
+        raise ApiError(404, "no such route")
     key = f"uploads/{project}/{name}"
     if not store.is_signed(request.method, key, query.get("expires", ""), query.get("signature", "")):
-        raise Problem(403, "this URL is not valid, or its time is over: ask for a new one")
+        raise ApiError(403, "this URL is not valid, or its time is over: ask for a new one")
     return store, key
 
 
 @router.put("")
-async def put_upload(project: str, name: str, request: Request, context: World) -> Response:
+async def put_upload(project: str, name: str, request: Request, context: CurrentContext) -> Response:
     """200 when the file is safe on disk. Raises 400, 403, 408, 409, 413, 503, 507; nothing is left then."""
     store, key = _enter(context, request, project, name)
     length = request.headers.get("content-length")
     if not context.uploads.acquire(blocking=False):
-        raise Problem(503, "too many uploads at once", RETRY_SECONDS)
+        raise ApiError(503, "too many uploads at once", RETRY_SECONDS)
     try:
         incoming = await run_sync(store.begin, key, int(length) if length is not None else None)
         try:
@@ -60,18 +67,18 @@ async def put_upload(project: str, name: str, request: Request, context: World) 
         finally:
             with CancelScope(shield=True):
                 await run_sync(incoming.close)
-    except NotTaken as error:
-        raise Problem(_STATUS[type(error)], str(error)) from None
+    except UploadRefused as error:
+        raise ApiError(_STATUS[type(error)], str(error)) from None
     except TimeoutError:
-        raise Problem(408, f"nothing came for {SILENT_SECONDS:g} seconds") from None
+        raise ApiError(408, f"nothing came for {SILENT_SECONDS:g} seconds") from None
     except ClientDisconnect:
-        raise Problem(400, "the file was cut off") from None
+        raise ApiError(400, "the file was cut off") from None
     finally:
         context.uploads.release()
     return Response()
 
 
-async def _take(incoming: Incoming, stream: AsyncGenerator[bytes]) -> None:
+async def _take(incoming: IncomingUpload, stream: AsyncGenerator[bytes]) -> None:
     piece = bytearray()
     while True:
         with fail_after(SILENT_SECONDS):
@@ -85,7 +92,7 @@ async def _take(incoming: Incoming, stream: AsyncGenerator[bytes]) -> None:
 
 
 @router.api_route("", methods=["GET", "HEAD"])
-def get_upload(project: str, name: str, request: Request, context: World) -> Response:
+def get_upload(project: str, name: str, request: Request, context: CurrentContext) -> Response:
     store, key = _enter(context, request, project, name)
     path = store.find(key)
     if path is None:
@@ -94,7 +101,7 @@ def get_upload(project: str, name: str, request: Request, context: World) -> Res
 
 
 @router.delete("")
-def delete_upload(project: str, name: str, request: Request, context: World) -> Response:
+def delete_upload(project: str, name: str, request: Request, context: CurrentContext) -> Response:
     store, key = _enter(context, request, project, name)
     store.delete(key)
     return Response(status_code=204)

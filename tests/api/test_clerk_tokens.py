@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generat
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.support.https import HttpsServer, body, run_https_server
 
-from pgimport.api.clerk import AGAIN_SECONDS, FRESH_SECONDS, Clerk, ClerkSettings
-from pgimport.api.context import NotKnown
+from pgimport.api.api_context import InvalidCredentials
+from pgimport.api.clerk_tokens import AGAIN_SECONDS, FRESH_SECONDS, ClerkSettings, ClerkVerifier
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 AT = int(NOW.timestamp())
@@ -38,9 +38,9 @@ class Issuer:
             listed.append({**key, "kid": name, "use": "sig", "alg": "RS256"})
         self.https.answers["/jwks"] = body(json.dumps({"keys": listed}).encode())
 
-    def clerk(self, **more: Any) -> Clerk:
+    def clerk(self, **more: Any) -> ClerkVerifier:
         settings = ClerkSettings(jwks_url=self.https.url("/jwks"), ca=str(self.https.ca), parties=(PARTY,), **more)
-        return Clerk(settings, lambda: self.time)
+        return ClerkVerifier(settings, lambda: self.time)
 
     def sign(self, kid: str = "one", by: str | None = None, **changes: Any) -> str:
         claims = {
@@ -100,7 +100,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("claims", "words"), [pytest.param(*rest, id=name) for name, *rest in REFUSED])
 def test_other_sessions_do_not(issuer: Issuer, claims: dict[str, Any], words: str) -> None:
-    with pytest.raises(NotKnown, match=words):
+    with pytest.raises(InvalidCredentials, match=words):
         issuer.clerk().verify(issuer.sign(**claims), NOW)
 
 
@@ -112,7 +112,7 @@ def test_an_unsigned_token_is_refused(issuer: Issuer) -> None:
     payload = issuer.sign().split(".")[1]
     for name in ("none", "None", "NONE", ""):
         for signature in ("", "x"):
-            with pytest.raises(NotKnown):
+            with pytest.raises(InvalidCredentials):
                 issuer.clerk().verify(f"{_part({'alg': name, 'typ': 'JWT', 'kid': 'one'})}.{payload}.{signature}", NOW)
 
 
@@ -121,19 +121,19 @@ def test_the_public_key_is_no_shared_secret(issuer: Issuer) -> None:
     pem = issuer.keys["one"].public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     text = f"{_part({'alg': 'HS256', 'typ': 'JWT', 'kid': 'one'})}.{issuer.sign().split('.')[1]}"
     signature = base64.urlsafe_b64encode(hmac.new(pem, text.encode(), hashlib.sha256).digest()).decode().rstrip("=")
-    for clerk in (issuer.clerk(), Clerk(ClerkSettings(pem=pem.decode()), lambda: 0.0)):
-        with pytest.raises(NotKnown):
+    for clerk in (issuer.clerk(), ClerkVerifier(ClerkSettings(pem=pem.decode()), lambda: 0.0)):
+        with pytest.raises(InvalidCredentials):
             clerk.verify(f"{text}.{signature}", NOW)
 
 
 def test_another_key_under_a_known_name_is_refused(issuer: Issuer) -> None:
-    with pytest.raises(NotKnown):
+    with pytest.raises(InvalidCredentials):
         issuer.clerk().verify(issuer.sign("one", by="strange"), NOW)
 
 
 @pytest.mark.parametrize("token", ["", "x", "a.b.c", "a.b.c.d", "ä.ö.ü", "." * 5000, "e30.e30.e30"])
 def test_garbage_is_refused(issuer: Issuer, token: str) -> None:
-    with pytest.raises(NotKnown):
+    with pytest.raises(InvalidCredentials):
         issuer.clerk().verify(token, NOW)
 
 
@@ -141,13 +141,13 @@ def test_a_new_key_is_fetched_when_it_is_first_seen(issuer: Issuer) -> None:
     clerk = issuer.clerk()
     clerk.verify(issuer.sign(), NOW)
     issuer.publish("one", "two")
-    with pytest.raises(NotKnown):
+    with pytest.raises(InvalidCredentials):
         clerk.verify(issuer.sign("two"), NOW)
     assert len(issuer.https.asked) == 1
     issuer.time += AGAIN_SECONDS + 1
     assert clerk.verify(issuer.sign("two"), NOW).name == "user_1"
     for _ in range(20):
-        with pytest.raises(NotKnown):
+        with pytest.raises(InvalidCredentials):
             clerk.verify(issuer.sign("strange"), NOW)
     assert len(issuer.https.asked) == 2
 
@@ -162,7 +162,7 @@ def test_the_known_keys_stay_while_clerk_is_away(issuer: Issuer) -> None:
 
 def test_a_key_may_be_given_as_pem(issuer: Issuer) -> None:
     pem = issuer.keys["one"].public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
-    clerk = Clerk(ClerkSettings(pem=pem, issuer="https://clerk.example.com"), lambda: 0.0)
+    clerk = ClerkVerifier(ClerkSettings(pem=pem, issuer="https://clerk.example.com"), lambda: 0.0)
     assert clerk.verify(issuer.sign(azp="anything"), NOW).organization == "acme"
-    with pytest.raises(NotKnown):
+    with pytest.raises(InvalidCredentials):
         clerk.verify(issuer.sign(iss="https://other.example.com"), NOW)

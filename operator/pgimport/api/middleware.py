@@ -10,14 +10,14 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pgimport.api.context import request_id_of
-from pgimport.api.problems import Problem, answer
+from pgimport.api.api_context import request_id_of
+from pgimport.api.error_responses import ApiError, answer
 
 MAX_BODY = 64 * 1024  # bytes of a JSON body
 _access = logging.getLogger("pgimport.access")
 
 
-class Edge:
+class RequestMiddleware:
     """Outermost: what the framework itself refuses is logged and counted too."""
 
     def __init__(self, app: ASGIApp, registry: CollectorRegistry) -> None:
@@ -72,14 +72,14 @@ def _route_of(scope: MutableMapping[str, Any]) -> str:
     return getattr(scope.get("route"), "path", "-")
 
 
-def _judge_headers(scope: Scope, headers: dict[str, str]) -> Problem | None:
+def _judge_headers(scope: Scope, headers: dict[str, str]) -> ApiError | None:
     length = headers.get("content-length", "0")
     if length.isdigit() and int(length) > MAX_BODY and not _is_upload(scope):
         return _too_large()
     has_body = length not in ("", "0") or "transfer-encoding" in headers
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if scope["method"] in ("POST", "PATCH") and has_body and kind != "application/json":
-        return Problem(415, "the body must be JSON, and Content-Type must say application/json")
+        return ApiError(415, "the body must be JSON, and Content-Type must say application/json")
     return None
 
 
@@ -88,8 +88,8 @@ def _is_upload(scope: Scope) -> bool:
     return bool(scope["method"] == "PUT" and scope["path"].startswith("/v1/uploads/"))
 
 
-def _too_large() -> Problem:
-    return Problem(413, f"the body is larger than {MAX_BODY} bytes")
+def _too_large() -> ApiError:
+    return ApiError(413, f"the body is larger than {MAX_BODY} bytes")
 
 
 def _counted(receive: Receive) -> Receive:

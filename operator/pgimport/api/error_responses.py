@@ -1,6 +1,6 @@
 """What goes wrong comes in; a status and `{"error": …}` go out, whoever noticed it. No text holds what was sent.
 
-Problem
+ApiError
 ├── (400) wrong, (401) who, (403) not allowed, (404) not there, (409) conflict, (413) too large, (415) kind of body
 └── (429, 503, 504) later: with Retry-After
 """
@@ -21,7 +21,7 @@ RETRY_SECONDS = 5
 _log = logging.getLogger(__name__)
 
 
-class Problem(Exception):
+class ApiError(Exception):
     """An answer that is an error."""
 
     def __init__(self, status: int, text: str, retry_after: int | None = None) -> None:
@@ -29,16 +29,16 @@ class Problem(Exception):
         self.status, self.text, self.retry_after = status, text, retry_after
 
 
-def not_there(what: str) -> Problem:
+def not_there(what: str) -> ApiError:
     """Also for what belongs to somebody else: the two must look the same."""
-    return Problem(404, f"no such {what}")
+    return ApiError(404, f"no such {what}")
 
 
-def away() -> Problem:
-    return Problem(503, "Kubernetes is away; try again", RETRY_SECONDS)
+def away() -> ApiError:
+    return ApiError(503, "Kubernetes is away; try again", RETRY_SECONDS)
 
 
-def answer(problem: Problem) -> JSONResponse:
+def answer(problem: ApiError) -> JSONResponse:
     headers = {"Retry-After": str(problem.retry_after)} if problem.retry_after is not None else None
     if problem.status == 401:
         headers = {"WWW-Authenticate": "Bearer"}
@@ -48,8 +48,8 @@ def answer(problem: Problem) -> JSONResponse:
 def add_handlers(app: FastAPI) -> None:
     """For everything that a route, the framework or our own rooms may raise."""
 
-    @app.exception_handler(Problem)
-    async def told(_: Request, problem: Problem) -> JSONResponse:
+    @app.exception_handler(ApiError)
+    async def told(_: Request, problem: ApiError) -> JSONResponse:
         return answer(problem)
 
     @app.exception_handler(HTTPException)
@@ -62,7 +62,7 @@ def add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
-        return answer(Problem(400, describe(error.errors())))
+        return answer(ApiError(400, describe(error.errors())))
 
     @app.exception_handler(PgimportError)
     async def inner(_: Request, error: PgimportError) -> JSONResponse:
@@ -71,7 +71,7 @@ def add_handlers(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def unexpected(_: Request, error: Exception) -> JSONResponse:
         _log.error("an unexpected error", exc_info=error)
-        return answer(Problem(500, "an unexpected error; the API's log has it under this answer's X-Request-Id"))
+        return answer(ApiError(500, "an unexpected error; the API's log has it under this answer's X-Request-Id"))
 
 
 def _find_methods(request: Request) -> list[str]:
@@ -83,20 +83,22 @@ def _find_methods(request: Request) -> list[str]:
     ]
 
 
-def translate(error: PgimportError) -> Problem:
+def translate(error: PgimportError) -> ApiError:
     """What Kubernetes answered, for a client."""
     match error:
         case ClusterAway():
             return away()
         case StoreAway():
-            return Problem(503, "the upload store is away; try again", RETRY_SECONDS)
+            return ApiError(503, "the upload store is away; try again", RETRY_SECONDS)
         case Conflict():
-            return Problem(409, "it was changed by somebody else at the same moment; try again")
+            return ApiError(409, "it was changed by somebody else at the same moment; try again")
         case Refused():
-            return Problem(400, f"Kubernetes does not accept it: {_last_sentence(str(error))}")
+            return ApiError(400, f"Kubernetes does not accept it: {_last_sentence(str(error))}")
         case Denied():
             _log.error("a right is missing: %s", error)
-            return Problem(503, "the API lacks a right in the project's namespace; the project may not be ready yet", 5)
+            return ApiError(
+                503, "the API lacks a right in the project's namespace; the project may not be ready yet", 5
+            )
         case _:
             return not_there("object")
 
