@@ -7,6 +7,9 @@ from hypothesis import settings
 from tests.cluster.s3_server import S3Server, run_s3_server
 from tests.support.postgres import PostgresServer, run_postgres
 
+# Fixtures of all tests that need the cluster of `make up`: those of e2e and of chaos.
+pytest_plugins = ("tests.e2e.fixtures",)
+
 # The laws are tested beside builds that keep every core busy: how long an example takes says nothing.
 settings.register_profile("no-deadline", deadline=None)
 settings.load_profile("no-deadline")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.e2e.machine import Rows, format_table
+from tests.support.markdown import Rows, format_table
 
 FOLDER = Path(__file__).parent
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.chaos.cell import Cell, Played
 from tests.cluster.places import REPOSITORY
-from tests.e2e.machine import Rows, format_table
+from tests.support.markdown import Rows, format_table
 
 FOLDER = Path(__file__).parent
 METHOD = """\

@@ -1,4 +1,4 @@
-"""Describes the machine and the cluster on which something was measured, as rows of a Markdown table."""
+"""Describes the machine and the cluster that a report's figures were measured on."""
 
 import os
 import platform
@@ -7,14 +7,13 @@ from pathlib import Path
 
 from tests.e2e.postgres import EMBEDDED
 from tests.support import kubectl
+from tests.support.markdown import Rows
 
 import pgimport
 
-Rows = list[tuple[str, ...]]  # a table; the first row is its head
-
 
 def describe_host() -> Rows:
-    """What figures depend on, without a cluster."""
+    """Name the processor, the memory, the kernel and the version of pgimport, a row each."""
     processor = re.search(r"(?m)^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text())
     memory = re.search(r"(?m)^MemTotal:\s*(\d+)", Path("/proc/meminfo").read_text())
     return [
@@ -26,21 +25,11 @@ def describe_host() -> Rows:
 
 
 def describe_machine() -> Rows:
-    """The host, and the cluster of `make up` on it."""
-    nodes = kubectl.list_objects("nodes")
+    """Describe the host and the cluster of `make up` on it."""
+    nodes = [node["status"]["nodeInfo"] for node in kubectl.list_objects("nodes")]
     return [
         *describe_host(),
-        ("Kubernetes", ", ".join(sorted({node["status"]["nodeInfo"]["kubeletVersion"] for node in nodes}))),
-        (
-            "Container runtime",
-            ", ".join(sorted({node["status"]["nodeInfo"]["containerRuntimeVersion"] for node in nodes})),
-        ),
+        ("Kubernetes", ", ".join(sorted({node["kubeletVersion"] for node in nodes}))),
+        ("Container runtime", ", ".join(sorted({node["containerRuntimeVersion"] for node in nodes}))),
         ("Target server", f"PostgreSQL {EMBEDDED.value('SHOW server_version')}"),
     ]
-
-
-def format_table(rows: Rows) -> list[str]:
-    """Lines of Markdown; the first row is the head."""
-    head, *body = rows
-    lines = [head, tuple("---" for _ in head), *body]
-    return [f"| {' | '.join(line)} |" for line in lines]

@@ -8,8 +8,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.fidelity.content import Content, find_differences, read_content, read_definitions
 from tests.support.https import HttpsServer, body
+from tests.support.object_zoo.content import Content, find_differences, read_content, read_definitions
+from tests.support.object_zoo.database import DATABASE
 from tests.support.postgres import ADMIN, PostgresServer
 from tests.worker.conftest import Bench
 from tests.worker.file.conftest import FORMATS, dump
@@ -28,8 +29,6 @@ MAJORS = (15, 16, 17, 18)
 TARGETS = (17, 18)
 LIVE, BY_DUMP, NEWER_CLIENT = "live", "live, by a dump", "live, by the target's pg_dump"
 WAYS = (LIVE, BY_DUMP, NEWER_CLIENT, *FORMATS)
-SOURCES = Path(__file__).parent / "sources"
-DATABASE = "fidelity"
 # Each major's last minor is not everywhere; here, what a pg_dump of the source's own major writes is of interest.
 NO_FLOORS = {major: 0 for major in MAJORS}
 # Plain SQL tells of no dependencies: what needs something that stays behind fails there, by name.
@@ -73,29 +72,6 @@ class Outcome:
     @property
     def good(self) -> bool:
         return self.failure is None and not self.differences
-
-
-def fill_source(server: PostgresServer, whole: bool) -> None:
-    """Everything that this server can hold; `whole`: one with contrib, ICU, XML and lz4."""
-    server.execute(f"CREATE DATABASE {DATABASE} TEMPLATE template0 ENCODING UTF8")
-    for file in sorted(SOURCES.glob("*.sql")):
-        number = int(file.name[:2])
-        needs = number // 10 * 10 + min(number % 10, 8) if number >= 15 else 0
-        if server.major >= needs and (whole or not _needs_whole(file)):
-            _load(server, file)
-
-
-def _needs_whole(file: Path) -> bool:
-    return file.stem.endswith("whole")
-
-
-def _load(server: PostgresServer, file: Path) -> None:
-    done = subprocess.run(
-        [server.bin / "psql", "--quiet", "--no-psqlrc", "--set=ON_ERROR_STOP=1", f"--file={file}",
-         server.url(DATABASE)],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
 
 
 @dataclass(slots=True)

@@ -5,8 +5,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tests.cluster.debian_postgres import RELEASES, link_clients, server_tree
-from tests.fidelity.cells import MAJORS, Matrix, fill_source
+from tests.fidelity.cells import MAJORS, Matrix
 from tests.support.https import run_https_server
+from tests.support.object_zoo.database import create_object_zoo
 from tests.support.postgres import PostgresServer, installation, run_postgres, tree_programs
 
 
@@ -30,7 +31,7 @@ def run_matrix(folder: Path) -> Iterator[Matrix]:
                 running[major] = stack.enter_context(
                     run_postgres(major, programs, tls=whole, max_locks_per_transaction="256")
                 )
-                fill_source(running[major], whole)
+                create_object_zoo(running[major], whole)
             return running[major]
 
         https = stack.enter_context(run_https_server(_made(folder / "https"), "localhost"))

@@ -8,7 +8,7 @@ import atheris
 
 with atheris.instrument_imports(include=["pgimport.model.source_url", "urllib.parse", "ipaddress"]):
     from tests.fuzz.urls import check_url
-    from tests.model.test_tricks import HOSTS, PARAMETERS, PG, WHOLE
+    from tests.support.source_url_tricks import HOSTS, PARAMETERS, PG, WHOLE
 
 SEEDS = [
     *(PG.format(host) for host, _ in HOSTS.values()),

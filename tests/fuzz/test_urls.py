@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.fuzz.urls import check_url
-from tests.model.test_tricks import HOSTS, PARAMETERS, WHOLE
+from tests.support.source_url_tricks import HOSTS, PARAMETERS, WHOLE
 
 ROOT = Path(__file__).parents[2]
 hosts = st.one_of(

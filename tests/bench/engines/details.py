@@ -10,7 +10,7 @@ from tests.bench.engines.running import Taken
 from tests.bench.engines.scenarios import Part
 from tests.bench.engines.shaping import Passed, share_of_rate
 from tests.bench.report import Detail
-from tests.e2e.machine import Rows
+from tests.support.markdown import Rows
 
 COLORS = {"ours": OURS, "unverified": OURS, "tls": OURS, "copy floor": FLOOR, "post-data floor": FLOOR}
 HEAD = ("engine", "median, s", "min", "max", "CPU s: source", "target", "client", "memory, MiB", "scratch, MB")

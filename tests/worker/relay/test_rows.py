@@ -8,8 +8,8 @@ from dataclasses import replace
 from threading import Thread
 
 import pytest
-from tests.fidelity.cells import DATABASE, fill_source
-from tests.fidelity.content import find_differences, read_content
+from tests.support.object_zoo.content import find_differences, read_content
+from tests.support.object_zoo.database import DATABASE, create_object_zoo
 from tests.support.postgres import PostgresServer, run_postgres
 from tests.support.wire import cut_line, slow_line
 from tests.worker.conftest import Bench
@@ -29,7 +29,7 @@ MIB = 1024 * 1024
 def everything() -> Iterator[PostgresServer]:
     """An 18 with one of everything that it knows."""
     with run_postgres(18, max_locks_per_transaction="256") as server:
-        fill_source(server, whole=False)
+        create_object_zoo(server, has_contrib=False)
         yield server
 
 

@@ -18,7 +18,7 @@ NEWER_MAJOR = 18
 SMALL_LIMIT = 15 * 1024 * 1024
 
 # What disturbs others comes last.
-LAST = ("test_killed", "test_crash", "test_uninstalled")
+LAST = ("test_killed", "test_fault_cells", "test_uninstalled")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
