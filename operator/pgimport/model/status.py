@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from pgimport.model.base import Time, Written
 from pgimport.model.reasons import RetryClassification
@@ -97,8 +97,11 @@ class Shadow(Written):
     verified: bool = Field(default=False, description="The worker's verification passed.")
 
 
-class ImportStatus(Written):
-    """All that an import shows."""
+class JobFields(BaseModel):
+    """Fields of an import's status that the HTTP API shows as a job, under the same names in snake case.
+
+    A field added here is part of the resource's status and of the API's job at once.
+    """
 
     state: ImportState | None = Field(default=None, description="pending, running, completed, failed, cancelled.")
     type: str | None = Field(default=None, description="project.import")
@@ -123,6 +126,11 @@ class ImportStatus(Written):
     last_exit_code: int | None = Field(default=None, description="Of the last container that ended.")
     last_stdout: str | None = Field(default=None, description="Its last words, without secrets.")
     last_stderr: str | None = Field(default=None, description="What the PostgreSQL clients said last, without secrets.")
+
+
+class ImportStatus(JobFields, Written):
+    """The whole status of an import."""
+
     attempt_history: list[Attempt] = Field(default=[], description="The last 20 attempts, oldest first.")
     preflight: Preflight | None = Field(default=None, description="The last attempt's report.")
     progress: Progress | None = Field(default=None, description="How far it is.")
