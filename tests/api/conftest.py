@@ -20,8 +20,8 @@ from tests.support.kubernetes import Kubernetes, a_body, run_kubernetes
 from pgimport.api.api_context import ApiContext
 from pgimport.api.app import build_app
 from pgimport.api.main import build_context, serve_threads
-from pgimport.cluster.rest import Cluster
-from pgimport.cluster.secrets import ensure_entry
+from pgimport.kubernetes_client.api_client import KubernetesClient
+from pgimport.kubernetes_client.secrets_and_config_maps import ensure_entry
 from pgimport.model.caller import Scope
 from pgimport.model.keys import SECRET, format_entry, make_key
 from pgimport.model.names import PROJECTS
@@ -53,7 +53,7 @@ def a_session(by: RSAPrivateKey = CLERK, algorithm: str = "RS256", **changes: An
     return jwt.encode(claims, "" if algorithm == "none" else by, algorithm)
 
 
-def write_keys(cluster: Cluster) -> dict[str, str]:
+def write_keys(cluster: KubernetesClient) -> dict[str, str]:
     """Into the Secret; name → text."""
     texts, now = {}, datetime.now(UTC)
     manifest = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": SECRET, "namespace": "system"}}

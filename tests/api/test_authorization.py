@@ -13,7 +13,7 @@ from tests.api.conftest import SOURCE, Api, a_session, serve
 
 from pgimport.api.app import build_app
 from pgimport.api.failure_throttle import FAILURES, FailureThrottle
-from pgimport.cluster.cache import Cache
+from pgimport.kubernetes_client.watch_cache import WatchCache
 from pgimport.model.caller import Scope
 
 WRITE, READ, JOBS = Scope.PROJECTS_WRITE, Scope.PROJECTS_READ, Scope.JOBS_READ
@@ -131,7 +131,7 @@ def test_an_address_that_fails_too_often_waits(api: Api) -> None:
 
 
 def test_while_kubernetes_is_away_everything_waits(api: Api) -> None:
-    with serve(replace(api.context, cache=Cache(api.context.cluster, ()))) as url:
+    with serve(replace(api.context, cache=WatchCache(api.context.cluster, ()))) as url:
         for path in ("/readyz", "/v1/projects/shop/jobs"):
             answer = httpx.get(url + path, headers={"X-API-Key": api.keys["all"]})
             assert (answer.status_code, set(answer.json()), answer.headers["retry-after"]) == (503, {"error"}, "5")

@@ -23,7 +23,7 @@ from pgimport.model.names import (
     attempt_password,
 )
 from pgimport.model.result import SourceFacts
-from pgimport.server.access import Access
+from pgimport.server.connection import Access
 from pgimport.server.shadow import ShadowPlan, drop_attempt, prepare_shadow
 
 FULL_ROUNDS, QUICK_ROUNDS = 10, 2

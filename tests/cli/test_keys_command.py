@@ -10,7 +10,7 @@ from tests.support.kubernetes import Kubernetes, run_kubernetes
 
 from pgimport.cli.keys_command import keys
 from pgimport.cli.main import build_parser
-from pgimport.cluster.secrets import read_secret
+from pgimport.kubernetes_client.secrets_and_config_maps import read_secret
 from pgimport.model.caller import Caller, Scope
 from pgimport.model.keys import SECRET, parse_keys
 

@@ -7,22 +7,22 @@ import pytest
 from tests.support.kubernetes import run_kubernetes
 
 from pgimport.cli.release_command import OperatorStillThere, stop_operator
-from pgimport.cluster import paths
-from pgimport.cluster.rest import Cluster
+from pgimport.kubernetes_client import api_paths
+from pgimport.kubernetes_client.api_client import KubernetesClient
 
 NAMESPACE, DEPLOYMENT = "system", "pgimport-operator"
 LABELS = {"app.kubernetes.io/name": "pgimport", "app.kubernetes.io/component": "operator"}
-POD = paths.core(NAMESPACE, "pods", "operator-1")
+POD = api_paths.core(NAMESPACE, "pods", "operator-1")
 
 
 @pytest.fixture
-def cluster() -> Iterator[Cluster]:
+def cluster() -> Iterator[KubernetesClient]:
     """A Deployment whose only pod is about to end: it is in no number of the Deployment's status any more."""
     with run_kubernetes() as kubernetes:
         kubernetes.emulator.faults.namespaces[NAMESPACE] = "Active"
         cluster = kubernetes.connect()
         cluster.create(
-            paths.deployments(NAMESPACE, "").rstrip("/"),
+            api_paths.deployments(NAMESPACE, "").rstrip("/"),
             {
                 "apiVersion": "apps/v1",
                 "kind": "Deployment",
@@ -33,24 +33,24 @@ def cluster() -> Iterator[Cluster]:
         )
         for name, labels in (("operator-1", LABELS), ("bystander", {"app.kubernetes.io/name": "other"})):
             cluster.create(
-                paths.core(NAMESPACE, "pods"),
+                api_paths.core(NAMESPACE, "pods"),
                 {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": labels}},
             )
         yield cluster
 
 
-def test_a_pod_that_does_not_end_is_an_error(cluster: Cluster) -> None:
+def test_a_pod_that_does_not_end_is_an_error(cluster: KubernetesClient) -> None:
     with pytest.raises(OperatorStillThere, match="pgimport-operator"):
         stop_operator(cluster, NAMESPACE, DEPLOYMENT, patience=0.1, pause=0.02)
 
 
-def test_waits_for_the_pods_end(cluster: Cluster) -> None:
+def test_waits_for_the_pods_end(cluster: KubernetesClient) -> None:
     ending = threading.Timer(0.5, lambda: cluster.delete(POD))
     ending.start()
     stop_operator(cluster, NAMESPACE, DEPLOYMENT, patience=20, pause=0.02)
     ending.join()
-    assert [pod["metadata"]["name"] for pod in cluster.get(paths.core(NAMESPACE, "pods"))["items"]] == ["bystander"]
+    assert [pod["metadata"]["name"] for pod in cluster.get(api_paths.core(NAMESPACE, "pods"))["items"]] == ["bystander"]
 
 
-def test_no_operator_is_nothing_to_wait_for(cluster: Cluster) -> None:
+def test_no_operator_is_nothing_to_wait_for(cluster: KubernetesClient) -> None:
     stop_operator(cluster, NAMESPACE, "another", patience=0.1)

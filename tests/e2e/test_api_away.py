@@ -21,8 +21,8 @@ from tests.e2e.tenant import IMPORTS, PREVIEWS, Tenant, is_over
 from tests.support import kubectl
 from tests.support.relay import run_relay
 
-from pgimport.cluster.cache import Cache
-from pgimport.cluster.rest import Cluster
+from pgimport.kubernetes_client.api_client import KubernetesClient
+from pgimport.kubernetes_client.watch_cache import WatchCache
 
 pytestmark = pytest.mark.cluster
 
@@ -100,10 +100,10 @@ def test_kubernetes_goes_and_comes_back(place: Place, headers: dict[str, str], t
 
 def test_a_version_that_is_too_old_is_listed_anew(tenant: Tenant) -> None:
     """410 by the real API server, which knows nothing any more of what came after the first version."""
-    cluster = Cluster(config.new_client_from_config(kubectl.environment()["KUBECONFIG"]))
+    cluster = KubernetesClient(config.new_client_from_config(kubectl.environment()["KUBECONFIG"]))
     lists: list[str] = []
 
-    class Forgetful(Cache):
+    class Forgetful(WatchCache):
         def _list(self, kind: str) -> str:
             lists.append(super()._list(kind))
             return "1" if len(lists) == 1 else lists[-1]

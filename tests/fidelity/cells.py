@@ -19,7 +19,7 @@ from pgimport.model.mark import Mark
 from pgimport.model.names import attempt_password
 from pgimport.model.reasons import Reason
 from pgimport.model.result import WorkerResult
-from pgimport.server.access import Access
+from pgimport.server.connection import Access
 from pgimport.server.shadow import ShadowPlan, drop_attempt, prepare_shadow
 from pgimport.worker.clients import Children, Clients
 from pgimport.worker.copying import run_import

@@ -22,9 +22,9 @@ from tests.support.kubernetes import BYSTANDER, Json, Kubernetes, a_body, run_ku
 from tests.support.postgres import ADMIN, PostgresServer
 from tests.support.samples import a_failed_result, a_preflight, a_result, a_source
 
-from pgimport.cluster import paths
-from pgimport.cluster.rest import Cluster
 from pgimport.handlers.main import run
+from pgimport.kubernetes_client import api_paths
+from pgimport.kubernetes_client.api_client import KubernetesClient
 from pgimport.model.errors import Absent, ClusterAway
 from pgimport.model.names import (
     IMPORTS,
@@ -69,7 +69,7 @@ class Tenant:
     """A project whose server is the real one, and hands for what people, the kubelet and the worker do."""
 
     kubernetes: Kubernetes
-    cluster: Cluster
+    cluster: KubernetesClient
     server: PostgresServer
     made: list[str] = field(default_factory=list)
 
@@ -85,27 +85,27 @@ class Tenant:
             "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "source", "namespace": NAMESPACE},
             "data": encoded(url="postgresql://reader:never-used@source.example/shop"),
         }  # fmt: skip
-        self.create(paths.core(HOME, "secrets"), admin)
-        self.create(paths.core(NAMESPACE, "secrets"), source)
+        self.create(api_paths.core(HOME, "secrets"), admin)
+        self.create(api_paths.core(NAMESPACE, "secrets"), source)
         server = {
             "clusterID": "test", "host": self.server.host, "port": self.server.port, "sslmode": "disable",
             "adminSecretRef": {"name": "admin"},
         }  # fmt: skip
         spec = {"organizationID": "capy", "namespace": NAMESPACE, "server": server}
-        self.create(paths.resource(PROJECTS), a_body(PROJECTS, "shop", None, spec=spec))
+        self.create(api_paths.resource(PROJECTS), a_body(PROJECTS, "shop", None, spec=spec))
 
     def apply(self, name: str, **spec: Any) -> None:
         """A preview and an import into it, as one file would."""
-        self.create(paths.resource(PREVIEWS, NAMESPACE), a_body(PREVIEWS, name, spec={"project": "shop"}))
+        self.create(api_paths.resource(PREVIEWS, NAMESPACE), a_body(PREVIEWS, name, spec={"project": "shop"}))
         asked = {
             "project": "shop",
             "source": {"urlSecretRef": {"name": "source", "key": "url"}},
             "target": {"previewDatabase": name},
         }
-        self.create(paths.resource(IMPORTS, NAMESPACE), a_body(IMPORTS, name, spec=asked | spec))
+        self.create(api_paths.resource(IMPORTS, NAMESPACE), a_body(IMPORTS, name, spec=asked | spec))
 
     def get(self, kind: str, name: str) -> Json:
-        return self.cluster.get(paths.resource(kind, NAMESPACE, name))
+        return self.cluster.get(api_paths.resource(kind, NAMESPACE, name))
 
     def status(self, name: str, kind: str = IMPORTS) -> Json:
         return dict(self.get(kind, name).get("status", {}))
@@ -122,7 +122,7 @@ class Tenant:
 
     def jobs(self, import_uid: str) -> list[Json]:
         selector = f"{LABEL_IMPORT_UID}={import_uid}"
-        found: list[Json] = self.cluster.get(paths.jobs(NAMESPACE), labelSelector=selector)["items"]
+        found: list[Json] = self.cluster.get(api_paths.jobs(NAMESPACE), labelSelector=selector)["items"]
         return found
 
     # --- the kubelet ---
@@ -141,18 +141,18 @@ class Tenant:
             "spec": job["spec"]["template"]["spec"],
             "status": pod_status(preflight, main, phase),
         }  # fmt: skip
-        self.create(paths.core(NAMESPACE, "pods"), body)
+        self.create(api_paths.core(NAMESPACE, "pods"), body)
         return name
 
     def change_pod(self, name: str, preflight: Json, main: Json, phase: str) -> None:
         self.cluster.patch(
-            paths.core(NAMESPACE, "pods", name),
+            api_paths.core(NAMESPACE, "pods", name),
             [{"op": "replace", "path": "/status", "value": pod_status(preflight, main, phase)}],
         )
 
     def end_job(self, job: Json, *conditions: Json) -> None:
         change = [{"op": "add", "path": "/status", "value": {"conditions": list(conditions)}}]
-        self.cluster.patch(paths.jobs(NAMESPACE, job["metadata"]["name"]), change)
+        self.cluster.patch(api_paths.jobs(NAMESPACE, job["metadata"]["name"]), change)
 
     # --- the target server ---
 
@@ -171,7 +171,7 @@ class Tenant:
         names = attempt_names(pod)
         wait_for(f"the gate of {pod}", lambda: self.gate_is_open(names.role))
         volumes = {one["name"]: one for one in job["spec"]["template"]["spec"]["volumes"]}
-        secret = self.cluster.get(paths.core(NAMESPACE, "secrets", volumes["seed"]["secret"]["secretName"]))
+        secret = self.cluster.get(api_paths.core(NAMESPACE, "secrets", volumes["seed"]["secret"]["secretName"]))
         seed = base64.b64decode(secret["data"][SECRET_KEY_SEED])
         with self.server.connect(names.database, names.role, attempt_password(seed, pod)) as connection:
             for statement in statements:
@@ -185,7 +185,7 @@ class Tenant:
 
     def read_secret(self, name: str) -> Json | None:
         try:
-            return self.cluster.get(paths.core(NAMESPACE, "secrets", name))
+            return self.cluster.get(api_paths.core(NAMESPACE, "secrets", name))
         except Absent:
             return None
 
@@ -330,8 +330,10 @@ def test_a_terminal_import_that_is_touched_again_starts_nothing(tenant: Tenant) 
     complete(tenant, "touched")
     before = tenant.get(IMPORTS, "touched")
     uid = before["metadata"]["uid"]
-    tenant.cluster.patch(paths.resource(IMPORTS, NAMESPACE, "touched"), {"metadata": {"labels": {"touched": "yes"}}})
-    tenant.cluster.patch(paths.resource(IMPORTS, NAMESPACE, "touched"), {"spec": {"cancel": True}})
+    tenant.cluster.patch(
+        api_paths.resource(IMPORTS, NAMESPACE, "touched"), {"metadata": {"labels": {"touched": "yes"}}}
+    )
+    tenant.cluster.patch(api_paths.resource(IMPORTS, NAMESPACE, "touched"), {"spec": {"cancel": True}})
     wait_for("the new generation to be seen", lambda: tenant.status("touched")["observedGeneration"] == 2)
     time.sleep(0.2)
     after = tenant.status("touched")
@@ -371,12 +373,12 @@ def test_a_cancel_in_the_copy_drops_the_shadow_and_keeps_the_target(tenant: Tena
     job = tenant.job("unwanted")
     pod = tenant.show_pod(job, ended(PASSED, 0), running(), "Running")
     tenant.fill(job, pod, "CREATE TABLE half (id int)")
-    tenant.cluster.patch(paths.resource(IMPORTS, NAMESPACE, "unwanted"), {"spec": {"cancel": True}})
+    tenant.cluster.patch(api_paths.resource(IMPORTS, NAMESPACE, "unwanted"), {"spec": {"cancel": True}})
     status = tenant.wait_for_state("unwanted", "cancelled")
     assert (status["retryClassification"], "error" in status) == ("cancelled", False)
     shadow = attempt_names(pod)
     assert tenant.exists(shadow.database, shadow.role) == (False, False)
-    assert tenant.cluster.get(paths.jobs(NAMESPACE, job["metadata"]["name"]))["spec"]["activeDeadlineSeconds"] == 1
+    assert tenant.cluster.get(api_paths.jobs(NAMESPACE, job["metadata"]["name"]))["spec"]["activeDeadlineSeconds"] == 1
     with tenant.as_owner("unwanted") as connection:
         assert connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone() == (0,)
 
@@ -414,10 +416,10 @@ def test_an_import_without_a_project_says_so_and_nothing_is_read_that_may_be_for
 def test_no_password_is_in_anything_but_secrets(tenant: Tenant) -> None:
     secret = tenant.server.admin_password
     for kind in (PROJECTS, PREVIEWS, IMPORTS):
-        text = json.dumps(tenant.cluster.get(paths.resource(kind)))
+        text = json.dumps(tenant.cluster.get(api_paths.resource(kind)))
         assert secret not in text
         assert "never-used" not in text
-    for path in (paths.jobs(NAMESPACE), paths.events(NAMESPACE), paths.events(HOME)):
+    for path in (api_paths.jobs(NAMESPACE), api_paths.events(NAMESPACE), api_paths.events(HOME)):
         try:
             text = json.dumps(tenant.cluster.get(path))
         except (Absent, ClusterAway):

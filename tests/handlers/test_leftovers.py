@@ -4,7 +4,7 @@ import pytest
 from tests.handlers.test_cycle import NAMESPACE, PASSED, Tenant, ended, running
 from tests.handlers.test_two_operators import PROJECT, Operator, begin, key, make, ready, rows
 
-from pgimport.cluster import paths
+from pgimport.kubernetes_client import api_paths
 from pgimport.model.errors import Absent
 from pgimport.model.names import IMPORTS, PREVIEWS, attempt_names
 
@@ -20,9 +20,9 @@ def test_a_namespace_that_goes_with_a_live_import_leaves_nothing(tenant: Tenant,
     tenant.kubernetes.emulator.faults.namespaces[NAMESPACE] = "Terminating"
     tenant.kubernetes.refuse("GET", f"/namespaces/{NAMESPACE}/secrets", 403, times=1000)
     try:
-        tenant.cluster.delete(paths.resource(IMPORTS, NAMESPACE, name))
+        tenant.cluster.delete(api_paths.resource(IMPORTS, NAMESPACE, name))
         tenant.cluster.patch(
-            paths.resource(PREVIEWS, NAMESPACE, name), {"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}
+            api_paths.resource(PREVIEWS, NAMESPACE, name), {"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}
         )
         operator.look(key(IMPORTS, name), key(PREVIEWS, name), PROJECT)
     finally:
@@ -40,10 +40,10 @@ def test_a_preview_that_was_made_and_not_written_down_goes_with_its_database(ten
     ready(tenant, name)
     made = tenant.status(name, PREVIEWS)
     tenant.cluster.patch(
-        f"{paths.resource(PREVIEWS, NAMESPACE, name)}/status", {"status": {"database": None, "role": None}}
+        f"{api_paths.resource(PREVIEWS, NAMESPACE, name)}/status", {"status": {"database": None, "role": None}}
     )
     tenant.cluster.patch(
-        paths.resource(PREVIEWS, NAMESPACE, name), {"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}
+        api_paths.resource(PREVIEWS, NAMESPACE, name), {"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}
     )
     Operator(tenant.kubernetes).look(key(PREVIEWS, name))
     assert tenant.exists(made["database"], made["role"]) == (False, False)
@@ -58,16 +58,16 @@ def test_an_import_that_is_deleted_without_its_dependents_leaves_no_job(tenant: 
         "apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": f"{name}-of-somebody"},
         "spec": {"template": {"spec": {}}},
     }  # fmt: skip
-    tenant.create(paths.jobs(NAMESPACE), somebodys)
+    tenant.create(api_paths.jobs(NAMESPACE), somebodys)
     own = job["metadata"]["name"]
-    for path in (paths.jobs(NAMESPACE, own), paths.core(NAMESPACE, "secrets", own)):
+    for path in (api_paths.jobs(NAMESPACE, own), api_paths.core(NAMESPACE, "secrets", own)):
         tenant.cluster.patch(path, {"metadata": {"ownerReferences": None}})
-    tenant.cluster.delete(paths.resource(IMPORTS, NAMESPACE, name))
+    tenant.cluster.delete(api_paths.resource(IMPORTS, NAMESPACE, name))
     operator.look(key(IMPORTS, name), PROJECT)
     shadow = attempt_names(pod)
     assert tenant.exists(shadow.database, shadow.role) == (False, False)
     assert tenant.read_secret(own) is None
-    left = [one["metadata"]["name"] for one in tenant.cluster.get(paths.jobs(NAMESPACE))["items"]]
+    left = [one["metadata"]["name"] for one in tenant.cluster.get(api_paths.jobs(NAMESPACE))["items"]]
     assert own not in left
     assert f"{name}-of-somebody" in left
 
@@ -79,14 +79,14 @@ def test_a_job_that_was_made_after_the_clean_up_goes_and_one_that_was_cleaned_up
     other = f"{name}-other"
     kept = begin(tenant, other)[1]["metadata"]["name"]
     for one in (name, other):
-        tenant.cluster.patch(paths.resource(IMPORTS, NAMESPACE, one), {"spec": {"cancel": True}})
+        tenant.cluster.patch(api_paths.resource(IMPORTS, NAMESPACE, one), {"spec": {"cancel": True}})
         operator.look(key(IMPORTS, one))
     own = job["metadata"]["name"]
-    tenant.cluster.delete(paths.jobs(NAMESPACE, own))
+    tenant.cluster.delete(api_paths.jobs(NAMESPACE, own))
     meta = {part: job["metadata"][part] for part in ("name", "labels", "ownerReferences")}
-    tenant.create(paths.jobs(NAMESPACE), {"metadata": meta, "spec": job["spec"]})
+    tenant.create(api_paths.jobs(NAMESPACE), {"metadata": meta, "spec": job["spec"]})
     operator.look(PROJECT)
-    left = [one["metadata"]["name"] for one in tenant.cluster.get(paths.jobs(NAMESPACE))["items"]]
+    left = [one["metadata"]["name"] for one in tenant.cluster.get(api_paths.jobs(NAMESPACE))["items"]]
     assert own not in left
     assert kept in left
 
@@ -110,7 +110,7 @@ def test_a_new_password_comes_by_deleting_the_secret(tenant: Tenant, name: str) 
     make(tenant, name, "mine")
     secret = tenant.status(name, PREVIEWS)["connectionSecret"]
     before = tenant.read_secret(secret)
-    tenant.cluster.delete(paths.core(NAMESPACE, "secrets", secret))
+    tenant.cluster.delete(api_paths.core(NAMESPACE, "secrets", secret))
     Operator(tenant.kubernetes).look(key(PREVIEWS, name))
     after = tenant.read_secret(secret)
     assert before is not None

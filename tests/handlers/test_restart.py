@@ -10,7 +10,7 @@ from tests.handlers.test_cycle import HOME, NAMESPACE, PASSED, Tenant, ended, ru
 from tests.support.kubernetes import BYSTANDER, Json, Kubernetes, a_body, run_kubernetes
 from tests.support.postgres import PostgresServer
 
-from pgimport.cluster import paths
+from pgimport.kubernetes_client import api_paths
 from pgimport.model.facts import Key
 from pgimport.model.names import (
     FINALIZER_PREVIEW,
@@ -39,7 +39,7 @@ def put_at_work(tenant: Tenant, name: str) -> None:
     }  # fmt: skip
     preview = a_body(PREVIEWS, name, spec={"project": "shop"}, status=ready)
     preview["metadata"]["finalizers"] = [FINALIZER_PREVIEW]
-    tenant.create(paths.resource(PREVIEWS, NAMESPACE), preview)
+    tenant.create(api_paths.resource(PREVIEWS, NAMESPACE), preview)
     shadow, job, at = attempt_names(name), job_name(name, name), datetime.now(UTC)
     status = ImportStatus(
         state=ImportState.RUNNING, started_at=at, job=job, attempts=1, claimed_by=name, observed_generation=1,
@@ -53,11 +53,11 @@ def put_at_work(tenant: Tenant, name: str) -> None:
     }  # fmt: skip
     body = a_body(IMPORTS, name, spec=spec, status=status.to_json())
     body["metadata"]["uid"] = name
-    tenant.create(paths.resource(IMPORTS, NAMESPACE), body)
+    tenant.create(api_paths.resource(IMPORTS, NAMESPACE), body)
     template: Json = {"metadata": {"labels": {LABEL_IMPORT_UID: name}}, "spec": {}}
     owner = {"kind": "PostgresImport", "name": name, "uid": name}
     tenant.create(
-        paths.jobs(NAMESPACE),
+        api_paths.jobs(NAMESPACE),
         {
             "metadata": {
                 "name": job, "uid": f"job-{name}", "labels": {LABEL_IMPORT_UID: name}, "ownerReferences": [owner],
@@ -81,7 +81,7 @@ def test_a_first_look_costs_few_reads_and_none_that_grow(kubernetes: Kubernetes,
     tenant = Tenant(kubernetes, kubernetes.connect(BYSTANDER), postgres16)
     tenant.prepare()
     tenant.cluster.patch(
-        paths.resource(PROJECTS, "", "shop"),
+        api_paths.resource(PROJECTS, "", "shop"),
         {
             "metadata": {"finalizers": [FINALIZER_PROJECT]},
             "spec": {"storageLimitBytes": 10**12},
@@ -101,5 +101,5 @@ def test_a_first_look_costs_few_reads_and_none_that_grow(kubernetes: Kubernetes,
     for name in NAMES:
         status = tenant.status(name)
         assert (status["state"], status["progress"]["percent"]) == ("running", 42)
-    assert asked[paths.resource(IMPORTS, NAMESPACE)] == asked[paths.resource(PREVIEWS, NAMESPACE)] == 0
+    assert asked[api_paths.resource(IMPORTS, NAMESPACE)] == asked[api_paths.resource(PREVIEWS, NAMESPACE)] == 0
     assert asked.total() <= 12 * len(NAMES)

@@ -12,8 +12,8 @@ from tests.handlers.test_cycle import HOME, NAMESPACE, PASSED, Tenant, ended, ru
 from tests.support.kubernetes import Json, Kubernetes, a_body
 from tests.support.samples import a_result
 
-from pgimport.cluster import paths
-from pgimport.cluster.rest import Cluster
+from pgimport.kubernetes_client import api_paths
+from pgimport.kubernetes_client.api_client import KubernetesClient
 from pgimport.model.errors import Absent, Conflict, PgimportError
 from pgimport.model.facts import Key
 from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS, attempt_names
@@ -31,7 +31,7 @@ class Stopped(Exception):
     """Where the process was when it froze."""
 
 
-class Memory(Cluster):
+class Memory(KubernetesClient):
     """Reads come from what was read before, once it is told to remember; writes arrive, unless it is to stop there."""
 
     def __init__(self, kubernetes: Kubernetes) -> None:
@@ -101,7 +101,7 @@ def key(kind: str, name: str) -> Key:
 
 
 def ready(tenant: Tenant, name: str) -> None:
-    tenant.create(paths.resource(PREVIEWS, NAMESPACE), a_body(PREVIEWS, name, spec={"project": "shop"}))
+    tenant.create(api_paths.resource(PREVIEWS, NAMESPACE), a_body(PREVIEWS, name, spec={"project": "shop"}))
     Operator(tenant.kubernetes).look(key(PREVIEWS, name))
     assert tenant.status(name, PREVIEWS)["state"] == "ready"
 
@@ -129,19 +129,19 @@ def make(tenant: Tenant, name: str, table: str) -> None:
 
 def _reset(tenant: Tenant, name: str) -> None:
     tenant.cluster.patch(
-        paths.resource(PREVIEWS, NAMESPACE, name), {"spec": {"resetAt": datetime.now(UTC).isoformat()}}
+        api_paths.resource(PREVIEWS, NAMESPACE, name), {"spec": {"resetAt": datetime.now(UTC).isoformat()}}
     )
 
 
 def _expire(tenant: Tenant, name: str) -> None:
     tenant.cluster.patch(
-        paths.resource(PREVIEWS, NAMESPACE, name), {"spec": {"renewedAt": "2020-01-01T00:00:00Z", "ttl": "1h"}}
+        api_paths.resource(PREVIEWS, NAMESPACE, name), {"spec": {"renewedAt": "2020-01-01T00:00:00Z", "ttl": "1h"}}
     )
 
 
 def _renew(tenant: Tenant, name: str) -> None:
     tenant.cluster.patch(
-        paths.resource(PREVIEWS, NAMESPACE, name), {"spec": {"renewedAt": datetime.now(UTC).isoformat()}}
+        api_paths.resource(PREVIEWS, NAMESPACE, name), {"spec": {"renewedAt": datetime.now(UTC).isoformat()}}
     )
 
 
@@ -192,7 +192,7 @@ def test_an_import_that_has_ended_gets_no_job_no_secret_and_no_shadow(tenant: Te
     reconcile(operator.world, key(IMPORTS, name))
     late = Operator(tenant.kubernetes)
     late.freeze(key(IMPORTS, name), f"/postgresimports/{name}/status")
-    tenant.cluster.patch(paths.resource(IMPORTS, NAMESPACE, name), {"spec": {"cancel": True}})
+    tenant.cluster.patch(api_paths.resource(IMPORTS, NAMESPACE, name), {"spec": {"cancel": True}})
     operator.look(key(IMPORTS, name))
     assert tenant.status(name)["state"] == "cancelled"
     with pytest.raises(Conflict):
@@ -206,7 +206,7 @@ def test_a_gate_is_not_opened_for_an_import_that_has_ended(tenant: Tenant, name:
     pod = tenant.show_pod(job, ended(PASSED, 0), running(), "Running")
     late = Operator(tenant.kubernetes)
     late.freeze(key(IMPORTS, name), f"/postgresimports/{name}/status")
-    tenant.cluster.patch(paths.resource(IMPORTS, NAMESPACE, name), {"spec": {"cancel": True}})
+    tenant.cluster.patch(api_paths.resource(IMPORTS, NAMESPACE, name), {"spec": {"cancel": True}})
     operator.look(key(IMPORTS, name))
     with pytest.raises(Conflict):
         late.look(key(IMPORTS, name))
@@ -215,7 +215,7 @@ def test_a_gate_is_not_opened_for_an_import_that_has_ended(tenant: Tenant, name:
 
 
 def _secrets(tenant: Tenant) -> list[str]:
-    return [one["metadata"]["name"] for one in tenant.cluster.get(paths.core(NAMESPACE, "secrets"))["items"]]
+    return [one["metadata"]["name"] for one in tenant.cluster.get(api_paths.core(NAMESPACE, "secrets"))["items"]]
 
 
 # --- what is left all the same ---
@@ -229,7 +229,7 @@ def test_what_was_made_for_an_import_after_its_clean_up_is_swept(tenant: Tenant,
     comment = tenant.server.query(
         f"SELECT shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = '{shadow.role}'"  # noqa: S608
     )[0][0]
-    tenant.cluster.patch(paths.resource(IMPORTS, NAMESPACE, name), {"spec": {"cancel": True}})
+    tenant.cluster.patch(api_paths.resource(IMPORTS, NAMESPACE, name), {"spec": {"cancel": True}})
     operator.look(key(IMPORTS, name))
     assert tenant.exists(shadow.database, shadow.role) == (False, False)
     tenant.server.execute(f"CREATE ROLE {shadow.role}", user="admin")
@@ -269,12 +269,14 @@ def test_two_operators_that_look_in_turn_bring_one_import_to_its_end(tenant: Ten
 def one_slot(tenant: Tenant) -> Iterator[None]:
     def limit(number: int | None) -> None:
         tenant.cluster.patch(
-            paths.resource(PROJECTS, "", "shop"), {"spec": {"limits": {"maxConcurrentImports": number}}}
+            api_paths.resource(PROJECTS, "", "shop"), {"spec": {"limits": {"maxConcurrentImports": number}}}
         )
         Operator(tenant.kubernetes).look(PROJECT)
 
-    for one in tenant.cluster.get(paths.resource(IMPORTS, NAMESPACE))["items"]:
-        tenant.cluster.patch(paths.resource(IMPORTS, NAMESPACE, one["metadata"]["name"]), {"spec": {"cancel": True}})
+    for one in tenant.cluster.get(api_paths.resource(IMPORTS, NAMESPACE))["items"]:
+        tenant.cluster.patch(
+            api_paths.resource(IMPORTS, NAMESPACE, one["metadata"]["name"]), {"spec": {"cancel": True}}
+        )
         Operator(tenant.kubernetes).look(key(IMPORTS, one["metadata"]["name"]))
     limit(1)
     yield

@@ -9,7 +9,13 @@ import sys
 class Refuse:
     def find_spec(self, name, path=None, target=None):
         if name.partition(".")[0] in ("kopf", "kubernetes", "aiohttp") or name.startswith(
-            ("pgimport.cluster", "pgimport.server", "pgimport.reconcile", "pgimport.decide", "pgimport.settings")
+            (
+                "pgimport.kubernetes_client",
+                "pgimport.server",
+                "pgimport.reconcile",
+                "pgimport.decide",
+                "pgimport.settings",
+            )
         ):
             raise AssertionError(f"the worker imports {name}")
 

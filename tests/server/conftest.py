@@ -15,7 +15,7 @@ from tests.support.postgres import ADMIN, PostgresServer, run_postgres, tree_pro
 from pgimport.model.mark import Mark
 from pgimport.model.names import AttemptNames, attempt_names, replaced_names
 from pgimport.model.result import Extension, SourceFacts
-from pgimport.server.access import Access
+from pgimport.server.connection import Access
 from pgimport.server.preview import ensure_preview
 from pgimport.server.shadow import ShadowPlan, prepare_shadow
 from pgimport.server.swap import SwapPlan
@@ -97,7 +97,7 @@ def source_facts(*extensions: tuple[str, str, str | None], **changes: str) -> So
 
 
 @dataclass(frozen=True, slots=True)
-class House:
+class PreviewScenario:
     """A preview with a table `old`, and one attempt at its side that is about to bring a table `new`."""
 
     server: PostgresServer
@@ -169,13 +169,13 @@ class House:
 
 
 @pytest.fixture
-def house(server: PostgresServer, access: Access) -> House:
-    return build_house(server, access)
+def scenario(server: PostgresServer, access: Access) -> PreviewScenario:
+    return build_scenario(server, access)
 
 
-def build_house(server: PostgresServer, access: Access) -> House:
+def build_scenario(server: PostgresServer, access: Access) -> PreviewScenario:
     tag = secrets.token_hex(4)
-    made = House(
+    made = PreviewScenario(
         server=server,
         access=access,
         database=f"shop_{tag}",

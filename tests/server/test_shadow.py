@@ -6,8 +6,8 @@ import time
 
 import psycopg
 import pytest
-from tests.server.conftest import HEALING, TRUSTED, House, build_house, read_log, source_facts
-from tests.server.crashing import Crash, CrashingConnect, crash_ever_later
+from tests.server.conftest import HEALING, TRUSTED, PreviewScenario, build_scenario, read_log, source_facts
+from tests.server.crashing_connection import Crash, CrashingConnect, crash_ever_later
 from tests.support.postgres import ADMIN, PostgresServer
 
 from pgimport.model.errors import Conflict, ServerAway
@@ -15,111 +15,111 @@ from pgimport.model.mark import format_mark
 from pgimport.model.names import attempt_names
 from pgimport.model.reasons import Reason
 from pgimport.model.result import SourceFacts
-from pgimport.server.access import Access
-from pgimport.server.facts import read_attempt
+from pgimport.server.connection import Access
+from pgimport.server.server_state import read_attempt
 from pgimport.server.shadow import drop_attempt, fence_attempt, prepare_shadow
 
 
 @pytest.fixture(scope="module")
-def preview(server: PostgresServer) -> House:
+def preview(server: PostgresServer) -> PreviewScenario:
     """No attempt has an effect on it before the swap, so one serves for all."""
     access = Access(host=server.host, port=server.port, user=ADMIN, password=server.admin_password, sslmode="disable")
-    return build_house(server, access)
+    return build_scenario(server, access)
 
 
 @pytest.fixture
-def house(preview: House) -> House:
+def scenario(preview: PreviewScenario) -> PreviewScenario:
     """A new attempt at the side of the one preview."""
     return dataclasses.replace(preview, names=attempt_names(secrets.token_hex(8)))
 
 
 @pytest.fixture(scope="module")
-def guarded(preview: House) -> House:
+def guarded(preview: PreviewScenario) -> PreviewScenario:
     """Nothing that hostile content tries has an effect, so one attempt serves for all."""
     preview.server.execute(f"CREATE DATABASE {preview.database}_x", user=ADMIN)
     prepare_shadow(preview.access, preview.shadow_plan)
     return preview
 
 
-def _with_source(house: House, source: SourceFacts) -> list[str]:
-    return prepare_shadow(house.access, dataclasses.replace(house.shadow_plan, source=source))
+def _with_source(scenario: PreviewScenario, source: SourceFacts) -> list[str]:
+    return prepare_shadow(scenario.access, dataclasses.replace(scenario.shadow_plan, source=source))
 
 
-def test_the_gate_opens_last_and_the_role_can_fill_it(house: House) -> None:
+def test_the_gate_opens_last_and_the_role_can_fill_it(scenario: PreviewScenario) -> None:
     started = time.perf_counter()
-    notes = prepare_shadow(house.access, house.shadow_plan)
+    notes = prepare_shadow(scenario.access, scenario.shadow_plan)
     assert time.perf_counter() - started < 2
     assert notes == []
-    facts = read_attempt(house.access, house.names)
+    facts = read_attempt(scenario.access, scenario.names)
     assert facts.role_may_login
     assert facts.database_oid is not None
-    house.bring()
-    assert house.ask(
+    scenario.bring()
+    assert scenario.ask(
         "SELECT datdba::regrole::text, shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s",
-        house.names.database,
-    ) == [("admin", format_mark(house.attempt_mark))]
-    assert prepare_shadow(house.access, house.shadow_plan) == []
+        scenario.names.database,
+    ) == [("admin", format_mark(scenario.attempt_mark))]
+    assert prepare_shadow(scenario.access, scenario.shadow_plan) == []
 
 
-def test_a_crash_anywhere_is_finished_by_the_next_call(house: House) -> None:
+def test_a_crash_anywhere_is_finished_by_the_next_call(scenario: PreviewScenario) -> None:
     for statements in crash_ever_later(
-        lambda connect: prepare_shadow(house.access, house.shadow_plan, connect=connect)
+        lambda connect: prepare_shadow(scenario.access, scenario.shadow_plan, connect=connect)
     ):
-        assert not read_attempt(house.access, house.names).role_may_login, f"open after {statements} statements"
-    house.bring()
-    assert house.tables() == ["old"]
+        assert not read_attempt(scenario.access, scenario.names).role_may_login, f"open after {statements} statements"
+    scenario.bring()
+    assert scenario.tables() == ["old"]
 
 
 @pytest.mark.parametrize("statements", [3, 8, 10, 11])
-def test_what_a_crash_left_half_made_can_be_dropped(house: House, statements: int) -> None:
+def test_what_a_crash_left_half_made_can_be_dropped(scenario: PreviewScenario, statements: int) -> None:
     with pytest.raises(Crash):
-        prepare_shadow(house.access, house.shadow_plan, connect=CrashingConnect(statements))
-    drop_attempt(house.access, house.names)
-    assert house.leftovers() == []
+        prepare_shadow(scenario.access, scenario.shadow_plan, connect=CrashingConnect(statements))
+    drop_attempt(scenario.access, scenario.names)
+    assert scenario.leftovers() == []
 
 
-def test_a_drop_that_crashed_anywhere_is_finished_by_the_next_one(house: House) -> None:
-    house.prepare()
-    crashes = list(crash_ever_later(lambda connect: drop_attempt(house.access, house.names, connect=connect)))
+def test_a_drop_that_crashed_anywhere_is_finished_by_the_next_one(scenario: PreviewScenario) -> None:
+    scenario.prepare()
+    crashes = list(crash_ever_later(lambda connect: drop_attempt(scenario.access, scenario.names, connect=connect)))
     assert len(crashes) > 3
-    assert house.leftovers() == []
+    assert scenario.leftovers() == []
 
 
-def test_dropping_what_never_was_is_fine(house: House) -> None:
-    fence_attempt(house.access, house.names)
-    drop_attempt(house.access, house.names)
-    assert house.leftovers() == []
+def test_dropping_what_never_was_is_fine(scenario: PreviewScenario) -> None:
+    fence_attempt(scenario.access, scenario.names)
+    drop_attempt(scenario.access, scenario.names)
+    assert scenario.leftovers() == []
 
 
-def test_a_fence_ends_sessions_and_lets_nobody_in_again(house: House) -> None:
-    house.prepare()
-    with house.as_attempt() as connection:
-        fence_attempt(house.access, house.names)
+def test_a_fence_ends_sessions_and_lets_nobody_in_again(scenario: PreviewScenario) -> None:
+    scenario.prepare()
+    with scenario.as_attempt() as connection:
+        fence_attempt(scenario.access, scenario.names)
         with pytest.raises(psycopg.OperationalError):
             connection.execute("SELECT 1")
     with pytest.raises(psycopg.OperationalError, match=r"not permitted to log in|not currently accepting"):
-        house.as_attempt()
+        scenario.as_attempt()
     with pytest.raises(Conflict, match="fenced"):
-        prepare_shadow(house.access, house.shadow_plan)
-    drop_attempt(house.access, house.names)
-    assert house.leftovers() == []
+        prepare_shadow(scenario.access, scenario.shadow_plan)
+    drop_attempt(scenario.access, scenario.names)
+    assert scenario.leftovers() == []
 
 
-def test_a_prepared_transaction_of_the_dump_does_not_keep_the_shadow(house: House) -> None:
-    house.prepare()
-    with house.as_attempt() as connection:
+def test_a_prepared_transaction_of_the_dump_does_not_keep_the_shadow(scenario: PreviewScenario) -> None:
+    scenario.prepare()
+    with scenario.as_attempt() as connection:
         connection.execute("ALTER ROLE CURRENT_USER SET default_transaction_read_only = on")
         connection.execute("BEGIN; CREATE TABLE half (id int); PREPARE TRANSACTION 'half of the dump'")
         connection.execute("ALTER ROLE CURRENT_USER PASSWORD 'taken'")
-    drop_attempt(house.access, house.names)
-    assert house.leftovers() == []
+    drop_attempt(scenario.access, scenario.names)
+    assert scenario.leftovers() == []
 
 
-def test_names_that_are_taken_are_a_conflict(house: House) -> None:
-    house.server.execute(f"CREATE ROLE {house.names.role}")
-    house.server.execute(f"COMMENT ON ROLE {house.names.role} IS 'somebody'")
+def test_names_that_are_taken_are_a_conflict(scenario: PreviewScenario) -> None:
+    scenario.server.execute(f"CREATE ROLE {scenario.names.role}")
+    scenario.server.execute(f"COMMENT ON ROLE {scenario.names.role} IS 'somebody'")
     with pytest.raises(Conflict, match="belongs to something else"):
-        prepare_shadow(house.access, house.shadow_plan)
+        prepare_shadow(scenario.access, scenario.shadow_plan)
 
 
 HOSTILE = [
@@ -142,7 +142,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("statement", HOSTILE)
-def test_hostile_content_is_refused(guarded: House, statement: str) -> None:
+def test_hostile_content_is_refused(guarded: PreviewScenario, statement: str) -> None:
     text = statement.format(target=guarded.database, shadow=guarded.names.database, owner=guarded.owner)
     with (
         guarded.server.connect(user=ADMIN),
@@ -155,16 +155,16 @@ def test_hostile_content_is_refused(guarded: House, statement: str) -> None:
 
 
 @pytest.mark.parametrize("database", ["{target}", "postgres", "template1", "{target}_x"])
-def test_hostile_content_cannot_connect_elsewhere(guarded: House, database: str) -> None:
+def test_hostile_content_cannot_connect_elsewhere(guarded: PreviewScenario, database: str) -> None:
     with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
         guarded.as_attempt(database.format(target=guarded.database))
 
 
-def test_others_stay_open_where_the_admin_is_a_person(house: House) -> None:
-    name = f"{house.database}_y"
-    house.server.execute(f"CREATE DATABASE {name}", user="admin")
-    prepare_shadow(house.access, dataclasses.replace(house.shadow_plan, close_others=False))
-    house.as_attempt(name).close()
+def test_others_stay_open_where_the_admin_is_a_person(scenario: PreviewScenario) -> None:
+    name = f"{scenario.database}_y"
+    scenario.server.execute(f"CREATE DATABASE {name}", user="admin")
+    prepare_shadow(scenario.access, dataclasses.replace(scenario.shadow_plan, close_others=False))
+    scenario.as_attempt(name).close()
 
 
 @pytest.mark.parametrize(
@@ -185,58 +185,58 @@ def test_others_stay_open_where_the_admin_is_a_person(house: House) -> None:
     ],
 )
 def test_encoding_and_locale_are_the_sources_or_a_named_fallback(
-    house: House, changes: dict[str, str], made: tuple[str, str, str], noted: bool
+    scenario: PreviewScenario, changes: dict[str, str], made: tuple[str, str, str], noted: bool
 ) -> None:
-    notes = _with_source(house, source_facts(**changes))
-    assert house.ask(
+    notes = _with_source(scenario, source_facts(**changes))
+    assert scenario.ask(
         "SELECT pg_encoding_to_char(encoding), datcollate, datctype FROM pg_database WHERE datname = %s",
-        house.names.database,
+        scenario.names.database,
     ) == [made]
     assert bool(notes) is noted
     assert all("not on the target server" in note for note in notes)
-    assert _with_source(house, source_facts(**changes)) == notes
+    assert _with_source(scenario, source_facts(**changes)) == notes
 
 
-def test_icu_is_used_where_it_is_known(house: House) -> None:
-    notes = _with_source(house, source_facts(locale_provider="i", locale="en-US"))
-    provider = house.ask("SELECT datlocprovider::text FROM pg_database WHERE datname = %s", house.names.database)
-    assert (provider, bool(notes)) == (([("i",)], False) if house.server.major in (15, 17) else ([("c",)], True))
+def test_icu_is_used_where_it_is_known(scenario: PreviewScenario) -> None:
+    notes = _with_source(scenario, source_facts(locale_provider="i", locale="en-US"))
+    provider = scenario.ask("SELECT datlocprovider::text FROM pg_database WHERE datname = %s", scenario.names.database)
+    assert (provider, bool(notes)) == (([("i",)], False) if scenario.server.major in (15, 17) else ([("c",)], True))
 
 
-def test_the_builtin_provider_is_used_where_it_is_known(house: House) -> None:
-    notes = _with_source(house, source_facts(locale_provider="b", locale="C.UTF-8"))
-    provider = house.ask("SELECT datlocprovider::text FROM pg_database WHERE datname = %s", house.names.database)
-    assert (provider, bool(notes)) == (([("b",)], False) if house.server.major >= 17 else ([("c",)], True))
+def test_the_builtin_provider_is_used_where_it_is_known(scenario: PreviewScenario) -> None:
+    notes = _with_source(scenario, source_facts(locale_provider="b", locale="C.UTF-8"))
+    provider = scenario.ask("SELECT datlocprovider::text FROM pg_database WHERE datname = %s", scenario.names.database)
+    assert (provider, bool(notes)) == (([("b",)], False) if scenario.server.major >= 17 else ([("c",)], True))
 
 
-def test_extensions_come_first_in_their_schemas_at_this_servers_version(house: House) -> None:
-    if house.server.major < 18:
+def test_extensions_come_first_in_their_schemas_at_this_servers_version(scenario: PreviewScenario) -> None:
+    if scenario.server.major < 18:
         with pytest.raises(ServerAway, match=TRUSTED) as raised:
-            _with_source(house, source_facts((TRUSTED, "1.0", "extensions")))
+            _with_source(scenario, source_facts((TRUSTED, "1.0", "extensions")))
         assert raised.value.failure.reason is Reason.EXTENSION_NOT_ALLOWED
         return
     source = source_facts((HEALING, "1.0", "healing"), (TRUSTED, "1.0", "extensions"), ("plpgsql", "1.0", "pg_catalog"))
-    notes = _with_source(house, source)
+    notes = _with_source(scenario, source)
     assert f"extension {TRUSTED}: 1.0 at the source, 1.1 in the copy" in notes
     assert "rows that users added to extensions.systems cannot be brought: a superuser owns the table" in notes
     assert len(notes) == 2
-    with house.as_attempt() as connection:
+    with scenario.as_attempt() as connection:
         assert connection.execute(
             "SELECT extname::text, extnamespace::regnamespace::text FROM pg_extension"
             " WHERE extname ~ '^pgimport' ORDER BY 1"
         ).fetchall() == [(HEALING, "healing"), (TRUSTED, "extensions")]
         assert connection.execute(
             "SELECT nspowner::regrole::text FROM pg_namespace WHERE nspname = 'extensions'"
-        ).fetchone() == (house.names.role,)
+        ).fetchone() == (scenario.names.role,)
         connection.execute("INSERT INTO healing.rules VALUES (7)")
         connection.execute("SELECT setval('healing.rules_id_seq', 9)")
 
 
-def test_no_password_is_sent_in_clear_text(house: House) -> None:
-    house.prepare()
-    log = read_log(house.server)
+def test_no_password_is_sent_in_clear_text(scenario: PreviewScenario) -> None:
+    scenario.prepare()
+    log = read_log(scenario.server)
     assert "CREATE ROLE" in log
-    for secret in (house.owner_password, house.attempt_password):
+    for secret in (scenario.owner_password, scenario.attempt_password):
         assert secret not in log
-    assert house.attempt_password not in repr(house.shadow_plan)
-    assert house.owner_password not in repr(house.swap_plan())
+    assert scenario.attempt_password not in repr(scenario.shadow_plan)
+    assert scenario.owner_password not in repr(scenario.swap_plan())

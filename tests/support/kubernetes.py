@@ -24,7 +24,7 @@ import jsonpatch
 from kmock import KubernetesEmulator, KubernetesError, RawHandler, Request, ResourceInfo, Server, action, resource
 from kubernetes import client
 
-from pgimport.cluster.rest import Cluster
+from pgimport.kubernetes_client.api_client import KubernetesClient
 from pgimport.model.names import API_VERSION, GROUP, IMPORTS, PREVIEWS, PROJECTS, VERSION
 
 Json = dict[str, Any]
@@ -249,13 +249,13 @@ class Kubernetes:
     url: str
     emulator: Emulator
 
-    def connect(self, agent: str = "pgimport") -> Cluster:
+    def connect(self, agent: str = "pgimport") -> KubernetesClient:
         """Our own room over the official client; a test that is BYSTANDER is never refused anything."""
         configuration = client.Configuration(host=self.url)
         configuration.retries = False
         api = client.ApiClient(configuration)
         api.user_agent = agent
-        return Cluster(api)
+        return KubernetesClient(api)
 
     def refuse(self, method: str, part: str, status: int, **more: Any) -> None:
         """The next request of this method whose path has this part; `message=`, `times=`, `wait=`."""

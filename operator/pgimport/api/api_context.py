@@ -14,8 +14,8 @@ from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBea
 
 from pgimport.api.authorization import CallerAccess
 from pgimport.api.error_responses import ApiError, away
-from pgimport.cluster.cache import Cache
-from pgimport.cluster.rest import Cluster
+from pgimport.kubernetes_client.api_client import KubernetesClient
+from pgimport.kubernetes_client.watch_cache import WatchCache
 from pgimport.model.addresses import Resolve
 from pgimport.model.caller import Caller
 from pgimport.store.upload_store import UploadStore
@@ -59,8 +59,8 @@ def _now() -> datetime:
 class ApiContext:
     """The world of the routes."""
 
-    cluster: Cluster
-    cache: Cache
+    cluster: KubernetesClient
+    cache: WatchCache
     authenticate: Authenticate
     throttle: Throttle
     store: UploadStore | None = None  # for uploads, where there is one

@@ -6,10 +6,10 @@ What is not there and what is somebody else's take the same path and give the sa
 from dataclasses import dataclass
 
 from pgimport.api.error_responses import ApiError, not_there
-from pgimport.cluster import paths
-from pgimport.cluster.cache import Cache
-from pgimport.cluster.resources import parse_import, parse_preview, parse_project
-from pgimport.cluster.rest import Cluster, Json
+from pgimport.kubernetes_client import api_paths
+from pgimport.kubernetes_client.api_client import Json, KubernetesClient
+from pgimport.kubernetes_client.custom_resources import parse_import, parse_preview, parse_project
+from pgimport.kubernetes_client.watch_cache import WatchCache
 from pgimport.model.caller import Caller, Scope
 from pgimport.model.errors import Absent
 from pgimport.model.facts import ImportObject, PreviewObject, ProjectObject
@@ -20,8 +20,8 @@ from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS
 class CallerAccess:
     """What one caller may see."""
 
-    cluster: Cluster
-    cache: Cache
+    cluster: KubernetesClient
+    cache: WatchCache
     caller: Caller
 
     def need(self, scope: Scope) -> None:
@@ -63,7 +63,7 @@ class CallerAccess:
         body = self.cache.find(kind, namespace, name)
         if body is None:
             try:
-                body = self.cluster.get(paths.resource(kind, namespace, name))
+                body = self.cluster.get(api_paths.resource(kind, namespace, name))
             except Absent:
                 raise not_there(what) from None
             self.cache.remember(kind, body)

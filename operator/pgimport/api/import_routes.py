@@ -23,7 +23,7 @@ from pgimport.api.rest_models import (
     tell_job,
     tell_preflight,
 )
-from pgimport.cluster.resources import parse_import
+from pgimport.kubernetes_client.custom_resources import parse_import
 from pgimport.model.caller import Scope
 from pgimport.model.facts import ImportObject, ProjectObject
 from pgimport.model.names import IMPORTS, PREVIEWS

@@ -13,8 +13,8 @@ from pgimport.api.error_responses import ApiError
 from pgimport.api.openapi_parameters import PROBLEMS, JobID, ProjectID
 from pgimport.api.resource_writer import change
 from pgimport.api.rest_models import JobAnswer, JobsAnswer, tell_job
-from pgimport.cluster.cache import place_of
-from pgimport.cluster.resources import parse_import
+from pgimport.kubernetes_client.custom_resources import parse_import
+from pgimport.kubernetes_client.watch_cache import sort_key
 from pgimport.model.caller import Scope
 from pgimport.model.names import IMPORTS, LABEL_EPHEMERAL
 from pgimport.model.status import ImportState
@@ -45,7 +45,7 @@ def list_jobs(
     found = entered.cache.list_newest(IMPORTS, namespace_of(project), limit + 1, before, _is_job)
     if len(found) > limit:
         found = found[:limit]
-        place = base64.urlsafe_b64encode(place_of(found[-1]).encode()).decode().rstrip("=")
+        place = base64.urlsafe_b64encode(sort_key(found[-1]).encode()).decode().rstrip("=")
         response.headers["Link"] = f'<{request.url.path}?limit={limit}&cursor={place}>; rel="next"'
     return JobsAnswer(jobs=[tell_job(project, parse_import(body)) for body in found])
 

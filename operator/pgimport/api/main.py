@@ -21,9 +21,9 @@ from pgimport.api.clerk_tokens import ClerkSettings, ClerkVerifier
 from pgimport.api.failure_throttle import FailureThrottle
 from pgimport.api.key_verifier import ApiKeyVerifier
 from pgimport.api.upload_routes import start_sweeps
-from pgimport.cluster.cache import Cache
-from pgimport.cluster.rest import Cluster, connect_cluster
-from pgimport.cluster.secrets import read_secret
+from pgimport.kubernetes_client.api_client import KubernetesClient, connect_kubernetes
+from pgimport.kubernetes_client.secrets_and_config_maps import read_secret
+from pgimport.kubernetes_client.watch_cache import WatchCache
 from pgimport.log import start_logging
 from pgimport.model.caller import Caller
 from pgimport.model.keys import PREFIX, SECRET
@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> int:
     try:
         settings = read_api_settings(os.environ)
         start_logging(settings.log_level)
-        context = build_context(connect_cluster(), settings, _read_secret(settings))
+        context = build_context(connect_kubernetes(), settings, _read_secret(settings))
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 78  # EX_CONFIG
@@ -67,15 +67,15 @@ def serve(context: ApiContext, settings: ApiSettings) -> None:
         context.cache.stop()
 
 
-def build_context(cluster: Cluster, settings: ApiSettings, secret: bytes) -> ApiContext:
+def build_context(cluster: KubernetesClient, settings: ApiSettings, secret: bytes) -> ApiContext:
     return ApiContext(
-        cluster=cluster, cache=Cache(cluster, (PROJECTS, PREVIEWS, IMPORTS)),
+        cluster=cluster, cache=WatchCache(cluster, (PROJECTS, PREVIEWS, IMPORTS)),
         authenticate=_build_door(cluster, settings), throttle=FailureThrottle(), secret=secret,
         store=open_uploads(settings, os.environ),
     )  # fmt: skip
 
 
-def _build_door(cluster: Cluster, settings: ApiSettings) -> Authenticate:
+def _build_door(cluster: KubernetesClient, settings: ApiSettings) -> Authenticate:
     keys = ApiKeyVerifier(lambda: read_secret(cluster, settings.namespace, SECRET), time.monotonic, time.sleep)
     clerk = _build_clerk(settings)
 

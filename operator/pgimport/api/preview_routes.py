@@ -19,9 +19,9 @@ from pgimport.api.rest_models import (
     PreviewsAnswer,
     tell_preview,
 )
-from pgimport.cluster.resources import parse_preview
-from pgimport.cluster.rest import Json
-from pgimport.cluster.secrets import read_secret
+from pgimport.kubernetes_client.api_client import Json
+from pgimport.kubernetes_client.custom_resources import parse_preview
+from pgimport.kubernetes_client.secrets_and_config_maps import read_secret
 from pgimport.model.base import format_time
 from pgimport.model.caller import Scope
 from pgimport.model.facts import PreviewObject

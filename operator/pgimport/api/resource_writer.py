@@ -5,7 +5,7 @@ from typing import Any
 from pgimport.api.api_context import ApiContext
 from pgimport.api.error_responses import ApiError
 from pgimport.api.resource_manifests import ANNOTATION_BODY, build_source_secret
-from pgimport.cluster import paths
+from pgimport.kubernetes_client import api_paths
 from pgimport.model.errors import Absent, Conflict
 from pgimport.model.facts import Meta
 
@@ -15,7 +15,7 @@ Json = dict[str, Any]
 def create_once(context: ApiContext, kind: str, body: Json) -> Json:
     """Made now, or before by the same request. Raises 409 where another one has the name."""
     meta = body["metadata"]
-    path = paths.resource(kind, meta["namespace"])
+    path = api_paths.resource(kind, meta["namespace"])
     try:
         made = context.cluster.create(path, body)
     except Conflict:
@@ -37,7 +37,7 @@ def ensure_source_secret(context: ApiContext, owner: Json, url: str) -> None:
     """May be repeated: one that is there came from the same request."""
     namespace = owner["metadata"]["namespace"]
     try:
-        context.cluster.create(paths.core(namespace, "secrets"), build_source_secret(owner, url))
+        context.cluster.create(api_paths.core(namespace, "secrets"), build_source_secret(owner, url))
     except Conflict:
         return
 
@@ -46,7 +46,7 @@ def change(context: ApiContext, kind: str, meta: Meta, patch: Json, what: str) -
     """A merge patch of the very object that was read. Raises 404 where it is gone."""
     patch = {**patch, "metadata": {"uid": meta.uid}}
     try:
-        made = context.cluster.patch(paths.resource(kind, meta.namespace, meta.name), patch)
+        made = context.cluster.patch(api_paths.resource(kind, meta.namespace, meta.name), patch)
     except Absent:
         raise ApiError(404, f"no such {what}") from None
     context.cache.remember(kind, made)
@@ -55,7 +55,7 @@ def change(context: ApiContext, kind: str, meta: Meta, patch: Json, what: str) -
 
 def delete(context: ApiContext, kind: str, meta: Meta) -> Json | None:
     """What is left of it while its finalizers work; None where it is gone at once."""
-    path = paths.resource(kind, meta.namespace, meta.name)
+    path = api_paths.resource(kind, meta.namespace, meta.name)
     context.cluster.delete(path, meta.uid)
     try:
         left = context.cluster.get(path)

@@ -17,8 +17,8 @@ from starlette.requests import ClientDisconnect
 
 from pgimport.api.api_context import ApiContext, CurrentContext
 from pgimport.api.error_responses import RETRY_SECONDS, ApiError, not_there
-from pgimport.cluster.cache import Cache
-from pgimport.cluster.resources import parse_import
+from pgimport.kubernetes_client.custom_resources import parse_import
+from pgimport.kubernetes_client.watch_cache import WatchCache
 from pgimport.model.names import IMPORTS
 from pgimport.store.embedded_store import (
     IncomingUpload,
@@ -107,12 +107,12 @@ def delete_upload(project: str, name: str, request: Request, context: CurrentCon
     return Response(status_code=204)
 
 
-def start_sweeps(store: LocalStore, cache: Cache, stop: threading.Event) -> None:
+def start_sweeps(store: LocalStore, cache: WatchCache, stop: threading.Event) -> None:
     """In a thread of its own, until `stop`."""
     threading.Thread(target=partial(_sweep_again, store, cache, stop), name="uploads", daemon=True).start()
 
 
-def _sweep_again(store: LocalStore, cache: Cache, stop: threading.Event) -> None:
+def _sweep_again(store: LocalStore, cache: WatchCache, stop: threading.Event) -> None:
     while not stop.wait(min(SWEEP_SECONDS, store.settings.expiry.total_seconds())):
         try:
             sweep_uploads(store, cache, time.time())
@@ -120,7 +120,7 @@ def _sweep_again(store: LocalStore, cache: Cache, stop: threading.Event) -> None
             _log.exception("unused uploads could not be deleted")
 
 
-def sweep_uploads(store: LocalStore, cache: Cache, now: float) -> None:
+def sweep_uploads(store: LocalStore, cache: WatchCache, now: float) -> None:
     """What was put longer than `expiry` ago and no import names is deleted: the operator deletes what one names."""
     old = store.list_old(now)
     if not old or not cache.ready:

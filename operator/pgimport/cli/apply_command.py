@@ -6,8 +6,8 @@ from pathlib import Path
 
 import yaml
 
-from pgimport.cluster import paths
-from pgimport.cluster.rest import connect_cluster
+from pgimport.kubernetes_client import api_paths
+from pgimport.kubernetes_client.api_client import connect_kubernetes
 from pgimport.model.errors import Absent, PgimportError
 from pgimport.model.names import API_VERSION, PROJECTS
 
@@ -20,10 +20,10 @@ def apply(file: str) -> int:
     if not isinstance(body, dict) or body.get("kind") != "Project" or body.get("apiVersion") != API_VERSION:
         print(f"apply: {file}: not a Project of {API_VERSION}", file=sys.stderr)
         return 1
-    cluster, deadline = connect_cluster(), time.monotonic() + PATIENCE
+    cluster, deadline = connect_kubernetes(), time.monotonic() + PATIENCE
     while True:
         try:
-            cluster.apply(paths.resource(PROJECTS, "", body["metadata"]["name"]), body)
+            cluster.apply(api_paths.resource(PROJECTS, "", body["metadata"]["name"]), body)
         except Absent as absent:
             if time.monotonic() > deadline:
                 print(f"apply: {absent}", file=sys.stderr)

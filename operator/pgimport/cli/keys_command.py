@@ -7,18 +7,18 @@ import sys
 from datetime import UTC, datetime
 from typing import Any
 
-from pgimport.cluster.rest import Cluster, connect_cluster
-from pgimport.cluster.secrets import create_secret, ensure_entry, read_secret
+from pgimport.kubernetes_client.api_client import KubernetesClient, connect_kubernetes
+from pgimport.kubernetes_client.secrets_and_config_maps import create_secret, ensure_entry, read_secret
 from pgimport.model.caller import Scope
 from pgimport.model.errors import Conflict, PgimportError
 from pgimport.model.keys import CHANCE_BYTES, ID_BYTES, SECRET, KeyEntry, MadeKey, format_entry, make_key, parse_keys
 from pgimport.model.names import LABEL_MANAGED_BY
 
 
-def keys(words: argparse.Namespace, cluster: Cluster | None = None) -> int:
+def keys(words: argparse.Namespace, cluster: KubernetesClient | None = None) -> int:
     """0, or 1 with the reason on stderr."""
     try:
-        cluster = cluster or connect_cluster()
+        cluster = cluster or connect_kubernetes()
         match words.verb:
             case "create":
                 return _create(cluster, words)
@@ -31,7 +31,7 @@ def keys(words: argparse.Namespace, cluster: Cluster | None = None) -> int:
         return 1
 
 
-def _create(cluster: Cluster, words: argparse.Namespace) -> int:
+def _create(cluster: KubernetesClient, words: argparse.Namespace) -> int:
     now = datetime.now(UTC)
     made = make_key(
         secrets.token_bytes(ID_BYTES + CHANCE_BYTES), organization=words.organization, project=words.project,
@@ -46,7 +46,7 @@ def _create(cluster: Cluster, words: argparse.Namespace) -> int:
     return 0
 
 
-def _into_secret(cluster: Cluster, words: argparse.Namespace, made: MadeKey) -> int:
+def _into_secret(cluster: KubernetesClient, words: argparse.Namespace, made: MadeKey) -> int:
     """Once: a Secret that is there holds a key already."""
     path = f"kubectl -n {words.namespace} get secret {words.secret} -o jsonpath='{{.data.key}}' | base64 -d"
     if read_secret(cluster, words.namespace, words.secret) is None:
@@ -68,7 +68,7 @@ def _manifest(namespace: str, name: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _list(cluster: Cluster, words: argparse.Namespace) -> int:
+def _list(cluster: KubernetesClient, words: argparse.Namespace) -> int:
     ring = parse_keys(read_secret(cluster, words.namespace, SECRET) or {})
     for problem in ring.problems:
         print(f"keys: {problem}: passed over", file=sys.stderr)
@@ -91,7 +91,7 @@ def _shown(entry: KeyEntry) -> dict[str, Any]:
     return {name: value for name, value in entry.to_json().items() if name != "hash"}
 
 
-def _revoke(cluster: Cluster, words: argparse.Namespace) -> int:
+def _revoke(cluster: KubernetesClient, words: argparse.Namespace) -> int:
     if words.id not in (read_secret(cluster, words.namespace, SECRET) or {}):
         print(f"keys: there is no key {words.id} in namespace {words.namespace}", file=sys.stderr)
         return 1

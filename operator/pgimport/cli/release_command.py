@@ -6,9 +6,9 @@ Databases on the target servers stay: a new installation finds their objects, pu
 import sys
 import time
 
-from pgimport.cluster import paths
-from pgimport.cluster.resources import list_raw
-from pgimport.cluster.rest import Cluster, connect_cluster
+from pgimport.kubernetes_client import api_paths
+from pgimport.kubernetes_client.api_client import KubernetesClient, connect_kubernetes
+from pgimport.kubernetes_client.custom_resources import list_raw
 from pgimport.model.errors import Absent, PgimportError
 from pgimport.model.facts import Key
 from pgimport.model.names import FINALIZER_PREVIEW, FINALIZER_PROJECT, PREVIEWS, PROJECTS
@@ -19,7 +19,7 @@ PATIENCE = 60  # seconds for the operator's pod to end
 def release(namespace: str, deployment: str) -> int:
     """0 when nothing of ours holds an object any more; 1 with the reason on stderr."""
     try:
-        cluster = connect_cluster()
+        cluster = connect_kubernetes()
         stop_operator(cluster, namespace, deployment)
         count = sum(strip_finalizers(cluster, *one) for one in _OURS)
     except PgimportError as error:
@@ -37,13 +37,13 @@ _OURS = ((PREVIEWS, FINALIZER_PREVIEW), (PROJECTS, FINALIZER_PROJECT))
 
 
 def stop_operator(
-    cluster: Cluster, namespace: str, deployment: str, patience: float = PATIENCE, pause: float = 0.5
+    cluster: KubernetesClient, namespace: str, deployment: str, patience: float = PATIENCE, pause: float = 0.5
 ) -> None:
     """Scales to zero and waits until its pods are gone: one that still ends would put the finalizers back.
 
     A Deployment's `status.replicas` does not count pods that are about to end. Raises OperatorStillThere.
     """
-    path = paths.deployments(namespace, deployment)
+    path = api_paths.deployments(namespace, deployment)
     try:
         cluster.patch(f"{path}/scale", {"spec": {"replicas": 0}})
         labels = cluster.get(path)["spec"]["selector"]["matchLabels"]
@@ -51,13 +51,13 @@ def stop_operator(
         return
     selector = ",".join(f"{name}={value}" for name, value in sorted(labels.items()))
     deadline = time.monotonic() + patience
-    while cluster.get(paths.core(namespace, "pods"), labelSelector=selector)["items"]:
+    while cluster.get(api_paths.core(namespace, "pods"), labelSelector=selector)["items"]:
         if time.monotonic() > deadline:
             raise OperatorStillThere(f"the pod of Deployment {deployment} has not ended within {patience:.0f} s")
         time.sleep(pause)
 
 
-def strip_finalizers(cluster: Cluster, kind: str, finalizer: str) -> int:
+def strip_finalizers(cluster: KubernetesClient, kind: str, finalizer: str) -> int:
     """How many objects had ours."""
     count = 0
     try:
@@ -70,7 +70,9 @@ def strip_finalizers(cluster: Cluster, kind: str, finalizer: str) -> int:
             continue
         key = Key(kind, body["metadata"].get("namespace", ""), body["metadata"]["name"])
         try:
-            cluster.patch(paths.of_key(key), {"metadata": {"finalizers": [one for one in before if one != finalizer]}})
+            cluster.patch(
+                api_paths.of_key(key), {"metadata": {"finalizers": [one for one in before if one != finalizer]}}
+            )
         except Absent:
             continue
         count += 1

@@ -19,11 +19,11 @@ from pgimport.model.order import Order, OrderTarget
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.result import SourceFacts, Verification, WorkerResult
 from pgimport.model.spec import Sources, SSLMode
-from pgimport.server.facts import read_server_facts
-from pgimport.server.replaceable import check_replaceable
+from pgimport.server.replacement_check import check_replaceable
+from pgimport.server.server_state import read_server_facts
 from pgimport.server.shadow import ShadowPlan, drop_attempt, prepare_shadow
 from pgimport.server.swap import SwapPlan, drop_replaced, swap
-from pgimport.server.visitor import read_objects_of_others
+from pgimport.server.temporary_role import read_user_objects_as_temporary_role
 
 # A user may reach from this machine what this machine reaches: nobody else's network is at stake.
 EVERYWHERE = Sources(allowed_cidrs=["0.0.0.0/0", "::/0"])
@@ -125,8 +125,8 @@ def _clean_up(options: Options, names: AttemptNames) -> None:
         drop_attempt(options.access, names)
     except PgimportError as error:
         print(
-            f"pgimport: warning: database {names.database} and role {names.role} may be left on {options.access.place}:"
-            f" {error}",
+            f"pgimport: warning: database {names.database} and role {names.role}"
+            f" may be left on {options.access.address}: {error}",
             file=sys.stderr,
         )
 
@@ -171,7 +171,7 @@ def _failure_of(result: WorkerResult) -> Failure:
 def _refuse_full_target(options: Options, mark: Mark) -> None:
     if options.recreate:
         return
-    if found := read_objects_of_others(options.access, options.database, mark):
+    if found := read_user_objects_as_temporary_role(options.access, options.database, mark):
         raise _Ended(
             Failure(
                 Reason.TARGET_NOT_EMPTY,
@@ -233,7 +233,7 @@ def _read_plan(place: AttemptFolder, order: Order) -> list[str]:
 def _show_plan(
     options: Options, names: AttemptNames, server: ServerFacts, looked: WorkerResult, console: Console, steps: list[str]
 ) -> int:
-    place = options.access.place
+    place = options.access.address
     console.result(
         [
             f"would copy {options.source_title}",
@@ -254,7 +254,7 @@ def _show_plan(
 
 
 def _show_result(options: Options, done: Verification | None, console: Console) -> int:
-    lines = [f"{options.database} on {options.access.place} holds the import; its owner is {options.owner}"]
+    lines = [f"{options.database} on {options.access.address} holds the import; its owner is {options.owner}"]
     if done is not None and done.verified:
         lines.append(f"verified ({done.mode}): {done.tables} tables, {done.rows} rows, {done.sequences} sequences")
     if done is not None:

@@ -8,9 +8,9 @@ from typing import Any
 
 import kopf
 
-from pgimport.cluster.pods import parse_pod
 from pgimport.handlers.sweep import is_settled, key_of
 from pgimport.handlers.watching import Sightings
+from pgimport.kubernetes_client.pods import parse_pod
 from pgimport.model.facts import Key
 from pgimport.model.names import GROUP, IMPORTS, LABEL_IMPORT, LABEL_IMPORT_UID, PREVIEWS, PROJECTS, VERSION
 from pgimport.reconcile.queue import WorkQueue

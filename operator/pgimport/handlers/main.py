@@ -8,10 +8,10 @@ from functools import partial
 
 import kopf
 
-from pgimport.cluster.rest import connect_cluster
 from pgimport.handlers.events import Watched, register
 from pgimport.handlers.sweep import run_sweeps
 from pgimport.handlers.watching import Sightings
+from pgimport.kubernetes_client.api_client import connect_kubernetes
 from pgimport.log import start_logging
 from pgimport.reconcile.loop import reconcile
 from pgimport.reconcile.queue import WorkQueue
@@ -29,7 +29,7 @@ def main(arguments: list[str]) -> int:
         return 78  # EX_CONFIG
     start_logging(settings.log_level)
     world = World(
-        cluster=connect_cluster(),
+        cluster=connect_kubernetes(),
         policy=settings.to_policy(),
         store=store,
         rights=Rights(

@@ -4,8 +4,8 @@ import logging
 import threading
 from typing import Any
 
-from pgimport.cluster.resources import list_raw
 from pgimport.handlers.watching import Sightings
+from pgimport.kubernetes_client.custom_resources import list_raw
 from pgimport.model.errors import PgimportError
 from pgimport.model.facts import Key
 from pgimport.model.names import IMPORTS, LABEL_EPHEMERAL, PREVIEWS, PROJECTS

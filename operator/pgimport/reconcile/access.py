@@ -1,12 +1,12 @@
 """Credentials of a target server, read by name at the moment they are needed and kept nowhere."""
 
-from pgimport.cluster.secrets import read_secret
+from pgimport.kubernetes_client.secrets_and_config_maps import read_secret
 from pgimport.model.errors import ServerAway
 from pgimport.model.facts import PreviewObject
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.spec import ProjectSpec
 from pgimport.reconcile.world import World
-from pgimport.server.access import Access
+from pgimport.server.connection import Access
 
 
 def admin_access(world: World, project: ProjectSpec) -> Access:
@@ -28,7 +28,7 @@ def admin_access(world: World, project: ProjectSpec) -> Access:
         user=entries[wanted.user_key].decode().strip(),
         password=entries[wanted.password_key].decode().strip(),
         sslmode=server.sslmode.value,
-        outages=world.outages,
+        circuit_breaker=world.circuit_breaker,
     )
 
 
@@ -44,5 +44,5 @@ def owner_access(world: World, project: ProjectSpec, preview: PreviewObject) -> 
         user=entries["user"].decode(),
         password=entries["password"].decode(),
         sslmode=project.server.sslmode.value,
-        outages=world.outages,
+        circuit_breaker=world.circuit_breaker,
     )

@@ -3,10 +3,6 @@
 import secrets
 from datetime import timedelta
 
-from pgimport.cluster.jobs import create_job, delete_job, set_job_ttl, stop_job
-from pgimport.cluster.paths import of_key
-from pgimport.cluster.resources import list_imports, read_preview, write_status
-from pgimport.cluster.secrets import create_secret, delete_secret, read_secret
 from pgimport.decide.decision import (
     Action,
     ClaimTarget,
@@ -25,6 +21,10 @@ from pgimport.decide.decision import (
     Swap,
 )
 from pgimport.decide.seen import SeenImport
+from pgimport.kubernetes_client.api_paths import of_key
+from pgimport.kubernetes_client.custom_resources import list_imports, read_preview, write_status
+from pgimport.kubernetes_client.jobs import create_job, delete_job, set_job_ttl, stop_job
+from pgimport.kubernetes_client.secrets_and_config_maps import create_secret, delete_secret, read_secret
 from pgimport.manifest.job import JobPlan, build_import_job
 from pgimport.manifest.objects import build_job_secret
 from pgimport.model.errors import Absent, Conflict, Refused
@@ -46,7 +46,7 @@ from pgimport.model.source_url import find_origin
 from pgimport.model.spec import ImportSpec, ProjectSpec, SecretKey
 from pgimport.reconcile.access import admin_access, owner_access
 from pgimport.reconcile.world import World
-from pgimport.server.access import Access
+from pgimport.server.connection import Access
 from pgimport.server.shadow import ShadowPlan, drop_attempt, prepare_shadow
 from pgimport.server.swap import SwapPlan, drop_replaced, open_target, swap
 

@@ -4,12 +4,6 @@ import secrets
 from contextlib import suppress
 from urllib.parse import quote
 
-from pgimport.cluster import paths
-from pgimport.cluster.jobs import delete_job
-from pgimport.cluster.resources import holds, list_previews, write_finalizers
-from pgimport.cluster.rest import Json
-from pgimport.cluster.secrets import create_secret, delete_secret
-from pgimport.cluster.tenants import ensure_role, ensure_role_binding
 from pgimport.decide.decision import (
     Action,
     CreateClone,
@@ -22,6 +16,12 @@ from pgimport.decide.decision import (
 )
 from pgimport.decide.previews import database_of
 from pgimport.decide.seen import SeenPreview, SeenProject
+from pgimport.kubernetes_client import api_paths
+from pgimport.kubernetes_client.api_client import Json
+from pgimport.kubernetes_client.custom_resources import holds, list_previews, write_finalizers
+from pgimport.kubernetes_client.jobs import delete_job
+from pgimport.kubernetes_client.namespaces import ensure_role, ensure_role_binding
+from pgimport.kubernetes_client.secrets_and_config_maps import create_secret, delete_secret
 from pgimport.manifest.objects import (
     build_clone_import,
     build_connection_reader,
@@ -47,8 +47,8 @@ from pgimport.model.spec import Server
 from pgimport.model.status import PreviewStatus
 from pgimport.reconcile.access import admin_access
 from pgimport.reconcile.world import World
+from pgimport.server.marked_objects import MarkedObject, drop_marked_object
 from pgimport.server.preview import drop_preview, ensure_preview, reset_preview
-from pgimport.server.sweep import Marked, drop_marked
 
 PASSWORD_BYTES = 24
 
@@ -74,7 +74,7 @@ def act_on_preview(world: World, seen: SeenPreview, wanted: PreviewStatus, actio
             raise TypeError(f"not an action on a preview: {action!r}")
 
 
-def act_on_project(world: World, seen: SeenProject, leftovers: tuple[Marked, ...], action: Action) -> None:
+def act_on_project(world: World, seen: SeenProject, leftovers: tuple[MarkedObject, ...], action: Action) -> None:
     """Raises Conflict, ServerAway, ClusterAway: look again."""
     spec, meta = seen.object.spec, seen.object.meta
     match action:
@@ -88,7 +88,7 @@ def act_on_project(world: World, seen: SeenProject, leftovers: tuple[Marked, ...
                 access = admin_access(world, spec)
                 for one in leftovers:
                     if _is_nobodys(world, spec.namespace, one.mark):
-                        drop_marked(access, one)
+                        drop_marked_object(access, one)
         case DropOrphans(jobs):
             if spec is not None:
                 for job in jobs:
@@ -176,7 +176,7 @@ def _create_clone(world: World, seen: SeenPreview, name: str) -> None:
         raise Conflict(f"PreviewDatabase {meta.name}: its Project is gone")
     body = build_clone_import(meta, name, seen.object.spec.project, spec.primary.url_secret_ref)
     with suppress(Conflict):
-        world.cluster.create(paths.resource(IMPORTS, meta.namespace), body)
+        world.cluster.create(api_paths.resource(IMPORTS, meta.namespace), body)
 
 
 def _connection(server: Server, database: str, role: str, password: str) -> dict[str, bytes]:

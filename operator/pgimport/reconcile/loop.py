@@ -4,14 +4,20 @@ import logging
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from pgimport.cluster.resources import confirm, list_previews, list_projects, list_waiting_imports, write_status
-from pgimport.cluster.tenants import post_event
 from pgimport.decide.conditions import ready_reason
 from pgimport.decide.decision import Decision
 from pgimport.decide.imports import decide_away, decide_failure, decide_import
 from pgimport.decide.previews import decide_preview
 from pgimport.decide.projects import decide_project
 from pgimport.decide.seen import SeenImport
+from pgimport.kubernetes_client.custom_resources import (
+    confirm,
+    list_previews,
+    list_projects,
+    list_waiting_imports,
+    write_status,
+)
+from pgimport.kubernetes_client.namespaces import post_event
 from pgimport.manifest.objects import build_event
 from pgimport.model.base import Written
 from pgimport.model.errors import Absent, PgimportError, ServerAway

@@ -2,19 +2,19 @@
 
 from datetime import datetime, timedelta
 
-from pgimport.cluster.jobs import read_job
-from pgimport.cluster.pods import list_pods, read_progress
-from pgimport.cluster.resources import (
+from pgimport.decide.attempts import current_pod, pod_at_work
+from pgimport.decide.clocks import awaited_stage
+from pgimport.decide.seen import SeenImport
+from pgimport.kubernetes_client.custom_resources import (
     list_active_imports,
     read_import,
     read_preview,
     read_project,
 )
-from pgimport.cluster.secrets import read_config_map, read_secret
-from pgimport.cluster.tenants import read_start_warning
-from pgimport.decide.attempts import current_pod, pod_at_work
-from pgimport.decide.clocks import awaited_stage
-from pgimport.decide.seen import SeenImport
+from pgimport.kubernetes_client.jobs import read_job
+from pgimport.kubernetes_client.namespaces import read_start_warning
+from pgimport.kubernetes_client.pods import list_pods, read_progress
+from pgimport.kubernetes_client.secrets_and_config_maps import read_config_map, read_secret
 from pgimport.model.errors import ServerAway
 from pgimport.model.facts import (
     ImportObject,
@@ -32,7 +32,7 @@ from pgimport.model.reasons import Failure, Reason
 from pgimport.model.status import ImportState, Progress
 from pgimport.reconcile.access import admin_access, owner_access
 from pgimport.reconcile.world import World
-from pgimport.server.facts import read_database_size, read_own_objects, read_server_facts, read_swap
+from pgimport.server.server_state import read_database_size, read_server_facts, read_swap, read_user_objects
 
 WARNING_WAIT = timedelta(seconds=15)
 
@@ -154,7 +154,7 @@ def _see_target_objects(
         if access is None:
             missing = f"the connection Secret of PreviewDatabase {preview.meta.name} is missing"
             return Unreachable(failure=Failure(Reason.TARGET_NOT_READY, missing))
-        return tuple(read_own_objects(access, preview.status.database))
+        return tuple(read_user_objects(access, preview.status.database))
     except ServerAway as away:
         return Unreachable(failure=away.failure)
 

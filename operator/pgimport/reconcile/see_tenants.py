@@ -2,8 +2,9 @@
 
 from datetime import datetime
 
-from pgimport.cluster.jobs import list_orphans
-from pgimport.cluster.resources import (
+from pgimport.decide.previews import loses_database
+from pgimport.decide.seen import SeenPreview, SeenProject
+from pgimport.kubernetes_client.custom_resources import (
     list_imports,
     list_previews,
     list_projects,
@@ -11,18 +12,17 @@ from pgimport.cluster.resources import (
     read_preview,
     read_project,
 )
-from pgimport.cluster.secrets import read_secret
-from pgimport.cluster.tenants import namespace_exists
-from pgimport.decide.previews import loses_database
-from pgimport.decide.seen import SeenPreview, SeenProject
+from pgimport.kubernetes_client.jobs import list_orphans
+from pgimport.kubernetes_client.namespaces import namespace_exists
+from pgimport.kubernetes_client.secrets_and_config_maps import read_secret
 from pgimport.model.errors import ServerAway
 from pgimport.model.facts import ImportObject, Key, PreviewObject, ProjectObject, ServerFacts, Unreachable
 from pgimport.model.spec import ProjectSpec
 from pgimport.model.status import PreviewState
 from pgimport.reconcile.access import admin_access
 from pgimport.reconcile.world import World
-from pgimport.server.facts import read_database_oid, read_server_facts
-from pgimport.server.sweep import Marked, read_marked
+from pgimport.server.marked_objects import MarkedObject, read_marked_objects
+from pgimport.server.server_state import read_database_oid, read_server_facts
 
 
 def see_preview(world: World, key: Key, now: datetime) -> SeenPreview | None:
@@ -86,7 +86,7 @@ def _see_holder(world: World, found: PreviewObject) -> bool:
     return one is not None and one.meta.uid == holder and not one.meta.deleting and not one.status.cleaned_up
 
 
-def see_project(world: World, key: Key) -> tuple[SeenProject, tuple[Marked, ...]] | None:
+def see_project(world: World, key: Key) -> tuple[SeenProject, tuple[MarkedObject, ...]] | None:
     """With what is to be swept, whole; the decision reads only the names. None: there is no such project."""
     found = read_project(world.cluster, key.name)
     if found is None:
@@ -129,10 +129,10 @@ def _see_server(world: World, spec: ProjectSpec) -> ServerFacts | Unreachable:
         return Unreachable(failure=away.failure)
 
 
-def _see_marks(world: World, found: ProjectObject, spec: ProjectSpec) -> tuple[Marked, ...]:
+def _see_marks(world: World, found: ProjectObject, spec: ProjectSpec) -> tuple[MarkedObject, ...]:
     """Everything on the server that is this Project's by its mark."""
     try:
-        return tuple(read_marked(admin_access(world, spec), found.meta.uid))
+        return tuple(read_marked_objects(admin_access(world, spec), found.meta.uid))
     except ServerAway:
         return ()
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from pgimport.cluster.rest import Cluster
+from pgimport.kubernetes_client.api_client import KubernetesClient
 from pgimport.model.facts import PodFacts
 from pgimport.model.policy import Policy
-from pgimport.server.outages import Outages
+from pgimport.server.circuit_breaker import CircuitBreaker
 from pgimport.store.upload_store import UploadStore
 
 # A running import is looked at every few seconds; nobody has looked where a minute has passed.
@@ -87,13 +87,13 @@ class Rights:
 class World:
     """Made once by a door."""
 
-    cluster: Cluster
+    cluster: KubernetesClient
     policy: Policy
     rights: Rights = field(default_factory=Rights)
     store: UploadStore | None = None
     evidence: Evidence = field(default_factory=Evidence)
     attention: Attention = field(default_factory=Attention)
-    outages: Outages = field(default_factory=Outages)
+    circuit_breaker: CircuitBreaker = field(default_factory=CircuitBreaker)
     # One import of a namespace starts at a time: two that see one free slot would both take it.
     _starts: dict[str, threading.Lock] = field(default_factory=dict)
     _guard: threading.Lock = field(default_factory=threading.Lock)

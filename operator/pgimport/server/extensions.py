@@ -10,7 +10,7 @@ from psycopg import sql
 from pgimport.model.errors import ServerAway
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.result import Extension
-from pgimport.server.access import Connection, read_query
+from pgimport.server.connection import Connection, read_query
 
 ALWAYS_THERE = "plpgsql"
 
@@ -72,7 +72,7 @@ def _in_order(inside: Connection, asked: dict[str, Extension]) -> list[_Availabl
 def _open_configuration(inside: Connection, owner: str) -> list[str]:
     """The rows that users keep in an extension's tables belong to the data: the copy's role must bring them."""
     notes = []
-    for kind, schema, name in inside.execute(read_query("extension_tables")).fetchall():
+    for kind, schema, name in inside.execute(read_query("extension_configuration_tables")).fetchall():
         right = "GRANT USAGE, UPDATE ON SEQUENCE {} TO {}" if kind == "S" else "GRANT INSERT ON TABLE {} TO {}"
         if not _grant(inside, right, (schema, name), owner):
             notes.append(f"rows that users added to {schema}.{name} cannot be brought: a superuser owns the table")

@@ -7,9 +7,9 @@ from psycopg import sql
 
 from pgimport.model.errors import Conflict
 from pgimport.model.mark import Mark, format_mark
-from pgimport.server.access import Access, Connect, Connection, connect, hold, scram_verifier, session
-from pgimport.server.dropping import close, drop_database, drop_role, end_sessions, open_database
-from pgimport.server.objects import Found, read_objects
+from pgimport.server.connection import Access, Connect, Connection, connect, lock_database_name, scram_verifier, session
+from pgimport.server.drop import allow_connections, disallow_connections, drop_database, drop_role, end_sessions
+from pgimport.server.shared_objects import SharedObject, read_shared_objects
 
 
 def ensure_preview(
@@ -21,7 +21,7 @@ def ensure_preview(
     holds nothing that is not ours.
     """
     with session(access, connect=connect) as connection:
-        hold(connection, database)
+        lock_database_name(connection, database)
         _ensure(connection, access, _Wanted(database, role, password, mark), connect)
 
 
@@ -35,7 +35,7 @@ class _Wanted:
 
 def _ensure(connection: Connection, access: Access, wanted: _Wanted, connect: Connect) -> None:
     database, role, mark = wanted.database, wanted.role, wanted.mark
-    found = read_objects(connection, databases=[database], roles=[role])
+    found = read_shared_objects(connection, databases=[database], roles=[role])
     owner, there = found.roles.get(role), found.databases.get(database)
     _refuse_others(owner, there, role, mark)
     if owner is None:
@@ -44,14 +44,14 @@ def _ensure(connection: Connection, access: Access, wanted: _Wanted, connect: Co
         drop_database(connection, access, database, connect)  # a drop that was interrupted
         there = None
     if there is None:
-        close(connection, databases=(), roles=[role])
+        disallow_connections(connection, databases=(), roles=[role])
         _create_database(connection, database, role)
     if there is None or owner is None or not owner.open:
         _finish_database(connection, access, database, role, connect)
     if there is None or there.mark is None:
         _comment(connection, "DATABASE", database, mark)
     if there is not None and not there.open:  # a swap that was interrupted, and nobody is left to finish it
-        open_database(connection, database)
+        allow_connections(connection, database)
     connection.execute(
         sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(
             sql.Identifier(role), sql.Literal(scram_verifier(connection, role, wanted.password))
@@ -59,7 +59,7 @@ def _ensure(connection: Connection, access: Access, wanted: _Wanted, connect: Co
     )
 
 
-def _refuse_others(owner: Found | None, database: Found | None, role: str, mark: Mark) -> None:
+def _refuse_others(owner: SharedObject | None, database: SharedObject | None, role: str, mark: Mark) -> None:
     for found in (owner, database):
         if found is None:
             continue
@@ -118,7 +118,7 @@ def drop_preview(
     `only`: the database with this OID alone; raises Conflict where another one has taken its place.
     """
     with session(access, connect=connect) as connection:
-        hold(connection, database)
+        lock_database_name(connection, database)
         _drop(connection, access, (database, role), only, connect)
 
 
@@ -128,17 +128,17 @@ def reset_preview(
 ) -> None:  # fmt: skip
     """Empty anew, for the same owner; `only` as in `drop_preview`."""
     with session(access, connect=connect) as connection:
-        hold(connection, database)
+        lock_database_name(connection, database)
         _drop(connection, access, (database, role), only, connect)
         _ensure(connection, access, _Wanted(database, role, password, mark), connect)
 
 
 def _drop(connection: Connection, access: Access, names: tuple[str, str], only: int | None, connect: Connect) -> None:
     database, role = names
-    found = read_objects(connection, databases=[database]).databases.get(database)
+    found = read_shared_objects(connection, databases=[database]).databases.get(database)
     if only is not None and found is not None and found.oid != only:
         raise Conflict(f"database {database} was replaced since it was seen: the new one stays")
-    close(connection, databases=[database], roles=[role])
+    disallow_connections(connection, databases=[database], roles=[role])
     end_sessions(connection, databases=[database], roles=[role])
     drop_database(connection, access, database, connect)
     drop_role(connection, access, role, connect)

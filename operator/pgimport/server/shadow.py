@@ -10,12 +10,20 @@ from pgimport.model.errors import Conflict
 from pgimport.model.mark import Mark, format_mark
 from pgimport.model.names import AttemptNames
 from pgimport.model.result import SourceFacts
-from pgimport.server.access import Access, Connect, Connection, connect, let_commits_wait, read_query, session
-from pgimport.server.dropping import close, drop_database, drop_role, end_sessions
+from pgimport.server.connection import (
+    Access,
+    Connect,
+    Connection,
+    connect,
+    ensure_synchronous_commit,
+    read_query,
+    session,
+)
+from pgimport.server.database_locale import create_like_source, describe_fallback
+from pgimport.server.drop import disallow_connections, drop_database, drop_role, end_sessions
 from pgimport.server.extensions import create_extensions
-from pgimport.server.locale import create_like_source, describe_fallback
-from pgimport.server.objects import read_objects
 from pgimport.server.preview import create_role
+from pgimport.server.shared_objects import read_shared_objects
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +46,7 @@ def prepare_shadow(access: Access, plan: ShadowPlan, *, connect: Connect = conne
     """
     names = plan.names
     with session(access, connect=connect) as connection:
-        found = read_objects(connection, databases=[names.database], roles=[names.role])
+        found = read_shared_objects(connection, databases=[names.database], roles=[names.role])
         role, database = found.roles.get(names.role), found.databases.get(names.database)
         for there in (role, database):
             if there is not None and there.comment is not None and there.mark != plan.mark:
@@ -61,7 +69,7 @@ def prepare_shadow(access: Access, plan: ShadowPlan, *, connect: Connect = conne
         notes += describe_fallback(connection, names.database, plan.source)
         if plan.close_others:
             _close_others(connection)
-        if let_commits_wait(connection):
+        if ensure_synchronous_commit(connection):
             connection.execute(
                 sql.SQL("ALTER ROLE {} SET synchronous_commit = local").format(sql.Identifier(names.role))
             )
@@ -80,7 +88,7 @@ def _mark_and_close(connection: Connection, plan: ShadowPlan) -> None:
 
 
 def _close_others(connection: Connection) -> None:
-    for (name,) in connection.execute(read_query("open_databases")).fetchall():
+    for (name,) in connection.execute(read_query("databases_open_to_public")).fetchall():
         # Another attempt does the same at the same moment, or the database is just being dropped.
         with suppress(postgres.InternalError_, postgres.InvalidCatalogName):
             connection.execute(sql.SQL("REVOKE CONNECT ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name)))
@@ -93,7 +101,7 @@ def fence_attempt(access: Access, names: AttemptNames, *, connect: Connect = con
 
 
 def _fence(connection: Connection, names: AttemptNames) -> None:
-    close(connection, databases=[names.database], roles=[names.role])
+    disallow_connections(connection, databases=[names.database], roles=[names.role])
     end_sessions(connection, databases=[names.database], roles=[names.role])
 
 

@@ -16,18 +16,34 @@ from psycopg import sql
 from pgimport.model.errors import PgimportError
 from pgimport.model.names import AttemptNames, replaced_names
 from pgimport.model.reasons import Failure, Reason
-from pgimport.server.access import Access, Connect, Connection, connect, hold, let_commits_wait, scram_verifier, session
-from pgimport.server.dropping import close, drop_database, drop_role, end_sessions, open_database, read_prepared
-from pgimport.server.heritage import (
-    Heritage,
-    read_heritage,
+from pgimport.server.carry_over import (
+    CarryOver,
+    read_carry_over,
     read_memberships,
-    read_settings,
+    read_stored_settings,
     reset_statement,
-    write_heritage,
+    write_carry_over,
 )
-from pgimport.server.objects import Objects, read_objects
-from pgimport.server.replaceable import refuse_unreplaceable
+from pgimport.server.connection import (
+    Access,
+    Connect,
+    Connection,
+    connect,
+    ensure_synchronous_commit,
+    lock_database_name,
+    scram_verifier,
+    session,
+)
+from pgimport.server.drop import (
+    allow_connections,
+    disallow_connections,
+    drop_database,
+    drop_role,
+    end_sessions,
+    read_prepared_transactions,
+)
+from pgimport.server.replacement_check import require_replaceable
+from pgimport.server.shared_objects import SharedObjects, read_shared_objects
 
 # Between two looks while somebody holds a database who may not be ended; the target is open meanwhile.
 RETRY_SECONDS = 0.5
@@ -61,19 +77,19 @@ def swap(
     Raises Conflict where the owner has more to lose than the target.
     """
     with session(access, connect=connect) as connection:
-        hold(connection, plan.target)
-        let_commits_wait(connection)
+        lock_database_name(connection, plan.target)
+        ensure_synchronous_commit(connection)
         found = _read(connection, plan)
         if plan.names.database not in found.databases:
             return _finish(connection, plan, found)
-        refuse_unreplaceable(connection, access, plan.target, plan.owner)
+        require_replaceable(connection, access, plan.target, plan.owner)
         deadline = clock() + plan.patience_seconds
         while True:
             failure = _try(connection, access, plan, connect)
             if failure is None:
                 return None
             left = deadline - clock()
-            if left <= 0 or read_prepared(connection, [plan.target, plan.names.database]):
+            if left <= 0 or read_prepared_transactions(connection, [plan.target, plan.names.database]):
                 return failure
             pause(min(RETRY_SECONDS, left))
 
@@ -81,14 +97,14 @@ def swap(
 def finish_swap(access: Access, plan: SwapPlan, *, connect: Connect = connect) -> Failure | None:
     """After a crash: a swap that was carried out is complete; may be repeated."""
     with session(access, connect=connect) as connection:
-        hold(connection, plan.target)
+        lock_database_name(connection, plan.target)
         return _finish(connection, plan, _read(connection, plan))
 
 
 def open_target(access: Access, target: str, *, connect: Connect = connect) -> None:
     """After a crash: a target that a swap had shut lets its sessions in again; nothing there is fine."""
     with session(access, connect=connect) as connection:
-        hold(connection, target)
+        lock_database_name(connection, target)
         _open_target(connection, target)
 
 
@@ -100,15 +116,15 @@ def drop_replaced(access: Access, names: AttemptNames, *, connect: Connect = con
         drop_role(connection, access, replaced.role, connect)
 
 
-def _read(connection: Connection, plan: SwapPlan) -> Objects:
-    return read_objects(
+def _read(connection: Connection, plan: SwapPlan) -> SharedObjects:
+    return read_shared_objects(
         connection,
         databases=[plan.target, plan.names.database, plan.replaced.database],
         roles=[plan.owner, plan.names.role, plan.replaced.role],
     )
 
 
-def _finish(connection: Connection, plan: SwapPlan, found: Objects) -> Failure | None:
+def _finish(connection: Connection, plan: SwapPlan, found: SharedObjects) -> Failure | None:
     if plan.names.database in found.databases:
         return Failure(Reason.TARGET_BUSY, f"the swap into database {plan.target} has not happened yet")
     swapped = plan.replaced.database in found.databases or plan.replaced.role in found.roles
@@ -117,25 +133,25 @@ def _finish(connection: Connection, plan: SwapPlan, found: Objects) -> Failure |
             Reason.TARGET_LOST, f"the copy {plan.names.database} for database {plan.target} is not on the server"
         )
     if not found.databases[plan.target].open:
-        open_database(connection, plan.target)
+        allow_connections(connection, plan.target)
     return None
 
 
 def _try(connection: Connection, access: Access, plan: SwapPlan, connect: Connect) -> Failure | None:
     """Once. The target is open again, old or new, however this ends."""
     both = [plan.target, plan.names.database]
-    if prepared := read_prepared(connection, both):
+    if prepared := read_prepared_transactions(connection, both):
         gids = ", ".join(f"{one.gid} of {one.owner}" for one in prepared[:3])
         return _busy(plan, f"a prepared transaction ({gids})")
     verifier = scram_verifier(connection, plan.owner, plan.owner_password) if plan.owner_password else None
-    heritage = read_heritage(connection, plan.target, plan.owner)
+    carry_over = read_carry_over(connection, plan.target, plan.owner)
     try:
-        close(connection, databases=both, roles=[plan.names.role])
+        disallow_connections(connection, databases=both, roles=[plan.names.role])
         remaining = end_sessions(connection, databases=both, roles=[plan.owner, plan.names.role])
         holders = sorted({str(one) for one in remaining if one.database in both})
         if not holders:
             with connection.transaction():
-                _rename(connection, plan, heritage, verifier)
+                _rename(connection, plan, carry_over, verifier)
             return None
     except (postgres.ObjectInUse, postgres.LockNotAvailable) as error:
         # 5 s have passed in RENAME. What held it is not seen by us: a session that began at the last moment.
@@ -153,9 +169,9 @@ def _busy(plan: SwapPlan, what: str) -> Failure:
 
 def _open_target(connection: Connection, target: str) -> None:
     """The shadow stays shut: nobody has anything to do in it, and a shut one is never taken for an empty one."""
-    found = read_objects(connection, databases=[target]).databases.get(target)
+    found = read_shared_objects(connection, databases=[target]).databases.get(target)
     if found is not None and not found.open:
-        open_database(connection, target)
+        allow_connections(connection, target)
 
 
 def _open_again(connection: Connection, access: Access, plan: SwapPlan, connect: Connect) -> None:
@@ -168,17 +184,17 @@ def _open_again(connection: Connection, access: Access, plan: SwapPlan, connect:
             _open_target(another, plan.target)
 
 
-def _rename(connection: Connection, plan: SwapPlan, heritage: Heritage, verifier: str | None) -> None:
+def _rename(connection: Connection, plan: SwapPlan, carry_over: CarryOver, verifier: str | None) -> None:
     """The one transaction. The replaced ones get the attempt's mark, so that a sweep knows them as leftovers."""
-    mark = read_objects(connection, databases=[plan.names.database]).databases[plan.names.database].comment
+    mark = read_shared_objects(connection, databases=[plan.names.database]).databases[plan.names.database].comment
     old, new = plan.replaced, plan.names
-    if heritage.database is not None:
+    if carry_over.database is not None:
         _run(connection, "ALTER DATABASE {} RENAME TO {}", plan.target, old.database)
         connection.execute(
             sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(old.database), sql.Literal(mark))
         )
     _run(connection, "ALTER DATABASE {} RENAME TO {}", new.database, plan.target)
-    if heritage.role is not None:
+    if carry_over.role is not None:
         _run(connection, "ALTER ROLE {} RENAME TO {}", plan.owner, old.role)
         _run(connection, "ALTER ROLE {} NOLOGIN", old.role)
         connection.execute(sql.SQL("COMMENT ON ROLE {} IS {}").format(sql.Identifier(old.role), sql.Literal(mark)))
@@ -187,13 +203,13 @@ def _rename(connection: Connection, plan: SwapPlan, heritage: Heritage, verifier
     connection.execute(
         sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(plan.owner), sql.Literal(verifier))
     )
-    write_heritage(connection, heritage, plan.target, plan.owner)
+    write_carry_over(connection, carry_over, plan.target, plan.owner)
 
 
 def _forget_what_it_did(connection: Connection, role: str) -> None:
     """The attempt's role ran foreign code: its settings anywhere and the members it let in go."""
     _run(connection, "ALTER ROLE {} RESET ALL", role)
-    for settings in read_settings(connection, None, role):
+    for settings in read_stored_settings(connection, None, role):
         if settings.database is not None:
             connection.execute(reset_statement(settings))
     for one in read_memberships(connection, role):

@@ -8,22 +8,22 @@ from dataclasses import replace
 from psycopg import sql
 
 from pgimport.model.mark import Mark
-from pgimport.server.access import Access, Connect, connect, session
-from pgimport.server.dropping import drop_role
-from pgimport.server.facts import read_own_objects
-from pgimport.server.objects import read_objects
+from pgimport.server.connection import Access, Connect, connect, session
+from pgimport.server.drop import drop_role
 from pgimport.server.preview import create_role
+from pgimport.server.server_state import read_user_objects
+from pgimport.server.shared_objects import read_shared_objects
 
 
-def read_objects_of_others(
+def read_user_objects_as_temporary_role(
     access: Access, database: str, mark: Mark, limit: int = 5, *, connect: Connect = connect
 ) -> list[str]:
-    """As `read_own_objects`; empty too where there is no such database."""
+    """As `read_user_objects`; empty too where there is no such database."""
     with session(access, connect=connect) as connection:
-        if database not in read_objects(connection, databases=[database]).databases:
+        if database not in read_shared_objects(connection, databases=[database]).databases:
             return []
     with _visit(access, database, mark, connect) as visitor:
-        return read_own_objects(visitor, database, limit, connect=connect)
+        return read_user_objects(visitor, database, limit, connect=connect)
 
 
 @contextmanager

@@ -20,7 +20,7 @@ WATCH_SILENCE = 100  # seconds without a byte; a bookmark comes about once a min
 Json = dict[str, Any]
 
 
-class Cluster:
+class KubernetesClient:
     """A connection to one Kubernetes API server; safe to share between threads."""
 
     def __init__(self, api: client.ApiClient) -> None:
@@ -145,7 +145,7 @@ def _refusal(method: str, path: str, status: int, data: bytes) -> PgimportError:
             return PgimportError(text)
 
 
-def connect_cluster() -> Cluster:
+def connect_kubernetes() -> KubernetesClient:
     """In a pod by its service account, elsewhere by the current kubeconfig context."""
     configuration = client.Configuration()
     try:
@@ -154,4 +154,4 @@ def connect_cluster() -> Cluster:
         config.load_kube_config(client_configuration=configuration)
     configuration.connection_pool_maxsize = 32  # workers and sweep at once
     configuration.retries = False  # our own queue decides when to come back
-    return Cluster(client.ApiClient(configuration))
+    return KubernetesClient(client.ApiClient(configuration))

@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pgimport.model.mark import Mark, parse_mark
-from pgimport.server.access import Connection, read_query
+from pgimport.server.connection import Connection, read_query
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SharedObject:
     """A database or role that exists."""
 
     kind: str  # database or role
@@ -25,18 +25,22 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Objects:
+class SharedObjects:
     """What was found, by name."""
 
-    databases: dict[str, Found]
-    roles: dict[str, Found]
+    databases: dict[str, SharedObject]
+    roles: dict[str, SharedObject]
 
 
-def read_objects(connection: Connection, *, databases: Iterable[str] = (), roles: Iterable[str] = ()) -> Objects:
+def read_shared_objects(
+    connection: Connection, *, databases: Iterable[str] = (), roles: Iterable[str] = ()
+) -> SharedObjects:
     """Only those that exist; one query."""
-    rows = connection.execute(read_query("objects"), {"databases": list(databases), "roles": list(roles)}).fetchall()
-    found = [Found(*row) for row in rows]
-    return Objects(
+    rows = connection.execute(
+        read_query("shared_objects"), {"databases": list(databases), "roles": list(roles)}
+    ).fetchall()
+    found = [SharedObject(*row) for row in rows]
+    return SharedObjects(
         databases={one.name: one for one in found if one.kind == "database"},
         roles={one.name: one for one in found if one.kind == "role"},
     )

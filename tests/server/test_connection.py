@@ -9,8 +9,8 @@ from tests.support.postgres import PostgresServer
 
 from pgimport.model.errors import ServerAway
 from pgimport.model.reasons import Reason
-from pgimport.server.access import Access, connect, session
-from pgimport.server.facts import read_server_facts
+from pgimport.server.connection import Access, connect, session
+from pgimport.server.server_state import read_server_facts
 
 
 def _closed_port() -> int:

@@ -6,8 +6,8 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from pgimport.cluster import paths
-from pgimport.cluster.rest import Cluster, Json
+from pgimport.kubernetes_client import api_paths
+from pgimport.kubernetes_client.api_client import Json, KubernetesClient
 from pgimport.model.base import Asked, Written
 from pgimport.model.errors import Absent, Conflict, Refused
 from pgimport.model.facts import ImportObject, Key, Meta, PreviewObject, ProjectObject
@@ -73,17 +73,17 @@ def parse_project(body: Json) -> ProjectObject:
     return ProjectObject(meta=parse_meta(body), spec=spec, spec_error=problem, status=parse_status(body, ProjectStatus))
 
 
-def read_import(cluster: Cluster, namespace: str, name: str) -> ImportObject | None:
+def read_import(cluster: KubernetesClient, namespace: str, name: str) -> ImportObject | None:
     body = _read(cluster, Key(IMPORTS, namespace, name))
     return parse_import(body) if body else None
 
 
-def read_preview(cluster: Cluster, namespace: str, name: str) -> PreviewObject | None:
+def read_preview(cluster: KubernetesClient, namespace: str, name: str) -> PreviewObject | None:
     body = _read(cluster, Key(PREVIEWS, namespace, name))
     return parse_preview(body) if body else None
 
 
-def read_project(cluster: Cluster, name: str) -> ProjectObject | None:
+def read_project(cluster: KubernetesClient, name: str) -> ProjectObject | None:
     body = _read(cluster, Key(PROJECTS, "", name))
     return parse_project(body) if body else None
 
@@ -91,40 +91,40 @@ def read_project(cluster: Cluster, name: str) -> ProjectObject | None:
 TERMINAL_STATES = ("completed", "failed", "cancelled")
 
 
-def list_imports(cluster: Cluster, namespace: str, selector: str = "") -> list[ImportObject]:
+def list_imports(cluster: KubernetesClient, namespace: str, selector: str = "") -> list[ImportObject]:
     """All of a namespace, or those that a field selector keeps (the API server filters)."""
     query = {"fieldSelector": selector} if selector else {}
-    return [parse_import(item) for item in cluster.get(paths.resource(IMPORTS, namespace), **query)["items"]]
+    return [parse_import(item) for item in cluster.get(api_paths.resource(IMPORTS, namespace), **query)["items"]]
 
 
-def list_active_imports(cluster: Cluster, namespace: str) -> list[ImportObject]:
+def list_active_imports(cluster: KubernetesClient, namespace: str) -> list[ImportObject]:
     """Those that are not terminal, also those that nobody has looked at yet."""
     return _list_others(cluster, namespace, *TERMINAL_STATES)
 
 
-def list_waiting_imports(cluster: Cluster, namespace: str) -> list[ImportObject]:
+def list_waiting_imports(cluster: KubernetesClient, namespace: str) -> list[ImportObject]:
     """Those that are neither terminal nor at work. Asked after each end, so what runs is not even sent."""
     return _list_others(cluster, namespace, *TERMINAL_STATES, ImportState.RUNNING.value)
 
 
-def _list_others(cluster: Cluster, namespace: str, *states: str) -> list[ImportObject]:
+def _list_others(cluster: KubernetesClient, namespace: str, *states: str) -> list[ImportObject]:
     return list_imports(cluster, namespace, ",".join(f"status.state!={state}" for state in states))
 
 
-def list_previews(cluster: Cluster, namespace: str) -> list[PreviewObject]:
-    return [parse_preview(item) for item in cluster.get(paths.resource(PREVIEWS, namespace))["items"]]
+def list_previews(cluster: KubernetesClient, namespace: str) -> list[PreviewObject]:
+    return [parse_preview(item) for item in cluster.get(api_paths.resource(PREVIEWS, namespace))["items"]]
 
 
-def list_projects(cluster: Cluster) -> list[ProjectObject]:
-    return [parse_project(item) for item in cluster.get(paths.resource(PROJECTS))["items"]]
+def list_projects(cluster: KubernetesClient) -> list[ProjectObject]:
+    return [parse_project(item) for item in cluster.get(api_paths.resource(PROJECTS))["items"]]
 
 
-def list_raw(cluster: Cluster, kind: str) -> Json:
+def list_raw(cluster: KubernetesClient, kind: str) -> Json:
     """The whole list of one kind in all namespaces, as it came, for the sweep."""
-    return cluster.get(paths.resource(kind))
+    return cluster.get(api_paths.resource(kind))
 
 
-def write_status(cluster: Cluster, key: Key, meta: Meta, status: Written) -> None:
+def write_status(cluster: KubernetesClient, key: Key, meta: Meta, status: Written) -> None:
     """The one pen: the whole status at once, refused with Conflict where the object changed since `meta`."""
     _patch_status(
         cluster,
@@ -136,7 +136,7 @@ def write_status(cluster: Cluster, key: Key, meta: Meta, status: Written) -> Non
     )
 
 
-def confirm(cluster: Cluster, key: Key, meta: Meta) -> None:
+def confirm(cluster: KubernetesClient, key: Key, meta: Meta) -> None:
     """Raises Conflict where the object changed since `meta`, or is gone; changes nothing.
 
     A read may come from a view that is old, a write never: so a write is asked, one that writes what is there.
@@ -149,7 +149,7 @@ def confirm(cluster: Cluster, key: Key, meta: Meta) -> None:
         raise Conflict(f"{key} is gone") from gone
 
 
-def holds(cluster: Cluster, key: Key, uid: str, *terms: tuple[str, object]) -> bool:
+def holds(cluster: KubernetesClient, key: Key, uid: str, *terms: tuple[str, object]) -> bool:
     """Is the object of this name still this one, and has its status these values (`("/cleanedUp", True)`)?
 
     As sure as `confirm`; False where it is gone.
@@ -162,18 +162,18 @@ def holds(cluster: Cluster, key: Key, uid: str, *terms: tuple[str, object]) -> b
     return True
 
 
-def _patch_status(cluster: Cluster, key: Key, patch: list[Json]) -> None:
-    cluster.patch(f"{paths.of_key(key)}/status", patch)
+def _patch_status(cluster: KubernetesClient, key: Key, patch: list[Json]) -> None:
+    cluster.patch(f"{api_paths.of_key(key)}/status", patch)
 
 
-def write_finalizers(cluster: Cluster, key: Key, meta: Meta, finalizers: Sequence[str]) -> None:
+def write_finalizers(cluster: KubernetesClient, key: Key, meta: Meta, finalizers: Sequence[str]) -> None:
     """Replaces the list; Conflict where the object changed since `meta`."""
     body = {"metadata": {"resourceVersion": meta.resource_version, "finalizers": list(finalizers)}}
-    cluster.patch(paths.of_key(key), body)
+    cluster.patch(api_paths.of_key(key), body)
 
 
-def _read(cluster: Cluster, key: Key) -> Json | None:
+def _read(cluster: KubernetesClient, key: Key) -> Json | None:
     try:
-        return cluster.get(paths.of_key(key))
+        return cluster.get(api_paths.of_key(key))
     except Absent:
         return None

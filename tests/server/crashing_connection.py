@@ -5,7 +5,7 @@ from typing import Any
 
 import psycopg
 
-from pgimport.server.access import MAINTENANCE, Access, Connection, connect
+from pgimport.server.connection import MAINTENANCE_DATABASE, Access, Connection, connect
 
 
 class Crash(BaseException):
@@ -18,7 +18,7 @@ class CrashingConnect:
     def __init__(self, statements: int) -> None:
         self.left = statements
 
-    def __call__(self, access: Access, dbname: str = MAINTENANCE, /) -> Connection:
+    def __call__(self, access: Access, dbname: str = MAINTENANCE_DATABASE, /) -> Connection:
         if self.left <= 0:
             raise Crash
         connection = connect(access, dbname)

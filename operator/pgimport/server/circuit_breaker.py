@@ -25,7 +25,7 @@ class _Outage:
     until: float
 
 
-class Outages:
+class CircuitBreaker:
     """Safe to share between threads."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -34,7 +34,7 @@ class Outages:
         self._lock = threading.Lock()
 
     @contextmanager
-    def asking(self, place: str) -> Iterator[None]:
+    def connecting(self, place: str) -> Iterator[None]:
         """Around one connection. Raises ServerAway, as the last one who waited for it did."""
         with self._lock:
             known, began = self._known.get(place), self._clock()

@@ -3,8 +3,8 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from pgimport.cluster import paths
-from pgimport.cluster.rest import Cluster, Json
+from pgimport.kubernetes_client import api_paths
+from pgimport.kubernetes_client.api_client import Json, KubernetesClient
 from pgimport.model.errors import Absent, Conflict
 from pgimport.model.facts import JobFacts, Orphan
 from pgimport.model.names import LABEL_IMPORT_UID
@@ -30,20 +30,20 @@ def parse_job(body: Json, import_uid: str) -> JobFacts:
     )
 
 
-def read_job(cluster: Cluster, namespace: str, name: str, import_uid: str) -> JobFacts | None:
+def read_job(cluster: KubernetesClient, namespace: str, name: str, import_uid: str) -> JobFacts | None:
     try:
-        return parse_job(cluster.get(paths.jobs(namespace, name)), import_uid)
+        return parse_job(cluster.get(api_paths.jobs(namespace, name)), import_uid)
     except Absent:
         return None
 
 
-def list_orphans(cluster: Cluster, namespace: str, cleaned: Collection[str]) -> tuple[Orphan, ...]:
+def list_orphans(cluster: KubernetesClient, namespace: str, cleaned: Collection[str]) -> tuple[Orphan, ...]:
     """Our Jobs without an owner, of imports that were deleted with `--cascade=orphan`: no others lose theirs.
 
     And those of imports that were cleaned up (their uids), made since by somebody who came late: no clean-up has given
     them a time to live.
     """
-    listed = cluster.get(paths.jobs(namespace), labelSelector=LABEL_IMPORT_UID)["items"]
+    listed = cluster.get(api_paths.jobs(namespace), labelSelector=LABEL_IMPORT_UID)["items"]
     return tuple(
         Orphan(item["metadata"]["name"], item["metadata"]["uid"])
         for item in listed
@@ -52,33 +52,33 @@ def list_orphans(cluster: Cluster, namespace: str, cleaned: Collection[str]) -> 
     )
 
 
-def create_job(cluster: Cluster, namespace: str, manifest: Json, import_uid: str) -> None:
+def create_job(cluster: KubernetesClient, namespace: str, manifest: Json, import_uid: str) -> None:
     """May be repeated: one that exists is success if it is ours, else Conflict."""
     try:
-        cluster.create(paths.jobs(namespace), manifest)
+        cluster.create(api_paths.jobs(namespace), manifest)
     except Conflict:
         found = read_job(cluster, namespace, manifest["metadata"]["name"], import_uid)
         if found is None or not found.ours or found.deleting:
             raise
 
 
-def stop_job(cluster: Cluster, namespace: str, name: str) -> None:
+def stop_job(cluster: KubernetesClient, namespace: str, name: str) -> None:
     """Ends its pods at once and keeps the Job, with the logs of the attempts that ended, for its TTL."""
     _patch(cluster, namespace, name, {"activeDeadlineSeconds": 1})
 
 
-def set_job_ttl(cluster: Cluster, namespace: str, name: str, seconds: int) -> None:
+def set_job_ttl(cluster: KubernetesClient, namespace: str, name: str, seconds: int) -> None:
     """Only after the terminal status is written: a Job may vanish with its result otherwise."""
     _patch(cluster, namespace, name, {"ttlSecondsAfterFinished": seconds})
 
 
-def delete_job(cluster: Cluster, namespace: str, name: str, uid: str) -> None:
+def delete_job(cluster: KubernetesClient, namespace: str, name: str, uid: str) -> None:
     """This one, and no successor of its name."""
-    cluster.delete(paths.jobs(namespace, name), uid=uid)
+    cluster.delete(api_paths.jobs(namespace, name), uid=uid)
 
 
-def _patch(cluster: Cluster, namespace: str, name: str, spec: Json) -> None:
+def _patch(cluster: KubernetesClient, namespace: str, name: str, spec: Json) -> None:
     try:
-        cluster.patch(paths.jobs(namespace, name), {"spec": spec})
+        cluster.patch(api_paths.jobs(namespace, name), {"spec": spec})
     except Absent:
         return

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from pgimport.cluster import paths
-from pgimport.cluster.rest import Cluster, Json
+from pgimport.kubernetes_client import api_paths
+from pgimport.kubernetes_client.api_client import Json, KubernetesClient
 from pgimport.model.errors import Absent, PgimportError
 
 PAGE = "500"  # objects of a list that come in one answer
@@ -38,10 +38,12 @@ class _Kind:
     end_watch: Callable[[], None] | None = None
 
 
-class Cache:
+class WatchCache:
     """Safe to share between threads."""
 
-    def __init__(self, cluster: Cluster, kinds: Iterable[str], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, cluster: KubernetesClient, kinds: Iterable[str], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._cluster, self._clock = cluster, clock
         self._kinds = {kind: _Kind() for kind in kinds}
         self._changed = threading.Condition()
@@ -82,7 +84,7 @@ class Cache:
         self, kind: str, namespace: str, limit: int | None = None, before: str = "",
         wanted: Callable[[dict[str, str]], bool] = lambda _: True,
     ) -> list[Json]:  # fmt: skip
-        """Of one namespace, newest first; `before` is the place (see `place_of`) of the last one seen.
+        """Of one namespace, newest first; `before` is the place (see `sort_key`) of the last one seen.
 
         `wanted` judges by an object's labels.
         """
@@ -148,7 +150,7 @@ class Cache:
         objects: dict[tuple[str, str], _Held] = {}
         query = {"limit": PAGE}
         while True:
-            answer = self._cluster.get(paths.resource(kind), **query)
+            answer = self._cluster.get(api_paths.resource(kind), **query)
             for body in answer["items"]:
                 meta = body["metadata"]
                 version = int(meta["resourceVersion"])
@@ -170,7 +172,7 @@ class Cache:
         def opened(end: Callable[[], None]) -> None:
             self._kinds[kind].end_watch = end
 
-        for event in self._cluster.watch(paths.resource(kind), version, WATCH_SECONDS, opened):
+        for event in self._cluster.watch(api_paths.resource(kind), version, WATCH_SECONDS, opened):
             body = event["object"]
             if event["type"] == "ERROR":
                 raise Absent(str(body.get("message", "the watch ended")))
@@ -208,7 +210,7 @@ class Cache:
                 self._changed.notify_all()
 
 
-def place_of(body: Json) -> str:
+def sort_key(body: Json) -> str:
     """Where an object stands in `list_newest`."""
     return f"{body['metadata']['creationTimestamp']} {body['metadata']['name']}"
 

@@ -3,8 +3,8 @@
 import json
 from datetime import datetime
 
-from pgimport.cluster import paths
-from pgimport.cluster.rest import Cluster, Json
+from pgimport.kubernetes_client import api_paths
+from pgimport.kubernetes_client.api_client import Json, KubernetesClient
 from pgimport.model.errors import PgimportError
 from pgimport.model.facts import ContainerFacts, PodFacts
 from pgimport.model.names import CONTAINER_IMPORT, CONTAINER_PREFLIGHT, LABEL_IMPORT_UID
@@ -64,17 +64,17 @@ def _not_started(body: Json) -> ContainerFacts | None:
     return ContainerFacts(name=CONTAINER_IMPORT) if CONTAINER_IMPORT in names else None
 
 
-def list_pods(cluster: Cluster, namespace: str, import_uid: str) -> list[PodFacts]:
+def list_pods(cluster: KubernetesClient, namespace: str, import_uid: str) -> list[PodFacts]:
     """Oldest first."""
-    body = cluster.get(paths.core(namespace, "pods"), labelSelector=f"{LABEL_IMPORT_UID}={import_uid}")
+    body = cluster.get(api_paths.core(namespace, "pods"), labelSelector=f"{LABEL_IMPORT_UID}={import_uid}")
     return sorted((parse_pod(item) for item in body["items"]), key=lambda pod: (pod.created_at, pod.name))
 
 
-def read_progress(cluster: Cluster, namespace: str, pod: str, container: str) -> Progress | None:
+def read_progress(cluster: KubernetesClient, namespace: str, pod: str, container: str) -> Progress | None:
     """The newest progress line in the container's log; None where there is none yet or the log is away."""
     try:
         log = cluster.get_text(
-            f"{paths.core(namespace, 'pods', pod)}/log", container=container, tailLines=str(LOG_LINES)
+            f"{api_paths.core(namespace, 'pods', pod)}/log", container=container, tailLines=str(LOG_LINES)
         )
     except PgimportError:
         return None

@@ -12,13 +12,13 @@ from psycopg import errors as postgres
 
 from pgimport.model.errors import Conflict, PgimportError, ServerAway
 from pgimport.model.reasons import Failure, Reason
-from pgimport.server.outages import Outages
+from pgimport.server.circuit_breaker import CircuitBreaker
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
-MAINTENANCE = "postgres"
+MAINTENANCE_DATABASE = "postgres"
 # Where an admin may not enter `postgres`, or it was dropped.
-MAINTENANCE_FALLBACK = "template1"
+FALLBACK_MAINTENANCE_DATABASE = "template1"
 
 CONNECT_SECONDS = 10
 _SETTINGS = {
@@ -46,22 +46,24 @@ class Access:
     user: str
     password: str = field(repr=False)
     sslmode: str = "prefer"
-    outages: Outages | None = field(default=None, repr=False, compare=False)  # what is known of this and other servers
+    circuit_breaker: CircuitBreaker | None = field(
+        default=None, repr=False, compare=False
+    )  # what is known of this and other servers
 
     @property
-    def place(self) -> str:
+    def address(self) -> str:
         return f"{self.host}:{self.port}"
 
 
 class Connect(Protocol):
     """The outermost seam of this room: what opens a connection."""
 
-    def __call__(self, access: Access, dbname: str = MAINTENANCE, /) -> Connection: ...
+    def __call__(self, access: Access, dbname: str = MAINTENANCE_DATABASE, /) -> Connection: ...
 
 
-def connect(access: Access, dbname: str = MAINTENANCE, *, application_name: str = "pgimport") -> Connection:
+def connect(access: Access, dbname: str = MAINTENANCE_DATABASE, *, application_name: str = "pgimport") -> Connection:
     """In autocommit; raises ServerAway. The maintenance database may be replaced by `template1`."""
-    with access.outages.asking(access.place) if access.outages is not None else nullcontext():
+    with access.circuit_breaker.connecting(access.address) if access.circuit_breaker is not None else nullcontext():
         return _connect(access, dbname, application_name)
 
 
@@ -72,9 +74,9 @@ def _connect(access: Access, dbname: str, application_name: str) -> Connection:
         refusal = str(error)
     except UnicodeError:  # of the resolver's codec, for a label of more than 63 characters
         refusal = "its host is no name that can be looked up"
-    if dbname == MAINTENANCE and f'database "{MAINTENANCE}"' in refusal:
+    if dbname == MAINTENANCE_DATABASE and f'database "{MAINTENANCE_DATABASE}"' in refusal:
         try:
-            return _open(access, MAINTENANCE_FALLBACK, application_name)
+            return _open(access, FALLBACK_MAINTENANCE_DATABASE, application_name)
         except psycopg.OperationalError:
             pass  # the first refusal tells more
     raise ServerAway(_refusal(access, refusal))
@@ -107,9 +109,9 @@ def _refusal(access: Access, text: str) -> Failure:
     line = _first_line(text).rpartition("FATAL:")[2].strip()
     if any(word in line for word in _AUTH_WORDS):
         return Failure(
-            Reason.SERVER_AUTH_FAILED, f"the target server {access.place} refused the role {access.user}: {line}"
+            Reason.SERVER_AUTH_FAILED, f"the target server {access.address} refused the role {access.user}: {line}"
         )
-    return Failure(Reason.SERVER_UNREACHABLE, f"the target server {access.place} cannot be reached: {line}")
+    return Failure(Reason.SERVER_UNREACHABLE, f"the target server {access.address} cannot be reached: {line}")
 
 
 def _first_line(text: str) -> str:
@@ -117,7 +119,7 @@ def _first_line(text: str) -> str:
 
 
 @contextmanager
-def session(access: Access, dbname: str = MAINTENANCE, connect: Connect = connect) -> Iterator[Connection]:
+def session(access: Access, dbname: str = MAINTENANCE_DATABASE, connect: Connect = connect) -> Iterator[Connection]:
     """A connection for the length of a block; what the server refuses in it is translated here, once."""
     connection = connect(access, dbname)
     try:
@@ -136,20 +138,22 @@ def _translate(access: Access, error: psycopg.Error) -> PgimportError | None:
     match error:
         case postgres.InsufficientPrivilege():
             return ServerAway(
-                Failure(Reason.SERVER_NOT_FIT, f"the admin {access.user} of {access.place} lacks a right: {line}")
+                Failure(Reason.SERVER_NOT_FIT, f"the admin {access.user} of {access.address} lacks a right: {line}")
             )
         case postgres.ObjectInUse() | postgres.LockNotAvailable():
-            return ServerAway(Failure(Reason.TARGET_BUSY, f"something is in use on {access.place}: {line}"))
+            return ServerAway(Failure(Reason.TARGET_BUSY, f"something is in use on {access.address}: {line}"))
         case postgres.DuplicateDatabase() | postgres.DuplicateObject() | postgres.UniqueViolation():
-            return Conflict(f"made by somebody else at the same moment on {access.place}: {line}")
+            return Conflict(f"made by somebody else at the same moment on {access.address}: {line}")
         case postgres.InternalError_() if "concurrently" in line:
-            return Conflict(f"changed by somebody else at the same moment on {access.place}: {line}")
+            return Conflict(f"changed by somebody else at the same moment on {access.address}: {line}")
         case psycopg.OperationalError() if error.sqlstate is None or error.sqlstate[:2] in ("08", "53", "57"):
-            return ServerAway(Failure(Reason.SERVER_UNREACHABLE, f"the target server {access.place} went away: {line}"))
+            return ServerAway(
+                Failure(Reason.SERVER_UNREACHABLE, f"the target server {access.address} went away: {line}")
+            )
     return None
 
 
-def hold(connection: Connection, database: str) -> None:
+def lock_database_name(connection: Connection, database: str) -> None:
     """Until this session ends, nobody else of ours changes what this name stands for: another operator waits.
 
     Raises ServerAway (TargetBusy) where the other one takes long.
@@ -157,7 +161,7 @@ def hold(connection: Connection, database: str) -> None:
     connection.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [f"pgimport {database}"])
 
 
-def let_commits_wait(connection: Connection) -> bool:
+def ensure_synchronous_commit(connection: Connection) -> bool:
     """From here on this session's commits wait for the disk; true where the server's default would have it otherwise.
 
     Else a crash could lose what was reported as done, or a part of a copy that was verified already.

@@ -9,8 +9,8 @@ import pytest
 from kmock import Request
 from tests.support.kubernetes import Kubernetes, Refusal, a_body
 
-from pgimport.cluster.cache import Cache
-from pgimport.cluster.rest import Cluster
+from pgimport.kubernetes_client.api_client import KubernetesClient
+from pgimport.kubernetes_client.watch_cache import WatchCache
 from pgimport.model.names import IMPORTS
 
 PATH = f"/apis/capydb.dev/v1alpha1/namespaces/shop/{IMPORTS}"
@@ -18,8 +18,8 @@ ALL = f"/apis/capydb.dev/v1alpha1/{IMPORTS}"
 
 
 @pytest.fixture
-def cache(cluster: Cluster) -> Iterator[Cache]:
-    found = Cache(cluster, (IMPORTS,))
+def cache(cluster: KubernetesClient) -> Iterator[WatchCache]:
+    found = WatchCache(cluster, (IMPORTS,))
     found.start()
     assert found.wait_for(lambda: found.ready, 20)
     yield found
@@ -31,7 +31,7 @@ def name() -> str:
     return f"import-{token_hex(4)}"
 
 
-def make(cluster: Cluster, name: str, **spec: Any) -> dict[str, Any]:
+def make(cluster: KubernetesClient, name: str, **spec: Any) -> dict[str, Any]:
     return cluster.create(PATH, a_body(IMPORTS, name, spec=spec))
 
 
@@ -43,11 +43,11 @@ def lists(kubernetes: Kubernetes) -> list[Request]:
     return [one for one in kubernetes.requests("GET", ALL) if not is_watch(one)]
 
 
-def sees(cache: Cache, name: str, check: Callable[[Any], bool] = bool) -> bool:
+def sees(cache: WatchCache, name: str, check: Callable[[Any], bool] = bool) -> bool:
     return cache.wait_for(lambda: check(cache.find(IMPORTS, "shop", name)), 10)
 
 
-def test_what_others_do_is_seen(cache: Cache, cluster: Cluster, name: str) -> None:
+def test_what_others_do_is_seen(cache: WatchCache, cluster: KubernetesClient, name: str) -> None:
     make(cluster, name, jobs=1)
     assert sees(cache, name)
     cluster.patch(f"{PATH}/{name}", {"spec": {"jobs": 2}})
@@ -56,7 +56,7 @@ def test_what_others_do_is_seen(cache: Cache, cluster: Cluster, name: str) -> No
     assert sees(cache, name, lambda found: found is None)
 
 
-def test_the_newer_one_stays(cache: Cache, cluster: Cluster, name: str) -> None:
+def test_the_newer_one_stays(cache: WatchCache, cluster: KubernetesClient, name: str) -> None:
     old = make(cluster, name, jobs=1)
     new = cluster.patch(f"{PATH}/{name}", {"spec": {"jobs": 2}})
     cache.remember(IMPORTS, new)
@@ -66,10 +66,10 @@ def test_the_newer_one_stays(cache: Cache, cluster: Cluster, name: str) -> None:
     assert found["spec"] == {"jobs": 2}
 
 
-def test_a_version_that_is_too_old_is_listed_anew(kubernetes: Kubernetes, cluster: Cluster, name: str) -> None:
+def test_a_version_that_is_too_old_is_listed_anew(kubernetes: Kubernetes, cluster: KubernetesClient, name: str) -> None:
     """The watch is refused by 410; what happened before is in the second list."""
     kubernetes.emulator.faults.refusals.append(Refusal(is_watch, 410))
-    found = Cache(cluster, (IMPORTS,))
+    found = WatchCache(cluster, (IMPORTS,))
     before = len(lists(kubernetes))
     found.start()
     try:
@@ -81,10 +81,10 @@ def test_a_version_that_is_too_old_is_listed_anew(kubernetes: Kubernetes, cluste
         found.stop()
 
 
-def test_who_waits_hears_of_the_first_answer(kubernetes: Kubernetes, cluster: Cluster) -> None:
+def test_who_waits_hears_of_the_first_answer(kubernetes: Kubernetes, cluster: KubernetesClient) -> None:
     """It comes after the list here, and no object changes meanwhile."""
     kubernetes.refuse("GET", "/version", 503, times=1)
-    found = Cache(cluster, (IMPORTS,))
+    found = WatchCache(cluster, (IMPORTS,))
     begun = time.monotonic()
     found.start()
     try:
@@ -94,9 +94,9 @@ def test_who_waits_hears_of_the_first_answer(kubernetes: Kubernetes, cluster: Cl
         found.stop()
 
 
-def test_while_nothing_answers_it_is_not_ready(kubernetes: Kubernetes, cluster: Cluster) -> None:
+def test_while_nothing_answers_it_is_not_ready(kubernetes: Kubernetes, cluster: KubernetesClient) -> None:
     now = [1000.0]
-    found = Cache(cluster, (IMPORTS,), lambda: now[0])
+    found = WatchCache(cluster, (IMPORTS,), lambda: now[0])
     found.start()
     try:
         assert found.wait_for(lambda: found.ready, 20)
@@ -113,7 +113,7 @@ def test_while_nothing_answers_it_is_not_ready(kubernetes: Kubernetes, cluster: 
         found.stop()
 
 
-def test_newest_first_and_page_by_page(cache: Cache, cluster: Cluster) -> None:
+def test_newest_first_and_page_by_page(cache: WatchCache, cluster: KubernetesClient) -> None:
     names = [f"page-{number}-{token_hex(3)}" for number in range(3)]
     for one in names:
         make(cluster, one)

@@ -11,9 +11,9 @@ from tests.support.postgres import ADMIN, PostgresServer
 
 from pgimport.model.errors import ServerAway
 from pgimport.model.reasons import Failure, Reason
-from pgimport.server import access as ways
-from pgimport.server.access import Access, connect
-from pgimport.server.outages import REST_SECONDS, Outages
+from pgimport.server import connection as connection_module
+from pgimport.server.circuit_breaker import REST_SECONDS, CircuitBreaker
+from pgimport.server.connection import Access, connect
 
 AWAY = ServerAway(Failure(Reason.SERVER_UNREACHABLE, "it cannot be reached"))
 
@@ -28,10 +28,10 @@ class Clock:
         return self.now
 
 
-def ask(outages: Outages, clock: Clock, seconds: float, error: ServerAway | None = AWAY) -> bool:
+def ask(circuit_breaker: CircuitBreaker, clock: Clock, seconds: float, error: ServerAway | None = AWAY) -> bool:
     """Whether the server was asked; it takes so long to refuse, or answers (None)."""
     asked = False
-    with suppress(ServerAway), outages.asking("a:5432"):
+    with suppress(ServerAway), circuit_breaker.connecting("a:5432"):
         asked = True
         clock.now += seconds
         if error is not None:
@@ -41,20 +41,20 @@ def ask(outages: Outages, clock: Clock, seconds: float, error: ServerAway | None
 
 def test_nobody_waits_again_until_its_rest_is_over_and_then_one_alone() -> None:
     clock = Clock()
-    outages = Outages(clock)
-    assert ask(outages, clock, 10)
-    assert not ask(outages, clock, 10)
+    circuit_breaker = CircuitBreaker(clock)
+    assert ask(circuit_breaker, clock, 10)
+    assert not ask(circuit_breaker, clock, 10)
     clock.now += REST_SECONDS
-    with outages.asking("a:5432"):
-        assert not ask(outages, clock, 10), "another one asks for all"
-    assert ask(outages, clock, 0, None)
+    with circuit_breaker.connecting("a:5432"):
+        assert not ask(circuit_breaker, clock, 10), "another one asks for all"
+    assert ask(circuit_breaker, clock, 0, None)
 
 
 def test_another_server_is_asked_meanwhile() -> None:
     clock = Clock()
-    outages = Outages(clock)
-    ask(outages, clock, 10)
-    with outages.asking("b:5432"):
+    circuit_breaker = CircuitBreaker(clock)
+    ask(circuit_breaker, clock, 10)
+    with circuit_breaker.connecting("b:5432"):
         pass
 
 
@@ -67,9 +67,9 @@ def test_another_server_is_asked_meanwhile() -> None:
 )
 def test_what_keeps_nobody_waiting_is_asked_each_time(seconds: float, error: ServerAway) -> None:
     clock = Clock()
-    outages = Outages(clock)
-    assert ask(outages, clock, seconds, error)
-    assert ask(outages, clock, seconds, error)
+    circuit_breaker = CircuitBreaker(clock)
+    assert ask(circuit_breaker, clock, seconds, error)
+    assert ask(circuit_breaker, clock, seconds, error)
 
 
 @pytest.fixture
@@ -84,11 +84,11 @@ def silent() -> Iterator[int]:
 def test_a_server_that_says_nothing_is_waited_for_once(
     silent: int, postgres16: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ways, "CONNECT_SECONDS", 2)
-    known = Outages()
+    monkeypatch.setattr(connection_module, "CONNECT_SECONDS", 2)
+    known = CircuitBreaker()
     good = Access(
         host=postgres16.host, port=postgres16.port, user=ADMIN, password=postgres16.admin_password,
-        sslmode="disable", outages=known,
+        sslmode="disable", circuit_breaker=known,
     )  # fmt: skip
     bad = dataclasses.replace(good, port=silent)
     waited = []

@@ -8,9 +8,9 @@ import pytest
 from tests.support.kubernetes import Kubernetes
 from tests.support.samples import a_result
 
-from pgimport.cluster import paths
-from pgimport.cluster.pods import list_pods, parse_pod, read_progress
-from pgimport.cluster.rest import Cluster
+from pgimport.kubernetes_client import api_paths
+from pgimport.kubernetes_client.api_client import KubernetesClient
+from pgimport.kubernetes_client.pods import list_pods, parse_pod, read_progress
 from pgimport.model.names import LABEL_IMPORT_UID
 from pgimport.model.result import build_termination_message
 from pgimport.model.status import Phase
@@ -116,13 +116,13 @@ def test_a_message_that_is_not_ours_is_no_result(message: str) -> None:
     assert pod.over
 
 
-def test_the_pods_of_an_import_come_oldest_first(cluster: Cluster) -> None:
+def test_the_pods_of_an_import_come_oldest_first(cluster: KubernetesClient) -> None:
     uid = secrets.token_hex(4)
     for name, second in (("young", "09"), ("old", "01")):
         body = a_body(f"{name}-{uid}", import_uid=uid)
         body["metadata"]["creationTimestamp"] = f"2026-01-01T12:00:{second}Z"
-        cluster.create(paths.core("shop", "pods"), body)
-    cluster.create(paths.core("shop", "pods"), a_body(f"other-{uid}", import_uid="other"))
+        cluster.create(api_paths.core("shop", "pods"), body)
+    cluster.create(api_paths.core("shop", "pods"), a_body(f"other-{uid}", import_uid="other"))
     assert [pod.name for pod in list_pods(cluster, "shop", uid)] == [f"old-{uid}", f"young-{uid}"]
 
 
@@ -143,7 +143,7 @@ def a_line(percent: int, **more: Any) -> str:
     ],
 )
 def test_progress_is_the_last_whole_line_of_the_log(
-    kubernetes: Kubernetes, cluster: Cluster, log: str | None, percent: int | None
+    kubernetes: Kubernetes, cluster: KubernetesClient, log: str | None, percent: int | None
 ) -> None:
     kubernetes.emulator.faults.logs.clear()
     if log is not None:

@@ -10,8 +10,8 @@ import pytest
 from kubernetes import client
 from tests.support.kubernetes import Kubernetes, a_body
 
-from pgimport.cluster import paths, rest
-from pgimport.cluster.rest import Cluster
+from pgimport.kubernetes_client import api_client, api_paths
+from pgimport.kubernetes_client.api_client import KubernetesClient
 from pgimport.model.errors import Absent, ClusterAway, Conflict, Denied, PgimportError, Refused
 from pgimport.model.names import IMPORTS
 
@@ -23,9 +23,9 @@ def name() -> str:
     return f"import-{secrets.token_hex(4)}"
 
 
-def put(cluster: Cluster, name: str) -> str:
-    cluster.create(paths.resource(IMPORTS, "shop"), a_body(IMPORTS, name))
-    return paths.resource(IMPORTS, "shop", name)
+def put(cluster: KubernetesClient, name: str) -> str:
+    cluster.create(api_paths.resource(IMPORTS, "shop"), a_body(IMPORTS, name))
+    return api_paths.resource(IMPORTS, "shop", name)
 
 
 REFUSALS = [
@@ -46,30 +46,30 @@ REFUSALS = [
 
 @pytest.mark.parametrize(("status", "error"), REFUSALS)
 def test_a_refusal_names_verb_and_path_and_never_the_body(
-    kubernetes: Kubernetes, cluster: Cluster, status: int, error: type[PgimportError]
+    kubernetes: Kubernetes, cluster: KubernetesClient, status: int, error: type[PgimportError]
 ) -> None:
     kubernetes.refuse("POST", "/secrets", status, message="the API server's own sentence")
     with pytest.raises(error) as caught:
-        cluster.create(paths.core("shop", "secrets"), {"metadata": {"name": "x"}, "stringData": {"p": SECRET_TEXT}})
+        cluster.create(api_paths.core("shop", "secrets"), {"metadata": {"name": "x"}, "stringData": {"p": SECRET_TEXT}})
     assert type(caught.value) is error
     text = str(caught.value)
     assert text == f"POST /api/v1/namespaces/shop/secrets: {status} the API server's own sentence"
     assert SECRET_TEXT not in repr(caught.value)
 
 
-def test_what_was_created_can_be_read(cluster: Cluster, name: str) -> None:
+def test_what_was_created_can_be_read(cluster: KubernetesClient, name: str) -> None:
     path = put(cluster, name)
     assert cluster.get(path)["metadata"]["name"] == name
 
 
-def test_a_name_that_is_taken_is_a_conflict(cluster: Cluster, name: str) -> None:
+def test_a_name_that_is_taken_is_a_conflict(cluster: KubernetesClient, name: str) -> None:
     put(cluster, name)
     with pytest.raises(Conflict):
         put(cluster, name)
 
 
 def test_a_list_patch_is_a_json_patch_and_an_object_a_merge_patch(
-    kubernetes: Kubernetes, cluster: Cluster, name: str
+    kubernetes: Kubernetes, cluster: KubernetesClient, name: str
 ) -> None:
     path = put(cluster, name)
     cluster.patch(path, [{"op": "add", "path": "/spec", "value": {"a": 1}}])
@@ -79,7 +79,7 @@ def test_a_list_patch_is_a_json_patch_and_an_object_a_merge_patch(
     assert kinds == ["application/json-patch+json", "application/merge-patch+json"]
 
 
-def test_an_apply_is_ours_and_forced(kubernetes: Kubernetes, cluster: Cluster, name: str) -> None:
+def test_an_apply_is_ours_and_forced(kubernetes: Kubernetes, cluster: KubernetesClient, name: str) -> None:
     cluster.apply(put(cluster, name), a_body(IMPORTS, name, spec={"a": 1}))
     (request,) = kubernetes.requests("PATCH", name)
     assert request.headers["Content-Type"] == "application/apply-patch+yaml"
@@ -87,7 +87,9 @@ def test_an_apply_is_ours_and_forced(kubernetes: Kubernetes, cluster: Cluster, n
     assert json.loads(request.text)["spec"] == {"a": 1}
 
 
-def test_a_delete_says_what_becomes_of_the_dependents(kubernetes: Kubernetes, cluster: Cluster, name: str) -> None:
+def test_a_delete_says_what_becomes_of_the_dependents(
+    kubernetes: Kubernetes, cluster: KubernetesClient, name: str
+) -> None:
     cluster.delete(put(cluster, name), uid="the-uid")
     (request,) = kubernetes.requests("DELETE", name)
     options = json.loads(request.text)
@@ -96,13 +98,13 @@ def test_a_delete_says_what_becomes_of_the_dependents(kubernetes: Kubernetes, cl
 
 
 @pytest.mark.parametrize("status", [pytest.param(404, id="gone already"), pytest.param(409, id="a successor's")])
-def test_a_delete_of_what_is_not_there_is_fine(kubernetes: Kubernetes, cluster: Cluster, status: int) -> None:
+def test_a_delete_of_what_is_not_there_is_fine(kubernetes: Kubernetes, cluster: KubernetesClient, status: int) -> None:
     kubernetes.refuse("DELETE", "/jobs/", status)
-    cluster.delete(paths.jobs("shop", "x"))
+    cluster.delete(api_paths.jobs("shop", "x"))
 
 
-def test_a_query_is_escaped(kubernetes: Kubernetes, cluster: Cluster) -> None:
-    cluster.get(paths.resource(IMPORTS, "shop"), fieldSelector="status.state!=completed,status.state!=failed")
+def test_a_query_is_escaped(kubernetes: Kubernetes, cluster: KubernetesClient) -> None:
+    cluster.get(api_paths.resource(IMPORTS, "shop"), fieldSelector="status.state!=completed,status.state!=failed")
     request = kubernetes.requests("GET", "/postgresimports")[-1]
     assert request.params["fieldSelector"] == "status.state!=completed,status.state!=failed"
 
@@ -113,10 +115,10 @@ def closed_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def connect_to(port: int) -> Cluster:
+def connect_to(port: int) -> KubernetesClient:
     configuration = client.Configuration(host=f"http://127.0.0.1:{port}")
     configuration.retries = False
-    return Cluster(client.ApiClient(configuration))
+    return KubernetesClient(client.ApiClient(configuration))
 
 
 def test_a_server_that_is_not_there_is_away() -> None:
@@ -149,9 +151,9 @@ def test_a_server_that_hangs_up_is_away(rude_server: int) -> None:
 
 
 def test_a_server_that_never_answers_is_away(
-    kubernetes: Kubernetes, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+    kubernetes: Kubernetes, cluster: KubernetesClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rest, "REQUEST_TIMEOUT", (1, 0.05))
+    monkeypatch.setattr(api_client, "REQUEST_TIMEOUT", (1, 0.05))
     kubernetes.refuse("GET", "/version", 500, wait=0.2)
     with pytest.raises(ClusterAway, match="GET /version: ReadTimeoutError"):
         cluster.get("/version")

@@ -6,8 +6,8 @@ from pgimport.model.errors import ServerAway
 from pgimport.model.facts import AttemptFacts, ServerFacts, SwapFacts
 from pgimport.model.names import AttemptNames, replaced_names
 from pgimport.model.reasons import Failure, Reason
-from pgimport.server.access import Access, Connect, connect, read_query, session
-from pgimport.server.objects import read_objects
+from pgimport.server.connection import Access, Connect, connect, read_query, session
+from pgimport.server.shared_objects import read_shared_objects
 
 # 14 knows neither pg_database_owner's public schema nor trusted defaults that the steps rely on.
 OLDEST_SERVER = 150000
@@ -16,7 +16,7 @@ OLDEST_SERVER = 150000
 def read_server_facts(access: Access, allowed: Iterable[str], *, connect: Connect = connect) -> ServerFacts:
     """Raises ServerAway also where the server or its admin is not fit to take imports."""
     with session(access, connect=connect) as connection:
-        row = connection.execute(read_query("server")).fetchone()
+        row = connection.execute(read_query("server_properties")).fetchone()
         extensions = connection.execute(read_query("creatable_extensions"), {"allowed": list(allowed)}).fetchall()
     if row is None:
         raise _not_fit(access, f"the role {access.user} was dropped")
@@ -36,13 +36,13 @@ def read_server_facts(access: Access, allowed: Iterable[str], *, connect: Connec
 
 
 def _not_fit(access: Access, why: str) -> ServerAway:
-    return ServerAway(Failure(Reason.SERVER_NOT_FIT, f"the target server {access.place} cannot take imports: {why}"))
+    return ServerAway(Failure(Reason.SERVER_NOT_FIT, f"the target server {access.address} cannot take imports: {why}"))
 
 
 def read_attempt(access: Access, names: AttemptNames, *, connect: Connect = connect) -> AttemptFacts:
     """What one attempt has on the server."""
     with session(access, connect=connect) as connection:
-        found = read_objects(connection, databases=[names.database], roles=[names.role])
+        found = read_shared_objects(connection, databases=[names.database], roles=[names.role])
     role, database = found.roles.get(names.role), found.databases.get(names.database)
     return AttemptFacts(
         role_exists=role is not None,
@@ -55,7 +55,9 @@ def read_swap(access: Access, target: str, names: AttemptNames, *, connect: Conn
     """Where a swap stands: the target's OID is the shadow's once it is done."""
     replaced = replaced_names(names.database)
     with session(access, connect=connect) as connection:
-        found = read_objects(connection, databases=[target, names.database, replaced.database], roles=[replaced.role])
+        found = read_shared_objects(
+            connection, databases=[target, names.database, replaced.database], roles=[replaced.role]
+        )
     return SwapFacts(
         target_oid=found.databases[target].oid if target in found.databases else None,
         shadow_oid=found.databases[names.database].oid if names.database in found.databases else None,
@@ -67,7 +69,7 @@ def read_swap(access: Access, target: str, names: AttemptNames, *, connect: Conn
 def read_database_oid(access: Access, database: str, *, connect: Connect = connect) -> int:
     """0 where it is not there: no database has this OID."""
     with session(access, connect=connect) as connection:
-        found = read_objects(connection, databases=[database]).databases.get(database)
+        found = read_shared_objects(connection, databases=[database]).databases.get(database)
     return found.oid if found is not None else 0
 
 
@@ -78,11 +80,11 @@ def read_database_size(access: Access, database: str, *, connect: Connect = conn
     return None if row is None or row[0] is None else int(row[0])
 
 
-def read_own_objects(owner_access: Access, database: str, limit: int = 5, *, connect: Connect = connect) -> list[str]:
+def read_user_objects(owner_access: Access, database: str, limit: int = 5, *, connect: Connect = connect) -> list[str]:
     """Some of the objects that somebody made in a database (`table public.users`); empty: it may be filled.
 
     The database may hold anything, so its owner looks, never the admin.
     """
     with session(owner_access, database, connect) as connection:
-        rows = connection.execute(read_query("own_objects"), {"limit": limit}).fetchall()
+        rows = connection.execute(read_query("user_objects"), {"limit": limit}).fetchall()
     return [name for (name,) in rows]

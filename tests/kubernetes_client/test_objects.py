@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 from tests.support.kubernetes import Kubernetes, a_body
 
-from pgimport.cluster import jobs, paths, resources, tenants
-from pgimport.cluster import secrets as cluster_secrets
-from pgimport.cluster.rest import Cluster
+from pgimport.kubernetes_client import api_paths, custom_resources, jobs, namespaces, secrets_and_config_maps
+from pgimport.kubernetes_client.api_client import KubernetesClient
 from pgimport.model.errors import Conflict
 from pgimport.model.facts import ImportObject, Key
 from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS
@@ -32,24 +31,24 @@ def name() -> str:
     return f"x-{secrets.token_hex(4)}"
 
 
-def put(cluster: Cluster, plural: str, name: str, **parts: Any) -> Key:
+def put(cluster: KubernetesClient, plural: str, name: str, **parts: Any) -> Key:
     namespace = "" if plural == PROJECTS else "shop"
-    cluster.create(paths.resource(plural, namespace), a_body(plural, name, namespace or None, **parts))
+    cluster.create(api_paths.resource(plural, namespace), a_body(plural, name, namespace or None, **parts))
     return Key(plural, namespace, name)
 
 
 # --- our kinds ---
 
 
-def test_what_is_not_there_is_none(cluster: Cluster, name: str) -> None:
-    assert resources.read_import(cluster, "shop", name) is None
-    assert resources.read_preview(cluster, "shop", name) is None
-    assert resources.read_project(cluster, name) is None
+def test_what_is_not_there_is_none(cluster: KubernetesClient, name: str) -> None:
+    assert custom_resources.read_import(cluster, "shop", name) is None
+    assert custom_resources.read_preview(cluster, "shop", name) is None
+    assert custom_resources.read_project(cluster, name) is None
 
 
-def test_an_import_is_read_whole(cluster: Cluster, name: str) -> None:
+def test_an_import_is_read_whole(cluster: KubernetesClient, name: str) -> None:
     put(cluster, IMPORTS, name, spec=SPEC, status={"observedGeneration": -1})
-    found = resources.read_import(cluster, "shop", name)
+    found = custom_resources.read_import(cluster, "shop", name)
     assert found is not None
     assert found.spec is not None
     assert (found.spec.project, found.spec.max_attempts, found.spec_error) == ("shop", 3, None)
@@ -57,9 +56,9 @@ def test_an_import_is_read_whole(cluster: Cluster, name: str) -> None:
     assert found.status.observed_generation == -1
 
 
-def test_a_project_has_no_namespace(cluster: Cluster, name: str) -> None:
+def test_a_project_has_no_namespace(cluster: KubernetesClient, name: str) -> None:
     put(cluster, PROJECTS, name, spec=PROJECT_SPEC)
-    found = resources.read_project(cluster, name)
+    found = custom_resources.read_project(cluster, name)
     assert found is not None
     assert (found.meta.namespace, found.spec and found.spec.server.port) == ("", 5432)
 
@@ -75,20 +74,20 @@ def test_a_project_has_no_namespace(cluster: Cluster, name: str) -> None:
     ],
 )
 def test_a_spec_that_cannot_be_read_names_its_field(
-    cluster: Cluster, name: str, changes: dict[str, Any], words: str
+    cluster: KubernetesClient, name: str, changes: dict[str, Any], words: str
 ) -> None:
     spec = {field: value for field, value in (SPEC | changes).items() if value is not None}
     put(cluster, IMPORTS, name, spec=spec)
-    found = resources.read_import(cluster, "shop", name)
+    found = custom_resources.read_import(cluster, "shop", name)
     assert found is not None
     assert found.spec is None
     assert words in (found.spec_error or "")
 
 
-def test_a_status_of_another_version_is_read_as_far_as_it_goes(cluster: Cluster, name: str) -> None:
+def test_a_status_of_another_version_is_read_as_far_as_it_goes(cluster: KubernetesClient, name: str) -> None:
     status = {"state": "running", "attempts": "many", "fromAnotherVersion": 1, "progress": {"phase": "unknown"}}
     put(cluster, IMPORTS, name, spec=SPEC, status=status)
-    found = resources.read_import(cluster, "shop", name)
+    found = custom_resources.read_import(cluster, "shop", name)
     assert found is not None
     assert (found.status.state, found.status.attempts, found.status.progress) == (ImportState.RUNNING, None, None)
 
@@ -96,12 +95,15 @@ def test_a_status_of_another_version_is_read_as_far_as_it_goes(cluster: Cluster,
 @pytest.mark.parametrize(
     ("list_them", "expected"),
     [
-        pytest.param(resources.list_active_imports, ["new", "pending", "running"], id="active: not ended"),
-        pytest.param(resources.list_waiting_imports, ["new", "pending"], id="waiting: not at work either"),
+        pytest.param(custom_resources.list_active_imports, ["new", "pending", "running"], id="active: not ended"),
+        pytest.param(custom_resources.list_waiting_imports, ["new", "pending"], id="waiting: not at work either"),
     ],
 )
 def test_imports_are_listed_by_their_state(
-    cluster: Cluster, name: str, list_them: Callable[[Cluster, str], list[ImportObject]], expected: list[str]
+    cluster: KubernetesClient,
+    name: str,
+    list_them: Callable[[KubernetesClient, str], list[ImportObject]],
+    expected: list[str],
 ) -> None:
     for state in ("pending", "running", "completed", "failed", "cancelled"):
         put(cluster, IMPORTS, f"{name}-{state}", spec=SPEC, status={"state": state})
@@ -114,12 +116,12 @@ def test_imports_are_listed_by_their_state(
 # --- the pen ---
 
 
-def test_a_status_is_written_whole(cluster: Cluster, name: str) -> None:
+def test_a_status_is_written_whole(cluster: KubernetesClient, name: str) -> None:
     key = put(cluster, IMPORTS, name, spec=SPEC, status={"state": "pending", "error": "an old one"})
-    found = resources.read_import(cluster, "shop", name)
+    found = custom_resources.read_import(cluster, "shop", name)
     assert found is not None
-    resources.write_status(cluster, key, found.meta, ImportStatus(state=ImportState.RUNNING))
-    assert cluster.get(paths.of_key(key))["status"] == {
+    custom_resources.write_status(cluster, key, found.meta, ImportStatus(state=ImportState.RUNNING))
+    assert cluster.get(api_paths.of_key(key))["status"] == {
         "state": "running",
         "attemptHistory": [],
         "conditions": [],
@@ -127,28 +129,28 @@ def test_a_status_is_written_whole(cluster: Cluster, name: str) -> None:
 
 
 def test_a_status_against_an_old_version_is_a_conflict_and_changes_nothing(
-    kubernetes: Kubernetes, cluster: Cluster, name: str
+    kubernetes: Kubernetes, cluster: KubernetesClient, name: str
 ) -> None:
     key = put(cluster, PREVIEWS, name, spec={"project": "shop"})
-    found = resources.read_preview(cluster, "shop", name)
+    found = custom_resources.read_preview(cluster, "shop", name)
     assert found is not None
-    resources.write_status(cluster, key, found.meta, PreviewStatus(active_import="first"))
+    custom_resources.write_status(cluster, key, found.meta, PreviewStatus(active_import="first"))
     with pytest.raises(Conflict):
-        resources.write_status(cluster, key, found.meta, PreviewStatus(active_import="second"))
-    assert cluster.get(paths.of_key(key))["status"]["activeImport"] == "first"
+        custom_resources.write_status(cluster, key, found.meta, PreviewStatus(active_import="second"))
+    assert cluster.get(api_paths.of_key(key))["status"]["activeImport"] == "first"
     request = kubernetes.requests("PATCH", name)[-1]
     assert request.url.path.endswith(f"/{name}/status")
     assert '"path": "/metadata/resourceVersion"' in request.text
 
 
-def test_finalizers_are_written_against_the_version_that_was_seen(cluster: Cluster, name: str) -> None:
+def test_finalizers_are_written_against_the_version_that_was_seen(cluster: KubernetesClient, name: str) -> None:
     key = put(cluster, PREVIEWS, name, spec={"project": "shop"})
-    found = resources.read_preview(cluster, "shop", name)
+    found = custom_resources.read_preview(cluster, "shop", name)
     assert found is not None
-    resources.write_finalizers(cluster, key, found.meta, ["capydb.dev/database"])
+    custom_resources.write_finalizers(cluster, key, found.meta, ["capydb.dev/database"])
     with pytest.raises(Conflict):
-        resources.write_finalizers(cluster, key, found.meta, [])
-    again = resources.read_preview(cluster, "shop", name)
+        custom_resources.write_finalizers(cluster, key, found.meta, [])
+    again = custom_resources.read_preview(cluster, "shop", name)
     assert again is not None
     assert again.meta.finalizers == ("capydb.dev/database",)
 
@@ -166,7 +168,7 @@ def a_job(name: str, owner: str = "import-uid", **status: Any) -> dict[str, Any]
     }
 
 
-def test_a_job_that_is_ours_may_be_made_again(cluster: Cluster, name: str) -> None:
+def test_a_job_that_is_ours_may_be_made_again(cluster: KubernetesClient, name: str) -> None:
     jobs.create_job(cluster, "shop", a_job(name), "import-uid")
     jobs.create_job(cluster, "shop", a_job(name), "import-uid")
     found = jobs.read_job(cluster, "shop", name, "import-uid")
@@ -174,7 +176,7 @@ def test_a_job_that_is_ours_may_be_made_again(cluster: Cluster, name: str) -> No
     assert (found.ours, found.suspended, found.complete, found.failed_reason) == (True, False, False, None)
 
 
-def test_a_job_of_this_name_that_is_somebody_elses_is_a_conflict(cluster: Cluster, name: str) -> None:
+def test_a_job_of_this_name_that_is_somebody_elses_is_a_conflict(cluster: KubernetesClient, name: str) -> None:
     jobs.create_job(cluster, "shop", a_job(name, "an-earlier-import"), "an-earlier-import")
     with pytest.raises(Conflict):
         jobs.create_job(cluster, "shop", a_job(name), "import-uid")
@@ -183,10 +185,10 @@ def test_a_job_of_this_name_that_is_somebody_elses_is_a_conflict(cluster: Cluste
     assert not found.ours
 
 
-def test_a_job_that_is_going_is_a_conflict(cluster: Cluster, name: str) -> None:
+def test_a_job_that_is_going_is_a_conflict(cluster: KubernetesClient, name: str) -> None:
     body = a_job(name)
     body["metadata"] |= {"deletionTimestamp": "2026-01-01T12:00:00Z", "finalizers": ["foregroundDeletion"]}
-    cluster.create(paths.jobs("shop"), body)
+    cluster.create(api_paths.jobs("shop"), body)
     with pytest.raises(Conflict):
         jobs.create_job(cluster, "shop", a_job(name), "import-uid")
 
@@ -212,27 +214,27 @@ def test_a_job_that_is_going_is_a_conflict(cluster: Cluster, name: str) -> None:
     ],
 )
 def test_a_jobs_end_is_read_of_its_conditions(
-    cluster: Cluster, name: str, conditions: list[dict[str, str]], complete: bool, failed: str | None
+    cluster: KubernetesClient, name: str, conditions: list[dict[str, str]], complete: bool, failed: str | None
 ) -> None:
-    cluster.create(paths.jobs("shop"), a_job(name, conditions=conditions))
+    cluster.create(api_paths.jobs("shop"), a_job(name, conditions=conditions))
     found = jobs.read_job(cluster, "shop", name, "import-uid")
     assert found is not None
     assert (found.complete, found.failed_reason) == (complete, failed)
 
 
-def test_a_job_is_stopped_and_given_its_ttl_and_deleted(cluster: Cluster, name: str) -> None:
+def test_a_job_is_stopped_and_given_its_ttl_and_deleted(cluster: KubernetesClient, name: str) -> None:
     jobs.create_job(cluster, "shop", a_job(name), "import-uid")
     jobs.stop_job(cluster, "shop", name)
     jobs.set_job_ttl(cluster, "shop", name, 60)
-    spec = cluster.get(paths.jobs("shop", name))["spec"]
+    spec = cluster.get(api_paths.jobs("shop", name))["spec"]
     assert spec == {"backoffLimit": 2, "activeDeadlineSeconds": 1, "ttlSecondsAfterFinished": 60}
     jobs.delete_job(cluster, "shop", name, "uid-of-one-before")
-    uid = cluster.get(paths.jobs("shop", name))["metadata"]["uid"]
+    uid = cluster.get(api_paths.jobs("shop", name))["metadata"]["uid"]
     jobs.delete_job(cluster, "shop", name, uid)
     assert jobs.read_job(cluster, "shop", name, "import-uid") is None
 
 
-def test_a_job_that_is_gone_needs_no_more(cluster: Cluster, name: str) -> None:
+def test_a_job_that_is_gone_needs_no_more(cluster: KubernetesClient, name: str) -> None:
     jobs.stop_job(cluster, "shop", name)
     jobs.set_job_ttl(cluster, "shop", name, 60)
     jobs.delete_job(cluster, "shop", name, "uid")
@@ -250,42 +252,44 @@ def a_secret(name: str, owner: str = "import-uid") -> dict[str, Any]:
     }
 
 
-def test_a_secret_that_is_ours_keeps_what_it_holds(cluster: Cluster, name: str) -> None:
-    first = cluster_secrets.create_secret(cluster, "shop", a_secret(name), {"seed": b"\x00first"})
-    second = cluster_secrets.create_secret(cluster, "shop", a_secret(name), {"seed": b"second"})
+def test_a_secret_that_is_ours_keeps_what_it_holds(cluster: KubernetesClient, name: str) -> None:
+    first = secrets_and_config_maps.create_secret(cluster, "shop", a_secret(name), {"seed": b"\x00first"})
+    second = secrets_and_config_maps.create_secret(cluster, "shop", a_secret(name), {"seed": b"second"})
     assert first == second == {"seed": b"\x00first"}
-    assert cluster_secrets.read_secret(cluster, "shop", name) == first
-    cluster_secrets.delete_secret(cluster, "shop", name)
-    assert cluster_secrets.read_secret(cluster, "shop", name) is None
+    assert secrets_and_config_maps.read_secret(cluster, "shop", name) == first
+    secrets_and_config_maps.delete_secret(cluster, "shop", name)
+    assert secrets_and_config_maps.read_secret(cluster, "shop", name) is None
 
 
-def test_a_secret_of_this_name_that_is_somebody_elses_is_a_conflict(cluster: Cluster, name: str) -> None:
-    cluster_secrets.create_secret(cluster, "shop", a_secret(name, "somebody"), {"seed": b"theirs"})
+def test_a_secret_of_this_name_that_is_somebody_elses_is_a_conflict(cluster: KubernetesClient, name: str) -> None:
+    secrets_and_config_maps.create_secret(cluster, "shop", a_secret(name, "somebody"), {"seed": b"theirs"})
     with pytest.raises(Conflict):
-        cluster_secrets.create_secret(cluster, "shop", a_secret(name), {"seed": b"ours"})
-    assert cluster_secrets.read_secret(cluster, "shop", name) == {"seed": b"theirs"}
+        secrets_and_config_maps.create_secret(cluster, "shop", a_secret(name), {"seed": b"ours"})
+    assert secrets_and_config_maps.read_secret(cluster, "shop", name) == {"seed": b"theirs"}
 
 
 # --- tenants ---
 
 
-def test_a_role_binding_is_made_once(kubernetes: Kubernetes, cluster: Cluster, name: str) -> None:
+def test_a_role_binding_is_made_once(kubernetes: Kubernetes, cluster: KubernetesClient, name: str) -> None:
     binding = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": name}}
-    tenants.ensure_role_binding(cluster, "shop", binding)
-    tenants.ensure_role_binding(cluster, "shop", binding)
+    namespaces.ensure_role_binding(cluster, "shop", binding)
+    namespaces.ensure_role_binding(cluster, "shop", binding)
     made = [one for one in kubernetes.requests("POST", "/rolebindings") if name in one.text]
     assert len(made) == 1
 
 
-def test_an_event_carries_its_reporter_and_its_time(cluster: Cluster, name: str) -> None:
+def test_an_event_carries_its_reporter_and_its_time(cluster: KubernetesClient, name: str) -> None:
     event = {"metadata": {"generateName": f"{name}-", "namespace": "shop"}, "note": "x"}
-    tenants.post_event(cluster, "shop", event)
-    (found,) = [one for one in cluster.get(paths.events("shop"))["items"] if one["metadata"]["name"].startswith(name)]
+    namespaces.post_event(cluster, "shop", event)
+    (found,) = [
+        one for one in cluster.get(api_paths.events("shop"))["items"] if one["metadata"]["name"].startswith(name)
+    ]
     assert found["reportingController"] == "pgimport-operator"
     assert found["eventTime"].endswith("Z")
 
 
-def test_the_newest_warning_says_why_nothing_starts(cluster: Cluster, name: str) -> None:
+def test_the_newest_warning_says_why_nothing_starts(cluster: KubernetesClient, name: str) -> None:
     for second, reason, kind in (
         ("01", "Old", "Warning"),
         ("03", "FailedMount", "Warning"),
@@ -295,17 +299,17 @@ def test_the_newest_warning_says_why_nothing_starts(cluster: Cluster, name: str)
             "metadata": {"name": f"{name}-{second}"}, "type": kind, "reason": reason, "message": "no such Secret",
             "involvedObject": {"name": name}, "lastTimestamp": f"2026-01-01T12:00:{second}Z",
         }  # fmt: skip
-        cluster.create(paths.core("shop", "events"), event)
-    assert tenants.read_start_warning(cluster, "shop", (name,)) == "FailedMount: no such Secret"
-    assert tenants.read_start_warning(cluster, "shop", ("another",)) is None
+        cluster.create(api_paths.core("shop", "events"), event)
+    assert namespaces.read_start_warning(cluster, "shop", (name,)) == "FailedMount: no such Secret"
+    assert namespaces.read_start_warning(cluster, "shop", ("another",)) is None
 
 
 @pytest.mark.parametrize(
     ("phase", "there"), [pytest.param("Active", True, id="there"), pytest.param("Terminating", False, id="going")]
 )
 def test_a_namespace_that_goes_is_as_good_as_gone(
-    kubernetes: Kubernetes, cluster: Cluster, name: str, phase: str, there: bool
+    kubernetes: Kubernetes, cluster: KubernetesClient, name: str, phase: str, there: bool
 ) -> None:
-    assert not tenants.namespace_exists(cluster, name)
+    assert not namespaces.namespace_exists(cluster, name)
     kubernetes.emulator.faults.namespaces[name] = phase
-    assert tenants.namespace_exists(cluster, name) is there
+    assert namespaces.namespace_exists(cluster, name) is there

@@ -6,7 +6,7 @@ from psycopg import errors as postgres
 from psycopg import sql
 
 from pgimport.model.result import SourceFacts
-from pgimport.server.access import Connection, read_query
+from pgimport.server.connection import Connection, read_query
 
 LIBC, ICU, BUILTIN = "c", "i", "b"
 
@@ -21,7 +21,7 @@ _NOT_HERE = (
 
 
 @dataclass(frozen=True, slots=True)
-class Locale:
+class DatabaseLocale:
     """As `pg_database` has it."""
 
     encoding: str
@@ -36,18 +36,18 @@ class Locale:
         return self.collate if self.collate == self.ctype else f"{self.collate}/{self.ctype}"
 
 
-def _choices(source: SourceFacts) -> list[Locale]:
-    exact = Locale(source.encoding, source.collate, source.ctype, source.locale_provider, source.locale)
+def _choices(source: SourceFacts) -> list[DatabaseLocale]:
+    exact = DatabaseLocale(source.encoding, source.collate, source.ctype, source.locale_provider, source.locale)
     choices = [exact]
     if exact.provider != LIBC:  # its own locale decides; libc's names may be unknown here
-        choices.append(Locale(exact.encoding, "C", "C", exact.provider, exact.locale))
+        choices.append(DatabaseLocale(exact.encoding, "C", "C", exact.provider, exact.locale))
     if exact.encoding == "UTF8":
-        choices.append(Locale(exact.encoding, "C.UTF-8", "C.UTF-8", LIBC, None))
-    choices.append(Locale(exact.encoding, "C", "C", LIBC, None))
+        choices.append(DatabaseLocale(exact.encoding, "C.UTF-8", "C.UTF-8", LIBC, None))
+    choices.append(DatabaseLocale(exact.encoding, "C", "C", LIBC, None))
     return list(dict.fromkeys(choices))
 
 
-def _clauses(locale: Locale) -> sql.Composable:
+def _clauses(locale: DatabaseLocale) -> sql.Composable:
     parts: list[sql.Composable] = [
         sql.SQL("ENCODING {} LC_COLLATE {} LC_CTYPE {}").format(
             sql.Literal(locale.encoding), sql.Literal(locale.collate), sql.Literal(locale.ctype)
@@ -79,7 +79,7 @@ def describe_fallback(connection: Connection, database: str, source: SourceFacts
     """A note where the database could not be made like its source; also after a crash."""
     row = connection.execute(read_query("database_locale"), {"database": database}).fetchone()
     wanted = _choices(source)[0]
-    if row is None or (made := Locale(*row)) == wanted:
+    if row is None or (made := DatabaseLocale(*row)) == wanted:
         return []
     if made.provider == wanted.provider != LIBC and made.locale == wanted.locale:
         return []  # only libc's names differ, which decide nothing here

@@ -10,9 +10,9 @@ from psycopg import sql
 
 from pgimport.model.errors import Conflict, ServerAway
 from pgimport.model.reasons import Failure, Reason
-from pgimport.server.access import (
-    MAINTENANCE,
-    MAINTENANCE_FALLBACK,
+from pgimport.server.connection import (
+    FALLBACK_MAINTENANCE_DATABASE,
+    MAINTENANCE_DATABASE,
     Access,
     Connect,
     Connection,
@@ -20,11 +20,11 @@ from pgimport.server.access import (
     scram_verifier,
     session,
 )
-from pgimport.server.objects import read_objects
+from pgimport.server.shared_objects import read_shared_objects
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class ClientSession:
     """A client's session, as far as the admin may see it."""
 
     pid: int
@@ -37,7 +37,7 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedTransaction:
     """A prepared transaction."""
 
     gid: str
@@ -45,9 +45,9 @@ class Prepared:
     database: str
 
 
-def close(connection: Connection, *, databases: Iterable[str], roles: Iterable[str]) -> None:
+def disallow_connections(connection: Connection, *, databases: Iterable[str], roles: Iterable[str]) -> None:
     """No new session in these databases, none of these roles; in one transaction, what is not there passed over."""
-    found = read_objects(connection, databases=databases, roles=roles)
+    found = read_shared_objects(connection, databases=databases, roles=roles)
     with connection.transaction():
         for role in found.roles.values():
             if role.open:
@@ -59,16 +59,18 @@ def close(connection: Connection, *, databases: Iterable[str], roles: Iterable[s
                 )
 
 
-def open_database(connection: Connection, database: str) -> None:
+def allow_connections(connection: Connection, database: str) -> None:
     """Sessions may begin in it again."""
     connection.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(sql.Identifier(database)))
 
 
-def end_sessions(connection: Connection, *, databases: Iterable[str], roles: Iterable[str] = ()) -> list[Session]:
+def end_sessions(connection: Connection, *, databases: Iterable[str], roles: Iterable[str] = ()) -> list[ClientSession]:
     """One pid at a time, so that one that may not be ended (a superuser's) does not save the others; those go out."""
-    rows = connection.execute(read_query("sessions"), {"databases": list(databases), "roles": list(roles)}).fetchall()
-    remaining: list[Session] = []
-    for found in (Session(*row) for row in rows):
+    rows = connection.execute(
+        read_query("client_sessions"), {"databases": list(databases), "roles": list(roles)}
+    ).fetchall()
+    remaining: list[ClientSession] = []
+    for found in (ClientSession(*row) for row in rows):
         try:
             connection.execute("SELECT pg_terminate_backend(%s)", [found.pid])
         except postgres.InsufficientPrivilege:
@@ -76,19 +78,19 @@ def end_sessions(connection: Connection, *, databases: Iterable[str], roles: Ite
     return remaining
 
 
-def read_prepared(connection: Connection, databases: Iterable[str]) -> list[Prepared]:
+def read_prepared_transactions(connection: Connection, databases: Iterable[str]) -> list[PreparedTransaction]:
     """Oldest first."""
-    rows = connection.execute(read_query("prepared"), {"databases": list(databases)}).fetchall()
-    return [Prepared(*row) for row in rows]
+    rows = connection.execute(read_query("prepared_transactions"), {"databases": list(databases)}).fetchall()
+    return [PreparedTransaction(*row) for row in rows]
 
 
 def drop_database(connection: Connection, access: Access, name: str, connect: Connect) -> None:
     """Whoever is in it; also what an interrupted drop left. Nothing there is fine."""
-    found = read_objects(connection, databases=[name]).databases.get(name)
+    found = read_shared_objects(connection, databases=[name]).databases.get(name)
     if found is None:
         return
     if not found.invalid:
-        close(connection, databases=[name], roles=())
+        disallow_connections(connection, databases=[name], roles=())
         _roll_back_prepared(connection, access, name, connect)
     remaining = end_sessions(connection, databases=[name])
     statement = sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name))
@@ -108,7 +110,7 @@ def _roll_back_prepared(connection: Connection, access: Access, database: str, c
     So the owner does, never the admin: with a password of this moment, in a database and by a role that are about
     to be dropped.
     """
-    for prepared in read_prepared(connection, [database]):
+    for prepared in read_prepared_transactions(connection, [database]):
         password = secrets.token_hex(32)
         role, place = sql.Identifier(prepared.owner), sql.Identifier(database)
         connection.execute(sql.SQL("ALTER ROLE {} RESET ALL").format(role))
@@ -118,25 +120,25 @@ def _roll_back_prepared(connection: Connection, access: Access, database: str, c
                 role, sql.Literal(scram_verifier(connection, prepared.owner, password))
             )
         )
-        open_database(connection, database)
+        allow_connections(connection, database)
         try:
             with session(replace(access, user=prepared.owner, password=password), database, connect) as owner:
                 owner.execute(sql.SQL("ROLLBACK PREPARED {}").format(sql.Literal(prepared.gid)))
         finally:
-            close(connection, databases=[database], roles=[prepared.owner])
+            disallow_connections(connection, databases=[database], roles=[prepared.owner])
 
 
 def drop_role(connection: Connection, access: Access, name: str, connect: Connect) -> None:
     """With what it left in the maintenance databases, where PUBLIC may enter by default. Nothing there is fine."""
-    if name not in read_objects(connection, roles=[name]).roles:
+    if name not in read_shared_objects(connection, roles=[name]).roles:
         return
-    close(connection, databases=(), roles=[name])
+    disallow_connections(connection, databases=(), roles=[name])
     end_sessions(connection, databases=(), roles=[name])
     statement = sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(name))
     with suppress(postgres.DependentObjectsStillExist):
         connection.execute(statement)
         return
-    for place in (MAINTENANCE, MAINTENANCE_FALLBACK):
+    for place in (MAINTENANCE_DATABASE, FALLBACK_MAINTENANCE_DATABASE):
         with suppress(ServerAway), session(access, place, connect) as inside:
             inside.execute(sql.SQL("DROP OWNED BY {}").format(sql.Identifier(name)))
     try:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from psycopg import errors as postgres
 from psycopg import sql
 
-from pgimport.server.access import Connection, read_query
+from pgimport.server.connection import Connection, read_query
 
 _log = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ _LISTS = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Membership:
+class RoleMembership:
     """`member` is a member of `role`; the options are None before 16."""
 
     role: str
@@ -36,7 +36,7 @@ class Membership:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class StoredSettings:
     """Of a database, a role, or a role in a database: `name=value` each."""
 
     database: str | None
@@ -45,57 +45,57 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
-class Heritage:
+class CarryOver:
     """Empty where there was no target, or no owner, before. Names are those of before and after alike."""
 
     database: tuple[str, int, str | None] | None  # owner, connection limit, comment
     acl: list[tuple[str | None, str, bool]]
     role: tuple[int, str | None, str | None] | None  # connection limit, valid until, comment
-    memberships: list[Membership]
-    settings: list[Settings]
+    memberships: list[RoleMembership]
+    settings: list[StoredSettings]
 
 
-def read_heritage(connection: Connection, target: str, owner: str) -> Heritage:
+def read_carry_over(connection: Connection, target: str, owner: str) -> CarryOver:
     """Before anything is renamed."""
     about = {"database": target, "role": owner}
-    return Heritage(
-        database=connection.execute(read_query("database_heritage"), about).fetchone(),
+    return CarryOver(
+        database=connection.execute(read_query("database_attributes"), about).fetchone(),
         acl=connection.execute(read_query("database_acl"), about).fetchall(),
-        role=connection.execute(read_query("role_heritage"), about).fetchone(),
+        role=connection.execute(read_query("role_attributes"), about).fetchone(),
         memberships=read_memberships(connection, owner),
-        settings=read_settings(connection, target, owner),
+        settings=read_stored_settings(connection, target, owner),
     )
 
 
-def read_memberships(connection: Connection, role: str) -> list[Membership]:
+def read_memberships(connection: Connection, role: str) -> list[RoleMembership]:
     """In both directions, but for the admin's own."""
-    return [Membership(*row) for row in connection.execute(read_query("memberships"), {"role": role}).fetchall()]
+    return [RoleMembership(*row) for row in connection.execute(read_query("memberships"), {"role": role}).fetchall()]
 
 
-def read_settings(connection: Connection, database: str | None, role: str) -> list[Settings]:
+def read_stored_settings(connection: Connection, database: str | None, role: str) -> list[StoredSettings]:
     """Of the database for anyone, and of the role anywhere."""
-    rows = connection.execute(read_query("settings"), {"database": database, "role": role}).fetchall()
-    return [Settings(*row) for row in rows]
+    rows = connection.execute(read_query("stored_settings"), {"database": database, "role": role}).fetchall()
+    return [StoredSettings(*row) for row in rows]
 
 
-def write_heritage(connection: Connection, heritage: Heritage, target: str, owner: str) -> None:
+def write_carry_over(connection: Connection, carry_over: CarryOver, target: str, owner: str) -> None:
     """After the renames, in the same transaction. What the admin may not give again is named in the log."""
     database, role = sql.Identifier(target), sql.Identifier(owner)
-    holder, limit, comment = heritage.database or (owner, -1, None)
+    holder, limit, comment = carry_over.database or (owner, -1, None)
     connection.execute(sql.SQL("ALTER DATABASE {} OWNER TO {}").format(database, sql.Identifier(holder)))
     connection.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(database, sql.Literal(comment)))
     connection.execute(
         sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true CONNECTION LIMIT {}").format(database, sql.Literal(limit))
     )
-    limit, until, comment = heritage.role or (-1, None, None)
+    limit, until, comment = carry_over.role or (-1, None, None)
     connection.execute(sql.SQL("ALTER ROLE {} CONNECTION LIMIT {}").format(role, sql.Literal(limit)))
     if until is not None:
         connection.execute(sql.SQL("ALTER ROLE {} VALID UNTIL {}").format(role, sql.Literal(until)))
     connection.execute(sql.SQL("COMMENT ON ROLE {} IS {}").format(role, sql.Literal(comment)))
     for statement in (
-        *_grants(heritage, database),
-        *_membership_grants(heritage),
-        *(one for settings in heritage.settings for one in _setting_statements(settings)),
+        *_grants(carry_over, database),
+        *_membership_grants(carry_over),
+        *(one for settings in carry_over.settings for one in _setting_statements(settings)),
     ):
         try:
             with connection.transaction():
@@ -104,8 +104,8 @@ def write_heritage(connection: Connection, heritage: Heritage, target: str, owne
             _log.warning("not carried over to database %s: %s", target, error.diag.message_primary)
 
 
-def _grants(heritage: Heritage, database: sql.Identifier) -> Iterator[sql.Composed]:
-    for grantee, privilege, grantable in heritage.acl:
+def _grants(carry_over: CarryOver, database: sql.Identifier) -> Iterator[sql.Composed]:
+    for grantee, privilege, grantable in carry_over.acl:
         to = sql.SQL("PUBLIC") if grantee is None else sql.Identifier(grantee)
         end = sql.SQL(" WITH GRANT OPTION" if grantable else "")
         # The privilege is a word of PostgreSQL's own: CONNECT, CREATE or TEMPORARY.
@@ -113,8 +113,8 @@ def _grants(heritage: Heritage, database: sql.Identifier) -> Iterator[sql.Compos
         yield sql.SQL("GRANT {} ON DATABASE {} TO {}").format(right, database, to) + end
 
 
-def _membership_grants(heritage: Heritage) -> Iterator[sql.Composed]:
-    for one in heritage.memberships:
+def _membership_grants(carry_over: CarryOver) -> Iterator[sql.Composed]:
+    for one in carry_over.memberships:
         options: list[sql.Composable] = []
         if one.inherit is None or one.set is None:
             options += [sql.SQL("ADMIN OPTION")] if one.admin else []
@@ -128,7 +128,7 @@ def _membership_grants(heritage: Heritage) -> Iterator[sql.Composed]:
         yield grant + sql.SQL(" WITH ") + sql.SQL(", ").join(options) if options else grant
 
 
-def _setting_statements(settings: Settings) -> Iterator[sql.Composed]:
+def _setting_statements(settings: StoredSettings) -> Iterator[sql.Composed]:
     for text in settings.values:
         name, _, value = text.partition("=")
         values = _split_names(value) if name in _LISTS else [value]
@@ -138,7 +138,7 @@ def _setting_statements(settings: Settings) -> Iterator[sql.Composed]:
         )
 
 
-def _alter(settings: Settings) -> sql.Composed:
+def _alter(settings: StoredSettings) -> sql.Composed:
     if settings.role is None:
         return sql.SQL("ALTER DATABASE {}").format(sql.Identifier(settings.database or ""))
     role = sql.SQL("ALTER ROLE {}").format(sql.Identifier(settings.role))
@@ -147,7 +147,7 @@ def _alter(settings: Settings) -> sql.Composed:
     return role + sql.SQL(" IN DATABASE {}").format(sql.Identifier(settings.database))
 
 
-def reset_statement(settings: Settings) -> sql.Composed:
+def reset_statement(settings: StoredSettings) -> sql.Composed:
     """What takes all of these back."""
     return _alter(settings) + sql.SQL(" RESET ALL")
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from tests.support.kubernetes import Kubernetes, run_kubernetes
 
-from pgimport.cluster.rest import Cluster
+from pgimport.kubernetes_client.api_client import KubernetesClient
 
 
 @pytest.fixture(scope="module")
@@ -22,5 +22,5 @@ def kubernetes(_server: Kubernetes) -> Iterator[Kubernetes]:
 
 
 @pytest.fixture
-def cluster(kubernetes: Kubernetes) -> Cluster:
+def cluster(kubernetes: Kubernetes) -> KubernetesClient:
     return kubernetes.connect()

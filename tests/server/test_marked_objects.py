@@ -1,0 +1,56 @@
+"""Leftovers: only what carries this Project's mark is found, and only that goes."""
+
+import dataclasses
+
+import pytest
+from tests.server.conftest import PreviewScenario, build_scenario
+from tests.server.crashing_connection import Crash, CrashingConnect
+
+from pgimport.model.mark import Mark
+from pgimport.server.marked_objects import MarkedObject, drop_marked_object, read_marked_objects
+from pgimport.server.shadow import prepare_shadow
+from pgimport.server.swap import swap
+
+
+def _found(scenario: PreviewScenario) -> list[tuple[str, str]]:
+    return [(one.kind, one.name) for one in read_marked_objects(scenario.access, scenario.mark.project_uid)]
+
+
+def test_only_one_projects_things_are_found_databases_first(scenario: PreviewScenario) -> None:
+    build_scenario(scenario.server, scenario.access)
+    scenario.prepare()
+    assert _found(scenario) == [
+        ("database", scenario.names.database),
+        ("database", scenario.database),
+        ("role", scenario.names.role),
+        ("role", scenario.owner),
+    ]
+
+
+def test_leftovers_go_and_the_rest_stays(scenario: PreviewScenario) -> None:
+    other = build_scenario(scenario.server, scenario.access)
+    scenario.prepare()
+    assert swap(scenario.access, scenario.swap_plan()) is None
+    for marked in read_marked_objects(scenario.access, scenario.mark.project_uid):
+        if marked.mark.import_uid is not None:
+            drop_marked_object(scenario.access, marked)
+    assert scenario.leftovers() == []
+    assert scenario.tables() == ["new"]
+    assert other.tables() == ["old"]
+
+
+def test_half_made_things_are_found(scenario: PreviewScenario) -> None:
+    for statements in (6, 8, 10):
+        with pytest.raises(Crash):
+            prepare_shadow(scenario.access, scenario.shadow_plan, connect=CrashingConnect(statements))
+        for marked in read_marked_objects(scenario.access, scenario.mark.project_uid):
+            if marked.mark.pod_uid is not None:
+                drop_marked_object(scenario.access, marked)
+        assert scenario.leftovers() == []
+
+
+def test_what_has_another_mark_by_now_is_not_dropped(scenario: PreviewScenario) -> None:
+    stale = MarkedObject("database", scenario.database, Mark(project_uid="another"))
+    drop_marked_object(scenario.access, stale)
+    drop_marked_object(scenario.access, dataclasses.replace(stale, name="not_there"))
+    assert scenario.tables() == ["old"]
