@@ -26,7 +26,6 @@ from tests.support.samples import (
     an_import_spec,
 )
 
-from pgimport.decide.clocks import awaited_stage
 from pgimport.decide.decision import (
     Action,
     ClaimTarget,
@@ -43,12 +42,13 @@ from pgimport.decide.decision import (
     Swap,
 )
 from pgimport.decide.imports import decide_import
-from pgimport.decide.seen import SeenImport
+from pgimport.decide.observed import ObservedImport
+from pgimport.decide.timeouts import awaited_stage
 from pgimport.model.facts import ImportObject, JobFacts, PodFacts, PreviewObject, SwapFacts
 from pgimport.model.names import attempt_names
 from pgimport.model.reasons import Failure, Reason, RetryClassification
 from pgimport.model.status import ImportState, ImportStatus
-from pgimport.reconcile.world import Attention
+from pgimport.reconcile.context import ReconcileTimes
 
 POLICY = a_policy()
 OLD_TARGET = 100
@@ -72,17 +72,17 @@ class Simulation:
     replaced: bool = False
     made: int = 0
     seen_before: Decision[ImportStatus] | None = None
-    attention: Attention = field(default_factory=Attention)
+    reconcile_times: ReconcileTimes = field(default_factory=ReconcileTimes)
 
     # --- the operator ---
 
-    def see(self) -> SeenImport:
+    def see(self) -> ObservedImport:
         status, spec = self.status, an_import_spec(**self.spec)
         running = status.state is ImportState.RUNNING
         starting = running and status.job is None
         verified = status.shadow is not None and status.shadow.verified
         stage = awaited_stage(self.job, self.pods) if running else None
-        watch = self.attention.look(IMPORT_UID, self.now, stage)
+        watch = self.reconcile_times.look(IMPORT_UID, self.now, stage)
         swap = None
         if running and status.shadow is not None and status.shadow.verified:
             swap = SwapFacts(
@@ -90,7 +90,7 @@ class Simulation:
                 shadow_oid=self.shadows.get(status.shadow.database),
                 replaced_exists=self.replaced,
             )
-        return SeenImport(
+        return ObservedImport(
             object=ImportObject(meta=a_meta(), spec=spec, status=status),
             watched_since=watch.since,
             waiting_since=watch.waiting_since,
@@ -220,9 +220,11 @@ class Simulation:
             over = a_failed_pod(pod.uid, reason, created_at=pod.created_at)
         else:
             ended = a_container(
-                "preflight", exit_code=failure.exit_code, ended_at=self.now,
+                "preflight",
+                exit_code=failure.exit_code,
+                ended_at=self.now,
                 result=a_failed_result(reason, step="preflight"),
-            )  # fmt: skip
+            )
             over = replace(pod, phase="Failed", preflight=ended)
         self._put(over)
         self._count(failure.classification is RetryClassification.PERMANENT)

@@ -18,13 +18,13 @@ from tests.support.samples import (
     a_project_spec,
     a_ready_status,
     an_import,
-    seen_preview,
+    observed_preview,
 )
 
 from pgimport.decide.conditions import ready_reason
-from pgimport.decide.decision import Action, CreateClone, Decision, DropPreview, EnsurePreview, SetFinalizer
+from pgimport.decide.decision import Action, CreateCloneImport, Decision, DropPreview, EnsurePreview, SetFinalizer
+from pgimport.decide.observed import ObservedPreview
 from pgimport.decide.previews import decide_preview, loses_database
-from pgimport.decide.seen import SeenPreview
 from pgimport.model.facts import ImportObject, PreviewObject
 from pgimport.model.names import FINALIZER_PREVIEW, clone_name, owner_role_name
 from pgimport.model.reasons import Reason
@@ -38,8 +38,8 @@ HELD = a_ready_status(active_import="import-uid")
 RESET = a_preview_spec(resetAt="2026-01-01T12:05:00Z")
 
 
-def decide(seen: SeenPreview, now: object = NOW) -> Decision[PreviewStatus]:
-    return decide_preview(seen, now, POLICY)  # type: ignore[arg-type]
+def decide(observed: ObservedPreview, now: object = NOW) -> Decision[PreviewStatus]:
+    return decide_preview(observed, now, POLICY)  # type: ignore[arg-type]
 
 
 def reason(decision: Decision[PreviewStatus]) -> str | None:
@@ -47,130 +47,134 @@ def reason(decision: Decision[PreviewStatus]) -> str | None:
 
 
 def test_the_finalizer_is_written_before_anything_is_made() -> None:
-    decision = decide(seen_preview(status=NEW, meta={"finalizers": ()}))
+    decision = decide(observed_preview(status=NEW, meta={"finalizers": ()}))
     assert decision.actions == (SetFinalizer(True),)
     assert decision.status.state is PreviewState.PENDING
     assert decision.status.database is None
 
 
 def test_then_its_database_is_made() -> None:
-    decision = decide(seen_preview(status=NEW))
+    decision = decide(observed_preview(status=NEW))
     assert decision.actions == (EnsurePreview(anew=False),)
     shown = decision.status
     assert (shown.state, reason(decision)) == (PreviewState.READY, Reason.READY)
     assert (shown.database, shown.role, shown.connection_secret) == (
-        DATABASE, owner_role_name(DATABASE), "pr-42-connection",
-    )  # fmt: skip
+        DATABASE,
+        owner_role_name(DATABASE),
+        "pr-42-connection",
+    )
     assert shown.expires_at == BORN + DAY
     assert shown.observed_generation == 1
 
 
 def test_a_ready_one_is_left_alone_until_it_expires() -> None:
-    decision = decide(seen_preview(), BORN + DAY - timedelta(minutes=30))
-    assert (decision.actions, decision.look_again_after) == ((), timedelta(minutes=30))
+    decision = decide(observed_preview(), BORN + DAY - timedelta(minutes=30))
+    assert (decision.actions, decision.requeue_after) == ((), timedelta(minutes=30))
     assert decision.status.state is PreviewState.READY
 
 
 def test_a_lost_connection_secret_is_made_again_without_touching_the_rows() -> None:
-    assert decide(seen_preview(secret=False)).actions == (EnsurePreview(anew=False),)
+    assert decide(observed_preview(secret=False)).actions == (EnsurePreview(anew=False),)
 
 
 SHORT = a_project(a_project_spec(limits={"maxPreviews": 1}))
 
 
 @pytest.mark.parametrize(
-    ("seen", "why", "words"),
+    ("observed", "why", "words"),
     [
         pytest.param(
-            seen_preview(status=NEW, meta={"namespace": "other"}),
+            observed_preview(status=NEW, meta={"namespace": "other"}),
             Reason.PROJECT_MISMATCH,
             "not in other",
             id="a namespace that is not the project's",
         ),
         pytest.param(
-            seen_preview(status=NEW, project=SHORT, count=2),
+            observed_preview(status=NEW, project=SHORT, count=2),
             Reason.LIMIT_REACHED,
             "may have 1 previews",
             id="one too many",
         ),
         pytest.param(
-            seen_preview(object=PreviewObject(meta=a_meta("x"), spec=None, spec_error="spec.ttl: too long")),
+            observed_preview(object=PreviewObject(meta=a_meta("x"), spec=None, spec_error="spec.ttl: too long")),
             Reason.INVALID_SPEC,
             "spec.ttl: too long",
             id="a spec that cannot be read",
         ),
     ],
 )
-def test_what_cannot_be_served_fails_by_name_and_makes_nothing(seen: SeenPreview, why: Reason, words: str) -> None:
-    decision = decide(seen)
+def test_what_cannot_be_served_fails_by_name_and_makes_nothing(
+    observed: ObservedPreview, why: Reason, words: str
+) -> None:
+    decision = decide(observed)
     assert (decision.status.state, reason(decision), decision.actions) == (PreviewState.FAILED, why, ())
-    assert words in decision.because
+    assert words in decision.message
 
 
 def test_one_that_is_ready_outlives_a_limit_that_shrinks() -> None:
-    assert decide(seen_preview(project=SHORT, count=2)).status.state is PreviewState.READY
+    assert decide(observed_preview(project=SHORT, count=2)).status.state is PreviewState.READY
 
 
 @pytest.mark.parametrize(
-    ("seen", "state", "why"),
+    ("observed", "state", "why"),
     [
-        pytest.param(seen_preview(status=NEW, project=None), "pending", Reason.PROJECT_NOT_FOUND, id="a new one"),
+        pytest.param(observed_preview(status=NEW, project=None), "pending", Reason.PROJECT_NOT_FOUND, id="a new one"),
         pytest.param(
-            seen_preview(status=NEW, project=a_project(status=ProjectStatus(ready=False))),
+            observed_preview(status=NEW, project=a_project(status=ProjectStatus(ready=False))),
             "pending",
             Reason.PROJECT_NOT_READY,
             id="its project is not ready",
         ),
         pytest.param(
-            seen_preview(project=a_project(status=ProjectStatus(ready=False))),
+            observed_preview(project=a_project(status=ProjectStatus(ready=False))),
             "ready",
             Reason.PROJECT_NOT_READY,
             id="one that is ready stays ready",
         ),
         pytest.param(
-            seen_preview(status=a_ready_status(state=PreviewState.EXPIRED), project=None),
+            observed_preview(status=a_ready_status(state=PreviewState.EXPIRED), project=None),
             "expired",
             Reason.PROJECT_NOT_FOUND,
             id="one that has expired stays expired",
         ),
     ],
 )
-def test_a_preview_waits_for_its_project(seen: SeenPreview, state: str, why: Reason) -> None:
-    decision = decide(seen)
+def test_a_preview_waits_for_its_project(observed: ObservedPreview, state: str, why: Reason) -> None:
+    decision = decide(observed)
     assert (decision.status.state, reason(decision), decision.actions) == (state, why, ())
 
 
 def test_the_ttl_counts_from_creation() -> None:
-    seen = seen_preview(a_preview_spec(ttl="1h"))
-    assert decide(seen, BORN + timedelta(minutes=59)).actions == ()
-    decision = decide(seen, BORN + timedelta(hours=1))
+    observed = observed_preview(a_preview_spec(ttl="1h"))
+    assert decide(observed, BORN + timedelta(minutes=59)).actions == ()
+    decision = decide(observed, BORN + timedelta(hours=1))
     assert decision.actions == (DropPreview(),)
     assert (decision.status.state, reason(decision)) == (PreviewState.EXPIRED, Reason.EXPIRED)
 
 
 def test_or_from_its_renewal() -> None:
-    seen = seen_preview(a_preview_spec(ttl="1h", renewedAt="2026-01-01T13:00:00Z"))
-    decision = decide(seen, BORN + timedelta(minutes=90))
+    observed = observed_preview(a_preview_spec(ttl="1h", renewedAt="2026-01-01T13:00:00Z"))
+    decision = decide(observed, BORN + timedelta(minutes=90))
     assert (decision.actions, decision.status.state) == ((), PreviewState.READY)
     assert decision.status.expires_at == BORN + timedelta(hours=2)
 
 
 def test_expiry_waits_for_the_import_that_holds_it() -> None:
-    decision = decide(seen_preview(status=HELD, holder_alive=True), BORN + DAY)
+    decision = decide(observed_preview(status=HELD, holder_alive=True), BORN + DAY)
     assert (decision.actions, decision.status.state) == ((), PreviewState.READY)
-    assert "waits for the import that holds it" in decision.because
+    assert "waits for the import that holds it" in decision.message
 
 
 def test_a_holder_that_is_gone_holds_nothing() -> None:
-    decision = decide(seen_preview(status=HELD, holder_alive=False, database_oid=100), BORN + DAY)
+    decision = decide(observed_preview(status=HELD, holder_alive=False, database_oid=100), BORN + DAY)
     assert decision.actions == (DropPreview(100),)
     assert decision.status.active_import is None
 
 
 def test_what_a_holder_that_is_gone_left_shut_is_opened() -> None:
-    decision = decide(seen_preview(status=HELD, holder_alive=False))
+    decision = decide(observed_preview(status=HELD, holder_alive=False))
     assert (decision.actions, decision.status.active_import) == ((EnsurePreview(anew=False),), None)
-    assert decide(seen_preview(status=decision.status)).actions == ()
+    assert decide(observed_preview(status=decision.status)).actions == ()
 
 
 @pytest.mark.parametrize(
@@ -191,75 +195,75 @@ def test_its_database_is_looked_at_before_it_is_lost(found: PreviewObject, now: 
 
 
 def test_an_expired_one_is_dropped_once() -> None:
-    decision = decide(seen_preview(status=a_ready_status(state=PreviewState.EXPIRED)), BORN + DAY)
+    decision = decide(observed_preview(status=a_ready_status(state=PreviewState.EXPIRED)), BORN + DAY)
     assert (decision.actions, decision.status.state) == ((), PreviewState.EXPIRED)
 
 
 def test_a_renewal_brings_an_empty_one_back() -> None:
     spec = a_preview_spec(renewedAt="2026-01-02T12:00:00Z")
-    decision = decide(seen_preview(spec, a_ready_status(state=PreviewState.EXPIRED)), BORN + DAY + SECOND)
+    decision = decide(observed_preview(spec, a_ready_status(state=PreviewState.EXPIRED)), BORN + DAY + SECOND)
     assert decision.actions == (EnsurePreview(anew=False),)
     assert (decision.status.state, decision.status.database) == (PreviewState.READY, DATABASE)
 
 
 def test_a_reset_makes_it_empty_anew_once() -> None:
-    decision = decide(seen_preview(RESET, database_oid=100))
+    decision = decide(observed_preview(RESET, database_oid=100))
     assert decision.actions == (EnsurePreview(anew=True, oid=100),)
     assert decision.status.reset_at == RESET.reset_at
-    assert decide(seen_preview(RESET, decision.status)).actions == ()
+    assert decide(observed_preview(RESET, decision.status)).actions == ()
 
 
 def test_a_reset_that_was_asked_before_the_first_making_drops_nothing() -> None:
-    decision = decide(seen_preview(RESET, NEW))
+    decision = decide(observed_preview(RESET, NEW))
     assert decision.actions == (EnsurePreview(anew=False),)
     assert decision.status.reset_at == RESET.reset_at
 
 
 def test_an_older_reset_is_no_reset() -> None:
     status = a_ready_status(reset_at=BORN + DAY)
-    assert decide(seen_preview(RESET, status)).actions == ()
+    assert decide(observed_preview(RESET, status)).actions == ()
 
 
 def test_a_reset_waits_for_the_import_that_holds_it() -> None:
-    decision = decide(seen_preview(RESET, HELD, holder_alive=True))
+    decision = decide(observed_preview(RESET, HELD, holder_alive=True))
     assert (decision.actions, decision.status.reset_at) == ((), None)
-    assert decision.look_again_after == POLICY.waiting_interval
-    assert decide(seen_preview(RESET, HELD, holder_alive=False)).actions == (EnsurePreview(anew=True),)
+    assert decision.requeue_after == POLICY.waiting_interval
+    assert decide(observed_preview(RESET, HELD, holder_alive=False)).actions == (EnsurePreview(anew=True),)
 
 
 GOING = {"deleting": True}
 
 
 @pytest.mark.parametrize(
-    ("seen", "actions"),
+    ("observed", "actions"),
     [
-        pytest.param(seen_preview(meta=GOING), (DropPreview(), SetFinalizer(False)), id="its database goes first"),
+        pytest.param(observed_preview(meta=GOING), (DropPreview(), SetFinalizer(False)), id="its database goes first"),
         pytest.param(
-            seen_preview(status=HELD, meta=GOING), (DropPreview(), SetFinalizer(False)), id="its holder is gone"
+            observed_preview(status=HELD, meta=GOING), (DropPreview(), SetFinalizer(False)), id="its holder is gone"
         ),
-        pytest.param(seen_preview(status=HELD, holder_alive=True, meta=GOING), (), id="its holder ends first"),
+        pytest.param(observed_preview(status=HELD, holder_alive=True, meta=GOING), (), id="its holder ends first"),
         pytest.param(
-            seen_preview(project=None, meta=GOING), (SetFinalizer(False),), id="nobody knows its server any more"
+            observed_preview(project=None, meta=GOING), (SetFinalizer(False),), id="nobody knows its server any more"
         ),
-        pytest.param(seen_preview(meta={"deleting": True, "finalizers": ()}), (), id="nothing of ours is on it"),
+        pytest.param(observed_preview(meta={"deleting": True, "finalizers": ()}), (), id="nothing of ours is on it"),
         pytest.param(
-            seen_preview(a_preview_spec(mode="clone"), NEW, meta=GOING),
+            observed_preview(a_preview_spec(mode="clone"), NEW, meta=GOING),
             (DropPreview(), SetFinalizer(False)),
             id="a clone that was never begun goes as well",
         ),
     ],
 )
-def test_a_deletion(seen: SeenPreview, actions: tuple[Action, ...]) -> None:
-    assert decide(seen).actions == actions
+def test_a_deletion(observed: ObservedPreview, actions: tuple[Action, ...]) -> None:
+    assert decide(observed).actions == actions
 
 
 def test_a_deletion_that_waits_says_so() -> None:
-    decision = decide(seen_preview(status=HELD, holder_alive=True, meta=GOING))
+    decision = decide(observed_preview(status=HELD, holder_alive=True, meta=GOING))
     assert (decision.status.state, reason(decision)) == (PreviewState.DELETING, Reason.DELETING)
 
 
 def test_two_previews_of_one_name_in_turn_have_different_databases() -> None:
-    later = decide(seen_preview(status=NEW, meta={"uid": "another-uid", "finalizers": (FINALIZER_PREVIEW,)}))
+    later = decide(observed_preview(status=NEW, meta={"uid": "another-uid", "finalizers": (FINALIZER_PREVIEW,)}))
     assert PREVIEW_UID != "another-uid"
     assert later.status.database != DATABASE
 
@@ -274,7 +278,7 @@ BEGUN = a_ready_status(state=PreviewState.PENDING, clone_import=FIRST, clones=1)
 
 
 def cloning(spec: PreviewSpec = CLONE, status: PreviewStatus = BEGUN, **changes: Any) -> Decision[PreviewStatus]:
-    return decide(seen_preview(spec, status, **({"project": MOTHER} | changes)))
+    return decide(observed_preview(spec, status, **({"project": MOTHER} | changes)))
 
 
 def ended(state: ImportState, **status: Any) -> ImportObject:
@@ -283,7 +287,7 @@ def ended(state: ImportState, **status: Any) -> ImportObject:
 
 def test_a_clone_is_made_empty_and_filled_by_an_import() -> None:
     decision = cloning(status=NEW)
-    assert decision.actions == (EnsurePreview(anew=False), CreateClone(FIRST))
+    assert decision.actions == (EnsurePreview(anew=False), CreateCloneImport(FIRST))
     shown = decision.status
     assert (shown.state, reason(decision), shown.clone_import) == (PreviewState.PENDING, Reason.CLONING, FIRST)
 
@@ -291,7 +295,7 @@ def test_a_clone_is_made_empty_and_filled_by_an_import() -> None:
 def test_a_clone_waits_for_its_import() -> None:
     decision = cloning(clone=ended(ImportState.RUNNING))
     assert (decision.actions, decision.status.state) == ((), PreviewState.PENDING)
-    assert FIRST in decision.because
+    assert FIRST in decision.message
 
 
 def test_a_clone_is_ready_when_its_import_has_completed_and_stays_so() -> None:
@@ -306,19 +310,19 @@ def test_a_clone_is_ready_when_its_import_has_completed_and_stays_so() -> None:
 def test_a_clone_fails_with_its_import_and_a_reset_begins_a_new_one() -> None:
     failed = cloning(clone=ended(ImportState.FAILED, error="the source was away"))
     assert (failed.status.state, reason(failed)) == (PreviewState.FAILED, Reason.CLONE_FAILED)
-    assert "the source was away" in failed.because
+    assert "the source was away" in failed.message
     again = cloning(AGAIN, failed.status, clone=ended(ImportState.FAILED))
-    assert again.actions == (EnsurePreview(anew=True), CreateClone(SECOND_ONE))
+    assert again.actions == (EnsurePreview(anew=True), CreateCloneImport(SECOND_ONE))
     assert (again.status.state, again.status.clones) == (PreviewState.PENDING, 2)
 
 
 def test_an_import_that_somebody_deleted_is_made_again() -> None:
-    assert cloning().actions == (EnsurePreview(anew=False), CreateClone(FIRST))
+    assert cloning().actions == (EnsurePreview(anew=False), CreateCloneImport(FIRST))
 
 
 def test_a_clone_is_filled_anew_after_its_expiry() -> None:
     back = cloning(status=BEGUN.model_copy(update={"state": PreviewState.EXPIRED}))
-    assert back.actions == (EnsurePreview(anew=False), CreateClone(SECOND_ONE))
+    assert back.actions == (EnsurePreview(anew=False), CreateCloneImport(SECOND_ONE))
 
 
 def test_a_clone_waits_for_the_projects_primary() -> None:

@@ -3,12 +3,12 @@
 from datetime import timedelta
 
 import pytest
-from tests.support.samples import NOW, a_meta, a_policy, seen_project
+from tests.support.samples import NOW, a_meta, a_policy, observed_project
 
 from pgimport.decide.conditions import ready_reason
-from pgimport.decide.decision import Action, DropLeftovers, DropOrphans, EnsureTenantRights, SetFinalizer
+from pgimport.decide.decision import Action, DeleteOrphanedJobs, DropOrphanedObjects, EnsureRoleBindings, SetFinalizer
+from pgimport.decide.observed import ObservedProject
 from pgimport.decide.projects import CHECK_INTERVAL, decide_project
-from pgimport.decide.seen import SeenProject
 from pgimport.model.facts import Orphan, ProjectObject, Unreachable
 from pgimport.model.names import FINALIZER_PROJECT
 from pgimport.model.reasons import Failure, Reason
@@ -24,95 +24,123 @@ def away(why: Reason, message: str) -> Unreachable:
 
 
 STATES = [
-    pytest.param(seen_project(status=NEW), True, Reason.READY, "PostgreSQL 17.12 at pg.internal", id="all is well"),
+    pytest.param(observed_project(status=NEW), True, Reason.READY, "PostgreSQL 17.12 at pg.internal", id="all is well"),
     pytest.param(
-        seen_project(object=ProjectObject(meta=a_meta("shop"), spec=None, spec_error="spec.server: Field required")),
-        False, Reason.INVALID_SPEC, "spec.server", id="a spec that cannot be read",
+        observed_project(
+            object=ProjectObject(meta=a_meta("shop"), spec=None, spec_error="spec.server: Field required")
+        ),
+        False,
+        Reason.INVALID_SPEC,
+        "spec.server",
+        id="a spec that cannot be read",
     ),
     pytest.param(
-        seen_project(namespace_owner="first"), False, Reason.NAMESPACE_TAKEN, "shop is Project first's already",
+        observed_project(namespace_owner="first"),
+        False,
+        Reason.NAMESPACE_TAKEN,
+        "shop is Project first's already",
         id="an older project has the namespace",
     ),
     pytest.param(
-        seen_project(namespace_exists=False), False, Reason.PENDING, "waits for namespace shop", id="no such namespace",
+        observed_project(namespace_exists=False),
+        False,
+        Reason.PENDING,
+        "waits for namespace shop",
+        id="no such namespace",
     ),
     pytest.param(
-        seen_project(server=away(Reason.SERVER_UNREACHABLE, "the target server cannot be reached")),
-        False, Reason.SERVER_UNREACHABLE, "(hint: ", id="the server is away",
+        observed_project(server=away(Reason.SERVER_UNREACHABLE, "the target server cannot be reached")),
+        False,
+        Reason.SERVER_UNREACHABLE,
+        "(hint: ",
+        id="the server is away",
     ),
     pytest.param(
-        seen_project(server=away(Reason.SERVER_AUTH_FAILED, "Secret admin with the key user is missing")),
-        False, Reason.SERVER_AUTH_FAILED, "Secret admin", id="no admin Secret",
+        observed_project(server=away(Reason.SERVER_AUTH_FAILED, "Secret admin with the key user is missing")),
+        False,
+        Reason.SERVER_AUTH_FAILED,
+        "Secret admin",
+        id="no admin Secret",
     ),
     pytest.param(
-        seen_project(server=away(Reason.SERVER_NOT_FIT, "the admin lacks CREATEROLE")),
-        False, Reason.SERVER_NOT_FIT, "CREATEROLE", id="the admin is not fit",
+        observed_project(server=away(Reason.SERVER_NOT_FIT, "the admin lacks CREATEROLE")),
+        False,
+        Reason.SERVER_NOT_FIT,
+        "CREATEROLE",
+        id="the admin is not fit",
     ),
-]  # fmt: skip
+]
 
 
-@pytest.mark.parametrize(("seen", "ready", "why", "words"), STATES)
-def test_a_project_is_ready_or_says_why_not(seen: SeenProject, ready: bool, why: Reason, words: str) -> None:
-    decision = decide_project(seen, NOW, POLICY)
+@pytest.mark.parametrize(("observed", "ready", "why", "words"), STATES)
+def test_a_project_is_ready_or_says_why_not(observed: ObservedProject, ready: bool, why: Reason, words: str) -> None:
+    decision = decide_project(observed, NOW, POLICY)
     assert (decision.status.ready, ready_reason(decision.status.conditions)) == (ready, why)
-    assert words in decision.because
+    assert words in decision.message
     assert decision.status.observed_generation == 1
 
 
 def test_a_ready_one_shows_the_servers_version_and_is_asked_again() -> None:
-    decision = decide_project(seen_project(status=NEW), NOW, POLICY)
+    decision = decide_project(observed_project(status=NEW), NOW, POLICY)
     assert decision.status.target_version == "17.12"
-    assert decision.actions == (EnsureTenantRights(),)
-    assert decision.look_again_after == CHECK_INTERVAL
+    assert decision.actions == (EnsureRoleBindings(),)
+    assert decision.requeue_after == CHECK_INTERVAL
 
 
 def test_one_that_is_deleted_says_whom_it_waits_for_and_goes_on_serving_them() -> None:
-    decision = decide_project(seen_project(meta={"deleting": True, **OURS}, previews=1, imports=2), NOW, POLICY)
+    decision = decide_project(observed_project(meta={"deleting": True, **OURS}, previews=1, imports=2), NOW, POLICY)
     assert (decision.status.ready, ready_reason(decision.status.conditions)) == (True, Reason.DELETING)
-    assert "1 previews and 2 imports" in decision.because
+    assert "1 previews and 2 imports" in decision.message
 
 
 def test_a_server_that_is_away_is_asked_sooner() -> None:
-    seen = seen_project(server=away(Reason.SERVER_UNREACHABLE, "away"))
-    assert decide_project(seen, NOW, POLICY).look_again_after == POLICY.retry_interval < timedelta(seconds=60)
+    observed = observed_project(server=away(Reason.SERVER_UNREACHABLE, "away"))
+    assert decide_project(observed, NOW, POLICY).requeue_after == POLICY.retry_interval < timedelta(seconds=60)
 
 
 @pytest.mark.parametrize(
-    ("seen", "actions"),
+    ("observed", "actions"),
     [
-        pytest.param(seen_project(imports=1), (SetFinalizer(True),), id="an import uses it"),
-        pytest.param(seen_project(previews=1), (SetFinalizer(True),), id="a preview uses it"),
-        pytest.param(seen_project(previews=1, meta=OURS), (EnsureTenantRights(),), id="it has its finalizer already"),
-        pytest.param(seen_project(), (EnsureTenantRights(),), id="nobody uses it"),
+        pytest.param(observed_project(imports=1), (SetFinalizer(True),), id="an import uses it"),
+        pytest.param(observed_project(previews=1), (SetFinalizer(True),), id="a preview uses it"),
         pytest.param(
-            seen_project(leftovers=("pgimport_1",)), (EnsureTenantRights(), DropLeftovers()), id="leftovers are swept"
+            observed_project(previews=1, meta=OURS), (EnsureRoleBindings(),), id="it has its finalizer already"
+        ),
+        pytest.param(observed_project(), (EnsureRoleBindings(),), id="nobody uses it"),
+        pytest.param(
+            observed_project(orphaned_objects=("pgimport_1",)),
+            (EnsureRoleBindings(), DropOrphanedObjects()),
+            id="leftovers are swept",
         ),
         pytest.param(
-            seen_project(orphans=(Orphan("pgi-a", "uid"),)),
-            (EnsureTenantRights(), DropOrphans((Orphan("pgi-a", "uid"),))),
+            observed_project(orphaned_jobs=(Orphan("pgi-a", "uid"),)),
+            (EnsureRoleBindings(), DeleteOrphanedJobs((Orphan("pgi-a", "uid"),))),
             id="Jobs that nobody owns go",
         ),
         pytest.param(
-            seen_project(meta={"deleting": True, **OURS}), (SetFinalizer(False),), id="it goes when nobody uses it"
+            observed_project(meta={"deleting": True, **OURS}), (SetFinalizer(False),), id="it goes when nobody uses it"
         ),
         pytest.param(
-            seen_project(meta={"deleting": True, **OURS}, leftovers=("pgimport_1",)),
-            (DropLeftovers(), SetFinalizer(False)),
+            observed_project(meta={"deleting": True, **OURS}, orphaned_objects=("pgimport_1",)),
+            (DropOrphanedObjects(), SetFinalizer(False)),
             id="it goes with its leftovers",
         ),
         pytest.param(
-            seen_project(meta={"deleting": True, **OURS}, previews=1),
-            (EnsureTenantRights(),),
+            observed_project(meta={"deleting": True, **OURS}, previews=1),
+            (EnsureRoleBindings(),),
             id="it stays while somebody uses it",
         ),
         pytest.param(
-            seen_project(namespace_owner="first", leftovers=("pgimport_1",)), (), id="its namespace is another's"
+            observed_project(namespace_owner="first", orphaned_objects=("pgimport_1",)),
+            (),
+            id="its namespace is another's",
         ),
         pytest.param(
-            seen_project(namespace_exists=False, leftovers=("pgimport_1",)), (DropLeftovers(),),
+            observed_project(namespace_exists=False, orphaned_objects=("pgimport_1",)),
+            (DropOrphanedObjects(),),
             id="its namespace was deleted with live imports",
         ),
     ],
-)  # fmt: skip
-def test_what_is_done_for_a_project(seen: SeenProject, actions: tuple[Action, ...]) -> None:
-    assert decide_project(seen, NOW, POLICY).actions == actions
+)
+def test_what_is_done_for_a_project(observed: ObservedProject, actions: tuple[Action, ...]) -> None:
+    assert decide_project(observed, NOW, POLICY).actions == actions

@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Iterator
 
 import pytest
-from tests.handlers.test_cycle import Tenant
+from tests.handlers.test_operator_program import Tenant
 from tests.handlers.test_two_operators import PROJECT, Operator
 from tests.support.kubernetes import BYSTANDER, run_kubernetes
 from tests.support.postgres import PostgresServer

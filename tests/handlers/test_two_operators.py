@@ -1,6 +1,7 @@
 """Two operators at once, and one that acts on what it saw long ago: nothing is done twice, nothing newer is lost.
 
-Each operator is a `World` of its own over one emulated API and one real PostgreSQL; the test lets them look in turn.
+Each operator is a `ReconcileContext` of its own over one emulated API and one real PostgreSQL.
+The test lets them look in turn.
 """
 
 from collections.abc import Callable, Iterator
@@ -8,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from tests.handlers.test_cycle import HOME, NAMESPACE, PASSED, Tenant, ended, running
+from tests.handlers.test_operator_program import HOME, NAMESPACE, PASSED, Tenant, ended, running
 from tests.support.kubernetes import Json, Kubernetes, a_body
 from tests.support.samples import a_result
 
@@ -18,9 +19,9 @@ from pgimport.model.errors import Absent, Conflict, PgimportError
 from pgimport.model.facts import Key
 from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS, attempt_names
 from pgimport.model.policy import Policy
+from pgimport.reconcile.context import ReconcileContext
 from pgimport.reconcile.loop import reconcile
-from pgimport.reconcile.queue import Outcome
-from pgimport.reconcile.world import World
+from pgimport.reconcile.work_queue import ReconcileResult
 
 pytestmark = pytest.mark.slow
 PROJECT = Key(PROJECTS, "", "shop")
@@ -69,14 +70,14 @@ class Operator:
 
     def __init__(self, kubernetes: Kubernetes) -> None:
         self.view = Memory(kubernetes)
-        self.world = World(cluster=self.view, policy=POLICY)
+        self.context = ReconcileContext(cluster=self.view, policy=POLICY)
 
     def look(self, *keys: Key) -> None:
         """Until nothing asks for another look at once."""
         for key in keys:
             for _ in range(12):
                 try:
-                    outcome = reconcile(self.world, key)
+                    outcome = reconcile(self.context, key)
                 except Conflict:
                     if self.view.remembers:
                         raise
@@ -88,12 +89,12 @@ class Operator:
         """It sees what there is to see, and is stopped before its first write to this path; its view stays."""
         self.view.stops = True
         with pytest.raises(Stopped, match=at):
-            reconcile(self.world, key)
+            reconcile(self.context, key)
         self.view.stops, self.view.remembers = False, True
 
 
-def _at_once(outcome: Outcome) -> bool:
-    return outcome.look_again_after is not None and outcome.look_again_after.total_seconds() == 0
+def _at_once(outcome: ReconcileResult) -> bool:
+    return outcome.requeue_after is not None and outcome.requeue_after.total_seconds() == 0
 
 
 def key(kind: str, name: str) -> Key:
@@ -189,7 +190,7 @@ def test_an_import_that_has_ended_gets_no_job_no_secret_and_no_shadow(tenant: Te
     tenant.apply(name)
     operator = Operator(tenant.kubernetes)
     operator.look(key(PREVIEWS, name))
-    reconcile(operator.world, key(IMPORTS, name))
+    reconcile(operator.context, key(IMPORTS, name))
     late = Operator(tenant.kubernetes)
     late.freeze(key(IMPORTS, name), f"/postgresimports/{name}/status")
     tenant.cluster.patch(api_paths.resource(IMPORTS, NAMESPACE, name), {"spec": {"cancel": True}})
@@ -291,8 +292,8 @@ def test_two_operators_that_see_one_free_slot_fill_it_once(tenant: Tenant, name:
         Operator(tenant.kubernetes).look(key(PREVIEWS, one))
     late, other = Operator(tenant.kubernetes), Operator(tenant.kubernetes)
     late.freeze(key(IMPORTS, names[0]), f"/postgresimports/{names[0]}/status")
-    reconcile(other.world, key(IMPORTS, names[1]))
-    reconcile(late.world, key(IMPORTS, names[0]))
+    reconcile(other.context, key(IMPORTS, names[1]))
+    reconcile(late.context, key(IMPORTS, names[0]))
     assert [tenant.status(one)["state"] for one in names] == ["running", "running"]
     late.view.remembers = False
     for operator, one in ((late, names[0]), (other, names[1])) * 2:

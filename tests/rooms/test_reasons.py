@@ -20,7 +20,7 @@ from tests.support.samples import (
     a_shadow,
     an_attempt,
     an_import_spec,
-    seen_running,
+    observed_running_import,
 )
 
 from pgimport.decide.attempts import judge_pod, merge_attempts
@@ -88,20 +88,24 @@ GONE = "gone before anybody saw its end"
 
 COPYING = a_running_status(shadow=a_shadow(), progress=Progress(phase=Phase.DATA, percent=5, at=BORN))
 ENDS = {
-    ("Job", "deleted, or complete and its pod gone before the result was read"): seen_running(job=None, pods=()),
-    ("Job", "DeadlineExceeded"): seen_running(job=a_job(failed_reason="DeadlineExceeded"), pods=()),
-    ("Job", "BackoffLimitExceeded, and no attempt told why"): seen_running(
+    ("Job", "deleted, or complete and its pod gone before the result was read"): observed_running_import(
+        job=None, pods=()
+    ),
+    ("Job", "DeadlineExceeded"): observed_running_import(job=a_job(failed_reason="DeadlineExceeded"), pods=()),
+    ("Job", "BackoffLimitExceeded, and no attempt told why"): observed_running_import(
         job=a_job(failed_reason="BackoffLimitExceeded"), pods=()
     ),
-    ("our clock", "spec.timeout is over"): seen_running(an_import_spec(timeout="10m")),
+    ("our clock", "spec.timeout is over"): observed_running_import(an_import_spec(timeout="10m")),
     (
         "our clock",
         "no container for spec.startTimeout: an image that cannot be pulled, a Secret, a quota",
-    ): seen_running(
+    ): observed_running_import(
         pods=(a_pod(preflight=a_container("preflight", waiting_reason="ErrImagePull")),), waiting_since=BORN
     ),
-    ("our clock", "no progress for spec.stallTimeout"): seen_running(status=COPYING, pods=(a_copying_pod(),)),
-    ("our clock", "ten disruptions"): seen_running(
+    ("our clock", "no progress for spec.stallTimeout"): observed_running_import(
+        status=COPYING, pods=(a_copying_pod(),)
+    ),
+    ("our clock", "ten disruptions"): observed_running_import(
         status=a_running_status(attempt_history=[an_attempt(f"n{at}", 0, reason="Disrupted") for at in range(10)])
     ),
 }

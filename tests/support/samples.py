@@ -6,7 +6,7 @@ All of them belong together: import `debian` of project `shop`, into preview `pr
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pgimport.decide.seen import SeenImport, SeenPreview, SeenProject
+from pgimport.decide.observed import ObservedImport, ObservedPreview, ObservedProject
 from pgimport.model.facts import (
     ContainerFacts,
     ImportObject,
@@ -253,7 +253,9 @@ def a_swap(**changes: Any) -> SwapFacts:
     return SwapFacts(**_merge({"target_oid": 100, "shadow_oid": 200}, changes))
 
 
-def seen_import(spec: ImportSpec | None = None, status: ImportStatus | None = None, **changes: Any) -> SeenImport:
+def observed_import(
+    spec: ImportSpec | None = None, status: ImportStatus | None = None, **changes: Any
+) -> ObservedImport:
     """A pending import, all it needs is there. `meta={…}` changes its metadata."""
     meta = changes.pop("meta", {})
     given: dict[str, Any] = {
@@ -262,28 +264,34 @@ def seen_import(spec: ImportSpec | None = None, status: ImportStatus | None = No
         "project": a_project(),
         "preview": a_preview(),
     }
-    return SeenImport(**(given | changes))
+    return ObservedImport(**(given | changes))
 
 
-def seen_running(spec: ImportSpec | None = None, status: ImportStatus | None = None, **changes: Any) -> SeenImport:
+def observed_running_import(
+    spec: ImportSpec | None = None, status: ImportStatus | None = None, **changes: Any
+) -> ObservedImport:
     """A running import: its Job is made, it holds its target, its first pod is in its preflight."""
     given: dict[str, Any] = {
         "preview": a_preview(status=a_ready_status(active_import=IMPORT_UID)),
         "job": a_job(),
         "pods": (a_pod(),),
     }
-    return seen_import(spec, status or a_running_status(), **(given | changes))
+    return observed_import(spec, status or a_running_status(), **(given | changes))
 
 
-def seen_preview(spec: PreviewSpec | None = None, status: PreviewStatus | None = None, **changes: Any) -> SeenPreview:
+def observed_preview(
+    spec: PreviewSpec | None = None, status: PreviewStatus | None = None, **changes: Any
+) -> ObservedPreview:
     meta = changes.pop("meta", {})
     given: dict[str, Any] = {"object": a_preview(spec, status, **meta), "project": a_project()}
-    return SeenPreview(**(given | changes))
+    return ObservedPreview(**(given | changes))
 
 
-def seen_project(spec: ProjectSpec | None = None, status: ProjectStatus | None = None, **changes: Any) -> SeenProject:
+def observed_project(
+    spec: ProjectSpec | None = None, status: ProjectStatus | None = None, **changes: Any
+) -> ObservedProject:
     meta = changes.pop("meta", {})
     given: dict[str, Any] = {
         "object": a_project(spec, status, **meta), "server": a_server(), "namespace_exists": True,
     }  # fmt: skip
-    return SeenProject(**(given | changes))
+    return ObservedProject(**(given | changes))

@@ -1,1 +1,1 @@
-"""Room 2, pure: what was seen, the time and the policy in; the whole wanted status and the actions out."""
+"""Room 2, pure: what was observed, the time and the policy in; the whole wanted status and the actions out."""

@@ -15,7 +15,7 @@ ERROR_KEPT, TAIL_KEPT = 500, 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class PodOutcome:
     """How a pod ended. No failure: it did all it was asked, and `result` says so."""
 
     exit_code: int | None = None
@@ -33,25 +33,25 @@ def pod_at_work(pods: Sequence[PodFacts]) -> PodFacts | None:
     return current_pod(pods) or next((pod for pod in reversed(pods) if not pod.over), None)
 
 
-def judge_pod(pod: PodFacts) -> Outcome:
+def judge_pod(pod: PodFacts) -> PodOutcome:
     """Of a pod that is over. A container's own words speak first, then its exit code, then the pod's fate."""
     ended = _container_that_ended_it(pod)
     if ended is not None and ended.exit_code == EXIT_OK and ended.result is not None:
         # Done before the disruption came: Kubernetes counts such a pod as succeeded, too.
-        return Outcome(exit_code=EXIT_OK, result=ended.result)
+        return PodOutcome(exit_code=EXIT_OK, result=ended.result)
     if pod.disrupted:
-        return Outcome(
+        return PodOutcome(
             exit_code=ended.exit_code if ended else None,
             failure=Failure(
                 Reason.DISRUPTED, f"pod {pod.name} was disrupted: {pod.message or pod.reason or 'evicted'}"
             ),
         )
     if ended is None or ended.exit_code is None:
-        return Outcome(failure=_fate(pod))
+        return PodOutcome(failure=_fate(pod))
     if ended.exit_code == EXIT_OK:
         lost = Failure(Reason.RESULT_LOST, f"pod {pod.name} ended without leaving a result")
-        return Outcome(exit_code=EXIT_OK, failure=lost)
-    return Outcome(exit_code=ended.exit_code, failure=_failure(pod, ended), result=ended.result)
+        return PodOutcome(exit_code=EXIT_OK, failure=lost)
+    return PodOutcome(exit_code=ended.exit_code, failure=_failure(pod, ended), result=ended.result)
 
 
 def _container_that_ended_it(pod: PodFacts) -> ContainerFacts | None:
@@ -110,11 +110,11 @@ def _update(attempt: Attempt, pod: PodFacts | None, now: datetime) -> Attempt:
         return attempt
     if pod is None:
         gone = Failure(Reason.POD_GONE, f"pod {attempt.pod} was deleted before it ended")
-        return _ended(attempt, Outcome(failure=gone), now)
+        return _ended(attempt, PodOutcome(failure=gone), now)
     return _ended(attempt, judge_pod(pod), now, pod) if pod.over else attempt
 
 
-def _ended(attempt: Attempt, outcome: Outcome, now: datetime, pod: PodFacts | None = None) -> Attempt:
+def _ended(attempt: Attempt, outcome: PodOutcome, now: datetime, pod: PodFacts | None = None) -> Attempt:
     """Where no container says when it ended, the look does: the next start is counted from it."""
     ended = _container_that_ended_it(pod) if pod is not None else None
     failure = outcome.failure

@@ -6,27 +6,27 @@ from datetime import datetime
 from pgimport.model.reasons import Reason
 from pgimport.model.status import Condition, ConditionStatus
 
-Wanted = dict[str, tuple[ConditionStatus, Reason]]
+DesiredConditions = dict[str, tuple[ConditionStatus, Reason]]
 READY, RECONCILING, STALLED, SUCCEEDED = "Ready", "Reconciling", "Stalled", "Succeeded"
 
 
-def working(reason: Reason) -> Wanted:
+def working(reason: Reason) -> DesiredConditions:
     return {READY: (ConditionStatus.UNKNOWN, reason), RECONCILING: (ConditionStatus.TRUE, reason)}
 
 
-def done(reason: Reason, *, succeeded: bool = False) -> Wanted:
-    wanted: Wanted = {READY: (ConditionStatus.TRUE, reason)}
+def done(reason: Reason, *, succeeded: bool = False) -> DesiredConditions:
+    wanted: DesiredConditions = {READY: (ConditionStatus.TRUE, reason)}
     return wanted | ({SUCCEEDED: (ConditionStatus.TRUE, reason)} if succeeded else {})
 
 
-def stuck(reason: Reason, *, finished: bool = False) -> Wanted:
-    wanted: Wanted = {READY: (ConditionStatus.FALSE, reason), STALLED: (ConditionStatus.TRUE, reason)}
+def stuck(reason: Reason, *, finished: bool = False) -> DesiredConditions:
+    wanted: DesiredConditions = {READY: (ConditionStatus.FALSE, reason), STALLED: (ConditionStatus.TRUE, reason)}
     return wanted | ({SUCCEEDED: (ConditionStatus.FALSE, reason)} if finished else {})
 
 
 def build_conditions(
     before: Sequence[Condition],
-    wanted: Wanted,
+    wanted: DesiredConditions,
     message: str,
     generation: int,
     now: datetime,

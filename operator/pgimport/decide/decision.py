@@ -1,4 +1,4 @@
-"""What is to be done: the wanted status, the actions in their order, when to look again, and because."""
+"""What is to be done: the wanted status, the actions in their order, when to look again, and message."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -9,7 +9,7 @@ from pgimport.model.facts import Orphan
 from pgimport.model.result import SourceFacts
 
 StatusT = TypeVar("StatusT", bound=Written)
-AT_ONCE = timedelta(0)
+IMMEDIATELY = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +99,14 @@ class SetFinalizer:
 
 @dataclass(frozen=True, slots=True)
 class EnsurePreview:
-    """Connection Secret, role and database; `anew` drops first what was seen there: the database with this OID."""
+    """Connection Secret, role and database; `anew` drops first what was observed there: the database with this OID."""
 
     anew: bool = False
     oid: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class CreateClone:
+class CreateCloneImport:
     """The import that brings a copy of the project's primary database into a preview."""
 
     name: str
@@ -127,17 +127,17 @@ class DeleteUpload:
 
 
 @dataclass(frozen=True, slots=True)
-class EnsureTenantRights:
+class EnsureRoleBindings:
     """The operator's RoleBinding in the Project's namespace."""
 
 
 @dataclass(frozen=True, slots=True)
-class DropLeftovers:
+class DropOrphanedObjects:
     """What carries our mark and belongs to nobody any more."""
 
 
 @dataclass(frozen=True, slots=True)
-class DropOrphans:
+class DeleteOrphanedJobs:
     """Jobs that nobody needs any more, with their pods and Secrets."""
 
     jobs: tuple[Orphan, ...]
@@ -159,12 +159,12 @@ Action = (
     | DeleteObject
     | SetFinalizer
     | EnsurePreview
-    | CreateClone
+    | CreateCloneImport
     | DropPreview
     | DeleteUpload
-    | EnsureTenantRights
-    | DropLeftovers
-    | DropOrphans
+    | EnsureRoleBindings
+    | DropOrphanedObjects
+    | DeleteOrphanedJobs
 )
 
 
@@ -174,5 +174,5 @@ class Decision(Generic[StatusT]):
 
     status: StatusT
     actions: tuple[Action, ...] = ()
-    look_again_after: timedelta | None = None
-    because: str
+    requeue_after: timedelta | None = None
+    message: str

@@ -6,17 +6,17 @@ Reset and expiry wait for an import that holds the preview; a deletion ends it f
 
 from datetime import datetime, timedelta
 
-from pgimport.decide.conditions import Wanted, build_conditions, done, stuck, working
+from pgimport.decide.conditions import DesiredConditions, build_conditions, done, stuck, working
 from pgimport.decide.decision import (
-    AT_ONCE,
+    IMMEDIATELY,
     Action,
-    CreateClone,
+    CreateCloneImport,
     Decision,
     DropPreview,
     EnsurePreview,
     SetFinalizer,
 )
-from pgimport.decide.seen import SeenPreview
+from pgimport.decide.observed import ObservedPreview
 from pgimport.model.facts import PreviewObject
 from pgimport.model.names import (
     FINALIZER_PREVIEW,
@@ -33,39 +33,39 @@ from pgimport.model.status import ImportState, PreviewState, PreviewStatus
 FAR = timedelta(hours=1)
 
 
-def decide_preview(seen: SeenPreview, now: datetime, policy: Policy) -> Decision[PreviewStatus]:
+def decide_preview(observed: ObservedPreview, now: datetime, policy: Policy) -> Decision[PreviewStatus]:
     """Never raises; the whole wanted status of the preview, and what is to be done."""
-    found = seen.object
+    found = observed.object
     status = found.status.model_copy(update={"observed_generation": found.meta.generation})
-    if status.active_import is not None and not seen.holder_alive:
+    if status.active_import is not None and not observed.holder_alive:
         status = status.model_copy(update={"active_import": None, "active_import_name": None})
     if found.meta.deleting:
-        return _decide_deletion(seen, status, now, policy)
-    if (refused := _find_refusal(seen)) is not None:
-        return _show(seen, status, PreviewState.FAILED, stuck(refused.reason), refused.for_a_person(), now, FAR)
+        return _decide_deletion(observed, status, now, policy)
+    if (refused := _find_refusal(observed)) is not None:
+        return _show(observed, status, PreviewState.FAILED, stuck(refused.reason), refused.for_a_person(), now, FAR)
     assert found.spec is not None  # noqa: S101 (a spec that cannot be read was refused)
-    if seen.project is None or not seen.project.status.ready:
-        missing = seen.project is None
+    if observed.project is None or not observed.project.status.ready:
+        missing = observed.project is None
         reason = Reason.PROJECT_NOT_FOUND if missing else Reason.PROJECT_NOT_READY
         state = status.state if status.state in (PreviewState.READY, PreviewState.EXPIRED) else PreviewState.PENDING
-        because = f"waits for Project {found.spec.project}, which {'does not exist' if missing else 'is not ready'}"
-        return _show(seen, status, state, working(reason), because, now, policy.waiting_interval)
+        message = f"waits for Project {found.spec.project}, which {'does not exist' if missing else 'is not ready'}"
+        return _show(observed, status, state, working(reason), message, now, policy.waiting_interval)
     if FINALIZER_PREVIEW not in found.meta.finalizers:
         return _show(
-            seen,
+            observed,
             status,
             status.state or PreviewState.PENDING,
             working(Reason.PENDING),
             "its database is made",
             now,
-            AT_ONCE,
+            IMMEDIATELY,
             (SetFinalizer(True),),
         )
-    return _decide_life(seen, found.spec, status, now, policy)
+    return _decide_life(observed, found.spec, status, now, policy)
 
 
-def _find_refusal(seen: SeenPreview) -> Failure | None:
-    found, spec, project = seen.object, seen.object.spec, seen.project
+def _find_refusal(observed: ObservedPreview) -> Failure | None:
+    found, spec, project = observed.object, observed.object.spec, observed.project
     if spec is None:
         return Failure(Reason.INVALID_SPEC, found.spec_error or "spec: cannot be read")
     if project is None or project.spec is None:
@@ -74,48 +74,50 @@ def _find_refusal(seen: SeenPreview) -> Failure | None:
         where = f"lives in namespace {project.spec.namespace}, not in {found.meta.namespace}"
         return Failure(Reason.PROJECT_MISMATCH, f"spec.project: Project {spec.project} {where}")
     limit = project.spec.limits.max_previews
-    if limit is not None and seen.count > limit and found.status.state is not PreviewState.READY:
+    if limit is not None and observed.count > limit and found.status.state is not PreviewState.READY:
         return Failure(Reason.LIMIT_REACHED, f"Project {spec.project} may have {limit} previews (limits.maxPreviews)")
     return None
 
 
 def _decide_life(
-    seen: SeenPreview, spec: PreviewSpec, status: PreviewStatus, now: datetime, policy: Policy
+    observed: ObservedPreview, spec: PreviewSpec, status: PreviewStatus, now: datetime, policy: Policy
 ) -> Decision[PreviewStatus]:
-    expires = _expires_at(seen.object, spec)
+    expires = _expires_at(observed.object, spec)
     status = status.model_copy(update={"expires_at": expires})
-    held, held_before = status.active_import is not None, seen.object.status.active_import
+    held, held_before = status.active_import is not None, observed.object.status.active_import
     if now >= expires:
-        return _decide_expiry(seen, status, now, policy, held)
+        return _decide_expiry(observed, status, now, policy, held)
     resets = _resets(spec, status)
     # An import that is gone with its swap half done leaves the database shut.
     abandoned = held_before is not None and not held
-    if status.state is PreviewState.READY and seen.secret and not resets and not abandoned:
-        return _show(seen, status, PreviewState.READY, done(Reason.READY), "its database is ready", now, expires - now)
+    if status.state is PreviewState.READY and observed.secret and not resets and not abandoned:
+        return _show(
+            observed, status, PreviewState.READY, done(Reason.READY), "its database is ready", now, expires - now
+        )
     if resets and held:
-        because = "spec.resetAt waits for the import that holds it"
-        return _show(seen, status, status.state, working(Reason.PENDING), because, now, policy.waiting_interval)
+        message = "spec.resetAt waits for the import that holds it"
+        return _show(observed, status, status.state, working(Reason.PENDING), message, now, policy.waiting_interval)
     made = status.model_copy(
         update={
-            "database": status.database or database_of(seen),
-            "role": status.role or owner_role_name(database_of(seen)),
-            "connection_secret": connection_secret_name(seen.object.meta.name),
+            "database": status.database or database_of(observed),
+            "role": status.role or owner_role_name(database_of(observed)),
+            "connection_secret": connection_secret_name(observed.object.meta.name),
             # A first making is empty already: it carries out a reset that was asked before.
             "reset_at": spec.reset_at or status.reset_at,
         }
     )
     anew = resets and status.database is not None
     if spec.mode is PreviewMode.CLONE and (anew or status.state is not PreviewState.READY):
-        return _decide_clone(seen, made, anew, now, policy)
+        return _decide_clone(observed, made, anew, now, policy)
     return _show(
-        seen,
+        observed,
         made,
         PreviewState.READY,
         done(Reason.READY),
         "its database is ready",
         now,
-        AT_ONCE,
-        (EnsurePreview(anew, seen.database_oid if anew else None),),
+        IMMEDIATELY,
+        (EnsurePreview(anew, observed.database_oid if anew else None),),
     )
 
 
@@ -137,27 +139,29 @@ def loses_database(found: PreviewObject, now: datetime) -> bool:
 
 
 def _decide_clone(
-    seen: SeenPreview, made: PreviewStatus, anew: bool, now: datetime, policy: Policy
+    observed: ObservedPreview, made: PreviewStatus, anew: bool, now: datetime, policy: Policy
 ) -> Decision[PreviewStatus]:
     """Not ready yet: an import brings the copy, a new one after each reset and each expiry."""
-    name, meta = made.clone_import, seen.object.meta
-    if seen.project is None or seen.project.spec is None or seen.project.spec.primary is None:
-        because = "waits for its Project's spec.primary: the database that a clone is a copy of"
-        begun = seen.object.status.model_copy(update={"observed_generation": meta.generation})
+    name, meta = made.clone_import, observed.object.meta
+    if observed.project is None or observed.project.spec is None or observed.project.spec.primary is None:
+        message = "waits for its Project's spec.primary: the database that a clone is a copy of"
+        begun = observed.object.status.model_copy(update={"observed_generation": meta.generation})
         missing = working(Reason.PRIMARY_MISSING)
-        return _show(seen, begun, begun.state, missing, because, now, policy.waiting_interval)
+        return _show(observed, begun, begun.state, missing, message, now, policy.waiting_interval)
     if name is None or anew or made.state is PreviewState.EXPIRED:
         number = (made.clones or 0) + 1
         name = clone_name(meta.name, meta.uid, number)
         made = made.model_copy(update={"clone_import": name, "clones": number})
-    elif seen.clone is not None and seen.clone.status.terminal:
-        if seen.clone.status.state is ImportState.COMPLETED:
-            because = f"import {name} has brought the copy"
-            return _show(seen, made, PreviewState.READY, done(Reason.READY), because, now, AT_ONCE)
-        because = f"import {name} {seen.clone.status.state}: {seen.clone.status.error}; spec.resetAt begins a new one"
-        return _show(seen, made, PreviewState.FAILED, stuck(Reason.CLONE_FAILED), because, now, FAR)
+    elif observed.clone is not None and observed.clone.status.terminal:
+        if observed.clone.status.state is ImportState.COMPLETED:
+            message = f"import {name} has brought the copy"
+            return _show(observed, made, PreviewState.READY, done(Reason.READY), message, now, IMMEDIATELY)
+        message = (
+            f"import {name} {observed.clone.status.state}: {observed.clone.status.error}; spec.resetAt begins a new one"
+        )
+        return _show(observed, made, PreviewState.FAILED, stuck(Reason.CLONE_FAILED), message, now, FAR)
     return _show(
-        seen,
+        observed,
         made,
         PreviewState.PENDING,
         working(Reason.CLONING),
@@ -165,27 +169,34 @@ def _decide_clone(
         now,
         policy.waiting_interval,
         ()
-        if seen.clone is not None and not anew and seen.secret
-        else (EnsurePreview(anew, seen.database_oid if anew else None), CreateClone(name)),
+        if observed.clone is not None and not anew and observed.secret
+        else (EnsurePreview(anew, observed.database_oid if anew else None), CreateCloneImport(name)),
     )
 
 
-def database_of(seen: SeenPreview) -> str:
+def database_of(observed: ObservedPreview) -> str:
     """Its name, the same from the first look to the last."""
-    found = seen.object
+    found = observed.object
     return preview_database_name(found.spec.project if found.spec else "", found.meta.name, found.meta.uid)
 
 
 def _decide_expiry(
-    seen: SeenPreview, status: PreviewStatus, now: datetime, policy: Policy, held: bool
+    observed: ObservedPreview, status: PreviewStatus, now: datetime, policy: Policy, held: bool
 ) -> Decision[PreviewStatus]:
     if status.state is PreviewState.EXPIRED:
-        return _show(seen, status, PreviewState.EXPIRED, stuck(Reason.EXPIRED), _EXPIRED, now, FAR)
+        return _show(observed, status, PreviewState.EXPIRED, stuck(Reason.EXPIRED), _EXPIRED, now, FAR)
     if held:
-        because = "its ttl is over; it waits for the import that holds it"
-        return _show(seen, status, status.state, working(Reason.PENDING), because, now, policy.waiting_interval)
+        message = "its ttl is over; it waits for the import that holds it"
+        return _show(observed, status, status.state, working(Reason.PENDING), message, now, policy.waiting_interval)
     return _show(
-        seen, status, PreviewState.EXPIRED, stuck(Reason.EXPIRED), _EXPIRED, now, FAR, (DropPreview(seen.database_oid),)
+        observed,
+        status,
+        PreviewState.EXPIRED,
+        stuck(Reason.EXPIRED),
+        _EXPIRED,
+        now,
+        FAR,
+        (DropPreview(observed.database_oid),),
     )
 
 
@@ -193,32 +204,34 @@ _EXPIRED = "its ttl is over and its database was dropped; spec.renewedAt brings 
 
 
 def _decide_deletion(
-    seen: SeenPreview, status: PreviewStatus, now: datetime, policy: Policy
+    observed: ObservedPreview, status: PreviewStatus, now: datetime, policy: Policy
 ) -> Decision[PreviewStatus]:
-    if FINALIZER_PREVIEW not in seen.object.meta.finalizers:
-        return Decision(status=seen.object.status, because="it is being deleted; nothing of ours is left")
+    if FINALIZER_PREVIEW not in observed.object.meta.finalizers:
+        return Decision(status=observed.object.status, message="it is being deleted; nothing of ours is left")
     if status.active_import is not None:
-        because = "it is being deleted; the import that holds it ends first"
-        return _show(seen, status, PreviewState.DELETING, working(Reason.DELETING), because, now, policy.retry_interval)
-    drop: tuple[Action, ...] = (DropPreview(),) if seen.project is not None else ()
+        message = "it is being deleted; the import that holds it ends first"
+        return _show(
+            observed, status, PreviewState.DELETING, working(Reason.DELETING), message, now, policy.retry_interval
+        )
+    drop: tuple[Action, ...] = (DropPreview(),) if observed.project is not None else ()
     return Decision(
         # The object is gone once its finalizer is: there is no status to write any more.
-        status=seen.object.status,
+        status=observed.object.status,
         actions=(*drop, SetFinalizer(False)),
-        because="it is being deleted: its database and role are dropped",
+        message="it is being deleted: its database and role are dropped",
     )
 
 
 def _show(
-    seen: SeenPreview,
+    observed: ObservedPreview,
     status: PreviewStatus,
     state: PreviewState | None,
-    wanted: Wanted,
-    because: str,
+    wanted: DesiredConditions,
+    message: str,
     now: datetime,
     again: timedelta,
     actions: tuple[Action, ...] = (),
 ) -> Decision[PreviewStatus]:
-    found = build_conditions(seen.object.status.conditions, wanted, because, seen.object.meta.generation, now)
+    found = build_conditions(observed.object.status.conditions, wanted, message, observed.object.meta.generation, now)
     shown = status.model_copy(update={"state": state or PreviewState.PENDING, "conditions": found})
-    return Decision(status=shown, actions=actions, look_again_after=min(again, FAR), because=because)
+    return Decision(status=shown, actions=actions, requeue_after=min(again, FAR), message=message)

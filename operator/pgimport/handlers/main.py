@@ -8,14 +8,14 @@ from functools import partial
 
 import kopf
 
-from pgimport.handlers.events import Watched, register
+from pgimport.handlers.event_handlers import EventTargets, register
+from pgimport.handlers.observed_versions import ObservedVersions
 from pgimport.handlers.sweep import run_sweeps
-from pgimport.handlers.watching import Sightings
 from pgimport.kubernetes_client.api_client import connect_kubernetes
 from pgimport.log import start_logging
+from pgimport.reconcile.context import OperatorIdentity, ReconcileContext
 from pgimport.reconcile.loop import reconcile
-from pgimport.reconcile.queue import WorkQueue
-from pgimport.reconcile.world import Rights, World
+from pgimport.reconcile.work_queue import WorkQueue
 from pgimport.settings import Settings, SettingsError, open_uploads, read_settings
 
 
@@ -28,29 +28,29 @@ def main(arguments: list[str]) -> int:
         print(error, file=sys.stderr)
         return 78  # EX_CONFIG
     start_logging(settings.log_level)
-    world = World(
+    context = ReconcileContext(
         cluster=connect_kubernetes(),
         policy=settings.to_policy(),
         store=store,
-        rights=Rights(
+        identity=OperatorIdentity(
             service_account=settings.service_account,
             tenant_cluster_role=settings.tenant_cluster_role,
             api_service_account=settings.api_service_account,
             api_cluster_role=settings.api_cluster_role,
         ),
     )
-    run(world, settings)
+    run(context, settings)
     return 0
 
 
-def run(world: World, settings: Settings, stop_flag: threading.Event | None = None) -> None:
+def run(context: ReconcileContext, settings: Settings, stop_flag: threading.Event | None = None) -> None:
     """Blocks until a signal or `stop_flag`; looks that have begun are ended before it returns."""
-    queue = WorkQueue(partial(reconcile, world), workers=settings.workers)
-    sightings, stop = Sightings(), threading.Event()
+    queue = WorkQueue(partial(reconcile, context), workers=settings.workers)
+    versions, stop = ObservedVersions(), threading.Event()
     registry = kopf.OperatorRegistry()
-    register(registry, Watched(queue=queue, sightings=sightings, evidence=world.evidence))
+    register(registry, EventTargets(queue=queue, versions=versions, pod_history=context.pod_history))
     sweeper = threading.Thread(
-        target=run_sweeps, args=(world, queue, sightings, settings.sweep_seconds, stop), name="sweep", daemon=True
+        target=run_sweeps, args=(context, queue, versions, settings.sweep_seconds, stop), name="sweep", daemon=True
     )
     queue.start()
     sweeper.start()

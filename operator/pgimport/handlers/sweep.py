@@ -4,13 +4,13 @@ import logging
 import threading
 from typing import Any
 
-from pgimport.handlers.watching import Sightings
+from pgimport.handlers.observed_versions import ObservedVersions
 from pgimport.kubernetes_client.custom_resources import list_raw
 from pgimport.model.errors import PgimportError
 from pgimport.model.facts import Key
 from pgimport.model.names import IMPORTS, LABEL_EPHEMERAL, PREVIEWS, PROJECTS
-from pgimport.reconcile.queue import WorkQueue
-from pgimport.reconcile.world import World
+from pgimport.reconcile.context import ReconcileContext
+from pgimport.reconcile.work_queue import WorkQueue
 
 logger = logging.getLogger(__name__)
 SETTLED_STATES = {"completed", "failed", "cancelled", "ready", "expired"}
@@ -30,24 +30,26 @@ def is_settled(body: Any) -> bool:
     return status.get("state") in SETTLED_STATES or bool(status.get("ready"))
 
 
-def sweep_once(world: World, queue: WorkQueue, sightings: Sightings) -> None:
+def sweep_once(context: ReconcileContext, queue: WorkQueue, versions: ObservedVersions) -> None:
     """Raises ClusterAway where the lists cannot be had."""
     listed: dict[Key, int] = {}
     for kind in (PROJECTS, PREVIEWS, IMPORTS):
-        for body in list_raw(world.cluster, kind)["items"]:
+        for body in list_raw(context.cluster, kind)["items"]:
             key = key_of(kind, body)
             listed[key] = int(body["metadata"]["resourceVersion"])
             if not is_settled(body):
                 queue.add(key)
-    for key in sightings.compare(listed):
+    for key in versions.compare(listed):
         queue.add(key)
 
 
-def run_sweeps(world: World, queue: WorkQueue, sightings: Sightings, seconds: float, stop: threading.Event) -> None:
+def run_sweeps(
+    context: ReconcileContext, queue: WorkQueue, versions: ObservedVersions, seconds: float, stop: threading.Event
+) -> None:
     """Until `stop`."""
     while not stop.wait(seconds):
         try:
-            sweep_once(world, queue, sightings)
+            sweep_once(context, queue, versions)
         except PgimportError as away:
             logger.warning("sweep: %s", away)
         except Exception:

@@ -7,9 +7,9 @@ from typing import TypeVar
 from pgimport.decide.conditions import ready_reason
 from pgimport.decide.decision import Decision
 from pgimport.decide.imports import decide_away, decide_failure, decide_import
+from pgimport.decide.observed import ObservedImport
 from pgimport.decide.previews import decide_preview
 from pgimport.decide.projects import decide_project
-from pgimport.decide.seen import SeenImport
 from pgimport.kubernetes_client.custom_resources import (
     confirm,
     list_previews,
@@ -24,12 +24,12 @@ from pgimport.model.errors import Absent, PgimportError, ServerAway
 from pgimport.model.facts import ImportObject, Key, Meta
 from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS
 from pgimport.model.status import ImportState, ImportStatus, PreviewStatus, ProjectStatus
-from pgimport.reconcile.act import act_on_import
-from pgimport.reconcile.act_tenants import act_on_preview, act_on_project
-from pgimport.reconcile.queue import Outcome
-from pgimport.reconcile.see import see_import
-from pgimport.reconcile.see_tenants import see_preview, see_project
-from pgimport.reconcile.world import World
+from pgimport.reconcile.act_on_imports import act_on_import
+from pgimport.reconcile.act_on_previews import act_on_preview, act_on_project
+from pgimport.reconcile.context import ReconcileContext
+from pgimport.reconcile.observe_imports import observe_import
+from pgimport.reconcile.observe_previews import observe_preview, observe_project
+from pgimport.reconcile.work_queue import ReconcileResult
 
 logger = logging.getLogger(__name__)
 StatusT = TypeVar("StatusT", ImportStatus, PreviewStatus, ProjectStatus)
@@ -37,48 +37,48 @@ KINDS = {IMPORTS: "PostgresImport", PREVIEWS: "PreviewDatabase", PROJECTS: "Proj
 FAILING_STATES = ("failed",)
 
 
-def reconcile(world: World, key: Key) -> Outcome:
+def reconcile(context: ReconcileContext, key: Key) -> ReconcileResult:
     """Raises Conflict, ClusterAway and what nobody expected: the queue looks again later."""
     match key.kind:
         case "postgresimports":
-            return _reconcile_import(world, key)
+            return _reconcile_import(context, key)
         case "previewdatabases":
-            return _reconcile_preview(world, key)
+            return _reconcile_preview(context, key)
         case _:
-            return _reconcile_project(world, key)
+            return _reconcile_project(context, key)
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _reconcile_import(world: World, key: Key) -> Outcome:
-    seen = see_import(world, key, _now())
-    if seen is None or seen.object.meta.deleting:
-        return Outcome(also=_neighbours(world, key.namespace))
-    if seen.object.status.terminal or seen.object.status.state is ImportState.RUNNING:
-        return _carry_out_import(world, key, seen)
+def _reconcile_import(context: ReconcileContext, key: Key) -> ReconcileResult:
+    observed = observe_import(context, key, _now())
+    if observed is None or observed.object.meta.deleting:
+        return ReconcileResult(wake=_neighbours(context, key.namespace))
+    if observed.object.status.terminal or observed.object.status.state is ImportState.RUNNING:
+        return _carry_out_import(context, key, observed)
     # Two imports that see one free slot would both take it: one of a namespace starts at a time, on a fresh look.
-    with world.start_lock(key.namespace):
-        fresh = see_import(world, key, _now())
-        return Outcome() if fresh is None else _carry_out_import(world, key, fresh)
+    with context.start_lock(key.namespace):
+        fresh = observe_import(context, key, _now())
+        return ReconcileResult() if fresh is None else _carry_out_import(context, key, fresh)
 
 
-def _carry_out_import(world: World, key: Key, seen: SeenImport) -> Outcome:
-    decision = decide_import(seen, _now(), world.policy)
-    _confirm(world, key, seen.object.meta, decision)
+def _carry_out_import(context: ReconcileContext, key: Key, observed: ObservedImport) -> ReconcileResult:
+    decision = decide_import(observed, _now(), context.policy)
+    _confirm(context, key, observed.object.meta, decision)
     try:
         for action in decision.actions:
-            if (failure := act_on_import(world, seen, action)) is not None:
-                decision = decide_failure(seen, failure, _now())
+            if (failure := act_on_import(context, observed, action)) is not None:
+                decision = decide_failure(observed, failure, _now())
                 break
     except ServerAway as away:
-        decision = decide_away(seen, away.failure, _now(), world.policy)
-    before = seen.object.status
-    _write(world, key, seen.object.meta, before, decision)
+        decision = decide_away(observed, away.failure, _now(), context.policy)
+    before = observed.object.status
+    _write(context, key, observed.object.meta, before, decision)
     ended = decision.status.terminal and (not before.terminal or before.cleaned_up != decision.status.cleaned_up)
-    also = (*_filled(seen.object), *_waiting(world, key.namespace)) if ended else ()
-    return Outcome(look_again_after=decision.look_again_after, also=also)
+    wake = (*_filled(observed.object), *_waiting(context, key.namespace)) if ended else ()
+    return ReconcileResult(requeue_after=decision.requeue_after, wake=wake)
 
 
 def _filled(found: ImportObject) -> tuple[Key, ...]:
@@ -87,71 +87,80 @@ def _filled(found: ImportObject) -> tuple[Key, ...]:
     return (Key(PREVIEWS, found.meta.namespace, target.preview_database),) if target else ()
 
 
-def _waiting(world: World, namespace: str) -> tuple[Key, ...]:
+def _waiting(context: ReconcileContext, namespace: str) -> tuple[Key, ...]:
     """Imports that may take what has just become free."""
-    return tuple(Key(IMPORTS, namespace, one.meta.name) for one in list_waiting_imports(world.cluster, namespace))
+    return tuple(Key(IMPORTS, namespace, one.meta.name) for one in list_waiting_imports(context.cluster, namespace))
 
 
-def _neighbours(world: World, namespace: str) -> tuple[Key, ...]:
+def _neighbours(context: ReconcileContext, namespace: str) -> tuple[Key, ...]:
     """Whom a deleted import leaves something to: its project sweeps, the previews that it held are free."""
-    projects = [one for one in list_projects(world.cluster) if one.spec and one.spec.namespace == namespace]
-    held = [one for one in list_previews(world.cluster, namespace) if one.status.active_import is not None]
+    projects = [one for one in list_projects(context.cluster) if one.spec and one.spec.namespace == namespace]
+    held = [one for one in list_previews(context.cluster, namespace) if one.status.active_import is not None]
     return (
         *(Key(PREVIEWS, namespace, one.meta.name) for one in held),
         *(Key(PROJECTS, "", one.meta.name) for one in projects),
     )
 
 
-def _reconcile_preview(world: World, key: Key) -> Outcome:
+def _reconcile_preview(context: ReconcileContext, key: Key) -> ReconcileResult:
     try:
-        seen = see_preview(world, key, _now())
-        if seen is None:
-            return Outcome(also=_neighbours(world, key.namespace))
-        decision = decide_preview(seen, _now(), world.policy)
-        _confirm(world, key, seen.object.meta, decision)
+        observed = observe_preview(context, key, _now())
+        if observed is None:
+            return ReconcileResult(wake=_neighbours(context, key.namespace))
+        decision = decide_preview(observed, _now(), context.policy)
+        _confirm(context, key, observed.object.meta, decision)
         for action in decision.actions:
-            act_on_preview(world, seen, decision.status, action)
+            act_on_preview(context, observed, decision.status, action)
     except ServerAway as away:
         logger.warning("%s: %s", key, away)
-        return Outcome(look_again_after=world.policy.retry_interval)
-    changed = _write(world, key, seen.object.meta, seen.object.status, decision, finalized=seen.object.meta.deleting)
+        return ReconcileResult(requeue_after=context.policy.retry_interval)
+    changed = _write(
+        context, key, observed.object.meta, observed.object.status, decision, finalized=observed.object.meta.deleting
+    )
     free = decision.status.active_import is None
-    also = _waiting(world, key.namespace) if changed and free else ()
-    return Outcome(look_again_after=decision.look_again_after, also=also)
+    wake = _waiting(context, key.namespace) if changed and free else ()
+    return ReconcileResult(requeue_after=decision.requeue_after, wake=wake)
 
 
-def _reconcile_project(world: World, key: Key) -> Outcome:
-    found = see_project(world, key)
+def _reconcile_project(context: ReconcileContext, key: Key) -> ReconcileResult:
+    found = observe_project(context, key)
     if found is None:
-        return Outcome()
-    seen, leftovers = found
-    decision = decide_project(seen, _now(), world.policy)
+        return ReconcileResult()
+    observed, orphaned_objects = found
+    decision = decide_project(observed, _now(), context.policy)
     try:
         for action in decision.actions:
-            act_on_project(world, seen, leftovers, action)
+            act_on_project(context, observed, orphaned_objects, action)
     except ServerAway as away:
         logger.warning("%s: %s", key, away)
-        return Outcome(look_again_after=world.policy.retry_interval)
-    changed = _write(world, key, seen.object.meta, seen.object.status, decision, finalized=seen.object.meta.deleting)
-    also: tuple[Key, ...] = ()
-    if changed and seen.object.spec is not None:
-        namespace = seen.object.spec.namespace
-        previews = list_previews(world.cluster, namespace)
-        also = (*(Key(PREVIEWS, namespace, one.meta.name) for one in previews), *_waiting(world, namespace))
-    return Outcome(look_again_after=decision.look_again_after, also=also)
+        return ReconcileResult(requeue_after=context.policy.retry_interval)
+    changed = _write(
+        context, key, observed.object.meta, observed.object.status, decision, finalized=observed.object.meta.deleting
+    )
+    wake: tuple[Key, ...] = ()
+    if changed and observed.object.spec is not None:
+        namespace = observed.object.spec.namespace
+        previews = list_previews(context.cluster, namespace)
+        wake = (*(Key(PREVIEWS, namespace, one.meta.name) for one in previews), *_waiting(context, namespace))
+    return ReconcileResult(requeue_after=decision.requeue_after, wake=wake)
 
 
-def _confirm(world: World, key: Key, meta: Meta, decision: Decision[StatusT]) -> None:
-    """What was seen may be old, and another operator may be at work: nothing is done before that is ruled out.
+def _confirm(context: ReconcileContext, key: Key, meta: Meta, decision: Decision[StatusT]) -> None:
+    """What was observed may be old, and another operator may be at work: nothing is done before that is ruled out.
 
     Raises Conflict: see again.
     """
     if decision.actions:
-        confirm(world.cluster, key, meta)
+        confirm(context.cluster, key, meta)
 
 
 def _write(
-    world: World, key: Key, meta: Meta, before: StatusT, decision: Decision[StatusT], finalized: bool = False
+    context: ReconcileContext,
+    key: Key,
+    meta: Meta,
+    before: StatusT,
+    decision: Decision[StatusT],
+    finalized: bool = False,
 ) -> bool:
     """True where the status changed. `updatedAt` alone is no change; an object that just went needs no status."""
     wanted = decision.status.model_copy(update={"updated_at": before.updated_at})
@@ -159,26 +168,26 @@ def _write(
         return False
     stamped = wanted.model_copy(update={"updated_at": _now()})
     try:
-        write_status(world.cluster, key, meta, stamped)
+        write_status(context.cluster, key, meta, stamped)
     except Absent:
         if not finalized:
             raise
         return False
-    _tell(world, key, meta, before, stamped, decision.because)
+    _tell(context, key, meta, before, stamped, decision.message)
     return True
 
 
-def _tell(world: World, key: Key, meta: Meta, before: Written, after: StatusT, because: str) -> None:
+def _tell(context: ReconcileContext, key: Key, meta: Meta, before: Written, after: StatusT, message: str) -> None:
     """One log line and one event a change of state or reason; none for progress."""
     old = getattr(before, "state", None), ready_reason(getattr(before, "conditions", ()))
     state, reason = getattr(after, "state", None), ready_reason(after.conditions)
     if old == (state, reason):
         return
-    logger.info("%s is %s (%s): %s", key, state or "seen", reason, because)
+    logger.info("%s is %s (%s): %s", key, state or "observed", reason, message)
     warning = state in FAILING_STATES
-    namespace = meta.namespace or world.policy.operator_namespace
-    event = build_event(KINDS[key.kind], meta, reason or "Seen", because, warning=warning, namespace=namespace)
+    namespace = meta.namespace or context.policy.operator_namespace
+    event = build_event(KINDS[key.kind], meta, reason or "Seen", message, warning=warning, namespace=namespace)
     try:
-        post_event(world.cluster, namespace, event)
+        post_event(context.cluster, namespace, event)
     except PgimportError as refused:
         logger.debug("%s: event not posted: %s", key, refused)

@@ -21,8 +21,8 @@ from tests.support.samples import (
     an_attempt,
     an_import,
     an_import_spec,
-    seen_import,
-    seen_running,
+    observed_import,
+    observed_running_import,
 )
 
 from pgimport.decide.conditions import ready_reason, working
@@ -35,7 +35,7 @@ from pgimport.decide.decision import (
     ReleaseTarget,
 )
 from pgimport.decide.imports import decide_away, decide_failure, decide_import
-from pgimport.decide.seen import SeenImport
+from pgimport.decide.observed import ObservedImport
 from pgimport.model.facts import ImportObject, ProjectObject
 from pgimport.model.reasons import Failure, Reason, RetryClassification
 from pgimport.model.status import Condition, ConditionStatus, ImportState, ImportStatus, PreviewState, ProjectStatus
@@ -47,8 +47,8 @@ POLICY = a_policy()
 SECOND = timedelta(seconds=1)
 
 
-def decide(seen: SeenImport) -> Decision[ImportStatus]:
-    return decide_import(seen, NOW, POLICY)
+def decide(observed: ObservedImport) -> Decision[ImportStatus]:
+    return decide_import(observed, NOW, POLICY)
 
 
 def reason(decision: Decision[ImportStatus]) -> str | None:
@@ -79,98 +79,100 @@ ELSEWHERE = {"previewDatabase": "pr-1"}
 
 WAITS = [
     pytest.param(
-        seen_import(an_import_spec(suspend=True)), Reason.SUSPENDED, "held by spec.suspend", id="the user holds it"
+        observed_import(an_import_spec(suspend=True)), Reason.SUSPENDED, "held by spec.suspend", id="the user holds it"
     ),
-    pytest.param(seen_import(project=None), Reason.PROJECT_NOT_FOUND, "Project shop", id="no such project"),
+    pytest.param(observed_import(project=None), Reason.PROJECT_NOT_FOUND, "Project shop", id="no such project"),
     pytest.param(
-        seen_import(project=a_project(status=ProjectStatus(ready=False))),
+        observed_import(project=a_project(status=ProjectStatus(ready=False))),
         Reason.PROJECT_NOT_READY,
         "Project shop to be ready",
         id="the project is not ready",
     ),
     pytest.param(
-        seen_import(project=a_project(status=ProjectStatus())),
+        observed_import(project=a_project(status=ProjectStatus())),
         Reason.PROJECT_NOT_READY,
         "Project shop to be ready",
         id="nobody has looked at the project yet",
     ),
     pytest.param(
-        seen_import(project=ProjectObject(meta=a_meta("shop"), spec=None, spec_error="spec.server: Field required")),
+        observed_import(
+            project=ProjectObject(meta=a_meta("shop"), spec=None, spec_error="spec.server: Field required")
+        ),
         Reason.PROJECT_NOT_READY,
         "Project shop to be ready",
         id="the project cannot be read",
     ),
     pytest.param(
-        seen_import(missing=NO_SECRET),
+        observed_import(missing=NO_SECRET),
         Reason.SOURCE_SECRET_MISSING,
         "waits for Secret source with the key url",
         id="no secret with the source's URL",
     ),
     pytest.param(
-        seen_import(missing=NO_SCRIPT),
+        observed_import(missing=NO_SCRIPT),
         Reason.CONFIG_MAP_MISSING,
         "waits for ConfigMap mask with the key sql",
         id="no SQL for after the import",
     ),
     pytest.param(
-        seen_import(preview=None), Reason.TARGET_NOT_FOUND, "waits for PreviewDatabase pr-42", id="no such preview"
+        observed_import(preview=None), Reason.TARGET_NOT_FOUND, "waits for PreviewDatabase pr-42", id="no such preview"
     ),
     pytest.param(
-        seen_import(preview=a_preview(status=a_ready_status(state=PreviewState.EXPIRED))),
+        observed_import(preview=a_preview(status=a_ready_status(state=PreviewState.EXPIRED))),
         Reason.TARGET_NOT_READY,
         "which is expired",
         id="the preview has expired",
     ),
     pytest.param(
-        seen_import(preview=a_preview(status=a_ready_status(state=None))),
+        observed_import(preview=a_preview(status=a_ready_status(state=None))),
         Reason.TARGET_NOT_READY,
         "which is pending",
         id="the preview is not made yet",
     ),
     pytest.param(
-        seen_import(preview=a_preview(deleting=True)),
+        observed_import(preview=a_preview(deleting=True)),
         Reason.TARGET_NOT_READY,
         "which is deleting",
         id="the preview is being deleted",
     ),
     pytest.param(
-        seen_import(preview=a_preview(a_preview_spec(resetAt="2026-01-01T12:05:00Z"))),
+        observed_import(preview=a_preview(a_preview_spec(resetAt="2026-01-01T12:05:00Z"))),
         Reason.TARGET_NOT_READY,
         "about to be reset",
         id="the preview is about to be reset",
     ),
     pytest.param(
-        seen_import(preview=a_preview(status=a_ready_status(active_import="somebody"))),
+        observed_import(preview=a_preview(status=a_ready_status(active_import="somebody"))),
         Reason.WAITING_FOR_TARGET,
         "another import, which has PreviewDatabase pr-42",
         id="another import holds the preview",
     ),
     pytest.param(
-        seen_import(others=(another("older"),)),
+        observed_import(others=(another("older"),)),
         Reason.WAITING_FOR_TARGET,
         "waits for import older",
         id="an older import of the same target goes first",
     ),
     pytest.param(
-        seen_import(others=(another("older"), another("oldest", 2 * SECOND))),
+        observed_import(others=(another("older"), another("oldest", 2 * SECOND))),
         Reason.WAITING_FOR_TARGET,
         "waits for import oldest",
         id="the oldest is named",
     ),
     pytest.param(
-        seen_import(others=(another("younger", -SECOND, ImportState.RUNNING),)),
+        observed_import(others=(another("younger", -SECOND, ImportState.RUNNING),)),
         Reason.WAITING_FOR_TARGET,
         "waits for import younger",
         id="one that runs already goes first, however young",
     ),
     pytest.param(
-        seen_import(project=ONE_SLOT, others=(another("busy", -SECOND, ImportState.RUNNING, target=ELSEWHERE),)),
+        observed_import(project=ONE_SLOT, others=(another("busy", -SECOND, ImportState.RUNNING, target=ELSEWHERE),)),
         Reason.WAITING_FOR_SLOT,
         "Project shop runs 1 imports at once, busy the longest",
         id="every slot is taken",
     ),
     pytest.param(
-        seen_import(
+        observed_import(
             project=ONE_SLOT,
             others=(another("older", SECOND, ImportState.PENDING, Reason.WAITING_FOR_SLOT, target=ELSEWHERE),),
         ),
@@ -181,84 +183,86 @@ WAITS = [
 ]
 
 
-@pytest.mark.parametrize(("seen", "why", "words"), WAITS)
-def test_a_pending_import_says_what_it_waits_for(seen: SeenImport, why: Reason, words: str) -> None:
-    decision = decide(seen)
+@pytest.mark.parametrize(("observed", "why", "words"), WAITS)
+def test_a_pending_import_says_what_it_waits_for(observed: ObservedImport, why: Reason, words: str) -> None:
+    decision = decide(observed)
     assert (decision.status.state, reason(decision)) == (ImportState.PENDING, why)
-    assert words in decision.because
-    assert decision.status.conditions[0].message == decision.because
+    assert words in decision.message
+    assert decision.status.conditions[0].message == decision.message
     assert decision.actions == ()
-    assert decision.look_again_after == POLICY.waiting_interval
+    assert decision.requeue_after == POLICY.waiting_interval
     assert decision.status.started_at is None
 
 
 STARTS = [
-    pytest.param(seen_import(), id="all is there"),
+    pytest.param(observed_import(), id="all is there"),
     pytest.param(
-        seen_import(preview=a_preview(status=a_ready_status(active_import=IMPORT_UID))),
+        observed_import(preview=a_preview(status=a_ready_status(active_import=IMPORT_UID))),
         id="it took the preview before a crash",
     ),
-    pytest.param(seen_import(others=(another("younger", -SECOND),)), id="a younger one of the same target waits"),
-    pytest.param(seen_import(others=(another("held", suspend=True),)), id="an older one is held by its user"),
-    pytest.param(seen_import(others=(another("unwanted", cancel=True),)), id="an older one is about to be cancelled"),
-    pytest.param(seen_import(others=(another("dry", dryRun=True),)), id="an older dry run takes no target"),
-    pytest.param(seen_import(others=(another("other", target=ELSEWHERE),)), id="an older one has another target"),
+    pytest.param(observed_import(others=(another("younger", -SECOND),)), id="a younger one of the same target waits"),
+    pytest.param(observed_import(others=(another("held", suspend=True),)), id="an older one is held by its user"),
     pytest.param(
-        seen_import(
+        observed_import(others=(another("unwanted", cancel=True),)), id="an older one is about to be cancelled"
+    ),
+    pytest.param(observed_import(others=(another("dry", dryRun=True),)), id="an older dry run takes no target"),
+    pytest.param(observed_import(others=(another("other", target=ELSEWHERE),)), id="an older one has another target"),
+    pytest.param(
+        observed_import(
             project=ONE_SLOT,
             others=(another("younger", -SECOND, ImportState.PENDING, Reason.WAITING_FOR_SLOT, target=ELSEWHERE),),
         ),
         id="a younger one waits for the same slot",
     ),
     pytest.param(
-        seen_import(
+        observed_import(
             project=ONE_SLOT,
             others=(another("older", SECOND, ImportState.PENDING, Reason.SOURCE_SECRET_MISSING, target=ELSEWHERE),),
         ),
         id="an older one lacks more than a slot",
     ),
     pytest.param(
-        seen_import(project=ONE_SLOT, others=(another("dry", SECOND, ImportState.RUNNING, dryRun=True),)),
+        observed_import(project=ONE_SLOT, others=(another("dry", SECOND, ImportState.RUNNING, dryRun=True),)),
         id="a running dry run takes no slot",
     ),
 ]
 
 
-@pytest.mark.parametrize("seen", STARTS)
-def test_an_import_that_has_all_it_needs_takes_its_target_and_runs(seen: SeenImport) -> None:
-    decision = decide(seen)
+@pytest.mark.parametrize("observed", STARTS)
+def test_an_import_that_has_all_it_needs_takes_its_target_and_runs(observed: ObservedImport) -> None:
+    decision = decide(observed)
     assert (decision.status.state, reason(decision)) == (ImportState.RUNNING, Reason.STARTING)
     assert decision.actions == (ClaimTarget(),)
-    assert decision.look_again_after == timedelta(0)
+    assert decision.requeue_after == timedelta(0)
     assert decision.status.started_at == NOW
     assert decision.status.locked_resource == "preview/shop/pr-42"
 
 
 @pytest.mark.parametrize(
-    "seen",
+    "observed",
     [
-        pytest.param(seen_import(an_import_spec(dryRun=True), preview=None), id="its target is not there"),
-        pytest.param(seen_import(an_import_spec(dryRun=True, target=None), preview=None), id="it names no target"),
+        pytest.param(observed_import(an_import_spec(dryRun=True), preview=None), id="its target is not there"),
+        pytest.param(observed_import(an_import_spec(dryRun=True, target=None), preview=None), id="it names no target"),
         pytest.param(
-            seen_import(an_import_spec(dryRun=True), others=(another("older", state=ImportState.RUNNING),)),
+            observed_import(an_import_spec(dryRun=True), others=(another("older", state=ImportState.RUNNING),)),
             id="another import has its target",
         ),
         pytest.param(
-            seen_import(
+            observed_import(
                 an_import_spec(dryRun=True), project=ONE_SLOT, others=(another("busy", state=ImportState.RUNNING),)
             ),
             id="every slot is taken",
         ),
     ],
 )
-def test_a_dry_run_starts_at_once_and_takes_nothing(seen: SeenImport) -> None:
-    decision = decide(seen)
+def test_a_dry_run_starts_at_once_and_takes_nothing(observed: ObservedImport) -> None:
+    decision = decide(observed)
     assert decision.status.state is ImportState.RUNNING
     assert decision.actions == ()
 
 
 def test_facts_of_object_and_project_are_shown_from_the_first_look_on() -> None:
-    shown = decide(seen_import(missing=NO_SECRET)).status
+    shown = decide(observed_import(missing=NO_SECRET)).status
     assert (shown.type, shown.id, shown.project_id) == ("project.import", "shop.debian", "shop")
     assert (shown.preview_database_id, shown.cluster_id, shown.organization_id) == ("shop.pr-42", "eu-1", "capy")
     assert (shown.created_at, shown.observed_generation) == (BORN, 1)
@@ -267,23 +271,29 @@ def test_facts_of_object_and_project_are_shown_from_the_first_look_on() -> None:
 
 REFUSED = [
     pytest.param(
-        an_import(an_import_spec(source={"uploadKey": "shop/dump"})), Reason.NOT_SUPPORTED, "spec.source.uploadKey",
+        an_import(an_import_spec(source={"uploadKey": "shop/dump"})),
+        Reason.NOT_SUPPORTED,
+        "spec.source.uploadKey",
         id="an upload",
     ),
     pytest.param(
         ImportObject(meta=a_meta(), spec=None, spec_error="spec.jobs: Input should be a valid integer"),
-        Reason.INVALID_SPEC, "spec.jobs", id="a spec that cannot be read",
+        Reason.INVALID_SPEC,
+        "spec.jobs",
+        id="a spec that cannot be read",
     ),
     pytest.param(
-        an_import(namespace="other"), Reason.PROJECT_MISMATCH, "lives in namespace shop, not in other",
+        an_import(namespace="other"),
+        Reason.PROJECT_MISMATCH,
+        "lives in namespace shop, not in other",
         id="a namespace that is not the project's",
     ),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("found", "why", "words"), REFUSED)
 def test_what_cannot_be_served_fails_by_name_and_starts_nothing(found: ImportObject, why: Reason, words: str) -> None:
-    decision = decide(seen_import(object=found))
+    decision = decide(observed_import(object=found))
     shown = decision.status
     assert (shown.state, reason(decision)) == (ImportState.FAILED, why)
     assert shown.error is not None
@@ -298,11 +308,11 @@ def test_what_cannot_be_served_fails_by_name_and_starts_nothing(found: ImportObj
 @pytest.mark.parametrize("verify", ["counts", "none"])
 def test_what_is_served_starts(engine: str, provider: str, verify: str) -> None:
     spec = an_import_spec(engine=engine, provider=provider, verify=verify)
-    assert decide(seen_import(spec)).status.state is ImportState.RUNNING
+    assert decide(observed_import(spec)).status.state is ImportState.RUNNING
 
 
 def test_a_pending_import_is_cancelled_at_once() -> None:
-    decision = decide(seen_import(an_import_spec(cancel=True), project=None))
+    decision = decide(observed_import(an_import_spec(cancel=True), project=None))
     assert (decision.status.state, reason(decision)) == (ImportState.CANCELLED, Reason.CANCELLED)
     assert decision.status.retry_classification is RetryClassification.CANCELLED
     assert decision.status.error is None
@@ -318,10 +328,14 @@ def test_a_suspended_import_gives_back_all_it_had() -> None:
         claimed_by="pod-pod-uid-1",
         claimed_at=BORN,
     )
-    decision = decide(seen_running(an_import_spec(suspend=True), status))
+    decision = decide(observed_running_import(an_import_spec(suspend=True), status))
     assert decision.actions == (
-        DeleteJob(), DropAttempt("gone"), DropAttempt("pod-uid-1"), DeleteJobSecret(), ReleaseTarget(),
-    )  # fmt: skip
+        DeleteJob(),
+        DropAttempt("gone"),
+        DropAttempt("pod-uid-1"),
+        DeleteJobSecret(),
+        ReleaseTarget(),
+    )
     shown = decision.status
     assert (shown.state, reason(decision)) == (ImportState.PENDING, Reason.SUSPENDED)
     assert (shown.job, shown.shadow, shown.progress, shown.started_at, shown.locked_resource) == (None,) * 5
@@ -331,29 +345,31 @@ def test_a_suspended_import_gives_back_all_it_had() -> None:
 def test_a_suspension_costs_no_attempt() -> None:
     ended = an_attempt("gone", reason="SourceUnreachable", ended_at=BORN)
     status = a_running_status(state=ImportState.PENDING, attempts=2, attempt_history=[ended, an_attempt(number=2)])
-    shown = decide(seen_running(an_import_spec(suspend=True), status)).status
+    shown = decide(observed_running_import(an_import_spec(suspend=True), status)).status
     assert [(found.pod_uid, found.cleaned_up) for found in shown.attempt_history] == [("gone", True)]
     assert shown.attempts == 1
 
 
 def test_a_job_of_somebody_else_is_not_deleted_on_suspension() -> None:
-    seen = seen_running(
+    observed = observed_running_import(
         an_import_spec(suspend=True), a_running_status(state=ImportState.PENDING), job=a_job(ours=False)
     )
-    assert DeleteJob() not in decide(seen).actions
+    assert DeleteJob() not in decide(observed).actions
 
 
 def test_a_resumed_import_starts_again_with_a_clock_of_its_own() -> None:
-    held = decide(seen_running(an_import_spec(suspend=True), a_running_status(state=ImportState.PENDING))).status
-    decision = decide(seen_import(status=held))
+    held = decide(
+        observed_running_import(an_import_spec(suspend=True), a_running_status(state=ImportState.PENDING))
+    ).status
+    decision = decide(observed_import(status=held))
     assert (decision.status.state, decision.status.started_at) == (ImportState.RUNNING, NOW)
     assert decision.actions == (ClaimTarget(),)
 
 
 def test_an_import_that_is_being_deleted_is_left_alone() -> None:
-    seen = seen_import(status=a_running_status(), meta={"deleting": True})
-    decision = decide(seen)
-    assert (decision.status, decision.actions, decision.look_again_after) == (seen.object.status, (), None)
+    observed = observed_import(status=a_running_status(), meta={"deleting": True})
+    decision = decide(observed)
+    assert (decision.status, decision.actions, decision.requeue_after) == (observed.object.status, (), None)
 
 
 AWAY = Failure(Reason.SERVER_UNREACHABLE, "the target server pg.internal:5432 cannot be reached")
@@ -367,28 +383,28 @@ AWAY = Failure(Reason.SERVER_UNREACHABLE, "the target server pg.internal:5432 ca
     ],
 )
 def test_a_server_that_goes_away_while_acting_is_said_and_asked_again(status: ImportStatus, state: ImportState) -> None:
-    decision = decide_away(seen_import(status=status), AWAY, NOW, POLICY)
+    decision = decide_away(observed_import(status=status), AWAY, NOW, POLICY)
     assert (decision.status.state, reason(decision)) == (state, Reason.SERVER_UNREACHABLE)
-    assert (decision.actions, decision.look_again_after) == ((), POLICY.retry_interval)
+    assert (decision.actions, decision.requeue_after) == ((), POLICY.retry_interval)
 
 
 def test_a_server_that_is_away_during_clean_up_changes_nothing_but_is_asked_again() -> None:
-    seen = seen_import(status=ImportStatus(state=ImportState.FAILED, completed_at=BORN, error="as it was"))
-    decision = decide_away(seen, AWAY, NOW, POLICY)
-    assert (decision.status, decision.look_again_after) == (seen.object.status, POLICY.retry_interval)
+    observed = observed_import(status=ImportStatus(state=ImportState.FAILED, completed_at=BORN, error="as it was"))
+    decision = decide_away(observed, AWAY, NOW, POLICY)
+    assert (decision.status, decision.requeue_after) == (observed.object.status, POLICY.retry_interval)
 
 
 def test_a_final_failure_of_an_action_ends_the_import() -> None:
     busy = Failure(Reason.TARGET_BUSY, "a prepared transaction holds the target")
-    decision = decide_failure(seen_running(), busy, NOW)
+    decision = decide_failure(observed_running_import(), busy, NOW)
     assert (decision.status.state, reason(decision)) == (ImportState.FAILED, Reason.TARGET_BUSY)
     assert decision.status.error == busy.for_a_person()
 
 
 def test_a_condition_keeps_its_time_while_its_status_stays() -> None:
-    first = decide(seen_import(project=None)).status
-    later = decide_import(seen_import(status=first, missing=NO_SECRET), NOW + SECOND, POLICY).status
-    assert reason(decide(seen_import(project=None))) != ready_reason(later.conditions)
+    first = decide(observed_import(project=None)).status
+    later = decide_import(observed_import(status=first, missing=NO_SECRET), NOW + SECOND, POLICY).status
+    assert reason(decide(observed_import(project=None))) != ready_reason(later.conditions)
     assert [found.last_transition_time for found in later.conditions] == [NOW, NOW]
     assert {found.type: found.status for found in later.conditions} == {
         "Ready": ConditionStatus.UNKNOWN,

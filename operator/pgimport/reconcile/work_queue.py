@@ -24,17 +24,17 @@ CONFLICT_DELAY = 0.05  # the object has just changed: what is new is there alrea
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class ReconcileResult:
     """Of one look: when to look again (None: on the next event), and whom it concerns besides."""
 
-    look_again_after: timedelta | None = None
-    also: tuple[Key, ...] = ()
+    requeue_after: timedelta | None = None
+    wake: tuple[Key, ...] = ()
 
 
 class WorkQueue:
     """Threads that call `work(key)`; `add` may be called from any thread."""
 
-    def __init__(self, work: Callable[[Key], Outcome], workers: int = 8) -> None:
+    def __init__(self, work: Callable[[Key], ReconcileResult], workers: int = 8) -> None:
         self._work = work
         self._due: list[tuple[float, int, Key]] = []
         self._when: dict[Key, float] = {}
@@ -114,9 +114,9 @@ class WorkQueue:
             logger.exception("%s: unexpected", key)
             return self._delay(key, FIRST_DELAY)
         self._failures.pop(key, None)
-        for other in outcome.also:
+        for other in outcome.wake:
             self.add(other)
-        after = outcome.look_again_after
+        after = outcome.requeue_after
         return None if after is None else max(after.total_seconds(), 0.0)
 
     def _delay(self, key: Key, first: float) -> float:

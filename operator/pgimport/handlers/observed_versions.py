@@ -7,7 +7,7 @@ from pgimport.model.facts import Key
 
 
 @dataclass(slots=True)
-class Sightings:
+class ObservedVersions:
     """Shared by the handlers, which report what they saw, and the sweep, which asks what they missed."""
 
     _seen: dict[Key, int] = field(default_factory=dict)

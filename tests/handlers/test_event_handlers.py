@@ -6,13 +6,13 @@ from typing import Any
 import kopf
 import pytest
 
-from pgimport.handlers.events import SETTLED_SECONDS, Watched, configure_kopf, enqueue, enqueue_owner
+from pgimport.handlers.event_handlers import SETTLED_SECONDS, EventTargets, configure_kopf, enqueue, enqueue_owner
+from pgimport.handlers.observed_versions import ObservedVersions
 from pgimport.handlers.sweep import is_settled, key_of
-from pgimport.handlers.watching import Sightings
 from pgimport.model.facts import Key
 from pgimport.model.names import GROUP, IMPORTS, LABEL_EPHEMERAL, LABEL_IMPORT, LABEL_IMPORT_UID, PREVIEWS, PROJECTS
-from pgimport.reconcile.queue import Outcome, WorkQueue
-from pgimport.reconcile.world import Evidence
+from pgimport.reconcile.context import PodHistory
+from pgimport.reconcile.work_queue import ReconcileResult, WorkQueue
 
 ONE, OTHER = Key(IMPORTS, "shop", "one"), Key(IMPORTS, "shop", "other")
 
@@ -21,47 +21,47 @@ ONE, OTHER = Key(IMPORTS, "shop", "one"), Key(IMPORTS, "shop", "other")
 
 
 def test_what_an_event_has_shown_is_not_missing() -> None:
-    sightings = Sightings()
-    sightings.saw(ONE, "7")
-    assert sightings.compare({ONE: 7}) == set()
-    assert sightings.compare({ONE: 6}) == set()
-    assert sightings.stalled is None
+    versions = ObservedVersions()
+    versions.saw(ONE, "7")
+    assert versions.compare({ONE: 7}) == set()
+    assert versions.compare({ONE: 6}) == set()
+    assert versions.stalled is None
 
 
 def test_what_no_event_has_shown_is_missing_and_twice_in_a_row_is_a_stall() -> None:
-    sightings = Sightings()
-    sightings.saw(ONE, "7")
-    assert sightings.compare({ONE: 8, OTHER: 3}) == {ONE, OTHER}
-    assert sightings.stalled is None
-    sightings.saw(OTHER, "3")
-    assert sightings.compare({ONE: 8, OTHER: 3}) == {ONE}
-    assert sightings.stalled == "no event of postgresimports/shop/one since two sweeps: its watch has stalled"
+    versions = ObservedVersions()
+    versions.saw(ONE, "7")
+    assert versions.compare({ONE: 8, OTHER: 3}) == {ONE, OTHER}
+    assert versions.stalled is None
+    versions.saw(OTHER, "3")
+    assert versions.compare({ONE: 8, OTHER: 3}) == {ONE}
+    assert versions.stalled == "no event of postgresimports/shop/one since two sweeps: its watch has stalled"
 
 
 def test_a_stall_ends_with_the_event() -> None:
-    sightings = Sightings()
+    versions = ObservedVersions()
     for _ in range(2):
-        sightings.compare({ONE: 8})
-    assert sightings.stalled is not None
-    sightings.saw(ONE, "8")
-    sightings.compare({ONE: 8})
-    assert sightings.stalled is None
+        versions.compare({ONE: 8})
+    assert versions.stalled is not None
+    versions.saw(ONE, "8")
+    versions.compare({ONE: 8})
+    assert versions.stalled is None
 
 
 def test_a_busy_object_whose_events_come_a_sweep_late_is_no_stall() -> None:
-    sightings = Sightings()
+    versions = ObservedVersions()
     for version in range(10, 20):
-        sightings.compare({ONE: version})
-        sightings.saw(ONE, str(version))
-    assert sightings.stalled is None
+        versions.compare({ONE: version})
+        versions.saw(ONE, str(version))
+    assert versions.stalled is None
 
 
 def test_an_object_that_is_gone_is_forgotten() -> None:
-    sightings = Sightings()
-    sightings.compare({ONE: 8})
-    sightings.compare({})
-    sightings.compare({})
-    assert sightings.stalled is None
+    versions = ObservedVersions()
+    versions.compare({ONE: 8})
+    versions.compare({})
+    versions.compare({})
+    assert versions.stalled is None
 
 
 # --- what needs no look ---
@@ -137,14 +137,14 @@ def test_an_event_of_a_job_or_a_pod_is_its_imports(meta: dict[str, Any], key: Ke
     asked: list[Key] = []
     last = threading.Event()
 
-    def work(found: Key) -> Outcome:
+    def work(found: Key) -> ReconcileResult:
         asked.append(found)
         if found == OTHER:
             last.set()
-        return Outcome()
+        return ReconcileResult()
 
     queue = WorkQueue(work, workers=1)
-    watched = Watched(queue=queue, sightings=Sightings(), evidence=Evidence())
+    watched = EventTargets(queue=queue, versions=ObservedVersions(), pod_history=PodHistory())
     body: Any = {"metadata": {"name": "x", "namespace": "shop", **meta}}
     enqueue_owner(watched, kopf.Body(body))
     queue.add(OTHER, after=0.01)
@@ -173,9 +173,11 @@ def test_what_has_settled_is_looked_at_after_what_is_at_work(
         def add(self, key: Key, after: float = 0.0) -> None:
             asked.append((key, after))
 
-    watched = Watched(queue=Queue(lambda _: Outcome()), sightings=Sightings(), evidence=Evidence())
-    seen: Any = body | {"metadata": {**body["metadata"], "resourceVersion": "7"}}
-    enqueue(watched, kind, kopf.Body(seen))
+    watched = EventTargets(
+        queue=Queue(lambda _: ReconcileResult()), versions=ObservedVersions(), pod_history=PodHistory()
+    )
+    observed: Any = body | {"metadata": {**body["metadata"], "resourceVersion": "7"}}
+    enqueue(watched, kind, kopf.Body(observed))
     assert asked == ([] if delay is None else [(key_of(kind, body), delay)])
 
 
@@ -189,5 +191,5 @@ def test_kopf_posts_nothing_scans_nothing_and_watches_by_label() -> None:
     # The API server reads it as an integer.
     assert isinstance(settings.watching.server_timeout, int)
     assert settings.persistence.finalizer.startswith(GROUP)
-    seen: Any = a_body("running")
-    assert settings.persistence.diffbase_storage.build(body=kopf.Body(seen)) == {}
+    observed: Any = a_body("running")
+    assert settings.persistence.diffbase_storage.build(body=kopf.Body(observed)) == {}

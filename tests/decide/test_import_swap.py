@@ -21,8 +21,8 @@ from tests.support.samples import (
     an_attempt,
     an_import,
     an_import_spec,
-    seen_import,
-    seen_running,
+    observed_import,
+    observed_running_import,
 )
 
 from pgimport.decide.conditions import ready_reason
@@ -41,7 +41,7 @@ from pgimport.decide.decision import (
     Swap,
 )
 from pgimport.decide.imports import decide_import
-from pgimport.decide.seen import SeenImport
+from pgimport.decide.observed import ObservedImport
 from pgimport.model.facts import ImportObject, JobFacts, Unreachable
 from pgimport.model.names import LABEL_EPHEMERAL
 from pgimport.model.reasons import Failure, Reason
@@ -54,25 +54,25 @@ BEGUN = a_running_status(shadow=a_shadow(verified=True, oid=200), attempt_histor
 HELD = a_preview(status=a_ready_status(active_import=IMPORT_UID))
 
 
-def decide(seen: SeenImport) -> Decision[ImportStatus]:
-    return decide_import(seen, NOW, POLICY)
+def decide(observed: ObservedImport) -> Decision[ImportStatus]:
+    return decide_import(observed, NOW, POLICY)
 
 
 def reason(decision: Decision[ImportStatus]) -> str | None:
     return ready_reason(decision.status.conditions)
 
 
-def verified(status: ImportStatus = VERIFIED, **changes: object) -> SeenImport:
+def verified(status: ImportStatus = VERIFIED, **changes: object) -> ObservedImport:
     spec = changes.pop("spec", None)
     given = {"job": a_job(complete=True), "pods": (a_finished_pod(),), "swap": a_swap(), "target_objects": ()}
-    return seen_running(spec, status, **(given | changes))  # type: ignore[arg-type]
+    return observed_running_import(spec, status, **(given | changes))  # type: ignore[arg-type]
 
 
 def test_the_shadows_oid_is_written_down_before_anything_is_touched() -> None:
     decision = decide(verified())
     assert decision.actions == ()
     assert decision.status.shadow == a_shadow(verified=True, oid=200)
-    assert decision.look_again_after == timedelta(0)
+    assert decision.requeue_after == timedelta(0)
 
 
 def test_then_it_is_swapped_in() -> None:
@@ -92,7 +92,7 @@ def test_a_target_with_the_shadows_oid_is_completed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seen", "why"),
+    ("observed", "why"),
     [
         pytest.param(verified(BEGUN, swap=a_swap(shadow_oid=None)), Reason.RESULT_LOST, id="the shadow is gone"),
         pytest.param(verified(preview=None), Reason.TARGET_GONE, id="the preview is gone"),
@@ -109,23 +109,23 @@ def test_a_target_with_the_shadows_oid_is_completed() -> None:
         ),
     ],
 )
-def test_a_swap_that_must_not_be_fails(seen: SeenImport, why: Reason) -> None:
-    decision = decide(seen)
+def test_a_swap_that_must_not_be_fails(observed: ObservedImport, why: Reason) -> None:
+    decision = decide(observed)
     assert (decision.status.state, reason(decision), decision.actions) == (ImportState.FAILED, why, ())
 
 
 @pytest.mark.parametrize(
-    ("seen", "why"),
+    ("observed", "why"),
     [
         pytest.param(verified(swap=AWAY), Reason.SERVER_UNREACHABLE, id="the server is away"),
         pytest.param(verified(target_objects=AWAY), Reason.SERVER_UNREACHABLE, id="nobody can look into the target"),
         pytest.param(verified(swap=None, project=None), Reason.PROJECT_NOT_READY, id="the project cannot be read"),
     ],
 )
-def test_a_verified_shadow_waits_for_its_server_whatever_the_clock_says(seen: SeenImport, why: Reason) -> None:
-    decision = decide_import(seen, NOW + timedelta(days=7), POLICY)
+def test_a_verified_shadow_waits_for_its_server_whatever_the_clock_says(observed: ObservedImport, why: Reason) -> None:
+    decision = decide_import(observed, NOW + timedelta(days=7), POLICY)
     assert (decision.status.state, reason(decision)) == (ImportState.RUNNING, why)
-    assert (decision.actions, decision.look_again_after) == ((), POLICY.retry_interval)
+    assert (decision.actions, decision.requeue_after) == ((), POLICY.retry_interval)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_a_verified_shadow_waits_for_its_server_whatever_the_clock_says(seen: Se
 def test_a_target_that_an_interrupted_swap_left_shut_is_opened_first(changes: dict[str, object]) -> None:
     decision = decide(verified(BEGUN, **({"swap": a_swap(target_open=False)} | changes)))
     assert (decision.status.state, decision.actions) == (ImportState.RUNNING, (OpenTarget(),))
-    assert decision.look_again_after == timedelta(0)
+    assert decision.requeue_after == timedelta(0)
 
 
 def test_a_cancel_is_obeyed_until_the_swap_begins() -> None:
@@ -158,8 +158,8 @@ def test_a_suspension_does_not_hold_up_a_verified_shadow() -> None:
 
 
 def test_recreate_swaps_whatever_the_target_holds() -> None:
-    seen = verified(BEGUN, spec=an_import_spec(recreate=True), target_objects=None)
-    assert decide(seen).actions == (Swap(POD_UID),)
+    observed = verified(BEGUN, spec=an_import_spec(recreate=True), target_objects=None)
+    assert decide(observed).actions == (Swap(POD_UID),)
 
 
 # --- afterwards ---
@@ -172,101 +172,121 @@ def ended(state: ImportState, **changes: object) -> ImportStatus:
 
 CLEAN_UPS = [
     pytest.param(
-        seen_import(
+        observed_import(
             status=ended(ImportState.COMPLETED, shadow=a_shadow(verified=True, oid=200)),
-            job=a_job(complete=True), preview=HELD,
+            job=a_job(complete=True),
+            preview=HELD,
         ),
         (DropAttempt("one"), DropReplaced(POD_UID), DeleteJobSecret(), SetJobTTL(86_400), ReleaseTarget()),
         id="completed: what was replaced goes, what took its place stays",
     ),
     pytest.param(
-        seen_import(status=ended(ImportState.FAILED, shadow=a_shadow()), job=a_job(), preview=HELD),
+        observed_import(status=ended(ImportState.FAILED, shadow=a_shadow()), job=a_job(), preview=HELD),
         (
-            StopJob(), DropAttempt("one"), DropAttempt(POD_UID), DeleteJobSecret(), SetJobTTL(86_400), ReleaseTarget(),
+            StopJob(),
+            DropAttempt("one"),
+            DropAttempt(POD_UID),
+            DeleteJobSecret(),
+            SetJobTTL(86_400),
+            ReleaseTarget(),
         ),
         id="failed while its pod runs: the pod is stopped, every shadow goes",
     ),
     pytest.param(
-        seen_import(status=ended(ImportState.CANCELLED, attempt_history=[]), job=a_job(), preview=HELD),
+        observed_import(status=ended(ImportState.CANCELLED, attempt_history=[]), job=a_job(), preview=HELD),
         (StopJob(), DeleteJobSecret(), SetJobTTL(86_400), ReleaseTarget()),
         id="cancelled before its first pod",
     ),
     pytest.param(
-        seen_import(status=ended(ImportState.FAILED), job=a_job(failed_reason="BackoffLimitExceeded"), preview=HELD),
+        observed_import(
+            status=ended(ImportState.FAILED), job=a_job(failed_reason="BackoffLimitExceeded"), preview=HELD
+        ),
         (DropAttempt("one"), DropAttempt(POD_UID), DeleteJobSecret(), SetJobTTL(86_400), ReleaseTarget()),
         id="failed with its Job: nothing is left to stop",
     ),
     pytest.param(
-        seen_import(
+        observed_import(
             status=ended(ImportState.COMPLETED, attempt_history=[], shadow=a_shadow(verified=True, oid=200)),
-            job=a_job(), pods=(a_finished_pod(),), preview=HELD,
+            job=a_job(),
+            pods=(a_finished_pod(),),
+            preview=HELD,
         ),
         (DropReplaced(POD_UID), DeleteJobSecret(), SetJobTTL(86_400), ReleaseTarget()),
         id="completed before its Job says so: stopped now, the pod would go with its logs",
     ),
     pytest.param(
-        seen_import(
-            status=ended(ImportState.FAILED, attempt_history=[]), job=a_job(),
-            pods=(a_failed_pod(reason=Reason.SOURCE_AUTH_FAILED),), preview=HELD,
+        observed_import(
+            status=ended(ImportState.FAILED, attempt_history=[]),
+            job=a_job(),
+            pods=(a_failed_pod(reason=Reason.SOURCE_AUTH_FAILED),),
+            preview=HELD,
         ),
         (DropAttempt(POD_UID), DeleteJobSecret(), SetJobTTL(86_400), ReleaseTarget()),
         id="failed for good before its Job says so: it ends by itself",
     ),
     pytest.param(
-        seen_import(
-            status=ended(ImportState.FAILED, attempt_history=[]), job=a_job(), pods=(a_failed_pod(),), preview=HELD,
+        observed_import(
+            status=ended(ImportState.FAILED, attempt_history=[]),
+            job=a_job(),
+            pods=(a_failed_pod(),),
+            preview=HELD,
         ),
         (StopJob(), DropAttempt(POD_UID), DeleteJobSecret(), SetJobTTL(86_400), ReleaseTarget()),
         id="failed between two attempts: the Job must not begin the next one",
     ),
     pytest.param(
-        seen_import(
+        observed_import(
             an_import_spec(ttlSecondsAfterFinished=0),
-            ended(ImportState.FAILED, attempt_history=[]), job=a_job(complete=True), preview=HELD,
+            ended(ImportState.FAILED, attempt_history=[]),
+            job=a_job(complete=True),
+            preview=HELD,
         ),
         (DeleteJobSecret(), SetJobTTL(0), ReleaseTarget()),
         id="the Job's life is the user's to choose",
     ),
     pytest.param(
-        seen_import(
+        observed_import(
             status=ended(ImportState.CANCELLED, attempt_history=[]), job=a_job(suspended=True), preview=HELD
         ),
         (DeleteJob(), DeleteJobSecret(), ReleaseTarget()),
         id="cancelled while a queue held its Job",
     ),
     pytest.param(
-        seen_import(status=ended(ImportState.FAILED, attempt_history=[]), job=None, preview=HELD),
+        observed_import(status=ended(ImportState.FAILED, attempt_history=[]), job=None, preview=HELD),
         (DeleteJobSecret(), ReleaseTarget()),
         id="its Job is gone",
     ),
     pytest.param(
-        seen_import(
-            status=ended(ImportState.FAILED, attempt_history=[]), job=a_job(ours=False),
+        observed_import(
+            status=ended(ImportState.FAILED, attempt_history=[]),
+            job=a_job(ours=False),
             preview=a_preview(status=a_ready_status(active_import="somebody")),
         ),
         (DeleteJobSecret(),),
         id="what is somebody else's stays",
     ),
     pytest.param(
-        seen_import(status=ImportStatus(state=ImportState.FAILED, completed_at=BORN)), (), id="it never started",
+        observed_import(status=ImportStatus(state=ImportState.FAILED, completed_at=BORN)),
+        (),
+        id="it never started",
     ),
     pytest.param(
-        seen_import(status=ended(ImportState.FAILED, attempt_history=[], job=None), preview=HELD),
+        observed_import(status=ended(ImportState.FAILED, attempt_history=[], job=None), preview=HELD),
         (DeleteJobSecret(), ReleaseTarget()),
         id="it failed before its Job was made",
     ),
-]  # fmt: skip
+]
 
 
-@pytest.mark.parametrize(("seen", "actions"), CLEAN_UPS)
-def test_an_import_that_has_ended_is_cleaned_up_once(seen: SeenImport, actions: tuple[Action, ...]) -> None:
-    decision = decide(seen)
+@pytest.mark.parametrize(("observed", "actions"), CLEAN_UPS)
+def test_an_import_that_has_ended_is_cleaned_up_once(observed: ObservedImport, actions: tuple[Action, ...]) -> None:
+    decision = decide(observed)
     assert decision.actions == actions
     assert decision.status.cleaned_up is True
     assert decision.status.locked_resource is None
     assert all(found.cleaned_up for found in decision.status.attempt_history)
-    again = decide(seen_import(seen.object.spec, decision.status, job=seen.job, preview=HELD))
-    assert (again.actions, again.status, again.look_again_after) == ((), decision.status, None)
+    again = decide(observed_import(observed.object.spec, decision.status, job=observed.job, preview=HELD))
+    assert (again.actions, again.status, again.requeue_after) == ((), decision.status, None)
 
 
 def test_a_generation_that_moves_on_is_seen_on_a_terminal_import_too() -> None:
@@ -274,7 +294,7 @@ def test_a_generation_that_moves_on_is_seen_on_a_terminal_import_too() -> None:
         type="Ready", status=ConditionStatus.TRUE, reason="Completed", observed_generation=1, last_transition_time=NOW
     )
     done = ended(ImportState.COMPLETED, cleaned_up=True, observed_generation=1, conditions=[ready])
-    decision = decide(seen_import(an_import_spec(cancel=True), done, meta={"generation": 2}))
+    decision = decide(observed_import(an_import_spec(cancel=True), done, meta={"generation": 2}))
     told = {"observed_generation": 2}
     assert decision.status == done.model_copy(update={**told, "conditions": [ready.model_copy(update=told)]})
     assert decision.actions == ()
@@ -286,16 +306,16 @@ def ephemeral(ended_before: timedelta, label: str = "true") -> ImportObject:
 
 
 def test_an_ephemeral_import_goes_five_minutes_after_its_end() -> None:
-    early = decide(seen_import(object=ephemeral(timedelta(minutes=4))))
-    assert (early.actions, early.look_again_after) == ((), timedelta(minutes=1))
-    assert decide(seen_import(object=ephemeral(timedelta(minutes=5)))).actions == (DeleteObject(),)
+    early = decide(observed_import(object=ephemeral(timedelta(minutes=4))))
+    assert (early.actions, early.requeue_after) == ((), timedelta(minutes=1))
+    assert decide(observed_import(object=ephemeral(timedelta(minutes=5)))).actions == (DeleteObject(),)
 
 
 def test_no_other_import_is_ever_deleted() -> None:
-    assert decide(seen_import(object=ephemeral(timedelta(days=9), label="false"))).actions == ()
+    assert decide(observed_import(object=ephemeral(timedelta(days=9), label="false"))).actions == ()
 
 
 def test_a_job_that_has_its_ttl_is_left_alone() -> None:
     job: JobFacts = a_job(complete=True, ttl_set=True)
-    seen = seen_import(status=ended(ImportState.FAILED), job=job, preview=a_preview(), project=a_project())
-    assert not any(isinstance(action, SetJobTTL | StopJob) for action in decide(seen).actions)
+    observed = observed_import(status=ended(ImportState.FAILED), job=job, preview=a_preview(), project=a_project())
+    assert not any(isinstance(action, SetJobTTL | StopJob) for action in decide(observed).actions)

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.support.samples import NOW, a_policy, an_import, an_import_spec, seen_import
+from tests.support.samples import NOW, a_policy, an_import, an_import_spec, observed_import
 
 from pgimport.decide.decision import Decision, DeleteUpload
 from pgimport.decide.imports import decide_import
@@ -17,7 +17,7 @@ POLICY = a_policy(uploads=True, upload_retention=timedelta(hours=24))
 
 
 def decide(found: ImportObject) -> Decision[ImportStatus]:
-    return decide_import(seen_import(object=found), NOW, POLICY)
+    return decide_import(observed_import(object=found), NOW, POLICY)
 
 
 def of_upload(key: str = MINE, **status: Any) -> ImportObject:
@@ -57,7 +57,7 @@ def ended(before: timedelta, **status: Any) -> ImportObject:
 
 def test_the_file_goes_when_its_time_is_over() -> None:
     early = decide(ended(timedelta(hours=23)))
-    assert (early.actions, early.look_again_after) == ((), timedelta(hours=1))
+    assert (early.actions, early.requeue_after) == ((), timedelta(hours=1))
     late = decide(ended(timedelta(hours=24)))
     assert late.actions == (DeleteUpload(MINE),)
     assert late.status.upload_deleted is True

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
-from tests.handlers.test_cycle import HOME, NAMESPACE, PASSED, Tenant, ended, running
+from tests.handlers.test_operator_program import HOME, NAMESPACE, PASSED, Tenant, ended, running
 from tests.support.kubernetes import BYSTANDER, Json, Kubernetes, a_body, run_kubernetes
 from tests.support.postgres import PostgresServer
 
@@ -24,8 +24,8 @@ from pgimport.model.names import (
 )
 from pgimport.model.policy import Policy
 from pgimport.model.status import Attempt, ImportState, ImportStatus, Phase, Progress, Shadow
+from pgimport.reconcile.context import ReconcileContext
 from pgimport.reconcile.loop import reconcile
-from pgimport.reconcile.world import World
 
 pytestmark = pytest.mark.slow
 NAMES = [f"import-{number}" for number in range(4)]
@@ -34,23 +34,34 @@ NAMES = [f"import-{number}" for number in range(4)]
 def put_at_work(tenant: Tenant, name: str) -> None:
     """As an operator left it that was killed in mid-copy; the worker has gone on since."""
     ready = {
-        "state": "ready", "database": name, "role": f"{name}_owner", "connectionSecret": f"{name}-connection",
-        "activeImport": name, "activeImportName": name, "observedGeneration": 1,
-    }  # fmt: skip
+        "state": "ready",
+        "database": name,
+        "role": f"{name}_owner",
+        "connectionSecret": f"{name}-connection",
+        "activeImport": name,
+        "activeImportName": name,
+        "observedGeneration": 1,
+    }
     preview = a_body(PREVIEWS, name, spec={"project": "shop"}, status=ready)
     preview["metadata"]["finalizers"] = [FINALIZER_PREVIEW]
     tenant.create(api_paths.resource(PREVIEWS, NAMESPACE), preview)
     shadow, job, at = attempt_names(name), job_name(name, name), datetime.now(UTC)
     status = ImportStatus(
-        state=ImportState.RUNNING, started_at=at, job=job, attempts=1, claimed_by=name, observed_generation=1,
+        state=ImportState.RUNNING,
+        started_at=at,
+        job=job,
+        attempts=1,
+        claimed_by=name,
+        observed_generation=1,
         attempt_history=[Attempt(number=1, pod=name, pod_uid=name, started_at=at)],
         shadow=Shadow(pod_uid=name, database=shadow.database, role=shadow.role),
         progress=Progress(phase=Phase.DATA, percent=5, at=at),
-    )  # fmt: skip
+    )
     spec = {
-        "project": "shop", "source": {"urlSecretRef": {"name": "source", "key": "url"}},
+        "project": "shop",
+        "source": {"urlSecretRef": {"name": "source", "key": "url"}},
         "target": {"previewDatabase": name},
-    }  # fmt: skip
+    }
     body = a_body(IMPORTS, name, spec=spec, status=status.to_json())
     body["metadata"]["uid"] = name
     tenant.create(api_paths.resource(IMPORTS, NAMESPACE), body)
@@ -60,11 +71,14 @@ def put_at_work(tenant: Tenant, name: str) -> None:
         api_paths.jobs(NAMESPACE),
         {
             "metadata": {
-                "name": job, "uid": f"job-{name}", "labels": {LABEL_IMPORT_UID: name}, "ownerReferences": [owner],
+                "name": job,
+                "uid": f"job-{name}",
+                "labels": {LABEL_IMPORT_UID: name},
+                "ownerReferences": [owner],
             },
             "spec": {"template": template},
         },
-    )  # fmt: skip
+    )
     pod = tenant.show_pod(tenant.job(name), ended(PASSED, 0), running(), "Running", name)
     line = Progress(phase=Phase.DATA, percent=42, at=datetime.now(UTC)).to_json()
     tenant.kubernetes.emulator.faults.logs[pod] = json.dumps({"progress": line})
@@ -91,10 +105,10 @@ def test_a_first_look_costs_few_reads_and_none_that_grow(kubernetes: Kubernetes,
     for name in NAMES:
         put_at_work(tenant, name)
     before = len(kubernetes.requests("GET"))
-    world = World(cluster=kubernetes.connect(), policy=Policy(operator_namespace=HOME))
+    context = ReconcileContext(cluster=kubernetes.connect(), policy=Policy(operator_namespace=HOME))
     for name in NAMES:
-        reconcile(world, Key(PREVIEWS, NAMESPACE, name))
-        reconcile(world, Key(IMPORTS, NAMESPACE, name))
+        reconcile(context, Key(PREVIEWS, NAMESPACE, name))
+        reconcile(context, Key(IMPORTS, NAMESPACE, name))
     asked = Counter(
         one.url.path for one in kubernetes.requests("GET")[before:] if one.headers["User-Agent"] != BYSTANDER
     )

@@ -4,15 +4,15 @@ import pytest
 from tests.support.samples import BORN, a_container, a_copying_pod, a_failed_pod, a_finished_pod, a_pod
 
 from pgimport.model.facts import PodFacts
-from pgimport.reconcile import world
-from pgimport.reconcile.world import Evidence
+from pgimport.reconcile import context
+from pgimport.reconcile.context import PodHistory
 
 
-def remembering(*pods: PodFacts) -> Evidence:
-    evidence = Evidence()
+def remembering(*pods: PodFacts) -> PodHistory:
+    pod_history = PodHistory()
     for pod in pods:
-        evidence.remember(pod)
-    return evidence
+        pod_history.remember(pod)
+    return pod_history
 
 
 def test_a_pod_that_was_seen_to_end_is_shown_after_it_has_gone() -> None:
@@ -23,7 +23,7 @@ def test_a_pod_that_was_seen_to_end_is_shown_after_it_has_gone() -> None:
 @pytest.mark.parametrize(
     "pod",
     [
-        pytest.param(a_copying_pod("gone"), id="it was at work when it was last seen"),
+        pytest.param(a_copying_pod("gone"), id="it was at work when it was last observed"),
         pytest.param(a_finished_pod("gone", job_uid="an earlier Job"), id="it was another Job's"),
     ],
 )
@@ -48,12 +48,12 @@ def test_pods_of_another_job_are_left_out_and_the_oldest_comes_first() -> None:
 
 
 def test_memory_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(world, "REMEMBERED_PODS", 2)
+    monkeypatch.setattr(context, "REMEMBERED_PODS", 2)
     pods = [a_finished_pod(uid) for uid in ("one", "two", "three")]
     assert [pod.uid for pod in remembering(*pods).complete("job-uid", [])] == ["three", "two"]
 
 
 def test_imports_of_one_namespace_start_one_at_a_time() -> None:
-    made = world.World(cluster=None, policy=None)  # type: ignore[arg-type]
+    made = context.ReconcileContext(cluster=None, policy=None)  # type: ignore[arg-type]
     assert made.start_lock("shop") is made.start_lock("shop")
     assert made.start_lock("shop") is not made.start_lock("other")

@@ -29,11 +29,10 @@ from tests.support.samples import (
     an_attempt,
     an_import,
     an_import_spec,
+    observed_running_import,
     passed_preflight,
-    seen_running,
 )
 
-from pgimport.decide.clocks import awaited_stage
 from pgimport.decide.conditions import ready_reason
 from pgimport.decide.decision import (
     CreateJob,
@@ -44,7 +43,8 @@ from pgimport.decide.decision import (
     ReleaseTarget,
 )
 from pgimport.decide.imports import decide_import
-from pgimport.decide.seen import SeenImport
+from pgimport.decide.observed import ObservedImport
+from pgimport.decide.timeouts import awaited_stage
 from pgimport.model.facts import JobFacts, PodFacts, Unreachable
 from pgimport.model.names import attempt_names, job_name
 from pgimport.model.reasons import Failure, Reason, RetryClassification
@@ -57,20 +57,20 @@ AWAY = Unreachable(failure=Failure(Reason.SERVER_UNREACHABLE, "the target server
 RECENT = NOW - timedelta(seconds=30)
 
 
-def decide(seen: SeenImport, now: datetime = NOW) -> Decision[ImportStatus]:
-    return decide_import(seen, now, POLICY)
+def decide(observed: ObservedImport, now: datetime = NOW) -> Decision[ImportStatus]:
+    return decide_import(observed, now, POLICY)
 
 
 def reason(decision: Decision[ImportStatus]) -> str | None:
     return ready_reason(decision.status.conditions)
 
 
-def starting(**changes: object) -> SeenImport:
+def starting(**changes: object) -> ObservedImport:
     """Running, and its Job is not made yet."""
     spec = changes.pop("spec", None)
     given = {"job": None, "pods": (), "server": a_server(), "target_objects": ()}
     status = a_running_status(job=None, progress=None)
-    return seen_running(spec, status, **(given | changes))  # type: ignore[arg-type]
+    return observed_running_import(spec, status, **(given | changes))  # type: ignore[arg-type]
 
 
 # --- the start ---
@@ -86,25 +86,25 @@ def test_a_running_import_without_a_job_gets_one() -> None:
 def test_a_resumed_import_has_only_the_attempts_that_are_left() -> None:
     history = [an_attempt("one", reason="SourceUnreachable", ended_at=BORN)]
     status = a_running_status(job=None, attempt_history=history)
-    seen = seen_running(None, status, job=None, pods=(), server=a_server(), target_objects=())
-    assert decide(seen).actions == (CreateJob(2),)
+    observed = observed_running_import(None, status, job=None, pods=(), server=a_server(), target_objects=())
+    assert decide(observed).actions == (CreateJob(2),)
 
 
 @pytest.mark.parametrize(
-    ("seen", "why"),
+    ("observed", "why"),
     [
         pytest.param(starting(server=AWAY), Reason.SERVER_UNREACHABLE, id="the server is away"),
         pytest.param(starting(target_objects=AWAY), Reason.SERVER_UNREACHABLE, id="nobody can look into the target"),
     ],
 )
-def test_a_start_waits_for_the_target_server(seen: SeenImport, why: Reason) -> None:
-    decision = decide(seen)
+def test_a_start_waits_for_the_target_server(observed: ObservedImport, why: Reason) -> None:
+    decision = decide(observed)
     assert (decision.status.state, reason(decision)) == (ImportState.RUNNING, why)
-    assert (decision.actions, decision.look_again_after) == ((), POLICY.retry_interval)
+    assert (decision.actions, decision.requeue_after) == ((), POLICY.retry_interval)
 
 
 @pytest.mark.parametrize(
-    ("seen", "why", "words"),
+    ("observed", "why", "words"),
     [
         pytest.param(
             starting(target_objects=("table public.users",)),
@@ -130,16 +130,16 @@ def test_a_start_waits_for_the_target_server(seen: SeenImport, why: Reason) -> N
         ),
     ],
 )
-def test_a_start_that_cannot_go_well_fails_and_makes_no_job(seen: SeenImport, why: Reason, words: str) -> None:
-    decision = decide(seen)
+def test_a_start_that_cannot_go_well_fails_and_makes_no_job(observed: ObservedImport, why: Reason, words: str) -> None:
+    decision = decide(observed)
     assert (decision.status.state, reason(decision), decision.actions) == (ImportState.FAILED, why, ())
     assert words in (decision.status.error or "")
 
 
 def test_recreate_starts_into_a_target_that_holds_something() -> None:
     # With recreate nobody looks: None.
-    seen = starting(spec=an_import_spec(recreate=True), target_objects=None)
-    assert decide(seen).actions == (CreateJob(3),)
+    observed = starting(spec=an_import_spec(recreate=True), target_objects=None)
+    assert decide(observed).actions == (CreateJob(3),)
 
 
 def test_one_that_took_the_last_slot_together_with_another_steps_back() -> None:
@@ -161,12 +161,12 @@ def test_one_that_took_the_last_slot_together_with_another_steps_back() -> None:
 
 
 def test_a_preflight_that_passed_opens_the_gate_once() -> None:
-    decision = decide(seen_running(pods=(a_copying_pod(),)))
+    decision = decide(observed_running_import(pods=(a_copying_pod(),)))
     assert decision.actions == (PrepareShadow(POD_UID, a_source()),)
     assert decision.status.shadow == a_shadow()
     assert decision.status.progress == Progress(phase=Phase.SCHEMA, percent=1, at=NOW)
     assert decision.status.preflight == a_preflight()
-    again = decide(seen_running(status=decision.status, pods=(a_copying_pod(),)))
+    again = decide(observed_running_import(status=decision.status, pods=(a_copying_pod(),)))
     assert again.actions == ()
 
 
@@ -181,14 +181,14 @@ def test_a_preflight_that_passed_opens_the_gate_once() -> None:
     ],
 )
 def test_the_gate_stays_shut(pod: PodFacts) -> None:
-    decision = decide(seen_running(pods=(pod,)), BORN + timedelta(minutes=1))
+    decision = decide(observed_running_import(pods=(pod,)), BORN + timedelta(minutes=1))
     assert decision.actions == ()
     assert decision.status.shadow is None
 
 
 def test_a_second_attempt_gets_a_shadow_of_its_own_and_the_first_one_loses_its() -> None:
     status = a_running_status(shadow=a_shadow("one"))
-    decision = decide(seen_running(status=status, pods=(a_failed_pod("one"), a_copying_pod("two"))))
+    decision = decide(observed_running_import(status=status, pods=(a_failed_pod("one"), a_copying_pod("two"))))
     assert decision.actions == (DropAttempt("one"), PrepareShadow("two", a_source()))
     assert decision.status.shadow == a_shadow("two")
     assert [found.number for found in decision.status.attempt_history] == [1, 2]
@@ -197,7 +197,7 @@ def test_a_second_attempt_gets_a_shadow_of_its_own_and_the_first_one_loses_its()
 
 
 def test_the_current_pod_is_named() -> None:
-    decision = decide(seen_running(pods=(a_pod(),)))
+    decision = decide(observed_running_import(pods=(a_pod(),)))
     assert (decision.status.claimed_by, decision.status.claimed_at) == (f"pod-{POD_UID}", NOW)
 
 
@@ -215,73 +215,102 @@ TRIED_AGAIN = [
             phase="Failed",
             import_=a_container("import", exit_code=137, ended_at=RECENT, ended_reason="OOMKilled"),
         ),
-        Reason.WORKER_OUT_OF_MEMORY, RetryClassification.RESOURCE, id="the kernel killed the worker",
+        Reason.WORKER_OUT_OF_MEMORY,
+        RetryClassification.RESOURCE,
+        id="the kernel killed the worker",
     ),
     pytest.param(
         a_copying_pod(
-            phase="Failed", import_=a_container("import", exit_code=40, ended_at=RECENT, ended_reason="Error"),
+            phase="Failed",
+            import_=a_container("import", exit_code=40, ended_at=RECENT, ended_reason="Error"),
         ),
-        Reason.WORKER_OUT_OF_MEMORY, RetryClassification.RESOURCE, id="an exit code of ours without a result",
+        Reason.WORKER_OUT_OF_MEMORY,
+        RetryClassification.RESOURCE,
+        id="an exit code of ours without a result",
     ),
     pytest.param(
         a_copying_pod(
-            phase="Failed", import_=a_container("import", exit_code=1, ended_at=RECENT, ended_reason="Error"),
+            phase="Failed",
+            import_=a_container("import", exit_code=1, ended_at=RECENT, ended_reason="Error"),
         ),
-        Reason.WORKER_FAILED, RetryClassification.TRANSIENT, id="a crash",
+        Reason.WORKER_FAILED,
+        RetryClassification.TRANSIENT,
+        id="a crash",
     ),
     pytest.param(
         a_copying_pod(
-            phase="Failed", import_=a_container("import", exit_code=143, ended_at=RECENT, ended_reason="Error"),
+            phase="Failed",
+            import_=a_container("import", exit_code=143, ended_at=RECENT, ended_reason="Error"),
         ),
-        Reason.POD_GONE, RetryClassification.TRANSIENT, id="told to end from outside",
+        Reason.POD_GONE,
+        RetryClassification.TRANSIENT,
+        id="told to end from outside",
     ),
     pytest.param(
         a_copying_pod(
-            phase="Failed", deleting=True,
+            phase="Failed",
+            deleting=True,
             import_=a_container("import", exit_code=137, ended_at=RECENT, ended_reason="Error"),
         ),
-        Reason.POD_GONE, RetryClassification.TRANSIENT, id="killed while it was being deleted",
+        Reason.POD_GONE,
+        RetryClassification.TRANSIENT,
+        id="killed while it was being deleted",
     ),
     pytest.param(
         a_copying_pod(
-            phase="Failed", reason="Evicted",
+            phase="Failed",
+            reason="Evicted",
             message='Usage of EmptyDir volume "scratch" exceeds the limit "10Gi".',
             import_=a_container("import", exit_code=137, ended_at=RECENT, ended_reason="Error"),
         ),
-        Reason.SCRATCH_FULL, RetryClassification.RESOURCE, id="evicted for its scratch",
+        Reason.SCRATCH_FULL,
+        RetryClassification.RESOURCE,
+        id="evicted for its scratch",
     ),
     pytest.param(
         a_copying_pod(phase="Failed", reason="NodeLost", message="the node is gone", import_=None, preflight=None),
-        Reason.POD_GONE, RetryClassification.TRANSIENT, id="ended without a container status",
+        Reason.POD_GONE,
+        RetryClassification.TRANSIENT,
+        id="ended without a container status",
     ),
     pytest.param(
         a_pod(
-            phase="Failed", import_=a_container("import"),
+            phase="Failed",
+            import_=a_container("import"),
             preflight=a_container(
-                "preflight", exit_code=10, ended_at=RECENT, ended_reason="Error",
+                "preflight",
+                exit_code=10,
+                ended_at=RECENT,
+                ended_reason="Error",
                 result=a_failed_result(Reason.SOURCE_UNREACHABLE, step="preflight"),
             ),
         ),
-        Reason.SOURCE_UNREACHABLE, RetryClassification.TRANSIENT, id="its preflight did not reach the source",
+        Reason.SOURCE_UNREACHABLE,
+        RetryClassification.TRANSIENT,
+        id="its preflight did not reach the source",
     ),
     pytest.param(
         a_copying_pod(phase="Failed", reason="Evicted", message="evicted", import_=a_container("import")),
-        Reason.POD_GONE, RetryClassification.TRANSIENT, id="ended from outside between its two containers",
+        Reason.POD_GONE,
+        RetryClassification.TRANSIENT,
+        id="ended from outside between its two containers",
     ),
     pytest.param(
         a_finished_pod(import_=a_container("import", exit_code=0, ended_at=RECENT)),
-        Reason.RESULT_LOST, RetryClassification.TRANSIENT, id="it ended well and left no result",
+        Reason.RESULT_LOST,
+        RetryClassification.TRANSIENT,
+        id="it ended well and left no result",
     ),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("pod", "why", "kind"), TRIED_AGAIN)
 def test_an_attempt_that_may_go_better_next_time_is_tried_again(
     pod: PodFacts, why: Reason, kind: RetryClassification
 ) -> None:
-    decision = decide(seen_running(status=a_running_status(shadow=a_shadow()), pods=(pod,)))
+    decision = decide(observed_running_import(status=a_running_status(shadow=a_shadow()), pods=(pod,)))
     assert (decision.status.state, reason(decision)) == (ImportState.RUNNING, Reason.RETRYING)
-    assert decision.because.startswith("attempt 1 of 3 failed and is tried again: ")
+    assert decision.message.startswith("attempt 1 of 3 failed and is tried again: ")
     assert decision.actions == (DropAttempt(POD_UID),)
     attempt = decision.status.attempt_history[0]
     assert (attempt.reason, attempt.retry_classification, attempt.number) == (why, kind, 1)
@@ -291,20 +320,20 @@ def test_an_attempt_that_may_go_better_next_time_is_tried_again(
 
 def test_a_disrupted_pod_does_not_count() -> None:
     pod = a_copying_pod(phase="Failed", disrupted=True, message="node drain")
-    decision = decide(seen_running(pods=(pod, a_pod("two"))))
+    decision = decide(observed_running_import(pods=(pod, a_pod("two"))))
     assert decision.status.state is ImportState.RUNNING
     assert [(found.number, found.reason) for found in decision.status.attempt_history] == [(0, "Disrupted"), (1, None)]
     assert decision.status.attempts == 1
 
 
 def test_a_pod_that_was_done_before_it_was_disrupted_is_done() -> None:
-    decision = decide(seen_running(pods=(a_finished_pod(disrupted=True),)))
+    decision = decide(observed_running_import(pods=(a_finished_pod(disrupted=True),)))
     assert decision.status.shadow == a_shadow(verified=True)
 
 
 def test_a_pod_that_vanished_reads_pod_gone_and_is_waited_for_anew() -> None:
     status = a_running_status(attempt_history=[an_attempt()], shadow=a_shadow())
-    decision = decide(seen_running(status=status, pods=()), BORN + timedelta(hours=1))
+    decision = decide(observed_running_import(status=status, pods=()), BORN + timedelta(hours=1))
     attempt = decision.status.attempt_history[0]
     assert decision.status.state is ImportState.RUNNING
     assert (attempt.reason, attempt.ended_at) == ("PodGone", BORN + timedelta(hours=1))
@@ -313,7 +342,9 @@ def test_a_pod_that_vanished_reads_pod_gone_and_is_waited_for_anew() -> None:
 
 def test_a_pod_that_is_being_deleted_late_in_an_import_is_no_start_that_never_came() -> None:
     status = a_running_status(attempt_history=[an_attempt()], shadow=a_shadow(), progress=None)
-    decision = decide(seen_running(status=status, pods=(a_copying_pod(deleting=True),)), BORN + timedelta(hours=1))
+    decision = decide(
+        observed_running_import(status=status, pods=(a_copying_pod(deleting=True),)), BORN + timedelta(hours=1)
+    )
     assert decision.status.state is ImportState.RUNNING
 
 
@@ -321,19 +352,21 @@ def test_the_words_of_the_last_container_are_kept() -> None:
     ended = a_container(
         "import", exit_code=76, ended_at=NOW, result=a_result(ok=False, stdout_tail="out", stderr_tail="err")
     )
-    shown = decide(seen_running(pods=(a_copying_pod(phase="Failed", import_=ended),))).status
+    shown = decide(observed_running_import(pods=(a_copying_pod(phase="Failed", import_=ended),))).status
     assert (shown.last_stdout, shown.last_stderr, shown.last_exit_code) == ("out", "err", 76)
 
 
 def test_an_attempt_tells_all_that_a_person_needs_after_the_next_one_has_begun() -> None:
     failed = a_container(
-        "import", exit_code=13, ended_at=RECENT,
+        "import",
+        exit_code=13,
+        ended_at=RECENT,
         result=a_failed_result(Reason.WORKER_FAILED, "KeyError: 'users' (SQLSTATE 42P01)").model_copy(
             update={"stdout_tail": "o" * 900 + " the end", "stderr_tail": "pg_dump: the last"}
         ),
-    )  # fmt: skip
+    )
     pods = (a_copying_pod("one", phase="Failed", import_=failed), a_pod("two"))
-    first, second = decide(seen_running(pods=pods)).status.attempt_history
+    first, second = decide(observed_running_import(pods=pods)).status.attempt_history
     assert (first.number, first.pod, first.exit_code, first.reason) == (1, "pod-one", 13, Reason.WORKER_FAILED)
     assert (first.started_at, first.ended_at) == (BORN, RECENT)
     assert (first.error, first.hint) == ("KeyError: 'users' (SQLSTATE 42P01)", Failure(Reason.WORKER_FAILED, "").hint)
@@ -346,118 +379,154 @@ def test_an_attempt_tells_all_that_a_person_needs_after_the_next_one_has_begun()
 
 DONE_FOR = [
     pytest.param(
-        seen_running(pods=(a_failed_pod(reason=Reason.SOURCE_AUTH_FAILED),)),
-        Reason.SOURCE_AUTH_FAILED, RetryClassification.PERMANENT, id="the password is wrong",
+        observed_running_import(pods=(a_failed_pod(reason=Reason.SOURCE_AUTH_FAILED),)),
+        Reason.SOURCE_AUTH_FAILED,
+        RetryClassification.PERMANENT,
+        id="the password is wrong",
     ),
     pytest.param(
-        seen_running(
+        observed_running_import(
             pods=(
                 a_pod(
                     phase="Failed",
                     preflight=a_container(
-                        "preflight", exit_code=73, ended_at=NOW,
+                        "preflight",
+                        exit_code=73,
+                        ended_at=NOW,
                         result=a_failed_result(Reason.EXTENSION_NOT_ALLOWED, step="preflight"),
                     ),
                 ),
             )
         ),
-        Reason.EXTENSION_NOT_ALLOWED, RetryClassification.PERMANENT, id="the preflight says no",
+        Reason.EXTENSION_NOT_ALLOWED,
+        RetryClassification.PERMANENT,
+        id="the preflight says no",
     ),
     pytest.param(
-        seen_running(
+        observed_running_import(
             pods=(a_copying_pod(phase="Failed", import_=a_container("import", exit_code=77, ended_at=NOW)),)
         ),
-        Reason.VERIFICATION_FAILED, RetryClassification.PERMANENT, id="a final exit code without a result",
+        Reason.VERIFICATION_FAILED,
+        RetryClassification.PERMANENT,
+        id="a final exit code without a result",
     ),
     pytest.param(
-        seen_running(an_import_spec(maxAttempts=2), pods=(a_failed_pod("one"), a_failed_pod("two"))),
-        Reason.SOURCE_UNREACHABLE, RetryClassification.TRANSIENT, id="the last attempt failed",
+        observed_running_import(an_import_spec(maxAttempts=2), pods=(a_failed_pod("one"), a_failed_pod("two"))),
+        Reason.SOURCE_UNREACHABLE,
+        RetryClassification.TRANSIENT,
+        id="the last attempt failed",
     ),
     pytest.param(
-        seen_running(
+        observed_running_import(
             an_import_spec(maxAttempts=1), a_running_status(attempt_history=[an_attempt()]), pods=()
         ),
-        Reason.POD_GONE, RetryClassification.TRANSIENT, id="the last attempt's pod vanished",
+        Reason.POD_GONE,
+        RetryClassification.TRANSIENT,
+        id="the last attempt's pod vanished",
     ),
     pytest.param(
-        seen_running(
+        observed_running_import(
             status=a_running_status(
                 attempt_history=[an_attempt(f"n{at}", 0, reason="Disrupted", ended_at=BORN) for at in range(10)]
             )
         ),
-        Reason.DISRUPTED, RetryClassification.TRANSIENT, id="too many disruptions",
+        Reason.DISRUPTED,
+        RetryClassification.TRANSIENT,
+        id="too many disruptions",
     ),
     pytest.param(
-        seen_running(job=None, pods=()), Reason.RESULT_LOST, RetryClassification.TRANSIENT, id="the job was deleted",
+        observed_running_import(job=None, pods=()),
+        Reason.RESULT_LOST,
+        RetryClassification.TRANSIENT,
+        id="the job was deleted",
     ),
     pytest.param(
-        seen_running(job=a_job(ours=False), pods=()),
-        Reason.RESULT_LOST, RetryClassification.TRANSIENT, id="the job of this name is somebody else's",
+        observed_running_import(job=a_job(ours=False), pods=()),
+        Reason.RESULT_LOST,
+        RetryClassification.TRANSIENT,
+        id="the job of this name is somebody else's",
     ),
     pytest.param(
-        seen_running(job=a_job(complete=True), pods=()),
-        Reason.RESULT_LOST, RetryClassification.TRANSIENT, id="the job is complete and its pod is gone",
+        observed_running_import(job=a_job(complete=True), pods=()),
+        Reason.RESULT_LOST,
+        RetryClassification.TRANSIENT,
+        id="the job is complete and its pod is gone",
     ),
     pytest.param(
-        seen_running(
+        observed_running_import(
             job=a_job(complete=True), pods=(a_finished_pod(import_=a_container("import", exit_code=0, ended_at=NOW)),)
         ),
-        Reason.RESULT_LOST, RetryClassification.TRANSIENT, id="the job is complete and its pod left no result",
+        Reason.RESULT_LOST,
+        RetryClassification.TRANSIENT,
+        id="the job is complete and its pod left no result",
     ),
     pytest.param(
-        seen_running(job=a_job(failed_reason="DeadlineExceeded"), pods=()),
-        Reason.DEADLINE_EXCEEDED, RetryClassification.TRANSIENT, id="the job's own deadline",
+        observed_running_import(job=a_job(failed_reason="DeadlineExceeded"), pods=()),
+        Reason.DEADLINE_EXCEEDED,
+        RetryClassification.TRANSIENT,
+        id="the job's own deadline",
     ),
     pytest.param(
-        seen_running(job=a_job(failed_reason="BackoffLimitExceeded", failed_message="no more"), pods=()),
-        Reason.WORKER_FAILED, RetryClassification.TRANSIENT, id="the job failed and nobody knows why",
+        observed_running_import(job=a_job(failed_reason="BackoffLimitExceeded", failed_message="no more"), pods=()),
+        Reason.WORKER_FAILED,
+        RetryClassification.TRANSIENT,
+        id="the job failed and nobody knows why",
     ),
     pytest.param(
-        seen_running(
+        observed_running_import(
             status=a_running_status(
-                attempt_history=[
-                    an_attempt(reason="WorkerOutOfMemory", error="it ran out of memory", ended_at=BORN)
-                ]
+                attempt_history=[an_attempt(reason="WorkerOutOfMemory", error="it ran out of memory", ended_at=BORN)]
             ),
-            job=a_job(failed_reason="BackoffLimitExceeded"), pods=(),
+            job=a_job(failed_reason="BackoffLimitExceeded"),
+            pods=(),
         ),
-        Reason.WORKER_OUT_OF_MEMORY, RetryClassification.RESOURCE, id="the job failed and the history knows why",
+        Reason.WORKER_OUT_OF_MEMORY,
+        RetryClassification.RESOURCE,
+        id="the job failed and the history knows why",
     ),
     pytest.param(
-        seen_running(
+        observed_running_import(
             project=a_project(a_project_spec(storageLimitBytes=1000)), shadow_bytes=1001, pods=(a_copying_pod(),)
         ),
-        Reason.SOURCE_TOO_LARGE, RetryClassification.PERMANENT, id="the copy outgrows the plan",
+        Reason.SOURCE_TOO_LARGE,
+        RetryClassification.PERMANENT,
+        id="the copy outgrows the plan",
     ),
     pytest.param(
-        seen_running(preview=None, pods=(a_copying_pod(),)),
-        Reason.TARGET_GONE, RetryClassification.PERMANENT, id="the preview was deleted during the copy",
+        observed_running_import(preview=None, pods=(a_copying_pod(),)),
+        Reason.TARGET_GONE,
+        RetryClassification.PERMANENT,
+        id="the preview was deleted during the copy",
     ),
     pytest.param(
-        seen_running(preview=a_preview(deleting=True)),
-        Reason.TARGET_GONE, RetryClassification.PERMANENT, id="the preview is going during the copy",
+        observed_running_import(preview=a_preview(deleting=True)),
+        Reason.TARGET_GONE,
+        RetryClassification.PERMANENT,
+        id="the preview is going during the copy",
     ),
-]  # fmt: skip
+]
 
 
-@pytest.mark.parametrize(("seen", "why", "kind"), DONE_FOR)
+@pytest.mark.parametrize(("observed", "why", "kind"), DONE_FOR)
 def test_an_import_that_is_done_for_fails_with_its_reason(
-    seen: SeenImport, why: Reason, kind: RetryClassification
+    observed: ObservedImport, why: Reason, kind: RetryClassification
 ) -> None:
-    decision = decide(seen)
+    decision = decide(observed)
     assert (decision.status.state, reason(decision)) == (ImportState.FAILED, why)
     assert decision.status.retry_classification is kind
     assert decision.status.completed_at == NOW
     assert decision.actions == ()  # the clean-up is the next look's
-    assert decision.look_again_after == timedelta(0)
+    assert decision.requeue_after == timedelta(0)
 
 
 def test_the_error_is_the_workers_own_words_and_a_hint() -> None:
     failed = a_container(
-        "import", exit_code=76, ended_at=NOW,
+        "import",
+        exit_code=76,
+        ended_at=NOW,
         result=a_failed_result(Reason.RESTORE_FAILED, 'relation "users" does not exist (42P01)'),
-    )  # fmt: skip
-    shown = decide(seen_running(pods=(a_copying_pod(phase="Failed", import_=failed),))).status
+    )
+    shown = decide(observed_running_import(pods=(a_copying_pod(phase="Failed", import_=failed),))).status
     assert shown.error is not None
     assert shown.error.startswith('relation "users" does not exist (42P01) (hint: ')
 
@@ -473,92 +542,128 @@ MOVED = Progress(phase=Phase.DATA, percent=6, at=SAID + timedelta(seconds=2))
 
 CLOCKS = [
     pytest.param(
-        seen_running(), timedelta(hours=6, seconds=1), Reason.DEADLINE_EXCEEDED, "spec.timeout (6h)", id="the timeout",
+        observed_running_import(),
+        timedelta(hours=6, seconds=1),
+        Reason.DEADLINE_EXCEEDED,
+        "spec.timeout (6h)",
+        id="the timeout",
     ),
     pytest.param(
-        seen_running(pods=(), waiting_since=BORN), timedelta(minutes=5, seconds=1), Reason.START_TIMEOUT,
-        "Kubernetes gives no reason", id="no pod",
+        observed_running_import(pods=(), waiting_since=BORN),
+        timedelta(minutes=5, seconds=1),
+        Reason.START_TIMEOUT,
+        "Kubernetes gives no reason",
+        id="no pod",
     ),
     pytest.param(
-        seen_running(pods=(), waiting_since=BORN, start_warning="FailedCreate: exceeded quota"),
-        timedelta(minutes=5, seconds=1), Reason.START_TIMEOUT, "exceeded quota", id="no pod, and an event says why",
+        observed_running_import(pods=(), waiting_since=BORN, start_warning="FailedCreate: exceeded quota"),
+        timedelta(minutes=5, seconds=1),
+        Reason.START_TIMEOUT,
+        "exceeded quota",
+        id="no pod, and an event says why",
     ),
     pytest.param(
-        seen_running(pods=(WAITING_POD,), waiting_since=BORN), timedelta(minutes=5, seconds=1), Reason.START_TIMEOUT,
-        "ImagePullBackOff: no such tag", id="a container waits",
+        observed_running_import(pods=(WAITING_POD,), waiting_since=BORN),
+        timedelta(minutes=5, seconds=1),
+        Reason.START_TIMEOUT,
+        "ImagePullBackOff: no such tag",
+        id="a container waits",
     ),
     pytest.param(
-        seen_running(
-            status=GATED, waiting_since=BORN,
-            pods=(a_copying_pod(import_=a_container("import", waiting_reason="CrashLoop")),)
+        observed_running_import(
+            status=GATED,
+            waiting_since=BORN,
+            pods=(a_copying_pod(import_=a_container("import", waiting_reason="CrashLoop")),),
         ),
-        timedelta(minutes=5, seconds=1), Reason.START_TIMEOUT, "CrashLoop", id="the second container never starts",
+        timedelta(minutes=5, seconds=1),
+        Reason.START_TIMEOUT,
+        "CrashLoop",
+        id="the second container never starts",
     ),
     pytest.param(
-        seen_running(
+        observed_running_import(
             status=a_running_status(attempt_history=[an_attempt(reason="SourceUnreachable", cleaned_up=True)]),
-            pods=(), waiting_since=BORN,
+            pods=(),
+            waiting_since=BORN,
         ),
-        timedelta(minutes=12, seconds=1), Reason.START_TIMEOUT, "no container was running", id="no second attempt",
+        timedelta(minutes=12, seconds=1),
+        Reason.START_TIMEOUT,
+        "no container was running",
+        id="no second attempt",
     ),
     pytest.param(
-        seen_running(pods=(a_pod(),), waiting_since=BORN), timedelta(minutes=10, seconds=1), Reason.STALLED,
-        "no progress in phase preflight within spec.stallTimeout (10m)", id="a preflight without an end",
+        observed_running_import(pods=(a_pod(),), waiting_since=BORN),
+        timedelta(minutes=10, seconds=1),
+        Reason.STALLED,
+        "no progress in phase preflight within spec.stallTimeout (10m)",
+        id="a preflight without an end",
     ),
     pytest.param(
-        seen_running(status=GATED, pods=(a_copying_pod(),)), timedelta(minutes=10, seconds=1), Reason.STALLED,
-        "no progress in phase data within spec.stallTimeout (10m)", id="no progress",
+        observed_running_import(status=GATED, pods=(a_copying_pod(),)),
+        timedelta(minutes=10, seconds=1),
+        Reason.STALLED,
+        "no progress in phase data within spec.stallTimeout (10m)",
+        id="no progress",
     ),
     pytest.param(
-        seen_running(status=GATED, pods=(a_copying_pod(deleting=True),)), timedelta(minutes=10, seconds=1),
-        Reason.STALLED, "no progress", id="a pod that a dead node never ends",
+        observed_running_import(status=GATED, pods=(a_copying_pod(deleting=True),)),
+        timedelta(minutes=10, seconds=1),
+        Reason.STALLED,
+        "no progress",
+        id="a pod that a dead node never ends",
     ),
     pytest.param(
-        seen_running(
+        observed_running_import(
             status=a_running_status(
                 shadow=a_shadow(), progress=Progress(phase=Phase.DATA, percent=5, at=BORN + timedelta(hours=1))
             ),
-            pods=(a_copying_pod(),), watched_since=BORN,
+            pods=(a_copying_pod(),),
+            watched_since=BORN,
         ),
-        timedelta(minutes=10, seconds=1), Reason.STALLED, "no progress",
+        timedelta(minutes=10, seconds=1),
+        Reason.STALLED,
+        "no progress",
         id="no progress since an operator whose clock went before ours",
     ),
-]  # fmt: skip
+]
 
 
-@pytest.mark.parametrize(("seen", "after", "why", "words"), CLOCKS)
+@pytest.mark.parametrize(("observed", "after", "why", "words"), CLOCKS)
 def test_what_kubernetes_never_notices_our_own_clock_ends(
-    seen: SeenImport, after: timedelta, why: Reason, words: str
+    observed: ObservedImport, after: timedelta, why: Reason, words: str
 ) -> None:
-    decision = decide(seen, BORN + after)
+    decision = decide(observed, BORN + after)
     assert (decision.status.state, reason(decision)) == (ImportState.FAILED, why)
     assert words in (decision.status.error or "")
 
 
-@pytest.mark.parametrize(("seen", "after", "why", "words"), CLOCKS)
-def test_no_clock_strikes_early(seen: SeenImport, after: timedelta, why: Reason, words: str) -> None:
-    assert decide(seen, BORN + after - timedelta(seconds=2)).status.state is ImportState.RUNNING
+@pytest.mark.parametrize(("observed", "after", "why", "words"), CLOCKS)
+def test_no_clock_strikes_early(observed: ObservedImport, after: timedelta, why: Reason, words: str) -> None:
+    assert decide(observed, BORN + after - timedelta(seconds=2)).status.state is ImportState.RUNNING
 
 
 AN_HOUR = timedelta(hours=1)
 
 
 @pytest.mark.parametrize(
-    "seen",
+    "observed",
     [
         pytest.param(
-            seen_running(pods=(a_pod(),), waiting_since=BORN + AN_HOUR - timedelta(minutes=6)),
+            observed_running_import(pods=(a_pod(),), waiting_since=BORN + AN_HOUR - timedelta(minutes=6)),
             id="a preflight that runs",
         ),
         pytest.param(
-            seen_running(status=GATED, pods=(a_copying_pod(),), watched_since=BORN + AN_HOUR - timedelta(minutes=1)),
+            observed_running_import(
+                status=GATED, pods=(a_copying_pod(),), watched_since=BORN + AN_HOUR - timedelta(minutes=1)
+            ),
             id="an operator that has just come back",
         ),
         pytest.param(
-            seen_running(status=GATED, pods=(a_copying_pod(),), progress=MOVED), id="a worker that has just moved"
+            observed_running_import(status=GATED, pods=(a_copying_pod(),), progress=MOVED),
+            id="a worker that has just moved",
         ),
         pytest.param(
-            seen_running(
+            observed_running_import(
                 status=a_running_status(
                     attempt_history=[an_attempt(reason="SourceUnreachable", ended_at=BORN, cleaned_up=True)]
                 ),
@@ -569,8 +674,8 @@ AN_HOUR = timedelta(hours=1)
         ),
     ],
 )
-def test_these_are_no_hang(seen: SeenImport) -> None:
-    assert decide(seen, BORN + AN_HOUR).status.state is ImportState.RUNNING
+def test_these_are_no_hang(observed: ObservedImport) -> None:
+    assert decide(observed, BORN + AN_HOUR).status.state is ImportState.RUNNING
 
 
 @pytest.mark.parametrize(
@@ -587,10 +692,10 @@ def test_these_are_no_hang(seen: SeenImport) -> None:
     ],
 )
 def test_clocks_of_the_cluster_may_be_an_hour_off(skew: timedelta, job: JobFacts, pods: tuple[PodFacts, ...]) -> None:
-    seen = seen_running(status=GATED, job=job, pods=pods, waiting_since=NOW, watched_since=NOW)
-    assert decide(seen, NOW + timedelta(minutes=4)).status.state is ImportState.RUNNING
+    observed = observed_running_import(status=GATED, job=job, pods=pods, waiting_since=NOW, watched_since=NOW)
+    assert decide(observed, NOW + timedelta(minutes=4)).status.state is ImportState.RUNNING
     told = Progress(phase=Phase.DATA, percent=6, at=NOW + skew)
-    moved = seen_running(status=GATED, pods=(a_copying_pod(),), progress=told)
+    moved = observed_running_import(status=GATED, pods=(a_copying_pod(),), progress=told)
     shown = decide(moved).status.progress
     assert shown == told.model_copy(update={"at": NOW, "said_at": NOW + skew})
 
@@ -618,15 +723,18 @@ def test_what_is_waited_for(job: JobFacts | None, pods: tuple[PodFacts, ...], st
 def test_progress_is_written_at_most_once_in_an_interval() -> None:
     early = GATED.model_copy(update={"updated_at": NOW - timedelta(seconds=1)})
     late = GATED.model_copy(update={"updated_at": NOW - timedelta(seconds=5)})
-    assert decide(seen_running(status=early, pods=(a_copying_pod(),), progress=MOVED)).status.progress == GATED.progress
-    shown = decide(seen_running(status=late, pods=(a_copying_pod(),), progress=MOVED)).status.progress
+    assert (
+        decide(observed_running_import(status=early, pods=(a_copying_pod(),), progress=MOVED)).status.progress
+        == GATED.progress
+    )
+    shown = decide(observed_running_import(status=late, pods=(a_copying_pod(),), progress=MOVED)).status.progress
     assert shown == MOVED.model_copy(update={"at": NOW, "said_at": MOVED.at})
 
 
 def test_a_new_phase_is_shown_at_once() -> None:
     told = Progress(phase=Phase.INDEXES, percent=60, at=SAID)
     early = GATED.model_copy(update={"updated_at": NOW})
-    shown = decide(seen_running(status=early, pods=(a_copying_pod(),), progress=told)).status.progress
+    shown = decide(observed_running_import(status=early, pods=(a_copying_pod(),), progress=told)).status.progress
     assert shown is not None
     assert (shown.phase, shown.at) == (Phase.INDEXES, NOW)
 
@@ -634,16 +742,16 @@ def test_a_new_phase_is_shown_at_once() -> None:
 def test_the_same_line_again_is_no_progress() -> None:
     assert GATED.progress is not None
     again = GATED.progress.model_copy(update={"at": SAID, "said_at": None})
-    seen = seen_running(status=GATED, pods=(a_copying_pod(),), progress=again)
-    assert decide(seen, BORN + timedelta(minutes=9)).status.progress == GATED.progress
-    assert reason(decide(seen, BORN + timedelta(minutes=11))) == Reason.STALLED
+    observed = observed_running_import(status=GATED, pods=(a_copying_pod(),), progress=again)
+    assert decide(observed, BORN + timedelta(minutes=9)).status.progress == GATED.progress
+    assert reason(decide(observed, BORN + timedelta(minutes=11))) == Reason.STALLED
 
 
 def test_a_worker_that_speaks_again_has_moved_although_its_numbers_stay() -> None:
     assert GATED.progress is not None
     told = GATED.progress.model_copy(update={"at": SAID + timedelta(seconds=1), "said_at": None})
     late = BORN + timedelta(minutes=11)
-    shown = decide(seen_running(status=GATED, pods=(a_copying_pod(),), progress=told), late).status.progress
+    shown = decide(observed_running_import(status=GATED, pods=(a_copying_pod(),), progress=told), late).status.progress
     assert shown == GATED.progress.model_copy(update={"at": late, "said_at": told.at})
 
 
@@ -651,47 +759,47 @@ def test_a_worker_that_speaks_again_has_moved_although_its_numbers_stay() -> Non
 
 STAGES = [
     pytest.param(starting(), id="before the Job"),
-    pytest.param(seen_running(), id="in the preflight"),
-    pytest.param(seen_running(status=GATED, pods=(a_copying_pod(),)), id="in the copy"),
-    pytest.param(seen_running(status=GATED, pods=(a_failed_pod(),)), id="between two attempts"),
-    pytest.param(seen_running(status=GATED, pods=(a_finished_pod(),)), id="when the copy has just ended"),
+    pytest.param(observed_running_import(), id="in the preflight"),
+    pytest.param(observed_running_import(status=GATED, pods=(a_copying_pod(),)), id="in the copy"),
+    pytest.param(observed_running_import(status=GATED, pods=(a_failed_pod(),)), id="between two attempts"),
+    pytest.param(observed_running_import(status=GATED, pods=(a_finished_pod(),)), id="when the copy has just ended"),
 ]
 
 
-def wishing(seen: SeenImport, **wish: bool) -> SeenImport:
-    return seen_running(
+def wishing(observed: ObservedImport, **wish: bool) -> ObservedImport:
+    return observed_running_import(
         an_import_spec(**wish),
-        seen.object.status,
+        observed.object.status,
         **{
-            name: getattr(seen, name)
+            name: getattr(observed, name)
             for name in ("job", "pods", "server", "target_objects", "progress", "preview", "swap")
         },
     )
 
 
-@pytest.mark.parametrize("seen", STAGES)
-def test_a_cancel_is_obeyed_at_every_stage(seen: SeenImport) -> None:
-    decision = decide(wishing(seen, cancel=True))
+@pytest.mark.parametrize("observed", STAGES)
+def test_a_cancel_is_obeyed_at_every_stage(observed: ObservedImport) -> None:
+    decision = decide(wishing(observed, cancel=True))
     assert (decision.status.state, decision.actions) == (ImportState.CANCELLED, ())
     assert decision.status.completed_at == NOW
 
 
-@pytest.mark.parametrize("seen", STAGES)
-def test_a_suspension_is_written_before_the_job_goes(seen: SeenImport) -> None:
-    decision = decide(wishing(seen, suspend=True))
+@pytest.mark.parametrize("observed", STAGES)
+def test_a_suspension_is_written_before_the_job_goes(observed: ObservedImport) -> None:
+    decision = decide(wishing(observed, suspend=True))
     assert (decision.status.state, reason(decision)) == (ImportState.PENDING, Reason.SUSPENDED)
-    assert (decision.actions, decision.look_again_after) == ((), timedelta(0))
-    assert decision.status.job == seen.object.status.job
+    assert (decision.actions, decision.requeue_after) == ((), timedelta(0))
+    assert decision.status.job == observed.object.status.job
 
 
 # --- dry runs ---
 
 
-def dry_run(*, ok: bool) -> SeenImport:
+def dry_run(*, ok: bool) -> ObservedImport:
     verdict = CheckStatus.PASS if ok else CheckStatus.FAIL
     report = a_preflight(ok=ok, checks=[Check(name="source_size_within_plan", status=verdict, detail="8 MB")])
     ended = a_container("preflight", exit_code=0, ended_at=NOW, result=a_result("preflight", preflight=report))
-    return seen_running(
+    return observed_running_import(
         an_import_spec(dryRun=True, target=None), preview=None, pods=(a_pod(preflight=ended, import_=None),)
     )
 
@@ -702,7 +810,7 @@ def dry_run(*, ok: bool) -> SeenImport:
 def test_a_dry_run_completes_with_its_report_whatever_it_says(ok: bool, words: str) -> None:
     decision = decide(dry_run(ok=ok))
     assert (decision.status.state, decision.actions) == (ImportState.COMPLETED, ())
-    assert words in decision.because
+    assert words in decision.message
     assert decision.status.preflight is not None
     assert decision.status.preflight.ok is ok
     assert decision.status.shadow is None
@@ -710,13 +818,16 @@ def test_a_dry_run_completes_with_its_report_whatever_it_says(ok: bool, words: s
 
 def test_a_dry_run_that_did_not_reach_its_source_is_tried_again() -> None:
     pod = a_pod(
-        phase="Failed", import_=None,
+        phase="Failed",
+        import_=None,
         preflight=a_container(
-            "preflight", exit_code=10, ended_at=RECENT,
+            "preflight",
+            exit_code=10,
+            ended_at=RECENT,
             result=a_failed_result(Reason.SOURCE_UNREACHABLE, step="preflight"),
         ),
-    )  # fmt: skip
-    decision = decide(seen_running(an_import_spec(dryRun=True, target=None), preview=None, pods=(pod,)))
+    )
+    decision = decide(observed_running_import(an_import_spec(dryRun=True, target=None), preview=None, pods=(pod,)))
     assert reason(decision) == Reason.RETRYING
 
 
@@ -724,21 +835,21 @@ def test_a_dry_run_that_did_not_reach_its_source_is_tried_again() -> None:
 
 
 def test_a_pod_that_ended_well_leads_to_the_swap_whatever_the_clock_says() -> None:
-    decision = decide(seen_running(status=GATED, pods=(a_finished_pod(),)), BORN + timedelta(days=3))
+    decision = decide(observed_running_import(status=GATED, pods=(a_finished_pod(),)), BORN + timedelta(days=3))
     assert decision.status.state is ImportState.RUNNING
     assert decision.status.shadow == a_shadow(verified=True)
     assert decision.status.verification is not None
-    assert (decision.actions, decision.look_again_after) == ((), timedelta(0))
+    assert (decision.actions, decision.requeue_after) == ((), timedelta(0))
 
 
 def test_a_preflights_own_good_end_is_never_taken_for_a_verified_copy() -> None:
     pod = a_pod(phase="Succeeded", preflight=passed_preflight(), import_=None)
-    decision = decide(seen_running(pods=(pod,)))
+    decision = decide(observed_running_import(pods=(pod,)))
     assert decision.status.shadow is None or not decision.status.shadow.verified
 
 
 def test_a_success_is_seen_although_the_job_is_gone() -> None:
-    decision = decide(seen_running(status=GATED, job=None, pods=(a_finished_pod(job_uid=JOB_UID),)))
+    decision = decide(observed_running_import(status=GATED, job=None, pods=(a_finished_pod(job_uid=JOB_UID),)))
     assert decision.status.shadow == a_shadow(verified=True)
 
 

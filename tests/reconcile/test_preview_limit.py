@@ -7,7 +7,7 @@ from tests.support.samples import BORN, a_preview, a_ready_status
 
 from pgimport.model.facts import PreviewObject
 from pgimport.model.status import PreviewState, PreviewStatus
-from pgimport.reconcile.see_tenants import place_of
+from pgimport.reconcile.observe_previews import place_of
 
 NEW = PreviewStatus()
 READY = a_ready_status()

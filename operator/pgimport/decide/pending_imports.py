@@ -5,7 +5,7 @@ from datetime import datetime
 from pgimport.decide.attempts import counted
 from pgimport.decide.conditions import ready_reason
 from pgimport.decide.decision import (
-    AT_ONCE,
+    IMMEDIATELY,
     Action,
     ClaimTarget,
     Decision,
@@ -14,8 +14,8 @@ from pgimport.decide.decision import (
     DropAttempt,
     ReleaseTarget,
 )
-from pgimport.decide.seen import SeenImport
-from pgimport.decide.states import failed, pending, running
+from pgimport.decide.import_transitions import failed, pending, running
+from pgimport.decide.observed import ObservedImport
 from pgimport.model.facts import ImportObject, PreviewObject
 from pgimport.model.policy import Policy
 from pgimport.model.reasons import Failure, Reason
@@ -25,23 +25,23 @@ from pgimport.model.uploads import is_object_key_of
 
 
 def decide_waiting(
-    seen: SeenImport, status: ImportStatus, spec: ImportSpec, now: datetime, policy: Policy
+    observed: ObservedImport, status: ImportStatus, spec: ImportSpec, now: datetime, policy: Policy
 ) -> Decision[ImportStatus]:
     """Pending until all it needs is there; then it takes its target and runs."""
-    if (refused := _find_refusal(seen, spec)) is not None:
-        return failed(seen, status, refused, now)
+    if (refused := _find_refusal(observed, spec)) is not None:
+        return failed(observed, status, refused, now)
     waits = (
-        _wait_for_user(seen, spec)
-        or _wait_for_project(seen, spec)
-        or _wait_for_mounts(seen)
-        or _wait_for_target(seen, spec)
-        or wait_for_slot(seen, spec)
+        _wait_for_user(observed, spec)
+        or _wait_for_project(observed, spec)
+        or _wait_for_mounts(observed)
+        or _wait_for_target(observed, spec)
+        or wait_for_slot(observed, spec)
     )
     if waits is not None:
-        reason, because = waits
-        actions = let_go(seen) if reason is Reason.SUSPENDED else ()
+        reason, message = waits
+        actions = let_go(observed) if reason is Reason.SUSPENDED else ()
         cleaned = without_job(status) if reason is Reason.SUSPENDED else status
-        return pending(seen, cleaned, reason, because, now, policy.waiting_interval, actions)
+        return pending(observed, cleaned, reason, message, now, policy.waiting_interval, actions)
     begun = status.model_copy(
         update={
             "started_at": now,
@@ -52,18 +52,18 @@ def decide_waiting(
         }
     )
     claim: tuple[Action, ...] = () if spec.dry_run else (ClaimTarget(),)
-    return running(seen, begun, Reason.STARTING, "all it needs is there: its Job is made", now, AT_ONCE, claim)
+    return running(observed, begun, Reason.STARTING, "all it needs is there: its Job is made", now, IMMEDIATELY, claim)
 
 
-def _find_refusal(seen: SeenImport, spec: ImportSpec) -> Failure | None:
-    project = seen.project
+def _find_refusal(observed: ObservedImport, spec: ImportSpec) -> Failure | None:
+    project = observed.project
     if project is None or project.spec is None:
         return None
-    if project.spec.namespace != seen.object.meta.namespace:
+    if project.spec.namespace != observed.object.meta.namespace:
         return Failure(
             Reason.PROJECT_MISMATCH,
             f"spec.project: Project {spec.project} lives in namespace {project.spec.namespace},"
-            f" not in {seen.object.meta.namespace}",
+            f" not in {observed.object.meta.namespace}",
         )
     key = spec.source.upload_key
     if key is not None and not is_object_key_of(key, spec.project):
@@ -74,14 +74,14 @@ def _find_refusal(seen: SeenImport, spec: ImportSpec) -> Failure | None:
 Wait = tuple[Reason, str] | None
 
 
-def _wait_for_user(seen: SeenImport, spec: ImportSpec) -> Wait:
+def _wait_for_user(observed: ObservedImport, spec: ImportSpec) -> Wait:
     return (Reason.SUSPENDED, "held by spec.suspend") if spec.suspend else None
 
 
-def _wait_for_project(seen: SeenImport, spec: ImportSpec) -> Wait:
-    if seen.project is None:
+def _wait_for_project(observed: ObservedImport, spec: ImportSpec) -> Wait:
+    if observed.project is None:
         return Reason.PROJECT_NOT_FOUND, f"waits for Project {spec.project}, which does not exist"
-    if seen.project.spec is None or not seen.project.status.ready:
+    if observed.project.spec is None or not observed.project.status.ready:
         return (
             Reason.PROJECT_NOT_READY,
             f"waits for Project {spec.project} to be ready; its conditions say what is wrong",
@@ -89,36 +89,36 @@ def _wait_for_project(seen: SeenImport, spec: ImportSpec) -> Wait:
     return None
 
 
-def _wait_for_mounts(seen: SeenImport) -> Wait:
-    if seen.missing is None:
+def _wait_for_mounts(observed: ObservedImport) -> Wait:
+    if observed.missing is None:
         return None
-    reason, what = seen.missing
+    reason, what = observed.missing
     return reason, f"waits for {what}"
 
 
-def _wait_for_target(seen: SeenImport, spec: ImportSpec) -> Wait:
+def _wait_for_target(observed: ObservedImport, spec: ImportSpec) -> Wait:
     if spec.dry_run or spec.target is None:
         return None
-    name, preview = spec.target.preview_database, seen.preview
+    name, preview = spec.target.preview_database, observed.preview
     if preview is None:
         return Reason.TARGET_NOT_FOUND, f"waits for PreviewDatabase {name}, which does not exist"
-    if preview.meta.deleting or not (preview.status.state is PreviewState.READY or _brings_copy(seen, preview)):
+    if preview.meta.deleting or not (preview.status.state is PreviewState.READY or _brings_copy(observed, preview)):
         state = "deleting" if preview.meta.deleting else preview.status.state or "pending"
         return Reason.TARGET_NOT_READY, f"waits for PreviewDatabase {name}, which is {state}"
     if _resets(preview):
         return Reason.TARGET_NOT_READY, f"waits for PreviewDatabase {name}, which is about to be reset"
     holder = preview.status.active_import
-    first = _first_in_line(seen, name)
-    if (holder is not None and holder != seen.object.meta.uid) or first is not None:
+    first = _first_in_line(observed, name)
+    if (holder is not None and holder != observed.object.meta.uid) or first is not None:
         who = f"import {first}" if first else "another import"
         return Reason.WAITING_FOR_TARGET, f"waits for {who}, which has PreviewDatabase {name}"
     return None
 
 
-def _brings_copy(seen: SeenImport, preview: PreviewObject) -> bool:
+def _brings_copy(observed: ObservedImport, preview: PreviewObject) -> bool:
     """A preview of mode clone is not ready before this import has filled it."""
     status = preview.status
-    return status.state is PreviewState.PENDING and status.clone_import == seen.object.meta.name
+    return status.state is PreviewState.PENDING and status.clone_import == observed.object.meta.name
 
 
 def _resets(preview: PreviewObject) -> bool:
@@ -130,11 +130,11 @@ def _age(found: ImportObject) -> tuple[datetime, str]:
     return found.meta.created_at, found.meta.uid
 
 
-def _first_in_line(seen: SeenImport, target: str) -> str | None:
+def _first_in_line(observed: ObservedImport, target: str) -> str | None:
     """Name of an older import of the same target that is not held by its user; one that runs goes first anyway."""
     rivals = [
         other
-        for other in seen.others
+        for other in observed.others
         if other.spec is not None
         and not other.spec.dry_run
         and other.spec.target is not None
@@ -142,61 +142,61 @@ def _first_in_line(seen: SeenImport, target: str) -> str | None:
         and not other.meta.deleting
         and (
             other.status.state is ImportState.RUNNING
-            or (_age(other) < _age(seen.object) and not other.spec.suspend and not other.spec.cancel)
+            or (_age(other) < _age(observed.object) and not other.spec.suspend and not other.spec.cancel)
         )
     ]
     return min(rivals, key=_age).meta.name if rivals else None
 
 
-def wait_for_slot(seen: SeenImport, spec: ImportSpec) -> Wait:
-    """Asked before it runs, and once more when it says that it does: two operators may have seen one free slot.
+def wait_for_slot(observed: ObservedImport, spec: ImportSpec) -> Wait:
+    """Asked before it runs, and once more when it says that it does: two operators may have observed one free slot.
 
     Of those that said so, the last one sees all the others. Where all step back, the oldest one comes first again.
     """
-    project: ProjectSpec | None = seen.project.spec if seen.project else None
+    project: ProjectSpec | None = observed.project.spec if observed.project else None
     if spec.dry_run or project is None:
         return None
     limit = project.limits.max_concurrent_imports
-    ahead = 0 if seen.object.status.state is ImportState.RUNNING else _ahead_for_slot(seen)
-    at_work = _at_work(seen)
+    ahead = 0 if observed.object.status.state is ImportState.RUNNING else _ahead_for_slot(observed)
+    at_work = _at_work(observed)
     if len(at_work) + ahead < limit:
         return None
-    because = f"waits for a free slot: Project {spec.project} runs {limit} imports at once"
+    message = f"waits for a free slot: Project {spec.project} runs {limit} imports at once"
     # The oldest alone: the whole list would change, and be written, with each that ends.
-    return Reason.WAITING_FOR_SLOT, f"{because}, {min(at_work, key=_age).meta.name} the longest" if at_work else because
+    return Reason.WAITING_FOR_SLOT, f"{message}, {min(at_work, key=_age).meta.name} the longest" if at_work else message
 
 
-def _at_work(seen: SeenImport) -> list[ImportObject]:
+def _at_work(observed: ObservedImport) -> list[ImportObject]:
     return [
         other
-        for other in seen.others
+        for other in observed.others
         if other.status.state is ImportState.RUNNING and not (other.spec and other.spec.dry_run)
     ]
 
 
-def _ahead_for_slot(seen: SeenImport) -> int:
+def _ahead_for_slot(observed: ObservedImport) -> int:
     """Older imports that have all they need but a slot."""
     return sum(
-        _age(other) < _age(seen.object)
+        _age(other) < _age(observed.object)
         and other.status.state is ImportState.PENDING
         and ready_reason(other.status.conditions) == Reason.WAITING_FOR_SLOT
         and not other.meta.deleting
         and not (other.spec and (other.spec.suspend or other.spec.cancel))
-        for other in seen.others
+        for other in observed.others
     )
 
 
-def let_go(seen: SeenImport) -> tuple[Action, ...]:
+def let_go(observed: ObservedImport) -> tuple[Action, ...]:
     """What an import had that is pending again: its Job, its Secret, its shadows, its target."""
-    actions: list[Action] = [DeleteJob()] if seen.job is not None and seen.job.ours else []
-    status = seen.object.status
+    actions: list[Action] = [DeleteJob()] if observed.job is not None and observed.job.ours else []
+    status = observed.object.status
     begun = [found.pod_uid for found in status.attempt_history if not found.cleaned_up]
     if status.shadow is not None and status.shadow.pod_uid not in begun:
         begun.append(status.shadow.pod_uid)
     actions += [DropAttempt(uid) for uid in begun]
     if status.started_at is not None:
         actions.append(DeleteJobSecret())
-    if seen.preview is not None and seen.preview.status.active_import == seen.object.meta.uid:
+    if observed.preview is not None and observed.preview.status.active_import == observed.object.meta.uid:
         actions.append(ReleaseTarget())
     return tuple(actions)
 

@@ -5,18 +5,18 @@ from datetime import timedelta
 import pytest
 from tests.support.samples import BORN
 
-from pgimport.reconcile import world
-from pgimport.reconcile.world import Attention
+from pgimport.reconcile import context
+from pgimport.reconcile.context import ReconcileTimes
 
 STEP = timedelta(seconds=5)
 
 
-def watch(attention: Attention, *stages: str | None, pause: timedelta = STEP) -> list[float | None]:
+def watch(reconcile_times: ReconcileTimes, *stages: str | None, pause: timedelta = STEP) -> list[float | None]:
     """How long each stage has been waited for, in seconds, at each look."""
     waited: list[float | None] = []
     for number, stage in enumerate(stages):
         now = BORN + number * pause
-        since = attention.look("one", now, stage).waiting_since
+        since = reconcile_times.look("one", now, stage).waiting_since
         waited.append(None if since is None else (now - since).total_seconds())
     return waited
 
@@ -30,37 +30,37 @@ def watch(attention: Attention, *stages: str | None, pause: timedelta = STEP) ->
     ],
 )
 def test_a_wait_begins_when_it_is_seen(stages: tuple[str | None, ...], waited: list[float | None]) -> None:
-    assert watch(Attention(), *stages) == waited
+    assert watch(ReconcileTimes(), *stages) == waited
 
 
 def test_time_in_which_nobody_looked_does_not_count() -> None:
     """The API server was away, or this process was stopped."""
-    attention = Attention()
-    watch(attention, "a pod", "a pod")
+    reconcile_times = ReconcileTimes()
+    watch(reconcile_times, "a pod", "a pod")
     later = BORN + timedelta(hours=1)
-    seen = attention.look("one", later, "a pod")
-    assert (seen.since, seen.waiting_since) == (later, later)
+    observed = reconcile_times.look("one", later, "a pod")
+    assert (observed.since, observed.waiting_since) == (later, later)
 
 
 def test_a_clock_that_goes_back_begins_anew() -> None:
-    attention = Attention()
-    watch(attention, "a pod", "a pod")
+    reconcile_times = ReconcileTimes()
+    watch(reconcile_times, "a pod", "a pod")
     before = BORN - timedelta(hours=1)
-    seen = attention.look("one", before, "a pod")
-    assert (seen.since, seen.waiting_since) == (before, before)
+    observed = reconcile_times.look("one", before, "a pod")
+    assert (observed.since, observed.waiting_since) == (before, before)
 
 
 def test_looks_without_a_pause_are_one_watch() -> None:
-    attention = Attention()
-    watch(attention, None, None, None)
-    assert attention.look("one", BORN + 3 * STEP, None).since == BORN
-    attention.forget("one")
-    assert attention.look("one", BORN + 4 * STEP, None).since == BORN + 4 * STEP
+    reconcile_times = ReconcileTimes()
+    watch(reconcile_times, None, None, None)
+    assert reconcile_times.look("one", BORN + 3 * STEP, None).since == BORN
+    reconcile_times.forget("one")
+    assert reconcile_times.look("one", BORN + 4 * STEP, None).since == BORN + 4 * STEP
 
 
 def test_memory_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(world, "WATCHED_IMPORTS", 2)
-    attention = Attention()
+    monkeypatch.setattr(context, "WATCHED_IMPORTS", 2)
+    reconcile_times = ReconcileTimes()
     for number in range(4):
-        attention.look(f"deleted-{number}", BORN + number * timedelta(minutes=2), None)
-    assert len(attention._watches) <= 2
+        reconcile_times.look(f"deleted-{number}", BORN + number * timedelta(minutes=2), None)
+    assert len(reconcile_times._watches) <= 2

@@ -5,15 +5,15 @@ from pgimport.model.errors import ServerAway
 from pgimport.model.facts import PreviewObject
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.spec import ProjectSpec
-from pgimport.reconcile.world import World
+from pgimport.reconcile.context import ReconcileContext
 from pgimport.server.connection import Access
 
 
-def admin_access(world: World, project: ProjectSpec) -> Access:
+def admin_access(context: ReconcileContext, project: ProjectSpec) -> Access:
     """Raises ServerAway where the Secret or one of its keys is missing."""
-    server, namespace = project.server, world.policy.operator_namespace
+    server, namespace = project.server, context.policy.operator_namespace
     wanted = server.admin_secret_ref
-    entries = read_secret(world.cluster, namespace, wanted.name) or {}
+    entries = read_secret(context.cluster, namespace, wanted.name) or {}
     for key in (wanted.user_key, wanted.password_key):
         if key not in entries:
             missing = f"Secret {wanted.name} with the key {key} is missing in namespace {namespace}"
@@ -28,14 +28,14 @@ def admin_access(world: World, project: ProjectSpec) -> Access:
         user=entries[wanted.user_key].decode().strip(),
         password=entries[wanted.password_key].decode().strip(),
         sslmode=server.sslmode.value,
-        circuit_breaker=world.circuit_breaker,
+        circuit_breaker=context.circuit_breaker,
     )
 
 
-def owner_access(world: World, project: ProjectSpec, preview: PreviewObject) -> Access | None:
+def owner_access(context: ReconcileContext, project: ProjectSpec, preview: PreviewObject) -> Access | None:
     """The preview's own role; None where its connection Secret is not there."""
     name = preview.status.connection_secret
-    entries = read_secret(world.cluster, preview.meta.namespace, name) if name else None
+    entries = read_secret(context.cluster, preview.meta.namespace, name) if name else None
     if entries is None or "password" not in entries:
         return None
     return Access(
@@ -44,5 +44,5 @@ def owner_access(world: World, project: ProjectSpec, preview: PreviewObject) -> 
         user=entries["user"].decode(),
         password=entries["password"].decode(),
         sslmode=project.server.sslmode.value,
-        circuit_breaker=world.circuit_breaker,
+        circuit_breaker=context.circuit_breaker,
     )

@@ -1,7 +1,7 @@
 """What is left when objects go: nothing on the server, and nothing that cannot be deleted."""
 
 import pytest
-from tests.handlers.test_cycle import NAMESPACE, PASSED, Tenant, ended, running
+from tests.handlers.test_operator_program import NAMESPACE, PASSED, Tenant, ended, running
 from tests.handlers.test_two_operators import PROJECT, Operator, begin, key, make, ready, rows
 
 from pgimport.kubernetes_client import api_paths
@@ -55,9 +55,11 @@ def test_an_import_that_is_deleted_without_its_dependents_leaves_no_job(tenant: 
     pod = tenant.show_pod(job, ended(PASSED, 0), running(), "Running")
     operator.look(key(IMPORTS, name))
     somebodys = {
-        "apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": f"{name}-of-somebody"},
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": f"{name}-of-somebody"},
         "spec": {"template": {"spec": {}}},
-    }  # fmt: skip
+    }
     tenant.create(api_paths.jobs(NAMESPACE), somebodys)
     own = job["metadata"]["name"]
     for path in (api_paths.jobs(NAMESPACE, own), api_paths.core(NAMESPACE, "secrets", own)):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from pgimport.decide.attempts import pod_at_work
-from pgimport.decide.seen import SeenImport
+from pgimport.decide.observed import ObservedImport
 from pgimport.model.base import format_duration
 from pgimport.model.facts import JobFacts, PodFacts
 from pgimport.model.reasons import Failure, Reason
@@ -44,22 +44,24 @@ def _runs_preflight(pod: PodFacts | None) -> bool:
     return pod is not None and pod.preflight is not None and pod.preflight.running_since is not None
 
 
-def find_hung_preflight(seen: SeenImport, spec: ImportSpec, pod: PodFacts | None, now: datetime) -> Failure | None:
+def find_hung_preflight(
+    observed: ObservedImport, spec: ImportSpec, pod: PodFacts | None, now: datetime
+) -> Failure | None:
     """Its questions have timeouts of their own; this is for a node or a process that stands still."""
-    if not _runs_preflight(pod) or seen.waiting_since is None or now - seen.waiting_since <= spec.stall_timeout:
+    if not _runs_preflight(pod) or observed.waiting_since is None or now - observed.waiting_since <= spec.stall_timeout:
         return None
     limit = format_duration(spec.stall_timeout)
     return Failure(Reason.STALLED, f"no progress in phase preflight within spec.stallTimeout ({limit})")
 
 
 def find_no_start(
-    seen: SeenImport, status: ImportStatus, spec: ImportSpec, pod: PodFacts | None, now: datetime
+    observed: ObservedImport, status: ImportStatus, spec: ImportSpec, pod: PodFacts | None, now: datetime
 ) -> Failure | None:
     """Counted by ourselves, never from what a node or the API server says: their clocks may be an hour off."""
-    if seen.waiting_since is None or _runs_preflight(pod):
+    if observed.waiting_since is None or _runs_preflight(pod):
         return None
     pause = BACKOFF_ALLOWANCE if pod is None and status.attempt_history else timedelta(0)
-    if now - seen.waiting_since <= spec.start_timeout + pause:
+    if now - observed.waiting_since <= spec.start_timeout + pause:
         return None
     waiting = next(
         (
@@ -69,7 +71,7 @@ def find_no_start(
         ),
         None,
     )
-    why = waiting or seen.start_warning or "Kubernetes gives no reason"
+    why = waiting or observed.start_warning or "Kubernetes gives no reason"
     limit = format_duration(spec.start_timeout)
     return Failure(Reason.START_TIMEOUT, f"no container was running within spec.startTimeout ({limit}): {why}")
 
@@ -86,13 +88,13 @@ def take_progress(told: Progress, now: datetime) -> Progress:
     return told.model_copy(update={"at": now, "said_at": told.at})
 
 
-def find_stall(seen: SeenImport, status: ImportStatus, spec: ImportSpec, now: datetime) -> Failure | None:
+def find_stall(observed: ObservedImport, status: ImportStatus, spec: ImportSpec, now: datetime) -> Failure | None:
     """Nothing moved while we looked. An operator that could not look gives the worker the whole time again."""
     shown = status.progress
-    if shown is None or shown.at is None or has_moved(shown, seen.progress):
+    if shown is None or shown.at is None or has_moved(shown, observed.progress):
         return None
     # A time to come was written by an operator whose clock went before ours.
-    since = seen.watched_since if shown.at > now else max(shown.at, seen.watched_since)
+    since = observed.watched_since if shown.at > now else max(shown.at, observed.watched_since)
     if now - since <= spec.stall_timeout:
         return None
     limit = format_duration(spec.stall_timeout)

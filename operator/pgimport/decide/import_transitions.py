@@ -2,9 +2,9 @@
 
 from datetime import datetime, timedelta
 
-from pgimport.decide.conditions import Wanted, build_conditions, done, stuck, working
-from pgimport.decide.decision import AT_ONCE, Action, Decision
-from pgimport.decide.seen import SeenImport
+from pgimport.decide.conditions import DesiredConditions, build_conditions, done, stuck, working
+from pgimport.decide.decision import IMMEDIATELY, Action, Decision
+from pgimport.decide.observed import ObservedImport
 from pgimport.model.facts import ImportObject, ProjectObject
 from pgimport.model.names import JOB_TYPE
 from pgimport.model.reasons import Failure, Reason, RetryClassification
@@ -35,48 +35,48 @@ def begin(found: ImportObject, project: ProjectObject | None) -> ImportStatus:
 
 
 def _seen_again(found: ImportObject) -> ImportStatus:
-    seen = {"observed_generation": found.meta.generation}
-    conditions = [one.model_copy(update=seen) for one in found.status.conditions]
-    return found.status.model_copy(update={**seen, "conditions": conditions})
+    observed = {"observed_generation": found.meta.generation}
+    conditions = [one.model_copy(update=observed) for one in found.status.conditions]
+    return found.status.model_copy(update={**observed, "conditions": conditions})
 
 
 def pending(
-    seen: SeenImport,
+    observed: ObservedImport,
     status: ImportStatus,
     reason: Reason,
-    because: str,
+    message: str,
     now: datetime,
     again: timedelta,
     actions: tuple[Action, ...] = (),
 ) -> Decision[ImportStatus]:
     wanted = status.model_copy(update={"state": ImportState.PENDING})
     return Decision(
-        status=_with_conditions(seen, wanted, working(reason), because, now),
+        status=_with_conditions(observed, wanted, working(reason), message, now),
         actions=actions,
-        look_again_after=again,
-        because=because,
+        requeue_after=again,
+        message=message,
     )
 
 
 def running(
-    seen: SeenImport,
+    observed: ObservedImport,
     status: ImportStatus,
     reason: Reason,
-    because: str,
+    message: str,
     now: datetime,
     again: timedelta | None,
     actions: tuple[Action, ...] = (),
 ) -> Decision[ImportStatus]:
     wanted = status.model_copy(update={"state": ImportState.RUNNING})
     return Decision(
-        status=_with_conditions(seen, wanted, working(reason), because, now),
+        status=_with_conditions(observed, wanted, working(reason), message, now),
         actions=actions,
-        look_again_after=again,
-        because=because,
+        requeue_after=again,
+        message=message,
     )
 
 
-def completed(seen: SeenImport, status: ImportStatus, because: str, now: datetime) -> Decision[ImportStatus]:
+def completed(observed: ObservedImport, status: ImportStatus, message: str, now: datetime) -> Decision[ImportStatus]:
     wanted = status.model_copy(
         update={
             "state": ImportState.COMPLETED,
@@ -86,13 +86,13 @@ def completed(seen: SeenImport, status: ImportStatus, because: str, now: datetim
         }
     )
     return Decision(
-        status=_with_conditions(seen, wanted, done(Reason.COMPLETED, succeeded=True), because, now),
-        look_again_after=AT_ONCE,
-        because=because,
+        status=_with_conditions(observed, wanted, done(Reason.COMPLETED, succeeded=True), message, now),
+        requeue_after=IMMEDIATELY,
+        message=message,
     )
 
 
-def failed(seen: SeenImport, status: ImportStatus, failure: Failure, now: datetime) -> Decision[ImportStatus]:
+def failed(observed: ObservedImport, status: ImportStatus, failure: Failure, now: datetime) -> Decision[ImportStatus]:
     wanted = status.model_copy(
         update={
             "state": ImportState.FAILED,
@@ -102,14 +102,14 @@ def failed(seen: SeenImport, status: ImportStatus, failure: Failure, now: dateti
         }
     )
     return Decision(
-        status=_with_conditions(seen, wanted, stuck(failure.reason, finished=True), failure.message, now),
-        look_again_after=AT_ONCE,
-        because=failure.message,
+        status=_with_conditions(observed, wanted, stuck(failure.reason, finished=True), failure.message, now),
+        requeue_after=IMMEDIATELY,
+        message=failure.message,
     )
 
 
-def cancelled(seen: SeenImport, status: ImportStatus, now: datetime) -> Decision[ImportStatus]:
-    because = "cancelled as spec.cancel asks"
+def cancelled(observed: ObservedImport, status: ImportStatus, now: datetime) -> Decision[ImportStatus]:
+    message = "cancelled as spec.cancel asks"
     wanted = status.model_copy(
         update={
             "state": ImportState.CANCELLED,
@@ -119,14 +119,14 @@ def cancelled(seen: SeenImport, status: ImportStatus, now: datetime) -> Decision
         }
     )
     return Decision(
-        status=_with_conditions(seen, wanted, stuck(Reason.CANCELLED, finished=True), because, now),
-        look_again_after=AT_ONCE,
-        because=because,
+        status=_with_conditions(observed, wanted, stuck(Reason.CANCELLED, finished=True), message, now),
+        requeue_after=IMMEDIATELY,
+        message=message,
     )
 
 
 def _with_conditions(
-    seen: SeenImport, status: ImportStatus, wanted: Wanted, because: str, now: datetime
+    observed: ObservedImport, status: ImportStatus, wanted: DesiredConditions, message: str, now: datetime
 ) -> ImportStatus:
-    found = build_conditions(seen.object.status.conditions, wanted, because, seen.object.meta.generation, now)
+    found = build_conditions(observed.object.status.conditions, wanted, message, observed.object.meta.generation, now)
     return status.model_copy(update={"conditions": found})

@@ -12,7 +12,7 @@ import pytest
 from pgimport.model.errors import Absent, ClusterAway, Conflict
 from pgimport.model.facts import Key
 from pgimport.model.names import IMPORTS
-from pgimport.reconcile.queue import CONFLICT_DELAY, FIRST_DELAY, LAST_DELAY, Outcome, WorkQueue
+from pgimport.reconcile.work_queue import CONFLICT_DELAY, FIRST_DELAY, LAST_DELAY, ReconcileResult, WorkQueue
 
 ONE, OTHER = Key(IMPORTS, "shop", "one"), Key(IMPORTS, "shop", "other")
 SOON = 0.02
@@ -22,12 +22,12 @@ PATIENCE = 5.0
 class Looks:
     """Work that remembers when it was done, and says what the test tells it to say."""
 
-    def __init__(self, say: Callable[[Key, int], Outcome] = lambda key, count: Outcome()) -> None:
+    def __init__(self, say: Callable[[Key, int], ReconcileResult] = lambda key, count: ReconcileResult()) -> None:
         self.say = say
         self.begun: list[tuple[Key, float]] = []
         self.changed = threading.Condition()
 
-    def __call__(self, key: Key) -> Outcome:
+    def __call__(self, key: Key) -> ReconcileResult:
         with self.changed:
             self.begun.append((key, time.monotonic()))
             count = sum(found == key for found, _ in self.begun)
@@ -44,7 +44,7 @@ class Looks:
 
 
 @contextmanager
-def running(work: Callable[[Key], Outcome], workers: int = 4) -> Iterator[WorkQueue]:
+def running(work: Callable[[Key], ReconcileResult], workers: int = 4) -> Iterator[WorkQueue]:
     queue = WorkQueue(work, workers=workers)
     queue.start()
     try:
@@ -82,13 +82,13 @@ def test_many_events_before_a_look_are_one_look() -> None:
 def test_a_key_has_one_worker_at_a_time_and_events_during_its_work_lead_to_one_more_look() -> None:
     release, at_work, most = threading.Event(), [0], [0]
 
-    def work(key: Key) -> Outcome:
+    def work(key: Key) -> ReconcileResult:
         at_work[0] += 1
         most[0] = max(most[0], at_work[0])
         looks(key)
         release.wait(PATIENCE)
         at_work[0] -= 1
-        return Outcome()
+        return ReconcileResult()
 
     looks = Looks()
     with running(work) as queue:
@@ -108,10 +108,10 @@ def test_a_key_has_one_worker_at_a_time_and_events_during_its_work_lead_to_one_m
 def test_two_keys_are_worked_on_at_the_same_time() -> None:
     meeting = threading.Barrier(2)
 
-    def work(key: Key) -> Outcome:
+    def work(key: Key) -> ReconcileResult:
         meeting.wait(PATIENCE)
         looks(key)
-        return Outcome()
+        return ReconcileResult()
 
     looks = Looks()
     with running(work) as queue:
@@ -122,7 +122,7 @@ def test_two_keys_are_worked_on_at_the_same_time() -> None:
 
 
 def test_a_look_comes_back_when_it_was_asked_to() -> None:
-    looks = Looks(lambda key, count: Outcome(look_again_after=timedelta(seconds=SOON) if count == 1 else None))
+    looks = Looks(lambda key, count: ReconcileResult(requeue_after=timedelta(seconds=SOON) if count == 1 else None))
     with running(looks) as queue:
         queue.add(ONE)
         looks.wait(2)
@@ -132,7 +132,7 @@ def test_a_look_comes_back_when_it_was_asked_to() -> None:
 
 
 def test_a_look_concerns_others_as_well() -> None:
-    looks = Looks(lambda key, count: Outcome(also=(OTHER,)) if key == ONE else Outcome())
+    looks = Looks(lambda key, count: ReconcileResult(wake=(OTHER,)) if key == ONE else ReconcileResult())
     with running(looks) as queue:
         queue.add(ONE)
         looks.wait(1, OTHER)
@@ -150,7 +150,7 @@ def test_of_two_times_the_earlier_one_wins() -> None:
 
 
 def test_an_event_does_not_wait_for_the_next_look_that_was_planned() -> None:
-    looks = Looks(lambda key, count: Outcome(look_again_after=timedelta(hours=1)))
+    looks = Looks(lambda key, count: ReconcileResult(requeue_after=timedelta(hours=1)))
     with running(looks) as queue:
         queue.add(ONE)
         looks.wait(1)
@@ -168,10 +168,10 @@ def test_an_event_does_not_wait_for_the_next_look_that_was_planned() -> None:
     ],
 )
 def test_a_look_that_raises_is_repeated_after_its_delay(error: Exception, first: float) -> None:
-    def say(key: Key, count: int) -> Outcome:
+    def say(key: Key, count: int) -> ReconcileResult:
         if count == 1:
             raise error
-        return Outcome()
+        return ReconcileResult()
 
     looks = Looks(say)
     with running(looks) as queue:
@@ -182,10 +182,10 @@ def test_a_look_that_raises_is_repeated_after_its_delay(error: Exception, first:
 
 
 def test_the_delay_doubles_and_starts_anew_after_a_look_that_went_well() -> None:
-    def say(key: Key, count: int) -> Outcome:
+    def say(key: Key, count: int) -> ReconcileResult:
         if count in (1, 2, 3, 5):
             raise Conflict("changed")
-        return Outcome()
+        return ReconcileResult()
 
     looks = Looks(say)
     with running(looks) as queue:
@@ -209,10 +209,10 @@ def test_the_delay_has_an_end() -> None:
 
 
 def test_a_worker_outlives_an_exception() -> None:
-    def say(key: Key, count: int) -> Outcome:
+    def say(key: Key, count: int) -> ReconcileResult:
         if key == ONE:
             raise RuntimeError("broken")
-        return Outcome()
+        return ReconcileResult()
 
     looks = Looks(say)
     with running(looks, workers=1) as queue:
@@ -226,11 +226,11 @@ def test_stop_lets_a_look_end_and_begins_no_other() -> None:
     release = threading.Event()
     ended: list[Key] = []
 
-    def work(key: Key) -> Outcome:
+    def work(key: Key) -> ReconcileResult:
         looks(key)
         release.wait(PATIENCE)
         ended.append(key)
-        return Outcome(also=(OTHER,))
+        return ReconcileResult(wake=(OTHER,))
 
     looks = Looks()
     queue = WorkQueue(work, workers=1)

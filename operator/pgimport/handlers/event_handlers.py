@@ -8,13 +8,13 @@ from typing import Any
 
 import kopf
 
+from pgimport.handlers.observed_versions import ObservedVersions
 from pgimport.handlers.sweep import is_settled, key_of
-from pgimport.handlers.watching import Sightings
 from pgimport.kubernetes_client.pods import parse_pod
 from pgimport.model.facts import Key
 from pgimport.model.names import GROUP, IMPORTS, LABEL_IMPORT, LABEL_IMPORT_UID, PREVIEWS, PROJECTS, VERSION
-from pgimport.reconcile.queue import WorkQueue
-from pgimport.reconcile.world import Evidence
+from pgimport.reconcile.context import PodHistory
+from pgimport.reconcile.work_queue import WorkQueue
 
 # Between two watch requests of a stalled connection; the API server sends a bookmark every minute.
 WATCH_SERVER_TIMEOUT = 300  # an integer: the API server refuses 300.0
@@ -24,15 +24,15 @@ SETTLED_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Watched:
+class EventTargets:
     """Where events go."""
 
     queue: WorkQueue
-    sightings: Sightings
-    evidence: Evidence
+    versions: ObservedVersions
+    pod_history: PodHistory
 
 
-def register(registry: kopf.OperatorRegistry, watched: Watched) -> None:
+def register(registry: kopf.OperatorRegistry, watched: EventTargets) -> None:
     """All handlers into a registry of this operator's own."""
 
     @kopf.on.startup(registry=registry)
@@ -52,26 +52,26 @@ def register(registry: kopf.OperatorRegistry, watched: Watched) -> None:
 
     @kopf.on.event("", "v1", "pods", registry=registry)
     def pod_changed(body: kopf.Body, **_: Any) -> None:
-        watched.evidence.remember(parse_pod(dict(body)))
+        watched.pod_history.remember(parse_pod(dict(body)))
         enqueue_owner(watched, body)
 
     @kopf.on.probe(registry=registry, id="watches")
     def watches(**_: Any) -> str:
-        if watched.sightings.stalled is not None:
-            raise kopf.PermanentError(watched.sightings.stalled)
+        if watched.versions.stalled is not None:
+            raise kopf.PermanentError(watched.versions.stalled)
         return "alive"
 
 
-def register_kind(registry: kopf.OperatorRegistry, watched: Watched, kind: str) -> None:
+def register_kind(registry: kopf.OperatorRegistry, watched: EventTargets, kind: str) -> None:
     @kopf.on.event(GROUP, VERSION, kind, registry=registry, id=f"{kind}-changed")
     def changed(body: kopf.Body, **_: Any) -> None:
         enqueue(watched, kind, body)
 
 
-def enqueue(watched: Watched, kind: str, body: kopf.Body) -> None:
+def enqueue(watched: EventTargets, kind: str, body: kopf.Body) -> None:
     """An object of ours has changed, or was there when the operator started."""
     key = key_of(kind, body)
-    watched.sightings.saw(key, body["metadata"]["resourceVersion"])
+    watched.versions.saw(key, body["metadata"]["resourceVersion"])
     if not is_settled(body):
         watched.queue.add(key)
     elif kind != IMPORTS:  # an import that has settled is over; the others have clocks to keep
@@ -91,7 +91,7 @@ class _NothingKept(kopf.DiffBaseStorage):
         pass
 
 
-def enqueue_owner(watched: Watched, body: kopf.Body) -> None:
+def enqueue_owner(watched: EventTargets, body: kopf.Body) -> None:
     """The import's name is on its Job and pods; one that is too long for a label is found by the owner."""
     owner = next((one["name"] for one in body["metadata"].get("ownerReferences", ()) if one["kind"] != "Job"), None)
     name = owner or body["metadata"].get("labels", {}).get(LABEL_IMPORT)

@@ -6,16 +6,16 @@ from urllib.parse import quote
 
 from pgimport.decide.decision import (
     Action,
-    CreateClone,
-    DropLeftovers,
-    DropOrphans,
+    CreateCloneImport,
+    DeleteOrphanedJobs,
+    DropOrphanedObjects,
     DropPreview,
     EnsurePreview,
-    EnsureTenantRights,
+    EnsureRoleBindings,
     SetFinalizer,
 )
+from pgimport.decide.observed import ObservedPreview, ObservedProject
 from pgimport.decide.previews import database_of
-from pgimport.decide.seen import SeenPreview, SeenProject
 from pgimport.kubernetes_client import api_paths
 from pgimport.kubernetes_client.api_client import Json
 from pgimport.kubernetes_client.custom_resources import holds, list_previews, write_finalizers
@@ -45,138 +45,140 @@ from pgimport.model.names import (
 )
 from pgimport.model.spec import Server
 from pgimport.model.status import PreviewStatus
-from pgimport.reconcile.access import admin_access
-from pgimport.reconcile.world import World
+from pgimport.reconcile.context import ReconcileContext
+from pgimport.reconcile.server_credentials import admin_access
 from pgimport.server.marked_objects import MarkedObject, drop_marked_object
 from pgimport.server.preview import drop_preview, ensure_preview, reset_preview
 
 PASSWORD_BYTES = 24
 
 
-def act_on_preview(world: World, seen: SeenPreview, wanted: PreviewStatus, action: Action) -> None:
+def act_on_preview(context: ReconcileContext, observed: ObservedPreview, wanted: PreviewStatus, action: Action) -> None:
     """Raises Conflict, ServerAway, ClusterAway: look again."""
     match action:
         case SetFinalizer(present):
             _set_finalizer(
-                world,
-                Key(PREVIEWS, seen.object.meta.namespace, seen.object.meta.name),
-                seen.object.meta,
+                context,
+                Key(PREVIEWS, observed.object.meta.namespace, observed.object.meta.name),
+                observed.object.meta,
                 FINALIZER_PREVIEW,
                 present,
             )
         case EnsurePreview():
-            _ensure(world, seen, wanted, action)
-        case CreateClone(name):
-            _create_clone(world, seen, name)
+            _ensure(context, observed, wanted, action)
+        case CreateCloneImport(name):
+            _create_clone(context, observed, name)
         case DropPreview(oid):
-            _drop(world, seen, oid)
+            _drop(context, observed, oid)
         case _:
             raise TypeError(f"not an action on a preview: {action!r}")
 
 
-def act_on_project(world: World, seen: SeenProject, leftovers: tuple[MarkedObject, ...], action: Action) -> None:
+def act_on_project(
+    context: ReconcileContext, observed: ObservedProject, orphaned_objects: tuple[MarkedObject, ...], action: Action
+) -> None:
     """Raises Conflict, ServerAway, ClusterAway: look again."""
-    spec, meta = seen.object.spec, seen.object.meta
+    spec, meta = observed.object.spec, observed.object.meta
     match action:
         case SetFinalizer(present):
-            _set_finalizer(world, Key(PROJECTS, "", meta.name), meta, FINALIZER_PROJECT, present)
-        case EnsureTenantRights():
+            _set_finalizer(context, Key(PROJECTS, "", meta.name), meta, FINALIZER_PROJECT, present)
+        case EnsureRoleBindings():
             if spec is not None:
-                _ensure_rights(world, spec.namespace)
-        case DropLeftovers():
+                _ensure_rights(context, spec.namespace)
+        case DropOrphanedObjects():
             if spec is not None:
-                access = admin_access(world, spec)
-                for one in leftovers:
-                    if _is_nobodys(world, spec.namespace, one.mark):
+                access = admin_access(context, spec)
+                for one in orphaned_objects:
+                    if _is_nobodys(context, spec.namespace, one.mark):
                         drop_marked_object(access, one)
-        case DropOrphans(jobs):
+        case DeleteOrphanedJobs(jobs):
             if spec is not None:
                 for job in jobs:
-                    delete_job(world.cluster, spec.namespace, job.name, job.uid)
-                    delete_secret(world.cluster, spec.namespace, job.name)
+                    delete_job(context.cluster, spec.namespace, job.name, job.uid)
+                    delete_secret(context.cluster, spec.namespace, job.name)
         case _:
             raise TypeError(f"not an action on a project: {action!r}")
 
 
-def _is_nobodys(world: World, namespace: str, mark: Mark) -> bool:
+def _is_nobodys(context: ReconcileContext, namespace: str, mark: Mark) -> bool:
     """Its owner is gone, or an import that was cleaned up. Lists may be old and not show an owner yet: this is sure."""
     if mark.owner_uid is None or mark.owner_name is None:
         return False
     key = Key(IMPORTS if mark.import_uid else PREVIEWS, namespace, mark.owner_name)
-    cleaned = mark.import_uid is not None and holds(world.cluster, key, mark.owner_uid, ("/cleanedUp", True))
-    return cleaned or not holds(world.cluster, key, mark.owner_uid)
+    cleaned = mark.import_uid is not None and holds(context.cluster, key, mark.owner_uid, ("/cleanedUp", True))
+    return cleaned or not holds(context.cluster, key, mark.owner_uid)
 
 
-def _ensure_rights(world: World, namespace: str) -> None:
+def _ensure_rights(context: ReconcileContext, namespace: str) -> None:
     """The operator's first: it gives to the API what it has itself."""
-    rights, home = world.rights, world.policy.operator_namespace
-    if rights.service_account and rights.tenant_cluster_role:
+    identity, home = context.identity, context.policy.operator_namespace
+    if identity.service_account and identity.tenant_cluster_role:
         binding = build_role_binding(
-            TENANT_ROLE_BINDING, namespace, rights.tenant_cluster_role, rights.service_account, home
+            TENANT_ROLE_BINDING, namespace, identity.tenant_cluster_role, identity.service_account, home
         )
-        ensure_role_binding(world.cluster, namespace, binding)
-    if rights.api_service_account and rights.api_cluster_role:
+        ensure_role_binding(context.cluster, namespace, binding)
+    if identity.api_service_account and identity.api_cluster_role:
         binding = build_role_binding(
-            API_ROLE_BINDING, namespace, rights.api_cluster_role, rights.api_service_account, home
+            API_ROLE_BINDING, namespace, identity.api_cluster_role, identity.api_service_account, home
         )
-        ensure_role_binding(world.cluster, namespace, binding)
-        ensure_connection_reader(world, namespace)
+        ensure_role_binding(context.cluster, namespace, binding)
+        ensure_connection_reader(context, namespace)
         binding = build_role_binding(
-            CONNECTION_READER, namespace, CONNECTION_READER, rights.api_service_account, home, "Role"
+            CONNECTION_READER, namespace, CONNECTION_READER, identity.api_service_account, home, "Role"
         )
-        ensure_role_binding(world.cluster, namespace, binding)
+        ensure_role_binding(context.cluster, namespace, binding)
 
 
-def ensure_connection_reader(world: World, namespace: str, made: str | None = None) -> None:
+def ensure_connection_reader(context: ReconcileContext, namespace: str, made: str | None = None) -> None:
     """The HTTP API may read the connection Secrets of the previews that there are, and one that was made now.
 
     Raises Conflict: look again.
     """
-    if not world.rights.api_service_account:
+    if not context.identity.api_service_account:
         return
 
     def build() -> Json:
-        names = {made, *(one.status.connection_secret for one in list_previews(world.cluster, namespace))}
+        names = {made, *(one.status.connection_secret for one in list_previews(context.cluster, namespace))}
         return build_connection_reader(namespace, [name for name in names if name])
 
-    ensure_role(world.cluster, namespace, build)
+    ensure_role(context.cluster, namespace, build)
 
 
-def _set_finalizer(world: World, key: Key, meta: Meta, finalizer: str, present: bool) -> None:
+def _set_finalizer(context: ReconcileContext, key: Key, meta: Meta, finalizer: str, present: bool) -> None:
     others = [name for name in meta.finalizers if name != finalizer]
     try:
-        write_finalizers(world.cluster, key, meta, [*others, finalizer] if present else others)
+        write_finalizers(context.cluster, key, meta, [*others, finalizer] if present else others)
     except Absent:
         return
 
 
-def _ensure(world: World, seen: SeenPreview, wanted: PreviewStatus, action: EnsurePreview) -> None:
+def _ensure(context: ReconcileContext, observed: ObservedPreview, wanted: PreviewStatus, action: EnsurePreview) -> None:
     """The Secret first: it is the only place that knows the password."""
-    project, meta = seen.project, seen.object.meta
+    project, meta = observed.project, observed.object.meta
     database, role = wanted.database, wanted.role
     if project is None or project.spec is None or database is None or role is None:
         raise Conflict(f"PreviewDatabase {meta.name}: its Project is gone")
     server, password = project.spec.server, secrets.token_urlsafe(PASSWORD_BYTES)
     entries = create_secret(
-        world.cluster, meta.namespace, build_connection_secret(meta), _connection(server, database, role, password)
+        context.cluster, meta.namespace, build_connection_secret(meta), _connection(server, database, role, password)
     )
-    ensure_connection_reader(world, meta.namespace, connection_secret_name(meta.name))
+    ensure_connection_reader(context, meta.namespace, connection_secret_name(meta.name))
     mark = Mark(project_uid=project.meta.uid, preview_uid=meta.uid, owner_name=meta.name)
-    access, known = admin_access(world, project.spec), entries["password"].decode()
+    access, known = admin_access(context, project.spec), entries["password"].decode()
     if action.anew:
         reset_preview(access, database, role, known, mark, only=action.oid)
     else:
         ensure_preview(access, database, role, known, mark)
 
 
-def _create_clone(world: World, seen: SeenPreview, name: str) -> None:
+def _create_clone(context: ReconcileContext, observed: ObservedPreview, name: str) -> None:
     """May be repeated: one of this name, which holds a hash of the preview's uid, is there already."""
-    spec, meta = seen.project.spec if seen.project else None, seen.object.meta
-    if spec is None or spec.primary is None or seen.object.spec is None:
+    spec, meta = observed.project.spec if observed.project else None, observed.object.meta
+    if spec is None or spec.primary is None or observed.object.spec is None:
         raise Conflict(f"PreviewDatabase {meta.name}: its Project is gone")
-    body = build_clone_import(meta, name, seen.object.spec.project, spec.primary.url_secret_ref)
+    body = build_clone_import(meta, name, observed.object.spec.project, spec.primary.url_secret_ref)
     with suppress(Conflict):
-        world.cluster.create(api_paths.resource(IMPORTS, meta.namespace), body)
+        context.cluster.create(api_paths.resource(IMPORTS, meta.namespace), body)
 
 
 def _connection(server: Server, database: str, role: str, password: str) -> dict[str, bytes]:
@@ -195,10 +197,10 @@ def _connection(server: Server, database: str, role: str, password: str) -> dict
     return {name: value.encode() for name, value in values.items()}
 
 
-def _drop(world: World, seen: SeenPreview, oid: int | None) -> None:
-    status, project = seen.object.status, seen.project
+def _drop(context: ReconcileContext, observed: ObservedPreview, oid: int | None) -> None:
+    status, project = observed.object.status, observed.project
     if project is None or project.spec is None:
         return
     # Made, perhaps, and not written down: the names are always the same.
-    database = status.database or database_of(seen)
-    drop_preview(admin_access(world, project.spec), database, status.role or owner_role_name(database), only=oid)
+    database = status.database or database_of(observed)
+    drop_preview(admin_access(context, project.spec), database, status.role or owner_role_name(database), only=oid)

@@ -1,4 +1,4 @@
-"""What holds for every import, whatever is seen and whatever happens."""
+"""What holds for every import, whatever is observed and whatever happens."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -38,7 +38,7 @@ from tests.support.samples import (
 from pgimport.decide.conditions import READY, RECONCILING, STALLED
 from pgimport.decide.decision import Decision
 from pgimport.decide.imports import decide_import
-from pgimport.decide.seen import SeenImport
+from pgimport.decide.observed import ObservedImport
 from pgimport.model.facts import ImportObject, PreviewObject, ProjectObject, Unreachable
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.status import (
@@ -56,17 +56,21 @@ POLICY = a_policy()
 TERMINAL = (ImportState.COMPLETED, ImportState.FAILED, ImportState.CANCELLED)
 AWAY = Unreachable(failure=Failure(Reason.SERVER_UNREACHABLE, "away"))
 
-# --- anything that may be seen ---
+# --- anything that may be observed ---
 
 specs = st.one_of(
     st.none(),
     st.builds(
         an_import_spec,
-        suspend=st.booleans(), cancel=st.booleans(), recreate=st.booleans(), dryRun=st.booleans(),
-        maxAttempts=st.integers(1, 10), timeout=st.sampled_from(["1m", "6h"]),
+        suspend=st.booleans(),
+        cancel=st.booleans(),
+        recreate=st.booleans(),
+        dryRun=st.booleans(),
+        maxAttempts=st.integers(1, 10),
+        timeout=st.sampled_from(["1m", "6h"]),
         engine=st.sampled_from(["auto", "dump", "relay"]),
     ),
-)  # fmt: skip
+)
 uids = st.sampled_from(["one", "two", "three"])
 times = st.sampled_from([BORN, NOW, NOW + timedelta(hours=7)])
 containers = st.one_of(
@@ -83,63 +87,89 @@ containers = st.one_of(
 )
 pods = st.one_of(
     st.builds(
-        a_pod, uids, phase=st.sampled_from(["Pending", "Running", "Succeeded", "Failed", "Unknown"]),
-        deleting=st.booleans(), disrupted=st.booleans(), reason=st.sampled_from([None, "Evicted"]),
-        preflight=containers | st.just(passed_preflight()), import_=containers, created_at=times,
+        a_pod,
+        uids,
+        phase=st.sampled_from(["Pending", "Running", "Succeeded", "Failed", "Unknown"]),
+        deleting=st.booleans(),
+        disrupted=st.booleans(),
+        reason=st.sampled_from([None, "Evicted"]),
+        preflight=containers | st.just(passed_preflight()),
+        import_=containers,
+        created_at=times,
     ),
     st.builds(a_finished_pod, uids, disrupted=st.booleans()),
     st.builds(a_failed_pod, uids, st.sampled_from([Reason.SOURCE_UNREACHABLE, Reason.RESTORE_FAILED])),
     st.builds(a_copying_pod, uids),
-)  # fmt: skip
+)
 attempts = st.lists(
     st.builds(
-        an_attempt, uids, st.integers(0, 10), ended_at=st.none() | times, cleaned_up=st.none() | st.booleans(),
+        an_attempt,
+        uids,
+        st.integers(0, 10),
+        ended_at=st.none() | times,
+        cleaned_up=st.none() | st.booleans(),
         reason=st.sampled_from([None, "Disrupted", "PodGone", "SourceUnreachable", "FromAnotherVersion"]),
         error=st.none() | st.just("it went wrong"),
     ),
-    max_size=2, unique_by=lambda found: found.pod_uid,
-)  # fmt: skip
+    max_size=2,
+    unique_by=lambda found: found.pod_uid,
+)
 conditions = st.lists(
     st.builds(
-        Condition, type=st.sampled_from(["Ready", "Stalled", "Else"]), status=st.sampled_from(list(ConditionStatus)),
-        reason=st.sampled_from(["WaitingForSlot", "Else"]), last_transition_time=times,
+        Condition,
+        type=st.sampled_from(["Ready", "Stalled", "Else"]),
+        status=st.sampled_from(list(ConditionStatus)),
+        reason=st.sampled_from(["WaitingForSlot", "Else"]),
+        last_transition_time=times,
     ),
-    max_size=2, unique_by=lambda found: found.type,
-)  # fmt: skip
+    max_size=2,
+    unique_by=lambda found: found.type,
+)
 progresses = st.none() | st.builds(
     Progress, phase=st.sampled_from(list(Phase)), percent=st.integers(0, 100), at=times, said_at=st.none() | times
 )
 statuses = st.builds(
     a_running_status,
-    state=st.none() | st.sampled_from(list(ImportState)), started_at=st.none() | times,
-    job=st.none() | st.just("pgi-debian"), attempt_history=attempts, conditions=conditions, progress=progresses,
+    state=st.none() | st.sampled_from(list(ImportState)),
+    started_at=st.none() | times,
+    job=st.none() | st.just("pgi-debian"),
+    attempt_history=attempts,
+    conditions=conditions,
+    progress=progresses,
     shadow=st.none() | st.builds(a_shadow, uids, verified=st.booleans(), oid=st.none() | st.just(200)),
-    cleaned_up=st.none() | st.booleans(), completed_at=st.none() | times, updated_at=st.none() | times,
-    error=st.none() | st.just("the first error"), observed_generation=st.integers(-1, 3),
-)  # fmt: skip
+    cleaned_up=st.none() | st.booleans(),
+    completed_at=st.none() | times,
+    updated_at=st.none() | times,
+    error=st.none() | st.just("the first error"),
+    observed_generation=st.integers(-1, 3),
+)
 projects: st.SearchStrategy[ProjectObject | None] = st.one_of(
     st.none(),
     st.builds(
         a_project,
         st.builds(
-            a_project_spec, limits=st.builds(dict, maxConcurrentImports=st.integers(1, 2)),
-            namespace=st.sampled_from(["shop", "other"]), storageLimitBytes=st.just(1000),
+            a_project_spec,
+            limits=st.builds(dict, maxConcurrentImports=st.integers(1, 2)),
+            namespace=st.sampled_from(["shop", "other"]),
+            storageLimitBytes=st.just(1000),
         ),
         st.builds(ProjectStatus, ready=st.none() | st.booleans()),
     ),
     st.just(ProjectObject(meta=a_meta("shop"), spec=None, spec_error="spec.server: wrong")),
-)  # fmt: skip
+)
 previews: st.SearchStrategy[PreviewObject | None] = st.one_of(
     st.none(),
     st.builds(
         a_preview,
         status=st.builds(
-            a_ready_status, state=st.none() | st.sampled_from(list(PreviewState)),
-            active_import=st.sampled_from([None, IMPORT_UID, "somebody"]), database=st.none() | st.just("db"),
+            a_ready_status,
+            state=st.none() | st.sampled_from(list(PreviewState)),
+            active_import=st.sampled_from([None, IMPORT_UID, "somebody"]),
+            database=st.none() | st.just("db"),
         ),
         deleting=st.booleans(),
     ),
-)  # fmt: skip
+)
 
 
 def build_object(spec: Any, status: ImportStatus, generation: int, deleting: bool, age: int = 0) -> ImportObject:
@@ -151,18 +181,22 @@ def build_object(spec: Any, status: ImportStatus, generation: int, deleting: boo
 objects = st.builds(build_object, specs, statuses, st.integers(1, 3), st.booleans())
 others = st.lists(
     st.builds(
-        an_import, specs.filter(bool), statuses, name=st.just("other"), uid=uids,
+        an_import,
+        specs.filter(bool),
+        statuses,
+        name=st.just("other"),
+        uid=uids,
         created_at=st.sampled_from([BORN - timedelta(seconds=1), BORN + timedelta(seconds=1)]),
     ),
     max_size=1,
-).map(tuple)  # fmt: skip
+).map(tuple)
 
 
 @st.composite
-def anything_seen(draw: st.DrawFn) -> SeenImport:
+def anything_seen(draw: st.DrawFn) -> ObservedImport:
     found = draw(objects)
     starting = found.status.state is ImportState.RUNNING and found.status.job is None
-    return SeenImport(
+    return ObservedImport(
         object=found,
         watched_since=draw(times),
         waiting_since=draw(st.none() | times),
@@ -173,7 +207,11 @@ def anything_seen(draw: st.DrawFn) -> SeenImport:
         job=draw(
             st.none()
             | st.builds(
-                a_job, ours=st.booleans(), complete=st.booleans(), suspended=st.booleans(), ttl_set=st.booleans(),
+                a_job,
+                ours=st.booleans(),
+                complete=st.booleans(),
+                suspended=st.booleans(),
+                ttl_set=st.booleans(),
                 failed_reason=st.sampled_from([None, "DeadlineExceeded", "BackoffLimitExceeded"]),
             )
         ),
@@ -183,14 +221,17 @@ def anything_seen(draw: st.DrawFn) -> SeenImport:
         server=draw(st.just(a_server()) | st.just(AWAY)) if starting else None,
         target_objects=draw(st.none() | st.just(()) | st.just(("table public.users",)) | st.just(AWAY)),
         swap=draw(
-            st.none() | st.just(AWAY)
+            st.none()
+            | st.just(AWAY)
             | st.builds(
-                a_swap, target_oid=st.sampled_from([None, 100, 200]), shadow_oid=st.sampled_from([None, 200]),
+                a_swap,
+                target_oid=st.sampled_from([None, 100, 200]),
+                shadow_oid=st.sampled_from([None, 200]),
                 target_open=st.booleans(),
             )
         ),
         shadow_bytes=draw(st.none() | st.sampled_from([1, 10_000])),
-    )  # fmt: skip
+    )
 
 
 def by_type(decision: Decision[ImportStatus]) -> dict[str, Condition]:
@@ -201,23 +242,23 @@ def by_type(decision: Decision[ImportStatus]) -> dict[str, Condition]:
 @pytest.mark.slow
 @settings(max_examples=120, deadline=None)
 @given(anything_seen(), times, st.sampled_from(TERMINAL))
-def test_whatever_is_seen_the_laws_hold(seen: SeenImport, now: datetime, terminal: ImportState) -> None:
-    decision = decide_import(seen, now, POLICY)
+def test_whatever_is_seen_the_laws_hold(observed: ObservedImport, now: datetime, terminal: ImportState) -> None:
+    decision = decide_import(observed, now, POLICY)
     check_it_says_why(decision)
-    if not seen.object.meta.deleting and not seen.object.status.terminal:
-        check_conditions_say_what_the_state_says(seen, decision)
-    check_a_terminal_state_never_changes(seen, now, terminal)
+    if not observed.object.meta.deleting and not observed.object.status.terminal:
+        check_conditions_say_what_the_state_says(observed, decision)
+    check_a_terminal_state_never_changes(observed, now, terminal)
 
 
 def check_it_says_why(decision: Decision[ImportStatus]) -> None:
-    assert decision.because
-    assert decision.look_again_after is None or decision.look_again_after >= timedelta(0)
+    assert decision.message
+    assert decision.requeue_after is None or decision.requeue_after >= timedelta(0)
     assert not [action for action in decision.actions if decision.actions.count(action) > 1]
 
 
-def check_a_terminal_state_never_changes(seen: SeenImport, now: datetime, state: ImportState) -> None:
-    status = seen.object.status.model_copy(update={"state": state})
-    ended = replace(seen, object=replace(seen.object, status=status))
+def check_a_terminal_state_never_changes(observed: ObservedImport, now: datetime, state: ImportState) -> None:
+    status = observed.object.status.model_copy(update={"state": state})
+    ended = replace(observed, object=replace(observed.object, status=status))
     after = decide_import(ended, now, POLICY).status
     spoken = {"observed_generation": None}
     before, later = ([one.model_copy(update=spoken) for one in found.conditions] for found in (status, after))
@@ -226,11 +267,11 @@ def check_a_terminal_state_never_changes(seen: SeenImport, now: datetime, state:
         assert getattr(after, name) == getattr(status, name), name
 
 
-def check_conditions_say_what_the_state_says(seen: SeenImport, decision: Decision[ImportStatus]) -> None:
+def check_conditions_say_what_the_state_says(observed: ObservedImport, decision: Decision[ImportStatus]) -> None:
     found = {one.type: one for one in decision.status.conditions}
     assert len(found) == len(decision.status.conditions)
-    assert {one.observed_generation for one in found.values()} == {seen.object.meta.generation}
-    assert decision.status.observed_generation == seen.object.meta.generation
+    assert {one.observed_generation for one in found.values()} == {observed.object.meta.generation}
+    assert decision.status.observed_generation == observed.object.meta.generation
     said = {kind: one.status for kind, one in found.items() if kind in (READY, RECONCILING, STALLED)}
     match decision.status.state:
         case ImportState.COMPLETED:
@@ -246,16 +287,34 @@ def check_conditions_say_what_the_state_says(seen: SeenImport, decision: Decisio
 events = st.one_of(
     st.sampled_from(
         [
-            ("pod_appears",), ("pod_appears",), ("pod_appears",), ("preflight_passes",), ("preflight_passes",),
-            ("copy_ends_well",), ("copy_ends_well",), ("pod_is_disrupted",), ("pod_vanishes",), ("job_vanishes",),
-            ("preview_goes",), ("wish", "cancel", True), ("wish", "suspend", True), ("wish", "suspend", False),
-            ("wish", "suspend", False), ("attempt_fails", Reason.SOURCE_UNREACHABLE),
-            ("attempt_fails", Reason.SOURCE_UNREACHABLE), ("attempt_fails", Reason.RESTORE_FAILED),
-            ("time_passes", 2), ("time_passes", 400), ("time_passes", 7 * 3600), ("cut_look", 0), ("cut_look", 1),
-            ("cut_look", 2), ("stale_look",),
+            ("pod_appears",),
+            ("pod_appears",),
+            ("pod_appears",),
+            ("preflight_passes",),
+            ("preflight_passes",),
+            ("copy_ends_well",),
+            ("copy_ends_well",),
+            ("pod_is_disrupted",),
+            ("pod_vanishes",),
+            ("job_vanishes",),
+            ("preview_goes",),
+            ("wish", "cancel", True),
+            ("wish", "suspend", True),
+            ("wish", "suspend", False),
+            ("wish", "suspend", False),
+            ("attempt_fails", Reason.SOURCE_UNREACHABLE),
+            ("attempt_fails", Reason.SOURCE_UNREACHABLE),
+            ("attempt_fails", Reason.RESTORE_FAILED),
+            ("time_passes", 2),
+            ("time_passes", 400),
+            ("time_passes", 7 * 3600),
+            ("cut_look", 0),
+            ("cut_look", 1),
+            ("cut_look", 2),
+            ("stale_look",),
         ]
     )
-)  # fmt: skip
+)
 wishes = st.fixed_dictionaries(
     {"maxAttempts": st.integers(1, 3), "recreate": st.booleans(), "dryRun": st.sampled_from([False, False, True])}
 )
@@ -309,8 +368,10 @@ def test_whatever_happens_the_promises_hold_and_every_look_comes_to_rest(
         check_promises(world)
         if ended is not None:
             assert (world.status.state, world.status.error, world.status.completed_at) == (
-                ended.state, ended.error, ended.completed_at,
-            )  # fmt: skip
+                ended.state,
+                ended.error,
+                ended.completed_at,
+            )
         ended = world.status if world.status.terminal else None
 
 

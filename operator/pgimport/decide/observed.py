@@ -19,7 +19,7 @@ from pgimport.model.status import Progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SeenImport:
+class ObservedImport:
     """One PostgresImport and all that a decision about it needs."""
 
     object: ImportObject
@@ -40,7 +40,7 @@ class SeenImport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SeenPreview:
+class ObservedPreview:
     """One PreviewDatabase and all that a decision about it needs."""
 
     object: PreviewObject
@@ -53,7 +53,7 @@ class SeenPreview:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SeenProject:
+class ObservedProject:
     """One Project and all that a decision about it needs."""
 
     object: ProjectObject
@@ -62,5 +62,5 @@ class SeenProject:
     namespace_owner: str | None = None  # an older Project with the same namespace
     previews: int = 0
     imports: int = 0
-    orphans: tuple[Orphan, ...] = ()
-    leftovers: tuple[str, ...] = ()  # names of databases and roles with our mark whose owner is gone
+    orphaned_jobs: tuple[Orphan, ...] = ()
+    orphaned_objects: tuple[str, ...] = ()  # names of databases and roles with our mark whose owner is gone

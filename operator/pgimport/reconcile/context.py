@@ -18,7 +18,7 @@ WATCHED_IMPORTS = 10_000
 REMEMBERED_PODS = 2000  # a few hundred bytes each; a pod is of interest for minutes after its end
 
 
-class Evidence:
+class PodHistory:
     """The last container statuses by pod uid: pods and their messages are gone at once when a pod is deleted."""
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class ImportTimes:
     """Of one import, by our own clock."""
 
     since: datetime  # looked at again and again since then
@@ -51,19 +51,19 @@ class Watch:
     waiting_since: datetime | None = None
 
 
-class Attention:
+class ReconcileTimes:
     """When this process looked at what: time in which nobody looked counts neither as a hang nor as a late start."""
 
     def __init__(self) -> None:
-        self._watches: dict[str, Watch] = {}
+        self._watches: dict[str, ImportTimes] = {}
 
-    def look(self, uid: str, now: datetime, stage: str | None) -> Watch:
+    def look(self, uid: str, now: datetime, stage: str | None) -> ImportTimes:
         """A look at this import; `stage` is what it waits for."""
         before = self._watches.get(uid)
         if before is None or not timedelta(0) <= now - before.last <= LONGEST_PAUSE:
-            before = Watch(now, now)
+            before = ImportTimes(now, now)
         waits = before.waiting_since if stage is not None and stage == before.stage else now
-        watch = Watch(before.since, now, stage, waits if stage is not None else None)
+        watch = ImportTimes(before.since, now, stage, waits if stage is not None else None)
         if len(self._watches) >= WATCHED_IMPORTS:  # those that were deleted are among them
             self._watches = {one: held for one, held in self._watches.items() if now - held.last <= LONGEST_PAUSE}
         self._watches[uid] = watch
@@ -74,7 +74,7 @@ class Attention:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rights:
+class OperatorIdentity:
     """Who the operator is, for the RoleBindings that it makes for itself; None of both outside a cluster."""
 
     service_account: str | None = None
@@ -84,15 +84,15 @@ class Rights:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class World:
+class ReconcileContext:
     """Made once by a door."""
 
     cluster: KubernetesClient
     policy: Policy
-    rights: Rights = field(default_factory=Rights)
+    identity: OperatorIdentity = field(default_factory=OperatorIdentity)
     store: UploadStore | None = None
-    evidence: Evidence = field(default_factory=Evidence)
-    attention: Attention = field(default_factory=Attention)
+    pod_history: PodHistory = field(default_factory=PodHistory)
+    reconcile_times: ReconcileTimes = field(default_factory=ReconcileTimes)
     circuit_breaker: CircuitBreaker = field(default_factory=CircuitBreaker)
     # One import of a namespace starts at a time: two that see one free slot would both take it.
     _starts: dict[str, threading.Lock] = field(default_factory=dict)

@@ -38,7 +38,7 @@ from pgimport.model.names import (
 )
 from pgimport.model.reasons import Reason
 from pgimport.model.result import WorkerResult, build_termination_message
-from pgimport.reconcile.world import World
+from pgimport.reconcile.context import ReconcileContext
 from pgimport.settings import read_settings
 
 pytestmark = pytest.mark.slow
@@ -78,19 +78,26 @@ class Tenant:
 
     def prepare(self) -> None:
         admin = {
-            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "admin", "namespace": HOME},
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": "admin", "namespace": HOME},
             "data": encoded(user=ADMIN, password=self.server.admin_password),
-        }  # fmt: skip
+        }
         source = {
-            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "source", "namespace": NAMESPACE},
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": "source", "namespace": NAMESPACE},
             "data": encoded(url="postgresql://reader:never-used@source.example/shop"),
-        }  # fmt: skip
+        }
         self.create(api_paths.core(HOME, "secrets"), admin)
         self.create(api_paths.core(NAMESPACE, "secrets"), source)
         server = {
-            "clusterID": "test", "host": self.server.host, "port": self.server.port, "sslmode": "disable",
+            "clusterID": "test",
+            "host": self.server.host,
+            "port": self.server.port,
+            "sslmode": "disable",
             "adminSecretRef": {"name": "admin"},
-        }  # fmt: skip
+        }
         spec = {"organizationID": "capy", "namespace": NAMESPACE, "server": server}
         self.create(api_paths.resource(PROJECTS), a_body(PROJECTS, "shop", None, spec=spec))
 
@@ -134,13 +141,15 @@ class Tenant:
             "apiVersion": "v1",
             "kind": "Pod",
             "metadata": {
-                "name": name, "namespace": NAMESPACE, "uid": name,
+                "name": name,
+                "namespace": NAMESPACE,
+                "uid": name,
                 "labels": job["spec"]["template"]["metadata"]["labels"],
                 "ownerReferences": [{"kind": "Job", "name": job["metadata"]["name"], "uid": job["metadata"]["uid"]}],
             },
             "spec": job["spec"]["template"]["spec"],
             "status": pod_status(preflight, main, phase),
-        }  # fmt: skip
+        }
         self.create(api_paths.core(NAMESPACE, "pods"), body)
         return name
 
@@ -231,11 +240,13 @@ def tenant(postgres16: PostgresServer, tmp_path_factory: pytest.TempPathFactory)
 def write_kubeconfig(url: str, folder: Path) -> Path:
     path = folder / "config"
     config = {
-        "apiVersion": "v1", "kind": "Config", "current-context": "test",
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "test",
         "clusters": [{"name": "test", "cluster": {"server": url}}],
         "users": [{"name": "test", "user": {"token": "anything"}}],
         "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
-    }  # fmt: skip
+    }
     path.write_text(json.dumps(config))
     return path
 
@@ -252,9 +263,9 @@ class operator:
                 "PGIMPORT_SWEEP_SECONDS": "1",
             }
         )
-        world = World(cluster=kubernetes.connect(), policy=settings.to_policy())
+        context = ReconcileContext(cluster=kubernetes.connect(), policy=settings.to_policy())
         self.stop = threading.Event()
-        self.thread = threading.Thread(target=run, args=(world, settings, self.stop), name="operator", daemon=True)
+        self.thread = threading.Thread(target=run, args=(context, settings, self.stop), name="operator", daemon=True)
 
     def __enter__(self) -> None:
         self.thread.start()
@@ -334,7 +345,7 @@ def test_a_terminal_import_that_is_touched_again_starts_nothing(tenant: Tenant) 
         api_paths.resource(IMPORTS, NAMESPACE, "touched"), {"metadata": {"labels": {"touched": "yes"}}}
     )
     tenant.cluster.patch(api_paths.resource(IMPORTS, NAMESPACE, "touched"), {"spec": {"cancel": True}})
-    wait_for("the new generation to be seen", lambda: tenant.status("touched")["observedGeneration"] == 2)
+    wait_for("the new generation to be observed", lambda: tenant.status("touched")["observedGeneration"] == 2)
     time.sleep(0.2)
     after = tenant.status("touched")
     assert without_stamps(after) == without_stamps(before["status"])

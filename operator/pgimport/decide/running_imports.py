@@ -2,13 +2,21 @@
 
 from datetime import datetime, timedelta
 
-from pgimport.decide import clocks
-from pgimport.decide.attempts import Outcome, counted, current_pod, disruptions, judge_pod, merge_attempts, pod_at_work
-from pgimport.decide.decision import AT_ONCE, Action, CreateJob, Decision, DropAttempt, PrepareShadow
-from pgimport.decide.seen import SeenImport
-from pgimport.decide.states import cancelled, completed, failed, pending, running
-from pgimport.decide.swapping import decide_swap
-from pgimport.decide.waiting import let_go, wait_for_slot, without_job
+from pgimport.decide import timeouts
+from pgimport.decide.attempts import (
+    PodOutcome,
+    counted,
+    current_pod,
+    disruptions,
+    judge_pod,
+    merge_attempts,
+    pod_at_work,
+)
+from pgimport.decide.decision import IMMEDIATELY, Action, CreateJob, Decision, DropAttempt, PrepareShadow
+from pgimport.decide.import_swap import decide_swap
+from pgimport.decide.import_transitions import cancelled, completed, failed, pending, running
+from pgimport.decide.observed import ObservedImport
+from pgimport.decide.pending_imports import let_go, wait_for_slot, without_job
 from pgimport.model.facts import PodFacts, PreviewObject, ServerFacts, Unreachable
 from pgimport.model.names import attempt_names, job_name
 from pgimport.model.policy import Policy
@@ -19,54 +27,54 @@ from pgimport.model.status import ImportStatus, Phase, Progress, Shadow
 
 
 def decide_running(
-    seen: SeenImport, status: ImportStatus, spec: ImportSpec, now: datetime, policy: Policy
+    observed: ObservedImport, status: ImportStatus, spec: ImportSpec, now: datetime, policy: Policy
 ) -> Decision[ImportStatus]:
     """In this order: a verified shadow is swapped whatever else is wished; then the user's wishes; then the world."""
     if status.job is not None:
-        status = _with_evidence(seen, status, now)
+        status = _with_evidence(observed, status, now)
     if status.shadow is not None and status.shadow.verified:
-        return decide_swap(seen, status, spec, now, policy)
+        return decide_swap(observed, status, spec, now, policy)
     if spec.cancel:
-        return cancelled(seen, status, now)
+        return cancelled(observed, status, now)
     if spec.suspend:
-        return pending(seen, status, Reason.SUSPENDED, "held by spec.suspend", now, AT_ONCE)
-    if not spec.dry_run and (lost := _find_lost_target(seen, spec)) is not None:
-        return failed(seen, status, lost, now)
+        return pending(observed, status, Reason.SUSPENDED, "held by spec.suspend", now, IMMEDIATELY)
+    if not spec.dry_run and (lost := _find_lost_target(observed, spec)) is not None:
+        return failed(observed, status, lost, now)
     if status.job is None:
-        return _decide_start(seen, status, spec, now, policy)
-    return _decide_progress(seen, status, spec, now, policy)
+        return _decide_start(observed, status, spec, now, policy)
+    return _decide_progress(observed, status, spec, now, policy)
 
 
-def _find_lost_target(seen: SeenImport, spec: ImportSpec) -> Failure | None:
-    preview: PreviewObject | None = seen.preview
+def _find_lost_target(observed: ObservedImport, spec: ImportSpec) -> Failure | None:
+    preview: PreviewObject | None = observed.preview
     name = spec.target.preview_database if spec.target else ""
     if preview is None or preview.meta.deleting:
         return Failure(Reason.TARGET_GONE, f"PreviewDatabase {name} was deleted while the import was running")
-    if preview.status.active_import not in (None, seen.object.meta.uid):
+    if preview.status.active_import not in (None, observed.object.meta.uid):
         return Failure(Reason.TARGET_GONE, f"PreviewDatabase {name} is held by another import")
     return None
 
 
 def _decide_start(
-    seen: SeenImport, status: ImportStatus, spec: ImportSpec, now: datetime, policy: Policy
+    observed: ObservedImport, status: ImportStatus, spec: ImportSpec, now: datetime, policy: Policy
 ) -> Decision[ImportStatus]:
-    if (late := clocks.find_deadline(status, spec, now)) is not None:
-        return failed(seen, status, late, now)
-    if (full := wait_for_slot(seen, spec)) is not None:
-        return pending(seen, without_job(status), *full, now, policy.waiting_interval, let_go(seen))
-    for answer in (seen.server, seen.target_objects):
+    if (late := timeouts.find_deadline(status, spec, now)) is not None:
+        return failed(observed, status, late, now)
+    if (full := wait_for_slot(observed, spec)) is not None:
+        return pending(observed, without_job(status), *full, now, policy.waiting_interval, let_go(observed))
+    for answer in (observed.server, observed.target_objects):
         if isinstance(answer, Unreachable):
-            return running(seen, status, answer.failure.reason, answer.failure.message, now, policy.retry_interval)
-    if isinstance(seen.target_objects, tuple) and seen.target_objects:
-        return failed(seen, status, describe_not_empty(spec, seen.target_objects), now)
-    if isinstance(seen.server, ServerFacts) and (failure := _find_no_image(seen.server, policy)) is not None:
-        return failed(seen, status, failure, now)
-    meta = seen.object.meta
+            return running(observed, status, answer.failure.reason, answer.failure.message, now, policy.retry_interval)
+    if isinstance(observed.target_objects, tuple) and observed.target_objects:
+        return failed(observed, status, describe_not_empty(spec, observed.target_objects), now)
+    if isinstance(observed.server, ServerFacts) and (failure := _find_no_image(observed.server, policy)) is not None:
+        return failed(observed, status, failure, now)
+    meta = observed.object.meta
     first = Progress(phase=Phase.PREFLIGHT, percent=0, at=now)
     made = status.model_copy(update={"progress": first, "job": job_name(meta.name, meta.uid)})
     left = spec.max_attempts - counted(status.attempt_history)
     return running(
-        seen, made, Reason.RUNNING, "its Job is at work", now, policy.progress_interval, (CreateJob(max(left, 1)),)
+        observed, made, Reason.RUNNING, "its Job is at work", now, policy.progress_interval, (CreateJob(max(left, 1)),)
     )
 
 
@@ -89,17 +97,17 @@ def describe_not_empty(spec: ImportSpec, objects: tuple[str, ...]) -> Failure:
     )
 
 
-def _with_evidence(seen: SeenImport, status: ImportStatus, now: datetime) -> ImportStatus:
+def _with_evidence(observed: ObservedImport, status: ImportStatus, now: datetime) -> ImportStatus:
     """Attempts, the current pod, and what the last container that ended said."""
-    attempts = merge_attempts(status.attempt_history, seen.pods, now)
+    attempts = merge_attempts(status.attempt_history, observed.pods, now)
     changes: dict[str, object] = {"attempt_history": attempts, "attempts": counted(attempts)}
     if attempts and attempts[-1].pod != status.claimed_by:
         changes |= {"claimed_by": attempts[-1].pod, "claimed_at": now}
-    for pod in seen.pods:
+    for pod in observed.pods:
         for container in (pod.preflight, pod.import_):
             if container is not None and container.result is not None:
                 changes |= _words(container.result)
-    if (last := _last_ended(seen)) is not None:
+    if (last := _last_ended(observed)) is not None:
         changes["last_exit_code"] = judge_pod(last).exit_code
     return status.model_copy(update=changes)
 
@@ -114,8 +122,8 @@ def _words(result: WorkerResult) -> dict[str, object]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _last_ended(seen: SeenImport) -> PodFacts | None:
-    return next((pod for pod in reversed(seen.pods) if pod.over), None)
+def _last_ended(observed: ObservedImport) -> PodFacts | None:
+    return next((pod for pod in reversed(observed.pods) if pod.over), None)
 
 
 def _last_step(spec: ImportSpec) -> str:
@@ -124,18 +132,18 @@ def _last_step(spec: ImportSpec) -> str:
 
 
 def _decide_progress(
-    seen: SeenImport, status: ImportStatus, spec: ImportSpec, now: datetime, policy: Policy
+    observed: ObservedImport, status: ImportStatus, spec: ImportSpec, now: datetime, policy: Policy
 ) -> Decision[ImportStatus]:
-    last, outcome = _last_ended(seen), None
+    last, outcome = _last_ended(observed), None
     if last is not None:
         outcome = judge_pod(last)
         if outcome.failure is None and outcome.result is not None and outcome.result.step == _last_step(spec):
-            return _decide_success(seen, status, spec, last, outcome.result, now)
-    if (final := _find_final(seen, status, spec, outcome, policy)) is not None:
-        return failed(seen, status, final, now)
-    if (late := _find_late(seen, status, spec, now)) is not None:
-        return failed(seen, status, late, now)
-    pod = current_pod(seen.pods)
+            return _decide_success(observed, status, spec, last, outcome.result, now)
+    if (final := _find_final(observed, status, spec, outcome, policy)) is not None:
+        return failed(observed, status, final, now)
+    if (late := _find_late(observed, status, spec, now)) is not None:
+        return failed(observed, status, late, now)
+    pod = current_pod(observed.pods)
     status, actions = _drop_ended(status, pod)
     if pod is not None and (source := _gate(status, spec, pod)) is not None:
         names = attempt_names(pod.uid)
@@ -143,41 +151,41 @@ def _decide_progress(
         status = status.model_copy(
             update={"shadow": shadow, "progress": Progress(phase=Phase.SCHEMA, percent=1, at=now)}
         )
-        because = f"the preflight of pod {pod.name} passed: its shadow database is prepared"
+        message = f"the preflight of pod {pod.name} passed: its shadow database is prepared"
         return running(
-            seen,
+            observed,
             status,
             Reason.RUNNING,
-            because,
+            message,
             now,
             policy.progress_interval,
             (*actions, PrepareShadow(pod.uid, source)),
         )
-    status = _with_progress(seen, status, now, policy)
+    status = _with_progress(observed, status, now, policy)
     if pod is None and outcome is not None and outcome.failure is not None:
-        because = (
+        message = (
             f"attempt {status.attempts} of {spec.max_attempts} failed and is tried again: {outcome.failure.message}"
         )
         retried = status.model_copy(update={"retry_classification": outcome.failure.classification})
-        return running(seen, retried, Reason.RETRYING, because, now, policy.progress_interval, actions)
-    return running(seen, status, Reason.RUNNING, "its Job is at work", now, policy.progress_interval, actions)
+        return running(observed, retried, Reason.RETRYING, message, now, policy.progress_interval, actions)
+    return running(observed, status, Reason.RUNNING, "its Job is at work", now, policy.progress_interval, actions)
 
 
 def _decide_success(
-    seen: SeenImport, status: ImportStatus, spec: ImportSpec, pod: PodFacts, result: WorkerResult, now: datetime
+    observed: ObservedImport, status: ImportStatus, spec: ImportSpec, pod: PodFacts, result: WorkerResult, now: datetime
 ) -> Decision[ImportStatus]:
     if spec.dry_run:
         verdict = "ok" if result.preflight is not None and result.preflight.ok else "not ok"
-        return completed(seen, status, f"dry run: the preflight is {verdict}; nothing was changed", now)
+        return completed(observed, status, f"dry run: the preflight is {verdict}; nothing was changed", now)
     names = attempt_names(pod.uid)
     shadow = Shadow(pod_uid=pod.uid, database=names.database, role=names.role, verified=True)
     moved = status.model_copy(update={"shadow": shadow, "progress": Progress(phase=Phase.SWAP, percent=99, at=now)})
-    because = "the copy is verified: the swap begins"
-    return running(seen, moved, Reason.RUNNING, because, now, AT_ONCE)
+    message = "the copy is verified: the swap begins"
+    return running(observed, moved, Reason.RUNNING, message, now, IMMEDIATELY)
 
 
 def _find_final(
-    seen: SeenImport, status: ImportStatus, spec: ImportSpec, outcome: Outcome | None, policy: Policy
+    observed: ObservedImport, status: ImportStatus, spec: ImportSpec, outcome: PodOutcome | None, policy: Policy
 ) -> Failure | None:
     """The failure that ends the import: one that cannot heal, the last attempt's, or the Job's own end."""
     failure = outcome.failure if outcome else None
@@ -194,45 +202,45 @@ def _find_final(
         ),
         None,
     )
-    if ended >= spec.max_attempts and current_pod(seen.pods) is None:
+    if ended >= spec.max_attempts and current_pod(observed.pods) is None:
         return failure or last_words or Failure(Reason.POD_GONE, "the last attempt's pod ended unseen")
-    job = seen.job
+    job = observed.job
     if job is None or not job.ours:
         return Failure(Reason.RESULT_LOST, f"Job {status.job} was deleted before its result was read")
     if job.failed_reason == "DeadlineExceeded":
         return Failure(Reason.DEADLINE_EXCEEDED, "the import did not end within spec.timeout")
     if job.failed_reason is not None:
         return failure or last_words or Failure(Reason.WORKER_FAILED, f"Job {job.name} failed: {job.failed_message}")
-    if job.complete and current_pod(seen.pods) is None:
+    if job.complete and current_pod(observed.pods) is None:
         gone = Failure(Reason.RESULT_LOST, f"Job {job.name} is complete, but its pod was deleted before it was read")
         return failure or gone
     return None
 
 
-def _find_late(seen: SeenImport, status: ImportStatus, spec: ImportSpec, now: datetime) -> Failure | None:
-    pod = pod_at_work(seen.pods)
+def _find_late(observed: ObservedImport, status: ImportStatus, spec: ImportSpec, now: datetime) -> Failure | None:
+    pod = pod_at_work(observed.pods)
     at_gate = pod is None or status.shadow is None or status.shadow.pod_uid != pod.uid
     return (
-        clocks.find_deadline(status, spec, now)
-        or clocks.find_no_start(seen, status, spec, pod, now)
-        or clocks.find_hung_preflight(seen, spec, pod, now)
-        or (None if at_gate else clocks.find_stall(seen, status, spec, now))
-        or _find_too_large(seen)
+        timeouts.find_deadline(status, spec, now)
+        or timeouts.find_no_start(observed, status, spec, pod, now)
+        or timeouts.find_hung_preflight(observed, spec, pod, now)
+        or (None if at_gate else timeouts.find_stall(observed, status, spec, now))
+        or _find_too_large(observed)
     )
 
 
-def _find_too_large(seen: SeenImport) -> Failure | None:
-    limit = seen.project.spec.storage_limit_bytes if seen.project and seen.project.spec else None
-    if limit is None or seen.shadow_bytes is None or seen.shadow_bytes <= limit:
+def _find_too_large(observed: ObservedImport) -> Failure | None:
+    limit = observed.project.spec.storage_limit_bytes if observed.project and observed.project.spec else None
+    if limit is None or observed.shadow_bytes is None or observed.shadow_bytes <= limit:
         return None
     return Failure(
         Reason.SOURCE_TOO_LARGE,
-        f"the copy holds {seen.shadow_bytes} bytes already, the Project's storageLimitBytes is {limit}",
+        f"the copy holds {observed.shadow_bytes} bytes already, the Project's storageLimitBytes is {limit}",
     )
 
 
 def _drop_ended(status: ImportStatus, current: PodFacts | None) -> tuple[ImportStatus, tuple[Action, ...]]:
-    """Failed attempts' shadows go as soon as they are seen: they cost the target's disk."""
+    """Failed attempts' shadows go as soon as they are observed: they cost the target's disk."""
     actions: list[Action] = []
     history = []
     for found in status.attempt_history:
@@ -254,10 +262,10 @@ def _gate(status: ImportStatus, spec: ImportSpec, pod: PodFacts) -> SourceFacts 
     return report.source if report is not None else None
 
 
-def _with_progress(seen: SeenImport, status: ImportStatus, now: datetime, policy: Policy) -> ImportStatus:
+def _with_progress(observed: ObservedImport, status: ImportStatus, now: datetime, policy: Policy) -> ImportStatus:
     """At most one write an interval. The worker speaks only when something moved: the stall clock reads `at`."""
-    told, shown = seen.progress, status.progress
-    if told is None or not clocks.has_moved(shown, told):
+    told, shown = observed.progress, status.progress
+    if told is None or not timeouts.has_moved(shown, told):
         return status
     updated = status.updated_at
     slack = timedelta(milliseconds=300)
@@ -268,4 +276,4 @@ def _with_progress(seen: SeenImport, status: ImportStatus, now: datetime, policy
         and timedelta(0) <= now - updated < policy.progress_interval - slack
     ):
         return status
-    return status.model_copy(update={"progress": clocks.take_progress(told, now)})
+    return status.model_copy(update={"progress": timeouts.take_progress(told, now)})
