@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from tests.bench.observed import Observer
 from tests.bench.report import Measure
 from tests.bench.surroundings import surroundings
-from tests.e2e.postgres import ADMIN_SECRET, SYSTEM_NAMESPACE
+from tests.e2e.postgres_pods import ADMIN_SECRET, SYSTEM_NAMESPACE
 from tests.e2e.tenant import Tenant, is_over, read_secret, state_of
 from tests.support import kubectl
 from tests.support.kubectl import Manifest

@@ -13,7 +13,7 @@ from kubernetes import client, config
 from tests.bench.report import Measure
 from tests.bench.surroundings import surroundings
 from tests.e2e.operator_process import DEPLOYMENT, Operator
-from tests.e2e.postgres import SYSTEM_NAMESPACE
+from tests.e2e.postgres_pods import SYSTEM_NAMESPACE
 from tests.e2e.tenant import IMPORTS, PREVIEWS, Tenant, state_of
 from tests.support import kubectl
 from tests.support.kubectl import Manifest

@@ -18,9 +18,9 @@ from kubernetes import config
 from tests.bench.load import Taken, steady, storm
 from tests.bench.reasons import REASONS
 from tests.bench.report import Measure
+from tests.e2e.api_calls import make_key
 from tests.e2e.api_process import Program, run_api
-from tests.e2e.calls import make_key
-from tests.e2e.postgres import SYSTEM_NAMESPACE
+from tests.e2e.postgres_pods import SYSTEM_NAMESPACE
 from tests.e2e.tenant import IMPORTS, remove_tenant, start_project
 from tests.support import kubectl
 

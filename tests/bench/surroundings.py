@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tests.e2e.postgres import start_source
+from tests.e2e.postgres_pods import start_source
 from tests.e2e.tenant import Tenant, make_tenant, remove_tenant
 from tests.support import kubectl
 

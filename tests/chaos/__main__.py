@@ -16,9 +16,9 @@ from tests.chaos.fields import play_fields, sum_up
 from tests.chaos.plan import Planned, plan_all
 from tests.chaos.report import FIELDS, read_code, read_report, write_report
 from tests.chaos.stage import DATABASE, Stage, open_stage
-from tests.cluster.places import REPOSITORY
+from tests.cluster.instance import REPOSITORY
 from tests.e2e.machine import describe_machine
-from tests.e2e.postgres import Source, start_source
+from tests.e2e.postgres_pods import Source, start_source
 from tests.support import kubectl
 
 SOURCE_NAMESPACE = "chaos-source"

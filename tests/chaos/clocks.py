@@ -5,11 +5,11 @@ from pathlib import Path
 
 from tests.chaos.cell import Cell
 from tests.chaos.stage import Stage
-from tests.cluster.choice import choose_provider
 from tests.cluster.digest import digest_of
-from tests.cluster.places import this_instance
+from tests.cluster.instance import this_instance
 from tests.cluster.project_images import MAJOR
 from tests.cluster.provider import Build
+from tests.cluster.provider_choice import choose_provider
 from tests.e2e.operator_process import WORKER_IMAGES, chart_settings
 
 SOURCES = Path(__file__).parent / "images" / "clock"

@@ -24,7 +24,7 @@ from tests.chaos.fields_stories import (
     project_trials,
 )
 from tests.chaos.fields_values import WORKS_ELSEWHERE
-from tests.e2e.postgres import Source
+from tests.e2e.postgres_pods import Source
 
 FAULT = "field changed"
 AT_ONCE = 18

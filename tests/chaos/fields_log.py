@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from tests.chaos.fields_schema import Json
 from tests.chaos.fields_values import PROJECT
-from tests.e2e.postgres import SYSTEM_NAMESPACE
+from tests.e2e.postgres_pods import SYSTEM_NAMESPACE
 from tests.e2e.tenant import operator_pods
 from tests.support import kubectl
 

@@ -12,7 +12,7 @@ from tests.chaos.fields_changes import Change
 from tests.chaos.fields_judge import Witness, is_over, judge_status
 from tests.chaos.fields_schema import Json
 from tests.chaos.fields_values import CA_SECRET, PROJECT, SCRIPT, SOURCE_SECRET
-from tests.e2e.postgres import ADMIN_SECRET, SYSTEM_NAMESPACE, Source, namespace_manifest, secret_manifest
+from tests.e2e.postgres_pods import ADMIN_SECRET, SYSTEM_NAMESPACE, Source, namespace_manifest, secret_manifest
 from tests.e2e.tenant import API_VERSION, Tenant, make_tenant, read_secret, remove_tenant
 from tests.support import kubectl
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from tests.chaos.cell import Cell
 from tests.chaos.eyes import Login
 from tests.chaos.stage import Stage, address_of
-from tests.e2e.postgres import (
+from tests.e2e.postgres_pods import (
     EXPORTER,
     SYSTEM_NAMESPACE,
     Postgres,

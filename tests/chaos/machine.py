@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.cluster.bare.processes import Process, recorded, start
-from tests.cluster.places import Instance
+from tests.cluster.instance import Instance
 
 PAUSE = "pause"  # the process that holds a pod's network
 SECONDS_TO_END = 10.0

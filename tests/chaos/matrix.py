@@ -8,8 +8,8 @@ from tests.chaos import machine
 from tests.chaos.moments import Phase
 from tests.chaos.stage import End, Stage, Trouble
 from tests.chaos.wires import Wire
-from tests.cluster.places import this_instance
-from tests.e2e.postgres import EMBEDDED, Postgres
+from tests.cluster.instance import this_instance
+from tests.e2e.postgres_pods import EMBEDDED, Postgres
 from tests.support import kubectl
 
 PREFLIGHT, GATE, SCHEMA, DATA, INDEXES, VERIFY, SWAP, DROP = Phase

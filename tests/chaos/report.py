@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.chaos.cell import Cell, Played
-from tests.cluster.places import REPOSITORY
+from tests.cluster.instance import REPOSITORY
 from tests.support.markdown import Rows, format_table
 
 FOLDER = Path(__file__).parent

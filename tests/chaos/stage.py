@@ -20,9 +20,9 @@ from tests.chaos.eyes import Login, Watch, watching
 from tests.chaos.looks import AWAY, Looks
 from tests.chaos.moments import Moments, Phase
 from tests.chaos.wires import Wire, run_source_wire, run_target_wire
-from tests.cluster.bare.network import NODE_ADDRESS
+from tests.cluster.bare.pod_network import NODE_ADDRESS
 from tests.e2e.operator_process import DEPLOYMENT, Operator
-from tests.e2e.postgres import ADMIN_SECRET, EXPORTER, SYSTEM_NAMESPACE, Source
+from tests.e2e.postgres_pods import ADMIN_SECRET, EXPORTER, SYSTEM_NAMESPACE, Source
 from tests.e2e.tenant import (
     Tenant,
     is_over,

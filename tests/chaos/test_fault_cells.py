@@ -6,7 +6,7 @@ import pytest
 from tests.chaos import crash
 from tests.chaos.plan import Planned, plan_crashes, plan_matrix, plan_others, plan_stale
 from tests.chaos.stage import Stage, open_stage
-from tests.e2e.postgres import Source
+from tests.e2e.postgres_pods import Source
 from tests.support import kubectl
 
 pytestmark = pytest.mark.cluster

@@ -4,7 +4,7 @@ import pytest
 from tests.chaos.cell import Cell
 from tests.chaos.fields import count_points, play_fields
 from tests.chaos.fields_schema import KINDS
-from tests.e2e.postgres import Source
+from tests.e2e.postgres_pods import Source
 
 pytestmark = pytest.mark.cluster
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from tests.chaos.effects import Cut, Effects
 from tests.chaos.moments import Moments, Who
-from tests.support.wire import CHUNK, Line, listen, pass_on, read_exactly
+from tests.support.tcp_proxies import CHUNK, TcpProxy, listen, pass_on, read_exactly
 
 ATTEMPT_PREFIX = "pgimport_"
 _READS = (
@@ -27,7 +27,7 @@ class Wire:
     """A port of this host, behind which a server is."""
 
     address: str
-    line: Line
+    line: TcpProxy
 
     @property
     def port(self) -> int:
@@ -154,7 +154,7 @@ def run_target_wire(
 ) -> Iterator[Wire]:
     """Everybody's way to the target server; the admin's statements are counted, all else is passed on as it is."""
 
-    def serve(client: socket.socket, _: Line) -> None:
+    def serve(client: socket.socket, _: TcpProxy) -> None:
         with suppress(ConnectionError):
             _Session(client, server, admin, effects, moments).serve()
 
@@ -164,7 +164,7 @@ def run_target_wire(
 
 @contextmanager
 def run_source_wire(moments: Moments, address: str, server: tuple[str, int]) -> Iterator[Wire]:
-    def serve(client: socket.socket, _: Line) -> None:
+    def serve(client: socket.socket, _: TcpProxy) -> None:
         moments.hear(Who.SOURCE, "connect")
         with suppress(ConnectionError):
             pass_on(client, server, lambda _data, _is_client: None)

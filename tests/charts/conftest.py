@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.cluster.bare.programs import TOOLS, ensure_programs
+from tests.cluster.bare.kubernetes_programs import TOOLS, ensure_programs
 
 CHART = Path(__file__).parents[2] / "charts/pgimport"
 Helm = Callable[..., subprocess.CompletedProcess[str]]

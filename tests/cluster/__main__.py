@@ -5,16 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from tests.cluster.api import write_api
-from tests.cluster.choice import choose_provider, forget_choice, remember_choice
-from tests.cluster.commands import say
-from tests.cluster.environment import PROJECT, write_environment
+from tests.cluster.api_access import write_api
+from tests.cluster.chart_release import ensure_release
+from tests.cluster.commands import print_progress
+from tests.cluster.env_file import PROJECT, write_environment
 from tests.cluster.errors import ClusterError
+from tests.cluster.instance import Instance, this_instance
 from tests.cluster.lock import lock_until_exit
-from tests.cluster.places import Instance, this_instance
 from tests.cluster.project_images import ensure_images
 from tests.cluster.provider import Provider
-from tests.cluster.release import ensure_release
+from tests.cluster.provider_choice import choose_provider, forget_choice, remember_choice
 
 USAGE = "usage: python3 -m tests.cluster up | down | kubeconfig | load IMAGE | cluster | images | install"
 
@@ -50,7 +50,7 @@ def _up(instance: Instance, provider: Provider) -> None:
 def _down(instance: Instance, provider: Provider) -> None:
     provider.down()
     forget_choice(instance)
-    say("the cluster is down")
+    print_progress("the cluster is down")
 
 
 VERBS: dict[str, Callable[[Instance, Provider], None]] = {

@@ -21,7 +21,7 @@ SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 _started = time.monotonic()
 
 
-def say(text: str) -> None:
+def print_progress(text: str) -> None:
     """One line of progress on standard error, with the seconds since the start."""
     print(f"[{time.monotonic() - _started:5.1f}s] {text}", file=sys.stderr, flush=True)
 

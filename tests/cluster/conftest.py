@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.cluster.bare.programs import TOOLS, link_programs
-from tests.cluster.isolated import Isolated, isolated_network
+from tests.cluster.bare.kubernetes_programs import TOOLS, link_programs
+from tests.cluster.isolated_cluster import IsolatedCluster, isolated_network
 
 
 @pytest.fixture
-def isolated() -> Iterator[Isolated]:
+def isolated() -> Iterator[IsolatedCluster]:
     """Under /tmp: pytest's own folders make paths that are too long for a socket's address."""
     folder = Path(tempfile.mkdtemp(prefix="pgimport-", dir="/tmp"))
     with isolated_network(folder / "c") as second:
@@ -25,7 +25,7 @@ def isolated() -> Iterator[Isolated]:
 
 
 @pytest.fixture
-def running(isolated: Isolated) -> Isolated:
+def running(isolated: IsolatedCluster) -> IsolatedCluster:
     isolated.call("cluster")
     link_programs(TOOLS, isolated.instance.programs)
     return isolated

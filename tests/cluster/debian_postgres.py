@@ -12,11 +12,11 @@ from functools import cache
 from pathlib import Path
 
 from tests.cluster.bare.buildah import base_image, ensure_archive
-from tests.cluster.bare.debian import SUITES
-from tests.cluster.bare.packages import ensure_packages
-from tests.cluster.commands import find_program, say
+from tests.cluster.bare.debian_base import SUITES
+from tests.cluster.bare.debian_packages import ensure_packages
+from tests.cluster.commands import find_program, print_progress
+from tests.cluster.instance import cache_folder
 from tests.cluster.lock import only_one_in_cache
-from tests.cluster.places import cache_folder
 from tests.cluster.project_images import build_postgres
 from tests.cluster.provider import Build
 
@@ -55,7 +55,7 @@ def image_tree(build: Build, archive: Path) -> Path:
     tree = cache_folder() / "trees" / f"{build.name}-{build.digest}"
     with only_one_in_cache("trees"):
         if not tree.exists():
-            say(f"unpacking {archive.name}")
+            print_progress(f"unpacking {archive.name}")
             for old in tree.parent.glob(f"{build.name}-*"):
                 shutil.rmtree(old)
             unfinished = tree.with_name(f"unfinished-{tree.name}")

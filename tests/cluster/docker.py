@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tests.cluster.commands import find_program, run, say, succeeds
+from tests.cluster.commands import find_program, print_progress, run, succeeds
 from tests.cluster.errors import ClusterError
 from tests.cluster.provider import Build
 
@@ -17,7 +17,7 @@ def require_programs(names: Sequence[str]) -> None:
 def build_with_docker(build: Build, reference: str) -> None:
     if succeeds(["docker", "image", "inspect", reference]):
         return
-    say(f"building the image {reference}")
+    print_progress(f"building the image {reference}")
     arguments = [word for key, value in build.arguments.items() for word in ("--build-arg", f"{key}={value}")]
     target = ["--target", build.target] if build.target else []
     run(

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.cluster.commands import run, say, succeeds
+from tests.cluster.commands import print_progress, run, succeeds
 from tests.cluster.docker import build_with_docker, require_programs
-from tests.cluster.places import SOURCES, Instance
+from tests.cluster.instance import SOURCES, Instance
 from tests.cluster.provider import Build
 
 API_PORT = 30090  # of the node, as kind.yaml publishes it
@@ -32,7 +32,7 @@ class Kind:
             if succeeds(["kubectl", "--kubeconfig", kubeconfig, "get", "--raw", "/readyz"]):
                 return
             run(["kind", "delete", "cluster", "--name", name])
-        say(f"creating the kind cluster {name}")
+        print_progress(f"creating the kind cluster {name}")
         files = ["--config", str(SOURCES / "kind.yaml"), "--kubeconfig", str(kubeconfig)]
         run(["kind", "create", "cluster", "--name", name, *files, "--wait", "180s"])
 

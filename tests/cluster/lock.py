@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.cluster.commands import say
-from tests.cluster.places import Instance, cache_folder
+from tests.cluster.commands import print_progress
+from tests.cluster.instance import Instance, cache_folder
 
 
 def _try_lock(descriptor: int) -> bool:
@@ -38,7 +38,7 @@ def lock_until_exit(instance: Instance) -> None:
         instance.folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         if not _try_lock(descriptor):
-            say("another `up` or `down` of this cluster is running: waiting for it")
+            print_progress("another `up` or `down` of this cluster is running: waiting for it")
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         if _is_current(descriptor, path):
             return
@@ -66,7 +66,7 @@ def only_one_in_cache(part: str) -> Iterator[None]:
     descriptor = _open_in_cache(part)
     try:
         if not _try_lock(descriptor):
-            say(f"another process builds {part} in {cache_folder()}: waiting for it")
+            print_progress(f"another process builds {part} in {cache_folder()}: waiting for it")
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tests.cluster.commands import say
+from tests.cluster.commands import print_progress
 from tests.cluster.digest import IGNORED, digest_of
-from tests.cluster.places import REPOSITORY, SOURCES
+from tests.cluster.instance import REPOSITORY, SOURCES
 from tests.cluster.provider import Build, Provider
 from tests.cluster.wheels import ensure_wheels
 
@@ -115,7 +115,7 @@ def ensure_images(provider: Provider) -> Images:
         demo_source=_ensure(provider, _demo(provider, servers[MAJOR])) if (DEMO / "Dockerfile").exists() else None,
     )
     if images.demo_source is None:
-        say("tests/demo/Dockerfile is not there: the demo's source image is left out")
+        print_progress("tests/demo/Dockerfile is not there: the demo's source image is left out")
     return images
 
 

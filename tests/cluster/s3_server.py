@@ -15,10 +15,10 @@ from pathlib import Path
 
 import obstore
 from obstore.store import S3Store
-from tests.cluster.bare.programs import require_go
-from tests.cluster.commands import say
+from tests.cluster.bare.kubernetes_programs import require_go
+from tests.cluster.commands import print_progress
+from tests.cluster.instance import cache_folder
 from tests.cluster.lock import only_one_in_cache
-from tests.cluster.places import cache_folder
 
 from pgimport.model.uploads import S3Settings
 from pgimport.store.s3_store import ACCESS_KEY, SECRET_KEY
@@ -54,7 +54,7 @@ def ensure_program() -> Path:
     program = folder / "versitygw"
     with only_one_in_cache("versitygw"):
         if not program.exists():
-            say(f"building versitygw {VERSION}")
+            print_progress(f"building versitygw {VERSION}")
             require_go()
             folder.mkdir(parents=True, exist_ok=True)
             subprocess.run(

@@ -6,9 +6,9 @@ import json
 
 import pytest
 from tests.cluster.bare.containerd import PAUSE_IMAGE, shim_sockets
-from tests.cluster.bare.programs import TOOLS, link_programs
-from tests.cluster.isolated import Isolated
-from tests.cluster.traces import traces
+from tests.cluster.bare.kubernetes_programs import TOOLS, link_programs
+from tests.cluster.host_state import read_host_state
+from tests.cluster.isolated_cluster import IsolatedCluster
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
@@ -42,7 +42,7 @@ def _service() -> dict[str, object]:
     }
 
 
-def _run_pods(isolated: Isolated) -> None:
+def _run_pods(isolated: IsolatedCluster) -> None:
     documents = [_pod("one"), _pod("two"), _service()]
     items = {"apiVersion": "v1", "kind": "List", "items": documents}
     # The default service account is made a moment after the namespace; a pod before it is refused.
@@ -51,17 +51,17 @@ def _run_pods(isolated: Isolated) -> None:
     isolated.kubectl("wait", "--for=condition=Ready", "pod", "--all", "--timeout=60s")
 
 
-def test_before_and_after_are_the_same(isolated: Isolated) -> None:
+def test_before_and_after_are_the_same(isolated: IsolatedCluster) -> None:
     isolated.ask("ip", "link", "add", "foreign0", "type", "bridge")
     isolated.ask("iptables", "-t", "nat", "-A", "POSTROUTING", "-s", "192.0.2.0/24", "-j", "MASQUERADE")
-    before = traces(isolated)
+    before = read_host_state(isolated)
     isolated.call("cluster")
     link_programs(TOOLS, isolated.instance.programs)
     _run_pods(isolated)
-    during = traces(isolated)
+    during = read_host_state(isolated)
     sockets = shim_sockets(isolated.instance)
     isolated.call("down")
-    after = traces(isolated)
+    after = read_host_state(isolated)
     blind = {what for what in before if what != "kernel settings" and during[what] == before[what]}
     assert not blind, "a running cluster left no trace there: the comparison looks at the wrong place"
     left = {what: sorted(after[what] ^ before[what]) for what in before if after[what] != before[what]}
@@ -70,6 +70,6 @@ def test_before_and_after_are_the_same(isolated: Isolated) -> None:
     assert not [socket for socket in sockets if socket.exists()]
 
 
-def test_down_without_a_cluster_is_no_error(isolated: Isolated) -> None:
+def test_down_without_a_cluster_is_no_error(isolated: IsolatedCluster) -> None:
     isolated.call("down")
     isolated.call("down")

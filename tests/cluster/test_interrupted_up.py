@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 from tests.cluster.bare import cgroups
-from tests.cluster.isolated import Isolated
-from tests.cluster.places import Instance
-from tests.cluster.traces import traces
+from tests.cluster.host_state import read_host_state
+from tests.cluster.instance import Instance
+from tests.cluster.isolated_cluster import IsolatedCluster
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
@@ -37,7 +37,7 @@ def _wait_for(path: Path, process: subprocess.Popen[str]) -> None:
         time.sleep(0.01)
 
 
-def _interrupt(isolated: Isolated, moment: str, how: signal.Signals) -> None:
+def _interrupt(isolated: IsolatedCluster, moment: str, how: signal.Signals) -> None:
     """Ctrl-C reaches the whole group of a terminal; SIGKILL is aimed at one process."""
     process = isolated.start("cluster")
     _wait_for(isolated.instance.folder / moment, process)
@@ -50,26 +50,26 @@ def _interrupt(isolated: Isolated, moment: str, how: signal.Signals) -> None:
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "kill -9"])
-def test_up_after_an_interrupted_up(isolated: Isolated, how: signal.Signals) -> None:
-    before = traces(isolated)
+def test_up_after_an_interrupted_up(isolated: IsolatedCluster, how: signal.Signals) -> None:
+    before = read_host_state(isolated)
     for moment in MOMENTS.values():
         _interrupt(isolated, moment, how)
     isolated.call("cluster")
     isolated.call("down")
-    after = traces(isolated)
+    after = read_host_state(isolated)
     assert {what: sorted(after[what] ^ before[what]) for what in before if after[what] != before[what]} == {}
 
 
 @pytest.mark.parametrize("moment", MOMENTS.values(), ids=MOMENTS)
-def test_down_after_a_killed_up(isolated: Isolated, moment: str) -> None:
-    before = traces(isolated)
+def test_down_after_a_killed_up(isolated: IsolatedCluster, moment: str) -> None:
+    before = read_host_state(isolated)
     _interrupt(isolated, moment, signal.SIGKILL)
     isolated.call("down")
-    after = traces(isolated)
+    after = read_host_state(isolated)
     assert {what: sorted(after[what] ^ before[what]) for what in before if after[what] != before[what]} == {}
 
 
-def test_a_dead_program_is_noticed(running: Isolated) -> None:
+def test_a_dead_program_is_noticed(running: IsolatedCluster) -> None:
     """The next `up` of a cluster whose scheduler died makes a whole one again."""
     note = running.instance.folder / "pids" / "kube-scheduler.json"
     dead = json.loads(note.read_text())["pid"]
@@ -78,20 +78,20 @@ def test_a_dead_program_is_noticed(running: Isolated) -> None:
     assert json.loads(note.read_text())["pid"] != dead
 
 
-def test_up_beside_what_an_ended_cluster_left(isolated: Isolated) -> None:
+def test_up_beside_what_an_ended_cluster_left(isolated: IsolatedCluster) -> None:
     """All processes of a cluster were killed, its folder may be gone: the next one is another checkout's."""
-    before = traces(isolated)
+    before = read_host_state(isolated)
     isolated.call("cluster")
     cgroups.end_members(isolated.instance.name)
     another = replace(isolated, instance=Instance(isolated.instance.folder.with_name("d")))
     another.call("cluster")
     another.call("down")
     isolated.call("down")  # there is only its folder left
-    after = traces(isolated)
+    after = read_host_state(isolated)
     assert {what: sorted(after[what] ^ before[what]) for what in before if after[what] != before[what]} == {}
 
 
-def test_up_beside_a_running_cluster_is_refused(running: Isolated) -> None:
+def test_up_beside_a_running_cluster_is_refused(running: IsolatedCluster) -> None:
     another = replace(running, instance=Instance(running.instance.folder.with_name("d")))
     process = another.start("cluster")
     output, _ = process.communicate()

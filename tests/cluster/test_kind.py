@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from tests.cluster.commands import find_program, run, succeeds
+from tests.cluster.instance import Instance
 from tests.cluster.kind import Kind
-from tests.cluster.places import Instance
 
 
 def _missing() -> str:

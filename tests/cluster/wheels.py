@@ -12,9 +12,9 @@ import shutil
 import sys
 from pathlib import Path
 
-from tests.cluster.commands import run, say
+from tests.cluster.commands import print_progress, run
 from tests.cluster.digest import digest_of
-from tests.cluster.places import REPOSITORY, cache_folder
+from tests.cluster.instance import REPOSITORY, cache_folder
 
 # The Python of the images: python:3.13-slim-trixie, and Debian trixie's own.
 PYTHON = "3.13"
@@ -40,7 +40,7 @@ def ensure_wheels(requirements: Path) -> Path:
     folder = cache_folder() / f"wheels-{digest_of([requirements], _tags())}"
     if folder.exists():
         return folder
-    say(f"collecting the wheels of {requirements.name}")
+    print_progress(f"collecting the wheels of {requirements.name}")
     unfinished = folder.with_name(f"{folder.name}.unfinished-{os.getpid()}")
     try:
         locked = ["--only-binary=:all:", "--no-deps", "--require-hashes", "--requirement", str(requirements)]

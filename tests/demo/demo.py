@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.cluster.choice import choose_provider
 from tests.cluster.errors import ClusterError
-from tests.cluster.places import REPOSITORY, this_instance
+from tests.cluster.instance import REPOSITORY, this_instance
 from tests.cluster.project_images import MAJOR, Images, ensure_images
+from tests.cluster.provider_choice import choose_provider
 from tests.demo import database
 from tests.demo.screen import (
     Progress,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-from tests.e2e.postgres import SYSTEM_NAMESPACE
+from tests.e2e.postgres_pods import SYSTEM_NAMESPACE
 
 START_SECONDS = 60
 

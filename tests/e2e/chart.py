@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from tests.e2e.postgres import SYSTEM_NAMESPACE
+from tests.e2e.postgres_pods import SYSTEM_NAMESPACE
 from tests.support import kubectl
 
 RELEASE = "pgimport"

@@ -4,7 +4,7 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from tests.e2e.postgres import Postgres
+from tests.e2e.postgres_pods import Postgres
 
 # What differs from run to run, or says nothing of the database.
 _NOISE = re.compile(r"(?m)^(--.*|\\(un)?restrict .*|SET .*;|SELECT pg_catalog\.set_config.*)\n")

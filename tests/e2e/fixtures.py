@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from tests.e2e.postgres import DATABASES, Source, start_source
+from tests.e2e.postgres_pods import DATABASES, Source, start_source
 from tests.e2e.tenant import Tenant, make_tenant, operator_pods, remove_tenant
 from tests.support import kubectl
 
@@ -18,7 +18,7 @@ NEWER_MAJOR = 18
 SMALL_LIMIT = 15 * 1024 * 1024
 
 # What disturbs others comes last.
-LAST = ("test_killed", "test_fault_cells", "test_uninstalled")
+LAST = ("test_killed_processes", "test_fault_cells", "test_uninstall")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

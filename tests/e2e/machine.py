@@ -5,7 +5,7 @@ import platform
 import re
 from pathlib import Path
 
-from tests.e2e.postgres import EMBEDDED
+from tests.e2e.postgres_pods import EMBEDDED
 from tests.support import kubectl
 from tests.support.markdown import Rows
 

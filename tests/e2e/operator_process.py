@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from copy import copy
 from pathlib import Path
 
-from tests.e2e.postgres import SYSTEM_NAMESPACE
+from tests.e2e.postgres_pods import SYSTEM_NAMESPACE
 from tests.support import kubectl
 
 DEPLOYMENT = "pgimport-operator"

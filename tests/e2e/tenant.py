@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.e2e.postgres import EMBEDDED, Postgres, Source, login, namespace_manifest, secret_manifest
+from tests.e2e.postgres_pods import EMBEDDED, Postgres, Source, login, namespace_manifest, secret_manifest
 from tests.support import kubectl
 from tests.support.kubectl import Manifest
 

@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from tests.e2e.calls import Curl, check_connections, check_upload, forward_port, make_key, put
-from tests.e2e.postgres import SYSTEM_NAMESPACE, Source
+from tests.e2e.api_calls import Curl, check_connections, check_upload, forward_port, make_key, put
+from tests.e2e.postgres_pods import SYSTEM_NAMESPACE, Source
 from tests.e2e.tenant import IMPORTS, PREVIEWS, Tenant
 from tests.support import kubectl
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 import pytest
-from tests.e2e.postgres import ADMIN_SECRET, SYSTEM_NAMESPACE, Source
-from tests.e2e.processes import watched_processes
+from tests.e2e.postgres_pods import ADMIN_SECRET, SYSTEM_NAMESPACE, Source
+from tests.e2e.process_watch import watched_processes
 from tests.e2e.tenant import IMPORTS, Tenant, read_secret, state_of
 from tests.support import kubectl
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 from tests.cluster.s3_server import BUCKET, ensure_program
-from tests.e2e.calls import Curl, check_upload, forward_port, make_key, put
+from tests.e2e.api_calls import Curl, check_upload, forward_port, make_key, put
 from tests.e2e.chart import CHART, RELEASE, helm
-from tests.e2e.postgres import (
+from tests.e2e.postgres_pods import (
     POD_USER,
     RESTRICTED,
     SYSTEM_NAMESPACE,

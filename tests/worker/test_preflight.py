@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.postgres import PostgresServer, run_postgres
-from tests.support.wire import Line, pooler, slow_line
+from tests.support.tcp_proxies import TcpProxy, run_pooler, run_slow_proxy
 from tests.worker.conftest import Bench
 
 from pgimport.model.reasons import Reason
@@ -57,7 +57,7 @@ def details(report: Preflight) -> dict[str, tuple[str, str]]:
     return {check.name: (check.status.value, check.detail) for check in report.checks}
 
 
-def through(bench: Bench, server: PostgresServer, line: Line, dbname: str, **changes: str) -> None:
+def through(bench: Bench, server: PostgresServer, line: TcpProxy, dbname: str, **changes: str) -> None:
     """The bench's source, behind what stands at this port."""
     bench.source_url = dataclasses.replace(server, port=line.port).url(dbname, **changes)
 
@@ -144,7 +144,7 @@ def test_T22_localhost_as_a_source_is_refused_in_words(bench: Bench) -> None:
 
 @pytest.mark.slow
 def test_T22_a_source_that_sleeps_is_tried_once_more(bench: Bench, postgres16: PostgresServer) -> None:
-    with slow_line(postgres16, 0, sleeps_at=1) as line:
+    with run_slow_proxy(postgres16, 0, sleeps_at=1) as line:
         through(bench, postgres16, line, "postgres")
         bench.source_url += "&connect_timeout=2"
         report = report_of(bench)
@@ -179,7 +179,7 @@ def test_T16_a_pooled_url_is_named_with_the_one_to_use(bench: Bench, postgres16:
 
 
 def test_T16_a_transaction_pooler_is_found_by_its_behaviour(bench: Bench, postgres16: PostgresServer) -> None:
-    with pooler(postgres16, "postgres", transactions=True) as line:
+    with run_pooler(postgres16, "postgres", transactions=True) as line:
         through(bench, postgres16, line, "postgres")
         result = bench.preflight()
     assert result.failure is not None
@@ -188,7 +188,7 @@ def test_T16_a_transaction_pooler_is_found_by_its_behaviour(bench: Bench, postgr
 
 
 def test_T16_a_session_pooler_works_with_a_warning(bench: Bench, postgres16: PostgresServer) -> None:
-    with pooler(postgres16, "postgres", transactions=False) as line:
+    with run_pooler(postgres16, "postgres", transactions=False) as line:
         through(bench, postgres16, line, "postgres")
         report = report_of(bench)
     assert report.ok
@@ -196,7 +196,7 @@ def test_T16_a_session_pooler_works_with_a_warning(bench: Bench, postgres16: Pos
 
 
 def test_T16_nothing_is_set_for_the_next_client_of_a_pooler(bench: Bench, postgres16: PostgresServer) -> None:
-    with pooler(postgres16, "postgres", transactions=True, servers=2) as line:
+    with run_pooler(postgres16, "postgres", transactions=True, servers=2) as line:
         through(bench, postgres16, line, "postgres")
         bench.preflight()
         behind = dataclasses.replace(postgres16, port=line.port)
@@ -208,7 +208,7 @@ def test_T20_an_address_of_several_servers_is_refused(
     bench: Bench, postgres16: PostgresServer, postgres18: PostgresServer
 ) -> None:
     """The first connection leads to one server, the second to another, as a load balancer of readers does."""
-    with slow_line(postgres16, 0, others=[postgres18]) as line:
+    with run_slow_proxy(postgres16, 0, others=[postgres18]) as line:
         postgres18.execute(f"ALTER ROLE postgres PASSWORD '{postgres16.superuser_password}'")
         try:
             through(bench, postgres16, line, "postgres")
@@ -464,7 +464,7 @@ def test_5000_tables_are_few_round_trips_and_little_memory(bench: Bench, postgre
                 "many",
             )
         postgres16.execute("ANALYZE", "many")
-        with slow_line(postgres16, 0.01) as line:
+        with run_slow_proxy(postgres16, 0.01) as line:
             through(bench, postgres16, line, "many")
             began = time.monotonic()
             message, peak = run_alone(bench)

@@ -8,8 +8,8 @@ from itertools import pairwise
 from tests.bench.engines.plots import FLOOR, OTHER, OURS, Bar, build_bars
 from tests.bench.engines.running import Taken
 from tests.bench.engines.scenarios import Part
-from tests.bench.engines.shaping import Passed, share_of_rate
 from tests.bench.report import Detail
+from tests.network_simulator.shaping import Passed, share_of_rate
 from tests.support.markdown import Rows
 
 COLORS = {"ours": OURS, "unverified": OURS, "tls": OURS, "copy floor": FLOOR, "post-data floor": FLOOR}

@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.bench.engines.engines import COPY, Before, Engine, Route
 from tests.bench.engines.floor import ENV_SOURCE, ENV_TARGET
 from tests.bench.engines.running import Command, Pipeline
-from tests.cluster.places import REPOSITORY
+from tests.cluster.instance import REPOSITORY
 from tests.support.postgres import SUPERUSER
 
 STREAMS = 2

@@ -15,7 +15,7 @@ from typing import Any
 
 from tests.bench.engines.programs import ensure_trees
 from tests.bench.report import Detail, Measure, Report
-from tests.cluster.places import REPOSITORY
+from tests.cluster.instance import REPOSITORY
 
 
 def measure_engines(scale: str, options: Sequence[str] = ()) -> Report:

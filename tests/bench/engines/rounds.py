@@ -10,7 +10,7 @@ from psycopg import sql
 from tests.bench.engines.content import Content, find_differences, read_content
 from tests.bench.engines.engines import COPY, Before, Engine, Route
 from tests.bench.engines.running import Taken, run_pipelines
-from tests.cluster.commands import say
+from tests.cluster.commands import print_progress
 from tests.support.postgres import PostgresServer
 
 OWNER = f"{COPY}_owner"  # as `pgimport run` names it
@@ -39,7 +39,7 @@ def run_rounds(place: Place, title: str, database: str, engines: Sequence[Engine
             taken[engine.name].append(one)
             cpu = " ".join(f"{role} {seconds:.1f}" for role, seconds in one.cpu.items())
             told = one.failure or f"{one.seconds:.1f} s (CPU: {cpu}), {one.memory_bytes / 2**20:.0f} MiB"
-            say(f"{title}, {number} of {place.rounds}, {engine.name}: {told}")
+            print_progress(f"{title}, {number} of {place.rounds}, {engine.name}: {told}")
     clear_target(place.target)
     return taken
 

@@ -9,12 +9,12 @@ from tests.bench.engines import engines as ways
 from tests.bench.engines.databases import BIG, EMPTY, MID, OBJECTS, SMALL, Database, Size, database_bytes, fill_database
 from tests.bench.engines.engines import DIRECTORY, PGCOPYDB, STREAM, Engine
 from tests.bench.engines.floors import COPY_FLOOR, POST_DATA_FLOOR
-from tests.bench.engines.link import Link, Probed, open_link, probe
 from tests.bench.engines.rounds import Place, run_rounds
 from tests.bench.engines.running import Taken
-from tests.bench.engines.shaping import Passed
-from tests.cluster.commands import say
+from tests.cluster.commands import print_progress
 from tests.cluster.debian_postgres import server_tree
+from tests.network_simulator.link import Link, Probed, open_link, probe
+from tests.network_simulator.shaping import Passed
 from tests.support.postgres import LOOPBACK, PostgresServer, Programs, run_postgres, tree_programs
 
 PARTS = ("loopback", "fast", "slow", "small", "objects", "18")
@@ -74,7 +74,7 @@ class _Stage:
         source = self.place.source
         known = {row[0] for row in source.query("SELECT datname FROM pg_database")}
         if database.name not in known:
-            say(f"making {database.name}")
+            print_progress(f"making {database.name}")
             fill_database(source, database, self.plan.size, self.enter)
         size = database_bytes(source, database.name)
         taken = run_rounds(self.place, name, database.name, engines)
@@ -112,7 +112,7 @@ def _run_mid(stage: _Stage, link: Link, rate: float) -> None:
     link.set_rate(rate)
     probed = stage.found.probes[rate] = probe(stage.place.source, rate)
     told = f"{rate / 1e6:g} Mbit/s"
-    say(f"{told}: {probed.round_trip_milliseconds:.1f} ms, {probed.megabits_per_second:.0f} Mbit/s")
+    print_progress(f"{told}: {probed.round_trip_milliseconds:.1f} ms, {probed.megabits_per_second:.0f} Mbit/s")
     if probed.megabits_per_second * 1e6 > rate:
         raise RuntimeError(f"the line carries more than {told}: nothing measured on it would mean anything")
     engines = (ways.ours(stage.plan.engine), STREAM, DIRECTORY, PGCOPYDB)

@@ -8,9 +8,9 @@ from tests.bench.engines.details import build_detail
 from tests.bench.engines.disk import TOLD
 from tests.bench.engines.running import Taken
 from tests.bench.engines.scenarios import SLOW, Found, Part
-from tests.bench.engines.shaping import share_of_rate
 from tests.bench.reasons import REASONS
 from tests.bench.report import Measure, Report
+from tests.network_simulator.shaping import share_of_rate
 
 METHOD_BIG = """\
 The median of the rounds' own ratios: both ran within the same minutes. Ours is the whole of `pgimport run`, from the

@@ -4,7 +4,7 @@ import pytest
 from tests.bench.engines.details import HEAD, build_detail, steps_of
 from tests.bench.engines.plots import Bar, build_bars
 from tests.bench.engines.samples import ENDED, a_part, a_run, progress
-from tests.bench.engines.shaping import Passed
+from tests.network_simulator.shaping import Passed
 
 LINES = [
     '{"log": {"message": "preflight ended", "result": {}}}',

@@ -3,13 +3,13 @@ from dataclasses import asdict
 
 import pytest
 from tests.bench.engines.databases import FULL
-from tests.bench.engines.link import Probed
 from tests.bench.engines.outside import parse_report
 from tests.bench.engines.running import Taken
 from tests.bench.engines.samples import a_part, a_run
 from tests.bench.engines.scenarios import SLOW, Found
-from tests.bench.engines.shaping import Passed
 from tests.bench.engines.sums import build_report, median_ratio
+from tests.network_simulator.link import Probed
+from tests.network_simulator.shaping import Passed
 
 BIG = {
     "ours": [a_run(12), a_run(24), a_run(12)],

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.cluster.bare.debian import (
+from tests.cluster.bare.debian_base import (
     SUITE,
     SUITES,
     base_digest,
@@ -17,9 +17,9 @@ from tests.cluster.bare.debian import (
     unfinished_folder,
 )
 from tests.cluster.bare.mounts import unmount_below
-from tests.cluster.commands import run, say
+from tests.cluster.commands import print_progress, run
+from tests.cluster.instance import cache_folder
 from tests.cluster.lock import nobody_else_in_cache, only_one_in_cache
-from tests.cluster.places import cache_folder
 from tests.cluster.provider import Build
 
 
@@ -70,7 +70,7 @@ def _ensure_base(image: str) -> None:
     if image not in BASE_SUITES or _is_stored(image):
         return
     archive = ensure_base_archive(BASE_SUITES[image])
-    say(f"importing {image}")
+    print_progress(f"importing {image}")
     container = _buildah("from", "scratch").strip()
     try:
         _buildah("add", "--quiet", container, archive, "/")
@@ -92,7 +92,7 @@ def _drop_old_archives(build: Build) -> None:
 
 def _build(build: Build, reference: str) -> None:
     _ensure_base(build.arguments["BASE"])
-    say(f"building the image {reference}")
+    print_progress(f"building the image {reference}")
     arguments = [word for key, value in build.arguments.items() for word in ("--build-arg", f"{key}={value}")]
     target = ["--target", build.target] if build.target else []
     with tempfile.NamedTemporaryFile("w", prefix="pgimport-apt-", suffix=".conf") as settings:

@@ -10,12 +10,12 @@ import tarfile
 import time
 from pathlib import Path
 
-from tests.cluster.bare.network import plugins_folder, write_network_config
+from tests.cluster.bare.kubernetes_programs import programs_folder
+from tests.cluster.bare.pod_network import plugins_folder, write_network_config
 from tests.cluster.bare.processes import Process, died, start
-from tests.cluster.bare.programs import programs_folder
 from tests.cluster.commands import find_program, run
 from tests.cluster.errors import ClusterError
-from tests.cluster.places import Instance
+from tests.cluster.instance import Instance
 
 PAUSE_IMAGE = "localhost/pause:1"
 SECONDS_TO_START = 30.0

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from tests.cluster.bare.certificates import Authority, create_authority, issue
 from tests.cluster.bare.kubeconfigs import write_kubeconfig
-from tests.cluster.bare.network import API_SERVICE_ADDRESS, NODE_ADDRESS, PODS, SERVICES
+from tests.cluster.bare.pod_network import API_SERVICE_ADDRESS, NODE_ADDRESS, PODS, SERVICES
 from tests.cluster.bare.processes import Process, start
-from tests.cluster.places import Instance
+from tests.cluster.instance import Instance
 
 NODE = "pgimport"
 

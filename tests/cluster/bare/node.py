@@ -7,9 +7,9 @@ from pathlib import Path
 
 from tests.cluster.bare.containerd import socket_of
 from tests.cluster.bare.control_plane import NODE, Access, kubeconfig_of
-from tests.cluster.bare.network import DNS_SERVICE_ADDRESS, NODE_ADDRESS, PODS
+from tests.cluster.bare.pod_network import DNS_SERVICE_ADDRESS, NODE_ADDRESS, PODS
 from tests.cluster.bare.processes import Process, start
-from tests.cluster.places import Instance
+from tests.cluster.instance import Instance
 
 KUBELET_PORT = 20250
 KUBELET_HEALTH_PORT = 20248

@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.cluster.bare.cgroups import system_procs
 from tests.cluster.commands import SHOWN_LINES, search_path
 from tests.cluster.errors import ClusterError
-from tests.cluster.places import Instance
+from tests.cluster.instance import Instance
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.cluster.bare import machine
+from tests.cluster.bare import single_node
 from tests.cluster.bare.buildah import base_image, building, end_builds, ensure_archive, write_archive
 from tests.cluster.bare.containerd import has_image, import_archive
-from tests.cluster.bare.debian import SUITES
-from tests.cluster.bare.programs import TOOLS, link_programs
-from tests.cluster.commands import say
+from tests.cluster.bare.debian_base import SUITES
+from tests.cluster.bare.kubernetes_programs import TOOLS, link_programs
+from tests.cluster.commands import print_progress
 from tests.cluster.errors import ClusterError
-from tests.cluster.places import Instance
+from tests.cluster.instance import Instance
 from tests.cluster.provider import Build
 
 
@@ -25,7 +25,7 @@ class Bare:
         self._instance = instance
 
     def up(self) -> None:
-        machine.up(self._instance)
+        single_node.up(self._instance)
 
     def load(self, image: str) -> None:
         with tempfile.TemporaryDirectory(prefix="pgimport-image-") as folder:
@@ -40,7 +40,7 @@ class Bare:
         return self._instance.kubeconfig
 
     def down(self) -> None:
-        machine.down(self._instance)
+        single_node.down(self._instance)
         end_builds()
 
     def ensure_tools(self) -> None:
@@ -66,5 +66,5 @@ class Bare:
 
     def build(self, build: Build) -> None:
         archive = ensure_archive(build, self.reference(build))
-        say(f"loading {self.reference(build)}")
+        print_progress(f"loading {self.reference(build)}")
         import_archive(self._instance, archive)

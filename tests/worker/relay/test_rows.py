@@ -11,7 +11,7 @@ import pytest
 from tests.support.object_zoo.content import find_differences, read_content
 from tests.support.object_zoo.database import DATABASE, create_object_zoo
 from tests.support.postgres import PostgresServer, run_postgres
-from tests.support.wire import cut_line, slow_line
+from tests.support.tcp_proxies import run_cutting_proxy, run_slow_proxy
 from tests.worker.conftest import Bench
 
 from pgimport.model.reasons import Reason
@@ -76,7 +76,7 @@ def test_a_stream_that_is_cut_begins_its_table_again(
     bench: Bench, long: str, postgres16: PostgresServer, at_source: bool, after: int, cuts: int
 ) -> None:
     server = postgres16 if at_source else bench.target
-    with cut_line(server, after, cuts, sent=not at_source) as line:
+    with run_cutting_proxy(server, after, cuts, sent=not at_source) as line:
         bench.source_url = postgres16.url(long)
         if at_source:
             bench.source_url = bench.source_url.replace(f":{server.port}/", f":{line.port}/")
@@ -104,7 +104,7 @@ def wait_until_copying(server: PostgresServer, dbname: str) -> None:
 def test_without_its_snapshot_a_cut_stream_ends_the_import(bench: Bench, long: str, postgres16: PostgresServer) -> None:
     """It cannot begin again: another snapshot would show other rows."""
     results: list[WorkerResult] = []
-    with slow_line(postgres16, 0.02) as line, bench.shadow():
+    with run_slow_proxy(postgres16, 0.02) as line, bench.shadow():
         bench.source_url = postgres16.url(long).replace(f":{postgres16.port}/", f":{line.port}/")
         worker = Thread(target=lambda: results.append(bench.run(engine="relay", jobs=2)))
         worker.start()
@@ -121,7 +121,7 @@ def test_without_its_snapshot_a_cut_stream_ends_the_import(bench: Bench, long: s
 def test_what_one_stream_cannot_do_ends_all_at_once(bench: Bench, long: str, postgres16: PostgresServer) -> None:
     """Nobody sends on to a server that has failed, and others are not waited for: each would take half a minute."""
     results: list[WorkerResult] = []
-    with slow_line(postgres16, 0.1) as line, bench.shadow() as shadow:
+    with run_slow_proxy(postgres16, 0.1) as line, bench.shadow() as shadow:
         bench.source_url = postgres16.url(long).replace(f":{postgres16.port}/", f":{line.port}/")
         worker = Thread(target=lambda: results.append(bench.run(engine="relay", jobs=2)))
         worker.start()
@@ -214,7 +214,7 @@ def test_tables_are_frozen_and_their_indexes_and_statistics_made(
 @pytest.mark.thorough
 def test_a_copy_that_outgrows_the_plan_is_stopped(bench: Bench, long: str, postgres16: PostgresServer) -> None:
     """Preflight had no reason to refuse it: it grows on its way."""
-    with slow_line(postgres16, 0.05) as line, bench.shadow():
+    with run_slow_proxy(postgres16, 0.05) as line, bench.shadow():
         bench.source_url = postgres16.url(long).replace(f":{postgres16.port}/", f":{line.port}/")
         result = bench.run(engine="relay", jobs=1, storage_limit_bytes=12 * MIB)
     assert result.failure is not None

@@ -1,0 +1,130 @@
+"""The HTTP API as a person on a laptop calls it: `kubectl port-forward`, a key, and curl."""
+
+import base64
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.e2e import comparison
+from tests.e2e.postgres_pods import EMBEDDED, SYSTEM_NAMESPACE, Source, login
+from tests.e2e.tenant import END_SECONDS, IMPORTS, Tenant
+from tests.support import kubectl
+
+OPERATOR = kubectl.CHECKOUT / "operator"
+SERVICE = "service/pgimport-api"
+
+MINE = "SELECT count(*) > 0 FROM pg_catalog.pg_tables WHERE tableowner = current_user"
+
+
+@contextmanager
+def forward_port(namespace: str = SYSTEM_NAMESPACE, service: str = SERVICE, target: int = 80) -> Iterator[int]:
+    """`kubectl port-forward`, as a person on a laptop uses it."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = int(found.getsockname()[1])
+    process = subprocess.Popen(
+        ["kubectl", "-n", namespace, "port-forward", service, f"{port}:{target}"],
+        env=kubectl.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                break
+            except OSError:
+                time.sleep(0.1)
+        yield port
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@dataclass(frozen=True)
+class Curl:
+    """Calls with one key."""
+
+    port: int
+    key: str = field(repr=False)
+
+    def call(self, method: str, path: str, body: Any = None, *options: str) -> tuple[int, Any]:
+        """Status and JSON; the key and the body come by standard input, as an argument everybody could read them."""
+        lines = [f'header = "Authorization: Bearer {self.key}"']
+        if body is not None:
+            text = json.dumps(body).replace("\\", "\\\\").replace('"', '\\"')
+            lines += ['header = "Content-Type: application/json"', f'data = "{text}"']
+        done = subprocess.run(
+            ["curl", "--silent", "--show-error", "--config", "-", "--request", method, *options,
+             "--write-out", "\n%{http_code}", f"http://127.0.0.1:{self.port}/v1{path}"],
+            input="\n".join(lines), capture_output=True, text=True, check=True, timeout=90,
+        )  # fmt: skip
+        answer, _, status = done.stdout.rpartition("\n")
+        return int(status), json.loads(answer)
+
+    def poll(self, job: str) -> dict[str, Any]:
+        deadline = time.monotonic() + END_SECONDS
+        while time.monotonic() < deadline:
+            found: dict[str, Any] = self.call("GET", f"/jobs/{job}")[1]["job"]
+            if found["state"] in ("completed", "failed", "cancelled"):
+                return found
+            time.sleep(1)
+        raise AssertionError(f"{job} has not ended: {found}")
+
+
+def make_key(*words: str) -> str:
+    """As the README says, with the user's own kubeconfig."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pgimport", "cli", "keys", "--namespace", SYSTEM_NAMESPACE, "create", *words],
+        env={**kubectl.environment(), "PYTHONPATH": str(OPERATOR)}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return done.stdout.strip()
+
+
+def put(url: str, path: Path, *options: str) -> int:
+    """A file by plain curl, without a key; the status."""
+    done = subprocess.run(
+        ["curl", "--silent", "--output", "/dev/null", "--write-out", "%{http_code}", "--upload-file", path, *options,
+         url],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return int(done.stdout)
+
+
+def check_connections(curl: Curl, source: Source, preview: str) -> None:
+    """Of a copy of `shop`: its user logs in, owns it, and finds all of it."""
+    status, answer = curl.call("GET", f"/preview-databases/{preview}/connections")
+    assert status == 200, answer
+    found = answer["connections"]
+    assert set(found) == {"host", "port", "database", "user", "password", "url"}
+    place = {name: str(found[name]) for name in ("host", "port", "user", "password")} | {"dbname": found["database"]}
+    assert login(source, place, MINE)[0] == ["t"]
+    comparison.assert_same(source.server, "shop", EMBEDDED, found["database"])
+
+
+def check_upload(curl: Curl, source: Source, tenant: Tenant, folder: Path, put: Callable[[str, Path], int]) -> str:
+    """From a dump of `shop` to psql; the upload's URL."""
+    words = ("sh", "-c", "pg_dump --username=postgres --format=custom shop | base64")
+    dumped = kubectl.execute(source.server.namespace, source.server.pod, *words)
+    (folder / "shop.dump").write_bytes(base64.b64decode(dumped))
+    status, answer = curl.call("POST", "/projects/e2e/imports/uploads")
+    assert status == 201, answer
+    upload = answer["upload"]
+    wanted = {"upload_key": upload["object_key"]}
+    assert curl.call("POST", "/projects/e2e/imports", wanted) == (404, {"error": "no such upload"})
+    assert put(upload["upload_url"], folder / "shop.dump") == 200
+    status, answer = curl.call("POST", "/projects/e2e/imports", wanted)
+    assert status == 202, answer
+    done = curl.poll(answer["job"]["id"])
+    assert done["state"] == "completed", done
+    check_connections(curl, source, done["preview_database_id"])
+    body = json.dumps(kubectl.get(IMPORTS, done["id"].removeprefix("e2e."), tenant.name))
+    assert "signature" not in body.lower()
+    found: str = upload["upload_url"]
+    return found

@@ -1,0 +1,101 @@
+"""Files that a pod serves over HTTPS: name and bytes go in, URL and the CA that signed the server go out."""
+
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.e2e.postgres_pods import SYSTEM_NAMESPACE, Postgres, secret_manifest
+from tests.support import kubectl
+from tests.support.https import make_certificates
+from tests.support.kubectl import Manifest
+
+NAME, PORT = "files", 8443
+START_SECONDS = 60
+
+_SERVE = f"""
+import functools, http.server, ssl
+handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory="/files")
+server = http.server.ThreadingHTTPServer(("", {PORT}), handler)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain("/tls/tls.crt", "/tls/tls.key")
+server.socket = context.wrap_socket(server.socket, server_side=True)
+server.serve_forever()
+"""
+_RECEIVE = "import shutil, sys; shutil.copyfileobj(sys.stdin.buffer, open(sys.argv[1], 'wb'))"
+_RESTRICTED: Manifest = {
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+
+
+@dataclass(frozen=True)
+class FileServer:
+    """One server and its CA."""
+
+    namespace: str
+    ca: str = field(repr=False)
+
+    @property
+    def host(self) -> str:
+        return f"{NAME}.{self.namespace}.svc.cluster.local"
+
+    def put(self, name: str, content: bytes) -> str:
+        """The file's URL."""
+        kubectl.execute(self.namespace, NAME, "python3", "-c", _RECEIVE, f"/files/{name}", stdin=content)
+        return self.url(name)
+
+    def url(self, name: str) -> str:
+        """With a query as a presigned one has it: a secret of its own."""
+        return f"https://{self.host}:{PORT}/{name}?signature=0a1b2c3d4e5f-{name}"
+
+
+def operator_image() -> str:
+    """It has a Python, and is on the node already."""
+    body = kubectl.get("deployment", "pgimport-operator", SYSTEM_NAMESPACE)
+    return str(body["spec"]["template"]["spec"]["containers"][0]["image"])
+
+
+def start_file_server(namespace: str) -> FileServer:
+    """In a namespace that is there; it goes with it."""
+    host = f"{NAME}.{namespace}.svc.cluster.local"
+    with TemporaryDirectory() as place:
+        folder = Path(place)
+        make_certificates(folder, host)
+        made = {name: (folder / name).read_text() for name in ("ca.crt", "tls.crt", "tls.key")}
+    metadata = {"name": NAME, "namespace": namespace, "labels": {"server": NAME}}
+    container: Manifest = {
+        "name": "files",
+        "image": operator_image(),
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["python3", "-c", _SERVE],
+        "readinessProbe": {"tcpSocket": {"port": PORT}, "periodSeconds": 1},
+        "securityContext": _RESTRICTED,
+        "volumeMounts": [{"name": "files", "mountPath": "/files"}, {"name": "tls", "mountPath": "/tls"}],
+    }
+    pod = {
+        "automountServiceAccountToken": False,
+        "terminationGracePeriodSeconds": 1,
+        "securityContext": {"runAsNonRoot": True, "runAsUser": 65532, "runAsGroup": 65532, "fsGroup": 65532},
+        "containers": [container],
+        "volumes": [{"name": "files", "emptyDir": {}}, {"name": "tls", "secret": {"secretName": NAME}}],
+    }
+    service = {"selector": {"server": NAME}, "ports": [{"port": PORT}]}
+    kubectl.apply(
+        secret_manifest(namespace, NAME, {name: made[name] for name in ("tls.crt", "tls.key")}),
+        {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": pod},
+        {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": service},
+    )
+    kubectl.wait_for_pod(namespace, NAME, START_SECONDS)
+    return FileServer(namespace, made["ca.crt"])
+
+
+def dump(server: Postgres, dbname: str, *options: str) -> bytes:
+    """What pg_dump writes to its standard output; a tar archive of a directory for `--format=directory`."""
+    quoted = " ".join(options)
+    command = f"pg_dump --username=postgres {quoted} {dbname}"
+    if "--format=directory" in options:
+        command = f"{command} --file=/tmp/dump && tar --create --directory=/tmp dump; rm -rf /tmp/dump"
+    text = kubectl.execute(server.namespace, server.pod, "sh", "-c", f"set -e; ({command}) | base64 --wrap=0")
+    return subprocess.run(["base64", "--decode"], input=text.encode(), capture_output=True, check=True).stdout

@@ -1,0 +1,88 @@
+"""The API's rights against what it did, by the API server's own audit log: as many as it needs, and no more."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from tests.e2e.api_calls import Curl, forward_port, make_key
+from tests.e2e.postgres_pods import SYSTEM_NAMESPACE, Source
+from tests.e2e.tenant import READY_SECONDS, Tenant
+from tests.support import kubectl
+
+pytestmark = pytest.mark.cluster
+
+ACCOUNT = f"system:serviceaccount:{SYSTEM_NAMESPACE}:pgimport-api"
+ROLES = (("clusterrole", "pgimport-api"), ("clusterrole", "pgimport-api-tenant"), ("role", "pgimport-api"))
+Right = tuple[str, str]  # verb, resource
+
+
+@pytest.fixture(scope="module")
+def curl(tenant: Tenant) -> Iterator[Curl]:
+    with forward_port() as port:
+        yield Curl(port, make_key("--organization", "e2e", "--name", "rights"))
+
+
+def walk(curl: Curl, source: Source) -> None:
+    """Every route once, with success."""
+    made = curl.call("POST", "/projects/e2e/preview-databases", {"ttl_hours": 1})
+    assert made[0] == 201, made
+    preview = f"/preview-databases/{made[1]['preview']['id']}"
+    kubectl.wait_until(
+        lambda: curl.call("GET", preview)[1]["preview"]["state"] == "ready" or None, "it is ready", READY_SECONDS
+    )
+    url = source.url("small")
+    asked = {"source_url": url, "dry_run": True}
+    status, answer = curl.call("POST", "/projects/e2e/imports", asked, "--header", "Idempotency-Key: rights")
+    assert status == 202, answer
+    job = f"/jobs/{answer['job']['id']}"
+    for method, path, body, expected in (
+        ("POST", "/projects/e2e/imports", asked, 202),  # again, with the same key
+        ("GET", "/projects/e2e/jobs", None, 200),
+        ("GET", job, None, 200),
+        ("POST", f"{job}/cancel", None, 202),
+        ("POST", "/projects/e2e/imports/uploads", None, 201),
+        ("POST", "/projects/e2e/imports/preflight", {"source_url": url}, 200),
+        ("GET", "/projects/e2e/preview-databases", None, 200),
+        ("GET", f"{preview}/connections", None, 200),
+        ("POST", f"{preview}/extend", {"ttl_hours": 2}, 200),
+        ("POST", f"{preview}/reset", None, 202),
+        ("DELETE", preview, None, 202),
+    ):
+        words = ("--header", "Idempotency-Key: rights") if path.endswith("/imports") else ()
+        status, answer = curl.call(method, path, body, *words)
+        assert status == expected or (path.endswith(("extend", "reset")) and status in (200, 202)), (path, answer)
+
+
+def read_audit() -> Iterator[dict[str, Any]]:
+    """What the API asked of Kubernetes since the cluster is up."""
+    path = kubectl.cluster_folder() / "logs" / "audit.log"
+    if not path.exists():
+        pytest.skip("only the API server of CLUSTER=bare writes an audit log here")
+    for line in path.read_text().splitlines():
+        event: dict[str, Any] = json.loads(line)
+        if event["user"]["username"] == ACCOUNT and "resource" in event.get("objectRef", {}):
+            yield event
+
+
+def find_granted() -> set[Right]:
+    found = set()
+    for kind, name in ROLES:
+        namespace = SYSTEM_NAMESPACE if kind == "role" else None
+        for rule in kubectl.get(kind, name, namespace)["rules"]:
+            found |= {(verb, resource) for verb in rule["verbs"] for resource in rule["resources"]}
+    return found
+
+
+def test_what_is_granted_is_used_and_nothing_else_was_tried(curl: Curl, source: Source) -> None:
+    walk(curl, source)
+    used: set[Right] = set()
+    for event in read_audit():
+        verb, place = event["verb"], event["objectRef"]
+        assert "subresource" not in place, event
+        if event["annotations"]["authorization.k8s.io/decision"] == "allow":
+            used.add((verb, place["resource"]))
+        if place["resource"] == "secrets" and verb != "create":
+            assert verb == "get", event
+            assert place["name"] == "pgimport-api-keys" or place["name"].endswith("-connection"), event
+    assert used == find_granted()

@@ -1,0 +1,141 @@
+"""What is killed in mid-import: the operator, the Job's pod, the Job; and what must not run a second time."""
+
+import time
+
+import pytest
+from tests.e2e import comparison
+from tests.e2e.postgres_pods import EMBEDDED, SYSTEM_NAMESPACE, Source
+from tests.e2e.tenant import IMPORTS, KEPT_ROWS, Tenant, operator_pods, reason_of, state_of
+from tests.support import kubectl
+from tests.support.kubectl import Manifest
+
+pytestmark = pytest.mark.cluster
+
+SWEEP_SECONDS = 10
+
+
+def kill_operator() -> None:
+    """Without a word of warning; waits for the next one to be ready."""
+    before = {pod["metadata"]["uid"] for pod in operator_pods()}
+    kubectl.delete(
+        "pods", *(pod["metadata"]["name"] for pod in operator_pods()), namespace=SYSTEM_NAMESPACE, force=True
+    )
+
+    def another() -> bool:
+        for pod in operator_pods():
+            conditions = {one["type"]: one["status"] for one in pod["status"].get("conditions", ())}
+            if pod["metadata"]["uid"] not in before and conditions.get("Ready") == "True":
+                return True
+        return False
+
+    kubectl.wait_until(another, "another operator is ready", 60)
+
+
+def _standing(tenant: Tenant, body: Manifest) -> tuple[object, ...]:
+    """Everything that would move if an import ran again."""
+    uid = body["metadata"]["uid"]
+    return (
+        tenant.get(body["metadata"]["name"])["status"],
+        [one["metadata"]["uid"] for one in tenant.jobs(uid)],
+        sorted(one["metadata"]["uid"] for one in tenant.pods(uid)),
+    )
+
+
+@pytest.fixture(scope="module")
+def ended(tenant: Tenant) -> dict[str, Manifest]:
+    """One import of each terminal state."""
+    tenant.make_previews("end-completed", "end-failed", "end-cancelled")
+    tenant.make_secrets({"end-failed": tenant.source.url("absent")})
+    tenant.start("end-completed", "small", "end-completed")
+    tenant.start("end-failed", "end-failed", "end-failed")
+    tenant.start("end-cancelled", "never", "end-cancelled", cancel=True)
+    bodies = tenant.wait_until_over("end-completed", "end-failed", "end-cancelled")
+    assert [state_of(body) for body in bodies.values()] == ["completed", "failed", "cancelled"]
+    return bodies
+
+
+def test_the_operator_killed_in_mid_import(tenant: Tenant, source: Source, ended: dict[str, Manifest]) -> None:
+    """One import copies its rows, one has just been created; what has ended is looked at and left alone."""
+    standing = {name: _standing(tenant, body) for name, body in ended.items()}
+    tenant.make_previews("killed-copying", "killed-fresh")
+    tenant.start("killed-copying", "slow", "killed-copying")
+    tenant.wait_until_copying("killed-copying")
+    tenant.start("killed-fresh", "small", "killed-fresh")
+    kill_operator()
+    bodies = tenant.wait_until_over("killed-copying", "killed-fresh")
+    for name, body in bodies.items():
+        assert state_of(body) == "completed", tenant.describe(IMPORTS, name)
+        assert body["status"]["attempts"] == 1
+        assert len(tenant.pods(body["metadata"]["uid"])) == 1
+        tenant.assert_nothing_left(body)
+    comparison.assert_same(source.server, "slow", EMBEDDED, tenant.database("killed-copying"))
+    comparison.assert_same(source.server, "small", EMBEDDED, tenant.database("killed-fresh"))
+    assert {name: _standing(tenant, body) for name, body in ended.items()} == standing
+
+
+def test_what_has_ended_never_runs_again(tenant: Tenant, ended: dict[str, Manifest]) -> None:
+    """Applied again, changed where a change is allowed, its Job deleted, two sweeps and a new operator."""
+    manifests = {
+        "end-completed": tenant.import_manifest("end-completed", "small", "end-completed"),
+        "end-failed": tenant.import_manifest("end-failed", "end-failed", "end-failed"),
+        "end-cancelled": tenant.import_manifest("end-cancelled", "never", "end-cancelled", cancel=True),
+    }
+    # What would now go well, and what would now change the target.
+    tenant.make_secrets({"never": tenant.source.url("small")})
+    tenant.log_in("end-completed", "DROP TABLE things")
+    for body in ended.values():
+        for job in tenant.jobs(body["metadata"]["uid"]):
+            kubectl.delete("jobs", job["metadata"]["name"], namespace=tenant.name)
+    before = {name: tenant.get(name) for name in ended}
+    for manifest in manifests.values():
+        manifest["metadata"]["labels"] = {"applied": "again"}
+        manifest["spec"]["suspend"] = False
+    kubectl.apply(*manifests.values())
+    time.sleep(SWEEP_SECONDS)
+    kill_operator()
+    time.sleep(SWEEP_SECONDS)
+    for name, body in before.items():
+        status, jobs, pods = _standing(tenant, body)
+        assert isinstance(status, dict)
+        moving = ("observedGeneration", "updatedAt", "conditions")
+        assert {key: value for key, value in status.items() if key not in moving} == {
+            key: value for key, value in body["status"].items() if key not in moving
+        }
+        assert (jobs, pods) == ([], [])
+        assert status["observedGeneration"] == tenant.get(name)["metadata"]["generation"]
+    assert tenant.tables("end-completed") == []
+    assert tenant.tables("end-cancelled") == []
+
+
+@pytest.fixture(scope="module")
+def bereft(tenant: Tenant) -> dict[str, Manifest]:
+    """One import that lost its pod, one that lost its Job: what they looked like just before."""
+    tenant.make_kept_previews("podless", "jobless")
+    kubectl.create(*(tenant.import_manifest(name, "slow", name, recreate=True) for name in ("podless", "jobless")))
+    return tenant.disturb(
+        {
+            "podless": lambda body: kubectl.delete(
+                "pods", body["status"]["claimedBy"], namespace=tenant.name, wait=False
+            ),
+            "jobless": lambda body: kubectl.delete("jobs", body["status"]["job"], namespace=tenant.name, wait=False),
+        }
+    )
+
+
+def test_T29_the_job_deleted_in_mid_import(tenant: Tenant, bereft: dict[str, Manifest]) -> None:
+    """Nobody knows what it had done: the import fails, and no other Job is made in its place."""
+    ended = tenant.wait_for_end("jobless", "failed")
+    assert reason_of(ended) == "ResultLost"
+    assert tenant.kept_rows("jobless") == KEPT_ROWS
+    tenant.assert_nothing_left(ended)
+    assert "activeImport" not in tenant.preview("jobless")["status"]
+
+
+def test_T29_the_pod_deleted_in_mid_import(tenant: Tenant, bereft: dict[str, Manifest]) -> None:
+    ended = tenant.wait_for_end("podless", "completed")
+    history = ended["status"]["attemptHistory"]
+    assert [(one["number"], one["reason"]) for one in history] == [(1, "PodGone"), (2, "Completed")]
+    assert history[0]["pod"] == bereft["podless"]["status"]["claimedBy"]
+    assert ended["status"]["attempts"] == 2
+    assert tenant.tables("podless") == ["slow_rows"]
+    tenant.assert_nothing_left(ended)

@@ -1,0 +1,50 @@
+"""A target of a newer major than its sources: the worker's image of that major serves it."""
+
+import secrets
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from tests.cluster.instance import this_instance
+from tests.cluster.project_images import server_image
+from tests.cluster.provider_choice import choose_provider
+from tests.e2e import comparison
+from tests.e2e.postgres_pods import SYSTEM_NAMESPACE, Postgres, Source, quoted, secret_manifest, start_server
+from tests.e2e.tenant import IMPORTS, Tenant, make_tenant, remove_tenant
+from tests.support import kubectl
+
+pytestmark = pytest.mark.cluster
+
+NAME, ADMIN = "e2e-18", "target_admin"
+
+
+@pytest.fixture(scope="module")
+def newer(source: Source) -> Iterator[Tenant]:
+    """A Project whose target is a PostgreSQL 18 of its own."""
+    remove_tenant(NAME)
+    kubectl.delete("secret", NAME, namespace=SYSTEM_NAMESPACE)
+    namespace, password = source.server.namespace, secrets.token_urlsafe(24)
+    start_server(namespace, NAME, server_image(choose_provider(this_instance()), "18"))
+    server = Postgres(namespace, NAME)
+    server.execute(f"CREATE ROLE {ADMIN} LOGIN CREATEDB CREATEROLE PASSWORD {quoted(password)}")
+    kubectl.create(secret_manifest(SYSTEM_NAMESPACE, NAME, {"user": ADMIN, "password": password}))
+    place = {
+        "clusterID": "newer", "host": f"{NAME}.{namespace}.svc", "adminSecretRef": {"name": NAME}, "sslmode": "disable",
+    }  # fmt: skip
+    tenant = replace(make_tenant(NAME, source, server=place), server=server)
+    tenant.make_secrets({"shop": source.url("shop")})
+    yield tenant
+    remove_tenant(NAME)
+    kubectl.delete("secret", NAME, namespace=SYSTEM_NAMESPACE)
+
+
+def test_17_comes_into_18(newer: Tenant, source: Source) -> None:
+    newer.make_previews("shop")
+    newer.start("shop", "shop", "shop")
+    body = newer.wait_for_end("shop", "completed")
+    status = body["status"]
+    assert status["verification"]["verified"] is True, newer.describe(IMPORTS, "shop")
+    assert "worker-18" in newer.pods(body["metadata"]["uid"])[0]["spec"]["containers"][0]["image"]
+    there = comparison.read_content(newer.server, newer.database("shop"))
+    here = comparison.read_content(source.server, "shop")
+    assert (there.rows, there.sequences, there.large_objects) == (here.rows, here.sequences, here.large_objects)

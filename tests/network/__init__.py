@@ -1,1 +1,0 @@
-"""Tests of live sources by name and over TLS."""

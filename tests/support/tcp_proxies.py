@@ -1,0 +1,240 @@
+"""What may stand between a client and a PostgreSQL server: a slow line, a pooler, a host that sleeps at first."""
+
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+from tests.support.postgres import PostgresServer
+
+CHUNK = 1 << 16
+SSL_REQUEST = struct.pack("!i", 80877103)
+
+
+@dataclass
+class TcpProxy:
+    """Where to connect, and what went over it."""
+
+    port: int
+    connections: int = 0
+    round_trips: int = 0  # times that a client spoke after it had listened
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    clients: list[socket.socket] = field(default_factory=list)
+
+    def cut(self) -> None:
+        """Every connection ends in a reset, as if something in between had lost it."""
+        for client in list(self.clients):
+            with suppress(OSError):  # it is closed already
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                client.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def listen(
+    serve: Callable[[socket.socket, TcpProxy], None], at: tuple[str, int] = ("127.0.0.1", 0)
+) -> Iterator[TcpProxy]:
+    """A port, one of its own where `at` names none; each connection is served in a thread of its own."""
+    with socket.create_server(at) as listener:
+        line = TcpProxy(listener.getsockname()[1])
+        threads: list[threading.Thread] = []
+
+        def work(client: socket.socket) -> None:
+            with client, suppress(OSError):  # either side may go away at any time
+                serve(client, line)
+
+        def accept() -> None:
+            with suppress(OSError):
+                while True:
+                    client, _ = listener.accept()
+                    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                    line.connections += 1
+                    line.clients.append(client)
+                    threads.append(threading.Thread(target=work, args=(client,), daemon=True))
+                    threads[-1].start()
+
+        thread = threading.Thread(target=accept, daemon=True)
+        thread.start()
+        try:
+            yield line
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
+            for client in line.clients:
+                with suppress(OSError):  # it is closed already
+                    client.shutdown(socket.SHUT_RDWR)
+            for worker in threads:
+                worker.join()
+
+
+def pass_on(client: socket.socket, server: tuple[str, int], heard: Callable[[bytes, bool], None]) -> None:
+    """Both ways until both have ended; `heard` gets what is about to be passed on, and whether the client said it."""
+    with socket.create_connection(server) as upstream:
+        upstream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+        def pump(source: socket.socket, sink: socket.socket, is_client: bool) -> None:
+            with suppress(OSError):
+                while data := source.recv(CHUNK):
+                    heard(data, is_client)
+                    sink.sendall(data)
+            with suppress(OSError):
+                sink.shutdown(socket.SHUT_WR)
+
+        back = threading.Thread(target=pump, args=(upstream, client, False), daemon=True)
+        back.start()
+        pump(client, upstream, True)
+        back.join()
+
+
+@contextmanager
+def run_slow_proxy(
+    server: PostgresServer, delay: float, sleeps_at: int = 0, others: Sequence[PostgresServer] = ()
+) -> Iterator[TcpProxy]:
+    """Each direction takes `delay` seconds; the first `sleeps_at` connections are taken and never answered.
+
+    With `others`, connections lead to one server after the other.
+    """
+    servers = [server, *others]
+
+    def serve(client: socket.socket, line: TcpProxy) -> None:
+        if line.connections <= sleeps_at:
+            while client.recv(CHUNK):
+                continue
+            return
+        behind = servers[(line.connections - 1) % len(servers)]
+        listened = threading.Event()
+        listened.set()
+
+        def heard(_: bytes, is_client: bool) -> None:
+            if is_client and listened.is_set():
+                listened.clear()
+                with line.lock:
+                    line.round_trips += 1
+            time.sleep(delay)
+            if not is_client:
+                listened.set()
+
+        pass_on(client, (behind.host, behind.port), heard)
+
+    with listen(serve) as line:
+        yield line
+
+
+@contextmanager
+def run_cutting_proxy(server: PostgresServer, after: int, cuts: int, *, sent: bool = False) -> Iterator[TcpProxy]:
+    """A connection that has carried so many bytes from the server (`sent`: to it) is cut; so often, then no more."""
+    left = cuts
+
+    def serve(client: socket.socket, line: TcpProxy) -> None:
+        carried = 0
+
+        def heard(data: bytes, is_client: bool) -> None:
+            nonlocal carried, left
+            carried += len(data) if is_client is sent else 0
+            with line.lock:
+                if carried > after and left > 0:
+                    left -= 1
+                    client.shutdown(socket.SHUT_RDWR)
+                    raise ConnectionResetError
+
+        pass_on(client, (server.host, server.port), heard)
+
+    with listen(serve) as line:
+        yield line
+
+
+@contextmanager
+def run_pooler(server: PostgresServer, dbname: str, *, transactions: bool, servers: int = 3) -> Iterator[TcpProxy]:
+    """Lets everybody in, and serves each session (or each transaction) with one of a few processes, last used first."""
+    idle = [_Backend(server, dbname) for _ in range(servers)]
+    everyone = list(idle)
+    lock = threading.Lock()
+
+    def take() -> "_Backend":
+        with lock:
+            return idle.pop()
+
+    def give(backend: "_Backend") -> None:
+        with lock:
+            idle.append(backend)
+
+    def serve(client: socket.socket, line: TcpProxy) -> None:
+        _welcome(client, line.connections, everyone[0].version)
+        backend = None if transactions else take()
+        with suppress(OSError, ConnectionError):
+            while (message := _read_message(client))[0] != b"X":
+                backend = backend or take()
+                backend.wire.sendall(message[0] + message[1])
+                status, answer = _answer(backend.wire)
+                if transactions and status == b"I":
+                    give(backend)  # before the client hears of it, so that its next message finds it idle
+                    backend = None
+                client.sendall(answer)
+        with suppress(OSError):  # the test is over
+            if backend is not None:
+                backend.wire.sendall(b"Q" + struct.pack("!i", 13) + b"ROLLBACK\0")
+                _answer(backend.wire)
+                give(backend)
+
+    try:
+        with listen(serve) as line:
+            yield line
+    finally:
+        for backend in everyone:
+            backend.close()
+
+
+class _Backend:
+    """A server process, spoken to in bare messages once it was logged in to."""
+
+    def __init__(self, server: PostgresServer, dbname: str) -> None:
+        self._connection = server.connect(dbname)
+        self.version = self._connection.info.parameter_status("server_version") or ""
+        self.wire = socket.fromfd(self._connection.fileno(), socket.AF_INET, socket.SOCK_STREAM)
+        self.wire.setblocking(True)
+
+    def close(self) -> None:
+        self.wire.close()
+        self._connection.close()
+
+
+def _welcome(client: socket.socket, key: int, version: str) -> None:
+    """Any password will do; the key for a cancel request is made up, as poolers do."""
+    while read_exactly(client, struct.unpack("!i", read_exactly(client, 4))[0] - 4) == SSL_REQUEST:
+        client.sendall(b"N")
+    settings = b"".join(
+        b"S" + struct.pack("!i", len(pair) + 4) + pair
+        for pair in (f"server_version\0{version}\0".encode(), b"client_encoding\0UTF8\0")
+    )
+    client.sendall(
+        b"R" + struct.pack("!ii", 8, 0) + settings + b"K" + struct.pack("!iii", 12, 900_000 + key, 1)
+        + b"Z" + struct.pack("!i", 5) + b"I"
+    )  # fmt: skip
+
+
+def read_exactly(wire: socket.socket, count: int) -> bytes:
+    """Raises ConnectionError where the other side ends before."""
+    data = b""
+    while len(data) < count:
+        if not (more := wire.recv(count - len(data))):
+            raise ConnectionError("closed")
+        data += more
+    return data
+
+
+def _read_message(wire: socket.socket) -> tuple[bytes, bytes]:
+    kind = read_exactly(wire, 1)
+    length = read_exactly(wire, 4)
+    return kind, length + read_exactly(wire, struct.unpack("!i", length)[0] - 4)
+
+
+def _answer(backend: socket.socket) -> tuple[bytes, bytes]:
+    """The state of the transaction, and all messages up to the one that tells it."""
+    answer = b""
+    while True:
+        kind, body = _read_message(backend)
+        answer += kind + body
+        if kind == b"Z":
+            return body[4:], answer
