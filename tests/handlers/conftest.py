@@ -4,8 +4,8 @@ import secrets
 from collections.abc import Iterator
 
 import pytest
-from tests.handlers.test_operator_program import Tenant
-from tests.handlers.test_two_operators import PROJECT, Operator
+from tests.handlers.emulated_tenant import Tenant
+from tests.handlers.stepwise_operator import PROJECT, Operator
 from tests.support.kubernetes import BYSTANDER, run_kubernetes
 from tests.support.postgres import PostgresServer
 

@@ -1,8 +1,8 @@
 """What is left when objects go: nothing on the server, and nothing that cannot be deleted."""
 
 import pytest
-from tests.handlers.test_operator_program import NAMESPACE, PASSED, Tenant, ended, running
-from tests.handlers.test_two_operators import PROJECT, Operator, begin, key, make, ready, rows
+from tests.handlers.emulated_tenant import NAMESPACE, PASSED, Tenant, ended, running
+from tests.handlers.stepwise_operator import PROJECT, Operator, begin, key, make, ready, rows
 
 from pgimport.kubernetes_client import api_paths
 from pgimport.model.errors import Absent

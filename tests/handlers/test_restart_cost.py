@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
-from tests.handlers.test_operator_program import HOME, NAMESPACE, PASSED, Tenant, ended, running
+from tests.handlers.emulated_tenant import HOME, NAMESPACE, PASSED, Tenant, ended, running
 from tests.support.kubernetes import BYSTANDER, Json, Kubernetes, a_body, run_kubernetes
 from tests.support.postgres import PostgresServer
 

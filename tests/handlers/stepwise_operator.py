@@ -1,0 +1,119 @@
+"""An operator that a test runs step by step, and that can be frozen with an old view of the cluster."""
+
+from typing import Any
+
+import pytest
+from tests.handlers.emulated_tenant import HOME, NAMESPACE, Tenant
+from tests.support.kubernetes import Json, Kubernetes, a_body
+
+from pgimport.kubernetes_client import api_paths
+from pgimport.kubernetes_client.api_client import KubernetesClient
+from pgimport.model.errors import Absent, Conflict, PgimportError
+from pgimport.model.facts import Key
+from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS
+from pgimport.model.policy import Policy
+from pgimport.reconcile.context import ReconcileContext
+from pgimport.reconcile.loop import reconcile
+from pgimport.reconcile.work_queue import ReconcileResult
+
+PROJECT = Key(PROJECTS, "", "shop")
+
+
+POLICY = Policy(operator_namespace=HOME, worker_images={"16": "registry/worker:16"})
+
+
+class Stopped(Exception):
+    """Where the process was when it froze."""
+
+
+class Memory(KubernetesClient):
+    """Reads come from what was read before, once it is told to remember; writes arrive, unless it is to stop there."""
+
+    def __init__(self, kubernetes: Kubernetes) -> None:
+        super().__init__(kubernetes.connect()._api)
+        self._read: dict[Any, Json | PgimportError] = {}
+        self.remembers = self.stops = False
+
+    def create(self, path: str, body: Json) -> Json:
+        self._stop(path)
+        return super().create(path, body)
+
+    def patch(self, path: str, body: Json | list[Json]) -> Json:
+        self._stop(path)
+        return super().patch(path, body)
+
+    def _stop(self, path: str) -> None:
+        if self.stops:
+            raise Stopped(path)
+
+    def get(self, path: str, **query: str) -> Json:
+        key = path, tuple(sorted(query.items()))
+        if not self.remembers:
+            try:
+                self._read[key] = super().get(path, **query)
+            except PgimportError as refused:
+                self._read[key] = refused
+        found = self._read.get(key, Absent(path))
+        if isinstance(found, PgimportError):
+            raise found
+        return found
+
+
+class Operator:
+    """One process, as far as it can tell."""
+
+    def __init__(self, kubernetes: Kubernetes) -> None:
+        self.view = Memory(kubernetes)
+        self.context = ReconcileContext(cluster=self.view, policy=POLICY)
+
+    def look(self, *keys: Key) -> None:
+        """Until nothing asks for another look at once."""
+        for key in keys:
+            for _ in range(12):
+                try:
+                    outcome = reconcile(self.context, key)
+                except Conflict:
+                    if self.view.remembers:
+                        raise
+                    continue
+                if not _at_once(outcome):
+                    break
+
+    def freeze(self, key: Key, at: str) -> None:
+        """It sees what there is to see, and is stopped before its first write to this path; its view stays."""
+        self.view.stops = True
+        with pytest.raises(Stopped, match=at):
+            reconcile(self.context, key)
+        self.view.stops, self.view.remembers = False, True
+
+
+def _at_once(outcome: ReconcileResult) -> bool:
+    return outcome.requeue_after is not None and outcome.requeue_after.total_seconds() == 0
+
+
+def key(kind: str, name: str) -> Key:
+    return Key(kind, NAMESPACE, name)
+
+
+def ready(tenant: Tenant, name: str) -> None:
+    tenant.create(api_paths.resource(PREVIEWS, NAMESPACE), a_body(PREVIEWS, name, spec={"project": "shop"}))
+    Operator(tenant.kubernetes).look(key(PREVIEWS, name))
+    assert tenant.status(name, PREVIEWS)["state"] == "ready"
+
+
+def begin(tenant: Tenant, name: str) -> tuple[Operator, Json]:
+    """An import at work, with its Job."""
+    tenant.apply(name)
+    operator = Operator(tenant.kubernetes)
+    operator.look(key(PREVIEWS, name), key(IMPORTS, name))
+    return operator, tenant.job(name)
+
+
+def rows(tenant: Tenant, name: str) -> list[tuple[Any, ...]]:
+    with tenant.as_owner(name) as connection:
+        return connection.execute("SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'").fetchall()
+
+
+def make(tenant: Tenant, name: str, table: str) -> None:
+    with tenant.as_owner(name) as connection:
+        connection.execute(f"CREATE TABLE {table} (id int)".encode())
