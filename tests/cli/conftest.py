@@ -91,25 +91,6 @@ def hanging_clients(folder: Path) -> dict[str, str]:
     return {"PGIMPORT_CLIENTS": str(home)}
 
 
-CURRENT_MINORS = {16: "16.99", 18: "18.99"}
-
-
-def current_clients(folder: Path) -> dict[str, str]:
-    """The real clients of the test servers, which are a few minors old, and built without lz4, under today's number."""
-    home = folder / "current"
-    for major, number in CURRENT_MINORS.items():
-        (home / str(major) / "bin").mkdir(parents=True)
-        for name in ("pg_dump", "pg_restore"):
-            program = home / str(major) / "bin" / name
-            program.write_text(
-                "#!/bin/bash\n"
-                f'if [ "$1" = --version ]; then echo "{name} (PostgreSQL) {number}"; exit; fi\n'
-                f'exec {installation(major) / "bin" / name} "${{@/--compress=lz4/--compress=gzip:1}}"\n'
-            )
-            program.chmod(0o755)
-    return {"PGIMPORT_CLIENTS": str(home)}
-
-
 def wait_until_started(clients: dict[str, str], seconds: float = 50) -> None:
     deadline = time.monotonic() + seconds
     while not (Path(clients["PGIMPORT_CLIENTS"]) / "started").exists():

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from tests.cli.conftest import CommandLine, children, current_clients, hanging_clients, left_behind, wait_until_started
+from tests.cli.conftest import CommandLine, children, hanging_clients, left_behind, wait_until_started
+from tests.support.client_programs import current_clients
 from tests.support.https import body, run_https_server
 from tests.support.postgres import ADMIN, PostgresServer
 

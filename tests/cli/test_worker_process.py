@@ -6,7 +6,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from tests.cli.conftest import children, current_clients
+from tests.cli.conftest import children
+from tests.support.client_programs import current_clients
 from tests.support.postgres import LOOPBACK
 
 from pgimport.cli.run_command import EVERYWHERE

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from tests.cli.conftest import current_clients
+from tests.support.client_programs import current_clients
 from tests.support.postgres import PostgresServer
 from tests.worker.conftest import Bench
 
