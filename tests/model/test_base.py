@@ -125,10 +125,16 @@ def test_a_time_that_is_asked_for_may_be_of_any_zone() -> None:
 @pytest.mark.parametrize(
     ("field", "name"),
     [
-        ("max_attempts", "maxAttempts"), ("cluster_id", "clusterID"), ("pod_uid", "podUID"),
-        ("allowed_cidrs", "allowedCIDRs"), ("oid", "oid"), ("id", "id"), ("shadow_oid", "shadowOID"),
-        ("provider", "provider"), ("sha256", "sha256"),
+        ("max_attempts", "maxAttempts"),
+        ("cluster_id", "clusterID"),
+        ("pod_uid", "podUID"),
+        ("allowed_cidrs", "allowedCIDRs"),
+        ("oid", "oid"),
+        ("id", "id"),
+        ("shadow_oid", "shadowOID"),
+        ("provider", "provider"),
+        ("sha256", "sha256"),
     ],
-)  # fmt: skip
+)
 def test_fields_are_named_as_kubernetes_names_them(field: str, name: str) -> None:
     assert to_resource_name(field) == name

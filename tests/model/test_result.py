@@ -32,7 +32,7 @@ reports = st.builds(
         a_source,
         extensions=st.lists(st.just(Extension(name="postgis", version="3.5.2", schema_name="public")), max_size=13),
     ),
-)  # fmt: skip
+)
 verifications = st.builds(
     Verification,
     differences=st.lists(st.builds(TableDifference, table=words.map(lambda text: text[:126])), max_size=300),

@@ -26,8 +26,13 @@ PASSWORD = "hunter2"
         pytest.param(
             "postgresql://a%40b:p%3Aw%2F%25@[2001:DB8::1]:5433/my%20db?sslmode=verify-full&sslrootcert=system",
             SourceURL(
-                host="2001:db8::1", port=5433, user="a@b", password="p:w/%", dbname="my db",
-                sslmode=SSLMode.VERIFY_FULL, system_roots=True,
+                host="2001:db8::1",
+                port=5433,
+                user="a@b",
+                password="p:w/%",
+                dbname="my db",
+                sslmode=SSLMode.VERIFY_FULL,
+                system_roots=True,
             ),
             id="percent-encoded, IPv6",
         ),
@@ -35,13 +40,20 @@ PASSWORD = "hunter2"
             "postgresql://u:p@h/d?connect_timeout=9999&application_name=me&channel_binding=require"
             "&options=endpoint%3Dep-cool-1",
             SourceURL(
-                host="h", port=5432, user="u", password="p", dbname="d", connect_timeout=60, application_name="me",
-                channel_binding="require", endpoint="ep-cool-1",
+                host="h",
+                port=5432,
+                user="u",
+                password="p",
+                dbname="d",
+                connect_timeout=60,
+                application_name="me",
+                channel_binding="require",
+                endpoint="ep-cool-1",
             ),
             id="every other parameter",
         ),
     ],
-)  # fmt: skip
+)
 def test_good_urls_are_taken_apart(text: str, expected: SourceURL) -> None:
     assert parse_source_url(text) == expected
 

@@ -30,7 +30,9 @@ def test_defaults_are_the_documented_ones() -> None:
         pytest.param({"target": None}, (), "target.previewDatabase is required unless dryRun", id="no target"),
         pytest.param({"source": {}}, ("source",), "exactly one of urlSecretRef and uploadKey", id="no source"),
         pytest.param(
-            {"source": {"urlSecretRef": {"name": "a", "key": "b"}, "uploadKey": "c"}}, ("source",), "exactly one of",
+            {"source": {"urlSecretRef": {"name": "a", "key": "b"}, "uploadKey": "c"}},
+            ("source",),
+            "exactly one of",
             id="two sources",
         ),
         pytest.param({"maxAttempts": 11}, ("maxAttempts",), "less than or equal to 10", id="too many attempts"),
@@ -41,7 +43,7 @@ def test_defaults_are_the_documented_ones() -> None:
         pytest.param({"sourceURL": "postgresql://"}, ("sourceURL",), "Extra inputs", id="a URL in the spec"),
         pytest.param({"verify": "trust"}, ("verify",), "Input should be 'counts'", id="a verification nobody knows"),
     ],
-)  # fmt: skip
+)
 def test_a_bad_import_names_its_field(changes: dict[str, Any], field: tuple[str, ...], words: str) -> None:
     body = {name: value for name, value in (GOOD | changes).items() if value is not None}
     with pytest.raises(ValidationError) as caught:

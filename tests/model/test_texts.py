@@ -8,26 +8,63 @@ from pydantic import TypeAdapter, ValidationError
 from pgimport.model.texts import Extension, Host, Hosts, Network, Pattern, ShortText
 
 KINDS: dict[str, Any] = {
-    "host": Host, "hosts": Hosts, "network": Network, "extension": Extension, "pattern": Pattern, "text": ShortText,
-}  # fmt: skip
+    "host": Host,
+    "hosts": Hosts,
+    "network": Network,
+    "extension": Extension,
+    "pattern": Pattern,
+    "text": ShortText,
+}
 
 GOOD = [
-    ("host", "pg"), ("host", "db.example.com"), ("host", "DB.example.com."), ("host", "10.0.0.5"), ("host", "fd00::5"),
-    ("host", "::1"), ("host", "x" * 63), ("host", "my_db.local"),
-    ("hosts", "db.example.com"), ("hosts", "*.example.com"), ("hosts", "10.0.0.5"), ("hosts", "fd00::5"),
-    ("network", "10.0.0.0/8"), ("network", "10.0.0.1/8"), ("network", "192.0.2.1"), ("network", "fd00::/8"),
-    ("extension", "uuid-ossp"), ("extension", "pg_trgm"), ("extension", "x"),
-    ("pattern", 'public."odd\nname"'), ("pattern", "app_*"), ("text", "Größe 42"), ("text", "/a,b"),
-]  # fmt: skip
+    ("host", "pg"),
+    ("host", "db.example.com"),
+    ("host", "DB.example.com."),
+    ("host", "10.0.0.5"),
+    ("host", "fd00::5"),
+    ("host", "::1"),
+    ("host", "x" * 63),
+    ("host", "my_db.local"),
+    ("hosts", "db.example.com"),
+    ("hosts", "*.example.com"),
+    ("hosts", "10.0.0.5"),
+    ("hosts", "fd00::5"),
+    ("network", "10.0.0.0/8"),
+    ("network", "10.0.0.1/8"),
+    ("network", "192.0.2.1"),
+    ("network", "fd00::/8"),
+    ("extension", "uuid-ossp"),
+    ("extension", "pg_trgm"),
+    ("extension", "x"),
+    ("pattern", 'public."odd\nname"'),
+    ("pattern", "app_*"),
+    ("text", "Größe 42"),
+    ("text", "/a,b"),
+]
 BAD = [
-    ("host", "/var/run/postgresql", "no host"), ("host", "one,two", "no host"), ("host", "a b", "no host"),
-    ("host", "user@host", "no host"), ("host", "x" * 64, "no host"), ("host", "a..b", "no host"),
-    ("host", "-a", "no host"), ("host", "*.example.com", "no host"), ("host", "db\n", "no host"),
-    ("hosts", "*", "no host name"), ("hosts", "https://db.example.com", "no host name"), ("hosts", "a,b", "no host"),
-    ("network", "nonsense", "no network"), ("network", "10.0.0.0/33", "no network"), ("network", "", "no network"),
-    ("extension", "a\x00b", "pattern"), ("extension", "-x", "pattern"), ("extension", "x" * 64, "63"),
-    ("pattern", "a\x00b", "pattern"), ("text", "a\x00b", "pattern"), ("text", "a\nb", "pattern"), ("text", "", "1"),
-]  # fmt: skip
+    ("host", "/var/run/postgresql", "no host"),
+    ("host", "one,two", "no host"),
+    ("host", "a b", "no host"),
+    ("host", "user@host", "no host"),
+    ("host", "x" * 64, "no host"),
+    ("host", "a..b", "no host"),
+    ("host", "-a", "no host"),
+    ("host", "*.example.com", "no host"),
+    ("host", "db\n", "no host"),
+    ("hosts", "*", "no host name"),
+    ("hosts", "https://db.example.com", "no host name"),
+    ("hosts", "a,b", "no host"),
+    ("network", "nonsense", "no network"),
+    ("network", "10.0.0.0/33", "no network"),
+    ("network", "", "no network"),
+    ("extension", "a\x00b", "pattern"),
+    ("extension", "-x", "pattern"),
+    ("extension", "x" * 64, "63"),
+    ("pattern", "a\x00b", "pattern"),
+    ("text", "a\x00b", "pattern"),
+    ("text", "a\nb", "pattern"),
+    ("text", "", "1"),
+]
 
 
 @pytest.mark.parametrize(("kind", "value"), GOOD)

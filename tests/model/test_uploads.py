@@ -16,10 +16,23 @@ def test_a_key_is_its_projects_alone() -> None:
 
 @pytest.mark.parametrize(
     "key",
-    ["", "x", GOOD + "/", GOOD + "\n", GOOD.upper(), "/" + GOOD, GOOD.replace("uploads/", ""), GOOD[:-1], GOOD + "0",
-     GOOD.replace("/", "//"), "uploads/../shop/" + "0" * 32, "uploads/shop/../../etc", "uploads/shop/%2e%2e",
-     "\x00" + GOOD],
-)  # fmt: skip
+    [
+        "",
+        "x",
+        GOOD + "/",
+        GOOD + "\n",
+        GOOD.upper(),
+        "/" + GOOD,
+        GOOD.replace("uploads/", ""),
+        GOOD[:-1],
+        GOOD + "0",
+        GOOD.replace("/", "//"),
+        "uploads/../shop/" + "0" * 32,
+        "uploads/shop/../../etc",
+        "uploads/shop/%2e%2e",
+        "\x00" + GOOD,
+    ],
+)
 def test_nothing_else_is_a_key(key: str) -> None:
     assert not is_object_key_of(key, "shop")
 
@@ -27,10 +40,12 @@ def test_nothing_else_is_a_key(key: str) -> None:
 @pytest.mark.parametrize(
     ("endpoint", "origin"),
     [
-        ("https://s3.example.com", "https://s3.example.com:443"), ("http://minio.storage:9000", "http://minio.storage:9000"),
-        ("http://[::1]:7070", "http://[::1]:7070"), ("http://store", "http://store:80"),
+        ("https://s3.example.com", "https://s3.example.com:443"),
+        ("http://minio.storage:9000", "http://minio.storage:9000"),
+        ("http://[::1]:7070", "http://[::1]:7070"),
+        ("http://store", "http://store:80"),
     ],
-)  # fmt: skip
+)
 def test_an_origin_has_its_port(endpoint: str, origin: str) -> None:
     assert find_origin(endpoint) == origin
     found = parse_upload_url(f"{endpoint}/bucket/key?a=b", origin)
@@ -40,9 +55,18 @@ def test_an_origin_has_its_port(endpoint: str, origin: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["http://store.evil:9000/x", "https://store:9000/x", "http://store:9001/x", "http://u:p@store:9000/x", "ftp://store/x",
-     "http://store:9000@evil/x", "http://store:9000\\@evil/x", "http://evil/http://store:9000/x", "//store:9000/x"],
-)  # fmt: skip
+    [
+        "http://store.evil:9000/x",
+        "https://store:9000/x",
+        "http://store:9001/x",
+        "http://u:p@store:9000/x",
+        "ftp://store/x",
+        "http://store:9000@evil/x",
+        "http://store:9000\\@evil/x",
+        "http://evil/http://store:9000/x",
+        "//store:9000/x",
+    ],
+)
 def test_another_place_is_no_upload(text: str) -> None:
     assert not isinstance(parse_upload_url(text, "http://store:9000"), FileURL)
 

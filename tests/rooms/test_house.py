@@ -47,8 +47,13 @@ def test_the_program_prints_its_usage(arguments: tuple[str, ...]) -> None:
 def test_the_operator_without_its_environment_names_the_variable() -> None:
     ended = subprocess.run(
         [sys.executable, "-m", "pgimport", "operator"],
-        cwd=ROOT, env={}, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        cwd=ROOT,
+        env={},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert ended.returncode == 78
     assert ended.stderr.startswith("PGIMPORT_")
     assert "Traceback" not in ended.stderr

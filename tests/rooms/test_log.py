@@ -21,10 +21,8 @@ TEXTS = [
     pytest.param(f'{{"password": "{SECRET}", "a": 1}}', '{"password": ***, "a": 1}', id="JSON"),
     pytest.param(f"{{'password': '{SECRET}'}}", "{'password': ***}", id="a dict in a traceback"),
     pytest.param(f"ALTER ROLE x PASSWORD '{SECRET}'", "ALTER ROLE x PASSWORD ***", id="SQL"),
-    pytest.param(
-        f"SCRAM-SHA-256$4096:{SECRET}$a+b/c=:d= is stored", "SCRAM-SHA-256$*** is stored", id="a verifier"
-    ),
-]  # fmt: skip
+    pytest.param(f"SCRAM-SHA-256$4096:{SECRET}$a+b/c=:d= is stored", "SCRAM-SHA-256$*** is stored", id="a verifier"),
+]
 
 
 @pytest.mark.parametrize(("text", "shown"), TEXTS)

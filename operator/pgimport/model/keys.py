@@ -49,16 +49,27 @@ class MadeKey:
 
 
 def make_key(
-    chance: bytes, *, organization: str, project: str | None, scopes: tuple[Scope, ...], name: str,
-    created_at: datetime, expires_at: datetime | None,
-) -> MadeKey:  # fmt: skip
+    chance: bytes,
+    *,
+    organization: str,
+    project: str | None,
+    scopes: tuple[Scope, ...],
+    name: str,
+    created_at: datetime,
+    expires_at: datetime | None,
+) -> MadeKey:
     """`chance`: ID_BYTES + CHANCE_BYTES of it."""
     identity, secret = chance[:ID_BYTES].hex(), _to_base62(chance[ID_BYTES:])
     text = f"{PREFIX}{identity}_{secret}"
     entry = KeyEntry(
-        hash=hash_key(text), name=name, organization=organization, project=project, scopes=scopes,
-        created_at=created_at, expires_at=expires_at,
-    )  # fmt: skip
+        hash=hash_key(text),
+        name=name,
+        organization=organization,
+        project=project,
+        scopes=scopes,
+        created_at=created_at,
+        expires_at=expires_at,
+    )
     return MadeKey(identity, text, entry)
 
 
@@ -95,9 +106,11 @@ class KeyRing:
             return None
         assert match is not None  # noqa: S101 (an entry was found by it)
         return Caller(
-            name=entry.name or match[1], organization=entry.organization, project=entry.project,
+            name=entry.name or match[1],
+            organization=entry.organization,
+            project=entry.project,
             scopes=frozenset(entry.scopes),
-        )  # fmt: skip
+        )
 
 
 def parse_keys(data: Mapping[str, bytes]) -> KeyRing:

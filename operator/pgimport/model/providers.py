@@ -25,9 +25,11 @@ class Signs:
     def touch(self, other: "Signs") -> bool:
         """They have a name in common."""
         return bool(
-            self.schemas & other.schemas or self.roles & other.roles
-            or self.extensions & other.extensions or self.settings & other.settings
-        )  # fmt: skip
+            self.schemas & other.schemas
+            or self.roles & other.roles
+            or self.extensions & other.extensions
+            or self.settings & other.settings
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +71,11 @@ PROVIDERS: tuple[ProviderRow, ...] = (
         schemas=frozenset({"neon", "neon_auth", "neon_control_plane", "neon_migration"}),
         extensions=frozenset({"neon", "neon_utils", "neon_test_utils", "pg_session_jwt", "pg_cron"}),
         poolers=(
-            Pooler(r"(.*)-pooler(\..*\.neon\.(tech|build))", TRANSACTION,
-                   r"the same URL with the host \1\2 (without -pooler)"),
+            Pooler(
+                r"(.*)-pooler(\..*\.neon\.(tech|build))",
+                TRANSACTION,
+                r"the same URL with the host \1\2 (without -pooler)",
+            ),
         ),
         proxied=True,
         hint="a Neon compute that sleeps needs some seconds to wake: try again",
@@ -81,17 +86,50 @@ PROVIDERS: tuple[ProviderRow, ...] = (
         hosts=(r"db\..*\.supabase\.(co|red)", r".*\.pooler\.supabase\.com"),
         signs=Signs(roles=frozenset({"supabase_admin"}), extensions=frozenset({"supabase_vault"})),
         schemas=frozenset(
-            {"_analytics", "_realtime", "_supavisor", "auth", "cron", "etl", "extensions", "graphql", "graphql_public",
-             "net", "pgbouncer", "pgsodium", "pgsodium_masks", "pgtle", "realtime", "storage", "supabase_functions",
-             "supabase_migrations", "vault"}
+            {
+                "_analytics",
+                "_realtime",
+                "_supavisor",
+                "auth",
+                "cron",
+                "etl",
+                "extensions",
+                "graphql",
+                "graphql_public",
+                "net",
+                "pgbouncer",
+                "pgsodium",
+                "pgsodium_masks",
+                "pgtle",
+                "realtime",
+                "storage",
+                "supabase_functions",
+                "supabase_migrations",
+                "vault",
+            }
         ),
         extensions=frozenset(
-            {"pg_cron", "pg_graphql", "pg_net", "pg_stat_monitor", "pg_tle", "pgjwt", "pgsodium", "plan_filter",
-             "supabase-dbdev", "supabase_vault", "wrappers"}
+            {
+                "pg_cron",
+                "pg_graphql",
+                "pg_net",
+                "pg_stat_monitor",
+                "pg_tle",
+                "pgjwt",
+                "pgsodium",
+                "plan_filter",
+                "supabase-dbdev",
+                "supabase_vault",
+                "wrappers",
+            }
         ),
         poolers=(
-            Pooler(r".*\.pooler\.supabase\.com", TRANSACTION,
-                   "the session pooler (the same URL with port 5432), or db.<project ref>.supabase.co:5432", 6543),
+            Pooler(
+                r".*\.pooler\.supabase\.com",
+                TRANSACTION,
+                "the session pooler (the same URL with port 5432), or db.<project ref>.supabase.co:5432",
+                6543,
+            ),
             Pooler(r"(db\..*\.supabase\.co)", TRANSACTION, r"the same URL with port 5432 (\1:5432)", 6543),
             Pooler(r".*\.pooler\.supabase\.com", SESSION, "db.<project ref>.supabase.co:5432 where IPv6 is to be had"),
         ),
@@ -107,8 +145,12 @@ PROVIDERS: tuple[ProviderRow, ...] = (
         schemas=frozenset({"heroku_ext", "_heroku"}),
         extensions=frozenset({"pg_cron"}),
         poolers=(
-            Pooler(r"ec2-.*\.compute(-1)?\.amazonaws\.com", TRANSACTION,
-                   "the add-on's DATABASE_URL (port 5432), not DATABASE_CONNECTION_POOL_URL", 5433),
+            Pooler(
+                r"ec2-.*\.compute(-1)?\.amazonaws\.com",
+                TRANSACTION,
+                "the add-on's DATABASE_URL (port 5432), not DATABASE_CONNECTION_POOL_URL",
+                5433,
+            ),
         ),
     ),
     ProviderRow(
@@ -118,12 +160,25 @@ PROVIDERS: tuple[ProviderRow, ...] = (
         signs=Signs(roles=frozenset({"rds_superuser", "rdsadmin"}), settings=frozenset({"rds.extensions"})),
         schemas=frozenset({"apg_plan_mgmt", "aws_commons", "aws_lambda", "aws_ml", "aws_s3", "cron", "rds_tools"}),
         extensions=frozenset(
-            {"apg_plan_mgmt", "aurora_stat_utils", "aws_commons", "aws_lambda", "aws_ml", "aws_s3", "log_fdw",
-             "pg_cron", "pg_tle", "rds_tools"}
+            {
+                "apg_plan_mgmt",
+                "aurora_stat_utils",
+                "aws_commons",
+                "aws_lambda",
+                "aws_ml",
+                "aws_s3",
+                "log_fdw",
+                "pg_cron",
+                "pg_tle",
+                "rds_tools",
+            }
         ),
         poolers=(
-            Pooler(r".*\.proxy-[^.]*\..*\.rds\.amazonaws\.com(\.cn)?", SESSION,
-                   "the endpoint of the instance (or the cluster's writer) behind the RDS proxy"),
+            Pooler(
+                r".*\.proxy-[^.]*\..*\.rds\.amazonaws\.com(\.cn)?",
+                SESSION,
+                "the endpoint of the instance (or the cluster's writer) behind the RDS proxy",
+            ),
         ),
         hint="an RDS instance is reached from outside only where it is publicly accessible and its security group"
         " lets the cluster's address in; a paused Aurora Serverless needs some seconds to resume",
@@ -142,7 +197,7 @@ PROVIDERS: tuple[ProviderRow, ...] = (
         extensions=frozenset({"pg_cron"}),
         hint="use DATABASE_PUBLIC_URL: names under railway.internal are known only within the project",
     ),
-)  # fmt: skip
+)
 UNKNOWN = ProviderRow(provider=Provider.NONE, title="no known provider")
 KNOWN_SIGNS = Signs(
     schemas=frozenset(name for row in PROVIDERS for name in row.signs.schemas),

@@ -168,8 +168,10 @@ def _halved_lists(result: WorkerResult) -> WorkerResult:
     changes: dict[str, object] = {}
     if (found := result.verification) is not None:
         lists: dict[str, Sequence[object]] = {
-            "differences": found.differences, "not_compared": found.not_compared, "notes": found.notes,
-        }  # fmt: skip
+            "differences": found.differences,
+            "not_compared": found.not_compared,
+            "notes": found.notes,
+        }
         kept = {name: entries[: len(entries) // 2] for name, entries in lists.items()}
         left = sum(len(entries) - len(kept[name]) for name, entries in lists.items())
         changes["verification"] = found.model_copy(update={**kept, "more": (found.more or 0) + left or None})
