@@ -22,8 +22,8 @@ from pgimport.api.app import build_app
 from pgimport.api.main import build_context, serve_threads
 from pgimport.kubernetes_client.api_client import KubernetesClient
 from pgimport.kubernetes_client.secrets_and_config_maps import ensure_entry
-from pgimport.model.caller import Scope
-from pgimport.model.keys import SECRET, format_entry, make_key
+from pgimport.model.api_caller import ApiScope
+from pgimport.model.api_keys import API_KEYS_SECRET, build_api_key, format_entry
 from pgimport.model.names import PROJECTS
 from pgimport.model.uploads import S3Settings
 from pgimport.settings import ApiSettings
@@ -31,16 +31,16 @@ from pgimport.store.s3_store import S3UploadStore
 
 PUBLIC = "93.184.215.14"
 SOURCE = f"postgresql://reader:hush-hush@{PUBLIC}:5432/shop"
-READS = (Scope.PROJECTS_READ, Scope.JOBS_READ)
+READS = (ApiScope.PROJECTS_READ, ApiScope.JOBS_READ)
 # Name of a key in the tests → organisation, project, scopes, days that it has left.
-KEYS: dict[str, tuple[str, str | None, tuple[Scope, ...], int]] = {
-    "all": ("acme", None, tuple(Scope), 30),
-    "of-shop": ("acme", "shop", tuple(Scope), 30),
-    "of-other-project": ("acme", "mall", tuple(Scope), 30),
-    "foreign": ("rivals", None, tuple(Scope), 30),
+KEYS: dict[str, tuple[str, str | None, tuple[ApiScope, ...], int]] = {
+    "all": ("acme", None, tuple(ApiScope), 30),
+    "of-shop": ("acme", "shop", tuple(ApiScope), 30),
+    "of-other-project": ("acme", "mall", tuple(ApiScope), 30),
+    "foreign": ("rivals", None, tuple(ApiScope), 30),
     "reads": ("acme", None, READS, 30),
     "none": ("acme", None, (), 30),
-    "expired": ("acme", None, tuple(Scope), -1),
+    "expired": ("acme", None, tuple(ApiScope), -1),
 }
 CLERK = generate_private_key(65537, 2048)
 PARTY = "https://app.example.com"
@@ -56,9 +56,9 @@ def a_session(by: RSAPrivateKey = CLERK, algorithm: str = "RS256", **changes: An
 def write_keys(cluster: KubernetesClient) -> dict[str, str]:
     """Into the Secret; name → text."""
     texts, now = {}, datetime.now(UTC)
-    manifest = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": SECRET, "namespace": "system"}}
+    manifest = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": API_KEYS_SECRET, "namespace": "system"}}
     for name, (organization, project, scopes, days) in KEYS.items():
-        made = make_key(
+        made = build_api_key(
             secrets.token_bytes(38), organization=organization, project=project, scopes=scopes, name=name,
             created_at=now, expires_at=now + timedelta(days=days),
         )  # fmt: skip

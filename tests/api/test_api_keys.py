@@ -7,25 +7,25 @@ import pytest
 
 from pgimport.api.api_context import InvalidCredentials
 from pgimport.api.key_verifier import AGAIN_SECONDS, FRESH_SECONDS, ApiKeyVerifier
-from pgimport.model.caller import Scope
-from pgimport.model.errors import ClusterAway
-from pgimport.model.keys import MadeKey, format_entry, make_key, parse_keys
+from pgimport.model.api_caller import ApiScope
+from pgimport.model.api_keys import NewApiKey, build_api_key, format_entry, parse_api_keys
+from pgimport.model.errors import KubernetesUnavailable
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def a_key(expires_at: datetime | None = None, project: str | None = None) -> MadeKey:
-    return make_key(
-        secrets.token_bytes(38), organization="acme", project=project, scopes=(Scope.JOBS_READ,), name="ci",
+def a_key(expires_at: datetime | None = None, project: str | None = None) -> NewApiKey:
+    return build_api_key(
+        secrets.token_bytes(38), organization="acme", project=project, scopes=(ApiScope.JOBS_READ,), name="ci",
         created_at=NOW, expires_at=expires_at,
     )  # fmt: skip
 
 
 def test_a_key_opens_what_it_was_made_for() -> None:
     made = a_key(project="shop")
-    caller = parse_keys({made.id: format_entry(made.entry)}).find(made.text, NOW)
+    caller = parse_api_keys({made.id: format_entry(made.entry)}).find(made.text, NOW)
     assert caller is not None
-    assert (caller.name, caller.organization, caller.scopes) == ("ci", "acme", frozenset({Scope.JOBS_READ}))
+    assert (caller.name, caller.organization, caller.scopes) == ("ci", "acme", frozenset({ApiScope.JOBS_READ}))
     assert caller.sees("acme", "shop")
     assert not caller.sees("acme", "mall")
     assert not caller.sees("rivals", "shop")
@@ -56,12 +56,12 @@ def test_what_is_kept_does_not_hold_the_key() -> None:
 def test_another_text_opens_nothing(change: "object") -> None:
     made = a_key()
     assert callable(change)
-    assert parse_keys({made.id: format_entry(made.entry)}).find(change(made.text), NOW) is None
+    assert parse_api_keys({made.id: format_entry(made.entry)}).find(change(made.text), NOW) is None
 
 
 def test_an_expired_key_opens_nothing() -> None:
     made = a_key(expires_at=NOW)
-    ring = parse_keys({made.id: format_entry(made.entry)})
+    ring = parse_api_keys({made.id: format_entry(made.entry)})
     assert ring.find(made.text, NOW - timedelta(seconds=1)) is not None
     assert ring.find(made.text, NOW) is None
 
@@ -71,7 +71,7 @@ def test_an_expired_key_opens_nothing() -> None:
 )
 def test_a_broken_entry_is_named_and_harms_no_other(value: bytes) -> None:
     made = a_key()
-    ring = parse_keys({"00" * 6: value, "../x": b"{}", made.id: format_entry(made.entry)})
+    ring = parse_api_keys({"00" * 6: value, "../x": b"{}", made.id: format_entry(made.entry)})
     assert len(ring.problems) == 2
     assert ring.find(made.text, NOW) is not None
 
@@ -86,7 +86,7 @@ class Reading:
     def read(self) -> dict[str, bytes]:
         self.count += 1
         if self.away:
-            raise ClusterAway("no answer")
+            raise KubernetesUnavailable("no answer")
         return dict(self.entries)
 
     def wait(self, seconds: float) -> None:
@@ -137,7 +137,7 @@ def test_a_key_that_could_not_be_read_is_not_called_unknown() -> None:
     reading.away = True
     door = reading.door()
     for _ in range(2):
-        with pytest.raises(ClusterAway):
+        with pytest.raises(KubernetesUnavailable):
             door.find(made.text, NOW)
     with pytest.raises(InvalidCredentials):
         door.find("no key at all", NOW)

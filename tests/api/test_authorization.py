@@ -14,9 +14,9 @@ from tests.api.conftest import SOURCE, Api, a_session, serve
 from pgimport.api.app import build_app
 from pgimport.api.failure_throttle import FAILURES, FailureThrottle
 from pgimport.kubernetes_client.watch_cache import WatchCache
-from pgimport.model.caller import Scope
+from pgimport.model.api_caller import ApiScope
 
-WRITE, READ, JOBS = Scope.PROJECTS_WRITE, Scope.PROJECTS_READ, Scope.JOBS_READ
+WRITE, READ, JOBS = ApiScope.PROJECTS_WRITE, ApiScope.PROJECTS_READ, ApiScope.JOBS_READ
 STRANGER = generate_private_key(65537, 2048)
 WRONG: dict[str, Callable[[], str]] = {
     "an expired key": lambda: "expired",
@@ -28,7 +28,7 @@ WRONG: dict[str, Callable[[], str]] = {
     "a session of no organization": lambda: a_session(o=None),
 }
 # Method, path, what is sent, the scope that it needs.
-ROUTES: list[tuple[str, str, Any, Scope]] = [
+ROUTES: list[tuple[str, str, Any, ApiScope]] = [
     ("POST", "/projects/{p}/imports", {"source_url": SOURCE, "dry_run": True}, WRITE),
     ("POST", "/projects/{p}/imports/uploads", None, WRITE),
     ("POST", "/projects/{p}/imports/preflight", {"source_url": SOURCE}, WRITE),
@@ -70,27 +70,27 @@ class TestEveryRoute:
     """One request of each."""
 
     def test_without_a_key(
-        self, api: Api, names: dict[str, str], method: str, path: str, body: Any, scope: Scope
+        self, api: Api, names: dict[str, str], method: str, path: str, body: Any, scope: ApiScope
     ) -> None:
         answer = api.call(method, path.format(**names), None, json=body)
         assert (answer.status_code, set(answer.json())) == (401, {"error"})
         assert answer.headers["www-authenticate"] == "Bearer"
 
     def test_with_a_wrong_key(
-        self, api: Api, names: dict[str, str], method: str, path: str, body: Any, scope: Scope
+        self, api: Api, names: dict[str, str], method: str, path: str, body: Any, scope: ApiScope
     ) -> None:
         assert api.call(method, path.format(**names), "wrong", json=body).status_code == 401
         assert api.call(method, path.format(**names), None, json=body, headers={"X-API-Key": "x"}).status_code == 401
 
     @pytest.mark.parametrize("credentials", WRONG)
     def test_with_credentials_that_do_not_count(
-        self, api: Api, names: dict[str, str], method: str, path: str, body: Any, scope: Scope, credentials: str
+        self, api: Api, names: dict[str, str], method: str, path: str, body: Any, scope: ApiScope, credentials: str
     ) -> None:
         answer = api.call(method, path.format(**names), WRONG[credentials](), json=body)
         assert (answer.status_code, set(answer.json())) == (401, {"error"})
 
     def test_with_a_session(
-        self, api: Api, names: dict[str, str], method: str, path: str, body: Any, scope: Scope
+        self, api: Api, names: dict[str, str], method: str, path: str, body: Any, scope: ApiScope
     ) -> None:
         assert api.call(method, path.format(**names), a_session(o={"id": "rivals"}), json=body).status_code == 404
         if not path.endswith(("preflight", "connections")):
@@ -98,21 +98,21 @@ class TestEveryRoute:
 
     @pytest.mark.parametrize("key", ["foreign", "of-other-project"])
     def test_anothers_key_sees_what_is_not_there(
-        self, api: Api, names: dict[str, str], method: str, path: str, body: Any, scope: Scope, key: str
+        self, api: Api, names: dict[str, str], method: str, path: str, body: Any, scope: ApiScope, key: str
     ) -> None:
         answer = api.call(method, path.format(**names), key, json=body)
         none = api.call(method, path.format(p="none", job="none", preview="none"), key, json=body)
         assert (answer.status_code, answer.json()) == (404, none.json())
 
     def test_without_the_scope(
-        self, api: Api, names: dict[str, str], method: str, path: str, body: Any, scope: Scope
+        self, api: Api, names: dict[str, str], method: str, path: str, body: Any, scope: ApiScope
     ) -> None:
         answer = api.call(method, path.format(**names), "none", json=body)
         assert (answer.status_code, scope.value in answer.json()["error"]) == (403, True)
         assert (api.call(method, path.format(**names), "reads", json=body).status_code == 403) is (scope is WRITE)
 
     def test_a_projects_own_key_is_enough(
-        self, api: Api, names: dict[str, str], method: str, path: str, body: Any, scope: Scope
+        self, api: Api, names: dict[str, str], method: str, path: str, body: Any, scope: ApiScope
     ) -> None:
         if path.endswith(("preflight", "connections")):  # 504 and 409: nobody does the operator's work here
             assert api.call(method, path.format(**names), "of-shop", json=body).status_code in (504, 409)

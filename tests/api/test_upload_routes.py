@@ -18,8 +18,8 @@ import pytest
 from tests.api.conftest import Api, serve
 
 from pgimport.api import upload_routes
-from pgimport.model.errors import StoreAway
-from pgimport.model.uploads import EmbeddedSettings, make_object_key
+from pgimport.model.errors import StoreUnavailable
+from pgimport.model.uploads import EmbeddedSettings, build_object_key
 from pgimport.store.embedded_store import LocalStore, RemoteStore, open_local_store
 
 SECRET = b"s" * 48
@@ -100,12 +100,12 @@ def test_the_operator_measures_and_deletes(embedded: Embedded) -> None:
     }
     assert httpx.put(upload["upload_url"], content=b"PGDMP").status_code == 409
     stranger = RemoteStore(embedded.remote.settings, b"t" * 48)
-    with pytest.raises(StoreAway, match="403"):
+    with pytest.raises(StoreUnavailable, match="403"):
         stranger.find_size(upload["object_key"])
 
 
 def test_a_url_opens_one_thing(embedded: Embedded) -> None:
-    upload, other = embedded.upload(), make_object_key("mall", bytes(16))
+    upload, other = embedded.upload(), build_object_key("mall", bytes(16))
     url = upload["upload_url"]
     late = embedded.local.settings.model_copy(update={"expiry": timedelta(seconds=-5)})
     expired = RemoteStore(late, SECRET).sign_put(upload["object_key"], embedded.url)
@@ -210,5 +210,5 @@ def test_a_file_goes_while_it_is_read(embedded: Embedded) -> None:
 
 def test_without_an_embedded_store_there_is_no_such_route(api: Api) -> None:
     for method in ("PUT", "GET", "DELETE"):
-        answer = api.call(method, f"/{make_object_key('shop', bytes(16))}?expires=1&signature=x", None)
+        answer = api.call(method, f"/{build_object_key('shop', bytes(16))}?expires=1&signature=x", None)
         assert (answer.status_code, answer.json()) == (404, {"error": "no such route"})

@@ -11,7 +11,7 @@ from tests.api.conftest import Api, serve
 from tests.cluster.s3_server import S3Server
 
 from pgimport.model.names import IMPORTS
-from pgimport.model.uploads import make_object_key
+from pgimport.model.uploads import build_object_key
 from pgimport.store.s3_store import S3UploadStore
 
 
@@ -31,8 +31,8 @@ def test_an_upload_has_a_key_a_url_and_an_end(api: Api) -> None:
 @pytest.mark.parametrize(
     ("key", "status"),
     [
-        (make_object_key("mall", bytes(16)), 404), ("x", 404), ("uploads/shop/../mall/" + "0" * 32, 404),
-        (make_object_key("shop", bytes(16)), 503),
+        (build_object_key("mall", bytes(16)), 404), ("x", 404), ("uploads/shop/../mall/" + "0" * 32, 404),
+        (build_object_key("shop", bytes(16)), 503),
     ],
     ids=["another project's", "no key", "a path", "the store is away"],
 )  # fmt: skip
@@ -44,7 +44,7 @@ def test_an_upload_that_cannot_be_used(api: Api, key: str, status: int) -> None:
 def test_without_a_store_it_is_said(api: Api) -> None:
     with serve(replace(api.context, store=None)) as url:
         headers = {"X-API-Key": api.keys["all"]}
-        for path, body in (("/uploads", None), ("", {"upload_key": make_object_key("shop", bytes(16))})):
+        for path, body in (("/uploads", None), ("", {"upload_key": build_object_key("shop", bytes(16))})):
             answer = httpx.post(f"{url}/v1/projects/shop/imports{path}", headers=headers, json=body)
             assert (answer.status_code, "no store for uploads" in answer.json()["error"]) == (400, True)
 

@@ -15,14 +15,14 @@ from tests.e2e.tenant import Tenant, is_over, read_secret, state_of
 from tests.support import kubectl
 from tests.support.kubectl import Manifest
 
-from pgimport.model.mark import Mark
 from pgimport.model.names import (
     LABEL_IMPORT_UID,
     SECRET_KEY_SEED,
     attempt_names,
     attempt_password,
 )
-from pgimport.model.result import SourceFacts
+from pgimport.model.owner_comment import OwnerComment
+from pgimport.model.result import SourceInfo
 from pgimport.server.connection import Access
 from pgimport.server.shadow import ShadowPlan, drop_attempt, prepare_shadow
 
@@ -47,7 +47,7 @@ class Bench:
     tenant: Tenant
     access: Access
     job: Manifest
-    facts: SourceFacts
+    facts: SourceInfo
     seed: bytes
 
 
@@ -90,7 +90,7 @@ def _prepare(tenant: Tenant, observer: Observer) -> Bench:
             "stringData": {SECRET_KEY_SEED: text.decode()},
         }
     )
-    facts = SourceFacts.model_validate(body["status"]["preflight"]["source"])
+    facts = SourceInfo.model_validate(body["status"]["preflight"]["source"])
     return Bench(observer, tenant, _admin(), _bare(job), facts, text)
 
 
@@ -122,7 +122,7 @@ def _time_bare(bench: Bench, name: str) -> tuple[float, float]:
                 names=attempt_names(uid),
                 password=attempt_password(bench.seed, uid),
                 source=bench.facts,
-                mark=Mark(project_uid="bench", pod_uid=uid),
+                mark=OwnerComment(project_uid="bench", pod_uid=uid),
             )
             prepare_shadow(bench.access, plan)
         except Exception as error:

@@ -7,17 +7,17 @@ pattern, every format and every rule in CEL: what has none makes the test fail.
 from dataclasses import dataclass, field
 from typing import Any
 
-from pgimport.model.base import ASKED_TIME_PATTERN, DURATION_PATTERN, QUANTITY_PATTERN
-from pgimport.model.spec import QUANTITY
-from pgimport.model.texts import (
-    DNS_LABEL,
-    DNS_SUBDOMAIN,
-    EXTENSION,
-    NO_HOST,
-    NO_HOSTS,
-    NO_NETWORK,
-    ONE_LINE,
-    WITHOUT_NUL,
+from pgimport.model.scalar_types import DURATION_PATTERN, QUANTITY_PATTERN, SPEC_TIME_PATTERN
+from pgimport.model.spec import AMOUNT_PATTERN
+from pgimport.model.string_types import (
+    DNS_LABEL_PATTERN,
+    DNS_SUBDOMAIN_PATTERN,
+    EXTENSION_PATTERN,
+    HOST_PATTERN_RULE,
+    HOST_RULE,
+    NETWORK_RULE,
+    ONE_LINE_PATTERN,
+    WITHOUT_NUL_PATTERN,
 )
 
 PROJECT = "chaos-fields"
@@ -50,12 +50,12 @@ HEALTHY = {"Project": ("Ready",), "PreviewDatabase": ("Ready",), "PostgresImport
 
 _TOO_LARGE = ("Running", "InvalidSpec")
 PATTERNS: dict[str, tuple[Meant, ...]] = {
-    DNS_LABEL: (Meant("a"), Meant("0--9"), Meant("x" * 63)),
-    DNS_SUBDOMAIN: (Meant("a"), Meant("a.b-c.0"), Meant("x" * 253)),
+    DNS_LABEL_PATTERN: (Meant("a"), Meant("0--9"), Meant("x" * 63)),
+    DNS_SUBDOMAIN_PATTERN: (Meant("a"), Meant("a.b-c.0"), Meant("x" * 253)),
     DURATION_PATTERN: (Meant("1h30m"), Meant("90m0s"), Meant("1h" + "0s" * 15)),
     QUANTITY_PATTERN: (Meant("1.5Gi"), Meant("20000M"), Meant(2**40), Meant("1P")),
-    QUANTITY: (Meant("1.5Gi"), Meant("2000M"), Meant(2**30), Meant("1073741824000m")),
-    EXTENSION: (Meant("x"), Meant("x" * 63)),
+    AMOUNT_PATTERN: (Meant("1.5Gi"), Meant("2000M"), Meant(2**30), Meant("1073741824000m")),
+    EXTENSION_PATTERN: (Meant("x"), Meant("x" * 63)),
     SHA256: (Meant("0" * 64), Meant("0123456789abcdef" * 4)),
 }
 FORMATS: dict[str, tuple[Meant, ...]] = {
@@ -70,13 +70,13 @@ FORMATS: dict[str, tuple[Meant, ...]] = {
 NONSENSE: dict[str, tuple[Any, ...]] = {
     DURATION_PATTERN: ("0s", "0h0m", "9" * 20 + "h", "9" * 31 + "s", "169h"),
     QUANTITY_PATTERN: (-1,),
-    QUANTITY: (-1,),
-    ASKED_TIME_PATTERN: ("9999-12-31T23:59:59Z", "9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00"),
-    ONE_LINE: ("a\x00b", "a\nb"),
-    WITHOUT_NUL: ("a\x00b",),
+    AMOUNT_PATTERN: (-1,),
+    SPEC_TIME_PATTERN: ("9999-12-31T23:59:59Z", "9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00"),
+    ONE_LINE_PATTERN: ("a\x00b", "a\nb"),
+    WITHOUT_NUL_PATTERN: ("a\x00b",),
 }
 # Patterns that let nearly everything through: their texts are free ones.
-FREE = (ONE_LINE, WITHOUT_NUL)
+FREE = (ONE_LINE_PATTERN, WITHOUT_NUL_PATTERN)
 
 _MISSING = ("SourceSecretMissing",)
 _UPLOAD = {"source.urlSecretRef": GONE}
@@ -177,9 +177,9 @@ BROKEN: dict[str, dict[str, Any]] = {
     "timeout must be more than 0s and at most 144h": {"timeout": "145h"},
     "startTimeout must be more than 0s and at most 144h": {"startTimeout": "144h1s"},
     "stallTimeout must be more than 0s and at most 144h": {"stallTimeout": "0m"},
-    NO_HOST: {"server.host": "one,two"},
-    NO_HOSTS: {"sources.allowedHosts": ["*.example.com", "*"]},
-    NO_NETWORK: {"sources.allowedCIDRs": ["10.0.0.0/8", "10.0.0.0/33"]},
+    HOST_RULE: {"server.host": "one,two"},
+    HOST_PATTERN_RULE: {"sources.allowedHosts": ["*.example.com", "*"]},
+    NETWORK_RULE: {"sources.allowedCIDRs": ["10.0.0.0/8", "10.0.0.0/33"]},
 }
 # Fields of an import that its Job does not show: what they do, another test proves.
 WORKS_ELSEWHERE = frozenset(

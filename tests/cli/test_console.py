@@ -7,7 +7,7 @@ import pytest
 
 from pgimport.cli.console import Console, find_exit_code, format_bytes, format_progress
 from pgimport.model.reasons import Failure, Reason
-from pgimport.model.status import Phase, Progress
+from pgimport.model.status import ImportPhase, Progress
 
 
 class Terminal(io.StringIO):
@@ -16,7 +16,7 @@ class Terminal(io.StringIO):
 
 
 PROGRESS = Progress(
-    phase=Phase.DATA, percent=50, tables_done=3, tables_total=8, bytes_done=1_234_567, bytes_total=2_500_000_000,
+    phase=ImportPhase.DATA, percent=50, tables_done=3, tables_total=8, bytes_done=1_234_567, bytes_total=2_500_000_000,
     bytes_per_second=35_000_000, eta_seconds=71,
 )  # fmt: skip
 
@@ -34,7 +34,7 @@ def test_a_progress_line_says_what_is_known() -> None:
     assert format_progress(PROGRESS) == (
         "data      ████████████░░░░░░░░░░░░  50 %  3/8 tables  1.2 MB of 2.5 GB  35.0 MB/s  71 s left"
     )
-    assert format_progress(Progress(phase=Phase.SCHEMA)) == "schema    ░░░░░░░░░░░░░░░░░░░░░░░░   0 %"
+    assert format_progress(Progress(phase=ImportPhase.SCHEMA)) == "schema    ░░░░░░░░░░░░░░░░░░░░░░░░   0 %"
 
 
 def test_a_terminal_shows_one_line_that_moves() -> None:

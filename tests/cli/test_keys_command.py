@@ -11,8 +11,8 @@ from tests.support.kubernetes import Kubernetes, run_kubernetes
 from pgimport.cli.keys_command import keys
 from pgimport.cli.main import build_parser
 from pgimport.kubernetes_client.secrets_and_config_maps import read_secret
-from pgimport.model.caller import Caller, Scope
-from pgimport.model.keys import SECRET, parse_keys
+from pgimport.model.api_caller import ApiScope, Caller
+from pgimport.model.api_keys import API_KEYS_SECRET, parse_api_keys
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def call(kubernetes: Kubernetes, *words: str) -> int:
 
 
 def find(kubernetes: Kubernetes, text: str, later: timedelta = timedelta()) -> Caller | None:
-    ring = parse_keys(read_secret(kubernetes.connect(), "system", SECRET) or {})
+    ring = parse_api_keys(read_secret(kubernetes.connect(), "system", API_KEYS_SECRET) or {})
     return ring.find(text, datetime.now(UTC) + later)
 
 
@@ -35,7 +35,12 @@ def test_a_key_is_shown_once_listed_and_revoked(kubernetes: Kubernetes, capsys: 
     text = capsys.readouterr().out.strip()
     caller = find(kubernetes, text)
     assert caller is not None
-    assert (caller.name, caller.organization, caller.project, caller.scopes) == ("ci", "acme", None, frozenset(Scope))
+    assert (caller.name, caller.organization, caller.project, caller.scopes) == (
+        "ci",
+        "acme",
+        None,
+        frozenset(ApiScope),
+    )
     assert find(kubernetes, text, timedelta(days=31)) is None
     assert call(kubernetes, "list") == 0
     table = capsys.readouterr().out
@@ -55,7 +60,7 @@ def test_a_key_of_one_project_and_scope(kubernetes: Kubernetes, capsys: pytest.C
     call(kubernetes, "create", "--organization", "acme", "--project", "shop", "--scope", "jobs:read")
     caller = find(kubernetes, capsys.readouterr().out.strip())
     assert caller is not None
-    assert (caller.project, caller.scopes) == ("shop", frozenset({Scope.JOBS_READ}))
+    assert (caller.project, caller.scopes) == ("shop", frozenset({ApiScope.JOBS_READ}))
 
 
 def test_eight_at_once_all_come_through(kubernetes: Kubernetes, capsys: pytest.CaptureFixture[str]) -> None:
@@ -67,7 +72,7 @@ def test_eight_at_once_all_come_through(kubernetes: Kubernetes, capsys: pytest.C
         thread.start()
     for thread in threads:
         thread.join()
-    ring = parse_keys(read_secret(kubernetes.connect(), "system", SECRET) or {})
+    ring = parse_api_keys(read_secret(kubernetes.connect(), "system", API_KEYS_SECRET) or {})
     assert {entry.organization for entry in ring.entries.values()} == {f"org-{number}" for number in range(8)}
 
 
@@ -81,7 +86,7 @@ def test_a_first_key_goes_into_a_secret_once(kubernetes: Kubernetes, capsys: pyt
     assert text not in shown
     assert "get secret first" in shown
     assert find(kubernetes, text) is not None
-    assert len(read_secret(kubernetes.connect(), "system", SECRET) or {}) == 1
+    assert len(read_secret(kubernetes.connect(), "system", API_KEYS_SECRET) or {}) == 1
 
 
 @pytest.mark.parametrize(

@@ -44,9 +44,10 @@ from pgimport.decide.decision import (
 from pgimport.decide.imports import decide_import
 from pgimport.decide.observed import ObservedImport
 from pgimport.decide.timeouts import awaited_stage
-from pgimport.model.facts import ImportObject, JobFacts, PodFacts, PreviewObject, SwapFacts
 from pgimport.model.names import attempt_names
+from pgimport.model.observations import ObservedJob, ObservedPod, ObservedSwap
 from pgimport.model.reasons import Failure, Reason, RetryClassification
+from pgimport.model.resources import ImportObject, PreviewObject
 from pgimport.model.status import ImportState, ImportStatus
 from pgimport.reconcile.context import ReconcileTimes
 
@@ -63,10 +64,10 @@ class Simulation:
     status: ImportStatus = field(default_factory=ImportStatus)
     holder: str | None = None
     preview_deleting: bool = False
-    job: JobFacts | None = None
+    job: ObservedJob | None = None
     retries_left: int = 0
     secret: bool = False
-    pods: list[PodFacts] = field(default_factory=list)
+    pods: list[ObservedPod] = field(default_factory=list)
     shadows: dict[str, int] = field(default_factory=dict)  # database → OID
     target: int = OLD_TARGET
     replaced: bool = False
@@ -85,7 +86,7 @@ class Simulation:
         watch = self.reconcile_times.look(IMPORT_UID, self.now, stage)
         swap = None
         if running and status.shadow is not None and status.shadow.verified:
-            swap = SwapFacts(
+            swap = ObservedSwap(
                 target_oid=self.target,
                 shadow_oid=self.shadows.get(status.shadow.database),
                 replaced_exists=self.replaced,
@@ -173,10 +174,10 @@ class Simulation:
     # --- the world ---
 
     @property
-    def at_work(self) -> PodFacts | None:
+    def at_work(self) -> ObservedPod | None:
         return next((pod for pod in self.pods if not pod.over), None)
 
-    def _put(self, pod: PodFacts) -> None:
+    def _put(self, pod: ObservedPod) -> None:
         self.pods = [pod if found.uid == pod.uid else found for found in self.pods]
 
     def pod_appears(self) -> None:

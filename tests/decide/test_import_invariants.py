@@ -39,14 +39,15 @@ from pgimport.decide.conditions import READY, RECONCILING, STALLED
 from pgimport.decide.decision import Decision
 from pgimport.decide.imports import decide_import
 from pgimport.decide.observed import ObservedImport
-from pgimport.model.facts import ImportObject, PreviewObject, ProjectObject, Unreachable
+from pgimport.model.observations import Unreachable
 from pgimport.model.reasons import Failure, Reason
+from pgimport.model.resources import ImportObject, PreviewObject, ProjectObject
 from pgimport.model.status import (
     Condition,
     ConditionStatus,
+    ImportPhase,
     ImportState,
     ImportStatus,
-    Phase,
     PreviewState,
     Progress,
     ProjectStatus,
@@ -126,7 +127,7 @@ conditions = st.lists(
     unique_by=lambda found: found.type,
 )
 progresses = st.none() | st.builds(
-    Progress, phase=st.sampled_from(list(Phase)), percent=st.integers(0, 100), at=times, said_at=st.none() | times
+    Progress, phase=st.sampled_from(list(ImportPhase)), percent=st.integers(0, 100), at=times, said_at=st.none() | times
 )
 statuses = st.builds(
     a_running_status,

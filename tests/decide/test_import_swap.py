@@ -42,9 +42,10 @@ from pgimport.decide.decision import (
 )
 from pgimport.decide.imports import decide_import
 from pgimport.decide.observed import ObservedImport
-from pgimport.model.facts import ImportObject, JobFacts, Unreachable
 from pgimport.model.names import LABEL_EPHEMERAL
+from pgimport.model.observations import ObservedJob, Unreachable
 from pgimport.model.reasons import Failure, Reason
+from pgimport.model.resources import ImportObject
 from pgimport.model.status import Condition, ConditionStatus, ImportState, ImportStatus
 
 POLICY = a_policy()
@@ -316,6 +317,6 @@ def test_no_other_import_is_ever_deleted() -> None:
 
 
 def test_a_job_that_has_its_ttl_is_left_alone() -> None:
-    job: JobFacts = a_job(complete=True, ttl_set=True)
+    job: ObservedJob = a_job(complete=True, ttl_set=True)
     observed = observed_import(status=ended(ImportState.FAILED), job=job, preview=a_preview(), project=a_project())
     assert not any(isinstance(action, SetJobTTL | StopJob) for action in decide(observed).actions)

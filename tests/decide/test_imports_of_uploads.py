@@ -8,11 +8,11 @@ from tests.support.samples import NOW, a_policy, an_import, an_import_spec, obse
 
 from pgimport.decide.decision import Decision, DeleteUpload
 from pgimport.decide.imports import decide_import
-from pgimport.model.facts import ImportObject
+from pgimport.model.resources import ImportObject
 from pgimport.model.status import ImportState, ImportStatus
-from pgimport.model.uploads import make_object_key
+from pgimport.model.uploads import build_object_key
 
-MINE = make_object_key("shop", bytes(16))
+MINE = build_object_key("shop", bytes(16))
 POLICY = a_policy(uploads=True, upload_retention=timedelta(hours=24))
 
 
@@ -28,7 +28,7 @@ def test_an_upload_of_its_project_starts() -> None:
     assert decide(of_upload()).status.state is ImportState.RUNNING
 
 
-@pytest.mark.parametrize("key", [make_object_key("mall", bytes(16)), "shop/dump", "uploads/shop/../mall/" + "0" * 32])
+@pytest.mark.parametrize("key", [build_object_key("mall", bytes(16)), "shop/dump", "uploads/shop/../mall/" + "0" * 32])
 def test_anothers_upload_is_not_there(key: str) -> None:
     shown = decide(of_upload(key)).status
     assert shown.state is ImportState.FAILED

@@ -36,8 +36,8 @@ from pgimport.decide.decision import (
 )
 from pgimport.decide.imports import decide_away, decide_failure, decide_import
 from pgimport.decide.observed import ObservedImport
-from pgimport.model.facts import ImportObject, ProjectObject
 from pgimport.model.reasons import Failure, Reason, RetryClassification
+from pgimport.model.resources import ImportObject, ProjectObject
 from pgimport.model.status import Condition, ConditionStatus, ImportState, ImportStatus, PreviewState, ProjectStatus
 
 NO_SECRET = (Reason.SOURCE_SECRET_MISSING, "Secret source with the key url")

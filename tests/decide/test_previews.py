@@ -25,9 +25,9 @@ from pgimport.decide.conditions import ready_reason
 from pgimport.decide.decision import Action, CreateCloneImport, Decision, DropPreview, EnsurePreview, SetFinalizer
 from pgimport.decide.observed import ObservedPreview
 from pgimport.decide.previews import decide_preview, loses_database
-from pgimport.model.facts import ImportObject, PreviewObject
 from pgimport.model.names import FINALIZER_PREVIEW, clone_name, owner_role_name
 from pgimport.model.reasons import Reason
+from pgimport.model.resources import ImportObject, PreviewObject
 from pgimport.model.spec import PreviewSpec
 from pgimport.model.status import ImportState, ImportStatus, PreviewState, PreviewStatus, ProjectStatus
 

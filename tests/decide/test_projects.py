@@ -9,9 +9,10 @@ from pgimport.decide.conditions import ready_reason
 from pgimport.decide.decision import Action, DeleteOrphanedJobs, DropOrphanedObjects, EnsureRoleBindings, SetFinalizer
 from pgimport.decide.observed import ObservedProject
 from pgimport.decide.projects import CHECK_INTERVAL, decide_project
-from pgimport.model.facts import Orphan, ProjectObject, Unreachable
 from pgimport.model.names import FINALIZER_PROJECT
+from pgimport.model.observations import OrphanedJob, Unreachable
 from pgimport.model.reasons import Failure, Reason
+from pgimport.model.resources import ProjectObject
 from pgimport.model.status import ProjectStatus
 
 POLICY = a_policy()
@@ -113,8 +114,8 @@ def test_a_server_that_is_away_is_asked_sooner() -> None:
             id="leftovers are swept",
         ),
         pytest.param(
-            observed_project(orphaned_jobs=(Orphan("pgi-a", "uid"),)),
-            (EnsureRoleBindings(), DeleteOrphanedJobs((Orphan("pgi-a", "uid"),))),
+            observed_project(orphaned_jobs=(OrphanedJob("pgi-a", "uid"),)),
+            (EnsureRoleBindings(), DeleteOrphanedJobs((OrphanedJob("pgi-a", "uid"),))),
             id="Jobs that nobody owns go",
         ),
         pytest.param(

@@ -45,11 +45,11 @@ from pgimport.decide.decision import (
 from pgimport.decide.imports import decide_import
 from pgimport.decide.observed import ObservedImport
 from pgimport.decide.timeouts import awaited_stage
-from pgimport.model.facts import JobFacts, PodFacts, Unreachable
 from pgimport.model.names import attempt_names, job_name
+from pgimport.model.observations import ObservedJob, ObservedPod, Unreachable
 from pgimport.model.reasons import Failure, Reason, RetryClassification
-from pgimport.model.result import Check, CheckStatus
-from pgimport.model.status import ImportState, ImportStatus, Phase, Progress
+from pgimport.model.result import CheckStatus, PreflightCheck
+from pgimport.model.status import ImportPhase, ImportState, ImportStatus, Progress
 
 POLICY = a_policy()
 UNCLAIMED = a_preview()
@@ -80,7 +80,7 @@ def test_a_running_import_without_a_job_gets_one() -> None:
     decision = decide(starting())
     assert decision.actions == (CreateJob(3),)
     assert decision.status.job == job_name("debian", "import-uid")
-    assert decision.status.progress == Progress(phase=Phase.PREFLIGHT, percent=0, at=NOW)
+    assert decision.status.progress == Progress(phase=ImportPhase.PREFLIGHT, percent=0, at=NOW)
 
 
 def test_a_resumed_import_has_only_the_attempts_that_are_left() -> None:
@@ -164,7 +164,7 @@ def test_a_preflight_that_passed_opens_the_gate_once() -> None:
     decision = decide(observed_running_import(pods=(a_copying_pod(),)))
     assert decision.actions == (PrepareShadow(POD_UID, a_source()),)
     assert decision.status.shadow == a_shadow()
-    assert decision.status.progress == Progress(phase=Phase.SCHEMA, percent=1, at=NOW)
+    assert decision.status.progress == Progress(phase=ImportPhase.SCHEMA, percent=1, at=NOW)
     assert decision.status.preflight == a_preflight()
     again = decide(observed_running_import(status=decision.status, pods=(a_copying_pod(),)))
     assert again.actions == ()
@@ -180,7 +180,7 @@ def test_a_preflight_that_passed_opens_the_gate_once() -> None:
         ),
     ],
 )
-def test_the_gate_stays_shut(pod: PodFacts) -> None:
+def test_the_gate_stays_shut(pod: ObservedPod) -> None:
     decision = decide(observed_running_import(pods=(pod,)), BORN + timedelta(minutes=1))
     assert decision.actions == ()
     assert decision.status.shadow is None
@@ -306,7 +306,7 @@ TRIED_AGAIN = [
 
 @pytest.mark.parametrize(("pod", "why", "kind"), TRIED_AGAIN)
 def test_an_attempt_that_may_go_better_next_time_is_tried_again(
-    pod: PodFacts, why: Reason, kind: RetryClassification
+    pod: ObservedPod, why: Reason, kind: RetryClassification
 ) -> None:
     decision = decide(observed_running_import(status=a_running_status(shadow=a_shadow()), pods=(pod,)))
     assert (decision.status.state, reason(decision)) == (ImportState.RUNNING, Reason.RETRYING)
@@ -537,8 +537,8 @@ WAITING_POD = a_pod(
     preflight=a_container("preflight", waiting_reason="ImagePullBackOff", waiting_message="no such tag")
 )
 SAID = datetime(2026, 1, 1, 3, 0, tzinfo=UTC)  # by a node whose clock is nine hours late
-GATED = a_running_status(shadow=a_shadow(), progress=Progress(phase=Phase.DATA, percent=5, at=BORN, said_at=SAID))
-MOVED = Progress(phase=Phase.DATA, percent=6, at=SAID + timedelta(seconds=2))
+GATED = a_running_status(shadow=a_shadow(), progress=Progress(phase=ImportPhase.DATA, percent=5, at=BORN, said_at=SAID))
+MOVED = Progress(phase=ImportPhase.DATA, percent=6, at=SAID + timedelta(seconds=2))
 
 CLOCKS = [
     pytest.param(
@@ -615,7 +615,7 @@ CLOCKS = [
     pytest.param(
         observed_running_import(
             status=a_running_status(
-                shadow=a_shadow(), progress=Progress(phase=Phase.DATA, percent=5, at=BORN + timedelta(hours=1))
+                shadow=a_shadow(), progress=Progress(phase=ImportPhase.DATA, percent=5, at=BORN + timedelta(hours=1))
             ),
             pods=(a_copying_pod(),),
             watched_since=BORN,
@@ -691,10 +691,12 @@ def test_these_are_no_hang(observed: ObservedImport) -> None:
         )
     ],
 )
-def test_clocks_of_the_cluster_may_be_an_hour_off(skew: timedelta, job: JobFacts, pods: tuple[PodFacts, ...]) -> None:
+def test_clocks_of_the_cluster_may_be_an_hour_off(
+    skew: timedelta, job: ObservedJob, pods: tuple[ObservedPod, ...]
+) -> None:
     observed = observed_running_import(status=GATED, job=job, pods=pods, waiting_since=NOW, watched_since=NOW)
     assert decide(observed, NOW + timedelta(minutes=4)).status.state is ImportState.RUNNING
-    told = Progress(phase=Phase.DATA, percent=6, at=NOW + skew)
+    told = Progress(phase=ImportPhase.DATA, percent=6, at=NOW + skew)
     moved = observed_running_import(status=GATED, pods=(a_copying_pod(),), progress=told)
     shown = decide(moved).status.progress
     assert shown == told.model_copy(update={"at": NOW, "said_at": NOW + skew})
@@ -716,7 +718,7 @@ STAGES_OF_A_START = [
 
 
 @pytest.mark.parametrize(("job", "pods", "stage"), STAGES_OF_A_START)
-def test_what_is_waited_for(job: JobFacts | None, pods: tuple[PodFacts, ...], stage: str | None) -> None:
+def test_what_is_waited_for(job: ObservedJob | None, pods: tuple[ObservedPod, ...], stage: str | None) -> None:
     assert awaited_stage(job, pods) == stage
 
 
@@ -732,11 +734,11 @@ def test_progress_is_written_at_most_once_in_an_interval() -> None:
 
 
 def test_a_new_phase_is_shown_at_once() -> None:
-    told = Progress(phase=Phase.INDEXES, percent=60, at=SAID)
+    told = Progress(phase=ImportPhase.INDEXES, percent=60, at=SAID)
     early = GATED.model_copy(update={"updated_at": NOW})
     shown = decide(observed_running_import(status=early, pods=(a_copying_pod(),), progress=told)).status.progress
     assert shown is not None
-    assert (shown.phase, shown.at) == (Phase.INDEXES, NOW)
+    assert (shown.phase, shown.at) == (ImportPhase.INDEXES, NOW)
 
 
 def test_the_same_line_again_is_no_progress() -> None:
@@ -797,7 +799,7 @@ def test_a_suspension_is_written_before_the_job_goes(observed: ObservedImport) -
 
 def dry_run(*, ok: bool) -> ObservedImport:
     verdict = CheckStatus.PASS if ok else CheckStatus.FAIL
-    report = a_preflight(ok=ok, checks=[Check(name="source_size_within_plan", status=verdict, detail="8 MB")])
+    report = a_preflight(ok=ok, checks=[PreflightCheck(name="source_size_within_plan", status=verdict, detail="8 MB")])
     ended = a_container("preflight", exit_code=0, ended_at=NOW, result=a_result("preflight", preflight=report))
     return observed_running_import(
         an_import_spec(dryRun=True, target=None), preview=None, pods=(a_pod(preflight=ended, import_=None),)

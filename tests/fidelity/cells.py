@@ -15,8 +15,8 @@ from tests.support.postgres import ADMIN, PostgresServer
 from tests.worker.conftest import Bench
 from tests.worker.file.conftest import FORMATS, dump
 
-from pgimport.model.mark import Mark
 from pgimport.model.names import attempt_password
+from pgimport.model.owner_comment import OwnerComment
 from pgimport.model.reasons import Reason
 from pgimport.model.result import WorkerResult
 from pgimport.server.connection import Access
@@ -107,7 +107,7 @@ class Matrix:
         access = Access(
             host=target.host, port=target.port, user=ADMIN, password=target.admin_password, sslmode="disable"
         )
-        mark = Mark(project_uid="fidelity", import_uid="uid", pod_uid=bench.pod_uid)
+        mark = OwnerComment(project_uid="fidelity", import_uid="uid", pod_uid=bench.pod_uid)
         password = attempt_password(bench.seed, bench.pod_uid)
         plan = ShadowPlan(
             names=bench.names, password=password, source=looked.preflight.source, mark=mark, close_others=False

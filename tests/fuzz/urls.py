@@ -6,8 +6,8 @@ from psycopg import pq
 from psycopg.conninfo import make_conninfo
 
 from pgimport.model.reasons import Failure
-from pgimport.model.source_url import FileURL, Pinned, SourceURL, parse_source, resolve_source
-from pgimport.model.spec import Sources
+from pgimport.model.source_url import FileURL, PinnedURL, SourceURL, parse_source, resolve_source
+from pgimport.model.spec import AllowedSources
 from pgimport.worker.endpoints import KEEPALIVES, build_environment, source_endpoint
 from pgimport.worker.file.fetch import _build_context, _PinnedConnection
 from pgimport.worker.source import FileSource
@@ -35,17 +35,17 @@ def check_url(text: str) -> bool:
     url = parse_source(text)
     if isinstance(url, Failure):
         return False
-    pinned = resolve_source(url, resolve, Sources())
+    pinned = resolve_source(url, resolve, AllowedSources())
     assert not isinstance(pinned, Failure)
     assert asked == [(url.host, url.port)]
     if isinstance(url, SourceURL):
-        _check_live(Pinned(url, pinned.address))
+        _check_live(PinnedURL(url, pinned.address))
     else:
-        _check_file(Pinned(url, pinned.address), resolve)
+        _check_file(PinnedURL(url, pinned.address), resolve)
     return True
 
 
-def _check_live(pinned: Pinned[SourceURL]) -> None:
+def _check_live(pinned: PinnedURL[SourceURL]) -> None:
     """As libpq itself reads what we would give it, and what its clients would find in their environment."""
     endpoint = source_endpoint(pinned)
     keywords = {**endpoint.parameters(), "password": endpoint.password or "", "passfile": "/dev/null"}
@@ -76,7 +76,7 @@ def _own(parameters: dict[str, object]) -> str:
     return "".join(map(str, parameters.values()))
 
 
-def _check_file(pinned: Pinned[FileURL], resolve: object) -> None:
+def _check_file(pinned: PinnedURL[FileURL], resolve: object) -> None:
     source = FileSource(pinned=pinned, resolve=resolve)  # type: ignore[arg-type]
     connection = _PinnedConnection(source, _build_context(source))
     assert connection._address == JUDGED

@@ -15,7 +15,7 @@ from tests.support.samples import a_preflight, a_result, a_source
 
 from pgimport.kubernetes_client import api_paths
 from pgimport.kubernetes_client.api_client import KubernetesClient
-from pgimport.model.errors import Absent
+from pgimport.model.errors import NotFound
 from pgimport.model.names import (
     IMPORTS,
     LABEL_IMPORT_UID,
@@ -182,7 +182,7 @@ class Tenant:
     def read_secret(self, name: str) -> Json | None:
         try:
             return self.cluster.get(api_paths.core(NAMESPACE, "secrets", name))
-        except Absent:
+        except NotFound:
             return None
 
 

@@ -8,15 +8,15 @@ from tests.support.kubernetes import Json, Kubernetes, a_body
 
 from pgimport.kubernetes_client import api_paths
 from pgimport.kubernetes_client.api_client import KubernetesClient
-from pgimport.model.errors import Absent, Conflict, PgimportError
-from pgimport.model.facts import Key
+from pgimport.model.errors import Conflict, NotFound, PgimportError
 from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS
 from pgimport.model.policy import Policy
+from pgimport.model.resources import ResourceKey
 from pgimport.reconcile.context import ReconcileContext
 from pgimport.reconcile.loop import reconcile
 from pgimport.reconcile.work_queue import ReconcileResult
 
-PROJECT = Key(PROJECTS, "", "shop")
+PROJECT = ResourceKey(PROJECTS, "", "shop")
 
 
 POLICY = Policy(operator_namespace=HOME, worker_images={"16": "registry/worker:16"})
@@ -53,7 +53,7 @@ class Memory(KubernetesClient):
                 self._read[key] = super().get(path, **query)
             except PgimportError as refused:
                 self._read[key] = refused
-        found = self._read.get(key, Absent(path))
+        found = self._read.get(key, NotFound(path))
         if isinstance(found, PgimportError):
             raise found
         return found
@@ -66,7 +66,7 @@ class Operator:
         self.view = Memory(kubernetes)
         self.context = ReconcileContext(cluster=self.view, policy=POLICY)
 
-    def look(self, *keys: Key) -> None:
+    def look(self, *keys: ResourceKey) -> None:
         """Until nothing asks for another look at once."""
         for key in keys:
             for _ in range(12):
@@ -79,7 +79,7 @@ class Operator:
                 if not _at_once(outcome):
                     break
 
-    def freeze(self, key: Key, at: str) -> None:
+    def freeze(self, key: ResourceKey, at: str) -> None:
         """It sees what there is to see, and is stopped before its first write to this path; its view stays."""
         self.view.stops = True
         with pytest.raises(Stopped, match=at):
@@ -91,8 +91,8 @@ def _at_once(outcome: ReconcileResult) -> bool:
     return outcome.requeue_after is not None and outcome.requeue_after.total_seconds() == 0
 
 
-def key(kind: str, name: str) -> Key:
-    return Key(kind, NAMESPACE, name)
+def key(kind: str, name: str) -> ResourceKey:
+    return ResourceKey(kind, NAMESPACE, name)
 
 
 def ready(tenant: Tenant, name: str) -> None:

@@ -9,12 +9,12 @@ import pytest
 from pgimport.handlers.event_handlers import SETTLED_SECONDS, EventTargets, configure_kopf, enqueue, enqueue_owner
 from pgimport.handlers.observed_versions import ObservedVersions
 from pgimport.handlers.sweep import is_settled, key_of
-from pgimport.model.facts import Key
 from pgimport.model.names import GROUP, IMPORTS, LABEL_EPHEMERAL, LABEL_IMPORT, LABEL_IMPORT_UID, PREVIEWS, PROJECTS
+from pgimport.model.resources import ResourceKey
 from pgimport.reconcile.context import PodHistory
 from pgimport.reconcile.work_queue import ReconcileResult, WorkQueue
 
-ONE, OTHER = Key(IMPORTS, "shop", "one"), Key(IMPORTS, "shop", "other")
+ONE, OTHER = ResourceKey(IMPORTS, "shop", "one"), ResourceKey(IMPORTS, "shop", "other")
 
 
 # --- stalled watches ---
@@ -107,7 +107,7 @@ def test_an_ephemeral_import_is_never_settled() -> None:
 
 
 def test_a_project_has_a_key_without_a_namespace() -> None:
-    assert key_of(PROJECTS, {"metadata": {"name": "shop"}}) == Key(PROJECTS, "", "shop")
+    assert key_of(PROJECTS, {"metadata": {"name": "shop"}}) == ResourceKey(PROJECTS, "", "shop")
 
 
 # --- whose Job, whose pod ---
@@ -133,11 +133,11 @@ def test_a_project_has_a_key_without_a_namespace() -> None:
         pytest.param({}, None, id="somebody else's"),
     ],
 )
-def test_an_event_of_a_job_or_a_pod_is_its_imports(meta: dict[str, Any], key: Key | None) -> None:
-    asked: list[Key] = []
+def test_an_event_of_a_job_or_a_pod_is_its_imports(meta: dict[str, Any], key: ResourceKey | None) -> None:
+    asked: list[ResourceKey] = []
     last = threading.Event()
 
-    def work(found: Key) -> ReconcileResult:
+    def work(found: ResourceKey) -> ReconcileResult:
         asked.append(found)
         if found == OTHER:
             last.set()
@@ -167,10 +167,10 @@ def test_an_event_of_a_job_or_a_pod_is_its_imports(meta: dict[str, Any], key: Ke
 def test_what_has_settled_is_looked_at_after_what_is_at_work(
     kind: str, body: dict[str, Any], delay: float | None
 ) -> None:
-    asked: list[tuple[Key, float]] = []
+    asked: list[tuple[ResourceKey, float]] = []
 
     class Queue(WorkQueue):
-        def add(self, key: Key, after: float = 0.0) -> None:
+        def add(self, key: ResourceKey, after: float = 0.0) -> None:
             asked.append((key, after))
 
     watched = EventTargets(

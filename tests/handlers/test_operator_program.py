@@ -19,7 +19,7 @@ from tests.support.samples import a_failed_result, a_result
 
 from pgimport.handlers.main import run
 from pgimport.kubernetes_client import api_paths
-from pgimport.model.errors import Absent, ClusterAway
+from pgimport.model.errors import KubernetesUnavailable, NotFound
 from pgimport.model.names import (
     IMPORTS,
     PREVIEWS,
@@ -246,7 +246,7 @@ def test_no_password_is_in_anything_but_secrets(tenant: Tenant) -> None:
     for path in (api_paths.jobs(NAMESPACE), api_paths.events(NAMESPACE), api_paths.events(HOME)):
         try:
             text = json.dumps(tenant.cluster.get(path))
-        except (Absent, ClusterAway):
+        except (NotFound, KubernetesUnavailable):
             continue
         assert secret not in text
         assert "never-used" not in text

@@ -5,7 +5,7 @@ from tests.handlers.emulated_tenant import NAMESPACE, PASSED, Tenant, ended, run
 from tests.handlers.stepwise_operator import PROJECT, Operator, begin, key, make, ready, rows
 
 from pgimport.kubernetes_client import api_paths
-from pgimport.model.errors import Absent
+from pgimport.model.errors import NotFound
 from pgimport.model.names import IMPORTS, PREVIEWS, attempt_names
 
 pytestmark = pytest.mark.slow
@@ -29,7 +29,7 @@ def test_a_namespace_that_goes_with_a_live_import_leaves_nothing(tenant: Tenant,
         tenant.kubernetes.emulator.faults.refusals.clear()
         tenant.kubernetes.emulator.faults.namespaces[NAMESPACE] = "Active"
         operator.look(PROJECT)
-    with pytest.raises(Absent):
+    with pytest.raises(NotFound):
         tenant.get(PREVIEWS, name)
     shadow = attempt_names(pod)
     assert tenant.exists(shadow.database, shadow.role) == (False, False)

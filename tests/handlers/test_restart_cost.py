@@ -11,7 +11,6 @@ from tests.support.kubernetes import BYSTANDER, Json, Kubernetes, a_body, run_ku
 from tests.support.postgres import PostgresServer
 
 from pgimport.kubernetes_client import api_paths
-from pgimport.model.facts import Key
 from pgimport.model.names import (
     FINALIZER_PREVIEW,
     FINALIZER_PROJECT,
@@ -23,7 +22,8 @@ from pgimport.model.names import (
     job_name,
 )
 from pgimport.model.policy import Policy
-from pgimport.model.status import Attempt, ImportState, ImportStatus, Phase, Progress, Shadow
+from pgimport.model.resources import ResourceKey
+from pgimport.model.status import Attempt, ImportPhase, ImportState, ImportStatus, Progress, Shadow
 from pgimport.reconcile.context import ReconcileContext
 from pgimport.reconcile.loop import reconcile
 
@@ -55,7 +55,7 @@ def put_at_work(tenant: Tenant, name: str) -> None:
         observed_generation=1,
         attempt_history=[Attempt(number=1, pod=name, pod_uid=name, started_at=at)],
         shadow=Shadow(pod_uid=name, database=shadow.database, role=shadow.role),
-        progress=Progress(phase=Phase.DATA, percent=5, at=at),
+        progress=Progress(phase=ImportPhase.DATA, percent=5, at=at),
     )
     spec = {
         "project": "shop",
@@ -80,7 +80,7 @@ def put_at_work(tenant: Tenant, name: str) -> None:
         },
     )
     pod = tenant.show_pod(tenant.job(name), ended(PASSED, 0), running(), "Running", name)
-    line = Progress(phase=Phase.DATA, percent=42, at=datetime.now(UTC)).to_json()
+    line = Progress(phase=ImportPhase.DATA, percent=42, at=datetime.now(UTC)).to_json()
     tenant.kubernetes.emulator.faults.logs[pod] = json.dumps({"progress": line})
 
 
@@ -107,8 +107,8 @@ def test_a_first_look_costs_few_reads_and_none_that_grow(kubernetes: Kubernetes,
     before = len(kubernetes.requests("GET"))
     context = ReconcileContext(cluster=kubernetes.connect(), policy=Policy(operator_namespace=HOME))
     for name in NAMES:
-        reconcile(context, Key(PREVIEWS, NAMESPACE, name))
-        reconcile(context, Key(IMPORTS, NAMESPACE, name))
+        reconcile(context, ResourceKey(PREVIEWS, NAMESPACE, name))
+        reconcile(context, ResourceKey(IMPORTS, NAMESPACE, name))
     asked = Counter(
         one.url.path for one in kubernetes.requests("GET")[before:] if one.headers["User-Agent"] != BYSTANDER
     )

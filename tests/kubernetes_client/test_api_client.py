@@ -12,7 +12,7 @@ from tests.support.kubernetes import Kubernetes, a_body
 
 from pgimport.kubernetes_client import api_client, api_paths
 from pgimport.kubernetes_client.api_client import KubernetesClient
-from pgimport.model.errors import Absent, ClusterAway, Conflict, Denied, PgimportError, Refused
+from pgimport.model.errors import Conflict, Forbidden, Invalid, KubernetesUnavailable, NotFound, PgimportError
 from pgimport.model.names import IMPORTS
 
 SECRET_TEXT = "hunter2-in-the-body"
@@ -29,17 +29,17 @@ def put(cluster: KubernetesClient, name: str) -> str:
 
 
 REFUSALS = [
-    pytest.param(403, Denied, id="a missing right"),
-    pytest.param(401, Denied, id="no credentials"),
-    pytest.param(404, Absent, id="not there"),
-    pytest.param(410, Absent, id="gone"),
+    pytest.param(403, Forbidden, id="a missing right"),
+    pytest.param(401, Forbidden, id="no credentials"),
+    pytest.param(404, NotFound, id="not there"),
+    pytest.param(410, NotFound, id="gone"),
     pytest.param(409, Conflict, id="a conflict"),
-    pytest.param(400, Refused, id="a malformed object"),
-    pytest.param(422, Refused, id="a wrong field"),
-    pytest.param(429, ClusterAway, id="too many requests"),
-    pytest.param(500, ClusterAway, id="an internal error"),
-    pytest.param(503, ClusterAway, id="not available"),
-    pytest.param(504, ClusterAway, id="a timeout within"),
+    pytest.param(400, Invalid, id="a malformed object"),
+    pytest.param(422, Invalid, id="a wrong field"),
+    pytest.param(429, KubernetesUnavailable, id="too many requests"),
+    pytest.param(500, KubernetesUnavailable, id="an internal error"),
+    pytest.param(503, KubernetesUnavailable, id="not available"),
+    pytest.param(504, KubernetesUnavailable, id="a timeout within"),
     pytest.param(418, PgimportError, id="a status that nobody knows"),
 ]
 
@@ -122,7 +122,7 @@ def connect_to(port: int) -> KubernetesClient:
 
 
 def test_a_server_that_is_not_there_is_away() -> None:
-    with pytest.raises(ClusterAway, match=r"GET /api/v1/namespaces/shop: .*Kubernetes does not answer"):
+    with pytest.raises(KubernetesUnavailable, match=r"GET /api/v1/namespaces/shop: .*Kubernetes does not answer"):
         connect_to(closed_port()).get("/api/v1/namespaces/shop")
 
 
@@ -146,7 +146,7 @@ def rude_server() -> Iterator[int]:
 
 
 def test_a_server_that_hangs_up_is_away(rude_server: int) -> None:
-    with pytest.raises(ClusterAway, match="Kubernetes does not answer"):
+    with pytest.raises(KubernetesUnavailable, match="Kubernetes does not answer"):
         connect_to(rude_server).get("/version")
 
 
@@ -155,5 +155,5 @@ def test_a_server_that_never_answers_is_away(
 ) -> None:
     monkeypatch.setattr(api_client, "REQUEST_TIMEOUT", (1, 0.05))
     kubernetes.refuse("GET", "/version", 500, wait=0.2)
-    with pytest.raises(ClusterAway, match="GET /version: ReadTimeoutError"):
+    with pytest.raises(KubernetesUnavailable, match="GET /version: ReadTimeoutError"):
         cluster.get("/version")

@@ -10,8 +10,8 @@ from tests.support.kubernetes import Kubernetes, a_body
 from pgimport.kubernetes_client import api_paths, custom_resources, jobs, namespaces, secrets_and_config_maps
 from pgimport.kubernetes_client.api_client import KubernetesClient
 from pgimport.model.errors import Conflict
-from pgimport.model.facts import ImportObject, Key
 from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS
+from pgimport.model.resources import ImportObject, ResourceKey
 from pgimport.model.status import ImportState, ImportStatus, PreviewStatus
 
 SPEC = {
@@ -31,10 +31,10 @@ def name() -> str:
     return f"x-{secrets.token_hex(4)}"
 
 
-def put(cluster: KubernetesClient, plural: str, name: str, **parts: Any) -> Key:
+def put(cluster: KubernetesClient, plural: str, name: str, **parts: Any) -> ResourceKey:
     namespace = "" if plural == PROJECTS else "shop"
     cluster.create(api_paths.resource(plural, namespace), a_body(plural, name, namespace or None, **parts))
-    return Key(plural, namespace, name)
+    return ResourceKey(plural, namespace, name)
 
 
 # --- our kinds ---

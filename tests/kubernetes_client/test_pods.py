@@ -13,7 +13,7 @@ from pgimport.kubernetes_client.api_client import KubernetesClient
 from pgimport.kubernetes_client.pods import list_pods, parse_pod, read_progress
 from pgimport.model.names import LABEL_IMPORT_UID
 from pgimport.model.result import build_termination_message
-from pgimport.model.status import Phase
+from pgimport.model.status import ImportPhase
 
 AT = "2026-01-01T12:00:05Z"
 ENDED = {"startedAt": "2026-01-01T12:00:01Z", "finishedAt": AT}
@@ -151,7 +151,7 @@ def test_progress_is_the_last_whole_line_of_the_log(
     found = read_progress(cluster, "shop", "pod-1", "import")
     assert (found.percent if found else None) == percent
     if found is not None:
-        assert (found.phase, found.tables_done) == (Phase.DATA, 3)
+        assert (found.phase, found.tables_done) == (ImportPhase.DATA, 3)
     request = kubernetes.requests("GET", "/pod-1/log")[-1]
     assert request.params["container"] == "import"
     assert int(request.params["tailLines"]) > 0

@@ -6,13 +6,9 @@ import kubernetes_validate
 import pytest
 from tests.support.samples import a_meta
 
-from pgimport.manifest.objects import (
-    build_connection_reader,
-    build_connection_secret,
-    build_event,
-    build_job_secret,
-    build_role_binding,
-)
+from pgimport.manifest.events import build_event
+from pgimport.manifest.rbac import build_connection_reader, build_role_binding
+from pgimport.manifest.secrets import build_connection_secret, build_job_secret
 
 META = a_meta("x" * 253)
 KUBERNETES = "1.35"

@@ -8,21 +8,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from pgimport.model.base import (
-    AskedTime,
+from pgimport.model.base_models import to_resource_name
+from pgimport.model.scalar_types import (
     Bytes,
     Duration,
+    SpecTime,
     Time,
     format_duration,
     format_time,
     measure_quantity,
     parse_duration,
     parse_quantity,
-    to_resource_name,
 )
 
 DURATION, BYTES, TIME = TypeAdapter[Any](Duration), TypeAdapter[Any](Bytes), TypeAdapter[Any](Time)
-ASKED_TIME = TypeAdapter[Any](AskedTime)
+ASKED_TIME = TypeAdapter[Any](SpecTime)
 
 
 @given(st.integers(0, 10**7).map(lambda seconds: timedelta(seconds=seconds)))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgimport.model.mark import MARK_KEY, Mark, format_mark, parse_mark
+from pgimport.model.owner_comment import COMMENT_KEY, OwnerComment, format_owner_comment, parse_owner_comment
 
 uids = st.uuids().map(str)
 
@@ -15,8 +15,8 @@ uids = st.uuids().map(str)
 def test_a_mark_is_read_as_it_was_written(
     project: str, preview: str | None, found: str | None, pod: str | None
 ) -> None:
-    mark = Mark(project_uid=project, preview_uid=preview, import_uid=found, pod_uid=pod)
-    assert parse_mark(format_mark(mark)) == mark
+    mark = OwnerComment(project_uid=project, preview_uid=preview, import_uid=found, pod_uid=pod)
+    assert parse_owner_comment(format_owner_comment(mark)) == mark
 
 
 @pytest.mark.parametrize(
@@ -34,14 +34,14 @@ def test_a_mark_is_read_as_it_was_written(
     ],
 )
 def test_what_is_not_our_mark_is_none(comment: str | None) -> None:
-    assert parse_mark(comment) is None
+    assert parse_owner_comment(comment) is None
 
 
 @given(
     st.text(max_size=50)
     | st.recursive(
-        st.none() | st.integers(), lambda inner: st.dictionaries(st.just(MARK_KEY), inner), max_leaves=3
+        st.none() | st.integers(), lambda inner: st.dictionaries(st.just(COMMENT_KEY), inner), max_leaves=3
     ).map(json.dumps)
 )
 def test_no_comment_is_too_strange(comment: str) -> None:
-    assert parse_mark(comment) is None
+    assert parse_owner_comment(comment) is None

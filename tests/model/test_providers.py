@@ -4,12 +4,12 @@ import pytest
 
 from pgimport.model.providers import (
     PROVIDERS,
-    Signs,
+    ProviderFingerprint,
     find_pooler,
     find_provider,
+    find_provider_extensions,
+    find_provider_schemas,
     hint_for_host,
-    left_extensions,
-    left_schemas,
 )
 from pgimport.model.spec import Provider
 
@@ -37,16 +37,34 @@ HEROKU = "ec2-1-2-3-4.compute-1.amazonaws.com"
         pytest.param("db.example.com", None, "auto", "none", id="nobody's"),
         pytest.param("evil-neon.tech.example.com", None, "auto", "none", id="a name within a name"),
         pytest.param(None, None, "auto", "none", id="a dump file"),
-        pytest.param("10.0.0.1", Signs(roles=frozenset({"rds_superuser"})), "auto", "rds", id="by a role"),
-        pytest.param("10.0.0.1", Signs(extensions=frozenset({"neon"})), "auto", "neon", id="by an extension"),
-        pytest.param("10.0.0.1", Signs(settings=frozenset({"rds.extensions"})), "auto", "rds", id="by a setting"),
-        pytest.param(RDS, Signs(schemas=frozenset({"heroku_ext"})), "auto", "heroku", id="heroku lives on rds"),
-        pytest.param("10.0.0.1", Signs(schemas=frozenset({"auth", "storage"})), "auto", "none", id="anybody's schema"),
-        pytest.param(NEON, Signs(roles=frozenset({"neon_superuser"})), "supabase", "supabase", id="the user's word"),
-        pytest.param(NEON, Signs(roles=frozenset({"neon_superuser"})), "none", "none", id="the user says: nobody's"),
+        pytest.param(
+            "10.0.0.1", ProviderFingerprint(roles=frozenset({"rds_superuser"})), "auto", "rds", id="by a role"
+        ),
+        pytest.param(
+            "10.0.0.1", ProviderFingerprint(extensions=frozenset({"neon"})), "auto", "neon", id="by an extension"
+        ),
+        pytest.param(
+            "10.0.0.1", ProviderFingerprint(settings=frozenset({"rds.extensions"})), "auto", "rds", id="by a setting"
+        ),
+        pytest.param(
+            RDS, ProviderFingerprint(schemas=frozenset({"heroku_ext"})), "auto", "heroku", id="heroku lives on rds"
+        ),
+        pytest.param(
+            "10.0.0.1",
+            ProviderFingerprint(schemas=frozenset({"auth", "storage"})),
+            "auto",
+            "none",
+            id="anybody's schema",
+        ),
+        pytest.param(
+            NEON, ProviderFingerprint(roles=frozenset({"neon_superuser"})), "supabase", "supabase", id="the user's word"
+        ),
+        pytest.param(
+            NEON, ProviderFingerprint(roles=frozenset({"neon_superuser"})), "none", "none", id="the user says: nobody's"
+        ),
     ],
 )
-def test_a_provider_is_found(host: str | None, signs: Signs | None, wished: str, found: str) -> None:
+def test_a_provider_is_found(host: str | None, signs: ProviderFingerprint | None, wished: str, found: str) -> None:
     assert find_provider(host, signs, Provider(wished)).provider.value == found
 
 
@@ -89,11 +107,11 @@ def test_a_host_of_nobody_has_no_hint() -> None:
 
 def test_what_is_the_providers_own_stays_behind() -> None:
     row = find_provider(SUPABASE)
-    assert left_schemas(row, ["public", "auth", "storage", "shop"]) == ["auth", "storage"]
-    assert left_extensions(row, ["vector", "pg_net", "supabase_vault"]) == ["pg_net", "supabase_vault"]
-    assert left_extensions(row, ["pg_net", "supabase_vault"], wanted=["pg_net"]) == ["supabase_vault"]
+    assert find_provider_schemas(row, ["public", "auth", "storage", "shop"]) == ["auth", "storage"]
+    assert find_provider_extensions(row, ["vector", "pg_net", "supabase_vault"]) == ["pg_net", "supabase_vault"]
+    assert find_provider_extensions(row, ["pg_net", "supabase_vault"], wanted=["pg_net"]) == ["supabase_vault"]
     unknown = find_provider("db.example.com")
-    assert left_schemas(unknown, ["auth"]) == left_extensions(unknown, ["pg_net"]) == []
+    assert find_provider_schemas(unknown, ["auth"]) == find_provider_extensions(unknown, ["pg_net"]) == []
 
 
 def test_every_provider_of_the_spec_has_a_row() -> None:

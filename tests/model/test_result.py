@@ -5,14 +5,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.samples import a_failed_result, a_preflight, a_result, a_source
 
-from pgimport.model.reasons import EXIT_OK, MEANINGS, Failure, Reason, RetryClassification, reason_of_exit_code
+from pgimport.model.reasons import EXIT_OK, MEANINGS, Failure, Reason, RetryClassification, find_reason_by_exit_code
 from pgimport.model.result import (
     TAIL_LIMIT,
     TERMINATION_MESSAGE_LIMIT,
-    Check,
     CheckStatus,
-    Extension,
-    LeftObject,
+    PreflightCheck,
+    SkippedObject,
+    SourceExtension,
     TableDifference,
     Verification,
     WorkerResult,
@@ -24,13 +24,19 @@ words = st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "Zs")), 
 reports = st.builds(
     a_preflight,
     checks=st.lists(
-        st.builds(Check, name=st.just("unsupported_objects"), status=st.sampled_from(list(CheckStatus)), detail=words),
+        st.builds(
+            PreflightCheck, name=st.just("unsupported_objects"), status=st.sampled_from(list(CheckStatus)), detail=words
+        ),
         max_size=10,
     ),
-    left=st.lists(st.builds(LeftObject, object=words.map(lambda text: text[:200]), why=st.just("why")), max_size=300),
+    left=st.lists(
+        st.builds(SkippedObject, object=words.map(lambda text: text[:200]), why=st.just("why")), max_size=300
+    ),
     source=st.builds(
         a_source,
-        extensions=st.lists(st.just(Extension(name="postgis", version="3.5.2", schema_name="public")), max_size=13),
+        extensions=st.lists(
+            st.just(SourceExtension(name="postgis", version="3.5.2", schema_name="public")), max_size=13
+        ),
     ),
 )
 verifications = st.builds(
@@ -83,7 +89,7 @@ def test_what_was_left_out_is_counted() -> None:
 @pytest.mark.parametrize("count", [1, 20, 300, 4000])
 def test_hundreds_of_left_objects_are_halved_until_they_fit_and_counted(count: int) -> None:
     left = [
-        LeftObject(object=f"FOREIGN TABLE shop.table_{at}", why="it leads to another server") for at in range(count)
+        SkippedObject(object=f"FOREIGN TABLE shop.table_{at}", why="it leads to another server") for at in range(count)
     ]
     found = parse_worker_result(
         build_termination_message(a_result("preflight", preflight=a_preflight(left=left, more=7)))
@@ -96,8 +102,12 @@ def test_hundreds_of_left_objects_are_halved_until_they_fit_and_counted(count: i
 
 
 def test_what_a_check_advises_is_kept_before_the_names_of_left_objects() -> None:
-    advice = Check(name="source_privileges", status=CheckStatus.FAIL, detail="GRANT SELECT ON TABLE t TO u; " * 20)
-    left = [LeftObject(object=f"FOREIGN TABLE shop.table_{at}", why="it leads to another server") for at in range(999)]
+    advice = PreflightCheck(
+        name="source_privileges", status=CheckStatus.FAIL, detail="GRANT SELECT ON TABLE t TO u; " * 20
+    )
+    left = [
+        SkippedObject(object=f"FOREIGN TABLE shop.table_{at}", why="it leads to another server") for at in range(999)
+    ]
     found = parse_worker_result(
         build_termination_message(a_result("preflight", preflight=a_preflight(checks=[advice], left=left)))
     )
@@ -117,7 +127,7 @@ def test_a_tail_keeps_its_end() -> None:
 
 
 def test_facts_that_do_not_fit_are_an_error_and_never_cut() -> None:
-    many = [Extension(name=f"extension_number_{at}", version="1.0", schema_name="public") for at in range(300)]
+    many = [SourceExtension(name=f"extension_number_{at}", version="1.0", schema_name="public") for at in range(300)]
     with pytest.raises(ValueError, match="bytes, 4000 fit"):
         build_termination_message(a_result("preflight", preflight=a_preflight(source=a_source(extensions=many))))
 
@@ -140,7 +150,7 @@ def test_a_field_of_another_version_is_passed_over() -> None:
 
 @pytest.mark.parametrize("reason", [reason for reason, meaning in MEANINGS.items() if meaning.exit_code is not None])
 def test_an_exit_code_means_its_reason(reason: Reason) -> None:
-    assert reason_of_exit_code(Failure(reason, "").exit_code) is reason
+    assert find_reason_by_exit_code(Failure(reason, "").exit_code) is reason
 
 
 def test_exit_codes_are_told_apart_and_lie_where_their_kind_lies() -> None:
@@ -164,7 +174,7 @@ def test_exit_codes_are_told_apart_and_lie_where_their_kind_lies() -> None:
     ],
 )
 def test_an_exit_code_that_is_not_ours(code: int, reason: Reason) -> None:
-    assert reason_of_exit_code(code) is reason
+    assert find_reason_by_exit_code(code) is reason
 
 
 def test_every_failure_tells_a_person_what_to_do() -> None:

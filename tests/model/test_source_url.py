@@ -2,10 +2,10 @@
 
 import pytest
 
-from pgimport.model.addresses import judge_addresses
 from pgimport.model.reasons import Failure, Reason
-from pgimport.model.source_url import Pinned, SourceURL, parse_source_url, resolve_source
-from pgimport.model.spec import Sources, SSLMode
+from pgimport.model.source_addresses import decide_address
+from pgimport.model.source_url import PinnedURL, SourceURL, parse_source_url, resolve_source
+from pgimport.model.spec import AllowedSources, SSLMode
 
 PASSWORD = "hunter2"
 
@@ -102,7 +102,7 @@ def test_bad_urls_are_refused_without_their_password(text: str, words: str) -> N
     assert PASSWORD not in refused.message
 
 
-INSIDE = Sources(allowed_hosts=["db.inside", "*.svc.cluster.local"], allowed_cidrs=["10.9.0.0/16"])
+INSIDE = AllowedSources(allowed_hosts=["db.inside", "*.svc.cluster.local"], allowed_cidrs=["10.9.0.0/16"])
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ INSIDE = Sources(allowed_hosts=["db.inside", "*.svc.cluster.local"], allowed_cid
     ],
 )
 def test_every_address_is_judged(host: str, addresses: list[str], allowed: bool) -> None:
-    judged = judge_addresses(host, addresses, INSIDE)
+    judged = decide_address(host, addresses, INSIDE)
     if allowed:
         assert judged == addresses[0]
     else:
@@ -151,7 +151,9 @@ def test_every_address_is_judged(host: str, addresses: list[str], allowed: bool)
 def test_the_address_is_pinned_and_the_name_stays() -> None:
     url = parse_source_url("postgresql://u:p@db.example.com/d")
     assert isinstance(url, SourceURL)
-    assert resolve_source(url, lambda host, port: ["93.184.216.34"], Sources()) == Pinned(url, "93.184.216.34")
+    assert resolve_source(url, lambda host, port: ["93.184.216.34"], AllowedSources()) == PinnedURL(
+        url, "93.184.216.34"
+    )
 
 
 def test_an_unknown_name_is_no_forbidden_one() -> None:
@@ -160,7 +162,7 @@ def test_an_unknown_name_is_no_forbidden_one() -> None:
 
     url = parse_source_url("postgresql://u:p@nowhere.invalid/d")
     assert isinstance(url, SourceURL)
-    refused = resolve_source(url, resolve, Sources())
+    refused = resolve_source(url, resolve, AllowedSources())
     assert isinstance(refused, Failure)
     assert refused.reason is Reason.SOURCE_UNREACHABLE
     assert "nowhere.invalid" in refused.message

@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from pgimport.model.texts import Extension, Host, Hosts, Network, Pattern, ShortText
+from pgimport.model.string_types import ExtensionName, HostName, HostPattern, NamePattern, NetworkAddress, ShortText
 
 KINDS: dict[str, Any] = {
-    "host": Host,
-    "hosts": Hosts,
-    "network": Network,
-    "extension": Extension,
-    "pattern": Pattern,
+    "host": HostName,
+    "hosts": HostPattern,
+    "network": NetworkAddress,
+    "extension": ExtensionName,
+    "pattern": NamePattern,
     "text": ShortText,
 }
 

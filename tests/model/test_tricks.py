@@ -13,7 +13,7 @@ from tests.support.source_url_tricks import HOSTS, INVALID, PARAMETERS, PG, PUBL
 
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.source_url import parse_source, resolve_source
-from pgimport.model.spec import Sources
+from pgimport.model.spec import AllowedSources
 
 
 def resolve(host: str, port: int) -> list[str]:
@@ -36,7 +36,7 @@ def outcome(text: str) -> Reason | str:
     url = parse_source(text)
     if isinstance(url, Failure):
         return url.reason
-    pinned = resolve_source(url, resolve, Sources())
+    pinned = resolve_source(url, resolve, AllowedSources())
     return pinned.reason if isinstance(pinned, Failure) else pinned.address
 
 

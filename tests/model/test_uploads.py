@@ -2,10 +2,10 @@
 
 import pytest
 
-from pgimport.model.source_url import FileURL, find_origin, parse_file_url, parse_upload_url
-from pgimport.model.uploads import is_object_key_of, make_object_key
+from pgimport.model.source_url import FileURL, parse_file_url, parse_origin, parse_upload_url
+from pgimport.model.uploads import build_object_key, is_object_key_of
 
-GOOD = make_object_key("shop", bytes(range(16)))
+GOOD = build_object_key("shop", bytes(range(16)))
 
 
 def test_a_key_is_its_projects_alone() -> None:
@@ -47,7 +47,7 @@ def test_nothing_else_is_a_key(key: str) -> None:
     ],
 )
 def test_an_origin_has_its_port(endpoint: str, origin: str) -> None:
-    assert find_origin(endpoint) == origin
+    assert parse_origin(endpoint) == origin
     found = parse_upload_url(f"{endpoint}/bucket/key?a=b", origin)
     assert isinstance(found, FileURL)
     assert (found.origin, found.target) == (origin, "/bucket/key?a=b")

@@ -3,12 +3,12 @@
 import pytest
 from tests.support.samples import BORN, a_container, a_copying_pod, a_failed_pod, a_finished_pod, a_pod
 
-from pgimport.model.facts import PodFacts
+from pgimport.model.observations import ObservedPod
 from pgimport.reconcile import context
 from pgimport.reconcile.context import PodHistory
 
 
-def remembering(*pods: PodFacts) -> PodHistory:
+def remembering(*pods: ObservedPod) -> PodHistory:
     pod_history = PodHistory()
     for pod in pods:
         pod_history.remember(pod)
@@ -27,7 +27,7 @@ def test_a_pod_that_was_seen_to_end_is_shown_after_it_has_gone() -> None:
         pytest.param(a_finished_pod("gone", job_uid="an earlier Job"), id="it was another Job's"),
     ],
 )
-def test_nothing_is_made_up(pod: PodFacts) -> None:
+def test_nothing_is_made_up(pod: ObservedPod) -> None:
     assert remembering(pod).complete("job-uid", []) == []
 
 

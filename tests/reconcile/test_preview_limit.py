@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from tests.support.samples import BORN, a_preview, a_ready_status
 
-from pgimport.model.facts import PreviewObject
+from pgimport.model.resources import PreviewObject
 from pgimport.model.status import PreviewState, PreviewStatus
 from pgimport.reconcile.observe_previews import place_of
 

@@ -9,12 +9,12 @@ from itertools import pairwise
 
 import pytest
 
-from pgimport.model.errors import Absent, ClusterAway, Conflict
-from pgimport.model.facts import Key
+from pgimport.model.errors import Conflict, KubernetesUnavailable, NotFound
 from pgimport.model.names import IMPORTS
+from pgimport.model.resources import ResourceKey
 from pgimport.reconcile.work_queue import CONFLICT_DELAY, FIRST_DELAY, LAST_DELAY, ReconcileResult, WorkQueue
 
-ONE, OTHER = Key(IMPORTS, "shop", "one"), Key(IMPORTS, "shop", "other")
+ONE, OTHER = ResourceKey(IMPORTS, "shop", "one"), ResourceKey(IMPORTS, "shop", "other")
 SOON = 0.02
 PATIENCE = 5.0
 
@@ -22,29 +22,31 @@ PATIENCE = 5.0
 class Looks:
     """Work that remembers when it was done, and says what the test tells it to say."""
 
-    def __init__(self, say: Callable[[Key, int], ReconcileResult] = lambda key, count: ReconcileResult()) -> None:
+    def __init__(
+        self, say: Callable[[ResourceKey, int], ReconcileResult] = lambda key, count: ReconcileResult()
+    ) -> None:
         self.say = say
-        self.begun: list[tuple[Key, float]] = []
+        self.begun: list[tuple[ResourceKey, float]] = []
         self.changed = threading.Condition()
 
-    def __call__(self, key: Key) -> ReconcileResult:
+    def __call__(self, key: ResourceKey) -> ReconcileResult:
         with self.changed:
             self.begun.append((key, time.monotonic()))
             count = sum(found == key for found, _ in self.begun)
             self.changed.notify_all()
         return self.say(key, count)
 
-    def times(self, key: Key = ONE) -> list[float]:
+    def times(self, key: ResourceKey = ONE) -> list[float]:
         with self.changed:
             return [at for found, at in self.begun if found == key]
 
-    def wait(self, count: int, key: Key = ONE) -> None:
+    def wait(self, count: int, key: ResourceKey = ONE) -> None:
         with self.changed:
             assert self.changed.wait_for(lambda: sum(found == key for found, _ in self.begun) >= count, PATIENCE)
 
 
 @contextmanager
-def running(work: Callable[[Key], ReconcileResult], workers: int = 4) -> Iterator[WorkQueue]:
+def running(work: Callable[[ResourceKey], ReconcileResult], workers: int = 4) -> Iterator[WorkQueue]:
     queue = WorkQueue(work, workers=workers)
     queue.start()
     try:
@@ -82,7 +84,7 @@ def test_many_events_before_a_look_are_one_look() -> None:
 def test_a_key_has_one_worker_at_a_time_and_events_during_its_work_lead_to_one_more_look() -> None:
     release, at_work, most = threading.Event(), [0], [0]
 
-    def work(key: Key) -> ReconcileResult:
+    def work(key: ResourceKey) -> ReconcileResult:
         at_work[0] += 1
         most[0] = max(most[0], at_work[0])
         looks(key)
@@ -108,7 +110,7 @@ def test_a_key_has_one_worker_at_a_time_and_events_during_its_work_lead_to_one_m
 def test_two_keys_are_worked_on_at_the_same_time() -> None:
     meeting = threading.Barrier(2)
 
-    def work(key: Key) -> ReconcileResult:
+    def work(key: ResourceKey) -> ReconcileResult:
         meeting.wait(PATIENCE)
         looks(key)
         return ReconcileResult()
@@ -162,13 +164,13 @@ def test_an_event_does_not_wait_for_the_next_look_that_was_planned() -> None:
     ("error", "first"),
     [
         pytest.param(Conflict("changed"), CONFLICT_DELAY, id="a conflict"),
-        pytest.param(ClusterAway("away"), FIRST_DELAY, id="Kubernetes is away"),
-        pytest.param(Absent("gone"), FIRST_DELAY, id="an error of ours that nobody caught"),
+        pytest.param(KubernetesUnavailable("away"), FIRST_DELAY, id="Kubernetes is away"),
+        pytest.param(NotFound("gone"), FIRST_DELAY, id="an error of ours that nobody caught"),
         pytest.param(ZeroDivisionError("nobody expected this"), FIRST_DELAY, id="an unexpected exception"),
     ],
 )
 def test_a_look_that_raises_is_repeated_after_its_delay(error: Exception, first: float) -> None:
-    def say(key: Key, count: int) -> ReconcileResult:
+    def say(key: ResourceKey, count: int) -> ReconcileResult:
         if count == 1:
             raise error
         return ReconcileResult()
@@ -182,7 +184,7 @@ def test_a_look_that_raises_is_repeated_after_its_delay(error: Exception, first:
 
 
 def test_the_delay_doubles_and_starts_anew_after_a_look_that_went_well() -> None:
-    def say(key: Key, count: int) -> ReconcileResult:
+    def say(key: ResourceKey, count: int) -> ReconcileResult:
         if count in (1, 2, 3, 5):
             raise Conflict("changed")
         return ReconcileResult()
@@ -209,7 +211,7 @@ def test_the_delay_has_an_end() -> None:
 
 
 def test_a_worker_outlives_an_exception() -> None:
-    def say(key: Key, count: int) -> ReconcileResult:
+    def say(key: ResourceKey, count: int) -> ReconcileResult:
         if key == ONE:
             raise RuntimeError("broken")
         return ReconcileResult()
@@ -224,9 +226,9 @@ def test_a_worker_outlives_an_exception() -> None:
 
 def test_stop_lets_a_look_end_and_begins_no_other() -> None:
     release = threading.Event()
-    ended: list[Key] = []
+    ended: list[ResourceKey] = []
 
-    def work(key: Key) -> ReconcileResult:
+    def work(key: ResourceKey) -> ReconcileResult:
         looks(key)
         release.wait(PATIENCE)
         ended.append(key)

@@ -26,9 +26,9 @@ from tests.support.samples import (
 from pgimport.decide.attempts import judge_pod, merge_attempts
 from pgimport.decide.conditions import ready_reason
 from pgimport.decide.imports import decide_import
-from pgimport.model.facts import PodFacts
-from pgimport.model.reasons import MEANINGS, Reason, reason_of_exit_code
-from pgimport.model.status import Phase, Progress
+from pgimport.model.observations import ObservedPod
+from pgimport.model.reasons import MEANINGS, Reason, find_reason_by_exit_code
+from pgimport.model.status import ImportPhase, Progress
 from pgimport.worker.failures import (
     CONNECT_RULES,
     SOURCE_SQLSTATES,
@@ -59,7 +59,7 @@ def read_rows() -> list[Row]:
 ROWS = read_rows()
 
 
-def ended(code: int, why: str = "Error", **pod: Any) -> PodFacts:
+def ended(code: int, why: str = "Error", **pod: Any) -> ObservedPod:
     return a_copying_pod(
         phase="Failed", import_=a_container("import", exit_code=code, ended_at=NOW, ended_reason=why), **pod
     )
@@ -86,7 +86,7 @@ PODS = {
 GONE = "gone before anybody saw its end"
 
 
-COPYING = a_running_status(shadow=a_shadow(), progress=Progress(phase=Phase.DATA, percent=5, at=BORN))
+COPYING = a_running_status(shadow=a_shadow(), progress=Progress(phase=ImportPhase.DATA, percent=5, at=BORN))
 ENDS = {
     ("Job", "deleted, or complete and its pod gone before the result was read"): observed_running_import(
         job=None, pods=()
@@ -136,7 +136,7 @@ def judge(row: Row) -> Reason | str | None:
             decision = decide_import(ENDS[row.who, row.says], NOW + timedelta(minutes=1), a_policy())
             return ready_reason(decision.status.conditions)
         case "exit code":
-            return reason_of_exit_code(int(row.says))
+            return find_reason_by_exit_code(int(row.says))
         case "SQLSTATE at the source":
             return translate_source_error(sqlstate(row.says), "x was read").reason
         case "SQLSTATE at the target":

@@ -6,8 +6,9 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from pgimport.model.base import Asked, Bytes, Duration, Time
-from pgimport.schema.structural import NotStructural, build_schema
+from pgimport.model.base_models import StrictModel
+from pgimport.model.scalar_types import Bytes, Duration, Time
+from pgimport.schema.structural_schema import NotStructural, build_schema
 
 
 class Colour(StrEnum):
@@ -23,7 +24,7 @@ class Inner(BaseModel):
     name: str
 
 
-class Everything(Asked):
+class Everything(StrictModel):
     """All shapes that are known."""
 
     text: Annotated[str, StringConstraints(min_length=1, max_length=9, pattern="^a$")] = Field(description="A text.")

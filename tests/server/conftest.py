@@ -12,9 +12,9 @@ import pytest
 from tests.cluster.debian_postgres import link_clients, server_tree
 from tests.support.postgres import ADMIN, PostgresServer, run_postgres, tree_programs
 
-from pgimport.model.mark import Mark
 from pgimport.model.names import AttemptNames, attempt_names, replaced_names
-from pgimport.model.result import Extension, SourceFacts
+from pgimport.model.owner_comment import OwnerComment
+from pgimport.model.result import SourceExtension, SourceInfo
 from pgimport.server.connection import Access
 from pgimport.server.preview import ensure_preview
 from pgimport.server.shadow import ShadowPlan, prepare_shadow
@@ -87,12 +87,14 @@ def read_log(server: PostgresServer) -> str:
     return server.log.read_text(errors="replace")
 
 
-def source_facts(*extensions: tuple[str, str, str | None], **changes: str) -> SourceFacts:
-    return SourceFacts(
+def source_facts(*extensions: tuple[str, str, str | None], **changes: str) -> SourceInfo:
+    return SourceInfo(
         server_version="16.14",
         server_version_num=160014,
         database_size_bytes=1,
-        extensions=[Extension(name=name, version=version, schema_name=schema) for name, version, schema in extensions],
+        extensions=[
+            SourceExtension(name=name, version=version, schema_name=schema) for name, version, schema in extensions
+        ],
     ).model_copy(update=changes)
 
 
@@ -105,12 +107,12 @@ class PreviewScenario:
     database: str
     owner: str
     owner_password: str
-    mark: Mark
+    mark: OwnerComment
     names: AttemptNames
     attempt_password: str
 
     @property
-    def attempt_mark(self) -> Mark:
+    def attempt_mark(self) -> OwnerComment:
         return self.mark.model_copy(update={"import_uid": "import", "pod_uid": "pod"})
 
     @property
@@ -181,7 +183,7 @@ def build_scenario(server: PostgresServer, access: Access) -> PreviewScenario:
         database=f"shop_{tag}",
         owner=f"shop_{tag}_owner",
         owner_password=f"owner-{secrets.token_hex(12)}",
-        mark=Mark(project_uid=f"project-{tag}", preview_uid=f"preview-{tag}"),
+        mark=OwnerComment(project_uid=f"project-{tag}", preview_uid=f"preview-{tag}"),
         names=attempt_names(f"pod-{tag}"),
         attempt_password=f"attempt-{secrets.token_hex(12)}",
     )

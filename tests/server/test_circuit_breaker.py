@@ -9,13 +9,13 @@ from contextlib import suppress
 import pytest
 from tests.support.postgres import ADMIN, PostgresServer
 
-from pgimport.model.errors import ServerAway
+from pgimport.model.errors import ServerUnavailable
 from pgimport.model.reasons import Failure, Reason
 from pgimport.server import connection as connection_module
 from pgimport.server.circuit_breaker import REST_SECONDS, CircuitBreaker
 from pgimport.server.connection import Access, connect
 
-AWAY = ServerAway(Failure(Reason.SERVER_UNREACHABLE, "it cannot be reached"))
+AWAY = ServerUnavailable(Failure(Reason.SERVER_UNREACHABLE, "it cannot be reached"))
 
 
 class Clock:
@@ -28,10 +28,10 @@ class Clock:
         return self.now
 
 
-def ask(circuit_breaker: CircuitBreaker, clock: Clock, seconds: float, error: ServerAway | None = AWAY) -> bool:
+def ask(circuit_breaker: CircuitBreaker, clock: Clock, seconds: float, error: ServerUnavailable | None = AWAY) -> bool:
     """Whether the server was asked; it takes so long to refuse, or answers (None)."""
     asked = False
-    with suppress(ServerAway), circuit_breaker.connecting("a:5432"):
+    with suppress(ServerUnavailable), circuit_breaker.connecting("a:5432"):
         asked = True
         clock.now += seconds
         if error is not None:
@@ -62,10 +62,12 @@ def test_another_server_is_asked_meanwhile() -> None:
     ("seconds", "error"),
     [
         pytest.param(0.1, AWAY, id="refused at once"),
-        pytest.param(10, ServerAway(dataclasses.replace(AWAY.failure, reason=Reason.SERVER_AUTH_FAILED)), id="a login"),
+        pytest.param(
+            10, ServerUnavailable(dataclasses.replace(AWAY.failure, reason=Reason.SERVER_AUTH_FAILED)), id="a login"
+        ),
     ],
 )
-def test_what_keeps_nobody_waiting_is_asked_each_time(seconds: float, error: ServerAway) -> None:
+def test_what_keeps_nobody_waiting_is_asked_each_time(seconds: float, error: ServerUnavailable) -> None:
     clock = Clock()
     circuit_breaker = CircuitBreaker(clock)
     assert ask(circuit_breaker, clock, seconds, error)
@@ -94,7 +96,7 @@ def test_a_server_that_says_nothing_is_waited_for_once(
     waited = []
     for _ in range(3):
         began = time.monotonic()
-        with pytest.raises(ServerAway, match="cannot be reached"):
+        with pytest.raises(ServerUnavailable, match="cannot be reached"):
             connect(bad)
         waited.append(time.monotonic() - began)
     assert waited[0] > 1.5

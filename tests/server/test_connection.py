@@ -7,7 +7,7 @@ import pytest
 from tests.server.conftest import TRUSTED
 from tests.support.postgres import PostgresServer
 
-from pgimport.model.errors import ServerAway
+from pgimport.model.errors import ServerUnavailable
 from pgimport.model.reasons import Reason
 from pgimport.server.connection import Access, connect, session
 from pgimport.server.server_state import read_server_facts
@@ -33,7 +33,7 @@ def _closed_port() -> int:
 def test_a_refused_admin_is_told_why(access: Access, changes: dict[str, object], reason: Reason) -> None:
     if changes.get("port") == 0:
         changes = {"port": _closed_port()}
-    with pytest.raises(ServerAway) as raised:
+    with pytest.raises(ServerUnavailable) as raised:
         connect(dataclasses.replace(access, **changes))  # type: ignore[arg-type]
     assert raised.value.failure.reason is reason
     assert access.password not in str(raised.value)
@@ -59,7 +59,7 @@ def test_a_connection_that_is_cut_becomes_server_away(server: PostgresServer, ac
             server.query(f"SELECT pg_terminate_backend({connection.info.backend_pid}, 1000)")
             connection.execute("SELECT 1")
 
-    with pytest.raises(ServerAway) as raised:
+    with pytest.raises(ServerUnavailable) as raised:
         ask_after_the_cut()
     assert raised.value.failure.reason is Reason.SERVER_UNREACHABLE
 
@@ -81,7 +81,7 @@ def test_facts_of_a_fit_server(server: PostgresServer, access: Access) -> None:
 def test_an_admin_without_rights_is_not_fit(server: PostgresServer, access: Access, lacking: str) -> None:
     server.execute(f"ALTER ROLE admin NO{lacking}")
     try:
-        with pytest.raises(ServerAway, match=lacking) as raised:
+        with pytest.raises(ServerUnavailable, match=lacking) as raised:
             read_server_facts(access, [])
     finally:
         server.execute(f"ALTER ROLE admin {lacking}")

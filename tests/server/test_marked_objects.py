@@ -6,7 +6,7 @@ import pytest
 from tests.server.conftest import PreviewScenario, build_scenario
 from tests.server.crashing_connection import Crash, CrashingConnect
 
-from pgimport.model.mark import Mark
+from pgimport.model.owner_comment import OwnerComment
 from pgimport.server.marked_objects import MarkedObject, drop_marked_object, read_marked_objects
 from pgimport.server.shadow import prepare_shadow
 from pgimport.server.swap import swap
@@ -50,7 +50,7 @@ def test_half_made_things_are_found(scenario: PreviewScenario) -> None:
 
 
 def test_what_has_another_mark_by_now_is_not_dropped(scenario: PreviewScenario) -> None:
-    stale = MarkedObject("database", scenario.database, Mark(project_uid="another"))
+    stale = MarkedObject("database", scenario.database, OwnerComment(project_uid="another"))
     drop_marked_object(scenario.access, stale)
     drop_marked_object(scenario.access, dataclasses.replace(stale, name="not_there"))
     assert scenario.tables() == ["old"]

@@ -9,7 +9,7 @@ from tests.server.crashing_connection import Crash, CrashingConnect, crash_ever_
 from tests.support.postgres import PostgresServer
 
 from pgimport.model.errors import Conflict
-from pgimport.model.mark import Mark
+from pgimport.model.owner_comment import OwnerComment
 from pgimport.server.connection import Access
 from pgimport.server.preview import drop_preview, ensure_preview, reset_preview
 from pgimport.server.server_state import read_database_oid, read_database_size, read_user_objects
@@ -54,7 +54,7 @@ def test_what_is_somebody_elses_is_left_alone(server: PostgresServer, access: Ac
     for statement in prepare.format(name=name).split(";"):
         server.execute(statement)
     with pytest.raises(Conflict, match="was not made for this preview"):
-        ensure_preview(access, name, f"{name}_owner", "secret", Mark(project_uid="p", preview_uid="v"))
+        ensure_preview(access, name, f"{name}_owner", "secret", OwnerComment(project_uid="p", preview_uid="v"))
 
 
 def test_another_previews_mark_is_a_conflict(scenario: PreviewScenario) -> None:

@@ -10,11 +10,11 @@ from tests.server.conftest import HEALING, TRUSTED, PreviewScenario, build_scena
 from tests.server.crashing_connection import Crash, CrashingConnect, crash_ever_later
 from tests.support.postgres import ADMIN, PostgresServer
 
-from pgimport.model.errors import Conflict, ServerAway
-from pgimport.model.mark import format_mark
+from pgimport.model.errors import Conflict, ServerUnavailable
 from pgimport.model.names import attempt_names
+from pgimport.model.owner_comment import format_owner_comment
 from pgimport.model.reasons import Reason
-from pgimport.model.result import SourceFacts
+from pgimport.model.result import SourceInfo
 from pgimport.server.connection import Access
 from pgimport.server.server_state import read_attempt
 from pgimport.server.shadow import drop_attempt, fence_attempt, prepare_shadow
@@ -41,7 +41,7 @@ def guarded(preview: PreviewScenario) -> PreviewScenario:
     return preview
 
 
-def _with_source(scenario: PreviewScenario, source: SourceFacts) -> list[str]:
+def _with_source(scenario: PreviewScenario, source: SourceInfo) -> list[str]:
     return prepare_shadow(scenario.access, dataclasses.replace(scenario.shadow_plan, source=source))
 
 
@@ -57,7 +57,7 @@ def test_the_gate_opens_last_and_the_role_can_fill_it(scenario: PreviewScenario)
     assert scenario.ask(
         "SELECT datdba::regrole::text, shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s",
         scenario.names.database,
-    ) == [("admin", format_mark(scenario.attempt_mark))]
+    ) == [("admin", format_owner_comment(scenario.attempt_mark))]
     assert prepare_shadow(scenario.access, scenario.shadow_plan) == []
 
 
@@ -211,7 +211,7 @@ def test_the_builtin_provider_is_used_where_it_is_known(scenario: PreviewScenari
 
 def test_extensions_come_first_in_their_schemas_at_this_servers_version(scenario: PreviewScenario) -> None:
     if scenario.server.major < 18:
-        with pytest.raises(ServerAway, match=TRUSTED) as raised:
+        with pytest.raises(ServerUnavailable, match=TRUSTED) as raised:
             _with_source(scenario, source_facts((TRUSTED, "1.0", "extensions")))
         assert raised.value.failure.reason is Reason.EXTENSION_NOT_ALLOWED
         return

@@ -13,9 +13,9 @@ from tests.server.conftest import PreviewScenario, read_log
 from tests.server.crashing_connection import Crash, CrashingConnect, crash_ever_later
 
 from pgimport.model.errors import Conflict
-from pgimport.model.facts import SwapFacts
-from pgimport.model.mark import format_mark
 from pgimport.model.names import replaced_names
+from pgimport.model.observations import ObservedSwap
+from pgimport.model.owner_comment import format_owner_comment
 from pgimport.model.reasons import Failure, Reason
 from pgimport.server.connection import connect, lock_database_name
 from pgimport.server.preview import ensure_preview
@@ -48,10 +48,10 @@ def test_the_new_one_takes_the_old_ones_place(scenario: PreviewScenario) -> None
             "SELECT nspowner::regrole::text FROM pg_namespace WHERE nspname = 'public'"
         ).fetchone() == (scenario.owner,)
     replaced = replaced_names(scenario.names.database)
-    assert _database(scenario, replaced.database)[3] == format_mark(scenario.attempt_mark)
+    assert _database(scenario, replaced.database)[3] == format_owner_comment(scenario.attempt_mark)
     assert scenario.ask(
         "SELECT shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = %s", replaced.role
-    ) == [(format_mark(scenario.attempt_mark),)]
+    ) == [(format_owner_comment(scenario.attempt_mark),)]
     drop_replaced(scenario.access, scenario.names)
     drop_replaced(scenario.access, scenario.names)
     assert scenario.leftovers() == []
@@ -65,7 +65,7 @@ def test_facts_follow_the_swap(scenario: PreviewScenario) -> None:
     assert not before.replaced_exists
     swap(scenario.access, scenario.swap_plan())
     after = read_swap(scenario.access, scenario.database, scenario.names)
-    assert after == SwapFacts(target_oid=before.shadow_oid, shadow_oid=None, replaced_exists=True)
+    assert after == ObservedSwap(target_oid=before.shadow_oid, shadow_oid=None, replaced_exists=True)
     drop_replaced(scenario.access, scenario.names)
     assert not read_swap(scenario.access, scenario.database, scenario.names).replaced_exists
 

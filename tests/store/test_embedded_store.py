@@ -9,8 +9,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from pgimport.model.errors import StoreAway
-from pgimport.model.uploads import EmbeddedSettings, make_object_key
+from pgimport.model.errors import StoreUnavailable
+from pgimport.model.uploads import EmbeddedSettings, build_object_key
 from pgimport.store.embedded_store import (
     LocalStore,
     RemoteStore,
@@ -20,7 +20,7 @@ from pgimport.store.embedded_store import (
     open_local_store,
 )
 
-KEY, OTHER = make_object_key("shop", bytes(16)), make_object_key("mall", bytes(15) + b"\x01")
+KEY, OTHER = build_object_key("shop", bytes(16)), build_object_key("mall", bytes(15) + b"\x01")
 SECRET = b"s" * 48
 
 
@@ -102,7 +102,7 @@ def test_no_more_than_the_volume_holds_with_what_is_being_put(tmp_path: Path) ->
     put(store, KEY, bytes(500_000))
     running = store.begin(OTHER, None)
     running.write(bytes(400_000))
-    third = make_object_key("shop", bytes(15) + b"\x03")
+    third = build_object_key("shop", bytes(15) + b"\x03")
     with pytest.raises(StoreFull):
         store.begin(third, 150_000)
     with pytest.raises(StoreFull):
@@ -159,5 +159,5 @@ def test_a_signature_is_for_one_thing_and_a_while(tmp_path: Path) -> None:
 
 def test_a_store_that_is_away_is_told(tmp_path: Path) -> None:
     settings = EmbeddedSettings(endpoint="http://127.0.0.1:9", folder=str(tmp_path), capacity=1)
-    with pytest.raises(StoreAway, match="does not answer"):
+    with pytest.raises(StoreUnavailable, match="does not answer"):
         RemoteStore(settings, SECRET).find_size(KEY)

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from tests.cluster.s3_server import S3Server
 
-from pgimport.model.errors import StoreAway
-from pgimport.model.uploads import make_object_key
+from pgimport.model.errors import StoreUnavailable
+from pgimport.model.uploads import build_object_key
 from pgimport.store.s3_store import S3UploadStore
 
 pytestmark = pytest.mark.thorough
 
-KEY = make_object_key("shop", bytes(16))
-OTHER = make_object_key("shop", bytes(15) + b"\x01")
+KEY = build_object_key("shop", bytes(16))
+OTHER = build_object_key("shop", bytes(15) + b"\x01")
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +66,6 @@ def test_a_signed_url_ends(s3_server: S3Server, tmp_path: Path) -> None:
 
 def test_a_store_that_is_away_is_told(s3_server: S3Server) -> None:
     gone = S3UploadStore(s3_server.settings(endpoint="http://127.0.0.1:9"), s3_server.environment)
-    with pytest.raises(StoreAway):
+    with pytest.raises(StoreUnavailable):
         gone.find_size(KEY)
     assert gone.sign_put(KEY, "").startswith("http://127.0.0.1:9/")

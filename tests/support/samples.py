@@ -7,17 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pgimport.decide.observed import ObservedImport, ObservedPreview, ObservedProject
-from pgimport.model.facts import (
-    ContainerFacts,
-    ImportObject,
-    JobFacts,
-    Meta,
-    PodFacts,
-    PreviewObject,
-    ProjectObject,
-    ServerFacts,
-    SwapFacts,
-)
 from pgimport.model.names import (
     FINALIZER_PREVIEW,
     attempt_names,
@@ -26,24 +15,26 @@ from pgimport.model.names import (
     owner_role_name,
     preview_database_name,
 )
+from pgimport.model.observations import ObservedContainer, ObservedJob, ObservedPod, ObservedServer, ObservedSwap
 from pgimport.model.policy import Policy
 from pgimport.model.reasons import Failure, Reason
+from pgimport.model.resources import ImportObject, ObjectMeta, PreviewObject, ProjectObject
 from pgimport.model.result import (
-    Check,
     CheckStatus,
-    Extension,
     FailureReport,
-    Preflight,
-    SourceFacts,
+    PreflightCheck,
+    PreflightReport,
+    SourceExtension,
+    SourceInfo,
     Verification,
     WorkerResult,
 )
 from pgimport.model.spec import ImportSpec, PreviewSpec, ProjectSpec
 from pgimport.model.status import (
     Attempt,
+    ImportPhase,
     ImportState,
     ImportStatus,
-    Phase,
     PreviewState,
     PreviewStatus,
     Progress,
@@ -72,12 +63,12 @@ def a_policy(**changes: Any) -> Policy:
     return Policy(**_merge({"operator_namespace": "pgimport", "worker_images": {"17": "registry/worker:17"}}, changes))
 
 
-def a_meta(name: str = IMPORT, uid: str = IMPORT_UID, **changes: Any) -> Meta:
+def a_meta(name: str = IMPORT, uid: str = IMPORT_UID, **changes: Any) -> ObjectMeta:
     given: dict[str, Any] = {
         "name": name, "namespace": NAMESPACE, "uid": uid,
         "resource_version": "7", "generation": 1, "created_at": BORN,
     }  # fmt: skip
-    return Meta(**(given | changes))
+    return ObjectMeta(**(given | changes))
 
 
 def an_import_spec(**changes: Any) -> ImportSpec:
@@ -103,7 +94,7 @@ def a_running_status(**changes: Any) -> ImportStatus:
         "started_at": BORN,
         "job": job_name(IMPORT, IMPORT_UID),
         "locked_resource": f"preview/{PROJECT}/{PREVIEW}",
-        "progress": Progress(phase=Phase.PREFLIGHT, percent=0, at=BORN),
+        "progress": Progress(phase=ImportPhase.PREFLIGHT, percent=0, at=BORN),
     }
     return ImportStatus(**(given | changes))
 
@@ -153,35 +144,35 @@ def a_preview(spec: PreviewSpec | None = None, status: PreviewStatus | None = No
     )
 
 
-def a_server(**changes: Any) -> ServerFacts:
-    return ServerFacts(**_merge({"version": "17.12", "version_num": 170012}, changes))
+def a_server(**changes: Any) -> ObservedServer:
+    return ObservedServer(**_merge({"version": "17.12", "version_num": 170012}, changes))
 
 
-def a_job(**changes: Any) -> JobFacts:
+def a_job(**changes: Any) -> ObservedJob:
     given: dict[str, Any] = {
         "name": job_name(IMPORT, IMPORT_UID), "uid": JOB_UID, "ours": True, "created_at": BORN,
     }  # fmt: skip
-    return JobFacts(**(given | changes))
+    return ObservedJob(**(given | changes))
 
 
-def a_source(**changes: Any) -> SourceFacts:
+def a_source(**changes: Any) -> SourceInfo:
     given: dict[str, Any] = {
         "server_version": "17.5",
         "server_version_num": 170005,
         "database_size_bytes": 8_000_000,
-        "extensions": [Extension(name="citext", version="1.6", schema_name="public")],
+        "extensions": [SourceExtension(name="citext", version="1.6", schema_name="public")],
     }
-    return SourceFacts(**(given | changes))
+    return SourceInfo(**(given | changes))
 
 
-def a_preflight(**changes: Any) -> Preflight:
+def a_preflight(**changes: Any) -> PreflightReport:
     given: dict[str, Any] = {
-        "checks": [Check(name="source_reachable", status=CheckStatus.PASS, detail="it answers")],
+        "checks": [PreflightCheck(name="source_reachable", status=CheckStatus.PASS, detail="it answers")],
         "ok": True,
         "source": a_source(),
         "target_version": "17.12",
     }
-    return Preflight(**(given | changes))
+    return PreflightReport(**(given | changes))
 
 
 def a_result(step: str = "import", **changes: Any) -> WorkerResult:
@@ -196,15 +187,15 @@ def a_failed_result(reason: Reason, message: str = "it went wrong", step: str = 
     return WorkerResult(step=step, ok=False, failure=FailureReport(reason=reason, message=message))  # type: ignore[arg-type]
 
 
-def a_container(name: str, **changes: Any) -> ContainerFacts:
-    return ContainerFacts(**_merge({"name": name}, changes))
+def a_container(name: str, **changes: Any) -> ObservedContainer:
+    return ObservedContainer(**_merge({"name": name}, changes))
 
 
-def passed_preflight(at: datetime = BORN) -> ContainerFacts:
+def passed_preflight(at: datetime = BORN) -> ObservedContainer:
     return a_container("preflight", exit_code=0, ended_at=at, ended_reason="Completed", result=a_result("preflight"))
 
 
-def a_pod(uid: str = POD_UID, **changes: Any) -> PodFacts:
+def a_pod(uid: str = POD_UID, **changes: Any) -> ObservedPod:
     """Its preflight runs, its main container waits."""
     given: dict[str, Any] = {
         "name": f"pod-{uid}",
@@ -216,10 +207,10 @@ def a_pod(uid: str = POD_UID, **changes: Any) -> PodFacts:
         "preflight": a_container("preflight", running_since=BORN),
         "import_": a_container("import", waiting_reason="PodInitializing"),
     }
-    return PodFacts(**(given | changes))
+    return ObservedPod(**(given | changes))
 
 
-def a_copying_pod(uid: str = POD_UID, **changes: Any) -> PodFacts:
+def a_copying_pod(uid: str = POD_UID, **changes: Any) -> ObservedPod:
     """Its preflight has passed, its main container runs."""
     given: dict[str, Any] = {
         "phase": "Running",
@@ -229,13 +220,13 @@ def a_copying_pod(uid: str = POD_UID, **changes: Any) -> PodFacts:
     return a_pod(uid, **(given | changes))
 
 
-def a_finished_pod(uid: str = POD_UID, at: datetime = NOW, **changes: Any) -> PodFacts:
+def a_finished_pod(uid: str = POD_UID, at: datetime = NOW, **changes: Any) -> ObservedPod:
     """It did all it was asked."""
     ended = a_container("import", exit_code=0, ended_at=at, ended_reason="Completed", result=a_result())
     return a_copying_pod(uid, **_merge({"phase": "Succeeded", "import_": ended}, changes))
 
 
-def a_failed_pod(uid: str = POD_UID, reason: Reason = Reason.SOURCE_UNREACHABLE, **changes: Any) -> PodFacts:
+def a_failed_pod(uid: str = POD_UID, reason: Reason = Reason.SOURCE_UNREACHABLE, **changes: Any) -> ObservedPod:
     """Its main container failed and said why."""
     ended = a_container(
         "import", exit_code=Failure(reason, "").exit_code, ended_at=NOW - timedelta(seconds=5), ended_reason="Error",
@@ -248,9 +239,9 @@ def an_attempt(uid: str = POD_UID, number: int = 1, **changes: Any) -> Attempt:
     return Attempt(**_merge({"number": number, "pod": f"pod-{uid}", "pod_uid": uid, "started_at": BORN}, changes))
 
 
-def a_swap(**changes: Any) -> SwapFacts:
+def a_swap(**changes: Any) -> ObservedSwap:
     """Shadow and target are there, nothing was swapped."""
-    return SwapFacts(**_merge({"target_oid": 100, "shadow_oid": 200}, changes))
+    return ObservedSwap(**_merge({"target_oid": 100, "shadow_oid": 200}, changes))
 
 
 def observed_import(

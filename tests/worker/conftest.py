@@ -17,14 +17,14 @@ from pgimport.model import order as words
 from pgimport.model.names import AttemptNames, attempt_names, attempt_password
 from pgimport.model.order import Order, OrderTarget
 from pgimport.model.result import WorkerResult
-from pgimport.model.spec import Sources, SSLMode
+from pgimport.model.spec import AllowedSources, SSLMode
 from pgimport.worker.clients import Children, Clients
 from pgimport.worker.copying import run_import
 from pgimport.worker.lines import Reporter
 from pgimport.worker.places import Places
 from pgimport.worker.preflight import run_preflight
 
-LOOPBACK = Sources(allowed_cidrs=["127.0.0.0/8"])
+LOOPBACK = AllowedSources(allowed_cidrs=["127.0.0.0/8"])
 # The minors that the tests' own clients have: older than what the image must have.
 TEST_FLOORS = {16: 14, 18: 4}
 

@@ -15,13 +15,13 @@ from tests.worker.conftest import Bench
 
 from pgimport.model.reasons import Reason
 from pgimport.model.result import WorkerResult
-from pgimport.model.spec import Sources
+from pgimport.model.spec import AllowedSources
 
 pytestmark = pytest.mark.thorough
 
 NAME, OTHER = "db.example.test", "other.example.test"
 GOOD = "127.0.0.2"  # where the source's door is, and the only address that the Project allows
-ALLOWED = Sources(allowed_cidrs=[f"{GOOD}/32"])
+ALLOWED = AllowedSources(allowed_cidrs=[f"{GOOD}/32"])
 FLOORS = {17: 0, 18: 0}  # Debian's clients are whatever they are today
 
 

@@ -17,8 +17,8 @@ from tests.support.tcp_proxies import TcpProxy, run_pooler, run_slow_proxy
 from tests.worker.conftest import Bench
 
 from pgimport.model.reasons import Reason
-from pgimport.model.result import CheckStatus, Preflight, WorkerResult, build_termination_message
-from pgimport.model.spec import Provider, Sources
+from pgimport.model.result import CheckStatus, PreflightReport, WorkerResult, build_termination_message
+from pgimport.model.spec import AllowedSources, Provider
 from pgimport.worker.checks.asking import BEGIN, Asker, run_statements
 from pgimport.worker.checks.judged import POOLED, REACHABLE, UNSUPPORTED, Unknown
 from pgimport.worker.lines import Reporter
@@ -47,13 +47,13 @@ def reader(server: PostgresServer, *databases: str) -> Iterator[str]:
         server.execute(f"DROP ROLE {READER}")
 
 
-def report_of(bench: Bench, **changes: object) -> Preflight:
+def report_of(bench: Bench, **changes: object) -> PreflightReport:
     report = bench.preflight(**changes).preflight
     assert report is not None
     return report
 
 
-def details(report: Preflight) -> dict[str, tuple[str, str]]:
+def details(report: PreflightReport) -> dict[str, tuple[str, str]]:
     return {check.name: (check.status.value, check.detail) for check in report.checks}
 
 
@@ -136,7 +136,7 @@ def test_a_closed_port_is_unreachable(bench: Bench, postgres16: PostgresServer) 
 
 def test_T22_localhost_as_a_source_is_refused_in_words(bench: Bench) -> None:
     bench.source_url = "postgresql://u:p@localhost/shop"
-    failure = bench.preflight(sources=Sources()).failure
+    failure = bench.preflight(sources=AllowedSources()).failure
     assert failure is not None
     assert failure.reason is Reason.SOURCE_ADDRESS_FORBIDDEN
     assert "localhost" in failure.message
@@ -514,7 +514,7 @@ def test_hundreds_of_left_objects_fit_into_the_message_and_little_memory(
         bench.source_url = postgres16.url("crowd", READER, SECRET)
         message, peak = run_alone(bench)
         result = bench.preflight()
-    report = Preflight.model_validate(message["preflight"])
+    report = PreflightReport.model_validate(message["preflight"])
     assert len(report.left) + (report.more or 0) == 1002
     assert [check.name for check in report.checks] == ALL_CHECKS
     assert len(build_termination_message(result).encode()) <= 4000

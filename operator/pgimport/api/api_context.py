@@ -16,8 +16,8 @@ from pgimport.api.authorization import CallerAccess
 from pgimport.api.error_responses import ApiError, away
 from pgimport.kubernetes_client.api_client import KubernetesClient
 from pgimport.kubernetes_client.watch_cache import WatchCache
-from pgimport.model.addresses import Resolve
-from pgimport.model.caller import Caller
+from pgimport.model.api_caller import Caller
+from pgimport.model.source_addresses import Resolve
 from pgimport.store.upload_store import UploadStore
 
 PREFLIGHTS_AT_ONCE = 32

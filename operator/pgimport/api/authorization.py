@@ -10,10 +10,10 @@ from pgimport.kubernetes_client import api_paths
 from pgimport.kubernetes_client.api_client import Json, KubernetesClient
 from pgimport.kubernetes_client.custom_resources import parse_import, parse_preview, parse_project
 from pgimport.kubernetes_client.watch_cache import WatchCache
-from pgimport.model.caller import Caller, Scope
-from pgimport.model.errors import Absent
-from pgimport.model.facts import ImportObject, PreviewObject, ProjectObject
+from pgimport.model.api_caller import ApiScope, Caller
+from pgimport.model.errors import NotFound
 from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS
+from pgimport.model.resources import ImportObject, PreviewObject, ProjectObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class CallerAccess:
     cache: WatchCache
     caller: Caller
 
-    def need(self, scope: Scope) -> None:
+    def need(self, scope: ApiScope) -> None:
         """Raises 403."""
         if scope not in self.caller.scopes:
             raise ApiError(403, f"the key lacks the scope {scope.value}")
@@ -64,7 +64,7 @@ class CallerAccess:
         if body is None:
             try:
                 body = self.cluster.get(api_paths.resource(kind, namespace, name))
-            except Absent:
+            except NotFound:
                 raise not_there(what) from None
             self.cache.remember(kind, body)
         return project, body

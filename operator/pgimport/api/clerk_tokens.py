@@ -17,7 +17,7 @@ from typing import Any
 import jwt
 
 from pgimport.api.api_context import InvalidCredentials
-from pgimport.model.caller import Caller
+from pgimport.model.api_caller import Caller
 
 ALGORITHM = "RS256"
 LEEWAY_SECONDS = 5  # between Clerk's clock and ours

@@ -15,7 +15,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from pgimport.model.errors import ClusterAway, Conflict, Denied, PgimportError, Refused, StoreAway
+from pgimport.model.errors import Conflict, Forbidden, Invalid, KubernetesUnavailable, PgimportError, StoreUnavailable
 
 RETRY_SECONDS = 5
 _log = logging.getLogger(__name__)
@@ -86,15 +86,15 @@ def _find_methods(request: Request) -> list[str]:
 def translate(error: PgimportError) -> ApiError:
     """What Kubernetes answered, for a client."""
     match error:
-        case ClusterAway():
+        case KubernetesUnavailable():
             return away()
-        case StoreAway():
+        case StoreUnavailable():
             return ApiError(503, "the upload store is away; try again", RETRY_SECONDS)
         case Conflict():
             return ApiError(409, "it was changed by somebody else at the same moment; try again")
-        case Refused():
+        case Invalid():
             return ApiError(400, f"Kubernetes does not accept it: {_last_sentence(str(error))}")
-        case Denied():
+        case Forbidden():
             _log.error("a right is missing: %s", error)
             return ApiError(
                 503, "the API lacks a right in the project's namespace; the project may not be ready yet", 5

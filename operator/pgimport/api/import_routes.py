@@ -24,12 +24,12 @@ from pgimport.api.rest_models import (
     tell_preflight,
 )
 from pgimport.kubernetes_client.custom_resources import parse_import
-from pgimport.model.caller import Scope
-from pgimport.model.facts import ImportObject, ProjectObject
+from pgimport.model.api_caller import ApiScope
 from pgimport.model.names import IMPORTS, PREVIEWS
 from pgimport.model.reasons import Failure, Reason
+from pgimport.model.resources import ImportObject, ProjectObject
 from pgimport.model.source_url import parse_source, resolve_source
-from pgimport.model.uploads import KEY_BYTES, is_object_key_of, make_object_key
+from pgimport.model.uploads import KEY_BYTES, build_object_key, is_object_key_of
 
 router = APIRouter(tags=["imports"])
 IdempotencyKey = Annotated[
@@ -50,7 +50,7 @@ def create_import(
     project_id: ProjectID, asked: ImportRequest, request: Request, entered: Access, context: CurrentContext,
     key: IdempotencyKey = None,
 ) -> JobAnswer:  # fmt: skip
-    entered.need(Scope.PROJECTS_WRITE)
+    entered.need(ApiScope.PROJECTS_WRITE)
     project = entered.find_project(project_id)
     if asked.source_url is not None:
         judge_source(context, project, asked.source_url)
@@ -86,11 +86,11 @@ def _no_store() -> ApiError:
     summary="Where a dump file may be put",
 )  # fmt: skip
 def create_upload(project_id: ProjectID, request: Request, entered: Access, context: CurrentContext) -> UploadAnswer:
-    entered.need(Scope.PROJECTS_WRITE)
+    entered.need(ApiScope.PROJECTS_WRITE)
     entered.find_project(project_id)
     if context.store is None:
         raise _no_store()
-    key = make_object_key(project_id, secrets.token_bytes(KEY_BYTES))
+    key = build_object_key(project_id, secrets.token_bytes(KEY_BYTES))
     expires_at = context.now() + context.store.settings.expiry
     url = context.store.sign_put(key, str(request.base_url).rstrip("/"))
     return UploadAnswer(upload=Upload(object_key=key, upload_url=url, expires_at=expires_at))
@@ -134,7 +134,7 @@ def _origin(request: Request, entered: CallerAccess, context: ApiContext, body: 
 def preflight(
     project_id: ProjectID, asked: PreflightRequest, request: Request, entered: Access, context: CurrentContext
 ) -> PreflightAnswer:
-    entered.need(Scope.PROJECTS_WRITE)
+    entered.need(ApiScope.PROJECTS_WRITE)
     project = entered.find_project(project_id)
     judge_source(context, project, asked.source_url)
     if not context.preflights.acquire(blocking=False):

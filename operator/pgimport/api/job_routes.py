@@ -15,7 +15,7 @@ from pgimport.api.resource_writer import change
 from pgimport.api.rest_models import JobAnswer, JobsAnswer, tell_job
 from pgimport.kubernetes_client.custom_resources import parse_import
 from pgimport.kubernetes_client.watch_cache import sort_key
-from pgimport.model.caller import Scope
+from pgimport.model.api_caller import ApiScope
 from pgimport.model.names import IMPORTS, LABEL_EPHEMERAL
 from pgimport.model.status import ImportState
 
@@ -39,7 +39,7 @@ def list_jobs(
     project_id: ProjectID, entered: Access, request: Request, response: Response, limit: Limit = 25,
     cursor: Cursor = None,
 ) -> JobsAnswer:  # fmt: skip
-    entered.need(Scope.JOBS_READ)
+    entered.need(ApiScope.JOBS_READ)
     project = entered.find_project(project_id)
     before = _read_cursor(cursor) if cursor else ""
     found = entered.cache.list_newest(IMPORTS, namespace_of(project), limit + 1, before, _is_job)
@@ -69,7 +69,7 @@ def _read_cursor(text: str) -> str:
     "/jobs/{jobID}", operation_id="getJob", response_model_exclude_none=True, responses=PROBLEMS, summary="One job"
 )
 def get_job(job_id: JobID, entered: Access) -> JobAnswer:
-    entered.need(Scope.JOBS_READ)
+    entered.need(ApiScope.JOBS_READ)
     return JobAnswer(job=tell_job(*entered.find_import(job_id)))
 
 
@@ -78,7 +78,7 @@ def get_job(job_id: JobID, entered: Access) -> JobAnswer:
     responses=PROBLEMS, summary="End a job for good",
 )  # fmt: skip
 def cancel_job(job_id: JobID, entered: Access, context: CurrentContext) -> JobAnswer:
-    entered.need(Scope.PROJECTS_WRITE)
+    entered.need(ApiScope.PROJECTS_WRITE)
     project, found = entered.find_import(job_id)
     if found.status.terminal:
         if found.status.state is ImportState.CANCELLED:

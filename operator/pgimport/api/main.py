@@ -25,8 +25,8 @@ from pgimport.kubernetes_client.api_client import KubernetesClient, connect_kube
 from pgimport.kubernetes_client.secrets_and_config_maps import read_secret
 from pgimport.kubernetes_client.watch_cache import WatchCache
 from pgimport.log import start_logging
-from pgimport.model.caller import Caller
-from pgimport.model.keys import PREFIX, SECRET
+from pgimport.model.api_caller import Caller
+from pgimport.model.api_keys import API_KEY_PREFIX, API_KEYS_SECRET
 from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS
 from pgimport.settings import ApiSettings, SettingsError, open_uploads, read_api_settings
 from pgimport.store.embedded_store import LocalStore
@@ -76,11 +76,11 @@ def build_context(cluster: KubernetesClient, settings: ApiSettings, secret: byte
 
 
 def _build_door(cluster: KubernetesClient, settings: ApiSettings) -> Authenticate:
-    keys = ApiKeyVerifier(lambda: read_secret(cluster, settings.namespace, SECRET), time.monotonic, time.sleep)
+    keys = ApiKeyVerifier(lambda: read_secret(cluster, settings.namespace, API_KEYS_SECRET), time.monotonic, time.sleep)
     clerk = _build_clerk(settings)
 
     def authenticate(text: str, now: datetime) -> Caller:
-        if text.startswith(PREFIX) or clerk is None:
+        if text.startswith(API_KEY_PREFIX) or clerk is None:
             return keys.find(text, now)
         return clerk.verify(text, now)
 

@@ -22,10 +22,10 @@ from pgimport.api.rest_models import (
 from pgimport.kubernetes_client.api_client import Json
 from pgimport.kubernetes_client.custom_resources import parse_preview
 from pgimport.kubernetes_client.secrets_and_config_maps import read_secret
-from pgimport.model.base import format_time
-from pgimport.model.caller import Scope
-from pgimport.model.facts import PreviewObject
+from pgimport.model.api_caller import ApiScope
 from pgimport.model.names import PREVIEWS
+from pgimport.model.resources import PreviewObject
+from pgimport.model.scalar_types import format_time
 from pgimport.model.spec import PreviewMode
 from pgimport.model.status import PreviewState
 
@@ -36,7 +36,7 @@ router = APIRouter(tags=["preview databases"])
     "/projects/{projectID}/preview-databases", operation_id="listPreviews", responses=PROBLEMS, summary="Newest first"
 )
 def list_previews(project_id: ProjectID, entered: Access) -> PreviewsAnswer:
-    entered.need(Scope.PROJECTS_READ)
+    entered.need(ApiScope.PROJECTS_READ)
     project = entered.find_project(project_id)
     found = [parse_preview(body) for body in entered.cache.list_newest(PREVIEWS, namespace_of(project))]
     mine = [one for one in found if one.spec is not None and one.spec.project == project_id]
@@ -54,7 +54,7 @@ def create_preview(
     context: CurrentContext,
     asked: PreviewRequest | None = None,
 ) -> PreviewAnswer:
-    entered.need(Scope.PROJECTS_WRITE)
+    entered.need(ApiScope.PROJECTS_WRITE)
     project = entered.find_project(project_id)
     asked = asked or PreviewRequest()
     if asked.mode is PreviewMode.CLONE and (project.spec is None or project.spec.primary is None):
@@ -67,7 +67,7 @@ def create_preview(
 
 @router.get("/preview-databases/{id}", operation_id="getPreview", responses=PROBLEMS, summary="One preview database")
 def get_preview(preview_id: PreviewID, entered: Access) -> PreviewAnswer:
-    entered.need(Scope.PROJECTS_READ)
+    entered.need(ApiScope.PROJECTS_READ)
     return PreviewAnswer(preview=tell_preview(*entered.find_preview(preview_id)))
 
 
@@ -76,7 +76,7 @@ def get_preview(preview_id: PreviewID, entered: Access) -> PreviewAnswer:
     summary="Drop it, with all that is in it",
 )  # fmt: skip
 def delete_preview(preview_id: PreviewID, entered: Access, context: CurrentContext) -> PreviewAnswer:
-    entered.need(Scope.PROJECTS_WRITE)
+    entered.need(ApiScope.PROJECTS_WRITE)
     project, found = entered.find_preview(preview_id)
     left = delete(context, PREVIEWS, found.meta)
     told = tell_preview(project, parse_preview(left) if left else found)
@@ -101,7 +101,7 @@ def extend_preview(
 
 
 def _change(preview_id: str, patch: Json, entered: CallerAccess, context: ApiContext) -> PreviewAnswer:
-    entered.need(Scope.PROJECTS_WRITE)
+    entered.need(ApiScope.PROJECTS_WRITE)
     project, found = entered.find_preview(preview_id)
     _refuse_if_over(found)
     made = change(context, PREVIEWS, found.meta, patch, "preview database")
@@ -113,7 +113,7 @@ def _change(preview_id: str, patch: Json, entered: CallerAccess, context: ApiCon
     summary="How to enter it: with its password, so the scope projects:write is needed",
 )  # fmt: skip
 def get_connections(preview_id: PreviewID, entered: Access) -> ConnectionsAnswer:
-    entered.need(Scope.PROJECTS_WRITE)
+    entered.need(ApiScope.PROJECTS_WRITE)
     _, found = entered.find_preview(preview_id)
     _refuse_if_over(found)
     name = found.status.connection_secret

@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pgimport.api.rest_models import ImportRequest, PreviewRequest
-from pgimport.model.base import format_duration, format_time
 from pgimport.model.names import (
     API_VERSION,
     GROUP,
@@ -16,6 +15,7 @@ from pgimport.model.names import (
     SECRET_KEY_URL,
     short_hash,
 )
+from pgimport.model.scalar_types import format_duration, format_time
 
 Json = dict[str, Any]
 MANAGED_BY = "pgimport-api"

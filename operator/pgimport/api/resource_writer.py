@@ -6,8 +6,8 @@ from pgimport.api.api_context import ApiContext
 from pgimport.api.error_responses import ApiError
 from pgimport.api.resource_manifests import ANNOTATION_BODY, build_source_secret
 from pgimport.kubernetes_client import api_paths
-from pgimport.model.errors import Absent, Conflict
-from pgimport.model.facts import Meta
+from pgimport.model.errors import Conflict, NotFound
+from pgimport.model.resources import ObjectMeta
 
 Json = dict[str, Any]
 
@@ -42,24 +42,24 @@ def ensure_source_secret(context: ApiContext, owner: Json, url: str) -> None:
         return
 
 
-def change(context: ApiContext, kind: str, meta: Meta, patch: Json, what: str) -> Json:
+def change(context: ApiContext, kind: str, meta: ObjectMeta, patch: Json, what: str) -> Json:
     """A merge patch of the very object that was read. Raises 404 where it is gone."""
     patch = {**patch, "metadata": {"uid": meta.uid}}
     try:
         made = context.cluster.patch(api_paths.resource(kind, meta.namespace, meta.name), patch)
-    except Absent:
+    except NotFound:
         raise ApiError(404, f"no such {what}") from None
     context.cache.remember(kind, made)
     return made
 
 
-def delete(context: ApiContext, kind: str, meta: Meta) -> Json | None:
+def delete(context: ApiContext, kind: str, meta: ObjectMeta) -> Json | None:
     """What is left of it while its finalizers work; None where it is gone at once."""
     path = api_paths.resource(kind, meta.namespace, meta.name)
     context.cluster.delete(path, meta.uid)
     try:
         left = context.cluster.get(path)
-    except Absent:
+    except NotFound:
         return None
     context.cache.remember(kind, left)
     return left

@@ -8,14 +8,14 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
-from pgimport.model.base import Time
-from pgimport.model.facts import ImportObject, PreviewObject, ProjectObject
 from pgimport.model.names import JOB_TYPE
-from pgimport.model.result import Preflight
+from pgimport.model.resources import ImportObject, PreviewObject, ProjectObject
+from pgimport.model.result import PreflightReport
+from pgimport.model.scalar_types import Time
 from pgimport.model.source_url import MAX_URL_LENGTH
 from pgimport.model.spec import MAX_TTL, PreviewMode, PreviewSpec
 from pgimport.model.status import ImportState, PreviewState
-from pgimport.model.texts import Label
+from pgimport.model.string_types import Label
 
 MAX_HOURS = int(MAX_TTL.total_seconds()) // 3600
 MAX_ID = 320  # characters of `<project>.<name>`
@@ -224,7 +224,7 @@ class PreflightAnswer(ResponseModel):
     preflight: PreflightTold
 
 
-def tell_preflight(report: Preflight, project: ProjectObject) -> PreflightTold:
+def tell_preflight(report: PreflightReport, project: ProjectObject) -> PreflightTold:
     """The report in the API's own shape."""
     source = report.source
     return PreflightTold(

@@ -8,7 +8,7 @@ import yaml
 
 from pgimport.kubernetes_client import api_paths
 from pgimport.kubernetes_client.api_client import connect_kubernetes
-from pgimport.model.errors import Absent, PgimportError
+from pgimport.model.errors import NotFound, PgimportError
 from pgimport.model.names import API_VERSION, PROJECTS
 
 PATIENCE = 60  # seconds for a CRD that was installed a moment ago to be served
@@ -24,7 +24,7 @@ def apply(file: str) -> int:
     while True:
         try:
             cluster.apply(api_paths.resource(PROJECTS, "", body["metadata"]["name"]), body)
-        except Absent as absent:
+        except NotFound as absent:
             if time.monotonic() > deadline:
                 print(f"apply: {absent}", file=sys.stderr)
                 return 1

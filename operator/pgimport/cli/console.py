@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any, TextIO
 
 from pgimport.model.reasons import MEANINGS, Failure, Reason
-from pgimport.model.result import CheckStatus, Preflight
+from pgimport.model.result import CheckStatus, PreflightReport
 from pgimport.model.status import Progress
 
 BAR = 24  # cells
@@ -99,7 +99,7 @@ class Console:
             self._clear()
             print(text, file=self._err, flush=True)
 
-    def report(self, preflight: Preflight | None) -> None:
+    def report(self, preflight: PreflightReport | None) -> None:
         """The checks, one a line."""
         for check in preflight.checks if preflight else ():
             self.say(f"  {_SIGNS[check.status]} {check.name}: {check.detail}")

@@ -6,7 +6,7 @@ import re
 from datetime import timedelta
 from typing import Any
 
-from pgimport.model.caller import Scope
+from pgimport.model.api_caller import ApiScope
 
 NAMESPACE = "pgimport-system"
 _LIFE = re.compile(r"([1-9][0-9]{0,4})([hd])")
@@ -22,7 +22,7 @@ def add_keys_arguments(commands: Any) -> None:
     create = verbs.add_parser("create", help="make a key and show it, once")
     create.add_argument("--organization", required=True, metavar="ID", help="organizationID of its Projects")
     create.add_argument("--project", metavar="NAME", help="only this Project")
-    create.add_argument("--scope", action="append", choices=[one.value for one in Scope], default=[],
+    create.add_argument("--scope", action="append", choices=[one.value for one in ApiScope], default=[],
                         help="what it may be used for; may be repeated (default: everything)")  # fmt: skip
     create.add_argument("--name", default="", help="for people: who uses it")
     create.add_argument("--expires", type=_life, metavar="LIFE", help="after 12h, 30d … (default: never)")

@@ -9,9 +9,9 @@ import time
 from pgimport.kubernetes_client import api_paths
 from pgimport.kubernetes_client.api_client import KubernetesClient, connect_kubernetes
 from pgimport.kubernetes_client.custom_resources import list_raw
-from pgimport.model.errors import Absent, PgimportError
-from pgimport.model.facts import Key
+from pgimport.model.errors import NotFound, PgimportError
 from pgimport.model.names import FINALIZER_PREVIEW, FINALIZER_PROJECT, PREVIEWS, PROJECTS
+from pgimport.model.resources import ResourceKey
 
 PATIENCE = 60  # seconds for the operator's pod to end
 
@@ -47,7 +47,7 @@ def stop_operator(
     try:
         cluster.patch(f"{path}/scale", {"spec": {"replicas": 0}})
         labels = cluster.get(path)["spec"]["selector"]["matchLabels"]
-    except Absent:
+    except NotFound:
         return
     selector = ",".join(f"{name}={value}" for name, value in sorted(labels.items()))
     deadline = time.monotonic() + patience
@@ -62,18 +62,18 @@ def strip_finalizers(cluster: KubernetesClient, kind: str, finalizer: str) -> in
     count = 0
     try:
         items = list_raw(cluster, kind)["items"]
-    except Absent:  # the CRD is gone, and all its objects with it
+    except NotFound:  # the CRD is gone, and all its objects with it
         return 0
     for body in items:
         before = body["metadata"].get("finalizers", [])
         if finalizer not in before:
             continue
-        key = Key(kind, body["metadata"].get("namespace", ""), body["metadata"]["name"])
+        key = ResourceKey(kind, body["metadata"].get("namespace", ""), body["metadata"]["name"])
         try:
             cluster.patch(
                 api_paths.of_key(key), {"metadata": {"finalizers": [one for one in before if one != finalizer]}}
             )
-        except Absent:
+        except NotFound:
             continue
         count += 1
     return count

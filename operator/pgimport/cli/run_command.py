@@ -11,14 +11,14 @@ from contextlib import contextmanager
 from pgimport.cli.console import Console
 from pgimport.cli.options import Options, read_options
 from pgimport.cli.worker_process import AttemptFolder, open_attempt_folder, run_worker, start_worker
-from pgimport.model.errors import PgimportError, ServerAway
-from pgimport.model.facts import ServerFacts
-from pgimport.model.mark import Mark
+from pgimport.model.errors import PgimportError, ServerUnavailable
 from pgimport.model.names import AttemptNames, attempt_names, attempt_password
+from pgimport.model.observations import ObservedServer
 from pgimport.model.order import Order, OrderTarget
+from pgimport.model.owner_comment import OwnerComment
 from pgimport.model.reasons import Failure, Reason
-from pgimport.model.result import SourceFacts, Verification, WorkerResult
-from pgimport.model.spec import Sources, SSLMode
+from pgimport.model.result import SourceInfo, Verification, WorkerResult
+from pgimport.model.spec import AllowedSources, SSLMode
 from pgimport.server.replacement_check import check_replaceable
 from pgimport.server.server_state import read_server_facts
 from pgimport.server.shadow import ShadowPlan, drop_attempt, prepare_shadow
@@ -26,7 +26,7 @@ from pgimport.server.swap import SwapPlan, drop_replaced, swap
 from pgimport.server.temporary_role import read_user_objects_as_temporary_role
 
 # A user may reach from this machine what this machine reaches: nobody else's network is at stake.
-EVERYWHERE = Sources(allowed_cidrs=["0.0.0.0/0", "::/0"])
+EVERYWHERE = AllowedSources(allowed_cidrs=["0.0.0.0/0", "::/0"])
 SWAP_PATIENCE = 60.0  # seconds for sessions that may not be ended to leave the target
 EXIT_FAILED = 1
 
@@ -58,7 +58,7 @@ def main(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
     try:
         with _interruptible():
             return _run(options, console)
-    except (_Ended, ServerAway) as ended:
+    except (_Ended, ServerUnavailable) as ended:
         return console.fail(ended.failure)
     except PgimportError as error:
         print(f"pgimport: {error}", file=sys.stderr)
@@ -92,7 +92,7 @@ def _ignore_signals() -> None:
 def _run(options: Options, console: Console) -> int:
     pod_uid = str(uuid.uuid4())
     names = attempt_names(pod_uid)
-    mark = Mark(project_uid="command-line", import_uid=pod_uid, pod_uid=pod_uid)
+    mark = OwnerComment(project_uid="command-line", import_uid=pod_uid, pod_uid=pod_uid)
     server = read_server_facts(options.access, options.extensions)
     check_replaceable(options.access, options.database, options.owner)
     with open_attempt_folder(options.source_text, pod_uid, options.ca, options.post_import) as place:
@@ -131,7 +131,7 @@ def _clean_up(options: Options, names: AttemptNames) -> None:
         )
 
 
-def _build_order(options: Options, server: ServerFacts, pod_uid: str) -> Order:
+def _build_order(options: Options, server: ObservedServer, pod_uid: str) -> Order:
     return Order(
         import_uid=pod_uid,
         import_name="command-line",
@@ -155,7 +155,7 @@ def _build_order(options: Options, server: ServerFacts, pod_uid: str) -> Order:
     )
 
 
-def _source_of(result: WorkerResult) -> SourceFacts:
+def _source_of(result: WorkerResult) -> SourceInfo:
     source = result.preflight.source if result.preflight else None
     if result.failure is not None or not result.ok or source is None:
         raise _Ended(_failure_of(result))
@@ -168,7 +168,7 @@ def _failure_of(result: WorkerResult) -> Failure:
     return Failure(Reason.WORKER_FAILED, f"the {result.step} ended without saying why")
 
 
-def _refuse_full_target(options: Options, mark: Mark) -> None:
+def _refuse_full_target(options: Options, mark: OwnerComment) -> None:
     if options.recreate:
         return
     if found := read_user_objects_as_temporary_role(options.access, options.database, mark):
@@ -181,7 +181,7 @@ def _refuse_full_target(options: Options, mark: Mark) -> None:
 
 
 def _import(
-    options: Options, console: Console, place: AttemptFolder, order: Order, source: SourceFacts, mark: Mark
+    options: Options, console: Console, place: AttemptFolder, order: Order, source: SourceInfo, mark: OwnerComment
 ) -> Verification | None:
     names = attempt_names(place.pod_uid)
     plan = ShadowPlan(
@@ -211,7 +211,7 @@ def _swap(options: Options, names: AttemptNames) -> None:
     )
     try:
         failure = swap(options.access, plan)
-    except ServerAway:
+    except ServerUnavailable:
         failure = swap(options.access, plan)  # a connection that was lost at the end: it may have been carried out
     if failure is not None:
         raise _Ended(failure)
@@ -231,7 +231,12 @@ def _read_plan(place: AttemptFolder, order: Order) -> list[str]:
 
 
 def _show_plan(
-    options: Options, names: AttemptNames, server: ServerFacts, looked: WorkerResult, console: Console, steps: list[str]
+    options: Options,
+    names: AttemptNames,
+    server: ObservedServer,
+    looked: WorkerResult,
+    console: Console,
+    steps: list[str],
 ) -> int:
     place = options.access.address
     console.result(

@@ -18,7 +18,7 @@ from typing import IO, Literal
 
 from pgimport.model import order as words
 from pgimport.model.order import Order
-from pgimport.model.reasons import Failure, Reason, reason_of_exit_code
+from pgimport.model.reasons import Failure, Reason, find_reason_by_exit_code
 from pgimport.model.result import FailureReport, WorkerResult, parse_worker_result
 
 Step = Literal["preflight", "plan", "import"]
@@ -123,7 +123,7 @@ def run_worker(step: Step, place: AttemptFolder, order: Order, listen: Callable[
 
 def _without_result(step: Step, code: int) -> WorkerResult:
     how = f"signal {-code}" if code < 0 else f"exit code {code}"
-    reason = reason_of_exit_code(128 - code if code < 0 else code) if code else Reason.RESULT_LOST
+    reason = find_reason_by_exit_code(128 - code if code < 0 else code) if code else Reason.RESULT_LOST
     failure = Failure(reason, f"the worker ended without a result ({how})")
     return WorkerResult(step=step, ok=False, failure=FailureReport(reason=failure.reason, message=failure.message))
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from pgimport.model.facts import ContainerFacts, PodFacts
-from pgimport.model.reasons import EXIT_OK, EXIT_TERMINATED, Failure, Reason, reason_of_exit_code
+from pgimport.model.observations import ObservedContainer, ObservedPod
+from pgimport.model.reasons import EXIT_OK, EXIT_TERMINATED, Failure, Reason, find_reason_by_exit_code
 from pgimport.model.result import WorkerResult
 from pgimport.model.status import Attempt
 
@@ -23,17 +23,17 @@ class PodOutcome:
     result: WorkerResult | None = None
 
 
-def current_pod(pods: Sequence[PodFacts]) -> PodFacts | None:
+def current_pod(pods: Sequence[ObservedPod]) -> ObservedPod | None:
     """The one that may still do its work."""
     return next((pod for pod in reversed(pods) if not pod.over and not pod.deleting), None)
 
 
-def pod_at_work(pods: Sequence[PodFacts]) -> PodFacts | None:
+def pod_at_work(pods: Sequence[ObservedPod]) -> ObservedPod | None:
     """The current one, else one that is being deleted: on a dead node that never ends by itself."""
     return current_pod(pods) or next((pod for pod in reversed(pods) if not pod.over), None)
 
 
-def judge_pod(pod: PodFacts) -> PodOutcome:
+def judge_pod(pod: ObservedPod) -> PodOutcome:
     """Of a pod that is over. A container's own words speak first, then its exit code, then the pod's fate."""
     ended = _container_that_ended_it(pod)
     if ended is not None and ended.exit_code == EXIT_OK and ended.result is not None:
@@ -54,7 +54,7 @@ def judge_pod(pod: PodFacts) -> PodOutcome:
     return PodOutcome(exit_code=ended.exit_code, failure=_failure(pod, ended), result=ended.result)
 
 
-def _container_that_ended_it(pod: PodFacts) -> ContainerFacts | None:
+def _container_that_ended_it(pod: ObservedPod) -> ObservedContainer | None:
     if (
         pod.preflight is not None
         and pod.preflight.ended
@@ -64,7 +64,7 @@ def _container_that_ended_it(pod: PodFacts) -> ContainerFacts | None:
     return pod.import_ if pod.import_ is not None and pod.import_.ended else None
 
 
-def _failure(pod: PodFacts, ended: ContainerFacts) -> Failure:
+def _failure(pod: ObservedPod, ended: ObservedContainer) -> Failure:
     if ended.result is not None and ended.result.failure is not None:
         return ended.result.failure.to_failure()
     if pod.reason == "Evicted":
@@ -75,11 +75,12 @@ def _failure(pod: PodFacts, ended: ContainerFacts) -> Failure:
     if code == EXIT_TERMINATED or pod.deleting:
         return Failure(Reason.POD_GONE, f"pod {pod.name} was told to end before its work was done")
     return Failure(
-        reason_of_exit_code(code), f"container {ended.name} of pod {pod.name} ended with exit code {code} and no result"
+        find_reason_by_exit_code(code),
+        f"container {ended.name} of pod {pod.name} ended with exit code {code} and no result",
     )
 
 
-def _fate(pod: PodFacts) -> Failure:
+def _fate(pod: ObservedPod) -> Failure:
     message = pod.message or pod.reason or "it left no container status"
     lowered = message.lower()
     if "emptydir" in lowered or "ephemeral" in lowered:
@@ -87,7 +88,7 @@ def _fate(pod: PodFacts) -> Failure:
     return Failure(Reason.POD_GONE, f"pod {pod.name} ended from outside: {message}")
 
 
-def merge_attempts(history: Sequence[Attempt], pods: Sequence[PodFacts], now: datetime) -> list[Attempt]:
+def merge_attempts(history: Sequence[Attempt], pods: Sequence[ObservedPod], now: datetime) -> list[Attempt]:
     """The history with what the pods show now; a pod that vanished unseen reads PodGone. Numbers count anew."""
     shown = {pod.uid: pod for pod in pods}
     known = {attempt.pod_uid for attempt in history}
@@ -105,7 +106,7 @@ def merge_attempts(history: Sequence[Attempt], pods: Sequence[PodFacts], now: da
     return numbered[-HISTORY_LIMIT:]
 
 
-def _update(attempt: Attempt, pod: PodFacts | None, now: datetime) -> Attempt:
+def _update(attempt: Attempt, pod: ObservedPod | None, now: datetime) -> Attempt:
     if attempt.ended_at is not None or attempt.reason is not None:
         return attempt
     if pod is None:
@@ -114,7 +115,7 @@ def _update(attempt: Attempt, pod: PodFacts | None, now: datetime) -> Attempt:
     return _ended(attempt, judge_pod(pod), now, pod) if pod.over else attempt
 
 
-def _ended(attempt: Attempt, outcome: PodOutcome, now: datetime, pod: PodFacts | None = None) -> Attempt:
+def _ended(attempt: Attempt, outcome: PodOutcome, now: datetime, pod: ObservedPod | None = None) -> Attempt:
     """Where no container says when it ended, the look does: the next start is counted from it."""
     ended = _container_that_ended_it(pod) if pod is not None else None
     failure = outcome.failure

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Generic, TypeVar
 
-from pgimport.model.base import Written
-from pgimport.model.facts import Orphan
-from pgimport.model.result import SourceFacts
+from pgimport.model.base_models import LenientModel
+from pgimport.model.observations import OrphanedJob
+from pgimport.model.result import SourceInfo
 
-StatusT = TypeVar("StatusT", bound=Written)
+StatusT = TypeVar("StatusT", bound=LenientModel)
 IMMEDIATELY = timedelta(0)
 
 
@@ -34,7 +34,7 @@ class PrepareShadow:
     """Make the attempt's role and database like the source's, and open the gate."""
 
     pod_uid: str
-    source: SourceFacts
+    source: SourceInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ class DropOrphanedObjects:
 class DeleteOrphanedJobs:
     """Jobs that nobody needs any more, with their pods and Secrets."""
 
-    jobs: tuple[Orphan, ...]
+    jobs: tuple[OrphanedJob, ...]
 
 
 Action = (

@@ -5,11 +5,11 @@ from datetime import datetime
 from pgimport.decide.decision import IMMEDIATELY, Decision, OpenTarget, Swap
 from pgimport.decide.import_transitions import cancelled, completed, failed, running
 from pgimport.decide.observed import ObservedImport
-from pgimport.model.facts import Unreachable
+from pgimport.model.observations import Unreachable
 from pgimport.model.policy import Policy
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.spec import ImportSpec
-from pgimport.model.status import ImportStatus, Phase, Progress
+from pgimport.model.status import ImportPhase, ImportStatus, Progress
 
 
 def decide_swap(
@@ -60,5 +60,5 @@ def decide_swap(
 
 
 def _finished(status: ImportStatus, now: datetime) -> Progress:
-    shown = status.progress or Progress(phase=Phase.SWAP)
-    return shown.model_copy(update={"phase": Phase.SWAP, "percent": 100, "at": now, "eta_seconds": None})
+    shown = status.progress or Progress(phase=ImportPhase.SWAP)
+    return shown.model_copy(update={"phase": ImportPhase.SWAP, "percent": 100, "at": now, "eta_seconds": None})

@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 from pgimport.decide.conditions import DesiredConditions, build_conditions, done, stuck, working
 from pgimport.decide.decision import IMMEDIATELY, Action, Decision
 from pgimport.decide.observed import ObservedImport
-from pgimport.model.facts import ImportObject, ProjectObject
 from pgimport.model.names import JOB_TYPE
 from pgimport.model.reasons import Failure, Reason, RetryClassification
+from pgimport.model.resources import ImportObject, ProjectObject
 from pgimport.model.status import ImportState, ImportStatus
 
 ERROR_LIMIT = 2000  # characters: the first real error is a sentence, its statement may be long

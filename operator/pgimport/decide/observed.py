@@ -3,18 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from pgimport.model.facts import (
-    ImportObject,
-    JobFacts,
-    Orphan,
-    PodFacts,
-    PreviewObject,
-    ProjectObject,
-    ServerFacts,
-    SwapFacts,
-    Unreachable,
-)
+from pgimport.model.observations import ObservedJob, ObservedPod, ObservedServer, ObservedSwap, OrphanedJob, Unreachable
 from pgimport.model.reasons import Reason
+from pgimport.model.resources import ImportObject, PreviewObject, ProjectObject
 from pgimport.model.status import Progress
 
 
@@ -29,13 +20,13 @@ class ObservedImport:
     preview: PreviewObject | None = None  # not there, or no target is asked
     others: tuple[ImportObject, ...] = ()  # pending and running ones of the namespace, without this one
     missing: tuple[Reason, str] | None = None  # of what its pod mounts: `Secret shop-source with the key url`
-    job: JobFacts | None = None  # not there
-    pods: tuple[PodFacts, ...] = ()  # of this Job, oldest first, what was remembered of gone ones included
+    job: ObservedJob | None = None  # not there
+    pods: tuple[ObservedPod, ...] = ()  # of this Job, oldest first, what was remembered of gone ones included
     progress: Progress | None = None  # nothing said yet, or nothing runs
     start_warning: str | None = None  # asked only when nothing has started for too long
-    server: ServerFacts | Unreachable | None = None  # asked only before the Job is made
+    server: ObservedServer | Unreachable | None = None  # asked only before the Job is made
     target_objects: tuple[str, ...] | Unreachable | None = None  # asked where recreate is false, twice
-    swap: SwapFacts | Unreachable | None = None  # asked only when a shadow is verified
+    swap: ObservedSwap | Unreachable | None = None  # asked only when a shadow is verified
     shadow_bytes: int | None = None  # asked while rows arrive
 
 
@@ -57,10 +48,10 @@ class ObservedProject:
     """One Project and all that a decision about it needs."""
 
     object: ProjectObject
-    server: ServerFacts | Unreachable | None = None  # not asked: the spec cannot be served
+    server: ObservedServer | Unreachable | None = None  # not asked: the spec cannot be served
     namespace_exists: bool = False
     namespace_owner: str | None = None  # an older Project with the same namespace
     previews: int = 0
     imports: int = 0
-    orphaned_jobs: tuple[Orphan, ...] = ()
+    orphaned_jobs: tuple[OrphanedJob, ...] = ()
     orphaned_objects: tuple[str, ...] = ()  # names of databases and roles with our mark whose owner is gone

@@ -17,7 +17,6 @@ from pgimport.decide.decision import (
     SetFinalizer,
 )
 from pgimport.decide.observed import ObservedPreview
-from pgimport.model.facts import PreviewObject
 from pgimport.model.names import (
     FINALIZER_PREVIEW,
     clone_name,
@@ -27,6 +26,7 @@ from pgimport.model.names import (
 )
 from pgimport.model.policy import Policy
 from pgimport.model.reasons import Failure, Reason
+from pgimport.model.resources import PreviewObject
 from pgimport.model.spec import PreviewMode, PreviewSpec
 from pgimport.model.status import ImportState, PreviewState, PreviewStatus
 

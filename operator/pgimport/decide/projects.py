@@ -13,8 +13,8 @@ from pgimport.decide.decision import (
     SetFinalizer,
 )
 from pgimport.decide.observed import ObservedProject
-from pgimport.model.facts import Unreachable
 from pgimport.model.names import FINALIZER_PROJECT
+from pgimport.model.observations import Unreachable
 from pgimport.model.policy import Policy
 from pgimport.model.reasons import MEANINGS, Reason
 from pgimport.model.status import ProjectStatus

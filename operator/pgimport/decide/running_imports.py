@@ -17,13 +17,14 @@ from pgimport.decide.import_swap import decide_swap
 from pgimport.decide.import_transitions import cancelled, completed, failed, pending, running
 from pgimport.decide.observed import ObservedImport
 from pgimport.decide.pending_imports import let_go, wait_for_slot, without_job
-from pgimport.model.facts import PodFacts, PreviewObject, ServerFacts, Unreachable
 from pgimport.model.names import attempt_names, job_name
+from pgimport.model.observations import ObservedPod, ObservedServer, Unreachable
 from pgimport.model.policy import Policy
 from pgimport.model.reasons import Failure, Reason, RetryClassification
-from pgimport.model.result import SourceFacts, WorkerResult
+from pgimport.model.resources import PreviewObject
+from pgimport.model.result import SourceInfo, WorkerResult
 from pgimport.model.spec import ImportSpec
-from pgimport.model.status import ImportStatus, Phase, Progress, Shadow
+from pgimport.model.status import ImportPhase, ImportStatus, Progress, Shadow
 
 
 def decide_running(
@@ -67,10 +68,10 @@ def _decide_start(
             return running(observed, status, answer.failure.reason, answer.failure.message, now, policy.retry_interval)
     if isinstance(observed.target_objects, tuple) and observed.target_objects:
         return failed(observed, status, describe_not_empty(spec, observed.target_objects), now)
-    if isinstance(observed.server, ServerFacts) and (failure := _find_no_image(observed.server, policy)) is not None:
+    if isinstance(observed.server, ObservedServer) and (failure := _find_no_image(observed.server, policy)) is not None:
         return failed(observed, status, failure, now)
     meta = observed.object.meta
-    first = Progress(phase=Phase.PREFLIGHT, percent=0, at=now)
+    first = Progress(phase=ImportPhase.PREFLIGHT, percent=0, at=now)
     made = status.model_copy(update={"progress": first, "job": job_name(meta.name, meta.uid)})
     left = spec.max_attempts - counted(status.attempt_history)
     return running(
@@ -78,7 +79,7 @@ def _decide_start(
     )
 
 
-def _find_no_image(server: ServerFacts, policy: Policy) -> Failure | None:
+def _find_no_image(server: ObservedServer, policy: Policy) -> Failure | None:
     major = str(server.version_num // 10000)
     if major in policy.worker_images:
         return None
@@ -122,7 +123,7 @@ def _words(result: WorkerResult) -> dict[str, object]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _last_ended(observed: ObservedImport) -> PodFacts | None:
+def _last_ended(observed: ObservedImport) -> ObservedPod | None:
     return next((pod for pod in reversed(observed.pods) if pod.over), None)
 
 
@@ -149,7 +150,7 @@ def _decide_progress(
         names = attempt_names(pod.uid)
         shadow = Shadow(pod_uid=pod.uid, database=names.database, role=names.role)
         status = status.model_copy(
-            update={"shadow": shadow, "progress": Progress(phase=Phase.SCHEMA, percent=1, at=now)}
+            update={"shadow": shadow, "progress": Progress(phase=ImportPhase.SCHEMA, percent=1, at=now)}
         )
         message = f"the preflight of pod {pod.name} passed: its shadow database is prepared"
         return running(
@@ -172,14 +173,21 @@ def _decide_progress(
 
 
 def _decide_success(
-    observed: ObservedImport, status: ImportStatus, spec: ImportSpec, pod: PodFacts, result: WorkerResult, now: datetime
+    observed: ObservedImport,
+    status: ImportStatus,
+    spec: ImportSpec,
+    pod: ObservedPod,
+    result: WorkerResult,
+    now: datetime,
 ) -> Decision[ImportStatus]:
     if spec.dry_run:
         verdict = "ok" if result.preflight is not None and result.preflight.ok else "not ok"
         return completed(observed, status, f"dry run: the preflight is {verdict}; nothing was changed", now)
     names = attempt_names(pod.uid)
     shadow = Shadow(pod_uid=pod.uid, database=names.database, role=names.role, verified=True)
-    moved = status.model_copy(update={"shadow": shadow, "progress": Progress(phase=Phase.SWAP, percent=99, at=now)})
+    moved = status.model_copy(
+        update={"shadow": shadow, "progress": Progress(phase=ImportPhase.SWAP, percent=99, at=now)}
+    )
     message = "the copy is verified: the swap begins"
     return running(observed, moved, Reason.RUNNING, message, now, IMMEDIATELY)
 
@@ -239,7 +247,7 @@ def _find_too_large(observed: ObservedImport) -> Failure | None:
     )
 
 
-def _drop_ended(status: ImportStatus, current: PodFacts | None) -> tuple[ImportStatus, tuple[Action, ...]]:
+def _drop_ended(status: ImportStatus, current: ObservedPod | None) -> tuple[ImportStatus, tuple[Action, ...]]:
     """Failed attempts' shadows go as soon as they are observed: they cost the target's disk."""
     actions: list[Action] = []
     history = []
@@ -253,7 +261,7 @@ def _drop_ended(status: ImportStatus, current: PodFacts | None) -> tuple[ImportS
     return status.model_copy(update={"attempt_history": history}), tuple(actions)
 
 
-def _gate(status: ImportStatus, spec: ImportSpec, pod: PodFacts) -> SourceFacts | None:
+def _gate(status: ImportStatus, spec: ImportSpec, pod: ObservedPod) -> SourceInfo | None:
     """What the shadow must be like, once this pod's preflight has passed and nothing was prepared for it."""
     prepared = status.shadow is not None and status.shadow.pod_uid == pod.uid
     if spec.dry_run or prepared or pod.preflight is None or not pod.preflight.ended or pod.preflight.result is None:

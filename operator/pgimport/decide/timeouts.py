@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 
 from pgimport.decide.attempts import pod_at_work
 from pgimport.decide.observed import ObservedImport
-from pgimport.model.base import format_duration
-from pgimport.model.facts import JobFacts, PodFacts
+from pgimport.model.observations import ObservedJob, ObservedPod
 from pgimport.model.reasons import Failure, Reason
+from pgimport.model.scalar_types import format_duration
 from pgimport.model.spec import ImportSpec
 from pgimport.model.status import ImportStatus, Progress
 
@@ -24,7 +24,7 @@ def find_deadline(status: ImportStatus, spec: ImportSpec, now: datetime) -> Fail
     )
 
 
-def awaited_stage(job: JobFacts | None, pods: Sequence[PodFacts]) -> str | None:
+def awaited_stage(job: ObservedJob | None, pods: Sequence[ObservedPod]) -> str | None:
     """What is waited for that says nothing meanwhile, as a name for this wait: a container that should be running, or
     the end of the preflight, which tells no progress. None where there is no such thing.
     """
@@ -40,12 +40,12 @@ def awaited_stage(job: JobFacts | None, pods: Sequence[PodFacts]) -> str | None:
     return f"import of {pod.uid}" if pod.preflight is not None and pod.preflight.ended else f"preflight of {pod.uid}"
 
 
-def _runs_preflight(pod: PodFacts | None) -> bool:
+def _runs_preflight(pod: ObservedPod | None) -> bool:
     return pod is not None and pod.preflight is not None and pod.preflight.running_since is not None
 
 
 def find_hung_preflight(
-    observed: ObservedImport, spec: ImportSpec, pod: PodFacts | None, now: datetime
+    observed: ObservedImport, spec: ImportSpec, pod: ObservedPod | None, now: datetime
 ) -> Failure | None:
     """Its questions have timeouts of their own; this is for a node or a process that stands still."""
     if not _runs_preflight(pod) or observed.waiting_since is None or now - observed.waiting_since <= spec.stall_timeout:
@@ -55,7 +55,7 @@ def find_hung_preflight(
 
 
 def find_no_start(
-    observed: ObservedImport, status: ImportStatus, spec: ImportSpec, pod: PodFacts | None, now: datetime
+    observed: ObservedImport, status: ImportStatus, spec: ImportSpec, pod: ObservedPod | None, now: datetime
 ) -> Failure | None:
     """Counted by ourselves, never from what a node or the API server says: their clocks may be an hour off."""
     if observed.waiting_since is None or _runs_preflight(pod):

@@ -11,8 +11,8 @@ import kopf
 from pgimport.handlers.observed_versions import ObservedVersions
 from pgimport.handlers.sweep import is_settled, key_of
 from pgimport.kubernetes_client.pods import parse_pod
-from pgimport.model.facts import Key
 from pgimport.model.names import GROUP, IMPORTS, LABEL_IMPORT, LABEL_IMPORT_UID, PREVIEWS, PROJECTS, VERSION
+from pgimport.model.resources import ResourceKey
 from pgimport.reconcile.context import PodHistory
 from pgimport.reconcile.work_queue import WorkQueue
 
@@ -96,7 +96,7 @@ def enqueue_owner(watched: EventTargets, body: kopf.Body) -> None:
     owner = next((one["name"] for one in body["metadata"].get("ownerReferences", ()) if one["kind"] != "Job"), None)
     name = owner or body["metadata"].get("labels", {}).get(LABEL_IMPORT)
     if name is not None:
-        watched.queue.add(Key(IMPORTS, body["metadata"]["namespace"], name))
+        watched.queue.add(ResourceKey(IMPORTS, body["metadata"]["namespace"], name))
 
 
 def configure_kopf(settings: kopf.OperatorSettings) -> None:

@@ -3,23 +3,23 @@
 import threading
 from dataclasses import dataclass, field
 
-from pgimport.model.facts import Key
+from pgimport.model.resources import ResourceKey
 
 
 @dataclass(slots=True)
 class ObservedVersions:
     """Shared by the handlers, which report what they saw, and the sweep, which asks what they missed."""
 
-    _seen: dict[Key, int] = field(default_factory=dict)
-    _missing: dict[Key, int] = field(default_factory=dict)
+    _seen: dict[ResourceKey, int] = field(default_factory=dict)
+    _missing: dict[ResourceKey, int] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     stalled: str | None = None
 
-    def saw(self, key: Key, resource_version: str) -> None:
+    def saw(self, key: ResourceKey, resource_version: str) -> None:
         with self._lock:
             self._seen[key] = max(int(resource_version), self._seen.get(key, 0))
 
-    def compare(self, listed: dict[Key, int]) -> set[Key]:
+    def compare(self, listed: dict[ResourceKey, int]) -> set[ResourceKey]:
         """Keys whose listed version no event has shown. Unseen in two sweeps in a row: `stalled` says so."""
         with self._lock:
             missing = {key: version for key, version in listed.items() if self._seen.get(key, 0) < version}

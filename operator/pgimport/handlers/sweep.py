@@ -7,8 +7,8 @@ from typing import Any
 from pgimport.handlers.observed_versions import ObservedVersions
 from pgimport.kubernetes_client.custom_resources import list_raw
 from pgimport.model.errors import PgimportError
-from pgimport.model.facts import Key
 from pgimport.model.names import IMPORTS, LABEL_EPHEMERAL, PREVIEWS, PROJECTS
+from pgimport.model.resources import ResourceKey
 from pgimport.reconcile.context import ReconcileContext
 from pgimport.reconcile.work_queue import WorkQueue
 
@@ -16,8 +16,8 @@ logger = logging.getLogger(__name__)
 SETTLED_STATES = {"completed", "failed", "cancelled", "ready", "expired"}
 
 
-def key_of(kind: str, body: Any) -> Key:
-    return Key(kind, body["metadata"].get("namespace", ""), body["metadata"]["name"])
+def key_of(kind: str, body: Any) -> ResourceKey:
+    return ResourceKey(kind, body["metadata"].get("namespace", ""), body["metadata"]["name"])
 
 
 def is_settled(body: Any) -> bool:
@@ -31,8 +31,8 @@ def is_settled(body: Any) -> bool:
 
 
 def sweep_once(context: ReconcileContext, queue: WorkQueue, versions: ObservedVersions) -> None:
-    """Raises ClusterAway where the lists cannot be had."""
-    listed: dict[Key, int] = {}
+    """Raises KubernetesUnavailable where the lists cannot be had."""
+    listed: dict[ResourceKey, int] = {}
     for kind in (PROJECTS, PREVIEWS, IMPORTS):
         for body in list_raw(context.cluster, kind)["items"]:
             key = key_of(kind, body)

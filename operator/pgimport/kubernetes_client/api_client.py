@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import urllib3
 from kubernetes import client, config
 
-from pgimport.model.errors import Absent, ClusterAway, Conflict, Denied, PgimportError, Refused
+from pgimport.model.errors import Conflict, Forbidden, Invalid, KubernetesUnavailable, NotFound, PgimportError
 from pgimport.model.names import MANAGER
 
 REQUEST_TIMEOUT = (5, 30)  # seconds to connect and to read
@@ -55,7 +55,7 @@ class KubernetesClient:
             options["preconditions"] = {"uid": uid}
         try:
             self._call("DELETE", path, {}, options)
-        except (Absent, Conflict):
+        except (NotFound, Conflict):
             return
 
     def watch(
@@ -78,7 +78,7 @@ class KubernetesClient:
                 *lines, rest = (rest + piece).split(b"\n")
                 yield from (json.loads(line) for line in lines if line.strip())
         except urllib3.exceptions.HTTPError as error:
-            raise ClusterAway(f"GET {path}: {type(error).__name__}: the watch was cut") from error
+            raise KubernetesUnavailable(f"GET {path}: {type(error).__name__}: the watch was cut") from error
         finally:
             response.close()
             response.release_conn()
@@ -88,7 +88,7 @@ class KubernetesClient:
     ) -> Json:
         answer = json.loads(self._call(method, path, query, body, content_type))
         if not isinstance(answer, dict):
-            raise ClusterAway(f"{method} {path}: not an object, but {type(answer).__name__}")
+            raise KubernetesUnavailable(f"{method} {path}: not an object, but {type(answer).__name__}")
         return answer
 
     def _call(
@@ -98,7 +98,9 @@ class KubernetesClient:
         try:
             data: bytes = response.read() or b""
         except urllib3.exceptions.HTTPError as error:
-            raise ClusterAway(f"{method} {path}: {type(error).__name__}: Kubernetes does not answer") from error
+            raise KubernetesUnavailable(
+                f"{method} {path}: {type(error).__name__}: Kubernetes does not answer"
+            ) from error
         if response.status >= 400:
             raise _refusal(method, path, response.status, data)
         return data
@@ -118,9 +120,11 @@ class KubernetesClient:
         try:
             return self._api.call_api(method, url, headers, body, _request_timeout=timeout or REQUEST_TIMEOUT)
         except client.ApiException as error:
-            raise ClusterAway(f"{method} {path}: {error.reason}") from error
+            raise KubernetesUnavailable(f"{method} {path}: {error.reason}") from error
         except urllib3.exceptions.HTTPError as error:
-            raise ClusterAway(f"{method} {path}: {type(error).__name__}: Kubernetes does not answer") from error
+            raise KubernetesUnavailable(
+                f"{method} {path}: {type(error).__name__}: Kubernetes does not answer"
+            ) from error
 
 
 def _refusal(method: str, path: str, status: int, data: bytes) -> PgimportError:
@@ -132,15 +136,15 @@ def _refusal(method: str, path: str, status: int, data: bytes) -> PgimportError:
     text = f"{method} {path}: {status} {message}"
     match status:
         case 404 | 410:
-            return Absent(text)
+            return NotFound(text)
         case 409:
             return Conflict(text)
         case 401 | 403:
-            return Denied(text)
+            return Forbidden(text)
         case 400 | 422:
-            return Refused(text)
+            return Invalid(text)
         case 429 | 500 | 502 | 503 | 504:
-            return ClusterAway(text)
+            return KubernetesUnavailable(text)
         case _:
             return PgimportError(text)
 

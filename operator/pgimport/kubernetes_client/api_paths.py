@@ -1,7 +1,7 @@
 """Where objects live in the Kubernetes API: kind, namespace and name in, URL path out."""
 
-from pgimport.model.facts import Key
 from pgimport.model.names import GROUP, VERSION
+from pgimport.model.resources import ResourceKey
 
 
 def resource(kind: str, namespace: str = "", name: str = "") -> str:
@@ -10,7 +10,7 @@ def resource(kind: str, namespace: str = "", name: str = "") -> str:
     return f"/apis/{GROUP}/{VERSION}{scope}/{kind}" + (f"/{name}" if name else "")
 
 
-def of_key(key: Key) -> str:
+def of_key(key: ResourceKey) -> str:
     return resource(key.kind, key.namespace, key.name)
 
 

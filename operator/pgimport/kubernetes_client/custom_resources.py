@@ -8,21 +8,21 @@ from pydantic import ValidationError
 
 from pgimport.kubernetes_client import api_paths
 from pgimport.kubernetes_client.api_client import Json, KubernetesClient
-from pgimport.model.base import Asked, Written
-from pgimport.model.errors import Absent, Conflict, Refused
-from pgimport.model.facts import ImportObject, Key, Meta, PreviewObject, ProjectObject
+from pgimport.model.base_models import LenientModel, StrictModel
+from pgimport.model.errors import Conflict, Invalid, NotFound
 from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS
+from pgimport.model.resources import ImportObject, ObjectMeta, PreviewObject, ProjectObject, ResourceKey
 from pgimport.model.spec import ImportSpec, PreviewSpec, ProjectSpec
 from pgimport.model.status import ImportState, ImportStatus, PreviewStatus, ProjectStatus
 
-SpecT = TypeVar("SpecT", bound=Asked)
-StatusT = TypeVar("StatusT", bound=Written)
+SpecT = TypeVar("SpecT", bound=StrictModel)
+StatusT = TypeVar("StatusT", bound=LenientModel)
 
 
-def parse_meta(body: Json) -> Meta:
+def parse_meta(body: Json) -> ObjectMeta:
     """What a decision reads of `metadata`."""
     raw = body["metadata"]
-    return Meta(
+    return ObjectMeta(
         name=raw["name"],
         namespace=raw.get("namespace", ""),
         uid=raw["uid"],
@@ -74,17 +74,17 @@ def parse_project(body: Json) -> ProjectObject:
 
 
 def read_import(cluster: KubernetesClient, namespace: str, name: str) -> ImportObject | None:
-    body = _read(cluster, Key(IMPORTS, namespace, name))
+    body = _read(cluster, ResourceKey(IMPORTS, namespace, name))
     return parse_import(body) if body else None
 
 
 def read_preview(cluster: KubernetesClient, namespace: str, name: str) -> PreviewObject | None:
-    body = _read(cluster, Key(PREVIEWS, namespace, name))
+    body = _read(cluster, ResourceKey(PREVIEWS, namespace, name))
     return parse_preview(body) if body else None
 
 
 def read_project(cluster: KubernetesClient, name: str) -> ProjectObject | None:
-    body = _read(cluster, Key(PROJECTS, "", name))
+    body = _read(cluster, ResourceKey(PROJECTS, "", name))
     return parse_project(body) if body else None
 
 
@@ -124,7 +124,7 @@ def list_raw(cluster: KubernetesClient, kind: str) -> Json:
     return cluster.get(api_paths.resource(kind))
 
 
-def write_status(cluster: KubernetesClient, key: Key, meta: Meta, status: Written) -> None:
+def write_status(cluster: KubernetesClient, key: ResourceKey, meta: ObjectMeta, status: LenientModel) -> None:
     """The one pen: the whole status at once, refused with Conflict where the object changed since `meta`."""
     _patch_status(
         cluster,
@@ -136,7 +136,7 @@ def write_status(cluster: KubernetesClient, key: Key, meta: Meta, status: Writte
     )
 
 
-def confirm(cluster: KubernetesClient, key: Key, meta: Meta) -> None:
+def confirm(cluster: KubernetesClient, key: ResourceKey, meta: ObjectMeta) -> None:
     """Raises Conflict where the object changed since `meta`, or is gone; changes nothing.
 
     A read may come from a view that is old, a write never: so a write is asked, one that writes what is there.
@@ -145,11 +145,11 @@ def confirm(cluster: KubernetesClient, key: Key, meta: Meta) -> None:
         _patch_status(
             cluster, key, [{"op": "add", "path": "/metadata/resourceVersion", "value": meta.resource_version}]
         )
-    except Absent as gone:
+    except NotFound as gone:
         raise Conflict(f"{key} is gone") from gone
 
 
-def holds(cluster: KubernetesClient, key: Key, uid: str, *terms: tuple[str, object]) -> bool:
+def holds(cluster: KubernetesClient, key: ResourceKey, uid: str, *terms: tuple[str, object]) -> bool:
     """Is the object of this name still this one, and has its status these values (`("/cleanedUp", True)`)?
 
     As sure as `confirm`; False where it is gone.
@@ -157,23 +157,23 @@ def holds(cluster: KubernetesClient, key: Key, uid: str, *terms: tuple[str, obje
     asked = [("/metadata/uid", uid), *((f"/status{path}", value) for path, value in terms)]
     try:
         _patch_status(cluster, key, [{"op": "test", "path": path, "value": value} for path, value in asked])
-    except (Absent, Refused):
+    except (NotFound, Invalid):
         return False
     return True
 
 
-def _patch_status(cluster: KubernetesClient, key: Key, patch: list[Json]) -> None:
+def _patch_status(cluster: KubernetesClient, key: ResourceKey, patch: list[Json]) -> None:
     cluster.patch(f"{api_paths.of_key(key)}/status", patch)
 
 
-def write_finalizers(cluster: KubernetesClient, key: Key, meta: Meta, finalizers: Sequence[str]) -> None:
+def write_finalizers(cluster: KubernetesClient, key: ResourceKey, meta: ObjectMeta, finalizers: Sequence[str]) -> None:
     """Replaces the list; Conflict where the object changed since `meta`."""
     body = {"metadata": {"resourceVersion": meta.resource_version, "finalizers": list(finalizers)}}
     cluster.patch(api_paths.of_key(key), body)
 
 
-def _read(cluster: KubernetesClient, key: Key) -> Json | None:
+def _read(cluster: KubernetesClient, key: ResourceKey) -> Json | None:
     try:
         return cluster.get(api_paths.of_key(key))
-    except Absent:
+    except NotFound:
         return None

@@ -1,21 +1,21 @@
-"""An import's Job: read, create, stop, let go; a Job's JSON in, `JobFacts` out."""
+"""An import's Job: read, create, stop, let go; a Job's JSON in, `ObservedJob` out."""
 
 from collections.abc import Collection
 from datetime import datetime
 
 from pgimport.kubernetes_client import api_paths
 from pgimport.kubernetes_client.api_client import Json, KubernetesClient
-from pgimport.model.errors import Absent, Conflict
-from pgimport.model.facts import JobFacts, Orphan
+from pgimport.model.errors import Conflict, NotFound
 from pgimport.model.names import LABEL_IMPORT_UID
+from pgimport.model.observations import ObservedJob, OrphanedJob
 
 
-def parse_job(body: Json, import_uid: str) -> JobFacts:
+def parse_job(body: Json, import_uid: str) -> ObservedJob:
     """`ours` compares the owner's uid: a Job of the same name may belong to an earlier import."""
     meta, spec, status = body["metadata"], body["spec"], body.get("status", {})
     true = {found["type"]: found for found in status.get("conditions", ()) if found["status"] == "True"}
     failed = true.get("FailureTarget") or true.get("Failed") or {}
-    return JobFacts(
+    return ObservedJob(
         name=meta["name"],
         uid=meta["uid"],
         ours=any(owner["uid"] == import_uid for owner in meta.get("ownerReferences", ())),
@@ -30,14 +30,14 @@ def parse_job(body: Json, import_uid: str) -> JobFacts:
     )
 
 
-def read_job(cluster: KubernetesClient, namespace: str, name: str, import_uid: str) -> JobFacts | None:
+def read_job(cluster: KubernetesClient, namespace: str, name: str, import_uid: str) -> ObservedJob | None:
     try:
         return parse_job(cluster.get(api_paths.jobs(namespace, name)), import_uid)
-    except Absent:
+    except NotFound:
         return None
 
 
-def list_orphans(cluster: KubernetesClient, namespace: str, cleaned: Collection[str]) -> tuple[Orphan, ...]:
+def list_orphans(cluster: KubernetesClient, namespace: str, cleaned: Collection[str]) -> tuple[OrphanedJob, ...]:
     """Our Jobs without an owner, of imports that were deleted with `--cascade=orphan`: no others lose theirs.
 
     And those of imports that were cleaned up (their uids), made since by somebody who came late: no clean-up has given
@@ -45,7 +45,7 @@ def list_orphans(cluster: KubernetesClient, namespace: str, cleaned: Collection[
     """
     listed = cluster.get(api_paths.jobs(namespace), labelSelector=LABEL_IMPORT_UID)["items"]
     return tuple(
-        Orphan(item["metadata"]["name"], item["metadata"]["uid"])
+        OrphanedJob(item["metadata"]["name"], item["metadata"]["uid"])
         for item in listed
         if not item["metadata"].get("ownerReferences")
         or (item["metadata"]["labels"][LABEL_IMPORT_UID] in cleaned and "ttlSecondsAfterFinished" not in item["spec"])
@@ -80,5 +80,5 @@ def delete_job(cluster: KubernetesClient, namespace: str, name: str, uid: str) -
 def _patch(cluster: KubernetesClient, namespace: str, name: str, spec: Json) -> None:
     try:
         cluster.patch(api_paths.jobs(namespace, name), {"spec": spec})
-    except Absent:
+    except NotFound:
         return

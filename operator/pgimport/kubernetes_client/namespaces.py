@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from pgimport.kubernetes_client import api_paths
 from pgimport.kubernetes_client.api_client import Json, KubernetesClient
-from pgimport.model.errors import Absent, Conflict
+from pgimport.model.errors import Conflict, NotFound
 from pgimport.model.names import MANAGER
 
 
@@ -13,7 +13,7 @@ def ensure_role_binding(cluster: KubernetesClient, namespace: str, manifest: Jso
     """May be repeated. Raises Absent where the namespace does not exist."""
     try:
         cluster.get(api_paths.role_bindings(namespace, manifest["metadata"]["name"]))
-    except Absent:
+    except NotFound:
         try:
             cluster.create(api_paths.role_bindings(namespace), manifest)
         except Conflict:
@@ -29,7 +29,7 @@ def ensure_role(cluster: KubernetesClient, namespace: str, build: Callable[[], J
     path = api_paths.roles(namespace, wanted["metadata"]["name"])
     try:
         found = cluster.get(path)
-    except Absent:
+    except NotFound:
         cluster.create(api_paths.roles(namespace), wanted)
         return
     wanted = build()
@@ -61,6 +61,6 @@ def read_start_warning(cluster: KubernetesClient, namespace: str, objects: tuple
 def namespace_exists(cluster: KubernetesClient, name: str) -> bool:
     try:
         body = cluster.get(f"/api/v1/namespaces/{name}")
-    except Absent:
+    except NotFound:
         return False
     return bool(body.get("status", {}).get("phase") != "Terminating")

@@ -1,4 +1,4 @@
-"""The pods of an import's Job: JSON in, `PodFacts` out; and the last progress line of a running one."""
+"""The pods of an import's Job: JSON in, `ObservedPod` out; and the last progress line of a running one."""
 
 import json
 from datetime import datetime
@@ -6,8 +6,8 @@ from datetime import datetime
 from pgimport.kubernetes_client import api_paths
 from pgimport.kubernetes_client.api_client import Json, KubernetesClient
 from pgimport.model.errors import PgimportError
-from pgimport.model.facts import ContainerFacts, PodFacts
 from pgimport.model.names import CONTAINER_IMPORT, CONTAINER_PREFLIGHT, LABEL_IMPORT_UID
+from pgimport.model.observations import ObservedContainer, ObservedPod
 from pgimport.model.result import parse_worker_result
 from pgimport.model.status import Progress
 
@@ -18,10 +18,10 @@ def _time(value: str | None) -> datetime | None:
     return datetime.fromisoformat(value) if value else None
 
 
-def parse_container(body: Json) -> ContainerFacts:
+def parse_container(body: Json) -> ObservedContainer:
     state = body.get("state", {})
     ended, waiting = state.get("terminated", {}), state.get("waiting", {})
-    return ContainerFacts(
+    return ObservedContainer(
         name=body["name"],
         running_since=_time(state.get("running", {}).get("startedAt")),
         waiting_reason=waiting.get("reason"),
@@ -33,14 +33,14 @@ def parse_container(body: Json) -> ContainerFacts:
     )
 
 
-def parse_pod(body: Json) -> PodFacts:
+def parse_pod(body: Json) -> ObservedPod:
     """A dry run's only container is its preflight, wherever in the pod it stands."""
     meta, status = body["metadata"], body.get("status", {})
     containers = {
         found["name"]: parse_container(found)
         for found in (*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ()))
     }
-    return PodFacts(
+    return ObservedPod(
         name=meta["name"],
         uid=meta["uid"],
         job_uid=next((owner["uid"] for owner in meta.get("ownerReferences", ()) if owner["kind"] == "Job"), ""),
@@ -58,13 +58,13 @@ def parse_pod(body: Json) -> PodFacts:
     )
 
 
-def _not_started(body: Json) -> ContainerFacts | None:
+def _not_started(body: Json) -> ObservedContainer | None:
     """A pod without a status yet has its containers all the same: it is no dry run."""
     names = [found["name"] for found in body.get("spec", {}).get("containers", ())]
-    return ContainerFacts(name=CONTAINER_IMPORT) if CONTAINER_IMPORT in names else None
+    return ObservedContainer(name=CONTAINER_IMPORT) if CONTAINER_IMPORT in names else None
 
 
-def list_pods(cluster: KubernetesClient, namespace: str, import_uid: str) -> list[PodFacts]:
+def list_pods(cluster: KubernetesClient, namespace: str, import_uid: str) -> list[ObservedPod]:
     """Oldest first."""
     body = cluster.get(api_paths.core(namespace, "pods"), labelSelector=f"{LABEL_IMPORT_UID}={import_uid}")
     return sorted((parse_pod(item) for item in body["items"]), key=lambda pod: (pod.created_at, pod.name))

@@ -5,14 +5,14 @@ from collections.abc import Mapping
 
 from pgimport.kubernetes_client import api_paths
 from pgimport.kubernetes_client.api_client import Json, KubernetesClient
-from pgimport.model.errors import Absent, Conflict
+from pgimport.model.errors import Conflict, NotFound
 
 
 def read_secret(cluster: KubernetesClient, namespace: str, name: str) -> dict[str, bytes] | None:
     """Every entry, decoded; None where there is no such Secret."""
     try:
         body = cluster.get(api_paths.core(namespace, "secrets", name))
-    except Absent:
+    except NotFound:
         return None
     return {key: base64.b64decode(value) for key, value in body.get("data", {}).items()}
 
@@ -21,7 +21,7 @@ def read_config_map(cluster: KubernetesClient, namespace: str, name: str) -> set
     """The keys of its entries; none where there is no such ConfigMap."""
     try:
         body = cluster.get(api_paths.core(namespace, "configmaps", name))
-    except Absent:
+    except NotFound:
         return set()
     return {*body.get("data", {}), *body.get("binaryData", {})}
 
@@ -58,7 +58,7 @@ def ensure_entry(cluster: KubernetesClient, manifest: Json, key: str, value: byt
     data = {key: base64.b64encode(value).decode() if value is not None else None}
     try:
         cluster.patch(api_paths.core(namespace, "secrets", name), {"data": data})
-    except Absent:
+    except NotFound:
         if value is None:
             return
         try:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from pgimport.kubernetes_client import api_paths
 from pgimport.kubernetes_client.api_client import Json, KubernetesClient
-from pgimport.model.errors import Absent, PgimportError
+from pgimport.model.errors import NotFound, PgimportError
 
 PAGE = "500"  # objects of a list that come in one answer
 WATCH_SECONDS = 240  # after which a watch is begun anew, from where it was
@@ -136,7 +136,7 @@ class WatchCache:
             try:
                 version = version or self._list(kind)
                 version = self._watch(kind, version)
-            except Absent:  # 410: what came since is not known any more
+            except NotFound:  # 410: what came since is not known any more
                 version = ""
             except PgimportError as error:
                 _log.warning("%s cannot be watched: %s", kind, error)
@@ -175,7 +175,7 @@ class WatchCache:
         for event in self._cluster.watch(api_paths.resource(kind), version, WATCH_SECONDS, opened):
             body = event["object"]
             if event["type"] == "ERROR":
-                raise Absent(str(body.get("message", "the watch ended")))
+                raise NotFound(str(body.get("message", "the watch ended")))
             version = str(body["metadata"]["resourceVersion"])
             self._hear()
             if event["type"] != "BOOKMARK":

@@ -6,10 +6,9 @@ exit with a code of ours); an exit code that cannot heal fails the Job at once.
 
 from dataclasses import dataclass
 
-from pgimport.manifest.parts import CONTAINER_SECURITY, POD_SECURITY, Json, build_labels, build_owner
+from pgimport.manifest.metadata import Json, build_labels, build_owner_reference
+from pgimport.manifest.pod_security import CONTAINER_SECURITY, POD_SECURITY
 from pgimport.model import order as words
-from pgimport.model.base import measure_quantity
-from pgimport.model.facts import Meta
 from pgimport.model.names import (
     CONTAINER_IMPORT,
     CONTAINER_PREFLIGHT,
@@ -25,6 +24,8 @@ from pgimport.model.names import (
 from pgimport.model.order import Order
 from pgimport.model.policy import Policy
 from pgimport.model.reasons import PERMANENT_EXIT_CODES
+from pgimport.model.resources import ObjectMeta
+from pgimport.model.scalar_types import measure_quantity
 from pgimport.model.spec import ImportSpec, ResourceAmounts, SecretKey
 
 SOURCE_FOLDER = "/run/pgimport/source"
@@ -45,7 +46,7 @@ DEFAULT_LIMITS = {"memory": "1Gi"}
 class JobPlan:
     """All that the manifest is made of."""
 
-    meta: Meta
+    meta: ObjectMeta
     spec: ImportSpec
     source_secret: SecretKey  # of the URL
     order: Order
@@ -64,7 +65,7 @@ def build_import_job(plan: JobPlan, policy: Policy) -> Json:
             "name": job_name(plan.meta.name, plan.meta.uid),
             "namespace": plan.meta.namespace,
             "labels": {**labels, **queue},
-            "ownerReferences": [build_owner("PostgresImport", plan.meta)],
+            "ownerReferences": [build_owner_reference("PostgresImport", plan.meta)],
         },
         "spec": {
             # Kueue admits a Job that is born suspended.

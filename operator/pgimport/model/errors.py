@@ -5,9 +5,9 @@ PgimportError
 ├── Conflict        it changed since it was read: see again
 ├── Denied          Kubernetes refused: a right is missing; the message names verb and object
 ├── Refused         Kubernetes does not accept the object; the message names the field
-├── ClusterAway     Kubernetes did not answer, or asked to come later
-├── StoreAway       the upload store did not answer, or refused us
-└── ServerAway      a target server did not answer, or refused the admin
+├── KubernetesUnavailable     Kubernetes did not answer, or asked to come later
+├── StoreUnavailable       the upload store did not answer, or refused us
+└── ServerUnavailable      a target server did not answer, or refused the admin
 """
 
 from pgimport.model.reasons import Failure
@@ -17,7 +17,7 @@ class PgimportError(Exception):
     """Root of the tree; never raised itself. No message of any of them holds a secret."""
 
 
-class Absent(PgimportError):
+class NotFound(PgimportError):
     """The object is not there."""
 
 
@@ -25,23 +25,23 @@ class Conflict(PgimportError):
     """The object changed since it was read, or one of this name is somebody else's."""
 
 
-class Denied(PgimportError):
+class Forbidden(PgimportError):
     """A right is missing."""
 
 
-class Refused(PgimportError):
+class Invalid(PgimportError):
     """A field of what was sent is wrong."""
 
 
-class ClusterAway(PgimportError):
+class KubernetesUnavailable(PgimportError):
     """Kubernetes did not answer."""
 
 
-class StoreAway(PgimportError):
+class StoreUnavailable(PgimportError):
     """The upload store did not answer."""
 
 
-class ServerAway(PgimportError):
+class ServerUnavailable(PgimportError):
     """A target server could not be asked; carries what to tell a person."""
 
     def __init__(self, failure: Failure) -> None:

@@ -2,8 +2,8 @@
 
 from pydantic import Field
 
-from pgimport.model.base import Written
-from pgimport.model.spec import Engine, Filter, Provider, Sources, SSLMode, Verify
+from pgimport.model.base_models import LenientModel
+from pgimport.model.spec import AllowedSources, Engine, Filter, Provider, SSLMode, Verify
 
 ORDER_VERSION = 1
 
@@ -20,7 +20,7 @@ ENV_TERMINATION_MESSAGE = "PGIMPORT_TERMINATION_MESSAGE"
 ENV_CLIENTS = "PGIMPORT_CLIENTS"  # folder with <major>/bin/pg_dump; only outside of our image
 
 
-class OrderTarget(Written):
+class OrderTarget(LenientModel):
     """The target server as the worker may know it."""
 
     host: str
@@ -33,7 +33,7 @@ class OrderTarget(Written):
     )
 
 
-class Order(Written):
+class Order(LenientModel):
     """One import's work, the same for every attempt."""
 
     version: int = ORDER_VERSION
@@ -41,7 +41,7 @@ class Order(Written):
     import_name: str
     namespace: str
     target: OrderTarget
-    sources: Sources = Sources()
+    sources: AllowedSources = AllowedSources()
     storage_limit_bytes: int | None = None
     allowed_extensions: list[str] = Field(default=[])
     engine: Engine = Engine.AUTO

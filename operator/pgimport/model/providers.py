@@ -14,7 +14,7 @@ TRANSACTION, SESSION = "transaction", "session"
 
 
 @dataclass(frozen=True, slots=True)
-class Signs:
+class ProviderFingerprint:
     """What of a server's catalogues tells its provider; in a row: any one of them is enough."""
 
     schemas: frozenset[str] = frozenset()
@@ -22,7 +22,7 @@ class Signs:
     extensions: frozenset[str] = frozenset()
     settings: frozenset[str] = frozenset()
 
-    def touch(self, other: "Signs") -> bool:
+    def touch(self, other: "ProviderFingerprint") -> bool:
         """They have a name in common."""
         return bool(
             self.schemas & other.schemas
@@ -43,13 +43,13 @@ class Pooler:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProviderRow:
+class ProviderRules:
     """All that is known of one provider."""
 
     provider: Provider
     title: str
     hosts: tuple[str, ...] = ()  # patterns, matched against the whole name
-    signs: Signs = Signs()
+    signs: ProviderFingerprint = ProviderFingerprint()
     schemas: frozenset[str] = frozenset()  # its own: they stay behind
     extensions: frozenset[str] = frozenset()  # its own, or of no use elsewhere: they stay behind
     poolers: tuple[Pooler, ...] = ()
@@ -58,12 +58,12 @@ class ProviderRow:
 
 
 # Heroku stands before RDS, for its newer plans live there.
-PROVIDERS: tuple[ProviderRow, ...] = (
-    ProviderRow(
+PROVIDERS: tuple[ProviderRules, ...] = (
+    ProviderRules(
         provider=Provider.NEON,
         title="Neon",
         hosts=(r".*\.neon\.tech", r".*\.neon\.build"),
-        signs=Signs(
+        signs=ProviderFingerprint(
             roles=frozenset({"neon_superuser"}),
             extensions=frozenset({"neon"}),
             settings=frozenset({"neon.timeline_id"}),
@@ -80,11 +80,11 @@ PROVIDERS: tuple[ProviderRow, ...] = (
         proxied=True,
         hint="a Neon compute that sleeps needs some seconds to wake: try again",
     ),
-    ProviderRow(
+    ProviderRules(
         provider=Provider.SUPABASE,
         title="Supabase",
         hosts=(r"db\..*\.supabase\.(co|red)", r".*\.pooler\.supabase\.com"),
-        signs=Signs(roles=frozenset({"supabase_admin"}), extensions=frozenset({"supabase_vault"})),
+        signs=ProviderFingerprint(roles=frozenset({"supabase_admin"}), extensions=frozenset({"supabase_vault"})),
         schemas=frozenset(
             {
                 "_analytics",
@@ -137,11 +137,11 @@ PROVIDERS: tuple[ProviderRow, ...] = (
         " an IPv4 one: use the session pooler's URL (….pooler.supabase.com:5432, user postgres.<project ref>);"
         " a paused project must be resumed first",
     ),
-    ProviderRow(
+    ProviderRules(
         provider=Provider.HEROKU,
         title="Heroku",
         hosts=(r"ec2-.*\.compute(-1)?\.amazonaws\.com",),
-        signs=Signs(schemas=frozenset({"heroku_ext", "_heroku"})),
+        signs=ProviderFingerprint(schemas=frozenset({"heroku_ext", "_heroku"})),
         schemas=frozenset({"heroku_ext", "_heroku"}),
         extensions=frozenset({"pg_cron"}),
         poolers=(
@@ -153,11 +153,13 @@ PROVIDERS: tuple[ProviderRow, ...] = (
             ),
         ),
     ),
-    ProviderRow(
+    ProviderRules(
         provider=Provider.RDS,
         title="Amazon RDS",
         hosts=(r".*\.rds\.amazonaws\.com(\.cn)?",),
-        signs=Signs(roles=frozenset({"rds_superuser", "rdsadmin"}), settings=frozenset({"rds.extensions"})),
+        signs=ProviderFingerprint(
+            roles=frozenset({"rds_superuser", "rdsadmin"}), settings=frozenset({"rds.extensions"})
+        ),
         schemas=frozenset({"apg_plan_mgmt", "aws_commons", "aws_lambda", "aws_ml", "aws_s3", "cron", "rds_tools"}),
         extensions=frozenset(
             {
@@ -183,14 +185,14 @@ PROVIDERS: tuple[ProviderRow, ...] = (
         hint="an RDS instance is reached from outside only where it is publicly accessible and its security group"
         " lets the cluster's address in; a paused Aurora Serverless needs some seconds to resume",
     ),
-    ProviderRow(
+    ProviderRules(
         provider=Provider.RENDER,
         title="Render",
         hosts=(r".*-postgres\.render\.com",),
         extensions=frozenset({"pg_cron"}),
         hint="use the External Database URL, and let the cluster's address through the database's access control",
     ),
-    ProviderRow(
+    ProviderRules(
         provider=Provider.RAILWAY,
         title="Railway",
         hosts=(r".*\.proxy\.rlwy\.net", r".*\.railway\.(app|internal)"),
@@ -198,8 +200,8 @@ PROVIDERS: tuple[ProviderRow, ...] = (
         hint="use DATABASE_PUBLIC_URL: names under railway.internal are known only within the project",
     ),
 )
-UNKNOWN = ProviderRow(provider=Provider.NONE, title="no known provider")
-KNOWN_SIGNS = Signs(
+UNKNOWN = ProviderRules(provider=Provider.NONE, title="no known provider")
+ALL_FINGERPRINTS = ProviderFingerprint(
     schemas=frozenset(name for row in PROVIDERS for name in row.signs.schemas),
     roles=frozenset(name for row in PROVIDERS for name in row.signs.roles),
     extensions=frozenset(name for row in PROVIDERS for name in row.signs.extensions),
@@ -207,7 +209,9 @@ KNOWN_SIGNS = Signs(
 )
 
 
-def find_provider(host: str | None, signs: Signs | None = None, wished: Provider = Provider.AUTO) -> ProviderRow:
+def find_provider(
+    host: str | None, signs: ProviderFingerprint | None = None, wished: Provider = Provider.AUTO
+) -> ProviderRules:
     """The user's word counts first, then the catalogues (none of a dump file's host), then the host's name."""
     if wished is not Provider.AUTO:
         return next((row for row in PROVIDERS if row.provider is wished), UNKNOWN)
@@ -216,18 +220,18 @@ def find_provider(host: str | None, signs: Signs | None = None, wished: Provider
     return next((row for row in PROVIDERS if host is not None and _matches(row.hosts, host)), UNKNOWN)
 
 
-def left_schemas(row: ProviderRow, present: Iterable[str]) -> list[str]:
+def find_provider_schemas(row: ProviderRules, present: Iterable[str]) -> list[str]:
     """Of the schemas that are there, the provider's own: they and all in them stay behind."""
     return sorted(row.schemas.intersection(present))
 
 
-def left_extensions(row: ProviderRow, present: Iterable[str], wanted: Iterable[str] = ()) -> list[str]:
+def find_provider_extensions(row: ProviderRules, present: Iterable[str], wanted: Iterable[str] = ()) -> list[str]:
     """Of the extensions that are there, the provider's own; never one that the target is `wanted` to have."""
     return sorted(row.extensions.intersection(present).difference(wanted))
 
 
 @dataclass(frozen=True, slots=True)
-class Pooled:
+class PoolerMatch:
     """A pooler that is known by its address."""
 
     title: str
@@ -235,14 +239,14 @@ class Pooled:
     instead: str
 
 
-def find_pooler(host: str, port: int) -> Pooled | None:
+def find_pooler(host: str, port: int) -> PoolerMatch | None:
     """Whatever the provider is said to be: a host's name decides."""
     name = _normalise(host)
     for row in PROVIDERS:
         for pooler in row.poolers:
             match = re.fullmatch(pooler.host, name)
             if match is not None and pooler.port in (None, port):
-                return Pooled(row.title, pooler.mode, match.expand(pooler.instead))
+                return PoolerMatch(row.title, pooler.mode, match.expand(pooler.instead))
     return None
 
 

@@ -214,7 +214,7 @@ PERMANENT_EXIT_CODES: tuple[int, ...] = tuple(
 _BY_EXIT_CODE = {meaning.exit_code: reason for reason, meaning in MEANINGS.items() if meaning.exit_code}
 
 
-def reason_of_exit_code(code: int) -> Reason:
+def find_reason_by_exit_code(code: int) -> Reason:
     """The reason a worker meant by its exit code; 137 is the kernel's or the kubelet's kill."""
     if code == 137:
         return Reason.WORKER_OUT_OF_MEMORY

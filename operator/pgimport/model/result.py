@@ -7,14 +7,15 @@ from typing import Literal
 
 from pydantic import Field
 
-from pgimport.model.base import Time, Written
+from pgimport.model.base_models import LenientModel
 from pgimport.model.reasons import Failure, Reason
+from pgimport.model.scalar_types import Time
 
 RESULT_VERSION = 1
 # The kubelet cuts a termination message at 4096 bytes (tried); the rest is room for its own framing.
 TERMINATION_MESSAGE_LIMIT = 4000
 TAIL_LIMIT = 1000  # characters of stdout and stderr that travel; the full text is in the pod's log
-LEFT_KEPT = 8  # left objects beyond these go before any check's detail, which says what to do, is cut
+MIN_SKIPPED_OBJECTS = 8  # left objects beyond these go before any check's detail, which says what to do, is cut
 
 
 class CheckStatus(StrEnum):
@@ -25,7 +26,7 @@ class CheckStatus(StrEnum):
     FAIL = "fail"
 
 
-class Check(Written):
+class PreflightCheck(LenientModel):
     """One line of a preflight report."""
 
     name: str = Field(description="Name of the check.")
@@ -33,7 +34,7 @@ class Check(Written):
     detail: str = Field(description="What was found, and what to do about it.")
 
 
-class Extension(Written):
+class SourceExtension(LenientModel):
     """An extension of the source."""
 
     name: str = Field(description="Name of the extension.")
@@ -42,7 +43,7 @@ class Extension(Written):
     schema_name: str | None = Field(default=None, alias="schema", description="Schema it is installed in.")
 
 
-class FileFacts(Written):
+class DumpFileInfo(LenientModel):
     """What a dump file tells of itself."""
 
     format: Literal["custom", "tar", "directory", "plain"] = Field(
@@ -53,14 +54,14 @@ class FileFacts(Written):
     client_version: str | None = Field(default=None, description="Of the pg_dump that wrote it.")
 
 
-class LeftObject(Written):
+class SkippedObject(LenientModel):
     """What does not come along."""
 
     object: str = Field(description="Kind and name.")
     why: str = Field(description="Why it stays behind.")
 
 
-class SourceFacts(Written):
+class SourceInfo(LenientModel):
     """What the preflight read from the source: all that the shadow must be like."""
 
     server_version: str = Field(description="As the server prints it.")
@@ -68,9 +69,9 @@ class SourceFacts(Written):
     database_size_bytes: int | None = Field(
         default=None, description="pg_database_size of a live source; a dump file does not tell it."
     )
-    file: FileFacts | None = Field(default=None, description="Of a dump file.")
+    file: DumpFileInfo | None = Field(default=None, description="Of a dump file.")
     provider: str | None = Field(default=None, description="Whose service the source is, where one was recognised.")
-    extensions: list[Extension] = Field(default=[], description="Extensions but plpgsql.")
+    extensions: list[SourceExtension] = Field(default=[], description="Extensions but plpgsql.")
     encoding: str = Field(default="UTF8", description="Encoding of the database.")
     collate: str = Field(default="C", description="LC_COLLATE of the database.")
     ctype: str = Field(default="C", description="LC_CTYPE of the database.")
@@ -78,19 +79,19 @@ class SourceFacts(Written):
     locale: str | None = Field(default=None, description="ICU or builtin locale of the database.")
 
 
-class Preflight(Written):
+class PreflightReport(LenientModel):
     """The report of all checks; what an import would bring and leave."""
 
-    checks: list[Check] = Field(default=[], description="Every check that was made.")
+    checks: list[PreflightCheck] = Field(default=[], description="Every check that was made.")
     ok: bool = Field(default=False, description="No check failed.")
-    source: SourceFacts | None = Field(default=None, description="The source, where it could be reached.")
+    source: SourceInfo | None = Field(default=None, description="The source, where it could be reached.")
     storage_limit_bytes: int | None = Field(default=None, description="The plan's limit.")
     target_version: str | None = Field(default=None, description="Version of the target server.")
-    left: list[LeftObject] = Field(default=[], description="What stays behind, and why.")
+    left: list[SkippedObject] = Field(default=[], description="What stays behind, and why.")
     more: int | None = Field(default=None, description="Entries left out of this report; the pod's log has all.")
 
 
-class TableDifference(Written):
+class TableDifference(LenientModel):
     """A table that does not hold what its source holds."""
 
     table: str = Field(description="Schema and name.")
@@ -104,14 +105,14 @@ class TableDifference(Written):
         return (self.source_rows, self.source_digest) == (self.target_rows, self.target_digest)
 
 
-class Compared(Written):
+class ComparedObjects(LenientModel):
     """Objects of one kind that were compared by name, and by whether they are valid, filled, enabled and the like."""
 
     kind: str = Field(description="index, constraint, trigger, view, function, type, policy, …")
     count: int = Field(description="How many.")
 
 
-class Verification(Written):
+class Verification(LenientModel):
     """What was compared, what differs, and what could not be compared."""
 
     mode: str = Field(default="counts", description="counts, checksums or none.")
@@ -119,7 +120,7 @@ class Verification(Written):
     rows: int = Field(default=0, description="Rows counted in the copy.")
     large_objects: int = Field(default=0, description="Large objects counted in the copy.")
     sequences: int = Field(default=0, description="Sequences compared.")
-    compared: list[Compared] = Field(default=[], description="Objects without rows of their own, by kind.")
+    compared: list[ComparedObjects] = Field(default=[], description="Objects without rows of their own, by kind.")
     differences: list[TableDifference] = Field(default=[], description="Tables that differ.")
     not_compared: list[str] = Field(default=[], description="What could not be compared, and why.")
     notes: list[str] = Field(default=[], description="What a reader should know: left objects, unrefreshed views.")
@@ -127,7 +128,7 @@ class Verification(Written):
     verified: bool = Field(default=False, description="Everything compared was equal.")
 
 
-class FailureReport(Written):
+class FailureReport(LenientModel):
     """A `Failure` on its way."""
 
     reason: Reason
@@ -137,14 +138,14 @@ class FailureReport(Written):
         return Failure(self.reason, self.message)
 
 
-class WorkerResult(Written):
+class WorkerResult(LenientModel):
     """What a container of the import's pod leaves as its termination message."""
 
     version: int = RESULT_VERSION
     step: Literal["preflight", "plan", "import"]
     ok: bool
     failure: FailureReport | None = None
-    preflight: Preflight | None = None
+    preflight: PreflightReport | None = None
     verification: Verification | None = None
     stdout_tail: str | None = None
     stderr_tail: str | None = None
@@ -178,7 +179,7 @@ def _halved_lists(result: WorkerResult) -> WorkerResult:
     return result.model_copy(update=changes)
 
 
-def _halve_left(report: Preflight) -> Preflight:
+def _halve_left(report: PreflightReport) -> PreflightReport:
     kept = report.left[: len(report.left) // 2]
     more = (report.more or 0) + len(report.left) - len(kept) or None
     return report.model_copy(update={"left": kept, "more": more})
@@ -207,7 +208,7 @@ def build_termination_message(result: WorkerResult, limit: int = TERMINATION_MES
 
     Raises ValueError where even the bare facts do not fit (hundreds of extensions); the caller names it.
     """
-    while _size(result) > limit and result.preflight is not None and len(result.preflight.left) > LEFT_KEPT:
+    while _size(result) > limit and result.preflight is not None and len(result.preflight.left) > MIN_SKIPPED_OBJECTS:
         result = result.model_copy(update={"preflight": _halve_left(result.preflight)})
     for text_limit in (TAIL_LIMIT, 700, 400, 250, 150, 90, 60, 0, 0, 0, 0):
         if _size(result) <= limit:

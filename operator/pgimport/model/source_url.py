@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from pgimport.model.addresses import Resolve, judge_addresses
 from pgimport.model.reasons import Failure, Reason
-from pgimport.model.spec import Sources, SSLMode
+from pgimport.model.source_addresses import Resolve, decide_address
+from pgimport.model.spec import AllowedSources, SSLMode
 
 DEFAULT_PORT = 5432
 DEFAULT_FILE_PORT = 443
@@ -70,7 +70,7 @@ URL = TypeVar("URL", bound=SourceURL | FileURL)
 
 
 @dataclass(frozen=True, slots=True)
-class Pinned(Generic[URL]):
+class PinnedURL(Generic[URL]):
     """A source and the one address it may be reached at; the name stays for SNI and the certificate."""
 
     url: URL
@@ -101,7 +101,7 @@ def parse_upload_url(text: str, origin: str) -> FileURL | Failure:
     return found
 
 
-def find_origin(endpoint: str) -> str:
+def parse_origin(endpoint: str) -> str:
     """Of the store's own URL, which the platform's admin wrote: with its port. Raises ValueError."""
     try:
         return _parse_file(endpoint, ("http", "https")).origin
@@ -281,12 +281,12 @@ _PARAMETERS: dict[str, Callable[[str], dict[str, object]]] = {
 }
 
 
-def resolve_source(url: URL, resolve: Resolve, sources: Sources) -> Pinned[URL] | Failure:
+def resolve_source(url: URL, resolve: Resolve, sources: AllowedSources) -> PinnedURL[URL] | Failure:
     """Resolve the host once, judge all its addresses, pin one."""
     try:
         addresses = resolve(url.host, url.port)
     except (OSError, UnicodeError) as error:
         why = getattr(error, "strerror", None) or "no answer"
         return Failure(Reason.SOURCE_UNREACHABLE, f"the source's host name {url.host} cannot be resolved: {why}")
-    judged = judge_addresses(url.host, addresses, sources)
-    return judged if isinstance(judged, Failure) else Pinned(url, judged)
+    judged = decide_address(url.host, addresses, sources)
+    return judged if isinstance(judged, Failure) else PinnedURL(url, judged)

@@ -10,8 +10,18 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema, model_validator
 
-from pgimport.model.base import Asked, AskedTime, Bytes, Duration
-from pgimport.model.texts import Extension, Host, Hosts, Label, Network, ObjectName, Pattern, ShortText
+from pgimport.model.base_models import StrictModel
+from pgimport.model.scalar_types import Bytes, Duration, SpecTime
+from pgimport.model.string_types import (
+    ExtensionName,
+    HostName,
+    HostPattern,
+    Label,
+    NamePattern,
+    NetworkAddress,
+    ObjectName,
+    ShortText,
+)
 
 DEFAULT_ALLOWED_EXTENSIONS = (
     "pgcrypto",
@@ -41,7 +51,7 @@ class SSLMode(StrEnum):
     VERIFY_FULL = "verify-full"
 
 
-class SecretKey(Asked):
+class SecretKey(StrictModel):
     """One entry of a Secret."""
 
     name: ObjectName = Field(description="Name of the Secret.")
@@ -51,7 +61,7 @@ class SecretKey(Asked):
 # --- Project -------------------------------------------------------------------------------------------------
 
 
-class AdminSecret(Asked):
+class AdminSecret(StrictModel):
     """The Secret, in the operator's namespace, that holds the admin's name and password."""
 
     name: ObjectName = Field(description="Name of a Secret in the operator's namespace.")
@@ -59,11 +69,11 @@ class AdminSecret(Asked):
     password_key: ShortText = Field(default="password", description="Key of the admin's password; default: password.")
 
 
-class Server(Asked):
+class TargetServer(StrictModel):
     """The target PostgreSQL server of a Project."""
 
     cluster_id: ShortText = Field(description="Name of the server in reports: status.clusterID of its imports.")
-    host: Host = Field(description="Host name or address, as seen from the operator and from import pods.")
+    host: HostName = Field(description="Host name or address, as seen from the operator and from import pods.")
     port: int = Field(default=5432, ge=1, le=65535, description="Port; default: 5432.")
     admin_secret_ref: AdminSecret = Field(
         description="Credentials of a role with CREATEDB and CREATEROLE (no superuser is needed)."
@@ -71,20 +81,20 @@ class Server(Asked):
     sslmode: SSLMode = Field(default=SSLMode.PREFER, description="libpq's sslmode; default: prefer.")
 
 
-class Sources(Asked):
+class AllowedSources(StrictModel):
     """Which sources may be reached: public addresses only, unless widened here by name."""
 
-    allowed_cidrs: list[Network] = Field(
+    allowed_cidrs: list[NetworkAddress] = Field(
         default=[], max_length=64, description="Networks that are allowed although they are not public."
     )
-    allowed_hosts: list[Hosts] = Field(
+    allowed_hosts: list[HostPattern] = Field(
         default=[],
         max_length=64,
         description="Host names whose private addresses are allowed; *.example.internal allows all below it.",
     )
 
 
-class Limits(Asked):
+class Limits(StrictModel):
     """Bounds of a Project."""
 
     max_concurrent_imports: int = Field(
@@ -95,30 +105,30 @@ class Limits(Asked):
     )
 
 
-class UrlSecret(Asked):
+class UrlSecret(StrictModel):
     """Where a connection URL lies."""
 
     url_secret_ref: SecretKey = Field(description="Secret and key that hold a postgresql:// URL.")
 
 
-class ProjectSpec(Asked):
+class ProjectSpec(StrictModel):
     """One tenant: where its databases live and what its plan allows."""
 
     organization_id: ShortText = Field(description="Owner of the project.")
     namespace: Label = Field(
         description="The one namespace in which its previews and imports live; no two Projects may share one."
     )
-    server: Server = Field(description="The target PostgreSQL server.")
+    server: TargetServer = Field(description="The target PostgreSQL server.")
     storage_limit_bytes: Bytes | None = Field(
         default=None,
         description="Plan limit of one database, in bytes or as a quantity; unlimited where absent.",
     )
-    allowed_extensions: list[Extension] = Field(
+    allowed_extensions: list[ExtensionName] = Field(
         default=list(DEFAULT_ALLOWED_EXTENSIONS),
         max_length=256,
         description="Extensions that an import may bring. plpgsql is always allowed.",
     )
-    sources: Sources = Field(default=Sources(), description="Network rule for sources.")
+    sources: AllowedSources = Field(default=AllowedSources(), description="Network rule for sources.")
     limits: Limits = Field(default=Limits(), description="Bounds of this project.")
     primary: UrlSecret | None = Field(
         default=None,
@@ -138,7 +148,7 @@ class PreviewMode(StrEnum):
     CLONE = "clone"
 
 
-class PreviewSpec(Asked):
+class PreviewSpec(StrictModel):
     """A disposable database with its own owner role."""
 
     project: Label = Field(description="The Project whose spec.namespace this namespace is.")
@@ -150,8 +160,8 @@ class PreviewSpec(Asked):
         default=timedelta(hours=24),
         description="Life of the database, counted from renewedAt, else from creation; default: 24h, at most 168h.",
     )
-    renewed_at: AskedTime | None = Field(default=None, description="The ttl counts from here.")
-    reset_at: AskedTime | None = Field(
+    renewed_at: SpecTime | None = Field(default=None, description="The ttl counts from here.")
+    reset_at: SpecTime | None = Field(
         default=None, description="A time newer than status.resetAt makes the database anew: empty, or a new copy."
     )
 
@@ -165,7 +175,7 @@ class PreviewSpec(Asked):
 # --- PostgresImport ------------------------------------------------------------------------------------------
 
 
-class Source(Asked):
+class ImportSource(StrictModel):
     """Where the database comes from: exactly one of urlSecretRef and uploadKey."""
 
     url_secret_ref: SecretKey | None = Field(
@@ -180,13 +190,13 @@ class Source(Asked):
     )
 
     @model_validator(mode="after")
-    def _exactly_one_way(self) -> "Source":
+    def _exactly_one_way(self) -> "ImportSource":
         if (self.url_secret_ref is None) == (self.upload_key is None):
             raise ValueError("exactly one of urlSecretRef and uploadKey must be set")
         return self
 
 
-class Target(Asked):
+class ImportTarget(StrictModel):
     """Where the database goes."""
 
     preview_database: ObjectName = Field(description="Name of a PreviewDatabase in this namespace.")
@@ -221,29 +231,29 @@ class Verify(StrEnum):
     NONE = "none"
 
 
-NO_RELAY = "spec.engine: relay needs a live source; a dump file comes as it is"
-NO_DIGESTS = "spec.verify: checksums needs a live source; of a dump file give spec.source.sha256"
+RELAY_NEEDS_LIVE_SOURCE = "spec.engine: relay needs a live source; a dump file comes as it is"
+CHECKSUMS_NEED_LIVE_SOURCE = "spec.verify: checksums needs a live source; of a dump file give spec.source.sha256"
 
 
-class Filter(Asked):
+class Filter(StrictModel):
     """What part of the source is wanted; patterns as pg_dump reads them."""
 
-    include_schemas: list[Pattern] = Field(default=[], max_length=64, description="Only these schemas.")
-    exclude_schemas: list[Pattern] = Field(default=[], max_length=64, description="Not these schemas.")
-    exclude_tables: list[Pattern] = Field(default=[], max_length=256, description="Not these tables.")
-    exclude_table_data: list[Pattern] = Field(
+    include_schemas: list[NamePattern] = Field(default=[], max_length=64, description="Only these schemas.")
+    exclude_schemas: list[NamePattern] = Field(default=[], max_length=64, description="Not these schemas.")
+    exclude_tables: list[NamePattern] = Field(default=[], max_length=256, description="Not these tables.")
+    exclude_table_data: list[NamePattern] = Field(
         default=[], max_length=256, description="These tables without their rows."
     )
 
 
-class ConfigMapKey(Asked):
+class ConfigMapKey(StrictModel):
     """One entry of a ConfigMap."""
 
     name: ObjectName = Field(description="Name of the ConfigMap.")
     key: ShortText = Field(description="Key within the ConfigMap.")
 
 
-class PostImport(Asked):
+class PostImport(StrictModel):
     """What runs in the imported database before it becomes the target."""
 
     sql_config_map_ref: ConfigMapKey = Field(
@@ -251,30 +261,30 @@ class PostImport(Asked):
     )
 
 
-QUANTITY = r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$"
+AMOUNT_PATTERN = r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$"
 Quantity = Annotated[
     str,
-    StringConstraints(pattern=QUANTITY, max_length=32),
+    StringConstraints(pattern=AMOUNT_PATTERN, max_length=32),
     BeforeValidator(lambda value: str(value) if isinstance(value, int) else value),
-    WithJsonSchema({"x-kubernetes-int-or-string": True, "pattern": QUANTITY, "maxLength": 32, "minimum": 0}),
+    WithJsonSchema({"x-kubernetes-int-or-string": True, "pattern": AMOUNT_PATTERN, "maxLength": 32, "minimum": 0}),
 ]
 
 
-class ResourceAmounts(Asked):
+class ResourceAmounts(StrictModel):
     """CPU and memory, as Kubernetes quantities."""
 
     cpu: Quantity | None = Field(default=None, description="CPU, for example 500m or 2.")
     memory: Quantity | None = Field(default=None, description="Memory, for example 512Mi.")
 
 
-class Resources(Asked):
+class Resources(StrictModel):
     """Of the import's containers."""
 
     requests: ResourceAmounts | None = Field(default=None, description="What the pod is scheduled with.")
     limits: ResourceAmounts | None = Field(default=None, description="What the pod may use at most.")
 
 
-class Scratch(Asked):
+class Scratch(StrictModel):
     """The temporary volume of an import's pod."""
 
     size: Bytes = Field(default=10 * 1024**3, description="Size limit; default: 10Gi.")
@@ -283,12 +293,12 @@ class Scratch(Asked):
     )
 
 
-class ImportSpec(Asked):
+class ImportSpec(StrictModel):
     """One import. Immutable but for suspend and cancel: a new import is a new object."""
 
     project: Label = Field(description="The Project whose spec.namespace this namespace is.")
-    source: Source = Field(description="Where the database comes from.")
-    target: Target | None = Field(default=None, description="Where it goes; required unless dryRun.")
+    source: ImportSource = Field(description="Where the database comes from.")
+    target: ImportTarget | None = Field(default=None, description="Where it goes; required unless dryRun.")
     engine: Engine = Field(
         default=Engine.AUTO,
         description="How the rows of a live source travel: relay, straight from server to server; dump, through"

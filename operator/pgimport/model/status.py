@@ -4,9 +4,10 @@ from enum import StrEnum
 
 from pydantic import BaseModel, Field
 
-from pgimport.model.base import Time, Written
+from pgimport.model.base_models import LenientModel
 from pgimport.model.reasons import RetryClassification
-from pgimport.model.result import Preflight, Verification
+from pgimport.model.result import PreflightReport, Verification
+from pgimport.model.scalar_types import Time
 
 
 class ConditionStatus(StrEnum):
@@ -17,7 +18,7 @@ class ConditionStatus(StrEnum):
     UNKNOWN = "Unknown"
 
 
-class Condition(Written):
+class Condition(LenientModel):
     """As metav1.Condition; `Ready`, `Reconciling` and `Stalled` follow kstatus."""
 
     type: str = Field(description="Ready, Reconciling, Stalled or Succeeded.")
@@ -42,7 +43,7 @@ class ImportState(StrEnum):
         return self in (ImportState.COMPLETED, ImportState.FAILED, ImportState.CANCELLED)
 
 
-class Phase(StrEnum):
+class ImportPhase(StrEnum):
     """Where a running import is."""
 
     PREFLIGHT = "preflight"
@@ -54,10 +55,10 @@ class Phase(StrEnum):
     SWAP = "swap"
 
 
-class Progress(Written):
+class Progress(LenientModel):
     """How far a running import is; the worker prints one as a JSON line at a time."""
 
-    phase: Phase = Field(description="preflight, schema, data, indexes, analyze, verify or swap.")
+    phase: ImportPhase = Field(description="preflight, schema, data, indexes, analyze, verify or swap.")
     percent: int = Field(default=0, description="0 to 100, of the whole import.")
     tables_done: int | None = Field(default=None, description="Tables copied.")
     tables_total: int | None = Field(default=None, description="Tables to copy.")
@@ -69,7 +70,7 @@ class Progress(Written):
     said_at: Time | None = Field(default=None, description="When the worker said so, by the clock of its node.")
 
 
-class Attempt(Written):
+class Attempt(LenientModel):
     """One pod of the import's Job that has ended or works."""
 
     number: int = Field(description="1, 2, …; 0 for one that a disruption ended and that does not count.")
@@ -87,7 +88,7 @@ class Attempt(Written):
     cleaned_up: bool | None = Field(default=None, description="Its shadow database and role are gone.")
 
 
-class Shadow(Written):
+class Shadow(LenientModel):
     """The attempt whose database is about to become the target, or has become it."""
 
     pod_uid: str = Field(description="Uid of the attempt's pod.")
@@ -128,11 +129,11 @@ class JobFields(BaseModel):
     last_stderr: str | None = Field(default=None, description="What the PostgreSQL clients said last, without secrets.")
 
 
-class ImportStatus(JobFields, Written):
+class ImportStatus(JobFields, LenientModel):
     """The whole status of an import."""
 
     attempt_history: list[Attempt] = Field(default=[], description="The last 20 attempts, oldest first.")
-    preflight: Preflight | None = Field(default=None, description="The last attempt's report.")
+    preflight: PreflightReport | None = Field(default=None, description="The last attempt's report.")
     progress: Progress | None = Field(default=None, description="How far it is.")
     verification: Verification | None = Field(default=None, description="What was compared.")
     shadow: Shadow | None = Field(default=None, description="The attempt that is being swapped in, or was.")
@@ -157,7 +158,7 @@ class PreviewState(StrEnum):
     DELETING = "deleting"
 
 
-class PreviewStatus(Written):
+class PreviewStatus(LenientModel):
     """All that a preview shows."""
 
     state: PreviewState | None = Field(default=None, description="pending, ready, failed, expired or deleting.")
@@ -179,7 +180,7 @@ class PreviewStatus(Written):
     conditions: list[Condition] = Field(default=[], description="Ready, Reconciling, Stalled.")
 
 
-class ProjectStatus(Written):
+class ProjectStatus(LenientModel):
     """All that a project shows."""
 
     ready: bool | None = Field(default=None, description="Its server can be reached and its admin is fit.")

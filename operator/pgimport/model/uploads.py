@@ -11,13 +11,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pgimport.model.base import Asked, Bytes, Duration
+from pgimport.model.base_models import StrictModel
+from pgimport.model.scalar_types import Bytes, Duration
 
 KEY_BYTES = 16
 _KEY = re.compile(r"uploads/([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)/[0-9a-f]{32}")
 
 
-class UploadSettings(Asked):
+class UploadSettings(StrictModel):
     """A store, as operator and HTTP API use it; what is secret comes by the environment."""
 
     endpoint: str = Field(pattern=r"^https?://[^/@?#\s]+$", description="URL of the store, without a path.")
@@ -46,7 +47,7 @@ class EmbeddedSettings(UploadSettings):
 StoreSettings = Annotated[S3Settings | EmbeddedSettings, Field(discriminator="store")]
 
 
-def make_object_key(project: str, chance: bytes) -> str:
+def build_object_key(project: str, chance: bytes) -> str:
     """`chance`: KEY_BYTES of it."""
     return f"uploads/{project}/{chance.hex()}"
 

@@ -26,10 +26,8 @@ from pgimport.kubernetes_client.custom_resources import list_imports, read_previ
 from pgimport.kubernetes_client.jobs import create_job, delete_job, set_job_ttl, stop_job
 from pgimport.kubernetes_client.secrets_and_config_maps import create_secret, delete_secret, read_secret
 from pgimport.manifest.job import JobPlan, build_import_job
-from pgimport.manifest.objects import build_job_secret
-from pgimport.model.errors import Absent, Conflict, Refused
-from pgimport.model.facts import Key, Meta, PreviewObject, ServerFacts
-from pgimport.model.mark import Mark
+from pgimport.manifest.secrets import build_job_secret
+from pgimport.model.errors import Conflict, Invalid, NotFound
 from pgimport.model.names import (
     IMPORTS,
     PREVIEWS,
@@ -40,9 +38,12 @@ from pgimport.model.names import (
     job_name,
     job_secret_name,
 )
+from pgimport.model.observations import ObservedServer
 from pgimport.model.order import Order, OrderTarget
+from pgimport.model.owner_comment import OwnerComment
 from pgimport.model.reasons import Failure, Reason
-from pgimport.model.source_url import find_origin
+from pgimport.model.resources import ObjectMeta, PreviewObject, ResourceKey
+from pgimport.model.source_url import parse_origin
 from pgimport.model.spec import ImportSpec, ProjectSpec, SecretKey
 from pgimport.reconcile.context import ReconcileContext
 from pgimport.reconcile.server_credentials import admin_access, owner_access
@@ -55,7 +56,10 @@ SIGNED_BEYOND = timedelta(hours=1)  # a late attempt reads on
 
 
 def act_on_import(context: ReconcileContext, observed: ObservedImport, action: Action) -> Failure | None:
-    """A final failure that the action met, else None. Raises Conflict, ServerAway, ClusterAway: look again."""
+    """Returns a final failure that the action met, else None.
+
+    Raises Conflict, ServerUnavailable, KubernetesUnavailable: observe again.
+    """
     meta = observed.object.meta
     namespace, name = meta.namespace, job_name(meta.name, meta.uid)
     match action:
@@ -91,14 +95,14 @@ def act_on_import(context: ReconcileContext, observed: ObservedImport, action: A
         case DeleteUpload(key):
             _delete_upload(context, observed, key)
         case DeleteObject():
-            context.cluster.delete(of_key(Key(IMPORTS, namespace, meta.name)), uid=meta.uid)
+            context.cluster.delete(of_key(ResourceKey(IMPORTS, namespace, meta.name)), uid=meta.uid)
         case _:
             raise TypeError(f"not an action on an import: {action!r}")
     return None
 
 
 def _delete_upload(context: ReconcileContext, observed: ObservedImport, key: str) -> None:
-    """The last import that names it takes it along. Raises StoreAway."""
+    """The last import that names it takes it along. Raises StoreUnavailable."""
     others = [
         one for one in list_imports(context.cluster, observed.object.meta.namespace) if one.meta != observed.object.meta
     ]
@@ -114,7 +118,7 @@ def _admin(context: ReconcileContext, observed: ObservedImport) -> Access | None
     )
 
 
-def _hold_target(context: ReconcileContext, observed: ObservedImport, holder: Meta | None) -> None:
+def _hold_target(context: ReconcileContext, observed: ObservedImport, holder: ObjectMeta | None) -> None:
     """Writes the claim against the preview as it was observed; gone is as good as given back."""
     preview = observed.preview
     if preview is None:
@@ -127,8 +131,10 @@ def _hold_target(context: ReconcileContext, observed: ObservedImport, holder: Me
     claim = {"active_import": holder and holder.uid, "active_import_name": holder and holder.name}
     status = preview.status.model_copy(update=claim)
     try:
-        write_status(context.cluster, Key(PREVIEWS, preview.meta.namespace, preview.meta.name), preview.meta, status)
-    except Absent:
+        write_status(
+            context.cluster, ResourceKey(PREVIEWS, preview.meta.namespace, preview.meta.name), preview.meta, status
+        )
+    except NotFound:
         return
 
 
@@ -142,7 +148,7 @@ def _known(observed: ObservedImport) -> tuple[ImportSpec, ProjectSpec]:
 def _create_job(context: ReconcileContext, observed: ObservedImport, attempts_left: int) -> Failure | None:
     spec, project = _known(observed)
     meta, server = observed.object.meta, observed.server
-    if not isinstance(server, ServerFacts):
+    if not isinstance(server, ObservedServer):
         raise TypeError("a Job is made only when its server answers")
     upload = _sign_upload(context, spec)
     if isinstance(upload, Failure):
@@ -174,7 +180,7 @@ def _create_job(context: ReconcileContext, observed: ObservedImport, attempts_le
         sha256=spec.source.sha256,
         filter=spec.filter,
         provider=spec.provider,
-        upload_origin=find_origin(context.store.settings.endpoint) if upload is not None and context.store else None,
+        upload_origin=parse_origin(context.store.settings.endpoint) if upload is not None and context.store else None,
         scratch_bytes=spec.scratch.size,
     )
     plan = JobPlan(
@@ -187,13 +193,13 @@ def _create_job(context: ReconcileContext, observed: ObservedImport, attempts_le
     )
     try:
         create_job(context.cluster, meta.namespace, build_import_job(plan, context.policy), meta.uid)
-    except Refused as refused:  # resources or scratch that no CRD can judge
+    except Invalid as refused:  # resources or scratch that no CRD can judge
         return Failure(Reason.INVALID_SPEC, f"Kubernetes does not accept the import's Job: {refused}")
     return None
 
 
 def _sign_upload(context: ReconcileContext, spec: ImportSpec) -> str | Failure | None:
-    """A URL that lasts as long as any attempt may; None for an import without an upload. Raises StoreAway."""
+    """A URL that lasts as long as any attempt may; None for an import without an upload. Raises StoreUnavailable."""
     key, store = spec.source.upload_key, context.store
     if key is None or store is None:
         return None
@@ -217,7 +223,7 @@ def _prepare(context: ReconcileContext, observed: ObservedImport, action: Prepar
         names=attempt_names(action.pod_uid),
         password=attempt_password(entries[SECRET_KEY_SEED], action.pod_uid),
         source=action.source,
-        mark=Mark(
+        mark=OwnerComment(
             project_uid=observed.project.meta.uid if observed.project else "",
             import_uid=meta.uid,
             pod_uid=action.pod_uid,

@@ -22,15 +22,10 @@ from pgimport.kubernetes_client.custom_resources import holds, list_previews, wr
 from pgimport.kubernetes_client.jobs import delete_job
 from pgimport.kubernetes_client.namespaces import ensure_role, ensure_role_binding
 from pgimport.kubernetes_client.secrets_and_config_maps import create_secret, delete_secret
-from pgimport.manifest.objects import (
-    build_clone_import,
-    build_connection_reader,
-    build_connection_secret,
-    build_role_binding,
-)
-from pgimport.model.errors import Absent, Conflict
-from pgimport.model.facts import Key, Meta
-from pgimport.model.mark import Mark
+from pgimport.manifest.clone_import import build_clone_import
+from pgimport.manifest.rbac import build_connection_reader, build_role_binding
+from pgimport.manifest.secrets import build_connection_secret
+from pgimport.model.errors import Conflict, NotFound
 from pgimport.model.names import (
     API_ROLE_BINDING,
     CONNECTION_READER,
@@ -43,7 +38,9 @@ from pgimport.model.names import (
     connection_secret_name,
     owner_role_name,
 )
-from pgimport.model.spec import Server
+from pgimport.model.owner_comment import OwnerComment
+from pgimport.model.resources import ObjectMeta, ResourceKey
+from pgimport.model.spec import TargetServer
 from pgimport.model.status import PreviewStatus
 from pgimport.reconcile.context import ReconcileContext
 from pgimport.reconcile.server_credentials import admin_access
@@ -54,12 +51,12 @@ PASSWORD_BYTES = 24
 
 
 def act_on_preview(context: ReconcileContext, observed: ObservedPreview, wanted: PreviewStatus, action: Action) -> None:
-    """Raises Conflict, ServerAway, ClusterAway: look again."""
+    """Raises Conflict, ServerUnavailable, KubernetesUnavailable: look again."""
     match action:
         case SetFinalizer(present):
             _set_finalizer(
                 context,
-                Key(PREVIEWS, observed.object.meta.namespace, observed.object.meta.name),
+                ResourceKey(PREVIEWS, observed.object.meta.namespace, observed.object.meta.name),
                 observed.object.meta,
                 FINALIZER_PREVIEW,
                 present,
@@ -77,11 +74,11 @@ def act_on_preview(context: ReconcileContext, observed: ObservedPreview, wanted:
 def act_on_project(
     context: ReconcileContext, observed: ObservedProject, orphaned_objects: tuple[MarkedObject, ...], action: Action
 ) -> None:
-    """Raises Conflict, ServerAway, ClusterAway: look again."""
+    """Raises Conflict, ServerUnavailable, KubernetesUnavailable: look again."""
     spec, meta = observed.object.spec, observed.object.meta
     match action:
         case SetFinalizer(present):
-            _set_finalizer(context, Key(PROJECTS, "", meta.name), meta, FINALIZER_PROJECT, present)
+            _set_finalizer(context, ResourceKey(PROJECTS, "", meta.name), meta, FINALIZER_PROJECT, present)
         case EnsureRoleBindings():
             if spec is not None:
                 _ensure_rights(context, spec.namespace)
@@ -100,11 +97,11 @@ def act_on_project(
             raise TypeError(f"not an action on a project: {action!r}")
 
 
-def _is_nobodys(context: ReconcileContext, namespace: str, mark: Mark) -> bool:
+def _is_nobodys(context: ReconcileContext, namespace: str, mark: OwnerComment) -> bool:
     """Its owner is gone, or an import that was cleaned up. Lists may be old and not show an owner yet: this is sure."""
     if mark.owner_uid is None or mark.owner_name is None:
         return False
-    key = Key(IMPORTS if mark.import_uid else PREVIEWS, namespace, mark.owner_name)
+    key = ResourceKey(IMPORTS if mark.import_uid else PREVIEWS, namespace, mark.owner_name)
     cleaned = mark.import_uid is not None and holds(context.cluster, key, mark.owner_uid, ("/cleanedUp", True))
     return cleaned or not holds(context.cluster, key, mark.owner_uid)
 
@@ -144,11 +141,13 @@ def ensure_connection_reader(context: ReconcileContext, namespace: str, made: st
     ensure_role(context.cluster, namespace, build)
 
 
-def _set_finalizer(context: ReconcileContext, key: Key, meta: Meta, finalizer: str, present: bool) -> None:
+def _set_finalizer(
+    context: ReconcileContext, key: ResourceKey, meta: ObjectMeta, finalizer: str, present: bool
+) -> None:
     others = [name for name in meta.finalizers if name != finalizer]
     try:
         write_finalizers(context.cluster, key, meta, [*others, finalizer] if present else others)
-    except Absent:
+    except NotFound:
         return
 
 
@@ -163,7 +162,7 @@ def _ensure(context: ReconcileContext, observed: ObservedPreview, wanted: Previe
         context.cluster, meta.namespace, build_connection_secret(meta), _connection(server, database, role, password)
     )
     ensure_connection_reader(context, meta.namespace, connection_secret_name(meta.name))
-    mark = Mark(project_uid=project.meta.uid, preview_uid=meta.uid, owner_name=meta.name)
+    mark = OwnerComment(project_uid=project.meta.uid, preview_uid=meta.uid, owner_name=meta.name)
     access, known = admin_access(context, project.spec), entries["password"].decode()
     if action.anew:
         reset_preview(access, database, role, known, mark, only=action.oid)
@@ -181,7 +180,7 @@ def _create_clone(context: ReconcileContext, observed: ObservedPreview, name: st
         context.cluster.create(api_paths.resource(IMPORTS, meta.namespace), body)
 
 
-def _connection(server: Server, database: str, role: str, password: str) -> dict[str, bytes]:
+def _connection(server: TargetServer, database: str, role: str, password: str) -> dict[str, bytes]:
     """libpq's names; `uri` is what a client takes as it is."""
     where = f"[{server.host}]" if ":" in server.host else server.host
     login = f"{quote(role, safe='')}:{quote(password, safe='')}"

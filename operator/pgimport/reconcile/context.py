@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from pgimport.kubernetes_client.api_client import KubernetesClient
-from pgimport.model.facts import PodFacts
+from pgimport.model.observations import ObservedPod
 from pgimport.model.policy import Policy
 from pgimport.server.circuit_breaker import CircuitBreaker
 from pgimport.store.upload_store import UploadStore
@@ -22,17 +22,17 @@ class PodHistory:
     """The last container statuses by pod uid: pods and their messages are gone at once when a pod is deleted."""
 
     def __init__(self) -> None:
-        self._pods: OrderedDict[str, PodFacts] = OrderedDict()
+        self._pods: OrderedDict[str, ObservedPod] = OrderedDict()
         self._lock = threading.Lock()
 
-    def remember(self, pod: PodFacts) -> None:
+    def remember(self, pod: ObservedPod) -> None:
         with self._lock:
             self._pods[pod.uid] = pod
             self._pods.move_to_end(pod.uid)
             while len(self._pods) > REMEMBERED_PODS:
                 self._pods.popitem(last=False)
 
-    def complete(self, job_uid: str, listed: Sequence[PodFacts]) -> list[PodFacts]:
+    def complete(self, job_uid: str, listed: Sequence[ObservedPod]) -> list[ObservedPod]:
         """The listed pods of this Job, and those remembered ones that are gone but were seen to end; oldest first."""
         there = [pod for pod in listed if pod.job_uid == job_uid]
         uids = {pod.uid for pod in there}

@@ -18,11 +18,11 @@ from pgimport.kubernetes_client.custom_resources import (
     write_status,
 )
 from pgimport.kubernetes_client.namespaces import post_event
-from pgimport.manifest.objects import build_event
-from pgimport.model.base import Written
-from pgimport.model.errors import Absent, PgimportError, ServerAway
-from pgimport.model.facts import ImportObject, Key, Meta
+from pgimport.manifest.events import build_event
+from pgimport.model.base_models import LenientModel
+from pgimport.model.errors import NotFound, PgimportError, ServerUnavailable
 from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS
+from pgimport.model.resources import ImportObject, ObjectMeta, ResourceKey
 from pgimport.model.status import ImportState, ImportStatus, PreviewStatus, ProjectStatus
 from pgimport.reconcile.act_on_imports import act_on_import
 from pgimport.reconcile.act_on_previews import act_on_preview, act_on_project
@@ -37,8 +37,8 @@ KINDS = {IMPORTS: "PostgresImport", PREVIEWS: "PreviewDatabase", PROJECTS: "Proj
 FAILING_STATES = ("failed",)
 
 
-def reconcile(context: ReconcileContext, key: Key) -> ReconcileResult:
-    """Raises Conflict, ClusterAway and what nobody expected: the queue looks again later."""
+def reconcile(context: ReconcileContext, key: ResourceKey) -> ReconcileResult:
+    """Raises Conflict, KubernetesUnavailable and what nobody expected: the queue looks again later."""
     match key.kind:
         case "postgresimports":
             return _reconcile_import(context, key)
@@ -52,7 +52,7 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _reconcile_import(context: ReconcileContext, key: Key) -> ReconcileResult:
+def _reconcile_import(context: ReconcileContext, key: ResourceKey) -> ReconcileResult:
     observed = observe_import(context, key, _now())
     if observed is None or observed.object.meta.deleting:
         return ReconcileResult(wake=_neighbours(context, key.namespace))
@@ -64,7 +64,7 @@ def _reconcile_import(context: ReconcileContext, key: Key) -> ReconcileResult:
         return ReconcileResult() if fresh is None else _carry_out_import(context, key, fresh)
 
 
-def _carry_out_import(context: ReconcileContext, key: Key, observed: ObservedImport) -> ReconcileResult:
+def _carry_out_import(context: ReconcileContext, key: ResourceKey, observed: ObservedImport) -> ReconcileResult:
     decision = decide_import(observed, _now(), context.policy)
     _confirm(context, key, observed.object.meta, decision)
     try:
@@ -72,7 +72,7 @@ def _carry_out_import(context: ReconcileContext, key: Key, observed: ObservedImp
             if (failure := act_on_import(context, observed, action)) is not None:
                 decision = decide_failure(observed, failure, _now())
                 break
-    except ServerAway as away:
+    except ServerUnavailable as away:
         decision = decide_away(observed, away.failure, _now(), context.policy)
     before = observed.object.status
     _write(context, key, observed.object.meta, before, decision)
@@ -81,28 +81,30 @@ def _carry_out_import(context: ReconcileContext, key: Key, observed: ObservedImp
     return ReconcileResult(requeue_after=decision.requeue_after, wake=wake)
 
 
-def _filled(found: ImportObject) -> tuple[Key, ...]:
+def _filled(found: ImportObject) -> tuple[ResourceKey, ...]:
     """A preview of mode clone is ready when its import has ended."""
     target = found.spec.target if found.spec else None
-    return (Key(PREVIEWS, found.meta.namespace, target.preview_database),) if target else ()
+    return (ResourceKey(PREVIEWS, found.meta.namespace, target.preview_database),) if target else ()
 
 
-def _waiting(context: ReconcileContext, namespace: str) -> tuple[Key, ...]:
+def _waiting(context: ReconcileContext, namespace: str) -> tuple[ResourceKey, ...]:
     """Imports that may take what has just become free."""
-    return tuple(Key(IMPORTS, namespace, one.meta.name) for one in list_waiting_imports(context.cluster, namespace))
+    return tuple(
+        ResourceKey(IMPORTS, namespace, one.meta.name) for one in list_waiting_imports(context.cluster, namespace)
+    )
 
 
-def _neighbours(context: ReconcileContext, namespace: str) -> tuple[Key, ...]:
+def _neighbours(context: ReconcileContext, namespace: str) -> tuple[ResourceKey, ...]:
     """Whom a deleted import leaves something to: its project sweeps, the previews that it held are free."""
     projects = [one for one in list_projects(context.cluster) if one.spec and one.spec.namespace == namespace]
     held = [one for one in list_previews(context.cluster, namespace) if one.status.active_import is not None]
     return (
-        *(Key(PREVIEWS, namespace, one.meta.name) for one in held),
-        *(Key(PROJECTS, "", one.meta.name) for one in projects),
+        *(ResourceKey(PREVIEWS, namespace, one.meta.name) for one in held),
+        *(ResourceKey(PROJECTS, "", one.meta.name) for one in projects),
     )
 
 
-def _reconcile_preview(context: ReconcileContext, key: Key) -> ReconcileResult:
+def _reconcile_preview(context: ReconcileContext, key: ResourceKey) -> ReconcileResult:
     try:
         observed = observe_preview(context, key, _now())
         if observed is None:
@@ -111,7 +113,7 @@ def _reconcile_preview(context: ReconcileContext, key: Key) -> ReconcileResult:
         _confirm(context, key, observed.object.meta, decision)
         for action in decision.actions:
             act_on_preview(context, observed, decision.status, action)
-    except ServerAway as away:
+    except ServerUnavailable as away:
         logger.warning("%s: %s", key, away)
         return ReconcileResult(requeue_after=context.policy.retry_interval)
     changed = _write(
@@ -122,7 +124,7 @@ def _reconcile_preview(context: ReconcileContext, key: Key) -> ReconcileResult:
     return ReconcileResult(requeue_after=decision.requeue_after, wake=wake)
 
 
-def _reconcile_project(context: ReconcileContext, key: Key) -> ReconcileResult:
+def _reconcile_project(context: ReconcileContext, key: ResourceKey) -> ReconcileResult:
     found = observe_project(context, key)
     if found is None:
         return ReconcileResult()
@@ -131,21 +133,21 @@ def _reconcile_project(context: ReconcileContext, key: Key) -> ReconcileResult:
     try:
         for action in decision.actions:
             act_on_project(context, observed, orphaned_objects, action)
-    except ServerAway as away:
+    except ServerUnavailable as away:
         logger.warning("%s: %s", key, away)
         return ReconcileResult(requeue_after=context.policy.retry_interval)
     changed = _write(
         context, key, observed.object.meta, observed.object.status, decision, finalized=observed.object.meta.deleting
     )
-    wake: tuple[Key, ...] = ()
+    wake: tuple[ResourceKey, ...] = ()
     if changed and observed.object.spec is not None:
         namespace = observed.object.spec.namespace
         previews = list_previews(context.cluster, namespace)
-        wake = (*(Key(PREVIEWS, namespace, one.meta.name) for one in previews), *_waiting(context, namespace))
+        wake = (*(ResourceKey(PREVIEWS, namespace, one.meta.name) for one in previews), *_waiting(context, namespace))
     return ReconcileResult(requeue_after=decision.requeue_after, wake=wake)
 
 
-def _confirm(context: ReconcileContext, key: Key, meta: Meta, decision: Decision[StatusT]) -> None:
+def _confirm(context: ReconcileContext, key: ResourceKey, meta: ObjectMeta, decision: Decision[StatusT]) -> None:
     """What was observed may be old, and another operator may be at work: nothing is done before that is ruled out.
 
     Raises Conflict: see again.
@@ -156,8 +158,8 @@ def _confirm(context: ReconcileContext, key: Key, meta: Meta, decision: Decision
 
 def _write(
     context: ReconcileContext,
-    key: Key,
-    meta: Meta,
+    key: ResourceKey,
+    meta: ObjectMeta,
     before: StatusT,
     decision: Decision[StatusT],
     finalized: bool = False,
@@ -169,7 +171,7 @@ def _write(
     stamped = wanted.model_copy(update={"updated_at": _now()})
     try:
         write_status(context.cluster, key, meta, stamped)
-    except Absent:
+    except NotFound:
         if not finalized:
             raise
         return False
@@ -177,7 +179,9 @@ def _write(
     return True
 
 
-def _tell(context: ReconcileContext, key: Key, meta: Meta, before: Written, after: StatusT, message: str) -> None:
+def _tell(
+    context: ReconcileContext, key: ResourceKey, meta: ObjectMeta, before: LenientModel, after: StatusT, message: str
+) -> None:
     """One log line and one event a change of state or reason; none for progress."""
     old = getattr(before, "state", None), ready_reason(getattr(before, "conditions", ()))
     state, reason = getattr(after, "state", None), ready_reason(after.conditions)

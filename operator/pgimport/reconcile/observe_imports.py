@@ -15,20 +15,11 @@ from pgimport.kubernetes_client.jobs import read_job
 from pgimport.kubernetes_client.namespaces import read_start_warning
 from pgimport.kubernetes_client.pods import list_pods, read_progress
 from pgimport.kubernetes_client.secrets_and_config_maps import read_config_map, read_secret
-from pgimport.model.errors import ServerAway
-from pgimport.model.facts import (
-    ImportObject,
-    JobFacts,
-    Key,
-    PodFacts,
-    PreviewObject,
-    ProjectObject,
-    ServerFacts,
-    SwapFacts,
-    Unreachable,
-)
+from pgimport.model.errors import ServerUnavailable
 from pgimport.model.names import CONTAINER_IMPORT, AttemptNames, job_name
+from pgimport.model.observations import ObservedJob, ObservedPod, ObservedServer, ObservedSwap, Unreachable
 from pgimport.model.reasons import Failure, Reason
+from pgimport.model.resources import ImportObject, PreviewObject, ProjectObject, ResourceKey
 from pgimport.model.status import ImportState, Progress
 from pgimport.reconcile.context import ReconcileContext
 from pgimport.reconcile.server_credentials import admin_access, owner_access
@@ -37,7 +28,7 @@ from pgimport.server.server_state import read_database_size, read_server_facts, 
 WARNING_WAIT = timedelta(seconds=15)
 
 
-def observe_import(context: ReconcileContext, key: Key, now: datetime) -> ObservedImport | None:
+def observe_import(context: ReconcileContext, key: ResourceKey, now: datetime) -> ObservedImport | None:
     """None: there is no such import (any more)."""
     found = read_import(context.cluster, key.namespace, key.name)
     if found is None:
@@ -88,7 +79,7 @@ def _observe_preview(context: ReconcileContext, found: ImportObject) -> PreviewO
     return read_preview(context.cluster, found.meta.namespace, found.spec.target.preview_database)
 
 
-def _observe_pods(context: ReconcileContext, found: ImportObject, job: JobFacts | None) -> list[PodFacts]:
+def _observe_pods(context: ReconcileContext, found: ImportObject, job: ObservedJob | None) -> list[ObservedPod]:
     if job is None or not job.ours:
         return []
     return context.pod_history.complete(job.uid, list_pods(context.cluster, found.meta.namespace, found.meta.uid))
@@ -117,14 +108,14 @@ def _observe_missing(
     return None
 
 
-def _observe_progress(context: ReconcileContext, found: ImportObject, pod: PodFacts | None) -> Progress | None:
+def _observe_progress(context: ReconcileContext, found: ImportObject, pod: ObservedPod | None) -> Progress | None:
     if pod is None or pod.import_ is None or pod.import_.running_since is None:
         return None
     return read_progress(context.cluster, found.meta.namespace, pod.name, CONTAINER_IMPORT)
 
 
 def _observe_warning(
-    context: ReconcileContext, found: ImportObject, job: JobFacts | None, pods: list[PodFacts], waited: timedelta
+    context: ReconcileContext, found: ImportObject, job: ObservedJob | None, pods: list[ObservedPod], waited: timedelta
 ) -> str | None:
     """Asked only once nothing has started for a while: by then Kubernetes has said why."""
     if job is None or waited < WARNING_WAIT:
@@ -134,12 +125,12 @@ def _observe_warning(
     return read_start_warning(context.cluster, found.meta.namespace, names)
 
 
-def _observe_server(context: ReconcileContext, project: ProjectObject | None) -> ServerFacts | Unreachable:
+def _observe_server(context: ReconcileContext, project: ProjectObject | None) -> ObservedServer | Unreachable:
     if project is None or project.spec is None:
         return Unreachable(failure=Failure(Reason.PROJECT_NOT_FOUND, "the import's Project is gone or cannot be read"))
     try:
         return read_server_facts(admin_access(context, project.spec), project.spec.allowed_extensions)
-    except ServerAway as away:
+    except ServerUnavailable as away:
         return Unreachable(failure=away.failure)
 
 
@@ -159,13 +150,13 @@ def _observe_target_objects(
             missing = f"the connection Secret of PreviewDatabase {preview.meta.name} is missing"
             return Unreachable(failure=Failure(Reason.TARGET_NOT_READY, missing))
         return tuple(read_user_objects(access, preview.status.database))
-    except ServerAway as away:
+    except ServerUnavailable as away:
         return Unreachable(failure=away.failure)
 
 
 def _observe_swap(
     context: ReconcileContext, found: ImportObject, project: ProjectObject | None, preview: PreviewObject | None
-) -> SwapFacts | Unreachable | None:
+) -> ObservedSwap | Unreachable | None:
     shadow = found.status.shadow
     if shadow is None or not shadow.verified or project is None or project.spec is None:
         return None
@@ -173,7 +164,7 @@ def _observe_swap(
     names = AttemptNames(role=shadow.role, database=shadow.database)
     try:
         return read_swap(admin_access(context, project.spec), target or "", names)
-    except ServerAway as away:
+    except ServerUnavailable as away:
         return Unreachable(failure=away.failure)
 
 
@@ -184,5 +175,5 @@ def _observe_shadow_bytes(context: ReconcileContext, found: ImportObject, projec
         return None
     try:
         return read_database_size(admin_access(context, project.spec), shadow.database)
-    except ServerAway:
+    except ServerUnavailable:
         return None

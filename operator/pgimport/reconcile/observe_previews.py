@@ -15,8 +15,9 @@ from pgimport.kubernetes_client.custom_resources import (
 from pgimport.kubernetes_client.jobs import list_orphans
 from pgimport.kubernetes_client.namespaces import namespace_exists
 from pgimport.kubernetes_client.secrets_and_config_maps import read_secret
-from pgimport.model.errors import ServerAway
-from pgimport.model.facts import ImportObject, Key, PreviewObject, ProjectObject, ServerFacts, Unreachable
+from pgimport.model.errors import ServerUnavailable
+from pgimport.model.observations import ObservedServer, Unreachable
+from pgimport.model.resources import ImportObject, PreviewObject, ProjectObject, ResourceKey
 from pgimport.model.spec import ProjectSpec
 from pgimport.model.status import PreviewState
 from pgimport.reconcile.context import ReconcileContext
@@ -25,8 +26,11 @@ from pgimport.server.marked_objects import MarkedObject, read_marked_objects
 from pgimport.server.server_state import read_database_oid, read_server_facts
 
 
-def observe_preview(context: ReconcileContext, key: Key, now: datetime) -> ObservedPreview | None:
-    """None: there is no such preview (any more). Raises ServerAway where a reset or an expiry has to ask its server."""
+def observe_preview(context: ReconcileContext, key: ResourceKey, now: datetime) -> ObservedPreview | None:
+    """Returns None when there is no such preview (any more).
+
+    Raises ServerUnavailable where a reset or an expiry has to ask its server.
+    """
     found = read_preview(context.cluster, key.namespace, key.name)
     if found is None:
         return None
@@ -88,7 +92,9 @@ def _observe_holder(context: ReconcileContext, found: PreviewObject) -> bool:
     return one is not None and one.meta.uid == holder and not one.meta.deleting and not one.status.cleaned_up
 
 
-def observe_project(context: ReconcileContext, key: Key) -> tuple[ObservedProject, tuple[MarkedObject, ...]] | None:
+def observe_project(
+    context: ReconcileContext, key: ResourceKey
+) -> tuple[ObservedProject, tuple[MarkedObject, ...]] | None:
     """With what is to be swept, whole; the decision reads only the names. None: there is no such project."""
     found = read_project(context.cluster, key.name)
     if found is None:
@@ -98,7 +104,7 @@ def observe_project(context: ReconcileContext, key: Key) -> tuple[ObservedProjec
         return ObservedProject(object=found), ()
     server = _observe_server(context, spec)
     # Marks before the objects they name: what is made between the two looks has an object by then.
-    marks = _observe_marks(context, found, spec) if isinstance(server, ServerFacts) else ()
+    marks = _observe_marks(context, found, spec) if isinstance(server, ObservedServer) else ()
     previews = [one for one in list_previews(context.cluster, spec.namespace) if _is_of(one, key)]
     imports = [
         one for one in list_imports(context.cluster, spec.namespace) if one.spec and one.spec.project == key.name
@@ -122,14 +128,14 @@ def observe_project(context: ReconcileContext, key: Key) -> tuple[ObservedProjec
     return observed, marked
 
 
-def _is_of(preview: PreviewObject, key: Key) -> bool:
+def _is_of(preview: PreviewObject, key: ResourceKey) -> bool:
     return preview.spec is not None and preview.spec.project == key.name
 
 
-def _observe_server(context: ReconcileContext, spec: ProjectSpec) -> ServerFacts | Unreachable:
+def _observe_server(context: ReconcileContext, spec: ProjectSpec) -> ObservedServer | Unreachable:
     try:
         return read_server_facts(admin_access(context, spec), spec.allowed_extensions)
-    except ServerAway as away:
+    except ServerUnavailable as away:
         return Unreachable(failure=away.failure)
 
 
@@ -137,7 +143,7 @@ def _observe_marks(context: ReconcileContext, found: ProjectObject, spec: Projec
     """Everything on the server that is this Project's by its mark."""
     try:
         return tuple(read_marked_objects(admin_access(context, spec), found.meta.uid))
-    except ServerAway:
+    except ServerUnavailable:
         return ()
 
 

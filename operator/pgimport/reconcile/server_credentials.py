@@ -1,27 +1,27 @@
 """Credentials of a target server, read by name at the moment they are needed and kept nowhere."""
 
 from pgimport.kubernetes_client.secrets_and_config_maps import read_secret
-from pgimport.model.errors import ServerAway
-from pgimport.model.facts import PreviewObject
+from pgimport.model.errors import ServerUnavailable
 from pgimport.model.reasons import Failure, Reason
+from pgimport.model.resources import PreviewObject
 from pgimport.model.spec import ProjectSpec
 from pgimport.reconcile.context import ReconcileContext
 from pgimport.server.connection import Access
 
 
 def admin_access(context: ReconcileContext, project: ProjectSpec) -> Access:
-    """Raises ServerAway where the Secret or one of its keys is missing."""
+    """Raises ServerUnavailable where the Secret or one of its keys is missing."""
     server, namespace = project.server, context.policy.operator_namespace
     wanted = server.admin_secret_ref
     entries = read_secret(context.cluster, namespace, wanted.name) or {}
     for key in (wanted.user_key, wanted.password_key):
         if key not in entries:
             missing = f"Secret {wanted.name} with the key {key} is missing in namespace {namespace}"
-            raise ServerAway(Failure(Reason.SERVER_AUTH_FAILED, missing))
+            raise ServerUnavailable(Failure(Reason.SERVER_AUTH_FAILED, missing))
     if entries[wanted.user_key] == entries[wanted.password_key]:
         # A user's name is shown wherever a server refuses it.
         same = f"adminSecretRef: {wanted.user_key} and {wanted.password_key} of Secret {wanted.name} hold the same"
-        raise ServerAway(Failure(Reason.SERVER_AUTH_FAILED, same))
+        raise ServerUnavailable(Failure(Reason.SERVER_AUTH_FAILED, same))
     return Access(
         host=server.host,
         port=server.port,

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from pgimport.model.errors import ClusterAway, Conflict, StoreAway
-from pgimport.model.facts import Key
+from pgimport.model.errors import Conflict, KubernetesUnavailable, StoreUnavailable
+from pgimport.model.resources import ResourceKey
 
 logger = logging.getLogger(__name__)
 
@@ -28,19 +28,19 @@ class ReconcileResult:
     """Of one look: when to look again (None: on the next event), and whom it concerns besides."""
 
     requeue_after: timedelta | None = None
-    wake: tuple[Key, ...] = ()
+    wake: tuple[ResourceKey, ...] = ()
 
 
 class WorkQueue:
     """Threads that call `work(key)`; `add` may be called from any thread."""
 
-    def __init__(self, work: Callable[[Key], ReconcileResult], workers: int = 8) -> None:
+    def __init__(self, work: Callable[[ResourceKey], ReconcileResult], workers: int = 8) -> None:
         self._work = work
-        self._due: list[tuple[float, int, Key]] = []
-        self._when: dict[Key, float] = {}
+        self._due: list[tuple[float, int, ResourceKey]] = []
+        self._when: dict[ResourceKey, float] = {}
         # Keys that are worked on, with the time at which they were asked for again meanwhile.
-        self._busy: dict[Key, float | None] = {}
-        self._failures: dict[Key, int] = {}
+        self._busy: dict[ResourceKey, float | None] = {}
+        self._failures: dict[ResourceKey, int] = {}
         self._order = itertools.count()
         self._changed = threading.Condition()
         self._stopping = False
@@ -61,12 +61,12 @@ class WorkQueue:
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
 
-    def add(self, key: Key, after: float = 0.0) -> None:
+    def add(self, key: ResourceKey, after: float = 0.0) -> None:
         """At the earliest of all times that were asked for."""
         with self._changed:
             self._push(key, time.monotonic() + after)
 
-    def _push(self, key: Key, at: float) -> None:
+    def _push(self, key: ResourceKey, at: float) -> None:
         if key in self._busy:
             before = self._busy[key]
             self._busy[key] = at if before is None else min(before, at)
@@ -75,7 +75,7 @@ class WorkQueue:
             heapq.heappush(self._due, (at, next(self._order), key))
             self._changed.notify()
 
-    def _take(self) -> Key | None:
+    def _take(self) -> ResourceKey | None:
         with self._changed:
             while not self._stopping:
                 # An entry that an earlier time replaced is stale.
@@ -100,14 +100,14 @@ class WorkQueue:
                 if again is not None:
                     self._push(key, time.monotonic() + again)
 
-    def _look(self, key: Key) -> float | None:
+    def _look(self, key: ResourceKey) -> float | None:
         """Seconds until the next look, None where only an event should bring one."""
         try:
             outcome = self._work(key)
         except Conflict as conflict:
             logger.debug("%s changed meanwhile: %s", key, conflict)
             return self._delay(key, CONFLICT_DELAY)
-        except (ClusterAway, StoreAway) as away:
+        except (KubernetesUnavailable, StoreUnavailable) as away:
             logger.warning("%s: %s", key, away)
             return self._delay(key, FIRST_DELAY)
         except Exception:
@@ -119,7 +119,7 @@ class WorkQueue:
         after = outcome.requeue_after
         return None if after is None else max(after.total_seconds(), 0.0)
 
-    def _delay(self, key: Key, first: float) -> float:
+    def _delay(self, key: ResourceKey, first: float) -> float:
         count = self._failures.get(key, 0)
         self._failures[key] = count + 1
         return min(first * 2.0 ** min(count, 20), LAST_DELAY)  # a float has no room for 2**1024

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from pgimport.model import names
-from pgimport.model.rules import (
+from pgimport.model.cel_rules import (
     IMPORT_SOURCE_RULES,
     IMPORT_SPEC_RULES,
     PREVIEW_SPEC_RULES,
@@ -16,7 +16,7 @@ from pgimport.model.rules import (
 )
 from pgimport.model.spec import ImportSpec, PreviewSpec, ProjectSpec
 from pgimport.model.status import ImportStatus, PreviewStatus, ProjectStatus
-from pgimport.schema.structural import Schema, build_schema
+from pgimport.schema.structural_schema import Schema, build_schema
 
 Rules = list[dict[str, str]]
 

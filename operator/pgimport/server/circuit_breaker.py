@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from pgimport.model.errors import ServerAway
+from pgimport.model.errors import ServerUnavailable
 from pgimport.model.reasons import Failure, Reason
 
 # What is refused faster than this may be asked by everybody.
@@ -35,16 +35,16 @@ class CircuitBreaker:
 
     @contextmanager
     def connecting(self, place: str) -> Iterator[None]:
-        """Around one connection. Raises ServerAway, as the last one who waited for it did."""
+        """Around one connection. Raises ServerUnavailable, as the last one who waited for it did."""
         with self._lock:
             known, began = self._known.get(place), self._clock()
             if known is not None and began < known.until:
-                raise ServerAway(known.failure)
+                raise ServerUnavailable(known.failure)
             if known is not None:  # this caller asks for all
                 known.until = began + REST_SECONDS
         try:
             yield
-        except ServerAway as away:
+        except ServerUnavailable as away:
             with self._lock:
                 slow = self._clock() - began >= SLOW_SECONDS
                 if slow and away.failure.reason is Reason.SERVER_UNREACHABLE:

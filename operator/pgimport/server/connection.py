@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import psycopg
 from psycopg import errors as postgres
 
-from pgimport.model.errors import Conflict, PgimportError, ServerAway
+from pgimport.model.errors import Conflict, PgimportError, ServerUnavailable
 from pgimport.model.reasons import Failure, Reason
 from pgimport.server.circuit_breaker import CircuitBreaker
 
@@ -62,7 +62,7 @@ class Connect(Protocol):
 
 
 def connect(access: Access, dbname: str = MAINTENANCE_DATABASE, *, application_name: str = "pgimport") -> Connection:
-    """In autocommit; raises ServerAway. The maintenance database may be replaced by `template1`."""
+    """In autocommit; raises ServerUnavailable. The maintenance database may be replaced by `template1`."""
     with access.circuit_breaker.connecting(access.address) if access.circuit_breaker is not None else nullcontext():
         return _connect(access, dbname, application_name)
 
@@ -79,7 +79,7 @@ def _connect(access: Access, dbname: str, application_name: str) -> Connection:
             return _open(access, FALLBACK_MAINTENANCE_DATABASE, application_name)
         except psycopg.OperationalError:
             pass  # the first refusal tells more
-    raise ServerAway(_refusal(access, refusal))
+    raise ServerUnavailable(_refusal(access, refusal))
 
 
 def _open(access: Access, dbname: str, application_name: str) -> Connection:
@@ -137,17 +137,17 @@ def _translate(access: Access, error: psycopg.Error) -> PgimportError | None:
     line = _first_line(error.diag.message_primary or str(error))
     match error:
         case postgres.InsufficientPrivilege():
-            return ServerAway(
+            return ServerUnavailable(
                 Failure(Reason.SERVER_NOT_FIT, f"the admin {access.user} of {access.address} lacks a right: {line}")
             )
         case postgres.ObjectInUse() | postgres.LockNotAvailable():
-            return ServerAway(Failure(Reason.TARGET_BUSY, f"something is in use on {access.address}: {line}"))
+            return ServerUnavailable(Failure(Reason.TARGET_BUSY, f"something is in use on {access.address}: {line}"))
         case postgres.DuplicateDatabase() | postgres.DuplicateObject() | postgres.UniqueViolation():
             return Conflict(f"made by somebody else at the same moment on {access.address}: {line}")
         case postgres.InternalError_() if "concurrently" in line:
             return Conflict(f"changed by somebody else at the same moment on {access.address}: {line}")
         case psycopg.OperationalError() if error.sqlstate is None or error.sqlstate[:2] in ("08", "53", "57"):
-            return ServerAway(
+            return ServerUnavailable(
                 Failure(Reason.SERVER_UNREACHABLE, f"the target server {access.address} went away: {line}")
             )
     return None
@@ -156,7 +156,7 @@ def _translate(access: Access, error: psycopg.Error) -> PgimportError | None:
 def lock_database_name(connection: Connection, database: str) -> None:
     """Until this session ends, nobody else of ours changes what this name stands for: another operator waits.
 
-    Raises ServerAway (TargetBusy) where the other one takes long.
+    Raises ServerUnavailable (TargetBusy) where the other one takes long.
     """
     connection.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [f"pgimport {database}"])
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from psycopg import errors as postgres
 from psycopg import sql
 
-from pgimport.model.result import SourceFacts
+from pgimport.model.result import SourceInfo
 from pgimport.server.connection import Connection, read_query
 
 LIBC, ICU, BUILTIN = "c", "i", "b"
@@ -36,7 +36,7 @@ class DatabaseLocale:
         return self.collate if self.collate == self.ctype else f"{self.collate}/{self.ctype}"
 
 
-def _choices(source: SourceFacts) -> list[DatabaseLocale]:
+def _choices(source: SourceInfo) -> list[DatabaseLocale]:
     exact = DatabaseLocale(source.encoding, source.collate, source.ctype, source.locale_provider, source.locale)
     choices = [exact]
     if exact.provider != LIBC:  # its own locale decides; libc's names may be unknown here
@@ -62,7 +62,7 @@ def _clauses(locale: DatabaseLocale) -> sql.Composable:
     return sql.SQL(" ").join(parts)
 
 
-def create_like_source(connection: Connection, database: str, source: SourceFacts) -> None:
+def create_like_source(connection: Connection, database: str, source: SourceInfo) -> None:
     """CREATE DATABASE as the source is, else as near to it as this server can."""
     *better, last = _choices(source)
     statement = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ").format(sql.Identifier(database))
@@ -75,7 +75,7 @@ def create_like_source(connection: Connection, database: str, source: SourceFact
     connection.execute(statement + _clauses(last))
 
 
-def describe_fallback(connection: Connection, database: str, source: SourceFacts) -> list[str]:
+def describe_fallback(connection: Connection, database: str, source: SourceInfo) -> list[str]:
     """A note where the database could not be made like its source; also after a crash."""
     row = connection.execute(read_query("database_locale"), {"database": database}).fetchone()
     wanted = _choices(source)[0]

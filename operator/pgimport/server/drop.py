@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from psycopg import errors as postgres
 from psycopg import sql
 
-from pgimport.model.errors import Conflict, ServerAway
+from pgimport.model.errors import Conflict, ServerUnavailable
 from pgimport.model.reasons import Failure, Reason
 from pgimport.server.connection import (
     FALLBACK_MAINTENANCE_DATABASE,
@@ -99,7 +99,7 @@ def drop_database(connection: Connection, access: Access, name: str, connect: Co
         connection.execute(statement if remaining else statement + sql.SQL(" WITH (FORCE)"))
     except postgres.ObjectInUse as error:
         holders = ", ".join(sorted({str(one) for one in remaining})) or "a session"
-        raise ServerAway(
+        raise ServerUnavailable(
             Failure(Reason.TARGET_BUSY, f"database {name} cannot be dropped while it is used by {holders}")
         ) from error
 
@@ -139,7 +139,7 @@ def drop_role(connection: Connection, access: Access, name: str, connect: Connec
         connection.execute(statement)
         return
     for place in (MAINTENANCE_DATABASE, FALLBACK_MAINTENANCE_DATABASE):
-        with suppress(ServerAway), session(access, place, connect) as inside:
+        with suppress(ServerUnavailable), session(access, place, connect) as inside:
             inside.execute(sql.SQL("DROP OWNED BY {}").format(sql.Identifier(name)))
     try:
         connection.execute(statement)

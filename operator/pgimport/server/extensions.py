@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from psycopg import errors as postgres
 from psycopg import sql
 
-from pgimport.model.errors import ServerAway
+from pgimport.model.errors import ServerUnavailable
 from pgimport.model.reasons import Failure, Reason
-from pgimport.model.result import Extension
+from pgimport.model.result import SourceExtension
 from pgimport.server.connection import Connection, read_query
 
 ALWAYS_THERE = "plpgsql"
@@ -25,10 +25,10 @@ class _Available:
     requires: list[str]
 
 
-def create_extensions(inside: Connection, wanted: Iterable[Extension], owner: str) -> list[str]:
+def create_extensions(inside: Connection, wanted: Iterable[SourceExtension], owner: str) -> list[str]:
     """Each at this server's version, in the source's schema; may be repeated while nothing else is in the database.
 
-    Raises ServerAway (ExtensionNotAllowed) where the server does not have one.
+    Raises ServerUnavailable (ExtensionNotAllowed) where the server does not have one.
     """
     asked = {one.name: one for one in wanted if one.name != ALWAYS_THERE}
     if not asked:
@@ -54,11 +54,11 @@ def create_extensions(inside: Connection, wanted: Iterable[Extension], owner: st
     return notes
 
 
-def _in_order(inside: Connection, asked: dict[str, Extension]) -> list[_Available]:
+def _in_order(inside: Connection, asked: dict[str, SourceExtension]) -> list[_Available]:
     rows = inside.execute(read_query("extension_versions"), {"names": sorted(asked)}).fetchall()
     waiting = {row[0]: _Available(*row) for row in rows}
     if missing := sorted(asked.keys() - waiting.keys()):
-        raise ServerAway(
+        raise ServerUnavailable(
             Failure(Reason.EXTENSION_NOT_ALLOWED, f"the target server does not have the extension {', '.join(missing)}")
         )
     ordered: list[_Available] = []

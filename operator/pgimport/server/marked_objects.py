@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from pgimport.model.mark import Mark, parse_mark
+from pgimport.model.owner_comment import OwnerComment, parse_owner_comment
 from pgimport.server.connection import Access, Connect, Connection, connect, lock_database_name, read_query, session
 from pgimport.server.drop import disallow_connections, drop_database, drop_role
 
@@ -14,7 +14,7 @@ class MarkedObject:
 
     kind: Literal["database", "role"]
     name: str
-    mark: Mark
+    mark: OwnerComment
 
 
 def read_marked_objects(access: Access, project_uid: str, *, connect: Connect = connect) -> list[MarkedObject]:
@@ -25,7 +25,11 @@ def read_marked_objects(access: Access, project_uid: str, *, connect: Connect = 
 
 def _read_all(connection: Connection) -> list[MarkedObject]:
     rows = connection.execute(read_query("marked_objects")).fetchall()
-    return [MarkedObject(kind, name, mark) for kind, name, comment in rows if (mark := parse_mark(comment)) is not None]
+    return [
+        MarkedObject(kind, name, mark)
+        for kind, name, comment in rows
+        if (mark := parse_owner_comment(comment)) is not None
+    ]
 
 
 def drop_marked_object(access: Access, marked: MarkedObject, *, connect: Connect = connect) -> None:

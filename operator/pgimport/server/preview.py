@@ -6,14 +6,14 @@ from psycopg import errors as postgres
 from psycopg import sql
 
 from pgimport.model.errors import Conflict
-from pgimport.model.mark import Mark, format_mark
+from pgimport.model.owner_comment import OwnerComment, format_owner_comment
 from pgimport.server.connection import Access, Connect, Connection, connect, lock_database_name, scram_verifier, session
 from pgimport.server.drop import allow_connections, disallow_connections, drop_database, drop_role, end_sessions
 from pgimport.server.shared_objects import SharedObject, read_shared_objects
 
 
 def ensure_preview(
-    access: Access, database: str, role: str, password: str, mark: Mark, *, connect: Connect = connect
+    access: Access, database: str, role: str, password: str, mark: OwnerComment, *, connect: Connect = connect
 ) -> None:
     """May be repeated after a crash anywhere; raises Conflict where a name is somebody else's.
 
@@ -30,7 +30,7 @@ class _Wanted:
     database: str
     role: str
     password: str = field(repr=False)
-    mark: Mark
+    mark: OwnerComment
 
 
 def _ensure(connection: Connection, access: Access, wanted: _Wanted, connect: Connect) -> None:
@@ -59,7 +59,7 @@ def _ensure(connection: Connection, access: Access, wanted: _Wanted, connect: Co
     )
 
 
-def _refuse_others(owner: SharedObject | None, database: SharedObject | None, role: str, mark: Mark) -> None:
+def _refuse_others(owner: SharedObject | None, database: SharedObject | None, role: str, mark: OwnerComment) -> None:
     for found in (owner, database):
         if found is None:
             continue
@@ -75,7 +75,7 @@ def _refuse_others(owner: SharedObject | None, database: SharedObject | None, ro
             )
 
 
-def create_role(connection: Connection, role: str, password: str, mark: Mark) -> None:
+def create_role(connection: Connection, role: str, password: str, mark: OwnerComment) -> None:
     """May not log in yet; marked from its first moment. The admin may act for it, and own what it owns."""
     name = sql.Identifier(role)
     inherit = sql.SQL(" WITH INHERIT TRUE, SET TRUE" if connection.info.server_version >= 160000 else "")
@@ -89,9 +89,9 @@ def create_role(connection: Connection, role: str, password: str, mark: Mark) ->
         connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(name) + inherit)
 
 
-def _comment(connection: Connection, kind: str, name: str, mark: Mark) -> None:
+def _comment(connection: Connection, kind: str, name: str, mark: OwnerComment) -> None:
     statement = sql.SQL("COMMENT ON ROLE {} IS {}" if kind == "ROLE" else "COMMENT ON DATABASE {} IS {}")
-    connection.execute(statement.format(sql.Identifier(name), sql.Literal(format_mark(mark))))
+    connection.execute(statement.format(sql.Identifier(name), sql.Literal(format_owner_comment(mark))))
 
 
 def _create_database(connection: Connection, database: str, role: str) -> None:
@@ -123,7 +123,7 @@ def drop_preview(
 
 
 def reset_preview(
-    access: Access, database: str, role: str, password: str, mark: Mark, *,
+    access: Access, database: str, role: str, password: str, mark: OwnerComment, *,
     only: int | None = None, connect: Connect = connect,
 ) -> None:  # fmt: skip
     """Empty anew, for the same owner; `only` as in `drop_preview`."""

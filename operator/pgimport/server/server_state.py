@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
-from pgimport.model.errors import ServerAway
-from pgimport.model.facts import AttemptFacts, ServerFacts, SwapFacts
+from pgimport.model.errors import ServerUnavailable
 from pgimport.model.names import AttemptNames, replaced_names
+from pgimport.model.observations import ObservedAttempt, ObservedServer, ObservedSwap
 from pgimport.model.reasons import Failure, Reason
 from pgimport.server.connection import Access, Connect, connect, read_query, session
 from pgimport.server.shared_objects import read_shared_objects
@@ -13,8 +13,8 @@ from pgimport.server.shared_objects import read_shared_objects
 OLDEST_SERVER = 150000
 
 
-def read_server_facts(access: Access, allowed: Iterable[str], *, connect: Connect = connect) -> ServerFacts:
-    """Raises ServerAway also where the server or its admin is not fit to take imports."""
+def read_server_facts(access: Access, allowed: Iterable[str], *, connect: Connect = connect) -> ObservedServer:
+    """Raises ServerUnavailable also where the server or its admin is not fit to take imports."""
     with session(access, connect=connect) as connection:
         row = connection.execute(read_query("server_properties")).fetchone()
         extensions = connection.execute(read_query("creatable_extensions"), {"allowed": list(allowed)}).fetchall()
@@ -28,37 +28,39 @@ def read_server_facts(access: Access, allowed: Iterable[str], *, connect: Connec
         raise _not_fit(access, "it is a standby and takes no writes")
     if missing:
         raise _not_fit(access, f"the admin {access.user} lacks {' and '.join(missing)}")
-    return ServerFacts(
+    return ObservedServer(
         version=version.split()[0],
         version_num=version_num,
         creatable_extensions=frozenset(name for (name,) in extensions),
     )
 
 
-def _not_fit(access: Access, why: str) -> ServerAway:
-    return ServerAway(Failure(Reason.SERVER_NOT_FIT, f"the target server {access.address} cannot take imports: {why}"))
+def _not_fit(access: Access, why: str) -> ServerUnavailable:
+    return ServerUnavailable(
+        Failure(Reason.SERVER_NOT_FIT, f"the target server {access.address} cannot take imports: {why}")
+    )
 
 
-def read_attempt(access: Access, names: AttemptNames, *, connect: Connect = connect) -> AttemptFacts:
+def read_attempt(access: Access, names: AttemptNames, *, connect: Connect = connect) -> ObservedAttempt:
     """What one attempt has on the server."""
     with session(access, connect=connect) as connection:
         found = read_shared_objects(connection, databases=[names.database], roles=[names.role])
     role, database = found.roles.get(names.role), found.databases.get(names.database)
-    return AttemptFacts(
+    return ObservedAttempt(
         role_exists=role is not None,
         role_may_login=role is not None and role.open,
         database_oid=database.oid if database else None,
     )
 
 
-def read_swap(access: Access, target: str, names: AttemptNames, *, connect: Connect = connect) -> SwapFacts:
+def read_swap(access: Access, target: str, names: AttemptNames, *, connect: Connect = connect) -> ObservedSwap:
     """Where a swap stands: the target's OID is the shadow's once it is done."""
     replaced = replaced_names(names.database)
     with session(access, connect=connect) as connection:
         found = read_shared_objects(
             connection, databases=[target, names.database, replaced.database], roles=[replaced.role]
         )
-    return SwapFacts(
+    return ObservedSwap(
         target_oid=found.databases[target].oid if target in found.databases else None,
         shadow_oid=found.databases[names.database].oid if names.database in found.databases else None,
         target_open=target not in found.databases or found.databases[target].open or found.databases[target].invalid,

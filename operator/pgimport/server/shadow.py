@@ -7,9 +7,9 @@ from psycopg import errors as postgres
 from psycopg import sql
 
 from pgimport.model.errors import Conflict
-from pgimport.model.mark import Mark, format_mark
 from pgimport.model.names import AttemptNames
-from pgimport.model.result import SourceFacts
+from pgimport.model.owner_comment import OwnerComment, format_owner_comment
+from pgimport.model.result import SourceInfo
 from pgimport.server.connection import (
     Access,
     Connect,
@@ -32,8 +32,8 @@ class ShadowPlan:
 
     names: AttemptNames
     password: str = field(repr=False)
-    source: SourceFacts
-    mark: Mark
+    source: SourceInfo
+    mark: OwnerComment
     # Revoke CONNECT from PUBLIC on the admin's other databases: right where the admin is this system's own role,
     # wrong where it is a person's.
     close_others: bool = True
@@ -81,7 +81,7 @@ def _mark_and_close(connection: Connection, plan: ShadowPlan) -> None:
     database, role = sql.Identifier(plan.names.database), sql.Identifier(plan.names.role)
     with connection.transaction():
         connection.execute(
-            sql.SQL("COMMENT ON DATABASE {} IS {}").format(database, sql.Literal(format_mark(plan.mark)))
+            sql.SQL("COMMENT ON DATABASE {} IS {}").format(database, sql.Literal(format_owner_comment(plan.mark)))
         )
         connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))
         connection.execute(sql.SQL("GRANT CONNECT, CREATE, TEMPORARY ON DATABASE {} TO {}").format(database, role))

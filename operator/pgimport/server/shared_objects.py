@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pgimport.model.mark import Mark, parse_mark
+from pgimport.model.owner_comment import OwnerComment, parse_owner_comment
 from pgimport.server.connection import Connection, read_query
 
 
@@ -20,8 +20,8 @@ class SharedObject:
     comment: str | None
 
     @property
-    def mark(self) -> Mark | None:
-        return parse_mark(self.comment)
+    def mark(self) -> OwnerComment | None:
+        return parse_owner_comment(self.comment)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from psycopg import sql
 
-from pgimport.model.mark import Mark
+from pgimport.model.owner_comment import OwnerComment
 from pgimport.server.connection import Access, Connect, connect, session
 from pgimport.server.drop import drop_role
 from pgimport.server.preview import create_role
@@ -16,7 +16,7 @@ from pgimport.server.shared_objects import read_shared_objects
 
 
 def read_user_objects_as_temporary_role(
-    access: Access, database: str, mark: Mark, limit: int = 5, *, connect: Connect = connect
+    access: Access, database: str, mark: OwnerComment, limit: int = 5, *, connect: Connect = connect
 ) -> list[str]:
     """As `read_user_objects`; empty too where there is no such database."""
     with session(access, connect=connect) as connection:
@@ -27,7 +27,7 @@ def read_user_objects_as_temporary_role(
 
 
 @contextmanager
-def _visit(access: Access, database: str, mark: Mark, connect: Connect) -> Iterator[Access]:
+def _visit(access: Access, database: str, mark: OwnerComment, connect: Connect) -> Iterator[Access]:
     """A role that may enter one database and nothing else, for the length of a block."""
     name, password = f"pgimport_visit_{secrets.token_hex(10)}", secrets.token_hex(32)
     role, place = sql.Identifier(name), sql.Identifier(database)

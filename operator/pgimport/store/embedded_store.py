@@ -16,7 +16,7 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse
 from pathlib import Path
 from typing import BinaryIO
 
-from pgimport.model.errors import StoreAway
+from pgimport.model.errors import StoreUnavailable
 from pgimport.model.uploads import EmbeddedSettings, is_signed, sign
 
 SECRET = "PGIMPORT_UPLOADS_SECRET"  # noqa: S105 (a variable's name)
@@ -83,18 +83,18 @@ class RemoteStore(_Signing):
         self._ask("DELETE", key).close()
 
     def _ask(self, method: str, key: str) -> HTTPResponse:
-        """Raises StoreAway but for success and 404."""
+        """Raises StoreUnavailable but for success and 404."""
         host = self.settings.endpoint.removeprefix("http://")
         connection = HTTPConnection(host, timeout=_TIMEOUT)
         try:
             connection.request(method, self._sign(method, key, timedelta(minutes=5)), headers={"Connection": "close"})
             answer = connection.getresponse()
         except (OSError, HTTPException) as error:
-            raise StoreAway(f"the upload store does not answer: {type(error).__name__}") from error
+            raise StoreUnavailable(f"the upload store does not answer: {type(error).__name__}") from error
         finally:
             connection.close()  # the answer keeps what it needs
         if answer.status not in (200, 204, 404):
-            raise StoreAway(f"the upload store answers {answer.status} {answer.reason}")
+            raise StoreUnavailable(f"the upload store answers {answer.status} {answer.reason}")
         return answer
 
 

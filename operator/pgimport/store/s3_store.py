@@ -7,7 +7,7 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
-from pgimport.model.errors import StoreAway
+from pgimport.model.errors import StoreUnavailable
 from pgimport.model.uploads import S3Settings
 
 ACCESS_KEY, SECRET_KEY = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"
@@ -38,19 +38,19 @@ class S3UploadStore:
         return obstore.sign(self._store, "GET", key, life)
 
     def find_size(self, key: str) -> int | None:
-        """Bytes; None where it is not there. Raises StoreAway."""
+        """Bytes; None where it is not there. Raises StoreUnavailable."""
         try:
             return int(obstore.head(self._store, key)["size"])
         except FileNotFoundError:
             return None
         except (BaseError, OSError) as error:
-            raise StoreAway(f"the upload store does not answer: {type(error).__name__}") from error
+            raise StoreUnavailable(f"the upload store does not answer: {type(error).__name__}") from error
 
     def delete(self, key: str) -> None:
-        """Gone already is success. Raises StoreAway."""
+        """Gone already is success. Raises StoreUnavailable."""
         try:
             obstore.delete(self._store, key)
         except FileNotFoundError:
             return
         except (BaseError, OSError) as error:
-            raise StoreAway(f"the upload store does not answer: {type(error).__name__}") from error
+            raise StoreUnavailable(f"the upload store does not answer: {type(error).__name__}") from error

@@ -10,7 +10,7 @@ from pgimport.store.s3_store import S3UploadStore
 
 
 class UploadStore(Protocol):
-    """Safe to share between threads. Signing asks nobody; the rest raises StoreAway."""
+    """Safe to share between threads. Signing asks nobody; the rest raises StoreUnavailable."""
 
     @property
     def settings(self) -> UploadSettings: ...

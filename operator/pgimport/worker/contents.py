@@ -8,7 +8,7 @@ bounds is the role that restores it.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from pgimport.model.result import LeftObject
+from pgimport.model.result import SkippedObject
 from pgimport.worker.toc import Entry
 from pgimport.worker.trimming import CHECK, Part, mentions, trim_table
 from pgimport.worker.unmakeable import policy_roles, why_unmakeable
@@ -57,7 +57,7 @@ class Plan:
 
     main: list[Entry] = field(default_factory=list)
     last: list[Entry] = field(default_factory=list)  # policies and row security: after the rows were counted
-    left: list[LeftObject] = field(default_factory=list)  # worth telling
+    left: list[SkippedObject] = field(default_factory=list)  # worth telling
     left_keys: set[tuple[int, int]] = field(default_factory=set)  # (catalog, oid) of all that stays
     left_checks: set[tuple[str, str, str]] = field(default_factory=set)  # schema, table, constraint
     changes: dict[str, str] = field(default_factory=dict)  # a table's definition → the same without what stays
@@ -95,7 +95,7 @@ def plan_contents(entries: Iterable[Entry], leave: Leave) -> Plan:
         if why is not None:
             gone[entry.dump_id] = entry
             plan.left_keys.add((entry.catalog, entry.oid))
-            plan.left.append(LeftObject(object=entry.title, why=why))
+            plan.left.append(SkippedObject(object=entry.title, why=why))
         elif entry.kind in _LAST or (entry.kind == "COMMENT" and last.intersection(entry.dependencies)):
             last.add(entry.dump_id)
             plan.last.append(entry)
@@ -127,7 +127,7 @@ def _trim(plan: Plan, entry: Entry, missed: list[Entry], leave: Leave) -> bool:
         plan.changes[entry.definition] = definition
     for part in taken:
         title = f"{part.kind} {entry.schema}.{entry.tag} {part.name}"
-        plan.left.append(LeftObject(object=title, why=str(find_why(part))))
+        plan.left.append(SkippedObject(object=title, why=str(find_why(part))))
         if part.kind == CHECK:
             plan.left_checks.add((entry.schema, entry.tag, part.name))
     return True

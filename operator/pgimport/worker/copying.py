@@ -9,10 +9,10 @@ from pathlib import Path
 
 import psycopg
 
-from pgimport.model.addresses import Resolve
 from pgimport.model.order import Order
 from pgimport.model.reasons import Failure, Reason
-from pgimport.model.result import FailureReport, LeftObject, Verification, WorkerResult
+from pgimport.model.result import FailureReport, SkippedObject, Verification, WorkerResult
+from pgimport.model.source_addresses import Resolve
 from pgimport.model.spec import Engine, Verify
 from pgimport.worker.clients import Children, Clients
 from pgimport.worker.contents import Leave
@@ -133,7 +133,7 @@ def _say_something(connection: Connection) -> None:
     connection.execute("SELECT")
 
 
-def _read_leaving(run: LiveRun, snapshot: Snapshot) -> tuple[Leave, list[LeftObject]]:
+def _read_leaving(run: LiveRun, snapshot: Snapshot) -> tuple[Leave, list[SkippedObject]]:
     with at_shadow(run.shadow, "its schemas and roles were listed") as shadow:
         leave = read_leave(shadow, snapshot.scope)
     try:

@@ -11,7 +11,7 @@ import psycopg
 
 from pgimport.model.names import attempt_names, attempt_password
 from pgimport.model.order import OrderTarget
-from pgimport.model.source_url import DEFAULT_APPLICATION_NAME, Pinned, SourceURL
+from pgimport.model.source_url import DEFAULT_APPLICATION_NAME, PinnedURL, SourceURL
 from pgimport.worker.queries import read_query
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -61,7 +61,7 @@ _ENVIRONMENT = {
 }  # fmt: skip
 
 
-def source_endpoint(pinned: Pinned[SourceURL]) -> Endpoint:
+def source_endpoint(pinned: PinnedURL[SourceURL]) -> Endpoint:
     """The source at its one checked address."""
     url = pinned.url
     return Endpoint(

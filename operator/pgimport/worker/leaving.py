@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from pgimport.model.order import Order
-from pgimport.model.providers import KNOWN_SIGNS, Signs, find_provider, left_schemas
+from pgimport.model.providers import ALL_FINGERPRINTS, ProviderFingerprint, find_provider, find_provider_schemas
 from pgimport.model.reasons import Failure, Reason
-from pgimport.model.result import Extension, LeftObject
+from pgimport.model.result import SkippedObject, SourceExtension
 from pgimport.worker.checks.fitting import split_extensions
 from pgimport.worker.checks.scope import Wanted, build_scope, find_partitions, find_unmatched
 from pgimport.worker.contents import PG_ATTRDEF, PG_CLASS, PG_CONSTRAINT, Leave
@@ -52,21 +52,24 @@ def _quote(name: str) -> str:
 
 def read_scope(source: Connection, order: Order, endpoint: Endpoint) -> Scope:
     """Raises psycopg.Error; Stopped for a filter that means nothing."""
-    known = {"roles": sorted(KNOWN_SIGNS.roles), "settings": sorted(KNOWN_SIGNS.settings)}
+    known = {"roles": sorted(ALL_FINGERPRINTS.roles), "settings": sorted(ALL_FINGERPRINTS.settings)}
     with source.pipeline():  # one round trip for all three
         asked = source.execute(read_query("checks/signs"), known)
         extensions = source.execute(read_query("checks/extensions"))
         relations_asked = source.execute(read_query("relations"))
     found, listed = asked.fetchall(), relations_asked.fetchall()
     installed = [
-        Extension(name=name, version=version, schema_name=schema) for name, version, schema, _ in extensions.fetchall()
+        SourceExtension(name=name, version=version, schema_name=schema)
+        for name, version, schema, _ in extensions.fetchall()
     ]
     schemas, roles, settings = (
         [name for sign, name in found if sign == kind] for kind in ("schema", "role", "setting")
     )
-    signs = Signs(frozenset(schemas), frozenset(roles), frozenset(one.name for one in installed), frozenset(settings))
+    signs = ProviderFingerprint(
+        frozenset(schemas), frozenset(roles), frozenset(one.name for one in installed), frozenset(settings)
+    )
     provider = find_provider(endpoint.host, signs, order.provider)
-    own = left_schemas(provider, schemas)
+    own = find_provider_schemas(provider, schemas)
     _, left = split_extensions(order, provider, installed)
     relations = [(int(oid), schema, name) for oid, schema, name, _ in listed]
     if order.filter is not None and (unmatched := find_unmatched(order.filter, schemas, relations, endpoint.user)):
@@ -102,7 +105,7 @@ def _has_any(shapes: Wanted, schema: str) -> bool:
     return shapes(schema, "\x00")
 
 
-def _name_of(left: LeftObject) -> str:
+def _name_of(left: SkippedObject) -> str:
     return left.object.partition(" ")[2]
 
 
@@ -143,6 +146,6 @@ def read_leave(shadow: Connection, scope: Scope) -> Leave:
     )
 
 
-def read_unsaid(source: Connection) -> list[LeftObject]:
+def read_unsaid(source: Connection) -> list[SkippedObject]:
     """What the dump was told not to hold. Raises psycopg.Error."""
-    return [LeftObject(object=name, why=why) for name, why in source.execute(read_query("left_named"))]
+    return [SkippedObject(object=name, why=why) for name, why in source.execute(read_query("left_named"))]

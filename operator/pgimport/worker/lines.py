@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from typing import Any, TextIO
 from urllib.parse import quote, quote_plus
 
-from pgimport.model.base import format_time
 from pgimport.model.result import TAIL_LIMIT
+from pgimport.model.scalar_types import format_time
 from pgimport.model.status import Progress
 
 HIDDEN = "***"

@@ -1,8 +1,8 @@
 """What an import would do, without doing it: an order and a source come in, one line of JSON goes out."""
 
-from pgimport.model.addresses import Resolve
 from pgimport.model.order import Order
 from pgimport.model.result import FailureReport, WorkerResult
+from pgimport.model.source_addresses import Resolve
 from pgimport.model.spec import Engine
 from pgimport.worker.endpoints import Endpoint, resolve_host
 from pgimport.worker.failures import Stopped

@@ -1,10 +1,10 @@
 """The checks that are made before anything is: an order and a source come in, a report goes out."""
 
-from pgimport.model.addresses import Resolve
 from pgimport.model.order import Order
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.result import WorkerResult
-from pgimport.model.spec import NO_DIGESTS, NO_RELAY, Engine, Verify
+from pgimport.model.source_addresses import Resolve
+from pgimport.model.spec import CHECKSUMS_NEED_LIVE_SOURCE, RELAY_NEEDS_LIVE_SOURCE, Engine, Verify
 from pgimport.worker.checks.judged import POOLED, REACHABLE, Report, build_result, failed
 from pgimport.worker.checks.source import check_source
 from pgimport.worker.endpoints import resolve_host
@@ -21,9 +21,9 @@ def run_preflight(order: Order, places: Places, reporter: Reporter, resolve: Res
         source = read_source(places, order, resolve, reporter)
         if isinstance(source, FileSource):
             if order.verify is Verify.CHECKSUMS:
-                raise Stopped(Failure(Reason.NOT_SUPPORTED, NO_DIGESTS))
+                raise Stopped(Failure(Reason.NOT_SUPPORTED, CHECKSUMS_NEED_LIVE_SOURCE))
             if order.engine is Engine.RELAY:
-                raise Stopped(Failure(Reason.NOT_SUPPORTED, NO_RELAY))
+                raise Stopped(Failure(Reason.NOT_SUPPORTED, RELAY_NEEDS_LIVE_SOURCE))
             report = check_file(order, source)
         elif order.sha256 is not None:
             raise Stopped(Failure(Reason.SOURCE_URL_INVALID, "spec.source.sha256 is of a dump file, not of a database"))

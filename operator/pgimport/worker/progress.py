@@ -10,7 +10,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import NamedTuple
 
-from pgimport.model.status import Phase, Progress
+from pgimport.model.status import ImportPhase, Progress
 from pgimport.worker.lines import Reporter
 
 INTERVAL = 1.0  # seconds between two lines of one stage, and between two looks at the servers
@@ -19,7 +19,7 @@ INTERVAL = 1.0  # seconds between two lines of one stage, and between two looks 
 class Window(NamedTuple):
     """A stage's share of the whole, in percent."""
 
-    phase: Phase
+    phase: ImportPhase
     begin: int
     end: int
 
@@ -27,15 +27,15 @@ class Window(NamedTuple):
 class Stage(Enum):
     """In this order, by either way: by the relay rows travel once, else twice, into the dump and out of it."""
 
-    SNAPSHOT = Window(Phase.SCHEMA, 0, 2)
-    SCHEMA = Window(Phase.SCHEMA, 2, 8)
-    COPY = Window(Phase.DATA, 8, 74)
-    DUMP = Window(Phase.DATA, 2, 40)
-    STRUCTURE = Window(Phase.DATA, 40, 44)
-    ROWS = Window(Phase.DATA, 44, 74)
-    INDEXES = Window(Phase.INDEXES, 74, 88)
-    ANALYZE = Window(Phase.ANALYZE, 88, 92)
-    VERIFY = Window(Phase.VERIFY, 92, 99)
+    SNAPSHOT = Window(ImportPhase.SCHEMA, 0, 2)
+    SCHEMA = Window(ImportPhase.SCHEMA, 2, 8)
+    COPY = Window(ImportPhase.DATA, 8, 74)
+    DUMP = Window(ImportPhase.DATA, 2, 40)
+    STRUCTURE = Window(ImportPhase.DATA, 40, 44)
+    ROWS = Window(ImportPhase.DATA, 44, 74)
+    INDEXES = Window(ImportPhase.INDEXES, 74, 88)
+    ANALYZE = Window(ImportPhase.ANALYZE, 88, 92)
+    VERIFY = Window(ImportPhase.VERIFY, 92, 99)
 
 
 BY_RELAY = (

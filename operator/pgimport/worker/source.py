@@ -7,20 +7,20 @@ from pathlib import Path
 
 import psycopg
 
-from pgimport.model.addresses import Resolve
 from pgimport.model.order import Order
 from pgimport.model.providers import hint_for_host
 from pgimport.model.reasons import Failure, Reason
+from pgimport.model.source_addresses import Resolve
 from pgimport.model.source_url import (
     URL,
     FileURL,
-    Pinned,
+    PinnedURL,
     SourceURL,
     parse_source,
     parse_upload_url,
     resolve_source,
 )
-from pgimport.model.spec import Sources, SSLMode
+from pgimport.model.spec import AllowedSources, SSLMode
 from pgimport.worker.endpoints import Connection, Endpoint, connect, source_endpoint
 from pgimport.worker.failures import (
     Stopped,
@@ -38,9 +38,9 @@ _VERIFYING = (SSLMode.VERIFY_CA, SSLMode.VERIFY_FULL)
 class FileSource:
     """A dump file at its one checked address, and how to judge where it redirects to."""
 
-    pinned: Pinned[FileURL]
+    pinned: PinnedURL[FileURL]
     ca: Path | None = None  # of the user; else the system's
-    sources: Sources = field(default_factory=Sources)
+    sources: AllowedSources = field(default_factory=AllowedSources)
     resolve: Resolve = field(repr=False)
 
     @property
@@ -76,7 +76,7 @@ def read_source(places: Places, order: Order, resolve: Resolve, reporter: Report
     return _with_ca(source_endpoint(pin(url, resolve, sources)), url, places.ca)
 
 
-def pin(url: URL, resolve: Resolve, sources: Sources) -> Pinned[URL]:
+def pin(url: URL, resolve: Resolve, sources: AllowedSources) -> PinnedURL[URL]:
     """Raises Stopped."""
     pinned = resolve_source(url, resolve, sources)
     if isinstance(pinned, Failure):
@@ -84,10 +84,10 @@ def pin(url: URL, resolve: Resolve, sources: Sources) -> Pinned[URL]:
     return pinned
 
 
-def _find_store(url: FileURL, resolve: Resolve) -> Pinned[FileURL]:
+def _find_store(url: FileURL, resolve: Resolve) -> PinnedURL[FileURL]:
     """The upload store is the platform's, and may have a private address. Raises Stopped."""
     try:
-        return Pinned(url, resolve(url.host, url.port)[0])
+        return PinnedURL(url, resolve(url.host, url.port)[0])
     except (OSError, UnicodeError, IndexError):
         what = f"the upload store's host name {url.host} cannot be resolved"
         raise Stopped(Failure(Reason.SOURCE_UNREACHABLE, what)) from None

@@ -7,7 +7,7 @@ import psycopg
 from psycopg import sql
 
 from pgimport.model.reasons import Failure, Reason
-from pgimport.model.result import Compared, TableDifference, Verification
+from pgimport.model.result import ComparedObjects, TableDifference, Verification
 from pgimport.model.spec import Verify
 from pgimport.worker.contents import PG_CLASS
 from pgimport.worker.counting import ROWS, ROWS_AND_DIGEST, count_rows, plan_counts
@@ -46,7 +46,7 @@ class Findings:
         return Verification(
             mode=self.mode.value, tables=self.tables, rows=self.rows, large_objects=self.large_objects,
             sequences=self.sequences, differences=self.unequal, notes=[*self.faults, *self.notes], verified=self.good,
-            compared=[Compared(kind=kind, count=count) for kind, count in sorted(self.compared.items())],
+            compared=[ComparedObjects(kind=kind, count=count) for kind, count in sorted(self.compared.items())],
             not_compared=self.not_compared,
         )  # fmt: skip
 

@@ -8,7 +8,7 @@ from tests.worker.conftest import LOOPBACK
 from pgimport.model.order import Order, OrderTarget
 from pgimport.model.providers import find_provider
 from pgimport.model.reasons import Reason
-from pgimport.model.result import Extension, FileFacts, LeftObject, SourceFacts
+from pgimport.model.result import DumpFileInfo, SkippedObject, SourceExtension, SourceInfo
 from pgimport.model.spec import Filter, Provider, SSLMode
 from pgimport.worker.checks.content import describe_effects, judge_encoding, judge_large_objects, judge_unsupported
 from pgimport.worker.checks.file import FileContents, build_facts, judge_file
@@ -37,12 +37,12 @@ def order(target_version: int = 180004, **changes: Any) -> Order:
     return Order(import_uid="uid", import_name="orders", namespace="shop", target=target, **given)
 
 
-def facts(**changes: Any) -> SourceFacts:
-    return SourceFacts(server_version="16.14", server_version_num=160014, **changes)
+def facts(**changes: Any) -> SourceInfo:
+    return SourceInfo(server_version="16.14", server_version_num=160014, **changes)
 
 
-def extensions(*names: str) -> list[Extension]:
-    return [Extension(name=name, version="1.0", schema_name="public") for name in names]
+def extensions(*names: str) -> list[SourceExtension]:
+    return [SourceExtension(name=name, version="1.0", schema_name="public") for name in names]
 
 
 def verdict(judged: Judged) -> tuple[str, Reason | None]:
@@ -156,8 +156,8 @@ def test_T9_extensions_of_the_provider_stay_behind_and_are_named() -> None:
     wanted, left = split_extensions(order(), supabase, extensions("vector", "pg_cron", "pg_graphql"))
     assert [one.name for one in wanted] == ["vector"]
     assert left == [
-        LeftObject(object="EXTENSION pg_cron", why="it belongs to Supabase"),
-        LeftObject(object="EXTENSION pg_graphql", why="it belongs to Supabase"),
+        SkippedObject(object="EXTENSION pg_cron", why="it belongs to Supabase"),
+        SkippedObject(object="EXTENSION pg_graphql", why="it belongs to Supabase"),
     ]
     judged = judge_extensions(order(), wanted, left, ["vector"])
     assert verdict(judged) == ("pass", None)
@@ -166,7 +166,7 @@ def test_T9_extensions_of_the_provider_stay_behind_and_are_named() -> None:
 
 
 def test_an_extension_in_an_odd_schema_is_told() -> None:
-    odd = [Extension(name="vector", version="0.8.0", schema_name="tools")]
+    odd = [SourceExtension(name="vector", version="0.8.0", schema_name="tools")]
     assert "vector 0.8.0 in schema tools" in judge_extensions(order(), odd).check.detail
 
 
@@ -313,7 +313,7 @@ def test_a_list_that_was_cut_is_no_list_of_everything() -> None:
 def a_file(**changes: Any) -> FileContents:
     given: dict[str, Any] = {
         "place": "files.example.com/shop.dump", "server_version": "16.4", "server_version_num": 160004,
-        "file": FileFacts(format="custom", compression="gzip", size_bytes=50, client_version="16.5"),
+        "file": DumpFileInfo(format="custom", compression="gzip", size_bytes=50, client_version="16.5"),
         "archive_version": "1.15", **changes,
     }  # fmt: skip
     return FileContents(**given)
@@ -342,8 +342,8 @@ def test_T11_a_file_of_a_newer_server_is_refused_by_name() -> None:
 
 
 def test_T38_what_a_file_leaves_is_counted_by_kind() -> None:
-    left = [LeftObject(object=f"EVENT TRIGGER {name}", why="…") for name in ("a", "b")]
-    left += [LeftObject(object="FOREIGN TABLE public.far", why="…")]
+    left = [SkippedObject(object=f"EVENT TRIGGER {name}", why="…") for name in ("a", "b")]
+    left += [SkippedObject(object="FOREIGN TABLE public.far", why="…")]
     (judged,) = (
         one for one in judge_file(order(), a_file(left=left, effects=["a trigger calls"])) if one.check.status == "warn"
     )

@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 from tests.support.https import HttpsServer, body, redirect, run_https_server
 
-from pgimport.model.addresses import Resolve
 from pgimport.model.reasons import Failure, Reason
+from pgimport.model.source_addresses import Resolve
 from pgimport.model.source_url import FileURL, parse_file_url
-from pgimport.model.spec import Sources
+from pgimport.model.spec import AllowedSources
 from pgimport.worker.failures import Stopped
 from pgimport.worker.file.fetch import open_download
 from pgimport.worker.source import FileSource, pin
 
 NAME = "dumps.example.com"
 CONTENT = bytes(range(256)) * 1000
-LOOPBACK = Sources(allowed_cidrs=["127.0.0.0/8"])
+LOOPBACK = AllowedSources(allowed_cidrs=["127.0.0.0/8"])
 SIGNATURE = "X-Signature=5ecre7-0f-a-presigned-url"
 
 
@@ -34,7 +34,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpsServer]:
 
 
 def source_of(
-    server: HttpsServer, url: str, resolve: Resolve = to_loopback, ca: Path | None = None, sources: Sources = LOOPBACK
+    server: HttpsServer,
+    url: str,
+    resolve: Resolve = to_loopback,
+    ca: Path | None = None,
+    sources: AllowedSources = LOOPBACK,
 ) -> FileSource:
     parsed = parse_file_url(url)
     assert isinstance(parsed, FileURL)

@@ -10,14 +10,14 @@ from tests.worker.conftest import Bench
 from tests.worker.file.conftest import dump
 
 from pgimport.model.reasons import Reason
-from pgimport.model.source_url import find_origin
-from pgimport.model.spec import Sources
-from pgimport.model.uploads import make_object_key
+from pgimport.model.source_url import parse_origin
+from pgimport.model.spec import AllowedSources
+from pgimport.model.uploads import build_object_key
 from pgimport.store.s3_store import S3UploadStore
 
 pytestmark = pytest.mark.thorough
 
-KEY = make_object_key("shop", b"\x02" * 16)
+KEY = build_object_key("shop", b"\x02" * 16)
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def uploaded(
 
 def test_an_upload_is_imported_from_a_store_with_a_private_address(uploaded: Bench, s3_server: S3Server) -> None:
     with uploaded.shadow():
-        result = uploaded.run(sources=Sources(), upload_origin=find_origin(s3_server.endpoint))
+        result = uploaded.run(sources=AllowedSources(), upload_origin=parse_origin(s3_server.endpoint))
     assert result.ok, result.failure
     assert result.verification is not None
     assert result.verification.rows == 1000
@@ -44,14 +44,14 @@ def test_an_upload_is_imported_from_a_store_with_a_private_address(uploaded: Ben
 
 @pytest.mark.parametrize("wish", [{"verify": "checksums"}, {"engine": "relay"}], ids=["digests", "the relay"])
 def test_what_only_a_live_source_has_is_refused(uploaded: Bench, s3_server: S3Server, wish: dict[str, str]) -> None:
-    failure = uploaded.preflight(upload_origin=find_origin(s3_server.endpoint), **wish).failure
+    failure = uploaded.preflight(upload_origin=parse_origin(s3_server.endpoint), **wish).failure
     assert failure is not None
     assert (failure.reason, "needs a live source" in failure.message) == (Reason.NOT_SUPPORTED, True)
 
 
 def test_only_an_upload_may_go_there(uploaded: Bench, s3_server: S3Server) -> None:
     """The same URL as a user's own source: http is refused, and so is the address."""
-    for sources in (Sources(), Sources(allowed_cidrs=["127.0.0.0/8"])):
+    for sources in (AllowedSources(), AllowedSources(allowed_cidrs=["127.0.0.0/8"])):
         failure = uploaded.preflight(sources=sources).failure
         assert failure is not None
         assert failure.reason is Reason.SOURCE_URL_INVALID

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from pgimport.model.reasons import Reason
-from pgimport.model.result import LeftObject, SourceFacts
+from pgimport.model.result import SkippedObject, SourceInfo
 from pgimport.worker.checks.asking import Rows
 from pgimport.worker.checks.judged import (
     ENCODING,
@@ -47,7 +47,7 @@ WHY: dict[str, str] = {
 
 
 def judge_encoding(
-    facts: SourceFacts, version: Rows | Unknown | None = None, collations: Rows | Unknown | None = None
+    facts: SourceInfo, version: Rows | Unknown | None = None, collations: Rows | Unknown | None = None
 ) -> Judged:
     """Rows of `collation_version.sql` and `collations.sql`, where there was somebody to ask."""
     notes = _judge_locale(facts) + _judge_versions(version, collations)
@@ -55,13 +55,13 @@ def judge_encoding(
     return warned(ENCODING, f"{text}: {'; '.join(notes)}") if notes else passed(ENCODING, text)
 
 
-def _locale(facts: SourceFacts) -> str:
+def _locale(facts: SourceInfo) -> str:
     if facts.locale_provider != LIBC:
         return f"{facts.locale} ({'ICU' if facts.locale_provider == ICU else 'builtin'})"
     return facts.collate if facts.collate == facts.ctype else f"{facts.collate}/{facts.ctype}"
 
 
-def _judge_locale(facts: SourceFacts) -> list[str]:
+def _judge_locale(facts: SourceInfo) -> list[str]:
     notes = []
     if facts.encoding == "SQL_ASCII":
         notes.append(
@@ -114,10 +114,12 @@ def judge_large_objects(found: Rows | Unknown, user: str) -> Judged:
     return passed(LARGE_OBJECTS, f"{count_of(count, 'large object')}, {format_bytes(size)} in all")
 
 
-def list_left(found: Rows) -> tuple[list[LeftObject], int]:
+def list_left(found: Rows) -> tuple[list[SkippedObject], int]:
     """Rows of `unsupported.sql` → each named object with its reason, and how many more there are."""
     left = [
-        LeftObject(object=f"{kind} {name}", why=WHY.get(kind, _SUPERUSER)) for kind, _, names in found for name in names
+        SkippedObject(object=f"{kind} {name}", why=WHY.get(kind, _SUPERUSER))
+        for kind, _, names in found
+        for name in names
     ]
     return left, sum(count for _, count, _ in found) - len(left)
 

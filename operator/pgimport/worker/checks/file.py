@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pgimport.model.order import Order
 from pgimport.model.providers import find_provider
-from pgimport.model.result import Extension, FileFacts, LeftObject, SourceFacts
+from pgimport.model.result import DumpFileInfo, SkippedObject, SourceExtension, SourceInfo
 from pgimport.worker.checks.content import judge_encoding, judge_unsupported
 from pgimport.worker.checks.fitting import judge_extensions, judge_file_size, judge_version, split_extensions
 from pgimport.worker.checks.judged import LARGE_OBJECTS, REACHABLE, Judged, count_of, format_bytes, passed
@@ -17,18 +17,18 @@ class FileContents:
     """What was read of a dump file without restoring it."""
 
     place: str  # for a person: host and file name, nothing secret
-    file: FileFacts
+    file: DumpFileInfo
     server_version: str  # of the server that was dumped: `16.4`
     server_version_num: int
     archive_version: str | None = None  # `1.16`; plain SQL has none
-    extensions: Sequence[Extension] = ()  # the version, which a dump does not tell, may be empty
+    extensions: Sequence[SourceExtension] = ()  # the version, which a dump does not tell, may be empty
     encoding: str = "UTF8"
     collate: str = "C"
     ctype: str = "C"
     locale_provider: str = "c"
     locale: str | None = None
     large_objects: int | None = None  # None: not told
-    left: Sequence[LeftObject] = ()  # entries of kinds that stay behind
+    left: Sequence[SkippedObject] = ()  # entries of kinds that stay behind
     effects: Sequence[str] = ()  # what comes along and may act on the outside world
 
 
@@ -46,11 +46,11 @@ def judge_file(order: Order, contents: FileContents) -> list[Judged]:
     ]
 
 
-def build_facts(order: Order, contents: FileContents) -> SourceFacts:
+def build_facts(order: Order, contents: FileContents) -> SourceInfo:
     """What the shadow must be like; extensions that stay behind are not among them."""
     provider = find_provider(None, None, order.provider)
     wanted, _ = split_extensions(order, provider, contents.extensions)
-    return SourceFacts(
+    return SourceInfo(
         server_version=contents.server_version, server_version_num=contents.server_version_num, file=contents.file,
         provider=provider.provider.value if provider.hosts else None, extensions=wanted, encoding=contents.encoding,
         collate=contents.collate, ctype=contents.ctype, locale_provider=contents.locale_provider,
@@ -78,7 +78,7 @@ def _describe_large_objects(count: int | None) -> str:
     return count_of(count, "large object") if count else "none"
 
 
-def _count(left: Sequence[LeftObject]) -> list[tuple[str, int, list[str]]]:
+def _count(left: Sequence[SkippedObject]) -> list[tuple[str, int, list[str]]]:
     """`EVENT TRIGGER watch` → kind and name: the kind is what is written in capitals."""
     kinds: dict[str, list[str]] = defaultdict(list)
     for one in left:

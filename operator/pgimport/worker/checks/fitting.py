@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from pgimport.model.order import Order
-from pgimport.model.providers import ProviderRow, left_extensions
+from pgimport.model.providers import ProviderRules, find_provider_extensions
 from pgimport.model.reasons import Reason
-from pgimport.model.result import Extension, LeftObject
+from pgimport.model.result import SkippedObject, SourceExtension
 from pgimport.model.spec import Engine
 from pgimport.worker.checks.judged import EXTENSIONS, SIZE, VERSION, Judged, failed, format_bytes, passed, warned
 from pgimport.worker.memory import COPIES_OF_A_ROW, OWN_MEMORY, STREAM_MEMORY
@@ -99,17 +99,17 @@ def judge_file_size(order: Order, size: int | None) -> Judged:
 
 
 def split_extensions(
-    order: Order, row: ProviderRow, extensions: Sequence[Extension]
-) -> tuple[list[Extension], list[LeftObject]]:
+    order: Order, row: ProviderRules, extensions: Sequence[SourceExtension]
+) -> tuple[list[SourceExtension], list[SkippedObject]]:
     """What the target shall have, and what stays at the provider."""
     wanted = set(order.allowed_extensions) & set(order.target.creatable_extensions)
-    own = set(left_extensions(row, [extension.name for extension in extensions], wanted))
-    left = [LeftObject(object=f"EXTENSION {name}", why=f"it belongs to {row.title}") for name in sorted(own)]
+    own = set(find_provider_extensions(row, [extension.name for extension in extensions], wanted))
+    left = [SkippedObject(object=f"EXTENSION {name}", why=f"it belongs to {row.title}") for name in sorted(own)]
     return [one for one in extensions if one.name not in own and one.name != ALWAYS_THERE], left
 
 
 def judge_extensions(
-    order: Order, wanted: Sequence[Extension], left: Sequence[LeftObject] = (), with_rows: Sequence[str] = ()
+    order: Order, wanted: Sequence[SourceExtension], left: Sequence[SkippedObject] = (), with_rows: Sequence[str] = ()
 ) -> Judged:
     """`with_rows`: extensions in whose own tables users keep rows."""
     allowed, creatable = set(order.allowed_extensions), set(order.target.creatable_extensions)
@@ -143,6 +143,6 @@ def _refuse(forbidden: Sequence[str], missing: Sequence[str]) -> Judged:
     return failed(EXTENSIONS, Reason.EXTENSION_NOT_ALLOWED, f"extensions {'; '.join(parts)}")
 
 
-def _describe(extension: Extension) -> str:
+def _describe(extension: SourceExtension) -> str:
     odd = extension.schema_name not in (None, "public", "pg_catalog")
     return f"{extension.name} {extension.version}".strip() + (f" in schema {extension.schema_name}" if odd else "")

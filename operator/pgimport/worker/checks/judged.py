@@ -5,7 +5,15 @@ from dataclasses import dataclass, field
 
 from pgimport.model.order import Order
 from pgimport.model.reasons import Failure, Reason
-from pgimport.model.result import Check, CheckStatus, FailureReport, LeftObject, Preflight, SourceFacts, WorkerResult
+from pgimport.model.result import (
+    CheckStatus,
+    FailureReport,
+    PreflightCheck,
+    PreflightReport,
+    SkippedObject,
+    SourceInfo,
+    WorkerResult,
+)
 
 REACHABLE = "source_reachable"
 POOLED = "source_not_pooled"
@@ -23,7 +31,7 @@ EXTENSIONS = "extensions_available_on_target"
 class Judged:
     """A check, and how the import ends if it is the first that failed."""
 
-    check: Check
+    check: PreflightCheck
     failure: Failure | None = None
 
 
@@ -32,8 +40,8 @@ class Report:
     """All that was found out about a source."""
 
     judged: list[Judged]
-    facts: SourceFacts | None = None
-    left: list[LeftObject] = field(default_factory=list)
+    facts: SourceInfo | None = None
+    left: list[SkippedObject] = field(default_factory=list)
     left_unnamed: int = 0  # further left objects
 
 
@@ -45,17 +53,17 @@ class Unknown:
 
 
 def passed(name: str, detail: str) -> Judged:
-    return Judged(Check(name=name, status=CheckStatus.PASS, detail=detail))
+    return Judged(PreflightCheck(name=name, status=CheckStatus.PASS, detail=detail))
 
 
 def warned(name: str, detail: str) -> Judged:
-    return Judged(Check(name=name, status=CheckStatus.WARN, detail=detail))
+    return Judged(PreflightCheck(name=name, status=CheckStatus.WARN, detail=detail))
 
 
 def failed(name: str, reason: Reason, message: str, cure: str = "") -> Judged:
     """The cure stands in both: in the report, and in the error that a person may see alone."""
     detail = f"{message}; {cure}" if cure else message
-    return Judged(Check(name=name, status=CheckStatus.FAIL, detail=detail), Failure(reason, detail))
+    return Judged(PreflightCheck(name=name, status=CheckStatus.FAIL, detail=detail), Failure(reason, detail))
 
 
 def unknown(name: str, found: Unknown) -> Judged:
@@ -66,7 +74,7 @@ def unknown(name: str, found: Unknown) -> Judged:
 def build_result(order: Order, report: Report) -> WorkerResult:
     """The first check that failed says how the import ends."""
     failures = [item.failure for item in report.judged if item.failure is not None]
-    preflight = Preflight(
+    preflight = PreflightReport(
         checks=[item.check for item in report.judged],
         ok=not failures,
         source=report.facts,

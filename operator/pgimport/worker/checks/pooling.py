@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import psycopg
 
-from pgimport.model.providers import SESSION, TRANSACTION, ProviderRow, find_pooler
+from pgimport.model.providers import SESSION, TRANSACTION, ProviderRules, find_pooler
 from pgimport.model.reasons import Failure, Reason
 from pgimport.worker.checks.asking import BEGIN, run_statements
 from pgimport.worker.checks.judged import POOLED, Judged, Unknown, failed, passed, warned
@@ -99,7 +99,7 @@ def _import(connection: Connection, snapshot: str) -> bool | Unknown:
     return True
 
 
-def judge_pooling(endpoint: Endpoint, row: ProviderRow, sessions: Sessions) -> Judged:
+def judge_pooling(endpoint: Endpoint, row: ProviderRules, sessions: Sessions) -> Judged:
     """By the address first, for that names the URL to use instead; then by what was seen."""
     known = find_pooler(endpoint.host, endpoint.port)
     if known is not None and known.mode == TRANSACTION:

@@ -9,8 +9,14 @@ from contextlib import ExitStack, closing
 from typing import Any
 
 from pgimport.model.order import Order
-from pgimport.model.providers import KNOWN_SIGNS, ProviderRow, Signs, find_provider, left_schemas
-from pgimport.model.result import Extension, LeftObject, SourceFacts
+from pgimport.model.providers import (
+    ALL_FINGERPRINTS,
+    ProviderFingerprint,
+    ProviderRules,
+    find_provider,
+    find_provider_schemas,
+)
+from pgimport.model.result import SkippedObject, SourceExtension, SourceInfo
 from pgimport.worker.checks.asking import Asker, Rows
 from pgimport.worker.checks.content import (
     describe_effects,
@@ -54,10 +60,12 @@ def _check(order: Order, endpoint: Endpoint, asker: Asker, sessions: Sessions) -
     *about, user, standby = row
     extensions = asker.must("extensions")
     schemas, provider = _find_provider(order, endpoint, asker, extensions)
-    installed = [Extension(name=name, version=version, schema_name=schema) for name, version, schema, _ in extensions]
+    installed = [
+        SourceExtension(name=name, version=version, schema_name=schema) for name, version, schema, _ in extensions
+    ]
     wanted, left = split_extensions(order, provider, installed)
     facts = _build_facts(about, wanted, provider)
-    own = left_schemas(provider, schemas)
+    own = find_provider_schemas(provider, schemas)
     unsupported, left_named, unnamed = _ask_left(asker, provider, own, left)
     shapes, rows = (build_scope(order.filter, own, user, rows=only_rows) for only_rows in (False, True))
     with_rows = _with_rows(extensions, wanted)
@@ -76,24 +84,26 @@ def _check(order: Order, endpoint: Endpoint, asker: Asker, sessions: Sessions) -
     return Report(judged, facts, left_named, unnamed)
 
 
-def _find_provider(order: Order, endpoint: Endpoint, asker: Asker, extensions: Rows) -> tuple[list[str], ProviderRow]:
-    found = asker.ask("signs", roles=sorted(KNOWN_SIGNS.roles), settings=sorted(KNOWN_SIGNS.settings))
+def _find_provider(order: Order, endpoint: Endpoint, asker: Asker, extensions: Rows) -> tuple[list[str], ProviderRules]:
+    found = asker.ask("signs", roles=sorted(ALL_FINGERPRINTS.roles), settings=sorted(ALL_FINGERPRINTS.settings))
     rows = [] if isinstance(found, Unknown) else found
     schemas, roles, settings = ([name for sign, name in rows if sign == kind] for kind in ("schema", "role", "setting"))
-    signs = Signs(frozenset(schemas), frozenset(roles), frozenset(row[0] for row in extensions), frozenset(settings))
+    signs = ProviderFingerprint(
+        frozenset(schemas), frozenset(roles), frozenset(row[0] for row in extensions), frozenset(settings)
+    )
     return schemas, find_provider(endpoint.host, signs, order.provider)
 
 
-def _build_facts(about: list[Any], extensions: list[Extension], provider: ProviderRow) -> SourceFacts:
+def _build_facts(about: list[Any], extensions: list[SourceExtension], provider: ProviderRules) -> SourceInfo:
     version, version_num, size, encoding, collate, ctype, locale_provider, locale = about
-    return SourceFacts(
+    return SourceInfo(
         server_version=version.split()[0], server_version_num=version_num, database_size_bytes=size,
         provider=provider.provider.value if provider.hosts else None, extensions=extensions, encoding=encoding,
         collate=collate, ctype=ctype, locale_provider=locale_provider, locale=locale,
     )  # fmt: skip
 
 
-def _judge_reachable(endpoint: Endpoint, facts: SourceFacts, standby: bool) -> Judged:
+def _judge_reachable(endpoint: Endpoint, facts: SourceInfo, standby: bool) -> Judged:
     text = f"{endpoint.place} answers, PostgreSQL {facts.server_version}"
     if not standby:
         return passed(REACHABLE, text)
@@ -105,11 +115,11 @@ def _judge_reachable(endpoint: Endpoint, facts: SourceFacts, standby: bool) -> J
 
 
 def _ask_left(
-    asker: Asker, provider: ProviderRow, own: list[str], extensions: list[LeftObject]
-) -> tuple[Rows | Unknown, list[LeftObject], int]:
+    asker: Asker, provider: ProviderRules, own: list[str], extensions: list[SkippedObject]
+) -> tuple[Rows | Unknown, list[SkippedObject], int]:
     """Kinds with counts for the check; each object, and how many more, for the report."""
     schemas = [
-        LeftObject(object=f"SCHEMA {name}", why=f"it belongs to {provider.title}, with all in it") for name in own
+        SkippedObject(object=f"SCHEMA {name}", why=f"it belongs to {provider.title}, with all in it") for name in own
     ]
     found = asker.ask("unsupported", left=own)
     named, unnamed = ([], 0) if isinstance(found, Unknown) else list_left(found)
@@ -127,10 +137,10 @@ def _ask_effects(asker: Asker, own: list[str], extensions: Rows) -> list[str]:
     return describe_effects(triggers, cron)
 
 
-def _ask_collation_version(asker: Asker, facts: SourceFacts) -> Rows | Unknown | None:
+def _ask_collation_version(asker: Asker, facts: SourceInfo) -> Rows | Unknown | None:
     return asker.ask("collation_version") if facts.server_version_num >= COLLATION_VERSIONS else None
 
 
-def _with_rows(extensions: Rows, wanted: list[Extension]) -> list[str]:
+def _with_rows(extensions: Rows, wanted: list[SourceExtension]) -> list[str]:
     names = {one.name for one in wanted}
     return [name for name, _, _, tables in extensions if tables and name in names]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from pgimport.model.order import Order
 from pgimport.model.reasons import Failure, Reason
-from pgimport.model.result import Extension, FileFacts, LeftObject
+from pgimport.model.result import DumpFileInfo, SkippedObject, SourceExtension
 from pgimport.worker.checks.file import FileContents, build_facts, judge_file
 from pgimport.worker.checks.judged import Report
 from pgimport.worker.contents import Leave, plan_contents
@@ -71,7 +71,7 @@ def check_sum(order: Order, download: Download) -> None:
 
 def _read_contents(order: Order, source: FileSource, download: Download, stream: Stream) -> FileContents:
     found = find_format(stream)
-    file = FileFacts(format="custom", compression=stream.compression, size_bytes=download.length)
+    file = DumpFileInfo(format="custom", compression=stream.compression, size_bytes=download.length)
     if found is Format.CUSTOM:
         header, entries = parse_contents(stream.read)
         return _of_archive(order, source, file, header, entries)
@@ -87,7 +87,7 @@ def _read_contents(order: Order, source: FileSource, download: Download, stream:
 
 
 def _of_archive(
-    order: Order, source: FileSource, file: FileFacts, header: Header, entries: Iterable[Entry]
+    order: Order, source: FileSource, file: DumpFileInfo, header: Header, entries: Iterable[Entry]
 ) -> FileContents:
     _refuse_newer(order, header)
     listed = [_slim(entry) for entry in entries]
@@ -100,7 +100,7 @@ def _of_archive(
         server_version_num=_number(header.server_version),
         archive_version=f"{header.version[0]}.{header.version[1]}",
         extensions=[
-            Extension(name=entry.tag, version="", schema_name=_schema_of(entry.definition))
+            SourceExtension(name=entry.tag, version="", schema_name=_schema_of(entry.definition))
             for entry in listed
             if entry.kind == "EXTENSION" and entry.tag != "plpgsql"
         ],
@@ -165,7 +165,7 @@ def _read_settings(entries: Iterable[Entry]) -> _Settings:
     return found
 
 
-def _of_plain(source: FileSource, file: FileFacts, stream: Stream) -> FileContents:
+def _of_plain(source: FileSource, file: DumpFileInfo, stream: Stream) -> FileContents:
     """Extensions are made before any rows come."""
     lexer, extensions, left = Lexer(stream), [], []
     encoding, codec = "UTF8", UTF8
@@ -194,13 +194,13 @@ def _of_plain(source: FileSource, file: FileFacts, stream: Stream) -> FileConten
             update={"format": "plain", "client_version": client[1].decode("ascii", "replace") if client else None}
         ),
         server_version=server, server_version_num=_number(server), extensions=extensions, encoding=encoding,
-        left=[one for one in left if isinstance(one, LeftObject)],
+        left=[one for one in left if isinstance(one, SkippedObject)],
     )  # fmt: skip
 
 
-def _extension_of(item: Statement, words: list[str]) -> Extension:
+def _extension_of(item: Statement, words: list[str]) -> SourceExtension:
     rest = words[5:] if words[2:5] == ["if", "not", "exists"] else words[2:]
-    return Extension(
+    return SourceExtension(
         name=rest[0] if rest else "", version="", schema_name=_schema_of(item.text.decode("utf-8", "replace"))
     )
 

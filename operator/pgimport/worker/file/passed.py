@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pgimport.model.result import LeftObject
+from pgimport.model.result import SkippedObject
 from pgimport.worker.contents import Plan
 from pgimport.worker.file.fetch import Download
 from pgimport.worker.file.looking import check_sum
@@ -21,7 +21,7 @@ class Passed:
     uncounted: set[str] = field(default_factory=set)  # tables whose rows are INSERTs
     filled: set[tuple[str, str]] = field(default_factory=set)  # materialised views to refresh
     plan: Plan | None = None  # of an archive
-    left: list[LeftObject] = field(default_factory=list)
+    left: list[SkippedObject] = field(default_factory=list)
     sequences: int = 0
     later: Path | None = None  # plain SQL that runs after the counts
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from pgimport.model.reasons import Failure, Reason
-from pgimport.model.result import LeftObject
+from pgimport.model.result import SkippedObject
 from pgimport.worker.encodings import UTF8
 from pgimport.worker.failures import Stopped
 from pgimport.worker.unmakeable import policy_roles, why_unmakeable
@@ -48,7 +48,7 @@ class Verdict:
     """`left` is worth telling; `refresh` is a materialised view to be filled later."""
 
     when: When
-    left: LeftObject | None = None
+    left: SkippedObject | None = None
     refresh: str | None = None
 
 
@@ -114,12 +114,12 @@ def _find_left(rest: list[str]) -> str | None:
 def _judge_creation(rest: list[str], definition: str) -> Verdict:
     why = _find_left(rest)
     if why is not None:
-        return Verdict(When.NEVER, LeftObject(object=_title(rest), why=why))
+        return Verdict(When.NEVER, SkippedObject(object=_title(rest), why=why))
     for kind in _KINDS:
         if tuple(rest[: len(kind)]) == kind:
             unmakeable = why_unmakeable(" ".join(kind).upper(), definition)
             if unmakeable is not None:
-                return Verdict(When.NEVER, LeftObject(object=_title(rest), why=unmakeable))
+                return Verdict(When.NEVER, SkippedObject(object=_title(rest), why=unmakeable))
     return _NOW
 
 
@@ -128,7 +128,7 @@ def _judge_policy(words: list[str], definition: str, roles: Collection[str] | No
     if not lacking:
         return _LAST
     why = f"it names a role that the target lacks ({', '.join(lacking)})"
-    return Verdict(When.NEVER, LeftObject(object=_title(words[1:]), why=why))
+    return Verdict(When.NEVER, SkippedObject(object=_title(words[1:]), why=why))
 
 
 def _title(words: list[str]) -> str:

@@ -11,25 +11,25 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, StringConstraints, WithJsonSchema
 
-DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
-DNS_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
-ONE_LINE = r"^[^\x00-\x1f\x7f]+$"
-WITHOUT_NUL = r"^[^\x00]+$"
-EXTENSION = r"^[0-9A-Za-z_]([-0-9A-Za-z_.]*[0-9A-Za-z_])?$"
+DNS_LABEL_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+DNS_SUBDOMAIN_PATTERN = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
+ONE_LINE_PATTERN = r"^[^\x00-\x1f\x7f]+$"
+WITHOUT_NUL_PATTERN = r"^[^\x00]+$"
+EXTENSION_PATTERN = r"^[0-9A-Za-z_]([-0-9A-Za-z_.]*[0-9A-Za-z_])?$"
 
-Label = Annotated[str, StringConstraints(pattern=DNS_LABEL, min_length=1, max_length=63)]
-ObjectName = Annotated[str, StringConstraints(pattern=DNS_SUBDOMAIN, min_length=1, max_length=253)]
-ShortText = Annotated[str, StringConstraints(pattern=ONE_LINE, min_length=1, max_length=253)]
-Pattern = Annotated[str, StringConstraints(pattern=WITHOUT_NUL, min_length=1, max_length=255)]
-Extension = Annotated[str, StringConstraints(pattern=EXTENSION, min_length=1, max_length=63)]
+Label = Annotated[str, StringConstraints(pattern=DNS_LABEL_PATTERN, min_length=1, max_length=63)]
+ObjectName = Annotated[str, StringConstraints(pattern=DNS_SUBDOMAIN_PATTERN, min_length=1, max_length=253)]
+ShortText = Annotated[str, StringConstraints(pattern=ONE_LINE_PATTERN, min_length=1, max_length=253)]
+NamePattern = Annotated[str, StringConstraints(pattern=WITHOUT_NUL_PATTERN, min_length=1, max_length=255)]
+ExtensionName = Annotated[str, StringConstraints(pattern=EXTENSION_PATTERN, min_length=1, max_length=63)]
 
 # A resolver takes no label of more than 63 characters.
 _NAME = r"[0-9A-Za-z_]([-0-9A-Za-z_]{0,61}[0-9A-Za-z_])?(\.[0-9A-Za-z_]([-0-9A-Za-z_]{0,61}[0-9A-Za-z_])?)*\.?"
 _IPV6 = r"[0-9A-Fa-f]*:[0-9A-Fa-f:.]+"
 _HOST, _HOSTS = f"^({_NAME}|{_IPV6})$", rf"^((\*\.)?{_NAME}|{_IPV6})$"
-NO_HOST = "no host: write one name or address, like db.example.com, 10.0.0.5 or fd00::5"
-NO_HOSTS = "no host name: write it like db.example.internal, or *.example.internal for all below it"
-NO_NETWORK = "no network: write it like 10.0.0.0/8, fd00::/8 or 192.0.2.1"
+HOST_RULE = "no host: write one name or address, like db.example.com, 10.0.0.5 or fd00::5"
+HOST_PATTERN_RULE = "no host name: write it like db.example.internal, or *.example.internal for all below it"
+NETWORK_RULE = "no network: write it like 10.0.0.0/8, fd00::/8 or 192.0.2.1"
 
 
 def _ruled(fits: Callable[[str], bool], rule: str, message: str, longest: int) -> tuple[AfterValidator, WithJsonSchema]:
@@ -57,8 +57,8 @@ def _matches(pattern: str) -> tuple[Callable[[str], bool], str]:
     return lambda value: re.fullmatch(pattern, value) is not None, f"self.matches(r'{pattern}')"
 
 
-_host, _hosts = _ruled(*_matches(_HOST), NO_HOST, 253), _ruled(*_matches(_HOSTS), NO_HOSTS, 253)
-_network = _ruled(_is_network, "isCIDR(self) || isIP(self)", NO_NETWORK, 64)
-Host = Annotated[str, _host[0], _host[1]]
-Hosts = Annotated[str, _hosts[0], _hosts[1]]
-Network = Annotated[str, _network[0], _network[1]]
+_host, _hosts = _ruled(*_matches(_HOST), HOST_RULE, 253), _ruled(*_matches(_HOSTS), HOST_PATTERN_RULE, 253)
+_network = _ruled(_is_network, "isCIDR(self) || isIP(self)", NETWORK_RULE, 64)
+HostName = Annotated[str, _host[0], _host[1]]
+HostPattern = Annotated[str, _hosts[0], _hosts[1]]
+NetworkAddress = Annotated[str, _network[0], _network[1]]

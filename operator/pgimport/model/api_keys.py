@@ -15,53 +15,54 @@ from datetime import datetime
 
 from pydantic import Field, ValidationError
 
-from pgimport.model.base import Time, Written
-from pgimport.model.caller import Caller, Scope
+from pgimport.model.api_caller import ApiScope, Caller
+from pgimport.model.base_models import LenientModel
+from pgimport.model.scalar_types import Time
 
-SECRET = "pgimport-api-keys"  # noqa: S105 (a Secret's name)
-PREFIX = "capy_live_"
-ID_BYTES, CHANCE_BYTES = 6, 32
+API_KEYS_SECRET = "pgimport-api-keys"  # noqa: S105 (a Secret's name)
+API_KEY_PREFIX = "capy_live_"
+ID_BYTES, RANDOM_BYTES = 6, 32
 _ID = re.compile(r"[0-9a-f]{12}")
 _KEY = re.compile(r"capy_live_([0-9a-f]{12})_[0-9A-Za-z]{43}")
 _LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _NOBODY = "0" * 64
 
 
-class KeyEntry(Written):
+class ApiKeyEntry(LenientModel):
     """What is kept of a key."""
 
     hash: str = Field(description="SHA-256 of the key's text, in hex.")
     name: str = Field(default="", description="For people.")
     organization: str = Field(description="organizationID of the Projects that it opens.")
     project: str | None = Field(default=None, description="Only this one of them.")
-    scopes: tuple[Scope, ...] = Field(description="What it may be used for.")
+    scopes: tuple[ApiScope, ...] = Field(description="What it may be used for.")
     created_at: Time | None = Field(default=None, description="When it was made.")
     expires_at: Time | None = Field(default=None, description="From then on it opens nothing.")
 
 
 @dataclass(frozen=True, slots=True)
-class MadeKey:
+class NewApiKey:
     """`text` is shown once and kept nowhere."""
 
     id: str
     text: str = field(repr=False)
-    entry: KeyEntry
+    entry: ApiKeyEntry
 
 
-def make_key(
+def build_api_key(
     chance: bytes,
     *,
     organization: str,
     project: str | None,
-    scopes: tuple[Scope, ...],
+    scopes: tuple[ApiScope, ...],
     name: str,
     created_at: datetime,
     expires_at: datetime | None,
-) -> MadeKey:
+) -> NewApiKey:
     """`chance`: ID_BYTES + CHANCE_BYTES of it."""
     identity, secret = chance[:ID_BYTES].hex(), _to_base62(chance[ID_BYTES:])
-    text = f"{PREFIX}{identity}_{secret}"
-    entry = KeyEntry(
+    text = f"{API_KEY_PREFIX}{identity}_{secret}"
+    entry = ApiKeyEntry(
         hash=hash_key(text),
         name=name,
         organization=organization,
@@ -70,10 +71,10 @@ def make_key(
         created_at=created_at,
         expires_at=expires_at,
     )
-    return MadeKey(identity, text, entry)
+    return NewApiKey(identity, text, entry)
 
 
-def is_key(text: str) -> bool:
+def is_api_key(text: str) -> bool:
     """Whether it looks like one."""
     return _KEY.fullmatch(text) is not None
 
@@ -91,10 +92,10 @@ def _to_base62(chance: bytes) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class KeyRing:
+class ApiKeyRing:
     """All keys of one reading."""
 
-    entries: Mapping[str, KeyEntry] = field(default_factory=dict)
+    entries: Mapping[str, ApiKeyEntry] = field(default_factory=dict)
     problems: tuple[str, ...] = ()  # entries that cannot be read: they open nothing
 
     def find(self, text: str, now: datetime) -> Caller | None:
@@ -113,18 +114,18 @@ class KeyRing:
         )
 
 
-def parse_keys(data: Mapping[str, bytes]) -> KeyRing:
+def parse_api_keys(data: Mapping[str, bytes]) -> ApiKeyRing:
     """A broken entry opens nothing and is named."""
     entries, problems = {}, []
     for name, value in sorted(data.items()):
         try:
             if not _ID.fullmatch(name):
                 raise ValueError("its name is no key's id")
-            entries[name] = KeyEntry.model_validate(json.loads(value))
+            entries[name] = ApiKeyEntry.model_validate(json.loads(value))
         except (ValueError, ValidationError) as error:
             problems.append(f"entry {name}: {type(error).__name__}")
-    return KeyRing(entries, tuple(problems))
+    return ApiKeyRing(entries, tuple(problems))
 
 
-def format_entry(entry: KeyEntry) -> bytes:
+def format_entry(entry: ApiKeyEntry) -> bytes:
     return json.dumps(entry.to_json(), separators=(",", ":")).encode()

@@ -8,7 +8,7 @@ import ipaddress
 from collections.abc import Callable
 
 from pgimport.model.reasons import Failure, Reason
-from pgimport.model.spec import Sources
+from pgimport.model.spec import AllowedSources
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -94,7 +94,7 @@ def _forbidden(host: str, why: str) -> Failure:
     return Failure(Reason.SOURCE_ADDRESS_FORBIDDEN, f"the source {host} may not be reached: {why}")
 
 
-def judge_addresses(host: str, addresses: list[str], sources: Sources) -> str | Failure:
+def decide_address(host: str, addresses: list[str], sources: AllowedSources) -> str | Failure:
     """Every address that `host` resolved to → the one to use; a single forbidden one is enough to refuse all."""
     cidrs = tuple(ipaddress.ip_network(text, strict=False) for text in sources.allowed_cidrs)
     named = _host_allowed(host, sources.allowed_hosts)

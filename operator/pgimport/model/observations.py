@@ -1,73 +1,17 @@
-"""What the world shows, as plain values: `cluster/` and `server/` measure them, `decide/` reads them."""
+"""Observed state of pods, Jobs and target servers, as plain values.
 
-from dataclasses import dataclass, field
+`cluster/` and `server/` measure them, `decide/` reads them.
+"""
+
+from dataclasses import dataclass
 from datetime import datetime
 
 from pgimport.model.reasons import Failure
 from pgimport.model.result import WorkerResult
-from pgimport.model.spec import ImportSpec, PreviewSpec, ProjectSpec
-from pgimport.model.status import ImportStatus, PreviewStatus, ProjectStatus
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """What a work item is: which object to look at. `namespace` is empty for a Project."""
-
-    kind: str  # the plural: names.PROJECTS, PREVIEWS, IMPORTS
-    namespace: str
-    name: str
-
-    def __str__(self) -> str:
-        return "/".join(part for part in (self.kind, self.namespace, self.name) if part)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Meta:
-    """Of an object's metadata, what a decision reads."""
-
-    name: str
-    namespace: str
-    uid: str
-    resource_version: str
-    generation: int
-    created_at: datetime
-    deleting: bool = False
-    finalizers: tuple[str, ...] = ()
-    labels: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImportObject:
-    """One PostgresImport. `spec` is None where it cannot be read; `spec_error` names field and value."""
-
-    meta: Meta
-    spec: ImportSpec | None
-    spec_error: str | None = None
-    status: ImportStatus = field(default_factory=ImportStatus)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PreviewObject:
-    """One PreviewDatabase."""
-
-    meta: Meta
-    spec: PreviewSpec | None
-    spec_error: str | None = None
-    status: PreviewStatus = field(default_factory=PreviewStatus)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProjectObject:
-    """One Project."""
-
-    meta: Meta
-    spec: ProjectSpec | None
-    spec_error: str | None = None
-    status: ProjectStatus = field(default_factory=ProjectStatus)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ContainerFacts:
+class ObservedContainer:
     """One container of a pod."""
 
     name: str
@@ -85,7 +29,7 @@ class ContainerFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PodFacts:
+class ObservedPod:
     """One pod of an import's Job."""
 
     name: str
@@ -98,8 +42,8 @@ class PodFacts:
     disrupted: bool = False  # condition DisruptionTarget: does not count as an attempt
     reason: str | None = None  # Evicted, …
     message: str | None = None
-    preflight: ContainerFacts | None = None
-    import_: ContainerFacts | None = None
+    preflight: ObservedContainer | None = None
+    import_: ObservedContainer | None = None
 
     @property
     def over(self) -> bool:
@@ -113,7 +57,7 @@ class PodFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JobFacts:
+class ObservedJob:
     """An import's Job."""
 
     name: str
@@ -130,7 +74,7 @@ class JobFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Orphan:
+class OrphanedJob:
     """A Job that we made and that nobody needs any more; its Secret has the same name."""
 
     name: str
@@ -138,7 +82,7 @@ class Orphan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ServerFacts:
+class ObservedServer:
     """A target server, as its admin sees it."""
 
     version: str  # as the server prints it: 17.12
@@ -147,7 +91,7 @@ class ServerFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptFacts:
+class ObservedAttempt:
     """What one attempt has on the target server."""
 
     role_exists: bool = False
@@ -156,7 +100,7 @@ class AttemptFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SwapFacts:
+class ObservedSwap:
     """What `pg_database` says of a swap that may have begun."""
 
     target_oid: int | None = None

@@ -1,38 +1,11 @@
-"""The two ways we read JSON: strictly what users ask, leniently what we wrote ourselves."""
+"""Defines the scalar types of our models: durations, quantities of bytes, and times."""
 
 import re
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
-from pydantic.alias_generators import to_camel
-
-_ACRONYMS = re.compile(r"(Id|Uid|Cidrs|Oid)$")
-
-
-def to_resource_name(field: str) -> str:
-    """`cluster_id` → `clusterID`, `allowed_cidrs` → `allowedCIDRs`: Kubernetes API conventions for acronyms."""
-    return _ACRONYMS.sub(
-        lambda match: {"Id": "ID", "Uid": "UID", "Oid": "OID", "Cidrs": "CIDRs"}[match[1]], to_camel(field)
-    )
-
-
-class Asked(BaseModel):
-    """What a user writes: an unknown field is an error that names it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_resource_name, populate_by_name=True)
-
-
-class Written(BaseModel):
-    """What we wrote: an unknown field comes from another version of ours and is passed over."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_resource_name, populate_by_name=True)
-
-    def to_json(self) -> dict[str, Any]:
-        """The resource's own spelling, without what is not known yet."""
-        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
-
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 # So few digits that no sum of them is more than CEL's `duration` holds (292 years): 32 characters are 57 years at most.
 DURATION_PATTERN = r"^([0-9]{1,6}(s|m)|[0-9]{1,5}h)+$"
@@ -64,7 +37,6 @@ Duration = Annotated[
     PlainSerializer(format_duration, return_type=str),
     WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN, "maxLength": 32}),
 ]
-
 _SUFFIXES = {
     "": Fraction(1),
     "m": Fraction(1, 1000),
@@ -125,10 +97,10 @@ def _of_these_days(value: datetime) -> datetime:
     return value
 
 
-ASKED_TIME_PATTERN = "^2[0-9]{3}-"
+SPEC_TIME_PATTERN = "^2[0-9]{3}-"
 # What a person asks for: far enough from the ends of the calendar to reckon with, in any time zone.
-AskedTime = Annotated[
+SpecTime = Annotated[
     Time,
     AfterValidator(_of_these_days),
-    WithJsonSchema({"type": "string", "format": "date-time", "pattern": ASKED_TIME_PATTERN}),
+    WithJsonSchema({"type": "string", "format": "date-time", "pattern": SPEC_TIME_PATTERN}),
 ]

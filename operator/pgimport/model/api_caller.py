@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Scope(StrEnum):
+class ApiScope(StrEnum):
     """What a key may be used for."""
 
     PROJECTS_READ = "projects:read"
@@ -19,7 +19,7 @@ class Caller:
     name: str
     organization: str
     project: str | None = None  # None: all of the organisation
-    scopes: frozenset[Scope] = frozenset(Scope)
+    scopes: frozenset[ApiScope] = frozenset(ApiScope)
 
     def sees(self, organization: str, project: str) -> bool:
         return self.organization == organization and self.project in (None, project)

@@ -4,12 +4,12 @@ import json
 
 from pydantic import ConfigDict
 
-from pgimport.model.base import Written
+from pgimport.model.base_models import LenientModel
 
-MARK_KEY = "pgimport"
+COMMENT_KEY = "pgimport"
 
 
-class Mark(Written):
+class OwnerComment(LenientModel):
     """Uids of the objects that something on a target server belongs to, and the name of the nearest one.
 
     `import_uid` is absent on a preview's own database and role. The sweep of one Project touches only marks that
@@ -32,14 +32,14 @@ class Mark(Written):
         return self.import_uid or self.preview_uid
 
 
-def format_mark(mark: Mark) -> str:
+def format_owner_comment(mark: OwnerComment) -> str:
     """JSON for COMMENT ON DATABASE / ROLE."""
-    return json.dumps({MARK_KEY: mark.to_json()}, sort_keys=True)
+    return json.dumps({COMMENT_KEY: mark.to_json()}, sort_keys=True)
 
 
-def parse_mark(comment: str | None) -> Mark | None:
+def parse_owner_comment(comment: str | None) -> OwnerComment | None:
     """The mark in a comment; None for anybody else's comment."""
     try:
-        return Mark.model_validate(json.loads(comment or "")[MARK_KEY])
+        return OwnerComment.model_validate(json.loads(comment or "")[COMMENT_KEY])
     except (ValueError, KeyError, TypeError):
         return None

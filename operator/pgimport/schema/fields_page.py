@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from pgimport.model import names
 from pgimport.schema.crd import KINDS, Kind, build_root
-from pgimport.schema.structural import Schema
+from pgimport.schema.structural_schema import Schema
 
 _INTRODUCTION = f"""# Fields of the resources
 

@@ -1,0 +1,27 @@
+"""Builds Kubernetes events."""
+
+from pgimport.manifest.metadata import Json
+from pgimport.model.names import (
+    API_VERSION,
+)
+from pgimport.model.resources import ObjectMeta
+
+
+def build_event(kind: str, meta: ObjectMeta, reason: str, note: str, *, warning: bool, namespace: str) -> Json:
+    """A change of state; `note` holds 1024 characters. The name is the server's to make: events are never repeated."""
+    return {
+        "apiVersion": "events.k8s.io/v1",
+        "kind": "Event",
+        "metadata": {"generateName": f"{meta.name[:200]}-", "namespace": namespace},
+        "regarding": {
+            "apiVersion": API_VERSION,
+            "kind": kind,
+            "name": meta.name,
+            "namespace": meta.namespace,
+            "uid": meta.uid,
+        },
+        "type": "Warning" if warning else "Normal",
+        "reason": reason,
+        "note": note[:1020],
+        "action": "Reconcile",
+    }

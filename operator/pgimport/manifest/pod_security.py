@@ -1,0 +1,20 @@
+"""Defines the security contexts of the import's pod: the restricted Pod Security Standard."""
+
+from pgimport.manifest.metadata import Json
+
+WORKER_USER = 65532  # the images' user
+POD_SECURITY: Json = {
+    "runAsNonRoot": True,
+    "runAsUser": WORKER_USER,
+    "runAsGroup": WORKER_USER,
+    # a mounted Secret is readable for the group only
+    "fsGroup": WORKER_USER,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+CONTAINER_SECURITY: Json = {
+    "allowPrivilegeEscalation": False,
+    "readOnlyRootFilesystem": True,
+    "runAsNonRoot": True,
+    "capabilities": {"drop": ["ALL"]},
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
