@@ -3,8 +3,8 @@
 import os
 import sys
 
-from tests.bench import memory, overhead, promptness, shim
-from tests.bench.engines.outside import measure_engines
+from tests.bench import api_load, operator_latency, operator_overhead, pod_memory
+from tests.bench.engines.launcher import measure_engines
 from tests.bench.report import FOLDER, Report, write_report
 from tests.e2e.machine import describe_machine
 
@@ -22,10 +22,12 @@ def main(scale: str) -> int:
     quick = scale == "quick"
     # First of all: objects by the thousand, which others leave to be deleted, keep the cluster busy for minutes.
     engines = measure_engines("quick" if quick else "full") if os.geteuid() == 0 else WITHOUT_ENGINES
-    of_operator = overhead.measure_overhead(overhead.QUICK_ROUNDS if quick else overhead.FULL_ROUNDS)
-    of_pod = memory.measure_memory(memory.QUICK if quick else memory.FULL)
-    of_cluster = promptness.measure_promptness(promptness.QUICK if quick else promptness.FULL)
-    of_api = shim.measure_shim(shim.QUICK if quick else shim.FULL)
+    of_operator = operator_overhead.measure_overhead(
+        operator_overhead.QUICK_ROUNDS if quick else operator_overhead.FULL_ROUNDS
+    )
+    of_pod = pod_memory.measure_memory(pod_memory.QUICK if quick else pod_memory.FULL)
+    of_cluster = operator_latency.measure_promptness(operator_latency.QUICK if quick else operator_latency.FULL)
+    of_api = api_load.measure_shim(api_load.QUICK if quick else api_load.FULL)
     report = Report(
         measures=[of_operator, *of_cluster, of_pod, *of_api, *engines.measures],
         details=engines.details,

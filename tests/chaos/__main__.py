@@ -10,12 +10,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.chaos import crash, fields_stage, full
-from tests.chaos.cell import Cell, Played
-from tests.chaos.fields import play_fields, sum_up
-from tests.chaos.plan import Planned, plan_all
+from tests.chaos import full_disk, write_faults
+from tests.chaos.cell_plan import Planned, plan_all
+from tests.chaos.cell_result import Cell, Played
+from tests.chaos.chaos_environment import DATABASE, Stage, open_stage
+from tests.chaos.fields import field_environment
+from tests.chaos.fields.runner import play_fields, sum_up
 from tests.chaos.report import FIELDS, read_code, read_report, write_report
-from tests.chaos.stage import DATABASE, Stage, open_stage
 from tests.cluster.instance import REPOSITORY
 from tests.e2e.machine import describe_machine
 from tests.e2e.postgres_pods import Source, start_source
@@ -30,7 +31,7 @@ BATCH = 20  # previews that are made at once
 @contextmanager
 def _source() -> Iterator[Source]:
     kubectl.delete("namespace", SOURCE_NAMESPACE)
-    databases = (DATABASE, full.DATABASE, fields_stage.DATABASE)
+    databases = (DATABASE, full_disk.DATABASE, field_environment.DATABASE)
     try:
         yield start_source(SOURCE_NAMESPACE, secrets.token_urlsafe(24), databases=databases)
     finally:
@@ -101,7 +102,7 @@ def main(words: list[str], again: bool) -> int:
     LOGS.mkdir(parents=True, exist_ok=True)
     with _source() as source:
         with open_stage(source, LOGS) as stage:
-            planned = report.choose(crash.record(stage))
+            planned = report.choose(write_faults.record(stage))
             try:
                 play_all(stage, planned, report)
             except KeyboardInterrupt:

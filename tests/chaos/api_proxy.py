@@ -12,9 +12,9 @@ from pathlib import Path
 import aiohttp
 from aiohttp import web
 from kubernetes import config
-from tests.chaos.effects import Cut, Effects
-from tests.chaos.views import Answer, Views
-from tests.chaos.watches import Hearing, disturb
+from tests.chaos.stale_answers import Answer, Views
+from tests.chaos.watch_faults import Hearing, disturb
+from tests.chaos.write_counter import Cut, Effects
 from tests.support import kubectl
 
 _WRITES = ("POST", "PUT", "PATCH", "DELETE")

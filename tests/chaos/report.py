@@ -8,7 +8,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.chaos.cell import Cell, Played
+from tests.chaos.cell_result import Cell, Played
 from tests.cluster.instance import REPOSITORY
 from tests.support.markdown import Rows, format_table
 

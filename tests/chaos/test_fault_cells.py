@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
-from tests.chaos import crash
-from tests.chaos.plan import Planned, plan_crashes, plan_matrix, plan_others, plan_stale
-from tests.chaos.stage import Stage, open_stage
+from tests.chaos import write_faults
+from tests.chaos.cell_plan import Planned, plan_crashes, plan_matrix, plan_others, plan_stale
+from tests.chaos.chaos_environment import Stage, open_stage
 from tests.e2e.postgres_pods import Source
 from tests.support import kubectl
 
@@ -26,7 +26,7 @@ def _choose(planned: list[Planned], count: int) -> list[Planned]:
 
 
 def test_imports_survive_a_dozen_troubles(stage: Stage) -> None:
-    writes = crash.record(stage)
+    writes = write_faults.record(stage)
     plans = ((plan_matrix(), 5), (plan_crashes(writes), 4), (plan_stale(writes), 2), (plan_others(), 2))
     chosen = [one for plan, count in plans for one in _choose(list(plan), count)]
     stage.tenant.make_kept_previews(*(f"crash-{number}" for number in range(len(chosen))))

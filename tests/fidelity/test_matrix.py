@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
-from tests.fidelity.cells import CELLS, FAILING, Cell, Matrix
-from tests.fidelity.servers import run_matrix
+from tests.fidelity.fidelity_matrix import CELLS, FAILING, Cell, Matrix
+from tests.fidelity.matrix_servers import run_matrix
 
 pytestmark = pytest.mark.cluster
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.fidelity.cells import format_table
+from tests.fidelity.fidelity_matrix import format_table
 
 README = Path(__file__).parents[2] / "README.md"
 

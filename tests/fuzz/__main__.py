@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 import atheris
 
 with atheris.instrument_imports(include=["pgimport.model.source_url", "urllib.parse", "ipaddress"]):
-    from tests.fuzz.urls import check_url
+    from tests.fuzz.source_url_check import check_url
     from tests.support.source_url_tricks import HOSTS, PARAMETERS, PG, WHOLE
 
 SEEDS = [

@@ -10,11 +10,11 @@ import tempfile
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from tests.bench.engines.databases import FULL, QUICK
-from tests.bench.engines.disk import mounted_disk
-from tests.bench.engines.programs import link_programs
+from tests.bench.engines.debian_programs import link_programs
+from tests.bench.engines.engine_measures import build_report
+from tests.bench.engines.sample_databases import FULL, QUICK
 from tests.bench.engines.scenarios import PARTS, Plan, run_plan
-from tests.bench.engines.sums import build_report
+from tests.bench.engines.server_disk import mounted_disk
 
 OURS = Path(sys.prefix) / "bin" / "pgimport"
 PLANS = {

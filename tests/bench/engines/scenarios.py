@@ -5,12 +5,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.bench.engines import engines as ways
-from tests.bench.engines.databases import BIG, EMPTY, MID, OBJECTS, SMALL, Database, Size, database_bytes, fill_database
-from tests.bench.engines.engines import DIRECTORY, PGCOPYDB, STREAM, Engine
-from tests.bench.engines.floors import COPY_FLOOR, POST_DATA_FLOOR
-from tests.bench.engines.rounds import Place, run_rounds
-from tests.bench.engines.running import Taken
+from tests.bench.engines import copy_engines as ways
+from tests.bench.engines.copy_engines import DIRECTORY, PGCOPYDB, STREAM, Engine
+from tests.bench.engines.engine_rounds import Place, run_rounds
+from tests.bench.engines.floor_engines import COPY_FLOOR, POST_DATA_FLOOR
+from tests.bench.engines.pipelines import Taken
+from tests.bench.engines.sample_databases import (
+    BIG,
+    EMPTY,
+    MID,
+    OBJECTS,
+    SMALL,
+    Database,
+    Size,
+    database_bytes,
+    fill_database,
+)
 from tests.cluster.commands import print_progress
 from tests.cluster.debian_postgres import server_tree
 from tests.network_simulator.link import Link, Probed, open_link, probe

@@ -1,0 +1,54 @@
+"""No URL makes libpq, its clients or the fetcher connect to an address that was not judged."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.fuzz.source_url_check import check_url
+from tests.support.source_url_tricks import HOSTS, PARAMETERS, WHOLE
+
+ROOT = Path(__file__).parents[2]
+hosts = st.one_of(
+    st.sampled_from([host for host, _ in HOSTS.values()]), st.text(max_size=30),
+    st.from_regex(r"[a-z0-9.-]{1,30}", fullmatch=True), st.ip_addresses().map(str),
+)  # fmt: skip
+words = st.one_of(
+    st.text(max_size=12), st.from_regex(r"[a-z0-9%:@/?&=]{0,12}", fullmatch=True),
+    st.sampled_from(["host=127.0.0.1", "a b", "postgresql://x", "%00", "%40", ",", "'", "\\"]),
+)  # fmt: skip
+parameters = st.lists(st.one_of(st.sampled_from(PARAMETERS), words), max_size=3).map("&".join)
+urls = st.one_of(
+    st.builds(
+        "{}://{}:{}@{}:{}/{}?{}".format, st.sampled_from(["postgresql", "postgres", "https", "POSTGRES"]),
+        words, words, hosts, st.one_of(st.integers(-1, 70000).map(str), words), words, parameters,
+    ),
+    st.builds("https://{}/{}?{}".format, hosts, words, words),
+    st.builds("postgresql://u:{}@{}/{}".format, words, hosts, words),
+    st.sampled_from(list(WHOLE.values())), st.text(max_size=80),
+)  # fmt: skip
+
+
+@settings(max_examples=400)
+@given(urls)
+def test_what_is_accepted_leads_to_the_judged_address_alone(text: str) -> None:
+    check_url(text)
+
+
+@given(words, words)
+def test_a_name_that_looks_like_a_connection_string_is_a_name(user: str, dbname: str) -> None:
+    check_url(f"postgresql://{user}:secret@a.example.com/{dbname}")
+
+
+@pytest.mark.thorough
+def test_twenty_seconds_of_atheris(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.fuzz", "20"],
+        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120,
+        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'operator'}"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    assert "number_of_executed_units" in done.stderr
