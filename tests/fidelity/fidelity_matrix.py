@@ -21,9 +21,9 @@ from pgimport.model.reasons import Reason
 from pgimport.model.result import WorkerResult
 from pgimport.server.connection import Access
 from pgimport.server.shadow import ShadowPlan, drop_attempt, prepare_shadow
-from pgimport.worker.clients import Children, Clients
-from pgimport.worker.copying import run_import
-from pgimport.worker.lines import Reporter
+from pgimport.worker.pipeline.import_steps import run_import
+from pgimport.worker.postgres.clients import Children, Clients
+from pgimport.worker.report.reporter import Reporter
 
 MAJORS = (15, 16, 17, 18)
 TARGETS = (17, 18)

@@ -8,9 +8,9 @@ from psycopg.conninfo import make_conninfo
 from pgimport.model.reasons import Failure
 from pgimport.model.source_url import FileURL, PinnedURL, SourceURL, parse_source, resolve_source
 from pgimport.model.spec import AllowedSources
-from pgimport.worker.endpoints import KEEPALIVES, build_environment, source_endpoint
-from pgimport.worker.file.fetch import _build_context, _PinnedConnection
-from pgimport.worker.source import FileSource
+from pgimport.worker.engines.file.download import _build_context, _PinnedConnection
+from pgimport.worker.postgres.endpoints import KEEPALIVES, build_environment, source_endpoint
+from pgimport.worker.postgres.source import FileSource
 
 _HOME = Path("/run/private/source.pgpass")
 JUDGED = "93.184.216.34"

@@ -29,7 +29,7 @@ from pgimport.decide.imports import decide_import
 from pgimport.model.observations import ObservedPod
 from pgimport.model.reasons import MEANINGS, Reason, find_reason_by_exit_code
 from pgimport.model.status import ImportPhase, Progress
-from pgimport.worker.failures import (
+from pgimport.worker.postgres.errors import (
     CONNECT_RULES,
     SOURCE_SQLSTATES,
     ClientWords,

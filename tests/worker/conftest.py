@@ -18,11 +18,11 @@ from pgimport.model.names import AttemptNames, attempt_names, attempt_password
 from pgimport.model.order import Order, OrderTarget
 from pgimport.model.result import WorkerResult
 from pgimport.model.spec import AllowedSources, SSLMode
-from pgimport.worker.clients import Children, Clients
-from pgimport.worker.copying import run_import
-from pgimport.worker.lines import Reporter
-from pgimport.worker.places import Places
-from pgimport.worker.preflight import run_preflight
+from pgimport.worker.checks.preflight import run_preflight
+from pgimport.worker.environment import Places
+from pgimport.worker.pipeline.import_steps import run_import
+from pgimport.worker.postgres.clients import Children, Clients
+from pgimport.worker.report.reporter import Reporter
 
 LOOPBACK = AllowedSources(allowed_cidrs=["127.0.0.0/8"])
 # The minors that the tests' own clients have: older than what the image must have.

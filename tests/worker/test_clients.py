@@ -8,8 +8,8 @@ from tests.support.postgres import PostgresServer
 from tests.worker.conftest import TEST_FLOORS, Bench
 
 from pgimport.model.reasons import Reason
-from pgimport.worker.clients import Clients
-from pgimport.worker.failures import Stopped
+from pgimport.worker.postgres.clients import Clients
+from pgimport.worker.postgres.errors import Stopped
 
 GOOD = {15: 19, 16: 15, 17: 11, 18: 6}
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from pgimport.worker.contents import Leave, format_list, plan_contents
-from pgimport.worker.toc import Entry, Section
+from pgimport.worker.archive.selection import Leave, format_list, plan_contents
+from pgimport.worker.archive.toc import Entry, Section
 
 _IDS = count(1)
 

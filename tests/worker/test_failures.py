@@ -4,7 +4,7 @@ import psycopg
 import pytest
 
 from pgimport.model.reasons import Reason
-from pgimport.worker.failures import (
+from pgimport.worker.postgres.errors import (
     ClientWords,
     judge_dump,
     judge_restore,

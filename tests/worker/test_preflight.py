@@ -19,10 +19,10 @@ from tests.worker.conftest import Bench
 from pgimport.model.reasons import Reason
 from pgimport.model.result import CheckStatus, PreflightReport, WorkerResult, build_termination_message
 from pgimport.model.spec import AllowedSources, Provider
-from pgimport.worker.checks.asking import BEGIN, Asker, run_statements
-from pgimport.worker.checks.judged import POOLED, REACHABLE, UNSUPPORTED, Unknown
-from pgimport.worker.lines import Reporter
-from pgimport.worker.preflight import run_preflight
+from pgimport.worker.checks.catalog_reader import BEGIN, Asker, run_statements
+from pgimport.worker.checks.check_results import POOLED, REACHABLE, UNSUPPORTED, Unknown
+from pgimport.worker.checks.preflight import run_preflight
+from pgimport.worker.report.reporter import Reporter
 
 ALL_CHECKS = [
     "source_reachable", "source_not_pooled", "source_version_compatible", "source_size_within_plan",

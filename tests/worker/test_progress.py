@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from pgimport.worker.lines import Reporter, redact
-from pgimport.worker.progress import BY_DUMP, BY_RELAY, DumpEar, FileMeter, Meter, RestoreEar, Stage
+from pgimport.worker.report.progress import BY_DUMP, BY_RELAY, DumpEar, FileMeter, Meter, RestoreEar, Stage
+from pgimport.worker.report.reporter import Reporter, redact
 
 NAMES = {1: ("public", "big"), 2: ("public", "small"), 3: ("other", "small")}
 

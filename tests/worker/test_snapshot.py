@@ -4,9 +4,9 @@ import pytest
 from tests.support.postgres import PostgresServer
 
 from pgimport.model.reasons import Reason
-from pgimport.worker.failures import Stopped
-from pgimport.worker.leaving import Scope
-from pgimport.worker.snapshot import begin_snapshot, lock_tables, read_rewritten, take_snapshot
+from pgimport.worker.postgres.errors import Stopped
+from pgimport.worker.scope.live_scope import Scope
+from pgimport.worker.scope.snapshot import begin_snapshot, lock_tables, read_rewritten, take_snapshot
 
 
 @pytest.mark.parametrize("change", ["TRUNCATE a", "VACUUM FULL a", "ALTER TABLE a ALTER x TYPE bigint"])

@@ -8,8 +8,8 @@ import pytest
 from tests.support.postgres import PostgresServer
 
 from pgimport.model.reasons import Reason
-from pgimport.worker.failures import Stopped
-from pgimport.worker.toc import MAGIC, Compression, Entry, Header, Section, parse_contents
+from pgimport.worker.archive.toc import MAGIC, Compression, Entry, Header, Section, parse_contents
+from pgimport.worker.postgres.errors import Stopped
 
 SCHEMA = """
 CREATE SCHEMA "odd; 1 2 TABLE";

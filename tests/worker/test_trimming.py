@@ -2,8 +2,8 @@
 
 import pytest
 
-from pgimport.worker.trimming import CHECK, DEFAULT, mentions, trim_table
-from pgimport.worker.words import scan_words
+from pgimport.worker.archive.sql_tokens import scan_words
+from pgimport.worker.archive.trim import CHECK, DEFAULT, mentions, trim_table
 
 TABLE = """CREATE TABLE "public"."t" (
     "id" integer DEFAULT "nextval"('"auth"."s"'::"regclass") NOT NULL,

@@ -2,8 +2,8 @@
 
 import pytest
 
-from pgimport.worker.unmakeable import policy_roles, why_unmakeable
-from pgimport.worker.words import parse_words
+from pgimport.worker.archive.sql_tokens import parse_words
+from pgimport.worker.archive.superuser_only import policy_roles, why_unmakeable
 
 MAKEABLE = [
     ("FUNCTION", "CREATE FUNCTION s.f() RETURNS int LANGUAGE sql AS $$SELECT 1 -- LANGUAGE c\n$$;"),

@@ -12,9 +12,9 @@ from pgimport.model import order as words
 from pgimport.model.order import Order
 from pgimport.model.reasons import EXIT_OK, EXIT_TERMINATED, Failure, Reason
 from pgimport.model.result import FailureReport, WorkerResult, build_termination_message
-from pgimport.worker.clients import Children, Clients
-from pgimport.worker.lines import Reporter, utc_now
-from pgimport.worker.places import Places, parse_order, read_places
+from pgimport.worker.environment import Places, parse_order, read_places
+from pgimport.worker.postgres.clients import Children, Clients
+from pgimport.worker.report.reporter import Reporter, utc_now
 
 Step = Literal["preflight", "plan", "import"]
 STEPS: tuple[Step, ...] = ("preflight", "plan", "import")
@@ -48,14 +48,14 @@ def _work(
     try:
         # Each program loads what it needs: a preflight waits 0.1 s less.
         if step == "preflight":
-            from pgimport.worker.preflight import run_preflight
+            from pgimport.worker.checks.preflight import run_preflight
 
             return run_preflight(order, places, reporter)
         if step == "plan":
-            from pgimport.worker.planning import run_plan
+            from pgimport.worker.plan import run_plan
 
             return run_plan(order, places, reporter)
-        from pgimport.worker.copying import run_import
+        from pgimport.worker.pipeline.import_steps import run_import
 
         return run_import(order, places, reporter, read_clients(environment), children)
     except Exception as error:

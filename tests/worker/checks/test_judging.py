@@ -10,18 +10,23 @@ from pgimport.model.providers import find_provider
 from pgimport.model.reasons import Reason
 from pgimport.model.result import DumpFileInfo, SkippedObject, SourceExtension, SourceInfo
 from pgimport.model.spec import Filter, Provider, SSLMode
-from pgimport.worker.checks.content import describe_effects, judge_encoding, judge_large_objects, judge_unsupported
-from pgimport.worker.checks.file import FileContents, build_facts, judge_file
-from pgimport.worker.checks.fitting import (
+from pgimport.worker.checks.check_results import Judged, Unknown, format_bytes, some_of
+from pgimport.worker.checks.content_checks import (
+    describe_effects,
+    judge_encoding,
+    judge_large_objects,
+    judge_unsupported,
+)
+from pgimport.worker.checks.dump_file_checks import FileContents, build_facts, judge_file
+from pgimport.worker.checks.privilege_checks import MOST, judge_privileges, judge_row_security
+from pgimport.worker.checks.target_fit_checks import (
     judge_extensions,
     judge_file_size,
     judge_size,
     judge_version,
     split_extensions,
 )
-from pgimport.worker.checks.judged import Judged, Unknown, format_bytes, some_of
-from pgimport.worker.checks.rights import MOST, judge_privileges, judge_row_security
-from pgimport.worker.checks.scope import build_scope
+from pgimport.worker.scope.patterns import build_scope
 
 MIB, GIB = 2**20, 2**30
 EVERYTHING = build_scope(None, ())

@@ -5,7 +5,7 @@ import tarfile
 import zlib
 from collections.abc import Callable, Mapping
 
-from pgimport.worker.toc import Compression, Header, parse_contents
+from pgimport.worker.archive.toc import Compression, Header, parse_contents
 
 # Offset of the byte that tells how rows are compressed, in archives of version 1.15 and newer: after the magic, three
 # bytes of version, the sizes of an integer and of an offset, and the format.

@@ -12,9 +12,9 @@ from pgimport.model.reasons import Failure, Reason
 from pgimport.model.source_addresses import Resolve
 from pgimport.model.source_url import FileURL, parse_file_url
 from pgimport.model.spec import AllowedSources
-from pgimport.worker.failures import Stopped
-from pgimport.worker.file.fetch import open_download
-from pgimport.worker.source import FileSource, pin
+from pgimport.worker.engines.file.download import open_download
+from pgimport.worker.postgres.errors import Stopped
+from pgimport.worker.postgres.source import FileSource, pin
 
 NAME = "dumps.example.com"
 CONTENT = bytes(range(256)) * 1000

@@ -15,9 +15,9 @@ from tests.worker.file.conftest import FORMATS, dump
 from tests.worker.file.test_wholeness import a_header
 
 from pgimport.model.reasons import Reason
-from pgimport.worker.file.plain import Lexer, Rows
-from pgimport.worker.file.unwrap import Stream
-from pgimport.worker.toc import parse_contents
+from pgimport.worker.archive.toc import parse_contents
+from pgimport.worker.engines.file.compression import Stream
+from pgimport.worker.engines.file.plain_sql_lexer import Lexer, Rows
 
 pytestmark = pytest.mark.thorough
 

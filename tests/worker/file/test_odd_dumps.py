@@ -18,10 +18,10 @@ from tests.worker.file.conftest import FORMATS, dump
 from tests.worker.file.test_wholeness import a_header, walk
 
 from pgimport.model.reasons import Reason
-from pgimport.worker.failures import Stopped
-from pgimport.worker.file.custom import pass_rows
-from pgimport.worker.file.unwrap import Stream
-from pgimport.worker.toc import Compression, parse_contents
+from pgimport.worker.archive.toc import Compression, parse_contents
+from pgimport.worker.engines.file.compression import Stream
+from pgimport.worker.engines.file.custom_format import pass_rows
+from pgimport.worker.postgres.errors import Stopped
 
 Offer = Callable[[bytes], None]
 FLIPS = 400

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgimport.worker.failures import Stopped
-from pgimport.worker.file.plain import CLOSING, Command, Item, Lexer, Rows, Statement
-from pgimport.worker.file.statements import When, judge_statement
-from pgimport.worker.file.unwrap import Stream
+from pgimport.worker.engines.file.compression import Stream
+from pgimport.worker.engines.file.plain_sql_lexer import CLOSING, Command, Item, Lexer, Rows, Statement
+from pgimport.worker.engines.file.statement_rules import When, judge_statement
+from pgimport.worker.postgres.errors import Stopped
 
 END = b"\n--\n" + CLOSING + b"\n--\n\n"
 STATEMENTS = [

@@ -5,9 +5,9 @@ import tarfile
 
 import pytest
 
-from pgimport.worker.failures import Stopped
-from pgimport.worker.file.tar import walk_members
-from pgimport.worker.file.unwrap import Stream
+from pgimport.worker.engines.file.compression import Stream
+from pgimport.worker.engines.file.tar_reader import walk_members
+from pgimport.worker.postgres.errors import Stopped
 
 
 def a_tar(*members: tuple[str, bytes], form: int = tarfile.USTAR_FORMAT, **changes: object) -> bytes:

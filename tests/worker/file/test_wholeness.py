@@ -14,12 +14,12 @@ from tests.worker.conftest import Bench
 from tests.worker.file.conftest import FORMATS, WRAPPINGS, dump
 
 from pgimport.model.reasons import Reason
-from pgimport.worker.failures import Stopped
-from pgimport.worker.file.custom import pass_rows
-from pgimport.worker.file.plain import Lexer
-from pgimport.worker.file.tar import walk_members
-from pgimport.worker.file.unwrap import Format, Stream, find_format
-from pgimport.worker.toc import parse_contents
+from pgimport.worker.archive.toc import parse_contents
+from pgimport.worker.engines.file.compression import Format, Stream, find_format
+from pgimport.worker.engines.file.custom_format import pass_rows
+from pgimport.worker.engines.file.plain_sql_lexer import Lexer
+from pgimport.worker.engines.file.tar_reader import walk_members
+from pgimport.worker.postgres.errors import Stopped
 
 Offer = Callable[[bytes], None]
 

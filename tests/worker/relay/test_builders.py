@@ -4,9 +4,9 @@ from contextlib import closing
 
 from tests.support.postgres import SUPERUSER, run_postgres
 
-from pgimport.worker.endpoints import Endpoint
-from pgimport.worker.relay.builders import Builder
-from pgimport.worker.relay.builds import Build
+from pgimport.worker.engines.relay.index_builds import Build
+from pgimport.worker.engines.relay.index_workers import Builder
+from pgimport.worker.postgres.endpoints import Endpoint
 
 INDEX = Build(1, "index i", "CREATE INDEX i ON public.t (n)", 100, False, False, 0)
 

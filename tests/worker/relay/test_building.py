@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from pgimport.worker.relay.board import Board
-from pgimport.worker.relay.builds import Build, plan_builds
-from pgimport.worker.snapshot import Table
-from pgimport.worker.toc import Entry, Section
+from pgimport.worker.archive.toc import Entry, Section
+from pgimport.worker.engines.relay.index_builds import Build, plan_builds
+from pgimport.worker.engines.relay.index_queue import Board
+from pgimport.worker.scope.snapshot import Table
 
 SIZES = {100: 5_000_000, 200: 9_000_000}
 TABLES = [Table(oid, "public", f"t{oid}", False, size, None, True) for oid, size in SIZES.items()]

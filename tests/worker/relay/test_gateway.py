@@ -11,10 +11,10 @@ from tests.support.postgres import PostgresServer, run_postgres
 from tests.worker.conftest import Bench
 
 from pgimport.model.reasons import Failure, Reason
-from pgimport.worker.clients import Children
-from pgimport.worker.endpoints import Endpoint, build_environment, write_passfile
-from pgimport.worker.failures import ClientWords, judge_dump
-from pgimport.worker.relay.gateway import open_gateway
+from pgimport.worker.engines.relay.pg_dump_proxy import open_gateway
+from pgimport.worker.postgres.clients import Children
+from pgimport.worker.postgres.endpoints import Endpoint, build_environment, write_passfile
+from pgimport.worker.postgres.errors import ClientWords, judge_dump
 
 KINDS = """
 CREATE SCHEMA "odd one";

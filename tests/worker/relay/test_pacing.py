@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pgimport.worker.relay.pacing import LOOKS, REST, Pace
+from pgimport.worker.engines.relay.concurrency import LOOKS, REST, Pace
 
 
 def run(pace: Pace, rate_of: Callable[[int], float], looks: int, tables: int = 100) -> list[int]:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from pgimport.worker.relay.pipe import PIECE, Pipe
+from pgimport.worker.engines.relay.row_buffer import PIECE, Pipe
 
 
 async def pass_on(pieces: list[bytes], limit: int) -> list[bytes]:

@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from pgimport.model.spec import Engine
-from pgimport.worker.memory import MIB
-from pgimport.worker.relay.plan import (
+from pgimport.worker.engines.relay.relay_plan import (
     Facts,
     ObjectsStep,
     RowsStep,
@@ -17,7 +16,8 @@ from pgimport.worker.relay.plan import (
     plan_relay,
     plan_work_memory,
 )
-from pgimport.worker.snapshot import Table
+from pgimport.worker.memory import MIB
+from pgimport.worker.scope.snapshot import Table
 
 
 def a_table(oid: int, size: int, counted_as: int | None = None, partitioned: bool = False) -> Table:

@@ -16,8 +16,9 @@ from tests.worker.conftest import Bench
 
 from pgimport.model.reasons import Reason
 from pgimport.model.result import WorkerResult
-from pgimport.worker.relay import objects, plan
-from pgimport.worker.relay.streams import Stream
+from pgimport.worker.engines.relay import large_objects as objects
+from pgimport.worker.engines.relay import relay_plan as plan
+from pgimport.worker.engines.relay.copy_stream import Stream
 
 BOTH_WAYS = pytest.mark.parametrize("small", [-1, plan.SMALL], ids=["each table by itself", "in batches"])
 ROWS = 100_000

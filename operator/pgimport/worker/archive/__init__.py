@@ -1,0 +1,1 @@
+"""Parses pg_dump's archives and decides what of them is restored. Pure."""

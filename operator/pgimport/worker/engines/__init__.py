@@ -1,0 +1,1 @@
+"""Copies structure and rows into the shadow: by relay, by dump, or from a dump file."""

@@ -1,0 +1,87 @@
+"""Connections of asyncpg: an endpoint comes in; an open session that means the same at every server goes out.
+
+asyncpg gets the host's name, for SNI and `verify-full`; the event loop answers with the one address that was judged.
+"""
+
+import asyncio
+import os
+import socket
+import ssl
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import asyncpg
+
+from pgimport.worker.postgres.endpoints import KEEPALIVES, Endpoint
+from pgimport.worker.postgres.queries import read_query
+
+_OPTIONS = {
+    socket.TCP_KEEPIDLE: KEEPALIVES["keepalives_idle"],
+    socket.TCP_KEEPINTVL: KEEPALIVES["keepalives_interval"],
+    socket.TCP_KEEPCNT: KEEPALIVES["keepalives_count"],
+}
+
+
+class PinnedLoop(asyncio.SelectorEventLoop):
+    """Resolves the hosts that were judged to their addresses, and keeps its connections alive."""
+
+    def __init__(self, addresses: Mapping[tuple[str, int], str]) -> None:
+        super().__init__()
+        self._addresses = addresses
+        # A session that was let go complains of what has been told already.
+        self.set_exception_handler(lambda _loop, _context: None)
+
+    async def getaddrinfo(self, host: Any, port: Any, **hints: Any) -> Any:
+        return await super().getaddrinfo(self._addresses.get((host, port), host), port, **hints)
+
+    async def create_connection(self, *arguments: Any, **keywords: Any) -> Any:
+        transport, protocol = await super().create_connection(*arguments, **keywords)
+        wire = transport.get_extra_info("socket")
+        wire.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in _OPTIONS.items():
+            wire.setsockopt(socket.IPPROTO_TCP, option, value)
+        return transport, protocol
+
+
+def pinned_loop(*endpoints: Endpoint) -> Callable[[], asyncio.AbstractEventLoop]:
+    """A factory for `asyncio.Runner`."""
+    addresses = {(one.host, one.port): one.hostaddr for one in endpoints if one.hostaddr is not None}
+    return lambda: PinnedLoop(addresses)
+
+
+async def connect(endpoint: Endpoint) -> asyncpg.Connection:
+    """Raises what asyncpg and the operating system raise."""
+    connection = await asyncpg.connect(
+        host=endpoint.host,
+        port=endpoint.port,
+        user=endpoint.user,
+        password=endpoint.password,
+        passfile=os.devnull,
+        database=endpoint.dbname,
+        ssl=build_tls(endpoint),
+        timeout=endpoint.connect_timeout,
+        statement_cache_size=0,
+        server_settings={
+            "application_name": endpoint.application_name,
+            **({"options": endpoint.options} if endpoint.options else {}),
+        },
+    )
+    await connection.execute(read_query("session").decode())
+    return connection
+
+
+def build_tls(endpoint: Endpoint) -> ssl.SSLContext | str | bool:
+    """As libpq reads `sslmode` and `sslrootcert`."""
+    if endpoint.sslmode == "disable":
+        return False
+    if endpoint.sslmode in ("allow", "prefer"):
+        return endpoint.sslmode
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = endpoint.sslmode == "verify-full"
+    if endpoint.sslmode == "require" and endpoint.sslrootcert is None:
+        context.verify_mode = ssl.CERT_NONE
+    elif endpoint.sslrootcert is None or endpoint.sslrootcert == "system":
+        context.load_default_certs()
+    else:
+        context.load_verify_locations(endpoint.sslrootcert)
+    return context

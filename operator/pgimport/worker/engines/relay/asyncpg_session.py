@@ -1,0 +1,151 @@
+"""One stream of asyncpg: a step of large tables comes in, its rows pass from source to copy, their counts go out."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
+from typing import Any, TypeVar
+
+import asyncpg
+
+from pgimport.worker.engines.relay.asyncpg_connect import connect, pinned_loop
+from pgimport.worker.engines.relay.copy_statements import ALIKE, build_begin, build_join
+from pgimport.worker.engines.relay.relay_plan import Rows, RowsStep
+from pgimport.worker.engines.relay.row_buffer import Pipe
+from pgimport.worker.engines.relay.step_errors import (
+    compare_counts,
+    failed_at_source,
+    failed_at_target,
+    failed_to_connect,
+    failed_to_join,
+)
+from pgimport.worker.postgres.endpoints import Endpoint
+
+Passed = Callable[[int, int], None]  # oid of a table, bytes of it that passed just now
+T = TypeVar("T")
+# A line slower than its reader brings each packet by itself; a short rest lets the kernel put a few together.
+SHORT = 32 * 1024  # bytes of a piece
+REST_SECONDS = 0.01
+
+
+class Pair:
+    """A session at each end, in an event loop of their own: everything but `abort` is for one thread."""
+
+    def __init__(self, source: Endpoint, shadow: Endpoint, snapshot: str) -> None:
+        self._source, self._shadow, self._snapshot = source, shadow, snapshot
+        self._runner = asyncio.Runner(loop_factory=pinned_loop(source, shadow))
+        self._loop = self._runner.get_loop()
+        self._ends: list[asyncpg.Connection] = []
+        self._pipe: Pipe | None = None
+        self.copy_pid: int | None = None  # of the server's process at the copy
+
+    def open(self) -> None:
+        """Raises StepFailed."""
+        self._runner.run(self._open())
+
+    def copy(self, step: RowsStep, passed: Passed) -> dict[int, int]:
+        """Rows of each table, by its oid, when they are safe in the copy. Raises StepFailed."""
+        return self._runner.run(self._copy(step, passed))
+
+    def close(self) -> None:
+        self._terminate()
+        with suppress(Exception):  # what was terminated may still complain
+            self._runner.close()
+
+    def abort(self) -> None:
+        """From another thread: the step that runs fails."""
+        with suppress(RuntimeError):  # its loop is closed
+            self._loop.call_soon_threadsafe(self._terminate)
+
+    def hang_up(self) -> None:
+        """From another thread: the copy's server has failed, which asyncpg hears when it has no more rows to send."""
+        with suppress(RuntimeError):  # its loop is closed
+            self._loop.call_soon_threadsafe(self._close_pipe)
+
+    def _close_pipe(self) -> None:
+        if self._pipe is not None:
+            self._pipe.close()
+
+    def _terminate(self) -> None:
+        for session in self._ends:
+            with suppress(Exception):
+                session.terminate()
+
+    async def _open(self) -> None:
+        try:
+            source = await connect(self._source)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            raise failed_to_connect(error, self._source) from error
+        self._ends.append(source)
+        try:
+            await source.execute(build_join(self._snapshot))
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            raise failed_to_join(error, "its snapshot was opened again") from error
+        try:
+            self._ends.append(await connect(self._shadow))
+            await self._ends[1].execute(ALIKE)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            raise failed_at_target(error, "a stream was opened") from error
+        self.copy_pid = self._ends[1].get_server_pid()
+
+    async def _copy(self, step: RowsStep, passed: Passed) -> dict[int, int]:
+        source, copy = self._ends
+        doing = f"the rows of {step.title} were copied"
+        await _at_target(copy.execute(build_begin(step)), doing)
+        counts = {rows.table.oid: await self._pass(source, copy, step, rows, passed) for rows in step.rows}
+        await _at_target(copy.execute("COMMIT"), doing)
+        return counts
+
+    async def _pass(
+        self, source: asyncpg.Connection, copy: asyncpg.Connection, step: RowsStep, rows: Rows, passed: Passed
+    ) -> int:
+        """The end that fails first is the one that is told; both are let go then."""
+        pipe = self._pipe = Pipe()
+        oid, into = rows.table.oid, step.through or rows.table
+
+        async def put(piece: bytes) -> None:
+            await pipe.put(piece)
+            passed(oid, len(piece))
+            if len(piece) < SHORT:
+                await asyncio.sleep(REST_SECONDS)
+
+        async def read() -> int:
+            told = await source.copy_from_table(
+                rows.table.name, schema_name=rows.table.schema, columns=rows.columns, output=put
+            )
+            pipe.close()
+            return _parse_count(told)
+
+        async def write() -> int:
+            return _parse_count(
+                await copy.copy_to_table(
+                    into.name, schema_name=into.schema, columns=rows.columns, source=pipe, freeze=step.through is None
+                )
+            )
+
+        reading, writing = asyncio.create_task(read()), asyncio.create_task(write())
+        done, _ = await asyncio.wait({reading, writing}, return_when=asyncio.FIRST_EXCEPTION)
+        failed = next((task for task in (reading, writing) if task in done and task.exception()), None)
+        if failed is None:
+            return compare_counts(rows.table.title, reading.result(), writing.result())
+        error = failed.exception()
+        self._terminate()
+        for task in (reading, writing):
+            task.cancel()
+        await asyncio.gather(reading, writing, return_exceptions=True)
+        assert error is not None  # noqa: S101 (it has failed)
+        if not isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError | OSError):
+            raise error
+        doing = f"the rows of {rows.table.title} were copied"
+        raise (failed_at_source if failed is reading else failed_at_target)(error, doing) from error
+
+
+def _parse_count(told: str) -> int:
+    """`COPY 17` → 17."""
+    return int(told.rpartition(" ")[2])
+
+
+async def _at_target(work: Coroutine[Any, Any, T] | Awaitable[T], doing: str) -> T:
+    try:
+        return await work
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        raise failed_at_target(error, doing) from error

@@ -1,0 +1,186 @@
+"""The relay at work: a held snapshot, a plan and the shadow's empty tables come in; rows and indexes are in the copy.
+
+Streams and builders are threads. What one of them cannot do ends all of them.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Collection, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+
+from pgimport.model.reasons import Failure
+from pgimport.worker.engines.pg_restore import LiveRun
+from pgimport.worker.engines.relay.concurrency import LOOK_SECONDS, Pace
+from pgimport.worker.engines.relay.copy_stream import Ends, Stream
+from pgimport.worker.engines.relay.index_builds import Build
+from pgimport.worker.engines.relay.index_queue import Board
+from pgimport.worker.engines.relay.index_workers import Builder
+from pgimport.worker.engines.relay.relay_plan import RelayPlan, Step
+from pgimport.worker.engines.relay.step_errors import StepFailed
+from pgimport.worker.engines.relay.throughput import Flow
+from pgimport.worker.engines.relay.watchdog import guarding
+from pgimport.worker.postgres.errors import Stopped
+from pgimport.worker.postgres.server_progress import watching
+from pgimport.worker.report.progress import Pulse, Stage
+
+FULL_TRIES = 30  # of a last stream that a server has no room for, one a second
+
+
+class Relay:
+    """One import's rows on their way; `later`: builds that come when all of this is done."""
+
+    def __init__(self, run: LiveRun, ends: Ends, plan: RelayPlan, builds: Sequence[Build], later: int) -> None:
+        self._run, self._ends, self._plan, self._builds, self._later = run, ends, plan, builds, later
+        self._board = Board(builds, max(plan.builders, plan.streams))
+        self._flow = Flow(run.meter)
+        self._pace = Pace(plan.streams)
+        self._lock = threading.Condition()
+        self._steps = deque(plan.steps)
+        self._at_work = plan.streams
+        self._large = 0  # steps that are under way
+        self._streams: list[Stream] = []
+        self._builders: list[Builder] = []
+        self._counts: dict[int, int] = {}
+        self._built = 0
+        self._refused: Failure | None = None
+
+    def bring(self) -> dict[int, int]:
+        """Rows of each table, by its oid, as the source's COPY counted them. Raises Stopped."""
+        self._run.meter.begin(Stage.COPY)
+        for _ in range(self._plan.streams):
+            self._board.begin_stream()
+            self._streams.append(Stream(self._ends, self._run.reporter, self._flow))
+        with (
+            ThreadPoolExecutor(self._plan.streams + self._plan.builders) as pool,
+            Pulse(self._flow.tell),
+            Pulse(self._look, LOOK_SECONDS),
+            watching(self._run, self._run.shadow, "index_progress"),
+            guarding(self._run, self._heed, self._refuse),
+        ):
+            work = [pool.submit(self._stream, stream) for stream in self._streams]
+            work += [pool.submit(self._build) for _ in range(min(self._plan.builders, len(self._builds)))]
+            done, undone = wait(work, return_when=FIRST_EXCEPTION)
+            if undone:
+                self._stop()
+            for future in done:
+                self._raise(future.exception())
+            if self._refused is not None:
+                raise Stopped(self._refused)
+        return self._counts
+
+    def _raise(self, error: BaseException | None) -> None:
+        if error is not None and self._refused is not None:
+            error = Stopped(self._refused)
+        elif isinstance(error, StepFailed):
+            error = Stopped(error.failure)
+        if isinstance(error, Stopped):
+            self._run.reporter.overhear(error.failure.message)  # where a client would have said it
+        if error is not None:
+            raise error
+
+    def _heed(self, failed: Collection[int]) -> None:
+        for stream in self._streams:
+            stream.heed(failed)
+
+    def _refuse(self, failure: Failure) -> None:
+        self._refused = failure
+        self._stop()
+
+    def _stop(self) -> None:
+        self._board.stop()
+        with self._lock:
+            self._steps.clear()
+            self._lock.notify_all()
+            at_work: list[Stream | Builder] = [*self._streams, *self._builders]
+        for one in at_work:
+            one.abort()
+
+    def _look(self) -> None:
+        """Now and then: do more streams help?"""
+        with self._lock:
+            self._pace.look(self._flow.take_rate(), self._large)
+            self._lock.notify_all()
+
+    def _stream(self, stream: Stream) -> None:
+        try:
+            while (step := self._next_step()) is not None and self._do(stream, step):
+                self._step_is_over(step)
+        finally:
+            stream.close()
+            self._board.end_stream()
+
+    def _next_step(self) -> Step | None:
+        """The largest, or where enough large ones are under way, the largest small one. None ends a stream."""
+        with self._lock:
+            while self._steps:
+                room = self._large < self._pace.allowed
+                if (step := next((one for one in self._steps if room or not one.is_large), None)) is not None:
+                    self._steps.remove(step)
+                    self._large += step.is_large
+                    return step
+                self._board.end_stream()
+                self._lock.wait()
+                self._board.begin_stream()
+            self._leave()
+            return None
+
+    def _step_is_over(self, step: Step) -> None:
+        with self._lock:
+            self._large -= step.is_large
+            self._lock.notify_all()
+
+    def _leave(self) -> None:
+        """The last one turns the light off: from here on it is indexes alone."""
+        self._at_work -= 1
+        if self._at_work == 0:
+            self._run.meter.begin(Stage.INDEXES, len(self._builds) + self._later, self._built)
+
+    def _do(self, stream: Stream, step: Step) -> bool:
+        """False where this stream has to end, because a server has no room for it. Raises StepFailed."""
+        for left in range(FULL_TRIES, -1, -1):
+            try:
+                self._take_in(stream.do(step))
+                return True
+            except StepFailed as failed:
+                if not failed.full or left == 0:
+                    raise
+                if self._give_back(step, failed):
+                    return False
+                time.sleep(1)
+        return False
+
+    def _give_back(self, step: Step, failed: StepFailed) -> bool:
+        with self._lock:
+            if self._at_work == 1:
+                return False
+            self._steps.appendleft(step)
+            self._large -= step.is_large
+            self._leave()
+            self._lock.notify_all()
+        self._run.reporter.log(f"one stream less: {failed.failure.message}", "warning")
+        return True
+
+    def _take_in(self, counts: dict[int, int]) -> None:
+        with self._lock:
+            self._counts.update(counts)
+        self._flow.forget(counts)
+        for oid in counts:
+            self._run.meter.finish(oid)
+        self._board.rows_are_in(counts)
+
+    def _build(self) -> None:
+        builder = Builder(self._run.shadow, self._ends.encoding, self._plan.builders)
+        with self._lock:
+            self._builders.append(builder)
+        try:
+            while (build := self._board.take()) is not None:
+                builder.build(build)
+                self._board.finish(build)
+                with self._lock:
+                    self._built += 1
+                self._run.meter.step()
+            if not self._board.stopped:  # else nothing of this copy will be used
+                builder.settle()
+        finally:
+            builder.close()

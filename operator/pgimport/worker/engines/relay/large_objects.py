@@ -1,0 +1,79 @@
+"""Large objects: a range of their numbers comes in; the same objects, with their comments, are in the copy.
+
+`lo_get` gives many in one round trip, where the clients need several for each. A large one comes in pieces.
+"""
+
+from collections.abc import Iterator
+
+from psycopg import sql
+
+from pgimport.worker.engines.relay.relay_plan import ObjectsStep
+from pgimport.worker.engines.relay.step_errors import failed_at_source, failed_at_target, telling
+from pgimport.worker.postgres.endpoints import Connection
+from pgimport.worker.postgres.queries import read_query
+
+PIECE = 1024 * 1024  # bytes of one object that travel at once
+GROUP = 200  # objects that are made in one transaction
+GROUP_BYTES = 8 * PIECE
+_READ, _MADE = "large objects were read", "large objects were made"
+
+Objects = list[tuple[int, bytes]]
+
+
+def copy_objects(source: Connection, copy: Connection, step: ObjectsStep) -> None:
+    """Each object as it is at the source, whatever of it is in the copy already. Raises StepFailed."""
+    long: list[int] = []
+    for group in _read_groups(source, step):
+        with telling(failed_at_target, _MADE):
+            _make(copy, group)
+        long += [oid for oid, begin in group if len(begin) == PIECE]
+    for oid in long:
+        _copy_rest(source, copy, oid)
+    with telling(failed_at_source, _READ):
+        comments = source.execute(read_query("relay/object_comments"), _range(step)).fetchall()
+    with telling(failed_at_target, _MADE):
+        for oid, text in comments:
+            statement = sql.SQL("COMMENT ON LARGE OBJECT {} IS {}")
+            copy.execute(statement.format(sql.Literal(oid), sql.Literal(text)))
+
+
+def _range(step: ObjectsStep) -> dict[str, int]:
+    return {"first": step.first, "end": 1 << 32 if step.end is None else step.end}
+
+
+def _read_groups(source: Connection, step: ObjectsStep) -> Iterator[Objects]:
+    """The first piece of every object, some at a time: nothing more than a group is held."""
+    group, size = Objects(), 0
+    with telling(failed_at_source, _READ), source.cursor(binary=True) as cursor:
+        for oid, begin in cursor.stream(read_query("relay/objects"), {**_range(step), "piece": PIECE}):
+            group.append((oid, begin))
+            size += len(begin)
+            if len(group) == GROUP or size >= GROUP_BYTES:
+                yield group
+                group, size = [], 0
+    yield group
+
+
+def _make(copy: Connection, group: Objects) -> None:
+    with copy.transaction(), copy.cursor(binary=True) as cursor:
+        cursor.execute(
+            "SELECT pg_catalog.lo_unlink(oid) FROM pg_catalog.pg_largeobject_metadata"
+            " WHERE oid = ANY (%s::bigint[]::pg_catalog.oid[])",
+            [[oid for oid, _ in group]],
+        )
+        cursor.executemany("SELECT pg_catalog.lo_from_bytea(%s::bigint::pg_catalog.oid, %s)", group)
+
+
+def _copy_rest(source: Connection, copy: Connection, oid: int) -> None:
+    at = PIECE
+    while True:
+        with telling(failed_at_source, _READ):
+            row = source.execute(
+                "SELECT pg_catalog.lo_get(%s::bigint::pg_catalog.oid, %s, %s)", [oid, at, PIECE], binary=True
+            ).fetchone()
+        piece = row[0] if row else b""
+        with telling(failed_at_target, _MADE):
+            copy.execute("SELECT pg_catalog.lo_put(%s::bigint::pg_catalog.oid, %s, %s)", [oid, at, piece])
+        if len(piece) < PIECE:
+            return
+        at += PIECE

@@ -1,0 +1,122 @@
+"""One stream of libpq: a step of many tables comes in, each end gets its COPYs as one query, counts go out.
+
+What it costs is one round trip for all of them. It also takes what asyncpg cannot: other encodings than UTF-8, channel
+binding, and rows in binary form.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+
+import psycopg
+from psycopg import pq
+
+from pgimport.worker.engines.relay.copy_statements import ALIKE, build_begin, build_copy_in, build_copy_out, build_join
+from pgimport.worker.engines.relay.libpq_copy import end_rows, next_result, put_rows, read_rows, send
+from pgimport.worker.engines.relay.relay_plan import RowsStep
+from pgimport.worker.engines.relay.step_errors import (
+    compare_counts,
+    failed_at_source,
+    failed_at_target,
+    failed_to_connect,
+    failed_to_join,
+    telling,
+)
+from pgimport.worker.postgres.endpoints import Connection, Endpoint
+from pgimport.worker.postgres.endpoints import connect as connect_endpoint
+from pgimport.worker.scope.snapshot import Table
+
+PIECE = 64 * 1024  # bytes that are sent at once: libpq hands out row by row
+Passed = Callable[[int, int], None]
+
+
+class Twin:
+    """A session at each end; everything but `abort` is for one thread."""
+
+    def __init__(self, source: Endpoint, shadow: Endpoint, snapshot: str, encoding: str) -> None:
+        self._source, self._shadow, self._snapshot, self._encoding = source, shadow, snapshot, encoding
+        self.ends: list[Connection] = []
+
+    def open(self) -> None:
+        """Raises StepFailed."""
+        try:
+            source = connect_endpoint(self._source)
+        except psycopg.Error as error:
+            raise failed_to_connect(error, self._source) from error
+        self.ends.append(source)
+        try:
+            encoding = f"SET client_encoding = '{self._encoding}'"
+            source.execute(f"{encoding}; {build_join(self._snapshot)}".encode())
+        except psycopg.Error as error:
+            raise failed_to_join(error, "its snapshot was opened again") from error
+        try:
+            self.ends.append(connect_endpoint(self._shadow))
+            self.ends[1].execute(ALIKE)
+            self.ends[1].execute(f"SET client_encoding = '{self._encoding}'".encode())
+        except psycopg.Error as error:
+            raise failed_at_target(error, "a stream was opened") from error
+
+    def copy(self, step: RowsStep, passed: Passed) -> dict[int, int]:
+        """Rows of each table, by its oid, when they are safe in the copy. Raises StepFailed."""
+        return _Batch(self.ends[0], self.ends[1], step, passed).run()
+
+    def close(self) -> None:
+        for end in self.ends:
+            end.close()
+
+    def abort(self) -> None:
+        """From another thread: the step that runs fails."""
+        for end in self.ends:
+            with suppress(psycopg.Error):
+                end.cancel_safe(timeout=5)
+
+
+class _Batch:
+    """One step on its way."""
+
+    def __init__(self, source: Connection, copy: Connection, step: RowsStep, passed: Passed) -> None:
+        self._source, self._copy, self._step, self._passed = source, copy, step, passed
+
+    def run(self) -> dict[int, int]:
+        step, doing = self._step, f"the rows of {self._step.title} were copied"
+        ins = "; ".join(build_copy_in(rows, step.through, binary=step.binary) for rows in step.rows)
+        outs = "; ".join(build_copy_out(rows, binary=step.binary) for rows in step.rows)
+        with telling(failed_at_target, doing):
+            self._copy.execute(build_begin(step).encode(self._copy.info.encoding))
+            send(self._copy, ins.encode(self._copy.info.encoding))
+        with telling(failed_at_source, doing):
+            send(self._source, outs.encode(self._source.info.encoding))
+        counts = {rows.table.oid: self._pass(rows.table) for rows in step.rows}
+        with telling(failed_at_source, doing):
+            next_result(self._source)
+        with telling(failed_at_target, doing):
+            next_result(self._copy)
+            self._copy.execute("COMMIT")
+        return counts
+
+    def _pass(self, table: Table) -> int:
+        doing, piece = f"the rows of {table.title} were copied", bytearray()
+        with telling(failed_at_target, doing):
+            next_result(self._copy, pq.ExecStatus.COPY_IN)
+        with telling(failed_at_source, doing):
+            next_result(self._source, pq.ExecStatus.COPY_OUT)
+            for row in read_rows(self._source):
+                if row is not None:
+                    piece += row
+                if piece and (row is None or len(piece) >= PIECE):
+                    self._put(table, piece, doing)
+            done = next_result(self._source, pq.ExecStatus.COMMAND_OK)
+        self._put(table, piece, doing)
+        with telling(failed_at_target, doing):
+            end_rows(self._copy)
+            taken = next_result(self._copy, pq.ExecStatus.COMMAND_OK)
+        return compare_counts(table.title, _count(done), _count(taken))
+
+    def _put(self, table: Table, piece: bytearray, doing: str) -> None:
+        with telling(failed_at_target, doing):
+            put_rows(self._copy, bytes(piece))
+        self._passed(table.oid, len(piece))
+        piece.clear()
+
+
+def _count(result: pq.abc.PGresult | None) -> int:
+    return (result.command_tuples or 0) if result else 0

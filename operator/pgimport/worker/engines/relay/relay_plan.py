@@ -1,0 +1,208 @@
+"""What the relay will do: facts of both ends come in; steps and streams, or why a dump must serve, go out. Pure.
+
+A step is what one stream does in one transaction of the copy, and does again where it was cut. Large tables come
+first, each in a step of its own; small ones travel many in one round trip.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+
+from pgimport.model.spec import Engine
+from pgimport.worker.memory import MIB, OWN_MEMORY, STREAM_MEMORY
+from pgimport.worker.scope.snapshot import Table
+
+SMALL = MIB  # a table up to this size travels with others
+BATCH_TABLES = 200
+BATCH_BYTES = 16 * MIB
+OBJECTS_OF_A_STEP = 1000
+UTF8 = "UTF8"
+LEAST_WORK_MEMORY, MOST_WORK_MEMORY = 64 * MIB, 1024 * MIB  # of one index build
+
+
+class Way(Enum):
+    """Whose hands the rows pass."""
+
+    ASYNCPG = "asyncpg"  # merges rows in compiled code: large tables
+    LIBPQ = "libpq"  # many COPYs in one round trip, and what asyncpg cannot do
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What the source's catalogues, its URL and this pod tell."""
+
+    tables: tuple[Table, ...]  # whose rows are copied
+    columns: Mapping[int, tuple[str, ...]]  # oid → what COPY carries
+    roots: Mapping[int, Table] = field(default_factory=dict)  # oid → a table that others are loaded through
+    indexes: Mapping[int, int] = field(default_factory=dict)  # oid → how many
+    alone: frozenset[int] = frozenset()  # oids of tables that are neither parts nor made of parts
+    objects: tuple[int, ...] = ()  # the first of every OBJECTS_OF_A_STEP large objects
+    extension_rows: tuple[str, ...] = ()  # extensions with rows of the user's own
+    encoding: str = UTF8
+    channel_binding: bool = False  # is demanded
+    free_connections: int | None = None  # at the source; None: not known
+    memory: int | None = None  # bytes this pod may use; None: no limit
+    cores: int | None = None  # of the target; None: not known
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows of one table."""
+
+    table: Table
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RowsStep:
+    """Tables that one stream copies in one transaction of the copy."""
+
+    rows: tuple[Rows, ...]
+    way: Way
+    through: Table | None = None  # the root that finds each row's partition
+    binary: bool = False  # for a text that is too long
+
+    @property
+    def in_binary(self) -> "RowsStep":
+        """The same, for rows that have no text form: half as long, but of the same types at both ends."""
+        return replace(self, way=Way.LIBPQ, binary=True)
+
+    @property
+    def bytes(self) -> int:
+        return sum(one.table.bytes for one in self.rows)
+
+    @property
+    def title(self) -> str:
+        first = self.rows[0].table.title
+        return first if len(self.rows) == 1 else f"{first} and {len(self.rows) - 1} more"
+
+    @property
+    def is_large(self) -> bool:
+        """It sends more than it waits."""
+        return self.through is not None or self.rows[0].table.bytes > SMALL
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectsStep:
+    """Large objects from one number up to, and without, another."""
+
+    first: int
+    end: int | None
+
+    @property
+    def title(self) -> str:
+        return f"large objects from {self.first} on"
+
+    @property
+    def is_large(self) -> bool:
+        return False
+
+
+Step = RowsStep | ObjectsStep
+
+
+@dataclass(frozen=True, slots=True)
+class RelayPlan:
+    """Steps in their order, and how many do them."""
+
+    steps: tuple[Step, ...]
+    streams: int
+    builders: int  # of indexes
+    notes: tuple[str, ...]  # what was decided otherwise than usual, and why
+
+
+def choose_engine(asked: Engine, facts: Facts) -> tuple[Engine, str | None]:
+    """`relay` or `dump`, and why the relay cannot serve."""
+    if asked is Engine.DUMP:
+        return Engine.DUMP, None
+    if facts.extension_rows:
+        names = ", ".join(facts.extension_rows)
+        return Engine.DUMP, f"extensions hold rows of the user's own, which pg_dump alone knows to bring ({names})"
+    return Engine.RELAY, None
+
+
+def plan_relay(facts: Facts, jobs: int) -> RelayPlan:
+    """The largest first; as many streams as all ends allow."""
+    why = _why_libpq(facts)
+    steps = tuple(_plan_steps(facts, Way.LIBPQ if why else Way.ASYNCPG))
+    streams, notes = _plan_streams(facts, jobs)
+    if why:
+        notes = [*notes, f"rows pass libpq, which needs more of the worker's CPU: {why}"]
+    return RelayPlan(steps, max(1, min(streams, len(steps))), max(1, min(jobs, facts.cores or jobs)), tuple(notes))
+
+
+def _why_libpq(facts: Facts) -> str | None:
+    if facts.channel_binding:
+        return "the source URL demands channel binding"
+    if facts.encoding != UTF8:
+        return f"the source's encoding is {facts.encoding}"
+    return None
+
+
+def _plan_steps(facts: Facts, way: Way) -> Iterator[Step]:
+    alone, small = list[RowsStep](), list[Rows]()
+    through: dict[int, list[Rows]] = {}
+    for table in sorted(facts.tables, key=lambda one: (-one.bytes, one.oid)):
+        rows = Rows(table, facts.columns.get(table.oid, ()))
+        if table.counted_as in facts.roots and table.counted_as is not None:
+            through.setdefault(table.counted_as, []).append(rows)
+        elif table.bytes <= SMALL:
+            small.append(rows)
+        else:
+            alone.append(RowsStep((rows,), way))
+    alone += [RowsStep(tuple(rows), way, facts.roots[root]) for root, rows in through.items()]
+    yield from sorted(alone, key=lambda step: -step.bytes)
+    for first, end in zip(facts.objects, [*facts.objects[1:], None], strict=True) if facts.objects else ():
+        yield ObjectsStep(first, end)
+    for batch in _batches(small):
+        yield RowsStep(tuple(batch), Way.LIBPQ)
+
+
+def _batches(small: Iterable[Rows]) -> Iterator[list[Rows]]:
+    batch, size = list[Rows](), 0
+    for rows in small:
+        if batch and (len(batch) == BATCH_TABLES or size + rows.table.bytes > BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(rows)
+        size += rows.table.bytes
+    if batch:
+        yield batch
+
+
+def _plan_streams(facts: Facts, jobs: int) -> tuple[int, list[str]]:
+    """No more than the source lets in, and than the pod's memory holds."""
+    streams, notes = max(jobs, 1), []
+    if facts.free_connections is not None and facts.free_connections < streams:
+        streams = max(facts.free_connections, 1)
+        notes.append(f"{_streams(streams)} instead of {jobs}: the source has no room for more connections")
+    if facts.memory is not None and (most := (facts.memory - OWN_MEMORY) // STREAM_MEMORY) < streams:
+        streams = max(most, 1)
+        notes.append(f"{_streams(streams)} instead of {jobs}: the pod may use {facts.memory // MIB} MiB of memory")
+    return streams, notes
+
+
+def _streams(count: int) -> str:
+    return "1 stream" if count == 1 else f"{count} streams"
+
+
+def plan_work_memory(current: int, shared_buffers: int, builders: int) -> int:
+    """maintenance_work_mem of one builder, in bytes: half of the buffers for all, never below the server's own."""
+    share = min(max(shared_buffers // (2 * builders), LEAST_WORK_MEMORY), MOST_WORK_MEMORY)
+    return max(current, share)
+
+
+def describe_plan(facts: Facts, plan: RelayPlan) -> list[str]:
+    """For a person, step by step."""
+    lines = [f"{_streams(plan.streams)}, {plan.builders} at the indexes", *plan.notes]
+    for step in plan.steps:
+        if isinstance(step, ObjectsStep):
+            lines.append(f"{step.title}, at most {OBJECTS_OF_A_STEP}, by libpq")
+            continue
+        indexes = sum(facts.indexes.get(one.table.oid, 0) for one in step.rows)
+        how = f"through {step.through.title}" if step.through else "frozen"
+        lines.append(
+            f"{step.title}: {step.bytes / MIB:.1f} MiB by {step.way.value}, {how},"
+            f" then {indexes} {'index' if indexes == 1 else 'indexes'}"
+        )
+    return lines

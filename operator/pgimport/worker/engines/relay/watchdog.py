@@ -1,0 +1,43 @@
+"""What streams cannot see of the copy while they send: sessions of it that have failed, and its size."""
+
+from collections.abc import Callable, Collection, Iterator
+from contextlib import closing, contextmanager
+
+import psycopg
+
+from pgimport.model.reasons import Failure, Reason
+from pgimport.worker.checks.check_results import format_bytes
+from pgimport.worker.engines.pg_restore import Run
+from pgimport.worker.postgres.endpoints import connect
+from pgimport.worker.postgres.errors import Stopped, translate_target_error
+from pgimport.worker.postgres.queries import read_query
+from pgimport.worker.report.progress import Pulse
+
+_SIZE = "SELECT pg_catalog.pg_database_size(pg_catalog.current_database())"
+
+
+@contextmanager
+def guarding(
+    run: Run, heed: Callable[[Collection[int]], None], refuse: Callable[[Failure], None]
+) -> Iterator[None]:  # fmt: skip
+    """`heed` hears of server processes that failed, `refuse` why all must stop. Raises Stopped.
+
+    The plan's limit is looked at again: preflight judged the source as it was then, and a copy may be larger.
+    """
+    limit = run.order.storage_limit_bytes
+    try:
+        connection = connect(run.shadow)
+    except psycopg.Error as error:
+        raise Stopped(translate_target_error(error, "its streams were watched")) from error
+
+    def look() -> None:
+        heed([pid for (pid,) in connection.execute(read_query("relay/aborted"))])
+        if limit is None:
+            return
+        ((size,),) = connection.execute(_SIZE).fetchall()
+        if size > limit:
+            said = f"the copy has {format_bytes(size)} and is not whole yet; the plan allows {format_bytes(limit)}"
+            refuse(Failure(Reason.SOURCE_TOO_LARGE, said))
+
+    with closing(connection), Pulse(look):
+        yield

@@ -1,0 +1,34 @@
+"""What an import would do, without doing it: an order and a source come in, one line of JSON goes out."""
+
+from pgimport.model.order import Order
+from pgimport.model.result import FailureReport, WorkerResult
+from pgimport.model.source_addresses import Resolve
+from pgimport.model.spec import Engine
+from pgimport.worker.engines.relay.relay_inputs import read_facts
+from pgimport.worker.engines.relay.relay_plan import choose_engine, describe_plan, plan_relay
+from pgimport.worker.environment import Places
+from pgimport.worker.postgres.endpoints import Endpoint, resolve_host
+from pgimport.worker.postgres.errors import Stopped
+from pgimport.worker.postgres.source import FileSource, read_source
+from pgimport.worker.report.reporter import Reporter
+from pgimport.worker.scope.snapshot import hold_snapshot
+
+
+def run_plan(order: Order, places: Places, reporter: Reporter, resolve: Resolve = resolve_host) -> WorkerResult:
+    """Every expected failure is in the result."""
+    try:
+        source = read_source(places, order, resolve, reporter)
+        reporter.plan(["a dump file: restored as it comes"] if isinstance(source, FileSource) else _plan(order, source))
+    except Stopped as stopped:
+        report = FailureReport(reason=stopped.failure.reason, message=stopped.failure.message)
+        return WorkerResult(step="plan", ok=False, failure=report)
+    return WorkerResult(step="plan", ok=True)
+
+
+def _plan(order: Order, source: Endpoint) -> list[str]:
+    with hold_snapshot(source, order) as snapshot:
+        facts = read_facts(snapshot, source, order.target.host)
+        engine, why = choose_engine(order.engine, facts)
+        if engine is Engine.DUMP:
+            return [f"by a dump, {order.jobs} at once" + (f": {why}" if why else "")]
+        return ["by the relay", *describe_plan(facts, plan_relay(facts, order.jobs))]

@@ -1,0 +1,191 @@
+"""pg_dump and pg_restore: which one to use, whether it is new enough, and how a child is run and ended."""
+
+import os
+import re
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from pgimport.model.reasons import Failure, Reason
+from pgimport.worker.postgres.errors import ClientWords, Stopped, mend_line
+
+DEFAULT_BIN_ROOT = Path("/usr/lib/postgresql")
+# First minors with the fixes of CVE-2025-8714, CVE-2025-8715, CVE-2026-6477 and CVE-2026-18408.
+FLOORS: Mapping[int, int] = {18: 6, 17: 11, 16: 15, 15: 19, 14: 24}
+END_SECONDS = 1.0  # a client that was asked to end and has not is killed after this
+VERSION_SECONDS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Dump:
+    """A pg_dump, and a note where it is not of the source's own major."""
+
+    path: Path
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clients:
+    """The clients that are installed, one folder `<major>/bin` each."""
+
+    bin_root: Path = DEFAULT_BIN_ROOT
+    floors: Mapping[int, int] = field(default_factory=lambda: FLOORS)
+    compression: str = "lz4"  # of the dump in scratch; a build without it may name another
+
+    def find_dump(self, source_major: int, target_major: int) -> Dump:
+        """pg_dump of the source's major, else of the next newer one that the target can read. Raises Stopped."""
+        passed_over: list[str] = []
+        for major in range(source_major, target_major + 1):
+            path = self._path(major, "pg_dump")
+            why = self._why_not(path, major)
+            if why is None:
+                said = "; ".join(passed_over)
+                note = f"pg_dump {major} read the source of PostgreSQL {source_major}: {said}" if said else None
+                return Dump(path, note)
+            passed_over.append(why)
+        raise _too_old("; ".join(passed_over))
+
+    def find_restore(self, target_major: int) -> Path:
+        """pg_restore of the target's major. Raises Stopped."""
+        return self._of_target(target_major, "pg_restore")
+
+    def find_psql(self, target_major: int) -> Path:
+        """psql of the target's major: older ones lack the restricted mode, or have holes in it. Raises Stopped."""
+        return self._of_target(target_major, "psql")
+
+    def _of_target(self, major: int, program: str) -> Path:
+        path = self._path(major, program)
+        if (why := self._why_not(path, major)) is not None:
+            raise _too_old(why)
+        return path
+
+    def compress_option(self, dump: Path) -> str:
+        """Clients before 16 know gzip alone, by its level."""
+        return f"--compress={self.compression}" if read_version(dump)[0] >= 16 else "--compress=1"
+
+    def _path(self, major: int, program: str) -> Path:
+        return self.bin_root / str(major) / "bin" / program
+
+    def _why_not(self, path: Path, wanted: int) -> str | None:
+        """None for a client that may be used."""
+        if not path.exists():
+            return f"no {path.name} {wanted} is installed below {self.bin_root}"
+        major, minor = read_version(path)
+        floor = self.floors.get(major, 0 if major > max(self.floors) else None)
+        if floor is None or minor < floor:
+            least = f"{major}.{floor}" if floor is not None else f"major {min(self.floors)}"
+            return f"{path.name} {major}.{minor} lacks security fixes: at least {least} is needed"
+        return None
+
+
+def _too_old(why: str) -> Stopped:
+    return Stopped(Failure(Reason.CLIENT_TOO_OLD, why))
+
+
+@cache
+def read_version(path: Path) -> tuple[int, int]:
+    """`pg_dump (PostgreSQL) 17.12 (Debian …)` → (17, 12); a beta has minor 0."""
+    said = subprocess.run(
+        [path, "--version"], capture_output=True, text=True, check=False, timeout=VERSION_SECONDS, env={"LC_ALL": "C"}
+    ).stdout
+    match = re.search(r"\(PostgreSQL\) (\d+)(?:\.(\d+))?", said)
+    if match is None:
+        raise Stopped(Failure(Reason.CLIENT_TOO_OLD, f"{path} does not tell its version"))
+    return int(match[1]), int(match[2] or 0)
+
+
+class Children:
+    """The clients that run now, each with its own process group."""
+
+    def __init__(self) -> None:
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._lock = threading.Lock()
+
+    def run(
+        self, arguments: list[str], environment: Mapping[str, str], hear: Callable[[str], None]
+    ) -> tuple[int, ClientWords]:
+        """Run one client to its end; every line of stderr goes to `hear` as it comes."""
+        words = ClientWords()
+        process = subprocess.Popen(
+            arguments, env=dict(environment), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE, start_new_session=True,
+        )  # fmt: skip
+        with self._lock:
+            self._running.add(process)
+        try:
+            assert process.stderr is not None  # noqa: S101 (it is a pipe)
+            with process.stderr as stream:
+                for raw in stream:
+                    line = mend_line(raw.decode("utf-8", "replace").rstrip("\n"), Path(arguments[0]).name)
+                    words.hear(line)
+                    hear(line)
+            return process.wait(), words
+        finally:
+            if process.poll() is None:
+                self._end([process])
+            with self._lock:
+                self._running.discard(process)
+
+    def feed(
+        self, arguments: list[str], environment: Mapping[str, str], hear: Callable[[str], None],
+        give: Callable[[Callable[[bytes], object]], None],
+    ) -> int:  # fmt: skip
+        """Run one client while `give` writes its standard input; every line of stderr goes to `hear`.
+
+        Where the client ends first, what `give` still writes is lost: its exit code tells why.
+        """
+        process = subprocess.Popen(
+            arguments, env=dict(environment), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE, start_new_session=True,
+        )  # fmt: skip
+        with self._lock:
+            self._running.add(process)
+        listener = threading.Thread(target=_listen, args=(process, hear), daemon=True)
+        listener.start()
+        try:
+            assert process.stdin is not None  # noqa: S101 (it is a pipe)
+            with suppress(BrokenPipeError):
+                give(process.stdin.write)
+            with suppress(BrokenPipeError):
+                process.stdin.close()
+            code = process.wait()
+            listener.join()
+            return code
+        finally:
+            if process.poll() is None:
+                self._end([process])
+            with self._lock:
+                self._running.discard(process)
+
+    def end_all(self) -> None:
+        """Ask every client to end (it then cancels its statements), and kill what has not ended soon."""
+        self._end(list(self._running))
+
+    def _end(self, processes: list[subprocess.Popen[bytes]]) -> None:
+        for process in processes:
+            _signal_group(process, signal.SIGTERM)
+        deadline = time.monotonic() + END_SECONDS
+        while any(process.poll() is None for process in processes) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        for process in processes:  # also where the leader has ended: its own workers may not have
+            _signal_group(process, signal.SIGKILL)
+
+
+def _listen(process: "subprocess.Popen[bytes]", hear: Callable[[str], None]) -> None:
+    assert process.stderr is not None  # noqa: S101 (it is a pipe)
+    with process.stderr as stream:
+        for raw in stream:
+            hear(raw.decode("utf-8", "replace").rstrip("\n"))
+
+
+def _signal_group(process: "subprocess.Popen[bytes]", number: signal.Signals) -> None:
+    try:
+        os.killpg(process.pid, number)
+    except (ProcessLookupError, PermissionError):
+        return

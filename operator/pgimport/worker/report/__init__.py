@@ -1,0 +1,1 @@
+"""Reports progress and log lines as JSON on standard output."""

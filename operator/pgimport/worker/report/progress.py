@@ -1,0 +1,275 @@
+"""How far the import is: what the clients say and what the servers count comes in, `Progress` lines go out.
+
+A line is printed only when something moved: whoever watches the lines sees a hang as silence.
+"""
+
+import re
+import threading
+import time
+from collections.abc import Callable
+from enum import Enum
+from typing import NamedTuple
+
+from pgimport.model.status import ImportPhase, Progress
+from pgimport.worker.report.reporter import Reporter
+
+INTERVAL = 1.0  # seconds between two lines of one stage, and between two looks at the servers
+
+
+class Window(NamedTuple):
+    """A stage's share of the whole, in percent."""
+
+    phase: ImportPhase
+    begin: int
+    end: int
+
+
+class Stage(Enum):
+    """In this order, by either way: by the relay rows travel once, else twice, into the dump and out of it."""
+
+    SNAPSHOT = Window(ImportPhase.SCHEMA, 0, 2)
+    SCHEMA = Window(ImportPhase.SCHEMA, 2, 8)
+    COPY = Window(ImportPhase.DATA, 8, 74)
+    DUMP = Window(ImportPhase.DATA, 2, 40)
+    STRUCTURE = Window(ImportPhase.DATA, 40, 44)
+    ROWS = Window(ImportPhase.DATA, 44, 74)
+    INDEXES = Window(ImportPhase.INDEXES, 74, 88)
+    ANALYZE = Window(ImportPhase.ANALYZE, 88, 92)
+    VERIFY = Window(ImportPhase.VERIFY, 92, 99)
+
+
+BY_RELAY = (
+    Stage.SNAPSHOT, Stage.SCHEMA, Stage.COPY, Stage.INDEXES, Stage.ANALYZE, Stage.VERIFY,
+)  # fmt: skip
+BY_DUMP = (
+    Stage.SNAPSHOT, Stage.DUMP, Stage.STRUCTURE, Stage.ROWS, Stage.INDEXES, Stage.ANALYZE, Stage.VERIFY,
+)  # fmt: skip
+_BEFORE_ROWS = (Stage.SNAPSHOT, Stage.SCHEMA, Stage.DUMP, Stage.STRUCTURE)
+_MOVING = (Stage.COPY, Stage.DUMP, Stage.ROWS)
+
+
+class Meter:
+    """The one who knows all sizes; safe to use from several threads."""
+
+    def __init__(self, reporter: Reporter, clock: Callable[[], float] = time.monotonic) -> None:
+        self._reporter = reporter
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._sizes: dict[int, int] = {}
+        self._stage = Stage.SNAPSHOT
+        self._done: set[int] = set()
+        self._flowing: dict[int, int] = {}
+        self._steps = (0, 1)
+        self._sign = 0
+        self._percent = 0
+        self._printed_at = 0.0
+        self._printed: tuple[object, ...] = ()
+        self._phase_since = (clock(), 0)
+
+    def plan(self, sizes: dict[int, int]) -> None:
+        """Tables to copy: oid → bytes."""
+        self._sizes = dict(sizes)
+
+    def begin(self, stage: Stage, steps: int = 1, done: int = 0) -> None:
+        """A stage of so many steps begins, some of which were done before; always prints."""
+        with self._lock:
+            if stage.value.phase is not self._stage.value.phase:
+                self._phase_since = (self._clock(), 0)
+            self._stage, self._steps, self._sign = stage, (done, max(steps, 1)), 0
+            if stage in _MOVING:
+                self._done, self._flowing = set(), {}
+            self._print(always=True)
+
+    def step(self) -> None:
+        """One of the stage's steps is done."""
+        with self._lock:
+            self._steps = (min(self._steps[0] + 1, self._steps[1]), self._steps[1])
+            self._print()
+
+    def finish(self, oid: int) -> None:
+        """This table's rows have passed."""
+        with self._lock:
+            self._done.add(oid)
+            self._print()
+
+    def flow(self, copied: dict[int, int]) -> None:
+        """Tables that are being copied: oid → bytes so far, as text."""
+        with self._lock:
+            self._flowing = copied
+            self._print()
+
+    def sign(self, number: int) -> None:
+        """A sign of life that is no share of the whole."""
+        with self._lock:
+            self._sign = number
+            self._print()
+
+    def _passed(self) -> int:
+        """Bytes of the tables that passed, and of those under way: text is longer, so never more than 95 %."""
+        done = sum(self._sizes.get(oid, 0) for oid in self._done)
+        return done + sum(
+            min(copied, self._sizes.get(oid, 0) * 95 // 100)
+            for oid, copied in self._flowing.items()
+            if oid not in self._done
+        )
+
+    def _now(self) -> Progress:
+        total = sum(self._sizes.values())
+        window = self._stage.value
+        if self._stage in _MOVING:
+            passed = self._passed()
+            share = passed / total if total else len(self._done) / max(len(self._sizes), 1)
+            bytes_done = _count_bytes(self._stage, passed, total)
+        else:
+            share = self._steps[0] / self._steps[1]
+            before = total // 2 if self._stage is Stage.STRUCTURE else 0
+            bytes_done = before if self._stage in _BEFORE_ROWS else total
+        tables = 0 if self._stage in _BEFORE_ROWS else len(self._sizes)
+        self._percent = max(self._percent, int(window.begin + (window.end - window.begin) * min(share, 1.0)))
+        progress = Progress(
+            phase=window.phase,
+            percent=self._percent,
+            tables_done=len(self._done) if self._stage in (Stage.COPY, Stage.ROWS) else tables,
+            tables_total=len(self._sizes),
+            bytes_done=bytes_done,
+            bytes_total=total,
+        )
+        return self._with_rate(progress, bytes_done, total) if self._stage in _MOVING else progress
+
+    def _with_rate(self, progress: Progress, done: int, total: int) -> Progress:
+        began, at_begin = self._phase_since
+        seconds = self._clock() - began
+        if seconds < INTERVAL or done <= at_begin:
+            return progress
+        rate = int((done - at_begin) / seconds)
+        eta = (total - done) // rate if rate else None
+        return progress.model_copy(update={"bytes_per_second": rate, "eta_seconds": eta})
+
+    def _print(self, always: bool = False) -> None:
+        moved = (self._stage, len(self._done), self._passed(), self._steps, self._sign)
+        if not always and (moved == self._printed or self._clock() - self._printed_at < INTERVAL):
+            return
+        self._printed, self._printed_at = moved, self._clock()
+        self._reporter.progress(self._now())
+
+
+def _count_bytes(stage: Stage, passed: int, total: int) -> int:
+    """By a dump, a byte counts half when it is dumped and half when it is restored."""
+    if stage is Stage.COPY:
+        return passed
+    return passed // 2 + (total // 2 if stage is Stage.ROWS else 0)
+
+
+class FileMeter(Meter):
+    """Of a dump file: how many bytes of it have come is all that can be known while it comes."""
+
+    def __init__(self, reporter: Reporter, size: int | None, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(reporter, clock)
+        self._size, self._taken = size, 0
+
+    def receive(self, taken: int) -> None:
+        """Bytes of the file so far."""
+        with self._lock:
+            self._taken = taken
+            self._print()
+
+    def _passed(self) -> int:
+        return self._taken
+
+    def _now(self) -> Progress:
+        window = self._stage.value
+        begin = Stage.DUMP.value.begin if self._stage is Stage.ROWS else window.begin
+        share = (
+            self._taken / self._size if self._stage is Stage.ROWS and self._size else self._steps[0] / self._steps[1]
+        )
+        self._percent = max(self._percent, int(begin + (window.end - begin) * min(share, 1.0)))
+        progress = Progress(
+            phase=window.phase, percent=self._percent, bytes_done=self._taken, bytes_total=self._size,
+        )  # fmt: skip
+        moving = self._stage is Stage.ROWS and self._size is not None
+        return self._with_rate(progress, self._taken, self._size or 0) if moving else progress
+
+
+_DUMPED = re.compile(r"^pg_dump: finished item \d+ TABLE DATA (.*)$")
+_RESTORED = re.compile(r"^pg_restore: finished item (\d+) ")
+# One stream alone tells only what it begins: the table before it has passed then.
+_BEGUN = re.compile(r'^pg_(?:dump: dumping contents of|restore: processing data for) table "(.*)"$')
+_CREATED = re.compile(r"^pg_restore: creating ")
+
+
+class DumpEar:
+    """Follows pg_dump: with several streams it names a table without its schema, so any of that name may be meant."""
+
+    def __init__(self, meter: Meter, names: dict[int, tuple[str, str]], serial: bool) -> None:
+        self._meter = meter
+        self._serial = _SerialEar(meter, names) if serial else None
+        self._waiting: dict[str, list[int]] = {}
+        for oid, (_, name) in names.items():
+            self._waiting.setdefault(name, []).append(oid)
+
+    def hear(self, line: str) -> None:
+        if self._serial:
+            self._serial.hear(line)
+        elif (match := _DUMPED.match(line)) and (oids := self._waiting.get(match[1])):
+            self._meter.finish(oids.pop(0))
+
+
+class RestoreEar:
+    """Follows pg_restore: with several streams it names every finished entry by its number."""
+
+    def __init__(
+        self, meter: Meter, table_oids: dict[int, int], names: dict[int, tuple[str, str]], serial: bool
+    ) -> None:
+        self._meter = meter
+        self._serial = _SerialEar(meter, names) if serial else None
+        self._table_oids = table_oids
+
+    def hear(self, line: str) -> None:
+        if self._serial:
+            self._serial.hear(line)
+        elif match := _RESTORED.match(line):
+            oid = self._table_oids.get(int(match[1]))
+            if oid is None:
+                self._meter.step()
+            else:
+                self._meter.finish(oid)
+
+
+class _SerialEar:
+    def __init__(self, meter: Meter, names: dict[int, tuple[str, str]]) -> None:
+        self._meter = meter
+        self._oids = {f"{schema}.{name}": oid for oid, (schema, name) in names.items()}
+        self._current: int | None = None
+
+    def hear(self, line: str) -> None:
+        if match := _BEGUN.match(line):
+            if self._current is not None:
+                self._meter.finish(self._current)
+            self._current = self._oids.get(match[1])
+        elif _CREATED.match(line):
+            self._meter.step()
+
+
+class Pulse:
+    """Calls `look` every second from a thread of its own until the block ends; a look that fails ends it quietly."""
+
+    def __init__(self, look: Callable[[], None], interval: float = INTERVAL) -> None:
+        self._look = look
+        self._interval = interval
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._beat, daemon=True)
+
+    def __enter__(self) -> "Pulse":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join(timeout=2 * self._interval)
+
+    def _beat(self) -> None:
+        while not self._over.wait(self._interval):
+            try:
+                self._look()
+            except Exception:  # only the display depends on it
+                return

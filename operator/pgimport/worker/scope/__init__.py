@@ -1,0 +1,1 @@
+"""Decides which part of a source is imported."""

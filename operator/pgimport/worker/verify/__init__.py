@@ -1,0 +1,1 @@
+"""Compares the copy with its source."""
