@@ -22,7 +22,7 @@ from pgimport.model.result import WorkerResult
 from pgimport.server.connection import Access
 from pgimport.server.shadow import ShadowPlan, drop_attempt, prepare_shadow
 from pgimport.worker.pipeline.import_steps import run_import
-from pgimport.worker.postgres.clients import Children, Clients
+from pgimport.worker.postgres.clients import ClientProcesses, ClientPrograms
 from pgimport.worker.report.reporter import Reporter
 
 MAJORS = (15, 16, 17, 18)
@@ -114,10 +114,12 @@ class Matrix:
         )
         try:
             notes = prepare_shadow(access, plan)
-            clients = Clients(
+            clients = ClientPrograms(
                 bin_root=bench.bin_root, floors=NO_FLOORS, compression="gzip" if cell.source == 16 else "lz4"
             )
-            result = run_import(bench.order(**order), bench.places, Reporter(bench.out), clients, Children())
+            result = run_import(
+                bench.order(**order), bench.environment, Reporter(bench.out), clients, ClientProcesses()
+            )
             return self._compare(cell, source, target, bench, result, notes)
         finally:
             with suppress(Exception):

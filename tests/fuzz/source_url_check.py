@@ -9,8 +9,8 @@ from pgimport.model.reasons import Failure
 from pgimport.model.source_url import FileURL, PinnedURL, SourceURL, parse_source, resolve_source
 from pgimport.model.spec import AllowedSources
 from pgimport.worker.engines.file.download import _build_context, _PinnedConnection
-from pgimport.worker.postgres.endpoints import KEEPALIVES, build_environment, source_endpoint
-from pgimport.worker.postgres.source import FileSource
+from pgimport.worker.postgres.endpoints import KEEPALIVES, build_client_environment, build_source_endpoint
+from pgimport.worker.postgres.source import FileLocation
 
 _HOME = Path("/run/private/source.pgpass")
 JUDGED = "93.184.216.34"
@@ -47,7 +47,7 @@ def check_url(text: str) -> bool:
 
 def _check_live(pinned: PinnedURL[SourceURL]) -> None:
     """As libpq itself reads what we would give it, and what its clients would find in their environment."""
-    endpoint = source_endpoint(pinned)
+    endpoint = build_source_endpoint(pinned)
     keywords = {**endpoint.parameters(), "password": endpoint.password or "", "passfile": "/dev/null"}
     read = {
         option.keyword.decode(): option.val.decode()
@@ -61,7 +61,7 @@ def _check_live(pinned: PinnedURL[SourceURL]) -> None:
     assert not read["host"].startswith(("/", "@"))
     assert read.get("options", "endpoint=").startswith("endpoint=")
     assert " " not in read.get("options", "")
-    environment = build_environment(endpoint, _HOME, {})
+    environment = build_client_environment(endpoint, _HOME, {})
     assert environment.keys() <= _VARIABLES
     assert environment["PGHOSTADDR"] == JUDGED
     assert not any("\x00" in value for value in environment.values())
@@ -77,7 +77,7 @@ def _own(parameters: dict[str, object]) -> str:
 
 
 def _check_file(pinned: PinnedURL[FileURL], resolve: object) -> None:
-    source = FileSource(pinned=pinned, resolve=resolve)  # type: ignore[arg-type]
+    source = FileLocation(pinned=pinned, resolve=resolve)  # type: ignore[arg-type]
     connection = _PinnedConnection(source, _build_context(source))
     assert connection._address == JUDGED
     assert (connection.host, connection.port) == (pinned.url.host, pinned.url.port)

@@ -32,10 +32,10 @@ from pgimport.model.status import ImportPhase, Progress
 from pgimport.worker.postgres.errors import (
     CONNECT_RULES,
     SOURCE_SQLSTATES,
-    ClientWords,
-    judge_dump,
-    judge_restore,
+    ClientErrorParser,
     translate_connect_error,
+    translate_dump_exit,
+    translate_restore_exit,
     translate_source_error,
     translate_target_error,
 )
@@ -118,11 +118,11 @@ def sqlstate(code: str) -> psycopg.Error:
 
 
 def judge_client(who: str, says: str) -> Reason:
-    words = ClientWords()
+    words = ClientErrorParser()
     if not says.startswith("killed"):
-        words.hear(f"{who}: error: {says}")
+        words.read_line(f"{who}: error: {says}")
     code = -9 if says.startswith("killed") else 1
-    return (judge_dump if who == "pg_dump" else judge_restore)(code, words).reason
+    return (translate_dump_exit if who == "pg_dump" else translate_restore_exit)(code, words).reason
 
 
 def judge(row: Row) -> Reason | str | None:

@@ -19,9 +19,9 @@ from pgimport.model.order import Order, OrderTarget
 from pgimport.model.result import WorkerResult
 from pgimport.model.spec import AllowedSources, SSLMode
 from pgimport.worker.checks.preflight import run_preflight
-from pgimport.worker.environment import Places
+from pgimport.worker.environment import WorkerEnvironment
 from pgimport.worker.pipeline.import_steps import run_import
-from pgimport.worker.postgres.clients import Children, Clients
+from pgimport.worker.postgres.clients import ClientProcesses, ClientPrograms
 from pgimport.worker.report.reporter import Reporter
 
 LOOPBACK = AllowedSources(allowed_cidrs=["127.0.0.0/8"])
@@ -46,50 +46,58 @@ class Bench:
         return attempt_names(self.pod_uid)
 
     @property
-    def places(self) -> Places:
+    def environment(self) -> WorkerEnvironment:
         for folder in ("scratch", "private"):
             (self.home / folder).mkdir(exist_ok=True)
         (self.home / "url").write_text(self.source_url)
         (self.home / "seed").write_bytes(self.seed)
-        return Places(
-            pod_uid=self.pod_uid, source_url=self.home / "url", seed=self.home / "seed", scratch=self.home / "scratch",
-            private=self.home / "private", termination_message=self.home / "message",
-            post_import=self._file("post-import"), ca=self._file("ca"),
-        )  # fmt: skip
+        return WorkerEnvironment(
+            pod_uid=self.pod_uid,
+            source_url=self.home / "url",
+            seed=self.home / "seed",
+            scratch=self.home / "scratch",
+            private=self.home / "private",
+            termination_message=self.home / "message",
+            post_import=self._file("post-import"),
+            ca=self._file("ca"),
+        )
 
     def _file(self, name: str) -> Path | None:
         """What a test has put there."""
         return path if (path := self.home / name).exists() else None
 
     @property
-    def environment(self) -> dict[str, str]:
+    def environ(self) -> dict[str, str]:
         """What the operator gives to a container, without the order."""
-        places = self.places
+        environment = self.environment
         return {
-            words.ENV_POD_UID: places.pod_uid,
-            words.ENV_SOURCE_URL_FILE: str(places.source_url),
-            words.ENV_SEED_FILE: str(places.seed),
-            words.ENV_SCRATCH: str(places.scratch),
-            words.ENV_PRIVATE: str(places.private),
-            words.ENV_TERMINATION_MESSAGE: str(places.termination_message),
+            words.ENV_POD_UID: environment.pod_uid,
+            words.ENV_SOURCE_URL_FILE: str(environment.source_url),
+            words.ENV_SEED_FILE: str(environment.seed),
+            words.ENV_SCRATCH: str(environment.scratch),
+            words.ENV_PRIVATE: str(environment.private),
+            words.ENV_TERMINATION_MESSAGE: str(environment.termination_message),
             words.ENV_CLIENTS: str(self.bin_root),
         }
 
     def order(self, **changes: Any) -> Order:
         target = OrderTarget(
-            host=self.target.host, port=self.target.port, sslmode=SSLMode.DISABLE, server_version="18.4",
+            host=self.target.host,
+            port=self.target.port,
+            sslmode=SSLMode.DISABLE,
+            server_version="18.4",
             server_version_num=changes.pop("target_version_num", 180004),
             creatable_extensions=changes.pop("creatable_extensions", ["vector"]),
-        )  # fmt: skip
+        )
         given: dict[str, Any] = {"sources": LOOPBACK, "allowed_extensions": ["vector", "citext"], "jobs": 2, **changes}
         return Order(import_uid="uid", import_name="orders", namespace="shop", target=target, **given)
 
     def preflight(self, **changes: Any) -> WorkerResult:
-        return run_preflight(self.order(**changes), self.places, Reporter(self.out))
+        return run_preflight(self.order(**changes), self.environment, Reporter(self.out))
 
     def run(self, **changes: Any) -> WorkerResult:
-        clients = Clients(bin_root=self.bin_root, floors=changes.pop("floors", TEST_FLOORS), compression="gzip")
-        return run_import(self.order(**changes), self.places, Reporter(self.out), clients, Children())
+        clients = ClientPrograms(bin_root=self.bin_root, floors=changes.pop("floors", TEST_FLOORS), compression="gzip")
+        return run_import(self.order(**changes), self.environment, Reporter(self.out), clients, ClientProcesses())
 
     def lines(self, kind: str) -> list[dict[str, Any]]:
         """What was printed: all `log` or all `progress` lines."""

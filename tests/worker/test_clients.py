@@ -8,13 +8,13 @@ from tests.support.postgres import PostgresServer
 from tests.worker.conftest import TEST_FLOORS, Bench
 
 from pgimport.model.reasons import Reason
-from pgimport.worker.postgres.clients import Clients
-from pgimport.worker.postgres.errors import Stopped
+from pgimport.worker.postgres.clients import ClientPrograms
+from pgimport.worker.postgres.errors import ImportStopped
 
 GOOD = {15: 19, 16: 15, 17: 11, 18: 6}
 
 
-def install(root: Path, minors: Mapping[int, int]) -> Clients:
+def install(root: Path, minors: Mapping[int, int]) -> ClientPrograms:
     """Clients that know nothing but their version."""
     for major, minor in minors.items():
         folder = root / str(major) / "bin"
@@ -22,7 +22,7 @@ def install(root: Path, minors: Mapping[int, int]) -> Clients:
         for name in ("pg_dump", "pg_restore", "psql"):
             (folder / name).write_text(f"#!/bin/sh\necho '{name} (PostgreSQL) {major}.{minor} (Debian)'\n")
             (folder / name).chmod(0o755)
-    return Clients(bin_root=root)
+    return ClientPrograms(bin_root=root)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def install(root: Path, minors: Mapping[int, int]) -> Clients:
         pytest.param({**GOOD, 15: 18}, 15, 17, 16, "pg_dump 15.18 lacks security fixes", id="its own has holes"),
         pytest.param({15: 18, 16: 14, 17: 11}, 15, 17, 17, "pg_dump 16.14 lacks", id="the next one has holes too"),
     ],
-)  # fmt: skip
+)
 def test_T12_pg_dump_is_of_the_sources_major(
     tmp_path: Path, minors: dict[int, int], source: int, target: int, chosen: int, note: str | None
 ) -> None:
@@ -60,7 +60,7 @@ def test_T12_pg_dump_is_of_the_sources_major(
 def test_T12_without_a_fitting_pg_dump_nothing_begins(
     tmp_path: Path, minors: dict[int, int], source: int, target: int, words: str
 ) -> None:
-    with pytest.raises(Stopped) as caught:
+    with pytest.raises(ImportStopped) as caught:
         install(tmp_path, minors).find_dump(source, target)
     assert caught.value.failure.reason is Reason.CLIENT_TOO_OLD
     assert words in caught.value.failure.message

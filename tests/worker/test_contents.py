@@ -6,18 +6,25 @@ from typing import Any
 
 import pytest
 
-from pgimport.worker.archive.selection import Leave, format_list, plan_contents
-from pgimport.worker.archive.toc import Entry, Section
+from pgimport.worker.archive.selection import Exclusions, format_use_list, plan_restore
+from pgimport.worker.archive.toc import Section, TocEntry
 
 _IDS = count(1)
 
 
-def entry(kind: str, tag: str, *needs: Entry, schema: str = "shop", **more: Any) -> Entry:
+def entry(kind: str, tag: str, *needs: TocEntry, schema: str = "shop", **more: Any) -> TocEntry:
     given: dict[str, Any] = {
-        "dump_id": next(_IDS), "catalog": 1, "oid": next(_IDS), "section": Section.PRE_DATA, "definition": "",
-        "owner": "alice", "copy_statement": "", "has_rows": False, "file": "",
-    }  # fmt: skip
-    return Entry(kind=kind, schema=schema, tag=tag, dependencies=tuple(one.dump_id for one in needs), **given | more)
+        "dump_id": next(_IDS),
+        "catalog": 1,
+        "oid": next(_IDS),
+        "section": Section.PRE_DATA,
+        "definition": "",
+        "owner": "alice",
+        "copy_statement": "",
+        "has_rows": False,
+        "file": "",
+    }
+    return TocEntry(kind=kind, schema=schema, tag=tag, dependencies=tuple(one.dump_id for one in needs), **given | more)
 
 
 PUBLIC = entry("SCHEMA", "public", schema="")
@@ -36,37 +43,57 @@ CLERKS = entry(
 )
 SECURITY = entry("ROW SECURITY", "orders", ORDERS, catalog=0)
 CONTENTS = [
-    PUBLIC, entry("COMMENT", "SCHEMA public", PUBLIC, schema="", catalog=0),
-    CITEXT, entry("COMMENT", "EXTENSION citext", CITEXT, schema="", catalog=0),
-    SHOP, ORDERS, NATIVE, entry("COMMENT", "FUNCTION native()", NATIVE, catalog=0),
-    FAR, FAR_VIEW, FARTHER, entry("COMMENT", 'VIEW "far_view"', FAR_VIEW, catalog=0),
-    entry("ACL", "TABLE orders", ORDERS, catalog=0), entry("DEFAULT ACL", "DEFAULT PRIVILEGES FOR TABLES", schema=""),
-    ROWS, entry("SEQUENCE SET", "orders_id_seq", catalog=0),
+    PUBLIC,
+    entry("COMMENT", "SCHEMA public", PUBLIC, schema="", catalog=0),
+    CITEXT,
+    entry("COMMENT", "EXTENSION citext", CITEXT, schema="", catalog=0),
+    SHOP,
+    ORDERS,
+    NATIVE,
+    entry("COMMENT", "FUNCTION native()", NATIVE, catalog=0),
+    FAR,
+    FAR_VIEW,
+    FARTHER,
+    entry("COMMENT", 'VIEW "far_view"', FAR_VIEW, catalog=0),
+    entry("ACL", "TABLE orders", ORDERS, catalog=0),
+    entry("DEFAULT ACL", "DEFAULT PRIVILEGES FOR TABLES", schema=""),
+    ROWS,
+    entry("SEQUENCE SET", "orders_id_seq", catalog=0),
     entry("MATERIALIZED VIEW DATA", "farther", FARTHER, catalog=0),
-    INDEX, entry("EVENT TRIGGER", "watch", schema=""), entry("PUBLICATION", "news", schema=""), OWN, CLERKS, SECURITY,
+    INDEX,
+    entry("EVENT TRIGGER", "watch", schema=""),
+    entry("PUBLICATION", "news", schema=""),
+    OWN,
+    CLERKS,
+    SECURITY,
     entry("COMMENT", "POLICY own ON orders", OWN, catalog=0),
     entry("COMMENT", "POLICY clerks ON orders", CLERKS, catalog=0),
     entry("COMMENT", "TABLE orders", ORDERS, catalog=0),
-]  # fmt: skip
+]
 
 
-def titles(entries: list[Entry]) -> list[str]:
+def titles(entries: list[TocEntry]) -> list[str]:
     return [one.title for one in entries]
 
 
 def test_entries_are_sorted_by_when_they_are_restored() -> None:
-    plan = plan_contents(CONTENTS, Leave(roles=frozenset({"alice"})))
+    plan = plan_restore(CONTENTS, Exclusions(roles=frozenset({"alice"})))
     assert titles(plan.main) == [
-        "SCHEMA shop", "TABLE shop.orders", "TABLE DATA shop.orders", "COMMENT shop.TABLE orders",
-    ]  # fmt: skip
+        "SCHEMA shop",
+        "TABLE shop.orders",
+        "TABLE DATA shop.orders",
+        "COMMENT shop.TABLE orders",
+    ]
     assert titles(plan.last) == [
-        "POLICY shop.orders own", "ROW SECURITY shop.orders", "COMMENT shop.POLICY own ON orders",
-    ]  # fmt: skip
+        "POLICY shop.orders own",
+        "ROW SECURITY shop.orders",
+        "COMMENT shop.POLICY own ON orders",
+    ]
     assert plan.table_oids == {ROWS.dump_id: 16390}
 
 
 def test_what_stays_is_named_with_its_reason() -> None:
-    plan = plan_contents(CONTENTS, Leave(roles=frozenset({"alice"})))
+    plan = plan_restore(CONTENTS, Exclusions(roles=frozenset({"alice"})))
     assert {one.object: one.why for one in plan.left} == {
         "FUNCTION shop.native()": "only a superuser can make a function in the language c",
         "FOREIGN TABLE shop.far": "foreign data stays where it is",
@@ -77,15 +104,15 @@ def test_what_stays_is_named_with_its_reason() -> None:
         "PUBLICATION news": "it reaches out of the database",
         "POLICY shop.orders clerks": "it names a role that the target lacks (clerk)",
     }
-    assert (INDEX.catalog, INDEX.oid) in plan.left_keys
+    assert (INDEX.catalog, INDEX.oid) in plan.skipped_keys
 
 
 def test_a_policys_roles_are_not_asked_where_they_are_not_known() -> None:
-    assert CLERKS in plan_contents(CONTENTS, Leave()).last
+    assert CLERKS in plan_restore(CONTENTS, Exclusions()).last
 
 
 def test_an_object_that_the_catalogs_name_stays_with_what_needs_it() -> None:
-    plan = plan_contents([SHOP, ORDERS, ROWS, OWN], Leave(objects={(1259, 16390): "it reads schema auth"}))
+    plan = plan_restore([SHOP, ORDERS, ROWS, OWN], Exclusions(objects={(1259, 16390): "it reads schema auth"}))
     assert titles(plan.main) == ["SCHEMA shop"]
     assert [(one.object, one.why) for one in plan.left] == [
         ("TABLE shop.orders", "it reads schema auth"),
@@ -94,9 +121,9 @@ def test_an_object_that_the_catalogs_name_stays_with_what_needs_it() -> None:
 
 
 def test_what_the_judge_refuses_by_name_stays_with_what_needs_it() -> None:
-    left = Leave(judge=lambda one: "spec.filter excludes it" if one.tag == "citext" else None)
+    left = Exclusions(judge=lambda one: "spec.filter excludes it" if one.tag == "citext" else None)
     box = entry("TABLE", "box", SHOP, CITEXT)
-    plan = plan_contents([CITEXT, SHOP, box], left)
+    plan = plan_restore([CITEXT, SHOP, box], left)
     assert [(one.object, one.why) for one in plan.left] == [
         ("EXTENSION citext", "spec.filter excludes it"),
         ("TABLE shop.box", "it needs EXTENSION citext, which stays behind"),
@@ -105,17 +132,17 @@ def test_what_the_judge_refuses_by_name_stays_with_what_needs_it() -> None:
 
 def test_a_schema_that_is_there_is_not_made_again_and_nothing_is_left_for_it() -> None:
     table = entry("TABLE", "t", PUBLIC, schema="public")
-    plan = plan_contents([PUBLIC, SHOP, table], Leave(present=frozenset({"public", "shop"})))
+    plan = plan_restore([PUBLIC, SHOP, table], Exclusions(present=frozenset({"public", "shop"})))
     assert (plan.main, plan.left) == ([table], [])
 
 
 def test_a_list_holds_the_numbers() -> None:
-    lines = io.StringIO(format_list([ORDERS, ROWS])).readlines()
+    lines = io.StringIO(format_use_list([ORDERS, ROWS])).readlines()
     assert lines == [f"{ORDERS.dump_id};\n", f"{ROWS.dump_id};\n"]
 
 
 @pytest.mark.parametrize("kind", ["TABLE ATTACH", "SEQUENCE OWNED BY"])
 def test_what_ties_a_kept_object_to_a_left_one_stays_without_a_word(kind: str) -> None:
     kept = entry("TABLE", "kept", SHOP)
-    plan = plan_contents([SHOP, FAR, kept, entry(kind, "kept", kept, FAR, catalog=0)], Leave())
+    plan = plan_restore([SHOP, FAR, kept, entry(kind, "kept", kept, FAR, catalog=0)], Exclusions())
     assert (titles(plan.main), len(plan.left)) == (["SCHEMA shop", "TABLE shop.kept"], 1)

@@ -75,14 +75,19 @@ def test_a_copy_is_equal_to_its_source(
     assert (compared["table"], compared["materialized view"]) == (12, 3)
     assert found.not_compared == ["rows of 3 materialised views: the copy makes them anew"]
     notes = "\n".join(found.notes)
-    for left in ("PUBLICATION news", "EVENT TRIGGER watch", "SERVER away", "FOREIGN TABLE public.remote",
-                 "VIEW public.remote_view: it needs FOREIGN TABLE public.remote",
-                 "POLICY public.secrets of the clerk: it names a role that the target lacks (shop_clerk)"):  # fmt: skip
+    for left in (
+        "PUBLICATION news",
+        "EVENT TRIGGER watch",
+        "SERVER away",
+        "FOREIGN TABLE public.remote",
+        "VIEW public.remote_view: it needs FOREIGN TABLE public.remote",
+        "POLICY public.secrets of the clerk: it names a role that the target lacks (shop_clerk)",
+    ):
         assert f"left behind: {left}" in notes
     percents = [line["percent"] for line in bench.lines("progress")]
     assert percents == sorted(percents)
     assert {line["phase"] for line in bench.lines("progress")} == {"schema", "data", "indexes", "analyze", "verify"}
-    assert not list(bench.places.private.iterdir())
+    assert not list(bench.environment.private.iterdir())
     assert any(f"by {engine}, with" in line["message"] for line in bench.lines("log"))
 
 
@@ -121,33 +126,52 @@ def test_T40_clients_learn_no_password_by_argument_or_environment(
     [
         pytest.param("pg_dump", 16, "kill -9 $$", Reason.WORKER_OUT_OF_MEMORY, "signal 9", id="pg_dump is killed"),
         pytest.param(
-            "pg_dump", 16, 'echo "pg_dump: error: could not write to file: No space left on device" >&2; exit 1',
-            Reason.SCRATCH_FULL, "No space left", id="scratch is full",
+            "pg_dump",
+            16,
+            'echo "pg_dump: error: could not write to file: No space left on device" >&2; exit 1',
+            Reason.SCRATCH_FULL,
+            "No space left",
+            id="scratch is full",
         ),
         pytest.param(
-            "pg_restore", 18,
+            "pg_restore",
+            18,
             'case "$*" in *post-data*) "${REAL%/*}/psql" -qc "DELETE FROM orders WHERE id = 1";; esac; "$REAL" "$@"',
-            Reason.VERIFICATION_FAILED, "public.orders has 3000 rows at the source and 2999 rows in the copy",
+            Reason.VERIFICATION_FAILED,
+            "public.orders has 3000 rows at the source and 2999 rows in the copy",
             id="a row is lost",
         ),
         pytest.param(
-            "pg_restore", 18,
+            "pg_restore",
+            18,
             'case "$*" in *post-data*) "${REAL%/*}/psql" -qc "ALTER TABLE orders DROP CONSTRAINT long_note";; esac;'
             ' "$REAL" "$@"',
-            Reason.VERIFICATION_FAILED, "missing in the copy: constraint public.orders: long_note",
+            Reason.VERIFICATION_FAILED,
+            "missing in the copy: constraint public.orders: long_note",
             id="a constraint is lost",
         ),
         pytest.param(
-            "pg_restore", 18,
+            "pg_restore",
+            18,
             '"$REAL" "$@" || exit; case "$*" in *=pre-data*) "${REAL%/*}/psql" -qc "DROP TABLE \\"DATA\\".foo";; esac',
-            Reason.RESTORE_FAILED, 'relation "DATA.foo" does not exist', id="a table is lost",
+            Reason.RESTORE_FAILED,
+            'relation "DATA.foo" does not exist',
+            id="a table is lost",
         ),
     ],
-)  # fmt: skip
+)
 def test_T30_what_goes_wrong_on_the_way_is_named(
-    bench: Bench, shop: str, postgres16: PostgresServer, tmp_path: Path,
-    program: str, major: int, script: str, expected: Reason, words: str, engine: str,
-) -> None:  # fmt: skip
+    bench: Bench,
+    shop: str,
+    postgres16: PostgresServer,
+    tmp_path: Path,
+    program: str,
+    major: int,
+    script: str,
+    expected: Reason,
+    words: str,
+    engine: str,
+) -> None:
     bench.source_url = postgres16.url(shop)
     wrap(bench, tmp_path, program, major, script)
     with bench.shadow():
@@ -325,8 +349,13 @@ def test_a_value_that_changed_on_the_way_is_found_by_its_digest(
 ) -> None:
     bench.source_url = postgres16.url(shop)
     change = "UPDATE orders SET id = -id WHERE id = 1"
-    wrap(bench, tmp_path, "pg_restore", 18,
-         f"case \"$*\" in *post-data*) \"${{REAL%/*}}/psql\" -qc '{change}';; esac; \"$REAL\" \"$@\"")  # fmt: skip
+    wrap(
+        bench,
+        tmp_path,
+        "pg_restore",
+        18,
+        f'case "$*" in *post-data*) "${{REAL%/*}}/psql" -qc \'{change}\';; esac; "$REAL" "$@"',
+    )
     with bench.shadow():
         result = bench.run(verify=verify)
     assert result.verification is not None

@@ -5,11 +5,11 @@ import pytest
 
 from pgimport.model.reasons import Reason
 from pgimport.worker.postgres.errors import (
-    ClientWords,
-    judge_dump,
-    judge_restore,
-    mend_line,
+    ClientErrorParser,
+    normalize_line,
     translate_connect_error,
+    translate_dump_exit,
+    translate_restore_exit,
     translate_source_error,
     translate_target_error,
 )
@@ -23,10 +23,14 @@ AT = 'connection failed: connection to server at "1.2.3.4", port 5432 failed: '
         ('FATAL:  password authentication failed for user "x"', Reason.SOURCE_AUTH_FAILED),
         ("fe_sendauth: no password supplied", Reason.SOURCE_AUTH_FAILED),
         ('FATAL:  role "x" does not exist', Reason.SOURCE_AUTH_FAILED),
-        ('FATAL:  no pg_hba.conf entry for host "1.2.3.4", user "x", database "y", SSL encryption',
-         Reason.SOURCE_AUTH_FAILED),
-        ('FATAL:  no pg_hba.conf entry for host "1.2.3.4", user "x", database "y", no encryption',
-         Reason.SOURCE_TLS_FAILED),
+        (
+            'FATAL:  no pg_hba.conf entry for host "1.2.3.4", user "x", database "y", SSL encryption',
+            Reason.SOURCE_AUTH_FAILED,
+        ),
+        (
+            'FATAL:  no pg_hba.conf entry for host "1.2.3.4", user "x", database "y", no encryption',
+            Reason.SOURCE_TLS_FAILED,
+        ),
         ('FATAL:  database "y" does not exist', Reason.SOURCE_DATABASE_NOT_FOUND),
         ('FATAL:  permission denied for database "y"', Reason.SOURCE_PERMISSION_DENIED),
         ("server does not support SSL, but SSL was required", Reason.SOURCE_TLS_FAILED),
@@ -39,7 +43,7 @@ AT = 'connection failed: connection to server at "1.2.3.4", port 5432 failed: '
         ("FATAL:  the database system is starting up", Reason.SOURCE_UNREACHABLE),
         ("server closed the connection unexpectedly", Reason.SOURCE_UNREACHABLE),
     ],
-)  # fmt: skip
+)
 def test_a_refused_connection_has_a_reason(said: str, reason: Reason) -> None:
     failure = translate_connect_error(psycopg.OperationalError(AT + said), "h:5432/d")
     assert failure.reason is reason
@@ -63,20 +67,20 @@ def test_a_failed_statement_is_told_with_its_sqlstate() -> None:
     assert translate_target_error(psycopg.OperationalError("the connection is lost"), "x").reason is Reason.TARGET_LOST
 
 
-def heard(program: str, *lines: str) -> ClientWords:
-    words = ClientWords()
+def client_tail(program: str, *lines: str) -> ClientErrorParser:
+    words = ClientErrorParser()
     for line in lines:
-        words.hear(mend_line(line, program))
+        words.read_line(normalize_line(line, program))
     return words
 
 
 def test_the_first_error_is_told_with_its_object_and_command() -> None:
-    words = heard(
+    words = client_tail(
         "pg_restore",
-        "pg_restore: creating VIEW \"public.v\"",
+        'pg_restore: creating VIEW "public.v"',
         "pg_restore: while PROCESSING TOC:",
         "pg_restore: from TOC entry 219; 1259 16415 VIEW v postgres",
-        'pg_restore: error: could not execute query: ERROR:  function f() does not exist',
+        "pg_restore: error: could not execute query: ERROR:  function f() does not exist",
         "LINE 2:  SELECT f()",
         "                ^",
         "HINT:  No function matches",
@@ -84,19 +88,19 @@ def test_the_first_error_is_told_with_its_object_and_command() -> None:
         "  SELECT f();",
         "pg_restore: from TOC entry 220; 1259 16416 VIEW w postgres",
         "pg_restore: error: a worker process died unexpectedly",
-    )  # fmt: skip
+    )
     assert words.error == (
         "VIEW v: ERROR: function f() does not exist; LINE 2: SELECT f(); HINT: No function matches;"
         ' command was: CREATE VIEW "public"."v" AS'
     )
-    assert judge_restore(1, words).reason is Reason.RESTORE_FAILED
+    assert translate_restore_exit(1, words).reason is Reason.RESTORE_FAILED
 
 
 def test_lines_of_several_processes_in_one_are_read_all_the_same() -> None:
-    assert mend_line("pg_dump:pg_dump: error: no", "pg_dump") == "pg_dump: error: no"
-    assert mend_line(" finished item 12 TABLE DATA t", "pg_dump") == "pg_dump: finished item 12 TABLE DATA t"
-    assert mend_line("finished item 12 TABLE DATA t", "pg_dump") == "pg_dump: finished item 12 TABLE DATA t"
-    assert mend_line("   ^", "pg_dump") == "   ^"
+    assert normalize_line("pg_dump:pg_dump: error: no", "pg_dump") == "pg_dump: error: no"
+    assert normalize_line(" finished item 12 TABLE DATA t", "pg_dump") == "pg_dump: finished item 12 TABLE DATA t"
+    assert normalize_line("finished item 12 TABLE DATA t", "pg_dump") == "pg_dump: finished item 12 TABLE DATA t"
+    assert normalize_line("   ^", "pg_dump") == "   ^"
 
 
 @pytest.mark.parametrize(
@@ -107,18 +111,24 @@ def test_lines_of_several_processes_in_one_are_read_all_the_same() -> None:
         (-11, "", Reason.WORKER_FAILED),
         (1, "pg_dump: error: could not write to output file: No space left on device", Reason.SCRATCH_FULL),
         (1, 'pg_dump: error: query failed: ERROR:  permission denied for table "t"', Reason.SOURCE_PERMISSION_DENIED),
-        (1, 'pg_dump: error: query would be affected by row-level security policy for table "t"',
-         Reason.SOURCE_PERMISSION_DENIED),
-        (1, 'pg_dump: error: Dumping the contents of table "t" failed: server closed the connection unexpectedly',
-         Reason.SOURCE_UNREACHABLE),
+        (
+            1,
+            'pg_dump: error: query would be affected by row-level security policy for table "t"',
+            Reason.SOURCE_PERMISSION_DENIED,
+        ),
+        (
+            1,
+            'pg_dump: error: Dumping the contents of table "t" failed: server closed the connection unexpectedly',
+            Reason.SOURCE_UNREACHABLE,
+        ),
         (1, "pg_dump: error: query failed: ERROR:  invalid snapshot identifier", Reason.SOURCE_UNREACHABLE),
         (1, "pg_dump: error: ERROR:  canceling statement due to conflict with recovery", Reason.SOURCE_CHANGED),
         (1, "pg_dump: error: something else", Reason.DUMP_FAILED),
         (1, "", Reason.DUMP_FAILED),
     ],
-)  # fmt: skip
+)
 def test_an_end_of_pg_dump_has_a_reason(code: int, line: str, reason: Reason) -> None:
-    assert judge_dump(code, heard("pg_dump", line)).reason is reason
+    assert translate_dump_exit(code, client_tail("pg_dump", line)).reason is reason
 
 
 @pytest.mark.parametrize(
@@ -126,10 +136,13 @@ def test_an_end_of_pg_dump_has_a_reason(code: int, line: str, reason: Reason) ->
     [
         (-9, "", Reason.WORKER_OUT_OF_MEMORY),
         (1, "pg_restore: error: could not execute query: no connection to the server", Reason.TARGET_LOST),
-        (1, 'pg_restore: error: COPY failed for table "t": ERROR:  could not extend file "x": No space left on device',
-         Reason.TARGET_FULL),
+        (
+            1,
+            'pg_restore: error: COPY failed for table "t": ERROR:  could not extend file "x": No space left on device',
+            Reason.TARGET_FULL,
+        ),
         (1, 'pg_restore: error: COPY failed for table "t": ERROR:  invalid byte sequence', Reason.RESTORE_FAILED),
     ],
-)  # fmt: skip
+)
 def test_an_end_of_pg_restore_has_a_reason(code: int, line: str, reason: Reason) -> None:
-    assert judge_restore(code, heard("pg_restore", line)).reason is reason
+    assert translate_restore_exit(code, client_tail("pg_restore", line)).reason is reason

@@ -99,15 +99,21 @@ def test_T5_a_default_that_needs_a_providers_schema_stays_and_its_table_comes(pa
         assert parts.target.query("SELECT id, owner, note FROM notes ORDER BY id", shadow) == [(1, 1, "a"), (2, 1, "b")]
         columns = parts.target.query(
             "SELECT attname, attnotnull, atthasdef FROM pg_attribute WHERE attrelid = 'notes'::regclass AND attnum > 0"
-            " ORDER BY attnum", shadow,
-        )  # fmt: skip
+            " ORDER BY attnum",
+            shadow,
+        )
         checks = parts.target.query(
             "SELECT conname FROM pg_constraint WHERE conrelid = 'notes'::regclass AND contype = 'c'", shadow
         )
     assert columns == [("id", True, False), ("owner", True, False), ("note", False, True)]
     assert checks == [("positive",)]
-    for left in ("DEFAULT public.notes id", "DEFAULT public.notes owner", "CHECK CONSTRAINT public.notes is ok",
-                 "TABLE public.computed", "RULE public.notes away"):  # fmt: skip
+    for left in (
+        "DEFAULT public.notes id",
+        "DEFAULT public.notes owner",
+        "CHECK CONSTRAINT public.notes is ok",
+        "TABLE public.computed",
+        "RULE public.notes away",
+    ):
         assert f"left behind: {left}: it needs SCHEMA auth, which stays behind" in found
 
 
@@ -131,18 +137,25 @@ def test_T24_T39_tables_without_their_rows(parts: Bench) -> None:
     ("given", "expected", "named"),
     [
         pytest.param(
-            {"excludeTables": ["sessions"]}, ["audit.log", "public.noted", "public.notes", "public.todos"],
-            "FK CONSTRAINT public.noted to_session: it needs TABLE public.sessions", id="a table",
+            {"excludeTables": ["sessions"]},
+            ["audit.log", "public.noted", "public.notes", "public.todos"],
+            "FK CONSTRAINT public.noted to_session: it needs TABLE public.sessions",
+            id="a table",
         ),
         pytest.param(
-            {"includeSchemas": ["audit"]}, ["audit.log"], "", id="one schema",
+            {"includeSchemas": ["audit"]},
+            ["audit.log"],
+            "",
+            id="one schema",
         ),
         pytest.param(
-            {"excludeSchemas": ["a*t"]}, ["public.noted", "public.notes", "public.sessions", "public.todos"], "",
+            {"excludeSchemas": ["a*t"]},
+            ["public.noted", "public.notes", "public.sessions", "public.todos"],
+            "",
             id="not a schema",
         ),
     ],
-)  # fmt: skip
+)
 def test_a_filter(parts: Bench, given: dict[str, Any], expected: list[str], named: str) -> None:
     with parts.shadow() as shadow:
         found = notes(parts.run(provider=Provider.SUPABASE, filter=a_filter(**given)))

@@ -22,7 +22,7 @@ def run(bench: Bench, step: str, order: str) -> tuple[int, WorkerResult]:
     """Run one program in this process; its exit code and what it left."""
     handler = signal.getsignal(signal.SIGTERM)
     try:
-        code = main([step], {**bench.environment, words.ENV_ORDER: order}, bench.out)
+        code = main([step], {**bench.environ, words.ENV_ORDER: order}, bench.out)
     finally:
         signal.signal(signal.SIGTERM, handler)
     result = parse_worker_result((bench.home / "message").read_text())
@@ -113,11 +113,13 @@ def test_sigterm_ends_everything_soon(bench: Bench, postgres16: PostgresServer, 
     with postgres16.database("ended"), bench.shadow(login=not waits):
         bench.source_url = postgres16.url("ended")
         order = bench.order().model_dump_json(by_alias=True)
-        environment = {**os.environ, **bench.environment, words.ENV_ORDER: order}
+        environment = {**os.environ, **bench.environ, words.ENV_ORDER: order}
         with subprocess.Popen(
             [sys.executable, "-c", "import sys; from pgimport.worker.main import main; sys.exit(main(['import']))"],
-            env=environment, stdout=subprocess.PIPE, text=True,
-        ) as worker:  # fmt: skip
+            env=environment,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as worker:
             assert worker.stdout is not None
             line = worker.stdout.readline()
             if waits:

@@ -19,16 +19,23 @@ from tests.worker.conftest import Bench
 from pgimport.model.reasons import Reason
 from pgimport.model.result import CheckStatus, PreflightReport, WorkerResult, build_termination_message
 from pgimport.model.spec import AllowedSources, Provider
-from pgimport.worker.checks.catalog_reader import BEGIN, Asker, run_statements
-from pgimport.worker.checks.check_results import POOLED, REACHABLE, UNSUPPORTED, Unknown
+from pgimport.worker.checks.catalog_reader import BEGIN, CatalogReader, run_statements
+from pgimport.worker.checks.check_results import POOLED, REACHABLE, UNSUPPORTED, NotChecked
 from pgimport.worker.checks.preflight import run_preflight
 from pgimport.worker.report.reporter import Reporter
 
 ALL_CHECKS = [
-    "source_reachable", "source_not_pooled", "source_version_compatible", "source_size_within_plan",
-    "source_privileges", "row_level_security", "encoding_and_collation", "large_objects", "unsupported_objects",
+    "source_reachable",
+    "source_not_pooled",
+    "source_version_compatible",
+    "source_size_within_plan",
+    "source_privileges",
+    "row_level_security",
+    "encoding_and_collation",
+    "large_objects",
+    "unsupported_objects",
     "extensions_available_on_target",
-]  # fmt: skip
+]
 ROUND_TRIPS = 30  # two log-ins and all questions, whatever the source holds
 MEMORY_LIMIT = 100 * 2**20
 READER = "reader"
@@ -162,7 +169,7 @@ def test_T18_a_host_without_ipv4_gets_the_providers_advice(bench: Bench) -> None
 
 def elsewhere(bench: Bench, address: str) -> WorkerResult:
     """A preflight for which every name leads to this address."""
-    return run_preflight(bench.order(), bench.places, Reporter(bench.out), lambda _host, _port: [address])
+    return run_preflight(bench.order(), bench.environment, Reporter(bench.out), lambda _host, _port: [address])
 
 
 # --- poolers and replicas ---
@@ -241,9 +248,16 @@ def standby_of(primary: PostgresServer) -> Iterator[PostgresServer]:
 
     def control(*arguments: str) -> None:
         subprocess.run(
-            [program, "-D", data, "-w", *arguments], check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL, env={"LC_ALL": "C"}, cwd=files, user=user, group=group,
-        )  # fmt: skip
+            [program, "-D", data, "-w", *arguments],
+            check=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={"LC_ALL": "C"},
+            cwd=files,
+            user=user,
+            group=group,
+        )
 
     control("stop", "-m", "fast")
     (files / "standby.signal").touch()
@@ -350,17 +364,33 @@ def test_everything_that_stays_behind_is_named(bench: Bench, postgres16: Postgre
     assert report.ok
     assert sorted(one.object for one in report.left) == sorted(
         [
-            "ACCESS METHOD method", "AGGREGATE with an internal state public.hoard", "BASE TYPE public.base",
-            "CAST without a function public.base to text", "EVENT TRIGGER watcher", "FOREIGN DATA WRAPPER wrapper",
-            "FOREIGN TABLE public.away", "FUNCTION in C public.base_in", "FUNCTION in C public.base_out",
-            "FUNCTION in C public.in_c", "FUNCTION with a privileged setting public.strong",
-            "LEAKPROOF FUNCTION public.tight", "MATERIALIZED VIEW public.holds_away", "OPERATOR CLASS public.class",
-            "OPERATOR FAMILY public.family", "POLICY that names roles ours on public.owned", "PUBLICATION everything",
-            "SERVER far", "SHELL TYPE public.ghost", "SUBSCRIPTION nothing", "TEXT SEARCH PARSER public.parser",
-            "TEXT SEARCH TEMPLATE public.template", "USER MAPPING of postgres for far", "VIEW public.reads_away",
+            "ACCESS METHOD method",
+            "AGGREGATE with an internal state public.hoard",
+            "BASE TYPE public.base",
+            "CAST without a function public.base to text",
+            "EVENT TRIGGER watcher",
+            "FOREIGN DATA WRAPPER wrapper",
+            "FOREIGN TABLE public.away",
+            "FUNCTION in C public.base_in",
+            "FUNCTION in C public.base_out",
+            "FUNCTION in C public.in_c",
+            "FUNCTION with a privileged setting public.strong",
+            "LEAKPROOF FUNCTION public.tight",
+            "MATERIALIZED VIEW public.holds_away",
+            "OPERATOR CLASS public.class",
+            "OPERATOR FAMILY public.family",
+            "POLICY that names roles ours on public.owned",
+            "PUBLICATION everything",
+            "SERVER far",
+            "SHELL TYPE public.ghost",
+            "SUBSCRIPTION nothing",
+            "TEXT SEARCH PARSER public.parser",
+            "TEXT SEARCH TEMPLATE public.template",
+            "USER MAPPING of postgres for far",
+            "VIEW public.reads_away",
             "VIEW public.reads_reader",
         ]
-    )  # fmt: skip
+    )
     assert all(one.why for one in report.left)
     status, detail = details(report)[UNSUPPORTED]
     assert status == "warn"
@@ -426,9 +456,9 @@ def test_a_providers_own_schemas_stay_behind_as_a_whole(bench: Bench, postgres16
 def test_a_question_that_is_refused_is_unknown_and_the_next_is_answered(postgres16: PostgresServer) -> None:
     with postgres16.connect() as connection:
         run_statements(connection, BEGIN)
-        asker = Asker(connection)
+        asker = CatalogReader(connection)
         refused = asker.ask("cron_jobs")
-        assert isinstance(refused, Unknown)
+        assert isinstance(refused, NotChecked)
         assert "42P01" in refused.why
         assert asker.ask("collations") == []
 
@@ -469,8 +499,10 @@ def test_5000_tables_are_few_round_trips_and_little_memory(bench: Bench, postgre
             began = time.monotonic()
             message, peak = run_alone(bench)
             took = time.monotonic() - began
-        print(f"5000 tables at 20 ms: {line.round_trips} round trips, {took:.2f} s with the interpreter's start,"
-              f" {peak / 2**20:.0f} MiB")  # fmt: skip
+        print(
+            f"5000 tables at 20 ms: {line.round_trips} round trips, {took:.2f} s with the interpreter's start,"
+            f" {peak / 2**20:.0f} MiB"
+        )
     assert message["ok"]
     assert line.round_trips <= ROUND_TRIPS
     assert peak < MEMORY_LIMIT
@@ -488,15 +520,17 @@ print(open("/proc/self/status").read(), file=sys.stderr)
 def run_alone(bench: Bench) -> tuple[dict[str, object], int]:
     """The worker as its container runs it: its message, and the most memory that it held, in bytes."""
     environment = {
-        **bench.environment, "PGIMPORT_ORDER": json.dumps(bench.order().to_json()), "PATH": os.environ["PATH"],
+        **bench.environ,
+        "PGIMPORT_ORDER": json.dumps(bench.order().to_json()),
+        "PATH": os.environ["PATH"],
         "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-    }  # fmt: skip
+    }
     done = subprocess.run(
         [sys.executable, "-c", WORKER_THAT_TELLS_ITS_PEAK], env=environment, check=True, capture_output=True, text=True
     )
     peak = re.search(r"^VmHWM:\s+(\d+) kB", done.stderr, re.MULTILINE)
     assert peak is not None
-    return json.loads(bench.places.termination_message.read_text()), int(peak[1]) * 1024
+    return json.loads(bench.environment.termination_message.read_text()), int(peak[1]) * 1024
 
 
 @pytest.mark.slow

@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
-from pgimport.worker.report.progress import BY_DUMP, BY_RELAY, DumpEar, FileMeter, Meter, RestoreEar, Stage
+from pgimport.worker.report.progress import (
+    BY_DUMP,
+    BY_RELAY,
+    FileProgressMeter,
+    PgDumpProgress,
+    PgRestoreProgress,
+    ProgressMeter,
+    Stage,
+)
 from pgimport.worker.report.reporter import Reporter, redact
 
 NAMES = {1: ("public", "big"), 2: ("public", "small"), 3: ("other", "small")}
@@ -19,7 +27,7 @@ class Watched:
     def __init__(self) -> None:
         self.out = io.StringIO()
         self.seconds = 0.0
-        self.meter = Meter(Reporter(self.out, lambda: datetime(2026, 1, 1, tzinfo=UTC)), lambda: self.seconds)
+        self.meter = ProgressMeter(Reporter(self.out, lambda: datetime(2026, 1, 1, tzinfo=UTC)), lambda: self.seconds)
         self.meter.plan({1: 1000, 2: 100, 3: 100})
 
     def lines(self) -> list[dict[str, Any]]:
@@ -48,7 +56,7 @@ def test_a_whole_import_goes_up_to_99(stages: tuple[Stage, ...]) -> None:
 
 def test_a_dump_file_goes_up_with_its_bytes() -> None:
     out, seconds = io.StringIO(), [0.0]
-    meter = FileMeter(Reporter(out, lambda: datetime(2026, 1, 1, tzinfo=UTC)), 1000, lambda: seconds[0])
+    meter = FileProgressMeter(Reporter(out, lambda: datetime(2026, 1, 1, tzinfo=UTC)), 1000, lambda: seconds[0])
     meter.begin(Stage.ROWS)
     for taken in (0, 250, 500, 1000):
         seconds[0] += 2
@@ -85,24 +93,26 @@ def test_a_table_under_way_counts_as_far_as_it_is_and_never_as_whole() -> None:
 def test_several_streams_of_both_clients_are_followed() -> None:
     watched = Watched()
     watched.meter.begin(Stage.DUMP)
-    ear = DumpEar(watched.meter, NAMES, serial=False)
+    ear = PgDumpProgress(watched.meter, NAMES, serial=False)
     for line in ("pg_dump: finished item 7 TABLE DATA small", "pg_dump: finished item 8 TABLE DATA big", "noise"):
         watched.seconds += 2
-        ear.hear(line)
+        ear.read_line(line)
     assert watched.lines()[-1]["bytesDone"] == 550
     watched.meter.begin(Stage.ROWS)
     watched.seconds += 2
-    RestoreEar(watched.meter, {7: 2}, NAMES, serial=False).hear("pg_restore: finished item 7 TABLE DATA small")
+    PgRestoreProgress(watched.meter, {7: 2}, NAMES, serial=False).read_line(
+        "pg_restore: finished item 7 TABLE DATA small"
+    )
     assert watched.lines()[-1]["tablesDone"] == 1
 
 
 def test_one_stream_tells_only_what_it_begins() -> None:
     watched = Watched()
     watched.meter.begin(Stage.ROWS)
-    ear = RestoreEar(watched.meter, {}, NAMES, serial=True)
+    ear = PgRestoreProgress(watched.meter, {}, NAMES, serial=True)
     for table in ("public.big", "other.small"):
         watched.seconds += 2
-        ear.hear(f'pg_restore: processing data for table "{table}"')
+        ear.read_line(f'pg_restore: processing data for table "{table}"')
     assert (watched.lines()[-1]["tablesDone"], watched.lines()[-1]["bytesDone"]) == (1, 1100)
 
 
@@ -113,8 +123,11 @@ def test_a_password_that_looks_like_a_number_breaks_no_line() -> None:
     reporter.log("user 1", tables=1, ok=True, notes=[{"text": "is 1 true"}])
     said = json.loads(out.getvalue())["log"]
     assert (said["message"], said["tables"], said["ok"], said["notes"]) == (
-        "user ***", 1, True, [{"text": "is *** ***"}],
-    )  # fmt: skip
+        "user ***",
+        1,
+        True,
+        [{"text": "is *** ***"}],
+    )
 
 
 def test_secrets_are_taken_out_in_every_spelling() -> None:

@@ -4,8 +4,8 @@ import pytest
 from tests.support.postgres import PostgresServer
 
 from pgimport.model.reasons import Reason
-from pgimport.worker.postgres.errors import Stopped
-from pgimport.worker.scope.live_scope import Scope
+from pgimport.worker.postgres.errors import ImportStopped
+from pgimport.worker.scope.live_scope import SourceScope
 from pgimport.worker.scope.snapshot import begin_snapshot, lock_tables, read_rewritten, take_snapshot
 
 
@@ -14,12 +14,12 @@ def test_a_table_rewritten_before_it_was_locked_is_noticed(postgres16: PostgresS
     with postgres16.database("rewritten"):
         postgres16.execute("CREATE TABLE a AS SELECT 1 AS x; CREATE TABLE b (x int)", "rewritten")
         with postgres16.connect("rewritten") as connection:
-            _, tables = begin_snapshot(connection, Scope())
+            _, tables = begin_snapshot(connection, SourceScope())
             postgres16.execute(change, "rewritten")
             lock_tables(connection, tables)
             assert read_rewritten(connection, tables) == ["public.a"]
             connection.execute("ROLLBACK")
-            taken = take_snapshot(connection, Scope())
+            taken = take_snapshot(connection, SourceScope())
             assert [table.title for table in taken.copied] == ["public.a", "public.b"]
 
 
@@ -27,7 +27,7 @@ def test_a_table_dropped_before_it_was_locked_means_that_the_source_changed(post
     with postgres16.database("dropped"):
         postgres16.execute("CREATE TABLE a (x int)", "dropped")
         with postgres16.connect("dropped") as connection:
-            _, tables = begin_snapshot(connection, Scope())
+            _, tables = begin_snapshot(connection, SourceScope())
             postgres16.execute("DROP TABLE a", "dropped")
             with pytest.raises(Exception, match="does not exist") as caught:
                 lock_tables(connection, tables)
@@ -37,7 +37,7 @@ def test_a_table_dropped_before_it_was_locked_means_that_the_source_changed(post
 def test_a_sequence_that_cannot_be_read_is_named_with_the_grant(postgres16: PostgresServer) -> None:
     with postgres16.database("sequences"):
         postgres16.execute("CREATE SEQUENCE hidden", "sequences")
-        with postgres16.connect("sequences", "admin") as connection, pytest.raises(Stopped) as caught:
-            take_snapshot(connection, Scope())
+        with postgres16.connect("sequences", "admin") as connection, pytest.raises(ImportStopped) as caught:
+            take_snapshot(connection, SourceScope())
     assert caught.value.failure.reason is Reason.SOURCE_PERMISSION_DENIED
     assert 'GRANT SELECT ON SEQUENCE "public"."hidden" TO "admin"' in caught.value.failure.message

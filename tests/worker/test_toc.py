@@ -8,8 +8,8 @@ import pytest
 from tests.support.postgres import PostgresServer
 
 from pgimport.model.reasons import Reason
-from pgimport.worker.archive.toc import MAGIC, Compression, Entry, Header, Section, parse_contents
-from pgimport.worker.postgres.errors import Stopped
+from pgimport.worker.archive.toc import MAGIC, ArchiveHeader, Compression, Section, TocEntry, parse_table_of_contents
+from pgimport.worker.postgres.errors import ImportStopped
 
 SCHEMA = """
 CREATE SCHEMA "odd; 1 2 TABLE";
@@ -50,8 +50,8 @@ def _contents(path: Path, form: str) -> bytes:
     return path.read_bytes()[0 if form == "custom" else 512 :]
 
 
-def _parse(content: bytes) -> tuple[Header, list[Entry]]:
-    header, entries = parse_contents(io.BytesIO(content).read)
+def _parse(content: bytes) -> tuple[ArchiveHeader, list[TocEntry]]:
+    header, entries = parse_table_of_contents(io.BytesIO(content).read)
     return header, list(entries)
 
 
@@ -100,7 +100,7 @@ def test_keeps_names_and_dependencies_apart(archives: dict[tuple[int, str], tupl
     ],
 )
 def test_refuses(content: bytes, reason: Reason) -> None:
-    with pytest.raises(Stopped) as stopped:
+    with pytest.raises(ImportStopped) as stopped:
         _parse(content)
     assert stopped.value.failure.reason is reason
 
@@ -108,5 +108,5 @@ def test_refuses(content: bytes, reason: Reason) -> None:
 def test_refuses_every_cut(archives: dict[tuple[int, str], tuple[bytes, str]]) -> None:
     content, _ = archives[16, "directory"]
     for length in range(len(content)):
-        with pytest.raises(Stopped):
+        with pytest.raises(ImportStopped):
             _parse(content[:length])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pgimport.worker.archive.sql_tokens import scan_words
+from pgimport.worker.archive.sql_tokens import scan_tokens
 from pgimport.worker.archive.trim import CHECK, DEFAULT, mentions, trim_table
 
 TABLE = """CREATE TABLE "public"."t" (
@@ -20,8 +20,12 @@ PARTITION BY LIST ("id");
 
 def test_parts_are_found() -> None:
     assert [(part.kind, part.name) for part in trim_table(TABLE, lambda _: True)[1]] == [
-        (DEFAULT, "id"), (DEFAULT, "owner, x"), (DEFAULT, "c"), (CHECK, "kk"), (CHECK, "positive"),
-    ]  # fmt: skip
+        (DEFAULT, "id"),
+        (DEFAULT, "owner, x"),
+        (DEFAULT, "c"),
+        (CHECK, "kk"),
+        (CHECK, "positive"),
+    ]
 
 
 def test_what_is_left_is_a_table() -> None:
@@ -38,24 +42,32 @@ def test_what_is_left_is_a_table() -> None:
     ("given", "unwanted", "left"),
     [
         pytest.param(
-            "CREATE TABLE a.b (\n    CONSTRAINT x CHECK (true),\n    CONSTRAINT y CHECK (true)\n);", {"x"},
-            "CREATE TABLE a.b (\n    CONSTRAINT y CHECK (true)\n);", id="the first of two",
+            "CREATE TABLE a.b (\n    CONSTRAINT x CHECK (true),\n    CONSTRAINT y CHECK (true)\n);",
+            {"x"},
+            "CREATE TABLE a.b (\n    CONSTRAINT y CHECK (true)\n);",
+            id="the first of two",
         ),
         pytest.param(
-            "CREATE TABLE a.b (\n    CONSTRAINT x CHECK (true)\n);", {"x"},
-            "CREATE TABLE a.b (\n    \n);", id="the only one",
+            "CREATE TABLE a.b (\n    CONSTRAINT x CHECK (true)\n);",
+            {"x"},
+            "CREATE TABLE a.b (\n    \n);",
+            id="the only one",
         ),
         pytest.param(
-            "CREATE TABLE a.b (\n    CONSTRAINT x CHECK (true),\n    CONSTRAINT y CHECK (true)\n);", {"x", "y"},
-            "CREATE TABLE a.b (\n    \n);", id="both",
+            "CREATE TABLE a.b (\n    CONSTRAINT x CHECK (true),\n    CONSTRAINT y CHECK (true)\n);",
+            {"x", "y"},
+            "CREATE TABLE a.b (\n    \n);",
+            id="both",
         ),
         pytest.param(
-            "CREATE TABLE a.b OF a.t (\n    i DEFAULT s.f(1, 2),\n    j DEFAULT 3\n);", {"i"},
-            "CREATE TABLE a.b OF a.t (\n    i,\n    j DEFAULT 3\n);", id="of a type",
+            "CREATE TABLE a.b OF a.t (\n    i DEFAULT s.f(1, 2),\n    j DEFAULT 3\n);",
+            {"i"},
+            "CREATE TABLE a.b OF a.t (\n    i,\n    j DEFAULT 3\n);",
+            id="of a type",
         ),
         pytest.param("CREATE TABLE a.b (\n);", {"x"}, "CREATE TABLE a.b (\n);", id="none"),
     ],
-)  # fmt: skip
+)
 def test_commas_stay_right(given: str, unwanted: set[str], left: str) -> None:
     assert trim_table(given, lambda part: part.name in unwanted)[0] == left
 
@@ -63,9 +75,14 @@ def test_commas_stay_right(given: str, unwanted: set[str], left: str) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("auth.uid()", True), ('"auth" . "uid"()', True), ("nextval('auth.uid'::regclass)", True),
-        ("public.uid()", False), ("auth.uidx()", False), ("'auth uid'", False), ("auth", False),
+        ("auth.uid()", True),
+        ('"auth" . "uid"()', True),
+        ("nextval('auth.uid'::regclass)", True),
+        ("public.uid()", False),
+        ("auth.uidx()", False),
+        ("'auth uid'", False),
+        ("auth", False),
     ],
-)  # fmt: skip
+)
 def test_names_are_found_in_expressions(text: str, expected: bool) -> None:
-    assert mentions(list(scan_words(text)), {("auth", "uid")}) is expected
+    assert mentions(list(scan_tokens(text)), {("auth", "uid")}) is expected

@@ -2,8 +2,8 @@
 
 import pytest
 
-from pgimport.worker.archive.sql_tokens import parse_words
-from pgimport.worker.archive.superuser_only import policy_roles, why_unmakeable
+from pgimport.worker.archive.sql_tokens import parse_tokens
+from pgimport.worker.archive.superuser_only import find_superuser_reason, policy_roles
 
 MAKEABLE = [
     ("FUNCTION", "CREATE FUNCTION s.f() RETURNS int LANGUAGE sql AS $$SELECT 1 -- LANGUAGE c\n$$;"),
@@ -13,7 +13,7 @@ MAKEABLE = [
     ("FUNCTION", "CREATE FUNCTION s.f() RETURNS int LANGUAGE plpgsql NOT LEAKPROOF AS $_$x$_$;"),
     ("PROCEDURE", "CREATE PROCEDURE s.p(IN a integer) LANGUAGE plpgsql AS $$BEGIN COMMIT; END$$;"),
     ("TYPE", "CREATE TYPE s.mood AS ENUM ( 'sad', 'happy');"),
-    ("TYPE", "CREATE TYPE \"odd AS name\".\"t.t\" AS (a integer);"),
+    ("TYPE", 'CREATE TYPE "odd AS name"."t.t" AS (a integer);'),
     ("TYPE", "CREATE TYPE s.r AS RANGE ( subtype = integer);"),
     ("FUNCTION", 'CREATE FUNCTION s."language"("language" c, "leakproof" int) RETURNS int LANGUAGE "sql" AS $$x$$;'),
     ("FUNCTION", "CREATE FUNCTION s.f() RETURNS TABLE(\"language\" c) LANGUAGE sql SET x TO 'log_statement' AS $$x$$;"),
@@ -21,14 +21,14 @@ MAKEABLE = [
     ("CAST", "CREATE CAST (s.mood AS text) WITH INOUT AS ASSIGNMENT;"),
     ("AGGREGATE", "CREATE AGGREGATE s.total(integer) ( SFUNC = int4pl, STYPE = integer);"),
     ("TABLE", "CREATE TABLE s.c ( \"language c\" text DEFAULT 'LANGUAGE c'::text);"),
-]  # fmt: skip
+]
 UNMAKEABLE = [
     ("FUNCTION", "CREATE FUNCTION s.f(integer) RETURNS int LANGUAGE c STRICT AS '$libdir/x', 'f';", "language c"),
     ("FUNCTION", "CREATE FUNCTION s.f() RETURNS int LANGUAGE internal AS 'int4pl';", "language internal"),
     ("FUNCTION", "CREATE FUNCTION s.f() RETURNS text LANGUAGE plpython3u AS $$return 1$$;", "language plpython3u"),
     ("FUNCTION", "CREATE FUNCTION s.f() RETURNS bool LANGUAGE sql STABLE LEAKPROOF AS $$SELECT true$$;", "LEAKPROOF"),
     ("FUNCTION", "CREATE FUNCTION s.f() RETURNS x LANGUAGE sql SET session_replication_role TO x AS '';", "session_r"),
-    ("FUNCTION", "CREATE FUNCTION s.f(\"return\" int, \"as\" int) RETURNS int LANGUAGE c AS 'x';", "language c"),
+    ("FUNCTION", 'CREATE FUNCTION s.f("return" int, "as" int) RETURNS int LANGUAGE c AS \'x\';', "language c"),
     ("FUNCTION", "CREATE FUNCTION s.f(x int DEFAULT (1 AS y)) RETURNS int LANGUAGE internal AS 'x';", "internal"),
     ("FUNCTION", 'CREATE FUNCTION s.f() RETURNS int LANGUAGE sql SET "log_statement" TO x AS $$x$$;', "log_s"),
     ("TYPE", "CREATE TYPE s.box3 ( INTERNALLENGTH = 16, INPUT = s.box3_in);", "base type"),
@@ -37,17 +37,17 @@ UNMAKEABLE = [
     ("AGGREGATE", "CREATE AGGREGATE s.total(integer) ( SFUNC = s.f, STYPE = internal);", "internal state"),
     ("OPERATOR CLASS", "CREATE OPERATOR CLASS …", "operator class"),
     ("ACCESS METHOD", "CREATE ACCESS METHOD …", "access method"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("kind", "definition"), MAKEABLE)
 def test_can_be_made(kind: str, definition: str) -> None:
-    assert why_unmakeable(kind, definition) is None
+    assert find_superuser_reason(kind, definition) is None
 
 
 @pytest.mark.parametrize(("kind", "definition", "why"), UNMAKEABLE)
 def test_cannot_be_made(kind: str, definition: str, why: str) -> None:
-    assert why in (why_unmakeable(kind, definition) or "")
+    assert why in (find_superuser_reason(kind, definition) or "")
 
 
 @pytest.mark.parametrize(
@@ -55,17 +55,17 @@ def test_cannot_be_made(kind: str, definition: str, why: str) -> None:
     [
         ("CREATE POLICY p ON s.t USING (true);", []),
         ("CREATE POLICY p ON s.t FOR SELECT TO PUBLIC USING (true);", []),
-        ('CREATE POLICY p ON s.t TO alice, "B o b" USING ((x = \'TO carol\'::text));', ["alice", "B o b"]),
+        ("CREATE POLICY p ON s.t TO alice, \"B o b\" USING ((x = 'TO carol'::text));", ["alice", "B o b"]),
         ('CREATE POLICY "to" ON s."to" USING (true);', []),
         ("CREATE POLICY p ON s.t USING ((x = '1'::interval year to month));", []),
-        ("CREATE POLICY \"to x\" ON s.t FOR INSERT TO clerk WITH CHECK (true);", ["clerk"]),
+        ('CREATE POLICY "to x" ON s.t FOR INSERT TO clerk WITH CHECK (true);', ["clerk"]),
     ],
-)  # fmt: skip
+)
 def test_roles_of_a_policy(definition: str, roles: list[str]) -> None:
     assert policy_roles(definition) == roles
 
 
 def test_words_are_those_outside_of_texts_and_comments() -> None:
-    assert parse_words(r"E'it\'s -- ' b 'c:\\' d") == ["''", "b", "''", "d"]
+    assert parse_tokens(r"E'it\'s -- ' b 'c:\\' d") == ["''", "b", "''", "d"]
     text = "a 'it''s' \"B\"\"c\" $x$ no $$ no $x$ -- no\n/* no */ D;"
-    assert parse_words(text) == ["a", "''", 'B"c', "''", "d", ";"]
+    assert parse_tokens(text) == ["a", "''", 'B"c', "''", "d", ";"]

@@ -10,7 +10,7 @@ from pgimport.model.reasons import Failure, Reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Places:
+class WorkerEnvironment:
     """The pod's files; the seed is not there in a container that only looks at the source."""
 
     pod_uid: str
@@ -23,25 +23,28 @@ class Places:
     post_import: Path | None = None
 
 
-def read_places(environment: Mapping[str, str]) -> Places | Failure:
+def parse_environment(environ: Mapping[str, str]) -> WorkerEnvironment | Failure:
     """Paths from the environment; a missing name is the operator's fault, and is named."""
     needed = (
-        words.ENV_POD_UID, words.ENV_SOURCE_URL_FILE, words.ENV_SCRATCH, words.ENV_PRIVATE,
+        words.ENV_POD_UID,
+        words.ENV_SOURCE_URL_FILE,
+        words.ENV_SCRATCH,
+        words.ENV_PRIVATE,
         words.ENV_TERMINATION_MESSAGE,
-    )  # fmt: skip
-    if missing := [name for name in needed if not environment.get(name)]:
+    )
+    if missing := [name for name in needed if not environ.get(name)]:
         return Failure(Reason.ORDER_UNREADABLE, f"the environment lacks {', '.join(missing)}")
     seed, ca, post_import = (
-        Path(value) if (value := environment.get(name)) else None
+        Path(value) if (value := environ.get(name)) else None
         for name in (words.ENV_SEED_FILE, words.ENV_CA_FILE, words.ENV_POST_IMPORT_FILE)
     )
-    return Places(
-        pod_uid=environment[words.ENV_POD_UID],
-        source_url=Path(environment[words.ENV_SOURCE_URL_FILE]),
+    return WorkerEnvironment(
+        pod_uid=environ[words.ENV_POD_UID],
+        source_url=Path(environ[words.ENV_SOURCE_URL_FILE]),
         seed=seed,
-        scratch=Path(environment[words.ENV_SCRATCH]),
-        private=Path(environment[words.ENV_PRIVATE]),
-        termination_message=Path(environment[words.ENV_TERMINATION_MESSAGE]),
+        scratch=Path(environ[words.ENV_SCRATCH]),
+        private=Path(environ[words.ENV_PRIVATE]),
+        termination_message=Path(environ[words.ENV_TERMINATION_MESSAGE]),
         ca=ca,
         post_import=post_import,
     )

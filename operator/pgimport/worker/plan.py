@@ -4,22 +4,26 @@ from pgimport.model.order import Order
 from pgimport.model.result import FailureReport, WorkerResult
 from pgimport.model.source_addresses import Resolve
 from pgimport.model.spec import Engine
-from pgimport.worker.engines.relay.relay_inputs import read_facts
+from pgimport.worker.engines.relay.relay_inputs import read_relay_inputs
 from pgimport.worker.engines.relay.relay_plan import choose_engine, describe_plan, plan_relay
-from pgimport.worker.environment import Places
+from pgimport.worker.environment import WorkerEnvironment
 from pgimport.worker.postgres.endpoints import Endpoint, resolve_host
-from pgimport.worker.postgres.errors import Stopped
-from pgimport.worker.postgres.source import FileSource, read_source
+from pgimport.worker.postgres.errors import ImportStopped
+from pgimport.worker.postgres.source import FileLocation, read_source_location
 from pgimport.worker.report.reporter import Reporter
 from pgimport.worker.scope.snapshot import hold_snapshot
 
 
-def run_plan(order: Order, places: Places, reporter: Reporter, resolve: Resolve = resolve_host) -> WorkerResult:
+def run_plan(
+    order: Order, environment: WorkerEnvironment, reporter: Reporter, resolve: Resolve = resolve_host
+) -> WorkerResult:
     """Every expected failure is in the result."""
     try:
-        source = read_source(places, order, resolve, reporter)
-        reporter.plan(["a dump file: restored as it comes"] if isinstance(source, FileSource) else _plan(order, source))
-    except Stopped as stopped:
+        source = read_source_location(environment, order, resolve, reporter)
+        reporter.plan(
+            ["a dump file: restored as it comes"] if isinstance(source, FileLocation) else _plan(order, source)
+        )
+    except ImportStopped as stopped:
         report = FailureReport(reason=stopped.failure.reason, message=stopped.failure.message)
         return WorkerResult(step="plan", ok=False, failure=report)
     return WorkerResult(step="plan", ok=True)
@@ -27,7 +31,7 @@ def run_plan(order: Order, places: Places, reporter: Reporter, resolve: Resolve 
 
 def _plan(order: Order, source: Endpoint) -> list[str]:
     with hold_snapshot(source, order) as snapshot:
-        facts = read_facts(snapshot, source, order.target.host)
+        facts = read_relay_inputs(snapshot, source, order.target.host)
         engine, why = choose_engine(order.engine, facts)
         if engine is Engine.DUMP:
             return [f"by a dump, {order.jobs} at once" + (f": {why}" if why else "")]

@@ -10,7 +10,7 @@ from pgimport.model.providers import find_provider
 from pgimport.model.reasons import Reason
 from pgimport.model.result import DumpFileInfo, SkippedObject, SourceExtension, SourceInfo
 from pgimport.model.spec import Filter, Provider, SSLMode
-from pgimport.worker.checks.check_results import Judged, Unknown, format_bytes, some_of
+from pgimport.worker.checks.check_results import CheckResult, NotChecked, format_bytes, some_of
 from pgimport.worker.checks.content_checks import (
     describe_effects,
     judge_encoding,
@@ -26,18 +26,21 @@ from pgimport.worker.checks.target_fit_checks import (
     judge_version,
     split_extensions,
 )
-from pgimport.worker.scope.patterns import build_scope
+from pgimport.worker.scope.patterns import build_name_filter
 
 MIB, GIB = 2**20, 2**30
-EVERYTHING = build_scope(None, ())
+EVERYTHING = build_name_filter(None, ())
 
 
 def order(target_version: int = 180004, **changes: Any) -> Order:
     target = OrderTarget(
-        host="target", port=5432, sslmode=SSLMode.REQUIRE,
-        server_version=f"{target_version // 10000}.{target_version % 10000}", server_version_num=target_version,
+        host="target",
+        port=5432,
+        sslmode=SSLMode.REQUIRE,
+        server_version=f"{target_version // 10000}.{target_version % 10000}",
+        server_version_num=target_version,
         creatable_extensions=["vector"],
-    )  # fmt: skip
+    )
     given: dict[str, Any] = {"sources": LOOPBACK, "allowed_extensions": ["vector", "citext"], **changes}
     return Order(import_uid="uid", import_name="orders", namespace="shop", target=target, **given)
 
@@ -50,7 +53,7 @@ def extensions(*names: str) -> list[SourceExtension]:
     return [SourceExtension(name=name, version="1.0", schema_name="public") for name in names]
 
 
-def verdict(judged: Judged) -> tuple[str, Reason | None]:
+def verdict(judged: CheckResult) -> tuple[str, Reason | None]:
     return judged.check.status.value, judged.failure.reason if judged.failure else None
 
 
@@ -219,7 +222,7 @@ def test_T5_what_cannot_be_read_is_named_with_its_cure(found: list[tuple[Any, ..
 def test_T5_what_does_not_come_along_needs_no_privilege(
     filter_: Filter | None, left: tuple[str, ...], status: str
 ) -> None:
-    judged = judge_privileges([("r", "auth", "users", True)], build_scope(filter_, left), "reader")
+    judged = judge_privileges([("r", "auth", "users", True)], build_name_filter(filter_, left), "reader")
     assert judged.check.status == status
 
 
@@ -229,16 +232,20 @@ def test_T5_what_does_not_come_along_needs_no_privilege(
         pytest.param([], ("pass", None), "no table has", id="none"),
         pytest.param([("s", "t", False, False)], ("pass", None), "1 table with it, none hides rows", id="harmless"),
         pytest.param(
-            [("s", "t", False, True)], ("fail", Reason.SOURCE_PERMISSION_DENIED),
-            'of 1 table from reader: "s"."t"; ALTER ROLE "reader" BYPASSRLS; cures it', id="rows hidden",
+            [("s", "t", False, True)],
+            ("fail", Reason.SOURCE_PERMISSION_DENIED),
+            'of 1 table from reader: "s"."t"; ALTER ROLE "reader" BYPASSRLS; cures it',
+            id="rows hidden",
         ),
         pytest.param(
-            [("s", "t", True, True)], ("fail", Reason.SOURCE_PERMISSION_DENIED),
-            'ALTER TABLE "s"."t" NO FORCE ROW LEVEL SECURITY;', id="from the owner too",
+            [("s", "t", True, True)],
+            ("fail", Reason.SOURCE_PERMISSION_DENIED),
+            'ALTER TABLE "s"."t" NO FORCE ROW LEVEL SECURITY;',
+            id="from the owner too",
         ),
-        pytest.param(Unknown("timeout"), ("warn", None), "could not be checked: timeout", id="not known"),
+        pytest.param(NotChecked("timeout"), ("warn", None), "could not be checked: timeout", id="not known"),
     ],
-)  # fmt: skip
+)
 def test_row_security_is_judged(found: Any, expected: tuple[str, Reason | None], words: str) -> None:
     judged = judge_row_security(found, EVERYTHING, "reader")
     assert verdict(judged) == expected
@@ -246,7 +253,7 @@ def test_row_security_is_judged(found: Any, expected: tuple[str, Reason | None],
 
 
 def test_rows_that_are_not_wanted_may_be_hidden() -> None:
-    scope = build_scope(Filter(exclude_table_data=["s.t"]), (), rows=True)
+    scope = build_name_filter(Filter(exclude_table_data=["s.t"]), (), rows=True)
     assert judge_row_security([("s", "t", False, True)], scope, "reader").check.status == "pass"
 
 
@@ -262,7 +269,7 @@ def test_rows_that_are_not_wanted_may_be_hidden() -> None:
         pytest.param({}, ([("2.31", "2.36")], []), "warn", "REINDEX DATABASE", id="another library's rules"),
         pytest.param({}, ([(None, "2.36")], []), "pass", "UTF8", id="no version"),
         pytest.param({}, ([], [("s.german", "i", True)]), "warn", "s.german: REINDEX", id="a collation of its own"),
-        pytest.param({}, (Unknown("no"), Unknown("no")), "warn", "could not be checked: no", id="not known"),
+        pytest.param({}, (NotChecked("no"), NotChecked("no")), "warn", "could not be checked: no", id="not known"),
     ],
 )
 def test_encoding_and_locale_are_judged(
@@ -279,12 +286,14 @@ def test_encoding_and_locale_are_judged(
         pytest.param([(0, 8192, 0, None)], ("pass", None), "none", id="none"),
         pytest.param([(3, 16384, 0, None)], ("pass", None), "3 large objects, 16.0 KiB", id="some"),
         pytest.param(
-            [(3, 16384, 2, 4711)], ("fail", Reason.SOURCE_PERMISSION_DENIED),
-            'GRANT SELECT ON LARGE OBJECT 4711 TO "reader";', id="closed",
+            [(3, 16384, 2, 4711)],
+            ("fail", Reason.SOURCE_PERMISSION_DENIED),
+            'GRANT SELECT ON LARGE OBJECT 4711 TO "reader";',
+            id="closed",
         ),
-        pytest.param(Unknown("timeout"), ("warn", None), "could not be checked: timeout", id="not known"),
+        pytest.param(NotChecked("timeout"), ("warn", None), "could not be checked: timeout", id="not known"),
     ],
-)  # fmt: skip
+)
 def test_large_objects_are_judged(found: Any, expected: tuple[str, Reason | None], words: str) -> None:
     judged = judge_large_objects(found, "reader")
     assert verdict(judged) == expected
@@ -302,7 +311,7 @@ def test_what_stays_behind_warns_and_never_fails() -> None:
 def test_T38_jobs_of_pg_cron_are_counted() -> None:
     assert describe_effects([], [(3,)]) == ["3 jobs of pg_cron stay behind"]
     assert describe_effects([], [(0,)]) == describe_effects([], None) == []
-    assert describe_effects(Unknown("a"), Unknown("b")) == [
+    assert describe_effects(NotChecked("a"), NotChecked("b")) == [
         "whether triggers call other services could not be checked: a",
         "jobs of pg_cron stay behind; how many could not be checked: b",
     ]
@@ -310,17 +319,20 @@ def test_T38_jobs_of_pg_cron_are_counted() -> None:
 
 def test_a_list_that_was_cut_is_no_list_of_everything() -> None:
     found = [("r", "auth", f"t{at}", True) for at in range(MOST)]
-    judged = judge_privileges(found, build_scope(Filter(exclude_schemas=["auth"]), ()), "reader")
+    judged = judge_privileges(found, build_name_filter(Filter(exclude_schemas=["auth"]), ()), "reader")
     assert judged.check.status == "warn"
     assert f"more than {MOST}" in judged.check.detail
 
 
 def a_file(**changes: Any) -> FileContents:
     given: dict[str, Any] = {
-        "place": "files.example.com/shop.dump", "server_version": "16.4", "server_version_num": 160004,
+        "place": "files.example.com/shop.dump",
+        "server_version": "16.4",
+        "server_version_num": 160004,
         "file": DumpFileInfo(format="custom", compression="gzip", size_bytes=50, client_version="16.5"),
-        "archive_version": "1.15", **changes,
-    }  # fmt: skip
+        "archive_version": "1.15",
+        **changes,
+    }
     return FileContents(**given)
 
 

@@ -5,7 +5,7 @@ import tarfile
 import zlib
 from collections.abc import Callable, Mapping
 
-from pgimport.worker.archive.toc import Compression, Header, parse_contents
+from pgimport.worker.archive.toc import ArchiveHeader, Compression, parse_table_of_contents
 
 # Offset of the byte that tells how rows are compressed, in archives of version 1.15 and newer: after the magic, three
 # bytes of version, the sizes of an integer and of an offset, and the format.
@@ -24,7 +24,7 @@ def integer(value: int) -> bytes:
 def recompress(archive: bytes, compression: Compression, pack: Callable[[bytes], bytes]) -> bytes:
     """A custom archive in zlib → the same one in another compression, each block as one piece."""
     source = io.BytesIO(archive)
-    header, entries = parse_contents(source.read)
+    header, entries = parse_table_of_contents(source.read)
     assert header.compression is Compression.GZIP
     list(entries)
     made = bytearray(archive[: source.tell()])
@@ -48,10 +48,10 @@ def _repack(source: io.BytesIO, pack: Callable[[bytes], bytes]) -> bytes:
     return (integer(len(content)) + content if content else b"") + integer(0)
 
 
-def read_header(archive: bytes) -> tuple[Header, int]:
+def read_header(archive: bytes) -> tuple[ArchiveHeader, int]:
     """The header, and where the rows of a custom archive begin."""
     source = io.BytesIO(archive)
-    header, entries = parse_contents(source.read)
+    header, entries = parse_table_of_contents(source.read)
     list(entries)
     return header, source.tell()
 

@@ -13,8 +13,8 @@ from pgimport.model.source_addresses import Resolve
 from pgimport.model.source_url import FileURL, parse_file_url
 from pgimport.model.spec import AllowedSources
 from pgimport.worker.engines.file.download import open_download
-from pgimport.worker.postgres.errors import Stopped
-from pgimport.worker.postgres.source import FileSource, pin
+from pgimport.worker.postgres.errors import ImportStopped
+from pgimport.worker.postgres.source import FileLocation, pin
 
 NAME = "dumps.example.com"
 CONTENT = bytes(range(256)) * 1000
@@ -39,13 +39,13 @@ def source_of(
     resolve: Resolve = to_loopback,
     ca: Path | None = None,
     sources: AllowedSources = LOOPBACK,
-) -> FileSource:
+) -> FileLocation:
     parsed = parse_file_url(url)
     assert isinstance(parsed, FileURL)
-    return FileSource(pinned=pin(parsed, resolve, sources), ca=ca or server.ca, sources=sources, resolve=resolve)
+    return FileLocation(pinned=pin(parsed, resolve, sources), ca=ca or server.ca, sources=sources, resolve=resolve)
 
 
-def read_all(source: FileSource, limit: int | None = None) -> tuple[bytes, str, int | None]:
+def read_all(source: FileLocation, limit: int | None = None) -> tuple[bytes, str, int | None]:
     found = b""
     with open_download(source, limit) as download:
         while chunk := download.read(10_000):
@@ -55,8 +55,8 @@ def read_all(source: FileSource, limit: int | None = None) -> tuple[bytes, str, 
         return found, download.sha256, download.length
 
 
-def failure_of(source: FileSource, limit: int | None = None) -> Failure:
-    with pytest.raises(Stopped) as stopped:
+def failure_of(source: FileLocation, limit: int | None = None) -> Failure:
+    with pytest.raises(ImportStopped) as stopped:
         read_all(source, limit)
     failure = stopped.value.failure
     assert SIGNATURE.partition("=")[2] not in failure.message

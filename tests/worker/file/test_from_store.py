@@ -22,9 +22,12 @@ KEY = build_object_key("shop", b"\x02" * 16)
 
 @pytest.fixture
 def uploaded(
-    tmp_path: Path, s3_server: S3Server, postgres16: PostgresServer, postgres18: PostgresServer,
+    tmp_path: Path,
+    s3_server: S3Server,
+    postgres16: PostgresServer,
+    postgres18: PostgresServer,
     bin_root: Path,
-) -> Bench:  # fmt: skip
+) -> Bench:
     """A bench whose source is an upload."""
     store = S3UploadStore(s3_server.settings(), s3_server.environment)
     with postgres16.database("uploaded") as name:

@@ -15,9 +15,9 @@ from tests.worker.file.conftest import FORMATS, dump
 from tests.worker.file.test_wholeness import a_header
 
 from pgimport.model.reasons import Reason
-from pgimport.worker.archive.toc import parse_contents
-from pgimport.worker.engines.file.compression import Stream
-from pgimport.worker.engines.file.plain_sql_lexer import Lexer, Rows
+from pgimport.worker.archive.toc import parse_table_of_contents
+from pgimport.worker.engines.file.compression import DumpStream
+from pgimport.worker.engines.file.plain_sql_lexer import CopyRows, PlainSqlLexer
 
 pytestmark = pytest.mark.thorough
 
@@ -66,7 +66,7 @@ def test_rows_of_a_file_outside_of_the_tar_are_refused(
     file_bench: Bench, offer: Offer, directory: dict[str, bytes]
 ) -> None:
     (file_bench.home / "stolen").write_text(STOLEN)
-    _, entries = parse_contents(io.BytesIO(directory["toc.dat"]).read)
+    _, entries = parse_table_of_contents(io.BytesIO(directory["toc.dat"]).read)
     file = next(entry.file for entry in entries if entry.kind == "TABLE DATA")
     contents = directory["toc.dat"].replace(text(file.encode()), text(b"../../stolen"))
     offer(pack_tar({**directory, "toc.dat": contents, "stolen": directory[file]}))
@@ -187,8 +187,8 @@ def test_a_long_row_is_never_held_whole() -> None:
     begun = time.monotonic()
     tracemalloc.start()
     try:
-        items = Lexer(Stream(Pieces(head, b"x" * 1024 * 1024, 300, b"\n" + tail))).items()
-        rows = sum(item.newlines for item in items if isinstance(item, Rows))
+        items = PlainSqlLexer(DumpStream(Pieces(head, b"x" * 1024 * 1024, 300, b"\n" + tail))).items()
+        rows = sum(item.newlines for item in items if isinstance(item, CopyRows))
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

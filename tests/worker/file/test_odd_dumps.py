@@ -18,26 +18,26 @@ from tests.worker.file.conftest import FORMATS, dump
 from tests.worker.file.test_wholeness import a_header, walk
 
 from pgimport.model.reasons import Reason
-from pgimport.worker.archive.toc import Compression, parse_contents
-from pgimport.worker.engines.file.compression import Stream
-from pgimport.worker.engines.file.custom_format import pass_rows
-from pgimport.worker.postgres.errors import Stopped
+from pgimport.worker.archive.toc import Compression, parse_table_of_contents
+from pgimport.worker.engines.file.compression import DumpStream
+from pgimport.worker.engines.file.custom_format import forward_rows
+from pgimport.worker.postgres.errors import ImportStopped
 
 Offer = Callable[[bytes], None]
 FLIPS = 400
 
 
 def count_rows(archive: bytes) -> dict[str, int]:
-    stream = Stream(_Whole(archive))
-    header, listed = parse_contents(stream.read)
+    stream = DumpStream(_Whole(archive))
+    header, listed = parse_table_of_contents(stream.read)
     entries = list(listed)
-    counted = pass_rows(stream, header, entries, lambda _: None)
+    counted = forward_rows(stream, header, entries, lambda _: None)
     return {entry.tag: counted[entry.dump_id] for entry in entries if entry.dump_id in counted}
 
 
 def drain(content: bytes) -> None:
     """Unpack it, and look at nothing. Raises Stopped."""
-    stream = Stream(_Whole(content))
+    stream = DumpStream(_Whole(content))
     while stream.read_some():
         pass
 
@@ -73,7 +73,7 @@ def test_cut_in_any_compression_it_is_not_whole(dumps: dict[str, bytes], name: s
     archive = recompress(dumps["custom"], *PACKED[name])
     chance = random.Random(4711)  # noqa: S311 (no secret)
     for length in (*range(0, len(archive), 65536), *(chance.randrange(len(archive)) for _ in range(200))):
-        with pytest.raises(Stopped):
+        with pytest.raises(ImportStopped):
             walk(archive[:length])
 
 
@@ -96,7 +96,7 @@ def test_a_changed_byte_is_passed_or_refused(dumps: dict[str, bytes], form: str)
                 del content[at]
             case _:
                 content.insert(at, chance.randrange(256))
-        with suppress(Stopped):
+        with suppress(ImportStopped):
             walk(bytes(content))
             continue
         refused += 1
@@ -120,7 +120,7 @@ def test_a_wrong_length_of_a_piece_is_refused_in_little_memory(dumps: dict[str, 
     wrong = LENGTHS[name] or integer(length + 1)
     tracemalloc.start()
     try:
-        with pytest.raises(Stopped) as stopped:
+        with pytest.raises(ImportStopped) as stopped:
             walk(archive[:at] + wrong + archive[at + 5 :])
         _, peak = tracemalloc.get_traced_memory()
     finally:
@@ -133,7 +133,7 @@ def test_blocks_in_any_other_number_are_refused(dumps: dict[str, bytes]) -> None
     archive = dumps["custom"]
     _, begin = read_header(archive)
     for rows in (archive[begin:] * 2, archive[begin:] + b"\x01", b"\x07" + archive[begin + 1 :], b""):
-        with pytest.raises(Stopped):
+        with pytest.raises(ImportStopped):
             walk(archive[:begin] + rows)
 
 
@@ -151,9 +151,9 @@ def test_a_bomb_of_one_frame_is_refused_in_little_memory(blocks: int) -> None:
     content = zeros_in_zstd(blocks)
     tracemalloc.start()
     try:
-        with pytest.raises(Stopped):
+        with pytest.raises(ImportStopped):
             walk(content)
-        with pytest.raises(Stopped) as stopped:
+        with pytest.raises(ImportStopped) as stopped:
             drain(zstd.compress(a_header("")) + content)
         _, peak = tracemalloc.get_traced_memory()
     finally:

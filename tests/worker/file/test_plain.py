@@ -7,10 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgimport.worker.engines.file.compression import Stream
-from pgimport.worker.engines.file.plain_sql_lexer import CLOSING, Command, Item, Lexer, Rows, Statement
-from pgimport.worker.engines.file.statement_rules import When, judge_statement
-from pgimport.worker.postgres.errors import Stopped
+from pgimport.worker.engines.file.compression import DumpStream
+from pgimport.worker.engines.file.plain_sql_lexer import (
+    CLOSING,
+    CopyRows,
+    Item,
+    PlainSqlLexer,
+    PsqlCommand,
+    SqlStatement,
+)
+from pgimport.worker.engines.file.statement_rules import RestoreTime, judge_statement
+from pgimport.worker.postgres.errors import ImportStopped
 
 END = b"\n--\n" + CLOSING + b"\n--\n\n"
 STATEMENTS = [
@@ -38,7 +45,7 @@ class Trickle:
 
 def lex(content: bytes, seed: int | None = None) -> list[Item]:
     reader = io.BytesIO(content) if seed is None else Trickle(content, seed)
-    return list(Lexer(Stream(reader)).items())
+    return list(PlainSqlLexer(DumpStream(reader)).items())
 
 
 def texts(items: list[Item]) -> list[bytes]:
@@ -46,16 +53,16 @@ def texts(items: list[Item]) -> list[bytes]:
     found: list[bytes] = []
     joining = False
     for item in items:
-        if isinstance(item, Rows) and joining:
+        if isinstance(item, CopyRows) and joining:
             found[-1] += item.text
         else:
             found.append(item.text)
-        joining = isinstance(item, Rows) and not item.last
+        joining = isinstance(item, CopyRows) and not item.last
     return found
 
 
 def rows_of(items: list[Item]) -> int:
-    return sum(item.newlines for item in items if isinstance(item, Rows))
+    return sum(item.newlines for item in items if isinstance(item, CopyRows))
 
 
 @pytest.mark.parametrize("statement", STATEMENTS)
@@ -93,31 +100,39 @@ def test_it_does_not_matter_where_the_pieces_end(parts: list[bytes], seed: int) 
     cut = lex(content, seed)
     assert texts(cut) == texts(whole)
     assert rows_of(cut) == rows_of(whole)
-    lines = [item.line for item in whole if isinstance(item, Statement)]
-    assert [item.line for item in cut if isinstance(item, Statement)] == lines
+    lines = [item.line for item in whole if isinstance(item, SqlStatement)]
+    assert [item.line for item in cut if isinstance(item, SqlStatement)] == lines
     assert [content.split(b"\n")[line - 1][:4] for line in lines] == [
-        item.text[:4] for item in whole if isinstance(item, Statement)
+        item.text[:4] for item in whole if isinstance(item, SqlStatement)
     ]
 
 
 def test_a_command_of_psql_is_a_line() -> None:
     items = lex(b"\\restrict abc\n\nSELECT 1;\n\n--\n" + CLOSING + b"\n--\n\n\\unrestrict abc\n\n")
-    assert [type(item) for item in items] == [Command, Statement, Command]
+    assert [type(item) for item in items] == [PsqlCommand, SqlStatement, PsqlCommand]
 
 
 @pytest.mark.parametrize(
     "content",
     [
-        b"SELECT 1;\n", b"SELECT 1", b"SELECT 'a", b'SELECT "a', b"SELECT $$a", b"/* a", COPY + b"1\t2\n", COPY.strip(),
-        b"SELECT 1;" + END + b"SELECT 2;\n", COPY + b"1\\.\n" + END,
+        b"SELECT 1;\n",
+        b"SELECT 1",
+        b"SELECT 'a",
+        b'SELECT "a',
+        b"SELECT $$a",
+        b"/* a",
+        COPY + b"1\t2\n",
+        COPY.strip(),
+        b"SELECT 1;" + END + b"SELECT 2;\n",
+        COPY + b"1\\.\n" + END,
     ],
-)  # fmt: skip
+)
 def test_what_is_not_closed_is_not_whole(content: bytes) -> None:
-    with pytest.raises(Stopped):
+    with pytest.raises(ImportStopped):
         lex(content)
 
 
-NOW, LAST, NEVER = When.NOW, When.LAST, When.NEVER
+NOW, LAST, NEVER = RestoreTime.NOW, RestoreTime.LAST, RestoreTime.NEVER
 
 
 @pytest.mark.parametrize(
@@ -155,5 +170,5 @@ NOW, LAST, NEVER = When.NOW, When.LAST, When.NEVER
         ("SELECT pg_catalog.setval('public.s', 1, true);", NOW),
     ],
 )
-def test_statements_are_judged_by_their_words(statement: str, when: When) -> None:
+def test_statements_are_judged_by_their_words(statement: str, when: RestoreTime) -> None:
     assert judge_statement(statement.encode(), 16, {"public"}, {"alice"}).when is when

@@ -5,9 +5,9 @@ import tarfile
 
 import pytest
 
-from pgimport.worker.engines.file.compression import Stream
+from pgimport.worker.engines.file.compression import DumpStream
 from pgimport.worker.engines.file.tar_reader import walk_members
-from pgimport.worker.postgres.errors import Stopped
+from pgimport.worker.postgres.errors import ImportStopped
 
 
 def a_tar(*members: tuple[str, bytes], form: int = tarfile.USTAR_FORMAT, **changes: object) -> bytes:
@@ -23,7 +23,7 @@ def a_tar(*members: tuple[str, bytes], form: int = tarfile.USTAR_FORMAT, **chang
 
 
 def walk(content: bytes) -> dict[str, bytes]:
-    return {member.path: member.read(1 << 20) for member in walk_members(Stream(io.BytesIO(content)))}
+    return {member.path: member.read(1 << 20) for member in walk_members(DumpStream(io.BytesIO(content)))}
 
 
 FILES = (("dump/toc.dat", b"x" * 1000), ("dump/1.dat", b"y" * 512), ("dump/empty", b""))
@@ -35,7 +35,9 @@ def test_members_come_whole(form: int) -> None:
 
 
 def test_a_member_that_is_not_read_is_passed_over() -> None:
-    assert [member.path for member in walk_members(Stream(io.BytesIO(a_tar(*FILES))))] == [name for name, _ in FILES]
+    assert [member.path for member in walk_members(DumpStream(io.BytesIO(a_tar(*FILES))))] == [
+        name for name, _ in FILES
+    ]
 
 
 REFUSED = {
@@ -57,5 +59,5 @@ REFUSED = {
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_refused(name: str) -> None:
-    with pytest.raises(Stopped):
+    with pytest.raises(ImportStopped):
         walk(REFUSED[name])

@@ -14,29 +14,29 @@ from tests.worker.conftest import Bench
 from tests.worker.file.conftest import FORMATS, WRAPPINGS, dump
 
 from pgimport.model.reasons import Reason
-from pgimport.worker.archive.toc import parse_contents
-from pgimport.worker.engines.file.compression import Format, Stream, find_format
-from pgimport.worker.engines.file.custom_format import pass_rows
-from pgimport.worker.engines.file.plain_sql_lexer import Lexer
+from pgimport.worker.archive.toc import parse_table_of_contents
+from pgimport.worker.engines.file.compression import DumpFormat, DumpStream, find_format
+from pgimport.worker.engines.file.custom_format import forward_rows
+from pgimport.worker.engines.file.plain_sql_lexer import PlainSqlLexer
 from pgimport.worker.engines.file.tar_reader import walk_members
-from pgimport.worker.postgres.errors import Stopped
+from pgimport.worker.postgres.errors import ImportStopped
 
 Offer = Callable[[bytes], None]
 
 
 def walk(content: bytes) -> None:
     """To the end, as an import does, but without a server. Raises Stopped where it is not whole."""
-    stream = Stream(io.BytesIO(content))
+    stream = DumpStream(io.BytesIO(content))
     match find_format(stream):
-        case Format.CUSTOM:
-            header, entries = parse_contents(stream.read)
-            pass_rows(stream, header, list(entries), lambda _: None)
-        case Format.TAR:
+        case DumpFormat.CUSTOM:
+            header, entries = parse_table_of_contents(stream.read)
+            forward_rows(stream, header, list(entries), lambda _: None)
+        case DumpFormat.TAR:
             for member in walk_members(stream):
                 if member.name == "toc.dat":
-                    list(parse_contents(member.read)[1])
-        case Format.PLAIN:
-            for _ in Lexer(stream).items():
+                    list(parse_table_of_contents(member.read)[1])
+        case DumpFormat.PLAIN:
+            for _ in PlainSqlLexer(stream).items():
                 pass
     while stream.read_some():
         pass
@@ -68,7 +68,7 @@ def test_cut_anywhere_it_is_not_whole(dumps: dict[str, bytes], form: str, wrappi
     walk(content)
     end = end_of(whole, form) if wrapping == "bare" else len(content)
     for length in cuts(end):
-        with pytest.raises(Stopped) as stopped:
+        with pytest.raises(ImportStopped) as stopped:
             walk(content[:length])
         expected = {Reason.DUMP_CORRUPT} if length > 4096 else {Reason.DUMP_CORRUPT, Reason.DUMP_UNSUPPORTED}
         assert stopped.value.failure.reason in expected, length
@@ -105,7 +105,9 @@ NOT_DUMPS = {
     "xz": (b"\xfd7zXZ\x00" + bytes(100), Reason.DUMP_UNSUPPORTED, "xz"),
     "bzip2": (b"BZh91AY" + bytes(100), Reason.DUMP_UNSUPPORTED, "bzip2"),
     "pg_dumpall": (
-        b"--\n-- PostgreSQL database cluster dump\n--\n\nCREATE ROLE a;\n", Reason.DUMP_UNSUPPORTED, "pg_dumpall"
+        b"--\n-- PostgreSQL database cluster dump\n--\n\nCREATE ROLE a;\n",
+        Reason.DUMP_UNSUPPORTED,
+        "pg_dumpall",
     ),
     "MySQL": (b"-- MySQL dump 10.13  Distrib 8.0.36\n--\n", Reason.DUMP_UNSUPPORTED, "MySQL"),
     "MariaDB": (b"/*M!999999\\- enable the sandbox mode */\n-- MariaDB dump\n", Reason.DUMP_UNSUPPORTED, "MariaDB"),
@@ -118,7 +120,7 @@ NOT_DUMPS = {
     "10 GB of zeros in gzip": (gzip.compress(ZEROS) * TEN_GIGABYTES, Reason.DUMP_UNSUPPORTED, "no dump"),
     "10 GB of zeros in zstd": (zstd.compress(ZEROS) * TEN_GIGABYTES, Reason.DUMP_UNSUPPORTED, "no dump"),
     "damaged gzip": (gzip.compress(a_header(""))[:-9] + bytes(9), Reason.DUMP_CORRUPT, "gzip stream"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", NOT_DUMPS)
@@ -134,7 +136,7 @@ def test_T14_what_is_no_dump_is_named(file_bench: Bench, offer: Offer, name: str
 @pytest.mark.parametrize("pack", [gzip.compress, zstd.compress], ids=["gzip", "zstd"])
 def test_a_bomb_behind_a_good_head_is_stopped(pack: Callable[[bytes], bytes]) -> None:
     content = pack(a_header("COPY public.t (a) FROM stdin;")[:-70]) + pack(ZEROS) * TEN_GIGABYTES
-    with pytest.raises(Stopped) as stopped:
+    with pytest.raises(ImportStopped) as stopped:
         walk(content)
     assert "unpacks to more than 500 times its size" in stopped.value.failure.message
 

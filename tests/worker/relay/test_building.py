@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from pgimport.worker.archive.toc import Entry, Section
-from pgimport.worker.engines.relay.index_builds import Build, plan_builds
-from pgimport.worker.engines.relay.index_queue import Board
+from pgimport.worker.archive.toc import Section, TocEntry
+from pgimport.worker.engines.relay.index_builds import IndexBuild, plan_index_builds
+from pgimport.worker.engines.relay.index_queue import IndexQueue
 from pgimport.worker.scope.snapshot import Table
 
 SIZES = {100: 5_000_000, 200: 9_000_000}
@@ -16,25 +16,39 @@ TABLES = [Table(oid, "public", f"t{oid}", False, size, None, True) for oid, size
 
 def an_entry(
     dump_id: int, kind: str, *dependencies: int, oid: int = 0, definition: str = "CREATE", section: int = 4
-) -> Entry:
-    return Entry(
-        dump_id=dump_id, catalog=1259, oid=oid, kind=kind, schema="public", tag=f"x{dump_id}", owner="",
-        section=Section(section), definition=definition, copy_statement="", has_rows=False,
-        dependencies=dependencies, file="",
-    )  # fmt: skip
+) -> TocEntry:
+    return TocEntry(
+        dump_id=dump_id,
+        catalog=1259,
+        oid=oid,
+        kind=kind,
+        schema="public",
+        tag=f"x{dump_id}",
+        owner="",
+        section=Section(section),
+        definition=definition,
+        copy_statement="",
+        has_rows=False,
+        dependencies=dependencies,
+        file="",
+    )
 
 
-HOMES = [an_entry(1, "TABLE", oid=100, section=2), an_entry(2, "TABLE", oid=200, section=2),
-         an_entry(3, "TABLE", oid=300, section=2), an_entry(4, "MATERIALIZED VIEW", oid=400, section=2)]  # fmt: skip
+HOMES = [
+    an_entry(1, "TABLE", oid=100, section=2),
+    an_entry(2, "TABLE", oid=200, section=2),
+    an_entry(3, "TABLE", oid=300, section=2),
+    an_entry(4, "MATERIALIZED VIEW", oid=400, section=2),
+]
 
 
-def numbers(builds: list[Build]) -> list[int]:
+def numbers(builds: list[IndexBuild]) -> list[int]:
     return [build.number for build in builds]
 
 
 def test_indexes_of_the_largest_table_come_first_and_its_key_before_them() -> None:
     entries = [*HOMES, an_entry(10, "INDEX", 1), an_entry(11, "INDEX", 2), an_entry(12, "CONSTRAINT", 2)]
-    assert numbers(plan_builds(entries, TABLES, {100, 200})) == [12, 11, 10, -100, -200]
+    assert numbers(plan_index_builds(entries, TABLES, {100, 200})) == [12, 11, 10, -100, -200]
 
 
 @pytest.mark.parametrize(
@@ -47,23 +61,35 @@ def test_indexes_of_the_largest_table_come_first_and_its_key_before_them() -> No
         pytest.param(an_entry(10, "TRIGGER", 1), id="a trigger"),
     ],
 )
-def test_what_needs_more_than_its_tables_rows_waits_for_all(entry: Entry) -> None:
-    assert plan_builds([*HOMES, an_entry(20, "RULE", 4), entry], TABLES, set()) == []
+def test_what_needs_more_than_its_tables_rows_waits_for_all(entry: TocEntry) -> None:
+    assert plan_index_builds([*HOMES, an_entry(20, "RULE", 4), entry], TABLES, set()) == []
 
 
 def test_a_partitions_index_does_not_wait_for_the_one_that_it_is_attached_to() -> None:
-    entries = [*HOMES, an_entry(10, "INDEX", 3), an_entry(11, "INDEX", 1, 1, 10), an_entry(12, "CONSTRAINT", 2, 20),
-               an_entry(20, "CONSTRAINT", 3), an_entry(30, "INDEX ATTACH", 11, 10, 1, 3),
-               an_entry(31, "INDEX ATTACH", 12, 20, 2, 3)]  # fmt: skip
-    assert numbers(plan_builds(entries, TABLES, set())) == [12, 11]
+    entries = [
+        *HOMES,
+        an_entry(10, "INDEX", 3),
+        an_entry(11, "INDEX", 1, 1, 10),
+        an_entry(12, "CONSTRAINT", 2, 20),
+        an_entry(20, "CONSTRAINT", 3),
+        an_entry(30, "INDEX ATTACH", 11, 10, 1, 3),
+        an_entry(31, "INDEX ATTACH", 12, 20, 2, 3),
+    ]
+    assert numbers(plan_index_builds(entries, TABLES, set())) == [12, 11]
 
 
 def test_only_an_index_alone_shares_its_table() -> None:
-    entries = [*HOMES, an_entry(10, "INDEX", 1, definition="CREATE INDEX a"), an_entry(11, "CONSTRAINT", 1),
-               an_entry(12, "INDEX", 1, definition="CREATE INDEX b;\nALTER TABLE t CLUSTER ON b")]  # fmt: skip
-    assert {build.number: build.exclusive for build in plan_builds(entries, TABLES, set())} == {
-        10: False, 11: True, 12: True,
-    }  # fmt: skip
+    entries = [
+        *HOMES,
+        an_entry(10, "INDEX", 1, definition="CREATE INDEX a"),
+        an_entry(11, "CONSTRAINT", 1),
+        an_entry(12, "INDEX", 1, definition="CREATE INDEX b;\nALTER TABLE t CLUSTER ON b"),
+    ]
+    assert {build.number: build.exclusive for build in plan_index_builds(entries, TABLES, set())} == {
+        10: False,
+        11: True,
+        12: True,
+    }
 
 
 KEY = 'ALTER TABLE ONLY "a b"."t""x"\n    ADD CONSTRAINT "k.1" {};\n'
@@ -83,8 +109,8 @@ KEY = 'ALTER TABLE ONLY "a b"."t""x"\n    ADD CONSTRAINT "k.1" {};\n'
 )
 def test_a_plain_key_beside_other_indexes_is_made_of_an_index(said: str, split: bool) -> None:
     key = an_entry(10, "CONSTRAINT", 1, definition=KEY.format(said))
-    assert [build.statement for build in plan_builds([*HOMES, key], TABLES, set())] == [key.definition]
-    builds = plan_builds([*HOMES, key, an_entry(11, "INDEX", 1, definition="CREATE INDEX")], TABLES, set())
+    assert [build.statement for build in plan_index_builds([*HOMES, key], TABLES, set())] == [key.definition]
+    builds = plan_index_builds([*HOMES, key, an_entry(11, "INDEX", 1, definition="CREATE INDEX")], TABLES, set())
     if not split:
         assert [build.statement for build in builds] == [key.definition, "CREATE INDEX"]
         return
@@ -95,11 +121,11 @@ def test_a_plain_key_beside_other_indexes_is_made_of_an_index(said: str, split: 
     assert (index.exclusive, take_over.exclusive, take_over.after) == (False, True, index.number)
 
 
-def a_build(number: int, table: int, *, exclusive: bool = False, last: bool = False) -> Build:
-    return Build(number, str(number), "", table, exclusive, last, 0)
+def a_build(number: int, table: int, *, exclusive: bool = False, last: bool = False) -> IndexBuild:
+    return IndexBuild(number, str(number), "", table, exclusive, last, 0)
 
 
-def take_ready(board: Board) -> list[int]:
+def take_ready(board: IndexQueue) -> list[int]:
     """All that may run now, by their numbers; whoever would wait is told to stop."""
     taken: list[int] = []
     while True:
@@ -113,21 +139,21 @@ def take_ready(board: Board) -> list[int]:
 
 
 def test_a_build_waits_for_its_rows() -> None:
-    board = Board([a_build(1, 100), a_build(2, 200)], 4)
-    board.rows_are_in([200])
+    board = IndexQueue([a_build(1, 100), a_build(2, 200)], 4)
+    board.add_loaded_tables([200])
     assert take_ready(board) == [2]
 
 
 def test_who_has_a_table_to_itself_runs_alone_on_it() -> None:
-    board = Board([a_build(1, 100, exclusive=True), a_build(2, 100), a_build(3, 200), a_build(4, 200)], 4)
-    board.rows_are_in([100, 200])
+    board = IndexQueue([a_build(1, 100, exclusive=True), a_build(2, 100), a_build(3, 200), a_build(4, 200)], 4)
+    board.add_loaded_tables([100, 200])
     assert take_ready(board) == [1, 3, 4]
 
 
 def test_statistics_come_after_all_else_of_their_table() -> None:
     analyze = a_build(-100, 100, exclusive=True, last=True)
-    board = Board([analyze, a_build(1, 100)], 4)
-    board.rows_are_in([100])
+    board = IndexQueue([analyze, a_build(1, 100)], 4)
+    board.add_loaded_tables([100])
     first = board.take()
     assert first is not None
     assert first.number == 1
@@ -136,8 +162,8 @@ def test_statistics_come_after_all_else_of_their_table() -> None:
 
 
 def test_a_constraint_comes_after_its_index() -> None:
-    board = Board([replace(a_build(2, 100), after=1), a_build(1, 100)], 4)
-    board.rows_are_in([100])
+    board = IndexQueue([replace(a_build(2, 100), after=1), a_build(1, 100)], 4)
+    board.add_loaded_tables([100])
     first = board.take()
     assert first is not None
     assert first.number == 1
@@ -146,10 +172,10 @@ def test_a_constraint_comes_after_its_index() -> None:
 
 
 def test_streams_take_slots_but_for_one_builder() -> None:
-    board = Board([a_build(number, number) for number in range(1, 5)], 3)
+    board = IndexQueue([a_build(number, number) for number in range(1, 5)], 3)
     for _ in range(3):
         board.begin_stream()
-    board.rows_are_in(range(1, 5))
+    board.add_loaded_tables(range(1, 5))
     first = board.take()
     assert first is not None
     for _ in range(2):
@@ -158,7 +184,7 @@ def test_streams_take_slots_but_for_one_builder() -> None:
 
 
 def test_a_board_that_is_done_or_stopped_hands_out_nothing() -> None:
-    assert Board([], 4).take() is None
-    board = Board([a_build(1, 100)], 4)
+    assert IndexQueue([], 4).take() is None
+    board = IndexQueue([a_build(1, 100)], 4)
     board.stop()
     assert board.take() is None

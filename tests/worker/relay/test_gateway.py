@@ -11,10 +11,10 @@ from tests.support.postgres import PostgresServer, run_postgres
 from tests.worker.conftest import Bench
 
 from pgimport.model.reasons import Failure, Reason
-from pgimport.worker.engines.relay.pg_dump_proxy import open_gateway
-from pgimport.worker.postgres.clients import Children
-from pgimport.worker.postgres.endpoints import Endpoint, build_environment, write_passfile
-from pgimport.worker.postgres.errors import ClientWords, judge_dump
+from pgimport.worker.engines.relay.pg_dump_proxy import run_pg_dump_proxy
+from pgimport.worker.postgres.clients import ClientProcesses
+from pgimport.worker.postgres.endpoints import Endpoint, build_client_environment, write_passfile
+from pgimport.worker.postgres.errors import ClientErrorParser, translate_dump_exit
 
 KINDS = """
 CREATE SCHEMA "odd one";
@@ -38,16 +38,22 @@ def telling() -> Iterator[PostgresServer]:
 
 def endpoint(server: PostgresServer, dbname: str, password: str | None = None) -> Endpoint:
     return Endpoint(
-        host=server.host, port=server.port, user="postgres", password=password or server.superuser_password,
-        dbname=dbname, sslmode="disable",
-    )  # fmt: skip
+        host=server.host,
+        port=server.port,
+        user="postgres",
+        password=password or server.superuser_password,
+        dbname=dbname,
+        sslmode="disable",
+    )
 
 
-def dump(server: PostgresServer, source: Endpoint, folder: Path, children: Children) -> tuple[int, ClientWords, str]:
+def dump(
+    server: PostgresServer, source: Endpoint, folder: Path, children: ClientProcesses
+) -> tuple[int, ClientErrorParser, str]:
     """As the worker starts it; the dump's text."""
     passfile = write_passfile(source, folder, "passfile")
     arguments = [str(server.bin / "pg_dump"), "--schema-only", "--no-password", f"--file={folder / 'dump'}"]
-    code, words = children.run(arguments, build_environment(source, passfile, os.environ), lambda _: None)
+    code, words = children.run(arguments, build_client_environment(source, passfile, os.environ), lambda _: None)
     return code, words, (folder / "dump").read_text() if code == 0 else ""
 
 
@@ -58,11 +64,11 @@ def without_key(text: str) -> str:
 
 def test_the_dump_is_the_same_and_sequences_are_asked_for_once(telling: PostgresServer, tmp_path: Path) -> None:
     source = endpoint(telling, "many")
-    _, _, plain = dump(telling, source, tmp_path, Children())
+    _, _, plain = dump(telling, source, tmp_path, ClientProcesses())
     assert telling.log is not None
     begun = len(telling.log.read_text())
-    with open_gateway(source, tmp_path) as door:
-        code, words, through = dump(telling, door, tmp_path, Children())
+    with run_pg_dump_proxy(source, tmp_path) as door:
+        code, words, through = dump(telling, door, tmp_path, ClientProcesses())
     assert (code, words.error) == (0, None)
     assert without_key(through) == without_key(plain)
     assert plain.count("INCREMENT BY") >= 80
@@ -90,29 +96,29 @@ def test_what_the_source_refuses_is_told_as_it_said_it(telling: PostgresServer, 
     reader = Endpoint(
         host=telling.host, port=telling.port, user="reader", password="reader", dbname="closed", sslmode="disable"
     )
-    with open_gateway(reader, tmp_path) as door:
-        code, words, _ = dump(telling, door, tmp_path, Children())
-    failure = judge_dump(code, words)
+    with run_pg_dump_proxy(reader, tmp_path) as door:
+        code, words, _ = dump(telling, door, tmp_path, ClientProcesses())
+    failure = translate_dump_exit(code, words)
     assert failure.reason is Reason.SOURCE_PERMISSION_DENIED
     assert "permission denied for schema own" in failure.message
 
 
 def test_a_source_that_does_not_let_in_is_told(telling: PostgresServer, tmp_path: Path) -> None:
-    with open_gateway(endpoint(telling, "many", password="wrong"), tmp_path) as door:
-        code, words, _ = dump(telling, door, tmp_path, Children())
+    with run_pg_dump_proxy(endpoint(telling, "many", password="wrong"), tmp_path) as door:
+        code, words, _ = dump(telling, door, tmp_path, ClientProcesses())
     assert code == 1
     assert "password authentication failed" in (words.error or "")
 
 
 def start_waiting(
-    server: PostgresServer, door: Endpoint, folder: Path, children: Children
+    server: PostgresServer, door: Endpoint, folder: Path, children: ClientProcesses
 ) -> tuple[Thread, list[Failure]]:
     """A pg_dump that waits for a lock, and what became of it."""
     ended: list[Failure] = []
 
     def run() -> None:
         code, words, _ = dump(server, door, folder, children)
-        ended.append(judge_dump(code, words))
+        ended.append(translate_dump_exit(code, words))
 
     thread = Thread(target=run)
     thread.start()
@@ -124,9 +130,9 @@ def start_waiting(
 
 
 def test_a_source_that_is_lost_is_told_in_its_own_words(telling: PostgresServer, tmp_path: Path) -> None:
-    with telling.connect("many") as holder, open_gateway(endpoint(telling, "many"), tmp_path) as door:
+    with telling.connect("many") as holder, run_pg_dump_proxy(endpoint(telling, "many"), tmp_path) as door:
         holder.execute("BEGIN; LOCK TABLE t1")
-        thread, ended = start_waiting(telling, door, tmp_path, Children())
+        thread, ended = start_waiting(telling, door, tmp_path, ClientProcesses())
         telling.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
         thread.join(10)
         holder.execute("ROLLBACK")
@@ -135,8 +141,8 @@ def test_a_source_that_is_lost_is_told_in_its_own_words(telling: PostgresServer,
 
 
 def test_a_client_that_is_ended_leaves_nothing_waiting_at_the_source(telling: PostgresServer, tmp_path: Path) -> None:
-    children = Children()
-    with telling.connect("many") as holder, open_gateway(endpoint(telling, "many"), tmp_path) as door:
+    children = ClientProcesses()
+    with telling.connect("many") as holder, run_pg_dump_proxy(endpoint(telling, "many"), tmp_path) as door:
         holder.execute("BEGIN; LOCK TABLE t1")
         thread, _ = start_waiting(telling, door, tmp_path, children)
         children.end_all()
@@ -148,12 +154,12 @@ def test_a_client_that_is_ended_leaves_nothing_waiting_at_the_source(telling: Po
 def test_a_folder_with_a_name_too_long_for_a_socket_is_refused(telling: PostgresServer, tmp_path: Path) -> None:
     deep = tmp_path / ("x" * 100)
     deep.mkdir()
-    with pytest.raises(OSError, match="too long"), open_gateway(endpoint(telling, "many"), deep):
+    with pytest.raises(OSError, match="too long"), run_pg_dump_proxy(endpoint(telling, "many"), deep):
         pass
 
 
 def test_the_door_is_for_this_user_alone(telling: PostgresServer, tmp_path: Path) -> None:
-    with open_gateway(endpoint(telling, "many"), tmp_path):
+    with run_pg_dump_proxy(endpoint(telling, "many"), tmp_path):
         (door,) = tmp_path.glob(".s.PGSQL.*")
         assert door.stat().st_mode & 0o777 == 0o600
     assert not door.exists()

@@ -34,11 +34,12 @@ def test_a_worker_stays_within_what_is_promised(
         bench.source_url = postgres16.url(name)
         with bench.shadow():
             order = bench.order(engine="relay", jobs=JOBS).model_dump_json(by_alias=True)
-            environment = {**bench.environment, **current_clients(tmp_path), words.ENV_ORDER: order}
+            environment = {**bench.environ, **current_clients(tmp_path), words.ENV_ORDER: order}
             worker = subprocess.Popen(
                 [sys.executable, "-m", "pgimport", "worker", "import"],
-                env={"PATH": os.environ["PATH"], **environment}, stdout=subprocess.DEVNULL,
-            )  # fmt: skip
+                env={"PATH": os.environ["PATH"], **environment},
+                stdout=subprocess.DEVNULL,
+            )
             peak = _watch_peak(worker)
     assert worker.returncode == 0
     assert 0 < peak < OWN_MEMORY + JOBS * STREAM_MEMORY + 4 * largest

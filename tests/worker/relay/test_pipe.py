@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
-from pgimport.worker.engines.relay.row_buffer import PIECE, Pipe
+from pgimport.worker.engines.relay.row_buffer import PIECE, RowBuffer
 
 
 async def pass_on(pieces: list[bytes], limit: int) -> list[bytes]:
-    pipe, passed = Pipe(limit), list[bytes]()
+    pipe, passed = RowBuffer(limit), list[bytes]()
 
     async def write() -> None:
         for piece in pieces:

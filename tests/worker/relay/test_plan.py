@@ -7,10 +7,10 @@ import pytest
 
 from pgimport.model.spec import Engine
 from pgimport.worker.engines.relay.relay_plan import (
-    Facts,
-    ObjectsStep,
+    Driver,
+    LargeObjectsStep,
+    RelayInputs,
     RowsStep,
-    Way,
     choose_engine,
     describe_plan,
     plan_relay,
@@ -24,12 +24,12 @@ def a_table(oid: int, size: int, counted_as: int | None = None, partitioned: boo
     return Table(oid, "public", f"t{oid}", partitioned, size, counted_as, True)
 
 
-def some_facts(*tables: Table, **changes: Any) -> Facts:
+def some_facts(*tables: Table, **changes: Any) -> RelayInputs:
     columns = {table.oid: ("id", "note") for table in tables}
-    return replace(Facts(tables=tables, columns=columns), **changes)
+    return replace(RelayInputs(tables=tables, columns=columns), **changes)
 
 
-def titles(facts: Facts, jobs: int = 4) -> list[str]:
+def titles(facts: RelayInputs, jobs: int = 4) -> list[str]:
     return [step.title for step in plan_relay(facts, jobs).steps]
 
 
@@ -37,14 +37,20 @@ def test_the_largest_table_comes_first_and_small_ones_travel_together() -> None:
     facts = some_facts(a_table(1, 5), a_table(2, 9 * MIB), a_table(3, 900 * MIB), a_table(4, 7))
     plan = plan_relay(facts, 4)
     assert titles(facts) == ["public.t3", "public.t2", "public.t4 and 1 more"]
-    assert [step.way for step in plan.steps if isinstance(step, RowsStep)] == [Way.ASYNCPG, Way.ASYNCPG, Way.LIBPQ]
+    assert [step.way for step in plan.steps if isinstance(step, RowsStep)] == [
+        Driver.ASYNCPG,
+        Driver.ASYNCPG,
+        Driver.LIBPQ,
+    ]
     assert plan.streams == 3  # no more than there are steps
 
 
 def test_a_batch_is_bounded_by_tables_and_by_bytes() -> None:
     assert titles(some_facts(*(a_table(oid, 0) for oid in range(1, 402)))) == [
-        "public.t1 and 199 more", "public.t201 and 199 more", "public.t401",
-    ]  # fmt: skip
+        "public.t1 and 199 more",
+        "public.t201 and 199 more",
+        "public.t401",
+    ]
     assert len(titles(some_facts(*(a_table(oid, MIB) for oid in range(1, 33))))) == 2
 
 
@@ -61,7 +67,7 @@ def test_partitions_that_go_through_their_root_are_one_step() -> None:
 
 def test_large_objects_come_before_small_tables_in_ranges_that_miss_none() -> None:
     facts = some_facts(a_table(1, 5), a_table(2, 9 * MIB), objects=(16400, 18000))
-    assert plan_relay(facts, 4).steps[1:3] == (ObjectsStep(16400, 18000), ObjectsStep(18000, None))
+    assert plan_relay(facts, 4).steps[1:3] == (LargeObjectsStep(16400, 18000), LargeObjectsStep(18000, None))
 
 
 @pytest.mark.parametrize(
@@ -87,7 +93,7 @@ def test_streams_are_as_many_as_all_ends_allow(changes: dict[str, int], streams:
 )
 def test_what_asyncpg_cannot_do_passes_libpq_and_is_said(changes: dict[str, object], words: str) -> None:
     plan = plan_relay(some_facts(a_table(1, 9 * MIB), **changes), 4)
-    assert [step.way for step in plan.steps if isinstance(step, RowsStep)] == [Way.LIBPQ]
+    assert [step.way for step in plan.steps if isinstance(step, RowsStep)] == [Driver.LIBPQ]
     assert words in plan.notes[0]
 
 

@@ -18,7 +18,7 @@ from pgimport.model.reasons import Reason
 from pgimport.model.result import WorkerResult
 from pgimport.worker.engines.relay import large_objects as objects
 from pgimport.worker.engines.relay import relay_plan as plan
-from pgimport.worker.engines.relay.copy_stream import Stream
+from pgimport.worker.engines.relay.copy_stream import CopyStream
 
 BOTH_WAYS = pytest.mark.parametrize("small", [-1, plan.SMALL], ids=["each table by itself", "in batches"])
 ROWS = 100_000
@@ -239,12 +239,12 @@ def test_rows_without_a_text_form_go_in_binary_form(
     bench: Bench, postgres16: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As if each table had one: the largest value that has none is half a gigabyte."""
-    do = Stream.do
+    do = CopyStream.do
 
-    def do_in_binary(stream: Stream, step: plan.Step) -> dict[int, int]:
+    def do_in_binary(stream: CopyStream, step: plan.Step) -> dict[int, int]:
         return do(stream, step.in_binary if isinstance(step, plan.RowsStep) else step)
 
-    monkeypatch.setattr(Stream, "do", do_in_binary)
+    monkeypatch.setattr(CopyStream, "do", do_in_binary)
     with postgres16.database("kinds") as name:
         postgres16.execute(BINARY_VALUES, name)
         bench.source_url = postgres16.url(name)
@@ -261,8 +261,9 @@ def test_a_value_of_half_a_gigabyte_arrives(bench: Bench, postgres16: PostgresSe
     with postgres16.database("huge") as name:
         postgres16.execute(
             f"CREATE TABLE files AS SELECT 1 AS id, convert_to(repeat('x', {size}), 'UTF8') AS body"
-            " UNION ALL SELECT 2, 'short'", name,
-        )  # fmt: skip
+            " UNION ALL SELECT 2, 'short'",
+            name,
+        )
         bench.source_url = postgres16.url(name)
         with bench.shadow() as shadow:
             result = bench.run(engine="relay")

@@ -18,7 +18,7 @@ _TOKEN = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class SqlToken:
     """A word in small letters, a name without its quotes, a sign; of a text or a body, `''`."""
 
     text: str
@@ -32,31 +32,31 @@ class Word:
         return not self.quoted and self.text in keywords
 
 
-def scan_words(definition: str) -> Iterator[Word]:
+def scan_tokens(definition: str) -> Iterator[SqlToken]:
     """All but comments, in their order."""
     for match in _TOKEN.finditer(definition):
         start, end = match.span()
         match match.lastgroup:
             case "word":
-                yield Word(match[0].lower(), False, start, end)
+                yield SqlToken(match[0].lower(), False, start, end)
             case "name":
-                yield Word(match[0][1:-1].replace('""', '"'), True, start, end)
+                yield SqlToken(match[0][1:-1].replace('""', '"'), True, start, end)
             case "text":
-                yield Word("''", False, start, end, match[0][match[0].index("'") + 1 : -1].replace("''", "'"))
+                yield SqlToken("''", False, start, end, match[0][match[0].index("'") + 1 : -1].replace("''", "'"))
             case "sign":
-                yield Word(match[0], False, start, end)
+                yield SqlToken(match[0], False, start, end)
             case "comment":
                 continue
             case _:
-                yield Word("''", False, start, end)
+                yield SqlToken("''", False, start, end)
 
 
-def parse_words(definition: str) -> list[str]:
+def parse_tokens(definition: str) -> list[str]:
     """A statement's words in lower case, signs as they are, names without quotes, texts and bodies as `''`."""
-    return [word.text for word in scan_words(definition)]
+    return [word.text for word in scan_tokens(definition)]
 
 
-def outside_of_brackets(words: Iterable[Word]) -> Iterator[Word]:
+def top_level_tokens(words: Iterable[SqlToken]) -> Iterator[SqlToken]:
     """What stands in no round brackets; the brackets themselves stay."""
     depth = 0
     for word in words:

@@ -6,7 +6,7 @@ not known here fails at the restore, by name; nothing here is a fence.
 
 from itertools import pairwise
 
-from pgimport.worker.archive.sql_tokens import outside_of_brackets, parse_words, scan_words
+from pgimport.worker.archive.sql_tokens import parse_tokens, scan_tokens, top_level_tokens
 
 _ONLY = "only a superuser can make"
 _KINDS = {
@@ -22,40 +22,77 @@ _KINDS = {
 UNTRUSTED = frozenset({"c", "internal", "plperlu", "pltclu", "plpythonu", "plpython2u", "plpython3u", "plrustu"})
 # pg_settings.context = 'superuser', of all majors from 15 to 18; a function cannot be made to set one of them.
 PRIVILEGED_SETTINGS = frozenset(
-    {"allow_in_place_tablespaces", "allow_system_table_mods", "backtrace_functions", "commit_delay",
-     "compute_query_id", "deadlock_timeout", "debug_discard_caches", "dynamic_library_path",
-     "extension_control_path", "ignore_checksum_failure", "jit_dump_bitcode", "lo_compat_privileges",
-     "log_duration", "log_error_verbosity", "log_executor_stats", "log_lock_failures", "log_lock_waits",
-     "log_min_duration_sample", "log_min_duration_statement", "log_min_error_statement", "log_min_messages",
-     "log_parameter_max_length", "log_parser_stats", "log_planner_stats", "log_replication_commands",
-     "log_statement", "log_statement_sample_rate", "log_statement_stats", "log_temp_files",
-     "log_transaction_sample_rate", "max_stack_depth", "session_preload_libraries", "session_replication_role",
-     "temp_file_limit", "track_activities", "track_cost_delay_timing", "track_counts", "track_functions",
-     "track_io_timing", "track_wal_io_timing", "update_process_title", "wal_compression",
-     "wal_consistency_checking", "wal_init_zero", "wal_recycle", "zero_damaged_pages"}
-)  # fmt: skip
+    {
+        "allow_in_place_tablespaces",
+        "allow_system_table_mods",
+        "backtrace_functions",
+        "commit_delay",
+        "compute_query_id",
+        "deadlock_timeout",
+        "debug_discard_caches",
+        "dynamic_library_path",
+        "extension_control_path",
+        "ignore_checksum_failure",
+        "jit_dump_bitcode",
+        "lo_compat_privileges",
+        "log_duration",
+        "log_error_verbosity",
+        "log_executor_stats",
+        "log_lock_failures",
+        "log_lock_waits",
+        "log_min_duration_sample",
+        "log_min_duration_statement",
+        "log_min_error_statement",
+        "log_min_messages",
+        "log_parameter_max_length",
+        "log_parser_stats",
+        "log_planner_stats",
+        "log_replication_commands",
+        "log_statement",
+        "log_statement_sample_rate",
+        "log_statement_stats",
+        "log_temp_files",
+        "log_transaction_sample_rate",
+        "max_stack_depth",
+        "session_preload_libraries",
+        "session_replication_role",
+        "temp_file_limit",
+        "track_activities",
+        "track_cost_delay_timing",
+        "track_counts",
+        "track_functions",
+        "track_io_timing",
+        "track_wal_io_timing",
+        "update_process_title",
+        "wal_compression",
+        "wal_consistency_checking",
+        "wal_init_zero",
+        "wal_recycle",
+        "zero_damaged_pages",
+    }
+)
 
 
-def why_unmakeable(kind: str, definition: str) -> str | None:
+def find_superuser_reason(kind: str, definition: str) -> str | None:
     """None where an ordinary role can make it."""
     if kind in _KINDS:
         return _KINDS[kind]
     if kind in ("FUNCTION", "PROCEDURE"):
         return _judge_function(definition)
     if kind == "TYPE":
-        return f"{_ONLY} a base type" if _is_base_type(parse_words(definition)) else None
+        return f"{_ONLY} a base type" if _is_base_type(parse_tokens(definition)) else None
     if kind == "CAST":
-        words = parse_words(definition)
+        words = parse_tokens(definition)
         return f"{_ONLY} a cast without a function" if _has(words, "without", "function") else None
     if kind == "AGGREGATE":
-        words = parse_words(definition)
+        words = parse_tokens(definition)
         return f"{_ONLY} an aggregate with internal state" if _has(words, "stype", "=", "internal") else None
     return None
 
 
 def _judge_function(definition: str) -> str | None:
     """Names and arguments may be called anything; what decides stands after them, before the body."""
-    words = list(outside_of_brackets(scan_words(definition)))
+    words = list(top_level_tokens(scan_tokens(definition)))
     begin = next((at for at, word in enumerate(words) if word.is_("(")), 0)
     head = words[begin:]
     head = head[: next((at for at, word in enumerate(head) if word.is_("as", "begin", "return")), len(head))]
@@ -84,7 +121,7 @@ def _has(words: list[str], *wanted: str) -> bool:
 
 def policy_roles(definition: str) -> list[str]:
     """The roles that `CREATE POLICY … TO …` names; none for PUBLIC, whom a policy means without TO."""
-    words = list(outside_of_brackets(scan_words(definition)))
+    words = list(top_level_tokens(scan_tokens(definition)))
     begin = next((at for at, word in enumerate(words) if word.is_("to")), None)
     if begin is None:
         return []

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from pgimport.model.reasons import Failure, Reason
-from pgimport.worker.postgres.encodings import UTF8, find_told_codec
-from pgimport.worker.postgres.errors import Stopped
+from pgimport.worker.postgres.encodings import UTF8, find_client_encoding_codec
+from pgimport.worker.postgres.errors import ImportStopped
 
 MAGIC = b"PGDMP"
 OLDEST, NEWEST = (1, 12), (1, 16)  # pg_dump 9.0 and up; 17 and 18 write 1.16
@@ -44,7 +44,7 @@ class Section(IntEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Header:
+class ArchiveHeader:
     """What an archive tells of itself."""
 
     version: tuple[int, int]
@@ -69,7 +69,7 @@ class Header:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class TocEntry:
     """One object, or what belongs to one: rows, a comment, a sequence's position."""
 
     dump_id: int
@@ -92,7 +92,7 @@ class Entry:
         return f"{self.kind} {self.schema}.{self.tag}" if self.schema else f"{self.kind} {self.tag}"
 
 
-def parse_contents(read: Read) -> tuple[Header, Iterator[Entry]]:
+def parse_table_of_contents(read: Read) -> tuple[ArchiveHeader, Iterator[TocEntry]]:
     """Header now, entries as they are asked for; both come from `read`. Raises Stopped."""
     source = _Bytes(read)
     header = _parse_header(source)
@@ -130,32 +130,32 @@ class _Bytes:
         return self.take(length).decode(self.codec, "surrogateescape")
 
 
-def find_homes(entries: Iterable[Entry]) -> dict[int, Entry]:
+def find_owner_entries(entries: Iterable[TocEntry]) -> dict[int, TocEntry]:
     """Dump id → the entry itself, or of a comment, which has no section of its own, what it is about."""
-    homes: dict[int, Entry] = {}
+    homes: dict[int, TocEntry] = {}
     for entry in entries:
         about = next((homes[one] for one in entry.dependencies if one in homes), None)
         homes[entry.dump_id] = about if entry.section is Section.NONE and about else entry
     return homes
 
 
-def format_text(text: str, header: Header, codec: str) -> bytes:
+def format_text(text: str, header: ArchiveHeader, codec: str) -> bytes:
     """As the archiver writes it: a sign, the length, the bytes."""
     raw = text.encode(codec, "surrogateescape")
     return b"\0" + len(raw).to_bytes(header.integer_bytes, "little") + raw
 
 
-def corrupt(what: str) -> Stopped:
+def corrupt(what: str) -> ImportStopped:
     """For a file that is no whole dump."""
-    return Stopped(Failure(Reason.DUMP_CORRUPT, f"the dump file is damaged: {what}"))
+    return ImportStopped(Failure(Reason.DUMP_CORRUPT, f"the dump file is damaged: {what}"))
 
 
-def _parse_header(source: _Bytes) -> Header:
+def _parse_header(source: _Bytes) -> ArchiveHeader:
     if source.take(len(MAGIC)) != MAGIC:
         raise corrupt("it does not begin as an archive of pg_dump does")
     version = (source.byte(), source.byte())
     if not OLDEST <= version <= NEWEST:
-        raise Stopped(
+        raise ImportStopped(
             Failure(
                 Reason.DUMP_UNSUPPORTED,
                 f"the dump is an archive of version {version[0]}.{version[1]};"
@@ -171,7 +171,7 @@ def _parse_header(source: _Bytes) -> Header:
     else:
         compression = Compression.GZIP if source.integer() != 0 else Compression.NONE
     if compression not in set(Compression):
-        raise Stopped(
+        raise ImportStopped(
             Failure(Reason.DUMP_UNSUPPORTED, f"the dump's rows are compressed in an unknown way ({compression})")
         )
     for _ in range(7):  # seconds, minutes, … of its making, in a time zone that it does not tell
@@ -180,22 +180,28 @@ def _parse_header(source: _Bytes) -> Header:
     entries = source.integer()
     if entries < 0:
         raise corrupt("its table of contents tells an impossible length")
-    return Header(
-        version=version, integer_bytes=source.integer_bytes, offset_bytes=offset_bytes, custom=archive_format == 1,
-        compression=Compression(compression), dbname=dbname, server_version=server_version,
-        client_version=client_version, entries=entries,
-    )  # fmt: skip
+    return ArchiveHeader(
+        version=version,
+        integer_bytes=source.integer_bytes,
+        offset_bytes=offset_bytes,
+        custom=archive_format == 1,
+        compression=Compression(compression),
+        dbname=dbname,
+        server_version=server_version,
+        client_version=client_version,
+        entries=entries,
+    )
 
 
-def _parse_entries(source: _Bytes, header: Header) -> Iterator[Entry]:
+def _parse_entries(source: _Bytes, header: ArchiveHeader) -> Iterator[TocEntry]:
     for _ in range(header.entries):
         entry = _parse_entry(source, header)
         if entry.kind == ENCODING:  # among the first ones, before anything that may be named otherwise than in ASCII
-            source.codec = find_told_codec(entry.definition)
+            source.codec = find_client_encoding_codec(entry.definition)
         yield entry
 
 
-def _parse_entry(source: _Bytes, header: Header) -> Entry:
+def _parse_entry(source: _Bytes, header: ArchiveHeader) -> TocEntry:
     dump_id, has_rows = source.integer(), source.integer() != 0
     catalog, oid = _oid(source.text()), _oid(source.text())
     tag, kind, section = source.text() or "", source.text() or "", source.integer()
@@ -219,11 +225,21 @@ def _parse_entry(source: _Bytes, header: Header) -> Entry:
             raise corrupt(f"the file of its entry {dump_id} has a name that leads out of its folder")
     if section not in set(Section):
         raise corrupt(f"its entry {dump_id} is of an unknown section")
-    return Entry(
-        dump_id=dump_id, catalog=catalog, oid=oid, kind=kind, schema=schema, tag=tag, owner=owner,
-        section=Section(section), definition=definition, copy_statement=copy_statement, has_rows=has_rows,
-        dependencies=tuple(dependencies), file=file,
-    )  # fmt: skip
+    return TocEntry(
+        dump_id=dump_id,
+        catalog=catalog,
+        oid=oid,
+        kind=kind,
+        schema=schema,
+        tag=tag,
+        owner=owner,
+        section=Section(section),
+        definition=definition,
+        copy_statement=copy_statement,
+        has_rows=has_rows,
+        dependencies=tuple(dependencies),
+        file=file,
+    )
 
 
 def _oid(text: str | None) -> int:

@@ -8,23 +8,23 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pgimport.worker.archive.sql_tokens import Word, scan_words
-from pgimport.worker.archive.toc import ENCODING, format_text, parse_contents
-from pgimport.worker.postgres.encodings import UTF8, find_told_codec
+from pgimport.worker.archive.sql_tokens import SqlToken, scan_tokens
+from pgimport.worker.archive.toc import ENCODING, format_text, parse_table_of_contents
+from pgimport.worker.postgres.encodings import UTF8, find_client_encoding_codec
 
 DEFAULT, CHECK = "DEFAULT", "CHECK CONSTRAINT"
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class TablePart:
     """A column's default, or a constraint."""
 
     kind: str
     name: str  # of the column or the constraint
-    words: tuple[Word, ...]
+    words: tuple[SqlToken, ...]
 
 
-def trim_table(definition: str, unwanted: Callable[[Part], bool]) -> tuple[str, list[Part]]:
+def trim_table(definition: str, unwanted: Callable[[TablePart], bool]) -> tuple[str, list[TablePart]]:
     """What is left of CREATE TABLE, and what was taken out."""
     items = [item for item in _split_items(definition) if item]
     kept, taken = [], []
@@ -41,17 +41,17 @@ def trim_table(definition: str, unwanted: Callable[[Part], bool]) -> tuple[str, 
     return definition[: items[0][0].start] + ",\n    ".join(kept) + definition[items[-1][-1].end :], taken
 
 
-def _find_part(item: list[Word]) -> Part | None:
+def _find_part(item: list[SqlToken]) -> TablePart | None:
     if item[0].is_("constraint"):
-        return Part(CHECK, item[1].text, tuple(item))
+        return TablePart(CHECK, item[1].text, tuple(item))
     words = tuple(_find_default(item))
-    return Part(DEFAULT, item[0].text, words) if words else None
+    return TablePart(DEFAULT, item[0].text, words) if words else None
 
 
-def _split_items(definition: str) -> Iterator[list[Word]]:
+def _split_items(definition: str) -> Iterator[list[SqlToken]]:
     """The words of each column and constraint: what the first pair of brackets holds, between its own commas."""
-    depth, item = 0, list[Word]()
-    for word in scan_words(definition):
+    depth, item = 0, list[SqlToken]()
+    for word in scan_tokens(definition):
         if word.is_(")"):
             depth -= 1
             if depth == 0:
@@ -66,7 +66,7 @@ def _split_items(definition: str) -> Iterator[list[Word]]:
     yield item
 
 
-def _find_default(item: list[Word]) -> Iterator[Word]:
+def _find_default(item: list[SqlToken]) -> Iterator[SqlToken]:
     """`DEFAULT x` up to what else pg_dump says of a column."""
     depth, within = 0, False
     for word in item:
@@ -79,13 +79,13 @@ def _find_default(item: list[Word]) -> Iterator[Word]:
         depth += word.is_("(")
 
 
-def mentions(words: Collection[Word], names: Collection[tuple[str, str]]) -> bool:
+def mentions(words: Collection[SqlToken], names: Collection[tuple[str, str]]) -> bool:
     """Whether one of these (schema, name) is named there, in a text too: `nextval('public.s'::regclass)`."""
     listed = [(word.text, word.quoted) for word in words]
     for at in range(len(listed) - 2):
         if listed[at + 1] == (".", False) and (listed[at][0], listed[at + 2][0]) in names:
             return True
-    return any(word.content and mentions(list(scan_words(word.content)), names) for word in words)
+    return any(word.content and mentions(list(scan_tokens(word.content)), names) for word in words)
 
 
 def rewrite_definitions(contents: Path, changes: dict[str, str]) -> None:
@@ -93,8 +93,8 @@ def rewrite_definitions(contents: Path, changes: dict[str, str]) -> None:
     if not changes:
         return
     with contents.open("rb") as file:
-        header, entries = parse_contents(file.read)
-        codec = next((find_told_codec(one.definition) for one in entries if one.kind == ENCODING), UTF8)
+        header, entries = parse_table_of_contents(file.read)
+        codec = next((find_client_encoding_codec(one.definition) for one in entries if one.kind == ENCODING), UTF8)
     text = contents.read_bytes()
     for old, new in changes.items():
         text = text.replace(format_text(old, header, codec), format_text(new, header, codec), 1)

@@ -5,22 +5,24 @@ from typing import Any
 
 import psycopg
 
-from pgimport.worker.checks.check_results import Unknown
+from pgimport.worker.checks.check_results import NotChecked
 from pgimport.worker.postgres.endpoints import Connection
-from pgimport.worker.postgres.errors import Stopped, first_line, translate_source_error
+from pgimport.worker.postgres.errors import ImportStopped, first_line, translate_source_error
 from pgimport.worker.postgres.queries import read_query
 
-Rows = list[tuple[Any, ...]]
+ResultRows = list[tuple[Any, ...]]
 
 BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 
-def run_statements(connection: Connection, *statements: bytes | str, values: Mapping[str, Any] | None = None) -> Rows:
+def run_statements(
+    connection: Connection, *statements: bytes | str, values: Mapping[str, Any] | None = None
+) -> ResultRows:
     """All of them in one message, the rows of the last that gives any. Raises psycopg.Error."""
     text = b"; ".join(part if isinstance(part, bytes) else part.encode() for part in statements)
     with psycopg.ClientCursor(connection) as cursor:  # binds here: the server sees one simple query
         cursor.execute(text, values)
-        rows: Rows = []
+        rows: ResultRows = []
         while True:
             if cursor.description is not None:
                 rows = cursor.fetchall()
@@ -28,31 +30,34 @@ def run_statements(connection: Connection, *statements: bytes | str, values: Map
                 return rows
 
 
-class Asker:
+class CatalogReader:
     """A connection within its read-only transaction; one question is one round trip."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def ask(self, name: str, **values: Any) -> Rows | Unknown:
+    def ask(self, name: str, **values: Any) -> ResultRows | NotChecked:
         """Rows of `sql/checks/<name>.sql`; what the server refuses is unknown. Raises Stopped where it went away."""
         try:
             return run_statements(
-                self._connection, "SAVEPOINT question", read_query(f"checks/{name}").rstrip().rstrip(b";"),
-                "RELEASE question", values=values or None,
-            )  # fmt: skip
+                self._connection,
+                "SAVEPOINT question",
+                read_query(f"checks/{name}").rstrip().rstrip(b";"),
+                "RELEASE question",
+                values=values or None,
+            )
         except psycopg.Error as error:
             if self._connection.closed or error.sqlstate is None:
-                raise Stopped(translate_source_error(error, _doing(name))) from error
+                raise ImportStopped(translate_source_error(error, _doing(name))) from error
             self._connection.execute("ROLLBACK TO question")
-            return Unknown(f"{first_line(error)} (SQLSTATE {error.sqlstate})")
+            return NotChecked(f"{first_line(error)} (SQLSTATE {error.sqlstate})")
 
-    def must(self, name: str) -> Rows:
+    def must(self, name: str) -> ResultRows:
         """Rows that nothing can be judged without. Raises Stopped."""
         try:
             return run_statements(self._connection, read_query(f"checks/{name}"))
         except psycopg.Error as error:
-            raise Stopped(translate_source_error(error, _doing(name))) from error
+            raise ImportStopped(translate_source_error(error, _doing(name))) from error
 
 
 def _doing(name: str) -> str:

@@ -28,7 +28,7 @@ EXTENSIONS = "extensions_available_on_target"
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class CheckResult:
     """A check, and how the import ends if it is the first that failed."""
 
     check: PreflightCheck
@@ -36,42 +36,42 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class SourceReport:
     """All that was found out about a source."""
 
-    judged: list[Judged]
+    judged: list[CheckResult]
     facts: SourceInfo | None = None
     left: list[SkippedObject] = field(default_factory=list)
     left_unnamed: int = 0  # further left objects
 
 
 @dataclass(frozen=True, slots=True)
-class Unknown:
+class NotChecked:
     """What could not be found out, and why."""
 
     why: str
 
 
-def passed(name: str, detail: str) -> Judged:
-    return Judged(PreflightCheck(name=name, status=CheckStatus.PASS, detail=detail))
+def passed_check(name: str, detail: str) -> CheckResult:
+    return CheckResult(PreflightCheck(name=name, status=CheckStatus.PASS, detail=detail))
 
 
-def warned(name: str, detail: str) -> Judged:
-    return Judged(PreflightCheck(name=name, status=CheckStatus.WARN, detail=detail))
+def warned_check(name: str, detail: str) -> CheckResult:
+    return CheckResult(PreflightCheck(name=name, status=CheckStatus.WARN, detail=detail))
 
 
-def failed(name: str, reason: Reason, message: str, cure: str = "") -> Judged:
+def failed_check(name: str, reason: Reason, message: str, cure: str = "") -> CheckResult:
     """The cure stands in both: in the report, and in the error that a person may see alone."""
     detail = f"{message}; {cure}" if cure else message
-    return Judged(PreflightCheck(name=name, status=CheckStatus.FAIL, detail=detail), Failure(reason, detail))
+    return CheckResult(PreflightCheck(name=name, status=CheckStatus.FAIL, detail=detail), Failure(reason, detail))
 
 
-def unknown(name: str, found: Unknown) -> Judged:
+def unknown_check(name: str, found: NotChecked) -> CheckResult:
     """A check that could not be made is no check that passed."""
-    return warned(name, f"this could not be checked: {found.why}")
+    return warned_check(name, f"this could not be checked: {found.why}")
 
 
-def build_result(order: Order, report: Report) -> WorkerResult:
+def build_result(order: Order, report: SourceReport) -> WorkerResult:
     """The first check that failed says how the import ends."""
     failures = [item.failure for item in report.judged if item.failure is not None]
     preflight = PreflightReport(

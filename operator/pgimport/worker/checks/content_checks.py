@@ -4,21 +4,21 @@ from collections.abc import Sequence
 
 from pgimport.model.reasons import Reason
 from pgimport.model.result import SkippedObject, SourceInfo
-from pgimport.worker.checks.catalog_reader import Rows
+from pgimport.worker.checks.catalog_reader import ResultRows
 from pgimport.worker.checks.check_results import (
     ENCODING,
     LARGE_OBJECTS,
     UNSUPPORTED,
-    Judged,
-    Unknown,
+    CheckResult,
+    NotChecked,
     count_of,
-    failed,
+    failed_check,
     format_bytes,
-    passed,
+    passed_check,
     quote_name,
     some_of,
-    unknown,
-    warned,
+    unknown_check,
+    warned_check,
 )
 
 LIBC, ICU = "c", "i"
@@ -47,12 +47,12 @@ WHY: dict[str, str] = {
 
 
 def judge_encoding(
-    facts: SourceInfo, version: Rows | Unknown | None = None, collations: Rows | Unknown | None = None
-) -> Judged:
+    facts: SourceInfo, version: ResultRows | NotChecked | None = None, collations: ResultRows | NotChecked | None = None
+) -> CheckResult:
     """Rows of `collation_version.sql` and `collations.sql`, where there was somebody to ask."""
     notes = _judge_locale(facts) + _judge_versions(version, collations)
     text = f"{facts.encoding}, locale {_locale(facts)}"
-    return warned(ENCODING, f"{text}: {'; '.join(notes)}") if notes else passed(ENCODING, text)
+    return warned_check(ENCODING, f"{text}: {'; '.join(notes)}") if notes else passed_check(ENCODING, text)
 
 
 def _locale(facts: SourceInfo) -> str:
@@ -78,9 +78,9 @@ def _judge_locale(facts: SourceInfo) -> list[str]:
     return notes
 
 
-def _judge_versions(version: Rows | Unknown | None, collations: Rows | Unknown | None) -> list[str]:
+def _judge_versions(version: ResultRows | NotChecked | None, collations: ResultRows | NotChecked | None) -> list[str]:
     notes = []
-    if isinstance(version, Unknown):
+    if isinstance(version, NotChecked):
         notes.append(f"its version could not be checked: {version.why}")
     elif version and None not in version[0] and version[0][0] != version[0][1]:
         notes.append(
@@ -88,7 +88,7 @@ def _judge_versions(version: Rows | Unknown | None, collations: Rows | Unknown |
             " wrong there (unique ones may hold duplicates that the copy refuses): REINDEX DATABASE, then ALTER"
             " DATABASE … REFRESH COLLATION VERSION"
         )
-    if isinstance(collations, Unknown):
+    if isinstance(collations, NotChecked):
         notes.append(f"collations of its own could not be checked: {collations.why}")
     elif collations:
         if changed := [name for name, _, stale in collations if stale]:
@@ -98,23 +98,24 @@ def _judge_versions(version: Rows | Unknown | None, collations: Rows | Unknown |
     return notes
 
 
-def judge_large_objects(found: Rows | Unknown, user: str) -> Judged:
+def judge_large_objects(found: ResultRows | NotChecked, user: str) -> CheckResult:
     """Rows of `large_objects.sql`."""
-    if isinstance(found, Unknown):
-        return unknown(LARGE_OBJECTS, found)
+    if isinstance(found, NotChecked):
+        return unknown_check(LARGE_OBJECTS, found)
     ((count, size, closed, first),) = found
     if not count:
-        return passed(LARGE_OBJECTS, "none")
+        return passed_check(LARGE_OBJECTS, "none")
     if closed:
-        return failed(
-            LARGE_OBJECTS, Reason.SOURCE_PERMISSION_DENIED,
+        return failed_check(
+            LARGE_OBJECTS,
+            Reason.SOURCE_PERMISSION_DENIED,
             f"{user} may not read {closed} of {count_of(count, 'large object')}",
             f"their owner cures it, for each: GRANT SELECT ON LARGE OBJECT {first} TO {quote_name(user)};",
-        )  # fmt: skip
-    return passed(LARGE_OBJECTS, f"{count_of(count, 'large object')}, {format_bytes(size)} in all")
+        )
+    return passed_check(LARGE_OBJECTS, f"{count_of(count, 'large object')}, {format_bytes(size)} in all")
 
 
-def list_left(found: Rows) -> tuple[list[SkippedObject], int]:
+def list_left(found: ResultRows) -> tuple[list[SkippedObject], int]:
     """Rows of `unsupported.sql` → each named object with its reason, and how many more there are."""
     left = [
         SkippedObject(object=f"{kind} {name}", why=WHY.get(kind, _SUPERUSER))
@@ -125,21 +126,27 @@ def list_left(found: Rows) -> tuple[list[SkippedObject], int]:
 
 
 def judge_unsupported(
-    counted: Sequence[tuple[str, int, Sequence[str]]] | Unknown, effects: Sequence[str] = (), source: str = "the source"
-) -> Judged:
+    counted: Sequence[tuple[str, int, Sequence[str]]] | NotChecked,
+    effects: Sequence[str] = (),
+    source: str = "the source",
+) -> CheckResult:
     """Kinds with how many and the first names; `effects`: what comes along and may act on the outside world."""
-    if isinstance(counted, Unknown):
-        return unknown(UNSUPPORTED, counted)
+    if isinstance(counted, NotChecked):
+        return unknown_check(UNSUPPORTED, counted)
     kinds = [f"{count} {kind} ({some_of(list(names), total=count)})" for kind, count, names in counted]
     parts = [f"left behind, with what needs it: {some_of(kinds, KINDS_IN_A_DETAIL)}"] if kinds else []
     parts += effects
-    return warned(UNSUPPORTED, "; ".join(parts)) if parts else passed(UNSUPPORTED, f"nothing of {source} stays behind")
+    return (
+        warned_check(UNSUPPORTED, "; ".join(parts))
+        if parts
+        else passed_check(UNSUPPORTED, f"nothing of {source} stays behind")
+    )
 
 
-def describe_effects(triggers: Rows | Unknown, cron: Rows | Unknown | None) -> list[str]:
+def describe_effects(triggers: ResultRows | NotChecked, cron: ResultRows | NotChecked | None) -> list[str]:
     """Production's data in a preview may write to real people."""
     notes = []
-    if isinstance(triggers, Unknown):
+    if isinstance(triggers, NotChecked):
         notes.append(f"whether triggers call other services could not be checked: {triggers.why}")
     elif triggers:
         names = [str(name) for (name,) in triggers]
@@ -147,7 +154,7 @@ def describe_effects(triggers: Rows | Unknown, cron: Rows | Unknown | None) -> l
             f"come along and may call other services from the preview: triggers {some_of(names)}: ALTER TABLE … DISABLE"
             " TRIGGER in spec.postImport keeps them quiet"
         )
-    if isinstance(cron, Unknown):
+    if isinstance(cron, NotChecked):
         notes.append(f"jobs of pg_cron stay behind; how many could not be checked: {cron.why}")
     elif cron and cron[0][0]:
         notes.append(f"{count_of(cron[0][0], 'job')} of pg_cron {'stays' if cron[0][0] == 1 else 'stay'} behind")

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from pgimport.model.order import Order
 from pgimport.model.providers import find_provider
 from pgimport.model.result import DumpFileInfo, SkippedObject, SourceExtension, SourceInfo
-from pgimport.worker.checks.check_results import LARGE_OBJECTS, REACHABLE, Judged, count_of, format_bytes, passed
+from pgimport.worker.checks.check_results import (
+    LARGE_OBJECTS,
+    REACHABLE,
+    CheckResult,
+    count_of,
+    format_bytes,
+    passed_check,
+)
 from pgimport.worker.checks.content_checks import judge_encoding, judge_unsupported
 from pgimport.worker.checks.target_fit_checks import judge_extensions, judge_file_size, judge_version, split_extensions
 
@@ -16,7 +23,7 @@ from pgimport.worker.checks.target_fit_checks import judge_extensions, judge_fil
 class FileContents:
     """What was read of a dump file without restoring it."""
 
-    place: str  # for a person: host and file name, nothing secret
+    address: str  # for a person: host and file name, nothing secret
     file: DumpFileInfo
     server_version: str  # of the server that was dumped: `16.4`
     server_version_num: int
@@ -32,15 +39,15 @@ class FileContents:
     effects: Sequence[str] = ()  # what comes along and may act on the outside world
 
 
-def judge_file(order: Order, contents: FileContents) -> list[Judged]:
+def judge_file(order: Order, contents: FileContents) -> list[CheckResult]:
     """Checks of a live source that have no meaning for a file are left out."""
     wanted, left = split_extensions(order, find_provider(None, None, order.provider), contents.extensions)
     return [
-        passed(REACHABLE, _describe(contents)),
+        passed_check(REACHABLE, _describe(contents)),
         judge_version(order, contents.server_version, contents.server_version_num),
         judge_file_size(order, contents.file.size_bytes),
         judge_encoding(build_facts(order, contents)),
-        passed(LARGE_OBJECTS, _describe_large_objects(contents.large_objects)),
+        passed_check(LARGE_OBJECTS, _describe_large_objects(contents.large_objects)),
         judge_unsupported(_count(contents.left), list(contents.effects), "the file"),
         judge_extensions(order, wanted, left),
     ]
@@ -51,16 +58,22 @@ def build_facts(order: Order, contents: FileContents) -> SourceInfo:
     provider = find_provider(None, None, order.provider)
     wanted, _ = split_extensions(order, provider, contents.extensions)
     return SourceInfo(
-        server_version=contents.server_version, server_version_num=contents.server_version_num, file=contents.file,
-        provider=provider.provider.value if provider.hosts else None, extensions=wanted, encoding=contents.encoding,
-        collate=contents.collate, ctype=contents.ctype, locale_provider=contents.locale_provider,
+        server_version=contents.server_version,
+        server_version_num=contents.server_version_num,
+        file=contents.file,
+        provider=provider.provider.value if provider.hosts else None,
+        extensions=wanted,
+        encoding=contents.encoding,
+        collate=contents.collate,
+        ctype=contents.ctype,
+        locale_provider=contents.locale_provider,
         locale=contents.locale,
-    )  # fmt: skip
+    )
 
 
 def _describe(contents: FileContents) -> str:
     file = contents.file
-    parts = [f"{contents.place}: {file.format} dump of PostgreSQL {contents.server_version}"]
+    parts = [f"{contents.address}: {file.format} dump of PostgreSQL {contents.server_version}"]
     if file.client_version:
         parts.append(f"by pg_dump {file.client_version}")
     if contents.archive_version:

@@ -10,20 +10,20 @@ from dataclasses import dataclass, replace
 from pgimport.model.order import Order
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.result import DumpFileInfo, SkippedObject, SourceExtension
-from pgimport.worker.archive.selection import Leave, plan_contents
-from pgimport.worker.archive.sql_tokens import parse_words
-from pgimport.worker.archive.toc import NEWEST, Entry, Header, corrupt, parse_contents
-from pgimport.worker.checks.check_results import Report
+from pgimport.worker.archive.selection import Exclusions, plan_restore
+from pgimport.worker.archive.sql_tokens import parse_tokens
+from pgimport.worker.archive.toc import NEWEST, ArchiveHeader, TocEntry, corrupt, parse_table_of_contents
+from pgimport.worker.checks.check_results import SourceReport
 from pgimport.worker.checks.dump_file_checks import FileContents, build_facts, judge_file
-from pgimport.worker.engines.file.compression import CHUNK, Format, Stream, find_format
+from pgimport.worker.engines.file.compression import CHUNK, DumpFormat, DumpStream, find_format
 from pgimport.worker.engines.file.download import Download, open_download
-from pgimport.worker.engines.file.plain_sql_lexer import Command, Lexer, Rows, Statement
+from pgimport.worker.engines.file.plain_sql_lexer import CopyRows, PlainSqlLexer, PsqlCommand, SqlStatement
 from pgimport.worker.engines.file.statement_rules import judge_statement
 from pgimport.worker.engines.file.tar_reader import walk_members
 from pgimport.worker.postgres.encodings import UTF8, find_codec
-from pgimport.worker.postgres.errors import Stopped
-from pgimport.worker.postgres.source import FileSource
-from pgimport.worker.scope.archive_scope import build_judge, refuse_for_plain
+from pgimport.worker.postgres.errors import ImportStopped
+from pgimport.worker.postgres.source import FileLocation
+from pgimport.worker.scope.archive_scope import build_exclusion_rule, refuse_filter_for_plain_sql
 
 TOC = "toc.dat"
 PLAIN_HEAD = 64 * 1024 * 1024  # bytes of plain SQL that may come before its first rows
@@ -41,16 +41,16 @@ _LOCALE = re.compile(r"(LOCALE_PROVIDER|ICU_LOCALE|BUILTIN_LOCALE|LC_COLLATE|LC_
 _PROVIDERS = {"icu": "i", "builtin": "b", "libc": "c"}
 
 
-def check_file(order: Order, source: FileSource) -> Report:
+def check_file(order: Order, source: FileLocation) -> SourceReport:
     """Raises Stopped for what is no dump, or a newer one than can be restored."""
     with open_download(source, order.storage_limit_bytes) as download:
-        stream = Stream(download, unpack_limit(order))
+        stream = DumpStream(download, unpack_limit(order))
         contents = _read_contents(order, source, download, stream)
         if order.sha256 is not None:
             while stream.read_some():
                 pass
             check_sum(order, download)
-    return Report(judge_file(order, contents), build_facts(order, contents), list(contents.left)[:NAMED])
+    return SourceReport(judge_file(order, contents), build_facts(order, contents), list(contents.left)[:NAMED])
 
 
 def unpack_limit(order: Order) -> int | None:
@@ -61,7 +61,7 @@ def unpack_limit(order: Order) -> int | None:
 def check_sum(order: Order, download: Download) -> None:
     """Of the file as it was sent, which was read to its end. Raises Stopped."""
     if order.sha256 is not None and download.sha256 != order.sha256:
-        raise Stopped(
+        raise ImportStopped(
             Failure(
                 Reason.DUMP_CORRUPT,
                 f"the dump file's SHA-256 is {download.sha256}, and spec.source.sha256 says {order.sha256}",
@@ -69,32 +69,32 @@ def check_sum(order: Order, download: Download) -> None:
         )
 
 
-def _read_contents(order: Order, source: FileSource, download: Download, stream: Stream) -> FileContents:
+def _read_contents(order: Order, source: FileLocation, download: Download, stream: DumpStream) -> FileContents:
     found = find_format(stream)
     file = DumpFileInfo(format="custom", compression=stream.compression, size_bytes=download.length)
-    if found is Format.CUSTOM:
-        header, entries = parse_contents(stream.read)
+    if found is DumpFormat.CUSTOM:
+        header, entries = parse_table_of_contents(stream.read)
         return _of_archive(order, source, file, header, entries)
-    if found is Format.PLAIN:
-        refuse_for_plain(order)
+    if found is DumpFormat.PLAIN:
+        refuse_filter_for_plain_sql(order)
         return _of_plain(source, file, stream)
     for member in walk_members(stream):
         if member.name == TOC:
-            header, entries = parse_contents(member.read)
+            header, entries = parse_table_of_contents(member.read)
             kind = "tar" if member.path == TOC and stream.given <= CHUNK * 4 else "directory"
             return _of_archive(order, source, file.model_copy(update={"format": kind}), header, entries)
     raise corrupt(f"the tar holds no {TOC}: it is neither a tar archive nor a directory of pg_dump")
 
 
 def _of_archive(
-    order: Order, source: FileSource, file: DumpFileInfo, header: Header, entries: Iterable[Entry]
+    order: Order, source: FileLocation, file: DumpFileInfo, header: ArchiveHeader, entries: Iterable[TocEntry]
 ) -> FileContents:
     _refuse_newer(order, header)
     listed = [_slim(entry) for entry in entries]
     large = sum(entry.kind in ("BLOB", "BLOB METADATA") for entry in listed)
     settings = _read_settings(listed)
     return FileContents(
-        place=source.place,
+        address=source.address,
         file=file.model_copy(update={"client_version": _short(header.client_version)}),
         server_version=_short(header.server_version),
         server_version_num=_number(header.server_version),
@@ -105,7 +105,7 @@ def _of_archive(
             if entry.kind == "EXTENSION" and entry.tag != "plpgsql"
         ],
         large_objects=large,
-        left=plan_contents(listed, Leave(judge=build_judge(order, listed))).left,
+        left=plan_restore(listed, Exclusions(judge=build_exclusion_rule(order, listed))).left,
         encoding=settings.encoding,
         collate=settings.collate,
         ctype=settings.ctype,
@@ -114,13 +114,13 @@ def _of_archive(
     )
 
 
-def _refuse_newer(order: Order, header: Header) -> None:
+def _refuse_newer(order: Order, header: ArchiveHeader) -> None:
     """The target's pg_restore reads it, and no other. Raises Stopped."""
     major = order.target.server_version_num // 10000
     newest = _NEWEST.get(major, NEWEST)
     if header.version > newest:
         wrote, reads = (".".join(str(part) for part in version) for version in (header.version, newest))
-        raise Stopped(
+        raise ImportStopped(
             Failure(
                 Reason.DUMP_UNSUPPORTED,
                 f"the dump is an archive of version {wrote}, by pg_dump {_short(header.client_version)};"
@@ -130,7 +130,7 @@ def _refuse_newer(order: Order, header: Header) -> None:
         )
 
 
-def _slim(entry: Entry) -> Entry:
+def _slim(entry: TocEntry) -> TocEntry:
     """Without what no verdict needs: a preflight stays small whatever the archive holds."""
     definition = entry.definition[:DEFINITION] if entry.kind in _JUDGED else ""
     return replace(entry, definition=definition, copy_statement="")
@@ -147,7 +147,7 @@ class _Settings:
     locale: str | None = None
 
 
-def _read_settings(entries: Iterable[Entry]) -> _Settings:
+def _read_settings(entries: Iterable[TocEntry]) -> _Settings:
     """From the entries DATABASE, which is there though nobody restores it, and ENCODING."""
     found = _Settings()
     for entry in entries:
@@ -165,16 +165,16 @@ def _read_settings(entries: Iterable[Entry]) -> _Settings:
     return found
 
 
-def _of_plain(source: FileSource, file: DumpFileInfo, stream: Stream) -> FileContents:
+def _of_plain(source: FileLocation, file: DumpFileInfo, stream: DumpStream) -> FileContents:
     """Extensions are made before any rows come."""
-    lexer, extensions, left = Lexer(stream), [], []
+    lexer, extensions, left = PlainSqlLexer(stream), [], []
     encoding, codec = "UTF8", UTF8
     for item in lexer.items():
-        if isinstance(item, Rows) or stream.given > PLAIN_HEAD:
+        if isinstance(item, CopyRows) or stream.given > PLAIN_HEAD:
             break
-        if isinstance(item, Command):
+        if isinstance(item, PsqlCommand):
             continue
-        words = parse_words(item.text[:4096].decode(codec, "replace"))
+        words = parse_tokens(item.text[:4096].decode(codec, "replace"))
         if words[:2] == ["create", "extension"]:
             extensions.append(_extension_of(item, words))
         elif words[:2] == ["set", "client_encoding"]:
@@ -189,16 +189,19 @@ def _of_plain(source: FileSource, file: DumpFileInfo, stream: Stream) -> FileCon
         raise corrupt("its head does not tell which server it was dumped from")
     server = version[1].decode("ascii", "replace")
     return FileContents(
-        place=source.place,
+        address=source.address,
         file=file.model_copy(
             update={"format": "plain", "client_version": client[1].decode("ascii", "replace") if client else None}
         ),
-        server_version=server, server_version_num=_number(server), extensions=extensions, encoding=encoding,
+        server_version=server,
+        server_version_num=_number(server),
+        extensions=extensions,
+        encoding=encoding,
         left=[one for one in left if isinstance(one, SkippedObject)],
-    )  # fmt: skip
+    )
 
 
-def _extension_of(item: Statement, words: list[str]) -> SourceExtension:
+def _extension_of(item: SqlStatement, words: list[str]) -> SourceExtension:
     rest = words[5:] if words[2:5] == ["if", "not", "exists"] else words[2:]
     return SourceExtension(
         name=rest[0] if rest else "", version="", schema_name=_schema_of(item.text.decode("utf-8", "replace"))
@@ -206,7 +209,7 @@ def _extension_of(item: Statement, words: list[str]) -> SourceExtension:
 
 
 def _schema_of(definition: str) -> str | None:
-    words = parse_words(definition)
+    words = parse_tokens(definition)
     return words[words.index("schema") + 1] if "schema" in words[:-1] else None
 
 

@@ -17,8 +17,15 @@ from pgimport.model.providers import (
     find_provider_schemas,
 )
 from pgimport.model.result import SkippedObject, SourceExtension, SourceInfo
-from pgimport.worker.checks.catalog_reader import Asker, Rows
-from pgimport.worker.checks.check_results import REACHABLE, Judged, Report, Unknown, passed, warned
+from pgimport.worker.checks.catalog_reader import CatalogReader, ResultRows
+from pgimport.worker.checks.check_results import (
+    REACHABLE,
+    CheckResult,
+    NotChecked,
+    SourceReport,
+    passed_check,
+    warned_check,
+)
 from pgimport.worker.checks.content_checks import (
     describe_effects,
     judge_encoding,
@@ -31,31 +38,31 @@ from pgimport.worker.checks.privilege_checks import judge_privileges, judge_row_
 from pgimport.worker.checks.target_fit_checks import judge_extensions, judge_size, judge_version, split_extensions
 from pgimport.worker.memory import read_memory_limit
 from pgimport.worker.postgres.endpoints import Connection, Endpoint, open_connection
-from pgimport.worker.postgres.errors import Stopped
-from pgimport.worker.postgres.source import connect_source
-from pgimport.worker.scope.patterns import build_scope
+from pgimport.worker.postgres.errors import ImportStopped
+from pgimport.worker.postgres.source import open_source_connection
+from pgimport.worker.scope.patterns import build_name_filter
 
 COLLATION_VERSIONS = 150000  # the first server that keeps one for a database
 
 
-def check_source(order: Order, endpoint: Endpoint) -> Report:
+def check_source(order: Order, endpoint: Endpoint) -> SourceReport:
     """Raises Stopped for a source that cannot be asked at all."""
     with ExitStack() as stack:
-        connection = stack.enter_context(closing(connect_source(endpoint, open_connection)))
+        connection = stack.enter_context(closing(open_source_connection(endpoint, open_connection)))
         sessions = open_sessions(connection, _second(stack, endpoint))
-        report = _check(order, endpoint, Asker(connection), sessions)
+        report = _check(order, endpoint, CatalogReader(connection), sessions)
         connection.execute("COMMIT")
     return report
 
 
-def _second(stack: ExitStack, endpoint: Endpoint) -> Connection | Unknown:
+def _second(stack: ExitStack, endpoint: Endpoint) -> Connection | NotChecked:
     try:
-        return stack.enter_context(closing(connect_source(endpoint, open_connection)))
-    except Stopped as stopped:
-        return Unknown(stopped.failure.message)
+        return stack.enter_context(closing(open_source_connection(endpoint, open_connection)))
+    except ImportStopped as stopped:
+        return NotChecked(stopped.failure.message)
 
 
-def _check(order: Order, endpoint: Endpoint, asker: Asker, sessions: Sessions) -> Report:
+def _check(order: Order, endpoint: Endpoint, asker: CatalogReader, sessions: Sessions) -> SourceReport:
     (row,) = asker.must("facts")
     *about, user, standby = row
     extensions = asker.must("extensions")
@@ -67,7 +74,7 @@ def _check(order: Order, endpoint: Endpoint, asker: Asker, sessions: Sessions) -
     facts = _build_facts(about, wanted, provider)
     own = find_provider_schemas(provider, schemas)
     unsupported, left_named, unnamed = _ask_left(asker, provider, own, left)
-    shapes, rows = (build_scope(order.filter, own, user, rows=only_rows) for only_rows in (False, True))
+    shapes, rows = (build_name_filter(order.filter, own, user, rows=only_rows) for only_rows in (False, True))
     with_rows = _with_rows(extensions, wanted)
     judged = [
         _judge_reachable(endpoint, facts, standby),
@@ -81,12 +88,14 @@ def _check(order: Order, endpoint: Endpoint, asker: Asker, sessions: Sessions) -
         judge_unsupported(unsupported, _ask_effects(asker, own, extensions)),
         judge_extensions(order, wanted, left, with_rows),
     ]
-    return Report(judged, facts, left_named, unnamed)
+    return SourceReport(judged, facts, left_named, unnamed)
 
 
-def _find_provider(order: Order, endpoint: Endpoint, asker: Asker, extensions: Rows) -> tuple[list[str], ProviderRules]:
+def _find_provider(
+    order: Order, endpoint: Endpoint, asker: CatalogReader, extensions: ResultRows
+) -> tuple[list[str], ProviderRules]:
     found = asker.ask("signs", roles=sorted(ALL_FINGERPRINTS.roles), settings=sorted(ALL_FINGERPRINTS.settings))
-    rows = [] if isinstance(found, Unknown) else found
+    rows = [] if isinstance(found, NotChecked) else found
     schemas, roles, settings = ([name for sign, name in rows if sign == kind] for kind in ("schema", "role", "setting"))
     signs = ProviderFingerprint(
         frozenset(schemas), frozenset(roles), frozenset(row[0] for row in extensions), frozenset(settings)
@@ -97,17 +106,24 @@ def _find_provider(order: Order, endpoint: Endpoint, asker: Asker, extensions: R
 def _build_facts(about: list[Any], extensions: list[SourceExtension], provider: ProviderRules) -> SourceInfo:
     version, version_num, size, encoding, collate, ctype, locale_provider, locale = about
     return SourceInfo(
-        server_version=version.split()[0], server_version_num=version_num, database_size_bytes=size,
-        provider=provider.provider.value if provider.hosts else None, extensions=extensions, encoding=encoding,
-        collate=collate, ctype=ctype, locale_provider=locale_provider, locale=locale,
-    )  # fmt: skip
+        server_version=version.split()[0],
+        server_version_num=version_num,
+        database_size_bytes=size,
+        provider=provider.provider.value if provider.hosts else None,
+        extensions=extensions,
+        encoding=encoding,
+        collate=collate,
+        ctype=ctype,
+        locale_provider=locale_provider,
+        locale=locale,
+    )
 
 
-def _judge_reachable(endpoint: Endpoint, facts: SourceInfo, standby: bool) -> Judged:
-    text = f"{endpoint.place} answers, PostgreSQL {facts.server_version}"
+def _judge_reachable(endpoint: Endpoint, facts: SourceInfo, standby: bool) -> CheckResult:
+    text = f"{endpoint.address} answers, PostgreSQL {facts.server_version}"
     if not standby:
-        return passed(REACHABLE, text)
-    return warned(
+        return passed_check(REACHABLE, text)
+    return warned_check(
         REACHABLE,
         f"{text}; it is a standby: unlogged tables are empty there, and a long import may be cancelled by its replay"
         " (max_standby_streaming_delay, hot_standby_feedback); use the primary where that matters",
@@ -115,32 +131,32 @@ def _judge_reachable(endpoint: Endpoint, facts: SourceInfo, standby: bool) -> Ju
 
 
 def _ask_left(
-    asker: Asker, provider: ProviderRules, own: list[str], extensions: list[SkippedObject]
-) -> tuple[Rows | Unknown, list[SkippedObject], int]:
+    asker: CatalogReader, provider: ProviderRules, own: list[str], extensions: list[SkippedObject]
+) -> tuple[ResultRows | NotChecked, list[SkippedObject], int]:
     """Kinds with counts for the check; each object, and how many more, for the report."""
     schemas = [
         SkippedObject(object=f"SCHEMA {name}", why=f"it belongs to {provider.title}, with all in it") for name in own
     ]
     found = asker.ask("unsupported", left=own)
-    named, unnamed = ([], 0) if isinstance(found, Unknown) else list_left(found)
-    if isinstance(found, Unknown):
+    named, unnamed = ([], 0) if isinstance(found, NotChecked) else list_left(found)
+    if isinstance(found, NotChecked):
         return found, [*schemas, *extensions], 0
-    kinds: Rows = [("SCHEMA", len(own), own)] if own else []
+    kinds: ResultRows = [("SCHEMA", len(own), own)] if own else []
     return [*kinds, *found], [*schemas, *extensions, *named], unnamed
 
 
-def _ask_effects(asker: Asker, own: list[str], extensions: Rows) -> list[str]:
+def _ask_effects(asker: CatalogReader, own: list[str], extensions: ResultRows) -> list[str]:
     triggers = asker.ask("side_effects")
-    if not isinstance(triggers, Unknown):
+    if not isinstance(triggers, NotChecked):
         triggers = [(title,) for schema, title in triggers if schema not in own]
     cron = asker.ask("cron_jobs") if any(row[0] == "pg_cron" for row in extensions) else None
     return describe_effects(triggers, cron)
 
 
-def _ask_collation_version(asker: Asker, facts: SourceInfo) -> Rows | Unknown | None:
+def _ask_collation_version(asker: CatalogReader, facts: SourceInfo) -> ResultRows | NotChecked | None:
     return asker.ask("collation_version") if facts.server_version_num >= COLLATION_VERSIONS else None
 
 
-def _with_rows(extensions: Rows, wanted: list[SourceExtension]) -> list[str]:
+def _with_rows(extensions: ResultRows, wanted: list[SourceExtension]) -> list[str]:
     names = {one.name for one in wanted}
     return [name for name, _, _, tables in extensions if tables and name in names]

@@ -13,9 +13,16 @@ import psycopg
 from pgimport.model.providers import SESSION, TRANSACTION, ProviderRules, find_pooler
 from pgimport.model.reasons import Failure, Reason
 from pgimport.worker.checks.catalog_reader import BEGIN, run_statements
-from pgimport.worker.checks.check_results import POOLED, Judged, Unknown, failed, passed, warned
+from pgimport.worker.checks.check_results import (
+    POOLED,
+    CheckResult,
+    NotChecked,
+    failed_check,
+    passed_check,
+    warned_check,
+)
 from pgimport.worker.postgres.endpoints import Connection, Endpoint
-from pgimport.worker.postgres.errors import Stopped, first_line, translate_source_error
+from pgimport.worker.postgres.errors import ImportStopped, first_line, translate_source_error
 from pgimport.worker.postgres.queries import read_query
 
 _OWN_PID = "SELECT pg_catalog.pg_backend_pid()"
@@ -31,12 +38,12 @@ class Sessions:
 
     told: int  # of the first connection, as it was told when it connected
     first: frozenset[int]  # as it found itself, outside of a transaction and in one
-    second: frozenset[int] | Unknown  # as a second connection found itself, at the same time
-    shared: bool | Unknown  # the first could take over the second's snapshot
+    second: frozenset[int] | NotChecked  # as a second connection found itself, at the same time
+    shared: bool | NotChecked  # the first could take over the second's snapshot
 
     @property
     def transactions_pooled(self) -> bool:
-        others = frozenset[int]() if isinstance(self.second, Unknown) else self.second
+        others = frozenset[int]() if isinstance(self.second, NotChecked) else self.second
         return len(self.first) > 1 or len(others) > 1 or bool(self.first & others)
 
     @property
@@ -44,20 +51,20 @@ class Sessions:
         return self.told not in self.first
 
 
-def open_sessions(connection: Connection, second: Connection | Unknown) -> Sessions:
+def open_sessions(connection: Connection, second: Connection | NotChecked) -> Sessions:
     """Leaves the first in the read-only transaction in which everything is asked. Raises Stopped."""
     told = connection.info.backend_pid
     first = set[int]()
     try:
         first.add(_ask_pid(connection))
-        others, snapshot = (second, second) if isinstance(second, Unknown) else _export(second, connection, first)
-        shared: bool | Unknown = snapshot if isinstance(snapshot, Unknown) else _import(connection, snapshot)
+        others, snapshot = (second, second) if isinstance(second, NotChecked) else _export(second, connection, first)
+        shared: bool | NotChecked = snapshot if isinstance(snapshot, NotChecked) else _import(connection, snapshot)
         ((inside,),) = run_statements(connection, *([] if shared is True else [BEGIN]), _settings(), _OWN_PID)
     except psycopg.Error as error:
         if first and told not in first:  # pools single statements, or has but one process for all
             message = f"a pooler before the source does not let a transaction begin: {first_line(error)}"
-            raise Stopped(Failure(Reason.SOURCE_POOLED, f"{message}; use {_SERVER_ITSELF}")) from error
-        raise Stopped(translate_source_error(error, "a read-only transaction was begun")) from error
+            raise ImportStopped(Failure(Reason.SOURCE_POOLED, f"{message}; use {_SERVER_ITSELF}")) from error
+        raise ImportStopped(translate_source_error(error, "a read-only transaction was begun")) from error
     return Sessions(told=told, first=frozenset({*first, inside}), second=others, shared=shared)
 
 
@@ -72,7 +79,7 @@ def _ask_pid(connection: Connection) -> int:
 
 def _export(
     second: Connection, connection: Connection, first: set[int]
-) -> tuple[frozenset[int] | Unknown, str | Unknown]:
+) -> tuple[frozenset[int] | NotChecked, str | NotChecked]:
     """The second's processes and snapshot; where a pooler is likely, both are asked in turn, for others use it too."""
     others = set[int]()
     try:
@@ -83,23 +90,23 @@ def _export(
         run_statements(second, BEGIN, _settings())
         ((pid, snapshot),) = run_statements(second, _OWN_SNAPSHOT)
     except psycopg.Error as error:
-        return Unknown(first_line(error)), Unknown(first_line(error))
-    strange = Unknown("the source names its snapshot strangely")
+        return NotChecked(first_line(error)), NotChecked(first_line(error))
+    strange = NotChecked("the source names its snapshot strangely")
     return frozenset({*others, int(pid)}), snapshot if _SNAPSHOT.fullmatch(snapshot) else strange
 
 
-def _import(connection: Connection, snapshot: str) -> bool | Unknown:
+def _import(connection: Connection, snapshot: str) -> bool | NotChecked:
     """True leaves the transaction open."""
     try:
         run_statements(connection, BEGIN, f"SET TRANSACTION SNAPSHOT '{snapshot}'")
     except psycopg.Error as error:
         run_statements(connection, "ROLLBACK")
         strange = error.sqlstate in ("22023", "42704")  # no such snapshot here
-        return False if strange else Unknown(first_line(error))
+        return False if strange else NotChecked(first_line(error))
     return True
 
 
-def judge_pooling(endpoint: Endpoint, row: ProviderRules, sessions: Sessions) -> Judged:
+def judge_pooling(endpoint: Endpoint, row: ProviderRules, sessions: Sessions) -> CheckResult:
     """By the address first, for that names the URL to use instead; then by what was seen."""
     known = find_pooler(endpoint.host, endpoint.port)
     if known is not None and known.mode == TRANSACTION:
@@ -112,18 +119,24 @@ def judge_pooling(endpoint: Endpoint, row: ProviderRules, sessions: Sessions) ->
             "the address leads to several servers: a snapshot of one connection is not known to the next",
             "the URL of one server (the writer, or one replica), not of a load balancer",
         )
-    if isinstance(sessions.second, Unknown):
-        return warned(POOLED, f"a second connection failed, and an import needs several: {sessions.second.why}")
-    if isinstance(sessions.shared, Unknown):
-        return warned(POOLED, f"whether connections can share a snapshot could not be checked: {sessions.shared.why}")
+    if isinstance(sessions.second, NotChecked):
+        return warned_check(POOLED, f"a second connection failed, and an import needs several: {sessions.second.why}")
+    if isinstance(sessions.shared, NotChecked):
+        return warned_check(
+            POOLED, f"whether connections can share a snapshot could not be checked: {sessions.shared.why}"
+        )
     if known is not None and known.mode == SESSION:
-        return warned(POOLED, f"this is {known.title}'s pooler in session mode, which works; better: {instead}")
+        return warned_check(POOLED, f"this is {known.title}'s pooler in session mode, which works; better: {instead}")
     if sessions.made_up and not row.proxied:
-        return warned(
+        return warned_check(
             POOLED, f"a pooler or proxy stands before the source; in session mode it works; better: {instead}"
         )
-    return passed(POOLED, "connections lead to the server itself" if not row.proxied else f"{row.title}'s direct host")
+    return passed_check(
+        POOLED, "connections lead to the server itself" if not row.proxied else f"{row.title}'s direct host"
+    )
 
 
-def _pooled(what: str, instead: str) -> Judged:
-    return failed(POOLED, Reason.SOURCE_POOLED, f"{what}, and an import needs sessions of its own", f"use {instead}")
+def _pooled(what: str, instead: str) -> CheckResult:
+    return failed_check(
+        POOLED, Reason.SOURCE_POOLED, f"{what}, and an import needs sessions of its own", f"use {instead}"
+    )

@@ -5,31 +5,35 @@ from pgimport.model.reasons import Failure, Reason
 from pgimport.model.result import WorkerResult
 from pgimport.model.source_addresses import Resolve
 from pgimport.model.spec import CHECKSUMS_NEED_LIVE_SOURCE, RELAY_NEEDS_LIVE_SOURCE, Engine, Verify
-from pgimport.worker.checks.check_results import POOLED, REACHABLE, Report, build_result, failed
+from pgimport.worker.checks.check_results import POOLED, REACHABLE, SourceReport, build_result, failed_check
 from pgimport.worker.checks.dump_file_reader import check_file
 from pgimport.worker.checks.live_source_checks import check_source
-from pgimport.worker.environment import Places
+from pgimport.worker.environment import WorkerEnvironment
 from pgimport.worker.postgres.endpoints import resolve_host
-from pgimport.worker.postgres.errors import Stopped
-from pgimport.worker.postgres.source import FileSource, read_source
+from pgimport.worker.postgres.errors import ImportStopped
+from pgimport.worker.postgres.source import FileLocation, read_source_location
 from pgimport.worker.report.reporter import Reporter
 
 
-def run_preflight(order: Order, places: Places, reporter: Reporter, resolve: Resolve = resolve_host) -> WorkerResult:
+def run_preflight(
+    order: Order, environment: WorkerEnvironment, reporter: Reporter, resolve: Resolve = resolve_host
+) -> WorkerResult:
     """Look at the source and judge it; never raises for what a source may be."""
     try:
-        source = read_source(places, order, resolve, reporter)
-        if isinstance(source, FileSource):
+        source = read_source_location(environment, order, resolve, reporter)
+        if isinstance(source, FileLocation):
             if order.verify is Verify.CHECKSUMS:
-                raise Stopped(Failure(Reason.NOT_SUPPORTED, CHECKSUMS_NEED_LIVE_SOURCE))
+                raise ImportStopped(Failure(Reason.NOT_SUPPORTED, CHECKSUMS_NEED_LIVE_SOURCE))
             if order.engine is Engine.RELAY:
-                raise Stopped(Failure(Reason.NOT_SUPPORTED, RELAY_NEEDS_LIVE_SOURCE))
+                raise ImportStopped(Failure(Reason.NOT_SUPPORTED, RELAY_NEEDS_LIVE_SOURCE))
             report = check_file(order, source)
         elif order.sha256 is not None:
-            raise Stopped(Failure(Reason.SOURCE_URL_INVALID, "spec.source.sha256 is of a dump file, not of a database"))
+            raise ImportStopped(
+                Failure(Reason.SOURCE_URL_INVALID, "spec.source.sha256 is of a dump file, not of a database")
+            )
         else:
             report = check_source(order, source)
-    except Stopped as stopped:
+    except ImportStopped as stopped:
         check = POOLED if stopped.failure.reason is Reason.SOURCE_POOLED else REACHABLE
-        report = Report([failed(check, stopped.failure.reason, stopped.failure.message)])
+        report = SourceReport([failed_check(check, stopped.failure.reason, stopped.failure.message)])
     return build_result(order, report)

@@ -1,37 +1,37 @@
 """May this role read what is to come along: rows of the catalogues come in, verdicts with the cure go out. Pure."""
 
 from pgimport.model.reasons import Reason
-from pgimport.worker.checks.catalog_reader import Rows
+from pgimport.worker.checks.catalog_reader import ResultRows
 from pgimport.worker.checks.check_results import (
     PRIVILEGES,
     ROW_SECURITY,
-    Judged,
-    Unknown,
+    CheckResult,
+    NotChecked,
     count_of,
-    failed,
-    passed,
+    failed_check,
+    passed_check,
     quote_name,
     some_of,
-    unknown,
+    unknown_check,
 )
-from pgimport.worker.scope.patterns import Wanted
+from pgimport.worker.scope.patterns import NameFilter
 
 SEQUENCE = "S"
 MOST = 5000  # rows that a question brings: what is asked must fit into memory
 SCHEMAS_IN_A_CURE = 5
 TABLES_BY_NAME = 3  # more of one schema, and all of it is granted
-_TOO_MANY = Unknown(f"more than {MOST} objects that stay behind stand before those that come along")
+_TOO_MANY = NotChecked(f"more than {MOST} objects that stay behind stand before those that come along")
 
 
-def judge_privileges(found: Rows | Unknown, wanted: Wanted, user: str) -> Judged:
+def judge_privileges(found: ResultRows | NotChecked, wanted: NameFilter, user: str) -> CheckResult:
     """Rows of `privileges.sql`."""
-    if isinstance(found, Unknown):
-        return unknown(PRIVILEGES, found)
+    if isinstance(found, NotChecked):
+        return unknown_check(PRIVILEGES, found)
     closed = [row for row in found if wanted(row[1], row[2])]
     if not closed and len(found) >= MOST:
-        return unknown(PRIVILEGES, _TOO_MANY)
+        return unknown_check(PRIVILEGES, _TOO_MANY)
     if not closed:
-        return passed(PRIVILEGES, f"{user} may read every table and sequence that comes along")
+        return passed_check(PRIVILEGES, f"{user} may read every table and sequence that comes along")
     tables = [f"{schema}.{name}" for kind, schema, name, _ in closed if kind != SEQUENCE]
     sequences = [f"{schema}.{name}" for kind, schema, name, _ in closed if kind == SEQUENCE]
     told = [
@@ -39,15 +39,17 @@ def judge_privileges(found: Rows | Unknown, wanted: Wanted, user: str) -> Judged
         for names, noun in ((tables, "table"), (sequences, "sequence"))
         if names
     ]
-    return failed(
-        PRIVILEGES, Reason.SOURCE_PERMISSION_DENIED, f"{user} may not read {' and '.join(told)}",
+    return failed_check(
+        PRIVILEGES,
+        Reason.SOURCE_PERMISSION_DENIED,
+        f"{user} may not read {' and '.join(told)}",
         f"their owner cures it: {_build_grants(closed, user)}",
-    )  # fmt: skip
+    )
 
 
-def _build_grants(closed: Rows, user: str) -> str:
+def _build_grants(closed: ResultRows, user: str) -> str:
     """The statements for the first schemas; one for everything where there are many."""
-    schemas: dict[str, Rows] = {}
+    schemas: dict[str, ResultRows] = {}
     for row in closed:
         schemas.setdefault(row[1], []).append(row)
     to = quote_name(user)
@@ -66,18 +68,18 @@ def _build_grants(closed: Rows, user: str) -> str:
     return " ".join(grants)
 
 
-def judge_row_security(found: Rows | Unknown, wanted: Wanted, user: str) -> Judged:
+def judge_row_security(found: ResultRows | NotChecked, wanted: NameFilter, user: str) -> CheckResult:
     """Rows of `row_level_security.sql`."""
-    if isinstance(found, Unknown):
-        return unknown(ROW_SECURITY, found)
+    if isinstance(found, NotChecked):
+        return unknown_check(ROW_SECURITY, found)
     secured = [row for row in found if wanted(row[0], row[1])]
     hidden = [(quote_name(schema, name), forced) for schema, name, forced, active in secured if active]
     if not hidden and len(found) >= MOST:
-        return unknown(ROW_SECURITY, _TOO_MANY)
+        return unknown_check(ROW_SECURITY, _TOO_MANY)
     if not secured:
-        return passed(ROW_SECURITY, "no table has row level security")
+        return passed_check(ROW_SECURITY, "no table has row level security")
     if not hidden:
-        return passed(ROW_SECURITY, f"{count_of(len(secured), 'table')} with it, none hides rows from {user}")
+        return passed_check(ROW_SECURITY, f"{count_of(len(secured), 'table')} with it, none hides rows from {user}")
     titles = [title for title, _ in hidden]
     forced = [title for title, is_forced in hidden if is_forced]
     cure = f"ALTER ROLE {quote_name(user)} BYPASSRLS; cures it, or the URL of a role that has it"
@@ -85,7 +87,9 @@ def judge_row_security(found: Rows | Unknown, wanted: Wanted, user: str) -> Judg
         cure += " or owns the tables"
     else:
         cure += f", or, for their owner, ALTER TABLE {forced[0]} NO FORCE ROW LEVEL SECURITY;"
-    return failed(
-        ROW_SECURITY, Reason.SOURCE_PERMISSION_DENIED,
-        f"policies may hide rows of {count_of(len(titles), 'table')} from {user}: {some_of(titles)}", cure,
-    )  # fmt: skip
+    return failed_check(
+        ROW_SECURITY,
+        Reason.SOURCE_PERMISSION_DENIED,
+        f"policies may hide rows of {count_of(len(titles), 'table')} from {user}: {some_of(titles)}",
+        cure,
+    )

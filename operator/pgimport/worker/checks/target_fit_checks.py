@@ -7,7 +7,16 @@ from pgimport.model.providers import ProviderRules, find_provider_extensions
 from pgimport.model.reasons import Reason
 from pgimport.model.result import SkippedObject, SourceExtension
 from pgimport.model.spec import Engine
-from pgimport.worker.checks.check_results import EXTENSIONS, SIZE, VERSION, Judged, failed, format_bytes, passed, warned
+from pgimport.worker.checks.check_results import (
+    EXTENSIONS,
+    SIZE,
+    VERSION,
+    CheckResult,
+    failed_check,
+    format_bytes,
+    passed_check,
+    warned_check,
+)
 from pgimport.worker.memory import COPIES_OF_A_ROW, OWN_MEMORY, STREAM_MEMORY
 
 OLDEST_SOURCE = 14  # the oldest major that the clients still get fixes for
@@ -19,22 +28,22 @@ ALWAYS_THERE = "plpgsql"
 PRELOADED = frozenset({"citus", "pg_cron", "pg_partman_bgw", "pgaudit", "pglogical", "timescaledb"})
 
 
-def judge_version(order: Order, version: str, version_num: int) -> Judged:
+def judge_version(order: Order, version: str, version_num: int) -> CheckResult:
     source, target = version_num // 10000, order.target.server_version_num // 10000
     if source > target:
-        return failed(
+        return failed_check(
             VERSION, Reason.SOURCE_NEWER_THAN_TARGET, f"the source is PostgreSQL {source}, the target only {target}"
         )
     if source < OLDEST_SOURCE:
-        return failed(
+        return failed_check(
             VERSION,
             Reason.SOURCE_VERSION_UNSUPPORTED,
             f"the source is PostgreSQL {version}; {OLDEST_SOURCE} and newer can be imported",
         )
-    return passed(VERSION, f"source {version}, target {order.target.server_version}")
+    return passed_check(VERSION, f"source {version}, target {order.target.server_version}")
 
 
-def judge_size(order: Order, size: int, with_rows: Sequence[str] = (), memory: int | None = None) -> Judged:
+def judge_size(order: Order, size: int, with_rows: Sequence[str] = (), memory: int | None = None) -> CheckResult:
     """Of a live database: what it takes there, indexes and all.
 
     `with_rows`: extensions in whose own tables users keep rows; `memory`: bytes this pod may use, None without limit.
@@ -42,7 +51,7 @@ def judge_size(order: Order, size: int, with_rows: Sequence[str] = (), memory: i
     limit, text = order.storage_limit_bytes, f"the source holds {format_bytes(size)} ({size} bytes)"
     allowed = "the plan has no limit" if limit is None else f"the plan allows {format_bytes(limit)}"
     if limit is not None and size > limit:
-        return failed(SIZE, Reason.SOURCE_TOO_LARGE, f"{text}, {allowed}")
+        return failed_check(SIZE, Reason.SOURCE_TOO_LARGE, f"{text}, {allowed}")
     notes = ["more than 80 % of it"] if limit is not None and size > limit * WARN_SHARE else []
     if order.engine is Engine.DUMP or with_rows:
         enough, needs = _judge_scratch(order, size)
@@ -51,8 +60,8 @@ def judge_size(order: Order, size: int, with_rows: Sequence[str] = (), memory: i
     if not enough:
         notes.append(needs)
     if notes:
-        return warned(SIZE, f"{text}, {allowed}: {'; '.join(notes)}")
-    return passed(SIZE, f"{text}, {allowed}; {needs}")
+        return warned_check(SIZE, f"{text}, {allowed}: {'; '.join(notes)}")
+    return passed_check(SIZE, f"{text}, {allowed}; {needs}")
 
 
 def _judge_scratch(order: Order, size: int) -> tuple[bool, str]:
@@ -83,19 +92,23 @@ def _judge_memory(memory: int | None) -> tuple[bool, str]:
     )
 
 
-def judge_file_size(order: Order, size: int | None) -> Judged:
+def judge_file_size(order: Order, size: int | None) -> CheckResult:
     """Of a dump file, which is smaller than what it becomes: indexes are made anew, compression is undone."""
     limit = order.storage_limit_bytes
     allowed = "the plan has no limit" if limit is None else f"the plan allows {format_bytes(limit)}"
     if size is None:
         told = f"the file's size is not told by its server; {allowed}"
-        return passed(SIZE, told) if limit is None else warned(SIZE, f"{told}: it is watched during the import")
+        return (
+            passed_check(SIZE, told)
+            if limit is None
+            else warned_check(SIZE, f"{told}: it is watched during the import")
+        )
     text = f"the file has {format_bytes(size)} ({size} bytes), {allowed}"
     if limit is not None and size > limit:
-        return failed(SIZE, Reason.SOURCE_TOO_LARGE, f"{text}; the database is larger still")
+        return failed_check(SIZE, Reason.SOURCE_TOO_LARGE, f"{text}; the database is larger still")
     if limit is not None and size > limit * WARN_SHARE:
-        return warned(SIZE, f"{text}: more than 80 % of it, and the database will be larger than its dump")
-    return passed(SIZE, f"{text}; the database will be larger than its dump" if limit is not None else text)
+        return warned_check(SIZE, f"{text}: more than 80 % of it, and the database will be larger than its dump")
+    return passed_check(SIZE, f"{text}; the database will be larger than its dump" if limit is not None else text)
 
 
 def split_extensions(
@@ -110,7 +123,7 @@ def split_extensions(
 
 def judge_extensions(
     order: Order, wanted: Sequence[SourceExtension], left: Sequence[SkippedObject] = (), with_rows: Sequence[str] = ()
-) -> Judged:
+) -> CheckResult:
     """`with_rows`: extensions in whose own tables users keep rows."""
     allowed, creatable = set(order.allowed_extensions), set(order.target.creatable_extensions)
     forbidden = [one.name for one in wanted if one.name not in allowed]
@@ -126,10 +139,10 @@ def judge_extensions(
         parts.append(f"left behind: {', '.join(one.object.removeprefix('EXTENSION ') for one in left)}")
     if with_rows:
         parts.append(f"rows in their own tables come where the target's admin may grant it: {', '.join(with_rows)}")
-    return passed(EXTENSIONS, "; ".join(parts))
+    return passed_check(EXTENSIONS, "; ".join(parts))
 
 
-def _refuse(forbidden: Sequence[str], missing: Sequence[str]) -> Judged:
+def _refuse(forbidden: Sequence[str], missing: Sequence[str]) -> CheckResult:
     parts = []
     if forbidden:
         parts.append(f"not allowed by the project: {', '.join(forbidden)}")
@@ -140,7 +153,7 @@ def _refuse(forbidden: Sequence[str], missing: Sequence[str]) -> Judged:
         )
     if preloaded := [name for name in [*forbidden, *missing] if name in PRELOADED]:
         parts.append(f"{', '.join(preloaded)} must also be in the target's shared_preload_libraries")
-    return failed(EXTENSIONS, Reason.EXTENSION_NOT_ALLOWED, f"extensions {'; '.join(parts)}")
+    return failed_check(EXTENSIONS, Reason.EXTENSION_NOT_ALLOWED, f"extensions {'; '.join(parts)}")
 
 
 def _describe(extension: SourceExtension) -> str:

@@ -7,20 +7,20 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 from psycopg import sql
 
-from pgimport.worker.engines.pg_restore import Run
+from pgimport.worker.engines.pg_restore import ImportRun
 from pgimport.worker.postgres.endpoints import Connection
-from pgimport.worker.postgres.errors import Stopped, first_line, translate_source_error
+from pgimport.worker.postgres.errors import ImportStopped, first_line, translate_source_error
 from pgimport.worker.postgres.queries import read_query
-from pgimport.worker.postgres.shadow import at_shadow
+from pgimport.worker.postgres.shadow import shadow_connection
 from pgimport.worker.report.progress import Stage
 from pgimport.worker.scope.snapshot import Sequence, Snapshot
 
 
-def set_sequences(run: Run, sequences: tuple[Sequence, ...]) -> None:
+def set_sequences(run: ImportRun, sequences: tuple[Sequence, ...]) -> None:
     """Put every sequence where its twin stood: read after the snapshot, so never behind the rows. Raises Stopped."""
     if not sequences:
         return
-    with at_shadow(run.shadow, "sequences were set") as shadow, shadow.cursor() as cursor:
+    with shadow_connection(run.shadow, "sequences were set") as shadow, shadow.cursor() as cursor:
         cursor.executemany(
             "SELECT pg_catalog.setval(c.oid, %(value)s, %(called)s) FROM pg_catalog.pg_class AS c"
             " JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace"
@@ -32,9 +32,9 @@ def set_sequences(run: Run, sequences: tuple[Sequence, ...]) -> None:
         )
 
 
-def analyze_tables(run: Run, done: Collection[tuple[str, str]] = ()) -> None:
+def analyze_tables(run: ImportRun, done: Collection[tuple[str, str]] = ()) -> None:
     """Fresh statistics for every table that has none yet, as its owner. Raises Stopped."""
-    with at_shadow(run.shadow, "its tables were listed") as shadow:
+    with shadow_connection(run.shadow, "its tables were listed") as shadow:
         listed = shadow.execute(read_query("to_analyze")).fetchall()
     tables = [(schema, name) for schema, name in listed if (schema, name) not in done]
     run.meter.begin(Stage.ANALYZE, len(tables))
@@ -43,7 +43,7 @@ def analyze_tables(run: Run, done: Collection[tuple[str, str]] = ()) -> None:
         waiting.put(table)
 
     def work() -> None:
-        with at_shadow(run.shadow, "ANALYZE ran") as shadow:
+        with shadow_connection(run.shadow, "ANALYZE ran") as shadow:
             while True:
                 try:
                     table = waiting.get_nowait()
@@ -65,14 +65,14 @@ def read_filled(snapshot: Snapshot) -> set[tuple[str, str]]:
     try:
         listed = snapshot.connection.execute(read_query("materialized_views")).fetchall()
     except psycopg.Error as error:
-        raise Stopped(translate_source_error(error, "its materialised views were listed")) from error
+        raise ImportStopped(translate_source_error(error, "its materialised views were listed")) from error
     return {(schema, name) for schema, name, populated in listed if populated}
 
 
-def refresh_materialized_views(run: Run, filled: Collection[tuple[str, str]]) -> list[str]:
+def refresh_materialized_views(run: ImportRun, filled: Collection[tuple[str, str]]) -> list[str]:
     """Fill those that are filled at the source; returns a note for each that cannot be. Raises Stopped."""
     notes: list[str] = []
-    with at_shadow(run.shadow, "materialised views were refreshed") as shadow:
+    with shadow_connection(run.shadow, "materialised views were refreshed") as shadow:
         found = shadow.execute(read_query("materialized_views")).fetchall()
         waiting = [(schema, name) for schema, name, populated in found if not populated and (schema, name) in filled]
         while waiting:

@@ -13,36 +13,36 @@ import psycopg
 from psycopg import sql
 
 from pgimport.model.reasons import Failure, Reason
-from pgimport.worker.engines.pg_restore import Run
+from pgimport.worker.engines.pg_restore import ImportRun
 from pgimport.worker.postgres.endpoints import Connection, connect
-from pgimport.worker.postgres.errors import Stopped, first_line, translate_target_error
+from pgimport.worker.postgres.errors import ImportStopped, first_line, translate_target_error
 from pgimport.worker.postgres.queries import read_query
-from pgimport.worker.postgres.shadow import at_shadow
-from pgimport.worker.report.progress import Pulse
+from pgimport.worker.postgres.shadow import shadow_connection
+from pgimport.worker.report.progress import PeriodicCall
 from pgimport.worker.verify.structure import compare_structures, read_structure
 
 TIMEOUT = 1800.0  # seconds for the whole of it
 _LOST = ("08", "57P")  # SQLSTATEs of a server that went away
 
 
-def run_post_import(run: Run, timeout: float = TIMEOUT) -> list[str]:
+def run_post_import(run: ImportRun, timeout: float = TIMEOUT) -> list[str]:
     """What it removed or changed, as notes; nothing where there is none to run. Raises Stopped."""
-    if run.places.post_import is None:
+    if run.environment.post_import is None:
         return []
-    text = _read(run.places.post_import)
+    text = _read(run.environment.post_import)
     run.reporter.log("running the SQL of spec.postImport")
-    with at_shadow(run.shadow, "its structure was listed") as shadow:
+    with shadow_connection(run.shadow, "its structure was listed") as shadow:
         before = read_structure(shadow)
         filled = [
             (schema, name) for schema, name, populated in shadow.execute(read_query("materialized_views")) if populated
         ]
     with (
-        at_shadow(run.shadow, "the SQL of spec.postImport ran") as shadow,
+        shadow_connection(run.shadow, "the SQL of spec.postImport ran") as shadow,
         _signs_of_life(run),
         _limited(shadow, timeout),
     ):
         _execute(shadow, text)
-    with at_shadow(run.shadow, "materialised views were refreshed after spec.postImport") as shadow:
+    with shadow_connection(run.shadow, "materialised views were refreshed after spec.postImport") as shadow:
         present = {(schema, name) for schema, name, _ in shadow.execute(read_query("materialized_views"))}
         for view in filled:  # what was masked must not live on in them
             if view in present:
@@ -56,7 +56,9 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise Stopped(Failure(Reason.POST_IMPORT_FAILED, f"the SQL of spec.postImport is unreadable: {why}")) from None
+        raise ImportStopped(
+            Failure(Reason.POST_IMPORT_FAILED, f"the SQL of spec.postImport is unreadable: {why}")
+        ) from None
 
 
 def _execute(shadow: Connection, text: str) -> None:
@@ -68,11 +70,11 @@ def _execute(shadow: Connection, text: str) -> None:
         shadow.execute(text.encode())
     except psycopg.errors.QueryCanceled:
         why = "it was cancelled after its time was over (30 minutes)"
-        raise Stopped(Failure(Reason.POST_IMPORT_FAILED, f"the SQL of spec.postImport: {why}")) from None
+        raise ImportStopped(Failure(Reason.POST_IMPORT_FAILED, f"the SQL of spec.postImport: {why}")) from None
     except psycopg.Error as error:
         if error.sqlstate is None or error.sqlstate.startswith(_LOST):
-            raise Stopped(translate_target_error(error, "the SQL of spec.postImport ran")) from error
-        raise Stopped(_failure(error, text)) from error
+            raise ImportStopped(translate_target_error(error, "the SQL of spec.postImport ran")) from error
+        raise ImportStopped(_failure(error, text)) from error
 
 
 def _failure(error: psycopg.Error, text: str) -> Failure:
@@ -98,7 +100,7 @@ def _limited(shadow: Connection, timeout: float) -> Iterator[None]:
 
 
 @contextmanager
-def _signs_of_life(run: Run) -> Iterator[None]:
+def _signs_of_life(run: ImportRun) -> Iterator[None]:
     """One transaction shows no counters before its end; what it writes makes the database grow."""
     try:
         watcher = connect(run.shadow)
@@ -110,5 +112,5 @@ def _signs_of_life(run: Run) -> Iterator[None]:
         row = watcher.execute("SELECT pg_catalog.pg_database_size(pg_catalog.current_database())").fetchone()
         run.meter.sign(int(row[0]) if row else 0)
 
-    with watcher, Pulse(look):
+    with watcher, PeriodicCall(look):
         yield

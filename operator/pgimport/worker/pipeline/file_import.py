@@ -14,60 +14,60 @@ from psycopg import sql
 from pgimport.model.reasons import Failure
 from pgimport.model.result import TableDifference, Verification
 from pgimport.model.spec import Verify
-from pgimport.worker.archive.selection import Leave, Plan
-from pgimport.worker.archive.toc import Entry
+from pgimport.worker.archive.selection import Exclusions, RestorePlan
+from pgimport.worker.archive.toc import TocEntry
 from pgimport.worker.checks.dump_file_reader import unpack_limit
 from pgimport.worker.engines.file.archive_restore import restore_custom, restore_tar, run_last_entries
-from pgimport.worker.engines.file.compression import Format, Stream, find_format
+from pgimport.worker.engines.file.compression import DumpFormat, DumpStream, find_format
 from pgimport.worker.engines.file.download import open_download
 from pgimport.worker.engines.file.plain_restore import restore_plain, run_last_statements
-from pgimport.worker.engines.file.restored_content import Passed
-from pgimport.worker.engines.pg_restore import Run
+from pgimport.worker.engines.file.restored_content import RestoredContent
+from pgimport.worker.engines.pg_restore import ImportRun
 from pgimport.worker.finish.finishing import analyze_tables, refresh_materialized_views
 from pgimport.worker.finish.post_import import run_post_import
 from pgimport.worker.postgres.endpoints import Connection
 from pgimport.worker.postgres.queries import read_query
-from pgimport.worker.postgres.shadow import at_shadow
-from pgimport.worker.postgres.source import FileSource
-from pgimport.worker.report.progress import FileMeter, Pulse, Stage
+from pgimport.worker.postgres.shadow import shadow_connection
+from pgimport.worker.postgres.source import FileLocation
+from pgimport.worker.report.progress import FileProgressMeter, PeriodicCall, Stage
 from pgimport.worker.verify.structure import read_structure
 from pgimport.worker.verify.verification import Findings, build_unverified
 
 _LISTED = ("TABLE", "VIEW", "MATERIALIZED VIEW", "INDEX", "CONSTRAINT", "FK CONSTRAINT", "TRIGGER")
 
 
-def import_file(run: Run, source: FileSource) -> tuple[Verification, Failure | None]:
+def import_file(run: ImportRun, source: FileLocation) -> tuple[Verification, Failure | None]:
     """Restore and verify. Raises Stopped."""
     run.meter.begin(Stage.SNAPSHOT)
-    leave = _read_leave(run)
+    exclusions = _read_leave(run)
     with open_download(source, run.order.storage_limit_bytes) as download:
-        stream = Stream(download, unpack_limit(run.order))
+        stream = DumpStream(download, unpack_limit(run.order))
         found = find_format(stream)
-        run.reporter.log(f"restoring a {found.value} dump from {source.place}", bytes=download.length)
-        meter = FileMeter(run.reporter, download.length)
+        run.reporter.log(f"restoring a {found.value} dump from {source.address}", bytes=download.length)
+        meter = FileProgressMeter(run.reporter, download.length)
         run = replace(run, meter=meter)
         meter.begin(Stage.ROWS)
-        with Pulse(lambda: meter.receive(download.taken)):
-            if found is Format.CUSTOM:
-                passed = restore_custom(run, stream, download, leave)
-            elif found is Format.TAR:
-                passed = restore_tar(run, stream, download, leave)
+        with PeriodicCall(lambda: meter.receive(download.taken)):
+            if found is DumpFormat.CUSTOM:
+                passed = restore_custom(run, stream, download, exclusions)
+            elif found is DumpFormat.TAR:
+                passed = restore_tar(run, stream, download, exclusions)
             else:
-                passed = restore_plain(run, stream, download, leave)
+                passed = restore_plain(run, stream, download, exclusions)
         meter.receive(download.taken)
     return _finish(run, passed)
 
 
-def _read_leave(run: Run) -> Leave:
-    with at_shadow(run.shadow, "its schemas and roles were listed") as shadow:
-        return Leave(
+def _read_leave(run: ImportRun) -> Exclusions:
+    with shadow_connection(run.shadow, "its schemas and roles were listed") as shadow:
+        return Exclusions(
             present=frozenset(str(name) for _, name in shadow.execute(read_query("namespaces"))),
             roles=frozenset(str(name) for (name,) in shadow.execute(read_query("roles"))),
             positions=True,
         )
 
 
-def _finish(run: Run, passed: Passed) -> tuple[Verification, Failure | None]:
+def _finish(run: ImportRun, passed: RestoredContent) -> tuple[Verification, Failure | None]:
     analyze_tables(run)
     findings = Findings(notes=[f"left behind: {one.object}: {one.why}" for one in passed.left])
     checked = run.order.verify is not Verify.NONE
@@ -92,9 +92,9 @@ def _finish(run: Run, passed: Passed) -> tuple[Verification, Failure | None]:
     return findings.to_verification(), None if findings.good else findings.to_failure()
 
 
-def _verify_rows(run: Run, passed: Passed, findings: Findings) -> None:
+def _verify_rows(run: ImportRun, passed: RestoredContent, findings: Findings) -> None:
     run.meter.begin(Stage.VERIFY, len(passed.rows))
-    with at_shadow(run.shadow, "its rows were counted") as shadow:
+    with shadow_connection(run.shadow, "its rows were counted") as shadow:
         for (schema, table), rows in passed.rows.items():
             statement = sql.SQL("SELECT pg_catalog.count(*) FROM {}{}")
             only = sql.SQL("" if _is_partitioned(shadow, schema, table) else "ONLY ")
@@ -120,9 +120,9 @@ def _verify_rows(run: Run, passed: Passed, findings: Findings) -> None:
     findings.not_compared.append("values: a dump file tells nothing but its rows' number; see spec.source.sha256")
 
 
-def _find_lacking(run: Run, passed: Passed) -> list[str]:
+def _find_lacking(run: ImportRun, passed: RestoredContent) -> list[str]:
     """What a dump of a part lacks is not missed by anything in it: whoever reads the report must know."""
-    with at_shadow(run.shadow, "what it holds was counted") as shadow:
+    with shadow_connection(run.shadow, "what it holds was counted") as shadow:
         row = shadow.execute(read_query("lacking")).fetchone()
     tables, keys = row or (0, 0)
     if not tables:
@@ -142,14 +142,14 @@ def _is_partitioned(shadow: Connection, schema: str, table: str) -> bool:
     return bool(row and row[0])
 
 
-def _is_state(entry: Entry) -> bool:
+def _is_state(entry: TocEntry) -> bool:
     """A partition's trigger is its parent's; an entry of its own only says that it is disabled, or enabled."""
     return entry.kind == "TRIGGER" and entry.definition.lstrip().startswith("ALTER TABLE ")
 
 
-def _find_missing(run: Run, plan: Plan) -> list[str]:
+def _find_missing(run: ImportRun, plan: RestorePlan) -> list[str]:
     """Entries of the kinds that may get lost, which are not there."""
-    with at_shadow(run.shadow, "its structure was listed") as shadow:
+    with shadow_connection(run.shadow, "its structure was listed") as shadow:
         items = read_structure(shadow)
     names = {(item.schema, f"{item.relation} {item.name}" if item.name else item.relation) for item in items}
     names |= {(item.schema, item.name) for item in items if item.kind == "index"}

@@ -14,25 +14,25 @@ from pgimport.model.reasons import Failure, Reason
 from pgimport.model.result import FailureReport, SkippedObject, Verification, WorkerResult
 from pgimport.model.source_addresses import Resolve
 from pgimport.model.spec import Engine, Verify
-from pgimport.worker.archive.selection import Leave
-from pgimport.worker.engines.dump.dump_engine import bring_by_dump
-from pgimport.worker.engines.pg_restore import Brought, LiveRun, Run, run_restore
-from pgimport.worker.engines.relay.relay_engine import bring_by_relay
-from pgimport.worker.engines.relay.relay_inputs import read_facts
+from pgimport.worker.archive.selection import Exclusions
+from pgimport.worker.engines.dump.dump_engine import copy_by_dump
+from pgimport.worker.engines.pg_restore import CopyResult, ImportRun, LiveImportRun, run_restore
+from pgimport.worker.engines.relay.relay_engine import copy_by_relay
+from pgimport.worker.engines.relay.relay_inputs import read_relay_inputs
 from pgimport.worker.engines.relay.relay_plan import choose_engine
-from pgimport.worker.environment import Places
+from pgimport.worker.environment import WorkerEnvironment
 from pgimport.worker.finish.finishing import analyze_tables, read_filled, refresh_materialized_views
 from pgimport.worker.finish.post_import import run_post_import
 from pgimport.worker.memory import keep_freed_memory
 from pgimport.worker.pipeline.file_import import import_file
-from pgimport.worker.postgres.clients import Children, Clients
-from pgimport.worker.postgres.endpoints import Connection, Endpoint, resolve_host, shadow_endpoint
-from pgimport.worker.postgres.errors import Stopped, translate_source_error
-from pgimport.worker.postgres.shadow import at_shadow, wait_for_gate
-from pgimport.worker.postgres.source import FileSource, read_source
-from pgimport.worker.report.progress import Meter, Pulse, Stage
+from pgimport.worker.postgres.clients import ClientProcesses, ClientPrograms
+from pgimport.worker.postgres.endpoints import Connection, Endpoint, build_shadow_endpoint, resolve_host
+from pgimport.worker.postgres.errors import ImportStopped, translate_source_error
+from pgimport.worker.postgres.shadow import shadow_connection, wait_for_gate
+from pgimport.worker.postgres.source import FileLocation, read_source_location
+from pgimport.worker.report.progress import PeriodicCall, ProgressMeter, Stage
 from pgimport.worker.report.reporter import Reporter
-from pgimport.worker.scope.live_scope import read_leave, read_unsaid
+from pgimport.worker.scope.live_scope import read_exclusions, read_undumped_objects
 from pgimport.worker.scope.snapshot import Snapshot, hold_snapshot
 from pgimport.worker.verify.verification import Findings, build_unverified, verify_rows, verify_structure
 
@@ -40,57 +40,67 @@ HOLD_SECONDS = 30.0  # between two words to the snapshot's connection: some prox
 
 
 def run_import(
-    order: Order, places: Places, reporter: Reporter, clients: Clients, children: Children,
+    order: Order,
+    environment: WorkerEnvironment,
+    reporter: Reporter,
+    clients: ClientPrograms,
+    children: ClientProcesses,
     resolve: Resolve = resolve_host,
-) -> WorkerResult:  # fmt: skip
+) -> WorkerResult:
     """Copy and verify; every expected failure is in the result."""
     keep_freed_memory()
     try:
-        run = _prepare(order, places, reporter, clients, children)
-        source = read_source(places, order, resolve, reporter)
+        run = _prepare(order, environment, reporter, clients, children)
+        source = read_source_location(environment, order, resolve, reporter)
         wait_for_gate(run.shadow, reporter)
         verification, failure = _import_from(run, source)
-    except Stopped as stopped:
+    except ImportStopped as stopped:
         verification, failure = None, stopped.failure
     report = FailureReport(reason=failure.reason, message=failure.message) if failure else None
     return WorkerResult(step="import", ok=failure is None, failure=report, verification=verification)
 
 
-def _import_from(run: Run, source: Endpoint | FileSource) -> tuple[Verification, Failure | None]:
-    if isinstance(source, FileSource):
+def _import_from(run: ImportRun, source: Endpoint | FileLocation) -> tuple[Verification, Failure | None]:
+    if isinstance(source, FileLocation):
         return import_file(run, source)
     with hold_snapshot(source, run.order) as snapshot:
-        return _copy(LiveRun(**{one.name: getattr(run, one.name) for one in fields(run)}, source=source), snapshot)
+        return _copy(
+            LiveImportRun(**{one.name: getattr(run, one.name) for one in fields(run)}, source=source), snapshot
+        )
 
 
-def _prepare(order: Order, places: Places, reporter: Reporter, clients: Clients, children: Children) -> Run:
+def _prepare(
+    order: Order, environment: WorkerEnvironment, reporter: Reporter, clients: ClientPrograms, children: ClientProcesses
+) -> ImportRun:
     """Read what this attempt was given. Raises Stopped."""
-    if places.seed is None:
-        raise Stopped(Failure(Reason.ORDER_UNREADABLE, "the import was started without its seed file"))
+    if environment.seed is None:
+        raise ImportStopped(Failure(Reason.ORDER_UNREADABLE, "the import was started without its seed file"))
     try:
-        seed = places.seed.read_bytes()
+        seed = environment.seed.read_bytes()
     except OSError as error:
-        raise Stopped(Failure(Reason.ORDER_UNREADABLE, f"the seed file is unreadable: {error.strerror}")) from None
-    shadow = shadow_endpoint(order.target, places.pod_uid, seed)
+        raise ImportStopped(
+            Failure(Reason.ORDER_UNREADABLE, f"the seed file is unreadable: {error.strerror}")
+        ) from None
+    shadow = build_shadow_endpoint(order.target, environment.pod_uid, seed)
     reporter.hide(shadow.password, seed.hex())
-    return Run(
+    return ImportRun(
         order=order,
-        places=places,
+        environment=environment,
         clients=clients,
         children=children,
         reporter=reporter,
-        meter=Meter(reporter),
+        meter=ProgressMeter(reporter),
         shadow=shadow,
         restore=clients.find_restore(order.target.server_version_num // 10000),
     )
 
 
-def _copy(run: LiveRun, snapshot: Snapshot) -> tuple[Verification, Failure | None]:
+def _copy(run: LiveImportRun, snapshot: Snapshot) -> tuple[Verification, Failure | None]:
     run.meter.plan({table.oid: table.bytes for table in snapshot.copied})
     run.meter.begin(Stage.SNAPSHOT)
     dump = run.clients.find_dump(snapshot.server_version_num // 10000, run.order.target.server_version_num // 10000)
-    leave, unsaid = _read_leaving(run, snapshot)
-    brought = _bring(run, snapshot, dump.path, leave)
+    exclusions, unsaid = _read_leaving(run, snapshot)
+    brought = _bring(run, snapshot, dump.path, exclusions)
     analyze_tables(run, brought.analyzed)
     plan = brought.contents
     findings = Findings(notes=[f"left behind: {one.object}: {one.why}" for one in (*unsaid, *plan.left)])
@@ -105,27 +115,27 @@ def _copy(run: LiveRun, snapshot: Snapshot) -> tuple[Verification, Failure | Non
         findings.notes += run_post_import(run)
         unverified = build_unverified()
         return unverified.model_copy(update={"notes": [*unverified.notes, *findings.notes]}), None
-    verify_structure(run, snapshot, plan.left_keys | leave.objects.keys(), plan.left_checks, findings)
+    verify_structure(run, snapshot, plan.skipped_keys | exclusions.objects.keys(), plan.skipped_checks, findings)
     if findings.good:
         findings.notes += run_post_import(run)
     return findings.to_verification(), None if findings.good else findings.to_failure()
 
 
-def _bring(run: LiveRun, snapshot: Snapshot, program: Path, leave: Leave) -> Brought:
+def _bring(run: LiveImportRun, snapshot: Snapshot, program: Path, exclusions: Exclusions) -> CopyResult:
     """By the relay, unless the user or the source wants a dump."""
-    facts = read_facts(snapshot, run.source, run.shadow.host)
+    facts = read_relay_inputs(snapshot, run.source, run.shadow.host)
     engine, why = choose_engine(run.order.engine, facts)
     if engine is not run.order.engine and run.order.engine is not Engine.AUTO:
-        raise Stopped(Failure(Reason.NOT_SUPPORTED, f"spec.engine: relay cannot bring this source: {why}"))
+        raise ImportStopped(Failure(Reason.NOT_SUPPORTED, f"spec.engine: relay cannot bring this source: {why}"))
     run.reporter.log(
-        f"copying {len(snapshot.copied)} tables from {run.source.place} by {engine.value}, with {program} and"
+        f"copying {len(snapshot.copied)} tables from {run.source.address} by {engine.value}, with {program} and"
         f" {run.restore}",
         tables=len(snapshot.copied),
     )
-    with Pulse(lambda: _say_something(snapshot.connection), HOLD_SECONDS):
+    with PeriodicCall(lambda: _say_something(snapshot.connection), HOLD_SECONDS):
         if engine is Engine.RELAY:
-            return bring_by_relay(run, snapshot, program, leave, facts)
-        brought = bring_by_dump(run, snapshot, program, leave)
+            return copy_by_relay(run, snapshot, program, exclusions, facts)
+        brought = copy_by_dump(run, snapshot, program, exclusions)
     return replace(brought, notes=[f"the rows came by a dump: {why}"] if why else [])
 
 
@@ -133,10 +143,10 @@ def _say_something(connection: Connection) -> None:
     connection.execute("SELECT")
 
 
-def _read_leaving(run: LiveRun, snapshot: Snapshot) -> tuple[Leave, list[SkippedObject]]:
-    with at_shadow(run.shadow, "its schemas and roles were listed") as shadow:
-        leave = read_leave(shadow, snapshot.scope)
+def _read_leaving(run: LiveImportRun, snapshot: Snapshot) -> tuple[Exclusions, list[SkippedObject]]:
+    with shadow_connection(run.shadow, "its schemas and roles were listed") as shadow:
+        exclusions = read_exclusions(shadow, snapshot.scope)
     try:
-        return leave, read_unsaid(snapshot.connection)
+        return exclusions, read_undumped_objects(snapshot.connection)
     except psycopg.Error as error:
-        raise Stopped(translate_source_error(error, "what cannot come along was listed")) from error
+        raise ImportStopped(translate_source_error(error, "what cannot come along was listed")) from error

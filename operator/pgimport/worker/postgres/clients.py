@@ -13,17 +13,17 @@ from functools import cache
 from pathlib import Path
 
 from pgimport.model.reasons import Failure, Reason
-from pgimport.worker.postgres.errors import ClientWords, Stopped, mend_line
+from pgimport.worker.postgres.errors import ClientErrorParser, ImportStopped, normalize_line
 
 DEFAULT_BIN_ROOT = Path("/usr/lib/postgresql")
 # First minors with the fixes of CVE-2025-8714, CVE-2025-8715, CVE-2026-6477 and CVE-2026-18408.
-FLOORS: Mapping[int, int] = {18: 6, 17: 11, 16: 15, 15: 19, 14: 24}
+MINIMUM_MINORS: Mapping[int, int] = {18: 6, 17: 11, 16: 15, 15: 19, 14: 24}
 END_SECONDS = 1.0  # a client that was asked to end and has not is killed after this
 VERSION_SECONDS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Dump:
+class PgDump:
     """A pg_dump, and a note where it is not of the source's own major."""
 
     path: Path
@@ -31,14 +31,14 @@ class Dump:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Clients:
+class ClientPrograms:
     """The clients that are installed, one folder `<major>/bin` each."""
 
     bin_root: Path = DEFAULT_BIN_ROOT
-    floors: Mapping[int, int] = field(default_factory=lambda: FLOORS)
+    floors: Mapping[int, int] = field(default_factory=lambda: MINIMUM_MINORS)
     compression: str = "lz4"  # of the dump in scratch; a build without it may name another
 
-    def find_dump(self, source_major: int, target_major: int) -> Dump:
+    def find_dump(self, source_major: int, target_major: int) -> PgDump:
         """pg_dump of the source's major, else of the next newer one that the target can read. Raises Stopped."""
         passed_over: list[str] = []
         for major in range(source_major, target_major + 1):
@@ -47,7 +47,7 @@ class Clients:
             if why is None:
                 said = "; ".join(passed_over)
                 note = f"pg_dump {major} read the source of PostgreSQL {source_major}: {said}" if said else None
-                return Dump(path, note)
+                return PgDump(path, note)
             passed_over.append(why)
         raise _too_old("; ".join(passed_over))
 
@@ -84,8 +84,8 @@ class Clients:
         return None
 
 
-def _too_old(why: str) -> Stopped:
-    return Stopped(Failure(Reason.CLIENT_TOO_OLD, why))
+def _too_old(why: str) -> ImportStopped:
+    return ImportStopped(Failure(Reason.CLIENT_TOO_OLD, why))
 
 
 @cache
@@ -96,11 +96,11 @@ def read_version(path: Path) -> tuple[int, int]:
     ).stdout
     match = re.search(r"\(PostgreSQL\) (\d+)(?:\.(\d+))?", said)
     if match is None:
-        raise Stopped(Failure(Reason.CLIENT_TOO_OLD, f"{path} does not tell its version"))
+        raise ImportStopped(Failure(Reason.CLIENT_TOO_OLD, f"{path} does not tell its version"))
     return int(match[1]), int(match[2] or 0)
 
 
-class Children:
+class ClientProcesses:
     """The clients that run now, each with its own process group."""
 
     def __init__(self) -> None:
@@ -108,23 +108,27 @@ class Children:
         self._lock = threading.Lock()
 
     def run(
-        self, arguments: list[str], environment: Mapping[str, str], hear: Callable[[str], None]
-    ) -> tuple[int, ClientWords]:
+        self, arguments: list[str], environ: Mapping[str, str], read_line: Callable[[str], None]
+    ) -> tuple[int, ClientErrorParser]:
         """Run one client to its end; every line of stderr goes to `hear` as it comes."""
-        words = ClientWords()
+        words = ClientErrorParser()
         process = subprocess.Popen(
-            arguments, env=dict(environment), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE, start_new_session=True,
-        )  # fmt: skip
+            arguments,
+            env=dict(environ),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
         with self._lock:
             self._running.add(process)
         try:
             assert process.stderr is not None  # noqa: S101 (it is a pipe)
             with process.stderr as stream:
                 for raw in stream:
-                    line = mend_line(raw.decode("utf-8", "replace").rstrip("\n"), Path(arguments[0]).name)
-                    words.hear(line)
-                    hear(line)
+                    line = normalize_line(raw.decode("utf-8", "replace").rstrip("\n"), Path(arguments[0]).name)
+                    words.read_line(line)
+                    read_line(line)
             return process.wait(), words
         finally:
             if process.poll() is None:
@@ -133,20 +137,27 @@ class Children:
                 self._running.discard(process)
 
     def feed(
-        self, arguments: list[str], environment: Mapping[str, str], hear: Callable[[str], None],
+        self,
+        arguments: list[str],
+        environ: Mapping[str, str],
+        read_line: Callable[[str], None],
         give: Callable[[Callable[[bytes], object]], None],
-    ) -> int:  # fmt: skip
+    ) -> int:
         """Run one client while `give` writes its standard input; every line of stderr goes to `hear`.
 
         Where the client ends first, what `give` still writes is lost: its exit code tells why.
         """
         process = subprocess.Popen(
-            arguments, env=dict(environment), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE, start_new_session=True,
-        )  # fmt: skip
+            arguments,
+            env=dict(environ),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
         with self._lock:
             self._running.add(process)
-        listener = threading.Thread(target=_listen, args=(process, hear), daemon=True)
+        listener = threading.Thread(target=_read_stderr, args=(process, read_line), daemon=True)
         listener.start()
         try:
             assert process.stdin is not None  # noqa: S101 (it is a pipe)
@@ -177,11 +188,11 @@ class Children:
             _signal_group(process, signal.SIGKILL)
 
 
-def _listen(process: "subprocess.Popen[bytes]", hear: Callable[[str], None]) -> None:
+def _read_stderr(process: "subprocess.Popen[bytes]", read_line: Callable[[str], None]) -> None:
     assert process.stderr is not None  # noqa: S101 (it is a pipe)
     with process.stderr as stream:
         for raw in stream:
-            hear(raw.decode("utf-8", "replace").rstrip("\n"))
+            read_line(raw.decode("utf-8", "replace").rstrip("\n"))
 
 
 def _signal_group(process: "subprocess.Popen[bytes]", number: signal.Signals) -> None:

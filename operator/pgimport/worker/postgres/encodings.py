@@ -4,13 +4,37 @@ The names are those of PostgreSQL's documentation, "Character Set Support". One 
 each byte that is none kept as it is: such a name is shown badly, and nothing else.
 """
 
-_ISO = {"LATIN1": 1, "LATIN2": 2, "LATIN3": 3, "LATIN4": 4, "LATIN5": 9, "LATIN6": 10, "LATIN7": 13, "LATIN8": 14,
-        "LATIN9": 15, "LATIN10": 16, "ISO_8859_5": 5, "ISO_8859_6": 6, "ISO_8859_7": 7, "ISO_8859_8": 8}  # fmt: skip
+_ISO = {
+    "LATIN1": 1,
+    "LATIN2": 2,
+    "LATIN3": 3,
+    "LATIN4": 4,
+    "LATIN5": 9,
+    "LATIN6": 10,
+    "LATIN7": 13,
+    "LATIN8": 14,
+    "LATIN9": 15,
+    "LATIN10": 16,
+    "ISO_8859_5": 5,
+    "ISO_8859_6": 6,
+    "ISO_8859_7": 7,
+    "ISO_8859_8": 8,
+}
 _OTHERS = {
-    "EUC_JP": "euc_jp", "EUC_JIS_2004": "euc_jis_2004", "EUC_KR": "euc_kr", "EUC_CN": "gb2312", "GBK": "gbk",
-    "GB18030": "gb18030", "BIG5": "big5", "SJIS": "cp932", "SHIFT_JIS_2004": "shift_jis_2004", "JOHAB": "johab",
-    "UHC": "cp949", "KOI8R": "koi8_r", "KOI8U": "koi8_u",
-}  # fmt: skip
+    "EUC_JP": "euc_jp",
+    "EUC_JIS_2004": "euc_jis_2004",
+    "EUC_KR": "euc_kr",
+    "EUC_CN": "gb2312",
+    "GBK": "gbk",
+    "GB18030": "gb18030",
+    "BIG5": "big5",
+    "SJIS": "cp932",
+    "SHIFT_JIS_2004": "shift_jis_2004",
+    "JOHAB": "johab",
+    "UHC": "cp949",
+    "KOI8R": "koi8_r",
+    "KOI8U": "koi8_u",
+}
 UTF8 = "utf-8"
 
 
@@ -24,7 +48,7 @@ def find_codec(name: str) -> str:
     return _OTHERS.get(name, UTF8)
 
 
-def find_told_codec(statement: str) -> str:
+def find_client_encoding_codec(statement: str) -> str:
     """Of `SET client_encoding = 'LATIN1';`, as every dump holds it."""
     quoted = statement.split("'")
     return find_codec(quoted[1]) if len(quoted) > 1 else UTF8

@@ -39,29 +39,44 @@ class Endpoint:
     connect_timeout: int = CONNECT_TIMEOUT
 
     @property
-    def place(self) -> str:
+    def address(self) -> str:
         """For people: host, port and database."""
         return f"{self.host}:{self.port}/{self.dbname}"
 
     def parameters(self) -> dict[str, Any]:
         """libpq's keywords, but for the password."""
         given = {
-            "host": self.host, "hostaddr": self.hostaddr, "port": self.port, "user": self.user, "dbname": self.dbname,
-            "sslmode": self.sslmode, "application_name": self.application_name, "options": self.options,
-            "channel_binding": self.channel_binding, "sslrootcert": self.sslrootcert,
+            "host": self.host,
+            "hostaddr": self.hostaddr,
+            "port": self.port,
+            "user": self.user,
+            "dbname": self.dbname,
+            "sslmode": self.sslmode,
+            "application_name": self.application_name,
+            "options": self.options,
+            "channel_binding": self.channel_binding,
+            "sslrootcert": self.sslrootcert,
             "connect_timeout": self.connect_timeout,
-        }  # fmt: skip
+        }
         return {name: value for name, value in given.items() if value is not None}
 
 
 _ENVIRONMENT = {
-    "host": "PGHOST", "hostaddr": "PGHOSTADDR", "port": "PGPORT", "user": "PGUSER", "dbname": "PGDATABASE",
-    "sslmode": "PGSSLMODE", "application_name": "PGAPPNAME", "options": "PGOPTIONS",
-    "channel_binding": "PGCHANNELBINDING", "sslrootcert": "PGSSLROOTCERT", "connect_timeout": "PGCONNECT_TIMEOUT",
-}  # fmt: skip
+    "host": "PGHOST",
+    "hostaddr": "PGHOSTADDR",
+    "port": "PGPORT",
+    "user": "PGUSER",
+    "dbname": "PGDATABASE",
+    "sslmode": "PGSSLMODE",
+    "application_name": "PGAPPNAME",
+    "options": "PGOPTIONS",
+    "channel_binding": "PGCHANNELBINDING",
+    "sslrootcert": "PGSSLROOTCERT",
+    "connect_timeout": "PGCONNECT_TIMEOUT",
+}
 
 
-def source_endpoint(pinned: PinnedURL[SourceURL]) -> Endpoint:
+def build_source_endpoint(pinned: PinnedURL[SourceURL]) -> Endpoint:
     """The source at its one checked address."""
     url = pinned.url
     return Endpoint(
@@ -80,7 +95,7 @@ def source_endpoint(pinned: PinnedURL[SourceURL]) -> Endpoint:
     )
 
 
-def shadow_endpoint(target: OrderTarget, pod_uid: str, seed: bytes) -> Endpoint:
+def build_shadow_endpoint(target: OrderTarget, pod_uid: str, seed: bytes) -> Endpoint:
     """The database that the operator makes for this attempt, as the role that it makes for it."""
     names = attempt_names(pod_uid)
     return Endpoint(
@@ -129,7 +144,7 @@ def write_passfile(endpoint: Endpoint, folder: Path, name: str) -> Path:
     return path
 
 
-def build_environment(endpoint: Endpoint, passfile: Path, base: Mapping[str, str]) -> dict[str, str]:
+def build_client_environment(endpoint: Endpoint, passfile: Path, base: Mapping[str, str]) -> dict[str, str]:
     """All that a client learns: nothing of our own environment but PATH, and no password."""
     return {
         "PATH": base.get("PATH", "/usr/bin:/bin"),

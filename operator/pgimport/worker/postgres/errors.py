@@ -12,7 +12,7 @@ from pgimport.model.errors import PgimportError
 from pgimport.model.reasons import Failure, Reason
 
 
-class Stopped(PgimportError):
+class ImportStopped(PgimportError):
     """The step cannot go on."""
 
     def __init__(self, failure: Failure) -> None:
@@ -20,7 +20,7 @@ class Stopped(PgimportError):
         self.failure = failure
 
 
-class Rule(NamedTuple):
+class MessageRule(NamedTuple):
     """A message that contains `pattern` means `reason`. libpq tells no SQLSTATE for a refused connection."""
 
     pattern: str
@@ -48,16 +48,20 @@ SOURCE_SQLSTATES: dict[str, Reason] = {
     "25P04": _AWAY,
 }
 # In this order: the first that fits speaks.
-CONNECT_RULES: tuple[Rule, ...] = (
-    Rule(r"password authentication failed|no password supplied|role \".*\" does not exist", _AUTH),
-    Rule(r"no pg_hba\.conf entry .*no encryption", _TLS),
-    Rule(r"no pg_hba\.conf entry|authentication failed|is not permitted to log in|SASL|SCRAM", _AUTH),
-    Rule(r"database \".*\" does not exist", Reason.SOURCE_DATABASE_NOT_FOUND),
-    Rule(r"permission denied", _DENIED),
-    Rule(r"timeout expired|timed out|Connection refused|could not translate host name|unreachable|No route", _AWAY),
-    Rule(r"server closed the connection|Connection reset|too many (clients|connections)|remaining connection", _AWAY),
-    Rule(r"the database system is|EOF detected", _AWAY),
-    Rule(r"SSL|certificate|TLS|channel binding", _TLS),
+CONNECT_RULES: tuple[MessageRule, ...] = (
+    MessageRule(r"password authentication failed|no password supplied|role \".*\" does not exist", _AUTH),
+    MessageRule(r"no pg_hba\.conf entry .*no encryption", _TLS),
+    MessageRule(r"no pg_hba\.conf entry|authentication failed|is not permitted to log in|SASL|SCRAM", _AUTH),
+    MessageRule(r"database \".*\" does not exist", Reason.SOURCE_DATABASE_NOT_FOUND),
+    MessageRule(r"permission denied", _DENIED),
+    MessageRule(
+        r"timeout expired|timed out|Connection refused|could not translate host name|unreachable|No route", _AWAY
+    ),
+    MessageRule(
+        r"server closed the connection|Connection reset|too many (clients|connections)|remaining connection", _AWAY
+    ),
+    MessageRule(r"the database system is|EOF detected", _AWAY),
+    MessageRule(r"SSL|certificate|TLS|channel binding", _TLS),
 )
 _LOST = re.compile(
     r"server closed the connection|connection not open|no connection to the server|SSL connection has been closed"
@@ -87,16 +91,16 @@ def is_connect_timeout(error: psycopg.Error) -> bool:
     return isinstance(error, psycopg.errors.ConnectionTimeout) or "timeout expired" in str(error)
 
 
-def translate_connect_error(error: psycopg.Error, place: str) -> Failure:
+def translate_connect_error(error: psycopg.Error, address: str) -> Failure:
     """A connection to the source that was refused; `place` is host, port and database as a person knows them."""
     reason = SOURCE_SQLSTATES.get(error.sqlstate or "")
     if reason is None:
         text = str(error)
         reason = next((rule.reason for rule in CONNECT_RULES if re.search(rule.pattern, text)), _AWAY)
-    return Failure(reason, f"the source {place}: {first_line(error)}")
+    return Failure(reason, f"the source {address}: {first_line(error)}")
 
 
-def translate_source_error(error: psycopg.Error, doing: str) -> Failure:
+def translate_source_error(error: psycopg.Error, action: str) -> Failure:
     """A statement of ours that failed at the source."""
     state = error.sqlstate
     if _NO_SNAPSHOT.search(first_line(error)):
@@ -104,10 +108,10 @@ def translate_source_error(error: psycopg.Error, doing: str) -> Failure:
     gone = state is None or state.startswith("08")
     reason = _AWAY if gone else SOURCE_SQLSTATES.get(state or "", Reason.DUMP_FAILED)
     code = f" (SQLSTATE {state})" if state else ""
-    return Failure(reason, f"the source failed while {doing}: {first_line(error)}{code}")
+    return Failure(reason, f"the source failed while {action}: {first_line(error)}{code}")
 
 
-def translate_target_error(error: psycopg.Error, doing: str) -> Failure:
+def translate_target_error(error: psycopg.Error, action: str) -> Failure:
     """A statement of ours that failed in the new database."""
     state = error.sqlstate
     gone = state is None or state[:2] in ("08", "53") or state in ("57P01", "57P02", "57P03", "28000", "28P01", "3D000")
@@ -115,7 +119,7 @@ def translate_target_error(error: psycopg.Error, doing: str) -> Failure:
     reason = Reason.TARGET_LOST if gone else Reason.RESTORE_FAILED
     if state == DISK_FULL:
         reason = Reason.TARGET_FULL
-    return Failure(reason, f"the target failed while {doing}: {first_line(error)}{code}")
+    return Failure(reason, f"the target failed while {action}: {first_line(error)}{code}")
 
 
 # --- the clients ---------------------------------------------------------------------------------------------
@@ -134,17 +138,17 @@ _ORPHAN = re.compile(
 _DIED = "a worker process died unexpectedly"
 
 
-def mend_line(line: str, program: str) -> str:
+def normalize_line(line: str, program: str) -> str:
     """A line with exactly one prefix, where it is one of the program's own."""
     return _ORPHAN.sub(f"{program}: ", _PREFIXES.sub(f"{program}: ", line))
 
 
-def is_chatter(line: str) -> bool:
+def is_verbose_output(line: str) -> bool:
     """What --verbose adds: good for progress, not for a person."""
     return _CHATTER.match(line) is not None
 
 
-class ClientWords:
+class ClientErrorParser:
     """What pg_dump or pg_restore says on stderr: the first error with its object."""
 
     def __init__(self) -> None:
@@ -152,8 +156,8 @@ class ClientWords:
         self._error: list[str] = []
         self._open = 0  # further lines that may belong to the first error
 
-    def hear(self, line: str) -> None:
-        if is_chatter(line):
+    def read_line(self, line: str) -> None:
+        if is_verbose_output(line):
             return
         if match := _ENTRY_LINE.match(line):
             if not self._error:
@@ -185,9 +189,9 @@ class ClientWords:
         return re.sub(r"\s+", " ", "; ".join(parts))
 
 
-def judge_dump(returncode: int, words: ClientWords) -> Failure:
+def translate_dump_exit(returncode: int, words: ClientErrorParser) -> Failure:
     """Why pg_dump ended without success."""
-    if (died := _judge_signal("pg_dump", returncode, words)) is not None:
+    if (died := _translate_signal("pg_dump", returncode, words)) is not None:
         return died
     error = words.error or f"it ended with exit code {returncode} and named no error"
     if _NO_SPACE in error and "ERROR:" not in error:
@@ -205,9 +209,9 @@ def judge_dump(returncode: int, words: ClientWords) -> Failure:
     return Failure(Reason.DUMP_FAILED, f"pg_dump: {error}")
 
 
-def judge_restore(returncode: int, words: ClientWords) -> Failure:
+def translate_restore_exit(returncode: int, words: ClientErrorParser) -> Failure:
     """Why pg_restore ended without success."""
-    if (died := _judge_signal("pg_restore", returncode, words)) is not None:
+    if (died := _translate_signal("pg_restore", returncode, words)) is not None:
         return died
     error = words.error or f"it ended with exit code {returncode} and named no error"
     if _NO_SPACE in error and "ERROR:" not in error:
@@ -219,7 +223,7 @@ def judge_restore(returncode: int, words: ClientWords) -> Failure:
     return Failure(Reason.RESTORE_FAILED, f"pg_restore: {error}")
 
 
-def _judge_signal(program: str, returncode: int, words: ClientWords) -> Failure | None:
+def _translate_signal(program: str, returncode: int, words: ClientErrorParser) -> Failure | None:
     if returncode == -9 or (words.error or "").endswith(_DIED):
         return Failure(
             Reason.WORKER_OUT_OF_MEMORY, f"a process of {program} was killed (signal 9), most likely for lack of memory"

@@ -5,14 +5,14 @@ from contextlib import ExitStack, contextmanager
 
 import psycopg
 
-from pgimport.worker.engines.pg_restore import Run
+from pgimport.worker.engines.pg_restore import ImportRun
 from pgimport.worker.postgres.endpoints import Endpoint, connect
 from pgimport.worker.postgres.queries import read_query
-from pgimport.worker.report.progress import Pulse
+from pgimport.worker.report.progress import PeriodicCall
 
 
 @contextmanager
-def watching(run: Run, endpoint: Endpoint, query: str) -> Iterator[None]:
+def reporting_server_progress(run: ImportRun, endpoint: Endpoint, query: str) -> Iterator[None]:
     """Ask a server how far it is while the block runs; without the view or a free connection the clients' words do."""
     with ExitStack() as stack:
         try:
@@ -28,5 +28,5 @@ def watching(run: Run, endpoint: Endpoint, query: str) -> Iterator[None]:
             else:
                 run.meter.flow({oid: copied for oid, copied in rows})
 
-        with Pulse(look):
+        with PeriodicCall(look):
             yield

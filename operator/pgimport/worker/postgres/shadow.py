@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import psycopg
 
 from pgimport.worker.postgres.endpoints import Connection, Endpoint, connect
-from pgimport.worker.postgres.errors import Stopped, first_line, translate_target_error
+from pgimport.worker.postgres.errors import ImportStopped, first_line, translate_target_error
 from pgimport.worker.report.reporter import Reporter
 
 FIRST_PAUSE = 0.1  # seconds
@@ -25,14 +25,14 @@ def wait_for_gate(endpoint: Endpoint, reporter: Reporter, sleep: Callable[[float
         except psycopg.OperationalError as error:
             if waited == 0.0 or waited - reminded >= REMINDER:
                 reminded = waited
-                reporter.log(f"waiting for the target database {endpoint.place}: {first_line(error)}")
+                reporter.log(f"waiting for the target database {endpoint.address}: {first_line(error)}")
         sleep(pause)
         waited += pause
         pause = min(pause * 1.5, LONGEST_PAUSE)
 
 
 @contextmanager
-def at_shadow(endpoint: Endpoint, doing: str) -> Iterator[Connection]:
+def shadow_connection(endpoint: Endpoint, action: str) -> Iterator[Connection]:
     """A connection for one piece of work; `doing` names it in an error. Raises Stopped."""
     try:
         connection = connect(endpoint)
@@ -41,4 +41,4 @@ def at_shadow(endpoint: Endpoint, doing: str) -> Iterator[Connection]:
         finally:
             connection.close()
     except psycopg.Error as error:
-        raise Stopped(translate_target_error(error, doing)) from error
+        raise ImportStopped(translate_target_error(error, action)) from error

@@ -21,10 +21,10 @@ from pgimport.model.source_url import (
     resolve_source,
 )
 from pgimport.model.spec import AllowedSources, SSLMode
-from pgimport.worker.environment import Places
-from pgimport.worker.postgres.endpoints import Connection, Endpoint, connect, source_endpoint
+from pgimport.worker.environment import WorkerEnvironment
+from pgimport.worker.postgres.endpoints import Connection, Endpoint, build_source_endpoint, connect
 from pgimport.worker.postgres.errors import (
-    Stopped,
+    ImportStopped,
     is_connect_timeout,
     translate_connect_error,
     translate_source_error,
@@ -35,7 +35,7 @@ _VERIFYING = (SSLMode.VERIFY_CA, SSLMode.VERIFY_FULL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FileSource:
+class FileLocation:
     """A dump file at its one checked address, and how to judge where it redirects to."""
 
     pinned: PinnedURL[FileURL]
@@ -44,43 +44,45 @@ class FileSource:
     resolve: Resolve = field(repr=False)
 
     @property
-    def place(self) -> str:
+    def address(self) -> str:
         """For people: path and query may hold the right to read it."""
         return self.pinned.url.origin
 
-    def follow(self, url: FileURL) -> "FileSource":
+    def follow(self, url: FileURL) -> "FileLocation":
         """The same file elsewhere. Raises Stopped where that may not be reached."""
         return replace(self, pinned=pin(url, self.resolve, self.sources))
 
 
-def read_source(places: Places, order: Order, resolve: Resolve, reporter: Reporter) -> Endpoint | FileSource:
+def read_source_location(
+    environment: WorkerEnvironment, order: Order, resolve: Resolve, reporter: Reporter
+) -> Endpoint | FileLocation:
     """The URL's file → where to read from. Raises Stopped for a URL or an address that may not be used."""
     sources = order.sources
     try:
-        text = places.source_url.read_text(encoding="utf-8")
+        text = environment.source_url.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise Stopped(
+        raise ImportStopped(
             Failure(Reason.SOURCE_URL_INVALID, f"the file with the source URL is unreadable: {why}")
         ) from None
     reporter.hide(text.strip())
     url = parse_upload_url(text, order.upload_origin) if order.upload_origin else parse_source(text)
     if isinstance(url, Failure):
-        raise Stopped(url)
+        raise ImportStopped(url)
     if isinstance(url, FileURL):
         reporter.hide(url.target if len(url.target) > 1 else None)
         reporter.hide(url.target.partition("?")[2] or None)
         pinned = _find_store(url, resolve) if order.upload_origin else pin(url, resolve, sources)
-        return FileSource(pinned=pinned, ca=places.ca, sources=sources, resolve=resolve)
+        return FileLocation(pinned=pinned, ca=environment.ca, sources=sources, resolve=resolve)
     reporter.hide(url.password)
-    return _with_ca(source_endpoint(pin(url, resolve, sources)), url, places.ca)
+    return _with_ca(build_source_endpoint(pin(url, resolve, sources)), url, environment.ca)
 
 
 def pin(url: URL, resolve: Resolve, sources: AllowedSources) -> PinnedURL[URL]:
     """Raises Stopped."""
     pinned = resolve_source(url, resolve, sources)
     if isinstance(pinned, Failure):
-        raise Stopped(pinned)
+        raise ImportStopped(pinned)
     return pinned
 
 
@@ -90,7 +92,7 @@ def _find_store(url: FileURL, resolve: Resolve) -> PinnedURL[FileURL]:
         return PinnedURL(url, resolve(url.host, url.port)[0])
     except (OSError, UnicodeError, IndexError):
         what = f"the upload store's host name {url.host} cannot be resolved"
-        raise Stopped(Failure(Reason.SOURCE_UNREACHABLE, what)) from None
+        raise ImportStopped(Failure(Reason.SOURCE_UNREACHABLE, what)) from None
 
 
 def _with_ca(endpoint: Endpoint, url: SourceURL, ca: Path | None) -> Endpoint:
@@ -98,14 +100,14 @@ def _with_ca(endpoint: Endpoint, url: SourceURL, ca: Path | None) -> Endpoint:
     if ca is None:
         return endpoint
     if url.system_roots:
-        raise Stopped(
+        raise ImportStopped(
             Failure(
                 Reason.SOURCE_URL_INVALID,
                 "spec.source.caSecretRef gives a CA and the source URL says sslrootcert=system: choose one of them",
             )
         )
     if url.sslmode not in _VERIFYING:
-        raise Stopped(
+        raise ImportStopped(
             Failure(
                 Reason.SOURCE_URL_INVALID,
                 f"spec.source.caSecretRef gives a CA, but with sslmode={url.sslmode.value} nothing is checked against"
@@ -115,7 +117,7 @@ def _with_ca(endpoint: Endpoint, url: SourceURL, ca: Path | None) -> Endpoint:
     return replace(endpoint, sslrootcert=str(ca))
 
 
-def connect_source(endpoint: Endpoint, enter: Callable[[Endpoint], Connection] = connect) -> Connection:
+def open_source_connection(endpoint: Endpoint, enter: Callable[[Endpoint], Connection] = connect) -> Connection:
     """One connection; a timeout is tried once more, for a source that sleeps. Raises Stopped."""
     try:
         try:
@@ -125,7 +127,7 @@ def connect_source(endpoint: Endpoint, enter: Callable[[Endpoint], Connection] =
                 raise
             return enter(endpoint)
     except psycopg.Error as error:
-        raise Stopped(_with_hint(translate_connect_error(error, endpoint.place), endpoint.host)) from None
+        raise ImportStopped(_with_hint(translate_connect_error(error, endpoint.address), endpoint.host)) from None
 
 
 def _with_hint(failure: Failure, host: str) -> Failure:
@@ -135,12 +137,12 @@ def _with_hint(failure: Failure, host: str) -> Failure:
 
 
 @contextmanager
-def at_source(endpoint: Endpoint, doing: str) -> Iterator[Connection]:
+def source_connection(endpoint: Endpoint, action: str) -> Iterator[Connection]:
     """A connection for one piece of work; `doing` names it in an error. Raises Stopped."""
-    connection = connect_source(endpoint)
+    connection = open_source_connection(endpoint)
     try:
         yield connection
     except psycopg.Error as error:
-        raise Stopped(translate_source_error(error, doing)) from error
+        raise ImportStopped(translate_source_error(error, action)) from error
     finally:
         connection.close()

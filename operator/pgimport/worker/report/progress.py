@@ -13,10 +13,10 @@ from typing import NamedTuple
 from pgimport.model.status import ImportPhase, Progress
 from pgimport.worker.report.reporter import Reporter
 
-INTERVAL = 1.0  # seconds between two lines of one stage, and between two looks at the servers
+REPORT_SECONDS = 1.0  # seconds between two lines of one stage, and between two looks at the servers
 
 
-class Window(NamedTuple):
+class ProgressWindow(NamedTuple):
     """A stage's share of the whole, in percent."""
 
     phase: ImportPhase
@@ -27,28 +27,39 @@ class Window(NamedTuple):
 class Stage(Enum):
     """In this order, by either way: by the relay rows travel once, else twice, into the dump and out of it."""
 
-    SNAPSHOT = Window(ImportPhase.SCHEMA, 0, 2)
-    SCHEMA = Window(ImportPhase.SCHEMA, 2, 8)
-    COPY = Window(ImportPhase.DATA, 8, 74)
-    DUMP = Window(ImportPhase.DATA, 2, 40)
-    STRUCTURE = Window(ImportPhase.DATA, 40, 44)
-    ROWS = Window(ImportPhase.DATA, 44, 74)
-    INDEXES = Window(ImportPhase.INDEXES, 74, 88)
-    ANALYZE = Window(ImportPhase.ANALYZE, 88, 92)
-    VERIFY = Window(ImportPhase.VERIFY, 92, 99)
+    SNAPSHOT = ProgressWindow(ImportPhase.SCHEMA, 0, 2)
+    SCHEMA = ProgressWindow(ImportPhase.SCHEMA, 2, 8)
+    COPY = ProgressWindow(ImportPhase.DATA, 8, 74)
+    DUMP = ProgressWindow(ImportPhase.DATA, 2, 40)
+    STRUCTURE = ProgressWindow(ImportPhase.DATA, 40, 44)
+    ROWS = ProgressWindow(ImportPhase.DATA, 44, 74)
+    INDEXES = ProgressWindow(ImportPhase.INDEXES, 74, 88)
+    ANALYZE = ProgressWindow(ImportPhase.ANALYZE, 88, 92)
+    VERIFY = ProgressWindow(ImportPhase.VERIFY, 92, 99)
 
 
 BY_RELAY = (
-    Stage.SNAPSHOT, Stage.SCHEMA, Stage.COPY, Stage.INDEXES, Stage.ANALYZE, Stage.VERIFY,
-)  # fmt: skip
+    Stage.SNAPSHOT,
+    Stage.SCHEMA,
+    Stage.COPY,
+    Stage.INDEXES,
+    Stage.ANALYZE,
+    Stage.VERIFY,
+)
 BY_DUMP = (
-    Stage.SNAPSHOT, Stage.DUMP, Stage.STRUCTURE, Stage.ROWS, Stage.INDEXES, Stage.ANALYZE, Stage.VERIFY,
-)  # fmt: skip
+    Stage.SNAPSHOT,
+    Stage.DUMP,
+    Stage.STRUCTURE,
+    Stage.ROWS,
+    Stage.INDEXES,
+    Stage.ANALYZE,
+    Stage.VERIFY,
+)
 _BEFORE_ROWS = (Stage.SNAPSHOT, Stage.SCHEMA, Stage.DUMP, Stage.STRUCTURE)
 _MOVING = (Stage.COPY, Stage.DUMP, Stage.ROWS)
 
 
-class Meter:
+class ProgressMeter:
     """The one who knows all sizes; safe to use from several threads."""
 
     def __init__(self, reporter: Reporter, clock: Callable[[], float] = time.monotonic) -> None:
@@ -139,7 +150,7 @@ class Meter:
     def _with_rate(self, progress: Progress, done: int, total: int) -> Progress:
         began, at_begin = self._phase_since
         seconds = self._clock() - began
-        if seconds < INTERVAL or done <= at_begin:
+        if seconds < REPORT_SECONDS or done <= at_begin:
             return progress
         rate = int((done - at_begin) / seconds)
         eta = (total - done) // rate if rate else None
@@ -147,7 +158,7 @@ class Meter:
 
     def _print(self, always: bool = False) -> None:
         moved = (self._stage, len(self._done), self._passed(), self._steps, self._sign)
-        if not always and (moved == self._printed or self._clock() - self._printed_at < INTERVAL):
+        if not always and (moved == self._printed or self._clock() - self._printed_at < REPORT_SECONDS):
             return
         self._printed, self._printed_at = moved, self._clock()
         self._reporter.progress(self._now())
@@ -160,7 +171,7 @@ def _count_bytes(stage: Stage, passed: int, total: int) -> int:
     return passed // 2 + (total // 2 if stage is Stage.ROWS else 0)
 
 
-class FileMeter(Meter):
+class FileProgressMeter(ProgressMeter):
     """Of a dump file: how many bytes of it have come is all that can be known while it comes."""
 
     def __init__(self, reporter: Reporter, size: int | None, clock: Callable[[], float] = time.monotonic) -> None:
@@ -184,8 +195,11 @@ class FileMeter(Meter):
         )
         self._percent = max(self._percent, int(begin + (window.end - begin) * min(share, 1.0)))
         progress = Progress(
-            phase=window.phase, percent=self._percent, bytes_done=self._taken, bytes_total=self._size,
-        )  # fmt: skip
+            phase=window.phase,
+            percent=self._percent,
+            bytes_done=self._taken,
+            bytes_total=self._size,
+        )
         moving = self._stage is Stage.ROWS and self._size is not None
         return self._with_rate(progress, self._taken, self._size or 0) if moving else progress
 
@@ -197,36 +211,36 @@ _BEGUN = re.compile(r'^pg_(?:dump: dumping contents of|restore: processing data 
 _CREATED = re.compile(r"^pg_restore: creating ")
 
 
-class DumpEar:
+class PgDumpProgress:
     """Follows pg_dump: with several streams it names a table without its schema, so any of that name may be meant."""
 
-    def __init__(self, meter: Meter, names: dict[int, tuple[str, str]], serial: bool) -> None:
+    def __init__(self, meter: ProgressMeter, names: dict[int, tuple[str, str]], serial: bool) -> None:
         self._meter = meter
-        self._serial = _SerialEar(meter, names) if serial else None
+        self._serial = _SerialProgress(meter, names) if serial else None
         self._waiting: dict[str, list[int]] = {}
         for oid, (_, name) in names.items():
             self._waiting.setdefault(name, []).append(oid)
 
-    def hear(self, line: str) -> None:
+    def read_line(self, line: str) -> None:
         if self._serial:
-            self._serial.hear(line)
+            self._serial.read_line(line)
         elif (match := _DUMPED.match(line)) and (oids := self._waiting.get(match[1])):
             self._meter.finish(oids.pop(0))
 
 
-class RestoreEar:
+class PgRestoreProgress:
     """Follows pg_restore: with several streams it names every finished entry by its number."""
 
     def __init__(
-        self, meter: Meter, table_oids: dict[int, int], names: dict[int, tuple[str, str]], serial: bool
+        self, meter: ProgressMeter, table_oids: dict[int, int], names: dict[int, tuple[str, str]], serial: bool
     ) -> None:
         self._meter = meter
-        self._serial = _SerialEar(meter, names) if serial else None
+        self._serial = _SerialProgress(meter, names) if serial else None
         self._table_oids = table_oids
 
-    def hear(self, line: str) -> None:
+    def read_line(self, line: str) -> None:
         if self._serial:
-            self._serial.hear(line)
+            self._serial.read_line(line)
         elif match := _RESTORED.match(line):
             oid = self._table_oids.get(int(match[1]))
             if oid is None:
@@ -235,13 +249,13 @@ class RestoreEar:
                 self._meter.finish(oid)
 
 
-class _SerialEar:
-    def __init__(self, meter: Meter, names: dict[int, tuple[str, str]]) -> None:
+class _SerialProgress:
+    def __init__(self, meter: ProgressMeter, names: dict[int, tuple[str, str]]) -> None:
         self._meter = meter
         self._oids = {f"{schema}.{name}": oid for oid, (schema, name) in names.items()}
         self._current: int | None = None
 
-    def hear(self, line: str) -> None:
+    def read_line(self, line: str) -> None:
         if match := _BEGUN.match(line):
             if self._current is not None:
                 self._meter.finish(self._current)
@@ -250,16 +264,16 @@ class _SerialEar:
             self._meter.step()
 
 
-class Pulse:
+class PeriodicCall:
     """Calls `look` every second from a thread of its own until the block ends; a look that fails ends it quietly."""
 
-    def __init__(self, look: Callable[[], None], interval: float = INTERVAL) -> None:
+    def __init__(self, look: Callable[[], None], interval: float = REPORT_SECONDS) -> None:
         self._look = look
         self._interval = interval
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True)
 
-    def __enter__(self) -> "Pulse":
+    def __enter__(self) -> "PeriodicCall":
         self._thread.start()
         return self
 

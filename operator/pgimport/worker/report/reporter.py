@@ -81,12 +81,12 @@ class Reporter:
         """The last lines that were logged, within what may travel."""
         return "\n".join(self._said)[-TAIL_LIMIT:]
 
-    def overhear(self, line: str) -> None:
+    def log_client_line(self, line: str) -> None:
         """A line that a client wrote to its stderr."""
         self._heard.append(self.redact(line))
         self._write({"log": {"at": format_time(self._now()), "level": "client", "message": self._heard[-1]}})
 
-    def heard(self) -> str:
+    def client_tail(self) -> str:
         """The last lines of the clients, within what may travel."""
         return "\n".join(self._heard)[-TAIL_LIMIT:]
 

@@ -11,18 +11,18 @@ from pgimport.model.order import Order
 from pgimport.model.providers import ALL_FINGERPRINTS, ProviderFingerprint, find_provider, find_provider_schemas
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.result import SkippedObject, SourceExtension
-from pgimport.worker.archive.selection import PG_ATTRDEF, PG_CLASS, PG_CONSTRAINT, Leave
+from pgimport.worker.archive.selection import PG_ATTRDEF, PG_CLASS, PG_CONSTRAINT, Exclusions
 from pgimport.worker.checks.target_fit_checks import split_extensions
 from pgimport.worker.postgres.endpoints import Connection, Endpoint
-from pgimport.worker.postgres.errors import Stopped
+from pgimport.worker.postgres.errors import ImportStopped
 from pgimport.worker.postgres.queries import read_query
-from pgimport.worker.scope.patterns import Wanted, build_scope, find_partitions, find_unmatched
+from pgimport.worker.scope.patterns import NameFilter, build_name_filter, find_partitions, find_unmatched_pattern
 
 _FILTERED = "spec.filter leaves it out"
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class SourceScope:
     """What is meant of a source."""
 
     gone: dict[tuple[int, int], str] = field(default_factory=dict)  # (catalog, oid) → why it stays
@@ -50,7 +50,7 @@ def _quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def read_scope(source: Connection, order: Order, endpoint: Endpoint) -> Scope:
+def read_scope(source: Connection, order: Order, endpoint: Endpoint) -> SourceScope:
     """Raises psycopg.Error; Stopped for a filter that means nothing."""
     known = {"roles": sorted(ALL_FINGERPRINTS.roles), "settings": sorted(ALL_FINGERPRINTS.settings)}
     with source.pipeline():  # one round trip for all three
@@ -72,11 +72,13 @@ def read_scope(source: Connection, order: Order, endpoint: Endpoint) -> Scope:
     own = find_provider_schemas(provider, schemas)
     _, left = split_extensions(order, provider, installed)
     relations = [(int(oid), schema, name) for oid, schema, name, _ in listed]
-    if order.filter is not None and (unmatched := find_unmatched(order.filter, schemas, relations, endpoint.user)):
-        raise Stopped(
+    if order.filter is not None and (
+        unmatched := find_unmatched_pattern(order.filter, schemas, relations, endpoint.user)
+    ):
+        raise ImportStopped(
             Failure(Reason.FILTER_INVALID, f"spec.filter: the source holds nothing that {unmatched} would match")
         )
-    shapes, rows = (build_scope(order.filter, own, endpoint.user, rows=only) for only in (False, True))
+    shapes, rows = (build_name_filter(order.filter, own, endpoint.user, rows=only) for only in (False, True))
     unwanted = [one for one in relations if not shapes(one[1], one[2])]
     whole = {
         schema for schema in schemas if schema in own or (order.filter is not None and not _has_any(shapes, schema))
@@ -90,7 +92,7 @@ def read_scope(source: Connection, order: Order, endpoint: Endpoint) -> Scope:
     rowless = {one[0] for one in relations if shapes(one[1], one[2]) and not rows(one[1], one[2])}
     rowless |= find_partitions(rowless, {oid: parent for oid, _, _, parent in listed if parent is not None})
     gone = _read_gone(source, names, single)
-    return Scope(
+    return SourceScope(
         gone=gone,
         parts=_read_parts(source, gone),
         schemas=tuple(sorted(whole)),
@@ -100,7 +102,7 @@ def read_scope(source: Connection, order: Order, endpoint: Endpoint) -> Scope:
     )
 
 
-def _has_any(shapes: Wanted, schema: str) -> bool:
+def _has_any(shapes: NameFilter, schema: str) -> bool:
     """Whether a schema is meant at all: a name that no pattern of a table means asks for it."""
     return shapes(schema, "\x00")
 
@@ -136,9 +138,9 @@ def _read_parts(source: Connection, gone: dict[tuple[int, int], str]) -> dict[tu
     }
 
 
-def read_leave(shadow: Connection, scope: Scope) -> Leave:
+def read_exclusions(shadow: Connection, scope: SourceScope) -> Exclusions:
     """What the target has already, and what stays. Raises psycopg.Error."""
-    return Leave(
+    return Exclusions(
         present=frozenset(str(name) for _, name in shadow.execute(read_query("namespaces"))),
         roles=frozenset(str(name) for (name,) in shadow.execute(read_query("roles"))),
         objects=scope.gone,
@@ -146,6 +148,6 @@ def read_leave(shadow: Connection, scope: Scope) -> Leave:
     )
 
 
-def read_unsaid(source: Connection) -> list[SkippedObject]:
+def read_undumped_objects(source: Connection) -> list[SkippedObject]:
     """What the dump was told not to hold. Raises psycopg.Error."""
     return [SkippedObject(object=name, why=why) for name, why in source.execute(read_query("left_named"))]

@@ -5,10 +5,12 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 
 from pgimport.model.spec import Filter
 
-Wanted = Callable[[str, str], bool]  # schema, name
+NameFilter = Callable[[str, str], bool]  # schema, name
 
 
-def build_scope(filter_: Filter | None, left: Collection[str], user: str = "", *, rows: bool = False) -> Wanted:
+def build_name_filter(
+    filter_: Filter | None, left: Collection[str], user: str = "", *, rows: bool = False
+) -> NameFilter:
     """`rows`: of tables that are wanted without their rows, nothing is."""
     given = filter_ or Filter()
     included, excluded = _schemas(given.include_schemas), _schemas(given.exclude_schemas)
@@ -40,7 +42,7 @@ def find_partitions(chosen: Collection[int], parents: Mapping[int, int]) -> set[
     return found
 
 
-def find_unmatched(
+def find_unmatched_pattern(
     filter_: Filter, schemas: Collection[str], relations: Iterable[tuple[int, str, str]], user: str = ""
 ) -> str | None:
     """The first pattern that means nothing: most likely it is misspelt."""
@@ -50,8 +52,9 @@ def find_unmatched(
                 return f"{field}: {pattern}"
     listed = list(relations)
     for field, patterns in (
-        ("excludeTables", filter_.exclude_tables), ("excludeTableData", filter_.exclude_table_data),
-    ):  # fmt: skip
+        ("excludeTables", filter_.exclude_tables),
+        ("excludeTableData", filter_.exclude_table_data),
+    ):
         for pattern in patterns:
             of, table = _table(pattern)
             if not any(

@@ -10,10 +10,10 @@ from psycopg import sql
 from pgimport.model.order import Order
 from pgimport.model.reasons import Failure, Reason
 from pgimport.worker.postgres.endpoints import Connection, Endpoint
-from pgimport.worker.postgres.errors import Stopped, translate_source_error
+from pgimport.worker.postgres.errors import ImportStopped, translate_source_error
 from pgimport.worker.postgres.queries import read_query
-from pgimport.worker.postgres.source import connect_source
-from pgimport.worker.scope.live_scope import Scope, read_scope
+from pgimport.worker.postgres.source import open_source_connection
+from pgimport.worker.scope.live_scope import SourceScope, read_scope
 
 BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 LOCKS_PER_STATEMENT = 300
@@ -62,7 +62,7 @@ class Snapshot:
     server_version_num: int
     tables: tuple[Table, ...]
     sequences: tuple[Sequence, ...]
-    scope: Scope
+    scope: SourceScope
 
     @property
     def copied(self) -> tuple[Table, ...]:
@@ -73,18 +73,18 @@ class Snapshot:
 @contextmanager
 def hold_snapshot(endpoint: Endpoint, order: Order) -> Iterator[Snapshot]:
     """Locks and snapshot for the length of the block. Raises Stopped."""
-    connection = connect_source(endpoint)
+    connection = open_source_connection(endpoint)
     try:
         try:
             scope = read_scope(connection, order, endpoint)
         except psycopg.Error as error:
-            raise Stopped(translate_source_error(error, "what is meant of it was listed")) from error
+            raise ImportStopped(translate_source_error(error, "what is meant of it was listed")) from error
         yield take_snapshot(connection, scope)
     finally:
         connection.close()
 
 
-def take_snapshot(connection: Connection, scope: Scope) -> Snapshot:
+def take_snapshot(connection: Connection, scope: SourceScope) -> Snapshot:
     """Begin, lock, look again; once more from the start where a table was rewritten in between. Raises Stopped."""
     try:
         for _ in range(TRIES):
@@ -102,11 +102,13 @@ def take_snapshot(connection: Connection, scope: Scope) -> Snapshot:
                 )
             connection.execute("ROLLBACK")
     except psycopg.Error as error:
-        raise Stopped(translate_source_error(error, "a snapshot of it was taken")) from error
-    raise Stopped(Failure(Reason.SOURCE_CHANGED, f"the source rewrites or truncates {_names(changed)} again and again"))
+        raise ImportStopped(translate_source_error(error, "a snapshot of it was taken")) from error
+    raise ImportStopped(
+        Failure(Reason.SOURCE_CHANGED, f"the source rewrites or truncates {_names(changed)} again and again")
+    )
 
 
-def begin_snapshot(connection: Connection, scope: Scope) -> tuple[str, tuple[Table, ...]]:
+def begin_snapshot(connection: Connection, scope: SourceScope) -> tuple[str, tuple[Table, ...]]:
     """Export a snapshot; list what it shows. Raises Stopped where something cannot be read."""
     begun = connection.execute(f"{BEGIN}; SELECT pg_catalog.pg_export_snapshot()")
     begun.nextset()  # of the two results the second
@@ -117,7 +119,7 @@ def begin_snapshot(connection: Connection, scope: Scope) -> tuple[str, tuple[Tab
         if not scope.leaves(oid)
     )
     if closed := [table.title for table in tables if not table.readable]:
-        raise Stopped(_denied(connection.info.user, "table", "TABLE", closed))
+        raise ImportStopped(_denied(connection.info.user, "table", "TABLE", closed))
     return str(row[0] if row else ""), tables
 
 
@@ -135,12 +137,12 @@ def read_rewritten(connection: Connection, tables: tuple[Table, ...]) -> list[st
     return [f"{schema}.{name}" for schema, name in connection.execute(read_query("rewritten"), [oids])]
 
 
-def read_sequences(connection: Connection, scope: Scope) -> tuple[Sequence, ...]:
+def read_sequences(connection: Connection, scope: SourceScope) -> tuple[Sequence, ...]:
     """Where every sequence stands, read from itself: pg_sequences hides what setval(…, false) wrote."""
     listed = connection.execute(read_query("sequences")).fetchall()
     found = [row[:3] for row in listed if not scope.leaves(row[3])]
     if closed := [f"{schema}.{name}" for schema, name, readable in found if not readable]:
-        raise Stopped(_denied(connection.info.user, "sequence", "SEQUENCE", closed))
+        raise ImportStopped(_denied(connection.info.user, "sequence", "SEQUENCE", closed))
     values: list[Sequence] = []
     for begin in range(0, len(found), SEQUENCES_PER_STATEMENT):
         batch = found[begin : begin + SEQUENCES_PER_STATEMENT]

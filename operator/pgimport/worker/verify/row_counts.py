@@ -17,9 +17,9 @@ from psycopg import sql
 
 from pgimport.model.result import TableDifference
 from pgimport.worker.postgres.endpoints import Connection, Endpoint
-from pgimport.worker.postgres.errors import Stopped, translate_source_error, translate_target_error
-from pgimport.worker.postgres.shadow import at_shadow
-from pgimport.worker.postgres.source import connect_source
+from pgimport.worker.postgres.errors import ImportStopped, translate_source_error, translate_target_error
+from pgimport.worker.postgres.shadow import shadow_connection
+from pgimport.worker.postgres.source import open_source_connection
 from pgimport.worker.scope.snapshot import BEGIN, Table
 
 ROWS = sql.SQL("SELECT pg_catalog.count(*) FROM {}{}")
@@ -46,9 +46,14 @@ def plan_counts(tables: tuple[Table, ...]) -> list[tuple[Table, bool]]:
 
 
 def count_rows(
-    tables: tuple[Table, ...], snapshot: str, ends: tuple[Endpoint, Endpoint], jobs: int, count: sql.SQL,
-    step: Callable[[], None], told: Mapping[int, int] | None = None,
-) -> list[TableDifference]:  # fmt: skip
+    tables: tuple[Table, ...],
+    snapshot: str,
+    ends: tuple[Endpoint, Endpoint],
+    jobs: int,
+    count: sql.SQL,
+    step: Callable[[], None],
+    told: Mapping[int, int] | None = None,
+) -> list[TableDifference]:
     """ROWS, or ROWS_AND_DIGEST, of every table, equal or not, in the order they were counted. Raises Stopped.
 
     `ends`: source and shadow. `told`: oid → rows, of every table; then the source is not asked again for them.
@@ -66,7 +71,7 @@ def count_rows(
         try:
             with (
                 closing(_open_on_snapshot(source, snapshot)) if known is None else nullcontext() as origin,
-                at_shadow(shadow, "its rows were counted") as copy,
+                shadow_connection(shadow, "its rows were counted") as copy,
             ):
                 copy.execute(_ALIKE)
                 while not failed.is_set():
@@ -89,14 +94,14 @@ def count_rows(
 
 
 def _open_on_snapshot(source: Endpoint, snapshot: str) -> Connection:
-    connection = connect_source(source)
+    connection = open_source_connection(source)
     try:
         connection.execute(_ALIKE)
         connection.execute(BEGIN)
         connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(snapshot)))
     except psycopg.Error as error:
         connection.close()
-        raise Stopped(translate_source_error(error, "its snapshot was opened again to count rows")) from error
+        raise ImportStopped(translate_source_error(error, "its snapshot was opened again to count rows")) from error
     return connection
 
 
@@ -113,7 +118,7 @@ def _count_source(table: Table, statement: sql.Composed, origin: Connection) -> 
     try:
         return origin.execute(statement).fetchone()
     except psycopg.Error as error:
-        raise Stopped(translate_source_error(error, _doing(table))) from error
+        raise ImportStopped(translate_source_error(error, _doing(table))) from error
 
 
 def _doing(table: Table) -> str:
@@ -126,7 +131,7 @@ def _compare(table: Table, statement: sql.Composed, at_source: Row, copy: Connec
     except psycopg.errors.UndefinedTable:
         in_copy = None
     except psycopg.Error as error:
-        raise Stopped(translate_target_error(error, _doing(table))) from error
+        raise ImportStopped(translate_target_error(error, _doing(table))) from error
     return TableDifference(
         table=table.title,
         source_rows=at_source[0] if at_source else None,

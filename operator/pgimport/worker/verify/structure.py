@@ -11,7 +11,7 @@ from pgimport.worker.postgres.queries import read_query
 _UNFINISHED = "unfinished"  # an index that CREATE INDEX CONCURRENTLY left invalid: pg_dump passes it over
 
 
-class Item(NamedTuple):
+class StructureItem(NamedTuple):
     """A thing with a name; `state` tells valid from not valid and the like."""
 
     kind: str
@@ -26,11 +26,11 @@ class Item(NamedTuple):
     @property
     def title(self) -> str:
         """`index public.orders: orders_pkey`."""
-        place = f"{self.schema}.{self.relation}" if self.relation else self.schema
-        return f"{self.kind} {place}" + (f": {self.name}" if self.name else "")
+        address = f"{self.schema}.{self.relation}" if self.relation else self.schema
+        return f"{self.kind} {address}" + (f": {self.name}" if self.name else "")
 
 
-class Comparison(NamedTuple):
+class StructureComparison(NamedTuple):
     """What differs, what a reader should know although it is right, and how many of each kind were looked for."""
 
     differences: list[str]
@@ -38,21 +38,23 @@ class Comparison(NamedTuple):
     counts: dict[str, int]
 
 
-def read_structure(connection: Connection) -> list[Item]:
+def read_structure(connection: Connection) -> list[StructureItem]:
     """All items of one end. Raises psycopg.Error."""
-    return [Item(*row) for row in connection.execute(read_query("structure"))]
+    return [StructureItem(*row) for row in connection.execute(read_query("structure"))]
 
 
 def compare_structures(
-    source: Iterable[Item], shadow: Iterable[Item], left: Collection[tuple[int, int]] = (),
+    source: Iterable[StructureItem],
+    shadow: Iterable[StructureItem],
+    left: Collection[tuple[int, int]] = (),
     checks: Collection[tuple[str, str, str]] = (),
-) -> Comparison:  # fmt: skip
+) -> StructureComparison:
     """Everything but what was left must be there and be as valid as it was. Pure.
 
     `left`: catalog and oid; `checks`: schema, table and name of constraints that were taken out of their tables.
     """
     notes: list[str] = []
-    wanted: dict[tuple[str, str, str, str], Item] = {}
+    wanted: dict[tuple[str, str, str, str], StructureItem] = {}
     for item in source:
         if (item.catalog, item.oid) in left or (PG_CLASS, item.of) in left:
             continue
@@ -72,4 +74,4 @@ def compare_structures(
             differences.append(
                 f"{item.title} is {copy.state or 'plain'} in the copy and {item.state or 'plain'} at the source"
             )
-    return Comparison(differences, notes, Counter(item.kind for item in wanted.values()))
+    return StructureComparison(differences, notes, Counter(item.kind for item in wanted.values()))

@@ -10,15 +10,15 @@ from pgimport.model.reasons import Failure, Reason
 from pgimport.model.result import ComparedObjects, TableDifference, Verification
 from pgimport.model.spec import Verify
 from pgimport.worker.archive.selection import PG_CLASS
-from pgimport.worker.engines.pg_restore import Brought, LiveRun
+from pgimport.worker.engines.pg_restore import CopyResult, LiveImportRun
 from pgimport.worker.postgres.endpoints import Connection
-from pgimport.worker.postgres.errors import Stopped, translate_source_error
+from pgimport.worker.postgres.errors import ImportStopped, translate_source_error
 from pgimport.worker.postgres.queries import read_query
-from pgimport.worker.postgres.shadow import at_shadow
+from pgimport.worker.postgres.shadow import shadow_connection
 from pgimport.worker.report.progress import Stage
 from pgimport.worker.scope.snapshot import Sequence, Snapshot, Table
 from pgimport.worker.verify.row_counts import ROWS, ROWS_AND_DIGEST, count_rows, plan_counts
-from pgimport.worker.verify.structure import Comparison, compare_structures, read_structure
+from pgimport.worker.verify.structure import StructureComparison, compare_structures, read_structure
 
 NAMES_IN_A_MESSAGE = 3
 
@@ -44,11 +44,17 @@ class Findings:
 
     def to_verification(self) -> Verification:
         return Verification(
-            mode=self.mode.value, tables=self.tables, rows=self.rows, large_objects=self.large_objects,
-            sequences=self.sequences, differences=self.unequal, notes=[*self.faults, *self.notes], verified=self.good,
+            mode=self.mode.value,
+            tables=self.tables,
+            rows=self.rows,
+            large_objects=self.large_objects,
+            sequences=self.sequences,
+            differences=self.unequal,
+            notes=[*self.faults, *self.notes],
+            verified=self.good,
             compared=[ComparedObjects(kind=kind, count=count) for kind, count in sorted(self.compared.items())],
             not_compared=self.not_compared,
-        )  # fmt: skip
+        )
 
     def to_failure(self) -> Failure:
         said = [_in_words(item) for item in self.unequal] + self.faults
@@ -77,12 +83,12 @@ def build_unverified() -> Verification:
     )
 
 
-def verify_rows(run: LiveRun, snapshot: Snapshot, brought: Brought, findings: Findings) -> None:
+def verify_rows(run: LiveImportRun, snapshot: Snapshot, brought: CopyResult, findings: Findings) -> None:
     """Counts, or digests too, of all tables; large objects and sequences. Before row level security hides rows.
 
     Raises Stopped.
     """
-    tables = counted_tables(snapshot, brought.contents.left_keys)
+    tables = counted_tables(snapshot, brought.contents.skipped_keys)
     run.meter.begin(Stage.VERIFY, len(plan_counts(tables)))
     findings.mode = run.order.verify
     count = ROWS_AND_DIGEST if run.order.verify is Verify.CHECKSUMS else ROWS
@@ -93,8 +99,8 @@ def verify_rows(run: LiveRun, snapshot: Snapshot, brought: Brought, findings: Fi
     try:
         wanted = _one_number(snapshot.connection, "large_objects")
     except psycopg.Error as error:
-        raise Stopped(translate_source_error(error, "its large objects were counted")) from error
-    with at_shadow(run.shadow, "large objects and sequences were compared") as shadow:
+        raise ImportStopped(translate_source_error(error, "its large objects were counted")) from error
+    with shadow_connection(run.shadow, "large objects and sequences were compared") as shadow:
         findings.large_objects = _one_number(shadow, "large_objects")
         if findings.large_objects != wanted:
             findings.faults.append(f"{wanted} large objects at the source, {findings.large_objects} in the copy")
@@ -148,16 +154,19 @@ def compare_sequences(wanted: tuple[Sequence, ...], found: dict[tuple[str, str],
 
 
 def verify_structure(
-    run: LiveRun, snapshot: Snapshot, left: Collection[tuple[int, int]], checks: Collection[tuple[str, str, str]],
+    run: LiveImportRun,
+    snapshot: Snapshot,
+    left: Collection[tuple[int, int]],
+    checks: Collection[tuple[str, str, str]],
     findings: Findings,
-) -> None:  # fmt: skip
+) -> None:
     """Indexes, constraints, views, functions, types, policies: all there, as valid as they were. Raises Stopped."""
     try:
         source = read_structure(snapshot.connection)
     except psycopg.Error as error:
-        raise Stopped(translate_source_error(error, "its structure was listed")) from error
-    with at_shadow(run.shadow, "its structure was listed") as connection:
-        compared: Comparison = compare_structures(source, read_structure(connection), left, checks)
+        raise ImportStopped(translate_source_error(error, "its structure was listed")) from error
+    with shadow_connection(run.shadow, "its structure was listed") as connection:
+        compared: StructureComparison = compare_structures(source, read_structure(connection), left, checks)
     findings.faults += compared.differences
     findings.notes += compared.notes
     findings.compared = compared.counts

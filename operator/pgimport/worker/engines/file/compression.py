@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 from pgimport.model.reasons import Failure, Reason
 from pgimport.worker.archive.toc import MAGIC, corrupt
 from pgimport.worker.engines.file import zstd
-from pgimport.worker.postgres.errors import Stopped
+from pgimport.worker.postgres.errors import ImportStopped
 
 CHUNK = 256 * 1024  # bytes asked of the source at once
 HEAD = 4096  # bytes that tell what a file is
@@ -23,7 +23,7 @@ _TAR_MAGIC_AT = 257
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-class Reader(Protocol):
+class ByteReader(Protocol):
     """Where bytes come from."""
 
     def read(self, count: int, /) -> bytes:
@@ -31,7 +31,7 @@ class Reader(Protocol):
         ...
 
 
-class Format(StrEnum):
+class DumpFormat(StrEnum):
     """By the first bytes; whether a tar is an archive or holds a directory is seen when it is read."""
 
     CUSTOM = "custom"
@@ -116,10 +116,10 @@ class _Zstd:
         return not self._begun or (self._inner.eof and not self._inner.unused_data)
 
 
-class Stream:
+class DumpStream:
     """The file without what is wrapped around it."""
 
-    def __init__(self, reader: Reader, limit: int | None = None) -> None:
+    def __init__(self, reader: ByteReader, limit: int | None = None) -> None:
         """`limit`: bytes that may come out in all; none where absent. Raises Stopped where the first bytes tell."""
         self._reader = reader
         self._limit = limit
@@ -182,14 +182,14 @@ class Stream:
         self.given += len(data)
         self._buffer += data
         if self._limit is not None and self.given > self._limit:
-            raise Stopped(
+            raise ImportStopped(
                 Failure(
                     Reason.SOURCE_TOO_LARGE,
                     f"the dump file unpacks to more than {self._limit} bytes, which is more than the plan can hold",
                 )
             )
         if self._decoder is not None and self.given > max(FREE, MAX_RATIO * self.taken):
-            raise Stopped(
+            raise ImportStopped(
                 Failure(
                     Reason.DUMP_UNSUPPORTED,
                     f"the file unpacks to more than {MAX_RATIO} times its size, as no dump does"
@@ -228,15 +228,15 @@ _PLAIN = b"-- PostgreSQL database dump\n"
 _MARKS = (*(mark for mark, _ in _TEXTS), _PLAIN)
 
 
-def find_format(stream: Stream) -> Format:
+def find_format(stream: DumpStream) -> DumpFormat:
     """By its first bytes, which stay in the stream. Raises Stopped for what is no dump of one database."""
     head = stream.peek(HEAD)
     if not head:
         raise corrupt("it is empty")
     if head.startswith(MAGIC):
-        return Format.CUSTOM
+        return DumpFormat.CUSTOM
     if head[_TAR_MAGIC_AT : _TAR_MAGIC_AT + 5] == b"ustar":
-        return Format.TAR
+        return DumpFormat.TAR
     for magic, what in _NOT_A_DUMP:
         if head.startswith(magic):
             raise _unsupported(f"the file is no dump but {what}")
@@ -250,7 +250,7 @@ def find_format(stream: Stream) -> Format:
             f"the file begins with a byte order mark, as text does that went through a shell: {_RECODED}"
         )
     if first == _PLAIN:
-        return Format.PLAIN
+        return DumpFormat.PLAIN
     if _PLAIN.replace(b"\n", b"\r\n") in head:
         raise _unsupported(f"the file's lines end with CR LF, and so would its values: {_RECODED}")
     raise _unsupported(_describe(head))
@@ -267,8 +267,8 @@ def _describe(head: bytes) -> str:
     return "the file is no dump that pg_dump wrote (custom, tar, directory in a tar, plain SQL; in gzip, zstd or bare)"
 
 
-def _unsupported(what: str) -> Stopped:
-    return Stopped(Failure(Reason.DUMP_UNSUPPORTED, what))
+def _unsupported(what: str) -> ImportStopped:
+    return ImportStopped(Failure(Reason.DUMP_UNSUPPORTED, what))
 
 
 Write = Callable[[bytes], object]

@@ -6,18 +6,18 @@ number and pieces of data, each with its length; a length of zero ends a block.
 
 from collections.abc import Iterable
 
-from pgimport.worker.archive.toc import Entry, Header, corrupt
-from pgimport.worker.engines.file.compression import Stream, Write
+from pgimport.worker.archive.toc import ArchiveHeader, TocEntry, corrupt
+from pgimport.worker.engines.file.compression import DumpStream, Write
 from pgimport.worker.engines.file.row_counter import RowCounter
 
 _DATA, _LARGE_OBJECTS = 1, 3
 MAX_PIECE = 256 * 1024 * 1024  # bytes; pg_dump writes pieces of some KiB
 
 
-class _Passing:
+class _ForwardingReader:
     """Numbers and pieces, handed on as they are read."""
 
-    def __init__(self, stream: Stream, header: Header, write: Write) -> None:
+    def __init__(self, stream: DumpStream, header: ArchiveHeader, write: Write) -> None:
         self._stream, self._size, self._write = stream, header.integer_bytes, write
 
     def take(self, count: int) -> bytes:
@@ -39,10 +39,12 @@ class _Passing:
             yield self.take(length)
 
 
-def pass_rows(stream: Stream, header: Header, entries: Iterable[Entry], write: Write) -> dict[int, int]:
+def forward_rows(
+    stream: DumpStream, header: ArchiveHeader, entries: Iterable[TocEntry], write: Write
+) -> dict[int, int]:
     """Everything after the table of contents, to the end of the file. Dump id → rows of each COPY. Raises Stopped."""
     awaited = {entry.dump_id: entry for entry in entries if entry.has_rows}
-    passing, counted = _Passing(stream, header, write), {}
+    passing, counted = _ForwardingReader(stream, header, write), {}
     while awaited:
         if not stream.peek(1):
             missing = next(iter(awaited.values()))

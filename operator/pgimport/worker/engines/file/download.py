@@ -17,8 +17,8 @@ from urllib.parse import urljoin
 from pgimport import __version__
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.source_url import FileURL, parse_file_url
-from pgimport.worker.postgres.errors import Stopped
-from pgimport.worker.postgres.source import FileSource
+from pgimport.worker.postgres.errors import ImportStopped
+from pgimport.worker.postgres.source import FileLocation
 
 CONNECT_TIMEOUT = 10  # seconds
 READ_TIMEOUT = 60  # seconds without a byte
@@ -33,7 +33,7 @@ _GONE = (404, 410)
 class Download:
     """The body of one answer."""
 
-    source: FileSource
+    source: FileLocation
     limit: int | None  # bytes
     length: int | None  # as the server tells it
     _response: http.client.HTTPResponse = field(repr=False)
@@ -51,20 +51,20 @@ class Download:
         try:
             found = self._response.read(count)
         except (OSError, http.client.HTTPException) as error:
-            raise Stopped(_cut_off(self, _why(error))) from error
+            raise ImportStopped(_cut_off(self, _why(error))) from error
         self.taken += len(found)
         self._hash.update(found)
         if self.limit is not None and self.taken > self.limit:
-            raise Stopped(_too_large(self.source, None, self.limit))
+            raise ImportStopped(_too_large(self.source, None, self.limit))
         if not found and count > 0:
             if self.length is not None and self.taken < self.length:
-                raise Stopped(_cut_off(self, "the connection was closed"))
+                raise ImportStopped(_cut_off(self, "the connection was closed"))
             self.ended = True
         return found
 
 
 @contextmanager
-def open_download(source: FileSource, limit: int | None = None) -> Iterator[Download]:
+def open_download(source: FileLocation, limit: int | None = None) -> Iterator[Download]:
     """Ask for the file, follow redirects, hand out its body. Raises Stopped."""
     for _ in range(MAX_REDIRECTS + 1):
         connection, response = _ask(source)
@@ -73,20 +73,22 @@ def open_download(source: FileSource, limit: int | None = None) -> Iterator[Down
                 source = source.follow(_read_location(source, response))
                 continue
             if response.status != 200:
-                raise Stopped(_refused(source, response))
+                raise ImportStopped(_refused(source, response))
             length = _read_length(source, response, limit)
             yield Download(source, limit, length, response)
             return
         finally:
             response.close()
             connection.close()
-    raise Stopped(Failure(Reason.SOURCE_URL_INVALID, f"the dump file's URL redirects more than {MAX_REDIRECTS} times"))
+    raise ImportStopped(
+        Failure(Reason.SOURCE_URL_INVALID, f"the dump file's URL redirects more than {MAX_REDIRECTS} times")
+    )
 
 
 class _PinnedConnection(http.client.HTTPSConnection):
     """To one address; the name is in the TLS handshake, the certificate's check and the Host header."""
 
-    def __init__(self, source: FileSource, context: ssl.SSLContext) -> None:
+    def __init__(self, source: FileLocation, context: ssl.SSLContext) -> None:
         url = source.pinned.url
         super().__init__(url.host, url.port, timeout=CONNECT_TIMEOUT, context=context)
         self._address, self._tls = source.pinned.address, context
@@ -105,7 +107,7 @@ class _PinnedConnection(http.client.HTTPSConnection):
 class _PlainConnection(http.client.HTTPConnection):
     """To the platform's own upload store, where that speaks no TLS."""
 
-    def __init__(self, source: FileSource) -> None:
+    def __init__(self, source: FileLocation) -> None:
         url = source.pinned.url
         super().__init__(url.host, url.port, timeout=CONNECT_TIMEOUT)
         self._address = source.pinned.address
@@ -116,13 +118,13 @@ class _PlainConnection(http.client.HTTPConnection):
         self.sock.settimeout(READ_TIMEOUT)
 
 
-def _build_connection(source: FileSource) -> http.client.HTTPConnection:
+def _build_connection(source: FileLocation) -> http.client.HTTPConnection:
     if source.pinned.url.scheme == "http":
         return _PlainConnection(source)
     return _PinnedConnection(source, _build_context(source))
 
 
-def _ask(source: FileSource) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
+def _ask(source: FileLocation) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
     """One request; a connection that timed out is tried once more."""
     for last in (False, True):
         connection = _build_connection(source)
@@ -131,29 +133,29 @@ def _ask(source: FileSource) -> tuple[http.client.HTTPConnection, http.client.HT
         except TimeoutError as error:
             if not last:
                 continue
-            raise Stopped(_unreachable(source, error)) from None
+            raise ImportStopped(_unreachable(source, error)) from None
         except (OSError, ssl.SSLError) as error:
-            raise Stopped(_unreachable(source, error)) from None
+            raise ImportStopped(_unreachable(source, error)) from None
         try:
             agent = {"User-Agent": f"pgimport/{__version__}", "Accept": "*/*"}
             connection.request("GET", source.pinned.url.target, headers=agent)
             return connection, connection.getresponse()
         except (OSError, http.client.HTTPException) as error:
             connection.close()
-            raise Stopped(_unreachable(source, error)) from None
+            raise ImportStopped(_unreachable(source, error)) from None
     raise AssertionError("unreachable")
 
 
-def _build_context(source: FileSource) -> ssl.SSLContext:
+def _build_context(source: FileLocation) -> ssl.SSLContext:
     """With the user's CA alone, where there is one."""
     try:
         return ssl.create_default_context(cafile=str(source.ca) if source.ca else None)
     except (OSError, ssl.SSLError):
         what = "the CA of spec.source.caSecretRef is no PEM certificate"
-        raise Stopped(Failure(Reason.SOURCE_TLS_FAILED, what)) from None
+        raise ImportStopped(Failure(Reason.SOURCE_TLS_FAILED, what)) from None
 
 
-def _read_location(source: FileSource, response: http.client.HTTPResponse) -> FileURL:
+def _read_location(source: FileLocation, response: http.client.HTTPResponse) -> FileURL:
     url = source.pinned.url
     here = url.origin + url.target
     try:
@@ -161,36 +163,38 @@ def _read_location(source: FileSource, response: http.client.HTTPResponse) -> Fi
     except ValueError:
         found = Failure(Reason.SOURCE_URL_INVALID, "it is malformed")
     if isinstance(found, Failure):
-        raise Stopped(Failure(found.reason, f"{source.place} redirects to a URL that is refused: {found.message}"))
+        raise ImportStopped(
+            Failure(found.reason, f"{source.address} redirects to a URL that is refused: {found.message}")
+        )
     return found
 
 
-def _read_length(source: FileSource, response: http.client.HTTPResponse, limit: int | None) -> int | None:
+def _read_length(source: FileLocation, response: http.client.HTTPResponse, limit: int | None) -> int | None:
     encoding = (response.getheader("Content-Encoding") or "identity").strip().lower()
     if encoding not in ("identity", ""):
-        raise Stopped(
+        raise ImportStopped(
             Failure(
                 Reason.DUMP_UNSUPPORTED,
-                f"{source.place} sends the file with Content-Encoding {encoding!r}: serve it as it is",
+                f"{source.address} sends the file with Content-Encoding {encoding!r}: serve it as it is",
             )
         )
     text = response.getheader("Content-Length")
     length = int(text) if text is not None and text.isascii() and text.isdigit() else None
     if limit is not None and length is not None and length > limit:
-        raise Stopped(_too_large(source, length, limit))
+        raise ImportStopped(_too_large(source, length, limit))
     return length
 
 
-def _too_large(source: FileSource, length: int | None, limit: int) -> Failure:
+def _too_large(source: FileLocation, length: int | None, limit: int) -> Failure:
     size = f"has {length} bytes" if length is not None else "is larger"
-    return Failure(Reason.SOURCE_TOO_LARGE, f"the dump file at {source.place} {size}; at most {limit} are allowed")
+    return Failure(Reason.SOURCE_TOO_LARGE, f"the dump file at {source.address} {size}; at most {limit} are allowed")
 
 
 def _cut_off(download: Download, why: str) -> Failure:
     of = f" of {download.length}" if download.length is not None else ""
     return Failure(
         Reason.SOURCE_UNREACHABLE,
-        f"the dump file from {download.source.place} ended after {download.taken}{of} bytes: {why}",
+        f"the dump file from {download.source.address} ended after {download.taken}{of} bytes: {why}",
     )
 
 
@@ -206,13 +210,13 @@ def _why(error: BaseException) -> str:
     return "the answer is no HTTP" if isinstance(error, http.client.BadStatusLine) else type(error).__name__
 
 
-def _unreachable(source: FileSource, error: BaseException) -> Failure:
+def _unreachable(source: FileLocation, error: BaseException) -> Failure:
     tls = isinstance(error, ssl.SSLError)
     reason = Reason.SOURCE_TLS_FAILED if tls else Reason.SOURCE_UNREACHABLE
-    return Failure(reason, f"the dump file at {source.place}: {_why(error)}")
+    return Failure(reason, f"the dump file at {source.address}: {_why(error)}")
 
 
-def _refused(source: FileSource, response: http.client.HTTPResponse) -> Failure:
+def _refused(source: FileLocation, response: http.client.HTTPResponse) -> Failure:
     if response.status in _CLOSED:
         reason = Reason.SOURCE_AUTH_FAILED
     elif response.status in _GONE:
@@ -222,7 +226,9 @@ def _refused(source: FileSource, response: http.client.HTTPResponse) -> Failure:
     else:
         reason = Reason.SOURCE_URL_INVALID
     said = _read_words(response)
-    return Failure(reason, f"the dump file at {source.place}: HTTP {response.status} {response.reason}{said}".rstrip())
+    return Failure(
+        reason, f"the dump file at {source.address}: HTTP {response.status} {response.reason}{said}".rstrip()
+    )
 
 
 def _read_words(response: http.client.HTTPResponse) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pgimport.worker.archive.toc import corrupt
-from pgimport.worker.engines.file.compression import Stream
+from pgimport.worker.engines.file.compression import DumpStream
 
 CLOSING = b"-- PostgreSQL database dump complete"
 MAX_STATEMENT = 256 * 1024 * 1024  # bytes; an INSERT of one large value, or a function
@@ -24,14 +24,20 @@ _COMMENT = re.compile(rb"/\*|\*/")
 _BODY = re.compile(rb"\n\s*BEGIN ATOMIC\s*\n")
 _BODY_HEAD = 65536  # bytes of a function that its BEGIN ATOMIC is looked for in
 _RULE = re.compile(rb"CREATE (?:OR REPLACE )?RULE ")
-_WITH_SEMICOLONS = (b"CREATE FUNCTION ", b"CREATE OR REPLACE FUNCTION ", b"CREATE PROCEDURE ",
-                    b"CREATE OR REPLACE PROCEDURE ", b"CREATE RULE ", b"CREATE OR REPLACE RULE ")  # fmt: skip
+_WITH_SEMICOLONS = (
+    b"CREATE FUNCTION ",
+    b"CREATE OR REPLACE FUNCTION ",
+    b"CREATE PROCEDURE ",
+    b"CREATE OR REPLACE PROCEDURE ",
+    b"CREATE RULE ",
+    b"CREATE OR REPLACE RULE ",
+)
 _HIDDEN = 100_000  # places in quotes that are remembered: statements with semicolons of their own are short
 _ROWS_END = b"\\.\n"
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
+class SqlStatement:
     """To its semicolon, with the comments before it."""
 
     text: bytes
@@ -40,7 +46,7 @@ class Statement:
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class CopyRows:
     """A piece of the rows of the COPY before; the last one holds the closing line."""
 
     text: bytes
@@ -49,20 +55,20 @@ class Rows:
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class PsqlCommand:
     """A line that is psql's: `\\restrict …`."""
 
     text: bytes
     line: int
 
 
-Item = Statement | Rows | Command
+Item = SqlStatement | CopyRows | PsqlCommand
 
 
-class Lexer:
+class PlainSqlLexer:
     """One dump, from its first byte to its last."""
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: DumpStream) -> None:
         self._stream = stream
         self._buffer = bytearray()
         self._ended = False
@@ -77,12 +83,12 @@ class Lexer:
             if not self._buffer:
                 break
             if self._buffer[:1] == b"\\":
-                yield Command(*self._cut_line())
+                yield PsqlCommand(*self._cut_line())
                 continue
             self.complete = False  # only a command of psql may follow the closing line
             line = self._line
             statement = self._cut_statement()
-            yield Statement(statement, line, comments)
+            yield SqlStatement(statement, line, comments)
             if _COPY.match(statement):
                 yield from self._rows(line)
         if not self.complete:
@@ -201,7 +207,7 @@ class Lexer:
                 return at
         raise corrupt(f"it ends inside the comment that begins in line {self._line}")
 
-    def _rows(self, copy_line: int) -> Iterator[Rows]:
+    def _rows(self, copy_line: int) -> Iterator[CopyRows]:
         self._cut_line()  # the rest of the line of the COPY
         first = True
         while True:
@@ -209,13 +215,13 @@ class Lexer:
             if at > 0 or (first and self._buffer.startswith(_ROWS_END)):
                 rows = self._cut(at)
                 end = self._cut(len(_ROWS_END))
-                yield Rows(rows + end, rows.count(b"\n"), last=True)
+                yield CopyRows(rows + end, rows.count(b"\n"), last=True)
                 return
             # All but what may be the beginning of the end; a row may be longer than what is held here.
             if (given := len(self._buffer) - len(_ROWS_END)) > 0:
                 rows = self._cut(given)
                 first = False
-                yield Rows(rows, rows.count(b"\n"), last=False)
+                yield CopyRows(rows, rows.count(b"\n"), last=False)
             if not self._more():
                 raise corrupt(f"it ends inside the rows of the COPY in line {copy_line}")
 

@@ -8,20 +8,25 @@ from bisect import bisect_right
 from collections.abc import Callable
 
 from pgimport.model.reasons import Failure, Reason
-from pgimport.worker.engines.pg_restore import Run
-from pgimport.worker.postgres.endpoints import CLIENT_DBNAME, build_environment, write_passfile
-from pgimport.worker.postgres.errors import DISK_FULL, Stopped
+from pgimport.worker.engines.pg_restore import ImportRun
+from pgimport.worker.postgres.endpoints import CLIENT_DBNAME, build_client_environment, write_passfile
+from pgimport.worker.postgres.errors import DISK_FULL, ImportStopped
 
 OPTIONS = (
-    "--no-psqlrc", "--quiet", "--no-password", "--set=ON_ERROR_STOP=1", "--set=VERBOSITY=verbose", "--file=-",
-)  # fmt: skip
+    "--no-psqlrc",
+    "--quiet",
+    "--no-password",
+    "--set=ON_ERROR_STOP=1",
+    "--set=VERBOSITY=verbose",
+    "--file=-",
+)
 _ERROR = re.compile(r"^psql:<stdin>:(\d+): (?:ERROR|FATAL|error): +(?:([0-9A-Z]{5}): +)?(.*)$")
 _MORE = re.compile(r"^(DETAIL|HINT|CONTEXT): +(.*)$")
 _LOST = re.compile(r"server closed the connection|connection to server was lost|terminating connection|SSL SYSCALL")
 _GONE = ("53200", "57P01", "57P02", "57P03")
 
 
-class Words:
+class PsqlErrorParser:
     """What psql says on stderr: the first error."""
 
     def __init__(self) -> None:
@@ -30,7 +35,7 @@ class Words:
         self._said: list[str] = []
         self._lost: str | None = None
 
-    def hear(self, line: str) -> None:
+    def read_line(self, line: str) -> None:
         if self.line is None and (match := _ERROR.match(line)):
             self.line, self.code = int(match[1]), match[2]
             self._said = [match[3]]
@@ -54,7 +59,7 @@ class Words:
         return Failure(Reason.RESTORE_FAILED, f"psql{where}: {said}{code}")
 
 
-class Script:
+class PsqlInput:
     """What is written to psql, and which line of the dump each line of it came from."""
 
     def __init__(self, write: Callable[[bytes], object]) -> None:
@@ -77,26 +82,26 @@ class Script:
         return self._theirs[at] + ours - self._ours[at] if at >= 0 else None
 
 
-def run_psql(run: Run, give: Callable[[Script], None]) -> None:
+def run_psql(run: ImportRun, give: Callable[[PsqlInput], None]) -> None:
     """A session of the attempt's role, wrapped in a restriction with a token of our own. Raises Stopped."""
     psql = run.clients.find_psql(run.order.target.server_version_num // 10000)
-    passfile = write_passfile(run.shadow, run.places.private, "target.pgpass")
+    passfile = write_passfile(run.shadow, run.environment.private, "target.pgpass")
     token = secrets.token_hex(32).encode()
-    words, scripts = Words(), []
+    words, scripts = PsqlErrorParser(), []
 
-    def hear(line: str) -> None:
-        words.hear(line)
-        run.reporter.overhear(line)
+    def read_line(line: str) -> None:
+        words.read_line(line)
+        run.reporter.log_client_line(line)
 
     def feed(write: Callable[[bytes], object]) -> None:
-        script = Script(write)
+        script = PsqlInput(write)
         scripts.append(script)
         script.write(b"\\restrict " + token + b"\n")
         give(script)
         script.write(b"\n\\unrestrict " + token + b"\n")
 
     arguments = [str(psql), *OPTIONS, f"--dbname={CLIENT_DBNAME}"]
-    code = run.children.feed(arguments, build_environment(run.shadow, passfile, os.environ), hear, feed)
+    code = run.children.feed(arguments, build_client_environment(run.shadow, passfile, os.environ), read_line, feed)
     passfile.unlink(missing_ok=True)
     if code != 0:
-        raise Stopped(words.to_failure(code, scripts[0].line_of(words.line) if scripts else None))
+        raise ImportStopped(words.to_failure(code, scripts[0].line_of(words.line) if scripts else None))

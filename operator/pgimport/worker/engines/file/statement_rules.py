@@ -10,10 +10,10 @@ from enum import Enum
 
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.result import SkippedObject
-from pgimport.worker.archive.sql_tokens import parse_words
-from pgimport.worker.archive.superuser_only import policy_roles, why_unmakeable
+from pgimport.worker.archive.sql_tokens import parse_tokens
+from pgimport.worker.archive.superuser_only import find_superuser_reason, policy_roles
 from pgimport.worker.postgres.encodings import UTF8
-from pgimport.worker.postgres.errors import Stopped
+from pgimport.worker.postgres.errors import ImportStopped
 
 HEAD = 65536  # bytes of a statement whose words are read; a longer one is data
 _AT_ONCE = (b"INSERT ", b"COPY ", b"SELECT ")
@@ -27,15 +27,24 @@ _LEFT = {
     ("user", "mapping"): _FOREIGN,
 }
 _KINDS = (
-    ("access", "method"), ("aggregate",), ("cast",), ("function",), ("operator", "class"), ("operator", "family"),
-    ("procedure",), ("text", "search", "parser"), ("text", "search", "template"), ("transform",), ("type",),
-)  # fmt: skip
+    ("access", "method"),
+    ("aggregate",),
+    ("cast",),
+    ("function",),
+    ("operator", "class"),
+    ("operator", "family"),
+    ("procedure",),
+    ("text", "search", "parser"),
+    ("text", "search", "template"),
+    ("transform",),
+    ("type",),
+)
 _NAMED_KINDS = (("foreign", "data", "wrapper"), ("foreign", "table"), *_LEFT, *_KINDS)
 # Of 17 and newer dumps: an older server does not know it.
 _NEWER_SETTINGS = {"transaction_timeout": 17}
 
 
-class When(Enum):
+class RestoreTime(Enum):
     """What becomes of a statement."""
 
     NOW = "now"
@@ -44,20 +53,24 @@ class When(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class StatementVerdict:
     """`left` is worth telling; `refresh` is a materialised view to be filled later."""
 
-    when: When
+    when: RestoreTime
     left: SkippedObject | None = None
     refresh: str | None = None
 
 
-_NOW, _LAST, _NEVER = Verdict(When.NOW), Verdict(When.LAST), Verdict(When.NEVER)
+_NOW, _LAST, _NEVER = (
+    StatementVerdict(RestoreTime.NOW),
+    StatementVerdict(RestoreTime.LAST),
+    StatementVerdict(RestoreTime.NEVER),
+)
 
 
 def judge_statement(
     text: bytes, target_major: int, present: Collection[str], roles: Collection[str] | None, codec: str = UTF8
-) -> Verdict:
+) -> StatementVerdict:
     """`present`: schemas that are there; `roles`: those of the target, None where they are not known.
 
     Raises Stopped for a dump of `--create`.
@@ -65,14 +78,14 @@ def judge_statement(
     if text.startswith(_AT_ONCE):
         return _NOW
     definition = text[:HEAD].decode(codec, "replace")
-    words = parse_words(definition)
+    words = parse_tokens(definition)
     match words:
         case ["set", setting, *_] if setting == "default_tablespace" or _NEWER_SETTINGS.get(setting, 0) > target_major:
             return _NEVER
         case ["grant" | "revoke", *_] | ["alter", "default", "privileges", *_] | ["security", "label", *_]:
             return _NEVER
         case ["create", "database", *_] | ["alter", "database", *_]:
-            raise Stopped(_made_with_create())
+            raise ImportStopped(_made_with_create())
         case ["create", "extension", *_] | ["comment", "on", "extension", *_]:
             return _NEVER
         case ["create", "schema", name, *_] if name in present:
@@ -80,7 +93,7 @@ def judge_statement(
         case ["comment", "on", "schema", name, *_] if name in present:
             return _NEVER
         case ["refresh", "materialized", "view", *_]:
-            return Verdict(When.NEVER, refresh=definition.strip().rstrip(";"))
+            return StatementVerdict(RestoreTime.NEVER, refresh=definition.strip().rstrip(";"))
         case ["comment", "on", "policy", *_]:
             return _LAST
         case ["create", "policy", *_]:
@@ -98,7 +111,7 @@ def judge_statement(
 
 def is_about(definition: str, left: Collection[str]) -> bool:
     """Whether it is a comment on one of these (titles), which stay behind, or on a column of one."""
-    match parse_words(definition):
+    match parse_tokens(definition):
         case ["comment", "on", "column", *name]:
             relation = "".join(name[: name.index("is")] if "is" in name else name).rpartition(".")[0]
             return f"FOREIGN TABLE {relation}" in left
@@ -111,24 +124,24 @@ def _find_left(rest: list[str]) -> str | None:
     return next((why for kind, why in _LEFT.items() if tuple(rest[: len(kind)]) == kind), None)
 
 
-def _judge_creation(rest: list[str], definition: str) -> Verdict:
+def _judge_creation(rest: list[str], definition: str) -> StatementVerdict:
     why = _find_left(rest)
     if why is not None:
-        return Verdict(When.NEVER, SkippedObject(object=_title(rest), why=why))
+        return StatementVerdict(RestoreTime.NEVER, SkippedObject(object=_title(rest), why=why))
     for kind in _KINDS:
         if tuple(rest[: len(kind)]) == kind:
-            unmakeable = why_unmakeable(" ".join(kind).upper(), definition)
+            unmakeable = find_superuser_reason(" ".join(kind).upper(), definition)
             if unmakeable is not None:
-                return Verdict(When.NEVER, SkippedObject(object=_title(rest), why=unmakeable))
+                return StatementVerdict(RestoreTime.NEVER, SkippedObject(object=_title(rest), why=unmakeable))
     return _NOW
 
 
-def _judge_policy(words: list[str], definition: str, roles: Collection[str] | None) -> Verdict:
+def _judge_policy(words: list[str], definition: str, roles: Collection[str] | None) -> StatementVerdict:
     lacking = [] if roles is None else sorted(set(policy_roles(definition)) - set(roles))
     if not lacking:
         return _LAST
     why = f"it names a role that the target lacks ({', '.join(lacking)})"
-    return Verdict(When.NEVER, SkippedObject(object=_title(words[1:]), why=why))
+    return StatementVerdict(RestoreTime.NEVER, SkippedObject(object=_title(words[1:]), why=why))
 
 
 def _title(words: list[str]) -> str:

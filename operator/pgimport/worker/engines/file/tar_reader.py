@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pgimport.worker.archive.toc import corrupt
-from pgimport.worker.engines.file.compression import Stream
+from pgimport.worker.engines.file.compression import DumpStream
 
 BLOCK = 512
 _ZEROS = bytes(BLOCK)
@@ -20,13 +20,13 @@ PIECE = 256 * 1024
 
 
 @dataclass
-class Member:
+class TarMember:
     """A regular file; its content must be read before the next one comes."""
 
     name: str  # without the folder that holds them all
     path: str
     size: int
-    _stream: Stream
+    _stream: DumpStream
     left: int = 0
 
     def read(self, count: int) -> bytes:
@@ -38,7 +38,7 @@ class Member:
         return found
 
 
-def walk_members(stream: Stream) -> Iterator[Member]:
+def walk_members(stream: DumpStream) -> Iterator[TarMember]:
     """Regular files in their order; nothing must follow the tar's end. Raises Stopped."""
     seen: set[str] = set()
     while (header := _read_block(stream)) != _ZEROS:
@@ -53,7 +53,7 @@ def walk_members(stream: Stream) -> Iterator[Member]:
         if path in seen or len(seen) >= MAX_MEMBERS:
             raise corrupt(f"{path} is in the tar twice" if path in seen else "the tar holds too many files")
         seen.add(path)
-        member = Member(path.rpartition("/")[2], path, size, stream, size)
+        member = TarMember(path.rpartition("/")[2], path, size, stream, size)
         yield member
         while member.left:
             member.read(PIECE)
@@ -65,7 +65,7 @@ def walk_members(stream: Stream) -> Iterator[Member]:
             raise corrupt("something follows after the tar's end")
 
 
-def _read_block(stream: Stream) -> bytes:
+def _read_block(stream: DumpStream) -> bytes:
     found = stream.read(BLOCK)
     if len(found) != BLOCK:
         raise corrupt(f"the tar ends after {stream.taken} bytes, before its closing blocks")
@@ -101,13 +101,13 @@ def _text(field: bytes) -> str:
     return field.partition(b"\x00")[0].decode("utf-8", "replace")
 
 
-def _skip_padding(stream: Stream, size: int) -> None:
+def _skip_padding(stream: DumpStream, size: int) -> None:
     padding = -size % BLOCK
     if padding and len(stream.read(padding)) != padding:
         raise corrupt(f"the tar ends after {stream.taken} bytes, before its closing blocks")
 
 
-def _skip_extended(stream: Stream, size: int) -> None:
+def _skip_extended(stream: DumpStream, size: int) -> None:
     if size > MAX_EXTENDED:
         raise corrupt("an extended header in the tar is too large")
     found = stream.read(size)

@@ -9,8 +9,8 @@ import asyncpg
 
 from pgimport.worker.engines.relay.asyncpg_connect import connect, pinned_loop
 from pgimport.worker.engines.relay.copy_statements import ALIKE, build_begin, build_join
-from pgimport.worker.engines.relay.relay_plan import Rows, RowsStep
-from pgimport.worker.engines.relay.row_buffer import Pipe
+from pgimport.worker.engines.relay.relay_plan import RowsStep, TableRows
+from pgimport.worker.engines.relay.row_buffer import RowBuffer
 from pgimport.worker.engines.relay.step_errors import (
     compare_counts,
     failed_at_source,
@@ -27,7 +27,7 @@ SHORT = 32 * 1024  # bytes of a piece
 REST_SECONDS = 0.01
 
 
-class Pair:
+class AsyncpgSession:
     """A session at each end, in an event loop of their own: everything but `abort` is for one thread."""
 
     def __init__(self, source: Endpoint, shadow: Endpoint, snapshot: str) -> None:
@@ -35,7 +35,7 @@ class Pair:
         self._runner = asyncio.Runner(loop_factory=pinned_loop(source, shadow))
         self._loop = self._runner.get_loop()
         self._ends: list[asyncpg.Connection] = []
-        self._pipe: Pipe | None = None
+        self._pipe: RowBuffer | None = None
         self.copy_pid: int | None = None  # of the server's process at the copy
 
     def open(self) -> None:
@@ -89,17 +89,17 @@ class Pair:
 
     async def _copy(self, step: RowsStep, passed: Passed) -> dict[int, int]:
         source, copy = self._ends
-        doing = f"the rows of {step.title} were copied"
-        await _at_target(copy.execute(build_begin(step)), doing)
+        action = f"the rows of {step.title} were copied"
+        await _at_target(copy.execute(build_begin(step)), action)
         counts = {rows.table.oid: await self._pass(source, copy, step, rows, passed) for rows in step.rows}
-        await _at_target(copy.execute("COMMIT"), doing)
+        await _at_target(copy.execute("COMMIT"), action)
         return counts
 
     async def _pass(
-        self, source: asyncpg.Connection, copy: asyncpg.Connection, step: RowsStep, rows: Rows, passed: Passed
+        self, source: asyncpg.Connection, copy: asyncpg.Connection, step: RowsStep, rows: TableRows, passed: Passed
     ) -> int:
         """The end that fails first is the one that is told; both are let go then."""
-        pipe = self._pipe = Pipe()
+        pipe = self._pipe = RowBuffer()
         oid, into = rows.table.oid, step.through or rows.table
 
         async def put(piece: bytes) -> None:
@@ -135,8 +135,8 @@ class Pair:
         assert error is not None  # noqa: S101 (it has failed)
         if not isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError | OSError):
             raise error
-        doing = f"the rows of {rows.table.title} were copied"
-        raise (failed_at_source if failed is reading else failed_at_target)(error, doing) from error
+        action = f"the rows of {rows.table.title} were copied"
+        raise (failed_at_source if failed is reading else failed_at_target)(error, action) from error
 
 
 def _parse_count(told: str) -> int:
@@ -144,8 +144,8 @@ def _parse_count(told: str) -> int:
     return int(told.rpartition(" ")[2])
 
 
-async def _at_target(work: Coroutine[Any, Any, T] | Awaitable[T], doing: str) -> T:
+async def _at_target(work: Coroutine[Any, Any, T] | Awaitable[T], action: str) -> T:
     try:
         return await work
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-        raise failed_at_target(error, doing) from error
+        raise failed_at_target(error, action) from error

@@ -6,13 +6,13 @@ then made beside the copy, and the last ones begin when all rows are in.
 
 FIRST = 2  # one reads while the other writes its end, or begins
 GAIN = 1.1  # times the rate before: less is no gain, but chance
-LOOK_SECONDS = 0.5
+SAMPLE_SECONDS = 0.5
 LOOKS = 6  # at one number of streams
 LAST_LOOKS = 3  # of them, which count: before, connections are opened and find their pace
 REST = 60  # looks after which another stream is tried once more: a line changes
 
 
-class Pace:
+class StreamLimit:
     """Begins with two, and adds another one as long as the last one made the rows come faster."""
 
     def __init__(self, most: int) -> None:

@@ -10,53 +10,55 @@ from collections.abc import Collection, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 
 from pgimport.model.reasons import Failure
-from pgimport.worker.engines.pg_restore import LiveRun
-from pgimport.worker.engines.relay.concurrency import LOOK_SECONDS, Pace
-from pgimport.worker.engines.relay.copy_stream import Ends, Stream
-from pgimport.worker.engines.relay.index_builds import Build
-from pgimport.worker.engines.relay.index_queue import Board
-from pgimport.worker.engines.relay.index_workers import Builder
+from pgimport.worker.engines.pg_restore import LiveImportRun
+from pgimport.worker.engines.relay.concurrency import SAMPLE_SECONDS, StreamLimit
+from pgimport.worker.engines.relay.copy_stream import CopyStream, StreamEndpoints
+from pgimport.worker.engines.relay.index_builds import IndexBuild
+from pgimport.worker.engines.relay.index_queue import IndexQueue
+from pgimport.worker.engines.relay.index_workers import IndexWorker
 from pgimport.worker.engines.relay.relay_plan import RelayPlan, Step
 from pgimport.worker.engines.relay.step_errors import StepFailed
-from pgimport.worker.engines.relay.throughput import Flow
-from pgimport.worker.engines.relay.watchdog import guarding
-from pgimport.worker.postgres.errors import Stopped
-from pgimport.worker.postgres.server_progress import watching
-from pgimport.worker.report.progress import Pulse, Stage
+from pgimport.worker.engines.relay.throughput import Throughput
+from pgimport.worker.engines.relay.watchdog import watching_copy
+from pgimport.worker.postgres.errors import ImportStopped
+from pgimport.worker.postgres.server_progress import reporting_server_progress
+from pgimport.worker.report.progress import PeriodicCall, Stage
 
 FULL_TRIES = 30  # of a last stream that a server has no room for, one a second
 
 
-class Relay:
+class CopyScheduler:
     """One import's rows on their way; `later`: builds that come when all of this is done."""
 
-    def __init__(self, run: LiveRun, ends: Ends, plan: RelayPlan, builds: Sequence[Build], later: int) -> None:
+    def __init__(
+        self, run: LiveImportRun, ends: StreamEndpoints, plan: RelayPlan, builds: Sequence[IndexBuild], later: int
+    ) -> None:
         self._run, self._ends, self._plan, self._builds, self._later = run, ends, plan, builds, later
-        self._board = Board(builds, max(plan.builders, plan.streams))
-        self._flow = Flow(run.meter)
-        self._pace = Pace(plan.streams)
+        self._board = IndexQueue(builds, max(plan.builders, plan.streams))
+        self._flow = Throughput(run.meter)
+        self._pace = StreamLimit(plan.streams)
         self._lock = threading.Condition()
         self._steps = deque(plan.steps)
         self._at_work = plan.streams
         self._large = 0  # steps that are under way
-        self._streams: list[Stream] = []
-        self._builders: list[Builder] = []
+        self._streams: list[CopyStream] = []
+        self._builders: list[IndexWorker] = []
         self._counts: dict[int, int] = {}
         self._built = 0
         self._refused: Failure | None = None
 
-    def bring(self) -> dict[int, int]:
+    def copy_rows(self) -> dict[int, int]:
         """Rows of each table, by its oid, as the source's COPY counted them. Raises Stopped."""
         self._run.meter.begin(Stage.COPY)
         for _ in range(self._plan.streams):
             self._board.begin_stream()
-            self._streams.append(Stream(self._ends, self._run.reporter, self._flow))
+            self._streams.append(CopyStream(self._ends, self._run.reporter, self._flow))
         with (
             ThreadPoolExecutor(self._plan.streams + self._plan.builders) as pool,
-            Pulse(self._flow.tell),
-            Pulse(self._look, LOOK_SECONDS),
-            watching(self._run, self._run.shadow, "index_progress"),
-            guarding(self._run, self._heed, self._refuse),
+            PeriodicCall(self._flow.tell),
+            PeriodicCall(self._look, SAMPLE_SECONDS),
+            reporting_server_progress(self._run, self._run.shadow, "index_progress"),
+            watching_copy(self._run, self._heed, self._refuse),
         ):
             work = [pool.submit(self._stream, stream) for stream in self._streams]
             work += [pool.submit(self._build) for _ in range(min(self._plan.builders, len(self._builds)))]
@@ -66,22 +68,22 @@ class Relay:
             for future in done:
                 self._raise(future.exception())
             if self._refused is not None:
-                raise Stopped(self._refused)
+                raise ImportStopped(self._refused)
         return self._counts
 
     def _raise(self, error: BaseException | None) -> None:
         if error is not None and self._refused is not None:
-            error = Stopped(self._refused)
+            error = ImportStopped(self._refused)
         elif isinstance(error, StepFailed):
-            error = Stopped(error.failure)
-        if isinstance(error, Stopped):
-            self._run.reporter.overhear(error.failure.message)  # where a client would have said it
+            error = ImportStopped(error.failure)
+        if isinstance(error, ImportStopped):
+            self._run.reporter.log_client_line(error.failure.message)  # where a client would have said it
         if error is not None:
             raise error
 
     def _heed(self, failed: Collection[int]) -> None:
         for stream in self._streams:
-            stream.heed(failed)
+            stream.check_failed_backends(failed)
 
     def _refuse(self, failure: Failure) -> None:
         self._refused = failure
@@ -92,7 +94,7 @@ class Relay:
         with self._lock:
             self._steps.clear()
             self._lock.notify_all()
-            at_work: list[Stream | Builder] = [*self._streams, *self._builders]
+            at_work: list[CopyStream | IndexWorker] = [*self._streams, *self._builders]
         for one in at_work:
             one.abort()
 
@@ -102,7 +104,7 @@ class Relay:
             self._pace.look(self._flow.take_rate(), self._large)
             self._lock.notify_all()
 
-    def _stream(self, stream: Stream) -> None:
+    def _stream(self, stream: CopyStream) -> None:
         try:
             while (step := self._next_step()) is not None and self._do(stream, step):
                 self._step_is_over(step)
@@ -136,7 +138,7 @@ class Relay:
         if self._at_work == 0:
             self._run.meter.begin(Stage.INDEXES, len(self._builds) + self._later, self._built)
 
-    def _do(self, stream: Stream, step: Step) -> bool:
+    def _do(self, stream: CopyStream, step: Step) -> bool:
         """False where this stream has to end, because a server has no room for it. Raises StepFailed."""
         for left in range(FULL_TRIES, -1, -1):
             try:
@@ -167,10 +169,10 @@ class Relay:
         self._flow.forget(counts)
         for oid in counts:
             self._run.meter.finish(oid)
-        self._board.rows_are_in(counts)
+        self._board.add_loaded_tables(counts)
 
     def _build(self) -> None:
-        builder = Builder(self._run.shadow, self._ends.encoding, self._plan.builders)
+        builder = IndexWorker(self._run.shadow, self._ends.encoding, self._plan.builders)
         with self._lock:
             self._builders.append(builder)
         try:

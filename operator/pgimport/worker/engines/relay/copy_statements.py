@@ -1,7 +1,7 @@
 """The statements of a step: tables and columns come in, SQL goes out. Pure."""
 
 from pgimport.worker.checks.check_results import quote_name
-from pgimport.worker.engines.relay.relay_plan import Rows, RowsStep
+from pgimport.worker.engines.relay.relay_plan import RowsStep, TableRows
 from pgimport.worker.scope.snapshot import BEGIN, Table
 
 # Both ends of a stream, besides what pg_dump sets: else money is written by one locale and read by another.
@@ -20,12 +20,12 @@ def build_begin(step: RowsStep) -> str:
     return f"BEGIN; TRUNCATE {', '.join(f'ONLY {_quote(rows.table)}' for rows in step.rows)}"
 
 
-def build_copy_out(rows: Rows, *, binary: bool = False) -> str:
+def build_copy_out(rows: TableRows, *, binary: bool = False) -> str:
     """COPY of a table never takes the rows of those that inherit from it."""
     return f"COPY {_quote(rows.table)}{_columns(rows)} TO STDOUT{_options('FORMAT binary' if binary else '')}"
 
 
-def build_copy_in(rows: Rows, through: Table | None, *, binary: bool = False) -> str:
+def build_copy_in(rows: TableRows, through: Table | None, *, binary: bool = False) -> str:
     """A partitioned table cannot be frozen through its root."""
     options = _options("FORMAT binary" if binary else "", "" if through else "FREEZE")
     return f"COPY {_quote(through or rows.table)}{_columns(rows)} FROM STDIN{options}"
@@ -40,6 +40,6 @@ def _quote(table: Table) -> str:
     return quote_name(table.schema, table.name)
 
 
-def _columns(rows: Rows) -> str:
+def _columns(rows: TableRows) -> str:
     """A table may have none, and there is no way to say so."""
     return f" ({', '.join(quote_name(name) for name in rows.columns)})" if rows.columns else ""

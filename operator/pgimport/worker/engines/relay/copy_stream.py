@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import psycopg
 
 from pgimport.model.reasons import Failure, Reason
-from pgimport.worker.engines.relay.asyncpg_session import Pair
+from pgimport.worker.engines.relay.asyncpg_session import AsyncpgSession
 from pgimport.worker.engines.relay.large_objects import copy_objects
-from pgimport.worker.engines.relay.libpq_session import Twin
-from pgimport.worker.engines.relay.relay_plan import ObjectsStep, RowsStep, Step, Way
+from pgimport.worker.engines.relay.libpq_session import LibpqSession
+from pgimport.worker.engines.relay.relay_plan import Driver, LargeObjectsStep, RowsStep, Step
 from pgimport.worker.engines.relay.step_errors import StepFailed
-from pgimport.worker.engines.relay.throughput import Flow
+from pgimport.worker.engines.relay.throughput import Throughput
 from pgimport.worker.postgres.endpoints import Endpoint
 from pgimport.worker.report.reporter import Reporter
 
@@ -20,7 +20,7 @@ PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # seconds before a step is begun again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ends:
+class StreamEndpoints:
     """Where a stream begins and ends, and what it reads."""
 
     source: Endpoint
@@ -29,12 +29,12 @@ class Ends:
     encoding: str  # of the source, and so of the copy
 
 
-class Stream:
+class CopyStream:
     """Everything but `abort` is for one thread."""
 
-    def __init__(self, ends: Ends, reporter: Reporter, flow: Flow) -> None:
+    def __init__(self, ends: StreamEndpoints, reporter: Reporter, flow: Throughput) -> None:
         self._ends, self._reporter, self._flow = ends, reporter, flow
-        self._sessions: Pair | Twin | None = None
+        self._sessions: AsyncpgSession | LibpqSession | None = None
         self._over = threading.Event()
 
     def do(self, step: Step) -> dict[int, int]:
@@ -68,31 +68,31 @@ class Stream:
         if (sessions := self._sessions) is not None:
             sessions.abort()
 
-    def heed(self, failed: Collection[int]) -> None:
+    def check_failed_backends(self, failed: Collection[int]) -> None:
         """From another thread: these processes of the copy's server have failed."""
-        if isinstance(sessions := self._sessions, Pair) and sessions.copy_pid in failed:
+        if isinstance(sessions := self._sessions, AsyncpgSession) and sessions.copy_pid in failed:
             sessions.hang_up()
 
     def _do(self, step: Step) -> dict[int, int]:
-        if isinstance(step, ObjectsStep):
+        if isinstance(step, LargeObjectsStep):
             source, copy = self._twin().ends
             copy_objects(source, copy, step)
             return {}
-        return (self._pair() if step.way is Way.ASYNCPG else self._twin()).copy(step, self._flow.pass_on)
+        return (self._pair() if step.way is Driver.ASYNCPG else self._twin()).copy(step, self._flow.pass_on)
 
-    def _pair(self) -> Pair:
-        if not isinstance(self._sessions, Pair):
-            self._open(Pair(self._ends.source, self._ends.shadow, self._ends.snapshot))
-        assert isinstance(self._sessions, Pair)  # noqa: S101 (it was just opened)
+    def _pair(self) -> AsyncpgSession:
+        if not isinstance(self._sessions, AsyncpgSession):
+            self._open(AsyncpgSession(self._ends.source, self._ends.shadow, self._ends.snapshot))
+        assert isinstance(self._sessions, AsyncpgSession)  # noqa: S101 (it was just opened)
         return self._sessions
 
-    def _twin(self) -> Twin:
-        if not isinstance(self._sessions, Twin):
-            self._open(Twin(self._ends.source, self._ends.shadow, self._ends.snapshot, self._ends.encoding))
-        assert isinstance(self._sessions, Twin)  # noqa: S101 (it was just opened)
+    def _twin(self) -> LibpqSession:
+        if not isinstance(self._sessions, LibpqSession):
+            self._open(LibpqSession(self._ends.source, self._ends.shadow, self._ends.snapshot, self._ends.encoding))
+        assert isinstance(self._sessions, LibpqSession)  # noqa: S101 (it was just opened)
         return self._sessions
 
-    def _open(self, sessions: Pair | Twin) -> None:
+    def _open(self, sessions: AsyncpgSession | LibpqSession) -> None:
         """One pair of sessions at a time: the source counts them."""
         self.close()
         self._sessions = sessions
@@ -102,4 +102,4 @@ class Stream:
 
 
 def _oids(step: Step) -> list[int]:
-    return [] if isinstance(step, ObjectsStep) else [rows.table.oid for rows in step.rows]
+    return [] if isinstance(step, LargeObjectsStep) else [rows.table.oid for rows in step.rows]

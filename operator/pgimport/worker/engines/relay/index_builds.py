@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from pgimport.worker.archive.toc import Entry, Section
+from pgimport.worker.archive.toc import Section, TocEntry
 from pgimport.worker.checks.check_results import quote_name
 from pgimport.worker.engines.relay.relay_plan import SMALL
 from pgimport.worker.scope.snapshot import Table
@@ -26,7 +26,7 @@ _KINDS = frozenset({"INDEX", "CONSTRAINT", "STATISTICS"})
 
 
 @dataclass(frozen=True, slots=True)
-class Build:
+class IndexBuild:
     """One statement, or a few that belong together, on one table."""
 
     number: int  # of the archive's entry; -oid of the table for ANALYZE; INDEX_OF_KEY and more for a key's index
@@ -39,7 +39,9 @@ class Build:
     after: int | None = None  # the number of a build that must be done before
 
 
-def plan_builds(entries: Iterable[Entry], tables: Iterable[Table], analyzed: Collection[int]) -> list[Build]:
+def plan_index_builds(
+    entries: Iterable[TocEntry], tables: Iterable[Table], analyzed: Collection[int]
+) -> list[IndexBuild]:
     """The heaviest first. `analyzed`: oids of tables whose statistics need no other table."""
     rows = {table.oid: table for table in tables}
     listed = list(entries)
@@ -57,29 +59,31 @@ def plan_builds(entries: Iterable[Entry], tables: Iterable[Table], analyzed: Col
     several = {oid for oid, count in counted.items() if count > 1 and rows[oid].bytes > SMALL}
     builds = [build for one, oid in chosen for build in _plan_entry(one, rows[oid], split=oid in several)]
     builds += [
-        Build(-oid, f"ANALYZE {table.title}", f"ANALYZE {quote_name(table.schema, table.name)}", oid, True, True, 0)
+        IndexBuild(
+            -oid, f"ANALYZE {table.title}", f"ANALYZE {quote_name(table.schema, table.name)}", oid, True, True, 0
+        )
         for oid, table in rows.items()
         if oid in analyzed and oid in homes.values()
     ]
     return sorted(builds, key=lambda one: -one.weight)
 
 
-def _plan_entry(entry: Entry, table: Table, *, split: bool) -> list[Build]:
+def _plan_entry(entry: TocEntry, table: Table, *, split: bool) -> list[IndexBuild]:
     """A large table's plain key beside other indexes is split: an index like theirs, which a constraint takes over."""
     key = _KEY.fullmatch(entry.definition) if split else None
     if key is None:
         weight = table.bytes + (entry.kind != "INDEX")
-        return [Build(entry.dump_id, entry.title, entry.definition, table.oid, _locks_out(entry), False, weight)]
+        return [IndexBuild(entry.dump_id, entry.title, entry.definition, table.oid, _locks_out(entry), False, weight)]
     index = f"CREATE UNIQUE INDEX {key['name']} ON {key['table']} USING btree {key['columns']}"
     take_over = f"{key['head']} {key['kind']} USING INDEX {key['name']}"
     number = INDEX_OF_KEY + entry.dump_id
     return [
-        Build(number, entry.title, index, table.oid, False, False, table.bytes),
-        Build(entry.dump_id, entry.title, take_over, table.oid, True, False, table.bytes, number),
+        IndexBuild(number, entry.title, index, table.oid, False, False, table.bytes),
+        IndexBuild(entry.dump_id, entry.title, take_over, table.oid, True, False, table.bytes, number),
     ]
 
 
-def _find_joined(entries: Iterable[Entry]) -> Mapping[int, set[int]]:
+def _find_joined(entries: Iterable[TocEntry]) -> Mapping[int, set[int]]:
     """Of a partition's index, the one that it is attached to later; pg_dump wants that first, CREATE INDEX does not."""
     joined: dict[int, set[int]] = defaultdict(set)
     for one in entries:
@@ -89,12 +93,12 @@ def _find_joined(entries: Iterable[Entry]) -> Mapping[int, set[int]]:
     return joined
 
 
-def _find_home(entry: Entry, homes: dict[int, int]) -> int | None:
+def _find_home(entry: TocEntry, homes: dict[int, int]) -> int | None:
     """The one table it is on."""
     found = {homes[one] for one in entry.dependencies if one in homes}
     return found.pop() if len(found) == 1 else None
 
 
-def _locks_out(entry: Entry) -> bool:
+def _locks_out(entry: TocEntry) -> bool:
     """CREATE INDEX alone lets others build on its table; ALTER TABLE after it would wait for them, and they for it."""
     return entry.kind != "INDEX" or "ALTER TABLE " in entry.definition

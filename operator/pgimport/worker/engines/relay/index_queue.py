@@ -7,20 +7,20 @@ nothing can wait for each other there.
 import threading
 from collections.abc import Collection, Iterable
 
-from pgimport.worker.engines.relay.index_builds import Build
+from pgimport.worker.engines.relay.index_builds import IndexBuild
 
 
-class Board:
+class IndexQueue:
     """Of one import; safe to use from several threads.
 
     `slots`: how much may run at the copy's server at once, streams and builders together; one builder always may.
     """
 
-    def __init__(self, builds: Iterable[Build], slots: int) -> None:
+    def __init__(self, builds: Iterable[IndexBuild], slots: int) -> None:
         self._waiting = list(builds)
         self._slots = slots
         self._streams = 0
-        self._running: list[Build] = []
+        self._running: list[IndexBuild] = []
         self._tables: set[int] = set()
         self._done: set[int] = set()
         self._stopped = False
@@ -35,7 +35,7 @@ class Board:
             self._streams -= 1
             self._changed.notify_all()
 
-    def rows_are_in(self, tables: Collection[int]) -> None:
+    def add_loaded_tables(self, tables: Collection[int]) -> None:
         """Of these tables, by oid."""
         with self._changed:
             self._tables.update(tables)
@@ -51,7 +51,7 @@ class Board:
     def stopped(self) -> bool:
         return self._stopped
 
-    def take(self) -> Build | None:
+    def take(self) -> IndexBuild | None:
         """The heaviest that may run now, waited for; None where there is no more to do."""
         with self._changed:
             while not self._stopped and self._waiting:
@@ -62,18 +62,18 @@ class Board:
                 self._changed.wait()
             return None
 
-    def finish(self, build: Build) -> None:
+    def finish(self, build: IndexBuild) -> None:
         with self._changed:
             self._running.remove(build)
             self._done.add(build.number)
             self._changed.notify_all()
 
-    def _find(self) -> Build | None:
+    def _find(self) -> IndexBuild | None:
         if self._running and len(self._running) + self._streams >= self._slots:
             return None
         return next((build for build in self._waiting if self._may_run(build)), None)
 
-    def _may_run(self, build: Build) -> bool:
+    def _may_run(self, build: IndexBuild) -> bool:
         if build.table not in self._tables or (build.after is not None and build.after not in self._done):
             return False
         beside = [one for one in self._running if one.table == build.table]

@@ -9,10 +9,10 @@ import psycopg
 from psycopg import sql
 
 from pgimport.model.reasons import Failure, Reason
-from pgimport.worker.engines.relay.index_builds import Build
+from pgimport.worker.engines.relay.index_builds import IndexBuild
 from pgimport.worker.engines.relay.relay_plan import plan_work_memory
 from pgimport.worker.postgres.endpoints import Connection, Endpoint, connect
-from pgimport.worker.postgres.errors import Stopped, first_line, translate_target_error
+from pgimport.worker.postgres.errors import ImportStopped, first_line, translate_target_error
 
 _SETTINGS = (
     "SELECT pg_catalog.pg_size_bytes(pg_catalog.current_setting('maintenance_work_mem')),"
@@ -24,7 +24,7 @@ _MARK = "SELECT pg_catalog.pg_logical_emit_message(true, 'pgimport', 'indexes ar
 _SHOWN = 200  # characters of a statement in an error
 
 
-class Builder:
+class IndexWorker:
     """One session at the copy; everything but `abort` is for one thread."""
 
     def __init__(self, shadow: Endpoint, encoding: str, builders: int) -> None:
@@ -38,9 +38,9 @@ class Builder:
             self._session.execute("SET synchronous_commit = off")
             self._commit = "local" if commit == "off" else commit
         except psycopg.Error as error:
-            raise Stopped(translate_target_error(error, "an index builder was started")) from error
+            raise ImportStopped(translate_target_error(error, "an index builder was started")) from error
 
-    def build(self, build: Build) -> None:
+    def build(self, build: IndexBuild) -> None:
         """Raises Stopped."""
         try:
             self._session.execute(build.statement.encode(self._session.info.encoding, "surrogateescape"))
@@ -50,7 +50,7 @@ class Builder:
                 command = " ".join(build.statement.split())[:_SHOWN]
                 said = f"{first_line(error)} (SQLSTATE {error.sqlstate})"
                 failure = Failure(Reason.RESTORE_FAILED, f"{build.title}: ERROR: {said}; command was: {command}")
-            raise Stopped(failure) from error
+            raise ImportStopped(failure) from error
 
     def settle(self) -> None:
         """All builds so far are on the server's disk. Raises Stopped."""
@@ -58,7 +58,7 @@ class Builder:
             self._session.execute(sql.SQL("SET synchronous_commit = {}").format(sql.Literal(self._commit)))
             self._session.execute(_MARK)
         except psycopg.Error as error:
-            raise Stopped(translate_target_error(error, "its indexes were written to disk")) from error
+            raise ImportStopped(translate_target_error(error, "its indexes were written to disk")) from error
 
     def abort(self) -> None:
         """From another thread: the build that runs fails."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from psycopg import sql
 
-from pgimport.worker.engines.relay.relay_plan import ObjectsStep
+from pgimport.worker.engines.relay.relay_plan import LargeObjectsStep
 from pgimport.worker.engines.relay.step_errors import failed_at_source, failed_at_target, telling
 from pgimport.worker.postgres.endpoints import Connection
 from pgimport.worker.postgres.queries import read_query
@@ -20,7 +20,7 @@ _READ, _MADE = "large objects were read", "large objects were made"
 Objects = list[tuple[int, bytes]]
 
 
-def copy_objects(source: Connection, copy: Connection, step: ObjectsStep) -> None:
+def copy_objects(source: Connection, copy: Connection, step: LargeObjectsStep) -> None:
     """Each object as it is at the source, whatever of it is in the copy already. Raises StepFailed."""
     long: list[int] = []
     for group in _read_groups(source, step):
@@ -37,11 +37,11 @@ def copy_objects(source: Connection, copy: Connection, step: ObjectsStep) -> Non
             copy.execute(statement.format(sql.Literal(oid), sql.Literal(text)))
 
 
-def _range(step: ObjectsStep) -> dict[str, int]:
+def _range(step: LargeObjectsStep) -> dict[str, int]:
     return {"first": step.first, "end": 1 << 32 if step.end is None else step.end}
 
 
-def _read_groups(source: Connection, step: ObjectsStep) -> Iterator[Objects]:
+def _read_groups(source: Connection, step: LargeObjectsStep) -> Iterator[Objects]:
     """The first piece of every object, some at a time: nothing more than a group is held."""
     group, size = Objects(), 0
     with telling(failed_at_source, _READ), source.cursor(binary=True) as cursor:

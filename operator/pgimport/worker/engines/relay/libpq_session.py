@@ -29,7 +29,7 @@ PIECE = 64 * 1024  # bytes that are sent at once: libpq hands out row by row
 Passed = Callable[[int, int], None]
 
 
-class Twin:
+class LibpqSession:
     """A session at each end; everything but `abort` is for one thread."""
 
     def __init__(self, source: Endpoint, shadow: Endpoint, snapshot: str, encoding: str) -> None:
@@ -77,42 +77,42 @@ class _Batch:
         self._source, self._copy, self._step, self._passed = source, copy, step, passed
 
     def run(self) -> dict[int, int]:
-        step, doing = self._step, f"the rows of {self._step.title} were copied"
+        step, action = self._step, f"the rows of {self._step.title} were copied"
         ins = "; ".join(build_copy_in(rows, step.through, binary=step.binary) for rows in step.rows)
         outs = "; ".join(build_copy_out(rows, binary=step.binary) for rows in step.rows)
-        with telling(failed_at_target, doing):
+        with telling(failed_at_target, action):
             self._copy.execute(build_begin(step).encode(self._copy.info.encoding))
             send(self._copy, ins.encode(self._copy.info.encoding))
-        with telling(failed_at_source, doing):
+        with telling(failed_at_source, action):
             send(self._source, outs.encode(self._source.info.encoding))
         counts = {rows.table.oid: self._pass(rows.table) for rows in step.rows}
-        with telling(failed_at_source, doing):
+        with telling(failed_at_source, action):
             next_result(self._source)
-        with telling(failed_at_target, doing):
+        with telling(failed_at_target, action):
             next_result(self._copy)
             self._copy.execute("COMMIT")
         return counts
 
     def _pass(self, table: Table) -> int:
-        doing, piece = f"the rows of {table.title} were copied", bytearray()
-        with telling(failed_at_target, doing):
+        action, piece = f"the rows of {table.title} were copied", bytearray()
+        with telling(failed_at_target, action):
             next_result(self._copy, pq.ExecStatus.COPY_IN)
-        with telling(failed_at_source, doing):
+        with telling(failed_at_source, action):
             next_result(self._source, pq.ExecStatus.COPY_OUT)
             for row in read_rows(self._source):
                 if row is not None:
                     piece += row
                 if piece and (row is None or len(piece) >= PIECE):
-                    self._put(table, piece, doing)
+                    self._put(table, piece, action)
             done = next_result(self._source, pq.ExecStatus.COMMAND_OK)
-        self._put(table, piece, doing)
-        with telling(failed_at_target, doing):
+        self._put(table, piece, action)
+        with telling(failed_at_target, action):
             end_rows(self._copy)
             taken = next_result(self._copy, pq.ExecStatus.COMMAND_OK)
         return compare_counts(table.title, _count(done), _count(taken))
 
-    def _put(self, table: Table, piece: bytearray, doing: str) -> None:
-        with telling(failed_at_target, doing):
+    def _put(self, table: Table, piece: bytearray, action: str) -> None:
+        with telling(failed_at_target, action):
             put_rows(self._copy, bytes(piece))
         self._passed(table.oid, len(piece))
         piece.clear()

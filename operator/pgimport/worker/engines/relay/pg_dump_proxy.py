@@ -21,7 +21,7 @@ from psycopg import pq
 from pgimport.worker.postgres.endpoints import Connection, Endpoint, open_connection
 from pgimport.worker.postgres.errors import first_line
 
-MANY = 50  # sequences from which on the door is worth its while
+MANY_SEQUENCES = 50  # sequences from which on the door is worth its while
 PORT = 5432  # a part of the socket's name
 LONGEST_PATH = 107  # bytes of a socket's path, on Linux
 _CANCEL = 80877102
@@ -29,15 +29,24 @@ _CANCEL = 80877102
 _SEQUENCE = re.compile(rb"(SELECT [^;']+)( FROM pg_catalog\.pg_sequence) WHERE seqrelid = '(\d+)'::oid")
 # What a client is told of at its start, and whenever it changes.
 _PARAMETERS = (
-    "server_version", "server_encoding", "client_encoding", "standard_conforming_strings", "DateStyle", "IntervalStyle",
-    "integer_datetimes", "is_superuser", "session_authorization", "TimeZone", "default_transaction_read_only",
+    "server_version",
+    "server_encoding",
+    "client_encoding",
+    "standard_conforming_strings",
+    "DateStyle",
+    "IntervalStyle",
+    "integer_datetimes",
+    "is_superuser",
+    "session_authorization",
+    "TimeZone",
+    "default_transaction_read_only",
     "in_hot_standby",
-)  # fmt: skip
+)
 _STATES = {pq.TransactionStatus.INTRANS: b"T", pq.TransactionStatus.INERROR: b"E"}
 
 
 @contextmanager
-def open_gateway(source: Endpoint, folder: Path) -> Iterator[Endpoint]:
+def run_pg_dump_proxy(source: Endpoint, folder: Path) -> Iterator[Endpoint]:
     """Where pg_dump finds the source for the length of the block; `folder` gets the socket.
 
     Raises OSError where there can be no socket, as in a folder with a long name.
@@ -50,20 +59,25 @@ def open_gateway(source: Endpoint, folder: Path) -> Iterator[Endpoint]:
         door.bind(str(path))
         path.chmod(0o600)  # nobody is asked for a password here
         door.listen()
-        gateway = _Gateway(source)
+        gateway = _PgDumpProxy(source)
         threading.Thread(target=gateway.let_in, args=(door,), name="gateway", daemon=True).start()
         try:
             yield Endpoint(
-                host=str(folder), port=PORT, user=source.user, password=None, dbname=source.dbname, sslmode="disable",
+                host=str(folder),
+                port=PORT,
+                user=source.user,
+                password=None,
+                dbname=source.dbname,
+                sslmode="disable",
                 application_name=source.application_name,
-            )  # fmt: skip
+            )
         finally:
             with suppress(OSError):
                 door.shutdown(socket.SHUT_RDWR)  # ends the wait for the next one
             path.unlink(missing_ok=True)
 
 
-class _Gateway:
+class _PgDumpProxy:
     """Sessions of the source, one for each of pg_dump's."""
 
     def __init__(self, source: Endpoint) -> None:
@@ -137,18 +151,24 @@ class _Answer:
 
     def put_rows(self, result: pq.abc.PGresult, columns: int, rows: range) -> None:
         described = b"".join(
-            (result.fname(i) or b"") + b"\0" + struct.pack(
+            (result.fname(i) or b"")
+            + b"\0"
+            + struct.pack(
                 "!IhIhih", result.ftable(i), result.ftablecol(i), result.ftype(i), result.fsize(i), result.fmod(i), 0
             )
             for i in range(columns)
-        )  # fmt: skip
+        )
         self.put(b"T", struct.pack("!h", columns) + described)
         head = struct.pack("!h", columns)
         for row in rows:
             values = (result.get_value(row, column) for column in range(columns))
-            self.put(b"D", head + b"".join(
-                b"\xff\xff\xff\xff" if value is None else struct.pack("!i", len(value)) + value for value in values
-            ))  # fmt: skip
+            self.put(
+                b"D",
+                head
+                + b"".join(
+                    b"\xff\xff\xff\xff" if value is None else struct.pack("!i", len(value)) + value for value in values
+                ),
+            )
 
     def put_error(self, result: pq.abc.PGresult) -> None:
         fields = ((one, result.error_field(one)) for one in pq.DiagnosticField)

@@ -10,30 +10,30 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from pgimport.worker.engines.relay.relay_plan import OBJECTS_OF_A_STEP, Facts
+from pgimport.worker.engines.relay.relay_plan import OBJECTS_OF_A_STEP, RelayInputs
 from pgimport.worker.memory import read_memory_limit
 from pgimport.worker.postgres.endpoints import Endpoint
-from pgimport.worker.postgres.errors import Stopped, translate_source_error
+from pgimport.worker.postgres.errors import ImportStopped, translate_source_error
 from pgimport.worker.postgres.queries import read_query
 from pgimport.worker.scope.snapshot import Snapshot
 
 PG_EXTENSION = 3079  # oid of the catalog, the same everywhere
 
 
-def read_facts(snapshot: Snapshot, source: Endpoint, target_host: str) -> Facts:
+def read_relay_inputs(snapshot: Snapshot, source: Endpoint, target_host: str) -> RelayInputs:
     """Raises Stopped."""
     try:
         return _read(snapshot, source, target_host)
     except psycopg.Error as error:
-        raise Stopped(translate_source_error(error, "the way of its rows was planned")) from error
+        raise ImportStopped(translate_source_error(error, "the way of its rows was planned")) from error
 
 
-def keep_tables(facts: Facts, oids: frozenset[int]) -> Facts:
+def keep_tables(facts: RelayInputs, oids: frozenset[int]) -> RelayInputs:
     """The same without the tables that stay behind."""
     return replace(facts, tables=tuple(table for table in facts.tables if table.oid in oids))
 
 
-def _read(snapshot: Snapshot, source: Endpoint, target_host: str) -> Facts:
+def _read(snapshot: Snapshot, source: Endpoint, target_host: str) -> RelayInputs:
     ask = snapshot.connection.execute
     with snapshot.connection.pipeline():  # one round trip for all four
         tables = ask(read_query("relay/tables"), [[table.oid for table in snapshot.copied]])
@@ -44,7 +44,7 @@ def _read(snapshot: Snapshot, source: Endpoint, target_host: str) -> Facts:
     ((encoding, free),) = server.fetchall()
     by_oid = {table.oid: table for table in snapshot.tables}
     roots = {table.counted_as for table in snapshot.copied}
-    return Facts(
+    return RelayInputs(
         tables=snapshot.copied,
         columns={oid: tuple(columns) for oid, columns, _, _ in listed},
         roots={oid: by_oid[oid] for oid in roots if oid in by_oid},

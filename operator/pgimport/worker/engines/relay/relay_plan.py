@@ -20,7 +20,7 @@ UTF8 = "UTF8"
 LEAST_WORK_MEMORY, MOST_WORK_MEMORY = 64 * MIB, 1024 * MIB  # of one index build
 
 
-class Way(Enum):
+class Driver(Enum):
     """Whose hands the rows pass."""
 
     ASYNCPG = "asyncpg"  # merges rows in compiled code: large tables
@@ -28,7 +28,7 @@ class Way(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class RelayInputs:
     """What the source's catalogues, its URL and this pod tell."""
 
     tables: tuple[Table, ...]  # whose rows are copied
@@ -46,7 +46,7 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class TableRows:
     """Rows of one table."""
 
     table: Table
@@ -57,15 +57,15 @@ class Rows:
 class RowsStep:
     """Tables that one stream copies in one transaction of the copy."""
 
-    rows: tuple[Rows, ...]
-    way: Way
+    rows: tuple[TableRows, ...]
+    way: Driver
     through: Table | None = None  # the root that finds each row's partition
     binary: bool = False  # for a text that is too long
 
     @property
     def in_binary(self) -> "RowsStep":
         """The same, for rows that have no text form: half as long, but of the same types at both ends."""
-        return replace(self, way=Way.LIBPQ, binary=True)
+        return replace(self, way=Driver.LIBPQ, binary=True)
 
     @property
     def bytes(self) -> int:
@@ -83,7 +83,7 @@ class RowsStep:
 
 
 @dataclass(frozen=True, slots=True)
-class ObjectsStep:
+class LargeObjectsStep:
     """Large objects from one number up to, and without, another."""
 
     first: int
@@ -98,7 +98,7 @@ class ObjectsStep:
         return False
 
 
-Step = RowsStep | ObjectsStep
+Step = RowsStep | LargeObjectsStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ class RelayPlan:
     notes: tuple[str, ...]  # what was decided otherwise than usual, and why
 
 
-def choose_engine(asked: Engine, facts: Facts) -> tuple[Engine, str | None]:
+def choose_engine(asked: Engine, facts: RelayInputs) -> tuple[Engine, str | None]:
     """`relay` or `dump`, and why the relay cannot serve."""
     if asked is Engine.DUMP:
         return Engine.DUMP, None
@@ -121,17 +121,17 @@ def choose_engine(asked: Engine, facts: Facts) -> tuple[Engine, str | None]:
     return Engine.RELAY, None
 
 
-def plan_relay(facts: Facts, jobs: int) -> RelayPlan:
+def plan_relay(facts: RelayInputs, jobs: int) -> RelayPlan:
     """The largest first; as many streams as all ends allow."""
     why = _why_libpq(facts)
-    steps = tuple(_plan_steps(facts, Way.LIBPQ if why else Way.ASYNCPG))
+    steps = tuple(_plan_steps(facts, Driver.LIBPQ if why else Driver.ASYNCPG))
     streams, notes = _plan_streams(facts, jobs)
     if why:
         notes = [*notes, f"rows pass libpq, which needs more of the worker's CPU: {why}"]
     return RelayPlan(steps, max(1, min(streams, len(steps))), max(1, min(jobs, facts.cores or jobs)), tuple(notes))
 
 
-def _why_libpq(facts: Facts) -> str | None:
+def _why_libpq(facts: RelayInputs) -> str | None:
     if facts.channel_binding:
         return "the source URL demands channel binding"
     if facts.encoding != UTF8:
@@ -139,11 +139,11 @@ def _why_libpq(facts: Facts) -> str | None:
     return None
 
 
-def _plan_steps(facts: Facts, way: Way) -> Iterator[Step]:
-    alone, small = list[RowsStep](), list[Rows]()
-    through: dict[int, list[Rows]] = {}
+def _plan_steps(facts: RelayInputs, way: Driver) -> Iterator[Step]:
+    alone, small = list[RowsStep](), list[TableRows]()
+    through: dict[int, list[TableRows]] = {}
     for table in sorted(facts.tables, key=lambda one: (-one.bytes, one.oid)):
-        rows = Rows(table, facts.columns.get(table.oid, ()))
+        rows = TableRows(table, facts.columns.get(table.oid, ()))
         if table.counted_as in facts.roots and table.counted_as is not None:
             through.setdefault(table.counted_as, []).append(rows)
         elif table.bytes <= SMALL:
@@ -153,13 +153,13 @@ def _plan_steps(facts: Facts, way: Way) -> Iterator[Step]:
     alone += [RowsStep(tuple(rows), way, facts.roots[root]) for root, rows in through.items()]
     yield from sorted(alone, key=lambda step: -step.bytes)
     for first, end in zip(facts.objects, [*facts.objects[1:], None], strict=True) if facts.objects else ():
-        yield ObjectsStep(first, end)
+        yield LargeObjectsStep(first, end)
     for batch in _batches(small):
-        yield RowsStep(tuple(batch), Way.LIBPQ)
+        yield RowsStep(tuple(batch), Driver.LIBPQ)
 
 
-def _batches(small: Iterable[Rows]) -> Iterator[list[Rows]]:
-    batch, size = list[Rows](), 0
+def _batches(small: Iterable[TableRows]) -> Iterator[list[TableRows]]:
+    batch, size = list[TableRows](), 0
     for rows in small:
         if batch and (len(batch) == BATCH_TABLES or size + rows.table.bytes > BATCH_BYTES):
             yield batch
@@ -170,7 +170,7 @@ def _batches(small: Iterable[Rows]) -> Iterator[list[Rows]]:
         yield batch
 
 
-def _plan_streams(facts: Facts, jobs: int) -> tuple[int, list[str]]:
+def _plan_streams(facts: RelayInputs, jobs: int) -> tuple[int, list[str]]:
     """No more than the source lets in, and than the pod's memory holds."""
     streams, notes = max(jobs, 1), []
     if facts.free_connections is not None and facts.free_connections < streams:
@@ -192,11 +192,11 @@ def plan_work_memory(current: int, shared_buffers: int, builders: int) -> int:
     return max(current, share)
 
 
-def describe_plan(facts: Facts, plan: RelayPlan) -> list[str]:
+def describe_plan(facts: RelayInputs, plan: RelayPlan) -> list[str]:
     """For a person, step by step."""
     lines = [f"{_streams(plan.streams)}, {plan.builders} at the indexes", *plan.notes]
     for step in plan.steps:
-        if isinstance(step, ObjectsStep):
+        if isinstance(step, LargeObjectsStep):
             lines.append(f"{step.title}, at most {OBJECTS_OF_A_STEP}, by libpq")
             continue
         indexes = sum(facts.indexes.get(one.table.oid, 0) for one in step.rows)

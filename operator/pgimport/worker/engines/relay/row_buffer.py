@@ -6,7 +6,7 @@ LIMIT = 4 * 1024 * 1024  # bytes that wait; a single piece may be larger
 PIECE = 64 * 1024  # bytes that are worth waking the other end; a slow line brings a few kilobytes at a time
 
 
-class Pipe:
+class RowBuffer:
     """One writes, one reads; both in the same event loop."""
 
     def __init__(self, limit: int = LIMIT) -> None:
@@ -34,7 +34,7 @@ class Pipe:
         self._closed = True
         self._changed.set()
 
-    def __aiter__(self) -> "Pipe":
+    def __aiter__(self) -> "RowBuffer":
         return self
 
     async def __anext__(self) -> bytes:

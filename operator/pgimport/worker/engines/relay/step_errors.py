@@ -39,26 +39,26 @@ class StepFailed(PgimportError):
         self.too_long = _TOO_LONG.search(failure.message) is not None  # a row's text
 
 
-def failed_at_source(error: BaseException, doing: str) -> StepFailed:
+def failed_at_source(error: BaseException, action: str) -> StepFailed:
     told = as_psycopg(error)
-    return StepFailed(translate_source_error(told, doing), told)
+    return StepFailed(translate_source_error(told, action), told)
 
 
-def failed_at_target(error: BaseException, doing: str) -> StepFailed:
+def failed_at_target(error: BaseException, action: str) -> StepFailed:
     told = as_psycopg(error)
-    return StepFailed(translate_target_error(told, doing), told)
+    return StepFailed(translate_target_error(told, action), told)
 
 
 def failed_to_connect(error: BaseException, source: Endpoint) -> StepFailed:
     told = as_psycopg(error)
-    return StepFailed(translate_connect_error(told, source.place), told)
+    return StepFailed(translate_connect_error(told, source.address), told)
 
 
-def failed_to_join(error: BaseException, doing: str) -> StepFailed:
+def failed_to_join(error: BaseException, action: str) -> StepFailed:
     """The holder's snapshot could not be taken over."""
     told = as_psycopg(error)
     if told.sqlstate not in _NO_SNAPSHOT:
-        return StepFailed(translate_source_error(told, doing), told)
+        return StepFailed(translate_source_error(told, action), told)
     return StepFailed(Failure(Reason.SOURCE_UNREACHABLE, FORGOTTEN), told)
 
 
@@ -83,9 +83,9 @@ def compare_counts(title: str, sent: int, taken: int) -> int:
 
 
 @contextmanager
-def telling(failed: Callable[[BaseException, str], StepFailed], doing: str) -> Iterator[None]:
+def telling(failed: Callable[[BaseException, str], StepFailed], action: str) -> Iterator[None]:
     """Errors of psycopg within the block are those of one end."""
     try:
         yield
     except psycopg.Error as error:
-        raise failed(error, doing) from error
+        raise failed(error, action) from error

@@ -4,13 +4,13 @@ import threading
 import time
 from collections.abc import Iterable
 
-from pgimport.worker.report.progress import Meter
+from pgimport.worker.report.progress import ProgressMeter
 
 
-class Flow:
+class Throughput:
     """Safe to use from several threads."""
 
-    def __init__(self, meter: Meter) -> None:
+    def __init__(self, meter: ProgressMeter) -> None:
         self._meter = meter
         self._lock = threading.Lock()
         self._flowing: dict[int, int] = {}

@@ -7,19 +7,19 @@ import psycopg
 
 from pgimport.model.reasons import Failure, Reason
 from pgimport.worker.checks.check_results import format_bytes
-from pgimport.worker.engines.pg_restore import Run
+from pgimport.worker.engines.pg_restore import ImportRun
 from pgimport.worker.postgres.endpoints import connect
-from pgimport.worker.postgres.errors import Stopped, translate_target_error
+from pgimport.worker.postgres.errors import ImportStopped, translate_target_error
 from pgimport.worker.postgres.queries import read_query
-from pgimport.worker.report.progress import Pulse
+from pgimport.worker.report.progress import PeriodicCall
 
 _SIZE = "SELECT pg_catalog.pg_database_size(pg_catalog.current_database())"
 
 
 @contextmanager
-def guarding(
-    run: Run, heed: Callable[[Collection[int]], None], refuse: Callable[[Failure], None]
-) -> Iterator[None]:  # fmt: skip
+def watching_copy(
+    run: ImportRun, check_failed_backends: Callable[[Collection[int]], None], refuse: Callable[[Failure], None]
+) -> Iterator[None]:
     """`heed` hears of server processes that failed, `refuse` why all must stop. Raises Stopped.
 
     The plan's limit is looked at again: preflight judged the source as it was then, and a copy may be larger.
@@ -28,10 +28,10 @@ def guarding(
     try:
         connection = connect(run.shadow)
     except psycopg.Error as error:
-        raise Stopped(translate_target_error(error, "its streams were watched")) from error
+        raise ImportStopped(translate_target_error(error, "its streams were watched")) from error
 
     def look() -> None:
-        heed([pid for (pid,) in connection.execute(read_query("relay/aborted"))])
+        check_failed_backends([pid for (pid,) in connection.execute(read_query("relay/aborted"))])
         if limit is None:
             return
         ((size,),) = connection.execute(_SIZE).fetchall()
@@ -39,5 +39,5 @@ def guarding(
             said = f"the copy has {format_bytes(size)} and is not whole yet; the plan allows {format_bytes(limit)}"
             refuse(Failure(Reason.SOURCE_TOO_LARGE, said))
 
-    with closing(connection), Pulse(look):
+    with closing(connection), PeriodicCall(look):
         yield
