@@ -20,7 +20,7 @@ from pgimport.model.policy import Policy
 from pgimport.model.reasons import PERMANENT_EXIT_CODES
 from pgimport.model.spec import SecretKey, SSLMode
 
-GOLDEN = Path(__file__).parent.parent / "golden"
+GOLDEN = Path(__file__).parent / "golden"
 KUBERNETES = "1.35"
 LONG = "a" * 240 + ".b.c-0123456"
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.samples import a_failed_result, a_preflight, a_result, a_source
 
-from pgimport.model.reasons import EXIT_OK, MEANINGS, Failure, Reason, RetryClassification, find_reason_by_exit_code
+from pgimport.model.reasons import Reason
 from pgimport.model.result import (
     TAIL_LIMIT,
     TERMINATION_MESSAGE_LIMIT,
@@ -143,40 +143,3 @@ def test_a_field_of_another_version_is_passed_over() -> None:
     found = parse_worker_result('{"version": 9, "step": "import", "ok": true, "mood": "good"}')
     assert found is not None
     assert (found.version, found.ok) == (9, True)
-
-
-# --- reasons ---
-
-
-@pytest.mark.parametrize("reason", [reason for reason, meaning in MEANINGS.items() if meaning.exit_code is not None])
-def test_an_exit_code_means_its_reason(reason: Reason) -> None:
-    assert find_reason_by_exit_code(Failure(reason, "").exit_code) is reason
-
-
-def test_exit_codes_are_told_apart_and_lie_where_their_kind_lies() -> None:
-    places = {
-        RetryClassification.PERMANENT: range(64, 114),
-        RetryClassification.TRANSIENT: range(10, 40),
-        RetryClassification.RESOURCE: range(40, 50),
-    }
-    coded = [meaning for meaning in MEANINGS.values() if meaning.exit_code is not None]
-    assert len({meaning.exit_code for meaning in coded}) == len(coded)
-    assert all(meaning.exit_code in places[meaning.classification] for meaning in coded)
-    assert EXIT_OK not in {meaning.exit_code for meaning in coded}
-
-
-@pytest.mark.parametrize(
-    ("code", "reason"),
-    [
-        pytest.param(1, Reason.WORKER_FAILED, id="a crash"),
-        pytest.param(137, Reason.WORKER_OUT_OF_MEMORY, id="a kill"),
-        pytest.param(255, Reason.WORKER_FAILED, id="anything else"),
-    ],
-)
-def test_an_exit_code_that_is_not_ours(code: int, reason: Reason) -> None:
-    assert find_reason_by_exit_code(code) is reason
-
-
-def test_every_failure_tells_a_person_what_to_do() -> None:
-    assert [reason for reason, meaning in MEANINGS.items() if not meaning.hint and reason is not Reason.CANCELLED] == []
-    assert Failure(Reason.STALLED, "it hangs").for_a_person().startswith("it hangs (hint: ")

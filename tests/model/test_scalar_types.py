@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from pgimport.model.base_models import to_resource_name
 from pgimport.model.scalar_types import (
     Bytes,
     Duration,
@@ -120,21 +119,3 @@ def test_a_time_that_is_asked_for_is_of_these_days(text: str) -> None:
 
 def test_a_time_that_is_asked_for_may_be_of_any_zone() -> None:
     assert ASKED_TIME.validate_python("2000-01-01T02:00:00+14:00") == datetime(1999, 12, 31, 12, tzinfo=UTC)
-
-
-@pytest.mark.parametrize(
-    ("field", "name"),
-    [
-        ("max_attempts", "maxAttempts"),
-        ("cluster_id", "clusterID"),
-        ("pod_uid", "podUID"),
-        ("allowed_cidrs", "allowedCIDRs"),
-        ("oid", "oid"),
-        ("id", "id"),
-        ("shadow_oid", "shadowOID"),
-        ("provider", "provider"),
-        ("sha256", "sha256"),
-    ],
-)
-def test_fields_are_named_as_kubernetes_names_them(field: str, name: str) -> None:
-    assert to_resource_name(field) == name

@@ -1,1 +1,0 @@
-"""Tests of the rules that hold for all packages."""
