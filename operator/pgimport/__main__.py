@@ -7,7 +7,7 @@ PROGRAMS = {
     "operator": "pgimport.handlers.main",
     "api": "pgimport.api.main",
     "worker": "pgimport.worker.main",
-    "schema": "pgimport.schema.main",
+    "schema": "pgimport.generate",
     "cli": "pgimport.cli.main",
 }
 EX_USAGE = 64

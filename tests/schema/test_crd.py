@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from pgimport.schema.crd import IMPORT, KINDS, PREVIEW, PROJECT, Kind, build_crd, build_root
-from pgimport.schema.main import CRD_FOLDERS, build_document, build_files, main
+from pgimport.schema.generated_files import CRD_FOLDERS, build_document, build_files
 
 CHECKOUT = Path(__file__).parents[2]
 each_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)
@@ -102,21 +102,3 @@ def test_every_field_is_explained(kind: Kind) -> None:
 def test_status_has_no_default_below_its_own(kind: Kind) -> None:
     root = build_root(kind)
     assert [place for place, schema in _leaves(root, "") if "default" in schema] == [".status"]
-
-
-def test_main_prints_every_crd(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([]) == 0
-    printed = [document for document in yaml.safe_load_all(capsys.readouterr().out) if document]
-    assert printed == [build_crd(kind) for kind in KINDS]
-
-
-def test_main_writes_every_file(tmp_path: Path) -> None:
-    assert main([str(tmp_path)]) == 0
-    for name, content in build_files().items():
-        assert (tmp_path / name).read_text(encoding="utf-8") == content
-
-
-@pytest.mark.parametrize("argv", [["--help"], ["a", "b"]], ids=["an option", "two folders"])
-def test_main_says_how_it_is_used(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(argv) == 2
-    assert capsys.readouterr().out.startswith("usage: ")
