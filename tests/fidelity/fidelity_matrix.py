@@ -13,7 +13,7 @@ from tests.support.object_zoo.content import Content, find_differences, read_con
 from tests.support.object_zoo.database import DATABASE
 from tests.support.postgres import ADMIN, PostgresServer
 from tests.worker.conftest import Bench
-from tests.worker.file.conftest import FORMATS, dump
+from tests.worker.engines.file.conftest import FORMATS, dump
 
 from pgimport.model.names import attempt_password
 from pgimport.model.owner_comment import OwnerComment

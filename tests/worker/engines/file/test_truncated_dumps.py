@@ -2,7 +2,6 @@
 
 import gzip
 import hashlib
-import io
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,35 +10,13 @@ import pytest
 from backports import zstd
 from tests.support.postgres import PostgresServer
 from tests.worker.conftest import Bench
-from tests.worker.file.conftest import FORMATS, WRAPPINGS, dump
+from tests.worker.engines.file.archive_bytes import build_plain_dump, read_whole_dump
+from tests.worker.engines.file.conftest import FORMATS, WRAPPINGS, dump
 
 from pgimport.model.reasons import Reason
-from pgimport.worker.archive.toc import parse_table_of_contents
-from pgimport.worker.engines.file.compression import DumpFormat, DumpStream, find_format
-from pgimport.worker.engines.file.custom_format import forward_rows
-from pgimport.worker.engines.file.plain_sql_lexer import PlainSqlLexer
-from pgimport.worker.engines.file.tar_reader import walk_members
 from pgimport.worker.postgres.errors import ImportStopped
 
 Offer = Callable[[bytes], None]
-
-
-def walk(content: bytes) -> None:
-    """To the end, as an import does, but without a server. Raises Stopped where it is not whole."""
-    stream = DumpStream(io.BytesIO(content))
-    match find_format(stream):
-        case DumpFormat.CUSTOM:
-            header, entries = parse_table_of_contents(stream.read)
-            forward_rows(stream, header, list(entries), lambda _: None)
-        case DumpFormat.TAR:
-            for member in walk_members(stream):
-                if member.name == "toc.dat":
-                    list(parse_table_of_contents(member.read)[1])
-        case DumpFormat.PLAIN:
-            for _ in PlainSqlLexer(stream).items():
-                pass
-    while stream.read_some():
-        pass
 
 
 def end_of(content: bytes, form: str) -> int:
@@ -65,11 +42,11 @@ def cuts(length: int) -> Iterator[int]:
 def test_cut_anywhere_it_is_not_whole(dumps: dict[str, bytes], form: str, wrapping: str) -> None:
     whole = dumps[form]
     content = WRAPPINGS[wrapping](whole)
-    walk(content)
+    read_whole_dump(content)
     end = end_of(whole, form) if wrapping == "bare" else len(content)
     for length in cuts(end):
         with pytest.raises(ImportStopped) as stopped:
-            walk(content[:length])
+            read_whole_dump(content[:length])
         expected = {Reason.DUMP_CORRUPT} if length > 4096 else {Reason.DUMP_CORRUPT, Reason.DUMP_UNSUPPORTED}
         assert stopped.value.failure.reason in expected, length
 
@@ -85,14 +62,6 @@ def test_cut_in_the_middle_nothing_comes_of_it(
         result = file_bench.run()
     assert result.failure is not None
     assert result.failure.reason is Reason.DUMP_CORRUPT
-
-
-def a_header(rows: str) -> bytes:
-    return (
-        "--\n-- PostgreSQL database dump\n--\n\n-- Dumped from database version 16.4\n"
-        "-- Dumped by pg_dump version 16.4\n\n"
-        f"SET statement_timeout = 0;\n\n{rows}\n\n--\n-- PostgreSQL database dump complete\n--\n\n"
-    ).encode()
 
 
 ZEROS = bytes(64 * 1024 * 1024)
@@ -119,7 +88,7 @@ NOT_DUMPS = {
     "newer archive": (b"PGDMP\x01\x11\x00\x04\x08\x01", Reason.DUMP_UNSUPPORTED, "version 1.17"),
     "10 GB of zeros in gzip": (gzip.compress(ZEROS) * TEN_GIGABYTES, Reason.DUMP_UNSUPPORTED, "no dump"),
     "10 GB of zeros in zstd": (zstd.compress(ZEROS) * TEN_GIGABYTES, Reason.DUMP_UNSUPPORTED, "no dump"),
-    "damaged gzip": (gzip.compress(a_header(""))[:-9] + bytes(9), Reason.DUMP_CORRUPT, "gzip stream"),
+    "damaged gzip": (gzip.compress(build_plain_dump(""))[:-9] + bytes(9), Reason.DUMP_CORRUPT, "gzip stream"),
 }
 
 
@@ -135,9 +104,9 @@ def test_T14_what_is_no_dump_is_named(file_bench: Bench, offer: Offer, name: str
 @pytest.mark.thorough
 @pytest.mark.parametrize("pack", [gzip.compress, zstd.compress], ids=["gzip", "zstd"])
 def test_a_bomb_behind_a_good_head_is_stopped(pack: Callable[[bytes], bytes]) -> None:
-    content = pack(a_header("COPY public.t (a) FROM stdin;")[:-70]) + pack(ZEROS) * TEN_GIGABYTES
+    content = pack(build_plain_dump("COPY public.t (a) FROM stdin;")[:-70]) + pack(ZEROS) * TEN_GIGABYTES
     with pytest.raises(ImportStopped) as stopped:
-        walk(content)
+        read_whole_dump(content)
     assert "unpacks to more than 500 times its size" in stopped.value.failure.message
 
 
@@ -177,7 +146,7 @@ HOSTILE = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_T14_a_hostile_plain_dump_gets_nowhere(file_bench: Bench, offer: Offer, tmp_path: Path, name: str) -> None:
     mark = tmp_path / "mark"
-    offer(a_header("CREATE TABLE public.t (a int);\n" + HOSTILE[name].format(mark=mark)))
+    offer(build_plain_dump("CREATE TABLE public.t (a int);\n" + HOSTILE[name].format(mark=mark)))
     with file_bench.shadow():
         result = file_bench.run()
     assert result.failure is not None
@@ -188,7 +157,7 @@ def test_T14_a_hostile_plain_dump_gets_nowhere(file_bench: Bench, offer: Offer, 
 
 def test_T28_the_first_error_has_its_line_and_code(file_bench: Bench, offer: Offer) -> None:
     offer(
-        a_header(
+        build_plain_dump(
             "CREATE TABLE public.t (a int);\nGRANT ALL ON public.t TO nobody;\n\nINSERT INTO public.t VALUES ('x');"
         )
     )
@@ -202,7 +171,11 @@ def test_T28_the_first_error_has_its_line_and_code(file_bench: Bench, offer: Off
 
 
 def test_T10_a_setting_that_the_target_does_not_know_is_left_out(file_bench: Bench, offer: Offer) -> None:
-    offer(a_header("SET transaction_timeout = 0;\nSET default_tablespace = 'fast';\nCREATE TABLE public.t (a int);"))
+    offer(
+        build_plain_dump(
+            "SET transaction_timeout = 0;\nSET default_tablespace = 'fast';\nCREATE TABLE public.t (a int);"
+        )
+    )
     with file_bench.shadow() as shadow:
         # The target is asked as the older major that it is said to be.
         assert file_bench.run().ok

@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 from tests.support.postgres import PostgresServer
 from tests.worker.conftest import Bench
-from tests.worker.file.archive_bytes import pack_tar, text, unpack_tar
-from tests.worker.file.conftest import FORMATS, dump
-from tests.worker.file.test_wholeness import a_header
+from tests.worker.engines.file.archive_bytes import build_plain_dump, pack_tar, text, unpack_tar
+from tests.worker.engines.file.conftest import FORMATS, dump
 
 from pgimport.model.reasons import Reason
 from pgimport.worker.archive.toc import parse_table_of_contents
@@ -182,7 +181,7 @@ def test_text_that_a_shell_recoded_is_said_to_be_so(
 @pytest.mark.slow
 def test_a_long_row_is_never_held_whole() -> None:
     """A value of 150 MB in a bytea is a row of 300 MB, which PostgreSQL writes and reads."""
-    whole = a_header("COPY public.t (a) FROM stdin;\n@\\.\n")
+    whole = build_plain_dump("COPY public.t (a) FROM stdin;\n@\\.\n")
     head, tail = whole.split(b"@")
     begun = time.monotonic()
     tracemalloc.start()

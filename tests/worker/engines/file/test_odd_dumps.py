@@ -13,9 +13,8 @@ import pytest
 from backports import zstd
 from tests.support.postgres import PostgresServer
 from tests.worker.conftest import Bench
-from tests.worker.file.archive_bytes import integer, read_header, recompress
-from tests.worker.file.conftest import FORMATS, dump
-from tests.worker.file.test_wholeness import a_header, walk
+from tests.worker.engines.file.archive_bytes import build_plain_dump, integer, read_header, read_whole_dump, recompress
+from tests.worker.engines.file.conftest import FORMATS, dump
 
 from pgimport.model.reasons import Reason
 from pgimport.worker.archive.toc import Compression, parse_table_of_contents
@@ -74,7 +73,7 @@ def test_cut_in_any_compression_it_is_not_whole(dumps: dict[str, bytes], name: s
     chance = random.Random(4711)  # noqa: S311 (no secret)
     for length in (*range(0, len(archive), 65536), *(chance.randrange(len(archive)) for _ in range(200))):
         with pytest.raises(ImportStopped):
-            walk(archive[:length])
+            read_whole_dump(archive[:length])
 
 
 # --- damage ---------------------------------------------------------------------------------------------------
@@ -97,7 +96,7 @@ def test_a_changed_byte_is_passed_or_refused(dumps: dict[str, bytes], form: str)
             case _:
                 content.insert(at, chance.randrange(256))
         with suppress(ImportStopped):
-            walk(bytes(content))
+            read_whole_dump(bytes(content))
             continue
         refused += 1
     assert form == "plain" or refused > FLIPS // 4
@@ -121,7 +120,7 @@ def test_a_wrong_length_of_a_piece_is_refused_in_little_memory(dumps: dict[str, 
     tracemalloc.start()
     try:
         with pytest.raises(ImportStopped) as stopped:
-            walk(archive[:at] + wrong + archive[at + 5 :])
+            read_whole_dump(archive[:at] + wrong + archive[at + 5 :])
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -134,7 +133,7 @@ def test_blocks_in_any_other_number_are_refused(dumps: dict[str, bytes]) -> None
     _, begin = read_header(archive)
     for rows in (archive[begin:] * 2, archive[begin:] + b"\x01", b"\x07" + archive[begin + 1 :], b""):
         with pytest.raises(ImportStopped):
-            walk(archive[:begin] + rows)
+            read_whole_dump(archive[:begin] + rows)
 
 
 # --- bombs ----------------------------------------------------------------------------------------------------
@@ -152,9 +151,9 @@ def test_a_bomb_of_one_frame_is_refused_in_little_memory(blocks: int) -> None:
     tracemalloc.start()
     try:
         with pytest.raises(ImportStopped):
-            walk(content)
+            read_whole_dump(content)
         with pytest.raises(ImportStopped) as stopped:
-            drain(zstd.compress(a_header("")) + content)
+            drain(zstd.compress(build_plain_dump("")) + content)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -267,7 +266,7 @@ HOSTILE = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_T14_a_hostile_text_executes_nothing(file_bench: Bench, offer: Offer, tmp_path: Path, name: str) -> None:
     mark = tmp_path / "mark"
-    offer(a_header(HOSTILE[name].format(mark=mark)))
+    offer(build_plain_dump(HOSTILE[name].format(mark=mark)))
     with file_bench.shadow():
         result = file_bench.run()
     assert result.failure is not None

@@ -7,7 +7,7 @@ import pytest
 from tests.cluster.s3_server import S3Server
 from tests.support.postgres import PostgresServer
 from tests.worker.conftest import Bench
-from tests.worker.file.conftest import dump
+from tests.worker.engines.file.conftest import dump
 
 from pgimport.model.reasons import Reason
 from pgimport.model.source_url import parse_origin

@@ -6,6 +6,10 @@ import zlib
 from collections.abc import Callable, Mapping
 
 from pgimport.worker.archive.toc import ArchiveHeader, Compression, parse_table_of_contents
+from pgimport.worker.engines.file.compression import DumpFormat, DumpStream, find_format
+from pgimport.worker.engines.file.custom_format import forward_rows
+from pgimport.worker.engines.file.plain_sql_lexer import PlainSqlLexer
+from pgimport.worker.engines.file.tar_reader import walk_members
 
 # Offset of the byte that tells how rows are compressed, in archives of version 1.15 and newer: after the magic, three
 # bytes of version, the sizes of an integer and of an offset, and the format.
@@ -72,3 +76,30 @@ def unpack_tar(content: bytes) -> dict[str, bytes]:
     with tarfile.open(fileobj=io.BytesIO(content)) as tar:
         found = {one.name.rpartition("/")[2]: tar.extractfile(one) for one in tar.getmembers() if one.isfile()}
         return {name: file.read() for name, file in found.items() if file is not None}
+
+
+def read_whole_dump(content: bytes) -> None:
+    """Reads a dump to its end, as an import does, but without a server. Raises ImportStopped if it is not whole."""
+    stream = DumpStream(io.BytesIO(content))
+    match find_format(stream):
+        case DumpFormat.CUSTOM:
+            header, entries = parse_table_of_contents(stream.read)
+            forward_rows(stream, header, list(entries), lambda _: None)
+        case DumpFormat.TAR:
+            for member in walk_members(stream):
+                if member.name == "toc.dat":
+                    list(parse_table_of_contents(member.read)[1])
+        case DumpFormat.PLAIN:
+            for _ in PlainSqlLexer(stream).items():
+                pass
+    while stream.read_some():
+        pass
+
+
+def build_plain_dump(rows: str) -> bytes:
+    """Returns a plain SQL dump with pg_dump's own first and last lines around `rows`."""
+    return (
+        "--\n-- PostgreSQL database dump\n--\n\n-- Dumped from database version 16.4\n"
+        "-- Dumped by pg_dump version 16.4\n\n"
+        f"SET statement_timeout = 0;\n\n{rows}\n\n--\n-- PostgreSQL database dump complete\n--\n\n"
+    ).encode()

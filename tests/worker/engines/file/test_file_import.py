@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tests.support.postgres import PostgresServer
 from tests.worker.conftest import Bench
-from tests.worker.file.conftest import FORMATS, WRAPPINGS, dump
+from tests.worker.engines.file.conftest import FORMATS, WRAPPINGS, dump
 
 from pgimport.model.reasons import Reason
 from pgimport.model.spec import Filter, Provider
