@@ -19,7 +19,7 @@ from tests.support.kubernetes import Kubernetes, a_body, run_kubernetes
 
 from pgimport.api.api_context import ApiContext
 from pgimport.api.app import build_app
-from pgimport.api.main import build_context, serve_threads
+from pgimport.api.main import build_context, raise_thread_limit
 from pgimport.kubernetes_client.api_client import KubernetesClient
 from pgimport.kubernetes_client.secrets_and_config_maps import ensure_entry
 from pgimport.model.api_caller import ApiScope
@@ -125,7 +125,7 @@ class Api:
 def serve(context: ApiContext) -> Iterator[str]:
     """The program's own server, on a port of its own."""
     server = uvicorn.Server(
-        uvicorn.Config(build_app(context, serve_threads), port=0, log_config=None, access_log=False)
+        uvicorn.Config(build_app(context, raise_thread_limit), port=0, log_config=None, access_log=False)
     )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

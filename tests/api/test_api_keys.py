@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from pgimport.api.api_context import InvalidCredentials
-from pgimport.api.key_verifier import AGAIN_SECONDS, FRESH_SECONDS, ApiKeyVerifier
+from pgimport.api.key_verifier import MAX_AGE_SECONDS, RETRY_SECONDS, ApiKeyVerifier
 from pgimport.model.api_caller import ApiScope
 from pgimport.model.api_keys import NewApiKey, build_api_key, format_entry, parse_api_keys
 from pgimport.model.errors import KubernetesUnavailable
@@ -92,55 +92,55 @@ class Reading:
     def wait(self, seconds: float) -> None:
         self.time += seconds
 
-    def door(self) -> ApiKeyVerifier:
+    def verifier(self) -> ApiKeyVerifier:
         return ApiKeyVerifier(self.read, lambda: self.time, self.wait)
 
 
 def test_the_door_reads_seldom_and_knows_a_new_key_at_once() -> None:
     reading, made = Reading(), a_key()
-    door = reading.door()
+    verifier = reading.verifier()
     for text in ("capy_live_x", "", made.text):
         with pytest.raises(InvalidCredentials):
-            door.find(text, NOW)
+            verifier.verify(text, NOW)
     assert reading.count == 2
     reading.entries[made.id] = format_entry(made.entry)
-    assert door.find(made.text, NOW).name == "ci"
+    assert verifier.verify(made.text, NOW).name == "ci"
     assert reading.count == 3
-    assert reading.time == pytest.approx(2 * AGAIN_SECONDS)
+    assert reading.time == pytest.approx(2 * RETRY_SECONDS)
     for _ in range(100):
-        door.find(made.text, NOW)
+        verifier.verify(made.text, NOW)
     assert reading.count == 3
 
 
 def test_a_revoked_key_opens_nothing_soon() -> None:
     reading, made = Reading(), a_key()
     reading.entries[made.id] = format_entry(made.entry)
-    door = reading.door()
-    assert door.find(made.text, NOW).name == "ci"
+    verifier = reading.verifier()
+    assert verifier.verify(made.text, NOW).name == "ci"
     reading.entries.clear()
-    reading.time += FRESH_SECONDS + 0.1
+    reading.time += MAX_AGE_SECONDS + 0.1
     with pytest.raises(InvalidCredentials):
-        door.find(made.text, NOW)
+        verifier.verify(made.text, NOW)
 
 
 def test_while_kubernetes_is_away_the_last_keys_count() -> None:
     reading, made = Reading(), a_key()
     reading.entries[made.id] = format_entry(made.entry)
-    door = reading.door()
-    door.find(made.text, NOW)
+    verifier = reading.verifier()
+    verifier.verify(made.text, NOW)
     reading.away, reading.time = True, 1000.0
-    assert door.find(made.text, NOW).name == "ci"
+    assert verifier.verify(made.text, NOW).name == "ci"
 
 
 def test_a_key_that_could_not_be_read_is_not_called_unknown() -> None:
     reading, made = Reading(), a_key()
     reading.away = True
-    door = reading.door()
+    verifier = reading.verifier()
     for _ in range(2):
         with pytest.raises(KubernetesUnavailable):
-            door.find(made.text, NOW)
+            verifier.verify(made.text, NOW)
     with pytest.raises(InvalidCredentials):
-        door.find("no key at all", NOW)
+        verifier.verify("no key at all", NOW)
     reading.away, reading.time = False, 1000.0
     reading.entries[made.id] = format_entry(made.entry)
-    assert door.find(made.text, NOW).name == "ci"
+    assert verifier.verify(made.text, NOW).name == "ci"

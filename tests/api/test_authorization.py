@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from tests.api.conftest import SOURCE, Api, a_session, serve
 
 from pgimport.api.app import build_app
-from pgimport.api.failure_throttle import FAILURES, FailureThrottle
+from pgimport.api.failure_throttle import MAX_FAILURES, FailureThrottle
 from pgimport.kubernetes_client.watch_cache import WatchCache
 from pgimport.model.api_caller import ApiScope
 
@@ -123,7 +123,7 @@ class TestEveryRoute:
 def test_an_address_that_fails_too_often_waits(api: Api) -> None:
     throttle, good = FailureThrottle(refill_seconds=3600), {"X-API-Key": api.keys["all"]}
     with serve(replace(api.context, throttle=throttle)) as url:
-        for _ in range(FAILURES):
+        for _ in range(MAX_FAILURES):
             assert httpx.get(f"{url}/v1/projects/shop/jobs", headers={"X-API-Key": "wrong"}).status_code == 401
         answer = httpx.get(f"{url}/v1/projects/shop/jobs", headers=good)
     assert (answer.status_code, set(answer.json())) == (429, {"error"})

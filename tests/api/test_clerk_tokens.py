@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.support.https import HttpsServer, body, run_https_server
 
 from pgimport.api.api_context import InvalidCredentials
-from pgimport.api.clerk_tokens import AGAIN_SECONDS, FRESH_SECONDS, ClerkSettings, ClerkVerifier
+from pgimport.api.clerk_tokens import MAX_AGE_SECONDS, RETRY_SECONDS, ClerkSettings, ClerkVerifier
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 AT = int(NOW.timestamp())
@@ -86,15 +86,15 @@ def test_a_session_of_an_organization_gets_in(issuer: Issuer, claims: dict[str, 
 REFUSED = [
     ("expired", {"exp": AT - 30}, "expired"),
     ("not yet valid", {"nbf": AT + 30}, "not valid yet"),
-    ("without an end", {"exp": None}, "not one of ours"),
-    ("without a beginning", {"nbf": None}, "not one of ours"),
-    ("an end that is a word", {"exp": "later"}, "not one of ours"),
+    ("without an end", {"exp": None}, "is invalid"),
+    ("without a beginning", {"nbf": None}, "is invalid"),
+    ("an end that is a word", {"exp": "later"}, "is invalid"),
     ("of another application", {"azp": "https://evil.example.com"}, "another application"),
     ("of no application", {"azp": None}, "another application"),
     ("without an organization", {"o": None}, "no active organization"),
     ("an organization that is a list", {"o": ["acme"]}, "no active organization"),
     ("version 1's claim in version 2", {"o": None, "org_id": "acme"}, "no active organization"),
-    ("without a person", {"sub": None}, "not one of ours"),
+    ("without a person", {"sub": None}, "is invalid"),
 ]
 
 
@@ -144,7 +144,7 @@ def test_a_new_key_is_fetched_when_it_is_first_seen(issuer: Issuer) -> None:
     with pytest.raises(InvalidCredentials):
         clerk.verify(issuer.sign("two"), NOW)
     assert len(issuer.https.asked) == 1
-    issuer.time += AGAIN_SECONDS + 1
+    issuer.time += RETRY_SECONDS + 1
     assert clerk.verify(issuer.sign("two"), NOW).name == "user_1"
     for _ in range(20):
         with pytest.raises(InvalidCredentials):
@@ -156,7 +156,7 @@ def test_the_known_keys_stay_while_clerk_is_away(issuer: Issuer) -> None:
     clerk = issuer.clerk()
     clerk.verify(issuer.sign(), NOW)
     issuer.https.answers.clear()
-    issuer.time += FRESH_SECONDS + 1
+    issuer.time += MAX_AGE_SECONDS + 1
     assert clerk.verify(issuer.sign(), NOW).name == "user_1"
 
 

@@ -1,11 +1,11 @@
 """Failed attempts: how many, from where, for how long."""
 
-from pgimport.api.failure_throttle import ADDRESSES, FAILURES, REFILL_SECONDS, FailureThrottle
+from pgimport.api.failure_throttle import MAX_ADDRESSES, MAX_FAILURES, REFILL_SECONDS, FailureThrottle
 
 
 def test_an_address_that_fails_too_often_waits() -> None:
     throttle = FailureThrottle()
-    for _ in range(FAILURES):
+    for _ in range(MAX_FAILURES):
         assert throttle.check("192.0.2.1", 0) is None
         throttle.fail("192.0.2.1", 0)
     assert throttle.check("192.0.2.1", 0) == REFILL_SECONDS
@@ -16,17 +16,17 @@ def test_an_address_that_fails_too_often_waits() -> None:
 
 def test_of_ipv6_a_whole_network_waits() -> None:
     throttle = FailureThrottle()
-    for host in range(FAILURES):
+    for host in range(MAX_FAILURES):
         throttle.fail(f"2001:db8::{host:x}", 0)
     assert throttle.check("2001:db8::ffff:1", 0) is not None
     assert throttle.check("2001:db8:0:1::1", 0) is None
-    for _ in range(FAILURES):
+    for _ in range(MAX_FAILURES):
         throttle.fail("::ffff:192.0.2.9", 0)
     assert throttle.check("192.0.2.9", 0) is not None
 
 
 def test_memory_is_bounded() -> None:
     throttle = FailureThrottle()
-    for number in range(ADDRESSES + 100):
+    for number in range(MAX_ADDRESSES + 100):
         throttle.fail(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}", 0)
-    assert len(throttle._spent) == ADDRESSES
+    assert len(throttle._buckets) == MAX_ADDRESSES

@@ -58,7 +58,7 @@ def test_cancelling(api: Api) -> None:
     done = start(api)
     api.set_status(IMPORTS, done.removeprefix("shop."), state="completed")
     answer = api.call("POST", f"/jobs/{done}/cancel")
-    assert (answer.status_code, answer.json()) == (409, {"error": "the job has completed already"})
+    assert (answer.status_code, answer.json()) == (409, {"error": "the job has already completed"})
 
 
 def test_the_life_of_a_preview(api: Api) -> None:
@@ -67,7 +67,7 @@ def test_the_life_of_a_preview(api: Api) -> None:
     assert (made["state"], made["mode"], made["ttl_hours"]) == ("pending", "empty", 24)
     assert made in api.call("GET", "/projects/shop/preview-databases").json()["previews"]
     again = api.call("POST", "/projects/shop/preview-databases", json={"name": "life"})
-    assert (again.status_code, again.json()) == (409, {"error": "life exists already"})
+    assert (again.status_code, again.json()) == (409, {"error": "life already exists"})
     early = api.call("GET", "/preview-databases/shop.life/connections")
     assert early.status_code == 409
     api.context.cluster.create("/api/v1/namespaces/shop/secrets", {

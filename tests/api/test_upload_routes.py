@@ -17,7 +17,7 @@ import httpx
 import pytest
 from tests.api.conftest import Api, serve
 
-from pgimport.api import upload_routes
+from pgimport.api import upload_routes, upload_sweep
 from pgimport.model.errors import StoreUnavailable
 from pgimport.model.uploads import EmbeddedSettings, build_object_key
 from pgimport.store.embedded_store import LocalStore, RemoteStore, open_local_store
@@ -56,7 +56,7 @@ def embedded(api: Api, tmp_path: Path) -> Iterator[Embedded]:
     asked = {"endpoint": "http://127.0.0.1:9", "folder": str(tmp_path / "volume"), "capacity": "8M", "maxBytes": MAX}
     local = open_local_store(EmbeddedSettings.model_validate(asked), SECRET)
     slots = threading.BoundedSemaphore(2)
-    with serve(replace(api.context, store=local, uploads=slots)) as url:
+    with serve(replace(api.context, store=local, upload_slots=slots)) as url:
         remote = RemoteStore(local.settings.model_copy(update={"endpoint": url}), SECRET)
         yield Embedded(api, url, local, remote, tmp_path / "volume", slots)
 
@@ -80,7 +80,7 @@ def test_a_file_by_curl_is_the_pods_and_no_one_elses(embedded: Embedded, tmp_pat
     assert curl("--upload-file", dump, upload["upload_url"]) == (200, "")
     assert embedded.remote.find_size(upload["object_key"]) == 2_500_000
     status, text = curl("--upload-file", dump, upload["upload_url"])
-    assert (status, "used already" in text) == (409, True)
+    assert (status, "already used" in text) == (409, True)
     assert embedded.make_import(upload["object_key"]).status_code == 202
     assert embedded.make_import(upload["object_key"], "mall").status_code == 404
     given = httpx.get(embedded.remote.sign_get(upload["object_key"], timedelta(minutes=1)))
@@ -162,7 +162,7 @@ def test_a_client_that_hangs_up_leaves_nothing(embedded: Embedded) -> None:
 
 
 def test_a_silent_client_is_let_go(embedded: Embedded, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upload_routes, "SILENT_SECONDS", 0.3)
+    monkeypatch.setattr(upload_routes, "IDLE_SECONDS", 0.3)
     connection = open_put(embedded.upload()["upload_url"], 10, b"half")
     connection.settimeout(10)
     assert connection.recv(4096).startswith(b"HTTP/1.1 408")
@@ -189,9 +189,9 @@ def test_what_nobody_imports_goes(embedded: Embedded) -> None:
         assert httpx.put(upload["upload_url"], content=b"PGDMP").status_code == 200
     assert embedded.make_import(used["object_key"]).status_code == 202
     expiry = embedded.local.settings.expiry.total_seconds()
-    upload_routes.sweep_uploads(embedded.local, embedded.api.context.cache, time.time() + expiry - 60)
+    upload_sweep.sweep_uploads(embedded.local, embedded.api.context.cache, time.time() + expiry - 60)
     assert len(embedded.files("files")) == 2
-    upload_routes.sweep_uploads(embedded.local, embedded.api.context.cache, time.time() + expiry + 60)
+    upload_sweep.sweep_uploads(embedded.local, embedded.api.context.cache, time.time() + expiry + 60)
     assert embedded.local.find_size(unused["object_key"]) is None
     assert embedded.local.find_size(used["object_key"]) == 5
     assert embedded.files("used") == []

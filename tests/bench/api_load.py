@@ -24,8 +24,10 @@ from tests.e2e.postgres_pods import SYSTEM_NAMESPACE
 from tests.e2e.tenant import IMPORTS, remove_tenant, start_project
 from tests.support import kubectl
 
-from pgimport.api.resource_manifests import RequestOrigin, build_import, build_source_secret
-from pgimport.api.rest_models import ImportRequest
+from pgimport.api.import_models import ImportRequest
+from pgimport.api.object_names import ObjectName
+from pgimport.api.request_origin import RequestOrigin
+from pgimport.api.resource_manifests import build_import, build_source_secret
 from pgimport.model.names import API_VERSION
 
 PROJECT = "bench-api"
@@ -94,7 +96,7 @@ class Bench:
 
     async def write_import(self, name: str) -> dict[str, Any]:
         origin = RequestOrigin(request_id=secrets.token_hex(16), caller="bench")
-        body = build_import(PROJECT, PROJECT, name, ASKED, None, origin)
+        body = build_import(ObjectName(project=PROJECT, namespace=PROJECT, name=name), ASKED, None, origin)
         return await self._post(f"/apis/{API_VERSION}/namespaces/{PROJECT}/postgresimports", body)
 
     async def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:

@@ -30,10 +30,10 @@ def open_store(folder: Path, **changes: Any) -> LocalStore:
 
 
 def put(store: LocalStore, key: str, content: bytes) -> None:
-    incoming = store.begin(key, len(content))
+    incoming = store.begin_upload(key, len(content))
     try:
         incoming.write(content)
-        incoming.keep()
+        incoming.commit()
     finally:
         incoming.close()
 
@@ -46,37 +46,37 @@ def test_a_file_is_put_found_and_deleted(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     assert store.find_size(KEY) is None
     put(store, KEY, b"PGDMP")
-    found = store.find(KEY)
+    found = store.find_file(KEY)
     assert found is not None
     assert (store.find_size(KEY), found.read_bytes(), store.find_size(OTHER)) == (5, b"PGDMP", None)
     store.delete(KEY)
     store.delete(KEY)
-    assert store.find(KEY) is None
+    assert store.find_file(KEY) is None
 
 
 def test_a_url_is_used_once_also_after_its_file_is_gone(tmp_path: Path) -> None:
     store = open_store(tmp_path)
-    slow = store.begin(KEY, None)
+    slow = store.begin_upload(KEY, None)
     put(store, KEY, b"first")
     slow.write(b"second")
     with pytest.raises(UploadURLUsed):
-        slow.keep()
+        slow.commit()
     slow.close()
     assert store.find_size(KEY) == len(b"first")
     store.delete(KEY)
     for again in (store, open_store(tmp_path)):
         with pytest.raises(UploadURLUsed):
-            again.begin(KEY, 1)
+            again.begin_upload(KEY, 1)
 
 
 def test_what_is_half_put_leaves_nothing(tmp_path: Path) -> None:
     store = open_store(tmp_path)
-    killed = store.begin(KEY, 10)
+    killed = store.begin_upload(KEY, 10)
     killed.write(b"half")
     assert len(files(tmp_path)) == 1
     again = open_store(tmp_path)  # the API was killed and started anew
     assert files(tmp_path) == set()
-    incoming = again.begin(KEY, 10)
+    incoming = again.begin_upload(KEY, 10)
     incoming.write(b"half")
     incoming.close()
     assert files(tmp_path) == set()
@@ -88,8 +88,8 @@ def test_what_is_half_put_leaves_nothing(tmp_path: Path) -> None:
 def test_no_more_than_one_file_may_have(tmp_path: Path) -> None:
     store = open_store(tmp_path, maxBytes=10)
     with pytest.raises(UploadTooLarge, match="larger than 10 bytes"):
-        store.begin(KEY, 11)
-    incoming = store.begin(KEY, None)
+        store.begin_upload(KEY, 11)
+    incoming = store.begin_upload(KEY, None)
     incoming.write(b"0123456789")
     with pytest.raises(UploadTooLarge):
         incoming.write(b"0")
@@ -100,17 +100,17 @@ def test_no_more_than_one_file_may_have(tmp_path: Path) -> None:
 def test_no_more_than_the_volume_holds_with_what_is_being_put(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     put(store, KEY, bytes(500_000))
-    running = store.begin(OTHER, None)
+    running = store.begin_upload(OTHER, None)
     running.write(bytes(400_000))
     third = build_object_key("shop", bytes(15) + b"\x03")
     with pytest.raises(StoreFull):
-        store.begin(third, 150_000)
+        store.begin_upload(third, 150_000)
     with pytest.raises(StoreFull):
         running.write(bytes(150_000))
     running.close()
     put(store, third, bytes(150_000))
     with pytest.raises(StoreFull):
-        open_store(tmp_path).begin(OTHER, 400_000)
+        open_store(tmp_path).begin_upload(OTHER, 400_000)
     store.delete(KEY)
     put(store, OTHER, bytes(400_000))
 
@@ -118,10 +118,10 @@ def test_no_more_than_the_volume_holds_with_what_is_being_put(tmp_path: Path) ->
 def test_a_full_file_system_is_no_error_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = open_store(tmp_path)
     monkeypatch.setattr(Path, "open", lambda _, mode: open("/dev/full", mode.replace("x", "w")))  # noqa: SIM115
-    incoming = store.begin(KEY, None)
+    incoming = store.begin_upload(KEY, None)
     incoming.write(b"x")
     with pytest.raises(StoreFull) as told:
-        incoming.keep()
+        incoming.commit()
     incoming.close()
     assert isinstance(told.value.__cause__, OSError)
     assert told.value.__cause__.errno == errno.ENOSPC
@@ -132,9 +132,9 @@ def test_old_files_are_listed_and_old_marks_go(tmp_path: Path) -> None:
     store = open_store(tmp_path, expiry="10m")
     put(store, KEY, b"x")
     now = time.time()
-    assert store.list_old(now + 599) == []
+    assert store.list_expired(now + 599) == []
     assert len(files(tmp_path)) == 2
-    assert store.list_old(now + 610) == [KEY]
+    assert store.list_expired(now + 610) == [KEY]
     assert len(files(tmp_path)) == 1
 
 

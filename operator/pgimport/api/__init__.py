@@ -1,1 +1,1 @@
-"""Door B, the HTTP API: calls come in, resources are written and read; nothing is kept here."""
+"""The HTTP API. It writes Kubernetes objects and reads them; it keeps no state of its own."""

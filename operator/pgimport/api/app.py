@@ -1,5 +1,6 @@
-"""The routes come together: a context goes in, an ASGI application comes out."""
+"""Builds the ASGI application with all routes, and its OpenAPI document."""
 
+import json
 from typing import Any
 
 from fastapi import FastAPI, Response
@@ -10,32 +11,39 @@ from starlette.types import Lifespan
 from pgimport import __version__
 from pgimport.api import import_routes, job_routes, preview_routes, upload_routes
 from pgimport.api.api_context import ApiContext
-from pgimport.api.error_responses import ApiError, add_handlers, answer
+from pgimport.api.error_responses import RETRY_SECONDS, ApiError, add_error_handlers, build_error_response
 from pgimport.api.middleware import RequestMiddleware
 
 TITLE = "pgimport"
-DESCRIPTION = "Bring a PostgreSQL database, live or as a dump file, into a preview database."
+DESCRIPTION = "Import PostgreSQL databases, live or from dump files, into preview databases."
+_COMPONENTS = "#/components/schemas/"
 
 
 def build_app(context: ApiContext | None = None, lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
-    """Without a context: for the OpenAPI document alone."""
+    """Builds the application. Without a context it can only build its OpenAPI document."""
     app = FastAPI(
-        title=TITLE, description=DESCRIPTION, version=__version__, openapi_url=None, docs_url=None, redoc_url=None,
-        redirect_slashes=False, separate_input_output_schemas=False,
+        title=TITLE,
+        description=DESCRIPTION,
+        version=__version__,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        separate_input_output_schemas=False,
         lifespan=lifespan,
-    )  # fmt: skip
+    )
     registry = CollectorRegistry()
     app.state.context = context
-    add_handlers(app)
+    add_error_handlers(app)
     for module in (import_routes, job_routes, preview_routes, upload_routes):
         app.include_router(module.router, prefix="/v1")
-    _add_own_routes(app, registry)
+    _add_public_routes(app, registry)
     app.add_middleware(RequestMiddleware, registry=registry)
     return app
 
 
-def _add_own_routes(app: FastAPI, registry: CollectorRegistry) -> None:
-    """Without a key."""
+def _add_public_routes(app: FastAPI, registry: CollectorRegistry) -> None:
+    """Adds the routes that need no credentials."""
     document: dict[str, Any] = {}
 
     @app.get("/v1/openapi.json", include_in_schema=False)
@@ -51,7 +59,8 @@ def _add_own_routes(app: FastAPI, registry: CollectorRegistry) -> None:
     def readyz() -> Response:
         context: ApiContext | None = app.state.context
         if context is None or not context.cache.ready:
-            return answer(ApiError(503, "Kubernetes is away, or was not read yet", 5))
+            text = "Kubernetes does not answer, or its objects are not read yet"
+            return build_error_response(ApiError(503, text, RETRY_SECONDS))
         return PlainTextResponse("ok\n")
 
     @app.get("/metrics", include_in_schema=False)
@@ -60,11 +69,22 @@ def _add_own_routes(app: FastAPI, registry: CollectorRegistry) -> None:
 
 
 def build_document(app: FastAPI) -> dict[str, Any]:
-    """OpenAPI 3.1, without the framework's own shape of an error, which no route gives."""
+    """Builds the OpenAPI 3.1 document.
+
+    The framework's own error body is removed, because no route sends it. Each component is named by its title.
+    """
     document = app.openapi()
     for path in document["paths"].values():
         for operation in path.values():
             operation["responses"].pop("422", None)
+    schemas = document["components"]["schemas"]
     for name in ("HTTPValidationError", "ValidationError"):
-        document["components"]["schemas"].pop(name, None)
-    return document
+        schemas.pop(name, None)
+    text = json.dumps(document)
+    titles = {name: schema.get("title", name) for name, schema in schemas.items()}
+    for name, title in titles.items():
+        text = text.replace(f'"{_COMPONENTS}{name}"', f'"{_COMPONENTS}{title}"')
+    renamed: dict[str, Any] = json.loads(text)
+    schemas = renamed["components"]["schemas"]
+    renamed["components"]["schemas"] = {titles[name]: schemas[name] for name in sorted(schemas, key=titles.__getitem__)}
+    return renamed

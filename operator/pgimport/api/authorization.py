@@ -1,11 +1,11 @@
-"""A caller and an id come in; the Project, job or preview goes out, if it is the caller's.
+"""Looks up Projects, imports and previews that a caller may access.
 
-What is not there and what is somebody else's take the same path and give the same answer.
+An object that does not exist and an object of another organization take the same path and give the same response.
 """
 
 from dataclasses import dataclass
 
-from pgimport.api.error_responses import ApiError, not_there
+from pgimport.api.error_responses import ApiError, not_found
 from pgimport.kubernetes_client import api_paths
 from pgimport.kubernetes_client.api_client import Json, KubernetesClient
 from pgimport.kubernetes_client.custom_resources import parse_import, parse_preview, parse_project
@@ -18,64 +18,68 @@ from pgimport.model.resources import ImportObject, PreviewObject, ProjectObject
 
 @dataclass(frozen=True, slots=True)
 class CallerAccess:
-    """What one caller may see."""
+    """Checks the scopes of one caller and finds the objects of its organization."""
 
     cluster: KubernetesClient
     cache: WatchCache
     caller: Caller
 
-    def need(self, scope: ApiScope) -> None:
-        """Raises 403."""
+    def require_scope(self, scope: ApiScope) -> None:
+        """Raises ApiError 403 if the caller does not have the scope."""
         if scope not in self.caller.scopes:
-            raise ApiError(403, f"the key lacks the scope {scope.value}")
+            raise ApiError(403, f"the API key lacks the scope {scope.value}")
 
-    def find_project(self, name: str, what: str = "project") -> ProjectObject:
-        """Raises 404."""
+    def find_project(self, name: str, kind: str = "project") -> ProjectObject:
+        """Returns the Project. Raises ApiError 404, whose text names `kind`."""
         body = self.cache.find(PROJECTS, "", name)
         project = parse_project(body) if body else None
         if project is None or project.spec is None or not self.caller.sees(project.spec.organization_id, name):
-            raise not_there(what)
+            raise not_found(kind)
         return project
 
     def find_import(self, job_id: str) -> tuple[ProjectObject, ImportObject]:
-        """Raises 404."""
+        """Returns the import and its Project. Raises ApiError 404."""
         project, body = self._find(job_id, IMPORTS, "job")
-        found = parse_import(body)
-        if found.spec is not None and found.spec.project != project.meta.name:
-            raise not_there("job")
-        return project, found
+        import_object = parse_import(body)
+        if import_object.spec is not None and import_object.spec.project != project.meta.name:
+            raise not_found("job")
+        return project, import_object
 
     def find_preview(self, preview_id: str) -> tuple[ProjectObject, PreviewObject]:
-        """Raises 404."""
+        """Returns the preview database and its Project. Raises ApiError 404."""
         project, body = self._find(preview_id, PREVIEWS, "preview database")
-        found = parse_preview(body)
-        if found.spec is None or found.spec.project != project.meta.name:
-            raise not_there("preview database")
-        return project, found
+        preview = parse_preview(body)
+        if preview.spec is None or preview.spec.project != project.meta.name:
+            raise not_found("preview database")
+        return project, preview
 
-    def _find(self, text: str, kind: str, what: str) -> tuple[ProjectObject, Json]:
-        """By `<project>.<name>`. One that another replica has made a moment ago is asked of Kubernetes itself."""
-        owner, _, name = text.partition(".")
-        project = self.find_project(owner, what)
+    def _find(self, object_id: str, resource: str, kind: str) -> tuple[ProjectObject, Json]:
+        """Finds an object by `<project>.<name>`.
+
+        The cache may not have an object yet that another replica created a moment ago, so Kubernetes is asked then.
+        """
+        project_name, _, name = object_id.partition(".")
+        project = self.find_project(project_name, kind)
         namespace = namespace_of(project)
         if not is_object_name(name):
-            raise not_there(what)
-        body = self.cache.find(kind, namespace, name)
+            raise not_found(kind)
+        body = self.cache.find(resource, namespace, name)
         if body is None:
             try:
-                body = self.cluster.get(api_paths.resource(kind, namespace, name))
+                body = self.cluster.get(api_paths.resource(resource, namespace, name))
             except NotFound:
-                raise not_there(what) from None
-            self.cache.remember(kind, body)
+                raise not_found(kind) from None
+            self.cache.remember(resource, body)
         return project, body
 
 
 def namespace_of(project: ProjectObject) -> str:
-    assert project.spec is not None  # noqa: S101 (find_project has seen to it)
+    """Returns the namespace of a Project that `find_project` returned."""
+    assert project.spec is not None  # noqa: S101 (find_project returns no Project without a spec)
     return project.spec.namespace
 
 
-def is_object_name(text: str) -> bool:
-    """Nothing else may become part of a path."""
+def is_object_name(name: str) -> bool:
+    """Returns whether `name` can be part of a URL path: a DNS subdomain name (RFC 1123)."""
     allowed = "abcdefghijklmnopqrstuvwxyz0123456789.-"
-    return 0 < len(text) <= 253 and not set(text) - set(allowed) and text[0].isalnum() and text[-1].isalnum()
+    return 0 < len(name) <= 253 and not set(name) - set(allowed) and name[0].isalnum() and name[-1].isalnum()

@@ -1,8 +1,9 @@
-"""What goes wrong comes in; a status and `{"error": …}` go out, whoever noticed it. No text holds what was sent.
+"""Turns every error into a status code and the body `{"error": …}`. No text contains a value that a client sent.
 
-ApiError
-├── (400) wrong, (401) who, (403) not allowed, (404) not there, (409) conflict, (413) too large, (415) kind of body
-└── (429, 503, 504) later: with Retry-After
+400  the request is wrong             409  conflict
+401  authentication failed            413  the body is too large
+403  a scope is missing               415  the body is not JSON
+404  not found, or not the caller's   429, 503, 504  try again later
 """
 
 import logging
@@ -22,38 +23,40 @@ _log = logging.getLogger(__name__)
 
 
 class ApiError(Exception):
-    """An answer that is an error."""
+    """An error response: its status code, its text, and the seconds for Retry-After."""
 
     def __init__(self, status: int, text: str, retry_after: int | None = None) -> None:
         super().__init__(text)
         self.status, self.text, self.retry_after = status, text, retry_after
 
 
-def not_there(what: str) -> ApiError:
-    """Also for what belongs to somebody else: the two must look the same."""
-    return ApiError(404, f"no such {what}")
+def not_found(kind: str) -> ApiError:
+    """Builds the 404 response, which is the same for an object of another organization."""
+    return ApiError(404, f"no such {kind}")
 
 
-def away() -> ApiError:
-    return ApiError(503, "Kubernetes is away; try again", RETRY_SECONDS)
+def kubernetes_unreachable() -> ApiError:
+    """Builds the 503 response for the time in which Kubernetes does not answer."""
+    return ApiError(503, "Kubernetes does not answer; try again", RETRY_SECONDS)
 
 
-def answer(problem: ApiError) -> JSONResponse:
-    headers = {"Retry-After": str(problem.retry_after)} if problem.retry_after is not None else None
-    if problem.status == 401:
+def build_error_response(error: ApiError) -> JSONResponse:
+    """Builds the response with the headers that belong to its status."""
+    headers = {"Retry-After": str(error.retry_after)} if error.retry_after is not None else None
+    if error.status == 401:
         headers = {"WWW-Authenticate": "Bearer"}
-    return JSONResponse({"error": problem.text}, problem.status, headers)
+    return JSONResponse({"error": error.text}, error.status, headers)
 
 
-def add_handlers(app: FastAPI) -> None:
-    """For everything that a route, the framework or our own rooms may raise."""
+def add_error_handlers(app: FastAPI) -> None:
+    """Registers a handler for each exception that a route, the framework or an inner package may raise."""
 
     @app.exception_handler(ApiError)
-    async def told(_: Request, problem: ApiError) -> JSONResponse:
-        return answer(problem)
+    async def handle_api_error(_: Request, error: ApiError) -> JSONResponse:
+        return build_error_response(error)
 
     @app.exception_handler(HTTPException)
-    async def framework(request: Request, error: HTTPException) -> JSONResponse:
+    async def handle_framework_error(request: Request, error: HTTPException) -> JSONResponse:
         text = "no such route" if error.status_code == 404 else str(error.detail).lower()
         headers = dict(error.headers or {})
         if error.status_code == 405:
@@ -61,21 +64,22 @@ def add_handlers(app: FastAPI) -> None:
         return JSONResponse({"error": text}, error.status_code, headers)
 
     @app.exception_handler(RequestValidationError)
-    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
-        return answer(ApiError(400, describe(error.errors())))
+    async def handle_invalid_request(_: Request, error: RequestValidationError) -> JSONResponse:
+        return build_error_response(ApiError(400, describe_errors(error.errors())))
 
     @app.exception_handler(PgimportError)
-    async def inner(_: Request, error: PgimportError) -> JSONResponse:
-        return answer(translate(error))
+    async def handle_pgimport_error(_: Request, error: PgimportError) -> JSONResponse:
+        return build_error_response(translate(error))
 
     @app.exception_handler(Exception)
-    async def unexpected(_: Request, error: Exception) -> JSONResponse:
-        _log.error("an unexpected error", exc_info=error)
-        return answer(ApiError(500, "an unexpected error; the API's log has it under this answer's X-Request-Id"))
+    async def handle_unexpected_error(_: Request, error: Exception) -> JSONResponse:
+        _log.error("a request failed with an unexpected error", exc_info=error)
+        text = "an unexpected error occurred; search the API's log for the X-Request-Id of this response"
+        return build_error_response(ApiError(500, text))
 
 
 def _find_methods(request: Request) -> list[str]:
-    """All that this path knows (RFC 9110, 15.5.6); the framework names those of the first route alone."""
+    """Returns all methods of the path (RFC 9110, 15.5.6). The framework names those of the first route only."""
     return [
         method
         for method in ("DELETE", "GET", "PATCH", "POST", "PUT")
@@ -84,46 +88,45 @@ def _find_methods(request: Request) -> list[str]:
 
 
 def translate(error: PgimportError) -> ApiError:
-    """What Kubernetes answered, for a client."""
+    """Builds the response to an error of Kubernetes or of the upload store."""
     match error:
         case KubernetesUnavailable():
-            return away()
+            return kubernetes_unreachable()
         case StoreUnavailable():
-            return ApiError(503, "the upload store is away; try again", RETRY_SECONDS)
+            return ApiError(503, "the upload store does not answer; try again", RETRY_SECONDS)
         case Conflict():
-            return ApiError(409, "it was changed by somebody else at the same moment; try again")
+            return ApiError(409, "another client changed the object at the same time; try again")
         case Invalid():
-            return ApiError(400, f"Kubernetes does not accept it: {_last_sentence(str(error))}")
+            return ApiError(400, f"Kubernetes rejected the object: {_last_sentence(str(error))}")
         case Forbidden():
-            _log.error("a right is missing: %s", error)
-            return ApiError(
-                503, "the API lacks a right in the project's namespace; the project may not be ready yet", 5
-            )
+            _log.error("the API lacks a permission: %s", error)
+            text = "the API lacks a permission in the project's namespace; wait until the Project is ready"
+            return ApiError(503, text, RETRY_SECONDS)
         case _:
-            return not_there("object")
+            return not_found("object")
 
 
 def _last_sentence(text: str) -> str:
-    """Of `POST /apis/…: 422 PreviewDatabase "x" is invalid: spec.ttl: …`, what comes after the status."""
+    """Returns the part after the status: `PreviewDatabase …` of `POST /apis/…: 422 PreviewDatabase "x" is invalid`."""
     return text.partition(": ")[2].partition(" ")[2]
 
 
-def describe(errors: Sequence[Any]) -> str:
-    """Each wrong field with what it must be; never its value, which may be a secret."""
-    return "; ".join(dict.fromkeys(_sentence(one) for one in errors)) or "the request is not valid"
+def describe_errors(errors: Sequence[Any]) -> str:
+    """Names each invalid field and what it must be, but never its value, which may be a secret."""
+    return "; ".join(dict.fromkeys(_describe_error(error) for error in errors)) or "the request is not valid"
 
 
-def _sentence(error: Any) -> str:
-    where, kind = [str(part) for part in error["loc"]], error["type"]
+def _describe_error(error: Any) -> str:
+    location, kind = [str(part) for part in error["loc"]], error["type"]
     if kind == "json_invalid":
         return f"the body is not JSON: {error.get('ctx', {}).get('error', 'it cannot be read')}"
-    place = ".".join(where[1:])
-    if kind == "missing" and not place:
+    field = ".".join(location[1:])  # the first part is body, query, path or header
+    if kind == "missing" and not field:
         return "the body is missing"
     if kind == "extra_forbidden":
-        return f"{place}: no such field"
-    if not place and kind in ("model_type", "model_attributes_type", "dict_type"):
+        return f"{field}: no such field"
+    if not field and kind in ("model_type", "model_attributes_type", "dict_type"):
         return "the body must be a JSON object"
     message = error["msg"].removeprefix("Value error, ")
     text = message[:1].lower() + message[1:]
-    return f"{place}: {text}" if place else text
+    return f"{field}: {text}" if field else text

@@ -1,48 +1,50 @@
-"""Failed attempts to enter, address by address: how long one must wait goes out. Nothing here reads a clock."""
+"""Limits failed authentication attempts of each client address. Pure: the time is an argument."""
 
 import ipaddress
 import threading
 from collections import OrderedDict
 
-FAILURES = 20  # that an address may have at once
-REFILL_SECONDS = 3.0  # for each of them to be forgiven
-ADDRESSES = 20_000  # remembered; a hundred bytes each
+MAX_FAILURES = 20  # of one address at once
+REFILL_SECONDS = 3.0  # until one more failure is allowed
+MAX_ADDRESSES = 20_000  # kept in memory, about a hundred bytes each
 
 
 class FailureThrottle:
-    """A bucket for each address; of IPv6 for each /64, which is what one host gets."""
+    """A token bucket for each IPv4 address and each IPv6 /64 network, which is what one host gets."""
 
     def __init__(self, refill_seconds: float = REFILL_SECONDS) -> None:
         self._refill = refill_seconds
-        self._spent: OrderedDict[str, tuple[float, float]] = OrderedDict()  # address → failures, when
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()  # network → (failures, time of the last)
         self._lock = threading.Lock()
 
     def check(self, address: str, now: float) -> int | None:
-        """Seconds to wait; None where it may try."""
+        """Returns the seconds that the address must wait, or None if it may try now."""
         with self._lock:
-            over = self._failures(_network_of(address), now) - FAILURES + 1
-        return max(1, round(over * self._refill)) if over > 0 else None
+            excess = self._count_failures(_network_of(address), now) - MAX_FAILURES + 1
+        return max(1, round(excess * self._refill)) if excess > 0 else None
 
     def fail(self, address: str, now: float) -> None:
+        """Counts a failed attempt."""
         network = _network_of(address)
         with self._lock:
-            self._spent[network] = (self._failures(network, now) + 1, now)
-            self._spent.move_to_end(network)
-            while len(self._spent) > ADDRESSES:
-                self._spent.popitem(last=False)
+            self._buckets[network] = (self._count_failures(network, now) + 1, now)
+            self._buckets.move_to_end(network)
+            while len(self._buckets) > MAX_ADDRESSES:
+                self._buckets.popitem(last=False)
 
-    def _failures(self, network: str, now: float) -> float:
-        count, at = self._spent.get(network, (0.0, now))
-        return max(0.0, count - (now - at) / self._refill)
+    def _count_failures(self, network: str, now: float) -> float:
+        """Returns the failures that are not yet forgiven."""
+        failures, last_failure = self._buckets.get(network, (0.0, now))
+        return max(0.0, failures - (now - last_failure) / self._refill)
 
 
-def _network_of(address: str) -> str:
+def _network_of(text: str) -> str:
     try:
-        found = ipaddress.ip_address(address)
+        address = ipaddress.ip_address(text)
     except ValueError:
-        return address
-    if isinstance(found, ipaddress.IPv6Address):
-        if found.ipv4_mapped is not None:
-            return str(found.ipv4_mapped)
-        return str(ipaddress.ip_network((found, 64), strict=False))
-    return address
+        return text
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is not None:
+            return str(address.ipv4_mapped)
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return text

@@ -1,31 +1,24 @@
-"""The three import routes: a request comes in, a job, an upload or a report goes out."""
+"""Routes that create imports, uploads and preflight reports."""
 
 import secrets
-from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Header, Request
 
-from pgimport.api.api_context import Access, ApiContext, CurrentContext
+from pgimport.api.api_context import ApiContext, CurrentContext
+from pgimport.api.authentication import Access
 from pgimport.api.authorization import CallerAccess, namespace_of
-from pgimport.api.error_responses import RETRY_SECONDS, ApiError, not_there
-from pgimport.api.openapi_parameters import PROBLEMS, ProjectID
-from pgimport.api.resource_manifests import RequestOrigin, build_import, build_preview, name_of_request, sign_body
-from pgimport.api.resource_writer import create_once, ensure_source_secret
-from pgimport.api.rest_models import (
-    ImportRequest,
-    JobAnswer,
-    PreflightAnswer,
-    PreflightRequest,
-    PreviewRequest,
-    Upload,
-    UploadAnswer,
-    tell_job,
-    tell_preflight,
-)
+from pgimport.api.error_responses import RETRY_SECONDS, ApiError, not_found
+from pgimport.api.import_models import ImportRequest, JobAnswer, Upload, UploadAnswer, build_job
+from pgimport.api.import_plan import ImportPlan, plan_import, plan_preflight
+from pgimport.api.object_names import ObjectNamer
+from pgimport.api.openapi_parameters import ERROR_RESPONSES, ProjectID
+from pgimport.api.preflight_models import PreflightAnswer, PreflightRequest, build_rest_preflight
+from pgimport.api.request_origin import RequestOrigin, sign_body
+from pgimport.api.resource_writer import write_import
 from pgimport.kubernetes_client.custom_resources import parse_import
 from pgimport.model.api_caller import ApiScope
-from pgimport.model.names import IMPORTS, PREVIEWS
+from pgimport.model.names import IMPORTS
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.resources import ImportObject, ProjectObject
 from pgimport.model.source_url import parse_source, resolve_source
@@ -35,59 +28,97 @@ router = APIRouter(tags=["imports"])
 IdempotencyKey = Annotated[
     str | None,
     Header(
-        alias="Idempotency-Key", min_length=1, max_length=255, pattern=r"^[ -~]+$",
-        description="The same key with the same body gives the same job, and nothing is made twice.",
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        pattern=r"^[ -~]+$",
+        description="A repeated request with the same key and the same body returns the first request's job.",
     ),
-]  # fmt: skip
+]
 
 
 @router.post(
-    "/projects/{projectID}/imports", status_code=202, operation_id="createImport",
-    response_model_exclude_none=True, responses=PROBLEMS,
-    summary="Start an import",
-)  # fmt: skip
+    "/projects/{projectID}/imports",
+    status_code=202,
+    operation_id="createImport",
+    response_model_exclude_none=True,
+    responses=ERROR_RESPONSES,
+    summary="Start an import.",
+)
 def create_import(
-    project_id: ProjectID, asked: ImportRequest, request: Request, entered: Access, context: CurrentContext,
+    project_id: ProjectID,
+    body: ImportRequest,
+    request: Request,
+    access: Access,
+    context: CurrentContext,
     key: IdempotencyKey = None,
-) -> JobAnswer:  # fmt: skip
-    entered.need(ApiScope.PROJECTS_WRITE)
-    project = entered.find_project(project_id)
-    if asked.source_url is not None:
-        judge_source(context, project, asked.source_url)
-    if asked.upload_key is not None:
-        _judge_upload(context, project_id, asked.upload_key)
-    origin = _origin(request, entered, context, asked.model_dump_json(), key)
-    chance = secrets.token_bytes(16)
-    name = name_of_request("import", project_id, key, chance)
-    target = _find_target(entered, project, asked, name_of_request("preview", project_id, key, chance))
-    namespace = namespace_of(project)
-    made = create_once(context, IMPORTS, build_import(project_id, namespace, name, asked, target.name, origin))
-    if target.fresh and target.name is not None:
-        create_once(context, PREVIEWS, build_preview(project_id, namespace, target.name, PreviewRequest(), origin))
-    if asked.source_url is not None:
-        ensure_source_secret(context, made, asked.source_url)
-    return JobAnswer(job=tell_job(project, parse_import(made)))
+) -> JobAnswer:
+    access.require_scope(ApiScope.PROJECTS_WRITE)
+    project = access.find_project(project_id)
+    if body.source_url is not None:
+        _check_source(context, project, body.source_url)
+    if body.upload_key is not None:
+        _check_upload(context, project_id, body.upload_key)
+    preview = _find_target(access, project, body.preview_database_id)
+    body_hmac = sign_body(context.secret, body.model_dump_json()) if key is not None else ""
+    origin = RequestOrigin(request_id=request.state.request_id, caller=access.caller.name, body_hmac=body_hmac)
+    plan = plan_import(body, preview, _build_namer(project, key), origin)
+    return JobAnswer(job=build_job(project, write_import(context, plan)))
 
 
-def _judge_upload(context: ApiContext, project: str, key: str) -> None:
-    """Raises 400 where there is no store, 404 where nothing of this Project is there."""
+def _build_namer(project: ProjectObject, key: str | None) -> ObjectNamer:
+    return ObjectNamer(
+        project=project.meta.name,
+        namespace=namespace_of(project),
+        idempotency_key=key,
+        random_bytes=secrets.token_bytes(16),
+    )
+
+
+def _check_source(context: ApiContext, project: ProjectObject, source_url: str) -> None:
+    """Applies the worker's rules to the URL, so that a source that can never work is refused now. Raises ApiError 400.
+
+    A host name that does not resolve is accepted, because the worker may retry later.
+    """
+    assert project.spec is not None  # noqa: S101 (find_project returns no Project without a spec)
+    parsed = parse_source(source_url)
+    source = parsed if isinstance(parsed, Failure) else resolve_source(parsed, context.resolve, project.spec.sources)
+    if isinstance(source, Failure) and source.reason is not Reason.SOURCE_UNREACHABLE:
+        raise ApiError(400, f"source_url: {source.for_a_person()}")
+
+
+def _check_upload(context: ApiContext, project: str, key: str) -> None:
+    """Raises ApiError 400 if there is no store, and 404 if the Project has no upload with this key."""
     if context.store is None:
         raise _no_store()
     if not is_object_key_of(key, project) or context.store.find_size(key) is None:
-        raise not_there("upload")
+        raise not_found("upload")
 
 
 def _no_store() -> ApiError:
-    return ApiError(400, "this installation has no store for uploads: give a source_url")
+    return ApiError(400, "this installation has no store for uploads; use source_url instead")
+
+
+def _find_target(access: CallerAccess, project: ProjectObject, preview_id: str | None) -> str | None:
+    """Returns the name of the PreviewDatabase with this id. Raises ApiError 404."""
+    if preview_id is None:
+        return None
+    owner, preview = access.find_preview(preview_id)
+    if owner.meta.name != project.meta.name:
+        raise not_found("preview database")
+    return preview.meta.name
 
 
 @router.post(
-    "/projects/{projectID}/imports/uploads", status_code=201, operation_id="createUpload", responses=PROBLEMS,
-    summary="Where a dump file may be put",
-)  # fmt: skip
-def create_upload(project_id: ProjectID, request: Request, entered: Access, context: CurrentContext) -> UploadAnswer:
-    entered.need(ApiScope.PROJECTS_WRITE)
-    entered.find_project(project_id)
+    "/projects/{projectID}/imports/uploads",
+    status_code=201,
+    operation_id="createUpload",
+    responses=ERROR_RESPONSES,
+    summary="Create a URL to which you can upload a dump file.",
+)
+def create_upload(project_id: ProjectID, request: Request, access: Access, context: CurrentContext) -> UploadAnswer:
+    access.require_scope(ApiScope.PROJECTS_WRITE)
+    access.find_project(project_id)
     if context.store is None:
         raise _no_store()
     key = build_object_key(project_id, secrets.token_bytes(KEY_BYTES))
@@ -96,74 +127,45 @@ def create_upload(project_id: ProjectID, request: Request, entered: Access, cont
     return UploadAnswer(upload=Upload(object_key=key, upload_url=url, expires_at=expires_at))
 
 
-@dataclass(frozen=True, slots=True)
-class _Target:
-    name: str | None  # of a preview; none for a dry run
-    fresh: bool = False
-
-
-def _find_target(entered: CallerAccess, project: ProjectObject, asked: ImportRequest, fresh: str) -> _Target:
-    if asked.preview_database_id is None:
-        return _Target(None) if asked.dry_run else _Target(fresh, fresh=True)
-    owner, preview = entered.find_preview(asked.preview_database_id)
-    if owner.meta.name != project.meta.name:
-        raise not_there("preview database")
-    return _Target(preview.meta.name)
-
-
-def judge_source(context: ApiContext, project: ProjectObject, text: str) -> None:
-    """As the worker will, so that what can never work is refused at once. Raises 400."""
-    assert project.spec is not None  # noqa: S101 (find_project has seen to it)
-    url = parse_source(text)
-    judged = url if isinstance(url, Failure) else resolve_source(url, context.resolve, project.spec.sources)
-    if isinstance(judged, Failure) and judged.reason is not Reason.SOURCE_UNREACHABLE:
-        raise ApiError(400, f"source_url: {judged.for_a_person()}")
-
-
-def _origin(request: Request, entered: CallerAccess, context: ApiContext, body: str, key: str | None) -> RequestOrigin:
-    """Without an Idempotency-Key nothing of the body is kept."""
-    signed = sign_body(context.secret, body) if key is not None else ""
-    return RequestOrigin(request_id=request.state.request_id, caller=entered.caller.name, body_hmac=signed)
-
-
 @router.post(
-    "/projects/{projectID}/imports/preflight", operation_id="preflightImport",
-    response_model_exclude_none=True, responses=PROBLEMS,
-    summary="Look at a source, and change nothing",
-)  # fmt: skip
-def preflight(
-    project_id: ProjectID, asked: PreflightRequest, request: Request, entered: Access, context: CurrentContext
+    "/projects/{projectID}/imports/preflight",
+    operation_id="preflightImport",
+    response_model_exclude_none=True,
+    responses=ERROR_RESPONSES,
+    summary="Check a source without changing anything.",
+)
+def preflight_import(
+    project_id: ProjectID, body: PreflightRequest, request: Request, access: Access, context: CurrentContext
 ) -> PreflightAnswer:
-    entered.need(ApiScope.PROJECTS_WRITE)
-    project = entered.find_project(project_id)
-    judge_source(context, project, asked.source_url)
-    if not context.preflights.acquire(blocking=False):
-        raise ApiError(503, "too many preflights at once", RETRY_SECONDS)
+    access.require_scope(ApiScope.PROJECTS_WRITE)
+    project = access.find_project(project_id)
+    _check_source(context, project, body.source_url)
+    origin = RequestOrigin(request_id=request.state.request_id, caller=access.caller.name)
+    plan = plan_preflight(body.source_url, _build_namer(project, None), origin)
+    if not context.preflight_slots.acquire(blocking=False):
+        raise ApiError(503, "too many preflights are running; try again", RETRY_SECONDS)
     try:
-        found = _look(context, project, asked.source_url, _origin(request, entered, context, "", None))
+        import_object = _run_preflight(context, plan)
     finally:
-        context.preflights.release()
-    if found is None:
-        raise ApiError(504, "the preflight has not ended in time; a dry_run import may take as long as it needs")
-    if found.status.preflight is None:
-        raise ApiError(502, f"the preflight has no report: {found.status.error or 'it was stopped'}")
-    return PreflightAnswer(preflight=tell_preflight(found.status.preflight, project))
+        context.preflight_slots.release()
+    if import_object is None:
+        raise ApiError(504, "the preflight did not finish in time; start an import with dry_run, which has no limit")
+    status = import_object.status
+    if status.preflight is None:
+        raise ApiError(502, f"the preflight wrote no report: {status.error or 'it was stopped'}")
+    return PreflightAnswer(preflight=build_rest_preflight(status.preflight, project))
 
 
-def _look(context: ApiContext, project: ProjectObject, url: str, origin: RequestOrigin) -> ImportObject | None:
-    """A dry run of its own, which the operator takes away afterwards. None when time is over."""
-    namespace, name = namespace_of(project), name_of_request("preflight", "", None, secrets.token_bytes(16))
-    asked = ImportRequest(source_url=url, dry_run=True)
-    body = build_import(project.meta.name, namespace, name, asked, None, origin, ephemeral=True)
-    made = create_once(context, IMPORTS, body)
-    ensure_source_secret(context, made, url)
+def _run_preflight(context: ApiContext, plan: ImportPlan) -> ImportObject | None:
+    """Creates the dry run and waits for its end. Returns None after `context.preflight_seconds`."""
+    meta = write_import(context, plan).meta
 
     def read() -> ImportObject | None:
-        found: dict[str, Any] | None = context.cache.find(IMPORTS, namespace, name)
-        return parse_import(found) if found else None
+        body = context.cache.find(IMPORTS, meta.namespace, meta.name)
+        return parse_import(body) if body else None
 
-    def over() -> bool:
-        found = read()
-        return found is None or found.status.terminal
+    def has_ended() -> bool:
+        import_object = read()
+        return import_object is None or import_object.status.terminal
 
-    return read() if context.cache.wait_for(over, context.preflight_seconds) else None
+    return read() if context.cache.wait_for(has_ended, context.preflight_seconds) else None

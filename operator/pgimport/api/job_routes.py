@@ -1,4 +1,4 @@
-"""Jobs: ids come in; jobs as the resources tell them go out."""
+"""Routes that list, read and cancel jobs."""
 
 import base64
 import binascii
@@ -7,82 +7,105 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from pgimport.api.api_context import Access, CurrentContext
+from pgimport.api.api_context import CurrentContext
+from pgimport.api.authentication import Access
 from pgimport.api.authorization import namespace_of
 from pgimport.api.error_responses import ApiError
-from pgimport.api.openapi_parameters import PROBLEMS, JobID, ProjectID
-from pgimport.api.resource_writer import change
-from pgimport.api.rest_models import JobAnswer, JobsAnswer, tell_job
+from pgimport.api.import_models import JobAnswer, JobsAnswer, build_job
+from pgimport.api.openapi_parameters import ERROR_RESPONSES, JobID, ProjectID
+from pgimport.api.resource_writer import patch_object
 from pgimport.kubernetes_client.custom_resources import parse_import
 from pgimport.kubernetes_client.watch_cache import sort_key
 from pgimport.model.api_caller import ApiScope
 from pgimport.model.names import IMPORTS, LABEL_EPHEMERAL
 from pgimport.model.status import ImportState
 
-_PLACE = re.compile(r"[0-9T:-]{19}Z [a-z0-9.-]{1,253}")
+_POSITION = re.compile(r"[0-9T:-]{19}Z [a-z0-9.-]{1,253}")  # creation time and name, as the cache sorts them
 router = APIRouter(tags=["jobs"])
-Limit = Annotated[int, Query(ge=1, le=100, description="Jobs of one answer.")]
+Limit = Annotated[int, Query(ge=1, le=100, description="The response has at most this many jobs.")]
 Cursor = Annotated[
     str | None,
-    Query(max_length=600, description='Where the answer before ended: from its header `Link`, rel="next".'),
+    Query(
+        max_length=600,
+        description='The response continues after this position; use the URL with rel="next" in the Link header.',
+    ),
 ]
+_LINK_HEADER = {"description": "The URL of the next page, if there is one.", "schema": {"type": "string"}}
 
 
 @router.get(
-    "/projects/{projectID}/jobs", operation_id="listJobs", response_model_exclude_none=True, summary="Newest first",
-    responses={
-        **PROBLEMS,
-        200: {"headers": {"Link": {"description": "The next page, where there is one.", "schema": {"type": "string"}}}},
-    },
-)  # fmt: skip
+    "/projects/{projectID}/jobs",
+    operation_id="listJobs",
+    response_model_exclude_none=True,
+    summary="List the jobs of a project, newest first.",
+    responses={**ERROR_RESPONSES, 200: {"headers": {"Link": _LINK_HEADER}}},
+)
 def list_jobs(
-    project_id: ProjectID, entered: Access, request: Request, response: Response, limit: Limit = 25,
+    project_id: ProjectID,
+    access: Access,
+    request: Request,
+    response: Response,
+    limit: Limit = 25,
     cursor: Cursor = None,
-) -> JobsAnswer:  # fmt: skip
-    entered.need(ApiScope.JOBS_READ)
-    project = entered.find_project(project_id)
-    before = _read_cursor(cursor) if cursor else ""
-    found = entered.cache.list_newest(IMPORTS, namespace_of(project), limit + 1, before, _is_job)
-    if len(found) > limit:
-        found = found[:limit]
-        place = base64.urlsafe_b64encode(sort_key(found[-1]).encode()).decode().rstrip("=")
-        response.headers["Link"] = f'<{request.url.path}?limit={limit}&cursor={place}>; rel="next"'
-    return JobsAnswer(jobs=[tell_job(project, parse_import(body)) for body in found])
+) -> JobsAnswer:
+    access.require_scope(ApiScope.JOBS_READ)
+    project = access.find_project(project_id)
+    before = _parse_cursor(cursor) if cursor else ""
+    bodies = access.cache.list_newest(IMPORTS, namespace_of(project), limit + 1, before, _is_job)
+    if len(bodies) > limit:
+        bodies = bodies[:limit]
+        next_cursor = _format_cursor(sort_key(bodies[-1]))
+        response.headers["Link"] = f'<{request.url.path}?limit={limit}&cursor={next_cursor}>; rel="next"'
+    return JobsAnswer(jobs=[build_job(project, parse_import(body)) for body in bodies])
 
 
 def _is_job(labels: dict[str, str]) -> bool:
-    """The runs behind a preflight are nobody's job."""
+    """Returns False for the imports that run on behalf of the preflight route."""
     return LABEL_EPHEMERAL not in labels
 
 
-def _read_cursor(text: str) -> str:
+def _format_cursor(position: str) -> str:
+    return base64.urlsafe_b64encode(position.encode()).decode().rstrip("=")
+
+
+def _parse_cursor(cursor: str) -> str:
+    """Returns the position of the last job on the previous page. Raises ApiError 400."""
     try:
-        place = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode()
+        position = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError):
-        place = ""
-    if not _PLACE.fullmatch(place):
-        raise ApiError(400, "cursor: take it from the header Link of the answer before")
-    return place
+        position = ""
+    if not _POSITION.fullmatch(position):
+        raise ApiError(400, "cursor: use the value from the Link header of the previous response")
+    return position
 
 
 @router.get(
-    "/jobs/{jobID}", operation_id="getJob", response_model_exclude_none=True, responses=PROBLEMS, summary="One job"
+    "/jobs/{jobID}",
+    operation_id="getJob",
+    response_model_exclude_none=True,
+    responses=ERROR_RESPONSES,
+    summary="Read a job.",
 )
-def get_job(job_id: JobID, entered: Access) -> JobAnswer:
-    entered.need(ApiScope.JOBS_READ)
-    return JobAnswer(job=tell_job(*entered.find_import(job_id)))
+def get_job(job_id: JobID, access: Access) -> JobAnswer:
+    access.require_scope(ApiScope.JOBS_READ)
+    return JobAnswer(job=build_job(*access.find_import(job_id)))
 
 
 @router.post(
-    "/jobs/{jobID}/cancel", status_code=202, operation_id="cancelJob", response_model_exclude_none=True,
-    responses=PROBLEMS, summary="End a job for good",
-)  # fmt: skip
-def cancel_job(job_id: JobID, entered: Access, context: CurrentContext) -> JobAnswer:
-    entered.need(ApiScope.PROJECTS_WRITE)
-    project, found = entered.find_import(job_id)
-    if found.status.terminal:
-        if found.status.state is ImportState.CANCELLED:
-            return JobAnswer(job=tell_job(project, found))
-        raise ApiError(409, f"the job has {found.status.state} already")
-    made = change(context, IMPORTS, found.meta, {"spec": {"cancel": True}}, "job")
-    return JobAnswer(job=tell_job(project, parse_import(made)))
+    "/jobs/{jobID}/cancel",
+    status_code=202,
+    operation_id="cancelJob",
+    response_model_exclude_none=True,
+    responses=ERROR_RESPONSES,
+    summary="Cancel a job for good.",
+)
+def cancel_job(job_id: JobID, access: Access, context: CurrentContext) -> JobAnswer:
+    access.require_scope(ApiScope.PROJECTS_WRITE)
+    project, import_object = access.find_import(job_id)
+    state = import_object.status.state
+    if state is not None and state.terminal:
+        if state is ImportState.CANCELLED:
+            return JobAnswer(job=build_job(project, import_object))
+        raise ApiError(409, f"the job has already {state}")
+    body = patch_object(context, IMPORTS, import_object.meta, {"spec": {"cancel": True}}, "job")
+    return JobAnswer(job=build_job(project, parse_import(body)))

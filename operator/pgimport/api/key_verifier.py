@@ -1,4 +1,4 @@
-"""API keys as the door checks them: a key's text comes in, its caller goes out; the Secret is read now and then."""
+"""Verifies API keys against the Secret that holds their hashes."""
 
 import logging
 import threading
@@ -10,48 +10,55 @@ from pgimport.model.api_caller import Caller
 from pgimport.model.api_keys import ApiKeyRing, is_api_key, parse_api_keys
 from pgimport.model.errors import KubernetesUnavailable, PgimportError
 
-FRESH_SECONDS = 5.0  # a revoked key opens the door no longer than this
-AGAIN_SECONDS = 0.25  # an unknown key may be one that was made a moment ago: it waits for one more reading
+MAX_AGE_SECONDS = 5.0  # of the Secret's last read; a revoked key is accepted no longer than this
+RETRY_SECONDS = 0.25  # an unknown key may be new, so it waits for one more read of the Secret
 _log = logging.getLogger(__name__)
 
 
 class ApiKeyVerifier:
-    """Safe to share between threads. While Kubernetes is away, the keys are those of the last reading."""
+    """Caches the Secret for some seconds. While Kubernetes does not answer, the keys of the last read stay valid.
+
+    Can be shared between threads.
+    """
 
     def __init__(
         self, read: Callable[[], dict[str, bytes] | None], clock: Callable[[], float], wait: Callable[[float], None]
     ) -> None:
-        """`read`: the Secret's entries; None where it is not there. Raises PgimportError."""
+        """`read` returns the Secret's entries, or None if it does not exist, and raises PgimportError."""
         self._read, self._clock, self._wait = read, clock, wait
-        self._ring, self._read_at, self._away = ApiKeyRing(), -1e9, False
+        self._keys, self._read_at, self._read_failed = ApiKeyRing(), -1e9, False
         self._lock = threading.Lock()
 
-    def find(self, text: str, now: datetime) -> Caller:
-        """Raises InvalidCredentials, and KubernetesUnavailable where the key may be one that could not be read."""
-        caller = self._ring_of(FRESH_SECONDS).find(text, now)
-        if caller is None and is_api_key(text):
-            if (early := self._read_at + AGAIN_SECONDS - self._clock()) > 0:
+    def verify(self, key: str, now: datetime) -> Caller:
+        """Returns the key's caller.
+
+        Raises InvalidCredentials, or KubernetesUnavailable if the Secret could not be read and may contain the key.
+        """
+        caller = self._read_keys(MAX_AGE_SECONDS).find(key, now)
+        if caller is None and is_api_key(key):
+            if (early := self._read_at + RETRY_SECONDS - self._clock()) > 0:
                 self._wait(early)
-            caller = self._ring_of(AGAIN_SECONDS / 2).find(text, now)
-        if caller is None and self._away and is_api_key(text):
+            caller = self._read_keys(RETRY_SECONDS / 2).find(key, now)
+        if caller is None and self._read_failed and is_api_key(key):
             raise KubernetesUnavailable("the API keys cannot be read")
         if caller is None:
-            raise InvalidCredentials("the API key is not known, or has expired")
+            raise InvalidCredentials("the API key is unknown or has expired")
         return caller
 
-    def _ring_of(self, age: float) -> ApiKeyRing:
+    def _read_keys(self, max_age: float) -> ApiKeyRing:
+        """Returns the keys; reads the Secret if the last read is older than `max_age` seconds."""
         with self._lock:
-            if self._clock() - self._read_at <= age:
-                return self._ring
+            if self._clock() - self._read_at <= max_age:
+                return self._keys
             self._read_at = self._clock()
             try:
-                ring = parse_api_keys(self._read() or {})
+                keys = parse_api_keys(self._read() or {})
             except PgimportError as error:
                 _log.warning("the API keys cannot be read: %s", error)
-                self._away = True
-                return self._ring
-            self._away = False
-            for problem in ring.problems:
-                _log.warning("an API key is passed over: %s", problem)
-            self._ring = ring
-            return ring
+                self._read_failed = True
+                return self._keys
+            self._read_failed = False
+            for problem in keys.problems:
+                _log.warning("an API key is ignored: %s", problem)
+            self._keys = keys
+            return keys

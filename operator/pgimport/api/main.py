@@ -1,4 +1,4 @@
-"""The API's program: settings in, uvicorn serves until it is told to stop."""
+"""Runs the HTTP API: reads settings, builds the application and serves it with uvicorn."""
 
 import json
 import os
@@ -17,10 +17,9 @@ from fastapi import FastAPI
 
 from pgimport.api.api_context import ApiContext, Authenticate
 from pgimport.api.app import build_app, build_document
-from pgimport.api.clerk_tokens import ClerkSettings, ClerkVerifier
 from pgimport.api.failure_throttle import FailureThrottle
 from pgimport.api.key_verifier import ApiKeyVerifier
-from pgimport.api.upload_routes import start_sweeps
+from pgimport.api.upload_sweep import start_upload_sweeps
 from pgimport.kubernetes_client.api_client import KubernetesClient, connect_kubernetes
 from pgimport.kubernetes_client.secrets_and_config_maps import read_secret
 from pgimport.kubernetes_client.watch_cache import WatchCache
@@ -31,82 +30,88 @@ from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS
 from pgimport.settings import ApiSettings, SettingsError, open_uploads, read_api_settings
 from pgimport.store.embedded_store import LocalStore
 
-LEAST_SECRET = 32  # bytes
-THREADS = 80  # routes that wait: for Kubernetes some milliseconds each, for a preflight some seconds
-STOP_SECONDS = 35  # for requests that have begun; a preflight takes 30 at most
+MIN_SECRET_BYTES = 32
+THREADS = 80  # for routes that wait: milliseconds for Kubernetes, seconds for a preflight
+STOP_SECONDS = 35  # for running requests; a preflight takes at most 30
+EX_CONFIG = 78
 
 
 def main(arguments: list[str]) -> int:
-    """Without a word it serves, and everything is in the environment; `api openapi` prints the document."""
+    """Serves the API, configured by the environment; with the argument `openapi`, prints the OpenAPI document.
+
+    Returns the exit code: 0, or EX_CONFIG if a setting is missing or wrong.
+    """
     if arguments == ["openapi"]:
         print(json.dumps(build_document(build_app()), indent=1, ensure_ascii=False))
         return 0
     try:
         settings = read_api_settings(os.environ)
         start_logging(settings.log_level)
-        context = build_context(connect_kubernetes(), settings, _read_secret(settings))
+        context = build_context(connect_kubernetes(), settings, _read_api_secret(settings))
     except SettingsError as error:
         print(error, file=sys.stderr)
-        return 78  # EX_CONFIG
+        return EX_CONFIG
     serve(context, settings)
     return 0
 
 
 def serve(context: ApiContext, settings: ApiSettings) -> None:
-    """Until a signal."""
-    # The server takes the signal, ends what has begun, and raises it once more: a stop that was asked for is no error.
+    """Starts the background threads and serves until a signal arrives."""
+    # uvicorn handles SIGTERM, finishes running requests and raises the signal again: a requested stop is no error.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     stop = threading.Event()
     context.cache.start()
     if isinstance(context.store, LocalStore):
-        start_sweeps(context.store, context.cache, stop)
+        start_upload_sweeps(context.store, context.cache, stop)
     try:
-        run(build_app(context, serve_threads), settings)
+        run_server(build_app(context, raise_thread_limit), settings)
     finally:
         stop.set()
         context.cache.stop()
 
 
 def build_context(cluster: KubernetesClient, settings: ApiSettings, secret: bytes) -> ApiContext:
+    """Builds the context of a production process. Raises SettingsError."""
     return ApiContext(
-        cluster=cluster, cache=WatchCache(cluster, (PROJECTS, PREVIEWS, IMPORTS)),
-        authenticate=_build_door(cluster, settings), throttle=FailureThrottle(), secret=secret,
+        cluster=cluster,
+        cache=WatchCache(cluster, (PROJECTS, PREVIEWS, IMPORTS)),
+        authenticate=_build_authenticate(cluster, settings),
+        throttle=FailureThrottle(),
+        secret=secret,
         store=open_uploads(settings, os.environ),
-    )  # fmt: skip
+    )
 
 
-def _build_door(cluster: KubernetesClient, settings: ApiSettings) -> Authenticate:
+def _build_authenticate(cluster: KubernetesClient, settings: ApiSettings) -> Authenticate:
+    """Builds the function that verifies API keys and, if Clerk is configured, session tokens. Raises SettingsError."""
     keys = ApiKeyVerifier(lambda: read_secret(cluster, settings.namespace, API_KEYS_SECRET), time.monotonic, time.sleep)
-    clerk = _build_clerk(settings)
+    if settings.clerk_jwks_url is None and settings.clerk_pem_file is None:
+        return keys.verify
+    # PyJWT and cryptography are imported only if they are needed.
+    from pgimport.api.clerk_tokens import ClerkSettings, ClerkVerifier
 
-    def authenticate(text: str, now: datetime) -> Caller:
-        if text.startswith(API_KEY_PREFIX) or clerk is None:
-            return keys.find(text, now)
-        return clerk.verify(text, now)
+    pem = _read_file("PGIMPORT_CLERK_PEM_FILE", settings.clerk_pem_file).decode() if settings.clerk_pem_file else None
+    clerk_settings = ClerkSettings(
+        jwks_url=settings.clerk_jwks_url, pem=pem, parties=settings.clerk_parties, issuer=settings.clerk_issuer
+    )
+    clerk = ClerkVerifier(clerk_settings, time.monotonic)
+
+    def authenticate(credentials: str, now: datetime) -> Caller:
+        verify = keys.verify if credentials.startswith(API_KEY_PREFIX) else clerk.verify
+        return verify(credentials, now)
 
     return authenticate
 
 
-def _build_clerk(settings: ApiSettings) -> ClerkVerifier | None:
-    if settings.clerk_jwks_url is None and settings.clerk_pem_file is None:
-        return None
-    pem = _read_file("PGIMPORT_CLERK_PEM_FILE", settings.clerk_pem_file).decode() if settings.clerk_pem_file else None
-    return ClerkVerifier(
-        ClerkSettings(
-            jwks_url=settings.clerk_jwks_url, pem=pem, parties=settings.clerk_parties, issuer=settings.clerk_issuer
-        ),
-        time.monotonic,
-    )
-
-
-def _read_secret(settings: ApiSettings) -> bytes:
+def _read_api_secret(settings: ApiSettings) -> bytes:
     secret = _read_file("PGIMPORT_API_SECRET_FILE", settings.api_secret_file)
-    if len(secret) < LEAST_SECRET:
-        raise SettingsError(f"PGIMPORT_API_SECRET_FILE: at least {LEAST_SECRET} bytes are needed")
+    if len(secret) < MIN_SECRET_BYTES:
+        raise SettingsError(f"PGIMPORT_API_SECRET_FILE: the file must have at least {MIN_SECRET_BYTES} bytes")
     return secret
 
 
 def _read_file(variable: str, path: str) -> bytes:
+    """Reads the file that an environment variable names. Raises SettingsError."""
     try:
         return Path(path).read_bytes()
     except OSError as error:
@@ -114,16 +119,23 @@ def _read_file(variable: str, path: str) -> bytes:
 
 
 @asynccontextmanager
-async def serve_threads(_: FastAPI) -> AsyncIterator[None]:
-    """More threads than the framework's own number: routes wait in them."""
+async def raise_thread_limit(_: FastAPI) -> AsyncIterator[None]:
+    """Sets the number of worker threads; the framework's default of 40 is too low for routes that wait."""
     to_thread.current_default_thread_limiter().total_tokens = THREADS
     yield
 
 
-def run(app: FastAPI, settings: ApiSettings) -> None:
-    """Blocks until a signal; requests that have begun are ended before it returns."""
+def run_server(app: FastAPI, settings: ApiSettings) -> None:
+    """Serves until a signal arrives, and returns when running requests have finished."""
     uvicorn.run(
-        app, host="0.0.0.0", port=settings.listen_port, log_config=None, access_log=False,  # noqa: S104 (a pod's port)
-        proxy_headers=bool(settings.trusted_proxies), forwarded_allow_ips=settings.trusted_proxies or "127.0.0.1",
-        timeout_graceful_shutdown=STOP_SECONDS, server_header=False, h11_max_incomplete_event_size=16 * 1024,
-    )  # fmt: skip
+        app,
+        host="0.0.0.0",  # noqa: S104 (the port of a pod)
+        port=settings.listen_port,
+        log_config=None,
+        access_log=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies or "127.0.0.1",
+        timeout_graceful_shutdown=STOP_SECONDS,
+        server_header=False,
+        h11_max_incomplete_event_size=16 * 1024,
+    )

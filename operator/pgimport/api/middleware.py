@@ -1,7 +1,9 @@
-"""Around every request: its id, its size, its line in the log and its place in the metrics. Plain ASGI."""
+"""ASGI middleware that gives each request an id, limits its body, and writes its log line and metrics."""
 
 import json
 import logging
+import re
+import secrets
 import time
 from collections.abc import MutableMapping
 from typing import Any
@@ -10,22 +12,23 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pgimport.api.api_context import request_id_of
-from pgimport.api.error_responses import ApiError, answer
+from pgimport.api.error_responses import ApiError, build_error_response
 
 MAX_BODY = 64 * 1024  # bytes of a JSON body
-_access = logging.getLogger("pgimport.access")
+_UNLOGGED_ROUTES = ("/healthz", "/readyz", "/metrics")
+_REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{8,64}")
+_access_log = logging.getLogger("pgimport.access")
 
 
 class RequestMiddleware:
-    """Outermost: what the framework itself refuses is logged and counted too."""
+    """Wraps the whole application, so that requests which the framework refuses are logged and counted too."""
 
     def __init__(self, app: ASGIApp, registry: CollectorRegistry) -> None:
         self._app = app
         labels = ("method", "route", "status")
-        self._requests = Counter("pgimport_api_requests", "Answered requests.", labels, registry=registry)
+        self._requests = Counter("pgimport_api_requests", "Requests with a response.", labels, registry=registry)
         self._seconds = Histogram(
-            "pgimport_api_request_seconds", "Time to the answer.", ("method", "route"), registry=registry
+            "pgimport_api_request_seconds", "Time until the response.", ("method", "route"), registry=registry
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -33,10 +36,10 @@ class RequestMiddleware:
             await self._app(scope, receive, send)
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        request_id, begun, status = request_id_of(headers.get("x-request-id")), time.perf_counter(), 500
+        request_id, started, status = choose_request_id(headers.get("x-request-id")), time.perf_counter(), 500
         scope.setdefault("state", {})["request_id"] = request_id
 
-        async def tell(message: Message) -> None:
+        async def send_with_id(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -44,65 +47,77 @@ class RequestMiddleware:
             await send(message)
 
         try:
-            refused = _judge_headers(scope, headers)
-            if refused is not None:
-                await answer(refused)(scope, receive, tell)
+            error = _check_headers(scope, headers)
+            if error is not None:
+                await build_error_response(error)(scope, receive, send_with_id)
             else:
-                await self._app(scope, receive if _is_upload(scope) else _counted(receive), tell)
+                await self._app(scope, receive if _is_upload(scope) else _limit_body(receive), send_with_id)
         finally:
-            self._note(scope, status, time.perf_counter() - begun, request_id)
+            self._record(scope, status, time.perf_counter() - started, request_id)
 
-    def _note(self, scope: Scope, status: int, seconds: float, request_id: str) -> None:
+    def _record(self, scope: Scope, status: int, seconds: float, request_id: str) -> None:
+        """Counts the request and writes its log line."""
         route = _route_of(scope)
         self._requests.labels(scope["method"], route, str(status)).inc()
         self._seconds.labels(scope["method"], route).observe(seconds)
-        if route in ("/healthz", "/readyz", "/metrics"):
+        if route in _UNLOGGED_ROUTES:
             return
         caller = scope["state"].get("caller")
         line = {
-            "request_id": request_id, "method": scope["method"], "path": scope["path"][:500], "status": status,
-            "ms": round(seconds * 1000, 1), "address": (scope.get("client") or ("",))[0],
-            "caller": caller.name if caller else None, "organization": caller.organization if caller else None,
-        }  # fmt: skip
-        _access.info(json.dumps(line, ensure_ascii=False))
+            "request_id": request_id,
+            "method": scope["method"],
+            "path": scope["path"][:500],
+            "status": status,
+            "ms": round(seconds * 1000, 1),
+            "address": (scope.get("client") or ("",))[0],
+            "caller": caller.name if caller else None,
+            "organization": caller.organization if caller else None,
+        }
+        _access_log.info(json.dumps(line, ensure_ascii=False))
+
+
+def choose_request_id(header: str | None) -> str:
+    """Returns the client's X-Request-Id if it is valid, else a new random id."""
+    return header if header and _REQUEST_ID.fullmatch(header) else secrets.token_hex(16)
 
 
 def _route_of(scope: MutableMapping[str, Any]) -> str:
-    """The route's pattern: ids would make a metric of each."""
+    """Returns the path pattern of the route. A path with ids would give each object a metric of its own."""
     return getattr(scope.get("route"), "path", "-")
 
 
-def _judge_headers(scope: Scope, headers: dict[str, str]) -> ApiError | None:
+def _check_headers(scope: Scope, headers: dict[str, str]) -> ApiError | None:
+    """Returns an error if the headers announce a body that is too large or not JSON."""
     length = headers.get("content-length", "0")
     if length.isdigit() and int(length) > MAX_BODY and not _is_upload(scope):
-        return _too_large()
+        return _body_too_large()
     has_body = length not in ("", "0") or "transfer-encoding" in headers
-    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-    if scope["method"] in ("POST", "PATCH") and has_body and kind != "application/json":
-        return ApiError(415, "the body must be JSON, and Content-Type must say application/json")
+    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if scope["method"] in ("POST", "PATCH") and has_body and media_type != "application/json":
+        return ApiError(415, "the body must be JSON; send the header Content-Type: application/json")
     return None
 
 
 def _is_upload(scope: Scope) -> bool:
-    """Of a file, which has its own limits."""
+    """Returns whether the request uploads a file. The upload route has its own limits."""
     return bool(scope["method"] == "PUT" and scope["path"].startswith("/v1/uploads/"))
 
 
-def _too_large() -> ApiError:
+def _body_too_large() -> ApiError:
     return ApiError(413, f"the body is larger than {MAX_BODY} bytes")
 
 
-def _counted(receive: Receive) -> Receive:
-    """A body without Content-Length is counted as it comes."""
-    taken = 0
+def _limit_body(receive: Receive) -> Receive:
+    """Wraps `receive` so that a body without Content-Length is refused when it exceeds MAX_BODY."""
+    received = 0
 
-    async def take() -> Message:
-        nonlocal taken
+    async def receive_limited() -> Message:
+        nonlocal received
         message = await receive()
-        taken += len(message.get("body", b""))
-        if taken > MAX_BODY:
-            problem = _too_large()
-            raise HTTPException(problem.status, problem.text)  # the framework passes on no other exception from here
+        received += len(message.get("body", b""))
+        if received > MAX_BODY:
+            error = _body_too_large()
+            raise HTTPException(error.status, error.text)  # the framework passes on no other exception from here
         return message
 
-    return take
+    return receive_limited

@@ -1,20 +1,21 @@
-"""What several routes say of themselves in the OpenAPI document."""
+"""Path parameters and error responses that several routes declare in the OpenAPI document."""
 
 from typing import Annotated, Any
 
 from fastapi import Path
 
-from pgimport.api.rest_models import MAX_ID, Problem
+from pgimport.api.rest_models import ID_DESCRIPTION, MAX_ID, Problem
 
-PROBLEMS: dict[int | str, dict[str, Any]] = {
-    "default": {"model": Problem, "description": "An error: what is wrong, and what to do."}
+ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
+    "default": {"model": Problem, "description": "The request failed; the text says why and, if you can fix it, how."}
 }
 ProjectID = Annotated[
-    str, Path(alias="projectID", min_length=1, max_length=63, description="Name of a Project.", examples=["shop"])
+    str,
+    Path(alias="projectID", min_length=1, max_length=63, description="The name of a Project.", examples=["shop"]),
 ]
 JobID = Annotated[
-    str, Path(alias="jobID", min_length=1, max_length=MAX_ID, description="<project>.<name>", examples=["shop.first"])
+    str, Path(alias="jobID", min_length=1, max_length=MAX_ID, description=ID_DESCRIPTION, examples=["shop.first"])
 ]
 PreviewID = Annotated[
-    str, Path(alias="id", min_length=1, max_length=MAX_ID, description="<project>.<name>", examples=["shop.pr-42"])
+    str, Path(alias="id", min_length=1, max_length=MAX_ID, description=ID_DESCRIPTION, examples=["shop.pr-42"])
 ]

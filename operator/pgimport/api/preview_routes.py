@@ -1,24 +1,27 @@
-"""Preview databases: requests and ids come in; previews, and how to enter one, go out."""
+"""Routes that create, list, change and delete preview databases, and show their connection parameters."""
 
 import secrets
 
 from fastapi import APIRouter, Request
 
-from pgimport.api.api_context import Access, ApiContext, CurrentContext
+from pgimport.api.api_context import ApiContext, CurrentContext
+from pgimport.api.authentication import Access
 from pgimport.api.authorization import CallerAccess, namespace_of
 from pgimport.api.error_responses import ApiError
-from pgimport.api.openapi_parameters import PROBLEMS, PreviewID, ProjectID
-from pgimport.api.resource_manifests import RequestOrigin, build_extension, build_preview, name_of_request
-from pgimport.api.resource_writer import change, create_once, delete
-from pgimport.api.rest_models import (
+from pgimport.api.object_names import ObjectNamer
+from pgimport.api.openapi_parameters import ERROR_RESPONSES, PreviewID, ProjectID
+from pgimport.api.preview_models import (
     Connections,
     ConnectionsAnswer,
     ExtendRequest,
     PreviewAnswer,
     PreviewRequest,
     PreviewsAnswer,
-    tell_preview,
+    build_preview_body,
 )
+from pgimport.api.request_origin import RequestOrigin
+from pgimport.api.resource_manifests import build_extension, build_preview
+from pgimport.api.resource_writer import create_object, delete_object, patch_object
 from pgimport.kubernetes_client.api_client import Json
 from pgimport.kubernetes_client.custom_resources import parse_preview
 from pgimport.kubernetes_client.secrets_and_config_maps import read_secret
@@ -33,105 +36,139 @@ router = APIRouter(tags=["preview databases"])
 
 
 @router.get(
-    "/projects/{projectID}/preview-databases", operation_id="listPreviews", responses=PROBLEMS, summary="Newest first"
+    "/projects/{projectID}/preview-databases",
+    operation_id="listPreviews",
+    responses=ERROR_RESPONSES,
+    summary="List the preview databases of a project, newest first.",
 )
-def list_previews(project_id: ProjectID, entered: Access) -> PreviewsAnswer:
-    entered.need(ApiScope.PROJECTS_READ)
-    project = entered.find_project(project_id)
-    found = [parse_preview(body) for body in entered.cache.list_newest(PREVIEWS, namespace_of(project))]
-    mine = [one for one in found if one.spec is not None and one.spec.project == project_id]
-    return PreviewsAnswer(previews=[tell_preview(project, one) for one in mine])
+def list_previews(project_id: ProjectID, access: Access) -> PreviewsAnswer:
+    access.require_scope(ApiScope.PROJECTS_READ)
+    project = access.find_project(project_id)
+    previews = map(parse_preview, access.cache.list_newest(PREVIEWS, namespace_of(project)))
+    return PreviewsAnswer(
+        previews=[
+            build_preview_body(project, preview)
+            for preview in previews
+            if preview.spec is not None and preview.spec.project == project_id
+        ]
+    )
 
 
 @router.post(
-    "/projects/{projectID}/preview-databases", status_code=201, operation_id="createPreview", responses=PROBLEMS,
-    summary="Make one",
-)  # fmt: skip
+    "/projects/{projectID}/preview-databases",
+    status_code=201,
+    operation_id="createPreview",
+    responses=ERROR_RESPONSES,
+    summary="Create a preview database.",
+)
 def create_preview(
     project_id: ProjectID,
     request: Request,
-    entered: Access,
+    access: Access,
     context: CurrentContext,
-    asked: PreviewRequest | None = None,
+    body: PreviewRequest | None = None,
 ) -> PreviewAnswer:
-    entered.need(ApiScope.PROJECTS_WRITE)
-    project = entered.find_project(project_id)
-    asked = asked or PreviewRequest()
-    if asked.mode is PreviewMode.CLONE and (project.spec is None or project.spec.primary is None):
-        raise ApiError(400, "mode: the project has no primary database to clone; make an empty one and import into it")
-    name = asked.name or name_of_request("preview", project_id, None, secrets.token_bytes(16))
-    origin = RequestOrigin(request_id=request.state.request_id, caller=entered.caller.name)
-    made = create_once(context, PREVIEWS, build_preview(project_id, namespace_of(project), name, asked, origin))
-    return PreviewAnswer(preview=tell_preview(project, parse_preview(made)))
-
-
-@router.get("/preview-databases/{id}", operation_id="getPreview", responses=PROBLEMS, summary="One preview database")
-def get_preview(preview_id: PreviewID, entered: Access) -> PreviewAnswer:
-    entered.need(ApiScope.PROJECTS_READ)
-    return PreviewAnswer(preview=tell_preview(*entered.find_preview(preview_id)))
-
-
-@router.delete(
-    "/preview-databases/{id}", status_code=202, operation_id="deletePreview", responses=PROBLEMS,
-    summary="Drop it, with all that is in it",
-)  # fmt: skip
-def delete_preview(preview_id: PreviewID, entered: Access, context: CurrentContext) -> PreviewAnswer:
-    entered.need(ApiScope.PROJECTS_WRITE)
-    project, found = entered.find_preview(preview_id)
-    left = delete(context, PREVIEWS, found.meta)
-    told = tell_preview(project, parse_preview(left) if left else found)
-    return PreviewAnswer(preview=told.model_copy(update={"state": PreviewState.DELETING}))
-
-
-@router.post(
-    "/preview-databases/{id}/reset", status_code=202, operation_id="resetPreview", responses=PROBLEMS,
-    summary="Make it empty anew",
-)  # fmt: skip
-def reset_preview(preview_id: PreviewID, entered: Access, context: CurrentContext) -> PreviewAnswer:
-    return _change(preview_id, {"spec": {"resetAt": format_time(context.now())}}, entered, context)
-
-
-@router.post(
-    "/preview-databases/{id}/extend", operation_id="extendPreview", responses=PROBLEMS, summary="Give it more time"
-)
-def extend_preview(
-    preview_id: PreviewID, asked: ExtendRequest, entered: Access, context: CurrentContext
-) -> PreviewAnswer:
-    return _change(preview_id, build_extension(asked.ttl_hours, context.now()), entered, context)
-
-
-def _change(preview_id: str, patch: Json, entered: CallerAccess, context: ApiContext) -> PreviewAnswer:
-    entered.need(ApiScope.PROJECTS_WRITE)
-    project, found = entered.find_preview(preview_id)
-    _refuse_if_over(found)
-    made = change(context, PREVIEWS, found.meta, patch, "preview database")
-    return PreviewAnswer(preview=tell_preview(project, parse_preview(made)))
+    access.require_scope(ApiScope.PROJECTS_WRITE)
+    project = access.find_project(project_id)
+    body = body or PreviewRequest()
+    if body.mode is PreviewMode.CLONE and (project.spec is None or project.spec.primary is None):
+        text = "the project has no primary database to clone; create an empty preview database and import into it"
+        raise ApiError(400, f"mode: {text}")
+    namer = ObjectNamer(project=project_id, namespace=namespace_of(project), random_bytes=secrets.token_bytes(16))
+    name = namer.accept(body.name) if body.name else namer.derive("preview")
+    origin = RequestOrigin(request_id=request.state.request_id, caller=access.caller.name)
+    preview = parse_preview(create_object(context, PREVIEWS, build_preview(name, body, origin)))
+    return PreviewAnswer(preview=build_preview_body(project, preview))
 
 
 @router.get(
-    "/preview-databases/{id}/connections", operation_id="getConnections", responses=PROBLEMS,
-    summary="How to enter it: with its password, so the scope projects:write is needed",
-)  # fmt: skip
-def get_connections(preview_id: PreviewID, entered: Access) -> ConnectionsAnswer:
-    entered.need(ApiScope.PROJECTS_WRITE)
-    _, found = entered.find_preview(preview_id)
-    _refuse_if_over(found)
-    name = found.status.connection_secret
-    entries = read_secret(entered.cluster, found.meta.namespace, name) if name else None
-    if entries is None or found.status.state is not PreviewState.READY:
-        state = (found.status.state or PreviewState.PENDING).value
-        raise ApiError(409, f"the preview database is {state}: its connections are there when it is ready")
-    value = {key: entry.decode() for key, entry in entries.items()}
+    "/preview-databases/{id}",
+    operation_id="getPreview",
+    responses=ERROR_RESPONSES,
+    summary="Read a preview database.",
+)
+def get_preview(preview_id: PreviewID, access: Access) -> PreviewAnswer:
+    access.require_scope(ApiScope.PROJECTS_READ)
+    return PreviewAnswer(preview=build_preview_body(*access.find_preview(preview_id)))
+
+
+@router.delete(
+    "/preview-databases/{id}",
+    status_code=202,
+    operation_id="deletePreview",
+    responses=ERROR_RESPONSES,
+    summary="Delete a preview database with all its data.",
+)
+def delete_preview(preview_id: PreviewID, access: Access, context: CurrentContext) -> PreviewAnswer:
+    access.require_scope(ApiScope.PROJECTS_WRITE)
+    project, preview = access.find_preview(preview_id)
+    body = delete_object(context, PREVIEWS, preview.meta)
+    response = build_preview_body(project, parse_preview(body) if body else preview)
+    return PreviewAnswer(preview=response.model_copy(update={"state": PreviewState.DELETING}))
+
+
+@router.post(
+    "/preview-databases/{id}/reset",
+    status_code=202,
+    operation_id="resetPreview",
+    responses=ERROR_RESPONSES,
+    summary="Replace a preview database by an empty one.",
+)
+def reset_preview(preview_id: PreviewID, access: Access, context: CurrentContext) -> PreviewAnswer:
+    return _patch_preview(preview_id, {"spec": {"resetAt": format_time(context.now())}}, access, context)
+
+
+@router.post(
+    "/preview-databases/{id}/extend",
+    operation_id="extendPreview",
+    responses=ERROR_RESPONSES,
+    summary="Set a later expiry for a preview database.",
+)
+def extend_preview(
+    preview_id: PreviewID, body: ExtendRequest, access: Access, context: CurrentContext
+) -> PreviewAnswer:
+    return _patch_preview(preview_id, build_extension(body.ttl_hours, context.now()), access, context)
+
+
+def _patch_preview(preview_id: str, patch: Json, access: CallerAccess, context: ApiContext) -> PreviewAnswer:
+    access.require_scope(ApiScope.PROJECTS_WRITE)
+    project, preview = access.find_preview(preview_id)
+    _require_usable(preview)
+    body = patch_object(context, PREVIEWS, preview.meta, patch, "preview database")
+    return PreviewAnswer(preview=build_preview_body(project, parse_preview(body)))
+
+
+@router.get(
+    "/preview-databases/{id}/connections",
+    operation_id="getConnections",
+    responses=ERROR_RESPONSES,
+    summary="Read the connection parameters, with the password; needs the scope projects:write.",
+)
+def get_connections(preview_id: PreviewID, access: Access) -> ConnectionsAnswer:
+    access.require_scope(ApiScope.PROJECTS_WRITE)
+    _, preview = access.find_preview(preview_id)
+    _require_usable(preview)
+    name = preview.status.connection_secret
+    entries = read_secret(access.cluster, preview.meta.namespace, name) if name else None
+    if entries is None or preview.status.state is not PreviewState.READY:
+        state = (preview.status.state or PreviewState.PENDING).value
+        raise ApiError(409, f"the preview database is {state}; its connections are available when it is ready")
+    values = {key: entry.decode() for key, entry in entries.items()}
     return ConnectionsAnswer(
         connections=Connections(
-            host=value["host"], port=int(value["port"]), database=value["dbname"], user=value["user"],
-            password=value["password"], url=value["uri"],
+            host=values["host"],
+            port=int(values["port"]),
+            database=values["dbname"],
+            user=values["user"],
+            password=values["password"],
+            url=values["uri"],
         )
-    )  # fmt: skip
+    )
 
 
-def _refuse_if_over(found: PreviewObject) -> None:
-    if found.meta.deleting or found.status.state is PreviewState.DELETING:
+def _require_usable(preview: PreviewObject) -> None:
+    """Raises ApiError 409 if the preview database is being deleted or has expired."""
+    if preview.meta.deleting or preview.status.state is PreviewState.DELETING:
         raise ApiError(409, "the preview database is being deleted")
-    if found.status.state is PreviewState.EXPIRED:
-        raise ApiError(409, "the preview database has expired; make a new one")
+    if preview.status.state is PreviewState.EXPIRED:
+        raise ApiError(409, "the preview database has expired; create a new one")

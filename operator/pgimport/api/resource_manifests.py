@@ -1,19 +1,18 @@
-"""A checked request and derived names come in; the resources to be written go out. Pure."""
+"""Builds the Kubernetes objects that the API creates. Pure."""
 
-import hashlib
-import hmac
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from pgimport.api.rest_models import ImportRequest, PreviewRequest
+from pgimport.api.import_models import ImportRequest
+from pgimport.api.object_names import ObjectName
+from pgimport.api.preview_models import PreviewRequest
+from pgimport.api.request_origin import RequestOrigin
 from pgimport.model.names import (
     API_VERSION,
     GROUP,
     LABEL_EPHEMERAL,
     LABEL_MANAGED_BY,
     SECRET_KEY_URL,
-    short_hash,
 )
 from pgimport.model.scalar_types import format_duration, format_time
 
@@ -22,87 +21,82 @@ MANAGED_BY = "pgimport-api"
 ANNOTATION_REQUEST = f"{GROUP}/request-id"
 ANNOTATION_CALLER = f"{GROUP}/requested-by"
 ANNOTATION_BODY = f"{GROUP}/request-hmac"
-_NAME_LENGTH = 20  # hex digits of a derived name
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestOrigin:
-    """Of one request: who made it, under which id, and what its body was."""
+def build_import(
+    name: ObjectName, request: ImportRequest, preview: str | None, origin: RequestOrigin, *, ephemeral: bool = False
+) -> Json:
+    """Builds a PostgresImport that writes to the PreviewDatabase `preview`; a dry run needs none.
 
-    request_id: str
-    caller: str
-    body_hmac: str = ""
+    The operator deletes an ephemeral import when it has finished.
+    """
+    if request.upload_key:
+        source: Json = {"uploadKey": request.upload_key}
+    else:
+        source = {"urlSecretRef": {"name": _source_secret_name(name.name), "key": SECRET_KEY_URL}}
+    if request.sha256:
+        source["sha256"] = request.sha256
+    spec: Json = {"project": name.project, "source": source}
+    if preview is not None:
+        spec["target"] = {"previewDatabase": preview}
+    if request.recreate:
+        spec["recreate"] = True
+    if request.dry_run:
+        spec["dryRun"] = True
+    labels = {LABEL_EPHEMERAL: "true"} if ephemeral else {}
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "PostgresImport",
+        "metadata": _build_metadata(name, origin, labels),
+        "spec": spec,
+    }
 
 
-def name_of_request(prefix: str, project: str, idempotency_key: str | None, chance: bytes) -> str:
-    """The same key in the same project is the same object; without a key, one of its own."""
-    text = f"{project}\0{idempotency_key}" if idempotency_key is not None else chance.hex()
-    return f"{prefix}-{short_hash(text, _NAME_LENGTH)}"
+def build_source_secret(owner: Json, url: str) -> Json:
+    """Builds the Secret with the source's URL. The import `owner` owns it, so both are deleted together."""
+    meta = owner["metadata"]
+    reference = {"apiVersion": API_VERSION, "kind": "PostgresImport", "name": meta["name"], "uid": meta["uid"]}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "immutable": True,
+        "stringData": {SECRET_KEY_URL: url},
+        "metadata": {
+            "name": _source_secret_name(meta["name"]),
+            "namespace": meta["namespace"],
+            "labels": {LABEL_MANAGED_BY: MANAGED_BY},
+            "ownerReferences": [reference],
+        },
+    }
 
 
-def sign_body(secret: bytes, body: str) -> str:
-    """Keyed, for the body may hold a password that a plain hash would let be guessed."""
-    return hmac.new(secret, body.encode(), hashlib.sha256).hexdigest()
+def build_preview(name: ObjectName, request: PreviewRequest, origin: RequestOrigin) -> Json:
+    """Builds a PreviewDatabase."""
+    ttl = format_duration(timedelta(hours=request.ttl_hours))
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "PreviewDatabase",
+        "metadata": _build_metadata(name, origin, {}),
+        "spec": {"project": name.project, "mode": request.mode.value, "ttl": ttl},
+    }
 
 
-def secret_name(import_name: str) -> str:
+def build_extension(hours: int, now: datetime) -> Json:
+    """Builds the patch with which a preview database expires `hours` after `now`."""
+    return {"spec": {"ttl": format_duration(timedelta(hours=hours)), "renewedAt": format_time(now)}}
+
+
+def _source_secret_name(import_name: str) -> str:
     return f"{import_name}-source"
 
 
-def _metadata(name: str, namespace: str, origin: RequestOrigin, **labels: str) -> Json:
+def _build_metadata(name: ObjectName, origin: RequestOrigin, labels: dict[str, str]) -> Json:
     annotations = {ANNOTATION_REQUEST: origin.request_id, ANNOTATION_CALLER: origin.caller}
     if origin.body_hmac:
         annotations[ANNOTATION_BODY] = origin.body_hmac
     return {
-        "name": name, "namespace": namespace, "annotations": annotations,
+        "name": name.name,
+        "namespace": name.namespace,
+        "annotations": annotations,
         "labels": {LABEL_MANAGED_BY: MANAGED_BY, **labels},
-    }  # fmt: skip
-
-
-def build_import(
-    project: str, namespace: str, name: str, asked: ImportRequest, target: str | None, origin: RequestOrigin,
-    *, ephemeral: bool = False,
-) -> Json:  # fmt: skip
-    """`target` is a preview's name."""
-    source: Json = {"uploadKey": asked.upload_key} if asked.upload_key else {
-        "urlSecretRef": {"name": secret_name(name), "key": SECRET_KEY_URL}
-    }  # fmt: skip
-    if asked.sha256:
-        source["sha256"] = asked.sha256
-    spec: Json = {"project": project, "source": source}
-    if target is not None:
-        spec["target"] = {"previewDatabase": target}
-    spec |= {key: True for key, wanted in (("recreate", asked.recreate), ("dryRun", asked.dry_run)) if wanted}
-    labels = {LABEL_EPHEMERAL: "true"} if ephemeral else {}
-    return {
-        "apiVersion": API_VERSION, "kind": "PostgresImport",
-        "metadata": _metadata(name, namespace, origin, **labels), "spec": spec,
-    }  # fmt: skip
-
-
-def build_source_secret(owner: Json, url: str) -> Json:
-    """Owned by the import: it goes with it."""
-    meta = owner["metadata"]
-    return {
-        "apiVersion": "v1", "kind": "Secret", "immutable": True, "stringData": {SECRET_KEY_URL: url},
-        "metadata": {
-            "name": secret_name(meta["name"]), "namespace": meta["namespace"],
-            "labels": {LABEL_MANAGED_BY: MANAGED_BY},
-            "ownerReferences": [
-                {"apiVersion": API_VERSION, "kind": "PostgresImport", "name": meta["name"], "uid": meta["uid"]}
-            ],
-        },
-    }  # fmt: skip
-
-
-def build_preview(project: str, namespace: str, name: str, asked: PreviewRequest, origin: RequestOrigin) -> Json:
-    spec = {"project": project, "mode": asked.mode.value, "ttl": format_duration(timedelta(hours=asked.ttl_hours))}
-    return {
-        "apiVersion": API_VERSION, "kind": "PreviewDatabase",
-        "metadata": _metadata(name, namespace, origin), "spec": spec,
-    }  # fmt: skip
-
-
-def build_extension(hours: int, now: datetime) -> Json:
-    """A patch: the life counts from now."""
-    return {"spec": {"ttl": format_duration(timedelta(hours=hours)), "renewedAt": format_time(now)}}
+    }

@@ -1,40 +1,49 @@
-"""Resources come in; they are in Kubernetes, and in what is remembered, so that the next read sees them."""
+"""Writes objects to Kubernetes and to the cache, so that the next read of this replica returns them."""
 
 from typing import Any
 
 from pgimport.api.api_context import ApiContext
 from pgimport.api.error_responses import ApiError
+from pgimport.api.import_plan import ImportPlan
 from pgimport.api.resource_manifests import ANNOTATION_BODY, build_source_secret
 from pgimport.kubernetes_client import api_paths
+from pgimport.kubernetes_client.custom_resources import parse_import
 from pgimport.model.errors import Conflict, NotFound
-from pgimport.model.resources import ObjectMeta
+from pgimport.model.names import IMPORTS, PREVIEWS
+from pgimport.model.resources import ImportObject, ObjectMeta
 
 Json = dict[str, Any]
 
 
-def create_once(context: ApiContext, kind: str, body: Json) -> Json:
-    """Made now, or before by the same request. Raises 409 where another one has the name."""
-    meta = body["metadata"]
-    path = api_paths.resource(kind, meta["namespace"])
+def write_import(context: ApiContext, plan: ImportPlan) -> ImportObject:
+    """Creates the objects of a plan and returns the import. Can be repeated with the same Idempotency-Key."""
+    body = create_object(context, IMPORTS, plan.import_object)
+    if plan.preview is not None:
+        create_object(context, PREVIEWS, plan.preview)
+    if plan.source_url is not None:
+        _ensure_source_secret(context, body, plan.source_url)
+    return parse_import(body)
+
+
+def create_object(context: ApiContext, resource: str, manifest: Json) -> Json:
+    """Returns the new object, or the one that the same request created before. Raises ApiError 409 for any other."""
+    meta = manifest["metadata"]
+    path = api_paths.resource(resource, meta["namespace"])
     try:
-        made = context.cluster.create(path, body)
+        body = context.cluster.create(path, manifest)
     except Conflict:
-        made = context.cluster.get(f"{path}/{meta['name']}")
-        wanted = meta["annotations"].get(ANNOTATION_BODY)
-        if wanted is None or made["metadata"].get("annotations", {}).get(ANNOTATION_BODY) != wanted:
-            raise ApiError(409, _taken(wanted, meta["name"])) from None
-    context.cache.remember(kind, made)
-    return made
+        body = context.cluster.get(f"{path}/{meta['name']}")
+        body_hmac = meta["annotations"].get(ANNOTATION_BODY)
+        if body_hmac is None:
+            raise ApiError(409, f"{meta['name']} already exists") from None
+        if body["metadata"].get("annotations", {}).get(ANNOTATION_BODY) != body_hmac:
+            raise ApiError(409, "this Idempotency-Key was already used for another request") from None
+    context.cache.remember(resource, body)
+    return body
 
 
-def _taken(wanted: str | None, name: str) -> str:
-    if wanted is None:
-        return f"{name} exists already"
-    return "this Idempotency-Key was used for another request"
-
-
-def ensure_source_secret(context: ApiContext, owner: Json, url: str) -> None:
-    """May be repeated: one that is there came from the same request."""
+def _ensure_source_secret(context: ApiContext, owner: Json, url: str) -> None:
+    """Creates the Secret. One that exists comes from the same request: its name contains the import's name."""
     namespace = owner["metadata"]["namespace"]
     try:
         context.cluster.create(api_paths.core(namespace, "secrets"), build_source_secret(owner, url))
@@ -42,24 +51,25 @@ def ensure_source_secret(context: ApiContext, owner: Json, url: str) -> None:
         return
 
 
-def change(context: ApiContext, kind: str, meta: ObjectMeta, patch: Json, what: str) -> Json:
-    """A merge patch of the very object that was read. Raises 404 where it is gone."""
-    patch = {**patch, "metadata": {"uid": meta.uid}}
+def patch_object(context: ApiContext, resource: str, meta: ObjectMeta, patch: Json, kind: str) -> Json:
+    """Applies a merge patch. Raises ApiError 404 if the object of this uid is gone."""
     try:
-        made = context.cluster.patch(api_paths.resource(kind, meta.namespace, meta.name), patch)
+        body = context.cluster.patch(
+            api_paths.resource(resource, meta.namespace, meta.name), {**patch, "metadata": {"uid": meta.uid}}
+        )
     except NotFound:
-        raise ApiError(404, f"no such {what}") from None
-    context.cache.remember(kind, made)
-    return made
+        raise ApiError(404, f"no such {kind}") from None
+    context.cache.remember(resource, body)
+    return body
 
 
-def delete(context: ApiContext, kind: str, meta: ObjectMeta) -> Json | None:
-    """What is left of it while its finalizers work; None where it is gone at once."""
-    path = api_paths.resource(kind, meta.namespace, meta.name)
+def delete_object(context: ApiContext, resource: str, meta: ObjectMeta) -> Json | None:
+    """Deletes an object. Returns it if finalizers still hold it, else None."""
+    path = api_paths.resource(resource, meta.namespace, meta.name)
     context.cluster.delete(path, meta.uid)
     try:
-        left = context.cluster.get(path)
+        body = context.cluster.get(path)
     except NotFound:
         return None
-    context.cache.remember(kind, left)
-    return left
+    context.cache.remember(resource, body)
+    return body

@@ -1,1 +1,1 @@
-"""Room 6b, the store: the only one that talks to object storage; keys come in, signed URLs and sizes go out."""
+"""Stores for uploaded dump files. Only this package talks to object storage."""

@@ -1,7 +1,8 @@
-"""The embedded store: files in a volume of the HTTP API, and signed URLs of the API's own.
+"""The embedded store for uploads: files in a volume of the HTTP API, and signed URLs of the API itself.
 
-`files/<project>.<hex>` was put whole; `incoming/` holds what is being put; `used/<hex>` remembers that a URL was used
-for as long as the URL lasts. A file is complete where it has its name: it gets it after it is safe on disk.
+`files/<project>.<hex>` holds complete files, `incoming/` holds files that are being uploaded, and `used/<hex>` records
+for each upload URL that it was used, for as long as the URL lasts. A file is safe on disk before it is renamed into
+`files/`.
 """
 
 import errno
@@ -19,231 +20,249 @@ from typing import BinaryIO
 from pgimport.model.errors import StoreUnavailable
 from pgimport.model.uploads import EmbeddedSettings, is_signed, sign
 
-SECRET = "PGIMPORT_UPLOADS_SECRET"  # noqa: S105 (a variable's name)
+SIGNING_KEY = "PGIMPORT_UPLOADS_SECRET"
 PREFIX = "/v1/"  # of the API's routes
 _TIMEOUT = 15.0
-_OWN_SHARE = 20  # of a volume, a twentieth is the file system's own
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_FULL = "the upload store is full: try again later"
+_RESERVED_SHARE = 20  # one twentieth of a volume is left to the file system
+_FULL_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FULL = "the upload store is full; try again later"
+_URL_USED = "this upload URL was already used; request a new one"
 
 
 class UploadRefused(Exception):
-    """A file that is not taken; the text is for a person.
+    """An upload is refused. The text is shown to the client.
 
     UploadRefused
-    ├── UploadURLUsed    its URL was used
-    ├── UploadTooLarge      than one file may be
-    └── StoreFull        the volume is full
+    ├── UploadURLUsed     the URL was already used
+    ├── UploadTooLarge    the file exceeds the size limit
+    └── StoreFull         the volume has no space left
     """
 
 
-class UploadURLUsed(UploadRefused): ...
+class UploadURLUsed(UploadRefused):
+    """The URL was already used for a complete upload."""
 
 
-class UploadTooLarge(UploadRefused): ...
+class UploadTooLarge(UploadRefused):
+    """The file exceeds `settings.max_bytes`."""
 
 
-class StoreFull(UploadRefused): ...
+class StoreFull(UploadRefused):
+    """The volume has no space left for the file."""
 
 
-def read_secret(environment: Mapping[str, str]) -> bytes:
-    """The same for operator and API. Raises KeyError where it is missing."""
-    return environment[SECRET].encode()
+def read_signing_key(environment: Mapping[str, str]) -> bytes:
+    """Returns the key that signs URLs; operator and API have the same. Raises KeyError."""
+    return environment[SIGNING_KEY].encode()
 
 
-class _Signing:
-    """What both sides know: how a URL is signed."""
+class _UrlSigner:
+    """Signs URLs of the embedded store and verifies them."""
 
-    def __init__(self, settings: EmbeddedSettings, secret: bytes) -> None:
-        self.settings, self._secret = settings, secret
+    def __init__(self, settings: EmbeddedSettings, signing_key: bytes) -> None:
+        self.settings, self._signing_key = settings, signing_key
 
-    def sign_put(self, key: str, reached: str) -> str:
-        return reached + self._sign("PUT", key, self.settings.expiry)
+    def sign_put(self, key: str, api_url: str) -> str:
+        """Returns an upload URL that is valid for `settings.expiry`."""
+        return api_url + self._sign("PUT", key, self.settings.expiry)
 
-    def sign_get(self, key: str, life: timedelta) -> str:
-        return self.settings.endpoint + self._sign("GET", key, life)
+    def sign_get(self, key: str, lifetime: timedelta) -> str:
+        """Returns a download URL at the address that pods use. Treat it as a secret."""
+        return self.settings.endpoint + self._sign("GET", key, lifetime)
 
     def is_signed(self, method: str, key: str, expires: str, signature: str) -> bool:
-        return is_signed(self._secret, method, key, expires, signature, time.time())
+        """Returns whether the signature is valid and has not expired."""
+        return is_signed(self._signing_key, method, key, expires, signature, time.time())
 
-    def _sign(self, method: str, key: str, life: timedelta) -> str:
-        """Path and query."""
-        expires = int(time.time() + life.total_seconds())
-        return f"{PREFIX}{key}?expires={expires}&signature={sign(self._secret, method, key, expires)}"
+    def _sign(self, method: str, key: str, lifetime: timedelta) -> str:
+        """Returns path and query of a signed URL."""
+        expires = int(time.time() + lifetime.total_seconds())
+        return f"{PREFIX}{key}?expires={expires}&signature={sign(self._signing_key, method, key, expires)}"
 
 
-class RemoteStore(_Signing):
-    """As the operator sees it: over HTTP."""
+class RemoteStore(_UrlSigner):
+    """Implements UploadStore for the operator, which reaches the files over HTTP."""
 
     def find_size(self, key: str) -> int | None:
-        with closing(self._ask("HEAD", key)) as answer:
-            return None if answer.status == 404 else int(answer.headers["Content-Length"])
+        """Returns the file's size in bytes, or None if it does not exist. Raises StoreUnavailable."""
+        with closing(self._request("HEAD", key)) as response:
+            return None if response.status == 404 else int(response.headers["Content-Length"])
 
     def delete(self, key: str) -> None:
-        self._ask("DELETE", key).close()
+        """Deletes the file, if it exists. Raises StoreUnavailable."""
+        self._request("DELETE", key).close()
 
-    def _ask(self, method: str, key: str) -> HTTPResponse:
-        """Raises StoreUnavailable but for success and 404."""
+    def _request(self, method: str, key: str) -> HTTPResponse:
+        """Sends a signed request. Raises StoreUnavailable for any status but success and 404."""
         host = self.settings.endpoint.removeprefix("http://")
         connection = HTTPConnection(host, timeout=_TIMEOUT)
         try:
             connection.request(method, self._sign(method, key, timedelta(minutes=5)), headers={"Connection": "close"})
-            answer = connection.getresponse()
+            response = connection.getresponse()
         except (OSError, HTTPException) as error:
             raise StoreUnavailable(f"the upload store does not answer: {type(error).__name__}") from error
         finally:
-            connection.close()  # the answer keeps what it needs
-        if answer.status not in (200, 204, 404):
-            raise StoreUnavailable(f"the upload store answers {answer.status} {answer.reason}")
-        return answer
+            connection.close()  # the response keeps the socket until it is closed
+        if response.status not in (200, 204, 404):
+            raise StoreUnavailable(f"the upload store answers {response.status} {response.reason}")
+        return response
 
 
-class LocalStore(_Signing):
-    """As the API sees it: the folder itself. Two of them never share one."""
+class LocalStore(_UrlSigner):
+    """Implements UploadStore for the API, which has the volume mounted. Only one process may use a volume."""
 
-    def __init__(self, settings: EmbeddedSettings, secret: bytes) -> None:
-        super().__init__(settings, secret)
+    def __init__(self, settings: EmbeddedSettings, signing_key: bytes) -> None:
+        super().__init__(settings, signing_key)
         folder = Path(settings.folder)
         self._files, self._incoming, self._used = (folder / name for name in ("files", "incoming", "used"))
-        self._capacity = settings.capacity - settings.capacity // _OWN_SHARE
+        self._capacity = settings.capacity - settings.capacity // _RESERVED_SHARE
         self._lock = threading.Lock()
-        self._held = 0  # bytes, of what is being put too
+        self._used_bytes = 0  # of complete and of incoming files
 
     def prepare(self) -> None:
-        """Once, before anything is put: what was half put by a process before us goes. Raises OSError."""
+        """Creates the folders and deletes incomplete files of a process before. Call it before any upload.
+
+        Raises OSError.
+        """
         for folder in (self._files, self._incoming, self._used):
             folder.mkdir(parents=True, exist_ok=True)
-        for left in self._incoming.iterdir():
-            left.unlink()
-        self._held = sum(file.stat().st_size for file in self._files.iterdir())
+        for incomplete in self._incoming.iterdir():
+            incomplete.unlink()
+        self._used_bytes = sum(file.stat().st_size for file in self._files.iterdir())
 
-    def find(self, key: str) -> Path | None:
-        """Where an object lies."""
-        path = self._place(key)
+    def find_file(self, key: str) -> Path | None:
+        """Returns the path of a complete file, or None if it does not exist."""
+        path = self._path_of(key)
         return path if path.is_file() else None
 
     def find_size(self, key: str) -> int | None:
+        """Returns the file's size in bytes, or None if it does not exist."""
         try:
-            return self._place(key).stat().st_size
+            return self._path_of(key).stat().st_size
         except FileNotFoundError:
             return None
 
     def delete(self, key: str) -> None:
+        """Deletes the file, if it exists."""
         with self._lock, suppress(FileNotFoundError):
-            path = self._place(key)
+            path = self._path_of(key)
             size = path.stat().st_size
             path.unlink()
-            self._held -= size
+            self._used_bytes -= size
 
-    def begin(self, key: str, length: int | None) -> "IncomingUpload":
-        """To put an object of so many bytes, or of a number that is not known. Raises UploadRefused, OSError."""
-        if self._mark(key).exists():
-            raise UploadURLUsed("this URL was used already: ask for a new one")
+    def begin_upload(self, key: str, length: int | None) -> "IncomingUpload":
+        """Opens an upload of `length` bytes, None if the client did not send it. Raises UploadRefused, OSError."""
+        if self._used_marker_of(key).exists():
+            raise UploadURLUsed(_URL_USED)
         if length is not None:
-            self._judge(length, self._held + length)
+            self._check_limits(length, self._used_bytes + length)
         path = self._incoming / secrets.token_hex(8)
-        with _room():
+        with _translate_full_volume():
             return IncomingUpload(self, key, path, path.open("xb"))
 
-    def list_old(self, now: float) -> list[str]:
-        """Keys of the objects that were put longer than `settings.expiry` ago; marks of that age go."""
+    def list_expired(self, now: float) -> list[str]:
+        """Returns the keys of files that are older than `settings.expiry`, and deletes URL records of that age."""
         before = now - self.settings.expiry.total_seconds()
-        for mark in _older(self._used, before):
-            mark.unlink(missing_ok=True)
-        return [f"uploads/{'/'.join(file.name.split('.'))}" for file in _older(self._files, before)]
+        for marker in _list_older(self._used, before):
+            marker.unlink(missing_ok=True)
+        return [f"uploads/{'/'.join(file.name.split('.'))}" for file in _list_older(self._files, before)]
 
-    # --- for IncomingUpload ----------------------------------------------------------------------------------------
+    # The next three methods are for IncomingUpload.
 
-    def take(self, count: int, whole: int) -> None:
-        """So many bytes more, of a file that has `whole` with them. Raises UploadRefused."""
+    def reserve(self, count: int, total: int) -> None:
+        """Reserves `count` bytes for a file that has `total` bytes with them. Raises UploadRefused."""
         with self._lock:
-            self._judge(whole, self._held + count)
-            self._held += count
+            self._check_limits(total, self._used_bytes + count)
+            self._used_bytes += count
 
-    def give_back(self, count: int) -> None:
+    def release(self, count: int) -> None:
+        """Releases the reserved bytes of a file that was not completed."""
         with self._lock:
-            self._held -= count
+            self._used_bytes -= count
 
-    def keep(self, key: str, path: Path) -> None:
-        """Give it its name, where nobody was faster. Raises UploadURLUsed, OSError."""
+    def commit(self, key: str, path: Path) -> None:
+        """Renames a complete file to its final name. Raises UploadURLUsed, OSError."""
         try:
-            self._mark(key).touch(exist_ok=False)
+            self._used_marker_of(key).touch(exist_ok=False)
         except FileExistsError:
-            raise UploadURLUsed("this URL was used already: ask for a new one") from None
-        path.rename(self._place(key))
+            raise UploadURLUsed(_URL_USED) from None
+        path.rename(self._path_of(key))
         for folder in (self._used, self._files):
-            _sync(folder)
+            _sync_folder(folder)
 
-    def _judge(self, whole: int, held: int) -> None:
-        if whole > self.settings.max_bytes:
+    def _check_limits(self, file_size: int, used_bytes: int) -> None:
+        if file_size > self.settings.max_bytes:
             raise UploadTooLarge(f"the file is larger than {self.settings.max_bytes} bytes")
-        if held > self._capacity:
+        if used_bytes > self._capacity:
             raise StoreFull(_FULL)
 
-    def _place(self, key: str) -> Path:
+    def _path_of(self, key: str) -> Path:
         _, project, name = key.split("/")
         return self._files / f"{project}.{name}"
 
-    def _mark(self, key: str) -> Path:
+    def _used_marker_of(self, key: str) -> Path:
         return self._used / key.rpartition("/")[2]
 
 
 class IncomingUpload:
-    """A file that is being put; not for two threads at once."""
+    """A file that is being uploaded. Only one thread at a time may use it."""
 
     def __init__(self, store: LocalStore, key: str, path: Path, file: BinaryIO) -> None:
         self._store, self._key, self._path, self._file = store, key, path, file
-        self._taken, self._kept = 0, False
+        self._size, self._committed = 0, False
 
-    def write(self, piece: bytes) -> None:
-        """Raises UploadRefused, OSError."""
-        self._store.take(len(piece), self._taken + len(piece))
-        self._taken += len(piece)
-        with _room():
-            self._file.write(piece)
+    def write(self, data: bytes) -> None:
+        """Appends data. Raises UploadRefused, OSError."""
+        self._store.reserve(len(data), self._size + len(data))
+        self._size += len(data)
+        with _translate_full_volume():
+            self._file.write(data)
 
-    def keep(self) -> None:
-        """It is whole. Raises UploadRefused, OSError."""
-        with _room():
+    def commit(self) -> None:
+        """Completes the file: syncs it to disk and gives it its final name. Raises UploadRefused, OSError."""
+        with _translate_full_volume():
             self._file.flush()
             os.fsync(self._file.fileno())
-            self._store.keep(self._key, self._path)
-        self._kept = True
+            self._store.commit(self._key, self._path)
+        self._committed = True
 
     def close(self) -> None:
-        """What is not kept goes."""
-        with suppress(OSError):  # a full volume tells of it when the last bytes are flushed
+        """Closes the file, and deletes it unless it was committed."""
+        with suppress(OSError):  # a full volume reports the error when the last bytes are flushed
             self._file.close()
-        if not self._kept:
+        if not self._committed:
             self._path.unlink(missing_ok=True)
-            self._store.give_back(self._taken)
+            self._store.release(self._size)
 
 
-def open_local_store(settings: EmbeddedSettings, secret: bytes) -> LocalStore:
-    """Ready for use. Raises OSError."""
-    store = LocalStore(settings, secret)
+def open_local_store(settings: EmbeddedSettings, signing_key: bytes) -> LocalStore:
+    """Opens the store and prepares its folders. Raises OSError."""
+    store = LocalStore(settings, signing_key)
     store.prepare()
     return store
 
 
 @contextmanager
-def _room() -> Iterator[None]:
+def _translate_full_volume() -> Iterator[None]:
+    """Turns the OSErrors of a full volume into StoreFull."""
     try:
         yield
     except OSError as error:
-        if error.errno in _NO_ROOM:
+        if error.errno in _FULL_ERRORS:
             raise StoreFull(_FULL) from error
         raise
 
 
-def _older(folder: Path, before: float) -> Iterator[Path]:
+def _list_older(folder: Path, before: float) -> Iterator[Path]:
+    """Yields the files that were modified before `before`, in seconds since 1970."""
     for path in folder.iterdir():
         with suppress(FileNotFoundError):
             if path.stat().st_mtime < before:
                 yield path
 
 
-def _sync(folder: Path) -> None:
+def _sync_folder(folder: Path) -> None:
+    """Syncs the folder's entries to disk."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)

@@ -1,0 +1,114 @@
+"""Request and response bodies of preview databases."""
+
+from datetime import datetime, timedelta
+from typing import Annotated
+
+from pydantic import BeforeValidator, ConfigDict, Field
+
+from pgimport.api.rest_models import ID_DESCRIPTION, RequestModel, ResponseModel
+from pgimport.model.resources import PreviewObject, ProjectObject
+from pgimport.model.scalar_types import Time
+from pgimport.model.spec import MAX_TTL, PreviewMode, PreviewSpec
+from pgimport.model.status import PreviewState
+from pgimport.model.string_types import Label
+
+MAX_HOURS = int(MAX_TTL.total_seconds()) // 3600
+
+
+def _parse_whole_number(value: object) -> object:
+    """Accepts a JSON number without a fraction, including 24.0. Refuses strings and booleans with ValueError."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError("input should be a valid integer")
+    return value
+
+
+Hours = Annotated[int, BeforeValidator(_parse_whole_number), Field(ge=1, le=MAX_HOURS)]
+
+
+class PreviewRequest(RequestModel):
+    """Asks for a new preview database."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"name": "pr-42", "ttl_hours": 24}})
+
+    mode: PreviewMode = Field(
+        default=PreviewMode.EMPTY, description="An empty database, or a clone of the Project's primary database."
+    )
+    name: Label | None = Field(
+        default=None, description="The name must be a DNS label; without it, the API generates one."
+    )
+    ttl_hours: Hours = Field(
+        default=24, description=f"The database is dropped after this many hours, 1 to {MAX_HOURS}."
+    )
+
+
+class ExtendRequest(RequestModel):
+    """Asks for a later expiry of a preview database."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"ttl_hours": 48}})
+
+    ttl_hours: Hours = Field(description=f"The database is dropped this many hours from now, 1 to {MAX_HOURS}.")
+
+
+class Preview(ResponseModel):
+    """A preview database."""
+
+    id: str = Field(description=ID_DESCRIPTION)
+    name: str = Field(description="The name of the PreviewDatabase resource.")
+    project_id: str = Field(description="The name of the Project that the preview database belongs to.")
+    mode: PreviewMode
+    state: PreviewState
+    ttl_hours: int = Field(description="The time from creation or extension to expiry, in hours, rounded up.")
+    created_at: Time = Field(description="The time at which the preview database was created.")
+    expires_at: Time = Field(description="The time at which the operator drops the database.")
+
+
+class PreviewAnswer(ResponseModel):
+    """One preview database."""
+
+    preview: Preview
+
+
+class PreviewsAnswer(ResponseModel):
+    """All preview databases of a project, newest first."""
+
+    previews: list[Preview]
+
+
+class Connections(ResponseModel):
+    """Connection parameters of a preview database."""
+
+    host: str = Field(description="The host name of the server.")
+    port: int = Field(description="The port of the server.")
+    database: str = Field(description="The name of the database.")
+    user: str = Field(description="The role that owns the database.")
+    password: str = Field(description="The password of that role.")
+    url: str = Field(description="The postgresql:// URL with all values above.")
+
+
+class ConnectionsAnswer(ResponseModel):
+    """Connection parameters of one preview database."""
+
+    connections: Connections
+
+
+def calculate_expiry(spec: PreviewSpec, created_at: datetime) -> datetime:
+    """Returns the time at which the database expires; needs no status, so it works before the first reconcile."""
+    return (spec.renewed_at or created_at) + spec.ttl
+
+
+def build_preview_body(project: ProjectObject, preview: PreviewObject) -> Preview:
+    """Builds a REST preview from the resource's spec and, once the operator has set it, its state."""
+    spec = preview.spec or PreviewSpec(project=project.meta.name)
+    state = preview.status.state or PreviewState.PENDING
+    return Preview(
+        id=f"{project.meta.name}.{preview.meta.name}",
+        name=preview.meta.name,
+        project_id=project.meta.name,
+        mode=spec.mode,
+        state=PreviewState.DELETING if preview.meta.deleting else state,
+        ttl_hours=-(-spec.ttl // timedelta(hours=1)),  # rounded up
+        created_at=preview.meta.created_at,
+        expires_at=calculate_expiry(spec, preview.meta.created_at),
+    )

@@ -1,0 +1,39 @@
+"""Deletes uploads that no import uses. The operator deletes those that an import has used."""
+
+import logging
+import threading
+import time
+from functools import partial
+
+from pgimport.kubernetes_client.custom_resources import parse_import
+from pgimport.kubernetes_client.watch_cache import WatchCache
+from pgimport.model.names import IMPORTS
+from pgimport.store.embedded_store import LocalStore
+
+SWEEP_SECONDS = 30.0  # between two sweeps
+_log = logging.getLogger(__name__)
+
+
+def start_upload_sweeps(store: LocalStore, cache: WatchCache, stop: threading.Event) -> None:
+    """Starts a thread that sweeps until `stop` is set."""
+    threading.Thread(target=partial(_sweep_repeatedly, store, cache, stop), name="uploads", daemon=True).start()
+
+
+def _sweep_repeatedly(store: LocalStore, cache: WatchCache, stop: threading.Event) -> None:
+    while not stop.wait(min(SWEEP_SECONDS, store.settings.expiry.total_seconds())):
+        try:
+            sweep_uploads(store, cache, time.time())
+        except Exception:
+            _log.exception("unused uploads could not be deleted")
+
+
+def sweep_uploads(store: LocalStore, cache: WatchCache, now: float) -> None:
+    """Deletes the files that were uploaded more than `expiry` before `now` and that no import names."""
+    old_keys = store.list_expired(now)
+    if not old_keys or not cache.ready:
+        return
+    imports = map(parse_import, cache.list_all(IMPORTS))
+    used_keys = {import_object.spec.source.upload_key for import_object in imports if import_object.spec}
+    for key in set(old_keys) - used_keys:
+        store.delete(key)
+        _log.info("deleted an upload that no import uses: %s", key)
