@@ -12,6 +12,8 @@ LOGS := .logs
 OPENAPI := operator/openapi.json
 # Tests that need no cluster; the rest are `make e2e`.
 UNIT := -m "not cluster and not thorough" --numprocesses auto --maxprocesses 4 --dist loadfile
+# Tests against the cluster mostly wait, so there are more processes than cores (tests/e2e/fixtures.py).
+SIDE_BY_SIDE := --numprocesses 4 --dist loadgroup
 COMPILE := uv pip compile --quiet --universal --generate-hashes --no-annotate --no-emit-find-links \
 	--custom-compile-command "make lock"
 
@@ -85,7 +87,11 @@ unit: setup ## unit tests alone
 
 .PHONY: e2e
 e2e: setup ## the tests against the cluster of `make up`
-	@$(BIN)/python -m pytest -m "cluster or thorough"
+	@# First what shares the cluster, then what needs it alone beside what needs none; both, whatever the first says.
+	@status=0; \
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "cluster and not exclusive" || status=1; \
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "exclusive or (thorough and not cluster)" || status=1; \
+	exit $$status
 
 .PHONY: bench
 bench: up ## measure what is promised

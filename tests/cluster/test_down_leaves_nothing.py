@@ -10,7 +10,8 @@ from tests.cluster.bare.kubernetes_programs import TOOLS, link_programs
 from tests.cluster.host_state import read_host_state
 from tests.cluster.isolated_cluster import IsolatedCluster
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+# Both modules compare the whole host before and after, so they must not run at the same time.
+pytestmark = [pytest.mark.thorough, pytest.mark.slow, pytest.mark.xdist_group("isolated cluster")]
 
 
 def _pod(name: str) -> dict[str, object]:

@@ -16,7 +16,8 @@ from tests.cluster.host_state import read_host_state
 from tests.cluster.instance import Instance
 from tests.cluster.isolated_cluster import IsolatedCluster
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+# Both modules compare the whole host before and after, so they must not run at the same time.
+pytestmark = [pytest.mark.thorough, pytest.mark.slow, pytest.mark.xdist_group("isolated cluster")]
 
 # Files by which an `up` shows how far it is.
 MOMENTS = {

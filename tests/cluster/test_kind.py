@@ -17,7 +17,7 @@ def _missing() -> str:
     return f"the kind provider needs {' and '.join(missing)}" if missing else ""
 
 
-@pytest.mark.cluster
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_up_twice_and_down(tmp_path: Path) -> None:
     if reason := _missing():

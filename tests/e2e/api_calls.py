@@ -113,18 +113,18 @@ def check_upload(curl: Curl, source: Source, tenant: Tenant, folder: Path, put: 
     words = ("sh", "-c", "pg_dump --username=postgres --format=custom shop | base64")
     dumped = kubectl.execute(source.server.namespace, source.server.pod, *words)
     (folder / "shop.dump").write_bytes(base64.b64decode(dumped))
-    status, answer = curl.call("POST", "/projects/e2e/imports/uploads")
+    status, answer = curl.call("POST", f"/projects/{tenant.name}/imports/uploads")
     assert status == 201, answer
     upload = answer["upload"]
     wanted = {"upload_key": upload["object_key"]}
-    assert curl.call("POST", "/projects/e2e/imports", wanted) == (404, {"error": "no such upload"})
+    assert curl.call("POST", f"/projects/{tenant.name}/imports", wanted) == (404, {"error": "no such upload"})
     assert put(upload["upload_url"], folder / "shop.dump") == 200
-    status, answer = curl.call("POST", "/projects/e2e/imports", wanted)
+    status, answer = curl.call("POST", f"/projects/{tenant.name}/imports", wanted)
     assert status == 202, answer
     done = curl.poll(answer["job"]["id"])
     assert done["state"] == "completed", done
     check_connections(curl, source, done["preview_database_id"])
-    body = json.dumps(kubectl.get(IMPORTS, done["id"].removeprefix("e2e."), tenant.name))
+    body = json.dumps(kubectl.get(IMPORTS, done["id"].removeprefix(f"{tenant.name}."), tenant.name))
     assert "signature" not in body.lower()
     found: str = upload["upload_url"]
     return found

@@ -14,7 +14,8 @@ from tests.e2e.postgres_pods import SYSTEM_NAMESPACE, Source
 from tests.e2e.tenant import IMPORTS, PREVIEWS, Tenant
 from tests.support import kubectl
 
-pytestmark = pytest.mark.cluster
+# One after the other: test_api.py changes the number of the API's replicas, which cuts forwarded ports.
+pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("the chart's API")]
 
 OPERATOR = kubectl.CHECKOUT / "operator"
 SERVICE, DEPLOYMENT = "service/pgimport-api", "deployment/pgimport-api"
@@ -32,11 +33,11 @@ def curl(port: int) -> Curl:
     return Curl(port, make_key("--organization", "e2e", "--name", "tests"))
 
 
-def test_the_charts_own_key_opens_its_project(port: int) -> None:
+def test_the_charts_own_key_opens_its_project(port: int, tenant: Tenant) -> None:
     entries = kubectl.get("secret", "pgimport-initial-key", SYSTEM_NAMESPACE)["data"]
     mine = Curl(port, base64.b64decode(entries["key"]).decode())
     assert mine.call("GET", "/projects/demo/jobs")[0] == 200
-    assert mine.call("GET", "/projects/e2e/jobs") == (404, {"error": "no such project"})
+    assert mine.call("GET", f"/projects/{tenant.name}/jobs") == (404, {"error": "no such project"})
     assert Curl(port, "capy_live_000000000000_" + "0" * 43).call("GET", "/projects/demo/jobs")[0] == 401
 
 
@@ -53,41 +54,45 @@ def test_what_make_up_leaves_for_scripts_works() -> None:
 
 
 def test_a_live_source_by_curl_alone(curl: Curl, tenant: Tenant, source: Source) -> None:
-    status, answer = curl.call("POST", "/projects/e2e/imports", {"source_url": source.url("shop")})
+    status, answer = curl.call("POST", f"/projects/{tenant.name}/imports", {"source_url": source.url("shop")})
     assert status == 202, answer
     job = answer["job"]
     assert curl.call("GET", f"/jobs/{job['id']}")[0] == 200
     done = curl.poll(job["id"])
     assert done["state"] == "completed", done
     assert (done["attempts"], done["cluster_id"], done["organization_id"]) == (1, "embedded", "e2e")
-    assert job["id"] in [one["id"] for one in curl.call("GET", "/projects/e2e/jobs?limit=100")[1]["jobs"]]
+    assert job["id"] in [one["id"] for one in curl.call("GET", f"/projects/{tenant.name}/jobs?limit=100")[1]["jobs"]]
     preview = done["preview_database_id"]
     check_connections(curl, source, preview)
-    assert source.password not in json.dumps(kubectl.get(IMPORTS, job["id"].removeprefix("e2e."), tenant.name))
+    assert source.password not in json.dumps(
+        kubectl.get(IMPORTS, job["id"].removeprefix(f"{tenant.name}."), tenant.name)
+    )
     status, answer = curl.call("DELETE", f"/preview-databases/{preview}")
     assert (status, answer["preview"]["state"]) == (202, "deleting")
     kubectl.wait_until(
-        lambda: kubectl.find(PREVIEWS, preview.removeprefix("e2e."), tenant.name) is None, "the preview is gone", 60
+        lambda: kubectl.find(PREVIEWS, preview.removeprefix(f"{tenant.name}."), tenant.name) is None,
+        "the preview is gone",
+        60,
     )
 
 
 def test_a_dump_file_by_curl_alone(curl: Curl, source: Source, tenant: Tenant, tmp_path: Path) -> None:
     """Into the API's own store: a URL works once, and for nobody but who has it."""
     url = check_upload(curl, source, tenant, tmp_path, put)
-    assert url.startswith(f"http://127.0.0.1:{curl.port}/v1/uploads/e2e/")
+    assert url.startswith(f"http://127.0.0.1:{curl.port}/v1/uploads/{tenant.name}/")
     assert put(url, tmp_path / "shop.dump") == 409
     assert put(url.partition("?")[0], tmp_path / "shop.dump") == 403
 
 
-def test_a_preflight_by_curl(curl: Curl, source: Source) -> None:
-    status, answer = curl.call("POST", "/projects/e2e/imports/preflight", {"source_url": source.url("shop")})
+def test_a_preflight_by_curl(curl: Curl, source: Source, tenant: Tenant) -> None:
+    status, answer = curl.call("POST", f"/projects/{tenant.name}/imports/preflight", {"source_url": source.url("shop")})
     assert status == 200, answer
     report = answer["preflight"]
     assert report["ok"] is True
     assert report["source"]["server_version"].startswith("17.")
     assert {one["name"] for one in report["checks"]} >= {"source_reachable", "extensions_available_on_target"}
     status, answer = curl.call(
-        "POST", "/projects/e2e/imports/preflight", {"source_url": source.url("shop", password="wrong")}
+        "POST", f"/projects/{tenant.name}/imports/preflight", {"source_url": source.url("shop", password="wrong")}
     )
     assert (status, answer["preflight"]["ok"]) == (200, False)
     assert "wrong" not in json.dumps(answer)
@@ -97,7 +102,7 @@ def test_two_preflights_at_once_share_nothing(curl: Curl, source: Source, tenant
     with ThreadPoolExecutor(2) as pool:
         answers = list(
             pool.map(
-                lambda url: curl.call("POST", "/projects/e2e/imports/preflight", {"source_url": url}),
+                lambda url: curl.call("POST", f"/projects/{tenant.name}/imports/preflight", {"source_url": url}),
                 [source.url("shop"), source.url("small")],
             )
         )
@@ -110,7 +115,7 @@ def test_two_preflights_at_once_share_nothing(curl: Curl, source: Source, tenant
     assert len(secrets) == len(set(secrets)) >= 2
 
 
-def test_the_same_key_from_two_replicas_makes_one_job(curl: Curl, source: Source) -> None:
+def test_the_same_key_from_two_replicas_makes_one_job(curl: Curl, source: Source, tenant: Tenant) -> None:
     kubectl.run("-n", SYSTEM_NAMESPACE, "scale", DEPLOYMENT, "--replicas=2")
     kubectl.run("-n", SYSTEM_NAMESPACE, "rollout", "status", DEPLOYMENT, "--timeout=60s")
     body = {"source_url": source.url("small"), "dry_run": True}
@@ -118,7 +123,7 @@ def test_the_same_key_from_two_replicas_makes_one_job(curl: Curl, source: Source
         answers = list(
             pool.map(
                 lambda port: Curl(port, curl.key).call(
-                    "POST", "/projects/e2e/imports", body, "--header", "Idempotency-Key: release-7"
+                    "POST", f"/projects/{tenant.name}/imports", body, "--header", "Idempotency-Key: release-7"
                 ),
                 [one, two] * 4,
             )
@@ -128,25 +133,27 @@ def test_the_same_key_from_two_replicas_makes_one_job(curl: Curl, source: Source
     assert len({answer["job"]["id"] for _, answer in answers}) == 1
 
 
-def test_a_job_is_cancelled(curl: Curl, source: Source) -> None:
-    job = curl.call("POST", "/projects/e2e/imports", {"source_url": source.url("slow")})[1]["job"]["id"]
+def test_a_job_is_cancelled(curl: Curl, source: Source, tenant: Tenant) -> None:
+    job = curl.call("POST", f"/projects/{tenant.name}/imports", {"source_url": source.url("slow")})[1]["job"]["id"]
     assert curl.call("POST", f"/jobs/{job}/cancel")[0] == 202
     assert curl.poll(job)["state"] == "cancelled"
 
 
-def test_a_revoked_key_opens_nothing(port: int) -> None:
+def test_a_revoked_key_opens_nothing(port: int, tenant: Tenant) -> None:
     text = make_key("--organization", "e2e")
     mine = Curl(port, text)
-    assert mine.call("GET", "/projects/e2e/jobs")[0] == 200
+    assert mine.call("GET", f"/projects/{tenant.name}/jobs")[0] == 200
     identity = text.removeprefix("capy_live_").partition("_")[0]
     subprocess.run(
         [sys.executable, "-m", "pgimport", "cli", "keys", "--namespace", SYSTEM_NAMESPACE, "revoke", identity],
         env={**kubectl.environment(), "PYTHONPATH": str(OPERATOR)}, check=True, capture_output=True,
     )  # fmt: skip
-    kubectl.wait_until(lambda: mine.call("GET", "/projects/e2e/jobs")[0] == 401 or None, "the key opens nothing", 15)
+    kubectl.wait_until(
+        lambda: mine.call("GET", f"/projects/{tenant.name}/jobs")[0] == 401 or None, "the key opens nothing", 15
+    )
 
 
-def test_the_api_may_do_no_more_than_it_does() -> None:
+def test_the_api_may_do_no_more_than_it_does(tenant: Tenant) -> None:
     """As its account, asked of Kubernetes itself."""
     account = f"--as=system:serviceaccount:{SYSTEM_NAMESPACE}:pgimport-api"
 
@@ -156,13 +163,13 @@ def test_the_api_may_do_no_more_than_it_does() -> None:
         except kubectl.KubectlError:
             return False
 
-    assert may("create", "postgresimports.capydb.dev", "e2e")
-    assert may("create", "secrets", "e2e")
+    assert may("create", "postgresimports.capydb.dev", tenant.name)
+    assert may("create", "secrets", tenant.name)
     for verb in ("list", "watch", "delete", "patch", "get"):
-        assert not may(verb, "secrets", "e2e")
+        assert not may(verb, "secrets", tenant.name)
         assert not may(verb, "secrets", "kube-system")
     assert not may("get", "secrets", SYSTEM_NAMESPACE)
     assert may("get", "secret/pgimport-api-keys", SYSTEM_NAMESPACE)
     assert not may("create", "postgresimports.capydb.dev", "kube-system")
-    assert not may("create", "pods", "e2e")
-    assert not may("delete", "postgresimports.capydb.dev", "e2e")
+    assert not may("create", "pods", tenant.name)
+    assert not may("delete", "postgresimports.capydb.dev", tenant.name)

@@ -81,9 +81,10 @@ def test_kubernetes_goes_and_comes_back(place: Place, headers: dict[str, str], t
         # The relay was cut at the end of the block: connections that were open are closed, and nobody listens.
         wait_for(program, False, 30)
         for method, path, body in (
-            ("GET", "/v1/projects/e2e/jobs", None), ("GET", f"/v1/preview-databases/e2e.{name}-before", None),
-            ("POST", "/v1/projects/e2e/preview-databases", {}),
-        ):  # fmt: skip
+            ("GET", f"/v1/projects/{tenant.name}/jobs", None),
+            ("GET", f"/v1/preview-databases/{tenant.name}.{name}-before", None),
+            ("POST", f"/v1/projects/{tenant.name}/preview-databases", {}),
+        ):
             answer = httpx.request(method, program.url + path, headers=headers, json=body, timeout=60)
             assert (answer.status_code, set(answer.json())) == (503, {"error"}), path
             assert int(answer.headers["retry-after"]) >= 1
@@ -94,7 +95,7 @@ def test_kubernetes_goes_and_comes_back(place: Place, headers: dict[str, str], t
             wait_until_ready(program)
             # In the order in which a watch brings them that goes on from where it was; each comes by itself.
             for preview, code, what in (("during", 200, "what was made"), ("before", 404, "what was deleted")):
-                url = f"{program.url}/v1/preview-databases/e2e.{name}-{preview}"
+                url = f"{program.url}/v1/preview-databases/{tenant.name}.{name}-{preview}"
                 kubectl.wait_until(partial(_answers, url, headers, code), f"{what} is known", 20)
 
 
@@ -121,15 +122,15 @@ def test_a_version_that_is_too_old_is_listed_anew(tenant: Tenant) -> None:
         cache.stop()
 
 
-def test_a_stop_ends_what_has_begun(headers: dict[str, str], source: Source, tmp_path: Path) -> None:
-    url = "/v1/projects/e2e/imports/preflight"
+def test_a_stop_ends_what_has_begun(headers: dict[str, str], tenant: Tenant, source: Source, tmp_path: Path) -> None:
+    url = f"/v1/projects/{tenant.name}/imports/preflight"
     with (
         run_api(tmp_path, kubectl.environment()["KUBECONFIG"]) as program,
         ThreadPoolExecutor(1) as pool,
         httpx.Client(base_url=program.url, headers=headers, timeout=60) as client,
     ):
         begun = pool.submit(client.post, url, json={"source_url": source.url("shop")})
-        kubectl.wait_until(_find_preflight, "the preflight has begun", 20)
+        kubectl.wait_until(partial(_find_preflight, tenant), "the preflight has begun", 20)
         program.process.send_signal(signal.SIGTERM)
         answer = begun.result()
         assert (answer.status_code, answer.json()["preflight"]["ok"]) == (200, True)
@@ -138,13 +139,15 @@ def test_a_stop_ends_what_has_begun(headers: dict[str, str], source: Source, tmp
             httpx.get(f"{program.url}/healthz")
 
 
-def _find_preflight() -> str | None:
+def _find_preflight(tenant: Tenant) -> str | None:
     """One that has not ended."""
-    names = (one["metadata"]["name"] for one in kubectl.list_objects(IMPORTS, "e2e") if not is_over(one))
+    names = (one["metadata"]["name"] for one in kubectl.list_objects(IMPORTS, tenant.name) if not is_over(one))
     return next((name for name in names if name.startswith("preflight-")), None)
 
 
-def test_what_was_accepted_before_a_stop_is_there(headers: dict[str, str], source: Source, tmp_path: Path) -> None:
+def test_what_was_accepted_before_a_stop_is_there(
+    headers: dict[str, str], tenant: Tenant, source: Source, tmp_path: Path
+) -> None:
     """With its Secret, whose URL the operator needs."""
     body = {"source_url": source.url("small"), "dry_run": True}
     accepted: list[str] = []
@@ -156,11 +159,11 @@ def test_what_was_accepted_before_a_stop_is_there(headers: dict[str, str], sourc
 
         def call(_: int) -> None:
             try:
-                answer = client.post("/v1/projects/e2e/imports", json=body)
+                answer = client.post(f"/v1/projects/{tenant.name}/imports", json=body)
             except httpx.TransportError:
                 return  # it was not accepted
             assert answer.status_code == 202, answer.text
-            accepted.append(answer.json()["job"]["id"].removeprefix("e2e."))
+            accepted.append(answer.json()["job"]["id"].removeprefix(f"{tenant.name}."))
             if len(accepted) == 10:
                 program.process.send_signal(signal.SIGTERM)
 
@@ -168,6 +171,6 @@ def test_what_was_accepted_before_a_stop_is_there(headers: dict[str, str], sourc
         assert program.process.wait(60) == 0
     assert 10 <= len(accepted) < 60
     for name in accepted:
-        assert kubectl.get(IMPORTS, name, "e2e")["spec"]["dryRun"] is True
-        assert kubectl.get("secret", f"{name}-source", "e2e")["immutable"] is True
-    kubectl.delete(IMPORTS, *accepted, namespace="e2e")
+        assert kubectl.get(IMPORTS, name, tenant.name)["spec"]["dryRun"] is True
+        assert kubectl.get("secret", f"{name}-source", tenant.name)["immutable"] is True
+    kubectl.delete(IMPORTS, *accepted, namespace=tenant.name)

@@ -10,7 +10,8 @@ from tests.e2e.postgres_pods import SYSTEM_NAMESPACE, Source
 from tests.e2e.tenant import READY_SECONDS, Tenant
 from tests.support import kubectl
 
-pytestmark = pytest.mark.cluster
+# One after the other: test_api.py changes the number of the API's replicas, which cuts forwarded ports.
+pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("the chart's API")]
 
 ACCOUNT = f"system:serviceaccount:{SYSTEM_NAMESPACE}:pgimport-api"
 ROLES = (("clusterrole", "pgimport-api"), ("clusterrole", "pgimport-api-tenant"), ("role", "pgimport-api"))
@@ -23,9 +24,10 @@ def curl(tenant: Tenant) -> Iterator[Curl]:
         yield Curl(port, make_key("--organization", "e2e", "--name", "rights"))
 
 
-def walk(curl: Curl, source: Source) -> None:
+def walk(curl: Curl, source: Source, tenant: Tenant) -> None:
     """Every route once, with success."""
-    made = curl.call("POST", "/projects/e2e/preview-databases", {"ttl_hours": 1})
+    project = f"/projects/{tenant.name}"
+    made = curl.call("POST", f"{project}/preview-databases", {"ttl_hours": 1})
     assert made[0] == 201, made
     preview = f"/preview-databases/{made[1]['preview']['id']}"
     kubectl.wait_until(
@@ -33,17 +35,17 @@ def walk(curl: Curl, source: Source) -> None:
     )
     url = source.url("small")
     asked = {"source_url": url, "dry_run": True}
-    status, answer = curl.call("POST", "/projects/e2e/imports", asked, "--header", "Idempotency-Key: rights")
+    status, answer = curl.call("POST", f"{project}/imports", asked, "--header", "Idempotency-Key: rights")
     assert status == 202, answer
     job = f"/jobs/{answer['job']['id']}"
     for method, path, body, expected in (
-        ("POST", "/projects/e2e/imports", asked, 202),  # again, with the same key
-        ("GET", "/projects/e2e/jobs", None, 200),
+        ("POST", f"{project}/imports", asked, 202),  # again, with the same key
+        ("GET", f"{project}/jobs", None, 200),
         ("GET", job, None, 200),
         ("POST", f"{job}/cancel", None, 202),
-        ("POST", "/projects/e2e/imports/uploads", None, 201),
-        ("POST", "/projects/e2e/imports/preflight", {"source_url": url}, 200),
-        ("GET", "/projects/e2e/preview-databases", None, 200),
+        ("POST", f"{project}/imports/uploads", None, 201),
+        ("POST", f"{project}/imports/preflight", {"source_url": url}, 200),
+        ("GET", f"{project}/preview-databases", None, 200),
         ("GET", f"{preview}/connections", None, 200),
         ("POST", f"{preview}/extend", {"ttl_hours": 2}, 200),
         ("POST", f"{preview}/reset", None, 202),
@@ -74,8 +76,8 @@ def find_granted() -> set[Right]:
     return found
 
 
-def test_what_is_granted_is_used_and_nothing_else_was_tried(curl: Curl, source: Source) -> None:
-    walk(curl, source)
+def test_what_is_granted_is_used_and_nothing_else_was_tried(curl: Curl, source: Source, tenant: Tenant) -> None:
+    walk(curl, source, tenant)
     used: set[Right] = set()
     for event in read_audit():
         verb, place = event["verb"], event["objectRef"]

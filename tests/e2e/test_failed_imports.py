@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from tests.e2e.fixtures import PROJECT
 from tests.e2e.postgres_pods import Source
 from tests.e2e.tenant import (
     IMPORTS,
@@ -53,7 +54,7 @@ def _urls(source: Source) -> dict[str, str]:
     return {
         "wrong-password": source.url("small", password=WRONG_PASSWORD),
         "wrong-user": source.url("small", user="nobody"),
-        "unknown-host": source.url("small", host="nowhere.e2e-source.svc.cluster.local"),
+        "unknown-host": source.url("small", host=f"nowhere.{source.server.namespace}.svc.cluster.local"),
         "closed-port": source.url("small").replace(":5432/", ":5433/"),
         "wrong-database": source.url("absent"),
         "newer-source": source.url("postgres", host=source.newer_host),
@@ -177,7 +178,7 @@ def test_attempts_are_told_one_by_one(failed: dict[str, Manifest]) -> None:
 
 # --- what is refused before anything runs -------------------------------------------------------------------------
 
-NOBODYS_UPLOAD = "uploads/e2e/" + "0" * 32
+NOBODYS_UPLOAD = f"uploads/{PROJECT}/" + "0" * 32
 UNSUPPORTED: dict[str, tuple[str, dict[str, Any]]] = {
     "file-relay": ("spec.engine", {"engine": "relay", "source": {"uploadKey": NOBODYS_UPLOAD}}),
     "file-checksums": ("spec.verify", {"verify": "checksums", "source": {"uploadKey": NOBODYS_UPLOAD}}),

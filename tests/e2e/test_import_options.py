@@ -155,6 +155,7 @@ def test_a_session_in_the_target_does_not_hold_it_up(tenant: Tenant, disturbed: 
 # --- dryRun ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.exclusive  # counts all databases of the server
 def test_a_dry_run_reports_and_makes_nothing(tenant: Tenant) -> None:
     databases = "SELECT count(*) FROM pg_database"
     before = tenant.server.value(databases)

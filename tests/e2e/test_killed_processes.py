@@ -9,7 +9,7 @@ from tests.e2e.tenant import IMPORTS, KEPT_ROWS, Tenant, operator_pods, reason_o
 from tests.support import kubectl
 from tests.support.kubectl import Manifest
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.exclusive]
 
 SWEEP_SECONDS = 10
 

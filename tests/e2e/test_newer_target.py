@@ -9,13 +9,14 @@ from tests.cluster.instance import this_instance
 from tests.cluster.project_images import server_image
 from tests.cluster.provider_choice import choose_provider
 from tests.e2e import comparison
+from tests.e2e.fixtures import name_for_worker
 from tests.e2e.postgres_pods import SYSTEM_NAMESPACE, Postgres, Source, quoted, secret_manifest, start_server
 from tests.e2e.tenant import IMPORTS, Tenant, make_tenant, remove_tenant
 from tests.support import kubectl
 
 pytestmark = pytest.mark.cluster
 
-NAME, ADMIN = "e2e-18", "target_admin"
+NAME, ADMIN = name_for_worker("e2e-18"), "target_admin"
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from tests.e2e.tenant import Tenant
 from tests.support import kubectl
 from tests.support.kubectl import Manifest
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.exclusive]
 STOP_SECONDS = 10.0
 
 WISHES: dict[str, Callable[[Tenant, str], None]] = {

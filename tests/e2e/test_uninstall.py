@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 from tests.e2e.chart import RELEASE, helm, install
+from tests.e2e.fixtures import KEPT_PROJECT
 from tests.e2e.postgres_pods import SYSTEM_NAMESPACE, Source, quoted, secret_manifest
 from tests.e2e.tenant import (
     IMPORTS,
@@ -25,9 +26,9 @@ from tests.e2e.tenant import (
 from tests.support import kubectl
 from tests.support.kubectl import Manifest
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.exclusive]
 
-NAME, ADMIN = "e2e-kept", "platform_admin"
+NAME, ADMIN = KEPT_PROJECT, "platform_admin"
 
 
 @pytest.fixture(scope="module")

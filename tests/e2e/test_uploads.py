@@ -23,7 +23,7 @@ from tests.e2e.postgres_pods import (
 from tests.e2e.tenant import Tenant
 from tests.support import kubectl
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.exclusive]
 
 NAME, PORT = "s3", 7070
 SECRET = "e2e-uploads"
@@ -98,4 +98,4 @@ def test_a_dump_file_by_curl_alone(curl: Curl, source: Source, endpoint: str, te
             return put(url, path, "--connect-to", f"{host}:127.0.0.1:{port}")
 
     url = check_upload(curl, source, tenant, tmp_path, put_from_outside)
-    assert url.startswith(f"{endpoint}/{BUCKET}/uploads/e2e/")
+    assert url.startswith(f"{endpoint}/{BUCKET}/uploads/{tenant.name}/")

@@ -6,7 +6,7 @@ import pytest
 from tests.fidelity.fidelity_matrix import CELLS, FAILING, Cell, Matrix
 from tests.fidelity.matrix_servers import run_matrix
 
-pytestmark = pytest.mark.cluster
+pytestmark = pytest.mark.thorough
 
 
 @pytest.fixture(scope="session")
