@@ -7,13 +7,8 @@ from datetime import datetime
 import pytest
 from tests.api.conftest import PUBLIC, SOURCE, Api
 
+from pgimport.api.import_models import Job
 from pgimport.model.names import IMPORTS, PREVIEWS
-
-JOB_FIELDS = {
-    "attempts", "claimed_at", "claimed_by", "cluster_id", "completed_at", "created_at", "error", "id",
-    "last_exit_code", "last_stderr", "last_stdout", "locked_resource", "max_attempts", "organization_id",
-    "preview_database_id", "project_id", "retry_classification", "started_at", "state", "type", "updated_at"
-}  # fmt: skip
 
 
 def test_an_import_into_a_fresh_preview(api: Api) -> None:
@@ -21,7 +16,7 @@ def test_an_import_into_a_fresh_preview(api: Api) -> None:
     assert answer.status_code == 202, answer.text
     assert set(answer.json()) == {"job"}
     job = answer.json()["job"]
-    assert set(job) <= JOB_FIELDS
+    assert set(job) <= set(Job.model_fields)
     assert (job["state"], job["type"], job["project_id"], job["organization_id"], job["cluster_id"]) == (
         "pending", "project.import", "shop", "acme", "main"
     )  # fmt: skip
