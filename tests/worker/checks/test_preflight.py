@@ -457,10 +457,10 @@ def test_a_question_that_is_refused_is_unknown_and_the_next_is_answered(postgres
     with postgres16.connect() as connection:
         run_statements(connection, BEGIN)
         asker = CatalogReader(connection)
-        refused = asker.ask("cron_jobs")
+        refused = asker.ask("checks/cron_jobs")
         assert isinstance(refused, NotChecked)
         assert "42P01" in refused.why
-        assert asker.ask("collations") == []
+        assert asker.ask("checks/collations") == []
 
 
 # --- how it asks ---

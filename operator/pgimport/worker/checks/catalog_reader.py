@@ -37,12 +37,12 @@ class CatalogReader:
         self._connection = connection
 
     def ask(self, name: str, **values: Any) -> ResultRows | NotChecked:
-        """Rows of `sql/checks/<name>.sql`; what the server refuses is unknown. Raises Stopped where it went away."""
+        """Rows of `sql/<name>.sql`; what the server refuses is unknown. Raises Stopped where it went away."""
         try:
             return run_statements(
                 self._connection,
                 "SAVEPOINT question",
-                read_query(f"checks/{name}").rstrip().rstrip(b";"),
+                read_query(name).rstrip().rstrip(b";"),
                 "RELEASE question",
                 values=values or None,
             )
@@ -55,10 +55,10 @@ class CatalogReader:
     def must(self, name: str) -> ResultRows:
         """Rows that nothing can be judged without. Raises Stopped."""
         try:
-            return run_statements(self._connection, read_query(f"checks/{name}"))
+            return run_statements(self._connection, read_query(name))
         except psycopg.Error as error:
             raise ImportStopped(translate_source_error(error, _doing(name))) from error
 
 
 def _doing(name: str) -> str:
-    return f"it was asked for its {name.replace('_', ' ')}"
+    return f"it was asked for its {name.rpartition('/')[2].replace('_', ' ')}"

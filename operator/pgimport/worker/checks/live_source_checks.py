@@ -63,9 +63,9 @@ def _second(stack: ExitStack, endpoint: Endpoint) -> Connection | NotChecked:
 
 
 def _check(order: Order, endpoint: Endpoint, asker: CatalogReader, sessions: Sessions) -> SourceReport:
-    (row,) = asker.must("facts")
+    (row,) = asker.must("checks/source_facts")
     *about, user, standby = row
-    extensions = asker.must("extensions")
+    extensions = asker.must("scope/extensions")
     schemas, provider = _find_provider(order, endpoint, asker, extensions)
     installed = [
         SourceExtension(name=name, version=version, schema_name=schema) for name, version, schema, _ in extensions
@@ -81,10 +81,10 @@ def _check(order: Order, endpoint: Endpoint, asker: CatalogReader, sessions: Ses
         judge_pooling(endpoint, provider, sessions),
         judge_version(order, facts.server_version, facts.server_version_num),
         judge_size(order, facts.database_size_bytes or 0, with_rows, read_memory_limit()),
-        judge_privileges(asker.ask("privileges", left=own), shapes, user),
-        judge_row_security(asker.ask("row_level_security", left=own), rows, user),
-        judge_encoding(facts, _ask_collation_version(asker, facts), asker.ask("collations")),
-        judge_large_objects(asker.ask("large_objects"), user),
+        judge_privileges(asker.ask("checks/privileges", left=own), shapes, user),
+        judge_row_security(asker.ask("checks/row_level_security", left=own), rows, user),
+        judge_encoding(facts, _ask_collation_version(asker, facts), asker.ask("checks/collations")),
+        judge_large_objects(asker.ask("checks/large_objects"), user),
         judge_unsupported(unsupported, _ask_effects(asker, own, extensions)),
         judge_extensions(order, wanted, left, with_rows),
     ]
@@ -94,7 +94,7 @@ def _check(order: Order, endpoint: Endpoint, asker: CatalogReader, sessions: Ses
 def _find_provider(
     order: Order, endpoint: Endpoint, asker: CatalogReader, extensions: ResultRows
 ) -> tuple[list[str], ProviderRules]:
-    found = asker.ask("signs", roles=sorted(ALL_FINGERPRINTS.roles), settings=sorted(ALL_FINGERPRINTS.settings))
+    found = asker.ask("scope/provider_signs", roles=sorted(ALL_FINGERPRINTS.roles), settings=sorted(ALL_FINGERPRINTS.settings))
     rows = [] if isinstance(found, NotChecked) else found
     schemas, roles, settings = ([name for sign, name in rows if sign == kind] for kind in ("schema", "role", "setting"))
     signs = ProviderFingerprint(
@@ -137,7 +137,7 @@ def _ask_left(
     schemas = [
         SkippedObject(object=f"SCHEMA {name}", why=f"it belongs to {provider.title}, with all in it") for name in own
     ]
-    found = asker.ask("unsupported", left=own)
+    found = asker.ask("checks/unsupported", left=own)
     named, unnamed = ([], 0) if isinstance(found, NotChecked) else list_left(found)
     if isinstance(found, NotChecked):
         return found, [*schemas, *extensions], 0
@@ -146,15 +146,15 @@ def _ask_left(
 
 
 def _ask_effects(asker: CatalogReader, own: list[str], extensions: ResultRows) -> list[str]:
-    triggers = asker.ask("side_effects")
+    triggers = asker.ask("checks/side_effects")
     if not isinstance(triggers, NotChecked):
         triggers = [(title,) for schema, title in triggers if schema not in own]
-    cron = asker.ask("cron_jobs") if any(row[0] == "pg_cron" for row in extensions) else None
+    cron = asker.ask("checks/cron_jobs") if any(row[0] == "pg_cron" for row in extensions) else None
     return describe_effects(triggers, cron)
 
 
 def _ask_collation_version(asker: CatalogReader, facts: SourceInfo) -> ResultRows | NotChecked | None:
-    return asker.ask("collation_version") if facts.server_version_num >= COLLATION_VERSIONS else None
+    return asker.ask("checks/collation_version") if facts.server_version_num >= COLLATION_VERSIONS else None
 
 
 def _with_rows(extensions: ResultRows, wanted: list[SourceExtension]) -> list[str]:

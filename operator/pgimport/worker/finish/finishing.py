@@ -35,7 +35,7 @@ def set_sequences(run: ImportRun, sequences: tuple[Sequence, ...]) -> None:
 def analyze_tables(run: ImportRun, done: Collection[tuple[str, str]] = ()) -> None:
     """Fresh statistics for every table that has none yet, as its owner. Raises Stopped."""
     with shadow_connection(run.shadow, "its tables were listed") as shadow:
-        listed = shadow.execute(read_query("to_analyze")).fetchall()
+        listed = shadow.execute(read_query("finish/tables_to_analyze")).fetchall()
     tables = [(schema, name) for schema, name in listed if (schema, name) not in done]
     run.meter.begin(Stage.ANALYZE, len(tables))
     waiting: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
@@ -63,7 +63,7 @@ def analyze_tables(run: ImportRun, done: Collection[tuple[str, str]] = ()) -> No
 def read_filled(snapshot: Snapshot) -> set[tuple[str, str]]:
     """Materialised views that are filled at the source: schema and name. Raises Stopped."""
     try:
-        listed = snapshot.connection.execute(read_query("materialized_views")).fetchall()
+        listed = snapshot.connection.execute(read_query("finish/materialized_views")).fetchall()
     except psycopg.Error as error:
         raise ImportStopped(translate_source_error(error, "its materialised views were listed")) from error
     return {(schema, name) for schema, name, populated in listed if populated}
@@ -73,7 +73,7 @@ def refresh_materialized_views(run: ImportRun, filled: Collection[tuple[str, str
     """Fill those that are filled at the source; returns a note for each that cannot be. Raises Stopped."""
     notes: list[str] = []
     with shadow_connection(run.shadow, "materialised views were refreshed") as shadow:
-        found = shadow.execute(read_query("materialized_views")).fetchall()
+        found = shadow.execute(read_query("finish/materialized_views")).fetchall()
         waiting = [(schema, name) for schema, name, populated in found if not populated and (schema, name) in filled]
         while waiting:
             refused = _refresh(shadow, waiting)

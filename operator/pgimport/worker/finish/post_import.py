@@ -34,7 +34,7 @@ def run_post_import(run: ImportRun, timeout: float = TIMEOUT) -> list[str]:
     with shadow_connection(run.shadow, "its structure was listed") as shadow:
         before = read_structure(shadow)
         filled = [
-            (schema, name) for schema, name, populated in shadow.execute(read_query("materialized_views")) if populated
+            (schema, name) for schema, name, populated in shadow.execute(read_query("finish/materialized_views")) if populated
         ]
     with (
         shadow_connection(run.shadow, "the SQL of spec.postImport ran") as shadow,
@@ -43,7 +43,7 @@ def run_post_import(run: ImportRun, timeout: float = TIMEOUT) -> list[str]:
     ):
         _execute(shadow, text)
     with shadow_connection(run.shadow, "materialised views were refreshed after spec.postImport") as shadow:
-        present = {(schema, name) for schema, name, _ in shadow.execute(read_query("materialized_views"))}
+        present = {(schema, name) for schema, name, _ in shadow.execute(read_query("finish/materialized_views"))}
         for view in filled:  # what was masked must not live on in them
             if view in present:
                 shadow.execute(sql.SQL("REFRESH MATERIALIZED VIEW {}").format(sql.Identifier(*view)))

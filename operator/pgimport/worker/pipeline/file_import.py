@@ -61,8 +61,8 @@ def import_file(run: ImportRun, source: FileLocation) -> tuple[Verification, Fai
 def _read_leave(run: ImportRun) -> Exclusions:
     with shadow_connection(run.shadow, "its schemas and roles were listed") as shadow:
         return Exclusions(
-            present=frozenset(str(name) for _, name in shadow.execute(read_query("namespaces"))),
-            roles=frozenset(str(name) for (name,) in shadow.execute(read_query("roles"))),
+            present=frozenset(str(name) for _, name in shadow.execute(read_query("scope/target_schemas"))),
+            roles=frozenset(str(name) for (name,) in shadow.execute(read_query("scope/target_roles"))),
             positions=True,
         )
 
@@ -108,7 +108,7 @@ def _verify_rows(run: ImportRun, passed: RestoredContent, findings: Findings) ->
             if found != rows:
                 findings.unequal.append(TableDifference(table=f"{schema}.{table}", source_rows=rows, target_rows=found))
             run.meter.step()
-        row = shadow.execute(read_query("large_objects")).fetchone()
+        row = shadow.execute(read_query("verify/large_object_count")).fetchone()
         findings.large_objects = int(row[0]) if row else 0
     findings.sequences = passed.sequences
     findings.notes += _find_lacking(run, passed)
@@ -123,7 +123,7 @@ def _verify_rows(run: ImportRun, passed: RestoredContent, findings: Findings) ->
 def _find_lacking(run: ImportRun, passed: RestoredContent) -> list[str]:
     """What a dump of a part lacks is not missed by anything in it: whoever reads the report must know."""
     with shadow_connection(run.shadow, "what it holds was counted") as shadow:
-        row = shadow.execute(read_query("lacking")).fetchone()
+        row = shadow.execute(read_query("verify/content_totals")).fetchone()
     tables, keys = row or (0, 0)
     if not tables:
         return []

@@ -118,7 +118,7 @@ def connect(endpoint: Endpoint) -> Connection:
     """A connection in autocommit whose session means the same at every server. Raises psycopg.Error."""
     connection = open_connection(endpoint)
     try:
-        connection.execute(read_query("session"))
+        connection.execute(read_query("postgres/session"))
     except BaseException:
         connection.close()
         raise

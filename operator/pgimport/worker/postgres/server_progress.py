@@ -23,7 +23,7 @@ def reporting_server_progress(run: ImportRun, endpoint: Endpoint, query: str) ->
 
         def look() -> None:
             rows = connection.execute(read_query(query)).fetchall()
-            if query != "copy_progress":
+            if query != "postgres/copy_progress":
                 run.meter.sign(int(rows[0][0]))
             else:
                 run.meter.flow({oid: copied for oid, copied in rows})

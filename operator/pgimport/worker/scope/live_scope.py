@@ -54,9 +54,9 @@ def read_scope(source: Connection, order: Order, endpoint: Endpoint) -> SourceSc
     """Raises psycopg.Error; Stopped for a filter that means nothing."""
     known = {"roles": sorted(ALL_FINGERPRINTS.roles), "settings": sorted(ALL_FINGERPRINTS.settings)}
     with source.pipeline():  # one round trip for all three
-        asked = source.execute(read_query("checks/signs"), known)
-        extensions = source.execute(read_query("checks/extensions"))
-        relations_asked = source.execute(read_query("relations"))
+        asked = source.execute(read_query("scope/provider_signs"), known)
+        extensions = source.execute(read_query("scope/extensions"))
+        relations_asked = source.execute(read_query("scope/relations"))
     found, listed = asked.fetchall(), relations_asked.fetchall()
     installed = [
         SourceExtension(name=name, version=version, schema_name=schema)
@@ -121,7 +121,7 @@ def _read_gone(
     own = {(PG_CLASS, oid) for oid, _, _ in single}
     return {
         (catalog, oid): _FILTERED if (catalog, oid) in own else f"it needs {title}, which stays behind"
-        for catalog, oid, title in source.execute(read_query("gone"), names)
+        for catalog, oid, title in source.execute(read_query("scope/excluded_objects"), names)
     }
 
 
@@ -133,7 +133,7 @@ def _read_parts(source: Connection, gone: dict[tuple[int, int], str]) -> dict[tu
     return {
         (table, kind, name): gone[catalog, oid]
         for table, kind, name, catalog, oid in source.execute(
-            read_query("parts"), {"defaults": defaults, "checks": checks}
+            read_query("scope/excluded_table_parts"), {"defaults": defaults, "checks": checks}
         )
     }
 
@@ -141,8 +141,8 @@ def _read_parts(source: Connection, gone: dict[tuple[int, int], str]) -> dict[tu
 def read_exclusions(shadow: Connection, scope: SourceScope) -> Exclusions:
     """What the target has already, and what stays. Raises psycopg.Error."""
     return Exclusions(
-        present=frozenset(str(name) for _, name in shadow.execute(read_query("namespaces"))),
-        roles=frozenset(str(name) for (name,) in shadow.execute(read_query("roles"))),
+        present=frozenset(str(name) for _, name in shadow.execute(read_query("scope/target_schemas"))),
+        roles=frozenset(str(name) for (name,) in shadow.execute(read_query("scope/target_roles"))),
         objects=scope.gone,
         parts=scope.parts,
     )
@@ -150,4 +150,4 @@ def read_exclusions(shadow: Connection, scope: SourceScope) -> Exclusions:
 
 def read_undumped_objects(source: Connection) -> list[SkippedObject]:
     """What the dump was told not to hold. Raises psycopg.Error."""
-    return [SkippedObject(object=name, why=why) for name, why in source.execute(read_query("left_named"))]
+    return [SkippedObject(object=name, why=why) for name, why in source.execute(read_query("scope/undumped_objects"))]

@@ -115,7 +115,7 @@ def begin_snapshot(connection: Connection, scope: SourceScope) -> tuple[str, tup
     row = begun.fetchone()
     tables = tuple(
         Table(oid, schema, name, kind == "p", size, counted_as, readable)
-        for oid, schema, name, kind, size, counted_as, readable in connection.execute(read_query("tables"))
+        for oid, schema, name, kind, size, counted_as, readable in connection.execute(read_query("scope/tables"))
         if not scope.leaves(oid)
     )
     if closed := [table.title for table in tables if not table.readable]:
@@ -134,12 +134,12 @@ def lock_tables(connection: Connection, tables: tuple[Table, ...]) -> None:
 def read_rewritten(connection: Connection, tables: tuple[Table, ...]) -> list[str]:
     """Tables that the snapshot would read as empty, because they were rewritten before they were locked."""
     oids = [table.oid for table in tables]
-    return [f"{schema}.{name}" for schema, name in connection.execute(read_query("rewritten"), [oids])]
+    return [f"{schema}.{name}" for schema, name in connection.execute(read_query("scope/rewritten_tables"), [oids])]
 
 
 def read_sequences(connection: Connection, scope: SourceScope) -> tuple[Sequence, ...]:
     """Where every sequence stands, read from itself: pg_sequences hides what setval(…, false) wrote."""
-    listed = connection.execute(read_query("sequences")).fetchall()
+    listed = connection.execute(read_query("scope/sequences")).fetchall()
     found = [row[:3] for row in listed if not scope.leaves(row[3])]
     if closed := [f"{schema}.{name}" for schema, name, readable in found if not readable]:
         raise ImportStopped(_denied(connection.info.user, "sequence", "SEQUENCE", closed))

@@ -40,7 +40,7 @@ class StructureComparison(NamedTuple):
 
 def read_structure(connection: Connection) -> list[StructureItem]:
     """All items of one end. Raises psycopg.Error."""
-    return [StructureItem(*row) for row in connection.execute(read_query("structure"))]
+    return [StructureItem(*row) for row in connection.execute(read_query("verify/structure"))]
 
 
 def compare_structures(

@@ -97,11 +97,11 @@ def verify_rows(run: LiveImportRun, snapshot: Snapshot, brought: CopyResult, fin
     findings.rows = sum(item.target_rows or 0 for item in counted)
     findings.unequal += [item for item in counted if not item.is_equal]
     try:
-        wanted = _one_number(snapshot.connection, "large_objects")
+        wanted = _one_number(snapshot.connection, "verify/large_object_count")
     except psycopg.Error as error:
         raise ImportStopped(translate_source_error(error, "its large objects were counted")) from error
     with shadow_connection(run.shadow, "large objects and sequences were compared") as shadow:
-        findings.large_objects = _one_number(shadow, "large_objects")
+        findings.large_objects = _one_number(shadow, "verify/large_object_count")
         if findings.large_objects != wanted:
             findings.faults.append(f"{wanted} large objects at the source, {findings.large_objects} in the copy")
         findings.faults += compare_sequences(snapshot.sequences, read_positions(shadow, snapshot.sequences))
@@ -124,7 +124,7 @@ def _one_number(connection: Connection, query: str) -> int:
 
 def read_positions(shadow: Connection, wanted: tuple[Sequence, ...]) -> dict[tuple[str, str], tuple[int, bool]]:
     """Where the copy's sequences stand: those that are there. Raises psycopg.Error."""
-    present = {(schema, name) for schema, name, *_ in shadow.execute(read_query("sequences"))}
+    present = {(schema, name) for schema, name, *_ in shadow.execute(read_query("scope/sequences"))}
     names = [(item.schema, item.name) for item in wanted if (item.schema, item.name) in present]
     found: dict[tuple[str, str], tuple[int, bool]] = {}
     with shadow.pipeline():

@@ -32,7 +32,7 @@ def _dump(run: LiveImportRun, snapshot: Snapshot, program: Path) -> None:
     names = {table.oid: (table.schema, table.name) for table in snapshot.copied}
     ear = PgDumpProgress(run.meter, names, serial=run.jobs == 1)
     run.meter.begin(Stage.DUMP)
-    with reporting_server_progress(run, run.source, "copy_progress"):
+    with reporting_server_progress(run, run.source, "postgres/copy_progress"):
         options = [*snapshot.scope.dump_options(), run.clients.compress_option(program), f"--jobs={run.jobs}"]
         run_dump(run, program, snapshot.id, options, ear.read_line)
 
@@ -44,9 +44,9 @@ def _restore(run: LiveImportRun, snapshot: Snapshot, plan: RestorePlan) -> None:
     run.meter.begin(Stage.STRUCTURE, sum(entry.kind not in LATER for entry in plan.main))
     run_restore(run, "pre-data", plan.main, PgRestoreProgress(run.meter, {}, {}, serial=True).read_line, parallel=False)
     run.meter.begin(Stage.ROWS)
-    with reporting_server_progress(run, run.shadow, "copy_progress"):
+    with reporting_server_progress(run, run.shadow, "postgres/copy_progress"):
         run_restore(run, "data", plan.main, PgRestoreProgress(run.meter, plan.table_oids, names, serial).read_line)
     set_sequences(run, snapshot.sequences)
     run.meter.begin(Stage.INDEXES, sum(entry.kind in AFTER_ROWS for entry in plan.main))
-    with reporting_server_progress(run, run.shadow, "index_progress"):
+    with reporting_server_progress(run, run.shadow, "postgres/index_progress"):
         run_post_data(run, plan.main, PgRestoreProgress(run.meter, {}, {}, serial).read_line)

@@ -60,7 +60,7 @@ def restore_custom(run: ImportRun, stream: DumpStream, download: Download, exclu
     read_to_the_end(run, stream, download)
     _add_counts(passed, entries, counts)
     run.meter.begin(Stage.INDEXES, len(passed.plan.main))
-    with reporting_server_progress(run, run.shadow, "index_progress"):
+    with reporting_server_progress(run, run.shadow, "postgres/index_progress"):
         run_post_data(run, passed.plan.main, _ear(run), archive=head)
     return passed
 
@@ -130,10 +130,10 @@ def restore_tar(run: ImportRun, stream: DumpStream, download: Download, exclusio
     _add_counts(passed, entries, _count_files(run.archive, entries))
     rewrite_definitions(contents, passed.plan.changes)
     run_restore(run, "pre-data", passed.plan.main, _ear(run), parallel=False)
-    with reporting_server_progress(run, run.shadow, "copied"):
+    with reporting_server_progress(run, run.shadow, "postgres/rows_copied"):
         run_restore(run, "data", passed.plan.main, _ear(run))
     run.meter.begin(Stage.INDEXES, len(passed.plan.main))
-    with reporting_server_progress(run, run.shadow, "index_progress"):
+    with reporting_server_progress(run, run.shadow, "postgres/index_progress"):
         run_post_data(run, passed.plan.main, _ear(run))
     return passed
 

@@ -34,7 +34,7 @@ def restore_plain(run: ImportRun, stream: DumpStream, download: Download, exclus
 
     try:
         # While an index is built, no byte of the file moves.
-        with reporting_server_progress(run, run.shadow, "index_progress"):
+        with reporting_server_progress(run, run.shadow, "postgres/index_progress"):
             run_psql(run, give)
     except ImportStopped:
         if not stopped:

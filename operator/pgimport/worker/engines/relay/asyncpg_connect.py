@@ -66,7 +66,7 @@ async def connect(endpoint: Endpoint) -> asyncpg.Connection:
             **({"options": endpoint.options} if endpoint.options else {}),
         },
     )
-    await connection.execute(read_query("session").decode())
+    await connection.execute(read_query("postgres/session").decode())
     return connection
 
 

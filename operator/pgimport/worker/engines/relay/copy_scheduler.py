@@ -57,7 +57,7 @@ class CopyScheduler:
             ThreadPoolExecutor(self._plan.streams + self._plan.builders) as pool,
             PeriodicCall(self._flow.tell),
             PeriodicCall(self._look, SAMPLE_SECONDS),
-            reporting_server_progress(self._run, self._run.shadow, "index_progress"),
+            reporting_server_progress(self._run, self._run.shadow, "postgres/index_progress"),
             watching_copy(self._run, self._heed, self._refuse),
         ):
             work = [pool.submit(self._stream, stream) for stream in self._streams]

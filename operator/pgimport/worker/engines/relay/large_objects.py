@@ -30,7 +30,7 @@ def copy_objects(source: Connection, copy: Connection, step: LargeObjectsStep) -
     for oid in long:
         _copy_rest(source, copy, oid)
     with telling(failed_at_source, _READ):
-        comments = source.execute(read_query("relay/object_comments"), _range(step)).fetchall()
+        comments = source.execute(read_query("relay/large_object_comments"), _range(step)).fetchall()
     with telling(failed_at_target, _MADE):
         for oid, text in comments:
             statement = sql.SQL("COMMENT ON LARGE OBJECT {} IS {}")
@@ -45,7 +45,7 @@ def _read_groups(source: Connection, step: LargeObjectsStep) -> Iterator[Objects
     """The first piece of every object, some at a time: nothing more than a group is held."""
     group, size = Objects(), 0
     with telling(failed_at_source, _READ), source.cursor(binary=True) as cursor:
-        for oid, begin in cursor.stream(read_query("relay/objects"), {**_range(step), "piece": PIECE}):
+        for oid, begin in cursor.stream(read_query("relay/large_object_contents"), {**_range(step), "piece": PIECE}):
             group.append((oid, begin))
             size += len(begin)
             if len(group) == GROUP or size >= GROUP_BYTES:

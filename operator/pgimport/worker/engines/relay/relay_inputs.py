@@ -36,9 +36,9 @@ def keep_tables(facts: RelayInputs, oids: frozenset[int]) -> RelayInputs:
 def _read(snapshot: Snapshot, source: Endpoint, target_host: str) -> RelayInputs:
     ask = snapshot.connection.execute
     with snapshot.connection.pipeline():  # one round trip for all four
-        tables = ask(read_query("relay/tables"), [[table.oid for table in snapshot.copied]])
-        server = ask(read_query("relay/source"))
-        objects = ask(read_query("relay/large_objects"), {"each": OBJECTS_OF_A_STEP})
+        tables = ask(read_query("relay/table_columns"), [[table.oid for table in snapshot.copied]])
+        server = ask(read_query("relay/source_server"))
+        objects = ask(read_query("relay/large_object_ranges"), {"each": OBJECTS_OF_A_STEP})
         extensions = ask(read_query("relay/extension_tables"))
     listed = tables.fetchall()
     ((encoding, free),) = server.fetchall()

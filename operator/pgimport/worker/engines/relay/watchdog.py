@@ -31,7 +31,7 @@ def watching_copy(
         raise ImportStopped(translate_target_error(error, "its streams were watched")) from error
 
     def look() -> None:
-        check_failed_backends([pid for (pid,) in connection.execute(read_query("relay/aborted"))])
+        check_failed_backends([pid for (pid,) in connection.execute(read_query("relay/failed_backends"))])
         if limit is None:
             return
         ((size,),) = connection.execute(_SIZE).fetchall()
