@@ -10,7 +10,7 @@ from pgimport.model.providers import find_provider
 from pgimport.model.reasons import Reason
 from pgimport.model.result import DumpFileInfo, SkippedObject, SourceExtension, SourceInfo
 from pgimport.model.spec import Filter, Provider, SSLMode
-from pgimport.worker.checks.check_results import CheckResult, NotChecked, format_bytes, some_of
+from pgimport.worker.checks.check_results import CheckResult, NotChecked
 from pgimport.worker.checks.content_checks import (
     describe_effects,
     judge_encoding,
@@ -19,14 +19,10 @@ from pgimport.worker.checks.content_checks import (
 )
 from pgimport.worker.checks.dump_file_checks import FileContents, build_facts, judge_file
 from pgimport.worker.checks.privilege_checks import MOST, judge_privileges, judge_row_security
-from pgimport.worker.checks.target_fit_checks import (
-    judge_extensions,
-    judge_file_size,
-    judge_size,
-    judge_version,
-    split_extensions,
-)
+from pgimport.worker.checks.target_fit_checks import judge_extensions, judge_file_size, judge_size, judge_version
+from pgimport.worker.scope.extensions import split_extensions
 from pgimport.worker.scope.patterns import build_name_filter
+from pgimport.worker.text import format_bytes, some_of
 
 MIB, GIB = 2**20, 2**30
 EVERYTHING = build_name_filter(None, ())
@@ -326,7 +322,7 @@ def test_a_list_that_was_cut_is_no_list_of_everything() -> None:
 
 def a_file(**changes: Any) -> FileContents:
     given: dict[str, Any] = {
-        "place": "files.example.com/shop.dump",
+        "address": "files.example.com/shop.dump",
         "server_version": "16.4",
         "server_version_num": 160004,
         "file": DumpFileInfo(format="custom", compression="gzip", size_bytes=50, client_version="16.5"),

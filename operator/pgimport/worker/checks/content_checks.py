@@ -11,15 +11,12 @@ from pgimport.worker.checks.check_results import (
     UNSUPPORTED,
     CheckResult,
     NotChecked,
-    count_of,
     failed_check,
-    format_bytes,
     passed_check,
-    quote_name,
-    some_of,
     unknown_check,
     warned_check,
 )
+from pgimport.worker.text import count_of, format_bytes, quote_name, some_of
 
 LIBC, ICU = "c", "i"
 EVERYWHERE = frozenset({"c", "posix", "c.utf-8", "c.utf8", "ucs_basic", "pg_c_utf8", "pg_unicode_fast"})

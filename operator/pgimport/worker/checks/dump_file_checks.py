@@ -7,16 +7,11 @@ from dataclasses import dataclass
 from pgimport.model.order import Order
 from pgimport.model.providers import find_provider
 from pgimport.model.result import DumpFileInfo, SkippedObject, SourceExtension, SourceInfo
-from pgimport.worker.checks.check_results import (
-    LARGE_OBJECTS,
-    REACHABLE,
-    CheckResult,
-    count_of,
-    format_bytes,
-    passed_check,
-)
+from pgimport.worker.checks.check_results import LARGE_OBJECTS, REACHABLE, CheckResult, passed_check
 from pgimport.worker.checks.content_checks import judge_encoding, judge_unsupported
-from pgimport.worker.checks.target_fit_checks import judge_extensions, judge_file_size, judge_version, split_extensions
+from pgimport.worker.checks.target_fit_checks import judge_extensions, judge_file_size, judge_version
+from pgimport.worker.scope.extensions import split_extensions
+from pgimport.worker.text import count_of, format_bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

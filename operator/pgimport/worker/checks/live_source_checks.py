@@ -35,11 +35,12 @@ from pgimport.worker.checks.content_checks import (
 )
 from pgimport.worker.checks.pooler_check import Sessions, judge_pooling, open_sessions
 from pgimport.worker.checks.privilege_checks import judge_privileges, judge_row_security
-from pgimport.worker.checks.target_fit_checks import judge_extensions, judge_size, judge_version, split_extensions
+from pgimport.worker.checks.target_fit_checks import judge_extensions, judge_size, judge_version
 from pgimport.worker.memory import read_memory_limit
 from pgimport.worker.postgres.endpoints import Connection, Endpoint, open_connection
 from pgimport.worker.postgres.errors import ImportStopped
 from pgimport.worker.postgres.source import open_source_connection
+from pgimport.worker.scope.extensions import split_extensions
 from pgimport.worker.scope.patterns import build_name_filter
 
 COLLATION_VERSIONS = 150000  # the first server that keeps one for a database
@@ -94,7 +95,9 @@ def _check(order: Order, endpoint: Endpoint, asker: CatalogReader, sessions: Ses
 def _find_provider(
     order: Order, endpoint: Endpoint, asker: CatalogReader, extensions: ResultRows
 ) -> tuple[list[str], ProviderRules]:
-    found = asker.ask("scope/provider_signs", roles=sorted(ALL_FINGERPRINTS.roles), settings=sorted(ALL_FINGERPRINTS.settings))
+    found = asker.ask(
+        "scope/provider_signs", roles=sorted(ALL_FINGERPRINTS.roles), settings=sorted(ALL_FINGERPRINTS.settings)
+    )
     rows = [] if isinstance(found, NotChecked) else found
     schemas, roles, settings = ([name for sign, name in rows if sign == kind] for kind in ("schema", "role", "setting"))
     signs = ProviderFingerprint(

@@ -7,14 +7,12 @@ from pgimport.worker.checks.check_results import (
     ROW_SECURITY,
     CheckResult,
     NotChecked,
-    count_of,
     failed_check,
     passed_check,
-    quote_name,
-    some_of,
     unknown_check,
 )
 from pgimport.worker.scope.patterns import NameFilter
+from pgimport.worker.text import count_of, quote_name, some_of
 
 SEQUENCE = "S"
 MOST = 5000  # rows that a question brings: what is asked must fit into memory

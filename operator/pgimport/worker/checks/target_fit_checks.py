@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from pgimport.model.order import Order
-from pgimport.model.providers import ProviderRules, find_provider_extensions
 from pgimport.model.reasons import Reason
 from pgimport.model.result import SkippedObject, SourceExtension
 from pgimport.model.spec import Engine
@@ -13,17 +12,16 @@ from pgimport.worker.checks.check_results import (
     VERSION,
     CheckResult,
     failed_check,
-    format_bytes,
     passed_check,
     warned_check,
 )
 from pgimport.worker.memory import COPIES_OF_A_ROW, OWN_MEMORY, STREAM_MEMORY
+from pgimport.worker.text import format_bytes
 
 OLDEST_SOURCE = 14  # the oldest major that the clients still get fixes for
 WARN_SHARE = 0.8  # of the plan's limit
 # Of pg_database_size: a quarter was seen at most without indexes; what compresses badly (images) needs more.
 SCRATCH_SHARE = 0.3
-ALWAYS_THERE = "plpgsql"
 # They want a place in shared_preload_libraries of the target; creating them alone is not enough.
 PRELOADED = frozenset({"citus", "pg_cron", "pg_partman_bgw", "pgaudit", "pglogical", "timescaledb"})
 
@@ -109,16 +107,6 @@ def judge_file_size(order: Order, size: int | None) -> CheckResult:
     if limit is not None and size > limit * WARN_SHARE:
         return warned_check(SIZE, f"{text}: more than 80 % of it, and the database will be larger than its dump")
     return passed_check(SIZE, f"{text}; the database will be larger than its dump" if limit is not None else text)
-
-
-def split_extensions(
-    order: Order, row: ProviderRules, extensions: Sequence[SourceExtension]
-) -> tuple[list[SourceExtension], list[SkippedObject]]:
-    """What the target shall have, and what stays at the provider."""
-    wanted = set(order.allowed_extensions) & set(order.target.creatable_extensions)
-    own = set(find_provider_extensions(row, [extension.name for extension in extensions], wanted))
-    left = [SkippedObject(object=f"EXTENSION {name}", why=f"it belongs to {row.title}") for name in sorted(own)]
-    return [one for one in extensions if one.name not in own and one.name != ALWAYS_THERE], left
 
 
 def judge_extensions(

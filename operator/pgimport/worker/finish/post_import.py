@@ -34,7 +34,9 @@ def run_post_import(run: ImportRun, timeout: float = TIMEOUT) -> list[str]:
     with shadow_connection(run.shadow, "its structure was listed") as shadow:
         before = read_structure(shadow)
         filled = [
-            (schema, name) for schema, name, populated in shadow.execute(read_query("finish/materialized_views")) if populated
+            (schema, name)
+            for schema, name, populated in shadow.execute(read_query("finish/materialized_views"))
+            if populated
         ]
     with (
         shadow_connection(run.shadow, "the SQL of spec.postImport ran") as shadow,

@@ -12,10 +12,10 @@ from pgimport.model.providers import ALL_FINGERPRINTS, ProviderFingerprint, find
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.result import SkippedObject, SourceExtension
 from pgimport.worker.archive.selection import PG_ATTRDEF, PG_CLASS, PG_CONSTRAINT, Exclusions
-from pgimport.worker.checks.target_fit_checks import split_extensions
 from pgimport.worker.postgres.endpoints import Connection, Endpoint
 from pgimport.worker.postgres.errors import ImportStopped
 from pgimport.worker.postgres.queries import read_query
+from pgimport.worker.scope.extensions import split_extensions
 from pgimport.worker.scope.patterns import NameFilter, build_name_filter, find_partitions, find_unmatched_pattern
 
 _FILTERED = "spec.filter leaves it out"

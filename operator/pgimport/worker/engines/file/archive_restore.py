@@ -18,7 +18,6 @@ from pgimport.worker.archive.toc import (
     parse_table_of_contents,
 )
 from pgimport.worker.archive.trim import rewrite_definitions
-from pgimport.worker.checks.check_results import format_bytes
 from pgimport.worker.checks.dump_file_reader import TOC
 from pgimport.worker.engines.file.compression import DumpStream
 from pgimport.worker.engines.file.custom_format import forward_rows
@@ -32,6 +31,7 @@ from pgimport.worker.postgres.errors import ClientErrorParser, ImportStopped, is
 from pgimport.worker.postgres.server_progress import reporting_server_progress
 from pgimport.worker.report.progress import PgRestoreProgress, Stage
 from pgimport.worker.scope.archive_scope import build_exclusion_rule
+from pgimport.worker.text import format_bytes
 
 HEAD = "contents.dump"  # a custom archive without its rows: enough to restore everything else
 _PIECE = 1024 * 1024

@@ -1,8 +1,8 @@
 """The statements of a step: tables and columns come in, SQL goes out. Pure."""
 
-from pgimport.worker.checks.check_results import quote_name
 from pgimport.worker.engines.relay.relay_plan import RowsStep, TableRows
 from pgimport.worker.scope.snapshot import BEGIN, Table
+from pgimport.worker.text import quote_name
 
 # Both ends of a stream, besides what pg_dump sets: else money is written by one locale and read by another.
 ALIKE = "SET lc_monetary = 'C'"

@@ -11,9 +11,9 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from pgimport.worker.archive.toc import Section, TocEntry
-from pgimport.worker.checks.check_results import quote_name
 from pgimport.worker.engines.relay.relay_plan import SMALL
 from pgimport.worker.scope.snapshot import Table
+from pgimport.worker.text import quote_name
 
 INDEX_OF_KEY = 1 << 40  # and a dump id: the number of the index that is made for a key
 _NAME = r'"(?:[^"]|"")+"'

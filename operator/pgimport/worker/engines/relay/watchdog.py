@@ -6,12 +6,12 @@ from contextlib import closing, contextmanager
 import psycopg
 
 from pgimport.model.reasons import Failure, Reason
-from pgimport.worker.checks.check_results import format_bytes
 from pgimport.worker.engines.pg_restore import ImportRun
 from pgimport.worker.postgres.endpoints import connect
 from pgimport.worker.postgres.errors import ImportStopped, translate_target_error
 from pgimport.worker.postgres.queries import read_query
 from pgimport.worker.report.progress import PeriodicCall
+from pgimport.worker.text import format_bytes
 
 _SIZE = "SELECT pg_catalog.pg_database_size(pg_catalog.current_database())"
 
