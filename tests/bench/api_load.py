@@ -19,7 +19,7 @@ from tests.bench.http_load import Taken, steady, storm
 from tests.bench.missed_goals import REASONS
 from tests.bench.report import Measure
 from tests.e2e.api_calls import make_key
-from tests.e2e.api_process import Program, run_api
+from tests.e2e.api_process import ApiProcess, run_api
 from tests.e2e.postgres_pods import SYSTEM_NAMESPACE
 from tests.e2e.tenant import IMPORTS, remove_tenant, start_project
 from tests.support import kubectl
@@ -76,7 +76,7 @@ QUICK = Amount(rounds=1, writes=40, jobs=400, read_seconds=5)
 class Bench:
     """Both servers, and a connection to each."""
 
-    program: Program
+    program: ApiProcess
     session: aiohttp.ClientSession
     key: str = field(repr=False)
     server: str
@@ -145,14 +145,14 @@ def _clear() -> None:
     kubectl.delete("namespace", PROJECT)
 
 
-def _memory_mib(program: Program) -> float:
+def _memory_mib(program: ApiProcess) -> float:
     status = Path(f"/proc/{program.process.pid}/status").read_text()
     found = re.search(r"VmHWM:\s+(\d+) kB", status)
     assert found is not None
     return int(found[1]) / 1024
 
 
-def _connect(program: Program, session: aiohttp.ClientSession) -> Bench:
+def _connect(program: ApiProcess, session: aiohttp.ClientSession) -> Bench:
     known = config.new_client_from_config(kubectl.environment()["KUBECONFIG"]).configuration
     tls = ssl.create_default_context(cafile=known.ssl_ca_cert)
     if known.cert_file:
@@ -172,7 +172,7 @@ def measure_shim(amount: Amount) -> list[Measure]:
         return asyncio.run(_measure(program, amount))
 
 
-async def _measure(program: Program, amount: Amount) -> list[Measure]:
+async def _measure(program: ApiProcess, amount: Amount) -> list[Measure]:
     limits = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=limits) as session:
         bench = _connect(program, session)
@@ -246,7 +246,7 @@ def _sum_reads(taken: Taken, made: int, amount: Amount) -> Measure:
     )
 
 
-def _sum_memory(program: Program, amount: Amount) -> Measure:
+def _sum_memory(program: ApiProcess, amount: Amount) -> Measure:
     return Measure(
         name="api_memory_mebibytes",
         title="Memory of the API",

@@ -1,4 +1,4 @@
-"""The HTTP API as a person on a laptop calls it: `kubectl port-forward`, a key, and curl."""
+"""Calls the HTTP API as a person on a laptop does: with `kubectl port-forward`, a key and curl."""
 
 import base64
 import json
@@ -20,15 +20,15 @@ from tests.support import kubectl
 OPERATOR = kubectl.CHECKOUT / "operator"
 SERVICE = "service/pgimport-api"
 
-MINE = "SELECT count(*) > 0 FROM pg_catalog.pg_tables WHERE tableowner = current_user"
+OWNS_TABLES = "SELECT count(*) > 0 FROM pg_catalog.pg_tables WHERE tableowner = current_user"
 
 
 @contextmanager
 def forward_port(namespace: str = SYSTEM_NAMESPACE, service: str = SERVICE, target: int = 80) -> Iterator[int]:
-    """`kubectl port-forward`, as a person on a laptop uses it."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = int(found.getsockname()[1])
+    """Forwards a free local port to a Service with `kubectl port-forward`, and yields that port."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = int(listener.getsockname()[1])
     process = subprocess.Popen(
         ["kubectl", "-n", namespace, "port-forward", service, f"{port}:{target}"],
         env=kubectl.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -49,13 +49,16 @@ def forward_port(namespace: str = SYSTEM_NAMESPACE, service: str = SERVICE, targ
 
 @dataclass(frozen=True)
 class Curl:
-    """Calls with one key."""
+    """Calls the API with curl and one key."""
 
     port: int
     key: str = field(repr=False)
 
     def call(self, method: str, path: str, body: Any = None, *options: str) -> tuple[int, Any]:
-        """Status and JSON; the key and the body come by standard input, as an argument everybody could read them."""
+        """Returns the HTTP status and the JSON body.
+
+        curl reads the key and the request body from standard input, because everybody can read its arguments.
+        """
         lines = [f'header = "Authorization: Bearer {self.key}"']
         if body is not None:
             text = json.dumps(body).replace("\\", "\\\\").replace('"', '\\"')
@@ -69,26 +72,27 @@ class Curl:
         return int(status), json.loads(answer)
 
     def poll(self, job: str) -> dict[str, Any]:
+        """Waits until a job has ended, and returns it."""
         deadline = time.monotonic() + END_SECONDS
         while time.monotonic() < deadline:
-            found: dict[str, Any] = self.call("GET", f"/jobs/{job}")[1]["job"]
-            if found["state"] in ("completed", "failed", "cancelled"):
-                return found
-            time.sleep(1)
-        raise AssertionError(f"{job} has not ended: {found}")
+            body: dict[str, Any] = self.call("GET", f"/jobs/{job}")[1]["job"]
+            if body["state"] in ("completed", "failed", "cancelled"):
+                return body
+            time.sleep(0.5)
+        raise AssertionError(f"{job} has not ended: {body}")
 
 
-def make_key(*words: str) -> str:
-    """As the README says, with the user's own kubeconfig."""
+def make_key(*options: str) -> str:
+    """Creates an API key with `pgimport keys create` and the user's own kubeconfig."""
     done = subprocess.run(
-        [sys.executable, "-m", "pgimport", "cli", "keys", "--namespace", SYSTEM_NAMESPACE, "create", *words],
+        [sys.executable, "-m", "pgimport", "cli", "keys", "--namespace", SYSTEM_NAMESPACE, "create", *options],
         env={**kubectl.environment(), "PYTHONPATH": str(OPERATOR)}, capture_output=True, text=True, check=True,
     )  # fmt: skip
     return done.stdout.strip()
 
 
 def put(url: str, path: Path, *options: str) -> int:
-    """A file by plain curl, without a key; the status."""
+    """Uploads a file with plain curl, without a key, and returns the HTTP status."""
     done = subprocess.run(
         ["curl", "--silent", "--output", "/dev/null", "--write-out", "%{http_code}", "--upload-file", path, *options,
          url],
@@ -98,33 +102,33 @@ def put(url: str, path: Path, *options: str) -> int:
 
 
 def check_connections(curl: Curl, source: Source, preview: str) -> None:
-    """Of a copy of `shop`: its user logs in, owns it, and finds all of it."""
+    """Checks that the user of a copy of `shop` can log in, owns the tables, and finds all of the content."""
     status, answer = curl.call("GET", f"/preview-databases/{preview}/connections")
     assert status == 200, answer
-    found = answer["connections"]
-    assert set(found) == {"host", "port", "database", "user", "password", "url"}
-    place = {name: str(found[name]) for name in ("host", "port", "user", "password")} | {"dbname": found["database"]}
-    assert login(source, place, MINE)[0] == ["t"]
-    comparison.assert_same(source.server, "shop", EMBEDDED, found["database"])
+    connections = answer["connections"]
+    assert set(connections) == {"host", "port", "database", "user", "password", "url"}
+    names = ("host", "port", "user", "password")
+    target = {name: str(connections[name]) for name in names} | {"dbname": connections["database"]}
+    assert login(source, target, OWNS_TABLES)[0] == ["t"]
+    comparison.assert_same(source.server, "shop", EMBEDDED, connections["database"])
 
 
 def check_upload(curl: Curl, source: Source, tenant: Tenant, folder: Path, put: Callable[[str, Path], int]) -> str:
-    """From a dump of `shop` to psql; the upload's URL."""
-    words = ("sh", "-c", "pg_dump --username=postgres --format=custom shop | base64")
-    dumped = kubectl.execute(source.server.namespace, source.server.pod, *words)
-    (folder / "shop.dump").write_bytes(base64.b64decode(dumped))
+    """Uploads a dump of `shop`, imports it, checks the copy, and returns the URL of the upload."""
+    command = ("sh", "-c", "pg_dump --username=postgres --format=custom shop | base64")
+    encoded_dump = kubectl.execute(source.server.namespace, source.server.pod, *command)
+    (folder / "shop.dump").write_bytes(base64.b64decode(encoded_dump))
     status, answer = curl.call("POST", f"/projects/{tenant.name}/imports/uploads")
     assert status == 201, answer
     upload = answer["upload"]
-    wanted = {"upload_key": upload["object_key"]}
-    assert curl.call("POST", f"/projects/{tenant.name}/imports", wanted) == (404, {"error": "no such upload"})
+    request = {"upload_key": upload["object_key"]}
+    assert curl.call("POST", f"/projects/{tenant.name}/imports", request) == (404, {"error": "no such upload"})
     assert put(upload["upload_url"], folder / "shop.dump") == 200
-    status, answer = curl.call("POST", f"/projects/{tenant.name}/imports", wanted)
+    status, answer = curl.call("POST", f"/projects/{tenant.name}/imports", request)
     assert status == 202, answer
     done = curl.poll(answer["job"]["id"])
     assert done["state"] == "completed", done
     check_connections(curl, source, done["preview_database_id"])
     body = json.dumps(kubectl.get(IMPORTS, done["id"].removeprefix(f"{tenant.name}."), tenant.name))
     assert "signature" not in body.lower()
-    found: str = upload["upload_url"]
-    return found
+    return str(upload["upload_url"])

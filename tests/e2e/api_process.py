@@ -1,4 +1,4 @@
-"""The HTTP API as a program on this host: a kubeconfig goes in, a process that answers comes out."""
+"""Runs the HTTP API as a process of this host."""
 
 import os
 import secrets
@@ -18,8 +18,8 @@ START_SECONDS = 60
 
 
 @dataclass(frozen=True)
-class Program:
-    """A running one."""
+class ApiProcess:
+    """A running API: its URL, its process and its log file."""
 
     url: str
     process: subprocess.Popen[bytes]
@@ -27,12 +27,12 @@ class Program:
 
 
 @contextmanager
-def run_api(folder: Path, kubeconfig: Path | str) -> Iterator[Program]:
-    """`python -m pgimport api`, until the end of the block, if it does not end by itself."""
+def run_api(folder: Path, kubeconfig: Path | str) -> Iterator[ApiProcess]:
+    """Runs `python -m pgimport api`, and ends it after the block unless it ended by itself."""
     (folder / "secret").write_text(secrets.token_hex(24))
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = int(found.getsockname()[1])
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = int(listener.getsockname()[1])
     environment = {
         **os.environ, "KUBECONFIG": str(kubeconfig), "PGIMPORT_NAMESPACE": SYSTEM_NAMESPACE,
         "PGIMPORT_API_SECRET_FILE": str(folder / "secret"), "PGIMPORT_LISTEN_PORT": str(port),
@@ -41,7 +41,7 @@ def run_api(folder: Path, kubeconfig: Path | str) -> Iterator[Program]:
     with log.open("wb") as out:
         process = subprocess.Popen([sys.executable, "-m", "pgimport", "api"], env=environment, stdout=out, stderr=out)
     try:
-        program = Program(f"http://127.0.0.1:{port}", process, log)
+        program = ApiProcess(f"http://127.0.0.1:{port}", process, log)
         wait_until_ready(program)
         yield program
     finally:
@@ -50,7 +50,7 @@ def run_api(folder: Path, kubeconfig: Path | str) -> Iterator[Program]:
         process.wait(60)
 
 
-def wait_until_ready(program: Program) -> None:
+def wait_until_ready(program: ApiProcess) -> None:
     deadline = time.monotonic() + START_SECONDS
     while not is_ready(program):
         assert program.process.poll() is None, program.log.read_text()
@@ -58,7 +58,7 @@ def wait_until_ready(program: Program) -> None:
         time.sleep(0.1)
 
 
-def is_ready(program: Program) -> bool:
+def is_ready(program: ApiProcess) -> bool:
     try:
         return httpx.get(f"{program.url}/readyz", timeout=5).status_code == 200
     except httpx.TransportError:

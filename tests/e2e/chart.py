@@ -1,4 +1,4 @@
-"""The project's own chart, as an admin handles it."""
+"""Installs and changes the Helm release of `make up`, as an admin does."""
 
 import subprocess
 import sys
@@ -21,7 +21,7 @@ def helm(*arguments: str) -> str:
 
 
 def install() -> None:
-    """As the first time; what is up already stays."""
+    """Installs the chart as `make up` does; running parts of the cluster stay."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.cluster", "install"],
         capture_output=True, text=True, check=False, timeout=INSTALL_SECONDS, cwd=kubectl.CHECKOUT,

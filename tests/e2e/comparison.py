@@ -1,4 +1,4 @@
-"""Two databases in, all differences out: structure as pg_dump writes it, rows, sequences, large objects, extensions."""
+"""Compares two databases: structure as pg_dump writes it, rows, sequences, large objects, extensions."""
 
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tests.e2e.postgres_pods import Postgres
 
-# What differs from run to run, or says nothing of the database.
+# Lines that differ from run to run, or that say nothing about the database.
 _NOISE = re.compile(r"(?m)^(--.*|\\(un)?restrict .*|SET .*;|SELECT pg_catalog\.set_config.*)\n")
 
 # The statements that end in \gexec write statements. Hash partitions are read through their root: where a row lies
@@ -36,35 +36,35 @@ SELECT 'extension', extname, extnamespace::regnamespace, '' FROM pg_extension;
 
 @dataclass(frozen=True)
 class Content:
-    """All that a database holds; equal ones are equal databases."""
+    """Everything that an import must copy from a database; two equal ones belong to equal databases."""
 
     structure: list[str]  # the lines of a dump without data
     rows: dict[str, list[str]]  # table or filled materialized view → number of rows, hash of what they hold
-    sequences: dict[str, list[str]]  # where it stands, and whether that value was given away
+    sequences: dict[str, list[str]]  # last_value, and is_called
     large_objects: dict[str, list[str]]  # oid → hash
     extensions: dict[str, list[str]]  # name → schema
 
 
 def read_content(server: Postgres, dbname: str) -> Content:
-    """As the superuser, whom no row security hides anything from."""
-    found: dict[str, dict[str, list[str]]] = {"rows": {}, "sequence": {}, "large object": {}, "extension": {}}
-    for what, name, *values in server.query(_CONTENT, dbname):
-        found[what][name] = values
+    """Reads the content as the superuser, from whom row security hides nothing."""
+    values: dict[str, dict[str, list[str]]] = {"rows": {}, "sequence": {}, "large object": {}, "extension": {}}
+    for kind, name, *columns in server.query(_CONTENT, dbname):
+        values[kind][name] = columns
     return Content(
         structure=[line for line in _NOISE.sub("", server.dump_schema(dbname)).splitlines() if line],
-        rows=found["rows"],
-        sequences=found["sequence"],
-        large_objects=found["large object"],
-        extensions=found["extension"],
+        rows=values["rows"],
+        sequences=values["sequence"],
+        large_objects=values["large object"],
+        extensions=values["extension"],
     )
 
 
-def assert_same(one: Postgres, one_database: str, other: Postgres, other_database: str) -> None:
-    """Equal in everything an import promises to bring."""
-    with ThreadPoolExecutor() as both:
-        wanted, found = both.map(read_content, (one, other), (one_database, other_database))
-    assert found.structure == wanted.structure
-    assert found.rows == wanted.rows
-    assert found.sequences == wanted.sequences
-    assert found.large_objects == wanted.large_objects
-    assert found.extensions == wanted.extensions
+def assert_same(source: Postgres, source_database: str, target: Postgres, target_database: str) -> None:
+    """Checks that two databases are equal in everything that an import copies."""
+    with ThreadPoolExecutor() as pool:
+        expected, copied = pool.map(read_content, (source, target), (source_database, target_database))
+    assert copied.structure == expected.structure
+    assert copied.rows == expected.rows
+    assert copied.sequences == expected.sequences
+    assert copied.large_objects == expected.large_objects
+    assert copied.extensions == expected.extensions

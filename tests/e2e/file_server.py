@@ -1,4 +1,4 @@
-"""Files that a pod serves over HTTPS: name and bytes go in, URL and the CA that signed the server go out."""
+"""Serves files over HTTPS from a pod, with a certificate of its own CA."""
 
 import subprocess
 from dataclasses import dataclass, field
@@ -32,7 +32,7 @@ _RESTRICTED: Manifest = {
 
 @dataclass(frozen=True)
 class FileServer:
-    """One server and its CA."""
+    """A running file server and its CA."""
 
     namespace: str
     ca: str = field(repr=False)
@@ -42,26 +42,26 @@ class FileServer:
         return f"{NAME}.{self.namespace}.svc.cluster.local"
 
     def put(self, name: str, content: bytes) -> str:
-        """The file's URL."""
+        """Copies a file into the pod and returns its URL."""
         kubectl.execute(self.namespace, NAME, "python3", "-c", _RECEIVE, f"/files/{name}", stdin=content)
         return self.url(name)
 
     def url(self, name: str) -> str:
-        """With a query as a presigned one has it: a secret of its own."""
+        """Returns a URL with a query like that of a presigned URL, which is a secret."""
         return f"https://{self.host}:{PORT}/{name}?signature=0a1b2c3d4e5f-{name}"
 
 
 def operator_image() -> str:
-    """It has a Python, and is on the node already."""
+    """Returns the operator's image, which has Python and is on the node already."""
     body = kubectl.get("deployment", "pgimport-operator", SYSTEM_NAMESPACE)
     return str(body["spec"]["template"]["spec"]["containers"][0]["image"])
 
 
 def start_file_server(namespace: str) -> FileServer:
-    """In a namespace that is there; it goes with it."""
+    """Starts a file server in an existing namespace. Deleting the namespace removes it."""
     host = f"{NAME}.{namespace}.svc.cluster.local"
-    with TemporaryDirectory() as place:
-        folder = Path(place)
+    with TemporaryDirectory() as name:
+        folder = Path(name)
         make_certificates(folder, host)
         made = {name: (folder / name).read_text() for name in ("ca.crt", "tls.crt", "tls.key")}
     metadata = {"name": NAME, "namespace": namespace, "labels": {"server": NAME}}

@@ -1,4 +1,4 @@
-"""The operator as a program on this host, which may be killed at any moment."""
+"""Runs the operator as a process of this host, which a test can kill, pause or duplicate."""
 
 import os
 import signal
@@ -19,13 +19,13 @@ _TAKEN = (WORKER_IMAGES, "PGIMPORT_IMAGE_PULL_POLICY")
 
 
 def chart_settings() -> dict[str, str]:
-    """What the chart's own operator was told of images."""
+    """Returns the image settings of the chart's operator."""
     (container,) = kubectl.get("deployment", DEPLOYMENT, SYSTEM_NAMESPACE)["spec"]["template"]["spec"]["containers"]
     return {one["name"]: one["value"] for one in container["env"] if one["name"] in _TAKEN}
 
 
 class Operator:
-    """One at a time."""
+    """One operator process; `start` and `kill` may be repeated."""
 
     def __init__(self, kubeconfig: Path, log: Path, **settings: str) -> None:
         self._environment = {
@@ -36,9 +36,9 @@ class Operator:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        with socket.socket() as found:
-            found.bind(("127.0.0.1", 0))
-            port = found.getsockname()[1]
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            port = listener.getsockname()[1]
         with self._log.open("ab") as out:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "pgimport", "operator"],
@@ -46,13 +46,13 @@ class Operator:
             )  # fmt: skip
 
     def kill(self) -> None:
-        """Without a word of warning."""
+        """Kills the process with SIGKILL."""
         if self._process is not None:
             self._process.kill()
             self._process.wait(20)
 
     def pause(self) -> None:
-        """It does nothing more and does not know it, until `resume`."""
+        """Stops the process with SIGSTOP until `resume`."""
         if self._process is not None:
             self._process.send_signal(signal.SIGSTOP)
 
@@ -61,7 +61,7 @@ class Operator:
             self._process.send_signal(signal.SIGCONT)
 
     def start_twin(self) -> "Operator":
-        """Another one that does the same at the same time, as after an upgrade gone wrong."""
+        """Starts a second operator with the same settings, as after a failed upgrade."""
         twin = copy(self)
         twin._process = None
         twin.start()
@@ -69,7 +69,7 @@ class Operator:
 
     @contextmanager
     def restarted(self, **settings: str) -> Iterator[None]:
-        """With other settings, for the length of the block."""
+        """Runs the operator with other settings during the block."""
         before = self._environment
         try:
             self.kill()
@@ -86,6 +86,6 @@ class Operator:
         return self._process is not None and self._process.poll() is None
 
     def ensure(self) -> None:
-        """A new one, where it was killed."""
+        """Starts the operator unless it runs."""
         if not self.lives:
             self.start()

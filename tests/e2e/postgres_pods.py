@@ -1,7 +1,7 @@
-"""PostgreSQL servers that run in pods: SQL goes in by kubectl exec, rows come out.
+"""PostgreSQL servers that run in pods, and SQL that is run there through `kubectl exec`.
 
-`Postgres` looks as the superuser, from inside of the server's own pod. `login` is what a person with a connection
-Secret can do. `start_source` makes a server to import from.
+`Postgres` runs SQL as the superuser, in the server's own pod. `login` runs it as a person with a connection Secret.
+`start_source` creates a server to import from.
 """
 
 import csv
@@ -30,33 +30,33 @@ _ROWS = (*_QUIET, "--csv", "--tuples-only")
 
 
 def quoted(text: str) -> str:
-    """A string constant."""
+    """Returns a text as an SQL string constant."""
     return "'" + text.replace("'", "''") + "'"
 
 
 @dataclass(frozen=True)
 class Postgres:
-    """A server, seen from within its pod by its superuser, whom nothing is hidden from."""
+    """A server whose superuser runs SQL in the server's own pod; row security hides nothing from it."""
 
     namespace: str
     pod: str
 
     def execute(self, text: str, dbname: str = "postgres") -> None:
-        """Statements, each in a transaction of its own."""
+        """Runs statements, each in a transaction of its own."""
         command = (*_QUIET, "--output=/dev/null", "--username=postgres", f"--dbname={dbname}")
         kubectl.execute(self.namespace, self.pod, *command, stdin=text)
 
     def query(self, text: str, dbname: str = "postgres", **values: str) -> list[list[str]]:
-        """All rows, as text; NULL is an empty one. `:'name'` in the text is the value of that name."""
-        given = [f"--set={name}={value}" for name, value in values.items()]
-        command = (*_ROWS, *given, "--username=postgres", f"--dbname={dbname}")
+        """Returns all rows as text, NULL as an empty text. psql replaces `:'name'` by the value of that name."""
+        settings = [f"--set={name}={value}" for name, value in values.items()]
+        command = (*_ROWS, *settings, "--username=postgres", f"--dbname={dbname}")
         return _rows(kubectl.execute(self.namespace, self.pod, *command, stdin=text))
 
     def value(self, text: str, dbname: str = "postgres", **values: str) -> str:
         return self.query(text, dbname, **values)[0][0]
 
     def dump_schema(self, dbname: str) -> str:
-        """As pg_dump of this server's own version sees it; owners and grants are left out."""
+        """Returns the schema as pg_dump of the server's own version writes it, without owners and grants."""
         command = ("pg_dump", "--username=postgres", "--schema-only", "--no-owner", "--no-privileges", dbname)
         return kubectl.execute(self.namespace, self.pod, *command)
 
@@ -88,13 +88,13 @@ psql "$@"
 
 
 def login(source: "Source", connection: Mapping[str, str], text: str) -> list[list[str]]:
-    """Rows of one script, as the role of a connection Secret, over the cluster's network. Raises KubectlError."""
+    """Runs a script as the role of a connection Secret, over the cluster's network. Raises KubectlError."""
     password = connection["password"].replace("\\", "\\\\").replace(":", "\\:")
-    place = [
+    target = [
         f"--host={connection['host']}", f"--port={connection['port']}",
         f"--username={connection['user']}", f"--dbname={connection['dbname']}",
     ]  # fmt: skip
-    command = ("sh", "-c", _LOGIN, "login", *_ROWS[1:], "--no-password", *place)
+    command = ("sh", "-c", _LOGIN, "login", *_ROWS[1:], "--no-password", *target)
     return _rows(
         kubectl.execute(source.server.namespace, source.server.pod, *command, stdin=f"*:*:*:*:{password}\n{text}")
     )
@@ -105,7 +105,7 @@ def login(source: "Source", connection: Mapping[str, str], text: str) -> list[li
 
 @dataclass(frozen=True)
 class Source:
-    """A PostgreSQL 17 to import from, and beside it one of a newer major."""
+    """A PostgreSQL 17 to import from, with a second server of a newer major beside it."""
 
     server: Postgres
     password: str = field(repr=False)
@@ -139,7 +139,7 @@ if ! [ -e /data/db/PG_VERSION ]; then
 fi
 exec postgres -D /data/db -c listen_addresses='*' -c fsync=off -c max_connections=300
 """
-# Waits for a server of another major, which is brought into the volume, and its superuser's password.
+# Waits until the programs of another major and its superuser's password were copied into the volume.
 _START_NEWER = """
 set -eu
 until [ -e /data/complete ]; do sleep 0.1; done
@@ -152,13 +152,13 @@ exec "$bin/postgres" -D /data/db -c listen_addresses='*' -c unix_socket_director
 
 
 def postgres_image() -> str:
-    """The image of the chart's own server."""
+    """Returns the image of the chart's own server."""
     body = kubectl.get("statefulset", "pgimport-server", SYSTEM_NAMESPACE)
     return str(body["spec"]["template"]["spec"]["containers"][0]["image"])
 
 
 def namespace_manifest(name: str) -> Manifest:
-    """As strict as a platform's own."""
+    """Builds a namespace that enforces the Pod Security Standard `restricted`."""
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
 
@@ -203,7 +203,7 @@ def _server_manifests(
 def start_source(
     namespace: str, password: str, databases: tuple[str, ...] = DATABASES, newer: int | None = None
 ) -> Source:
-    """Namespace, server and databases; all of it goes with the namespace."""
+    """Creates a namespace with a source server and its databases. Deleting the namespace removes all of it."""
     image = postgres_image()
     manifests = _server_manifests(namespace, "source", image, _START)
     if newer is not None:
@@ -212,7 +212,7 @@ def start_source(
     kubectl.apply(namespace_manifest(namespace), *manifests)
     source = Source(Postgres(namespace, "source"), password)
     if newer is not None:
-        _bring_server(namespace, installation(newer), password)
+        _copy_server(namespace, installation(newer), password)
     kubectl.wait_for_pod(namespace, "source", START_SECONDS)
     _fill(source, databases)
     if newer is not None:
@@ -221,9 +221,9 @@ def start_source(
 
 
 def start_server(namespace: str, name: str, image: str, memory: str | None = None) -> None:
-    """One more server beside the source; it is gone with the namespace, or when it is started anew.
+    """Starts another server beside the source, in place of an earlier one of this name.
 
-    `memory`: its disk is a tmpfs of this size, a quantity.
+    `memory` is a quantity: the server's disk is a tmpfs of this size.
     """
     kubectl.delete("pod", name, namespace=namespace)
     kubectl.apply(*_server_manifests(namespace, name, image, _START, memory))
@@ -231,29 +231,29 @@ def start_server(namespace: str, name: str, image: str, memory: str | None = Non
 
 
 def _fill(source: Source, databases: tuple[str, ...]) -> None:
-    """In one session of psql."""
-    # The exporter reads what row security hides from the owner, and is the owner otherwise.
-    parts = [
+    """Creates the roles and databases of the source, in one session of psql."""
+    # The exporter is a member of the owner role, and reads also what row security hides from the owner.
+    statements = [
         f"CREATE ROLE {OWNER};",
         f"CREATE ROLE {EXPORTER} LOGIN BYPASSRLS IN ROLE {OWNER} PASSWORD {quoted(source.password)};",
     ]
     for name in databases:
-        parts += [f"CREATE DATABASE {name} OWNER {OWNER} TEMPLATE template0;", f"\\connect {name}"]
-        parts.append(f"ALTER SCHEMA public OWNER TO {OWNER};")
+        statements += [f"CREATE DATABASE {name} OWNER {OWNER} TEMPLATE template0;", f"\\connect {name}"]
+        statements.append(f"ALTER SCHEMA public OWNER TO {OWNER};")
         script = SQL_FOLDER / f"{name}.sql"
         if script.exists():
             text = script.read_text(encoding="utf-8")
-            # Extensions are the superuser's to make, and everything else the owner's.
+            # The superuser creates extensions, the owner creates everything else.
             extensions = [line for line in text.splitlines() if line.startswith("CREATE EXTENSION")]
             rest = [line for line in text.splitlines() if line not in extensions]
             if extensions:
-                parts += [f"CREATE SCHEMA ext AUTHORIZATION {OWNER};", *extensions]
-            parts += [f"SET ROLE {OWNER};", *rest, "RESET ROLE;"]
-    source.server.execute("\n".join(parts))
+                statements += [f"CREATE SCHEMA ext AUTHORIZATION {OWNER};", *extensions]
+            statements += [f"SET ROLE {OWNER};", *rest, "RESET ROLE;"]
+    source.server.execute("\n".join(statements))
 
 
-def _bring_server(namespace: str, programs: Path, password: str) -> None:
-    """A server of another major into the pod that waits for it."""
+def _copy_server(namespace: str, programs: Path, password: str) -> None:
+    """Copies a server of another major into the pod that waits for it."""
     kubectl.wait_until(
         lambda: (kubectl.get("pod", "newer", namespace)["status"].get("phase")) == "Running",
         "the pod of the newer server runs", START_SECONDS,
@@ -267,7 +267,7 @@ def _bring_server(namespace: str, programs: Path, password: str) -> None:
             tar.add(programs / folder, f"package/{programs.name}/{folder}", filter=_no_archives)
         libraries = package.parent / f"{package.name}.libs"
         if libraries.exists():
-            # The programs look for them beside the package's own folder.
+            # The programs look for their libraries beside the package's folder.
             tar.add(libraries, libraries.name)
     unpack = "tar --extract --gzip --no-same-owner --directory=/data"
     kubectl.execute(namespace, "newer", "sh", "-c", unpack, stdin=archive.getvalue())

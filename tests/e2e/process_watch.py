@@ -1,4 +1,4 @@
-"""What the arguments and environments of processes show, while something runs."""
+"""Records the arguments and environments of all processes while a block runs."""
 
 import threading
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.support import kubectl
 
-# A child of the worker may live for a tenth of a second; a second look at what is known already costs little.
+# A child of the worker may live for only a tenth of a second.
 PAUSE_SECONDS = 0.05
 _INSIDE = "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null || true"
 
@@ -21,7 +21,7 @@ def _read_host() -> Iterator[bytes]:
 
 
 def _read_pods() -> Iterator[bytes]:
-    """Where the nodes are other machines: from inside of the pods themselves."""
+    """Reads from inside the pods, because the nodes are other machines."""
     for pod in kubectl.list_objects("pods"):
         meta = pod["metadata"]
         with suppress(kubectl.KubectlError):
@@ -34,19 +34,19 @@ def _runs_here() -> bool:
 
 @contextmanager
 def watched_processes() -> Iterator[set[bytes]]:
-    """Every argument list and environment that is seen while the block runs."""
-    found: set[bytes] = set()
+    """Yields a set that collects every argument list and environment of the processes that run during the block."""
+    records: set[bytes] = set()
     stop = threading.Event()
     read = _read_host if _runs_here() else _read_pods
 
     def watch() -> None:
         while not stop.wait(PAUSE_SECONDS):
-            found.update(read())
+            records.update(read())
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
     try:
-        yield found
+        yield records
     finally:
         stop.set()
         watcher.join()

@@ -1,4 +1,4 @@
-"""What a person does with a Project: make previews and imports, wait for them, look at what they say."""
+"""A Project as its user handles it: creates previews and imports, waits for them, reads what they report."""
 
 import base64
 import json
@@ -18,7 +18,7 @@ API_VERSION = "capydb.dev/v1alpha1"
 PROJECTS, PREVIEWS, IMPORTS = ("projects.capydb.dev", "previewdatabases.capydb.dev", "postgresimports.capydb.dev")
 TERMINAL = ("completed", "failed", "cancelled")
 
-# Generous: the machine may have two cores and a dozen imports at once.
+# Generous, because a dozen imports may run at once on two cores.
 READY_SECONDS = 90
 END_SECONDS = 240
 
@@ -32,9 +32,9 @@ def state_of(body: Manifest) -> str | None:
 
 
 def condition_of(body: Manifest, kind: str = "Ready") -> Manifest:
-    """Empty where there is none."""
-    found = body.get("status", {}).get("conditions", ())
-    return next((one for one in found if one["type"] == kind), {})
+    """Returns the condition of this type, or an empty object."""
+    conditions = body.get("status", {}).get("conditions", ())
+    return next((condition for condition in conditions if condition["type"] == kind), {})
 
 
 def reason_of(body: Manifest) -> str | None:
@@ -43,19 +43,19 @@ def reason_of(body: Manifest) -> str | None:
 
 
 def is_over(body: Manifest) -> bool:
-    """Terminal, and nothing of it is left to be cleaned up."""
+    """Tells whether an import is terminal and cleaned up."""
     return state_of(body) in TERMINAL and body["status"].get("cleanedUp") is True
 
 
 def is_copying(body: Manifest) -> bool:
-    """Rows are on their way into the shadow database."""
+    """Tells whether rows are being copied into the shadow."""
     status = body.get("status", {})
     return state_of(body) == "running" and status.get("progress", {}).get("phase") == "data"
 
 
 @dataclass(frozen=True)
 class Tenant:
-    """A Project, its namespace and its target server."""
+    """A Project with its namespace and target server."""
 
     name: str
     source: Source = field(repr=False)
@@ -65,10 +65,10 @@ class Tenant:
     def uid(self) -> str:
         return str(kubectl.get(PROJECTS, self.name)["metadata"]["uid"])
 
-    # --- making ----------------------------------------------------------------------------------------------
+    # --- create ----------------------------------------------------------------------------------------------
 
     def make_secrets(self, urls: Mapping[str, str]) -> None:
-        """Name → the source URL it holds."""
+        """Creates a Secret for each name, with its source URL."""
         kubectl.create(*(secret_manifest(self.name, name, {"url": url}) for name, url in urls.items()))
 
     def preview_manifest(self, name: str, **spec: Any) -> Manifest:
@@ -89,12 +89,12 @@ class Tenant:
         }
 
     def make_previews(self, *names: str, **spec: Any) -> None:
-        """And waits until all of them are ready."""
+        """Creates previews and waits until all of them are ready."""
         kubectl.create(*(self.preview_manifest(name, **spec) for name in names))
         self.wait(PREVIEWS, names, lambda body: state_of(body) == "ready", "ready", READY_SECONDS)
 
     def make_kept_previews(self, *names: str) -> None:
-        """Previews whose owners have made a table with two rows in them."""
+        """Creates previews in which the owner has created the table `kept`, with two rows."""
         self.make_previews(*names)
         with ThreadPoolExecutor(max_workers=4) as pool:
             list(pool.map(lambda name: self.log_in(name, KEPT), names))
@@ -103,38 +103,38 @@ class Tenant:
         kubectl.create(self.import_manifest(name, secret, target, **spec))
 
     def change(self, name: str, **spec: Any) -> None:
-        """Of an import."""
+        """Changes the spec of an import."""
         kubectl.merge_patch(IMPORTS, name, self.name, {"spec": spec})
 
     def change_preview(self, name: str, **spec: Any) -> None:
         kubectl.merge_patch(PREVIEWS, name, self.name, {"spec": spec})
 
     def delete(self, *names: str, wait: bool = True) -> None:
-        """Imports."""
+        """Deletes imports."""
         kubectl.delete(IMPORTS, *names, namespace=self.name, wait=wait)
 
-    # --- waiting ---------------------------------------------------------------------------------------------
+    # --- wait ---------------------------------------------------------------------------------------------
 
     def wait(
         self, kind: str, names: Sequence[str], condition: Callable[[Manifest], bool], what: str, seconds: float
     ) -> dict[str, Manifest]:
-        """Until the condition holds for each of them; says how they stand where it does not."""
+        """Waits until the condition holds for each object; the error describes all of them."""
 
-        def look() -> dict[str, Manifest] | None:
-            found = {one["metadata"]["name"]: one for one in kubectl.list_objects(kind, self.name)}
-            wanted = {name: found[name] for name in names if name in found}
-            return wanted if len(wanted) == len(names) and all(map(condition, wanted.values())) else None
+        def observe() -> dict[str, Manifest] | None:
+            bodies = {body["metadata"]["name"]: body for body in kubectl.list_objects(kind, self.name)}
+            chosen = {name: bodies[name] for name in names if name in bodies}
+            return chosen if len(chosen) == len(names) and all(map(condition, chosen.values())) else None
 
-        def tell() -> str:
+        def describe() -> str:
             return "\n\n".join(self.describe(kind, name) for name in names)
 
-        return kubectl.wait_until(look, f"{', '.join(names)} {what}", seconds, tell)
+        return kubectl.wait_until(observe, f"{', '.join(names)} {what}", seconds, describe)
 
     def wait_until_over(self, *names: str, seconds: float = END_SECONDS) -> dict[str, Manifest]:
         return self.wait(IMPORTS, names, is_over, "over and cleaned up", seconds)
 
     def wait_for_end(self, name: str, state: str, seconds: float = END_SECONDS) -> Manifest:
-        """Over, and in this state."""
+        """Waits until an import is over, and checks that it ended in this state."""
         body = self.wait_until_over(name, seconds=seconds)[name]
         assert state_of(body) == state, self.describe(IMPORTS, name)
         return body
@@ -142,31 +142,31 @@ class Tenant:
     def wait_until_copying(self, name: str) -> Manifest:
         return self.wait(IMPORTS, (name,), is_copying, "copies its rows", END_SECONDS)[name]
 
-    def disturb(self, acts: Mapping[str, Callable[[Manifest], object]]) -> dict[str, Manifest]:
-        """Each import's act as soon as its rows are on their way; what each looked like at that moment."""
+    def disturb(self, actions: Mapping[str, Callable[[Manifest], object]]) -> dict[str, Manifest]:
+        """Calls each import's action as soon as its rows are being copied; returns the imports as they were then."""
         bodies: dict[str, Manifest] = {}
 
-        def look() -> bool:
+        def observe() -> bool:
             for body in kubectl.list_objects(IMPORTS, self.name):
                 name = body["metadata"]["name"]
-                if name in acts and name not in bodies and is_copying(body):
+                if name in actions and name not in bodies and is_copying(body):
                     bodies[name] = body
-                    acts[name](body)
-            return bodies.keys() == acts.keys()
+                    actions[name](body)
+            return bodies.keys() == actions.keys()
 
-        def tell() -> str:
-            return "\n\n".join(self.describe(IMPORTS, name) for name in acts if name not in bodies)
+        def describe() -> str:
+            return "\n\n".join(self.describe(IMPORTS, name) for name in actions if name not in bodies)
 
-        kubectl.wait_until(look, f"{', '.join(acts)} copy their rows", END_SECONDS, tell)
+        kubectl.wait_until(observe, f"{', '.join(actions)} copy their rows", END_SECONDS, describe)
         return bodies
 
     def wait_for_reason(self, name: str, reason: str, seconds: float = READY_SECONDS) -> Manifest:
         return self.wait(IMPORTS, (name,), lambda body: reason_of(body) == reason, f"is {reason}", seconds)[name]
 
-    # --- looking ---------------------------------------------------------------------------------------------
+    # --- read -----------------------------------------------------------------------------------------------
 
     def get(self, name: str) -> Manifest:
-        """An import."""
+        """Returns an import."""
         return kubectl.get(IMPORTS, name, self.name)
 
     def preview(self, name: str) -> Manifest:
@@ -176,18 +176,18 @@ class Tenant:
         return str(self.preview(preview)["status"]["database"])
 
     def connection(self, preview: str) -> dict[str, str]:
-        """The connection Secret, decoded."""
+        """Returns the decoded connection Secret of a preview."""
         return read_secret(self.name, self.preview(preview)["status"]["connectionSecret"])
 
     def log_in(self, preview: str, text: str) -> list[list[str]]:
-        """Rows of a script that the preview's owner runs."""
+        """Runs a script as the preview's owner and returns its rows."""
         return login(self.source, self.connection(preview), text)
 
     def kept_rows(self, preview: str) -> list[list[str]]:
         return self.log_in(preview, "SELECT id, note FROM kept ORDER BY id")
 
     def tables(self, preview: str) -> list[str]:
-        """Names of the tables in its schema public, as the owner sees them."""
+        """Lists the tables in the schema public of a preview, as its owner sees them."""
         rows = self.log_in(preview, "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
         return [row[0] for row in rows]
 
@@ -198,23 +198,25 @@ class Tenant:
         return kubectl.list_objects("pods", self.name, f"{LABEL_IMPORT_UID}={uid}")
 
     def leftovers(self, body: Manifest) -> list[str]:
-        """What a terminal import should not have left: databases and roles of its attempts, Secrets, running pods."""
+        """Lists what a terminal import must clean up: databases and roles of its attempts, Secrets, running pods."""
         uid = body["metadata"]["uid"]
-        found = self.attempts_on_server(body)
         secrets = kubectl.list_objects("secrets", self.name, f"{LABEL_IMPORT_UID}={uid}")
-        found += [f"Secret {one['metadata']['name']}" for one in secrets]
         running = [pod for pod in self.pods(uid) if pod["status"]["phase"] in ("Pending", "Running")]
-        return found + [f"pod {one['metadata']['name']}" for one in running]
+        return [
+            *self.attempts_on_server(body),
+            *(f"Secret {secret['metadata']['name']}" for secret in secrets),
+            *(f"pod {pod['metadata']['name']}" for pod in running),
+        ]
 
     def attempts_on_server(self, body: Manifest) -> list[str]:
-        """Databases and roles of an import's attempts, by their names and by their mark."""
+        """Lists databases and roles of an import's attempts, by their names and by their marks."""
         uid = body["metadata"]["uid"]
         attempts = body.get("status", {}).get("attemptHistory", [])
-        uids = {one["podUID"] for one in attempts} | {pod["metadata"]["uid"] for pod in self.pods(uid)}
-        return self.find_on_server([name for one in uids for name in _names_of_attempt(one)], uid)
+        pod_uids = {attempt["podUID"] for attempt in attempts} | {pod["metadata"]["uid"] for pod in self.pods(uid)}
+        return self.find_on_server([name for pod_uid in pod_uids for name in _names_of_attempt(pod_uid)], uid)
 
     def find_on_server(self, names: Sequence[str], import_uid: str) -> list[str]:
-        """Databases and roles of these names, or that carry the import's mark."""
+        """Lists databases and roles that have one of these names or the import's mark."""
         rows = self.server.query(
             """
             SELECT 'database ' || datname FROM pg_database
@@ -231,15 +233,15 @@ class Tenant:
         return [row[0] for row in rows]
 
     def assert_nothing_left(self, body: Manifest, seconds: float = 20) -> None:
-        """A pod that was told to end needs a moment."""
+        """Waits until nothing of an import is left; a pod needs a moment to end."""
         name = body["metadata"]["name"]
         deadline = time.monotonic() + seconds
-        while found := self.leftovers(body):
-            assert time.monotonic() < deadline, f"{found}\n{self.describe(IMPORTS, name)}"
+        while leftovers := self.leftovers(body):
+            assert time.monotonic() < deadline, f"{leftovers}\n{self.describe(IMPORTS, name)}"
             time.sleep(kubectl.POLL_SECONDS)
 
     def describe(self, kind: str, name: str) -> str:
-        """All that may say why something is not as it should be."""
+        """Describes an object for an error message: its status, its pods with their logs, and the operator's log."""
         body = kubectl.find(kind, name, self.name)
         if body is None:
             return f"{kind} {name}: not there"
@@ -257,7 +259,7 @@ def _names_of_attempt(pod_uid: str) -> list[str]:
     return [*{names.database, names.role, old.database, old.role}]
 
 
-# --- what surrounds a tenant -------------------------------------------------------------------------------------
+# --- the operator and the Project -------------------------------------------------------------------------------------
 
 
 def operator_pods() -> list[Manifest]:
@@ -265,23 +267,26 @@ def operator_pods() -> list[Manifest]:
 
 
 def operator_logs(about: str) -> str:
-    """The last lines of the operator's log that name it, and its last ones in any case."""
+    """Returns the last 25 lines of the operator's log that contain a text, and its last 10 lines."""
     lines = [
         line
         for pod in operator_pods()
         for line in kubectl.logs(EMBEDDED.namespace, pod["metadata"]["name"], "--tail=2000").splitlines()
     ]
-    return "\n".join(["the operator:", *[line for line in lines if about in line][-25:], "…", *lines[-10:]])
+    return "\n".join(["log of the operator:", *[line for line in lines if about in line][-25:], "…", *lines[-10:]])
 
 
 def read_secret(namespace: str, name: str) -> dict[str, str]:
-    """Decoded by the client, so that no value is an argument of anything."""
+    """Returns the decoded values of a Secret."""
     data: Mapping[str, str] = kubectl.get("secret", name, namespace).get("data", {})
     return {key: base64.b64decode(value).decode(errors="surrogateescape") for key, value in data.items()}
 
 
 def make_tenant(name: str, source: Source, **spec: Any) -> Tenant:
-    """Namespace and Project of one name; waits until the Project is ready. Secrets of all databases of the source."""
+    """Creates a Project and its namespace, both with this name, and waits until the Project is ready.
+
+    `spec` overrides fields of the Project's spec.
+    """
     body: Manifest = {
         "organizationID": "e2e",
         "namespace": name,
@@ -301,21 +306,23 @@ def make_tenant(name: str, source: Source, **spec: Any) -> Tenant:
 
 
 def start_project(name: str, spec: Manifest) -> None:
-    """With its namespace; waits until it is ready."""
+    """Creates a Project and its namespace, both with this name, and waits until the Project is ready."""
     project = {"apiVersion": API_VERSION, "kind": "Project", "metadata": {"name": name}, "spec": spec}
     kubectl.apply(namespace_manifest(name), project)
 
-    def ready() -> bool:
+    def is_ready() -> bool:
         return bool(kubectl.get(PROJECTS, name).get("status", {}).get("ready"))
 
     kubectl.wait_until(
-        ready, f"Project {name} is ready", READY_SECONDS,
+        is_ready,
+        f"Project {name} is ready",
+        READY_SECONDS,
         lambda: f"{json.dumps(kubectl.get(PROJECTS, name), indent=1)}\n{operator_logs(name)}",
-    )  # fmt: skip
+    )
 
 
 def remove_tenant(name: str) -> None:
-    """Imports, previews, Project, namespace: in the order in which each finds what it needs."""
+    """Deletes imports, previews, Project and namespace, in the order in which each finds what it needs."""
     if kubectl.find("namespace", name) is not None:
         for kind in (IMPORTS, PREVIEWS):  # hundreds, at most
             kubectl.run("delete", kind, "--all", "--namespace", name, "--timeout=280s", seconds=300)

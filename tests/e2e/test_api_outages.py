@@ -15,7 +15,7 @@ import pytest
 import yaml
 from kubernetes import config
 from tests.e2e.api_calls import make_key
-from tests.e2e.api_process import Program, is_ready, run_api, wait_until_ready
+from tests.e2e.api_process import ApiProcess, is_ready, run_api, wait_until_ready
 from tests.e2e.postgres_pods import Source
 from tests.e2e.tenant import IMPORTS, PREVIEWS, Tenant, is_over
 from tests.support import kubectl
@@ -60,7 +60,7 @@ def headers(key: str) -> dict[str, str]:
     return {"X-API-Key": key}
 
 
-def wait_for(program: Program, ready: bool, seconds: float) -> None:
+def wait_for(program: ApiProcess, ready: bool, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while is_ready(program) is not ready:
         assert time.monotonic() < deadline, program.log.read_text()
