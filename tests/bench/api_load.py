@@ -121,12 +121,15 @@ def _surroundings() -> Iterator[None]:
     """A Project that is ready, and then no operator: what is measured is the API alone."""
     _clear()
     spec = {
-        "organizationID": PROJECT, "namespace": PROJECT,
+        "organizationID": PROJECT,
+        "namespace": PROJECT,
         "server": {
-            "clusterID": "embedded", "host": f"pgimport-server.{SYSTEM_NAMESPACE}.svc", "sslmode": "disable",
+            "clusterID": "embedded",
+            "host": f"pgimport-server.{SYSTEM_NAMESPACE}.svc",
+            "sslmode": "disable",
             "adminSecretRef": {"name": "pgimport-server-admin"},
         },
-    }  # fmt: skip
+    }
     start_project(PROJECT, spec)
     kubectl.run("-n", SYSTEM_NAMESPACE, "scale", OPERATOR, "--replicas=0")
     kubectl.run("-n", SYSTEM_NAMESPACE, "wait", "pod", "--for=delete", "-l", "app.kubernetes.io/component=operator")
@@ -209,8 +212,14 @@ def _sum_writes(rounds: list[tuple[Taken, Taken]], amount: Amount) -> Measure:
     def row(title: str, taken: list[Taken]) -> tuple[str, ...]:
         rates = [one.rate for one in taken]
         p50, p99 = (1000 * statistics.median(one.quantile(part) for one in taken) for part in (0.5, 0.99))
-        return (title, f"{statistics.median(rates):.0f}", f"{min(rates):.0f}", f"{max(rates):.0f}",
-                f"{p50:.0f}", f"{p99:.0f}")  # fmt: skip
+        return (
+            title,
+            f"{statistics.median(rates):.0f}",
+            f"{min(rates):.0f}",
+            f"{max(rates):.0f}",
+            f"{p50:.0f}",
+            f"{p99:.0f}",
+        )
 
     ours, bare = [one for one, _ in rounds], [one for _, one in rounds]
     return Measure(

@@ -29,9 +29,11 @@ class Observer:
 
     def await_import(self, namespace: str, name: str, condition: Callable[[Manifest], bool]) -> Manifest:
         return self._await(
-            self._custom.list_namespaced_custom_object, (GROUP, VERSION, namespace, IMPORTS), condition,
+            self._custom.list_namespaced_custom_object,
+            (GROUP, VERSION, namespace, IMPORTS),
+            condition,
             field_selector=f"metadata.name={name}",
-        )  # fmt: skip
+        )
 
     def await_job(self, namespace: str, name: str, condition: Callable[[Manifest], bool]) -> Manifest:
         selector = f"metadata.name={name}"

@@ -69,9 +69,14 @@ def _measure_cancel(tenant: Tenant, amount: Amount) -> Measure:
         *((f"cancel {number}", f"{seconds:.2f}") for number, seconds in enumerate(taken, 1)),
     ]
     return Measure(
-        name="cancel_seconds", title="From cancel to nothing", value=round(max(taken), 2), goal=GOAL_CANCEL, unit="s",
-        method=amount.method_of_cancels, rows=rows,
-    )  # fmt: skip
+        name="cancel_seconds",
+        title="From cancel to nothing",
+        value=round(max(taken), 2),
+        goal=GOAL_CANCEL,
+        unit="s",
+        method=amount.method_of_cancels,
+        rows=rows,
+    )
 
 
 def _time_cancel(tenant: Tenant, name: str) -> float:
@@ -139,9 +144,13 @@ def _measure_restart(tenant: Tenant, amount: Amount) -> Measure:
     finally:
         kubectl.run("-n", SYSTEM_NAMESPACE, "scale", f"deployment/{DEPLOYMENT}", "--replicas=1")
     return Measure(
-        name="restart_seconds", title=f"From an operator's start to {amount.at_work} right statuses",
-        value=round(seconds, 2), goal=GOAL_RESTART, unit="s", method=amount.method_of_restart,
-    )  # fmt: skip
+        name="restart_seconds",
+        title=f"From an operator's start to {amount.at_work} right statuses",
+        value=round(seconds, 2),
+        goal=GOAL_RESTART,
+        unit="s",
+        method=amount.method_of_restart,
+    )
 
 
 def _works(body: Manifest) -> bool:

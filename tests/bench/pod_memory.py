@@ -57,10 +57,14 @@ def measure_memory(size: Size) -> Measure:
     if status["attempts"] != 1 or not watched.peak:
         raise RuntimeError(f"{status['attempts']} attempts, peak {watched.peak}: {status['attemptHistory']}")
     return Measure(
-        name="pod_memory", title=f"Memory of a pod that brings {size.gigabytes:g} GB", value=round(watched.peak / MIB),
-        goal=LIMIT_MIB, unit="MiB", method=METHOD.format(gigabytes=size.gigabytes, limit=LIMIT_MIB),
+        name="pod_memory",
+        title=f"Memory of a pod that brings {size.gigabytes:g} GB",
+        value=round(watched.peak / MIB),
+        goal=LIMIT_MIB,
+        unit="MiB",
+        method=METHOD.format(gigabytes=size.gigabytes, limit=LIMIT_MIB),
         rows=[("", ""), ("rows", f"{size.rows:,}"), ("wall, s", f"{seconds:.1f}")],
-    )  # fmt: skip
+    )
 
 
 def _fill(tenant: Tenant, size: Size) -> None:

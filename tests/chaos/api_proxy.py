@@ -126,11 +126,13 @@ def run_api_proxy(effects: Effects, folder: Path) -> Iterator[tuple[ApiProxy, Pa
     assert ready.wait(20)
     path = folder / "kubeconfig-of-the-operator"
     content = {
-        "apiVersion": "v1", "kind": "Config", "current-context": "chaos",
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "chaos",
         "clusters": [{"name": "chaos", "cluster": {"server": f"http://127.0.0.1:{proxy.port}"}}],
         "users": [{"name": "chaos", "user": {"token": "the-proxy-knows-better"}}],
         "contexts": [{"name": "chaos", "context": {"cluster": "chaos", "user": "chaos"}}],
-    }  # fmt: skip
+    }
     path.write_text(json.dumps(content))
     try:
         yield proxy, path

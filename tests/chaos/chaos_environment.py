@@ -101,9 +101,14 @@ class Stage:
         return cell
 
     def tell(
-        self, name: str, fault: str, place: str, expected: Collection[str] = ("Completed",),
-        over: Callable[[], None] = lambda: None, **spec: Any,
-    ) -> Cell:  # fmt: skip
+        self,
+        name: str,
+        fault: str,
+        place: str,
+        expected: Collection[str] = ("Completed",),
+        over: Callable[[], None] = lambda: None,
+        **spec: Any,
+    ) -> Cell:
         """Start the import, wait for its end, call `over`, and judge."""
         login = self.login(name)
         old, new = login.read_content(), {self.source.read_content()}
@@ -160,7 +165,7 @@ class Stage:
 
     def _judge_target(
         self, body: Manifest, watch: Watch, login: Login, old: str, new: Collection[str]
-    ) -> tuple[str, str]:  # fmt: skip
+    ) -> tuple[str, str]:
         """What it holds, and what is wrong with that or with what it held meanwhile."""
         try:
             last = login.read_content()
@@ -212,14 +217,18 @@ def address_of(service: str, namespace: str) -> str:
 
 def _make_tenant(source: Source, source_wire: Wire, target_wire: Wire) -> Tenant:
     spec = {
-        "organizationID": PROJECT, "namespace": PROJECT,
+        "organizationID": PROJECT,
+        "namespace": PROJECT,
         "server": {
-            "clusterID": "embedded", "host": target_wire.address, "port": target_wire.port, "sslmode": "disable",
+            "clusterID": "embedded",
+            "host": target_wire.address,
+            "port": target_wire.port,
+            "sslmode": "disable",
             "adminSecretRef": {"name": ADMIN_SECRET},
         },
         "sources": {"allowedCIDRs": [f"{source_wire.address}/32"]},
         "limits": {"maxConcurrentImports": 50},
-    }  # fmt: skip
+    }
     start_project(PROJECT, spec)
     tenant = Tenant(PROJECT, source)
     url = source.url(DATABASE, host=source_wire.address).replace(":5432/", f":{source_wire.port}/")

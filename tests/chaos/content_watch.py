@@ -35,9 +35,16 @@ class Login:
     def read_content(self) -> str:
         """A hash. Raises psycopg.Error."""
         with psycopg.connect(
-            host=self.host, port=self.port, dbname=self.dbname, user=self.user, password=self.password,
-            connect_timeout=CONNECT_SECONDS, options=_TIMEZONE, autocommit=True, sslmode="disable",
-        ) as connection:  # fmt: skip
+            host=self.host,
+            port=self.port,
+            dbname=self.dbname,
+            user=self.user,
+            password=self.password,
+            connect_timeout=CONNECT_SECONDS,
+            options=_TIMEZONE,
+            autocommit=True,
+            sslmode="disable",
+        ) as connection:
             row = connection.execute(_CONTENT).fetchone()
             return str(row[0]) if row else ""
 

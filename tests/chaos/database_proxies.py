@@ -15,8 +15,19 @@ from tests.support.tcp_proxies import CHUNK, TcpProxy, listen, pass_on, read_exa
 
 ATTEMPT_PREFIX = "pgimport_"
 _READS = (
-    "select", "with", "values", "begin", "commit", "rollback", "set", "show", "reset", "start", "end", "deallocate",
-)  # fmt: skip
+    "select",
+    "with",
+    "values",
+    "begin",
+    "commit",
+    "rollback",
+    "set",
+    "show",
+    "reset",
+    "start",
+    "end",
+    "deallocate",
+)
 _NOT_A_SESSION = (80877103, 80877102, 80877104)  # requests for TLS, to cancel, for GSS
 _COMMENTS = re.compile(r"(\s*--[^\n]*\n)+")
 WORDS = 2

@@ -42,9 +42,11 @@ def _surroundings(stage: Stage) -> Iterator[Stage]:
     server.execute(f"CREATE ROLE {ADMIN} LOGIN CREATEDB CREATEROLE PASSWORD {quoted(password)}")
     kubectl.create(secret_manifest(SYSTEM_NAMESPACE, NAME, {"user": ADMIN, "password": password}))
     place = {
-        "clusterID": "full", "host": address_of(NAME, namespace), "adminSecretRef": {"name": NAME},
+        "clusterID": "full",
+        "host": address_of(NAME, namespace),
+        "adminSecretRef": {"name": NAME},
         "sslmode": "disable",
-    }  # fmt: skip
+    }
     here = address_of("source", namespace)
     sources = {"allowedCIDRs": [f"{here}/32"]}
     tenant = replace(make_tenant(NAME, source, server=place, sources=sources), server=server)

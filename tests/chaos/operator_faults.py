@@ -95,11 +95,14 @@ def _standing(stage: Stage, name: str) -> tuple[object, ...]:
         "SELECT oid FROM pg_database WHERE datname = :'name'", name=stage.tenant.database(name)
     )
     return (
-        body["status"]["state"], body["status"]["completedAt"], oid, stage.login(name).read_content(),
+        body["status"]["state"],
+        body["status"]["completedAt"],
+        oid,
+        stage.login(name).read_content(),
         [one["metadata"]["uid"] for one in stage.tenant.jobs(uid)],
         sorted(one["metadata"]["uid"] for one in stage.tenant.pods(uid)),
         stage.tenant.leftovers(body),
-    )  # fmt: skip
+    )
 
 
 # --- events that are lost, doubled, merged -----------------------------------------------------------------------

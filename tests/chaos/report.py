@@ -41,7 +41,7 @@ KINDS = {
         "Each field of the three kinds is changed to something valid and to something invalid, taken from its schema:"
         " refused with a clear message, or converged.",
     ),
-}  # fmt: skip
+}
 
 
 def read_code() -> str:
@@ -71,10 +71,18 @@ def write_report(played: Collection[Played], writes: Sequence[str], planned: int
     codes = Counter(one.code for one in played)
     code = ("Code", ", ".join(f"{commit}: {count} cells" for commit, count in codes.items()))
     lines = [
-        "# Chaos", "", f"Written by `make chaos` on {now}.", "", *format_table([("", ""), *machine, code]),
-        "", METHOD, "", f"An undisturbed import makes {len(writes)} writes.{whole}", "",
+        "# Chaos",
+        "",
+        f"Written by `make chaos` on {now}.",
+        "",
+        *format_table([("", ""), *machine, code]),
+        "",
+        METHOD,
+        "",
+        f"An undisturbed import makes {len(writes)} writes.{whole}",
+        "",
         *format_table([("", "cells", "kept", "median", "longest"), *_summary(played)]),
-    ]  # fmt: skip
+    ]
     for kind, (title, what) in KINDS.items():
         cells = [one.cell for one in played if one.kind == kind]
         if cells:

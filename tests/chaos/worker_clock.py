@@ -21,8 +21,13 @@ def ensure_image(base: str, offset: str) -> str:
     provider = choose_provider(this_instance())
     arguments = {"BASE": base, "FAKETIME": offset}
     digest = digest_of([SOURCES], arguments.values())
-    build = Build(f"worker-clock-{'ahead' if offset[0] == '+' else 'behind'}", SOURCES / "Dockerfile", SOURCES, digest,
-                  arguments=arguments)  # fmt: skip
+    build = Build(
+        f"worker-clock-{'ahead' if offset[0] == '+' else 'behind'}",
+        SOURCES / "Dockerfile",
+        SOURCES,
+        digest,
+        arguments=arguments,
+    )
     if not provider.has(provider.reference(build)):
         provider.build(build)
     return provider.reference(build)

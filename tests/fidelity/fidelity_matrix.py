@@ -98,9 +98,12 @@ class Matrix:
         if cell.way in FORMATS:
             self._offer(cell, source, bench)
         order = {
-            "target_version_num": target.major * 10000, "creatable_extensions": EXTENSIONS,
-            "allowed_extensions": EXTENSIONS, "jobs": 2, "engine": "dump" if cell.way == BY_DUMP else "auto",
-        }  # fmt: skip
+            "target_version_num": target.major * 10000,
+            "creatable_extensions": EXTENSIONS,
+            "allowed_extensions": EXTENSIONS,
+            "jobs": 2,
+            "engine": "dump" if cell.way == BY_DUMP else "auto",
+        }
         looked = bench.preflight(**order)
         if looked.failure is not None or looked.preflight is None or looked.preflight.source is None:
             return Outcome(failure=f"preflight: {looked.failure}")
@@ -147,9 +150,14 @@ class Matrix:
         (bench.home / "ca").write_bytes(self.https.ca.read_bytes())
 
     def _compare(
-        self, cell: Cell, source: PostgresServer, target: PostgresServer, bench: Bench, result: WorkerResult,
+        self,
+        cell: Cell,
+        source: PostgresServer,
+        target: PostgresServer,
+        bench: Bench,
+        result: WorkerResult,
         notes: list[str],
-    ) -> Outcome:  # fmt: skip
+    ) -> Outcome:
         said = [*notes, *(result.verification.notes if result.verification else [])]
         left = dict(_parse_left(note) for note in said if note.startswith("left behind: "))
         if cell.way == "plain":
@@ -159,9 +167,11 @@ class Matrix:
             return Outcome(failure=failure, left=left)
         pg_dump = target.bin / "pg_dump"
         differences = find_differences(
-            read_content(source, DATABASE, pg_dump), read_content(target, bench.names.database, pg_dump), left,
+            read_content(source, DATABASE, pg_dump),
+            read_content(target, bench.names.database, pg_dump),
+            left,
             self._refer(source, target),
-        )  # fmt: skip
+        )
         return Outcome(differences, left, failure)
 
     def _refer(self, source: PostgresServer, target: PostgresServer) -> Content:
@@ -172,8 +182,9 @@ class Matrix:
         elif key not in self.references:
             text = subprocess.run(
                 [source.bin / "pg_dump", "--schema-only", "--no-owner", "--no-privileges", source.url(DATABASE)],
-                check=True, capture_output=True,
-            ).stdout  # fmt: skip
+                check=True,
+                capture_output=True,
+            ).stdout
             with target.database(f"reference_{source.major}") as name:
                 psql: list[str | Path] = [
                     target.bin / "psql",

@@ -15,13 +15,42 @@ from pgimport.worker.postgres.source import FileLocation
 _HOME = Path("/run/private/source.pgpass")
 JUDGED = "93.184.216.34"
 ALLOWED = frozenset(
-    {"host", "hostaddr", "port", "user", "password", "dbname", "sslmode", "application_name", "options",
-     "channel_binding", "sslrootcert", "connect_timeout", "passfile", *KEEPALIVES}
-)  # fmt: skip
+    {
+        "host",
+        "hostaddr",
+        "port",
+        "user",
+        "password",
+        "dbname",
+        "sslmode",
+        "application_name",
+        "options",
+        "channel_binding",
+        "sslrootcert",
+        "connect_timeout",
+        "passfile",
+        *KEEPALIVES,
+    }
+)
 _VARIABLES = frozenset(
-    {"PATH", "HOME", "LC_ALL", "PGPASSFILE", "PGHOST", "PGHOSTADDR", "PGPORT", "PGUSER", "PGDATABASE", "PGSSLMODE",
-     "PGAPPNAME", "PGOPTIONS", "PGCHANNELBINDING", "PGSSLROOTCERT", "PGCONNECT_TIMEOUT"}
-)  # fmt: skip
+    {
+        "PATH",
+        "HOME",
+        "LC_ALL",
+        "PGPASSFILE",
+        "PGHOST",
+        "PGHOSTADDR",
+        "PGPORT",
+        "PGUSER",
+        "PGDATABASE",
+        "PGSSLMODE",
+        "PGAPPNAME",
+        "PGOPTIONS",
+        "PGCHANNELBINDING",
+        "PGSSLROOTCERT",
+        "PGCONNECT_TIMEOUT",
+    }
+)
 
 
 def check_url(text: str) -> bool:

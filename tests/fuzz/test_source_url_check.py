@@ -13,23 +13,33 @@ from tests.support.source_url_tricks import HOSTS, PARAMETERS, WHOLE
 
 ROOT = Path(__file__).parents[2]
 hosts = st.one_of(
-    st.sampled_from([host for host, _ in HOSTS.values()]), st.text(max_size=30),
-    st.from_regex(r"[a-z0-9.-]{1,30}", fullmatch=True), st.ip_addresses().map(str),
-)  # fmt: skip
+    st.sampled_from([host for host, _ in HOSTS.values()]),
+    st.text(max_size=30),
+    st.from_regex(r"[a-z0-9.-]{1,30}", fullmatch=True),
+    st.ip_addresses().map(str),
+)
 words = st.one_of(
-    st.text(max_size=12), st.from_regex(r"[a-z0-9%:@/?&=]{0,12}", fullmatch=True),
+    st.text(max_size=12),
+    st.from_regex(r"[a-z0-9%:@/?&=]{0,12}", fullmatch=True),
     st.sampled_from(["host=127.0.0.1", "a b", "postgresql://x", "%00", "%40", ",", "'", "\\"]),
-)  # fmt: skip
+)
 parameters = st.lists(st.one_of(st.sampled_from(PARAMETERS), words), max_size=3).map("&".join)
 urls = st.one_of(
     st.builds(
-        "{}://{}:{}@{}:{}/{}?{}".format, st.sampled_from(["postgresql", "postgres", "https", "POSTGRES"]),
-        words, words, hosts, st.one_of(st.integers(-1, 70000).map(str), words), words, parameters,
+        "{}://{}:{}@{}:{}/{}?{}".format,
+        st.sampled_from(["postgresql", "postgres", "https", "POSTGRES"]),
+        words,
+        words,
+        hosts,
+        st.one_of(st.integers(-1, 70000).map(str), words),
+        words,
+        parameters,
     ),
     st.builds("https://{}/{}?{}".format, hosts, words, words),
     st.builds("postgresql://u:{}@{}/{}".format, words, hosts, words),
-    st.sampled_from(list(WHOLE.values())), st.text(max_size=80),
-)  # fmt: skip
+    st.sampled_from(list(WHOLE.values())),
+    st.text(max_size=80),
+)
 
 
 @settings(max_examples=400)
@@ -47,8 +57,12 @@ def test_a_name_that_looks_like_a_connection_string_is_a_name(user: str, dbname:
 def test_twenty_seconds_of_atheris(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.fuzz", "20"],
-        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
         env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'operator'}"},
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     assert "number_of_executed_units" in done.stderr

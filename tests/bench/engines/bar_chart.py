@@ -1,4 +1,4 @@
-"""Medians and their spread come in; a bar chart as SVG goes out. Pure."""
+"""Draws medians and their spread as a horizontal bar chart in SVG. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,33 +6,33 @@ from html import escape
 
 WIDTH, LEFT, RIGHT = 760, 300, 70
 ROW, BAR, TOP = 30, 18, 40
-OURS, OTHER, FLOOR = "#1f6feb", "#8c959f", "#d0d7de"
+PGIMPORT_COLOR, OTHER_COLOR, FLOOR_COLOR = "#1f6feb", "#8c959f", "#d0d7de"
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One engine."""
+    """The seconds of one engine."""
 
     label: str
     median: float
     low: float
     high: float
-    color: str = OTHER
+    color: str = OTHER_COLOR
 
 
 def build_bars(title: str, unit: str, bars: Sequence[Bar]) -> str:
-    """Horizontal, from zero; a line shows smallest and largest."""
-    most = max(bar.high for bar in bars)
+    """Draw a bar from zero to each median. A line on it shows the smallest and the largest value."""
+    highest = max(bar.high for bar in bars)
     height = TOP + ROW * len(bars) + 12
-    scale = (WIDTH - LEFT - RIGHT) / most
+    scale = (WIDTH - LEFT - RIGHT) / highest
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}"'
         ' font-family="sans-serif" font-size="13">',
         f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>',
         f'<text x="12" y="24" font-size="15" font-weight="bold">{escape(title)}, {escape(unit)}</text>',
     ]
-    for place, bar in enumerate(bars):
-        lines += _build_bar(bar, TOP + ROW * place, scale)
+    for index, bar in enumerate(bars):
+        lines += _build_bar(bar, TOP + ROW * index, scale)
     return "\n".join([*lines, "</svg>"]) + "\n"
 
 

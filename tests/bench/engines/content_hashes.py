@@ -1,4 +1,4 @@
-"""A database comes in; a hash of each table's rows and of its definitions goes out, so that copies can be compared."""
+"""Hashes the rows and the definitions of a database, so that a copy can be compared with its source."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -7,31 +7,33 @@ from typing import Any
 from tests.support.postgres import PostgresServer
 
 _SQL = Path(__file__).parent / "sql"
-# Values must mean the same text at both ends.
-_SAME = "SET TimeZone = 'UTC'; SET extra_float_digits = 3; SET search_path = ''"
-AT_ONCE = 2
-# The largest tables have a statement each; of the others, many share one, and its round trip.
-ALONE, TOGETHER = 12, 100
+# These settings give a value the same text on both servers.
+_SETTINGS = "SET TimeZone = 'UTC'; SET extra_float_digits = 3; SET search_path = ''"
+CONNECTIONS = 2
+# The largest tables get a statement each. Of the others, many share a statement and its round trip.
+LARGEST_TABLES, TABLES_PER_STATEMENT = 12, 100
 
-Content = dict[str, tuple[str, ...]]
-
-
-def read_content(server: PostgresServer, dbname: str) -> Content:
-    """As the superuser; the server reckons, so that a slow line to it does not matter."""
-    statements = [text for (text,) in _ask(server, dbname, (_SQL / "row_hashes.sql").read_text())]
-    alone, others = statements[:ALONE], statements[ALONE:]
-    joined = (" UNION ALL ".join(others[at : at + TOGETHER]) for at in range(0, len(others), TOGETHER))
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        answers = pool.map(lambda one: _ask(server, dbname, one), [*alone, *joined, (_SQL / "objects.sql").read_text()])
-        return {name: tuple(map(str, values)) for answer in answers for name, *values in answer}
+ContentHashes = dict[str, tuple[str, ...]]  # name of a table or of a kind of definition → hashes
 
 
-def _ask(server: PostgresServer, dbname: str, statement: str) -> list[tuple[Any, ...]]:
+def read_content(server: PostgresServer, dbname: str) -> ContentHashes:
+    """Hash a database as superuser. The server computes the hashes, so a slow connection does not matter."""
+    statements = [text for (text,) in _query(server, dbname, (_SQL / "row_hashes.sql").read_text())]
+    largest, others = statements[:LARGEST_TABLES], statements[LARGEST_TABLES:]
+    step = TABLES_PER_STATEMENT
+    joined = (" UNION ALL ".join(others[start : start + step]) for start in range(0, len(others), step))
+    every = [*largest, *joined, (_SQL / "objects.sql").read_text()]
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        results = pool.map(lambda statement: _query(server, dbname, statement), every)
+        return {name: tuple(map(str, values)) for rows in results for name, *values in rows}
+
+
+def _query(server: PostgresServer, dbname: str, statement: str) -> list[tuple[Any, ...]]:
     with server.connect(dbname) as connection:
-        connection.execute(_SAME)
+        connection.execute(_SETTINGS)
         return connection.execute(statement.encode()).fetchall()
 
 
-def find_differences(source: Content, copy: Content) -> list[str]:
-    """The names of what is not the same."""
+def find_differences(source: ContentHashes, copy: ContentHashes) -> list[str]:
+    """Return the sorted names whose hashes differ."""
     return sorted(name for name in source.keys() | copy.keys() if source.get(name) != copy.get(name))

@@ -1,4 +1,4 @@
-"""The ways of copying that are compared: two servers and a database come in, the programs to run go out."""
+"""Defines the ways of copying a database that the benchmark compares, as the commands to run."""
 
 import os
 import sys
@@ -16,119 +16,129 @@ JOBS = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """From where to where, and with what."""
+    """Source and target of one run, and the programs and folders that an engine uses."""
 
     source: PostgresServer
     target: PostgresServer
     database: str
-    clients: Path  # of tests/bench/engines/debian_programs.py
+    clients: Path  # folder filled by debian_programs.py
     scratch: Path
-    ours: Path = Path(sys.prefix) / "bin" / "pgimport"
+    pgimport: Path = Path(sys.prefix) / "bin" / "pgimport"
 
     def client(self, name: str) -> Path:
-        """Of the source's major, which is the target's too."""
+        """Return a client program of the source's major, which is the target's too."""
         return self.clients / str(self.source.major) / "bin" / name
 
     @property
-    def from_source(self) -> str:
+    def source_conninfo(self) -> str:
         return (
             f"host={self.source.host} port={self.source.port} user={SUPERUSER} dbname={self.database} sslmode=disable"
         )
 
     @property
-    def to_target(self) -> str:
+    def target_conninfo(self) -> str:
         return f"host={self.target.host} port={self.target.port} user={SUPERUSER} dbname={COPY} sslmode=disable"
 
     def environment(self) -> Mapping[str, str]:
-        """Passwords are in a file and in variables, so in no argument list."""
+        """Return environment variables. Passwords are in a file, so no argument list shows them."""
+        servers = (self.source, self.target)
         passwords = self.clients / "passwords"
         passwords.touch(0o600)
         passwords.write_text(
-            "".join(f"{one.host}:{one.port}:*:*:{one.superuser_password}\n" for one in (self.source, self.target))
+            "".join(f"{server.host}:{server.port}:*:*:{server.superuser_password}\n" for server in servers)
         )
         return {
             "PATH": f"{self.client('pg_dump').parent}:{os.environ.get('PATH', os.defpath)}",
-            "HOME": str(self.scratch), "TMPDIR": str(self.scratch), "LC_ALL": "C.UTF-8",
+            "HOME": str(self.scratch),
+            "TMPDIR": str(self.scratch),
+            "LC_ALL": "C.UTF-8",
             "PGPASSFILE": str(passwords),
-        }  # fmt: skip
+        }
 
 
-class Before(Enum):
-    """What an engine finds where it copies to."""
+class TargetState(Enum):
+    """State of the target database when an engine starts."""
 
-    EMPTY = "an empty database, made from template0"
-    NOTHING = "nothing: it makes its database itself"
-    KEPT = "what the engine before it left"
+    EMPTY = "an empty database, created from template0"
+    MISSING = "no database: the engine creates it"
+    UNCHANGED = "what the previous engine copied"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:
-    """One way of copying, or a part of one."""
+    """One way of copying a database, or a part of one."""
 
     name: str
     title: str
     build: Callable[[Route], Sequence[Pipeline]]
     environment: Callable[[Route], Mapping[str, str]] = Route.environment
-    before: Before = Before.EMPTY
-    prepare: Callable[[Route], None] | None = None  # not part of what is measured
-    lacks: Collection[str] | None = ()  # of the content; None where it is not compared
+    target_state: TargetState = TargetState.EMPTY
+    prepare: Callable[[Route], None] | None = None  # runs before the measurement
+    not_copied: Collection[str] | None = ()  # names of the content hashes; None skips the comparison
 
 
-def _urls(route: Route, sslmode: str) -> Mapping[str, str]:
-    places = {"SOURCE": (route.source, SUPERUSER, route.database), "TARGET": (route.target, ADMIN, COPY)}
+def _source_and_target_urls(route: Route, sslmode: str) -> Mapping[str, str]:
+    databases = {"SOURCE": (route.source, SUPERUSER, route.database), "TARGET": (route.target, ADMIN, COPY)}
     return {
         f"PGIMPORT_{name}_URL": f"postgresql://{user}:{server.password_of(user)}@{server.host}:{server.port}/{dbname}"
         f"?sslmode={sslmode}"
-        for name, (server, user, dbname) in places.items()
+        for name, (server, user, dbname) in databases.items()
     }
 
 
-def _ours(name: str, title: str, *options: str, sslmode: str = "disable") -> Engine:
+def _pgimport_engine(name: str, title: str, *options: str, sslmode: str = "disable") -> Engine:
     def build(route: Route) -> Sequence[Pipeline]:
-        return [[[route.ours, "run", "--recreate", "--json", f"--jobs={JOBS}", *options]]]
+        return [[[route.pgimport, "run", "--recreate", "--json", f"--jobs={JOBS}", *options]]]
 
     def environment(route: Route) -> Mapping[str, str]:
-        return {**route.environment(), **_urls(route, sslmode), "PGIMPORT_CLIENTS": str(route.clients)}
+        urls = _source_and_target_urls(route, sslmode)
+        return {**route.environment(), **urls, "PGIMPORT_CLIENTS": str(route.clients)}
 
-    return Engine(name=name, title=title, build=build, environment=environment, before=Before.NOTHING)
+    return Engine(name=name, title=title, build=build, environment=environment, target_state=TargetState.MISSING)
 
 
 def _stream(route: Route) -> Sequence[Pipeline]:
-    dump: Command = [route.client("pg_dump"), "--format=custom", f"--dbname={route.from_source}"]
-    restore: Command = [route.client("pg_restore"), "--no-owner", f"--dbname={route.to_target}"]
+    dump: Command = [route.client("pg_dump"), "--format=custom", f"--dbname={route.source_conninfo}"]
+    restore: Command = [route.client("pg_restore"), "--no-owner", f"--dbname={route.target_conninfo}"]
     return [[dump, restore]]
 
 
 def _directory(route: Route) -> Sequence[Pipeline]:
     folder, jobs = route.scratch / "dump", f"--jobs={JOBS}"
-    dump: Command = [route.client("pg_dump"), "--format=directory", jobs, "--compress=lz4", f"--file={folder}",
-                     f"--dbname={route.from_source}"]  # fmt: skip
-    restore: Command = [route.client("pg_restore"), "--no-owner", jobs, f"--dbname={route.to_target}", folder]
+    options = ["--format=directory", jobs, "--compress=lz4"]
+    dump: Command = [route.client("pg_dump"), *options, f"--file={folder}", f"--dbname={route.source_conninfo}"]
+    restore: Command = [route.client("pg_restore"), "--no-owner", jobs, f"--dbname={route.target_conninfo}", folder]
     return [[dump], [restore]]
 
 
 def _pgcopydb(route: Route) -> Sequence[Pipeline]:
-    """In namespaces of its own: what it leaves when it hangs, processes and System V queues, ends with them."""
-    alone: Command = ["unshare", "--ipc", "--pid", "--fork", "--kill-child"]
+    """Run pgcopydb in its own namespaces, so that its processes and System V queues end with it if it hangs."""
+    isolate: Command = ["unshare", "--ipc", "--pid", "--fork", "--kill-child"]
     clone: Command = [
-        route.clients / "pgcopydb", "clone", f"--source={route.from_source}", f"--target={route.to_target}",
-        f"--dir={route.scratch / 'pgcopydb'}", f"--table-jobs={JOBS}", f"--index-jobs={JOBS}", "--skip-vacuum",
+        route.clients / "pgcopydb",
+        "clone",
+        f"--source={route.source_conninfo}",
+        f"--target={route.target_conninfo}",
+        f"--dir={route.scratch / 'pgcopydb'}",
+        f"--table-jobs={JOBS}",
+        f"--index-jobs={JOBS}",
+        "--skip-vacuum",
         "--no-owner",
-    ]  # fmt: skip
-    return [[[*alone, *clone]]]
+    ]
+    return [[[*isolate, *clone]]]
 
 
-def ours(engine: str) -> Engine:
-    """As it comes: with its verification and ANALYZE."""
-    return _ours("ours", "pgimport", f"--engine={engine}")
+def pgimport_default(engine: str) -> Engine:
+    """Return pgimport with its default options, so with verification and ANALYZE."""
+    return _pgimport_engine("ours", "pgimport", f"--engine={engine}")
 
 
-def ours_unverified(engine: str) -> Engine:
-    return _ours("unverified", "pgimport, without verification", f"--engine={engine}", "--verify=none")
+def pgimport_unverified(engine: str) -> Engine:
+    return _pgimport_engine("unverified", "pgimport, without verification", f"--engine={engine}", "--verify=none")
 
 
-def ours_by_tls(engine: str) -> Engine:
-    return _ours("tls", "pgimport, TLS at both ends", f"--engine={engine}", sslmode="require")
+def pgimport_over_tls(engine: str) -> Engine:
+    return _pgimport_engine("tls", "pgimport, TLS at both ends", f"--engine={engine}", sslmode="require")
 
 
 STREAM = Engine(name="stream", title="`pg_dump -Fc` piped into `pg_restore`", build=_stream)

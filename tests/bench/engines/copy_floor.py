@@ -14,47 +14,45 @@ import asyncpg
 import uvloop
 
 ENV_SOURCE, ENV_TARGET = "FLOOR_SOURCE", "FLOOR_TARGET"
-PIECES_IN_FLIGHT = 16
+CHUNKS_IN_FLIGHT = 16
 _TABLES = """
 SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind = 'r' AND n.nspname !~ '^(pg_|information_schema)' ORDER BY pg_relation_size(c.oid) DESC
 """
 
 
-async def _copy_table(
-    source: asyncpg.Connection, target: asyncpg.Connection, schema: str, table: str
-) -> int:  # fmt: skip
-    pieces: asyncio.Queue[bytes | None] = asyncio.Queue(PIECES_IN_FLIGHT)
+async def _copy_table(source: asyncpg.Connection, target: asyncpg.Connection, schema: str, table: str) -> int:
+    chunks: asyncio.Queue[bytes | None] = asyncio.Queue(CHUNKS_IN_FLIGHT)
     size = 0
 
     async def read() -> None:
-        await source.copy_from_table(table, schema_name=schema, output=pieces.put)
-        await pieces.put(None)
+        await source.copy_from_table(table, schema_name=schema, output=chunks.put)
+        await chunks.put(None)
 
-    async def take() -> AsyncIterator[bytes]:
+    async def chunks_from_source() -> AsyncIterator[bytes]:
         nonlocal size
-        while (piece := await pieces.get()) is not None:
-            size += len(piece)
-            yield piece
+        while (chunk := await chunks.get()) is not None:
+            size += len(chunk)
+            yield chunk
 
     quoted = '"{}"."{}"'.format(*(name.replace('"', '""') for name in (schema, table)))
     async with asyncio.TaskGroup() as group, target.transaction():
         group.create_task(read())
         await target.execute(f"TRUNCATE {quoted}")
-        await target.copy_to_table(table, schema_name=schema, source=take(), freeze=True)
+        await target.copy_to_table(table, schema_name=schema, source=chunks_from_source(), freeze=True)
     return size
 
 
 async def _copy_tables(tables: Iterator[tuple[str, str]]) -> int:
-    """One stream takes the next table as long as there is one."""
+    """Copy tables until none is left. Several streams share the iterator."""
     source = await asyncpg.connect(os.environ[ENV_SOURCE])
     target = await asyncpg.connect(os.environ[ENV_TARGET])
-    total = 0
+    copied_bytes = 0
     for schema, table in tables:
-        total += await _copy_table(source, target, schema, table)
+        copied_bytes += await _copy_table(source, target, schema, table)
     await source.close()
     await target.close()
-    return total
+    return copied_bytes
 
 
 async def _main(streams: int) -> None:

@@ -1,4 +1,4 @@
-"""Debian's archive goes in; the programs that are measured come out, as this host runs them."""
+"""Provides the programs that are measured, from Debian, so that this host can run them."""
 
 from functools import cache
 from pathlib import Path
@@ -18,13 +18,13 @@ from tests.cluster.provider import Build
 IMAGE = Path(__file__).parent / "image"
 SUITE = "sid"
 MAJORS = (17, 18)
-# pgcopydb looks for all of them, and runs some.
+# pgcopydb requires all of these programs, and runs some of them.
 CLIENTS = ("pg_dump", "pg_dumpall", "pg_restore", "psql", "vacuumdb", "pg_config")
 
 
 @cache
 def pgcopydb_tree() -> Path:
-    """Made once, and kept in the cache like the servers' trees."""
+    """Return the root file system that contains pgcopydb. It is built once and cached."""
     ensure_programs()
     base = base_image(SUITE)
     build = Build("pgcopydb", IMAGE / "Dockerfile", IMAGE, digest_of([IMAGE], [base]), arguments={"BASE": base})
@@ -32,14 +32,14 @@ def pgcopydb_tree() -> Path:
 
 
 def ensure_trees() -> None:
-    """What needs the network, while there is one."""
+    """Download everything that needs the network."""
     for major in MAJORS:
         server_tree(major)
     pgcopydb_tree()
 
 
 def link_programs(folder: Path) -> None:
-    """`<folder>/17/bin/pg_dump` and its like, and `<folder>/pgcopydb`."""
+    """Create `<folder>/17/bin/pg_dump` and the other clients of each major, and `<folder>/pgcopydb`."""
     for major in MAJORS:
         link_clients(server_tree(major), major, folder, CLIENTS)
     link_program(pgcopydb_tree(), Path("usr/bin/pgcopydb"), folder / "pgcopydb")

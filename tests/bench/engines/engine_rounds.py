@@ -1,4 +1,4 @@
-"""Engines and a route come in; they run in turn, round by round, and each copy is compared; what they took goes out."""
+"""Runs the engines in turn, round by round, and compares each copy with its source."""
 
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -7,83 +7,87 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from psycopg import sql
-from tests.bench.engines.content_hashes import Content, find_differences, read_content
-from tests.bench.engines.copy_engines import COPY, Before, Engine, Route
-from tests.bench.engines.pipelines import Taken, run_pipelines
+from tests.bench.engines.content_hashes import ContentHashes, find_differences, read_content
+from tests.bench.engines.copy_engines import COPY, Engine, Route, TargetState
+from tests.bench.engines.pipelines import EngineRun, run_pipelines
 from tests.cluster.commands import print_progress
 from tests.support.postgres import PostgresServer
 
-OWNER = f"{COPY}_owner"  # as `pgimport run` names it
+OWNER = f"{COPY}_owner"  # `pgimport run` names the owner like this
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """What all engines of one part of the bench share."""
+class RoundSetup:
+    """Servers, programs and limits that all engines of one part of the benchmark share."""
 
     source: PostgresServer
     target: PostgresServer
     clients: Path
     folder: Path
-    ours: Path
+    pgimport: Path
     rounds: int
-    patience_seconds: float
+    run_timeout_seconds: float
 
 
-def run_rounds(place: Place, title: str, database: str, engines: Sequence[Engine]) -> dict[str, list[Taken]]:
-    """A B C, A B C, …: a machine that slows down slows all of them down."""
-    wanted = read_content(place.source, database)
-    taken: dict[str, list[Taken]] = {engine.name: [] for engine in engines}
-    for number in range(1, place.rounds + 1):
+def run_rounds(setup: RoundSetup, title: str, database: str, engines: Sequence[Engine]) -> dict[str, list[EngineRun]]:
+    """Run A B C, A B C, and so on: if the machine slows down, it slows all engines down."""
+    source_content = read_content(setup.source, database)
+    runs: dict[str, list[EngineRun]] = {engine.name: [] for engine in engines}
+    for number in range(1, setup.rounds + 1):
         for engine in engines:
-            one = _run_engine(place, database, engine, wanted)
-            taken[engine.name].append(one)
-            cpu = " ".join(f"{role} {seconds:.1f}" for role, seconds in one.cpu.items())
-            told = one.failure or f"{one.seconds:.1f} s (CPU: {cpu}), {one.memory_bytes / 2**20:.0f} MiB"
-            print_progress(f"{title}, {number} of {place.rounds}, {engine.name}: {told}")
-    clear_target(place.target)
-    return taken
+            run = _run_engine(setup, database, engine, source_content)
+            runs[engine.name].append(run)
+            cpu = " ".join(f"{role} {seconds:.1f}" for role, seconds in run.cpu.items())
+            outcome = run.failure or f"{run.seconds:.1f} s (CPU: {cpu}), {run.memory_bytes / 2**20:.0f} MiB"
+            print_progress(f"{title}, {number} of {setup.rounds}, {engine.name}: {outcome}")
+    clear_target(setup.target)
+    return runs
 
 
-def _run_engine(place: Place, database: str, engine: Engine, wanted: Content) -> Taken:
-    with _scratch(place.folder) as scratch:
+def _run_engine(setup: RoundSetup, database: str, engine: Engine, source_content: ContentHashes) -> EngineRun:
+    with _scratch_folder(setup.folder) as scratch:
         route = Route(
-            source=place.source, target=place.target, database=database, clients=place.clients, scratch=scratch,
-            ours=place.ours,
-        )  # fmt: skip
-        _prepare_target(place.target, engine.before)
+            source=setup.source,
+            target=setup.target,
+            database=database,
+            clients=setup.clients,
+            scratch=scratch,
+            pgimport=setup.pgimport,
+        )
+        _prepare_target(setup.target, engine.target_state)
         if engine.prepare is not None:
             engine.prepare(route)
-        place.target.execute("CHECKPOINT")
-        servers = {"source": place.source, "target": place.target}
-        log = place.folder / "log"
+        setup.target.execute("CHECKPOINT")
+        servers = {"source": setup.source, "target": setup.target}
+        log = setup.folder / "log"
         log.unlink(missing_ok=True)
-        taken = run_pipelines(
-            engine.build(route), engine.environment(route), servers, scratch, log, place.patience_seconds
+        run = run_pipelines(
+            engine.build(route), engine.environment(route), servers, scratch, log, setup.run_timeout_seconds
         )
-    if taken.failure is None and engine.lacks is not None:
-        different = set(find_differences(wanted, read_content(place.target, COPY))) - set(engine.lacks)
-        if different:
-            return replace(taken, failure=f"not the same: {', '.join(sorted(different))}")
-    return taken
+    if run.failure is None and engine.not_copied is not None:
+        differences = set(find_differences(source_content, read_content(setup.target, COPY))) - set(engine.not_copied)
+        if differences:
+            return replace(run, failure=f"the copy differs from the source: {', '.join(sorted(differences))}")
+    return run
 
 
 @contextmanager
-def _scratch(folder: Path) -> Iterator[Path]:
+def _scratch_folder(folder: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(dir=folder) as name:
         yield Path(name)
 
 
-def _prepare_target(target: PostgresServer, before: Before) -> None:
-    if before is not Before.KEPT:
+def _prepare_target(target: PostgresServer, state: TargetState) -> None:
+    if state is not TargetState.UNCHANGED:
         clear_target(target)
-    if before is Before.EMPTY:
+    if state is TargetState.EMPTY:
         target.execute(f"CREATE DATABASE {COPY} TEMPLATE template0")
 
 
 def clear_target(target: PostgresServer) -> None:
-    """Whatever the last engine left, half-finished shadows included."""
-    kept = "SELECT datname FROM pg_database WHERE NOT datistemplate AND datname <> 'postgres'"
+    """Drop every database that the previous engine created, unfinished shadows included."""
+    statement = "SELECT datname FROM pg_database WHERE NOT datistemplate AND datname <> 'postgres'"
     with target.connect() as connection:
-        for (name,) in connection.execute(kept).fetchall():
+        for (name,) in connection.execute(statement).fetchall():
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
         connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(OWNER)))

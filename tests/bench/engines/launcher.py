@@ -1,7 +1,7 @@
-"""Where the bench of the engines is started from: what it needs of the network is fetched, then it runs without one.
+"""Downloads what the engine benchmark needs, then runs it in its own network and mount namespaces.
 
-It runs in a network namespace of its own, so that nothing else of this machine is on its lines, and in a mount
-namespace, for its disk.
+In the network namespace, no other traffic of this machine uses the simulated links. The mount namespace is for the disk
+of the servers.
 """
 
 import json
@@ -19,37 +19,37 @@ from tests.cluster.instance import REPOSITORY
 
 
 def measure_engines(scale: str, options: Sequence[str] = ()) -> Report:
-    """`scale`: full or quick; `options`: of tests/bench/engines/__main__.py."""
+    """Run the engine benchmark as root. `scale` is full or quick; `options` are those of `__main__.py`."""
     if os.geteuid() != 0:
-        raise RuntimeError("servers of Debian's trees and network namespaces are for root: run the bench as root")
+        raise RuntimeError("the engine benchmark starts servers in Debian trees and network namespaces: run it as root")
     ensure_trees()
     with tempfile.TemporaryDirectory(prefix="pgimport-bench-") as folder:
-        answer = Path(folder) / "answer"
-        inside: list[str | Path] = [sys.executable, "-m", "tests.bench.engines", scale, answer, *options]
-        _run(["unshare", "--net", "--mount", *inside])
-        return parse_report(json.loads(answer.read_text()))
+        report = Path(folder) / "report.json"
+        command: list[str | Path] = [sys.executable, "-m", "tests.bench.engines", scale, report, *options]
+        _run(["unshare", "--net", "--mount", *command])
+        return parse_report(json.loads(report.read_text()))
 
 
-def _run(words: Sequence[str | Path]) -> None:
-    """Ends it where this process is told to end, and waits: it has servers and gigabytes to take away."""
-    with subprocess.Popen(words, cwd=REPOSITORY) as process:
+def _run(command: Sequence[str | Path]) -> None:
+    """Run the command; if this process is interrupted, terminate it and wait until it has cleaned up."""
+    with subprocess.Popen(command, cwd=REPOSITORY) as process:
         try:
             code = process.wait()
         except BaseException:
             process.terminate()
             raise
     if code != 0:
-        raise RuntimeError(f"the bench of the engines ended with code {code}")
+        raise RuntimeError(f"the engine benchmark ended with exit code {code}")
 
 
-def parse_report(told: dict[str, Any]) -> Report:
-    """As `dataclasses.asdict` made it, through JSON: tuples came back as lists."""
+def parse_report(content: dict[str, Any]) -> Report:
+    """Parse a report that `dataclasses.asdict` and JSON turned into dictionaries and lists."""
     return Report(
-        measures=[Measure(**_with_rows(one)) for one in told["measures"]],
-        details=[Detail(**_with_rows(one)) for one in told["details"]],
-        facts=[tuple(row) for row in told["facts"]],
+        measures=[Measure(**_with_rows(measure)) for measure in content["measures"]],
+        details=[Detail(**_with_rows(detail)) for detail in content["details"]],
+        facts=[tuple(row) for row in content["facts"]],
     )
 
 
-def _with_rows(told: dict[str, Any]) -> dict[str, Any]:
-    return {**told, "rows": [tuple(row) for row in told["rows"]]}
+def _with_rows(content: dict[str, Any]) -> dict[str, Any]:
+    return {**content, "rows": [tuple(row) for row in content["rows"]]}

@@ -1,4 +1,4 @@
-"""Process ids come in; what they and their children use of processors, memory and disk goes out: read in /proc."""
+"""Reads from /proc what processes and their children use of processors, memory and disk."""
 
 import os
 import re
@@ -6,41 +6,44 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-TICKS = os.sysconf("SC_CLK_TCK")
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 _PROC = Path("/proc")
 
 
 @dataclass(frozen=True, slots=True)
-class Used:
-    """Seconds of processors: of the process itself, and of the children that it has waited for."""
+class CpuUsage:
+    """CPU seconds of a process itself, and of the children that it has waited for."""
 
     own: float
     children: float
 
 
-def parse_stat(text: str) -> Used:
-    """Of /proc/PID/stat; the program's name may hold anything, so fields are counted from its closing bracket."""
+def parse_stat(text: str) -> CpuUsage:
+    """Parse /proc/PID/stat.
+
+    A program's name may contain any character, so the fields are counted from its closing bracket.
+    """
     fields = text[text.rindex(")") + 2 :].split()
-    user, system, children_user, children_system = (int(field) / TICKS for field in fields[11:15])
-    return Used(user + system, children_user + children_system)
+    user, system, children_user, children_system = (int(field) / TICKS_PER_SECOND for field in fields[11:15])
+    return CpuUsage(user + system, children_user + children_system)
 
 
 def parse_pss(text: str) -> int:
-    """Bytes, of /proc/PID/smaps_rollup: pages that n processes share count for one n-th."""
-    found = re.search(r"(?m)^Pss:\s+(\d+) kB$", text)
-    return int(found[1]) * 1024 if found else 0
+    """Parse the bytes of memory from /proc/PID/smaps_rollup. A page that n processes share counts as 1/n."""
+    match = re.search(r"(?m)^Pss:\s+(\d+) kB$", text)
+    return int(match[1]) * 1024 if match else 0
 
 
 def _read(pid: int, name: str) -> str:
-    """Empty where the process has just ended."""
+    """Read a file of the process; return an empty text if the process has ended."""
     try:
         return (_PROC / str(pid) / name).read_text()
     except (FileNotFoundError, ProcessLookupError):
         return ""
 
 
-def family(pid: int) -> Iterator[int]:
-    """The process, its children, theirs, and so on."""
+def process_tree(pid: int) -> Iterator[int]:
+    """Yield the process and all its living descendants."""
     yield pid
     try:
         tasks = os.listdir(_PROC / str(pid) / "task")
@@ -48,22 +51,25 @@ def family(pid: int) -> Iterator[int]:
         return
     for task in tasks:
         for child in _read(pid, f"task/{task}/children").split():
-            yield from family(int(child))
+            yield from process_tree(int(child))
 
 
 def cpu_seconds(pid: int) -> float:
-    """Of a process and all that ever descended from it: those that ended were waited for by their parent."""
-    stats = [parse_stat(text) for one in family(pid) if (text := _read(one, "stat"))]
-    return sum(used.own + used.children for used in stats)
+    """Return the CPU seconds of a process and of all its descendants, those that have ended included.
+
+    The figure of an ended process is in its parent's, provided that the parent has waited for it.
+    """
+    stats = [parse_stat(text) for descendant in process_tree(pid) if (text := _read(descendant, "stat"))]
+    return sum(usage.own + usage.children for usage in stats)
 
 
 def memory_bytes(pid: int) -> int:
-    """Of a process and all its living descendants."""
-    return sum(parse_pss(_read(one, "smaps_rollup")) for one in family(pid))
+    """Return the memory of a process and all its living descendants."""
+    return sum(parse_pss(_read(descendant, "smaps_rollup")) for descendant in process_tree(pid))
 
 
 def folder_bytes(folder: Path) -> int:
-    """On disk; files may come and go meanwhile."""
+    """Return the bytes on disk below a folder. Files may appear and disappear meanwhile."""
     total = 0
     for parent, _, names in os.walk(folder):
         for name in names:

@@ -1,7 +1,7 @@
-"""A disk for the servers: a folder comes in; a file system like those of real servers is mounted below it.
+"""Mounts a file system for the servers that is like those of real servers.
 
-ext4 without a journal, as some machines have it, walks past every inode of the last minutes' deleted files when it
-makes a new one. An engine would pay for the thousands of files of the one that ran before it.
+Some machines have ext4 without a journal. When it creates a file, it scans the inodes of all recently deleted files.
+An engine would then pay for the thousands of files of the engine that ran before it.
 """
 
 import subprocess
@@ -9,27 +9,28 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-SIZE = "12GiB"  # `big` twice, with the logs of both servers, is about 8 GB
-TOLD = "ext4 with a journal, in a file of its own"
+SIZE = "12GiB"  # `big` at both servers, with their write-ahead logs, takes about 8 GB
+DISK = "ext4 with a journal, in a file of its own"
 
 
 @contextmanager
 def mounted_disk(folder: Path) -> Iterator[Path]:
-    """A folder for everybody, for the length of the block. Raises CalledProcessError.
+    """Mount a file system below `folder`, and yield a folder on it that every user may write to.
 
-    To be called in a mount namespace of its own: what is killed leaves nothing mounted.
+    Call it in a separate mount namespace: then nothing stays mounted if this process is killed. Raises
+    CalledProcessError.
     """
     image, disk = folder / "disk.img", folder / "disk"
     disk.mkdir()
-    folder.chmod(0o711)  # servers run as users of their own
+    folder.chmod(0o711)  # the servers run as other users
     _run("fallocate", "--length", SIZE, image)
     _run("mkfs.ext4", "-q", "-E", "nodiscard", "-O", "has_journal", image)
-    # Past the page cache of the file, which would keep all of it twice.
+    # Direct I/O: the page cache of the image file would keep everything a second time.
     device = _run("losetup", "--find", "--show", "--direct-io=on", image)
     try:
         _run("mount", device, disk)
     finally:
-        _run("losetup", "--detach", device)  # as soon as it is mounted no more
+        _run("losetup", "--detach", device)  # takes effect when it is unmounted
     try:
         disk.chmod(0o1777)
         yield disk
@@ -37,5 +38,5 @@ def mounted_disk(folder: Path) -> Iterator[Path]:
         _run("umount", disk)
 
 
-def _run(*words: str | Path) -> str:
-    return subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+def _run(*command: str | Path) -> str:
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()

@@ -4,31 +4,33 @@ from pathlib import Path
 
 import pytest
 from tests.bench.engines.content_hashes import find_differences, read_content
-from tests.bench.engines.sample_databases import BIG, SMALL, Database, Size, connecting, fill_database
+from tests.bench.engines.sample_databases import BIG, SMALL, Database, Size, connection_environment, fill_database
 from tests.support.postgres import PostgresServer
 
 TINY = Size(accounts=2_000, lines=1_200, events=60, documents=20, measurements=240, large_objects=3, tables=5)
 
 
-@pytest.fixture(scope="module", params=[BIG, SMALL], ids=lambda one: one.name)
-def copied(postgres16: PostgresServer, request: pytest.FixtureRequest) -> Iterator[Database]:
-    """The database, and a copy of it beside it."""
+@pytest.fixture(scope="module", params=[BIG, SMALL], ids=lambda database: database.name)
+def copied_database(postgres16: PostgresServer, request: pytest.FixtureRequest) -> Iterator[Database]:
+    """Create the database, and a copy of it on the same server."""
     database: Database = request.param
     fill_database(postgres16, database, TINY)
     with postgres16.database("bench_copy") as name:
-        dumped = subprocess.run(
-            [postgres16.bin / "pg_dump", "--format=custom"], env=connecting(postgres16, database.name), check=True,
+        archive = subprocess.run(
+            [postgres16.bin / "pg_dump", "--format=custom"],
+            env=connection_environment(postgres16, database.name),
+            check=True,
             capture_output=True,
-        ).stdout  # fmt: skip
+        ).stdout
         restore: list[str | Path] = [postgres16.bin / "pg_restore", f"--dbname={name}"]
-        subprocess.run(restore, env=connecting(postgres16, name), check=True, input=dumped)
+        subprocess.run(restore, env=connection_environment(postgres16, name), check=True, input=archive)
         yield database
     postgres16.execute(f"DROP DATABASE {database.name}")
 
 
-def test_a_copy_is_equal_until_something_is_changed(postgres16: PostgresServer, copied: Database) -> None:
-    wanted = read_content(postgres16, copied.name)
-    assert find_differences(wanted, read_content(postgres16, "bench_copy")) == []
+def test_a_copy_is_equal_until_it_is_changed(postgres16: PostgresServer, copied_database: Database) -> None:
+    source_content = read_content(postgres16, copied_database.name)
+    assert find_differences(source_content, read_content(postgres16, "bench_copy")) == []
     changes = {
         "big": {
             "UPDATE trade.orders SET comment = comment || '!' WHERE id = 7": "rows trade.orders",
@@ -41,17 +43,17 @@ def test_a_copy_is_equal_until_something_is_changed(postgres16: PostgresServer, 
             "REFRESH MATERIALIZED VIEW trade.monthly WITH NO DATA": "rows trade.monthly",
         },
         "small": {"INSERT INTO many.table_4 (name) VALUES ('three')": "rows many.table_4"},
-    }[copied.name]
+    }[copied_database.name]
     for statement, name in changes.items():
         postgres16.execute(statement, "bench_copy")
-        assert name in find_differences(wanted, read_content(postgres16, "bench_copy"))
+        assert name in find_differences(source_content, read_content(postgres16, "bench_copy"))
 
 
 @pytest.mark.thorough
-def test_a_database_is_the_same_each_time_it_is_made(postgres16: PostgresServer) -> None:
-    found = []
+def test_a_database_has_the_same_content_each_time_it_is_created(postgres16: PostgresServer) -> None:
+    contents = []
     for _ in range(2):
         fill_database(postgres16, BIG, TINY)
-        found.append(read_content(postgres16, BIG.name))
+        contents.append(read_content(postgres16, BIG.name))
         postgres16.execute(f"DROP DATABASE {BIG.name}")
-    assert found[0] == found[1]
+    assert contents[0] == contents[1]

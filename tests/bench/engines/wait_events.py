@@ -1,4 +1,4 @@
-"""A server comes in; what its backends were doing, looked at now and then, goes out."""
+"""Samples what the backends of a server wait for."""
 
 import threading
 from collections import Counter
@@ -7,46 +7,46 @@ from pathlib import Path
 
 from tests.support.postgres import PostgresServer
 
-LOOK_SECONDS = 0.25
+SAMPLE_SECONDS = 0.25
 _ACTIVE = Path(__file__).parent / "sql" / "active.sql"
 
 
 @dataclass(slots=True)
-class Waits:
-    """How often a backend was seen at work or waiting for something, over so many looks."""
+class WaitEvents:
+    """Counts the wait events of active backends over a number of samples."""
 
-    looks: int = 0
-    seen: Counter[str] = field(default_factory=Counter)
+    samples: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
 
-    def in_words(self, most: int = 4) -> str:
-        """The commonest, as parts of all that was seen."""
-        whole = self.seen.total()
-        if not whole:
-            return "no backend was at work"
-        parts = ", ".join(f"{name} {100 * count / whole:.0f} %" for name, count in self.seen.most_common(most))
-        return f"{whole / self.looks:.1f} backends at work on average: {parts}"
+    def in_words(self, limit: int = 4) -> str:
+        """Describe the most frequent events, in percent of all events."""
+        total = self.counts.total()
+        if not total:
+            return "no backend was active"
+        shares = ", ".join(f"{name} {100 * count / total:.0f} %" for name, count in self.counts.most_common(limit))
+        return f"{total / self.samples:.1f} active backends on average: {shares}"
 
 
-class Watch:
-    """A thread of its own, from `start` to `stop`."""
+class WaitSampler:
+    """Samples a server in a thread, from `start` to `stop`."""
 
     def __init__(self, server: PostgresServer) -> None:
-        self.waits = Waits()
+        self.events = WaitEvents()
         self._server = server
-        self._over = threading.Event()
+        self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run)
 
     def start(self) -> None:
         self._thread.start()
 
-    def stop(self) -> Waits:
-        self._over.set()
+    def stop(self) -> WaitEvents:
+        self._stopped.set()
         self._thread.join()
-        return self.waits
+        return self.events
 
     def _run(self) -> None:
         statement = _ACTIVE.read_bytes()
         with self._server.connect() as connection:
-            while not self._over.wait(LOOK_SECONDS):
-                self.waits.looks += 1
-                self.waits.seen.update(name for (name,) in connection.execute(statement))
+            while not self._stopped.wait(SAMPLE_SECONDS):
+                self.events.samples += 1
+                self.events.counts.update(name for (name,) in connection.execute(statement))

@@ -12,8 +12,13 @@ from tests.chaos.fields.crd_schema import ITEM, Json, Property, properties
 from tests.chaos.fields.sample_values import GONE, Meant
 
 _WRONG_TYPE: dict[str, Any] = {
-    "string": 7, "integer": "seven", "boolean": "yes", "object": "text", "array": "text", "quantity": True,
-}  # fmt: skip
+    "string": 7,
+    "integer": "seven",
+    "boolean": "yes",
+    "object": "text",
+    "array": "text",
+    "quantity": True,
+}
 _SMALLEST, _LARGEST = 0, 2**63 - 1  # of an integer whose schema says nothing
 UNKNOWN = "noSuchField"
 
@@ -78,9 +83,7 @@ def build_smallest(found: Property) -> Any:
     """A valid value with only what is required in it."""
     if found.type != "object":
         return next(iter(_valid(found))).value
-    return {
-        name: build_smallest(_find(found.kind, (*found.path, name))) for name in found.schema.get("required", ())
-    }  # fmt: skip
+    return {name: build_smallest(_find(found.kind, (*found.path, name))) for name in found.schema.get("required", ())}
 
 
 def derive_changes(found: Property) -> list[Change]:

@@ -77,10 +77,14 @@ def open_fields(source: Source) -> Iterator[Stage]:
     kubectl.create(
         secret_manifest(PROJECT, SOURCE_SECRET, {"url": source.url(DATABASE)}),
         secret_manifest(PROJECT, CA_SECRET, {"ca.crt": "none"}),
-        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": SCRIPT, "namespace": PROJECT},
-         "data": {"mask.sql": "SELECT 1"}},
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": SCRIPT, "namespace": PROJECT},
+            "data": {"mask.sql": "SELECT 1"},
+        },
         *(namespace_manifest(name) for name in _lane_projects()),
-    )  # fmt: skip
+    )
     previews = [f"lane-{number}" for number in range(IMPORT_LANES)]
     tenant.make_previews(*previews)
     kubectl.create(*(project_manifest(name, project_spec(name)) for name in _lane_projects()))

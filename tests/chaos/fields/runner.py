@@ -46,9 +46,12 @@ def _play(stage: Stage) -> list[Trial]:
     make_whole(stage)
     beings = make_beings(stage)
     stories = [
-        *project_life_stories(stage), *preview_life_stories(stage), *being_stories(stage, beings),
-        *import_stories(stage), *preview_stories(stage),
-    ]  # fmt: skip
+        *project_life_stories(stage),
+        *preview_life_stories(stage),
+        *being_stories(stage, beings),
+        *import_stories(stage),
+        *preview_stories(stage),
+    ]
     with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
         trials = [trial for told in pool.map(lambda story: story(), stories) for trial in told]
     return [*trials, *project_trials(stage), *refusal_trials(stage, stage.projects.get())]

@@ -12,8 +12,11 @@ from tests.support.postgres import PostgresServer
 _SQL = Path(__file__).parent / "sql"
 _HEADER = re.compile(r"^--\n-- Name: (?P<tag>.*); Type: (?P<kind>.*); Schema: (?P<schema>.*); Owner: .*\n--\n\n", re.M)
 # Said between two objects, of the session that restores.
-_SESSION = re.compile(r"^(SET default_(tablespace|table_access_method|toast_compression) = .*;"
-                      r"|-- \*not\* (creating|dropping) schema, since initdb creates it)\n", re.M)  # fmt: skip
+_SESSION = re.compile(
+    r"^(SET default_(tablespace|table_access_method|toast_compression) = .*;"
+    r"|-- \*not\* (creating|dropping) schema, since initdb creates it)\n",
+    re.M,
+)
 # Debian's servers of 17 stamp each column with a number that pg_dump 17 leaves out and pg_dump 18 does not know.
 _STAMP = re.compile(
     r"^ALTER TABLE (.*|[^;]*) SET \(pg_attver=\d+\);\n|(?<=\()pg_attver=\d+, |, pg_attver=\d+(?=[,)])", re.M
@@ -43,8 +46,10 @@ def _read_entries(server: PostgresServer, dbname: str, pg_dump: Path) -> Iterato
     """Each object with the statements that pg_dump writes for it."""
     text = subprocess.run(
         [pg_dump, "--schema-only", "--no-owner", "--no-privileges", "--no-tablespaces", server.url(dbname)],
-        check=True, capture_output=True, text=True,
-    ).stdout  # fmt: skip
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
     text = _STAMP.sub("", _END.sub("", text))
     found: dict[str, list[str]] = {}
     heads = list(_HEADER.finditer(text))

@@ -1,4 +1,4 @@
--- As pgbench fills it: one wide, narrow-keyed table that is most of the database. :accounts rows.
+-- Tables like those of pgbench: most of the data is in one wide table with a small key and :accounts rows.
 CREATE SCHEMA bank;
 CREATE TABLE bank.branches (bid int NOT NULL, bbalance int, filler char(88));
 CREATE TABLE bank.tellers (tid int NOT NULL, bid int, tbalance int, filler char(84));

@@ -1,4 +1,4 @@
--- Documents in JSON with GIN, texts with full text search. :events and :documents rows.
+-- :events JSON documents with GIN indexes, and :documents texts with full text search.
 CREATE SCHEMA web;
 CREATE TABLE web.events (
     id bigint GENERATED ALWAYS AS IDENTITY, at timestamptz NOT NULL, session uuid NOT NULL, body jsonb NOT NULL

@@ -1,4 +1,4 @@
--- What a copy must have besides rows: (what, hash).
+-- Returns (kind, hash) for everything but rows that a copy must have.
 SELECT 'columns', md5(string_agg(concat_ws('|', a.attrelid::regclass, a.attname, format_type(a.atttypid, a.atttypmod),
     a.attnotnull, a.attidentity, a.attgenerated, pg_get_expr(d.adbin, d.adrelid)), E'\n'
     ORDER BY a.attrelid::regclass::text COLLATE "C", a.attnum))

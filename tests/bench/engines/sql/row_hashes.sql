@@ -1,4 +1,4 @@
--- The statements that hash rows, largest table first; the order of rows does not matter.
+-- Returns the statements that hash the rows of each table, largest first. The order of rows does not matter.
 SELECT format('SELECT %L, count(*), sum(hashtextextended(t::text, 0)::numeric) FROM ONLY %s AS t',
               'rows ' || c.oid::regclass, c.oid::regclass)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace

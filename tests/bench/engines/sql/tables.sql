@@ -1,4 +1,4 @@
--- Twelve months of measurements, and 40 small tables that refer to one another. :measurements rows in all.
+-- :measurements rows in twelve monthly partitions, and 40 small tables with foreign keys between them.
 CREATE SCHEMA plant;
 CREATE TABLE plant.measurements (
     sensor int NOT NULL, at timestamptz NOT NULL, value double precision NOT NULL, quality smallint

@@ -1,4 +1,4 @@
--- After TPC-H: orders and their lines, with numbers, dates, foreign keys and a materialised view. :lines lines.
+-- Tables like those of TPC-H: orders with :lines order lines, foreign keys and a materialised view.
 CREATE SCHEMA trade;
 CREATE TABLE trade.customers (
     id int GENERATED ALWAYS AS IDENTITY, name text NOT NULL, address text, phone text,

@@ -1,3 +1,3 @@
--- A number below n, the same on every machine: the script's only chance.
+-- Returns a number below n that is the same on every machine. All random values of the scripts come from it.
 CREATE FUNCTION pg_temp.pick(place bigint, seed bigint, n bigint) RETURNS bigint LANGUAGE sql IMMUTABLE
 RETURN (hashint8extended(place, seed) & 9223372036854775807) % n;
