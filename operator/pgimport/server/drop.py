@@ -22,6 +22,9 @@ from pgimport.server.connection import (
 )
 from pgimport.server.shared_objects import read_shared_objects
 
+# DROP DATABASE itself waits 5 seconds for sessions to end (CountOtherDBBackends in PostgreSQL's procarray.c).
+DROP_ATTEMPTS = 2
+
 
 @dataclass(frozen=True, slots=True)
 class ClientSession:
@@ -85,23 +88,37 @@ def read_prepared_transactions(connection: Connection, databases: Iterable[str])
 
 
 def drop_database(connection: Connection, access: Access, name: str, connect: Connect) -> None:
-    """Whoever is in it; also what an interrupted drop left. Nothing there is fine."""
-    found = read_shared_objects(connection, databases=[name]).databases.get(name)
-    if found is None:
+    """Drops a database with all that uses it, or completes an interrupted drop; may be repeated.
+
+    Ends the sessions that the admin may end, then runs a plain DROP DATABASE, which ends autovacuum workers itself.
+    WITH (FORCE) must not be used: it first checks the right to signal every process in the database, and an admin
+    without SUPERUSER has none for an autovacuum worker (TerminateOtherDBBackends in PostgreSQL's procarray.c). It
+    would fail with 42501 for as long as autovacuum runs.
+
+    Raises ServerUnavailable (TargetBusy) if something else still uses the database, such as a superuser's session, a
+    background worker of an extension, or a subscription.
+    """
+    database = read_shared_objects(connection, databases=[name]).databases.get(name)
+    if database is None:
         return
-    if not found.invalid:
+    if not database.invalid:
         disallow_connections(connection, databases=[name], roles=())
         _roll_back_prepared(connection, access, name, connect)
-    remaining = end_sessions(connection, databases=[name])
-    statement = sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name))
-    try:
-        # FORCE also ends a session that began at the last moment, but refuses as a whole where one may not be ended.
-        connection.execute(statement if remaining else statement + sql.SQL(" WITH (FORCE)"))
-    except postgres.ObjectInUse as error:
-        holders = ", ".join(sorted({str(one) for one in remaining})) or "a session"
-        raise ServerUnavailable(
-            Failure(Reason.TARGET_BUSY, f"database {name} cannot be dropped while it is used by {holders}")
-        ) from error
+    for attempt in range(1, DROP_ATTEMPTS + 1):
+        remaining = end_sessions(connection, databases=[name])
+        try:
+            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
+            return
+        except postgres.ObjectInUse as error:
+            # A session that was just starting when connections were disallowed is listed only now: end it too.
+            if remaining or attempt == DROP_ATTEMPTS:
+                raise ServerUnavailable(_database_in_use(name, remaining, error)) from error
+
+
+def _database_in_use(name: str, remaining: list[ClientSession], error: postgres.ObjectInUse) -> Failure:
+    users = sorted({str(client) for client in remaining})
+    cause = f"it is in use by sessions of {', '.join(users)}" if users else error.diag.message_primary
+    return Failure(Reason.TARGET_BUSY, f"database {name} cannot be dropped: {cause}")
 
 
 def _roll_back_prepared(connection: Connection, access: Access, database: str, connect: Connect) -> None:
