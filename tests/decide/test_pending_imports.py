@@ -398,7 +398,7 @@ def test_a_final_failure_of_an_action_ends_the_import() -> None:
     busy = Failure(Reason.TARGET_BUSY, "a prepared transaction holds the target")
     decision = decide_failure(observed_running_import(), busy, NOW)
     assert (decision.status.state, reason(decision)) == (ImportState.FAILED, Reason.TARGET_BUSY)
-    assert decision.status.error == busy.for_a_person()
+    assert decision.status.error == busy.format_with_hint()
 
 
 def test_a_condition_keeps_its_time_while_its_status_stays() -> None:

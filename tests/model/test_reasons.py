@@ -36,4 +36,4 @@ def test_an_exit_code_that_is_not_ours(code: int, reason: Reason) -> None:
 
 def test_every_failure_tells_a_person_what_to_do() -> None:
     assert [reason for reason, meaning in MEANINGS.items() if not meaning.hint and reason is not Reason.CANCELLED] == []
-    assert Failure(Reason.STALLED, "it hangs").for_a_person().startswith("it hangs (hint: ")
+    assert Failure(Reason.STALLED, "it hangs").format_with_hint().startswith("it hangs (hint: ")

@@ -30,7 +30,7 @@ reports = st.builds(
         max_size=10,
     ),
     left=st.lists(
-        st.builds(SkippedObject, object=words.map(lambda text: text[:200]), why=st.just("why")), max_size=300
+        st.builds(SkippedObject, object=words.map(lambda text: text[:200]), reason=st.just("why")), max_size=300
     ),
     source=st.builds(
         a_source,
@@ -89,15 +89,16 @@ def test_what_was_left_out_is_counted() -> None:
 @pytest.mark.parametrize("count", [1, 20, 300, 4000])
 def test_hundreds_of_left_objects_are_halved_until_they_fit_and_counted(count: int) -> None:
     left = [
-        SkippedObject(object=f"FOREIGN TABLE shop.table_{at}", why="it leads to another server") for at in range(count)
+        SkippedObject(object=f"FOREIGN TABLE shop.table_{at}", reason="it leads to another server")
+        for at in range(count)
     ]
     found = parse_worker_result(
         build_termination_message(a_result("preflight", preflight=a_preflight(left=left, more=7)))
     )
     assert found is not None
     assert found.preflight is not None
-    assert 0 < len(found.preflight.left) <= count
-    assert len(found.preflight.left) + (found.preflight.more or 0) == count + 7
+    assert 0 < len(found.preflight.skipped) <= count
+    assert len(found.preflight.skipped) + (found.preflight.more or 0) == count + 7
     assert found.preflight.checks == a_preflight().checks
 
 
@@ -106,7 +107,7 @@ def test_what_a_check_advises_is_kept_before_the_names_of_left_objects() -> None
         name="source_privileges", status=CheckStatus.FAIL, detail="GRANT SELECT ON TABLE t TO u; " * 20
     )
     left = [
-        SkippedObject(object=f"FOREIGN TABLE shop.table_{at}", why="it leads to another server") for at in range(999)
+        SkippedObject(object=f"FOREIGN TABLE shop.table_{at}", reason="it leads to another server") for at in range(999)
     ]
     found = parse_worker_result(
         build_termination_message(a_result("preflight", preflight=a_preflight(checks=[advice], left=left)))
@@ -114,7 +115,7 @@ def test_what_a_check_advises_is_kept_before_the_names_of_left_objects() -> None
     assert found is not None
     assert found.preflight is not None
     assert found.preflight.checks == [advice]
-    assert found.preflight.left
+    assert found.preflight.skipped
 
 
 def test_a_tail_keeps_its_end() -> None:

@@ -84,7 +84,7 @@ def _check_source(context: ApiContext, project: ProjectObject, source_url: str) 
     parsed = parse_source(source_url)
     source = parsed if isinstance(parsed, Failure) else resolve_source(parsed, context.resolve, project.spec.sources)
     if isinstance(source, Failure) and source.reason is not Reason.SOURCE_UNREACHABLE:
-        raise ApiError(400, f"source_url: {source.for_a_person()}")
+        raise ApiError(400, f"source_url: {source.format_with_hint()}")
 
 
 def _check_upload(context: ApiContext, project: str, key: str) -> None:

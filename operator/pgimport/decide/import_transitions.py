@@ -97,7 +97,7 @@ def failed(observed: ObservedImport, status: ImportStatus, failure: Failure, now
         update={
             "state": ImportState.FAILED,
             "completed_at": now,
-            "error": failure.for_a_person()[:ERROR_LIMIT],
+            "error": failure.format_with_hint()[:ERROR_LIMIT],
             "retry_classification": failure.classification,
         }
     )

@@ -42,7 +42,7 @@ def decide_preview(observed: ObservedPreview, now: datetime, policy: Policy) -> 
     if found.meta.deleting:
         return _decide_deletion(observed, status, now, policy)
     if (refused := _find_refusal(observed)) is not None:
-        return _show(observed, status, PreviewState.FAILED, stuck(refused.reason), refused.for_a_person(), now, FAR)
+        return _show(observed, status, PreviewState.FAILED, stuck(refused.reason), refused.format_with_hint(), now, FAR)
     assert found.spec is not None  # noqa: S101 (a spec that cannot be read was refused)
     if observed.project is None or not observed.project.status.ready:
         missing = observed.project is None

@@ -241,6 +241,6 @@ class Failure:
         """The worker's exit code for it; 13 (unexpected) for a reason that no worker should give."""
         return MEANINGS[self.reason].exit_code or 13
 
-    def for_a_person(self) -> str:
+    def format_with_hint(self) -> str:
         """One line: the error, then the hint."""
         return f"{self.message} (hint: {self.hint})" if self.hint else self.message

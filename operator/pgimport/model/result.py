@@ -58,7 +58,7 @@ class SkippedObject(LenientModel):
     """What does not come along."""
 
     object: str = Field(description="Kind and name.")
-    why: str = Field(description="Why it stays behind.")
+    reason: str = Field(alias="why", description="Why it stays behind.")
 
 
 class SourceInfo(LenientModel):
@@ -87,7 +87,7 @@ class PreflightReport(LenientModel):
     source: SourceInfo | None = Field(default=None, description="The source, where it could be reached.")
     storage_limit_bytes: int | None = Field(default=None, description="The plan's limit.")
     target_version: str | None = Field(default=None, description="Version of the target server.")
-    left: list[SkippedObject] = Field(default=[], description="What stays behind, and why.")
+    skipped: list[SkippedObject] = Field(default=[], alias="left", description="What stays behind, and why.")
     more: int | None = Field(default=None, description="Entries left out of this report; the pod's log has all.")
 
 
@@ -179,10 +179,10 @@ def _halved_lists(result: WorkerResult) -> WorkerResult:
     return result.model_copy(update=changes)
 
 
-def _halve_left(report: PreflightReport) -> PreflightReport:
-    kept = report.left[: len(report.left) // 2]
-    more = (report.more or 0) + len(report.left) - len(kept) or None
-    return report.model_copy(update={"left": kept, "more": more})
+def _halve_skipped(report: PreflightReport) -> PreflightReport:
+    kept = report.skipped[: len(report.skipped) // 2]
+    more = (report.more or 0) + len(report.skipped) - len(kept) or None
+    return report.model_copy(update={"skipped": kept, "more": more})
 
 
 def _shorter(result: WorkerResult, limit: int) -> WorkerResult:
@@ -199,7 +199,7 @@ def _shorter(result: WorkerResult, limit: int) -> WorkerResult:
         checks = [
             check.model_copy(update={"detail": _cut(check.detail, max(limit, 60))}) for check in result.preflight.checks
         ]
-        changes["preflight"] = _halve_left(result.preflight).model_copy(update={"checks": checks})
+        changes["preflight"] = _halve_skipped(result.preflight).model_copy(update={"checks": checks})
     return _halved_lists(result.model_copy(update=changes))
 
 
@@ -208,8 +208,10 @@ def build_termination_message(result: WorkerResult, limit: int = TERMINATION_MES
 
     Raises ValueError where even the bare facts do not fit (hundreds of extensions); the caller names it.
     """
-    while _size(result) > limit and result.preflight is not None and len(result.preflight.left) > MIN_SKIPPED_OBJECTS:
-        result = result.model_copy(update={"preflight": _halve_left(result.preflight)})
+    while (
+        _size(result) > limit and result.preflight is not None and len(result.preflight.skipped) > MIN_SKIPPED_OBJECTS
+    ):
+        result = result.model_copy(update={"preflight": _halve_skipped(result.preflight)})
     for text_limit in (TAIL_LIMIT, 700, 400, 250, 150, 90, 60, 0, 0, 0, 0):
         if _size(result) <= limit:
             return _dump(result)

@@ -84,7 +84,7 @@ def report_result(result: WorkerResult, order: Order, environment: WorkerEnviron
     """The whole report as one log line, what fits of it as termination message; returns the exit code."""
     result = _redacted(result, reporter).model_copy(update={"ended_at": utc_now()})
     failure = result.failure.to_failure() if result.failure else None
-    said = "all is well" if failure is None else failure.for_a_person()
+    said = "all is well" if failure is None else failure.format_with_hint()
     reporter.log(f"{result.step} ended: {said}", "info" if result.ok else "error", result=result.to_json())
     result = result.model_copy(update={"stdout_tail": reporter.tail(), "stderr_tail": reporter.client_tail() or None})
     try:

@@ -160,8 +160,8 @@ def test_T9_extensions_of_the_provider_stay_behind_and_are_named() -> None:
     wanted, left = split_extensions(order(), supabase, extensions("vector", "pg_cron", "pg_graphql"))
     assert [one.name for one in wanted] == ["vector"]
     assert left == [
-        SkippedObject(object="EXTENSION pg_cron", why="it belongs to Supabase"),
-        SkippedObject(object="EXTENSION pg_graphql", why="it belongs to Supabase"),
+        SkippedObject(object="EXTENSION pg_cron", reason="it belongs to Supabase"),
+        SkippedObject(object="EXTENSION pg_graphql", reason="it belongs to Supabase"),
     ]
     judged = judge_extensions(order(), wanted, left, ["vector"])
     assert verdict(judged) == ("pass", None)
@@ -355,8 +355,8 @@ def test_T11_a_file_of_a_newer_server_is_refused_by_name() -> None:
 
 
 def test_T38_what_a_file_leaves_is_counted_by_kind() -> None:
-    left = [SkippedObject(object=f"EVENT TRIGGER {name}", why="…") for name in ("a", "b")]
-    left += [SkippedObject(object="FOREIGN TABLE public.far", why="…")]
+    left = [SkippedObject(object=f"EVENT TRIGGER {name}", reason="…") for name in ("a", "b")]
+    left += [SkippedObject(object="FOREIGN TABLE public.far", reason="…")]
     (judged,) = (
         one for one in judge_file(order(), a_file(left=left, effects=["a trigger calls"])) if one.check.status == "warn"
     )

@@ -77,7 +77,7 @@ def test_a_good_source_passes_every_check(bench: Bench, postgres16: PostgresServ
     report = result.preflight
     assert report is not None
     assert [(check.name, check.status) for check in report.checks] == [(name, CheckStatus.PASS) for name in ALL_CHECKS]
-    assert (result.ok, report.ok, result.failure, report.left) == (True, True, None, [])
+    assert (result.ok, report.ok, result.failure, report.skipped) == (True, True, None, [])
     assert report.source is not None
     assert report.source.server_version_num // 10000 == 16
     assert [(e.name, e.schema_name) for e in report.source.extensions] == [("vector", "public")]
@@ -362,7 +362,7 @@ def test_everything_that_stays_behind_is_named(bench: Bench, postgres16: Postgre
         report = report_of(bench)
         postgres16.execute("DROP SUBSCRIPTION nothing", "odd")
     assert report.ok
-    assert sorted(one.object for one in report.left) == sorted(
+    assert sorted(one.object for one in report.skipped) == sorted(
         [
             "ACCESS METHOD method",
             "AGGREGATE with an internal state public.hoard",
@@ -391,7 +391,7 @@ def test_everything_that_stays_behind_is_named(bench: Bench, postgres16: Postgre
             "VIEW public.reads_reader",
         ]
     )
-    assert all(one.why for one in report.left)
+    assert all(one.reason for one in report.skipped)
     status, detail = details(report)[UNSUPPORTED]
     assert status == "warn"
     assert "1 EVENT TRIGGER (watcher)" in detail
@@ -407,7 +407,7 @@ def test_T3_roles_that_the_target_lacks_do_not_stop_an_import(bench: Bench, post
         bench.source_url = postgres16.url("granted")
         report = report_of(bench)
     assert report.ok
-    ((named, why),) = [(one.object, one.why) for one in report.left]
+    ((named, why),) = [(one.object, one.reason) for one in report.skipped]
     assert named == "POLICY that names roles theirs on public.t"
     assert "never widened to everybody" in why
 
@@ -427,7 +427,7 @@ def test_names_without_an_encoding_are_read(bench: Bench, postgres16: PostgresSe
     assert report.source is not None
     assert report.source.encoding == "SQL_ASCII"
     assert details(report)["encoding_and_collation"][0] == "warn"
-    assert [one.object for one in report.left] == ["PUBLICATION é"]
+    assert [one.object for one in report.skipped] == ["PUBLICATION é"]
 
 
 def test_T38_triggers_that_reach_out_are_told(bench: Bench, postgres16: PostgresServer) -> None:
@@ -450,7 +450,9 @@ def test_a_providers_own_schemas_stay_behind_as_a_whole(bench: Bench, postgres16
     assert report.ok
     assert report.source is not None
     assert report.source.provider == "supabase"
-    assert [(one.object, one.why) for one in report.left] == [("SCHEMA auth", "it belongs to Supabase, with all in it")]
+    assert [(one.object, one.reason) for one in report.skipped] == [
+        ("SCHEMA auth", "it belongs to Supabase, with all in it")
+    ]
 
 
 def test_a_question_that_is_refused_is_unknown_and_the_next_is_answered(postgres16: PostgresServer) -> None:
@@ -549,7 +551,7 @@ def test_hundreds_of_left_objects_fit_into_the_message_and_little_memory(
         message, peak = run_alone(bench)
         result = bench.preflight()
     report = PreflightReport.model_validate(message["preflight"])
-    assert len(report.left) + (report.more or 0) == 1002
+    assert len(report.skipped) + (report.more or 0) == 1002
     assert [check.name for check in report.checks] == ALL_CHECKS
     assert len(build_termination_message(result).encode()) <= 4000
     assert peak < MEMORY_LIMIT

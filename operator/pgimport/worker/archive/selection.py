@@ -126,7 +126,7 @@ def plan_restore(entries: Iterable[TocEntry], exclusions: Exclusions) -> Restore
         if why is not None:
             gone[entry.dump_id] = entry
             plan.skipped_keys.add((entry.catalog, entry.oid))
-            plan.left.append(SkippedObject(object=entry.title, why=why))
+            plan.left.append(SkippedObject(object=entry.title, reason=why))
         elif entry.kind in _LAST or (entry.kind == "COMMENT" and last.intersection(entry.dependencies)):
             last.add(entry.dump_id)
             plan.last.append(entry)
@@ -158,7 +158,7 @@ def _trim(plan: RestorePlan, entry: TocEntry, missed: list[TocEntry], exclusions
         plan.changes[entry.definition] = definition
     for part in taken:
         title = f"{part.kind} {entry.schema}.{entry.tag} {part.name}"
-        plan.left.append(SkippedObject(object=title, why=str(find_why(part))))
+        plan.left.append(SkippedObject(object=title, reason=str(find_why(part))))
         if part.kind == CHECK:
             plan.skipped_checks.add((entry.schema, entry.tag, part.name))
     return True

@@ -79,7 +79,7 @@ def build_result(order: Order, report: SourceReport) -> WorkerResult:
         source=report.facts,
         storage_limit_bytes=order.storage_limit_bytes,
         target_version=order.target.server_version,
-        left=report.left,
+        skipped=report.left,
         more=report.left_unnamed or None,
     )
     first = FailureReport(reason=failures[0].reason, message=failures[0].message) if failures else None

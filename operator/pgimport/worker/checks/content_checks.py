@@ -115,7 +115,7 @@ def judge_large_objects(found: ResultRows | NotChecked, user: str) -> CheckResul
 def list_left(found: ResultRows) -> tuple[list[SkippedObject], int]:
     """Rows of `unsupported.sql` → each named object with its reason, and how many more there are."""
     left = [
-        SkippedObject(object=f"{kind} {name}", why=WHY.get(kind, _SUPERUSER))
+        SkippedObject(object=f"{kind} {name}", reason=WHY.get(kind, _SUPERUSER))
         for kind, _, names in found
         for name in names
     ]

@@ -138,7 +138,7 @@ def _ask_left(
 ) -> tuple[ResultRows | NotChecked, list[SkippedObject], int]:
     """Kinds with counts for the check; each object, and how many more, for the report."""
     schemas = [
-        SkippedObject(object=f"SCHEMA {name}", why=f"it belongs to {provider.title}, with all in it") for name in own
+        SkippedObject(object=f"SCHEMA {name}", reason=f"it belongs to {provider.title}, with all in it") for name in own
     ]
     found = asker.ask("checks/unsupported", left=own)
     named, unnamed = ([], 0) if isinstance(found, NotChecked) else list_left(found)

@@ -69,7 +69,7 @@ def _read_leave(run: ImportRun) -> Exclusions:
 
 def _finish(run: ImportRun, passed: RestoredContent) -> tuple[Verification, Failure | None]:
     analyze_tables(run)
-    findings = Findings(notes=[f"left behind: {one.object}: {one.why}" for one in passed.left])
+    findings = Findings(notes=[f"left behind: {one.object}: {one.reason}" for one in passed.left])
     checked = run.order.verify is not Verify.NONE
     if checked:
         _verify_rows(run, passed, findings)

@@ -103,7 +103,7 @@ def _copy(run: LiveImportRun, snapshot: Snapshot) -> tuple[Verification, Failure
     brought = _bring(run, snapshot, dump.path, exclusions)
     analyze_tables(run, brought.analyzed)
     plan = brought.contents
-    findings = Findings(notes=[f"left behind: {one.object}: {one.why}" for one in (*unsaid, *plan.left)])
+    findings = Findings(notes=[f"left behind: {one.object}: {one.reason}" for one in (*unsaid, *plan.left)])
     findings.notes += [*brought.notes, *([dump.note] if dump.note else [])]
     findings.notes += [f"without its rows, as spec.filter says: {s}.{n}" for s, n in snapshot.scope.rowless_names]
     checked = run.order.verify is not Verify.NONE

@@ -15,5 +15,5 @@ def split_extensions(
     """What the target shall have, and what stays at the provider."""
     wanted = set(order.allowed_extensions) & set(order.target.creatable_extensions)
     own = set(find_provider_extensions(row, [extension.name for extension in extensions], wanted))
-    left = [SkippedObject(object=f"EXTENSION {name}", why=f"it belongs to {row.title}") for name in sorted(own)]
+    left = [SkippedObject(object=f"EXTENSION {name}", reason=f"it belongs to {row.title}") for name in sorted(own)]
     return [one for one in extensions if one.name not in own and one.name != ALWAYS_THERE], left

@@ -150,4 +150,6 @@ def read_exclusions(shadow: Connection, scope: SourceScope) -> Exclusions:
 
 def read_undumped_objects(source: Connection) -> list[SkippedObject]:
     """What the dump was told not to hold. Raises psycopg.Error."""
-    return [SkippedObject(object=name, why=why) for name, why in source.execute(read_query("scope/undumped_objects"))]
+    return [
+        SkippedObject(object=name, reason=why) for name, why in source.execute(read_query("scope/undumped_objects"))
+    ]

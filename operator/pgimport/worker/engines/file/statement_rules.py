@@ -127,12 +127,12 @@ def _find_left(rest: list[str]) -> str | None:
 def _judge_creation(rest: list[str], definition: str) -> StatementVerdict:
     why = _find_left(rest)
     if why is not None:
-        return StatementVerdict(RestoreTime.NEVER, SkippedObject(object=_title(rest), why=why))
+        return StatementVerdict(RestoreTime.NEVER, SkippedObject(object=_title(rest), reason=why))
     for kind in _KINDS:
         if tuple(rest[: len(kind)]) == kind:
             unmakeable = find_superuser_reason(" ".join(kind).upper(), definition)
             if unmakeable is not None:
-                return StatementVerdict(RestoreTime.NEVER, SkippedObject(object=_title(rest), why=unmakeable))
+                return StatementVerdict(RestoreTime.NEVER, SkippedObject(object=_title(rest), reason=unmakeable))
     return _NOW
 
 
@@ -141,7 +141,7 @@ def _judge_policy(words: list[str], definition: str, roles: Collection[str] | No
     if not lacking:
         return _LAST
     why = f"it names a role that the target lacks ({', '.join(lacking)})"
-    return StatementVerdict(RestoreTime.NEVER, SkippedObject(object=_title(words[1:]), why=why))
+    return StatementVerdict(RestoreTime.NEVER, SkippedObject(object=_title(words[1:]), reason=why))
 
 
 def _title(words: list[str]) -> str:
