@@ -1,4 +1,4 @@
-"""The HTTP API over an emulator of Kubernetes: a real server on loopback, called as its users call it."""
+"""Fixtures that serve the HTTP API on loopback, with an emulator of Kubernetes behind it."""
 
 import secrets
 import threading
@@ -32,7 +32,7 @@ from pgimport.store.s3_store import S3UploadStore
 PUBLIC = "93.184.215.14"
 SOURCE = f"postgresql://reader:hush-hush@{PUBLIC}:5432/shop"
 READS = (ApiScope.PROJECTS_READ, ApiScope.JOBS_READ)
-# Name of a key in the tests → organisation, project, scopes, days that it has left.
+# Name of a key in the tests → organization, project, scopes, days until it expires.
 KEYS: dict[str, tuple[str, str | None, tuple[ApiScope, ...], int]] = {
     "all": ("acme", None, tuple(ApiScope), 30),
     "of-shop": ("acme", "shop", tuple(ApiScope), 30),
@@ -42,33 +42,38 @@ KEYS: dict[str, tuple[str, str | None, tuple[ApiScope, ...], int]] = {
     "none": ("acme", None, (), 30),
     "expired": ("acme", None, tuple(ApiScope), -1),
 }
-CLERK = generate_private_key(65537, 2048)
+CLERK_KEY = generate_private_key(65537, 2048)
 PARTY = "https://app.example.com"
 
 
-def a_session(by: RSAPrivateKey = CLERK, algorithm: str = "RS256", **changes: Any) -> str:
-    """A token of Clerk's for a person of acme."""
+def a_session(signing_key: RSAPrivateKey = CLERK_KEY, algorithm: str = "RS256", **changes: Any) -> str:
+    """Builds a Clerk session token for a user of the organization acme."""
     now = int(time.time())
     claims = {"sub": "user_1", "azp": PARTY, "exp": now + 60, "nbf": now - 5, "v": 2, "o": {"id": "acme"}} | changes
-    return jwt.encode(claims, "" if algorithm == "none" else by, algorithm)
+    return jwt.encode(claims, "" if algorithm == "none" else signing_key, algorithm)
 
 
 def write_keys(cluster: KubernetesClient) -> dict[str, str]:
-    """Into the Secret; name → text."""
+    """Writes the keys of KEYS to the Secret, and returns the text of each by its name in the tests."""
     texts, now = {}, datetime.now(UTC)
     manifest = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": API_KEYS_SECRET, "namespace": "system"}}
     for name, (organization, project, scopes, days) in KEYS.items():
-        made = build_api_key(
-            secrets.token_bytes(38), organization=organization, project=project, scopes=scopes, name=name,
-            created_at=now, expires_at=now + timedelta(days=days),
-        )  # fmt: skip
-        ensure_entry(cluster, manifest, made.id, format_entry(made.entry))
-        texts[name] = made.text
+        new_key = build_api_key(
+            secrets.token_bytes(38),
+            organization=organization,
+            project=project,
+            scopes=scopes,
+            name=name,
+            created_at=now,
+            expires_at=now + timedelta(days=days),
+        )
+        ensure_entry(cluster, manifest, new_key.id, format_entry(new_key.entry))
+        texts[name] = new_key.text
     return texts
 
 
 class NoThrottle:
-    """Lets everything through: its own tests try the real one."""
+    """Never makes a client wait. The tests of the throttle use the real one."""
 
     def check(self, address: str, now: float) -> int | None:
         return None
@@ -79,16 +84,18 @@ class NoThrottle:
 
 def a_project(name: str, organization: str = "acme", namespace: str = "shop") -> dict[str, Any]:
     spec = {
-        "organizationID": organization, "namespace": namespace, "storageLimitBytes": 1073741824,
+        "organizationID": organization,
+        "namespace": namespace,
+        "storageLimitBytes": 1073741824,
         "server": {"clusterID": "main", "host": "db.internal", "adminSecretRef": {"name": "admin"}},
-    }  # fmt: skip
+    }
     body = a_body(PROJECTS, name, None, spec=spec)
     return {**body, "status": {"ready": True, "targetVersion": "17.12"}}
 
 
 @dataclass
 class Api:
-    """One running server."""
+    """A running API server, and a client for it."""
 
     url: str
     kubernetes: Kubernetes
@@ -97,33 +104,33 @@ class Api:
     client: httpx.Client = field(repr=False)
 
     def call(self, method: str, path: str, key: str | None = "all", **options: Any) -> httpx.Response:
-        """`key` is the name of one, or what is sent as one."""
+        """Sends a request with the credentials that KEYS names `key`, or with `key` itself as credentials."""
         headers = {"Authorization": f"Bearer {self.keys.get(key, key)}"} if key else {}
         return self.client.request(method, f"/v1{path}", headers=headers | options.pop("headers", {}), **options)
 
     def read(self, kind: str, name: str, namespace: str = "shop") -> dict[str, Any]:
-        """As Kubernetes has it."""
-        found: dict[str, Any] = self.context.cluster.get(
+        """Reads an object from Kubernetes."""
+        body: dict[str, Any] = self.context.cluster.get(
             f"/apis/capydb.dev/v1alpha1/namespaces/{namespace}/{kind}/{name}"
         )
-        return found
+        return body
 
     def set_status(self, kind: str, name: str, namespace: str = "shop", **status: Any) -> None:
-        """As the operator would, seen by the API before it returns."""
+        """Writes a status like the operator, and waits until the API's cache has it."""
         path = f"/apis/capydb.dev/v1alpha1/namespaces/{namespace}/{kind}/{name}"
-        made = self.context.cluster.patch(f"{path}/status", [{"op": "add", "path": "/status", "value": status}])
-        version = int(made["metadata"]["resourceVersion"])
+        written = self.context.cluster.patch(f"{path}/status", [{"op": "add", "path": "/status", "value": status}])
+        version = int(written["metadata"]["resourceVersion"])
 
-        def seen() -> bool:
-            found = self.context.cache.find(kind, namespace, name)
-            return found is not None and int(found["metadata"]["resourceVersion"]) >= version
+        def is_cached() -> bool:
+            cached = self.context.cache.find(kind, namespace, name)
+            return cached is not None and int(cached["metadata"]["resourceVersion"]) >= version
 
-        assert self.context.cache.wait_for(seen, 10)
+        assert self.context.cache.wait_for(is_cached, 10)
 
 
 @contextmanager
 def serve(context: ApiContext) -> Iterator[str]:
-    """The program's own server, on a port of its own."""
+    """Serves the API with uvicorn on a free port, and yields its URL."""
     server = uvicorn.Server(
         uvicorn.Config(build_app(context, raise_thread_limit), port=0, log_config=None, access_log=False)
     )
@@ -148,19 +155,21 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
             cluster.create("/apis/capydb.dev/v1alpha1/projects", body)
         keys = write_keys(cluster)
         folder = tmp_path_factory.mktemp("api")
-        pem = CLERK.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        pem = CLERK_KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
         (folder / "clerk.pem").write_bytes(pem)
         settings = ApiSettings(
             namespace="system", api_secret_file="-", clerk_pem_file=str(folder / "clerk.pem"), clerk_parties=(PARTY,)
         )
         context = replace(
-            build_context(cluster, settings, secrets.token_bytes(32)), throttle=NoThrottle(), preflight_seconds=1.0,
+            build_context(cluster, settings, secrets.token_bytes(32)),
+            throttle=NoThrottle(),
+            preflight_seconds=1.0,
             store=S3UploadStore(
                 S3Settings(bucket="dumps", endpoint="http://127.0.0.1:9"),
                 {"AWS_ACCESS_KEY_ID": "tests", "AWS_SECRET_ACCESS_KEY": "tests"},
             ),  # signs, and never answers
             resolve=lambda host, _: [PUBLIC if host.endswith(".example.com") else host],
-        )  # fmt: skip
+        )
         context.cache.start()
         assert context.cache.wait_for(lambda: context.cache.ready, 20)
         with serve(context) as url, httpx.Client(base_url=url, timeout=20) as client:

@@ -1,4 +1,4 @@
-"""API keys: which text opens what, and when."""
+"""API keys: which keys are accepted, for what, and until when."""
 
 import secrets
 from datetime import UTC, datetime, timedelta
@@ -16,14 +16,19 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 def a_key(expires_at: datetime | None = None, project: str | None = None) -> NewApiKey:
     return build_api_key(
-        secrets.token_bytes(38), organization="acme", project=project, scopes=(ApiScope.JOBS_READ,), name="ci",
-        created_at=NOW, expires_at=expires_at,
-    )  # fmt: skip
+        secrets.token_bytes(38),
+        organization="acme",
+        project=project,
+        scopes=(ApiScope.JOBS_READ,),
+        name="ci",
+        created_at=NOW,
+        expires_at=expires_at,
+    )
 
 
-def test_a_key_opens_what_it_was_made_for() -> None:
-    made = a_key(project="shop")
-    caller = parse_api_keys({made.id: format_entry(made.entry)}).find(made.text, NOW)
+def test_a_key_gives_access_to_its_project() -> None:
+    new_key = a_key(project="shop")
+    caller = parse_api_keys({new_key.id: format_entry(new_key.entry)}).find(new_key.text, NOW)
     assert caller is not None
     assert (caller.name, caller.organization, caller.scopes) == ("ci", "acme", frozenset({ApiScope.JOBS_READ}))
     assert caller.sees("acme", "shop")
@@ -31,10 +36,10 @@ def test_a_key_opens_what_it_was_made_for() -> None:
     assert not caller.sees("rivals", "shop")
 
 
-def test_what_is_kept_does_not_hold_the_key() -> None:
-    made = a_key()
-    assert made.text.removeprefix(f"capy_live_{made.id}_") not in format_entry(made.entry).decode()
-    assert made.text not in repr(made)
+def test_the_stored_entry_does_not_contain_the_key() -> None:
+    new_key = a_key()
+    assert new_key.text.removeprefix(f"capy_live_{new_key.id}_") not in format_entry(new_key.entry).decode()
+    assert new_key.text not in repr(new_key)
     assert len({a_key().text for _ in range(50)}) == 50
 
 
@@ -52,41 +57,41 @@ def test_what_is_kept_does_not_hold_the_key() -> None:
         pytest.param(lambda _: "x" * 100_000, id="very long"),
         pytest.param(lambda _: "capy_live_ä", id="not ASCII"),
     ],
-)  # fmt: skip
-def test_another_text_opens_nothing(change: "object") -> None:
-    made = a_key()
+)
+def test_a_changed_key_is_not_accepted(change: "object") -> None:
+    new_key = a_key()
     assert callable(change)
-    assert parse_api_keys({made.id: format_entry(made.entry)}).find(change(made.text), NOW) is None
+    assert parse_api_keys({new_key.id: format_entry(new_key.entry)}).find(change(new_key.text), NOW) is None
 
 
-def test_an_expired_key_opens_nothing() -> None:
-    made = a_key(expires_at=NOW)
-    ring = parse_api_keys({made.id: format_entry(made.entry)})
-    assert ring.find(made.text, NOW - timedelta(seconds=1)) is not None
-    assert ring.find(made.text, NOW) is None
+def test_an_expired_key_is_not_accepted() -> None:
+    new_key = a_key(expires_at=NOW)
+    ring = parse_api_keys({new_key.id: format_entry(new_key.entry)})
+    assert ring.find(new_key.text, NOW - timedelta(seconds=1)) is not None
+    assert ring.find(new_key.text, NOW) is None
 
 
 @pytest.mark.parametrize(
     "value", [b"", b"{}", b"[]", b"\xff", b'{"hash": 1}', b'{"hash":"","organization":"a","scopes":["x"]}']
 )
-def test_a_broken_entry_is_named_and_harms_no_other(value: bytes) -> None:
-    made = a_key()
-    ring = parse_api_keys({"00" * 6: value, "../x": b"{}", made.id: format_entry(made.entry)})
+def test_an_invalid_entry_is_reported_and_the_others_stay_valid(value: bytes) -> None:
+    new_key = a_key()
+    ring = parse_api_keys({"00" * 6: value, "../x": b"{}", new_key.id: format_entry(new_key.entry)})
     assert len(ring.problems) == 2
-    assert ring.find(made.text, NOW) is not None
+    assert ring.find(new_key.text, NOW) is not None
 
 
-class Reading:
-    """A Secret whose readings are counted, and a clock that only waiting moves."""
+class CountingSecret:
+    """A Secret that counts its reads, and a clock that only `wait` moves."""
 
     def __init__(self) -> None:
         self.entries: dict[str, bytes] = {}
-        self.count, self.time, self.away = 0, 0.0, False
+        self.count, self.time, self.is_unavailable = 0, 0.0, False
 
     def read(self) -> dict[str, bytes]:
         self.count += 1
-        if self.away:
-            raise KubernetesUnavailable("no answer")
+        if self.is_unavailable:
+            raise KubernetesUnavailable("no response")
         return dict(self.entries)
 
     def wait(self, seconds: float) -> None:
@@ -96,51 +101,51 @@ class Reading:
         return ApiKeyVerifier(self.read, lambda: self.time, self.wait)
 
 
-def test_the_door_reads_seldom_and_knows_a_new_key_at_once() -> None:
-    reading, made = Reading(), a_key()
-    verifier = reading.verifier()
-    for text in ("capy_live_x", "", made.text):
+def test_the_secret_is_read_rarely_but_a_new_key_is_accepted_at_once() -> None:
+    secret, new_key = CountingSecret(), a_key()
+    verifier = secret.verifier()
+    for text in ("capy_live_x", "", new_key.text):
         with pytest.raises(InvalidCredentials):
             verifier.verify(text, NOW)
-    assert reading.count == 2
-    reading.entries[made.id] = format_entry(made.entry)
-    assert verifier.verify(made.text, NOW).name == "ci"
-    assert reading.count == 3
-    assert reading.time == pytest.approx(2 * RETRY_SECONDS)
+    assert secret.count == 2
+    secret.entries[new_key.id] = format_entry(new_key.entry)
+    assert verifier.verify(new_key.text, NOW).name == "ci"
+    assert secret.count == 3
+    assert secret.time == pytest.approx(2 * RETRY_SECONDS)
     for _ in range(100):
-        verifier.verify(made.text, NOW)
-    assert reading.count == 3
+        verifier.verify(new_key.text, NOW)
+    assert secret.count == 3
 
 
-def test_a_revoked_key_opens_nothing_soon() -> None:
-    reading, made = Reading(), a_key()
-    reading.entries[made.id] = format_entry(made.entry)
-    verifier = reading.verifier()
-    assert verifier.verify(made.text, NOW).name == "ci"
-    reading.entries.clear()
-    reading.time += MAX_AGE_SECONDS + 0.1
+def test_a_revoked_key_is_soon_not_accepted() -> None:
+    secret, new_key = CountingSecret(), a_key()
+    secret.entries[new_key.id] = format_entry(new_key.entry)
+    verifier = secret.verifier()
+    assert verifier.verify(new_key.text, NOW).name == "ci"
+    secret.entries.clear()
+    secret.time += MAX_AGE_SECONDS + 0.1
     with pytest.raises(InvalidCredentials):
-        verifier.verify(made.text, NOW)
+        verifier.verify(new_key.text, NOW)
 
 
-def test_while_kubernetes_is_away_the_last_keys_count() -> None:
-    reading, made = Reading(), a_key()
-    reading.entries[made.id] = format_entry(made.entry)
-    verifier = reading.verifier()
-    verifier.verify(made.text, NOW)
-    reading.away, reading.time = True, 1000.0
-    assert verifier.verify(made.text, NOW).name == "ci"
+def test_while_kubernetes_does_not_answer_the_known_keys_stay_valid() -> None:
+    secret, new_key = CountingSecret(), a_key()
+    secret.entries[new_key.id] = format_entry(new_key.entry)
+    verifier = secret.verifier()
+    verifier.verify(new_key.text, NOW)
+    secret.is_unavailable, secret.time = True, 1000.0
+    assert verifier.verify(new_key.text, NOW).name == "ci"
 
 
-def test_a_key_that_could_not_be_read_is_not_called_unknown() -> None:
-    reading, made = Reading(), a_key()
-    reading.away = True
-    verifier = reading.verifier()
+def test_a_key_that_may_be_valid_is_not_refused_while_the_secret_cannot_be_read() -> None:
+    secret, new_key = CountingSecret(), a_key()
+    secret.is_unavailable = True
+    verifier = secret.verifier()
     for _ in range(2):
         with pytest.raises(KubernetesUnavailable):
-            verifier.verify(made.text, NOW)
+            verifier.verify(new_key.text, NOW)
     with pytest.raises(InvalidCredentials):
-        verifier.verify("no key at all", NOW)
-    reading.away, reading.time = False, 1000.0
-    reading.entries[made.id] = format_entry(made.entry)
-    assert verifier.verify(made.text, NOW).name == "ci"
+        verifier.verify("not an API key", NOW)
+    secret.is_unavailable, secret.time = False, 1000.0
+    secret.entries[new_key.id] = format_entry(new_key.entry)
+    assert verifier.verify(new_key.text, NOW).name == "ci"

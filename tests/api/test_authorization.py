@@ -1,4 +1,4 @@
-"""Every route, with every kind of caller: who gets in, and what the others see."""
+"""Authentication and authorization of every route, for every kind of caller."""
 
 import re
 import time
@@ -17,17 +17,17 @@ from pgimport.kubernetes_client.watch_cache import WatchCache
 from pgimport.model.api_caller import ApiScope
 
 WRITE, READ, JOBS = ApiScope.PROJECTS_WRITE, ApiScope.PROJECTS_READ, ApiScope.JOBS_READ
-STRANGER = generate_private_key(65537, 2048)
-WRONG: dict[str, Callable[[], str]] = {
+UNKNOWN_KEY = generate_private_key(65537, 2048)
+INVALID_CREDENTIALS: dict[str, Callable[[], str]] = {
     "an expired key": lambda: "expired",
     "an expired session": lambda: a_session(exp=int(time.time()) - 60),
     "a session that is not valid yet": lambda: a_session(nbf=int(time.time()) + 60),
     "a session of another application": lambda: a_session(azp="https://evil.example.com"),
     "a session without a signature": lambda: a_session(algorithm="none"),
-    "a session signed by another key": lambda: a_session(STRANGER),
+    "a session signed by another key": lambda: a_session(UNKNOWN_KEY),
     "a session of no organization": lambda: a_session(o=None),
 }
-# Method, path, what is sent, the scope that it needs.
+# Method, path, body, scope that the route needs.
 ROUTES: list[tuple[str, str, Any, ApiScope]] = [
     ("POST", "/projects/{p}/imports", {"source_url": SOURCE, "dry_run": True}, WRITE),
     ("POST", "/projects/{p}/imports/uploads", None, WRITE),
@@ -49,47 +49,48 @@ ROUTES: list[tuple[str, str, Any, ApiScope]] = [
 def names(api: Api) -> dict[str, str]:
     job = api.call("POST", "/projects/shop/imports", json={"source_url": SOURCE}).json()["job"]
     return {
-        "p": "shop", "job": job["id"].removeprefix("shop."),
+        "p": "shop",
+        "job": job["id"].removeprefix("shop."),
         "preview": job["preview_database_id"].removeprefix("shop."),
-    }  # fmt: skip
+    }
 
 
-def test_no_route_is_forgotten() -> None:
+def test_the_table_has_every_route() -> None:
     known = {(method, path.format(p="*", job="", preview="").replace("*.", "*")) for method, path, _, _ in ROUTES}
     document = build_app().openapi()["paths"]
-    there = {
+    documented = {
         (method.upper(), re.sub(r"{\w+}", "*", path.removeprefix("/v1")))
         for path, operations in document.items()
         for method in operations
-    }  # fmt: skip
-    assert there == known
+    }
+    assert documented == known
 
 
-@pytest.mark.parametrize(("method", "path", "body", "scope"), ROUTES, ids=lambda one: str(one))
+@pytest.mark.parametrize(("method", "path", "body", "scope"), ROUTES, ids=str)
 class TestEveryRoute:
-    """One request of each."""
+    """Sends one request to each route of ROUTES."""
 
-    def test_without_a_key(
+    def test_a_request_without_credentials_is_refused(
         self, api: Api, names: dict[str, str], method: str, path: str, body: Any, scope: ApiScope
     ) -> None:
-        answer = api.call(method, path.format(**names), None, json=body)
-        assert (answer.status_code, set(answer.json())) == (401, {"error"})
-        assert answer.headers["www-authenticate"] == "Bearer"
+        response = api.call(method, path.format(**names), None, json=body)
+        assert (response.status_code, set(response.json())) == (401, {"error"})
+        assert response.headers["www-authenticate"] == "Bearer"
 
-    def test_with_a_wrong_key(
+    def test_an_unknown_key_is_refused(
         self, api: Api, names: dict[str, str], method: str, path: str, body: Any, scope: ApiScope
     ) -> None:
         assert api.call(method, path.format(**names), "wrong", json=body).status_code == 401
         assert api.call(method, path.format(**names), None, json=body, headers={"X-API-Key": "x"}).status_code == 401
 
-    @pytest.mark.parametrize("credentials", WRONG)
-    def test_with_credentials_that_do_not_count(
+    @pytest.mark.parametrize("credentials", INVALID_CREDENTIALS)
+    def test_invalid_credentials_are_refused(
         self, api: Api, names: dict[str, str], method: str, path: str, body: Any, scope: ApiScope, credentials: str
     ) -> None:
-        answer = api.call(method, path.format(**names), WRONG[credentials](), json=body)
-        assert (answer.status_code, set(answer.json())) == (401, {"error"})
+        response = api.call(method, path.format(**names), INVALID_CREDENTIALS[credentials](), json=body)
+        assert (response.status_code, set(response.json())) == (401, {"error"})
 
-    def test_with_a_session(
+    def test_a_session_reaches_its_organization_only(
         self, api: Api, names: dict[str, str], method: str, path: str, body: Any, scope: ApiScope
     ) -> None:
         assert api.call(method, path.format(**names), a_session(o={"id": "rivals"}), json=body).status_code == 404
@@ -97,42 +98,46 @@ class TestEveryRoute:
             assert api.call(method, path.format(**names), a_session(), json=body).is_success
 
     @pytest.mark.parametrize("key", ["foreign", "of-other-project"])
-    def test_anothers_key_sees_what_is_not_there(
+    def test_a_foreign_object_looks_like_a_missing_one(
         self, api: Api, names: dict[str, str], method: str, path: str, body: Any, scope: ApiScope, key: str
     ) -> None:
-        answer = api.call(method, path.format(**names), key, json=body)
-        none = api.call(method, path.format(p="none", job="none", preview="none"), key, json=body)
-        assert (answer.status_code, answer.json()) == (404, none.json())
+        response = api.call(method, path.format(**names), key, json=body)
+        missing = api.call(method, path.format(p="none", job="none", preview="none"), key, json=body)
+        assert (response.status_code, response.json()) == (404, missing.json())
 
-    def test_without_the_scope(
+    def test_a_key_without_the_scope_is_refused(
         self, api: Api, names: dict[str, str], method: str, path: str, body: Any, scope: ApiScope
     ) -> None:
-        answer = api.call(method, path.format(**names), "none", json=body)
-        assert (answer.status_code, scope.value in answer.json()["error"]) == (403, True)
+        response = api.call(method, path.format(**names), "none", json=body)
+        assert (response.status_code, scope.value in response.json()["error"]) == (403, True)
         assert (api.call(method, path.format(**names), "reads", json=body).status_code == 403) is (scope is WRITE)
 
-    def test_a_projects_own_key_is_enough(
+    def test_a_key_of_one_project_reaches_that_project(
         self, api: Api, names: dict[str, str], method: str, path: str, body: Any, scope: ApiScope
     ) -> None:
-        if path.endswith(("preflight", "connections")):  # 504 and 409: nobody does the operator's work here
+        if path.endswith(("preflight", "connections")):  # 504 and 409: no operator runs in this test
             assert api.call(method, path.format(**names), "of-shop", json=body).status_code in (504, 409)
         else:
             assert api.call(method, path.format(**names), "of-shop", json=body).is_success
 
 
 def test_an_address_that_fails_too_often_waits(api: Api) -> None:
-    throttle, good = FailureThrottle(refill_seconds=3600), {"X-API-Key": api.keys["all"]}
+    throttle, valid_key = FailureThrottle(refill_seconds=3600), {"X-API-Key": api.keys["all"]}
     with serve(replace(api.context, throttle=throttle)) as url:
         for _ in range(MAX_FAILURES):
             assert httpx.get(f"{url}/v1/projects/shop/jobs", headers={"X-API-Key": "wrong"}).status_code == 401
-        answer = httpx.get(f"{url}/v1/projects/shop/jobs", headers=good)
-    assert (answer.status_code, set(answer.json())) == (429, {"error"})
-    assert int(answer.headers["retry-after"]) >= 1
+        response = httpx.get(f"{url}/v1/projects/shop/jobs", headers=valid_key)
+    assert (response.status_code, set(response.json())) == (429, {"error"})
+    assert int(response.headers["retry-after"]) >= 1
 
 
-def test_while_kubernetes_is_away_everything_waits(api: Api) -> None:
+def test_while_kubernetes_does_not_answer_every_route_responds_with_503(api: Api) -> None:
     with serve(replace(api.context, cache=WatchCache(api.context.cluster, ()))) as url:
         for path in ("/readyz", "/v1/projects/shop/jobs"):
-            answer = httpx.get(url + path, headers={"X-API-Key": api.keys["all"]})
-            assert (answer.status_code, set(answer.json()), answer.headers["retry-after"]) == (503, {"error"}, "5")
+            response = httpx.get(url + path, headers={"X-API-Key": api.keys["all"]})
+            assert (response.status_code, set(response.json()), response.headers["retry-after"]) == (
+                503,
+                {"error"},
+                "5",
+            )
         assert httpx.get(url + "/healthz").status_code == 200

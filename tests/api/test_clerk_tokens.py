@@ -1,4 +1,4 @@
-"""Clerk's session tokens: real keys, a real HTTPS server, and everything a token may be made of."""
+"""Verification of Clerk's session tokens, with real keys and a real HTTPS server."""
 
 import base64
 import hashlib
@@ -25,35 +25,41 @@ PARTY = "https://app.example.com"
 
 @dataclass
 class Issuer:
-    """What Clerk is: keys, and where they are published."""
+    """Stands for Clerk: signs tokens and publishes its public keys over HTTPS."""
 
     https: HttpsServer
     keys: dict[str, RSAPrivateKey] = field(default_factory=dict)
     time: float = 0.0
 
     def publish(self, *names: str) -> None:
-        listed = []
+        jwks = []
         for name in names:
             key = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self.keys[name].public_key()))
-            listed.append({**key, "kid": name, "use": "sig", "alg": "RS256"})
-        self.https.answers["/jwks"] = body(json.dumps({"keys": listed}).encode())
+            jwks.append({**key, "kid": name, "use": "sig", "alg": "RS256"})
+        self.https.answers["/jwks"] = body(json.dumps({"keys": jwks}).encode())
 
     def clerk(self, **more: Any) -> ClerkVerifier:
         settings = ClerkSettings(jwks_url=self.https.url("/jwks"), ca=str(self.https.ca), parties=(PARTY,), **more)
         return ClerkVerifier(settings, lambda: self.time)
 
-    def sign(self, kid: str = "one", by: str | None = None, **changes: Any) -> str:
+    def sign(self, kid: str = "first", key_name: str | None = None, **changes: Any) -> str:
         claims = {
-            "sub": "user_1", "azp": PARTY, "iss": "https://clerk.example.com", "exp": AT + 60, "nbf": AT - 10,
-            "iat": AT - 10, "v": 2, "o": {"id": "acme", "rol": "admin", "slg": "acme"},
-        } | changes  # fmt: skip
+            "sub": "user_1",
+            "azp": PARTY,
+            "iss": "https://clerk.example.com",
+            "exp": AT + 60,
+            "nbf": AT - 10,
+            "iat": AT - 10,
+            "v": 2,
+            "o": {"id": "acme", "rol": "admin", "slg": "acme"},
+        } | changes
         claims = {name: value for name, value in claims.items() if value is not None}
-        return jwt.encode(claims, self.keys[by or kid], "RS256", {"kid": kid})
+        return jwt.encode(claims, self.keys[key_name or kid], "RS256", {"kid": kid})
 
 
 @pytest.fixture(scope="module")
 def keys() -> dict[str, RSAPrivateKey]:
-    return {name: generate_private_key(65537, 2048) for name in ("one", "two", "strange")}
+    return {name: generate_private_key(65537, 2048) for name in ("first", "second", "unknown")}
 
 
 @pytest.fixture(scope="module")
@@ -65,9 +71,9 @@ def https(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpsServer]:
 @pytest.fixture
 def issuer(https: HttpsServer, keys: dict[str, RSAPrivateKey]) -> Issuer:
     https.asked.clear()
-    found = Issuer(https, keys)
-    found.publish("one")
-    return found
+    issuer = Issuer(https, keys)
+    issuer.publish("first")
+    return issuer
 
 
 @pytest.mark.parametrize(
@@ -78,12 +84,12 @@ def issuer(https: HttpsServer, keys: dict[str, RSAPrivateKey]) -> Issuer:
         pytest.param({"exp": AT - 2}, id="within the leeway"),
     ],
 )
-def test_a_session_of_an_organization_gets_in(issuer: Issuer, claims: dict[str, Any]) -> None:
+def test_a_session_with_an_organization_is_accepted(issuer: Issuer, claims: dict[str, Any]) -> None:
     caller = issuer.clerk().verify(issuer.sign(**claims), NOW)
     assert (caller.name, caller.organization, caller.project) == ("user_1", "acme", None)
 
 
-REFUSED = [
+INVALID_CLAIMS = [
     ("expired", {"exp": AT - 30}, "expired"),
     ("not yet valid", {"nbf": AT + 30}, "not valid yet"),
     ("without an end", {"exp": None}, "is invalid"),
@@ -98,13 +104,13 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("claims", "words"), [pytest.param(*rest, id=name) for name, *rest in REFUSED])
-def test_other_sessions_do_not(issuer: Issuer, claims: dict[str, Any], words: str) -> None:
+@pytest.mark.parametrize(("claims", "words"), [pytest.param(*rest, id=name) for name, *rest in INVALID_CLAIMS])
+def test_invalid_claims_are_refused(issuer: Issuer, claims: dict[str, Any], words: str) -> None:
     with pytest.raises(InvalidCredentials, match=words):
         issuer.clerk().verify(issuer.sign(**claims), NOW)
 
 
-def _part(value: Any) -> str:
+def _encode_part(value: Any) -> str:
     return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
 
 
@@ -113,46 +119,48 @@ def test_an_unsigned_token_is_refused(issuer: Issuer) -> None:
     for name in ("none", "None", "NONE", ""):
         for signature in ("", "x"):
             with pytest.raises(InvalidCredentials):
-                issuer.clerk().verify(f"{_part({'alg': name, 'typ': 'JWT', 'kid': 'one'})}.{payload}.{signature}", NOW)
+                issuer.clerk().verify(
+                    f"{_encode_part({'alg': name, 'typ': 'JWT', 'kid': 'first'})}.{payload}.{signature}", NOW
+                )
 
 
-def test_the_public_key_is_no_shared_secret(issuer: Issuer) -> None:
-    """HS256 signed with the text of the public key: the classic confusion of algorithms."""
-    pem = issuer.keys["one"].public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    text = f"{_part({'alg': 'HS256', 'typ': 'JWT', 'kid': 'one'})}.{issuer.sign().split('.')[1]}"
+def test_a_token_signed_with_the_public_key_as_secret_is_refused(issuer: Issuer) -> None:
+    """Signs with HS256 and the text of the public key, the classic algorithm confusion (RFC 8725, 2.1)."""
+    pem = issuer.keys["first"].public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    text = f"{_encode_part({'alg': 'HS256', 'typ': 'JWT', 'kid': 'first'})}.{issuer.sign().split('.')[1]}"
     signature = base64.urlsafe_b64encode(hmac.new(pem, text.encode(), hashlib.sha256).digest()).decode().rstrip("=")
     for clerk in (issuer.clerk(), ClerkVerifier(ClerkSettings(pem=pem.decode()), lambda: 0.0)):
         with pytest.raises(InvalidCredentials):
             clerk.verify(f"{text}.{signature}", NOW)
 
 
-def test_another_key_under_a_known_name_is_refused(issuer: Issuer) -> None:
+def test_another_key_with_a_known_key_id_is_refused(issuer: Issuer) -> None:
     with pytest.raises(InvalidCredentials):
-        issuer.clerk().verify(issuer.sign("one", by="strange"), NOW)
+        issuer.clerk().verify(issuer.sign("first", key_name="unknown"), NOW)
 
 
 @pytest.mark.parametrize("token", ["", "x", "a.b.c", "a.b.c.d", "ä.ö.ü", "." * 5000, "e30.e30.e30"])
-def test_garbage_is_refused(issuer: Issuer, token: str) -> None:
+def test_a_malformed_token_is_refused(issuer: Issuer, token: str) -> None:
     with pytest.raises(InvalidCredentials):
         issuer.clerk().verify(token, NOW)
 
 
-def test_a_new_key_is_fetched_when_it_is_first_seen(issuer: Issuer) -> None:
+def test_an_unknown_key_id_fetches_the_keys_again(issuer: Issuer) -> None:
     clerk = issuer.clerk()
     clerk.verify(issuer.sign(), NOW)
-    issuer.publish("one", "two")
+    issuer.publish("first", "second")
     with pytest.raises(InvalidCredentials):
-        clerk.verify(issuer.sign("two"), NOW)
+        clerk.verify(issuer.sign("second"), NOW)
     assert len(issuer.https.asked) == 1
     issuer.time += RETRY_SECONDS + 1
-    assert clerk.verify(issuer.sign("two"), NOW).name == "user_1"
+    assert clerk.verify(issuer.sign("second"), NOW).name == "user_1"
     for _ in range(20):
         with pytest.raises(InvalidCredentials):
-            clerk.verify(issuer.sign("strange"), NOW)
+            clerk.verify(issuer.sign("unknown"), NOW)
     assert len(issuer.https.asked) == 2
 
 
-def test_the_known_keys_stay_while_clerk_is_away(issuer: Issuer) -> None:
+def test_the_known_keys_stay_valid_while_clerk_does_not_answer(issuer: Issuer) -> None:
     clerk = issuer.clerk()
     clerk.verify(issuer.sign(), NOW)
     issuer.https.answers.clear()
@@ -160,8 +168,8 @@ def test_the_known_keys_stay_while_clerk_is_away(issuer: Issuer) -> None:
     assert clerk.verify(issuer.sign(), NOW).name == "user_1"
 
 
-def test_a_key_may_be_given_as_pem(issuer: Issuer) -> None:
-    pem = issuer.keys["one"].public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+def test_the_public_key_can_be_given_as_pem(issuer: Issuer) -> None:
+    pem = issuer.keys["first"].public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
     clerk = ClerkVerifier(ClerkSettings(pem=pem, issuer="https://clerk.example.com"), lambda: 0.0)
     assert clerk.verify(issuer.sign(azp="anything"), NOW).organization == "acme"
     with pytest.raises(InvalidCredentials):

@@ -1,4 +1,4 @@
-"""Bad requests of every kind: each gets a fitting status and one sentence, in one shape, and changes nothing."""
+"""Invalid requests: each gets a fitting status and the body `{"error": …}`, and changes nothing."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ def source(url: str) -> dict[str, Any]:
     return {"json": {"source_url": url}}
 
 
-# Spoken id, method, path, what is sent, status, words of the error.
+# Test id, method, path, arguments of the request, status, words of the error.
 TABLE: list[tuple[str, str, str, dict[str, Any], int, str]] = [
     # Routes.
     ("no such route", "GET", "/v1/nothing", {}, 404, "no such route"),
@@ -77,7 +77,7 @@ TABLE: list[tuple[str, str, str, dict[str, Any], int, str]] = [
     ("a file", "POST", IMPORTS, source("file:///etc/passwd"), 400, "source_url:"),
     ("without a host", "POST", IMPORTS, source("postgresql:///shop"), 400, "source_url:"),
     ("without a user", "POST", IMPORTS, source("postgresql://db.example.com/shop"), 400, "source_url:"),
-    ("a port that is none", "POST", IMPORTS, source("postgresql://u:p@db.example.com:99999/d"), 400, "source_url:"),
+    ("an invalid port", "POST", IMPORTS, source("postgresql://u:p@db.example.com:99999/d"), 400, "source_url:"),
     ("loopback", "POST", IMPORTS, source("postgresql://u:p@127.0.0.1/d"), 400, "127.0.0.1"),
     ("loopback in hex", "POST", IMPORTS, source("postgresql://u:p@0x7f000001/d"), 400, "source_url:"),
     ("a private network", "POST", IMPORTS, source("postgresql://u:p@10.1.2.3/d"), 400, "10.1.2.3"),
@@ -100,22 +100,22 @@ TABLE: list[tuple[str, str, str, dict[str, Any], int, str]] = [
     ("limit 0", "GET", "/v1/projects/shop/jobs?limit=0", {}, 400, "limit:"),
     ("limit 101", "GET", "/v1/projects/shop/jobs?limit=101", {}, 400, "limit:"),
     ("limit a word", "GET", "/v1/projects/shop/jobs?limit=all", {}, 400, "limit:"),
-    ("a cursor that is none", "GET", "/v1/projects/shop/jobs?cursor=abc", {}, 400, "cursor:"),
+    ("an invalid cursor", "GET", "/v1/projects/shop/jobs?cursor=abc", {}, 400, "cursor:"),
     ("a cursor with a path", "GET", "/v1/projects/shop/jobs?cursor=Li4vLi4", {}, 400, "cursor:"),
-    # Things that are not there.
+    # Missing objects.
     ("no such project", "GET", "/v1/projects/none/jobs", {}, 404, "no such project"),
-    ("an import into no project", "POST", "/v1/projects/none/imports", source(SOURCE), 404, "no such project"),
-    ("another organisation's project", "GET", "/v1/projects/den/jobs", {}, 404, "no such project"),
+    ("an import into a missing project", "POST", "/v1/projects/none/imports", source(SOURCE), 404, "no such project"),
+    ("another organization's project", "GET", "/v1/projects/den/jobs", {}, 404, "no such project"),
     ("no such job", "GET", "/v1/jobs/shop.none", {}, 404, "no such job"),
     ("a job without a project", "GET", "/v1/jobs/none", {}, 404, "no such job"),
     ("a job of a strange name", "GET", "/v1/jobs/shop.A%20B", {}, 404, "no such job"),
     ("a job with a path in it", "GET", "/v1/jobs/shop...%2F..%2Fsecrets", {}, 404, "no such"),
-    ("cancel no job", "POST", "/v1/jobs/shop.none/cancel", {}, 404, "no such job"),
+    ("cancel a missing job", "POST", "/v1/jobs/shop.none/cancel", {}, 404, "no such job"),
     ("no such preview", "GET", "/v1/preview-databases/shop.none", {}, 404, "no such preview database"),
-    ("delete no preview", "DELETE", "/v1/preview-databases/shop.none", {}, 404, "no such preview database"),
-    ("reset no preview", "POST", "/v1/preview-databases/shop.none/reset", {}, 404, "no such preview database"),
-    ("connections of none", "GET", "/v1/preview-databases/shop.none/connections", {}, 404, "no such preview database"),
-    ("extend no preview", "POST", "/v1/preview-databases/shop.none/extend",
+    ("delete a missing preview", "DELETE", "/v1/preview-databases/shop.none", {}, 404, "no such preview database"),
+    ("reset a missing preview", "POST", "/v1/preview-databases/shop.none/reset", {}, 404, "no such preview database"),
+    ("read no connections", "GET", "/v1/preview-databases/shop.none/connections", {}, 404, "no such preview database"),
+    ("extend a missing preview", "POST", "/v1/preview-databases/shop.none/extend",
      {"json": {"ttl_hours": 1}}, 404, "no such preview database"),
     # Previews.
     ("a clone", "POST", PREVIEWS, {"json": {"mode": "clone"}}, 400, "no primary database to clone"),
@@ -129,47 +129,49 @@ TABLE: list[tuple[str, str, str, dict[str, Any], int, str]] = [
     ("hours as a word", "POST", PREVIEWS, {"json": {"ttl_hours": "24"}}, 400, "ttl_hours:"),
     ("extend by nothing", "POST", "/v1/preview-databases/shop.x/extend",
      {"json": {}}, 400, "ttl_hours: field required"),
-]  # fmt: skip
+]  # fmt: skip  # one row a request; formatted, the table would be six times as long
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "sent", "status", "words"), [pytest.param(*rest, id=name) for name, *rest in TABLE]
+    ("method", "path", "arguments", "status", "words"), [pytest.param(*rest, id=name) for name, *rest in TABLE]
 )
-def test_a_bad_request(api: Api, method: str, path: str, sent: dict[str, Any], status: int, words: str) -> None:
-    headers = {"X-API-Key": api.keys["all"], **sent.get("headers", {})}
-    answer = api.client.request(method, path, **{**sent, "headers": headers})
-    assert answer.status_code == status, answer.text
-    assert answer.headers["content-type"] == "application/json"
-    assert list(answer.json()) == ["error"]
-    assert words in answer.json()["error"]
-    assert "hush-hush" not in answer.text
-    assert answer.headers["x-request-id"]
+def test_an_invalid_request_gets_its_status_and_error(
+    api: Api, method: str, path: str, arguments: dict[str, Any], status: int, words: str
+) -> None:
+    headers = {"X-API-Key": api.keys["all"], **arguments.get("headers", {})}
+    response = api.client.request(method, path, **{**arguments, "headers": headers})
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/json"
+    assert list(response.json()) == ["error"]
+    assert words in response.json()["error"]
+    assert "hush-hush" not in response.text
+    assert response.headers["x-request-id"]
     if status == 405:
-        assert answer.headers["allow"]
+        assert response.headers["allow"]
 
 
-def test_nothing_was_made(api: Api) -> None:
-    """By all of the above: no import, no preview, no Secret."""
+def test_no_invalid_request_created_an_object(api: Api) -> None:
+    """Runs after the requests of TABLE, with the same emulator of Kubernetes."""
     for path in ("/apis/capydb.dev/v1alpha1/postgresimports", "/apis/capydb.dev/v1alpha1/previewdatabases"):
         assert api.context.cluster.get(path)["items"] == []
     assert api.kubernetes.requests("POST", "shop/secrets") == []
 
 
-def test_an_unexpected_error_is_told_in_the_same_shape(api: Api) -> None:
+def test_an_unexpected_error_has_the_same_body(api: Api) -> None:
     api.kubernetes.refuse("POST", "postgresimports", 418)
-    answer = api.call("POST", "/projects/shop/imports", json={"source_url": SOURCE})
-    assert set(answer.json()) == {"error"}
+    response = api.call("POST", "/projects/shop/imports", json={"source_url": SOURCE})
+    assert set(response.json()) == {"error"}
 
 
 @pytest.mark.parametrize(("status", "expected"), [(500, 503), (429, 503), (403, 503), (422, 400)])
-def test_what_kubernetes_refuses_has_a_status(api: Api, status: int, expected: int) -> None:
+def test_a_refusal_of_kubernetes_gets_a_fitting_status(api: Api, status: int, expected: int) -> None:
     api.kubernetes.refuse("POST", "postgresimports", status, message="no")
-    answer = api.call("POST", "/projects/shop/imports", json={"source_url": SOURCE})
-    assert (answer.status_code, set(answer.json())) == (expected, {"error"})
-    assert ("retry-after" in answer.headers) is (expected == 503)
+    response = api.call("POST", "/projects/shop/imports", json={"source_url": SOURCE})
+    assert (response.status_code, set(response.json())) == (expected, {"error"})
+    assert ("retry-after" in response.headers) is (expected == 503)
 
 
-def test_own_routes_need_no_key(api: Api) -> None:
+def test_public_routes_need_no_key(api: Api) -> None:
     for path in ("/healthz", "/readyz", "/metrics", "/v1/openapi.json"):
         assert httpx.get(api.url + path).status_code == 200
     assert (
@@ -178,8 +180,8 @@ def test_own_routes_need_no_key(api: Api) -> None:
     )
 
 
-def test_a_request_id_is_kept_or_made(api: Api) -> None:
-    given = httpx.get(api.url + "/healthz", headers={"X-Request-Id": "trace-4711"})
-    assert given.headers["x-request-id"] == "trace-4711"
-    made = httpx.get(api.url + "/healthz", headers={"X-Request-Id": "a b\tc"})
-    assert len(made.headers["x-request-id"]) == 32
+def test_a_request_id_is_kept_or_generated(api: Api) -> None:
+    kept = httpx.get(api.url + "/healthz", headers={"X-Request-Id": "trace-4711"})
+    assert kept.headers["x-request-id"] == "trace-4711"
+    generated = httpx.get(api.url + "/healthz", headers={"X-Request-Id": "a b\tc"})
+    assert len(generated.headers["x-request-id"]) == 32

@@ -1,9 +1,9 @@
-"""Failed attempts: how many, from where, for how long."""
+"""The throttle of failed authentication attempts."""
 
 from pgimport.api.failure_throttle import MAX_ADDRESSES, MAX_FAILURES, REFILL_SECONDS, FailureThrottle
 
 
-def test_an_address_that_fails_too_often_waits() -> None:
+def test_an_address_that_fails_too_often_must_wait() -> None:
     throttle = FailureThrottle()
     for _ in range(MAX_FAILURES):
         assert throttle.check("192.0.2.1", 0) is None
@@ -14,7 +14,7 @@ def test_an_address_that_fails_too_often_waits() -> None:
     assert throttle.check("192.0.2.1", REFILL_SECONDS - 1) is not None
 
 
-def test_of_ipv6_a_whole_network_waits() -> None:
+def test_an_ipv6_network_shares_its_failures() -> None:
     throttle = FailureThrottle()
     for host in range(MAX_FAILURES):
         throttle.fail(f"2001:db8::{host:x}", 0)
@@ -25,7 +25,7 @@ def test_of_ipv6_a_whole_network_waits() -> None:
     assert throttle.check("192.0.2.9", 0) is not None
 
 
-def test_memory_is_bounded() -> None:
+def test_the_number_of_addresses_in_memory_is_limited() -> None:
     throttle = FailureThrottle()
     for number in range(MAX_ADDRESSES + 100):
         throttle.fail(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}", 0)

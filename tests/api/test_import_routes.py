@@ -1,4 +1,4 @@
-"""The import routes: shapes, what is written, what is refused."""
+"""The import routes: response bodies, created objects, refused requests."""
 
 import threading
 import time
@@ -11,26 +11,31 @@ from pgimport.api.import_models import Job
 from pgimport.model.names import IMPORTS, PREVIEWS
 
 
-def test_an_import_into_a_fresh_preview(api: Api) -> None:
-    answer = api.call("POST", "/projects/shop/imports", json={"source_url": f"  {SOURCE}\n"})
-    assert answer.status_code == 202, answer.text
-    assert set(answer.json()) == {"job"}
-    job = answer.json()["job"]
+def test_an_import_without_a_preview_goes_into_a_new_one(api: Api) -> None:
+    response = api.call("POST", "/projects/shop/imports", json={"source_url": f"  {SOURCE}\n"})
+    assert response.status_code == 202, response.text
+    assert set(response.json()) == {"job"}
+    job = response.json()["job"]
     assert set(job) <= set(Job.model_fields)
     assert (job["state"], job["type"], job["project_id"], job["organization_id"], job["cluster_id"]) == (
-        "pending", "project.import", "shop", "acme", "main"
-    )  # fmt: skip
+        "pending",
+        "project.import",
+        "shop",
+        "acme",
+        "main",
+    )
     assert (job["attempts"], job["max_attempts"]) == (0, 3)
     assert datetime.fromisoformat(job["created_at"]).utcoffset() is not None
     assert job["created_at"].endswith("Z")
     name, preview = job["id"].removeprefix("shop."), job["preview_database_id"].removeprefix("shop.")
     body = api.read(IMPORTS, name)
     assert body["spec"] == {
-        "project": "shop", "source": {"urlSecretRef": {"name": f"{name}-source", "key": "url"}},
+        "project": "shop",
+        "source": {"urlSecretRef": {"name": f"{name}-source", "key": "url"}},
         "target": {"previewDatabase": preview},
-    }  # fmt: skip
+    }
     assert "hush-hush" not in str(body)
-    assert body["metadata"]["annotations"]["capydb.dev/request-id"] == answer.headers["x-request-id"]
+    assert body["metadata"]["annotations"]["capydb.dev/request-id"] == response.headers["x-request-id"]
     assert api.read(PREVIEWS, preview)["spec"]["ttl"] == "24h"
     secret = api.context.cluster.get(f"/api/v1/namespaces/shop/secrets/{name}-source")
     assert secret["stringData"] == {"url": SOURCE}
@@ -38,12 +43,12 @@ def test_an_import_into_a_fresh_preview(api: Api) -> None:
     assert api.call("GET", f"/jobs/{job['id']}").json() == {"job": job}
 
 
-def test_an_import_into_a_named_preview(api: Api) -> None:
-    made = api.call("POST", "/projects/shop/preview-databases", json={"name": "mine", "ttl_hours": 2})
-    assert made.status_code == 201
-    assert made.json()["preview"]["id"] == "shop.mine"
-    given = {"source_url": SOURCE, "preview_database_id": "shop.mine", "recreate": True, "confirm": True}
-    job = api.call("POST", "/projects/shop/imports", json=given).json()["job"]
+def test_an_import_goes_into_the_preview_that_it_names(api: Api) -> None:
+    created = api.call("POST", "/projects/shop/preview-databases", json={"name": "mine", "ttl_hours": 2})
+    assert created.status_code == 201
+    assert created.json()["preview"]["id"] == "shop.mine"
+    body = {"source_url": SOURCE, "preview_database_id": "shop.mine", "recreate": True, "confirm": True}
+    job = api.call("POST", "/projects/shop/imports", json=body).json()["job"]
     assert job["preview_database_id"] == "shop.mine"
     assert api.read(IMPORTS, job["id"].removeprefix("shop."))["spec"]["recreate"] is True
 
@@ -56,27 +61,27 @@ def test_a_dry_run_needs_no_preview(api: Api) -> None:
 
 
 def test_the_same_idempotency_key_gives_the_same_job(api: Api) -> None:
-    headers, given = {"Idempotency-Key": "build 4711"}, {"source_url": SOURCE}
-    first, second = (api.call("POST", "/projects/shop/imports", json=given, headers=headers) for _ in range(2))
+    headers, body = {"Idempotency-Key": "build 4711"}, {"source_url": SOURCE}
+    first, second = (api.call("POST", "/projects/shop/imports", json=body, headers=headers) for _ in range(2))
     assert (first.status_code, second.status_code) == (202, 202)
     assert first.json() == second.json()
     other = api.call("POST", "/projects/shop/imports", json={"source_url": SOURCE + "2"}, headers=headers)
     assert (other.status_code, "Idempotency-Key" in other.json()["error"]) == (409, True)
     assert (
-        api.call("POST", "/projects/mall/imports", json=given, headers=headers).json()["job"]["id"].startswith("mall.")
+        api.call("POST", "/projects/mall/imports", json=body, headers=headers).json()["job"]["id"].startswith("mall.")
     )
     annotations = api.read(IMPORTS, first.json()["job"]["id"].removeprefix("shop."))["metadata"]["annotations"]
     assert "4711" not in str(annotations)
 
 
-def test_twenty_at_once_with_one_key_make_one_job(api: Api) -> None:
+def test_twenty_concurrent_requests_with_one_key_start_one_job(api: Api) -> None:
     ids: list[str] = []
 
     def start() -> None:
-        answer = api.call(
-            "POST", "/projects/shop/imports", json={"source_url": SOURCE}, headers={"Idempotency-Key": "crowd"}
+        response = api.call(
+            "POST", "/projects/shop/imports", json={"source_url": SOURCE}, headers={"Idempotency-Key": "concurrent"}
         )
-        ids.append(answer.json()["job"]["id"])
+        ids.append(response.json()["job"]["id"])
 
     threads = [threading.Thread(target=start) for _ in range(20)]
     for thread in threads:
@@ -86,7 +91,7 @@ def test_twenty_at_once_with_one_key_make_one_job(api: Api) -> None:
     assert (len(ids), len(set(ids))) == (20, 1)
 
 
-REFUSED = [
+INVALID_REQUESTS = [
     ("nothing", {}, "exactly one of source_url and upload_key"),
     ("both", {"source_url": SOURCE, "upload_key": "k"}, "exactly one of source_url and upload_key"),
     ("empty", {"source_url": "  "}, "source_url: string should have at least 1 character"),
@@ -104,64 +109,69 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("given", "words"), [pytest.param(*rest, id=name) for name, *rest in REFUSED])
-def test_a_wrong_import_is_refused_in_words(api: Api, given: object, words: str) -> None:
-    answer = api.call("POST", "/projects/shop/imports", json=given)
-    assert (answer.status_code, set(answer.json())) == (400, {"error"}), answer.text
-    assert words in answer.json()["error"]
-    assert "hush-hush" not in answer.text
+@pytest.mark.parametrize(("body", "words"), [pytest.param(*rest, id=name) for name, *rest in INVALID_REQUESTS])
+def test_an_invalid_import_is_refused_with_its_field(api: Api, body: object, words: str) -> None:
+    response = api.call("POST", "/projects/shop/imports", json=body)
+    assert (response.status_code, set(response.json())) == (400, {"error"}), response.text
+    assert words in response.json()["error"]
+    assert "hush-hush" not in response.text
 
 
 @pytest.mark.parametrize("preview", ["shop.none", "mall.none", "den.none", "none", "shop.", "shop.../x"])
-def test_a_preview_that_is_not_there_is_no_target(api: Api, preview: str) -> None:
-    answer = api.call("POST", "/projects/shop/imports", json={"source_url": SOURCE, "preview_database_id": preview})
-    assert (answer.status_code, answer.json()) == (404, {"error": "no such preview database"})
+def test_a_missing_preview_is_not_found(api: Api, preview: str) -> None:
+    response = api.call("POST", "/projects/shop/imports", json={"source_url": SOURCE, "preview_database_id": preview})
+    assert (response.status_code, response.json()) == (404, {"error": "no such preview database"})
 
 
-def test_a_preflight_waits_and_tells_the_report(api: Api) -> None:
-    def look() -> None:
-        def there() -> bool:
+def test_a_preflight_waits_for_its_report(api: Api) -> None:
+    def finish_preflight() -> None:
+        def is_created() -> bool:
             return any(
-                found["metadata"]["name"].startswith("preflight-")
-                for found in api.context.cache.list_newest(IMPORTS, "mall")
+                body["metadata"]["name"].startswith("preflight-")
+                for body in api.context.cache.list_newest(IMPORTS, "mall")
             )
 
-        assert api.context.cache.wait_for(there, 5)
+        assert api.context.cache.wait_for(is_created, 5)
         name = next(
-            found["metadata"]["name"] for found in api.context.cache.list_newest(IMPORTS, "mall")
-            if found["metadata"]["name"].startswith("preflight-")
-        )  # fmt: skip
+            body["metadata"]["name"]
+            for body in api.context.cache.list_newest(IMPORTS, "mall")
+            if body["metadata"]["name"].startswith("preflight-")
+        )
         time.sleep(0.1)
         check = {"name": "source_reachable", "status": "pass", "detail": "PostgreSQL 16.4"}
         source = {
-            "serverVersion": "16.4", "serverVersionNum": 160004, "databaseSizeBytes": 4711,
+            "serverVersion": "16.4",
+            "serverVersionNum": 160004,
+            "databaseSizeBytes": 4711,
             "extensions": [{"name": "vector", "version": "0.8.0", "schema": "public"}],
-        }  # fmt: skip
+        }
         api.set_status(
             IMPORTS, name, "mall", state="completed", preflight={"ok": True, "checks": [check], "source": source}
         )
 
-    thread = threading.Thread(target=look)
+    thread = threading.Thread(target=finish_preflight)
     thread.start()
-    answer = api.call("POST", "/projects/mall/imports/preflight", json={"source_url": SOURCE})
+    response = api.call("POST", "/projects/mall/imports/preflight", json={"source_url": SOURCE})
     thread.join()
-    assert answer.status_code == 200, answer.text
-    assert answer.json() == {
+    assert response.status_code == 200, response.text
+    assert response.json() == {
         "preflight": {
             "ok": True,
             "checks": [{"name": "source_reachable", "status": "pass", "detail": "PostgreSQL 16.4"}],
             "source": {
-                "server_version": "16.4", "database_size_bytes": 4711,
+                "server_version": "16.4",
+                "database_size_bytes": 4711,
                 "extensions": [{"name": "vector", "version": "0.8.0"}],
             },
-            "storage_limit_bytes": 1073741824, "target_version": "17.12",
+            "storage_limit_bytes": 1073741824,
+            "target_version": "17.12",
         }
-    }  # fmt: skip
+    }
     assert api.call("GET", "/projects/mall/jobs", "all").json()["jobs"] == [] or all(
         "preflight-" not in job["id"] for job in api.call("GET", "/projects/mall/jobs").json()["jobs"]
     )
 
 
-def test_a_preflight_that_does_not_end_is_504(api: Api) -> None:
-    answer = api.call("POST", "/projects/shop/imports/preflight", json={"source_url": SOURCE})
-    assert (answer.status_code, set(answer.json())) == (504, {"error"})
+def test_a_preflight_that_does_not_finish_in_time_is_504(api: Api) -> None:
+    response = api.call("POST", "/projects/shop/imports/preflight", json={"source_url": SOURCE})
+    assert (response.status_code, set(response.json())) == (504, {"error"})

@@ -1,4 +1,4 @@
-"""Uploads in a real S3 server: what a signed URL may do, and for how long."""
+"""The S3 store with a real S3 server: what a signed URL allows, and for how long."""
 
 import subprocess
 import time
@@ -23,16 +23,18 @@ def store(s3_server: S3Server) -> S3UploadStore:
     return S3UploadStore(s3_server.settings(), s3_server.environment)
 
 
-def curl(*words: str) -> int:
-    """The HTTP status."""
+def curl(*arguments: str) -> int:
+    """Runs curl and returns the HTTP status."""
     done = subprocess.run(
-        ["curl", "--silent", "--output", "/dev/null", "--write-out", "%{http_code}", *words],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        ["curl", "--silent", "--output", "/dev/null", "--write-out", "%{http_code}", *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return int(done.stdout)
 
 
-def test_a_file_is_put_by_plain_curl_and_found(store: S3UploadStore, tmp_path: Path) -> None:
+def test_a_file_uploaded_with_curl_is_found(store: S3UploadStore, tmp_path: Path) -> None:
     assert store.find_size(KEY) is None
     (tmp_path / "dump").write_bytes(b"x" * 100_000)
     assert curl("--upload-file", str(tmp_path / "dump"), store.sign_put(KEY, "")) == 200
@@ -43,7 +45,9 @@ def test_a_file_is_put_by_plain_curl_and_found(store: S3UploadStore, tmp_path: P
     store.delete(KEY)
 
 
-def test_a_signed_url_does_one_thing_to_one_object(store: S3UploadStore, s3_server: S3Server, tmp_path: Path) -> None:
+def test_a_signed_url_allows_one_method_on_one_object(
+    store: S3UploadStore, s3_server: S3Server, tmp_path: Path
+) -> None:
     s3_server.put(OTHER, b"another's")
     (tmp_path / "dump").write_bytes(b"mine")
     put, get = store.sign_put(KEY, ""), store.sign_get(OTHER, timedelta(minutes=1))
@@ -55,7 +59,7 @@ def test_a_signed_url_does_one_thing_to_one_object(store: S3UploadStore, s3_serv
     assert store.find_size(OTHER) == len(b"another's")
 
 
-def test_a_signed_url_ends(s3_server: S3Server, tmp_path: Path) -> None:
+def test_a_signed_url_expires(s3_server: S3Server, tmp_path: Path) -> None:
     short = S3UploadStore(s3_server.settings(expiry="1s"), s3_server.environment)
     url = short.sign_put(KEY, "")
     (tmp_path / "dump").write_bytes(b"late")
@@ -64,8 +68,8 @@ def test_a_signed_url_ends(s3_server: S3Server, tmp_path: Path) -> None:
     assert short.find_size(KEY) is None
 
 
-def test_a_store_that_is_away_is_told(s3_server: S3Server) -> None:
-    gone = S3UploadStore(s3_server.settings(endpoint="http://127.0.0.1:9"), s3_server.environment)
+def test_a_store_that_does_not_answer_is_reported(s3_server: S3Server) -> None:
+    unreachable = S3UploadStore(s3_server.settings(endpoint="http://127.0.0.1:9"), s3_server.environment)
     with pytest.raises(StoreUnavailable):
-        gone.find_size(KEY)
-    assert gone.sign_put(KEY, "").startswith("http://127.0.0.1:9/")
+        unreachable.find_size(KEY)
+    assert unreachable.sign_put(KEY, "").startswith("http://127.0.0.1:9/")
