@@ -10,6 +10,9 @@ BIN := .venv/bin
 STAMP := .venv/installed
 LOGS := .logs
 OPENAPI := operator/openapi.json
+# The generator of the documentation has an environment of its own, so that `make check` stays quick.
+DOCS := build/docs-environment
+DOCS_STAMP := $(DOCS)/installed
 # Tests that need no cluster; the rest are `make e2e`.
 UNIT := -m "not cluster and not thorough" --numprocesses auto --maxprocesses 4 --dist loadfile
 # Tests against the cluster mostly wait, so there are more processes than cores (tests/e2e/fixtures.py).
@@ -101,6 +104,17 @@ bench: up ## measure what is promised
 chaos: up ## all that takes part in an import dies, hangs, falls silent: what was seen
 	@$(BIN)/python -m tests.chaos
 
+.PHONY: docs
+docs: $(DOCS_STAMP) ## the documentation site in build/site; a broken link is an error
+	@$(DOCS)/bin/zensical build --config-file .zensical.toml --clean --strict
+
+$(DOCS_STAMP): docs/requirements.txt
+	@$(FIND_PYTHON); \
+	if [ ! -x $(DOCS)/bin/python ]; then "$$python" -m venv --clear $(DOCS); fi; \
+	echo "installing $$(grep -c '^[a-z]' $<) packages of $< into $(DOCS), each checked by its hash"; \
+	$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<; \
+	touch $@
+
 ##@ Development
 
 .PHONY: setup
@@ -161,12 +175,13 @@ lock: ## resolve the dependencies anew, with hashes
 	"$$folder/bin/pip" install --quiet --disable-pip-version-check uv; \
 	PATH="$$folder/bin:$$PATH"; \
 	$(COMPILE) pyproject.toml --output-file operator/requirements.txt; \
-	$(COMPILE) pyproject.toml --extra dev --output-file tests/requirements.txt
+	$(COMPILE) pyproject.toml --extra dev --output-file tests/requirements.txt; \
+	$(COMPILE) docs/requirements.in --output-file docs/requirements.txt
 	@echo "operator/requirements.txt and tests/requirements.txt are resolved; run make setup"
 
 .PHONY: clean
 clean: ## remove the virtual environment and what tools left; the cluster stays
-	@rm -rf .venv .logs .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build
+	@rm -rf .venv .logs .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .cache build
 
 .PHONY: help
 help: ## this list

@@ -1,4 +1,4 @@
-"""operator/REASONS.md says what each thing that was seen means: every row is tried, and nothing is missing in it."""
+"""Every row of docs/reference/causes.md is tried, and no cause is missing there."""
 
 import re
 from datetime import timedelta
@@ -51,7 +51,7 @@ class Row(NamedTuple):
 
 
 def read_rows() -> list[Row]:
-    text = (Path(__file__).parents[2] / "operator" / "REASONS.md").read_text()
+    text = (Path(__file__).parents[2] / "docs" / "reference" / "causes.md").read_text()
     cells = re.findall(r"^\| (.*?) \| (.*) \| `(\w+)` \| (\w+) \|$", text, re.MULTILINE)
     return [Row(who, says.strip("`"), Reason(reason), kind) for who, says, reason, kind in cells]
 

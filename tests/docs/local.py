@@ -60,8 +60,7 @@ def open_session(
         with source.database("shop"), run_https_server(folder / "https", "localhost") as files:
             source.execute(SHOP, "shop")
             source.execute(
-                "GRANT USAGE ON SCHEMA audit TO reader;"
-                "GRANT SELECT ON ALL TABLES IN SCHEMA public, audit TO reader",
+                "GRANT USAGE ON SCHEMA audit TO reader;GRANT SELECT ON ALL TABLES IN SCHEMA public, audit TO reader",
                 "shop",
             )
             files.answers["/shop.dump"] = body(_dump(source))

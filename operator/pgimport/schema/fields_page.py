@@ -6,7 +6,9 @@ from pgimport.model import names
 from pgimport.schema.crd import KINDS, Kind, build_root
 from pgimport.schema.structural_schema import Schema
 
-_INTRODUCTION = f"""# Fields of the resources
+_INTRODUCTION = f"""# Fields
+
+This page lists every field of the three resources.
 
 API version `{names.API_VERSION}`. A field in **bold** must be given wherever what surrounds it is given.
 """

@@ -1,0 +1,77 @@
+"""Builds the documentation page that lists every reason, with its retry, exit code and hint."""
+
+from collections.abc import Iterable
+
+from pgimport.model.reasons import MEANINGS, Reason, RetryClassification
+
+_INTRODUCTION = """\
+# Reasons
+
+This page lists every reason that a condition, an exit code or the command line can give.
+
+`status.retryClassification` follows from the reason. [Causes](causes.md) lists which exit code, SQLSTATE or message
+leads to which reason.
+"""
+
+_SECTIONS: tuple[tuple[RetryClassification, str, str], ...] = (
+    (RetryClassification.PERMANENT, "Permanent", "The import would fail in the same way again, so it is not retried."),
+    (RetryClassification.TRANSIENT, "Transient", "The import is retried while attempts are left."),
+    (
+        RetryClassification.RESOURCE,
+        "Resource",
+        "The import is retried while attempts are left. The hint says what to raise.",
+    ),
+    (RetryClassification.CANCELLED, "Cancelled", "You cancelled the import with `spec.cancel`."),
+)
+
+# Reasons of conditions that no attempt ends with, so MEANINGS does not have them.
+CONDITIONS: dict[Reason, str] = {
+    Reason.ACCEPTED: "The operator has accepted the import.",
+    Reason.SUSPENDED: "`spec.suspend` holds the import.",
+    Reason.SOURCE_SECRET_MISSING: "The Secret with the source's URL or CA does not exist yet.",
+    Reason.CONFIG_MAP_MISSING: "The ConfigMap of `spec.postImport` does not exist yet.",
+    Reason.PROJECT_NOT_READY: "The Project's server cannot be used at the moment.",
+    Reason.TARGET_NOT_FOUND: "The PreviewDatabase does not exist yet.",
+    Reason.WAITING_FOR_TARGET: "Another import holds the target.",
+    Reason.WAITING_FOR_SLOT: "The Project runs as many imports as it may.",
+    Reason.STARTING: "The Job exists, and its pod has not started yet.",
+    Reason.RUNNING: "An attempt is running.",
+    Reason.RETRYING: "An attempt failed, and the next one is due.",
+    Reason.COMPLETED: "The target holds the verified import.",
+    Reason.READY: "The Project or the PreviewDatabase can be used.",
+    Reason.PENDING: "The operator has not finished creating the object's database.",
+    Reason.EXPIRED: "The preview's time is over, and its database is dropped.",
+    Reason.DELETING: "The object is being deleted.",
+    Reason.PRIMARY_MISSING: "The Project names no primary database, so there is nothing to clone.",
+    Reason.CLONING: "The import that copies the primary database is at work.",
+    Reason.CLONE_FAILED: "The import that copies the primary database has failed; its own status says why.",
+}
+
+
+def build_reasons_page() -> str:
+    """Returns the whole page as Markdown."""
+    lines = [_INTRODUCTION]
+    for classification, title, sentence in _SECTIONS:
+        reasons = [reason for reason in Reason if _has(reason, classification)]
+        lines += [f"## {title}", "", sentence, "", *_rows(reasons), ""]
+    lines += ["## Conditions only", "", "These reasons say what an object does or waits for.", ""]
+    lines += ["| reason | meaning |", "|---|---|"]
+    lines += [f"| `{reason.value}` | {meaning} |" for reason, meaning in CONDITIONS.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _has(reason: Reason, classification: RetryClassification) -> bool:
+    return reason in MEANINGS and MEANINGS[reason].classification is classification
+
+
+def _rows(reasons: Iterable[Reason]) -> list[str]:
+    meanings = {reason: MEANINGS[reason] for reason in reasons}
+    rows = [
+        f"| `{reason.value}` | {meaning.exit_code or ''} | {_escape(meaning.hint)} |"
+        for reason, meaning in meanings.items()
+    ]
+    return ["| reason | exit code | what to do |", "|---|---|---|", *rows]
+
+
+def _escape(text: str) -> str:
+    return text.replace("|", "\\|")
