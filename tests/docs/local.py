@@ -92,7 +92,7 @@ def _drop_target(target: PostgresServer) -> None:
 
 
 def _dump(source: PostgresServer) -> bytes:
-    command = [source.bin / "pg_dump", "--format=custom", source.url("shop")]
+    command = [str(source.bin / "pg_dump"), "--format=custom", source.url("shop")]
     return subprocess.run(command, check=True, capture_output=True).stdout
 
 
