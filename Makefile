@@ -19,6 +19,10 @@ UNIT := -m "not cluster and not thorough" --numprocesses auto --maxprocesses 4 -
 SIDE_BY_SIDE := --numprocesses 4 --dist loadgroup
 COMPILE := uv pip compile --quiet --universal --generate-hashes --no-annotate --no-emit-find-links \
 	--custom-compile-command "make lock"
+# The images have the versions that the tests have.
+COMPILE_IMAGE := $(COMPILE) --constraint tests/requirements.txt
+# Dependencies of the worker that the operator's image leaves out.
+WORKER_ONLY := asyncpg lz4 backports-zstd
 
 # Sets `python` to a Python of 3.11 or newer that can make a virtual environment.
 define FIND_PYTHON
@@ -168,16 +172,20 @@ fresh: setup ## generated files are what `make generate` would write
 	exit $$status
 
 .PHONY: lock
-lock: ## resolve the dependencies anew, with hashes
+lock: ## lock the dependencies with hashes; `make lock UPGRADE=--upgrade` takes newer versions
 	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
 	$(FIND_PYTHON); \
 	"$$python" -m venv "$$folder"; \
 	"$$folder/bin/pip" install --quiet --disable-pip-version-check uv; \
 	PATH="$$folder/bin:$$PATH"; \
-	$(COMPILE) pyproject.toml --output-file operator/requirements.txt; \
-	$(COMPILE) pyproject.toml --extra dev --output-file tests/requirements.txt; \
-	$(COMPILE) docs/requirements.in --output-file docs/requirements.txt
-	@echo "operator/requirements.txt and tests/requirements.txt are resolved; run make setup"
+	index=$${PIP_INDEX_URL:-$$("$$folder/bin/pip" config get global.index-url 2> /dev/null || true)}; \
+	if [ -n "$$index" ]; then export UV_DEFAULT_INDEX="$$index"; fi; \
+	$(COMPILE) $(UPGRADE) pyproject.toml --all-extras --group dev --output-file tests/requirements.txt; \
+	$(COMPILE_IMAGE) pyproject.toml --output-file operator/requirements-worker.txt; \
+	$(COMPILE_IMAGE) pyproject.toml --all-extras $(addprefix --no-emit-package ,$(WORKER_ONLY)) \
+		--output-file operator/requirements-operator.txt; \
+	$(COMPILE) $(UPGRADE) docs/requirements.in --output-file docs/requirements.txt
+	@echo "requirements are locked in tests, operator and docs; run make setup"
 
 .PHONY: clean
 clean: ## remove the virtual environment and what tools left; the cluster stays

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from pgimport.extras import explain_missing_package
 from pgimport.model.policy import Policy
 from pgimport.model.uploads import StoreSettings
 from pgimport.store.upload_store import UploadStore, open_store
@@ -81,6 +82,11 @@ def open_uploads(settings: Settings | ApiSettings, environment: Mapping[str, str
         raise SettingsError(f"{error.args[0]}: it is missing, and PGIMPORT_UPLOADS needs it") from error
     except OSError as error:
         raise SettingsError(f"PGIMPORT_UPLOADS: {error.filename}: {error.strerror}") from error
+    except ModuleNotFoundError as error:
+        message = explain_missing_package(error, "PGIMPORT_UPLOADS: an S3 store", "s3")
+        if message is None:
+            raise
+        raise SettingsError(message) from error
 
 
 def _parse(name: str, value: str) -> object:

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from tests.support.kubernetes import Kubernetes, run_kubernetes
 
-from pgimport.cli.keys_command import keys
-from pgimport.cli.main import build_parser
+from pgimport.cli.arguments import build_parser
+from pgimport.cli.keys_command import run_keys
 from pgimport.kubernetes_client.secrets_and_config_maps import read_secret
 from pgimport.model.api_caller import ApiScope, Caller
 from pgimport.model.api_keys import API_KEYS_SECRET, parse_api_keys
@@ -22,7 +22,7 @@ def kubernetes() -> Iterator[Kubernetes]:
 
 
 def call(kubernetes: Kubernetes, *words: str) -> int:
-    return keys(build_parser().parse_args(["keys", "--namespace", "system", *words]), kubernetes.connect())
+    return run_keys(build_parser().parse_args(["keys", "--namespace", "system", *words]), kubernetes.connect())
 
 
 def find(kubernetes: Kubernetes, text: str, later: timedelta = timedelta()) -> Caller | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from tests.support.kubernetes import run_kubernetes
 
-from pgimport.cli.release_command import OperatorStillThere, stop_operator
+from pgimport.cli.release_command import OperatorStillRunning, stop_operator
 from pgimport.kubernetes_client import api_paths
 from pgimport.kubernetes_client.api_client import KubernetesClient
 
@@ -40,17 +40,17 @@ def cluster() -> Iterator[KubernetesClient]:
 
 
 def test_a_pod_that_does_not_end_is_an_error(cluster: KubernetesClient) -> None:
-    with pytest.raises(OperatorStillThere, match="pgimport-operator"):
-        stop_operator(cluster, NAMESPACE, DEPLOYMENT, patience=0.1, pause=0.02)
+    with pytest.raises(OperatorStillRunning, match="pgimport-operator"):
+        stop_operator(cluster, NAMESPACE, DEPLOYMENT, stop_seconds=0.1, poll_seconds=0.02)
 
 
 def test_waits_for_the_pods_end(cluster: KubernetesClient) -> None:
     ending = threading.Timer(0.5, lambda: cluster.delete(POD))
     ending.start()
-    stop_operator(cluster, NAMESPACE, DEPLOYMENT, patience=20, pause=0.02)
+    stop_operator(cluster, NAMESPACE, DEPLOYMENT, stop_seconds=20, poll_seconds=0.02)
     ending.join()
     assert [pod["metadata"]["name"] for pod in cluster.get(api_paths.core(NAMESPACE, "pods"))["items"]] == ["bystander"]
 
 
 def test_no_operator_is_nothing_to_wait_for(cluster: KubernetesClient) -> None:
-    stop_operator(cluster, NAMESPACE, "another", patience=0.1)
+    stop_operator(cluster, NAMESPACE, "another", stop_seconds=0.1)

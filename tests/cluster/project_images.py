@@ -36,8 +36,12 @@ class Images:
     demo_source: str | None
 
 
-def _context_paths() -> list[Path]:
-    return [OPERATOR / "Dockerfile", OPERATOR / "requirements.txt", OPERATOR / "pgimport"]
+def _requirements(target: str) -> Path:
+    return OPERATOR / f"requirements-{target}.txt"
+
+
+def _context_paths(target: str) -> list[Path]:
+    return [OPERATOR / "Dockerfile", _requirements(target), OPERATOR / "pgimport"]
 
 
 def build_postgres(major: str, base: str) -> Build:
@@ -65,7 +69,7 @@ def build_operator(bases: Mapping[str, str]) -> Build:
 
 def _of_operator(name: str, target: str, arguments: Mapping[str, str]) -> Build:
     words = [target, *(f"{key}={value}" for key, value in sorted(arguments.items()))]
-    digest = digest_of(_context_paths(), words)
+    digest = digest_of(_context_paths(target), words)
     return Build(name, OPERATOR / "Dockerfile", OPERATOR, digest, target, arguments)
 
 
@@ -76,16 +80,16 @@ def _demo(provider: Provider, postgres: Build) -> Build:
 
 
 @contextmanager
-def context_with_wheels() -> Iterator[Path]:
-    """The Dockerfile's own folder and the wheels: the build then asks no index."""
+def context_with_wheels(target: str) -> Iterator[Path]:
+    """Copies the build context of an image into a folder with its wheels, so that the build asks no index."""
     with tempfile.TemporaryDirectory(prefix="pgimport-context-") as name:
         folder = Path(name)
-        for path in _context_paths():
+        for path in _context_paths(target):
             if path.is_dir():
                 shutil.copytree(path, folder / path.name, ignore=lambda _, names: IGNORED.intersection(names))
             else:
                 shutil.copy(path, folder)
-        shutil.copytree(ensure_wheels(OPERATOR / "requirements.txt"), folder / "wheels")
+        shutil.copytree(ensure_wheels(_requirements(target)), folder / "wheels")
         yield folder
 
 
@@ -99,7 +103,7 @@ def _ensure(provider: Provider, build: Build) -> str:
 def _ensure_of_operator(provider: Provider, build: Build) -> str:
     if provider.has(provider.reference(build)):
         return provider.reference(build)
-    with context_with_wheels() as context:
+    with context_with_wheels(build.target) as context:
         return _ensure(provider, replace(build, context=context, dockerfile=context / "Dockerfile"))
 
 

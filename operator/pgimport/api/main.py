@@ -26,6 +26,7 @@ from pgimport.kubernetes_client.watch_cache import WatchCache
 from pgimport.log import start_logging
 from pgimport.model.api_caller import Caller
 from pgimport.model.api_keys import API_KEY_PREFIX, API_KEYS_SECRET
+from pgimport.model.errors import KubernetesNotConfigured
 from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS
 from pgimport.settings import ApiSettings, SettingsError, open_uploads, read_api_settings
 from pgimport.store.embedded_store import LocalStore
@@ -48,7 +49,7 @@ def main(arguments: list[str]) -> int:
         settings = read_api_settings(os.environ)
         start_logging(settings.log_level)
         context = build_context(connect_kubernetes(), settings, _read_api_secret(settings))
-    except SettingsError as error:
+    except (SettingsError, KubernetesNotConfigured) as error:
         print(error, file=sys.stderr)
         return EX_CONFIG
     serve(context, settings)

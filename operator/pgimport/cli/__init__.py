@@ -1,1 +1,1 @@
-"""Door D, the command line: `pgimport run` without a cluster, and what the chart's hooks call."""
+"""The command line: `pgimport run` imports without a cluster; the other commands serve an installation of the chart."""

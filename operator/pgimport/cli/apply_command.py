@@ -1,37 +1,41 @@
-"""`pgimport apply FILE`: one Project from a file into the cluster, by server-side apply; the chart's own hook."""
+"""`pgimport apply FILE`: applies one Project from a file by server-side apply. The chart calls it as a hook."""
 
+import argparse
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
 
 from pgimport.kubernetes_client import api_paths
 from pgimport.kubernetes_client.api_client import connect_kubernetes
-from pgimport.model.errors import NotFound, PgimportError
+from pgimport.model.errors import NotFound
 from pgimport.model.names import API_VERSION, PROJECTS
 
-PATIENCE = 60  # seconds for a CRD that was installed a moment ago to be served
+CRD_SECONDS = 60  # A new CRD is served some seconds after its creation.
+RETRY_SECONDS = 0.5
 
 
-def apply(file: str) -> int:
-    """0 when the Project is there; 1 with the reason on stderr."""
-    body = yaml.safe_load(Path(file).read_text())
-    if not isinstance(body, dict) or body.get("kind") != "Project" or body.get("apiVersion") != API_VERSION:
-        print(f"apply: {file}: not a Project of {API_VERSION}", file=sys.stderr)
+def main(arguments: argparse.Namespace, _environment: Mapping[str, str]) -> int:
+    """Returns 0 if the Project exists, 1 if the file has no Project. Raises PgimportError."""
+    try:
+        project = yaml.safe_load(Path(arguments.file).read_text())
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        print(f"pgimport apply: {arguments.file} cannot be read: {error}", file=sys.stderr)
         return 1
-    cluster, deadline = connect_kubernetes(), time.monotonic() + PATIENCE
+    if not isinstance(project, dict) or project.get("kind") != "Project" or project.get("apiVersion") != API_VERSION:
+        print(f"pgimport apply: {arguments.file} is not a Project of {API_VERSION}", file=sys.stderr)
+        return 1
+    name = project["metadata"]["name"]
+    kubernetes, deadline = connect_kubernetes(), time.monotonic() + CRD_SECONDS
     while True:
         try:
-            cluster.apply(api_paths.resource(PROJECTS, "", body["metadata"]["name"]), body)
-        except NotFound as absent:
+            kubernetes.apply(api_paths.resource(PROJECTS, "", name), project)
+        except NotFound:
             if time.monotonic() > deadline:
-                print(f"apply: {absent}", file=sys.stderr)
-                return 1
-            time.sleep(0.5)
-            continue
-        except PgimportError as error:
-            print(f"apply: {error}", file=sys.stderr)
-            return 1
-        print(f"project {body['metadata']['name']} applied")
-        return 0
+                raise
+            time.sleep(RETRY_SECONDS)
+        else:
+            print(f"project {name} applied")
+            return 0

@@ -1,9 +1,13 @@
-"""`pgimport keys create|list|revoke`: API keys of the HTTP API, in one Secret of the operator's namespace."""
+"""`pgimport keys create|list|revoke`: manages the API keys of the HTTP API.
+
+One Secret in the operator's namespace holds the hashes of all keys.
+"""
 
 import argparse
 import json
 import secrets
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,90 +24,105 @@ from pgimport.model.api_keys import (
     format_entry,
     parse_api_keys,
 )
-from pgimport.model.errors import Conflict, PgimportError
+from pgimport.model.errors import Conflict
 from pgimport.model.names import LABEL_MANAGED_BY
 
-
-def keys(words: argparse.Namespace, cluster: KubernetesClient | None = None) -> int:
-    """0, or 1 with the reason on stderr."""
-    try:
-        cluster = cluster or connect_kubernetes()
-        match words.verb:
-            case "create":
-                return _create(cluster, words)
-            case "list":
-                return _list(cluster, words)
-            case _:
-                return _revoke(cluster, words)
-    except PgimportError as error:
-        print(f"keys: {error}", file=sys.stderr)
-        return 1
+COLUMNS = ("ID", "NAME", "ORGANIZATION", "PROJECT", "SCOPES", "EXPIRES")
 
 
-def _create(cluster: KubernetesClient, words: argparse.Namespace) -> int:
+def main(arguments: argparse.Namespace, _environment: Mapping[str, str]) -> int:
+    """Returns the exit code. Raises PgimportError."""
+    return run_keys(arguments, connect_kubernetes())
+
+
+def run_keys(arguments: argparse.Namespace, kubernetes: KubernetesClient) -> int:
+    """Runs one verb; returns 1 if the key to revoke does not exist. Raises PgimportError."""
+    match arguments.verb:
+        case "create":
+            return _create_key(kubernetes, arguments)
+        case "list":
+            return _list_keys(kubernetes, arguments)
+        case _:
+            return _revoke_key(kubernetes, arguments)
+
+
+def _create_key(kubernetes: KubernetesClient, arguments: argparse.Namespace) -> int:
     now = datetime.now(UTC)
-    made = build_api_key(
-        secrets.token_bytes(ID_BYTES + RANDOM_BYTES), organization=words.organization, project=words.project,
-        scopes=tuple(ApiScope(one) for one in words.scope) or tuple(ApiScope), name=words.name, created_at=now,
-        expires_at=now + words.expires if words.expires else None,
-    )  # fmt: skip
-    if words.secret is not None:
-        return _into_secret(cluster, words, made)
-    ensure_entry(cluster, _manifest(words.namespace, API_KEYS_SECRET), made.id, format_entry(made.entry))
-    print(made.text)
-    print(f"This is the only time that it is shown. Revoke it: pgimport keys revoke {made.id}", file=sys.stderr)
+    key = build_api_key(
+        secrets.token_bytes(ID_BYTES + RANDOM_BYTES),
+        organization=arguments.organization,
+        project=arguments.project,
+        scopes=tuple(ApiScope(scope) for scope in arguments.scope) or tuple(ApiScope),
+        name=arguments.name,
+        created_at=now,
+        expires_at=now + arguments.expires if arguments.expires else None,
+    )
+    if arguments.secret is not None:
+        return _write_key_to_secret(kubernetes, arguments, key)
+    _add_entry(kubernetes, arguments.namespace, key)
+    print(key.text)
+    print(f"The key is not shown again. To revoke it, run `pgimport keys revoke {key.id}`.", file=sys.stderr)
     return 0
 
 
-def _into_secret(cluster: KubernetesClient, words: argparse.Namespace, made: NewApiKey) -> int:
-    """Once: a Secret that is there holds a key already."""
-    path = f"kubectl -n {words.namespace} get secret {words.secret} -o jsonpath='{{.data.key}}' | base64 -d"
-    if read_secret(cluster, words.namespace, words.secret) is None:
-        ensure_entry(cluster, _manifest(words.namespace, API_KEYS_SECRET), made.id, format_entry(made.entry))
-        manifest = _manifest(words.namespace, words.secret)
+def _write_key_to_secret(kubernetes: KubernetesClient, arguments: argparse.Namespace, key: NewApiKey) -> int:
+    """Creates the Secret with the key. An existing Secret already has a key and is left alone."""
+    namespace, name = arguments.namespace, arguments.secret
+    if read_secret(kubernetes, namespace, name) is None:
+        _add_entry(kubernetes, namespace, key)
+        manifest = _build_manifest(namespace, name)
         manifest["metadata"]["ownerReferences"] = []
         try:
-            create_secret(cluster, words.namespace, manifest, {"key": made.text.encode(), "id": made.id.encode()})
-        except Conflict:  # somebody was faster: one key is enough
-            ensure_entry(cluster, _manifest(words.namespace, API_KEYS_SECRET), made.id, None)
-    print(f"read the key with: {path}")
+            create_secret(kubernetes, namespace, manifest, {"key": key.text.encode(), "id": key.id.encode()})
+        except Conflict:  # Another process created the Secret first: its key is enough.
+            _remove_entry(kubernetes, namespace, key.id)
+    print(f"read the key with: kubectl -n {namespace} get secret {name} -o jsonpath='{{.data.key}}' | base64 -d")
     return 0
 
 
-def _manifest(namespace: str, name: str) -> dict[str, Any]:
-    return {
-        "apiVersion": "v1", "kind": "Secret",
-        "metadata": {"name": name, "namespace": namespace, "labels": {LABEL_MANAGED_BY: "pgimport"}},
-    }  # fmt: skip
-
-
-def _list(cluster: KubernetesClient, words: argparse.Namespace) -> int:
-    ring = parse_api_keys(read_secret(cluster, words.namespace, API_KEYS_SECRET) or {})
+def _list_keys(kubernetes: KubernetesClient, arguments: argparse.Namespace) -> int:
+    ring = parse_api_keys(read_secret(kubernetes, arguments.namespace, API_KEYS_SECRET) or {})
     for problem in ring.problems:
-        print(f"keys: {problem}: passed over", file=sys.stderr)
-    if words.json:
-        print(json.dumps([{"id": one, **_shown(entry)} for one, entry in ring.entries.items()], indent=2))
+        print(f"pgimport keys: {problem}: skipped", file=sys.stderr)
+    if arguments.json:
+        print(json.dumps([{"id": key_id, **_format_json(entry)} for key_id, entry in ring.entries.items()], indent=2))
         return 0
-    rows = [("ID", "NAME", "ORGANIZATION", "PROJECT", "SCOPES", "EXPIRES")]
-    for one, entry in ring.entries.items():
-        expires = entry.expires_at.strftime("%Y-%m-%d %H:%M") if entry.expires_at else "never"
-        rows.append(
-            (one, entry.name or "-", entry.organization, entry.project or "all", ",".join(entry.scopes), expires)
-        )
-    widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
+    rows = [COLUMNS, *(_format_row(key_id, entry) for key_id, entry in ring.entries.items())]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     return 0
 
 
-def _shown(entry: ApiKeyEntry) -> dict[str, Any]:
-    return {name: value for name, value in entry.to_json().items() if name != "hash"}
-
-
-def _revoke(cluster: KubernetesClient, words: argparse.Namespace) -> int:
-    if words.id not in (read_secret(cluster, words.namespace, API_KEYS_SECRET) or {}):
-        print(f"keys: there is no key {words.id} in namespace {words.namespace}", file=sys.stderr)
+def _revoke_key(kubernetes: KubernetesClient, arguments: argparse.Namespace) -> int:
+    if arguments.id not in (read_secret(kubernetes, arguments.namespace, API_KEYS_SECRET) or {}):
+        print(f"pgimport keys: there is no key {arguments.id} in namespace {arguments.namespace}", file=sys.stderr)
         return 1
-    ensure_entry(cluster, _manifest(words.namespace, API_KEYS_SECRET), words.id, None)
-    print(f"{words.id} is revoked")
+    _remove_entry(kubernetes, arguments.namespace, arguments.id)
+    print(f"key {arguments.id} is revoked")
     return 0
+
+
+def _add_entry(kubernetes: KubernetesClient, namespace: str, key: NewApiKey) -> None:
+    ensure_entry(kubernetes, _build_manifest(namespace, API_KEYS_SECRET), key.id, format_entry(key.entry))
+
+
+def _remove_entry(kubernetes: KubernetesClient, namespace: str, key_id: str) -> None:
+    ensure_entry(kubernetes, _build_manifest(namespace, API_KEYS_SECRET), key_id, None)
+
+
+def _build_manifest(namespace: str, name: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": name, "namespace": namespace, "labels": {LABEL_MANAGED_BY: "pgimport"}},
+    }
+
+
+def _format_row(key_id: str, entry: ApiKeyEntry) -> tuple[str, ...]:
+    expires = entry.expires_at.strftime("%Y-%m-%d %H:%M") if entry.expires_at else "never"
+    return (key_id, entry.name or "-", entry.organization, entry.project or "all", ",".join(entry.scopes), expires)
+
+
+def _format_json(entry: ApiKeyEntry) -> dict[str, Any]:
+    return {name: value for name, value in entry.to_json().items() if name != "hash"}

@@ -1,11 +1,14 @@
-"""`pgimport release`: before the chart goes, the operator stops and its finalizers come off what it looked after.
+"""`pgimport release`: stops the operator and removes its finalizers. The chart calls it before an uninstall.
 
-Databases on the target servers stay: a new installation finds their objects, puts the finalizers back and goes on.
+Databases on the target servers stay. A new installation finds their objects, adds the finalizers again and continues.
 """
 
+import argparse
 import sys
 import time
+from collections.abc import Mapping
 
+from pgimport.extras import EX_CONFIG
 from pgimport.kubernetes_client import api_paths
 from pgimport.kubernetes_client.api_client import KubernetesClient, connect_kubernetes
 from pgimport.kubernetes_client.custom_resources import list_raw
@@ -13,66 +16,71 @@ from pgimport.model.errors import NotFound, PgimportError
 from pgimport.model.names import FINALIZER_PREVIEW, FINALIZER_PROJECT, PREVIEWS, PROJECTS
 from pgimport.model.resources import ResourceKey
 
-PATIENCE = 60  # seconds for the operator's pod to end
+STOP_SECONDS = 60.0
+POLL_SECONDS = 0.5
+VARIABLES = ("PGIMPORT_NAMESPACE", "PGIMPORT_DEPLOYMENT")
+FINALIZERS = ((PREVIEWS, FINALIZER_PREVIEW), (PROJECTS, FINALIZER_PROJECT))
 
 
-def release(namespace: str, deployment: str) -> int:
-    """0 when nothing of ours holds an object any more; 1 with the reason on stderr."""
-    try:
-        cluster = connect_kubernetes()
-        stop_operator(cluster, namespace, deployment)
-        count = sum(strip_finalizers(cluster, *one) for one in _OURS)
-    except PgimportError as error:
-        print(f"release: {error}", file=sys.stderr)
-        return 1
-    print(f"released {count} objects; databases on the target servers stay as they are")
+class OperatorStillRunning(PgimportError):
+    """The operator's pod did not end in time. Helm repeats the hook."""
+
+
+def main(_arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
+    """Returns 0 when no object has a finalizer of the operator. Raises PgimportError."""
+    for variable in VARIABLES:
+        if not environment.get(variable):
+            print(f"pgimport release: set {variable}", file=sys.stderr)
+            return EX_CONFIG
+    namespace, deployment = (environment[variable] for variable in VARIABLES)
+    kubernetes = connect_kubernetes()
+    stop_operator(kubernetes, namespace, deployment)
+    count = sum(remove_finalizers(kubernetes, kind, finalizer) for kind, finalizer in FINALIZERS)
+    print(f"removed the finalizers of {count} objects; databases on the target servers are unchanged")
     return 0
 
 
-class OperatorStillThere(PgimportError):
-    """Helm tries the hook again."""
-
-
-_OURS = ((PREVIEWS, FINALIZER_PREVIEW), (PROJECTS, FINALIZER_PROJECT))
-
-
 def stop_operator(
-    cluster: KubernetesClient, namespace: str, deployment: str, patience: float = PATIENCE, pause: float = 0.5
+    kubernetes: KubernetesClient,
+    namespace: str,
+    deployment: str,
+    stop_seconds: float = STOP_SECONDS,
+    poll_seconds: float = POLL_SECONDS,
 ) -> None:
-    """Scales to zero and waits until its pods are gone: one that still ends would put the finalizers back.
+    """Scales the Deployment to zero and waits until its pods are gone: a running pod would add the finalizers again.
 
-    A Deployment's `status.replicas` does not count pods that are about to end. Raises OperatorStillThere.
+    `status.replicas` of a Deployment does not count pods that are terminating. Raises OperatorStillRunning.
     """
     path = api_paths.deployments(namespace, deployment)
     try:
-        cluster.patch(f"{path}/scale", {"spec": {"replicas": 0}})
-        labels = cluster.get(path)["spec"]["selector"]["matchLabels"]
+        kubernetes.patch(f"{path}/scale", {"spec": {"replicas": 0}})
+        labels = kubernetes.get(path)["spec"]["selector"]["matchLabels"]
     except NotFound:
         return
     selector = ",".join(f"{name}={value}" for name, value in sorted(labels.items()))
-    deadline = time.monotonic() + patience
-    while cluster.get(api_paths.core(namespace, "pods"), labelSelector=selector)["items"]:
+    deadline = time.monotonic() + stop_seconds
+    while kubernetes.get(api_paths.core(namespace, "pods"), labelSelector=selector)["items"]:
         if time.monotonic() > deadline:
-            raise OperatorStillThere(f"the pod of Deployment {deployment} has not ended within {patience:.0f} s")
-        time.sleep(pause)
+            raise OperatorStillRunning(f"the pod of Deployment {deployment} did not end within {stop_seconds:.0f} s")
+        time.sleep(poll_seconds)
 
 
-def strip_finalizers(cluster: KubernetesClient, kind: str, finalizer: str) -> int:
-    """How many objects had ours."""
+def remove_finalizers(kubernetes: KubernetesClient, kind: str, finalizer: str) -> int:
+    """Returns the number of objects of this kind that had the finalizer."""
     count = 0
     try:
-        items = list_raw(cluster, kind)["items"]
-    except NotFound:  # the CRD is gone, and all its objects with it
+        resources = list_raw(kubernetes, kind)["items"]
+    except NotFound:  # Without its CRD a kind has no objects.
         return 0
-    for body in items:
-        before = body["metadata"].get("finalizers", [])
-        if finalizer not in before:
+    for resource in resources:
+        metadata = resource["metadata"]
+        finalizers = metadata.get("finalizers", [])
+        if finalizer not in finalizers:
             continue
-        key = ResourceKey(kind, body["metadata"].get("namespace", ""), body["metadata"]["name"])
+        path = api_paths.of_key(ResourceKey(kind, metadata.get("namespace", ""), metadata["name"]))
+        others = [name for name in finalizers if name != finalizer]
         try:
-            cluster.patch(
-                api_paths.of_key(key), {"metadata": {"finalizers": [one for one in before if one != finalizer]}}
-            )
+            kubernetes.patch(path, {"metadata": {"finalizers": others}})
         except NotFound:
             continue
         count += 1

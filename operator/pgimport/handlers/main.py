@@ -13,6 +13,7 @@ from pgimport.handlers.observed_versions import ObservedVersions
 from pgimport.handlers.sweep import run_sweeps
 from pgimport.kubernetes_client.api_client import connect_kubernetes
 from pgimport.log import start_logging
+from pgimport.model.errors import KubernetesNotConfigured
 from pgimport.reconcile.context import OperatorIdentity, ReconcileContext
 from pgimport.reconcile.loop import reconcile
 from pgimport.reconcile.work_queue import WorkQueue
@@ -24,12 +25,13 @@ def main(arguments: list[str]) -> int:
     try:
         settings = read_settings(os.environ)
         store = open_uploads(settings, os.environ)
-    except SettingsError as error:
+        kubernetes = connect_kubernetes()
+    except (SettingsError, KubernetesNotConfigured) as error:
         print(error, file=sys.stderr)
         return 78  # EX_CONFIG
     start_logging(settings.log_level)
     context = ReconcileContext(
-        cluster=connect_kubernetes(),
+        cluster=kubernetes,
         policy=settings.to_policy(),
         store=store,
         identity=OperatorIdentity(

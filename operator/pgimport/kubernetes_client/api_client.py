@@ -11,8 +11,17 @@ from urllib.parse import urlencode
 
 import urllib3
 from kubernetes import client, config
+from yaml import YAMLError
 
-from pgimport.model.errors import Conflict, Forbidden, Invalid, KubernetesUnavailable, NotFound, PgimportError
+from pgimport.model.errors import (
+    Conflict,
+    Forbidden,
+    Invalid,
+    KubernetesNotConfigured,
+    KubernetesUnavailable,
+    NotFound,
+    PgimportError,
+)
 from pgimport.model.names import MANAGER
 
 REQUEST_TIMEOUT = (5, 30)  # seconds to connect and to read
@@ -150,12 +159,21 @@ def _refusal(method: str, path: str, status: int, data: bytes) -> PgimportError:
 
 
 def connect_kubernetes() -> KubernetesClient:
-    """In a pod by its service account, elsewhere by the current kubeconfig context."""
+    """Connects with the pod's service account, or outside a cluster with the current context of the kubeconfig.
+
+    Raises KubernetesNotConfigured.
+    """
     configuration = client.Configuration()
     try:
         config.load_incluster_config(client_configuration=configuration)
     except config.ConfigException:
-        config.load_kube_config(client_configuration=configuration)
+        try:
+            config.load_kube_config(client_configuration=configuration)
+        except (config.ConfigException, OSError, ValueError, TypeError, YAMLError) as error:
+            first_line = next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")
+            raise KubernetesNotConfigured(
+                f"no usable kubeconfig: {first_line}. Set KUBECONFIG to the file of your cluster"
+            ) from error
     configuration.connection_pool_maxsize = 32  # workers and sweep at once
     configuration.retries = False  # our own queue decides when to come back
     return KubernetesClient(client.ApiClient(configuration))

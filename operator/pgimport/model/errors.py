@@ -5,6 +5,7 @@ PgimportError
 ├── Conflict        it changed since it was read: see again
 ├── Denied          Kubernetes refused: a right is missing; the message names verb and object
 ├── Refused         Kubernetes does not accept the object; the message names the field
+├── KubernetesNotConfigured  no service account or usable kubeconfig was found
 ├── KubernetesUnavailable     Kubernetes did not answer, or asked to come later
 ├── StoreUnavailable       the upload store did not answer, or refused us
 └── ServerUnavailable      a target server did not answer, or refused the admin
@@ -31,6 +32,10 @@ class Forbidden(PgimportError):
 
 class Invalid(PgimportError):
     """A field of what was sent is wrong."""
+
+
+class KubernetesNotConfigured(PgimportError):
+    """No service account or kubeconfig names a Kubernetes API server."""
 
 
 class KubernetesUnavailable(PgimportError):

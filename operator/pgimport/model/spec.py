@@ -11,6 +11,9 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema, model_validator
 
 from pgimport.model.base_models import StrictModel
+from pgimport.model.import_choices import Engine as Engine
+from pgimport.model.import_choices import Provider as Provider
+from pgimport.model.import_choices import Verify as Verify
 from pgimport.model.scalar_types import Bytes, Duration, SpecTime
 from pgimport.model.string_types import (
     ExtensionName,
@@ -200,35 +203,6 @@ class ImportTarget(StrictModel):
     """Where the database goes."""
 
     preview_database: ObjectName = Field(description="Name of a PreviewDatabase in this namespace.")
-
-
-class Engine(StrEnum):
-    """How the rows travel."""
-
-    AUTO = "auto"
-    RELAY = "relay"
-    DUMP = "dump"
-
-
-class Provider(StrEnum):
-    """Whose own schemas and extensions stay behind."""
-
-    AUTO = "auto"
-    NEON = "neon"
-    SUPABASE = "supabase"
-    RDS = "rds"
-    HEROKU = "heroku"
-    RENDER = "render"
-    RAILWAY = "railway"
-    NONE = "none"
-
-
-class Verify(StrEnum):
-    """How the copy is compared with its source."""
-
-    COUNTS = "counts"
-    CHECKSUMS = "checksums"
-    NONE = "none"
 
 
 RELAY_NEEDS_LIVE_SOURCE = "spec.engine: relay needs a live source; a dump file comes as it is"

@@ -1,0 +1,1 @@
+"""Tests what the wheel, the sdist, the extras and the images contain."""
