@@ -1,4 +1,4 @@
-"""Options and fixtures that several rooms' tests share."""
+"""Options and fixtures that the tests of several packages share."""
 
 from collections.abc import Iterator
 
@@ -10,27 +10,27 @@ from tests.support.postgres import PostgresServer, run_postgres
 # Fixtures of all tests that need the cluster of `make up`: those of e2e and of chaos.
 pytest_plugins = ("tests.e2e.fixtures",)
 
-# The laws are tested beside builds that keep every core busy: how long an example takes says nothing.
+# Tests run beside builds that keep every core busy, so the time of one example says nothing.
 settings.register_profile("no-deadline", deadline=None)
 settings.load_profile("no-deadline")
 
 
 @pytest.fixture(scope="session")
 def postgres16() -> Iterator[PostgresServer]:
-    """One PostgreSQL 16 for the whole run; a test makes databases and roles of its own in it."""
+    """A PostgreSQL 16 for the whole run; each test creates its own databases and roles in it."""
     with run_postgres(16) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    """One S3 server for the whole run; a test has keys of its own in it."""
+    """An S3 server for the whole run; each test uses keys of its own."""
     with run_s3_server(tmp_path_factory.mktemp("s3") / "objects") as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def postgres18() -> Iterator[PostgresServer]:
-    """One PostgreSQL 18 for the whole run; a test makes databases and roles of its own in it."""
+    """A PostgreSQL 18 for the whole run; each test creates its own databases and roles in it."""
     with run_postgres(18) as server:
         yield server

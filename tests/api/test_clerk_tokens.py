@@ -70,7 +70,7 @@ def https(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpsServer]:
 
 @pytest.fixture
 def issuer(https: HttpsServer, keys: dict[str, RSAPrivateKey]) -> Issuer:
-    https.asked.clear()
+    https.requests.clear()
     issuer = Issuer(https, keys)
     issuer.publish("first")
     return issuer
@@ -151,13 +151,13 @@ def test_an_unknown_key_id_fetches_the_keys_again(issuer: Issuer) -> None:
     issuer.publish("first", "second")
     with pytest.raises(InvalidCredentials):
         clerk.verify(issuer.sign("second"), NOW)
-    assert len(issuer.https.asked) == 1
+    assert len(issuer.https.requests) == 1
     issuer.time += RETRY_SECONDS + 1
     assert clerk.verify(issuer.sign("second"), NOW).name == "user_1"
     for _ in range(20):
         with pytest.raises(InvalidCredentials):
             clerk.verify(issuer.sign("unknown"), NOW)
-    assert len(issuer.https.asked) == 2
+    assert len(issuer.https.requests) == 2
 
 
 def test_the_known_keys_stay_valid_while_clerk_does_not_answer(issuer: Issuer) -> None:

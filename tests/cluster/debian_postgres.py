@@ -1,7 +1,7 @@
-"""Debian's PostgreSQL: a major comes in; a tree with its server, and its clients as this host runs them, go out.
+"""Provides Debian's PostgreSQL servers and clients as programs of this host.
 
-With contrib, ICU, TLS, XML and lz4, and with clients that are kept up to date. The trees are those of the images that
-the `bare` cluster builds, made once and kept in the same cache.
+They have contrib, ICU, TLS, XML and lz4, and their clients are up to date. Each comes from an image of the bare
+cluster, unpacked once into the same cache.
 """
 
 import json
@@ -22,7 +22,7 @@ from tests.cluster.provider import Build
 
 RELEASES = {int(major): suite for major, suite in SUITES.items()}
 CLIENTS = ("pg_dump", "pg_restore", "psql")
-# A newer program than this host's, with the libraries and the loader of its own release.
+# Runs a program of another Debian release with the libraries and the loader of that release.
 _CLIENT = """#!/bin/sh
 exec {loader} --library-path {libraries} {program} "$@"
 """
@@ -33,7 +33,7 @@ def server_build(major: int) -> Build:
 
 
 def reference(build: Build) -> str:
-    """As the `bare` cluster names it."""
+    """Returns the name of the image in the bare cluster."""
     return f"localhost/pgimport/{build.name}:{build.digest}"
 
 
@@ -44,14 +44,14 @@ def ensure_programs() -> None:
 
 @cache
 def server_tree(major: int) -> Path:
-    """The root file system of a server of this major; nobody writes into it."""
+    """Returns the root file system of a server of this major version. It is read-only by convention."""
     ensure_programs()
     build = server_build(major)
     return image_tree(build, ensure_archive(build, reference(build)))
 
 
 def image_tree(build: Build, archive: Path) -> Path:
-    """An image's file system as a folder, its layers one upon the other."""
+    """Unpacks the layers of an image into a folder of the cache, and returns that."""
     tree = cache_folder() / "trees" / f"{build.name}-{build.digest}"
     with only_one_in_cache("trees"):
         if not tree.exists():
@@ -73,21 +73,21 @@ def _unpack(archive: Path, tree: Path) -> None:
         for layer in json.load(manifest)[0]["Layers"]:
             with tarfile.open(fileobj=image.extractfile(layer)) as files:
                 for entry in files:
-                    _place(files, entry, tree)
+                    _extract(files, entry, tree)
 
 
-def _place(files: tarfile.TarFile, entry: tarfile.TarInfo, tree: Path) -> None:
-    """A file named `.wh.x` says that an upper layer removed `x`."""
+def _extract(files: tarfile.TarFile, entry: tarfile.TarInfo, tree: Path) -> None:
+    """Extracts an entry of a layer. An entry `.wh.x` means that this layer removed `x`."""
     path = Path(entry.name)
     if path.name.startswith(".wh."):
-        gone = tree / path.with_name(path.name.removeprefix(".wh."))
-        shutil.rmtree(gone) if gone.is_dir() and not gone.is_symlink() else gone.unlink(missing_ok=True)
+        removed = tree / path.with_name(path.name.removeprefix(".wh."))
+        shutil.rmtree(removed) if removed.is_dir() and not removed.is_symlink() else removed.unlink(missing_ok=True)
     else:
         files.extract(entry, tree, filter="fully_trusted")
 
 
 def link_clients(tree: Path, major: int, folder: Path, names: Sequence[str] = CLIENTS) -> None:
-    """`<folder>/<major>/bin/pg_dump` and its like, as the worker looks for them."""
+    """Creates `<folder>/<major>/bin/pg_dump` and the other clients where the worker looks for them."""
     programs = folder / str(major) / "bin"
     programs.mkdir(parents=True)
     for name in names:
@@ -95,7 +95,7 @@ def link_clients(tree: Path, major: int, folder: Path, names: Sequence[str] = CL
 
 
 def link_program(tree: Path, program: Path, link: Path) -> None:
-    """A program of a tree, for this host to run as if it were its own."""
+    """Creates a script that runs a program of a tree on this host."""
     loader = next(tree.glob("usr/lib/*-linux-gnu*/ld-linux-*.so.*"))
     link.write_text(_CLIENT.format(loader=loader, libraries=loader.parent, program=tree / program))
     link.chmod(0o755)

@@ -1,6 +1,6 @@
-"""A real S3 server on the loopback interface: a folder comes in; endpoint and credentials go out.
+"""Runs a real S3 server on the loopback interface: versitygw, which keeps objects as files.
 
-versitygw keeps objects as files. It is a Go program, built once a machine into the cache of the test cluster.
+It is a Go program, built once per machine into the cache of the test cluster.
 """
 
 import os
@@ -30,7 +30,7 @@ START_SECONDS = 20
 
 @dataclass(frozen=True)
 class S3Server:
-    """One server with one bucket."""
+    """A running server with one bucket."""
 
     endpoint: str
     folder: Path
@@ -40,7 +40,7 @@ class S3Server:
         return S3Settings.model_validate({"bucket": BUCKET, "endpoint": self.endpoint, **changes})
 
     def put(self, key: str, content: bytes) -> None:
-        """As its owner."""
+        """Stores an object as the owner of the bucket."""
         store = S3Store(
             BUCKET, endpoint=self.endpoint, region="us-east-1", access_key_id=self.environment[ACCESS_KEY],
             secret_access_key=self.environment[SECRET_KEY], client_options={"allow_http": True},
@@ -49,7 +49,7 @@ class S3Server:
 
 
 def ensure_program() -> Path:
-    """Built by Go where it is not in the cache yet: about 90 seconds of two cores."""
+    """Returns the program, built with Go unless it is in the cache; a build takes about 90 seconds on two cores."""
     folder = cache_folder() / f"versitygw-{VERSION}"
     program = folder / "versitygw"
     with only_one_in_cache("versitygw"):
@@ -67,12 +67,12 @@ def ensure_program() -> Path:
 
 @contextmanager
 def run_s3_server(folder: Path) -> Iterator[S3Server]:
-    """Until the end of the block."""
+    """Runs the server until the end of the block."""
     program = ensure_program()
     (folder / BUCKET).mkdir(parents=True)
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = int(found.getsockname()[1])
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = int(listener.getsockname()[1])
     access, secret = "tests", secrets.token_urlsafe(24)
     process = subprocess.Popen(
         [program, "--port", f"127.0.0.1:{port}", "posix", folder],

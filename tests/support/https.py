@@ -1,4 +1,4 @@
-"""An HTTPS server on the loopback interface: answers go in by path; its CA and what it was asked come out."""
+"""Runs an HTTPS server on the loopback interface, whose answers a test sets by path."""
 
 import http.server
 import ssl
@@ -14,21 +14,21 @@ Answer = Callable[[http.server.BaseHTTPRequestHandler], None]
 
 @dataclass
 class HttpsServer:
-    """One server; its certificate is for `name` alone."""
+    """A running server. Its certificate is valid for `name` only."""
 
     name: str
     port: int
     ca: Path
     answers: dict[str, Answer]
-    asked: list[tuple[str, dict[str, str]]] = field(default_factory=list)  # path with query, headers
-    names: list[str | None] = field(default_factory=list)  # as SNI told them
+    requests: list[tuple[str, dict[str, str]]] = field(default_factory=list)  # path with query, headers
+    server_names: list[str | None] = field(default_factory=list)  # as clients sent them (SNI)
 
     def url(self, path: str, host: str | None = None) -> str:
         return f"https://{host or self.name}:{self.port}{path}"
 
 
 def make_certificates(folder: Path, name: str) -> Path:
-    """`ca.crt`, and `tls.crt` with `tls.key` of this CA for this one DNS name; returns the CA's path."""
+    """Creates `ca.crt`, and `tls.crt` with `tls.key` signed by it for one DNS name. Returns the path of the CA."""
 
     def openssl(*arguments: str) -> None:
         subprocess.run(["openssl", *arguments], check=True, capture_output=True, cwd=folder)
@@ -48,13 +48,13 @@ def make_certificates(folder: Path, name: str) -> Path:
 
 @contextmanager
 def run_https_server(folder: Path, name: str) -> Iterator[HttpsServer]:
-    """Until the end of the block."""
+    """Runs the server until the end of the block."""
     ca = make_certificates(folder, name)
     server = HttpsServer(name, 0, ca, {})
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            server.asked.append((self.path, dict(self.headers)))
+            server.requests.append((self.path, dict(self.headers)))
             answer = server.answers.get(self.path.partition("?")[0])
             if answer is None:
                 self.send_error(404)
@@ -62,14 +62,14 @@ def run_https_server(folder: Path, name: str) -> Iterator[HttpsServer]:
                 answer(self)
 
         def log_message(self, *_: object) -> None:
-            """Not to stderr."""
+            """Keeps requests out of standard error."""
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "tls.crt", folder / "tls.key")
-    context.sni_callback = lambda _socket, found, _context: server.names.append(found)
+    context.sni_callback = lambda _socket, name, _context: server.server_names.append(name)
     listening = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     listening.daemon_threads = True
-    # In the request's own thread: a client that goes away in the handshake must not end the server.
+    # The handshake runs in the request's own thread, so that a client that disconnects in it does not end the server.
     listening.socket = context.wrap_socket(listening.socket, server_side=True, do_handshake_on_connect=False)
     server.port = listening.server_address[1]
     thread = threading.Thread(target=listening.serve_forever, daemon=True)
@@ -83,7 +83,10 @@ def run_https_server(folder: Path, name: str) -> Iterator[HttpsServer]:
 
 
 def body(content: bytes, length: int | None = -1, status: int = 200, **headers: str) -> Answer:
-    """An answer with this body; `length` is what Content-Length says: the truth, another number, or nothing."""
+    """Builds an answer with this body.
+
+    `length` is the value of Content-Length: -1 for the real length, None for no header.
+    """
 
     def answer(request: http.server.BaseHTTPRequestHandler) -> None:
         request.send_response(status)

@@ -1,6 +1,6 @@
-"""A name server on the loopback interface: names and their answers go in; what was asked comes out.
+"""Runs a name server on the loopback interface, whose answers a test sets by name.
 
-Only what getaddrinfo asks: A and AAAA over UDP (RFC 1035), nothing cached (a TTL of 0).
+It answers what getaddrinfo asks: A and AAAA over UDP (RFC 1035), with a TTL of 0.
 """
 
 import ipaddress
@@ -10,17 +10,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-ADDRESS = "127.9.9.9"  # port 53 of an address that nothing else uses
+ADDRESS = "127.9.9.9"  # an address whose port 53 nothing else uses
 _A, _AAAA = 1, 28
-Answer = Callable[[int], list[str]]  # how often the name was asked before → addresses
+Answer = Callable[[int], list[str]]  # number of earlier queries for the name → addresses
 
 
 @dataclass
 class NameServer:
-    """Answers by name, in small letters; every other name does not exist."""
+    """Answers by name in lower case; every other name does not exist (NXDOMAIN)."""
 
     answers: dict[str, Answer]
-    asked: list[str] = field(default_factory=list)  # once for A and AAAA together
+    queries: list[str] = field(default_factory=list)  # names; A and AAAA count as one query
 
     def reply(self, query: bytes) -> bytes:
         name, kind, end = _parse_question(query)
@@ -28,13 +28,13 @@ class NameServer:
         if answer is None:
             return query[:2] + b"\x81\x83" + query[4:6] + bytes(6) + query[12:end]
         if kind == _A:
-            self.asked.append(name)
-        before = self.asked.count(name) - (kind == _A)
-        addresses = [ipaddress.ip_address(one) for one in answer(before)]
-        packed = [one.packed for one in addresses if one.version == (4 if kind == _A else 6)]
+            self.queries.append(name)
+        before = self.queries.count(name) - (kind == _A)
+        addresses = [ipaddress.ip_address(text) for text in answer(before)]
+        packed = [address.packed for address in addresses if address.version == (4 if kind == _A else 6)]
         records = b"".join(
-            b"\xc0\x0c" + kind.to_bytes(2, "big") + b"\x00\x01" + bytes(4) + len(one).to_bytes(2, "big") + one
-            for one in packed
+            b"\xc0\x0c" + kind.to_bytes(2, "big") + b"\x00\x01" + bytes(4) + len(address).to_bytes(2, "big") + address
+            for address in packed
         )
         return (
             query[:2] + b"\x81\x80" + query[4:6] + len(packed).to_bytes(2, "big") + bytes(4) + query[12:end] + records
@@ -51,15 +51,15 @@ def _parse_question(query: bytes) -> tuple[str, int, int]:
 
 @contextmanager
 def run_name_server(answers: dict[str, Answer]) -> Iterator[NameServer]:
-    """Until the end of the block."""
+    """Runs the server until the end of the block."""
     server = NameServer(answers)
     with socket.socket(type=socket.SOCK_DGRAM) as listener:
         listener.bind((ADDRESS, 53))
         listener.settimeout(0.1)
-        over = threading.Event()
+        stopped = threading.Event()
 
         def serve() -> None:
-            while not over.is_set():
+            while not stopped.is_set():
                 try:
                     query, client = listener.recvfrom(2048)
                 except TimeoutError:
@@ -71,5 +71,5 @@ def run_name_server(answers: dict[str, Answer]) -> Iterator[NameServer]:
         try:
             yield server
         finally:
-            over.set()
+            stopped.set()
             thread.join()

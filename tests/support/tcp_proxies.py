@@ -1,4 +1,4 @@
-"""What may stand between a client and a PostgreSQL server: a slow line, a pooler, a host that sleeps at first."""
+"""Runs TCP proxies between a client and a PostgreSQL server: slow ones, cutting ones, a connection pooler."""
 
 import socket
 import struct
@@ -16,16 +16,16 @@ SSL_REQUEST = struct.pack("!i", 80877103)
 
 @dataclass
 class TcpProxy:
-    """Where to connect, and what went over it."""
+    """A listening proxy, its connections and its counters."""
 
     port: int
     connections: int = 0
-    round_trips: int = 0  # times that a client spoke after it had listened
+    round_trips: int = 0  # times that a client sent something after it had received something
     lock: threading.Lock = field(default_factory=threading.Lock)
     clients: list[socket.socket] = field(default_factory=list)
 
     def cut(self) -> None:
-        """Every connection ends in a reset, as if something in between had lost it."""
+        """Resets every connection."""
         for client in list(self.clients):
             with suppress(OSError):  # it is closed already
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -36,13 +36,13 @@ class TcpProxy:
 def listen(
     serve: Callable[[socket.socket, TcpProxy], None], at: tuple[str, int] = ("127.0.0.1", 0)
 ) -> Iterator[TcpProxy]:
-    """A port, one of its own where `at` names none; each connection is served in a thread of its own."""
+    """Listens at an address (port 0: a free port) and serves each connection in a thread of its own."""
     with socket.create_server(at) as listener:
         line = TcpProxy(listener.getsockname()[1])
         threads: list[threading.Thread] = []
 
         def work(client: socket.socket) -> None:
-            with client, suppress(OSError):  # either side may go away at any time
+            with client, suppress(OSError):  # either side may disconnect at any time
                 serve(client, line)
 
         def accept() -> None:
@@ -69,15 +69,18 @@ def listen(
                 worker.join()
 
 
-def pass_on(client: socket.socket, server: tuple[str, int], heard: Callable[[bytes, bool], None]) -> None:
-    """Both ways until both have ended; `heard` gets what is about to be passed on, and whether the client said it."""
+def pass_on(client: socket.socket, server: tuple[str, int], before: Callable[[bytes, bool], None]) -> None:
+    """Copies bytes in both directions until both have ended.
+
+    Calls `before` with each piece before it is sent on, and whether it comes from the client.
+    """
     with socket.create_connection(server) as upstream:
         upstream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
         def pump(source: socket.socket, sink: socket.socket, is_client: bool) -> None:
             with suppress(OSError):
                 while data := source.recv(CHUNK):
-                    heard(data, is_client)
+                    before(data, is_client)
                     sink.sendall(data)
             with suppress(OSError):
                 sink.shutdown(socket.SHUT_WR)
@@ -92,9 +95,9 @@ def pass_on(client: socket.socket, server: tuple[str, int], heard: Callable[[byt
 def run_slow_proxy(
     server: PostgresServer, delay: float, sleeps_at: int = 0, others: Sequence[PostgresServer] = ()
 ) -> Iterator[TcpProxy]:
-    """Each direction takes `delay` seconds; the first `sleeps_at` connections are taken and never answered.
+    """Delays each direction by `delay` seconds. Accepts the first `sleeps_at` connections without ever answering them.
 
-    With `others`, connections lead to one server after the other.
+    With `others`, connections lead to the servers in turn.
     """
     servers = [server, *others]
 
@@ -104,19 +107,19 @@ def run_slow_proxy(
                 continue
             return
         behind = servers[(line.connections - 1) % len(servers)]
-        listened = threading.Event()
-        listened.set()
+        received = threading.Event()
+        received.set()
 
-        def heard(_: bytes, is_client: bool) -> None:
-            if is_client and listened.is_set():
-                listened.clear()
+        def wait(_: bytes, is_client: bool) -> None:
+            if is_client and received.is_set():
+                received.clear()
                 with line.lock:
                     line.round_trips += 1
             time.sleep(delay)
             if not is_client:
-                listened.set()
+                received.set()
 
-        pass_on(client, (behind.host, behind.port), heard)
+        pass_on(client, (behind.host, behind.port), wait)
 
     with listen(serve) as line:
         yield line
@@ -124,22 +127,22 @@ def run_slow_proxy(
 
 @contextmanager
 def run_cutting_proxy(server: PostgresServer, after: int, cuts: int, *, sent: bool = False) -> Iterator[TcpProxy]:
-    """A connection that has carried so many bytes from the server (`sent`: to it) is cut; so often, then no more."""
-    left = cuts
+    """Cuts each connection after so many bytes from the server (with `sent`: to the server), `cuts` times in all."""
+    remaining = cuts
 
     def serve(client: socket.socket, line: TcpProxy) -> None:
         carried = 0
 
-        def heard(data: bytes, is_client: bool) -> None:
-            nonlocal carried, left
+        def count(data: bytes, is_client: bool) -> None:
+            nonlocal carried, remaining
             carried += len(data) if is_client is sent else 0
             with line.lock:
-                if carried > after and left > 0:
-                    left -= 1
+                if carried > after and remaining > 0:
+                    remaining -= 1
                     client.shutdown(socket.SHUT_RDWR)
                     raise ConnectionResetError
 
-        pass_on(client, (server.host, server.port), heard)
+        pass_on(client, (server.host, server.port), count)
 
     with listen(serve) as line:
         yield line
@@ -147,7 +150,7 @@ def run_cutting_proxy(server: PostgresServer, after: int, cuts: int, *, sent: bo
 
 @contextmanager
 def run_pooler(server: PostgresServer, dbname: str, *, transactions: bool, servers: int = 3) -> Iterator[TcpProxy]:
-    """Lets everybody in, and serves each session (or each transaction) with one of a few processes, last used first."""
+    """Accepts every client, and serves each session or each transaction with one of a few backends, last used first."""
     idle = [_Backend(server, dbname) for _ in range(servers)]
     everyone = list(idle)
     lock = threading.Lock()
@@ -169,7 +172,7 @@ def run_pooler(server: PostgresServer, dbname: str, *, transactions: bool, serve
                 backend.wire.sendall(message[0] + message[1])
                 status, answer = _answer(backend.wire)
                 if transactions and status == b"I":
-                    give(backend)  # before the client hears of it, so that its next message finds it idle
+                    give(backend)  # before the client is answered, so that its next message finds the backend idle
                     backend = None
                 client.sendall(answer)
         with suppress(OSError):  # the test is over
@@ -187,7 +190,7 @@ def run_pooler(server: PostgresServer, dbname: str, *, transactions: bool, serve
 
 
 class _Backend:
-    """A server process, spoken to in bare messages once it was logged in to."""
+    """A logged-in connection to the server, used for raw protocol messages."""
 
     def __init__(self, server: PostgresServer, dbname: str) -> None:
         self._connection = server.connect(dbname)
@@ -201,7 +204,7 @@ class _Backend:
 
 
 def _welcome(client: socket.socket, key: int, version: str) -> None:
-    """Any password will do; the key for a cancel request is made up, as poolers do."""
+    """Accepts any client without a password. Sends an invented key for cancel requests, as poolers do."""
     while read_exactly(client, struct.unpack("!i", read_exactly(client, 4))[0] - 4) == SSL_REQUEST:
         client.sendall(b"N")
     settings = b"".join(
@@ -215,7 +218,7 @@ def _welcome(client: socket.socket, key: int, version: str) -> None:
 
 
 def read_exactly(wire: socket.socket, count: int) -> bytes:
-    """Raises ConnectionError where the other side ends before."""
+    """Reads so many bytes. Raises ConnectionError if the connection ends earlier."""
     data = b""
     while len(data) < count:
         if not (more := wire.recv(count - len(data))):
@@ -231,7 +234,7 @@ def _read_message(wire: socket.socket) -> tuple[bytes, bytes]:
 
 
 def _answer(backend: socket.socket) -> tuple[bytes, bytes]:
-    """The state of the transaction, and all messages up to the one that tells it."""
+    """Returns the transaction status, and all messages up to ReadyForQuery, which contains it."""
     answer = b""
     while True:
         kind, body = _read_message(backend)

@@ -112,7 +112,7 @@ def test_rebinding_leads_nowhere(away: Bench, place: Place, names: NameServer) -
         result = run_import(away)
         assert trap.heads == []
     assert result.ok, result.failure
-    assert names.asked == [NAME]
+    assert names.queries == [NAME]
 
 
 @pytest.mark.parametrize(

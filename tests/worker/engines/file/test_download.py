@@ -64,12 +64,12 @@ def failure_of(source: FileLocation, limit: int | None = None) -> Failure:
 
 
 def test_brings_the_file_by_its_name_from_the_judged_address(server: HttpsServer) -> None:
-    server.asked.clear()
-    server.names.clear()
+    server.requests.clear()
+    server.server_names.clear()
     found, sha256, length = read_all(source_of(server, server.url(f"/shop.dump?{SIGNATURE}")))
     assert (found, sha256, length) == (CONTENT, hashlib.sha256(CONTENT).hexdigest(), len(CONTENT))
-    assert server.names == [NAME]
-    ((path, headers),) = server.asked
+    assert server.server_names == [NAME]
+    ((path, headers),) = server.requests
     assert path == f"/shop.dump?{SIGNATURE}"
     assert headers["Host"] == f"{NAME}:{server.port}"
     assert headers["Accept-Encoding"] == "identity"
