@@ -1,1 +1,1 @@
-"""How fast it is, measured on the cluster of `make up`: `python -m tests.bench` writes report.md and report.json."""
+"""Benchmark on the cluster of `make up`: `python -m tests.bench` writes report.md and report.json."""

@@ -1,35 +1,36 @@
-"""Every measure is taken; the reports are written, misses included. `BENCH=quick` takes less of each, in minutes."""
+"""Takes every measure and writes the reports, missed goals included. `BENCH=quick` measures less, in minutes."""
 
+import argparse
 import os
 import sys
 
-from tests.bench import api_load, operator_latency, operator_overhead, pod_memory
+from tests.bench import api_load, operator_latency, operator_overhead, pod_memory, pod_startup
 from tests.bench.engines.launcher import measure_engines
 from tests.bench.report import FOLDER, Report, write_report
 from tests.e2e.machine import describe_machine
 
-QUICK_FOLDER = FOLDER / "results"  # not committed: its figures are only there to show that all is measured
+QUICK_FOLDER = FOLDER / "results"  # not committed: its figures only show that everything can be measured
 
-# Their servers run in root file systems of Debian's, their line in a network namespace.
+# The engine benchmark runs servers in Debian root file systems, and the simulated link in a network namespace.
 WITHOUT_ENGINES = Report(facts=[("Engines", "not measured: run `make bench` as root")])
 
 
 def main(scale: str) -> int:
-    """0 also where a goal is missed: the report says so."""
+    """Return 0 even if a goal is missed: the report shows it."""
     if scale not in ("", "full", "quick"):
-        print(f"BENCH={scale} is not known: it may be full or quick", file=sys.stderr)
+        print(f"BENCH={scale} is unknown: set it to full or quick", file=sys.stderr)
         return 2
     quick = scale == "quick"
-    # First of all: objects by the thousand, which others leave to be deleted, keep the cluster busy for minutes.
+    # The engines come first: the other measures leave thousands of objects, and the cluster is busy deleting them.
     engines = measure_engines("quick" if quick else "full") if os.geteuid() == 0 else WITHOUT_ENGINES
-    of_operator = operator_overhead.measure_overhead(
-        operator_overhead.QUICK_ROUNDS if quick else operator_overhead.FULL_ROUNDS
-    )
-    of_pod = pod_memory.measure_memory(pod_memory.QUICK if quick else pod_memory.FULL)
-    of_cluster = operator_latency.measure_promptness(operator_latency.QUICK if quick else operator_latency.FULL)
-    of_api = api_load.measure_shim(api_load.QUICK if quick else api_load.FULL)
+    overhead_rounds = operator_overhead.QUICK_ROUNDS if quick else operator_overhead.FULL_ROUNDS
+    overhead = operator_overhead.measure_overhead(overhead_rounds)
+    startup = pod_startup.measure_pod_startup(pod_startup.QUICK if quick else pod_startup.FULL)
+    memory = pod_memory.measure_memory(pod_memory.QUICK if quick else pod_memory.FULL)
+    latency = operator_latency.measure_latency(operator_latency.QUICK if quick else operator_latency.FULL)
+    api = api_load.measure_api(api_load.QUICK if quick else api_load.FULL)
     report = Report(
-        measures=[of_operator, *of_cluster, of_pod, *of_api, *engines.measures],
+        measures=[overhead, *latency, startup, memory, *api, *engines.measures],
         details=engines.details,
         facts=[*describe_machine(), *engines.facts],
     )
@@ -42,4 +43,5 @@ def main(scale: str) -> int:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__).parse_args()
     sys.exit(main(os.environ.get("BENCH", "")))

@@ -1,4 +1,4 @@
-"""What the HTTP API costs: accepted imports against bare writes of the same objects, reads with many jobs, memory."""
+"""Measures the HTTP API: accepted imports compared with direct writes, reads with many jobs, and memory."""
 
 import asyncio
 import random
@@ -15,7 +15,7 @@ from typing import Any
 
 import aiohttp
 from kubernetes import config
-from tests.bench.http_load import Taken, steady, storm
+from tests.bench.http_load import LoadResult, send_at_full_speed, send_at_rate
 from tests.bench.missed_goals import REASONS
 from tests.bench.report import Measure
 from tests.e2e.api_calls import make_key
@@ -31,11 +31,11 @@ from pgimport.api.resource_manifests import build_import, build_source_secret
 from pgimport.model.names import API_VERSION
 
 PROJECT = "bench-api"
-AT_ONCE = 16
+CLIENTS = 16
 READS_PER_SECOND = 200
 GOAL_RATIO, GOAL_READ_MS, GOAL_MEMORY_MIB = 0.5, 10.0, 250.0
 SOURCE = "postgresql://reader:hush-hush@93.184.215.14:5432/shop"
-ASKED = ImportRequest(source_url=SOURCE, dry_run=True)
+REQUEST = ImportRequest(source_url=SOURCE, dry_run=True)
 OPERATOR = "deployment/pgimport-operator"
 
 
@@ -44,28 +44,28 @@ class Amount:
     """How much is measured."""
 
     rounds: int
-    writes: int  # in each round, by the API and bare
+    writes: int  # per round, through the API and directly
     jobs: int
     read_seconds: int
 
     @property
     def method_of_writes(self) -> str:
         return f"""\
-{self.rounds} rounds of {self.writes} imports by the API and {self.writes} by the API server itself, in turns, after one
-of each that is not counted; {AT_ONCE} clients at once. Both write the same two objects for an import: the resource, and
-the Secret with the source's URL that it owns. The API runs as a program on this host, the operator does not run."""
+{self.rounds} rounds of {self.writes} imports through the API and {self.writes} written to the API server directly, in
+turns, after one of each that is not counted; {CLIENTS} concurrent clients. Both write the same two objects for an
+import: the resource, and the Secret with the source's URL that it owns. The API runs as a program on this host. The
+operator does not run."""
 
     @property
     def method_of_reads(self) -> str:
         return f"""\
-`GET /v1/jobs/{{id}}` of {self.jobs:,} jobs, chosen by chance, {READS_PER_SECOND} times a second for
-{self.read_seconds} s, by the API's own program on this host. A request's time counts from when it was due, not from
-when it could be sent."""
+`GET /v1/jobs/{{id}}` of {self.jobs:,} jobs in random order, {READS_PER_SECOND} times a second for
+{self.read_seconds} s, from the API as a program on this host. A request's time counts from when it was due, not from when it was sent."""
 
     @property
     def method_of_memory(self) -> str:
         return f"""\
-The most that the API's process ever had resident (VmHWM), with {self.jobs:,} jobs, after the writes and reads above."""
+The peak resident memory of the API's process (VmHWM), with {self.jobs:,} jobs, after the writes and reads above."""
 
 
 FULL = Amount(rounds=5, writes=200, jobs=10_000, read_seconds=30)
@@ -73,8 +73,8 @@ QUICK = Amount(rounds=1, writes=40, jobs=400, read_seconds=5)
 
 
 @dataclass(frozen=True)
-class Bench:
-    """Both servers, and a connection to each."""
+class ApiBench:
+    """Both servers and the credentials for each."""
 
     program: ApiProcess
     session: aiohttp.ClientSession
@@ -86,30 +86,30 @@ class Bench:
     async def write_by_api(self, _: int) -> None:
         body = {"source_url": SOURCE, "dry_run": True}
         url = f"{self.program.url}/v1/projects/{PROJECT}/imports"
-        async with self.session.post(url, json=body, headers={"X-API-Key": self.key}) as answer:
-            assert answer.status == 202, await answer.text()
-            await answer.read()
+        async with self.session.post(url, json=body, headers={"X-API-Key": self.key}) as response:
+            assert response.status == 202, await response.text()
+            await response.read()
 
-    async def write_bare(self, _: int) -> None:
-        owner = await self.write_import("bare-" + secrets.token_hex(10))
+    async def write_directly(self, _: int) -> None:
+        owner = await self.write_import("direct_result-" + secrets.token_hex(10))
         await self._post(f"/api/v1/namespaces/{PROJECT}/secrets", build_source_secret(owner, SOURCE))
 
     async def write_import(self, name: str) -> dict[str, Any]:
         origin = RequestOrigin(request_id=secrets.token_hex(16), caller="bench")
-        body = build_import(ObjectName(project=PROJECT, namespace=PROJECT, name=name), ASKED, None, origin)
+        body = build_import(ObjectName(project=PROJECT, namespace=PROJECT, name=name), REQUEST, None, origin)
         return await self._post(f"/apis/{API_VERSION}/namespaces/{PROJECT}/postgresimports", body)
 
     async def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        async with self.session.post(self.server + path, json=body, headers=self.headers, ssl=self.tls) as answer:
-            assert answer.status == 201, await answer.text()
-            found: dict[str, Any] = await answer.json()
-            return found
+        async with self.session.post(self.server + path, json=body, headers=self.headers, ssl=self.tls) as response:
+            assert response.status == 201, await response.text()
+            created: dict[str, Any] = await response.json()
+            return created
 
     async def read_job(self, number: int) -> None:
         url = f"{self.program.url}/v1/jobs/{PROJECT}.{job_name(number)}"
-        async with self.session.get(url, headers={"X-API-Key": self.key}) as answer:
-            assert answer.status == 200, await answer.text()
-            await answer.read()
+        async with self.session.get(url, headers={"X-API-Key": self.key}) as response:
+            assert response.status == 200, await response.text()
+            await response.read()
 
 
 def job_name(number: int) -> str:
@@ -117,8 +117,8 @@ def job_name(number: int) -> str:
 
 
 @contextmanager
-def _surroundings() -> Iterator[None]:
-    """A Project that is ready, and then no operator: what is measured is the API alone."""
+def _project_without_operator() -> Iterator[None]:
+    """Create a Project, wait until it is ready, then stop the operator: only the API is measured."""
     _clear()
     spec = {
         "organizationID": PROJECT,
@@ -150,25 +150,27 @@ def _clear() -> None:
 
 def _memory_mib(program: ApiProcess) -> float:
     status = Path(f"/proc/{program.process.pid}/status").read_text()
-    found = re.search(r"VmHWM:\s+(\d+) kB", status)
-    assert found is not None
-    return int(found[1]) / 1024
+    match = re.search(r"VmHWM:\s+(\d+) kB", status)
+    assert match is not None
+    return int(match[1]) / 1024
 
 
-def _connect(program: ApiProcess, session: aiohttp.ClientSession) -> Bench:
-    known = config.new_client_from_config(kubectl.environment()["KUBECONFIG"]).configuration
-    tls = ssl.create_default_context(cafile=known.ssl_ca_cert)
-    if known.cert_file:
-        tls.load_cert_chain(known.cert_file, known.key_file)
-    headers = {"Authorization": known.api_key["authorization"]} if "authorization" in known.api_key else {}
+def _connect(program: ApiProcess, session: aiohttp.ClientSession) -> ApiBench:
+    configuration = config.new_client_from_config(kubectl.environment()["KUBECONFIG"]).configuration
+    tls = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
+    if configuration.cert_file:
+        tls.load_cert_chain(configuration.cert_file, configuration.key_file)
+    headers = (
+        {"Authorization": configuration.api_key["authorization"]} if "authorization" in configuration.api_key else {}
+    )
     key = make_key("--organization", PROJECT, "--name", "bench")
-    return Bench(program, session, key, known.host, headers, tls)
+    return ApiBench(program, session, key, configuration.host, headers, tls)
 
 
-def measure_shim(amount: Amount) -> list[Measure]:
-    """Writes first, while there are few jobs; then many jobs, reads, and what the process took."""
+def measure_api(amount: Amount) -> list[Measure]:
+    """Measure writes while there are few jobs, then create many jobs and measure reads and memory."""
     with (
-        _surroundings(),
+        _project_without_operator(),
         tempfile.TemporaryDirectory() as folder,
         run_api(Path(folder), kubectl.environment()["KUBECONFIG"]) as program,
     ):
@@ -180,38 +182,41 @@ async def _measure(program: ApiProcess, amount: Amount) -> list[Measure]:
     async with aiohttp.ClientSession(connector=limits) as session:
         bench = _connect(program, session)
         rounds = await _measure_writes(bench, amount)
-        print(f"making {amount.jobs} jobs", flush=True)
-        made = amount.rounds * amount.writes * 2
-        await storm(lambda number: _drop(bench.write_import(job_name(number))), range(amount.jobs), AT_ONCE)
-        await bench.read_job(amount.jobs - 1)  # the API has seen the last one
+        print(f"creating {amount.jobs} jobs", flush=True)
+        written_imports = amount.rounds * amount.writes * 2
+
+        async def create_job(number: int) -> None:
+            await bench.write_import(job_name(number))
+
+        await send_at_full_speed(create_job, range(amount.jobs), CLIENTS)
+        await bench.read_job(amount.jobs - 1)  # the API knows the last job
         print(f"reading {READS_PER_SECOND} jobs a second", flush=True)
-        chosen = random.Random(5).choices(range(amount.jobs), k=READS_PER_SECOND * amount.read_seconds)  # noqa: S311 (a load)
-        await steady(bench.read_job, chosen[:READS_PER_SECOND], READS_PER_SECOND)
-        reads = await steady(bench.read_job, chosen, READS_PER_SECOND)
-        return [_sum_writes(rounds, amount), _sum_reads(reads, made, amount), _sum_memory(program, amount)]
+        read_jobs = random.Random(5).choices(range(amount.jobs), k=READS_PER_SECOND * amount.read_seconds)  # noqa: S311
+        await send_at_rate(bench.read_job, read_jobs[:READS_PER_SECOND], READS_PER_SECOND)
+        reads = await send_at_rate(bench.read_job, read_jobs, READS_PER_SECOND)
+        return [
+            _build_write_measure(rounds, amount),
+            _build_read_measure(reads, written_imports, amount),
+            _build_memory_measure(program, amount),
+        ]
 
 
-async def _drop(waited: Any) -> None:
-    await waited
-
-
-async def _measure_writes(bench: Bench, amount: Amount) -> list[tuple[Taken, Taken]]:
-    """By the API and bare, round by round."""
+async def _measure_writes(bench: ApiBench, amount: Amount) -> list[tuple[LoadResult, LoadResult]]:
+    """Write through the API and directly, round by round."""
     rounds = []
     for number in range(amount.rounds + 1):
-        ours = await storm(bench.write_by_api, range(amount.writes), AT_ONCE)
-        bare = await storm(bench.write_bare, range(amount.writes), AT_ONCE)
-        rounds.append((ours, bare))
-        print(
-            f"round {number} of {amount.rounds}: {ours.rate:.0f} imports/s by the API, {bare.rate:.0f} bare", flush=True
-        )
+        api_result = await send_at_full_speed(bench.write_by_api, range(amount.writes), CLIENTS)
+        direct_result = await send_at_full_speed(bench.write_directly, range(amount.writes), CLIENTS)
+        rounds.append((api_result, direct_result))
+        rates = f"{api_result.rate:.0f} imports/s through the API, {direct_result.rate:.0f} written directly"
+        print(f"round {number} of {amount.rounds}: {rates}", flush=True)
     return rounds[1:]
 
 
-def _sum_writes(rounds: list[tuple[Taken, Taken]], amount: Amount) -> Measure:
-    def row(title: str, taken: list[Taken]) -> tuple[str, ...]:
-        rates = [one.rate for one in taken]
-        p50, p99 = (1000 * statistics.median(one.quantile(part) for one in taken) for part in (0.5, 0.99))
+def _build_write_measure(rounds: list[tuple[LoadResult, LoadResult]], amount: Amount) -> Measure:
+    def row(title: str, results: list[LoadResult]) -> tuple[str, ...]:
+        rates = [result.rate for result in results]
+        p50, p99 = (1000 * statistics.median(result.quantile(part) for result in results) for part in (0.5, 0.99))
         return (
             title,
             f"{statistics.median(rates):.0f}",
@@ -221,11 +226,11 @@ def _sum_writes(rounds: list[tuple[Taken, Taken]], amount: Amount) -> Measure:
             f"{p99:.0f}",
         )
 
-    ours, bare = [one for one, _ in rounds], [one for _, one in rounds]
+    api_results, direct_results = [api for api, _ in rounds], [direct for _, direct in rounds]
     return Measure(
         name="api_import_rate_ratio",
-        title="Accepted imports a second, against bare writes of the same objects",
-        value=round(statistics.median(one.rate / other.rate for one, other in rounds), 2),
+        title="Accepted imports a second, against direct writes of the same objects",
+        value=round(statistics.median(api.rate / direct.rate for api, direct in rounds), 2),
         goal=GOAL_RATIO,
         at_least=True,
         unit="×",
@@ -233,29 +238,29 @@ def _sum_writes(rounds: list[tuple[Taken, Taken]], amount: Amount) -> Measure:
         reason=REASONS["api_import_rate_ratio"],
         rows=[
             ("", "imports/s, median", "min", "max", "p50, ms", "p99, ms"),
-            row("by the API", ours),
-            row("by the API server itself", bare),
+            row("through the API", api_results),
+            row("to the API server directly", direct_results),
         ],
     )
 
 
-def _sum_reads(taken: Taken, made: int, amount: Amount) -> Measure:
-    quantiles = [f"{1000 * taken.quantile(part):.1f}" for part in (0.5, 0.9, 0.99, 0.999, 1)]
+def _build_read_measure(result: LoadResult, written_imports: int, amount: Amount) -> Measure:
+    quantiles = [f"{1000 * result.quantile(part):.1f}" for part in (0.5, 0.9, 0.99, 0.999, 1)]
     return Measure(
         name="api_job_read_p99_milliseconds",
         title="Reading a job",
-        value=round(1000 * taken.quantile(0.99), 2),
+        value=round(1000 * result.quantile(0.99), 2),
         goal=GOAL_READ_MS,
         unit="ms",
         method=amount.method_of_reads,
         rows=[
             ("jobs in memory", "reads", "p50, ms", "p90", "p99", "p99.9", "max"),
-            (f"{made + amount.jobs}", f"{len(taken.each)}", *quantiles),
+            (f"{written_imports + amount.jobs}", f"{len(result.request_seconds)}", *quantiles),
         ],
     )
 
 
-def _sum_memory(program: ApiProcess, amount: Amount) -> Measure:
+def _build_memory_measure(program: ApiProcess, amount: Amount) -> Measure:
     return Measure(
         name="api_memory_mebibytes",
         title="Memory of the API",

@@ -1,4 +1,4 @@
-"""A Project and a source of its own for one measure, gone afterwards."""
+"""Creates a Project and a source server for one measure and removes them afterwards."""
 
 import secrets
 from collections.abc import Iterator
@@ -11,8 +11,11 @@ from tests.support import kubectl
 
 
 @contextmanager
-def surroundings(project: str, database: str, **spec: Any) -> Iterator[Tenant]:
-    """With a Secret of the database's name; `spec` is the Project's. What an earlier run left is removed first."""
+def bench_tenant(project: str, database: str, **spec: Any) -> Iterator[Tenant]:
+    """Yield a tenant with a Secret named like the database that holds the source's URL.
+
+    `spec` is that of the Project. What an earlier run has left is removed first.
+    """
     namespace = f"{project}-source"
 
     def clear() -> None:

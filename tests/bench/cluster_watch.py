@@ -1,4 +1,4 @@
-"""One object's changes as a watch shows them, in this process: what a measure waits for, without polling."""
+"""Watches single objects of the cluster, so that a measure sees a change at once instead of polling."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,10 +9,10 @@ from tests.support.kubectl import Manifest
 
 from pgimport.model.names import GROUP, IMPORTS, VERSION
 
-PATIENCE_SECONDS = 120
+TIMEOUT_SECONDS = 120
 
 
-class Observer:
+class ClusterWatcher:
     """Creates objects and watches them."""
 
     def __init__(self) -> None:
@@ -40,19 +40,20 @@ class Observer:
         return self._await(self._batch.list_namespaced_job, (namespace,), condition, field_selector=selector)
 
     def await_pod(self, namespace: str, job: str, condition: Callable[[Manifest], bool] = lambda _: True) -> Manifest:
-        """A pod of a Job: as soon as there is one, or as soon as the condition holds."""
+        """Wait until a pod of the Job exists and the condition holds."""
         selector = f"batch.kubernetes.io/job-name={job}"
         return self._await(self._core.list_namespaced_pod, (namespace,), condition, label_selector=selector)
 
     def _await(
-        self, listing: Any, where: tuple[str, ...], condition: Callable[[Manifest], bool], **selector: str
+        self, listing: Any, arguments: tuple[str, ...], condition: Callable[[Manifest], bool], **selector: str
     ) -> Manifest:
-        """Raises TimeoutError; the last state that was seen is in it."""
-        last: Manifest = {}
-        stream = watch.Watch().stream(listing, *where, timeout_seconds=PATIENCE_SECONDS, **selector)
+        """Return the first state that fulfils the condition. Raises TimeoutError with the newest status."""
+        newest: Manifest = {}
+        stream = watch.Watch().stream(listing, *arguments, timeout_seconds=TIMEOUT_SECONDS, **selector)
         for event in stream:
-            found = event["object"]
-            last = found if isinstance(found, dict) else self._api.sanitize_for_serialization(found)
-            if condition(last):
-                return last
-        raise TimeoutError(f"not within {PATIENCE_SECONDS} s; last seen: {last.get('status')}")
+            body = event["object"]
+            newest = body if isinstance(body, dict) else self._api.sanitize_for_serialization(body)
+            if condition(newest):
+                return newest
+        status = newest.get("status")
+        raise TimeoutError(f"the condition was not fulfilled within {TIMEOUT_SECONDS} s; the newest status: {status}")

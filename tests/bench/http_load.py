@@ -1,4 +1,4 @@
-"""Load on one HTTP server: requests come in; how long each took, and how long all of them, go out."""
+"""Sends many HTTP requests and measures how long each of them takes, and all of them together."""
 
 import asyncio
 import math
@@ -6,58 +6,59 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-Send = Callable[[int], Awaitable[None]]  # the number of a request
+Send = Callable[[int], Awaitable[None]]  # the argument is the number of a request
 
 
 @dataclass(frozen=True)
-class Taken:
-    """Seconds."""
+class LoadResult:
+    """Durations of a number of requests, in seconds."""
 
-    whole: float
-    each: tuple[float, ...]
+    total_seconds: float
+    request_seconds: tuple[float, ...]
 
     @property
     def rate(self) -> float:
-        """Requests a second."""
-        return len(self.each) / self.whole
+        """Return the requests per second."""
+        return len(self.request_seconds) / self.total_seconds
 
-    def quantile(self, part: float) -> float:
-        return quantile(self.each, part)
-
-
-def quantile(values: Sequence[float], part: float) -> float:
-    """The smallest value that so large a part of all does not exceed."""
-    return sorted(values)[max(0, math.ceil(part * len(values)) - 1)]
+    def quantile(self, fraction: float) -> float:
+        return quantile(self.request_seconds, fraction)
 
 
-async def storm(send: Send, numbers: Sequence[int], at_once: int) -> Taken:
-    """As fast as it goes, by so many clients."""
-    left, each = iter(numbers), []
+def quantile(values: Sequence[float], fraction: float) -> float:
+    """Return the smallest value that this fraction of all values does not exceed."""
+    return sorted(values)[max(0, math.ceil(fraction * len(values)) - 1)]
 
-    async def work() -> None:
-        for number in left:
-            begun = time.perf_counter()
+
+async def send_at_full_speed(send: Send, numbers: Sequence[int], clients: int) -> LoadResult:
+    """Let a number of clients send the requests, each as fast as it can."""
+    remaining = iter(numbers)
+    request_seconds: list[float] = []
+
+    async def run_client() -> None:
+        for number in remaining:
+            sent_at = time.perf_counter()
             await send(number)
-            each.append(time.perf_counter() - begun)
+            request_seconds.append(time.perf_counter() - sent_at)
 
-    begun = time.perf_counter()
-    await asyncio.gather(*(work() for _ in range(at_once)))
-    return Taken(time.perf_counter() - begun, tuple(each))
+    started_at = time.perf_counter()
+    await asyncio.gather(*(run_client() for _ in range(clients)))
+    return LoadResult(time.perf_counter() - started_at, tuple(request_seconds))
 
 
-async def steady(send: Send, numbers: Sequence[int], rate: float) -> Taken:
-    """So many a second, whether the answers have come or not; a request's time counts from when it was due."""
-    each: list[float] = []
-    begun = time.perf_counter()
+async def send_at_rate(send: Send, numbers: Sequence[int], rate: float) -> LoadResult:
+    """Send `rate` requests per second without waiting for responses. A request's time counts from when it is due."""
+    request_seconds: list[float] = []
+    started_at = time.perf_counter()
 
-    async def one(number: int, due: float) -> None:
+    async def send_due(number: int, due: float) -> None:
         await send(number)
-        each.append(time.perf_counter() - due)
+        request_seconds.append(time.perf_counter() - due)
 
     async with asyncio.TaskGroup() as group:
-        for place, number in enumerate(numbers):
-            due = begun + place / rate
-            if (early := due - time.perf_counter()) > 0:
-                await asyncio.sleep(early)
-            group.create_task(one(number, due))
-    return Taken(time.perf_counter() - begun, tuple(each))
+        for index, number in enumerate(numbers):
+            due = started_at + index / rate
+            if (delay := due - time.perf_counter()) > 0:
+                await asyncio.sleep(delay)
+            group.create_task(send_due(number, due))
+    return LoadResult(time.perf_counter() - started_at, tuple(request_seconds))

@@ -1,4 +1,4 @@
-"""Why goals were missed: a measure's name comes in, what its profile says goes out; shown only where it is missed."""
+"""Explains goals that were missed, by the name of the measure. The report shows the text only if the goal is missed."""
 
 REASONS: dict[str, str] = {
     "api_import_rate_ratio": """\

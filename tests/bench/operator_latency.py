@@ -1,4 +1,4 @@
-"""How soon the operator does what it must: end what is cancelled, and know 200 imports again after a restart."""
+"""Measures how long the operator takes to cancel an import, and to update all imports after a restart."""
 
 import tempfile
 import time
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kubernetes import client, config
-from tests.bench.bench_tenant import surroundings
+from tests.bench.bench_tenant import bench_tenant
 from tests.bench.report import Measure
 from tests.e2e.operator_process import DEPLOYMENT, Operator
 from tests.e2e.postgres_pods import SYSTEM_NAMESPACE
@@ -22,7 +22,7 @@ from pgimport.model.names import GROUP, VERSION
 
 PROJECT = "bench-prompt"
 GOAL_CANCEL, GOAL_RESTART = 10.0, 10.0
-PATIENCE_SECONDS = 600
+TIMEOUT_SECONDS = 600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,48 +30,44 @@ class Amount:
     """How much is measured."""
 
     cancels: int
-    at_work: int
+    running_imports: int
 
     @property
     def method_of_cancels(self) -> str:
         return f"""\
-{self.cancels} imports, one after the other, each cancelled while its rows are copied. Seconds from the change of
-spec.cancel until the state is cancelled, no pod of it runs, and no database, role or Secret of it is there; the
-longest."""
+{self.cancels} imports, one after the other, each cancelled while its rows are copied. The longest time from the change
+of spec.cancel until the state is cancelled, its pod has ended, and its database, role and Secret are gone."""
 
     @property
     def method_of_restart(self) -> str:
         return f"""\
-{self.at_work} imports are running: each has its target and its Job; their pods ask for more processors than there
-are and wait for them. The operator is stopped; meanwhile every second import is cancelled, the others get a change that
-means nothing. Seconds from the start of a new operator, as a program on this host, until each import's status is right:
-of the generation that is there, and cancelled or running."""
+{self.running_imports} imports are running: each has its target and its Job. Their pods request more processors than the
+node has, so they stay pending. While the operator is stopped, every second import is cancelled and the others get a
+change without effect. Seconds from the start of a new operator, as a program on this host, until the status of every
+import has the current generation and the state cancelled or running."""
 
 
-FULL = Amount(cancels=5, at_work=200)
-QUICK = Amount(cancels=1, at_work=10)
+FULL = Amount(cancels=5, running_imports=200)
+QUICK = Amount(cancels=1, running_imports=10)
 
 
-def measure_promptness(amount: Amount) -> list[Measure]:
-    limits = {"maxConcurrentImports": amount.at_work + amount.cancels}
-    with surroundings(PROJECT, "slow", limits=limits) as tenant:
+def measure_latency(amount: Amount) -> list[Measure]:
+    limits = {"maxConcurrentImports": amount.running_imports + amount.cancels}
+    with bench_tenant(PROJECT, "slow", limits=limits) as tenant:
         return [_measure_cancel(tenant, amount), _measure_restart(tenant, amount)]
-
-
-# --- cancel ------------------------------------------------------------------------------------------------------
 
 
 def _measure_cancel(tenant: Tenant, amount: Amount) -> Measure:
     tenant.make_previews("cancelled")
-    taken = [_time_cancel(tenant, f"cancelled-{number}") for number in range(amount.cancels)]
+    durations = [_time_cancel(tenant, f"cancelled-{number}") for number in range(amount.cancels)]
     rows: list[tuple[str, ...]] = [
         ("", "s"),
-        *((f"cancel {number}", f"{seconds:.2f}") for number, seconds in enumerate(taken, 1)),
+        *((f"cancel {number}", f"{seconds:.2f}") for number, seconds in enumerate(durations, 1)),
     ]
     return Measure(
         name="cancel_seconds",
-        title="From cancel to nothing",
-        value=round(max(taken), 2),
+        title="From cancel to clean-up",
+        value=round(max(durations), 2),
         goal=GOAL_CANCEL,
         unit="s",
         method=amount.method_of_cancels,
@@ -82,49 +78,50 @@ def _measure_cancel(tenant: Tenant, amount: Amount) -> Measure:
 def _time_cancel(tenant: Tenant, name: str) -> float:
     tenant.start(name, "slow", "cancelled")
     tenant.wait_until_copying(name)
-    begun = time.monotonic()
+    started_at = time.monotonic()
     tenant.change(name, cancel=True)
     while state_of(body := tenant.get(name)) != "cancelled" or tenant.leftovers(body):
-        if time.monotonic() - begun > PATIENCE_SECONDS:
+        if time.monotonic() - started_at > TIMEOUT_SECONDS:
             raise TimeoutError(tenant.describe(IMPORTS, name))
-    return time.monotonic() - begun
-
-
-# --- restart -----------------------------------------------------------------------------------------------------
+    return time.monotonic() - started_at
 
 
 class _Objects:
-    """Many at once, without a program for each."""
+    """Creates, changes and lists many objects in parallel, without a kubectl process for each."""
 
     def __init__(self, namespace: str) -> None:
         self._api = client.CustomObjectsApi(config.new_client_from_config(kubectl.environment()["KUBECONFIG"]))
-        self._where = (GROUP, VERSION, namespace)
+        self._resource = (GROUP, VERSION, namespace)
 
     def create(self, kind: str, bodies: list[Manifest]) -> None:
         plural = kind.partition(".")[0]
         with ThreadPoolExecutor(8) as pool:
-            list(pool.map(lambda body: self._api.create_namespaced_custom_object(*self._where, plural, body), bodies))
+            list(
+                pool.map(lambda body: self._api.create_namespaced_custom_object(*self._resource, plural, body), bodies)
+            )
 
     def change(self, names: list[str], **spec: bool) -> None:
         plural, patch = IMPORTS.partition(".")[0], {"spec": spec}
         with ThreadPoolExecutor(8) as pool:
             list(
-                pool.map(lambda one: self._api.patch_namespaced_custom_object(*self._where, plural, one, patch), names)
+                pool.map(
+                    lambda name: self._api.patch_namespaced_custom_object(*self._resource, plural, name, patch), names
+                )
             )
 
     def imports(self) -> dict[str, Manifest]:
-        """By their names."""
-        listed: Any = self._api.list_namespaced_custom_object(*self._where, IMPORTS.partition(".")[0])
-        return {one["metadata"]["name"]: one for one in listed["items"]}
+        """List the imports by name."""
+        listed: Any = self._api.list_namespaced_custom_object(*self._resource, IMPORTS.partition(".")[0])
+        return {body["metadata"]["name"]: body for body in listed["items"]}
 
 
 def _measure_restart(tenant: Tenant, amount: Amount) -> Measure:
-    objects, names = _Objects(tenant.name), [f"many-{number}" for number in range(amount.at_work)]
+    objects, names = _Objects(tenant.name), [f"many-{number}" for number in range(amount.running_imports)]
     objects.create(PREVIEWS, [tenant.preview_manifest(name) for name in names])
     huge = {"requests": {"cpu": "500"}, "limits": {"cpu": "500"}}
-    waits = {"resources": huge, "startTimeout": "2h"}
-    objects.create(IMPORTS, [tenant.import_manifest(name, "slow", name, **waits) for name in names])
-    _await(objects, lambda found: all(_works(found[name]) for name in names))
+    options = {"resources": huge, "startTimeout": "2h"}
+    objects.create(IMPORTS, [tenant.import_manifest(name, "slow", name, **options) for name in names])
+    _wait_for(objects, lambda imports: all(_is_running(imports[name]) for name in names))
     kubectl.run("-n", SYSTEM_NAMESPACE, "scale", f"deployment/{DEPLOYMENT}", "--replicas=0")
     try:
         kubectl.run("-n", SYSTEM_NAMESPACE, "wait", "--for=delete", "pod", "-l", "app.kubernetes.io/component=operator")
@@ -134,18 +131,18 @@ def _measure_restart(tenant: Tenant, amount: Amount) -> Measure:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(kubectl.environment()["KUBECONFIG"])
             operator = Operator(path, Path(folder) / "operator.log", PGIMPORT_SWEEP_SECONDS="10")
-            begun = time.monotonic()
+            started_at = time.monotonic()
             operator.start()
             try:
-                _await(objects, lambda found: _all_right(found, cancelled, others))
-                seconds = time.monotonic() - begun
+                _wait_for(objects, lambda imports: _are_current(imports, cancelled, others))
+                seconds = time.monotonic() - started_at
             finally:
                 operator.kill()
     finally:
         kubectl.run("-n", SYSTEM_NAMESPACE, "scale", f"deployment/{DEPLOYMENT}", "--replicas=1")
     return Measure(
         name="restart_seconds",
-        title=f"From an operator's start to {amount.at_work} right statuses",
+        title=f"From the operator's start to {amount.running_imports} current statuses",
         value=round(seconds, 2),
         goal=GOAL_RESTART,
         unit="s",
@@ -153,19 +150,21 @@ def _measure_restart(tenant: Tenant, amount: Amount) -> Measure:
     )
 
 
-def _works(body: Manifest) -> bool:
+def _is_running(body: Manifest) -> bool:
     return state_of(body) == "running" and "job" in body["status"]
 
 
-def _all_right(found: dict[str, Manifest], cancelled: list[str], others: list[str]) -> bool:
-    current = all(one["status"]["observedGeneration"] == one["metadata"]["generation"] for one in found.values())
-    ended = all(state_of(found[name]) == "cancelled" for name in cancelled)
-    return current and ended and all(state_of(found[name]) == "running" for name in others)
+def _are_current(imports: dict[str, Manifest], cancelled: list[str], others: list[str]) -> bool:
+    generations = [(body["status"]["observedGeneration"], body["metadata"]["generation"]) for body in imports.values()]
+    current = all(observed == newest for observed, newest in generations)
+    ended = all(state_of(imports[name]) == "cancelled" for name in cancelled)
+    return current and ended and all(state_of(imports[name]) == "running" for name in others)
 
 
-def _await(objects: _Objects, right: Callable[[dict[str, Manifest]], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not right(found := objects.imports()):
+def _wait_for(objects: _Objects, condition: Callable[[dict[str, Manifest]], bool]) -> None:
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    while not condition(imports := objects.imports()):
         if time.monotonic() > deadline:
-            raise TimeoutError(f"states: {dict(Counter(map(state_of, found.values())))}")
+            states = dict(Counter(map(state_of, imports.values())))
+            raise TimeoutError(f"the imports did not reach the expected states; states: {states}")
         time.sleep(0.2)

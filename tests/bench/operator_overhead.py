@@ -1,4 +1,4 @@
-"""What the operator costs: an import of an empty database against a bare Job with the same containers and work."""
+"""Compares an import of an empty database with a bare Job that has the same containers and does the same work."""
 
 import copy
 import secrets
@@ -7,8 +7,8 @@ import threading
 import time
 from dataclasses import dataclass
 
-from tests.bench.bench_tenant import surroundings
-from tests.bench.cluster_watch import Observer
+from tests.bench.bench_tenant import bench_tenant
+from tests.bench.cluster_watch import ClusterWatcher
 from tests.bench.report import Measure
 from tests.e2e.postgres_pods import ADMIN_SECRET, SYSTEM_NAMESPACE
 from tests.e2e.tenant import Tenant, is_over, read_secret, state_of
@@ -33,26 +33,26 @@ SEED_SECRET = "bench-seed"
 METHOD = """\
 {rounds} imports of an empty database and {rounds} bare Jobs, in turns, after one of each that is not counted; seconds.
 
-The bare Job is the very Job that the operator made for an import, without its owner and its labels. Its shadow is
-made by the operator's own code the moment its pod exists, long before its gate is reached, so that it never waits.
-An import's time ends when a watch shows `completed`, swap included. A bare Job has two ends: a watch shows its
-container terminated, and, once the Job controller has looked, the Job Complete. The overhead counts from the first."""
+The bare Job is a copy of a Job that the operator created for an import, without its owner and its labels. The
+operator's own code creates its shadow as soon as its pod exists, long before the gate, so that the pod never waits.
+An import's time ends when a watch shows `completed`, swap included. A bare Job ends twice: when a watch shows its
+container terminated, and later when the Job controller sets Complete. The overhead is the time beyond the first."""
 
 
 @dataclass(frozen=True)
-class Bench:
-    """All that both ways need."""
+class OverheadSetup:
+    """The tenant, and what a bare Job needs."""
 
-    observer: Observer
+    watcher: ClusterWatcher
     tenant: Tenant
     access: Access
     job: Manifest
-    facts: SourceInfo
+    source_info: SourceInfo
     seed: bytes
 
 
-def _admin() -> Access:
-    """By the Service's address, which a node reaches as its pods do."""
+def _read_admin_access() -> Access:
+    """Return the admin's access by the Service's address, which this host can reach."""
     values = read_secret(SYSTEM_NAMESPACE, ADMIN_SECRET)
     service = kubectl.get("service", "pgimport-server", SYSTEM_NAMESPACE)["spec"]
     return Access(
@@ -60,28 +60,28 @@ def _admin() -> Access:
     )
 
 
-def _bare(job: Manifest) -> Manifest:
-    """The operator's Job as anybody could have written it: its own seed, nobody's labels."""
+def _build_bare_job(job: Manifest) -> Manifest:
+    """Copy the operator's Job, with another seed and without labels."""
     pod = copy.deepcopy(job["spec"]["template"]["spec"])
     for volume in pod["volumes"]:
         if volume["name"] == "seed":
             volume["secret"]["secretName"] = SEED_SECRET
-    kept = ("backoffLimit", "activeDeadlineSeconds", "podReplacementPolicy", "podFailurePolicy")
+    fields = ("backoffLimit", "activeDeadlineSeconds", "podReplacementPolicy", "podFailurePolicy")
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {"namespace": job["metadata"]["namespace"]},
-        "spec": {name: job["spec"][name] for name in kept} | {"template": {"spec": pod}},
+        "spec": {name: job["spec"][name] for name in fields} | {"template": {"spec": pod}},
     }
 
 
-def _prepare(tenant: Tenant, observer: Observer) -> Bench:
-    """The first import is not measured: it warms everything up, and leaves the Job that is copied."""
-    _time_import(observer, tenant, "warm-up")
+def _prepare(tenant: Tenant, watcher: ClusterWatcher) -> OverheadSetup:
+    """Run one import that is not measured. It warms up the caches, and its Job is the one that is copied."""
+    _time_import(watcher, tenant, "warm-up")
     body = tenant.get("warm-up")
     (job,) = kubectl.list_objects("jobs", tenant.name, f"{LABEL_IMPORT_UID}={body['metadata']['uid']}")
     seed = secrets.token_bytes(32)
-    text = seed.hex().encode()  # a Secret's text; any bytes are a seed
+    text = seed.hex().encode()  # as text for the Secret; any bytes are a valid seed
     kubectl.create(
         {
             "apiVersion": "v1",
@@ -90,103 +90,107 @@ def _prepare(tenant: Tenant, observer: Observer) -> Bench:
             "stringData": {SECRET_KEY_SEED: text.decode()},
         }
     )
-    facts = SourceInfo.model_validate(body["status"]["preflight"]["source"])
-    return Bench(observer, tenant, _admin(), _bare(job), facts, text)
+    source_info = SourceInfo.model_validate(body["status"]["preflight"]["source"])
+    return OverheadSetup(watcher, tenant, _read_admin_access(), _build_bare_job(job), source_info, text)
 
 
-def _time_import(observer: Observer, tenant: Tenant, name: str) -> float:
-    """Seconds from its creation until a watch shows it completed."""
+def _time_import(watcher: ClusterWatcher, tenant: Tenant, name: str) -> float:
+    """Return the seconds from the creation of the import until a watch shows it completed."""
     manifest = tenant.import_manifest(name, DATABASE, "target")
-    begun = time.monotonic()
-    observer.create_import(manifest)
-    body = observer.await_import(tenant.name, name, lambda one: state_of(one) in ("completed", "failed", "cancelled"))
-    seconds = time.monotonic() - begun
+    started_at = time.monotonic()
+    watcher.create_import(manifest)
+    body = watcher.await_import(
+        tenant.name, name, lambda shown: state_of(shown) in ("completed", "failed", "cancelled")
+    )
+    seconds = time.monotonic() - started_at
     if state_of(body) != "completed":
         raise RuntimeError(f"import {name} did not complete: {body['status']}")
-    observer.await_import(tenant.name, name, is_over)
+    watcher.await_import(tenant.name, name, is_over)
     return seconds
 
 
-def _time_bare(bench: Bench, name: str) -> tuple[float, float]:
-    """Seconds from the Job's creation until a watch shows its container terminated, and until it is Complete."""
-    job = copy.deepcopy(bench.job)
+def _time_bare_job(setup: OverheadSetup, name: str) -> tuple[float, float]:
+    """Return the seconds from the Job's creation until its container is terminated, and until the Job is Complete."""
+    job = copy.deepcopy(setup.job)
     job["metadata"]["name"] = name
     uids: list[str] = []
     errors: list[Exception] = []
 
     def make_shadow() -> None:
         try:
-            uid = bench.observer.await_pod(bench.tenant.name, name)["metadata"]["uid"]
+            uid = setup.watcher.await_pod(setup.tenant.name, name)["metadata"]["uid"]
             uids.append(uid)
             plan = ShadowPlan(
                 names=attempt_names(uid),
-                password=attempt_password(bench.seed, uid),
-                source=bench.facts,
+                password=attempt_password(setup.seed, uid),
+                source=setup.source_info,
                 mark=OwnerComment(project_uid="bench", pod_uid=uid),
             )
-            prepare_shadow(bench.access, plan)
+            prepare_shadow(setup.access, plan)
         except Exception as error:
             errors.append(error)
 
     maker = threading.Thread(target=make_shadow, daemon=True)
     maker.start()
     try:
-        begun = time.monotonic()
-        bench.observer.create_job(job)
-        bench.observer.await_pod(bench.tenant.name, name, _is_terminated)
-        ended = time.monotonic() - begun
-        body = bench.observer.await_job(bench.tenant.name, name, _is_finished)
-        complete = time.monotonic() - begun
+        started_at = time.monotonic()
+        setup.watcher.create_job(job)
+        setup.watcher.await_pod(setup.tenant.name, name, _is_terminated)
+        terminated = time.monotonic() - started_at
+        body = setup.watcher.await_job(setup.tenant.name, name, _is_finished)
+        complete = time.monotonic() - started_at
         maker.join()
         if errors:
             raise errors[0]
         if not body["status"].get("succeeded"):
             raise RuntimeError(f"Job {name} failed: {body['status']}")
-        _assert_never_waited(bench, uids[0])
+        _assert_never_waited(setup, uids[0])
     finally:
         for uid in uids:
-            drop_attempt(bench.access, attempt_names(uid))
-    kubectl.delete("jobs", name, namespace=bench.tenant.name)
-    return ended, complete
+            drop_attempt(setup.access, attempt_names(uid))
+    kubectl.delete("jobs", name, namespace=setup.tenant.name)
+    return terminated, complete
 
 
 def _is_terminated(pod: Manifest) -> bool:
-    found = pod.get("status", {}).get("containerStatuses", ())
-    return bool(found) and all(one["state"].get("terminated") for one in found)
+    statuses = pod.get("status", {}).get("containerStatuses", ())
+    return bool(statuses) and all(status["state"].get("terminated") for status in statuses)
 
 
 def _is_finished(job: Manifest) -> bool:
-    found = job.get("status", {}).get("conditions", ())
-    return any(one["type"] in ("Complete", "Failed") and one["status"] == "True" for one in found)
+    conditions = job.get("status", {}).get("conditions", ())
+    return any(
+        condition["type"] in ("Complete", "Failed") and condition["status"] == "True" for condition in conditions
+    )
 
 
-def _assert_never_waited(bench: Bench, uid: str) -> None:
-    """Else the bare Job would have been measured with a wait that is not its own."""
-    for pod in kubectl.list_objects("pods", bench.tenant.name):
+def _assert_never_waited(setup: OverheadSetup, uid: str) -> None:
+    """Raise RuntimeError if the pod waited for its shadow: the measured time would be too long."""
+    for pod in kubectl.list_objects("pods", setup.tenant.name):
         name = pod["metadata"]["name"]
-        if pod["metadata"]["uid"] == uid and "waiting for the target database" in kubectl.logs(bench.tenant.name, name):
+        if pod["metadata"]["uid"] == uid and "waiting for the target database" in kubectl.logs(setup.tenant.name, name):
             raise RuntimeError(f"the bare Job's pod {name} waited for its shadow")
 
 
 def measure_overhead(rounds: int) -> Measure:
-    """Import and bare Job in turns, so that a slow moment of the machine meets both."""
-    ours: list[float] = []
-    bare: list[tuple[float, float]] = []
-    with surroundings(PROJECT, DATABASE) as tenant:
+    """Run import and bare Job in turns: if the machine slows down, it slows both down."""
+    import_seconds: list[float] = []
+    job_seconds: list[tuple[float, float]] = []
+    with bench_tenant(PROJECT, DATABASE) as tenant:
         tenant.make_previews("target")
-        bench = _prepare(tenant, Observer())
-        _time_bare(bench, "bare-warm-up")
+        setup = _prepare(tenant, ClusterWatcher())
+        _time_bare_job(setup, "bare-warm-up")
         for number in range(1, rounds + 1):
-            ours.append(_time_import(bench.observer, tenant, f"import-{number}"))
-            bare.append(_time_bare(bench, f"bare-{number}"))
-            ended, complete = bare[-1]
-            took = f"import {ours[-1]:.2f} s, bare Job {ended:.2f} s, Complete {complete:.2f} s"
-            print(f"round {number} of {rounds}: {took}", flush=True)
-    return _summary(ours, bare)
+            import_seconds.append(_time_import(setup.watcher, tenant, f"import-{number}"))
+            job_seconds.append(_time_bare_job(setup, f"bare-{number}"))
+            terminated, complete = job_seconds[-1]
+            seconds = f"import {import_seconds[-1]:.2f} s, bare Job {terminated:.2f} s, Complete {complete:.2f} s"
+            print(f"round {number} of {rounds}: {seconds}", flush=True)
+    return _build_measure(import_seconds, job_seconds)
 
 
-def _summary(ours: list[float], bare: list[tuple[float, float]]) -> Measure:
-    ended, complete = [one for one, _ in bare], [one for _, one in bare]
+def _build_measure(import_seconds: list[float], job_seconds: list[tuple[float, float]]) -> Measure:
+    terminated, complete = [first for first, _ in job_seconds], [second for _, second in job_seconds]
 
     def row(title: str, values: list[float]) -> tuple[str, ...]:
         return (title, *(f"{value:.2f}" for value in (statistics.median(values), min(values), max(values))))
@@ -194,14 +198,14 @@ def _summary(ours: list[float], bare: list[tuple[float, float]]) -> Measure:
     return Measure(
         name="operator_overhead_seconds",
         title="Overhead of the operator over a bare Job",
-        value=round(statistics.median(ours) - statistics.median(ended), 3),
+        value=round(statistics.median(import_seconds) - statistics.median(terminated), 3),
         goal=GOAL_SECONDS,
         unit="s",
-        method=METHOD.format(rounds=len(ours)),
+        method=METHOD.format(rounds=len(import_seconds)),
         rows=[
             ("", "median", "min", "max"),
-            row("import, completed", ours),
-            row("bare Job, its container terminated", ended),
+            row("import, completed", import_seconds),
+            row("bare Job, its container terminated", terminated),
             row("bare Job, Complete", complete),
         ],
     )

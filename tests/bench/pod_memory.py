@@ -1,33 +1,23 @@
-"""What a large table needs of its pod: as much memory as a small one."""
+"""Measures the memory of a pod that imports a large table: it must not exceed that of a small one."""
 
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 
-from tests.bench.bench_tenant import surroundings
+from tests.bench.bench_tenant import bench_tenant
+from tests.bench.pod_usage import watch_pod
 from tests.bench.report import Measure
-from tests.cluster.bare.cgroups import hierarchies
 from tests.e2e.tenant import Tenant
-from tests.support import kubectl
-
-from pgimport.model.names import LABEL_IMPORT_UID
 
 PROJECT, DATABASE = "bench-memory", "empty"
 LIMIT_MIB = 256
-ROW_BYTES = 1000  # on disk: eight fill a page
-LOOK_SECONDS = 0.1
-END_SECONDS = 1800
+ROW_BYTES = 1000  # on disk: eight rows fill a page
+TIMEOUT_SECONDS = 1800
 MIB, GB = 1024**2, 10**9
-
-_PEAKS = ("memory.peak", "memory.max_usage_in_bytes")  # of the newer kind of control group, and of the older
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Size:
-    """Of the table."""
+class TableSize:
+    """Size of the table that is imported."""
 
     rows: int
 
@@ -36,30 +26,32 @@ class Size:
         return self.rows * ROW_BYTES / GB
 
 
-FULL, QUICK = Size(rows=4_200_000), Size(rows=200_000)
+FULL, QUICK = TableSize(rows=4_200_000), TableSize(rows=200_000)
 METHOD = """\
-One table of {gigabytes:g} GB without an index, imported with the default settings by a pod whose containers are
-limited to {limit} MiB of memory, which is what the kernel enforces. The most that the pod's control group held at any
-time; where the pod is killed for it, the import fails, and so does this benchmark."""
+The peak memory of the pod's control group during the import of one table of {gigabytes:g} GB without an index, with the
+default settings. The containers are limited to {limit} MiB, and the kernel enforces the limit. If the kernel kills the
+pod, the import fails, and so does this benchmark."""
 
 
-def measure_memory(size: Size) -> Measure:
-    with surroundings(PROJECT, DATABASE) as tenant:
-        _fill(tenant, size)
+def measure_memory(size: TableSize) -> Measure:
+    """Import one table. Raises RuntimeError if it takes more than one attempt."""
+    with bench_tenant(PROJECT, DATABASE) as tenant:
+        _create_table(tenant, size)
         tenant.make_previews("target")
         limit = {"memory": f"{LIMIT_MIB}Mi"}
-        begun = time.monotonic()
+        started_at = time.monotonic()
         tenant.start("large", DATABASE, "target", resources={"requests": limit, "limits": limit}, timeout="1h")
-        with _watch(tenant, "large") as watched:
-            body = tenant.wait_for_end("large", "completed", END_SECONDS)
-        seconds = time.monotonic() - begun
+        with watch_pod(tenant, "large") as usage:
+            body = tenant.wait_for_end("large", "completed", TIMEOUT_SECONDS)
+        seconds = time.monotonic() - started_at
     status = body["status"]
-    if status["attempts"] != 1 or not watched.peak:
-        raise RuntimeError(f"{status['attempts']} attempts, peak {watched.peak}: {status['attemptHistory']}")
+    if status["attempts"] != 1 or not usage.peak_bytes:
+        history = status["attemptHistory"]
+        raise RuntimeError(f"{status['attempts']} attempts with a peak of {usage.peak_bytes} bytes: {history}")
     return Measure(
         name="pod_memory",
-        title=f"Memory of a pod that brings {size.gigabytes:g} GB",
-        value=round(watched.peak / MIB),
+        title=f"Memory of a pod that imports {size.gigabytes:g} GB",
+        value=round(usage.peak_bytes / MIB),
         goal=LIMIT_MIB,
         unit="MiB",
         method=METHOD.format(gigabytes=size.gigabytes, limit=LIMIT_MIB),
@@ -67,48 +59,8 @@ def measure_memory(size: Size) -> Measure:
     )
 
 
-def _fill(tenant: Tenant, size: Size) -> None:
-    made = "SELECT i AS id, repeat(md5(i::text), 30) AS note"
+def _create_table(tenant: Tenant, size: TableSize) -> None:
+    columns = "SELECT i AS id, repeat(md5(i::text), 30) AS note"
     server = tenant.source.server
-    server.execute(f"CREATE TABLE large AS {made} FROM generate_series(1, {size.rows}) i", DATABASE)
+    server.execute(f"CREATE TABLE large AS {columns} FROM generate_series(1, {size.rows}) i", DATABASE)
     server.execute("ALTER TABLE large OWNER TO shop", DATABASE)
-
-
-@dataclass(slots=True)
-class _Watched:
-    """Bytes, at most."""
-
-    peak: int = 0
-    ended: threading.Event = field(default_factory=threading.Event)
-
-
-@contextmanager
-def _watch(tenant: Tenant, name: str) -> Iterator[_Watched]:
-    """The node is this host, or a container on it."""
-    selector = f"{LABEL_IMPORT_UID}={tenant.get(name)['metadata']['uid']}"
-    watched = _Watched()
-
-    def look() -> None:
-        groups: list[Path] = []
-        while not watched.ended.wait(LOOK_SECONDS):
-            if not groups:
-                pods = kubectl.list_objects("pods", tenant.name, selector)
-                groups = [group for pod in pods for group in _groups_of(pod["metadata"]["uid"])]
-            for group in groups:
-                for file in _PEAKS:
-                    with suppress(OSError):  # of the other kind, or gone with its pod
-                        watched.peak = max(watched.peak, int((group / file).read_text()))
-
-    thread = threading.Thread(target=look)
-    thread.start()
-    try:
-        yield watched
-    finally:
-        watched.ended.set()
-        thread.join()
-
-
-def _groups_of(uid: str) -> list[Path]:
-    """A pod's, as either driver of control groups names it."""
-    names = (f"pod{uid}", f"pod{uid.replace('-', '_')}.slice")
-    return [path for one in hierarchies() for path in one.path.rglob("*pod*") if path.name.endswith(names)]

@@ -1,4 +1,4 @@
-"""Measures in; report.md for people and report.json for programs out, with the machine and the versions."""
+"""Writes the measures into report.md for people and report.json for programs."""
 
 import json
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ FOLDER = Path(__file__).parent
 
 @dataclass(frozen=True, kw_only=True)
 class Measure:
-    """One figure and its goal: at most this much, or at least."""
+    """One figure and its goal, an upper or a lower bound."""
 
     name: str
     title: str
@@ -22,7 +22,7 @@ class Measure:
     method: str
     at_least: bool = False
     rows: Rows = field(default_factory=list)
-    reason: str = ""  # why the goal is missed, where it is
+    reason: str = ""  # shown if the goal is missed
 
     @property
     def holds(self) -> bool:
@@ -39,7 +39,7 @@ class Measure:
 
 @dataclass(frozen=True, kw_only=True)
 class Detail:
-    """What stands behind several measures."""
+    """A table that several measures are computed from."""
 
     title: str
     text: str
@@ -50,11 +50,11 @@ class Detail:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """All of one run."""
+    """Everything that one run measured."""
 
     measures: list[Measure] = field(default_factory=list)
     details: list[Detail] = field(default_factory=list)
-    facts: Rows = field(default_factory=list)  # of what was measured besides the cluster
+    facts: Rows = field(default_factory=list)  # of the machine and the programs
 
 
 def _format_measure(measure: Measure) -> list[str]:
@@ -71,12 +71,17 @@ def _format_detail(detail: Detail) -> list[str]:
     return [f"## {detail.title}", "", detail.text, "", *plot, *format_table(detail.rows), ""]
 
 
-def format_report(report: Report, how: str) -> str:
-    """As Markdown; `how`: what wrote it, and when."""
-    lines = ["# Benchmarks", "", how, "", *format_table([("", ""), *report.facts]), ""]
+def format_report(report: Report, origin: str) -> str:
+    """Format the report as Markdown. `origin` says which command wrote it, and when."""
+    lines = ["# Benchmarks", "", origin, "", *format_table([("", ""), *report.facts]), ""]
     summary = [
-        (one.title, f"{one.value:g} {one.unit}", one.goal_in_words, "yes" if one.holds else "**no**")
-        for one in report.measures
+        (
+            measure.title,
+            f"{measure.value:g} {measure.unit}",
+            measure.goal_in_words,
+            "yes" if measure.holds else "**no**",
+        )
+        for measure in report.measures
     ]
     lines += [*format_table([("measure", "value", "goal", "holds"), *summary]), ""]
     for measure in report.measures:
@@ -87,18 +92,18 @@ def format_report(report: Report, how: str) -> str:
 
 
 def write_report(report: Report, folder: Path, *, quick: bool) -> None:
-    """The report in both forms, and its plots."""
+    """Write the report in both formats, and its plots."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    said = f"Written by `make bench` on {now}."
+    origin = f"Written by `make bench` on {now}."
     if quick:
-        said = f"Written by `BENCH=quick make bench` on {now}: databases too small for figures to mean anything."
+        origin = f"Written by `BENCH=quick make bench` on {now}: the databases are too small for meaningful figures."
     (folder / "plots").mkdir(parents=True, exist_ok=True)
-    (folder / "report.md").write_text(format_report(report, said), encoding="utf-8")
+    (folder / "report.md").write_text(format_report(report, origin), encoding="utf-8")
     for detail in report.details:
         if detail.plot:
             (folder / "plots" / f"{detail.plot_name}.svg").write_text(detail.plot, encoding="utf-8")
     figures = {
-        one.name: {"value": one.value, "goal": one.goal, "unit": one.unit, "holds": one.holds}
-        for one in report.measures
+        measure.name: {"value": measure.value, "goal": measure.goal, "unit": measure.unit, "holds": measure.holds}
+        for measure in report.measures
     }
     (folder / "report.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")

@@ -11,7 +11,7 @@ DETAIL = Detail(title="All of it", text="In turn.", rows=[("a", "b"), ("1", "2")
 REPORT = Report(measures=[HELD, MISSED], details=[DETAIL], facts=[("Machine", "small")])
 
 
-def test_a_missed_goal_is_told_with_its_reason() -> None:
+def test_a_missed_goal_is_reported_with_its_reason() -> None:
     text = format_report(REPORT, "Today.")
     assert "| Full | 90 % | at least 95 % | **no** |" in text
     assert "90 %; goal: at least 95 %: **missed**.\n\nIt leaks.\n\nBy a scale." in text
@@ -19,7 +19,7 @@ def test_a_missed_goal_is_told_with_its_reason() -> None:
     assert "Never shown" not in text
 
 
-def test_programs_read_value_goal_unit_and_verdict(tmp_path: Path) -> None:
+def test_report_json_has_value_goal_unit_and_verdict(tmp_path: Path) -> None:
     write_report(REPORT, tmp_path, quick=False)
     assert json.loads((tmp_path / "report.json").read_text()) == {
         "quick": {"value": 1.5, "goal": 2, "unit": "s", "holds": True},
@@ -27,7 +27,7 @@ def test_programs_read_value_goal_unit_and_verdict(tmp_path: Path) -> None:
     }
 
 
-def test_plots_lie_beside_the_report_that_shows_them(tmp_path: Path) -> None:
+def test_plots_are_written_beside_the_report(tmp_path: Path) -> None:
     write_report(REPORT, tmp_path, quick=True)
     assert "![All of it](plots/all.svg)" in (tmp_path / "report.md").read_text()
     assert (tmp_path / "plots" / "all.svg").read_text() == "<svg/>"
