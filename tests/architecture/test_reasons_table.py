@@ -23,7 +23,7 @@ from tests.support.samples import (
     observed_running_import,
 )
 
-from pgimport.decide.attempts import judge_pod, merge_attempts
+from pgimport.decide.attempts import merge_attempts, pod_outcome
 from pgimport.decide.conditions import ready_reason
 from pgimport.decide.imports import decide_import
 from pgimport.model.observations import ObservedPod
@@ -130,7 +130,7 @@ def judge(row: Row) -> Reason | str | None:
         case "pod" if row.says == GONE:
             return merge_attempts([an_attempt()], [], NOW)[0].reason
         case "pod":
-            failure = judge_pod(PODS[row.says]).failure
+            failure = pod_outcome(PODS[row.says]).failure
             return failure.reason if failure is not None else None
         case "Job" | "our clock":
             decision = decide_import(ENDS[row.who, row.says], NOW + timedelta(minutes=1), a_policy())

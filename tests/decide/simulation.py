@@ -49,7 +49,7 @@ from pgimport.model.observations import ObservedJob, ObservedPod, ObservedSwap
 from pgimport.model.reasons import Failure, Reason, RetryClassification
 from pgimport.model.resources import ImportObject, PreviewObject
 from pgimport.model.status import ImportState, ImportStatus
-from pgimport.reconcile.context import ReconcileTimes
+from pgimport.reconcile.reconcile_times import ReconcileTimes
 
 POLICY = a_policy()
 OLD_TARGET = 100
@@ -83,7 +83,7 @@ class Simulation:
         starting = running and status.job is None
         verified = status.shadow is not None and status.shadow.verified
         stage = awaited_stage(self.job, self.pods) if running else None
-        watch = self.reconcile_times.look(IMPORT_UID, self.now, stage)
+        watch = self.reconcile_times.record(IMPORT_UID, self.now, stage)
         swap = None
         if running and status.shadow is not None and status.shadow.verified:
             swap = ObservedSwap(
@@ -93,7 +93,7 @@ class Simulation:
             )
         return ObservedImport(
             object=ImportObject(meta=a_meta(), spec=spec, status=status),
-            watched_since=watch.since,
+            observed_since=watch.observed_since,
             waiting_since=watch.waiting_since,
             project=a_project(),
             preview=None if spec.dry_run else self._preview(),

@@ -199,12 +199,12 @@ def anything_seen(draw: st.DrawFn) -> ObservedImport:
     starting = found.status.state is ImportState.RUNNING and found.status.job is None
     return ObservedImport(
         object=found,
-        watched_since=draw(times),
+        observed_since=draw(times),
         waiting_since=draw(st.none() | times),
         project=draw(projects),
         preview=draw(previews),
-        others=draw(others),
-        missing=draw(st.sampled_from([None, (Reason.SOURCE_SECRET_MISSING, "Secret source with the key url")])),
+        other_imports=draw(others),
+        missing_mount=draw(st.sampled_from([None, (Reason.SOURCE_SECRET_MISSING, "Secret source with the key url")])),
         job=draw(
             st.none()
             | st.builds(

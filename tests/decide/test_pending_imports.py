@@ -25,7 +25,7 @@ from tests.support.samples import (
     observed_running_import,
 )
 
-from pgimport.decide.conditions import ready_reason, working
+from pgimport.decide.conditions import in_progress, ready_reason
 from pgimport.decide.decision import (
     ClaimTarget,
     Decision,
@@ -34,7 +34,7 @@ from pgimport.decide.decision import (
     DropAttempt,
     ReleaseTarget,
 )
-from pgimport.decide.imports import decide_away, decide_failure, decide_import
+from pgimport.decide.imports import decide_action_failure, decide_import, decide_unreachable_server
 from pgimport.decide.observed import ObservedImport
 from pgimport.model.reasons import Failure, Reason, RetryClassification
 from pgimport.model.resources import ImportObject, ProjectObject
@@ -62,8 +62,8 @@ def another(
     conditions = []
     if why is not None:
         conditions = [
-            Condition(type=kind, status=status, reason=found.value, last_transition_time=BORN)
-            for kind, (status, found) in working(why).items()
+            Condition(type=kind, status=status, reason=why.value, last_transition_time=BORN)
+            for kind, status in in_progress(why, "").statuses.items()
         ]
     return an_import(
         an_import_spec(**spec),
@@ -79,7 +79,10 @@ ELSEWHERE = {"previewDatabase": "pr-1"}
 
 WAITS = [
     pytest.param(
-        observed_import(an_import_spec(suspend=True)), Reason.SUSPENDED, "held by spec.suspend", id="the user holds it"
+        observed_import(an_import_spec(suspend=True)),
+        Reason.SUSPENDED,
+        "spec.suspend holds the import.",
+        id="the user holds it",
     ),
     pytest.param(observed_import(project=None), Reason.PROJECT_NOT_FOUND, "Project shop", id="no such project"),
     pytest.param(
@@ -103,13 +106,13 @@ WAITS = [
         id="the project cannot be read",
     ),
     pytest.param(
-        observed_import(missing=NO_SECRET),
+        observed_import(missing_mount=NO_SECRET),
         Reason.SOURCE_SECRET_MISSING,
         "waits for Secret source with the key url",
         id="no secret with the source's URL",
     ),
     pytest.param(
-        observed_import(missing=NO_SCRIPT),
+        observed_import(missing_mount=NO_SCRIPT),
         Reason.CONFIG_MAP_MISSING,
         "waits for ConfigMap mask with the key sql",
         id="no SQL for after the import",
@@ -144,37 +147,39 @@ WAITS = [
     pytest.param(
         observed_import(preview=a_preview(status=a_ready_status(active_import="somebody"))),
         Reason.WAITING_FOR_TARGET,
-        "another import, which has PreviewDatabase pr-42",
+        "another import, which uses PreviewDatabase pr-42",
         id="another import holds the preview",
     ),
     pytest.param(
-        observed_import(others=(another("older"),)),
+        observed_import(other_imports=(another("older"),)),
         Reason.WAITING_FOR_TARGET,
         "waits for import older",
         id="an older import of the same target goes first",
     ),
     pytest.param(
-        observed_import(others=(another("older"), another("oldest", 2 * SECOND))),
+        observed_import(other_imports=(another("older"), another("oldest", 2 * SECOND))),
         Reason.WAITING_FOR_TARGET,
         "waits for import oldest",
         id="the oldest is named",
     ),
     pytest.param(
-        observed_import(others=(another("younger", -SECOND, ImportState.RUNNING),)),
+        observed_import(other_imports=(another("younger", -SECOND, ImportState.RUNNING),)),
         Reason.WAITING_FOR_TARGET,
         "waits for import younger",
         id="one that runs already goes first, however young",
     ),
     pytest.param(
-        observed_import(project=ONE_SLOT, others=(another("busy", -SECOND, ImportState.RUNNING, target=ELSEWHERE),)),
+        observed_import(
+            project=ONE_SLOT, other_imports=(another("busy", -SECOND, ImportState.RUNNING, target=ELSEWHERE),)
+        ),
         Reason.WAITING_FOR_SLOT,
-        "Project shop runs 1 imports at once, busy the longest",
+        "Project shop runs at most 1 imports at once; busy has run the longest.",
         id="every slot is taken",
     ),
     pytest.param(
         observed_import(
             project=ONE_SLOT,
-            others=(another("older", SECOND, ImportState.PENDING, Reason.WAITING_FOR_SLOT, target=ELSEWHERE),),
+            other_imports=(another("older", SECOND, ImportState.PENDING, Reason.WAITING_FOR_SLOT, target=ELSEWHERE),),
         ),
         Reason.WAITING_FOR_SLOT,
         "waits for a free slot",
@@ -200,29 +205,39 @@ STARTS = [
         observed_import(preview=a_preview(status=a_ready_status(active_import=IMPORT_UID))),
         id="it took the preview before a crash",
     ),
-    pytest.param(observed_import(others=(another("younger", -SECOND),)), id="a younger one of the same target waits"),
-    pytest.param(observed_import(others=(another("held", suspend=True),)), id="an older one is held by its user"),
     pytest.param(
-        observed_import(others=(another("unwanted", cancel=True),)), id="an older one is about to be cancelled"
+        observed_import(other_imports=(another("younger", -SECOND),)), id="a younger one of the same target waits"
     ),
-    pytest.param(observed_import(others=(another("dry", dryRun=True),)), id="an older dry run takes no target"),
-    pytest.param(observed_import(others=(another("other", target=ELSEWHERE),)), id="an older one has another target"),
+    pytest.param(
+        observed_import(other_imports=(another("held", suspend=True),)), id="an older one is held by its user"
+    ),
+    pytest.param(
+        observed_import(other_imports=(another("unwanted", cancel=True),)), id="an older one is about to be cancelled"
+    ),
+    pytest.param(observed_import(other_imports=(another("dry", dryRun=True),)), id="an older dry run takes no target"),
+    pytest.param(
+        observed_import(other_imports=(another("other", target=ELSEWHERE),)), id="an older one has another target"
+    ),
     pytest.param(
         observed_import(
             project=ONE_SLOT,
-            others=(another("younger", -SECOND, ImportState.PENDING, Reason.WAITING_FOR_SLOT, target=ELSEWHERE),),
+            other_imports=(
+                another("younger", -SECOND, ImportState.PENDING, Reason.WAITING_FOR_SLOT, target=ELSEWHERE),
+            ),
         ),
         id="a younger one waits for the same slot",
     ),
     pytest.param(
         observed_import(
             project=ONE_SLOT,
-            others=(another("older", SECOND, ImportState.PENDING, Reason.SOURCE_SECRET_MISSING, target=ELSEWHERE),),
+            other_imports=(
+                another("older", SECOND, ImportState.PENDING, Reason.SOURCE_SECRET_MISSING, target=ELSEWHERE),
+            ),
         ),
         id="an older one lacks more than a slot",
     ),
     pytest.param(
-        observed_import(project=ONE_SLOT, others=(another("dry", SECOND, ImportState.RUNNING, dryRun=True),)),
+        observed_import(project=ONE_SLOT, other_imports=(another("dry", SECOND, ImportState.RUNNING, dryRun=True),)),
         id="a running dry run takes no slot",
     ),
 ]
@@ -244,12 +259,14 @@ def test_an_import_that_has_all_it_needs_takes_its_target_and_runs(observed: Obs
         pytest.param(observed_import(an_import_spec(dryRun=True), preview=None), id="its target is not there"),
         pytest.param(observed_import(an_import_spec(dryRun=True, target=None), preview=None), id="it names no target"),
         pytest.param(
-            observed_import(an_import_spec(dryRun=True), others=(another("older", state=ImportState.RUNNING),)),
+            observed_import(an_import_spec(dryRun=True), other_imports=(another("older", state=ImportState.RUNNING),)),
             id="another import has its target",
         ),
         pytest.param(
             observed_import(
-                an_import_spec(dryRun=True), project=ONE_SLOT, others=(another("busy", state=ImportState.RUNNING),)
+                an_import_spec(dryRun=True),
+                project=ONE_SLOT,
+                other_imports=(another("busy", state=ImportState.RUNNING),),
             ),
             id="every slot is taken",
         ),
@@ -262,7 +279,7 @@ def test_a_dry_run_starts_at_once_and_takes_nothing(observed: ObservedImport) ->
 
 
 def test_facts_of_object_and_project_are_shown_from_the_first_look_on() -> None:
-    shown = decide(observed_import(missing=NO_SECRET)).status
+    shown = decide(observed_import(missing_mount=NO_SECRET)).status
     assert (shown.type, shown.id, shown.project_id) == ("project.import", "shop.debian", "shop")
     assert (shown.preview_database_id, shown.cluster_id, shown.organization_id) == ("shop.pr-42", "eu-1", "capy")
     assert (shown.created_at, shown.observed_generation) == (BORN, 1)
@@ -383,27 +400,27 @@ AWAY = Failure(Reason.SERVER_UNREACHABLE, "the target server pg.internal:5432 ca
     ],
 )
 def test_a_server_that_goes_away_while_acting_is_said_and_asked_again(status: ImportStatus, state: ImportState) -> None:
-    decision = decide_away(observed_import(status=status), AWAY, NOW, POLICY)
+    decision = decide_unreachable_server(observed_import(status=status), AWAY, NOW, POLICY)
     assert (decision.status.state, reason(decision)) == (state, Reason.SERVER_UNREACHABLE)
     assert (decision.actions, decision.requeue_after) == ((), POLICY.retry_interval)
 
 
 def test_a_server_that_is_away_during_clean_up_changes_nothing_but_is_asked_again() -> None:
     observed = observed_import(status=ImportStatus(state=ImportState.FAILED, completed_at=BORN, error="as it was"))
-    decision = decide_away(observed, AWAY, NOW, POLICY)
+    decision = decide_unreachable_server(observed, AWAY, NOW, POLICY)
     assert (decision.status, decision.requeue_after) == (observed.object.status, POLICY.retry_interval)
 
 
 def test_a_final_failure_of_an_action_ends_the_import() -> None:
     busy = Failure(Reason.TARGET_BUSY, "a prepared transaction holds the target")
-    decision = decide_failure(observed_running_import(), busy, NOW)
+    decision = decide_action_failure(observed_running_import(), busy, NOW)
     assert (decision.status.state, reason(decision)) == (ImportState.FAILED, Reason.TARGET_BUSY)
     assert decision.status.error == busy.format_with_hint()
 
 
 def test_a_condition_keeps_its_time_while_its_status_stays() -> None:
     first = decide(observed_import(project=None)).status
-    later = decide_import(observed_import(status=first, missing=NO_SECRET), NOW + SECOND, POLICY).status
+    later = decide_import(observed_import(status=first, missing_mount=NO_SECRET), NOW + SECOND, POLICY).status
     assert reason(decide(observed_import(project=None))) != ready_reason(later.conditions)
     assert [found.last_transition_time for found in later.conditions] == [NOW, NOW]
     assert {found.type: found.status for found in later.conditions} == {

@@ -55,7 +55,7 @@ def test_the_finalizer_is_written_before_anything_is_made() -> None:
 
 def test_then_its_database_is_made() -> None:
     decision = decide(observed_preview(status=NEW))
-    assert decision.actions == (EnsurePreview(anew=False),)
+    assert decision.actions == (EnsurePreview(recreate=False),)
     shown = decision.status
     assert (shown.state, reason(decision)) == (PreviewState.READY, Reason.READY)
     assert (shown.database, shown.role, shown.connection_secret) == (
@@ -74,7 +74,7 @@ def test_a_ready_one_is_left_alone_until_it_expires() -> None:
 
 
 def test_a_lost_connection_secret_is_made_again_without_touching_the_rows() -> None:
-    assert decide(observed_preview(secret=False)).actions == (EnsurePreview(anew=False),)
+    assert decide(observed_preview(secret_exists=False)).actions == (EnsurePreview(recreate=False),)
 
 
 SHORT = a_project(a_project_spec(limits={"maxPreviews": 1}))
@@ -90,7 +90,7 @@ SHORT = a_project(a_project_spec(limits={"maxPreviews": 1}))
             id="a namespace that is not the project's",
         ),
         pytest.param(
-            observed_preview(status=NEW, project=SHORT, count=2),
+            observed_preview(status=NEW, project=SHORT, position=2),
             Reason.LIMIT_REACHED,
             "may have 1 previews",
             id="one too many",
@@ -112,7 +112,7 @@ def test_what_cannot_be_served_fails_by_name_and_makes_nothing(
 
 
 def test_one_that_is_ready_outlives_a_limit_that_shrinks() -> None:
-    assert decide(observed_preview(project=SHORT, count=2)).status.state is PreviewState.READY
+    assert decide(observed_preview(project=SHORT, position=2)).status.state is PreviewState.READY
 
 
 @pytest.mark.parametrize(
@@ -160,20 +160,20 @@ def test_or_from_its_renewal() -> None:
 
 
 def test_expiry_waits_for_the_import_that_holds_it() -> None:
-    decision = decide(observed_preview(status=HELD, holder_alive=True), BORN + DAY)
+    decision = decide(observed_preview(status=HELD, active_import_exists=True), BORN + DAY)
     assert (decision.actions, decision.status.state) == ((), PreviewState.READY)
-    assert "waits for the import that holds it" in decision.message
+    assert "The expiry waits for the import that has claimed the preview." in decision.message
 
 
 def test_a_holder_that_is_gone_holds_nothing() -> None:
-    decision = decide(observed_preview(status=HELD, holder_alive=False, database_oid=100), BORN + DAY)
+    decision = decide(observed_preview(status=HELD, active_import_exists=False, database_oid=100), BORN + DAY)
     assert decision.actions == (DropPreview(100),)
     assert decision.status.active_import is None
 
 
 def test_what_a_holder_that_is_gone_left_shut_is_opened() -> None:
-    decision = decide(observed_preview(status=HELD, holder_alive=False))
-    assert (decision.actions, decision.status.active_import) == ((EnsurePreview(anew=False),), None)
+    decision = decide(observed_preview(status=HELD, active_import_exists=False))
+    assert (decision.actions, decision.status.active_import) == ((EnsurePreview(recreate=False),), None)
     assert decide(observed_preview(status=decision.status)).actions == ()
 
 
@@ -202,20 +202,20 @@ def test_an_expired_one_is_dropped_once() -> None:
 def test_a_renewal_brings_an_empty_one_back() -> None:
     spec = a_preview_spec(renewedAt="2026-01-02T12:00:00Z")
     decision = decide(observed_preview(spec, a_ready_status(state=PreviewState.EXPIRED)), BORN + DAY + SECOND)
-    assert decision.actions == (EnsurePreview(anew=False),)
+    assert decision.actions == (EnsurePreview(recreate=False),)
     assert (decision.status.state, decision.status.database) == (PreviewState.READY, DATABASE)
 
 
 def test_a_reset_makes_it_empty_anew_once() -> None:
     decision = decide(observed_preview(RESET, database_oid=100))
-    assert decision.actions == (EnsurePreview(anew=True, oid=100),)
+    assert decision.actions == (EnsurePreview(recreate=True, oid=100),)
     assert decision.status.reset_at == RESET.reset_at
     assert decide(observed_preview(RESET, decision.status)).actions == ()
 
 
 def test_a_reset_that_was_asked_before_the_first_making_drops_nothing() -> None:
     decision = decide(observed_preview(RESET, NEW))
-    assert decision.actions == (EnsurePreview(anew=False),)
+    assert decision.actions == (EnsurePreview(recreate=False),)
     assert decision.status.reset_at == RESET.reset_at
 
 
@@ -225,10 +225,10 @@ def test_an_older_reset_is_no_reset() -> None:
 
 
 def test_a_reset_waits_for_the_import_that_holds_it() -> None:
-    decision = decide(observed_preview(RESET, HELD, holder_alive=True))
+    decision = decide(observed_preview(RESET, HELD, active_import_exists=True))
     assert (decision.actions, decision.status.reset_at) == ((), None)
     assert decision.requeue_after == POLICY.waiting_interval
-    assert decide(observed_preview(RESET, HELD, holder_alive=False)).actions == (EnsurePreview(anew=True),)
+    assert decide(observed_preview(RESET, HELD, active_import_exists=False)).actions == (EnsurePreview(recreate=True),)
 
 
 GOING = {"deleting": True}
@@ -241,7 +241,9 @@ GOING = {"deleting": True}
         pytest.param(
             observed_preview(status=HELD, meta=GOING), (DropPreview(), SetFinalizer(False)), id="its holder is gone"
         ),
-        pytest.param(observed_preview(status=HELD, holder_alive=True, meta=GOING), (), id="its holder ends first"),
+        pytest.param(
+            observed_preview(status=HELD, active_import_exists=True, meta=GOING), (), id="its holder ends first"
+        ),
         pytest.param(
             observed_preview(project=None, meta=GOING), (SetFinalizer(False),), id="nobody knows its server any more"
         ),
@@ -258,7 +260,7 @@ def test_a_deletion(observed: ObservedPreview, actions: tuple[Action, ...]) -> N
 
 
 def test_a_deletion_that_waits_says_so() -> None:
-    decision = decide(observed_preview(status=HELD, holder_alive=True, meta=GOING))
+    decision = decide(observed_preview(status=HELD, active_import_exists=True, meta=GOING))
     assert (decision.status.state, reason(decision)) == (PreviewState.DELETING, Reason.DELETING)
 
 
@@ -287,7 +289,7 @@ def ended(state: ImportState, **status: Any) -> ImportObject:
 
 def test_a_clone_is_made_empty_and_filled_by_an_import() -> None:
     decision = cloning(status=NEW)
-    assert decision.actions == (EnsurePreview(anew=False), CreateCloneImport(FIRST))
+    assert decision.actions == (EnsurePreview(recreate=False), CreateCloneImport(FIRST))
     shown = decision.status
     assert (shown.state, reason(decision), shown.clone_import) == (PreviewState.PENDING, Reason.CLONING, FIRST)
 
@@ -303,8 +305,8 @@ def test_a_clone_is_ready_when_its_import_has_completed_and_stays_so() -> None:
     assert (decision.actions, decision.status.state) == ((), PreviewState.READY)
     later = cloning(status=decision.status)
     assert (later.actions, later.status.state) == ((), PreviewState.READY), "the import may be deleted then"
-    lost = cloning(status=decision.status, secret=False, project=a_project())
-    assert lost.actions == (EnsurePreview(anew=False),)
+    lost = cloning(status=decision.status, secret_exists=False, project=a_project())
+    assert lost.actions == (EnsurePreview(recreate=False),)
 
 
 def test_a_clone_fails_with_its_import_and_a_reset_begins_a_new_one() -> None:
@@ -312,17 +314,17 @@ def test_a_clone_fails_with_its_import_and_a_reset_begins_a_new_one() -> None:
     assert (failed.status.state, reason(failed)) == (PreviewState.FAILED, Reason.CLONE_FAILED)
     assert "the source was away" in failed.message
     again = cloning(AGAIN, failed.status, clone=ended(ImportState.FAILED))
-    assert again.actions == (EnsurePreview(anew=True), CreateCloneImport(SECOND_ONE))
+    assert again.actions == (EnsurePreview(recreate=True), CreateCloneImport(SECOND_ONE))
     assert (again.status.state, again.status.clones) == (PreviewState.PENDING, 2)
 
 
 def test_an_import_that_somebody_deleted_is_made_again() -> None:
-    assert cloning().actions == (EnsurePreview(anew=False), CreateCloneImport(FIRST))
+    assert cloning().actions == (EnsurePreview(recreate=False), CreateCloneImport(FIRST))
 
 
 def test_a_clone_is_filled_anew_after_its_expiry() -> None:
     back = cloning(status=BEGUN.model_copy(update={"state": PreviewState.EXPIRED}))
-    assert back.actions == (EnsurePreview(anew=False), CreateCloneImport(SECOND_ONE))
+    assert back.actions == (EnsurePreview(recreate=False), CreateCloneImport(SECOND_ONE))
 
 
 def test_a_clone_waits_for_the_projects_primary() -> None:

@@ -39,7 +39,7 @@ STATES = [
         observed_project(namespace_owner="first"),
         False,
         Reason.NAMESPACE_TAKEN,
-        "shop is Project first's already",
+        "shop already belongs to Project first",
         id="an older project has the namespace",
     ),
     pytest.param(

@@ -146,7 +146,7 @@ def test_one_that_took_the_last_slot_together_with_another_steps_back() -> None:
     """Two operators saw one free slot; both imports say that they run, and neither has a Job yet."""
     small = a_project(a_project_spec(limits={"maxConcurrentImports": 1}))
     rival = an_import(status=a_running_status(job=None), name="rival", uid="rival-uid")
-    decision = decide(starting(project=small, others=(rival,)))
+    decision = decide(starting(project=small, other_imports=(rival,)))
     assert (decision.status.state, reason(decision)) == (ImportState.PENDING, Reason.WAITING_FOR_SLOT)
     assert decision.actions == (DeleteJobSecret(), ReleaseTarget())
     shown = decision.status
@@ -154,7 +154,7 @@ def test_one_that_took_the_last_slot_together_with_another_steps_back() -> None:
     alone = decide(starting(project=small))
     assert alone.actions == (CreateJob(3),)
     two = a_project(a_project_spec(limits={"maxConcurrentImports": 2}))
-    assert decide(starting(project=two, others=(rival,))).actions == (CreateJob(3),)
+    assert decide(starting(project=two, other_imports=(rival,))).actions == (CreateJob(3),)
 
 
 # --- the gate ---
@@ -310,7 +310,7 @@ def test_an_attempt_that_may_go_better_next_time_is_tried_again(
 ) -> None:
     decision = decide(observed_running_import(status=a_running_status(shadow=a_shadow()), pods=(pod,)))
     assert (decision.status.state, reason(decision)) == (ImportState.RUNNING, Reason.RETRYING)
-    assert decision.message.startswith("attempt 1 of 3 failed and is tried again: ")
+    assert decision.message.startswith("Attempt 1 of 3 failed and is repeated: ")
     assert decision.actions == (DropAttempt(POD_UID),)
     attempt = decision.status.attempt_history[0]
     assert (attempt.reason, attempt.retry_classification, attempt.number) == (why, kind, 1)
@@ -618,7 +618,7 @@ CLOCKS = [
                 shadow=a_shadow(), progress=Progress(phase=ImportPhase.DATA, percent=5, at=BORN + timedelta(hours=1))
             ),
             pods=(a_copying_pod(),),
-            watched_since=BORN,
+            observed_since=BORN,
         ),
         timedelta(minutes=10, seconds=1),
         Reason.STALLED,
@@ -654,7 +654,7 @@ AN_HOUR = timedelta(hours=1)
         ),
         pytest.param(
             observed_running_import(
-                status=GATED, pods=(a_copying_pod(),), watched_since=BORN + AN_HOUR - timedelta(minutes=1)
+                status=GATED, pods=(a_copying_pod(),), observed_since=BORN + AN_HOUR - timedelta(minutes=1)
             ),
             id="an operator that has just come back",
         ),
@@ -694,7 +694,7 @@ def test_these_are_no_hang(observed: ObservedImport) -> None:
 def test_clocks_of_the_cluster_may_be_an_hour_off(
     skew: timedelta, job: ObservedJob, pods: tuple[ObservedPod, ...]
 ) -> None:
-    observed = observed_running_import(status=GATED, job=job, pods=pods, waiting_since=NOW, watched_since=NOW)
+    observed = observed_running_import(status=GATED, job=job, pods=pods, waiting_since=NOW, observed_since=NOW)
     assert decide(observed, NOW + timedelta(minutes=4)).status.state is ImportState.RUNNING
     told = Progress(phase=ImportPhase.DATA, percent=6, at=NOW + skew)
     moved = observed_running_import(status=GATED, pods=(a_copying_pod(),), progress=told)

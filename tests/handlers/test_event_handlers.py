@@ -6,12 +6,12 @@ from typing import Any
 import kopf
 import pytest
 
-from pgimport.handlers.event_handlers import SETTLED_SECONDS, EventTargets, configure_kopf, enqueue, enqueue_owner
+from pgimport.handlers.event_handlers import SETTLED_DELAY, EventTargets, configure_kopf, enqueue, enqueue_owner
 from pgimport.handlers.observed_versions import ObservedVersions
-from pgimport.handlers.sweep import is_settled, key_of
+from pgimport.handlers.sweep import build_key, is_settled
 from pgimport.model.names import GROUP, IMPORTS, LABEL_EPHEMERAL, LABEL_IMPORT, LABEL_IMPORT_UID, PREVIEWS, PROJECTS
 from pgimport.model.resources import ResourceKey
-from pgimport.reconcile.context import PodHistory
+from pgimport.reconcile.pod_history import PodHistory
 from pgimport.reconcile.work_queue import ReconcileResult, WorkQueue
 
 ONE, OTHER = ResourceKey(IMPORTS, "shop", "one"), ResourceKey(IMPORTS, "shop", "other")
@@ -22,7 +22,7 @@ ONE, OTHER = ResourceKey(IMPORTS, "shop", "one"), ResourceKey(IMPORTS, "shop", "
 
 def test_what_an_event_has_shown_is_not_missing() -> None:
     versions = ObservedVersions()
-    versions.saw(ONE, "7")
+    versions.record(ONE, "7")
     assert versions.compare({ONE: 7}) == set()
     assert versions.compare({ONE: 6}) == set()
     assert versions.stalled is None
@@ -30,12 +30,12 @@ def test_what_an_event_has_shown_is_not_missing() -> None:
 
 def test_what_no_event_has_shown_is_missing_and_twice_in_a_row_is_a_stall() -> None:
     versions = ObservedVersions()
-    versions.saw(ONE, "7")
+    versions.record(ONE, "7")
     assert versions.compare({ONE: 8, OTHER: 3}) == {ONE, OTHER}
     assert versions.stalled is None
-    versions.saw(OTHER, "3")
+    versions.record(OTHER, "3")
     assert versions.compare({ONE: 8, OTHER: 3}) == {ONE}
-    assert versions.stalled == "no event of postgresimports/shop/one since two sweeps: its watch has stalled"
+    assert versions.stalled == "the watch has stalled: no event of postgresimports/shop/one for two sweeps"
 
 
 def test_a_stall_ends_with_the_event() -> None:
@@ -43,7 +43,7 @@ def test_a_stall_ends_with_the_event() -> None:
     for _ in range(2):
         versions.compare({ONE: 8})
     assert versions.stalled is not None
-    versions.saw(ONE, "8")
+    versions.record(ONE, "8")
     versions.compare({ONE: 8})
     assert versions.stalled is None
 
@@ -52,7 +52,7 @@ def test_a_busy_object_whose_events_come_a_sweep_late_is_no_stall() -> None:
     versions = ObservedVersions()
     for version in range(10, 20):
         versions.compare({ONE: version})
-        versions.saw(ONE, str(version))
+        versions.record(ONE, str(version))
     assert versions.stalled is None
 
 
@@ -107,7 +107,7 @@ def test_an_ephemeral_import_is_never_settled() -> None:
 
 
 def test_a_project_has_a_key_without_a_namespace() -> None:
-    assert key_of(PROJECTS, {"metadata": {"name": "shop"}}) == ResourceKey(PROJECTS, "", "shop")
+    assert build_key(PROJECTS, {"metadata": {"name": "shop"}}) == ResourceKey(PROJECTS, "", "shop")
 
 
 # --- whose Job, whose pod ---
@@ -160,8 +160,8 @@ def test_an_event_of_a_job_or_a_pod_is_its_imports(meta: dict[str, Any], key: Re
         pytest.param(IMPORTS, a_body("running"), 0.0, id="an import at work"),
         pytest.param(IMPORTS, a_body("completed", cleanedUp=True), None, id="an import that is over"),
         pytest.param(PREVIEWS, a_body("pending"), 0.0, id="a preview that is not ready"),
-        pytest.param(PREVIEWS, a_body("ready"), SETTLED_SECONDS, id="a preview that is ready, and may expire"),
-        pytest.param(PROJECTS, a_body(ready=True), SETTLED_SECONDS, id="a project that is ready"),
+        pytest.param(PREVIEWS, a_body("ready"), SETTLED_DELAY, id="a preview that is ready, and may expire"),
+        pytest.param(PROJECTS, a_body(ready=True), SETTLED_DELAY, id="a project that is ready"),
     ],
 )
 def test_what_has_settled_is_looked_at_after_what_is_at_work(
@@ -178,7 +178,7 @@ def test_what_has_settled_is_looked_at_after_what_is_at_work(
     )
     observed: Any = body | {"metadata": {**body["metadata"], "resourceVersion": "7"}}
     enqueue(watched, kind, kopf.Body(observed))
-    assert asked == ([] if delay is None else [(key_of(kind, body), delay)])
+    assert asked == ([] if delay is None else [(build_key(kind, body), delay)])
 
 
 def test_kopf_posts_nothing_scans_nothing_and_watches_by_label() -> None:

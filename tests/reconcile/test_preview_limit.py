@@ -7,7 +7,7 @@ from tests.support.samples import BORN, a_preview, a_ready_status
 
 from pgimport.model.resources import PreviewObject
 from pgimport.model.status import PreviewState, PreviewStatus
-from pgimport.reconcile.observe_previews import place_of
+from pgimport.reconcile.observe_previews import find_position
 
 NEW = PreviewStatus()
 READY = a_ready_status()
@@ -35,4 +35,4 @@ def made(uid: str, status: PreviewStatus, seconds: int = 0, deleting: bool = Fal
 )
 def test_place(others: list[PreviewObject], place: int) -> None:
     found = made("m", NEW)
-    assert place_of([found, *others], found) == place
+    assert find_position([found, *others], found) == place

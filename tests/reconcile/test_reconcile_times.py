@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 from tests.support.samples import BORN
 
-from pgimport.reconcile import context
-from pgimport.reconcile.context import ReconcileTimes
+from pgimport.reconcile import reconcile_times as reconcile_times_module
+from pgimport.reconcile.reconcile_times import ReconcileTimes
 
 STEP = timedelta(seconds=5)
 
@@ -16,7 +16,7 @@ def watch(reconcile_times: ReconcileTimes, *stages: str | None, pause: timedelta
     waited: list[float | None] = []
     for number, stage in enumerate(stages):
         now = BORN + number * pause
-        since = reconcile_times.look("one", now, stage).waiting_since
+        since = reconcile_times.record("one", now, stage).waiting_since
         waited.append(None if since is None else (now - since).total_seconds())
     return waited
 
@@ -38,29 +38,29 @@ def test_time_in_which_nobody_looked_does_not_count() -> None:
     reconcile_times = ReconcileTimes()
     watch(reconcile_times, "a pod", "a pod")
     later = BORN + timedelta(hours=1)
-    observed = reconcile_times.look("one", later, "a pod")
-    assert (observed.since, observed.waiting_since) == (later, later)
+    observed = reconcile_times.record("one", later, "a pod")
+    assert (observed.observed_since, observed.waiting_since) == (later, later)
 
 
 def test_a_clock_that_goes_back_begins_anew() -> None:
     reconcile_times = ReconcileTimes()
     watch(reconcile_times, "a pod", "a pod")
     before = BORN - timedelta(hours=1)
-    observed = reconcile_times.look("one", before, "a pod")
-    assert (observed.since, observed.waiting_since) == (before, before)
+    observed = reconcile_times.record("one", before, "a pod")
+    assert (observed.observed_since, observed.waiting_since) == (before, before)
 
 
 def test_looks_without_a_pause_are_one_watch() -> None:
     reconcile_times = ReconcileTimes()
     watch(reconcile_times, None, None, None)
-    assert reconcile_times.look("one", BORN + 3 * STEP, None).since == BORN
+    assert reconcile_times.record("one", BORN + 3 * STEP, None).observed_since == BORN
     reconcile_times.forget("one")
-    assert reconcile_times.look("one", BORN + 4 * STEP, None).since == BORN + 4 * STEP
+    assert reconcile_times.record("one", BORN + 4 * STEP, None).observed_since == BORN + 4 * STEP
 
 
 def test_memory_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(context, "WATCHED_IMPORTS", 2)
+    monkeypatch.setattr(reconcile_times_module, "TRACKED_IMPORTS", 2)
     reconcile_times = ReconcileTimes()
     for number in range(4):
-        reconcile_times.look(f"deleted-{number}", BORN + number * timedelta(minutes=2), None)
-    assert len(reconcile_times._watches) <= 2
+        reconcile_times.record(f"deleted-{number}", BORN + number * timedelta(minutes=2), None)
+    assert len(reconcile_times._times) <= 2

@@ -205,7 +205,7 @@ def test_the_delay_doubles_and_starts_anew_after_a_look_that_went_well() -> None
 
 def test_the_delay_has_an_end() -> None:
     queue = WorkQueue(Looks())
-    delays = [queue._delay(ONE, FIRST_DELAY) for _ in range(2000)]
+    delays = [queue._next_delay(ONE, FIRST_DELAY) for _ in range(2000)]
     assert delays[:3] == [FIRST_DELAY, 2 * FIRST_DELAY, 4 * FIRST_DELAY]
     assert delays[-1] == LAST_DELAY
 

@@ -251,7 +251,7 @@ def observed_import(
     meta = changes.pop("meta", {})
     given: dict[str, Any] = {
         "object": an_import(spec, status, **meta),
-        "watched_since": BORN - timedelta(hours=1),
+        "observed_since": BORN - timedelta(hours=1),
         "project": a_project(),
         "preview": a_preview(),
     }

@@ -1,1 +1,1 @@
-"""Room 2, pure: what was observed, the time and the policy in; the whole wanted status and the actions out."""
+"""Decides, without any I/O, the next status of an object and the actions that lead to it."""

@@ -1,4 +1,4 @@
-"""Pods in, attempts out: which ones count, how each ended, and what the last one means for the import."""
+"""Derives attempts from pods: which pods count, how each ended, and what the last one means for the import."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from pgimport.model.reasons import EXIT_OK, EXIT_TERMINATED, Failure, Reason, fi
 from pgimport.model.result import WorkerResult
 from pgimport.model.status import Attempt
 
-HISTORY_LIMIT = 20  # 10 attempts at most, and 10 disruptions
-# Characters of an attempt's error and of each of its tails; the whole status holds the last attempt's in full.
-ERROR_KEPT, TAIL_KEPT = 500, 400
+HISTORY_LIMIT = 20  # at most 10 attempts and 10 disruptions
+# Characters of an attempt's error and of each of its tails. The status itself holds the last attempt's in full.
+ERROR_LIMIT, TAIL_LIMIT = 500, 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodOutcome:
-    """How a pod ended. No failure: it did all it was asked, and `result` says so."""
+    """How a pod ended. Without a failure it did all its work, and `result` is its report."""
 
     exit_code: int | None = None
     failure: Failure | None = None
@@ -24,107 +24,115 @@ class PodOutcome:
 
 
 def current_pod(pods: Sequence[ObservedPod]) -> ObservedPod | None:
-    """The one that may still do its work."""
+    """Returns the newest pod that may still do its work."""
     return next((pod for pod in reversed(pods) if not pod.over and not pod.deleting), None)
 
 
 def pod_at_work(pods: Sequence[ObservedPod]) -> ObservedPod | None:
-    """The current one, else one that is being deleted: on a dead node that never ends by itself."""
+    """Returns the current pod, or else a pod that is being deleted. On a dead node, deletion never ends by itself."""
     return current_pod(pods) or next((pod for pod in reversed(pods) if not pod.over), None)
 
 
-def judge_pod(pod: ObservedPod) -> PodOutcome:
-    """Of a pod that is over. A container's own words speak first, then its exit code, then the pod's fate."""
-    ended = _container_that_ended_it(pod)
-    if ended is not None and ended.exit_code == EXIT_OK and ended.result is not None:
-        # Done before the disruption came: Kubernetes counts such a pod as succeeded, too.
-        return PodOutcome(exit_code=EXIT_OK, result=ended.result)
+def last_ended_pod(pods: Sequence[ObservedPod]) -> ObservedPod | None:
+    """Returns the newest pod that has ended."""
+    return next((pod for pod in reversed(pods) if pod.over), None)
+
+
+def pod_outcome(pod: ObservedPod) -> PodOutcome:
+    """Returns how a pod ended that is over.
+
+    The container's own result counts first, then a disruption, then the exit code, then the pod's status.
+    """
+    container = _last_container(pod)
+    if container is not None and container.exit_code == EXIT_OK and container.result is not None:
+        # A disruption came too late. Kubernetes counts such a pod as succeeded, too.
+        return PodOutcome(exit_code=EXIT_OK, result=container.result)
     if pod.disrupted:
-        return PodOutcome(
-            exit_code=ended.exit_code if ended else None,
-            failure=Failure(
-                Reason.DISRUPTED, f"pod {pod.name} was disrupted: {pod.message or pod.reason or 'evicted'}"
-            ),
-        )
-    if ended is None or ended.exit_code is None:
-        return PodOutcome(failure=_fate(pod))
-    if ended.exit_code == EXIT_OK:
-        lost = Failure(Reason.RESULT_LOST, f"pod {pod.name} ended without leaving a result")
-        return PodOutcome(exit_code=EXIT_OK, failure=lost)
-    return PodOutcome(exit_code=ended.exit_code, failure=_failure(pod, ended), result=ended.result)
+        message = f"pod {pod.name} was disrupted: {pod.message or pod.reason or 'evicted'}"
+        exit_code = container.exit_code if container else None
+        return PodOutcome(exit_code=exit_code, failure=Failure(Reason.DISRUPTED, message))
+    if container is None or container.exit_code is None:
+        return PodOutcome(failure=_pod_failure(pod))
+    if container.exit_code == EXIT_OK:
+        failure = Failure(Reason.RESULT_LOST, f"pod {pod.name} ended without leaving a result")
+        return PodOutcome(exit_code=EXIT_OK, failure=failure)
+    failure = _container_failure(pod, container, container.exit_code)
+    return PodOutcome(exit_code=container.exit_code, failure=failure, result=container.result)
 
 
-def _container_that_ended_it(pod: ObservedPod) -> ObservedContainer | None:
-    if (
-        pod.preflight is not None
-        and pod.preflight.ended
-        and (pod.preflight.exit_code != EXIT_OK or pod.import_ is None)
-    ):
-        return pod.preflight
+def _last_container(pod: ObservedPod) -> ObservedContainer | None:
+    """Returns the container whose end is the end of the pod. A dry run has no import container."""
+    preflight = pod.preflight
+    if preflight is not None and preflight.ended and (preflight.exit_code != EXIT_OK or pod.import_ is None):
+        return preflight
     return pod.import_ if pod.import_ is not None and pod.import_.ended else None
 
 
-def _failure(pod: ObservedPod, ended: ObservedContainer) -> Failure:
-    if ended.result is not None and ended.result.failure is not None:
-        return ended.result.failure.to_failure()
+def _container_failure(pod: ObservedPod, container: ObservedContainer, exit_code: int) -> Failure:
+    if container.result is not None and container.result.failure is not None:
+        return container.result.failure.to_failure()
     if pod.reason == "Evicted":
-        return _fate(pod)
-    code = ended.exit_code or 0
-    if ended.ended_reason == "OOMKilled":
-        return Failure(Reason.WORKER_OUT_OF_MEMORY, f"container {ended.name} of pod {pod.name} ran out of memory")
-    if code == EXIT_TERMINATED or pod.deleting:
-        return Failure(Reason.POD_GONE, f"pod {pod.name} was told to end before its work was done")
-    return Failure(
-        find_reason_by_exit_code(code),
-        f"container {ended.name} of pod {pod.name} ended with exit code {code} and no result",
-    )
+        return _pod_failure(pod)
+    if container.ended_reason == "OOMKilled":
+        message = f"container {container.name} of pod {pod.name} ran out of memory"
+        return Failure(Reason.WORKER_OUT_OF_MEMORY, message)
+    if exit_code == EXIT_TERMINATED or pod.deleting:
+        return Failure(Reason.POD_GONE, f"pod {pod.name} was terminated before its work was done")
+    message = f"container {container.name} of pod {pod.name} ended with exit code {exit_code} and no result"
+    return Failure(find_reason_by_exit_code(exit_code), message)
 
 
-def _fate(pod: ObservedPod) -> Failure:
+def _pod_failure(pod: ObservedPod) -> Failure:
+    """Returns the failure of a pod whose containers tell nothing."""
     message = pod.message or pod.reason or "it left no container status"
     lowered = message.lower()
     if "emptydir" in lowered or "ephemeral" in lowered:
         return Failure(Reason.SCRATCH_FULL, f"pod {pod.name} was evicted: {message}")
-    return Failure(Reason.POD_GONE, f"pod {pod.name} ended from outside: {message}")
+    return Failure(Reason.POD_GONE, f"pod {pod.name} was ended from outside: {message}")
 
 
 def merge_attempts(history: Sequence[Attempt], pods: Sequence[ObservedPod], now: datetime) -> list[Attempt]:
-    """The history with what the pods show now; a pod that vanished unseen reads PodGone. Numbers count anew."""
-    shown = {pod.uid: pod for pod in pods}
-    known = {attempt.pod_uid for attempt in history}
-    merged = [_update(attempt, shown.get(attempt.pod_uid), now) for attempt in history]
-    merged += [
-        _update(Attempt(number=0, pod=pod.name, pod_uid=pod.uid, started_at=pod.started_at or pod.created_at), pod, now)
-        for pod in pods
-        if pod.uid not in known
-    ]
-    numbered, count = [], 0
-    for attempt in merged:
+    """Returns the history, updated from the pods. An attempt whose pod vanished before its end reads PodGone.
+
+    Numbers are assigned anew: an attempt that a disruption ended has the number 0 and does not count.
+    """
+    by_uid = {pod.uid: pod for pod in pods}
+    recorded = {attempt.pod_uid for attempt in history}
+    attempts = [_update(attempt, by_uid.get(attempt.pod_uid), now) for attempt in history]
+    attempts += [_update(_new_attempt(pod), pod, now) for pod in pods if pod.uid not in recorded]
+    numbered, number = [], 0
+    for attempt in attempts:
         counts = attempt.reason != Reason.DISRUPTED
-        count += counts
-        numbered.append(attempt.model_copy(update={"number": count if counts else 0}))
+        number += counts
+        numbered.append(attempt.model_copy(update={"number": number if counts else 0}))
     return numbered[-HISTORY_LIMIT:]
+
+
+def _new_attempt(pod: ObservedPod) -> Attempt:
+    return Attempt(number=0, pod=pod.name, pod_uid=pod.uid, started_at=pod.started_at or pod.created_at)
 
 
 def _update(attempt: Attempt, pod: ObservedPod | None, now: datetime) -> Attempt:
     if attempt.ended_at is not None or attempt.reason is not None:
         return attempt
     if pod is None:
-        gone = Failure(Reason.POD_GONE, f"pod {attempt.pod} was deleted before it ended")
-        return _ended(attempt, PodOutcome(failure=gone), now)
-    return _ended(attempt, judge_pod(pod), now, pod) if pod.over else attempt
+        failure = Failure(Reason.POD_GONE, f"pod {attempt.pod} was deleted before it ended")
+        return _end(attempt, PodOutcome(failure=failure), now)
+    if not pod.over:
+        return attempt
+    container = _last_container(pod)
+    # If no container says when it ended, now is the time from which the next start counts.
+    return _end(attempt, pod_outcome(pod), container.ended_at if container and container.ended_at else now)
 
 
-def _ended(attempt: Attempt, outcome: PodOutcome, now: datetime, pod: ObservedPod | None = None) -> Attempt:
-    """Where no container says when it ended, the look does: the next start is counted from it."""
-    ended = _container_that_ended_it(pod) if pod is not None else None
+def _end(attempt: Attempt, outcome: PodOutcome, ended_at: datetime) -> Attempt:
     failure = outcome.failure
     return attempt.model_copy(
         update={
-            "ended_at": ended.ended_at if ended and ended.ended_at else now,
+            "ended_at": ended_at,
             "exit_code": outcome.exit_code,
             "reason": (failure.reason if failure else Reason.COMPLETED).value,
-            "error": failure.message[:ERROR_KEPT] if failure else None,
+            "error": failure.message[:ERROR_LIMIT] if failure else None,
             "hint": failure.hint or None if failure else None,
             "last_stdout": _tail(outcome.result.stdout_tail if outcome.result else None),
             "last_stderr": _tail(outcome.result.stderr_tail if outcome.result else None),
@@ -134,13 +142,14 @@ def _ended(attempt: Attempt, outcome: PodOutcome, now: datetime, pod: ObservedPo
 
 
 def _tail(text: str | None) -> str | None:
-    return text[-TAIL_KEPT:] if text else None
+    return text[-TAIL_LIMIT:] if text else None
 
 
-def counted(attempts: Sequence[Attempt]) -> int:
-    """Attempts begun, without those that a disruption ended."""
+def count_attempts(attempts: Sequence[Attempt]) -> int:
+    """Counts the attempts that were begun, without those that a disruption ended."""
     return max((attempt.number for attempt in attempts), default=0)
 
 
-def disruptions(attempts: Sequence[Attempt]) -> int:
+def count_disruptions(attempts: Sequence[Attempt]) -> int:
+    """Counts the attempts that a disruption ended."""
     return sum(attempt.reason == Reason.DISRUPTED for attempt in attempts)

@@ -1,52 +1,79 @@
-"""Conditions as kstatus reads them: no conditions at all would count as done, Ready=False alone as working for ever."""
+"""Builds conditions that kstatus understands.
 
-from collections.abc import Sequence
+kstatus takes an object without conditions as current, and Ready=False alone as in progress. So a failed object also
+has Stalled=True, and one in progress has Reconciling=True.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeVar
 
 from pgimport.model.reasons import Reason
-from pgimport.model.status import Condition, ConditionStatus
+from pgimport.model.status import Condition, ConditionStatus, ImportStatus, PreviewStatus, ProjectStatus
 
-DesiredConditions = dict[str, tuple[ConditionStatus, Reason]]
 READY, RECONCILING, STALLED, SUCCEEDED = "Ready", "Reconciling", "Stalled", "Succeeded"
+MESSAGE_LIMIT = 1024  # characters
+StatusT = TypeVar("StatusT", ImportStatus, PreviewStatus, ProjectStatus)
 
 
-def working(reason: Reason) -> DesiredConditions:
-    return {READY: (ConditionStatus.UNKNOWN, reason), RECONCILING: (ConditionStatus.TRUE, reason)}
+@dataclass(frozen=True, slots=True)
+class ConditionSet:
+    """The conditions that an object is to have, all with one reason and one message."""
+
+    reason: Reason
+    message: str
+    statuses: Mapping[str, ConditionStatus] = field(repr=False)  # by condition type
 
 
-def done(reason: Reason, *, succeeded: bool = False) -> DesiredConditions:
-    wanted: DesiredConditions = {READY: (ConditionStatus.TRUE, reason)}
-    return wanted | ({SUCCEEDED: (ConditionStatus.TRUE, reason)} if succeeded else {})
+def in_progress(reason: Reason, message: str) -> ConditionSet:
+    """Describes an object that is not ready yet and that the operator works on."""
+    return ConditionSet(reason, message, {READY: ConditionStatus.UNKNOWN, RECONCILING: ConditionStatus.TRUE})
 
 
-def stuck(reason: Reason, *, finished: bool = False) -> DesiredConditions:
-    wanted: DesiredConditions = {READY: (ConditionStatus.FALSE, reason), STALLED: (ConditionStatus.TRUE, reason)}
-    return wanted | ({SUCCEEDED: (ConditionStatus.FALSE, reason)} if finished else {})
+def ready(reason: Reason, message: str) -> ConditionSet:
+    """Describes an object that is as its spec says."""
+    return ConditionSet(reason, message, {READY: ConditionStatus.TRUE})
 
 
-def build_conditions(
-    before: Sequence[Condition],
-    wanted: DesiredConditions,
-    message: str,
-    generation: int,
-    now: datetime,
-) -> list[Condition]:
-    """The wanted conditions; lastTransitionTime moves only where status does."""
-    known = {condition.type: condition for condition in before}
-    return [
+def stalled(reason: Reason, message: str) -> ConditionSet:
+    """Describes an object that needs a user's action."""
+    return ConditionSet(reason, message, {READY: ConditionStatus.FALSE, STALLED: ConditionStatus.TRUE})
+
+
+def succeeded(reason: Reason, message: str) -> ConditionSet:
+    """Describes an import that has ended well."""
+    return ConditionSet(reason, message, {READY: ConditionStatus.TRUE, SUCCEEDED: ConditionStatus.TRUE})
+
+
+def not_succeeded(reason: Reason, message: str) -> ConditionSet:
+    """Describes an import that has ended without success."""
+    statuses = {READY: ConditionStatus.FALSE, STALLED: ConditionStatus.TRUE, SUCCEEDED: ConditionStatus.FALSE}
+    return ConditionSet(reason, message, statuses)
+
+
+def with_conditions(status: StatusT, conditions: ConditionSet, now: datetime) -> StatusT:
+    """Returns the status with exactly these conditions.
+
+    lastTransitionTime changes only where a condition's status does (Kubernetes API conventions).
+    """
+    previous = {condition.type: condition for condition in status.conditions}
+    updated = [
         Condition(
             type=kind,
-            status=status,
-            reason=reason.value,
-            message=message[:1024],
-            observed_generation=generation,
-            last_transition_time=known[kind].last_transition_time
-            if kind in known and known[kind].status == status
+            status=value,
+            reason=conditions.reason.value,
+            message=conditions.message[:MESSAGE_LIMIT],
+            observed_generation=status.observed_generation,
+            last_transition_time=previous[kind].last_transition_time
+            if kind in previous and previous[kind].status == value
             else now,
         )
-        for kind, (status, reason) in wanted.items()
+        for kind, value in conditions.statuses.items()
     ]
+    return status.model_copy(update={"conditions": updated})
 
 
 def ready_reason(conditions: Sequence[Condition]) -> str | None:
+    """Returns the reason of the condition Ready, or None if there is no such condition."""
     return next((condition.reason for condition in conditions if condition.type == READY), None)

@@ -1,37 +1,39 @@
-"""What is to be done: the wanted status, the actions in their order, when to look again, and message."""
+"""Types of a decision: the next status, the actions, when to reconcile again, and which other objects to wake."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
-from pgimport.model.base_models import LenientModel
+from pgimport.decide.conditions import ConditionSet, with_conditions
+from pgimport.decide.wake import WakeTarget
 from pgimport.model.observations import OrphanedJob
 from pgimport.model.result import SourceInfo
+from pgimport.model.status import ImportStatus, PreviewStatus, ProjectStatus
 
-StatusT = TypeVar("StatusT", bound=LenientModel)
+StatusT = TypeVar("StatusT", ImportStatus, PreviewStatus, ProjectStatus)
 IMMEDIATELY = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimTarget:
-    """Write this import's uid into its preview's status.activeImport, if nobody else's is there."""
+    """Writes this import's uid into its preview's status.activeImport, if no other import is there."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReleaseTarget:
-    """Take this import's uid out of its preview's status.activeImport."""
+    """Removes this import's uid from its preview's status.activeImport."""
 
 
 @dataclass(frozen=True, slots=True)
 class CreateJob:
-    """Make the Secret with the random bytes, then the Job."""
+    """Creates the Secret with the seed, then the Job."""
 
     attempts_left: int
 
 
 @dataclass(frozen=True, slots=True)
 class PrepareShadow:
-    """Make the attempt's role and database like the source's, and open the gate."""
+    """Creates the attempt's role and shadow database with the source's properties, and opens the gate."""
 
     pod_uid: str
     source: SourceInfo
@@ -39,106 +41,109 @@ class PrepareShadow:
 
 @dataclass(frozen=True, slots=True)
 class DropAttempt:
-    """End the attempt's sessions, drop its database and its role."""
+    """Ends the attempt's sessions and drops its database and its role."""
 
     pod_uid: str
 
 
 @dataclass(frozen=True, slots=True)
 class Swap:
-    """Put the verified shadow in the target's place."""
+    """Renames the target away and the verified shadow to the target's name."""
 
     pod_uid: str
 
 
 @dataclass(frozen=True, slots=True)
 class OpenTarget:
-    """Let sessions into the target again: a swap that was interrupted had shut it."""
+    """Allows connections to the target again, which an interrupted swap had disallowed."""
 
 
 @dataclass(frozen=True, slots=True)
 class DropReplaced:
-    """Drop the database and the role that a swap took away."""
+    """Drops the database and the role that the swap replaced."""
 
     pod_uid: str
 
 
 @dataclass(frozen=True, slots=True)
 class StopJob:
-    """End the Job's pods; the Job stays for its logs."""
+    """Ends the Job's pods. The Job stays, so that its logs can be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeleteJob:
-    """With its pods; a new one may follow."""
+    """Deletes the Job with its pods. A new Job may follow."""
 
 
 @dataclass(frozen=True, slots=True)
 class SetJobTTL:
-    """From now on the Job may go."""
+    """Sets the Job's ttlSecondsAfterFinished."""
 
     seconds: int
 
 
 @dataclass(frozen=True, slots=True)
 class DeleteJobSecret:
-    """The random bytes are of no use any more."""
+    """Deletes the Secret with the seed."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeleteObject:
-    """The object itself: ephemeral ones only."""
+    """Deletes the import itself, if it is ephemeral."""
 
 
 @dataclass(frozen=True, slots=True)
 class SetFinalizer:
-    """Add or take away ours."""
+    """Adds the operator's finalizer or removes it."""
 
     present: bool
 
 
 @dataclass(frozen=True, slots=True)
 class EnsurePreview:
-    """Connection Secret, role and database; `anew` drops first what was observed there: the database with this OID."""
+    """Creates whatever is missing of connection Secret, role and database.
 
-    anew: bool = False
+    With `recreate`, the database with this OID is dropped first, and no other. None stands for whichever exists.
+    """
+
+    recreate: bool = False
     oid: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class CreateCloneImport:
-    """The import that brings a copy of the project's primary database into a preview."""
+    """Creates the import that copies the Project's primary database into a preview."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class DropPreview:
-    """Role and database: the one with this OID, and no other; None: whichever is there."""
+    """Drops the preview's role and the database with this OID. None stands for whichever exists."""
 
     oid: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DeleteUpload:
-    """The uploaded file of an import that has ended, unless another import names it still."""
+    """Deletes the uploaded file of an import that has ended, unless another import still names it."""
 
     key: str
 
 
 @dataclass(frozen=True, slots=True)
 class EnsureRoleBindings:
-    """The operator's RoleBinding in the Project's namespace."""
+    """Creates the RoleBindings of the operator and of the HTTP API in the Project's namespace."""
 
 
 @dataclass(frozen=True, slots=True)
 class DropOrphanedObjects:
-    """What carries our mark and belongs to nobody any more."""
+    """Drops databases and roles that carry the Project's mark and whose owner is gone."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeleteOrphanedJobs:
-    """Jobs that nobody needs any more, with their pods and Secrets."""
+    """Deletes Jobs that no import needs any more, with their pods and Secrets."""
 
     jobs: tuple[OrphanedJob, ...]
 
@@ -170,9 +175,29 @@ Action = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision(Generic[StatusT]):
-    """`actions` are carried out first, in order; the status is written only if all of them came through."""
+    """Next status of an object and what to do about it.
+
+    The loop carries out `actions` in order. It writes `status` only if all of them succeed.
+    """
 
     status: StatusT
+    message: str  # for the log and the event
     actions: tuple[Action, ...] = ()
-    requeue_after: timedelta | None = None
-    message: str
+    requeue_after: timedelta | None = None  # None: the next event brings the object back
+    wake: tuple[WakeTarget, ...] = ()  # other objects to reconcile once the status is written
+
+
+def build_decision(
+    status: StatusT,
+    conditions: ConditionSet,
+    now: datetime,
+    requeue_after: timedelta | None,
+    actions: tuple[Action, ...] = (),
+) -> Decision[StatusT]:
+    """Builds a decision whose status has these conditions."""
+    return Decision(
+        status=with_conditions(status, conditions, now),
+        message=conditions.message,
+        actions=actions,
+        requeue_after=requeue_after,
+    )

@@ -1,64 +1,88 @@
-"""The last step of an import: a verified shadow takes the target's place, whatever the clock says."""
+"""Decides the last step of an import: the verified shadow replaces the target."""
 
 from datetime import datetime
 
+from pgimport.decide.conditions import in_progress
 from pgimport.decide.decision import IMMEDIATELY, Decision, OpenTarget, Swap
 from pgimport.decide.import_transitions import cancelled, completed, failed, running
 from pgimport.decide.observed import ObservedImport
-from pgimport.model.observations import Unreachable
+from pgimport.model.observations import ObservedSwap, Unreachable
 from pgimport.model.policy import Policy
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.spec import ImportSpec
-from pgimport.model.status import ImportPhase, ImportStatus, Progress
+from pgimport.model.status import ImportPhase, ImportStatus, Progress, Shadow
+
+SWAP_BEGINS = in_progress(Reason.RUNNING, "The copy is verified. The swap begins.")
 
 
 def decide_swap(
     observed: ObservedImport, status: ImportStatus, spec: ImportSpec, now: datetime, policy: Policy
 ) -> Decision[ImportStatus]:
-    """`pg_database` says where a swap stopped: the target's name with the shadow's OID means done.
+    """Decides the next step of the swap. Timeouts do not apply any more.
 
+    `pg_database` tells where an earlier swap stopped: the target's name with the shadow's OID means that it is done.
     A cancel is obeyed until the OID is written, which is when the swap begins.
     """
     shadow, facts = status.shadow, observed.swap
-    assert shadow is not None  # noqa: S101 (the caller's condition)
+    assert shadow is not None  # noqa: S101 (the caller has checked it)
     if isinstance(facts, Unreachable):
-        return running(observed, status, facts.failure.reason, facts.failure.message, now, policy.retry_interval)
-    if facts is None:  # nobody knows the server
-        message = f"the copy is verified: its swap waits for Project {spec.project}"
-        return running(observed, status, Reason.PROJECT_NOT_READY, message, now, policy.retry_interval)
+        return _wait(status, facts.failure.reason, facts.failure.message, now, policy)
+    if facts is None:
+        message = f"The copy is verified. The swap waits for Project {spec.project}, which cannot be read."
+        return _wait(status, Reason.PROJECT_NOT_READY, message, now, policy)
     if shadow.oid is not None and facts.target_oid == shadow.oid:
-        moved = status.model_copy(update={"progress": _finished(status, now)})
-        return completed(observed, moved, "imported, verified and put in place", now)
+        swapped = status.model_copy(update={"progress": _finish_progress(status, now)})
+        return completed(swapped, "The database is imported, verified and swapped in.", now)
     if not facts.target_open:
-        # Shut, nobody can look into it, its owner cannot work, and whatever ends this import now would leave it so.
-        message = "a swap was interrupted: the target is opened, and looked at again"
-        return running(observed, status, Reason.RUNNING, message, now, IMMEDIATELY, (OpenTarget(),))
+        # This comes before any failure: a failed import would leave the target closed for ever.
+        message = "A swap was interrupted. The operator opens the target and checks it again."
+        return running(status, in_progress(Reason.RUNNING, message), now, IMMEDIATELY, (OpenTarget(),))
     if facts.shadow_oid is None:
-        gone = Failure(Reason.RESULT_LOST, f"the verified shadow database {shadow.database} is gone from the server")
-        return failed(observed, status, gone, now)
+        message = f"the verified shadow database {shadow.database} is gone from the server"
+        return failed(status, Failure(Reason.RESULT_LOST, message), now)
     if shadow.oid is None and spec.cancel:
-        return cancelled(observed, status, now)
-    preview = observed.preview
-    if preview is None or preview.meta.deleting or preview.status.database is None:
-        gone = Failure(Reason.TARGET_GONE, "the target PreviewDatabase was deleted before the swap")
-        return failed(observed, status, gone, now)
+        return cancelled(status, now)
+    if (failure := _find_lost_target(observed)) is not None:
+        return failed(status, failure, now)
     if isinstance(observed.target_objects, Unreachable):
-        found = observed.target_objects.failure
-        return running(observed, status, found.reason, found.message, now, policy.retry_interval)
-    if observed.target_objects:
-        listed = ", ".join(observed.target_objects)
-        late = Failure(
-            Reason.TARGET_NOT_EMPTY,
-            f"PreviewDatabase {preview.meta.name} got {listed} while the import ran; recreate is false, so it stays",
-        )
-        return failed(observed, status, late, now)
+        unreachable = observed.target_objects.failure
+        return _wait(status, unreachable.reason, unreachable.message, now, policy)
+    if (failure := _find_new_objects(observed)) is not None:
+        return failed(status, failure, now)
+    return _begin_swap(status, shadow, facts, now)
+
+
+def _begin_swap(status: ImportStatus, shadow: Shadow, facts: ObservedSwap, now: datetime) -> Decision[ImportStatus]:
+    """Writes down the shadow's OID, and swaps in the next reconcile."""
     if shadow.oid != facts.shadow_oid:
         marked = status.model_copy(update={"shadow": shadow.model_copy(update={"oid": facts.shadow_oid})})
-        return running(observed, marked, Reason.RUNNING, "the copy is verified: the swap begins", now, IMMEDIATELY)
-    message = "the copy is verified: the swap begins"
-    return running(observed, status, Reason.RUNNING, message, now, IMMEDIATELY, (Swap(shadow.pod_uid),))
+        return running(marked, SWAP_BEGINS, now, IMMEDIATELY)
+    return running(status, SWAP_BEGINS, now, IMMEDIATELY, (Swap(shadow.pod_uid),))
 
 
-def _finished(status: ImportStatus, now: datetime) -> Progress:
-    shown = status.progress or Progress(phase=ImportPhase.SWAP)
-    return shown.model_copy(update={"phase": ImportPhase.SWAP, "percent": 100, "at": now, "eta_seconds": None})
+def _wait(status: ImportStatus, reason: Reason, message: str, now: datetime, policy: Policy) -> Decision[ImportStatus]:
+    return running(status, in_progress(reason, message), now, policy.retry_interval)
+
+
+def _find_lost_target(observed: ObservedImport) -> Failure | None:
+    preview = observed.preview
+    if preview is None or preview.meta.deleting or preview.status.database is None:
+        return Failure(Reason.TARGET_GONE, "the target PreviewDatabase was deleted before the swap")
+    return None
+
+
+def _find_new_objects(observed: ObservedImport) -> Failure | None:
+    """Returns a failure if someone created objects in the target during the import. The swap would drop them."""
+    if isinstance(observed.target_objects, Unreachable) or not observed.target_objects:
+        return None
+    name = observed.preview.meta.name if observed.preview else ""
+    return Failure(
+        Reason.TARGET_NOT_EMPTY,
+        f"{', '.join(observed.target_objects)} appeared in PreviewDatabase {name} during the import;"
+        " recreate is false, so the database is kept",
+    )
+
+
+def _finish_progress(status: ImportStatus, now: datetime) -> Progress:
+    progress = status.progress or Progress(phase=ImportPhase.SWAP)
+    return progress.model_copy(update={"phase": ImportPhase.SWAP, "percent": 100, "at": now, "eta_seconds": None})

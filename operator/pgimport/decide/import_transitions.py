@@ -1,132 +1,97 @@
-"""The moves between an import's states: each builds the whole status, with conditions that say the same."""
+"""Builds the decisions that keep an import in a state or move it to another one.
+
+Each function sets the state, the fields that belong to it, and the conditions that say the same.
+"""
 
 from datetime import datetime, timedelta
 
-from pgimport.decide.conditions import DesiredConditions, build_conditions, done, stuck, working
-from pgimport.decide.decision import IMMEDIATELY, Action, Decision
-from pgimport.decide.observed import ObservedImport
+from pgimport.decide.conditions import ConditionSet, not_succeeded, succeeded
+from pgimport.decide.decision import IMMEDIATELY, Action, Decision, build_decision
 from pgimport.model.names import JOB_TYPE
 from pgimport.model.reasons import Failure, Reason, RetryClassification
 from pgimport.model.resources import ImportObject, ProjectObject
 from pgimport.model.status import ImportState, ImportStatus
 
-ERROR_LIMIT = 2000  # characters: the first real error is a sentence, its statement may be long
+ERROR_LIMIT = 2000  # characters; the failing statement may be long
 
 
-def begin(found: ImportObject, project: ProjectObject | None) -> ImportStatus:
-    """The status as it is, with all that follows from the object and its Project."""
-    if found.status.terminal:  # absorbing: only the generation moves on
-        return _seen_again(found)
-    spec, known = found.spec, project.spec if project else None
+def refresh_status(item: ImportObject, project: ProjectObject | None) -> ImportStatus:
+    """Returns the status with all fields that follow from the import and its Project.
+
+    Of a terminal status, only the generation changes.
+    """
+    if item.status.terminal:
+        generation = {"observed_generation": item.meta.generation}
+        conditions = [condition.model_copy(update=generation) for condition in item.status.conditions]
+        return item.status.model_copy(update={**generation, "conditions": conditions})
+    spec, project_spec = item.spec, project.spec if project else None
     target = spec.target.preview_database if spec and spec.target else None
-    facts = {
+    fields = {
         "type": JOB_TYPE,
-        "id": f"{spec.project}.{found.meta.name}" if spec else found.status.id,
-        "max_attempts": spec.max_attempts if spec else found.status.max_attempts,
-        "attempts": found.status.attempts or 0,
-        "project_id": spec.project if spec else found.status.project_id,
-        "preview_database_id": f"{spec.project}.{target}" if spec and target else found.status.preview_database_id,
-        "cluster_id": known.server.cluster_id if known else found.status.cluster_id,
-        "organization_id": known.organization_id if known else found.status.organization_id,
-        "created_at": found.meta.created_at,
-        "observed_generation": found.meta.generation,
+        "id": f"{spec.project}.{item.meta.name}" if spec else item.status.id,
+        "max_attempts": spec.max_attempts if spec else item.status.max_attempts,
+        "attempts": item.status.attempts or 0,
+        "project_id": spec.project if spec else item.status.project_id,
+        "preview_database_id": f"{spec.project}.{target}" if spec and target else item.status.preview_database_id,
+        "cluster_id": project_spec.server.cluster_id if project_spec else item.status.cluster_id,
+        "organization_id": project_spec.organization_id if project_spec else item.status.organization_id,
+        "created_at": item.meta.created_at,
+        "observed_generation": item.meta.generation,
     }
-    return found.status.model_copy(update=facts)
-
-
-def _seen_again(found: ImportObject) -> ImportStatus:
-    observed = {"observed_generation": found.meta.generation}
-    conditions = [one.model_copy(update=observed) for one in found.status.conditions]
-    return found.status.model_copy(update={**observed, "conditions": conditions})
+    return item.status.model_copy(update=fields)
 
 
 def pending(
-    observed: ObservedImport,
     status: ImportStatus,
-    reason: Reason,
-    message: str,
+    conditions: ConditionSet,
     now: datetime,
-    again: timedelta,
+    requeue_after: timedelta,
     actions: tuple[Action, ...] = (),
 ) -> Decision[ImportStatus]:
-    wanted = status.model_copy(update={"state": ImportState.PENDING})
-    return Decision(
-        status=_with_conditions(observed, wanted, working(reason), message, now),
-        actions=actions,
-        requeue_after=again,
-        message=message,
-    )
+    """Keeps the import pending, or makes it pending again."""
+    pending_status = status.model_copy(update={"state": ImportState.PENDING})
+    return build_decision(pending_status, conditions, now, requeue_after, actions)
 
 
 def running(
-    observed: ObservedImport,
     status: ImportStatus,
-    reason: Reason,
-    message: str,
+    conditions: ConditionSet,
     now: datetime,
-    again: timedelta | None,
+    requeue_after: timedelta | None,
     actions: tuple[Action, ...] = (),
 ) -> Decision[ImportStatus]:
-    wanted = status.model_copy(update={"state": ImportState.RUNNING})
-    return Decision(
-        status=_with_conditions(observed, wanted, working(reason), message, now),
-        actions=actions,
-        requeue_after=again,
-        message=message,
+    """Keeps the import running, or starts it."""
+    running_status = status.model_copy(update={"state": ImportState.RUNNING})
+    return build_decision(running_status, conditions, now, requeue_after, actions)
+
+
+def completed(status: ImportStatus, message: str, now: datetime) -> Decision[ImportStatus]:
+    """Ends the import with success. The next reconcile cleans up."""
+    fields = {"state": ImportState.COMPLETED, "completed_at": now, "error": None, "retry_classification": None}
+    return build_decision(
+        status.model_copy(update=fields), succeeded(Reason.COMPLETED, message), now, requeue_after=IMMEDIATELY
     )
 
 
-def completed(observed: ObservedImport, status: ImportStatus, message: str, now: datetime) -> Decision[ImportStatus]:
-    wanted = status.model_copy(
-        update={
-            "state": ImportState.COMPLETED,
-            "completed_at": now,
-            "error": None,
-            "retry_classification": None,
-        }
-    )
-    return Decision(
-        status=_with_conditions(observed, wanted, done(Reason.COMPLETED, succeeded=True), message, now),
-        requeue_after=IMMEDIATELY,
-        message=message,
-    )
+def failed(status: ImportStatus, failure: Failure, now: datetime) -> Decision[ImportStatus]:
+    """Ends the import with a failure. The next reconcile cleans up."""
+    fields = {
+        "state": ImportState.FAILED,
+        "completed_at": now,
+        "error": failure.format_with_hint()[:ERROR_LIMIT],
+        "retry_classification": failure.classification,
+    }
+    conditions = not_succeeded(failure.reason, failure.message)
+    return build_decision(status.model_copy(update=fields), conditions, now, requeue_after=IMMEDIATELY)
 
 
-def failed(observed: ObservedImport, status: ImportStatus, failure: Failure, now: datetime) -> Decision[ImportStatus]:
-    wanted = status.model_copy(
-        update={
-            "state": ImportState.FAILED,
-            "completed_at": now,
-            "error": failure.format_with_hint()[:ERROR_LIMIT],
-            "retry_classification": failure.classification,
-        }
-    )
-    return Decision(
-        status=_with_conditions(observed, wanted, stuck(failure.reason, finished=True), failure.message, now),
-        requeue_after=IMMEDIATELY,
-        message=failure.message,
-    )
-
-
-def cancelled(observed: ObservedImport, status: ImportStatus, now: datetime) -> Decision[ImportStatus]:
-    message = "cancelled as spec.cancel asks"
-    wanted = status.model_copy(
-        update={
-            "state": ImportState.CANCELLED,
-            "completed_at": now,
-            "error": None,
-            "retry_classification": RetryClassification.CANCELLED,
-        }
-    )
-    return Decision(
-        status=_with_conditions(observed, wanted, stuck(Reason.CANCELLED, finished=True), message, now),
-        requeue_after=IMMEDIATELY,
-        message=message,
-    )
-
-
-def _with_conditions(
-    observed: ObservedImport, status: ImportStatus, wanted: DesiredConditions, message: str, now: datetime
-) -> ImportStatus:
-    found = build_conditions(observed.object.status.conditions, wanted, message, observed.object.meta.generation, now)
-    return status.model_copy(update={"conditions": found})
+def cancelled(status: ImportStatus, now: datetime) -> Decision[ImportStatus]:
+    """Ends the import because its user set spec.cancel. The next reconcile cleans up."""
+    fields = {
+        "state": ImportState.CANCELLED,
+        "completed_at": now,
+        "error": None,
+        "retry_classification": RetryClassification.CANCELLED,
+    }
+    conditions = not_succeeded(Reason.CANCELLED, "The user cancelled the import with spec.cancel.")
+    return build_decision(status.model_copy(update=fields), conditions, now, requeue_after=IMMEDIATELY)

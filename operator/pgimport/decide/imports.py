@@ -1,58 +1,78 @@
-"""The state machine of a PostgresImport.
+"""Decides what happens to a PostgresImport: its state machine.
 
     (none) ──► pending ──► running ──► completed
                   ▲           │  ├───► failed
-                  └─ suspend ─┘  └───► cancelled          pending ──► failed, cancelled as well
+                  └─ suspend ─┘  └───► cancelled          pending ──► failed or cancelled, too
 
-Terminal states are absorbing: all that still happens is the clean-up. A running import goes through these steps,
-each of them one look: its Job is made (`status.job`); a pod's preflight passes and its shadow is prepared
-(`status.shadow`); the pod ends well (`shadow.verified`); the shadow's OID is written down (`shadow.oid`); the swap.
+A terminal state never changes; only the clean-up follows. A running import takes one step in each reconcile:
+
+1. The operator creates the Job (`status.job`).
+2. A pod's preflight passes, and the operator prepares its shadow (`status.shadow`).
+3. The pod completes (`shadow.verified`).
+4. The operator writes down the shadow's OID (`shadow.oid`).
+5. The operator swaps the shadow with the target.
 """
 
+from dataclasses import replace
 from datetime import datetime
 
+from pgimport.decide.conditions import in_progress
 from pgimport.decide.decision import Decision
 from pgimport.decide.import_cleanup import decide_cleanup
-from pgimport.decide.import_transitions import begin, cancelled, failed, pending, running
+from pgimport.decide.import_transitions import cancelled, failed, pending, refresh_status, running
 from pgimport.decide.observed import ObservedImport
-from pgimport.decide.pending_imports import decide_waiting
+from pgimport.decide.pending_imports import decide_pending
 from pgimport.decide.running_imports import decide_running
-from pgimport.decide.unsupported_fields import find_unsupported_import
+from pgimport.decide.unsupported_fields import find_unsupported_field
+from pgimport.decide.wake import wake_after_import, wake_after_removal
+from pgimport.model.names import IMPORTS
 from pgimport.model.policy import Policy
 from pgimport.model.reasons import Failure, Reason
+from pgimport.model.resources import ResourceKey
 from pgimport.model.status import ImportState, ImportStatus
-
-__all__ = ["decide_away", "decide_failure", "decide_import"]
 
 
 def decide_import(observed: ObservedImport, now: datetime, policy: Policy) -> Decision[ImportStatus]:
-    """Never raises; the whole wanted status of the import, and what is to be done."""
-    found, spec = observed.object, observed.object.spec
-    status = begin(found, observed.project)
-    if found.meta.deleting:
-        return Decision(status=found.status, message="the import is being deleted; its project sweeps after it")
-    if found.status.terminal:
+    """Decides the whole next status of the import and what to do. Never raises for a valid observation."""
+    item = observed.object
+    if item.meta.deleting:
+        key = ResourceKey(IMPORTS, item.meta.namespace, item.meta.name)
+        message = "The import is being deleted. Its Project drops what it leaves on the server."
+        return Decision(status=item.status, message=message, wake=wake_after_removal(key))
+    return _wake_others(observed, _decide_state(observed, now, policy))
+
+
+def _decide_state(observed: ObservedImport, now: datetime, policy: Policy) -> Decision[ImportStatus]:
+    item, spec = observed.object, observed.object.spec
+    status = refresh_status(item, observed.project)
+    if item.status.terminal:
         return decide_cleanup(observed, status, now, policy)
     if spec is None:
-        return failed(observed, status, Failure(Reason.INVALID_SPEC, found.spec_error or "spec: cannot be read"), now)
-    if (unsupported := find_unsupported_import(spec, policy.uploads)) is not None:
-        return failed(observed, status, unsupported, now)
-    if found.status.state is ImportState.RUNNING:
+        return failed(status, Failure(Reason.INVALID_SPEC, item.spec_error or "spec: cannot be read"), now)
+    if (unsupported := find_unsupported_field(spec, policy.uploads)) is not None:
+        return failed(status, unsupported, now)
+    if item.status.state is ImportState.RUNNING:
         return decide_running(observed, status, spec, now, policy)
     if spec.cancel:
-        return cancelled(observed, status, now)
-    return decide_waiting(observed, status, spec, now, policy)
+        return cancelled(status, now)
+    return decide_pending(observed, status, spec, now, policy)
 
 
-def decide_away(observed: ObservedImport, failure: Failure, now: datetime, policy: Policy) -> Decision[ImportStatus]:
-    """A server could not be asked while acting: said in the conditions, and tried again."""
-    status = begin(observed.object, observed.project)
+def _wake_others(observed: ObservedImport, decision: Decision[ImportStatus]) -> Decision[ImportStatus]:
+    return replace(decision, wake=wake_after_import(observed.object, decision.status))
+
+
+def decide_unreachable_server(
+    observed: ObservedImport, failure: Failure, now: datetime, policy: Policy
+) -> Decision[ImportStatus]:
+    """Decides what happens when a server does not answer during an action: the operator tries again later."""
     if observed.object.status.terminal:
         return Decision(status=observed.object.status, requeue_after=policy.retry_interval, message=failure.message)
-    move = running if status.state is ImportState.RUNNING else pending
-    return move(observed, status, failure.reason, failure.message, now, policy.retry_interval)
+    status = refresh_status(observed.object, observed.project)
+    transition = running if status.state is ImportState.RUNNING else pending
+    return transition(status, in_progress(failure.reason, failure.message), now, policy.retry_interval)
 
 
-def decide_failure(observed: ObservedImport, failure: Failure, now: datetime) -> Decision[ImportStatus]:
-    """An action came back with a final failure: the import ends with it."""
-    return failed(observed, begin(observed.object, observed.project), failure, now)
+def decide_action_failure(observed: ObservedImport, failure: Failure, now: datetime) -> Decision[ImportStatus]:
+    """Decides what happens when an action fails for good: the import fails."""
+    return _wake_others(observed, failed(refresh_status(observed.object, observed.project), failure, now))

@@ -1,4 +1,7 @@
-"""What one look at the world gave, as plain values. None means: not asked, or not there; each field says which."""
+"""Holds what one reconcile observed, as plain values.
+
+None means "not read" or "does not exist". The comment at each field says which.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,47 +14,47 @@ from pgimport.model.status import Progress
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObservedImport:
-    """One PostgresImport and all that a decision about it needs."""
+    """One PostgresImport and everything that a decision about it needs."""
 
     object: ImportObject
-    watched_since: datetime  # by our own clock: this process has looked at it again and again since then
-    waiting_since: datetime | None = None  # by our own clock: since when it waits for the same container to run
-    project: ProjectObject | None = None  # not there
-    preview: PreviewObject | None = None  # not there, or no target is asked
-    others: tuple[ImportObject, ...] = ()  # pending and running ones of the namespace, without this one
-    missing: tuple[Reason, str] | None = None  # of what its pod mounts: `Secret shop-source with the key url`
-    job: ObservedJob | None = None  # not there
-    pods: tuple[ObservedPod, ...] = ()  # of this Job, oldest first, what was remembered of gone ones included
-    progress: Progress | None = None  # nothing said yet, or nothing runs
-    start_warning: str | None = None  # asked only when nothing has started for too long
-    server: ObservedServer | Unreachable | None = None  # asked only before the Job is made
-    target_objects: tuple[str, ...] | Unreachable | None = None  # asked where recreate is false, twice
-    swap: ObservedSwap | Unreachable | None = None  # asked only when a shadow is verified
-    shadow_bytes: int | None = None  # asked while rows arrive
+    observed_since: datetime  # by our clock: reconciled without a long pause since then
+    waiting_since: datetime | None = None  # by our clock: when the wait for the same container began
+    project: ProjectObject | None = None  # None: does not exist
+    preview: PreviewObject | None = None  # None: does not exist, or the import has no target
+    other_imports: tuple[ImportObject, ...] = ()  # pending and running imports of the namespace, without this one
+    missing_mount: tuple[Reason, str] | None = None  # mounted by the pod: `Secret shop-source with the key url`
+    job: ObservedJob | None = None  # None: does not exist
+    pods: tuple[ObservedPod, ...] = ()  # of this Job, oldest first, including remembered pods that are gone
+    progress: Progress | None = None  # None: no progress was logged, or nothing runs
+    start_warning: str | None = None  # read only if nothing has started for a while
+    server: ObservedServer | Unreachable | None = None  # read only before the Job is created
+    target_objects: tuple[str, ...] | Unreachable | None = None  # read if spec.recreate is false, at start and swap
+    swap: ObservedSwap | Unreachable | None = None  # read only if a shadow is verified
+    shadow_bytes: int | None = None  # read while rows are copied and the Project has a limit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObservedPreview:
-    """One PreviewDatabase and all that a decision about it needs."""
+    """One PreviewDatabase and everything that a decision about it needs."""
 
     object: PreviewObject
-    project: ProjectObject | None = None  # not there
-    count: int = 0  # previews of the namespace that are not deleted or expired, this one included
-    secret: bool = True  # its connection Secret is there
-    holder_alive: bool = False  # the import in status.activeImport exists and is not cleaned up yet
-    database_oid: int | None = None  # asked where it is about to be dropped; 0: there is none
-    clone: ImportObject | None = None  # the import in status.cloneImport is not there, or none is named
+    project: ProjectObject | None = None  # None: does not exist
+    position: int = 0  # from 1, among the previews that count towards limits.maxPreviews; 0: there is no limit
+    secret_exists: bool = True  # the connection Secret
+    active_import_exists: bool = False  # the import in status.activeImport exists and is not cleaned up
+    database_oid: int | None = None  # read if a reset or an expiry is due; 0: the database does not exist
+    clone: ImportObject | None = None  # None: status.cloneImport names no import, or it does not exist
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObservedProject:
-    """One Project and all that a decision about it needs."""
+    """One Project and everything that a decision about it needs."""
 
     object: ProjectObject
-    server: ObservedServer | Unreachable | None = None  # not asked: the spec cannot be served
+    server: ObservedServer | Unreachable | None = None  # None: not read, because the spec is invalid
     namespace_exists: bool = False
-    namespace_owner: str | None = None  # an older Project with the same namespace
+    namespace_owner: str | None = None  # name of an older Project with the same namespace
     previews: int = 0
     imports: int = 0
     orphaned_jobs: tuple[OrphanedJob, ...] = ()
-    orphaned_objects: tuple[str, ...] = ()  # names of databases and roles with our mark whose owner is gone
+    orphaned_objects: tuple[str, ...] = ()  # databases and roles with our mark whose owner is gone

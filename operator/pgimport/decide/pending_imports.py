@@ -1,9 +1,10 @@
-"""What a pending import waits for, in the order in which a person would put it right."""
+"""Decides what a pending import waits for, in the order in which a user would fix it."""
 
+from collections.abc import Callable
 from datetime import datetime
 
-from pgimport.decide.attempts import counted
-from pgimport.decide.conditions import ready_reason
+from pgimport.decide.attempts import count_attempts
+from pgimport.decide.conditions import ConditionSet, in_progress, ready_reason
 from pgimport.decide.decision import (
     IMMEDIATELY,
     Action,
@@ -23,26 +24,22 @@ from pgimport.model.spec import ImportSpec, ProjectSpec
 from pgimport.model.status import ImportState, ImportStatus, PreviewState
 from pgimport.model.uploads import is_object_key_of
 
+SUSPENDED = in_progress(Reason.SUSPENDED, "spec.suspend holds the import. Set it to false to go on.")
+STARTING = in_progress(Reason.STARTING, "Everything the import needs exists. The operator creates its Job.")
 
-def decide_waiting(
+
+def decide_pending(
     observed: ObservedImport, status: ImportStatus, spec: ImportSpec, now: datetime, policy: Policy
 ) -> Decision[ImportStatus]:
-    """Pending until all it needs is there; then it takes its target and runs."""
-    if (refused := _find_refusal(observed, spec)) is not None:
-        return failed(observed, status, refused, now)
-    waits = (
-        _wait_for_user(observed, spec)
-        or _wait_for_project(observed, spec)
-        or _wait_for_mounts(observed)
-        or _wait_for_target(observed, spec)
-        or wait_for_slot(observed, spec)
-    )
-    if waits is not None:
-        reason, message = waits
-        actions = let_go(observed) if reason is Reason.SUSPENDED else ()
-        cleaned = without_job(status) if reason is Reason.SUSPENDED else status
-        return pending(observed, cleaned, reason, message, now, policy.waiting_interval, actions)
-    begun = status.model_copy(
+    """Keeps the import pending until everything it needs exists. Then it claims its target and runs."""
+    if (refusal := _find_refusal(observed, spec)) is not None:
+        return failed(status, refusal, now)
+    if spec.suspend:
+        return pending(without_job(status), SUSPENDED, now, policy.waiting_interval, release_all(observed))
+    for find_wait in WAITS:
+        if (conditions := find_wait(observed, spec)) is not None:
+            return pending(status, conditions, now, policy.waiting_interval)
+    started = status.model_copy(
         update={
             "started_at": now,
             "job": None,
@@ -51,8 +48,7 @@ def decide_waiting(
             "locked_resource": f"preview/{spec.project}/{spec.target.preview_database}" if spec.target else None,
         }
     )
-    claim: tuple[Action, ...] = () if spec.dry_run else (ClaimTarget(),)
-    return running(observed, begun, Reason.STARTING, "all it needs is there: its Job is made", now, IMMEDIATELY, claim)
+    return running(started, STARTING, now, IMMEDIATELY, () if spec.dry_run else (ClaimTarget(),))
 
 
 def _find_refusal(observed: ObservedImport, spec: ImportSpec) -> Failure | None:
@@ -60,81 +56,77 @@ def _find_refusal(observed: ObservedImport, spec: ImportSpec) -> Failure | None:
     if project is None or project.spec is None:
         return None
     if project.spec.namespace != observed.object.meta.namespace:
-        return Failure(
-            Reason.PROJECT_MISMATCH,
+        message = (
             f"spec.project: Project {spec.project} lives in namespace {project.spec.namespace},"
-            f" not in {observed.object.meta.namespace}",
+            f" not in {observed.object.meta.namespace}"
         )
+        return Failure(Reason.PROJECT_MISMATCH, message)
     key = spec.source.upload_key
     if key is not None and not is_object_key_of(key, spec.project):
         return Failure(Reason.DUMP_NOT_FOUND, f"spec.source.uploadKey: Project {spec.project} has no such upload")
     return None
 
 
-Wait = tuple[Reason, str] | None
-
-
-def _wait_for_user(observed: ObservedImport, spec: ImportSpec) -> Wait:
-    return (Reason.SUSPENDED, "held by spec.suspend") if spec.suspend else None
-
-
-def _wait_for_project(observed: ObservedImport, spec: ImportSpec) -> Wait:
+def _wait_for_project(observed: ObservedImport, spec: ImportSpec) -> ConditionSet | None:
     if observed.project is None:
-        return Reason.PROJECT_NOT_FOUND, f"waits for Project {spec.project}, which does not exist"
+        message = f"The import waits for Project {spec.project}, which does not exist."
+        return in_progress(Reason.PROJECT_NOT_FOUND, message)
     if observed.project.spec is None or not observed.project.status.ready:
-        return (
-            Reason.PROJECT_NOT_READY,
-            f"waits for Project {spec.project} to be ready; its conditions say what is wrong",
-        )
+        message = f"The import waits for Project {spec.project} to be ready. Its conditions say what is wrong."
+        return in_progress(Reason.PROJECT_NOT_READY, message)
     return None
 
 
-def _wait_for_mounts(observed: ObservedImport) -> Wait:
-    if observed.missing is None:
+def _wait_for_mounts(observed: ObservedImport, _spec: ImportSpec) -> ConditionSet | None:
+    if observed.missing_mount is None:
         return None
-    reason, what = observed.missing
-    return reason, f"waits for {what}"
+    reason, name = observed.missing_mount
+    return in_progress(reason, f"The import waits for {name}.")
 
 
-def _wait_for_target(observed: ObservedImport, spec: ImportSpec) -> Wait:
+def _wait_for_target(observed: ObservedImport, spec: ImportSpec) -> ConditionSet | None:
     if spec.dry_run or spec.target is None:
         return None
     name, preview = spec.target.preview_database, observed.preview
     if preview is None:
-        return Reason.TARGET_NOT_FOUND, f"waits for PreviewDatabase {name}, which does not exist"
-    if preview.meta.deleting or not (preview.status.state is PreviewState.READY or _brings_copy(observed, preview)):
-        state = "deleting" if preview.meta.deleting else preview.status.state or "pending"
-        return Reason.TARGET_NOT_READY, f"waits for PreviewDatabase {name}, which is {state}"
-    if _resets(preview):
-        return Reason.TARGET_NOT_READY, f"waits for PreviewDatabase {name}, which is about to be reset"
-    holder = preview.status.active_import
-    first = _first_in_line(observed, name)
-    if (holder is not None and holder != observed.object.meta.uid) or first is not None:
-        who = f"import {first}" if first else "another import"
-        return Reason.WAITING_FOR_TARGET, f"waits for {who}, which has PreviewDatabase {name}"
+        message = f"The import waits for PreviewDatabase {name}, which does not exist."
+        return in_progress(Reason.TARGET_NOT_FOUND, message)
+    if (obstacle := _find_obstacle(observed, preview)) is not None:
+        message = f"The import waits for PreviewDatabase {name}, which is {obstacle}."
+        return in_progress(Reason.TARGET_NOT_READY, message)
+    claimant = preview.status.active_import
+    first = _find_first_rival(observed, name)
+    if first is not None or claimant not in (None, observed.object.meta.uid):
+        rival = f"import {first}" if first else "another import"
+        message = f"The import waits for {rival}, which uses PreviewDatabase {name}."
+        return in_progress(Reason.WAITING_FOR_TARGET, message)
     return None
 
 
-def _brings_copy(observed: ObservedImport, preview: PreviewObject) -> bool:
-    """A preview of mode clone is not ready before this import has filled it."""
+def _find_obstacle(observed: ObservedImport, preview: PreviewObject) -> str | None:
+    """Returns why the preview cannot be imported into, as the rest of "which is …"."""
+    if preview.meta.deleting:
+        return "deleting"
     status = preview.status
-    return status.state is PreviewState.PENDING and status.clone_import == observed.object.meta.name
+    # A preview of mode clone is not ready before this import has filled it.
+    fills_clone = status.state is PreviewState.PENDING and status.clone_import == observed.object.meta.name
+    if status.state is not PreviewState.READY and not fills_clone:
+        return status.state or "pending"
+    reset_at = preview.spec.reset_at if preview.spec else None
+    if reset_at is not None and (status.reset_at is None or reset_at > status.reset_at):
+        return "about to be reset"
+    return None
 
 
-def _resets(preview: PreviewObject) -> bool:
-    asked = preview.spec.reset_at if preview.spec else None
-    return asked is not None and (preview.status.reset_at is None or asked > preview.status.reset_at)
+def _age(item: ImportObject) -> tuple[datetime, str]:
+    return item.meta.created_at, item.meta.uid
 
 
-def _age(found: ImportObject) -> tuple[datetime, str]:
-    return found.meta.created_at, found.meta.uid
-
-
-def _first_in_line(observed: ObservedImport, target: str) -> str | None:
-    """Name of an older import of the same target that is not held by its user; one that runs goes first anyway."""
+def _find_first_rival(observed: ObservedImport, target: str) -> str | None:
+    """Returns the name of the import that may use the target first: a running one, or an older one that may start."""
     rivals = [
         other
-        for other in observed.others
+        for other in observed.other_imports
         if other.spec is not None
         and not other.spec.dry_run
         and other.spec.target is not None
@@ -148,52 +140,63 @@ def _first_in_line(observed: ObservedImport, target: str) -> str | None:
     return min(rivals, key=_age).meta.name if rivals else None
 
 
-def wait_for_slot(observed: ObservedImport, spec: ImportSpec) -> Wait:
-    """Asked before it runs, and once more when it says that it does: two operators may have observed one free slot.
+def wait_for_slot(observed: ObservedImport, spec: ImportSpec) -> ConditionSet | None:
+    """Returns a wait if as many imports run as limits.maxConcurrentImports allows.
 
-    Of those that said so, the last one sees all the others. Where all step back, the oldest one comes first again.
+    It is checked before an import runs and once more before its Job is created, because two operators may have used
+    the same free slot. Whichever was written last observes all others and steps back. If all step back, the oldest
+    one is first again.
     """
     project: ProjectSpec | None = observed.project.spec if observed.project else None
     if spec.dry_run or project is None:
         return None
     limit = project.limits.max_concurrent_imports
-    ahead = 0 if observed.object.status.state is ImportState.RUNNING else _ahead_for_slot(observed)
-    at_work = _at_work(observed)
-    if len(at_work) + ahead < limit:
+    starting = observed.object.status.state is ImportState.RUNNING
+    running_imports = _find_running(observed)
+    if len(running_imports) + (0 if starting else _count_older_waiting(observed)) < limit:
         return None
-    message = f"waits for a free slot: Project {spec.project} runs {limit} imports at once"
-    # The oldest alone: the whole list would change, and be written, with each that ends.
-    return Reason.WAITING_FOR_SLOT, f"{message}, {min(at_work, key=_age).meta.name} the longest" if at_work else message
+    message = f"The import waits for a free slot. Project {spec.project} runs at most {limit} imports at once"
+    # Only the oldest import is named: a list would change, and be written, whenever one of them ends.
+    oldest = f"; {min(running_imports, key=_age).meta.name} has run the longest." if running_imports else "."
+    return in_progress(Reason.WAITING_FOR_SLOT, message + oldest)
 
 
-def _at_work(observed: ObservedImport) -> list[ImportObject]:
+def _find_running(observed: ObservedImport) -> list[ImportObject]:
     return [
         other
-        for other in observed.others
+        for other in observed.other_imports
         if other.status.state is ImportState.RUNNING and not (other.spec and other.spec.dry_run)
     ]
 
 
-def _ahead_for_slot(observed: ObservedImport) -> int:
-    """Older imports that have all they need but a slot."""
+def _count_older_waiting(observed: ObservedImport) -> int:
+    """Counts the older imports that need only a slot."""
     return sum(
         _age(other) < _age(observed.object)
         and other.status.state is ImportState.PENDING
         and ready_reason(other.status.conditions) == Reason.WAITING_FOR_SLOT
         and not other.meta.deleting
         and not (other.spec and (other.spec.suspend or other.spec.cancel))
-        for other in observed.others
+        for other in observed.other_imports
     )
 
 
-def let_go(observed: ObservedImport) -> tuple[Action, ...]:
-    """What an import had that is pending again: its Job, its Secret, its shadows, its target."""
-    actions: list[Action] = [DeleteJob()] if observed.job is not None and observed.job.ours else []
+WAITS: tuple[Callable[[ObservedImport, ImportSpec], ConditionSet | None], ...] = (
+    _wait_for_project,
+    _wait_for_mounts,
+    _wait_for_target,
+    wait_for_slot,
+)
+
+
+def release_all(observed: ObservedImport) -> tuple[Action, ...]:
+    """Returns the actions that release what an import had that is pending again: Job, Secret, shadows and target."""
     status = observed.object.status
-    begun = [found.pod_uid for found in status.attempt_history if not found.cleaned_up]
-    if status.shadow is not None and status.shadow.pod_uid not in begun:
-        begun.append(status.shadow.pod_uid)
-    actions += [DropAttempt(uid) for uid in begun]
+    actions: list[Action] = [DeleteJob()] if observed.job is not None and observed.job.ours else []
+    pod_uids = [attempt.pod_uid for attempt in status.attempt_history if not attempt.cleaned_up]
+    if status.shadow is not None and status.shadow.pod_uid not in pod_uids:
+        pod_uids.append(status.shadow.pod_uid)
+    actions += [DropAttempt(uid) for uid in pod_uids]
     if status.started_at is not None:
         actions.append(DeleteJobSecret())
     if observed.preview is not None and observed.preview.status.active_import == observed.object.meta.uid:
@@ -202,9 +205,9 @@ def let_go(observed: ObservedImport) -> tuple[Action, ...]:
 
 
 def without_job(status: ImportStatus) -> ImportStatus:
-    # A suspension costs no attempt: what it interrupts never happened.
-    ended = [found for found in status.attempt_history if found.reason is not None]
-    history = [found.model_copy(update={"cleaned_up": True}) for found in ended]
+    """Returns the status of an import that is pending again. An attempt that was interrupted does not count."""
+    ended = [attempt for attempt in status.attempt_history if attempt.reason is not None]
+    history = [attempt.model_copy(update={"cleaned_up": True}) for attempt in ended]
     return status.model_copy(
         update={
             "job": None,
@@ -215,6 +218,6 @@ def without_job(status: ImportStatus) -> ImportStatus:
             "claimed_at": None,
             "claimed_by": None,
             "attempt_history": history,
-            "attempts": counted(history),
+            "attempts": count_attempts(history),
         }
     )

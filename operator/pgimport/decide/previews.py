@@ -1,12 +1,13 @@
-"""The life of a PreviewDatabase: pending → ready → expired, and away with its database when it is deleted.
+"""Decides what happens to a PreviewDatabase: pending → ready → expired, and deleted with its database.
 
-One of mode clone is pending until an import of its own has brought the copy, and failed where that one failed.
-Reset and expiry wait for an import that holds the preview; a deletion ends it first (the import sees it and fails).
+A preview of mode clone stays pending until its own import has filled it, and fails if that import fails. A reset and
+an expiry wait for the import that has claimed the preview. A deletion makes that import fail, and then goes on.
 """
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from pgimport.decide.conditions import DesiredConditions, build_conditions, done, stuck, working
+from pgimport.decide.conditions import ConditionSet, in_progress, ready, stalled
 from pgimport.decide.decision import (
     IMMEDIATELY,
     Action,
@@ -15,8 +16,10 @@ from pgimport.decide.decision import (
     DropPreview,
     EnsurePreview,
     SetFinalizer,
+    build_decision,
 )
 from pgimport.decide.observed import ObservedPreview
+from pgimport.decide.wake import wake_after_preview
 from pgimport.model.names import (
     FINALIZER_PREVIEW,
     clone_name,
@@ -30,208 +33,192 @@ from pgimport.model.resources import PreviewObject
 from pgimport.model.spec import PreviewMode, PreviewSpec
 from pgimport.model.status import ImportState, PreviewState, PreviewStatus
 
-FAR = timedelta(hours=1)
+LONGEST_INTERVAL = timedelta(hours=1)
+DATABASE_READY = ready(Reason.READY, "The database is ready.")
+EXPIRED = stalled(
+    Reason.EXPIRED, "The ttl is over and the database was dropped. Set spec.renewedAt to get a new, empty one."
+)
 
 
 def decide_preview(observed: ObservedPreview, now: datetime, policy: Policy) -> Decision[PreviewStatus]:
-    """Never raises; the whole wanted status of the preview, and what is to be done."""
-    found = observed.object
-    status = found.status.model_copy(update={"observed_generation": found.meta.generation})
-    if status.active_import is not None and not observed.holder_alive:
+    """Decides the whole next status of the preview and what to do. Never raises for a valid observation."""
+    decision = _decide(observed, now, policy)
+    return replace(decision, wake=wake_after_preview(observed.object, decision.status))
+
+
+def _decide(observed: ObservedPreview, now: datetime, policy: Policy) -> Decision[PreviewStatus]:
+    item = observed.object
+    status = item.status.model_copy(update={"observed_generation": item.meta.generation})
+    if status.active_import is not None and not observed.active_import_exists:
         status = status.model_copy(update={"active_import": None, "active_import_name": None})
-    if found.meta.deleting:
+    if item.meta.deleting:
         return _decide_deletion(observed, status, now, policy)
-    if (refused := _find_refusal(observed)) is not None:
-        return _show(observed, status, PreviewState.FAILED, stuck(refused.reason), refused.format_with_hint(), now, FAR)
-    assert found.spec is not None  # noqa: S101 (a spec that cannot be read was refused)
-    if observed.project is None or not observed.project.status.ready:
-        missing = observed.project is None
-        reason = Reason.PROJECT_NOT_FOUND if missing else Reason.PROJECT_NOT_READY
-        state = status.state if status.state in (PreviewState.READY, PreviewState.EXPIRED) else PreviewState.PENDING
-        message = f"waits for Project {found.spec.project}, which {'does not exist' if missing else 'is not ready'}"
-        return _show(observed, status, state, working(reason), message, now, policy.waiting_interval)
-    if FINALIZER_PREVIEW not in found.meta.finalizers:
-        return _show(
-            observed,
-            status,
-            status.state or PreviewState.PENDING,
-            working(Reason.PENDING),
-            "its database is made",
-            now,
-            IMMEDIATELY,
-            (SetFinalizer(True),),
-        )
-    return _decide_life(observed, found.spec, status, now, policy)
+    if (refusal := _find_refusal(observed)) is not None:
+        conditions = stalled(refusal.reason, refusal.format_with_hint())
+        return _show(status, PreviewState.FAILED, conditions, now, LONGEST_INTERVAL)
+    assert item.spec is not None  # noqa: S101 (_find_refusal has refused a spec that cannot be read)
+    if (wait := _wait_for_project(observed, item.spec)) is not None:
+        stays = status.state in (PreviewState.READY, PreviewState.EXPIRED)
+        return _show(status, status.state if stays else PreviewState.PENDING, wait, now, policy.waiting_interval)
+    if FINALIZER_PREVIEW not in item.meta.finalizers:
+        conditions = in_progress(Reason.PENDING, "The operator creates the database.")
+        return _show(status, status.state, conditions, now, IMMEDIATELY, (SetFinalizer(True),))
+    return _decide_life(observed, item.spec, status, now, policy)
 
 
 def _find_refusal(observed: ObservedPreview) -> Failure | None:
-    found, spec, project = observed.object, observed.object.spec, observed.project
+    item, spec, project = observed.object, observed.object.spec, observed.project
     if spec is None:
-        return Failure(Reason.INVALID_SPEC, found.spec_error or "spec: cannot be read")
+        return Failure(Reason.INVALID_SPEC, item.spec_error or "spec: cannot be read")
     if project is None or project.spec is None:
         return None
-    if project.spec.namespace != found.meta.namespace:
-        where = f"lives in namespace {project.spec.namespace}, not in {found.meta.namespace}"
-        return Failure(Reason.PROJECT_MISMATCH, f"spec.project: Project {spec.project} {where}")
+    if project.spec.namespace != item.meta.namespace:
+        location = f"lives in namespace {project.spec.namespace}, not in {item.meta.namespace}"
+        return Failure(Reason.PROJECT_MISMATCH, f"spec.project: Project {spec.project} {location}")
     limit = project.spec.limits.max_previews
-    if limit is not None and observed.count > limit and found.status.state is not PreviewState.READY:
+    if limit is not None and observed.position > limit and item.status.state is not PreviewState.READY:
         return Failure(Reason.LIMIT_REACHED, f"Project {spec.project} may have {limit} previews (limits.maxPreviews)")
+    return None
+
+
+def _wait_for_project(observed: ObservedPreview, spec: PreviewSpec) -> ConditionSet | None:
+    if observed.project is None:
+        message = f"The preview waits for Project {spec.project}, which does not exist."
+        return in_progress(Reason.PROJECT_NOT_FOUND, message)
+    if not observed.project.status.ready:
+        message = f"The preview waits for Project {spec.project}, which is not ready. Its conditions say what is wrong."
+        return in_progress(Reason.PROJECT_NOT_READY, message)
     return None
 
 
 def _decide_life(
     observed: ObservedPreview, spec: PreviewSpec, status: PreviewStatus, now: datetime, policy: Policy
 ) -> Decision[PreviewStatus]:
-    expires = _expires_at(observed.object, spec)
-    status = status.model_copy(update={"expires_at": expires})
-    held, held_before = status.active_import is not None, observed.object.status.active_import
-    if now >= expires:
-        return _decide_expiry(observed, status, now, policy, held)
-    resets = _resets(spec, status)
-    # An import that is gone with its swap half done leaves the database shut.
-    abandoned = held_before is not None and not held
-    if status.state is PreviewState.READY and observed.secret and not resets and not abandoned:
-        return _show(
-            observed, status, PreviewState.READY, done(Reason.READY), "its database is ready", now, expires - now
-        )
-    if resets and held:
-        message = "spec.resetAt waits for the import that holds it"
-        return _show(observed, status, status.state, working(Reason.PENDING), message, now, policy.waiting_interval)
-    made = status.model_copy(
+    """Decides about a preview whose Project is ready: expiry, reset, or creation."""
+    expires_at = _expires_at(observed.object, spec)
+    status = status.model_copy(update={"expires_at": expires_at})
+    claimed, previous_claim = status.active_import is not None, observed.object.status.active_import
+    if now >= expires_at:
+        return _decide_expiry(observed, status, now, policy)
+    reset_due = _reset_due(spec, status)
+    # An import that was deleted in the middle of its swap leaves the database closed.
+    abandoned = previous_claim is not None and not claimed
+    if status.state is PreviewState.READY and observed.secret_exists and not reset_due and not abandoned:
+        return _show(status, PreviewState.READY, DATABASE_READY, now, expires_at - now)
+    if reset_due and claimed:
+        message = "spec.resetAt waits for the import that has claimed the preview."
+        return _show(status, status.state, in_progress(Reason.PENDING, message), now, policy.waiting_interval)
+    database, role = database_and_role(observed)
+    created = status.model_copy(
         update={
-            "database": status.database or database_of(observed),
-            "role": status.role or owner_role_name(database_of(observed)),
+            "database": database,
+            "role": role,
             "connection_secret": connection_secret_name(observed.object.meta.name),
-            # A first making is empty already: it carries out a reset that was asked before.
+            # A new database is empty: it fulfils a reset that was requested earlier.
             "reset_at": spec.reset_at or status.reset_at,
         }
     )
-    anew = resets and status.database is not None
-    if spec.mode is PreviewMode.CLONE and (anew or status.state is not PreviewState.READY):
-        return _decide_clone(observed, made, anew, now, policy)
-    return _show(
-        observed,
-        made,
-        PreviewState.READY,
-        done(Reason.READY),
-        "its database is ready",
-        now,
-        IMMEDIATELY,
-        (EnsurePreview(anew, observed.database_oid if anew else None),),
-    )
+    ensure = _ensure_preview(observed, recreate=reset_due and status.database is not None)
+    if spec.mode is PreviewMode.CLONE and (ensure.recreate or status.state is not PreviewState.READY):
+        return _decide_clone(observed, created, ensure, now, policy)
+    return _show(created, PreviewState.READY, DATABASE_READY, now, IMMEDIATELY, (ensure,))
 
 
-def _expires_at(found: PreviewObject, spec: PreviewSpec) -> datetime:
-    return (spec.renewed_at or found.meta.created_at) + spec.ttl
+def _ensure_preview(observed: ObservedPreview, recreate: bool) -> EnsurePreview:
+    return EnsurePreview(recreate, observed.database_oid if recreate else None)
 
 
-def _resets(spec: PreviewSpec, status: PreviewStatus) -> bool:
+def _expires_at(item: PreviewObject, spec: PreviewSpec) -> datetime:
+    return (spec.renewed_at or item.meta.created_at) + spec.ttl
+
+
+def _reset_due(spec: PreviewSpec, status: PreviewStatus) -> bool:
     return spec.reset_at is not None and (status.reset_at is None or spec.reset_at > status.reset_at)
 
 
-def loses_database(found: PreviewObject, now: datetime) -> bool:
-    """A reset or its expiry may be due: what is there now must be known, so that nothing newer is taken for it."""
-    spec, status = found.spec, found.status
-    if spec is None or found.meta.deleting or status.database is None:
+def loses_database(item: PreviewObject, now: datetime) -> bool:
+    """Tells whether a reset or an expiry is due.
+
+    The OID of the database must be known then, so that a newer database is never dropped in its place.
+    """
+    spec, status = item.spec, item.status
+    if spec is None or item.meta.deleting or status.database is None:
         return False
-    over = now >= _expires_at(found, spec) and status.state is not PreviewState.EXPIRED
-    return over or _resets(spec, status)
+    expires = now >= _expires_at(item, spec) and status.state is not PreviewState.EXPIRED
+    return expires or _reset_due(spec, status)
 
 
 def _decide_clone(
-    observed: ObservedPreview, made: PreviewStatus, anew: bool, now: datetime, policy: Policy
+    observed: ObservedPreview, created: PreviewStatus, ensure: EnsurePreview, now: datetime, policy: Policy
 ) -> Decision[PreviewStatus]:
-    """Not ready yet: an import brings the copy, a new one after each reset and each expiry."""
-    name, meta = made.clone_import, observed.object.meta
+    """Decides about a clone that is not filled: an import fills it, a new one after each reset and each expiry."""
+    name, meta, clone = created.clone_import, observed.object.meta, observed.clone
     if observed.project is None or observed.project.spec is None or observed.project.spec.primary is None:
-        message = "waits for its Project's spec.primary: the database that a clone is a copy of"
-        begun = observed.object.status.model_copy(update={"observed_generation": meta.generation})
-        missing = working(Reason.PRIMARY_MISSING)
-        return _show(observed, begun, begun.state, missing, message, now, policy.waiting_interval)
-    if name is None or anew or made.state is PreviewState.EXPIRED:
-        number = (made.clones or 0) + 1
+        message = "The preview waits for spec.primary of its Project: the database to copy."
+        unchanged = observed.object.status.model_copy(update={"observed_generation": meta.generation})
+        conditions = in_progress(Reason.PRIMARY_MISSING, message)
+        return _show(unchanged, unchanged.state, conditions, now, policy.waiting_interval)
+    if name is None or ensure.recreate or created.state is PreviewState.EXPIRED:
+        number = (created.clones or 0) + 1
         name = clone_name(meta.name, meta.uid, number)
-        made = made.model_copy(update={"clone_import": name, "clones": number})
-    elif observed.clone is not None and observed.clone.status.terminal:
-        if observed.clone.status.state is ImportState.COMPLETED:
-            message = f"import {name} has brought the copy"
-            return _show(observed, made, PreviewState.READY, done(Reason.READY), message, now, IMMEDIATELY)
-        message = (
-            f"import {name} {observed.clone.status.state}: {observed.clone.status.error}; spec.resetAt begins a new one"
-        )
-        return _show(observed, made, PreviewState.FAILED, stuck(Reason.CLONE_FAILED), message, now, FAR)
-    return _show(
-        observed,
-        made,
-        PreviewState.PENDING,
-        working(Reason.CLONING),
-        f"import {name} brings a copy of the project's primary database",
-        now,
-        policy.waiting_interval,
-        ()
-        if observed.clone is not None and not anew and observed.secret
-        else (EnsurePreview(anew, observed.database_oid if anew else None), CreateCloneImport(name)),
-    )
+        created = created.model_copy(update={"clone_import": name, "clones": number})
+    elif clone is not None and clone.status.terminal:
+        if clone.status.state is ImportState.COMPLETED:
+            filled = ready(Reason.READY, f"Import {name} has copied the primary database.")
+            return _show(created, PreviewState.READY, filled, now, IMMEDIATELY)
+        message = f"Import {name} {clone.status.state}: {clone.status.error}. Set spec.resetAt to begin a new one."
+        return _show(created, PreviewState.FAILED, stalled(Reason.CLONE_FAILED, message), now, LONGEST_INTERVAL)
+    at_work = clone is not None and not ensure.recreate and observed.secret_exists
+    conditions = in_progress(Reason.CLONING, f"Import {name} copies the Project's primary database.")
+    actions = () if at_work else (ensure, CreateCloneImport(name))
+    return _show(created, PreviewState.PENDING, conditions, now, policy.waiting_interval, actions)
 
 
-def database_of(observed: ObservedPreview) -> str:
-    """Its name, the same from the first look to the last."""
-    found = observed.object
-    return preview_database_name(found.spec.project if found.spec else "", found.meta.name, found.meta.uid)
+def database_and_role(observed: ObservedPreview) -> tuple[str, str]:
+    """Returns the names of the preview's database and role. They never change, whether they are created or not."""
+    item, status = observed.object, observed.object.status
+    derived = preview_database_name(item.spec.project if item.spec else "", item.meta.name, item.meta.uid)
+    return status.database or derived, status.role or owner_role_name(status.database or derived)
 
 
 def _decide_expiry(
-    observed: ObservedPreview, status: PreviewStatus, now: datetime, policy: Policy, held: bool
+    observed: ObservedPreview, status: PreviewStatus, now: datetime, policy: Policy
 ) -> Decision[PreviewStatus]:
     if status.state is PreviewState.EXPIRED:
-        return _show(observed, status, PreviewState.EXPIRED, stuck(Reason.EXPIRED), _EXPIRED, now, FAR)
-    if held:
-        message = "its ttl is over; it waits for the import that holds it"
-        return _show(observed, status, status.state, working(Reason.PENDING), message, now, policy.waiting_interval)
-    return _show(
-        observed,
-        status,
-        PreviewState.EXPIRED,
-        stuck(Reason.EXPIRED),
-        _EXPIRED,
-        now,
-        FAR,
-        (DropPreview(observed.database_oid),),
-    )
-
-
-_EXPIRED = "its ttl is over and its database was dropped; spec.renewedAt brings a new one"
+        return _show(status, PreviewState.EXPIRED, EXPIRED, now, LONGEST_INTERVAL)
+    if status.active_import is not None:
+        message = "The ttl is over. The expiry waits for the import that has claimed the preview."
+        return _show(status, status.state, in_progress(Reason.PENDING, message), now, policy.waiting_interval)
+    drop = DropPreview(observed.database_oid)
+    return _show(status, PreviewState.EXPIRED, EXPIRED, now, LONGEST_INTERVAL, (drop,))
 
 
 def _decide_deletion(
     observed: ObservedPreview, status: PreviewStatus, now: datetime, policy: Policy
 ) -> Decision[PreviewStatus]:
     if FINALIZER_PREVIEW not in observed.object.meta.finalizers:
-        return Decision(status=observed.object.status, message="it is being deleted; nothing of ours is left")
+        message = "The preview is being deleted and has no database."
+        return Decision(status=observed.object.status, message=message)
     if status.active_import is not None:
-        message = "it is being deleted; the import that holds it ends first"
-        return _show(
-            observed, status, PreviewState.DELETING, working(Reason.DELETING), message, now, policy.retry_interval
-        )
+        message = "The preview is being deleted. The import that has claimed it ends first."
+        conditions = in_progress(Reason.DELETING, message)
+        return _show(status, PreviewState.DELETING, conditions, now, policy.retry_interval)
     drop: tuple[Action, ...] = (DropPreview(),) if observed.project is not None else ()
     return Decision(
-        # The object is gone once its finalizer is: there is no status to write any more.
-        status=observed.object.status,
+        status=observed.object.status,  # without its finalizer the object is gone, so no status is written
         actions=(*drop, SetFinalizer(False)),
-        message="it is being deleted: its database and role are dropped",
+        message="The preview is being deleted. The operator drops its database and role.",
     )
 
 
 def _show(
-    observed: ObservedPreview,
     status: PreviewStatus,
     state: PreviewState | None,
-    wanted: DesiredConditions,
-    message: str,
+    conditions: ConditionSet,
     now: datetime,
-    again: timedelta,
+    requeue_after: timedelta,
     actions: tuple[Action, ...] = (),
 ) -> Decision[PreviewStatus]:
-    found = build_conditions(observed.object.status.conditions, wanted, message, observed.object.meta.generation, now)
-    shown = status.model_copy(update={"state": state or PreviewState.PENDING, "conditions": found})
-    return Decision(status=shown, actions=actions, requeue_after=min(again, FAR), message=message)
+    """Builds the decision for a state. A preview without a state becomes pending."""
+    status = status.model_copy(update={"state": state or PreviewState.PENDING})
+    return build_decision(status, conditions, now, min(requeue_after, LONGEST_INTERVAL), actions)

@@ -1,8 +1,9 @@
-"""A Project is ready when its namespace is its own and there, and its server answers a fit admin."""
+"""Decides whether a Project is ready: it owns its namespace, and its server accepts the admin with all its rights."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from pgimport.decide.conditions import DesiredConditions, build_conditions, done, stuck, working
+from pgimport.decide.conditions import ConditionSet, in_progress, ready, stalled
 from pgimport.decide.decision import (
     IMMEDIATELY,
     Action,
@@ -11,74 +12,89 @@ from pgimport.decide.decision import (
     DropOrphanedObjects,
     EnsureRoleBindings,
     SetFinalizer,
+    build_decision,
 )
 from pgimport.decide.observed import ObservedProject
+from pgimport.decide.wake import wake_after_project
 from pgimport.model.names import FINALIZER_PROJECT
-from pgimport.model.observations import Unreachable
+from pgimport.model.observations import ObservedServer, Unreachable
 from pgimport.model.policy import Policy
 from pgimport.model.reasons import MEANINGS, Reason
 from pgimport.model.status import ProjectStatus
 
-# A server that is well is asked this often whether it still is; orphaned_objects are looked for in the same breath.
+# How often the operator checks a ready server and sweeps orphans.
 CHECK_INTERVAL = timedelta(seconds=60)
 
 
 def decide_project(observed: ObservedProject, now: datetime, policy: Policy) -> Decision[ProjectStatus]:
-    """Never raises; the whole wanted status of the project, and what is to be done."""
-    found = observed.object
-    status = found.status.model_copy(update={"observed_generation": found.meta.generation})
-    sweep: tuple[Action, ...] = (DeleteOrphanedJobs(observed.orphaned_jobs),) if observed.orphaned_jobs else ()
-    sweep += (DropOrphanedObjects(),) if observed.orphaned_objects else ()
+    """Decides the whole next status of the Project and what to do. Never raises for a valid observation."""
+    decision = _decide_finalizer(observed) or _decide_readiness(observed, now, policy)
+    return replace(decision, wake=wake_after_project(observed.object, decision.status))
+
+
+def _decide_finalizer(observed: ObservedProject) -> Decision[ProjectStatus] | None:
+    """Adds the finalizer to a Project in use, and removes it from a deleted Project that nothing uses."""
+    item = observed.object
     in_use = observed.previews + observed.imports > 0
-    if found.meta.deleting and not in_use:
-        return Decision(
-            status=found.status, actions=(*sweep, SetFinalizer(False)), message="it is being deleted and nobody uses it"
-        )
-    if in_use and FINALIZER_PROJECT not in found.meta.finalizers and not found.meta.deleting:
-        return Decision(
-            status=found.status,
-            actions=(SetFinalizer(True),),
-            requeue_after=IMMEDIATELY,
-            message="it is used: its server must be known until its databases are gone",
-        )
-    if found.spec is None:
-        return _show(
-            observed, status, False, stuck(Reason.INVALID_SPEC), found.spec_error or "spec: cannot be read", now
-        )
+    if item.meta.deleting and not in_use:
+        actions = (*_build_sweep(observed), SetFinalizer(False))
+        message = "The Project is being deleted. No preview or import uses it."
+        return Decision(status=item.status, actions=actions, message=message)
+    if in_use and not item.meta.deleting and FINALIZER_PROJECT not in item.meta.finalizers:
+        message = "The Project is in use. A finalizer keeps it until its databases are dropped."
+        return Decision(status=item.status, actions=(SetFinalizer(True),), requeue_after=IMMEDIATELY, message=message)
+    return None
+
+
+def _build_sweep(observed: ObservedProject) -> tuple[Action, ...]:
+    jobs: tuple[Action, ...] = (DeleteOrphanedJobs(observed.orphaned_jobs),) if observed.orphaned_jobs else ()
+    return (*jobs, DropOrphanedObjects()) if observed.orphaned_objects else jobs
+
+
+def _decide_readiness(observed: ObservedProject, now: datetime, policy: Policy) -> Decision[ProjectStatus]:
+    item = observed.object
+    status = item.status.model_copy(update={"observed_generation": item.meta.generation})
+    if item.spec is None:
+        conditions = stalled(Reason.INVALID_SPEC, item.spec_error or "spec: cannot be read")
+        return _show_not_ready(status, conditions, now)
     if observed.namespace_owner is not None:
-        message = f"spec.namespace: {found.spec.namespace} is Project {observed.namespace_owner}'s already"
-        return _show(observed, status, False, stuck(Reason.NAMESPACE_TAKEN), message, now)
+        message = f"spec.namespace: {item.spec.namespace} already belongs to Project {observed.namespace_owner}"
+        return _show_not_ready(status, stalled(Reason.NAMESPACE_TAKEN, message), now)
     if not observed.namespace_exists:
-        message = f"spec.namespace: waits for namespace {found.spec.namespace}, which does not exist"
-        # It was deleted with live imports, perhaps: what they had on the server is swept all the same.
-        return _show(observed, status, False, working(Reason.PENDING), message, now, policy.retry_interval, sweep)
-    if not isinstance(observed.server, Unreachable) and observed.server is not None:
-        version = observed.server.version
-        message = f"PostgreSQL {version} at {found.spec.server.host} answers, and its admin is fit"
-        ready, wanted = status.model_copy(update={"target_version": version}), done(Reason.READY)
-        if found.meta.deleting:  # its users end as they are
-            users = f"{observed.previews} previews and {observed.imports} imports"
-            message = f"it is being deleted once {users} of it are deleted"
-            wanted = working(Reason.DELETING)
-        return _show(observed, ready, True, wanted, message, now, CHECK_INTERVAL, (EnsureRoleBindings(), *sweep))
-    failure = observed.server.failure if observed.server is not None else None
-    reason = failure.reason if failure else Reason.PENDING
-    message = failure.message if failure else "its server is asked"
-    if failure is not None:
-        message = f"{message} (hint: {MEANINGS[failure.reason].hint})"
-    return _show(observed, status, False, working(reason), message, now, policy.retry_interval, (EnsureRoleBindings(),))
+        message = f"spec.namespace: the Project waits for namespace {item.spec.namespace}, which does not exist"
+        # The namespace may have been deleted with running imports, which leave databases on the server.
+        conditions = in_progress(Reason.PENDING, message)
+        return _show_not_ready(status, conditions, now, policy.retry_interval, _build_sweep(observed))
+    if isinstance(observed.server, ObservedServer):
+        return _show_ready(observed, status, observed.server, item.spec.server.host, now)
+    conditions = _describe_server_failure(observed.server)
+    return _show_not_ready(status, conditions, now, policy.retry_interval, (EnsureRoleBindings(),))
 
 
-def _show(
-    observed: ObservedProject,
+def _describe_server_failure(server: Unreachable | None) -> ConditionSet:
+    if server is None:
+        return in_progress(Reason.PENDING, "The operator connects to the server.")
+    failure = server.failure
+    return in_progress(failure.reason, f"{failure.message} (hint: {MEANINGS[failure.reason].hint})")
+
+
+def _show_ready(
+    observed: ObservedProject, status: ProjectStatus, server: ObservedServer, host: str, now: datetime
+) -> Decision[ProjectStatus]:
+    """Shows a Project whose server is fit. Its previews and imports go on while it is being deleted."""
+    conditions = ready(Reason.READY, f"PostgreSQL {server.version} at {host} answers, and its admin has all rights.")
+    if observed.object.meta.deleting:
+        users = f"{observed.previews} previews and {observed.imports} imports"
+        conditions = in_progress(Reason.DELETING, f"The Project is being deleted. It waits for {users} to be deleted.")
+    status = status.model_copy(update={"ready": True, "target_version": server.version})
+    return build_decision(status, conditions, now, CHECK_INTERVAL, (EnsureRoleBindings(), *_build_sweep(observed)))
+
+
+def _show_not_ready(
     status: ProjectStatus,
-    ready: bool,
-    wanted: DesiredConditions,
-    message: str,
+    conditions: ConditionSet,
     now: datetime,
-    again: timedelta = CHECK_INTERVAL,
+    requeue_after: timedelta = CHECK_INTERVAL,
     actions: tuple[Action, ...] = (),
 ) -> Decision[ProjectStatus]:
-    found = build_conditions(observed.object.status.conditions, wanted, message, observed.object.meta.generation, now)
-    shown = status.model_copy(update={"ready": ready, "conditions": found})
-    return Decision(status=shown, actions=actions, requeue_after=again, message=message)
+    return build_decision(status.model_copy(update={"ready": False}), conditions, now, requeue_after, actions)

@@ -1,4 +1,8 @@
-"""Our own clocks: for what Kubernetes never notices (a start that never comes, a hang, a dead node)."""
+"""Finds imports that are too late by our own clock.
+
+Kubernetes does not notice a container that never starts, a process that hangs, or a dead node. Times from nodes and
+from the API server are never compared with ours: their clocks may be an hour off.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -13,20 +17,22 @@ from pgimport.model.status import ImportStatus, Progress
 
 # The Job controller waits up to six minutes before it replaces a failed pod.
 BACKOFF_ALLOWANCE = timedelta(minutes=7)
+# Waiting reasons of a container that starts as it should.
+STARTING = (None, "PodInitializing", "ContainerCreating")
 
 
 def find_deadline(status: ImportStatus, spec: ImportSpec, now: datetime) -> Failure | None:
-    """Over all attempts, from startedAt."""
+    """Compares the time since startedAt, over all attempts, with spec.timeout."""
     if status.started_at is None or now - status.started_at <= spec.timeout:
         return None
-    return Failure(
-        Reason.DEADLINE_EXCEEDED, f"the import did not end within spec.timeout ({format_duration(spec.timeout)})"
-    )
+    limit = format_duration(spec.timeout)
+    return Failure(Reason.DEADLINE_EXCEEDED, f"the import did not end within spec.timeout ({limit})")
 
 
 def awaited_stage(job: ObservedJob | None, pods: Sequence[ObservedPod]) -> str | None:
-    """What is waited for that says nothing meanwhile, as a name for this wait: a container that should be running, or
-    the end of the preflight, which tells no progress. None where there is no such thing.
+    """Names what the import waits for without any progress: a container's start, or the end of the preflight.
+
+    Returns None if there is no Job, a queue holds the Job, or the import container runs.
     """
     if job is None or job.suspended:
         return None
@@ -47,8 +53,12 @@ def _runs_preflight(pod: ObservedPod | None) -> bool:
 def find_hung_preflight(
     observed: ObservedImport, spec: ImportSpec, pod: ObservedPod | None, now: datetime
 ) -> Failure | None:
-    """Its questions have timeouts of their own; this is for a node or a process that stands still."""
-    if not _runs_preflight(pod) or observed.waiting_since is None or now - observed.waiting_since <= spec.stall_timeout:
+    """Compares the duration of a preflight with spec.stallTimeout.
+
+    The preflight's queries have timeouts of their own, so only a hanging node or process comes this far.
+    """
+    since = observed.waiting_since
+    if not _runs_preflight(pod) or since is None or now - since <= spec.stall_timeout:
         return None
     limit = format_duration(spec.stall_timeout)
     return Failure(Reason.STALLED, f"no progress in phase preflight within spec.stallTimeout ({limit})")
@@ -57,44 +67,46 @@ def find_hung_preflight(
 def find_no_start(
     observed: ObservedImport, status: ImportStatus, spec: ImportSpec, pod: ObservedPod | None, now: datetime
 ) -> Failure | None:
-    """Counted by ourselves, never from what a node or the API server says: their clocks may be an hour off."""
+    """Compares the time for which no container has started with spec.startTimeout."""
     if observed.waiting_since is None or _runs_preflight(pod):
         return None
-    pause = BACKOFF_ALLOWANCE if pod is None and status.attempt_history else timedelta(0)
-    if now - observed.waiting_since <= spec.start_timeout + pause:
+    backoff = BACKOFF_ALLOWANCE if pod is None and status.attempt_history else timedelta(0)
+    if now - observed.waiting_since <= spec.start_timeout + backoff:
         return None
-    waiting = next(
-        (
-            f"{found.waiting_reason}: {found.waiting_message or ''}".rstrip(": ")
-            for found in ((pod.preflight, pod.import_) if pod else ())
-            if found is not None and found.waiting_reason not in (None, "PodInitializing", "ContainerCreating")
-        ),
-        None,
-    )
-    why = waiting or observed.start_warning or "Kubernetes gives no reason"
+    cause = _describe_waiting_container(pod) or observed.start_warning or "Kubernetes gives no reason"
     limit = format_duration(spec.start_timeout)
-    return Failure(Reason.START_TIMEOUT, f"no container was running within spec.startTimeout ({limit}): {why}")
+    return Failure(Reason.START_TIMEOUT, f"no container was running within spec.startTimeout ({limit}): {cause}")
 
 
-def has_moved(shown: Progress | None, told: Progress | None) -> bool:
-    """The worker said something since. Its own time tells one line from the next, and is compared with nothing else."""
-    if told is None:
+def _describe_waiting_container(pod: ObservedPod | None) -> str | None:
+    for container in (pod.preflight, pod.import_) if pod else ():
+        if container is not None and container.waiting_reason not in STARTING:
+            return f"{container.waiting_reason}: {container.waiting_message or ''}".rstrip(": ")
+    return None
+
+
+def has_progressed(shown: Progress | None, logged: Progress | None) -> bool:
+    """Tells whether the worker has logged a line that the status does not show yet.
+
+    The worker's own time distinguishes two lines, and is compared with nothing else.
+    """
+    if logged is None:
         return False
-    return shown is None or told.model_copy(update={"at": shown.at, "said_at": told.at}) != shown
+    return shown is None or logged.model_copy(update={"at": shown.at, "said_at": logged.at}) != shown
 
 
-def take_progress(told: Progress, now: datetime) -> Progress:
-    """As it is shown: `at` is the moment at which we saw it."""
-    return told.model_copy(update={"at": now, "said_at": told.at})
+def show_progress(logged: Progress, now: datetime) -> Progress:
+    """Converts a logged line to the status: `at` becomes our time, `said_at` the worker's."""
+    return logged.model_copy(update={"at": now, "said_at": logged.at})
 
 
 def find_stall(observed: ObservedImport, status: ImportStatus, spec: ImportSpec, now: datetime) -> Failure | None:
-    """Nothing moved while we looked. An operator that could not look gives the worker the whole time again."""
+    """Compares the time without progress with spec.stallTimeout. Time in which the operator was down does not count."""
     shown = status.progress
-    if shown is None or shown.at is None or has_moved(shown, observed.progress):
+    if shown is None or shown.at is None or has_progressed(shown, observed.progress):
         return None
-    # A time to come was written by an operator whose clock went before ours.
-    since = observed.watched_since if shown.at > now else max(shown.at, observed.watched_since)
+    # A time in the future was written by an operator whose clock was ahead of ours.
+    since = observed.observed_since if shown.at > now else max(shown.at, observed.observed_since)
     if now - since <= spec.stall_timeout:
         return None
     limit = format_duration(spec.stall_timeout)

@@ -1,11 +1,11 @@
-"""What the words allow and this version does not do yet: refused by name, never passed over in silence."""
+"""Finds fields of an import's spec that the schema allows and that this installation cannot serve."""
 
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.spec import CHECKSUMS_NEED_LIVE_SOURCE, RELAY_NEEDS_LIVE_SOURCE, Engine, ImportSpec, Verify
 
 
-def find_unsupported_import(spec: ImportSpec, uploads: bool) -> Failure | None:
-    """The first field, in the order of the spec, that cannot be served; `uploads`: there is a store for them."""
+def find_unsupported_field(spec: ImportSpec, uploads: bool) -> Failure | None:
+    """Returns a failure for the first such field, in the order of the spec. `uploads`: a store is configured."""
     if spec.source.upload_key is not None and not uploads:
         return Failure(Reason.NOT_SUPPORTED, "spec.source.uploadKey: this installation has no store for uploads")
     if spec.engine is Engine.RELAY and spec.source.upload_key is not None:

@@ -1,1 +1,1 @@
-"""Door A, kopf: events in, keys out."""
+"""Entry point of the operator: kopf watches the cluster and puts the keys of changed objects into the work queue."""

@@ -1,6 +1,6 @@
-"""kopf's handlers: each takes an event, hands a key on, and nothing else.
+"""Handles kopf's events: each handler puts the key of the changed object into the work queue and does nothing else.
 
-`on.event` adds no annotation and no finalizer to an object, and an event that is lost is found by the sweep.
+kopf's `on.event` adds neither annotations nor finalizers to an object. The sweep finds objects whose event was lost.
 """
 
 from dataclasses import dataclass
@@ -9,77 +9,89 @@ from typing import Any
 import kopf
 
 from pgimport.handlers.observed_versions import ObservedVersions
-from pgimport.handlers.sweep import is_settled, key_of
+from pgimport.handlers.sweep import build_key, is_settled
 from pgimport.kubernetes_client.pods import parse_pod
 from pgimport.model.names import GROUP, IMPORTS, LABEL_IMPORT, LABEL_IMPORT_UID, PREVIEWS, PROJECTS, VERSION
 from pgimport.model.resources import ResourceKey
-from pgimport.reconcile.context import PodHistory
+from pgimport.reconcile.pod_history import PodHistory
 from pgimport.reconcile.work_queue import WorkQueue
 
-# Between two watch requests of a stalled connection; the API server sends a bookmark every minute.
-WATCH_SERVER_TIMEOUT = 300  # an integer: the API server refuses 300.0
-WATCH_CONNECT_TIMEOUT = 10.0
-# A start brings an event for each object: what has settled is looked at after what is at work.
-SETTLED_SECONDS = 5.0
+# Seconds between two watch requests if a connection stalls. The API server sends a bookmark every minute.
+WATCH_SERVER_TIMEOUT = 300  # an integer: the API server rejects 300.0
+WATCH_CONNECT_TIMEOUT = 10.0  # seconds
+# At start-up every object brings an event. Settled objects wait this long, so that the others come first.
+SETTLED_DELAY = 5.0  # seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventTargets:
-    """Where events go."""
+    """Objects that the handlers pass events to."""
 
     queue: WorkQueue
     versions: ObservedVersions
     pod_history: PodHistory
 
 
-def register(registry: kopf.OperatorRegistry, watched: EventTargets) -> None:
-    """All handlers into a registry of this operator's own."""
+def register(registry: kopf.OperatorRegistry, targets: EventTargets) -> None:
+    """Registers all handlers in the operator's own registry."""
 
     @kopf.on.startup(registry=registry)
     def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
         configure_kopf(settings)
 
     @kopf.on.login(registry=registry)
-    def login(**words: Any) -> kopf.ConnectionInfo | None:
-        return kopf.login_with_service_account(**words) or kopf.login_with_kubeconfig(**words)
+    def login(**arguments: Any) -> kopf.ConnectionInfo | None:
+        return kopf.login_with_service_account(**arguments) or kopf.login_with_kubeconfig(**arguments)
 
     for kind in (PROJECTS, PREVIEWS, IMPORTS):
-        register_kind(registry, watched, kind)
+        _register_kind(registry, targets, kind)
 
     @kopf.on.event("batch", "v1", "jobs", registry=registry)
     def job_changed(body: kopf.Body, **_: Any) -> None:
-        enqueue_owner(watched, body)
+        enqueue_owner(targets, body)
 
     @kopf.on.event("", "v1", "pods", registry=registry)
     def pod_changed(body: kopf.Body, **_: Any) -> None:
-        watched.pod_history.remember(parse_pod(dict(body)))
-        enqueue_owner(watched, body)
+        targets.pod_history.remember(parse_pod(dict(body)))
+        enqueue_owner(targets, body)
 
     @kopf.on.probe(registry=registry, id="watches")
     def watches(**_: Any) -> str:
-        if watched.versions.stalled is not None:
-            raise kopf.PermanentError(watched.versions.stalled)
+        if targets.versions.stalled is not None:
+            raise kopf.PermanentError(targets.versions.stalled)
         return "alive"
 
 
-def register_kind(registry: kopf.OperatorRegistry, watched: EventTargets, kind: str) -> None:
+def _register_kind(registry: kopf.OperatorRegistry, targets: EventTargets, kind: str) -> None:
     @kopf.on.event(GROUP, VERSION, kind, registry=registry, id=f"{kind}-changed")
     def changed(body: kopf.Body, **_: Any) -> None:
-        enqueue(watched, kind, body)
+        enqueue(targets, kind, body)
 
 
-def enqueue(watched: EventTargets, kind: str, body: kopf.Body) -> None:
-    """An object of ours has changed, or was there when the operator started."""
-    key = key_of(kind, body)
-    watched.versions.saw(key, body["metadata"]["resourceVersion"])
+def enqueue(targets: EventTargets, kind: str, body: kopf.Body) -> None:
+    """Enqueues one of our objects that has changed, or that existed when the operator started."""
+    key = build_key(kind, body)
+    targets.versions.record(key, body["metadata"]["resourceVersion"])
     if not is_settled(body):
-        watched.queue.add(key)
-    elif kind != IMPORTS:  # an import that has settled is over; the others have clocks to keep
-        watched.queue.add(key, after=SETTLED_SECONDS)
+        targets.queue.add(key)
+    elif kind != IMPORTS:  # a settled import needs nothing; a preview expires and a Project is checked
+        targets.queue.add(key, after=SETTLED_DELAY)
 
 
-class _NothingKept(kopf.DiffBaseStorage):
-    """For handlers that take no diff: else kopf copies each object of each event to compare it with its last state."""
+def enqueue_owner(targets: EventTargets, body: kopf.Body) -> None:
+    """Enqueues the import of a Job or a pod.
+
+    The import's name is in a label. If it is too long for a label, the Job's owner reference has it.
+    """
+    metadata = body["metadata"]
+    owners = [owner["name"] for owner in metadata.get("ownerReferences", ()) if owner["kind"] != "Job"]
+    name = owners[0] if owners else metadata.get("labels", {}).get(LABEL_IMPORT)
+    if name is not None:
+        targets.queue.add(ResourceKey(IMPORTS, metadata["namespace"], name))
+
+
+class _NoDiffBase(kopf.DiffBaseStorage):
+    """Stores no last state of objects. kopf would copy each object on each event, and no handler takes a diff."""
 
     def build(self, *, body: kopf.Body, extra_fields: Any = None) -> kopf.BodyEssence:
         return kopf.BodyEssence({})
@@ -91,16 +103,8 @@ class _NothingKept(kopf.DiffBaseStorage):
         pass
 
 
-def enqueue_owner(watched: EventTargets, body: kopf.Body) -> None:
-    """The import's name is on its Job and pods; one that is too long for a label is found by the owner."""
-    owner = next((one["name"] for one in body["metadata"].get("ownerReferences", ()) if one["kind"] != "Job"), None)
-    name = owner or body["metadata"].get("labels", {}).get(LABEL_IMPORT)
-    if name is not None:
-        watched.queue.add(ResourceKey(IMPORTS, body["metadata"]["namespace"], name))
-
-
 def configure_kopf(settings: kopf.OperatorSettings) -> None:
-    """No events, annotations or finalizers of kopf's own; no listing of namespaces and CRDs; watches by label."""
+    """Turns off kopf's own events, annotations, finalizers and discovery, and watches Jobs and pods by label."""
     settings.posting.enabled = False
     settings.scanning.disabled = True
     settings.watching.server_timeout = WATCH_SERVER_TIMEOUT
@@ -109,4 +113,4 @@ def configure_kopf(settings: kopf.OperatorSettings) -> None:
     settings.watching.label_selectors["batch", "v1", "jobs"] = LABEL_IMPORT_UID
     settings.persistence.finalizer = f"{GROUP}/unused"
     settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=GROUP)
-    settings.persistence.diffbase_storage = _NothingKept()
+    settings.persistence.diffbase_storage = _NoDiffBase()

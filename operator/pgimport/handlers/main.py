@@ -1,4 +1,4 @@
-"""The operator's program: settings in, kopf runs until it is told to stop."""
+"""Runs the operator: kopf, the work queue and the sweep, in one process."""
 
 import asyncio
 import os
@@ -21,7 +21,7 @@ from pgimport.settings import Settings, SettingsError, open_uploads, read_settin
 
 
 def main(arguments: list[str]) -> int:
-    """`operator` takes no words: everything is in the environment."""
+    """Runs the operator with the settings of the environment. It takes no arguments."""
     try:
         settings = read_settings(os.environ)
         store = open_uploads(settings, os.environ)
@@ -46,7 +46,7 @@ def main(arguments: list[str]) -> int:
 
 
 def run(context: ReconcileContext, settings: Settings, stop_flag: threading.Event | None = None) -> None:
-    """Blocks until a signal or `stop_flag`; looks that have begun are ended before it returns."""
+    """Runs until a signal or `stop_flag`, and then waits for reconciles that are at work."""
     queue = WorkQueue(partial(reconcile, context), workers=settings.workers)
     versions, stop = ObservedVersions(), threading.Event()
     registry = kopf.OperatorRegistry()

@@ -1,4 +1,4 @@
-"""The sweep: lists our kinds every few seconds and enqueues what an event may have missed."""
+"""Sweeps: lists our three kinds every few seconds and enqueues objects that an event may have missed."""
 
 import logging
 import threading
@@ -13,29 +13,38 @@ from pgimport.reconcile.context import ReconcileContext
 from pgimport.reconcile.work_queue import WorkQueue
 
 logger = logging.getLogger(__name__)
-SETTLED_STATES = {"completed", "failed", "cancelled", "ready", "expired"}
+TERMINAL_STATES = ("completed", "failed", "cancelled")
+SETTLED_STATES = ("ready", "expired")
 
 
-def key_of(kind: str, body: Any) -> ResourceKey:
+def build_key(kind: str, body: Any) -> ResourceKey:
+    """Builds the key of an object as the API server returned it."""
     return ResourceKey(kind, body["metadata"].get("namespace", ""), body["metadata"]["name"])
 
 
 def is_settled(body: Any) -> bool:
-    """Nothing is to be done for it: terminal and cleaned up, or ready, and of the generation that was looked at."""
-    meta, status = body["metadata"], body.get("status") or {}
-    if "deletionTimestamp" in meta or status.get("observedGeneration") != meta.get("generation"):
+    """Tells whether nothing is to be done for this generation of an object.
+
+    A terminal object is settled after its clean-up, if it is not ephemeral. Others are settled when they are ready
+    or expired.
+    """
+    metadata, status = body["metadata"], body.get("status") or {}
+    if "deletionTimestamp" in metadata or status.get("observedGeneration") != metadata.get("generation"):
         return False
-    if status.get("state") in ("completed", "failed", "cancelled"):
-        return bool(status.get("cleanedUp")) and LABEL_EPHEMERAL not in meta.get("labels", {})
+    if status.get("state") in TERMINAL_STATES:
+        return bool(status.get("cleanedUp")) and LABEL_EPHEMERAL not in metadata.get("labels", {})
     return status.get("state") in SETTLED_STATES or bool(status.get("ready"))
 
 
 def sweep_once(context: ReconcileContext, queue: WorkQueue, versions: ObservedVersions) -> None:
-    """Raises KubernetesUnavailable where the lists cannot be had."""
+    """Enqueues every object that is not settled or whose newest version no event has shown.
+
+    Raises KubernetesUnavailable.
+    """
     listed: dict[ResourceKey, int] = {}
     for kind in (PROJECTS, PREVIEWS, IMPORTS):
         for body in list_raw(context.cluster, kind)["items"]:
-            key = key_of(kind, body)
+            key = build_key(kind, body)
             listed[key] = int(body["metadata"]["resourceVersion"])
             if not is_settled(body):
                 queue.add(key)
@@ -46,11 +55,11 @@ def sweep_once(context: ReconcileContext, queue: WorkQueue, versions: ObservedVe
 def run_sweeps(
     context: ReconcileContext, queue: WorkQueue, versions: ObservedVersions, seconds: float, stop: threading.Event
 ) -> None:
-    """Until `stop`."""
+    """Sweeps every few seconds until `stop` is set."""
     while not stop.wait(seconds):
         try:
             sweep_once(context, queue, versions)
-        except PgimportError as away:
-            logger.warning("sweep: %s", away)
+        except PgimportError as error:
+            logger.warning("The sweep failed and is repeated: %s", error)
         except Exception:
-            logger.exception("sweep: unexpected")
+            logger.exception("The sweep failed unexpectedly and is repeated")

@@ -1,1 +1,1 @@
-"""Room 7, the loop: a key in; see, decide, act; when to look again out."""
+"""Reconciles objects: observes the cluster and the target servers, lets `decide` decide, and carries it out."""

@@ -1,4 +1,4 @@
-"""Credentials of a target server, read by name at the moment they are needed and kept nowhere."""
+"""Reads the credentials of a target server when they are needed, and keeps them nowhere."""
 
 from pgimport.kubernetes_client.secrets_and_config_maps import read_secret
 from pgimport.model.errors import ServerUnavailable
@@ -9,31 +9,34 @@ from pgimport.reconcile.context import ReconcileContext
 from pgimport.server.connection import Access
 
 
-def admin_access(context: ReconcileContext, project: ProjectSpec) -> Access:
-    """Raises ServerUnavailable where the Secret or one of its keys is missing."""
+def read_admin_access(context: ReconcileContext, project: ProjectSpec) -> Access:
+    """Reads the admin's user and password. Raises ServerUnavailable if the Secret or one of its keys is missing."""
     server, namespace = project.server, context.policy.operator_namespace
-    wanted = server.admin_secret_ref
-    entries = read_secret(context.cluster, namespace, wanted.name) or {}
-    for key in (wanted.user_key, wanted.password_key):
+    reference = server.admin_secret_ref
+    entries = read_secret(context.cluster, namespace, reference.name) or {}
+    for key in (reference.user_key, reference.password_key):
         if key not in entries:
-            missing = f"Secret {wanted.name} with the key {key} is missing in namespace {namespace}"
-            raise ServerUnavailable(Failure(Reason.SERVER_AUTH_FAILED, missing))
-    if entries[wanted.user_key] == entries[wanted.password_key]:
-        # A user's name is shown wherever a server refuses it.
-        same = f"adminSecretRef: {wanted.user_key} and {wanted.password_key} of Secret {wanted.name} hold the same"
-        raise ServerUnavailable(Failure(Reason.SERVER_AUTH_FAILED, same))
+            message = f"Secret {reference.name} with the key {key} is missing in namespace {namespace}"
+            raise ServerUnavailable(Failure(Reason.SERVER_AUTH_FAILED, message))
+    if entries[reference.user_key] == entries[reference.password_key]:
+        # A server prints the user's name when it refuses a login, so this would print the password.
+        message = (
+            f"adminSecretRef: the keys {reference.user_key} and {reference.password_key}"
+            f" of Secret {reference.name} have the same value"
+        )
+        raise ServerUnavailable(Failure(Reason.SERVER_AUTH_FAILED, message))
     return Access(
         host=server.host,
         port=server.port,
-        user=entries[wanted.user_key].decode().strip(),
-        password=entries[wanted.password_key].decode().strip(),
+        user=entries[reference.user_key].decode().strip(),
+        password=entries[reference.password_key].decode().strip(),
         sslmode=server.sslmode.value,
         circuit_breaker=context.circuit_breaker,
     )
 
 
-def owner_access(context: ReconcileContext, project: ProjectSpec, preview: PreviewObject) -> Access | None:
-    """The preview's own role; None where its connection Secret is not there."""
+def read_owner_access(context: ReconcileContext, project: ProjectSpec, preview: PreviewObject) -> Access | None:
+    """Reads the login of the preview's owner role. Returns None if the connection Secret is missing."""
     name = preview.status.connection_secret
     entries = read_secret(context.cluster, preview.meta.namespace, name) if name else None
     if entries is None or "password" not in entries:

@@ -1,7 +1,7 @@
-"""A work queue for keys: one worker a key, a delay on exceptions that doubles, and looks that come back by themselves.
+"""A queue of keys to reconcile, like the rate-limited work queue of Kubernetes controllers.
 
-An event that comes while its key is worked on leads to one more look afterwards; any number of events that come
-before a look lead to one look.
+A key has at most one worker at a time. Any number of events before a reconcile lead to one reconcile. Events during
+a reconcile lead to one more. An exception leads to another reconcile after a delay that doubles each time.
 """
 
 import heapq
@@ -20,28 +20,29 @@ logger = logging.getLogger(__name__)
 
 FIRST_DELAY = 0.25  # seconds after the first exception
 LAST_DELAY = 60.0  # seconds, however many exceptions in a row
-CONFLICT_DELAY = 0.05  # the object has just changed: what is new is there already
+CONFLICT_DELAY = 0.05  # seconds after a conflict: the newer object can be read at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReconcileResult:
-    """Of one look: when to look again (None: on the next event), and whom it concerns besides."""
+    """Tells the queue what to do after one reconcile."""
 
-    requeue_after: timedelta | None = None
-    wake: tuple[ResourceKey, ...] = ()
+    requeue_after: timedelta | None = None  # None: the next event brings the key back
+    wake: tuple[ResourceKey, ...] = ()  # other keys to reconcile now
 
 
 class WorkQueue:
-    """Threads that call `work(key)`; `add` may be called from any thread."""
+    """Threads that call `work(key)` for each key that is due. Any thread may call `add`."""
 
     def __init__(self, work: Callable[[ResourceKey], ReconcileResult], workers: int = 8) -> None:
         self._work = work
-        self._due: list[tuple[float, int, ResourceKey]] = []
-        self._when: dict[ResourceKey, float] = {}
-        # Keys that are worked on, with the time at which they were asked for again meanwhile.
-        self._busy: dict[ResourceKey, float | None] = {}
-        self._failures: dict[ResourceKey, int] = {}
-        self._order = itertools.count()
+        self._heap: list[tuple[float, int, ResourceKey]] = []  # (due time, tie breaker, key), by time.monotonic()
+        self._due: dict[ResourceKey, float] = {}  # the time that counts; the heap may hold replaced entries
+        self._busy: dict[
+            ResourceKey, float | None
+        ] = {}  # keys at work, with the time for which they were added meanwhile
+        self._failures: dict[ResourceKey, int] = {}  # exceptions in a row
+        self._tie_breaker = itertools.count()
         self._changed = threading.Condition()
         self._stopping = False
         self._threads = [
@@ -49,11 +50,12 @@ class WorkQueue:
         ]
 
     def start(self) -> None:
+        """Starts the workers."""
         for thread in self._threads:
             thread.start()
 
     def stop(self, patience: float = 10.0) -> None:
-        """Looks that have begun end; what is due later is left to the next start."""
+        """Waits up to `patience` seconds for running reconciles to end. Keys that are due later are dropped."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
@@ -62,29 +64,29 @@ class WorkQueue:
             thread.join(max(0.0, deadline - time.monotonic()))
 
     def add(self, key: ResourceKey, after: float = 0.0) -> None:
-        """At the earliest of all times that were asked for."""
+        """Adds a key that is due in `after` seconds. Of several times for one key, the earliest counts."""
         with self._changed:
             self._push(key, time.monotonic() + after)
 
-    def _push(self, key: ResourceKey, at: float) -> None:
+    def _push(self, key: ResourceKey, due: float) -> None:
         if key in self._busy:
-            before = self._busy[key]
-            self._busy[key] = at if before is None else min(before, at)
-        elif key not in self._when or at < self._when[key]:
-            self._when[key] = at
-            heapq.heappush(self._due, (at, next(self._order), key))
+            pending = self._busy[key]
+            self._busy[key] = due if pending is None else min(pending, due)
+        elif key not in self._due or due < self._due[key]:
+            self._due[key] = due
+            heapq.heappush(self._heap, (due, next(self._tie_breaker), key))
             self._changed.notify()
 
     def _take(self) -> ResourceKey | None:
+        """Waits for a key that is due and marks it as busy. Returns None when the queue stops."""
         with self._changed:
             while not self._stopping:
-                # An entry that an earlier time replaced is stale.
-                while self._due and self._when.get(self._due[0][2]) != self._due[0][0]:
-                    heapq.heappop(self._due)
-                wait = self._due[0][0] - time.monotonic() if self._due else None
+                while self._heap and self._due.get(self._heap[0][2]) != self._heap[0][0]:
+                    heapq.heappop(self._heap)  # an earlier time replaced this entry
+                wait = self._heap[0][0] - time.monotonic() if self._heap else None
                 if wait is not None and wait <= 0:
-                    _, _, key = heapq.heappop(self._due)
-                    del self._when[key]
+                    _, _, key = heapq.heappop(self._heap)
+                    del self._due[key]
                     self._busy[key] = None
                     return key
                 self._changed.wait(wait)
@@ -92,34 +94,33 @@ class WorkQueue:
 
     def _run(self) -> None:
         while (key := self._take()) is not None:
-            again = self._look(key)
+            delay = self._reconcile(key)
             with self._changed:
-                asked = self._busy.pop(key)
-                if asked is not None:
-                    self._push(key, asked)
-                if again is not None:
-                    self._push(key, time.monotonic() + again)
+                added = self._busy.pop(key)
+                if added is not None:
+                    self._push(key, added)
+                if delay is not None:
+                    self._push(key, time.monotonic() + delay)
 
-    def _look(self, key: ResourceKey) -> float | None:
-        """Seconds until the next look, None where only an event should bring one."""
+    def _reconcile(self, key: ResourceKey) -> float | None:
+        """Reconciles a key. Returns the seconds until the next reconcile, or None if an event must bring it."""
         try:
-            outcome = self._work(key)
+            result = self._work(key)
         except Conflict as conflict:
-            logger.debug("%s changed meanwhile: %s", key, conflict)
-            return self._delay(key, CONFLICT_DELAY)
+            logger.debug("%s has changed; it is reconciled again: %s", key, conflict)
+            return self._next_delay(key, CONFLICT_DELAY)
         except (KubernetesUnavailable, StoreUnavailable) as away:
-            logger.warning("%s: %s", key, away)
-            return self._delay(key, FIRST_DELAY)
+            logger.warning("%s is reconciled again later: %s", key, away)
+            return self._next_delay(key, FIRST_DELAY)
         except Exception:
-            logger.exception("%s: unexpected", key)
-            return self._delay(key, FIRST_DELAY)
+            logger.exception("%s: unexpected error; it is reconciled again later", key)
+            return self._next_delay(key, FIRST_DELAY)
         self._failures.pop(key, None)
-        for other in outcome.wake:
+        for other in result.wake:
             self.add(other)
-        after = outcome.requeue_after
-        return None if after is None else max(after.total_seconds(), 0.0)
+        return None if result.requeue_after is None else max(result.requeue_after.total_seconds(), 0.0)
 
-    def _delay(self, key: ResourceKey, first: float) -> float:
+    def _next_delay(self, key: ResourceKey, first: float) -> float:
         count = self._failures.get(key, 0)
         self._failures[key] = count + 1
-        return min(first * 2.0 ** min(count, 20), LAST_DELAY)  # a float has no room for 2**1024
+        return min(first * 2.0 ** min(count, 20), LAST_DELAY)  # 2.0 ** 1024 overflows

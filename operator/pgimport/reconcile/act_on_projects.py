@@ -1,0 +1,66 @@
+"""Carries out the actions that are decided for a Project. Every action can be repeated."""
+
+from pgimport.decide.decision import (
+    Action,
+    DeleteOrphanedJobs,
+    DropOrphanedObjects,
+    EnsureRoleBindings,
+    SetFinalizer,
+)
+from pgimport.kubernetes_client.custom_resources import holds
+from pgimport.kubernetes_client.jobs import delete_job
+from pgimport.kubernetes_client.secrets_and_config_maps import delete_secret
+from pgimport.model.names import FINALIZER_PROJECT, IMPORTS, PREVIEWS, PROJECTS
+from pgimport.model.owner_comment import OwnerComment
+from pgimport.model.resources import ResourceKey
+from pgimport.model.spec import ProjectSpec
+from pgimport.reconcile.context import ReconcileContext
+from pgimport.reconcile.finalizers import write_finalizer
+from pgimport.reconcile.observe_projects import ProjectObservation
+from pgimport.reconcile.server_credentials import read_admin_access
+from pgimport.reconcile.tenant_access import ensure_role_bindings
+from pgimport.server.marked_objects import MarkedObject, drop_marked_object
+
+
+def act_on_project(context: ReconcileContext, observed: ProjectObservation, action: Action) -> None:
+    """Carries out one action.
+
+    Raises Conflict, ServerUnavailable or KubernetesUnavailable; the Project is then reconciled again.
+    """
+    spec, meta = observed.object.spec, observed.object.meta
+    match action:
+        case SetFinalizer(present):
+            write_finalizer(context, ResourceKey(PROJECTS, "", meta.name), meta, FINALIZER_PROJECT, present)
+        case _ if spec is None:
+            return
+        case EnsureRoleBindings():
+            ensure_role_bindings(context, spec.namespace)
+        case DropOrphanedObjects():
+            _drop_orphaned_objects(context, spec, observed.marked_objects)
+        case DeleteOrphanedJobs(jobs):
+            for job in jobs:
+                delete_job(context.cluster, spec.namespace, job.name, job.uid)
+                delete_secret(context.cluster, spec.namespace, job.name)
+        case _:
+            raise TypeError(f"not an action on a project: {action!r}")
+
+
+def _drop_orphaned_objects(
+    context: ReconcileContext, spec: ProjectSpec, marked_objects: tuple[MarkedObject, ...]
+) -> None:
+    access = read_admin_access(context, spec)
+    for marked_object in marked_objects:
+        if _is_orphaned(context, spec.namespace, marked_object.mark):
+            drop_marked_object(access, marked_object)
+
+
+def _is_orphaned(context: ReconcileContext, namespace: str, mark: OwnerComment) -> bool:
+    """Asks the API server whether the owner is gone, or is an import that was cleaned up.
+
+    A list may be too old to show an owner, so lists only find candidates.
+    """
+    if mark.owner_uid is None or mark.owner_name is None:
+        return False
+    key = ResourceKey(IMPORTS if mark.import_uid else PREVIEWS, namespace, mark.owner_name)
+    cleaned_up = mark.import_uid is not None and holds(context.cluster, key, mark.owner_uid, ("/cleanedUp", True))
+    return cleaned_up or not holds(context.cluster, key, mark.owner_uid)

@@ -1,0 +1,111 @@
+"""Creates an import's Job, with the order for the worker and the Secret that the pod mounts."""
+
+import secrets
+from datetime import timedelta
+
+from pgimport.decide.observed import ObservedImport
+from pgimport.kubernetes_client.jobs import create_job
+from pgimport.kubernetes_client.secrets_and_config_maps import create_secret
+from pgimport.manifest.job import JobPlan, build_import_job
+from pgimport.manifest.secrets import build_job_secret
+from pgimport.model.errors import Conflict, Invalid
+from pgimport.model.names import SECRET_KEY_SEED, SECRET_KEY_URL, job_secret_name
+from pgimport.model.observations import ObservedServer
+from pgimport.model.order import Order, OrderTarget
+from pgimport.model.reasons import Failure, Reason
+from pgimport.model.resources import ObjectMeta
+from pgimport.model.source_url import parse_origin
+from pgimport.model.spec import ImportSpec, ProjectSpec, SecretKey
+from pgimport.reconcile.context import ReconcileContext
+
+SEED_BYTES = 32
+# A signed URL must outlive spec.timeout: an attempt that starts late still reads.
+SIGNED_URL_MARGIN = timedelta(hours=1)
+
+
+def require_specs(observed: ObservedImport) -> tuple[ImportSpec, ProjectSpec]:
+    """Returns the specs of the import and of its Project. Raises Conflict if one of them is gone."""
+    spec, project = observed.object.spec, observed.project.spec if observed.project else None
+    if spec is None or project is None:
+        raise Conflict(f"import {observed.object.meta.name}: its Project is gone")
+    return spec, project
+
+
+def create_import_job(context: ReconcileContext, observed: ObservedImport, attempts_left: int) -> Failure | None:
+    """Creates the Secret and the Job. Returns a failure if the upload is gone or Kubernetes rejects the Job."""
+    spec, project = require_specs(observed)
+    meta, server = observed.object.meta, observed.server
+    if not isinstance(server, ObservedServer):
+        raise TypeError("a Job is created only after the target server has answered")
+    upload_url = _sign_upload(context, spec)
+    if isinstance(upload_url, Failure):
+        return upload_url
+    _create_job_secret(context, meta, spec, upload_url)
+    upload_origin = parse_origin(context.store.settings.endpoint) if upload_url is not None and context.store else None
+    plan = JobPlan(
+        meta=meta,
+        spec=spec,
+        source_secret=spec.source.url_secret_ref
+        or SecretKey(name=job_secret_name(meta.name, meta.uid), key=SECRET_KEY_URL),
+        order=_build_order(meta, spec, project, server, upload_origin),
+        image=context.policy.worker_images[str(server.version_num // 10000)],
+        attempts_left=attempts_left,
+    )
+    try:
+        create_job(context.cluster, meta.namespace, build_import_job(plan, context.policy), meta.uid)
+    except Invalid as error:  # spec.resources and spec.scratch allow values that only the API server can check
+        return Failure(Reason.INVALID_SPEC, f"Kubernetes does not accept the import's Job: {error}")
+    return None
+
+
+def _create_job_secret(context: ReconcileContext, meta: ObjectMeta, spec: ImportSpec, upload_url: str | None) -> None:
+    """Creates the Secret with the seed of the attempts' passwords and the URL of the upload, if there are any."""
+    entries = {} if spec.dry_run else {SECRET_KEY_SEED: secrets.token_bytes(SEED_BYTES)}
+    if upload_url is not None:
+        entries[SECRET_KEY_URL] = upload_url.encode()
+    if entries:
+        create_secret(context.cluster, meta.namespace, build_job_secret(meta), entries)
+
+
+def _build_order(
+    meta: ObjectMeta, spec: ImportSpec, project: ProjectSpec, server: ObservedServer, upload_origin: str | None
+) -> Order:
+    target = OrderTarget(
+        host=project.server.host,
+        port=project.server.port,
+        sslmode=project.server.sslmode,
+        server_version=server.version,
+        server_version_num=server.version_num,
+        creatable_extensions=sorted(server.creatable_extensions),
+    )
+    return Order(
+        import_uid=meta.uid,
+        import_name=meta.name,
+        namespace=meta.namespace,
+        target=target,
+        sources=project.sources,
+        storage_limit_bytes=project.storage_limit_bytes,
+        allowed_extensions=project.allowed_extensions,
+        engine=spec.engine,
+        verify=spec.verify,
+        jobs=spec.jobs,
+        dry_run=spec.dry_run,
+        sha256=spec.source.sha256,
+        filter=spec.filter,
+        provider=spec.provider,
+        upload_origin=upload_origin,
+        scratch_bytes=spec.scratch.size,
+    )
+
+
+def _sign_upload(context: ReconcileContext, spec: ImportSpec) -> str | Failure | None:
+    """Returns a URL that outlives every attempt, or None for an import without an upload. Raises StoreUnavailable."""
+    key, store = spec.source.upload_key, context.store
+    if key is None or store is None:
+        return None
+    size, limit = store.find_size(key), store.settings.max_bytes
+    if size is None:
+        return Failure(Reason.DUMP_NOT_FOUND, "spec.source.uploadKey: nothing was uploaded, or the file was deleted")
+    if size > limit:
+        return Failure(Reason.SOURCE_TOO_LARGE, f"the upload has {size} bytes; at most {limit} are allowed")
+    return store.sign_get(key, spec.timeout + SIGNED_URL_MARGIN)

@@ -1,0 +1,94 @@
+"""Observes a Project: reads it, its server, its namespace, its users and what is orphaned."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from pgimport.decide.observed import ObservedProject
+from pgimport.kubernetes_client.custom_resources import list_imports, list_previews, list_projects, read_project
+from pgimport.kubernetes_client.jobs import list_orphans
+from pgimport.kubernetes_client.namespaces import namespace_exists
+from pgimport.model.errors import ServerUnavailable
+from pgimport.model.observations import ObservedServer, Unreachable
+from pgimport.model.resources import ImportObject, PreviewObject, ProjectObject, ResourceKey
+from pgimport.model.spec import ProjectSpec
+from pgimport.reconcile.context import ReconcileContext
+from pgimport.reconcile.server_credentials import read_admin_access
+from pgimport.server.marked_objects import MarkedObject, read_marked_objects
+from pgimport.server.server_state import read_server_facts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectObservation(ObservedProject):
+    """Adds the orphaned objects themselves, which the actor drops. The decision needs only their names."""
+
+    marked_objects: tuple[MarkedObject, ...] = ()
+
+
+def observe_project(context: ReconcileContext, key: ResourceKey, _now: datetime) -> ProjectObservation | None:
+    """Reads everything that the decision needs. Returns None if the Project does not exist."""
+    project = read_project(context.cluster, key.name)
+    if project is None:
+        return None
+    spec = project.spec
+    if spec is None:
+        return ProjectObservation(object=project)
+    server = read_project_server(context, spec)
+    # Marks are read before the objects they name: whatever is created in between has an object by then.
+    marked_objects = _read_marked_objects(context, project, spec) if isinstance(server, ObservedServer) else ()
+    previews = [item for item in list_previews(context.cluster, spec.namespace) if _uses_project(item, key)]
+    imports = [item for item in list_imports(context.cluster, spec.namespace) if _uses_project(item, key)]
+    # An import that was cleaned up owns nothing: its marked objects were created by a late operator.
+    cleaned_up = {item.meta.uid for item in imports if item.status.cleaned_up}
+    owners = ({item.meta.uid for item in previews} | {item.meta.uid for item in imports}) - cleaned_up
+    orphaned_objects = tuple(item for item in marked_objects if item.mark.owner_uid not in owners)
+    exists = namespace_exists(context.cluster, spec.namespace)
+    namespace_owner = _find_namespace_owner(context, project, spec)
+    readable = exists and namespace_owner is None
+    return ProjectObservation(
+        object=project,
+        server=server,
+        namespace_exists=exists,
+        namespace_owner=namespace_owner,
+        orphaned_jobs=list_orphans(context.cluster, spec.namespace, cleaned_up) if readable else (),
+        previews=len(previews),
+        imports=len(imports),
+        orphaned_objects=tuple(item.name for item in orphaned_objects),
+        marked_objects=orphaned_objects,
+    )
+
+
+def read_project_server(context: ReconcileContext, spec: ProjectSpec) -> ObservedServer | Unreachable:
+    """Connects to the Project's server as its admin. A failure is a value."""
+    try:
+        return read_server_facts(read_admin_access(context, spec), spec.allowed_extensions)
+    except ServerUnavailable as away:
+        return Unreachable(failure=away.failure)
+
+
+def _uses_project(item: PreviewObject | ImportObject, key: ResourceKey) -> bool:
+    return item.spec is not None and item.spec.project == key.name
+
+
+def _read_marked_objects(
+    context: ReconcileContext, project: ProjectObject, spec: ProjectSpec
+) -> tuple[MarkedObject, ...]:
+    """Reads the databases and roles whose mark names this Project."""
+    try:
+        return tuple(read_marked_objects(read_admin_access(context, spec), project.meta.uid))
+    except ServerUnavailable:
+        return ()
+
+
+def _find_namespace_owner(context: ReconcileContext, project: ProjectObject, spec: ProjectSpec) -> str | None:
+    """Returns the name of an older Project with the same namespace: the oldest one owns it."""
+    age = project.meta.created_at, project.meta.uid
+    older = [
+        other
+        for other in list_projects(context.cluster)
+        if other.spec is not None
+        and other.spec.namespace == spec.namespace
+        and other.meta.uid != project.meta.uid
+        and (other.meta.created_at, other.meta.uid) < age
+        and not other.meta.deleting
+    ]
+    return min(older, key=lambda other: other.meta.created_at).meta.name if older else None

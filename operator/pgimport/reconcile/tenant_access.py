@@ -1,0 +1,47 @@
+"""Grants the operator and the HTTP API their rights in a Project's namespace."""
+
+from pgimport.kubernetes_client.api_client import Json
+from pgimport.kubernetes_client.custom_resources import list_previews
+from pgimport.kubernetes_client.namespaces import ensure_role, ensure_role_binding
+from pgimport.manifest.rbac import build_connection_reader, build_role_binding
+from pgimport.model.names import API_ROLE_BINDING, CONNECTION_READER, TENANT_ROLE_BINDING
+from pgimport.reconcile.context import ReconcileContext
+
+
+def ensure_role_bindings(context: ReconcileContext, namespace: str) -> None:
+    """Creates the RoleBindings of the operator and then of the HTTP API.
+
+    The operator comes first, because Kubernetes lets it grant only rights that it has itself.
+    """
+    identity, operator_namespace = context.identity, context.policy.operator_namespace
+    if identity.service_account and identity.tenant_cluster_role:
+        binding = build_role_binding(
+            TENANT_ROLE_BINDING, namespace, identity.tenant_cluster_role, identity.service_account, operator_namespace
+        )
+        ensure_role_binding(context.cluster, namespace, binding)
+    if identity.api_service_account and identity.api_cluster_role:
+        binding = build_role_binding(
+            API_ROLE_BINDING, namespace, identity.api_cluster_role, identity.api_service_account, operator_namespace
+        )
+        ensure_role_binding(context.cluster, namespace, binding)
+        ensure_connection_reader(context, namespace)
+        binding = build_role_binding(
+            CONNECTION_READER, namespace, CONNECTION_READER, identity.api_service_account, operator_namespace, "Role"
+        )
+        ensure_role_binding(context.cluster, namespace, binding)
+
+
+def ensure_connection_reader(context: ReconcileContext, namespace: str, new_secret: str | None = None) -> None:
+    """Lets the HTTP API read the connection Secrets of all previews, and `new_secret`, which no status names yet.
+
+    Raises Conflict if another writer changed the Role at the same time.
+    """
+    if not context.identity.api_service_account:
+        return
+
+    def build() -> Json:
+        previews = list_previews(context.cluster, namespace)
+        names = {new_secret, *(preview.status.connection_secret for preview in previews)}
+        return build_connection_reader(namespace, [name for name in names if name])
+
+    ensure_role(context.cluster, namespace, build)
