@@ -1,4 +1,4 @@
-"""A verb goes in; the cluster, its images and the chart are as the verb says, or one clear error comes out."""
+"""The command line of the test cluster; `tests.cluster` describes its verbs."""
 
 from __future__ import annotations
 

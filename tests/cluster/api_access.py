@@ -1,4 +1,4 @@
-"""The installed chart goes in; where its HTTP API is, and the file with a key for it, come out."""
+"""Writes the URL of the installed HTTP API, and a key for it, into files of the instance."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ SERVICE, KEY_SECRET = "pgimport-api", "pgimport-initial-key"
 
 
 def write_api(instance: Instance, provider: Provider) -> tuple[str | None, Path]:
-    """Into the `env` file too. No URL where this host has no way to a Service."""
+    """Writes URL and key, also into the `env` file, and returns the URL and the key's file.
+
+    The URL is None if this host cannot reach Services.
+    """
     url = provider.api_url(json.loads(kubectl(instance, "get", "service", SERVICE, "--output=json")))
     secret = json.loads(kubectl(instance, "get", "secret", KEY_SECRET, "--output=json"))
     key = base64.b64decode(secret["data"]["key"]).decode()

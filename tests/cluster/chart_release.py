@@ -1,4 +1,4 @@
-"""The chart, the test cluster's values and the images go in; one deployed Helm release comes out."""
+"""Installs the chart as a Helm release, with the values and images of the test cluster."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ VALUES = SOURCES / "values.yaml"
 RELEASE = "pgimport"
 NAMESPACE = "pgimport-system"
 
-# The embedded server's first start, and the operator's, on a busy machine of two cores.
-PATIENCE = "180s"
+# Long enough for the first start of server and operator on two busy cores.
+TIMEOUT = "180s"
 
-# Of each pod that is not ready, when the installation fails.
+# Log lines shown of each pod that is not ready, if the installation fails.
 LOG_LINES = 10
 
 
@@ -32,11 +32,11 @@ def _helm(instance: Instance, *words: str | Path) -> str:
 
 
 def _status(instance: Instance) -> str:
-    """`deployed`, `pending-install` …, or nothing where there is no release."""
+    """Returns the status of the release, such as `deployed`; empty if there is none."""
     # Helm 4 has no `--all`, and Helm 3 shows only some states without it.
     states = ("--deployed", "--failed", "--pending", "--uninstalling", "--uninstalled", "--superseded")
-    found = json.loads(_helm(instance, "list", *states, "--filter", f"^{RELEASE}$", "--output", "json") or "[]")
-    return str(found[0]["status"]) if found else ""
+    releases = json.loads(_helm(instance, "list", *states, "--filter", f"^{RELEASE}$", "--output", "json") or "[]")
+    return str(releases[0]["status"]) if releases else ""
 
 
 def _settings(provider: Provider, images: Images) -> list[str]:
@@ -52,13 +52,13 @@ def _settings(provider: Provider, images: Images) -> list[str]:
 
 
 def kubectl(instance: Instance, *words: str) -> str:
-    """In the release's namespace."""
+    """Runs kubectl in the release's namespace."""
     own = instance.programs / "kubectl"
     program = own if own.exists() else "kubectl"
     return run([program, "--kubeconfig", instance.kubeconfig, "--namespace", NAMESPACE, *words])
 
 
-def _what_waits(instance: Instance) -> str:
+def _describe_pods(instance: Instance) -> str:
     """Lists the pods, with the last log lines of those that are not ready; Helm reports only a timeout."""
     text = kubectl(instance, "get", "pods")
     for pod in json.loads(kubectl(instance, "get", "pods", "--output=json"))["items"]:
@@ -69,7 +69,7 @@ def _what_waits(instance: Instance) -> str:
 
 
 def _clear_interrupted(instance: Instance, status: str) -> None:
-    """Helm refuses to touch a release that a killed helm was working on."""
+    """Uninstalls or rolls back a release that a killed helm left pending, because Helm refuses to change it."""
     if status.startswith("pending-install") or status == "uninstalling":
         _helm(instance, "uninstall", RELEASE, "--no-hooks", "--wait")
     elif status.startswith("pending"):
@@ -89,8 +89,8 @@ def ensure_release(instance: Instance, provider: Provider, images: Images) -> No
     try:
         _helm(
             instance, "upgrade", "--install", RELEASE, CHART, "--create-namespace", "--values", VALUES,
-            *_settings(provider, images), "--wait", "--timeout", PATIENCE,
+            *_settings(provider, images), "--wait", "--timeout", TIMEOUT,
         )  # fmt: skip
     except ClusterError as error:
-        raise ClusterError(f"{error}\n{_what_waits(instance)}") from error
+        raise ClusterError(f"{error}\n{_describe_pods(instance)}") from error
     note.write_text(digest)

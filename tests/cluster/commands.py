@@ -1,4 +1,4 @@
-"""An argument list goes in; the command's output comes out, or an error that shows its last lines."""
+"""Runs commands, and raises errors that show the last lines of their output."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _started = time.monotonic()
 
 
 def print_progress(text: str) -> None:
-    """One line of progress on standard error, with the seconds since the start."""
+    """Prints a line of progress on standard error, with the seconds since the start."""
     print(f"[{time.monotonic() - _started:5.1f}s] {text}", file=sys.stderr, flush=True)
 
 
@@ -42,7 +42,10 @@ def run(
     cwd: Path | None = None,
     text_in: str | None = None,
 ) -> str:
-    """Standard output of a command that must succeed; `env` is added to this process's own."""
+    """Runs a command and returns its standard output. Raises ClusterError if it fails.
+
+    `env` is added to this process's environment.
+    """
     words = [str(word) for word in arguments]
     try:
         done = subprocess.run(
@@ -64,7 +67,7 @@ def run(
 
 
 def succeeds(arguments: Sequence[str | Path]) -> bool:
-    """Whether a question asked by exit code is answered yes; a missing program is a no."""
+    """Tells whether a command succeeds; False if the program is missing."""
     try:
         run(arguments)
     except ClusterError:

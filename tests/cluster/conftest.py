@@ -1,4 +1,4 @@
-"""A temporary folder goes in; the tests of the cluster itself get a second one, in a network of its own."""
+"""Fixtures with a second cluster, in a network namespace of its own, for tests of the bare cluster."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.cluster.isolated_cluster import IsolatedCluster, isolated_network
 
 @pytest.fixture
 def isolated() -> Iterator[IsolatedCluster]:
-    """Under /tmp: pytest's own folders make paths that are too long for a socket's address."""
+    """A cluster that is down. Its folder is in /tmp, because pytest's paths are too long for a socket address."""
     folder = Path(tempfile.mkdtemp(prefix="pgimport-", dir="/tmp"))
     with isolated_network(folder / "c") as second:
         try:

@@ -1,4 +1,4 @@
-"""The kubeconfig's current context goes in, if the user names it; its cluster is used as it is."""
+"""The provider `current`: uses the cluster of the kubeconfig's current context, if the user names that."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class CurrentContext:
         self._instance = instance
 
     def up(self) -> None:
-        """Copies only this one context, so that a later change of the user's own changes nothing here."""
+        """Copies this context into a kubeconfig of ours, so that later changes of the user's do not matter."""
         require_programs(["kubectl", "docker"])
         context = run(["kubectl", "config", "current-context"]).strip()
         if os.environ.get("CLUSTER_I_MEAN_IT") != context:
@@ -46,7 +46,7 @@ class CurrentContext:
         return self._instance.kubeconfig
 
     def down(self) -> None:
-        """The cluster was there before and stays; only what `up` installed goes."""
+        """Uninstalls the release; the cluster itself stays."""
         if not self._instance.kubeconfig.exists():
             return
         require_programs(["helm"])

@@ -1,4 +1,4 @@
-"""Files and words go in; one short hash comes out that changes whenever any of them does."""
+"""Computes short hashes of files and texts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-# Written by Python and editors beside the sources; they say nothing about what is built from those.
+# Caches of tools beside the sources, which no build reads.
 IGNORED = {"__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache"}
 
 
@@ -15,7 +15,7 @@ def files_below(folder: Path) -> list[Path]:
 
 
 def digest_of(paths: Iterable[Path], words: Iterable[str] = ()) -> str:
-    """16 hex digits over the words, and the names and bytes of files and of all files below folders."""
+    """Returns 16 hex digits of a hash over texts, and over names and contents of files and of all files in folders."""
     total = hashlib.sha256()
     for word in words:
         total.update(f"{len(word)}:{word}".encode())

@@ -1,4 +1,4 @@
-"""A build goes in; the image is in this host's Docker, from the public base images that Dockerfiles name."""
+"""Builds images with this host's Docker, from the public base images that the Dockerfiles name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An instance goes in; its `env` file comes out, whose `export` lines a shell can source."""
+"""Writes the `env` file of an instance, whose `export` lines a shell can source."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PROJECT = "demo"
 
 
 def write_environment(instance: Instance, more: Mapping[str, str] | None = None) -> None:
-    """Keeps the lines that others added, such as the demo's own."""
+    """Writes our variables, and keeps the lines that others added, such as the demo."""
     ours = {
         "KUBECONFIG": shlex.quote(str(instance.kubeconfig)),
         "PATH": f'{shlex.quote(str(instance.programs))}:"$PATH"',

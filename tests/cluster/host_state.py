@@ -1,4 +1,4 @@
-"""The host and a network namespace go in; everything comes out that a cluster could leave there."""
+"""Reads everything that a cluster could leave on the host and in a network namespace."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ HostState = dict[str, set[str]]
 
 
 def _foreign() -> tuple[str, ...]:
-    """The cluster of `make up` works on beside the test: what comes and goes there says nothing."""
+    """Returns texts that identify the cluster of `make up`, whose changes do not count."""
     main = this_instance()
     return (str(main.folder), main.name, str(cache_folder()), str(RUN_FOLDER))
 
 
 def _processes(isolated: IsolatedCluster) -> set[str]:
-    """Processes that run in the namespace, in the instance's cgroup or with its folder in their arguments."""
+    """Lists processes in the namespace, in the instance's cgroup, or with its folder in their arguments."""
     namespace = os.readlink(f"/proc/{isolated.holder}/ns/net")
-    found = set()
+    processes = set()
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             words = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
@@ -33,8 +33,8 @@ def _processes(isolated: IsolatedCluster) -> set[str]:
             member = isolated.instance.name in (folder / "cgroup").read_text()
             # A process that waits for its parent has neither arguments nor anything else any more.
             if words and (inside or member or str(isolated.instance.folder) in words):
-                found.add(f"{folder.name} {words}")
-    return found
+                processes.add(f"{folder.name} {words}")
+    return processes
 
 
 def _mounts(_: IsolatedCluster) -> set[str]:
@@ -53,7 +53,7 @@ def _namespaces(_: IsolatedCluster) -> set[str]:
 
 
 def _rules(isolated: IsolatedCluster) -> set[str]:
-    """Rules and chains; the empty built-in chains appear as soon as somebody looks."""
+    """Lists rules and chains, without the built-in chains, which exist as soon as they are listed."""
     lines = [
         f"{family} {line}"
         for family in ("iptables", "ip6tables")
@@ -65,7 +65,7 @@ def _rules(isolated: IsolatedCluster) -> set[str]:
 
 
 def _cgroups(_: IsolatedCluster) -> set[str]:
-    """Only the top of each tree: deeper ones of other programs come and go, and ours never outlive their top."""
+    """Lists the top of each cgroup tree. Ours are there; those of other programs come and go below it."""
     return {str(folder) for tree in hierarchies() for folder in tree.path.iterdir() if folder.is_dir()}
 
 
@@ -80,7 +80,7 @@ def _folders(isolated: IsolatedCluster) -> set[str]:
     return {str(path) for path in known | around if path.exists()}
 
 
-LOOKS: dict[str, Callable[[IsolatedCluster], set[str]]] = {
+READERS: dict[str, Callable[[IsolatedCluster], set[str]]] = {
     "processes": _processes,
     "mounts": _mounts,
     "links": _links,
@@ -95,6 +95,6 @@ LOOKS: dict[str, Callable[[IsolatedCluster], set[str]]] = {
 def read_host_state(isolated: IsolatedCluster) -> HostState:
     foreign = _foreign()
     return {
-        what: {entry for entry in look(isolated) if not any(word in entry for word in foreign)}
-        for what, look in LOOKS.items()
+        what: {entry for entry in read(isolated) if not any(word in entry for word in foreign)}
+        for what, read in READERS.items()
     }

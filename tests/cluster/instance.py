@@ -1,4 +1,4 @@
-"""The environment goes in; every path of one cluster instance comes out, all derived from its folder."""
+"""The paths of a cluster instance, all derived from its folder, and of the cache."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ LONGEST_FOLDER = 70
 
 @dataclass(frozen=True)
 class Instance:
-    """One cluster: its folder says which one; two instances share nothing but the cache."""
+    """A cluster, identified by its folder. Two instances share only the cache."""
 
     folder: Path
 
     @property
     def name(self) -> str:
-        """Names the instance outside of its folder: cgroups, the folder under /run, comments of rules."""
+        """The name of cgroups, of the folder in /run, and in comments of rules."""
         return "pgimport-" + hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:8]
 
     @property
     def run(self) -> Path:
-        """Sockets and container bundles: /run is in memory, and its short path fits into a socket address."""
+        """Folder of sockets and container bundles, whose path is short enough for a socket address."""
         return Path("/run") / self.name
 
     @property
     def note(self) -> Path:
-        """Which folder an instance has whose name is all that is known."""
+        """File that maps the name of the instance to its folder."""
         return self.run / "folder"
 
     @property
@@ -48,23 +48,23 @@ class Instance:
         return self.folder / "env"
 
     def shown(self, path: Path) -> str:
-        """As short as a person at the root of the checkout can use it."""
+        """Returns a path for messages: relative to the checkout if it is inside."""
         return str(path.relative_to(REPOSITORY) if path.is_relative_to(REPOSITORY) else path)
 
 
 def this_instance() -> Instance:
-    """The instance of `PGIMPORT_CLUSTER_DIR`, else the checkout's own `.cluster`."""
+    """Returns the instance of `PGIMPORT_CLUSTER_DIR`, else that of `.cluster` in the checkout."""
     folder = os.environ.get("PGIMPORT_CLUSTER_DIR") or REPOSITORY / ".cluster"
     return Instance(Path(folder).absolute())
 
 
 def instance_named(name: str) -> Instance | None:
-    """The one that left this name on the host, where its note is there still."""
+    """Returns the instance with this name, or None if its folder is unknown."""
     note = Path("/run") / name / "folder"
     return Instance(Path(note.read_text())) if note.exists() else None
 
 
 def cache_folder() -> Path:
-    """Programs, root file systems and images, which outlive `down` and serve every checkout of this user."""
+    """Returns the folder of programs, root file systems and images, which all checkouts of this user share."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "pgimport"

@@ -1,4 +1,4 @@
-"""A folder goes in; a second `bare` cluster in a network namespace of its own comes out, for tests of the cluster."""
+"""Runs a second bare cluster in a network namespace of its own, for tests of the bare cluster."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.cluster.instance import REPOSITORY, Instance
 
 @dataclass(frozen=True)
 class IsolatedCluster:
-    """Its network is a namespace that one sleeping process holds; all else it shares with this host."""
+    """A cluster whose network namespace a sleeping process keeps open. It shares all else with this host."""
 
     instance: Instance
     holder: int
@@ -34,7 +34,7 @@ class IsolatedCluster:
         return run(self.enter(*arguments), text_in=text_in)
 
     def start(self, verb: str) -> subprocess.Popen[str]:
-        """In a process group of its own, which a test can interrupt as a terminal does."""
+        """Starts a verb in a process group of its own, which a test can interrupt as a terminal does."""
         return subprocess.Popen(
             self.enter(sys.executable, "-m", "tests.cluster", verb),
             cwd=REPOSITORY,
@@ -44,8 +44,8 @@ class IsolatedCluster:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
-            # A shell without job control starts what runs in its background deaf to Ctrl-C; a terminal does not.
-            preexec_fn=_hear_ctrl_c,
+            # A shell without job control makes its background processes ignore SIGINT; a terminal does not.
+            preexec_fn=_restore_sigint,
         )
 
     def call(self, verb: str) -> None:
@@ -54,7 +54,7 @@ class IsolatedCluster:
         assert process.returncode == 0, output
 
 
-def _hear_ctrl_c() -> None:
+def _restore_sigint() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

@@ -1,4 +1,4 @@
-"""An instance goes in; a kind cluster in this host's Docker comes out."""
+"""The provider `kind`: a kind cluster in this host's Docker."""
 
 from __future__ import annotations
 
@@ -56,11 +56,11 @@ class Kind:
         return {"api.service.type": "NodePort", "api.service.nodePort": str(API_PORT)}
 
     def api_url(self, _service: Mapping[str, Any]) -> str | None:
-        """As Docker publishes the node's port; a free one of loopback (tests/cluster/kind.yaml)."""
+        """Returns the API's URL at the free loopback port at which Docker publishes the node's port (kind.yaml)."""
         return "http://" + run(["docker", "port", f"{self._instance.name}-control-plane", f"{API_PORT}/tcp"]).strip()
 
     def has(self, image: str) -> bool:
-        """Asks the node's own containerd: an image may be on the host and not in a cluster made anew."""
+        """Asks the node's containerd, because a new cluster lacks images that the host has."""
         node = f"{self._instance.name}-control-plane"
         return succeeds(["docker", "exec", node, "crictl", "inspecti", image])
 

@@ -1,4 +1,4 @@
-"""An instance or a part of the cache goes in; nobody else changes the same one at the same time."""
+"""Locks an instance or a part of the cache against other processes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _try_lock(descriptor: int) -> bool:
 
 
 def _is_current(descriptor: int, path: Path) -> bool:
-    """`down` removes the file with the folder: a lock on the removed file locks nobody out."""
+    """Tells whether the locked file still exists; `down` removes it, and a lock on a removed file is useless."""
     try:
         return os.fstat(descriptor).st_ino == path.stat().st_ino
     except FileNotFoundError:
@@ -29,9 +29,9 @@ def _is_current(descriptor: int, path: Path) -> bool:
 
 
 def lock_until_exit(instance: Instance) -> None:
-    """The kernel ends the lock with its process, so a killed `up` never leaves a stale one.
+    """Locks the instance until this process ends; the kernel releases the lock then.
 
-    It is never given back before: the next `up` ends all that is left of this one, which must be nothing.
+    It is not released earlier, because the next `up` ends all processes that this one has left.
     """
     path = instance.folder / "lock"
     while True:
@@ -52,7 +52,7 @@ def _open_in_cache(part: str) -> int:
 
 @contextmanager
 def nobody_else_in_cache(part: str) -> Iterator[bool]:
-    """Whether the part is free, and if so, keeps it for the context."""
+    """Tries to lock a part of the cache for the block, and yields whether that succeeded."""
     descriptor = _open_in_cache(part)
     try:
         yield _try_lock(descriptor)
@@ -62,7 +62,7 @@ def nobody_else_in_cache(part: str) -> Iterator[bool]:
 
 @contextmanager
 def only_one_in_cache(part: str) -> Iterator[None]:
-    """Checkouts share the cache: of two that build the same thing, the second finds it made by the first."""
+    """Locks a part of the cache for the block. Of two checkouts, the second finds what the first has built."""
     descriptor = _open_in_cache(part)
     try:
         if not _try_lock(descriptor):

@@ -1,4 +1,4 @@
-"""The sources go in; every image that the chart and the demo name is in the cluster, tagged by its content."""
+"""Builds the images of the chart and of the demo, and loads them into the cluster, tagged by their content."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _CLIENTS = ("15", "16", "17", "18")
 
 @dataclass(frozen=True)
 class Images:
-    """Full references, as pods name them."""
+    """The references of all images, as pods name them."""
 
     operator: str
     workers: Mapping[str, str]  # by the target's major
@@ -45,21 +45,21 @@ def _context_paths(target: str) -> list[Path]:
 
 
 def build_postgres(major: str, base: str) -> Build:
-    """A server of this major upon a base whose packages have it, or which has it already."""
+    """Builds the description of a server image on a base that has this major version or packages of it."""
     digest = digest_of([POSTGRES], [major, base])
     arguments = {"BASE": base, "PG_MAJOR": major}
     return Build(f"postgres-{major}", POSTGRES / "Dockerfile", POSTGRES, f"{major}-{digest}", arguments=arguments)
 
 
 def build_worker(major: str, bases: Mapping[str, str], servers: Mapping[str, str]) -> Build:
-    """`servers`: major → the image that its clients are taken from.
+    """Builds the description of a worker image. `servers` maps a major version to the image with its clients.
 
-    Where there are public images, those of the majors that are not named serve themselves. Elsewhere the next newer one
-    serves, as the worker does with clients that lack security fixes; Debian's 15 lacks them.
+    With public base images, the other majors have images of their own. Without, the clients of the next newer major
+    serve them, as in a worker whose clients lack security fixes (Debian's 15 lacks them).
     """
-    known = {one: image for one, image in servers.items() if one <= major}
-    serving = {other: min(one for one in known if one >= other) for other in _CLIENTS if other <= major}
-    clients = {f"PG{other}": known[one] for other, one in serving.items() if bases or one == other}
+    known = {version: image for version, image in servers.items() if version <= major}
+    serving = {other: min(version for version in known if version >= other) for other in _CLIENTS if other <= major}
+    clients = {f"PG{other}": known[version] for other, version in serving.items() if bases or version == other}
     return _of_operator(f"worker-{major}", "worker", {"PG_MAJOR": major, **bases, **clients})
 
 
@@ -108,7 +108,7 @@ def _ensure_of_operator(provider: Provider, build: Build) -> str:
 
 
 def ensure_images(provider: Provider) -> Images:
-    """The slow ones first: workers and demo are made from them."""
+    """Builds all images; the server images come first, because the others need them."""
     bases = provider.base_arguments()
     servers = {major: build_postgres(major, provider.server_base(major)) for major in MAJORS}
     references = {major: _ensure(provider, server) for major, server in servers.items()}
@@ -124,5 +124,5 @@ def ensure_images(provider: Provider) -> Images:
 
 
 def server_image(provider: Provider, major: str) -> str:
-    """That of `ensure_images`."""
+    """Returns the server image that `ensure_images` builds for a major version."""
     return provider.reference(build_postgres(major, provider.server_base(major)))

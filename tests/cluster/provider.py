@@ -1,4 +1,4 @@
-"""What every provider promises: four verbs for the user, and what images and chart need of it."""
+"""The protocol of a cluster provider: four verbs for the user, and what images and chart need."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True)
 class Build:
-    """One image to be built: `digest` changes with everything it is made of, and becomes its tag."""
+    """An image to build. `digest` is a hash of everything it is made of, and becomes its tag."""
 
     name: str
     dockerfile: Path
@@ -21,41 +21,41 @@ class Build:
 
 
 class Provider(Protocol):
-    """Made for one instance; every verb may be repeated."""
+    """A provider for one instance. Every verb may be repeated."""
 
     name: str
 
     def up(self) -> None:
-        """A ready cluster and its kubeconfig in the instance's folder."""
+        """Starts the cluster, and writes its kubeconfig into the instance's folder."""
 
     def load(self, image: str) -> None:
-        """An image of this host's builder, for pods to run."""
+        """Loads an image of this host's builder into the cluster."""
 
     def kubeconfig(self) -> Path: ...
 
     def down(self) -> None:
-        """Nothing that `up` started is left."""
+        """Removes everything that `up` started."""
 
     def ensure_tools(self) -> None:
-        """kubectl and helm, on PATH or in the instance's `bin`."""
+        """Makes sure that kubectl and helm are on PATH or in the instance's `bin`."""
 
     def reference(self, build: Build) -> str:
-        """The image's name as a pod names it."""
+        """Returns the name of an image as a pod names it."""
 
     def api_values(self) -> Mapping[str, str]:
-        """Of the chart, that bring the HTTP API within this host's reach."""
+        """Returns chart values with which this host can reach the HTTP API."""
 
     def api_url(self, service: Mapping[str, Any]) -> str | None:
-        """Of the API's Service, as this host reaches it; None where there is no way but a port forwarding."""
+        """Returns the URL at which this host reaches the API's Service; None if that needs port forwarding."""
 
     def has(self, image: str) -> bool:
-        """Whether pods can run it already."""
+        """Tells whether pods can run an image already."""
 
     def base_arguments(self) -> Mapping[str, str]:
-        """Build arguments that replace the Dockerfile's public base images; their values say what is in them."""
+        """Returns build arguments that replace the public base images of the Dockerfiles."""
 
     def server_base(self, major: str) -> str:
-        """What an image of a PostgreSQL of this major is made upon."""
+        """Returns the base of a server image of this major version."""
 
     def build(self, build: Build) -> None:
         """Builds the image and loads it."""

@@ -1,4 +1,4 @@
-"""`CLUSTER` and the machine go in; the provider comes out, or one error that says what is missing."""
+"""Chooses the provider by `CLUSTER` and by what this machine has."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _remembered(instance: Instance) -> str | None:
 
 
 def choose_provider(instance: Instance) -> Provider:
-    """What the user says, else what made the cluster that is there, else what fits this machine."""
+    """Returns the provider that the user names, else that of the existing cluster, else one that fits this machine."""
     name = os.environ.get("CLUSTER") or _remembered(instance) or _fitting()
     if name not in PROVIDERS:
         raise ClusterError(f"CLUSTER={name} is none of {', '.join(PROVIDERS)}")
@@ -45,7 +45,7 @@ def choose_provider(instance: Instance) -> Provider:
 
 
 def remember_choice(instance: Instance, provider: Provider) -> None:
-    """Two providers never share a folder: `down` would then take away only one of the two clusters."""
+    """Records the provider. Raises ClusterError if the folder has a cluster of another one, which `down` would miss."""
     before = _remembered(instance)
     if before not in (None, provider.name):
         raise ClusterError(f"{instance.folder} holds a cluster of CLUSTER={before}: take that down first")
@@ -53,5 +53,5 @@ def remember_choice(instance: Instance, provider: Provider) -> None:
 
 
 def forget_choice(instance: Instance) -> None:
-    """The folder itself goes last, so that a `down` which was killed before can be repeated."""
+    """Removes the folder, as the last step, so that a killed `down` can be repeated."""
     shutil.rmtree(instance.folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""A second cluster with pods goes up and down; before and after, the host is the same."""
+"""Tests that the host is the same before a cluster with pods was up and after it went down."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.thorough, pytest.mark.slow, pytest.mark.xdist_group("i
 
 
 def _pod(name: str) -> dict[str, object]:
-    """With all that makes a mount: an emptyDir in memory, a token, a ConfigMap."""
+    """Builds a pod with every kind of mount: an emptyDir in memory, a token, a ConfigMap."""
     return {
         "apiVersion": "v1",
         "kind": "Pod",

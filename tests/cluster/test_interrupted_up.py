@@ -1,4 +1,4 @@
-"""Signals go to an `up` in the middle; the next one works, and the `down` after it leaves nothing."""
+"""Tests that after an interrupted `up`, the next `up` works and `down` leaves nothing."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _wait_for(path: Path, process: subprocess.Popen[str]) -> None:
 
 
 def _interrupt(isolated: IsolatedCluster, moment: str, how: signal.Signals) -> None:
-    """Ctrl-C reaches the whole group of a terminal; SIGKILL is aimed at one process."""
+    """Interrupts an `up`: with SIGINT its whole process group, as Ctrl-C does, with SIGKILL one process."""
     process = isolated.start("cluster")
     _wait_for(isolated.instance.folder / moment, process)
     if how is signal.SIGINT:
@@ -71,7 +71,7 @@ def test_down_after_a_killed_up(isolated: IsolatedCluster, moment: str) -> None:
 
 
 def test_a_dead_program_is_noticed(running: IsolatedCluster) -> None:
-    """The next `up` of a cluster whose scheduler died makes a whole one again."""
+    """The next `up` replaces a cluster whose scheduler died."""
     note = running.instance.folder / "pids" / "kube-scheduler.json"
     dead = json.loads(note.read_text())["pid"]
     os.kill(dead, signal.SIGKILL)
@@ -80,7 +80,7 @@ def test_a_dead_program_is_noticed(running: IsolatedCluster) -> None:
 
 
 def test_up_beside_what_an_ended_cluster_left(isolated: IsolatedCluster) -> None:
-    """All processes of a cluster were killed, its folder may be gone: the next one is another checkout's."""
+    """All processes of a cluster were killed, and the next `up` belongs to another checkout."""
     before = read_host_state(isolated)
     isolated.call("cluster")
     cgroups.end_members(isolated.instance.name)

@@ -1,4 +1,4 @@
-"""Docker and kind go in, where there are any; a kind cluster goes up and down again."""
+"""Tests the provider `kind`, if Docker and kind are installed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Words of the user and facts of the machine go in; the provider or one clear refusal comes out."""
+"""Tests which provider is chosen, and the errors if none can be."""
 
 from __future__ import annotations
 
@@ -67,5 +67,5 @@ def test_the_environment_keeps_what_others_added(instance: Instance) -> None:
 
 
 def test_every_socket_fits_below_the_longest_folder() -> None:
-    """sun_path holds 107 bytes and a zero; this is the kubelet's longest one."""
+    """A Unix socket address holds 107 bytes and a zero; this is the kubelet's longest one."""
     assert LONGEST_FOLDER + len("/kubelet/pod-resources/kubelet.sock") <= 107

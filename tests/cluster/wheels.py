@@ -1,7 +1,7 @@
-"""The hash-locked requirements go in; a folder with their wheels for the images' Python comes out.
+"""Downloads the wheels of hash-locked requirements for the Python of the images.
 
-The host's package client knows the way to its index, a build in a container does not: so the wheels are
-collected here and installed there without any index.
+This host's pip is configured for an index and a build in a container is not. So the wheels are downloaded here and
+installed there without an index.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PLATFORMS = ("manylinux_2_28", "manylinux_2_17", "manylinux2014")
 
 
 def _host_python() -> str:
-    """The checkout's virtual environment has a pip of its own; the system's Python on Debian may have none."""
+    """Returns the Python of the virtual environment if there is one, because Debian's own may have no pip."""
     own = REPOSITORY / ".venv" / "bin" / "python"
     return str(own) if own.exists() else sys.executable
 

@@ -1,4 +1,4 @@
-"""The line between this network namespace and one of its own, as the bench uses it: its rate, and what it carried."""
+"""Opens a simulated link to a new network namespace, changes its rate, and reads what it carried."""
 
 import statistics
 import subprocess
@@ -18,12 +18,12 @@ from tests.support.postgres import PostgresServer
 READY_SECONDS = 10
 PINGS = 21
 PROBE_SECONDS = 2
-PROBE_LINE = 1_000_000  # bytes
+PROBE_ROW_BYTES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """What is at its other end is started with `enter` before its arguments, and listens on `far`."""
+    """An open link. Programs at its far end are started with `enter` before their arguments, and listen on `far`."""
 
     process: "subprocess.Popen[str]"
     trace: Path
@@ -39,13 +39,13 @@ class Link:
         self.process.stdin.flush()
 
     def passed(self) -> list[Passed]:
-        """Since it was opened."""
+        """Returns what the link has carried since it was opened."""
         return parse_passed(self.trace.read_text())
 
 
 @contextmanager
 def open_link(folder: Path, bits_per_second: float) -> Iterator[Link]:
-    """Gone afterwards, with the namespace at its end and whatever still runs in it."""
+    """Opens a link for the block. Afterwards, the far namespace is gone."""
     trace = folder / "link"
     with trace.open("w") as sink:
         process = subprocess.Popen(
@@ -72,26 +72,26 @@ def _wait_until_ready(link: Link) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Probed:
-    """What a client near sees of a server far away."""
+    """Round trip and throughput that a near client measures with a far server."""
 
     round_trip_milliseconds: float
     megabits_per_second: float
 
 
 def probe(server: PostgresServer, bits_per_second: float) -> Probed:
-    """By the server itself: the least question, and one long COPY."""
-    lines = max(1, int(bits_per_second * PROBE_SECONDS / 8 / PROBE_LINE))
+    """Measures a link with the server itself: by a minimal query, and by one long COPY."""
+    rows = max(1, int(bits_per_second * PROBE_SECONDS / 8 / PROBE_ROW_BYTES))
     with server.connect() as connection:
         trips = []
         for _ in range(PINGS):
-            begun = time.monotonic()
+            start = time.monotonic()
             connection.execute("SELECT 1")
-            trips.append(time.monotonic() - begun)
+            trips.append(time.monotonic() - start)
         query = sql.SQL("COPY (SELECT repeat('x', {}) FROM generate_series(1, {})) TO STDOUT").format(
-            PROBE_LINE - 1, lines
+            PROBE_ROW_BYTES - 1, rows
         )
-        begun = time.monotonic()
+        start = time.monotonic()
         with connection.cursor().copy(query) as stream:
             size = sum(len(piece) for piece in stream)
-        seconds = time.monotonic() - begun
+        seconds = time.monotonic() - start
     return Probed(1000 * statistics.median(trips), size * 8 / seconds / 1e6)

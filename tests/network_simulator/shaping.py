@@ -1,4 +1,4 @@
-"""What a line does to packets: sizes and times come in, sizes on the wire and times of arrival go out. Pure."""
+"""Computes sizes of packets on the wire and their times of arrival. Pure functions without clock or network."""
 
 import math
 import struct
@@ -12,7 +12,7 @@ VNET_BYTES = _VNET.size
 
 
 def wire_bytes(packet: bytes) -> int:
-    """IP bytes of all the segments that one packet from the kernel stands for; each has a head of its own."""
+    """Returns the IP bytes of all segments that a packet of the kernel stands for; each has its own headers."""
     whole = len(packet) - VNET_BYTES
     segment: int = _VNET.unpack_from(packet)[3]
     if not segment:
@@ -24,12 +24,12 @@ def wire_bytes(packet: bytes) -> int:
 
 @dataclass(slots=True)
 class Lane:
-    """One direction: its packets leave one after the other at the rate, and arrive after the delay.
+    """One direction of a link. Packets leave one after the other at the rate, and arrive after the delay.
 
-    `buffer_seconds` is what may wait before it; what does not fit is dropped, as a router would.
+    Packets that would wait longer than `buffer_seconds` are dropped, as a router does.
     """
 
-    rate: float  # bits a second
+    rate: float  # bits per second
     delay_seconds: float
     buffer_seconds: float
     free_at: float = 0.0
@@ -37,7 +37,7 @@ class Lane:
     dropped: int = field(default=0)
 
     def arrival(self, now: float, size: int) -> float | None:
-        """When a packet that comes now is through; None where it is dropped."""
+        """Returns when a packet that is sent now arrives; None if it is dropped."""
         begin = max(now, self.free_at)
         if begin - now > self.buffer_seconds:
             self.dropped += 1
@@ -49,7 +49,7 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """What the line has carried until a moment of the monotonic clock, in bytes."""
+    """The bytes that a link has carried until a time of the monotonic clock."""
 
     at: float
     from_far: int
@@ -57,27 +57,27 @@ class Passed:
     dropped: int
 
 
-def parse_rate(told: bytes) -> float:
-    """Bits a second: the last of those that were told, a line each."""
-    return float(told.split()[-1])
+def parse_rate(lines: bytes) -> float:
+    """Returns the last of several rates, one per line, in bits per second."""
+    return float(lines.split()[-1])
 
 
 def parse_passed(text: str) -> list[Passed]:
-    """The line's own record; its first line says `ready`, its last one may be half written."""
+    """Parses the output of `tun_link`. Its first line is `ready`, and its last line may be incomplete."""
     whole, _, _ = text.rpartition("\n")
     rows = (line.split() for line in whole.splitlines()[1:])
     return [Passed(float(at), int(far), int(near), int(dropped)) for at, far, near, dropped in rows]
 
 
-# Before and after these parts of a run's bytes, schemas are read and rows are counted.
+# Outside of these shares of a run's bytes, schemas are read and rows are counted.
 FIRST, LAST = 0.01, 0.99
 
 
 def share_of_rate(record: Sequence[Passed], begin: float, end: float, bits_per_second: float) -> float:
-    """How much of the line a run used while it copied: from the first hundredth of its bytes to the last one."""
-    during = [one for one in record if begin <= one.at <= end]
-    base = during[0].from_far
-    whole = during[-1].from_far - base
-    first = next(one for one in during if one.from_far - base >= FIRST * whole)
-    last = next(one for one in during if one.from_far - base >= LAST * whole)
+    """Returns the share of the rate that a run used while it copied rows."""
+    samples = [sample for sample in record if begin <= sample.at <= end]
+    base = samples[0].from_far
+    total = samples[-1].from_far - base
+    first = next(sample for sample in samples if sample.from_far - base >= FIRST * total)
+    last = next(sample for sample in samples if sample.from_far - base >= LAST * total)
     return (last.from_far - first.from_far) * 8 / (last.at - first.at) / bits_per_second

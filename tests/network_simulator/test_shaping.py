@@ -5,7 +5,7 @@ from tests.network_simulator.shaping import Lane, Passed, parse_passed, parse_ra
 
 
 def _packet(payload: int, segment: int, options: int = 12) -> bytes:
-    """Of TCP over IPv4, as the kernel hands it over: a head for the device, two heads, and what they carry."""
+    """Builds a TCP packet over IPv4 as the kernel passes it: device header, IP header, TCP header, payload."""
     tcp = 20 + options
     ip_head = bytes([0x45]) + bytes(19)
     tcp_head = bytes(12) + bytes([(tcp // 4) << 4]) + bytes(tcp - 13)

@@ -1,11 +1,11 @@
-"""A line between two network namespaces, in user space: packets of one TUN device go into the other, late and slowly.
+"""Forwards packets between TUN devices of two network namespaces, with a rate, a delay and a buffer.
 
 `python -m tests.network_simulator.tun_link` makes the device `near` in its own namespace and
-the device `far` in a new one, which others enter by its process id and which ends with it. A rate in bits a second on a
-line of standard input changes the rate. Standard output says `ready`, and then what has passed: seconds of the
-monotonic clock, bytes from far to near, from near to far, dropped packets.
+the device `far` in a new one, which others enter by its process id and which ends with it. A rate in bits per second on a
+line of standard input changes the rate. Standard output has the line `ready`, and then lines with what has passed:
+seconds of the monotonic clock, bytes from far to near, bytes from near to far, dropped packets.
 
-Not netem, which many kernels lack: one link for all machines, which says by itself what it carried.
+It replaces netem, which many kernels lack, and reports by itself what it carried.
 """
 
 import ctypes
@@ -25,13 +25,13 @@ NEAR, FAR = "10.99.0.1", "10.99.0.2"
 ROUND_TRIP_SECONDS = 0.020
 # A router's buffer: more than BBR and CUBIC need at this round trip, less than a minute of bufferbloat.
 BUFFER_SECONDS = 0.050
-TELL_SECONDS = 0.05
+REPORT_SECONDS = 0.05
 LARGEST_PACKET = VNET_BYTES + (1 << 16)
-TOLD_BYTES = 4096
+INPUT_BYTES = 4096
 
 _TUNSETIFF, _TUNSETOFFLOAD = 0x400454CA, 0x400454D0
 _IFF_TUN, _IFF_NO_PI, _IFF_VNET_HDR = 0x0001, 0x1000, 0x4000
-# Checksums and the cutting into segments are left to us, so that one read brings up to 64 KiB.
+# With these, the kernel leaves checksums and segmentation to us, and one read returns up to 64 KiB.
 _TUN_F_CSUM, _TUN_F_TSO4 = 0x01, 0x02
 _CLONE_NEWNET = 0x40000000
 
@@ -53,63 +53,63 @@ def _enter_new_namespace() -> None:
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
 
 
-def _hurry() -> None:
-    """Before the servers that keep all cores busy: a late packet would be a slower line than the one promised."""
+def _raise_priority() -> None:
+    """Gives this process priority over the servers, because a late packet would make the link slower than its rate."""
     os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
 
 
-class _Way:
-    """Packets on their way from one device to the other."""
+class _Direction:
+    """The packets that travel from one device to the other."""
 
     def __init__(self, source: int, sink: int, rate: float) -> None:
         self.source, self.sink = source, sink
         self.lane = Lane(rate, ROUND_TRIP_SECONDS / 2, BUFFER_SECONDS)
-        self._under_way: deque[tuple[float, bytes]] = deque()
+        self._in_flight: deque[tuple[float, bytes]] = deque()
 
-    def take(self) -> None:
-        """All that the kernel has for us."""
+    def read_packets(self) -> None:
+        """Reads all packets that the kernel has."""
         with suppress(BlockingIOError):
             while True:
                 packet = os.read(self.source, LARGEST_PACKET)
                 arrival = self.lane.arrival(time.monotonic(), wire_bytes(packet))
                 if arrival is not None:
-                    self._under_way.append((arrival, packet))
+                    self._in_flight.append((arrival, packet))
 
-    def bring(self) -> float:
-        """What is due; returns when the next one is."""
-        while self._under_way:
-            due, packet = self._under_way[0]
+    def write_due_packets(self) -> float:
+        """Writes the packets that are due, and returns the time at which the next one is."""
+        while self._in_flight:
+            due, packet = self._in_flight[0]
             if due > time.monotonic():
                 return due
-            self._under_way.popleft()
+            self._in_flight.popleft()
             os.write(self.sink, packet)
         return float("inf")
 
 
 def main() -> int:
-    """Until standard input ends."""
+    """Forwards packets until standard input ends."""
     rate = float(sys.argv[1])
     near = _make_device("near", NEAR, FAR)
     _enter_new_namespace()
     far = _make_device("far", FAR, NEAR)
-    _hurry()
-    down, up = _Way(far, near, rate), _Way(near, far, rate)
+    _raise_priority()
+    down, up = _Direction(far, near, rate), _Direction(near, far, rate)
     print("ready", flush=True)
-    tell_at = time.monotonic()
+    report_at = time.monotonic()
     while True:
-        next_due = min(down.bring(), up.bring(), tell_at)
+        next_due = min(down.write_due_packets(), up.write_due_packets(), report_at)
         ready, _, _ = select.select([far, near, 0], [], [], max(0.0, next_due - time.monotonic()))
         if far in ready:
-            down.take()
+            down.read_packets()
         if near in ready:
-            up.take()
+            up.read_packets()
         if 0 in ready:
-            told = os.read(0, TOLD_BYTES)  # not by lines: what a buffer holds back, select does not see
-            if not told:
+            rates = os.read(0, INPUT_BYTES)  # without a buffer, whose content select would not see
+            if not rates:
                 return 0
-            down.lane.rate = up.lane.rate = parse_rate(told)
-        if (now := time.monotonic()) >= tell_at:
-            tell_at = now + TELL_SECONDS
+            down.lane.rate = up.lane.rate = parse_rate(rates)
+        if (now := time.monotonic()) >= report_at:
+            report_at = now + REPORT_SECONDS
             dropped = down.lane.dropped + up.lane.dropped
             print(f"{now:.4f} {down.lane.passed_bytes} {up.lane.passed_bytes} {dropped}", flush=True)
 

@@ -1,1 +1,1 @@
-"""The `bare` provider: real Kubernetes programs as plain processes of this host; see `machine`."""
+"""The bare cluster: real Kubernetes programs as plain processes of this host. See README.md."""

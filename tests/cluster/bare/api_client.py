@@ -1,4 +1,4 @@
-"""A path goes in; the API server's answer comes out, asked with the admin's key and the standard library."""
+"""Calls the API server with the admin's key and the standard library."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Answer:
 
 
 def ask(instance: Instance, method: str, path: str, body: object | None = None) -> Answer | None:
-    """None while nobody answers: the server is not up yet, or not up any more."""
+    """Sends a request. Returns None if the server does not answer."""
     keys = instance.folder / "keys"
     try:
         context = ssl.create_default_context(cafile=keys / "ca.crt")
@@ -56,7 +56,7 @@ def node_is_ready(instance: Instance, node: str) -> bool:
 
 
 def create(instance: Instance, path: str, document: object) -> None:
-    """May be repeated: what is there already stays."""
+    """Creates an object unless it exists."""
     answer = ask(instance, "POST", path, document)
     if answer is None or answer.status not in (200, 201, 409):
         raise ClusterError(f"the API server did not create {path}: {answer.text if answer else 'no answer'}")

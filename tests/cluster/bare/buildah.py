@@ -1,4 +1,4 @@
-"""A build goes in; an archive of the image comes out of the cache, made without Docker, daemon or registry."""
+"""Builds images with buildah, without Docker, daemon or registry, and keeps their archives in the cache."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.cluster.provider import Build
 
 
 def base_image(suite: str = SUITE) -> str:
-    """The image's name, which is known before the image is there."""
+    """Returns the name of a base image, whether it exists yet or not."""
     return f"localhost/pgimport/base:{base_digest(suite)}"
 
 
@@ -39,7 +39,7 @@ RUN_FOLDER = Path("/run/pgimport-buildah")
 
 
 def _buildah(*words: str | Path) -> str:
-    """A store of our own: other users of buildah on this machine neither see nor lose anything."""
+    """Runs buildah with a store of our own, apart from that of other users of buildah on this machine."""
     return run(["buildah", "--root", _store(), "--runroot", RUN_FOLDER, *words])
 
 
@@ -49,7 +49,7 @@ def _store() -> Path:
 
 @contextmanager
 def building() -> Iterator[None]:
-    """buildah leaves file systems mounted, also after a build that went well: none of them stays."""
+    """Takes the lock for builds, and unmounts the file systems that buildah leaves mounted even after success."""
     with only_one_in_cache("images"):
         try:
             yield
@@ -115,7 +115,7 @@ def write_archive(reference: str, archive: Path) -> None:
 
 
 def ensure_archive(build: Build, reference: str) -> Path:
-    """Built once for its content: after `down` and `up`, the archive is only read again."""
+    """Returns the archive of an image, and builds it first unless the cache has one with this content."""
     archive = _archive_of(build)
     if archive.exists():
         return archive
@@ -128,7 +128,7 @@ def ensure_archive(build: Build, reference: str) -> Path:
 
 
 def end_builds() -> None:
-    """What a killed build left mounted goes; a build of another checkout that runs just now takes care of itself."""
+    """Unmounts what a killed build left mounted, unless a build of another checkout is running."""
     with nobody_else_in_cache("images") as free:
         if free:
             _unmount_builds()

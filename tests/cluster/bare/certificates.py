@@ -1,4 +1,4 @@
-"""Names go in; one certificate authority and the keys it signed come out, made with openssl."""
+"""Creates a certificate authority, and keys with certificates that it signed, with openssl."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DAYS = "365"
 
 @dataclass(frozen=True)
 class Pair:
-    """A key and its certificate, two files beside each other."""
+    """The files of a key and of its certificate."""
 
     key: Path
     certificate: Path
@@ -32,7 +32,7 @@ class Authority:
 
     @property
     def service_accounts(self) -> Path:
-        """The key that signs the tokens of service accounts; also read where they are checked."""
+        """The key with which service account tokens are signed and checked."""
         return self.folder / "service-accounts.key"
 
 
@@ -56,7 +56,10 @@ def create_authority(folder: Path) -> Authority:
 
 
 def issue(authority: Authority, name: str, subject: str, alternatives: str = "") -> Pair:
-    """`subject` as `/O=group/CN=user`; `alternatives` as `IP:127.0.0.1,DNS:localhost` makes a server's."""
+    """Issues a certificate for a subject such as `/O=group/CN=user`.
+
+    `alternatives`, such as `IP:127.0.0.1,DNS:localhost`, make it a server certificate.
+    """
     pair, ca = authority.pair(name), authority.pair("ca")
     _new_key(pair.key)
     request, extensions = pair.key.with_suffix(".csr"), pair.key.with_suffix(".ext")

@@ -1,7 +1,7 @@
-"""An instance's name goes in; its own cgroup in every hierarchy comes out, and says which processes are ours.
+"""Manages an instance's cgroup in every hierarchy, and finds and ends the processes in it.
 
-A process is put into the instance's cgroup before its program starts, and its children are born there: so the
-cgroup knows every one of them at any moment, also after an `up` that was killed between a start and a note of it.
+A process joins the instance's cgroup before its program starts, and its children are born there. So the cgroup has all
+processes of the instance at any time, even if an `up` was killed before it could record a process.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Hierarchy:
 
 
 def hierarchies() -> list[Hierarchy]:
-    """Every mounted one, once: cpu and cpuacct may be two links to one mount."""
+    """Lists every mounted hierarchy once; cpu and cpuacct may be links to one mount."""
     found = {}
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         left, _, right = line.partition(" - ")
@@ -40,7 +40,7 @@ def hierarchies() -> list[Hierarchy]:
 
 
 def _holder() -> Hierarchy:
-    """The hierarchy that remembers our processes: systemd's own limits nothing, so it is the first choice."""
+    """Returns the hierarchy in which processes are looked up: systemd's if there is one, because it limits nothing."""
     known = {tree.path.name: tree for tree in hierarchies()}
     if not known:
         raise ClusterError("no cgroup hierarchy is mounted below /sys/fs/cgroup: pods cannot be limited")
@@ -48,14 +48,14 @@ def _holder() -> Hierarchy:
 
 
 def _inherit_cpus(tree: Hierarchy, folder: Path) -> None:
-    """A new cpuset of version 1 is empty, and nothing may run in it until it names processors and memory."""
+    """Copies the parent's cpuset, because a new cpuset of version 1 is empty and nothing can run in it."""
     for name in ("cpuset.cpus", "cpuset.mems"):
         if not tree.unified and (folder / name).exists() and not (folder / name).read_text().strip():
             (folder / name).write_text((folder.parent / name).read_text())
 
 
 def _delegate(tree: Hierarchy) -> None:
-    """Version 2 hands a controller down only where the parent says so; those in use elsewhere stay refused."""
+    """Enables the controllers for children, as version 2 demands; the kernel refuses those that are used elsewhere."""
     if tree.unified:
         for controller in (tree.path / "cgroup.controllers").read_text().split():
             with suppress(OSError):
@@ -71,12 +71,12 @@ def create_cgroups(name: str) -> None:
 
 
 def system_procs(name: str) -> Path:
-    """A process that writes its id here belongs to the instance."""
+    """Returns the file into which a process writes its id to join the instance."""
     return _holder().path / name / "system" / "cgroup.procs"
 
 
 def join_builders(name: str) -> None:
-    """This process and all it starts become members, after the end of those that a killed `up` left behind."""
+    """Ends the processes of a killed `up`, and makes this process and its children members."""
     builders = f"{name}/up"
     end_members(builders)
     tree = _holder()
@@ -88,12 +88,12 @@ def join_builders(name: str) -> None:
 
 
 def leave_builders() -> None:
-    """A cgroup with a process in it, were it this one, cannot be removed."""
+    """Moves this process back to the root cgroup, because a cgroup with a process cannot be removed."""
     (_holder().path / "cgroup.procs").write_text("0")
 
 
 def _folders(name: str) -> list[Path]:
-    """Children before their parents, the order in which they can be removed."""
+    """Lists the folders of a cgroup, children before parents, as they can be removed."""
     return [Path(folder) for tree in hierarchies() for folder, _, _ in os.walk(tree.path / name, topdown=False)]
 
 
@@ -113,7 +113,7 @@ def _is_member(pid: int, name: str) -> bool:
 
 
 def _kill(pid: int, name: str) -> None:
-    """The descriptor holds on to one process, so asking and killing cannot hit two with the same id."""
+    """Kills a process if it is a member. A pidfd guards against a reused id."""
     with suppress(ProcessLookupError):
         descriptor = os.pidfd_open(pid)
         try:
@@ -124,7 +124,7 @@ def _kill(pid: int, name: str) -> None:
 
 
 def end_members(name: str) -> None:
-    """Kills until none is left: between two looks a dying parent may have had another child."""
+    """Kills members until none is left, because a dying parent may have started another child."""
     deadline = time.monotonic() + SECONDS_TO_END
     while pids := members(name):
         if time.monotonic() > deadline:
@@ -135,7 +135,7 @@ def end_members(name: str) -> None:
 
 
 def remove_cgroups(name: str) -> None:
-    """The kernel refuses for a moment after the last process of a cgroup is gone."""
+    """Removes the cgroups. The kernel refuses that for a moment after the last process has ended."""
     deadline = time.monotonic() + SECONDS_TO_END
     while folders := _folders(name):
         for folder in folders:

@@ -1,4 +1,4 @@
-"""The instance goes in; CoreDNS runs as a process of this host and answers pods at the usual Service address."""
+"""Runs CoreDNS as a process of this host, and makes it answer pods at the usual Service address."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SLICES_PATH = "/apis/discovery.k8s.io/v1/namespaces/kube-system/endpointslices"
 
 
 def _forward() -> str:
-    """A machine without a resolver, such as one in a closed network, still has the cluster's own names."""
+    """Forwards other names to this host's resolver, if it has one; cluster names work without."""
     path = resolver_file()
     known = path.exists() and any(line.startswith("nameserver") for line in path.read_text().splitlines())
     return f"forward . {path}" if known else ""
@@ -50,7 +50,7 @@ def start_dns(instance: Instance) -> Process:
 
 
 def create_dns_service(instance: Instance) -> None:
-    """A Service without a selector: its one endpoint is the process on the bridge's address."""
+    """Creates a Service without a selector, whose only endpoint is CoreDNS on the bridge's address."""
     names = {"dns": "UDP", "dns-tcp": "TCP"}
     ports = [{"name": name, "protocol": protocol, "port": 53} for name, protocol in names.items()]
     create(

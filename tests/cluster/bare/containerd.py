@@ -1,4 +1,4 @@
-"""The instance goes in; its own containerd runs and holds the images that were imported."""
+"""Runs the containerd of an instance, and imports images into it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,10 @@ def socket_of(instance: Instance) -> Path:
 
 
 def _config(instance: Instance) -> str:
-    """TOML; JSON writes strings and lists the same way. No OOM score below our own: that needs a capability."""
+    """Builds the configuration as TOML, whose strings and lists look like JSON.
+
+    It sets no OOM score below our own, because that needs a capability.
+    """
     q = json.dumps
     return f"""version = 2
 root = {q(str(instance.folder / "containerd"))}
@@ -83,7 +86,7 @@ def wait_for_containerd(instance: Instance, process: Process) -> None:
 
 
 def _listens(path: Path) -> bool:
-    """A containerd that was killed leaves its socket behind."""
+    """Tells whether containerd answers; the socket's file also exists after containerd was killed."""
     with socket.socket(socket.AF_UNIX) as plug:
         return plug.connect_ex(str(path)) == 0
 
@@ -110,7 +113,7 @@ def _pause_layer() -> bytes:
 
 
 def import_pause_image(instance: Instance) -> None:
-    """One file in one layer: made here in the form of `docker save`, no image builder is needed for it."""
+    """Imports the pause image: one file in one layer, written here in the format of `docker save`."""
     layer = _pause_layer()
     config = {
         "architecture": {"x86_64": "amd64", "aarch64": "arm64"}.get(run(["uname", "-m"]).strip(), "amd64"),
@@ -129,6 +132,6 @@ def import_pause_image(instance: Instance) -> None:
 
 
 def shim_sockets(instance: Instance) -> list[Path]:
-    """A shim that is killed leaves its socket behind, at the address in its container's bundle."""
+    """Lists the sockets of the shims, whose addresses are in the container bundles. A killed shim leaves its socket."""
     bundles = (instance.run / "containerd").glob("io.containerd.runtime.v2.task/*/*/address")
     return [Path(bundle.read_text().strip().removeprefix("unix://")) for bundle in bundles]

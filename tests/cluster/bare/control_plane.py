@@ -1,4 +1,4 @@
-"""The instance goes in; etcd, the API server, the controllers and the scheduler run, with keys of their own."""
+"""Starts etcd, the API server, the controller manager and the scheduler, each with its own keys."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ REQUESTS = ["--kube-api-qps=200", "--kube-api-burst=400"]
 
 @dataclass(frozen=True)
 class Access:
-    """The keys of all programs, and where the API server answers."""
+    """The keys of all programs, and the address of the API server."""
 
     authority: Authority
     server: str
 
 
 def _clients() -> dict[str, str]:
-    """Whose kubeconfig → who the API server takes it for."""
+    """Maps each kubeconfig to the user and group that it authenticates as."""
     return {
         "admin": "/O=system:masters/CN=admin",
         "controllers": "/CN=system:kube-controller-manager",
@@ -66,7 +66,7 @@ def create_access(instance: Instance) -> Access:
 
 
 def start_etcd(instance: Instance, access: Access) -> Process:
-    """It keeps nothing over a power cut (`--unsafe-no-fsync`): a test cluster is made anew instead."""
+    """Starts etcd without fsync: after a power failure, a test cluster is created again."""
     server, ca = access.authority.pair("server"), access.authority.certificate
     tls = [
         word
@@ -99,7 +99,10 @@ def start_etcd(instance: Instance, access: Access) -> Process:
 
 
 def _audit(instance: Instance) -> list[str]:
-    """The chart's own accounts' requests are in `logs/audit.log`, all with `PGIMPORT_AUDIT_LOG=1`; never a body."""
+    """Writes requests of the chart's service accounts to `logs/audit.log`, without bodies.
+
+    With `PGIMPORT_AUDIT_LOG=1` it writes all requests.
+    """
     policy = instance.folder / "audit-policy.json"
     ours = {"level": "Metadata", "userGroups": ["system:serviceaccounts:pgimport-system"]}
     rules = [{"level": "Metadata"}] if os.environ.get("PGIMPORT_AUDIT_LOG") else [ours, {"level": "None"}]

@@ -1,4 +1,4 @@
-"""Debian's archive, as this host reaches it, goes in; a release's file system comes out as one archive."""
+"""Creates base file systems of Debian releases with debootstrap, from the mirror that this host uses."""
 
 from __future__ import annotations
 
@@ -12,40 +12,40 @@ from tests.cluster.digest import digest_of
 from tests.cluster.instance import cache_folder
 
 SUITE = "trixie"
-# Which release has which major of PostgreSQL; 16 is in none of them.
+# The release that has each major version of PostgreSQL; none has 16.
 SUITES = {"15": "bookworm", "17": SUITE, "18": "sid"}
 
 # What the project's Dockerfiles expect of their base: the Python of the public one, with pip for the build.
 PACKAGES = ("python3", "python3-pip", "ca-certificates")
 
-# Nobody reads them in a container, and they are a third of the size.
-LEFT_OUT = ("./usr/share/doc", "./usr/share/man", "./usr/share/locale", "./var/cache/apt", "./var/lib/apt/lists")
+# Not needed in a container, and a third of the size.
+EXCLUDED = ("./usr/share/doc", "./usr/share/man", "./usr/share/locale", "./var/cache/apt", "./var/lib/apt/lists")
 
-# How this host reaches the archive; what else it sets is its own affair.
-REACHING = ("Acquire::http::", "Acquire::https::", "Acquire::Check-", "Acquire::Retries", "Acquire::Force")
+# The apt settings with which this host reaches the archive.
+APT_SETTINGS = ("Acquire::http::", "Acquire::https::", "Acquire::Check-", "Acquire::Retries", "Acquire::Force")
 
 
 def _dpkg_settings() -> list[str]:
-    return [f"path-exclude={name.removeprefix('.')}/*" for name in LEFT_OUT if name.startswith("./usr")]
+    return [f"path-exclude={name.removeprefix('.')}/*" for name in EXCLUDED if name.startswith("./usr")]
 
 
 def base_digest(suite: str = SUITE) -> str:
-    return f"{suite}-{digest_of([], [suite, *_packages(suite), *LEFT_OUT, *_dpkg_settings()])}"
+    return f"{suite}-{digest_of([], [suite, *_packages(suite), *EXCLUDED, *_dpkg_settings()])}"
 
 
 def _packages(suite: str) -> tuple[str, ...]:
-    """Only images of ours are made upon the one suite; of the others, servers and clients are taken."""
+    """Returns the packages of a base: those of the Dockerfiles for the suite of our images, few for the others."""
     return PACKAGES if suite == SUITE else ("ca-certificates",)
 
 
 def host_apt_settings() -> str:
-    """Lines for a build's apt.conf: mounted while it runs, never part of an image."""
+    """Returns lines for apt.conf that are mounted during a build and never become part of an image."""
     lines = run(["apt-config", "dump"]).splitlines()
-    return "".join(f"{line}\n" for line in lines if line.startswith(REACHING))
+    return "".join(f"{line}\n" for line in lines if line.startswith(APT_SETTINGS))
 
 
 def _mirror() -> list[str]:
-    """The host's own mirror of Debian, if it names one: debootstrap's default may be out of its reach."""
+    """Returns the host's own mirror of Debian, if it has one, because debootstrap's default may be unreachable."""
     if find_program("apt-get") is None:
         return []
     shown = run(["apt-get", "indextargets", "--format", "$(SITE) $(REPO_URI)", "Created-By: Packages"])
@@ -58,24 +58,27 @@ def _proxy() -> dict[str, str]:
     return {"http_proxy": shown.partition("=")[2].strip("'")} if shown else {}
 
 
-def _leave_out_later(folder: Path) -> None:
-    """Packages that a Dockerfile installs upon the base leave out the same parts."""
+def _exclude_later(folder: Path) -> None:
+    """Makes dpkg exclude the same files when a Dockerfile installs more packages."""
     (folder / "etc" / "dpkg" / "dpkg.cfg.d" / "small").write_text("\n".join([*_dpkg_settings(), ""]))
 
 
-def _without_parts(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    inside = any(entry.name.startswith(f"{folder}/") for folder in LEFT_OUT)
-    device = entry.isdev()  # a container gets its own /dev, and not everybody may unpack these
+def _filter_entry(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    inside = any(entry.name.startswith(f"{folder}/") for folder in EXCLUDED)
+    device = entry.isdev()  # a container gets its own /dev, and unpacking these needs rights
     return None if inside or device else entry
 
 
 def unfinished_folder() -> Path:
-    """debootstrap mounts /proc in it, and leaves it so when it is killed."""
+    """Returns the folder in which debootstrap works. A killed debootstrap leaves /proc mounted there."""
     return cache_folder() / "unfinished-base"
 
 
 def ensure_base_archive(suite: str = SUITE) -> Path:
-    """Its caller holds the cache's lock for images."""
+    """Returns the archive of a base file system, and creates it first unless it exists.
+
+    The caller must hold the cache's lock for images.
+    """
     archive = cache_folder() / f"base-{base_digest(suite)}.tar"
     if archive.exists():
         return archive
@@ -85,9 +88,9 @@ def ensure_base_archive(suite: str = SUITE) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     include = f"--include={','.join(_packages(suite))}"
     run(["debootstrap", "--variant=minbase", include, suite, folder, *_mirror()], env=_proxy())
-    _leave_out_later(folder)
+    _exclude_later(folder)
     with tarfile.open(unfinished, "w") as file:
-        file.add(folder, arcname=".", filter=_without_parts)
+        file.add(folder, arcname=".", filter=_filter_entry)
     unfinished.rename(archive)
     shutil.rmtree(folder)
     return archive

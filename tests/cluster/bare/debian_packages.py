@@ -1,4 +1,4 @@
-"""The programs that only the system's packages have go in; they are there afterwards, or named as missing."""
+"""Installs the Debian packages whose programs a bare cluster needs, or names those that are missing."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def missing_packages() -> list[str]:
 
 @contextmanager
 def _no_services() -> Iterator[None]:
-    """The packages' own services must not start: the cluster runs the programs itself, in its own folder."""
+    """Keeps the packages from starting their services, because the cluster runs the programs itself."""
     _restore_policy()
     if SERVICE_POLICY.exists():
         SERVICE_POLICY.rename(KEPT_POLICY)
@@ -60,7 +60,7 @@ def _no_services() -> Iterator[None]:
 
 
 def _restore_policy() -> None:
-    """Also after an installation that was killed half-way: what is ours goes, the machine's own comes back."""
+    """Removes our policy-rc.d and restores the machine's own, also after a killed installation."""
     if SERVICE_POLICY.exists() and SERVICE_POLICY.read_text(errors="replace") == NO_SERVICES:
         SERVICE_POLICY.unlink()
     if KEPT_POLICY.exists():

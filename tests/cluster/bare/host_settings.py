@@ -1,4 +1,4 @@
-"""The kernel settings that a cluster changes go in; `down` gives each of them its earlier value back."""
+"""Changes the kernel settings that a cluster needs, and restores their earlier values."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ def _note(instance: Instance) -> Path:
 
 
 def is_marked(instance: Instance) -> bool:
-    """Whether an `up` of this instance has begun to change the host, and no `down` has ended that."""
+    """Tells whether an `up` of this instance has changed the host and no `down` has restored it."""
     return _note(instance).exists()
 
 
 def remember_host(instance: Instance) -> None:
-    """Written before the first change; a repeated `up` keeps the first note, whose values are the host's own."""
+    """Saves the host's values before the first change. A repeated `up` keeps the saved values."""
     instance.run.mkdir(mode=0o711, exist_ok=True)
     instance.note.write_text(str(instance.folder))
     if is_marked(instance):
@@ -73,7 +73,7 @@ def change_settings() -> None:
 
 
 def _remove_own_links(instance: Instance) -> None:
-    """The kubelet links every container's log from a folder of the host."""
+    """Removes the links to container logs that the kubelet creates in a folder of the host."""
     folder = Path("/var/log/containers")
     for link in folder.iterdir() if folder.exists() else ():
         if link.is_symlink() and os.readlink(link).startswith(f"{instance.folder}/"):

@@ -1,4 +1,4 @@
-"""A key pair goes in; a kubeconfig that holds all it needs comes out (as JSON, which is YAML too)."""
+"""Writes kubeconfigs with embedded keys, as JSON, which is also YAML."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`go.mod` and the mains beside it go in; a cache folder with the cluster's programs comes out."""
+"""Builds the cluster's programs from the Go modules of `go.mod`, once, into the cache."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ KUBERNETES_PROGRAMS = (
 
 @dataclass(frozen=True)
 class Batch:
-    """Programs that are linked by one call of Go: the file's name in the cache → its package."""
+    """Programs that one call of Go builds; `packages` maps the file name in the cache to the package."""
 
     title: str
     packages: dict[str, str]
@@ -62,7 +62,7 @@ TOOLS = Batch(
 
 
 def _link_flags() -> str:
-    """Without the stamp the API server calls itself v0.0.0, and clients refuse to guess what it can do."""
+    """Returns linker flags with the version, without which the API server reports v0.0.0 and clients reject it."""
     major, minor, _ = KUBERNETES.removeprefix("v").split(".")
     stamp = {"gitVersion": KUBERNETES, "gitMajor": major, "gitMinor": minor}
     values = " ".join(f"-X k8s.io/component-base/version.{key}={value}" for key, value in stamp.items())
@@ -90,7 +90,7 @@ def _environment() -> dict[str, str]:
 
 
 def require_go() -> None:
-    """One clear error where the Go on PATH is missing or cannot fetch the toolchain of go.mod."""
+    """Raises ClusterError if there is no Go on PATH, or if it cannot fetch the toolchain of go.mod."""
     if find_program("go") is None:
         raise ClusterError(
             "Go is missing: the bare cluster is built from source. Install Go 1.26, or any Go from 1.21 on "
@@ -98,8 +98,8 @@ def require_go() -> None:
         )
     # Asked in the root folder: beside go.mod, an older Go would answer with the toolchain it fetched.
     answer = run(["go", "version"], cwd=Path("/"), env={"GOTOOLCHAIN": "local"})
-    found = re.search(r"go(\d+)\.(\d+)", answer)
-    if not found or (int(found[1]), int(found[2])) < OLDEST_GO:
+    match = re.search(r"go(\d+)\.(\d+)", answer)
+    if not match or (int(match[1]), int(match[2])) < OLDEST_GO:
         raise ClusterError(
             f"this is `{answer.strip()}`, but the bare cluster needs Go 1.21 or newer, which fetches the "
             "toolchain named in tests/cluster/go.mod: install one from https://go.dev/dl and try again"
@@ -107,7 +107,7 @@ def require_go() -> None:
 
 
 class Progress:
-    """Counts what `go build -v` prints, one line a package, against the packages of the whole build."""
+    """Counts the packages that `go build -v` prints, and shows their number of all packages."""
 
     def __init__(self, title: str, total: int) -> None:
         self._title, self._total, self._built = title, total, 0
@@ -139,7 +139,7 @@ class Progress:
 
 @contextmanager
 def _ended_with_us(process: subprocess.Popen[str]) -> Iterator[None]:
-    """Go's own children end with it; a build that outlives an interrupted `up` would race the next one."""
+    """Ends Go when the block is left, because a build that outlives an interrupted `up` would race the next one."""
     try:
         yield
     finally:
@@ -175,7 +175,7 @@ def _build(batch: Batch, folder: Path) -> None:
 
 
 def _built_name(package: str) -> str:
-    """`go build -o FOLDER/` names a file by the package's last element that is no version."""
+    """Returns the file name that `go build -o FOLDER/` uses: the last element of the package that is no version."""
     return next(part for part in reversed(package.split("/")) if not re.fullmatch(r"v\d+", part))
 
 
@@ -194,7 +194,7 @@ def _build_into(batch: Batch, folder: Path) -> None:
 
 
 def ensure_programs(batch: Batch) -> Path:
-    """The cache folder, after building there what is missing; a half-built file never gets its name."""
+    """Returns the cache folder, after building what is missing. An unfinished file never gets its final name."""
     folder = programs_folder()
     if not _is_built(batch, folder):
         require_go()
@@ -205,7 +205,7 @@ def ensure_programs(batch: Batch) -> Path:
 
 
 def link_programs(batch: Batch, folder: Path) -> None:
-    """Links in `folder` to the cached files, by the names they are called by."""
+    """Creates links in `folder` to the cached programs, by the names by which they are called."""
     source = ensure_programs(batch)
     folder.mkdir(parents=True, exist_ok=True)
     for name in batch.packages:

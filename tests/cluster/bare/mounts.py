@@ -1,4 +1,4 @@
-"""Folders go in; nothing is mounted below them afterwards."""
+"""Unmounts everything below folders."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ MNT_DETACH = 2
 
 
 def _plain(field: str) -> str:
-    """mountinfo writes a space, tab, newline or backslash of a path as three octal digits."""
+    """Decodes a path of mountinfo, which writes space, tab, newline and backslash as octal escapes."""
     for code in ("\\040", "\\011", "\\012", "\\134"):
         field = field.replace(code, chr(int(code[1:], 8)))
     return field
 
 
 def mounts_below(*folders: Path) -> list[Path]:
-    """Latest first: a mount upon another one goes before it."""
+    """Lists mount points, the latest first, because a mount over another one must be removed before it."""
     lines = Path("/proc/self/mountinfo").read_text().splitlines()
     paths = [Path(_plain(line.split()[4])) for line in lines]
     return [path for path in reversed(paths) if any(path.is_relative_to(folder) for folder in folders)]

@@ -1,4 +1,4 @@
-"""The instance goes in; its one node runs: kubelet and kube-proxy."""
+"""Starts kubelet and kube-proxy, which make this host the cluster's only node."""
 
 from __future__ import annotations
 

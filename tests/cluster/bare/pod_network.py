@@ -1,7 +1,7 @@
-"""The instance's name goes in; the pods' bridge and its rules come out, and nothing of them stays at the end.
+"""Creates the bridge of the pods and its iptables rules, and removes all of them.
 
-Addresses are constants: a second instance on the same machine runs in a network namespace of its own, because
-kube-proxy's chains have the same names everywhere and two of them would undo each other's work.
+The addresses are constants. A second instance on the same machine runs in a network namespace of its own, because the
+chains of two kube-proxies have the same names.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ KUBERNETES_CHAIN = re.compile(r"KUBE-")
 
 
 def _rules(instance: Instance) -> list[tuple[str, list[str]]]:
-    """Pods reach the world under this host's address, and a host that forwards nothing else forwards theirs."""
+    """Builds the rules that masquerade and forward the pods' packets."""
     ours = ["-m", "comment", "--comment", instance.name]
     return [
         ("nat", ["POSTROUTING", "-s", PODS, "!", "-d", PODS, *ours, "-j", "MASQUERADE"]),
@@ -54,15 +54,15 @@ def _saved(family: str, table: str) -> list[str]:
 
 
 def kubernetes_chains() -> list[str]:
-    """Chains of a kube-proxy or kubelet in this network namespace, whosever they are."""
+    """Lists the chains of any kube-proxy or kubelet in this network namespace."""
     lines = [line for table in TABLES for line in _saved("iptables", table)]
     return sorted({line[1:].split()[0] for line in lines if line.startswith(":KUBE-")})
 
 
 def names_in_rules() -> set[str]:
-    """Names of the instances whose rules are in this network namespace."""
+    """Returns the names of the instances whose rules are in this network namespace."""
     lines = [line for table in TABLES for line in _saved("iptables", table)]
-    return {found[0] for line in lines if (found := re.search(r"\bpgimport-[0-9a-f]{8}\b", line))}
+    return {match[0] for line in lines if (match := re.search(r"\bpgimport-[0-9a-f]{8}\b", line))}
 
 
 def create_network(instance: Instance) -> None:
@@ -75,7 +75,7 @@ def create_network(instance: Instance) -> None:
 
 
 def write_network_config(instance: Instance) -> Path:
-    """The folder from which containerd reads how a pod is plugged into the bridge."""
+    """Writes the CNI configuration and returns its folder."""
     folder = instance.folder / "network"
     folder.mkdir(parents=True, exist_ok=True)
     addresses = {
@@ -103,7 +103,7 @@ def _is_ours(rule: str, instance: Instance) -> bool:
 
 
 def _undo(lines: list[str], instance: Instance) -> Iterator[str]:
-    """What `iptables-restore --noflush` needs to take our rules and chains out of one table."""
+    """Builds the input with which `iptables-restore --noflush` removes our rules and chains from a table."""
     chains = [line[1:].split()[0] for line in lines if line.startswith(":")]
     ours = [chain for chain in chains if KUBERNETES_CHAIN.match(chain)]
     yield from (f":{chain} - [0:0]" for chain in ours)
@@ -123,19 +123,19 @@ def remove_rules(instance: Instance) -> None:
 
 def _links(*filters: str) -> list[str]:
     try:
-        found = json.loads(run(["ip", "-json", "link", "show", *filters]) or "[]")
+        links = json.loads(run(["ip", "-json", "link", "show", *filters]) or "[]")
     except ClusterError:
         return []
     # An emptied filter answers with empty objects instead of none.
-    return [link["ifname"] for link in found if "ifname" in link]
+    return [link["ifname"] for link in links if "ifname" in link]
 
 
 def remove_network(instance: Instance) -> None:
-    """Only once no process of a pod is left: then deleting the host's end of a pod's cable deletes both."""
+    """Removes rules, veth pairs and the bridge. No process of a pod may be left."""
     remove_rules(instance)
     for link in [*_links("master", BRIDGE), *_links("dev", BRIDGE)]:
-        # A pod's cable may vanish by itself, when the kernel takes the pod's namespace away just now.
+        # A veth pair may vanish by itself, when the kernel takes the pod's namespace away just now.
         with suppress(ClusterError):
             run(["ip", "link", "delete", link])
-    if left := _links("dev", BRIDGE):
-        raise ClusterError(f"the bridge {left[0]} cannot be removed")
+    if links := _links("dev", BRIDGE):
+        raise ClusterError(f"the bridge {links[0]} cannot be removed")

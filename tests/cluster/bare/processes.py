@@ -1,4 +1,4 @@
-"""A program's arguments go in; it runs in the instance's cgroup, with a log and a note of its id and start time."""
+"""Starts programs in the instance's cgroup, with a log each, and records their ids and start times."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.cluster.instance import Instance
 
 @dataclass(frozen=True)
 class Process:
-    """A process cannot be mistaken for a later one with the same id: that one has another start time."""
+    """A process, identified by its id and its start time, because ids are reused."""
 
     name: str
     pid: int
@@ -28,7 +28,7 @@ class Process:
 
 
 def start_time(pid: int) -> int | None:
-    """Clock ticks from boot to the process's start; None for one that is gone or only waits to be reaped."""
+    """Returns the clock ticks from boot to the start of a process; None if it has ended or is a zombie."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
@@ -47,7 +47,7 @@ def _note_of(instance: Instance, name: str) -> Path:
 
 
 def _joining(procs: Path) -> Callable[[], None]:
-    """Runs in the child before its program: from its first instruction on, the program is known as ours."""
+    """Returns a function for the child that joins the cgroup before the program starts."""
     path = os.fsencode(procs)
 
     def join() -> None:
@@ -61,7 +61,7 @@ def _joining(procs: Path) -> Callable[[], None]:
 def start(
     instance: Instance, name: str, arguments: Sequence[str | Path], env: Mapping[str, str] | None = None
 ) -> Process:
-    """In a session of its own: Ctrl-C in the terminal of `up` ends `up`, never the cluster's programs."""
+    """Starts a program in a session of its own, so that Ctrl-C in the terminal of `up` does not end it."""
     for path in (log_of(instance, name), _note_of(instance, name)):
         path.parent.mkdir(parents=True, exist_ok=True)
     with log_of(instance, name).open("ab") as log:
@@ -97,7 +97,7 @@ def recorded(instance: Instance) -> list[Process]:
 
 
 def died(instance: Instance, name: str) -> str:
-    """The message for a program that ended, with the end of its log."""
+    """Returns the error message for a program that ended, with the end of its log."""
     log = log_of(instance, name)
     lines = log.read_text(errors="replace").splitlines()[-SHOWN_LINES:] if log.exists() else []
     return f"{name} ended; the last lines of {log}:\n" + "\n".join(lines)

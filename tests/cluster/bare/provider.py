@@ -1,4 +1,4 @@
-"""An instance goes in; the four verbs and the images of the `bare` cluster come out."""
+"""The provider `bare`: implements the verbs of a provider with the bare cluster and buildah."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""An instance goes in; a Kubernetes of one node runs on this host, or nothing of it is left.
+"""Starts a Kubernetes of one node on this host, and removes all of it.
 
-`up` finds a healthy cluster in a second. Anything else it finds (a killed `up`, a machine that was started anew,
-a program that died) it takes down whole before it begins: half a cluster is never repaired.
+`up` keeps a healthy cluster. If a cluster is not healthy (after a killed `up`, a reboot, or the end of a program), `up`
+takes it down completely and starts a new one. It never repairs a part of a cluster.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def refuse_unfit_host(instance: Instance) -> None:
 
 
 def _take_down_abandoned() -> None:
-    """A cluster that was ended from outside, every process of it: nobody took its bridge and rules away."""
+    """Removes bridge and rules of clusters whose processes were all ended from outside."""
     for other in filter(None, map(instance_named, pod_network.names_in_rules())):
         if cgroups.members(other.name):
             raise ClusterError(f"the cluster of {other.folder} is up on this host: take it down there first")
@@ -136,7 +136,7 @@ def up(instance: Instance) -> None:
 
 
 def down(instance: Instance) -> None:
-    """In an order in which nothing comes back: processes, mounts, network, cgroups, then the files."""
+    """Removes processes, mounts, network, cgroups and files, in an order in which nothing is created again."""
     sockets = shim_sockets(instance)
     cgroups.end_members(instance.name)
     unmount_below(instance.folder, instance.run)
@@ -151,7 +151,7 @@ def down(instance: Instance) -> None:
 
 
 def _remove_files(instance: Instance) -> None:
-    """The note of the host's own settings goes last: while it is there, a killed `down` can be repeated."""
+    """Removes the instance's files. The saved host settings go last, so that a killed `down` can be repeated."""
     if not instance.folder.exists():
         return
     last = ("host.json", "lock")
