@@ -69,22 +69,23 @@ def _add_public_routes(app: FastAPI, registry: CollectorRegistry) -> None:
 
 
 def build_document(app: FastAPI) -> dict[str, Any]:
-    """Builds the OpenAPI 3.1 document.
-
-    The framework's own error body is removed, because no route sends it. Each component is named by its title.
-    """
+    """Builds the OpenAPI 3.1 document without the framework's own error body, which no route sends."""
     document = app.openapi()
     for path in document["paths"].values():
         for operation in path.values():
             operation["responses"].pop("422", None)
-    schemas = document["components"]["schemas"]
     for name in ("HTTPValidationError", "ValidationError"):
-        schemas.pop(name, None)
+        document["components"]["schemas"].pop(name, None)
+    return _name_components_by_title(document)
+
+
+def _name_components_by_title(document: dict[str, Any]) -> dict[str, Any]:
+    """Renames each component from its class's name to its title, which generated clients use."""
+    titles = {name: schema.get("title", name) for name, schema in document["components"]["schemas"].items()}
     text = json.dumps(document)
-    titles = {name: schema.get("title", name) for name, schema in schemas.items()}
     for name, title in titles.items():
         text = text.replace(f'"{_COMPONENTS}{name}"', f'"{_COMPONENTS}{title}"')
     renamed: dict[str, Any] = json.loads(text)
-    schemas = renamed["components"]["schemas"]
-    renamed["components"]["schemas"] = {titles[name]: schemas[name] for name in sorted(schemas, key=titles.__getitem__)}
+    schemas = {titles[name]: schema for name, schema in renamed["components"]["schemas"].items()}
+    renamed["components"]["schemas"] = dict(sorted(schemas.items()))
     return renamed

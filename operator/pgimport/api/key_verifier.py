@@ -36,8 +36,8 @@ class ApiKeyVerifier:
         """
         caller = self._read_keys(MAX_AGE_SECONDS).find(key, now)
         if caller is None and is_api_key(key):
-            if (early := self._read_at + RETRY_SECONDS - self._clock()) > 0:
-                self._wait(early)
+            if (seconds := self._read_at + RETRY_SECONDS - self._clock()) > 0:
+                self._wait(seconds)
             caller = self._read_keys(RETRY_SECONDS / 2).find(key, now)
         if caller is None and self._read_failed and is_api_key(key):
             raise KubernetesUnavailable("the API keys cannot be read")

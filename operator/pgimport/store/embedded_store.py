@@ -120,7 +120,7 @@ class LocalStore(_UrlSigner):
         self._used_bytes = 0  # of complete and of incoming files
 
     def prepare(self) -> None:
-        """Creates the folders and deletes incomplete files of a process before. Call it before any upload.
+        """Creates the folders and deletes incomplete files of an earlier process. Call it before any upload.
 
         Raises OSError.
         """

@@ -41,7 +41,7 @@ def open_store(settings: StoreSettings, environment: Mapping[str, str], *, own_f
 
     Raises KeyError for a missing environment variable, and OSError.
     """
-    # Both stores import much that the other one does not need.
+    # Each store imports libraries that the other one does not need.
     if isinstance(settings, S3Settings):
         from pgimport.store.s3_store import S3UploadStore
 
