@@ -1,9 +1,9 @@
 """Forwards packets between TUN devices of two network namespaces, with a rate, a delay and a buffer.
 
-`python -m tests.network_simulator.tun_link` makes the device `near` in its own namespace and
-the device `far` in a new one, which others enter by its process id and which ends with it. A rate in bits per second on a
-line of standard input changes the rate. Standard output has the line `ready`, and then lines with what has passed:
-seconds of the monotonic clock, bytes from far to near, bytes from near to far, dropped packets.
+`python -m tests.network_simulator.tun_link` makes the device `near` in its own namespace and the device `far` in a new
+one, which others enter by its process id and which ends with it. A rate in bits per second on a line of standard input
+changes the rate. Standard output has the line `ready`, and then lines with what has passed: seconds of the monotonic
+clock, bytes from far to near, bytes from near to far, dropped packets.
 
 It replaces netem, which many kernels lack, and reports by itself what it carried.
 """
