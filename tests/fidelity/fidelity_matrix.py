@@ -113,7 +113,7 @@ class Matrix:
         mark = OwnerComment(project_uid="fidelity", import_uid="uid", pod_uid=bench.pod_uid)
         password = attempt_password(bench.seed, bench.pod_uid)
         plan = ShadowPlan(
-            names=bench.names, password=password, source=looked.preflight.source, mark=mark, close_others=False
+            names=bench.names, password=password, source=looked.preflight.source, mark=mark, close_other_databases=False
         )
         try:
             notes = prepare_shadow(access, plan)

@@ -127,7 +127,7 @@ class PreviewScenario:
             owner=self.owner,
             owner_password=self.owner_password,
             names=self.names,
-            patience_seconds=patience,
+            busy_timeout_seconds=patience,
         )
 
     def as_owner(self, dbname: str | None = None) -> "psycopg.Connection[tuple[object, ...]]":

@@ -53,7 +53,7 @@ def test_what_is_somebody_elses_is_left_alone(server: PostgresServer, access: Ac
     name = f"strange_{abs(hash(prepare)) % 10**8}"
     for statement in prepare.format(name=name).split(";"):
         server.execute(statement)
-    with pytest.raises(Conflict, match="was not made for this preview"):
+    with pytest.raises(Conflict, match="was not created for this preview"):
         ensure_preview(access, name, f"{name}_owner", "secret", OwnerComment(project_uid="p", preview_uid="v"))
 
 
@@ -100,20 +100,25 @@ def test_a_drop_that_crashed_anywhere_is_finished_by_the_next_one(scenario: Prev
 def test_only_what_was_seen_is_dropped(scenario: PreviewScenario) -> None:
     """A look that is late must not take a newer database."""
     seen = read_database_oid(scenario.access, scenario.database)
-    reset_preview(scenario.access, scenario.database, scenario.owner, scenario.owner_password, scenario.mark, only=seen)
+    reset_preview(
+        scenario.access, scenario.database, scenario.owner, scenario.owner_password, scenario.mark, expected_oid=seen
+    )
     with scenario.as_owner() as connection:
         connection.execute("CREATE TABLE newer (id int)")
     with pytest.raises(Conflict, match="the new one stays"):
-        reset_preview(scenario.access, scenario.database, scenario.owner, "another", scenario.mark, only=seen)
+        reset_preview(scenario.access, scenario.database, scenario.owner, "another", scenario.mark, expected_oid=seen)
     for old in (seen, 0):
         with pytest.raises(Conflict, match="the new one stays"):
-            drop_preview(scenario.access, scenario.database, scenario.owner, only=old)
+            drop_preview(scenario.access, scenario.database, scenario.owner, expected_oid=old)
     assert scenario.tables() == ["newer"]
     drop_preview(
-        scenario.access, scenario.database, scenario.owner, only=read_database_oid(scenario.access, scenario.database)
+        scenario.access,
+        scenario.database,
+        scenario.owner,
+        expected_oid=read_database_oid(scenario.access, scenario.database),
     )
     assert read_database_oid(scenario.access, scenario.database) == 0
-    drop_preview(scenario.access, scenario.database, scenario.owner, only=seen)
+    drop_preview(scenario.access, scenario.database, scenario.owner, expected_oid=seen)
 
 
 def test_dropping_ends_sessions_and_prepared_transactions(scenario: PreviewScenario) -> None:

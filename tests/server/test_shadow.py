@@ -118,7 +118,7 @@ def test_a_prepared_transaction_of_the_dump_does_not_keep_the_shadow(scenario: P
 def test_names_that_are_taken_are_a_conflict(scenario: PreviewScenario) -> None:
     scenario.server.execute(f"CREATE ROLE {scenario.names.role}")
     scenario.server.execute(f"COMMENT ON ROLE {scenario.names.role} IS 'somebody'")
-    with pytest.raises(Conflict, match="belongs to something else"):
+    with pytest.raises(Conflict, match="was not created for this attempt"):
         prepare_shadow(scenario.access, scenario.shadow_plan)
 
 
@@ -163,7 +163,7 @@ def test_hostile_content_cannot_connect_elsewhere(guarded: PreviewScenario, data
 def test_others_stay_open_where_the_admin_is_a_person(scenario: PreviewScenario) -> None:
     name = f"{scenario.database}_y"
     scenario.server.execute(f"CREATE DATABASE {name}", user="admin")
-    prepare_shadow(scenario.access, dataclasses.replace(scenario.shadow_plan, close_others=False))
+    prepare_shadow(scenario.access, dataclasses.replace(scenario.shadow_plan, close_other_databases=False))
     scenario.as_attempt(name).close()
 
 

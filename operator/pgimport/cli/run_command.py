@@ -189,7 +189,7 @@ def _import(
         password=attempt_password(place.seed, place.pod_uid),
         source=source,
         mark=mark,
-        close_others=False,  # the admin's other databases are the user's, not ours
+        close_other_databases=False,  # the admin's other databases are the user's, not ours
     )
     console.say(f"copying into {names.database}")
     with start_worker("import", place, order) as worker:  # it waits at its gate, as in a pod
@@ -207,7 +207,7 @@ def _swap(options: Options, names: AttemptNames) -> None:
         owner=options.owner,
         owner_password=options.owner_password,
         names=names,
-        patience_seconds=SWAP_PATIENCE,
+        busy_timeout_seconds=SWAP_PATIENCE,
     )
     try:
         failure = swap(options.access, plan)

@@ -178,6 +178,6 @@ def _swap(context: ReconcileContext, observed: ObservedImport, pod_uid: str) -> 
         owner=preview.status.role,
         owner_password=owner.password,
         names=attempt_names(pod_uid),
-        patience_seconds=context.policy.swap_patience.total_seconds(),
+        busy_timeout_seconds=context.policy.swap_patience.total_seconds(),
     )
     return swap(read_admin_access(context, project), plan)

@@ -60,7 +60,7 @@ def _ensure_preview(context: ReconcileContext, observed: ObservedPreview, action
     mark = OwnerComment(project_uid=project.meta.uid, preview_uid=meta.uid, owner_name=meta.name)
     access, password = read_admin_access(context, project.spec), entries["password"].decode()
     if action.recreate:
-        reset_preview(access, database, role, password, mark, only=action.oid)
+        reset_preview(access, database, role, password, mark, expected_oid=action.oid)
     else:
         ensure_preview(access, database, role, password, mark)
 
@@ -97,4 +97,4 @@ def _drop_preview(context: ReconcileContext, observed: ObservedPreview, oid: int
     if project is None or project.spec is None:
         return
     database, role = database_and_role(observed)
-    drop_preview(read_admin_access(context, project.spec), database, role, only=oid)
+    drop_preview(read_admin_access(context, project.spec), database, role, expected_oid=oid)

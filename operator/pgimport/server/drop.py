@@ -1,9 +1,8 @@
-"""Ends: sessions, prepared transactions, databases and roles come in by name and are gone; each may be repeated."""
+"""Drops databases and roles, with the sessions and prepared transactions that keep them; each may be repeated."""
 
 import secrets
-from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from psycopg import errors as postgres
 from psycopg import sql
@@ -16,9 +15,15 @@ from pgimport.server.connection import (
     Access,
     Connect,
     Connection,
-    read_query,
     scram_verifier,
     session,
+)
+from pgimport.server.sessions import (
+    ClientSession,
+    allow_connections,
+    disallow_connections,
+    end_sessions,
+    read_prepared_transactions,
 )
 from pgimport.server.shared_objects import read_shared_objects
 
@@ -26,69 +31,8 @@ from pgimport.server.shared_objects import read_shared_objects
 DROP_ATTEMPTS = 2
 
 
-@dataclass(frozen=True, slots=True)
-class ClientSession:
-    """A client's session, as far as the admin may see it."""
-
-    pid: int
-    database: str | None
-    user: str
-    application: str
-
-    def __str__(self) -> str:
-        return f"{self.user} ({self.application})" if self.application else self.user
-
-
-@dataclass(frozen=True, slots=True)
-class PreparedTransaction:
-    """A prepared transaction."""
-
-    gid: str
-    owner: str
-    database: str
-
-
-def disallow_connections(connection: Connection, *, databases: Iterable[str], roles: Iterable[str]) -> None:
-    """No new session in these databases, none of these roles; in one transaction, what is not there passed over."""
-    found = read_shared_objects(connection, databases=databases, roles=roles)
-    with connection.transaction():
-        for role in found.roles.values():
-            if role.open:
-                connection.execute(sql.SQL("ALTER ROLE {} NOLOGIN").format(sql.Identifier(role.name)))
-        for database in found.databases.values():
-            if database.open and not database.invalid:
-                connection.execute(
-                    sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(sql.Identifier(database.name))
-                )
-
-
-def allow_connections(connection: Connection, database: str) -> None:
-    """Sessions may begin in it again."""
-    connection.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(sql.Identifier(database)))
-
-
-def end_sessions(connection: Connection, *, databases: Iterable[str], roles: Iterable[str] = ()) -> list[ClientSession]:
-    """One pid at a time, so that one that may not be ended (a superuser's) does not save the others; those go out."""
-    rows = connection.execute(
-        read_query("client_sessions"), {"databases": list(databases), "roles": list(roles)}
-    ).fetchall()
-    remaining: list[ClientSession] = []
-    for found in (ClientSession(*row) for row in rows):
-        try:
-            connection.execute("SELECT pg_terminate_backend(%s)", [found.pid])
-        except postgres.InsufficientPrivilege:
-            remaining.append(found)
-    return remaining
-
-
-def read_prepared_transactions(connection: Connection, databases: Iterable[str]) -> list[PreparedTransaction]:
-    """Oldest first."""
-    rows = connection.execute(read_query("prepared_transactions"), {"databases": list(databases)}).fetchall()
-    return [PreparedTransaction(*row) for row in rows]
-
-
 def drop_database(connection: Connection, access: Access, name: str, connect: Connect) -> None:
-    """Drops a database with all that uses it, or completes an interrupted drop; may be repeated.
+    """Drops a database, or completes an interrupted drop; does nothing if it does not exist.
 
     Ends the sessions that the admin may end, then runs a plain DROP DATABASE, which ends autovacuum workers itself.
     WITH (FORCE) must not be used: it first checks the right to signal every process in the database, and an admin
@@ -122,19 +66,19 @@ def _database_in_use(name: str, remaining: list[ClientSession], error: postgres.
 
 
 def _roll_back_prepared(connection: Connection, access: Access, database: str, connect: Connect) -> None:
-    """A prepared transaction keeps a database from being dropped for ever, and only its owner, inside, can end it.
+    """Rolls back the prepared transactions of a database that is about to be dropped; DROP DATABASE refuses them.
 
-    So the owner does, never the admin: with a password of this moment, in a database and by a role that are about
-    to be dropped.
+    ROLLBACK PREPARED is only possible for the transaction's owner, from inside the database. The admin never connects
+    to a database that may hold hostile objects, so the owner does it, with a new random password.
     """
     for prepared in read_prepared_transactions(connection, [database]):
         password = secrets.token_hex(32)
-        role, place = sql.Identifier(prepared.owner), sql.Identifier(database)
-        connection.execute(sql.SQL("ALTER ROLE {} RESET ALL").format(role))
-        connection.execute(sql.SQL("ALTER ROLE {} IN DATABASE {} RESET ALL").format(role, place))
+        role_name, database_name = sql.Identifier(prepared.owner), sql.Identifier(database)
+        connection.execute(sql.SQL("ALTER ROLE {} RESET ALL").format(role_name))
+        connection.execute(sql.SQL("ALTER ROLE {} IN DATABASE {} RESET ALL").format(role_name, database_name))
         connection.execute(
             sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(
-                role, sql.Literal(scram_verifier(connection, prepared.owner, password))
+                role_name, sql.Literal(scram_verifier(connection, prepared.owner, password))
             )
         )
         allow_connections(connection, database)
@@ -146,7 +90,11 @@ def _roll_back_prepared(connection: Connection, access: Access, database: str, c
 
 
 def drop_role(connection: Connection, access: Access, name: str, connect: Connect) -> None:
-    """With what it left in the maintenance databases, where PUBLIC may enter by default. Nothing there is fine."""
+    """Drops a role with the objects that it owns in the maintenance databases; does nothing if it does not exist.
+
+    A role can own objects there if PUBLIC may connect, which is PostgreSQL's default. Raises Conflict if other objects
+    depend on the role.
+    """
     if name not in read_shared_objects(connection, roles=[name]).roles:
         return
     disallow_connections(connection, databases=(), roles=[name])
@@ -155,9 +103,9 @@ def drop_role(connection: Connection, access: Access, name: str, connect: Connec
     with suppress(postgres.DependentObjectsStillExist):
         connection.execute(statement)
         return
-    for place in (MAINTENANCE_DATABASE, FALLBACK_MAINTENANCE_DATABASE):
-        with suppress(ServerUnavailable), session(access, place, connect) as inside:
-            inside.execute(sql.SQL("DROP OWNED BY {}").format(sql.Identifier(name)))
+    for database in (MAINTENANCE_DATABASE, FALLBACK_MAINTENANCE_DATABASE):
+        with suppress(ServerUnavailable), session(access, database, connect) as maintenance:
+            maintenance.execute(sql.SQL("DROP OWNED BY {}").format(sql.Identifier(name)))
     try:
         connection.execute(statement)
     except postgres.DependentObjectsStillExist as error:

@@ -1,4 +1,4 @@
-"""A preview's own database and its owner role: names, password and mark in; both are there, or both are gone."""
+"""The database of a preview and the role that owns it: created, emptied and dropped."""
 
 from dataclasses import dataclass, field
 
@@ -8,75 +8,88 @@ from psycopg import sql
 from pgimport.model.errors import Conflict
 from pgimport.model.owner_comment import OwnerComment, format_owner_comment
 from pgimport.server.connection import Access, Connect, Connection, connect, lock_database_name, scram_verifier, session
-from pgimport.server.drop import allow_connections, disallow_connections, drop_database, drop_role, end_sessions
+from pgimport.server.drop import drop_database, drop_role
+from pgimport.server.sessions import allow_connections, disallow_connections, end_sessions
 from pgimport.server.shared_objects import SharedObject, read_shared_objects
 
 
 def ensure_preview(
     access: Access, database: str, role: str, password: str, mark: OwnerComment, *, connect: Connect = connect
 ) -> None:
-    """May be repeated after a crash anywhere; raises Conflict where a name is somebody else's.
+    """Creates the database and its owner, or completes what an earlier call did not finish; keeps existing content.
 
-    The role may log in from the last step on: a role that may not says that its database is not finished, and so
-    holds nothing that is not ours.
+    The last step allows the owner to log in. So a role that may not log in means that its database is not finished,
+    and contains no data of a user.
+
+    Raises Conflict if a database or role of this name was not created for this preview.
     """
     with session(access, connect=connect) as connection:
         lock_database_name(connection, database)
-        _ensure(connection, access, _Wanted(database, role, password, mark), connect)
+        _ensure(connection, access, _PreviewPlan(database, role, password, mark), connect)
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
+class _PreviewPlan:
     database: str
     role: str
     password: str = field(repr=False)
     mark: OwnerComment
 
 
-def _ensure(connection: Connection, access: Access, wanted: _Wanted, connect: Connect) -> None:
-    database, role, mark = wanted.database, wanted.role, wanted.mark
-    found = read_shared_objects(connection, databases=[database], roles=[role])
-    owner, there = found.roles.get(role), found.databases.get(database)
-    _refuse_others(owner, there, role, mark)
+def _ensure(connection: Connection, access: Access, plan: _PreviewPlan, connect: Connect) -> None:
+    existing = read_shared_objects(connection, databases=[plan.database], roles=[plan.role])
+    owner, database = existing.roles.get(plan.role), existing.databases.get(plan.database)
+    _refuse_foreign_objects(owner, database, plan)
+    owner_was_ready = owner is not None and owner.accepts_sessions
     if owner is None:
-        create_role(connection, role, wanted.password, mark)
-    if there is not None and (there.invalid or (not there.open and owner is not None and not owner.open)):
-        drop_database(connection, access, database, connect)  # a drop that was interrupted
-        there = None
-    if there is None:
-        disallow_connections(connection, databases=(), roles=[role])
-        _create_database(connection, database, role)
-    if there is None or owner is None or not owner.open:
-        _finish_database(connection, access, database, role, connect)
-    if there is None or there.mark is None:
-        _comment(connection, "DATABASE", database, mark)
-    if there is not None and not there.open:  # a swap that was interrupted, and nobody is left to finish it
-        allow_connections(connection, database)
+        create_role(connection, plan.role, plan.password, plan.mark)
+    if database is not None and _is_partly_dropped(database, owner):
+        drop_database(connection, access, plan.database, connect)
+        database = None
+    if database is None:
+        disallow_connections(connection, databases=(), roles=[plan.role])
+        _create_database(connection, plan.database, plan.role)
+    if database is None or not owner_was_ready:
+        _prepare_database(connection, access, plan, connect)
+    if database is None or database.mark is None:
+        _write_mark(connection, "DATABASE", plan.database, plan.mark)
+    if database is not None and not database.accepts_sessions:  # the import of an interrupted swap no longer exists
+        allow_connections(connection, plan.database)
     connection.execute(
         sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(
-            sql.Identifier(role), sql.Literal(scram_verifier(connection, role, wanted.password))
+            sql.Identifier(plan.role), sql.Literal(scram_verifier(connection, plan.role, plan.password))
         )
     )
 
 
-def _refuse_others(owner: SharedObject | None, database: SharedObject | None, role: str, mark: OwnerComment) -> None:
-    for found in (owner, database):
-        if found is None:
+def _is_partly_dropped(database: SharedObject, owner: SharedObject | None) -> bool:
+    """Tells whether a drop was interrupted: by the server, or between two statements of ours."""
+    login_disallowed = owner is not None and not owner.accepts_sessions
+    return database.invalid or (not database.accepts_sessions and login_disallowed)
+
+
+def _refuse_foreign_objects(owner: SharedObject | None, database: SharedObject | None, plan: _PreviewPlan) -> None:
+    for existing in (owner, database):
+        if existing is None:
             continue
-        # A database of our role without a mark: a crash between the two, or its owner took the comment away.
-        unfinished = found is database and found.mark is None and owner is not None and found.owner == role
+        # Our role owns the database, which has no mark: a crash came between the two, or the owner removed the comment.
+        unfinished = (
+            existing is database and existing.mark is None and owner is not None and existing.owner == plan.role
+        )
         if not unfinished and (
-            found.mark is None
-            or (found.mark.project_uid, found.mark.preview_uid) != (mark.project_uid, mark.preview_uid)
+            existing.mark is None
+            or (existing.mark.project_uid, existing.mark.preview_uid) != (plan.mark.project_uid, plan.mark.preview_uid)
         ):
             raise Conflict(
-                f"{found.kind} {found.name} is there already and was not made for this preview;"
-                " drop or rename it on the server"
+                f"{existing.kind} {existing.name} exists and was not created for this preview; rename it on the server"
             )
 
 
 def create_role(connection: Connection, role: str, password: str, mark: OwnerComment) -> None:
-    """May not log in yet; marked from its first moment. The admin may act for it, and own what it owns."""
+    """Creates a marked role that may not log in yet, and makes the admin a member of it.
+
+    Membership lets the admin create databases for the role and drop them.
+    """
     name = sql.Identifier(role)
     inherit = sql.SQL(" WITH INHERIT TRUE, SET TRUE" if connection.info.server_version >= 160000 else "")
     with connection.transaction():
@@ -85,11 +98,11 @@ def create_role(connection: Connection, role: str, password: str, mark: OwnerCom
                 name, sql.Literal(scram_verifier(connection, role, password))
             )
         )
-        _comment(connection, "ROLE", role, mark)
+        _write_mark(connection, "ROLE", role, mark)
         connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(name) + inherit)
 
 
-def _comment(connection: Connection, kind: str, name: str, mark: OwnerComment) -> None:
+def _write_mark(connection: Connection, kind: str, name: str, mark: OwnerComment) -> None:
     statement = sql.SQL("COMMENT ON ROLE {} IS {}" if kind == "ROLE" else "COMMENT ON DATABASE {} IS {}")
     connection.execute(statement.format(sql.Identifier(name), sql.Literal(format_owner_comment(mark))))
 
@@ -100,44 +113,52 @@ def _create_database(connection: Connection, database: str, role: str) -> None:
     )
     try:
         connection.execute(statement)
-    except (postgres.InvalidParameterValue, postgres.WrongObjectType):  # the server's own locale is not for UTF-8
+    except (postgres.InvalidParameterValue, postgres.WrongObjectType):  # the server's locale does not support UTF-8
         connection.execute(statement + sql.SQL(" LOCALE_PROVIDER libc LOCALE 'C'"))
 
 
-def _finish_database(connection: Connection, access: Access, database: str, role: str, connect: Connect) -> None:
-    connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(database)))
-    with session(access, database, connect) as inside:
-        inside.execute(sql.SQL("ALTER SCHEMA public OWNER TO {}").format(sql.Identifier(role)))
+def _prepare_database(connection: Connection, access: Access, plan: _PreviewPlan, connect: Connect) -> None:
+    connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(plan.database)))
+    with session(access, plan.database, connect) as database_connection:
+        database_connection.execute(sql.SQL("ALTER SCHEMA public OWNER TO {}").format(sql.Identifier(plan.role)))
 
 
 def drop_preview(
-    access: Access, database: str, role: str, *, only: int | None = None, connect: Connect = connect
+    access: Access, database: str, role: str, *, expected_oid: int | None = None, connect: Connect = connect
 ) -> None:
-    """Database, then role; may be repeated, nothing there is fine.
+    """Drops the database, then the role; does nothing if they do not exist.
 
-    `only`: the database with this OID alone; raises Conflict where another one has taken its place.
+    `expected_oid`: drop only the database with this OID. Raises Conflict if another database has its name now.
     """
     with session(access, connect=connect) as connection:
         lock_database_name(connection, database)
-        _drop(connection, access, (database, role), only, connect)
+        _drop(connection, access, (database, role), expected_oid, connect)
 
 
 def reset_preview(
-    access: Access, database: str, role: str, password: str, mark: OwnerComment, *,
-    only: int | None = None, connect: Connect = connect,
-) -> None:  # fmt: skip
-    """Empty anew, for the same owner; `only` as in `drop_preview`."""
+    access: Access,
+    database: str,
+    role: str,
+    password: str,
+    mark: OwnerComment,
+    *,
+    expected_oid: int | None = None,
+    connect: Connect = connect,
+) -> None:
+    """Drops the database and creates an empty one for the same owner; `expected_oid` as in `drop_preview`."""
     with session(access, connect=connect) as connection:
         lock_database_name(connection, database)
-        _drop(connection, access, (database, role), only, connect)
-        _ensure(connection, access, _Wanted(database, role, password, mark), connect)
+        _drop(connection, access, (database, role), expected_oid, connect)
+        _ensure(connection, access, _PreviewPlan(database, role, password, mark), connect)
 
 
-def _drop(connection: Connection, access: Access, names: tuple[str, str], only: int | None, connect: Connect) -> None:
+def _drop(
+    connection: Connection, access: Access, names: tuple[str, str], expected_oid: int | None, connect: Connect
+) -> None:
     database, role = names
-    found = read_shared_objects(connection, databases=[database]).databases.get(database)
-    if only is not None and found is not None and found.oid != only:
-        raise Conflict(f"database {database} was replaced since it was seen: the new one stays")
+    existing = read_shared_objects(connection, databases=[database]).databases.get(database)
+    if expected_oid is not None and existing is not None and existing.oid != expected_oid:
+        raise Conflict(f"database {database} was replaced since it was last observed: the new one stays")
     disallow_connections(connection, databases=[database], roles=[role])
     end_sessions(connection, databases=[database], roles=[role])
     drop_database(connection, access, database, connect)

@@ -48,7 +48,7 @@ def read_attempt(access: Access, names: AttemptNames, *, connect: Connect = conn
     role, database = found.roles.get(names.role), found.databases.get(names.database)
     return ObservedAttempt(
         role_exists=role is not None,
-        role_may_login=role is not None and role.open,
+        role_may_login=role is not None and role.accepts_sessions,
         database_oid=database.oid if database else None,
     )
 
@@ -63,7 +63,9 @@ def read_swap(access: Access, target: str, names: AttemptNames, *, connect: Conn
     return ObservedSwap(
         target_oid=found.databases[target].oid if target in found.databases else None,
         shadow_oid=found.databases[names.database].oid if names.database in found.databases else None,
-        target_open=target not in found.databases or found.databases[target].open or found.databases[target].invalid,
+        target_open=target not in found.databases
+        or found.databases[target].accepts_sessions
+        or found.databases[target].invalid,
         replaced_exists=replaced.database in found.databases or replaced.role in found.roles,
     )
 

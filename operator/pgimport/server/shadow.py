@@ -1,4 +1,4 @@
-"""One attempt's shadow: the plan in; an empty database like the source, its role, and last the open gate out."""
+"""The shadow of an attempt, which is the database that the attempt writes to: created with its role, and dropped."""
 
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -20,64 +20,66 @@ from pgimport.server.connection import (
     session,
 )
 from pgimport.server.database_locale import create_like_source, describe_fallback
-from pgimport.server.drop import disallow_connections, drop_database, drop_role, end_sessions
+from pgimport.server.drop import drop_database, drop_role
 from pgimport.server.extensions import create_extensions
 from pgimport.server.preview import create_role
+from pgimport.server.sessions import disallow_connections, end_sessions
 from pgimport.server.shared_objects import read_shared_objects
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShadowPlan:
-    """What an attempt needs on the target server."""
+    """The shadow database and the role of one attempt."""
 
     names: AttemptNames
     password: str = field(repr=False)
     source: SourceInfo
     mark: OwnerComment
-    # Revoke CONNECT from PUBLIC on the admin's other databases: right where the admin is this system's own role,
-    # wrong where it is a person's.
-    close_others: bool = True
+    # Revoke CONNECT from PUBLIC on all databases that the admin owns. False if the admin is a person's own role.
+    close_other_databases: bool = True
 
 
 def prepare_shadow(access: Access, plan: ShadowPlan, *, connect: Connect = connect) -> list[str]:
-    """Notes for a person go out. May be repeated after a crash anywhere: once the gate is open nothing is touched.
+    """Creates an empty database like the source and its role, then opens the gate; returns notes for the user.
 
-    Raises Conflict where the attempt was fenced, or a name is somebody else's.
+    May be repeated after a crash at any point. Changes nothing once the gate is open.
+
+    Raises Conflict if the attempt was fenced, or if a database or role of this name was not created for this attempt.
     """
     names = plan.names
     with session(access, connect=connect) as connection:
-        found = read_shared_objects(connection, databases=[names.database], roles=[names.role])
-        role, database = found.roles.get(names.role), found.databases.get(names.database)
-        for there in (role, database):
-            if there is not None and there.comment is not None and there.mark != plan.mark:
-                raise Conflict(f"{there.kind} {there.name} is there already and belongs to something else")
-        if role is not None and role.open:
+        existing = read_shared_objects(connection, databases=[names.database], roles=[names.role])
+        role, database = existing.roles.get(names.role), existing.databases.get(names.database)
+        for shared in (role, database):
+            if shared is not None and shared.comment is not None and shared.mark != plan.mark:
+                raise Conflict(f"{shared.kind} {shared.name} exists and was not created for this attempt")
+        if role is not None and role.accepts_sessions:
             return describe_fallback(connection, names.database, plan.source)
         if database is not None and database.invalid:
             drop_database(connection, access, names.database, connect)
             database = None
-        if database is not None and not database.open:
-            raise Conflict(f"the attempt of {names.database} was fenced; a new one has other names")
+        if database is not None and not database.accepts_sessions:
+            raise Conflict(f"the attempt that uses database {names.database} was fenced: it must not start again")
         if role is None:
             create_role(connection, names.role, plan.password, plan.mark)
         if database is None:
             create_like_source(connection, names.database, plan.source)
-        _mark_and_close(connection, plan)
-        with session(access, names.database, connect) as inside:
-            notes = create_extensions(inside, plan.source.extensions, names.role)
-            inside.execute(sql.SQL("ALTER SCHEMA public OWNER TO {}").format(sql.Identifier(names.role)))
+        _mark_and_restrict(connection, plan)
+        with session(access, names.database, connect) as shadow_connection:
+            notes = create_extensions(shadow_connection, plan.source.extensions, names.role)
+            shadow_connection.execute(sql.SQL("ALTER SCHEMA public OWNER TO {}").format(sql.Identifier(names.role)))
         notes += describe_fallback(connection, names.database, plan.source)
-        if plan.close_others:
-            _close_others(connection)
+        if plan.close_other_databases:
+            _close_other_databases(connection)
         if ensure_synchronous_commit(connection):
             connection.execute(
                 sql.SQL("ALTER ROLE {} SET synchronous_commit = local").format(sql.Identifier(names.role))
             )
-        connection.execute(sql.SQL("ALTER ROLE {} LOGIN").format(sql.Identifier(names.role)))  # the gate
+        connection.execute(sql.SQL("ALTER ROLE {} LOGIN").format(sql.Identifier(names.role)))  # opens the gate
         return notes
 
 
-def _mark_and_close(connection: Connection, plan: ShadowPlan) -> None:
+def _mark_and_restrict(connection: Connection, plan: ShadowPlan) -> None:
     database, role = sql.Identifier(plan.names.database), sql.Identifier(plan.names.role)
     with connection.transaction():
         connection.execute(
@@ -87,15 +89,15 @@ def _mark_and_close(connection: Connection, plan: ShadowPlan) -> None:
         connection.execute(sql.SQL("GRANT CONNECT, CREATE, TEMPORARY ON DATABASE {} TO {}").format(database, role))
 
 
-def _close_others(connection: Connection) -> None:
+def _close_other_databases(connection: Connection) -> None:
     for (name,) in connection.execute(read_query("databases_open_to_public")).fetchall():
-        # Another attempt does the same at the same moment, or the database is just being dropped.
+        # Another attempt may change or drop the same database at the same moment.
         with suppress(postgres.InternalError_, postgres.InvalidCatalogName):
             connection.execute(sql.SQL("REVOKE CONNECT ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name)))
 
 
 def fence_attempt(access: Access, names: AttemptNames, *, connect: Connect = connect) -> None:
-    """Whatever still runs of an attempt can do nothing more; nothing there is fine."""
+    """Disallows and ends all sessions of an attempt; does nothing if its database and role do not exist."""
     with session(access, connect=connect) as connection:
         _fence(connection, names)
 
@@ -106,7 +108,7 @@ def _fence(connection: Connection, names: AttemptNames) -> None:
 
 
 def drop_attempt(access: Access, names: AttemptNames, *, connect: Connect = connect) -> None:
-    """Fence, drop the database, drop the role; may be repeated, nothing there is fine."""
+    """Fences the attempt, then drops its database and its role; does nothing if they do not exist."""
     with session(access, connect=connect) as connection:
         _fence(connection, names)
         drop_database(connection, access, names.database, connect)

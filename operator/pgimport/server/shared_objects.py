@@ -1,4 +1,4 @@
-"""What is there: names of databases and roles come in, what the server says of each goes out."""
+"""Databases and roles by name, which PostgreSQL calls shared objects: whether they exist, and in what state."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from pgimport.server.connection import Connection, read_query
 
 @dataclass(frozen=True, slots=True)
 class SharedObject:
-    """A database or role that exists."""
+    """An existing database or role."""
 
     kind: str  # database or role
     name: str
     oid: int
-    open: bool  # a database that lets sessions in; a role that may log in
-    invalid: bool  # an interrupted DROP DATABASE: it can only be dropped again
+    accepts_sessions: bool  # datallowconn of a database, rolcanlogin of a role
+    invalid: bool  # the rest of an interrupted DROP DATABASE, which can only be dropped again
     owner: str | None
     comment: str | None
 
@@ -26,7 +26,7 @@ class SharedObject:
 
 @dataclass(frozen=True, slots=True)
 class SharedObjects:
-    """What was found, by name."""
+    """The existing databases and roles, by name."""
 
     databases: dict[str, SharedObject]
     roles: dict[str, SharedObject]
@@ -35,12 +35,12 @@ class SharedObjects:
 def read_shared_objects(
     connection: Connection, *, databases: Iterable[str] = (), roles: Iterable[str] = ()
 ) -> SharedObjects:
-    """Only those that exist; one query."""
+    """Returns those of these databases and roles that exist, with one query."""
     rows = connection.execute(
         read_query("shared_objects"), {"databases": list(databases), "roles": list(roles)}
     ).fetchall()
-    found = [SharedObject(*row) for row in rows]
+    objects = [SharedObject(*row) for row in rows]
     return SharedObjects(
-        databases={one.name: one for one in found if one.kind == "database"},
-        roles={one.name: one for one in found if one.kind == "role"},
+        databases={shared.name: shared for shared in objects if shared.kind == "database"},
+        roles={shared.name: shared for shared in objects if shared.kind == "role"},
     )

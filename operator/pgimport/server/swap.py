@@ -1,7 +1,10 @@
-"""The swap: a filled shadow becomes the target, its role the owner, in one transaction; or nothing has changed.
+"""The swap renames a filled shadow to the target, and its role to the owner, in one transaction.
 
-read → close (imp NOLOGIN, both databases shut) → end sessions → one transaction → open
-                                                  └ held by somebody: open the old one at once, try again
+1. Read what the new target takes over from the old one.
+2. Disallow connections to both databases, and disable the login of the attempt's role.
+3. End the sessions.
+4. Rename in one transaction, which also allows connections again. If a database is in use, allow connections to the
+   old target at once, and start again.
 """
 
 import time
@@ -34,30 +37,24 @@ from pgimport.server.connection import (
     scram_verifier,
     session,
 )
-from pgimport.server.drop import (
-    allow_connections,
-    disallow_connections,
-    drop_database,
-    drop_role,
-    end_sessions,
-    read_prepared_transactions,
-)
+from pgimport.server.drop import drop_database, drop_role
 from pgimport.server.replacement_check import require_replaceable
+from pgimport.server.sessions import allow_connections, disallow_connections, end_sessions, read_prepared_transactions
 from pgimport.server.shared_objects import SharedObjects, read_shared_objects
 
-# Between two looks while somebody holds a database who may not be ended; the target is open meanwhile.
+# Pause between two attempts to rename a database that is in use. The target accepts connections meanwhile.
 RETRY_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SwapPlan:
-    """What becomes what. Target and owner need not exist yet."""
+    """The names of a swap. Target and owner need not exist."""
 
     target: str
     owner: str
-    owner_password: str | None = field(repr=False)  # None: the new owner cannot log in with a password
+    owner_password: str | None = field(repr=False)  # None: the new owner has no password
     names: AttemptNames
-    patience_seconds: float
+    busy_timeout_seconds: float  # how long to try again while a database is in use
 
     @property
     def replaced(self) -> AttemptNames:
@@ -72,44 +69,45 @@ def swap(
     clock: Callable[[], float] = time.monotonic,
     pause: Callable[[float], None] = time.sleep,
 ) -> Failure | None:
-    """None: done, now or by an earlier call. A Failure: the target is as it was, and open.
+    """Swaps the databases; returns None if this or an earlier call did it.
 
-    Raises Conflict where the owner has more to lose than the target.
+    Returns a Failure if a database stays in use or the shadow is gone. The target is then unchanged and accepts
+    connections. Raises Conflict if target or owner may not be replaced.
     """
     with session(access, connect=connect) as connection:
         lock_database_name(connection, plan.target)
         ensure_synchronous_commit(connection)
-        found = _read(connection, plan)
-        if plan.names.database not in found.databases:
-            return _finish(connection, plan, found)
+        existing = _read(connection, plan)
+        if plan.names.database not in existing.databases:
+            return _finish(connection, plan, existing)
         require_replaceable(connection, access, plan.target, plan.owner)
-        deadline = clock() + plan.patience_seconds
+        deadline = clock() + plan.busy_timeout_seconds
         while True:
-            failure = _try(connection, access, plan, connect)
+            failure = _swap_once(connection, access, plan, connect)
             if failure is None:
                 return None
-            left = deadline - clock()
-            if left <= 0 or read_prepared_transactions(connection, [plan.target, plan.names.database]):
+            remaining_seconds = deadline - clock()
+            if remaining_seconds <= 0 or read_prepared_transactions(connection, [plan.target, plan.names.database]):
                 return failure
-            pause(min(RETRY_SECONDS, left))
+            pause(min(RETRY_SECONDS, remaining_seconds))
 
 
 def finish_swap(access: Access, plan: SwapPlan, *, connect: Connect = connect) -> Failure | None:
-    """After a crash: a swap that was carried out is complete; may be repeated."""
+    """Completes a swap that was carried out before a crash; may be repeated."""
     with session(access, connect=connect) as connection:
         lock_database_name(connection, plan.target)
         return _finish(connection, plan, _read(connection, plan))
 
 
 def open_target(access: Access, target: str, *, connect: Connect = connect) -> None:
-    """After a crash: a target that a swap had shut lets its sessions in again; nothing there is fine."""
+    """Allows connections to a target that an interrupted swap left closed; does nothing if it does not exist."""
     with session(access, connect=connect) as connection:
         lock_database_name(connection, target)
         _open_target(connection, target)
 
 
 def drop_replaced(access: Access, names: AttemptNames, *, connect: Connect = connect) -> None:
-    """What this attempt's swap replaced: the old database, then the old role; nothing there is fine."""
+    """Drops the database and the role that this attempt's swap replaced; does nothing if they do not exist."""
     replaced = replaced_names(names.database)
     with session(access, connect=connect) as connection:
         drop_database(connection, access, replaced.database, connect)
@@ -124,37 +122,37 @@ def _read(connection: Connection, plan: SwapPlan) -> SharedObjects:
     )
 
 
-def _finish(connection: Connection, plan: SwapPlan, found: SharedObjects) -> Failure | None:
-    if plan.names.database in found.databases:
-        return Failure(Reason.TARGET_BUSY, f"the swap into database {plan.target} has not happened yet")
-    swapped = plan.replaced.database in found.databases or plan.replaced.role in found.roles
-    if plan.target not in found.databases or not swapped:
+def _finish(connection: Connection, plan: SwapPlan, existing: SharedObjects) -> Failure | None:
+    if plan.names.database in existing.databases:
+        return Failure(Reason.TARGET_BUSY, f"database {plan.target} is not swapped yet")
+    swapped = plan.replaced.database in existing.databases or plan.replaced.role in existing.roles
+    if plan.target not in existing.databases or not swapped:
         return Failure(
-            Reason.TARGET_LOST, f"the copy {plan.names.database} for database {plan.target} is not on the server"
+            Reason.TARGET_LOST, f"the copy {plan.names.database} for database {plan.target} is no longer on the server"
         )
-    if not found.databases[plan.target].open:
+    if not existing.databases[plan.target].accepts_sessions:
         allow_connections(connection, plan.target)
     return None
 
 
-def _try(connection: Connection, access: Access, plan: SwapPlan, connect: Connect) -> Failure | None:
-    """Once. The target is open again, old or new, however this ends."""
+def _swap_once(connection: Connection, access: Access, plan: SwapPlan, connect: Connect) -> Failure | None:
+    """Tries the swap once. The old or the new target accepts connections afterwards, also after an exception."""
     both = [plan.target, plan.names.database]
     if prepared := read_prepared_transactions(connection, both):
-        gids = ", ".join(f"{one.gid} of {one.owner}" for one in prepared[:3])
+        gids = ", ".join(f"{transaction.gid} of {transaction.owner}" for transaction in prepared[:3])
         return _busy(plan, f"a prepared transaction ({gids})")
     verifier = scram_verifier(connection, plan.owner, plan.owner_password) if plan.owner_password else None
     carry_over = read_carry_over(connection, plan.target, plan.owner)
     try:
         disallow_connections(connection, databases=both, roles=[plan.names.role])
         remaining = end_sessions(connection, databases=both, roles=[plan.owner, plan.names.role])
-        holders = sorted({str(one) for one in remaining if one.database in both})
+        holders = sorted({str(client) for client in remaining if client.database in both})
         if not holders:
             with connection.transaction():
                 _rename(connection, plan, carry_over, verifier)
             return None
     except (postgres.ObjectInUse, postgres.LockNotAvailable) as error:
-        # 5 s have passed in RENAME. What held it is not seen by us: a session that began at the last moment.
+        # RENAME waited 5 seconds, as DROP DATABASE does, for a session that was just starting and is not listed yet.
         holders = [error.diag.message_detail or error.diag.message_primary or "a session"]
     except BaseException:
         _open_again(connection, access, plan, connect)
@@ -163,29 +161,29 @@ def _try(connection: Connection, access: Access, plan: SwapPlan, connect: Connec
     return _busy(plan, f"sessions of {', '.join(holders)}")
 
 
-def _busy(plan: SwapPlan, what: str) -> Failure:
-    return Failure(Reason.TARGET_BUSY, f"database {plan.target} could not be swapped: it is held by {what}")
+def _busy(plan: SwapPlan, holder: str) -> Failure:
+    return Failure(Reason.TARGET_BUSY, f"database {plan.target} cannot be swapped: it is in use by {holder}")
 
 
 def _open_target(connection: Connection, target: str) -> None:
-    """The shadow stays shut: nobody has anything to do in it, and a shut one is never taken for an empty one."""
-    found = read_shared_objects(connection, databases=[target]).databases.get(target)
-    if found is not None and not found.open:
+    """Allows connections to the target only: the shadow of a finished attempt stays closed until it is dropped."""
+    database = read_shared_objects(connection, databases=[target]).databases.get(target)
+    if database is not None and not database.accepts_sessions:
         allow_connections(connection, target)
 
 
 def _open_again(connection: Connection, access: Access, plan: SwapPlan, connect: Connect) -> None:
-    """As far as it goes: where even this fails, the next call of `swap` opens it."""
+    """Allows connections to the target, also after the connection was lost; if this fails, the next `swap` does it."""
     with suppress(psycopg.Error, PgimportError):
         if not connection.closed:
             _open_target(connection, plan.target)
             return
-        with session(access, connect=connect) as another:
-            _open_target(another, plan.target)
+        with session(access, connect=connect) as new_connection:
+            _open_target(new_connection, plan.target)
 
 
 def _rename(connection: Connection, plan: SwapPlan, carry_over: CarryOver, verifier: str | None) -> None:
-    """The one transaction. The replaced ones get the attempt's mark, so that a sweep knows them as leftovers."""
+    """Renames databases and roles; the old ones get the attempt's mark, by which the sweep recognises them."""
     mark = read_shared_objects(connection, databases=[plan.names.database]).databases[plan.names.database].comment
     old, new = plan.replaced, plan.names
     if carry_over.database is not None:
@@ -198,7 +196,7 @@ def _rename(connection: Connection, plan: SwapPlan, carry_over: CarryOver, verif
         _run(connection, "ALTER ROLE {} RENAME TO {}", plan.owner, old.role)
         _run(connection, "ALTER ROLE {} NOLOGIN", old.role)
         connection.execute(sql.SQL("COMMENT ON ROLE {} IS {}").format(sql.Identifier(old.role), sql.Literal(mark)))
-    _forget_what_it_did(connection, new.role)
+    _reset_attempt_role(connection, new.role)
     _run(connection, "ALTER ROLE {} RENAME TO {}", new.role, plan.owner)
     connection.execute(
         sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(plan.owner), sql.Literal(verifier))
@@ -206,14 +204,14 @@ def _rename(connection: Connection, plan: SwapPlan, carry_over: CarryOver, verif
     write_carry_over(connection, carry_over, plan.target, plan.owner)
 
 
-def _forget_what_it_did(connection: Connection, role: str) -> None:
-    """The attempt's role ran foreign code: its settings anywhere and the members it let in go."""
+def _reset_attempt_role(connection: Connection, role: str) -> None:
+    """Removes settings and members that statements of the source may have added while they ran as this role."""
     _run(connection, "ALTER ROLE {} RESET ALL", role)
     for settings in read_stored_settings(connection, None, role):
         if settings.database is not None:
             connection.execute(reset_statement(settings))
-    for one in read_memberships(connection, role):
-        _run(connection, "REVOKE {} FROM {}", one.role, one.member)
+    for membership in read_memberships(connection, role):
+        _run(connection, "REVOKE {} FROM {}", membership.role, membership.member)
 
 
 _STATEMENTS = {

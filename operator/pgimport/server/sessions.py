@@ -1,0 +1,78 @@
+"""Sessions and prepared transactions of a database: who may connect, who is connected, and how they are ended."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from psycopg import errors as postgres
+from psycopg import sql
+
+from pgimport.server.connection import Connection, read_query
+from pgimport.server.shared_objects import read_shared_objects
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSession:
+    """A row of pg_stat_activity, as far as the admin may read it."""
+
+    pid: int
+    database: str | None
+    user: str
+    application: str
+
+    def __str__(self) -> str:
+        return f"{self.user} ({self.application})" if self.application else self.user
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedTransaction:
+    """A row of pg_prepared_xacts."""
+
+    gid: str
+    owner: str
+    database: str
+
+
+def disallow_connections(connection: Connection, *, databases: Iterable[str], roles: Iterable[str]) -> None:
+    """Disallows new sessions in these databases and of these roles, in one transaction; ignores missing ones.
+
+    ALTER DATABASE needs the same right as DROP DATABASE. So an admin who may not drop a database does not disable the
+    login of its owner either.
+    """
+    existing = read_shared_objects(connection, databases=databases, roles=roles)
+    with connection.transaction():
+        for role in existing.roles.values():
+            if role.accepts_sessions:
+                connection.execute(sql.SQL("ALTER ROLE {} NOLOGIN").format(sql.Identifier(role.name)))
+        for database in existing.databases.values():
+            if database.accepts_sessions and not database.invalid:
+                connection.execute(
+                    sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(sql.Identifier(database.name))
+                )
+
+
+def allow_connections(connection: Connection, database: str) -> None:
+    """Allows new sessions in a database."""
+    connection.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(sql.Identifier(database)))
+
+
+def end_sessions(connection: Connection, *, databases: Iterable[str], roles: Iterable[str] = ()) -> list[ClientSession]:
+    """Ends the sessions in these databases and of these roles; returns those that the admin may not end.
+
+    Signals one process at a time, so that a superuser's session does not keep the others alive.
+    """
+    rows = connection.execute(
+        read_query("client_sessions"), {"databases": list(databases), "roles": list(roles)}
+    ).fetchall()
+    remaining: list[ClientSession] = []
+    for client in (ClientSession(*row) for row in rows):
+        try:
+            connection.execute("SELECT pg_terminate_backend(%s)", [client.pid])
+        except postgres.InsufficientPrivilege:
+            remaining.append(client)
+    return remaining
+
+
+def read_prepared_transactions(connection: Connection, databases: Iterable[str]) -> list[PreparedTransaction]:
+    """Returns the prepared transactions of these databases, oldest first."""
+    rows = connection.execute(read_query("prepared_transactions"), {"databases": list(databases)}).fetchall()
+    return [PreparedTransaction(*row) for row in rows]
