@@ -10,7 +10,7 @@ from pgimport.api.authorization import CallerAccess
 from pgimport.api.error_responses import ApiError, kubernetes_unreachable
 
 _bearer = HTTPBearer(auto_error=False, description="Send an API key (`capy_live_…`) or a Clerk session token.")
-_header = APIKeyHeader(name="X-API-Key", auto_error=False, description="Send an API key.")
+_header = APIKeyHeader(name="X-API-Key", auto_error=False, description="Send an API key in this header.")
 
 
 def authenticate_request(

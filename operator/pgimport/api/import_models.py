@@ -68,13 +68,13 @@ class Job(ResponseModel, JobFields):
 
 
 class JobAnswer(ResponseModel):
-    """One job."""
+    """A response with one job."""
 
     job: Job
 
 
 class JobsAnswer(ResponseModel):
-    """The jobs of a project, newest first."""
+    """A response with jobs of a project, newest first."""
 
     jobs: list[Job]
 
@@ -112,6 +112,6 @@ class Upload(ResponseModel):
 
 
 class UploadAnswer(ResponseModel):
-    """One upload."""
+    """A response with one upload."""
 
     upload: Upload

@@ -43,7 +43,7 @@ IdempotencyKey = Annotated[
     operation_id="createImport",
     response_model_exclude_none=True,
     responses=ERROR_RESPONSES,
-    summary="Start an import.",
+    summary="Start an import into a preview database.",
 )
 def create_import(
     project_id: ProjectID,

@@ -84,7 +84,7 @@ def _parse_cursor(cursor: str) -> str:
     operation_id="getJob",
     response_model_exclude_none=True,
     responses=ERROR_RESPONSES,
-    summary="Read a job.",
+    summary="Read one job by its ID.",
 )
 def get_job(job_id: JobID, access: Access) -> JobAnswer:
     access.require_scope(ApiScope.JOBS_READ)

@@ -21,7 +21,7 @@ class PreflightRequest(RequestModel):
 
 
 class RestCheck(ResponseModel):
-    """The result of one check."""
+    """The result of one preflight check."""
 
     model_config = ConfigDict(title="CheckTold")
 
@@ -40,7 +40,7 @@ class RestExtension(ResponseModel):
 
 
 class RestSource(ResponseModel):
-    """Properties of the source."""
+    """The properties of the source."""
 
     model_config = ConfigDict(title="SourceTold")
 
@@ -52,7 +52,7 @@ class RestSource(ResponseModel):
 
 
 class RestPreflight(ResponseModel):
-    """The report of all checks."""
+    """A report of all preflight checks."""
 
     model_config = ConfigDict(title="PreflightTold")
 
@@ -64,7 +64,7 @@ class RestPreflight(ResponseModel):
 
 
 class PreflightAnswer(ResponseModel):
-    """One preflight report."""
+    """A response with one preflight report."""
 
     preflight: RestPreflight
 

@@ -52,7 +52,7 @@ class ExtendRequest(RequestModel):
 
 
 class Preview(ResponseModel):
-    """A preview database."""
+    """A disposable database with its own owner role."""
 
     id: str = Field(description=ID_DESCRIPTION)
     name: str = Field(description="The name of the PreviewDatabase resource.")
@@ -65,19 +65,19 @@ class Preview(ResponseModel):
 
 
 class PreviewAnswer(ResponseModel):
-    """One preview database."""
+    """A response with one preview database."""
 
     preview: Preview
 
 
 class PreviewsAnswer(ResponseModel):
-    """All preview databases of a project, newest first."""
+    """A response with all preview databases of a project, newest first."""
 
     previews: list[Preview]
 
 
 class Connections(ResponseModel):
-    """Connection parameters of a preview database."""
+    """The connection parameters of a preview database."""
 
     host: str = Field(description="The host name of the server.")
     port: int = Field(description="The port of the server.")
@@ -88,7 +88,7 @@ class Connections(ResponseModel):
 
 
 class ConnectionsAnswer(ResponseModel):
-    """Connection parameters of one preview database."""
+    """A response with connection parameters."""
 
     connections: Connections
 

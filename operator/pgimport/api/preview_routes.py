@@ -85,7 +85,7 @@ def create_preview(
     "/preview-databases/{id}",
     operation_id="getPreview",
     responses=ERROR_RESPONSES,
-    summary="Read a preview database.",
+    summary="Read one preview database by its ID.",
 )
 def get_preview(preview_id: PreviewID, access: Access) -> PreviewAnswer:
     access.require_scope(ApiScope.PROJECTS_READ)

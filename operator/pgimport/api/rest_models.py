@@ -7,7 +7,7 @@ names are the classes' titles, so renaming a class does not break a generated cl
 from pydantic import BaseModel, ConfigDict, Field
 
 MAX_ID = 320  # characters of `<project>.<name>`
-ID_DESCRIPTION = "The id has the form <project>.<name>."
+ID_DESCRIPTION = "The ID has the form <project>.<name>."
 
 
 class RequestModel(BaseModel):
