@@ -39,8 +39,11 @@ def test_anothers_upload_is_not_there(key: str) -> None:
 @pytest.mark.parametrize(
     ("wish", "words"),
     [
-        ({"verify": "checksums"}, "spec.verify: checksums needs a live source; of a dump file give spec.source.sha256"),
-        ({"engine": "relay"}, "spec.engine: relay needs a live source; a dump file comes as it is"),
+        (
+            {"verify": "checksums"},
+            "spec.verify: checksums needs a live source; for a dump file, set spec.source.sha256",
+        ),
+        ({"engine": "relay"}, "spec.engine: relay needs a live source; for a dump file, use auto or dump"),
     ],
     ids=["digests", "the relay"],
 )

@@ -1,5 +1,6 @@
-"""The CRDs are fresh, valid, and say what the models say."""
+"""Checks that the generated CRDs are up to date, valid, bounded and described."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -66,39 +67,72 @@ def test_imports_can_be_selected_by_state_and_target() -> None:
     ]
 
 
-def _leaves(schema: dict[str, Any], place: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    yield place, schema
+def _walk(schema: dict[str, Any], path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    yield path, schema
     for name, property_ in schema.get("properties", {}).items():
-        yield from _leaves(property_, f"{place}.{name}")
+        yield from _walk(property_, f"{path}.{name}")
     if "items" in schema:
-        yield from _leaves(schema["items"], f"{place}[]")
+        yield from _walk(schema["items"], f"{path}[]")
 
 
 @each_kind
 def test_everything_that_a_user_writes_is_bounded(kind: Kind) -> None:
     """CEL's cost is estimated from these bounds, and a rule that could cost too much is refused with its CRD."""
     unbounded = [
-        place
-        for place, schema in _leaves(build_root(kind)["properties"]["spec"], "spec")
+        path
+        for path, schema in _walk(build_root(kind)["properties"]["spec"], "spec")
         if (schema.get("type") == "array" and "maxItems" not in schema)
         or (schema.get("type") == "string" and not {"maxLength", "enum", "format"} & schema.keys())
     ]
     assert unbounded == []
 
 
+FRAGMENT_STARTS = ("Of", "As", "Once", "Over", "Whose", "Without", "Only", "Its", "With", "For", "By", "When", "Where")
+
+
+def find_fault(description: str) -> str | None:
+    """Returns what keeps a description from being a full sentence, or None."""
+    if not re.fullmatch(r"[A-Z].*\.", description, re.DOTALL):
+        return "it must start with a capital letter and end with a period"
+    sentences = re.split(r"(?<=[.:]) (?=[A-Z])", description)
+    if len(sentences[0].split()) < 4:
+        return "its first sentence must have at least four words"
+    starts = [sentence.split()[0] for sentence in sentences]
+    if faults := [start for start in starts if start in FRAGMENT_STARTS]:
+        return f"a sentence must not start with {faults[0]}"
+    return None
+
+
 @each_kind
-def test_every_field_is_explained(kind: Kind) -> None:
-    properties = build_root(kind)["properties"]
-    silent = [
-        place
-        for part in ("spec", "status")
-        for place, schema in _leaves(properties[part], part)
-        if not place.endswith("[]") and not schema.get("description")
-    ]
-    assert silent == []
+def test_every_field_is_described_by_a_full_sentence(kind: Kind) -> None:
+    root = build_root(kind)
+    descriptions = {".": root["description"]}
+    descriptions |= {column.name: column.to_json(root)["description"] for column in kind.columns}
+    for part in ("spec", "status"):
+        for path, schema in _walk(root["properties"][part], part):
+            if not path.endswith("[]"):
+                descriptions[path] = schema.get("description", "")
+    faults = {path: fault for path, text in descriptions.items() if (fault := find_fault(text))}
+    assert faults == {}
+
+
+@pytest.mark.parametrize(
+    "description",
+    [
+        "Of the spec.",
+        "project.import",
+        "Name of the",
+        "",
+        "The name.",
+        "Its name is here.",
+        "The name is X. Of the spec.",
+    ],
+)
+def test_a_fragment_is_not_a_full_sentence(description: str) -> None:
+    assert find_fault(description) is not None
 
 
 @each_kind
 def test_status_has_no_default_below_its_own(kind: Kind) -> None:
     root = build_root(kind)
-    assert [place for place, schema in _leaves(root, "") if "default" in schema] == [".status"]
+    assert [path for path, schema in _walk(root, "") if "default" in schema] == [".status"]

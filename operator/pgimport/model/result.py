@@ -1,4 +1,7 @@
-"""Worker → operator: the preflight's report and the import's result, as the termination message carries them."""
+"""Defines the result that the worker sends to the operator in the container's termination message.
+
+It holds the preflight report, the verification and the failure.
+"""
 
 import json
 from collections.abc import Sequence
@@ -12,93 +15,117 @@ from pgimport.model.reasons import Failure, Reason
 from pgimport.model.scalar_types import Time
 
 RESULT_VERSION = 1
-# The kubelet cuts a termination message at 4096 bytes (tried); the rest is room for its own framing.
+# The kubelet truncates a termination message at 4096 bytes (tried); the rest is reserved for its framing.
 TERMINATION_MESSAGE_LIMIT = 4000
-TAIL_LIMIT = 1000  # characters of stdout and stderr that travel; the full text is in the pod's log
-MIN_SKIPPED_OBJECTS = 8  # left objects beyond these go before any check's detail, which says what to do, is cut
+TAIL_LIMIT = 1000  # characters of stdout and stderr in the result; the full text is in the pod's log
+MIN_SKIPPED_OBJECTS = 8  # the list is cut to this length before the detail of a check, which says what to do, is cut
 
 
 class CheckStatus(StrEnum):
-    """`ok` of a report means: no check failed."""
+    """Status of one preflight check. A report is `ok` if no check has the status fail."""
 
-    PASS = "pass"  # noqa: S105 (a verdict)
+    PASS = "pass"  # noqa: S105 (a status)
     WARN = "warn"
     FAIL = "fail"
 
 
 class PreflightCheck(LenientModel):
-    """One line of a preflight report."""
+    """Shows the result of one preflight check."""
 
-    name: str = Field(description="Name of the check.")
-    status: CheckStatus = Field(description="pass, warn or fail.")
-    detail: str = Field(description="What was found, and what to do about it.")
+    name: str = Field(description="The name of the check, for example source_reachable.")
+    status: CheckStatus = Field(description="The result of the check: pass, warn or fail.")
+    detail: str = Field(description="A text that says what the check found and what to do about it.")
 
 
 class SourceExtension(LenientModel):
-    """An extension of the source."""
+    """Describes an extension that is installed in the source."""
 
-    name: str = Field(description="Name of the extension.")
-    version: str = Field(description="Its version at the source.")
-    # `schema` alone would shadow a method of pydantic's.
-    schema_name: str | None = Field(default=None, alias="schema", description="Schema it is installed in.")
+    name: str = Field(description="The name of the extension.")
+    version: str = Field(description="The version that is installed in the source.")
+    # A field `schema` would shadow a method of pydantic.
+    schema_name: str | None = Field(
+        default=None, alias="schema", description="The schema in which the extension is installed."
+    )
 
 
 class DumpFileInfo(LenientModel):
-    """What a dump file tells of itself."""
+    """Describes a dump file."""
 
     format: Literal["custom", "tar", "directory", "plain"] = Field(
-        description="What pg_dump wrote; a directory comes in a tar."
+        description="The format in which pg_dump wrote the dump. A directory is packed in a tar file."
     )
-    compression: Literal["none", "gzip", "zstd"] = Field(default="none", description="Of the file as a whole.")
-    size_bytes: int | None = Field(default=None, description="Of the file as it is sent, where its server tells.")
-    client_version: str | None = Field(default=None, description="Of the pg_dump that wrote it.")
+    compression: Literal["none", "gzip", "zstd"] = Field(
+        default="none", description="The compression of the file as a whole."
+    )
+    size_bytes: int | None = Field(
+        default=None, description="The size of the file as sent, if its server announces it."
+    )
+    client_version: str | None = Field(default=None, description="The version of pg_dump that wrote the file.")
 
 
 class SkippedObject(LenientModel):
-    """What does not come along."""
+    """Names an object that the import skips."""
 
-    object: str = Field(description="Kind and name.")
-    reason: str = Field(alias="why", description="Why it stays behind.")
+    object: str = Field(description="The kind and name of the object.")
+    reason: str = Field(alias="why", description="The reason why the import skips the object.")
 
 
 class SourceInfo(LenientModel):
-    """What the preflight read from the source: all that the shadow must be like."""
+    """Describes the source as the preflight read it. The shadow database gets the same encoding and locale."""
 
-    server_version: str = Field(description="As the server prints it.")
-    server_version_num: int = Field(description="For example 170005.")
+    server_version: str = Field(description="The version of the source server, as the server prints it.")
+    server_version_num: int = Field(description="The version of the source server as a number, for example 170005.")
     database_size_bytes: int | None = Field(
-        default=None, description="pg_database_size of a live source; a dump file does not tell it."
+        default=None, description="The result of pg_database_size for a live source. A dump file does not contain it."
     )
-    file: DumpFileInfo | None = Field(default=None, description="Of a dump file.")
-    provider: str | None = Field(default=None, description="Whose service the source is, where one was recognised.")
-    extensions: list[SourceExtension] = Field(default=[], description="Extensions but plpgsql.")
-    encoding: str = Field(default="UTF8", description="Encoding of the database.")
-    collate: str = Field(default="C", description="LC_COLLATE of the database.")
-    ctype: str = Field(default="C", description="LC_CTYPE of the database.")
-    locale_provider: str = Field(default="c", description="pg_database.datlocprovider: b, c or i.")
-    locale: str | None = Field(default=None, description="ICU or builtin locale of the database.")
+    file: DumpFileInfo | None = Field(
+        default=None, description="The properties of the dump file, if the source is one."
+    )
+    provider: str | None = Field(default=None, description="The provider of the source, if one was detected.")
+    extensions: list[SourceExtension] = Field(
+        default=[], description="The extensions that are installed in the source, except plpgsql."
+    )
+    encoding: str = Field(default="UTF8", description="The encoding of the source database.")
+    collate: str = Field(default="C", description="The LC_COLLATE of the source database.")
+    ctype: str = Field(default="C", description="The LC_CTYPE of the source database.")
+    locale_provider: str = Field(default="c", description="The value of pg_database.datlocprovider: b, c or i.")
+    locale: str | None = Field(default=None, description="The ICU or builtin locale of the source database.")
 
 
 class PreflightReport(LenientModel):
-    """The report of all checks; what an import would bring and leave."""
+    """Shows the results of all preflight checks and what an import skips."""
 
-    checks: list[PreflightCheck] = Field(default=[], description="Every check that was made.")
-    ok: bool = Field(default=False, description="No check failed.")
-    source: SourceInfo | None = Field(default=None, description="The source, where it could be reached.")
-    storage_limit_bytes: int | None = Field(default=None, description="The plan's limit.")
-    target_version: str | None = Field(default=None, description="Version of the target server.")
-    skipped: list[SkippedObject] = Field(default=[], alias="left", description="What stays behind, and why.")
-    more: int | None = Field(default=None, description="Entries left out of this report; the pod's log has all.")
+    checks: list[PreflightCheck] = Field(default=[], description="The results of all checks that ran.")
+    ok: bool = Field(default=False, description="The value is true if no check failed.")
+    source: SourceInfo | None = Field(default=None, description="The properties of the source, if it could be reached.")
+    storage_limit_bytes: int | None = Field(
+        default=None, description="The value of spec.storageLimitBytes of the Project."
+    )
+    target_version: str | None = Field(default=None, description="The PostgreSQL version of the target server.")
+    skipped: list[SkippedObject] = Field(
+        default=[], alias="left", description="The objects that the import skips, with the reasons."
+    )
+    more: int | None = Field(
+        default=None, description="The number of entries that this report omits. The pod's log contains all of them."
+    )
 
 
 class TableDifference(LenientModel):
-    """A table that does not hold what its source holds."""
+    """Compares the content of one table in the copy with the source."""
 
-    table: str = Field(description="Schema and name.")
-    source_rows: int | None = Field(default=None, description="Rows at the source; absent: could not be counted.")
-    target_rows: int | None = Field(default=None, description="Rows in the copy; absent: could not be counted.")
-    source_digest: str | None = Field(default=None, description="Of all rows at the source, in any order.")
-    target_digest: str | None = Field(default=None, description="Of all rows in the copy, in any order.")
+    table: str = Field(description="The schema and name of the table.")
+    source_rows: int | None = Field(
+        default=None, description="The number of rows in the source. It is absent if they could not be counted."
+    )
+    target_rows: int | None = Field(
+        default=None, description="The number of rows in the copy. It is absent if they could not be counted."
+    )
+    source_digest: str | None = Field(
+        default=None, description="The checksum of all rows in the source, which does not depend on their order."
+    )
+    target_digest: str | None = Field(
+        default=None, description="The checksum of all rows in the copy, which does not depend on their order."
+    )
 
     @property
     def is_equal(self) -> bool:
@@ -106,30 +133,41 @@ class TableDifference(LenientModel):
 
 
 class ComparedObjects(LenientModel):
-    """Objects of one kind that were compared by name, and by whether they are valid, filled, enabled and the like."""
+    """Counts objects of one kind that were compared by name and by state, for example valid or enabled."""
 
-    kind: str = Field(description="index, constraint, trigger, view, function, type, policy, …")
-    count: int = Field(description="How many.")
+    kind: str = Field(
+        description="The kind of the objects, for example index, constraint, trigger, view, function, type or policy."
+    )
+    count: int = Field(description="The number of objects that were compared.")
 
 
 class Verification(LenientModel):
-    """What was compared, what differs, and what could not be compared."""
+    """Shows what was compared, what differs, and what could not be compared."""
 
-    mode: str = Field(default="counts", description="counts, checksums or none.")
-    tables: int = Field(default=0, description="Tables compared.")
-    rows: int = Field(default=0, description="Rows counted in the copy.")
-    large_objects: int = Field(default=0, description="Large objects counted in the copy.")
-    sequences: int = Field(default=0, description="Sequences compared.")
-    compared: list[ComparedObjects] = Field(default=[], description="Objects without rows of their own, by kind.")
-    differences: list[TableDifference] = Field(default=[], description="Tables that differ.")
-    not_compared: list[str] = Field(default=[], description="What could not be compared, and why.")
-    notes: list[str] = Field(default=[], description="What a reader should know: left objects, unrefreshed views.")
-    more: int | None = Field(default=None, description="Entries left out; the pod's log has all.")
-    verified: bool = Field(default=False, description="Everything compared was equal.")
+    mode: str = Field(default="counts", description="The method of comparing rows: counts, checksums or none.")
+    tables: int = Field(default=0, description="The number of tables that were compared.")
+    rows: int = Field(default=0, description="The number of rows that were counted in the copy.")
+    large_objects: int = Field(default=0, description="The number of large objects that were counted in the copy.")
+    sequences: int = Field(default=0, description="The number of sequences that were compared.")
+    compared: list[ComparedObjects] = Field(
+        default=[], description="The numbers of other objects that were compared, by kind."
+    )
+    differences: list[TableDifference] = Field(
+        default=[], description="The tables whose content differs from the source."
+    )
+    not_compared: list[str] = Field(default=[], description="The objects that could not be compared, with the reasons.")
+    notes: list[str] = Field(
+        default=[],
+        description="Notes about the copy, for example skipped objects and materialized views that were not refreshed.",
+    )
+    more: int | None = Field(
+        default=None, description="The number of entries that this result omits. The pod's log contains all of them."
+    )
+    verified: bool = Field(default=False, description="The value is true if everything that was compared is equal.")
 
 
 class FailureReport(LenientModel):
-    """A `Failure` on its way."""
+    """Carries a `Failure` in the result."""
 
     reason: Reason
     message: str
@@ -139,7 +177,7 @@ class FailureReport(LenientModel):
 
 
 class WorkerResult(LenientModel):
-    """What a container of the import's pod leaves as its termination message."""
+    """Result of a container of the import's pod, written as its termination message."""
 
     version: int = RESULT_VERSION
     step: Literal["preflight", "plan", "import"]

@@ -1,7 +1,7 @@
-"""What users ask: the `spec` of the three kinds, whole, also where the behaviour comes with a later release.
+"""Defines the `spec` of the three custom resources, with the rules of each field.
 
-The rules between fields stand twice: as CEL for the API server (`rules.py`) and, where the operator could meet an
-object that an older CRD let through, as a pydantic validator here.
+A rule between fields exists twice: as CEL for the API server (`cel_rules.py`), and as a pydantic validator here if an
+older CRD may have accepted an object that breaks it.
 """
 
 from datetime import timedelta
@@ -44,7 +44,7 @@ DEFAULT_ALLOWED_EXTENSIONS = (
 
 
 class SSLMode(StrEnum):
-    """libpq's names."""
+    """Values of libpq's parameter sslmode."""
 
     DISABLE = "disable"
     ALLOW = "allow"
@@ -55,87 +55,103 @@ class SSLMode(StrEnum):
 
 
 class SecretKey(StrictModel):
-    """One entry of a Secret."""
+    """Selects one key of a Secret."""
 
-    name: ObjectName = Field(description="Name of the Secret.")
-    key: ShortText = Field(description="Key within the Secret.")
+    name: ObjectName = Field(description="The name of the Secret that holds the value.")
+    key: ShortText = Field(description="The key in the Secret that holds the value.")
 
 
 # --- Project -------------------------------------------------------------------------------------------------
 
 
 class AdminSecret(StrictModel):
-    """The Secret, in the operator's namespace, that holds the admin's name and password."""
+    """Names the Secret in the operator's namespace that holds the admin's name and password."""
 
-    name: ObjectName = Field(description="Name of a Secret in the operator's namespace.")
-    user_key: ShortText = Field(default="user", description="Key of the admin's role name; default: user.")
-    password_key: ShortText = Field(default="password", description="Key of the admin's password; default: password.")
+    name: ObjectName = Field(description="The name of a Secret in the operator's namespace.")
+    user_key: ShortText = Field(default="user", description="The key that holds the admin's role name. Default: user.")
+    password_key: ShortText = Field(
+        default="password", description="The key that holds the admin's password. Default: password."
+    )
 
 
 class TargetServer(StrictModel):
-    """The target PostgreSQL server of a Project."""
+    """Connects a Project to its target PostgreSQL server."""
 
-    cluster_id: ShortText = Field(description="Name of the server in reports: status.clusterID of its imports.")
-    host: HostName = Field(description="Host name or address, as seen from the operator and from import pods.")
-    port: int = Field(default=5432, ge=1, le=65535, description="Port; default: 5432.")
-    admin_secret_ref: AdminSecret = Field(
-        description="Credentials of a role with CREATEDB and CREATEROLE (no superuser is needed)."
+    cluster_id: ShortText = Field(description="The name of the server that imports show as status.clusterID.")
+    host: HostName = Field(
+        description="The host name or IP address at which the operator and import pods reach the server."
     )
-    sslmode: SSLMode = Field(default=SSLMode.PREFER, description="libpq's sslmode; default: prefer.")
+    port: int = Field(default=5432, ge=1, le=65535, description="The port on which the server listens. Default: 5432.")
+    admin_secret_ref: AdminSecret = Field(
+        description="Names the Secret of an admin role with CREATEDB and CREATEROLE; it needs no superuser rights."
+    )
+    sslmode: SSLMode = Field(
+        default=SSLMode.PREFER, description="The sslmode that libpq uses to connect to the server. Default: prefer."
+    )
 
 
 class AllowedSources(StrictModel):
-    """Which sources may be reached: public addresses only, unless widened here by name."""
+    """Allows sources at addresses that are not public. Sources at public addresses are always allowed."""
 
     allowed_cidrs: list[NetworkAddress] = Field(
-        default=[], max_length=64, description="Networks that are allowed although they are not public."
+        default=[],
+        max_length=64,
+        description="Networks in CIDR notation that sources may be in although they are not public.",
     )
     allowed_hosts: list[HostPattern] = Field(
         default=[],
         max_length=64,
-        description="Host names whose private addresses are allowed; *.example.internal allows all below it.",
+        description="Host names that may have private addresses; *.example.internal allows all names below it.",
     )
 
 
 class Limits(StrictModel):
-    """Bounds of a Project."""
+    """Limits what a Project may use at the same time."""
 
     max_concurrent_imports: int = Field(
-        default=4, ge=1, le=1000, description="Imports of this Project that may run at once; default: 4."
+        default=4,
+        ge=1,
+        le=1000,
+        description="The number of imports of this Project that may run at the same time. Default: 4.",
     )
     max_previews: int | None = Field(
-        default=None, ge=0, description="PreviewDatabases that this Project may have; unlimited where absent."
+        default=None,
+        ge=0,
+        description="The number of PreviewDatabases that this Project may have. If absent, there is no limit.",
     )
 
 
 class UrlSecret(StrictModel):
-    """Where a connection URL lies."""
+    """Names the Secret that holds a connection URL."""
 
-    url_secret_ref: SecretKey = Field(description="Secret and key that hold a postgresql:// URL.")
+    url_secret_ref: SecretKey = Field(description="Names the Secret and key that hold a postgresql:// URL.")
 
 
 class ProjectSpec(StrictModel):
-    """One tenant: where its databases live and what its plan allows."""
+    """Configures one tenant: the server of its databases, its namespace and its limits."""
 
-    organization_id: ShortText = Field(description="Owner of the project.")
+    organization_id: ShortText = Field(description="The ID of the organization that owns the Project.")
     namespace: Label = Field(
-        description="The one namespace in which its previews and imports live; no two Projects may share one."
+        description="The namespace of its PreviewDatabases and PostgresImports. Two Projects cannot share a namespace."
     )
-    server: TargetServer = Field(description="The target PostgreSQL server.")
+    server: TargetServer = Field(description="Connects the Project to its target PostgreSQL server.")
     storage_limit_bytes: Bytes | None = Field(
         default=None,
-        description="Plan limit of one database, in bytes or as a quantity; unlimited where absent.",
+        description="The largest size of one database, in bytes or as a quantity such as 10Gi. If absent, there is no"
+        " limit.",
     )
     allowed_extensions: list[ExtensionName] = Field(
         default=list(DEFAULT_ALLOWED_EXTENSIONS),
         max_length=256,
-        description="Extensions that an import may bring. plpgsql is always allowed.",
+        description="Extensions that an import may create in the target. The extension plpgsql is always allowed.",
     )
-    sources: AllowedSources = Field(default=AllowedSources(), description="Network rule for sources.")
-    limits: Limits = Field(default=Limits(), description="Bounds of this project.")
+    sources: AllowedSources = Field(
+        default=AllowedSources(), description="Allows sources at addresses that are not public."
+    )
+    limits: Limits = Field(default=Limits(), description="Limits what the Project may use at the same time.")
     primary: UrlSecret | None = Field(
         default=None,
-        description="The project's own database, for previews of mode clone; Secret in spec.namespace.",
+        description="Names the Secret, in spec.namespace, of the primary database that previews of mode clone copy.",
     )
 
 
@@ -145,31 +161,36 @@ MAX_TTL = timedelta(hours=168)
 
 
 class PreviewMode(StrEnum):
-    """What a new preview holds."""
+    """Content of a new preview database."""
 
     EMPTY = "empty"
     CLONE = "clone"
 
 
 class PreviewSpec(StrictModel):
-    """A disposable database with its own owner role."""
+    """Configures a temporary database with its own owner role."""
 
-    project: Label = Field(description="The Project whose spec.namespace this namespace is.")
+    project: Label = Field(description="The name of the Project whose spec.namespace is this namespace.")
     mode: PreviewMode = Field(
         default=PreviewMode.EMPTY,
-        description="empty, or clone, a copy of the project's primary database; default: empty",
+        description="The content of the new database: empty, or clone for a copy of the Project's primary database."
+        " Default: empty.",
     )
     ttl: Duration = Field(
         default=timedelta(hours=24),
-        description="Life of the database, counted from renewedAt, else from creation; default: 24h, at most 168h.",
+        description="The database expires this long after renewedAt, or after its creation if renewedAt is absent."
+        " Default: 24h; at most 168h.",
     )
-    renewed_at: SpecTime | None = Field(default=None, description="The ttl counts from here.")
+    renewed_at: SpecTime | None = Field(
+        default=None, description="The time from which ttl counts. Set it to the current time to extend the preview."
+    )
     reset_at: SpecTime | None = Field(
-        default=None, description="A time newer than status.resetAt makes the database anew: empty, or a new copy."
+        default=None,
+        description="If newer than status.resetAt, the operator replaces the database with an empty one or a new copy.",
     )
 
     @model_validator(mode="after")
-    def _ttl_has_bounds(self) -> "PreviewSpec":
+    def _check_ttl(self) -> "PreviewSpec":
         if not timedelta(0) < self.ttl <= MAX_TTL:
             raise ValueError("ttl must be more than 0s and at most 168h")
         return self
@@ -179,59 +200,73 @@ class PreviewSpec(StrictModel):
 
 
 class ImportSource(StrictModel):
-    """Where the database comes from: exactly one of urlSecretRef and uploadKey."""
+    """Locates the source. Set exactly one of urlSecretRef and uploadKey."""
 
     url_secret_ref: SecretKey | None = Field(
-        default=None, description="Secret and key that hold the postgresql:// URL of a live source."
+        default=None,
+        description="Names the Secret and key that hold a URL: postgresql:// of a live database or https:// of a dump"
+        " file.",
     )
-    upload_key: ShortText | None = Field(default=None, description="Key of an uploaded dump file.")
+    upload_key: ShortText | None = Field(
+        default=None, description="The object key of a dump file that was uploaded with the HTTP API."
+    )
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$", max_length=64)] | None = Field(
-        default=None, description="SHA-256 of the upload, in hex, checked before anything is restored."
+        default=None,
+        description="The SHA-256 checksum of the dump file, in hexadecimal. The preflight checks it before anything is"
+        " restored.",
     )
     ca_secret_ref: SecretKey | None = Field(
-        default=None, description="Secret and key of a CA certificate (PEM) for verify-ca and verify-full."
+        default=None,
+        description="Names the Secret and key of a CA certificate (PEM) for sslmode verify-ca and verify-full.",
     )
 
     @model_validator(mode="after")
-    def _exactly_one_way(self) -> "ImportSource":
+    def _require_exactly_one_source(self) -> "ImportSource":
         if (self.url_secret_ref is None) == (self.upload_key is None):
             raise ValueError("exactly one of urlSecretRef and uploadKey must be set")
         return self
 
 
 class ImportTarget(StrictModel):
-    """Where the database goes."""
+    """Names the preview database that the import replaces or fills."""
 
-    preview_database: ObjectName = Field(description="Name of a PreviewDatabase in this namespace.")
+    preview_database: ObjectName = Field(description="The name of a PreviewDatabase in the same namespace.")
 
 
-RELAY_NEEDS_LIVE_SOURCE = "spec.engine: relay needs a live source; a dump file comes as it is"
-CHECKSUMS_NEED_LIVE_SOURCE = "spec.verify: checksums needs a live source; of a dump file give spec.source.sha256"
+RELAY_NEEDS_LIVE_SOURCE = "spec.engine: relay needs a live source; for a dump file, use auto or dump"
+CHECKSUMS_NEED_LIVE_SOURCE = "spec.verify: checksums needs a live source; for a dump file, set spec.source.sha256"
 
 
 class Filter(StrictModel):
-    """What part of the source is wanted; patterns as pg_dump reads them."""
+    """Selects the part of the source that is imported. Patterns have the syntax of pg_dump."""
 
-    include_schemas: list[NamePattern] = Field(default=[], max_length=64, description="Only these schemas.")
-    exclude_schemas: list[NamePattern] = Field(default=[], max_length=64, description="Not these schemas.")
-    exclude_tables: list[NamePattern] = Field(default=[], max_length=256, description="Not these tables.")
+    include_schemas: list[NamePattern] = Field(
+        default=[], max_length=64, description="If set, the import copies the matching schemas and skips all others."
+    )
+    exclude_schemas: list[NamePattern] = Field(
+        default=[], max_length=64, description="The import skips the matching schemas and all objects in them."
+    )
+    exclude_tables: list[NamePattern] = Field(
+        default=[], max_length=256, description="The import skips the matching tables with their rows."
+    )
     exclude_table_data: list[NamePattern] = Field(
-        default=[], max_length=256, description="These tables without their rows."
+        default=[], max_length=256, description="The import creates the matching tables and skips their rows."
     )
 
 
 class ConfigMapKey(StrictModel):
-    """One entry of a ConfigMap."""
+    """Selects one key of a ConfigMap."""
 
-    name: ObjectName = Field(description="Name of the ConfigMap.")
-    key: ShortText = Field(description="Key within the ConfigMap.")
+    name: ObjectName = Field(description="The name of the ConfigMap in the same namespace.")
+    key: ShortText = Field(description="The key in the ConfigMap that holds the value.")
 
 
 class PostImport(StrictModel):
-    """What runs in the imported database before it becomes the target."""
+    """Runs SQL in the imported database before it becomes the target."""
 
     sql_config_map_ref: ConfigMapKey = Field(
-        description="SQL run as the owner after verification and before the swap (masking, fix-ups)."
+        description="Names the ConfigMap and key of SQL, for example for masking. The worker runs it as the owner"
+        " role, after the verification and before the swap."
     )
 
 
@@ -245,77 +280,116 @@ Quantity = Annotated[
 
 
 class ResourceAmounts(StrictModel):
-    """CPU and memory, as Kubernetes quantities."""
+    """Amounts of CPU and memory, as Kubernetes quantities."""
 
-    cpu: Quantity | None = Field(default=None, description="CPU, for example 500m or 2.")
-    memory: Quantity | None = Field(default=None, description="Memory, for example 512Mi.")
+    cpu: Quantity | None = Field(default=None, description="The amount of CPU as a quantity, for example 500m or 2.")
+    memory: Quantity | None = Field(default=None, description="The amount of memory as a quantity, for example 512Mi.")
 
 
 class Resources(StrictModel):
-    """Of the import's containers."""
+    """Requests and limits of the containers of an import's pod."""
 
-    requests: ResourceAmounts | None = Field(default=None, description="What the pod is scheduled with.")
-    limits: ResourceAmounts | None = Field(default=None, description="What the pod may use at most.")
+    requests: ResourceAmounts | None = Field(
+        default=None, description="The resources that the scheduler reserves for each container of the pod."
+    )
+    limits: ResourceAmounts | None = Field(
+        default=None, description="The resources that each container of the pod may use at most."
+    )
 
 
 class Scratch(StrictModel):
-    """The temporary volume of an import's pod."""
+    """Configures the temporary volume of an import's pod."""
 
-    size: Bytes = Field(default=10 * 1024**3, description="Size limit; default: 10Gi.")
+    size: Bytes = Field(
+        default=10 * 1024**3, description="The size limit of the volume, in bytes or as a quantity. Default: 10Gi."
+    )
     storage_class_name: ObjectName | None = Field(
-        default=None, description="StorageClass of an ephemeral volume; where absent, the node's own disk."
+        default=None,
+        description="The StorageClass of an ephemeral volume. If absent, the pod uses an emptyDir on the node's disk.",
     )
 
 
 class ImportSpec(StrictModel):
-    """One import. Immutable but for suspend and cancel: a new import is a new object."""
+    """Configures one import of a database. Later changes are refused, except those of suspend and cancel."""
 
-    project: Label = Field(description="The Project whose spec.namespace this namespace is.")
-    source: ImportSource = Field(description="Where the database comes from.")
-    target: ImportTarget | None = Field(default=None, description="Where it goes; required unless dryRun.")
+    project: Label = Field(description="The name of the Project whose spec.namespace is this namespace.")
+    source: ImportSource = Field(description="Locates the database or dump file to import.")
+    target: ImportTarget | None = Field(
+        default=None, description="Names the preview database to import into. It is required unless dryRun is true."
+    )
     engine: Engine = Field(
         default=Engine.AUTO,
-        description="How the rows of a live source travel: relay, straight from server to server; dump, through"
-        " the scratch volume; auto (default), relay unless the source needs a dump.",
+        description="The transport of a live source's rows. The engine relay copies them from server to server; dump"
+        " writes them to the scratch volume; auto uses relay unless the source needs a dump. Default: auto.",
     )
-    suspend: bool = Field(default=False, description="true holds the import; it may be set back to false.")
-    cancel: bool = Field(default=False, description="true ends the import for good.")
+    suspend: bool = Field(
+        default=False, description="If true, the import stops and waits until suspend is false again."
+    )
+    cancel: bool = Field(
+        default=False, description="If true, the operator stops the import. It cannot be set back to false."
+    )
     recreate: bool = Field(
         default=False,
-        description="true: the target is replaced as a whole. false: only into a target without objects of its own.",
+        description="If true, the import replaces all content of the target. If false, it fails if the target has"
+        " objects.",
     )
-    dry_run: bool = Field(default=False, description="Only the preflight; nothing is changed.")
-    max_attempts: int = Field(default=3, ge=1, le=10, description="Attempts in all; default: 3.")
+    dry_run: bool = Field(default=False, description="If true, only the preflight runs and nothing is changed.")
+    max_attempts: int = Field(
+        default=3, ge=1, le=10, description="The number of attempts after which a failing import ends. Default: 3."
+    )
     timeout: Duration = Field(
         default=timedelta(hours=6),
-        description="Over all attempts, from startedAt; default: 6h, at most 144h.",
+        description="The import fails if it is not completed this long after status.startedAt, counting all attempts."
+        " Default: 6h; at most 144h.",
     )
     start_timeout: Duration = Field(
-        default=timedelta(minutes=5), description="Without a running container; default: 5m."
+        default=timedelta(minutes=5),
+        description="The import fails if its pod has no running container for this long. Default: 5m; at most 144h.",
     )
-    stall_timeout: Duration = Field(default=timedelta(minutes=10), description="Without progress; default: 10m.")
-    jobs: int = Field(default=4, ge=1, le=32, description="Parallel streams; default: 4.")
-    filter: Filter | None = Field(default=None, description="What part of the source is wanted.")
-    provider: Provider = Field(default=Provider.AUTO, description="Whose own objects stay behind; default: auto.")
-    verify: Verify = Field(default=Verify.COUNTS, description="counts, checksums or none; default: counts.")
-    post_import: PostImport | None = Field(default=None, description="SQL after verification.")
-    resources: Resources | None = Field(default=None, description="Of the Job's pod.")
-    scratch: Scratch = Field(default=Scratch(), description="Temporary volume of the Job's pod.")
+    stall_timeout: Duration = Field(
+        default=timedelta(minutes=10),
+        description="The import fails if it makes no progress for this long. Default: 10m; at most 144h.",
+    )
+    jobs: int = Field(
+        default=4,
+        ge=1,
+        le=32,
+        description="The number of parallel connections that copy rows and build indexes. Default: 4.",
+    )
+    filter: Filter | None = Field(default=None, description="Selects the part of the source that is imported.")
+    provider: Provider = Field(
+        default=Provider.AUTO,
+        description="The provider whose own schemas and extensions the import skips. The value auto detects the"
+        " provider, and none skips nothing. Default: auto.",
+    )
+    verify: Verify = Field(
+        default=Verify.COUNTS,
+        description="The method of comparing the copy with the source: counts of rows, checksums of rows, or none."
+        " Default: counts.",
+    )
+    post_import: PostImport | None = Field(
+        default=None, description="Runs SQL in the imported database before it becomes the target."
+    )
+    resources: Resources | None = Field(
+        default=None, description="Sets requests and limits of each container of the import's pod."
+    )
+    scratch: Scratch = Field(default=Scratch(), description="Configures the temporary volume of the import's pod.")
     ttl_seconds_after_finished: int | None = Field(
         default=None,
         ge=0,
-        le=2**31 - 1,  # as many as a Job's own field holds
-        description="Of the Job; this object is never deleted by the operator. Default: 86400.",
+        le=2**31 - 1,  # the limit of the Job's own field
+        description="The operator deletes the Job, and keeps the PostgresImport, this many seconds after the import"
+        " has ended. Default: 86400.",
     )
 
     @model_validator(mode="after")
-    def _a_target_unless_dry_run(self) -> "ImportSpec":
+    def _require_target_unless_dry_run(self) -> "ImportSpec":
         if self.target is None and not self.dry_run:
             raise ValueError("target.previewDatabase is required unless dryRun is true")
         return self
 
     @model_validator(mode="after")
-    def _timeouts_have_bounds(self) -> "ImportSpec":
+    def _check_timeouts(self) -> "ImportSpec":
         for name, value in (
             ("timeout", self.timeout),
             ("startTimeout", self.start_timeout),

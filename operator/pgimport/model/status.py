@@ -1,4 +1,4 @@
-"""What users see: the `status` of the three kinds. We wrote it, so it is read leniently."""
+"""Defines the `status` of the three custom resources. The operator writes it, so it is parsed leniently."""
 
 from enum import StrEnum
 
@@ -11,7 +11,7 @@ from pgimport.model.scalar_types import Time
 
 
 class ConditionStatus(StrEnum):
-    """Kubernetes' own words."""
+    """Values of a condition's status in Kubernetes."""
 
     TRUE = "True"
     FALSE = "False"
@@ -19,18 +19,20 @@ class ConditionStatus(StrEnum):
 
 
 class Condition(LenientModel):
-    """As metav1.Condition; `Ready`, `Reconciling` and `Stalled` follow kstatus."""
+    """Describes one aspect of the object, like metav1.Condition; Ready, Reconciling and Stalled follow kstatus."""
 
-    type: str = Field(description="Ready, Reconciling, Stalled or Succeeded.")
-    status: ConditionStatus = Field(description="True, False or Unknown.")
-    reason: str = Field(description="A CamelCase code.")
-    message: str = Field(default="", description="One sentence for a person.")
-    last_transition_time: Time = Field(description="When status last changed.")
-    observed_generation: int | None = Field(default=None, description="metadata.generation it speaks of.")
+    type: str = Field(description="The type of the condition: Ready, Reconciling, Stalled or Succeeded.")
+    status: ConditionStatus = Field(description="The status of the condition: True, False or Unknown.")
+    reason: str = Field(description="A code in CamelCase that says why the condition has this status.")
+    message: str = Field(default="", description="A text that explains the reason to a person.")
+    last_transition_time: Time = Field(description="The time at which the condition's status last changed.")
+    observed_generation: int | None = Field(
+        default=None, description="The metadata.generation for which the condition was set."
+    )
 
 
 class ImportState(StrEnum):
-    """pending → running → completed | failed | cancelled; the last three are absorbing."""
+    """States of an import: pending → running → completed | failed | cancelled. The last three never change."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -44,7 +46,7 @@ class ImportState(StrEnum):
 
 
 class ImportPhase(StrEnum):
-    """Where a running import is."""
+    """Phases of a running import, in their order."""
 
     PREFLIGHT = "preflight"
     SCHEMA = "schema"
@@ -56,92 +58,163 @@ class ImportPhase(StrEnum):
 
 
 class Progress(LenientModel):
-    """How far a running import is; the worker prints one as a JSON line at a time."""
+    """Shows how far a running import is. The worker prints its progress as JSON lines."""
 
-    phase: ImportPhase = Field(description="preflight, schema, data, indexes, analyze, verify or swap.")
-    percent: int = Field(default=0, description="0 to 100, of the whole import.")
-    tables_done: int | None = Field(default=None, description="Tables copied.")
-    tables_total: int | None = Field(default=None, description="Tables to copy.")
-    bytes_done: int | None = Field(default=None, description="Bytes copied, as the source stores them.")
-    bytes_total: int | None = Field(default=None, description="Bytes to copy, as the source stores them.")
-    bytes_per_second: int | None = Field(default=None, description="Rate of this phase.")
-    eta_seconds: int | None = Field(default=None, description="Estimate for this phase.")
-    at: Time | None = Field(default=None, description="When the operator saw it: the clock of spec.stallTimeout.")
-    said_at: Time | None = Field(default=None, description="When the worker said so, by the clock of its node.")
+    phase: ImportPhase = Field(
+        description="The current phase: preflight, schema, data, indexes, analyze, verify or swap."
+    )
+    percent: int = Field(default=0, description="The completed part of the whole import, from 0 to 100.")
+    tables_done: int | None = Field(default=None, description="The number of tables that are copied so far.")
+    tables_total: int | None = Field(default=None, description="The number of tables that the import copies.")
+    bytes_done: int | None = Field(
+        default=None, description="The number of bytes copied so far, in the size that the source stores."
+    )
+    bytes_total: int | None = Field(
+        default=None, description="The number of bytes that the import copies, in the size that the source stores."
+    )
+    bytes_per_second: int | None = Field(default=None, description="The average rate of the current phase.")
+    eta_seconds: int | None = Field(
+        default=None, description="The estimated number of seconds until the current phase ends."
+    )
+    at: Time | None = Field(
+        default=None,
+        description="The time at which the operator read this progress. The period of spec.stallTimeout starts here.",
+    )
+    said_at: Time | None = Field(
+        default=None, description="The time at which the worker reported this progress, by the clock of its node."
+    )
 
 
 class Attempt(LenientModel):
-    """One pod of the import's Job that has ended or works."""
+    """Describes one pod of the import's Job."""
 
-    number: int = Field(description="1, 2, …; 0 for one that a disruption ended and that does not count.")
-    pod: str = Field(description="Name of the pod.")
-    pod_uid: str = Field(description="Its uid; shadow database and role are named from it.")
-    started_at: Time | None = Field(default=None, description="When the pod started.")
-    ended_at: Time | None = Field(default=None, description="When its last container ended.")
-    exit_code: int | None = Field(default=None, description="Of the container that ended it.")
-    reason: str | None = Field(default=None, description="Why it ended.")
-    error: str | None = Field(default=None, description="The first real error, with its object and SQLSTATE.")
-    hint: str | None = Field(default=None, description="What to do about it.")
-    last_stdout: str | None = Field(default=None, description="Its last words, without secrets.")
-    last_stderr: str | None = Field(default=None, description="What the PostgreSQL clients said last, without secrets.")
-    retry_classification: RetryClassification | None = Field(default=None, description="transient, resource, …")
-    cleaned_up: bool | None = Field(default=None, description="Its shadow database and role are gone.")
+    number: int = Field(
+        description="The number of the attempt, from 1. It is 0 if a disruption ended the pod, because that does not"
+        " count."
+    )
+    pod: str = Field(description="The name of the attempt's pod.")
+    pod_uid: str = Field(
+        description="The UID of the pod. The names of the shadow database and its role are derived from it."
+    )
+    started_at: Time | None = Field(default=None, description="The time at which the pod started.")
+    ended_at: Time | None = Field(default=None, description="The time at which the pod's last container ended.")
+    exit_code: int | None = Field(default=None, description="The exit code of the container that ended the attempt.")
+    reason: str | None = Field(default=None, description="The reason why the attempt ended, in CamelCase.")
+    error: str | None = Field(
+        default=None, description="The first error that ended the attempt, with its object and SQLSTATE."
+    )
+    hint: str | None = Field(default=None, description="A hint that says what to do about the error.")
+    last_stdout: str | None = Field(
+        default=None, description="The last output that the worker wrote to stdout, without secrets."
+    )
+    last_stderr: str | None = Field(
+        default=None, description="The last output that pg_dump or pg_restore wrote to stderr, without secrets."
+    )
+    retry_classification: RetryClassification | None = Field(
+        default=None,
+        description="The kind of failure: transient and resource are retried, permanent and cancelled are not.",
+    )
+    cleaned_up: bool | None = Field(
+        default=None, description="The value is true after the attempt's shadow database and role were dropped."
+    )
 
 
 class Shadow(LenientModel):
-    """The attempt whose database is about to become the target, or has become it."""
+    """Names the attempt whose shadow database becomes, or has become, the target."""
 
-    pod_uid: str = Field(description="Uid of the attempt's pod.")
-    database: str = Field(description="Name of the shadow database.")
-    role: str = Field(description="Role that owns its content.")
-    oid: int | None = Field(default=None, description="Written just before the swap: the target with this OID is new.")
-    verified: bool = Field(default=False, description="The worker's verification passed.")
+    pod_uid: str = Field(description="The UID of the attempt's pod.")
+    database: str = Field(description="The name of the shadow database on the target server.")
+    role: str = Field(description="The role that owns the content of the shadow database.")
+    oid: int | None = Field(
+        default=None,
+        description="The OID of the shadow database, written before the swap. A target with this OID has been swapped.",
+    )
+    verified: bool = Field(default=False, description="The value is true after the worker verified the copy.")
 
 
 class JobFields(BaseModel):
     """Fields of an import's status that the HTTP API shows as a job, under the same names in snake case.
 
-    A field added here is part of the resource's status and of the API's job at once.
+    A field that is added here becomes part of the resource's status and of the API's job.
     """
 
-    state: ImportState | None = Field(default=None, description="pending, running, completed, failed, cancelled.")
-    type: str | None = Field(default=None, description="project.import")
-    id: str | None = Field(default=None, description="<project>.<name>, the id of the HTTP API.")
-    attempts: int | None = Field(default=None, description="Attempts that count, begun so far.")
-    max_attempts: int | None = Field(default=None, description="Of the spec.")
-    retry_classification: RetryClassification | None = Field(
-        default=None, description="Of the last failure: transient, resource, permanent or cancelled."
+    state: ImportState | None = Field(
+        default=None, description="The state of the import: pending, running, completed, failed or cancelled."
     )
-    claimed_at: Time | None = Field(default=None, description="When the current pod was first seen.")
-    claimed_by: str | None = Field(default=None, description="The current, else the last pod.")
-    cluster_id: str | None = Field(default=None, description="Of the Project's server.")
-    organization_id: str | None = Field(default=None, description="Of the Project.")
-    project_id: str | None = Field(default=None, description="Name of the Project.")
-    preview_database_id: str | None = Field(default=None, description="<project>.<preview> of the target.")
-    locked_resource: str | None = Field(default=None, description="preview/<project>/<name> while it is held.")
-    created_at: Time | None = Field(default=None, description="Of the object.")
-    started_at: Time | None = Field(default=None, description="When the Job was asked for; the timeout's clock.")
-    completed_at: Time | None = Field(default=None, description="When a terminal state was reached.")
-    updated_at: Time | None = Field(default=None, description="Of the last change of this status.")
-    error: str | None = Field(default=None, description="The first real error, with its object and a hint.")
-    last_exit_code: int | None = Field(default=None, description="Of the last container that ended.")
-    last_stdout: str | None = Field(default=None, description="Its last words, without secrets.")
-    last_stderr: str | None = Field(default=None, description="What the PostgreSQL clients said last, without secrets.")
+    type: str | None = Field(default=None, description="The type of the job, which is always project.import.")
+    id: str | None = Field(default=None, description="The ID of the job in the HTTP API, in the form <project>.<name>.")
+    attempts: int | None = Field(
+        default=None,
+        description="The number of attempts that started so far. Attempts that a disruption ended do not count.",
+    )
+    max_attempts: int | None = Field(default=None, description="The value of spec.maxAttempts when the import started.")
+    retry_classification: RetryClassification | None = Field(
+        default=None, description="The kind of the last failure: transient, resource, permanent or cancelled."
+    )
+    claimed_at: Time | None = Field(
+        default=None, description="The time at which the operator first observed the current pod."
+    )
+    claimed_by: str | None = Field(
+        default=None, description="The name of the current pod, or of the last pod if none runs."
+    )
+    cluster_id: str | None = Field(default=None, description="The value of spec.server.clusterID of the Project.")
+    organization_id: str | None = Field(default=None, description="The value of spec.organizationID of the Project.")
+    project_id: str | None = Field(default=None, description="The name of the import's Project.")
+    preview_database_id: str | None = Field(
+        default=None, description="The ID of the target in the HTTP API, in the form <project>.<preview>."
+    )
+    locked_resource: str | None = Field(
+        default=None, description="The resource that the import has locked, in the form preview/<project>/<name>."
+    )
+    created_at: Time | None = Field(default=None, description="The time at which the PostgresImport was created.")
+    started_at: Time | None = Field(
+        default=None,
+        description="The time at which the operator created the Job. The period of spec.timeout starts here.",
+    )
+    completed_at: Time | None = Field(
+        default=None, description="The time at which the import was completed, failed or was cancelled."
+    )
+    updated_at: Time | None = Field(default=None, description="The time at which this status last changed.")
+    error: str | None = Field(
+        default=None,
+        description="The first error that ended the last attempt or the import, with its object and a hint.",
+    )
+    last_exit_code: int | None = Field(default=None, description="The exit code of the last container that ended.")
+    last_stdout: str | None = Field(
+        default=None, description="The last output that the worker wrote to stdout, without secrets."
+    )
+    last_stderr: str | None = Field(
+        default=None, description="The last output that pg_dump or pg_restore wrote to stderr, without secrets."
+    )
 
 
 class ImportStatus(JobFields, LenientModel):
-    """The whole status of an import."""
+    """Shows the state, progress and result of an import."""
 
-    attempt_history: list[Attempt] = Field(default=[], description="The last 20 attempts, oldest first.")
-    preflight: PreflightReport | None = Field(default=None, description="The last attempt's report.")
-    progress: Progress | None = Field(default=None, description="How far it is.")
-    verification: Verification | None = Field(default=None, description="What was compared.")
-    shadow: Shadow | None = Field(default=None, description="The attempt that is being swapped in, or was.")
-    job: str | None = Field(default=None, description="Name of the Job.")
-    cleaned_up: bool | None = Field(default=None, description="Nothing of this import is left behind.")
-    upload_deleted: bool | None = Field(default=None, description="The uploaded file is gone.")
-    observed_generation: int | None = Field(default=None, description="metadata.generation this speaks of.")
-    conditions: list[Condition] = Field(default=[], description="Ready, Reconciling, Stalled, Succeeded.")
+    attempt_history: list[Attempt] = Field(default=[], description="The last 20 attempts of the import, oldest first.")
+    preflight: PreflightReport | None = Field(default=None, description="The preflight report of the last attempt.")
+    progress: Progress | None = Field(
+        default=None, description="The progress of the current attempt, or of the last attempt if none runs."
+    )
+    verification: Verification | None = Field(
+        default=None, description="The result of comparing the copy with its source."
+    )
+    shadow: Shadow | None = Field(
+        default=None, description="The attempt whose shadow database becomes, or has become, the target."
+    )
+    job: str | None = Field(default=None, description="The name of the import's Job.")
+    cleaned_up: bool | None = Field(
+        default=None, description="The value is true after everything temporary of this import was deleted."
+    )
+    upload_deleted: bool | None = Field(
+        default=None, description="The value is true after the uploaded dump file was deleted."
+    )
+    observed_generation: int | None = Field(
+        default=None, description="The metadata.generation for which the operator wrote this status."
+    )
+    conditions: list[Condition] = Field(
+        default=[], description="The conditions of the import: Ready, Reconciling, Stalled and Succeeded."
+    )
 
     @property
     def terminal(self) -> bool:
@@ -149,7 +222,7 @@ class ImportStatus(JobFields, LenientModel):
 
 
 class PreviewState(StrEnum):
-    """pending → ready → expired | deleting; failed where it cannot be made."""
+    """States of a preview: pending → ready → expired | deleting, or failed if it cannot be created."""
 
     PENDING = "pending"
     READY = "ready"
@@ -159,32 +232,51 @@ class PreviewState(StrEnum):
 
 
 class PreviewStatus(LenientModel):
-    """All that a preview shows."""
+    """Shows the state of a preview database and how to connect to it."""
 
-    state: PreviewState | None = Field(default=None, description="pending, ready, failed, expired or deleting.")
-    database: str | None = Field(default=None, description="Name of the database on the server.")
-    role: str | None = Field(default=None, description="Its owner role.")
+    state: PreviewState | None = Field(
+        default=None, description="The state of the preview: pending, ready, failed, expired or deleting."
+    )
+    database: str | None = Field(default=None, description="The name of the database on the target server.")
+    role: str | None = Field(default=None, description="The role that owns the database.")
     connection_secret: str | None = Field(
-        default=None, description="Secret with host, port, dbname, user, password and uri."
+        default=None, description="The name of the Secret that holds host, port, dbname, user, password and uri."
     )
-    active_import: str | None = Field(default=None, description="Uid of the import that holds it.")
-    active_import_name: str | None = Field(default=None, description="Its name.")
+    active_import: str | None = Field(default=None, description="The UID of the import that has locked the preview.")
+    active_import_name: str | None = Field(
+        default=None, description="The name of the import that has locked the preview."
+    )
     clone_import: str | None = Field(
-        default=None, description="Name of the import that brings the copy of the primary database."
+        default=None, description="The name of the import that copies the primary database into the preview."
     )
-    clones: int | None = Field(default=None, description="Copies that were begun so far.")
-    expires_at: Time | None = Field(default=None, description="When the database will be dropped.")
-    reset_at: Time | None = Field(default=None, description="The spec.resetAt that was last carried out.")
-    updated_at: Time | None = Field(default=None, description="Of the last change of this status.")
-    observed_generation: int | None = Field(default=None, description="metadata.generation this speaks of.")
-    conditions: list[Condition] = Field(default=[], description="Ready, Reconciling, Stalled.")
+    clones: int | None = Field(
+        default=None, description="The number of copies of the primary database that started so far."
+    )
+    expires_at: Time | None = Field(default=None, description="The time at which the operator drops the database.")
+    reset_at: Time | None = Field(
+        default=None, description="The value of spec.resetAt that the operator carried out last."
+    )
+    updated_at: Time | None = Field(default=None, description="The time at which this status last changed.")
+    observed_generation: int | None = Field(
+        default=None, description="The metadata.generation for which the operator wrote this status."
+    )
+    conditions: list[Condition] = Field(
+        default=[], description="The conditions of the preview: Ready, Reconciling and Stalled."
+    )
 
 
 class ProjectStatus(LenientModel):
-    """All that a project shows."""
+    """Shows whether the Project's server can take imports."""
 
-    ready: bool | None = Field(default=None, description="Its server can be reached and its admin is fit.")
-    target_version: str | None = Field(default=None, description="Version of its server.")
-    updated_at: Time | None = Field(default=None, description="Of the last change of this status.")
-    observed_generation: int | None = Field(default=None, description="metadata.generation this speaks of.")
-    conditions: list[Condition] = Field(default=[], description="Ready, Reconciling, Stalled.")
+    ready: bool | None = Field(
+        default=None,
+        description="The value is true if the server can be reached and its admin has the required rights.",
+    )
+    target_version: str | None = Field(default=None, description="The PostgreSQL version of the Project's server.")
+    updated_at: Time | None = Field(default=None, description="The time at which this status last changed.")
+    observed_generation: int | None = Field(
+        default=None, description="The metadata.generation for which the operator wrote this status."
+    )
+    conditions: list[Condition] = Field(
+        default=[], description="The conditions of the Project: Ready, Reconciling and Stalled."
+    )

@@ -1,1 +1,1 @@
-"""Room 4, documents: the models of `model/` go in; CRDs and tables of their fields come out."""
+"""Builds the CRDs and the page of their fields from the models. Pure: `generate.py` writes the files."""

@@ -1,4 +1,4 @@
-"""The models of the three kinds go in; their CustomResourceDefinitions come out as plain documents."""
+"""Builds the CustomResourceDefinitions of the three kinds from their models."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -20,35 +20,59 @@ from pgimport.schema.structural_schema import Schema, build_schema
 
 Rules = list[dict[str, str]]
 
-# Until the operator has looked, kstatus must not take an object without conditions for a finished one.
-UNSEEN_STATUS = {"observedGeneration": -1}
+# kstatus takes an object without conditions for a finished one. This status, which the API server sets when the object
+# is created, tells it that the operator has not observed the object yet.
+UNOBSERVED_STATUS = {"observedGeneration": -1}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """One column of `kubectl get`."""
+    """Defines one column of `kubectl get`. Type and description are those of the field, unless they are given here."""
 
     name: str
     path: str
-    type: str = "string"
-    description: str = ""
+    type: str | None = None
+    description: str | None = None
 
-    def to_json(self) -> dict[str, str]:
-        text = {"description": self.description} if self.description else {}
-        return {"name": self.name, "type": self.type, "jsonPath": self.path, **text}
+    def to_json(self, root: Schema) -> dict[str, str]:
+        """Returns the printer column of a CRD with this root schema. Raises KeyError for a field that does not exist.
+
+        A time is shown as a string: a column of type date shows only times in the past.
+        """
+        field = {} if self.type and self.description else find_field(root, self.path)
+        return {
+            "name": self.name,
+            "type": self.type or str(field["type"]),
+            "jsonPath": self.path,
+            "description": self.description or str(field["description"]),
+        }
 
 
-_AGE = Column(name="Age", path=".metadata.creationTimestamp", type="date")
+def find_field(root: Schema, path: str) -> Schema:
+    """Returns the schema of a field, for a path such as `.status.progress.percent`."""
+    schema = root
+    for name in path.removeprefix(".").split("."):
+        schema = schema["properties"][name]
+    return schema
+
+
+_AGE = Column(
+    name="Age",
+    path=".metadata.creationTimestamp",
+    type="date",
+    description="The time since the object was created.",
+)
 _REASON = Column(
     name="Reason",
     path='.status.conditions[?(@.type=="Ready")].reason',
-    description="Reason of the condition Ready.",
+    type="string",
+    description="The reason of the condition Ready.",
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """All that makes one CRD."""
+    """Defines one custom resource: its names, models, columns and rules."""
 
     kind: str
     plural: str
@@ -63,7 +87,7 @@ class Kind:
     root_rules: tuple[dict[str, str], ...] = ()
     spec_rules: tuple[dict[str, str], ...] = ()
     status_rules: tuple[dict[str, str], ...] = ()
-    # Rules of a field of the spec, by its name.
+    # rules of a field of the spec, by the name of the field
     field_rules: tuple[tuple[str, tuple[dict[str, str], ...]], ...] = ()
 
     @property
@@ -76,12 +100,13 @@ PROJECT = Kind(
     plural=names.PROJECTS,
     singular="project",
     scope="Cluster",
-    description="A tenant: where its databases live and what its plan allows. Written by the platform's admin.",
+    description="Configures a tenant: the server of its databases, its namespace and its limits. The platform's admin"
+    " creates it.",
     spec=ProjectSpec,
     status=ProjectStatus,
     columns=(
-        Column(name="Ready", path=".status.ready", type="boolean"),
-        Column(name="Version", path=".status.targetVersion", description="Version of the target server."),
+        Column(name="Ready", path=".status.ready"),
+        Column(name="Version", path=".status.targetVersion"),
         Column(name="Namespace", path=".spec.namespace"),
         _AGE,
     ),
@@ -93,14 +118,13 @@ PREVIEW = Kind(
     plural=names.PREVIEWS,
     singular="previewdatabase",
     scope="Namespaced",
-    description="A disposable database with an owner role of its own.",
+    description="Provides a temporary database with its own owner role.",
     spec=PreviewSpec,
     status=PreviewStatus,
     columns=(
         Column(name="State", path=".status.state"),
         Column(name="Database", path=".status.database"),
-        # A column of type date counts backwards only, and this time lies ahead.
-        Column(name="Expires", path=".status.expiresAt", description="When the database will be dropped."),
+        Column(name="Expires", path=".status.expiresAt"),
         _AGE,
     ),
     spec_rules=tuple(PREVIEW_SPEC_RULES),
@@ -110,14 +134,15 @@ IMPORT = Kind(
     plural=names.IMPORTS,
     singular="postgresimport",
     scope="Namespaced",
-    description="An import of a PostgreSQL database into a preview. It runs once; a new import is a new object.",
+    description="Imports a PostgreSQL database into a preview database. It runs once: create a new object to import"
+    " again.",
     spec=ImportSpec,
     status=ImportStatus,
     columns=(
         Column(name="State", path=".status.state"),
         Column(name="Target", path=".spec.target.previewDatabase"),
-        Column(name="Attempts", path=".status.attempts", type="integer"),
-        Column(name="Progress", path=".status.progress.percent", type="integer", description="In percent."),
+        Column(name="Attempts", path=".status.attempts"),
+        Column(name="Progress", path=".status.progress.percent"),
         _REASON,
         _AGE,
     ),
@@ -131,7 +156,8 @@ KINDS = (PROJECT, PREVIEW, IMPORT)
 
 
 def build_crd(kind: Kind) -> dict[str, Any]:
-    """The CustomResourceDefinition of one kind."""
+    """Builds the CustomResourceDefinition of one kind."""
+    root = build_root(kind)
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
@@ -153,13 +179,13 @@ def build_crd(kind: Kind) -> dict[str, Any]:
                     "served": True,
                     "storage": True,
                     "subresources": {"status": {}},
-                    "additionalPrinterColumns": [column.to_json() for column in kind.columns],
+                    "additionalPrinterColumns": [column.to_json(root) for column in kind.columns],
                     **(
                         {"selectableFields": [{"jsonPath": path} for path in kind.selectable]}
                         if kind.selectable
                         else {}
                     ),
-                    "schema": {"openAPIV3Schema": build_root(kind)},
+                    "schema": {"openAPIV3Schema": root},
                 }
             ],
         },
@@ -167,7 +193,7 @@ def build_crd(kind: Kind) -> dict[str, Any]:
 
 
 def build_root(kind: Kind) -> Schema:
-    """The schema of the whole object; `status` is never required of its author."""
+    """Builds the schema of the whole object. The author of an object need not write a `status`."""
     spec = build_schema(kind.spec)
     for name, rules in kind.field_rules:
         _add_rules(spec["properties"][name], rules)
@@ -177,7 +203,7 @@ def build_root(kind: Kind) -> Schema:
     conditions["x-kubernetes-list-type"] = "map"
     conditions["x-kubernetes-list-map-keys"] = ["type"]
     _add_rules(status, kind.status_rules)
-    status["default"] = UNSEEN_STATUS
+    status["default"] = UNOBSERVED_STATUS
     root: Schema = {
         "type": "object",
         "description": kind.description,
