@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class Engine(StrEnum):
-    """How the rows travel."""
+    """Transport of the rows of a live source."""
 
     AUTO = "auto"
     RELAY = "relay"
@@ -12,7 +12,7 @@ class Engine(StrEnum):
 
 
 class Provider(StrEnum):
-    """Whose own schemas and extensions stay behind."""
+    """Provider whose own schemas and extensions an import skips."""
 
     AUTO = "auto"
     NEON = "neon"
@@ -25,7 +25,7 @@ class Provider(StrEnum):
 
 
 class Verify(StrEnum):
-    """How the copy is compared with its source."""
+    """Method of comparing the copy with its source."""
 
     COUNTS = "counts"
     CHECKSUMS = "checksums"
