@@ -21,7 +21,7 @@ from pgimport.server.connection import connect, lock_database_name
 from pgimport.server.preview import ensure_preview
 from pgimport.server.server_state import read_swap
 from pgimport.server.shadow import drop_attempt, prepare_shadow
-from pgimport.server.swap import SwapPlan, drop_replaced, finish_swap, open_target, swap
+from pgimport.server.swap import SwapPlan, drop_replaced, open_target, swap
 
 
 def _database(scenario: PreviewScenario, name: str) -> tuple[object, ...]:
@@ -83,8 +83,7 @@ def test_a_crash_anywhere_shows_the_old_or_the_new_one_and_is_finished(scenario:
     assert seen[0] == ["old"]
     assert all(one in (["old"], SHUT) for one in seen)
     assert scenario.tables() == ["new"]
-    for repeated in (swap, finish_swap):
-        assert repeated(scenario.access, scenario.swap_plan()) is None
+    assert swap(scenario.access, scenario.swap_plan()) is None
     for _ in crash_ever_later(lambda connect: drop_replaced(scenario.access, scenario.names, connect=connect)):
         assert scenario.tables() == ["new"]
     assert scenario.leftovers() == []
@@ -118,7 +117,6 @@ def test_a_swap_that_was_given_up_leaves_the_old_one(scenario: PreviewScenario) 
     scenario.prepare()
     with pytest.raises(Crash):
         swap(scenario.access, scenario.swap_plan(), connect=CrashingConnect(12))
-    assert finish_swap(scenario.access, scenario.swap_plan()).reason is Reason.TARGET_BUSY  # type: ignore[union-attr]
     drop_attempt(scenario.access, scenario.names)
     failure = swap(scenario.access, scenario.swap_plan())
     assert failure is not None

@@ -91,15 +91,6 @@ class ObservedServer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ObservedAttempt:
-    """What one attempt has on the target server."""
-
-    role_exists: bool = False
-    role_may_login: bool = False  # the gate is open
-    database_oid: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ObservedSwap:
     """What `pg_database` says of a swap that may have begun."""
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from pgimport.model.errors import ServerUnavailable
 from pgimport.model.names import AttemptNames, replaced_names
-from pgimport.model.observations import ObservedAttempt, ObservedServer, ObservedSwap
+from pgimport.model.observations import ObservedServer, ObservedSwap
 from pgimport.model.reasons import Failure, Reason
 from pgimport.server.connection import Access, Connect, connect, read_query, session
 from pgimport.server.shared_objects import read_shared_objects
@@ -38,18 +38,6 @@ def read_server_facts(access: Access, allowed: Iterable[str], *, connect: Connec
 def _not_fit(access: Access, why: str) -> ServerUnavailable:
     return ServerUnavailable(
         Failure(Reason.SERVER_NOT_FIT, f"the target server {access.address} cannot take imports: {why}")
-    )
-
-
-def read_attempt(access: Access, names: AttemptNames, *, connect: Connect = connect) -> ObservedAttempt:
-    """What one attempt has on the server."""
-    with session(access, connect=connect) as connection:
-        found = read_shared_objects(connection, databases=[names.database], roles=[names.role])
-    role, database = found.roles.get(names.role), found.databases.get(names.database)
-    return ObservedAttempt(
-        role_exists=role is not None,
-        role_may_login=role is not None and role.accepts_sessions,
-        database_oid=database.oid if database else None,
     )
 
 

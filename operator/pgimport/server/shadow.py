@@ -96,12 +96,6 @@ def _close_other_databases(connection: Connection) -> None:
             connection.execute(sql.SQL("REVOKE CONNECT ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name)))
 
 
-def fence_attempt(access: Access, names: AttemptNames, *, connect: Connect = connect) -> None:
-    """Disallows and ends all sessions of an attempt; does nothing if its database and role do not exist."""
-    with session(access, connect=connect) as connection:
-        _fence(connection, names)
-
-
 def _fence(connection: Connection, names: AttemptNames) -> None:
     disallow_connections(connection, databases=[names.database], roles=[names.role])
     end_sessions(connection, databases=[names.database], roles=[names.role])

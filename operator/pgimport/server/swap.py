@@ -92,13 +92,6 @@ def swap(
             pause(min(RETRY_SECONDS, remaining_seconds))
 
 
-def finish_swap(access: Access, plan: SwapPlan, *, connect: Connect = connect) -> Failure | None:
-    """Completes a swap that was carried out before a crash; may be repeated."""
-    with session(access, connect=connect) as connection:
-        lock_database_name(connection, plan.target)
-        return _finish(connection, plan, _read(connection, plan))
-
-
 def open_target(access: Access, target: str, *, connect: Connect = connect) -> None:
     """Allows connections to a target that an interrupted swap left closed; does nothing if it does not exist."""
     with session(access, connect=connect) as connection:
@@ -123,8 +116,6 @@ def _read(connection: Connection, plan: SwapPlan) -> SharedObjects:
 
 
 def _finish(connection: Connection, plan: SwapPlan, existing: SharedObjects) -> Failure | None:
-    if plan.names.database in existing.databases:
-        return Failure(Reason.TARGET_BUSY, f"database {plan.target} is not swapped yet")
     swapped = plan.replaced.database in existing.databases or plan.replaced.role in existing.roles
     if plan.target not in existing.databases or not swapped:
         return Failure(
