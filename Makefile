@@ -138,7 +138,7 @@ $(STAMP): tests/requirements.txt pyproject.toml
 	touch $@
 
 .PHONY: format
-format: setup ## format and mend what ruff can
+format: setup ## format the code, and fix what ruff can
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 

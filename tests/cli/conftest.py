@@ -1,4 +1,4 @@
-"""Two servers: a source with a little shop on 16, a target on 18; and the command as a user starts it."""
+"""Runs `pgimport` as a user does, with a source on PostgreSQL 16 and a target server on 18."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
-    """How a command ended."""
+    """Exit code and output of a command that ended."""
 
     code: int
     out: str
@@ -25,7 +25,7 @@ class CommandResult:
 
 @dataclass(frozen=True, slots=True)
 class CommandLine:
-    """Starts `pgimport` with URLs in its environment."""
+    """Starts `pgimport` with both URLs in its environment."""
 
     source_url: str = field(repr=False)
     target_url: str = field(repr=False)
@@ -80,7 +80,7 @@ def command_line(postgres16: PostgresServer, postgres18: PostgresServer, tmp_pat
 
 
 def hanging_clients(folder: Path) -> dict[str, str]:
-    """Clients that say nothing: what holds an import in its middle. Changes of the environment that name them."""
+    """Makes clients that hang, so that an import stops half-way. Returns the environment variable that names them."""
     home = folder / "hanging"
     for major in (16, 18):
         (home / str(major) / "bin").mkdir(parents=True)
@@ -94,17 +94,17 @@ def hanging_clients(folder: Path) -> dict[str, str]:
 def wait_until_started(clients: dict[str, str], seconds: float = 50) -> None:
     deadline = time.monotonic() + seconds
     while not (Path(clients["PGIMPORT_CLIENTS"]) / "started").exists():
-        assert time.monotonic() < deadline, "the worker never came to its clients"
+        assert time.monotonic() < deadline, "the worker did not start its clients"
         time.sleep(0.02)
 
 
-def children(pid: int) -> set[int]:
-    """What the first thread of a process has started, and not yet waited for."""
+def list_children(pid: int) -> set[int]:
+    """Returns the pids of the running children of a process that has one thread."""
     return set(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
 
 
-def left_behind(server: PostgresServer) -> list[str]:
-    """Databases and roles of ours on a target server."""
+def list_leftovers(server: PostgresServer) -> list[str]:
+    """Returns the databases and roles on a target server that an import created and did not drop."""
     rows = server.query(
         "SELECT datname::text FROM pg_database WHERE datname LIKE 'pgimport%'"
         " UNION ALL SELECT rolname::text FROM pg_roles WHERE rolname LIKE 'pgimport%'"

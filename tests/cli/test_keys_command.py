@@ -1,4 +1,4 @@
-"""`pgimport keys`: what is shown, what is kept, and that two at once both come through."""
+"""`pgimport keys`: its output, the Secret with the hashes, and concurrent calls."""
 
 import json
 import threading
@@ -17,23 +17,23 @@ from pgimport.model.api_keys import API_KEYS_SECRET, parse_api_keys
 
 @pytest.fixture
 def kubernetes() -> Iterator[Kubernetes]:
-    with run_kubernetes() as running:
-        yield running
+    with run_kubernetes() as kubernetes:
+        yield kubernetes
 
 
-def call(kubernetes: Kubernetes, *words: str) -> int:
-    return run_keys(build_parser().parse_args(["keys", "--namespace", "system", *words]), kubernetes.connect())
+def call(kubernetes: Kubernetes, *arguments: str) -> int:
+    return run_keys(build_parser().parse_args(["keys", "--namespace", "system", *arguments]), kubernetes.connect())
 
 
-def find(kubernetes: Kubernetes, text: str, later: timedelta = timedelta()) -> Caller | None:
+def find_caller(kubernetes: Kubernetes, text: str, after: timedelta = timedelta()) -> Caller | None:
     ring = parse_api_keys(read_secret(kubernetes.connect(), "system", API_KEYS_SECRET) or {})
-    return ring.find(text, datetime.now(UTC) + later)
+    return ring.find(text, datetime.now(UTC) + after)
 
 
 def test_a_key_is_shown_once_listed_and_revoked(kubernetes: Kubernetes, capsys: pytest.CaptureFixture[str]) -> None:
     assert call(kubernetes, "create", "--organization", "acme", "--name", "ci", "--expires", "30d") == 0
     text = capsys.readouterr().out.strip()
-    caller = find(kubernetes, text)
+    caller = find_caller(kubernetes, text)
     assert caller is not None
     assert (caller.name, caller.organization, caller.project, caller.scopes) == (
         "ci",
@@ -41,29 +41,31 @@ def test_a_key_is_shown_once_listed_and_revoked(kubernetes: Kubernetes, capsys: 
         None,
         frozenset(ApiScope),
     )
-    assert find(kubernetes, text, timedelta(days=31)) is None
+    assert find_caller(kubernetes, text, timedelta(days=31)) is None
     assert call(kubernetes, "list") == 0
     table = capsys.readouterr().out
     assert text not in table
-    identity = text.removeprefix("capy_live_").partition("_")[0]
-    assert table.splitlines()[1].split()[:4] == [identity, "ci", "acme", "all"]
+    key_id = text.removeprefix("capy_live_").partition("_")[0]
+    assert table.splitlines()[1].split()[:4] == [key_id, "ci", "acme", "all"]
     assert call(kubernetes, "list", "--json") == 0
-    listed = json.loads(capsys.readouterr().out)
-    assert (listed[0]["id"], "hash" in listed[0]) == (identity, False)
-    assert call(kubernetes, "revoke", identity) == 0
-    assert find(kubernetes, text) is None
-    assert call(kubernetes, "revoke", identity) == 1
+    keys = json.loads(capsys.readouterr().out)
+    assert (keys[0]["id"], "hash" in keys[0]) == (key_id, False)
+    assert call(kubernetes, "revoke", key_id) == 0
+    assert find_caller(kubernetes, text) is None
+    assert call(kubernetes, "revoke", key_id) == 1
     assert "no key" in capsys.readouterr().err
 
 
-def test_a_key_of_one_project_and_scope(kubernetes: Kubernetes, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_key_can_be_limited_to_a_project_and_a_scope(
+    kubernetes: Kubernetes, capsys: pytest.CaptureFixture[str]
+) -> None:
     call(kubernetes, "create", "--organization", "acme", "--project", "shop", "--scope", "jobs:read")
-    caller = find(kubernetes, capsys.readouterr().out.strip())
+    caller = find_caller(kubernetes, capsys.readouterr().out.strip())
     assert caller is not None
     assert (caller.project, caller.scopes) == ("shop", frozenset({ApiScope.JOBS_READ}))
 
 
-def test_eight_at_once_all_come_through(kubernetes: Kubernetes, capsys: pytest.CaptureFixture[str]) -> None:
+def test_concurrent_calls_add_all_their_keys(kubernetes: Kubernetes, capsys: pytest.CaptureFixture[str]) -> None:
     threads = [
         threading.Thread(target=call, args=(kubernetes, "create", "--organization", f"org-{number}"))
         for number in range(8)
@@ -76,24 +78,24 @@ def test_eight_at_once_all_come_through(kubernetes: Kubernetes, capsys: pytest.C
     assert {entry.organization for entry in ring.entries.values()} == {f"org-{number}" for number in range(8)}
 
 
-def test_a_first_key_goes_into_a_secret_once(kubernetes: Kubernetes, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_key_is_written_to_a_new_secret_only(kubernetes: Kubernetes, capsys: pytest.CaptureFixture[str]) -> None:
     for _ in range(2):
         assert call(kubernetes, "create", "--organization", "acme", "--secret", "first") == 0
-    shown = capsys.readouterr().out
+    output = capsys.readouterr().out
     entries = read_secret(kubernetes.connect(), "system", "first")
     assert entries is not None
     text = entries["key"].decode()
-    assert text not in shown
-    assert "get secret first" in shown
-    assert find(kubernetes, text) is not None
+    assert text not in output
+    assert "get secret first" in output
+    assert find_caller(kubernetes, text) is not None
     assert len(read_secret(kubernetes.connect(), "system", API_KEYS_SECRET) or {}) == 1
 
 
 @pytest.mark.parametrize(
-    "words", [["create"], ["create", "--organization", "a", "--expires", "soon"], ["revoke"], []], ids=str
+    "arguments", [["create"], ["create", "--organization", "a", "--expires", "soon"], ["revoke"], []], ids=str
 )
-def test_wrong_words_are_refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        build_parser().parse_args(["keys", *words])
-    assert ended.value.code == 2
+def test_wrong_arguments_are_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        build_parser().parse_args(["keys", *arguments])
+    assert exit_.value.code == 2
     assert "usage:" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Before an uninstall: nothing is let go while a pod of the operator still runs."""
+"""`pgimport release` before an uninstall: it waits until no pod of the operator runs."""
 
 import threading
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ POD = api_paths.core(NAMESPACE, "pods", "operator-1")
 
 @pytest.fixture
 def cluster() -> Iterator[KubernetesClient]:
-    """A Deployment whose only pod is about to end: it is in no number of the Deployment's status any more."""
+    """A Deployment whose only pod is terminating: the numbers of its status do not count this pod any more."""
     with run_kubernetes() as kubernetes:
         kubernetes.emulator.faults.namespaces[NAMESPACE] = "Active"
         cluster = kubernetes.connect()
@@ -39,12 +39,12 @@ def cluster() -> Iterator[KubernetesClient]:
         yield cluster
 
 
-def test_a_pod_that_does_not_end_is_an_error(cluster: KubernetesClient) -> None:
+def test_a_pod_that_does_not_end_in_time_is_an_error(cluster: KubernetesClient) -> None:
     with pytest.raises(OperatorStillRunning, match="pgimport-operator"):
         stop_operator(cluster, NAMESPACE, DEPLOYMENT, stop_seconds=0.1, poll_seconds=0.02)
 
 
-def test_waits_for_the_pods_end(cluster: KubernetesClient) -> None:
+def test_release_waits_until_the_pod_has_ended(cluster: KubernetesClient) -> None:
     ending = threading.Timer(0.5, lambda: cluster.delete(POD))
     ending.start()
     stop_operator(cluster, NAMESPACE, DEPLOYMENT, stop_seconds=20, poll_seconds=0.02)
@@ -52,5 +52,5 @@ def test_waits_for_the_pods_end(cluster: KubernetesClient) -> None:
     assert [pod["metadata"]["name"] for pod in cluster.get(api_paths.core(NAMESPACE, "pods"))["items"]] == ["bystander"]
 
 
-def test_no_operator_is_nothing_to_wait_for(cluster: KubernetesClient) -> None:
+def test_without_a_deployment_there_is_nothing_to_stop(cluster: KubernetesClient) -> None:
     stop_operator(cluster, NAMESPACE, "another", stop_seconds=0.1)

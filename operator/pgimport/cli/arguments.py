@@ -41,13 +41,13 @@ owns the imported objects. The command creates it with a new password and prints
 The command finds pg_dump and pg_restore in /usr/lib/postgresql/<major>/bin, or below the folder PGIMPORT_CLIENTS.
 
 exit codes:
-  0        the target has the import
-  64-84    the import will fail in the same way again
-  10-13, 40, 41
-           try again, and read the hint
-  130, 143 interrupted
-  1        another failure
-  2        wrong usage"""
+  0         the target has the import
+  64 to 85  the import will fail in the same way again
+  10 to 13  try again
+  40 to 42  the import needs more memory, scratch space or disk; the hint says which
+  130, 143  interrupted
+  1         another failure
+  2         wrong usage"""
 
 _DURATION = re.compile(r"([1-9][0-9]{0,4})([hd])")
 _UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1)}

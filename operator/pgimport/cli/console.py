@@ -1,4 +1,4 @@
-"""What a person or a program sees: the worker's lines and our own words in, a terminal or JSON lines out."""
+"""Prints progress, results and failures of `pgimport run`: text for a terminal, or JSON lines with --json."""
 
 import json
 from collections.abc import Iterable
@@ -8,25 +8,27 @@ from pgimport.model.reasons import MEANINGS, Failure, Reason
 from pgimport.model.result import CheckStatus, PreflightReport
 from pgimport.model.status import Progress
 
-BAR = 24  # cells
+BAR_CELLS = 24
 _UNITS = ("B", "kB", "MB", "GB", "TB")
-# Where the usual hint speaks of resources, which nobody has here.
+_CLEAR_LINE = "\r\x1b[2K"
+# Hints for a user without a cluster. The hints of the reasons speak of Kubernetes resources.
 _HINTS = {
-    Reason.TARGET_NOT_EMPTY: "--recreate replaces it as a whole",
-    Reason.EXTENSION_NOT_ALLOWED: "drop the extension at the source, or name it with --allow-extension",
-    Reason.CLIENT_TOO_OLD: "install current PostgreSQL clients, or name their folder in PGIMPORT_CLIENTS",
+    Reason.TARGET_NOT_EMPTY: "use --recreate to replace the database",
+    Reason.EXTENSION_NOT_ALLOWED: "allow the extension with --allow-extension, or drop it at the source",
+    Reason.CLIENT_TOO_OLD: "install current PostgreSQL clients, or set PGIMPORT_CLIENTS to their folder",
     Reason.SOURCE_AUTH_FAILED: "check user and password in the source URL",
     Reason.SERVER_UNREACHABLE: "check host and port in the target URL, and the server's health",
     Reason.SERVER_AUTH_FAILED: "check user and password in the target URL",
-    Reason.INVALID_SPEC: "see pgimport run --help",
-    Reason.SCRATCH_FULL: "let TMPDIR name a folder with more room",
-    Reason.WORKER_OUT_OF_MEMORY: "lower --jobs",
+    Reason.INVALID_SPEC: "see `pgimport run --help`",
+    Reason.SCRATCH_FULL: "set TMPDIR to a folder with more space",
+    Reason.WORKER_OUT_OF_MEMORY: "use fewer --jobs",
 }
-_SIGNS = {CheckStatus.PASS: "✓", CheckStatus.WARN: "!", CheckStatus.FAIL: "✗"}
+_CHECK_SIGNS = {CheckStatus.PASS: "✓", CheckStatus.WARN: "!", CheckStatus.FAIL: "✗"}
+EXIT_FAILED = 1
 
 
 def format_bytes(count: int) -> str:
-    """1_234_567 → `1.2 MB`."""
+    """Formats 1_234_567 as `1.2 MB`."""
     value = float(count)
     for unit in _UNITS:
         if value < 1000 or unit == _UNITS[-1]:
@@ -36,9 +38,9 @@ def format_bytes(count: int) -> str:
 
 
 def format_progress(progress: Progress) -> str:
-    """One line: phase, bar, percent, and what is known of tables, bytes, rate and end."""
-    filled = BAR * max(0, min(progress.percent, 100)) // 100
-    parts = [f"{progress.phase.value:<9} {'█' * filled}{'░' * (BAR - filled)} {progress.percent:>3} %"]
+    """Formats one line with phase, bar and percentage, then tables, bytes, rate and remaining time if known."""
+    filled = BAR_CELLS * max(0, min(progress.percent, 100)) // 100
+    parts = [f"{progress.phase.value:<9} {'█' * filled}{'░' * (BAR_CELLS - filled)} {progress.percent:>3} %"]
     if progress.tables_total:
         parts.append(f"{progress.tables_done or 0}/{progress.tables_total} tables")
     if progress.bytes_total:
@@ -50,80 +52,94 @@ def format_progress(progress: Progress) -> str:
     return "  ".join(parts)
 
 
-def build_hint(failure: Failure) -> str:
+def find_hint(failure: Failure) -> str:
+    """Returns the command line's hint for the failure, else the reason's hint."""
     return _HINTS.get(failure.reason, failure.hint)
 
 
 def find_exit_code(failure: Failure) -> int:
-    """The reason's own, else 1."""
-    return MEANINGS[failure.reason].exit_code or 1
+    """Returns the reason's exit code, else 1."""
+    return MEANINGS[failure.reason].exit_code or EXIT_FAILED
 
 
 class Console:
-    """`out` is for results, `err` for everything on the way; with `as_json`, lines of JSON go to `out` alone."""
+    """Writes results to `out` and everything else to `err`. With `as_json`, all JSON lines go to `out`."""
 
     def __init__(self, out: TextIO, err: TextIO, *, as_json: bool) -> None:
         self._out, self._err, self._json = out, err, as_json
-        self._live = err.isatty() and not as_json
-        self._drawn = False
+        self._shows_progress = err.isatty() and not as_json
+        self._has_progress_line = False
 
-    def listen(self, line: str) -> None:
-        """A line of the worker. Its errors are not shown here: the failure at the end says the same."""
+    def say(self, text: str) -> None:
+        """Prints a step, a note or a warning. Prints nothing with `as_json`."""
+        if not self._json:
+            self._clear_progress()
+            print(text, file=self._err, flush=True)
+
+    def print_worker_line(self, line: str) -> None:
+        """Prints progress and warnings of a line of the worker's output.
+
+        Errors are not printed: the failure at the end has the same text.
+        """
         if self._json:
             print(line, file=self._out, flush=True)
             return
-        try:
-            told = json.loads(line)
-            told = told if isinstance(told, dict) else {}
-            progress = Progress.model_validate(told["progress"]) if "progress" in told else None
-        except (ValueError, TypeError):
-            progress, told = None, {}
-        if progress is not None and self._live:
-            self._draw(format_progress(progress))
-        elif isinstance(told.get("log"), dict) and told["log"].get("level") == "warning":
-            self.say(str(told["log"].get("message", "")))
+        message, progress = _parse_worker_line(line)
+        log = message.get("log")
+        if progress is not None and self._shows_progress:
+            self._draw_progress(format_progress(progress))
+        elif isinstance(log, dict) and log.get("level") == "warning":
+            self.say(str(log.get("message", "")))
 
-    def _draw(self, text: str) -> None:
-        self._err.write(f"\r\x1b[2K{text}")
-        self._err.flush()
-        self._drawn = True
-
-    def _clear(self) -> None:
-        if self._drawn:
-            self._err.write("\r\x1b[2K")
-            self._drawn = False
-
-    def say(self, text: str) -> None:
-        """A step, a note or a warning, for a person."""
-        if not self._json:
-            self._clear()
-            print(text, file=self._err, flush=True)
-
-    def report(self, preflight: PreflightReport | None) -> None:
-        """The checks, one a line."""
+    def print_checks(self, preflight: PreflightReport | None) -> None:
+        """Prints one line for each check of the preflight."""
         for check in preflight.checks if preflight else ():
-            self.say(f"  {_SIGNS[check.status]} {check.name}: {check.detail}")
+            self.say(f"  {_CHECK_SIGNS[check.status]} {check.name}: {check.detail}")
 
-    def result(self, lines: Iterable[str], **facts: Any) -> None:
-        """The last words of a run that did what was asked."""
-        self._clear()
+    def print_result(self, lines: Iterable[str], **fields: Any) -> None:
+        """Prints the result of a successful run: `lines` for people, `fields` as JSON."""
+        self._clear_progress()
         if self._json:
-            print(json.dumps({"result": {"ok": True, **facts}}, ensure_ascii=False), file=self._out, flush=True)
+            self._print_json_result(ok=True, **fields)
         else:
             print("\n".join(lines), file=self._out, flush=True)
 
     def fail(self, failure: Failure) -> int:
-        """One line on stderr; returns the exit code."""
-        self._clear()
+        """Prints the failure as one line and returns the exit code."""
+        self._clear_progress()
+        hint = find_hint(failure)
         if self._json:
-            told = {
-                "ok": False,
-                "reason": failure.reason.value,
-                "message": failure.message,
-                "hint": build_hint(failure),
-                "retryClassification": failure.classification.value,
-            }
-            print(json.dumps({"result": told}, ensure_ascii=False), file=self._out, flush=True)
-        hint = f" (hint: {build_hint(failure)})" if build_hint(failure) else ""
-        print(f"pgimport: {failure.reason.value}: {failure.message}{hint}", file=self._err, flush=True)
+            self._print_json_result(
+                ok=False,
+                reason=failure.reason.value,
+                message=failure.message,
+                hint=hint,
+                retryClassification=failure.classification.value,
+            )
+        suffix = f" (hint: {hint})" if hint else ""
+        print(f"pgimport: {failure.reason.value}: {failure.message}{suffix}", file=self._err, flush=True)
         return find_exit_code(failure)
+
+    def _print_json_result(self, **fields: Any) -> None:
+        print(json.dumps({"result": fields}, ensure_ascii=False), file=self._out, flush=True)
+
+    def _draw_progress(self, text: str) -> None:
+        self._err.write(f"{_CLEAR_LINE}{text}")
+        self._err.flush()
+        self._has_progress_line = True
+
+    def _clear_progress(self) -> None:
+        if self._has_progress_line:
+            self._err.write(_CLEAR_LINE)
+            self._has_progress_line = False
+
+
+def _parse_worker_line(line: str) -> tuple[dict[str, Any], Progress | None]:
+    """Parses a JSON line of the worker. Another line is an empty message."""
+    try:
+        message = json.loads(line)
+        if not isinstance(message, dict):
+            return {}, None
+        return message, Progress.model_validate(message["progress"]) if "progress" in message else None
+    except (ValueError, TypeError):
+        return {}, None

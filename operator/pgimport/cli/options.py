@@ -1,4 +1,4 @@
-"""What the user asked of `pgimport run`: arguments, environment and files in, `Options` or a `Failure` out."""
+"""Reads the options of `pgimport run` from arguments, environment variables and files."""
 
 import argparse
 import secrets
@@ -7,21 +7,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pgimport.model.import_choices import Engine, Provider, Verify
 from pgimport.model.names import owner_role_name
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.source_url import FileURL, SourceURL, parse_source, parse_source_url
-from pgimport.model.spec import DEFAULT_ALLOWED_EXTENSIONS, Engine, Filter, Provider, SSLMode, Verify
+from pgimport.model.spec import DEFAULT_ALLOWED_EXTENSIONS, Filter, SSLMode
 from pgimport.server.connection import Access
 
 ENV_SOURCE_URL = "PGIMPORT_SOURCE_URL"
 ENV_TARGET_URL = "PGIMPORT_TARGET_URL"
+PASSWORD_BYTES = 24
+
+# The reason to report if the text of a URL cannot be read.
+_URL_REASONS = {"source": Reason.SOURCE_URL_INVALID, "target": Reason.TARGET_URL_INVALID}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """One import, as it was asked for."""
+    """The options of one `pgimport run`."""
 
-    source_text: str = field(repr=False)  # the worker parses it again, by itself
+    source_text: str = field(repr=False)  # the worker parses this text itself
     source: SourceURL | FileURL
     access: Access
     database: str
@@ -30,7 +35,7 @@ class Options:
     password_is_new: bool
     recreate: bool
     dry_run: bool
-    plan: bool  # as well
+    plan: bool  # implies dry_run
     json: bool
     engine: Engine
     jobs: int
@@ -45,52 +50,45 @@ class Options:
 
     @property
     def source_title(self) -> str:
-        """For people."""
-        place = f"{self.source.host}:{self.source.port}"
-        return f"{self.source.dbname} on {place}" if isinstance(self.source, SourceURL) else f"the dump file at {place}"
+        """`shop on db.example.com:5432`, or `the dump file at files.example.com:443`."""
+        address = f"{self.source.host}:{self.source.port}"
+        if isinstance(self.source, FileURL):
+            return f"the dump file at {address}"
+        return f"{self.source.dbname} on {address}"
 
 
 def read_options(arguments: argparse.Namespace, environment: Mapping[str, str]) -> Options | Failure:
-    """Nothing is connected to yet. No message holds a password."""
+    """Reads all files and checks all values. Opens no connection. No message contains a password."""
     source_text = _read_url("source", arguments.source, arguments.source_file, environment.get(ENV_SOURCE_URL))
     if isinstance(source_text, Failure):
         return source_text
     target_text = _read_url("target", arguments.target, arguments.target_file, environment.get(ENV_TARGET_URL))
     if isinstance(target_text, Failure):
         return target_text
-    source, target = parse_source(source_text), parse_source_url(target_text)
+    source, target = parse_source(source_text), _parse_target_url(target_text)
     if isinstance(source, Failure):
         return source
     if isinstance(target, Failure):
-        return Failure(target.reason, target.message.replace("source", "target"))
+        return target
     password = _read_owner_password(arguments.owner_password_file)
     if isinstance(password, Failure):
         return password
-    ca, script = (
-        _read_bytes(name, file) for name, file in (("ca", arguments.ca), ("post-import", arguments.post_import))
-    )
+    ca = _read_bytes("ca", arguments.ca)
     if isinstance(ca, Failure):
         return ca
-    if isinstance(script, Failure):
-        return script
+    post_import = _read_bytes("post-import", arguments.post_import)
+    if isinstance(post_import, Failure):
+        return post_import
     filter_ = _build_filter(arguments)
     if isinstance(filter_, Failure):
         return filter_
-    # A target without TLS is as common on a laptop as one with it: where nothing is said, libpq's own default.
-    sslmode = target.sslmode if "sslmode=" in target_text else SSLMode.PREFER
     return Options(
         source_text=source_text,
         source=source,
-        access=Access(
-            host=target.host,
-            port=target.port,
-            user=target.user,
-            password=target.password or "",
-            sslmode=sslmode.value,
-        ),
+        access=_build_access(target, target_text),
         database=target.dbname,
         owner=arguments.owner or owner_role_name(target.dbname),
-        owner_password=password or secrets.token_urlsafe(24),
+        owner_password=password or secrets.token_urlsafe(PASSWORD_BYTES),
         password_is_new=password is None,
         recreate=arguments.recreate,
         dry_run=arguments.dry_run or arguments.plan,
@@ -101,49 +99,53 @@ def read_options(arguments: argparse.Namespace, environment: Mapping[str, str]) 
         verify=Verify(arguments.verify),
         extensions=list(dict.fromkeys([*DEFAULT_ALLOWED_EXTENSIONS, *arguments.allow_extension])),
         ca=ca,
-        post_import=script,
+        post_import=post_import,
         sha256=arguments.sha256,
         provider=Provider(arguments.provider),
         filter=filter_,
         warnings=[
-            f"the password in --{name} can be seen by everyone on this machine; use {variable} or --{name}-file"
-            for name, text, parsed, variable in (
-                ("source", arguments.source, source, ENV_SOURCE_URL),
-                ("target", arguments.target, target, ENV_TARGET_URL),
-            )
-            if text and isinstance(parsed, SourceURL) and parsed.password
+            *_warn_of_password("source", arguments.source, source),
+            *_warn_of_password("target", arguments.target, target),
         ],
     )
 
 
-def _read_url(what: str, argument: str | None, file: str | None, variable: str | None) -> str | Failure:
-    """The argument or file wins over the environment."""
+def _read_url(name: str, argument: str | None, file: str | None, variable: str | None) -> str | Failure:
+    """Reads the text of a URL. The argument and the file take precedence over the environment variable."""
     if file is not None:
         try:
             return (sys.stdin.read() if file == "-" else Path(file).read_text()).strip()
         except (OSError, UnicodeDecodeError) as error:
-            return _unusable(f"--{what}-file {file} cannot be read: {getattr(error, 'strerror', None) or 'no text'}")
+            return Failure(_URL_REASONS[name], f"--{name}-file {file} cannot be read: {_describe(error)}")
     if text := argument or variable:
         return text.strip()
-    return _unusable(f"no {what} was given: use --{what}, --{what}-file or PGIMPORT_{what.upper()}_URL")
+    return Failure(
+        _URL_REASONS[name],
+        f"the {name} URL is missing: set PGIMPORT_{name.upper()}_URL, or use --{name} or --{name}-file",
+    )
+
+
+def _parse_target_url(text: str) -> SourceURL | Failure:
+    """Parses the target's URL, which has the same parts as a source's URL."""
+    target = parse_source_url(text)
+    if isinstance(target, Failure):
+        return Failure(Reason.TARGET_URL_INVALID, target.message.replace("source", "target", 1))
+    return target
+
+
+def _build_access(target: SourceURL, text: str) -> Access:
+    # Many targets on a laptop have no TLS. Without sslmode in the URL, libpq's own default applies.
+    sslmode = target.sslmode if "sslmode=" in text else SSLMode.PREFER
+    return Access(
+        host=target.host, port=target.port, user=target.user, password=target.password or "", sslmode=sslmode.value
+    )
 
 
 def _read_bytes(name: str, file: str | None) -> bytes | Failure | None:
     try:
         return None if file is None else Path(file).read_bytes()
     except OSError as error:
-        return Failure(Reason.INVALID_SPEC, f"--{name} {file} cannot be read: {error.strerror}")
-
-
-def _build_filter(arguments: argparse.Namespace) -> Filter | Failure | None:
-    given = {
-        "include_schemas": arguments.include_schema, "exclude_schemas": arguments.exclude_schema,
-        "exclude_tables": arguments.exclude_table, "exclude_table_data": arguments.exclude_table_data,
-    }  # fmt: skip
-    try:
-        return Filter(**given) if any(given.values()) else None
-    except ValueError as error:
-        return Failure(Reason.FILTER_INVALID, f"the patterns are not usable: {error}")
+        return Failure(Reason.INVALID_SPEC, f"--{name} {file} cannot be read: {_describe(error)}")
 
 
 def _read_owner_password(file: str | None) -> str | Failure | None:
@@ -152,10 +154,29 @@ def _read_owner_password(file: str | None) -> str | Failure | None:
     try:
         password = Path(file).read_text().rstrip("\n")
     except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "no text"
-        return Failure(Reason.INVALID_SPEC, f"--owner-password-file {file} cannot be read: {why}")
+        return Failure(Reason.INVALID_SPEC, f"--owner-password-file {file} cannot be read: {_describe(error)}")
     return password or Failure(Reason.INVALID_SPEC, f"--owner-password-file {file} is empty")
 
 
-def _unusable(message: str) -> Failure:
-    return Failure(Reason.SOURCE_URL_INVALID, message)
+def _describe(error: OSError | UnicodeDecodeError) -> str:
+    return error.strerror or str(error) if isinstance(error, OSError) else "it is not UTF-8 text"
+
+
+def _build_filter(arguments: argparse.Namespace) -> Filter | Failure | None:
+    patterns = {
+        "include_schemas": arguments.include_schema,
+        "exclude_schemas": arguments.exclude_schema,
+        "exclude_tables": arguments.exclude_table,
+        "exclude_table_data": arguments.exclude_table_data,
+    }
+    try:
+        return Filter(**patterns) if any(patterns.values()) else None
+    except ValueError as error:
+        return Failure(Reason.FILTER_INVALID, f"a pattern is not valid: {error}")
+
+
+def _warn_of_password(name: str, argument: str | None, url: SourceURL | FileURL) -> list[str]:
+    if argument and isinstance(url, SourceURL) and url.password:
+        variable = f"PGIMPORT_{name.upper()}_URL"
+        return [f"every user of this machine can read the password in --{name}; use {variable} or --{name}-file"]
+    return []

@@ -1,4 +1,7 @@
-"""`pgimport run`: one import without a cluster, by the same steps: preflight, shadow, import, swap, clean-up."""
+"""`pgimport run`: runs one import without a cluster, with the steps of an import in a cluster.
+
+The steps are preflight, shadow, import, swap and clean-up.
+"""
 
 import argparse
 import json
@@ -10,6 +13,7 @@ from contextlib import contextmanager
 
 from pgimport.cli.console import Console
 from pgimport.cli.options import Options, read_options
+from pgimport.cli.run_output import print_plan, print_result
 from pgimport.cli.worker_process import AttemptFolder, open_attempt_folder, run_worker, start_worker
 from pgimport.model.errors import PgimportError, ServerUnavailable
 from pgimport.model.names import AttemptNames, attempt_names, attempt_password
@@ -25,14 +29,15 @@ from pgimport.server.shadow import ShadowPlan, drop_attempt, prepare_shadow
 from pgimport.server.swap import SwapPlan, drop_replaced, swap
 from pgimport.server.temporary_role import read_user_objects_as_temporary_role
 
-# A user may reach from this machine what this machine reaches: nobody else's network is at stake.
-EVERYWHERE = AllowedSources(allowed_cidrs=["0.0.0.0/0", "::/0"])
-SWAP_PATIENCE = 60.0  # seconds for sessions that may not be ended to leave the target
+# The user may reach every address that this machine reaches, so no address is refused.
+ALL_ADDRESSES = AllowedSources(allowed_cidrs=["0.0.0.0/0", "::/0"])
+BUSY_TIMEOUT = 60.0  # seconds until the sessions that the admin may not end have left the target
+IMPORT_NAME = "command-line"
 EXIT_FAILED = 1
 
 
-class _Ended(Exception):
-    """An expected and final outcome, on its way to the one place that prints it."""
+class _ImportFailed(Exception):
+    """Carries an expected, final failure to `main`, which prints it."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.message)
@@ -40,15 +45,15 @@ class _Ended(Exception):
 
 
 class _Interrupted(BaseException):
-    """SIGINT or SIGTERM; unwinds like Ctrl-C, and remembers which it was."""
+    """SIGINT or SIGTERM arrived. Unwinds like KeyboardInterrupt."""
 
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(signal_number)
+        self.signal_number = signal_number
 
 
 def main(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
-    """The exit code; whatever happens, nothing of ours is left behind but what was asked for."""
+    """Runs the import and returns the exit code. After a failure the target is unchanged and the copy is dropped."""
     console = Console(sys.stdout, sys.stderr, as_json=arguments.json)
     options = read_options(arguments, environment)
     if isinstance(options, Failure):
@@ -57,30 +62,31 @@ def main(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
         print(f"pgimport: warning: {warning}", file=sys.stderr)
     try:
         with _interruptible():
-            return _run(options, console)
-    except (_Ended, ServerUnavailable) as ended:
-        return console.fail(ended.failure)
+            _run(options, console)
+    except (_ImportFailed, ServerUnavailable) as error:
+        return console.fail(error.failure)
     except PgimportError as error:
         print(f"pgimport: {error}", file=sys.stderr)
         return EXIT_FAILED
     except _Interrupted as interrupted:
-        console.fail(Failure(Reason.CANCELLED, "interrupted; the target is as it was"))
-        return 128 + interrupted.number
+        console.fail(Failure(Reason.CANCELLED, "interrupted; the target is unchanged"))
+        return 128 + interrupted.signal_number
+    return 0
 
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """The first signal unwinds; none disturbs the clean-up that it leads to."""
+    """Lets the first signal raise _Interrupted. Later signals do not disturb the clean-up."""
 
     def interrupt(number: int, _frame: object) -> None:
         _ignore_signals()
         raise _Interrupted(number)
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in handlers.items():
             signal.signal(number, handler)
 
 
@@ -89,52 +95,42 @@ def _ignore_signals() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def _run(options: Options, console: Console) -> int:
+def _run(options: Options, console: Console) -> None:
+    """Runs all steps and prints the result. Raises _ImportFailed, PgimportError, _Interrupted."""
     pod_uid = str(uuid.uuid4())
     names = attempt_names(pod_uid)
-    mark = OwnerComment(project_uid="command-line", import_uid=pod_uid, pod_uid=pod_uid)
+    comment = OwnerComment(project_uid=IMPORT_NAME, import_uid=pod_uid, pod_uid=pod_uid)
     server = read_server_facts(options.access, options.extensions)
     check_replaceable(options.access, options.database, options.owner)
-    with open_attempt_folder(options.source_text, pod_uid, options.ca, options.post_import) as place:
+    with open_attempt_folder(options.source_text, pod_uid, options.ca, options.post_import) as folder:
         order = _build_order(options, server, pod_uid)
-        console.say(f"looking at {options.source_title}")
-        looked = run_worker("preflight", place, order, console.listen)
-        console.report(looked.preflight)
-        source = _source_of(looked)
-        _refuse_full_target(options, mark)
+        console.say(f"checking {options.source_title}")
+        preflight = run_worker("preflight", folder, order, console.print_worker_line)
+        console.print_checks(preflight.preflight)
+        source = _get_source(preflight)
+        _require_empty_target(options, comment)
         if options.dry_run:
-            steps = _read_plan(place, order) if options.plan else []
-            return _show_plan(options, names, server, looked, console, steps)
+            steps = _read_plan(folder, order) if options.plan else []
+            print_plan(console, options, server, preflight.preflight, steps)
+            return
         try:
-            done = _import(options, console, place, order, source, mark)
-            _refuse_full_target(options, mark)
-            _ignore_signals()  # from here on it is finished, not given up
-            console.say("swapping")
+            verification = _import(options, console, folder, order, source, comment)
+            _require_empty_target(options, comment)
+            _ignore_signals()  # The copy is complete. From here on the command finishes.
+            console.say(f"replacing {options.database} with the copy")
             _swap(options, names)
         except BaseException:
             _ignore_signals()
-            _clean_up(options, names)
+            _drop_attempt(options, names)
             raise
         drop_replaced(options.access, names)
-    return _show_result(options, done, console)
-
-
-def _clean_up(options: Options, names: AttemptNames) -> None:
-    """Where even this fails, the user is told what to drop; what led here is told all the same."""
-    try:
-        drop_attempt(options.access, names)
-    except PgimportError as error:
-        print(
-            f"pgimport: warning: database {names.database} and role {names.role}"
-            f" may be left on {options.access.address}: {error}",
-            file=sys.stderr,
-        )
+    print_result(console, options, verification)
 
 
 def _build_order(options: Options, server: ObservedServer, pod_uid: str) -> Order:
     return Order(
         import_uid=pod_uid,
-        import_name="command-line",
+        import_name=IMPORT_NAME,
         namespace="",
         target=OrderTarget(
             host=options.access.host,
@@ -144,7 +140,7 @@ def _build_order(options: Options, server: ObservedServer, pod_uid: str) -> Orde
             server_version_num=server.version_num,
             creatable_extensions=sorted(server.creatable_extensions),
         ),
-        sources=EVERYWHERE,
+        sources=ALL_ADDRESSES,
         allowed_extensions=options.extensions,
         engine=options.engine,
         jobs=options.jobs,
@@ -155,122 +151,85 @@ def _build_order(options: Options, server: ObservedServer, pod_uid: str) -> Orde
     )
 
 
-def _source_of(result: WorkerResult) -> SourceInfo:
+def _get_source(result: WorkerResult) -> SourceInfo:
+    """Returns what the preflight read about the source. Raises _ImportFailed if a check failed."""
     source = result.preflight.source if result.preflight else None
     if result.failure is not None or not result.ok or source is None:
-        raise _Ended(_failure_of(result))
+        raise _ImportFailed(_get_failure(result))
     return source
 
 
-def _failure_of(result: WorkerResult) -> Failure:
+def _get_failure(result: WorkerResult) -> Failure:
     if result.failure is not None:
         return result.failure.to_failure()
-    return Failure(Reason.WORKER_FAILED, f"the {result.step} ended without saying why")
+    return Failure(Reason.WORKER_FAILED, f"the worker's {result.step} failed without a reason")
 
 
-def _refuse_full_target(options: Options, mark: OwnerComment) -> None:
+def _require_empty_target(options: Options, comment: OwnerComment) -> None:
+    """Raises _ImportFailed if the target has objects of a user. With --recreate they may be replaced."""
     if options.recreate:
         return
-    if found := read_user_objects_as_temporary_role(options.access, options.database, mark):
-        raise _Ended(
-            Failure(
-                Reason.TARGET_NOT_EMPTY,
-                f"database {options.database} holds objects of its own: {', '.join(found)}",
-            )
-        )
+    objects = read_user_objects_as_temporary_role(options.access, options.database, comment)
+    if objects:
+        message = f"database {options.database} has objects of its own: {', '.join(objects)}"
+        raise _ImportFailed(Failure(Reason.TARGET_NOT_EMPTY, message))
+
+
+def _read_plan(folder: AttemptFolder, order: Order) -> list[str]:
+    """Returns one line for each step by which the worker would copy the rows."""
+    steps: list[str] = []
+    result = run_worker("plan", folder, order, lambda line: steps.extend(json.loads(line).get("plan", [])))
+    if not result.ok:
+        raise _ImportFailed(_get_failure(result))
+    return steps
 
 
 def _import(
-    options: Options, console: Console, place: AttemptFolder, order: Order, source: SourceInfo, mark: OwnerComment
+    options: Options, console: Console, folder: AttemptFolder, order: Order, source: SourceInfo, comment: OwnerComment
 ) -> Verification | None:
-    names = attempt_names(place.pod_uid)
+    """Creates the shadow, fills it and returns what the worker verified."""
+    names = attempt_names(folder.pod_uid)
     plan = ShadowPlan(
         names=names,
-        password=attempt_password(place.seed, place.pod_uid),
+        password=attempt_password(folder.seed, folder.pod_uid),
         source=source,
-        mark=mark,
-        close_other_databases=False,  # the admin's other databases are the user's, not ours
+        mark=comment,
+        close_other_databases=False,  # The admin's other databases belong to the user: they stay open.
     )
     console.say(f"copying into {names.database}")
-    with start_worker("import", place, order) as worker:  # it waits at its gate, as in a pod
+    with start_worker("import", folder, order) as worker:  # The worker waits until its role may log in.
         for note in prepare_shadow(options.access, plan):
             console.say(f"  note: {note}")
-        result = worker.follow(console.listen)
+        result = worker.follow(console.print_worker_line)
     if not result.ok or result.failure is not None:
-        raise _Ended(_failure_of(result))
+        raise _ImportFailed(_get_failure(result))
     return result.verification
 
 
 def _swap(options: Options, names: AttemptNames) -> None:
+    """Gives the target's name to the copy, in one transaction."""
     plan = SwapPlan(
         target=options.database,
         owner=options.owner,
         owner_password=options.owner_password,
         names=names,
-        busy_timeout_seconds=SWAP_PATIENCE,
+        busy_timeout_seconds=BUSY_TIMEOUT,
     )
     try:
         failure = swap(options.access, plan)
     except ServerUnavailable:
-        failure = swap(options.access, plan)  # a connection that was lost at the end: it may have been carried out
+        failure = swap(options.access, plan)  # The lost connection may have committed: a second swap finds that out.
     if failure is not None:
-        raise _Ended(failure)
+        raise _ImportFailed(failure)
 
 
-def _read_plan(place: AttemptFolder, order: Order) -> list[str]:
-    """How the rows would travel, as the worker plans it."""
-    planned: list[str] = []
-
-    def listen(line: str) -> None:
-        planned.extend(json.loads(line).get("plan", []))
-
-    result = run_worker("plan", place, order, listen)
-    if not result.ok:
-        raise _Ended(_failure_of(result))
-    return planned
-
-
-def _show_plan(
-    options: Options,
-    names: AttemptNames,
-    server: ObservedServer,
-    looked: WorkerResult,
-    console: Console,
-    steps: list[str],
-) -> int:
-    place = options.access.address
-    console.result(
-        [
-            f"would copy {options.source_title}",
-            f"  into a database like {names.database} on {place} (PostgreSQL {server.version})",
-            f"  with {options.jobs} streams, engine {options.engine.value}, verify: {options.verify.value}",
-            *(f"    {step}" for step in steps),
-            f"  then {'replace' if options.recreate else 'fill'} {options.database}, owned by {options.owner}"
-            + (" with a new password" if options.password_is_new else ""),
-            "nothing was changed",
-        ],
-        plan=True,
-        database=options.database,
-        owner=options.owner,
-        preflight=looked.preflight.to_json() if looked.preflight else None,
-        **({"steps": steps} if steps else {}),
-    )
-    return 0
-
-
-def _show_result(options: Options, done: Verification | None, console: Console) -> int:
-    lines = [f"{options.database} on {options.access.address} holds the import; its owner is {options.owner}"]
-    if done is not None and done.verified:
-        lines.append(f"verified ({done.mode}): {done.tables} tables, {done.rows} rows, {done.sequences} sequences")
-    if done is not None:
-        lines += [f"  note: {note}" for note in done.notes]
-    if options.password_is_new:
-        lines.append(f"password of {options.owner}, shown only now: {options.owner_password}")
-    console.result(
-        lines,
-        database=options.database,
-        owner=options.owner,
-        **({"ownerPassword": options.owner_password} if options.password_is_new else {}),
-        verification=done.to_json() if done else None,
-    )
-    return 0
+def _drop_attempt(options: Options, names: AttemptNames) -> None:
+    """Drops the copy. If that fails too, prints what to drop by hand; the first failure is reported as well."""
+    try:
+        drop_attempt(options.access, names)
+    except PgimportError as error:
+        print(
+            f"pgimport: warning: database {names.database} and role {names.role}"
+            f" may still exist on {options.access.address}: {error}",
+            file=sys.stderr,
+        )

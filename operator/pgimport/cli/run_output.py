@@ -1,0 +1,57 @@
+"""Prints the plan and the result of `pgimport run`."""
+
+from collections.abc import Sequence
+
+from pgimport.cli.console import Console
+from pgimport.cli.options import Options
+from pgimport.model.observations import ObservedServer
+from pgimport.model.result import PreflightReport, Verification
+
+
+def print_plan(
+    console: Console,
+    options: Options,
+    server: ObservedServer,
+    preflight: PreflightReport | None,
+    steps: Sequence[str],
+) -> None:
+    """Prints what an import would do. `steps` says for each table how its rows would be copied."""
+    address = options.access.address
+    action = "replace" if options.recreate else "fill"
+    password = " with a new password" if options.password_is_new else ""
+    console.print_result(
+        [
+            f"would copy {options.source_title}",
+            f"  into a new database on {address} (PostgreSQL {server.version})",
+            f"  with {options.jobs} streams, engine {options.engine.value}, verify {options.verify.value}",
+            *(f"    {step}" for step in steps),
+            f"  then {action} {options.database}, owned by {options.owner}{password}",
+            "nothing was changed",
+        ],
+        plan=True,
+        database=options.database,
+        owner=options.owner,
+        preflight=preflight.to_json() if preflight else None,
+        **({"steps": list(steps)} if steps else {}),
+    )
+
+
+def print_result(console: Console, options: Options, verification: Verification | None) -> None:
+    """Prints what was imported and verified. This is the only place that prints a new password."""
+    lines = [f"imported into {options.database} on {options.access.address}, owned by {options.owner}"]
+    if verification is not None and verification.verified:
+        lines.append(
+            f"verified ({verification.mode}): {verification.tables} tables, {verification.rows} rows,"
+            f" {verification.sequences} sequences"
+        )
+    if verification is not None:
+        lines += [f"  note: {note}" for note in verification.notes]
+    if options.password_is_new:
+        lines.append(f"password of {options.owner} (not shown again): {options.owner_password}")
+    console.print_result(
+        lines,
+        database=options.database,
+        owner=options.owner,
+        **({"ownerPassword": options.owner_password} if options.password_is_new else {}),
+        verification=verification.to_json() if verification else None,
+    )
