@@ -1,6 +1,5 @@
 """Checks that the generated CRDs are up to date, valid, bounded and described."""
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -85,51 +84,6 @@ def test_everything_that_a_user_writes_is_bounded(kind: Kind) -> None:
         or (schema.get("type") == "string" and not {"maxLength", "enum", "format"} & schema.keys())
     ]
     assert unbounded == []
-
-
-FRAGMENT_STARTS = ("Of", "As", "Once", "Over", "Whose", "Without", "Only", "Its", "With", "For", "By", "When", "Where")
-
-
-def find_fault(description: str) -> str | None:
-    """Returns what keeps a description from being a full sentence, or None."""
-    if not re.fullmatch(r"[A-Z].*\.", description, re.DOTALL):
-        return "it must start with a capital letter and end with a period"
-    sentences = re.split(r"(?<=[.:]) (?=[A-Z])", description)
-    if len(sentences[0].split()) < 4:
-        return "its first sentence must have at least four words"
-    starts = [sentence.split()[0] for sentence in sentences]
-    if faults := [start for start in starts if start in FRAGMENT_STARTS]:
-        return f"a sentence must not start with {faults[0]}"
-    return None
-
-
-@each_kind
-def test_every_field_is_described_by_a_full_sentence(kind: Kind) -> None:
-    root = build_root(kind)
-    descriptions = {".": root["description"]}
-    descriptions |= {column.name: column.to_json(root)["description"] for column in kind.columns}
-    for part in ("spec", "status"):
-        for path, schema in _walk(root["properties"][part], part):
-            if not path.endswith("[]"):
-                descriptions[path] = schema.get("description", "")
-    faults = {path: fault for path, text in descriptions.items() if (fault := find_fault(text))}
-    assert faults == {}
-
-
-@pytest.mark.parametrize(
-    "description",
-    [
-        "Of the spec.",
-        "project.import",
-        "Name of the",
-        "",
-        "The name.",
-        "Its name is here.",
-        "The name is X. Of the spec.",
-    ],
-)
-def test_a_fragment_is_not_a_full_sentence(description: str) -> None:
-    assert find_fault(description) is not None
 
 
 @each_kind

@@ -57,8 +57,8 @@ class Preview(ResponseModel):
     id: str = Field(description=ID_DESCRIPTION)
     name: str = Field(description="The name of the PreviewDatabase resource.")
     project_id: str = Field(description="The name of the Project that the preview database belongs to.")
-    mode: PreviewMode
-    state: PreviewState
+    mode: PreviewMode = Field(description="The content of a new database: empty, or clone for a copy.")
+    state: PreviewState = Field(description="The state is pending, ready, failed, expired or deleting.")
     ttl_hours: int = Field(description="The time from creation or extension to expiry, in hours, rounded up.")
     created_at: Time = Field(description="The time at which the preview database was created.")
     expires_at: Time = Field(description="The time at which the operator drops the database.")
