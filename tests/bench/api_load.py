@@ -60,7 +60,8 @@ operator does not run."""
     def method_of_reads(self) -> str:
         return f"""\
 `GET /v1/jobs/{{id}}` of {self.jobs:,} jobs in random order, {READS_PER_SECOND} times a second for
-{self.read_seconds} s, from the API as a program on this host. A request's time counts from when it was due, not from when it was sent."""
+{self.read_seconds} s, from the API as a program on this host. A request's time counts from when it was due, not from
+when it was sent."""
 
     @property
     def method_of_memory(self) -> str:
