@@ -1,5 +1,6 @@
-"""Helm, and what it renders."""
+"""Fixtures that run Helm and render the chart."""
 
+import json
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -18,7 +19,7 @@ Render = Callable[..., list[Manifest]]
 
 @pytest.fixture(scope="session")
 def helm() -> Helm:
-    """From PATH, else the test cluster's own, which is built once a machine."""
+    """Runs Helm from PATH, or else the test cluster's own, which is built once per machine."""
     program = shutil.which("helm") or str(ensure_programs(TOOLS) / "helm")
 
     def run(*arguments: str, values: Manifest | None = None) -> subprocess.CompletedProcess[str]:
@@ -36,11 +37,17 @@ def helm() -> Helm:
 
 @pytest.fixture(scope="session")
 def render(helm: Helm) -> Render:
-    """Values go in; all objects come out, hooks included."""
+    """Renders all objects of the chart with some values, hooks included. Renders equal values only once."""
+    rendered: dict[str, str] = {}
 
     def run(values: Manifest | None = None) -> list[Manifest]:
-        result = helm("template", "pgimport", str(CHART), "--namespace", "pgimport-system", values=values)
-        assert result.returncode == 0, result.stderr
-        return [document for document in yaml.safe_load_all(result.stdout) if document]
+        key = json.dumps(values, sort_keys=True)
+        if key not in rendered:
+            result = helm("template", "pgimport", str(CHART), "--namespace", "pgimport-system", values=values)
+            assert result.returncode == 0, result.stderr
+            documents = yaml.load_all(result.stdout, Loader=yaml.CSafeLoader)
+            rendered[key] = json.dumps([document for document in documents if document])
+        documents_again: list[Manifest] = json.loads(rendered[key])  # a copy that a test may change
+        return documents_again
 
     return run
