@@ -232,7 +232,7 @@ def test_an_owner_that_cannot_be_replaced_is_refused_first(
     finally:
         postgres18.execute("DROP ROLE cli_busy_owner")
     assert result.code == 1
-    assert "name another" in result.err
+    assert "choose another" in result.err
     _assert_clean(command_line, postgres18)
 
 

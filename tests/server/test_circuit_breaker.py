@@ -12,7 +12,7 @@ from tests.support.postgres import ADMIN, PostgresServer
 from pgimport.model.errors import ServerUnavailable
 from pgimport.model.reasons import Failure, Reason
 from pgimport.server import connection as connection_module
-from pgimport.server.circuit_breaker import REST_SECONDS, CircuitBreaker
+from pgimport.server.circuit_breaker import OPEN_SECONDS, CircuitBreaker
 from pgimport.server.connection import Access, connect
 
 AWAY = ServerUnavailable(Failure(Reason.SERVER_UNREACHABLE, "it cannot be reached"))
@@ -44,7 +44,7 @@ def test_nobody_waits_again_until_its_rest_is_over_and_then_one_alone() -> None:
     circuit_breaker = CircuitBreaker(clock)
     assert ask(circuit_breaker, clock, 10)
     assert not ask(circuit_breaker, clock, 10)
-    clock.now += REST_SECONDS
+    clock.now += OPEN_SECONDS
     with circuit_breaker.connecting("a:5432"):
         assert not ask(circuit_breaker, clock, 10), "another one asks for all"
     assert ask(circuit_breaker, clock, 0, None)

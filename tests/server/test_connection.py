@@ -10,7 +10,7 @@ from tests.support.postgres import PostgresServer
 from pgimport.model.errors import ServerUnavailable
 from pgimport.model.reasons import Reason
 from pgimport.server.connection import Access, connect, session
-from pgimport.server.server_state import read_server_facts
+from pgimport.server.server_state import read_server_properties
 
 
 def _closed_port() -> int:
@@ -70,7 +70,7 @@ def test_names_of_tenants_are_not_looked_up(access: Access) -> None:
 
 
 def test_facts_of_a_fit_server(server: PostgresServer, access: Access) -> None:
-    facts = read_server_facts(access, ["plpgsql", "vector", TRUSTED, "not_there"])
+    facts = read_server_properties(access, ["plpgsql", "vector", TRUSTED, "not_there"])
     assert facts.version_num // 10000 == server.major
     assert facts.version.startswith(f"{server.major}.")
     # vector needs a superuser, and is not trusted
@@ -82,7 +82,7 @@ def test_an_admin_without_rights_is_not_fit(server: PostgresServer, access: Acce
     server.execute(f"ALTER ROLE admin NO{lacking}")
     try:
         with pytest.raises(ServerUnavailable, match=lacking) as raised:
-            read_server_facts(access, [])
+            read_server_properties(access, [])
     finally:
         server.execute(f"ALTER ROLE admin {lacking}")
     assert raised.value.failure.reason is Reason.SERVER_NOT_FIT

@@ -203,7 +203,7 @@ def test_encoding_and_locale_are_the_sources_or_a_named_fallback(
         scenario.names.database,
     ) == [made]
     assert bool(notes) is noted
-    assert all("not on the target server" in note for note in notes)
+    assert all("the target server does not have the source's locale" in note for note in notes)
     assert _with_source(scenario, source_facts(**changes)) == notes
 
 
@@ -227,8 +227,8 @@ def test_extensions_come_first_in_their_schemas_at_this_servers_version(scenario
         return
     source = source_facts((HEALING, "1.0", "healing"), (TRUSTED, "1.0", "extensions"), ("plpgsql", "1.0", "pg_catalog"))
     notes = _with_source(scenario, source)
-    assert f"extension {TRUSTED}: 1.0 at the source, 1.1 in the copy" in notes
-    assert "rows that users added to extensions.systems cannot be brought: a superuser owns the table" in notes
+    assert f"extension {TRUSTED}: version 1.0 at the source, version 1.1 in the copy" in notes
+    assert "rows that users added to extensions.systems cannot be copied: a superuser owns the table" in notes
     assert len(notes) == 2
     with scenario.as_attempt() as connection:
         assert connection.execute(

@@ -24,7 +24,7 @@ from pgimport.model.reasons import Failure, Reason
 from pgimport.model.result import SourceInfo, Verification, WorkerResult
 from pgimport.model.spec import AllowedSources, SSLMode
 from pgimport.server.replacement_check import check_replaceable
-from pgimport.server.server_state import read_server_facts
+from pgimport.server.server_state import read_server_properties
 from pgimport.server.shadow import ShadowPlan, drop_attempt, prepare_shadow
 from pgimport.server.swap import SwapPlan, drop_replaced, swap
 from pgimport.server.temporary_role import read_user_objects_as_temporary_role
@@ -100,7 +100,7 @@ def _run(options: Options, console: Console) -> None:
     pod_uid = str(uuid.uuid4())
     names = attempt_names(pod_uid)
     comment = OwnerComment(project_uid=IMPORT_NAME, import_uid=pod_uid, pod_uid=pod_uid)
-    server = read_server_facts(options.access, options.extensions)
+    server = read_server_properties(options.access, options.extensions)
     check_replaceable(options.access, options.database, options.owner)
     with open_attempt_folder(options.source_text, pod_uid, options.ca, options.post_import) as folder:
         order = _build_order(options, server, pod_uid)

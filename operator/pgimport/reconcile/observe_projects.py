@@ -14,7 +14,7 @@ from pgimport.model.spec import ProjectSpec
 from pgimport.reconcile.context import ReconcileContext
 from pgimport.reconcile.server_credentials import read_admin_access
 from pgimport.server.marked_objects import MarkedObject, read_marked_objects
-from pgimport.server.server_state import read_server_facts
+from pgimport.server.server_state import read_server_properties
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +60,7 @@ def observe_project(context: ReconcileContext, key: ResourceKey, _now: datetime)
 def read_project_server(context: ReconcileContext, spec: ProjectSpec) -> ObservedServer | Unreachable:
     """Connects to the Project's server as its admin. A failure is a value."""
     try:
-        return read_server_facts(read_admin_access(context, spec), spec.allowed_extensions)
+        return read_server_properties(read_admin_access(context, spec), spec.allowed_extensions)
     except ServerUnavailable as away:
         return Unreachable(failure=away.failure)
 

@@ -1,1 +1,1 @@
-"""Room 6, the target servers: the only one that talks to them as admin; databases, roles and the swap."""
+"""Databases, roles and sessions of the target servers; the only package that connects to them as admin."""

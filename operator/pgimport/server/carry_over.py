@@ -1,4 +1,7 @@
-"""What the new target takes over from the old one: read before the swap's transaction, written within it."""
+"""Properties of a target and its owner that survive a swap, such as settings, privileges and memberships.
+
+They are read before the transaction of the swap, and written within it.
+"""
 
 import logging
 from collections.abc import Iterator
@@ -11,8 +14,8 @@ from pgimport.server.connection import Connection, read_query
 
 _log = logging.getLogger(__name__)
 
-# Parameters whose stored value is a list of quoted names; every other value is one literal.
-_LISTS = frozenset(
+# Parameters whose stored value is a list of quoted names (GUC_LIST_QUOTE). Other values are one literal.
+_LIST_PARAMETERS = frozenset(
     {
         "local_preload_libraries",
         "search_path",
@@ -26,7 +29,7 @@ _LISTS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class RoleMembership:
-    """`member` is a member of `role`; the options are None before 16."""
+    """A row of pg_auth_members; the options `inherit` and `set` are None before PostgreSQL 16."""
 
     role: str
     member: str
@@ -37,7 +40,10 @@ class RoleMembership:
 
 @dataclass(frozen=True, slots=True)
 class StoredSettings:
-    """Of a database, a role, or a role in a database: `name=value` each."""
+    """A row of pg_db_role_setting: settings of a database, of a role, or of a role in a database.
+
+    Each value is `name=value`.
+    """
 
     database: str | None
     role: str | None
@@ -46,7 +52,7 @@ class StoredSettings:
 
 @dataclass(frozen=True, slots=True)
 class CarryOver:
-    """Empty where there was no target, or no owner, before. Names are those of before and after alike."""
+    """The properties to carry over. `database` and `role` are None if the old target or its owner does not exist."""
 
     database: tuple[str, int, str | None] | None  # owner, connection limit, comment
     acl: list[tuple[str | None, str, bool]]
@@ -56,33 +62,33 @@ class CarryOver:
 
 
 def read_carry_over(connection: Connection, target: str, owner: str) -> CarryOver:
-    """Before anything is renamed."""
-    about = {"database": target, "role": owner}
+    """Reads the properties of the old target and its owner, before anything is renamed."""
+    names = {"database": target, "role": owner}
     return CarryOver(
-        database=connection.execute(read_query("database_attributes"), about).fetchone(),
-        acl=connection.execute(read_query("database_acl"), about).fetchall(),
-        role=connection.execute(read_query("role_attributes"), about).fetchone(),
+        database=connection.execute(read_query("database_attributes"), names).fetchone(),
+        acl=connection.execute(read_query("database_acl"), names).fetchall(),
+        role=connection.execute(read_query("role_attributes"), names).fetchone(),
         memberships=read_memberships(connection, owner),
         settings=read_stored_settings(connection, target, owner),
     )
 
 
 def read_memberships(connection: Connection, role: str) -> list[RoleMembership]:
-    """In both directions, but for the admin's own."""
+    """Returns the members of a role and the roles that it is a member of, without the membership of the admin."""
     return [RoleMembership(*row) for row in connection.execute(read_query("memberships"), {"role": role}).fetchall()]
 
 
 def read_stored_settings(connection: Connection, database: str | None, role: str) -> list[StoredSettings]:
-    """Of the database for anyone, and of the role anywhere."""
+    """Returns the settings of the database for every role, and of the role in every database."""
     rows = connection.execute(read_query("stored_settings"), {"database": database, "role": role}).fetchall()
     return [StoredSettings(*row) for row in rows]
 
 
 def write_carry_over(connection: Connection, carry_over: CarryOver, target: str, owner: str) -> None:
-    """After the renames, in the same transaction. What the admin may not give again is named in the log."""
+    """Writes the properties after the renames, in the same transaction; logs those that the admin may not set."""
     database, role = sql.Identifier(target), sql.Identifier(owner)
-    holder, limit, comment = carry_over.database or (owner, -1, None)
-    connection.execute(sql.SQL("ALTER DATABASE {} OWNER TO {}").format(database, sql.Identifier(holder)))
+    database_owner, limit, comment = carry_over.database or (owner, -1, None)
+    connection.execute(sql.SQL("ALTER DATABASE {} OWNER TO {}").format(database, sql.Identifier(database_owner)))
     connection.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(database, sql.Literal(comment)))
     connection.execute(
         sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true CONNECTION LIMIT {}").format(database, sql.Literal(limit))
@@ -95,46 +101,48 @@ def write_carry_over(connection: Connection, carry_over: CarryOver, target: str,
     for statement in (
         *_grants(carry_over, database),
         *_membership_grants(carry_over),
-        *(one for settings in carry_over.settings for one in _setting_statements(settings)),
+        *(statement for settings in carry_over.settings for statement in _setting_statements(settings)),
     ):
         try:
             with connection.transaction():
                 connection.execute(statement)
         except (postgres.InsufficientPrivilege, postgres.UndefinedObject) as error:
-            _log.warning("not carried over to database %s: %s", target, error.diag.message_primary)
+            _log.warning(
+                "The swap did not carry over a property to database %s: %s", target, error.diag.message_primary
+            )
 
 
 def _grants(carry_over: CarryOver, database: sql.Identifier) -> Iterator[sql.Composed]:
     for grantee, privilege, grantable in carry_over.acl:
-        to = sql.SQL("PUBLIC") if grantee is None else sql.Identifier(grantee)
-        end = sql.SQL(" WITH GRANT OPTION" if grantable else "")
-        # The privilege is a word of PostgreSQL's own: CONNECT, CREATE or TEMPORARY.
-        right = sql.SQL({"CONNECT": "CONNECT", "CREATE": "CREATE"}.get(privilege, "TEMPORARY"))
-        yield sql.SQL("GRANT {} ON DATABASE {} TO {}").format(right, database, to) + end
+        recipient = sql.SQL("PUBLIC") if grantee is None else sql.Identifier(grantee)
+        option = sql.SQL(" WITH GRANT OPTION" if grantable else "")
+        # A database has the privileges CONNECT, CREATE and TEMPORARY.
+        privilege_name = sql.SQL({"CONNECT": "CONNECT", "CREATE": "CREATE"}.get(privilege, "TEMPORARY"))
+        yield sql.SQL("GRANT {} ON DATABASE {} TO {}").format(privilege_name, database, recipient) + option
 
 
 def _membership_grants(carry_over: CarryOver) -> Iterator[sql.Composed]:
-    for one in carry_over.memberships:
+    for membership in carry_over.memberships:
         options: list[sql.Composable] = []
-        if one.inherit is None or one.set is None:
-            options += [sql.SQL("ADMIN OPTION")] if one.admin else []
+        if membership.inherit is None or membership.set is None:
+            options += [sql.SQL("ADMIN OPTION")] if membership.admin else []
         else:
             options += [
-                sql.SQL("ADMIN {}").format(sql.SQL("TRUE" if one.admin else "FALSE")),
-                sql.SQL("INHERIT {}").format(sql.SQL("TRUE" if one.inherit else "FALSE")),
-                sql.SQL("SET {}").format(sql.SQL("TRUE" if one.set else "FALSE")),
+                sql.SQL("ADMIN {}").format(sql.SQL("TRUE" if membership.admin else "FALSE")),
+                sql.SQL("INHERIT {}").format(sql.SQL("TRUE" if membership.inherit else "FALSE")),
+                sql.SQL("SET {}").format(sql.SQL("TRUE" if membership.set else "FALSE")),
             ]
-        grant = sql.SQL("GRANT {} TO {}").format(sql.Identifier(one.role), sql.Identifier(one.member))
+        grant = sql.SQL("GRANT {} TO {}").format(sql.Identifier(membership.role), sql.Identifier(membership.member))
         yield grant + sql.SQL(" WITH ") + sql.SQL(", ").join(options) if options else grant
 
 
 def _setting_statements(settings: StoredSettings) -> Iterator[sql.Composed]:
     for text in settings.values:
         name, _, value = text.partition("=")
-        values = _split_names(value) if name in _LISTS else [value]
-        # A class and a parameter (`auto_explain.log_format`) are two identifiers.
+        values = _split_names(value) if name in _LIST_PARAMETERS else [value]
+        # The parameter of an extension has two identifiers, such as `auto_explain.log_format`.
         yield _alter(settings) + sql.SQL(" SET {} TO {}").format(
-            sql.Identifier(*name.split(".")), sql.SQL(", ").join(sql.Literal(one) for one in values)
+            sql.Identifier(*name.split(".")), sql.SQL(", ").join(sql.Literal(name_in_list) for name_in_list in values)
         )
 
 
@@ -148,12 +156,12 @@ def _alter(settings: StoredSettings) -> sql.Composed:
 
 
 def reset_statement(settings: StoredSettings) -> sql.Composed:
-    """What takes all of these back."""
+    """Builds the statement that removes all of these settings."""
     return _alter(settings) + sql.SQL(" RESET ALL")
 
 
 def _split_names(value: str) -> list[str]:
-    """`"$user", public` → its names, as PostgreSQL quotes them in a list; an empty value is one empty name."""
+    """Parses a list of names as PostgreSQL quotes them: `"$user", public` has two names, an empty value has one."""
     names, name, quoted, position = [], "", False, 0
     while position < len(value):
         letter = value[position]

@@ -1,7 +1,7 @@
-"""Servers that keep a caller waiting: a place goes in; whoever comes soon after is refused at once.
+"""A circuit breaker for each target server: after a slow failure, connections fail at once for a while.
 
-A server behind a black hole costs each look ten seconds. With a few imports on it all workers would wait for it, and
-the imports of every other Project with them.
+A server that drops packets costs each caller the whole connect timeout. Without a circuit breaker, a few imports to
+such a server would occupy all workers, and the imports of all other Projects would wait.
 """
 
 import threading
@@ -13,44 +13,44 @@ from dataclasses import dataclass
 from pgimport.model.errors import ServerUnavailable
 from pgimport.model.reasons import Failure, Reason
 
-# What is refused faster than this may be asked by everybody.
+# A failure that took less time than this does not open the circuit breaker.
 SLOW_SECONDS = 1.0
-# For so long nobody asks again; then one does, for all.
-REST_SECONDS = 10.0
+# While it is open, connections fail at once. After this time one caller tries again, on behalf of all.
+OPEN_SECONDS = 10.0
 
 
 @dataclass(slots=True)
-class _Outage:
+class _OpenCircuit:
     failure: Failure
     until: float
 
 
 class CircuitBreaker:
-    """Safe to share between threads."""
+    """Remembers which servers failed slowly; safe to share between threads."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._known: dict[str, _Outage] = {}
+        self._open: dict[str, _OpenCircuit] = {}
         self._lock = threading.Lock()
 
     @contextmanager
-    def connecting(self, place: str) -> Iterator[None]:
-        """Around one connection. Raises ServerUnavailable, as the last one who waited for it did."""
+    def connecting(self, address: str) -> Iterator[None]:
+        """Wraps one attempt to connect. Raises ServerUnavailable with the last failure while the circuit is open."""
         with self._lock:
-            known, began = self._known.get(place), self._clock()
-            if known is not None and began < known.until:
-                raise ServerUnavailable(known.failure)
-            if known is not None:  # this caller asks for all
-                known.until = began + REST_SECONDS
+            circuit, started = self._open.get(address), self._clock()
+            if circuit is not None and started < circuit.until:
+                raise ServerUnavailable(circuit.failure)
+            if circuit is not None:  # this caller tries on behalf of all
+                circuit.until = started + OPEN_SECONDS
         try:
             yield
-        except ServerUnavailable as away:
+        except ServerUnavailable as unavailable:
             with self._lock:
-                slow = self._clock() - began >= SLOW_SECONDS
-                if slow and away.failure.reason is Reason.SERVER_UNREACHABLE:
-                    self._known[place] = _Outage(away.failure, self._clock() + REST_SECONDS)
+                slow = self._clock() - started >= SLOW_SECONDS
+                if slow and unavailable.failure.reason is Reason.SERVER_UNREACHABLE:
+                    self._open[address] = _OpenCircuit(unavailable.failure, self._clock() + OPEN_SECONDS)
                 else:
-                    self._known.pop(place, None)
+                    self._open.pop(address, None)
             raise
         with self._lock:
-            self._known.pop(place, None)
+            self._open.pop(address, None)

@@ -1,4 +1,4 @@
-"""The shadow's encoding and locale: the source's facts in, the ways to make such a database out, best first."""
+"""Creates a database with the encoding and locale of the source, or with the nearest that the server has."""
 
 from dataclasses import dataclass
 
@@ -10,19 +10,19 @@ from pgimport.server.connection import Connection, read_query
 
 LIBC, ICU, BUILTIN = "c", "i", "b"
 
-# What CREATE DATABASE says of a locale or provider that this server does not have.
-_NOT_HERE = (
+# Errors of CREATE DATABASE for a locale or provider that the server does not have.
+_UNKNOWN_LOCALE = (
     postgres.WrongObjectType,
     postgres.FeatureNotSupported,
     postgres.InvalidParameterValue,
     postgres.InvalidObjectDefinition,
-    postgres.SyntaxError,  # BUILTIN_LOCALE before 17
+    postgres.SyntaxError,  # BUILTIN_LOCALE before PostgreSQL 17
 )
 
 
 @dataclass(frozen=True, slots=True)
 class DatabaseLocale:
-    """As `pg_database` has it."""
+    """Encoding and locale of a database, as in pg_database."""
 
     encoding: str
     collate: str
@@ -39,7 +39,7 @@ class DatabaseLocale:
 def _choices(source: SourceInfo) -> list[DatabaseLocale]:
     exact = DatabaseLocale(source.encoding, source.collate, source.ctype, source.locale_provider, source.locale)
     choices = [exact]
-    if exact.provider != LIBC:  # its own locale decides; libc's names may be unknown here
+    if exact.provider != LIBC:  # libc's locale has no effect, and may not exist at this server
         choices.append(DatabaseLocale(exact.encoding, "C", "C", exact.provider, exact.locale))
     if exact.encoding == "UTF8":
         choices.append(DatabaseLocale(exact.encoding, "C.UTF-8", "C.UTF-8", LIBC, None))
@@ -63,27 +63,27 @@ def _clauses(locale: DatabaseLocale) -> sql.Composable:
 
 
 def create_like_source(connection: Connection, database: str, source: SourceInfo) -> None:
-    """CREATE DATABASE as the source is, else as near to it as this server can."""
-    *better, last = _choices(source)
+    """Creates the database with the locale of the source, or with the first fallback that the server accepts."""
+    *preferred, last = _choices(source)
     statement = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ").format(sql.Identifier(database))
-    for choice in better:
+    for choice in preferred:
         try:
             connection.execute(statement + _clauses(choice))
-        except _NOT_HERE:
+        except _UNKNOWN_LOCALE:
             continue
         return
     connection.execute(statement + _clauses(last))
 
 
 def describe_fallback(connection: Connection, database: str, source: SourceInfo) -> list[str]:
-    """A note where the database could not be made like its source; also after a crash."""
+    """Returns a note for the user if the database has another locale than its source."""
     row = connection.execute(read_query("database_locale"), {"database": database}).fetchone()
-    wanted = _choices(source)[0]
-    if row is None or (made := DatabaseLocale(*row)) == wanted:
+    requested = _choices(source)[0]
+    if row is None or (actual := DatabaseLocale(*row)) == requested:
         return []
-    if made.provider == wanted.provider != LIBC and made.locale == wanted.locale:
-        return []  # only libc's names differ, which decide nothing here
+    if actual.provider == requested.provider != LIBC and actual.locale == requested.locale:
+        return []  # only libc's locale differs, which has no effect
     return [
-        f"the source's locale {wanted} is not on the target server: the copy has {made},"
+        f"the target server does not have the source's locale {requested}: the copy has {actual},"
         " so text may be sorted differently"
     ]

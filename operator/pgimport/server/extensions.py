@@ -1,4 +1,4 @@
-"""Extensions of a shadow while it is still empty: the source's list in, notes for a person out."""
+"""Creates the extensions of the source in an empty shadow."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -12,77 +12,84 @@ from pgimport.model.reasons import Failure, Reason
 from pgimport.model.result import SourceExtension
 from pgimport.server.connection import Connection, read_query
 
-ALWAYS_THERE = "plpgsql"
+PREINSTALLED_EXTENSION = "plpgsql"
 
 
 @dataclass(frozen=True, slots=True)
-class _Available:
-    """What this server would install."""
+class _AvailableExtension:
+    """The default version of an extension at the target server."""
 
     name: str
     version: str
-    fixed_schema: str | None  # its control file names it: SCHEMA is not to be given
+    fixed_schema: str | None  # set by the control file; CREATE EXTENSION … SCHEMA is then an error
     requires: list[str]
 
 
-def create_extensions(inside: Connection, wanted: Iterable[SourceExtension], owner: str) -> list[str]:
-    """Each at this server's version, in the source's schema; may be repeated while nothing else is in the database.
+def create_extensions(connection: Connection, extensions: Iterable[SourceExtension], owner: str) -> list[str]:
+    """Creates each extension at this server's version in the schema of the source; returns notes for the user.
 
-    Raises ServerUnavailable (ExtensionNotAllowed) where the server does not have one.
+    May be repeated while the database contains nothing else. Raises ServerUnavailable (ExtensionNotAllowed) if the
+    server does not have an extension.
     """
-    asked = {one.name: one for one in wanted if one.name != ALWAYS_THERE}
-    if not asked:
+    requested = {extension.name: extension for extension in extensions if extension.name != PREINSTALLED_EXTENSION}
+    if not requested:
         return []
     notes, schemas = [], []
-    for available in _in_order(inside, asked):
-        source = asked[available.name]
+    for available in _in_order(connection, requested):
+        source = requested[available.name]
         statement = sql.SQL("CREATE EXTENSION IF NOT EXISTS {}").format(sql.Identifier(available.name))
         if available.fixed_schema is None:
             schema = source.schema_name or "public"
             if schema != "public" and not schema.startswith("pg_"):
-                inside.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
+                connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
                 schemas.append(schema)
             statement += sql.SQL(" SCHEMA {}").format(sql.Identifier(schema))
-        inside.execute(statement)
+        connection.execute(statement)
         if available.fixed_schema not in (None, "pg_catalog"):
-            _grant(inside, "GRANT USAGE ON SCHEMA {} TO {}", (available.fixed_schema,), owner)
+            _grant(connection, "GRANT USAGE ON SCHEMA {} TO {}", (available.fixed_schema,), owner)
         if available.version != source.version:
-            notes.append(f"extension {source.name}: {source.version} at the source, {available.version} in the copy")
-    notes += _open_configuration(inside, owner)
+            notes.append(
+                f"extension {source.name}: version {source.version} at the source,"
+                f" version {available.version} in the copy"
+            )
+    notes += _grant_configuration_tables(connection, owner)
     for schema in dict.fromkeys(schemas):
-        inside.execute(sql.SQL("ALTER SCHEMA {} OWNER TO {}").format(sql.Identifier(schema), sql.Identifier(owner)))
+        connection.execute(sql.SQL("ALTER SCHEMA {} OWNER TO {}").format(sql.Identifier(schema), sql.Identifier(owner)))
     return notes
 
 
-def _in_order(inside: Connection, asked: dict[str, SourceExtension]) -> list[_Available]:
-    rows = inside.execute(read_query("extension_versions"), {"names": sorted(asked)}).fetchall()
-    waiting = {row[0]: _Available(*row) for row in rows}
-    if missing := sorted(asked.keys() - waiting.keys()):
+def _in_order(connection: Connection, requested: dict[str, SourceExtension]) -> list[_AvailableExtension]:
+    rows = connection.execute(read_query("extension_versions"), {"names": sorted(requested)}).fetchall()
+    waiting = {row[0]: _AvailableExtension(*row) for row in rows}
+    if missing := sorted(requested.keys() - waiting.keys()):
         raise ServerUnavailable(
             Failure(Reason.EXTENSION_NOT_ALLOWED, f"the target server does not have the extension {', '.join(missing)}")
         )
-    ordered: list[_Available] = []
+    ordered: list[_AvailableExtension] = []
     while waiting:
-        ready = [one for one in waiting.values() if not waiting.keys() & set(one.requires)]
-        for one in ready or list(waiting.values()):  # a circle cannot be: the server itself would refuse it
-            ordered.append(waiting.pop(one.name))
+        ready = [extension for extension in waiting.values() if not waiting.keys() & set(extension.requires)]
+        for extension in ready or list(waiting.values()):  # PostgreSQL refuses extensions that require each other
+            ordered.append(waiting.pop(extension.name))
     return ordered
 
 
-def _open_configuration(inside: Connection, owner: str) -> list[str]:
-    """The rows that users keep in an extension's tables belong to the data: the copy's role must bring them."""
+def _grant_configuration_tables(connection: Connection, owner: str) -> list[str]:
+    """Grants INSERT on the configuration tables of the extensions, because the import copies the users' rows in them.
+
+    https://www.postgresql.org/docs/current/extend-extensions.html#EXTEND-EXTENSIONS-CONFIG-TABLES
+    """
     notes = []
-    for kind, schema, name in inside.execute(read_query("extension_configuration_tables")).fetchall():
-        right = "GRANT USAGE, UPDATE ON SEQUENCE {} TO {}" if kind == "S" else "GRANT INSERT ON TABLE {} TO {}"
-        if not _grant(inside, right, (schema, name), owner):
-            notes.append(f"rows that users added to {schema}.{name} cannot be brought: a superuser owns the table")
+    for kind, schema, name in connection.execute(read_query("extension_configuration_tables")).fetchall():
+        grant = "GRANT USAGE, UPDATE ON SEQUENCE {} TO {}" if kind == "S" else "GRANT INSERT ON TABLE {} TO {}"
+        if not _grant(connection, grant, (schema, name), owner):
+            notes.append(f"rows that users added to {schema}.{name} cannot be copied: a superuser owns the table")
     return notes
 
 
-def _grant(inside: Connection, statement: str, name: tuple[str | None, ...], owner: str) -> bool:
-    """False where the admin may not: a trusted extension's objects belong to the server's first superuser."""
+def _grant(connection: Connection, statement: str, name: tuple[str | None, ...], owner: str) -> bool:
+    """Returns False if the admin may not grant: a trusted extension's objects belong to the bootstrap superuser."""
     composed = sql.SQL(statement).format(sql.Identifier(*[part for part in name if part]), sql.Identifier(owner))
     with suppress(postgres.InsufficientPrivilege):
-        inside.execute(composed)
+        connection.execute(composed)
         return True
     return False

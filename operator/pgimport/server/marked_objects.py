@@ -1,4 +1,4 @@
-"""Leftovers: a Project's uid in, everything on the server that carries its mark out; and the end of one of them."""
+"""Databases and roles that carry a mark, which is the comment by which we recognise what we created."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,7 +11,7 @@ from pgimport.server.sessions import disallow_connections
 
 @dataclass(frozen=True, slots=True)
 class MarkedObject:
-    """A database or role that somebody of ours made."""
+    """A database or role with the mark of a Project."""
 
     kind: Literal["database", "role"]
     name: str
@@ -19,9 +19,9 @@ class MarkedObject:
 
 
 def read_marked_objects(access: Access, project_uid: str, *, connect: Connect = connect) -> list[MarkedObject]:
-    """Of this Project alone; databases before roles, as they must be dropped."""
+    """Returns the marked databases of a Project, then its marked roles; this is the order in which to drop them."""
     with session(access, connect=connect) as connection:
-        return [one for one in _read_all(connection) if one.mark.project_uid == project_uid]
+        return [marked for marked in _read_all(connection) if marked.mark.project_uid == project_uid]
 
 
 def _read_all(connection: Connection) -> list[MarkedObject]:
@@ -34,7 +34,7 @@ def _read_all(connection: Connection) -> list[MarkedObject]:
 
 
 def drop_marked_object(access: Access, marked: MarkedObject, *, connect: Connect = connect) -> None:
-    """Only while it still carries this very mark: between look and drop it may have become something else."""
+    """Drops a database or role if it still has the same mark; another object may have got its name meanwhile."""
     with session(access, connect=connect) as connection:
         lock_database_name(connection, marked.name)
         if marked not in _read_all(connection):

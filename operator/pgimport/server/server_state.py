@@ -1,4 +1,4 @@
-"""Looking without touching: an `Access` and names come in, what the server says goes out as plain values."""
+"""Queries that change nothing: properties of the server, the state of a swap, sizes and objects of a database."""
 
 from collections.abc import Iterable
 
@@ -9,23 +9,28 @@ from pgimport.model.reasons import Failure, Reason
 from pgimport.server.connection import Access, Connect, connect, read_query, session
 from pgimport.server.shared_objects import read_shared_objects
 
-# 14 knows neither pg_database_owner's public schema nor trusted defaults that the steps rely on.
+# Since 15 the schema public belongs to pg_database_owner, and PUBLIC may not create objects in it.
 OLDEST_SERVER = 150000
 
 
-def read_server_facts(access: Access, allowed: Iterable[str], *, connect: Connect = connect) -> ObservedServer:
-    """Raises ServerUnavailable also where the server or its admin is not fit to take imports."""
+def read_server_properties(access: Access, allowed: Iterable[str], *, connect: Connect = connect) -> ObservedServer:
+    """Returns the version, and those of the allowed extensions that the admin can create.
+
+    Raises ServerUnavailable (ServerNotFit) if the server or its admin does not meet the requirements of an import.
+    """
     with session(access, connect=connect) as connection:
         row = connection.execute(read_query("server_properties")).fetchone()
         extensions = connection.execute(read_query("creatable_extensions"), {"allowed": list(allowed)}).fetchall()
     if row is None:
         raise _not_fit(access, f"the role {access.user} was dropped")
     version, version_num, superuser, createdb, createrole, standby = row
-    missing = [name for name, has in (("CREATEDB", createdb), ("CREATEROLE", createrole)) if not (has or superuser)]
+    missing = [
+        name for name, granted in (("CREATEDB", createdb), ("CREATEROLE", createrole)) if not (granted or superuser)
+    ]
     if version_num < OLDEST_SERVER:
         raise _not_fit(access, f"its version is {version}; 15 or newer is needed")
     if standby:
-        raise _not_fit(access, "it is a standby and takes no writes")
+        raise _not_fit(access, "it is a standby, which is read-only")
     if missing:
         raise _not_fit(access, f"the admin {access.user} lacks {' and '.join(missing)}")
     return ObservedServer(
@@ -35,47 +40,48 @@ def read_server_facts(access: Access, allowed: Iterable[str], *, connect: Connec
     )
 
 
-def _not_fit(access: Access, why: str) -> ServerUnavailable:
+def _not_fit(access: Access, cause: str) -> ServerUnavailable:
     return ServerUnavailable(
-        Failure(Reason.SERVER_NOT_FIT, f"the target server {access.address} cannot take imports: {why}")
+        Failure(Reason.SERVER_NOT_FIT, f"the target server {access.address} cannot take imports: {cause}")
     )
 
 
 def read_swap(access: Access, target: str, names: AttemptNames, *, connect: Connect = connect) -> ObservedSwap:
-    """Where a swap stands: the target's OID is the shadow's once it is done."""
+    """Reads the OIDs of target and shadow; after the swap, the target has the OID that the shadow had."""
     replaced = replaced_names(names.database)
     with session(access, connect=connect) as connection:
-        found = read_shared_objects(
+        existing = read_shared_objects(
             connection, databases=[target, names.database, replaced.database], roles=[replaced.role]
         )
     return ObservedSwap(
-        target_oid=found.databases[target].oid if target in found.databases else None,
-        shadow_oid=found.databases[names.database].oid if names.database in found.databases else None,
-        target_open=target not in found.databases
-        or found.databases[target].accepts_sessions
-        or found.databases[target].invalid,
-        replaced_exists=replaced.database in found.databases or replaced.role in found.roles,
+        target_oid=existing.databases[target].oid if target in existing.databases else None,
+        shadow_oid=existing.databases[names.database].oid if names.database in existing.databases else None,
+        target_open=target not in existing.databases
+        or existing.databases[target].accepts_sessions
+        or existing.databases[target].invalid,
+        replaced_exists=replaced.database in existing.databases or replaced.role in existing.roles,
     )
 
 
 def read_database_oid(access: Access, database: str, *, connect: Connect = connect) -> int:
-    """0 where it is not there: no database has this OID."""
+    """Returns 0, which is no valid OID, if the database does not exist."""
     with session(access, connect=connect) as connection:
-        found = read_shared_objects(connection, databases=[database]).databases.get(database)
-    return found.oid if found is not None else 0
+        existing = read_shared_objects(connection, databases=[database]).databases.get(database)
+    return existing.oid if existing is not None else 0
 
 
 def read_database_size(access: Access, database: str, *, connect: Connect = connect) -> int | None:
-    """Bytes; None where it is not there (any more)."""
+    """Returns the size in bytes, or None if the database does not exist."""
     with session(access, connect=connect) as connection:
         row = connection.execute(read_query("database_size"), {"database": database}).fetchone()
     return None if row is None or row[0] is None else int(row[0])
 
 
 def read_user_objects(owner_access: Access, database: str, limit: int = 5, *, connect: Connect = connect) -> list[str]:
-    """Some of the objects that somebody made in a database (`table public.users`); empty: it may be filled.
+    """Returns up to `limit` objects that a user created in a database, such as `table public.users`.
 
-    The database may hold anything, so its owner looks, never the admin.
+    An import may only fill a database without such objects. `owner_access` must be the owner's: the admin never
+    connects to a database that may contain hostile objects.
     """
     with session(owner_access, database, connect) as connection:
         rows = connection.execute(read_query("user_objects"), {"limit": limit}).fetchall()

@@ -1,4 +1,7 @@
-"""A look inside a database whose owner's password is not known: a role of this moment looks, never the admin."""
+"""Reads a database whose owner's password is unknown, as a temporary role.
+
+The admin never connects to a database that may contain hostile objects.
+"""
 
 import secrets
 from collections.abc import Iterator
@@ -18,25 +21,25 @@ from pgimport.server.shared_objects import read_shared_objects
 def read_user_objects_as_temporary_role(
     access: Access, database: str, mark: OwnerComment, limit: int = 5, *, connect: Connect = connect
 ) -> list[str]:
-    """As `read_user_objects`; empty too where there is no such database."""
+    """Returns the same as `read_user_objects`, or an empty list if the database does not exist."""
     with session(access, connect=connect) as connection:
         if database not in read_shared_objects(connection, databases=[database]).databases:
             return []
-    with _visit(access, database, mark, connect) as visitor:
-        return read_user_objects(visitor, database, limit, connect=connect)
+    with _temporary_role(access, database, mark, connect) as role_access:
+        return read_user_objects(role_access, database, limit, connect=connect)
 
 
 @contextmanager
-def _visit(access: Access, database: str, mark: OwnerComment, connect: Connect) -> Iterator[Access]:
-    """A role that may enter one database and nothing else, for the length of a block."""
-    name, password = f"pgimport_visit_{secrets.token_hex(10)}", secrets.token_hex(32)
-    role, place = sql.Identifier(name), sql.Identifier(database)
+def _temporary_role(access: Access, database: str, mark: OwnerComment, connect: Connect) -> Iterator[Access]:
+    """Creates a role that may connect to one database, for the length of a block."""
+    name, password = f"pgimport_temporary_{secrets.token_hex(10)}", secrets.token_hex(32)
+    role_name, database_name = sql.Identifier(name), sql.Identifier(database)
     with session(access, connect=connect) as connection:
         try:
             create_role(connection, name, password, mark)
-            connection.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(place, role))
-            connection.execute(sql.SQL("ALTER ROLE {} LOGIN").format(role))
+            connection.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(database_name, role_name))
+            connection.execute(sql.SQL("ALTER ROLE {} LOGIN").format(role_name))
             yield replace(access, user=name, password=password)
         finally:
-            connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM {}").format(place, role))
+            connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM {}").format(database_name, role_name))
             drop_role(connection, access, name, connect)

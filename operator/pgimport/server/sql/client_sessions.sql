@@ -1,4 +1,5 @@
--- Client sessions in these databases or of these roles. An autovacuum worker has no user and ends by itself.
+-- Client sessions in these databases or of these roles. Autovacuum workers have no user, and are not among them:
+-- DROP DATABASE and RENAME end them.
 SELECT a.pid, a.datname::text, a.usename::text, coalesce(a.application_name, '')
   FROM pg_stat_activity AS a
  WHERE (a.datname = ANY (%(databases)s::text[]) OR a.usename = ANY (%(roles)s::text[]))

@@ -1,4 +1,4 @@
--- What a new database takes over from the old one of its name, but for ACL and settings.
+-- Owner, connection limit and comment of a database.
 SELECT pg_get_userbyid(d.datdba)::text, d.datconnlimit, shobj_description(d.oid, 'pg_database')
   FROM pg_database AS d
  WHERE d.datname = %(database)s

@@ -1,4 +1,4 @@
--- The admin's own databases that PUBLIC may enter. None of a superuser's: it owns what is not ours.
+-- Databases of the admin that PUBLIC may connect to. Databases of a superuser are not ours, and are not changed.
 SELECT d.datname::text
   FROM pg_database AS d
   JOIN pg_roles AS r ON r.oid = d.datdba

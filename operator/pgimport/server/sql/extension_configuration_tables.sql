@@ -1,4 +1,4 @@
--- Tables and sequences whose rows an extension leaves to its users, and a dump carries.
+-- Configuration tables and sequences of extensions: pg_dump dumps the rows that users added to them.
 SELECT c.relkind::text, n.nspname::text, c.relname::text
   FROM pg_extension AS e
   CROSS JOIN LATERAL unnest(e.extconfig) AS t(oid)

@@ -1,5 +1,5 @@
--- Databases first, then roles, each with its comment. A database whose comment was not written yet (a crash
--- right after CREATE DATABASE) is known by the role of its name, or by its owner.
+-- All databases, then all roles, with the comment that may contain a mark. After a crash between CREATE DATABASE and
+-- COMMENT ON DATABASE, the comment of the role with the same name or of the owner counts.
 SELECT 'database' AS kind, d.datname::text AS name,
        coalesce(shobj_description(d.oid, 'pg_database'),
                 shobj_description(same.oid, 'pg_authid'),

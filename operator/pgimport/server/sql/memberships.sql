@@ -1,4 +1,4 @@
--- Who is a member of a role, and of what it is a member itself. Before 16 a grant has no options but ADMIN.
+-- Members of a role, and the roles that it is a member of. Before PostgreSQL 16, ADMIN is the only option.
 SELECT g.rolname::text, m.rolname::text, bool_or(a.admin_option),
        bool_or((to_jsonb(a) ->> 'inherit_option')::boolean), bool_or((to_jsonb(a) ->> 'set_option')::boolean)
   FROM pg_auth_members AS a

@@ -1,5 +1,5 @@
--- Databases and roles of these names: may somebody enter, is it the rest of an interrupted DROP DATABASE,
--- whose is it, and our mark.
+-- Databases and roles with these names: whether they accept sessions, whether a drop was interrupted, owner and
+-- comment.
 SELECT 'database' AS kind, d.datname::text AS name, d.oid::bigint AS oid, d.datallowconn AS accepts_sessions,
        d.datconnlimit = -2 AS invalid, pg_get_userbyid(d.datdba)::text AS owner,
        shobj_description(d.oid, 'pg_database') AS comment

@@ -1,4 +1,4 @@
--- ALTER DATABASE … SET and ALTER ROLE … SET that concern a database or a role; NULL stands for all.
+-- ALTER DATABASE … SET and ALTER ROLE … SET of a database or a role; NULL stands for all databases or roles.
 SELECT d.datname::text, r.rolname::text, s.setconfig
   FROM pg_db_role_setting AS s
   LEFT JOIN pg_database AS d ON d.oid = s.setdatabase

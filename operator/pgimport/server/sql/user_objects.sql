@@ -1,4 +1,4 @@
--- What somebody made in this database: not the system's, not an extension's, not the schema public itself.
+-- Objects that a user created in this database: no system objects, no members of extensions, not the schema public.
 WITH member AS (
     SELECT d.classid, d.objid FROM pg_depend AS d WHERE d.deptype = 'e'
 ), space AS (
