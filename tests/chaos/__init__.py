@@ -1,1 +1,1 @@
-"""Faults, systematically: what may go wrong goes wrong, at every point where it may, and the promises hold."""
+"""Fault injector: lets every part of an import fail, at every point where it can, and checks that promises are kept."""

@@ -1,35 +1,36 @@
-"""Cells are played; the report is written. Exit code 1 where a promise was broken.
+"""Plays fault cells against the cluster of `make up` and writes the report. Exits with 1 if a promise was broken."""
 
-`python -m tests.chaos [WORD…]` plays those whose kind or a part of whose title is one of the words, and writes no
-report. `python -m tests.chaos --again` plays those that the report lacks or holds as broken, and puts them in; with
-words it plays all of those, and puts them in.
-"""
-
+import argparse
 import secrets
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tests.chaos import full_disk, write_faults
-from tests.chaos.cell_plan import Planned, plan_all
-from tests.chaos.cell_result import Cell, Played
-from tests.chaos.chaos_environment import DATABASE, Stage, open_stage
+from tests.chaos.cell_plan import PlannedCell, plan_all
+from tests.chaos.cell_result import CellResult, PlayedCell
+from tests.chaos.chaos_environment import DATABASE, ChaosEnvironment, open_chaos_environment
 from tests.chaos.fields import field_environment
-from tests.chaos.fields.runner import play_fields, sum_up
-from tests.chaos.report import FIELDS, read_code, read_report, write_report
+from tests.chaos.fields.runner import play_field_changes, summarise
+from tests.chaos.report import FIELDS, Report, read_code, read_report, write_report
 from tests.cluster.instance import REPOSITORY
 from tests.e2e.machine import describe_machine
 from tests.e2e.postgres_pods import Source, start_source
 from tests.support import kubectl
 
 SOURCE_NAMESPACE = "chaos-source"
-AGAIN = "--again"
 LOGS = REPOSITORY / ".logs" / "chaos"  # of the operator under test
-BATCH = 20  # previews that are made at once
+PREVIEWS_AT_ONCE = 20
+MAX_PROBLEM_LENGTH = 600  # characters
+HELP_SELECTORS = """\
+play only the cells of this kind, or with this fault, phase or title (kinds: matrix, dump, unobserved, twins, stale,
+crash, fields); the report is not written unless --again is given"""
+HELP_AGAIN = """\
+add to the existing report: play the cells that it lacks or that broke a promise, or those that the selectors name"""
 
 
 @contextmanager
-def _source() -> Iterator[Source]:
+def _run_source() -> Iterator[Source]:
     kubectl.delete("namespace", SOURCE_NAMESPACE)
     databases = (DATABASE, full_disk.DATABASE, field_environment.DATABASE)
     try:
@@ -38,86 +39,92 @@ def _source() -> Iterator[Source]:
         kubectl.delete("namespace", SOURCE_NAMESPACE)
 
 
-def play_all(stage: Stage, planned: list[Planned], report: "_Report") -> None:
-    for number, one in enumerate(planned):
-        if number % BATCH == 0:
-            batch = range(number, min(number + BATCH, len(planned)))
-            stage.tenant.make_kept_previews(*(f"cell-{index}" for index in batch))
-        cell = _play(stage, one, f"cell-{number}")
-        report.tell(one.kind, one.title, cell)
-        verdict = f"{cell.state}, {cell.target}" if cell.kept else f"BROKEN: {cell.state}, {cell.target}: {cell.said}"
-        print(
-            f"{number + 1} of {len(planned)}: {cell.fault}: {cell.place}: {cell.seconds:.1f} s: {verdict}", flush=True
-        )
+def play_all(environment: ChaosEnvironment, plan: list[PlannedCell], recorder: "_Recorder") -> None:
+    """Play the cells in order, each with a preview of its own, and record each result."""
+    for number, planned in enumerate(plan):
+        if number % PREVIEWS_AT_ONCE == 0:
+            batch = range(number, min(number + PREVIEWS_AT_ONCE, len(plan)))
+            environment.tenant.make_kept_previews(*(f"cell-{index}" for index in batch))
+        cell = _play(environment, planned, f"cell-{number}")
+        recorder.add(planned.kind, planned.title, cell)
+        outcome = f"{cell.state}, {cell.target}"
+        verdict = outcome if cell.kept else f"BROKEN: {outcome}: {cell.problem}"
+        print(f"{number + 1} of {len(plan)}: {cell.fault}: {cell.where}: {cell.seconds:.1f} s: {verdict}", flush=True)
 
 
-def _play(stage: Stage, one: Planned, name: str) -> Cell:
-    """A story that cannot be told to its end is a promise that was not shown to be kept."""
+def _play(environment: ChaosEnvironment, planned: PlannedCell, name: str) -> CellResult:
+    """Play one cell. An exception counts as a broken promise, because the cell did not show the opposite."""
     try:
-        return one.play(stage, name)
+        return planned.play(environment, name)
     except Exception as error:
-        stage.operator.ensure()
-        return Cell(one.title, "-", False, 0.0, said=f"the story broke off: {type(error).__name__}: {error}"[:600])
+        environment.operator.ensure()
+        problem = f"the cell was not played to its end: {type(error).__name__}: {error}"
+        return CellResult(planned.title, "-", False, 0.0, problem=problem[:MAX_PROBLEM_LENGTH])
 
 
-class _Report:
-    """Written after each cell, so that a run that breaks off has told what it saw."""
+class _Recorder:
+    """Chooses the cells to play and writes the report after each, so that an interrupted run has a report too."""
 
-    def __init__(self, again: bool, words: list[str]) -> None:
-        before = read_report() if again else []
-        self._fields = [one.cell.kept for one in before if one.kind == FIELDS]
-        self._cells = {one.key: one for one in before if one.cell.kept}
-        self._again, self._words = again, words
+    def __init__(self, again: bool, selectors: list[str]) -> None:
+        previous = read_report().cells if again else []
+        self._fields_kept = [played.cell.kept for played in previous if played.kind == FIELDS]
+        self._cells = {played.key: played for played in previous if played.cell.kept}
+        self._again, self._selectors = again, selectors
         self._machine, self._code = describe_machine(), read_code()
-        self._every: list[Planned] = []
-        self._writes: list[str] = []
-        self.played: list[Cell] = []
+        self._plan: list[PlannedCell] = []
+        self._writes = 0
+        self.results: list[CellResult] = []
 
     @property
     def is_written(self) -> bool:
-        return self._again or not self._words
+        return self._again or not self._selectors
 
-    def choose(self, writes: list[str]) -> list[Planned]:
-        """What is to be played: what was asked for by its words, else all that was not kept before."""
-        self._writes, self._every = writes, plan_all(writes)
-        return [one for one in self._every if one.is_meant(self._words) and (self._words or one.key not in self._cells)]
+    def choose(self, writes: list[str]) -> list[PlannedCell]:
+        """Return the selected cells; without selectors, those that the report does not show as kept."""
+        self._writes, self._plan = len(writes), plan_all(writes)
+        selected = [planned for planned in self._plan if planned.matches(self._selectors)]
+        return [planned for planned in selected if self._selectors or planned.key not in self._cells]
 
-    def wants_fields(self) -> bool:
-        return FIELDS in self._words or not (self._words or (self._fields and all(self._fields)))
+    def includes_fields(self) -> bool:
+        return FIELDS in self._selectors or not (self._selectors or (self._fields_kept and all(self._fields_kept)))
 
-    def tell(self, kind: str, title: str, cell: Cell) -> None:
-        one = Played(kind, title, self._code, cell)
-        self._cells[one.key] = one
-        self.played.append(cell)
+    def add(self, kind: str, title: str, cell: CellResult) -> None:
+        played = PlayedCell(kind, title, self._code, cell)
+        self._cells[played.key] = played
+        self.results.append(cell)
         if self.is_written:
-            order = {one.key: place for place, one in enumerate(self._every)}
-            known = [one for one in self._cells.values() if one.kind == FIELDS or one.key in order]
-            known.sort(key=lambda one: order.get(one.key, len(order)))
-            write_report(known, self._writes, len(order), self._machine)
+            order = {planned.key: index for index, planned in enumerate(self._plan)}
+            cells = [played for played in self._cells.values() if played.kind == FIELDS or played.key in order]
+            cells.sort(key=lambda played: order.get(played.key, len(order)))
+            write_report(Report(machine=self._machine, writes=self._writes, planned=len(order), cells=cells))
 
 
-def main(words: list[str], again: bool) -> int:
-    """Some fifteen seconds a cell."""
-    report = _Report(again, words)
+def main(selectors: list[str], again: bool) -> int:
+    """Play the chosen cells; each takes about fifteen seconds."""
+    recorder = _Recorder(again, selectors)
     LOGS.mkdir(parents=True, exist_ok=True)
-    with _source() as source:
-        with open_stage(source, LOGS) as stage:
-            planned = report.choose(write_faults.record(stage))
+    with _run_source() as source:
+        with open_chaos_environment(source, LOGS) as environment:
+            plan = recorder.choose(write_faults.record_writes(environment))
             try:
-                play_all(stage, planned, report)
+                play_all(environment, plan, recorder)
             except KeyboardInterrupt:
-                print("interrupted: the report holds what was played", flush=True)
-        # These leave the nodes and the chart's operator alone.
-        if len(report.played) == len(planned) and report.wants_fields():
-            for cell in sum_up(play_fields(source)):
-                report.tell(FIELDS, cell.place, cell)
-    broken = [cell for cell in report.played if not cell.kept]
+                print("interrupted: the report holds the cells that were played", flush=True)
+        # The changes of fields use the chart's own operator.
+        if len(recorder.results) == len(plan) and recorder.includes_fields():
+            for cell in summarise(play_field_changes(source)):
+                recorder.add(FIELDS, cell.where, cell)
+    broken = [cell for cell in recorder.results if not cell.kept]
     for cell in broken:
-        print(f"BROKEN: {cell.fault}: {cell.place}: {cell.said}")
-    told = ": tests/chaos/report.md" if report.is_written else ""
-    print(f"{len(report.played)} cells, {len(broken)} broken{told}")
+        print(f"BROKEN: {cell.fault}: {cell.where}: {cell.problem}")
+    report = "; report: tests/chaos/report.md" if recorder.is_written else ""
+    print(f"{len(recorder.results)} cells, {len(broken)} broken{report}")
     return 1 if broken else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main([word for word in sys.argv[1:] if word != AGAIN], again=AGAIN in sys.argv))
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("selectors", nargs="*", metavar="SELECTOR", help=HELP_SELECTORS)
+    parser.add_argument("--again", action="store_true", help=HELP_AGAIN)
+    options = parser.parse_args()
+    sys.exit(main(options.selectors, options.again))

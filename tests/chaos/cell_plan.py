@@ -1,63 +1,69 @@
-"""All cells there are, each with the name of its preview, in the order in which they are played."""
+"""Lists all fault cells in the order in which they are played."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from tests.chaos import full_disk, operator_faults, phase_faults, worker_clock, write_faults
-from tests.chaos.cell_result import Cell
-from tests.chaos.chaos_environment import Stage
-from tests.chaos.watch_faults import Hearing
+from tests.chaos.cell_result import CellResult
+from tests.chaos.chaos_environment import ChaosEnvironment
+from tests.chaos.watch_faults import WatchFault
 
-HEARINGS = [how for how in Hearing if how is not Hearing.WELL]
+WATCH_FAULTS = [watch_fault for watch_fault in WatchFault if watch_fault is not WatchFault.NONE]
 
 
 @dataclass(frozen=True)
-class Planned:
-    """A cell that is still to be played."""
+class PlannedCell:
+    """A cell that is still to be played. `play` gets the environment and the name of the cell's preview."""
 
     kind: str
     title: str
-    play: Callable[[Stage, str], Cell]
+    play: Callable[[ChaosEnvironment, str], CellResult]
 
     @property
     def key(self) -> tuple[str, str]:
         return self.kind, self.title
 
-    def is_meant(self, words: Sequence[str]) -> bool:
-        """By its kind, its title or a part of that; without words all are."""
-        return not words or any(word in (self.kind, self.title, *self.title.split(": ")) for word in words)
+    def matches(self, selectors: Sequence[str]) -> bool:
+        """Return whether a selector is the kind, the title or a part of the title. Without selectors, all match."""
+        names = (self.kind, self.title, *self.title.split(": "))
+        return not selectors or any(selector in names for selector in selectors)
 
 
-def plan_matrix() -> Iterator[Planned]:
-    for kind, cells in (("matrix", phase_faults.CELLS), ("dump", phase_faults.BY_DUMP)):
-        for trouble, phase in cells:
-            yield Planned(kind, f"{trouble.name}: {phase}", partial(Stage.play, trouble=trouble, phase=phase))
+def plan_phase_faults() -> Iterator[PlannedCell]:
+    for kind, cells in (("matrix", phase_faults.CELLS), ("dump", phase_faults.DUMP_CELLS)):
+        for fault, phase in cells:
+            play = partial(ChaosEnvironment.play, fault=fault, phase=phase)
+            yield PlannedCell(kind, f"{fault.name}: {phase}", play)
 
 
-def plan_crashes(writes: Sequence[str]) -> Iterator[Planned]:
-    for fault, point in write_faults.cells_of(writes):
-        title = f"{fault}: {point.when} {point.number}"
-        yield Planned("crash", title, partial(write_faults.play, fault=fault, point=point))
+def plan_write_faults(writes: Sequence[str]) -> Iterator[PlannedCell]:
+    for fault, point in write_faults.list_cells(writes):
+        title = f"{fault}: {point.side} {point.number}"
+        yield PlannedCell("crash", title, partial(write_faults.play, fault=fault, point=point))
 
 
-def plan_stale(writes: Sequence[str]) -> Iterator[Planned]:
-    numbers = operator_faults.api_writes(writes)
+def plan_stale_views(writes: Sequence[str]) -> Iterator[PlannedCell]:
+    numbers = operator_faults.find_api_writes(writes)
     for number in numbers:
-        yield Planned("stale", f"at the write: {number}", partial(operator_faults.play_stale, number=number))
-    for place in range(0, len(numbers), 2):
-        yield Planned("stale", f"at the end: {place}", partial(operator_faults.play_stale_at_the_end, place=place))
+        play = partial(operator_faults.play_stale_view, number=number)
+        yield PlannedCell("stale", f"at the write: {number}", play)
+    for index in range(0, len(numbers), 2):
+        play = partial(operator_faults.play_stale_view_at_the_end, index=index)
+        yield PlannedCell("stale", f"at the end: {index}", play)
 
 
-def plan_others() -> Iterator[Planned]:
-    for how in HEARINGS:
-        yield Planned("unobserved", how.value, partial(operator_faults.play_deaf, how=how))
+def plan_others() -> Iterator[PlannedCell]:
+    for watch_fault in WATCH_FAULTS:
+        play = partial(operator_faults.play_watch_fault, watch_fault=watch_fault)
+        yield PlannedCell("unobserved", watch_fault.value, play)
     for offset in worker_clock.OFFSETS:
-        yield Planned("matrix", f"worker's clock {offset}", partial(worker_clock.play_clock, offset=offset))
-    yield Planned("matrix", "target's disk full", full_disk.play_full_target)
-    yield Planned("twins", "two operators", partial(operator_faults.play_two_operators, kills=False))
-    yield Planned("twins", "two operators, one killed", partial(operator_faults.play_two_operators, kills=True))
+        yield PlannedCell("matrix", f"worker's clock {offset}", partial(worker_clock.play, offset=offset))
+    yield PlannedCell("matrix", "target's disk full", full_disk.play)
+    yield PlannedCell("twins", "two operators", partial(operator_faults.play_two_operators, kills=False))
+    yield PlannedCell("twins", "two operators, one killed", partial(operator_faults.play_two_operators, kills=True))
 
 
-def plan_all(writes: Sequence[str]) -> list[Planned]:
-    return [*plan_matrix(), *plan_others(), *plan_stale(writes), *plan_crashes(writes)]
+def plan_all(writes: Sequence[str]) -> list[PlannedCell]:
+    """List all cells. `writes` are those of an undisturbed import."""
+    return [*plan_phase_faults(), *plan_others(), *plan_stale_views(writes), *plan_write_faults(writes)]

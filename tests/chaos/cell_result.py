@@ -1,29 +1,29 @@
-"""What a story was, and what became of it: one line of the report."""
+"""Defines the result of a fault cell: one line of the report."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Cell:
-    """What became of one import, or of one change."""
+class CellResult:
+    """The result of one import with a fault, or of the changes of one field."""
 
     fault: str
-    place: str
-    kept: bool  # every promise
-    seconds: float  # until it was over and cleaned up
-    state: str = ""  # and the reason, where there is one
-    target: str = ""  # old or new: what it held at every look, and holds at the end
-    said: str = ""  # which promise was broken, and how
+    where: str  # phase, write or field
+    kept: bool  # whether every promise was kept
+    seconds: float  # until the import was over and cleaned up
+    state: str = ""  # final state of the import, with its reason unless it completed
+    target: str = ""  # content of the target: old or new
+    problem: str = ""  # the promise that was broken, and how
 
 
 @dataclass(frozen=True)
-class Played:
-    """A cell, and what it was planned as."""
+class PlayedCell:
+    """A result, together with the cell of the plan that it belongs to."""
 
     kind: str
-    title: str  # together with the kind: which one it is, in every run
-    code: str  # the commit that last changed what was tried
-    cell: Cell
+    title: str  # kind and title identify a cell in every run
+    code: str  # last commit of the product that was tested
+    cell: CellResult
 
     @property
     def key(self) -> tuple[str, str]:

@@ -1,7 +1,7 @@
-"""Where the stories are played: a Project whose servers are reached through wires, and an operator on this host.
+"""Provides what a fault cell runs in: a Project whose servers are behind proxies, and an operator on this host.
 
-A story is one import into a preview that holds something else, with trouble at one moment of it; its cell says whether
-every promise was kept.
+A cell is one import into a preview that holds other content, with a fault at one moment. Its result says whether every
+promise was kept.
 """
 
 import threading
@@ -14,12 +14,12 @@ from typing import Any
 
 import psycopg
 from tests.chaos.api_proxy import ApiProxy, run_api_proxy
-from tests.chaos.cell_result import Cell
-from tests.chaos.content_watch import Login, Watch, watching
-from tests.chaos.database_proxies import Wire, run_source_wire, run_target_wire
-from tests.chaos.import_phases import Moments, Phase
-from tests.chaos.import_reader import AWAY, Looks
-from tests.chaos.write_counter import Effects
+from tests.chaos.cell_result import CellResult
+from tests.chaos.content_watch import ContentWatch, DatabaseLogin, watch_content
+from tests.chaos.database_proxies import DatabaseProxy, run_source_proxy, run_target_proxy
+from tests.chaos.import_phases import Phase, PhaseTrigger
+from tests.chaos.import_reader import UNREACHABLE, ImportReader
+from tests.chaos.write_counter import WriteCounter
 from tests.cluster.bare.pod_network import NODE_ADDRESS
 from tests.e2e.operator_process import DEPLOYMENT, Operator
 from tests.e2e.postgres_pods import ADMIN_SECRET, EXPORTER, SYSTEM_NAMESPACE, Source
@@ -37,212 +37,233 @@ from tests.support.kubectl import KubectlError, Manifest
 
 PROJECT = "chaos"
 DATABASE = "busy"
-STORY_SECONDS = 150
-LEFTOVER_SECONDS = 30
+END_SECONDS = 150
+CLEANUP_SECONDS = 30
 POLL_SECONDS = 0.3
+MAX_PROBLEM_LENGTH = 600  # characters
 
-End = Callable[[], None]
+EndFault = Callable[[], None]
 
 
 @dataclass(frozen=True)
-class Trouble:
-    """What goes wrong, for how long, and what may become of the import."""
+class PhaseFault:
+    """A fault, how long it lasts, and how the import may end."""
 
     name: str
-    begin: Callable[["Stage", str], End]  # the import's name in; what ends the trouble out
+    begin: Callable[["ChaosEnvironment", str], EndFault]  # takes the import's name, returns what ends the fault
     seconds: float | None = 0.0  # None: until the import is over
     expected: Collection[str] = ("Completed",)  # reasons
     spec: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Stage:
-    """All that a story may touch."""
+class ChaosEnvironment:
+    """Everything that a cell uses or disturbs."""
 
     tenant: Tenant
-    effects: Effects
-    moments: Moments
+    write_counter: WriteCounter
+    phase_trigger: PhaseTrigger
     operator: Operator
     api: ApiProxy
-    source_wire: Wire
-    target_wire: Wire
-    looks: Looks
-    server: str  # address of the target server, behind its wire
-    source: Login
+    source_proxy: DatabaseProxy
+    target_proxy: DatabaseProxy
+    import_reader: ImportReader
+    server: str  # address of the target server, not of its proxy
+    source: DatabaseLogin
 
-    def login(self, preview: str) -> Login:
-        return Login.of(self.tenant.connection(preview), self.server)
+    def login(self, preview: str) -> DatabaseLogin:
+        return DatabaseLogin.from_secret(self.tenant.connection(preview), self.server)
 
-    def play(self, name: str, trouble: Trouble, phase: Phase) -> Cell:
-        """The preview of this name is there already."""
-        ends: list[End] = []
+    def play(self, name: str, fault: PhaseFault, phase: Phase) -> CellResult:
+        """Run an import with a fault in one phase. The preview of this name must exist."""
+        pending_ends: list[EndFault] = []
         timers: list[threading.Timer] = []
 
-        def begin() -> None:
-            ends.append(trouble.begin(self, name))
-            if trouble.seconds is not None:
-                timers.append(threading.Timer(trouble.seconds, lambda: ends.pop()()))
+        def begin_fault() -> None:
+            pending_ends.append(fault.begin(self, name))
+            if fault.seconds is not None:
+                timers.append(threading.Timer(fault.seconds, lambda: pending_ends.pop()()))
                 timers[-1].start()
 
-        def over() -> None:
+        def end_fault() -> None:
             for timer in timers:
                 timer.join()
-            while ends:
-                ends.pop()()
+            while pending_ends:
+                pending_ends.pop()()
 
-        self.moments.await_phase(phase, begin)
+        self.phase_trigger.arm(phase, begin_fault)
         try:
-            cell = self.tell(name, trouble.name, phase.value, trouble.expected, over, **trouble.spec)
+            cell = self.run_import(name, fault.name, phase.value, fault.expected, end_fault, **fault.spec)
         finally:
-            self.moments.forget()
-            over()
-        if cell.kept and self.moments.came is not phase:
-            return Cell(cell.fault, cell.place, False, cell.seconds, cell.state, cell.target, f"{phase} never came")
+            self.phase_trigger.disarm()
+            end_fault()
+        if cell.kept and self.phase_trigger.reached is not phase:
+            problem = f"the import never reached the phase {phase}, so there was no fault"
+            return CellResult(cell.fault, cell.where, False, cell.seconds, cell.state, cell.target, problem)
         return cell
 
-    def tell(
+    def run_import(
         self,
         name: str,
         fault: str,
-        place: str,
+        where: str,
         expected: Collection[str] = ("Completed",),
-        over: Callable[[], None] = lambda: None,
+        end_fault: Callable[[], None] = lambda: None,
         **spec: Any,
-    ) -> Cell:
-        """Start the import, wait for its end, call `over`, and judge."""
+    ) -> CellResult:
+        """Start the import, wait for its end, call `end_fault`, and check every promise."""
         login = self.login(name)
         old, new = login.read_content(), {self.source.read_content()}
-        begun = time.monotonic()
-        with watching(lambda: login) as watch:
+        started_at = time.monotonic()
+        with watch_content(lambda: login) as watch:
             self.tenant.start(name, self.source.dbname, name, **{"recreate": True, **spec})
-            body, said = self._await(name, begun + STORY_SECONDS)
-            seconds = time.monotonic() - begun
-            over()
-            left = self._await_clean(name)
+            body, problem = self._await_end(name, started_at + END_SECONDS)
+            seconds = time.monotonic() - started_at
+            end_fault()
+            leftover_problem = self._await_cleanup(name)
             if not self.operator.lives:
-                left = left or "the operator ended by itself"
+                leftover_problem = leftover_problem or "the operator ended by itself"
                 self.operator.ensure()
-        # A server that crashed goes on with its sequences beyond what it had written down.
+        # After a crash, the source's sequences continue beyond the last value that was written to disk.
         new.add(self.source.read_content())
-        target, broken = self._judge_target(body, watch, login, old, new)
-        reason = reason_of(body) or ""
-        wrong = f"ended as {reason}: {body.get('status', {}).get('error')}" if reason not in expected else ""
-        attempts, most = body.get("status", {}).get("attempts", 0), spec.get("maxAttempts", 3)
-        wrong = wrong or (f"{attempts} attempts of {most}" if attempts > most else "")
-        said = said or broken or wrong or left
-        state = f"{state_of(body)}, {reason}" if state_of(body) != "completed" else "completed"
-        return Cell(fault, place, not said, seconds, state, target, said)
+        target, target_problem = self._check_target(body, watch, login, old, new)
+        end_problem = _check_end(body, expected, spec.get("maxAttempts", 3))
+        problem = problem or target_problem or end_problem or leftover_problem
+        state = "completed" if state_of(body) == "completed" else f"{state_of(body)}, {reason_of(body) or ''}"
+        return CellResult(fault, where, not problem, seconds, state, target, problem)
 
-    def _await(self, name: str, deadline: float) -> tuple[Manifest, str]:
+    def _await_end(self, name: str, deadline: float) -> tuple[Manifest, str]:
+        """Return the import, and a problem if it has not ended in time."""
         body: Manifest = {}
         while True:
             try:
-                body = self.looks.get_import(self.tenant.name, name)
-            except AWAY as away:
-                said = str(away)
+                body = self.import_reader.get_import(self.tenant.name, name)
+            except UNREACHABLE as error:
+                observed = str(error)
             else:
                 if is_over(body):
                     return body, ""
-                said = str(body.get("status", {}).get("conditions"))
+                observed = str(body.get("status", {}).get("conditions"))
             if time.monotonic() > deadline:
-                return body, f"not over after {STORY_SECONDS} s: {said}"[:600]
+                return body, f"the import is not over after {END_SECONDS} s: {observed}"[:MAX_PROBLEM_LENGTH]
             time.sleep(POLL_SECONDS)
 
-    def _await_clean(self, name: str) -> str:
-        """Empty once nothing of the import is left; after trouble a pod may need a moment."""
-        deadline = time.monotonic() + LEFTOVER_SECONDS
+    def _await_cleanup(self, name: str) -> str:
+        """Wait until nothing of the import is left; return a problem, or an empty text. Some pods end slowly."""
+        deadline = time.monotonic() + CLEANUP_SECONDS
         while True:
             try:
                 body = self.tenant.get(name)
-                left = self.tenant.leftovers(body)
-                if not left and "activeImport" in self.tenant.preview(name)["status"]:
-                    left = ["it holds its target still"]
-            except KubectlError as away:
-                left = [str(away)]
-            if not left or time.monotonic() > deadline:
-                return f"left behind: {', '.join(left)}"[:600] if left else ""
+                leftovers = self.tenant.leftovers(body)
+                if not leftovers and "activeImport" in self.tenant.preview(name)["status"]:
+                    leftovers = ["the claim on its target"]
+            except KubectlError as error:
+                leftovers = [str(error)]
+            if not leftovers:
+                return ""
+            if time.monotonic() > deadline:
+                return f"left behind: {', '.join(leftovers)}"[:MAX_PROBLEM_LENGTH]
             time.sleep(POLL_SECONDS)
 
-    def _judge_target(
-        self, body: Manifest, watch: Watch, login: Login, old: str, new: Collection[str]
+    def _check_target(
+        self, body: Manifest, watch: ContentWatch, login: DatabaseLogin, old: str, new: Collection[str]
     ) -> tuple[str, str]:
-        """What it holds, and what is wrong with that or with what it held meanwhile."""
+        """Return whether the target holds the old or the new content, and a problem, or an empty text."""
         try:
             last = login.read_content()
         except psycopg.Error as error:
             return "?", f"the target cannot be opened: {error}"
-        known = {one: "new" for one in new} | {old: "old"}
-        if any(one not in known for one in (*watch.seen, last)):
+        names = {content: "new" for content in new} | {old: "old"}
+        if any(content not in names for content in (*watch.contents, last)):
             return "neither", "the target held something between old and new"
-        seen = [known[one] for one in watch.seen]
-        if seen != sorted(seen, reverse=True):
-            return known[last], "the target went back from new to old"
-        wanted = "new" if state_of(body) == "completed" else "old"
-        return known[last], "" if known[last] == wanted else f"{state_of(body)}, but the target is {known[last]}"
+        history = [names[content] for content in watch.contents]
+        if history != sorted(history, reverse=True):
+            return names[last], "the target went back from new to old"
+        expected = "new" if state_of(body) == "completed" else "old"
+        return names[last], "" if names[last] == expected else f"{state_of(body)}, but the target is {names[last]}"
+
+
+def _check_end(body: Manifest, expected: Collection[str], max_attempts: int) -> str:
+    """Return a problem with the reason or the number of attempts, or an empty text."""
+    reason, status = reason_of(body) or "", body.get("status", {})
+    if reason not in expected:
+        return f"the import ended as {reason}: {status.get('error')}"
+    attempts = status.get("attempts", 0)
+    return f"{attempts} attempts of at most {max_attempts}" if attempts > max_attempts else ""
 
 
 @contextmanager
-def open_stage(source: Source, folder: Path, **settings: str) -> Iterator[Stage]:
-    """The chart's own operator rests meanwhile."""
-    effects, moments = Effects(), Moments()
+def open_chaos_environment(source: Source, folder: Path, **settings: str) -> Iterator[ChaosEnvironment]:
+    """Replace the chart's operator by one on this host, until the end of the block."""
+    write_counter, phase_trigger = WriteCounter(), PhaseTrigger()
     admin = read_secret(SYSTEM_NAMESPACE, ADMIN_SECRET)["user"]
-    server = address_of("pgimport-server", SYSTEM_NAMESPACE)
-    here = address_of("source", source.server.namespace)
+    server = read_cluster_ip("pgimport-server", SYSTEM_NAMESPACE)
+    source_address = read_cluster_ip("source", source.server.namespace)
     with (
-        run_target_wire(effects, moments, NODE_ADDRESS, (server, 5432), admin) as target_wire,
-        run_source_wire(moments, NODE_ADDRESS, (here, 5432)) as source_wire,
-        run_api_proxy(effects, folder) as (api, kubeconfig),
+        run_target_proxy(write_counter, phase_trigger, NODE_ADDRESS, (server, 5432), admin) as target_proxy,
+        run_source_proxy(phase_trigger, NODE_ADDRESS, (source_address, 5432)) as source_proxy,
+        run_api_proxy(write_counter, folder) as (api, kubeconfig),
     ):
         clear()
-        scale(0)
+        scale_operator(0)
         operator = Operator(kubeconfig, folder / "operator.log", **settings)
         operator.start()
         try:
-            tenant = _make_tenant(source, source_wire, target_wire)
-            origin = Login(here, 5432, DATABASE, EXPORTER, source.password)
-            yield Stage(tenant, effects, moments, operator, api, source_wire, target_wire, Looks(), server, origin)
+            yield ChaosEnvironment(
+                tenant=_make_tenant(source, source_proxy, target_proxy),
+                write_counter=write_counter,
+                phase_trigger=phase_trigger,
+                operator=operator,
+                api=api,
+                source_proxy=source_proxy,
+                target_proxy=target_proxy,
+                import_reader=ImportReader(),
+                server=server,
+                source=DatabaseLogin(source_address, 5432, DATABASE, EXPORTER, source.password),
+            )
         finally:
-            effects.end()
-            moments.forget()
+            write_counter.end()
+            phase_trigger.disarm()
             operator.ensure()
             clear()
             operator.kill()
-            scale(1)
+            scale_operator(1)
 
 
-def address_of(service: str, namespace: str) -> str:
-    """Of a Service, as this host reaches it."""
+def read_cluster_ip(service: str, namespace: str) -> str:
+    """Read the address of a Service, which this host can reach."""
     return str(kubectl.get("service", service, namespace)["spec"]["clusterIP"])
 
 
-def _make_tenant(source: Source, source_wire: Wire, target_wire: Wire) -> Tenant:
+def _make_tenant(source: Source, source_proxy: DatabaseProxy, target_proxy: DatabaseProxy) -> Tenant:
     spec = {
         "organizationID": PROJECT,
         "namespace": PROJECT,
         "server": {
             "clusterID": "embedded",
-            "host": target_wire.address,
-            "port": target_wire.port,
+            "host": target_proxy.address,
+            "port": target_proxy.port,
             "sslmode": "disable",
             "adminSecretRef": {"name": ADMIN_SECRET},
         },
-        "sources": {"allowedCIDRs": [f"{source_wire.address}/32"]},
+        "sources": {"allowedCIDRs": [f"{source_proxy.address}/32"]},
         "limits": {"maxConcurrentImports": 50},
     }
     start_project(PROJECT, spec)
     tenant = Tenant(PROJECT, source)
-    url = source.url(DATABASE, host=source_wire.address).replace(":5432/", f":{source_wire.port}/")
+    url = source.url(DATABASE, host=source_proxy.address).replace(":5432/", f":{source_proxy.port}/")
     tenant.make_secrets({DATABASE: url})
     return tenant
 
 
 def clear() -> None:
+    """Remove the Project and its namespace."""
     remove_tenant(PROJECT)
     kubectl.delete("namespace", PROJECT)
 
 
-def scale(replicas: int) -> None:
-    """Of the chart's own operator."""
-    kubectl.run("-n", SYSTEM_NAMESPACE, "scale", f"deployment/{DEPLOYMENT}", f"--replicas={replicas}")
-    words = ("rollout", "status", f"deployment/{DEPLOYMENT}", "--timeout=90s")
-    kubectl.run("-n", SYSTEM_NAMESPACE, *words, seconds=120)
+def scale_operator(replicas: int) -> None:
+    """Scale the chart's operator and wait until it is done."""
+    deployment = f"deployment/{DEPLOYMENT}"
+    kubectl.run("-n", SYSTEM_NAMESPACE, "scale", deployment, f"--replicas={replicas}")
+    kubectl.run("-n", SYSTEM_NAMESPACE, "rollout", "status", deployment, "--timeout=90s", seconds=120)

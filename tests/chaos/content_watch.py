@@ -1,6 +1,6 @@
-"""What a target database holds, seen as its owner sees it: the old content, the new one, or something that must not be.
+"""Reads the content of a target database as its owner, again and again while an import runs.
 
-`Watch` looks all the time while an import runs: at every moment a target is wholly the old one or wholly the new one.
+At every moment the target must hold the complete old content or the complete new content.
 """
 
 import threading
@@ -12,14 +12,14 @@ from pathlib import Path
 import psycopg
 
 _CONTENT = (Path(__file__).parent / "sql" / "content.sql").read_text(encoding="utf-8")
-_TIMEZONE = "-c timezone=UTC -c search_path="
+_OPTIONS = "-c timezone=UTC -c search_path="
 PAUSE_SECONDS = 0.5
 CONNECT_SECONDS = 3
 
 
 @dataclass(frozen=True)
-class Login:
-    """Where a database is, and who may look at it."""
+class DatabaseLogin:
+    """Connection parameters of a database."""
 
     host: str
     port: int
@@ -28,12 +28,12 @@ class Login:
     password: str = field(repr=False)
 
     @classmethod
-    def of(cls, connection: Mapping[str, str], host: str) -> "Login":
-        """A preview's connection Secret, reached by a way of the test's own."""
+    def from_secret(cls, connection: Mapping[str, str], host: str) -> "DatabaseLogin":
+        """Take the login from a preview's connection Secret, but connect to another host."""
         return cls(host, 5432, connection["dbname"], connection["user"], connection["password"])
 
     def read_content(self) -> str:
-        """A hash. Raises psycopg.Error."""
+        """Hash definitions, rows, sequence positions and large objects. Raises psycopg.Error."""
         with psycopg.connect(
             host=self.host,
             port=self.port,
@@ -41,7 +41,7 @@ class Login:
             user=self.user,
             password=self.password,
             connect_timeout=CONNECT_SECONDS,
-            options=_TIMEZONE,
+            options=_OPTIONS,
             autocommit=True,
             sslmode="disable",
         ) as connection:
@@ -50,32 +50,32 @@ class Login:
 
 
 @dataclass
-class Watch:
-    """What was seen of one database, each different content once, in the order in which it was first seen."""
+class ContentWatch:
+    """The different contents of one database, in the order in which they were first read."""
 
-    seen: list[str] = field(default_factory=list)
-    looks: int = 0  # that were answered
+    contents: list[str] = field(default_factory=list)
+    reads: int = 0  # those that succeeded
 
 
 @contextmanager
-def watching(login: Callable[[], Login]) -> Iterator[Watch]:
-    """All the time while the block runs. A database that cannot be reached shows nothing wrong."""
-    watch, over = Watch(), threading.Event()
+def watch_content(login: Callable[[], DatabaseLogin]) -> Iterator[ContentWatch]:
+    """Read the database twice a second while the block runs. A failed connection is not a wrong content."""
+    watch, stopped = ContentWatch(), threading.Event()
 
-    def look() -> None:
-        while not over.wait(PAUSE_SECONDS):
+    def read_repeatedly() -> None:
+        while not stopped.wait(PAUSE_SECONDS):
             try:
                 content = login().read_content()
             except psycopg.Error:
                 continue
-            watch.looks += 1
-            if content not in watch.seen:
-                watch.seen.append(content)
+            watch.reads += 1
+            if content not in watch.contents:
+                watch.contents.append(content)
 
-    thread = threading.Thread(target=look, daemon=True)
+    thread = threading.Thread(target=read_repeatedly, daemon=True)
     thread.start()
     try:
         yield watch
     finally:
-        over.set()
+        stopped.set()
         thread.join()

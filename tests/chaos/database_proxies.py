@@ -1,4 +1,4 @@
-"""The two connections of an import, to its source and to its target server: heard, counted, cut and silenced."""
+"""Proxies in front of an import's source and target servers: they observe, count, cut and silence connections."""
 
 import re
 import socket
@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from tests.chaos.import_phases import Moments, Who
-from tests.chaos.write_counter import Cut, Effects
+from tests.chaos.import_phases import Connection, PhaseTrigger
+from tests.chaos.write_counter import ConnectionCut, WriteCounter
 from tests.support.tcp_proxies import CHUNK, TcpProxy, listen, pass_on, read_exactly
 
 ATTEMPT_PREFIX = "pgimport_"
@@ -28,157 +28,171 @@ _READS = (
     "end",
     "deallocate",
 )
-_NOT_A_SESSION = (80877103, 80877102, 80877104)  # requests for TLS, to cancel, for GSS
+_NOT_A_SESSION = (80877103, 80877102, 80877104)  # codes of SSLRequest, CancelRequest and GSSENCRequest
 _COMMENTS = re.compile(r"(\s*--[^\n]*\n)+")
-WORDS = 2
+NAME_WORDS = 2
 
 
 @dataclass
-class Wire:
-    """A port of this host, behind which a server is."""
+class DatabaseProxy:
+    """A port of this host that forwards to a server."""
 
     address: str
-    line: TcpProxy
+    proxy: TcpProxy
 
     @property
     def port(self) -> int:
-        return self.line.port
+        return self.proxy.port
 
     def cut(self) -> None:
-        """What is open now ends in a reset; who comes next is let through."""
-        self.line.cut()
+        """Reset all open connections. New ones are forwarded."""
+        self.proxy.cut()
 
     def silence(self) -> None:
-        """From now on packets to it are dropped: a black hole, for open connections and for new ones."""
-        self._rule("--insert")
+        """Drop all packets of open and new connections, like a black hole, until `restore`."""
+        self._change_rule("--insert")
 
     def restore(self) -> None:
-        self._rule("--delete")
+        self._change_rule("--delete")
 
-    def _rule(self, verb: str) -> None:
+    def _change_rule(self, command: str) -> None:
         match = ["--destination", self.address, "--protocol", "tcp", "--dport", str(self.port)]
-        subprocess.run(["iptables", "--wait", verb, "INPUT", *match, "--jump", "DROP"], check=True)
+        subprocess.run(["iptables", "--wait", command, "INPUT", *match, "--jump", "DROP"], check=True)
 
 
-def name_of(statement: str) -> str:
-    """`CREATE DATABASE`; a COMMIT is one too, for it is what makes a transaction's writes."""
-    words = _COMMENTS.sub("", statement, 1).split()[:WORDS]
+def name_statement(statement: str) -> str:
+    """Name a statement by its first words, such as `CREATE DATABASE`."""
+    words = _COMMENTS.sub("", statement, 1).split()[:NAME_WORDS]
     return " ".join(word.upper().rstrip(";,") for word in words if not word.startswith('"'))
 
 
 def is_write(statement: str) -> bool:
+    """Return whether a statement writes. A COMMIT does, because it makes the writes of its transaction durable."""
     words = _COMMENTS.sub("", statement, 1).split(None, 1)
     first = words[0].lower().rstrip(";") if words else "select"
     return first == "commit" or first not in _READS
 
 
 class _Session:
-    """One client's connection to the target server; message by message once it has said who it is."""
+    """One client's connection to the target server. Messages are parsed after the startup message."""
 
     def __init__(
-        self, client: socket.socket, server: tuple[str, int], admin: str, effects: Effects, moments: Moments
+        self,
+        client: socket.socket,
+        server: tuple[str, int],
+        admin: str,
+        write_counter: WriteCounter,
+        phase_trigger: PhaseTrigger,
     ) -> None:
-        self._client, self._admin, self._effects, self._moments = client, admin, effects, moments
+        self._client, self._admin = client, admin
+        self._write_counter, self._phase_trigger = write_counter, phase_trigger
         self._server = socket.create_connection(server)
         self._server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._lock = threading.Lock()
-        self._open: list[tuple[int, str]] = []  # writes whose end the server has not told yet
+        self._unfinished: list[tuple[int, str]] = []  # writes that the server has not answered yet
 
     def serve(self) -> None:
-        who = self._greet()
-        back = threading.Thread(target=self._answer, args=(who is Who.ADMIN,), daemon=True)
-        back.start()
-        with suppress(Cut, OSError):
-            self._ask(who) if who is not None else _copy(self._client, self._server)
+        connection = self._forward_startup()
+        is_admin = connection is Connection.ADMIN
+        responses = threading.Thread(target=self._forward_responses, args=(is_admin,), daemon=True)
+        responses.start()
+        with suppress(ConnectionCut, OSError):
+            if connection is None:
+                _copy(self._client, self._server)
+            else:
+                self._forward_requests(connection)
         with suppress(OSError):
             self._server.shutdown(socket.SHUT_RDWR)
-        back.join()
+        responses.join()
         self._server.close()
 
-    def _greet(self) -> Who | None:
-        """Pass the first message on; who it is."""
+    def _forward_startup(self) -> Connection | None:
+        """Forward the first message; return which connection this is, or None for another client's."""
         head = read_exactly(self._client, 8)
         length, code = struct.unpack("!ii", head)
         rest = read_exactly(self._client, length - 8)
         self._server.sendall(head + rest)
-        words = rest.split(b"\0")
-        if code in _NOT_A_SESSION or b"user" not in words:
+        parameters = rest.split(b"\0")
+        if code in _NOT_A_SESSION or b"user" not in parameters:
             return None
-        user = words[words.index(b"user") + 1].decode()
+        user = parameters[parameters.index(b"user") + 1].decode()
         if user == self._admin:
-            return Who.ADMIN
-        return Who.WORKER if user.startswith(ATTEMPT_PREFIX) else None
+            return Connection.ADMIN
+        return Connection.WORKER if user.startswith(ATTEMPT_PREFIX) else None
 
-    def _ask(self, who: Who) -> None:
+    def _forward_requests(self, connection: Connection) -> None:
+        """Forward messages to the server. Raises ConnectionCut at the chosen write."""
         while True:
             head = read_exactly(self._client, 5)
             body = read_exactly(self._client, struct.unpack("!i", head[1:])[0] - 4)
-            if (statement := _statement(head[:1], body)) is not None:
-                self._moments.hear(who, statement)
-                if who is Who.ADMIN and is_write(statement):
-                    name = name_of(statement)
-                    number = self._effects.write(name)
+            if (statement := _parse_statement(head[:1], body)) is not None:
+                self._phase_trigger.observe(connection, statement)
+                if connection is Connection.ADMIN and is_write(statement):
+                    name = name_statement(statement)
+                    number = self._write_counter.before_write(name)
                     with self._lock:
-                        self._open.append((number, name))
+                        self._unfinished.append((number, name))
             self._server.sendall(head + body)
 
-    def _answer(self, counted: bool) -> None:
+    def _forward_responses(self, counted: bool) -> None:
         try:
             if not counted:
                 _copy(self._server, self._client)
             while counted:
                 head = read_exactly(self._server, 5)
                 body = read_exactly(self._server, struct.unpack("!i", head[1:])[0] - 4)
-                if head[:1] == b"Z":
-                    self._tell_ended()
+                if head[:1] == b"Z":  # ReadyForQuery
+                    self._finish_writes()
                 self._client.sendall(head + body)
-        except (Cut, OSError):
-            pass  # whoever asked is gone
+        except (ConnectionCut, OSError):
+            pass  # the client is gone
         with suppress(OSError):
             self._client.shutdown(socket.SHUT_RDWR)
 
-    def _tell_ended(self) -> None:
+    def _finish_writes(self) -> None:
         with self._lock:
-            ended, self._open = self._open, []
-        for number, name in ended:
-            self._effects.written(number, name)
+            finished, self._unfinished = self._unfinished, []
+        for number, name in finished:
+            self._write_counter.after_write(number, name)
 
 
-def _copy(here: socket.socket, there: socket.socket) -> None:
+def _copy(source: socket.socket, sink: socket.socket) -> None:
     with suppress(OSError):
-        while data := here.recv(CHUNK):
-            there.sendall(data)
+        while data := source.recv(CHUNK):
+            sink.sendall(data)
 
 
-def _statement(kind: bytes, body: bytes) -> str | None:
-    """Of a simple query, or of one that is to be parsed."""
-    if kind == b"Q":
+def _parse_statement(message_type: bytes, body: bytes) -> str | None:
+    """Return the statement of a Query or Parse message, or None."""
+    if message_type == b"Q":
         return body.rstrip(b"\0").decode(errors="replace")
-    if kind == b"P":
+    if message_type == b"P":
         return body.split(b"\0")[1].decode(errors="replace")
     return None
 
 
 @contextmanager
-def run_target_wire(
-    effects: Effects, moments: Moments, address: str, server: tuple[str, int], admin: str
-) -> Iterator[Wire]:
-    """Everybody's way to the target server; the admin's statements are counted, all else is passed on as it is."""
+def run_target_proxy(
+    write_counter: WriteCounter, phase_trigger: PhaseTrigger, address: str, server: tuple[str, int], admin: str
+) -> Iterator[DatabaseProxy]:
+    """Run the proxy of the target server. It counts the admin's writes and forwards everything else unchanged."""
 
     def serve(client: socket.socket, _: TcpProxy) -> None:
         with suppress(ConnectionError):
-            _Session(client, server, admin, effects, moments).serve()
+            _Session(client, server, admin, write_counter, phase_trigger).serve()
 
-    with listen(serve, (address, 0)) as line:
-        yield Wire(address, line)
+    with listen(serve, (address, 0)) as proxy:
+        yield DatabaseProxy(address, proxy)
 
 
 @contextmanager
-def run_source_wire(moments: Moments, address: str, server: tuple[str, int]) -> Iterator[Wire]:
+def run_source_proxy(phase_trigger: PhaseTrigger, address: str, server: tuple[str, int]) -> Iterator[DatabaseProxy]:
+    """Run the proxy of the source server. It reports each new connection to the phase trigger."""
+
     def serve(client: socket.socket, _: TcpProxy) -> None:
-        moments.hear(Who.SOURCE, "connect")
+        phase_trigger.observe(Connection.SOURCE, "connect")
         with suppress(ConnectionError):
             pass_on(client, server, lambda _data, _is_client: None)
 
-    with listen(serve, (address, 0)) as line:
-        yield Wire(address, line)
+    with listen(serve, (address, 0)) as proxy:
+        yield DatabaseProxy(address, proxy)

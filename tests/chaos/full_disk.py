@@ -1,13 +1,13 @@
-"""A target server whose disk is a small tmpfs: it is full before the rows are in."""
+"""Runs an import into a target server whose disk, a small tmpfs, is full before all rows are copied."""
 
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from tests.chaos.cell_result import Cell
-from tests.chaos.chaos_environment import Stage, address_of
-from tests.chaos.content_watch import Login
+from tests.chaos.cell_result import CellResult
+from tests.chaos.chaos_environment import ChaosEnvironment, read_cluster_ip
+from tests.chaos.content_watch import DatabaseLogin
 from tests.e2e.postgres_pods import (
     EXPORTER,
     SYSTEM_NAMESPACE,
@@ -22,13 +22,13 @@ from tests.support import kubectl
 
 NAME, ADMIN = "chaos-full", "target_admin"
 DATABASE = "large"
-DISK = "144Mi"  # an empty server of 17 takes 55, and 16 to 32 more for its log
+DISK = "144Mi"  # an empty server of 17 takes 55 MiB, and its write-ahead log 16 to 32 MiB more
 
 
 @contextmanager
-def _surroundings(stage: Stage) -> Iterator[Stage]:
-    """The same operator, another Project; nothing is counted or held there."""
-    source, password = stage.tenant.source, secrets.token_urlsafe(24)
+def _run_small_server(environment: ChaosEnvironment) -> Iterator[ChaosEnvironment]:
+    """Yield an environment with the same operator and a Project on the small server, without proxies."""
+    source, password = environment.tenant.source, secrets.token_urlsafe(24)
     namespace = source.server.namespace
 
     def clear() -> None:
@@ -41,25 +41,26 @@ def _surroundings(stage: Stage) -> Iterator[Stage]:
     server = Postgres(namespace, NAME)
     server.execute(f"CREATE ROLE {ADMIN} LOGIN CREATEDB CREATEROLE PASSWORD {quoted(password)}")
     kubectl.create(secret_manifest(SYSTEM_NAMESPACE, NAME, {"user": ADMIN, "password": password}))
-    place = {
+    server_address, source_address = read_cluster_ip(NAME, namespace), read_cluster_ip("source", namespace)
+    server_spec = {
         "clusterID": "full",
-        "host": address_of(NAME, namespace),
+        "host": server_address,
         "adminSecretRef": {"name": NAME},
         "sslmode": "disable",
     }
-    here = address_of("source", namespace)
-    sources = {"allowedCIDRs": [f"{here}/32"]}
-    tenant = replace(make_tenant(NAME, source, server=place, sources=sources), server=server)
-    tenant.make_secrets({DATABASE: source.url(DATABASE, host=here)})
-    origin = Login(here, 5432, DATABASE, EXPORTER, source.password)
+    allowed_sources = {"allowedCIDRs": [f"{source_address}/32"]}
+    tenant = replace(make_tenant(NAME, source, server=server_spec, sources=allowed_sources), server=server)
+    tenant.make_secrets({DATABASE: source.url(DATABASE, host=source_address)})
+    login = DatabaseLogin(source_address, 5432, DATABASE, EXPORTER, source.password)
     try:
-        yield replace(stage, tenant=tenant, server=address_of(NAME, namespace), source=origin)
+        yield replace(environment, tenant=tenant, server=server_address, source=login)
     finally:
         clear()
         kubectl.delete("pod", NAME, namespace=namespace)
 
 
-def play_full_target(stage: Stage, _: str) -> Cell:
-    with _surroundings(stage) as other:
-        other.tenant.make_kept_previews("full")
-        return other.tell("full", "target's disk full", "data", ("TargetFull",), maxAttempts=1)
+def play(environment: ChaosEnvironment, _: str) -> CellResult:
+    """Run the import. The plan's preview is not used, because this cell has a Project of its own."""
+    with _run_small_server(environment) as small:
+        small.tenant.make_kept_previews("full")
+        return small.run_import("full", "target's disk full", "data", ("TargetFull",), maxAttempts=1)

@@ -1,4 +1,4 @@
-"""The phases of an import, known by what goes over its wires: at the first sign of one of them, something happens."""
+"""Recognises the phases of an import in the statements on its connections, and runs an action when one begins."""
 
 import re
 import threading
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Phase(StrEnum):
-    """In their order."""
+    """The phases of an import, in their order."""
 
     PREFLIGHT = "preflight"
     GATE = "gate"
@@ -19,51 +19,52 @@ class Phase(StrEnum):
     DROP = "drop"
 
 
-class Who(StrEnum):
-    """Whose words they are."""
+class Connection(StrEnum):
+    """The connection that a statement was sent on."""
 
-    ADMIN = "admin"  # the operator, to the target server
-    WORKER = "worker"  # an attempt's role, to the target server
-    SOURCE = "source"  # whoever connects to the source
+    ADMIN = "admin"  # from the operator to the target server
+    WORKER = "worker"  # from an attempt's role to the target server
+    SOURCE = "source"  # from any client to the source
 
 
-_SIGNS: dict[Phase, tuple[Who, re.Pattern[str]]] = {
-    Phase.PREFLIGHT: (Who.SOURCE, re.compile("connect")),
-    Phase.GATE: (Who.ADMIN, re.compile(r"ALTER ROLE \S+ LOGIN$")),
-    Phase.SCHEMA: (Who.WORKER, re.compile(r"(?m)^CREATE TABLE")),
-    Phase.DATA: (Who.WORKER, re.compile(r"(?m)^COPY .* FROM ")),
-    Phase.INDEXES: (Who.WORKER, re.compile(r"(?m)^CREATE (UNIQUE )?INDEX|ADD CONSTRAINT")),
-    Phase.VERIFY: (Who.WORKER, re.compile(r"\bcount\(")),
-    Phase.SWAP: (Who.ADMIN, re.compile(r"^ALTER DATABASE \S+ RENAME TO ")),
-    Phase.DROP: (Who.ADMIN, re.compile(r"^DROP DATABASE ")),
+# First statement of each phase.
+_FIRST_STATEMENTS: dict[Phase, tuple[Connection, re.Pattern[str]]] = {
+    Phase.PREFLIGHT: (Connection.SOURCE, re.compile("connect")),
+    Phase.GATE: (Connection.ADMIN, re.compile(r"ALTER ROLE \S+ LOGIN$")),
+    Phase.SCHEMA: (Connection.WORKER, re.compile(r"(?m)^CREATE TABLE")),
+    Phase.DATA: (Connection.WORKER, re.compile(r"(?m)^COPY .* FROM ")),
+    Phase.INDEXES: (Connection.WORKER, re.compile(r"(?m)^CREATE (UNIQUE )?INDEX|ADD CONSTRAINT")),
+    Phase.VERIFY: (Connection.WORKER, re.compile(r"\bcount\(")),
+    Phase.SWAP: (Connection.ADMIN, re.compile(r"^ALTER DATABASE \S+ RENAME TO ")),
+    Phase.DROP: (Connection.ADMIN, re.compile(r"^DROP DATABASE ")),
 }
 
 
-class Moments:
-    """Safe to share between threads. One phase is waited for at a time, and it comes once."""
+class PhaseTrigger:
+    """Waits for one phase at a time and runs an action once when it begins. Threads may share it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._awaited: tuple[Phase, Callable[[], None]] | None = None
-        self.came: Phase | None = None
+        self.reached: Phase | None = None
 
-    def await_phase(self, phase: Phase, act: Callable[[], None]) -> None:
-        """`act` runs in the thread of the one who speaks: what it says is held until then."""
+    def arm(self, phase: Phase, action: Callable[[], None]) -> None:
+        """Wait for a phase. `action` runs before the phase's first statement is forwarded, in the proxy's thread."""
         with self._lock:
-            self._awaited, self.came = (phase, act), None
+            self._awaited, self.reached = (phase, action), None
 
-    def forget(self) -> None:
+    def disarm(self) -> None:
         with self._lock:
             self._awaited = None
 
-    def hear(self, who: Who, words: str) -> None:
-        """What is about to be passed on."""
+    def observe(self, connection: Connection, statement: str) -> None:
+        """Inspect a statement that is about to be forwarded."""
         with self._lock:
             if self._awaited is None:
                 return
-            phase, act = self._awaited
-            speaker, sign = _SIGNS[phase]
-            if who is not speaker or not sign.search(words):
+            phase, action = self._awaited
+            expected_connection, pattern = _FIRST_STATEMENTS[phase]
+            if connection is not expected_connection or not pattern.search(statement):
                 return
-            self._awaited, self.came = None, phase
-        act()
+            self._awaited, self.reached = None, phase
+        action()

@@ -1,4 +1,4 @@
-"""One import, looked at again and again in this process: a program for each look would disturb what is looked at."""
+"""Reads one import repeatedly in this process: a kubectl process for each read would disturb the measurement."""
 
 from typing import Any
 
@@ -9,12 +9,12 @@ from tests.support.kubectl import Manifest
 
 from pgimport.model.names import GROUP, IMPORTS, VERSION
 
-AWAY = (client.ApiException, urllib3.exceptions.HTTPError)
+UNREACHABLE = (client.ApiException, urllib3.exceptions.HTTPError)
 TIMEOUT = (2, 5)  # seconds to connect and to read
 
 
-class Looks:
-    """As the cluster's admin."""
+class ImportReader:
+    """Reads imports with the credentials of the cluster's admin."""
 
     def __init__(self) -> None:
         api = config.new_client_from_config(kubectl.environment()["KUBECONFIG"])
@@ -22,8 +22,8 @@ class Looks:
         self._custom = client.CustomObjectsApi(api)
 
     def get_import(self, namespace: str, name: str) -> Manifest:
-        """Raises one of AWAY."""
-        found: Any = self._custom.get_namespaced_custom_object(
+        """Read one import. Raises one of UNREACHABLE."""
+        body: Any = self._custom.get_namespaced_custom_object(
             GROUP, VERSION, namespace, IMPORTS, name, _request_timeout=TIMEOUT
         )
-        return dict(found)
+        return dict(body)

@@ -1,4 +1,4 @@
-"""This host, on which bare's node and its pods are plain processes: found by their cgroup, killed, stopped, revived."""
+"""Finds, kills, stops and restarts processes of the bare cluster: its node and pods are processes of this host."""
 
 import os
 import signal
@@ -11,52 +11,52 @@ from pathlib import Path
 from tests.cluster.bare.processes import Process, recorded, start
 from tests.cluster.instance import Instance
 
-PAUSE = "pause"  # the process that holds a pod's network
-SECONDS_TO_END = 10.0
-SECONDS_TO_LIVE, SECONDS_TO_SETTLE = 60.0, 2.0  # of a program that is started anew
+PAUSE = "pause"  # the process that holds a pod's network namespace
+END_SECONDS = 10.0
+START_SECONDS, SETTLE_SECONDS = 60.0, 2.0
 
 
-def _pids() -> Iterator[Path]:
+def _process_folders() -> Iterator[Path]:
     return (folder for folder in Path("/proc").iterdir() if folder.name.isdecimal())
 
 
-def processes_of_pod(uid: str) -> list[int]:
-    """Of all its containers."""
-    found = []
-    for folder in _pids():
-        with suppress(OSError):  # it has just ended
-            if uid in (folder / "cgroup").read_text() and (folder / "comm").read_text().strip() != PAUSE:
-                found.append(int(folder.name))
-    return found
+def find_pod_processes(pod_uid: str) -> list[int]:
+    """Find the processes of all containers of a pod by their cgroup."""
+    pids = []
+    for folder in _process_folders():
+        with suppress(OSError):  # the process has just ended
+            if pod_uid in (folder / "cgroup").read_text() and (folder / "comm").read_text().strip() != PAUSE:
+                pids.append(int(folder.name))
+    return pids
 
 
-def send(pids: Iterable[int], what: signal.Signals) -> None:
+def send_signal(pids: Iterable[int], number: signal.Signals) -> None:
     for pid in pids:
         with suppress(ProcessLookupError):
-            os.kill(pid, what)
+            os.kill(pid, number)
 
 
-def find_backend(uid: str, title: str) -> int:
-    """A process of the PostgreSQL in this pod, by the title that it gives itself."""
-    for pid in processes_of_pod(uid):
+def find_backend(pod_uid: str, title: str) -> int:
+    """Find a process of the PostgreSQL server in a pod by its process title."""
+    for pid in find_pod_processes(pod_uid):
         with suppress(OSError):
             if f"postgres: {title}" in Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace"):
                 return pid
-    raise AssertionError(f"pod {uid} has no process 'postgres: {title}'")
+    raise AssertionError(f"pod {pod_uid} has no process 'postgres: {title}'")
 
 
-def is_first_of_server(pid: int) -> bool:
-    """The process that PostgreSQL's others are children of; it alone has its own arguments."""
+def is_postmaster(pid: int) -> bool:
+    """Return whether this is the postmaster. Its children replace their arguments with a process title."""
     try:
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except OSError:
         return False
-    return Path(words[0].decode(errors="replace")).name == "postgres"
+    return Path(arguments[0].decode(errors="replace")).name == "postgres"
 
 
 @dataclass(frozen=True)
-class Program:
-    """One of Kubernetes' own, with all that it takes to start it again."""
+class NodeProgram:
+    """A program of Kubernetes, with everything that is needed to start it again."""
 
     instance: Instance
     process: Process
@@ -64,30 +64,34 @@ class Program:
     environment: dict[str, str]
 
     def kill(self) -> None:
-        """Without a word of warning; returns once it is gone."""
+        """Kill the program and wait until it is gone."""
         os.kill(self.process.pid, signal.SIGKILL)
-        deadline = time.monotonic() + SECONDS_TO_END
+        deadline = time.monotonic() + END_SECONDS
         while self.process.is_alive():
             assert time.monotonic() < deadline, f"{self.process.name} does not end"
             time.sleep(0.02)
 
     def revive(self) -> None:
-        """As an init system does: a kubelet that finds its containerd not ready ends, and is started once more."""
-        deadline = time.monotonic() + SECONDS_TO_LIVE
-        while not _lives(start(self.instance, self.process.name, self.arguments, self.environment)):
-            assert time.monotonic() < deadline, f"{self.process.name} does not live"
+        """Start the program until it stays alive, as an init system does.
+
+        For example, a kubelet ends if its containerd is not ready yet.
+        """
+        deadline = time.monotonic() + START_SECONDS
+        while not _stays_alive(start(self.instance, self.process.name, self.arguments, self.environment)):
+            assert time.monotonic() < deadline, f"{self.process.name} does not stay alive"
 
 
-def _lives(process: Process) -> bool:
-    deadline = time.monotonic() + SECONDS_TO_SETTLE
+def _stays_alive(process: Process) -> bool:
+    deadline = time.monotonic() + SETTLE_SECONDS
     while process.is_alive() and time.monotonic() < deadline:
         time.sleep(0.1)
     return process.is_alive()
 
 
-def find_program(instance: Instance, name: str) -> Program:
-    (process,) = [one for one in recorded(instance) if one.name == name]
+def find_program(instance: Instance, name: str) -> NodeProgram:
+    (process,) = [process for process in recorded(instance) if process.name == name]
     folder = Path(f"/proc/{process.pid}")
-    words = (folder / "cmdline").read_bytes().decode().rstrip("\0").split("\0")
-    pairs = (folder / "environ").read_bytes().decode().rstrip("\0").split("\0")
-    return Program(instance, process, tuple(words), dict(pair.split("=", 1) for pair in pairs if "=" in pair))
+    arguments = (folder / "cmdline").read_bytes().decode().rstrip("\0").split("\0")
+    variables = (folder / "environ").read_bytes().decode().rstrip("\0").split("\0")
+    environment = dict(variable.split("=", 1) for variable in variables if "=" in variable)
+    return NodeProgram(instance, process, tuple(arguments), environment)

@@ -1,4 +1,4 @@
-"""What no wire shows: an operator that sees the past, one that hears badly, two at once, and a node that is gone."""
+"""Faults of the operator itself: a stale view of the cluster, lost events, and two operators at once."""
 
 import threading
 import time
@@ -7,161 +7,164 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
-from tests.chaos.cell_result import Cell
-from tests.chaos.chaos_environment import DATABASE, STORY_SECONDS, Stage
+from tests.chaos.cell_result import CellResult
+from tests.chaos.chaos_environment import DATABASE, END_SECONDS, MAX_PROBLEM_LENGTH, ChaosEnvironment
 from tests.chaos.import_phases import Phase
-from tests.chaos.watch_faults import Hearing
-from tests.chaos.write_counter import Point, When
+from tests.chaos.watch_faults import WatchFault
+from tests.chaos.write_counter import Side, WritePoint
 from tests.e2e.tenant import Tenant, state_of
 from tests.support import kubectl
 
 STALE_SECONDS = 10
+SWEEP_SECONDS = 3  # the operator under test sweeps every two seconds
 RESET_SECONDS = 60
+NO_STALE_READ = "the operator read nothing while its view was stale"
 
 
-# --- a view of the past ------------------------------------------------------------------------------------------
+# --- Stale views --------------------------------------------------------------------------------------------------
 
 
-def api_writes(writes: Sequence[str]) -> list[int]:
-    """Numbers of those that changed what Kubernetes holds, from 1."""
-    verbs = ("POST", "PUT", "PATCH", "DELETE")
-    return [number for number, name in enumerate(writes, 1) if name.split()[0] in verbs]
+def find_api_writes(writes: Sequence[str]) -> list[int]:
+    """Return the numbers, from 1, of the writes that changed an object of Kubernetes."""
+    methods = ("POST", "PUT", "PATCH", "DELETE")
+    return [number for number, name in enumerate(writes, 1) if name.split()[0] in methods]
 
 
-def play_stale(stage: Stage, name: str, number: int) -> Cell:
-    """The operator dies after its n-th write, and its successor sees the world as it was before that one."""
-    stage.api.views.begin()
+def play_stale_view(environment: ChaosEnvironment, name: str, number: int) -> CellResult:
+    """Kill the operator after a write; its successor sees the cluster as it was before that write."""
+    history = environment.api.answer_history
+    history.begin()
 
-    def strike() -> None:
-        stage.api.views.go_back(number)
-        stage.operator.kill()
-        # In a thread of its own, for the writer's connection waits for this.
-        threading.Timer(0, stage.operator.ensure).start()
-        threading.Timer(STALE_SECONDS, stage.api.views.return_to_now).start()
+    def restart_with_stale_view() -> None:
+        history.go_back(number)
+        environment.operator.kill()
+        # This runs in a thread, because the connection of the write waits for this function.
+        threading.Timer(0, environment.operator.ensure).start()
+        threading.Timer(STALE_SECONDS, history.return_to_present).start()
 
-    stage.effects.begin(Point(number, When.AFTER), strike)
-    cell = stage.tell(name, "restarted with a stale view", "")
-    while stage.api.views.stale:  # an import that was all but done ends before the successor has asked anything
+    environment.write_counter.begin(WritePoint(number, Side.AFTER), restart_with_stale_view)
+    cell = environment.run_import(name, "restarted with a stale view", "")
+    while history.is_stale:  # an import that was nearly done ends before the successor reads anything
         time.sleep(0.1)
-    struck = stage.effects.struck
-    stage.effects.end()
-    said = cell.said or ("" if struck and stage.api.views.asked else "nothing was asked of the past")
-    place = f"before {number:02} {struck or '-'}"
-    return Cell(cell.fault, place, not said, cell.seconds, cell.state, cell.target, said)
+    struck_write = environment.write_counter.struck_write
+    environment.write_counter.end()
+    problem = cell.problem or ("" if struck_write and history.stale_reads else NO_STALE_READ)
+    where = f"before {number:02} {struck_write or '-'}"
+    return CellResult(cell.fault, where, not problem, cell.seconds, cell.state, cell.target, problem)
 
 
-def play_stale_at_the_end(stage: Stage, name: str, place: int) -> Cell:
-    """A reset and an import are done; then an operator starts that sees the world as before one of their writes."""
-    stage.api.views.begin()
-    stage.effects.begin()
+def play_stale_view_at_the_end(environment: ChaosEnvironment, name: str, index: int) -> CellResult:
+    """Complete a reset and an import, then start an operator that sees the cluster as before one of their writes."""
+    history = environment.api.answer_history
+    history.begin()
+    environment.write_counter.begin()
     fault = "restarted, all done, with a stale view"
-    _reset(stage.tenant, name)
-    cell = stage.tell(name, fault, "")
-    writes = stage.effects.end()
-    numbers = api_writes(writes)
-    number = numbers[min(place, len(numbers) - 1)]
-    before = _standing(stage, name)
-    stage.api.views.go_back(number)
-    stage.operator.kill()
-    stage.operator.ensure()
+    _reset_preview(environment.tenant, name)
+    cell = environment.run_import(name, fault, "")
+    writes = environment.write_counter.end()
+    numbers = find_api_writes(writes)
+    number = numbers[min(index, len(numbers) - 1)]
+    before = _read_outcome(environment, name)
+    history.go_back(number)
+    environment.operator.kill()
+    environment.operator.ensure()
     time.sleep(STALE_SECONDS)
-    stage.api.views.return_to_now()
-    time.sleep(3)  # a sweep of what is true again
-    after = _standing(stage, name)
-    said = cell.said or ("" if after == before else f"moved from {before} to {after}"[:600])
-    said = said or ("" if stage.api.views.asked else "nothing was asked of the past")
-    return Cell(
-        fault, f"before {number:02} {writes[number - 1]}", not said, cell.seconds, cell.state, cell.target, said
-    )
+    history.return_to_present()
+    time.sleep(SWEEP_SECONDS)
+    after = _read_outcome(environment, name)
+    problem = cell.problem or ("" if after == before else f"changed from {before} to {after}"[:MAX_PROBLEM_LENGTH])
+    problem = problem or ("" if history.stale_reads else NO_STALE_READ)
+    where = f"before {number:02} {writes[number - 1]}"
+    return CellResult(fault, where, not problem, cell.seconds, cell.state, cell.target, problem)
 
 
-def _reset(tenant: Tenant, name: str) -> None:
-    """And wait until it has happened."""
-    asked = datetime.now(UTC).replace(microsecond=0)
-    tenant.change_preview(name, resetAt=asked.isoformat().replace("+00:00", "Z"))
+def _reset_preview(tenant: Tenant, name: str) -> None:
+    """Reset the preview and wait until it is empty."""
+    reset_at = datetime.now(UTC).replace(microsecond=0)
+    tenant.change_preview(name, resetAt=reset_at.isoformat().replace("+00:00", "Z"))
 
-    def done() -> bool:
-        found = tenant.preview(name)["status"].get("resetAt")
-        return found is not None and datetime.fromisoformat(found) == asked
+    def is_done() -> bool:
+        status_reset_at = tenant.preview(name)["status"].get("resetAt")
+        return status_reset_at is not None and datetime.fromisoformat(status_reset_at) == reset_at
 
-    kubectl.wait_until(done, f"preview {name} is empty anew", RESET_SECONDS)
+    kubectl.wait_until(is_done, f"preview {name} is empty after its reset", RESET_SECONDS)
 
 
-def _standing(stage: Stage, name: str) -> tuple[object, ...]:
-    """All that would move if something were done twice."""
-    body = stage.tenant.get(name)
+def _read_outcome(environment: ChaosEnvironment, name: str) -> tuple[object, ...]:
+    """Read everything that would change if the operator did something twice."""
+    body = environment.tenant.get(name)
     uid = body["metadata"]["uid"]
-    oid = stage.tenant.server.value(
-        "SELECT oid FROM pg_database WHERE datname = :'name'", name=stage.tenant.database(name)
+    oid = environment.tenant.server.value(
+        "SELECT oid FROM pg_database WHERE datname = :'name'", name=environment.tenant.database(name)
     )
     return (
         body["status"]["state"],
         body["status"]["completedAt"],
         oid,
-        stage.login(name).read_content(),
-        [one["metadata"]["uid"] for one in stage.tenant.jobs(uid)],
-        sorted(one["metadata"]["uid"] for one in stage.tenant.pods(uid)),
-        stage.tenant.leftovers(body),
+        environment.login(name).read_content(),
+        [job["metadata"]["uid"] for job in environment.tenant.jobs(uid)],
+        sorted(pod["metadata"]["uid"] for pod in environment.tenant.pods(uid)),
+        environment.tenant.leftovers(body),
     )
 
 
-# --- events that are lost, doubled, merged -----------------------------------------------------------------------
+# --- Lost, doubled and merged events --------------------------------------------------------------------------------
 
 
-def play_deaf(stage: Stage, name: str, how: Hearing) -> Cell:
-    """An operator that is started anew, and so watches anew."""
-    stage.api.hearing = how
+def play_watch_fault(environment: ChaosEnvironment, name: str, watch_fault: WatchFault) -> CellResult:
+    """Run an import with an operator whose watches are disturbed from its start."""
+    environment.api.watch_fault = watch_fault
     try:
-        with stage.operator.restarted():
-            cell = stage.tell(name, how.value, "all phases")
-            stage.api.hearing = Hearing.WELL
+        with environment.operator.restarted():
+            cell = environment.run_import(name, watch_fault.value, "all phases")
+            environment.api.watch_fault = WatchFault.NONE
             return cell
     finally:
-        stage.api.hearing = Hearing.WELL
+        environment.api.watch_fault = WatchFault.NONE
 
 
-# --- two operators at once ---------------------------------------------------------------------------------------
+# --- Two operators --------------------------------------------------------------------------------------------------
 
 
-def play_two_operators(stage: Stage, name: str, kills: bool) -> Cell:
-    """Three imports of one preview at once, under two operators; or one of them dies while the first import copies."""
+def play_two_operators(environment: ChaosEnvironment, name: str, kills: bool) -> CellResult:
+    """Run three imports of one preview with two operators. `kills`: one is killed while the first import copies."""
     fault = "two operators at once" + (", one killed" if kills else "")
-    begun = time.monotonic()
-    twin = stage.operator.start_twin()
+    started_at = time.monotonic()
+    second_operator = environment.operator.start_twin()
     names = [f"{name}-{number}" for number in range(3)]
     try:
         if kills:
-            stage.moments.await_phase(Phase.DATA, stage.operator.kill)
-        for one in names:
-            stage.tenant.start(one, DATABASE, name, recreate=True)
-        bodies = stage.tenant.wait_until_over(*names, seconds=STORY_SECONDS)
+            environment.phase_trigger.arm(Phase.DATA, environment.operator.kill)
+        for import_name in names:
+            environment.tenant.start(import_name, DATABASE, name, recreate=True)
+        bodies = environment.tenant.wait_until_over(*names, seconds=END_SECONDS)
     finally:
-        stage.moments.forget()
-        twin.kill()
-        stage.operator.ensure()
-    seconds = time.monotonic() - begun
+        environment.phase_trigger.disarm()
+        second_operator.kill()
+        environment.operator.ensure()
+    seconds = time.monotonic() - started_at
     states = sorted({str(state_of(body)) for body in bodies.values()})
-    said = _judge_together(stage, name, list(bodies.values()))
-    target = "new" if stage.login(name).read_content() == stage.source.read_content() else "?"
-    return Cell(fault, "all phases", not said, seconds, ", ".join(states), target, said)
+    problem = _check_concurrent_imports(environment, name, list(bodies.values()))
+    is_new = environment.login(name).read_content() == environment.source.read_content()
+    return CellResult(fault, "all phases", not problem, seconds, ", ".join(states), "new" if is_new else "?", problem)
 
 
-def _judge_together(stage: Stage, preview: str, bodies: list[dict[str, Any]]) -> str:
-    """Each once, one after the other, nothing left; empty where that is so."""
+def _check_concurrent_imports(environment: ChaosEnvironment, preview: str, bodies: list[dict[str, Any]]) -> str:
+    """Return a problem unless each import ran once, one after the other, and left nothing."""
     statuses = [body["status"] for body in bodies]
     if {status["state"] for status in statuses} != {"completed"}:
-        return f"ended as {[(status['state'], status.get('error')) for status in statuses]}"[:600]
+        return f"ended as {[(status['state'], status.get('error')) for status in statuses]}"[:MAX_PROBLEM_LENGTH]
     if [status["attempts"] for status in statuses] != [1, 1, 1]:
         return f"attempts: {[status['attempts'] for status in statuses]}"
     times = sorted((status["startedAt"], status["completedAt"]) for status in statuses)
     if any(later[0] < earlier[1] for earlier, later in pairwise(times)):
-        return f"two at work at once: {times}"
+        return f"two imports ran at once: {times}"
     for body in bodies:
-        jobs = stage.tenant.jobs(body["metadata"]["uid"])
+        jobs = environment.tenant.jobs(body["metadata"]["uid"])
         if len(jobs) != 1:
             return f"{len(jobs)} Jobs of {body['metadata']['name']}"
-        if left := stage.tenant.leftovers(body):
-            return f"left behind: {', '.join(left)}"
-    if stage.login(preview).read_content() != stage.source.read_content():
+        if leftovers := environment.tenant.leftovers(body):
+            return f"left behind: {', '.join(leftovers)}"
+    if environment.login(preview).read_content() != environment.source.read_content():
         return "the target does not hold what the source does"
     return ""

@@ -1,4 +1,4 @@
-"""What the API server once answered: an operator that starts anew may be shown the world as it was before a write."""
+"""Remembers what the API server answered, so that a restarted operator can be given the answers from before a write."""
 
 import threading
 from dataclasses import dataclass, field
@@ -6,64 +6,69 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Answer:
-    """To a GET."""
+    """The answer to a GET."""
 
-    number: int  # of the writes that had been made
+    writes: int  # number of writes before it
     status: int
     body: bytes
     headers: dict[str, str] = field(default_factory=dict)
 
 
-class Views:
-    """Safe to share between threads. Each story begins with what was answered last before it."""
+class AnswerHistory:
+    """Answers by URL. Threads may share it. Each cell starts with the last answers before it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._answers: dict[str, list[Answer]] = {}
-        self._made: dict[str, int] = {}  # path of an object → the write that made it
-        self._before: int | None = None
-        self.asked = 0  # questions that were answered from the past
+        self._created: dict[str, int] = {}  # path of an object → number of the write that created it
+        self._before_write: int | None = None
+        self.stale_reads = 0  # requests that got an old answer
 
     def begin(self) -> None:
+        """Start a new cell."""
         with self._lock:
-            self._answers = {url: [self._older(found[-1])] for url, found in self._answers.items()}
-            self._made, self._before, self.asked = {}, None, 0
+            self._answers = {url: [self._reset_count(answers[-1])] for url, answers in self._answers.items()}
+            self._created, self._before_write, self.stale_reads = {}, None, 0
 
     @staticmethod
-    def _older(answer: Answer) -> Answer:
+    def _reset_count(answer: Answer) -> Answer:
         return Answer(0, answer.status, answer.body, answer.headers)
 
     def remember(self, url: str, answer: Answer) -> None:
         with self._lock:
-            if self._before is None:
+            if self._before_write is None:
                 self._answers.setdefault(url, []).append(answer)
 
-    def made(self, path: str, number: int) -> None:
+    def record_created(self, path: str, number: int) -> None:
+        """Record which write created an object."""
         with self._lock:
             if number:
-                self._made.setdefault(path, number)
+                self._created.setdefault(path, number)
 
-    def go_back(self, before: int) -> None:
-        """From now on as before that write."""
+    def go_back(self, before_write: int) -> None:
+        """From now on, answer as before this write."""
         with self._lock:
-            self._before = before
+            self._before_write = before_write
 
-    def return_to_now(self) -> None:
+    def return_to_present(self) -> None:
         with self._lock:
-            self._before = None
+            self._before_write = None
 
     @property
-    def stale(self) -> bool:
+    def is_stale(self) -> bool:
         with self._lock:
-            return self._before is not None
+            return self._before_write is not None
 
     def find(self, url: str, path: str) -> Answer | None:
-        """None: ask the API server. What nobody had asked for by then is as it is now, unless it was made since."""
+        """Return an old answer, or None if the API server has to be asked.
+
+        An object that nobody read in time is shown as it is now, or as missing if it was created since.
+        """
         with self._lock:
-            if self._before is None:
+            if self._before_write is None:
                 return None
-            old = [one for one in self._answers.get(url, ()) if one.number < self._before]
-            if not old and self._made.get(path, 0) < self._before:
+            old = [answer for answer in self._answers.get(url, ()) if answer.writes < self._before_write]
+            if not old and self._created.get(path, 0) < self._before_write:
                 return None
-            self.asked += 1
+            self.stale_reads += 1
             return old[-1] if old else Answer(0, 404, b'{"kind":"Status","code":404,"message":"not there yet"}')

@@ -1,62 +1,63 @@
-"""What may become of a watch's events on their way: lost, told twice, told late and merged, or none at all."""
+"""Disturbs the events of a watch: drops, doubles, merges or withholds them."""
 
 import asyncio
 import json
 from collections.abc import AsyncIterator
 from enum import StrEnum
 
-MERGED_SECONDS = 3.0
+MERGE_SECONDS = 3.0
 
 
-class Hearing(StrEnum):
-    """How well an operator hears."""
+class WatchFault(StrEnum):
+    """What happens to the events of a watch."""
 
-    WELL = "well"
-    NOTHING_NEW = "events dropped"
-    TWICE = "events doubled"
+    NONE = "none"
+    DROPPED = "events dropped"
+    DOUBLED = "events doubled"
     MERGED = "events merged"
-    SILENCE = "watches silent"
+    SILENT = "watches silent"
 
 
-async def disturb(lines: AsyncIterator[bytes], hearing: Hearing) -> AsyncIterator[bytes]:
-    """Events as lines of JSON."""
-    match hearing:
-        case Hearing.WELL:
+async def disturb(lines: AsyncIterator[bytes], watch_fault: WatchFault) -> AsyncIterator[bytes]:
+    """Disturb events, each a line of JSON."""
+    match watch_fault:
+        case WatchFault.NONE:
             async for line in lines:
                 yield line
-        case Hearing.TWICE:
+        case WatchFault.DOUBLED:
             async for line in lines:
                 yield line
                 yield line
-        case Hearing.NOTHING_NEW:
+        case WatchFault.DROPPED:
             async for line in lines:
                 if json.loads(line).get("type") in ("BOOKMARK", "ERROR"):
                     yield line
-        case Hearing.MERGED:
+        case WatchFault.MERGED:
             async for line in _merge(lines):
                 yield line
-        case Hearing.SILENCE:
+        case WatchFault.SILENT:
             async for _ in lines:
                 continue
 
 
 async def _merge(lines: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The last word about each object, every few seconds."""
-    held: dict[str, bytes] = {}
+    """Yield the last event of each object, every few seconds."""
+    pending: dict[str, bytes] = {}
     ended = asyncio.Event()
 
     async def collect() -> None:
         async for line in lines:
-            meta = json.loads(line).get("object", {}).get("metadata", {})
-            held[meta.get("uid", "")] = line
+            metadata = json.loads(line).get("object", {}).get("metadata", {})
+            pending[metadata.get("uid", "")] = line
         ended.set()
 
     collector = asyncio.create_task(collect())
     try:
-        while not ended.is_set() or held:
-            await asyncio.sleep(MERGED_SECONDS)
-            told, held = held, {}
-            for line in told.values():
+        while not ended.is_set() or pending:
+            await asyncio.sleep(MERGE_SECONDS)
+            merged = dict(pending)
+            pending.clear()
+            for line in merged.values():
                 yield line
     finally:
         collector.cancel()

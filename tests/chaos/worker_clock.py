@@ -1,10 +1,10 @@
-"""A worker whose node's clock is an hour off: nothing of what it says about time may be believed."""
+"""Runs workers whose clock is wrong by an hour: the operator must not rely on any time that a worker reports."""
 
 import json
 from pathlib import Path
 
-from tests.chaos.cell_result import Cell
-from tests.chaos.chaos_environment import Stage
+from tests.chaos.cell_result import CellResult
+from tests.chaos.chaos_environment import ChaosEnvironment
 from tests.cluster.digest import digest_of
 from tests.cluster.instance import this_instance
 from tests.cluster.project_images import MAJOR
@@ -17,25 +17,20 @@ OFFSETS = ("+1h", "-1h")
 
 
 def ensure_image(base: str, offset: str) -> str:
-    """The worker's image with this clock, in the cluster."""
+    """Build the worker's image with this clock if the cluster does not have it; return its reference."""
     provider = choose_provider(this_instance())
     arguments = {"BASE": base, "FAKETIME": offset}
     digest = digest_of([SOURCES], arguments.values())
-    build = Build(
-        f"worker-clock-{'ahead' if offset[0] == '+' else 'behind'}",
-        SOURCES / "Dockerfile",
-        SOURCES,
-        digest,
-        arguments=arguments,
-    )
+    name = f"worker-clock-{'ahead' if offset[0] == '+' else 'behind'}"
+    build = Build(name, SOURCES / "Dockerfile", SOURCES, digest, arguments=arguments)
     if not provider.has(provider.reference(build)):
         provider.build(build)
     return provider.reference(build)
 
 
-def play_clock(stage: Stage, name: str, offset: str) -> Cell:
-    """An operator that starts workers of that image; a stall must be told by its own clock, not by theirs."""
+def play(environment: ChaosEnvironment, name: str, offset: str) -> CellResult:
+    """Run an import with an operator that uses this image. It must detect a stall by its own clock."""
     images = json.loads(chart_settings()[WORKER_IMAGES])
-    wrong = images | {MAJOR: ensure_image(images[MAJOR], offset)}
-    with stage.operator.restarted(**{WORKER_IMAGES: json.dumps(wrong)}):
-        return stage.tell(name, f"worker's clock {offset}", "all phases", stallTimeout="2m", timeout="30m")
+    wrong_images = images | {MAJOR: ensure_image(images[MAJOR], offset)}
+    with environment.operator.restarted(**{WORKER_IMAGES: json.dumps(wrong_images)}):
+        return environment.run_import(name, f"worker's clock {offset}", "all phases", stallTimeout="2m", timeout="30m")

@@ -1,4 +1,4 @@
-"""Every write of the operator passes here: it is counted, and at the one that is chosen something goes wrong."""
+"""Counts the operator's writes and triggers a fault at a chosen one."""
 
 import threading
 from collections.abc import Callable
@@ -6,77 +6,79 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class When(StrEnum):
-    """On which side of a write."""
+class Side(StrEnum):
+    """Whether a fault comes before or after a write."""
 
     BEFORE = "before"
     AFTER = "after"
 
 
 @dataclass(frozen=True)
-class Point:
-    """The n-th write of a story, from 1, and the side of it."""
+class WritePoint:
+    """The number of a write of the cell, from 1, and the side of it."""
 
     number: int
-    when: When
+    side: Side
 
 
-def _nothing() -> None:
-    """Happens besides."""
+def _no_action() -> None:
+    """Do nothing besides cutting the connection."""
 
 
-class Cut(Exception):
-    """The writer's connection ends here: nothing is passed on, and nothing is answered."""
+class ConnectionCut(Exception):
+    """The connection of the write must end: nothing is forwarded, and nothing is answered."""
 
 
-class Effects:
-    """Safe to share between threads. Nothing is counted outside of a story."""
+class WriteCounter:
+    """Counts writes between `begin` and `end`. Threads may share it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._counts, self._cuts = False, False
-        self._strike: Callable[[], None] = _nothing
-        self._point: Point | None = None
-        self.seen: list[str] = []
-        self.struck: str | None = None  # the write at which it happened
+        self._counting, self._cuts = False, False
+        self._action: Callable[[], None] = _no_action
+        self._point: WritePoint | None = None
+        self.writes: list[str] = []
+        self.struck_write: str | None = None  # the write at which the fault was triggered
 
-    def begin(self, point: Point | None = None, strike: Callable[[], None] | None = None, cuts: bool = True) -> None:
-        """A story; without a point it is only recorded. `cuts`: the writer's connection ends too."""
+    def begin(
+        self, point: WritePoint | None = None, action: Callable[[], None] | None = None, cuts: bool = True
+    ) -> None:
+        """Start a cell. At `point`, run `action` and, if `cuts`, end the connection of the write."""
         with self._lock:
-            self.seen, self.struck, self._point, self._counts = [], None, point, True
-            self._strike, self._cuts = strike or _nothing, cuts
+            self.writes, self.struck_write, self._point, self._counting = [], None, point, True
+            self._action, self._cuts = action or _no_action, cuts
 
     def end(self) -> list[str]:
-        """What was written."""
+        """Stop counting; return the names of the writes."""
         with self._lock:
-            self._counts = False
-            return list(self.seen)
+            self._counting = False
+            return list(self.writes)
 
     @property
     def count(self) -> int:
-        """Writes so far."""
+        """Return the number of writes so far."""
         with self._lock:
-            return len(self.seen)
+            return len(self.writes)
 
-    def write(self, name: str) -> int:
-        """Before it is passed on: its number, 0 where it is not counted. Raises Cut."""
+    def before_write(self, name: str) -> int:
+        """Count a write before it is forwarded. Returns its number, or 0 if it is not counted. Raises ConnectionCut."""
         with self._lock:
-            if self.struck is not None or not self._counts:
+            if self.struck_write is not None or not self._counting:
                 return 0
-            self.seen.append(name)
-            number = len(self.seen)
-            self._strike_at(number, When.BEFORE, name)
+            self.writes.append(name)
+            number = len(self.writes)
+            self._strike_at(number, Side.BEFORE, name)
         return number
 
-    def written(self, number: int, name: str) -> None:
-        """Before its answer is passed on. Raises Cut."""
+    def after_write(self, number: int, name: str) -> None:
+        """Note that a write has been made, before its answer is forwarded. Raises ConnectionCut."""
         with self._lock:
-            if number and self.struck is None:
-                self._strike_at(number, When.AFTER, name)
+            if number and self.struck_write is None:
+                self._strike_at(number, Side.AFTER, name)
 
-    def _strike_at(self, number: int, when: When, name: str) -> None:
-        if self._point == Point(number, when):
-            self.struck = name
-            self._strike()
+    def _strike_at(self, number: int, side: Side, name: str) -> None:
+        if self._point == WritePoint(number, side):
+            self.struck_write = name
+            self._action()
             if self._cuts:
-                raise Cut
+                raise ConnectionCut

@@ -1,4 +1,4 @@
-"""Valid changes go in, trials come out: on a new object each, or in turn on one that lives on."""
+"""Tries valid changes: each on a new object, and one after the other on an object that exists already."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -8,234 +8,265 @@ from functools import partial
 from itertools import groupby
 from queue import SimpleQueue
 
-from tests.chaos.fields.crd_schema import Json, Property, is_immutable
-from tests.chaos.fields.field_changes import Change, all_changes
-from tests.chaos.fields.field_environment import QUEUE, Stage, import_spec, manifest, project_manifest, project_spec
-from tests.chaos.fields.sample_values import GONE, HEALTHY, PROJECT
-from tests.chaos.fields.verdicts import Verdict, reason_of, refused
+from tests.chaos.fields.crd_schema import Json, SchemaNode, is_immutable
+from tests.chaos.fields.field_changes import Change, derive_all_changes
+from tests.chaos.fields.field_environment import (
+    QUEUE,
+    FieldEnvironment,
+    build_import_spec,
+    build_manifest,
+    build_project_manifest,
+    build_project_spec,
+)
+from tests.chaos.fields.sample_values import ABSENT, HEALTHY, PROJECT
+from tests.chaos.fields.verdicts import Verdict, build_refused_verdict, reason_of
 
-ALIVE = "alive"  # previews that live on
+LIVING = "alive"  # prefix of previews that are changed in place
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One change of one object."""
+    """One change of one object, and what became of it."""
 
-    place: str
-    name: str  # of the object, as the operator's log has it
-    begun: float
-    ended: float
+    title: str
+    name: str  # of the object, as in the operator's log
+    started_at: float
+    ended_at: float
     verdict: Verdict
-    of: Property | None = None
-    effect: str = field(default="", repr=False)  # what the operator made of it
+    node: SchemaNode | None = None
+    effect: str = field(default="", repr=False)  # final reason and Job of an import
 
 
-Story = Callable[[], list[Trial]]
+Story = Callable[[], list[Trial]]  # trials that run one after the other
 
 
-def tell(place: str, name: str, act: Callable[[], Verdict], found: Property | None = None) -> Trial:
-    """One trial."""
-    begun = time.time()
-    verdict = act()
-    return Trial(place, name, begun, time.time(), verdict, found)
+def run_trial(title: str, name: str, action: Callable[[], Verdict], node: SchemaNode | None = None) -> Trial:
+    """Run one trial and measure its time."""
+    started_at = time.time()
+    verdict = action()
+    return Trial(title, name, started_at, time.time(), verdict, node)
 
 
 @contextmanager
-def _lent(lanes: "SimpleQueue[str]") -> Iterator[str]:
-    name = lanes.get()
+def _borrow(names: "SimpleQueue[str]") -> Iterator[str]:
+    name = names.get()
     try:
         yield name
     finally:
-        lanes.put(name)
+        names.put(name)
 
 
-def _new_values(kind: str) -> list[Change]:
-    """A new object has nothing that could be left out of it."""
-    return [change for change in all_changes(kind) if change.valid and change.value is not GONE]
+def _derive_new_values(kind: str) -> list[Change]:
+    """Return the valid changes that set a value. A new object has no field that could be removed."""
+    return [change for change in derive_all_changes(kind) if change.valid and change.value is not ABSENT]
 
 
-# --- new objects -------------------------------------------------------------------------------------------------
+# --- New objects ----------------------------------------------------------------------------------------------------
 
 
-def import_stories(stage: Stage) -> list[Story]:
-    """One for each valid change, and one for an import without any."""
+def build_import_stories(environment: FieldEnvironment) -> list[Story]:
+    """Build a story for each valid change of a new import, and one for an import without a change."""
 
     def story(number: int, change: Change | None) -> list[Trial]:
-        with _lent(stage.previews) as preview:
-            return [_try_import(stage, f"born-{number}", import_spec(preview), change)]
+        with _borrow(environment.previews) as preview:
+            return [_try_import(environment, f"born-{number}", build_import_spec(preview), change)]
 
-    changes: list[Change | None] = [None, *_new_values("PostgresImport")]
+    changes: list[Change | None] = [None, *_derive_new_values("PostgresImport")]
     return [partial(story, number, change) for number, change in enumerate(changes)]
 
 
-def _try_import(stage: Stage, name: str, spec: Json, change: Change | None) -> Trial:
-    """It gets as far as its spec lets it without a pod; then it is cancelled, cleaned up and taken away."""
-    begun, kind = time.time(), "PostgresImport"
-    place = change.place if change else f"{kind} spec: unchanged"
-    reasons, found = (change.reasons, change.of) if change else (HEALTHY[kind], None)
-    answer = stage.api.create(manifest(kind, name, change.carry_out(spec) if change else spec, QUEUE))
-    verdict, effect = refused(answer), ""
-    if answer.accepted:
-        body, said = stage.settle(kind, name, reasons, change)
-        effect = f"{reason_of(body)} {stage.effect(body)}"
-        verdict = Verdict(reason_of(body), said or _cancel(stage, body))
-        stage.api.delete(kind, PROJECT, name)
-    return Trial(f"{place} (new)", name, begun, time.time(), verdict, found, effect)
+def _try_import(environment: FieldEnvironment, name: str, spec: Json, change: Change | None) -> Trial:
+    """Create an import without a pod, wait until it settles, then cancel and delete it."""
+    started_at, kind = time.time(), "PostgresImport"
+    title = change.title if change else f"{kind} spec: unchanged"
+    reasons, node = (change.reasons, change.node) if change else (HEALTHY[kind], None)
+    response = environment.api.create(build_manifest(kind, name, change.apply(spec) if change else spec, QUEUE))
+    verdict, effect = build_refused_verdict(response), ""
+    if response.accepted:
+        body, problem = environment.settle(kind, name, reasons, change)
+        effect = f"{reason_of(body)} {environment.read_job_spec(body)}"
+        verdict = Verdict(reason_of(body), problem or _cancel(environment, body))
+        environment.api.delete(kind, PROJECT, name)
+    return Trial(f"{title} (new)", name, started_at, time.time(), verdict, node, effect)
 
 
-def _cancel(stage: Stage, body: Json) -> str:
-    """Nothing of it stays."""
+def _cancel(environment: FieldEnvironment, body: Json) -> str:
+    """Cancel an import that has not ended; return a problem if anything of it is left."""
     if body["status"]["state"] not in ("pending", "running"):
         return ""
     name = body["metadata"]["name"]
-    stage.api.change("PostgresImport", PROJECT, name, {**body["spec"], "cancel": True})
-    _, said = stage.settle("PostgresImport", name, ("Cancelled",))
-    return f"after its cancellation: {said}" if said else ""
+    environment.api.change("PostgresImport", PROJECT, name, {**body["spec"], "cancel": True})
+    _, problem = environment.settle("PostgresImport", name, ("Cancelled",))
+    return f"after its cancellation: {problem}" if problem else ""
 
 
-def preview_stories(stage: Stage) -> list[Story]:
-    """One for each valid change."""
+def build_preview_stories(environment: FieldEnvironment) -> list[Story]:
+    """Build a story for each valid change of a new preview."""
     kind = "PreviewDatabase"
 
-    def act(name: str, change: Change) -> Verdict:
-        answer = stage.api.create(manifest(kind, name, change.carry_out({"project": PROJECT})))
-        if not answer.accepted:
-            return refused(answer)
-        body, said = stage.settle(kind, name, change.reasons, change)
-        stage.api.delete(kind, PROJECT, name)
-        return Verdict(reason_of(body), said)
+    def create(name: str, change: Change) -> Verdict:
+        response = environment.api.create(build_manifest(kind, name, change.apply({"project": PROJECT})))
+        if not response.accepted:
+            return build_refused_verdict(response)
+        body, problem = environment.settle(kind, name, change.reasons, change)
+        environment.api.delete(kind, PROJECT, name)
+        return Verdict(reason_of(body), problem)
 
     def story(name: str, change: Change) -> list[Trial]:
-        return [tell(f"{change.place} (new)", name, lambda: act(name, change), change.of)]
+        return [run_trial(f"{change.title} (new)", name, lambda: create(name, change), change.node)]
 
-    return [partial(story, f"born-{number}", change) for number, change in enumerate(_new_values(kind))]
-
-
-def project_trials(stage: Stage) -> list[Trial]:
-    """Only accepted, not kept: each would need a namespace of its own."""
-
-    def act(change: Change) -> Verdict:
-        answer = stage.api.create(project_manifest("new", change.carry_out(project_spec(PROJECT))), dry=True)
-        return Verdict("accepted") if answer.accepted else refused(answer)
-
-    return [tell(f"{change.place} (new)", "new", partial(act, change), change.of) for change in _new_values("Project")]
+    return [partial(story, f"born-{number}", change) for number, change in enumerate(_derive_new_values(kind))]
 
 
-# --- objects that live on ----------------------------------------------------------------------------------------
+def run_project_trials(environment: FieldEnvironment) -> list[Trial]:
+    """Try each valid change of a new Project as a dry run, because each Project would need its own namespace."""
+
+    def create(change: Change) -> Verdict:
+        manifest = build_project_manifest("new", change.apply(build_project_spec(PROJECT)))
+        response = environment.api.create(manifest, dry_run=True)
+        return Verdict("accepted") if response.accepted else build_refused_verdict(response)
+
+    return [
+        run_trial(f"{change.title} (new)", "new", partial(create, change), change.node)
+        for change in _derive_new_values("Project")
+    ]
 
 
-def _by_property(kind: str) -> list[list[Change]]:
-    """Of what may change."""
-    changes = [one for one in all_changes(kind) if one.valid and one.of.path and not is_immutable(one.of)]
-    return [list(group) for _, group in groupby(changes, lambda change: change.of)]
+# --- Objects that exist already -------------------------------------------------------------------------------------
 
 
-def project_life_stories(stage: Stage) -> list[Story]:
-    """One for each property: every value in turn, then back to what it was."""
+def _group_mutable_changes(kind: str) -> list[list[Change]]:
+    """Return the valid changes of fields that may change, grouped by field."""
+    changes = [
+        change
+        for change in derive_all_changes(kind)
+        if change.valid and change.node.path and not is_immutable(change.node)
+    ]
+    return [list(group) for _, group in groupby(changes, lambda change: change.node)]
+
+
+def build_living_project_stories(environment: FieldEnvironment) -> list[Story]:
+    """Build a story for each field of a Project: every value in turn, then the original one."""
 
     def story(changes: list[Change]) -> list[Trial]:
-        with _lent(stage.projects) as name:
-            return _live("Project", stage, name, project_spec(name), changes)
+        with _borrow(environment.projects) as name:
+            return _change_in_turn("Project", environment, name, build_project_spec(name), changes)
 
-    return [partial(story, changes) for changes in _by_property("Project")]
+    return [partial(story, changes) for changes in _group_mutable_changes("Project")]
 
 
-def preview_life_stories(stage: Stage) -> list[Story]:
-    """The same."""
+def build_living_preview_stories(environment: FieldEnvironment) -> list[Story]:
+    """Build a story for each field of a preview: every value in turn, then the original one."""
     kind, spec = "PreviewDatabase", {"project": PROJECT}
 
     def story(name: str, changes: list[Change]) -> list[Trial]:
-        stage.api.create(manifest(kind, name, spec))
-        stage.settle(kind, name, HEALTHY[kind])
-        return _live(kind, stage, name, spec, changes)
+        environment.api.create(build_manifest(kind, name, spec))
+        environment.settle(kind, name, HEALTHY[kind])
+        return _change_in_turn(kind, environment, name, spec, changes)
 
-    return [partial(story, f"{ALIVE}-{number}", changes) for number, changes in enumerate(_by_property(kind))]
+    groups = _group_mutable_changes(kind)
+    return [partial(story, f"{LIVING}-{number}", changes) for number, changes in enumerate(groups)]
 
 
-def _live(kind: str, stage: Stage, name: str, spec: Json, changes: list[Change]) -> list[Trial]:
+def _change_in_turn(
+    kind: str, environment: FieldEnvironment, name: str, spec: Json, changes: list[Change]
+) -> list[Trial]:
     trials = [
-        tell(
-            f"{change.place} ({ALIVE})",
+        run_trial(
+            f"{change.title} ({LIVING})",
             name,
-            partial(_change, stage, kind, name, change.carry_out(spec), change.reasons, change),
-            change.of,
+            partial(_change, environment, kind, name, change.apply(spec), change.reasons, change),
+            change.node,
         )
         for change in changes
     ]
-    place = f"{changes[0].of.place}: as it was ({ALIVE})"
-    return [*trials, tell(place, name, lambda: _change(stage, kind, name, spec, HEALTHY[kind]))]
+    title = f"{changes[0].node.title}: as it was ({LIVING})"
+    return [*trials, run_trial(title, name, lambda: _change(environment, kind, name, spec, HEALTHY[kind]))]
 
 
 def _change(
-    stage: Stage, kind: str, name: str, spec: Json, reasons: Sequence[str], change: Change | None = None
+    environment: FieldEnvironment,
+    kind: str,
+    name: str,
+    spec: Json,
+    reasons: Sequence[str],
+    change: Change | None = None,
 ) -> Verdict:
-    answer = stage.api.change(kind, "" if kind == "Project" else PROJECT, name, spec)
-    if not answer.accepted:
-        return refused(answer)
-    body, said = stage.settle(kind, name, reasons, change)
-    return Verdict(reason_of(body), said)
+    response = environment.api.change(kind, "" if kind == "Project" else PROJECT, name, spec)
+    if not response.accepted:
+        return build_refused_verdict(response)
+    body, problem = environment.settle(kind, name, reasons, change)
+    return Verdict(reason_of(body), problem)
 
 
-# --- imports that wait, run or have ended ------------------------------------------------------------------------
+# --- Imports that wait, run or have ended ---------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Being:
-    """An import in one of its states; `reason` says in which."""
+class LivingImport:
+    """An import that has settled with this reason."""
 
     name: str
     reason: str
     spec: Json
     ended: bool = True
 
-    def expect(self, spec: Json) -> str:
-        """What becomes of it by its user's wish: nothing, once it has ended."""
+    def expected_reason(self, spec: Json) -> str:
+        """Return the reason after a change of the spec. It stays the same once the import has ended."""
         if self.ended:
             return self.reason
         return "Cancelled" if spec.get("cancel") else "Suspended" if spec.get("suspend") else self.reason
 
 
-def make_beings(stage: Stage) -> list[Being]:
-    """One of each, at rest. The completed one is the only one that needs a pod."""
-    spec = import_spec("not-there")
-    gone = {**spec, "source": {"urlSecretRef": {"name": "not-there", "key": "url"}}}
-    beings = [
-        Being("held", "Running", import_spec("held"), ended=False),
-        Being("waiting", "SourceSecretMissing", gone, ended=False),
-        Being("failed", "NotSupported", {**spec, "source": {"uploadKey": "any"}, "verify": "checksums"}),
-        Being("cancelled", "Cancelled", {**gone, "cancel": True}),
-        Being("completed", "Completed", {**spec, "dryRun": True}),
+def create_living_imports(environment: FieldEnvironment) -> list[LivingImport]:
+    """Create an import in each state and wait until they settle. Only the completed one needs a pod."""
+    spec = build_import_spec("not-there")
+    without_secret = {**spec, "source": {"urlSecretRef": {"name": "not-there", "key": "url"}}}
+    living_imports = [
+        LivingImport("held", "Running", build_import_spec("held"), ended=False),
+        LivingImport("waiting", "SourceSecretMissing", without_secret, ended=False),
+        LivingImport("failed", "NotSupported", {**spec, "source": {"uploadKey": "any"}, "verify": "checksums"}),
+        LivingImport("cancelled", "Cancelled", {**without_secret, "cancel": True}),
+        LivingImport("completed", "Completed", {**spec, "dryRun": True}),
     ]
-    stage.tenant.make_previews("held")
-    for one in beings:
-        labels = {} if one.name == "completed" else QUEUE
-        answer = stage.api.create(manifest("PostgresImport", one.name, one.spec, labels))
-        assert answer.accepted, answer.message
-    for one in beings:
-        _, said = stage.settle("PostgresImport", one.name, (one.reason,))
-        assert not said, f"{one.name}: {said}"
-    return beings
+    environment.tenant.make_previews("held")
+    for living_import in living_imports:
+        labels = {} if living_import.name == "completed" else QUEUE
+        manifest = build_manifest("PostgresImport", living_import.name, living_import.spec, labels)
+        response = environment.api.create(manifest)
+        assert response.accepted, response.message
+    for living_import in living_imports:
+        _, problem = environment.settle("PostgresImport", living_import.name, (living_import.reason,))
+        assert not problem, f"{living_import.name}: {problem}"
+    return living_imports
 
 
-def being_stories(stage: Stage, beings: Sequence[Being]) -> list[Story]:
-    return [partial(_live_import, stage, one) for one in beings]
+def build_living_import_stories(environment: FieldEnvironment, living_imports: Sequence[LivingImport]) -> list[Story]:
+    return [partial(_change_import, environment, living_import) for living_import in living_imports]
 
 
-def _live_import(stage: Stage, being: Being) -> list[Trial]:
-    """Every value of every field that may change; what cannot be taken back comes last, and is not tried twice."""
-    changes = [change for group in _by_property("PostgresImport") for change in group]
-    tried = [
-        (change, change.carry_out(being.spec))
-        for change in sorted(changes, key=lambda change: (change.of.field, change.value is True), reverse=True)
-    ]
-    final = [(change, spec) for change, spec in tried if spec.get("cancel")]
-    kept = [] if being.spec.get("cancel") else [(change, spec) for change, spec in tried if not spec.get("cancel")]
+def _change_import(environment: FieldEnvironment, living_import: LivingImport) -> list[Trial]:
+    """Try every value of every field that may change. Cancelling comes last, because it cannot be undone."""
+    changes = [change for group in _group_mutable_changes("PostgresImport") for change in group]
+    changes.sort(key=lambda change: (change.node.field, change.value is True), reverse=True)
+    specs = [(change, change.apply(living_import.spec)) for change in changes]
+    cancelling = [(change, spec) for change, spec in specs if spec.get("cancel")]
+    others = [(change, spec) for change, spec in specs if not spec.get("cancel")]
+    if living_import.spec.get("cancel"):
+        others = []  # `cancel` cannot be taken back
     return [
-        tell(
-            f"{change.place} ({being.name})",
-            being.name,
-            partial(_change, stage, "PostgresImport", being.name, spec, (being.expect(spec),)),
-            change.of,
+        run_trial(
+            f"{change.title} ({living_import.name})",
+            living_import.name,
+            partial(
+                _change,
+                environment,
+                "PostgresImport",
+                living_import.name,
+                spec,
+                (living_import.expected_reason(spec),),
+            ),
+            change.node,
         )
-        for change, spec in [*kept, *final]
+        for change, spec in [*others, *cancelling]
     ]

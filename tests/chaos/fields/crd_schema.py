@@ -1,4 +1,4 @@
-"""The committed CRDs go in; every property of a kind's spec comes out, lists and their items included."""
+"""Reads the fields of each kind's spec from the committed CRDs, lists and their items included."""
 
 import re
 from collections.abc import Iterator
@@ -12,13 +12,13 @@ import yaml
 Json = dict[str, Any]
 CRDS = Path(__file__).resolve().parents[3] / "crds"
 KINDS = {"Project": "projects", "PreviewDatabase": "previewdatabases", "PostgresImport": "postgresimports"}
-ITEM = "[]"  # stands in a path for the items of a list
+ITEM = "[]"  # step of a path that means the items of a list
 _IMMUTABLE = re.compile(r"^(\w+) is immutable")
 
 
 @dataclass(frozen=True)
-class Property:
-    """One node of the schema below `spec`; the spec itself has an empty path."""
+class SchemaNode:
+    """One field of the schema below `spec`. The spec itself has an empty path."""
 
     kind: str
     path: tuple[str, ...]
@@ -27,11 +27,11 @@ class Property:
 
     @property
     def field(self) -> str:
-        """`server.port`, `filter.excludeTables[]`: without the word spec."""
+        """Return the path below `spec`, like `server.port` or `filter.excludeTables[]`."""
         return ".".join(self.path).replace(f".{ITEM}", ITEM)
 
     @property
-    def place(self) -> str:
+    def title(self) -> str:
         return f"{self.kind} spec{'.' if self.path else ''}{self.field}"
 
     @property
@@ -48,36 +48,36 @@ def spec_schema(kind: str) -> Json:
 
 
 @cache
-def properties(kind: str) -> tuple[Property, ...]:
-    return tuple(_walk(Property(kind, (), spec_schema(kind), True)))
+def schema_nodes(kind: str) -> tuple[SchemaNode, ...]:
+    return tuple(_walk(SchemaNode(kind, (), spec_schema(kind), True)))
 
 
-def _walk(found: Property) -> Iterator[Property]:
-    yield found
-    required = found.schema.get("required", ())
-    for name, schema in found.schema.get("properties", {}).items():
-        yield from _walk(Property(found.kind, (*found.path, name), schema, name in required))
-    if "items" in found.schema:
-        yield from _walk(Property(found.kind, (*found.path, ITEM), found.schema["items"], False))
+def _walk(node: SchemaNode) -> Iterator[SchemaNode]:
+    yield node
+    required = node.schema.get("required", ())
+    for name, schema in node.schema.get("properties", {}).items():
+        yield from _walk(SchemaNode(node.kind, (*node.path, name), schema, name in required))
+    if "items" in node.schema:
+        yield from _walk(SchemaNode(node.kind, (*node.path, ITEM), node.schema["items"], False))
 
 
 @cache
 def rule_messages(kind: str) -> tuple[str, ...]:
-    """Of every rule in CEL but those of immutability."""
+    """Return the messages of all CEL rules except those about immutable fields."""
     return tuple(
         rule["message"]
-        for found in properties(kind)
-        for rule in found.schema.get("x-kubernetes-validations", ())
+        for node in schema_nodes(kind)
+        for rule in node.schema.get("x-kubernetes-validations", ())
         if not _IMMUTABLE.match(rule["message"])
     )
 
 
 @cache
 def immutable_fields(kind: str) -> frozenset[str]:
-    """Fields of the spec that never change, with all below them."""
+    """Return the names of the spec's immutable fields. Everything below them is immutable too."""
     rules = spec_schema(kind).get("x-kubernetes-validations", ())
     return frozenset(match[1] for rule in rules if (match := _IMMUTABLE.match(rule["message"])))
 
 
-def is_immutable(found: Property) -> bool:
-    return bool(found.path) and found.path[0] in immutable_fields(found.kind)
+def is_immutable(node: SchemaNode) -> bool:
+    return bool(node.path) and node.path[0] in immutable_fields(node.kind)

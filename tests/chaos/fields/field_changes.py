@@ -1,4 +1,4 @@
-"""A property of a schema goes in; the changes of it that are to be tried come out, valid and invalid ones."""
+"""Derives the valid and invalid changes to try from the schema of a field."""
 
 import copy
 import itertools
@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tests.chaos.fields import sample_values as known
-from tests.chaos.fields.crd_schema import ITEM, Json, Property, properties
-from tests.chaos.fields.sample_values import GONE, Meant
+from tests.chaos.fields import sample_values as samples
+from tests.chaos.fields.crd_schema import ITEM, Json, SchemaNode, schema_nodes
+from tests.chaos.fields.sample_values import ABSENT, SampleValue
 
 _WRONG_TYPE: dict[str, Any] = {
     "string": 7,
@@ -19,150 +19,164 @@ _WRONG_TYPE: dict[str, Any] = {
     "array": "text",
     "quantity": True,
 }
-_SMALLEST, _LARGEST = 0, 2**63 - 1  # of an integer whose schema says nothing
+_MINIMUM, _MAXIMUM = 0, 2**63 - 1  # of an integer whose schema has no limits
 UNKNOWN = "noSuchField"
 
 
 class NotDerivable(Exception):
-    """The schema says too little, and the table of values says nothing."""
+    """Neither the schema nor the table of sample values gives a value to try."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """One property, one value. `reasons`: any of these may the condition Ready have afterwards."""
+    """One value for one field. Afterwards the condition Ready must have one of `reasons`."""
 
-    of: Property
-    what: str
+    node: SchemaNode
+    description: str
     value: Any
-    also: dict[str, Any]
-    reasons: tuple[str, ...] = ()  # empty for one that must be refused
+    other_fields: dict[str, Any]
+    reasons: tuple[str, ...] = ()  # empty if the change must be refused
 
     @property
     def valid(self) -> bool:
         return bool(self.reasons)
 
     @property
-    def place(self) -> str:
-        return f"{self.of.place}: {self.what}"
+    def title(self) -> str:
+        return f"{self.node.title}: {self.description}"
 
-    def carry_out(self, spec: Json) -> Json:
-        """The changed copy."""
-        changed = put_fields(self.of.kind, spec, self.also)
-        if not self.of.path:
+    def apply(self, spec: Json) -> Json:
+        """Return a changed copy of the spec."""
+        changed = set_fields(self.node.kind, spec, self.other_fields)
+        if not self.node.path:
             return {**changed, **self.value}
-        _put(changed, self.of.kind, self.of.path, self.value)
+        _set(changed, self.node.kind, self.node.path, self.value)
         return changed
 
 
-def _put(spec: Json, kind: str, path: tuple[str, ...], value: Any) -> None:
-    """What surrounds the place is made as small as its schema allows."""
-    place: Any = spec
+def _set(spec: Json, kind: str, path: tuple[str, ...], value: Any) -> None:
+    """Set a value in place. Missing objects around it are created with their required fields only."""
+    container: Any = spec
     for depth, step in enumerate(path[:-1], 1):
         if step == ITEM:
-            place = place[0]
+            container = container[0]
         elif path[depth] == ITEM:
-            place[step] = [None]
-            place = place[step]
+            container[step] = [None]
+            container = container[step]
         else:
-            place = place.setdefault(step, build_smallest(_find(kind, path[:depth])))
-    if value is GONE:
-        place.pop(path[-1], None)
+            container = container.setdefault(step, build_minimal_value(_find(kind, path[:depth])))
+    if value is ABSENT:
+        container.pop(path[-1], None)
     elif path[-1] == ITEM:
-        place[0] = value
+        container[0] = value
     elif isinstance(value, dict) and UNKNOWN in value:
-        place[path[-1]] = {**place.get(path[-1], build_smallest(_find(kind, path))), **value}
+        container[path[-1]] = {**container.get(path[-1], build_minimal_value(_find(kind, path))), **value}
     else:
-        place[path[-1]] = value
+        container[path[-1]] = value
 
 
-def _find(kind: str, path: tuple[str, ...]) -> Property:
-    return next(one for one in properties(kind) if one.path == path)
+def _find(kind: str, path: tuple[str, ...]) -> SchemaNode:
+    return next(node for node in schema_nodes(kind) if node.path == path)
 
 
-def build_smallest(found: Property) -> Any:
-    """A valid value with only what is required in it."""
-    if found.type != "object":
-        return next(iter(_valid(found))).value
-    return {name: build_smallest(_find(found.kind, (*found.path, name))) for name in found.schema.get("required", ())}
+def build_minimal_value(node: SchemaNode) -> Any:
+    """Build a valid value with the required fields only."""
+    if node.type != "object":
+        return next(iter(_derive_valid_values(node))).value
+    return {name: build_minimal_value(_find(node.kind, (*node.path, name))) for name in node.schema.get("required", ())}
 
 
-def derive_changes(found: Property) -> list[Change]:
-    """At least one of each sort. Raises NotDerivable."""
-    valid = [_accepted(found, one) for one in _valid(found)]
-    if found.path and not found.required and found.path[-1] != ITEM:
-        valid.append(Change(found, "left out", GONE, {}, known.HEALTHY[found.kind]))
-    invalid = [Change(found, what, value, _also(found)) for what, value in _invalid(found)]
-    if not invalid or (not valid and found.type != "object"):
-        raise NotDerivable(f"{found.place}: its schema gives no {'valid' if invalid else 'invalid'} change")
+def derive_changes(node: SchemaNode) -> list[Change]:
+    """Derive the changes of a field: at least one valid and one invalid. Raises NotDerivable."""
+    valid = [_build_valid_change(node, sample) for sample in _derive_valid_values(node)]
+    if node.path and not node.required and node.path[-1] != ITEM:
+        valid.append(Change(node, "left out", ABSENT, {}, samples.HEALTHY[node.kind]))
+    invalid = [
+        Change(node, description, value, _find_required_changes(node))
+        for description, value in _derive_invalid_values(node)
+    ]
+    if not invalid or (not valid and node.type != "object"):
+        raise NotDerivable(f"{node.title}: its schema gives no {'valid' if invalid else 'invalid'} change")
     return [*valid, *invalid]
 
 
-def _also(found: Property) -> dict[str, Any]:
-    return known.ALSO.get((found.kind, found.field), {})
+def _find_required_changes(node: SchemaNode) -> dict[str, Any]:
+    return samples.REQUIRED_CHANGES.get((node.kind, node.field), {})
 
 
-def _accepted(found: Property, meant: Meant) -> Change:
-    place = (found.kind, found.field)
-    exact = known.EXACTLY.get((*place, meant.value)) if isinstance(meant.value, str | bool) else None
-    reasons = meant.reasons or exact or known.BECOMES.get(place) or known.HEALTHY[found.kind]
-    return Change(found, f"= {_shown(meant.value)}", meant.value, {**_also(found), **meant.also}, reasons)
+def _build_valid_change(node: SchemaNode, sample: SampleValue) -> Change:
+    key = (node.kind, node.field)
+    exact = (
+        samples.EXPECTED_REASONS_OF_VALUES.get((*key, sample.value)) if isinstance(sample.value, str | bool) else None
+    )
+    reasons = sample.reasons or exact or samples.EXPECTED_REASONS.get(key) or samples.HEALTHY[node.kind]
+    return Change(
+        node,
+        f"= {_shorten(sample.value)}",
+        sample.value,
+        {**_find_required_changes(node), **sample.other_fields},
+        reasons,
+    )
 
 
-def _shown(value: Any) -> str:
+def _shorten(value: Any) -> str:
     if isinstance(value, list) and len(value) > 2:
         return f"{len(value)} items"
     text = ascii(value)
     return text if len(text) <= 40 else f"{text[:20]}… ({len(text)} characters)"
 
 
-def _valid(found: Property) -> Iterator[Meant]:
-    schema, place = found.schema, (found.kind, found.field)
-    yield from known.VALUES.get(place, ())
+def _derive_valid_values(node: SchemaNode) -> Iterator[SampleValue]:
+    schema, key = node.schema, (node.kind, node.field)
+    yield from samples.VALUES.get(key, ())
     if "enum" in schema:
-        yield from map(Meant, schema["enum"])
-    elif "format" in schema and found.type == "string":
-        yield from _of(known.FORMATS, schema["format"], found)
-    elif "pattern" in schema and schema["pattern"] not in known.FREE:
-        yield from _of(known.PATTERNS, schema["pattern"], found)
-    elif found.type == "boolean":
-        yield from (Meant(True), Meant(False))
-    elif found.type == "integer":
-        low, high = schema.get("minimum", _SMALLEST), schema.get("maximum", _LARGEST)
-        yield from map(Meant, (low, high))
-    elif found.type == "array":
-        item = _find(found.kind, (*found.path, ITEM))
-        values = [one.value for one in _valid(item)]
-        yield Meant([])
-        yield Meant(values[:2])
-        yield Meant(list(itertools.islice(itertools.cycle(values), schema["maxItems"])))
-    elif found.type == "string":
-        yield from _texts(found)
+        yield from map(SampleValue, schema["enum"])
+    elif "format" in schema and node.type == "string":
+        yield from _look_up(samples.VALUES_OF_FORMATS, schema["format"], node)
+    elif "pattern" in schema and schema["pattern"] not in samples.FREE_TEXT_PATTERNS:
+        yield from _look_up(samples.VALUES_OF_PATTERNS, schema["pattern"], node)
+    elif node.type == "boolean":
+        yield from (SampleValue(True), SampleValue(False))
+    elif node.type == "integer":
+        low, high = schema.get("minimum", _MINIMUM), schema.get("maximum", _MAXIMUM)
+        yield from map(SampleValue, (low, high))
+    elif node.type == "array":
+        item = _find(node.kind, (*node.path, ITEM))
+        values = [sample.value for sample in _derive_valid_values(item)]
+        yield SampleValue([])
+        yield SampleValue(values[:2])
+        yield SampleValue(list(itertools.islice(itertools.cycle(values), schema["maxItems"])))
+    elif node.type == "string":
+        yield from _derive_texts(node)
 
 
-def _texts(found: Property) -> Iterator[Meant]:
-    """Whatever may be written: as short, as long and as odd as the schema allows, if no rule asks for more."""
-    if (found.kind, found.field) not in known.VALUES:
-        raise NotDerivable(f"{found.place}: a text without a pattern; name a value that means something")
-    if "x-kubernetes-validations" in found.schema:
+def _derive_texts(node: SchemaNode) -> Iterator[SampleValue]:
+    """Yield the shortest and the longest text that the schema allows, and one with unusual characters.
+
+    If a CEL rule restricts the text, only the sample values are tried.
+    """
+    if (node.kind, node.field) not in samples.VALUES:
+        raise NotDerivable(f"{node.title}: a text without a pattern needs a value in sample_values.py")
+    if "x-kubernetes-validations" in node.schema:
         return
-    yield Meant("x" * found.schema.get("minLength", 0))
-    yield Meant("x" * found.schema["maxLength"])
-    allowed = found.schema.get("pattern", "")
-    yield Meant("".join(one for one in known.ODD if re.search(allowed, one)))
+    yield SampleValue("x" * node.schema.get("minLength", 0))
+    yield SampleValue("x" * node.schema["maxLength"])
+    pattern = node.schema.get("pattern", "")
+    yield SampleValue("".join(character for character in samples.ODD_TEXT if re.search(pattern, character)))
 
 
-def _of(table: dict[str, tuple[Meant, ...]], key: str, found: Property) -> tuple[Meant, ...]:
+def _look_up(table: dict[str, tuple[SampleValue, ...]], key: str, node: SchemaNode) -> tuple[SampleValue, ...]:
     if key not in table:
-        raise NotDerivable(f"{found.place}: no values are known for {key}")
+        raise NotDerivable(f"{node.title}: no values are known for {key}")
     return table[key]
 
 
-def _invalid(found: Property) -> Iterator[tuple[str, Any]]:
-    schema = found.schema
-    if found.path:
-        yield "of another type", _WRONG_TYPE[found.type]
-    if found.required and found.path:
-        yield "left out", GONE
+def _derive_invalid_values(node: SchemaNode) -> Iterator[tuple[str, Any]]:
+    schema = node.schema
+    if node.path:
+        yield "of another type", _WRONG_TYPE[node.type]
+    if node.required and node.path:
+        yield "left out", ABSENT
     if "enum" in schema:
         yield "not in its list", "no-such-value"
     if schema.get("minLength"):
@@ -172,7 +186,7 @@ def _invalid(found: Property) -> Iterator[tuple[str, Any]]:
     if "pattern" in schema:
         if not re.search(schema["pattern"], " ! "):
             yield "against its pattern", " ! "
-        yield from _nonsense(known.NONSENSE.get(schema["pattern"], ()))
+        yield from _describe_forbidden(samples.FORBIDDEN_BY_PATTERN.get(schema["pattern"], ()))
     if schema.get("format") == "date-time":
         yield "no time", "yesterday"
     if "minimum" in schema:
@@ -180,39 +194,43 @@ def _invalid(found: Property) -> Iterator[tuple[str, Any]]:
     if "maximum" in schema:
         yield "above its maximum", schema["maximum"] + 1
     if "maxItems" in schema:
-        item = next(iter(_valid(_find(found.kind, (*found.path, ITEM))))).value
+        item = next(iter(_derive_valid_values(_find(node.kind, (*node.path, ITEM))))).value
         yield "too many", [item] * (schema["maxItems"] + 1)
-    if found.type == "object":
+    if node.type == "object":
         yield "with an unknown field", {UNKNOWN: 1}
-    yield from _nonsense(known.FORBIDDEN.get((found.kind, found.field), ()))
+    yield from _describe_forbidden(samples.FORBIDDEN_VALUES.get((node.kind, node.field), ()))
 
 
-def _nonsense(values: tuple[Any, ...]) -> Iterator[tuple[str, Any]]:
+def _describe_forbidden(values: tuple[Any, ...]) -> Iterator[tuple[str, Any]]:
     for value in values:
-        yield f"nonsense {_shown(value)}", value
+        yield f"nonsense {_shorten(value)}", value
 
 
-def put_fields(kind: str, spec: Json, values: dict[str, Any]) -> Json:
-    """A copy with these fields, by their dotted paths."""
+def set_fields(kind: str, spec: Json, values: dict[str, Any]) -> Json:
+    """Return a copy with these fields set, by their dotted paths."""
     changed = copy.deepcopy(spec)
     for name, value in values.items():
-        _put(changed, kind, tuple(name.replace(ITEM, f".{ITEM}").split(".")), value)
+        _set(changed, kind, tuple(name.replace(ITEM, f".{ITEM}").split(".")), value)
     return changed
 
 
-def all_changes(kind: str) -> list[Change]:
-    """Of every property of a kind. Raises NotDerivable."""
-    return [change for found in properties(kind) for change in derive_changes(found)]
+def derive_all_changes(kind: str) -> list[Change]:
+    """Derive the changes of every field of a kind. Raises NotDerivable."""
+    return [change for node in schema_nodes(kind) for change in derive_changes(node)]
 
 
-def build_whole(kind: str) -> Json:
-    """A valid spec in which every field stands, but for those that another one excludes."""
-    whole: Json = _whole(_find(kind, ()))
-    return whole
+def build_complete_spec(kind: str) -> Json:
+    """Build a valid spec with every field except those that exclude another."""
+    spec: Json = _build_complete(_find(kind, ()))
+    return spec
 
 
-def _whole(found: Property) -> Any:
-    if found.type != "object":
-        return next(iter(_valid(found))).value
-    below = (_find(found.kind, (*found.path, name)) for name in found.schema["properties"])
-    return {one.path[-1]: _whole(one) for one in below if (found.kind, one.field) not in known.APART}
+def _build_complete(node: SchemaNode) -> Any:
+    if node.type != "object":
+        return next(iter(_derive_valid_values(node))).value
+    children = (_find(node.kind, (*node.path, name)) for name in node.schema["properties"])
+    return {
+        child.path[-1]: _build_complete(child)
+        for child in children
+        if (node.kind, child.field) not in samples.EXCLUDED_FROM_COMPLETE
+    }

@@ -1,4 +1,4 @@
-"""Where fields are changed: Projects with namespaces of their own, previews to import into; how objects settle."""
+"""Provides Projects and previews for the changes of fields, and waits until objects settle."""
 
 import json
 import time
@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from queue import SimpleQueue
 
-from tests.chaos.fields.api_client import Api
+from tests.chaos.fields.api_client import ApiClient
 from tests.chaos.fields.crd_schema import Json
 from tests.chaos.fields.field_changes import Change
 from tests.chaos.fields.sample_values import CA_SECRET, PROJECT, SCRIPT, SOURCE_SECRET
-from tests.chaos.fields.verdicts import Witness, is_over, judge_status
+from tests.chaos.fields.verdicts import Inspector, find_status_problem, is_at_rest
 from tests.e2e.postgres_pods import ADMIN_SECRET, SYSTEM_NAMESPACE, Source, namespace_manifest, secret_manifest
 from tests.e2e.tenant import API_VERSION, Tenant, make_tenant, read_secret, remove_tenant
 from tests.support import kubectl
@@ -19,50 +19,50 @@ from tests.support import kubectl
 from pgimport.model.names import LABEL_QUEUE
 
 DATABASE = "small"
-SETTLE_SECONDS = 40  # a name that no DNS server knows may take one ten
+SETTLE_SECONDS = 40  # resolving an unknown host name alone may take ten
 STABLE_SECONDS = 0.4
 POLL_SECONDS = 0.5
-PROJECT_LANES, IMPORT_LANES = 4, 12
-# Nobody admits Jobs of this queue: an import has its Job, its claim and its Secret, and no pod.
+PROJECTS, PREVIEWS = 4, 12
+# No queue controller admits Jobs of this queue, so an import has its Job, claim and Secret, but no pod.
 QUEUE = {LABEL_QUEUE: "nobody-admits"}
 
 
 @dataclass(frozen=True)
-class Stage:
+class FieldEnvironment:
     """What all trials share."""
 
-    api: Api
+    api: ApiClient
     tenant: Tenant
-    witness: Witness
-    projects: "SimpleQueue[str]"  # each is one trial's at a time
+    inspector: Inspector
+    projects: "SimpleQueue[str]"  # free ones; a trial borrows one
     previews: "SimpleQueue[str]"
 
     def settle(self, kind: str, name: str, reasons: Sequence[str], change: Change | None = None) -> tuple[Json, str]:
-        """As the object stands once nothing is wrong with it any more, or what still is when the time is over."""
+        """Wait until the object has no problem for a moment; return it. After a timeout, return its problem too."""
         namespace = "" if kind == "Project" else PROJECT
         deadline, since = time.monotonic() + SETTLE_SECONDS, time.monotonic()
         before: object = None
         while True:
             body = self.api.get(kind, namespace, name)
             assert body is not None, f"{kind} {name} is gone"
-            said = judge_status(body, reasons, change)
-            said = said or ("" if is_over(body) else "it ended and is not cleaned up")
-            said = said or self.witness.judge(body)
+            problem = find_status_problem(body, reasons, change)
+            problem = problem or ("" if is_at_rest(body) else "it ended and is not cleaned up")
+            problem = problem or self.inspector.find_problem(body)
             now = time.monotonic()
-            shown = (body["status"].get("conditions"), said)
-            if shown != before:
-                before, since = shown, now
-            elif not said and now - since >= STABLE_SECONDS:
+            observed = (body["status"].get("conditions"), problem)
+            if observed != before:
+                before, since = observed, now
+            elif not problem and now - since >= STABLE_SECONDS:
                 return body, ""
             if now > deadline:
-                return body, said or "it does not come to rest"
+                return body, problem or "it does not settle"
             time.sleep(POLL_SECONDS)
 
-    def effect(self, body: Json) -> str:
-        """What the operator made of an import's spec: its Job, without what names it."""
+    def read_job_spec(self, body: Json) -> str:
+        """Return the spec of an import's Job as text, without names and uids, so that two imports can be compared."""
         meta = body["metadata"]
         texts = []
-        for job in self.witness.jobs(body):
+        for job in self.inspector.list_jobs(body):
             spec = {name: value for name, value in job["spec"].items() if name != "selector"}
             text = json.dumps({**spec, "template": spec["template"]["spec"]}, sort_keys=True)
             texts.append(text.replace(job["metadata"]["name"], "JOB").replace(meta["uid"], "UID"))
@@ -70,8 +70,8 @@ class Stage:
 
 
 @contextmanager
-def open_fields(source: Source) -> Iterator[Stage]:
-    """What an interrupted run left is taken away first."""
+def open_field_environment(source: Source) -> Iterator[FieldEnvironment]:
+    """Create everything. What an interrupted run has left is removed first."""
     _clear()
     tenant = make_tenant(PROJECT, source, limits={"maxConcurrentImports": 1000})
     kubectl.create(
@@ -83,38 +83,38 @@ def open_fields(source: Source) -> Iterator[Stage]:
             "metadata": {"name": SCRIPT, "namespace": PROJECT},
             "data": {"mask.sql": "SELECT 1"},
         },
-        *(namespace_manifest(name) for name in _lane_projects()),
+        *(namespace_manifest(name) for name in _list_projects()),
     )
-    previews = [f"lane-{number}" for number in range(IMPORT_LANES)]
+    previews = [f"preview-{number}" for number in range(PREVIEWS)]
     tenant.make_previews(*previews)
-    kubectl.create(*(project_manifest(name, project_spec(name)) for name in _lane_projects()))
+    kubectl.create(*(build_project_manifest(name, build_project_spec(name)) for name in _list_projects()))
     projects: SimpleQueue[str] = SimpleQueue()
-    lanes: SimpleQueue[str] = SimpleQueue()
-    for name in _lane_projects():
+    free_previews: SimpleQueue[str] = SimpleQueue()
+    for name in _list_projects():
         projects.put(name)
     for name in previews:
-        lanes.put(name)
+        free_previews.put(name)
     secrets = (source.password, read_secret(SYSTEM_NAMESPACE, ADMIN_SECRET)["password"])
-    api = Api()
+    api = ApiClient()
     try:
-        yield Stage(api, tenant, Witness(api, secrets), projects, lanes)
+        yield FieldEnvironment(api, tenant, Inspector(api, secrets), projects, free_previews)
     finally:
         _clear()
 
 
-def _lane_projects() -> list[str]:
-    return [f"{PROJECT}-{number}" for number in range(PROJECT_LANES)]
+def _list_projects() -> list[str]:
+    return [f"{PROJECT}-{number}" for number in range(PROJECTS)]
 
 
 def _clear() -> None:
     remove_tenant(PROJECT)
-    for name in _lane_projects():
+    for name in _list_projects():
         kubectl.delete("projects.capydb.dev", name)
-    kubectl.delete("namespace", PROJECT, *_lane_projects())
+    kubectl.delete("namespace", PROJECT, *_list_projects())
 
 
-def project_spec(namespace: str) -> Json:
-    """As small as it can be."""
+def build_project_spec(namespace: str) -> Json:
+    """Build a spec with the required fields only."""
     return {
         "organizationID": "chaos",
         "namespace": namespace,
@@ -126,12 +126,12 @@ def project_spec(namespace: str) -> Json:
     }
 
 
-def project_manifest(name: str, spec: Json) -> Json:
+def build_project_manifest(name: str, spec: Json) -> Json:
     return {"apiVersion": API_VERSION, "kind": "Project", "metadata": {"name": name}, "spec": spec}
 
 
-def import_spec(preview: str) -> Json:
-    """As small as it can be."""
+def build_import_spec(preview: str) -> Json:
+    """Build a spec with the required fields only."""
     return {
         "project": PROJECT,
         "source": {"urlSecretRef": {"name": SOURCE_SECRET, "key": "url"}},
@@ -139,6 +139,6 @@ def import_spec(preview: str) -> Json:
     }
 
 
-def manifest(kind: str, name: str, spec: Json, labels: dict[str, str] | None = None) -> Json:
+def build_manifest(kind: str, name: str, spec: Json, labels: dict[str, str] | None = None) -> Json:
     metadata = {"name": name, "namespace": PROJECT, "labels": labels or {}}
     return {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "spec": spec}

@@ -1,81 +1,98 @@
-"""Changes that must be refused go in: of new objects, of living ones, of what never changes, and what breaks a rule."""
+"""Tries changes that the API server must refuse: of new objects, of existing ones, and of immutable fields.
+
+It also breaks each CEL rule once.
+"""
 
 from collections.abc import Iterator
 from functools import partial
 
-from tests.chaos.fields.accepted_changes import ALIVE, Trial, tell
-from tests.chaos.fields.api_client import Answer
+from tests.chaos.fields.accepted_changes import LIVING, Trial, run_trial
+from tests.chaos.fields.api_client import ApiResponse
 from tests.chaos.fields.crd_schema import KINDS, Json, is_immutable, rule_messages
-from tests.chaos.fields.field_changes import Change, all_changes, build_whole, put_fields
-from tests.chaos.fields.field_environment import Stage, import_spec, manifest, project_manifest, project_spec
-from tests.chaos.fields.sample_values import BROKEN, PROJECT
+from tests.chaos.fields.field_changes import Change, build_complete_spec, derive_all_changes, set_fields
+from tests.chaos.fields.field_environment import (
+    FieldEnvironment,
+    build_import_spec,
+    build_manifest,
+    build_project_manifest,
+    build_project_spec,
+)
+from tests.chaos.fields.sample_values import PROJECT, RULE_VIOLATIONS
 from tests.chaos.fields.verdicts import Verdict, judge_refusal
 
-WHOLE = "whole"  # an import with all its fields, suspended
+COMPLETE = "whole"  # name of an import that has every field, and is suspended
 
 
-def make_whole(stage: Stage) -> None:
-    """So that every field can be changed and taken away."""
-    spec = {**build_whole("PostgresImport"), "project": PROJECT, "suspend": True}
-    answer = stage.api.create(manifest("PostgresImport", WHOLE, spec))
-    assert answer.accepted, answer.message
-    _, said = stage.settle("PostgresImport", WHOLE, ("Suspended",))
-    assert not said, said
+def create_complete_import(environment: FieldEnvironment) -> None:
+    """Create an import with every field, so that each can be changed and removed."""
+    spec = {**build_complete_spec("PostgresImport"), "project": PROJECT, "suspend": True}
+    response = environment.api.create(build_manifest("PostgresImport", COMPLETE, spec))
+    assert response.accepted, response.message
+    _, problem = environment.settle("PostgresImport", COMPLETE, ("Suspended",))
+    assert not problem, problem
 
 
-def refusal_trials(stage: Stage, project: str) -> list[Trial]:
-    """`project`: the name of a Project that lives."""
-    alive = {"Project": (project,), "PreviewDatabase": (f"{ALIVE}-0",), "PostgresImport": (WHOLE, "completed")}
+def run_refusal_trials(environment: FieldEnvironment, project: str) -> list[Trial]:
+    """Run all trials. `project` is the name of an existing Project."""
+    existing = {"Project": (project,), "PreviewDatabase": (f"{LIVING}-0",), "PostgresImport": (COMPLETE, "completed")}
     return [
         trial
         for kind in KINDS
-        for trial in (*_new(stage, kind), *_living(stage, kind, alive[kind]), *_rules(stage, kind))
+        for trial in (
+            *_try_new_objects(environment, kind),
+            *_try_existing_objects(environment, kind, existing[kind]),
+            *_try_rules(environment, kind),
+        )
     ]
 
 
-def _manifest(kind: str, spec: Json) -> Json:
-    return project_manifest("refused", spec) if kind == "Project" else manifest(kind, "refused", spec)
+def _build_refused_manifest(kind: str, spec: Json) -> Json:
+    return build_project_manifest("refused", spec) if kind == "Project" else build_manifest(kind, "refused", spec)
 
 
-def _base(kind: str) -> Json:
-    specs = {"Project": project_spec(PROJECT), "PreviewDatabase": {"project": PROJECT}}
-    return specs.get(kind) or import_spec("held")
+def _build_valid_spec(kind: str) -> Json:
+    specs = {"Project": build_project_spec(PROJECT), "PreviewDatabase": {"project": PROJECT}}
+    return specs.get(kind) or build_import_spec("held")
 
 
-def _new(stage: Stage, kind: str) -> Iterator[Trial]:
-    for change in all_changes(kind):
+def _try_new_objects(environment: FieldEnvironment, kind: str) -> Iterator[Trial]:
+    for change in derive_all_changes(kind):
         if not change.valid:
-            answer = stage.api.create(_manifest(kind, change.carry_out(_base(kind))), dry=True)
-            yield _judged(change, answer, "new")
+            manifest = _build_refused_manifest(kind, change.apply(_build_valid_spec(kind)))
+            response = environment.api.create(manifest, dry_run=True)
+            yield _build_trial(change, response, "new")
 
 
-def _judged(change: Change, answer: Answer, where: str) -> Trial:
-    return tell(f"{change.place} ({where})", where, lambda: judge_refusal(answer, change), change.of)
+def _build_trial(change: Change, response: ApiResponse, name: str) -> Trial:
+    return run_trial(f"{change.title} ({name})", name, lambda: judge_refusal(response, change), change.node)
 
 
-def _living(stage: Stage, kind: str, names: tuple[str, ...]) -> Iterator[Trial]:
-    """What is invalid, and what would be valid in another object."""
+def _try_existing_objects(environment: FieldEnvironment, kind: str, names: tuple[str, ...]) -> Iterator[Trial]:
+    """Try invalid values, and valid values of immutable fields."""
     namespace = "" if kind == "Project" else PROJECT
     for name in names:
-        body = stage.api.get(kind, namespace, name)
+        body = environment.api.get(kind, namespace, name)
         assert body is not None, f"{kind} {name} is gone"
-        for change in all_changes(kind):
-            spec = change.carry_out(body["spec"])
-            if spec == body["spec"] or (change.valid and not is_immutable(change.of)):
+        for change in derive_all_changes(kind):
+            spec = change.apply(body["spec"])
+            if spec == body["spec"] or (change.valid and not is_immutable(change.node)):
                 continue
-            answer = stage.api.change(kind, namespace, name, spec)
-            yield _judged(change, answer, name)
-            if answer.accepted:
-                stage.api.change(kind, namespace, name, body["spec"])
+            response = environment.api.change(kind, namespace, name, spec)
+            yield _build_trial(change, response, name)
+            if response.accepted:
+                environment.api.change(kind, namespace, name, body["spec"])
 
 
-def _rules(stage: Stage, kind: str) -> Iterator[Trial]:
-    """Of a new object, else of one that has ended by its user's wish."""
+def _try_rules(environment: FieldEnvironment, kind: str) -> Iterator[Trial]:
+    """Break each rule with a new object. A rule about changes is broken with an import that is cancelled already."""
     for message in rule_messages(kind):
-        answer = stage.api.create(_manifest(kind, put_fields(kind, _base(kind), BROKEN[message])), dry=True)
-        if answer.accepted:
-            body = stage.api.get(kind, PROJECT, "cancelled")
+        violation = RULE_VIOLATIONS[message]
+        manifest = _build_refused_manifest(kind, set_fields(kind, _build_valid_spec(kind), violation))
+        response = environment.api.create(manifest, dry_run=True)
+        if response.accepted:
+            body = environment.api.get(kind, PROJECT, "cancelled")
             assert body is not None
-            answer = stage.api.change(kind, PROJECT, "cancelled", put_fields(kind, body["spec"], BROKEN[message]))
-        said = "" if message in answer.message else f"{answer.status}: {answer.message}"
-        yield tell(f"{kind} spec: a broken rule: {message}", "refused", partial(Verdict, "refused", said))
+            response = environment.api.change(kind, PROJECT, "cancelled", set_fields(kind, body["spec"], violation))
+        problem = "" if message in response.message else f"{response.status}: {response.message}"
+        title = f"{kind} spec: a broken rule: {message}"
+        yield run_trial(title, "refused", partial(Verdict, "refused", problem))

@@ -1,7 +1,7 @@
-"""Every field changed (Acto, SOSP '23): each property of the three specs gets the values that its schema suggests.
+"""Changes every field of the three specs to the values that its schema suggests (after Acto, SOSP '23).
 
-An invalid one must be refused by the API server in a sentence that names the field. A valid one must be accepted, and
-the object must come to rest in a state that says what the operator made of it: never half, never with a traceback.
+The API server must refuse an invalid value and name the field. It must accept a valid one, and the object must settle
+in a state whose condition explains it. Nothing may be half done, and the operator's log may hold no traceback.
 """
 
 import time
@@ -9,98 +9,104 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.chaos.cell_result import Cell
+from tests.chaos.cell_result import CellResult
 from tests.chaos.fields.accepted_changes import (
     Trial,
-    being_stories,
-    import_stories,
-    make_beings,
-    preview_life_stories,
-    preview_stories,
-    project_life_stories,
-    project_trials,
+    build_import_stories,
+    build_living_import_stories,
+    build_living_preview_stories,
+    build_living_project_stories,
+    build_preview_stories,
+    create_living_imports,
+    run_project_trials,
 )
-from tests.chaos.fields.field_environment import Stage, open_fields
-from tests.chaos.fields.operator_log import Troubles, read_troubles
-from tests.chaos.fields.refused_changes import make_whole, refusal_trials
-from tests.chaos.fields.sample_values import WORKS_ELSEWHERE
+from tests.chaos.fields.field_environment import FieldEnvironment, open_field_environment
+from tests.chaos.fields.operator_log import OperatorErrors, read_errors
+from tests.chaos.fields.refused_changes import create_complete_import, run_refusal_trials
+from tests.chaos.fields.sample_values import FIELDS_WITHOUT_JOB_EFFECT
 from tests.e2e.postgres_pods import Source
 
 FAULT = "field changed"
-AT_ONCE = 18
-SAID_LIMIT = 1000
+THREADS = 18
+MAX_PROBLEM_LENGTH = 1000  # characters
 LOG = "the operator's log: no traceback, no error"
 
 
-def play_fields(source: Source) -> list[Cell]:
-    """All changes; a cell each."""
-    with open_fields(source) as stage:
-        begun = time.time()
-        trials = _play(stage)
-        troubles = read_troubles(begun)
-    cells = [_to_cell(trial, troubles) for trial in trials]
-    return [*cells, *_find_idle(trials), _judge_log(troubles)]
+def play_field_changes(source: Source) -> list[CellResult]:
+    """Try all changes; return a result for each, for each field that has no effect, and for the operator's log."""
+    with open_field_environment(source) as environment:
+        started_at = time.time()
+        trials = _run_trials(environment)
+        errors = read_errors(started_at)
+    results = [_build_trial_result(trial, errors) for trial in trials]
+    return [*results, *_find_fields_without_effect(trials), _check_log(errors)]
 
 
-def _play(stage: Stage) -> list[Trial]:
-    make_whole(stage)
-    beings = make_beings(stage)
+def _run_trials(environment: FieldEnvironment) -> list[Trial]:
+    create_complete_import(environment)
+    living_imports = create_living_imports(environment)
     stories = [
-        *project_life_stories(stage),
-        *preview_life_stories(stage),
-        *being_stories(stage, beings),
-        *import_stories(stage),
-        *preview_stories(stage),
+        *build_living_project_stories(environment),
+        *build_living_preview_stories(environment),
+        *build_living_import_stories(environment, living_imports),
+        *build_import_stories(environment),
+        *build_preview_stories(environment),
     ]
-    with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
-        trials = [trial for told in pool.map(lambda story: story(), stories) for trial in told]
-    return [*trials, *project_trials(stage), *refusal_trials(stage, stage.projects.get())]
+    with ThreadPoolExecutor(max_workers=THREADS) as pool:
+        trials = [trial for story_trials in pool.map(lambda story: story(), stories) for trial in story_trials]
+    return [*trials, *run_project_trials(environment), *run_refusal_trials(environment, environment.projects.get())]
 
 
-def count_points(cells: Iterable[Cell]) -> dict[str, int]:
-    """Kind → changes that were tried."""
-    return dict(Counter(cell.place.split()[0] for cell in cells if cell.place != LOG))
+def count_changes(results: Iterable[CellResult]) -> dict[str, int]:
+    """Return the number of changes of each kind that were tried."""
+    return dict(Counter(result.where.split()[0] for result in results if result.where != LOG))
 
 
-def sum_up(cells: Iterable[Cell]) -> list[Cell]:
-    """One cell a property, for a report that people read; what was said is of the first change that broke a promise."""
-    found: dict[str, list[Cell]] = defaultdict(list)
-    for cell in cells:
-        found[cell.place.partition(": ")[0]].append(cell)
-    return [_sum_up(place, tried) for place, tried in found.items()]
+def summarise(results: Iterable[CellResult]) -> list[CellResult]:
+    """Combine the results of each field into one. It holds the first problem."""
+    results_of_fields: dict[str, list[CellResult]] = defaultdict(list)
+    for result in results:
+        results_of_fields[result.where.partition(": ")[0]].append(result)
+    return [_combine(field, field_results) for field, field_results in results_of_fields.items()]
 
 
-def _sum_up(place: str, tried: Sequence[Cell]) -> Cell:
-    broken = [f"{cell.place}: {cell.said}" for cell in tried if not cell.kept]
-    ends = Counter(cell.state for cell in tried if cell.state)
-    state = ", ".join(f"{count} {end}" for end, count in ends.most_common())
-    return _cell(place, broken[0] if broken else "", sum(cell.seconds for cell in tried), state)
+def _combine(field: str, results: Sequence[CellResult]) -> CellResult:
+    problems = [f"{result.where}: {result.problem}" for result in results if not result.kept]
+    states = Counter(result.state for result in results if result.state)
+    state = ", ".join(f"{count} {name}" for name, count in states.most_common())
+    return _build_result(field, problems[0] if problems else "", sum(result.seconds for result in results), state)
 
 
-def _to_cell(trial: Trial, troubles: Troubles) -> Cell:
-    said = trial.verdict.said or troubles.of(trial.name, trial.begun, trial.ended)
-    return _cell(trial.place, said, trial.ended - trial.begun, trial.verdict.state)
+def _build_trial_result(trial: Trial, errors: OperatorErrors) -> CellResult:
+    problem = trial.verdict.problem or errors.find(trial.name, trial.started_at, trial.ended_at)
+    return _build_result(trial.title, problem, trial.ended_at - trial.started_at, trial.verdict.state)
 
 
-def _cell(place: str, said: str, seconds: float = 0.0, state: str = "") -> Cell:
-    return Cell(fault=FAULT, place=place, kept=said == "", seconds=seconds, state=state, said=said[:SAID_LIMIT])
+def _build_result(where: str, problem: str, seconds: float = 0.0, state: str = "") -> CellResult:
+    return CellResult(
+        fault=FAULT,
+        where=where,
+        kept=problem == "",
+        seconds=seconds,
+        state=state,
+        problem=problem[:MAX_PROBLEM_LENGTH],
+    )
 
 
-def _find_idle(trials: Sequence[Trial]) -> Iterator[Cell]:
-    """A field of an import whose values all lead to the same Job, and to the same end, does nothing."""
-    effects: dict[str, set[str]] = defaultdict(set)
-    (unchanged,) = (trial.effect for trial in trials if trial.effect and trial.of is None)
+def _find_fields_without_effect(trials: Sequence[Trial]) -> Iterator[CellResult]:
+    """Check each field of an import: if all its values lead to the same Job and the same end, it has no effect."""
+    effects_of_fields: dict[str, set[str]] = defaultdict(set)
+    (unchanged,) = (trial.effect for trial in trials if trial.effect and trial.node is None)
     for trial in trials:
-        if trial.effect and trial.of is not None:
-            effects[trial.of.place] |= {trial.effect, unchanged}
-    for place, found in effects.items():
-        if place not in WORKS_ELSEWHERE:
-            said = "" if len(found) > 1 else "none of its values makes a difference"
-            yield _cell(f"{place}: does something", said)
+        if trial.effect and trial.node is not None:
+            effects_of_fields[trial.node.title] |= {trial.effect, unchanged}
+    for field, effects in effects_of_fields.items():
+        if field not in FIELDS_WITHOUT_JOB_EFFECT:
+            problem = "" if len(effects) > 1 else "none of its values makes a difference"
+            yield _build_result(f"{field}: does something", problem)
 
 
-def _judge_log(troubles: Troubles) -> Cell:
-    said = "; ".join(one.text for one in troubles.found[:5])
-    said = f"{len(troubles.found)} lines: {said}" if said else ""
-    said = said or (f"{troubles.restarts} restarts" if troubles.restarts else "")
-    return _cell(LOG, said)
+def _check_log(errors: OperatorErrors) -> CellResult:
+    if errors.lines:
+        return _build_result(LOG, f"{len(errors.lines)} lines: {'; '.join(line.text for line in errors.lines[:5])}")
+    return _build_result(LOG, f"{errors.restarts} restarts" if errors.restarts else "")

@@ -1,7 +1,7 @@
-"""What the schema cannot know: values that mean something, values that mean nothing, and what becomes of either.
+"""Lists sample values that the schema does not contain, and the reasons that they lead to.
 
-Written by hand, in the spelling of the resources. A text without a pattern must have an entry here, and so must every
-pattern, every format and every rule in CEL: what has none makes the test fail.
+Every text without a pattern, every pattern, every format and every CEL rule needs an entry here. A test fails if one is
+missing.
 """
 
 from dataclasses import dataclass, field
@@ -23,51 +23,51 @@ from pgimport.model.string_types import (
 PROJECT = "chaos-fields"
 SOURCE_SECRET, CA_SECRET, SCRIPT = "fields-source", "fields-ca", "fields-sql"
 SHA256 = r"^[0-9a-f]{64}$"
-ODD = "a \"b\" 'c' \\d $e %f;\t\N{LATIN SMALL LETTER U WITH DIAERESIS}\n--"
+ODD_TEXT = "a \"b\" 'c' \\d $e %f;\t\N{LATIN SMALL LETTER U WITH DIAERESIS}\n--"
 
 
-class Gone:
-    """Takes a field away."""
+class Absent:
+    """The value of a field that is removed."""
 
     def __repr__(self) -> str:
         return "left out"
 
 
-GONE = Gone()
+ABSENT = Absent()
 
 
 @dataclass(frozen=True)
-class Meant:
-    """A valid value; `reasons`: of the condition Ready, where they are others than those of the property."""
+class SampleValue:
+    """A valid value. `reasons` of the condition Ready are set if they differ from those of the field."""
 
     value: Any
     reasons: tuple[str, ...] = ()
-    also: dict[str, Any] = field(default_factory=dict)  # other fields that must change with it
+    other_fields: dict[str, Any] = field(default_factory=dict)  # other fields that must change with it
 
 
-# Before which state each kind stands when nothing is wrong with it.
+# Reason of each kind when nothing is wrong with it.
 HEALTHY = {"Project": ("Ready",), "PreviewDatabase": ("Ready",), "PostgresImport": ("Running",)}
 
 _TOO_LARGE = ("Running", "InvalidSpec")
-PATTERNS: dict[str, tuple[Meant, ...]] = {
-    DNS_LABEL_PATTERN: (Meant("a"), Meant("0--9"), Meant("x" * 63)),
-    DNS_SUBDOMAIN_PATTERN: (Meant("a"), Meant("a.b-c.0"), Meant("x" * 253)),
-    DURATION_PATTERN: (Meant("1h30m"), Meant("90m0s"), Meant("1h" + "0s" * 15)),
-    QUANTITY_PATTERN: (Meant("1.5Gi"), Meant("20000M"), Meant(2**40), Meant("1P")),
-    AMOUNT_PATTERN: (Meant("1.5Gi"), Meant("2000M"), Meant(2**30), Meant("1073741824000m")),
-    EXTENSION_PATTERN: (Meant("x"), Meant("x" * 63)),
-    SHA256: (Meant("0" * 64), Meant("0123456789abcdef" * 4)),
+VALUES_OF_PATTERNS: dict[str, tuple[SampleValue, ...]] = {
+    DNS_LABEL_PATTERN: (SampleValue("a"), SampleValue("0--9"), SampleValue("x" * 63)),
+    DNS_SUBDOMAIN_PATTERN: (SampleValue("a"), SampleValue("a.b-c.0"), SampleValue("x" * 253)),
+    DURATION_PATTERN: (SampleValue("1h30m"), SampleValue("90m0s"), SampleValue("1h" + "0s" * 15)),
+    QUANTITY_PATTERN: (SampleValue("1.5Gi"), SampleValue("20000M"), SampleValue(2**40), SampleValue("1P")),
+    AMOUNT_PATTERN: (SampleValue("1.5Gi"), SampleValue("2000M"), SampleValue(2**30), SampleValue("1073741824000m")),
+    EXTENSION_PATTERN: (SampleValue("x"), SampleValue("x" * 63)),
+    SHA256: (SampleValue("0" * 64), SampleValue("0123456789abcdef" * 4)),
 }
-FORMATS: dict[str, tuple[Meant, ...]] = {
+VALUES_OF_FORMATS: dict[str, tuple[SampleValue, ...]] = {
     "date-time": (
-        Meant("2026-01-01T00:00:00Z"),
-        Meant("2026-01-01T00:00:00.123456+05:30"),
-        Meant("2000-01-01T00:00:00+14:00"),
-        Meant("2999-12-31T23:59:59-12:00"),
+        SampleValue("2026-01-01T00:00:00Z"),
+        SampleValue("2026-01-01T00:00:00.123456+05:30"),
+        SampleValue("2000-01-01T00:00:00+14:00"),
+        SampleValue("2999-12-31T23:59:59-12:00"),
     ),
 }
-# What a pattern lets through and no rule should.
-NONSENSE: dict[str, tuple[Any, ...]] = {
+# Values that match the pattern and that a rule must refuse.
+FORBIDDEN_BY_PATTERN: dict[str, tuple[Any, ...]] = {
     DURATION_PATTERN: ("0s", "0h0m", "9" * 20 + "h", "9" * 31 + "s", "169h"),
     QUANTITY_PATTERN: (-1,),
     AMOUNT_PATTERN: (-1,),
@@ -75,58 +75,65 @@ NONSENSE: dict[str, tuple[Any, ...]] = {
     ONE_LINE_PATTERN: ("a\x00b", "a\nb"),
     WITHOUT_NUL_PATTERN: ("a\x00b",),
 }
-# Patterns that let nearly everything through: their texts are free ones.
-FREE = (ONE_LINE_PATTERN, WITHOUT_NUL_PATTERN)
+# Patterns that allow nearly every text.
+FREE_TEXT_PATTERNS = (ONE_LINE_PATTERN, WITHOUT_NUL_PATTERN)
 
 _MISSING = ("SourceSecretMissing",)
-_UPLOAD = {"source.urlSecretRef": GONE}
-# Kind and field → values of which at least the first leaves the object healthy, or says what it becomes.
-VALUES: dict[tuple[str, str], tuple[Meant, ...]] = {
-    ("Project", "organizationID"): (Meant("acme"),),
-    ("Project", "server.clusterID"): (Meant("eu-1"),),
+_UPLOAD = {"source.urlSecretRef": ABSENT}
+# Kind and field → values. The first one leaves the object healthy or names the reason it leads to.
+VALUES: dict[tuple[str, str], tuple[SampleValue, ...]] = {
+    ("Project", "organizationID"): (SampleValue("acme"),),
+    ("Project", "server.clusterID"): (SampleValue("eu-1"),),
     ("Project", "server.host"): (
-        Meant("pgimport-server.pgimport-system.svc.cluster.local"),
-        Meant("127.0.0.1", ("ServerUnreachable",)),
-        Meant("x" * 63 + ".example.invalid", ("ServerUnreachable",)),
-        Meant("::1", ("ServerUnreachable",)),
-        Meant("nowhere.invalid", ("ServerUnreachable",)),
+        SampleValue("pgimport-server.pgimport-system.svc.cluster.local"),
+        SampleValue("127.0.0.1", ("ServerUnreachable",)),
+        SampleValue("x" * 63 + ".example.invalid", ("ServerUnreachable",)),
+        SampleValue("::1", ("ServerUnreachable",)),
+        SampleValue("nowhere.invalid", ("ServerUnreachable",)),
     ),
-    ("Project", "server.adminSecretRef.name"): (Meant("pgimport-server-admin"),),
-    ("Project", "server.adminSecretRef.userKey"): (Meant("user"), Meant("password")),
-    ("Project", "server.adminSecretRef.passwordKey"): (Meant("password"), Meant("user")),
-    ("Project", "allowedExtensions[]"): (Meant("vector"), Meant("no_such_extension")),
-    ("Project", "sources.allowedCIDRs[]"): (Meant("10.0.0.0/8"), Meant("fd00::/8"), Meant("192.0.2.1")),
-    ("Project", "sources.allowedHosts[]"): (Meant("db.example.internal"), Meant("*.example.internal")),
-    ("Project", "storageLimitBytes"): (Meant("0"), Meant("9" * 31 + "P")),
-    ("Project", "primary.urlSecretRef.key"): (Meant("url"),),
-    ("PreviewDatabase", "ttl"): (Meant("168h"), Meant("1s", ("Expired",))),
-    ("PostgresImport", "source.urlSecretRef.name"): (Meant(SOURCE_SECRET, ("Running",)),),
-    ("PostgresImport", "source.urlSecretRef.key"): (Meant("url", ("Running",)),),
-    ("PostgresImport", "source.uploadKey"): (Meant(f"{PROJECT}/{'0' * 32}"), Meant("other/key")),
-    ("PostgresImport", "source.caSecretRef.name"): (Meant(CA_SECRET, ("Running",)),),
-    ("PostgresImport", "source.caSecretRef.key"): (Meant("ca.crt", ("Running",)),),
-    ("PostgresImport", "postImport.sqlConfigMapRef.name"): (Meant(SCRIPT, ("Running",)),),
-    ("PostgresImport", "postImport.sqlConfigMapRef.key"): (Meant("mask.sql", ("Running",)),),
-    ("PostgresImport", "filter.includeSchemas[]"): (Meant("public"), Meant("app_*")),
-    ("PostgresImport", "filter.excludeSchemas[]"): (Meant("audit"),),
-    ("PostgresImport", "filter.excludeTables[]"): (Meant("public.sessions"),),
-    ("PostgresImport", "filter.excludeTableData[]"): (Meant("public.log_*"),),
-    ("PostgresImport", "timeout"): (Meant("144h"), Meant("1s", ("DeadlineExceeded",))),
-    ("PostgresImport", "startTimeout"): (Meant("144h"), Meant("1s")),
-    ("PostgresImport", "stallTimeout"): (Meant("144h"), Meant("1s")),
-    ("PostgresImport", "scratch.storageClassName"): (Meant("fast"),),
-    # More than any node has, and more than Kubernetes can write down.
-    ("PostgresImport", "scratch.size"): (Meant("9" * 31 + "P", _TOO_LARGE),),
-    ("PostgresImport", "resources.limits.cpu"): (Meant("2"), Meant("9" * 31 + "P", _TOO_LARGE)),
-    ("PostgresImport", "resources.limits.memory"): (Meant("1Gi"), Meant("9" * 31 + "P", _TOO_LARGE)),
-    ("PostgresImport", "resources.requests.cpu"): (Meant("250m"), Meant("9" * 31 + "P", _TOO_LARGE)),
-    ("PostgresImport", "resources.requests.memory"): (Meant("64Mi"), Meant("9" * 31 + "P", _TOO_LARGE)),
+    ("Project", "server.adminSecretRef.name"): (SampleValue("pgimport-server-admin"),),
+    ("Project", "server.adminSecretRef.userKey"): (SampleValue("user"), SampleValue("password")),
+    ("Project", "server.adminSecretRef.passwordKey"): (SampleValue("password"), SampleValue("user")),
+    ("Project", "allowedExtensions[]"): (SampleValue("vector"), SampleValue("no_such_extension")),
+    ("Project", "sources.allowedCIDRs[]"): (
+        SampleValue("10.0.0.0/8"),
+        SampleValue("fd00::/8"),
+        SampleValue("192.0.2.1"),
+    ),
+    ("Project", "sources.allowedHosts[]"): (SampleValue("db.example.internal"), SampleValue("*.example.internal")),
+    ("Project", "storageLimitBytes"): (SampleValue("0"), SampleValue("9" * 31 + "P")),
+    ("Project", "primary.urlSecretRef.key"): (SampleValue("url"),),
+    ("PreviewDatabase", "ttl"): (SampleValue("168h"), SampleValue("1s", ("Expired",))),
+    ("PostgresImport", "source.urlSecretRef.name"): (SampleValue(SOURCE_SECRET, ("Running",)),),
+    ("PostgresImport", "source.urlSecretRef.key"): (SampleValue("url", ("Running",)),),
+    ("PostgresImport", "source.uploadKey"): (SampleValue(f"{PROJECT}/{'0' * 32}"), SampleValue("other/key")),
+    ("PostgresImport", "source.caSecretRef.name"): (SampleValue(CA_SECRET, ("Running",)),),
+    ("PostgresImport", "source.caSecretRef.key"): (SampleValue("ca.crt", ("Running",)),),
+    ("PostgresImport", "postImport.sqlConfigMapRef.name"): (SampleValue(SCRIPT, ("Running",)),),
+    ("PostgresImport", "postImport.sqlConfigMapRef.key"): (SampleValue("mask.sql", ("Running",)),),
+    ("PostgresImport", "filter.includeSchemas[]"): (SampleValue("public"), SampleValue("app_*")),
+    ("PostgresImport", "filter.excludeSchemas[]"): (SampleValue("audit"),),
+    ("PostgresImport", "filter.excludeTables[]"): (SampleValue("public.sessions"),),
+    ("PostgresImport", "filter.excludeTableData[]"): (SampleValue("public.log_*"),),
+    ("PostgresImport", "timeout"): (SampleValue("144h"), SampleValue("1s", ("DeadlineExceeded",))),
+    ("PostgresImport", "startTimeout"): (SampleValue("144h"), SampleValue("1s")),
+    ("PostgresImport", "stallTimeout"): (SampleValue("144h"), SampleValue("1s")),
+    ("PostgresImport", "scratch.storageClassName"): (SampleValue("fast"),),
+    # More than any node has, and more than Kubernetes can represent.
+    ("PostgresImport", "scratch.size"): (SampleValue("9" * 31 + "P", _TOO_LARGE),),
+    ("PostgresImport", "resources.limits.cpu"): (SampleValue("2"), SampleValue("9" * 31 + "P", _TOO_LARGE)),
+    ("PostgresImport", "resources.limits.memory"): (SampleValue("1Gi"), SampleValue("9" * 31 + "P", _TOO_LARGE)),
+    ("PostgresImport", "resources.requests.cpu"): (SampleValue("250m"), SampleValue("9" * 31 + "P", _TOO_LARGE)),
+    ("PostgresImport", "resources.requests.memory"): (SampleValue("64Mi"), SampleValue("9" * 31 + "P", _TOO_LARGE)),
 }
-# Kind and field → what becomes of every value of it that has no reasons of its own.
-BECOMES: dict[tuple[str, str], tuple[str, ...]] = {
+# Kind and field → reasons of all its values that have no reasons of their own.
+EXPECTED_REASONS: dict[tuple[str, str], tuple[str, ...]] = {
     ("Project", "server.host"): ("ServerUnreachable",),
     ("Project", "server.port"): ("ServerUnreachable",),
-    ("Project", "server.sslmode"): ("Ready", "ServerUnreachable"),  # by value, as the server has no TLS
+    ("Project", "server.sslmode"): (
+        "Ready",
+        "ServerUnreachable",
+    ),  # depends on the value, because the server has no TLS
     ("Project", "server.adminSecretRef.name"): ("ServerAuthFailed",),
     ("Project", "server.adminSecretRef.userKey"): ("ServerAuthFailed",),
     ("Project", "server.adminSecretRef.passwordKey"): ("ServerAuthFailed",),
@@ -144,7 +151,8 @@ BECOMES: dict[tuple[str, str], tuple[str, ...]] = {
     ("PostgresImport", "postImport.sqlConfigMapRef.name"): ("ConfigMapMissing",),
     ("PostgresImport", "postImport.sqlConfigMapRef.key"): ("ConfigMapMissing",),
 }
-EXACTLY: dict[tuple[str, str, Any], tuple[str, ...]] = {
+# Kind, field and value → reasons of this value.
+EXPECTED_REASONS_OF_VALUES: dict[tuple[str, str, Any], tuple[str, ...]] = {
     ("Project", "server.host", "pgimport-server.pgimport-system.svc.cluster.local"): ("Ready",),
     ("Project", "server.adminSecretRef.name", "pgimport-server-admin"): ("Ready",),
     ("Project", "server.adminSecretRef.userKey", "user"): ("Ready",),
@@ -152,26 +160,26 @@ EXACTLY: dict[tuple[str, str, Any], tuple[str, ...]] = {
     ("PostgresImport", "cancel", True): ("Cancelled",),
     ("PostgresImport", "suspend", True): ("Suspended",),
 }
-# Fields that must change with every value of a field.
-ALSO: dict[tuple[str, str], dict[str, Any]] = {
+# Kind and field → other fields that must change with it.
+REQUIRED_CHANGES: dict[tuple[str, str], dict[str, Any]] = {
     ("PostgresImport", "source.uploadKey"): _UPLOAD,
     ("PostgresImport", "source.sha256"): {**_UPLOAD, "source.uploadKey": f"{PROJECT}/{'0' * 32}"},
 }
-# What a spec that has everything cannot have too.
-APART = frozenset(
+# Fields that exclude another one, so a complete spec does not have them.
+EXCLUDED_FROM_COMPLETE = frozenset(
     {("PostgresImport", "source.uploadKey"), ("PostgresImport", "source.sha256"), ("PostgresImport", "cancel")}
 )
-# Values that only the meaning of a field forbids, beside those of its pattern.
-FORBIDDEN: dict[tuple[str, str], tuple[Any, ...]] = {
+# Kind and field → values that match its pattern and mean nothing for this field.
+FORBIDDEN_VALUES: dict[tuple[str, str], tuple[Any, ...]] = {
     ("Project", "sources.allowedCIDRs[]"): ("not-a-network", "10.0.0.0/33"),
     ("Project", "sources.allowedHosts[]"): ("https://db.example.com", "*", "a b"),
     ("Project", "server.host"): ("/var/run/postgresql", "one,two", "user@host", "x" * 64, "a\x00b"),
     ("Project", "allowedExtensions[]"): ("a\x00b",),
 }
-# Message of a rule in CEL → a spec that breaks it: fields to change in one that is whole.
-BROKEN: dict[str, dict[str, Any]] = {
+# Message of a CEL rule → fields that break it in a valid spec.
+RULE_VIOLATIONS: dict[str, dict[str, Any]] = {
     "ttl must be more than 0s and at most 168h": {"ttl": "168h1s"},
-    "target.previewDatabase is required unless dryRun is true": {"target": GONE},
+    "target.previewDatabase is required unless dryRun is true": {"target": ABSENT},
     "exactly one of urlSecretRef and uploadKey must be set": {"source.uploadKey": "two/ways"},
     "cancel never goes back to false: create a new import": {"cancel": False},
     "timeout must be more than 0s and at most 144h": {"timeout": "145h"},
@@ -181,13 +189,13 @@ BROKEN: dict[str, dict[str, Any]] = {
     HOST_PATTERN_RULE: {"sources.allowedHosts": ["*.example.com", "*"]},
     NETWORK_RULE: {"sources.allowedCIDRs": ["10.0.0.0/8", "10.0.0.0/33"]},
 }
-# Fields of an import that its Job does not show: what they do, another test proves.
-WORKS_ELSEWHERE = frozenset(
+# Fields of an import that its Job does not show. Other tests prove what they do.
+FIELDS_WITHOUT_JOB_EFFECT = frozenset(
     f"PostgresImport spec.{name}"
     for name in (
-        "startTimeout",  # the operator's clock
+        "startTimeout",  # used by the operator
         "stallTimeout",
-        "recreate",  # what the operator looks for in the target
-        "ttlSecondsAfterFinished",  # patched in at the end
+        "recreate",  # used by the operator when it inspects the target
+        "ttlSecondsAfterFinished",  # added when the import ends
     )
 )

@@ -1,4 +1,5 @@
--- One hash of all that a database shows to the owner of its objects: definitions, rows, positions, large objects.
+-- Returns one hash of everything that a database shows to the owner of its objects: definitions, rows, positions,
+-- large objects.
 WITH relations AS (
     SELECT c.oid, c.relkind, format('%I.%I', n.nspname, c.relname) AS name
     FROM pg_catalog.pg_class AS c
