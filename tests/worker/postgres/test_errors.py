@@ -6,7 +6,6 @@ import pytest
 from pgimport.model.reasons import Reason
 from pgimport.worker.postgres.errors import (
     ClientErrorParser,
-    normalize_line,
     translate_connect_error,
     translate_dump_exit,
     translate_restore_exit,
@@ -70,7 +69,7 @@ def test_a_failed_statement_is_told_with_its_sqlstate() -> None:
 def client_tail(program: str, *lines: str) -> ClientErrorParser:
     words = ClientErrorParser()
     for line in lines:
-        words.read_line(normalize_line(line, program))
+        words.read_line(line)
     return words
 
 
@@ -94,13 +93,6 @@ def test_the_first_error_is_told_with_its_object_and_command() -> None:
         ' command was: CREATE VIEW "public"."v" AS'
     )
     assert translate_restore_exit(1, words).reason is Reason.RESTORE_FAILED
-
-
-def test_lines_of_several_processes_in_one_are_read_all_the_same() -> None:
-    assert normalize_line("pg_dump:pg_dump: error: no", "pg_dump") == "pg_dump: error: no"
-    assert normalize_line(" finished item 12 TABLE DATA t", "pg_dump") == "pg_dump: finished item 12 TABLE DATA t"
-    assert normalize_line("finished item 12 TABLE DATA t", "pg_dump") == "pg_dump: finished item 12 TABLE DATA t"
-    assert normalize_line("   ^", "pg_dump") == "   ^"
 
 
 @pytest.mark.parametrize(

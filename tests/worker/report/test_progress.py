@@ -7,18 +7,22 @@ from typing import Any
 
 import pytest
 
-from pgimport.worker.report.progress import (
-    BY_DUMP,
-    BY_RELAY,
-    FileProgressMeter,
-    PgDumpProgress,
-    PgRestoreProgress,
-    ProgressMeter,
-    Stage,
-)
+from pgimport.worker.engines.client_progress import PgDumpProgress, PgRestoreProgress
+from pgimport.worker.report.progress_meter import FileProgressMeter, ProgressMeter, Stage
 from pgimport.worker.report.reporter import Reporter, redact
 
 NAMES = {1: ("public", "big"), 2: ("public", "small"), 3: ("other", "small")}
+
+RELAY_STAGES = (Stage.SNAPSHOT, Stage.SCHEMA, Stage.COPY, Stage.INDEXES, Stage.ANALYZE, Stage.VERIFY)
+DUMP_STAGES = (
+    Stage.SNAPSHOT,
+    Stage.DUMP,
+    Stage.STRUCTURE,
+    Stage.ROWS,
+    Stage.INDEXES,
+    Stage.ANALYZE,
+    Stage.VERIFY,
+)
 
 
 class Watched:
@@ -34,7 +38,7 @@ class Watched:
         return [json.loads(line)["progress"] for line in self.out.getvalue().splitlines()]
 
 
-@pytest.mark.parametrize("stages", [BY_RELAY, BY_DUMP], ids=["relay", "dump"])
+@pytest.mark.parametrize("stages", [RELAY_STAGES, DUMP_STAGES], ids=["relay", "dump"])
 def test_a_whole_import_goes_up_to_99(stages: tuple[Stage, ...]) -> None:
     watched = Watched()
     for stage in stages:
@@ -74,7 +78,7 @@ def test_what_does_not_move_prints_nothing() -> None:
     watched.meter.begin(Stage.DUMP)
     for _ in range(5):
         watched.seconds += 10
-        watched.meter.flow({1: 300})
+        watched.meter.report_copied_bytes({1: 300})
     assert len(watched.lines()) == 2
 
 
@@ -82,9 +86,9 @@ def test_a_table_under_way_counts_as_far_as_it_is_and_never_as_whole() -> None:
     watched = Watched()
     watched.meter.begin(Stage.ROWS)
     watched.seconds += 10
-    watched.meter.flow({1: 400})
+    watched.meter.report_copied_bytes({1: 400})
     watched.seconds += 10
-    watched.meter.flow({1: 99999})
+    watched.meter.report_copied_bytes({1: 99999})
     assert [line["bytesDone"] for line in watched.lines()] == [600, 800, 1075]
     assert watched.lines()[-1]["bytesPerSecond"] == 53
     assert watched.lines()[-1]["etaSeconds"] == 2

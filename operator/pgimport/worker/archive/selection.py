@@ -88,7 +88,7 @@ class RestorePlan:
 
     main: list[TocEntry] = field(default_factory=list)
     last: list[TocEntry] = field(default_factory=list)  # policies and row security: after the rows were counted
-    left: list[SkippedObject] = field(default_factory=list)  # worth telling
+    skipped: list[SkippedObject] = field(default_factory=list)  # worth telling
     skipped_keys: set[tuple[int, int]] = field(default_factory=set)  # (catalog, oid) of all that stays
     skipped_checks: set[tuple[str, str, str]] = field(default_factory=set)  # schema, table, constraint
     changes: dict[str, str] = field(default_factory=dict)  # a table's definition → the same without what stays
@@ -126,7 +126,7 @@ def plan_restore(entries: Iterable[TocEntry], exclusions: Exclusions) -> Restore
         if why is not None:
             gone[entry.dump_id] = entry
             plan.skipped_keys.add((entry.catalog, entry.oid))
-            plan.left.append(SkippedObject(object=entry.title, reason=why))
+            plan.skipped.append(SkippedObject(object=entry.title, reason=why))
         elif entry.kind in _LAST or (entry.kind == "COMMENT" and last.intersection(entry.dependencies)):
             last.add(entry.dump_id)
             plan.last.append(entry)
@@ -158,7 +158,7 @@ def _trim(plan: RestorePlan, entry: TocEntry, missed: list[TocEntry], exclusions
         plan.changes[entry.definition] = definition
     for part in taken:
         title = f"{part.kind} {entry.schema}.{entry.tag} {part.name}"
-        plan.left.append(SkippedObject(object=title, reason=str(find_why(part))))
+        plan.skipped.append(SkippedObject(object=title, reason=str(find_why(part))))
         if part.kind == CHECK:
             plan.skipped_checks.add((entry.schema, entry.tag, part.name))
     return True

@@ -25,6 +25,9 @@ _PLAIN_NAME = re.compile(r"(?!\.)[A-Za-z0-9_.-]*")
 Read = Callable[[int], bytes]  # exactly that many bytes, or fewer at the end of the file
 
 
+TOC_FILE = "toc.dat"  # the table of contents of a directory or tar archive
+
+
 class Compression(IntEnum):
     """Of an archive's rows; the numbers are those of the header."""
 

@@ -12,7 +12,7 @@ from pgimport.model.reasons import Failure, Reason
 from pgimport.model.result import DumpFileInfo, SkippedObject, SourceExtension
 from pgimport.worker.archive.selection import Exclusions, plan_restore
 from pgimport.worker.archive.sql_tokens import parse_tokens
-from pgimport.worker.archive.toc import NEWEST, ArchiveHeader, TocEntry, corrupt, parse_table_of_contents
+from pgimport.worker.archive.toc import NEWEST, TOC_FILE, ArchiveHeader, TocEntry, corrupt, parse_table_of_contents
 from pgimport.worker.checks.check_results import SourceReport
 from pgimport.worker.checks.dump_file_checks import FileContents, build_facts, judge_file
 from pgimport.worker.engines.file.compression import CHUNK, DumpFormat, DumpStream, find_format
@@ -20,14 +20,13 @@ from pgimport.worker.engines.file.download import Download, open_download
 from pgimport.worker.engines.file.plain_sql_lexer import CopyRows, PlainSqlLexer, PsqlCommand, SqlStatement
 from pgimport.worker.engines.file.statement_rules import judge_statement
 from pgimport.worker.engines.file.tar_reader import walk_members
+from pgimport.worker.engines.file.whole_file import find_unpack_limit, read_to_the_end
 from pgimport.worker.postgres.encodings import UTF8, find_codec
 from pgimport.worker.postgres.errors import ImportStopped
 from pgimport.worker.postgres.source import FileLocation
 from pgimport.worker.scope.archive_scope import build_exclusion_rule, refuse_filter_for_plain_sql
 
-TOC = "toc.dat"
 PLAIN_HEAD = 64 * 1024 * 1024  # bytes of plain SQL that may come before its first rows
-UNPACKED = 20  # times the plan's limit: text is longer than the database it makes, but not by this much
 DEFINITION = 8192  # characters of one that are judged
 _JUDGED = frozenset(
     {"AGGREGATE", "CAST", "DATABASE", "ENCODING", "EXTENSION", "FUNCTION", "POLICY", "PROCEDURE", "TYPE"}
@@ -44,29 +43,11 @@ _PROVIDERS = {"icu": "i", "builtin": "b", "libc": "c"}
 def check_file(order: Order, source: FileLocation) -> SourceReport:
     """Raises Stopped for what is no dump, or a newer one than can be restored."""
     with open_download(source, order.storage_limit_bytes) as download:
-        stream = DumpStream(download, unpack_limit(order))
+        stream = DumpStream(download, find_unpack_limit(order))
         contents = _read_contents(order, source, download, stream)
         if order.sha256 is not None:
-            while stream.read_some():
-                pass
-            check_sum(order, download)
+            read_to_the_end(order, stream, download)
     return SourceReport(judge_file(order, contents), build_facts(order, contents), list(contents.left)[:NAMED])
-
-
-def unpack_limit(order: Order) -> int | None:
-    """Bytes that a file may unpack to."""
-    return None if order.storage_limit_bytes is None else UNPACKED * order.storage_limit_bytes
-
-
-def check_sum(order: Order, download: Download) -> None:
-    """Of the file as it was sent, which was read to its end. Raises Stopped."""
-    if order.sha256 is not None and download.sha256 != order.sha256:
-        raise ImportStopped(
-            Failure(
-                Reason.DUMP_CORRUPT,
-                f"the dump file's SHA-256 is {download.sha256}, and spec.source.sha256 says {order.sha256}",
-            )
-        )
 
 
 def _read_contents(order: Order, source: FileLocation, download: Download, stream: DumpStream) -> FileContents:
@@ -79,11 +60,11 @@ def _read_contents(order: Order, source: FileLocation, download: Download, strea
         refuse_filter_for_plain_sql(order)
         return _of_plain(source, file, stream)
     for member in walk_members(stream):
-        if member.name == TOC:
+        if member.name == TOC_FILE:
             header, entries = parse_table_of_contents(member.read)
-            kind = "tar" if member.path == TOC and stream.given <= CHUNK * 4 else "directory"
+            kind = "tar" if member.path == TOC_FILE and stream.given <= CHUNK * 4 else "directory"
             return _of_archive(order, source, file.model_copy(update={"format": kind}), header, entries)
-    raise corrupt(f"the tar holds no {TOC}: it is neither a tar archive nor a directory of pg_dump")
+    raise corrupt(f"the tar holds no {TOC_FILE}: it is neither a tar archive nor a directory of pg_dump")
 
 
 def _of_archive(
@@ -105,7 +86,7 @@ def _of_archive(
             if entry.kind == "EXTENSION" and entry.tag != "plpgsql"
         ],
         large_objects=large,
-        left=plan_restore(listed, Exclusions(judge=build_exclusion_rule(order, listed))).left,
+        left=plan_restore(listed, Exclusions(judge=build_exclusion_rule(order, listed))).skipped,
         encoding=settings.encoding,
         collate=settings.collate,
         ctype=settings.ctype,

@@ -1,220 +1,142 @@
-"""The dump and its way back: pg_dump on the snapshot into scratch, pg_restore from there by sections."""
+"""Runs pg_restore of the target's major, section by section."""
 
 import os
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Literal
 
-from pgimport.model.order import Order
-from pgimport.worker.archive import toc
-from pgimport.worker.archive.selection import RestorePlan, format_use_list
-from pgimport.worker.archive.toc import TocEntry, find_owner_entries, parse_table_of_contents
-from pgimport.worker.environment import WorkerEnvironment
-from pgimport.worker.postgres.clients import ClientProcesses, ClientPrograms
-from pgimport.worker.postgres.endpoints import CLIENT_DBNAME, Endpoint, build_client_environment, write_passfile
-from pgimport.worker.postgres.errors import (
-    ImportStopped,
-    is_verbose_output,
-    translate_dump_exit,
-    translate_restore_exit,
-)
-from pgimport.worker.report.progress import ProgressMeter
-from pgimport.worker.report.reporter import Reporter
+from pgimport.worker.archive.selection import format_use_list
+from pgimport.worker.archive.toc import Section, TocEntry, find_owner_entries
+from pgimport.worker.engines.client_log import log_client_lines
+from pgimport.worker.postgres.clients import WriteInput
+from pgimport.worker.postgres.endpoints import CLIENT_DBNAME, build_client_environment, write_passfile
+from pgimport.worker.postgres.errors import ClientErrorParser, ImportStopped, translate_restore_exit
+from pgimport.worker.run import ImportRun
 
 SectionName = Literal["pre-data", "data", "post-data"]
-# What never comes along, said to pg_dump already; the table of contents is filtered besides.
-DUMP_OPTIONS = (
-    "--format=directory",
-    "--no-owner",
-    "--no-privileges",
-    "--no-publications",
-    "--no-subscriptions",
-    "--no-security-labels",
-    "--no-tablespaces",
-    "--no-sync",
-    "--no-password",
-    "--quote-all-identifiers",
-    "--verbose",
-)
+OnLine = Callable[[str], None]
 RESTORE_OPTIONS = ("--exit-on-error", "--no-owner", "--no-privileges", "--no-tablespaces", "--no-password", "--verbose")
-OBJECTS_OF_A_TRANSACTION = 100  # each holds a few locks until its end, and a server has room for some thousands
-# Kinds that come after the rows; only their number matters, for the percentage.
-AFTER_ROWS = frozenset({"INDEX", "INDEX ATTACH", "CONSTRAINT", "FK CONSTRAINT", "TRIGGER", "RULE", "STATISTICS"})
-LATER = AFTER_ROWS | {"TABLE DATA", "BLOBS"}
+# Each object holds a few locks until its transaction ends, and a server has room for some thousands.
+OBJECTS_PER_TRANSACTION = 100
+TRANSACTION_SIZE_VERSION = 170000  # the first pg_restore with --transaction-size
+# Kinds that are restored after the rows. Progress counts them.
+KINDS_AFTER_ROWS = frozenset({"INDEX", "INDEX ATTACH", "CONSTRAINT", "FK CONSTRAINT", "TRIGGER", "RULE", "STATISTICS"})
+KINDS_AFTER_STRUCTURE = KINDS_AFTER_ROWS | {"TABLE DATA", "BLOBS"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImportRun:
-    """Everything that one import works with."""
+class PgRestore:
+    """Restores entries of an archive into the shadow of one import."""
 
-    order: Order
-    environment: WorkerEnvironment
-    clients: ClientPrograms
-    children: ClientProcesses
-    reporter: Reporter
-    meter: ProgressMeter
-    shadow: Endpoint
-    restore: Path  # pg_restore of the target's major
+    def __init__(self, run: ImportRun) -> None:
+        """Raises ImportStopped if pg_restore of the target's major is missing or lacks security fixes."""
+        self._run = run
+        self.program = run.clients.find_restore(run.target_major)
 
-    @property
-    def archive(self) -> Path:
-        return self.environment.scratch / "dump"
+    def restore(
+        self,
+        section: SectionName,
+        entries: list[TocEntry],
+        on_line: OnLine,
+        *,
+        parallel: bool = True,
+        archive: Path | None = None,
+    ) -> None:
+        """Restores these entries of one section. `archive` defaults to the folder in scratch. Raises ImportStopped."""
+        if not entries:
+            return
+        run = self._run
+        parallelism = [f"--jobs={run.jobs}"] if parallel else self._transaction_size()
+        arguments = [*self._build_arguments(section, entries), *parallelism, str(archive or run.archive_folder)]
+        passfile, environ = self._log_in()
+        exit_code, errors = run.processes.run(arguments, environ, log_client_lines(run.reporter, on_line))
+        passfile.unlink(missing_ok=True)
+        if exit_code != 0:
+            raise ImportStopped(translate_restore_exit(exit_code, errors))
 
-    @property
-    def jobs(self) -> int:
-        return max(self.order.jobs, 1)
+    def restore_rows_from(self, entries: list[TocEntry], write_input: WriteInput) -> None:
+        """Restores rows from an archive that `write_input` writes to standard input. Raises ImportStopped."""
+        run, errors = self._run, ClientErrorParser()
+        arguments = self._build_arguments("data", entries)
+        passfile, environ = self._log_in()
+        exit_code = run.processes.run_with_input(
+            arguments, environ, log_client_lines(run.reporter, errors.read_line), write_input
+        )
+        passfile.unlink(missing_ok=True)
+        if exit_code != 0:
+            raise ImportStopped(translate_restore_exit(exit_code, errors))
 
+    def restore_post_data(
+        self,
+        entries: list[TocEntry],
+        on_line: OnLine,
+        *,
+        archive: Path | None = None,
+        built: Collection[int] = (),
+    ) -> None:
+        """Restores indexes and keys side by side, then what only writes to catalogues, then foreign keys.
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LiveImportRun(ImportRun):
-    """From a running server."""
+        `built`: dump ids of entries that exist already. Raises ImportStopped.
 
-    source: Endpoint
+        pg_restore never runs two statements that lock one table, but it does not know partitions: `ALTER INDEX …
+        ATTACH PARTITION` beside another one of the same table was seen to end as a deadlock (SQLSTATE 40P01).
+        """
+        for phase, phase_entries in plan_post_data(entries, built).items():
+            parallel = phase is not PostDataPhase.CATALOGUE
+            self.restore("post-data", phase_entries, on_line, parallel=parallel, archive=archive)
 
+    def _log_in(self) -> tuple[Path, dict[str, str]]:
+        passfile = write_passfile(self._run.shadow, self._run.environment.private, "target.pgpass")
+        return passfile, build_client_environment(self._run.shadow, passfile, os.environ)
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CopyResult:
-    """What has come into the shadow, by whichever way."""
+    def _transaction_size(self) -> list[str]:
+        """A commit per statement took half of the time of 2,000 tables; older clients know no other way."""
+        if self._run.order.target.server_version_num < TRANSACTION_SIZE_VERSION:
+            return []
+        return [f"--transaction-size={OBJECTS_PER_TRANSACTION}"]
 
-    contents: RestorePlan
-    notes: list[str] = field(default_factory=list)
-    counts: dict[int, int] | None = None  # oid → rows that the source sent; None: nobody counted
-    analyzed: frozenset[tuple[str, str]] = frozenset()  # tables with fresh statistics
-
-
-def run_dump(
-    run: LiveImportRun,
-    program: Path,
-    snapshot: str,
-    options: list[str],
-    read_line: Callable[[str], None],
-    source: Endpoint | None = None,
-) -> None:
-    """Dump the source as the snapshot shows it into scratch, or what of it the options want. Raises Stopped.
-
-    `source`: where pg_dump finds it, if not where we do.
-    """
-    source = source or run.source
-    passfile = write_passfile(source, run.environment.private, "source.pgpass")
-    arguments = [
-        str(program),
-        *DUMP_OPTIONS,
-        *options,
-        f"--snapshot={snapshot}",
-        f"--file={run.archive}",
-        f"--dbname={CLIENT_DBNAME}",
-    ]
-    code, words = run.children.run(
-        arguments, build_client_environment(source, passfile, os.environ), _both(run, read_line)
-    )
-    passfile.unlink(missing_ok=True)
-    if code != 0:
-        raise ImportStopped(translate_dump_exit(code, words))
-
-
-def read_archive_entries(run: ImportRun) -> list[TocEntry]:
-    """The dump's table of contents. Raises Stopped."""
-    with (run.archive / "toc.dat").open("rb") as file:
-        _, entries = parse_table_of_contents(file.read)
-        return list(entries)
-
-
-def run_restore(
-    run: ImportRun,
-    section: SectionName,
-    entries: list[TocEntry],
-    read_line: Callable[[str], None],
-    parallel: bool = True,
-    archive: Path | None = None,
-) -> None:
-    """Restore these entries of one section into the shadow, from scratch's own archive or another. Raises Stopped."""
-    if not entries:
-        return
-    passfile = write_passfile(run.shadow, run.environment.private, "target.pgpass")
-    arguments = [
-        *build_restore_arguments(run, section, entries),
-        *([f"--jobs={run.jobs}"] if parallel else _in_transactions(run)),
-        str(archive or run.archive),
-    ]
-    code, words = run.children.run(
-        arguments, build_client_environment(run.shadow, passfile, os.environ), _both(run, read_line)
-    )
-    passfile.unlink(missing_ok=True)
-    if code != 0:
-        raise ImportStopped(translate_restore_exit(code, words))
-
-
-def _in_transactions(run: ImportRun) -> list[str]:
-    """A commit for each statement took half of the time of 2,000 tables; older clients know no other way."""
-    return [f"--transaction-size={OBJECTS_OF_A_TRANSACTION}"] if run.order.target.server_version_num >= 170000 else []
-
-
-def run_post_data(
-    run: ImportRun,
-    entries: list[TocEntry],
-    read_line: Callable[[str], None],
-    archive: Path | None = None,
-    built: Collection[int] = (),
-) -> None:
-    """Indexes and keys side by side, then what only writes into catalogues, then foreign keys. Raises Stopped.
-
-    `built`: dump ids of what is there already.
-
-    pg_restore keeps two statements apart that lock one table, but knows no partitions: `ALTER INDEX … ATTACH PARTITION`
-    beside another one of the same table was seen to end as a deadlock (SQLSTATE 40P01).
-    """
-    parted = {one for entry in entries if entry.kind == "TABLE ATTACH" for one in entry.dependencies}
-    homes = find_owner_entries(entries)
-    phases: dict[PostDataPhase, list[TocEntry]] = {phase: [] for phase in PostDataPhase}
-    written: set[int] = set()  # a view that groups by a key comes after it, and its own indexes after the view
-    for entry in entries:
-        home = homes[entry.dump_id]
-        if home.section is toc.Section.POST_DATA and entry.dump_id not in built:
-            phase = _find_phase(home, parted)
-            if phase is PostDataPhase.INDEXES and not written.isdisjoint(home.dependencies):
-                phase = PostDataPhase.CATALOGUE
-            if phase is PostDataPhase.CATALOGUE:
-                written.add(entry.dump_id)
-            phases[phase].append(entry)
-    for phase, chosen in phases.items():
-        run_restore(run, "post-data", chosen, read_line, parallel=phase is not PostDataPhase.CATALOGUE, archive=archive)
+    def _build_arguments(self, section: SectionName, entries: list[TocEntry]) -> list[str]:
+        """Writes the list of entries into scratch and returns all arguments but the archive."""
+        use_list = self._run.environment.scratch / "use-list"
+        use_list.write_text(format_use_list(entries), encoding="ascii")
+        return [
+            str(self.program),
+            *RESTORE_OPTIONS,
+            f"--section={section}",
+            f"--use-list={use_list}",
+            f"--dbname={CLIENT_DBNAME}",
+        ]
 
 
 class PostDataPhase(Enum):
-    """In their order."""
+    """The phases of post-data, in the order in which they run."""
 
     INDEXES = 1
-    CATALOGUE = 2  # takes no time, one after the other
+    CATALOGUE = 2  # takes no time: one statement after the other
     FOREIGN_KEYS = 3
 
 
-def _find_phase(entry: TocEntry, parted: set[int]) -> PostDataPhase:
-    if entry.kind == "FK CONSTRAINT" and parted.isdisjoint(entry.dependencies):
+def plan_post_data(entries: list[TocEntry], built: Collection[int]) -> dict[PostDataPhase, list[TocEntry]]:
+    """Sorts the post-data entries into phases, without those whose dump id is in `built`. Pure."""
+    partitions = {dump_id for entry in entries if entry.kind == "TABLE ATTACH" for dump_id in entry.dependencies}
+    owners = find_owner_entries(entries)
+    phases: dict[PostDataPhase, list[TocEntry]] = {phase: [] for phase in PostDataPhase}
+    # A view that groups by a key comes after the key, and the view's own indexes come after the view.
+    catalogue_ids: set[int] = set()
+    for entry in entries:
+        owner = owners[entry.dump_id]
+        if owner.section is not Section.POST_DATA or entry.dump_id in built:
+            continue
+        phase = _find_phase(owner, partitions)
+        if phase is PostDataPhase.INDEXES and not catalogue_ids.isdisjoint(owner.dependencies):
+            phase = PostDataPhase.CATALOGUE
+        if phase is PostDataPhase.CATALOGUE:
+            catalogue_ids.add(entry.dump_id)
+        phases[phase].append(entry)
+    return phases
+
+
+def _find_phase(entry: TocEntry, partitions: set[int]) -> PostDataPhase:
+    if entry.kind == "FK CONSTRAINT" and partitions.isdisjoint(entry.dependencies):
         return PostDataPhase.FOREIGN_KEYS
     return PostDataPhase.INDEXES if entry.kind in ("INDEX", "CONSTRAINT") else PostDataPhase.CATALOGUE
-
-
-def build_restore_arguments(run: ImportRun, section: SectionName, entries: list[TocEntry]) -> list[str]:
-    """All but the archive, which may come by standard input; writes the list that it names."""
-    chosen = run.environment.scratch / "chosen"
-    chosen.write_text(format_use_list(entries), encoding="ascii")
-    return [
-        str(run.restore),
-        *RESTORE_OPTIONS,
-        f"--section={section}",
-        f"--use-list={chosen}",
-        f"--dbname={CLIENT_DBNAME}",
-    ]
-
-
-def _both(run: ImportRun, read_line: Callable[[str], None]) -> Callable[[str], None]:
-    """Each line of a client goes to `hear`, and what is no chatter to the log."""
-
-    def listen(line: str) -> None:
-        read_line(line)
-        if not is_verbose_output(line):
-            run.reporter.log_client_line(line)
-
-    return listen

@@ -1,7 +1,7 @@
-"""The user's SQL in the finished copy: a file comes in; a changed shadow and notes on its structure go out.
+"""Runs the user's SQL of spec.postImport in the verified copy.
 
-It runs as the attempt's role, which becomes the owner, in one transaction. Row security is not passed over in
-silence: with `row_security = off` a statement that a policy would hide rows from fails, so that no masking misses any.
+It runs as the attempt's role, which becomes the owner, in one transaction. `row_security` is off: a statement from
+which a policy would hide rows fails instead, so that no masking misses a row.
 """
 
 import threading
@@ -13,73 +13,73 @@ import psycopg
 from psycopg import sql
 
 from pgimport.model.reasons import Failure, Reason
-from pgimport.worker.engines.pg_restore import ImportRun
-from pgimport.worker.postgres.endpoints import Connection, connect
+from pgimport.worker.finish.materialized_views import ViewName, read_populated_views
+from pgimport.worker.postgres.endpoints import Connection, Endpoint, connect
 from pgimport.worker.postgres.errors import ImportStopped, first_line, translate_target_error
 from pgimport.worker.postgres.queries import read_query
 from pgimport.worker.postgres.shadow import shadow_connection
-from pgimport.worker.report.progress import PeriodicCall
+from pgimport.worker.report.periodic_call import PeriodicCall
+from pgimport.worker.report.progress_meter import ProgressMeter
 from pgimport.worker.verify.structure import compare_structures, read_structure
 
-TIMEOUT = 1800.0  # seconds for the whole of it
-_LOST = ("08", "57P")  # SQLSTATEs of a server that went away
+TIMEOUT = 1800.0  # seconds for all statements together
+_DATABASE_SIZE = "SELECT pg_catalog.pg_database_size(pg_catalog.current_database())"
+_CONNECTION_LOST_CLASSES = ("08", "57P")  # beginnings of SQLSTATEs of a server that went away
 
 
-def run_post_import(run: ImportRun, timeout: float = TIMEOUT) -> list[str]:
-    """What it removed or changed, as notes; nothing where there is none to run. Raises Stopped."""
-    if run.environment.post_import is None:
-        return []
-    text = _read(run.environment.post_import)
-    run.reporter.log("running the SQL of spec.postImport")
-    with shadow_connection(run.shadow, "its structure was listed") as shadow:
-        before = read_structure(shadow)
-        filled = [
-            (schema, name)
-            for schema, name, populated in shadow.execute(read_query("finish/materialized_views"))
-            if populated
-        ]
+def run_post_import(shadow: Endpoint, script: Path, meter: ProgressMeter, timeout: float = TIMEOUT) -> list[str]:
+    """Runs the script and refreshes materialised views again, so that nothing that was masked stays in them.
+
+    Returns a note for each object that the script removed or changed. Raises ImportStopped.
+    """
+    text = _read_script(script)
+    with shadow_connection(shadow, "its structure was listed") as connection:
+        structure = read_structure(connection)
+        populated = read_populated_views(connection)
     with (
-        shadow_connection(run.shadow, "the SQL of spec.postImport ran") as shadow,
-        _signs_of_life(run),
-        _limited(shadow, timeout),
+        shadow_connection(shadow, "the SQL of spec.postImport ran") as connection,
+        _reporting_activity(shadow, meter),
+        _cancelling_after(connection, timeout),
     ):
-        _execute(shadow, text)
-    with shadow_connection(run.shadow, "materialised views were refreshed after spec.postImport") as shadow:
-        present = {(schema, name) for schema, name, _ in shadow.execute(read_query("finish/materialized_views"))}
-        for view in filled:  # what was masked must not live on in them
-            if view in present:
-                shadow.execute(sql.SQL("REFRESH MATERIALIZED VIEW {}").format(sql.Identifier(*view)))
-        compared = compare_structures(before, read_structure(shadow))
-    return [f"changed by spec.postImport: {text}" for text in compared.differences]
+        _execute_script(connection, text)
+    with shadow_connection(shadow, "materialised views were refreshed after spec.postImport") as connection:
+        _refresh_again(connection, populated)
+        comparison = compare_structures(structure, read_structure(connection))
+    return [f"changed by spec.postImport: {difference}" for difference in comparison.differences]
 
 
-def _read(path: Path) -> str:
+def _read_script(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise ImportStopped(
-            Failure(Reason.POST_IMPORT_FAILED, f"the SQL of spec.postImport is unreadable: {why}")
-        ) from None
+        cause = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        message = f"the SQL of spec.postImport is unreadable: {cause}"
+        raise ImportStopped(Failure(Reason.POST_IMPORT_FAILED, message)) from None
 
 
-def _execute(shadow: Connection, text: str) -> None:
-    """As a session of the owner's own begins, but for the timeouts."""
-    shadow.execute("RESET ALL")
-    shadow.execute("SET client_encoding = 'UTF8'")
-    shadow.execute("SET row_security = off")
+def _refresh_again(connection: Connection, populated: set[ViewName]) -> None:
+    rows = connection.execute(read_query("finish/materialized_views")).fetchall()
+    for view in [(schema, name) for schema, name, _ in rows if (schema, name) in populated]:
+        connection.execute(sql.SQL("REFRESH MATERIALIZED VIEW {}").format(sql.Identifier(*view)))
+
+
+def _execute_script(connection: Connection, text: str) -> None:
+    """Executes the text in a session as the owner's own would be, but without timeouts."""
+    connection.execute("RESET ALL")
+    connection.execute("SET client_encoding = 'UTF8'")
+    connection.execute("SET row_security = off")
     try:
-        shadow.execute(text.encode())
+        connection.execute(text.encode())
     except psycopg.errors.QueryCanceled:
-        why = "it was cancelled after its time was over (30 minutes)"
-        raise ImportStopped(Failure(Reason.POST_IMPORT_FAILED, f"the SQL of spec.postImport: {why}")) from None
+        message = "the SQL of spec.postImport: it was cancelled after its time was over (30 minutes)"
+        raise ImportStopped(Failure(Reason.POST_IMPORT_FAILED, message)) from None
     except psycopg.Error as error:
-        if error.sqlstate is None or error.sqlstate.startswith(_LOST):
+        if error.sqlstate is None or error.sqlstate.startswith(_CONNECTION_LOST_CLASSES):
             raise ImportStopped(translate_target_error(error, "the SQL of spec.postImport ran")) from error
-        raise ImportStopped(_failure(error, text)) from error
+        raise ImportStopped(_build_failure(error, text)) from error
 
 
-def _failure(error: psycopg.Error, text: str) -> Failure:
+def _build_failure(error: psycopg.Error, text: str) -> Failure:
     position = error.diag.statement_position
     line = f", line {text[: int(position) - 1].count(chr(10)) + 1}" if position else ""
     advice = " (commands of psql are not SQL)" if 'near "\\"' in str(error) else ""
@@ -90,9 +90,9 @@ def _failure(error: psycopg.Error, text: str) -> Failure:
 
 
 @contextmanager
-def _limited(shadow: Connection, timeout: float) -> Iterator[None]:
-    """The server's own timeout would begin anew with each statement."""
-    timer = threading.Timer(timeout, lambda: shadow.cancel_safe(timeout=10))
+def _cancelling_after(connection: Connection, timeout: float) -> Iterator[None]:
+    """Cancels what runs after `timeout` seconds. The server's own timeout would begin anew with each statement."""
+    timer = threading.Timer(timeout, lambda: connection.cancel_safe(timeout=10))
     timer.daemon = True
     timer.start()
     try:
@@ -102,17 +102,17 @@ def _limited(shadow: Connection, timeout: float) -> Iterator[None]:
 
 
 @contextmanager
-def _signs_of_life(run: ImportRun) -> Iterator[None]:
-    """One transaction shows no counters before its end; what it writes makes the database grow."""
+def _reporting_activity(shadow: Endpoint, meter: ProgressMeter) -> Iterator[None]:
+    """Reports the growth of the database: one transaction shows no other counter before it ends."""
     try:
-        watcher = connect(run.shadow)
+        observer = connect(shadow)
     except psycopg.Error:
         yield
         return
 
-    def look() -> None:
-        row = watcher.execute("SELECT pg_catalog.pg_database_size(pg_catalog.current_database())").fetchone()
-        run.meter.sign(int(row[0]) if row else 0)
+    def report_size() -> None:
+        row = observer.execute(_DATABASE_SIZE).fetchone()
+        meter.report_activity(int(row[0]) if row else 0)
 
-    with watcher, PeriodicCall(look):
+    with observer, PeriodicCall(report_size):
         yield

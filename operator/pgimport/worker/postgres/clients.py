@@ -6,20 +6,24 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
 from pgimport.model.reasons import Failure, Reason
-from pgimport.worker.postgres.errors import ClientErrorParser, ImportStopped, normalize_line
+from pgimport.worker.postgres.client_stderr import LineAssembler
+from pgimport.worker.postgres.errors import ClientErrorParser, ImportStopped
 
 DEFAULT_BIN_ROOT = Path("/usr/lib/postgresql")
 # First minors with the fixes of CVE-2025-8714, CVE-2025-8715, CVE-2026-6477 and CVE-2026-18408.
 MINIMUM_MINORS: Mapping[int, int] = {18: 6, 17: 11, 16: 15, 15: 19, 14: 24}
+OnLine = Callable[[str], None]  # gets one line of stderr, without its end
+WriteInput = Callable[[Callable[[bytes], object]], None]  # gets the function that writes to standard input
 END_SECONDS = 1.0  # a client that was asked to end and has not is killed after this
 VERSION_SECONDS = 20
+_PARALLEL_PROGRAMS = ("pg_dump", "pg_restore")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,82 +105,72 @@ def read_version(path: Path) -> tuple[int, int]:
 
 
 class ClientProcesses:
-    """The clients that run now, each with its own process group."""
+    """The client programs that run now, each in a process group of its own."""
 
     def __init__(self) -> None:
         self._running: set[subprocess.Popen[bytes]] = set()
         self._lock = threading.Lock()
 
-    def run(
-        self, arguments: list[str], environ: Mapping[str, str], read_line: Callable[[str], None]
-    ) -> tuple[int, ClientErrorParser]:
-        """Run one client to its end; every line of stderr goes to `hear` as it comes."""
-        words = ClientErrorParser()
-        process = subprocess.Popen(
-            arguments,
-            env=dict(environ),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
-        with self._lock:
-            self._running.add(process)
-        try:
-            assert process.stderr is not None  # noqa: S101 (it is a pipe)
-            with process.stderr as stream:
-                for raw in stream:
-                    line = normalize_line(raw.decode("utf-8", "replace").rstrip("\n"), Path(arguments[0]).name)
-                    words.read_line(line)
-                    read_line(line)
-            return process.wait(), words
-        finally:
-            if process.poll() is None:
-                self._end([process])
-            with self._lock:
-                self._running.discard(process)
+    def run(self, arguments: list[str], environ: Mapping[str, str], on_line: OnLine) -> tuple[int, ClientErrorParser]:
+        """Runs a client without input until it ends.
 
-    def feed(
-        self,
-        arguments: list[str],
-        environ: Mapping[str, str],
-        read_line: Callable[[str], None],
-        give: Callable[[Callable[[bytes], object]], None],
-    ) -> int:
-        """Run one client while `give` writes its standard input; every line of stderr goes to `hear`.
-
-        Where the client ends first, what `give` still writes is lost: its exit code tells why.
+        Gives each line of its stderr to `on_line` as it comes. Returns the exit code, negative for a signal, and
+        what stderr said of errors.
         """
-        process = subprocess.Popen(
-            arguments,
-            env=dict(environ),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
-        with self._lock:
-            self._running.add(process)
-        listener = threading.Thread(target=_read_stderr, args=(process, read_line), daemon=True)
-        listener.start()
-        try:
+        errors = ClientErrorParser()
+
+        def handle_line(line: str) -> None:
+            errors.read_line(line)
+            on_line(line)
+
+        with self._start(arguments, environ, subprocess.DEVNULL) as process:
+            _read_stderr(process, handle_line)
+            return process.wait(), errors
+
+    def run_with_input(
+        self, arguments: list[str], environ: Mapping[str, str], on_line: OnLine, write_input: WriteInput
+    ) -> int:
+        """Runs a client while `write_input` writes its standard input, and returns its exit code.
+
+        If the client ends first, further input is discarded: the exit code and stderr tell the reason.
+        """
+        with self._start(arguments, environ, subprocess.PIPE) as process:
+            stderr_reader = threading.Thread(target=_read_stderr, args=(process, on_line), daemon=True)
+            stderr_reader.start()
             assert process.stdin is not None  # noqa: S101 (it is a pipe)
             with suppress(BrokenPipeError):
-                give(process.stdin.write)
+                write_input(process.stdin.write)
             with suppress(BrokenPipeError):
                 process.stdin.close()
-            code = process.wait()
-            listener.join()
-            return code
+            exit_code = process.wait()
+            stderr_reader.join()
+            return exit_code
+
+    def end_all(self) -> None:
+        """Asks every client to end, which cancels its statements, and kills those that have not ended soon."""
+        self._end(list(self._running))
+
+    @contextmanager
+    def _start(
+        self, arguments: list[str], environ: Mapping[str, str], stdin: int
+    ) -> "Iterator[subprocess.Popen[bytes]]":
+        process = subprocess.Popen(
+            arguments,
+            env=dict(environ),
+            stdin=stdin,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        with self._lock:
+            self._running.add(process)
+        try:
+            yield process
         finally:
             if process.poll() is None:
                 self._end([process])
             with self._lock:
                 self._running.discard(process)
-
-    def end_all(self) -> None:
-        """Ask every client to end (it then cancels its statements), and kill what has not ended soon."""
-        self._end(list(self._running))
 
     def _end(self, processes: list[subprocess.Popen[bytes]]) -> None:
         for process in processes:
@@ -188,11 +182,16 @@ class ClientProcesses:
             _signal_group(process, signal.SIGKILL)
 
 
-def _read_stderr(process: "subprocess.Popen[bytes]", read_line: Callable[[str], None]) -> None:
+def _read_stderr(process: "subprocess.Popen[bytes]", on_line: OnLine) -> None:
+    """Gives each line to `on_line` until stderr is closed."""
     assert process.stderr is not None  # noqa: S101 (it is a pipe)
+    assert isinstance(process.args, list)  # noqa: S101 (no client is started through a shell)
+    program = Path(str(process.args[0])).name
+    assembler = LineAssembler(program) if program in _PARALLEL_PROGRAMS else None
     with process.stderr as stream:
         for raw in stream:
-            read_line(raw.decode("utf-8", "replace").rstrip("\n"))
+            line = raw.decode("utf-8", "replace").rstrip("\n")
+            on_line(assembler.add(line) if assembler else line)
 
 
 def _signal_group(process: "subprocess.Popen[bytes]", number: signal.Signals) -> None:

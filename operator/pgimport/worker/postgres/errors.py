@@ -130,17 +130,7 @@ _ENTRY_LINE = re.compile(r"^(?:pg_dump|pg_restore): (?:from|error in) TOC entry 
 _COMMAND_LINE = re.compile(r"^Command was: (.*)$")
 _CHATTER = re.compile(r"^(?:pg_dump|pg_restore): (?!error:|warning:|detail:|hint:|from TOC|error in)")
 _MORE_LINES = 12
-# Several processes write to one stderr, each line in pieces: a prefix may come twice, or be missing.
-_PREFIXES = re.compile(r"^(?:\s*(pg_dump|pg_restore):)+ *")
-_ORPHAN = re.compile(
-    r"^ ?(?=(error|warning|detail|hint): |(finished|launching|skipping) item |(processing|dumping|restoring|creating) )"
-)
 _DIED = "a worker process died unexpectedly"
-
-
-def normalize_line(line: str, program: str) -> str:
-    """A line with exactly one prefix, where it is one of the program's own."""
-    return _ORPHAN.sub(f"{program}: ", _PREFIXES.sub(f"{program}: ", line))
 
 
 def is_verbose_output(line: str) -> bool:

@@ -1,19 +1,26 @@
-"""How far a server is: a running import and a query come in; its meter hears of it while the block runs."""
+"""Reports how far a server is with the statements of an import."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 import psycopg
 
-from pgimport.worker.engines.pg_restore import ImportRun
 from pgimport.worker.postgres.endpoints import Endpoint, connect
 from pgimport.worker.postgres.queries import read_query
-from pgimport.worker.report.progress import PeriodicCall
+from pgimport.worker.report.periodic_call import PeriodicCall
+from pgimport.worker.report.progress_meter import ProgressMeter
+
+COPY_PROGRESS = "postgres/copy_progress"  # rows of (oid, bytes)
+INDEX_PROGRESS = "postgres/index_progress"  # one number that grows
+ROWS_COPIED = "postgres/rows_copied"  # one number that grows
 
 
 @contextmanager
-def reporting_server_progress(run: ImportRun, endpoint: Endpoint, query: str) -> Iterator[None]:
-    """Ask a server how far it is while the block runs; without the view or a free connection the clients' words do."""
+def reporting_server_progress(meter: ProgressMeter, endpoint: Endpoint, query: str) -> Iterator[None]:
+    """Runs `query`, one of the names above, at the server every second and tells the meter.
+
+    Without a free connection, what the clients print must be enough: the block runs all the same.
+    """
     with ExitStack() as stack:
         try:
             connection = stack.enter_context(connect(endpoint))
@@ -21,12 +28,12 @@ def reporting_server_progress(run: ImportRun, endpoint: Endpoint, query: str) ->
             yield
             return
 
-        def look() -> None:
+        def report() -> None:
             rows = connection.execute(read_query(query)).fetchall()
-            if query != "postgres/copy_progress":
-                run.meter.sign(int(rows[0][0]))
+            if query == COPY_PROGRESS:
+                meter.report_copied_bytes({oid: copied for oid, copied in rows})
             else:
-                run.meter.flow({oid: copied for oid, copied in rows})
+                meter.report_activity(int(rows[0][0]))
 
-        with PeriodicCall(look):
+        with PeriodicCall(report):
             yield

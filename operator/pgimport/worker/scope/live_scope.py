@@ -25,16 +25,16 @@ _FILTERED = "spec.filter leaves it out"
 class SourceScope:
     """What is meant of a source."""
 
-    gone: dict[tuple[int, int], str] = field(default_factory=dict)  # (catalog, oid) → why it stays
+    excluded: dict[tuple[int, int], str] = field(default_factory=dict)  # (catalog, oid) → why it stays
     parts: dict[tuple[int, str, str], str] = field(default_factory=dict)  # oid of a table, kind, name → why
     schemas: tuple[str, ...] = ()  # whole ones that stay
     relations: tuple[tuple[str, str], ...] = ()  # single ones that stay: schema, name
     rowless: frozenset[int] = frozenset()  # oids of tables that come without their rows
     rowless_names: tuple[tuple[str, str], ...] = ()
 
-    def leaves(self, oid: int) -> bool:
+    def excludes(self, oid: int) -> bool:
         """A relation."""
-        return (PG_CLASS, oid) in self.gone
+        return (PG_CLASS, oid) in self.excluded
 
     def dump_options(self) -> list[str]:
         """pg_dump must not even lock what stays: its user may not be allowed to."""
@@ -91,10 +91,10 @@ def read_scope(source: Connection, order: Order, endpoint: Endpoint) -> SourceSc
     }
     rowless = {one[0] for one in relations if shapes(one[1], one[2]) and not rows(one[1], one[2])}
     rowless |= find_partitions(rowless, {oid: parent for oid, _, _, parent in listed if parent is not None})
-    gone = _read_gone(source, names, single)
+    excluded = _read_excluded(source, names, single)
     return SourceScope(
-        gone=gone,
-        parts=_read_parts(source, gone),
+        excluded=excluded,
+        parts=_read_parts(source, excluded),
         schemas=tuple(sorted(whole)),
         relations=tuple((schema, name) for _, schema, name in single),
         rowless=frozenset(rowless),
@@ -111,7 +111,7 @@ def _name_of(left: SkippedObject) -> str:
     return left.object.partition(" ")[2]
 
 
-def _read_gone(
+def _read_excluded(
     source: Connection,
     names: dict[str, list[str] | list[int]],
     single: Iterable[tuple[int, str, str]],
@@ -125,13 +125,15 @@ def _read_gone(
     }
 
 
-def _read_parts(source: Connection, gone: dict[tuple[int, int], str]) -> dict[tuple[int, str, str], str]:
+def _read_parts(source: Connection, excluded: dict[tuple[int, int], str]) -> dict[tuple[int, str, str], str]:
     """What of tables that come must not come with them."""
-    defaults, checks = ([oid for catalog, oid in gone if catalog == wanted] for wanted in (PG_ATTRDEF, PG_CONSTRAINT))
+    defaults, checks = (
+        [oid for catalog, oid in excluded if catalog == wanted] for wanted in (PG_ATTRDEF, PG_CONSTRAINT)
+    )
     if not defaults and not checks:
         return {}
     return {
-        (table, kind, name): gone[catalog, oid]
+        (table, kind, name): excluded[catalog, oid]
         for table, kind, name, catalog, oid in source.execute(
             read_query("scope/excluded_table_parts"), {"defaults": defaults, "checks": checks}
         )
@@ -143,7 +145,7 @@ def read_exclusions(shadow: Connection, scope: SourceScope) -> Exclusions:
     return Exclusions(
         present=frozenset(str(name) for _, name in shadow.execute(read_query("scope/target_schemas"))),
         roles=frozenset(str(name) for (name,) in shadow.execute(read_query("scope/target_roles"))),
-        objects=scope.gone,
+        objects=scope.excluded,
         parts=scope.parts,
     )
 

@@ -116,7 +116,7 @@ def begin_snapshot(connection: Connection, scope: SourceScope) -> tuple[str, tup
     tables = tuple(
         Table(oid, schema, name, kind == "p", size, counted_as, readable)
         for oid, schema, name, kind, size, counted_as, readable in connection.execute(read_query("scope/tables"))
-        if not scope.leaves(oid)
+        if not scope.excludes(oid)
     )
     if closed := [table.title for table in tables if not table.readable]:
         raise ImportStopped(_denied(connection.info.user, "table", "TABLE", closed))
@@ -140,7 +140,7 @@ def read_rewritten(connection: Connection, tables: tuple[Table, ...]) -> list[st
 def read_sequences(connection: Connection, scope: SourceScope) -> tuple[Sequence, ...]:
     """Where every sequence stands, read from itself: pg_sequences hides what setval(…, false) wrote."""
     listed = connection.execute(read_query("scope/sequences")).fetchall()
-    found = [row[:3] for row in listed if not scope.leaves(row[3])]
+    found = [row[:3] for row in listed if not scope.excludes(row[3])]
     if closed := [f"{schema}.{name}" for schema, name, readable in found if not readable]:
         raise ImportStopped(_denied(connection.info.user, "sequence", "SEQUENCE", closed))
     values: list[Sequence] = []

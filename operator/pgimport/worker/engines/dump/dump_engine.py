@@ -1,52 +1,57 @@
-"""By a dump: a held snapshot comes in; pg_dump's archive lies in scratch for a while, then the shadow holds it."""
+"""Copies a live source through an archive of pg_dump in the scratch volume."""
 
 from pathlib import Path
 
 from pgimport.worker.archive.selection import Exclusions, RestorePlan, plan_restore
 from pgimport.worker.archive.trim import rewrite_definitions
-from pgimport.worker.engines.pg_restore import (
-    AFTER_ROWS,
-    LATER,
-    CopyResult,
-    LiveImportRun,
-    read_archive_entries,
-    run_dump,
-    run_post_data,
-    run_restore,
-)
-from pgimport.worker.finish.finishing import set_sequences
-from pgimport.worker.postgres.server_progress import reporting_server_progress
-from pgimport.worker.report.progress import PgDumpProgress, PgRestoreProgress, Stage
+from pgimport.worker.engines.client_progress import PgDumpProgress, PgRestoreProgress
+from pgimport.worker.engines.copy_result import CopyResult
+from pgimport.worker.engines.pg_dump import read_archive_entries, run_pg_dump
+from pgimport.worker.engines.pg_restore import KINDS_AFTER_ROWS, KINDS_AFTER_STRUCTURE, PgRestore
+from pgimport.worker.finish.sequence_values import set_sequences
+from pgimport.worker.postgres.endpoints import Endpoint
+from pgimport.worker.postgres.server_progress import COPY_PROGRESS, INDEX_PROGRESS, reporting_server_progress
+from pgimport.worker.report.progress_meter import Stage
+from pgimport.worker.run import ImportRun
 from pgimport.worker.scope.snapshot import Snapshot
 
 
-def copy_by_dump(run: LiveImportRun, snapshot: Snapshot, program: Path, exclusions: Exclusions) -> CopyResult:
-    """Structure, rows, sequences, indexes; each stage with its own progress. Raises Stopped."""
-    _dump(run, snapshot, program)
-    plan = plan_restore(read_archive_entries(run), exclusions)
-    _restore(run, snapshot, plan)
-    return CopyResult(contents=plan)
+def copy_by_dump(
+    run: ImportRun,
+    source: Endpoint,
+    snapshot: Snapshot,
+    pg_dump: Path,
+    pg_restore: PgRestore,
+    exclusions: Exclusions,
+) -> CopyResult:
+    """Copies structure, rows, sequences and indexes, each with a progress stage of its own. Raises ImportStopped."""
+    _dump(run, source, snapshot, pg_dump)
+    plan = plan_restore(read_archive_entries(run.archive_folder), exclusions)
+    _restore(run, snapshot, pg_restore, plan)
+    return CopyResult(plan=plan)
 
 
-def _dump(run: LiveImportRun, snapshot: Snapshot, program: Path) -> None:
+def _dump(run: ImportRun, source: Endpoint, snapshot: Snapshot, pg_dump: Path) -> None:
     names = {table.oid: (table.schema, table.name) for table in snapshot.copied}
-    ear = PgDumpProgress(run.meter, names, serial=run.jobs == 1)
+    progress = PgDumpProgress(run.meter, names, serial=run.jobs == 1)
     run.meter.begin(Stage.DUMP)
-    with reporting_server_progress(run, run.source, "postgres/copy_progress"):
-        options = [*snapshot.scope.dump_options(), run.clients.compress_option(program), f"--jobs={run.jobs}"]
-        run_dump(run, program, snapshot.id, options, ear.read_line)
+    options = [*snapshot.scope.dump_options(), run.clients.compress_option(pg_dump), f"--jobs={run.jobs}"]
+    with reporting_server_progress(run.meter, source, COPY_PROGRESS):
+        run_pg_dump(run, pg_dump, source, snapshot.id, options, progress.read_line)
 
 
-def _restore(run: LiveImportRun, snapshot: Snapshot, plan: RestorePlan) -> None:
+def _restore(run: ImportRun, snapshot: Snapshot, pg_restore: PgRestore, plan: RestorePlan) -> None:
     names = {table.oid: (table.schema, table.name) for table in snapshot.copied}
     serial = run.jobs == 1
-    rewrite_definitions(run.archive / "toc.dat", plan.changes)
-    run.meter.begin(Stage.STRUCTURE, sum(entry.kind not in LATER for entry in plan.main))
-    run_restore(run, "pre-data", plan.main, PgRestoreProgress(run.meter, {}, {}, serial=True).read_line, parallel=False)
+    rewrite_definitions(run.archive_folder / "toc.dat", plan.changes)
+    run.meter.begin(Stage.STRUCTURE, sum(entry.kind not in KINDS_AFTER_STRUCTURE for entry in plan.main))
+    structure_progress = PgRestoreProgress(run.meter, {}, {}, serial=True)
+    pg_restore.restore("pre-data", plan.main, structure_progress.read_line, parallel=False)
     run.meter.begin(Stage.ROWS)
-    with reporting_server_progress(run, run.shadow, "postgres/copy_progress"):
-        run_restore(run, "data", plan.main, PgRestoreProgress(run.meter, plan.table_oids, names, serial).read_line)
-    set_sequences(run, snapshot.sequences)
-    run.meter.begin(Stage.INDEXES, sum(entry.kind in AFTER_ROWS for entry in plan.main))
-    with reporting_server_progress(run, run.shadow, "postgres/index_progress"):
-        run_post_data(run, plan.main, PgRestoreProgress(run.meter, {}, {}, serial).read_line)
+    with reporting_server_progress(run.meter, run.shadow, COPY_PROGRESS):
+        row_progress = PgRestoreProgress(run.meter, plan.table_oids, names, serial)
+        pg_restore.restore("data", plan.main, row_progress.read_line)
+    set_sequences(run.shadow, snapshot.sequences)
+    run.meter.begin(Stage.INDEXES, sum(entry.kind in KINDS_AFTER_ROWS for entry in plan.main))
+    with reporting_server_progress(run.meter, run.shadow, INDEX_PROGRESS):
+        pg_restore.restore_post_data(plan.main, PgRestoreProgress(run.meter, {}, {}, serial).read_line)

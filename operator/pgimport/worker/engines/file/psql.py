@@ -8,9 +8,9 @@ from bisect import bisect_right
 from collections.abc import Callable
 
 from pgimport.model.reasons import Failure, Reason
-from pgimport.worker.engines.pg_restore import ImportRun
 from pgimport.worker.postgres.endpoints import CLIENT_DBNAME, build_client_environment, write_passfile
 from pgimport.worker.postgres.errors import DISK_FULL, ImportStopped
+from pgimport.worker.run import ImportRun
 
 OPTIONS = (
     "--no-psqlrc",
@@ -82,26 +82,31 @@ class PsqlInput:
         return self._theirs[at] + ours - self._ours[at] if at >= 0 else None
 
 
-def run_psql(run: ImportRun, give: Callable[[PsqlInput], None]) -> None:
-    """A session of the attempt's role, wrapped in a restriction with a token of our own. Raises Stopped."""
-    psql = run.clients.find_psql(run.order.target.server_version_num // 10000)
+def run_psql(run: ImportRun, write_input: Callable[[PsqlInput], None]) -> None:
+    """Runs what `write_input` writes as the attempt's role, under `\\restrict` with a random token of our own.
+
+    Raises ImportStopped.
+    """
+    psql = run.clients.find_psql(run.target_major)
     passfile = write_passfile(run.shadow, run.environment.private, "target.pgpass")
     token = secrets.token_hex(32).encode()
-    words, scripts = PsqlErrorParser(), []
+    errors = PsqlErrorParser()
+    inputs: list[PsqlInput] = []
 
-    def read_line(line: str) -> None:
-        words.read_line(line)
+    def handle_line(line: str) -> None:
+        errors.read_line(line)
         run.reporter.log_client_line(line)
 
-    def feed(write: Callable[[bytes], object]) -> None:
-        script = PsqlInput(write)
-        scripts.append(script)
-        script.write(b"\\restrict " + token + b"\n")
-        give(script)
-        script.write(b"\n\\unrestrict " + token + b"\n")
+    def write_restricted_input(write: Callable[[bytes], object]) -> None:
+        psql_input = PsqlInput(write)
+        inputs.append(psql_input)
+        psql_input.write(b"\\restrict " + token + b"\n")
+        write_input(psql_input)
+        psql_input.write(b"\n\\unrestrict " + token + b"\n")
 
     arguments = [str(psql), *OPTIONS, f"--dbname={CLIENT_DBNAME}"]
-    code = run.children.feed(arguments, build_client_environment(run.shadow, passfile, os.environ), read_line, feed)
+    environ = build_client_environment(run.shadow, passfile, os.environ)
+    exit_code = run.processes.run_with_input(arguments, environ, handle_line, write_restricted_input)
     passfile.unlink(missing_ok=True)
-    if code != 0:
-        raise ImportStopped(words.to_failure(code, scripts[0].line_of(words.line) if scripts else None))
+    if exit_code != 0:
+        raise ImportStopped(errors.to_failure(exit_code, inputs[0].line_of(errors.line) if inputs else None))

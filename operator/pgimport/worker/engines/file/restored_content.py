@@ -1,4 +1,4 @@
-"""What went by of a dump file: filled by those who restore it, read by those who verify the copy."""
+"""Collects what was restored from a dump file, so that the copy can be compared with it."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -7,33 +7,25 @@ from pathlib import Path
 from pgimport.model.result import SkippedObject
 from pgimport.worker.archive.selection import RestorePlan
 from pgimport.worker.archive.sql_tokens import parse_tokens
-from pgimport.worker.checks.dump_file_reader import check_sum
-from pgimport.worker.engines.file.compression import DumpStream
-from pgimport.worker.engines.file.download import Download
-from pgimport.worker.engines.pg_restore import ImportRun
+
+COPY_HEAD = 4096  # characters of a COPY statement that hold its table's name
 
 
 @dataclass
 class RestoredContent:
-    """What went by, as the file tells it."""
+    """What a dump file holds, as the file itself tells it."""
 
-    rows: Counter[tuple[str, str]] = field(default_factory=Counter)  # schema, table → rows of its COPYs
-    uncounted: set[str] = field(default_factory=set)  # tables whose rows are INSERTs
-    filled: set[tuple[str, str]] = field(default_factory=set)  # materialised views to refresh
-    plan: RestorePlan | None = None  # of an archive
-    left: list[SkippedObject] = field(default_factory=list)
-    sequences: int = 0
-    later: Path | None = None  # plain SQL that runs after the counts
-
-
-def read_to_the_end(run: ImportRun, stream: DumpStream, download: Download) -> None:
-    """A checksum is of the whole file. Raises Stopped."""
-    while stream.read_some():
-        pass
-    check_sum(run.order, download)
+    row_counts: Counter[tuple[str, str]] = field(default_factory=Counter)  # schema, table → rows of its COPYs
+    uncounted_tables: set[str] = field(default_factory=set)  # tables whose rows are INSERT statements
+    populated_views: set[tuple[str, str]] = field(default_factory=set)  # materialised views to refresh
+    plan: RestorePlan | None = None  # of an archive; plain SQL has none
+    archive: Path | None = None  # the archive that pg_restore reads, if it is not the folder in scratch
+    skipped: list[SkippedObject] = field(default_factory=list)
+    sequence_count: int = 0
+    deferred_sql: Path | None = None  # statements of plain SQL that run after the rows were counted
 
 
 def find_copy_target(statement: str) -> tuple[str, str] | None:
-    """`COPY s.t (…) FROM stdin`: schema and table; partitions may be copied through their root."""
-    words = parse_tokens(statement[:4096])
-    return (words[1], words[3]) if len(words) > 3 and words[0] == "copy" and words[2] == "." else None
+    """Returns schema and table of `COPY s.t (…) FROM stdin`. Partitions may be copied through their root. Pure."""
+    tokens = parse_tokens(statement[:COPY_HEAD])
+    return (tokens[1], tokens[3]) if len(tokens) > 3 and tokens[0] == "copy" and tokens[2] == "." else None

@@ -10,7 +10,6 @@ from collections.abc import Collection, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 
 from pgimport.model.reasons import Failure
-from pgimport.worker.engines.pg_restore import LiveImportRun
 from pgimport.worker.engines.relay.concurrency import SAMPLE_SECONDS, StreamLimit
 from pgimport.worker.engines.relay.copy_stream import CopyStream, StreamEndpoints
 from pgimport.worker.engines.relay.index_builds import IndexBuild
@@ -21,8 +20,10 @@ from pgimport.worker.engines.relay.step_errors import StepFailed
 from pgimport.worker.engines.relay.throughput import Throughput
 from pgimport.worker.engines.relay.watchdog import watching_copy
 from pgimport.worker.postgres.errors import ImportStopped
-from pgimport.worker.postgres.server_progress import reporting_server_progress
-from pgimport.worker.report.progress import PeriodicCall, Stage
+from pgimport.worker.postgres.server_progress import INDEX_PROGRESS, reporting_server_progress
+from pgimport.worker.report.periodic_call import PeriodicCall
+from pgimport.worker.report.progress_meter import Stage
+from pgimport.worker.run import ImportRun
 
 FULL_TRIES = 30  # of a last stream that a server has no room for, one a second
 
@@ -31,7 +32,7 @@ class CopyScheduler:
     """One import's rows on their way; `later`: builds that come when all of this is done."""
 
     def __init__(
-        self, run: LiveImportRun, ends: StreamEndpoints, plan: RelayPlan, builds: Sequence[IndexBuild], later: int
+        self, run: ImportRun, ends: StreamEndpoints, plan: RelayPlan, builds: Sequence[IndexBuild], later: int
     ) -> None:
         self._run, self._ends, self._plan, self._builds, self._later = run, ends, plan, builds, later
         self._board = IndexQueue(builds, max(plan.builders, plan.streams))
@@ -57,8 +58,8 @@ class CopyScheduler:
             ThreadPoolExecutor(self._plan.streams + self._plan.builders) as pool,
             PeriodicCall(self._flow.tell),
             PeriodicCall(self._look, SAMPLE_SECONDS),
-            reporting_server_progress(self._run, self._run.shadow, "postgres/index_progress"),
-            watching_copy(self._run, self._heed, self._refuse),
+            reporting_server_progress(self._run.meter, self._run.shadow, INDEX_PROGRESS),
+            watching_copy(self._run.shadow, self._run.order.storage_limit_bytes, self._heed, self._refuse),
         ):
             work = [pool.submit(self._stream, stream) for stream in self._streams]
             work += [pool.submit(self._build) for _ in range(min(self._plan.builders, len(self._builds)))]

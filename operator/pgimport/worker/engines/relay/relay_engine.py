@@ -1,67 +1,77 @@
-"""By the relay: a held snapshot comes in; its structure, by pg_dump, and its rows, by streams, are in the shadow."""
+"""Copies a live source by relay: structure by pg_dump and pg_restore, rows by COPY from server to server."""
 
 from contextlib import ExitStack
 from pathlib import Path
 
 from pgimport.worker.archive.selection import PG_CLASS, Exclusions, plan_restore
 from pgimport.worker.archive.trim import rewrite_definitions
-from pgimport.worker.engines.pg_restore import (
-    AFTER_ROWS,
-    CopyResult,
-    LiveImportRun,
-    read_archive_entries,
-    run_dump,
-    run_post_data,
-    run_restore,
-)
+from pgimport.worker.engines.client_progress import PgRestoreProgress
+from pgimport.worker.engines.copy_result import CopyResult
+from pgimport.worker.engines.pg_dump import read_archive_entries, run_pg_dump
+from pgimport.worker.engines.pg_restore import KINDS_AFTER_ROWS, PgRestore
 from pgimport.worker.engines.relay.copy_scheduler import CopyScheduler
 from pgimport.worker.engines.relay.copy_stream import StreamEndpoints
 from pgimport.worker.engines.relay.index_builds import plan_index_builds
 from pgimport.worker.engines.relay.pg_dump_proxy import MANY_SEQUENCES, run_pg_dump_proxy
 from pgimport.worker.engines.relay.relay_inputs import keep_tables
 from pgimport.worker.engines.relay.relay_plan import RelayInputs, plan_relay
-from pgimport.worker.finish.finishing import set_sequences
+from pgimport.worker.finish.sequence_values import set_sequences
 from pgimport.worker.postgres.clients import read_version
-from pgimport.worker.report.progress import PgRestoreProgress, Stage
+from pgimport.worker.postgres.endpoints import Endpoint
+from pgimport.worker.report.progress_meter import Stage
+from pgimport.worker.run import ImportRun
 from pgimport.worker.scope.snapshot import Snapshot
 
-ASKS_AT_ONCE = 18  # the first pg_dump that asks for all sequences with one query
+ALL_SEQUENCES_VERSION = 18  # the first pg_dump that asks for all sequences with one query
 
 
 def copy_by_relay(
-    run: LiveImportRun, snapshot: Snapshot, program: Path, exclusions: Exclusions, facts: RelayInputs
+    run: ImportRun,
+    source: Endpoint,
+    snapshot: Snapshot,
+    pg_dump: Path,
+    pg_restore: PgRestore,
+    exclusions: Exclusions,
+    inputs: RelayInputs,
 ) -> CopyResult:
-    """Structure; then rows and, as soon as a table's are in, its indexes; then what needs all rows. Raises Stopped."""
-    _dump_structure(run, snapshot, program)
-    contents = plan_restore(read_archive_entries(run), exclusions)
-    rewrite_definitions(run.archive / "toc.dat", contents.changes)
-    made = [entry for entry in contents.main if entry.kind not in AFTER_ROWS]
-    run.meter.begin(Stage.SCHEMA, len(made))
-    run_restore(
-        run, "pre-data", contents.main, PgRestoreProgress(run.meter, {}, {}, serial=True).read_line, parallel=False
-    )
-    facts = keep_tables(facts, frozenset(one.oid for one in made if one.catalog == PG_CLASS))
-    plan = plan_relay(facts, run.jobs)
-    for note in plan.notes:
+    """Copies structure; rows, with a table's indexes as soon as its rows are in; then what needs all rows.
+
+    Raises ImportStopped.
+    """
+    _dump_structure(run, source, snapshot, pg_dump)
+    restore_plan = plan_restore(read_archive_entries(run.archive_folder), exclusions)
+    rewrite_definitions(run.archive_folder / "toc.dat", restore_plan.changes)
+    structure = [entry for entry in restore_plan.main if entry.kind not in KINDS_AFTER_ROWS]
+    run.meter.begin(Stage.SCHEMA, len(structure))
+    structure_progress = PgRestoreProgress(run.meter, {}, {}, serial=True)
+    pg_restore.restore("pre-data", restore_plan.main, structure_progress.read_line, parallel=False)
+    inputs = keep_tables(inputs, frozenset(entry.oid for entry in structure if entry.catalog == PG_CLASS))
+    relay_plan = plan_relay(inputs, run.jobs)
+    for note in relay_plan.notes:
         run.reporter.log(note)
-    builds = plan_index_builds(contents.main, facts.tables, facts.alone)
+    builds = plan_index_builds(restore_plan.main, inputs.tables, inputs.alone)
     built = {build.number for build in builds}
-    later = sum(entry.kind in AFTER_ROWS and entry.dump_id not in built for entry in contents.main)
-    ends = StreamEndpoints(source=run.source, shadow=run.shadow, snapshot=snapshot.id, encoding=facts.encoding)
-    counts = CopyScheduler(run, ends, plan, builds, later).copy_rows()
-    set_sequences(run, snapshot.sequences)
-    run_post_data(run, contents.main, PgRestoreProgress(run.meter, {}, {}, run.jobs == 1).read_line, built=built)
-    analyzed = frozenset((one.schema, one.name) for one in facts.tables if -one.oid in built)
-    return CopyResult(contents=contents, notes=list(plan.notes), counts=counts, analyzed=analyzed)
+    later_builds = sum(entry.kind in KINDS_AFTER_ROWS and entry.dump_id not in built for entry in restore_plan.main)
+    endpoints = StreamEndpoints(source=source, shadow=run.shadow, snapshot=snapshot.id, encoding=inputs.encoding)
+    row_counts = CopyScheduler(run, endpoints, relay_plan, builds, later_builds).copy_rows()
+    set_sequences(run.shadow, snapshot.sequences)
+    index_progress = PgRestoreProgress(run.meter, {}, {}, serial=run.jobs == 1)
+    pg_restore.restore_post_data(restore_plan.main, index_progress.read_line, built=built)
+    return CopyResult(
+        plan=restore_plan,
+        notes=list(relay_plan.notes),
+        row_counts=row_counts,
+        analyzed=frozenset((table.schema, table.name) for table in inputs.tables if -table.oid in built),
+    )
 
 
-def _dump_structure(run: LiveImportRun, snapshot: Snapshot, program: Path) -> None:
-    options = [*snapshot.scope.dump_options(), "--schema-only"]
+def _dump_structure(run: ImportRun, source: Endpoint, snapshot: Snapshot, pg_dump: Path) -> None:
+    """Dumps the structure; through a proxy if pg_dump would ask for each of many sequences by itself."""
     with ExitStack() as stack:
-        source = None
-        if len(snapshot.sequences) >= MANY_SEQUENCES and read_version(program)[0] < ASKS_AT_ONCE:
+        if len(snapshot.sequences) >= MANY_SEQUENCES and read_version(pg_dump)[0] < ALL_SEQUENCES_VERSION:
             try:
-                source = stack.enter_context(run_pg_dump_proxy(run.source, run.environment.private))
+                source = stack.enter_context(run_pg_dump_proxy(source, run.environment.private))
             except OSError as error:
                 run.reporter.log(f"pg_dump asks for each of {len(snapshot.sequences)} sequences: {error}", "warning")
-        run_dump(run, program, snapshot.id, options, lambda _: None, source)
+        options = [*snapshot.scope.dump_options(), "--schema-only"]
+        run_pg_dump(run, pg_dump, source, snapshot.id, options, lambda _: None)

@@ -64,7 +64,7 @@ def _find_extension_rows(snapshot: Snapshot, listed: list[tuple[Any, ...]]) -> l
     """Extensions that come along and have rows which their own script did not make; what cannot be read may be one."""
     found: list[str] = []
     for oid, extension, schema, table, condition, readable in listed:
-        if (PG_EXTENSION, oid) in snapshot.scope.gone or extension in found:
+        if (PG_EXTENSION, oid) in snapshot.scope.excluded or extension in found:
             continue
         statement = sql.SQL("SELECT EXISTS (SELECT FROM ONLY {} {})").format(
             sql.Identifier(schema, table), sql.SQL(condition or "")

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Iterable
 
-from pgimport.worker.report.progress import ProgressMeter
+from pgimport.worker.report.progress_meter import ProgressMeter
 
 
 class Throughput:
@@ -39,4 +39,4 @@ class Throughput:
     def tell(self) -> None:
         with self._lock:
             flowing = dict(self._flowing)
-        self._meter.flow(flowing)
+        self._meter.report_copied_bytes(flowing)

@@ -1,9 +1,8 @@
-"""How far the import is: what the clients say and what the servers count comes in, `Progress` lines go out.
+"""Measures how far an import is and reports it as progress lines.
 
-A line is printed only when something moved: whoever watches the lines sees a hang as silence.
+A line is printed only when a number has changed, so that an operator sees a hang as silence.
 """
 
-import re
 import threading
 import time
 from collections.abc import Callable
@@ -38,23 +37,6 @@ class Stage(Enum):
     VERIFY = ProgressWindow(ImportPhase.VERIFY, 92, 99)
 
 
-BY_RELAY = (
-    Stage.SNAPSHOT,
-    Stage.SCHEMA,
-    Stage.COPY,
-    Stage.INDEXES,
-    Stage.ANALYZE,
-    Stage.VERIFY,
-)
-BY_DUMP = (
-    Stage.SNAPSHOT,
-    Stage.DUMP,
-    Stage.STRUCTURE,
-    Stage.ROWS,
-    Stage.INDEXES,
-    Stage.ANALYZE,
-    Stage.VERIFY,
-)
 _BEFORE_ROWS = (Stage.SNAPSHOT, Stage.SCHEMA, Stage.DUMP, Stage.STRUCTURE)
 _MOVING = (Stage.COPY, Stage.DUMP, Stage.ROWS)
 
@@ -69,9 +51,9 @@ class ProgressMeter:
         self._sizes: dict[int, int] = {}
         self._stage = Stage.SNAPSHOT
         self._done: set[int] = set()
-        self._flowing: dict[int, int] = {}
+        self._copied_bytes: dict[int, int] = {}
         self._steps = (0, 1)
-        self._sign = 0
+        self._activity = 0
         self._percent = 0
         self._printed_at = 0.0
         self._printed: tuple[object, ...] = ()
@@ -86,9 +68,9 @@ class ProgressMeter:
         with self._lock:
             if stage.value.phase is not self._stage.value.phase:
                 self._phase_since = (self._clock(), 0)
-            self._stage, self._steps, self._sign = stage, (done, max(steps, 1)), 0
+            self._stage, self._steps, self._activity = stage, (done, max(steps, 1)), 0
             if stage in _MOVING:
-                self._done, self._flowing = set(), {}
+                self._done, self._copied_bytes = set(), {}
             self._print(always=True)
 
     def step(self) -> None:
@@ -103,16 +85,16 @@ class ProgressMeter:
             self._done.add(oid)
             self._print()
 
-    def flow(self, copied: dict[int, int]) -> None:
+    def report_copied_bytes(self, copied: dict[int, int]) -> None:
         """Tables that are being copied: oid → bytes so far, as text."""
         with self._lock:
-            self._flowing = copied
+            self._copied_bytes = copied
             self._print()
 
-    def sign(self, number: int) -> None:
+    def report_activity(self, number: int) -> None:
         """A sign of life that is no share of the whole."""
         with self._lock:
-            self._sign = number
+            self._activity = number
             self._print()
 
     def _passed(self) -> int:
@@ -120,7 +102,7 @@ class ProgressMeter:
         done = sum(self._sizes.get(oid, 0) for oid in self._done)
         return done + sum(
             min(copied, self._sizes.get(oid, 0) * 95 // 100)
-            for oid, copied in self._flowing.items()
+            for oid, copied in self._copied_bytes.items()
             if oid not in self._done
         )
 
@@ -157,7 +139,7 @@ class ProgressMeter:
         return progress.model_copy(update={"bytes_per_second": rate, "eta_seconds": eta})
 
     def _print(self, always: bool = False) -> None:
-        moved = (self._stage, len(self._done), self._passed(), self._steps, self._sign)
+        moved = (self._stage, len(self._done), self._passed(), self._steps, self._activity)
         if not always and (moved == self._printed or self._clock() - self._printed_at < REPORT_SECONDS):
             return
         self._printed, self._printed_at = moved, self._clock()
@@ -202,88 +184,3 @@ class FileProgressMeter(ProgressMeter):
         )
         moving = self._stage is Stage.ROWS and self._size is not None
         return self._with_rate(progress, self._taken, self._size or 0) if moving else progress
-
-
-_DUMPED = re.compile(r"^pg_dump: finished item \d+ TABLE DATA (.*)$")
-_RESTORED = re.compile(r"^pg_restore: finished item (\d+) ")
-# One stream alone tells only what it begins: the table before it has passed then.
-_BEGUN = re.compile(r'^pg_(?:dump: dumping contents of|restore: processing data for) table "(.*)"$')
-_CREATED = re.compile(r"^pg_restore: creating ")
-
-
-class PgDumpProgress:
-    """Follows pg_dump: with several streams it names a table without its schema, so any of that name may be meant."""
-
-    def __init__(self, meter: ProgressMeter, names: dict[int, tuple[str, str]], serial: bool) -> None:
-        self._meter = meter
-        self._serial = _SerialProgress(meter, names) if serial else None
-        self._waiting: dict[str, list[int]] = {}
-        for oid, (_, name) in names.items():
-            self._waiting.setdefault(name, []).append(oid)
-
-    def read_line(self, line: str) -> None:
-        if self._serial:
-            self._serial.read_line(line)
-        elif (match := _DUMPED.match(line)) and (oids := self._waiting.get(match[1])):
-            self._meter.finish(oids.pop(0))
-
-
-class PgRestoreProgress:
-    """Follows pg_restore: with several streams it names every finished entry by its number."""
-
-    def __init__(
-        self, meter: ProgressMeter, table_oids: dict[int, int], names: dict[int, tuple[str, str]], serial: bool
-    ) -> None:
-        self._meter = meter
-        self._serial = _SerialProgress(meter, names) if serial else None
-        self._table_oids = table_oids
-
-    def read_line(self, line: str) -> None:
-        if self._serial:
-            self._serial.read_line(line)
-        elif match := _RESTORED.match(line):
-            oid = self._table_oids.get(int(match[1]))
-            if oid is None:
-                self._meter.step()
-            else:
-                self._meter.finish(oid)
-
-
-class _SerialProgress:
-    def __init__(self, meter: ProgressMeter, names: dict[int, tuple[str, str]]) -> None:
-        self._meter = meter
-        self._oids = {f"{schema}.{name}": oid for oid, (schema, name) in names.items()}
-        self._current: int | None = None
-
-    def read_line(self, line: str) -> None:
-        if match := _BEGUN.match(line):
-            if self._current is not None:
-                self._meter.finish(self._current)
-            self._current = self._oids.get(match[1])
-        elif _CREATED.match(line):
-            self._meter.step()
-
-
-class PeriodicCall:
-    """Calls `look` every second from a thread of its own until the block ends; a look that fails ends it quietly."""
-
-    def __init__(self, look: Callable[[], None], interval: float = REPORT_SECONDS) -> None:
-        self._look = look
-        self._interval = interval
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._beat, daemon=True)
-
-    def __enter__(self) -> "PeriodicCall":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join(timeout=2 * self._interval)
-
-    def _beat(self) -> None:
-        while not self._over.wait(self._interval):
-            try:
-                self._look()
-            except Exception:  # only the display depends on it
-                return

@@ -1,0 +1,17 @@
+"""Sends the stderr lines of PostgreSQL's client programs to the log."""
+
+from collections.abc import Callable
+
+from pgimport.worker.postgres.errors import is_verbose_output
+from pgimport.worker.report.reporter import Reporter
+
+
+def log_client_lines(reporter: Reporter, on_line: Callable[[str], None]) -> Callable[[str], None]:
+    """Returns a function that gives each line to `on_line` and logs it, unless `--verbose` alone explains it."""
+
+    def handle_line(line: str) -> None:
+        on_line(line)
+        if not is_verbose_output(line):
+            reporter.log_client_line(line)
+
+    return handle_line

@@ -1,0 +1,15 @@
+"""What an engine for live sources has copied."""
+
+from dataclasses import dataclass, field
+
+from pgimport.worker.archive.selection import RestorePlan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyResult:
+    """What is in the shadow after an engine has finished."""
+
+    plan: RestorePlan
+    notes: list[str] = field(default_factory=list)
+    row_counts: dict[int, int] | None = None  # oid → rows that the source sent; None if nobody counted them
+    analyzed: frozenset[tuple[str, str]] = frozenset()  # schema and name of tables with fresh statistics

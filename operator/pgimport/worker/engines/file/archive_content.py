@@ -1,0 +1,41 @@
+"""Plans what of an archive is restored, and counts what it holds."""
+
+from dataclasses import replace
+
+from pgimport.model.order import Order
+from pgimport.worker.archive.selection import Exclusions, RestorePlan, plan_restore
+from pgimport.worker.archive.toc import TocEntry
+from pgimport.worker.engines.file.restored_content import RestoredContent, find_copy_target
+from pgimport.worker.scope.archive_scope import build_exclusion_rule
+
+
+def plan_archive(order: Order, entries: list[TocEntry], exclusions: Exclusions) -> tuple[RestorePlan, RestoredContent]:
+    """Raises ImportStopped for a filter that matches nothing in the archive."""
+    plan = plan_restore(entries, replace(exclusions, judge=build_exclusion_rule(order, entries)))
+    populated_views = {
+        (entry.schema, entry.tag)
+        for entry in entries
+        if entry.kind == "MATERIALIZED VIEW DATA" and (entry.catalog, entry.oid) not in plan.skipped_keys
+    }
+    content = RestoredContent(
+        plan=plan,
+        skipped=plan.skipped,
+        populated_views=populated_views,
+        sequence_count=sum(entry.kind == "SEQUENCE SET" for entry in plan.main),
+    )
+    return plan, content
+
+
+def add_row_counts(
+    content: RestoredContent, plan: RestorePlan, entries: list[TocEntry], row_counts: dict[int, int]
+) -> None:
+    """Adds the rows of restored tables. `row_counts`: dump id → rows of its COPY."""
+    restored = {entry.dump_id for entry in plan.main}
+    for entry in entries:
+        if entry.kind != "TABLE DATA" or entry.dump_id not in restored:
+            continue
+        if entry.dump_id in row_counts:
+            table = find_copy_target(entry.copy_statement) or (entry.schema, entry.tag)
+            content.row_counts[table] += row_counts[entry.dump_id]
+        elif entry.has_rows or entry.file:
+            content.uncounted_tables.add(f"{entry.schema}.{entry.tag}")

@@ -1,0 +1,121 @@
+"""Restores a tar archive, or a directory archive in a tar: its files are stored in scratch and restored in parallel."""
+
+import re
+from pathlib import Path
+
+from pgimport.model.reasons import Failure, Reason
+from pgimport.worker.archive.selection import Exclusions
+from pgimport.worker.archive.toc import TOC_FILE, Compression, TocEntry, corrupt, parse_table_of_contents
+from pgimport.worker.archive.trim import rewrite_definitions
+from pgimport.worker.engines.client_progress import PgRestoreProgress
+from pgimport.worker.engines.file.archive_content import add_row_counts, plan_archive
+from pgimport.worker.engines.file.compression import DumpStream
+from pgimport.worker.engines.file.download import Download
+from pgimport.worker.engines.file.restored_content import RestoredContent
+from pgimport.worker.engines.file.row_counter import RowCounter
+from pgimport.worker.engines.file.tar_reader import TarMember, walk_members
+from pgimport.worker.engines.file.whole_file import read_to_the_end
+from pgimport.worker.engines.pg_restore import PgRestore
+from pgimport.worker.postgres.errors import ImportStopped
+from pgimport.worker.postgres.server_progress import INDEX_PROGRESS, ROWS_COPIED, reporting_server_progress
+from pgimport.worker.report.progress_meter import Stage
+from pgimport.worker.run import ImportRun
+from pgimport.worker.text import format_bytes
+
+_PIECE = 1024 * 1024  # bytes
+_LARGE_OBJECT_LINE = re.compile(rb"[0-9]{1,10} blob_[0-9]{1,10}\.dat(\.gz|\.lz4|\.zst)?\n")
+_LONGEST_LINE = 100  # bytes
+_ENDINGS = (("", Compression.NONE), (".gz", Compression.GZIP), (".lz4", Compression.LZ4), (".zst", Compression.ZSTD))
+
+
+def restore_tar(
+    run: ImportRun, pg_restore: PgRestore, stream: DumpStream, download: Download, exclusions: Exclusions
+) -> RestoredContent:
+    """Stores all files of the tar, counts their rows and restores them. Raises ImportStopped."""
+    folder = run.archive_folder
+    _store_members(stream, folder, run.order.scratch_bytes)
+    read_to_the_end(run.order, stream, download)
+    toc_file = folder / TOC_FILE
+    if not toc_file.exists():
+        raise corrupt(f"the tar holds no {TOC_FILE}: it is neither a tar archive nor a directory of pg_dump")
+    with toc_file.open("rb") as file:
+        _, parsed_entries = parse_table_of_contents(file.read)
+        entries = list(parsed_entries)
+    plan, content = plan_archive(run.order, entries, exclusions)
+    add_row_counts(content, plan, entries, _count_rows(folder, entries))
+    rewrite_definitions(toc_file, plan.changes)
+    on_line = PgRestoreProgress(run.meter, {}, {}, serial=True).read_line
+    pg_restore.restore("pre-data", plan.main, on_line, parallel=False)
+    with reporting_server_progress(run.meter, run.shadow, ROWS_COPIED):
+        pg_restore.restore("data", plan.main, on_line)
+    run.meter.begin(Stage.INDEXES, len(plan.main))
+    with reporting_server_progress(run.meter, run.shadow, INDEX_PROGRESS):
+        pg_restore.restore_post_data(plan.main, on_line)
+    return content
+
+
+def _store_members(stream: DumpStream, folder: Path, scratch_bytes: int | None) -> None:
+    folder.mkdir()
+    unpacked_bytes = 0
+    for member in walk_members(stream):
+        unpacked_bytes += member.size
+        if scratch_bytes is not None and unpacked_bytes > scratch_bytes:
+            message = (
+                f"the tar unpacks to more than {format_bytes(unpacked_bytes)}; spec.scratch.size is"
+                f" {format_bytes(scratch_bytes)}"
+            )
+            raise ImportStopped(Failure(Reason.SCRATCH_FULL, message))
+        _store_member(member, folder / member.name)
+
+
+def _store_member(member: TarMember, path: Path) -> None:
+    try:
+        with path.open("xb") as file:
+            while piece := member.read(_PIECE):
+                file.write(piece)
+    except FileExistsError:
+        raise corrupt(f"{member.path} is in the tar twice") from None
+    except OSError as error:
+        raise ImportStopped(
+            Failure(Reason.SCRATCH_FULL, f"the tar does not fit into scratch: {error.strerror}")
+        ) from None
+
+
+def _count_rows(folder: Path, entries: list[TocEntry]) -> dict[int, int]:
+    """Returns dump id → rows, from the files that the entries name. Raises ImportStopped if one is missing."""
+    row_counts = {}
+    for entry in entries:
+        if not entry.file or (not entry.has_rows and entry.kind != "TABLE DATA"):
+            continue
+        path, compression = _find_file(folder, entry)
+        if entry.kind == "BLOBS":
+            _check_large_object_list(path)
+        if entry.kind == "TABLE DATA" and entry.copy_statement:
+            counter = RowCounter(compression, entry.title)
+            with path.open("rb") as file:
+                while piece := file.read(_PIECE):
+                    counter.feed(piece)
+            row_counts[entry.dump_id] = counter.finish()
+    return row_counts
+
+
+def _find_file(folder: Path, entry: TocEntry) -> tuple[Path, Compression]:
+    name = Path(entry.file).name
+    if entry.kind == "BLOBS" and not (folder / name).exists():
+        # A tar archive names this file otherwise than its contents do; a directory is read by its contents.
+        for other in (f"blobs_{entry.dump_id}.toc", "blobs.toc"):
+            if (folder / other).exists():
+                (folder / name).hardlink_to(folder / other)
+                break
+    for ending, compression in _ENDINGS:
+        if (path := folder / f"{name}{ending}").is_file():
+            return path, compression
+    raise corrupt(f"the file {name} of {entry.title} is not in the tar")
+
+
+def _check_large_object_list(path: Path) -> None:
+    """Raises ImportStopped if a list of large objects names any other file: pg_restore would open it."""
+    with path.open("rb") as file:
+        while line := file.readline(_LONGEST_LINE):
+            if not _LARGE_OBJECT_LINE.fullmatch(line):
+                raise corrupt(f"{path.name} in the tar names a file that pg_dump would not")

@@ -1,0 +1,61 @@
+"""Runs pg_dump of the source's major into the scratch volume."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from pgimport.worker.archive.toc import TocEntry, parse_table_of_contents
+from pgimport.worker.engines.client_log import log_client_lines
+from pgimport.worker.postgres.endpoints import CLIENT_DBNAME, Endpoint, build_client_environment, write_passfile
+from pgimport.worker.postgres.errors import ImportStopped, translate_dump_exit
+from pgimport.worker.run import ImportRun
+
+# pg_dump leaves out what an import never brings; the table of contents is filtered besides.
+DUMP_OPTIONS = (
+    "--format=directory",
+    "--no-owner",
+    "--no-privileges",
+    "--no-publications",
+    "--no-subscriptions",
+    "--no-security-labels",
+    "--no-tablespaces",
+    "--no-sync",
+    "--no-password",
+    "--quote-all-identifiers",
+    "--verbose",
+)
+
+
+def run_pg_dump(
+    run: ImportRun,
+    program: Path,
+    source: Endpoint,
+    snapshot_id: str,
+    options: list[str],
+    on_line: Callable[[str], None],
+) -> None:
+    """Dumps what the snapshot shows of the source into `run.archive_folder`, as far as the options ask for it.
+
+    `on_line` gets each line of stderr. Raises ImportStopped.
+    """
+    passfile = write_passfile(source, run.environment.private, "source.pgpass")
+    arguments = [
+        str(program),
+        *DUMP_OPTIONS,
+        *options,
+        f"--snapshot={snapshot_id}",
+        f"--file={run.archive_folder}",
+        f"--dbname={CLIENT_DBNAME}",
+    ]
+    environ = build_client_environment(source, passfile, os.environ)
+    exit_code, errors = run.processes.run(arguments, environ, log_client_lines(run.reporter, on_line))
+    passfile.unlink(missing_ok=True)
+    if exit_code != 0:
+        raise ImportStopped(translate_dump_exit(exit_code, errors))
+
+
+def read_archive_entries(archive_folder: Path) -> list[TocEntry]:
+    """Returns the table of contents of a directory archive. Raises ImportStopped if it is damaged."""
+    with (archive_folder / "toc.dat").open("rb") as file:
+        _, entries = parse_table_of_contents(file.read)
+        return list(entries)

@@ -1,0 +1,49 @@
+"""Refreshes the materialised views of the copy."""
+
+from collections.abc import Collection
+
+import psycopg
+from psycopg import sql
+
+from pgimport.worker.postgres.endpoints import Connection, Endpoint
+from pgimport.worker.postgres.errors import first_line
+from pgimport.worker.postgres.queries import read_query
+from pgimport.worker.postgres.shadow import shadow_connection
+
+ViewName = tuple[str, str]  # schema, name
+
+
+def read_populated_views(connection: Connection) -> set[ViewName]:
+    """Returns the materialised views that hold rows. Raises psycopg.Error."""
+    rows = connection.execute(read_query("finish/materialized_views"))
+    return {(schema, name) for schema, name, populated in rows if populated}
+
+
+def refresh_materialized_views(shadow: Endpoint, populated: Collection[ViewName]) -> list[str]:
+    """Refreshes the views that are `populated` at the source. Returns a note for each one that cannot be refreshed.
+
+    A view that reads another one fails while that one is empty, and is tried again after it. Raises ImportStopped.
+    """
+    with shadow_connection(shadow, "materialised views were refreshed") as connection:
+        rows = connection.execute(read_query("finish/materialized_views")).fetchall()
+        empty = [(schema, name) for schema, name, filled in rows if not filled and (schema, name) in populated]
+        while empty:
+            errors = _refresh_each(connection, empty)
+            if len(errors) == len(empty):  # no view can be refreshed that could not be before
+                return [f"materialised view {s}.{n} was not refreshed: {error}" for (s, n), error in errors.items()]
+            empty = list(errors)
+    return []
+
+
+def _refresh_each(connection: Connection, views: list[ViewName]) -> dict[ViewName, str]:
+    """Refreshes each view once and returns the server's error for each that failed."""
+    errors: dict[ViewName, str] = {}
+    for view in views:
+        try:
+            connection.execute(sql.SQL("REFRESH MATERIALIZED VIEW {}").format(sql.Identifier(*view)))
+            connection.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(*view)))
+        except psycopg.Error as error:
+            if connection.closed:
+                raise
+            errors[view] = f"{first_line(error)} (SQLSTATE {error.sqlstate})"
+    return errors

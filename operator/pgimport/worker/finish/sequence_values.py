@@ -1,0 +1,28 @@
+"""Sets the sequences of the copy to the values that the source's had."""
+
+from collections.abc import Iterable
+
+from pgimport.worker.postgres.endpoints import Endpoint
+from pgimport.worker.postgres.shadow import shadow_connection
+from pgimport.worker.scope.snapshot import Sequence
+
+_SET_VALUE = (
+    "SELECT pg_catalog.setval(c.oid, %(value)s, %(called)s) FROM pg_catalog.pg_class AS c"
+    " JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace"
+    " WHERE n.nspname = %(schema)s AND c.relname = %(name)s AND c.relkind = 'S'"
+)
+
+
+def set_sequences(shadow: Endpoint, sequences: Iterable[Sequence]) -> None:
+    """Sets each sequence. Its value was read after the snapshot, so it is never behind the rows.
+
+    A sequence that the shadow lacks is passed over: verification names it. Raises ImportStopped.
+    """
+    values = [
+        {"schema": item.schema, "name": item.name, "value": item.last_value, "called": item.is_called}
+        for item in sequences
+    ]
+    if not values:
+        return
+    with shadow_connection(shadow, "sequences were set") as connection, connection.cursor() as cursor:
+        cursor.executemany(_SET_VALUE, values)

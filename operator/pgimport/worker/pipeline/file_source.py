@@ -1,0 +1,109 @@
+"""A dump file as the source of an import.
+
+A custom archive's rows are never stored. Those of a tar are: they are restored in parallel from scratch. Plain SQL runs
+as it comes.
+"""
+
+from collections.abc import Collection
+from dataclasses import replace
+
+from pgimport.worker.archive.selection import Exclusions
+from pgimport.worker.engines.file.compression import DumpFormat, DumpStream, find_format
+from pgimport.worker.engines.file.custom_restore import restore_custom
+from pgimport.worker.engines.file.download import open_download
+from pgimport.worker.engines.file.plain_restore import restore_plain, run_deferred_sql
+from pgimport.worker.engines.file.restored_content import RestoredContent
+from pgimport.worker.engines.file.tar_restore import restore_tar
+from pgimport.worker.engines.file.whole_file import find_unpack_limit
+from pgimport.worker.engines.pg_restore import PgRestore
+from pgimport.worker.pipeline.source import Copied
+from pgimport.worker.postgres.queries import read_query
+from pgimport.worker.postgres.shadow import shadow_connection
+from pgimport.worker.postgres.source import FileLocation
+from pgimport.worker.report.periodic_call import PeriodicCall
+from pgimport.worker.report.progress_meter import FileProgressMeter, Stage
+from pgimport.worker.run import ImportRun
+from pgimport.worker.verify.findings import Findings
+from pgimport.worker.verify.large_objects import count_large_objects
+from pgimport.worker.verify.restored_file import compare_entries, compare_row_count, describe_partial_dump
+from pgimport.worker.verify.structure import read_structure
+
+NAMES_IN_A_MESSAGE = 5
+
+
+class FileSource:
+    """Implements `Source` over a download."""
+
+    def __init__(self, run: ImportRun, pg_restore: PgRestore, location: FileLocation) -> None:
+        self._run, self._pg_restore, self._location = run, pg_restore, location
+        self._content = RestoredContent()
+
+    def copy(self) -> Copied:
+        exclusions = self._read_exclusions()
+        with open_download(self._location, self._run.order.storage_limit_bytes) as download:
+            stream = DumpStream(download, find_unpack_limit(self._run.order))
+            dump_format = find_format(stream)
+            self._run.reporter.log(
+                f"restoring a {dump_format.value} dump from {self._location.address}", bytes=download.length
+            )
+            meter = FileProgressMeter(self._run.reporter, download.length)
+            run = replace(self._run, meter=meter)
+            meter.begin(Stage.ROWS)
+            with PeriodicCall(lambda: meter.receive(download.taken)):
+                match dump_format:
+                    case DumpFormat.CUSTOM:
+                        self._content = restore_custom(run, self._pg_restore, stream, download, exclusions)
+                    case DumpFormat.TAR:
+                        self._content = restore_tar(run, self._pg_restore, stream, download, exclusions)
+                    case DumpFormat.PLAIN:
+                        self._content = restore_plain(run, stream, download, exclusions)
+            meter.receive(download.taken)
+        self._run = run
+        return Copied(skipped=self._content.skipped)
+
+    def compare_rows(self, findings: Findings) -> None:
+        content, run = self._content, self._run
+        run.meter.begin(Stage.VERIFY, len(content.row_counts))
+        with shadow_connection(run.shadow, "its rows were counted") as shadow:
+            for (schema, table), file_rows in content.row_counts.items():
+                compare_row_count(shadow, schema, table, file_rows, findings)
+                run.meter.step()
+            findings.large_objects = count_large_objects(shadow)
+            findings.notes += describe_partial_dump(
+                shadow, has_rows=bool(content.row_counts or content.uncounted_tables)
+            )
+        findings.sequences = content.sequence_count
+        if content.uncounted_tables:
+            names = ", ".join(sorted(content.uncounted_tables)[:NAMES_IN_A_MESSAGE])
+            findings.not_compared.append(
+                f"rows of {len(content.uncounted_tables)} tables ({names}): they are INSERT statements, which nobody"
+                " counts"
+            )
+        findings.not_compared.append("values: a dump file tells nothing but its rows' number; see spec.source.sha256")
+
+    def release(self) -> Collection[tuple[str, str]]:
+        return self._content.populated_views
+
+    def restore_row_security(self) -> None:
+        content = self._content
+        if content.plan is not None:
+            self._pg_restore.restore(
+                "post-data", content.plan.last, lambda _: None, parallel=False, archive=content.archive
+            )
+        if content.deferred_sql is not None:
+            run_deferred_sql(self._run, content.deferred_sql)
+
+    def compare_definitions(self, findings: Findings) -> None:
+        if self._content.plan is None:
+            findings.not_compared.append("indexes, constraints, views and the like: plain SQL has no table of contents")
+            return
+        with shadow_connection(self._run.shadow, "its structure was listed") as shadow:
+            compare_entries(self._content.plan.main, read_structure(shadow), findings)
+
+    def _read_exclusions(self) -> Exclusions:
+        with shadow_connection(self._run.shadow, "its schemas and roles were listed") as shadow:
+            return Exclusions(
+                present=frozenset(str(name) for _, name in shadow.execute(read_query("scope/target_schemas"))),
+                roles=frozenset(str(name) for (name,) in shadow.execute(read_query("scope/target_roles"))),
+                positions=True,
+            )

@@ -1,0 +1,153 @@
+"""A running server as the source of an import."""
+
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from typing import TypeVar
+
+import psycopg
+
+from pgimport.model.reasons import Failure, Reason
+from pgimport.model.spec import Engine, Verify
+from pgimport.worker.archive.selection import PG_CLASS, RestorePlan
+from pgimport.worker.engines.copy_result import CopyResult
+from pgimport.worker.engines.dump.dump_engine import copy_by_dump
+from pgimport.worker.engines.pg_restore import PgRestore
+from pgimport.worker.engines.relay.relay_engine import copy_by_relay
+from pgimport.worker.engines.relay.relay_inputs import read_relay_inputs
+from pgimport.worker.engines.relay.relay_plan import choose_engine
+from pgimport.worker.finish.materialized_views import read_populated_views
+from pgimport.worker.pipeline.source import Copied
+from pgimport.worker.postgres.clients import PgDump
+from pgimport.worker.postgres.endpoints import Connection, Endpoint
+from pgimport.worker.postgres.errors import ImportStopped, translate_source_error
+from pgimport.worker.postgres.shadow import shadow_connection
+from pgimport.worker.report.periodic_call import PeriodicCall
+from pgimport.worker.report.progress_meter import Stage
+from pgimport.worker.run import ImportRun
+from pgimport.worker.scope.live_scope import read_exclusions, read_undumped_objects
+from pgimport.worker.scope.snapshot import Snapshot, Table
+from pgimport.worker.verify.findings import Findings
+from pgimport.worker.verify.large_objects import count_large_objects
+from pgimport.worker.verify.row_counts import ROWS, ROWS_AND_DIGEST, count_rows, plan_counts
+from pgimport.worker.verify.sequences import compare_sequences, read_sequence_values
+from pgimport.worker.verify.structure import StructureItem, compare_structures, read_structure
+
+KEEPALIVE_SECONDS = 30.0  # some proxies end a session that is silent for longer
+T = TypeVar("T")
+
+
+class LiveSource:
+    """Implements `Source` over a session that holds a snapshot and locks."""
+
+    def __init__(self, run: ImportRun, pg_restore: PgRestore, source: Endpoint, snapshot: Snapshot) -> None:
+        """Raises ImportStopped if no pg_dump of a fitting version is installed."""
+        self._run, self._pg_restore, self._source, self._snapshot = run, pg_restore, source, snapshot
+        self._pg_dump: PgDump = run.clients.find_dump(snapshot.server_version_num // 10000, run.target_major)
+        self._result = CopyResult(plan=RestorePlan())
+        self._structure: list[StructureItem] = []
+
+    def copy(self) -> Copied:
+        run, snapshot = self._run, self._snapshot
+        run.meter.plan({table.oid: table.bytes for table in snapshot.copied})
+        run.meter.begin(Stage.SNAPSHOT)
+        with shadow_connection(run.shadow, "its schemas and roles were listed") as shadow:
+            exclusions = read_exclusions(shadow, snapshot.scope)
+        undumped = self._read_source(read_undumped_objects, "what cannot come along was listed")
+        inputs = read_relay_inputs(snapshot, self._source, run.shadow.host)
+        engine, dump_cause = choose_engine(run.order.engine, inputs)
+        if engine is not run.order.engine and run.order.engine is not Engine.AUTO:
+            message = f"spec.engine: relay cannot bring this source: {dump_cause}"
+            raise ImportStopped(Failure(Reason.NOT_SUPPORTED, message))
+        run.reporter.log(
+            f"copying {len(snapshot.copied)} tables from {self._source.address} by {engine.value}, with"
+            f" {self._pg_dump.path} and {self._pg_restore.program}",
+            tables=len(snapshot.copied),
+        )
+        with PeriodicCall(lambda: _keep_alive(snapshot.connection), KEEPALIVE_SECONDS):
+            if engine is Engine.RELAY:
+                self._result = copy_by_relay(
+                    run, self._source, snapshot, self._pg_dump.path, self._pg_restore, exclusions, inputs
+                )
+            else:
+                self._result = copy_by_dump(
+                    run, self._source, snapshot, self._pg_dump.path, self._pg_restore, exclusions
+                )
+                self._result = replace(
+                    self._result, notes=[f"the rows came by a dump: {dump_cause}"] if dump_cause else []
+                )
+        return Copied(
+            skipped=[*undumped, *self._result.plan.skipped],
+            notes=[*self._result.notes, *self._describe_choices()],
+            analyzed=self._result.analyzed,
+        )
+
+    def compare_rows(self, findings: Findings) -> None:
+        run, snapshot = self._run, self._snapshot
+        tables = find_compared_tables(snapshot, self._result.plan.skipped_keys)
+        run.meter.begin(Stage.VERIFY, len(plan_counts(tables)))
+        findings.mode = run.order.verify
+        query = ROWS_AND_DIGEST if run.order.verify is Verify.CHECKSUMS else ROWS
+        ends = (self._source, run.shadow)
+        counts = count_rows(tables, snapshot.id, ends, run.jobs, query, run.meter.step, self._result.row_counts)
+        findings.tables = len(counts)
+        findings.rows = sum(count.target_rows or 0 for count in counts)
+        findings.unequal_tables += [count for count in counts if not count.is_equal]
+        large_objects = self._read_source(count_large_objects, "its large objects were counted")
+        with shadow_connection(run.shadow, "large objects and sequences were compared") as shadow:
+            findings.large_objects = count_large_objects(shadow)
+            sequence_values = read_sequence_values(shadow, snapshot.sequences)
+        if findings.large_objects != large_objects:
+            findings.other_differences.append(
+                f"{large_objects} large objects at the source, {findings.large_objects} in the copy"
+            )
+        findings.other_differences += compare_sequences(snapshot.sequences, sequence_values)
+        findings.sequences = len(snapshot.sequences)
+
+    def release(self) -> Collection[tuple[str, str]]:
+        if self._run.order.verify is not Verify.NONE:
+            self._structure = self._read_source(read_structure, "its structure was listed")
+        populated_views = self._read_source(read_populated_views, "its materialised views were listed")
+        self._snapshot.connection.close()
+        return populated_views
+
+    def restore_row_security(self) -> None:
+        self._pg_restore.restore("post-data", self._result.plan.last, lambda _: None, parallel=False)
+
+    def compare_definitions(self, findings: Findings) -> None:
+        scope = self._snapshot.scope
+        skipped = self._result.plan.skipped_keys | scope.excluded.keys()
+        with shadow_connection(self._run.shadow, "its structure was listed") as shadow:
+            structure = read_structure(shadow)
+        comparison = compare_structures(self._structure, structure, skipped, self._result.plan.skipped_checks)
+        findings.other_differences += comparison.differences
+        findings.notes += comparison.notes
+        findings.compared = comparison.counts
+        findings.not_compared += [f"rows of {s}.{n}: spec.filter leaves them out" for s, n in scope.rowless_names]
+        if views := comparison.counts.get("materialized view"):
+            findings.not_compared.append(f"rows of {views} materialised views: the copy makes them anew")
+
+    def _describe_choices(self) -> list[str]:
+        notes = [self._pg_dump.note] if self._pg_dump.note else []
+        return notes + [
+            f"without its rows, as spec.filter says: {s}.{n}" for s, n in self._snapshot.scope.rowless_names
+        ]
+
+    def _read_source(self, read: Callable[[Connection], T], action: str) -> T:
+        """Reads over the session that holds the snapshot; `action` names the work in an error."""
+        try:
+            return read(self._snapshot.connection)
+        except psycopg.Error as error:
+            raise ImportStopped(translate_source_error(error, action)) from error
+
+
+def find_compared_tables(snapshot: Snapshot, skipped_keys: Collection[tuple[int, int]]) -> tuple[Table, ...]:
+    """Returns all tables but those that were skipped, or come without their rows. Pure."""
+    return tuple(
+        table
+        for table in snapshot.tables
+        if table.oid not in snapshot.scope.rowless and (PG_CLASS, table.oid) not in skipped_keys
+    )
+
+
+def _keep_alive(connection: Connection) -> None:
+    connection.execute("SELECT")

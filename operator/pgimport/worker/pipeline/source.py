@@ -1,0 +1,47 @@
+"""What the pipeline asks of a source, whether it is a running server or a dump file."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from pgimport.model.result import SkippedObject
+from pgimport.worker.verify.findings import Findings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copied:
+    """What is in the shadow once rows, indexes and constraints are."""
+
+    skipped: list[SkippedObject] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    analyzed: frozenset[tuple[str, str]] = frozenset()  # schema and name of tables with fresh statistics
+
+
+class Source(Protocol):
+    """The steps of an import that depend on where the data comes from, in the order in which the pipeline calls them.
+
+    Each of them raises ImportStopped.
+    """
+
+    def copy(self) -> Copied:
+        """Copies structure, rows, sequences, large objects, indexes and constraints into the shadow."""
+        ...
+
+    def compare_rows(self, findings: Findings) -> None:
+        """Compares the rows of all tables, large objects and sequences. Runs before row security hides rows."""
+        ...
+
+    def release(self) -> Collection[tuple[str, str]]:
+        """Reads what the steps below still need, ends the source's session, and gives its locks and snapshot back.
+
+        Returns schema and name of the materialised views that hold rows at the source.
+        """
+        ...
+
+    def restore_row_security(self) -> None:
+        """Creates policies and enables row security."""
+        ...
+
+    def compare_definitions(self, findings: Findings) -> None:
+        """Compares which objects exist, and whether they are as valid as at the source."""
+        ...

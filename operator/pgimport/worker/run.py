@@ -1,0 +1,38 @@
+"""The context of one import: its order, its files, its helpers and its target."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pgimport.model.order import Order
+from pgimport.worker.environment import WorkerEnvironment
+from pgimport.worker.postgres.clients import ClientProcesses, ClientPrograms
+from pgimport.worker.postgres.endpoints import Endpoint
+from pgimport.worker.report.progress_meter import ProgressMeter
+from pgimport.worker.report.reporter import Reporter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportRun:
+    """What the steps of one import share. Steps that need two or three of these take them by themselves."""
+
+    order: Order
+    environment: WorkerEnvironment
+    clients: ClientPrograms
+    processes: ClientProcesses
+    reporter: Reporter
+    meter: ProgressMeter
+    shadow: Endpoint
+
+    @property
+    def archive_folder(self) -> Path:
+        """Where pg_dump's directory archive, or the files of a tar, lie in the scratch volume."""
+        return self.environment.scratch / "dump"
+
+    @property
+    def jobs(self) -> int:
+        """The number of parallel streams, at least one."""
+        return max(self.order.jobs, 1)
+
+    @property
+    def target_major(self) -> int:
+        return self.order.target.server_version_num // 10000

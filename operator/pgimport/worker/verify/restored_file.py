@@ -1,0 +1,68 @@
+"""Compares a copy with the dump file that it was restored from."""
+
+from collections import Counter
+
+import psycopg
+from psycopg import sql
+
+from pgimport.model.result import TableDifference
+from pgimport.worker.archive.toc import TocEntry
+from pgimport.worker.postgres.endpoints import Connection
+from pgimport.worker.postgres.queries import read_query
+from pgimport.worker.verify.findings import Findings
+from pgimport.worker.verify.structure import StructureItem
+
+_COMPARED_KINDS = ("TABLE", "VIEW", "MATERIALIZED VIEW", "INDEX", "CONSTRAINT", "FK CONSTRAINT", "TRIGGER")
+_IS_PARTITIONED = (
+    "SELECT c.relkind = 'p' FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n"
+    " ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relname = %s"
+)
+
+
+def compare_row_count(shadow: Connection, schema: str, table: str, file_rows: int, findings: Findings) -> None:
+    """Compares the rows of one table with those that its COPY held. Raises psycopg.Error."""
+    row = shadow.execute(_IS_PARTITIONED, [schema, table]).fetchone()
+    only = sql.SQL("" if row and row[0] else "ONLY ")
+    try:
+        count_row = shadow.execute(
+            sql.SQL("SELECT pg_catalog.count(*) FROM {}{}").format(only, sql.Identifier(schema, table))
+        ).fetchone()
+    except psycopg.errors.UndefinedTable:
+        count_row = None
+    rows = int(count_row[0]) if count_row else None
+    findings.tables += 1
+    findings.rows += rows or 0
+    if rows != file_rows:
+        findings.unequal_tables.append(
+            TableDifference(table=f"{schema}.{table}", source_rows=file_rows, target_rows=rows)
+        )
+
+
+def describe_partial_dump(shadow: Connection, *, has_rows: bool) -> list[str]:
+    """Returns a note if the dump holds no rows or no keys: nothing in it tells that they are missing.
+
+    Raises psycopg.Error.
+    """
+    tables, keys = shadow.execute(read_query("verify/content_totals")).fetchone() or (0, 0)
+    if not tables:
+        return []
+    missing = [] if has_rows else ["no rows of any table"]
+    missing += [] if keys else ["no indexes and no keys"]
+    explanation = "as one made with --schema-only, --section or --data-only does"
+    return [f"the dump holds {' and '.join(missing)}, {explanation}"] if missing else []
+
+
+def compare_entries(entries: list[TocEntry], structure: list[StructureItem], findings: Findings) -> None:
+    """Names entries of an archive that the copy lacks. Pure but for `findings`."""
+    names = {(item.schema, f"{item.relation} {item.name}" if item.name else item.relation) for item in structure}
+    names |= {(item.schema, item.name) for item in structure if item.kind == "index"}
+    compared = [entry for entry in entries if entry.kind in _COMPARED_KINDS and not _is_trigger_state(entry)]
+    findings.other_differences += [
+        f"missing in the copy: {entry.title}" for entry in compared if (entry.schema, entry.tag) not in names
+    ]
+    findings.compared = Counter(entry.kind.lower() for entry in compared)
+
+
+def _is_trigger_state(entry: TocEntry) -> bool:
+    """A partition's trigger belongs to its parent's; an entry of its own only disables or enables it."""
+    return entry.kind == "TRIGGER" and entry.definition.lstrip().startswith("ALTER TABLE ")
