@@ -90,6 +90,6 @@ def test_a_failure_is_one_line_and_a_json_result() -> None:
     )
     assert err.getvalue() == (
         "pgimport: TargetNotEmpty: database shop has objects of its own"
-        " (hint: use --recreate to replace the database)\n"
+        " (hint: Use --recreate to replace the database.)\n"
     )
     assert json.loads(out.getvalue())["result"]["reason"] == "TargetNotEmpty"

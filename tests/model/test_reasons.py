@@ -1,5 +1,7 @@
 """Checks that each reason has one exit code in its range, and a hint."""
 
+import re
+
 import pytest
 
 from pgimport.model.reasons import EXIT_OK, MEANINGS, Failure, Reason, RetryClassification, find_reason_by_exit_code
@@ -34,6 +36,14 @@ def test_an_exit_code_that_is_not_ours(code: int, reason: Reason) -> None:
     assert find_reason_by_exit_code(code) is reason
 
 
-def test_every_failure_tells_a_person_what_to_do() -> None:
-    assert [reason for reason, meaning in MEANINGS.items() if not meaning.hint and reason is not Reason.CANCELLED] == []
+@pytest.mark.parametrize("reason", [reason for reason in MEANINGS if reason is not Reason.CANCELLED])
+def test_each_hint_says_in_full_sentences_what_to_do(reason: Reason) -> None:
+    hint = MEANINGS[reason].hint
+    assert hint[0].isupper()
+    assert hint.endswith(".")
+    assert max(len(sentence.split()) for sentence in hint.split(". ")) <= 25
+    assert not re.search(r"\bdrop\b", hint, re.IGNORECASE)  # no advice to drop something in production
+
+
+def test_a_failure_is_shown_with_its_hint() -> None:
     assert Failure(Reason.STALLED, "it hangs").format_with_hint().startswith("it hangs (hint: ")

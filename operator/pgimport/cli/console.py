@@ -13,15 +13,14 @@ _UNITS = ("B", "kB", "MB", "GB", "TB")
 _CLEAR_LINE = "\r\x1b[2K"
 # Hints for a user without a cluster. The hints of the reasons speak of Kubernetes resources.
 _HINTS = {
-    Reason.TARGET_NOT_EMPTY: "use --recreate to replace the database",
-    Reason.EXTENSION_NOT_ALLOWED: "allow the extension with --allow-extension, or drop it at the source",
-    Reason.CLIENT_TOO_OLD: "install current PostgreSQL clients, or set PGIMPORT_CLIENTS to their folder",
-    Reason.SOURCE_AUTH_FAILED: "check user and password in the source URL",
-    Reason.SERVER_UNREACHABLE: "check host and port in the target URL, and the server's health",
-    Reason.SERVER_AUTH_FAILED: "check user and password in the target URL",
-    Reason.INVALID_SPEC: "see `pgimport run --help`",
-    Reason.SCRATCH_FULL: "set TMPDIR to a folder with more space",
-    Reason.WORKER_OUT_OF_MEMORY: "use fewer --jobs",
+    Reason.TARGET_NOT_EMPTY: "Use --recreate to replace the database.",
+    Reason.EXTENSION_NOT_ALLOWED: "Allow the extension with --allow-extension, or exclude the objects that use it.",
+    Reason.CLIENT_TOO_OLD: "Install current PostgreSQL clients, or set PGIMPORT_CLIENTS to their folder.",
+    Reason.SERVER_UNREACHABLE: "Check host and port in the target URL, and the health of the server.",
+    Reason.SERVER_AUTH_FAILED: "Check the user and password in the target URL.",
+    Reason.INVALID_SPEC: "Read `pgimport run --help`.",
+    Reason.SCRATCH_FULL: "Set TMPDIR to a folder with more space.",
+    Reason.WORKER_OUT_OF_MEMORY: "Set --jobs to a lower number.",
 }
 _CHECK_SIGNS = {CheckStatus.PASS: "✓", CheckStatus.WARN: "!", CheckStatus.FAIL: "✗"}
 EXIT_FAILED = 1

@@ -1,8 +1,12 @@
-"""Why things are as they are: one code each, with what it means for a retry and what a person can do.
+"""Defines the reasons of states and failures, each with its retry classification, exit code and hint.
 
-`Reason` is the only vocabulary of condition reasons, exit codes, metrics and the command line. Exit codes
-64–113 never heal and fail the Job at once (`podFailurePolicy`); 10–39 are tried again as they are; 40–49 are
-tried again too, and the hint says what to raise. Everything else that ends a container is not ours.
+Conditions, exit codes, metrics and the command line use the same reasons. The ranges of the worker's exit codes:
+
+- 64 to 113: permanent. They fail the Job at once (`podFailurePolicy`).
+- 10 to 39: transient. The Job starts another attempt.
+- 40 to 49: the attempt needs more of a resource. The Job starts another attempt, and the hint says what to raise.
+
+Another exit code comes from the kernel or from Kubernetes.
 """
 
 from dataclasses import dataclass
@@ -10,7 +14,7 @@ from enum import StrEnum
 
 
 class RetryClassification(StrEnum):
-    """Whether a failure of this kind is worth another attempt."""
+    """Says whether another attempt can succeed after a failure."""
 
     TRANSIENT = "transient"
     RESOURCE = "resource"
@@ -19,9 +23,9 @@ class RetryClassification(StrEnum):
 
 
 class Reason(StrEnum):
-    """CamelCase codes, as Kubernetes conditions want them."""
+    """Code of a state or failure, in CamelCase as Kubernetes requires for the reason of a condition."""
 
-    # Waiting and working: nothing is wrong.
+    # States without a failure.
     ACCEPTED = "Accepted"
     SUSPENDED = "Suspended"
     PROJECT_NOT_FOUND = "ProjectNotFound"
@@ -43,10 +47,10 @@ class Reason(StrEnum):
     PRIMARY_MISSING = "PrimaryMissing"
     CLONING = "Cloning"
 
-    # The user's wish.
+    # Ended by the user.
     CANCELLED = "Cancelled"
 
-    # Will fail the same way again.
+    # Permanent failures: another attempt would fail in the same way.
     INVALID_SPEC = "InvalidSpec"
     NOT_SUPPORTED = "NotSupported"
     PROJECT_MISMATCH = "ProjectMismatch"
@@ -78,7 +82,7 @@ class Reason(StrEnum):
     CLIENT_TOO_OLD = "ClientTooOld"
     ORDER_UNREADABLE = "OrderUnreadable"
 
-    # May go better next time.
+    # Transient failures: another attempt can succeed.
     SOURCE_UNREACHABLE = "SourceUnreachable"
     SOURCE_CHANGED = "SourceChanged"
     SERVER_UNREACHABLE = "ServerUnreachable"
@@ -94,7 +98,7 @@ class Reason(StrEnum):
     START_TIMEOUT = "StartTimeout"
     STALLED = "Stalled"
 
-    # Needs more of something.
+    # Failures for lack of a resource.
     WORKER_OUT_OF_MEMORY = "WorkerOutOfMemory"
     SCRATCH_FULL = "ScratchFull"
     TARGET_FULL = "TargetFull"
@@ -102,7 +106,10 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What a failure's reason means: for the retry, for the container's exit code, for a person."""
+    """Retry classification, exit code and hint of a failure's reason.
+
+    The exit code is None if no worker gives the reason. The hint tells the user what to do next, in full sentences.
+    """
 
     classification: RetryClassification
     exit_code: int | None = None
@@ -117,92 +124,139 @@ _PERMANENT, _TRANSIENT, _RESOURCE = (
 
 MEANINGS: dict[Reason, Meaning] = {
     Reason.CANCELLED: Meaning(RetryClassification.CANCELLED),
-    Reason.INVALID_SPEC: Meaning(_PERMANENT, None, "correct the field and apply the import under a new name"),
-    Reason.NOT_SUPPORTED: Meaning(_PERMANENT, None, "leave the field out; it is not served by this version"),
+    Reason.INVALID_SPEC: Meaning(_PERMANENT, None, "Correct the field and create the object again under a new name."),
+    Reason.NOT_SUPPORTED: Meaning(
+        _PERMANENT, None, "Remove the field: this version or installation does not support it."
+    ),
     Reason.PROJECT_MISMATCH: Meaning(
         _PERMANENT,
         None,
-        "create it in the namespace that the Project names, or name the Project of this namespace",
+        "Create the object in the namespace of the Project, or set spec.project to the Project of this namespace.",
     ),
-    Reason.NAMESPACE_TAKEN: Meaning(_PERMANENT, None, "give the Project a namespace of its own"),
-    Reason.LIMIT_REACHED: Meaning(_PERMANENT, None, "delete one, or ask for a higher limit in the Project"),
+    Reason.NAMESPACE_TAKEN: Meaning(
+        _PERMANENT, None, "Create the Project again with a namespace that no other Project uses."
+    ),
+    Reason.LIMIT_REACHED: Meaning(
+        _PERMANENT,
+        None,
+        "Delete a PreviewDatabase that you no longer need, or ask the platform's admin to raise the Project's limit.",
+    ),
     Reason.SOURCE_URL_INVALID: Meaning(
-        _PERMANENT, 64, "write it as postgresql://user:password@host:5432/database?sslmode=require"
+        _PERMANENT, 64, "Write the source URL as postgresql://user:password@host:5432/database?sslmode=require."
     ),
     Reason.SOURCE_ADDRESS_FORBIDDEN: Meaning(
-        _PERMANENT, 65, "ask the platform's admin to name it in the Project's spec.sources"
+        _PERMANENT, 65, "Ask the platform's admin to allow the address in the Project's spec.sources."
     ),
-    Reason.SOURCE_AUTH_FAILED: Meaning(_PERMANENT, 66, "check user and password in the source URL's Secret"),
-    Reason.SOURCE_DATABASE_NOT_FOUND: Meaning(_PERMANENT, 67, "check the database name in the source URL"),
-    Reason.SOURCE_TLS_FAILED: Meaning(_PERMANENT, 68, "check sslmode and the server's certificate"),
-    Reason.SOURCE_PERMISSION_DENIED: Meaning(_PERMANENT, 69, "grant the source's user what the error names"),
+    Reason.SOURCE_AUTH_FAILED: Meaning(_PERMANENT, 66, "Check the user and password in the source URL."),
+    Reason.SOURCE_DATABASE_NOT_FOUND: Meaning(_PERMANENT, 67, "Check the database name in the source URL."),
+    Reason.SOURCE_TLS_FAILED: Meaning(
+        _PERMANENT, 68, "Check sslmode in the source URL and the certificate of the source server."
+    ),
+    Reason.SOURCE_PERMISSION_DENIED: Meaning(
+        _PERMANENT,
+        69,
+        "Grant the source user the privilege that the error names, or exclude the object with spec.filter.",
+    ),
     Reason.SOURCE_TOO_LARGE: Meaning(
-        _PERMANENT, 70, "import a smaller database, or raise the Project's storageLimitBytes"
+        _PERMANENT,
+        70,
+        "Import less with spec.filter, or ask the platform's admin to raise the Project's storageLimitBytes.",
     ),
     Reason.SOURCE_NEWER_THAN_TARGET: Meaning(
-        _PERMANENT, 71, "use a target server of the source's major version or newer"
+        _PERMANENT, 71, "Use a target server whose major version is not older than the source's."
     ),
-    Reason.SOURCE_VERSION_UNSUPPORTED: Meaning(_PERMANENT, 72, "upgrade the source to a supported major version"),
+    Reason.SOURCE_VERSION_UNSUPPORTED: Meaning(
+        _PERMANENT, 72, "Upgrade the source server to a supported major version."
+    ),
     Reason.EXTENSION_NOT_ALLOWED: Meaning(
-        _PERMANENT, 73, "drop the extension at the source, or ask for it in the Project's allowedExtensions"
+        _PERMANENT,
+        73,
+        "Ask the platform's admin to add the extension to the Project's allowedExtensions, or exclude the objects"
+        " that use it with spec.filter.",
     ),
-    Reason.DUMP_CORRUPT: Meaning(_PERMANENT, 74, "make the dump again and check its size and checksum"),
-    Reason.DUMP_FAILED: Meaning(_PERMANENT, 75, "see the error; lastStderr holds what pg_dump said"),
-    Reason.RESTORE_FAILED: Meaning(_PERMANENT, 76, "see the error; lastStderr holds what pg_restore said"),
+    Reason.DUMP_CORRUPT: Meaning(
+        _PERMANENT, 74, "Create the dump again, and compare its size and checksum after the transfer."
+    ),
+    Reason.DUMP_FAILED: Meaning(
+        _PERMANENT, 75, "Read the error. For pg_dump, lastStderr in the status holds its last messages."
+    ),
+    Reason.RESTORE_FAILED: Meaning(
+        _PERMANENT, 76, "Read the error. For pg_restore, lastStderr in the status holds its last messages."
+    ),
     Reason.VERIFICATION_FAILED: Meaning(
-        _PERMANENT, 77, "the target was left as it was; see status.verification for what differs"
+        _PERMANENT, 77, "Read status.verification for the differences. The target was not changed."
     ),
-    Reason.CLIENT_TOO_OLD: Meaning(_PERMANENT, 78, "rebuild the worker image with current PostgreSQL clients"),
-    Reason.ORDER_UNREADABLE: Meaning(_PERMANENT, 79, "run operator and worker images of the same release"),
+    Reason.CLIENT_TOO_OLD: Meaning(_PERMANENT, 78, "Rebuild the worker image with current PostgreSQL clients."),
+    Reason.ORDER_UNREADABLE: Meaning(_PERMANENT, 79, "Run operator and worker images of the same release."),
     Reason.DUMP_UNSUPPORTED: Meaning(
-        _PERMANENT, 80, "make a dump of this one database with pg_dump, of a major that is not newer than the target"
+        _PERMANENT,
+        80,
+        "Create a dump of this database with pg_dump, in a major version that is not newer than the target's.",
     ),
     Reason.DUMP_NOT_FOUND: Meaning(
-        _PERMANENT, 81, "check that the URL still leads to the dump file, or upload it again"
+        _PERMANENT, 81, "Check that the URL still leads to the dump file, or upload the file again."
     ),
-    Reason.FILTER_INVALID: Meaning(_PERMANENT, 82, "correct spec.filter; patterns are those of pg_dump"),
+    Reason.FILTER_INVALID: Meaning(_PERMANENT, 82, "Correct spec.filter. Its patterns have the syntax of pg_dump."),
     Reason.POST_IMPORT_FAILED: Meaning(
-        _PERMANENT, 83, "correct the SQL of spec.postImport; the target was left as it was"
+        _PERMANENT, 83, "Correct the SQL of spec.postImport. The target was not changed."
     ),
-    Reason.SOURCE_POOLED: Meaning(
-        _PERMANENT, 84, "put the URL of the database itself, not a pooler's, into the Secret"
-    ),
+    Reason.SOURCE_POOLED: Meaning(_PERMANENT, 84, "Use the URL of the database server instead of the pooler's."),
     Reason.TARGET_URL_INVALID: Meaning(
         _PERMANENT, 85, "Write the target URL as postgresql://user:password@host:5432/database."
     ),
     Reason.TARGET_NOT_EMPTY: Meaning(
-        _PERMANENT, None, "set recreate: true in a new import to replace the target as a whole"
+        _PERMANENT, None, "Set recreate: true in a new import to replace all content of the target."
     ),
-    Reason.TARGET_GONE: Meaning(_PERMANENT, None, "create the PreviewDatabase again and import under a new name"),
+    Reason.TARGET_GONE: Meaning(
+        _PERMANENT, None, "Create the PreviewDatabase again, and create the import under a new name."
+    ),
     Reason.SOURCE_UNREACHABLE: Meaning(
-        _TRANSIENT, 10, "check host, port and firewall; a serverless source may need time to wake"
+        _TRANSIENT, 10, "Check host, port and firewall. A serverless source can need some seconds to start."
     ),
-    Reason.SOURCE_CHANGED: Meaning(_TRANSIENT, 11, "a table was rewritten while it was read; import at a calmer time"),
-    Reason.TARGET_LOST: Meaning(_TRANSIENT, 12, "the target server went away during the copy; check its health"),
-    Reason.WORKER_FAILED: Meaning(_TRANSIENT, 13, "an unexpected error in the worker; its log has the traceback"),
-    Reason.SERVER_UNREACHABLE: Meaning(_TRANSIENT, None, "check the Project's spec.server and the server's health"),
-    Reason.SERVER_AUTH_FAILED: Meaning(_TRANSIENT, None, "check the Secret that adminSecretRef names"),
-    Reason.SERVER_NOT_FIT: Meaning(_TRANSIENT, None, "the admin needs CREATEDB and CREATEROLE, the server 15 or newer"),
-    Reason.PROJECT_NOT_FOUND: Meaning(_TRANSIENT, None, "create the Project, or name one that exists"),
-    Reason.TARGET_NOT_READY: Meaning(_TRANSIENT, None, "see the PreviewDatabase's conditions"),
-    Reason.TARGET_BUSY: Meaning(_TRANSIENT, None, "end the sessions or prepared transactions in the target"),
-    Reason.DISRUPTED: Meaning(_TRANSIENT, None, "the cluster kept evicting the import's pod"),
-    Reason.POD_GONE: Meaning(_TRANSIENT, None, "the import's pod was deleted before it ended"),
+    Reason.SOURCE_CHANGED: Meaning(
+        _TRANSIENT, 11, "Import again when no migration or rewrite of tables runs at the source."
+    ),
+    Reason.TARGET_LOST: Meaning(_TRANSIENT, 12, "Check the health of the target server."),
+    Reason.WORKER_FAILED: Meaning(_TRANSIENT, 13, "Read the traceback in the log of the import's pod."),
+    Reason.SERVER_UNREACHABLE: Meaning(
+        _TRANSIENT, None, "Check the Project's spec.server and the health of the target server."
+    ),
+    Reason.SERVER_AUTH_FAILED: Meaning(
+        _TRANSIENT, None, "Check the user and password in the Secret that the Project's adminSecretRef names."
+    ),
+    Reason.SERVER_NOT_FIT: Meaning(
+        _TRANSIENT, None, "Use an admin with CREATEDB and CREATEROLE, and PostgreSQL 15 or newer."
+    ),
+    Reason.PROJECT_NOT_FOUND: Meaning(_TRANSIENT, None, "Create the Project, or set spec.project to an existing one."),
+    Reason.TARGET_NOT_READY: Meaning(_TRANSIENT, None, "Read the conditions of the PreviewDatabase."),
+    Reason.TARGET_BUSY: Meaning(_TRANSIENT, None, "End the sessions and prepared transactions in the target database."),
+    Reason.DISRUPTED: Meaning(
+        _TRANSIENT, None, "Find out why the cluster evicts the import's pod: read the events of its nodes."
+    ),
+    Reason.POD_GONE: Meaning(
+        _TRANSIENT, None, "Find out who deleted the import's pod: read its events and the audit log."
+    ),
     Reason.RESULT_LOST: Meaning(
-        _TRANSIENT, None, "the Job or its pod was deleted before its result was read; import again"
+        _TRANSIENT, None, "Create a new import. Do not delete the Job or its pod before the import has ended."
     ),
-    Reason.DEADLINE_EXCEEDED: Meaning(_TRANSIENT, None, "raise spec.timeout, or import less"),
-    Reason.START_TIMEOUT: Meaning(_TRANSIENT, None, "see the pod's events for what keeps it from starting"),
-    Reason.STALLED: Meaning(_TRANSIENT, None, "no progress for spec.stallTimeout; look for locks at the source"),
-    Reason.WORKER_OUT_OF_MEMORY: Meaning(_RESOURCE, 40, "raise spec.resources.limits.memory, or lower spec.jobs"),
-    Reason.SCRATCH_FULL: Meaning(_RESOURCE, 41, "raise spec.scratch.size"),
+    Reason.DEADLINE_EXCEEDED: Meaning(_TRANSIENT, None, "Raise spec.timeout, or import less with spec.filter."),
+    Reason.START_TIMEOUT: Meaning(_TRANSIENT, None, "Read the events of the import's pod."),
+    Reason.STALLED: Meaning(
+        _TRANSIENT, None, "Look for locks at the source and the target, or raise spec.stallTimeout."
+    ),
+    Reason.WORKER_OUT_OF_MEMORY: Meaning(_RESOURCE, 40, "Raise spec.resources.limits.memory, or lower spec.jobs."),
+    Reason.SCRATCH_FULL: Meaning(_RESOURCE, 41, "Raise spec.scratch.size, or import less with spec.filter."),
     Reason.TARGET_FULL: Meaning(
-        _RESOURCE, 42, "give the target server a larger disk; old and new database lie on it until the swap"
+        _RESOURCE,
+        42,
+        "Enlarge the disk of the target server. It must hold the old and the new database until the swap.",
     ),
 }
 
 EXIT_OK = 0
-EXIT_TERMINATED = 143  # 128 + SIGTERM: ended from outside, says nothing about the import
+EXIT_TERMINATED = (
+    143  # 128 + SIGTERM: something outside ended the worker, so the exit code says nothing about the import
+)
 
 PERMANENT_EXIT_CODES: tuple[int, ...] = tuple(
     sorted(
@@ -215,7 +269,7 @@ _BY_EXIT_CODE = {meaning.exit_code: reason for reason, meaning in MEANINGS.items
 
 
 def find_reason_by_exit_code(code: int) -> Reason:
-    """The reason a worker meant by its exit code; 137 is the kernel's or the kubelet's kill."""
+    """Returns the reason for an exit code of the worker. Code 137 means that the kernel or the kubelet killed it."""
     if code == 137:
         return Reason.WORKER_OUT_OF_MEMORY
     return _BY_EXIT_CODE.get(code, Reason.WORKER_FAILED)
@@ -223,7 +277,7 @@ def find_reason_by_exit_code(code: int) -> Reason:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An expected and final (for this attempt) outcome: what happened to which object, and what to do."""
+    """Expected failure that ends an attempt. The message says what happened to which object, without a secret."""
 
     reason: Reason
     message: str
@@ -238,9 +292,9 @@ class Failure:
 
     @property
     def exit_code(self) -> int:
-        """The worker's exit code for it; 13 (unexpected) for a reason that no worker should give."""
+        """Exit code of the worker for this failure: 13 (unexpected) for a reason that no worker should give."""
         return MEANINGS[self.reason].exit_code or 13
 
     def format_with_hint(self) -> str:
-        """One line: the error, then the hint."""
+        """Returns one line with the message and the hint."""
         return f"{self.message} (hint: {self.hint})" if self.hint else self.message
