@@ -1,4 +1,4 @@
-"""A source's major, a target's and a way come in; the import runs as in a pod, and what differs afterwards goes out."""
+"""Imports the object zoo from each major version to each newer one, by each method, and compares copy and source."""
 
 import subprocess
 import tempfile
@@ -27,56 +27,56 @@ from pgimport.worker.report.reporter import Reporter
 
 MAJORS = (15, 16, 17, 18)
 TARGETS = (17, 18)
-LIVE, BY_DUMP, NEWER_CLIENT = "live", "live, by a dump", "live, by the target's pg_dump"
-WAYS = (LIVE, BY_DUMP, NEWER_CLIENT, *FORMATS)
-# Each major's last minor is not everywhere; here, what a pg_dump of the source's own major writes is of interest.
-NO_FLOORS = {major: 0 for major in MAJORS}
-# Plain SQL tells of no dependencies: what needs something that stays behind fails there, by name.
-WITHOUT_DEPENDENTS = ("VIEW outside.needs_quiet", "VIEW outside.remote_view")
+LIVE, LIVE_DUMP, NEWER_CLIENT = "live", "live, by a dump", "live, by the target's pg_dump"
+METHODS = (LIVE, LIVE_DUMP, NEWER_CLIENT, *FORMATS)
+# The newest minor version of each client is not available everywhere, and these tests do not need it.
+NO_MINIMUM_MINORS = {major: 0 for major in MAJORS}
+# A plain dump does not list dependencies. Objects that depend on skipped ones would fail, so the dump excludes them.
+NOT_IN_PLAIN_DUMP = ("VIEW outside.needs_quiet", "VIEW outside.remote_view")
 EXTENSIONS = ["btree_gist", "citext", "hstore", "ltree", "pg_trgm", "unaccent", "uuid-ossp"]
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
-    """One square of the matrix."""
+class MatrixCell:
+    """A source, a target and an import method."""
 
     source: int
     target: int
-    way: str
+    method: str
 
     def __str__(self) -> str:
-        return f"{self.source} to {self.target}, {self.way}"
+        return f"{self.source} to {self.target}, {self.method}"
 
 
-# What fails, and how: a pg_dump that does not know what Debian's 17 stamps columns with hands it on.
-FAILING = {Cell(17, 18, NEWER_CLIENT): 'unrecognized parameter "pg_attver"'}
+# Known failures and their message. Debian's 17 sets an option on each column that pg_dump 18 copies and 18 refuses.
+FAILING = {MatrixCell(17, 18, NEWER_CLIENT): 'unrecognized parameter "pg_attver"'}
 CELLS = [
-    Cell(source, target, way)
+    MatrixCell(source, target, method)
     for target in TARGETS
     for source in MAJORS
     if source <= target
-    for way in WAYS
-    if not (way == NEWER_CLIENT and source == target)
+    for method in METHODS
+    if not (method == NEWER_CLIENT and source == target)
 ]
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of a cell."""
+    """Result of a cell."""
 
     differences: list[str] = field(default_factory=list)
-    left: dict[str, str] = field(default_factory=dict)  # title → why
+    skipped: dict[str, str] = field(default_factory=dict)  # title → reason
     failure: str | None = None
     seconds: float = 0.0
 
     @property
-    def good(self) -> bool:
+    def succeeded(self) -> bool:
         return self.failure is None and not self.differences
 
 
 @dataclass(slots=True)
 class Matrix:
-    """Servers that run, each with its source database, and what is shared by all cells."""
+    """The servers, each with an object zoo, and what all cells share."""
 
     server: Callable[[int], PostgresServer]
     bin_root: Path
@@ -85,40 +85,44 @@ class Matrix:
     dumps: dict[tuple[int, str], bytes] = field(default_factory=dict)
     references: dict[tuple[int, int], Content] = field(default_factory=dict)
 
-    def run(self, cell: Cell) -> Outcome:
-        begun = time.monotonic()
+    def run(self, cell: MatrixCell) -> Outcome:
+        started_at = time.monotonic()
         with tempfile.TemporaryDirectory(dir=self.folder) as home:
             outcome = self._run(cell, Path(home))
-        outcome.seconds = time.monotonic() - begun
+        outcome.seconds = time.monotonic() - started_at
         return outcome
 
-    def _run(self, cell: Cell, home: Path) -> Outcome:
+    def _run(self, cell: MatrixCell, home: Path) -> Outcome:
         source, target = self.server(cell.source), self.server(cell.target)
-        bench = Bench(home, source.url(DATABASE), target, self._clients(cell, home))
-        if cell.way in FORMATS:
-            self._offer(cell, source, bench)
+        bench = Bench(home, source.url(DATABASE), target, self._link_clients(cell, home))
+        if cell.method in FORMATS:
+            self._serve_dump(cell, source, bench)
         order = {
             "target_version_num": target.major * 10000,
             "creatable_extensions": EXTENSIONS,
             "allowed_extensions": EXTENSIONS,
             "jobs": 2,
-            "engine": "dump" if cell.way == BY_DUMP else "auto",
+            "engine": "dump" if cell.method == LIVE_DUMP else "auto",
         }
-        looked = bench.preflight(**order)
-        if looked.failure is not None or looked.preflight is None or looked.preflight.source is None:
-            return Outcome(failure=f"preflight: {looked.failure}")
+        preflight = bench.preflight(**order)
+        if preflight.failure is not None or preflight.preflight is None or preflight.preflight.source is None:
+            return Outcome(failure=f"preflight: {preflight.failure}")
         access = Access(
             host=target.host, port=target.port, user=ADMIN, password=target.admin_password, sslmode="disable"
         )
         mark = OwnerComment(project_uid="fidelity", import_uid="uid", pod_uid=bench.pod_uid)
         password = attempt_password(bench.seed, bench.pod_uid)
         plan = ShadowPlan(
-            names=bench.names, password=password, source=looked.preflight.source, mark=mark, close_other_databases=False
+            names=bench.names,
+            password=password,
+            source=preflight.preflight.source,
+            mark=mark,
+            close_other_databases=False,
         )
         try:
             notes = prepare_shadow(access, plan)
             clients = ClientPrograms(
-                bin_root=bench.bin_root, floors=NO_FLOORS, compression="gzip" if cell.source == 16 else "lz4"
+                bin_root=bench.bin_root, floors=NO_MINIMUM_MINORS, compression="gzip" if cell.source == 16 else "lz4"
             )
             result = run_import(
                 bench.order(**order), bench.environment, Reporter(bench.out), clients, ClientProcesses()
@@ -128,54 +132,54 @@ class Matrix:
             with suppress(Exception):
                 drop_attempt(access, bench.names)
 
-    def _clients(self, cell: Cell, home: Path) -> Path:
-        """All majors, as an image of the target's major has them; or the target's alone."""
+    def _link_clients(self, cell: MatrixCell, home: Path) -> Path:
+        """Link the clients that the image of the target's major has, or those of the target's major alone."""
         root = home / "clients"
         root.mkdir()
         for major in MAJORS:
-            if major == cell.target or (major < cell.target and cell.way != NEWER_CLIENT):
+            if major == cell.target or (major < cell.target and cell.method != NEWER_CLIENT):
                 (root / str(major)).symlink_to(self.bin_root / str(major))
         return root
 
-    def _offer(self, cell: Cell, source: PostgresServer, bench: Bench) -> None:
-        """The dump as the source's user makes it, with the pg_dump that came with the server."""
-        key = (cell.source, cell.way)
+    def _serve_dump(self, cell: MatrixCell, source: PostgresServer, bench: Bench) -> None:
+        """Dump the source with the pg_dump of its own major, and serve the file over HTTPS."""
+        key = (cell.source, cell.method)
         if key not in self.dumps:
-            left = WITHOUT_DEPENDENTS if cell.way == "plain" else ()
-            options = [f"--exclude-table={title.removeprefix('VIEW ')}" for title in left]
-            self.dumps[key] = dump(source, DATABASE, cell.way, self.folder, *options)
-        path = f"/{cell.source}-{cell.way}"
+            skipped = NOT_IN_PLAIN_DUMP if cell.method == "plain" else ()
+            options = [f"--exclude-table={title.removeprefix('VIEW ')}" for title in skipped]
+            self.dumps[key] = dump(source, DATABASE, cell.method, self.folder, *options)
+        path = f"/{cell.source}-{cell.method}"
         self.https.answers[path] = body(self.dumps[key])
         bench.source_url = self.https.url(path)
         (bench.home / "ca").write_bytes(self.https.ca.read_bytes())
 
     def _compare(
         self,
-        cell: Cell,
+        cell: MatrixCell,
         source: PostgresServer,
         target: PostgresServer,
         bench: Bench,
         result: WorkerResult,
         notes: list[str],
     ) -> Outcome:
-        said = [*notes, *(result.verification.notes if result.verification else [])]
-        left = dict(_parse_left(note) for note in said if note.startswith("left behind: "))
-        if cell.way == "plain":
-            left |= dict.fromkeys(WITHOUT_DEPENDENTS, "not in the file")
+        all_notes = [*notes, *(result.verification.notes if result.verification else [])]
+        skipped = dict(_parse_skipped(note) for note in all_notes if note.startswith("left behind: "))
+        if cell.method == "plain":
+            skipped |= dict.fromkeys(NOT_IN_PLAIN_DUMP, "not in the file")
         failure = f"{result.failure.reason}: {result.failure.message}" if result.failure else None
         if result.failure is not None and result.failure.reason is not Reason.VERIFICATION_FAILED:
-            return Outcome(failure=failure, left=left)
+            return Outcome(failure=failure, skipped=skipped)
         pg_dump = target.bin / "pg_dump"
         differences = find_differences(
             read_content(source, DATABASE, pg_dump),
             read_content(target, bench.names.database, pg_dump),
-            left,
-            self._refer(source, target),
+            skipped,
+            self._read_reference(source, target),
         )
-        return Outcome(differences, left, failure)
+        return Outcome(differences, skipped, failure)
 
-    def _refer(self, source: PostgresServer, target: PostgresServer) -> Content:
-        """The source's definitions as the target's server writes them."""
+    def _read_reference(self, source: PostgresServer, target: PostgresServer) -> Content:
+        """Return the source's definitions in the spelling of the target's major, restored by PostgreSQL's own clients."""
         key = (source.major, target.major)
         if key not in self.references and source.major == target.major:
             self.references[key] = {}
@@ -198,23 +202,23 @@ class Matrix:
         return self.references[key]
 
 
-def _parse_left(note: str) -> tuple[str, str]:
-    title, _, why = note.removeprefix("left behind: ").rpartition(": ")
-    return title, why
+def _parse_skipped(note: str) -> tuple[str, str]:
+    title, _, reason = note.removeprefix("left behind: ").rpartition(": ")
+    return title, reason
 
 
 def format_table() -> str:
-    """The matrix as Markdown, as the tests prove it: one line for a source and a target, one column for a way."""
-    lines = [f"| source | target | {' | '.join(WAYS)} |", f"|---|---|{'---|' * len(WAYS)}"]
+    """Format the matrix as Markdown: a row for each source and target, a column for each method."""
+    lines = [f"| source | target | {' | '.join(METHODS)} |", f"|---|---|{'---|' * len(METHODS)}"]
     for target in TARGETS:
         for source in MAJORS:
-            row = [_format(Cell(source, target, way)) for way in WAYS]
+            row = [_format(MatrixCell(source, target, method)) for method in METHODS]
             if source <= target:
                 lines.append(f"| {source} | {target} | {' | '.join(row)} |")
     return "\n".join(lines)
 
 
-def _format(cell: Cell) -> str:
+def _format(cell: MatrixCell) -> str:
     if cell not in CELLS:
         return "–"
     return "fails ¹" if cell in FAILING else "equal"

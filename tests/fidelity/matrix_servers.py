@@ -1,4 +1,4 @@
-"""A folder comes in; the matrix with its servers goes out: each is started when a cell first needs it."""
+"""Starts the servers of the fidelity matrix, each when a cell first needs it."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,7 +13,7 @@ from tests.support.postgres import PostgresServer, installation, run_postgres, t
 
 @contextmanager
 def run_matrix(folder: Path) -> Iterator[Matrix]:
-    """15, 17 and 18 are Debian's, with all that an operating system's packages have; 16 is a plain one."""
+    """Run the matrix. 15, 17 and 18 are Debian's servers, with contrib; 16 is a plain build without it."""
     clients = folder / "bin"
     clients.mkdir()
     for major in MAJORS:
@@ -26,18 +26,18 @@ def run_matrix(folder: Path) -> Iterator[Matrix]:
 
         def server(major: int) -> PostgresServer:
             if major not in running:
-                whole = major in RELEASES
-                programs = tree_programs(major, server_tree(major), clients) if whole else None
+                has_contrib = major in RELEASES
+                programs = tree_programs(major, server_tree(major), clients) if has_contrib else None
                 running[major] = stack.enter_context(
-                    run_postgres(major, programs, tls=whole, max_locks_per_transaction="256")
+                    run_postgres(major, programs, tls=has_contrib, max_locks_per_transaction="256")
                 )
-                create_object_zoo(running[major], whole)
+                create_object_zoo(running[major], has_contrib)
             return running[major]
 
-        https = stack.enter_context(run_https_server(_made(folder / "https"), "localhost"))
-        yield Matrix(server, clients, https, _made(folder / "work"))
+        https = stack.enter_context(run_https_server(_make_folder(folder / "https"), "localhost"))
+        yield Matrix(server, clients, https, _make_folder(folder / "work"))
 
 
-def _made(folder: Path) -> Path:
+def _make_folder(folder: Path) -> Path:
     folder.mkdir()
     return folder

@@ -1,9 +1,9 @@
-"""Every source arrives whole: object by object and row by row, but for what the report says was left."""
+"""Checks that a copy equals its source, object by object and row by row, except for the skipped objects."""
 
 from collections.abc import Iterator
 
 import pytest
-from tests.fidelity.fidelity_matrix import CELLS, FAILING, Cell, Matrix
+from tests.fidelity.fidelity_matrix import CELLS, FAILING, Matrix, MatrixCell
 from tests.fidelity.matrix_servers import run_matrix
 
 pytestmark = pytest.mark.thorough
@@ -11,12 +11,12 @@ pytestmark = pytest.mark.thorough
 
 @pytest.fixture(scope="session")
 def matrix(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Matrix]:
-    with run_matrix(tmp_path_factory.mktemp("fidelity")) as made:
-        yield made
+    with run_matrix(tmp_path_factory.mktemp("fidelity")) as running_matrix:
+        yield running_matrix
 
 
 @pytest.mark.parametrize("cell", CELLS, ids=str)
-def test_all_arrives(matrix: Matrix, cell: Cell) -> None:
+def test_the_copy_equals_the_source(matrix: Matrix, cell: MatrixCell) -> None:
     outcome = matrix.run(cell)
     if cell in FAILING:
         assert FAILING[cell] in (outcome.failure or "")

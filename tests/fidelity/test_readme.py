@@ -1,4 +1,4 @@
-"""The README shows the matrix that test_matrix.py proves."""
+"""Checks that the README shows the matrix that test_matrix.py proves."""
 
 from pathlib import Path
 

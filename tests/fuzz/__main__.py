@@ -1,5 +1,6 @@
-"""`python -m tests.fuzz SECONDS`: texts without number go into the parser of source URLs; their number comes out."""
+"""Feeds the parser of source URLs with texts that Atheris derives: `python -m tests.fuzz SECONDS`."""
 
+import argparse
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,22 +21,25 @@ SEEDS = [
 
 
 def main(seconds: int) -> None:
-    """One process, one core, from what is known on; a finding ends it with the text that led to it."""
-    counts = [0, 0]
+    """Fuzz in one process, from the known tricks on. A finding ends the process and prints the text that caused it."""
+    text_count, accepted_count = 0, 0
 
-    def one(data: bytes) -> None:
-        counts[0] += 1
-        counts[1] += check_url(data.decode("utf-8", "ignore"))
-        if counts[0] % 100_000 == 0:
-            print(f"{counts[0]} texts, {counts[1]} accepted", flush=True)
+    def check(data: bytes) -> None:
+        nonlocal text_count, accepted_count
+        text_count += 1
+        accepted_count += check_url(data.decode("utf-8", "ignore"))
+        if text_count % 100_000 == 0:
+            print(f"{text_count} texts, {accepted_count} accepted", flush=True)
 
     with TemporaryDirectory() as folder:
         for number, seed in enumerate(SEEDS):
             (Path(folder) / str(number)).write_text(seed, encoding="utf-8")
         options = [f"-max_total_time={seconds}", "-max_len=512", "-verbosity=0", "-print_final_stats=1"]
-        atheris.Setup([sys.argv[0], *options, folder], one)
+        atheris.Setup([sys.argv[0], *options, folder], check)
         atheris.Fuzz()
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
+    parser.add_argument("seconds", type=int)
+    main(parser.parse_args().seconds)

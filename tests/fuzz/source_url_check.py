@@ -1,4 +1,4 @@
-"""Any text in; nothing out but a failed assertion: what is accepted as a source leads to the judged address alone."""
+"""Checks that a source URL is refused, or that it leads to the checked address only."""
 
 from pathlib import Path
 
@@ -13,8 +13,8 @@ from pgimport.worker.postgres.endpoints import KEEPALIVES, build_client_environm
 from pgimport.worker.postgres.source import FileLocation
 
 _HOME = Path("/run/private/source.pgpass")
-JUDGED = "93.184.216.34"
-ALLOWED = frozenset(
+CHECKED_ADDRESS = "93.184.216.34"
+ALLOWED_KEYWORDS = frozenset(
     {
         "host",
         "hostaddr",
@@ -32,7 +32,7 @@ ALLOWED = frozenset(
         *KEEPALIVES,
     }
 )
-_VARIABLES = frozenset(
+_ALLOWED_VARIABLES = frozenset(
     {
         "PATH",
         "HOME",
@@ -54,61 +54,61 @@ _VARIABLES = frozenset(
 
 
 def check_url(text: str) -> bool:
-    """Whether it was accepted. Raises AssertionError where what was accepted could lead elsewhere."""
-    asked: list[tuple[str, int]] = []
+    """Return whether the URL is accepted. Raises AssertionError if an accepted URL could lead to another address."""
+    resolved: list[tuple[str, int]] = []
 
     def resolve(host: str, port: int) -> list[str]:
-        asked.append((host, port))
-        return [JUDGED]
+        resolved.append((host, port))
+        return [CHECKED_ADDRESS]
 
     url = parse_source(text)
     if isinstance(url, Failure):
         return False
     pinned = resolve_source(url, resolve, AllowedSources())
     assert not isinstance(pinned, Failure)
-    assert asked == [(url.host, url.port)]
+    assert resolved == [(url.host, url.port)]
     if isinstance(url, SourceURL):
-        _check_live(PinnedURL(url, pinned.address))
+        _check_conninfo(PinnedURL(url, pinned.address))
     else:
-        _check_file(PinnedURL(url, pinned.address), resolve)
+        _check_connection(PinnedURL(url, pinned.address), resolve)
     return True
 
 
-def _check_live(pinned: PinnedURL[SourceURL]) -> None:
-    """As libpq itself reads what we would give it, and what its clients would find in their environment."""
+def _check_conninfo(pinned: PinnedURL[SourceURL]) -> None:
+    """Check the connection parameters as libpq parses them, and the environment of its client programs."""
     endpoint = build_source_endpoint(pinned)
     keywords = {**endpoint.parameters(), "password": endpoint.password or "", "passfile": "/dev/null"}
-    read = {
+    parsed = {
         option.keyword.decode(): option.val.decode()
         for option in pq.Conninfo.parse(make_conninfo(**keywords).encode())
         if option.val is not None
     }
-    assert read.keys() <= ALLOWED
-    assert read["hostaddr"] == JUDGED
-    assert read["host"] == pinned.url.host
-    assert "," not in read["host"] + read["hostaddr"] + read["port"]
-    assert not read["host"].startswith(("/", "@"))
-    assert read.get("options", "endpoint=").startswith("endpoint=")
-    assert " " not in read.get("options", "")
+    assert parsed.keys() <= ALLOWED_KEYWORDS
+    assert parsed["hostaddr"] == CHECKED_ADDRESS
+    assert parsed["host"] == pinned.url.host
+    assert "," not in parsed["host"] + parsed["hostaddr"] + parsed["port"]
+    assert not parsed["host"].startswith(("/", "@"))
+    assert parsed.get("options", "endpoint=").startswith("endpoint=")
+    assert " " not in parsed.get("options", "")
     environment = build_client_environment(endpoint, _HOME, {})
-    assert environment.keys() <= _VARIABLES
-    assert environment["PGHOSTADDR"] == JUDGED
+    assert environment.keys() <= _ALLOWED_VARIABLES
+    assert environment["PGHOSTADDR"] == CHECKED_ADDRESS
     assert not any("\x00" in value for value in environment.values())
     if endpoint.password and len(endpoint.password) > 8:
-        assert endpoint.password not in "".join(environment.values()) or endpoint.password in _own(
+        assert endpoint.password not in "".join(environment.values()) or endpoint.password in _join_values(
             endpoint.parameters()
         )
 
 
-def _own(parameters: dict[str, object]) -> str:
-    """A password may be equal to a part of the rest of the URL."""
+def _join_values(parameters: dict[str, object]) -> str:
+    """Join the other parts of the URL: a password may be equal to one of them."""
     return "".join(map(str, parameters.values()))
 
 
-def _check_file(pinned: PinnedURL[FileURL], resolve: object) -> None:
+def _check_connection(pinned: PinnedURL[FileURL], resolve: object) -> None:
     source = FileLocation(pinned=pinned, resolve=resolve)  # type: ignore[arg-type]
     connection = _PinnedConnection(source, _build_context(source))
-    assert connection._address == JUDGED
+    assert connection._address == CHECKED_ADDRESS
     assert (connection.host, connection.port) == (pinned.url.host, pinned.url.port)
     assert pinned.url.target.startswith("/")
     assert pinned.url.target.isascii()

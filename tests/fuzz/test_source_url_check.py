@@ -1,4 +1,4 @@
-"""No URL makes libpq, its clients or the fetcher connect to an address that was not judged."""
+"""Checks that no URL makes libpq, its client programs or the download connect to an unchecked address."""
 
 import os
 import subprocess
@@ -44,18 +44,18 @@ urls = st.one_of(
 
 @settings(max_examples=400)
 @given(urls)
-def test_what_is_accepted_leads_to_the_judged_address_alone(text: str) -> None:
+def test_an_accepted_url_leads_to_the_checked_address_only(text: str) -> None:
     check_url(text)
 
 
 @given(words, words)
-def test_a_name_that_looks_like_a_connection_string_is_a_name(user: str, dbname: str) -> None:
+def test_a_name_that_looks_like_a_conninfo_string_stays_a_name(user: str, dbname: str) -> None:
     check_url(f"postgresql://{user}:secret@a.example.com/{dbname}")
 
 
 @pytest.mark.thorough
 def test_twenty_seconds_of_atheris(tmp_path: Path) -> None:
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-m", "tests.fuzz", "20"],
         cwd=tmp_path,
         capture_output=True,
@@ -64,5 +64,5 @@ def test_twenty_seconds_of_atheris(tmp_path: Path) -> None:
         timeout=120,
         env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'operator'}"},
     )
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
-    assert "number_of_executed_units" in done.stderr
+    assert process.returncode == 0, process.stdout[-2000:] + process.stderr[-4000:]
+    assert "number_of_executed_units" in process.stderr

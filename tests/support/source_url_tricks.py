@@ -5,6 +5,7 @@ from pgimport.model.reasons import Reason
 PUBLIC = "93.184.216.34"
 INVALID, FORBIDDEN = Reason.SOURCE_URL_INVALID, Reason.SOURCE_ADDRESS_FORBIDDEN
 PG = "postgresql://u:p@{}/d"
+# Name of the trick → host, and the reason for which it is refused.
 HOSTS: dict[str, tuple[str, Reason]] = {
     "loopback": ("127.0.0.1", FORBIDDEN),
     "loopback's other end": ("127.255.255.254", FORBIDDEN),
@@ -19,7 +20,7 @@ HOSTS: dict[str, tuple[str, Reason]] = {
     "three parts": ("127.0.1", FORBIDDEN),
     "mixed spellings": ("0x7f.1", FORBIDDEN),
     "zero": ("0", FORBIDDEN),
-    "all zeros": ("0.0.0.0", FORBIDDEN),  # noqa: S104 (nobody binds to it)
+    "all zeros": ("0.0.0.0", FORBIDDEN),  # noqa: S104 (it is not bound)
     "private ten": ("10.1.2.3", FORBIDDEN),
     "private ten in decimal": ("167772161", FORBIDDEN),
     "private 172": ("172.16.0.1", FORBIDDEN),
@@ -88,15 +89,48 @@ HOSTS: dict[str, tuple[str, Reason]] = {
     "brackets around a name": ("[localhost]", INVALID),
 }
 PARAMETERS = [
-    "host=127.0.0.1", "hostaddr=127.0.0.1", "host=", "port=22", "user=postgres", "password=x", "dbname=other",
-    "service=internal", "servicefile=/tmp/x", "passfile=/etc/passwd", "sslkey=/etc/passwd", "sslcert=/etc/passwd",
-    "sslrootcert=/etc/passwd", "sslcrl=/etc/passwd", "sslcrldir=/etc", "sslkeylogfile=/tmp/x", "sslpassword=x",
-    "krbsrvname=x", "gsslib=x", "gssencmode=require", "options=-c%20role%3Dx", "options=endpoint%3Da%20-c%20b",
-    "replication=database", "target_session_attrs=any", "load_balance_hosts=random", "require_auth=none",
-    "oauth_issuer=https://a", "channel_binding=yes", "sslmode=none", "sslmode=require&sslmode=disable",
-    "SSLMODE=disable", "sslmode=disable%00", "connect_timeout=-1", "application_name=a%0ab", "sslmode", "=x",
-    "sslrootcert=system", "requirepeer=x", "client_encoding=x", "keepalives=0", "tcp_user_timeout=1",
-]  # fmt: skip
+    "host=127.0.0.1",
+    "hostaddr=127.0.0.1",
+    "host=",
+    "port=22",
+    "user=postgres",
+    "password=x",
+    "dbname=other",
+    "service=internal",
+    "servicefile=/tmp/x",
+    "passfile=/etc/passwd",
+    "sslkey=/etc/passwd",
+    "sslcert=/etc/passwd",
+    "sslrootcert=/etc/passwd",
+    "sslcrl=/etc/passwd",
+    "sslcrldir=/etc",
+    "sslkeylogfile=/tmp/x",
+    "sslpassword=x",
+    "krbsrvname=x",
+    "gsslib=x",
+    "gssencmode=require",
+    "options=-c%20role%3Dx",
+    "options=endpoint%3Da%20-c%20b",
+    "replication=database",
+    "target_session_attrs=any",
+    "load_balance_hosts=random",
+    "require_auth=none",
+    "oauth_issuer=https://a",
+    "channel_binding=yes",
+    "sslmode=none",
+    "sslmode=require&sslmode=disable",
+    "SSLMODE=disable",
+    "sslmode=disable%00",
+    "connect_timeout=-1",
+    "application_name=a%0ab",
+    "sslmode",
+    "=x",
+    "sslrootcert=system",
+    "requirepeer=x",
+    "client_encoding=x",
+    "keepalives=0",
+    "tcp_user_timeout=1",
+]
 WHOLE = {
     "another scheme": "mysql://u:p@a.example.com/d",
     "no scheme": "//u:p@a.example.com/d",

@@ -1,4 +1,4 @@
--- Types of every kind, and a column of every type with values that are easily spoilt on the way.
+-- Types of every kind, and a column of every type with values that a copy easily damages.
 CREATE SCHEMA kinds;
 COMMENT ON SCHEMA kinds IS 'a comment with ''quotes'', a back\slash, a
 new line and ünïcödé';

@@ -1,4 +1,4 @@
--- Sequences, indexes, constraints, partitions, inheritance, storage: what belongs to a table.
+-- Sequences, indexes, constraints, partitions, inheritance and storage options of tables.
 CREATE SCHEMA shop;
 CREATE SEQUENCE shop.untouched START 40;
 CREATE SEQUENCE shop.moved AS smallint INCREMENT -2 MINVALUE -1000 MAXVALUE 100 START 90 CACHE 5 CYCLE;

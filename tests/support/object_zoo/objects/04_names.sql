@@ -1,4 +1,4 @@
--- Names as odd as they may be.
+-- Unusual names.
 CREATE SCHEMA "Odd Schema";
 CREATE SCHEMA "DATA";
 CREATE SCHEMA "select";

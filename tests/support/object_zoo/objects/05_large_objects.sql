@@ -1,4 +1,4 @@
--- Large objects: of many sizes, with comments and rights.
+-- Large objects of many sizes, with comments and privileges.
 SELECT lo_from_bytea(4000 + i, ('large ' || i)::bytea) FROM generate_series(1, 5) AS i;
 SELECT lo_create(4010);
 SELECT lo_from_bytea(4011, decode(repeat('00ff0a5c', 100000), 'hex'));

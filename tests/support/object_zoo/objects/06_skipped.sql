@@ -1,4 +1,4 @@
--- What an import leaves and names, with what depends on it.
+-- Objects that an import skips and reports, and objects that depend on them.
 CREATE SCHEMA outside;
 CREATE FOREIGN DATA WRAPPER far;
 CREATE SERVER away FOREIGN DATA WRAPPER far;

@@ -1,4 +1,4 @@
--- What needs contrib, ICU, lz4 and XML, in schemas as odd as they come.
+-- Objects that need contrib, ICU, lz4 or XML, in schemas with unusual names.
 CREATE SCHEMA extensions;
 CREATE SCHEMA "Ext ensions";
 CREATE EXTENSION hstore SCHEMA extensions;

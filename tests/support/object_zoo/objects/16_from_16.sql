@@ -1,4 +1,4 @@
--- What 16 brought.
+-- Features of PostgreSQL 16.
 CREATE SCHEMA from_16;
 CREATE VIEW from_16.any AS SELECT any_value(id) AS id FROM shop.thing;
 CREATE VIEW from_16.is_json AS SELECT (code IS JSON OBJECT) AS j, JSON_ARRAY(code, room NULL ON NULL) AS a, JSON_OBJECT('k' : code) AS o FROM shop.orders;

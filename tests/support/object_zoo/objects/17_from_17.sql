@@ -1,4 +1,4 @@
--- What 17 brought.
+-- Features of PostgreSQL 17.
 CREATE SCHEMA from_17;
 CREATE VIEW from_17.table_of AS SELECT t.* FROM JSON_TABLE('[{"a": 1}]', '$[*]' COLUMNS (a int PATH '$.a', n FOR ORDINALITY)) AS t;
 CREATE VIEW from_17.merged AS SELECT JSON_QUERY(jsonb '[1]', '$[*]' WITH WRAPPER) AS q, JSON_VALUE(jsonb '{"a": 1}', '$.a' RETURNING int DEFAULT 5 ON EMPTY) AS v,

@@ -1,4 +1,4 @@
--- What 18 brought.
+-- Features of PostgreSQL 18.
 CREATE SCHEMA from_18;
 CREATE TABLE from_18.made (a int, b int GENERATED ALWAYS AS (a * 2) VIRTUAL, c text GENERATED ALWAYS AS (upper('x' || a::text)) STORED, d int GENERATED ALWAYS AS (a + 1));
 INSERT INTO from_18.made VALUES (1), (NULL), (3);

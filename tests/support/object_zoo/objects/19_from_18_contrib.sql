@@ -1,4 +1,4 @@
--- What 18 brought and needs contrib.
+-- Features of PostgreSQL 18 that need contrib.
 CREATE TABLE from_18.stays (room int, during tsrange, CONSTRAINT one_at_a_time PRIMARY KEY (room, during WITHOUT OVERLAPS));
 INSERT INTO from_18.stays VALUES (1, '[2024-01-01,2024-02-01)'), (1, '[2024-02-01,2024-03-01)');
 CREATE TABLE from_18.within (room int, during tsrange, CONSTRAINT while_it_lasts FOREIGN KEY (room, PERIOD during) REFERENCES from_18.stays (room, PERIOD during));

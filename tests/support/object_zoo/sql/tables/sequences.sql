@@ -1,4 +1,4 @@
--- Sequences; each is asked itself where it stands.
+-- Sequences. The position of each is read from the sequence itself.
 SELECT n.nspname, c.relname
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace

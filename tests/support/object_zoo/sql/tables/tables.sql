@@ -1,5 +1,5 @@
--- Tables and filled materialised views with rows of their own, and whether ONLY those count. Partitions by hash are
--- read through their root: where a row lies may depend on the oid of a type.
+-- Tables and populated materialized views that have rows, and whether to read them with ONLY. Hash partitions are read
+-- through their root, because the partition of a row may depend on the oid of a type.
 SELECT n.nspname, c.relname, c.relkind <> 'p'
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
