@@ -179,7 +179,7 @@ class Matrix:
         return Outcome(differences, skipped, failure)
 
     def _read_reference(self, source: PostgresServer, target: PostgresServer) -> Content:
-        """Return the source's definitions in the spelling of the target's major, restored by PostgreSQL's own clients."""
+        """Return the source's definitions as the target's major writes them, restored by PostgreSQL's own clients."""
         key = (source.major, target.major)
         if key not in self.references and source.major == target.major:
             self.references[key] = {}
