@@ -8,7 +8,7 @@ from importlib import import_module
 
 from pgimport.extras import EX_CONFIG, explain_missing_package
 
-# Name of the program → its module, and the extra with its packages.
+# For each program: its module, and the extra that installs its packages.
 PROGRAMS = {
     "operator": ("pgimport.handlers.main", "operator"),
     "api": ("pgimport.api.main", "api"),

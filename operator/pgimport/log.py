@@ -1,4 +1,4 @@
-"""One JSON object a line on stderr, with everything that looks like a secret taken out."""
+"""Logs one JSON object in each line of stderr, without secrets."""
 
 import json
 import logging
@@ -7,8 +7,8 @@ import sys
 from datetime import UTC, datetime
 
 _QUOTED = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
-# user:password@ in a URL (a password may hold an @ that nobody escaped), password=… in a connection string, a
-# variable, JSON or a traceback, PASSWORD '…' in SQL
+# user:password@ in a URL, where the password may contain an unescaped @; password=… in a conninfo string, a variable,
+# JSON or a traceback; PASSWORD '…' in SQL; a SCRAM verifier.
 _SECRETS = (
     (re.compile(r"(?i)(postgres(?:ql)?://[^\s:/@]*):\S+@"), r"\1:***@"),
     (re.compile(rf"(?i)(password|passwd|pwd)([\"']?\s*[=:]\s*)({_QUOTED}|[^\s,;&\"'}}]+)"), r"\1\2***"),
@@ -18,14 +18,14 @@ _SECRETS = (
 
 
 def redact(text: str) -> str:
-    """What may be shown: no password of a URL or a connection string, no verifier."""
+    """Replaces passwords and verifiers in a text."""
     for pattern, replacement in _SECRETS:
         text = pattern.sub(replacement, text)
     return text
 
 
 class JsonLine(logging.Formatter):
-    """time, level, logger, message, and the traceback where there is one."""
+    """Formats a record as JSON with the fields time, level, logger, message and traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -40,11 +40,11 @@ class JsonLine(logging.Formatter):
 
 
 def start_logging(level: str) -> None:
-    """Replaces whatever handlers the process had."""
+    """Replaces all log handlers of the process."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLine())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    # kopf says every event at info, the client every retry: ours are the lines that a person reads
+    # kopf logs every event at level info, and the Kubernetes client every retry.
     logging.getLogger("kopf").setLevel(max(logging.WARNING, logging.getLogger().level))
     logging.getLogger("urllib3").setLevel(logging.ERROR)
-    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)  # the probes of every few seconds
+    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)  # requests of the liveness probe

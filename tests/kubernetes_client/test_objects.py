@@ -296,9 +296,13 @@ def test_the_newest_warning_says_why_nothing_starts(cluster: KubernetesClient, n
         ("09", "Scheduled", "Normal"),
     ):
         event = {
-            "metadata": {"name": f"{name}-{second}"}, "type": kind, "reason": reason, "message": "no such Secret",
-            "involvedObject": {"name": name}, "lastTimestamp": f"2026-01-01T12:00:{second}Z",
-        }  # fmt: skip
+            "metadata": {"name": f"{name}-{second}"},
+            "type": kind,
+            "reason": reason,
+            "message": "no such Secret",
+            "involvedObject": {"name": name},
+            "lastTimestamp": f"2026-01-01T12:00:{second}Z",
+        }
         cluster.create(api_paths.core("shop", "events"), event)
     assert namespaces.read_start_warning(cluster, "shop", (name,)) == "FailedMount: no such Secret"
     assert namespaces.read_start_warning(cluster, "shop", ("another",)) is None

@@ -29,13 +29,16 @@ def a_body(name: str = "pod-1", job: str = "job-uid", import_uid: str = "import-
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {
-            "name": name, "namespace": "shop", "uid": f"{name}-uid", "creationTimestamp": "2026-01-01T12:00:00Z",
+            "name": name,
+            "namespace": "shop",
+            "uid": f"{name}-uid",
+            "creationTimestamp": "2026-01-01T12:00:00Z",
             "labels": {LABEL_IMPORT_UID: import_uid},
             "ownerReferences": [{"kind": "Job", "name": "pgi", "uid": job}],
         },
         "spec": {"initContainers": [{"name": "preflight"}], "containers": [{"name": "import"}]},
         "status": status,
-    }  # fmt: skip
+    }
 
 
 def test_a_pod_that_nobody_has_started_has_its_containers_all_the_same() -> None:

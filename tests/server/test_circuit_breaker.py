@@ -89,9 +89,13 @@ def test_a_server_that_says_nothing_is_waited_for_once(
     monkeypatch.setattr(connection_module, "CONNECT_SECONDS", 2)
     known = CircuitBreaker()
     good = Access(
-        host=postgres16.host, port=postgres16.port, user=ADMIN, password=postgres16.admin_password,
-        sslmode="disable", circuit_breaker=known,
-    )  # fmt: skip
+        host=postgres16.host,
+        port=postgres16.port,
+        user=ADMIN,
+        password=postgres16.admin_password,
+        sslmode="disable",
+        circuit_breaker=known,
+    )
     bad = dataclasses.replace(good, port=silent)
     waited = []
     for _ in range(3):

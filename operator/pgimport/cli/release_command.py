@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pgimport.extras import EX_CONFIG
 from pgimport.kubernetes_client import api_paths
 from pgimport.kubernetes_client.api_client import KubernetesClient, connect_kubernetes
-from pgimport.kubernetes_client.custom_resources import list_raw
+from pgimport.kubernetes_client.custom_resources import list_objects
 from pgimport.model.errors import NotFound, PgimportError
 from pgimport.model.names import FINALIZER_PREVIEW, FINALIZER_PROJECT, PREVIEWS, PROJECTS
 from pgimport.model.resources import ResourceKey
@@ -69,7 +69,7 @@ def remove_finalizers(kubernetes: KubernetesClient, kind: str, finalizer: str) -
     """Returns the number of objects of this kind that had the finalizer."""
     count = 0
     try:
-        resources = list_raw(kubernetes, kind)["items"]
+        resources = list_objects(kubernetes, kind)["items"]
     except NotFound:  # Without its CRD a kind has no objects.
         return 0
     for resource in resources:

@@ -5,7 +5,7 @@ import threading
 from typing import Any
 
 from pgimport.handlers.observed_versions import ObservedVersions
-from pgimport.kubernetes_client.custom_resources import list_raw
+from pgimport.kubernetes_client.custom_resources import list_objects
 from pgimport.model.errors import PgimportError
 from pgimport.model.names import IMPORTS, LABEL_EPHEMERAL, PREVIEWS, PROJECTS
 from pgimport.model.resources import ResourceKey
@@ -43,7 +43,7 @@ def sweep_once(context: ReconcileContext, queue: WorkQueue, versions: ObservedVe
     """
     listed: dict[ResourceKey, int] = {}
     for kind in (PROJECTS, PREVIEWS, IMPORTS):
-        for body in list_raw(context.cluster, kind)["items"]:
+        for body in list_objects(context.cluster, kind)["items"]:
             key = build_key(kind, body)
             listed[key] = int(body["metadata"]["resourceVersion"])
             if not is_settled(body):

@@ -1,1 +1,1 @@
-"""Room 5, the cluster: the only one that talks to Kubernetes; gives facts as plain values, takes plain dicts."""
+"""The Kubernetes API; the only package that imports the official client. It reads and writes JSON objects."""

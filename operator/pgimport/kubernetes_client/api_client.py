@@ -1,7 +1,7 @@
-"""One HTTP call to the Kubernetes API: paths and plain JSON in, plain JSON out, refusals as errors of ours.
+"""Calls to the Kubernetes API, with paths and JSON objects instead of the official client's model classes.
 
-Authentication, TLS and connections are the official client's. Every call has a timeout (the client's own default
-is none), and every delete says what becomes of the dependents: without it the client orphans a Job's pods.
+The official client does authentication, TLS and connections. Every call has a timeout, which the client does not set
+by default. Every delete sets a propagation policy, because deleting a Job would otherwise orphan its pods.
 """
 
 import json
@@ -25,40 +25,43 @@ from pgimport.model.errors import (
 from pgimport.model.names import MANAGER
 
 REQUEST_TIMEOUT = (5, 30)  # seconds to connect and to read
-WATCH_SILENCE = 100  # seconds without a byte; a bookmark comes about once a minute
+WATCH_SILENCE = 100  # seconds without data; the API server sends a bookmark about once a minute
 Json = dict[str, Any]
 
 
 class KubernetesClient:
-    """A connection to one Kubernetes API server; safe to share between threads."""
+    """A client of one Kubernetes API server; safe to share between threads."""
 
     def __init__(self, api: client.ApiClient) -> None:
         self._api = api
 
     def get(self, path: str, **query: str) -> Json:
-        """One object or list. Raises Absent."""
+        """Reads an object or a list. Raises Absent if it does not exist."""
         return self._json("GET", path, query)
 
     def get_text(self, path: str, **query: str) -> str:
-        """What is not JSON: a pod's log."""
+        """Reads a text, such as the log of a pod."""
         return self._call("GET", path, query).decode(errors="replace")
 
     def create(self, path: str, body: Json) -> Json:
-        """Raises Conflict where the name is taken; the caller judges whether it is ours."""
+        """Creates an object. Raises Conflict if the name is taken; the caller checks whether the object is ours."""
         return self._json("POST", path, {"fieldManager": MANAGER}, body)
 
     def patch(self, path: str, body: Json | list[Json]) -> Json:
-        """A JSON patch (list) or a merge patch (object); Conflict on a resourceVersion that is not current."""
+        """Sends a JSON patch (list) or a merge patch (object). Raises Conflict if the resourceVersion is outdated."""
         kind = "json-patch" if isinstance(body, list) else "merge-patch"
         return self._json("PATCH", path, {"fieldManager": MANAGER}, body, f"application/{kind}+json")
 
     def apply(self, path: str, body: Json) -> Json:
-        """Server-side apply of the fields in `body`, as ours."""
+        """Runs a server-side apply of the fields in `body`, with our field manager."""
         query = {"fieldManager": MANAGER, "force": "true"}
         return self._json("PATCH", path, query, body, "application/apply-patch+yaml")
 
     def delete(self, path: str, uid: str | None = None) -> None:
-        """With its dependents, in the background; gone already is success. `uid` guards against a successor."""
+        """Deletes an object and its dependents in the background; does nothing if it does not exist.
+
+        `uid`: delete only the object with this uid, not a new one with the same name.
+        """
         options: Json = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
         if uid is not None:
             options["preconditions"] = {"uid": uid}
@@ -68,20 +71,25 @@ class KubernetesClient:
             return
 
     def watch(
-        self, path: str, version: str, seconds: int, opened: Callable[[Callable[[], None]], None] = lambda _: None
+        self, path: str, version: str, seconds: int, on_open: Callable[[Callable[[], None]], None] = lambda _: None
     ) -> Iterator[Json]:
-        """Events after this resourceVersion, bookmarks among them, for so long. Raises Absent for one too old.
+        """Yields the events after a resourceVersion, with bookmarks, for `seconds`.
 
-        `opened` gets what ends the watch from another thread.
+        Raises NotFound if the API server no longer has the events after this version.
+
+        `on_open` receives a function that ends the watch, which may be called from another thread.
         """
         query = {
-            "watch": "true", "resourceVersion": version, "allowWatchBookmarks": "true", "timeoutSeconds": str(seconds)
-        }  # fmt: skip
+            "watch": "true",
+            "resourceVersion": version,
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(seconds),
+        }
         response = self._send("GET", path, query, timeout=(REQUEST_TIMEOUT[0], WATCH_SILENCE)).response
         try:
             if response.status >= 400:
-                raise _refusal("GET", path, response.status, response.data)
-            opened(response.shutdown)
+                raise _api_error("GET", path, response.status, response.data)
+            on_open(response.shutdown)
             rest = b""
             for piece in response.stream(64 * 1024):
                 *lines, rest = (rest + piece).split(b"\n")
@@ -97,7 +105,9 @@ class KubernetesClient:
     ) -> Json:
         answer = json.loads(self._call(method, path, query, body, content_type))
         if not isinstance(answer, dict):
-            raise KubernetesUnavailable(f"{method} {path}: not an object, but {type(answer).__name__}")
+            raise KubernetesUnavailable(
+                f"{method} {path}: the API server sent {type(answer).__name__} instead of an object"
+            )
         return answer
 
     def _call(
@@ -111,13 +121,18 @@ class KubernetesClient:
                 f"{method} {path}: {type(error).__name__}: Kubernetes does not answer"
             ) from error
         if response.status >= 400:
-            raise _refusal(method, path, response.status, data)
+            raise _api_error(method, path, response.status, data)
         return data
 
     def _send(
-        self, method: str, path: str, query: Mapping[str, str], body: Any = None,
-        content_type: str = "application/json", timeout: tuple[int, int] | None = None,
-    ) -> Any:  # fmt: skip
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: Any = None,
+        content_type: str = "application/json",
+        timeout: tuple[int, int] | None = None,
+    ) -> Any:
         _, url, headers, _, _ = self._api.param_serialize(
             method,
             path + (f"?{urlencode(query)}" if query else ""),
@@ -136,8 +151,8 @@ class KubernetesClient:
             ) from error
 
 
-def _refusal(method: str, path: str, status: int, data: bytes) -> PgimportError:
-    """The API server's own sentence, with the verb and the path; never the body that was sent."""
+def _api_error(method: str, path: str, status: int, data: bytes) -> PgimportError:
+    """Builds the error with the verb, the path and the API server's message; never with the body that was sent."""
     try:
         message = str(json.loads(data).get("message", ""))
     except (ValueError, AttributeError):
@@ -174,6 +189,6 @@ def connect_kubernetes() -> KubernetesClient:
             raise KubernetesNotConfigured(
                 f"no usable kubeconfig: {first_line}. Set KUBECONFIG to the file of your cluster"
             ) from error
-    configuration.connection_pool_maxsize = 32  # workers and sweep at once
-    configuration.retries = False  # our own queue decides when to come back
+    configuration.connection_pool_maxsize = 32  # reconcile workers and the sweep share the connections
+    configuration.retries = False  # the work queue retries with backoff
     return KubernetesClient(client.ApiClient(configuration))

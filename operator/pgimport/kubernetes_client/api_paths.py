@@ -1,11 +1,11 @@
-"""Where objects live in the Kubernetes API: kind, namespace and name in, URL path out."""
+"""URL paths of objects and lists in the Kubernetes API."""
 
 from pgimport.model.names import GROUP, VERSION
 from pgimport.model.resources import ResourceKey
 
 
 def resource(kind: str, namespace: str = "", name: str = "") -> str:
-    """A path of our own group; without a namespace all of them, without a name the list."""
+    """Path of a custom resource. Without a name it is the list, and without a namespace that of all namespaces."""
     scope = f"/namespaces/{namespace}" if namespace else ""
     return f"/apis/{GROUP}/{VERSION}{scope}/{kind}" + (f"/{name}" if name else "")
 

@@ -1,4 +1,4 @@
-"""Our three kinds: read, list, claim, and the one pen for status."""
+"""The three custom resources: parsed, read, listed, and the only writer of their status."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -20,7 +20,7 @@ StatusT = TypeVar("StatusT", bound=LenientModel)
 
 
 def parse_meta(body: Json) -> ObjectMeta:
-    """What a decision reads of `metadata`."""
+    """Parses the parts of `metadata` that decisions need."""
     raw = body["metadata"]
     return ObjectMeta(
         name=raw["name"],
@@ -36,26 +36,29 @@ def parse_meta(body: Json) -> ObjectMeta:
 
 
 def parse_spec(body: Json, model: type[SpecT]) -> tuple[SpecT | None, str | None]:
-    """The spec, or one sentence that names each wrong field; values are the user's own, and no secret is among them."""
+    """Returns the spec, or a message that names each invalid field.
+
+    The message may quote values, because a spec contains no secrets.
+    """
     try:
         return model.model_validate(body.get("spec", {})), None
     except ValidationError as error:
-        return None, "; ".join(_sentence(found) for found in error.errors(include_url=False))
+        return None, "; ".join(_field_error(details) for details in error.errors(include_url=False))
 
 
-def _sentence(found: Any) -> str:
-    field = ".".join(str(part) for part in ("spec", *found["loc"]))
-    return f"{field}: {found['msg'].removeprefix('Value error, ')}"
+def _field_error(details: Any) -> str:
+    field = ".".join(str(part) for part in ("spec", *details["loc"]))
+    return f"{field}: {details['msg'].removeprefix('Value error, ')}"
 
 
 def parse_status(body: Json, model: type[StatusT]) -> StatusT:
-    """Leniently: a part that another version wrote in another shape is passed over, never a traceback."""
+    """Parses the status leniently: ignores each field that another version of the operator wrote in another shape."""
     raw = body.get("status") or {}
     try:
         return model.model_validate(raw)
     except ValidationError as error:
-        broken = {str(found["loc"][0]) for found in error.errors()}
-        return model.model_validate({name: value for name, value in raw.items() if name not in broken})
+        invalid = {str(details["loc"][0]) for details in error.errors()}
+        return model.model_validate({name: value for name, value in raw.items() if name not in invalid})
 
 
 def parse_import(body: Json) -> ImportObject:
@@ -92,22 +95,22 @@ TERMINAL_STATES = ("completed", "failed", "cancelled")
 
 
 def list_imports(cluster: KubernetesClient, namespace: str, selector: str = "") -> list[ImportObject]:
-    """All of a namespace, or those that a field selector keeps (the API server filters)."""
+    """Lists the imports of a namespace that match a field selector."""
     query = {"fieldSelector": selector} if selector else {}
     return [parse_import(item) for item in cluster.get(api_paths.resource(IMPORTS, namespace), **query)["items"]]
 
 
 def list_active_imports(cluster: KubernetesClient, namespace: str) -> list[ImportObject]:
-    """Those that are not terminal, also those that nobody has looked at yet."""
-    return _list_others(cluster, namespace, *TERMINAL_STATES)
+    """Lists the imports that are not terminal, including those that have no state yet."""
+    return _list_except(cluster, namespace, *TERMINAL_STATES)
 
 
 def list_waiting_imports(cluster: KubernetesClient, namespace: str) -> list[ImportObject]:
-    """Those that are neither terminal nor at work. Asked after each end, so what runs is not even sent."""
-    return _list_others(cluster, namespace, *TERMINAL_STATES, ImportState.RUNNING.value)
+    """Lists the imports that wait. The API server filters, because this is called whenever an import ends."""
+    return _list_except(cluster, namespace, *TERMINAL_STATES, ImportState.RUNNING.value)
 
 
-def _list_others(cluster: KubernetesClient, namespace: str, *states: str) -> list[ImportObject]:
+def _list_except(cluster: KubernetesClient, namespace: str, *states: str) -> list[ImportObject]:
     return list_imports(cluster, namespace, ",".join(f"status.state!={state}" for state in states))
 
 
@@ -119,13 +122,13 @@ def list_projects(cluster: KubernetesClient) -> list[ProjectObject]:
     return [parse_project(item) for item in cluster.get(api_paths.resource(PROJECTS))["items"]]
 
 
-def list_raw(cluster: KubernetesClient, kind: str) -> Json:
-    """The whole list of one kind in all namespaces, as it came, for the sweep."""
+def list_objects(cluster: KubernetesClient, kind: str) -> Json:
+    """Lists the objects of one kind in all namespaces, unparsed, for the sweep."""
     return cluster.get(api_paths.resource(kind))
 
 
 def write_status(cluster: KubernetesClient, key: ResourceKey, meta: ObjectMeta, status: LenientModel) -> None:
-    """The one pen: the whole status at once, refused with Conflict where the object changed since `meta`."""
+    """Replaces the whole status. Raises Conflict if the object changed since `meta` was read."""
     _patch_status(
         cluster,
         key,
@@ -136,27 +139,27 @@ def write_status(cluster: KubernetesClient, key: ResourceKey, meta: ObjectMeta, 
     )
 
 
-def confirm(cluster: KubernetesClient, key: ResourceKey, meta: ObjectMeta) -> None:
-    """Raises Conflict where the object changed since `meta`, or is gone; changes nothing.
+def confirm_unchanged(cluster: KubernetesClient, key: ResourceKey, meta: ObjectMeta) -> None:
+    """Raises Conflict if the object changed since `meta` was read, or does not exist; changes nothing.
 
-    A read may come from a view that is old, a write never: so a write is asked, one that writes what is there.
+    A read may be outdated, but a write is not. So this writes the resourceVersion that was read.
     """
     try:
         _patch_status(
             cluster, key, [{"op": "add", "path": "/metadata/resourceVersion", "value": meta.resource_version}]
         )
     except NotFound as gone:
-        raise Conflict(f"{key} is gone") from gone
+        raise Conflict(f"{key} no longer exists") from gone
 
 
-def holds(cluster: KubernetesClient, key: ResourceKey, uid: str, *terms: tuple[str, object]) -> bool:
-    """Is the object of this name still this one, and has its status these values (`("/cleanedUp", True)`)?
+def status_matches(cluster: KubernetesClient, key: ResourceKey, uid: str, *terms: tuple[str, object]) -> bool:
+    """Tells whether the object still has this uid, and its status these values, such as `("/cleanedUp", True)`.
 
-    As sure as `confirm`; False where it is gone.
+    A write asks the API server, so the answer is never outdated. Returns False if the object does not exist.
     """
-    asked = [("/metadata/uid", uid), *((f"/status{path}", value) for path, value in terms)]
+    conditions = [("/metadata/uid", uid), *((f"/status{path}", value) for path, value in terms)]
     try:
-        _patch_status(cluster, key, [{"op": "test", "path": path, "value": value} for path, value in asked])
+        _patch_status(cluster, key, [{"op": "test", "path": path, "value": value} for path, value in conditions])
     except (NotFound, Invalid):
         return False
     return True
@@ -167,7 +170,7 @@ def _patch_status(cluster: KubernetesClient, key: ResourceKey, patch: list[Json]
 
 
 def write_finalizers(cluster: KubernetesClient, key: ResourceKey, meta: ObjectMeta, finalizers: Sequence[str]) -> None:
-    """Replaces the list; Conflict where the object changed since `meta`."""
+    """Replaces the finalizers. Raises Conflict if the object changed since `meta` was read."""
     body = {"metadata": {"resourceVersion": meta.resource_version, "finalizers": list(finalizers)}}
     cluster.patch(api_paths.of_key(key), body)
 

@@ -1,4 +1,4 @@
-"""An import's Job: read, create, stop, let go; a Job's JSON in, `ObservedJob` out."""
+"""The Job of an import: created, read, stopped and deleted."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -11,17 +11,19 @@ from pgimport.model.observations import ObservedJob, OrphanedJob
 
 
 def parse_job(body: Json, import_uid: str) -> ObservedJob:
-    """`ours` compares the owner's uid: a Job of the same name may belong to an earlier import."""
+    """Parses a Job. `ours` compares the owner's uid, because an earlier import of the same name may own the Job."""
     meta, spec, status = body["metadata"], body["spec"], body.get("status", {})
-    true = {found["type"]: found for found in status.get("conditions", ()) if found["status"] == "True"}
-    failed = true.get("FailureTarget") or true.get("Failed") or {}
+    conditions = {
+        condition["type"]: condition for condition in status.get("conditions", ()) if condition["status"] == "True"
+    }
+    failed = conditions.get("FailureTarget") or conditions.get("Failed") or {}
     return ObservedJob(
         name=meta["name"],
         uid=meta["uid"],
         ours=any(owner["uid"] == import_uid for owner in meta.get("ownerReferences", ())),
         created_at=datetime.fromisoformat(meta["creationTimestamp"]),
         suspended=bool(spec.get("suspend")),
-        complete="Complete" in true,
+        complete="Complete" in conditions,
         failed_reason=failed.get("reason"),
         failed_message=failed.get("message"),
         failed_count=status.get("failed", 0),
@@ -37,43 +39,48 @@ def read_job(cluster: KubernetesClient, namespace: str, name: str, import_uid: s
         return None
 
 
-def list_orphans(cluster: KubernetesClient, namespace: str, cleaned: Collection[str]) -> tuple[OrphanedJob, ...]:
-    """Our Jobs without an owner, of imports that were deleted with `--cascade=orphan`: no others lose theirs.
+def list_orphans(
+    cluster: KubernetesClient, namespace: str, cleaned_up_uids: Collection[str]
+) -> tuple[OrphanedJob, ...]:
+    """Lists the Jobs of ours that no import will clean up.
 
-    And those of imports that were cleaned up (their uids), made since by somebody who came late: no clean-up has given
-    them a time to live.
+    These are Jobs without an owner, whose import was deleted with `--cascade=orphan`, and Jobs without a TTL that were
+    created after the clean-up of their import. `cleaned_up_uids`: the uids of imports that were cleaned up.
     """
     listed = cluster.get(api_paths.jobs(namespace), labelSelector=LABEL_IMPORT_UID)["items"]
     return tuple(
         OrphanedJob(item["metadata"]["name"], item["metadata"]["uid"])
         for item in listed
         if not item["metadata"].get("ownerReferences")
-        or (item["metadata"]["labels"][LABEL_IMPORT_UID] in cleaned and "ttlSecondsAfterFinished" not in item["spec"])
+        or (
+            item["metadata"]["labels"][LABEL_IMPORT_UID] in cleaned_up_uids
+            and "ttlSecondsAfterFinished" not in item["spec"]
+        )
     )
 
 
 def create_job(cluster: KubernetesClient, namespace: str, manifest: Json, import_uid: str) -> None:
-    """May be repeated: one that exists is success if it is ours, else Conflict."""
+    """Creates the Job; does nothing if it exists and is ours. Raises Conflict if it belongs to another owner."""
     try:
         cluster.create(api_paths.jobs(namespace), manifest)
     except Conflict:
-        found = read_job(cluster, namespace, manifest["metadata"]["name"], import_uid)
-        if found is None or not found.ours or found.deleting:
+        existing = read_job(cluster, namespace, manifest["metadata"]["name"], import_uid)
+        if existing is None or not existing.ours or existing.deleting:
             raise
 
 
 def stop_job(cluster: KubernetesClient, namespace: str, name: str) -> None:
-    """Ends its pods at once and keeps the Job, with the logs of the attempts that ended, for its TTL."""
+    """Ends the pods of the Job at once, and keeps the Job with the logs of its attempts until its TTL ends."""
     _patch(cluster, namespace, name, {"activeDeadlineSeconds": 1})
 
 
 def set_job_ttl(cluster: KubernetesClient, namespace: str, name: str, seconds: int) -> None:
-    """Only after the terminal status is written: a Job may vanish with its result otherwise."""
+    """Sets the TTL of a Job. Call this after the terminal status is written, because the Job contains the result."""
     _patch(cluster, namespace, name, {"ttlSecondsAfterFinished": seconds})
 
 
 def delete_job(cluster: KubernetesClient, namespace: str, name: str, uid: str) -> None:
-    """This one, and no successor of its name."""
+    """Deletes the Job with this uid, not a new one with the same name."""
     cluster.delete(api_paths.jobs(namespace, name), uid=uid)
 
 

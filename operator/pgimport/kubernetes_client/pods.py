@@ -1,4 +1,4 @@
-"""The pods of an import's Job: JSON in, `ObservedPod` out; and the last progress line of a running one."""
+"""The pods of an import's Job, and the progress that their containers log."""
 
 import json
 from datetime import datetime
@@ -11,7 +11,7 @@ from pgimport.model.observations import ObservedContainer, ObservedPod
 from pgimport.model.result import parse_worker_result
 from pgimport.model.status import Progress
 
-LOG_LINES = 20  # of the tail; a worker prints a progress line every two seconds at most
+LOG_LINES = 20  # a worker writes at most one progress line in two seconds
 
 
 def _time(value: str | None) -> datetime | None:
@@ -34,11 +34,11 @@ def parse_container(body: Json) -> ObservedContainer:
 
 
 def parse_pod(body: Json) -> ObservedPod:
-    """A dry run's only container is its preflight, wherever in the pod it stands."""
+    """Parses a pod. The preflight of a dry run is its only container; otherwise it is an init container."""
     meta, status = body["metadata"], body.get("status", {})
     containers = {
-        found["name"]: parse_container(found)
-        for found in (*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ()))
+        container["name"]: parse_container(container)
+        for container in (*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ()))
     }
     return ObservedPod(
         name=meta["name"],
@@ -49,7 +49,8 @@ def parse_pod(body: Json) -> ObservedPod:
         started_at=_time(status.get("startTime")),
         deleting="deletionTimestamp" in meta,
         disrupted=any(
-            found["type"] == "DisruptionTarget" and found["status"] == "True" for found in status.get("conditions", ())
+            condition["type"] == "DisruptionTarget" and condition["status"] == "True"
+            for condition in status.get("conditions", ())
         ),
         reason=status.get("reason"),
         message=status.get("message"),
@@ -59,19 +60,19 @@ def parse_pod(body: Json) -> ObservedPod:
 
 
 def _not_started(body: Json) -> ObservedContainer | None:
-    """A pod without a status yet has its containers all the same: it is no dry run."""
-    names = [found["name"] for found in body.get("spec", {}).get("containers", ())]
+    """Returns the import container of a pod that has no status yet, or None for a dry run."""
+    names = [container["name"] for container in body.get("spec", {}).get("containers", ())]
     return ObservedContainer(name=CONTAINER_IMPORT) if CONTAINER_IMPORT in names else None
 
 
 def list_pods(cluster: KubernetesClient, namespace: str, import_uid: str) -> list[ObservedPod]:
-    """Oldest first."""
+    """Lists the pods of an import, oldest first."""
     body = cluster.get(api_paths.core(namespace, "pods"), labelSelector=f"{LABEL_IMPORT_UID}={import_uid}")
     return sorted((parse_pod(item) for item in body["items"]), key=lambda pod: (pod.created_at, pod.name))
 
 
 def read_progress(cluster: KubernetesClient, namespace: str, pod: str, container: str) -> Progress | None:
-    """The newest progress line in the container's log; None where there is none yet or the log is away."""
+    """Returns the newest progress in the log of a container, or None if there is none or the log cannot be read."""
     try:
         log = cluster.get_text(
             f"{api_paths.core(namespace, 'pods', pod)}/log", container=container, tailLines=str(LOG_LINES)

@@ -1,4 +1,4 @@
-"""Secrets and ConfigMaps: is an entry there, read one by name, create one that we own. None is listed or watched."""
+"""Secrets and ConfigMaps, read and written by name; they are never listed or watched."""
 
 import base64
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from pgimport.model.errors import Conflict, NotFound
 
 
 def read_secret(cluster: KubernetesClient, namespace: str, name: str) -> dict[str, bytes] | None:
-    """Every entry, decoded; None where there is no such Secret."""
+    """Returns the decoded entries, or None if the Secret does not exist."""
     try:
         body = cluster.get(api_paths.core(namespace, "secrets", name))
     except NotFound:
@@ -18,7 +18,7 @@ def read_secret(cluster: KubernetesClient, namespace: str, name: str) -> dict[st
 
 
 def read_config_map(cluster: KubernetesClient, namespace: str, name: str) -> set[str]:
-    """The keys of its entries; none where there is no such ConfigMap."""
+    """Returns the keys of the entries; no keys if the ConfigMap does not exist."""
     try:
         body = cluster.get(api_paths.core(namespace, "configmaps", name))
     except NotFound:
@@ -29,17 +29,17 @@ def read_config_map(cluster: KubernetesClient, namespace: str, name: str) -> set
 def create_secret(
     cluster: KubernetesClient, namespace: str, manifest: Json, data: Mapping[str, bytes]
 ) -> dict[str, bytes]:
-    """The Secret's entries: ours where it was made now, those that are there where it is ours already.
+    """Creates a Secret and returns its entries; returns the existing entries if the Secret exists and is ours.
 
-    Raises Conflict where a Secret of this name has another owner.
+    Raises Conflict if the Secret has another owner.
     """
     encoded = {key: base64.b64encode(value).decode() for key, value in data.items()}
     try:
         cluster.create(api_paths.core(namespace, "secrets"), {**manifest, "data": encoded})
     except Conflict:
         body = cluster.get(api_paths.core(namespace, "secrets", manifest["metadata"]["name"]))
-        wanted = {owner["uid"] for owner in manifest["metadata"]["ownerReferences"]}
-        if not wanted & {owner["uid"] for owner in body["metadata"].get("ownerReferences", ())}:
+        owner_uids = {owner["uid"] for owner in manifest["metadata"]["ownerReferences"]}
+        if not owner_uids & {owner["uid"] for owner in body["metadata"].get("ownerReferences", ())}:
             raise
         return {key: base64.b64decode(value) for key, value in body.get("data", {}).items()}
     return dict(data)
@@ -50,9 +50,9 @@ def delete_secret(cluster: KubernetesClient, namespace: str, name: str) -> None:
 
 
 def ensure_entry(cluster: KubernetesClient, manifest: Json, key: str, value: bytes | None) -> None:
-    """One entry of a Secret that may hold others, and may not be there yet; None takes the entry away.
+    """Sets one entry of a Secret and keeps the others; creates the Secret if needed. None removes the entry.
 
-    Two at once both come through: a merge patch touches no other entry.
+    Two concurrent calls both succeed, because a merge patch changes no other entry.
     """
     namespace, name = manifest["metadata"]["namespace"], manifest["metadata"]["name"]
     data = {key: base64.b64encode(value).decode() if value is not None else None}

@@ -7,7 +7,7 @@ from pgimport.decide.decision import (
     EnsureRoleBindings,
     SetFinalizer,
 )
-from pgimport.kubernetes_client.custom_resources import holds
+from pgimport.kubernetes_client.custom_resources import status_matches
 from pgimport.kubernetes_client.jobs import delete_job
 from pgimport.kubernetes_client.secrets_and_config_maps import delete_secret
 from pgimport.model.names import FINALIZER_PROJECT, IMPORTS, PREVIEWS, PROJECTS
@@ -62,5 +62,7 @@ def _is_orphaned(context: ReconcileContext, namespace: str, mark: OwnerComment) 
     if mark.owner_uid is None or mark.owner_name is None:
         return False
     key = ResourceKey(IMPORTS if mark.import_uid else PREVIEWS, namespace, mark.owner_name)
-    cleaned_up = mark.import_uid is not None and holds(context.cluster, key, mark.owner_uid, ("/cleanedUp", True))
-    return cleaned_up or not holds(context.cluster, key, mark.owner_uid)
+    cleaned_up = mark.import_uid is not None and status_matches(
+        context.cluster, key, mark.owner_uid, ("/cleanedUp", True)
+    )
+    return cleaned_up or not status_matches(context.cluster, key, mark.owner_uid)

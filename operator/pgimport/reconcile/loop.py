@@ -21,7 +21,7 @@ from pgimport.decide.wake import (
     wake_after_removal,
 )
 from pgimport.kubernetes_client.custom_resources import (
-    confirm,
+    confirm_unchanged,
     list_previews,
     list_projects,
     list_waiting_imports,
@@ -123,7 +123,7 @@ def _decide_and_act(
 ) -> ReconcileResult:
     decision = reconciler.decide(observed, _now(), context.policy)
     if decision.actions and reconciler.confirms:
-        confirm(context.cluster, key, observed.object.meta)
+        confirm_unchanged(context.cluster, key, observed.object.meta)
     decision = _act(context, reconciler, observed, decision)
     _write_status(context, key, observed.object.meta, observed.object.status, decision)
     return ReconcileResult(requeue_after=decision.requeue_after, wake=_list_keys(context, decision.wake))
