@@ -1,6 +1,6 @@
-"""A small world of values: Kubernetes and a target server as far as an import's decisions can tell.
+"""Simulates Kubernetes and a target server, as far as the decisions about one import can tell.
 
-`look` sees, decides and acts as the operator does; the other verbs are what the world does by itself.
+`reconcile` observes, decides and acts as the operator does. The other methods are events that the operator observes.
 """
 
 from dataclasses import dataclass, field, replace
@@ -57,22 +57,22 @@ OLD_TARGET = 100
 
 @dataclass
 class Simulation:
-    """One import and all it can touch."""
+    """Holds one import and everything that its decisions can observe or change."""
 
     spec: dict[str, object]
     now: datetime = BORN
     status: ImportStatus = field(default_factory=ImportStatus)
-    holder: str | None = None
-    preview_deleting: bool = False
+    claimant: str | None = None
+    preview_is_deleting: bool = False
     job: ObservedJob | None = None
     retries_left: int = 0
-    secret: bool = False
+    secret_exists: bool = False
     pods: list[ObservedPod] = field(default_factory=list)
     shadows: dict[str, int] = field(default_factory=dict)  # database → OID
     target: int = OLD_TARGET
     replaced: bool = False
-    made: int = 0
-    seen_before: Decision[ImportStatus] | None = None
+    shadow_count: int = 0
+    last_decision: Decision[ImportStatus] | None = None
     reconcile_times: ReconcileTimes = field(default_factory=ReconcileTimes)
 
     # --- the operator ---
@@ -83,7 +83,7 @@ class Simulation:
         starting = running and status.job is None
         verified = status.shadow is not None and status.shadow.verified
         stage = awaited_stage(self.job, self.pods) if running else None
-        watch = self.reconcile_times.record(IMPORT_UID, self.now, stage)
+        times = self.reconcile_times.record(IMPORT_UID, self.now, stage)
         swap = None
         if running and status.shadow is not None and status.shadow.verified:
             swap = ObservedSwap(
@@ -93,8 +93,8 @@ class Simulation:
             )
         return ObservedImport(
             object=ImportObject(meta=a_meta(), spec=spec, status=status),
-            observed_since=watch.observed_since,
-            waiting_since=watch.waiting_since,
+            observed_since=times.observed_since,
+            waiting_since=times.waiting_since,
             project=a_project(),
             preview=None if spec.dry_run else self._preview(),
             job=self.job if status.started_at is not None else None,
@@ -105,41 +105,41 @@ class Simulation:
         )
 
     def _preview(self) -> PreviewObject:
-        return a_preview(status=a_ready_status(active_import=self.holder), deleting=self.preview_deleting)
+        return a_preview(status=a_ready_status(active_import=self.claimant), deleting=self.preview_is_deleting)
 
-    def look(self) -> Decision[ImportStatus]:
+    def reconcile(self) -> Decision[ImportStatus]:
         decision = decide_import(self.see(), self.now, POLICY)
         for action in decision.actions:
             self.act(action)
         self.status = decision.status
-        self.seen_before = decision
+        self.last_decision = decision
         return decision
 
-    def cut_look(self, number: int) -> None:
-        """The operator is killed after so many of its actions, and before it writes the status."""
+    def crash_in_reconcile(self, number: int) -> None:
+        """Carries out the first actions of a decision, as an operator that is killed before it writes the status."""
         for action in decide_import(self.see(), self.now, POLICY).actions[:number]:
             self.act(action)
 
-    def stale_look(self) -> None:
-        """What it saw is old: some actions are carried out once more, and the status is refused as a conflict."""
-        for action in self.seen_before.actions if self.seen_before is not None else ():
+    def repeat_actions(self) -> None:
+        """Repeats the last actions, as an operator with an outdated view. Its status is refused as a conflict."""
+        for action in self.last_decision.actions if self.last_decision is not None else ():
             self.act(action)
 
     def act(self, action: Action) -> None:
         match action:
             case ClaimTarget():
-                assert self.holder in (None, IMPORT_UID)
-                self.holder = IMPORT_UID
+                assert self.claimant in (None, IMPORT_UID)
+                self.claimant = IMPORT_UID
             case ReleaseTarget():
-                self.holder = None
+                self.claimant = None
             case CreateJob(attempts_left):
-                self.secret = not self.spec.get("dryRun", False)
+                self.secret_exists = not self.spec.get("dryRun", False)
                 if self.job is None:
                     self.job, self.pods = a_job(created_at=self.now), []
                     self.retries_left = attempts_left - 1
             case PrepareShadow(pod_uid):
-                self.made += 1
-                self.shadows.setdefault(attempt_names(pod_uid).database, OLD_TARGET + self.made)
+                self.shadow_count += 1
+                self.shadows.setdefault(attempt_names(pod_uid).database, OLD_TARGET + self.shadow_count)
             case DropAttempt(pod_uid):
                 self.shadows.pop(attempt_names(pod_uid).database, None)
             case Swap(pod_uid):
@@ -157,34 +157,34 @@ class Simulation:
                 assert self.job is not None
                 self.job = replace(self.job, ttl_set=True)
             case DeleteJobSecret():
-                self.secret = False
+                self.secret_exists = False
             case _:
                 raise AssertionError(f"not an action on this import: {action}")
 
     def settle(self) -> list[Decision[ImportStatus]]:
-        """Looks until nothing is asked for and nothing changes any more."""
-        looks: list[Decision[ImportStatus]] = []
+        """Reconciles until there are no actions and the status stays the same. Returns all decisions."""
+        decisions: list[Decision[ImportStatus]] = []
         for _ in range(12):
             before = self.status
-            looks.append(self.look())
-            if not looks[-1].actions and self.status == before:
-                return looks
-        raise AssertionError(f"no rest after 12 looks; the last asks for {looks[-1].actions}")
+            decisions.append(self.reconcile())
+            if not decisions[-1].actions and self.status == before:
+                return decisions
+        raise AssertionError(f"not settled after 12 reconciles; the last actions are {decisions[-1].actions}")
 
-    # --- the world ---
+    # --- events ---
 
     @property
     def at_work(self) -> ObservedPod | None:
         return next((pod for pod in self.pods if not pod.over), None)
 
     def _put(self, pod: ObservedPod) -> None:
-        self.pods = [pod if found.uid == pod.uid else found for found in self.pods]
+        self.pods = [pod if item.uid == pod.uid else item for item in self.pods]
 
     def pod_appears(self) -> None:
         job = self.job
         if job is None or job.complete or job.failed_reason or job.suspended or self.at_work:
             return
-        uid = f"pod-{self.made}-{len(self.pods)}-{self.now.timestamp():.0f}"
+        uid = f"pod-{self.shadow_count}-{len(self.pods)}-{self.now.timestamp():.0f}"
         pod = a_pod(uid, created_at=self.now, preflight=a_container("preflight", running_since=self.now))
         self.pods.append(replace(pod, import_=None) if self.spec.get("dryRun") else pod)
 
@@ -192,17 +192,17 @@ class Simulation:
         pod = self.at_work
         if pod is None or pod.preflight is None or pod.preflight.ended:
             return
-        done = a_container("preflight", exit_code=0, ended_at=self.now, result=a_result("preflight"))
+        passed = a_container("preflight", exit_code=0, ended_at=self.now, result=a_result("preflight"))
         if self.spec.get("dryRun"):
-            self._put(replace(pod, preflight=done, phase="Succeeded"))
+            self._put(replace(pod, preflight=passed, phase="Succeeded"))
             self._complete()
         else:
             running = a_container("import", running_since=self.now)
-            self._put(replace(a_copying_pod(pod.uid, preflight=done, import_=running), created_at=pod.created_at))
+            self._put(replace(a_copying_pod(pod.uid, preflight=passed, import_=running), created_at=pod.created_at))
 
     def copy_ends_well(self) -> None:
         pod = self.at_work
-        # Without its shadow the worker still waits at the gate.
+        # Without its shadow, the worker still waits at the gate.
         if pod is None or attempt_names(pod.uid).database not in self.shadows:
             return
         self._put(a_finished_pod(pod.uid, self.now, created_at=pod.created_at))
@@ -216,7 +216,7 @@ class Simulation:
         pod = self.at_work
         if pod is None:
             return
-        failure = Failure(reason, "it went wrong")
+        failure = Failure(reason, "the attempt failed")
         if pod.preflight is not None and pod.preflight.ended:
             over = a_failed_pod(pod.uid, reason, created_at=pod.created_at)
         else:
@@ -228,9 +228,9 @@ class Simulation:
             )
             over = replace(pod, phase="Failed", preflight=ended)
         self._put(over)
-        self._count(failure.classification is RetryClassification.PERMANENT)
+        self._count_failure(failure.classification is RetryClassification.PERMANENT)
 
-    def _count(self, final: bool = False) -> None:
+    def _count_failure(self, final: bool = False) -> None:
         assert self.job is not None
         if final:
             self.job = replace(self.job, failed_reason="PodFailurePolicy")
@@ -246,17 +246,17 @@ class Simulation:
     def pod_vanishes(self) -> None:
         if (pod := self.at_work) is not None:
             self.pods.remove(pod)
-            self._count()
+            self._count_failure()
 
     def job_vanishes(self) -> None:
         self.job, self.pods = None, []
 
-    def wish(self, name: str, value: bool) -> None:
-        if name == "suspend" or value:  # a cancel is never taken back
+    def set_option(self, name: str, value: bool) -> None:
+        if name == "suspend" or value:  # the API server rejects cancel: false after true
             self.spec[name] = value
 
-    def preview_goes(self) -> None:
-        self.preview_deleting = True
+    def preview_is_deleted(self) -> None:
+        self.preview_is_deleting = True
 
     def time_passes(self, seconds: int) -> None:
         self.now += timedelta(seconds=seconds)

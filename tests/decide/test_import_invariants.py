@@ -1,4 +1,4 @@
-"""What holds for every import, whatever is observed and whatever happens."""
+"""Invariants of every import, for any observation and any sequence of events."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -55,9 +55,9 @@ from pgimport.model.status import (
 
 POLICY = a_policy()
 TERMINAL = (ImportState.COMPLETED, ImportState.FAILED, ImportState.CANCELLED)
-AWAY = Unreachable(failure=Failure(Reason.SERVER_UNREACHABLE, "away"))
+UNREACHABLE = Unreachable(failure=Failure(Reason.SERVER_UNREACHABLE, "no answer"))
 
-# --- anything that may be observed ---
+# --- any observation ---
 
 specs = st.one_of(
     st.none(),
@@ -113,7 +113,7 @@ attempts = st.lists(
         error=st.none() | st.just("it went wrong"),
     ),
     max_size=2,
-    unique_by=lambda found: found.pod_uid,
+    unique_by=lambda item: item.pod_uid,
 )
 conditions = st.lists(
     st.builds(
@@ -124,7 +124,7 @@ conditions = st.lists(
         last_transition_time=times,
     ),
     max_size=2,
-    unique_by=lambda found: found.type,
+    unique_by=lambda item: item.type,
 )
 progresses = st.none() | st.builds(
     Progress, phase=st.sampled_from(list(ImportPhase)), percent=st.integers(0, 100), at=times, said_at=st.none() | times
@@ -194,11 +194,11 @@ others = st.lists(
 
 
 @st.composite
-def anything_seen(draw: st.DrawFn) -> ObservedImport:
-    found = draw(objects)
-    starting = found.status.state is ImportState.RUNNING and found.status.job is None
+def any_observation(draw: st.DrawFn) -> ObservedImport:
+    item = draw(objects)
+    starting = item.status.state is ImportState.RUNNING and item.status.job is None
     return ObservedImport(
-        object=found,
+        object=item,
         observed_since=draw(times),
         waiting_since=draw(st.none() | times),
         project=draw(projects),
@@ -219,11 +219,11 @@ def anything_seen(draw: st.DrawFn) -> ObservedImport:
         pods=tuple(draw(st.lists(pods, max_size=2, unique_by=lambda pod: pod.uid))),
         progress=draw(progresses),
         start_warning=draw(st.none() | st.just("FailedMount: no such Secret")),
-        server=draw(st.just(a_server()) | st.just(AWAY)) if starting else None,
-        target_objects=draw(st.none() | st.just(()) | st.just(("table public.users",)) | st.just(AWAY)),
+        server=draw(st.just(a_server()) | st.just(UNREACHABLE)) if starting else None,
+        target_objects=draw(st.none() | st.just(()) | st.just(("table public.users",)) | st.just(UNREACHABLE)),
         swap=draw(
             st.none()
-            | st.just(AWAY)
+            | st.just(UNREACHABLE)
             | st.builds(
                 a_swap,
                 target_oid=st.sampled_from([None, 100, 200]),
@@ -236,22 +236,24 @@ def anything_seen(draw: st.DrawFn) -> ObservedImport:
 
 
 def by_type(decision: Decision[ImportStatus]) -> dict[str, Condition]:
-    return {found.type: found for found in decision.status.conditions}
+    return {condition.type: condition for condition in decision.status.conditions}
 
 
-# One law after the other over the same examples: to draw one takes longer than to check it.
+# All invariants are checked for each example: drawing an example takes longer than checking it.
 @pytest.mark.slow
 @settings(max_examples=120, deadline=None)
-@given(anything_seen(), times, st.sampled_from(TERMINAL))
-def test_whatever_is_seen_the_laws_hold(observed: ObservedImport, now: datetime, terminal: ImportState) -> None:
+@given(any_observation(), times, st.sampled_from(TERMINAL))
+def test_every_observation_leads_to_a_valid_decision(
+    observed: ObservedImport, now: datetime, terminal: ImportState
+) -> None:
     decision = decide_import(observed, now, POLICY)
-    check_it_says_why(decision)
+    check_message_and_actions(decision)
     if not observed.object.meta.deleting and not observed.object.status.terminal:
-        check_conditions_say_what_the_state_says(observed, decision)
+        check_conditions_match_the_state(observed, decision)
     check_a_terminal_state_never_changes(observed, now, terminal)
 
 
-def check_it_says_why(decision: Decision[ImportStatus]) -> None:
+def check_message_and_actions(decision: Decision[ImportStatus]) -> None:
     assert decision.message
     assert decision.requeue_after is None or decision.requeue_after >= timedelta(0)
     assert not [action for action in decision.actions if decision.actions.count(action) > 1]
@@ -261,29 +263,32 @@ def check_a_terminal_state_never_changes(observed: ObservedImport, now: datetime
     status = observed.object.status.model_copy(update={"state": state})
     ended = replace(observed, object=replace(observed.object, status=status))
     after = decide_import(ended, now, POLICY).status
-    spoken = {"observed_generation": None}
-    before, later = ([one.model_copy(update=spoken) for one in found.conditions] for found in (status, after))
+    without_generation = {"observed_generation": None}
+    before, later = (
+        [condition.model_copy(update=without_generation) for condition in checked.conditions]
+        for checked in (status, after)
+    )
     assert later == before
     for name in ("state", "completed_at", "error", "verification", "retry_classification", "shadow"):
         assert getattr(after, name) == getattr(status, name), name
 
 
-def check_conditions_say_what_the_state_says(observed: ObservedImport, decision: Decision[ImportStatus]) -> None:
-    found = {one.type: one for one in decision.status.conditions}
-    assert len(found) == len(decision.status.conditions)
-    assert {one.observed_generation for one in found.values()} == {observed.object.meta.generation}
+def check_conditions_match_the_state(observed: ObservedImport, decision: Decision[ImportStatus]) -> None:
+    conditions = by_type(decision)
+    assert len(conditions) == len(decision.status.conditions)
+    assert {condition.observed_generation for condition in conditions.values()} == {observed.object.meta.generation}
     assert decision.status.observed_generation == observed.object.meta.generation
-    said = {kind: one.status for kind, one in found.items() if kind in (READY, RECONCILING, STALLED)}
+    shown = {kind: item.status for kind, item in conditions.items() if kind in (READY, RECONCILING, STALLED)}
     match decision.status.state:
         case ImportState.COMPLETED:
-            assert said == {READY: ConditionStatus.TRUE}
+            assert shown == {READY: ConditionStatus.TRUE}
         case ImportState.FAILED | ImportState.CANCELLED:
-            assert said == {READY: ConditionStatus.FALSE, STALLED: ConditionStatus.TRUE}
+            assert shown == {READY: ConditionStatus.FALSE, STALLED: ConditionStatus.TRUE}
         case _:
-            assert said == {READY: ConditionStatus.UNKNOWN, RECONCILING: ConditionStatus.TRUE}
+            assert shown == {READY: ConditionStatus.UNKNOWN, RECONCILING: ConditionStatus.TRUE}
 
 
-# --- anything that may happen ---
+# --- any sequence of events ---
 
 events = st.one_of(
     st.sampled_from(
@@ -298,108 +303,114 @@ events = st.one_of(
             ("pod_is_disrupted",),
             ("pod_vanishes",),
             ("job_vanishes",),
-            ("preview_goes",),
-            ("wish", "cancel", True),
-            ("wish", "suspend", True),
-            ("wish", "suspend", False),
-            ("wish", "suspend", False),
+            ("preview_is_deleted",),
+            ("set_option", "cancel", True),
+            ("set_option", "suspend", True),
+            ("set_option", "suspend", False),
+            ("set_option", "suspend", False),
             ("attempt_fails", Reason.SOURCE_UNREACHABLE),
             ("attempt_fails", Reason.SOURCE_UNREACHABLE),
             ("attempt_fails", Reason.RESTORE_FAILED),
             ("time_passes", 2),
             ("time_passes", 400),
             ("time_passes", 7 * 3600),
-            ("cut_look", 0),
-            ("cut_look", 1),
-            ("cut_look", 2),
-            ("stale_look",),
+            ("crash_in_reconcile", 0),
+            ("crash_in_reconcile", 1),
+            ("crash_in_reconcile", 2),
+            ("repeat_actions",),
         ]
     )
 )
-wishes = st.fixed_dictionaries(
+specs_of_simulations = st.fixed_dictionaries(
     {"maxAttempts": st.integers(1, 3), "recreate": st.booleans(), "dryRun": st.sampled_from([False, False, True])}
 )
 GOOD = [("pod_appears",), ("preflight_passes",), ("copy_ends_well",)]
 
 
-def happen(world: Simulation, event: tuple[Any, ...]) -> None:
-    getattr(world, event[0])(*event[1:])
-    world.now += timedelta(seconds=1)
+def apply_event(simulation: Simulation, event: tuple[Any, ...]) -> None:
+    getattr(simulation, event[0])(*event[1:])
+    simulation.now += timedelta(seconds=1)
 
 
-def check_promises(world: Simulation) -> None:
-    status = world.status
-    assert (status.attempts or 0) <= world.spec["maxAttempts"]  # type: ignore[operator]
-    if status.state is ImportState.COMPLETED and not world.spec["dryRun"]:
+def check_guarantees(simulation: Simulation) -> None:
+    status = simulation.status
+    assert (status.attempts or 0) <= simulation.spec["maxAttempts"]  # type: ignore[operator]
+    if status.state is ImportState.COMPLETED and not simulation.spec["dryRun"]:
         assert status.shadow is not None
-        assert world.target == status.shadow.oid != OLD_TARGET
+        assert simulation.target == status.shadow.oid != OLD_TARGET
     else:
-        assert world.target == OLD_TARGET
+        assert simulation.target == OLD_TARGET
     if status.terminal:
-        left = (world.shadows, world.holder, world.secret, world.replaced, status.cleaned_up)
-        assert left == ({}, None, False, False, True)
-        assert world.job is None or world.job.ttl_set
+        remaining = (
+            simulation.shadows,
+            simulation.claimant,
+            simulation.secret_exists,
+            simulation.replaced,
+            status.cleaned_up,
+        )
+        assert remaining == ({}, None, False, False, True)
+        assert simulation.job is None or simulation.job.ttl_set
 
 
 @pytest.mark.slow
 @settings(max_examples=1000, deadline=None)
-@given(wishes, st.lists(events, max_size=30), st.booleans())
+@given(specs_of_simulations, st.lists(events, max_size=30), st.booleans())
 @example({"maxAttempts": 1, "recreate": False, "dryRun": False}, list(GOOD), True)
 @example({"maxAttempts": 1, "recreate": False, "dryRun": True}, list(GOOD), True)
 @example({"maxAttempts": 2, "recreate": True, "dryRun": False}, [*GOOD[:2], ("pod_vanishes",), *GOOD], True)
 @example(
     {"maxAttempts": 2, "recreate": False, "dryRun": False},
-    [*GOOD[:2], ("wish", "suspend", True), ("wish", "cancel", True)],
+    [*GOOD[:2], ("set_option", "suspend", True), ("set_option", "cancel", True)],
     True,
 )
-def test_whatever_happens_the_promises_hold_and_every_look_comes_to_rest(
-    spec: dict[str, object], happenings: list[tuple[Any, ...]], attentive: bool
+def test_any_sequence_of_events_keeps_all_guarantees_and_settles(
+    spec: dict[str, object], sequence: list[tuple[Any, ...]], reconciles_always: bool
 ) -> None:
-    """`attentive`: the operator looks after every event, else only after every third."""
-    world = Simulation(dict(spec))
-    world.settle()
+    """`reconciles_always`: after every event, else only after every third."""
+    simulation = Simulation(dict(spec))
+    simulation.settle()
     ended: ImportStatus | None = None
-    for count, event in enumerate(happenings):
-        happen(world, event)
-        if not attentive and count % 3:
+    for count, event in enumerate(sequence):
+        apply_event(simulation, event)
+        if not reconciles_always and count % 3:
             continue
-        looks = world.settle()
-        for first, second in pairwise(looks):
+        decisions = simulation.settle()
+        for first, second in pairwise(decisions):
             assert not [action for action in second.actions if action in first.actions]
-        check_promises(world)
+        check_guarantees(simulation)
         if ended is not None:
-            assert (world.status.state, world.status.error, world.status.completed_at) == (
+            assert (simulation.status.state, simulation.status.error, simulation.status.completed_at) == (
                 ended.state,
                 ended.error,
                 ended.completed_at,
             )
-        ended = world.status if world.status.terminal else None
+        ended = simulation.status if simulation.status.terminal else None
 
 
 @settings(max_examples=60, deadline=None)
-@given(wishes, st.lists(events, max_size=10))
+@given(specs_of_simulations, st.lists(events, max_size=10))
 def test_every_import_that_may_run_ends_within_its_timeout(
-    spec: dict[str, object], happenings: list[tuple[Any, ...]]
+    spec: dict[str, object], sequence: list[tuple[Any, ...]]
 ) -> None:
-    world = Simulation(dict(spec))
-    for event in happenings:
-        happen(world, event)
-        world.settle()
-    if world.preview_deleting and world.status.started_at is None:
-        return  # it waits for a preview that its user has taken away
-    world.wish("suspend", False)
-    world.settle()
-    world.time_passes(7 * 3600)
-    world.settle()
-    assert world.status.terminal
-    check_promises(world)
+    simulation = Simulation(dict(spec))
+    for event in sequence:
+        apply_event(simulation, event)
+        simulation.settle()
+    if simulation.preview_is_deleting and simulation.status.started_at is None:
+        return  # it waits for a preview that its user has deleted
+    simulation.set_option("suspend", False)
+    simulation.settle()
+    simulation.time_passes(7 * 3600)
+    simulation.settle()
+    assert simulation.status.terminal
+    check_guarantees(simulation)
 
 
-def test_a_good_import_completes_in_the_simulation_as_well() -> None:
-    world = Simulation({"maxAttempts": 1, "recreate": False, "dryRun": False})
-    world.settle()
+def test_an_undisturbed_import_completes_in_the_simulation() -> None:
+    simulation = Simulation({"maxAttempts": 1, "recreate": False, "dryRun": False})
+    simulation.settle()
     for event in GOOD:
-        happen(world, event)
-        world.settle()
-    assert world.status.state is ImportState.COMPLETED
-    assert (world.status.attempts, world.status.cleaned_up) == (1, True)
+        apply_event(simulation, event)
+        simulation.settle()
+    assert simulation.status.state is ImportState.COMPLETED
+    assert (simulation.status.attempts, simulation.status.cleaned_up) == (1, True)

@@ -1,4 +1,4 @@
-"""Imports of uploads: whose file it may be, and when the file goes."""
+"""Imports of uploaded files: which uploads an import may use, and when a file is deleted."""
 
 from datetime import timedelta
 from typing import Any
@@ -12,32 +12,32 @@ from pgimport.model.resources import ImportObject
 from pgimport.model.status import ImportState, ImportStatus
 from pgimport.model.uploads import build_object_key
 
-MINE = build_object_key("shop", bytes(16))
+OWN_UPLOAD = build_object_key("shop", bytes(16))
 POLICY = a_policy(uploads=True, upload_retention=timedelta(hours=24))
 
 
-def decide(found: ImportObject) -> Decision[ImportStatus]:
-    return decide_import(observed_import(object=found), NOW, POLICY)
+def decide(item: ImportObject) -> Decision[ImportStatus]:
+    return decide_import(observed_import(object=item), NOW, POLICY)
 
 
-def of_upload(key: str = MINE, **status: Any) -> ImportObject:
+def an_upload_import(key: str = OWN_UPLOAD, **status: Any) -> ImportObject:
     return an_import(an_import_spec(source={"uploadKey": key}), ImportStatus.model_validate(status))
 
 
-def test_an_upload_of_its_project_starts() -> None:
-    assert decide(of_upload()).status.state is ImportState.RUNNING
+def test_an_import_of_an_upload_of_its_project_starts() -> None:
+    assert decide(an_upload_import()).status.state is ImportState.RUNNING
 
 
 @pytest.mark.parametrize("key", [build_object_key("mall", bytes(16)), "shop/dump", "uploads/shop/../mall/" + "0" * 32])
-def test_anothers_upload_is_not_there(key: str) -> None:
-    shown = decide(of_upload(key)).status
+def test_an_upload_of_another_project_does_not_exist_for_an_import(key: str) -> None:
+    shown = decide(an_upload_import(key)).status
     assert shown.state is ImportState.FAILED
     assert shown.error is not None
     assert "has no such upload" in shown.error
 
 
 @pytest.mark.parametrize(
-    ("wish", "words"),
+    ("options", "text"),
     [
         (
             {"verify": "checksums"},
@@ -47,21 +47,21 @@ def test_anothers_upload_is_not_there(key: str) -> None:
     ],
     ids=["digests", "the relay"],
 )
-def test_what_only_a_live_source_has_is_refused(wish: dict[str, str], words: str) -> None:
-    shown = decide(an_import(an_import_spec(source={"uploadKey": MINE}, **wish))).status
+def test_an_option_that_needs_a_live_source_is_refused_for_an_upload(options: dict[str, str], text: str) -> None:
+    shown = decide(an_import(an_import_spec(source={"uploadKey": OWN_UPLOAD}, **options))).status
     assert shown.state is ImportState.FAILED
     assert shown.error is not None
-    assert shown.error.startswith(words)
+    assert shown.error.startswith(text)
 
 
 def ended(before: timedelta, **status: Any) -> ImportObject:
-    return of_upload(state=ImportState.COMPLETED, completed_at=NOW - before, cleaned_up=True, **status)
+    return an_upload_import(state=ImportState.COMPLETED, completed_at=NOW - before, cleaned_up=True, **status)
 
 
-def test_the_file_goes_when_its_time_is_over() -> None:
+def test_the_uploaded_file_is_deleted_after_its_retention() -> None:
     early = decide(ended(timedelta(hours=23)))
     assert (early.actions, early.requeue_after) == ((), timedelta(hours=1))
     late = decide(ended(timedelta(hours=24)))
-    assert late.actions == (DeleteUpload(MINE),)
+    assert late.actions == (DeleteUpload(OWN_UPLOAD),)
     assert late.status.upload_deleted is True
     assert decide(ended(timedelta(days=9), upload_deleted=True)).actions == ()

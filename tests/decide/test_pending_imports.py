@@ -1,16 +1,16 @@
-"""Pending imports: what each waits for, when it starts, and what is refused at once."""
+"""Pending imports: what they wait for, when they start, and which are refused."""
 
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from tests.decide.import_decisions import POLICY, decide, reason
 from tests.support.samples import (
     BORN,
     IMPORT_UID,
     NOW,
     a_job,
     a_meta,
-    a_policy,
     a_preview,
     a_preview_spec,
     a_project,
@@ -28,7 +28,6 @@ from tests.support.samples import (
 from pgimport.decide.conditions import in_progress, ready_reason
 from pgimport.decide.decision import (
     ClaimTarget,
-    Decision,
     DeleteJob,
     DeleteJobSecret,
     DropAttempt,
@@ -43,27 +42,18 @@ from pgimport.model.status import Condition, ConditionStatus, ImportState, Impor
 NO_SECRET = (Reason.SOURCE_SECRET_MISSING, "Secret source with the key url")
 NO_SCRIPT = (Reason.CONFIG_MAP_MISSING, "ConfigMap mask with the key sql")
 
-POLICY = a_policy()
 SECOND = timedelta(seconds=1)
 
 
-def decide(observed: ObservedImport) -> Decision[ImportStatus]:
-    return decide_import(observed, NOW, POLICY)
-
-
-def reason(decision: Decision[ImportStatus]) -> str | None:
-    return ready_reason(decision.status.conditions)
-
-
 def another(
-    name: str, age: timedelta = SECOND, state: ImportState | None = None, why: Reason | None = None, **spec: Any
+    name: str, age: timedelta = SECOND, state: ImportState | None = None, reason: Reason | None = None, **spec: Any
 ) -> ImportObject:
-    """An import that was made `age` before ours."""
+    """Builds another import that is older than the observed one by `age`."""
     conditions = []
-    if why is not None:
+    if reason is not None:
         conditions = [
-            Condition(type=kind, status=status, reason=why.value, last_transition_time=BORN)
-            for kind, status in in_progress(why, "").statuses.items()
+            Condition(type=kind, status=status, reason=reason.value, last_transition_time=BORN)
+            for kind, status in in_progress(reason, "").statuses.items()
         ]
     return an_import(
         an_import_spec(**spec),
@@ -82,7 +72,7 @@ WAITS = [
         observed_import(an_import_spec(suspend=True)),
         Reason.SUSPENDED,
         "spec.suspend holds the import.",
-        id="the user holds it",
+        id="it is suspended",
     ),
     pytest.param(observed_import(project=None), Reason.PROJECT_NOT_FOUND, "Project shop", id="no such project"),
     pytest.param(
@@ -95,7 +85,7 @@ WAITS = [
         observed_import(project=a_project(status=ProjectStatus())),
         Reason.PROJECT_NOT_READY,
         "Project shop to be ready",
-        id="nobody has looked at the project yet",
+        id="the project was never reconciled",
     ),
     pytest.param(
         observed_import(
@@ -130,7 +120,7 @@ WAITS = [
         observed_import(preview=a_preview(status=a_ready_status(state=None))),
         Reason.TARGET_NOT_READY,
         "which is pending",
-        id="the preview is not made yet",
+        id="the preview is not created yet",
     ),
     pytest.param(
         observed_import(preview=a_preview(deleting=True)),
@@ -166,7 +156,7 @@ WAITS = [
         observed_import(other_imports=(another("younger", -SECOND, ImportState.RUNNING),)),
         Reason.WAITING_FOR_TARGET,
         "waits for import younger",
-        id="one that runs already goes first, however young",
+        id="a running import goes first, even if it is younger",
     ),
     pytest.param(
         observed_import(
@@ -183,16 +173,16 @@ WAITS = [
         ),
         Reason.WAITING_FOR_SLOT,
         "waits for a free slot",
-        id="a free slot is the oldest's that waits for one",
+        id="the oldest waiting import gets a free slot",
     ),
 ]
 
 
-@pytest.mark.parametrize(("observed", "why", "words"), WAITS)
-def test_a_pending_import_says_what_it_waits_for(observed: ObservedImport, why: Reason, words: str) -> None:
+@pytest.mark.parametrize(("observed", "expected", "text"), WAITS)
+def test_a_pending_import_says_what_it_waits_for(observed: ObservedImport, expected: Reason, text: str) -> None:
     decision = decide(observed)
-    assert (decision.status.state, reason(decision)) == (ImportState.PENDING, why)
-    assert words in decision.message
+    assert (decision.status.state, reason(decision)) == (ImportState.PENDING, expected)
+    assert text in decision.message
     assert decision.status.conditions[0].message == decision.message
     assert decision.actions == ()
     assert decision.requeue_after == POLICY.waiting_interval
@@ -200,23 +190,22 @@ def test_a_pending_import_says_what_it_waits_for(observed: ObservedImport, why: 
 
 
 STARTS = [
-    pytest.param(observed_import(), id="all is there"),
+    pytest.param(observed_import(), id="everything exists"),
     pytest.param(
         observed_import(preview=a_preview(status=a_ready_status(active_import=IMPORT_UID))),
         id="it took the preview before a crash",
     ),
     pytest.param(
-        observed_import(other_imports=(another("younger", -SECOND),)), id="a younger one of the same target waits"
+        observed_import(other_imports=(another("younger", -SECOND),)), id="a younger import of the same target waits"
     ),
+    pytest.param(observed_import(other_imports=(another("held", suspend=True),)), id="an older import is suspended"),
     pytest.param(
-        observed_import(other_imports=(another("held", suspend=True),)), id="an older one is held by its user"
-    ),
-    pytest.param(
-        observed_import(other_imports=(another("unwanted", cancel=True),)), id="an older one is about to be cancelled"
+        observed_import(other_imports=(another("unwanted", cancel=True),)),
+        id="an older import is about to be cancelled",
     ),
     pytest.param(observed_import(other_imports=(another("dry", dryRun=True),)), id="an older dry run takes no target"),
     pytest.param(
-        observed_import(other_imports=(another("other", target=ELSEWHERE),)), id="an older one has another target"
+        observed_import(other_imports=(another("other", target=ELSEWHERE),)), id="an older import has another target"
     ),
     pytest.param(
         observed_import(
@@ -225,7 +214,7 @@ STARTS = [
                 another("younger", -SECOND, ImportState.PENDING, Reason.WAITING_FOR_SLOT, target=ELSEWHERE),
             ),
         ),
-        id="a younger one waits for the same slot",
+        id="a younger import waits for the same slot",
     ),
     pytest.param(
         observed_import(
@@ -234,7 +223,7 @@ STARTS = [
                 another("older", SECOND, ImportState.PENDING, Reason.SOURCE_SECRET_MISSING, target=ELSEWHERE),
             ),
         ),
-        id="an older one lacks more than a slot",
+        id="an older import needs more than a slot",
     ),
     pytest.param(
         observed_import(project=ONE_SLOT, other_imports=(another("dry", SECOND, ImportState.RUNNING, dryRun=True),)),
@@ -244,7 +233,7 @@ STARTS = [
 
 
 @pytest.mark.parametrize("observed", STARTS)
-def test_an_import_that_has_all_it_needs_takes_its_target_and_runs(observed: ObservedImport) -> None:
+def test_an_import_whose_needs_are_met_claims_its_target_and_runs(observed: ObservedImport) -> None:
     decision = decide(observed)
     assert (decision.status.state, reason(decision)) == (ImportState.RUNNING, Reason.STARTING)
     assert decision.actions == (ClaimTarget(),)
@@ -272,13 +261,13 @@ def test_an_import_that_has_all_it_needs_takes_its_target_and_runs(observed: Obs
         ),
     ],
 )
-def test_a_dry_run_starts_at_once_and_takes_nothing(observed: ObservedImport) -> None:
+def test_a_dry_run_starts_at_once_and_claims_nothing(observed: ObservedImport) -> None:
     decision = decide(observed)
     assert decision.status.state is ImportState.RUNNING
     assert decision.actions == ()
 
 
-def test_facts_of_object_and_project_are_shown_from_the_first_look_on() -> None:
+def test_fields_that_follow_from_the_import_and_its_project_are_shown_from_the_first_reconcile() -> None:
     shown = decide(observed_import(missing_mount=NO_SECRET)).status
     assert (shown.type, shown.id, shown.project_id) == ("project.import", "shop.debian", "shop")
     assert (shown.preview_database_id, shown.cluster_id, shown.organization_id) == ("shop.pr-42", "eu-1", "capy")
@@ -308,13 +297,15 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("found", "why", "words"), REFUSED)
-def test_what_cannot_be_served_fails_by_name_and_starts_nothing(found: ImportObject, why: Reason, words: str) -> None:
-    decision = decide(observed_import(object=found))
+@pytest.mark.parametrize(("item", "expected", "text"), REFUSED)
+def test_an_import_that_cannot_be_served_fails_with_its_reason_and_starts_nothing(
+    item: ImportObject, expected: Reason, text: str
+) -> None:
+    decision = decide(observed_import(object=item))
     shown = decision.status
-    assert (shown.state, reason(decision)) == (ImportState.FAILED, why)
+    assert (shown.state, reason(decision)) == (ImportState.FAILED, expected)
     assert shown.error is not None
-    assert words in shown.error
+    assert text in shown.error
     assert shown.retry_classification is RetryClassification.PERMANENT
     assert shown.completed_at == NOW
     assert decision.actions == ()
@@ -323,7 +314,7 @@ def test_what_cannot_be_served_fails_by_name_and_starts_nothing(found: ImportObj
 @pytest.mark.parametrize("engine", ["auto", "dump"])
 @pytest.mark.parametrize("provider", ["auto", "none"])
 @pytest.mark.parametrize("verify", ["counts", "none"])
-def test_what_is_served_starts(engine: str, provider: str, verify: str) -> None:
+def test_every_supported_option_starts(engine: str, provider: str, verify: str) -> None:
     spec = an_import_spec(engine=engine, provider=provider, verify=verify)
     assert decide(observed_import(spec)).status.state is ImportState.RUNNING
 
@@ -335,7 +326,7 @@ def test_a_pending_import_is_cancelled_at_once() -> None:
     assert decision.status.error is None
 
 
-def test_a_suspended_import_gives_back_all_it_had() -> None:
+def test_a_suspended_import_releases_everything() -> None:
     ended = an_attempt("gone", reason="SourceUnreachable", ended_at=BORN)
     status = a_running_status(
         state=ImportState.PENDING,
@@ -359,37 +350,37 @@ def test_a_suspended_import_gives_back_all_it_had() -> None:
     assert (shown.claimed_by, shown.claimed_at) == (None, None)
 
 
-def test_a_suspension_costs_no_attempt() -> None:
+def test_a_suspension_does_not_count_as_an_attempt() -> None:
     ended = an_attempt("gone", reason="SourceUnreachable", ended_at=BORN)
     status = a_running_status(state=ImportState.PENDING, attempts=2, attempt_history=[ended, an_attempt(number=2)])
     shown = decide(observed_running_import(an_import_spec(suspend=True), status)).status
-    assert [(found.pod_uid, found.cleaned_up) for found in shown.attempt_history] == [("gone", True)]
+    assert [(attempt.pod_uid, attempt.cleaned_up) for attempt in shown.attempt_history] == [("gone", True)]
     assert shown.attempts == 1
 
 
-def test_a_job_of_somebody_else_is_not_deleted_on_suspension() -> None:
+def test_a_suspension_does_not_delete_a_job_of_another_owner() -> None:
     observed = observed_running_import(
         an_import_spec(suspend=True), a_running_status(state=ImportState.PENDING), job=a_job(ours=False)
     )
     assert DeleteJob() not in decide(observed).actions
 
 
-def test_a_resumed_import_starts_again_with_a_clock_of_its_own() -> None:
-    held = decide(
+def test_a_resumed_import_starts_with_a_new_timeout() -> None:
+    suspended = decide(
         observed_running_import(an_import_spec(suspend=True), a_running_status(state=ImportState.PENDING))
     ).status
-    decision = decide(observed_import(status=held))
+    decision = decide(observed_import(status=suspended))
     assert (decision.status.state, decision.status.started_at) == (ImportState.RUNNING, NOW)
     assert decision.actions == (ClaimTarget(),)
 
 
-def test_an_import_that_is_being_deleted_is_left_alone() -> None:
+def test_an_import_that_is_being_deleted_is_not_changed() -> None:
     observed = observed_import(status=a_running_status(), meta={"deleting": True})
     decision = decide(observed)
     assert (decision.status, decision.actions, decision.requeue_after) == (observed.object.status, (), None)
 
 
-AWAY = Failure(Reason.SERVER_UNREACHABLE, "the target server pg.internal:5432 cannot be reached")
+UNREACHABLE = Failure(Reason.SERVER_UNREACHABLE, "the target server pg.internal:5432 cannot be reached")
 
 
 @pytest.mark.parametrize(
@@ -399,31 +390,33 @@ AWAY = Failure(Reason.SERVER_UNREACHABLE, "the target server pg.internal:5432 ca
         pytest.param(a_running_status(), ImportState.RUNNING, id="running"),
     ],
 )
-def test_a_server_that_goes_away_while_acting_is_said_and_asked_again(status: ImportStatus, state: ImportState) -> None:
-    decision = decide_unreachable_server(observed_import(status=status), AWAY, NOW, POLICY)
+def test_a_server_that_stops_answering_during_an_action_is_shown_and_retried(
+    status: ImportStatus, state: ImportState
+) -> None:
+    decision = decide_unreachable_server(observed_import(status=status), UNREACHABLE, NOW, POLICY)
     assert (decision.status.state, reason(decision)) == (state, Reason.SERVER_UNREACHABLE)
     assert (decision.actions, decision.requeue_after) == ((), POLICY.retry_interval)
 
 
-def test_a_server_that_is_away_during_clean_up_changes_nothing_but_is_asked_again() -> None:
+def test_a_server_that_does_not_answer_during_the_clean_up_is_retried_without_a_status_change() -> None:
     observed = observed_import(status=ImportStatus(state=ImportState.FAILED, completed_at=BORN, error="as it was"))
-    decision = decide_unreachable_server(observed, AWAY, NOW, POLICY)
+    decision = decide_unreachable_server(observed, UNREACHABLE, NOW, POLICY)
     assert (decision.status, decision.requeue_after) == (observed.object.status, POLICY.retry_interval)
 
 
 def test_a_final_failure_of_an_action_ends_the_import() -> None:
-    busy = Failure(Reason.TARGET_BUSY, "a prepared transaction holds the target")
-    decision = decide_action_failure(observed_running_import(), busy, NOW)
+    failure = Failure(Reason.TARGET_BUSY, "a prepared transaction holds the target")
+    decision = decide_action_failure(observed_running_import(), failure, NOW)
     assert (decision.status.state, reason(decision)) == (ImportState.FAILED, Reason.TARGET_BUSY)
-    assert decision.status.error == busy.format_with_hint()
+    assert decision.status.error == failure.format_with_hint()
 
 
 def test_a_condition_keeps_its_time_while_its_status_stays() -> None:
     first = decide(observed_import(project=None)).status
     later = decide_import(observed_import(status=first, missing_mount=NO_SECRET), NOW + SECOND, POLICY).status
     assert reason(decide(observed_import(project=None))) != ready_reason(later.conditions)
-    assert [found.last_transition_time for found in later.conditions] == [NOW, NOW]
-    assert {found.type: found.status for found in later.conditions} == {
+    assert [condition.last_transition_time for condition in later.conditions] == [NOW, NOW]
+    assert {condition.type: condition.status for condition in later.conditions} == {
         "Ready": ConditionStatus.UNKNOWN,
         "Reconciling": ConditionStatus.TRUE,
     }

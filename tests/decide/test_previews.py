@@ -1,4 +1,4 @@
-"""The life of a PreviewDatabase, from its finalizer to its end."""
+"""PreviewDatabases: creation, reset, expiry, clones and deletion."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -34,7 +34,7 @@ from pgimport.model.status import ImportState, ImportStatus, PreviewState, Previ
 POLICY = a_policy()
 NEW = PreviewStatus(observed_generation=-1)
 DAY, SECOND = timedelta(hours=24), timedelta(seconds=1)
-HELD = a_ready_status(active_import="import-uid")
+CLAIMED = a_ready_status(active_import="import-uid")
 RESET = a_preview_spec(resetAt="2026-01-01T12:05:00Z")
 
 
@@ -46,14 +46,14 @@ def reason(decision: Decision[PreviewStatus]) -> str | None:
     return ready_reason(decision.status.conditions)
 
 
-def test_the_finalizer_is_written_before_anything_is_made() -> None:
+def test_the_finalizer_is_written_before_anything_is_created() -> None:
     decision = decide(observed_preview(status=NEW, meta={"finalizers": ()}))
     assert decision.actions == (SetFinalizer(True),)
     assert decision.status.state is PreviewState.PENDING
     assert decision.status.database is None
 
 
-def test_then_its_database_is_made() -> None:
+def test_a_preview_with_its_finalizer_gets_its_database() -> None:
     decision = decide(observed_preview(status=NEW))
     assert decision.actions == (EnsurePreview(recreate=False),)
     shown = decision.status
@@ -67,13 +67,13 @@ def test_then_its_database_is_made() -> None:
     assert shown.observed_generation == 1
 
 
-def test_a_ready_one_is_left_alone_until_it_expires() -> None:
+def test_a_ready_preview_is_not_changed_until_it_expires() -> None:
     decision = decide(observed_preview(), BORN + DAY - timedelta(minutes=30))
     assert (decision.actions, decision.requeue_after) == ((), timedelta(minutes=30))
     assert decision.status.state is PreviewState.READY
 
 
-def test_a_lost_connection_secret_is_made_again_without_touching_the_rows() -> None:
+def test_a_deleted_connection_secret_is_created_again_and_the_database_is_kept() -> None:
     assert decide(observed_preview(secret_exists=False)).actions == (EnsurePreview(recreate=False),)
 
 
@@ -81,7 +81,7 @@ SHORT = a_project(a_project_spec(limits={"maxPreviews": 1}))
 
 
 @pytest.mark.parametrize(
-    ("observed", "why", "words"),
+    ("observed", "expected", "text"),
     [
         pytest.param(
             observed_preview(status=NEW, meta={"namespace": "other"}),
@@ -93,7 +93,7 @@ SHORT = a_project(a_project_spec(limits={"maxPreviews": 1}))
             observed_preview(status=NEW, project=SHORT, position=2),
             Reason.LIMIT_REACHED,
             "may have 1 previews",
-            id="one too many",
+            id="the limit is reached",
         ),
         pytest.param(
             observed_preview(object=PreviewObject(meta=a_meta("x"), spec=None, spec_error="spec.ttl: too long")),
@@ -103,22 +103,24 @@ SHORT = a_project(a_project_spec(limits={"maxPreviews": 1}))
         ),
     ],
 )
-def test_what_cannot_be_served_fails_by_name_and_makes_nothing(
-    observed: ObservedPreview, why: Reason, words: str
+def test_a_preview_that_cannot_be_served_fails_with_its_reason_and_creates_nothing(
+    observed: ObservedPreview, expected: Reason, text: str
 ) -> None:
     decision = decide(observed)
-    assert (decision.status.state, reason(decision), decision.actions) == (PreviewState.FAILED, why, ())
-    assert words in decision.message
+    assert (decision.status.state, reason(decision), decision.actions) == (PreviewState.FAILED, expected, ())
+    assert text in decision.message
 
 
-def test_one_that_is_ready_outlives_a_limit_that_shrinks() -> None:
+def test_a_ready_preview_stays_ready_when_the_limit_is_lowered() -> None:
     assert decide(observed_preview(project=SHORT, position=2)).status.state is PreviewState.READY
 
 
 @pytest.mark.parametrize(
-    ("observed", "state", "why"),
+    ("observed", "state", "expected"),
     [
-        pytest.param(observed_preview(status=NEW, project=None), "pending", Reason.PROJECT_NOT_FOUND, id="a new one"),
+        pytest.param(
+            observed_preview(status=NEW, project=None), "pending", Reason.PROJECT_NOT_FOUND, id="a new preview"
+        ),
         pytest.param(
             observed_preview(status=NEW, project=a_project(status=ProjectStatus(ready=False))),
             "pending",
@@ -129,19 +131,19 @@ def test_one_that_is_ready_outlives_a_limit_that_shrinks() -> None:
             observed_preview(project=a_project(status=ProjectStatus(ready=False))),
             "ready",
             Reason.PROJECT_NOT_READY,
-            id="one that is ready stays ready",
+            id="a ready preview stays ready",
         ),
         pytest.param(
             observed_preview(status=a_ready_status(state=PreviewState.EXPIRED), project=None),
             "expired",
             Reason.PROJECT_NOT_FOUND,
-            id="one that has expired stays expired",
+            id="an expired preview stays expired",
         ),
     ],
 )
-def test_a_preview_waits_for_its_project(observed: ObservedPreview, state: str, why: Reason) -> None:
+def test_a_preview_waits_for_its_project(observed: ObservedPreview, state: str, expected: Reason) -> None:
     decision = decide(observed)
-    assert (decision.status.state, reason(decision), decision.actions) == (state, why, ())
+    assert (decision.status.state, reason(decision), decision.actions) == (state, expected, ())
 
 
 def test_the_ttl_counts_from_creation() -> None:
@@ -152,119 +154,127 @@ def test_the_ttl_counts_from_creation() -> None:
     assert (decision.status.state, reason(decision)) == (PreviewState.EXPIRED, Reason.EXPIRED)
 
 
-def test_or_from_its_renewal() -> None:
+def test_the_ttl_counts_from_the_renewal() -> None:
     observed = observed_preview(a_preview_spec(ttl="1h", renewedAt="2026-01-01T13:00:00Z"))
     decision = decide(observed, BORN + timedelta(minutes=90))
     assert (decision.actions, decision.status.state) == ((), PreviewState.READY)
     assert decision.status.expires_at == BORN + timedelta(hours=2)
 
 
-def test_expiry_waits_for_the_import_that_holds_it() -> None:
-    decision = decide(observed_preview(status=HELD, active_import_exists=True), BORN + DAY)
+def test_an_expiry_waits_for_the_import_that_has_claimed_the_preview() -> None:
+    decision = decide(observed_preview(status=CLAIMED, active_import_exists=True), BORN + DAY)
     assert (decision.actions, decision.status.state) == ((), PreviewState.READY)
     assert "The expiry waits for the import that has claimed the preview." in decision.message
 
 
-def test_a_holder_that_is_gone_holds_nothing() -> None:
-    decision = decide(observed_preview(status=HELD, active_import_exists=False, database_oid=100), BORN + DAY)
+def test_the_claim_of_an_import_that_is_gone_does_not_delay_the_expiry() -> None:
+    decision = decide(observed_preview(status=CLAIMED, active_import_exists=False, database_oid=100), BORN + DAY)
     assert decision.actions == (DropPreview(100),)
     assert decision.status.active_import is None
 
 
-def test_what_a_holder_that_is_gone_left_shut_is_opened() -> None:
-    decision = decide(observed_preview(status=HELD, active_import_exists=False))
+def test_a_database_that_a_deleted_import_left_closed_is_opened() -> None:
+    decision = decide(observed_preview(status=CLAIMED, active_import_exists=False))
     assert (decision.actions, decision.status.active_import) == ((EnsurePreview(recreate=False),), None)
     assert decide(observed_preview(status=decision.status)).actions == ()
 
 
 @pytest.mark.parametrize(
-    ("found", "now", "due"),
+    ("item", "now", "due"),
     [
         pytest.param(a_preview(), NOW, False, id="ready"),
         pytest.param(a_preview(RESET), NOW, True, id="to be reset"),
         pytest.param(a_preview(RESET, a_ready_status(reset_at=RESET.reset_at)), NOW, False, id="reset before"),
         pytest.param(a_preview(), BORN + DAY, True, id="expired"),
         pytest.param(a_preview(status=a_ready_status(state=PreviewState.EXPIRED)), BORN + DAY, False, id="dropped"),
-        pytest.param(a_preview(RESET, NEW), NOW, False, id="never made"),
-        pytest.param(a_preview(RESET, deleting=True), NOW, False, id="going: whatever is there goes"),
+        pytest.param(a_preview(RESET, NEW), NOW, False, id="never created"),
+        pytest.param(a_preview(RESET, deleting=True), NOW, False, id="deleting: whichever database exists is dropped"),
         pytest.param(PreviewObject(meta=a_meta("x"), spec=None), NOW, False, id="a spec that cannot be read"),
     ],
 )
-def test_its_database_is_looked_at_before_it_is_lost(found: PreviewObject, now: datetime, due: bool) -> None:
-    assert loses_database(found, now) is due
+def test_the_database_is_observed_before_a_reset_or_an_expiry(item: PreviewObject, now: datetime, due: bool) -> None:
+    assert loses_database(item, now) is due
 
 
-def test_an_expired_one_is_dropped_once() -> None:
+def test_the_database_of_an_expired_preview_is_dropped_once() -> None:
     decision = decide(observed_preview(status=a_ready_status(state=PreviewState.EXPIRED)), BORN + DAY)
     assert (decision.actions, decision.status.state) == ((), PreviewState.EXPIRED)
 
 
-def test_a_renewal_brings_an_empty_one_back() -> None:
+def test_a_renewal_of_an_expired_preview_creates_an_empty_database() -> None:
     spec = a_preview_spec(renewedAt="2026-01-02T12:00:00Z")
     decision = decide(observed_preview(spec, a_ready_status(state=PreviewState.EXPIRED)), BORN + DAY + SECOND)
     assert decision.actions == (EnsurePreview(recreate=False),)
     assert (decision.status.state, decision.status.database) == (PreviewState.READY, DATABASE)
 
 
-def test_a_reset_makes_it_empty_anew_once() -> None:
+def test_a_reset_recreates_the_database_once() -> None:
     decision = decide(observed_preview(RESET, database_oid=100))
     assert decision.actions == (EnsurePreview(recreate=True, oid=100),)
     assert decision.status.reset_at == RESET.reset_at
     assert decide(observed_preview(RESET, decision.status)).actions == ()
 
 
-def test_a_reset_that_was_asked_before_the_first_making_drops_nothing() -> None:
+def test_a_reset_that_is_requested_before_the_database_exists_drops_nothing() -> None:
     decision = decide(observed_preview(RESET, NEW))
     assert decision.actions == (EnsurePreview(recreate=False),)
     assert decision.status.reset_at == RESET.reset_at
 
 
-def test_an_older_reset_is_no_reset() -> None:
+def test_a_reset_older_than_the_last_one_does_nothing() -> None:
     status = a_ready_status(reset_at=BORN + DAY)
     assert decide(observed_preview(RESET, status)).actions == ()
 
 
-def test_a_reset_waits_for_the_import_that_holds_it() -> None:
-    decision = decide(observed_preview(RESET, HELD, active_import_exists=True))
+def test_a_reset_waits_for_the_import_that_has_claimed_the_preview() -> None:
+    decision = decide(observed_preview(RESET, CLAIMED, active_import_exists=True))
     assert (decision.actions, decision.status.reset_at) == ((), None)
     assert decision.requeue_after == POLICY.waiting_interval
-    assert decide(observed_preview(RESET, HELD, active_import_exists=False)).actions == (EnsurePreview(recreate=True),)
+    assert decide(observed_preview(RESET, CLAIMED, active_import_exists=False)).actions == (
+        EnsurePreview(recreate=True),
+    )
 
 
-GOING = {"deleting": True}
+DELETING = {"deleting": True}
 
 
 @pytest.mark.parametrize(
     ("observed", "actions"),
     [
-        pytest.param(observed_preview(meta=GOING), (DropPreview(), SetFinalizer(False)), id="its database goes first"),
         pytest.param(
-            observed_preview(status=HELD, meta=GOING), (DropPreview(), SetFinalizer(False)), id="its holder is gone"
+            observed_preview(meta=DELETING), (DropPreview(), SetFinalizer(False)), id="its database goes first"
         ),
         pytest.param(
-            observed_preview(status=HELD, active_import_exists=True, meta=GOING), (), id="its holder ends first"
+            observed_preview(status=CLAIMED, meta=DELETING),
+            (DropPreview(), SetFinalizer(False)),
+            id="its import is gone",
         ),
         pytest.param(
-            observed_preview(project=None, meta=GOING), (SetFinalizer(False),), id="nobody knows its server any more"
+            observed_preview(status=CLAIMED, active_import_exists=True, meta=DELETING), (), id="its import ends first"
+        ),
+        pytest.param(
+            observed_preview(project=None, meta=DELETING), (SetFinalizer(False),), id="its server is not known any more"
         ),
         pytest.param(observed_preview(meta={"deleting": True, "finalizers": ()}), (), id="nothing of ours is on it"),
         pytest.param(
-            observed_preview(a_preview_spec(mode="clone"), NEW, meta=GOING),
+            observed_preview(a_preview_spec(mode="clone"), NEW, meta=DELETING),
             (DropPreview(), SetFinalizer(False)),
             id="a clone that was never begun goes as well",
         ),
     ],
 )
-def test_a_deletion(observed: ObservedPreview, actions: tuple[Action, ...]) -> None:
+def test_a_deletion_drops_the_database_and_then_the_finalizer(
+    observed: ObservedPreview, actions: tuple[Action, ...]
+) -> None:
     assert decide(observed).actions == actions
 
 
-def test_a_deletion_that_waits_says_so() -> None:
-    decision = decide(observed_preview(status=HELD, active_import_exists=True, meta=GOING))
+def test_a_deletion_that_waits_is_shown() -> None:
+    decision = decide(observed_preview(status=CLAIMED, active_import_exists=True, meta=DELETING))
     assert (decision.status.state, reason(decision)) == (PreviewState.DELETING, Reason.DELETING)
 
 
-def test_two_previews_of_one_name_in_turn_have_different_databases() -> None:
+def test_a_recreated_preview_of_the_same_name_has_another_database() -> None:
     later = decide(observed_preview(status=NEW, meta={"uid": "another-uid", "finalizers": (FINALIZER_PREVIEW,)}))
     assert PREVIEW_UID != "another-uid"
     assert later.status.database != DATABASE
@@ -273,31 +283,31 @@ def test_two_previews_of_one_name_in_turn_have_different_databases() -> None:
 # --- clones ---
 
 CLONE = a_preview_spec(mode="clone")
-AGAIN = a_preview_spec(mode="clone", resetAt="2026-01-01T12:05:00Z")
-MOTHER = a_project(a_project_spec(primary={"urlSecretRef": {"name": "primary", "key": "url"}}))
-FIRST, SECOND_ONE = (clone_name(PREVIEW, PREVIEW_UID, number) for number in (1, 2))
-BEGUN = a_ready_status(state=PreviewState.PENDING, clone_import=FIRST, clones=1)
+CLONE_WITH_RESET = a_preview_spec(mode="clone", resetAt="2026-01-01T12:05:00Z")
+WITH_PRIMARY = a_project(a_project_spec(primary={"urlSecretRef": {"name": "primary", "key": "url"}}))
+FIRST_CLONE, SECOND_CLONE = (clone_name(PREVIEW, PREVIEW_UID, number) for number in (1, 2))
+CLONING = a_ready_status(state=PreviewState.PENDING, clone_import=FIRST_CLONE, clones=1)
 
 
-def cloning(spec: PreviewSpec = CLONE, status: PreviewStatus = BEGUN, **changes: Any) -> Decision[PreviewStatus]:
-    return decide(observed_preview(spec, status, **({"project": MOTHER} | changes)))
+def cloning(spec: PreviewSpec = CLONE, status: PreviewStatus = CLONING, **changes: Any) -> Decision[PreviewStatus]:
+    return decide(observed_preview(spec, status, **({"project": WITH_PRIMARY} | changes)))
 
 
 def ended(state: ImportState, **status: Any) -> ImportObject:
-    return an_import(status=ImportStatus(state=state, **status), name=FIRST)
+    return an_import(status=ImportStatus(state=state, **status), name=FIRST_CLONE)
 
 
-def test_a_clone_is_made_empty_and_filled_by_an_import() -> None:
+def test_a_clone_is_created_empty_and_filled_by_an_import() -> None:
     decision = cloning(status=NEW)
-    assert decision.actions == (EnsurePreview(recreate=False), CreateCloneImport(FIRST))
+    assert decision.actions == (EnsurePreview(recreate=False), CreateCloneImport(FIRST_CLONE))
     shown = decision.status
-    assert (shown.state, reason(decision), shown.clone_import) == (PreviewState.PENDING, Reason.CLONING, FIRST)
+    assert (shown.state, reason(decision), shown.clone_import) == (PreviewState.PENDING, Reason.CLONING, FIRST_CLONE)
 
 
 def test_a_clone_waits_for_its_import() -> None:
     decision = cloning(clone=ended(ImportState.RUNNING))
     assert (decision.actions, decision.status.state) == ((), PreviewState.PENDING)
-    assert FIRST in decision.message
+    assert FIRST_CLONE in decision.message
 
 
 def test_a_clone_is_ready_when_its_import_has_completed_and_stays_so() -> None:
@@ -310,21 +320,21 @@ def test_a_clone_is_ready_when_its_import_has_completed_and_stays_so() -> None:
 
 
 def test_a_clone_fails_with_its_import_and_a_reset_begins_a_new_one() -> None:
-    failed = cloning(clone=ended(ImportState.FAILED, error="the source was away"))
+    failed = cloning(clone=ended(ImportState.FAILED, error="the source did not answer"))
     assert (failed.status.state, reason(failed)) == (PreviewState.FAILED, Reason.CLONE_FAILED)
-    assert "the source was away" in failed.message
-    again = cloning(AGAIN, failed.status, clone=ended(ImportState.FAILED))
-    assert again.actions == (EnsurePreview(recreate=True), CreateCloneImport(SECOND_ONE))
+    assert "the source did not answer" in failed.message
+    again = cloning(CLONE_WITH_RESET, failed.status, clone=ended(ImportState.FAILED))
+    assert again.actions == (EnsurePreview(recreate=True), CreateCloneImport(SECOND_CLONE))
     assert (again.status.state, again.status.clones) == (PreviewState.PENDING, 2)
 
 
-def test_an_import_that_somebody_deleted_is_made_again() -> None:
-    assert cloning().actions == (EnsurePreview(recreate=False), CreateCloneImport(FIRST))
+def test_a_deleted_import_of_a_clone_is_created_again() -> None:
+    assert cloning().actions == (EnsurePreview(recreate=False), CreateCloneImport(FIRST_CLONE))
 
 
-def test_a_clone_is_filled_anew_after_its_expiry() -> None:
-    back = cloning(status=BEGUN.model_copy(update={"state": PreviewState.EXPIRED}))
-    assert back.actions == (EnsurePreview(recreate=False), CreateCloneImport(SECOND_ONE))
+def test_a_renewed_clone_is_filled_by_a_new_import() -> None:
+    back = cloning(status=CLONING.model_copy(update={"state": PreviewState.EXPIRED}))
+    assert back.actions == (EnsurePreview(recreate=False), CreateCloneImport(SECOND_CLONE))
 
 
 def test_a_clone_waits_for_the_projects_primary() -> None:

@@ -1,4 +1,4 @@
-"""When a Project is ready, what it is asked for, and when it may go."""
+"""Projects: when they are ready, what the operator does for them, and when they may be deleted."""
 
 from datetime import timedelta
 
@@ -20,12 +20,14 @@ NEW = ProjectStatus(observed_generation=-1)
 OURS = {"finalizers": (FINALIZER_PROJECT,)}
 
 
-def away(why: Reason, message: str) -> Unreachable:
-    return Unreachable(failure=Failure(why, message))
+def unreachable(expected: Reason, message: str) -> Unreachable:
+    return Unreachable(failure=Failure(expected, message))
 
 
-STATES = [
-    pytest.param(observed_project(status=NEW), True, Reason.READY, "PostgreSQL 17.12 at pg.internal", id="all is well"),
+READINESS = [
+    pytest.param(
+        observed_project(status=NEW), True, Reason.READY, "PostgreSQL 17.12 at pg.internal", id="the server answers"
+    ),
     pytest.param(
         observed_project(
             object=ProjectObject(meta=a_meta("shop"), spec=None, spec_error="spec.server: Field required")
@@ -50,52 +52,54 @@ STATES = [
         id="no such namespace",
     ),
     pytest.param(
-        observed_project(server=away(Reason.SERVER_UNREACHABLE, "the target server cannot be reached")),
+        observed_project(server=unreachable(Reason.SERVER_UNREACHABLE, "the target server cannot be reached")),
         False,
         Reason.SERVER_UNREACHABLE,
         "(hint: ",
-        id="the server is away",
+        id="the server does not answer",
     ),
     pytest.param(
-        observed_project(server=away(Reason.SERVER_AUTH_FAILED, "Secret admin with the key user is missing")),
+        observed_project(server=unreachable(Reason.SERVER_AUTH_FAILED, "Secret admin with the key user is missing")),
         False,
         Reason.SERVER_AUTH_FAILED,
         "Secret admin",
         id="no admin Secret",
     ),
     pytest.param(
-        observed_project(server=away(Reason.SERVER_NOT_FIT, "the admin lacks CREATEROLE")),
+        observed_project(server=unreachable(Reason.SERVER_NOT_FIT, "the admin lacks CREATEROLE")),
         False,
         Reason.SERVER_NOT_FIT,
         "CREATEROLE",
-        id="the admin is not fit",
+        id="the admin lacks a right",
     ),
 ]
 
 
-@pytest.mark.parametrize(("observed", "ready", "why", "words"), STATES)
-def test_a_project_is_ready_or_says_why_not(observed: ObservedProject, ready: bool, why: Reason, words: str) -> None:
+@pytest.mark.parametrize(("observed", "ready", "expected", "text"), READINESS)
+def test_a_project_is_ready_or_shows_the_reason(
+    observed: ObservedProject, ready: bool, expected: Reason, text: str
+) -> None:
     decision = decide_project(observed, NOW, POLICY)
-    assert (decision.status.ready, ready_reason(decision.status.conditions)) == (ready, why)
-    assert words in decision.message
+    assert (decision.status.ready, ready_reason(decision.status.conditions)) == (ready, expected)
+    assert text in decision.message
     assert decision.status.observed_generation == 1
 
 
-def test_a_ready_one_shows_the_servers_version_and_is_asked_again() -> None:
+def test_a_ready_project_shows_the_servers_version_and_is_checked_again() -> None:
     decision = decide_project(observed_project(status=NEW), NOW, POLICY)
     assert decision.status.target_version == "17.12"
     assert decision.actions == (EnsureRoleBindings(),)
     assert decision.requeue_after == CHECK_INTERVAL
 
 
-def test_one_that_is_deleted_says_whom_it_waits_for_and_goes_on_serving_them() -> None:
+def test_a_deleted_project_shows_what_it_waits_for_and_stays_ready() -> None:
     decision = decide_project(observed_project(meta={"deleting": True, **OURS}, previews=1, imports=2), NOW, POLICY)
     assert (decision.status.ready, ready_reason(decision.status.conditions)) == (True, Reason.DELETING)
     assert "1 previews and 2 imports" in decision.message
 
 
-def test_a_server_that_is_away_is_asked_sooner() -> None:
-    observed = observed_project(server=away(Reason.SERVER_UNREACHABLE, "away"))
+def test_a_server_that_does_not_answer_is_checked_sooner() -> None:
+    observed = observed_project(server=unreachable(Reason.SERVER_UNREACHABLE, "no answer"))
     assert decide_project(observed, NOW, POLICY).requeue_after == POLICY.retry_interval < timedelta(seconds=60)
 
 
@@ -111,20 +115,22 @@ def test_a_server_that_is_away_is_asked_sooner() -> None:
         pytest.param(
             observed_project(orphaned_objects=("pgimport_1",)),
             (EnsureRoleBindings(), DropOrphanedObjects()),
-            id="leftovers are swept",
+            id="orphaned objects are dropped",
         ),
         pytest.param(
             observed_project(orphaned_jobs=(OrphanedJob("pgi-a", "uid"),)),
             (EnsureRoleBindings(), DeleteOrphanedJobs((OrphanedJob("pgi-a", "uid"),))),
-            id="Jobs that nobody owns go",
+            id="orphaned Jobs are deleted",
         ),
         pytest.param(
-            observed_project(meta={"deleting": True, **OURS}), (SetFinalizer(False),), id="it goes when nobody uses it"
+            observed_project(meta={"deleting": True, **OURS}),
+            (SetFinalizer(False),),
+            id="its finalizer is removed when nothing uses it",
         ),
         pytest.param(
             observed_project(meta={"deleting": True, **OURS}, orphaned_objects=("pgimport_1",)),
             (DropOrphanedObjects(), SetFinalizer(False)),
-            id="it goes with its leftovers",
+            id="orphaned objects are dropped first",
         ),
         pytest.param(
             observed_project(meta={"deleting": True, **OURS}, previews=1),
@@ -143,5 +149,5 @@ def test_a_server_that_is_away_is_asked_sooner() -> None:
         ),
     ],
 )
-def test_what_is_done_for_a_project(observed: ObservedProject, actions: tuple[Action, ...]) -> None:
+def test_the_actions_of_a_project(observed: ObservedProject, actions: tuple[Action, ...]) -> None:
     assert decide_project(observed, NOW, POLICY).actions == actions

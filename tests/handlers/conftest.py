@@ -1,4 +1,4 @@
-"""A Project on a real server that an operator has looked at; and names that no other test has."""
+"""A ready Project on a real server, and unique names for its objects."""
 
 import secrets
 from collections.abc import Iterator
@@ -13,10 +13,10 @@ from tests.support.postgres import PostgresServer
 @pytest.fixture(scope="module")
 def tenant(postgres16: PostgresServer) -> Iterator[Tenant]:
     with run_kubernetes() as kubernetes:
-        found = Tenant(kubernetes, kubernetes.connect(BYSTANDER), postgres16)
-        found.prepare()
-        Operator(kubernetes).look(PROJECT)
-        yield found
+        prepared = Tenant(kubernetes, kubernetes.connect(BYSTANDER), postgres16)
+        prepared.prepare()
+        Operator(kubernetes).reconcile(PROJECT)
+        yield prepared
 
 
 @pytest.fixture

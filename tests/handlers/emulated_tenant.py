@@ -1,10 +1,10 @@
-"""A Project on an emulated Kubernetes API and a real server, and what people, the kubelet and the worker do in it."""
+"""A Project on an emulated Kubernetes API and a real server, with the actions of users, the kubelet and the worker."""
 
 import base64
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -33,14 +33,14 @@ NAMESPACE, HOME = "shop", "pgimport-system"
 PATIENCE = 30.0
 
 
-def wait_for(what: str, look: Callable[[], Any], patience: float = PATIENCE) -> Any:
-    """What `look` gives, as soon as it gives something."""
+def wait_for(name: str, read: Callable[[], Any], patience: float = PATIENCE) -> Any:
+    """Calls `read` until its result is true, and returns the result."""
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
-        if found := look():
-            return found
+        if result := read():
+            return result
         time.sleep(0.05)
-    raise AssertionError(f"waited {patience:.0f} s in vain for {what}")
+    raise AssertionError(f"waited {patience:.0f} s in vain for {name}")
 
 
 def encoded(**entries: str) -> Json:
@@ -53,12 +53,11 @@ def now() -> str:
 
 @dataclass
 class Tenant:
-    """A project whose server is the real one, and hands for what people, the kubelet and the worker do."""
+    """Holds the Project's clients, and acts as its user, as the kubelet and as the worker."""
 
     kubernetes: Kubernetes
     cluster: KubernetesClient
     server: PostgresServer
-    made: list[str] = field(default_factory=list)
 
     def create(self, path: str, body: Json) -> None:
         self.cluster.create(path, body)
@@ -89,14 +88,14 @@ class Tenant:
         self.create(api_paths.resource(PROJECTS), a_body(PROJECTS, "shop", None, spec=spec))
 
     def apply(self, name: str, **spec: Any) -> None:
-        """A preview and an import into it, as one file would."""
+        """Creates a preview and an import into it."""
         self.create(api_paths.resource(PREVIEWS, NAMESPACE), a_body(PREVIEWS, name, spec={"project": "shop"}))
-        asked = {
+        defaults = {
             "project": "shop",
             "source": {"urlSecretRef": {"name": "source", "key": "url"}},
             "target": {"previewDatabase": name},
         }
-        self.create(api_paths.resource(IMPORTS, NAMESPACE), a_body(IMPORTS, name, spec=asked | spec))
+        self.create(api_paths.resource(IMPORTS, NAMESPACE), a_body(IMPORTS, name, spec=defaults | spec))
 
     def get(self, kind: str, name: str) -> Json:
         return self.cluster.get(api_paths.resource(kind, NAMESPACE, name))
@@ -110,19 +109,19 @@ class Tenant:
         return self.status(name)
 
     def job(self, name: str) -> Json:
-        """The import's Job, once it is there."""
+        """Waits for the import's Job and returns it."""
         uid = self.get(IMPORTS, name)["metadata"]["uid"]
         return dict(wait_for(f"the Job of {name}", lambda: next(iter(self.jobs(uid)), None)))
 
     def jobs(self, import_uid: str) -> list[Json]:
         selector = f"{LABEL_IMPORT_UID}={import_uid}"
-        found: list[Json] = self.cluster.get(api_paths.jobs(NAMESPACE), labelSelector=selector)["items"]
-        return found
+        jobs: list[Json] = self.cluster.get(api_paths.jobs(NAMESPACE), labelSelector=selector)["items"]
+        return jobs
 
     # --- the kubelet ---
 
     def show_pod(self, job: Json, preflight: Json, main: Json, phase: str, name: str | None = None) -> str:
-        """The Job's pod in this state; its name and uid are the same word."""
+        """Creates the Job's pod in this state and returns its name, which is its uid, too."""
         name = name or f"{job['metadata']['name'][:40]}-{secrets.token_hex(3)}"
         body = {
             "apiVersion": "v1",
@@ -163,10 +162,10 @@ class Tenant:
         return self.server.query(f"SELECT 1 FROM pg_roles WHERE rolname = '{role}' AND rolcanlogin") != []  # noqa: S608
 
     def fill(self, job: Json, pod: str, *statements: str) -> None:
-        """As the worker: with the seed of the Job's Secret, as the attempt's own role."""
+        """Fills the shadow as the worker does: with a password from the Job's seed, as the attempt's role."""
         names = attempt_names(pod)
         wait_for(f"the gate of {pod}", lambda: self.gate_is_open(names.role))
-        volumes = {one["name"]: one for one in job["spec"]["template"]["spec"]["volumes"]}
+        volumes = {volume["name"]: volume for volume in job["spec"]["template"]["spec"]["volumes"]}
         secret = self.cluster.get(api_paths.core(NAMESPACE, "secrets", volumes["seed"]["secret"]["secretName"]))
         seed = base64.b64decode(secret["data"][SECRET_KEY_SEED])
         with self.server.connect(names.database, names.role, attempt_password(seed, pod)) as connection:
@@ -174,7 +173,7 @@ class Tenant:
                 connection.execute(statement.encode())
 
     def as_owner(self, preview: str) -> "psycopg.Connection[tuple[Any, ...]]":
-        """With nothing but what the preview's user has: the `uri` of the connection Secret."""
+        """Connects as the preview's owner, with the `uri` of the connection Secret."""
         name = wait_for(f"{preview} to be ready", lambda: self.status(preview, PREVIEWS).get("connectionSecret"))
         secret = wait_for("the connection Secret", lambda: self.read_secret(name))
         return psycopg.connect(base64.b64decode(secret["data"]["uri"]).decode(), autocommit=True)

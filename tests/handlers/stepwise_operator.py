@@ -23,16 +23,16 @@ POLICY = Policy(operator_namespace=HOME, worker_images={"16": "registry/worker:1
 
 
 class Stopped(Exception):
-    """Where the process was when it froze."""
+    """Stops an operator before a write. The message is the path of that write."""
 
 
-class Memory(KubernetesClient):
-    """Reads come from what was read before, once it is told to remember; writes arrive, unless it is to stop there."""
+class FreezableClient(KubernetesClient):
+    """Answers reads from memory while `is_frozen`, and raises Stopped before a write while `stops`."""
 
     def __init__(self, kubernetes: Kubernetes) -> None:
         super().__init__(kubernetes.connect()._api)
         self._read: dict[Any, Json | PgimportError] = {}
-        self.remembers = self.stops = False
+        self.is_frozen = self.stops = False
 
     def create(self, path: str, body: Json) -> Json:
         self._stop(path)
@@ -48,47 +48,47 @@ class Memory(KubernetesClient):
 
     def get(self, path: str, **query: str) -> Json:
         key = path, tuple(sorted(query.items()))
-        if not self.remembers:
+        if not self.is_frozen:
             try:
                 self._read[key] = super().get(path, **query)
-            except PgimportError as refused:
-                self._read[key] = refused
-        found = self._read.get(key, NotFound(path))
-        if isinstance(found, PgimportError):
-            raise found
-        return found
+            except PgimportError as error:
+                self._read[key] = error
+        answer = self._read.get(key, NotFound(path))
+        if isinstance(answer, PgimportError):
+            raise answer
+        return answer
 
 
 class Operator:
-    """One process, as far as it can tell."""
+    """One operator process with its own view of the cluster."""
 
     def __init__(self, kubernetes: Kubernetes) -> None:
-        self.view = Memory(kubernetes)
+        self.view = FreezableClient(kubernetes)
         self.context = ReconcileContext(cluster=self.view, policy=POLICY)
 
-    def look(self, *keys: ResourceKey) -> None:
-        """Until nothing asks for another look at once."""
+    def reconcile(self, *keys: ResourceKey) -> None:
+        """Reconciles each key until nothing is requeued immediately."""
         for key in keys:
             for _ in range(12):
                 try:
-                    outcome = reconcile(self.context, key)
+                    result = reconcile(self.context, key)
                 except Conflict:
-                    if self.view.remembers:
+                    if self.view.is_frozen:
                         raise
                     continue
-                if not _at_once(outcome):
+                if not _is_immediate(result):
                     break
 
     def freeze(self, key: ResourceKey, at: str) -> None:
-        """It sees what there is to see, and is stopped before its first write to this path; its view stays."""
+        """Reconciles until the first write to this path, stops there, and keeps the view of the cluster."""
         self.view.stops = True
         with pytest.raises(Stopped, match=at):
             reconcile(self.context, key)
-        self.view.stops, self.view.remembers = False, True
+        self.view.stops, self.view.is_frozen = False, True
 
 
-def _at_once(outcome: ReconcileResult) -> bool:
-    return outcome.requeue_after is not None and outcome.requeue_after.total_seconds() == 0
+def _is_immediate(result: ReconcileResult) -> bool:
+    return result.requeue_after is not None and result.requeue_after.total_seconds() == 0
 
 
 def key(kind: str, name: str) -> ResourceKey:
@@ -97,15 +97,15 @@ def key(kind: str, name: str) -> ResourceKey:
 
 def ready(tenant: Tenant, name: str) -> None:
     tenant.create(api_paths.resource(PREVIEWS, NAMESPACE), a_body(PREVIEWS, name, spec={"project": "shop"}))
-    Operator(tenant.kubernetes).look(key(PREVIEWS, name))
+    Operator(tenant.kubernetes).reconcile(key(PREVIEWS, name))
     assert tenant.status(name, PREVIEWS)["state"] == "ready"
 
 
 def begin(tenant: Tenant, name: str) -> tuple[Operator, Json]:
-    """An import at work, with its Job."""
+    """Starts an import and returns its operator and its Job."""
     tenant.apply(name)
     operator = Operator(tenant.kubernetes)
-    operator.look(key(PREVIEWS, name), key(IMPORTS, name))
+    operator.reconcile(key(PREVIEWS, name), key(IMPORTS, name))
     return operator, tenant.job(name)
 
 

@@ -1,4 +1,4 @@
-"""What the handlers make of an event, and how a sweep tells that a watch has stalled."""
+"""Event handlers: what they enqueue, and how a sweep detects a stalled watch."""
 
 import threading
 from typing import Any
@@ -14,69 +14,69 @@ from pgimport.model.resources import ResourceKey
 from pgimport.reconcile.pod_history import PodHistory
 from pgimport.reconcile.work_queue import ReconcileResult, WorkQueue
 
-ONE, OTHER = ResourceKey(IMPORTS, "shop", "one"), ResourceKey(IMPORTS, "shop", "other")
+FIRST, OTHER = ResourceKey(IMPORTS, "shop", "first"), ResourceKey(IMPORTS, "shop", "other")
 
 
 # --- stalled watches ---
 
 
-def test_what_an_event_has_shown_is_not_missing() -> None:
+def test_a_version_that_an_event_has_shown_is_not_missing() -> None:
     versions = ObservedVersions()
-    versions.record(ONE, "7")
-    assert versions.compare({ONE: 7}) == set()
-    assert versions.compare({ONE: 6}) == set()
+    versions.record(FIRST, "7")
+    assert versions.compare({FIRST: 7}) == set()
+    assert versions.compare({FIRST: 6}) == set()
     assert versions.stalled is None
 
 
-def test_what_no_event_has_shown_is_missing_and_twice_in_a_row_is_a_stall() -> None:
+def test_a_version_that_no_event_has_shown_is_missing_and_twice_in_a_row_is_a_stall() -> None:
     versions = ObservedVersions()
-    versions.record(ONE, "7")
-    assert versions.compare({ONE: 8, OTHER: 3}) == {ONE, OTHER}
+    versions.record(FIRST, "7")
+    assert versions.compare({FIRST: 8, OTHER: 3}) == {FIRST, OTHER}
     assert versions.stalled is None
     versions.record(OTHER, "3")
-    assert versions.compare({ONE: 8, OTHER: 3}) == {ONE}
-    assert versions.stalled == "the watch has stalled: no event of postgresimports/shop/one for two sweeps"
+    assert versions.compare({FIRST: 8, OTHER: 3}) == {FIRST}
+    assert versions.stalled == "the watch has stalled: no event of postgresimports/shop/first for two sweeps"
 
 
 def test_a_stall_ends_with_the_event() -> None:
     versions = ObservedVersions()
     for _ in range(2):
-        versions.compare({ONE: 8})
+        versions.compare({FIRST: 8})
     assert versions.stalled is not None
-    versions.record(ONE, "8")
-    versions.compare({ONE: 8})
+    versions.record(FIRST, "8")
+    versions.compare({FIRST: 8})
     assert versions.stalled is None
 
 
-def test_a_busy_object_whose_events_come_a_sweep_late_is_no_stall() -> None:
+def test_events_that_come_one_sweep_late_are_no_stall() -> None:
     versions = ObservedVersions()
     for version in range(10, 20):
-        versions.compare({ONE: version})
-        versions.record(ONE, str(version))
+        versions.compare({FIRST: version})
+        versions.record(FIRST, str(version))
     assert versions.stalled is None
 
 
-def test_an_object_that_is_gone_is_forgotten() -> None:
+def test_a_deleted_object_is_forgotten() -> None:
     versions = ObservedVersions()
-    versions.compare({ONE: 8})
+    versions.compare({FIRST: 8})
     versions.compare({})
     versions.compare({})
     assert versions.stalled is None
 
 
-# --- what needs no look ---
+# --- settled objects ---
 
 
 def a_body(state: str | None = None, generation: int = 1, **changes: Any) -> dict[str, Any]:
     status = {"observedGeneration": 1} | ({"state": state} if state else {})
-    return {"metadata": {"name": "one", "namespace": "shop", "generation": generation}, "status": status | changes}
+    return {"metadata": {"name": "first", "namespace": "shop", "generation": generation}, "status": status | changes}
 
 
 @pytest.mark.parametrize(
     ("body", "settled"),
     [
-        pytest.param(a_body(), False, id="never looked at"),
-        pytest.param({"metadata": {"name": "one", "generation": 1}}, False, id="without a status"),
+        pytest.param(a_body(), False, id="never reconciled"),
+        pytest.param({"metadata": {"name": "first", "generation": 1}}, False, id="without a status"),
         pytest.param(a_body("pending"), False, id="pending"),
         pytest.param(a_body("running"), False, id="running"),
         pytest.param(a_body("completed"), False, id="completed and not cleaned up"),
@@ -90,11 +90,11 @@ def a_body(state: str | None = None, generation: int = 1, **changes: Any) -> dic
         pytest.param(a_body(ready=False), False, id="a project that is not"),
     ],
 )
-def test_what_is_settled_needs_no_look(body: dict[str, Any], settled: bool) -> None:
+def test_an_object_is_settled_after_its_clean_up_or_when_it_is_ready(body: dict[str, Any], settled: bool) -> None:
     assert is_settled(body) is settled
 
 
-def test_what_is_being_deleted_is_never_settled() -> None:
+def test_an_object_that_is_being_deleted_is_never_settled() -> None:
     body = a_body("ready")
     body["metadata"]["deletionTimestamp"] = "2026-01-01T12:00:00Z"
     assert not is_settled(body)
@@ -106,52 +106,52 @@ def test_an_ephemeral_import_is_never_settled() -> None:
     assert not is_settled(body)
 
 
-def test_a_project_has_a_key_without_a_namespace() -> None:
+def test_the_key_of_a_project_has_no_namespace() -> None:
     assert build_key(PROJECTS, {"metadata": {"name": "shop"}}) == ResourceKey(PROJECTS, "", "shop")
 
 
-# --- whose Job, whose pod ---
+# --- events of Jobs and pods ---
 
 
 @pytest.mark.parametrize(
     ("meta", "key"),
     [
-        pytest.param({"labels": {LABEL_IMPORT: "one"}}, ONE, id="a pod, by its label"),
+        pytest.param({"labels": {LABEL_IMPORT: "first"}}, FIRST, id="a pod, by its label"),
         pytest.param(
             {
                 "labels": {LABEL_IMPORT: "o-12345678"},
-                "ownerReferences": [{"kind": "PostgresImport", "name": "one", "uid": "x"}],
+                "ownerReferences": [{"kind": "PostgresImport", "name": "first", "uid": "x"}],
             },
-            ONE,
+            FIRST,
             id="a Job, by its owner",
         ),
         pytest.param(
-            {"labels": {LABEL_IMPORT: "one"}, "ownerReferences": [{"kind": "Job", "name": "pgi-one", "uid": "x"}]},
-            ONE,
+            {"labels": {LABEL_IMPORT: "first"}, "ownerReferences": [{"kind": "Job", "name": "pgi-one", "uid": "x"}]},
+            FIRST,
             id="a pod that its Job owns",
         ),
-        pytest.param({}, None, id="somebody else's"),
+        pytest.param({}, None, id="neither label nor owner"),
     ],
 )
-def test_an_event_of_a_job_or_a_pod_is_its_imports(meta: dict[str, Any], key: ResourceKey | None) -> None:
-    asked: list[ResourceKey] = []
+def test_an_event_of_a_job_or_a_pod_enqueues_its_import(meta: dict[str, Any], key: ResourceKey | None) -> None:
+    enqueued: list[ResourceKey] = []
     last = threading.Event()
 
-    def work(found: ResourceKey) -> ReconcileResult:
-        asked.append(found)
-        if found == OTHER:
+    def work(taken: ResourceKey) -> ReconcileResult:
+        enqueued.append(taken)
+        if taken == OTHER:
             last.set()
         return ReconcileResult()
 
     queue = WorkQueue(work, workers=1)
-    watched = EventTargets(queue=queue, versions=ObservedVersions(), pod_history=PodHistory())
+    targets = EventTargets(queue=queue, versions=ObservedVersions(), pod_history=PodHistory())
     body: Any = {"metadata": {"name": "x", "namespace": "shop", **meta}}
-    enqueue_owner(watched, kopf.Body(body))
+    enqueue_owner(targets, kopf.Body(body))
     queue.add(OTHER, after=0.01)
     queue.start()
     assert last.wait(5)
     queue.stop()
-    assert asked == ([key, OTHER] if key else [OTHER])
+    assert enqueued == ([key, OTHER] if key else [OTHER])
 
 
 @pytest.mark.parametrize(
@@ -164,21 +164,19 @@ def test_an_event_of_a_job_or_a_pod_is_its_imports(meta: dict[str, Any], key: Re
         pytest.param(PROJECTS, a_body(ready=True), SETTLED_DELAY, id="a project that is ready"),
     ],
 )
-def test_what_has_settled_is_looked_at_after_what_is_at_work(
-    kind: str, body: dict[str, Any], delay: float | None
-) -> None:
-    asked: list[tuple[ResourceKey, float]] = []
+def test_settled_objects_are_enqueued_later_than_others(kind: str, body: dict[str, Any], delay: float | None) -> None:
+    enqueued: list[tuple[ResourceKey, float]] = []
 
     class Queue(WorkQueue):
         def add(self, key: ResourceKey, after: float = 0.0) -> None:
-            asked.append((key, after))
+            enqueued.append((key, after))
 
-    watched = EventTargets(
+    targets = EventTargets(
         queue=Queue(lambda _: ReconcileResult()), versions=ObservedVersions(), pod_history=PodHistory()
     )
     observed: Any = body | {"metadata": {**body["metadata"], "resourceVersion": "7"}}
-    enqueue(watched, kind, kopf.Body(observed))
-    assert asked == ([] if delay is None else [(build_key(kind, body), delay)])
+    enqueue(targets, kind, kopf.Body(observed))
+    assert enqueued == ([] if delay is None else [(build_key(kind, body), delay)])
 
 
 def test_kopf_posts_nothing_scans_nothing_and_watches_by_label() -> None:

@@ -1,7 +1,6 @@
-"""The whole operator: real kopf and the real client over an emulated API, a real PostgreSQL as the target server.
+"""The whole operator: real kopf and the real client over an emulated API, and a real PostgreSQL as the target server.
 
-The test is the user, the kubelet and the worker: it applies objects, shows pods, and fills the shadow as the attempt's
-own role.
+The test acts as the user, the kubelet and the worker: it applies objects, creates pods, and fills the shadow.
 """
 
 import json
@@ -44,10 +43,10 @@ def free_port() -> int:
 def tenant(postgres16: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenant]:
     with run_kubernetes() as kubernetes, pytest.MonkeyPatch.context() as patch:
         patch.setenv("KUBECONFIG", str(write_kubeconfig(kubernetes.url, tmp_path_factory.mktemp("kubeconfig"))))
-        found = Tenant(kubernetes, kubernetes.connect(BYSTANDER), postgres16)
-        found.prepare()
+        prepared = Tenant(kubernetes, kubernetes.connect(BYSTANDER), postgres16)
+        prepared.prepare()
         with operator(kubernetes):
-            yield found
+            yield prepared
 
 
 def write_kubeconfig(url: str, folder: Path) -> Path:
@@ -65,7 +64,7 @@ def write_kubeconfig(url: str, folder: Path) -> Path:
 
 
 class operator:
-    """The operator's own program in a thread, for the length of a block."""
+    """Runs the operator's own program in a thread for the duration of a block."""
 
     def __init__(self, kubernetes: Kubernetes) -> None:
         settings = read_settings(
@@ -90,7 +89,7 @@ class operator:
 
 
 def complete(tenant: Tenant, name: str) -> tuple[str, Json]:
-    """One import from its Job to `completed`; its pod and its last status."""
+    """Brings an import from its Job to `completed`. Returns its pod and its last status."""
     job = tenant.job(name)
     pod = tenant.show_pod(job, running(), WAITING, "Pending")
     tenant.change_pod(pod, ended(PASSED, 0), running(), "Running")
@@ -101,7 +100,7 @@ def complete(tenant: Tenant, name: str) -> tuple[str, Json]:
 
 
 def conditions(status: Json) -> dict[str, tuple[str, str]]:
-    return {one["type"]: (one["status"], one["reason"]) for one in status["conditions"]}
+    return {item["type"]: (item["status"], item["reason"]) for item in status["conditions"]}
 
 
 def check_nothing_of_kopf(body: Json) -> None:
@@ -109,7 +108,7 @@ def check_nothing_of_kopf(body: Json) -> None:
     assert "finalizers" not in body["metadata"]
 
 
-def test_an_import_travels_from_apply_to_completed(tenant: Tenant) -> None:
+def test_an_import_runs_from_apply_to_completed(tenant: Tenant) -> None:
     tenant.apply("good")
     pod, status = complete(tenant, "good")
     assert conditions(status) == {"Ready": ("True", "Completed"), "Succeeded": ("True", "Completed")}
@@ -127,7 +126,7 @@ def test_an_import_travels_from_apply_to_completed(tenant: Tenant) -> None:
         assert row == (True,)
 
 
-def test_nothing_of_it_is_left_behind(tenant: Tenant) -> None:
+def test_a_completed_import_leaves_nothing_on_the_server(tenant: Tenant) -> None:
     tenant.apply("clean")
     pod, _ = complete(tenant, "clean")
     job = tenant.job("clean")
@@ -143,13 +142,14 @@ def test_nothing_of_it_is_left_behind(tenant: Tenant) -> None:
 
 def without_stamps(status: Json) -> Json:
     conditions = [
-        {name: value for name, value in one.items() if name != "observedGeneration"} for one in status["conditions"]
+        {name: value for name, value in condition.items() if name != "observedGeneration"}
+        for condition in status["conditions"]
     ]
-    told = {name: value for name, value in status.items() if name not in ("observedGeneration", "updatedAt")}
-    return told | {"conditions": conditions}
+    fields = {name: value for name, value in status.items() if name not in ("observedGeneration", "updatedAt")}
+    return fields | {"conditions": conditions}
 
 
-def test_a_terminal_import_that_is_touched_again_starts_nothing(tenant: Tenant) -> None:
+def test_a_terminal_import_that_is_changed_starts_nothing(tenant: Tenant) -> None:
     tenant.apply("touched")
     complete(tenant, "touched")
     before = tenant.get(IMPORTS, "touched")
@@ -207,7 +207,7 @@ def test_a_cancel_in_the_copy_drops_the_shadow_and_keeps_the_target(tenant: Tena
         assert connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone() == (0,)
 
 
-def test_an_import_survives_an_api_that_fails_now_and_then(tenant: Tenant) -> None:
+def test_an_import_survives_failed_requests_to_the_api_server(tenant: Tenant) -> None:
     for method, part, code in (
         ("POST", "/jobs", 500),
         ("PATCH", "/postgresimports/shaken/status", 503),
@@ -220,7 +220,7 @@ def test_an_import_survives_an_api_that_fails_now_and_then(tenant: Tenant) -> No
     assert (status["attempts"], status["claimedBy"]) == (1, pod)
 
 
-def test_a_job_that_kubernetes_does_not_accept_fails_the_import_by_name(tenant: Tenant) -> None:
+def test_a_job_that_kubernetes_rejects_fails_the_import_with_the_field(tenant: Tenant) -> None:
     tenant.kubernetes.refuse("POST", "/jobs", 422, message="spec.template.spec.containers[0].resources: Invalid value")
     tenant.apply("greedy")
     status = tenant.wait_for_state("greedy", "failed")
@@ -228,7 +228,7 @@ def test_a_job_that_kubernetes_does_not_accept_fails_the_import_by_name(tenant: 
     assert "containers[0].resources: Invalid value" in status["error"]
 
 
-def test_an_import_without_a_project_says_so_and_nothing_is_read_that_may_be_forbidden(tenant: Tenant) -> None:
+def test_an_import_without_a_project_waits_and_reads_nothing_that_may_be_forbidden(tenant: Tenant) -> None:
     source = {"urlSecretRef": {"name": "not-ours-to-read", "key": "url"}}
     tenant.apply("lost", project="absent", source=source)
     wait_for("lost to wait", lambda: tenant.status("lost").get("state") == "pending")
@@ -237,7 +237,7 @@ def test_an_import_without_a_project_says_so_and_nothing_is_read_that_may_be_for
     assert tenant.kubernetes.requests("GET", "/jobs/pgi-lost") == []
 
 
-def test_no_password_is_in_anything_but_secrets(tenant: Tenant) -> None:
+def test_passwords_are_only_in_secrets(tenant: Tenant) -> None:
     secret = tenant.server.admin_password
     for kind in (PROJECTS, PREVIEWS, IMPORTS):
         text = json.dumps(tenant.cluster.get(api_paths.resource(kind)))

@@ -1,7 +1,7 @@
-"""Two operators at once, and one that acts on what it saw long ago: nothing is done twice, nothing newer is lost.
+"""Two operators at once, and one with an outdated view: nothing is done twice, and nothing newer is dropped.
 
 Each operator is a `ReconcileContext` of its own over one emulated API and one real PostgreSQL.
-The test lets them look in turn.
+The test lets them reconcile in turn.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ from pgimport.reconcile.loop import reconcile
 pytestmark = pytest.mark.slow
 
 
-# --- the view is old ---
+# --- an outdated view ---
 
 
 def _reset(tenant: Tenant, name: str) -> None:
@@ -43,119 +43,119 @@ def _renew(tenant: Tenant, name: str) -> None:
 
 @pytest.mark.thorough
 @pytest.mark.parametrize(
-    ("wish", "more"),
+    ("change", "next_change"),
     [
         pytest.param(_reset, lambda *_: None, id="reset"),
         pytest.param(_expire, _renew, id="expired and renewed"),
     ],
 )
 def test_a_newer_database_is_not_dropped(
-    tenant: Tenant, name: str, wish: Callable[[Tenant, str], None], more: Callable[[Tenant, str], None]
+    tenant: Tenant, name: str, change: Callable[[Tenant, str], None], next_change: Callable[[Tenant, str], None]
 ) -> None:
     ready(tenant, name)
     make(tenant, name, "before")
-    wish(tenant, name)
+    change(tenant, name)
     late, other = Operator(tenant.kubernetes), Operator(tenant.kubernetes)
     late.freeze(key(PREVIEWS, name), f"/previewdatabases/{name}/status")
-    other.look(key(PREVIEWS, name))
-    more(tenant, name)
-    other.look(key(PREVIEWS, name))
+    other.reconcile(key(PREVIEWS, name))
+    next_change(tenant, name)
+    other.reconcile(key(PREVIEWS, name))
     make(tenant, name, "newer")
     with pytest.raises(Conflict):
-        late.look(key(PREVIEWS, name))
+        late.reconcile(key(PREVIEWS, name))
     assert rows(tenant, name) == [("newer",)]
 
 
-def test_a_list_that_does_not_show_an_owner_yet_costs_nobody_a_database(tenant: Tenant, name: str) -> None:
+def test_an_outdated_list_drops_no_database_of_a_newer_owner(tenant: Tenant, name: str) -> None:
     late = Operator(tenant.kubernetes)
-    late.look(PROJECT)
-    late.view.remembers = True
+    late.reconcile(PROJECT)
+    late.view.is_frozen = True
     ready(tenant, name)
     make(tenant, name, "mine")
     operator, job = begin(tenant, f"{name}-import")
     pod = tenant.show_pod(job, ended(PASSED, 0), running(), "Running")
-    operator.look(key(IMPORTS, f"{name}-import"))
-    late.look(PROJECT)
+    operator.reconcile(key(IMPORTS, f"{name}-import"))
+    late.reconcile(PROJECT)
     assert rows(tenant, name) == [("mine",)]
     shadow = attempt_names(pod)
     assert tenant.exists(shadow.database, shadow.role) == (True, True)
 
 
-def test_an_import_that_has_ended_gets_no_job_no_secret_and_no_shadow(tenant: Tenant, name: str) -> None:
+def test_a_terminal_import_gets_no_job_no_secret_and_no_shadow(tenant: Tenant, name: str) -> None:
     tenant.apply(name)
     operator = Operator(tenant.kubernetes)
-    operator.look(key(PREVIEWS, name))
+    operator.reconcile(key(PREVIEWS, name))
     reconcile(operator.context, key(IMPORTS, name))
     late = Operator(tenant.kubernetes)
     late.freeze(key(IMPORTS, name), f"/postgresimports/{name}/status")
     tenant.cluster.patch(api_paths.resource(IMPORTS, NAMESPACE, name), {"spec": {"cancel": True}})
-    operator.look(key(IMPORTS, name))
+    operator.reconcile(key(IMPORTS, name))
     assert tenant.status(name)["state"] == "cancelled"
     with pytest.raises(Conflict):
-        late.look(key(IMPORTS, name))
+        late.reconcile(key(IMPORTS, name))
     assert tenant.jobs(tenant.get(IMPORTS, name)["metadata"]["uid"]) == []
-    assert [one for one in _secrets(tenant) if one.startswith(f"pgi-{name}")] == []
+    assert [secret for secret in _secrets(tenant) if secret.startswith(f"pgi-{name}")] == []
 
 
-def test_a_gate_is_not_opened_for_an_import_that_has_ended(tenant: Tenant, name: str) -> None:
+def test_the_gate_is_not_opened_for_a_terminal_import(tenant: Tenant, name: str) -> None:
     operator, job = begin(tenant, name)
     pod = tenant.show_pod(job, ended(PASSED, 0), running(), "Running")
     late = Operator(tenant.kubernetes)
     late.freeze(key(IMPORTS, name), f"/postgresimports/{name}/status")
     tenant.cluster.patch(api_paths.resource(IMPORTS, NAMESPACE, name), {"spec": {"cancel": True}})
-    operator.look(key(IMPORTS, name))
+    operator.reconcile(key(IMPORTS, name))
     with pytest.raises(Conflict):
-        late.look(key(IMPORTS, name))
+        late.reconcile(key(IMPORTS, name))
     shadow = attempt_names(pod)
     assert tenant.exists(shadow.database, shadow.role) == (False, False)
 
 
 def _secrets(tenant: Tenant) -> list[str]:
-    return [one["metadata"]["name"] for one in tenant.cluster.get(api_paths.core(NAMESPACE, "secrets"))["items"]]
+    return [item["metadata"]["name"] for item in tenant.cluster.get(api_paths.core(NAMESPACE, "secrets"))["items"]]
 
 
-# --- what is left all the same ---
+# --- the sweep ---
 
 
-def test_what_was_made_for_an_import_after_its_clean_up_is_swept(tenant: Tenant, name: str) -> None:
+def test_a_shadow_created_after_the_clean_up_is_swept(tenant: Tenant, name: str) -> None:
     operator, job = begin(tenant, name)
     pod = tenant.show_pod(job, ended(PASSED, 0), running(), "Running")
-    operator.look(key(IMPORTS, name))
+    operator.reconcile(key(IMPORTS, name))
     shadow = attempt_names(pod)
     comment = tenant.server.query(
         f"SELECT shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = '{shadow.role}'"  # noqa: S608
     )[0][0]
     tenant.cluster.patch(api_paths.resource(IMPORTS, NAMESPACE, name), {"spec": {"cancel": True}})
-    operator.look(key(IMPORTS, name))
+    operator.reconcile(key(IMPORTS, name))
     assert tenant.exists(shadow.database, shadow.role) == (False, False)
     tenant.server.execute(f"CREATE ROLE {shadow.role}", user="admin")
     tenant.server.execute(f"COMMENT ON ROLE {shadow.role} IS '{comment}'", user="admin")
     tenant.server.execute(f"CREATE DATABASE {shadow.database}", user="admin")
-    Operator(tenant.kubernetes).look(PROJECT)
+    Operator(tenant.kubernetes).reconcile(PROJECT)
     assert tenant.exists(shadow.database, shadow.role) == (False, False)
 
 
-# --- both at work ---
+# --- two operators at work ---
 
 
-def test_two_operators_that_look_in_turn_bring_one_import_to_its_end(tenant: Tenant, name: str) -> None:
+def test_two_operators_in_turn_complete_one_import(tenant: Tenant, name: str) -> None:
     tenant.apply(name)
     both = Operator(tenant.kubernetes), Operator(tenant.kubernetes)
 
-    def look() -> None:
+    def reconcile_both() -> None:
         for operator in both:
-            operator.look(key(PREVIEWS, name), key(IMPORTS, name))
+            operator.reconcile(key(PREVIEWS, name), key(IMPORTS, name))
 
-    look()
+    reconcile_both()
     uid = tenant.get(IMPORTS, name)["metadata"]["uid"]
     assert len(tenant.jobs(uid)) == 1
     job = tenant.job(name)
     pod = tenant.show_pod(job, ended(PASSED, 0), running(), "Running")
-    look()
+    reconcile_both()
     tenant.fill(job, pod, "CREATE TABLE cats (id int)")
     tenant.change_pod(pod, ended(PASSED, 0), ended(a_result(), 0), "Succeeded")
     tenant.end_job(job, {"type": "Complete", "status": "True"})
-    look()
+    reconcile_both()
     status = tenant.status(name)
     assert (status["state"], status["attempts"], status["cleanedUp"]) == ("completed", 1, True)
     assert rows(tenant, name) == [("cats",)]
@@ -167,32 +167,32 @@ def one_slot(tenant: Tenant) -> Iterator[None]:
         tenant.cluster.patch(
             api_paths.resource(PROJECTS, "", "shop"), {"spec": {"limits": {"maxConcurrentImports": number}}}
         )
-        Operator(tenant.kubernetes).look(PROJECT)
+        Operator(tenant.kubernetes).reconcile(PROJECT)
 
-    for one in tenant.cluster.get(api_paths.resource(IMPORTS, NAMESPACE))["items"]:
+    for item in tenant.cluster.get(api_paths.resource(IMPORTS, NAMESPACE))["items"]:
         tenant.cluster.patch(
-            api_paths.resource(IMPORTS, NAMESPACE, one["metadata"]["name"]), {"spec": {"cancel": True}}
+            api_paths.resource(IMPORTS, NAMESPACE, item["metadata"]["name"]), {"spec": {"cancel": True}}
         )
-        Operator(tenant.kubernetes).look(key(IMPORTS, one["metadata"]["name"]))
+        Operator(tenant.kubernetes).reconcile(key(IMPORTS, item["metadata"]["name"]))
     limit(1)
     yield
     limit(None)
 
 
 @pytest.mark.usefixtures("one_slot")
-def test_two_operators_that_see_one_free_slot_fill_it_once(tenant: Tenant, name: str) -> None:
+def test_two_operators_that_observe_one_free_slot_use_it_once(tenant: Tenant, name: str) -> None:
     names = [f"{name}-{letter}" for letter in "ab"]
-    for one in names:
-        tenant.apply(one)
-        Operator(tenant.kubernetes).look(key(PREVIEWS, one))
+    for import_name in names:
+        tenant.apply(import_name)
+        Operator(tenant.kubernetes).reconcile(key(PREVIEWS, import_name))
     late, other = Operator(tenant.kubernetes), Operator(tenant.kubernetes)
     late.freeze(key(IMPORTS, names[0]), f"/postgresimports/{names[0]}/status")
     reconcile(other.context, key(IMPORTS, names[1]))
     reconcile(late.context, key(IMPORTS, names[0]))
-    assert [tenant.status(one)["state"] for one in names] == ["running", "running"]
-    late.view.remembers = False
-    for operator, one in ((late, names[0]), (other, names[1])) * 2:
-        operator.look(key(IMPORTS, one))
-    jobs = [tenant.jobs(tenant.get(IMPORTS, one)["metadata"]["uid"]) for one in names]
+    assert [tenant.status(import_name)["state"] for import_name in names] == ["running", "running"]
+    late.view.is_frozen = False
+    for operator, import_name in ((late, names[0]), (other, names[1])) * 2:
+        operator.reconcile(key(IMPORTS, import_name))
+    jobs = [tenant.jobs(tenant.get(IMPORTS, import_name)["metadata"]["uid"]) for import_name in names]
     assert sorted(map(len, jobs)) == [0, 1]
-    assert sorted(str(tenant.status(one)["state"]) for one in names) == ["pending", "running"]
+    assert sorted(str(tenant.status(import_name)["state"]) for import_name in names) == ["pending", "running"]

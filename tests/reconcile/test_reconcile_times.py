@@ -1,4 +1,4 @@
-"""Our own clocks: what counts is the time in which this process looked."""
+"""Times of imports: only the time in which this process reconciled them counts."""
 
 from datetime import timedelta
 
@@ -11,8 +11,8 @@ from pgimport.reconcile.reconcile_times import ReconcileTimes
 STEP = timedelta(seconds=5)
 
 
-def watch(reconcile_times: ReconcileTimes, *stages: str | None, pause: timedelta = STEP) -> list[float | None]:
-    """How long each stage has been waited for, in seconds, at each look."""
+def record_stages(reconcile_times: ReconcileTimes, *stages: str | None, pause: timedelta = STEP) -> list[float | None]:
+    """Records each stage and returns, for each, the seconds since its wait began."""
     waited: list[float | None] = []
     for number, stage in enumerate(stages):
         now = BORN + number * pause
@@ -29,36 +29,36 @@ def watch(reconcile_times: ReconcileTimes, *stages: str | None, pause: timedelta
         pytest.param(("a pod", "preflight of one", "preflight of one"), [0, 0, 5], id="one after the other"),
     ],
 )
-def test_a_wait_begins_when_it_is_seen(stages: tuple[str | None, ...], waited: list[float | None]) -> None:
-    assert watch(ReconcileTimes(), *stages) == waited
+def test_a_wait_begins_when_it_is_first_recorded(stages: tuple[str | None, ...], waited: list[float | None]) -> None:
+    assert record_stages(ReconcileTimes(), *stages) == waited
 
 
-def test_time_in_which_nobody_looked_does_not_count() -> None:
-    """The API server was away, or this process was stopped."""
+def test_downtime_of_the_operator_does_not_count() -> None:
+    """The API server did not answer, or this process was stopped."""
     reconcile_times = ReconcileTimes()
-    watch(reconcile_times, "a pod", "a pod")
+    record_stages(reconcile_times, "a pod", "a pod")
     later = BORN + timedelta(hours=1)
-    observed = reconcile_times.record("one", later, "a pod")
-    assert (observed.observed_since, observed.waiting_since) == (later, later)
+    times = reconcile_times.record("one", later, "a pod")
+    assert (times.observed_since, times.waiting_since) == (later, later)
 
 
-def test_a_clock_that_goes_back_begins_anew() -> None:
+def test_a_clock_that_is_set_back_begins_new_times() -> None:
     reconcile_times = ReconcileTimes()
-    watch(reconcile_times, "a pod", "a pod")
+    record_stages(reconcile_times, "a pod", "a pod")
     before = BORN - timedelta(hours=1)
-    observed = reconcile_times.record("one", before, "a pod")
-    assert (observed.observed_since, observed.waiting_since) == (before, before)
+    times = reconcile_times.record("one", before, "a pod")
+    assert (times.observed_since, times.waiting_since) == (before, before)
 
 
-def test_looks_without_a_pause_are_one_watch() -> None:
+def test_reconciles_without_a_long_pause_keep_observed_since() -> None:
     reconcile_times = ReconcileTimes()
-    watch(reconcile_times, None, None, None)
+    record_stages(reconcile_times, None, None, None)
     assert reconcile_times.record("one", BORN + 3 * STEP, None).observed_since == BORN
     reconcile_times.forget("one")
     assert reconcile_times.record("one", BORN + 4 * STEP, None).observed_since == BORN + 4 * STEP
 
 
-def test_memory_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_tracked_imports_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reconcile_times_module, "TRACKED_IMPORTS", 2)
     reconcile_times = ReconcileTimes()
     for number in range(4):

@@ -1,4 +1,4 @@
-"""The work queue: one worker a key, no event lost, none doubled, delays that double and end."""
+"""The work queue: one worker per key, no lost events, and delays that double up to a maximum."""
 
 import threading
 import time
@@ -14,35 +14,35 @@ from pgimport.model.names import IMPORTS
 from pgimport.model.resources import ResourceKey
 from pgimport.reconcile.work_queue import CONFLICT_DELAY, FIRST_DELAY, LAST_DELAY, ReconcileResult, WorkQueue
 
-ONE, OTHER = ResourceKey(IMPORTS, "shop", "one"), ResourceKey(IMPORTS, "shop", "other")
+FIRST, OTHER = ResourceKey(IMPORTS, "shop", "first"), ResourceKey(IMPORTS, "shop", "other")
 SOON = 0.02
 PATIENCE = 5.0
 
 
-class Looks:
-    """Work that remembers when it was done, and says what the test tells it to say."""
+class Recorder:
+    """Records when each key was reconciled, and returns what the test wants."""
 
     def __init__(
-        self, say: Callable[[ResourceKey, int], ReconcileResult] = lambda key, count: ReconcileResult()
+        self, answer: Callable[[ResourceKey, int], ReconcileResult] = lambda key, count: ReconcileResult()
     ) -> None:
-        self.say = say
+        self.answer = answer
         self.begun: list[tuple[ResourceKey, float]] = []
         self.changed = threading.Condition()
 
     def __call__(self, key: ResourceKey) -> ReconcileResult:
         with self.changed:
             self.begun.append((key, time.monotonic()))
-            count = sum(found == key for found, _ in self.begun)
+            count = sum(begun == key for begun, _ in self.begun)
             self.changed.notify_all()
-        return self.say(key, count)
+        return self.answer(key, count)
 
-    def times(self, key: ResourceKey = ONE) -> list[float]:
+    def times(self, key: ResourceKey = FIRST) -> list[float]:
         with self.changed:
-            return [at for found, at in self.begun if found == key]
+            return [at for begun, at in self.begun if begun == key]
 
-    def wait(self, count: int, key: ResourceKey = ONE) -> None:
+    def wait(self, count: int, key: ResourceKey = FIRST) -> None:
         with self.changed:
-            assert self.changed.wait_for(lambda: sum(found == key for found, _ in self.begun) >= count, PATIENCE)
+            assert self.changed.wait_for(lambda: sum(begun == key for begun, _ in self.begun) >= count, PATIENCE)
 
 
 @contextmanager
@@ -56,191 +56,193 @@ def running(work: Callable[[ResourceKey], ReconcileResult], workers: int = 4) ->
 
 
 def rest() -> None:
-    """Long enough for what is due to be done, and for what must not be done to show itself."""
+    """Waits long enough for everything that is due, and for anything that must not happen."""
     time.sleep(0.1)
 
 
-def test_a_key_is_looked_at_once() -> None:
-    looks = Looks()
-    with running(looks) as queue:
-        queue.add(ONE)
-        looks.wait(1)
+def test_a_key_is_reconciled_once() -> None:
+    recorder = Recorder()
+    with running(recorder) as queue:
+        queue.add(FIRST)
+        recorder.wait(1)
         rest()
-    assert len(looks.times()) == 1
+    assert len(recorder.times()) == 1
 
 
-def test_many_events_before_a_look_are_one_look() -> None:
-    looks = Looks()
-    queue = WorkQueue(looks)
+def test_many_events_before_a_reconcile_lead_to_one_reconcile() -> None:
+    recorder = Recorder()
+    queue = WorkQueue(recorder)
     for _ in range(50):
-        queue.add(ONE)
+        queue.add(FIRST)
     queue.start()
-    looks.wait(1)
+    recorder.wait(1)
     rest()
     queue.stop()
-    assert len(looks.times()) == 1
+    assert len(recorder.times()) == 1
 
 
-def test_a_key_has_one_worker_at_a_time_and_events_during_its_work_lead_to_one_more_look() -> None:
-    release, at_work, most = threading.Event(), [0], [0]
+def test_a_key_has_one_worker_and_events_during_its_work_lead_to_one_more_reconcile() -> None:
+    release, at_work, maximum = threading.Event(), [0], [0]
 
     def work(key: ResourceKey) -> ReconcileResult:
         at_work[0] += 1
-        most[0] = max(most[0], at_work[0])
-        looks(key)
+        maximum[0] = max(maximum[0], at_work[0])
+        recorder(key)
         release.wait(PATIENCE)
         at_work[0] -= 1
         return ReconcileResult()
 
-    looks = Looks()
+    recorder = Recorder()
     with running(work) as queue:
-        queue.add(ONE)
-        looks.wait(1)
+        queue.add(FIRST)
+        recorder.wait(1)
         for _ in range(20):
-            queue.add(ONE)
+            queue.add(FIRST)
         rest()
-        assert len(looks.times()) == 1
+        assert len(recorder.times()) == 1
         release.set()
-        looks.wait(2)
+        recorder.wait(2)
         rest()
-    assert len(looks.times()) == 2
-    assert most == [1]
+    assert len(recorder.times()) == 2
+    assert maximum == [1]
 
 
-def test_two_keys_are_worked_on_at_the_same_time() -> None:
+def test_two_keys_are_reconciled_at_the_same_time() -> None:
     meeting = threading.Barrier(2)
 
     def work(key: ResourceKey) -> ReconcileResult:
         meeting.wait(PATIENCE)
-        looks(key)
+        recorder(key)
         return ReconcileResult()
 
-    looks = Looks()
+    recorder = Recorder()
     with running(work) as queue:
-        queue.add(ONE)
+        queue.add(FIRST)
         queue.add(OTHER)
-        looks.wait(1, ONE)
-        looks.wait(1, OTHER)
+        recorder.wait(1, FIRST)
+        recorder.wait(1, OTHER)
 
 
-def test_a_look_comes_back_when_it_was_asked_to() -> None:
-    looks = Looks(lambda key, count: ReconcileResult(requeue_after=timedelta(seconds=SOON) if count == 1 else None))
-    with running(looks) as queue:
-        queue.add(ONE)
-        looks.wait(2)
+def test_a_key_comes_back_after_requeue_after() -> None:
+    recorder = Recorder(
+        lambda key, count: ReconcileResult(requeue_after=timedelta(seconds=SOON) if count == 1 else None)
+    )
+    with running(recorder) as queue:
+        queue.add(FIRST)
+        recorder.wait(2)
         rest()
-    first, second = looks.times()
+    first, second = recorder.times()
     assert second - first >= SOON
 
 
-def test_a_look_concerns_others_as_well() -> None:
-    looks = Looks(lambda key, count: ReconcileResult(wake=(OTHER,)) if key == ONE else ReconcileResult())
-    with running(looks) as queue:
-        queue.add(ONE)
-        looks.wait(1, OTHER)
+def test_a_reconcile_wakes_other_keys() -> None:
+    recorder = Recorder(lambda key, count: ReconcileResult(wake=(OTHER,)) if key == FIRST else ReconcileResult())
+    with running(recorder) as queue:
+        queue.add(FIRST)
+        recorder.wait(1, OTHER)
 
 
-def test_of_two_times_the_earlier_one_wins() -> None:
-    looks = Looks()
-    with running(looks) as queue:
-        queue.add(ONE, after=30)
-        queue.add(ONE, after=SOON)
-        queue.add(ONE, after=30)
-        looks.wait(1)
+def test_the_earliest_of_several_times_counts() -> None:
+    recorder = Recorder()
+    with running(recorder) as queue:
+        queue.add(FIRST, after=30)
+        queue.add(FIRST, after=SOON)
+        queue.add(FIRST, after=30)
+        recorder.wait(1)
         rest()
-    assert len(looks.times()) == 1
+    assert len(recorder.times()) == 1
 
 
-def test_an_event_does_not_wait_for_the_next_look_that_was_planned() -> None:
-    looks = Looks(lambda key, count: ReconcileResult(requeue_after=timedelta(hours=1)))
-    with running(looks) as queue:
-        queue.add(ONE)
-        looks.wait(1)
-        queue.add(ONE)
-        looks.wait(2)
+def test_an_event_does_not_wait_for_requeue_after() -> None:
+    recorder = Recorder(lambda key, count: ReconcileResult(requeue_after=timedelta(hours=1)))
+    with running(recorder) as queue:
+        queue.add(FIRST)
+        recorder.wait(1)
+        queue.add(FIRST)
+        recorder.wait(2)
 
 
 @pytest.mark.parametrize(
     ("error", "first"),
     [
         pytest.param(Conflict("changed"), CONFLICT_DELAY, id="a conflict"),
-        pytest.param(KubernetesUnavailable("away"), FIRST_DELAY, id="Kubernetes is away"),
-        pytest.param(NotFound("gone"), FIRST_DELAY, id="an error of ours that nobody caught"),
-        pytest.param(ZeroDivisionError("nobody expected this"), FIRST_DELAY, id="an unexpected exception"),
+        pytest.param(KubernetesUnavailable("no answer"), FIRST_DELAY, id="Kubernetes does not answer"),
+        pytest.param(NotFound("gone"), FIRST_DELAY, id="one of our own errors"),
+        pytest.param(ZeroDivisionError("unexpected"), FIRST_DELAY, id="an unexpected exception"),
     ],
 )
-def test_a_look_that_raises_is_repeated_after_its_delay(error: Exception, first: float) -> None:
-    def say(key: ResourceKey, count: int) -> ReconcileResult:
+def test_a_reconcile_that_raises_is_repeated_after_its_delay(error: Exception, first: float) -> None:
+    def answer(key: ResourceKey, count: int) -> ReconcileResult:
         if count == 1:
             raise error
         return ReconcileResult()
 
-    looks = Looks(say)
-    with running(looks) as queue:
-        queue.add(ONE)
-        looks.wait(2)
-    begun, again = looks.times()
-    assert again - begun >= first
+    recorder = Recorder(answer)
+    with running(recorder) as queue:
+        queue.add(FIRST)
+        recorder.wait(2)
+    first_time, second_time = recorder.times()
+    assert second_time - first_time >= first
 
 
-def test_the_delay_doubles_and_starts_anew_after_a_look_that_went_well() -> None:
-    def say(key: ResourceKey, count: int) -> ReconcileResult:
+def test_the_delay_doubles_and_is_reset_by_a_success() -> None:
+    def answer(key: ResourceKey, count: int) -> ReconcileResult:
         if count in (1, 2, 3, 5):
             raise Conflict("changed")
         return ReconcileResult()
 
-    looks = Looks(say)
-    with running(looks) as queue:
-        queue.add(ONE)
-        looks.wait(4)
+    recorder = Recorder(answer)
+    with running(recorder) as queue:
+        queue.add(FIRST)
+        recorder.wait(4)
         rest()
-        queue.add(ONE)
-        looks.wait(6)
-    at = looks.times()
+        queue.add(FIRST)
+        recorder.wait(6)
+    at = recorder.times()
     gaps = [later - earlier for earlier, later in pairwise(at)]
     for gap, delay in zip(gaps[:3], (CONFLICT_DELAY, 2 * CONFLICT_DELAY, 4 * CONFLICT_DELAY), strict=True):
         assert gap >= delay
     assert CONFLICT_DELAY <= gaps[4] < 4 * CONFLICT_DELAY
 
 
-def test_the_delay_has_an_end() -> None:
-    queue = WorkQueue(Looks())
-    delays = [queue._next_delay(ONE, FIRST_DELAY) for _ in range(2000)]
+def test_the_delay_has_a_maximum() -> None:
+    queue = WorkQueue(Recorder())
+    delays = [queue._next_delay(FIRST, FIRST_DELAY) for _ in range(2000)]
     assert delays[:3] == [FIRST_DELAY, 2 * FIRST_DELAY, 4 * FIRST_DELAY]
     assert delays[-1] == LAST_DELAY
 
 
-def test_a_worker_outlives_an_exception() -> None:
-    def say(key: ResourceKey, count: int) -> ReconcileResult:
-        if key == ONE:
+def test_a_worker_survives_an_exception() -> None:
+    def answer(key: ResourceKey, count: int) -> ReconcileResult:
+        if key == FIRST:
             raise RuntimeError("broken")
         return ReconcileResult()
 
-    looks = Looks(say)
-    with running(looks, workers=1) as queue:
-        queue.add(ONE)
-        looks.wait(1)
+    recorder = Recorder(answer)
+    with running(recorder, workers=1) as queue:
+        queue.add(FIRST)
+        recorder.wait(1)
         queue.add(OTHER)
-        looks.wait(1, OTHER)
+        recorder.wait(1, OTHER)
 
 
-def test_stop_lets_a_look_end_and_begins_no_other() -> None:
+def test_stop_waits_for_a_reconcile_and_begins_no_other() -> None:
     release = threading.Event()
     ended: list[ResourceKey] = []
 
     def work(key: ResourceKey) -> ReconcileResult:
-        looks(key)
+        recorder(key)
         release.wait(PATIENCE)
         ended.append(key)
         return ReconcileResult(wake=(OTHER,))
 
-    looks = Looks()
+    recorder = Recorder()
     queue = WorkQueue(work, workers=1)
     queue.start()
-    queue.add(ONE)
-    looks.wait(1)
+    queue.add(FIRST)
+    recorder.wait(1)
     queue.add(OTHER)
     threading.Timer(SOON, release.set).start()
     queue.stop()
-    assert ended == [ONE]
-    assert looks.times(OTHER) == []
+    assert ended == [FIRST]
+    assert recorder.times(OTHER) == []

@@ -1,0 +1,203 @@
+"""Attempts: which pods count, how each ended, and when another one follows."""
+
+from datetime import timedelta
+
+import pytest
+from tests.decide.import_decisions import RECENT, decide, reason
+from tests.support.samples import (
+    BORN,
+    NOW,
+    POD_UID,
+    a_container,
+    a_copying_pod,
+    a_failed_pod,
+    a_failed_result,
+    a_finished_pod,
+    a_pod,
+    a_result,
+    a_running_status,
+    a_shadow,
+    an_attempt,
+    observed_running_import,
+)
+
+from pgimport.decide.decision import (
+    DropAttempt,
+)
+from pgimport.model.observations import ObservedPod
+from pgimport.model.reasons import Failure, Reason, RetryClassification
+from pgimport.model.status import ImportState
+
+REPEATED = [
+    pytest.param(
+        a_failed_pod(), Reason.SOURCE_UNREACHABLE, RetryClassification.TRANSIENT, id="the source does not answer"
+    ),
+    pytest.param(
+        a_failed_pod(reason=Reason.SCRATCH_FULL), Reason.SCRATCH_FULL, RetryClassification.RESOURCE, id="scratch full"
+    ),
+    pytest.param(
+        a_copying_pod(
+            phase="Failed",
+            import_=a_container("import", exit_code=137, ended_at=RECENT, ended_reason="OOMKilled"),
+        ),
+        Reason.WORKER_OUT_OF_MEMORY,
+        RetryClassification.RESOURCE,
+        id="the kernel killed the worker",
+    ),
+    pytest.param(
+        a_copying_pod(
+            phase="Failed",
+            import_=a_container("import", exit_code=40, ended_at=RECENT, ended_reason="Error"),
+        ),
+        Reason.WORKER_OUT_OF_MEMORY,
+        RetryClassification.RESOURCE,
+        id="an exit code of ours without a result",
+    ),
+    pytest.param(
+        a_copying_pod(
+            phase="Failed",
+            import_=a_container("import", exit_code=1, ended_at=RECENT, ended_reason="Error"),
+        ),
+        Reason.WORKER_FAILED,
+        RetryClassification.TRANSIENT,
+        id="a crash",
+    ),
+    pytest.param(
+        a_copying_pod(
+            phase="Failed",
+            import_=a_container("import", exit_code=143, ended_at=RECENT, ended_reason="Error"),
+        ),
+        Reason.POD_GONE,
+        RetryClassification.TRANSIENT,
+        id="terminated from outside",
+    ),
+    pytest.param(
+        a_copying_pod(
+            phase="Failed",
+            deleting=True,
+            import_=a_container("import", exit_code=137, ended_at=RECENT, ended_reason="Error"),
+        ),
+        Reason.POD_GONE,
+        RetryClassification.TRANSIENT,
+        id="killed while it was being deleted",
+    ),
+    pytest.param(
+        a_copying_pod(
+            phase="Failed",
+            reason="Evicted",
+            message='Usage of EmptyDir volume "scratch" exceeds the limit "10Gi".',
+            import_=a_container("import", exit_code=137, ended_at=RECENT, ended_reason="Error"),
+        ),
+        Reason.SCRATCH_FULL,
+        RetryClassification.RESOURCE,
+        id="evicted for its scratch",
+    ),
+    pytest.param(
+        a_copying_pod(phase="Failed", reason="NodeLost", message="the node is gone", import_=None, preflight=None),
+        Reason.POD_GONE,
+        RetryClassification.TRANSIENT,
+        id="ended without a container status",
+    ),
+    pytest.param(
+        a_pod(
+            phase="Failed",
+            import_=a_container("import"),
+            preflight=a_container(
+                "preflight",
+                exit_code=10,
+                ended_at=RECENT,
+                ended_reason="Error",
+                result=a_failed_result(Reason.SOURCE_UNREACHABLE, step="preflight"),
+            ),
+        ),
+        Reason.SOURCE_UNREACHABLE,
+        RetryClassification.TRANSIENT,
+        id="its preflight did not reach the source",
+    ),
+    pytest.param(
+        a_copying_pod(phase="Failed", reason="Evicted", message="evicted", import_=a_container("import")),
+        Reason.POD_GONE,
+        RetryClassification.TRANSIENT,
+        id="ended from outside between its two containers",
+    ),
+    pytest.param(
+        a_finished_pod(import_=a_container("import", exit_code=0, ended_at=RECENT)),
+        Reason.RESULT_LOST,
+        RetryClassification.TRANSIENT,
+        id="it completed without a result",
+    ),
+]
+
+
+@pytest.mark.parametrize(("pod", "expected", "kind"), REPEATED)
+def test_an_attempt_that_may_succeed_next_time_is_repeated(
+    pod: ObservedPod, expected: Reason, kind: RetryClassification
+) -> None:
+    decision = decide(observed_running_import(status=a_running_status(shadow=a_shadow()), pods=(pod,)))
+    assert (decision.status.state, reason(decision)) == (ImportState.RUNNING, Reason.RETRYING)
+    assert decision.message.startswith("Attempt 1 of 3 failed and is repeated: ")
+    assert decision.actions == (DropAttempt(POD_UID),)
+    attempt = decision.status.attempt_history[0]
+    assert (attempt.reason, attempt.retry_classification, attempt.number) == (expected, kind, 1)
+    assert attempt.ended_at is not None
+    assert decision.status.retry_classification is kind
+
+
+def test_a_disrupted_pod_does_not_count_as_an_attempt() -> None:
+    pod = a_copying_pod(phase="Failed", disrupted=True, message="node drain")
+    decision = decide(observed_running_import(pods=(pod, a_pod("two"))))
+    assert decision.status.state is ImportState.RUNNING
+    assert [(attempt.number, attempt.reason) for attempt in decision.status.attempt_history] == [
+        (0, "Disrupted"),
+        (1, None),
+    ]
+    assert decision.status.attempts == 1
+
+
+def test_a_pod_that_completed_before_its_disruption_is_a_success() -> None:
+    decision = decide(observed_running_import(pods=(a_finished_pod(disrupted=True),)))
+    assert decision.status.shadow == a_shadow(verified=True)
+
+
+def test_a_pod_that_vanished_reads_pod_gone_and_another_one_is_awaited() -> None:
+    status = a_running_status(attempt_history=[an_attempt()], shadow=a_shadow())
+    decision = decide(observed_running_import(status=status, pods=()), BORN + timedelta(hours=1))
+    attempt = decision.status.attempt_history[0]
+    assert decision.status.state is ImportState.RUNNING
+    assert (attempt.reason, attempt.ended_at) == ("PodGone", BORN + timedelta(hours=1))
+    assert decision.actions == (DropAttempt(POD_UID),)
+
+
+def test_a_pod_that_is_deleted_late_in_an_import_is_no_start_timeout() -> None:
+    status = a_running_status(attempt_history=[an_attempt()], shadow=a_shadow(), progress=None)
+    decision = decide(
+        observed_running_import(status=status, pods=(a_copying_pod(deleting=True),)), BORN + timedelta(hours=1)
+    )
+    assert decision.status.state is ImportState.RUNNING
+
+
+def test_the_output_of_the_last_container_is_kept() -> None:
+    ended = a_container(
+        "import", exit_code=76, ended_at=NOW, result=a_result(ok=False, stdout_tail="out", stderr_tail="err")
+    )
+    shown = decide(observed_running_import(pods=(a_copying_pod(phase="Failed", import_=ended),))).status
+    assert (shown.last_stdout, shown.last_stderr, shown.last_exit_code) == ("out", "err", 76)
+
+
+def test_an_attempt_keeps_its_error_hint_and_output_after_the_next_one_has_begun() -> None:
+    failed = a_container(
+        "import",
+        exit_code=13,
+        ended_at=RECENT,
+        result=a_failed_result(Reason.WORKER_FAILED, "KeyError: 'users' (SQLSTATE 42P01)").model_copy(
+            update={"stdout_tail": "o" * 900 + " the end", "stderr_tail": "pg_dump: the last"}
+        ),
+    )
+    pods = (a_copying_pod("one", phase="Failed", import_=failed), a_pod("two"))
+    first, second = decide(observed_running_import(pods=pods)).status.attempt_history
+    assert (first.number, first.pod, first.exit_code, first.reason) == (1, "pod-one", 13, Reason.WORKER_FAILED)
+    assert (first.started_at, first.ended_at) == (BORN, RECENT)
+    assert (first.error, first.hint) == ("KeyError: 'users' (SQLSTATE 42P01)", Failure(Reason.WORKER_FAILED, "").hint)
+    assert (first.last_stderr, (first.last_stdout or "")[-8:]) == ("pg_dump: the last", " the end")
+    assert len(first.last_stdout or "") == 400
+    assert (second.number, second.reason, second.hint, second.last_stdout) == (2, None, None, None)

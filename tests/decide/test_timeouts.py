@@ -1,0 +1,217 @@
+"""Timeouts that the operator measures with its own clock."""
+
+from datetime import timedelta
+
+import pytest
+from tests.decide.import_decisions import COPYING, NEW_PROGRESS, decide, reason
+from tests.support.samples import (
+    BORN,
+    NOW,
+    a_container,
+    a_copying_pod,
+    a_failed_pod,
+    a_job,
+    a_pod,
+    a_running_status,
+    a_shadow,
+    an_attempt,
+    observed_running_import,
+    passed_preflight,
+)
+
+from pgimport.decide.observed import ObservedImport
+from pgimport.decide.timeouts import awaited_stage
+from pgimport.model.observations import ObservedJob, ObservedPod
+from pgimport.model.reasons import Reason
+from pgimport.model.status import ImportPhase, ImportState, Progress
+
+WAITING_POD = a_pod(
+    preflight=a_container("preflight", waiting_reason="ImagePullBackOff", waiting_message="no such tag")
+)
+TIMEOUTS = [
+    pytest.param(
+        observed_running_import(),
+        timedelta(hours=6, seconds=1),
+        Reason.DEADLINE_EXCEEDED,
+        "spec.timeout (6h)",
+        id="the timeout",
+    ),
+    pytest.param(
+        observed_running_import(pods=(), waiting_since=BORN),
+        timedelta(minutes=5, seconds=1),
+        Reason.START_TIMEOUT,
+        "Kubernetes gives no reason",
+        id="no pod",
+    ),
+    pytest.param(
+        observed_running_import(pods=(), waiting_since=BORN, start_warning="FailedCreate: exceeded quota"),
+        timedelta(minutes=5, seconds=1),
+        Reason.START_TIMEOUT,
+        "exceeded quota",
+        id="no pod, and an event says expected",
+    ),
+    pytest.param(
+        observed_running_import(pods=(WAITING_POD,), waiting_since=BORN),
+        timedelta(minutes=5, seconds=1),
+        Reason.START_TIMEOUT,
+        "ImagePullBackOff: no such tag",
+        id="a container waits",
+    ),
+    pytest.param(
+        observed_running_import(
+            status=COPYING,
+            waiting_since=BORN,
+            pods=(a_copying_pod(import_=a_container("import", waiting_reason="CrashLoop")),),
+        ),
+        timedelta(minutes=5, seconds=1),
+        Reason.START_TIMEOUT,
+        "CrashLoop",
+        id="the second container never starts",
+    ),
+    pytest.param(
+        observed_running_import(
+            status=a_running_status(attempt_history=[an_attempt(reason="SourceUnreachable", cleaned_up=True)]),
+            pods=(),
+            waiting_since=BORN,
+        ),
+        timedelta(minutes=12, seconds=1),
+        Reason.START_TIMEOUT,
+        "no container was running",
+        id="no second attempt",
+    ),
+    pytest.param(
+        observed_running_import(pods=(a_pod(),), waiting_since=BORN),
+        timedelta(minutes=10, seconds=1),
+        Reason.STALLED,
+        "no progress in phase preflight within spec.stallTimeout (10m)",
+        id="a preflight without an end",
+    ),
+    pytest.param(
+        observed_running_import(status=COPYING, pods=(a_copying_pod(),)),
+        timedelta(minutes=10, seconds=1),
+        Reason.STALLED,
+        "no progress in phase data within spec.stallTimeout (10m)",
+        id="no progress",
+    ),
+    pytest.param(
+        observed_running_import(status=COPYING, pods=(a_copying_pod(deleting=True),)),
+        timedelta(minutes=10, seconds=1),
+        Reason.STALLED,
+        "no progress",
+        id="a pod that a dead node never ends",
+    ),
+    pytest.param(
+        observed_running_import(
+            status=a_running_status(
+                shadow=a_shadow(), progress=Progress(phase=ImportPhase.DATA, percent=5, at=BORN + timedelta(hours=1))
+            ),
+            pods=(a_copying_pod(),),
+            observed_since=BORN,
+        ),
+        timedelta(minutes=10, seconds=1),
+        Reason.STALLED,
+        "no progress",
+        id="no progress since an operator whose clock was ahead of ours",
+    ),
+]
+
+
+@pytest.mark.parametrize(("observed", "after", "expected", "text"), TIMEOUTS)
+def test_an_import_that_exceeds_a_timeout_fails(
+    observed: ObservedImport, after: timedelta, expected: Reason, text: str
+) -> None:
+    decision = decide(observed, BORN + after)
+    assert (decision.status.state, reason(decision)) == (ImportState.FAILED, expected)
+    assert text in (decision.status.error or "")
+
+
+@pytest.mark.parametrize(("observed", "after", "expected", "text"), TIMEOUTS)
+def test_an_import_within_its_timeouts_goes_on(
+    observed: ObservedImport, after: timedelta, expected: Reason, text: str
+) -> None:
+    assert decide(observed, BORN + after - timedelta(seconds=2)).status.state is ImportState.RUNNING
+
+
+AN_HOUR = timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    "observed",
+    [
+        pytest.param(
+            observed_running_import(pods=(a_pod(),), waiting_since=BORN + AN_HOUR - timedelta(minutes=6)),
+            id="a preflight that runs",
+        ),
+        pytest.param(
+            observed_running_import(
+                status=COPYING, pods=(a_copying_pod(),), observed_since=BORN + AN_HOUR - timedelta(minutes=1)
+            ),
+            id="an operator that has just started",
+        ),
+        pytest.param(
+            observed_running_import(status=COPYING, pods=(a_copying_pod(),), progress=NEW_PROGRESS),
+            id="a worker that has just logged progress",
+        ),
+        pytest.param(
+            observed_running_import(
+                status=a_running_status(
+                    attempt_history=[an_attempt(reason="SourceUnreachable", ended_at=BORN, cleaned_up=True)]
+                ),
+                pods=(),
+                waiting_since=BORN + AN_HOUR - timedelta(minutes=6),
+            ),
+            id="the Job controller's own pause between two attempts",
+        ),
+    ],
+)
+def test_a_pause_with_a_reason_is_no_stall(observed: ObservedImport) -> None:
+    assert decide(observed, BORN + AN_HOUR).status.state is ImportState.RUNNING
+
+
+@pytest.mark.parametrize(
+    ("skew", "job", "pods"),
+    [
+        (skew, job, pods)
+        for skew in (-AN_HOUR, AN_HOUR)
+        for job, pods in (
+            (a_job(created_at=NOW + skew), ()),
+            (a_job(), (a_pod(created_at=NOW + skew, started_at=NOW + skew),)),
+            (a_job(), (a_copying_pod(preflight=passed_preflight(NOW + skew)),)),
+            (a_job(), (a_failed_pod(import_=a_container("import", exit_code=10, ended_at=NOW + skew)),)),
+        )
+    ],
+)
+def test_clocks_of_nodes_and_of_the_api_server_may_be_an_hour_off(
+    skew: timedelta, job: ObservedJob, pods: tuple[ObservedPod, ...]
+) -> None:
+    observed = observed_running_import(status=COPYING, job=job, pods=pods, waiting_since=NOW, observed_since=NOW)
+    assert decide(observed, NOW + timedelta(minutes=4)).status.state is ImportState.RUNNING
+    logged = Progress(phase=ImportPhase.DATA, percent=6, at=NOW + skew)
+    observed = observed_running_import(status=COPYING, pods=(a_copying_pod(),), progress=logged)
+    shown = decide(observed).status.progress
+    assert shown == logged.model_copy(update={"at": NOW, "said_at": NOW + skew})
+
+
+STAGES = [
+    pytest.param(None, (), None, id="no Job"),
+    pytest.param(a_job(suspended=True), (), None, id="a Job that a queue holds"),
+    pytest.param(a_job(), (), "a pod", id="no pod yet"),
+    pytest.param(a_job(), (a_failed_pod("one"),), "a pod after one", id="no second pod yet"),
+    pytest.param(a_job(), (a_pod("one"),), "end of preflight of one", id="its preflight runs"),
+    pytest.param(a_job(), (a_pod("one", preflight=None),), "preflight of one", id="no container of it runs"),
+    pytest.param(
+        a_job(),
+        (a_pod("one", preflight=passed_preflight()),),
+        "import of one",
+        id="its import container has not started",
+    ),
+    pytest.param(a_job(), (a_copying_pod("one"),), None, id="it copies"),
+    pytest.param(a_job(), (a_pod("one", preflight=None, deleting=True),), "preflight of one", id="it never ran"),
+]
+
+
+@pytest.mark.parametrize(("job", "pods", "stage"), STAGES)
+def test_the_awaited_stage_follows_from_job_and_pods(
+    job: ObservedJob | None, pods: tuple[ObservedPod, ...], stage: str | None
+) -> None:
+    assert awaited_stage(job, pods) == stage
