@@ -16,26 +16,16 @@ from tests.support.postgres import PostgresServer, run_postgres
 from tests.support.tcp_proxies import TcpProxy, run_pooler, run_slow_proxy
 from tests.worker.conftest import Bench
 
+from pgimport.model.preflight_checks import CheckName
 from pgimport.model.reasons import Reason
 from pgimport.model.result import CheckStatus, PreflightReport, WorkerResult, build_termination_message
 from pgimport.model.spec import AllowedSources, Provider
 from pgimport.worker.checks.catalog_reader import BEGIN, CatalogReader, run_statements
-from pgimport.worker.checks.check_results import POOLED, REACHABLE, UNSUPPORTED, NotChecked
+from pgimport.worker.checks.check_results import NotChecked
 from pgimport.worker.checks.preflight import run_preflight
 from pgimport.worker.report.reporter import Reporter
 
-ALL_CHECKS = [
-    "source_reachable",
-    "source_not_pooled",
-    "source_version_compatible",
-    "source_size_within_plan",
-    "source_privileges",
-    "row_level_security",
-    "encoding_and_collation",
-    "large_objects",
-    "unsupported_objects",
-    "extensions_available_on_target",
-]
+ALL_CHECKS = [name.value for name in CheckName]
 ROUND_TRIPS = 30  # two log-ins and all questions, whatever the source holds
 MEMORY_LIMIT = 100 * 2**20
 READER = "reader"
@@ -114,7 +104,9 @@ def test_a_source_that_lets_nobody_in_is_told_from_one_that_is_away(
     assert (result.failure.reason, result.ok) == (expected, False)
     assert words in result.failure.message
     assert result.preflight is not None
-    assert [(check.name, check.status) for check in result.preflight.checks] == [(REACHABLE, CheckStatus.FAIL)]
+    assert [(check.name, check.status) for check in result.preflight.checks] == [
+        (CheckName.SOURCE_REACHABLE, CheckStatus.FAIL)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -199,7 +191,7 @@ def test_T16_a_session_pooler_works_with_a_warning(bench: Bench, postgres16: Pos
         through(bench, postgres16, line, "postgres")
         report = report_of(bench)
     assert report.ok
-    assert details(report)[POOLED][0] == "warn"
+    assert details(report)[CheckName.SOURCE_NOT_POOLED][0] == "warn"
 
 
 def test_T16_nothing_is_set_for_the_next_client_of_a_pooler(bench: Bench, postgres16: PostgresServer) -> None:
@@ -233,9 +225,9 @@ def test_T20_a_standby_is_told(bench: Bench) -> None:
         bench.source_url = replica.url("postgres")
         report = report_of(bench)
     assert report.ok
-    status, detail = details(report)[REACHABLE]
+    status, detail = details(report)[CheckName.SOURCE_REACHABLE]
     assert (status, "it is a standby" in detail) == ("warn", True)
-    assert details(report)[POOLED][0] == "pass"
+    assert details(report)[CheckName.SOURCE_NOT_POOLED][0] == "pass"
 
 
 @contextmanager
@@ -392,7 +384,7 @@ def test_everything_that_stays_behind_is_named(bench: Bench, postgres16: Postgre
         ]
     )
     assert all(one.reason for one in report.skipped)
-    status, detail = details(report)[UNSUPPORTED]
+    status, detail = details(report)[CheckName.UNSUPPORTED_OBJECTS]
     assert status == "warn"
     assert "1 EVENT TRIGGER (watcher)" in detail
 
@@ -434,7 +426,7 @@ def test_T38_triggers_that_reach_out_are_told(bench: Bench, postgres16: Postgres
     with postgres16.database("mail"):
         postgres16.execute(REACHES_OUT, "mail")
         bench.source_url = postgres16.url("mail")
-        detail = details(report_of(bench))[UNSUPPORTED]
+        detail = details(report_of(bench))[CheckName.UNSUPPORTED_OBJECTS]
     assert detail[0] == "warn"
     assert "may call other services from the preview: triggers public.mailed: sends" in detail[1]
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from pgimport.model.order import Order
+from pgimport.model.preflight_checks import CheckName
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.result import (
     CheckStatus,
@@ -13,17 +14,6 @@ from pgimport.model.result import (
     SourceInfo,
     WorkerResult,
 )
-
-REACHABLE = "source_reachable"
-POOLED = "source_not_pooled"
-VERSION = "source_version_compatible"
-SIZE = "source_size_within_plan"
-PRIVILEGES = "source_privileges"
-ROW_SECURITY = "row_level_security"
-ENCODING = "encoding_and_collation"
-LARGE_OBJECTS = "large_objects"
-UNSUPPORTED = "unsupported_objects"
-EXTENSIONS = "extensions_available_on_target"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,21 +41,21 @@ class NotChecked:
     why: str
 
 
-def passed_check(name: str, detail: str) -> CheckResult:
+def passed_check(name: CheckName, detail: str) -> CheckResult:
     return CheckResult(PreflightCheck(name=name, status=CheckStatus.PASS, detail=detail))
 
 
-def warned_check(name: str, detail: str) -> CheckResult:
+def warned_check(name: CheckName, detail: str) -> CheckResult:
     return CheckResult(PreflightCheck(name=name, status=CheckStatus.WARN, detail=detail))
 
 
-def failed_check(name: str, reason: Reason, message: str, cure: str = "") -> CheckResult:
+def failed_check(name: CheckName, reason: Reason, message: str, cure: str = "") -> CheckResult:
     """The cure stands in both: in the report, and in the error that a person may see alone."""
     detail = f"{message}; {cure}" if cure else message
     return CheckResult(PreflightCheck(name=name, status=CheckStatus.FAIL, detail=detail), Failure(reason, detail))
 
 
-def unknown_check(name: str, found: NotChecked) -> CheckResult:
+def unknown_check(name: CheckName, found: NotChecked) -> CheckResult:
     """A check that could not be made is no check that passed."""
     return warned_check(name, f"this could not be checked: {found.why}")
 

@@ -2,13 +2,11 @@
 
 from collections.abc import Sequence
 
+from pgimport.model.preflight_checks import CheckName
 from pgimport.model.reasons import Reason
 from pgimport.model.result import SkippedObject, SourceInfo
 from pgimport.worker.checks.catalog_reader import ResultRows
 from pgimport.worker.checks.check_results import (
-    ENCODING,
-    LARGE_OBJECTS,
-    UNSUPPORTED,
     CheckResult,
     NotChecked,
     failed_check,
@@ -49,7 +47,11 @@ def judge_encoding(
     """Rows of `collation_version.sql` and `collations.sql`, where there was somebody to ask."""
     notes = _judge_locale(facts) + _judge_versions(version, collations)
     text = f"{facts.encoding}, locale {_locale(facts)}"
-    return warned_check(ENCODING, f"{text}: {'; '.join(notes)}") if notes else passed_check(ENCODING, text)
+    return (
+        warned_check(CheckName.ENCODING_AND_COLLATION, f"{text}: {'; '.join(notes)}")
+        if notes
+        else passed_check(CheckName.ENCODING_AND_COLLATION, text)
+    )
 
 
 def _locale(facts: SourceInfo) -> str:
@@ -98,18 +100,18 @@ def _judge_versions(version: ResultRows | NotChecked | None, collations: ResultR
 def judge_large_objects(found: ResultRows | NotChecked, user: str) -> CheckResult:
     """Rows of `large_objects.sql`."""
     if isinstance(found, NotChecked):
-        return unknown_check(LARGE_OBJECTS, found)
+        return unknown_check(CheckName.LARGE_OBJECTS, found)
     ((count, size, closed, first),) = found
     if not count:
-        return passed_check(LARGE_OBJECTS, "none")
+        return passed_check(CheckName.LARGE_OBJECTS, "none")
     if closed:
         return failed_check(
-            LARGE_OBJECTS,
+            CheckName.LARGE_OBJECTS,
             Reason.SOURCE_PERMISSION_DENIED,
             f"{user} may not read {closed} of {count_of(count, 'large object')}",
             f"their owner cures it, for each: GRANT SELECT ON LARGE OBJECT {first} TO {quote_name(user)};",
         )
-    return passed_check(LARGE_OBJECTS, f"{count_of(count, 'large object')}, {format_bytes(size)} in all")
+    return passed_check(CheckName.LARGE_OBJECTS, f"{count_of(count, 'large object')}, {format_bytes(size)} in all")
 
 
 def list_left(found: ResultRows) -> tuple[list[SkippedObject], int]:
@@ -129,14 +131,14 @@ def judge_unsupported(
 ) -> CheckResult:
     """Kinds with how many and the first names; `effects`: what comes along and may act on the outside world."""
     if isinstance(counted, NotChecked):
-        return unknown_check(UNSUPPORTED, counted)
+        return unknown_check(CheckName.UNSUPPORTED_OBJECTS, counted)
     kinds = [f"{count} {kind} ({some_of(list(names), total=count)})" for kind, count, names in counted]
     parts = [f"left behind, with what needs it: {some_of(kinds, KINDS_IN_A_DETAIL)}"] if kinds else []
     parts += effects
     return (
-        warned_check(UNSUPPORTED, "; ".join(parts))
+        warned_check(CheckName.UNSUPPORTED_OBJECTS, "; ".join(parts))
         if parts
-        else passed_check(UNSUPPORTED, f"nothing of {source} stays behind")
+        else passed_check(CheckName.UNSUPPORTED_OBJECTS, f"nothing of {source} stays behind")
     )
 
 

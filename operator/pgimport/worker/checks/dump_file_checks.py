@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pgimport.model.order import Order
+from pgimport.model.preflight_checks import CheckName
 from pgimport.model.providers import find_provider
 from pgimport.model.result import DumpFileInfo, SkippedObject, SourceExtension, SourceInfo
-from pgimport.worker.checks.check_results import LARGE_OBJECTS, REACHABLE, CheckResult, passed_check
+from pgimport.worker.checks.check_results import CheckResult, passed_check
 from pgimport.worker.checks.content_checks import judge_encoding, judge_unsupported
 from pgimport.worker.checks.target_fit_checks import judge_extensions, judge_file_size, judge_version
 from pgimport.worker.scope.extensions import split_extensions
@@ -38,11 +39,11 @@ def judge_file(order: Order, contents: FileContents) -> list[CheckResult]:
     """Checks of a live source that have no meaning for a file are left out."""
     wanted, left = split_extensions(order, find_provider(None, None, order.provider), contents.extensions)
     return [
-        passed_check(REACHABLE, _describe(contents)),
+        passed_check(CheckName.SOURCE_REACHABLE, _describe(contents)),
         judge_version(order, contents.server_version, contents.server_version_num),
         judge_file_size(order, contents.file.size_bytes),
         judge_encoding(build_facts(order, contents)),
-        passed_check(LARGE_OBJECTS, _describe_large_objects(contents.large_objects)),
+        passed_check(CheckName.LARGE_OBJECTS, _describe_large_objects(contents.large_objects)),
         judge_unsupported(_count(contents.left), list(contents.effects), "the file"),
         judge_extensions(order, wanted, left),
     ]

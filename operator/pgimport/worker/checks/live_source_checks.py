@@ -9,6 +9,7 @@ from contextlib import ExitStack, closing
 from typing import Any
 
 from pgimport.model.order import Order
+from pgimport.model.preflight_checks import CheckName
 from pgimport.model.providers import (
     ALL_FINGERPRINTS,
     ProviderFingerprint,
@@ -18,14 +19,7 @@ from pgimport.model.providers import (
 )
 from pgimport.model.result import SkippedObject, SourceExtension, SourceInfo
 from pgimport.worker.checks.catalog_reader import CatalogReader, ResultRows
-from pgimport.worker.checks.check_results import (
-    REACHABLE,
-    CheckResult,
-    NotChecked,
-    SourceReport,
-    passed_check,
-    warned_check,
-)
+from pgimport.worker.checks.check_results import CheckResult, NotChecked, SourceReport, passed_check, warned_check
 from pgimport.worker.checks.content_checks import (
     describe_effects,
     judge_encoding,
@@ -125,9 +119,9 @@ def _build_facts(about: list[Any], extensions: list[SourceExtension], provider: 
 def _judge_reachable(endpoint: Endpoint, facts: SourceInfo, standby: bool) -> CheckResult:
     text = f"{endpoint.address} answers, PostgreSQL {facts.server_version}"
     if not standby:
-        return passed_check(REACHABLE, text)
+        return passed_check(CheckName.SOURCE_REACHABLE, text)
     return warned_check(
-        REACHABLE,
+        CheckName.SOURCE_REACHABLE,
         f"{text}; it is a standby: unlogged tables are empty there, and a long import may be cancelled by its replay"
         " (max_standby_streaming_delay, hot_standby_feedback); use the primary where that matters",
     )

@@ -10,17 +10,11 @@ from dataclasses import dataclass
 
 import psycopg
 
+from pgimport.model.preflight_checks import CheckName
 from pgimport.model.providers import SESSION, TRANSACTION, ProviderRules, find_pooler
 from pgimport.model.reasons import Failure, Reason
 from pgimport.worker.checks.catalog_reader import BEGIN, run_statements
-from pgimport.worker.checks.check_results import (
-    POOLED,
-    CheckResult,
-    NotChecked,
-    failed_check,
-    passed_check,
-    warned_check,
-)
+from pgimport.worker.checks.check_results import CheckResult, NotChecked, failed_check, passed_check, warned_check
 from pgimport.worker.postgres.endpoints import Connection, Endpoint
 from pgimport.worker.postgres.errors import ImportStopped, first_line, translate_source_error
 from pgimport.worker.postgres.queries import read_query
@@ -120,23 +114,35 @@ def judge_pooling(endpoint: Endpoint, row: ProviderRules, sessions: Sessions) ->
             "the URL of one server (the writer, or one replica), not of a load balancer",
         )
     if isinstance(sessions.second, NotChecked):
-        return warned_check(POOLED, f"a second connection failed, and an import needs several: {sessions.second.why}")
+        return warned_check(
+            CheckName.SOURCE_NOT_POOLED,
+            f"a second connection failed, and an import needs several: {sessions.second.why}",
+        )
     if isinstance(sessions.shared, NotChecked):
         return warned_check(
-            POOLED, f"whether connections can share a snapshot could not be checked: {sessions.shared.why}"
+            CheckName.SOURCE_NOT_POOLED,
+            f"whether connections can share a snapshot could not be checked: {sessions.shared.why}",
         )
     if known is not None and known.mode == SESSION:
-        return warned_check(POOLED, f"this is {known.title}'s pooler in session mode, which works; better: {instead}")
+        return warned_check(
+            CheckName.SOURCE_NOT_POOLED,
+            f"this is {known.title}'s pooler in session mode, which works; better: {instead}",
+        )
     if sessions.made_up and not row.proxied:
         return warned_check(
-            POOLED, f"a pooler or proxy stands before the source; in session mode it works; better: {instead}"
+            CheckName.SOURCE_NOT_POOLED,
+            f"a pooler or proxy stands before the source; in session mode it works; better: {instead}",
         )
     return passed_check(
-        POOLED, "connections lead to the server itself" if not row.proxied else f"{row.title}'s direct host"
+        CheckName.SOURCE_NOT_POOLED,
+        "connections lead to the server itself" if not row.proxied else f"{row.title}'s direct host",
     )
 
 
 def _pooled(what: str, instead: str) -> CheckResult:
     return failed_check(
-        POOLED, Reason.SOURCE_POOLED, f"{what}, and an import needs sessions of its own", f"use {instead}"
+        CheckName.SOURCE_NOT_POOLED,
+        Reason.SOURCE_POOLED,
+        f"{what}, and an import needs sessions of its own",
+        f"use {instead}",
     )

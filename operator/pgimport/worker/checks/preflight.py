@@ -1,11 +1,12 @@
 """The checks that are made before anything is: an order and a source come in, a report goes out."""
 
 from pgimport.model.order import Order
+from pgimport.model.preflight_checks import CheckName
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.result import WorkerResult
 from pgimport.model.source_addresses import Resolve
 from pgimport.model.spec import CHECKSUMS_NEED_LIVE_SOURCE, RELAY_NEEDS_LIVE_SOURCE, Engine, Verify
-from pgimport.worker.checks.check_results import POOLED, REACHABLE, SourceReport, build_result, failed_check
+from pgimport.worker.checks.check_results import SourceReport, build_result, failed_check
 from pgimport.worker.checks.dump_file_reader import check_file
 from pgimport.worker.checks.live_source_checks import check_source
 from pgimport.worker.environment import WorkerEnvironment
@@ -34,6 +35,10 @@ def run_preflight(
         else:
             report = check_source(order, source)
     except ImportStopped as stopped:
-        check = POOLED if stopped.failure.reason is Reason.SOURCE_POOLED else REACHABLE
+        check = (
+            CheckName.SOURCE_NOT_POOLED
+            if stopped.failure.reason is Reason.SOURCE_POOLED
+            else CheckName.SOURCE_REACHABLE
+        )
         report = SourceReport([failed_check(check, stopped.failure.reason, stopped.failure.message)])
     return build_result(order, report)

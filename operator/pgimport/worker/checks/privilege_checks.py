@@ -1,16 +1,9 @@
 """May this role read what is to come along: rows of the catalogues come in, verdicts with the cure go out. Pure."""
 
+from pgimport.model.preflight_checks import CheckName
 from pgimport.model.reasons import Reason
 from pgimport.worker.checks.catalog_reader import ResultRows
-from pgimport.worker.checks.check_results import (
-    PRIVILEGES,
-    ROW_SECURITY,
-    CheckResult,
-    NotChecked,
-    failed_check,
-    passed_check,
-    unknown_check,
-)
+from pgimport.worker.checks.check_results import CheckResult, NotChecked, failed_check, passed_check, unknown_check
 from pgimport.worker.scope.patterns import NameFilter
 from pgimport.worker.text import count_of, quote_name, some_of
 
@@ -24,12 +17,12 @@ _TOO_MANY = NotChecked(f"more than {MOST} objects that stay behind stand before 
 def judge_privileges(found: ResultRows | NotChecked, wanted: NameFilter, user: str) -> CheckResult:
     """Rows of `privileges.sql`."""
     if isinstance(found, NotChecked):
-        return unknown_check(PRIVILEGES, found)
+        return unknown_check(CheckName.SOURCE_PRIVILEGES, found)
     closed = [row for row in found if wanted(row[1], row[2])]
     if not closed and len(found) >= MOST:
-        return unknown_check(PRIVILEGES, _TOO_MANY)
+        return unknown_check(CheckName.SOURCE_PRIVILEGES, _TOO_MANY)
     if not closed:
-        return passed_check(PRIVILEGES, f"{user} may read every table and sequence that comes along")
+        return passed_check(CheckName.SOURCE_PRIVILEGES, f"{user} may read every table and sequence that comes along")
     tables = [f"{schema}.{name}" for kind, schema, name, _ in closed if kind != SEQUENCE]
     sequences = [f"{schema}.{name}" for kind, schema, name, _ in closed if kind == SEQUENCE]
     told = [
@@ -38,7 +31,7 @@ def judge_privileges(found: ResultRows | NotChecked, wanted: NameFilter, user: s
         if names
     ]
     return failed_check(
-        PRIVILEGES,
+        CheckName.SOURCE_PRIVILEGES,
         Reason.SOURCE_PERMISSION_DENIED,
         f"{user} may not read {' and '.join(told)}",
         f"their owner cures it: {_build_grants(closed, user)}",
@@ -69,15 +62,17 @@ def _build_grants(closed: ResultRows, user: str) -> str:
 def judge_row_security(found: ResultRows | NotChecked, wanted: NameFilter, user: str) -> CheckResult:
     """Rows of `row_level_security.sql`."""
     if isinstance(found, NotChecked):
-        return unknown_check(ROW_SECURITY, found)
+        return unknown_check(CheckName.ROW_LEVEL_SECURITY, found)
     secured = [row for row in found if wanted(row[0], row[1])]
     hidden = [(quote_name(schema, name), forced) for schema, name, forced, active in secured if active]
     if not hidden and len(found) >= MOST:
-        return unknown_check(ROW_SECURITY, _TOO_MANY)
+        return unknown_check(CheckName.ROW_LEVEL_SECURITY, _TOO_MANY)
     if not secured:
-        return passed_check(ROW_SECURITY, "no table has row level security")
+        return passed_check(CheckName.ROW_LEVEL_SECURITY, "no table has row level security")
     if not hidden:
-        return passed_check(ROW_SECURITY, f"{count_of(len(secured), 'table')} with it, none hides rows from {user}")
+        return passed_check(
+            CheckName.ROW_LEVEL_SECURITY, f"{count_of(len(secured), 'table')} with it, none hides rows from {user}"
+        )
     titles = [title for title, _ in hidden]
     forced = [title for title, is_forced in hidden if is_forced]
     cure = f"ALTER ROLE {quote_name(user)} BYPASSRLS; cures it, or the URL of a role that has it"
@@ -86,7 +81,7 @@ def judge_row_security(found: ResultRows | NotChecked, wanted: NameFilter, user:
     else:
         cure += f", or, for their owner, ALTER TABLE {forced[0]} NO FORCE ROW LEVEL SECURITY;"
     return failed_check(
-        ROW_SECURITY,
+        CheckName.ROW_LEVEL_SECURITY,
         Reason.SOURCE_PERMISSION_DENIED,
         f"policies may hide rows of {count_of(len(titles), 'table')} from {user}: {some_of(titles)}",
         cure,

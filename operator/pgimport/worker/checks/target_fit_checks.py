@@ -3,18 +3,11 @@
 from collections.abc import Sequence
 
 from pgimport.model.order import Order
+from pgimport.model.preflight_checks import CheckName
 from pgimport.model.reasons import Reason
 from pgimport.model.result import SkippedObject, SourceExtension
 from pgimport.model.spec import Engine
-from pgimport.worker.checks.check_results import (
-    EXTENSIONS,
-    SIZE,
-    VERSION,
-    CheckResult,
-    failed_check,
-    passed_check,
-    warned_check,
-)
+from pgimport.worker.checks.check_results import CheckResult, failed_check, passed_check, warned_check
 from pgimport.worker.memory import COPIES_OF_A_ROW, OWN_MEMORY, STREAM_MEMORY
 from pgimport.worker.text import format_bytes
 
@@ -30,15 +23,17 @@ def judge_version(order: Order, version: str, version_num: int) -> CheckResult:
     source, target = version_num // 10000, order.target.server_version_num // 10000
     if source > target:
         return failed_check(
-            VERSION, Reason.SOURCE_NEWER_THAN_TARGET, f"the source is PostgreSQL {source}, the target only {target}"
+            CheckName.SOURCE_VERSION_COMPATIBLE,
+            Reason.SOURCE_NEWER_THAN_TARGET,
+            f"the source is PostgreSQL {source}, the target only {target}",
         )
     if source < OLDEST_SOURCE:
         return failed_check(
-            VERSION,
+            CheckName.SOURCE_VERSION_COMPATIBLE,
             Reason.SOURCE_VERSION_UNSUPPORTED,
             f"the source is PostgreSQL {version}; {OLDEST_SOURCE} and newer can be imported",
         )
-    return passed_check(VERSION, f"source {version}, target {order.target.server_version}")
+    return passed_check(CheckName.SOURCE_VERSION_COMPATIBLE, f"source {version}, target {order.target.server_version}")
 
 
 def judge_size(order: Order, size: int, with_rows: Sequence[str] = (), memory: int | None = None) -> CheckResult:
@@ -49,7 +44,7 @@ def judge_size(order: Order, size: int, with_rows: Sequence[str] = (), memory: i
     limit, text = order.storage_limit_bytes, f"the source holds {format_bytes(size)} ({size} bytes)"
     allowed = "the plan has no limit" if limit is None else f"the plan allows {format_bytes(limit)}"
     if limit is not None and size > limit:
-        return failed_check(SIZE, Reason.SOURCE_TOO_LARGE, f"{text}, {allowed}")
+        return failed_check(CheckName.SOURCE_SIZE_WITHIN_PLAN, Reason.SOURCE_TOO_LARGE, f"{text}, {allowed}")
     notes = ["more than 80 % of it"] if limit is not None and size > limit * WARN_SHARE else []
     if order.engine is Engine.DUMP or with_rows:
         enough, needs = _judge_scratch(order, size)
@@ -58,8 +53,8 @@ def judge_size(order: Order, size: int, with_rows: Sequence[str] = (), memory: i
     if not enough:
         notes.append(needs)
     if notes:
-        return warned_check(SIZE, f"{text}, {allowed}: {'; '.join(notes)}")
-    return passed_check(SIZE, f"{text}, {allowed}; {needs}")
+        return warned_check(CheckName.SOURCE_SIZE_WITHIN_PLAN, f"{text}, {allowed}: {'; '.join(notes)}")
+    return passed_check(CheckName.SOURCE_SIZE_WITHIN_PLAN, f"{text}, {allowed}; {needs}")
 
 
 def _judge_scratch(order: Order, size: int) -> tuple[bool, str]:
@@ -97,16 +92,24 @@ def judge_file_size(order: Order, size: int | None) -> CheckResult:
     if size is None:
         told = f"the file's size is not told by its server; {allowed}"
         return (
-            passed_check(SIZE, told)
+            passed_check(CheckName.SOURCE_SIZE_WITHIN_PLAN, told)
             if limit is None
-            else warned_check(SIZE, f"{told}: it is watched during the import")
+            else warned_check(CheckName.SOURCE_SIZE_WITHIN_PLAN, f"{told}: it is watched during the import")
         )
     text = f"the file has {format_bytes(size)} ({size} bytes), {allowed}"
     if limit is not None and size > limit:
-        return failed_check(SIZE, Reason.SOURCE_TOO_LARGE, f"{text}; the database is larger still")
+        return failed_check(
+            CheckName.SOURCE_SIZE_WITHIN_PLAN, Reason.SOURCE_TOO_LARGE, f"{text}; the database is larger still"
+        )
     if limit is not None and size > limit * WARN_SHARE:
-        return warned_check(SIZE, f"{text}: more than 80 % of it, and the database will be larger than its dump")
-    return passed_check(SIZE, f"{text}; the database will be larger than its dump" if limit is not None else text)
+        return warned_check(
+            CheckName.SOURCE_SIZE_WITHIN_PLAN,
+            f"{text}: more than 80 % of it, and the database will be larger than its dump",
+        )
+    return passed_check(
+        CheckName.SOURCE_SIZE_WITHIN_PLAN,
+        f"{text}; the database will be larger than its dump" if limit is not None else text,
+    )
 
 
 def judge_extensions(
@@ -127,7 +130,7 @@ def judge_extensions(
         parts.append(f"left behind: {', '.join(one.object.removeprefix('EXTENSION ') for one in left)}")
     if with_rows:
         parts.append(f"rows in their own tables come where the target's admin may grant it: {', '.join(with_rows)}")
-    return passed_check(EXTENSIONS, "; ".join(parts))
+    return passed_check(CheckName.EXTENSIONS_AVAILABLE_ON_TARGET, "; ".join(parts))
 
 
 def _refuse(forbidden: Sequence[str], missing: Sequence[str]) -> CheckResult:
@@ -141,7 +144,9 @@ def _refuse(forbidden: Sequence[str], missing: Sequence[str]) -> CheckResult:
         )
     if preloaded := [name for name in [*forbidden, *missing] if name in PRELOADED]:
         parts.append(f"{', '.join(preloaded)} must also be in the target's shared_preload_libraries")
-    return failed_check(EXTENSIONS, Reason.EXTENSION_NOT_ALLOWED, f"extensions {'; '.join(parts)}")
+    return failed_check(
+        CheckName.EXTENSIONS_AVAILABLE_ON_TARGET, Reason.EXTENSION_NOT_ALLOWED, f"extensions {'; '.join(parts)}"
+    )
 
 
 def _describe(extension: SourceExtension) -> str:
