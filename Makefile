@@ -86,7 +86,9 @@ test: setup ## everything: static checks, unit tests, and the whole suite agains
 	if [ -n "$$failed" ]; then echo "failed: $$failed" >&2; exit 1; fi
 
 .PHONY: check
-check: setup style types imports fresh unit ## format, lint, types, import rules, generated files, unit tests; no cluster
+check: setup ## format, lint, types, import rules, generated files, unit tests; no cluster
+	@# The static checks run one after the other beside the unit tests, which often wait for servers.
+	@$(MAKE) --jobs 2 --keep-going --output-sync=target unit types style imports fresh
 
 .PHONY: unit
 unit: setup ## unit tests alone
@@ -150,7 +152,6 @@ style: setup ## format and lint, only looking
 .PHONY: types
 types: setup ## mypy, strict
 	@$(BIN)/mypy
-	@$(BIN)/mypy tests
 
 .PHONY: imports
 imports: setup ## who may import whom

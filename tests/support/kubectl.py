@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
 
-import urllib3
-from kubernetes import client, config
+if TYPE_CHECKING:
+    from kubernetes.client import ApiClient
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 CALL_SECONDS = 90
@@ -115,7 +115,10 @@ class _Resource:
 
 
 @cache
-def _client() -> client.ApiClient:
+def _client() -> "ApiClient":
+    # Imported when it is first needed: every test process imports this module, and few talk to a cluster.
+    from kubernetes import client, config
+
     settings = client.Configuration()
     settings.retries = False  # the tests decide what they repeat
     config.load_kube_config(environment()["KUBECONFIG"], client_configuration=settings)
@@ -124,6 +127,9 @@ def _client() -> client.ApiClient:
 
 def _read(path: str, **query: str) -> Any:
     """Returns the JSON that the API server serves. Raises NotFoundError, KubectlError."""
+    import urllib3
+    from kubernetes.client import ApiException
+
     _, url, headers, _, _ = _client().param_serialize(
         "GET",
         path + (f"?{urlencode(query)}" if query else ""),
@@ -133,7 +139,7 @@ def _read(path: str, **query: str) -> Any:
     try:
         response = _client().call_api("GET", url, headers, _request_timeout=READ_TIMEOUT)
         body: bytes = response.read() or b""
-    except (urllib3.exceptions.HTTPError, client.ApiException, OSError) as unanswered:
+    except (urllib3.exceptions.HTTPError, ApiException, OSError) as unanswered:
         raise KubectlError(f"GET {path}: {unanswered}") from unanswered
     if response.status >= 400:
         error = NotFoundError if response.status == 404 else KubectlError
