@@ -130,7 +130,7 @@ def _pgcopydb(route: Route) -> Sequence[Pipeline]:
 
 def pgimport_default(engine: str) -> Engine:
     """Return pgimport with its default options, so with verification and ANALYZE."""
-    return _pgimport_engine("ours", "pgimport", f"--engine={engine}")
+    return _pgimport_engine("pgimport", "pgimport", f"--engine={engine}")
 
 
 def pgimport_unverified(engine: str) -> Engine:

@@ -97,7 +97,7 @@ def _build_big(part: Part) -> list[Measure]:
         ("pgcopydb", ["pgcopydb"], "pgcopydb", 0.95),
         ("directory", ["directory"], "`pg_dump -Fd -j4 -Z lz4` and `pg_restore -j4`", 0.8),
     ):
-        ratio = median_ratio(part, "ours", others)
+        ratio = median_ratio(part, "pgimport", others)
         measures += _build_measure(
             f"engine_big_against_{name}", f"`big`, loopback, seconds against {title}", ratio, goal, "×", METHOD_BIG
         )
@@ -107,12 +107,12 @@ def _build_big(part: Part) -> list[Measure]:
 def _build_cost(part: Part) -> list[Measure]:
     measures = []
     copied_bytes = [int(run.lines[-1][1]) for run in successful_runs(part, "copy floor")]
-    for name, suffix, title, goal in (("ours", "", "", 3.0), ("tls", "_tls", ", with TLS at both ends", 4.5)):
+    for name, suffix, title, goal in (("pgimport", "", "", 3.0), ("tls", "_tls", ", with TLS at both ends", 4.5)):
         seconds = median_of(part, name, _client_cpu)
         value = seconds / (copied_bytes[0] / 1e9) if seconds is not None and copied_bytes else None
         name = f"engine_client_cpu_per_gigabyte{suffix}"
         measures += _build_measure(name, f"Client CPU for a GB of COPY text{title}", value, goal, "s", METHOD_CPU)
-    share = median_of(part, "ours", lambda run: 100 * run.scratch_bytes / part.database_bytes)
+    share = median_of(part, "pgimport", lambda run: 100 * run.scratch_bytes / part.database_bytes)
     title = "Scratch disk, of the database's size"
     return measures + _build_measure("engine_scratch_percent", title, share, 1.0, "%", METHOD_SCRATCH)
 
@@ -121,31 +121,31 @@ def _build_wire(results: BenchResults, part: Part) -> list[Measure]:
     def share(run: EngineRun) -> float:
         return 100 * share_of_rate(results.record, run.started_at, run.started_at + run.seconds, SLOW)
 
-    value = median_of(part, "ours", share)
+    value = median_of(part, "pgimport", share)
     title = "100 Mbit/s, 20 ms: bytes on the wire, of the link's rate, during copy"
     return _build_measure("engine_wire_percent", title, value, 95.0, "%", METHOD_WIRE, at_least=True)
 
 
 def _build_small_18(part: Part, size: Size) -> list[Measure]:
-    value = median_of(part, "ours", _seconds)
+    value = median_of(part, "pgimport", _seconds)
     title = f"{size.tables:,} tables at 20 ms, 18 to 18"
     return _build_measure("engine_small_18_seconds", title, value, 15.0, "s", METHOD_SMALL)
 
 
 def _build_small_17(part: Part, size: Size) -> list[Measure]:
-    value = median_ratio(part, "ours", ["directory"])
+    value = median_ratio(part, "pgimport", ["directory"])
     title = f"{size.tables:,} tables at 20 ms, 17 to 17, against `pg_dump -Fd -j4 -Z lz4` and `pg_restore -j4`"
     return _build_measure("engine_small_17_against_directory", title, value, 0.85, "×", METHOD_SMALL)
 
 
 def _build_objects(part: Part, size: Size) -> list[Measure]:
-    value = median_of(part, "ours", _seconds)
+    value = median_of(part, "pgimport", _seconds)
     title = f"{size.large_objects:,} large objects at 20 ms"
     return _build_measure("engine_large_objects_seconds", title, value, 5.0, "s", METHOD_OBJECTS)
 
 
 def _build_empty(part: Part) -> list[Measure]:
-    cpu, seconds = median_of(part, "ours", _client_cpu), median_of(part, "ours", _seconds)
+    cpu, seconds = median_of(part, "pgimport", _client_cpu), median_of(part, "pgimport", _seconds)
     title = "An empty database at 20 ms"
     return [
         *_build_measure("startup_empty_cpu_seconds", f"{title}, client CPU", cpu, 1.2, "s", METHOD_EMPTY),

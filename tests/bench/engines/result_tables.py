@@ -13,7 +13,7 @@ from tests.network_simulator.shaping import Passed, share_of_rate
 from tests.support.markdown import Rows
 
 COLORS = {
-    "ours": PGIMPORT_COLOR,
+    "pgimport": PGIMPORT_COLOR,
     "unverified": PGIMPORT_COLOR,
     "tls": PGIMPORT_COLOR,
     "copy floor": FLOOR_COLOR,
@@ -85,11 +85,11 @@ def _build_bars(part: Part) -> list[Bar]:
 
 def _describe(part: Part) -> str:
     size = f"{part.database_bytes / 1e6:,.0f} MB on the source's disk."
-    steps = median_steps(part.runs["ours"])
+    steps = median_steps(part.runs["pgimport"])
     if not steps:
         return size
     seconds_of_steps = ", ".join(f"{name} {seconds:.1f}" for name, seconds in steps.items())
-    samples = (run.waits for run in part.runs["ours"] if run.failure is None and run.waits is not None)
+    samples = (run.waits for run in part.runs["pgimport"] if run.failure is None and run.waits is not None)
     events = next(samples, None)
     waits = f" Wait events of the target: {events.in_words()}." if events is not None else ""
     return f"{size} Median seconds of each step of pgimport: {seconds_of_steps}.{waits}"

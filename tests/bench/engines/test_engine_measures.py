@@ -12,7 +12,7 @@ from tests.network_simulator.link import Probed
 from tests.network_simulator.shaping import Passed
 
 BIG = {
-    "ours": [build_run(12), build_run(24), build_run(12)],
+    "pgimport": [build_run(12), build_run(24), build_run(12)],
     "tls": [build_run(14)] * 3,
     "stream": [build_run(20), build_run(40), build_run(30)],
     "directory": [build_run(15)] * 3,
@@ -27,8 +27,8 @@ def _build_runs(*seconds: float) -> list[EngineRun]:
 
 
 def test_a_ratio_compares_runs_of_the_same_round() -> None:
-    assert median_ratio(build_part(BIG), "ours", ["stream"]) == pytest.approx(0.6)
-    assert median_ratio(build_part(BIG), "ours", ["copy floor", "post-data floor"]) == pytest.approx(1.2)
+    assert median_ratio(build_part(BIG), "pgimport", ["stream"]) == pytest.approx(0.6)
+    assert median_ratio(build_part(BIG), "pgimport", ["copy floor", "post-data floor"]) == pytest.approx(1.2)
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_a_ratio_compares_runs_of_the_same_round() -> None:
     ids=["one round failed", "all failed"],
 )
 def test_a_round_counts_only_if_all_its_runs_succeed(others: list[EngineRun], ratio: float | None) -> None:
-    assert median_ratio(build_part({**BIG, "pgcopydb": others}), "ours", ["pgcopydb"]) == ratio
+    assert median_ratio(build_part({**BIG, "pgcopydb": others}), "pgimport", ["pgcopydb"]) == ratio
 
 
 def _build_results() -> BenchResults:
@@ -46,11 +46,11 @@ def _build_results() -> BenchResults:
     return BenchResults(
         parts={
             "big": build_part(BIG),
-            "mid 100": build_part({"ours": [build_run(60)] * 3}, "mid 100", SLOW),
-            "small 17": build_part({"ours": [build_run(8)], "directory": [build_run(10)]}, "small 17"),
-            "objects": build_part({"ours": [build_run(6)]}, "objects"),
-            "empty": build_part({"ours": [build_run(3)]}, "empty"),
-            "small 18": build_part({"ours": [build_run(9)]}, "small 18"),
+            "mid 100": build_part({"pgimport": [build_run(60)] * 3}, "mid 100", SLOW),
+            "small 17": build_part({"pgimport": [build_run(8)], "directory": [build_run(10)]}, "small 17"),
+            "objects": build_part({"pgimport": [build_run(6)]}, "objects"),
+            "empty": build_part({"pgimport": [build_run(3)]}, "empty"),
+            "small 18": build_part({"pgimport": [build_run(9)]}, "small 18"),
         },
         probes={SLOW: Probed(20.3, 94.6)},
         record=record,
@@ -82,7 +82,7 @@ def test_every_goal_has_a_measure() -> None:
 
 def test_a_part_without_successful_runs_has_no_measure() -> None:
     results = BenchResults(
-        parts={"big": build_part({**BIG, "pgcopydb": _build_runs(0, 0, 0)}), "objects": build_part({"ours": []})}
+        parts={"big": build_part({**BIG, "pgcopydb": _build_runs(0, 0, 0)}), "objects": build_part({"pgimport": []})}
     )
     names = {measure.name for measure in build_report(results, FULL).measures}
     assert "engine_big_against_stream" in names

@@ -21,7 +21,7 @@ def test_seconds_are_reported_by_phase() -> None:
 
 def test_a_table_lists_all_engines_and_their_failures() -> None:
     runs = {
-        "ours": [build_run(3, lines=LINES), build_run(5, lines=LINES)],
+        "pgimport": [build_run(3, lines=LINES), build_run(5, lines=LINES)],
         "pgcopydb": [build_run(9, failure="hung |\n for ever")],
     }
     detail = build_detail(build_part(runs), [])
@@ -36,7 +36,7 @@ def test_a_table_lists_all_engines_and_their_failures() -> None:
 
 def test_the_use_of_a_simulated_link_is_reported() -> None:
     record = [Passed(100 + n, n * 6_250_000, 0, 0) for n in range(20)]
-    detail = build_detail(build_part({"ours": [build_run(15)]}, bits_per_second=100e6), record)
+    detail = build_detail(build_part({"pgimport": [build_run(15)]}, bits_per_second=100e6), record)
     assert [row[-1] for row in detail.rows] == ["link in use", "50 %"]
 
 

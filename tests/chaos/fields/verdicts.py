@@ -62,8 +62,8 @@ def _conditions(body: Json) -> list[Json]:
 def find_status_problem(body: Json, reasons: Sequence[str], change: Change | None = None) -> str:
     """Return a problem of the status, or an empty text.
 
-    The status must be of the current generation. kstatus must be able to read its conditions. The reason must be one of
-    ours, and an expected one.
+    The status must be of the current generation. kstatus must be able to read its conditions. The reason must be in
+    the table of reasons, and an expected one.
     """
     status, conditions = body.get("status", {}), _conditions(body)
     generation = body["metadata"]["generation"]
