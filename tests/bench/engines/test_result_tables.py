@@ -27,7 +27,7 @@ def test_a_table_lists_all_engines_and_their_failures() -> None:
     detail = build_detail(build_part(runs), [])
     assert detail.rows == [
         HEAD,
-        ("engine ours", "4.0", "3.0", "5.0", "1.0", "5.0", "2.0", "64", "5.0"),
+        ("engine pgimport", "4.0", "3.0", "5.0", "1.0", "5.0", "2.0", "64", "5.0"),
         ("engine pgcopydb", "–", "–", "–", "–", "–", "–", "–", "–"),
         ("engine pgcopydb: 1 of 1 failed: hung \\| for ever",),
     ]
