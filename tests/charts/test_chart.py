@@ -235,7 +235,7 @@ def test_without_the_embedded_store_there_is_nothing_of_it(render: Render, value
 
 def test_more_replicas_need_another_store(helm: Helm, render: Render) -> None:
     told = helm("template", "pgimport", str(CHART), values={"api": {"enabled": True, "replicas": 2}}).stderr
-    assert "api.replicas: uploads lie in a volume of one pod" in told
+    assert "api.replicas: uploads are in a volume of one pod" in told
     assert "uploads.embedded.enabled=false" in told
     assert render({"api": {"enabled": True, "replicas": 2}, "uploads": {"embedded": {"enabled": False}}})
 

@@ -1,4 +1,7 @@
-"""The operator's address and, with an embedded server, a Project's name go in; exit 0 once both are well."""
+"""Waits until the operator is healthy and the given Projects are ready: `helm-test.py ADDRESS [PROJECT …]`.
+
+The exit code is 0 if all are, and 1 after a timeout.
+"""
 
 import json
 import ssl
@@ -8,13 +11,13 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-PATIENCE_SECONDS = 90
+TIMEOUT_SECONDS = 90
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
 def read_health(address: str) -> str:
-    with urllib.request.urlopen(f"{address}/healthz", timeout=5) as answer:  # noqa: S310 (the chart wrote the address)
-        return f"the operator answers {answer.status}"
+    with urllib.request.urlopen(f"{address}/healthz", timeout=5) as response:  # noqa: S310 (the chart wrote the address)
+        return f"the operator responded with {response.status}"
 
 
 def read_project(name: str) -> str:
@@ -23,16 +26,16 @@ def read_project(name: str) -> str:
         headers={"Authorization": f"Bearer {(ACCOUNT / 'token').read_text()}"},
     )
     trust = ssl.create_default_context(cafile=str(ACCOUNT / "ca.crt"))
-    with urllib.request.urlopen(request, timeout=5, context=trust) as answer:  # noqa: S310 (https)
-        conditions = json.load(answer).get("status", {}).get("conditions", [])
-    ready = next((found for found in conditions if found["type"] == "Ready"), {})
+    with urllib.request.urlopen(request, timeout=5, context=trust) as response:  # noqa: S310 (https)
+        conditions = json.load(response).get("status", {}).get("conditions", [])
+    ready = next((condition for condition in conditions if condition["type"] == "Ready"), {})
     if ready.get("status") != "True":
-        raise OSError(f"not ready: {ready.get('reason', 'not seen yet')}: {ready.get('message', '')}")
+        raise OSError(f"not ready: {ready.get('reason', 'no condition yet')}: {ready.get('message', '')}")
     return f"project {name} is ready"
 
 
 def wait_for(title: str, read: Callable[[str], str], argument: str) -> bool:
-    end = time.monotonic() + PATIENCE_SECONDS
+    end = time.monotonic() + TIMEOUT_SECONDS
     while True:
         try:
             print(read(argument), flush=True)
@@ -45,7 +48,7 @@ def wait_for(title: str, read: Callable[[str], str], argument: str) -> bool:
 
 
 if __name__ == "__main__":
-    well = wait_for("operator", read_health, sys.argv[1])
+    healthy = wait_for("operator", read_health, sys.argv[1])
     for name in sys.argv[2:]:
-        well = wait_for(f"project {name}", read_project, name) and well
-    sys.exit(0 if well else 1)
+        healthy = wait_for(f"project {name}", read_project, name) and healthy
+    sys.exit(0 if healthy else 1)

@@ -1,4 +1,4 @@
--- Makes the admin, and closes the shared databases to everybody else. May be repeated.
+-- Creates the admin, and lets only the admin connect to the shared databases. May be repeated.
 SELECT 'CREATE ROLE pgimport_admin'
 WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'pgimport_admin')
 \gexec

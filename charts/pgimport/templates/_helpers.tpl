@@ -29,7 +29,7 @@
 {{ .Values.image.repository }}:{{ default .Chart.AppVersion .Values.image.tag }}
 {{- end -}}
 
-{{/* What never changes between releases, and so may select pods; takes the root and the component's name. */}}
+{{/* Labels that select pods, which are the same in every release. Arguments: the root context and the component. */}}
 {{- define "pgimport.selector" -}}
 app.kubernetes.io/name: {{ default .root.Chart.Name .root.Values.nameOverride }}
 app.kubernetes.io/instance: {{ .root.Release.Name }}
@@ -43,15 +43,15 @@ app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version | replace "+" "_" }}
 {{- end -}}
 
-{{/* Variables of the upload store, the same for operator and API; nothing where there is none. */}}
+{{/* Environment variables of the upload store for the operator and the API; empty without a store. */}}
 {{- define "pgimport.uploads" -}}
 {{- with .Values.uploads -}}
 {{- if .enabled -}}
-{{- $secret := required "uploads.credentialsSecret: which Secret has the store's credentials?" .credentialsSecret -}}
+{{- $secret := required "uploads.credentialsSecret: set the Secret with the store's credentials" .credentialsSecret -}}
 {{- $settings := dict
     "store" "s3"
-    "endpoint" (required "uploads.endpoint: where is the store?" .endpoint)
-    "bucket" (required "uploads.bucket: into which bucket?" .bucket)
+    "endpoint" (required "uploads.endpoint: set the URL of the store" .endpoint)
+    "bucket" (required "uploads.bucket: set the bucket for uploads" .bucket)
     "region" .region "pathStyle" .pathStyle "maxBytes" (int64 .maxBytes) "expiry" .expiry "retention" .retention -}}
 - name: PGIMPORT_UPLOADS
   value: {{ $settings | toJson | quote }}
@@ -81,12 +81,12 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version | replace "+" "_" }
 {{- end -}}
 {{- end -}}
 
-{{/* `true` where the API keeps uploads itself: where no other store is, and only one pod is to have them. */}}
+{{/* `true` if the API stores uploads in its own volume. */}}
 {{- define "pgimport.embeddedUploads" -}}
 {{- $uploads := .Values.uploads -}}
 {{- if and .Values.api.enabled $uploads.embedded.enabled (not $uploads.enabled) -}}
 {{- if gt (int .Values.api.replicas) 1 -}}
-{{- fail "api.replicas: uploads lie in a volume of one pod. For more replicas set uploads.enabled, with an S3-compatible store, or uploads.embedded.enabled=false" -}}
+{{- fail "api.replicas: uploads are in a volume of one pod. For more replicas, set uploads.enabled with an S3-compatible store, or uploads.embedded.enabled=false" -}}
 {{- end -}}
 true
 {{- end -}}
@@ -94,7 +94,7 @@ true
 
 {{- define "pgimport.uploadsClaim" -}}{{ include "pgimport.api" . }}-uploads{{- end -}}
 
-{{/* Pod Security `restricted`; takes the user id. */}}
+{{/* Security context of a pod for the standard `restricted`. Argument: the user id. */}}
 {{- define "pgimport.podSecurity" -}}
 runAsNonRoot: true
 runAsUser: {{ . }}
@@ -115,7 +115,7 @@ seccompProfile:
   type: RuntimeDefault
 {{- end -}}
 
-{{/* Of the pods that do one thing and end. */}}
+{{/* Resources of the pods of hooks and tests. */}}
 {{- define "pgimport.smallResources" -}}
 requests:
   cpu: 50m
@@ -131,7 +131,7 @@ imagePullSecrets:
 {{- end }}
 {{- end -}}
 
-{{/* The tenant of the embedded server. */}}
+{{/* The Project of the embedded server. */}}
 {{- define "pgimport.projectManifest" -}}
 {{- $project := .Values.embeddedServer.project -}}
 apiVersion: capydb.dev/v1alpha1
@@ -147,7 +147,7 @@ spec:
     port: 5432
     adminSecretRef:
       name: {{ include "pgimport.adminSecret" . }}
-    # The connection stays in the cluster's network; the password is proved by SCRAM and never sent.
+    # The connection stays in the cluster's network. SCRAM proves the password without sending it.
     sslmode: disable
   {{- if kindIs "string" $project.storageLimitBytes }}
   storageLimitBytes: {{ $project.storageLimitBytes | quote }}
