@@ -1,1 +1,1 @@
-"""Room 3, pure: model → dict. What we ask Kubernetes to make."""
+"""Builds the manifests of Kubernetes objects: Jobs, Secrets, roles, events and cloning imports. Pure."""

@@ -9,7 +9,7 @@ from pgimport.model.spec import SecretKey
 
 
 def build_clone_import(meta: ObjectMeta, name: str, project: str, primary: SecretKey) -> Json:
-    """Of the project's primary database into a preview that is its owner; `meta` is the preview's."""
+    """Builds an import of the primary database into a preview. `meta` is the preview's, which owns the import."""
     return {
         "apiVersion": API_VERSION,
         "kind": "PostgresImport",
@@ -23,7 +23,7 @@ def build_clone_import(meta: ObjectMeta, name: str, project: str, primary: Secre
             "project": project,
             "source": {"urlSecretRef": {"name": primary.name, "key": primary.key}},
             "target": {"previewDatabase": meta.name},
-            # Nobody has been there before; whoever came since had no right to.
+            # The database is new: objects that somebody created in it before the copy is complete are replaced.
             "recreate": True,
         },
     }

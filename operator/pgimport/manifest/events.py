@@ -8,7 +8,7 @@ from pgimport.model.resources import ObjectMeta
 
 
 def build_event(kind: str, meta: ObjectMeta, reason: str, note: str, *, warning: bool, namespace: str) -> Json:
-    """A change of state; `note` holds 1024 characters. The name is the server's to make: events are never repeated."""
+    """Builds an event about a change of state. The API server chooses its name; a note has up to 1024 characters."""
     return {
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",

@@ -1,14 +1,14 @@
-"""The Job of one import: spec, order and policy in, the manifest out.
+"""Builds the manifest of the Job that runs an import.
 
-The attempts are the Job's own. A pod that a disruption ends does not count (first rule: an evicted pod may well
-exit with a code of ours); an exit code that cannot heal fails the Job at once.
+The Job starts the attempts. Its first failure rule ignores pods that a disruption ended, because an evicted pod can
+exit with one of our codes. Its second rule fails the Job at once for a permanent exit code.
 """
 
 from dataclasses import dataclass
 
 from pgimport.manifest.metadata import Json, build_labels, build_owner_reference
 from pgimport.manifest.pod_security import CONTAINER_SECURITY, POD_SECURITY
-from pgimport.model import order as words
+from pgimport.model import order as order_model
 from pgimport.model.names import (
     CONTAINER_IMPORT,
     CONTAINER_PREFLIGHT,
@@ -37,26 +37,26 @@ SCRATCH_FOLDER = "/scratch"
 TERMINATION_MESSAGE = "/dev/termination-log"
 GRACE_SECONDS = 5
 
-# Requests let a small cluster place the pod; the limit is what pg_restore with four jobs was seen to stay under.
+# The requests fit into a small cluster. pg_restore with four jobs stayed below the limit in our measurements.
 DEFAULT_REQUESTS = {"cpu": "100m", "memory": "128Mi"}
 DEFAULT_LIMITS = {"memory": "1Gi"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobPlan:
-    """All that the manifest is made of."""
+    """Values from which the manifest of a Job is built."""
 
     meta: ObjectMeta
     spec: ImportSpec
-    source_secret: SecretKey  # of the URL
+    source_secret: SecretKey  # holds the source's URL
     order: Order
     image: str
     attempts_left: int
 
 
 def build_import_job(plan: JobPlan, policy: Policy) -> Json:
-    """A dry run has one container and no gate."""
-    labels = _labels(plan)
+    """Builds the manifest. The pod of a dry run has one container, which runs the preflight."""
+    labels = _build_labels(plan)
     queue = {key: value for key, value in plan.meta.labels.items() if key == LABEL_QUEUE}
     return {
         "apiVersion": "batch/v1",
@@ -68,7 +68,7 @@ def build_import_job(plan: JobPlan, policy: Policy) -> Json:
             "ownerReferences": [build_owner_reference("PostgresImport", plan.meta)],
         },
         "spec": {
-            # Kueue admits a Job that is born suspended.
+            # Kueue starts Jobs that were created suspended.
             **({"suspend": True} if queue else {}),
             "backoffLimit": max(plan.attempts_left - 1, 0),
             "activeDeadlineSeconds": int(plan.spec.timeout.total_seconds()),
@@ -93,8 +93,8 @@ def build_import_job(plan: JobPlan, policy: Policy) -> Json:
     }
 
 
-def _labels(plan: JobPlan) -> dict[str, str]:
-    # A label's value holds 63 characters, an import's name up to 253.
+def _build_labels(plan: JobPlan) -> dict[str, str]:
+    # A label value has at most 63 characters, the name of an import up to 253.
     name = plan.meta.name if len(plan.meta.name) <= 63 else f"{plan.meta.name[:50]}-{short_hash(plan.meta.name)}"
     return build_labels(**{LABEL_IMPORT_UID: plan.meta.uid, LABEL_IMPORT: name, LABEL_PROJECT: plan.spec.project})
 
@@ -146,44 +146,44 @@ def _build_container(plan: JobPlan, policy: Policy, name: str) -> Json:
 
 def _build_environment(plan: JobPlan, container: str) -> list[Json]:
     values = {
-        words.ENV_ORDER: plan.order.model_dump_json(by_alias=True, exclude_none=True),
-        words.ENV_SOURCE_URL_FILE: f"{SOURCE_FOLDER}/url",
-        words.ENV_PRIVATE: PRIVATE_FOLDER,
-        words.ENV_SCRATCH: SCRATCH_FOLDER if container == CONTAINER_IMPORT else "/tmp",  # noqa: S108 (an emptyDir)
-        words.ENV_TERMINATION_MESSAGE: TERMINATION_MESSAGE,
+        order_model.ENV_ORDER: plan.order.model_dump_json(by_alias=True, exclude_none=True),
+        order_model.ENV_SOURCE_URL_FILE: f"{SOURCE_FOLDER}/url",
+        order_model.ENV_PRIVATE: PRIVATE_FOLDER,
+        order_model.ENV_SCRATCH: SCRATCH_FOLDER if container == CONTAINER_IMPORT else "/tmp",  # noqa: S108 (an emptyDir)
+        order_model.ENV_TERMINATION_MESSAGE: TERMINATION_MESSAGE,
         "HOME": "/tmp",  # noqa: S108 (an emptyDir of this pod)
     }
     if plan.spec.source.ca_secret_ref is not None:
-        values |= {words.ENV_CA_FILE: f"{CA_FOLDER}/ca.crt"}
+        values |= {order_model.ENV_CA_FILE: f"{CA_FOLDER}/ca.crt"}
     if container == CONTAINER_IMPORT:
-        values |= {words.ENV_SEED_FILE: f"{SEED_FOLDER}/{SECRET_KEY_SEED}"}
+        values |= {order_model.ENV_SEED_FILE: f"{SEED_FOLDER}/{SECRET_KEY_SEED}"}
         if plan.spec.post_import is not None:
-            values |= {words.ENV_POST_IMPORT_FILE: f"{POST_IMPORT_FOLDER}/sql"}
+            values |= {order_model.ENV_POST_IMPORT_FILE: f"{POST_IMPORT_FOLDER}/sql"}
     return [
         *({"name": name, "value": value} for name, value in values.items()),
-        {"name": words.ENV_POD_UID, "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}},
+        {"name": order_model.ENV_POD_UID, "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}},
     ]
 
 
 def _build_resources(spec: ImportSpec) -> Json:
-    asked = spec.resources
-    requests, limits = _amounts(asked.requests if asked else None), _amounts(asked.limits if asked else None)
+    requests = _to_amounts(spec.resources.requests if spec.resources else None)
+    limits = _to_amounts(spec.resources.limits if spec.resources else None)
     return {
-        "requests": _below(DEFAULT_REQUESTS, limits) | requests,
-        "limits": _above(DEFAULT_LIMITS, requests) | limits,
+        "requests": _lower_defaults(DEFAULT_REQUESTS, limits) | requests,
+        "limits": _raise_defaults(DEFAULT_LIMITS, requests) | limits,
     }
 
 
-def _below(defaults: dict[str, str], limits: dict[str, str]) -> dict[str, str]:
-    """A default that is more than the user's limit gives way: Kubernetes refuses such a pod."""
+def _lower_defaults(defaults: dict[str, str], limits: dict[str, str]) -> dict[str, str]:
+    """Lowers default requests to the user's limits. Kubernetes refuses a pod whose request exceeds its limit."""
     return {
         name: limits[name] if name in limits and measure_quantity(limits[name]) < measure_quantity(value) else value
         for name, value in defaults.items()
     }
 
 
-def _above(defaults: dict[str, str], requests: dict[str, str]) -> dict[str, str]:
-    """A default that is less than the user's request gives way, too."""
+def _raise_defaults(defaults: dict[str, str], requests: dict[str, str]) -> dict[str, str]:
+    """Raises default limits to the user's requests. Kubernetes refuses a pod whose request exceeds its limit."""
     return {
         name: requests[name]
         if name in requests and measure_quantity(requests[name]) > measure_quantity(value)
@@ -192,8 +192,8 @@ def _above(defaults: dict[str, str], requests: dict[str, str]) -> dict[str, str]
     }
 
 
-def _amounts(asked: ResourceAmounts | None) -> dict[str, str]:
-    return asked.model_dump(exclude_none=True) if asked else {}
+def _to_amounts(amounts: ResourceAmounts | None) -> dict[str, str]:
+    return amounts.model_dump(exclude_none=True) if amounts else {}
 
 
 def _build_volumes(plan: JobPlan) -> list[Json]:
@@ -219,7 +219,7 @@ def _build_volumes(plan: JobPlan) -> list[Json]:
 
 
 def _build_secret_volume(name: str, secret: SecretKey, path: str) -> Json:
-    """One entry of a Secret as a file of this name."""
+    """Mounts one key of a Secret as a file with the name `path`."""
     items = [{"key": secret.key, "path": path}]
     return {"name": name, "secret": {"secretName": secret.name, "items": items, "defaultMode": 0o440}}
 

@@ -9,7 +9,7 @@ Json = dict[str, Any]
 
 
 def build_owner_reference(kind: str, meta: ObjectMeta) -> Json:
-    """The object goes when its owner goes; it does not hold its owner's deletion up."""
+    """Builds an owner reference: Kubernetes deletes the object after its owner, without blocking that deletion."""
     return {
         "apiVersion": API_VERSION,
         "kind": kind,

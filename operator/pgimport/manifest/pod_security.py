@@ -2,12 +2,12 @@
 
 from pgimport.manifest.metadata import Json
 
-WORKER_USER = 65532  # the images' user
+WORKER_USER = 65532  # the user of the images
 POD_SECURITY: Json = {
     "runAsNonRoot": True,
     "runAsUser": WORKER_USER,
     "runAsGroup": WORKER_USER,
-    # a mounted Secret is readable for the group only
+    # Only the group can read a mounted Secret.
     "fsGroup": WORKER_USER,
     "seccompProfile": {"type": "RuntimeDefault"},
 }

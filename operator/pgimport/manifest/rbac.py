@@ -13,7 +13,7 @@ _RBAC = "rbac.authorization.k8s.io/v1"
 def build_role_binding(
     name: str, namespace: str, role: str, account: str, account_namespace: str, kind: str = "ClusterRole"
 ) -> Json:
-    """Gives an account, in this namespace alone, what a ClusterRole of the chart, or a Role beside it, lists."""
+    """Builds a RoleBinding that gives a service account the rights of a ClusterRole or Role in one namespace."""
     return {
         "apiVersion": _RBAC,
         "kind": "RoleBinding",
@@ -24,7 +24,10 @@ def build_role_binding(
 
 
 def build_connection_reader(namespace: str, secrets: Sequence[str]) -> Json:
-    """A Role for these Secrets alone; for none of them it has no rule, for a rule without names would be for all."""
+    """Builds a Role that may read the given Secrets.
+
+    It has no rule if there are no Secrets, because a rule without names would allow all of them.
+    """
     rule = {"apiGroups": [""], "resources": ["secrets"], "resourceNames": sorted(secrets), "verbs": ["get"]}
     return {
         "apiVersion": _RBAC,

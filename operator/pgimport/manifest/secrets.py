@@ -10,7 +10,7 @@ from pgimport.model.resources import ObjectMeta
 
 
 def build_job_secret(meta: ObjectMeta) -> Json:
-    """Without its data: the random bytes are the actor's."""
+    """Builds the Secret of an import's Job without its data. The caller adds the random seed."""
     return {
         "apiVersion": "v1",
         "kind": "Secret",
@@ -25,7 +25,7 @@ def build_job_secret(meta: ObjectMeta) -> Json:
 
 
 def build_connection_secret(meta: ObjectMeta) -> Json:
-    """Without its data."""
+    """Builds the connection Secret of a preview without its data. The caller adds the password."""
     return {
         "apiVersion": "v1",
         "kind": "Secret",

@@ -1,1 +1,1 @@
-"""Room 1, the words: what users ask, what they see, and what the parts of the system tell each other."""
+"""Defines the resources, the messages between parts of the system, names, reasons and errors. Pure."""

@@ -1,11 +1,11 @@
-"""Who calls the HTTP API, and what that one may do. Pure."""
+"""Defines callers of the HTTP API and their rights. Pure."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class ApiScope(StrEnum):
-    """What a key may be used for."""
+    """Right of an API key."""
 
     PROJECTS_READ = "projects:read"
     PROJECTS_WRITE = "projects:write"
@@ -14,11 +14,11 @@ class ApiScope(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """An API key, or a person with a session."""
+    """API key or user session that calls the HTTP API."""
 
     name: str
     organization: str
-    project: str | None = None  # None: all of the organisation
+    project: str | None = None  # None: all Projects of the organization
     scopes: frozenset[ApiScope] = frozenset(ApiScope)
 
     def sees(self, organization: str, project: str) -> bool:

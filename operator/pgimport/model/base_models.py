@@ -10,23 +10,23 @@ _ACRONYMS = re.compile(r"(Id|Uid|Cidrs|Oid)$")
 
 
 def to_resource_name(field: str) -> str:
-    """`cluster_id` → `clusterID`, `allowed_cidrs` → `allowedCIDRs`: Kubernetes API conventions for acronyms."""
+    """Returns the field name of a resource: `clusterID` for `cluster_id`, as Kubernetes API conventions require."""
     return _ACRONYMS.sub(
         lambda match: {"Id": "ID", "Uid": "UID", "Oid": "OID", "Cidrs": "CIDRs"}[match[1]], to_camel(field)
     )
 
 
 class StrictModel(BaseModel):
-    """What a user writes: an unknown field is an error that names it."""
+    """Base of models that users write. An unknown field is an error that names the field."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_resource_name, populate_by_name=True)
 
 
 class LenientModel(BaseModel):
-    """What we wrote: an unknown field comes from another version of ours and is passed over."""
+    """Base of models that we write. Unknown fields are ignored, because another version may have written them."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_resource_name, populate_by_name=True)
 
     def to_json(self) -> dict[str, Any]:
-        """The resource's own spelling, without what is not known yet."""
+        """Returns the JSON object under the field names of the resource, without fields that are None."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)

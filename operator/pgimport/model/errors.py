@@ -1,37 +1,37 @@
-"""Our few exceptions; everything expected and final is a `Failure` value instead.
+"""Defines our exceptions. An expected and final outcome is a `Failure` value instead.
 
 PgimportError
-├── Absent          the object is not there (any more)
-├── Conflict        it changed since it was read: see again
-├── Denied          Kubernetes refused: a right is missing; the message names verb and object
-├── Refused         Kubernetes does not accept the object; the message names the field
-├── KubernetesNotConfigured  no service account or usable kubeconfig was found
-├── KubernetesUnavailable     Kubernetes did not answer, or asked to come later
-├── StoreUnavailable       the upload store did not answer, or refused us
-└── ServerUnavailable      a target server did not answer, or refused the admin
+├── NotFound                 the object does not exist
+├── Conflict                 the object changed since it was read: observe it again
+├── Forbidden                Kubernetes denied the request: a right is missing; the message names verb and object
+├── Invalid                  Kubernetes did not accept the object; the message names the field
+├── KubernetesNotConfigured  there is no service account and no usable kubeconfig
+├── KubernetesUnavailable    Kubernetes did not answer, or asked to try later
+├── StoreUnavailable         the upload store did not answer, or denied the request
+└── ServerUnavailable        a target server did not answer, or denied the admin's request
 """
 
 from pgimport.model.reasons import Failure
 
 
 class PgimportError(Exception):
-    """Root of the tree; never raised itself. No message of any of them holds a secret."""
+    """Base class, never raised itself. The messages contain no secrets."""
 
 
 class NotFound(PgimportError):
-    """The object is not there."""
+    """The object does not exist."""
 
 
 class Conflict(PgimportError):
-    """The object changed since it was read, or one of this name is somebody else's."""
+    """The object changed since it was read, or an object of this name belongs to somebody else."""
 
 
 class Forbidden(PgimportError):
-    """A right is missing."""
+    """Kubernetes denied the request, because a right is missing."""
 
 
 class Invalid(PgimportError):
-    """A field of what was sent is wrong."""
+    """Kubernetes did not accept the object, because a field is wrong."""
 
 
 class KubernetesNotConfigured(PgimportError):
@@ -39,15 +39,15 @@ class KubernetesNotConfigured(PgimportError):
 
 
 class KubernetesUnavailable(PgimportError):
-    """Kubernetes did not answer."""
+    """Kubernetes did not answer, or asked to try later."""
 
 
 class StoreUnavailable(PgimportError):
-    """The upload store did not answer."""
+    """The upload store did not answer, or denied the request."""
 
 
 class ServerUnavailable(PgimportError):
-    """A target server could not be asked; carries what to tell a person."""
+    """A target server did not answer, or denied the request. Carries the failure to show."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.message)

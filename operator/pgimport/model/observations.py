@@ -12,7 +12,7 @@ from pgimport.model.result import WorkerResult
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObservedContainer:
-    """One container of a pod."""
+    """Observed state of one container of a pod."""
 
     name: str
     running_since: datetime | None = None
@@ -30,7 +30,7 @@ class ObservedContainer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObservedPod:
-    """One pod of an import's Job."""
+    """Observed state of one pod of an import's Job."""
 
     name: str
     uid: str
@@ -39,7 +39,7 @@ class ObservedPod:
     phase: str  # Pending, Running, Succeeded, Failed, Unknown
     started_at: datetime | None = None
     deleting: bool = False
-    disrupted: bool = False  # condition DisruptionTarget: does not count as an attempt
+    disrupted: bool = False  # has the condition DisruptionTarget, so it does not count as an attempt
     reason: str | None = None  # Evicted, …
     message: str | None = None
     preflight: ObservedContainer | None = None
@@ -47,7 +47,10 @@ class ObservedPod:
 
     @property
     def over(self) -> bool:
-        """Nothing of it runs any more, whatever its phase says yet. A dry run has no container but its preflight."""
+        """Says whether all containers have ended, although the phase may not show it yet.
+
+        The pod of a dry run has no container besides the preflight.
+        """
         if self.phase in ("Succeeded", "Failed"):
             return True
         first = self.preflight
@@ -58,15 +61,15 @@ class ObservedPod:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObservedJob:
-    """An import's Job."""
+    """Observed state of an import's Job."""
 
     name: str
     uid: str
-    ours: bool  # its ownerReference is this very import
+    ours: bool  # its owner reference names this import, with its uid
     created_at: datetime
     suspended: bool = False
     complete: bool = False
-    failed_reason: str | None = None  # of the condition FailureTarget, else Failed
+    failed_reason: str | None = None  # reason of the condition FailureTarget or Failed
     failed_message: str | None = None
     failed_count: int = 0
     ttl_set: bool = False
@@ -75,7 +78,7 @@ class ObservedJob:
 
 @dataclass(frozen=True, slots=True)
 class OrphanedJob:
-    """A Job that we made and that nobody needs any more; its Secret has the same name."""
+    """Job of ours whose import is gone. Its Secret has the same name."""
 
     name: str
     uid: str
@@ -83,25 +86,25 @@ class OrphanedJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObservedServer:
-    """A target server, as its admin sees it."""
+    """Observed state of a target server, as its admin can read it."""
 
-    version: str  # as the server prints it: 17.12
+    version: str  # as the server prints it, for example 17.12
     version_num: int
     creatable_extensions: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObservedSwap:
-    """What `pg_database` says of a swap that may have begun."""
+    """Observed databases of a swap that may have started, read from `pg_database`."""
 
     target_oid: int | None = None
     shadow_oid: int | None = None
-    target_open: bool = True  # it lets sessions in; one that is not there keeps nobody out
-    replaced_exists: bool = False  # the old database or the old role is still there
+    target_open: bool = True  # the target accepts connections; true if it does not exist
+    replaced_exists: bool = False  # the replaced database or its role still exists
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unreachable:
-    """A server that could not be asked, and why."""
+    """Server that could not be reached or queried, with the failure."""
 
     failure: Failure

@@ -1,4 +1,7 @@
-"""The comment that we leave on every database and role we make: whose it is, so that a sweep knows its own."""
+"""Reads and writes the mark: the comment on databases and roles that we create, which names their owner.
+
+The sweep recognises our databases and roles by it.
+"""
 
 import json
 
@@ -10,10 +13,10 @@ COMMENT_KEY = "pgimport"
 
 
 class OwnerComment(LenientModel):
-    """Uids of the objects that something on a target server belongs to, and the name of the nearest one.
+    """UIDs of the resources that own a database or role on a target server, and the name of the nearest one.
 
-    `import_uid` is absent on a preview's own database and role. The sweep of one Project touches only marks that
-    carry this Project's uid: two installations may share a server.
+    A preview's own database and role have no `import_uid`. The sweep of a Project changes only databases and roles with
+    this Project's UID, because two installations can share a server.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -22,23 +25,22 @@ class OwnerComment(LenientModel):
     preview_uid: str | None = None
     import_uid: str | None = None
     pod_uid: str | None = None
-    owner_name: str | None = (
-        None  # of the import, else of the preview: by it the API server is asked whether it is gone
-    )
+    # The name of the import, or of the preview without one. The sweep asks the API server whether it still exists.
+    owner_name: str | None = None
 
     @property
     def owner_uid(self) -> str | None:
-        """Of the object that `owner_name` names."""
+        """Returns the UID of the resource that `owner_name` names."""
         return self.import_uid or self.preview_uid
 
 
 def format_owner_comment(mark: OwnerComment) -> str:
-    """JSON for COMMENT ON DATABASE / ROLE."""
+    """Formats the JSON text for COMMENT ON DATABASE or ROLE."""
     return json.dumps({COMMENT_KEY: mark.to_json()}, sort_keys=True)
 
 
 def parse_owner_comment(comment: str | None) -> OwnerComment | None:
-    """The mark in a comment; None for anybody else's comment."""
+    """Parses our comment. Returns None for a comment that is not ours."""
     try:
         return OwnerComment.model_validate(json.loads(comment or "")[COMMENT_KEY])
     except (ValueError, KeyError, TypeError):

@@ -1,4 +1,4 @@
-"""Defines our custom resources as plain values: what was read of a Project, PreviewDatabase or PostgresImport."""
+"""Defines our custom resources as plain values, as they were read from Kubernetes."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -9,9 +9,9 @@ from pgimport.model.status import ImportStatus, PreviewStatus, ProjectStatus
 
 @dataclass(frozen=True, slots=True)
 class ResourceKey:
-    """What a work item is: which object to look at. `namespace` is empty for a Project."""
+    """Identifies a resource to reconcile. The namespace of a Project is empty."""
 
-    kind: str  # the plural: names.PROJECTS, PREVIEWS, IMPORTS
+    kind: str  # plural name of the resource: names.PROJECTS, PREVIEWS or IMPORTS
     namespace: str
     name: str
 
@@ -21,7 +21,7 @@ class ResourceKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectMeta:
-    """Of an object's metadata, what a decision reads."""
+    """Metadata of an object that decisions need."""
 
     name: str
     namespace: str
@@ -36,7 +36,7 @@ class ObjectMeta:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportObject:
-    """One PostgresImport. `spec` is None where it cannot be read; `spec_error` names field and value."""
+    """PostgresImport. If the spec is invalid, `spec` is None and `spec_error` names the field and value."""
 
     meta: ObjectMeta
     spec: ImportSpec | None
@@ -46,7 +46,7 @@ class ImportObject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreviewObject:
-    """One PreviewDatabase."""
+    """PreviewDatabase. See ImportObject for `spec_error`."""
 
     meta: ObjectMeta
     spec: PreviewSpec | None
@@ -56,7 +56,7 @@ class PreviewObject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectObject:
-    """One Project."""
+    """Project. See ImportObject for `spec_error`."""
 
     meta: ObjectMeta
     spec: ProjectSpec | None

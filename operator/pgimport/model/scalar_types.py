@@ -7,13 +7,13 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
-# So few digits that no sum of them is more than CEL's `duration` holds (292 years): 32 characters are 57 years at most.
+# The digits are limited because CEL's `duration` holds at most 292 years; a text of 32 characters means at most 57.
 DURATION_PATTERN = r"^([0-9]{1,6}(s|m)|[0-9]{1,5}h)+$"
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
 def parse_duration(value: object) -> object:
-    """`1h30m` → timedelta; anything that is not a string is left to pydantic."""
+    """Parses a duration such as `1h30m`. Returns other types unchanged, for pydantic to validate. Raises ValueError."""
     if not isinstance(value, str):
         return value
     if not re.fullmatch(DURATION_PATTERN, value):
@@ -24,7 +24,7 @@ def parse_duration(value: object) -> object:
 
 
 def format_duration(value: timedelta) -> str:
-    """timedelta → `6h`, `1h30m`, `0s`: the spelling that `parse_duration` reads."""
+    """Formats a duration as `6h`, `1h30m` or `0s`, which `parse_duration` can read."""
     hours, rest = divmod(int(value.total_seconds()), 3600)
     minutes, seconds = divmod(rest, 60)
     parts = [(hours, "h"), (minutes, "m"), (seconds, "s")]
@@ -47,7 +47,7 @@ QUANTITY_PATTERN = r"^[0-9]+(\.[0-9]+)?(k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$"
 
 
 def measure_quantity(value: str) -> Fraction:
-    """A Kubernetes quantity (`10Gi`, `500m`, `2`) → its exact value."""
+    """Returns the exact value of a Kubernetes quantity (`10Gi`, `500m`, `2`). Raises ValueError."""
     match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([a-zA-Z]*)", value)
     if match is None or match[2] not in _SUFFIXES:
         raise ValueError(f"{value!r} is not a quantity: write it like 1073741824, 500M or 10Gi")
@@ -55,7 +55,7 @@ def measure_quantity(value: str) -> Fraction:
 
 
 def parse_quantity(value: object) -> object:
-    """A Kubernetes quantity of bytes (`10Gi`, `500M`, 1024) → bytes."""
+    """Parses a quantity of bytes (`10Gi`, `500M`, 1024). Returns other types than strings unchanged."""
     if not isinstance(value, str):
         return value
     if value.endswith("m"):
@@ -79,7 +79,7 @@ def _to_utc(value: datetime) -> datetime:
 
 
 def format_time(value: datetime) -> str:
-    """RFC 3339 in UTC, with milliseconds."""
+    """Formats a time by RFC 3339 in UTC, with milliseconds."""
     return _to_utc(value).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -91,16 +91,16 @@ Time = Annotated[
 ]
 
 
-def _of_these_days(value: datetime) -> datetime:
-    if not 1999 <= value.year <= 3000:  # the year as it was written may be the next or the last one in UTC
+def _check_year(value: datetime) -> datetime:
+    if not 1999 <= value.year <= 3000:  # the year in UTC can differ by one from the year as written
         raise ValueError("must be a time of the years 2000 to 2999")
     return value
 
 
 SPEC_TIME_PATTERN = "^2[0-9]{3}-"
-# What a person asks for: far enough from the ends of the calendar to reckon with, in any time zone.
+# A time that a user writes. Its year is far enough from the ends of the calendar to calculate with it in any zone.
 SpecTime = Annotated[
     Time,
-    AfterValidator(_of_these_days),
+    AfterValidator(_check_year),
     WithJsonSchema({"type": "string", "format": "date-time", "pattern": SPEC_TIME_PATTERN}),
 ]

@@ -1,7 +1,7 @@
-"""Addresses of a source's host: every A and AAAA record comes in, the one to use or a refusal goes out. Pure.
+"""Decides whether the addresses of a source's host may be used. Pure.
 
-A name is no proof of anything: only the addresses behind it are judged, all of them, and the one that is used is
-pinned, so that a second answer of the DNS changes nothing.
+A host name proves nothing, so the rules apply to all its addresses. The caller connects to the address that was
+checked, so that a later DNS answer (DNS rebinding) changes nothing.
 """
 
 import ipaddress
@@ -12,15 +12,15 @@ from pgimport.model.spec import AllowedSources
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-Resolve = Callable[[str, int], list[str]]  # host, port → every A and AAAA record; OSError where there is none
+Resolve = Callable[[str, int], list[str]]  # host, port → all A and AAAA records; raises OSError if there is none
 
 
 def _networks(*texts: str) -> tuple[Network, ...]:
     return tuple(ipaddress.ip_network(text) for text in texts)
 
 
-# The machine itself, its link, the cloud's metadata services, and what is no unicast address: only a CIDR that the
-# platform's admin wrote lets them through, never a host name.
+# Loopback, link-local, metadata services of clouds, and addresses that are not unicast. Only spec.sources.allowedCIDRs
+# can allow them, never allowedHosts.
 _NEVER_BY_NAME = _networks(
     "0.0.0.0/8",
     "127.0.0.0/8",
@@ -56,13 +56,13 @@ _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _COMPATIBLE = ipaddress.IPv6Network("::/96")  # RFC 4291 2.5.5.1: an IPv4 address in an IPv6 one, long deprecated
 
 
-def _within(address: Address, networks: tuple[Network, ...]) -> bool:
+def _is_within(address: Address, networks: tuple[Network, ...]) -> bool:
     return any(address in network for network in networks)
 
 
-def _unwrapped(address: Address) -> tuple[Address, ...]:
-    """The addresses that a packet would really go to: IPv4 inside of mapped, compatible, NAT64, 6to4 and Teredo
-    addresses."""
+def _unwrap(address: Address) -> tuple[Address, ...]:
+    """Returns the addresses that receive the packets: the IPv4 addresses within mapped, compatible, NAT64, 6to4 and
+    Teredo addresses."""
     if isinstance(address, ipaddress.IPv4Address):
         return (address,)
     if address.ipv4_mapped is not None:
@@ -76,13 +76,13 @@ def _unwrapped(address: Address) -> tuple[Address, ...]:
     return (address,)
 
 
-def _public(address: Address) -> bool:
+def _is_public(address: Address) -> bool:
     if isinstance(address, ipaddress.IPv4Address):
-        return not _within(address, _NOT_PUBLIC_4)
-    return address in _PUBLIC_6 and not _within(address, _NOT_PUBLIC_6)
+        return not _is_within(address, _NOT_PUBLIC_4)
+    return address in _PUBLIC_6 and not _is_within(address, _NOT_PUBLIC_6)
 
 
-def _host_allowed(host: str, patterns: list[str]) -> bool:
+def _is_host_allowed(host: str, patterns: list[str]) -> bool:
     name = host.lower().rstrip(".")
     for pattern in (text.lower().rstrip(".") for text in patterns):
         if name == pattern or (pattern.startswith("*.") and len(pattern) > 2 and name.endswith(pattern[1:])):
@@ -90,26 +90,26 @@ def _host_allowed(host: str, patterns: list[str]) -> bool:
     return False
 
 
-def _forbidden(host: str, why: str) -> Failure:
-    return Failure(Reason.SOURCE_ADDRESS_FORBIDDEN, f"the source {host} may not be reached: {why}")
+def _forbid(host: str, reason: str) -> Failure:
+    return Failure(Reason.SOURCE_ADDRESS_FORBIDDEN, f"the source {host} may not be reached: {reason}")
 
 
 def decide_address(host: str, addresses: list[str], sources: AllowedSources) -> str | Failure:
-    """Every address that `host` resolved to → the one to use; a single forbidden one is enough to refuse all."""
+    """Returns the first of the host's addresses, or a failure if any of them is forbidden."""
     cidrs = tuple(ipaddress.ip_network(text, strict=False) for text in sources.allowed_cidrs)
-    named = _host_allowed(host, sources.allowed_hosts)
+    is_host_allowed = _is_host_allowed(host, sources.allowed_hosts)
     if not addresses:
-        return _forbidden(host, "its name has no address")
+        return _forbid(host, "its name has no address")
     for text in addresses:
         try:
             address = ipaddress.ip_address(text)
         except ValueError:
-            return _forbidden(host, "its name resolves to something that is no plain address")
-        for real in _unwrapped(address):
-            if _within(real, cidrs):
+            return _forbid(host, "its name resolves to something that is not an IP address")
+        for real in _unwrap(address):
+            if _is_within(real, cidrs):
                 continue
-            if _within(real, _NEVER_BY_NAME):
-                return _forbidden(host, f"{text} is a loopback, link-local, metadata or reserved address")
-            if not named and not _public(real):
-                return _forbidden(host, f"{text} is not a public address")
+            if _is_within(real, _NEVER_BY_NAME):
+                return _forbid(host, f"{text} is a loopback, link-local, metadata or reserved address")
+            if not is_host_allowed and not _is_public(real):
+                return _forbid(host, f"{text} is not a public address")
     return addresses[0]
