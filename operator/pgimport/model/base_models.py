@@ -19,13 +19,17 @@ def to_resource_name(field: str) -> str:
 class StrictModel(BaseModel):
     """Base of models that users write. An unknown field is an error that names the field."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_resource_name, populate_by_name=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", alias_generator=to_resource_name, populate_by_name=True, defer_build=True
+    )
 
 
 class LenientModel(BaseModel):
     """Base of models that we write. Unknown fields are ignored, because another version may have written them."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_resource_name, populate_by_name=True)
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", alias_generator=to_resource_name, populate_by_name=True, defer_build=True
+    )
 
     def to_json(self) -> dict[str, Any]:
         """Returns the JSON object under the field names of the resource, without fields that are None."""
