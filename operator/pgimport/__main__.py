@@ -4,11 +4,10 @@ Imports only the program that is started: each image and each extra has the pack
 """
 
 import sys
-from importlib import import_module
 
-from pgimport.extras import EX_CONFIG, explain_missing_package
+from pgimport.extras import EX_CONFIG, NotInstalled, load_main
 
-# For each program: its module, and the extra that installs its packages.
+# Name of the program → its module, and the extra with its packages.
 PROGRAMS = {
     "operator": ("pgimport.handlers.main", "operator"),
     "api": ("pgimport.api.main", "api"),
@@ -27,15 +26,9 @@ def main() -> int:
         return EX_USAGE
     module, extra = PROGRAMS[program]
     try:
-        run = import_module(module).main
-    except ModuleNotFoundError as error:
-        if error.name is not None and module.startswith(error.name):
-            message: str | None = f"This image has no {program}. Use the image that is built for it."
-        else:
-            message = explain_missing_package(error, f"pgimport {program}", extra)
-        if message is None:
-            raise
-        print(f"pgimport: {message}", file=sys.stderr)
+        run = load_main(module, f"pgimport {program}", extra)
+    except NotInstalled as error:
+        print(f"pgimport: {error}", file=sys.stderr)
         return EX_CONFIG
     return int(run(sys.argv[2:]))
 

@@ -3,10 +3,9 @@
 import os
 import sys
 from collections.abc import Callable, Mapping
-from importlib import import_module
 
 from pgimport.cli.arguments import Arguments, build_parser
-from pgimport.extras import EX_CONFIG, explain_missing_package
+from pgimport.extras import EX_CONFIG, NotInstalled, load_main
 
 # Command → its module, and the extra with its packages.
 COMMANDS = {
@@ -23,12 +22,9 @@ def main(argv: list[str] | None = None) -> int:
     arguments = build_parser().parse_args(argv)
     module, extra = COMMANDS[arguments.command]
     try:
-        run = import_module(module).main
-    except ModuleNotFoundError as error:
-        message = explain_missing_package(error, f"pgimport {arguments.command}", extra)
-        if message is None:
-            raise
-        print(f"pgimport: {message}", file=sys.stderr)
+        run = load_main(module, f"pgimport {arguments.command}", extra)
+    except NotInstalled as error:
+        print(f"pgimport: {error}", file=sys.stderr)
         return EX_CONFIG
     return _run(run, arguments)
 
