@@ -103,11 +103,11 @@ e2e: setup ## the tests against the cluster of `make up`
 	exit $$status
 
 .PHONY: bench
-bench: up ## measure what is promised
+bench: up ## measure every figure that has a goal; writes tests/bench/report.md
 	@$(BIN)/python -m tests.bench
 
 .PHONY: chaos
-chaos: up ## all that takes part in an import dies, hangs, falls silent: what was seen
+chaos: up ## let every part of an import fail at every point; writes tests/chaos/report.md
 	@$(BIN)/python -m tests.chaos
 
 .PHONY: docs

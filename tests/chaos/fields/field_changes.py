@@ -19,7 +19,7 @@ _WRONG_TYPE: dict[str, Any] = {
     "array": "text",
     "quantity": True,
 }
-_MINIMUM, _MAXIMUM = 0, 2**63 - 1  # of an integer whose schema has no limits
+_MINIMUM, _MAXIMUM = 0, 2**63 - 1  # for an integer whose schema has no limits
 UNKNOWN = "noSuchField"
 
 
@@ -90,7 +90,7 @@ def derive_changes(node: SchemaNode) -> list[Change]:
     """Derive the changes of a field: at least one valid and one invalid. Raises NotDerivable."""
     valid = [_build_valid_change(node, sample) for sample in _derive_valid_values(node)]
     if node.path and not node.required and node.path[-1] != ITEM:
-        valid.append(Change(node, "left out", ABSENT, {}, samples.HEALTHY[node.kind]))
+        valid.append(Change(node, "missing", ABSENT, {}, samples.HEALTHY[node.kind]))
     invalid = [
         Change(node, description, value, _find_required_changes(node))
         for description, value in _derive_invalid_values(node)
@@ -176,7 +176,7 @@ def _derive_invalid_values(node: SchemaNode) -> Iterator[tuple[str, Any]]:
     if node.path:
         yield "of another type", _WRONG_TYPE[node.type]
     if node.required and node.path:
-        yield "left out", ABSENT
+        yield "missing", ABSENT
     if "enum" in schema:
         yield "not in its list", "no-such-value"
     if schema.get("minLength"):
@@ -186,7 +186,7 @@ def _derive_invalid_values(node: SchemaNode) -> Iterator[tuple[str, Any]]:
     if "pattern" in schema:
         if not re.search(schema["pattern"], " ! "):
             yield "against its pattern", " ! "
-        yield from _describe_forbidden(samples.FORBIDDEN_BY_PATTERN.get(schema["pattern"], ()))
+        yield from _describe_forbidden(samples.FORBIDDEN_DESPITE_PATTERN.get(schema["pattern"], ()))
     if schema.get("format") == "date-time":
         yield "no time", "yesterday"
     if "minimum" in schema:

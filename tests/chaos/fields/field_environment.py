@@ -60,13 +60,13 @@ class FieldEnvironment:
 
     def read_job_spec(self, body: Json) -> str:
         """Return the spec of an import's Job as text, without names and uids, so that two imports can be compared."""
-        meta = body["metadata"]
+        metadata = body["metadata"]
         texts = []
         for job in self.inspector.list_jobs(body):
             spec = {name: value for name, value in job["spec"].items() if name != "selector"}
             text = json.dumps({**spec, "template": spec["template"]["spec"]}, sort_keys=True)
-            texts.append(text.replace(job["metadata"]["name"], "JOB").replace(meta["uid"], "UID"))
-        return "".join(texts).replace(meta["name"], "NAME")
+            texts.append(text.replace(job["metadata"]["name"], "JOB").replace(metadata["uid"], "UID"))
+        return "".join(texts).replace(metadata["name"], "NAME")
 
 
 @contextmanager

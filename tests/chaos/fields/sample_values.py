@@ -30,7 +30,7 @@ class Absent:
     """The value of a field that is removed."""
 
     def __repr__(self) -> str:
-        return "left out"
+        return "missing"
 
 
 ABSENT = Absent()
@@ -67,7 +67,7 @@ VALUES_OF_FORMATS: dict[str, tuple[SampleValue, ...]] = {
     ),
 }
 # Values that match the pattern and that a rule must refuse.
-FORBIDDEN_BY_PATTERN: dict[str, tuple[Any, ...]] = {
+FORBIDDEN_DESPITE_PATTERN: dict[str, tuple[Any, ...]] = {
     DURATION_PATTERN: ("0s", "0h0m", "9" * 20 + "h", "9" * 31 + "s", "169h"),
     QUANTITY_PATTERN: (-1,),
     AMOUNT_PATTERN: (-1,),
