@@ -9,7 +9,7 @@ from tests.chaos.chaos_environment import ChaosEnvironment, open_chaos_environme
 from tests.e2e.postgres_pods import Source
 from tests.support import kubectl
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.exclusive]
 
 
 @pytest.fixture(scope="module")
