@@ -6,7 +6,7 @@ from tests.chaos.fields.crd_schema import KINDS
 from tests.chaos.fields.runner import count_changes, play_field_changes
 from tests.e2e.postgres_pods import Source
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.exclusive]
 
 
 @pytest.fixture(scope="module")
