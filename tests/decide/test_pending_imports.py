@@ -9,7 +9,6 @@ from tests.support.samples import (
     BORN,
     IMPORT_UID,
     NOW,
-    a_job,
     a_meta,
     a_preview,
     a_preview_spec,
@@ -17,25 +16,18 @@ from tests.support.samples import (
     a_project_spec,
     a_ready_status,
     a_running_status,
-    a_shadow,
-    an_attempt,
     an_import,
     an_import_spec,
     observed_import,
-    observed_running_import,
 )
 
 from pgimport.decide.conditions import in_progress, ready_reason
 from pgimport.decide.decision import (
     ClaimTarget,
-    DeleteJob,
-    DeleteJobSecret,
-    DropAttempt,
-    ReleaseTarget,
 )
-from pgimport.decide.imports import decide_action_failure, decide_import, decide_unreachable_server
+from pgimport.decide.imports import decide_import
 from pgimport.decide.observed import ObservedImport
-from pgimport.model.reasons import Failure, Reason, RetryClassification
+from pgimport.model.reasons import Reason, RetryClassification
 from pgimport.model.resources import ImportObject, ProjectObject
 from pgimport.model.status import Condition, ConditionStatus, ImportState, ImportStatus, PreviewState, ProjectStatus
 
@@ -326,89 +318,10 @@ def test_a_pending_import_is_cancelled_at_once() -> None:
     assert decision.status.error is None
 
 
-def test_a_suspended_import_releases_everything() -> None:
-    ended = an_attempt("gone", reason="SourceUnreachable", ended_at=BORN)
-    status = a_running_status(
-        state=ImportState.PENDING,
-        attempts=2,
-        attempt_history=[ended, an_attempt(number=2)],
-        shadow=a_shadow(),
-        claimed_by="pod-pod-uid-1",
-        claimed_at=BORN,
-    )
-    decision = decide(observed_running_import(an_import_spec(suspend=True), status))
-    assert decision.actions == (
-        DeleteJob(),
-        DropAttempt("gone"),
-        DropAttempt("pod-uid-1"),
-        DeleteJobSecret(),
-        ReleaseTarget(),
-    )
-    shown = decision.status
-    assert (shown.state, reason(decision)) == (ImportState.PENDING, Reason.SUSPENDED)
-    assert (shown.job, shown.shadow, shown.progress, shown.started_at, shown.locked_resource) == (None,) * 5
-    assert (shown.claimed_by, shown.claimed_at) == (None, None)
-
-
-def test_a_suspension_does_not_count_as_an_attempt() -> None:
-    ended = an_attempt("gone", reason="SourceUnreachable", ended_at=BORN)
-    status = a_running_status(state=ImportState.PENDING, attempts=2, attempt_history=[ended, an_attempt(number=2)])
-    shown = decide(observed_running_import(an_import_spec(suspend=True), status)).status
-    assert [(attempt.pod_uid, attempt.cleaned_up) for attempt in shown.attempt_history] == [("gone", True)]
-    assert shown.attempts == 1
-
-
-def test_a_suspension_does_not_delete_a_job_of_another_owner() -> None:
-    observed = observed_running_import(
-        an_import_spec(suspend=True), a_running_status(state=ImportState.PENDING), job=a_job(ours=False)
-    )
-    assert DeleteJob() not in decide(observed).actions
-
-
-def test_a_resumed_import_starts_with_a_new_timeout() -> None:
-    suspended = decide(
-        observed_running_import(an_import_spec(suspend=True), a_running_status(state=ImportState.PENDING))
-    ).status
-    decision = decide(observed_import(status=suspended))
-    assert (decision.status.state, decision.status.started_at) == (ImportState.RUNNING, NOW)
-    assert decision.actions == (ClaimTarget(),)
-
-
 def test_an_import_that_is_being_deleted_is_not_changed() -> None:
     observed = observed_import(status=a_running_status(), meta={"deleting": True})
     decision = decide(observed)
     assert (decision.status, decision.actions, decision.requeue_after) == (observed.object.status, (), None)
-
-
-UNREACHABLE = Failure(Reason.SERVER_UNREACHABLE, "the target server pg.internal:5432 cannot be reached")
-
-
-@pytest.mark.parametrize(
-    ("status", "state"),
-    [
-        pytest.param(ImportStatus(), ImportState.PENDING, id="pending"),
-        pytest.param(a_running_status(), ImportState.RUNNING, id="running"),
-    ],
-)
-def test_a_server_that_stops_answering_during_an_action_is_shown_and_retried(
-    status: ImportStatus, state: ImportState
-) -> None:
-    decision = decide_unreachable_server(observed_import(status=status), UNREACHABLE, NOW, POLICY)
-    assert (decision.status.state, reason(decision)) == (state, Reason.SERVER_UNREACHABLE)
-    assert (decision.actions, decision.requeue_after) == ((), POLICY.retry_interval)
-
-
-def test_a_server_that_does_not_answer_during_the_clean_up_is_retried_without_a_status_change() -> None:
-    observed = observed_import(status=ImportStatus(state=ImportState.FAILED, completed_at=BORN, error="as it was"))
-    decision = decide_unreachable_server(observed, UNREACHABLE, NOW, POLICY)
-    assert (decision.status, decision.requeue_after) == (observed.object.status, POLICY.retry_interval)
-
-
-def test_a_final_failure_of_an_action_ends_the_import() -> None:
-    failure = Failure(Reason.TARGET_BUSY, "a prepared transaction holds the target")
-    decision = decide_action_failure(observed_running_import(), failure, NOW)
-    assert (decision.status.state, reason(decision)) == (ImportState.FAILED, Reason.TARGET_BUSY)
-    assert decision.status.error == failure.format_with_hint()
 
 
 def test_a_condition_keeps_its_time_while_its_status_stays() -> None:

@@ -1,14 +1,12 @@
-"""PreviewDatabases: creation, reset, expiry, clones and deletion."""
+"""PreviewDatabases: creation, reset, expiry and deletion."""
 
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
 from tests.support.samples import (
     BORN,
     DATABASE,
     NOW,
-    PREVIEW,
     PREVIEW_UID,
     a_meta,
     a_policy,
@@ -17,19 +15,17 @@ from tests.support.samples import (
     a_project,
     a_project_spec,
     a_ready_status,
-    an_import,
     observed_preview,
 )
 
 from pgimport.decide.conditions import ready_reason
-from pgimport.decide.decision import Action, CreateCloneImport, Decision, DropPreview, EnsurePreview, SetFinalizer
+from pgimport.decide.decision import Action, Decision, DropPreview, EnsurePreview, SetFinalizer
 from pgimport.decide.observed import ObservedPreview
 from pgimport.decide.previews import decide_preview, loses_database
-from pgimport.model.names import FINALIZER_PREVIEW, clone_name, owner_role_name
+from pgimport.model.names import FINALIZER_PREVIEW, owner_role_name
 from pgimport.model.reasons import Reason
-from pgimport.model.resources import ImportObject, PreviewObject
-from pgimport.model.spec import PreviewSpec
-from pgimport.model.status import ImportState, ImportStatus, PreviewState, PreviewStatus, ProjectStatus
+from pgimport.model.resources import PreviewObject
+from pgimport.model.status import PreviewState, PreviewStatus, ProjectStatus
 
 POLICY = a_policy()
 NEW = PreviewStatus(observed_generation=-1)
@@ -278,66 +274,3 @@ def test_a_recreated_preview_of_the_same_name_has_another_database() -> None:
     later = decide(observed_preview(status=NEW, meta={"uid": "another-uid", "finalizers": (FINALIZER_PREVIEW,)}))
     assert PREVIEW_UID != "another-uid"
     assert later.status.database != DATABASE
-
-
-# --- clones ---
-
-CLONE = a_preview_spec(mode="clone")
-CLONE_WITH_RESET = a_preview_spec(mode="clone", resetAt="2026-01-01T12:05:00Z")
-WITH_PRIMARY = a_project(a_project_spec(primary={"urlSecretRef": {"name": "primary", "key": "url"}}))
-FIRST_CLONE, SECOND_CLONE = (clone_name(PREVIEW, PREVIEW_UID, number) for number in (1, 2))
-CLONING = a_ready_status(state=PreviewState.PENDING, clone_import=FIRST_CLONE, clones=1)
-
-
-def cloning(spec: PreviewSpec = CLONE, status: PreviewStatus = CLONING, **changes: Any) -> Decision[PreviewStatus]:
-    return decide(observed_preview(spec, status, **({"project": WITH_PRIMARY} | changes)))
-
-
-def ended(state: ImportState, **status: Any) -> ImportObject:
-    return an_import(status=ImportStatus(state=state, **status), name=FIRST_CLONE)
-
-
-def test_a_clone_is_created_empty_and_filled_by_an_import() -> None:
-    decision = cloning(status=NEW)
-    assert decision.actions == (EnsurePreview(recreate=False), CreateCloneImport(FIRST_CLONE))
-    shown = decision.status
-    assert (shown.state, reason(decision), shown.clone_import) == (PreviewState.PENDING, Reason.CLONING, FIRST_CLONE)
-
-
-def test_a_clone_waits_for_its_import() -> None:
-    decision = cloning(clone=ended(ImportState.RUNNING))
-    assert (decision.actions, decision.status.state) == ((), PreviewState.PENDING)
-    assert FIRST_CLONE in decision.message
-
-
-def test_a_clone_is_ready_when_its_import_has_completed_and_stays_so() -> None:
-    decision = cloning(clone=ended(ImportState.COMPLETED))
-    assert (decision.actions, decision.status.state) == ((), PreviewState.READY)
-    later = cloning(status=decision.status)
-    assert (later.actions, later.status.state) == ((), PreviewState.READY), "the import may be deleted then"
-    lost = cloning(status=decision.status, secret_exists=False, project=a_project())
-    assert lost.actions == (EnsurePreview(recreate=False),)
-
-
-def test_a_clone_fails_with_its_import_and_a_reset_begins_a_new_one() -> None:
-    failed = cloning(clone=ended(ImportState.FAILED, error="the source did not answer"))
-    assert (failed.status.state, reason(failed)) == (PreviewState.FAILED, Reason.CLONE_FAILED)
-    assert "the source did not answer" in failed.message
-    again = cloning(CLONE_WITH_RESET, failed.status, clone=ended(ImportState.FAILED))
-    assert again.actions == (EnsurePreview(recreate=True), CreateCloneImport(SECOND_CLONE))
-    assert (again.status.state, again.status.clones) == (PreviewState.PENDING, 2)
-
-
-def test_a_deleted_import_of_a_clone_is_created_again() -> None:
-    assert cloning().actions == (EnsurePreview(recreate=False), CreateCloneImport(FIRST_CLONE))
-
-
-def test_a_renewed_clone_is_filled_by_a_new_import() -> None:
-    back = cloning(status=CLONING.model_copy(update={"state": PreviewState.EXPIRED}))
-    assert back.actions == (EnsurePreview(recreate=False), CreateCloneImport(SECOND_CLONE))
-
-
-def test_a_clone_waits_for_the_projects_primary() -> None:
-    decision = cloning(status=NEW, project=a_project())
-    assert (decision.actions, reason(decision)) == ((), Reason.PRIMARY_MISSING)
-    assert decision.status.observed_generation == 1

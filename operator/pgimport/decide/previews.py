@@ -55,14 +55,16 @@ def _decide(observed: ObservedPreview, now: datetime, policy: Policy) -> Decisio
         return _decide_deletion(observed, status, now, policy)
     if (refusal := _find_refusal(observed)) is not None:
         conditions = stalled(refusal.reason, refusal.format_with_hint())
-        return _show(status, PreviewState.FAILED, conditions, now, LONGEST_INTERVAL)
+        return build_decision(_in_state(status, PreviewState.FAILED), conditions, now, LONGEST_INTERVAL)
     assert item.spec is not None  # noqa: S101 (_find_refusal has refused a spec that cannot be read)
     if (wait := _wait_for_project(observed, item.spec)) is not None:
         stays = status.state in (PreviewState.READY, PreviewState.EXPIRED)
-        return _show(status, status.state if stays else PreviewState.PENDING, wait, now, policy.waiting_interval)
+        return build_decision(
+            _in_state(status, status.state if stays else PreviewState.PENDING), wait, now, policy.waiting_interval
+        )
     if FINALIZER_PREVIEW not in item.meta.finalizers:
         conditions = in_progress(Reason.PENDING, "The operator creates the database.")
-        return _show(status, status.state, conditions, now, IMMEDIATELY, (SetFinalizer(True),))
+        return build_decision(_in_state(status, status.state), conditions, now, IMMEDIATELY, (SetFinalizer(True),))
     return _decide_life(observed, item.spec, status, now, policy)
 
 
@@ -104,10 +106,14 @@ def _decide_life(
     # An import that was deleted in the middle of its swap leaves the database closed.
     abandoned = previous_claim is not None and not claimed
     if status.state is PreviewState.READY and observed.secret_exists and not reset_due and not abandoned:
-        return _show(status, PreviewState.READY, DATABASE_READY, now, expires_at - now)
+        return build_decision(
+            _in_state(status, PreviewState.READY), DATABASE_READY, now, min(expires_at - now, LONGEST_INTERVAL)
+        )
     if reset_due and claimed:
         message = "spec.resetAt waits for the import that has claimed the preview."
-        return _show(status, status.state, in_progress(Reason.PENDING, message), now, policy.waiting_interval)
+        return build_decision(
+            _in_state(status, status.state), in_progress(Reason.PENDING, message), now, policy.waiting_interval
+        )
     database, role = database_and_role(observed)
     created = status.model_copy(
         update={
@@ -121,7 +127,7 @@ def _decide_life(
     ensure = _ensure_preview(observed, recreate=reset_due and status.database is not None)
     if spec.mode is PreviewMode.CLONE and (ensure.recreate or status.state is not PreviewState.READY):
         return _decide_clone(observed, created, ensure, now, policy)
-    return _show(created, PreviewState.READY, DATABASE_READY, now, IMMEDIATELY, (ensure,))
+    return build_decision(_in_state(created, PreviewState.READY), DATABASE_READY, now, IMMEDIATELY, (ensure,))
 
 
 def _ensure_preview(observed: ObservedPreview, recreate: bool) -> EnsurePreview:
@@ -157,7 +163,7 @@ def _decide_clone(
         message = "The preview waits for spec.primary of its Project: the database to copy."
         unchanged = observed.object.status.model_copy(update={"observed_generation": meta.generation})
         conditions = in_progress(Reason.PRIMARY_MISSING, message)
-        return _show(unchanged, unchanged.state, conditions, now, policy.waiting_interval)
+        return build_decision(_in_state(unchanged, unchanged.state), conditions, now, policy.waiting_interval)
     if name is None or ensure.recreate or created.state is PreviewState.EXPIRED:
         number = (created.clones or 0) + 1
         name = clone_name(meta.name, meta.uid, number)
@@ -165,13 +171,15 @@ def _decide_clone(
     elif clone is not None and clone.status.terminal:
         if clone.status.state is ImportState.COMPLETED:
             filled = ready(Reason.READY, f"Import {name} has copied the primary database.")
-            return _show(created, PreviewState.READY, filled, now, IMMEDIATELY)
+            return build_decision(_in_state(created, PreviewState.READY), filled, now, IMMEDIATELY)
         message = f"Import {name} {clone.status.state}: {clone.status.error}. Set spec.resetAt to begin a new one."
-        return _show(created, PreviewState.FAILED, stalled(Reason.CLONE_FAILED, message), now, LONGEST_INTERVAL)
+        return build_decision(
+            _in_state(created, PreviewState.FAILED), stalled(Reason.CLONE_FAILED, message), now, LONGEST_INTERVAL
+        )
     at_work = clone is not None and not ensure.recreate and observed.secret_exists
     conditions = in_progress(Reason.CLONING, f"Import {name} copies the Project's primary database.")
     actions = () if at_work else (ensure, CreateCloneImport(name))
-    return _show(created, PreviewState.PENDING, conditions, now, policy.waiting_interval, actions)
+    return build_decision(_in_state(created, PreviewState.PENDING), conditions, now, policy.waiting_interval, actions)
 
 
 def database_and_role(observed: ObservedPreview) -> tuple[str, str]:
@@ -185,12 +193,14 @@ def _decide_expiry(
     observed: ObservedPreview, status: PreviewStatus, now: datetime, policy: Policy
 ) -> Decision[PreviewStatus]:
     if status.state is PreviewState.EXPIRED:
-        return _show(status, PreviewState.EXPIRED, EXPIRED, now, LONGEST_INTERVAL)
+        return build_decision(_in_state(status, PreviewState.EXPIRED), EXPIRED, now, LONGEST_INTERVAL)
     if status.active_import is not None:
         message = "The ttl is over. The expiry waits for the import that has claimed the preview."
-        return _show(status, status.state, in_progress(Reason.PENDING, message), now, policy.waiting_interval)
+        return build_decision(
+            _in_state(status, status.state), in_progress(Reason.PENDING, message), now, policy.waiting_interval
+        )
     drop = DropPreview(observed.database_oid)
-    return _show(status, PreviewState.EXPIRED, EXPIRED, now, LONGEST_INTERVAL, (drop,))
+    return build_decision(_in_state(status, PreviewState.EXPIRED), EXPIRED, now, LONGEST_INTERVAL, (drop,))
 
 
 def _decide_deletion(
@@ -202,7 +212,7 @@ def _decide_deletion(
     if status.active_import is not None:
         message = "The preview is being deleted. The import that has claimed it ends first."
         conditions = in_progress(Reason.DELETING, message)
-        return _show(status, PreviewState.DELETING, conditions, now, policy.retry_interval)
+        return build_decision(_in_state(status, PreviewState.DELETING), conditions, now, policy.retry_interval)
     drop: tuple[Action, ...] = (DropPreview(),) if observed.project is not None else ()
     return Decision(
         status=observed.object.status,  # without its finalizer the object is gone, so no status is written
@@ -211,14 +221,6 @@ def _decide_deletion(
     )
 
 
-def _show(
-    status: PreviewStatus,
-    state: PreviewState | None,
-    conditions: ConditionSet,
-    now: datetime,
-    requeue_after: timedelta,
-    actions: tuple[Action, ...] = (),
-) -> Decision[PreviewStatus]:
-    """Builds the decision for a state. A preview without a state becomes pending."""
-    status = status.model_copy(update={"state": state or PreviewState.PENDING})
-    return build_decision(status, conditions, now, min(requeue_after, LONGEST_INTERVAL), actions)
+def _in_state(status: PreviewStatus, state: PreviewState | None) -> PreviewStatus:
+    """Returns the status in this state. A preview without a state is pending."""
+    return status.model_copy(update={"state": state or PreviewState.PENDING})

@@ -33,7 +33,7 @@ from pgimport.model.errors import NotFound, PgimportError, ServerUnavailable
 from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS
 from pgimport.model.policy import Policy
 from pgimport.model.reasons import Failure
-from pgimport.model.resources import ObjectMeta, ResourceKey
+from pgimport.model.resources import ImportObject, PreviewObject, ProjectObject, ResourceKey
 from pgimport.model.status import ImportState, ImportStatus, PreviewStatus, ProjectStatus
 from pgimport.reconcile.act_on_imports import act_on_import
 from pgimport.reconcile.act_on_previews import act_on_preview
@@ -46,6 +46,7 @@ from pgimport.reconcile.work_queue import ReconcileResult
 
 logger = logging.getLogger(__name__)
 Status = ImportStatus | PreviewStatus | ProjectStatus
+Resource = ImportObject | PreviewObject | ProjectObject
 ObservedT = TypeVar("ObservedT", ObservedImport, ObservedPreview, ProjectObservation)
 
 
@@ -125,7 +126,7 @@ def _decide_and_act(
     if decision.actions and reconciler.confirms:
         confirm_unchanged(context.cluster, key, observed.object.meta)
     decision = _act(context, reconciler, observed, decision)
-    _write_status(context, key, observed.object.meta, observed.object.status, decision)
+    _write_status(context, key, observed.object, decision)
     return ReconcileResult(requeue_after=decision.requeue_after, wake=_list_keys(context, decision.wake))
 
 
@@ -171,41 +172,33 @@ def _list_keys(context: ReconcileContext, targets: tuple[WakeTarget, ...]) -> tu
     return tuple(keys)
 
 
-def _write_status(
-    context: ReconcileContext, key: ResourceKey, meta: ObjectMeta, before: Status, decision: Decision[Any]
-) -> None:
+def _write_status(context: ReconcileContext, key: ResourceKey, item: Resource, decision: Decision[Any]) -> None:
     """Writes the status if more than `updatedAt` changed, then logs and posts an event."""
-    unstamped = decision.status.model_copy(update={"updated_at": before.updated_at})
-    if unstamped == before:
+    unstamped = decision.status.model_copy(update={"updated_at": item.status.updated_at})
+    if unstamped == item.status:
         return
     status = unstamped.model_copy(update={"updated_at": _now()})
     try:
-        write_status(context.cluster, key, meta, status)
+        write_status(context.cluster, key, item.meta, status)
     except NotFound:
-        if not meta.deleting:  # an object whose finalizer was just removed has no status any more
+        if not item.meta.deleting:  # an object whose finalizer was just removed has no status any more
             raise
         return
-    _report_transition(context, key, meta, before, status, decision.message)
+    _report_transition(context, key, item, status, decision.message)
 
 
 def _report_transition(
-    context: ReconcileContext, key: ResourceKey, meta: ObjectMeta, before: Status, after: Status, message: str
+    context: ReconcileContext, key: ResourceKey, item: Resource, status: Status, message: str
 ) -> None:
     """Logs a line and posts an event if the state or the reason of Ready changed. Progress alone is not reported."""
-    previous = getattr(before, "state", None), ready_reason(before.conditions)
-    state, reason = getattr(after, "state", None), ready_reason(after.conditions)
+    previous = getattr(item.status, "state", None), ready_reason(item.status.conditions)
+    state, reason = getattr(status, "state", None), ready_reason(status.conditions)
     if previous == (state, reason):
         return
     logger.info("%s is %s (%s): %s", key, state or "observed", reason, message)
-    namespace = meta.namespace or context.policy.operator_namespace
-    event = build_event(
-        RECONCILERS[key.kind].kind,
-        meta,
-        reason or "Seen",
-        message,
-        warning=state == "failed",
-        namespace=namespace,
-    )
+    kind, warning = RECONCILERS[key.kind].kind, state == "failed"
+    namespace = item.meta.namespace or context.policy.operator_namespace
+    event = build_event(kind, item.meta, reason or "Seen", message, warning=warning, namespace=namespace)
     try:
         post_event(context.cluster, namespace, event)
     except PgimportError as error:
