@@ -43,7 +43,7 @@ HOMES = [
 
 
 def numbers(builds: list[IndexBuild]) -> list[int]:
-    return [build.number for build in builds]
+    return [build.build_id for build in builds]
 
 
 def test_indexes_of_the_largest_table_come_first_and_its_key_before_them() -> None:
@@ -85,7 +85,7 @@ def test_only_an_index_alone_shares_its_table() -> None:
         an_entry(11, "CONSTRAINT", 1),
         an_entry(12, "INDEX", 1, definition="CREATE INDEX b;\nALTER TABLE t CLUSTER ON b"),
     ]
-    assert {build.number: build.exclusive for build in plan_index_builds(entries, TABLES, set())} == {
+    assert {build.build_id: build.exclusive for build in plan_index_builds(entries, TABLES, set())} == {
         10: False,
         11: True,
         12: True,
@@ -118,7 +118,7 @@ def test_a_plain_key_beside_other_indexes_is_made_of_an_index(said: str, split: 
     index, take_over, _ = builds
     assert index.statement == f'CREATE UNIQUE INDEX "k.1" ON "a b"."t""x" USING btree ({columns}'
     assert take_over.statement == KEY.partition(" {")[0] + f' {kind} USING INDEX "k.1"'
-    assert (index.exclusive, take_over.exclusive, take_over.after) == (False, True, index.number)
+    assert (index.exclusive, take_over.exclusive, take_over.after_id) == (False, True, index.build_id)
 
 
 def a_build(number: int, table: int, *, exclusive: bool = False, last: bool = False) -> IndexBuild:
@@ -135,7 +135,7 @@ def take_ready(board: IndexQueue) -> list[int]:
         timer.cancel()
         if build is None:
             return taken
-        taken.append(build.number)
+        taken.append(build.build_id)
 
 
 def test_a_build_waits_for_its_rows() -> None:
@@ -156,17 +156,17 @@ def test_statistics_come_after_all_else_of_their_table() -> None:
     board.add_loaded_tables([100])
     first = board.take()
     assert first is not None
-    assert first.number == 1
+    assert first.build_id == 1
     board.finish(first)
     assert board.take() == analyze
 
 
 def test_a_constraint_comes_after_its_index() -> None:
-    board = IndexQueue([replace(a_build(2, 100), after=1), a_build(1, 100)], 4)
+    board = IndexQueue([replace(a_build(2, 100), after_id=1), a_build(1, 100)], 4)
     board.add_loaded_tables([100])
     first = board.take()
     assert first is not None
-    assert first.number == 1
+    assert first.build_id == 1
     board.finish(first)
     assert take_ready(board) == [2]
 

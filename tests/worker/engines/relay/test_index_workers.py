@@ -29,6 +29,6 @@ def test_what_a_builder_has_settled_outlives_a_crash_of_the_server() -> None:
         )
         with closing(builder):
             builder.build(INDEX)
-            builder.settle()
+            builder.flush()
             server.crash(name)
         assert server.query("SELECT relname FROM pg_class WHERE relname = 'i'", name) == [("i",)]

@@ -28,7 +28,7 @@ TABLES = "; ".join(
 
 
 @pytest.fixture(scope="module")
-def telling() -> Iterator[PostgresServer]:
+def logging_server() -> Iterator[PostgresServer]:
     """A 16 that writes every statement into its log."""
     with run_postgres(16, log_statement="all") as server:
         server.execute("CREATE DATABASE many")
@@ -62,50 +62,59 @@ def without_key(text: str) -> str:
     return "\n".join(line for line in text.splitlines() if not line.startswith(("\\restrict", "\\unrestrict")))
 
 
-def test_the_dump_is_the_same_and_sequences_are_asked_for_once(telling: PostgresServer, tmp_path: Path) -> None:
-    source = endpoint(telling, "many")
-    _, _, plain = dump(telling, source, tmp_path, ClientProcesses())
-    assert telling.log is not None
-    begun = len(telling.log.read_text())
+def test_the_dump_is_the_same_and_sequences_are_asked_for_once(logging_server: PostgresServer, tmp_path: Path) -> None:
+    source = endpoint(logging_server, "many")
+    _, _, plain = dump(logging_server, source, tmp_path, ClientProcesses())
+    assert logging_server.log is not None
+    begun = len(logging_server.log.read_text())
     with run_pg_dump_proxy(source, tmp_path) as door:
-        code, words, through = dump(telling, door, tmp_path, ClientProcesses())
+        code, words, through = dump(logging_server, door, tmp_path, ClientProcesses())
     assert (code, words.error) == (0, None)
     assert without_key(through) == without_key(plain)
     assert plain.count("INCREMENT BY") >= 80
-    asked = [line for line in telling.log.read_text()[begun:].splitlines() if "FROM pg_catalog.pg_sequence" in line]
+    asked = [
+        line for line in logging_server.log.read_text()[begun:].splitlines() if "FROM pg_catalog.pg_sequence" in line
+    ]
     assert len(asked) == 1
 
 
-def test_an_import_takes_the_door_where_it_is_worth_it(bench: Bench, telling: PostgresServer) -> None:
-    assert telling.log is not None
-    begun = len(telling.log.read_text())
-    bench.source_url = telling.url("many")
+def test_an_import_takes_the_door_where_it_is_worth_it(bench: Bench, logging_server: PostgresServer) -> None:
+    assert logging_server.log is not None
+    begun = len(logging_server.log.read_text())
+    bench.source_url = logging_server.url("many")
     with bench.shadow():
         result = bench.run()
     assert result.failure is None
     assert result.verification is not None
     assert result.verification.sequences == 84
-    dumped = [line for line in telling.log.read_text()[begun:].splitlines() if ", seqrelid FROM pg_catalog." in line]
+    dumped = [
+        line for line in logging_server.log.read_text()[begun:].splitlines() if ", seqrelid FROM pg_catalog." in line
+    ]
     assert len(dumped) == 1
 
 
-def test_what_the_source_refuses_is_told_as_it_said_it(telling: PostgresServer, tmp_path: Path) -> None:
-    telling.execute("CREATE ROLE reader LOGIN PASSWORD 'reader'")
-    telling.execute("CREATE DATABASE closed")
-    telling.execute("CREATE SCHEMA own; CREATE TABLE own.t (); REVOKE ALL ON SCHEMA own FROM PUBLIC", "closed")
+def test_what_the_source_refuses_is_told_as_it_said_it(logging_server: PostgresServer, tmp_path: Path) -> None:
+    logging_server.execute("CREATE ROLE reader LOGIN PASSWORD 'reader'")
+    logging_server.execute("CREATE DATABASE closed")
+    logging_server.execute("CREATE SCHEMA own; CREATE TABLE own.t (); REVOKE ALL ON SCHEMA own FROM PUBLIC", "closed")
     reader = Endpoint(
-        host=telling.host, port=telling.port, user="reader", password="reader", dbname="closed", sslmode="disable"
+        host=logging_server.host,
+        port=logging_server.port,
+        user="reader",
+        password="reader",
+        dbname="closed",
+        sslmode="disable",
     )
     with run_pg_dump_proxy(reader, tmp_path) as door:
-        code, words, _ = dump(telling, door, tmp_path, ClientProcesses())
+        code, words, _ = dump(logging_server, door, tmp_path, ClientProcesses())
     failure = translate_dump_exit(code, words)
     assert failure.reason is Reason.SOURCE_PERMISSION_DENIED
     assert "permission denied for schema own" in failure.message
 
 
-def test_a_source_that_does_not_let_in_is_told(telling: PostgresServer, tmp_path: Path) -> None:
-    with run_pg_dump_proxy(endpoint(telling, "many", password="wrong"), tmp_path) as door:
-        code, words, _ = dump(telling, door, tmp_path, ClientProcesses())
+def test_a_source_that_does_not_let_in_is_told(logging_server: PostgresServer, tmp_path: Path) -> None:
+    with run_pg_dump_proxy(endpoint(logging_server, "many", password="wrong"), tmp_path) as door:
+        code, words, _ = dump(logging_server, door, tmp_path, ClientProcesses())
     assert code == 1
     assert "password authentication failed" in (words.error or "")
 
@@ -129,37 +138,45 @@ def start_waiting(
     return thread, ended
 
 
-def test_a_source_that_is_lost_is_told_in_its_own_words(telling: PostgresServer, tmp_path: Path) -> None:
-    with telling.connect("many") as holder, run_pg_dump_proxy(endpoint(telling, "many"), tmp_path) as door:
+def test_a_source_that_is_lost_is_told_in_its_own_words(logging_server: PostgresServer, tmp_path: Path) -> None:
+    with (
+        logging_server.connect("many") as holder,
+        run_pg_dump_proxy(endpoint(logging_server, "many"), tmp_path) as door,
+    ):
         holder.execute("BEGIN; LOCK TABLE t1")
-        thread, ended = start_waiting(telling, door, tmp_path, ClientProcesses())
-        telling.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+        thread, ended = start_waiting(logging_server, door, tmp_path, ClientProcesses())
+        logging_server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
         thread.join(10)
         holder.execute("ROLLBACK")
     assert ended[0].reason is Reason.SOURCE_UNREACHABLE
     assert "query failed: FATAL: terminating connection due to administrator command" in ended[0].message
 
 
-def test_a_client_that_is_ended_leaves_nothing_waiting_at_the_source(telling: PostgresServer, tmp_path: Path) -> None:
+def test_a_client_that_is_ended_leaves_nothing_waiting_at_the_source(
+    logging_server: PostgresServer, tmp_path: Path
+) -> None:
     children = ClientProcesses()
-    with telling.connect("many") as holder, run_pg_dump_proxy(endpoint(telling, "many"), tmp_path) as door:
+    with (
+        logging_server.connect("many") as holder,
+        run_pg_dump_proxy(endpoint(logging_server, "many"), tmp_path) as door,
+    ):
         holder.execute("BEGIN; LOCK TABLE t1")
-        thread, _ = start_waiting(telling, door, tmp_path, children)
+        thread, _ = start_waiting(logging_server, door, tmp_path, children)
         children.end_all()
         thread.join(10)
-        assert telling.query("SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'") == []
+        assert logging_server.query("SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'") == []
         holder.execute("ROLLBACK")
 
 
-def test_a_folder_with_a_name_too_long_for_a_socket_is_refused(telling: PostgresServer, tmp_path: Path) -> None:
+def test_a_folder_with_a_name_too_long_for_a_socket_is_refused(logging_server: PostgresServer, tmp_path: Path) -> None:
     deep = tmp_path / ("x" * 100)
     deep.mkdir()
-    with pytest.raises(OSError, match="too long"), run_pg_dump_proxy(endpoint(telling, "many"), deep):
+    with pytest.raises(OSError, match="too long"), run_pg_dump_proxy(endpoint(logging_server, "many"), deep):
         pass
 
 
-def test_the_door_is_for_this_user_alone(telling: PostgresServer, tmp_path: Path) -> None:
-    with run_pg_dump_proxy(endpoint(telling, "many"), tmp_path):
+def test_the_door_is_for_this_user_alone(logging_server: PostgresServer, tmp_path: Path) -> None:
+    with run_pg_dump_proxy(endpoint(logging_server, "many"), tmp_path):
         (door,) = tmp_path.glob(".s.PGSQL.*")
         assert door.stat().st_mode & 0o777 == 0o600
     assert not door.exists()

@@ -37,7 +37,7 @@ def test_the_largest_table_comes_first_and_small_ones_travel_together() -> None:
     facts = some_facts(a_table(1, 5), a_table(2, 9 * MIB), a_table(3, 900 * MIB), a_table(4, 7))
     plan = plan_relay(facts, 4)
     assert titles(facts) == ["public.t3", "public.t2", "public.t4 and 1 more"]
-    assert [step.way for step in plan.steps if isinstance(step, RowsStep)] == [
+    assert [step.driver for step in plan.steps if isinstance(step, RowsStep)] == [
         Driver.ASYNCPG,
         Driver.ASYNCPG,
         Driver.LIBPQ,
@@ -60,13 +60,13 @@ def test_partitions_that_go_through_their_root_are_one_step() -> None:
     facts = some_facts(a_table(1, 5 * MIB, 9), a_table(2, 4, 9), a_table(3, 2 * MIB), roots={9: root})
     first, second = plan_relay(facts, 4).steps
     assert isinstance(first, RowsStep)
-    assert ([rows.table.oid for rows in first.rows], first.through) == ([1, 2], root)
+    assert ([rows.table.oid for rows in first.tables], first.root) == ([1, 2], root)
     assert isinstance(second, RowsStep)
-    assert second.through is None
+    assert second.root is None
 
 
 def test_large_objects_come_before_small_tables_in_ranges_that_miss_none() -> None:
-    facts = some_facts(a_table(1, 5), a_table(2, 9 * MIB), objects=(16400, 18000))
+    facts = some_facts(a_table(1, 5), a_table(2, 9 * MIB), large_object_starts=(16400, 18000))
     assert plan_relay(facts, 4).steps[1:3] == (LargeObjectsStep(16400, 18000), LargeObjectsStep(18000, None))
 
 
@@ -76,8 +76,8 @@ def test_large_objects_come_before_small_tables_in_ranges_that_miss_none() -> No
         pytest.param({}, 4, "", id="nothing in the way"),
         pytest.param({"free_connections": 2}, 2, "2 streams instead of 4: the source has no room", id="connections"),
         pytest.param({"free_connections": -3}, 1, "1 stream instead of 4", id="no connection at all"),
-        pytest.param({"memory": 182 * MIB}, 2, "the pod may use 182 MiB of memory", id="memory"),
-        pytest.param({"memory": 64 * MIB}, 1, "1 stream instead of 4", id="hardly any memory"),
+        pytest.param({"memory_limit": 182 * MIB}, 2, "the pod may use 182 MiB of memory", id="memory"),
+        pytest.param({"memory_limit": 64 * MIB}, 1, "1 stream instead of 4", id="hardly any memory"),
     ],
 )
 def test_streams_are_as_many_as_all_ends_allow(changes: dict[str, int], streams: int, words: str) -> None:
@@ -93,7 +93,7 @@ def test_streams_are_as_many_as_all_ends_allow(changes: dict[str, int], streams:
 )
 def test_what_asyncpg_cannot_do_passes_libpq_and_is_said(changes: dict[str, object], words: str) -> None:
     plan = plan_relay(some_facts(a_table(1, 9 * MIB), **changes), 4)
-    assert [step.way for step in plan.steps if isinstance(step, RowsStep)] == [Driver.LIBPQ]
+    assert [step.driver for step in plan.steps if isinstance(step, RowsStep)] == [Driver.LIBPQ]
     assert words in plan.notes[0]
 
 
@@ -110,7 +110,7 @@ def test_what_asyncpg_cannot_do_passes_libpq_and_is_said(changes: dict[str, obje
 def test_the_engine_is_the_relay_unless_it_cannot(
     asked: Engine, rows: tuple[str, ...], chosen: Engine, words: str | None
 ) -> None:
-    engine, why = choose_engine(asked, some_facts(extension_rows=rows))
+    engine, why = choose_engine(asked, some_facts(extensions_with_rows=rows))
     assert engine is chosen
     assert (why is None) if words is None else words in (why or "")
 
@@ -130,7 +130,9 @@ def test_index_memory_follows_the_servers_buffers(current: int, buffers: int, bu
 
 
 def test_a_plan_can_be_read_by_a_person() -> None:
-    facts = some_facts(a_table(1, 5 * MIB), a_table(2, 5), indexes={1: 1}, objects=(16400,), cores=2)
+    facts = some_facts(
+        a_table(1, 5 * MIB), a_table(2, 5), index_counts={1: 1}, large_object_starts=(16400,), target_cores=2
+    )
     assert describe_plan(facts, plan_relay(facts, 8)) == [
         "3 streams, 2 at the indexes",
         "public.t1: 5.0 MiB by asyncpg, frozen, then 1 index",

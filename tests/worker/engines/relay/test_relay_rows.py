@@ -20,7 +20,7 @@ from pgimport.worker.engines.relay import large_objects as objects
 from pgimport.worker.engines.relay import relay_plan as plan
 from pgimport.worker.engines.relay.copy_stream import CopyStream
 
-BOTH_WAYS = pytest.mark.parametrize("small", [-1, plan.SMALL], ids=["each table by itself", "in batches"])
+BOTH_WAYS = pytest.mark.parametrize("small", [-1, plan.SMALL_TABLE_BYTES], ids=["each table by itself", "in batches"])
 ROWS = 100_000
 LONG = "AS SELECT i, repeat(i::text, 20) AS note FROM generate_series(1, 100000) AS i"  # about 13 MiB
 MIB = 1024 * 1024
@@ -48,8 +48,8 @@ def long(postgres16: PostgresServer) -> Iterator[str]:
 def test_one_of_everything_arrives(
     bench: Bench, everything: PostgresServer, postgres18: PostgresServer, small: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plan, "SMALL", small)
-    monkeypatch.setattr(objects, "PIECE", 50)
+    monkeypatch.setattr(plan, "SMALL_TABLE_BYTES", small)
+    monkeypatch.setattr(objects, "CHUNK_BYTES", 50)
     bench.source_url = everything.url(DATABASE)
     with bench.shadow() as shadow:
         result = bench.run(engine="relay")
@@ -239,12 +239,12 @@ def test_rows_without_a_text_form_go_in_binary_form(
     bench: Bench, postgres16: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As if each table had one: the largest value that has none is half a gigabyte."""
-    do = CopyStream.do
+    do = CopyStream.run_step
 
     def do_in_binary(stream: CopyStream, step: plan.Step) -> dict[int, int]:
         return do(stream, step.in_binary if isinstance(step, plan.RowsStep) else step)
 
-    monkeypatch.setattr(CopyStream, "do", do_in_binary)
+    monkeypatch.setattr(CopyStream, "run_step", do_in_binary)
     with postgres16.database("kinds") as name:
         postgres16.execute(BINARY_VALUES, name)
         bench.source_url = postgres16.url(name)

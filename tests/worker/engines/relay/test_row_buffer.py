@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from pgimport.worker.engines.relay.row_buffer import PIECE, RowBuffer
+from pgimport.worker.engines.relay.row_buffer import WAKE_BYTES, RowBuffer
 
 
-async def pass_on(pieces: list[bytes], limit: int) -> list[bytes]:
+async def add_bytes(pieces: list[bytes], limit: int) -> list[bytes]:
     pipe, passed = RowBuffer(limit), list[bytes]()
 
     async def write() -> None:
@@ -29,16 +29,16 @@ async def pass_on(pieces: list[bytes], limit: int) -> list[bytes]:
     [
         pytest.param([], id="nothing"),
         pytest.param([1] * 10, id="less than a piece"),
-        pytest.param([PIECE] * 40, id="pieces"),
-        pytest.param([7, 9 * PIECE, 5, 9 * PIECE], id="one with no room for it behind a little"),
+        pytest.param([WAKE_BYTES] * 40, id="pieces"),
+        pytest.param([7, 9 * WAKE_BYTES, 5, 9 * WAKE_BYTES], id="one with no room for it behind a little"),
         pytest.param([100] * 5000, id="many little ones"),
     ],
 )
 def test_everything_passes_in_its_order(sizes: list[int]) -> None:
     pieces = [bytes([number % 256]) * size for number, size in enumerate(sizes)]
-    assert b"".join(asyncio.run(pass_on(pieces, limit=8 * PIECE))) == b"".join(pieces)
+    assert b"".join(asyncio.run(add_bytes(pieces, limit=8 * WAKE_BYTES))) == b"".join(pieces)
 
 
 def test_little_ones_are_put_together() -> None:
-    passed = asyncio.run(pass_on([b"x" * 1000] * 1000, limit=8 * PIECE))
-    assert min(map(len, passed[:-1])) >= PIECE
+    passed = asyncio.run(add_bytes([b"x" * 1000] * 1000, limit=8 * WAKE_BYTES))
+    assert min(map(len, passed[:-1])) >= WAKE_BYTES

@@ -43,7 +43,7 @@ class PinnedLoop(asyncio.SelectorEventLoop):
         return transport, protocol
 
 
-def pinned_loop(*endpoints: Endpoint) -> Callable[[], asyncio.AbstractEventLoop]:
+def build_loop_factory(*endpoints: Endpoint) -> Callable[[], asyncio.AbstractEventLoop]:
     """A factory for `asyncio.Runner`."""
     addresses = {(one.host, one.port): one.hostaddr for one in endpoints if one.hostaddr is not None}
     return lambda: PinnedLoop(addresses)
@@ -58,7 +58,7 @@ async def connect(endpoint: Endpoint) -> asyncpg.Connection:
         password=endpoint.password,
         passfile=os.devnull,
         database=endpoint.dbname,
-        ssl=build_tls(endpoint),
+        ssl=build_tls_context(endpoint),
         timeout=endpoint.connect_timeout,
         statement_cache_size=0,
         server_settings={
@@ -70,7 +70,7 @@ async def connect(endpoint: Endpoint) -> asyncpg.Connection:
     return connection
 
 
-def build_tls(endpoint: Endpoint) -> ssl.SSLContext | str | bool:
+def build_tls_context(endpoint: Endpoint) -> ssl.SSLContext | str | bool:
     """As libpq reads `sslmode` and `sslrootcert`."""
     if endpoint.sslmode == "disable":
         return False

@@ -18,14 +18,14 @@ from pgimport.worker.engines.relay.index_workers import IndexWorker
 from pgimport.worker.engines.relay.relay_plan import RelayPlan, Step
 from pgimport.worker.engines.relay.step_errors import StepFailed
 from pgimport.worker.engines.relay.throughput import Throughput
-from pgimport.worker.engines.relay.watchdog import watching_copy
+from pgimport.worker.engines.relay.watchdog import watching_shadow
 from pgimport.worker.postgres.errors import ImportStopped
 from pgimport.worker.postgres.server_progress import INDEX_PROGRESS, reporting_server_progress
 from pgimport.worker.report.periodic_call import PeriodicCall
 from pgimport.worker.report.progress_meter import Stage
 from pgimport.worker.run import ImportRun
 
-FULL_TRIES = 30  # of a last stream that a server has no room for, one a second
+CONNECTION_ATTEMPTS = 30  # of a last stream that a server has no room for, one a second
 
 
 class CopyScheduler:
@@ -35,7 +35,7 @@ class CopyScheduler:
         self, run: ImportRun, ends: StreamEndpoints, plan: RelayPlan, builds: Sequence[IndexBuild], later: int
     ) -> None:
         self._run, self._ends, self._plan, self._builds, self._later = run, ends, plan, builds, later
-        self._board = IndexQueue(builds, max(plan.builders, plan.streams))
+        self._board = IndexQueue(builds, max(plan.index_workers, plan.streams))
         self._flow = Throughput(run.meter)
         self._pace = StreamLimit(plan.streams)
         self._lock = threading.Condition()
@@ -55,14 +55,14 @@ class CopyScheduler:
             self._board.begin_stream()
             self._streams.append(CopyStream(self._ends, self._run.reporter, self._flow))
         with (
-            ThreadPoolExecutor(self._plan.streams + self._plan.builders) as pool,
-            PeriodicCall(self._flow.tell),
+            ThreadPoolExecutor(self._plan.streams + self._plan.index_workers) as pool,
+            PeriodicCall(self._flow.report),
             PeriodicCall(self._look, SAMPLE_SECONDS),
             reporting_server_progress(self._run.meter, self._run.shadow, INDEX_PROGRESS),
-            watching_copy(self._run.shadow, self._run.order.storage_limit_bytes, self._heed, self._refuse),
+            watching_shadow(self._run.shadow, self._run.order.storage_limit_bytes, self._heed, self._refuse),
         ):
             work = [pool.submit(self._stream, stream) for stream in self._streams]
-            work += [pool.submit(self._build) for _ in range(min(self._plan.builders, len(self._builds)))]
+            work += [pool.submit(self._build) for _ in range(min(self._plan.index_workers, len(self._builds)))]
             done, undone = wait(work, return_when=FIRST_EXCEPTION)
             if undone:
                 self._stop()
@@ -102,7 +102,7 @@ class CopyScheduler:
     def _look(self) -> None:
         """Now and then: do more streams help?"""
         with self._lock:
-            self._pace.look(self._flow.take_rate(), self._large)
+            self._pace.add_sample(self._flow.measure_rate(), self._large)
             self._lock.notify_all()
 
     def _stream(self, stream: CopyStream) -> None:
@@ -117,7 +117,7 @@ class CopyScheduler:
         """The largest, or where enough large ones are under way, the largest small one. None ends a stream."""
         with self._lock:
             while self._steps:
-                room = self._large < self._pace.allowed
+                room = self._large < self._pace.current
                 if (step := next((one for one in self._steps if room or not one.is_large), None)) is not None:
                     self._steps.remove(step)
                     self._large += step.is_large
@@ -141,12 +141,12 @@ class CopyScheduler:
 
     def _do(self, stream: CopyStream, step: Step) -> bool:
         """False where this stream has to end, because a server has no room for it. Raises StepFailed."""
-        for left in range(FULL_TRIES, -1, -1):
+        for left in range(CONNECTION_ATTEMPTS, -1, -1):
             try:
-                self._take_in(stream.do(step))
+                self._take_in(stream.run_step(step))
                 return True
             except StepFailed as failed:
-                if not failed.full or left == 0:
+                if not failed.too_many_connections or left == 0:
                     raise
                 if self._give_back(step, failed):
                     return False
@@ -167,13 +167,13 @@ class CopyScheduler:
     def _take_in(self, counts: dict[int, int]) -> None:
         with self._lock:
             self._counts.update(counts)
-        self._flow.forget(counts)
+        self._flow.forget_tables(counts)
         for oid in counts:
             self._run.meter.finish(oid)
         self._board.add_loaded_tables(counts)
 
     def _build(self) -> None:
-        builder = IndexWorker(self._run.shadow, self._ends.encoding, self._plan.builders)
+        builder = IndexWorker(self._run.shadow, self._ends.encoding, self._plan.index_workers)
         with self._lock:
             self._builders.append(builder)
         try:
@@ -184,6 +184,6 @@ class CopyScheduler:
                     self._built += 1
                 self._run.meter.step()
             if not self._board.stopped:  # else nothing of this copy will be used
-                builder.settle()
+                builder.flush()
         finally:
             builder.close()

@@ -8,7 +8,7 @@ import psycopg
 
 from pgimport.model.reasons import Failure, Reason
 from pgimport.worker.engines.relay.asyncpg_session import AsyncpgSession
-from pgimport.worker.engines.relay.large_objects import copy_objects
+from pgimport.worker.engines.relay.large_objects import copy_large_objects
 from pgimport.worker.engines.relay.libpq_session import LibpqSession
 from pgimport.worker.engines.relay.relay_plan import Driver, LargeObjectsStep, RowsStep, Step
 from pgimport.worker.engines.relay.step_errors import StepFailed
@@ -16,7 +16,7 @@ from pgimport.worker.engines.relay.throughput import Throughput
 from pgimport.worker.postgres.endpoints import Endpoint
 from pgimport.worker.report.reporter import Reporter
 
-PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # seconds before a step is begun again, each time
+RETRY_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # seconds before a step is begun again, each time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,19 +37,19 @@ class CopyStream:
         self._sessions: AsyncpgSession | LibpqSession | None = None
         self._over = threading.Event()
 
-    def do(self, step: Step) -> dict[int, int]:
+    def run_step(self, step: Step) -> dict[int, int]:
         """Rows of each table, by its oid, when they are safe in the copy. Raises StepFailed."""
-        pauses = iter(PAUSES)
+        pauses = iter(RETRY_SECONDS)
         pause: float | None
         while True:
             try:
                 return self._do(step)
             except StepFailed as failed:
                 self.close()
-                self._flow.forget(_oids(step))
-                if failed.too_long and isinstance(step, RowsStep) and not step.binary:
+                self._flow.forget_tables(_oids(step))
+                if failed.text_too_long and isinstance(step, RowsStep) and not step.binary:
                     step, pause, why = step.in_binary, 0.0, "in binary form, for a row's text is too long"
-                elif failed.lost:
+                elif failed.connection_lost:
                     pause, why = next(pauses, None), failed.failure.message
                 else:
                     raise
@@ -70,15 +70,15 @@ class CopyStream:
 
     def check_failed_backends(self, failed: Collection[int]) -> None:
         """From another thread: these processes of the copy's server have failed."""
-        if isinstance(sessions := self._sessions, AsyncpgSession) and sessions.copy_pid in failed:
-            sessions.hang_up()
+        if isinstance(sessions := self._sessions, AsyncpgSession) and sessions.shadow_pid in failed:
+            sessions.end_rows_early()
 
     def _do(self, step: Step) -> dict[int, int]:
         if isinstance(step, LargeObjectsStep):
             source, copy = self._twin().ends
-            copy_objects(source, copy, step)
+            copy_large_objects(source, copy, step)
             return {}
-        return (self._pair() if step.way is Driver.ASYNCPG else self._twin()).copy(step, self._flow.pass_on)
+        return (self._pair() if step.driver is Driver.ASYNCPG else self._twin()).copy_step(step, self._flow.add_bytes)
 
     def _pair(self) -> AsyncpgSession:
         if not isinstance(self._sessions, AsyncpgSession):
@@ -102,4 +102,4 @@ class CopyStream:
 
 
 def _oids(step: Step) -> list[int]:
-    return [] if isinstance(step, LargeObjectsStep) else [rows.table.oid for rows in step.rows]
+    return [] if isinstance(step, LargeObjectsStep) else [rows.table.oid for rows in step.tables]

@@ -11,11 +11,11 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from pgimport.worker.archive.toc import Section, TocEntry
-from pgimport.worker.engines.relay.relay_plan import SMALL
+from pgimport.worker.engines.relay.relay_plan import SMALL_TABLE_BYTES
 from pgimport.worker.scope.snapshot import Table
 from pgimport.worker.text import quote_name
 
-INDEX_OF_KEY = 1 << 40  # and a dump id: the number of the index that is made for a key
+KEY_INDEX_ID_OFFSET = 1 << 40  # and a dump id: the number of the index that is made for a key
 _NAME = r'"(?:[^"]|"")+"'
 # As pg_dump writes a key without anything else to it; with INCLUDE, DEFERRABLE and the like, it stays as it is.
 _KEY = re.compile(
@@ -29,14 +29,16 @@ _KINDS = frozenset({"INDEX", "CONSTRAINT", "STATISTICS"})
 class IndexBuild:
     """One statement, or a few that belong together, on one table."""
 
-    number: int  # of the archive's entry; -oid of the table for ANALYZE; INDEX_OF_KEY and more for a key's index
+    build_id: (
+        int  # of the archive's entry; -oid of the table for ANALYZE; KEY_INDEX_ID_OFFSET and more for a key's index
+    )
     title: str
     statement: str
-    table: int  # oid at the source
+    table_oid: int  # oid at the source
     exclusive: bool  # nothing else may run on the table
-    last: bool  # after all others of its table
+    runs_last: bool  # after all others of its table
     weight: int
-    after: int | None = None  # the number of a build that must be done before
+    after_id: int | None = None  # the number of a build that must be done before
 
 
 def plan_index_builds(
@@ -56,7 +58,7 @@ def plan_index_builds(
         and (oid := _find_home(one, homes)) is not None
     ]
     counted = Counter(oid for _, oid in chosen)
-    several = {oid for oid, count in counted.items() if count > 1 and rows[oid].bytes > SMALL}
+    several = {oid for oid, count in counted.items() if count > 1 and rows[oid].bytes > SMALL_TABLE_BYTES}
     builds = [build for one, oid in chosen for build in _plan_entry(one, rows[oid], split=oid in several)]
     builds += [
         IndexBuild(
@@ -76,7 +78,7 @@ def _plan_entry(entry: TocEntry, table: Table, *, split: bool) -> list[IndexBuil
         return [IndexBuild(entry.dump_id, entry.title, entry.definition, table.oid, _locks_out(entry), False, weight)]
     index = f"CREATE UNIQUE INDEX {key['name']} ON {key['table']} USING btree {key['columns']}"
     take_over = f"{key['head']} {key['kind']} USING INDEX {key['name']}"
-    number = INDEX_OF_KEY + entry.dump_id
+    number = KEY_INDEX_ID_OFFSET + entry.dump_id
     return [
         IndexBuild(number, entry.title, index, table.oid, False, False, table.bytes),
         IndexBuild(entry.dump_id, entry.title, take_over, table.oid, True, False, table.bytes, number),

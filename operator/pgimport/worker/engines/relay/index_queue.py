@@ -65,7 +65,7 @@ class IndexQueue:
     def finish(self, build: IndexBuild) -> None:
         with self._changed:
             self._running.remove(build)
-            self._done.add(build.number)
+            self._done.add(build.build_id)
             self._changed.notify_all()
 
     def _find(self) -> IndexBuild | None:
@@ -74,9 +74,9 @@ class IndexQueue:
         return next((build for build in self._waiting if self._may_run(build)), None)
 
     def _may_run(self, build: IndexBuild) -> bool:
-        if build.table not in self._tables or (build.after is not None and build.after not in self._done):
+        if build.table_oid not in self._tables or (build.after_id is not None and build.after_id not in self._done):
             return False
-        beside = [one for one in self._running if one.table == build.table]
-        if build.last and any(one.table == build.table and not one.last for one in self._waiting):
+        beside = [one for one in self._running if one.table_oid == build.table_oid]
+        if build.runs_last and any(one.table_oid == build.table_oid and not one.runs_last for one in self._waiting):
             return False
         return not beside or not (build.exclusive or any(one.exclusive for one in beside))

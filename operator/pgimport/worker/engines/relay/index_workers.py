@@ -52,7 +52,7 @@ class IndexWorker:
                 failure = Failure(Reason.RESTORE_FAILED, f"{build.title}: ERROR: {said}; command was: {command}")
             raise ImportStopped(failure) from error
 
-    def settle(self) -> None:
+    def flush(self) -> None:
         """All builds so far are on the server's disk. Raises Stopped."""
         try:
             self._session.execute(sql.SQL("SET synchronous_commit = {}").format(sql.Literal(self._commit)))

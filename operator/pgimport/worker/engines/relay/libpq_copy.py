@@ -16,7 +16,7 @@ def send(connection: Connection, statements: bytes) -> None:
     _flush(connection.pgconn)
 
 
-def next_result(connection: Connection, wanted: pq.ExecStatus | None = None) -> pq.abc.PGresult | None:
+def read_result(connection: Connection, wanted: pq.ExecStatus | None = None) -> pq.abc.PGresult | None:
     """None after the last one. Raises psycopg.Error, also for a result of another kind."""
     wire = connection.pgconn
     while wire.is_busy():
@@ -45,14 +45,14 @@ def read_rows(connection: Connection) -> Iterator[memoryview | None]:
             return
 
 
-def put_rows(connection: Connection, rows: bytes) -> None:
+def send_rows(connection: Connection, rows: bytes) -> None:
     """Returns when they are on their way. Raises psycopg.Error."""
     while not connection.pgconn.put_copy_data(rows):
         _flush(connection.pgconn)
     _flush(connection.pgconn)
 
 
-def end_rows(connection: Connection) -> None:
+def send_end(connection: Connection) -> None:
     """There are no more. Raises psycopg.Error."""
     while not connection.pgconn.put_copy_end():
         _flush(connection.pgconn)

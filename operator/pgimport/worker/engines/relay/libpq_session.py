@@ -10,22 +10,28 @@ from contextlib import suppress
 import psycopg
 from psycopg import pq
 
-from pgimport.worker.engines.relay.copy_statements import ALIKE, build_begin, build_copy_in, build_copy_out, build_join
-from pgimport.worker.engines.relay.libpq_copy import end_rows, next_result, put_rows, read_rows, send
+from pgimport.worker.engines.relay.copy_statements import (
+    SESSION_SETTINGS,
+    build_copy_in,
+    build_copy_out,
+    build_snapshot_import,
+    build_step_begin,
+)
+from pgimport.worker.engines.relay.libpq_copy import read_result, read_rows, send, send_end, send_rows
 from pgimport.worker.engines.relay.relay_plan import RowsStep
 from pgimport.worker.engines.relay.step_errors import (
-    compare_counts,
-    failed_at_source,
-    failed_at_target,
-    failed_to_connect,
-    failed_to_join,
-    telling,
+    build_connect_failure,
+    build_snapshot_failure,
+    build_source_failure,
+    build_target_failure,
+    check_row_counts,
+    converting_errors,
 )
 from pgimport.worker.postgres.endpoints import Connection, Endpoint
 from pgimport.worker.postgres.endpoints import connect as connect_endpoint
 from pgimport.worker.scope.snapshot import Table
 
-PIECE = 64 * 1024  # bytes that are sent at once: libpq hands out row by row
+CHUNK_BYTES = 64 * 1024  # bytes that are sent at once: libpq hands out row by row
 Passed = Callable[[int, int], None]
 
 
@@ -41,21 +47,21 @@ class LibpqSession:
         try:
             source = connect_endpoint(self._source)
         except psycopg.Error as error:
-            raise failed_to_connect(error, self._source) from error
+            raise build_connect_failure(error, self._source) from error
         self.ends.append(source)
         try:
             encoding = f"SET client_encoding = '{self._encoding}'"
-            source.execute(f"{encoding}; {build_join(self._snapshot)}".encode())
+            source.execute(f"{encoding}; {build_snapshot_import(self._snapshot)}".encode())
         except psycopg.Error as error:
-            raise failed_to_join(error, "its snapshot was opened again") from error
+            raise build_snapshot_failure(error, "its snapshot was opened again") from error
         try:
             self.ends.append(connect_endpoint(self._shadow))
-            self.ends[1].execute(ALIKE)
+            self.ends[1].execute(SESSION_SETTINGS)
             self.ends[1].execute(f"SET client_encoding = '{self._encoding}'".encode())
         except psycopg.Error as error:
-            raise failed_at_target(error, "a stream was opened") from error
+            raise build_target_failure(error, "a stream was opened") from error
 
-    def copy(self, step: RowsStep, passed: Passed) -> dict[int, int]:
+    def copy_step(self, step: RowsStep, passed: Passed) -> dict[int, int]:
         """Rows of each table, by its oid, when they are safe in the copy. Raises StepFailed."""
         return _Batch(self.ends[0], self.ends[1], step, passed).run()
 
@@ -78,42 +84,42 @@ class _Batch:
 
     def run(self) -> dict[int, int]:
         step, action = self._step, f"the rows of {self._step.title} were copied"
-        ins = "; ".join(build_copy_in(rows, step.through, binary=step.binary) for rows in step.rows)
-        outs = "; ".join(build_copy_out(rows, binary=step.binary) for rows in step.rows)
-        with telling(failed_at_target, action):
-            self._copy.execute(build_begin(step).encode(self._copy.info.encoding))
+        ins = "; ".join(build_copy_in(rows, step.root, binary=step.binary) for rows in step.tables)
+        outs = "; ".join(build_copy_out(rows, binary=step.binary) for rows in step.tables)
+        with converting_errors(build_target_failure, action):
+            self._copy.execute(build_step_begin(step).encode(self._copy.info.encoding))
             send(self._copy, ins.encode(self._copy.info.encoding))
-        with telling(failed_at_source, action):
+        with converting_errors(build_source_failure, action):
             send(self._source, outs.encode(self._source.info.encoding))
-        counts = {rows.table.oid: self._pass(rows.table) for rows in step.rows}
-        with telling(failed_at_source, action):
-            next_result(self._source)
-        with telling(failed_at_target, action):
-            next_result(self._copy)
+        counts = {rows.table.oid: self._pass(rows.table) for rows in step.tables}
+        with converting_errors(build_source_failure, action):
+            read_result(self._source)
+        with converting_errors(build_target_failure, action):
+            read_result(self._copy)
             self._copy.execute("COMMIT")
         return counts
 
     def _pass(self, table: Table) -> int:
         action, piece = f"the rows of {table.title} were copied", bytearray()
-        with telling(failed_at_target, action):
-            next_result(self._copy, pq.ExecStatus.COPY_IN)
-        with telling(failed_at_source, action):
-            next_result(self._source, pq.ExecStatus.COPY_OUT)
+        with converting_errors(build_target_failure, action):
+            read_result(self._copy, pq.ExecStatus.COPY_IN)
+        with converting_errors(build_source_failure, action):
+            read_result(self._source, pq.ExecStatus.COPY_OUT)
             for row in read_rows(self._source):
                 if row is not None:
                     piece += row
-                if piece and (row is None or len(piece) >= PIECE):
+                if piece and (row is None or len(piece) >= CHUNK_BYTES):
                     self._put(table, piece, action)
-            done = next_result(self._source, pq.ExecStatus.COMMAND_OK)
+            done = read_result(self._source, pq.ExecStatus.COMMAND_OK)
         self._put(table, piece, action)
-        with telling(failed_at_target, action):
-            end_rows(self._copy)
-            taken = next_result(self._copy, pq.ExecStatus.COMMAND_OK)
-        return compare_counts(table.title, _count(done), _count(taken))
+        with converting_errors(build_target_failure, action):
+            send_end(self._copy)
+            taken = read_result(self._copy, pq.ExecStatus.COMMAND_OK)
+        return check_row_counts(table.title, _count(done), _count(taken))
 
     def _put(self, table: Table, piece: bytearray, action: str) -> None:
-        with telling(failed_at_target, action):
-            put_rows(self._copy, bytes(piece))
+        with converting_errors(build_target_failure, action):
+            send_rows(self._copy, bytes(piece))
         self._passed(table.oid, len(piece))
         piece.clear()
 

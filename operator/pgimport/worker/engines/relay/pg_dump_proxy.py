@@ -149,7 +149,7 @@ class _Answer:
         self.put(b"Z", _STATES.get(pq.TransactionStatus(wire.transaction_status), b"I"))
         self.stream.flush()
 
-    def put_rows(self, result: pq.abc.PGresult, columns: int, rows: range) -> None:
+    def send_rows(self, result: pq.abc.PGresult, columns: int, rows: range) -> None:
         described = b"".join(
             (result.fname(i) or b"")
             + b"\0"
@@ -222,7 +222,7 @@ class _Session:
             self._answer.put(b"I")
             return
         if result.status == pq.ExecStatus.TUPLES_OK:
-            self._answer.put_rows(result, result.nfields, range(result.ntuples))
+            self._answer.send_rows(result, result.nfields, range(result.ntuples))
         self._answer.put(b"C", (result.command_status or b"") + b"\0")
 
     def _tell_known(self, asked: bytes, of: bytes, oid: bytes) -> bool:
@@ -238,6 +238,6 @@ class _Session:
         if row is None:
             return False
         known = self._known[1]
-        self._answer.put_rows(known, known.nfields - 1, range(row, row + 1))
+        self._answer.send_rows(known, known.nfields - 1, range(row, row + 1))
         self._answer.put(b"C", b"SELECT 1\0")
         return True

@@ -49,8 +49,8 @@ def copy_by_relay(
     relay_plan = plan_relay(inputs, run.jobs)
     for note in relay_plan.notes:
         run.reporter.log(note)
-    builds = plan_index_builds(restore_plan.main, inputs.tables, inputs.alone)
-    built = {build.number for build in builds}
+    builds = plan_index_builds(restore_plan.main, inputs.tables, inputs.standalone)
+    built = {build.build_id for build in builds}
     later_builds = sum(entry.kind in KINDS_AFTER_ROWS and entry.dump_id not in built for entry in restore_plan.main)
     endpoints = StreamEndpoints(source=source, shadow=run.shadow, snapshot=snapshot.id, encoding=inputs.encoding)
     row_counts = CopyScheduler(run, endpoints, relay_plan, builds, later_builds).copy_rows()

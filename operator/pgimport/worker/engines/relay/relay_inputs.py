@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from pgimport.worker.engines.relay.relay_plan import OBJECTS_OF_A_STEP, RelayInputs
+from pgimport.worker.engines.relay.relay_plan import LARGE_OBJECTS_PER_STEP, RelayInputs
 from pgimport.worker.memory import read_memory_limit
 from pgimport.worker.postgres.endpoints import Endpoint
 from pgimport.worker.postgres.errors import ImportStopped, translate_source_error
@@ -38,7 +38,7 @@ def _read(snapshot: Snapshot, source: Endpoint, target_host: str) -> RelayInputs
     with snapshot.connection.pipeline():  # one round trip for all four
         tables = ask(read_query("relay/table_columns"), [[table.oid for table in snapshot.copied]])
         server = ask(read_query("relay/source_server"))
-        objects = ask(read_query("relay/large_object_ranges"), {"each": OBJECTS_OF_A_STEP})
+        objects = ask(read_query("relay/large_object_ranges"), {"each": LARGE_OBJECTS_PER_STEP})
         extensions = ask(read_query("relay/extension_tables"))
     listed = tables.fetchall()
     ((encoding, free),) = server.fetchall()
@@ -48,15 +48,15 @@ def _read(snapshot: Snapshot, source: Endpoint, target_host: str) -> RelayInputs
         tables=snapshot.copied,
         columns={oid: tuple(columns) for oid, columns, _, _ in listed},
         roots={oid: by_oid[oid] for oid in roots if oid in by_oid},
-        indexes={oid: count for oid, _, _, count in listed},
-        alone=frozenset(oid for oid, _, alone, _ in listed if alone),
-        objects=tuple(oid for (oid,) in objects.fetchall()),
-        extension_rows=tuple(_find_extension_rows(snapshot, extensions.fetchall())),
+        index_counts={oid: count for oid, _, _, count in listed},
+        standalone=frozenset(oid for oid, _, alone, _ in listed if alone),
+        large_object_starts=tuple(oid for (oid,) in objects.fetchall()),
+        extensions_with_rows=tuple(_find_extension_rows(snapshot, extensions.fetchall())),
         encoding=encoding,
         channel_binding=source.channel_binding == "require",
         free_connections=free,
-        memory=read_memory_limit(),
-        cores=_read_cores(target_host),
+        memory_limit=read_memory_limit(),
+        target_cores=_read_cores(target_host),
     )
 
 

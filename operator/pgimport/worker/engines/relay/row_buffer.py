@@ -2,14 +2,14 @@
 
 import asyncio
 
-LIMIT = 4 * 1024 * 1024  # bytes that wait; a single piece may be larger
-PIECE = 64 * 1024  # bytes that are worth waking the other end; a slow line brings a few kilobytes at a time
+MAX_BYTES = 4 * 1024 * 1024  # bytes that wait; a single piece may be larger
+WAKE_BYTES = 64 * 1024  # bytes that are worth waking the other end; a slow line brings a few kilobytes at a time
 
 
 class RowBuffer:
     """One writes, one reads; both in the same event loop."""
 
-    def __init__(self, limit: int = LIMIT) -> None:
+    def __init__(self, limit: int = MAX_BYTES) -> None:
         self._limit = limit
         self._waiting: list[bytes] = []
         self._size = 0
@@ -26,7 +26,7 @@ class RowBuffer:
         self._full = False
         self._waiting.append(piece)
         self._size += len(piece)
-        if self._size >= PIECE:
+        if self._size >= WAKE_BYTES:
             self._changed.set()
 
     def close(self) -> None:
@@ -39,7 +39,7 @@ class RowBuffer:
 
     async def __anext__(self) -> bytes:
         """All that waits, as one piece."""
-        while self._size < PIECE and not self._closed and not (self._full and self._waiting):
+        while self._size < WAKE_BYTES and not self._closed and not (self._full and self._waiting):
             await self._wait()
         if not self._waiting:
             raise StopAsyncIteration

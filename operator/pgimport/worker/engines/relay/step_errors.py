@@ -34,35 +34,35 @@ class StepFailed(PgimportError):
         super().__init__(failure.message)
         self.failure = failure
         state = error.sqlstate
-        self.lost = state is None or state.startswith(_LOST)
-        self.full = state == _FULL  # no more connections are let in
-        self.too_long = _TOO_LONG.search(failure.message) is not None  # a row's text
+        self.connection_lost = state is None or state.startswith(_LOST)
+        self.too_many_connections = state == _FULL  # no more connections are let in
+        self.text_too_long = _TOO_LONG.search(failure.message) is not None  # a row's text
 
 
-def failed_at_source(error: BaseException, action: str) -> StepFailed:
-    told = as_psycopg(error)
+def build_source_failure(error: BaseException, action: str) -> StepFailed:
+    told = convert_to_psycopg(error)
     return StepFailed(translate_source_error(told, action), told)
 
 
-def failed_at_target(error: BaseException, action: str) -> StepFailed:
-    told = as_psycopg(error)
+def build_target_failure(error: BaseException, action: str) -> StepFailed:
+    told = convert_to_psycopg(error)
     return StepFailed(translate_target_error(told, action), told)
 
 
-def failed_to_connect(error: BaseException, source: Endpoint) -> StepFailed:
-    told = as_psycopg(error)
+def build_connect_failure(error: BaseException, source: Endpoint) -> StepFailed:
+    told = convert_to_psycopg(error)
     return StepFailed(translate_connect_error(told, source.address), told)
 
 
-def failed_to_join(error: BaseException, action: str) -> StepFailed:
+def build_snapshot_failure(error: BaseException, action: str) -> StepFailed:
     """The holder's snapshot could not be taken over."""
-    told = as_psycopg(error)
+    told = convert_to_psycopg(error)
     if told.sqlstate not in _NO_SNAPSHOT:
         return StepFailed(translate_source_error(told, action), told)
     return StepFailed(Failure(Reason.SOURCE_UNREACHABLE, FORGOTTEN), told)
 
 
-def as_psycopg(error: BaseException) -> psycopg.Error:
+def convert_to_psycopg(error: BaseException) -> psycopg.Error:
     """The one kind that `failures` reads; without a SQLSTATE for a connection that broke."""
     if isinstance(error, psycopg.Error):
         return error
@@ -74,7 +74,7 @@ def as_psycopg(error: BaseException) -> psycopg.Error:
     return psycopg.OperationalError(str(error) or type(error).__name__)
 
 
-def compare_counts(title: str, sent: int, taken: int) -> int:
+def check_row_counts(title: str, sent: int, taken: int) -> int:
     """Both ends count for themselves. Raises StepFailed."""
     if sent != taken:
         said = f"the source sent {sent} rows of {title}, and the copy took {taken}"
@@ -83,7 +83,7 @@ def compare_counts(title: str, sent: int, taken: int) -> int:
 
 
 @contextmanager
-def telling(failed: Callable[[BaseException, str], StepFailed], action: str) -> Iterator[None]:
+def converting_errors(failed: Callable[[BaseException, str], StepFailed], action: str) -> Iterator[None]:
     """Errors of psycopg within the block are those of one end."""
     try:
         yield

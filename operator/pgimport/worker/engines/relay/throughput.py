@@ -17,26 +17,26 @@ class Throughput:
         self._passed = 0
         self._taken = (time.monotonic(), 0)
 
-    def pass_on(self, oid: int, size: int) -> None:
+    def add_bytes(self, oid: int, size: int) -> None:
         """So many bytes of a table went by."""
         with self._lock:
             self._flowing[oid] = self._flowing.get(oid, 0) + size
             self._passed += size
 
-    def forget(self, oids: Iterable[int]) -> None:
+    def forget_tables(self, oids: Iterable[int]) -> None:
         """Their rows begin anew, or are in."""
         with self._lock:
             for oid in oids:
                 self._flowing.pop(oid, None)
 
-    def take_rate(self) -> float:
+    def measure_rate(self) -> float:
         """Bytes a second since the last time."""
         with self._lock:
             before, passed = self._taken
             self._taken = (time.monotonic(), self._passed)
             return (self._passed - passed) / max(self._taken[0] - before, 0.001)
 
-    def tell(self) -> None:
+    def report(self) -> None:
         with self._lock:
             flowing = dict(self._flowing)
         self._meter.report_copied_bytes(flowing)

@@ -16,7 +16,7 @@ _SIZE = "SELECT pg_catalog.pg_database_size(pg_catalog.current_database())"
 
 
 @contextmanager
-def watching_copy(
+def watching_shadow(
     shadow: Endpoint,
     storage_limit_bytes: int | None,
     check_failed_backends: Callable[[Collection[int]], None],
