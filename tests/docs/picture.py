@@ -93,7 +93,7 @@ def main() -> int:
         text = run_in_terminal(["pgimport", "run"], environment)
         for written, real in session.replacements.items():
             text = text.replace(real, written)
-    text = re.sub(r"(?<=shown only now: )\S+", ANYTHING, text)
+    text = re.sub(r"(?<=not shown again\): )\S+", ANYTHING, text)
     PICTURE.parent.mkdir(exist_ok=True)
     PICTURE.write_text(draw([f"{PROMPT}pgimport run", *choose_lines(text)]), encoding="utf-8")
     return 0

@@ -2,7 +2,7 @@
 
 import pytest
 from tests.docs.sessions import matches
-from tests.docs.update import hide_volatile
+from tests.docs.update import hide_volatile, shorten
 
 
 @pytest.mark.parametrize(
@@ -27,5 +27,9 @@ def test_an_output_differs(expected: str, output: str) -> None:
 
 
 def test_secrets_and_derived_names_are_not_written_into_a_page() -> None:
-    output = "copying into pgimport_39b17e468af5df6f46ac\npassword of x, shown only now: abc"
-    assert hide_volatile(output) == "copying into pgimport_…\npassword of x, shown only now: …"
+    output = "copying into pgimport_39b17e468af5df6f46ac\npassword of x (not shown again): abc"
+    assert hide_volatile(output) == "copying into pgimport_…\npassword of x (not shown again): …"
+
+
+def test_a_short_output_has_the_first_check_alone() -> None:
+    assert shorten("checking\n  ✓ one: 1\n  ✓ two: 2\ncopying\n") == "checking\n  ✓ one: 1\n…\ncopying\n"
