@@ -10,7 +10,7 @@ from tests.cli.conftest import list_children
 from tests.support.client_programs import current_clients
 from tests.support.postgres import LOOPBACK
 
-from pgimport.cli.run_command import ALL_ADDRESSES
+from pgimport.cli.local_import import ALL_ADDRESSES
 from pgimport.cli.worker_process import open_attempt_folder, start_worker
 from pgimport.model.order import Order, OrderTarget
 from pgimport.model.spec import SSLMode
@@ -35,7 +35,8 @@ def test_a_waiting_worker_ends_with_its_block(tmp_path: Path, monkeypatch: pytes
 
     with open_attempt_folder(f"postgresql://reader@{LOOPBACK}/shop", "pod") as folder:
         others = list_children(os.getpid())
-        with suppress(ConnectionError), start_worker("import", folder, order) as worker:
+        with suppress(ConnectionError), start_worker("import", folder) as worker:
+            worker.send_order(order)
             assert len(list_children(os.getpid()) - others) == 1
             worker.follow(lose_connection)
             pytest.fail("the worker ended without being stopped")

@@ -5,7 +5,8 @@ from typing import Any
 
 import psycopg
 
-from pgimport.server.connection import MAINTENANCE_DATABASE, Access, Connection, connect
+from pgimport.server.access import Access
+from pgimport.server.connection import MAINTENANCE_DATABASE, Connection, connect
 
 
 class Crash(BaseException):

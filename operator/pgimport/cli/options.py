@@ -12,7 +12,7 @@ from pgimport.model.names import owner_role_name
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.source_url import FileURL, SourceURL, parse_source, parse_source_url
 from pgimport.model.spec import DEFAULT_ALLOWED_EXTENSIONS, Filter, SSLMode
-from pgimport.server.connection import Access
+from pgimport.server.access import Access
 
 ENV_SOURCE_URL = "PGIMPORT_SOURCE_URL"
 ENV_TARGET_URL = "PGIMPORT_TARGET_URL"

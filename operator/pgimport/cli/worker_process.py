@@ -4,6 +4,7 @@ The child gets the files that the pod of an import gets, in a folder that only t
 process group: Ctrl-C reaches only the command line, which then ends the child.
 """
 
+import json
 import os
 import secrets
 import shutil
@@ -11,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
@@ -21,7 +22,7 @@ from pgimport.model.order import Order
 from pgimport.model.reasons import Failure, Reason, find_reason_by_exit_code
 from pgimport.model.result import FailureReport, WorkerResult, parse_worker_result
 
-Step = Literal["preflight", "plan", "import"]
+WorkerProgram = Literal["preflight", "plan", "import", "run"]
 STOP_SECONDS = 10  # The worker first ends its clients, and they cancel at their servers.
 SEED_BYTES = 32
 
@@ -60,13 +61,13 @@ def open_attempt_folder(
         shutil.rmtree(path, ignore_errors=True)
 
 
-def build_environment(folder: AttemptFolder, order: Order, inherited: Mapping[str, str]) -> dict[str, str]:
+def build_environment(folder: AttemptFolder, inherited: Mapping[str, str]) -> dict[str, str]:
     """Builds the child's environment, without libpq's variables and without the URLs of the command line."""
     clients = inherited.get(order_model.ENV_CLIENTS)
     return {
         **{name: value for name, value in inherited.items() if not name.startswith("PG")},
         **({order_model.ENV_CLIENTS: clients} if clients else {}),
-        order_model.ENV_ORDER: order.model_dump_json(by_alias=True),
+        order_model.ENV_ORDER: order_model.ORDER_FROM_STDIN,
         order_model.ENV_POD_UID: folder.pod_uid,
         order_model.ENV_SOURCE_URL_FILE: str(folder.path / "source-url"),
         order_model.ENV_SEED_FILE: str(folder.path / "seed"),
@@ -84,30 +85,62 @@ def build_environment(folder: AttemptFolder, order: Order, inherited: Mapping[st
 class WorkerProcess:
     """A running step of the worker."""
 
-    def __init__(self, step: Step, folder: AttemptFolder, child: "subprocess.Popen[str]", lines: IO[str]) -> None:
-        self._step, self._folder, self._child, self._lines = step, folder, child, lines
+    def __init__(
+        self, program: WorkerProgram, folder: AttemptFolder, child: "subprocess.Popen[str]", lines: IO[str]
+    ) -> None:
+        self._program, self._folder, self._child, self._lines = program, folder, child, lines
+
+    def send_order(self, order: Order) -> None:
+        """Sends the order, for which the worker waits once it has started. A worker that has ended gets nothing."""
+        assert self._child.stdin is not None  # noqa: S101 (stdin=PIPE)
+        with suppress(BrokenPipeError), self._child.stdin as stdin:
+            stdin.write(order.model_dump_json(by_alias=True))
+
+    def follow_preflight(self, on_line: Callable[[str], None]) -> WorkerResult:
+        """Follows the program `run` until its preflight has a result, and returns it. The worker goes on."""
+        for line in self._lines:
+            on_line(line.rstrip("\n"))
+            result = _parse_result_line(line)
+            if result is not None and result.step == "preflight":
+                return result
+        return self._read_result()
 
     def follow(self, on_line: Callable[[str], None]) -> WorkerResult:
-        """Waits for the end of the step and calls `on_line` with each line of its output.
+        """Waits for the end of the program and calls `on_line` with each line of its output.
 
         A child that leaves no result gets a failure by its exit code.
         """
         for line in self._lines:
             on_line(line.rstrip("\n"))
+        return self._read_result()
+
+    def _read_result(self) -> WorkerResult:
         exit_code = self._child.wait()
         path = self._folder.termination_message
         message = path.read_text() if path.exists() else ""
-        return parse_worker_result(message) or _build_lost_result(self._step, exit_code)
+        result = parse_worker_result(message)
+        # The program `run` leaves the preflight's result until the import has one.
+        if result is None or (exit_code != 0 and result.ok):
+            return _build_lost_result(self._program, exit_code)
+        return result
+
+
+def _parse_result_line(line: str) -> WorkerResult | None:
+    """Returns the result that a step logs when it ends; None for any other line."""
+    if '"result":' not in line:
+        return None
+    log = json.loads(line).get("log")
+    return parse_worker_result(json.dumps(log["result"])) if isinstance(log, dict) and "result" in log else None
 
 
 @contextmanager
-def start_worker(step: Step, folder: AttemptFolder, order: Order) -> Iterator[WorkerProcess]:
-    """Starts a step. The child has ended when the block ends."""
+def start_worker(program: WorkerProgram, folder: AttemptFolder) -> Iterator[WorkerProcess]:
+    """Starts a program of the worker, which waits for its order. The child has ended when the block ends."""
     folder.termination_message.unlink(missing_ok=True)
     child = subprocess.Popen(
-        [sys.executable, "-m", "pgimport", "worker", step],
-        env=build_environment(folder, order, os.environ),
-        stdin=subprocess.DEVNULL,
+        [sys.executable, "-m", "pgimport", "worker", program],
+        env=build_environment(folder, os.environ),
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
@@ -115,27 +148,34 @@ def start_worker(step: Step, folder: AttemptFolder, order: Order) -> Iterator[Wo
     try:
         assert child.stdout is not None  # noqa: S101 (stdout=PIPE)
         with child.stdout as lines:
-            yield WorkerProcess(step, folder, child, lines)
+            yield WorkerProcess(program, folder, child, lines)
     finally:
         _stop(child)
 
 
-def run_worker(step: Step, folder: AttemptFolder, order: Order, on_line: Callable[[str], None]) -> WorkerResult:
-    """Runs a step to its end."""
-    with start_worker(step, folder, order) as worker:
+def run_worker(
+    program: WorkerProgram, folder: AttemptFolder, order: Order, on_line: Callable[[str], None]
+) -> WorkerResult:
+    """Runs a program of the worker to its end."""
+    with start_worker(program, folder) as worker:
+        worker.send_order(order)
         return worker.follow(on_line)
 
 
-def _build_lost_result(step: Step, exit_code: int) -> WorkerResult:
+def _build_lost_result(program: WorkerProgram, exit_code: int) -> WorkerResult:
     """Builds the result of a child that left none. A negative exit code is the number of a signal."""
     cause = f"signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}"
     shell_code = 128 - exit_code if exit_code < 0 else exit_code
     reason = find_reason_by_exit_code(shell_code) if exit_code else Reason.RESULT_LOST
     failure = Failure(reason, f"the worker ended without a result ({cause})")
+    step = "import" if program == "run" else program
     return WorkerResult(step=step, ok=False, failure=FailureReport(reason=failure.reason, message=failure.message))
 
 
 def _stop(child: "subprocess.Popen[str]") -> None:
+    if child.stdin is not None:
+        with suppress(BrokenPipeError):
+            child.stdin.close()
     if child.poll() is not None:
         return
     child.terminate()

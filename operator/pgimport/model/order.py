@@ -9,6 +9,7 @@ ORDER_VERSION = 1
 
 # The pod's environment: every name that operator and worker share.
 ENV_ORDER = "PGIMPORT_ORDER"
+ORDER_FROM_STDIN = "-"  # value of PGIMPORT_ORDER: the order comes by standard input
 ENV_POD_UID = "PGIMPORT_POD_UID"
 ENV_SOURCE_URL_FILE = "PGIMPORT_SOURCE_URL_FILE"
 ENV_SEED_FILE = "PGIMPORT_SEED_FILE"

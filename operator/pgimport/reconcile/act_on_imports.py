@@ -38,7 +38,7 @@ from pgimport.model.resources import ObjectMeta, PreviewObject, ResourceKey
 from pgimport.reconcile.context import ReconcileContext
 from pgimport.reconcile.job_creation import create_import_job, require_specs
 from pgimport.reconcile.server_credentials import read_admin_access, read_owner_access
-from pgimport.server.connection import Access
+from pgimport.server.access import Access
 from pgimport.server.shadow import ShadowPlan, drop_attempt, prepare_shadow
 from pgimport.server.swap import SwapPlan, drop_replaced, open_target, swap
 

@@ -6,7 +6,7 @@ from pgimport.model.reasons import Failure, Reason
 from pgimport.model.resources import PreviewObject
 from pgimport.model.spec import ProjectSpec
 from pgimport.reconcile.context import ReconcileContext
-from pgimport.server.connection import Access
+from pgimport.server.access import Access
 
 
 def read_admin_access(context: ReconcileContext, project: ProjectSpec) -> Access:

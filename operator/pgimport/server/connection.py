@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from typing import Any, Protocol
@@ -12,7 +11,7 @@ from psycopg import errors as postgres
 
 from pgimport.model.errors import Conflict, PgimportError, ServerUnavailable
 from pgimport.model.reasons import Failure, Reason
-from pgimport.server.circuit_breaker import CircuitBreaker
+from pgimport.server.access import Access
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -35,22 +34,6 @@ _SETTINGS = {
     "default_transaction_read_only": "off",
 }
 _AUTHENTICATION_ERRORS = ("authentication", "no password supplied", "pg_hba.conf", "not permitted to log in", 'role "')
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Access:
-    """Connection parameters of one role at one server; of the admin, unless a function says otherwise."""
-
-    host: str
-    port: int
-    user: str
-    password: str = field(repr=False)
-    sslmode: str = "prefer"
-    circuit_breaker: CircuitBreaker | None = field(default=None, repr=False, compare=False)  # shared by all servers
-
-    @property
-    def address(self) -> str:
-        return f"{self.host}:{self.port}"
 
 
 class Connect(Protocol):

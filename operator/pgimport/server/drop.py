@@ -9,10 +9,10 @@ from psycopg import sql
 
 from pgimport.model.errors import Conflict, ServerUnavailable
 from pgimport.model.reasons import Failure, Reason
+from pgimport.server.access import Access
 from pgimport.server.connection import (
     FALLBACK_MAINTENANCE_DATABASE,
     MAINTENANCE_DATABASE,
-    Access,
     Connect,
     Connection,
     scram_verifier,

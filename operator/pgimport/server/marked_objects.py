@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pgimport.model.owner_comment import OwnerComment, parse_owner_comment
-from pgimport.server.connection import Access, Connect, Connection, connect, lock_database_name, read_query, session
+from pgimport.server.access import Access
+from pgimport.server.connection import Connect, Connection, connect, lock_database_name, read_query, session
 from pgimport.server.drop import drop_database, drop_role
 from pgimport.server.sessions import disallow_connections
 

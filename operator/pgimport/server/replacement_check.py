@@ -1,10 +1,10 @@
 """Checks that a target database and its owner may be replaced: before rows are copied, and again before the swap."""
 
 from pgimport.model.errors import Conflict
+from pgimport.server.access import Access
 from pgimport.server.connection import (
     FALLBACK_MAINTENANCE_DATABASE,
     MAINTENANCE_DATABASE,
-    Access,
     Connect,
     Connection,
     connect,

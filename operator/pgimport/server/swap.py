@@ -19,6 +19,7 @@ from psycopg import sql
 from pgimport.model.errors import PgimportError
 from pgimport.model.names import AttemptNames, replaced_names
 from pgimport.model.reasons import Failure, Reason
+from pgimport.server.access import Access
 from pgimport.server.carry_over import (
     CarryOver,
     read_carry_over,
@@ -28,7 +29,6 @@ from pgimport.server.carry_over import (
     write_carry_over,
 )
 from pgimport.server.connection import (
-    Access,
     Connect,
     Connection,
     connect,

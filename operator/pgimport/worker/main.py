@@ -1,14 +1,18 @@
-"""The worker's programs, `preflight`, `plan` and `import`: environment in; result, JSON lines, exit code out."""
+"""Runs one of the worker's programs: `preflight`, `plan`, `import`, or `run`, which is preflight and then import.
+
+The order and the paths of all files come from environment variables (pgimport.model.order). The result is written as
+termination message and as a log line on standard output; the exit code is that of its reason (REASONS.md).
+"""
 
 import os
 import signal
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal, TextIO
 
-from pgimport.model import order as words
+from pgimport.model import order as order_model
 from pgimport.model.order import Order
 from pgimport.model.reasons import EXIT_OK, EXIT_TERMINATED, Failure, Reason
 from pgimport.model.result import FailureReport, WorkerResult, build_termination_message
@@ -16,114 +20,137 @@ from pgimport.worker.environment import WorkerEnvironment, parse_environment, pa
 from pgimport.worker.postgres.clients import ClientProcesses, ClientPrograms
 from pgimport.worker.report.reporter import Reporter, utc_now
 
+Program = Literal["preflight", "plan", "import", "run"]
 Step = Literal["preflight", "plan", "import"]
-STEPS: tuple[Step, ...] = ("preflight", "plan", "import")
+PROGRAMS: tuple[Program, ...] = ("preflight", "plan", "import", "run")
 EXIT_USAGE = 2
 
 
 def main(argv: list[str], environ: Mapping[str, str] = os.environ, stream: TextIO | None = None) -> int:
-    """`argv` is one of the programs' names; returns the exit code."""
-    step = next((step for step in STEPS if argv == [step]), None)
-    if step is None:
-        print(f"usage: python -m pgimport worker {{{'|'.join(STEPS)}}}", file=sys.stderr)
+    """Runs the program that `argv` names and returns its exit code. Log lines go to `stream` or standard output."""
+    program = next((program for program in PROGRAMS if argv == [program]), None)
+    if program is None:
+        print(f"usage: python -m pgimport worker {{{'|'.join(PROGRAMS)}}}", file=sys.stderr)
         return EXIT_USAGE
     reporter = Reporter(stream or sys.stdout)
-    children = ClientProcesses()
-    _end_on_sigterm(children)
-    environment, order = parse_environment(environ), parse_order(environ.get(words.ENV_ORDER))
-    if isinstance(environment, Failure) or isinstance(order, Failure):
-        failure = environment if isinstance(environment, Failure) else order if isinstance(order, Failure) else None
-        assert failure is not None  # noqa: S101 (one of the two it was)
-        reporter.log(failure.message, "error")
-        _leave_message(environ.get(words.ENV_TERMINATION_MESSAGE), _failed(step, failure))
-        return failure.exit_code
-    result = _work(step, order, environment, reporter, children, environ)
-    return report_result(result, order, environment, reporter)
+    processes = ClientProcesses()
+    _end_on_sigterm(processes)
+    environment, order = parse_environment(environ), parse_order(_read_order(environ))
+    if isinstance(environment, Failure):
+        return _refuse_to_start(program, environment, environ, reporter)
+    if isinstance(order, Failure):
+        return _refuse_to_start(program, order, environ, reporter)
 
+    def run_preflight() -> WorkerResult:
+        from pgimport.worker.checks.preflight import run_preflight
 
-def _work(
-    step: Step,
-    order: Order,
-    environment: WorkerEnvironment,
-    reporter: Reporter,
-    children: ClientProcesses,
-    environ: Mapping[str, str],
-) -> WorkerResult:
-    """The only place that catches everything: a traceback goes to the log, its last line to the result."""
-    try:
-        # Each program loads what it needs: a preflight waits 0.1 s less.
-        if step == "preflight":
-            from pgimport.worker.checks.preflight import run_preflight
+        return run_preflight(order, environment, reporter)
 
-            return run_preflight(order, environment, reporter)
-        if step == "plan":
-            from pgimport.worker.plan import run_plan
+    def run_plan() -> WorkerResult:
+        from pgimport.worker.plan import run_plan
 
-            return run_plan(order, environment, reporter)
+        return run_plan(order, environment, reporter)
+
+    def run_import() -> WorkerResult:
         from pgimport.worker.pipeline.import_steps import run_import
 
-        return run_import(order, environment, reporter, read_clients(environ), children)
+        return run_import(order, environment, reporter, build_client_programs(environ), processes)
+
+    # Each step imports its own modules when it begins: a preflight starts 0.1 s sooner without the engines.
+    steps: dict[Program, dict[Step, Callable[[], WorkerResult]]] = {
+        "preflight": {"preflight": run_preflight},
+        "plan": {"plan": run_plan},
+        "import": {"import": run_import},
+        "run": {"preflight": run_preflight, "import": run_import},
+    }
+    exit_code = EXIT_OK
+    for step, run_step in steps[program].items():
+        result = _run_step(step, run_step, reporter)
+        exit_code = report_result(result, order, environment, reporter)
+        if not result.ok:
+            break
+    return exit_code
+
+
+def _read_order(environ: Mapping[str, str]) -> str | None:
+    """Returns the order's text. The command line starts the worker before it knows the order, and pipes it."""
+    text = environ.get(order_model.ENV_ORDER)
+    return sys.stdin.read() if text == order_model.ORDER_FROM_STDIN else text
+
+
+def _refuse_to_start(program: Program, failure: Failure, environ: Mapping[str, str], reporter: Reporter) -> int:
+    reporter.log(failure.message, "error")
+    step: Step = "preflight" if program == "run" else program
+    _write_termination_message(environ.get(order_model.ENV_TERMINATION_MESSAGE), _build_failed_result(step, failure))
+    return failure.exit_code
+
+
+def _run_step(step: Step, run_step: Callable[[], WorkerResult], reporter: Reporter) -> WorkerResult:
+    """Runs a step. An unexpected exception becomes a result with its last line; the log gets its traceback."""
+    try:
+        return run_step()
     except Exception as error:
         reporter.log("an unexpected error", "error", traceback=traceback.format_exc())
-        said = str(error).strip().splitlines()
-        message = f"{type(error).__name__}: {said[0] if said else 'no message'}"
-        return _failed(step, Failure(Reason.WORKER_FAILED, message))
+        lines = str(error).strip().splitlines()
+        message = f"{type(error).__name__}: {lines[0] if lines else 'no message'}"
+        return _build_failed_result(step, Failure(Reason.WORKER_FAILED, message))
 
 
-def read_clients(environ: Mapping[str, str]) -> ClientPrograms:
-    """Where the clients are; the image's own place unless the environment names another."""
-    root = environ.get(words.ENV_CLIENTS)
-    return ClientPrograms() if not root else ClientPrograms(bin_root=Path(root))
+def build_client_programs(environ: Mapping[str, str]) -> ClientPrograms:
+    """Returns PostgreSQL's client programs of the image, or those below the folder that the environment names."""
+    root = environ.get(order_model.ENV_CLIENTS)
+    return ClientPrograms(bin_root=Path(root)) if root else ClientPrograms()
 
 
-def _failed(step: Step, failure: Failure) -> WorkerResult:
+def _build_failed_result(step: Step, failure: Failure) -> WorkerResult:
     return WorkerResult(step=step, ok=False, failure=FailureReport(reason=failure.reason, message=failure.message))
 
 
 def report_result(result: WorkerResult, order: Order, environment: WorkerEnvironment, reporter: Reporter) -> int:
-    """The whole report as one log line, what fits of it as termination message; returns the exit code."""
-    result = _redacted(result, reporter).model_copy(update={"ended_at": utc_now()})
+    """Logs the whole result as one line, writes what fits of it as termination message, returns the exit code."""
+    result = _redact_result(result, reporter).model_copy(update={"ended_at": utc_now()})
     failure = result.failure.to_failure() if result.failure else None
-    said = "all is well" if failure is None else failure.format_with_hint()
-    reporter.log(f"{result.step} ended: {said}", "info" if result.ok else "error", result=result.to_json())
+    outcome = "all is well" if failure is None else failure.format_with_hint()
+    reporter.log(f"{result.step} ended: {outcome}", "info" if result.ok else "error", result=result.to_json())
     result = result.model_copy(update={"stdout_tail": reporter.tail(), "stderr_tail": reporter.client_tail() or None})
+    path = str(environment.termination_message)
     try:
-        _leave_message(str(environment.termination_message), result)
+        _write_termination_message(path, result)
     except ValueError as error:
         failure = Failure(Reason.WORKER_FAILED, f"the source's extensions and locale cannot be reported: {error}")
-        _leave_message(str(environment.termination_message), _failed(result.step, failure))
+        _write_termination_message(path, _build_failed_result(result.step, failure))
         return failure.exit_code
     if failure is None or (order.dry_run and result.preflight is not None):
         return EXIT_OK
     return failure.exit_code
 
 
-def _redacted(result: WorkerResult, reporter: Reporter) -> WorkerResult:
-    """Servers may repeat in an error what they were sent: every text that may come from one is looked through."""
+def _redact_result(result: WorkerResult, reporter: Reporter) -> WorkerResult:
+    """Removes secrets from every text that may come from a server: an error may repeat what the server was sent."""
     changes: dict[str, object] = {}
-    if found := result.failure:
-        changes["failure"] = found.model_copy(update={"message": reporter.redact(found.message)})
-    if report := result.preflight:
-        checks = [check.model_copy(update={"detail": reporter.redact(check.detail)}) for check in report.checks]
-        changes["preflight"] = report.model_copy(update={"checks": checks})
-    if verified := result.verification:
-        texts = {"notes": verified.notes, "not_compared": verified.not_compared}
-        redacted = {name: [reporter.redact(text) for text in found] for name, found in texts.items()}
-        changes["verification"] = verified.model_copy(update=redacted)
+    if failure := result.failure:
+        changes["failure"] = failure.model_copy(update={"message": reporter.redact(failure.message)})
+    if preflight := result.preflight:
+        checks = [check.model_copy(update={"detail": reporter.redact(check.detail)}) for check in preflight.checks]
+        changes["preflight"] = preflight.model_copy(update={"checks": checks})
+    if verification := result.verification:
+        texts = {"notes": verification.notes, "not_compared": verification.not_compared}
+        redacted = {name: [reporter.redact(text) for text in values] for name, values in texts.items()}
+        changes["verification"] = verification.model_copy(update=redacted)
     return result.model_copy(update=changes)
 
 
-def _leave_message(path: str | None, result: WorkerResult) -> None:
+def _write_termination_message(path: str | None, result: WorkerResult) -> None:
     if path:
         with open(path, "w", encoding="utf-8") as file:
             file.write(build_termination_message(result))
 
 
-def _end_on_sigterm(children: ClientProcesses) -> None:
-    """As PID 1 a process has no default for SIGTERM. Clients are ended first: they cancel at the servers."""
+def _end_on_sigterm(processes: ClientProcesses) -> None:
+    """Ends the clients, which cancels their statements, and then itself. PID 1 has no default action for SIGTERM."""
 
-    def end(_signal: int, _frame: object) -> None:
-        children.end_all()
+    def end(_signal_number: int, _frame: object) -> None:
+        processes.end_all()
         os._exit(EXIT_TERMINATED)
 
     signal.signal(signal.SIGTERM, end)

@@ -1,0 +1,216 @@
+"""Runs the steps of one import without a cluster: preflight, shadow, import, swap and clean-up.
+
+The worker is started first. It imports its modules while this process reads the target server.
+"""
+
+import json
+import signal
+import sys
+import uuid
+
+from pgimport.cli.console import Console
+from pgimport.cli.options import Options
+from pgimport.cli.run_output import print_plan, print_result
+from pgimport.cli.worker_process import AttemptFolder, WorkerProcess, open_attempt_folder, run_worker, start_worker
+from pgimport.model.errors import PgimportError, ServerUnavailable
+from pgimport.model.names import AttemptNames, attempt_names, attempt_password
+from pgimport.model.observations import ObservedServer
+from pgimport.model.order import Order, OrderTarget
+from pgimport.model.owner_comment import OwnerComment
+from pgimport.model.reasons import Failure, Reason
+from pgimport.model.result import SourceInfo, Verification, WorkerResult
+from pgimport.model.spec import AllowedSources, SSLMode
+
+# The user may reach every address that this machine reaches, so no address is refused.
+ALL_ADDRESSES = AllowedSources(allowed_cidrs=["0.0.0.0/0", "::/0"])
+BUSY_TIMEOUT = 60.0  # seconds until the sessions that the admin may not end have left the target
+IMPORT_NAME = "command-line"
+
+
+class ImportFailed(Exception):
+    """Carries an expected, final failure to the command, which prints it."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+def ignore_signals() -> None:
+    """Lets the command finish what it has begun."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def run_locally(options: Options, console: Console) -> None:
+    """Runs all steps and prints the result. Raises ImportFailed, PgimportError, and what a signal handler raises."""
+    pod_uid = str(uuid.uuid4())
+    with (
+        open_attempt_folder(options.source_text, pod_uid, options.ca, options.post_import) as folder,
+        start_worker("preflight" if options.dry_run else "run", folder) as worker,
+    ):
+        # Only now: these load psycopg, and the worker loads its own modules at the same time.
+        from pgimport.server.replacement_check import check_replaceable
+        from pgimport.server.server_state import read_server_properties
+
+        comment = OwnerComment(project_uid=IMPORT_NAME, import_uid=pod_uid, pod_uid=pod_uid)
+        server = read_server_properties(options.access, options.extensions)
+        check_replaceable(options.access, options.database, options.owner)
+        order = _build_order(options, server, pod_uid)
+        console.say(f"checking {options.source_title}")
+        worker.send_order(order)
+        preflight = worker.follow_preflight(console.print_worker_line)
+        console.print_checks(preflight.preflight)
+        source = _get_source(preflight)
+        _require_empty_target(options, comment)
+        if options.dry_run:
+            steps = _read_plan(folder, order) if options.plan else []
+            print_plan(console, options, server, preflight.preflight, steps)
+            return
+        verification = _import_and_swap(options, console, worker, folder, source, comment)
+    print_result(console, options, verification)
+
+
+def _import_and_swap(
+    options: Options,
+    console: Console,
+    worker: WorkerProcess,
+    folder: AttemptFolder,
+    source: SourceInfo,
+    comment: OwnerComment,
+) -> Verification | None:
+    """Copies into a shadow, gives it the target's name and drops the old database. Undoes all of it on failure."""
+    from pgimport.server.swap import drop_replaced
+
+    names = attempt_names(folder.pod_uid)
+    try:
+        verification = _import(options, console, worker, folder, source, comment)
+        _require_empty_target(options, comment)
+        ignore_signals()  # The copy is complete. From here on the command finishes.
+        console.say(f"replacing {options.database} with the copy")
+        _swap(options, names)
+    except BaseException:
+        ignore_signals()
+        _drop_attempt(options, names)
+        raise
+    drop_replaced(options.access, names)
+    return verification
+
+
+def _build_order(options: Options, server: ObservedServer, pod_uid: str) -> Order:
+    return Order(
+        import_uid=pod_uid,
+        import_name=IMPORT_NAME,
+        namespace="",
+        target=OrderTarget(
+            host=options.access.host,
+            port=options.access.port,
+            sslmode=SSLMode(options.access.sslmode),
+            server_version=server.version,
+            server_version_num=server.version_num,
+            creatable_extensions=sorted(server.creatable_extensions),
+        ),
+        sources=ALL_ADDRESSES,
+        allowed_extensions=options.extensions,
+        engine=options.engine,
+        jobs=options.jobs,
+        verify=options.verify,
+        sha256=options.sha256,
+        provider=options.provider,
+        filter=options.filter,
+    )
+
+
+def _get_source(result: WorkerResult) -> SourceInfo:
+    """Returns what the preflight read about the source. Raises ImportFailed if a check failed."""
+    source = result.preflight.source if result.preflight else None
+    if result.failure is not None or not result.ok or source is None:
+        raise ImportFailed(_get_failure(result))
+    return source
+
+
+def _get_failure(result: WorkerResult) -> Failure:
+    if result.failure is not None:
+        return result.failure.to_failure()
+    return Failure(Reason.WORKER_FAILED, f"the worker's {result.step} failed without a reason")
+
+
+def _require_empty_target(options: Options, comment: OwnerComment) -> None:
+    """Raises ImportFailed if the target has objects of a user. With --recreate they may be replaced."""
+    from pgimport.server.temporary_role import read_user_objects_as_temporary_role
+
+    if options.recreate:
+        return
+    objects = read_user_objects_as_temporary_role(options.access, options.database, comment)
+    if objects:
+        message = f"database {options.database} has objects of its own: {', '.join(objects)}"
+        raise ImportFailed(Failure(Reason.TARGET_NOT_EMPTY, message))
+
+
+def _read_plan(folder: AttemptFolder, order: Order) -> list[str]:
+    """Returns one line for each step by which the worker would copy the rows."""
+    steps: list[str] = []
+    result = run_worker("plan", folder, order, lambda line: steps.extend(json.loads(line).get("plan", [])))
+    if not result.ok:
+        raise ImportFailed(_get_failure(result))
+    return steps
+
+
+def _import(
+    options: Options,
+    console: Console,
+    worker: WorkerProcess,
+    folder: AttemptFolder,
+    source: SourceInfo,
+    comment: OwnerComment,
+) -> Verification | None:
+    """Creates the shadow, lets the worker fill it and returns what the worker verified."""
+    from pgimport.server.shadow import ShadowPlan, prepare_shadow
+
+    names = attempt_names(folder.pod_uid)
+    plan = ShadowPlan(
+        names=names,
+        password=attempt_password(folder.seed, folder.pod_uid),
+        source=source,
+        mark=comment,
+        close_other_databases=False,  # The admin's other databases belong to the user: they stay open.
+    )
+    console.say(f"copying into {names.database}")
+    for note in prepare_shadow(options.access, plan):  # The worker waits until its role may log in.
+        console.say(f"  note: {note}")
+    result = worker.follow(console.print_worker_line)
+    if not result.ok or result.failure is not None:
+        raise ImportFailed(_get_failure(result))
+    return result.verification
+
+
+def _swap(options: Options, names: AttemptNames) -> None:
+    """Gives the target's name to the copy, in one transaction."""
+    from pgimport.server.swap import SwapPlan, swap
+
+    plan = SwapPlan(
+        target=options.database,
+        owner=options.owner,
+        owner_password=options.owner_password,
+        names=names,
+        busy_timeout_seconds=BUSY_TIMEOUT,
+    )
+    try:
+        failure = swap(options.access, plan)
+    except ServerUnavailable:
+        failure = swap(options.access, plan)  # The lost connection may have committed: a second swap finds that out.
+    if failure is not None:
+        raise ImportFailed(failure)
+
+
+def _drop_attempt(options: Options, names: AttemptNames) -> None:
+    """Drops the copy. If that fails too, prints what to drop by hand; the first failure is reported as well."""
+    from pgimport.server.shadow import drop_attempt
+
+    try:
+        drop_attempt(options.access, names)
+    except PgimportError as error:
+        print(
+            f"pgimport: warning: database {names.database} and role {names.role}"
+            f" may still exist on {options.access.address}: {error}",
+            file=sys.stderr,
+        )
