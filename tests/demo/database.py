@@ -1,4 +1,4 @@
-"""The cluster goes in; a running source with Debian's package index comes out, and the URL that leads to it."""
+"""Runs the demo's source, a PostgreSQL with Debian's package index, and queries it."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from pathlib import Path
 
 from tests.support import kubectl
 
-HERE = Path(__file__).resolve().parent
+FOLDER = Path(__file__).resolve().parent
 NAMESPACE = "demo-source"
 PASSWORD_SECRET = "source-password"
-# Making and filling the database takes 15 s on a quiet machine of two cores.
+# Creating and filling the database takes 15 s on two idle cores.
 START_SECONDS = 300
 RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
 
 
 def manifest_with_image(name: str, image: str) -> str:
-    return (HERE / name).read_text(encoding="utf-8").replace("@IMAGE@", image)
+    return (FOLDER / name).read_text(encoding="utf-8").replace("@IMAGE@", image)
 
 
 def _ensure_password() -> str:
-    """Random, made once a cluster: a source that runs already keeps the one it knows."""
-    if found := kubectl.find("secret", PASSWORD_SECRET, NAMESPACE):
-        return base64.b64decode(found["data"]["password"]).decode()
+    """Returns the source's password, which is random and created once per cluster."""
+    if secret := kubectl.find("secret", PASSWORD_SECRET, NAMESPACE):
+        return base64.b64decode(secret["data"]["password"]).decode()
     password = secrets.token_urlsafe(24)
     kubectl.apply(
         {
@@ -44,14 +44,14 @@ def source_url(password: str) -> str:
 
 
 def _is_available() -> bool:
-    found = kubectl.get("deployment", "source", NAMESPACE)
-    status = found["status"]
-    seen = status.get("observedGeneration") == found["metadata"]["generation"]
-    return bool(seen and status.get("updatedReplicas") and status.get("availableReplicas"))
+    deployment = kubectl.get("deployment", "source", NAMESPACE)
+    status = deployment["status"]
+    is_observed = status.get("observedGeneration") == deployment["metadata"]["generation"]
+    return bool(is_observed and status.get("updatedReplicas") and status.get("availableReplicas"))
 
 
 def start_source(image: str) -> str:
-    """The URL of the source, once it answers. Raises AssertionError with what kept it from starting."""
+    """Starts the source and returns its URL. Raises AssertionError, with pods and logs, if it does not start."""
     kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": RESTRICTED}})
     password = _ensure_password()
     kubectl.run("apply", "--filename", "-", stdin=manifest_with_image("source.yaml", image))
@@ -64,8 +64,8 @@ def start_source(image: str) -> str:
 
 
 def query(namespace: str, pod: str, name: str, *options: str) -> str:
-    """The answer to a query of the folder `sql`, as CSV with a header."""
-    text = (HERE / "sql" / name).read_text(encoding="utf-8")
+    """Runs a query of the folder `sql`, and returns its result as CSV with a header."""
+    text = (FOLDER / "sql" / name).read_text(encoding="utf-8")
     return kubectl.execute(namespace, pod, "psql", "--no-psqlrc", "--csv", *options, stdin=text)
 
 
@@ -78,15 +78,15 @@ def parse_one_row(text: str) -> dict[str, str]:
 
 
 def write_url(url: str | None) -> None:
-    """Into the `env` file of `make up`, for scripts; as long as it holds a password, only its owner reads it.
+    """Writes the source URL into the `env` file of `make up`, which only its owner can read; None removes it.
 
-    None takes it out again: what the file exports would be in the environment of every child.
+    The demo removes it while it runs, because each child would have it in its environment.
     """
     path = kubectl.cluster_folder() / "env"
     lines = [line for line in path.read_text(encoding="utf-8").splitlines() if "DEMO_SOURCE_URL=" not in line]
-    mine = [f"export DEMO_SOURCE_URL={shlex.quote(url)}"] if url else []
+    exports = [f"export DEMO_SOURCE_URL={shlex.quote(url)}"] if url else []
     unfinished = path.with_suffix(".demo")
     unfinished.touch(mode=0o600)
     unfinished.chmod(0o600)
-    unfinished.write_text("\n".join([*lines, *mine, ""]), encoding="utf-8")
+    unfinished.write_text("\n".join([*lines, *exports, ""]), encoding="utf-8")
     unfinished.replace(path)

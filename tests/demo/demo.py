@@ -1,4 +1,4 @@
-"""The cluster of `make up` goes in; an import that completed comes out, and one that failed as it should."""
+"""The demo: one import that completes, and one that fails as expected, in the cluster of `make up`."""
 
 from __future__ import annotations
 
@@ -33,24 +33,24 @@ EXAMPLES = Path("charts/pgimport/examples")
 FILES = tuple(EXAMPLES / name for name in ("project.yaml", "preview.yaml", "import.yaml"))
 
 NEXT = (
-    ("kubectl and its KUBECONFIG for this shell:", ". .cluster/env"),
+    ("Set up kubectl for this shell:", ". .cluster/env"),
     (
-        "The same by HTTP:",
+        "List the jobs over HTTP:",
         'curl -s $PGIMPORT_API_URL/v1/projects/demo/jobs -H "Authorization: Bearer $PGIMPORT_API_KEY"',
     ),
-    ("All that is known of the import:", "kubectl -n demo describe pgi debian"),
-    ("Look around in the preview:", "kubectl -n demo exec -it psql -- psql"),
-    ("Again: nothing runs, what is completed stays so:", f"kubectl apply -f {FILES[-1]}"),
+    ("Status and events of the import:", "kubectl -n demo describe pgi debian"),
+    ("Query the preview:", "kubectl -n demo exec -it psql -- psql"),
+    ("Apply it again; a completed import never runs again:", f"kubectl apply -f {FILES[-1]}"),
     (
-        "Refused: a new import is a new object:",
+        "Refused, because the spec of an import is immutable:",
         """kubectl -n demo patch pgi debian --type merge -p '{"spec":{"jobs":8}}'""",
     ),
     (
-        "A new one, which replaces what the preview holds in one moment:",
+        "Replace the content of the preview by a new import:",
         f"sed '0,/name: debian/s//name: again/; s/recreate: false/recreate: true/' {FILES[-1]} | kubectl apply -f -",
     ),
-    ("Database and role are dropped:", "kubectl -n demo delete previewdatabase debian"),
-    ("Nothing is left:", "make down"),
+    ("Delete the preview with its database and role:", "kubectl -n demo delete previewdatabase debian"),
+    ("Remove the cluster:", "make down"),
 )
 
 POLL_SECONDS = 0.5
@@ -62,20 +62,20 @@ Status = dict[str, Any]
 
 
 class DemoError(Exception):
-    """The demo did not show what it should."""
+    """The demo did not go as expected."""
 
 
 class Times:
-    """How long each part took, for the last line."""
+    """Measures how long each part takes, for the last line."""
 
     def __init__(self) -> None:
         self._parts: list[str] = []
 
     @contextmanager
     def of(self, name: str) -> Iterator[None]:
-        began = time.monotonic()
+        start = time.monotonic()
         yield
-        self._parts.append(f"{name} {time.monotonic() - began:.1f} s")
+        self._parts.append(f"{name} {time.monotonic() - start:.1f} s")
 
     def __str__(self) -> str:
         return ", ".join(self._parts)
@@ -99,7 +99,7 @@ def _failing_import() -> kubectl.Manifest:
             "project": "demo",
             "source": {"urlSecretRef": {"name": FAILING_IMPORT, "key": "url"}},
             "target": {"previewDatabase": PREVIEW},
-            # It may replace the whole target, and must not touch it.
+            # The import may replace the target, but must not touch it, because it fails.
             "recreate": True,
         },
     }
@@ -111,11 +111,11 @@ def _status(kind: str, name: str, namespace: str | None = NAMESPACE) -> Status:
 
 
 def _condition(status: Status, kind: str) -> dict[str, str]:
-    return next((one for one in status.get("conditions", ()) if one["type"] == kind), {})
+    return next((entry for entry in status.get("conditions", ()) if entry["type"] == kind), {})
 
 
 def _follow(name: str) -> Status:
-    """Shows the import's progress until its state is terminal; raises DemoError where that takes too long."""
+    """Shows an import's progress until its state is terminal. Raises DemoError if that takes too long."""
     progress = Progress()
     deadline = time.monotonic() + IMPORT_SECONDS
     while time.monotonic() < deadline:
@@ -126,7 +126,7 @@ def _follow(name: str) -> Status:
             return status
         time.sleep(POLL_SECONDS)
     progress.end()
-    raise DemoError(f"the import {name} is not at its end after {IMPORT_SECONDS} s")
+    raise DemoError(f"the import {name} has not ended after {IMPORT_SECONDS} s")
 
 
 def _wait_for(look: Callable[[], bool], what: str, seconds: float) -> None:
@@ -137,7 +137,7 @@ def _wait_for(look: Callable[[], bool], what: str, seconds: float) -> None:
 
 
 def _clear() -> None:
-    """What an earlier demo left: a terminal import never runs again, so its name must become free."""
+    """Deletes the objects of an earlier demo, because a terminal import never runs again."""
     kubectl.delete("pod", "psql", namespace=NAMESPACE)
     kubectl.delete("postgresimport", IMPORT, FAILING_IMPORT, namespace=NAMESPACE)
     kubectl.delete("previewdatabase", PREVIEW, namespace=NAMESPACE)
@@ -155,7 +155,7 @@ def start_the_source(image: str) -> tuple[str, dict[str, str]]:
 
 
 def ask_for_the_import(url: str) -> None:
-    tell_step("The import, asked for as a user would")
+    tell_step("The import, created as a user does")
     _clear()
     tell_command("kubectl -n demo create secret generic debian-source --from-file=url=/dev/stdin")
     kubectl.apply(_secret("debian-source", url))
@@ -166,7 +166,7 @@ def ask_for_the_import(url: str) -> None:
 
 
 def watch_the_import() -> None:
-    tell_step("A Job at work")
+    tell_step("The import runs")
     tell_command("kubectl -n demo get pgi debian --watch")
     status = _follow(IMPORT)
     if status["state"] != "completed":
@@ -175,15 +175,15 @@ def watch_the_import() -> None:
             f"kubectl -n demo describe pgi {IMPORT}", f"kubectl -n demo logs job/{status.get('job')} --all-containers"
         )
         raise DemoError(f"the import {IMPORT} is {status['state']}")
-    found = status.get("verification", {})
+    verification = status.get("verification", {})
     tell_good(
-        f"completed and verified: {found.get('rows', 0):,} rows in {found.get('tables', 0)} tables,"
-        f" {found.get('sequences', 0)} sequences, {found.get('largeObjects', 0)} large objects"
+        f"completed and verified: {verification.get('rows', 0):,} rows in {verification.get('tables', 0)} tables,"
+        f" {verification.get('sequences', 0)} sequences, {verification.get('largeObjects', 0)} large objects"
     )
 
 
 def query_the_preview(image: str, expected: dict[str, str]) -> None:
-    tell_step("The result, asked in the preview: the five packages that most others need")
+    tell_step("The result: the five packages on which most others depend")
     kubectl.run("apply", "--filename", "-", stdin=database.manifest_with_image("psql.yaml", image))
     kubectl.wait_for_pod(NAMESPACE, "psql", POD_SECONDS)
     tell_command("kubectl -n demo exec -i psql -- psql < tests/demo/sql/most_needed.sql")
@@ -193,9 +193,9 @@ def query_the_preview(image: str, expected: dict[str, str]) -> None:
 
 
 def _compare(expected: dict[str, str]) -> None:
-    found = database.parse_one_row(database.query(NAMESPACE, "psql", "facts.sql"))
-    if found != expected:
-        raise DemoError(f"the preview differs from its source: {found} instead of {expected}")
+    content = database.parse_one_row(database.query(NAMESPACE, "psql", "facts.sql"))
+    if content != expected:
+        raise DemoError(f"the preview differs from its source: {content} instead of {expected}")
 
 
 def show_a_failure(url: str, expected: dict[str, str]) -> None:
@@ -206,7 +206,7 @@ def show_a_failure(url: str, expected: dict[str, str]) -> None:
     _tell_failure(status)
     reason = _condition(status, "Ready").get("reason")
     if (status["state"], reason) != ("failed", "SourceAuthFailed"):
-        raise DemoError(f"it should have failed with SourceAuthFailed, and is {status['state']} with {reason}")
+        raise DemoError(f"the import should fail with SourceAuthFailed, but it is {status['state']} with {reason}")
     _compare(expected)
     tell_good("the preview still holds what it held")
 
@@ -251,7 +251,7 @@ def run(images: Images) -> None:
 
 
 def main() -> int:
-    """0 when one import completed and the other failed as it should."""
+    """Runs the demo, and returns 0 if one import completed and the other failed as expected."""
     try:
         run(ensure_images(choose_provider(this_instance())))
     except (DemoError, ClusterError, kubectl.KubectlError, AssertionError) as error:
@@ -259,6 +259,6 @@ def main() -> int:
         return 1
     except KeyboardInterrupt:
         tell()
-        tell("interrupted: make demo begins anew")
+        tell("interrupted: make demo starts again from the beginning")
         return 130
     return 0

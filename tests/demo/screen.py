@@ -1,4 +1,4 @@
-"""What the demo tells goes in; lines that a person likes to read come out, with colours on a terminal only."""
+"""Prints the demo's messages, with colours if standard output is a terminal."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def tell_step(title: str) -> None:
 
 
 def tell_command(*lines: str) -> None:
-    """What a person would have typed."""
+    """Prints commands that a person would type."""
     for line in lines:
         tell(coloured(f"  $ {line}", DIM))
 
@@ -50,7 +50,7 @@ def tell_bad(text: str) -> None:
 
 
 def tell_table(text: str) -> None:
-    """CSV as psql writes it, with a header; columns that hold only numbers stand to the right."""
+    """Prints CSV with a header as a table, whose numeric columns are aligned to the right."""
     rows = list(csv.reader(io.StringIO(text)))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     numeric = [all(cell.isdigit() for cell in column[1:]) for column in zip(*rows, strict=True)]
@@ -64,7 +64,7 @@ def tell_table(text: str) -> None:
 
 
 def as_bytes(amount: float) -> str:
-    """1 234 567 → `1.2 MB`."""
+    """Formats a number of bytes, such as `1.2 MB`."""
     for unit in ("B", "kB", "MB"):
         if amount < 1000:
             return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
@@ -73,20 +73,20 @@ def as_bytes(amount: float) -> str:
 
 
 class Progress:
-    """An import's status goes in, again and again; one line that moves, or one line a change, comes out."""
+    """Shows an import's progress: one updated line on a terminal, or else one line per change."""
 
     def __init__(self) -> None:
-        self._began = time.monotonic()
+        self._start = time.monotonic()
         self._last = ""
 
     def show(self, status: dict[str, Any]) -> None:
         text = self._describe(status)
         if _on_terminal():
-            seconds = int(time.monotonic() - self._began)
+            seconds = int(time.monotonic() - self._start)
             line = f"  {text}  {seconds // 60}:{seconds % 60:02d}"
             print(f"\r\033[K{line[: shutil.get_terminal_size().columns - 1]}", end="", flush=True)
         elif text != self._last:
-            tell(f"  [{time.monotonic() - self._began:5.1f}s] {text}")
+            tell(f"  [{time.monotonic() - self._start:5.1f}s] {text}")
         self._last = text
 
     def end(self) -> None:
@@ -94,10 +94,10 @@ class Progress:
             tell()
 
     def _describe(self, status: dict[str, Any]) -> str:
-        state = status.get("state") or "not seen yet"
+        state = status.get("state") or "not observed"
         progress = status.get("progress")
         if state == "pending" or not progress:
-            reasons = [one["reason"] for one in status.get("conditions", ()) if one["type"] == "Ready"]
+            reasons = [entry["reason"] for entry in status.get("conditions", ()) if entry["type"] == "Ready"]
             return f"{state:<10} {' '.join(reasons)}".rstrip()
         percent = progress.get("percent", 0)
         full = round(BAR_WIDTH * percent / 100)

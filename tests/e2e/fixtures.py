@@ -57,6 +57,7 @@ def _rank(item: pytest.Item) -> tuple[bool, int]:
     return order is EXCLUSIVE_ORDER, order.index(stem) if stem in order else default
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Orders the tests, and groups them for `--dist loadgroup`: a module each, and all exclusive tests together."""
     items.sort(key=_rank)

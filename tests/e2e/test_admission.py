@@ -1,6 +1,6 @@
-"""What the API server itself accepts and refuses, by the CRDs alone: every refusal names the field.
+"""Tests what the API server accepts and refuses by the CRDs alone, and that every refusal names the field.
 
-The objects here name a project that does not exist, so that a running operator has nothing to do for them.
+The objects name a project that does not exist, so that a running operator does nothing for them.
 """
 
 import copy
@@ -27,14 +27,14 @@ pytestmark = pytest.mark.cluster
 
 
 def _environment() -> dict[str, str]:
-    """Ours, with the `export` lines that `make up` left."""
+    """Returns this process's environment with the variables of `make up`."""
     lines = (CHECKOUT / ".cluster/env").read_text(encoding="utf-8").splitlines()
     words = [os.path.expandvars(shlex.split(line)[1]) for line in lines if line.startswith("export ")]
     return {**os.environ, **dict(word.split("=", 1) for word in words)}
 
 
 def kubectl(*arguments: str, manifest: Manifest | None = None) -> subprocess.CompletedProcess[str]:
-    """Runs to its end; the caller judges the exit code."""
+    """Runs kubectl and returns its result, whatever its exit code is."""
     return subprocess.run(
         ["kubectl", *arguments],
         input=None if manifest is None else json.dumps(manifest),
@@ -57,17 +57,17 @@ def refused(result: subprocess.CompletedProcess[str], message: str) -> None:
 
 
 def changed(manifest: Manifest, changes: dict[str, Any]) -> Manifest:
-    """A copy with `a.b` set for each path of `changes`, or taken away where the value is None."""
+    """Returns a copy with the path `a.b` set for each entry of `changes`, or removed if its value is None."""
     result = copy.deepcopy(manifest)
     for path, value in changes.items():
         *folders, last = path.split(".")
-        place = result
+        parent = result
         for folder in folders:
-            place = place.setdefault(folder, {})
+            parent = parent.setdefault(folder, {})
         if value is None:
-            place.pop(last, None)
+            parent.pop(last, None)
         else:
-            place[last] = value
+            parent[last] = value
     return result
 
 
@@ -103,7 +103,7 @@ PROJECT = manifest_of(
     },
 )
 
-# Field → two values that are both valid; what has no entry here would go untested.
+# Field → two valid values. A test checks that every immutable field has an entry.
 VALUES: dict[str, tuple[Any, Any]] = {
     "project": ("nowhere", "elsewhere"),
     "source": ({"urlSecretRef": {"name": "debian-source", "key": "url"}}, {"uploadKey": "nowhere/dump"}),
@@ -138,7 +138,7 @@ def test_every_immutable_field_has_values_here() -> None:
 
 @pytest.fixture(scope="module")
 def full(namespace: str) -> str:
-    """An import with every field set."""
+    """Creates an import with every field set, and returns its name."""
     spec = {**{name: first for name, (first, _) in VALUES.items()}, "suspend": True, "cancel": False}
     accepted(kubectl("create", "-n", namespace, "-f", "-", manifest=manifest_of("PostgresImport", "full", spec)))
     return "full"
@@ -146,7 +146,7 @@ def full(namespace: str) -> str:
 
 @pytest.fixture(scope="module")
 def bare(namespace: str) -> str:
-    """An import with the required fields alone."""
+    """Creates an import with the required fields alone, and returns its name."""
     accepted(kubectl("create", "-n", namespace, "-f", "-", manifest=changed(IMPORT, {"metadata.name": "bare"})))
     return "bare"
 

@@ -1,4 +1,4 @@
-"""The HTTP API on the real cluster, by curl alone: what the README says works as it stands there."""
+"""Tests the HTTP API on the real cluster, with curl alone."""
 
 import base64
 import json
@@ -23,13 +23,13 @@ SERVICE, DEPLOYMENT = "service/pgimport-api", "deployment/pgimport-api"
 
 @pytest.fixture(scope="module")
 def port(tenant: Tenant) -> Iterator[int]:
-    with forward_port() as found:
-        yield found
+    with forward_port() as port:
+        yield port
 
 
 @pytest.fixture(scope="module")
 def curl(port: int) -> Curl:
-    """A key for the organisation of the tests."""
+    """Calls with a key of the tests' organisation."""
     return Curl(port, make_key("--organization", "e2e", "--name", "tests"))
 
 
@@ -42,12 +42,12 @@ def test_the_charts_own_key_opens_its_project(port: int, tenant: Tenant) -> None
 
 
 def test_what_make_up_leaves_for_scripts_works() -> None:
-    words = """. "$0"; curl --silent --header "Authorization: Bearer $PGIMPORT_API_KEY" \\
+    script = """. "$0"; curl --silent --header "Authorization: Bearer $PGIMPORT_API_KEY" \\
         "$PGIMPORT_API_URL/v1/projects/$PGIMPORT_PROJECT/jobs" """
     path = kubectl.cluster_folder() / "env"
     if "PGIMPORT_API_URL" not in path.read_text():
         pytest.skip("CLUSTER=current: this host has no way to its Services")
-    done = subprocess.run(["sh", "-c", words, path], capture_output=True, text=True, check=True, timeout=30)
+    done = subprocess.run(["sh", "-c", script, path], capture_output=True, text=True, check=True, timeout=30)
     assert set(json.loads(done.stdout)) == {"jobs"}
     assert path.stat().st_mode & 0o077 == 0
     assert (path.parent / "api-key").stat().st_mode & 0o077 == 0
@@ -61,7 +61,9 @@ def test_a_live_source_by_curl_alone(curl: Curl, tenant: Tenant, source: Source)
     done = curl.poll(job["id"])
     assert done["state"] == "completed", done
     assert (done["attempts"], done["cluster_id"], done["organization_id"]) == (1, "embedded", "e2e")
-    assert job["id"] in [one["id"] for one in curl.call("GET", f"/projects/{tenant.name}/jobs?limit=100")[1]["jobs"]]
+    assert job["id"] in [
+        entry["id"] for entry in curl.call("GET", f"/projects/{tenant.name}/jobs?limit=100")[1]["jobs"]
+    ]
     preview = done["preview_database_id"]
     check_connections(curl, source, preview)
     assert source.password not in json.dumps(
@@ -77,7 +79,7 @@ def test_a_live_source_by_curl_alone(curl: Curl, tenant: Tenant, source: Source)
 
 
 def test_a_dump_file_by_curl_alone(curl: Curl, source: Source, tenant: Tenant, tmp_path: Path) -> None:
-    """Into the API's own store: a URL works once, and for nobody but who has it."""
+    """The upload goes into the API's own store. Its URL works once, and only with its signature."""
     url = check_upload(curl, source, tenant, tmp_path, put)
     assert url.startswith(f"http://127.0.0.1:{curl.port}/v1/uploads/{tenant.name}/")
     assert put(url, tmp_path / "shop.dump") == 409
@@ -90,7 +92,7 @@ def test_a_preflight_by_curl(curl: Curl, source: Source, tenant: Tenant) -> None
     report = answer["preflight"]
     assert report["ok"] is True
     assert report["source"]["server_version"].startswith("17.")
-    assert {one["name"] for one in report["checks"]} >= {"source_reachable", "extensions_available_on_target"}
+    assert {check["name"] for check in report["checks"]} >= {"source_reachable", "extensions_available_on_target"}
     status, answer = curl.call(
         "POST", f"/projects/{tenant.name}/imports/preflight", {"source_url": source.url("shop", password="wrong")}
     )
@@ -108,10 +110,9 @@ def test_two_preflights_at_once_share_nothing(curl: Curl, source: Source, tenant
         )
     sizes = {answer["preflight"]["source"]["database_size_bytes"] for _, answer in answers}
     assert len(sizes) == 2
-    found = [
-        one for one in kubectl.list_objects(IMPORTS, tenant.name) if one["metadata"]["name"].startswith("preflight-")
-    ]
-    secrets = [one["spec"]["source"]["urlSecretRef"]["name"] for one in found]
+    imports = kubectl.list_objects(IMPORTS, tenant.name)
+    preflights = [body for body in imports if body["metadata"]["name"].startswith("preflight-")]
+    secrets = [body["spec"]["source"]["urlSecretRef"]["name"] for body in preflights]
     assert len(secrets) == len(set(secrets)) >= 2
 
 
@@ -119,13 +120,13 @@ def test_the_same_key_from_two_replicas_makes_one_job(curl: Curl, source: Source
     kubectl.run("-n", SYSTEM_NAMESPACE, "scale", DEPLOYMENT, "--replicas=2")
     kubectl.run("-n", SYSTEM_NAMESPACE, "rollout", "status", DEPLOYMENT, "--timeout=60s")
     body = {"source_url": source.url("small"), "dry_run": True}
-    with forward_port() as one, forward_port() as two, ThreadPoolExecutor(8) as pool:
+    with forward_port() as first, forward_port() as second, ThreadPoolExecutor(8) as pool:
         answers = list(
             pool.map(
                 lambda port: Curl(port, curl.key).call(
                     "POST", f"/projects/{tenant.name}/imports", body, "--header", "Idempotency-Key: release-7"
                 ),
-                [one, two] * 4,
+                [first, second] * 4,
             )
         )
     kubectl.run("-n", SYSTEM_NAMESPACE, "scale", DEPLOYMENT, "--replicas=1")
@@ -154,12 +155,12 @@ def test_a_revoked_key_opens_nothing(port: int, tenant: Tenant) -> None:
 
 
 def test_the_api_may_do_no_more_than_it_does(tenant: Tenant) -> None:
-    """As its account, asked of Kubernetes itself."""
+    """Kubernetes itself says what the API's service account may do."""
     account = f"--as=system:serviceaccount:{SYSTEM_NAMESPACE}:pgimport-api"
 
-    def may(verb: str, what: str, namespace: str, *more: str) -> bool:
+    def may(verb: str, resource: str, namespace: str, *options: str) -> bool:
         try:
-            return kubectl.run("auth", "can-i", verb, what, "-n", namespace, account, *more).strip() == "yes"
+            return kubectl.run("auth", "can-i", verb, resource, "-n", namespace, account, *options).strip() == "yes"
         except kubectl.KubectlError:
             return False
 

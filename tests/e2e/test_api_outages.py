@@ -1,4 +1,4 @@
-"""The HTTP API loses Kubernetes, and is told to stop: nobody is told a lie, and nothing that was accepted is lost."""
+"""Tests that the HTTP API loses nothing and answers correctly when Kubernetes is unreachable or the API is stopped."""
 
 import secrets
 import signal
@@ -28,26 +28,26 @@ pytestmark = pytest.mark.cluster
 
 
 @dataclass(frozen=True)
-class Place:
-    """Of the API server, and a kubeconfig that names another port of loopback for it."""
+class ProxiedServer:
+    """The API server's address, and a kubeconfig that names a loopback port for it."""
 
     host: str
     port: int
-    relay: int
+    proxy_port: int
     kubeconfig: Path
 
 
 @pytest.fixture
-def place(tenant: Tenant, tmp_path: Path) -> Place:
-    found = yaml.safe_load(Path(kubectl.environment()["KUBECONFIG"]).read_text())
-    where = urlsplit(found["clusters"][0]["cluster"]["server"])
-    with run_recording_proxy("127.0.0.1", where.hostname or "", where.port or 443) as opened:
-        relay = opened.port
-    found["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{relay}"
+def api_server(tenant: Tenant, tmp_path: Path) -> ProxiedServer:
+    kubeconfig = yaml.safe_load(Path(kubectl.environment()["KUBECONFIG"]).read_text())
+    server = urlsplit(kubeconfig["clusters"][0]["cluster"]["server"])
+    with run_recording_proxy("127.0.0.1", server.hostname or "", server.port or 443) as proxy:
+        proxy_port = proxy.port
+    kubeconfig["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{proxy_port}"
     path = tmp_path / "kubeconfig"
     path.touch(mode=0o600)
-    path.write_text(yaml.safe_dump(found))
-    return Place(where.hostname or "", where.port or 443, relay, path)
+    path.write_text(yaml.safe_dump(kubeconfig))
+    return ProxiedServer(server.hostname or "", server.port or 443, proxy_port, path)
 
 
 @pytest.fixture(scope="module")
@@ -71,14 +71,16 @@ def _answers(url: str, headers: dict[str, str], code: int) -> bool | None:
     return httpx.get(url, headers=headers).status_code == code or None
 
 
-def test_kubernetes_goes_and_comes_back(place: Place, headers: dict[str, str], tenant: Tenant, tmp_path: Path) -> None:
-    """What happened in between is known afterwards: made and deleted."""
+def test_kubernetes_goes_and_comes_back(
+    api_server: ProxiedServer, headers: dict[str, str], tenant: Tenant, tmp_path: Path
+) -> None:
+    """The API knows afterwards which objects were created and deleted in between."""
     name = "away-" + secrets.token_hex(4)
     tenant.make_previews(f"{name}-before")
     with ExitStack() as stack:
-        with run_recording_proxy("127.0.0.1", place.host, place.port, at=place.relay):
-            program = stack.enter_context(run_api(tmp_path, place.kubeconfig))
-        # The relay was cut at the end of the block: connections that were open are closed, and nobody listens.
+        with run_recording_proxy("127.0.0.1", api_server.host, api_server.port, at=api_server.proxy_port):
+            program = stack.enter_context(run_api(tmp_path, api_server.kubeconfig))
+        # The end of the block closed the proxy and all its connections.
         wait_for(program, False, 30)
         for method, path, body in (
             ("GET", f"/v1/projects/{tenant.name}/jobs", None),
@@ -91,16 +93,16 @@ def test_kubernetes_goes_and_comes_back(place: Place, headers: dict[str, str], t
         assert httpx.get(f"{program.url}/healthz").status_code == 200
         tenant.make_previews(f"{name}-during")
         kubectl.delete(PREVIEWS, f"{name}-before", namespace=tenant.name)
-        with run_recording_proxy("127.0.0.1", place.host, place.port, at=place.relay):
+        with run_recording_proxy("127.0.0.1", api_server.host, api_server.port, at=api_server.proxy_port):
             wait_until_ready(program)
-            # In the order in which a watch brings them that goes on from where it was; each comes by itself.
+            # A watch that continues where it was brings them in this order, one by one.
             for preview, code, what in (("during", 200, "what was made"), ("before", 404, "what was deleted")):
                 url = f"{program.url}/v1/preview-databases/{tenant.name}.{name}-{preview}"
                 kubectl.wait_until(partial(_answers, url, headers, code), f"{what} is known", 20)
 
 
 def test_a_version_that_is_too_old_is_listed_anew(tenant: Tenant) -> None:
-    """410 by the real API server, which knows nothing any more of what came after the first version."""
+    """The real API server answers 410, because it no longer has the changes since the first version."""
     cluster = KubernetesClient(config.new_client_from_config(kubectl.environment()["KUBECONFIG"]))
     lists: list[str] = []
 
@@ -129,10 +131,10 @@ def test_a_stop_ends_what_has_begun(headers: dict[str, str], tenant: Tenant, sou
         ThreadPoolExecutor(1) as pool,
         httpx.Client(base_url=program.url, headers=headers, timeout=60) as client,
     ):
-        begun = pool.submit(client.post, url, json={"source_url": source.url("shop")})
+        response = pool.submit(client.post, url, json={"source_url": source.url("shop")})
         kubectl.wait_until(partial(_find_preflight, tenant), "the preflight has begun", 20)
         program.process.send_signal(signal.SIGTERM)
-        answer = begun.result()
+        answer = response.result()
         assert (answer.status_code, answer.json()["preflight"]["ok"]) == (200, True)
         assert program.process.wait(30) == 0
         with pytest.raises(httpx.ConnectError):
@@ -140,15 +142,16 @@ def test_a_stop_ends_what_has_begun(headers: dict[str, str], tenant: Tenant, sou
 
 
 def _find_preflight(tenant: Tenant) -> str | None:
-    """One that has not ended."""
-    names = (one["metadata"]["name"] for one in kubectl.list_objects(IMPORTS, tenant.name) if not is_over(one))
+    """Returns the name of a preflight that has not ended, or None."""
+    imports = kubectl.list_objects(IMPORTS, tenant.name)
+    names = (body["metadata"]["name"] for body in imports if not is_over(body))
     return next((name for name in names if name.startswith("preflight-")), None)
 
 
 def test_what_was_accepted_before_a_stop_is_there(
     headers: dict[str, str], tenant: Tenant, source: Source, tmp_path: Path
 ) -> None:
-    """With its Secret, whose URL the operator needs."""
+    """Each accepted import exists, with its Secret, whose URL the operator needs."""
     body = {"source_url": source.url("small"), "dry_run": True}
     accepted: list[str] = []
     with (
@@ -161,7 +164,7 @@ def test_what_was_accepted_before_a_stop_is_there(
             try:
                 answer = client.post(f"/v1/projects/{tenant.name}/imports", json=body)
             except httpx.TransportError:
-                return  # it was not accepted
+                return  # the request was not accepted
             assert answer.status_code == 202, answer.text
             accepted.append(answer.json()["job"]["id"].removeprefix(f"{tenant.name}."))
             if len(accepted) == 10:

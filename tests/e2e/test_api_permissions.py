@@ -1,4 +1,4 @@
-"""The API's rights against what it did, by the API server's own audit log: as many as it needs, and no more."""
+"""Compares the permissions of the API's service account with the API server's audit log: none is unused."""
 
 import json
 from collections.abc import Iterator
@@ -25,21 +25,21 @@ def curl(tenant: Tenant) -> Iterator[Curl]:
 
 
 def walk(curl: Curl, source: Source, tenant: Tenant) -> None:
-    """Every route once, with success."""
+    """Calls every route once, with success."""
     project = f"/projects/{tenant.name}"
-    made = curl.call("POST", f"{project}/preview-databases", {"ttl_hours": 1})
-    assert made[0] == 201, made
-    preview = f"/preview-databases/{made[1]['preview']['id']}"
+    created = curl.call("POST", f"{project}/preview-databases", {"ttl_hours": 1})
+    assert created[0] == 201, created
+    preview = f"/preview-databases/{created[1]['preview']['id']}"
     kubectl.wait_until(
         lambda: curl.call("GET", preview)[1]["preview"]["state"] == "ready" or None, "it is ready", READY_SECONDS
     )
     url = source.url("small")
-    asked = {"source_url": url, "dry_run": True}
-    status, answer = curl.call("POST", f"{project}/imports", asked, "--header", "Idempotency-Key: rights")
+    request = {"source_url": url, "dry_run": True}
+    status, answer = curl.call("POST", f"{project}/imports", request, "--header", "Idempotency-Key: rights")
     assert status == 202, answer
     job = f"/jobs/{answer['job']['id']}"
     for method, path, body, expected in (
-        ("POST", f"{project}/imports", asked, 202),  # again, with the same key
+        ("POST", f"{project}/imports", request, 202),  # again, with the same key
         ("GET", f"{project}/jobs", None, 200),
         ("GET", job, None, 200),
         ("POST", f"{job}/cancel", None, 202),
@@ -51,13 +51,13 @@ def walk(curl: Curl, source: Source, tenant: Tenant) -> None:
         ("POST", f"{preview}/reset", None, 202),
         ("DELETE", preview, None, 202),
     ):
-        words = ("--header", "Idempotency-Key: rights") if path.endswith("/imports") else ()
-        status, answer = curl.call(method, path, body, *words)
+        options = ("--header", "Idempotency-Key: rights") if path.endswith("/imports") else ()
+        status, answer = curl.call(method, path, body, *options)
         assert status == expected or (path.endswith(("extend", "reset")) and status in (200, 202)), (path, answer)
 
 
 def read_audit() -> Iterator[dict[str, Any]]:
-    """What the API asked of Kubernetes since the cluster is up."""
+    """Yields the API's requests to Kubernetes since the cluster was started."""
     path = kubectl.cluster_folder() / "logs" / "audit.log"
     if not path.exists():
         pytest.skip("only the API server of CLUSTER=bare writes an audit log here")
@@ -68,23 +68,23 @@ def read_audit() -> Iterator[dict[str, Any]]:
 
 
 def find_granted() -> set[Right]:
-    found = set()
+    permissions = set()
     for kind, name in ROLES:
         namespace = SYSTEM_NAMESPACE if kind == "role" else None
         for rule in kubectl.get(kind, name, namespace)["rules"]:
-            found |= {(verb, resource) for verb in rule["verbs"] for resource in rule["resources"]}
-    return found
+            permissions |= {(verb, resource) for verb in rule["verbs"] for resource in rule["resources"]}
+    return permissions
 
 
 def test_what_is_granted_is_used_and_nothing_else_was_tried(curl: Curl, source: Source, tenant: Tenant) -> None:
     walk(curl, source, tenant)
     used: set[Right] = set()
     for event in read_audit():
-        verb, place = event["verb"], event["objectRef"]
-        assert "subresource" not in place, event
+        verb, reference = event["verb"], event["objectRef"]
+        assert "subresource" not in reference, event
         if event["annotations"]["authorization.k8s.io/decision"] == "allow":
-            used.add((verb, place["resource"]))
-        if place["resource"] == "secrets" and verb != "create":
+            used.add((verb, reference["resource"]))
+        if reference["resource"] == "secrets" and verb != "create":
             assert verb == "get", event
-            assert place["name"] == "pgimport-api-keys" or place["name"].endswith("-connection"), event
+            assert reference["name"] == "pgimport-api-keys" or reference["name"].endswith("-connection"), event
     assert used == find_granted()

@@ -1,4 +1,4 @@
-"""Imports that come through: what arrives is what the source holds, and it belongs to the preview's owner."""
+"""Tests of completed imports: the copy equals the source, and it belongs to the preview's owner."""
 
 import json
 from functools import partial
@@ -65,12 +65,12 @@ def test_status_says_what_was_done(name: str, tenant: Tenant, imported: dict[str
 
 
 def test_counts_are_those_of_the_source(source: Source, imported: dict[str, Manifest]) -> None:
-    found = imported["copy-shop"]["status"]["verification"]
-    # Partitions are in their roots, and views hold no rows of their own.
+    verification = imported["copy-shop"]["status"]["verification"]
+    # Rows of partitions are counted in their roots, and views have no rows of their own.
     tables = comparison.read_content(source.server, "shop").rows
     own = [rows for name, (rows, _) in tables.items() if not name.startswith(("public.orders_", "public.totals"))]
     expected = sum(map(int, own))
-    assert (found["rows"], found["largeObjects"], found["sequences"]) == (expected, 3, 3)
+    assert (verification["rows"], verification["largeObjects"], verification["sequences"]) == (expected, 3, 3)
 
 
 @pytest.mark.parametrize("name", COPIED)
@@ -146,8 +146,8 @@ def test_nothing_else_is_left(tenant: Tenant, imported: dict[str, Manifest]) -> 
         assert "import ended: all is well" in kubectl.logs(tenant.name, pod["metadata"]["name"])
 
 
-def test_no_hand_but_ours_is_in_the_object(imported: dict[str, Manifest]) -> None:
-    """No finalizer and no annotation: GitOps compares, and a deletion must not wait for an operator."""
+def test_imports_have_no_finalizer_and_no_annotation(imported: dict[str, Manifest]) -> None:
+    """GitOps tools compare annotations, and a deletion must not wait for an operator."""
     for body in imported.values():
         assert "finalizers" not in body["metadata"]
         assert "annotations" not in body["metadata"]
@@ -161,5 +161,5 @@ def test_kubectl_shows_it(tenant: Tenant, imported: dict[str, Manifest]) -> None
 
 def test_events_tell_the_story(tenant: Tenant, imported: dict[str, Manifest]) -> None:
     events = kubectl.list_objects("events.events.k8s.io", tenant.name)
-    reasons = [one["reason"] for one in events if one["regarding"].get("name") == "copy-shop"]
+    reasons = [event["reason"] for event in events if event["regarding"].get("name") == "copy-shop"]
     assert {"Running", "Completed"} <= set(reasons), json.dumps(reasons)

@@ -1,4 +1,4 @@
-"""Dump files over HTTPS, with a CA of the user's own: through the same resources as a live source."""
+"""Tests imports of dump files over HTTPS, with a CA of the user's own."""
 
 import gzip
 import hashlib
@@ -28,8 +28,8 @@ def files(tenant: Tenant, source: Source) -> FileServer:
 
 @pytest.fixture(scope="module")
 def contents(source: Source) -> dict[str, bytes]:
-    found = {form: dump(source.server, "shop", f"--format={form}") for form in FORMATS}
-    return found | {"plain": gzip.compress(found["plain"]), "half": found["custom"][: len(found["custom"]) // 2]}
+    dumps = {form: dump(source.server, "shop", f"--format={form}") for form in FORMATS}
+    return dumps | {"plain": gzip.compress(dumps["plain"]), "half": dumps["custom"][: len(dumps["custom"]) // 2]}
 
 
 def spec_of(name: str, **more: Any) -> Manifest:
@@ -38,7 +38,7 @@ def spec_of(name: str, **more: Any) -> Manifest:
 
 @pytest.fixture(scope="module")
 def imported(tenant: Tenant, files: FileServer, contents: dict[str, bytes]) -> dict[str, Manifest]:
-    """All at once: one of each format, one with a checksum, a wrong one, and half a file."""
+    """Imports at the same time: each format, one with a checksum, one with a wrong checksum, and half a file."""
     names = {f"file-{form}": contents[form] for form in FORMATS}
     names |= {"file-half": contents["half"], "file-wrong-sum": contents["custom"]}
     tenant.make_previews(*(f"file-{form}" for form in FORMATS))
@@ -92,7 +92,7 @@ def test_the_urls_signature_is_nowhere(tenant: Tenant, imported: dict[str, Manif
 
 
 def test_an_import_waits_for_its_ca_and_its_sql(tenant: Tenant, source: Source) -> None:
-    """Then it masks the copy before anybody sees it."""
+    """When both exist, the import masks the copy before anybody can read it."""
     tenant.make_previews("masked")
     script = {"sqlConfigMapRef": {"name": "mask", "key": "mask.sql"}}
     tenant.start("masked", "shop", "masked", postImport=script)

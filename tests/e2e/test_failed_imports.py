@@ -1,4 +1,4 @@
-"""Imports that cannot succeed: each says why and what to do, and leaves the target as it was, and nothing behind."""
+"""Tests of imports that cannot succeed: each reports its reason and a hint, and leaves the target unchanged."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -25,7 +25,7 @@ WRONG_PASSWORD = "not-the-password-4f1d"
 
 @dataclass(frozen=True)
 class Case:
-    """What is asked, how it ends, and what its error must name."""
+    """The reason with which an import must fail, and the words that its error must contain."""
 
     reason: Reason
     words: tuple[str, ...]
@@ -69,10 +69,10 @@ def _urls(source: Source) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def failed(tenant: Tenant, small_tenant: Tenant, source: Source) -> dict[str, Manifest]:
-    """All of them at once, each into a preview of its own in which somebody's table lies."""
+    """Runs all cases at the same time, each into a preview of its own that has a table."""
     urls = _urls(source)
-    names = {tenant: [name for name in CASES if not CASES[name].small], small_tenant: ["too-large"]}
-    for of, own in names.items():
+    cases = {tenant: [name for name in CASES if not CASES[name].small], small_tenant: ["too-large"]}
+    for of, own in cases.items():
         of.make_kept_previews(*own)
         of.make_secrets({f"fail-{name}": urls[name] for name in own})
         kubectl.create(
@@ -82,14 +82,14 @@ def failed(tenant: Tenant, small_tenant: Tenant, source: Source) -> dict[str, Ma
             )
         )
     bodies: dict[str, Manifest] = {}
-    for of, own in names.items():
+    for of, own in cases.items():
         bodies |= of.wait_until_over(*own)
     return bodies
 
 
 @pytest.fixture
 def of(request: pytest.FixtureRequest, tenant: Tenant, small_tenant: Tenant) -> Tenant:
-    """The Project in which a case happens."""
+    """The Project of a case."""
     return small_tenant if CASES[request.node.callspec.params["name"]].small else tenant
 
 
@@ -106,7 +106,7 @@ def test_fails_with_its_reason(name: str, of: Tenant, failed: dict[str, Manifest
 @pytest.mark.parametrize("name", SHOWN)
 def test_T32_is_tried_again_only_where_that_may_help(name: str, failed: dict[str, Manifest]) -> None:
     case, status = CASES[name], failed[name]["status"]
-    reasons = [one["reason"] for one in status["attemptHistory"]]
+    reasons = [attempt["reason"] for attempt in status["attemptHistory"]]
     assert status["attempts"] == len(reasons)
     if MEANINGS[case.reason].classification is RetryClassification.PERMANENT:
         assert reasons.index(case.reason) == len(reasons) - 1, "nothing follows it"
@@ -154,12 +154,12 @@ def test_the_report_shows_the_check_that_failed(failed: dict[str, Manifest]) -> 
     for name, check in expected.items():
         report = failed[name]["status"]["preflight"]
         assert report["ok"] is False
-        assert [one["name"] for one in report["checks"] if one["status"] == "fail"] == [check]
+        assert [entry["name"] for entry in report["checks"] if entry["status"] == "fail"] == [check]
 
 
 @pytest.mark.parametrize("name", SHOWN)
 def test_the_logs_stay(name: str, of: Tenant, failed: dict[str, Manifest]) -> None:
-    """Of every attempt, for as long as the Job stays."""
+    """The pods of every attempt stay as long as the Job."""
     pods = of.pods(failed[name]["metadata"]["uid"])
     assert len(pods) == failed[name]["status"]["attempts"]
     for pod in pods:
@@ -168,15 +168,18 @@ def test_the_logs_stay(name: str, of: Tenant, failed: dict[str, Manifest]) -> No
 
 def test_attempts_are_told_one_by_one(failed: dict[str, Manifest]) -> None:
     history = failed["unknown-host"]["status"]["attemptHistory"]
-    assert [(one["number"], one["reason"]) for one in history] == [(1, "SourceUnreachable"), (2, "SourceUnreachable")]
-    assert all(one["cleanedUp"] for one in history)
-    for one in history:
-        assert (one["hint"], one["exitCode"]) == (MEANINGS[Reason.SOURCE_UNREACHABLE].hint, 10)
-        assert "nowhere.e2e-source" in one["error"]
-        assert "preflight ended" in one["lastStdout"]
+    assert [(attempt["number"], attempt["reason"]) for attempt in history] == [
+        (1, "SourceUnreachable"),
+        (2, "SourceUnreachable"),
+    ]
+    assert all(attempt["cleanedUp"] for attempt in history)
+    for attempt in history:
+        assert (attempt["hint"], attempt["exitCode"]) == (MEANINGS[Reason.SOURCE_UNREACHABLE].hint, 10)
+        assert "nowhere.e2e-source" in attempt["error"]
+        assert "preflight ended" in attempt["lastStdout"]
 
 
-# --- what is refused before anything runs -------------------------------------------------------------------------
+# --- refused before an attempt starts ---------------------------------------------------------------------------
 
 NOBODYS_UPLOAD = f"uploads/{PROJECT}/" + "0" * 32
 UNSUPPORTED: dict[str, tuple[str, dict[str, Any]]] = {
@@ -221,12 +224,12 @@ def test_another_projects_name_is_refused(tenant: Tenant, small_tenant: Tenant) 
 
 
 def test_one_preview_too_many_is_refused(small_tenant: Tenant) -> None:
-    """Three are allowed; one is there."""
+    """The Project allows three previews and has one."""
     names = ["limit-1", "limit-2", "limit-3"]
     small_tenant.make_previews(*names[:2])
     kubectl.create(small_tenant.preview_manifest(names[2]))
     body = small_tenant.wait(
-        "previewdatabases", names[2:], lambda one: one.get("status", {}).get("state") == "failed", "failed", 20
+        "previewdatabases", names[2:], lambda preview: preview.get("status", {}).get("state") == "failed", "failed", 20
     )[names[2]]
     assert reason_of(body) == "LimitReached"
     kubectl.delete("previewdatabases", *names, namespace=small_tenant.name)

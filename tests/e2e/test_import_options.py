@@ -1,4 +1,4 @@
-"""What a user asks of an import: to wait, to stop, to go on, to look only, to replace or to spare what is there."""
+"""Tests the options of an import: suspend, cancel, delete, dryRun and recreate, and what it waits for."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,14 +23,14 @@ from tests.support.kubectl import Manifest
 
 pytestmark = pytest.mark.cluster
 
-REPLACED = ("cancelled", "suspended", "deleted", "unplaced", "busy")
+REPLACED = ("cancelled", "suspended", "deleted", "targetless", "busy")
 SPARED = ("late", "shared-first")
 SLOTS = ("slot-first", "slot-second")
 
 
 @dataclass
 class Disturbed:
-    """What imports looked like in the middle of their copy, and what came of it when somebody interfered."""
+    """Imports as they were while they copied rows, and the session that was open in one target."""
 
     bodies: dict[str, Manifest]
     session: Future[list[list[str]]]
@@ -38,7 +38,7 @@ class Disturbed:
 
 @pytest.fixture(scope="module")
 def disturbed(tenant: Tenant, small_tenant: Tenant) -> Iterator[Disturbed]:
-    """All at once, for each takes a while; each is disturbed as soon as its rows are on their way."""
+    """Starts all imports at the same time, and disturbs each one as soon as it copies rows."""
     tenant.make_kept_previews(*REPLACED)
     tenant.make_previews(*SPARED)
     small_tenant.make_previews(*SLOTS)
@@ -49,24 +49,24 @@ def disturbed(tenant: Tenant, small_tenant: Tenant) -> Iterator[Disturbed]:
     )
     sessions: list[Future[list[list[str]]]] = []
     with ThreadPoolExecutor() as pool:
-        at_work = "BEGIN; SELECT * FROM kept; SELECT pg_sleep(80)"
-        acts: dict[str, Callable[[Manifest], object]] = {
+        long_session = "BEGIN; SELECT * FROM kept; SELECT pg_sleep(80)"
+        actions: dict[str, Callable[[Manifest], object]] = {
             "cancelled": lambda _: tenant.change("cancelled", cancel=True),
             "suspended": lambda _: tenant.change("suspended", suspend=True),
             "deleted": lambda _: tenant.delete("deleted"),
-            "unplaced": lambda _: kubectl.delete(PREVIEWS, "unplaced", namespace=tenant.name, wait=False),
-            "busy": lambda _: sessions.append(pool.submit(tenant.log_in, "busy", at_work)),
+            "targetless": lambda _: kubectl.delete(PREVIEWS, "targetless", namespace=tenant.name, wait=False),
+            "busy": lambda _: sessions.append(pool.submit(tenant.log_in, "busy", long_session)),
             "late": lambda _: tenant.log_in("late", KEPT),
             "shared-first": lambda _: tenant.start("shared-second", "small", "shared-first", recreate=True),
         }
         slots = {"slot-first": lambda _: small_tenant.start("slot-second", "small", "slot-second")}
-        beside = pool.submit(small_tenant.disturb, slots)
-        bodies = tenant.disturb(acts)
-        yield Disturbed(bodies | beside.result(), sessions[0])
+        slot_bodies = pool.submit(small_tenant.disturb, slots)
+        bodies = tenant.disturb(actions)
+        yield Disturbed(bodies | slot_bodies.result(), sessions[0])
 
 
 def test_the_shadow_is_there_while_it_runs(disturbed: Disturbed) -> None:
-    """Else the tests below would prove nothing."""
+    """Checks the precondition of the tests below."""
     for name, body in disturbed.bodies.items():
         assert body["status"]["shadow"]["database"].startswith("pgimport_")
         assert body["status"]["lockedResource"] == f"preview/{body['metadata']['namespace']}/{name}"
@@ -91,14 +91,14 @@ def test_deleted_while_running(tenant: Tenant, disturbed: Disturbed) -> None:
 
 
 def test_the_target_deleted_while_running(tenant: Tenant, disturbed: Disturbed) -> None:
-    body = tenant.wait_for_end("unplaced", "failed", READY_SECONDS)
+    body = tenant.wait_for_end("targetless", "failed", READY_SECONDS)
     assert reason_of(body) == "TargetGone"
     tenant.assert_nothing_left(body)
     kubectl.wait_until(
-        lambda: kubectl.find(PREVIEWS, "unplaced", tenant.name) is None, "the preview is gone", READY_SECONDS
+        lambda: kubectl.find(PREVIEWS, "targetless", tenant.name) is None, "the preview is gone", READY_SECONDS
     )
-    assert tenant.server.query("SELECT datname FROM pg_database WHERE datname LIKE '%unplaced%'") == []
-    assert tenant.server.query("SELECT rolname FROM pg_roles WHERE rolname LIKE '%unplaced%'") == []
+    assert tenant.server.query("SELECT datname FROM pg_database WHERE datname LIKE '%targetless%'") == []
+    assert tenant.server.query("SELECT rolname FROM pg_roles WHERE rolname LIKE '%targetless%'") == []
 
 
 def test_suspended_and_resumed(tenant: Tenant, disturbed: Disturbed) -> None:
@@ -136,16 +136,16 @@ def test_a_target_with_objects_is_spared_and_then_replaced(tenant: Tenant) -> No
     assert tenant.connection("full") == before, "the same database, role and password"
 
 
-def test_what_comes_into_the_target_meanwhile_is_spared(tenant: Tenant, disturbed: Disturbed) -> None:
-    """The owner made a table while the rows travelled: looked at again before the swap."""
+def test_a_table_created_during_the_import_is_spared(tenant: Tenant, disturbed: Disturbed) -> None:
+    """The owner created a table while rows were copied; the operator checks the target again before the swap."""
     body = tenant.wait_for_end("late", "failed")
     assert reason_of(body) == "TargetNotEmpty"
     assert tenant.kept_rows("late") == KEPT_ROWS
     tenant.assert_nothing_left(body)
 
 
-def test_a_session_in_the_target_does_not_hold_it_up(tenant: Tenant, disturbed: Disturbed) -> None:
-    """The owner was at work in the database that is replaced: the session ends, the swap happens."""
+def test_a_session_in_the_target_does_not_delay_the_swap(tenant: Tenant, disturbed: Disturbed) -> None:
+    """The owner has a session in the target: the session ends and the swap happens."""
     tenant.wait_for_end("busy", "completed")
     with pytest.raises(kubectl.KubectlError, match="terminating connection"):
         disturbed.session.result()
@@ -175,7 +175,7 @@ def test_a_dry_run_reports_and_makes_nothing(tenant: Tenant) -> None:
     assert "tablefunc" in str([check for check in reports["dry-withext"]["checks"] if check["status"] == "fail"])
     for body in bodies.values():
         tenant.assert_nothing_left(body)
-        assert "verification" not in body["status"], "what was not compared is not shown"
+        assert "verification" not in body["status"], "a dry run compares nothing"
     assert tenant.server.value(databases) == before
 
 
@@ -218,7 +218,7 @@ def test_T32_two_imports_of_one_target_follow_each_other(tenant: Tenant, disturb
 
 
 def test_no_more_at_once_than_the_project_allows(small_tenant: Tenant, disturbed: Disturbed) -> None:
-    """One at a time, into two targets."""
+    """Two imports into two targets run one after the other."""
     bodies = small_tenant.wait_until_over(*SLOTS)
     assert_one_after_the_other(*(bodies[name] for name in SLOTS))
     assert_waited(small_tenant, "slot-second", "WaitingForSlot", "1 imports at once")
@@ -226,9 +226,9 @@ def test_no_more_at_once_than_the_project_allows(small_tenant: Tenant, disturbed
 
 
 def assert_waited(tenant: Tenant, name: str, reason: str, words: str) -> None:
-    """Its events tell it, after the fact."""
+    """Checks by its events that an import has waited for this reason."""
     events = kubectl.list_objects("events.events.k8s.io", tenant.name)
-    notes = [one["note"] for one in events if one["regarding"].get("name") == name and one["reason"] == reason]
+    notes = [event["note"] for event in events if event["regarding"].get("name") == name and event["reason"] == reason]
     assert notes, tenant.describe(IMPORTS, name)
     assert words in notes[0]
 

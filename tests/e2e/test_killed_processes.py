@@ -1,4 +1,4 @@
-"""What is killed in mid-import: the operator, the Job's pod, the Job; and what must not run a second time."""
+"""Kills the operator, a pod or a Job during an import, and tests that nothing runs a second time."""
 
 import time
 
@@ -15,35 +15,35 @@ SWEEP_SECONDS = 10
 
 
 def kill_operator() -> None:
-    """Without a word of warning; waits for the next one to be ready."""
+    """Kills the operator without a grace period, and waits until the next one is ready."""
     before = {pod["metadata"]["uid"] for pod in operator_pods()}
     kubectl.delete(
         "pods", *(pod["metadata"]["name"] for pod in operator_pods()), namespace=SYSTEM_NAMESPACE, force=True
     )
 
-    def another() -> bool:
+    def is_replaced() -> bool:
         for pod in operator_pods():
-            conditions = {one["type"]: one["status"] for one in pod["status"].get("conditions", ())}
+            conditions = {entry["type"]: entry["status"] for entry in pod["status"].get("conditions", ())}
             if pod["metadata"]["uid"] not in before and conditions.get("Ready") == "True":
                 return True
         return False
 
-    kubectl.wait_until(another, "another operator is ready", 60)
+    kubectl.wait_until(is_replaced, "another operator is ready", 60)
 
 
-def _standing(tenant: Tenant, body: Manifest) -> tuple[object, ...]:
-    """Everything that would move if an import ran again."""
+def _observe(tenant: Tenant, body: Manifest) -> tuple[object, ...]:
+    """Returns everything that would change if an import ran again: status, Jobs and pods."""
     uid = body["metadata"]["uid"]
     return (
         tenant.get(body["metadata"]["name"])["status"],
-        [one["metadata"]["uid"] for one in tenant.jobs(uid)],
-        sorted(one["metadata"]["uid"] for one in tenant.pods(uid)),
+        [job["metadata"]["uid"] for job in tenant.jobs(uid)],
+        sorted(pod["metadata"]["uid"] for pod in tenant.pods(uid)),
     )
 
 
 @pytest.fixture(scope="module")
 def ended(tenant: Tenant) -> dict[str, Manifest]:
-    """One import of each terminal state."""
+    """Runs one import to each terminal state."""
     tenant.make_previews("end-completed", "end-failed", "end-cancelled")
     tenant.make_secrets({"end-failed": tenant.source.url("absent")})
     tenant.start("end-completed", "small", "end-completed")
@@ -55,8 +55,8 @@ def ended(tenant: Tenant) -> dict[str, Manifest]:
 
 
 def test_the_operator_killed_in_mid_import(tenant: Tenant, source: Source, ended: dict[str, Manifest]) -> None:
-    """One import copies its rows, one has just been created; what has ended is looked at and left alone."""
-    standing = {name: _standing(tenant, body) for name, body in ended.items()}
+    """One import copies rows and one was just created; both complete. Ended imports do not change."""
+    before = {name: _observe(tenant, body) for name, body in ended.items()}
     tenant.make_previews("killed-copying", "killed-fresh")
     tenant.start("killed-copying", "slow", "killed-copying")
     tenant.wait_until_copying("killed-copying")
@@ -70,17 +70,17 @@ def test_the_operator_killed_in_mid_import(tenant: Tenant, source: Source, ended
         tenant.assert_nothing_left(body)
     comparison.assert_same(source.server, "slow", EMBEDDED, tenant.database("killed-copying"))
     comparison.assert_same(source.server, "small", EMBEDDED, tenant.database("killed-fresh"))
-    assert {name: _standing(tenant, body) for name, body in ended.items()} == standing
+    assert {name: _observe(tenant, body) for name, body in ended.items()} == before
 
 
 def test_what_has_ended_never_runs_again(tenant: Tenant, ended: dict[str, Manifest]) -> None:
-    """Applied again, changed where a change is allowed, its Job deleted, two sweeps and a new operator."""
+    """Imports are applied again and changed, their Jobs are deleted; two sweeps and a new operator start nothing."""
     manifests = {
         "end-completed": tenant.import_manifest("end-completed", "small", "end-completed"),
         "end-failed": tenant.import_manifest("end-failed", "end-failed", "end-failed"),
         "end-cancelled": tenant.import_manifest("end-cancelled", "never", "end-cancelled", cancel=True),
     }
-    # What would now go well, and what would now change the target.
+    # Now the cancelled import would succeed, and the completed one would change its target.
     tenant.make_secrets({"never": tenant.source.url("small")})
     tenant.log_in("end-completed", "DROP TABLE things")
     for body in ended.values():
@@ -95,11 +95,11 @@ def test_what_has_ended_never_runs_again(tenant: Tenant, ended: dict[str, Manife
     kill_operator()
     time.sleep(SWEEP_SECONDS)
     for name, body in before.items():
-        status, jobs, pods = _standing(tenant, body)
+        status, jobs, pods = _observe(tenant, body)
         assert isinstance(status, dict)
-        moving = ("observedGeneration", "updatedAt", "conditions")
-        assert {key: value for key, value in status.items() if key not in moving} == {
-            key: value for key, value in body["status"].items() if key not in moving
+        changing = ("observedGeneration", "updatedAt", "conditions")
+        assert {key: value for key, value in status.items() if key not in changing} == {
+            key: value for key, value in body["status"].items() if key not in changing
         }
         assert (jobs, pods) == ([], [])
         assert status["observedGeneration"] == tenant.get(name)["metadata"]["generation"]
@@ -108,8 +108,8 @@ def test_what_has_ended_never_runs_again(tenant: Tenant, ended: dict[str, Manife
 
 
 @pytest.fixture(scope="module")
-def bereft(tenant: Tenant) -> dict[str, Manifest]:
-    """One import that lost its pod, one that lost its Job: what they looked like just before."""
+def disturbed(tenant: Tenant) -> dict[str, Manifest]:
+    """Deletes the pod of one import and the Job of another; returns both as they were just before."""
     tenant.make_kept_previews("podless", "jobless")
     kubectl.create(*(tenant.import_manifest(name, "slow", name, recreate=True) for name in ("podless", "jobless")))
     return tenant.disturb(
@@ -122,8 +122,8 @@ def bereft(tenant: Tenant) -> dict[str, Manifest]:
     )
 
 
-def test_T29_the_job_deleted_in_mid_import(tenant: Tenant, bereft: dict[str, Manifest]) -> None:
-    """Nobody knows what it had done: the import fails, and no other Job is made in its place."""
+def test_T29_the_job_deleted_in_mid_import(tenant: Tenant, disturbed: dict[str, Manifest]) -> None:
+    """The result is unknown, so the import fails, and no other Job is created."""
     ended = tenant.wait_for_end("jobless", "failed")
     assert reason_of(ended) == "ResultLost"
     assert tenant.kept_rows("jobless") == KEPT_ROWS
@@ -131,11 +131,11 @@ def test_T29_the_job_deleted_in_mid_import(tenant: Tenant, bereft: dict[str, Man
     assert "activeImport" not in tenant.preview("jobless")["status"]
 
 
-def test_T29_the_pod_deleted_in_mid_import(tenant: Tenant, bereft: dict[str, Manifest]) -> None:
+def test_T29_the_pod_deleted_in_mid_import(tenant: Tenant, disturbed: dict[str, Manifest]) -> None:
     ended = tenant.wait_for_end("podless", "completed")
     history = ended["status"]["attemptHistory"]
-    assert [(one["number"], one["reason"]) for one in history] == [(1, "PodGone"), (2, "Completed")]
-    assert history[0]["pod"] == bereft["podless"]["status"]["claimedBy"]
+    assert [(attempt["number"], attempt["reason"]) for attempt in history] == [(1, "PodGone"), (2, "Completed")]
+    assert history[0]["pod"] == disturbed["podless"]["status"]["claimedBy"]
     assert ended["status"]["attempts"] == 2
     assert tenant.tables("podless") == ["slow_rows"]
     tenant.assert_nothing_left(ended)

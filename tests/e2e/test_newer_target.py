@@ -1,4 +1,4 @@
-"""A target of a newer major than its sources: the worker's image of that major serves it."""
+"""Tests an import into a target of a newer major version, by the worker's image of that version."""
 
 import secrets
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ NAME, ADMIN = name_for_worker("e2e-18"), "target_admin"
 
 @pytest.fixture(scope="module")
 def newer(source: Source) -> Iterator[Tenant]:
-    """A Project whose target is a PostgreSQL 18 of its own."""
+    """A Project whose target is a PostgreSQL 18."""
     remove_tenant(NAME)
     kubectl.delete("secret", NAME, namespace=SYSTEM_NAMESPACE)
     namespace, password = source.server.namespace, secrets.token_urlsafe(24)
@@ -29,10 +29,10 @@ def newer(source: Source) -> Iterator[Tenant]:
     server = Postgres(namespace, NAME)
     server.execute(f"CREATE ROLE {ADMIN} LOGIN CREATEDB CREATEROLE PASSWORD {quoted(password)}")
     kubectl.create(secret_manifest(SYSTEM_NAMESPACE, NAME, {"user": ADMIN, "password": password}))
-    place = {
+    target = {
         "clusterID": "newer", "host": f"{NAME}.{namespace}.svc", "adminSecretRef": {"name": NAME}, "sslmode": "disable",
     }  # fmt: skip
-    tenant = replace(make_tenant(NAME, source, server=place), server=server)
+    tenant = replace(make_tenant(NAME, source, server=target), server=server)
     tenant.make_secrets({"shop": source.url("shop")})
     yield tenant
     remove_tenant(NAME)
@@ -46,6 +46,10 @@ def test_17_comes_into_18(newer: Tenant, source: Source) -> None:
     status = body["status"]
     assert status["verification"]["verified"] is True, newer.describe(IMPORTS, "shop")
     assert "worker-18" in newer.pods(body["metadata"]["uid"])[0]["spec"]["containers"][0]["image"]
-    there = comparison.read_content(newer.server, newer.database("shop"))
-    here = comparison.read_content(source.server, "shop")
-    assert (there.rows, there.sequences, there.large_objects) == (here.rows, here.sequences, here.large_objects)
+    copied = comparison.read_content(newer.server, newer.database("shop"))
+    expected = comparison.read_content(source.server, "shop")
+    assert (copied.rows, copied.sequences, copied.large_objects) == (
+        expected.rows,
+        expected.sequences,
+        expected.large_objects,
+    )

@@ -1,4 +1,4 @@
-"""The life of a preview: it is made, it expires, it comes back, it is emptied, it goes."""
+"""Tests the lifecycle of a preview: creation, expiry, renewal, reset, deletion, and clones of the primary."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -46,7 +46,7 @@ def test_ready_means_usable(tenant: Tenant) -> None:
     assert connection["uri"].startswith(f"postgresql://{connection['user']}:")
     tenant.log_in("fresh", KEPT)
     assert tenant.kept_rows("fresh") == KEPT_ROWS
-    # Its password opens this database and no other one.
+    # The password opens this database only.
     for other in ("postgres", "template1", tenant.database("fresh").replace("fresh", "other")):
         with pytest.raises(kubectl.KubectlError, match="FATAL"):
             login(tenant.source, connection | {"dbname": other}, "SELECT 1")
@@ -72,17 +72,17 @@ def test_expires_comes_back_and_is_emptied(tenant: Tenant) -> None:
     assert tenant.tables("brief") == [], "its rows are gone for good"
 
     tenant.log_in("brief", KEPT)
-    asked = now()
-    tenant.change_preview("brief", resetAt=asked)
+    reset_at = now()
+    tenant.change_preview("brief", resetAt=reset_at)
     tenant.wait(
         PREVIEWS, ("brief",), lambda body: body["status"].get("resetAt") is not None and state_of(body) == "ready",
         "is reset", READY_SECONDS,
     )  # fmt: skip
     assert tenant.tables("brief") == []
-    assert datetime.fromisoformat(tenant.preview("brief")["status"]["resetAt"]) == datetime.fromisoformat(asked)
+    assert datetime.fromisoformat(tenant.preview("brief")["status"]["resetAt"]) == datetime.fromisoformat(reset_at)
     assert tenant.connection("brief")["dbname"] == connection["dbname"]
 
-    # What was carried out once is not carried out again.
+    # A reset is not repeated.
     tenant.log_in("brief", KEPT)
     tenant.change_preview("brief", ttl="3h")
     tenant.wait(
@@ -120,7 +120,7 @@ def test_a_reset_waits_for_the_import(tenant: Tenant) -> None:
 
 @pytest.fixture
 def primary(tenant: Tenant) -> Iterator[Callable[[str], None]]:
-    """Names a Secret of the tenant as that of the Project's own database."""
+    """Sets the Secret of the Project's primary database."""
 
     def name(secret: str) -> None:
         change = {"spec": {"primary": {"urlSecretRef": {"name": secret, "key": "url"}}}}
@@ -141,13 +141,13 @@ def test_a_clone_is_a_copy_of_the_primary_and_a_reset_a_new_one(tenant: Tenant, 
     tenant.log_in("twin", KEPT)
     tenant.change_preview("twin", resetAt=now())
     tenant.wait(
-        PREVIEWS, ("twin",), lambda one: state_of(one) == "ready" and one["status"]["cloneImport"] != first,
+        PREVIEWS, ("twin",), lambda body: state_of(body) == "ready" and body["status"]["cloneImport"] != first,
         "ready with a new copy", END_SECONDS,
     )  # fmt: skip
     comparison.assert_same(tenant.source.server, "shop", EMBEDDED, tenant.database("twin"))
     kubectl.delete(PREVIEWS, "twin", namespace=tenant.name)
     kubectl.wait_until(
-        lambda: not [one for one in kubectl.list_objects(IMPORTS, tenant.name) if "twin" in one["metadata"]["name"]]
+        lambda: not [body for body in kubectl.list_objects(IMPORTS, tenant.name) if "twin" in body["metadata"]["name"]]
         or None,
         "its imports go with it", 30,
     )  # fmt: skip

@@ -1,5 +1,7 @@
-"""No password is anywhere but in its Secret: not in an object, event or log, not in a process's arguments or
-environment, while an import runs and after it has failed."""
+"""Tests that no password is outside of its Secret, while imports run and after one has failed.
+
+Searches objects, events, logs, and the arguments and environments of processes.
+"""
 
 import base64
 import json
@@ -22,16 +24,16 @@ WRONG_PASSWORD = "wrong-9c1be8f07a"
 
 @dataclass
 class Observed:
-    """All that could be seen of the cluster during two imports, and what must not be in it."""
+    """Everything that was read from the cluster during three imports, and the secrets that must not be in it."""
 
-    secrets: dict[str, bytes] = field(default_factory=dict)  # what it is → what it reads
+    secrets: dict[str, bytes] = field(default_factory=dict)  # description → the secret
     objects: list[str] = field(default_factory=list)
     logs: list[str] = field(default_factory=list)
     processes: set[bytes] = field(default_factory=set)
 
 
 def _forms(secret: bytes) -> Iterable[bytes]:
-    """As it is, and as a Secret's data, a URL or JSON would show it."""
+    """Yields a secret as it is, and as it is encoded in a Secret's data, a URL, JSON and hexadecimal."""
     text = secret.decode(errors="surrogateescape")
     yield from {
         secret,
@@ -43,19 +45,19 @@ def _forms(secret: bytes) -> Iterable[bytes]:
 
 
 def assert_absent(secrets: dict[str, bytes], texts: Iterable[bytes], where: str) -> None:
-    """The message tells which secret, never the secret."""
+    """Checks that no text contains a secret. The error names the secret without showing it."""
     for text in texts:
-        for what, secret in secrets.items():
+        for description, secret in secrets.items():
             for form in _forms(secret):
                 at = text.find(form)
                 shown = (text[max(at - 200, 0) : at] + b"<HERE>" + text[at + len(form) : at + len(form) + 100]).decode(
                     errors="replace"
                 )
-                assert at < 0, f"{what} is in {where}: …{shown}…"
+                assert at < 0, f"{description} is in {where}: …{shown}…"
 
 
 def _read_objects() -> list[str]:
-    """Every object of every kind that can be listed; of Secrets all but what they are there for."""
+    """Reads every object of every kind that can be listed; Secrets without their data."""
     kinds = kubectl.run("api-resources", "--verbs=list", "--output=name").split()
     kinds = [kind for kind in kinds if kind not in ("secrets", "componentstatuses")]
     texts = [kubectl.run("get", ",".join(kinds), "--all-namespaces", "--output=json", "--show-managed-fields")]
@@ -65,17 +67,17 @@ def _read_objects() -> list[str]:
 
 
 def _read_logs() -> list[str]:
-    found = []
+    logs = []
     for pod in kubectl.list_objects("pods"):
         meta = pod["metadata"]
-        found.append(kubectl.logs(meta["namespace"], meta["name"]))
-        if any(one.get("restartCount") for one in pod["status"].get("containerStatuses", ())):
-            found.append(kubectl.logs(meta["namespace"], meta["name"], "--previous"))
-    return found
+        logs.append(kubectl.logs(meta["namespace"], meta["name"]))
+        if any(status.get("restartCount") for status in pod["status"].get("containerStatuses", ())):
+            logs.append(kubectl.logs(meta["namespace"], meta["name"], "--previous"))
+    return logs
 
 
 def _read_attempt(tenant: Tenant, name: str) -> dict[str, bytes]:
-    """The random bytes of a running import, and the password that its role has from them."""
+    """Returns the seed of a running import, and the password derived from it."""
     body = tenant.get(name)
     (secret,) = kubectl.list_objects("secrets", tenant.name, f"{LABEL_IMPORT_UID}={body['metadata']['uid']}")
     seed = base64.b64decode(secret["data"]["seed"])
@@ -87,32 +89,32 @@ def _read_attempt(tenant: Tenant, name: str) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def observed(tenant: Tenant, source: Source, source_password: str) -> Observed:
-    """An import by each engine, watched from its creation to its end, and one that fails for its password."""
-    seen = Observed()
+    """Watches an import by each engine from its creation to its end, and one that fails for its password."""
+    observed = Observed()
     tenant.make_previews("watched", "watched-dump", "watched-wrong")
     tenant.make_secrets({"watched-wrong": source.url("small", password=WRONG_PASSWORD)})
-    with watched_processes() as seen.processes:
+    with watched_processes() as observed.processes:
         tenant.start("watched-wrong", "watched-wrong", "watched-wrong")
         tenant.start("watched-dump", "slow", "watched-dump", engine="dump")
         tenant.start("watched", "slow", "watched", engine="relay")
         tenant.wait_until_copying("watched")
-        seen.secrets |= _read_attempt(tenant, "watched")
-        seen.objects += _read_objects()
-        seen.logs += _read_logs()
+        observed.secrets |= _read_attempt(tenant, "watched")
+        observed.objects += _read_objects()
+        observed.logs += _read_logs()
         bodies = tenant.wait_until_over("watched", "watched-dump", "watched-wrong")
     for name in ("watched", "watched-dump"):
         assert state_of(bodies[name]) == "completed", tenant.describe(IMPORTS, name)
-    seen.objects += _read_objects()
-    seen.logs += _read_logs()
-    seen.secrets |= {
+    observed.objects += _read_objects()
+    observed.logs += _read_logs()
+    observed.secrets |= {
         "the source's password": source_password.encode(),
-        # What is left of it when something cuts it at its special characters.
+        # The part before the first special character, at which a parser may cut.
         "the beginning of the source's password": source_password.split()[0].encode(),
         "the wrong password": WRONG_PASSWORD.encode(),
         "the admin's password": read_secret(SYSTEM_NAMESPACE, ADMIN_SECRET)["password"].encode(),
         "the preview's password": tenant.connection("watched")["password"].encode(),
     }
-    return seen
+    return observed
 
 
 def test_not_in_objects_and_events(observed: Observed) -> None:
@@ -127,12 +129,12 @@ def test_T40_not_in_logs(observed: Observed) -> None:
 
 def test_T40_not_in_processes(observed: Observed) -> None:
     for program in (b"pg_dump\0", b"pg_restore\0", b"pgimport\0worker\0import", b"pgimport\0operator"):
-        assert any(program in one for one in observed.processes), f"{program!r} was seen at work"
+        assert any(program in record for record in observed.processes), f"{program!r} did not run"
     assert_absent(observed.secrets, observed.processes, "arguments or environment of a process")
 
 
 def test_the_search_finds_what_is_there() -> None:
-    """In each of its forms."""
+    """The search finds each form of a secret."""
     secret = 'a"b/ü c'
     for text in (f"…{secret}…", f"…{quote(secret, safe='')}…", json.dumps(secret)):
         with pytest.raises(AssertionError, match="the secret is in a text"):

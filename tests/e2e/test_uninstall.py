@@ -1,6 +1,6 @@
-"""The chart is uninstalled in mid-import and installed again: nothing is stuck, nothing is lost, nothing runs twice.
+"""Uninstalls the chart during an import and installs it again: nothing hangs, is lost, or runs twice.
 
-The Project here has a target server that is not the chart's own: that one goes with the chart, and its data with it.
+The Project has a target server outside of the chart, because the chart's own server is uninstalled with its data.
 """
 
 import secrets
@@ -33,7 +33,7 @@ NAME, ADMIN = KEPT_PROJECT, "platform_admin"
 
 @pytest.fixture(scope="module")
 def kept(source: Source) -> Iterator[Tenant]:
-    """A Project whose target is the server that the sources are on, with an admin of its own there."""
+    """A Project whose target is the source server, where it has an admin of its own."""
     password = secrets.token_urlsafe(24)
     source.server.execute(f"CREATE ROLE {ADMIN} LOGIN CREATEDB CREATEROLE PASSWORD {quoted(password)}")
     kubectl.delete("secret", NAME, namespace=SYSTEM_NAMESPACE)
@@ -51,8 +51,8 @@ def kept(source: Source) -> Iterator[Tenant]:
 
 
 @dataclass(frozen=True)
-class Story:
-    """What was seen before, without and with the chart again."""
+class Observations:
+    """The cluster before the chart was uninstalled, and while it was."""
 
     done: Manifest  # the completed import, before
     orphan_database: str
@@ -62,8 +62,8 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def story(kept: Tenant) -> Story:
-    """An import has ended, one copies its rows; a preview is deleted while nobody is there to look after it."""
+def observations(kept: Tenant) -> Observations:
+    """Uninstalls the chart after one import and during another, deletes a preview, and installs the chart again."""
     kept.make_previews("done", "during", "orphan")
     kept.start("done", "small", "done")
     done = kept.wait_for_end("done", "completed")
@@ -74,54 +74,56 @@ def story(kept: Tenant) -> Story:
     helm("uninstall", RELEASE, "--wait")
     try:
         assert operator_pods() == []
-        objects = [one for kind in (PROJECTS, PREVIEWS, IMPORTS) for one in kubectl.list_objects(kind)]
-        finalizers = [f for one in objects for f in one["metadata"].get("finalizers", ())]
-        names = {f"{one['kind']}/{one['metadata']['name']}" for one in objects}
+        bodies = [body for kind in (PROJECTS, PREVIEWS, IMPORTS) for body in kubectl.list_objects(kind)]
+        finalizers = [name for body in bodies for name in body["metadata"].get("finalizers", ())]
+        names = {f"{body['kind']}/{body['metadata']['name']}" for body in bodies}
         kubectl.delete(PREVIEWS, "orphan", namespace=NAME)
     finally:
         install()
-    return Story(
-        done, orphan, finalizers, names, [one["metadata"]["uid"] for one in kept.pods(done["metadata"]["uid"])]
+    return Observations(
+        done, orphan, finalizers, names, [pod["metadata"]["uid"] for pod in kept.pods(done["metadata"]["uid"])]
     )
 
 
-def test_uninstalled_nothing_of_ours_holds_an_object(story: Story) -> None:
-    assert story.finalizers_without_chart == []
+def test_uninstalled_nothing_of_ours_holds_an_object(observations: Observations) -> None:
+    assert observations.finalizers_without_chart == []
 
 
-def test_uninstalled_the_objects_stay(story: Story) -> None:
-    """The CRDs are kept, and all that was made with them."""
+def test_uninstalled_the_objects_stay(observations: Observations) -> None:
+    """The CRDs and their objects are kept."""
     assert {
         f"Project/{NAME}", "Project/demo", "PreviewDatabase/done", "PostgresImport/done", "PostgresImport/during",
-    } <= story.objects_without_chart  # fmt: skip
+    } <= observations.objects_without_chart  # fmt: skip
 
 
-def test_installed_again_the_import_ends_well(kept: Tenant, story: Story) -> None:
+def test_installed_again_the_import_ends_well(kept: Tenant, observations: Observations) -> None:
     body = kept.wait_for_end("during", "completed")
     assert body["status"]["attempts"] == 1
     assert kept.tables("during") == ["slow_rows"]
     kept.assert_nothing_left(body)
 
 
-def test_installed_again_what_had_ended_is_left_alone(kept: Tenant, story: Story) -> None:
+def test_installed_again_what_had_ended_is_left_alone(kept: Tenant, observations: Observations) -> None:
     body = kept.get("done")
-    assert body["status"] == story.done["status"]
-    assert [one["metadata"]["uid"] for one in kept.pods(body["metadata"]["uid"])] == story.pods_of_done
+    assert body["status"] == observations.done["status"]
+    assert [pod["metadata"]["uid"] for pod in kept.pods(body["metadata"]["uid"])] == observations.pods_of_done
     assert kept.tables("done") == ["kept", "things"]
     assert kept.kept_rows("done") == KEPT_ROWS
 
 
-def test_installed_again_the_finalizers_are_back(kept: Tenant, story: Story) -> None:
+def test_installed_again_the_finalizers_are_back(kept: Tenant, observations: Observations) -> None:
     kept.wait(PREVIEWS, ("done",), lambda body: bool(body["metadata"].get("finalizers")), "is held", READY_SECONDS)
 
 
-def test_installed_again_the_orphans_database_goes(kept: Tenant, story: Story) -> None:
-    """Its preview was deleted while nobody was there: the sweep finds it by its mark."""
-    kubectl.wait_until(lambda: not kept.server.has_database(story.orphan_database), "the orphan's database is gone", 90)
-    assert not kept.server.has_role(f"{story.orphan_database}_owner")
+def test_installed_again_the_orphans_database_goes(kept: Tenant, observations: Observations) -> None:
+    """Its preview was deleted while no operator ran; the sweep finds the database by its mark."""
+    kubectl.wait_until(
+        lambda: not kept.server.has_database(observations.orphan_database), "the orphan's database is gone", 90
+    )
+    assert not kept.server.has_role(f"{observations.orphan_database}_owner")
 
 
-def test_installed_again_all_goes_on(kept: Tenant, story: Story) -> None:
+def test_installed_again_all_goes_on(kept: Tenant, observations: Observations) -> None:
     kept.start("again", "small", "done", recreate=True)
     kept.wait_for_end("again", "completed")
     assert kept.tables("done") == ["things"]
@@ -130,8 +132,8 @@ def test_installed_again_all_goes_on(kept: Tenant, story: Story) -> None:
     assert not kept.server.has_database(database)
 
 
-def test_installed_again_the_charts_own_project_is_ready(story: Story) -> None:
-    """With an empty server: the trial's data went with the chart."""
+def test_installed_again_the_charts_own_project_is_ready(observations: Observations) -> None:
+    """Its server is empty, because the trial data was uninstalled with the chart."""
     kubectl.wait_until(
         lambda: bool(kubectl.get(PROJECTS, "demo")["status"].get("ready")), "Project demo is ready", READY_SECONDS
     )

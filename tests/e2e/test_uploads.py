@@ -1,6 +1,6 @@
-"""A dump file from key to psql, by curl alone: upload, PUT into a real S3 server, import, connections.
+"""Tests an upload with curl alone: PUT into a real S3 server, import, connections.
 
-The chart gets its upload store for the length of this module: a server in the cluster, at a private address.
+During this module, the chart has an upload store: a server in the cluster, at a private address.
 """
 
 import json
@@ -37,7 +37,7 @@ exec /data/versitygw --port :{PORT} posix /data/objects
 
 
 def start_store(namespace: str) -> dict[str, str]:
-    """Its program is brought into a pod that waits for it; its credentials, as the chart wants them."""
+    """Starts an S3 server in a pod, and returns its credentials as the chart expects them."""
     metadata = {"name": NAME, "namespace": namespace, "labels": {"server": NAME}}
     container = {
         "name": NAME, "image": postgres_image(), "imagePullPolicy": "IfNotPresent", "command": ["sh", "-c", _START],
@@ -70,15 +70,15 @@ def start_store(namespace: str) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def endpoint(tenant: Tenant, source: Source) -> Iterator[str]:
-    """The store's, as pods name it."""
+    """The endpoint of the store, as pods reach it."""
     namespace = source.server.namespace
     credentials = start_store(namespace)
     kubectl.delete("secret", SECRET, namespace=SYSTEM_NAMESPACE)
     kubectl.create(secret_manifest(SYSTEM_NAMESPACE, SECRET, credentials))
-    found = f"http://{NAME}.{namespace}.svc.cluster.local:{PORT}"
-    values = {"enabled": True, "endpoint": found, "bucket": BUCKET, "credentialsSecret": SECRET}
+    url = f"http://{NAME}.{namespace}.svc.cluster.local:{PORT}"
+    values = {"enabled": True, "endpoint": url, "bucket": BUCKET, "credentialsSecret": SECRET}
     helm("upgrade", RELEASE, CHART, "--reuse-values", "--set-json", f"uploads={json.dumps(values)}", "--wait")
-    yield found
+    yield url
     helm("rollback", RELEASE, "--wait")
     kubectl.delete("secret", SECRET, namespace=SYSTEM_NAMESPACE)
 
@@ -93,7 +93,7 @@ def test_a_dump_file_by_curl_alone(curl: Curl, source: Source, endpoint: str, te
     namespace, host = source.server.namespace, endpoint.removeprefix("http://")
 
     def put_from_outside(url: str, path: Path) -> int:
-        """The signed URL names the store as the cluster does."""
+        """Uploads through a forwarded port, because the signed URL has the store's name in the cluster."""
         with forward_port(namespace, f"service/{NAME}", PORT) as port:
             return put(url, path, "--connect-to", f"{host}:127.0.0.1:{port}")
 

@@ -1,7 +1,7 @@
-"""apt's package lists go in; one compressed file a table, in COPY's text format, comes out in the folder given.
+"""Parses apt's package lists, and writes one compressed file per table in COPY's text format.
 
-Runs while the image is built, with the standard library alone. A package that several suites carry is described
-by the first of them; its versions are those of all.
+The image build runs it, so it uses only the standard library. The first suite that has a package describes it; its
+versions come from all suites.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 Stanza = dict[str, str]
 
-# Fewer of either and the lists are not what was expected: better no image than a demo without its data.
+# With fewer packages or rows the build fails, because the demo would have too little data.
 LEAST_PACKAGES = 60_000
 LEAST_ROWS = 400_000
 
@@ -31,25 +31,25 @@ RELATIONS = {
     "Replaces": "replaces",
 }
 
-# `libc6:any (>= 2.38)`: name, architecture (passed over), comparison, version.
+# `libc6:any (>= 2.38)`: name, architecture (ignored), comparison, version.
 RELATION = re.compile(r"(?P<name>[^\s:(]+)(?::\S+)?\s*(?:\((?P<comparison><<|<=|=|>=|>>)\s*(?P<version>[^)\s]+)\s*\))?")
 MAINTAINER = re.compile(r"\s*(?P<name>.*?)\s*<(?P<email>[^>]*)>")
 SOURCE = re.compile(r"(?P<name>\S+)(?:\s+\((?P<version>[^)]+)\))?")
 
-# What COPY's text format gives a meaning to.
+# The characters that COPY's text format escapes.
 ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
 
 def read_lists(kind: str) -> list[tuple[str, str]]:
-    """Suite and file of every list of this kind that is Debian's own; the shortest name, the suite itself, first."""
-    words = ["--format", "$(CODENAME) $(FILENAME)", f"Created-By: {kind}", "Origin: Debian", "Component: main"]
-    shown = subprocess.run(["apt-get", "indextargets", *words], check=True, capture_output=True, text=True).stdout
-    pairs = {(line.split()[0], line.split()[1]) for line in shown.splitlines()}
+    """Returns suite and file of each of Debian's own lists of a kind. The suite with the shortest name comes first."""
+    options = ["--format", "$(CODENAME) $(FILENAME)", f"Created-By: {kind}", "Origin: Debian", "Component: main"]
+    output = subprocess.run(["apt-get", "indextargets", *options], check=True, capture_output=True, text=True).stdout
+    pairs = {(line.split()[0], line.split()[1]) for line in output.splitlines()}
     return sorted(pairs, key=lambda pair: (len(pair[0]), pair))
 
 
 def read_stanzas(path: str) -> Iterator[Stanza]:
-    """apt-helper reads a list however apt has chosen to compress it."""
+    """Yields the stanzas of a list, which apt-helper decompresses."""
     text = subprocess.run(["/usr/lib/apt/apt-helper", "cat-file", path], check=True, capture_output=True).stdout
     for block in text.decode().split("\n\n"):
         stanza: Stanza = {}
@@ -65,21 +65,21 @@ def read_stanzas(path: str) -> Iterator[Stanza]:
 
 
 def read_descriptions() -> dict[str, str]:
-    """Checksum of a description, as packages name it → the whole text."""
-    found: dict[str, str] = {}
+    """Maps the checksum of a description, which packages name, to its text."""
+    descriptions: dict[str, str] = {}
     for _, path in read_lists("Translations"):
         for stanza in read_stanzas(path):
-            found[stanza.get("Description-md5", "")] = stanza.get("Description-en", "")
-    return found
+            descriptions[stanza.get("Description-md5", "")] = stanza.get("Description-en", "")
+    return descriptions
 
 
 def as_paragraphs(text: str) -> str:
-    """Debian marks an empty line with a dot."""
+    """Replaces the dots with which Debian marks empty lines."""
     return "\n".join("" if line == "." else line for line in text.splitlines())
 
 
 class Numbers:
-    """Things by their key, numbered from 1 as they come; each with the row it was first seen with."""
+    """Numbers keys from 1 in the order in which they come, and keeps the row of each."""
 
     def __init__(self) -> None:
         self._numbers: dict[Any, int] = {}
@@ -96,7 +96,7 @@ class Numbers:
 
 
 class Tables:
-    """All rows, by the table they go into."""
+    """The rows of all tables."""
 
     def __init__(self) -> None:
         self.section, self.maintainer, self.source = Numbers(), Numbers(), Numbers()
@@ -119,7 +119,7 @@ class Tables:
         }
 
     def add_package(self, stanza: Stanza) -> bool:
-        """False where an earlier suite has described it."""
+        """Adds a package. Returns False if an earlier suite has described it."""
         name = stanza["Package"]
         if self.package.find(name):
             return False
@@ -136,16 +136,16 @@ class Tables:
         return self.section.of(name, name)
 
     def _maintainer(self, text: str) -> int:
-        found = MAINTAINER.match(text)
-        name, email = (found["name"].strip('"'), found["email"].lower()) if found else (text, None)
+        match = MAINTAINER.match(text)
+        name, email = (match["name"].strip('"'), match["email"].lower()) if match else (text, None)
         return self.maintainer.of((name, email), name, email)
 
     def _source(self, stanza: Stanza, maintainer: int, section: int) -> int:
-        found = SOURCE.match(stanza.get("Source", stanza["Package"]))
-        if found is None:
+        match = SOURCE.match(stanza.get("Source", stanza["Package"]))
+        if match is None:
             raise ValueError(f"{stanza['Package']}: its source {stanza['Source']!r} cannot be read")
-        version = found["version"] or stanza["Version"]
-        return self.source.of(found["name"], found["name"], version, maintainer, section)
+        version = match["version"] or stanza["Version"]
+        return self.source.of(match["name"], match["name"], version, maintainer, section)
 
     def add_version(self, suite: str, stanza: Stanza) -> None:
         package = self.package.find(stanza["Package"])
@@ -155,20 +155,20 @@ class Tables:
         self.version.append(row)
 
     def add_relations(self, stanza: Stanza) -> None:
-        """After every package is known: a name that is no package's stands for what several may provide."""
+        """Adds the relations of a package. All packages must be known, because any other name is a virtual package."""
         package = self.package.find(stanza["Package"])
         for field, kind in RELATIONS.items():
             for place, group in enumerate(_split(stanza.get(field, ""), ","), start=1):
                 for choice, text in enumerate(_split(group, "|"), start=1):
-                    found = _relation(text)
-                    target = self.package.find(found["name"])
-                    other = None if target else self.capability.of(found["name"], found["name"])
-                    row = (package, kind, place, choice, target, other, found["comparison"], found["version"])
+                    relation = _relation(text)
+                    target = self.package.find(relation["name"])
+                    other = None if target else self.capability.of(relation["name"], relation["name"])
+                    row = (package, kind, place, choice, target, other, relation["comparison"], relation["version"])
                     self.dependency.append(row)
         for text in _split(stanza.get("Provides", ""), ","):
-            found = _relation(text)
-            capability = self.capability.of(found["name"], found["name"])
-            self.provides.add((package, capability, found["version"]))
+            relation = _relation(text)
+            capability = self.capability.of(relation["name"], relation["name"])
+            self.provides.add((package, capability, relation["version"]))
         for name in _split(stanza.get("Tag", ""), ","):
             facet = name.partition("::")[0]
             self.package_tag.add((package, self.tag.of(name, self.facet.of(facet, facet), name)))
@@ -179,10 +179,10 @@ def _split(text: str, separator: str) -> list[str]:
 
 
 def _relation(text: str) -> re.Match[str]:
-    found = RELATION.match(text)
-    if found is None:
+    match = RELATION.match(text)
+    if match is None:
         raise ValueError(f"the relation {text!r} cannot be read")
-    return found
+    return match
 
 
 def _as_text(value: object) -> str:
@@ -196,9 +196,9 @@ def _as_text(value: object) -> str:
 
 
 def write_table(path: Path, rows: Iterable[tuple[object, ...]]) -> int:
-    """The number of rows."""
+    """Writes the rows of a table, and returns their number."""
     lines = ["\t".join(map(_as_text, row)) + "\n" for row in rows]
-    # No time in the header: the same lists make the same bytes.
+    # Without a time in the header, equal lists give equal bytes.
     path.write_bytes(gzip.compress("".join(lines).encode(), compresslevel=6, mtime=0))
     return len(lines)
 
@@ -217,7 +217,7 @@ def main(folder: Path) -> None:
     counts = {name: write_table(folder / f"{name}.gz", rows) for name, rows in tables.all().items()}
     print(", ".join(f"{name} {count}" for name, count in counts.items()))
     if counts["package"] < LEAST_PACKAGES or sum(counts.values()) < LEAST_ROWS:
-        sys.exit(f"the package lists hold too little: {counts['package']} packages, {sum(counts.values())} rows")
+        sys.exit(f"the package lists are too small: {counts['package']} packages, {sum(counts.values())} rows")
 
 
 if __name__ == "__main__":
