@@ -109,7 +109,7 @@ def test_what_is_the_providers_own_stays_behind() -> None:
     row = find_provider(SUPABASE)
     assert find_provider_schemas(row, ["public", "auth", "storage", "shop"]) == ["auth", "storage"]
     assert find_provider_extensions(row, ["vector", "pg_net", "supabase_vault"]) == ["pg_net", "supabase_vault"]
-    assert find_provider_extensions(row, ["pg_net", "supabase_vault"], wanted=["pg_net"]) == ["supabase_vault"]
+    assert find_provider_extensions(row, ["pg_net", "supabase_vault"], required=["pg_net"]) == ["supabase_vault"]
     unknown = find_provider("db.example.com")
     assert find_provider_schemas(unknown, ["auth"]) == find_provider_extensions(unknown, ["pg_net"]) == []
 

@@ -1,4 +1,4 @@
-"""The rules between fields as CEL, which the API server enforces; the words themselves are in `spec.py`."""
+"""Defines the rules between fields as CEL expressions, which the API server enforces. `spec.py` defines the fields."""
 
 from pgimport.model.spec import MUTABLE_IMPORT_FIELDS, ImportSpec
 
@@ -6,11 +6,14 @@ _CEL_RESERVED = ("namespace",)
 
 
 def immutable_rule(field: str, advice: str) -> dict[str, str]:
-    """Change, add and remove are all refused; `self == oldSelf` on the property would let a field come and go."""
-    # A word that CEL keeps for itself is written between underscores.
-    word = f"__{field}__" if field in _CEL_RESERVED else field
+    """Builds a rule that refuses to change, add or remove a field.
+
+    The rule `self == oldSelf` on the field itself would not run when the field is added or removed.
+    """
+    # CEL expressions escape reserved words with underscores.
+    name = f"__{field}__" if field in _CEL_RESERVED else field
     return {
-        "rule": f"has(self.{word}) == has(oldSelf.{word}) && (!has(self.{word}) || self.{word} == oldSelf.{word})",
+        "rule": f"has(self.{name}) == has(oldSelf.{name}) && (!has(self.{name}) || self.{name} == oldSelf.{name})",
         "message": f"{field} is immutable: {advice}",
         "fieldPath": f".{field}",
     }

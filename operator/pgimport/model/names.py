@@ -1,7 +1,7 @@
-"""Every name that two parts of the system must agree on: group, labels, and all that is derived from a uid.
+"""Defines the names on which parts of the system must agree: API group, labels, and names derived from UIDs.
 
-Derived names hash the owner's uid, so that a create may be repeated and a later object of the same name never
-meets what an earlier one left.
+Derived names contain a hash of the owner's UID. So a create can be repeated, and a later object with the same name does
+not collide with the remains of an earlier one.
 """
 
 import hashlib
@@ -32,17 +32,17 @@ JOB_TYPE = "project.import"
 CONTAINER_PREFLIGHT = "preflight"
 CONTAINER_IMPORT = "import"
 SECRET_KEY_SEED = "seed"  # noqa: S105 (a key's name)
-SECRET_KEY_URL = "url"  # noqa: S105 (a key's name; of a source's URL, an upload's signed one too)
+SECRET_KEY_URL = "url"  # noqa: S105 (a key's name; it holds the source's URL, or the signed URL of an upload)
 TENANT_ROLE_BINDING = "pgimport-operator"
 API_ROLE_BINDING = "pgimport-api"
-CONNECTION_READER = "pgimport-api-connections"  # Role and RoleBinding: the previews' connection Secrets, by name
+CONNECTION_READER = "pgimport-api-connections"  # Role and RoleBinding that may read the connection Secrets of previews
 
-# PostgreSQL cuts identifiers at 63 bytes; Job names become pod labels, 63 too.
+# PostgreSQL truncates identifiers at 63 bytes. Job names become pod labels, which have at most 63 characters.
 NAME_LIMIT = 63
 
 
 def short_hash(text: str, length: int = 8) -> str:
-    """Hex of SHA-256: enough to keep apart what one server or namespace holds."""
+    """Returns the first hex digits of the text's SHA-256. They distinguish the objects of one server or namespace."""
     return hashlib.sha256(text.encode()).hexdigest()[:length]
 
 
@@ -51,22 +51,22 @@ def _fit(readable: str, suffix: str) -> str:
 
 
 def job_name(import_name: str, import_uid: str) -> str:
-    """`pgi-<name>-<hash of uid>`; dots of the name become dashes, for the pod's host name."""
+    """Returns `pgi-<name>-<hash of UID>`. Dots become dashes, because the pod's host name must not contain them."""
     return _fit(f"pgi-{import_name.replace('.', '-')}", f"-{short_hash(import_uid)}")
 
 
 def job_secret_name(import_name: str, import_uid: str) -> str:
-    """The Secret of this import's Job: 32 random bytes under the key `seed`."""
+    """Returns the name of the Secret with the seed (32 random bytes) of an import's Job."""
     return job_name(import_name, import_uid)
 
 
 def connection_secret_name(preview_name: str) -> str:
-    """The Secret a preview's user reads: `<preview>-connection`."""
+    """Returns `<preview>-connection`, the name of the Secret from which users read how to connect."""
     return f"{preview_name[: 253 - len('-connection')].rstrip('-.')}-connection"
 
 
 def clone_name(preview_name: str, preview_uid: str, number: int) -> str:
-    """The import that brings a preview's n-th copy of the primary database: `<preview>-clone-<hash>`."""
+    """Returns `<preview>-clone-<hash>`, the name of the import that copies the primary database for the n-th time."""
     return _fit(f"{preview_name}-clone", f"-{short_hash(f'{preview_uid} {number}')}")
 
 
@@ -75,12 +75,12 @@ def _identifier(text: str) -> str:
 
 
 def preview_database_name(project: str, preview_name: str, preview_uid: str) -> str:
-    """`<project>_<preview>_<hash>`: needs no quoting in SQL."""
+    """Returns `<project>_<preview>_<hash>`, which needs no quotes in SQL."""
     return _fit(_identifier(f"{project}_{preview_name}"), f"_{short_hash(preview_uid)}")
 
 
 def owner_role_name(database: str) -> str:
-    """The role that owns a preview's database: `<database>_owner`."""
+    """Returns `<database>_owner`, the name of the role that owns a preview's database."""
     suffix = "_owner"
     if len(database) + len(suffix) <= NAME_LIMIT:
         return database + suffix
@@ -89,24 +89,27 @@ def owner_role_name(database: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class AttemptNames:
-    """What one attempt makes on the target server, and the password of its role."""
+    """Names of the role and database of an attempt on the target server."""
 
     role: str
     database: str
 
 
 def attempt_names(pod_uid: str) -> AttemptNames:
-    """Role and shadow database of one attempt, from its pod's uid alone: operator and worker agree on them."""
-    mark = short_hash(pod_uid, 20)
-    return AttemptNames(role=f"pgimport_{mark}", database=f"pgimport_{mark}")
+    """Derives the names of an attempt's role and shadow database from the UID of its pod."""
+    digest = short_hash(pod_uid, 20)
+    return AttemptNames(role=f"pgimport_{digest}", database=f"pgimport_{digest}")
 
 
 def replaced_names(shadow: str) -> AttemptNames:
-    """What the swap calls the old owner and the old database until both are dropped."""
-    mark = short_hash(shadow, 20)
-    return AttemptNames(role=f"pgimport_old_{mark}", database=f"pgimport_old_{mark}")
+    """Derives the names that the swap gives to the replaced owner and database until both are dropped."""
+    digest = short_hash(shadow, 20)
+    return AttemptNames(role=f"pgimport_old_{digest}", database=f"pgimport_old_{digest}")
 
 
 def attempt_password(seed: bytes, pod_uid: str) -> str:
-    """HMAC-SHA256(the import's 32 random bytes, pod uid): never sent but as a SCRAM verifier."""
+    """Derives the password of an attempt's role: HMAC-SHA256 of the seed and the pod UID.
+
+    Operator and worker derive it separately. PostgreSQL receives only its SCRAM verifier.
+    """
     return hmac.new(seed, pod_uid.encode(), hashlib.sha256).hexdigest()

@@ -1,4 +1,4 @@
-"""Operator → worker: what one import's pod is to do. No secret is in it: it stands in the pod's environment."""
+"""Defines the order that the operator sends to the worker in the pod's environment. It contains no secret."""
 
 from pydantic import Field
 
@@ -7,22 +7,22 @@ from pgimport.model.spec import AllowedSources, Engine, Filter, Provider, SSLMod
 
 ORDER_VERSION = 1
 
-# The pod's environment: every name that operator and worker share.
+# Names of the environment variables that the operator sets in the pod.
 ENV_ORDER = "PGIMPORT_ORDER"
 ORDER_FROM_STDIN = "-"  # value of PGIMPORT_ORDER: the order comes by standard input
 ENV_POD_UID = "PGIMPORT_POD_UID"
 ENV_SOURCE_URL_FILE = "PGIMPORT_SOURCE_URL_FILE"
 ENV_SEED_FILE = "PGIMPORT_SEED_FILE"
-ENV_CA_FILE = "PGIMPORT_CA_FILE"  # a CA of the user's, where the import names one
-ENV_POST_IMPORT_FILE = "PGIMPORT_POST_IMPORT_FILE"  # SQL for after the verification, where the import names some
+ENV_CA_FILE = "PGIMPORT_CA_FILE"  # path of the user's CA certificate, if the import names one
+ENV_POST_IMPORT_FILE = "PGIMPORT_POST_IMPORT_FILE"  # path of the SQL of spec.postImport
 ENV_SCRATCH = "PGIMPORT_SCRATCH"
-ENV_PRIVATE = "PGIMPORT_PRIVATE"  # a folder in memory, for the password file
+ENV_PRIVATE = "PGIMPORT_PRIVATE"  # folder in memory for the password file
 ENV_TERMINATION_MESSAGE = "PGIMPORT_TERMINATION_MESSAGE"
-ENV_CLIENTS = "PGIMPORT_CLIENTS"  # folder with <major>/bin/pg_dump; only outside of our image
+ENV_CLIENTS = "PGIMPORT_CLIENTS"  # folder that contains <major>/bin/pg_dump; for use outside of the worker image
 
 
 class OrderTarget(LenientModel):
-    """The target server as the worker may know it."""
+    """Target server of an import, without the admin's credentials."""
 
     host: str
     port: int
@@ -30,12 +30,12 @@ class OrderTarget(LenientModel):
     server_version: str
     server_version_num: int
     creatable_extensions: list[str] = Field(
-        default=[], description="Allowed and creatable by the admin: what an import may bring."
+        default=[], description="Extensions that the Project allows and the admin can create."
     )
 
 
 class Order(LenientModel):
-    """One import's work, the same for every attempt."""
+    """Settings of an import, the same for each attempt."""
 
     version: int = ORDER_VERSION
     import_uid: str
@@ -49,8 +49,10 @@ class Order(LenientModel):
     verify: Verify = Verify.COUNTS
     jobs: int = 4
     dry_run: bool = False
-    sha256: str | None = None  # of a dump file
+    sha256: str | None = None  # checksum of the dump file
     filter: Filter | None = None
     provider: Provider = Provider.AUTO
-    upload_origin: str | None = None  # of an upload's URL: `https://store:443`; its address is not judged
-    scratch_bytes: int | None = None  # what the scratch volume may hold
+    upload_origin: str | None = (
+        None  # origin of the upload store, for example `https://store:443`; its address may be private
+    )
+    scratch_bytes: int | None = None  # size limit of the scratch volume

@@ -1,4 +1,4 @@
-"""What the installation decides: images and intervals that a decision or a Job needs, filled from settings."""
+"""Defines the settings of an installation that decisions and manifests need, such as images and intervals."""
 
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -6,24 +6,24 @@ from datetime import timedelta
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """Frozen for the life of the process."""
+    """Settings of this operator process."""
 
     operator_namespace: str
     worker_images: dict[str, str] = field(default_factory=dict)  # major of the target server → image
     image_pull_policy: str = "IfNotPresent"
     image_pull_secrets: tuple[str, ...] = ()
-    uploads: bool = False  # there is a store for them
-    upload_retention: timedelta = timedelta(hours=24)  # after its import has ended
+    uploads: bool = False  # the installation has an upload store
+    upload_retention: timedelta = timedelta(hours=24)  # time from the end of the import to the file's deletion
 
-    # A look every 5 s shows progress; a write costs an event, so never more often.
+    # Progress is written at most this often, because each write causes an event.
     progress_interval: timedelta = timedelta(seconds=5)
-    # What waits for something that we also watch is looked at again anyway: events may be lost.
+    # A waiting object is reconciled again after this time, because watch events can be lost.
     waiting_interval: timedelta = timedelta(seconds=15)
-    # A server that is away is asked again after this.
+    # An unavailable server is tried again after this time.
     retry_interval: timedelta = timedelta(seconds=10)
-    # Sessions that hold a database up at the swap get this long in all before TargetBusy.
+    # The swap waits this long for sessions in the target before it reports TargetBusy.
     swap_patience: timedelta = timedelta(seconds=60)
-    # Disruptions do not count as attempts; so many of them end the import.
+    # Disruptions do not count as attempts. This many of them end the import.
     max_disruptions: int = 10
-    # A terminal import's Job stays for its logs; spec.ttlSecondsAfterFinished overrides it.
+    # The Job of an ended import is kept this long for its logs. spec.ttlSecondsAfterFinished overrides it.
     job_ttl_seconds: int = 86_400

@@ -1,7 +1,6 @@
-"""Who hosts a source: a host and what its catalogues show come in; what is the provider's own, and what to use instead
-of a pooler, goes out. Pure.
+"""Lists the known providers of PostgreSQL with their own objects and their poolers, and detects a source's provider.
 
-One row a provider: to know another one, add a row (and its name to `spec.Provider`).
+To support another provider, add an entry to PROVIDERS and its name to `import_choices.Provider`. Pure.
 """
 
 import re
@@ -15,15 +14,15 @@ TRANSACTION, SESSION = "transaction", "session"
 
 @dataclass(frozen=True, slots=True)
 class ProviderFingerprint:
-    """What of a server's catalogues tells its provider; in a row: any one of them is enough."""
+    """Names in a server's catalogs by which a provider is detected. One match is enough."""
 
     schemas: frozenset[str] = frozenset()
     roles: frozenset[str] = frozenset()
     extensions: frozenset[str] = frozenset()
     settings: frozenset[str] = frozenset()
 
-    def touch(self, other: "ProviderFingerprint") -> bool:
-        """They have a name in common."""
+    def intersects(self, other: "ProviderFingerprint") -> bool:
+        """Says whether both have a name in common."""
         return bool(
             self.schemas & other.schemas
             or self.roles & other.roles
@@ -34,36 +33,36 @@ class ProviderFingerprint:
 
 @dataclass(frozen=True, slots=True)
 class Pooler:
-    """Hosts (and a port, where it decides) behind which a pooler sits."""
+    """Hosts, and optionally the port, that lead to a pooler."""
 
-    host: str  # pattern, matched against the whole name
+    host: str  # pattern that must match the whole host name
     mode: str
-    instead: str  # for a person; \1, \2: groups of the pattern
+    instead: str  # what to use instead of the pooler; \1 and \2 are groups of the pattern
     port: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderRules:
-    """All that is known of one provider."""
+    """Rules for one provider."""
 
     provider: Provider
     title: str
-    hosts: tuple[str, ...] = ()  # patterns, matched against the whole name
-    signs: ProviderFingerprint = ProviderFingerprint()
-    schemas: frozenset[str] = frozenset()  # its own: they stay behind
-    extensions: frozenset[str] = frozenset()  # its own, or of no use elsewhere: they stay behind
+    hosts: tuple[str, ...] = ()  # patterns that must match the whole host name
+    fingerprint: ProviderFingerprint = ProviderFingerprint()
+    schemas: frozenset[str] = frozenset()  # its own schemas, which an import skips
+    extensions: frozenset[str] = frozenset()  # its own extensions, or useless elsewhere; an import skips them
     poolers: tuple[Pooler, ...] = ()
-    proxied: bool = False  # its direct endpoint is a proxy too, which keeps one session to one backend
-    hint: str | None = None  # when it cannot be reached
+    proxied: bool = False  # its direct endpoint is a proxy that keeps each session on one backend
+    hint: str | None = None  # what to do if a host of the provider cannot be reached
 
 
-# Heroku stands before RDS, for its newer plans live there.
+# Heroku comes before RDS, because its newer plans run there.
 PROVIDERS: tuple[ProviderRules, ...] = (
     ProviderRules(
         provider=Provider.NEON,
         title="Neon",
         hosts=(r".*\.neon\.tech", r".*\.neon\.build"),
-        signs=ProviderFingerprint(
+        fingerprint=ProviderFingerprint(
             roles=frozenset({"neon_superuser"}),
             extensions=frozenset({"neon"}),
             settings=frozenset({"neon.timeline_id"}),
@@ -78,13 +77,13 @@ PROVIDERS: tuple[ProviderRules, ...] = (
             ),
         ),
         proxied=True,
-        hint="a Neon compute that sleeps needs some seconds to wake: try again",
+        hint="a suspended Neon compute needs some seconds to start: try again",
     ),
     ProviderRules(
         provider=Provider.SUPABASE,
         title="Supabase",
         hosts=(r"db\..*\.supabase\.(co|red)", r".*\.pooler\.supabase\.com"),
-        signs=ProviderFingerprint(roles=frozenset({"supabase_admin"}), extensions=frozenset({"supabase_vault"})),
+        fingerprint=ProviderFingerprint(roles=frozenset({"supabase_admin"}), extensions=frozenset({"supabase_vault"})),
         schemas=frozenset(
             {
                 "_analytics",
@@ -131,17 +130,17 @@ PROVIDERS: tuple[ProviderRules, ...] = (
                 6543,
             ),
             Pooler(r"(db\..*\.supabase\.co)", TRANSACTION, r"the same URL with port 5432 (\1:5432)", 6543),
-            Pooler(r".*\.pooler\.supabase\.com", SESSION, "db.<project ref>.supabase.co:5432 where IPv6 is to be had"),
+            Pooler(r".*\.pooler\.supabase\.com", SESSION, "db.<project ref>.supabase.co:5432 if the cluster has IPv6"),
         ),
-        hint="a Supabase project's own host (db.<project ref>.supabase.co) has only an IPv6 address unless it bought"
-        " an IPv4 one: use the session pooler's URL (….pooler.supabase.com:5432, user postgres.<project ref>);"
-        " a paused project must be resumed first",
+        hint="a Supabase project's own host (db.<project ref>.supabase.co) has only an IPv6 address, unless the"
+        " project has the IPv4 add-on: use the session pooler's URL (….pooler.supabase.com:5432, user"
+        " postgres.<project ref>); resume a paused project first",
     ),
     ProviderRules(
         provider=Provider.HEROKU,
         title="Heroku",
         hosts=(r"ec2-.*\.compute(-1)?\.amazonaws\.com",),
-        signs=ProviderFingerprint(schemas=frozenset({"heroku_ext", "_heroku"})),
+        fingerprint=ProviderFingerprint(schemas=frozenset({"heroku_ext", "_heroku"})),
         schemas=frozenset({"heroku_ext", "_heroku"}),
         extensions=frozenset({"pg_cron"}),
         poolers=(
@@ -157,7 +156,7 @@ PROVIDERS: tuple[ProviderRules, ...] = (
         provider=Provider.RDS,
         title="Amazon RDS",
         hosts=(r".*\.rds\.amazonaws\.com(\.cn)?",),
-        signs=ProviderFingerprint(
+        fingerprint=ProviderFingerprint(
             roles=frozenset({"rds_superuser", "rdsadmin"}), settings=frozenset({"rds.extensions"})
         ),
         schemas=frozenset({"apg_plan_mgmt", "aws_commons", "aws_lambda", "aws_ml", "aws_s3", "cron", "rds_tools"}),
@@ -182,57 +181,59 @@ PROVIDERS: tuple[ProviderRules, ...] = (
                 "the endpoint of the instance (or the cluster's writer) behind the RDS proxy",
             ),
         ),
-        hint="an RDS instance is reached from outside only where it is publicly accessible and its security group"
-        " lets the cluster's address in; a paused Aurora Serverless needs some seconds to resume",
+        hint="an RDS instance can be reached from outside only if it is publicly accessible and its security group"
+        " allows the cluster's address; a paused Aurora Serverless needs some seconds to resume",
     ),
     ProviderRules(
         provider=Provider.RENDER,
         title="Render",
         hosts=(r".*-postgres\.render\.com",),
         extensions=frozenset({"pg_cron"}),
-        hint="use the External Database URL, and let the cluster's address through the database's access control",
+        hint="use the External Database URL, and allow the cluster's address in the database's access control",
     ),
     ProviderRules(
         provider=Provider.RAILWAY,
         title="Railway",
         hosts=(r".*\.proxy\.rlwy\.net", r".*\.railway\.(app|internal)"),
         extensions=frozenset({"pg_cron"}),
-        hint="use DATABASE_PUBLIC_URL: names under railway.internal are known only within the project",
+        hint="use DATABASE_PUBLIC_URL: names under railway.internal can be resolved only within the project",
     ),
 )
 UNKNOWN = ProviderRules(provider=Provider.NONE, title="no known provider")
 ALL_FINGERPRINTS = ProviderFingerprint(
-    schemas=frozenset(name for row in PROVIDERS for name in row.signs.schemas),
-    roles=frozenset(name for row in PROVIDERS for name in row.signs.roles),
-    extensions=frozenset(name for row in PROVIDERS for name in row.signs.extensions),
-    settings=frozenset(name for row in PROVIDERS for name in row.signs.settings),
+    schemas=frozenset(name for row in PROVIDERS for name in row.fingerprint.schemas),
+    roles=frozenset(name for row in PROVIDERS for name in row.fingerprint.roles),
+    extensions=frozenset(name for row in PROVIDERS for name in row.fingerprint.extensions),
+    settings=frozenset(name for row in PROVIDERS for name in row.fingerprint.settings),
 )
 
 
 def find_provider(
-    host: str | None, signs: ProviderFingerprint | None = None, wished: Provider = Provider.AUTO
+    host: str | None, fingerprint: ProviderFingerprint | None = None, choice: Provider = Provider.AUTO
 ) -> ProviderRules:
-    """The user's word counts first, then the catalogues (none of a dump file's host), then the host's name."""
-    if wished is not Provider.AUTO:
-        return next((row for row in PROVIDERS if row.provider is wished), UNKNOWN)
-    if signs is not None and (found := next((row for row in PROVIDERS if row.signs.touch(signs)), None)):
-        return found
+    """Returns the user's choice, else the provider detected by the catalogs, else by the host name."""
+    if choice is not Provider.AUTO:
+        return next((row for row in PROVIDERS if row.provider is choice), UNKNOWN)
+    if fingerprint is not None and (
+        provider := next((row for row in PROVIDERS if row.fingerprint.intersects(fingerprint)), None)
+    ):
+        return provider
     return next((row for row in PROVIDERS if host is not None and _matches(row.hosts, host)), UNKNOWN)
 
 
 def find_provider_schemas(row: ProviderRules, present: Iterable[str]) -> list[str]:
-    """Of the schemas that are there, the provider's own: they and all in them stay behind."""
+    """Returns which of the present schemas are the provider's own. An import skips them and all objects in them."""
     return sorted(row.schemas.intersection(present))
 
 
-def find_provider_extensions(row: ProviderRules, present: Iterable[str], wanted: Iterable[str] = ()) -> list[str]:
-    """Of the extensions that are there, the provider's own; never one that the target is `wanted` to have."""
-    return sorted(row.extensions.intersection(present).difference(wanted))
+def find_provider_extensions(row: ProviderRules, present: Iterable[str], required: Iterable[str] = ()) -> list[str]:
+    """Returns which of the present extensions are the provider's own, except those that the target must have."""
+    return sorted(row.extensions.intersection(present).difference(required))
 
 
 @dataclass(frozen=True, slots=True)
 class PoolerMatch:
-    """A pooler that is known by its address."""
+    """Pooler that was recognised by its address, and what to use instead."""
 
     title: str
     mode: str
@@ -240,7 +241,7 @@ class PoolerMatch:
 
 
 def find_pooler(host: str, port: int) -> PoolerMatch | None:
-    """Whatever the provider is said to be: a host's name decides."""
+    """Returns the pooler at an address, or None. The host name decides, whatever the provider of the import is."""
     name = _normalise(host)
     for row in PROVIDERS:
         for pooler in row.poolers:
@@ -251,7 +252,7 @@ def find_pooler(host: str, port: int) -> PoolerMatch | None:
 
 
 def hint_for_host(host: str) -> str | None:
-    """What usually is the matter when a host of this provider cannot be reached."""
+    """Returns what to do if a host of this provider cannot be reached."""
     return find_provider(host).hint
 
 

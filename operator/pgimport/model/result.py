@@ -190,30 +190,32 @@ class WorkerResult(LenientModel):
     ended_at: Time | None = None
 
 
-def _size(result: WorkerResult) -> int:
-    return len(_dump(result).encode())
+def _measure_size(result: WorkerResult) -> int:
+    return len(_format_json(result).encode())
 
 
-def _dump(result: WorkerResult) -> str:
+def _format_json(result: WorkerResult) -> str:
     return json.dumps(result.to_json(), ensure_ascii=False, separators=(",", ":"))
 
 
-def _cut(text: str, limit: int) -> str:
+def _truncate(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def _halved_lists(result: WorkerResult) -> WorkerResult:
-    """Half of each list that only informs; what the shadow needs (`preflight.source`) is never cut."""
+def _halve_verification(result: WorkerResult) -> WorkerResult:
+    """Halves the lists of the verification. The properties that the shadow needs (`preflight.source`) are never cut."""
     changes: dict[str, object] = {}
-    if (found := result.verification) is not None:
+    if (verification := result.verification) is not None:
         lists: dict[str, Sequence[object]] = {
-            "differences": found.differences,
-            "not_compared": found.not_compared,
-            "notes": found.notes,
+            "differences": verification.differences,
+            "not_compared": verification.not_compared,
+            "notes": verification.notes,
         }
         kept = {name: entries[: len(entries) // 2] for name, entries in lists.items()}
-        left = sum(len(entries) - len(kept[name]) for name, entries in lists.items())
-        changes["verification"] = found.model_copy(update={**kept, "more": (found.more or 0) + left or None})
+        omitted = sum(len(entries) - len(kept[name]) for name, entries in lists.items())
+        changes["verification"] = verification.model_copy(
+            update={**kept, "more": (verification.more or 0) + omitted or None}
+        )
     return result.model_copy(update=changes)
 
 
@@ -223,44 +225,48 @@ def _halve_skipped(report: PreflightReport) -> PreflightReport:
     return report.model_copy(update={"skipped": kept, "more": more})
 
 
-def _shorter(result: WorkerResult, limit: int) -> WorkerResult:
-    """Every text that only informs, cut to `limit` characters."""
+def _shorten(result: WorkerResult, limit: int) -> WorkerResult:
+    """Cuts texts that only inform to `limit` characters, and halves the lists."""
     changes: dict[str, object] = {
         "stdout_tail": None if limit < 100 else result.stdout_tail and result.stdout_tail[-limit:],
         "stderr_tail": None if limit < 100 else result.stderr_tail and result.stderr_tail[-limit:],
     }
     if result.failure:
         changes["failure"] = result.failure.model_copy(
-            update={"message": _cut(result.failure.message, max(limit, 300))}
+            update={"message": _truncate(result.failure.message, max(limit, 300))}
         )
     if result.preflight:
         checks = [
-            check.model_copy(update={"detail": _cut(check.detail, max(limit, 60))}) for check in result.preflight.checks
+            check.model_copy(update={"detail": _truncate(check.detail, max(limit, 60))})
+            for check in result.preflight.checks
         ]
         changes["preflight"] = _halve_skipped(result.preflight).model_copy(update={"checks": checks})
-    return _halved_lists(result.model_copy(update=changes))
+    return _halve_verification(result.model_copy(update=changes))
 
 
 def build_termination_message(result: WorkerResult, limit: int = TERMINATION_MESSAGE_LIMIT) -> str:
-    """JSON of at most `limit` bytes: informing texts shrink first, what the shadow needs never does.
+    """Builds the JSON text of a result, of at most `limit` bytes.
 
-    Raises ValueError where even the bare facts do not fit (hundreds of extensions); the caller names it.
+    Texts and lists that only inform are cut. Raises ValueError if the properties that the shadow needs do not fit, for
+    example for hundreds of extensions.
     """
     while (
-        _size(result) > limit and result.preflight is not None and len(result.preflight.skipped) > MIN_SKIPPED_OBJECTS
+        _measure_size(result) > limit
+        and result.preflight is not None
+        and len(result.preflight.skipped) > MIN_SKIPPED_OBJECTS
     ):
         result = result.model_copy(update={"preflight": _halve_skipped(result.preflight)})
     for text_limit in (TAIL_LIMIT, 700, 400, 250, 150, 90, 60, 0, 0, 0, 0):
-        if _size(result) <= limit:
-            return _dump(result)
-        result = _shorter(result, text_limit)
-    if _size(result) <= limit:
-        return _dump(result)
-    raise ValueError(f"the report needs {_size(result)} bytes, {limit} fit into a termination message")
+        if _measure_size(result) <= limit:
+            return _format_json(result)
+        result = _shorten(result, text_limit)
+    if _measure_size(result) <= limit:
+        return _format_json(result)
+    raise ValueError(f"the report needs {_measure_size(result)} bytes, {limit} fit into a termination message")
 
 
 def parse_worker_result(message: str) -> WorkerResult | None:
-    """The result in a termination message; None where the message is not ours (a crash, a kill, a cut)."""
+    """Parses a termination message. Returns None if it is not ours, for example after a crash or a kill."""
     try:
         return WorkerResult.model_validate_json(message)
     except ValueError:

@@ -91,7 +91,7 @@ def _is_host_allowed(host: str, patterns: list[str]) -> bool:
 
 
 def _forbid(host: str, reason: str) -> Failure:
-    return Failure(Reason.SOURCE_ADDRESS_FORBIDDEN, f"the source {host} may not be reached: {reason}")
+    return Failure(Reason.SOURCE_ADDRESS_FORBIDDEN, f"access to the source {host} is forbidden: {reason}")
 
 
 def decide_address(host: str, addresses: list[str], sources: AllowedSources) -> str | Failure:

@@ -1,7 +1,7 @@
-"""Source URLs: text in, an allow-listed `SourceURL` or `FileURL` out; with its host's addresses, one pinned address.
+"""Parses source URLs with an allow-list of parameters, and pins the address of their host.
 
-The URL is parsed here and rebuilt from its parts wherever it is used: libpq never sees the text. No message holds a
-password: parts of a URL are quoted only after they proved to be what they stand for.
+Users of a URL rebuild it from its parts, so libpq never reads the user's text. No message contains a password: messages
+quote a part of the URL only after it was recognised as that part.
 """
 
 import ipaddress
@@ -31,12 +31,12 @@ _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
-Parsed = TypeVar("Parsed")
+ParsedURL = TypeVar("ParsedURL")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceURL:
-    """A source as its URL names it; only parameters of the allow-list."""
+    """Live source: the parts of a postgresql:// URL with parameters of the allow-list."""
 
     host: str
     port: int
@@ -47,22 +47,22 @@ class SourceURL:
     connect_timeout: int | None = None  # seconds
     application_name: str = DEFAULT_APPLICATION_NAME
     channel_binding: str | None = None
-    endpoint: str | None = None  # of a provider that routes by `options=endpoint=…`
+    endpoint: str | None = None  # value of `options=endpoint=…`, by which some providers route
     system_roots: bool = False  # sslrootcert=system
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileURL:
-    """A dump file at an HTTPS server."""
+    """Dump file on an HTTPS server."""
 
     host: str
     port: int
-    target: str = field(repr=False)  # path and query as they are: either may hold the right to read the file
-    scheme: str = "https"  # http only for the platform's own upload store
+    target: str = field(repr=False)  # path and query, unchanged; each may contain a token
+    scheme: str = "https"  # http is possible for the platform's own upload store
 
     @property
     def origin(self) -> str:
-        """`https://files.example.com:443`."""
+        """Returns the origin with the port, for example `https://files.example.com:443`."""
         return f"{self.scheme}://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
 
 
@@ -71,45 +71,45 @@ URL = TypeVar("URL", bound=SourceURL | FileURL)
 
 @dataclass(frozen=True, slots=True)
 class PinnedURL(Generic[URL]):
-    """A source and the one address it may be reached at; the name stays for SNI and the certificate."""
+    """Source URL with the checked address to connect to. The host name is used for SNI and the certificate."""
 
     url: URL
     address: str
 
 
 def parse_source(text: str) -> SourceURL | FileURL | Failure:
-    """A live source's URL, or a dump file's; or what is wrong with it."""
+    """Parses the URL of a live source or of a dump file."""
     is_file = text.strip().lower().startswith(("https:", "http:"))
     return parse_file_url(text) if is_file else parse_source_url(text)
 
 
 def parse_source_url(text: str) -> SourceURL | Failure:
-    """The text of a postgresql:// URL → its parts, or what is wrong with it."""
-    return _tried(_parse, text)
+    """Parses a postgresql:// URL."""
+    return _parse_or_fail(_parse, text)
 
 
 def parse_file_url(text: str) -> FileURL | Failure:
-    """The text of an https:// URL → its parts, or what is wrong with it."""
-    return _tried(_parse_file, text)
+    """Parses an https:// URL of a dump file."""
+    return _parse_or_fail(_parse_file, text)
 
 
 def parse_upload_url(text: str, origin: str) -> FileURL | Failure:
-    """The URL of an upload, which must be the store's own; it may speak http, for it is the platform's."""
-    found = _tried(lambda given: _parse_file(given, ("http", "https")), text)
-    if isinstance(found, FileURL) and found.origin != origin:
+    """Parses the URL of an upload. It must lead to the store; http is allowed, because the store is the platform's."""
+    url = _parse_or_fail(lambda trimmed: _parse_file(trimmed, ("http", "https")), text)
+    if isinstance(url, FileURL) and url.origin != origin:
         return Failure(Reason.SOURCE_URL_INVALID, "the upload's URL does not lead to the upload store")
-    return found
+    return url
 
 
 def parse_origin(endpoint: str) -> str:
-    """Of the store's own URL, which the platform's admin wrote: with its port. Raises ValueError."""
+    """Returns the origin, with its port, of the store URL that the platform's admin configured. Raises ValueError."""
     try:
         return _parse_file(endpoint, ("http", "https")).origin
     except _Invalid as error:
         raise ValueError(str(error)) from None
 
 
-def _tried(parse: Callable[[str], Parsed], text: str) -> Parsed | Failure:
+def _parse_or_fail(parse: Callable[[str], ParsedURL], text: str) -> ParsedURL | Failure:
     try:
         return parse(text.strip())
     except _Invalid as error:
@@ -117,7 +117,7 @@ def _tried(parse: Callable[[str], Parsed], text: str) -> Parsed | Failure:
 
 
 class _Invalid(Exception):
-    """What is wrong, in words that quote nothing secret."""
+    """Says what is wrong with a URL. The message contains no secret."""
 
 
 def _split(text: str, schemes: tuple[str, ...]) -> SplitResult:
@@ -151,7 +151,7 @@ def _parse_file(text: str, schemes: tuple[str, ...] = _FILE_SCHEMES) -> FileURL:
 
 def _parse(text: str) -> SourceURL:
     parts = _split(text, _SCHEMES)
-    # Exactly one @, before the host: so nothing below can be a piece of a password that was not encoded.
+    # There must be one @ before the host. Otherwise a part below could belong to a password that was not encoded.
     if text.count("@") != 1 or "@" not in parts.netloc:
         raise _Invalid(
             "it needs exactly one @, between password and host; percent-encode special characters"
@@ -165,24 +165,24 @@ def _parse(text: str) -> SourceURL:
     return SourceURL(
         host=host,
         port=port,
-        user=_decoded(user, "user"),
-        password=_decoded(password, "password") if password else None,
+        user=_decode(user, "user"),
+        password=_decode(password, "password") if password else None,
         dbname=_parse_dbname(parts.path),
         **_parse_parameters(parts.query),  # type: ignore[arg-type]
     )
 
 
-def _decoded(text: str, what: str) -> str:
+def _decode(text: str, part: str) -> str:
     if not text:
-        raise _Invalid(f"it names no {what}")
+        raise _Invalid(f"it names no {part}")
     if _BAD_ESCAPE.search(text):
-        raise _Invalid(f"its {what} holds a % that begins no percent-encoded character (% itself is %25)")
+        raise _Invalid(f"its {part} holds a % that begins no percent-encoded character (% itself is %25)")
     try:
         value = unquote(text, errors="strict")
     except UnicodeDecodeError:
-        raise _Invalid(f"its {what} is not UTF-8") from None
+        raise _Invalid(f"its {part} is not UTF-8") from None
     if _CONTROL.search(value):
-        raise _Invalid(f"its {what} holds a control character")
+        raise _Invalid(f"its {part} holds a control character")
     return value
 
 
@@ -211,82 +211,82 @@ def _parse_location(location: str, default_port: int) -> tuple[str, int]:
 def _parse_dbname(path: str) -> str:
     if "/" in path[1:]:
         raise _Invalid("its path must be a database name alone; percent-encode / as %2F")
-    return _decoded(path[1:], "database")
+    return _decode(path[1:], "database")
 
 
 def _parse_parameters(query: str) -> dict[str, object]:
-    found: dict[str, object] = {}
-    seen: set[str] = set()
+    values: dict[str, object] = {}
+    names: set[str] = set()
     for item in query.split("&") if query else []:
         name, equals, raw = item.partition("=")
         if not equals or not _PARAMETER.fullmatch(name):
             raise _Invalid("its parameters are not of the form name=value&name=value")
-        if name in seen:
+        if name in names:
             raise _Invalid(f"it gives {name} twice")
-        seen.add(name)
-        value = _decoded(raw, f"parameter {name}")
+        names.add(name)
+        value = _decode(raw, f"parameter {name}")
         if name not in _PARAMETERS:
             allowed = ", ".join(_PARAMETERS)
             raise _Invalid(f"parameter {name} is not allowed (allowed: {allowed})")
-        found.update(_PARAMETERS[name](value))
-    if found.get("system_roots") and found.get("sslmode") != SSLMode.VERIFY_FULL:
+        values.update(_PARAMETERS[name](value))
+    if values.get("system_roots") and values.get("sslmode") != SSLMode.VERIFY_FULL:
         raise _Invalid("sslrootcert=system needs sslmode=verify-full")
-    return found
+    return values
 
 
-def _sslmode(value: str) -> dict[str, object]:
+def _parse_sslmode(value: str) -> dict[str, object]:
     if value not in set(SSLMode):
         raise _Invalid(f"sslmode must be one of {', '.join(SSLMode)}")
     return {"sslmode": SSLMode(value)}
 
 
-def _connect_timeout(value: str) -> dict[str, object]:
+def _parse_connect_timeout(value: str) -> dict[str, object]:
     if not re.fullmatch(r"[0-9]{1,4}", value, re.ASCII) or int(value) == 0:
         raise _Invalid("connect_timeout must be a number of seconds, 1 or more")
     return {"connect_timeout": min(int(value), MAX_CONNECT_TIMEOUT)}
 
 
-def _application_name(value: str) -> dict[str, object]:
+def _parse_application_name(value: str) -> dict[str, object]:
     if not _APPLICATION_NAME.fullmatch(value):
         raise _Invalid("application_name must be 1 to 63 printable ASCII characters")
     return {"application_name": value}
 
 
-def _channel_binding(value: str) -> dict[str, object]:
+def _parse_channel_binding(value: str) -> dict[str, object]:
     if value not in ("disable", "prefer", "require"):
         raise _Invalid("channel_binding must be disable, prefer or require")
     return {"channel_binding": value}
 
 
-def _options(value: str) -> dict[str, object]:
+def _parse_options(value: str) -> dict[str, object]:
     match = _ENDPOINT.fullmatch(value)
     if match is None:
         raise _Invalid("options may only be endpoint=<name>")
     return {"endpoint": match[1]}
 
 
-def _sslrootcert(value: str) -> dict[str, object]:
+def _parse_sslrootcert(value: str) -> dict[str, object]:
     if value != "system":
         raise _Invalid("sslrootcert may only be system; a CA of your own comes from spec.source.caSecretRef")
     return {"system_roots": True}
 
 
 _PARAMETERS: dict[str, Callable[[str], dict[str, object]]] = {
-    "sslmode": _sslmode,
-    "connect_timeout": _connect_timeout,
-    "application_name": _application_name,
-    "channel_binding": _channel_binding,
-    "options": _options,
-    "sslrootcert": _sslrootcert,
+    "sslmode": _parse_sslmode,
+    "connect_timeout": _parse_connect_timeout,
+    "application_name": _parse_application_name,
+    "channel_binding": _parse_channel_binding,
+    "options": _parse_options,
+    "sslrootcert": _parse_sslrootcert,
 }
 
 
 def resolve_source(url: URL, resolve: Resolve, sources: AllowedSources) -> PinnedURL[URL] | Failure:
-    """Resolve the host once, judge all its addresses, pin one."""
+    """Resolves the host once, checks all its addresses and pins one of them."""
     try:
         addresses = resolve(url.host, url.port)
     except (OSError, UnicodeError) as error:
-        why = getattr(error, "strerror", None) or "no answer"
-        return Failure(Reason.SOURCE_UNREACHABLE, f"the source's host name {url.host} cannot be resolved: {why}")
-    judged = decide_address(url.host, addresses, sources)
-    return judged if isinstance(judged, Failure) else PinnedURL(url, judged)
+        reason = getattr(error, "strerror", None) or "no answer"
+        return Failure(Reason.SOURCE_UNREACHABLE, f"the source's host name {url.host} cannot be resolved: {reason}")
+    address = decide_address(url.host, addresses, sources)
+    return address if isinstance(address, Failure) else PinnedURL(url, address)

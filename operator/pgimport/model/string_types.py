@@ -1,7 +1,7 @@
-"""Texts that users write, each with what it may hold: as a pattern, or as a rule with a sentence of its own.
+"""Defines the string types of fields that users write, each with its pattern or rule.
 
-What goes on to libpq, PostgreSQL or a process must not surprise any of them: a NUL ends a text there, a comma or a
-slash makes a list or a socket of a host.
+The rules protect libpq, PostgreSQL and child processes: a NUL ends a string there, and a comma or slash turns a host
+into a list or a socket.
 """
 
 import ipaddress
@@ -23,7 +23,7 @@ ShortText = Annotated[str, StringConstraints(pattern=ONE_LINE_PATTERN, min_lengt
 NamePattern = Annotated[str, StringConstraints(pattern=WITHOUT_NUL_PATTERN, min_length=1, max_length=255)]
 ExtensionName = Annotated[str, StringConstraints(pattern=EXTENSION_PATTERN, min_length=1, max_length=63)]
 
-# A resolver takes no label of more than 63 characters.
+# Resolvers refuse labels of more than 63 characters.
 _NAME = r"[0-9A-Za-z_]([-0-9A-Za-z_]{0,61}[0-9A-Za-z_])?(\.[0-9A-Za-z_]([-0-9A-Za-z_]{0,61}[0-9A-Za-z_])?)*\.?"
 _IPV6 = r"[0-9A-Fa-f]*:[0-9A-Fa-f:.]+"
 _HOST, _HOSTS = f"^({_NAME}|{_IPV6})$", rf"^((\*\.)?{_NAME}|{_IPV6})$"
@@ -33,7 +33,7 @@ NETWORK_RULE = "no network: write it like 10.0.0.0/8, fd00::/8 or 192.0.2.1"
 
 
 def _ruled(fits: Callable[[str], bool], rule: str, message: str, longest: int) -> tuple[AfterValidator, WithJsonSchema]:
-    """One rule, for the operator and for the API server."""
+    """Builds a rule as a pydantic validator for the operator and as CEL for the API server."""
 
     def check(value: str) -> str:
         if not fits(value):
