@@ -177,10 +177,12 @@ def _server_manifests(
         "image": image,
         "imagePullPolicy": "IfNotPresent",
         "command": ["sh", "-c", script],
-        "readinessProbe": {
+        # Ends with its first success. A readiness probe would start a process in each server each second.
+        "startupProbe": {
             "exec": {"command": ["pg_isready", "--quiet", "--host=127.0.0.1"]},
             "periodSeconds": 1,
             "timeoutSeconds": 5,
+            "failureThreshold": START_SECONDS,
         },
         "securityContext": RESTRICTED,
         "volumeMounts": [{"name": "data", "mountPath": "/data"}, {"name": "shm", "mountPath": "/dev/shm"}],
