@@ -93,7 +93,7 @@ def test_T16_a_pooler_is_known_by_its_address(host: str, port: int, mode: str | 
     ("host", "words"),
     [
         pytest.param(SUPABASE, "session pooler's URL (….pooler.supabase.com:5432", id="supabase"),
-        pytest.param(NEON, "needs some seconds to wake", id="neon"),
+        pytest.param(NEON, "needs some seconds to start", id="neon"),
         pytest.param("postgres.railway.internal", "DATABASE_PUBLIC_URL", id="railway"),
     ],
 )
