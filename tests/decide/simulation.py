@@ -77,7 +77,7 @@ class Simulation:
 
     # --- the operator ---
 
-    def see(self) -> ObservedImport:
+    def observe(self) -> ObservedImport:
         status, spec = self.status, an_import_spec(**self.spec)
         running = status.state is ImportState.RUNNING
         starting = running and status.job is None
@@ -108,7 +108,7 @@ class Simulation:
         return a_preview(status=a_ready_status(active_import=self.claimant), deleting=self.preview_is_deleting)
 
     def reconcile(self) -> Decision[ImportStatus]:
-        decision = decide_import(self.see(), self.now, POLICY)
+        decision = decide_import(self.observe(), self.now, POLICY)
         for action in decision.actions:
             self.act(action)
         self.status = decision.status
@@ -117,7 +117,7 @@ class Simulation:
 
     def crash_in_reconcile(self, number: int) -> None:
         """Carries out the first actions of a decision, as an operator that is killed before it writes the status."""
-        for action in decide_import(self.see(), self.now, POLICY).actions[:number]:
+        for action in decide_import(self.observe(), self.now, POLICY).actions[:number]:
             self.act(action)
 
     def repeat_actions(self) -> None:
@@ -200,7 +200,7 @@ class Simulation:
             running = a_container("import", running_since=self.now)
             self._put(replace(a_copying_pod(pod.uid, preflight=passed, import_=running), created_at=pod.created_at))
 
-    def copy_ends_well(self) -> None:
+    def pod_completes(self) -> None:
         pod = self.at_work
         # Without its shadow, the worker still waits at the gate.
         if pod is None or attempt_names(pod.uid).database not in self.shadows:

@@ -82,7 +82,7 @@ def check_conditions_match_the_state(observed: ObservedImport, decision: Decisio
             assert shown == {READY: ConditionStatus.UNKNOWN, RECONCILING: ConditionStatus.TRUE}
 
 
-GOOD = [("pod_appears",), ("preflight_passes",), ("copy_ends_well",)]
+GOOD = [("pod_appears",), ("preflight_passes",), ("pod_completes",)]
 
 
 def apply_event(simulation: Simulation, event: tuple[Any, ...]) -> None:

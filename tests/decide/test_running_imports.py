@@ -98,7 +98,7 @@ def test_a_start_waits_for_the_target_server(observed: ObservedImport, expected:
         pytest.param(
             starting(preview=a_preview(status=a_ready_status(active_import="somebody"))),
             Reason.TARGET_GONE,
-            "held by another import",
+            "claimed by another import",
             id="another import has the preview",
         ),
     ],

@@ -96,7 +96,7 @@ def test_a_status_of_another_version_is_read_as_far_as_it_goes(cluster: Kubernet
     ("list_them", "expected"),
     [
         pytest.param(custom_resources.list_active_imports, ["new", "pending", "running"], id="active: not ended"),
-        pytest.param(custom_resources.list_waiting_imports, ["new", "pending"], id="waiting: not at work either"),
+        pytest.param(custom_resources.list_pending_imports, ["new", "pending"], id="pending: not running either"),
     ],
 )
 def test_imports_are_listed_by_their_state(

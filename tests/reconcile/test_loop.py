@@ -34,7 +34,7 @@ PREVIEW = ResourceKey(PREVIEWS, "shop", "free")
 @pytest.fixture
 def context(monkeypatch: pytest.MonkeyPatch) -> ReconcileContext:
     """A context whose cluster has a pending import, two previews and two Projects."""
-    monkeypatch.setattr(loop, "list_waiting_imports", lambda _, namespace: [an_import(namespace=namespace)])
+    monkeypatch.setattr(loop, "list_pending_imports", lambda _, namespace: [an_import(namespace=namespace)])
     monkeypatch.setattr(loop, "list_previews", lambda *_: [CLAIMED, FREE])
     monkeypatch.setattr(loop, "list_projects", lambda _: [a_project(), OTHER_PROJECT])
     return ReconcileContext(cluster=None, policy=a_policy())  # type: ignore[arg-type]

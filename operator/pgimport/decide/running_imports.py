@@ -57,7 +57,7 @@ def _find_lost_target(observed: ObservedImport, spec: ImportSpec) -> Failure | N
     if preview is None or preview.meta.deleting:
         return Failure(Reason.TARGET_GONE, f"PreviewDatabase {name} was deleted while the import was running")
     if preview.status.active_import not in (None, observed.object.meta.uid):
-        return Failure(Reason.TARGET_GONE, f"PreviewDatabase {name} is held by another import")
+        return Failure(Reason.TARGET_GONE, f"PreviewDatabase {name} is claimed by another import")
     return None
 
 

@@ -105,7 +105,7 @@ def list_active_imports(cluster: KubernetesClient, namespace: str) -> list[Impor
     return _list_except(cluster, namespace, *TERMINAL_STATES)
 
 
-def list_waiting_imports(cluster: KubernetesClient, namespace: str) -> list[ImportObject]:
+def list_pending_imports(cluster: KubernetesClient, namespace: str) -> list[ImportObject]:
     """Lists the imports that wait. The API server filters, because this is called whenever an import ends."""
     return _list_except(cluster, namespace, *TERMINAL_STATES, ImportState.RUNNING.value)
 

@@ -22,9 +22,9 @@ from pgimport.decide.wake import (
 )
 from pgimport.kubernetes_client.custom_resources import (
     confirm_unchanged,
+    list_pending_imports,
     list_previews,
     list_projects,
-    list_waiting_imports,
     write_status,
 )
 from pgimport.kubernetes_client.namespaces import post_event
@@ -154,7 +154,7 @@ def _list_keys(context: ReconcileContext, targets: tuple[WakeTarget, ...]) -> tu
             case ResourceKey():
                 keys.append(target)
             case PendingImports(namespace):
-                imports = list_waiting_imports(context.cluster, namespace)
+                imports = list_pending_imports(context.cluster, namespace)
                 keys += [ResourceKey(IMPORTS, namespace, item.meta.name) for item in imports]
             case ClaimedPreviews(namespace):
                 previews = list_previews(context.cluster, namespace)
@@ -195,7 +195,7 @@ def _report_transition(
     state, reason = getattr(status, "state", None), ready_reason(status.conditions)
     if previous == (state, reason):
         return
-    logger.info("%s is %s (%s): %s", key, state or "observed", reason, message)
+    logger.info("%s: %s: %s", key, f"{state} ({reason})" if state else reason, message)
     kind, warning = RECONCILERS[key.kind].kind, state == "failed"
     namespace = item.meta.namespace or context.policy.operator_namespace
     event = build_event(kind, item.meta, reason or "Seen", message, warning=warning, namespace=namespace)
