@@ -1,4 +1,4 @@
-"""The room over HTTP: the real client on one side, an emulator of the API on the other."""
+"""Fixtures: the real client, connected to an emulator of the Kubernetes API."""
 
 from collections.abc import Iterator
 
@@ -16,7 +16,7 @@ def _server() -> Iterator[Kubernetes]:
 
 @pytest.fixture
 def kubernetes(_server: Kubernetes) -> Iterator[Kubernetes]:
-    """One server for the tests of a module; each uses names of its own."""
+    """Emulator that the tests of a module share; each test uses its own names."""
     yield _server
     _server.emulator.faults.refusals.clear()
 

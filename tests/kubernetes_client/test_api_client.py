@@ -1,4 +1,4 @@
-"""One call to the API: what comes back, and every refusal as an error of ours."""
+"""Tests of calls to the Kubernetes API, and of the errors that they raise."""
 
 import json
 import secrets
@@ -45,7 +45,7 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize(("status", "error"), REFUSALS)
-def test_a_refusal_names_verb_and_path_and_never_the_body(
+def test_an_error_contains_verb_and_path_but_never_the_body(
     kubernetes: Kubernetes, cluster: KubernetesClient, status: int, error: type[PgimportError]
 ) -> None:
     kubernetes.refuse("POST", "/secrets", status, message="the API server's own sentence")
@@ -57,7 +57,7 @@ def test_a_refusal_names_verb_and_path_and_never_the_body(
     assert SECRET_TEXT not in repr(caught.value)
 
 
-def test_what_was_created_can_be_read(cluster: KubernetesClient, name: str) -> None:
+def test_a_created_object_can_be_read(cluster: KubernetesClient, name: str) -> None:
     path = put(cluster, name)
     assert cluster.get(path)["metadata"]["name"] == name
 
@@ -75,11 +75,13 @@ def test_a_list_patch_is_a_json_patch_and_an_object_a_merge_patch(
     cluster.patch(path, [{"op": "add", "path": "/spec", "value": {"a": 1}}])
     cluster.patch(path, {"spec": {"b": 2}})
     assert cluster.get(path)["spec"] == {"a": 1, "b": 2}
-    kinds = [one.headers["Content-Type"] for one in kubernetes.requests("PATCH", name)]
-    assert kinds == ["application/json-patch+json", "application/merge-patch+json"]
+    content_types = [request.headers["Content-Type"] for request in kubernetes.requests("PATCH", name)]
+    assert content_types == ["application/json-patch+json", "application/merge-patch+json"]
 
 
-def test_an_apply_is_ours_and_forced(kubernetes: Kubernetes, cluster: KubernetesClient, name: str) -> None:
+def test_an_apply_uses_our_field_manager_and_is_forced(
+    kubernetes: Kubernetes, cluster: KubernetesClient, name: str
+) -> None:
     cluster.apply(put(cluster, name), a_body(IMPORTS, name, spec={"a": 1}))
     (request,) = kubernetes.requests("PATCH", name)
     assert request.headers["Content-Type"] == "application/apply-patch+yaml"
@@ -87,9 +89,7 @@ def test_an_apply_is_ours_and_forced(kubernetes: Kubernetes, cluster: Kubernetes
     assert json.loads(request.text)["spec"] == {"a": 1}
 
 
-def test_a_delete_says_what_becomes_of_the_dependents(
-    kubernetes: Kubernetes, cluster: KubernetesClient, name: str
-) -> None:
+def test_a_delete_sets_the_propagation_policy(kubernetes: Kubernetes, cluster: KubernetesClient, name: str) -> None:
     cluster.delete(put(cluster, name), uid="the-uid")
     (request,) = kubernetes.requests("DELETE", name)
     options = json.loads(request.text)
@@ -98,7 +98,7 @@ def test_a_delete_says_what_becomes_of_the_dependents(
 
 
 @pytest.mark.parametrize("status", [pytest.param(404, id="gone already"), pytest.param(409, id="a successor's")])
-def test_a_delete_of_what_is_not_there_is_fine(kubernetes: Kubernetes, cluster: KubernetesClient, status: int) -> None:
+def test_deleting_a_missing_object_does_nothing(kubernetes: Kubernetes, cluster: KubernetesClient, status: int) -> None:
     kubernetes.refuse("DELETE", "/jobs/", status)
     cluster.delete(api_paths.jobs("shop", "x"))
 
@@ -121,14 +121,14 @@ def connect_to(port: int) -> KubernetesClient:
     return KubernetesClient(client.ApiClient(configuration))
 
 
-def test_a_server_that_is_not_there_is_away() -> None:
+def test_a_refused_connection_means_that_kubernetes_is_unavailable() -> None:
     with pytest.raises(KubernetesUnavailable, match=r"GET /api/v1/namespaces/shop: .*Kubernetes does not answer"):
         connect_to(closed_port()).get("/api/v1/namespaces/shop")
 
 
 @pytest.fixture
-def rude_server() -> Iterator[int]:
-    """Takes a request and hangs up."""
+def closing_server() -> Iterator[int]:
+    """Port of a server that closes the connection after each request."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
@@ -145,12 +145,12 @@ def rude_server() -> Iterator[int]:
         thread.join(5)
 
 
-def test_a_server_that_hangs_up_is_away(rude_server: int) -> None:
+def test_a_closed_connection_means_that_kubernetes_is_unavailable(closing_server: int) -> None:
     with pytest.raises(KubernetesUnavailable, match="Kubernetes does not answer"):
-        connect_to(rude_server).get("/version")
+        connect_to(closing_server).get("/version")
 
 
-def test_a_server_that_never_answers_is_away(
+def test_a_timeout_means_that_kubernetes_is_unavailable(
     kubernetes: Kubernetes, cluster: KubernetesClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(api_client, "REQUEST_TIMEOUT", (1, 0.05))

@@ -1,4 +1,4 @@
-"""Our kinds, Jobs, Secrets and RoleBindings: read, made again, written by one pen."""
+"""Tests of custom resources, Jobs, Secrets, RoleBindings and events."""
 
 import secrets
 from collections.abc import Callable
@@ -37,30 +37,30 @@ def put(cluster: KubernetesClient, plural: str, name: str, **parts: Any) -> Reso
     return ResourceKey(plural, namespace, name)
 
 
-# --- our kinds ---
+# --- custom resources ---
 
 
-def test_what_is_not_there_is_none(cluster: KubernetesClient, name: str) -> None:
+def test_a_missing_object_is_none(cluster: KubernetesClient, name: str) -> None:
     assert custom_resources.read_import(cluster, "shop", name) is None
     assert custom_resources.read_preview(cluster, "shop", name) is None
     assert custom_resources.read_project(cluster, name) is None
 
 
-def test_an_import_is_read_whole(cluster: KubernetesClient, name: str) -> None:
+def test_an_import_is_parsed(cluster: KubernetesClient, name: str) -> None:
     put(cluster, IMPORTS, name, spec=SPEC, status={"observedGeneration": -1})
-    found = custom_resources.read_import(cluster, "shop", name)
-    assert found is not None
-    assert found.spec is not None
-    assert (found.spec.project, found.spec.max_attempts, found.spec_error) == ("shop", 3, None)
-    assert (found.meta.name, found.meta.generation, found.meta.deleting) == (name, 1, False)
-    assert found.status.observed_generation == -1
+    import_ = custom_resources.read_import(cluster, "shop", name)
+    assert import_ is not None
+    assert import_.spec is not None
+    assert (import_.spec.project, import_.spec.max_attempts, import_.spec_error) == ("shop", 3, None)
+    assert (import_.meta.name, import_.meta.generation, import_.meta.deleting) == (name, 1, False)
+    assert import_.status.observed_generation == -1
 
 
 def test_a_project_has_no_namespace(cluster: KubernetesClient, name: str) -> None:
     put(cluster, PROJECTS, name, spec=PROJECT_SPEC)
-    found = custom_resources.read_project(cluster, name)
-    assert found is not None
-    assert (found.meta.namespace, found.spec and found.spec.server.port) == ("", 5432)
+    project = custom_resources.read_project(cluster, name)
+    assert project is not None
+    assert (project.meta.namespace, project.spec and project.spec.server.port) == ("", 5432)
 
 
 @pytest.mark.parametrize(
@@ -73,54 +73,55 @@ def test_a_project_has_no_namespace(cluster: KubernetesClient, name: str) -> Non
         pytest.param({"source": {}}, "spec.source: exactly one of urlSecretRef and uploadKey", id="no source"),
     ],
 )
-def test_a_spec_that_cannot_be_read_names_its_field(
+def test_an_invalid_spec_names_its_field(
     cluster: KubernetesClient, name: str, changes: dict[str, Any], words: str
 ) -> None:
     spec = {field: value for field, value in (SPEC | changes).items() if value is not None}
     put(cluster, IMPORTS, name, spec=spec)
-    found = custom_resources.read_import(cluster, "shop", name)
-    assert found is not None
-    assert found.spec is None
-    assert words in (found.spec_error or "")
+    import_ = custom_resources.read_import(cluster, "shop", name)
+    assert import_ is not None
+    assert import_.spec is None
+    assert words in (import_.spec_error or "")
 
 
-def test_a_status_of_another_version_is_read_as_far_as_it_goes(cluster: KubernetesClient, name: str) -> None:
+def test_unknown_parts_of_a_status_are_ignored(cluster: KubernetesClient, name: str) -> None:
     status = {"state": "running", "attempts": "many", "fromAnotherVersion": 1, "progress": {"phase": "unknown"}}
     put(cluster, IMPORTS, name, spec=SPEC, status=status)
-    found = custom_resources.read_import(cluster, "shop", name)
-    assert found is not None
-    assert (found.status.state, found.status.attempts, found.status.progress) == (ImportState.RUNNING, None, None)
+    import_ = custom_resources.read_import(cluster, "shop", name)
+    assert import_ is not None
+    assert (import_.status.state, import_.status.attempts, import_.status.progress) == (ImportState.RUNNING, None, None)
 
 
 @pytest.mark.parametrize(
-    ("list_them", "expected"),
+    ("list_function", "expected"),
     [
-        pytest.param(custom_resources.list_active_imports, ["new", "pending", "running"], id="active: not ended"),
-        pytest.param(custom_resources.list_pending_imports, ["new", "pending"], id="pending: not running either"),
+        pytest.param(custom_resources.list_active_imports, ["new", "pending", "running"], id="not terminal"),
+        pytest.param(custom_resources.list_pending_imports, ["new", "pending"], id="neither terminal nor running"),
     ],
 )
 def test_imports_are_listed_by_their_state(
     cluster: KubernetesClient,
     name: str,
-    list_them: Callable[[KubernetesClient, str], list[ImportObject]],
+    list_function: Callable[[KubernetesClient, str], list[ImportObject]],
     expected: list[str],
 ) -> None:
     for state in ("pending", "running", "completed", "failed", "cancelled"):
         put(cluster, IMPORTS, f"{name}-{state}", spec=SPEC, status={"state": state})
     put(cluster, IMPORTS, f"{name}-new", spec=SPEC)
-    found = list_them(cluster, "shop")
-    ours = sorted(one.meta.name.removeprefix(f"{name}-") for one in found if one.meta.name.startswith(name))
-    assert ours == expected
+    imports = list_function(cluster, "shop")
+    names = [import_.meta.name for import_ in imports]
+    states = sorted(listed.removeprefix(f"{name}-") for listed in names if listed.startswith(name))
+    assert states == expected
 
 
-# --- the pen ---
+# --- status and finalizers ---
 
 
-def test_a_status_is_written_whole(cluster: KubernetesClient, name: str) -> None:
+def test_a_status_is_replaced(cluster: KubernetesClient, name: str) -> None:
     key = put(cluster, IMPORTS, name, spec=SPEC, status={"state": "pending", "error": "an old one"})
-    found = custom_resources.read_import(cluster, "shop", name)
-    assert found is not None
-    custom_resources.write_status(cluster, key, found.meta, ImportStatus(state=ImportState.RUNNING))
+    import_ = custom_resources.read_import(cluster, "shop", name)
+    assert import_ is not None
+    custom_resources.write_status(cluster, key, import_.meta, ImportStatus(state=ImportState.RUNNING))
     assert cluster.get(api_paths.of_key(key))["status"] == {
         "state": "running",
         "attemptHistory": [],
@@ -128,31 +129,31 @@ def test_a_status_is_written_whole(cluster: KubernetesClient, name: str) -> None
     }
 
 
-def test_a_status_against_an_old_version_is_a_conflict_and_changes_nothing(
+def test_a_status_for_an_old_version_is_a_conflict_and_changes_nothing(
     kubernetes: Kubernetes, cluster: KubernetesClient, name: str
 ) -> None:
     key = put(cluster, PREVIEWS, name, spec={"project": "shop"})
-    found = custom_resources.read_preview(cluster, "shop", name)
-    assert found is not None
-    custom_resources.write_status(cluster, key, found.meta, PreviewStatus(active_import="first"))
+    preview = custom_resources.read_preview(cluster, "shop", name)
+    assert preview is not None
+    custom_resources.write_status(cluster, key, preview.meta, PreviewStatus(active_import="first"))
     with pytest.raises(Conflict):
-        custom_resources.write_status(cluster, key, found.meta, PreviewStatus(active_import="second"))
+        custom_resources.write_status(cluster, key, preview.meta, PreviewStatus(active_import="second"))
     assert cluster.get(api_paths.of_key(key))["status"]["activeImport"] == "first"
     request = kubernetes.requests("PATCH", name)[-1]
     assert request.url.path.endswith(f"/{name}/status")
     assert '"path": "/metadata/resourceVersion"' in request.text
 
 
-def test_finalizers_are_written_against_the_version_that_was_seen(cluster: KubernetesClient, name: str) -> None:
+def test_finalizers_are_written_for_the_version_that_was_read(cluster: KubernetesClient, name: str) -> None:
     key = put(cluster, PREVIEWS, name, spec={"project": "shop"})
-    found = custom_resources.read_preview(cluster, "shop", name)
-    assert found is not None
-    custom_resources.write_finalizers(cluster, key, found.meta, ["capydb.dev/database"])
+    preview = custom_resources.read_preview(cluster, "shop", name)
+    assert preview is not None
+    custom_resources.write_finalizers(cluster, key, preview.meta, ["capydb.dev/database"])
     with pytest.raises(Conflict):
-        custom_resources.write_finalizers(cluster, key, found.meta, [])
-    again = custom_resources.read_preview(cluster, "shop", name)
-    assert again is not None
-    assert again.meta.finalizers == ("capydb.dev/database",)
+        custom_resources.write_finalizers(cluster, key, preview.meta, [])
+    updated = custom_resources.read_preview(cluster, "shop", name)
+    assert updated is not None
+    assert updated.meta.finalizers == ("capydb.dev/database",)
 
 
 # --- Jobs ---
@@ -168,24 +169,24 @@ def a_job(name: str, owner: str = "import-uid", **status: Any) -> dict[str, Any]
     }
 
 
-def test_a_job_that_is_ours_may_be_made_again(cluster: KubernetesClient, name: str) -> None:
+def test_our_job_may_be_created_again(cluster: KubernetesClient, name: str) -> None:
     jobs.create_job(cluster, "shop", a_job(name), "import-uid")
     jobs.create_job(cluster, "shop", a_job(name), "import-uid")
-    found = jobs.read_job(cluster, "shop", name, "import-uid")
-    assert found is not None
-    assert (found.ours, found.suspended, found.complete, found.failed_reason) == (True, False, False, None)
+    job = jobs.read_job(cluster, "shop", name, "import-uid")
+    assert job is not None
+    assert (job.ours, job.suspended, job.complete, job.failed_reason) == (True, False, False, None)
 
 
-def test_a_job_of_this_name_that_is_somebody_elses_is_a_conflict(cluster: KubernetesClient, name: str) -> None:
+def test_a_foreign_job_with_the_name_is_a_conflict(cluster: KubernetesClient, name: str) -> None:
     jobs.create_job(cluster, "shop", a_job(name, "an-earlier-import"), "an-earlier-import")
     with pytest.raises(Conflict):
         jobs.create_job(cluster, "shop", a_job(name), "import-uid")
-    found = jobs.read_job(cluster, "shop", name, "import-uid")
-    assert found is not None
-    assert not found.ours
+    job = jobs.read_job(cluster, "shop", name, "import-uid")
+    assert job is not None
+    assert not job.ours
 
 
-def test_a_job_that_is_going_is_a_conflict(cluster: KubernetesClient, name: str) -> None:
+def test_a_job_that_is_being_deleted_is_a_conflict(cluster: KubernetesClient, name: str) -> None:
     body = a_job(name)
     body["metadata"] |= {"deletionTimestamp": "2026-01-01T12:00:00Z", "finalizers": ["foregroundDeletion"]}
     cluster.create(api_paths.jobs("shop"), body)
@@ -196,7 +197,7 @@ def test_a_job_that_is_going_is_a_conflict(cluster: KubernetesClient, name: str)
 @pytest.mark.parametrize(
     ("conditions", "complete", "failed"),
     [
-        pytest.param([], False, None, id="at work"),
+        pytest.param([], False, None, id="running"),
         pytest.param([{"type": "Complete", "status": "True"}], True, None, id="complete"),
         pytest.param(
             [{"type": "FailureTarget", "status": "True", "reason": "PodFailurePolicy"}],
@@ -213,28 +214,28 @@ def test_a_job_that_is_going_is_a_conflict(cluster: KubernetesClient, name: str)
         pytest.param([{"type": "Failed", "status": "False", "reason": "x"}], False, None, id="not failed"),
     ],
 )
-def test_a_jobs_end_is_read_of_its_conditions(
+def test_the_end_of_a_job_is_read_from_its_conditions(
     cluster: KubernetesClient, name: str, conditions: list[dict[str, str]], complete: bool, failed: str | None
 ) -> None:
     cluster.create(api_paths.jobs("shop"), a_job(name, conditions=conditions))
-    found = jobs.read_job(cluster, "shop", name, "import-uid")
-    assert found is not None
-    assert (found.complete, found.failed_reason) == (complete, failed)
+    job = jobs.read_job(cluster, "shop", name, "import-uid")
+    assert job is not None
+    assert (job.complete, job.failed_reason) == (complete, failed)
 
 
-def test_a_job_is_stopped_and_given_its_ttl_and_deleted(cluster: KubernetesClient, name: str) -> None:
+def test_a_job_is_stopped_gets_a_ttl_and_is_deleted(cluster: KubernetesClient, name: str) -> None:
     jobs.create_job(cluster, "shop", a_job(name), "import-uid")
     jobs.stop_job(cluster, "shop", name)
     jobs.set_job_ttl(cluster, "shop", name, 60)
     spec = cluster.get(api_paths.jobs("shop", name))["spec"]
     assert spec == {"backoffLimit": 2, "activeDeadlineSeconds": 1, "ttlSecondsAfterFinished": 60}
-    jobs.delete_job(cluster, "shop", name, "uid-of-one-before")
+    jobs.delete_job(cluster, "shop", name, "uid-of-an-earlier-job")
     uid = cluster.get(api_paths.jobs("shop", name))["metadata"]["uid"]
     jobs.delete_job(cluster, "shop", name, uid)
     assert jobs.read_job(cluster, "shop", name, "import-uid") is None
 
 
-def test_a_job_that_is_gone_needs_no_more(cluster: KubernetesClient, name: str) -> None:
+def test_stopping_a_missing_job_does_nothing(cluster: KubernetesClient, name: str) -> None:
     jobs.stop_job(cluster, "shop", name)
     jobs.set_job_ttl(cluster, "shop", name, 60)
     jobs.delete_job(cluster, "shop", name, "uid")
@@ -252,7 +253,7 @@ def a_secret(name: str, owner: str = "import-uid") -> dict[str, Any]:
     }
 
 
-def test_a_secret_that_is_ours_keeps_what_it_holds(cluster: KubernetesClient, name: str) -> None:
+def test_our_secret_keeps_its_entries(cluster: KubernetesClient, name: str) -> None:
     first = secrets_and_config_maps.create_secret(cluster, "shop", a_secret(name), {"seed": b"\x00first"})
     second = secrets_and_config_maps.create_secret(cluster, "shop", a_secret(name), {"seed": b"second"})
     assert first == second == {"seed": b"\x00first"}
@@ -261,35 +262,35 @@ def test_a_secret_that_is_ours_keeps_what_it_holds(cluster: KubernetesClient, na
     assert secrets_and_config_maps.read_secret(cluster, "shop", name) is None
 
 
-def test_a_secret_of_this_name_that_is_somebody_elses_is_a_conflict(cluster: KubernetesClient, name: str) -> None:
-    secrets_and_config_maps.create_secret(cluster, "shop", a_secret(name, "somebody"), {"seed": b"theirs"})
+def test_a_foreign_secret_with_the_name_is_a_conflict(cluster: KubernetesClient, name: str) -> None:
+    secrets_and_config_maps.create_secret(cluster, "shop", a_secret(name, "another-import"), {"seed": b"theirs"})
     with pytest.raises(Conflict):
         secrets_and_config_maps.create_secret(cluster, "shop", a_secret(name), {"seed": b"ours"})
     assert secrets_and_config_maps.read_secret(cluster, "shop", name) == {"seed": b"theirs"}
 
 
-# --- tenants ---
+# --- objects in the namespace of a Project ---
 
 
-def test_a_role_binding_is_made_once(kubernetes: Kubernetes, cluster: KubernetesClient, name: str) -> None:
+def test_a_role_binding_is_created_once(kubernetes: Kubernetes, cluster: KubernetesClient, name: str) -> None:
     binding = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": name}}
     namespaces.ensure_role_binding(cluster, "shop", binding)
     namespaces.ensure_role_binding(cluster, "shop", binding)
-    made = [one for one in kubernetes.requests("POST", "/rolebindings") if name in one.text]
-    assert len(made) == 1
+    requests = [request for request in kubernetes.requests("POST", "/rolebindings") if name in request.text]
+    assert len(requests) == 1
 
 
-def test_an_event_carries_its_reporter_and_its_time(cluster: KubernetesClient, name: str) -> None:
+def test_an_event_has_a_reporter_and_a_time(cluster: KubernetesClient, name: str) -> None:
     event = {"metadata": {"generateName": f"{name}-", "namespace": "shop"}, "note": "x"}
     namespaces.post_event(cluster, "shop", event)
-    (found,) = [
-        one for one in cluster.get(api_paths.events("shop"))["items"] if one["metadata"]["name"].startswith(name)
+    (event_body,) = [
+        body for body in cluster.get(api_paths.events("shop"))["items"] if body["metadata"]["name"].startswith(name)
     ]
-    assert found["reportingController"] == "pgimport-operator"
-    assert found["eventTime"].endswith("Z")
+    assert event_body["reportingController"] == "pgimport-operator"
+    assert event_body["eventTime"].endswith("Z")
 
 
-def test_the_newest_warning_says_why_nothing_starts(cluster: KubernetesClient, name: str) -> None:
+def test_the_newest_warning_event_is_read(cluster: KubernetesClient, name: str) -> None:
     for second, reason, kind in (
         ("01", "Old", "Warning"),
         ("03", "FailedMount", "Warning"),
@@ -309,11 +310,12 @@ def test_the_newest_warning_says_why_nothing_starts(cluster: KubernetesClient, n
 
 
 @pytest.mark.parametrize(
-    ("phase", "there"), [pytest.param("Active", True, id="there"), pytest.param("Terminating", False, id="going")]
+    ("phase", "exists"),
+    [pytest.param("Active", True, id="active"), pytest.param("Terminating", False, id="terminating")],
 )
-def test_a_namespace_that_goes_is_as_good_as_gone(
-    kubernetes: Kubernetes, cluster: KubernetesClient, name: str, phase: str, there: bool
+def test_a_terminating_namespace_does_not_exist(
+    kubernetes: Kubernetes, cluster: KubernetesClient, name: str, phase: str, exists: bool
 ) -> None:
     assert not namespaces.namespace_exists(cluster, name)
     kubernetes.emulator.faults.namespaces[name] = phase
-    assert namespaces.namespace_exists(cluster, name) is there
+    assert namespaces.namespace_exists(cluster, name) is exists

@@ -1,4 +1,4 @@
-"""Pods as Kubernetes shows them, and what is read of them."""
+"""Tests of parsed pods, and of the progress in their logs."""
 
 import json
 import secrets
@@ -41,7 +41,7 @@ def a_body(name: str = "pod-1", job: str = "job-uid", import_uid: str = "import-
     }
 
 
-def test_a_pod_that_nobody_has_started_has_its_containers_all_the_same() -> None:
+def test_a_pod_without_a_status_has_its_containers() -> None:
     pod = parse_pod(a_body())
     assert (pod.phase, pod.started_at, pod.over, pod.job_uid) == ("Pending", None, False, "job-uid")
     assert pod.preflight is None
@@ -49,7 +49,7 @@ def test_a_pod_that_nobody_has_started_has_its_containers_all_the_same() -> None
     assert not pod.import_.ended
 
 
-def test_a_preflight_that_ended_is_read_while_the_pod_goes_on() -> None:
+def test_a_finished_preflight_is_read_while_the_pod_runs() -> None:
     pod = parse_pod(
         a_body(
             phase="Running",
@@ -64,7 +64,7 @@ def test_a_preflight_that_ended_is_read_while_the_pod_goes_on() -> None:
     assert not pod.over
 
 
-def test_a_dry_runs_only_container_is_its_preflight() -> None:
+def test_the_preflight_of_a_dry_run_is_its_only_container() -> None:
     body = a_body(
         phase="Running",
         containerStatuses=[a_status("preflight", terminated={"exitCode": 0, "message": REPORT, **ENDED})],
@@ -75,14 +75,14 @@ def test_a_dry_runs_only_container_is_its_preflight() -> None:
     assert pod.over
 
 
-def test_a_container_that_waits_says_why() -> None:
+def test_a_waiting_container_has_a_reason() -> None:
     waiting = {"reason": "ErrImagePull", "message": "no such tag"}
     pod = parse_pod(a_body(phase="Pending", initContainerStatuses=[a_status("preflight", waiting=waiting)]))
     assert pod.preflight is not None
     assert (pod.preflight.waiting_reason, pod.preflight.waiting_message) == ("ErrImagePull", "no such tag")
 
 
-def test_a_container_that_ran_out_of_memory() -> None:
+def test_a_container_that_was_killed_for_its_memory() -> None:
     ended = {"exitCode": 137, "reason": "OOMKilled", **ENDED}
     pod = parse_pod(a_body(phase="Failed", containerStatuses=[a_status("import", terminated=ended)]))
     assert pod.import_ is not None
@@ -111,7 +111,7 @@ def test_a_disruption_is_a_condition(conditions: list[dict[str, str]], disrupted
         pytest.param("[]", id="not an object"),
     ],
 )
-def test_a_message_that_is_not_ours_is_no_result(message: str) -> None:
+def test_a_foreign_termination_message_is_no_result(message: str) -> None:
     ended = {"exitCode": 0, "message": message, **ENDED}
     pod = parse_pod(a_body(phase="Succeeded", containerStatuses=[a_status("import", terminated=ended)]))
     assert pod.import_ is not None
@@ -119,7 +119,7 @@ def test_a_message_that_is_not_ours_is_no_result(message: str) -> None:
     assert pod.over
 
 
-def test_the_pods_of_an_import_come_oldest_first(cluster: KubernetesClient) -> None:
+def test_the_pods_of_an_import_are_listed_oldest_first(cluster: KubernetesClient) -> None:
     uid = secrets.token_hex(4)
     for name, second in (("young", "09"), ("old", "01")):
         body = a_body(f"{name}-{uid}", import_uid=uid)
@@ -145,16 +145,16 @@ def a_line(percent: int, **more: Any) -> str:
         pytest.param(None, None, id="no log"),
     ],
 )
-def test_progress_is_the_last_whole_line_of_the_log(
+def test_progress_is_read_from_the_last_complete_line_of_the_log(
     kubernetes: Kubernetes, cluster: KubernetesClient, log: str | None, percent: int | None
 ) -> None:
     kubernetes.emulator.faults.logs.clear()
     if log is not None:
         kubernetes.emulator.faults.logs["pod-1"] = log
-    found = read_progress(cluster, "shop", "pod-1", "import")
-    assert (found.percent if found else None) == percent
-    if found is not None:
-        assert (found.phase, found.tables_done) == (ImportPhase.DATA, 3)
+    progress = read_progress(cluster, "shop", "pod-1", "import")
+    assert (progress.percent if progress else None) == percent
+    if progress is not None:
+        assert (progress.phase, progress.tables_done) == (ImportPhase.DATA, 3)
     request = kubernetes.requests("GET", "/pod-1/log")[-1]
     assert request.params["container"] == "import"
     assert int(request.params["tailLines"]) > 0

@@ -1,4 +1,4 @@
-"""Servers that write every statement to their log, and what the tests of this room ask of them."""
+"""Fixtures: PostgreSQL servers that log every statement, and a preview with one attempt."""
 
 import secrets
 import tempfile
@@ -20,33 +20,33 @@ from pgimport.server.preview import ensure_preview
 from pgimport.server.shadow import ShadowPlan, prepare_shadow
 from pgimport.server.swap import SwapPlan
 
-TRUSTED, HEALING = "pgimport_trusted", "pgimport_needs_it"
+TRUSTED, DEPENDENT = "pgimport_trusted", "pgimport_dependent"
 
 
 def write_extensions(folder: Path) -> None:
-    """Two trusted extensions for a server that reads another folder too (18)."""
-    place = folder / "extension"
-    place.mkdir(parents=True)
-    (place / f"{TRUSTED}.control").write_text(
+    """Writes two trusted extensions for a server with extension_control_path (18)."""
+    extension_folder = folder / "extension"
+    extension_folder.mkdir(parents=True)
+    (extension_folder / f"{TRUSTED}.control").write_text(
         "default_version = '1.1'\nrelocatable = true\ntrusted = true\nsuperuser = true\n"
     )
-    (place / f"{TRUSTED}--1.1.sql").write_text(
+    (extension_folder / f"{TRUSTED}--1.1.sql").write_text(
         "CREATE TABLE systems (id int);\nSELECT pg_catalog.pg_extension_config_dump('systems', '');\n"
     )
-    (place / f"{HEALING}.control").write_text(
-        f"default_version = '1.0'\nrelocatable = false\nsuperuser = false\nschema = healing\nrequires = '{TRUSTED}'\n"
+    (extension_folder / f"{DEPENDENT}.control").write_text(
+        f"default_version = '1.0'\nrelocatable = false\nsuperuser = false\nschema = dependent\nrequires = '{TRUSTED}'\n"
     )
-    (place / f"{HEALING}--1.0.sql").write_text(
+    (extension_folder / f"{DEPENDENT}--1.0.sql").write_text(
         "CREATE TABLE rules (id serial);\nSELECT pg_catalog.pg_extension_config_dump('rules', '');\n"
         "SELECT pg_catalog.pg_extension_config_dump('rules_id_seq', '');\n"
     )
-    for path in (folder, place, *place.iterdir()):
+    for path in (folder, extension_folder, *extension_folder.iterdir()):
         path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 @pytest.fixture(scope="session")
 def extensions() -> Iterator[Path]:
-    """Not below pytest's own folder: the server may run as another account."""
+    """Folder with the extensions. It is not in pytest's folder, because the server may run as another account."""
     with tempfile.TemporaryDirectory(prefix="pgimport-tests-extensions-") as folder:
         write_extensions(Path(folder))
         yield Path(folder)
@@ -55,7 +55,7 @@ def extensions() -> Iterator[Path]:
 @pytest.fixture(
     scope="session",
     params=[
-        # `make unit` tries the newest, `make e2e` the others: Debian's, 15 and 17, take a root file system each.
+        # `make check` runs the newest major, `make test` the others. 15 and 17 are Debian packages in a chroot.
         *(pytest.param(major, marks=pytest.mark.thorough) for major in (15, 16, 17)),
         18,
     ],
@@ -64,16 +64,16 @@ def extensions() -> Iterator[Path]:
 def server(
     request: pytest.FixtureRequest, extensions: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[PostgresServer]:
-    """With log_statement=all: what is sent in clear text can be found in its log."""
-    found: dict[str, Any] = {}
+    """Server with log_statement=all, so that a password in clear text would be in its log."""
+    options: dict[str, Any] = {}
     if request.param == 18:
-        found["extension_control_path"] = f"$system:{extensions}"
+        options["extension_control_path"] = f"$system:{extensions}"
     programs = None
     if request.param in (15, 17):
         clients = tmp_path_factory.mktemp("clients")
         link_clients(server_tree(request.param), request.param, clients)
         programs = tree_programs(request.param, server_tree(request.param), clients)
-    with run_postgres(request.param, programs, tls=False, log_statement="all", **found) as running:
+    with run_postgres(request.param, programs, tls=False, log_statement="all", **options) as running:
         yield running
 
 
@@ -100,7 +100,7 @@ def source_facts(*extensions: tuple[str, str, str | None], **changes: str) -> So
 
 @dataclass(frozen=True, slots=True)
 class PreviewScenario:
-    """A preview with a table `old`, and one attempt at its side that is about to bring a table `new`."""
+    """A preview with a table `old`, and an attempt that can import a table `new`."""
 
     server: PostgresServer
     access: Access
@@ -121,13 +121,13 @@ class PreviewScenario:
             names=self.names, password=self.attempt_password, source=source_facts(), mark=self.attempt_mark
         )
 
-    def swap_plan(self, patience: float = 0) -> SwapPlan:
+    def swap_plan(self, busy_timeout: float = 0) -> SwapPlan:
         return SwapPlan(
             target=self.database,
             owner=self.owner,
             owner_password=self.owner_password,
             names=self.names,
-            busy_timeout_seconds=patience,
+            busy_timeout_seconds=busy_timeout,
         )
 
     def as_owner(self, dbname: str | None = None) -> "psycopg.Connection[tuple[object, ...]]":
@@ -136,25 +136,25 @@ class PreviewScenario:
     def as_attempt(self, dbname: str | None = None) -> "psycopg.Connection[tuple[object, ...]]":
         return self.server.connect(dbname or self.names.database, self.names.role, self.attempt_password)
 
-    def bring(self) -> None:
-        """What the worker does."""
+    def fill_shadow(self) -> None:
+        """Writes to the shadow as the worker does."""
         with self.as_attempt() as connection:
             connection.execute("CREATE TABLE new (id int)")
             connection.execute("SELECT lo_create(0)")
 
     def prepare(self) -> None:
         prepare_shadow(self.access, self.shadow_plan)
-        self.bring()
+        self.fill_shadow()
 
     def tables(self) -> list[str]:
-        """What the owner sees in the target."""
+        """Returns the tables that the owner sees in the target."""
         with self.as_owner() as connection:
             rows = connection.execute("SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'").fetchall()
         return [str(name) for (name,) in rows]
 
     def leftovers(self) -> list[str]:
         replaced = replaced_names(self.names.database)
-        rows = self.ask(
+        rows = self.query(
             "SELECT 'database ' || datname FROM pg_database WHERE datname IN (%s, %s)"
             " UNION SELECT 'role ' || rolname FROM pg_roles WHERE rolname IN (%s, %s)",
             self.names.database,
@@ -164,8 +164,8 @@ class PreviewScenario:
         )
         return [str(name) for (name,) in rows]
 
-    def ask(self, statement: str, *values: str) -> list[tuple[object, ...]]:
-        """All rows, as the superuser sees them."""
+    def query(self, statement: str, *values: str) -> list[tuple[object, ...]]:
+        """Runs a statement as the superuser and returns its rows."""
         with self.server.connect() as connection:
             return connection.execute(statement.encode(), values).fetchall()
 
@@ -177,7 +177,7 @@ def scenario(server: PostgresServer, access: Access) -> PreviewScenario:
 
 def build_scenario(server: PostgresServer, access: Access) -> PreviewScenario:
     tag = secrets.token_hex(4)
-    made = PreviewScenario(
+    scenario = PreviewScenario(
         server=server,
         access=access,
         database=f"shop_{tag}",
@@ -187,7 +187,7 @@ def build_scenario(server: PostgresServer, access: Access) -> PreviewScenario:
         names=attempt_names(f"pod-{tag}"),
         attempt_password=f"attempt-{secrets.token_hex(12)}",
     )
-    ensure_preview(access, made.database, made.owner, made.owner_password, made.mark)
-    with made.as_owner() as connection:
+    ensure_preview(access, scenario.database, scenario.owner, scenario.owner_password, scenario.mark)
+    with scenario.as_owner() as connection:
         connection.execute("CREATE TABLE old (id int)")
-    return made
+    return scenario

@@ -1,4 +1,4 @@
-"""The outermost seam of the room: connections that die, like their process, before the n-th statement."""
+"""Connections that break before the n-th statement, as if their process had been killed."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -10,25 +10,25 @@ from pgimport.server.connection import MAINTENANCE_DATABASE, Connection, connect
 
 
 class Crash(BaseException):
-    """No handler may take it for something that it knows."""
+    """The process was killed. This is no Exception, so that no handler catches it."""
 
 
 class CrashingConnect:
-    """Opens connections; after `statements` in all, nothing answers any more."""
+    """Opens connections that together run `statements` statements, and then raise Crash."""
 
     def __init__(self, statements: int) -> None:
-        self.left = statements
+        self.remaining = statements
 
     def __call__(self, access: Access, dbname: str = MAINTENANCE_DATABASE, /) -> Connection:
-        if self.left <= 0:
+        if self.remaining <= 0:
             raise Crash
         connection = connect(access, dbname)
         crashing = self
 
         class CrashingCursor(psycopg.Cursor[Any]):
             def execute(self, *arguments: Any, **options: Any) -> Any:
-                crashing.left -= 1
-                if crashing.left < 0:
+                crashing.remaining -= 1
+                if crashing.remaining < 0:
                     self.connection.close()
                     raise Crash
                 return super().execute(*arguments, **options)
@@ -37,11 +37,11 @@ class CrashingConnect:
         return connection
 
 
-def crash_ever_later(work: Callable[[CrashingConnect], object], limit: int = 150) -> Iterator[int]:
-    """Does `work` again and again, each time one statement longer until the crash; ends when it comes through.
+def crash_at_each_statement(work: Callable[[CrashingConnect], object], limit: int = 150) -> Iterator[int]:
+    """Repeats `work`, which crashes one statement later each time, until it completes.
 
-    Yields after every crash, with the number of statements that were made: so every state in between is seen, and
-    every one is where a later call begins.
+    Yields the number of statements after each crash. The caller so sees every intermediate state, and each call of
+    `work` starts from the state that the last crash left.
     """
     for statements in range(limit):
         try:
@@ -50,4 +50,4 @@ def crash_ever_later(work: Callable[[CrashingConnect], object], limit: int = 150
             yield statements
         else:
             return
-    raise AssertionError("it never came to an end")
+    raise AssertionError("the work never completed")

@@ -104,12 +104,12 @@ def test_a_preview_is_dropped_while_autovacuum_runs(
 ) -> None:
     worker = start_autovacuum(scenario.server, scenario.as_owner())
     drop(scenario)
-    assert scenario.ask("SELECT FROM pg_stat_activity WHERE pid::text = %s", str(worker)) == []
+    assert scenario.query("SELECT FROM pg_stat_activity WHERE pid::text = %s", str(worker)) == []
     if drop is _reset:
         assert scenario.tables() == []
     else:
-        assert scenario.ask("SELECT FROM pg_roles WHERE rolname = %s", scenario.owner) == []
-        assert scenario.ask("SELECT FROM pg_database WHERE datname = %s", scenario.database) == []
+        assert scenario.query("SELECT FROM pg_roles WHERE rolname = %s", scenario.owner) == []
+        assert scenario.query("SELECT FROM pg_database WHERE datname = %s", scenario.database) == []
 
 
 def test_an_attempt_is_dropped_while_autovacuum_runs(scenario: PreviewScenario) -> None:

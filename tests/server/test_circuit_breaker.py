@@ -1,4 +1,4 @@
-"""A server that keeps its callers waiting holds up one of them, and nobody who asks another server."""
+"""Tests of the circuit breaker: a slow server delays one caller, and no caller of another server."""
 
 import dataclasses
 import socket
@@ -16,11 +16,11 @@ from pgimport.server.access import Access
 from pgimport.server.circuit_breaker import OPEN_SECONDS, CircuitBreaker
 from pgimport.server.connection import connect
 
-AWAY = ServerUnavailable(Failure(Reason.SERVER_UNREACHABLE, "it cannot be reached"))
+UNAVAILABLE = ServerUnavailable(Failure(Reason.SERVER_UNREACHABLE, "it cannot be reached"))
 
 
 class Clock:
-    """Stands still until a test moves it."""
+    """A clock that only the test moves."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -29,32 +29,34 @@ class Clock:
         return self.now
 
 
-def ask(circuit_breaker: CircuitBreaker, clock: Clock, seconds: float, error: ServerUnavailable | None = AWAY) -> bool:
-    """Whether the server was asked; it takes so long to refuse, or answers (None)."""
-    asked = False
+def try_to_connect(
+    circuit_breaker: CircuitBreaker, clock: Clock, seconds: float, error: ServerUnavailable | None = UNAVAILABLE
+) -> bool:
+    """Tells whether the circuit breaker let the caller try; the attempt takes `seconds` and raises `error`."""
+    tried = False
     with suppress(ServerUnavailable), circuit_breaker.connecting("a:5432"):
-        asked = True
+        tried = True
         clock.now += seconds
         if error is not None:
             raise error
-    return asked
+    return tried
 
 
-def test_nobody_waits_again_until_its_rest_is_over_and_then_one_alone() -> None:
+def test_an_open_circuit_refuses_callers_and_then_lets_one_try() -> None:
     clock = Clock()
     circuit_breaker = CircuitBreaker(clock)
-    assert ask(circuit_breaker, clock, 10)
-    assert not ask(circuit_breaker, clock, 10)
+    assert try_to_connect(circuit_breaker, clock, 10)
+    assert not try_to_connect(circuit_breaker, clock, 10)
     clock.now += OPEN_SECONDS
     with circuit_breaker.connecting("a:5432"):
-        assert not ask(circuit_breaker, clock, 10), "another one asks for all"
-    assert ask(circuit_breaker, clock, 0, None)
+        assert not try_to_connect(circuit_breaker, clock, 10), "another caller already tries"
+    assert try_to_connect(circuit_breaker, clock, 0, None)
 
 
-def test_another_server_is_asked_meanwhile() -> None:
+def test_another_server_is_not_affected() -> None:
     clock = Clock()
     circuit_breaker = CircuitBreaker(clock)
-    ask(circuit_breaker, clock, 10)
+    try_to_connect(circuit_breaker, clock, 10)
     with circuit_breaker.connecting("b:5432"):
         pass
 
@@ -62,48 +64,50 @@ def test_another_server_is_asked_meanwhile() -> None:
 @pytest.mark.parametrize(
     ("seconds", "error"),
     [
-        pytest.param(0.1, AWAY, id="refused at once"),
+        pytest.param(0.1, UNAVAILABLE, id="a fast refusal"),
         pytest.param(
-            10, ServerUnavailable(dataclasses.replace(AWAY.failure, reason=Reason.SERVER_AUTH_FAILED)), id="a login"
+            10,
+            ServerUnavailable(dataclasses.replace(UNAVAILABLE.failure, reason=Reason.SERVER_AUTH_FAILED)),
+            id="a refused login",
         ),
     ],
 )
-def test_what_keeps_nobody_waiting_is_asked_each_time(seconds: float, error: ServerUnavailable) -> None:
+def test_a_fast_failure_does_not_open_the_circuit(seconds: float, error: ServerUnavailable) -> None:
     clock = Clock()
     circuit_breaker = CircuitBreaker(clock)
-    assert ask(circuit_breaker, clock, seconds, error)
-    assert ask(circuit_breaker, clock, seconds, error)
+    assert try_to_connect(circuit_breaker, clock, seconds, error)
+    assert try_to_connect(circuit_breaker, clock, seconds, error)
 
 
 @pytest.fixture
-def silent() -> Iterator[int]:
-    """A port that accepts and never says a word."""
+def silent_port() -> Iterator[int]:
+    """Port of a server that accepts connections and never sends a byte."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         yield int(listener.getsockname()[1])
 
 
-def test_a_server_that_says_nothing_is_waited_for_once(
-    silent: int, postgres16: PostgresServer, monkeypatch: pytest.MonkeyPatch
+def test_only_the_first_caller_waits_for_a_silent_server(
+    silent_port: int, postgres16: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection_module, "CONNECT_SECONDS", 2)
-    known = CircuitBreaker()
-    good = Access(
+    circuit_breaker = CircuitBreaker()
+    available = Access(
         host=postgres16.host,
         port=postgres16.port,
         user=ADMIN,
         password=postgres16.admin_password,
         sslmode="disable",
-        circuit_breaker=known,
+        circuit_breaker=circuit_breaker,
     )
-    bad = dataclasses.replace(good, port=silent)
-    waited = []
+    unavailable = dataclasses.replace(available, port=silent_port)
+    seconds = []
     for _ in range(3):
-        began = time.monotonic()
+        started = time.monotonic()
         with pytest.raises(ServerUnavailable, match="cannot be reached"):
-            connect(bad)
-        waited.append(time.monotonic() - began)
-    assert waited[0] > 1.5
-    assert max(waited[1:]) < 1
-    connect(good).close()
+            connect(unavailable)
+        seconds.append(time.monotonic() - started)
+    assert seconds[0] > 1.5
+    assert max(seconds[1:]) < 1
+    connect(available).close()

@@ -1,4 +1,4 @@
-"""Ways in: what is refused, in which words, and that no secret is among them."""
+"""Tests of connections: each failure has a reason and no secret."""
 
 import dataclasses
 import socket
@@ -27,11 +27,13 @@ def _closed_port() -> int:
         pytest.param({"user": "nobody_here"}, Reason.SERVER_AUTH_FAILED, id="unknown-role"),
         pytest.param({"sslmode": "require"}, Reason.SERVER_UNREACHABLE, id="no-tls"),
         pytest.param({"host": "no-such-host.invalid"}, Reason.SERVER_UNREACHABLE, id="unknown-host"),
-        pytest.param({"host": "x" * 64}, Reason.SERVER_UNREACHABLE, id="a name that no resolver takes"),
+        pytest.param({"host": "x" * 64}, Reason.SERVER_UNREACHABLE, id="a label that is too long"),
         pytest.param({"port": 0}, Reason.SERVER_UNREACHABLE, id="nobody-listens"),
     ],
 )
-def test_a_refused_admin_is_told_why(access: Access, changes: dict[str, object], reason: Reason) -> None:
+def test_a_failed_connection_has_a_reason_and_no_secret(
+    access: Access, changes: dict[str, object], reason: Reason
+) -> None:
     if changes.get("port") == 0:
         changes = {"port": _closed_port()}
     with pytest.raises(ServerUnavailable) as raised:
@@ -41,11 +43,11 @@ def test_a_refused_admin_is_told_why(access: Access, changes: dict[str, object],
     assert "wrong-secret" not in str(raised.value)
 
 
-def test_passwords_are_not_in_representations(access: Access) -> None:
+def test_a_repr_contains_no_password(access: Access) -> None:
     assert access.password not in repr(access)
 
 
-def test_template1_serves_where_postgres_may_not_be_entered(server: PostgresServer, access: Access) -> None:
+def test_template1_is_used_if_connections_to_postgres_are_not_allowed(server: PostgresServer, access: Access) -> None:
     server.execute("REVOKE CONNECT ON DATABASE postgres FROM admin; GRANT CONNECT ON DATABASE template1 TO admin")
     try:
         with connect(access) as connection:
@@ -54,36 +56,38 @@ def test_template1_serves_where_postgres_may_not_be_entered(server: PostgresServ
         server.execute("GRANT CONNECT ON DATABASE postgres TO admin; REVOKE CONNECT ON DATABASE template1 FROM admin")
 
 
-def test_a_connection_that_is_cut_becomes_server_away(server: PostgresServer, access: Access) -> None:
-    def ask_after_the_cut() -> None:
+def test_a_lost_connection_means_that_the_server_is_unavailable(server: PostgresServer, access: Access) -> None:
+    def query_after_the_cut() -> None:
         with session(access) as connection:
             server.query(f"SELECT pg_terminate_backend({connection.info.backend_pid}, 1000)")
             connection.execute("SELECT 1")
 
     with pytest.raises(ServerUnavailable) as raised:
-        ask_after_the_cut()
+        query_after_the_cut()
     assert raised.value.failure.reason is Reason.SERVER_UNREACHABLE
 
 
-def test_names_of_tenants_are_not_looked_up(access: Access) -> None:
+def test_the_search_path_contains_only_pg_catalog(access: Access) -> None:
     with connect(access) as connection:
         assert connection.execute("SHOW search_path").fetchone() == ("pg_catalog",)
 
 
-def test_facts_of_a_fit_server(server: PostgresServer, access: Access) -> None:
-    facts = read_server_properties(access, ["plpgsql", "vector", TRUSTED, "not_there"])
-    assert facts.version_num // 10000 == server.major
-    assert facts.version.startswith(f"{server.major}.")
-    # vector needs a superuser, and is not trusted
-    assert facts.creatable_extensions == ({"plpgsql", TRUSTED} if server.major == 18 else {"plpgsql"})
+def test_properties_of_a_suitable_server(server: PostgresServer, access: Access) -> None:
+    properties = read_server_properties(access, ["plpgsql", "vector", TRUSTED, "not_there"])
+    assert properties.version_num // 10000 == server.major
+    assert properties.version.startswith(f"{server.major}.")
+    # vector is not trusted, so only a superuser can create it
+    assert properties.creatable_extensions == ({"plpgsql", TRUSTED} if server.major == 18 else {"plpgsql"})
 
 
-@pytest.mark.parametrize("lacking", ["CREATEDB", "CREATEROLE"])
-def test_an_admin_without_rights_is_not_fit(server: PostgresServer, access: Access, lacking: str) -> None:
-    server.execute(f"ALTER ROLE admin NO{lacking}")
+@pytest.mark.parametrize("attribute", ["CREATEDB", "CREATEROLE"])
+def test_an_admin_without_createdb_or_createrole_is_refused(
+    server: PostgresServer, access: Access, attribute: str
+) -> None:
+    server.execute(f"ALTER ROLE admin NO{attribute}")
     try:
-        with pytest.raises(ServerUnavailable, match=lacking) as raised:
+        with pytest.raises(ServerUnavailable, match=attribute) as raised:
             read_server_properties(access, [])
     finally:
-        server.execute(f"ALTER ROLE admin {lacking}")
+        server.execute(f"ALTER ROLE admin {attribute}")
     assert raised.value.failure.reason is Reason.SERVER_NOT_FIT

@@ -1,4 +1,4 @@
-"""What is verified, and what is reported, outlives a crash of a server that does not wait for the disk."""
+"""Tests that verified rows and a reported swap survive a crash of a server with synchronous_commit = off."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ from pgimport.server.swap import swap
 
 @pytest.fixture
 def scenario() -> Iterator[PreviewScenario]:
-    # A writer of the log that sleeps: what no commit waits for stays in memory for long.
+    # The WAL writer sleeps for 10 seconds, so a commit that does not wait stays in memory.
     with run_postgres(18, synchronous_commit="off", wal_writer_delay="10s") as server:
         access = Access(
             host=server.host, port=server.port, user=ADMIN, password=server.admin_password, sslmode="disable"
@@ -20,14 +20,14 @@ def scenario() -> Iterator[PreviewScenario]:
         yield build_scenario(server, access)
 
 
-def test_what_an_attempt_has_committed_outlives_a_crash(scenario: PreviewScenario) -> None:
+def test_commits_of_an_attempt_survive_a_crash(scenario: PreviewScenario) -> None:
     scenario.prepare()
     scenario.server.crash()
     with scenario.as_attempt() as connection:
         assert connection.execute("SELECT count(*) FROM new").fetchone() == (0,)
 
 
-def test_a_swap_outlives_a_crash_and_leaves_no_setting(scenario: PreviewScenario) -> None:
+def test_a_swap_survives_a_crash_and_keeps_the_servers_setting(scenario: PreviewScenario) -> None:
     scenario.prepare()
     assert swap(scenario.access, scenario.swap_plan()) is None
     scenario.server.crash()

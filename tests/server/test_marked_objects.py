@@ -1,4 +1,4 @@
-"""Leftovers: only what carries this Project's mark is found, and only that goes."""
+"""Tests of marked objects: only those of one Project are listed and dropped."""
 
 import dataclasses
 
@@ -12,14 +12,14 @@ from pgimport.server.shadow import prepare_shadow
 from pgimport.server.swap import swap
 
 
-def _found(scenario: PreviewScenario) -> list[tuple[str, str]]:
-    return [(one.kind, one.name) for one in read_marked_objects(scenario.access, scenario.mark.project_uid)]
+def _list_objects(scenario: PreviewScenario) -> list[tuple[str, str]]:
+    return [(marked.kind, marked.name) for marked in read_marked_objects(scenario.access, scenario.mark.project_uid)]
 
 
-def test_only_one_projects_things_are_found_databases_first(scenario: PreviewScenario) -> None:
+def test_marked_objects_of_one_project_are_listed_databases_first(scenario: PreviewScenario) -> None:
     build_scenario(scenario.server, scenario.access)
     scenario.prepare()
-    assert _found(scenario) == [
+    assert _list_objects(scenario) == [
         ("database", scenario.names.database),
         ("database", scenario.database),
         ("role", scenario.names.role),
@@ -27,7 +27,7 @@ def test_only_one_projects_things_are_found_databases_first(scenario: PreviewSce
     ]
 
 
-def test_leftovers_go_and_the_rest_stays(scenario: PreviewScenario) -> None:
+def test_leftovers_are_dropped_and_other_objects_stay(scenario: PreviewScenario) -> None:
     other = build_scenario(scenario.server, scenario.access)
     scenario.prepare()
     assert swap(scenario.access, scenario.swap_plan()) is None
@@ -39,7 +39,7 @@ def test_leftovers_go_and_the_rest_stays(scenario: PreviewScenario) -> None:
     assert other.tables() == ["old"]
 
 
-def test_half_made_things_are_found(scenario: PreviewScenario) -> None:
+def test_partly_created_objects_are_found(scenario: PreviewScenario) -> None:
     for statements in (6, 8, 10):
         with pytest.raises(Crash):
             prepare_shadow(scenario.access, scenario.shadow_plan, connect=CrashingConnect(statements))
@@ -49,7 +49,7 @@ def test_half_made_things_are_found(scenario: PreviewScenario) -> None:
         assert scenario.leftovers() == []
 
 
-def test_what_has_another_mark_by_now_is_not_dropped(scenario: PreviewScenario) -> None:
+def test_an_object_with_another_mark_is_not_dropped(scenario: PreviewScenario) -> None:
     stale = MarkedObject("database", scenario.database, OwnerComment(project_uid="another"))
     drop_marked_object(scenario.access, stale)
     drop_marked_object(scenario.access, dataclasses.replace(stale, name="not_there"))

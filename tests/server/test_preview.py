@@ -1,11 +1,11 @@
-"""A preview's database and role: made, finished after any crash, made anew, dropped with whatever is in them."""
+"""Tests of a preview's database and role: created, completed after a crash, reset and dropped."""
 
 import dataclasses
 
 import psycopg
 import pytest
 from tests.server.conftest import PreviewScenario, build_scenario
-from tests.server.crashing_connection import Crash, CrashingConnect, crash_ever_later
+from tests.server.crashing_connection import Crash, CrashingConnect, crash_at_each_statement
 from tests.support.postgres import PostgresServer
 
 from pgimport.model.errors import Conflict
@@ -19,11 +19,11 @@ def _owner_access(scenario: PreviewScenario) -> Access:
     return dataclasses.replace(scenario.access, user=scenario.owner, password=scenario.owner_password)
 
 
-def test_a_new_preview_is_empty_and_its_owners(scenario: PreviewScenario) -> None:
+def test_a_new_preview_is_empty_and_belongs_to_its_owner(scenario: PreviewScenario) -> None:
     reset_preview(scenario.access, scenario.database, scenario.owner, scenario.owner_password, scenario.mark)
     assert read_user_objects(_owner_access(scenario), scenario.database) == []
     with scenario.as_owner() as connection:
-        connection.execute("CREATE TABLE here (id int)")
+        connection.execute("CREATE TABLE first_table (id int)")
         assert connection.execute(
             "SELECT nspowner::regrole::text, pg_encoding_to_char(encoding) FROM pg_namespace, pg_database"
             " WHERE nspname = 'public' AND datname = current_database()"
@@ -35,7 +35,7 @@ def test_ensuring_again_keeps_content_and_sets_the_password(scenario: PreviewSce
     assert dataclasses.replace(scenario, owner_password="another").tables() == ["old"]
 
 
-def test_strangers_may_not_enter(scenario: PreviewScenario) -> None:
+def test_owners_of_other_previews_may_not_connect(scenario: PreviewScenario) -> None:
     other = build_scenario(scenario.server, scenario.access)
     with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
         scenario.server.connect(scenario.database, other.owner, other.owner_password)
@@ -49,7 +49,7 @@ def test_strangers_may_not_enter(scenario: PreviewScenario) -> None:
         pytest.param("CREATE DATABASE {name}", id="database-without-mark"),
     ],
 )
-def test_what_is_somebody_elses_is_left_alone(server: PostgresServer, access: Access, prepare: str) -> None:
+def test_foreign_databases_and_roles_are_not_changed(server: PostgresServer, access: Access, prepare: str) -> None:
     name = f"strange_{abs(hash(prepare)) % 10**8}"
     for statement in prepare.format(name=name).split(";"):
         server.execute(statement)
@@ -64,24 +64,24 @@ def test_another_previews_mark_is_a_conflict(scenario: PreviewScenario) -> None:
     assert scenario.tables() == ["old"]
 
 
-def test_a_crash_anywhere_is_finished_by_the_next_call(scenario: PreviewScenario) -> None:
+def test_the_next_call_completes_a_creation_that_crashed_anywhere(scenario: PreviewScenario) -> None:
     drop_preview(scenario.access, scenario.database, scenario.owner)
     arguments = (scenario.access, scenario.database, scenario.owner, scenario.owner_password, scenario.mark)
-    crashes = list(crash_ever_later(lambda connect: ensure_preview(*arguments, connect=connect)))
+    crashes = list(crash_at_each_statement(lambda connect: ensure_preview(*arguments, connect=connect)))
     assert len(crashes) > 5
     assert scenario.tables() == []
 
 
-def test_a_reset_that_crashed_anywhere_is_finished_by_the_next_one(scenario: PreviewScenario) -> None:
+def test_the_next_reset_completes_one_that_crashed_anywhere(scenario: PreviewScenario) -> None:
     arguments = (scenario.access, scenario.database, scenario.owner, scenario.owner_password, scenario.mark)
-    crashes = list(crash_ever_later(lambda connect: reset_preview(*arguments, connect=connect)))
+    crashes = list(crash_at_each_statement(lambda connect: reset_preview(*arguments, connect=connect)))
     assert len(crashes) > 10
     assert scenario.tables() == []
 
 
 @pytest.mark.parametrize("statements", [2, 5, 9, 14])
-def test_a_reset_that_crashed_leaves_a_whole_one_for_the_next_look(scenario: PreviewScenario, statements: int) -> None:
-    """The next look only ensures; it does not know of the reset."""
+def test_the_next_reconcile_repairs_a_preview_after_a_reset_crashed(scenario: PreviewScenario, statements: int) -> None:
+    """The next reconcile only calls `ensure_preview`; it does not know of the reset."""
     arguments = (scenario.access, scenario.database, scenario.owner, scenario.owner_password, scenario.mark)
     with pytest.raises(Crash):
         reset_preview(*arguments, connect=CrashingConnect(statements))
@@ -89,27 +89,34 @@ def test_a_reset_that_crashed_leaves_a_whole_one_for_the_next_look(scenario: Pre
     assert scenario.tables() in (["old"], [])
 
 
-def test_a_drop_that_crashed_anywhere_is_finished_by_the_next_one(scenario: PreviewScenario) -> None:
-    crashes = crash_ever_later(
+def test_the_next_drop_completes_one_that_crashed_anywhere(scenario: PreviewScenario) -> None:
+    crashes = crash_at_each_statement(
         lambda connect: drop_preview(scenario.access, scenario.database, scenario.owner, connect=connect)
     )
     assert len(list(crashes)) > 3
-    assert scenario.ask("SELECT FROM pg_roles WHERE rolname = %s", scenario.owner) == []
+    assert scenario.query("SELECT FROM pg_roles WHERE rolname = %s", scenario.owner) == []
 
 
-def test_only_what_was_seen_is_dropped(scenario: PreviewScenario) -> None:
-    """A look that is late must not take a newer database."""
-    seen = read_database_oid(scenario.access, scenario.database)
+def test_only_the_observed_database_is_dropped(scenario: PreviewScenario) -> None:
+    """A late reconcile must not drop a newer database."""
+    observed_oid = read_database_oid(scenario.access, scenario.database)
     reset_preview(
-        scenario.access, scenario.database, scenario.owner, scenario.owner_password, scenario.mark, expected_oid=seen
+        scenario.access,
+        scenario.database,
+        scenario.owner,
+        scenario.owner_password,
+        scenario.mark,
+        expected_oid=observed_oid,
     )
     with scenario.as_owner() as connection:
         connection.execute("CREATE TABLE newer (id int)")
     with pytest.raises(Conflict, match="the new one stays"):
-        reset_preview(scenario.access, scenario.database, scenario.owner, "another", scenario.mark, expected_oid=seen)
-    for old in (seen, 0):
+        reset_preview(
+            scenario.access, scenario.database, scenario.owner, "another", scenario.mark, expected_oid=observed_oid
+        )
+    for old_oid in (observed_oid, 0):
         with pytest.raises(Conflict, match="the new one stays"):
-            drop_preview(scenario.access, scenario.database, scenario.owner, expected_oid=old)
+            drop_preview(scenario.access, scenario.database, scenario.owner, expected_oid=old_oid)
     assert scenario.tables() == ["newer"]
     drop_preview(
         scenario.access,
@@ -118,7 +125,7 @@ def test_only_what_was_seen_is_dropped(scenario: PreviewScenario) -> None:
         expected_oid=read_database_oid(scenario.access, scenario.database),
     )
     assert read_database_oid(scenario.access, scenario.database) == 0
-    drop_preview(scenario.access, scenario.database, scenario.owner, expected_oid=seen)
+    drop_preview(scenario.access, scenario.database, scenario.owner, expected_oid=observed_oid)
 
 
 def test_dropping_ends_sessions_and_prepared_transactions(scenario: PreviewScenario) -> None:
@@ -129,32 +136,32 @@ def test_dropping_ends_sessions_and_prepared_transactions(scenario: PreviewScena
             connection.execute("SELECT 1")
     drop_preview(scenario.access, scenario.database, scenario.owner)
     assert read_database_size(scenario.access, scenario.database) is None
-    assert scenario.ask("SELECT FROM pg_roles WHERE rolname = %s", scenario.owner) == []
+    assert scenario.query("SELECT FROM pg_roles WHERE rolname = %s", scenario.owner) == []
 
 
-def test_a_role_that_left_something_in_the_maintenance_database_goes_too(scenario: PreviewScenario) -> None:
+def test_a_role_with_objects_in_the_maintenance_database_is_dropped(scenario: PreviewScenario) -> None:
     scenario.server.execute("GRANT CONNECT ON DATABASE postgres TO PUBLIC")
     with scenario.as_owner("postgres") as connection:
         connection.execute("SELECT lo_create(0)")
     scenario.server.execute("REVOKE CONNECT ON DATABASE postgres FROM PUBLIC")
     drop_preview(scenario.access, scenario.database, scenario.owner)
-    assert scenario.ask("SELECT FROM pg_roles WHERE rolname = %s", scenario.owner) == []
+    assert scenario.query("SELECT FROM pg_roles WHERE rolname = %s", scenario.owner) == []
     assert scenario.server.query("SELECT FROM pg_largeobject_metadata") == []
 
 
-def test_an_interrupted_drop_is_dropped_again(scenario: PreviewScenario) -> None:
-    scenario.ask("UPDATE pg_database SET datconnlimit = -2 WHERE datname = %s RETURNING 1", scenario.database)
+def test_an_interrupted_drop_is_completed(scenario: PreviewScenario) -> None:
+    scenario.query("UPDATE pg_database SET datconnlimit = -2 WHERE datname = %s RETURNING 1", scenario.database)
     ensure_preview(scenario.access, scenario.database, scenario.owner, scenario.owner_password, scenario.mark)
     assert scenario.tables() == []
 
 
-def test_the_size_of_a_database_is_known(scenario: PreviewScenario) -> None:
+def test_the_size_of_a_database_is_read(scenario: PreviewScenario) -> None:
     assert (read_database_size(scenario.access, scenario.database) or 0) > 1_000_000
 
 
-OWN_OBJECTS = {
+USER_OBJECTS = {
     "CREATE VIEW v AS SELECT 1": "view public.v",
-    "CREATE TABLE t (id serial)": "table public.t",  # its sequence goes without saying
+    "CREATE TABLE t (id serial)": "table public.t",  # its sequence is not named
     "CREATE SEQUENCE s": "sequence public.s",
     "CREATE TYPE c AS (a int)": "type public.c",
     "CREATE DOMAIN d AS int": "domain public.d",
@@ -165,16 +172,16 @@ OWN_OBJECTS = {
 }
 
 
-def test_own_objects_are_named(scenario: PreviewScenario) -> None:
+def test_objects_of_a_user_are_named(scenario: PreviewScenario) -> None:
     with scenario.as_owner() as connection:
         connection.execute("DROP TABLE old")
         assert read_user_objects(_owner_access(scenario), scenario.database) == []
-        for statement in OWN_OBJECTS:
+        for statement in USER_OBJECTS:
             connection.execute(statement.encode())
-    assert sorted(read_user_objects(_owner_access(scenario), scenario.database, 50)) == sorted(OWN_OBJECTS.values())
+    assert sorted(read_user_objects(_owner_access(scenario), scenario.database, 50)) == sorted(USER_OBJECTS.values())
 
 
-def test_own_objects_are_bounded(scenario: PreviewScenario) -> None:
+def test_the_number_of_named_objects_is_limited(scenario: PreviewScenario) -> None:
     with scenario.as_owner() as connection:
         for number in range(9):
             connection.execute(f"CREATE TABLE t{number} (id int)".encode())

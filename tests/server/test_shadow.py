@@ -1,4 +1,4 @@
-"""One attempt's shadow: like its source, its own role's content, closed to everyone else, and gone without a trace."""
+"""Tests of the shadow: like its source, closed to other roles, safe from hostile content, and dropped completely."""
 
 import dataclasses
 import secrets
@@ -7,8 +7,8 @@ from typing import Any
 
 import psycopg
 import pytest
-from tests.server.conftest import HEALING, TRUSTED, PreviewScenario, build_scenario, read_log, source_facts
-from tests.server.crashing_connection import Crash, CrashingConnect, crash_ever_later
+from tests.server.conftest import DEPENDENT, TRUSTED, PreviewScenario, build_scenario, read_log, source_facts
+from tests.server.crashing_connection import Crash, CrashingConnect, crash_at_each_statement
 from tests.support.postgres import ADMIN, PostgresServer
 
 from pgimport.model.errors import Conflict, ServerUnavailable
@@ -22,20 +22,20 @@ from pgimport.server.shadow import drop_attempt, prepare_shadow
 
 @pytest.fixture(scope="module")
 def preview(server: PostgresServer) -> PreviewScenario:
-    """No attempt has an effect on it before the swap, so one serves for all."""
+    """A preview that the tests share, because no attempt changes it before the swap."""
     access = Access(host=server.host, port=server.port, user=ADMIN, password=server.admin_password, sslmode="disable")
     return build_scenario(server, access)
 
 
 @pytest.fixture
 def scenario(preview: PreviewScenario) -> PreviewScenario:
-    """A new attempt at the side of the one preview."""
+    """A new attempt for the shared preview."""
     return dataclasses.replace(preview, names=attempt_names(secrets.token_hex(8)))
 
 
 @pytest.fixture(scope="module")
-def guarded(preview: PreviewScenario) -> PreviewScenario:
-    """Nothing that hostile content tries has an effect, so one attempt serves for all."""
+def hostile_scenario(preview: PreviewScenario) -> PreviewScenario:
+    """An attempt that the tests of hostile content share, because hostile content changes nothing."""
     preview.server.execute(f"CREATE DATABASE {preview.database}_x", user=ADMIN)
     prepare_shadow(preview.access, preview.shadow_plan)
     return preview
@@ -47,7 +47,7 @@ def _with_source(scenario: PreviewScenario, source: SourceInfo) -> list[str]:
 
 def _gate_is_open(scenario: PreviewScenario) -> bool:
     """Tells whether the attempt's role may log in."""
-    rows = scenario.ask("SELECT rolcanlogin FROM pg_roles WHERE rolname = %s", scenario.names.role)
+    rows = scenario.query("SELECT rolcanlogin FROM pg_roles WHERE rolname = %s", scenario.names.role)
     return rows == [(True,)]
 
 
@@ -57,39 +57,41 @@ def test_the_gate_opens_last_and_the_role_can_fill_it(scenario: PreviewScenario)
     assert time.perf_counter() - started < 2
     assert notes == []
     assert _gate_is_open(scenario)
-    scenario.bring()
-    assert scenario.ask(
+    scenario.fill_shadow()
+    assert scenario.query(
         "SELECT datdba::regrole::text, shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s",
         scenario.names.database,
     ) == [("admin", format_owner_comment(scenario.attempt_mark))]
     assert prepare_shadow(scenario.access, scenario.shadow_plan) == []
 
 
-def test_a_crash_anywhere_is_finished_by_the_next_call(scenario: PreviewScenario) -> None:
-    for statements in crash_ever_later(
+def test_the_next_call_completes_a_creation_that_crashed_anywhere(scenario: PreviewScenario) -> None:
+    for statements in crash_at_each_statement(
         lambda connect: prepare_shadow(scenario.access, scenario.shadow_plan, connect=connect)
     ):
         assert not _gate_is_open(scenario), f"open after {statements} statements"
-    scenario.bring()
+    scenario.fill_shadow()
     assert scenario.tables() == ["old"]
 
 
 @pytest.mark.parametrize("statements", [3, 8, 10, 11])
-def test_what_a_crash_left_half_made_can_be_dropped(scenario: PreviewScenario, statements: int) -> None:
+def test_a_partly_created_shadow_can_be_dropped(scenario: PreviewScenario, statements: int) -> None:
     with pytest.raises(Crash):
         prepare_shadow(scenario.access, scenario.shadow_plan, connect=CrashingConnect(statements))
     drop_attempt(scenario.access, scenario.names)
     assert scenario.leftovers() == []
 
 
-def test_a_drop_that_crashed_anywhere_is_finished_by_the_next_one(scenario: PreviewScenario) -> None:
+def test_the_next_drop_completes_one_that_crashed_anywhere(scenario: PreviewScenario) -> None:
     scenario.prepare()
-    crashes = list(crash_ever_later(lambda connect: drop_attempt(scenario.access, scenario.names, connect=connect)))
+    crashes = list(
+        crash_at_each_statement(lambda connect: drop_attempt(scenario.access, scenario.names, connect=connect))
+    )
     assert len(crashes) > 3
     assert scenario.leftovers() == []
 
 
-def test_dropping_what_never_was_is_fine(scenario: PreviewScenario) -> None:
+def test_dropping_a_missing_attempt_does_nothing(scenario: PreviewScenario) -> None:
     drop_attempt(scenario.access, scenario.names)
     assert scenario.leftovers() == []
 
@@ -102,10 +104,12 @@ def _is_ended(connection: "psycopg.Connection[Any]") -> bool:
     return False
 
 
-def test_an_interrupted_drop_ends_sessions_and_lets_nobody_in_again(scenario: PreviewScenario) -> None:
+def test_an_interrupted_drop_ends_sessions_and_refuses_new_ones(scenario: PreviewScenario) -> None:
     scenario.prepare()
     with scenario.as_attempt() as connection:
-        crashes = crash_ever_later(lambda connect: drop_attempt(scenario.access, scenario.names, connect=connect))
+        crashes = crash_at_each_statement(
+            lambda connect: drop_attempt(scenario.access, scenario.names, connect=connect)
+        )
         assert any(_is_ended(connection) for _ in crashes)
     with pytest.raises(psycopg.OperationalError, match=r"not permitted to log in|not currently accepting"):
         scenario.as_attempt()
@@ -115,7 +119,7 @@ def test_an_interrupted_drop_ends_sessions_and_lets_nobody_in_again(scenario: Pr
     assert scenario.leftovers() == []
 
 
-def test_a_prepared_transaction_of_the_dump_does_not_keep_the_shadow(scenario: PreviewScenario) -> None:
+def test_a_shadow_with_a_prepared_transaction_is_dropped(scenario: PreviewScenario) -> None:
     scenario.prepare()
     with scenario.as_attempt() as connection:
         connection.execute("ALTER ROLE CURRENT_USER SET default_transaction_read_only = on")
@@ -125,7 +129,7 @@ def test_a_prepared_transaction_of_the_dump_does_not_keep_the_shadow(scenario: P
     assert scenario.leftovers() == []
 
 
-def test_names_that_are_taken_are_a_conflict(scenario: PreviewScenario) -> None:
+def test_a_foreign_role_with_the_name_is_a_conflict(scenario: PreviewScenario) -> None:
     scenario.server.execute(f"CREATE ROLE {scenario.names.role}")
     scenario.server.execute(f"COMMENT ON ROLE {scenario.names.role} IS 'somebody'")
     with pytest.raises(Conflict, match="was not created for this attempt"):
@@ -152,11 +156,13 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("statement", HOSTILE)
-def test_hostile_content_is_refused(guarded: PreviewScenario, statement: str) -> None:
-    text = statement.format(target=guarded.database, shadow=guarded.names.database, owner=guarded.owner)
+def test_hostile_content_is_refused(hostile_scenario: PreviewScenario, statement: str) -> None:
+    text = statement.format(
+        target=hostile_scenario.database, shadow=hostile_scenario.names.database, owner=hostile_scenario.owner
+    )
     with (
-        guarded.server.connect(user=ADMIN),
-        guarded.as_attempt() as connection,
+        hostile_scenario.server.connect(user=ADMIN),
+        hostile_scenario.as_attempt() as connection,
         pytest.raises(
             psycopg.Error, match=r"ermission|owner of|must (be|have)|denied|cannot drop the currently|current database"
         ),
@@ -165,12 +171,12 @@ def test_hostile_content_is_refused(guarded: PreviewScenario, statement: str) ->
 
 
 @pytest.mark.parametrize("database", ["{target}", "postgres", "template1", "{target}_x"])
-def test_hostile_content_cannot_connect_elsewhere(guarded: PreviewScenario, database: str) -> None:
+def test_hostile_content_cannot_connect_elsewhere(hostile_scenario: PreviewScenario, database: str) -> None:
     with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
-        guarded.as_attempt(database.format(target=guarded.database))
+        hostile_scenario.as_attempt(database.format(target=hostile_scenario.database))
 
 
-def test_others_stay_open_where_the_admin_is_a_person(scenario: PreviewScenario) -> None:
+def test_other_databases_stay_open_if_the_admin_is_a_person(scenario: PreviewScenario) -> None:
     name = f"{scenario.database}_y"
     scenario.server.execute(f"CREATE DATABASE {name}", user="admin")
     prepare_shadow(scenario.access, dataclasses.replace(scenario.shadow_plan, close_other_databases=False))
@@ -178,7 +184,7 @@ def test_others_stay_open_where_the_admin_is_a_person(scenario: PreviewScenario)
 
 
 @pytest.mark.parametrize(
-    ("changes", "made", "noted"),
+    ("changes", "locale", "noted"),
     [
         pytest.param({}, ("UTF8", "C", "C"), False, id="C"),
         pytest.param({"encoding": "LATIN1"}, ("LATIN1", "C", "C"), False, id="latin1"),
@@ -194,38 +200,44 @@ def test_others_stay_open_where_the_admin_is_a_person(scenario: PreviewScenario)
         ),
     ],
 )
-def test_encoding_and_locale_are_the_sources_or_a_named_fallback(
-    scenario: PreviewScenario, changes: dict[str, str], made: tuple[str, str, str], noted: bool
+def test_encoding_and_locale_are_those_of_the_source_or_a_named_fallback(
+    scenario: PreviewScenario, changes: dict[str, str], locale: tuple[str, str, str], noted: bool
 ) -> None:
     notes = _with_source(scenario, source_facts(**changes))
-    assert scenario.ask(
+    assert scenario.query(
         "SELECT pg_encoding_to_char(encoding), datcollate, datctype FROM pg_database WHERE datname = %s",
         scenario.names.database,
-    ) == [made]
+    ) == [locale]
     assert bool(notes) is noted
     assert all("the target server does not have the source's locale" in note for note in notes)
     assert _with_source(scenario, source_facts(**changes)) == notes
 
 
-def test_icu_is_used_where_it_is_known(scenario: PreviewScenario) -> None:
+def test_icu_is_used_if_the_server_supports_it(scenario: PreviewScenario) -> None:
     notes = _with_source(scenario, source_facts(locale_provider="i", locale="en-US"))
-    provider = scenario.ask("SELECT datlocprovider::text FROM pg_database WHERE datname = %s", scenario.names.database)
+    provider = scenario.query(
+        "SELECT datlocprovider::text FROM pg_database WHERE datname = %s", scenario.names.database
+    )
     assert (provider, bool(notes)) == (([("i",)], False) if scenario.server.major in (15, 17) else ([("c",)], True))
 
 
-def test_the_builtin_provider_is_used_where_it_is_known(scenario: PreviewScenario) -> None:
+def test_the_builtin_provider_is_used_if_the_server_supports_it(scenario: PreviewScenario) -> None:
     notes = _with_source(scenario, source_facts(locale_provider="b", locale="C.UTF-8"))
-    provider = scenario.ask("SELECT datlocprovider::text FROM pg_database WHERE datname = %s", scenario.names.database)
+    provider = scenario.query(
+        "SELECT datlocprovider::text FROM pg_database WHERE datname = %s", scenario.names.database
+    )
     assert (provider, bool(notes)) == (([("b",)], False) if scenario.server.major >= 17 else ([("c",)], True))
 
 
-def test_extensions_come_first_in_their_schemas_at_this_servers_version(scenario: PreviewScenario) -> None:
+def test_extensions_are_created_in_their_schemas_at_this_servers_version(scenario: PreviewScenario) -> None:
     if scenario.server.major < 18:
         with pytest.raises(ServerUnavailable, match=TRUSTED) as raised:
             _with_source(scenario, source_facts((TRUSTED, "1.0", "extensions")))
         assert raised.value.failure.reason is Reason.EXTENSION_NOT_ALLOWED
         return
-    source = source_facts((HEALING, "1.0", "healing"), (TRUSTED, "1.0", "extensions"), ("plpgsql", "1.0", "pg_catalog"))
+    source = source_facts(
+        (DEPENDENT, "1.0", "dependent"), (TRUSTED, "1.0", "extensions"), ("plpgsql", "1.0", "pg_catalog")
+    )
     notes = _with_source(scenario, source)
     assert f"extension {TRUSTED}: version 1.0 at the source, version 1.1 in the copy" in notes
     assert "rows that users added to extensions.systems cannot be copied: a superuser owns the table" in notes
@@ -234,12 +246,12 @@ def test_extensions_come_first_in_their_schemas_at_this_servers_version(scenario
         assert connection.execute(
             "SELECT extname::text, extnamespace::regnamespace::text FROM pg_extension"
             " WHERE extname ~ '^pgimport' ORDER BY 1"
-        ).fetchall() == [(HEALING, "healing"), (TRUSTED, "extensions")]
+        ).fetchall() == [(DEPENDENT, "dependent"), (TRUSTED, "extensions")]
         assert connection.execute(
             "SELECT nspowner::regrole::text FROM pg_namespace WHERE nspname = 'extensions'"
         ).fetchone() == (scenario.names.role,)
-        connection.execute("INSERT INTO healing.rules VALUES (7)")
-        connection.execute("SELECT setval('healing.rules_id_seq', 9)")
+        connection.execute("INSERT INTO dependent.rules VALUES (7)")
+        connection.execute("SELECT setval('dependent.rules_id_seq', 9)")
 
 
 def test_no_password_is_sent_in_clear_text(scenario: PreviewScenario) -> None:
