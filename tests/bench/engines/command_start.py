@@ -13,7 +13,7 @@ def measure_help_cpu(pgimport: Path) -> list[float]:
 
 
 def _run_help(pgimport: Path) -> float:
-    """Raises RuntimeError if the command fails."""
+    """Run the command once; return its CPU seconds. Raises RuntimeError if it fails."""
     process = subprocess.Popen([pgimport, "--help"], stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
