@@ -23,7 +23,9 @@ def load_main(module: str, command: str, extra: str | None) -> Callable[..., int
         main: Callable[..., int] = import_module(module).main
     except ModuleNotFoundError as error:
         if error.name is not None and module.startswith(error.name):
-            raise NotInstalled(f"`{command}` is not part of this image. Operator and worker have an image each.") from error
+            raise NotInstalled(
+                f"`{command}` is not part of this image. Operator and worker have an image each."
+            ) from error
         message = explain_missing_package(error, command, extra)
         if message is None:
             raise
