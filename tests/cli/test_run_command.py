@@ -114,7 +114,7 @@ def test_a_plan_is_printed_and_changes_nothing(command_line: CommandLine, postgr
     result = command_line.run("run", "--plan", "--owner", "somebody")
     assert (result.code, result.err.count("✗")) == (0, 0)
     assert "owned by somebody with a new password" in result.out
-    assert "    public.items: 0.0 MiB by libpq, frozen, then 1 index\n" in result.out
+    assert "    public.items: 0.0 MiB, copied by libpq with FREEZE, then 1 index\n" in result.out
     assert "nothing was changed" in result.out
     assert postgres18.query("SELECT FROM pg_database WHERE datname = 'cli_copy'") == []
     _assert_clean(command_line, postgres18)

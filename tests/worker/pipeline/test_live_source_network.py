@@ -94,13 +94,13 @@ def test_T17_every_client_tells_the_name_and_checks_it(away: Bench, place: Place
     assert all(NAME.encode() in head for head in place.door.heads)
 
 
-def test_demanded_channel_binding_is_kept(away: Bench, place: Place, names: NameServer) -> None:
-    """asyncpg knows none: every row passes libpq then."""
+def test_required_channel_binding_is_used(away: Bench, place: Place, names: NameServer) -> None:
+    """asyncpg does not implement it, so libpq copies every row."""
     away.source_url = place.url("?sslmode=require&channel_binding=require")
     result = run_import(away)
     assert result.ok, result.failure
     assert result.verification is not None
-    assert any("the source URL demands channel binding" in note for note in result.verification.notes)
+    assert any("the source URL requires channel binding" in note for note in result.verification.notes)
 
 
 def test_rebinding_leads_nowhere(away: Bench, place: Place, names: NameServer) -> None:

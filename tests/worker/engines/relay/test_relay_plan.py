@@ -1,4 +1,4 @@
-"""Facts come in, steps and streams go out: no server is asked."""
+"""Plans of a relay: the order and size of steps, the number of streams, and the choice of the engine."""
 
 from dataclasses import replace
 from typing import Any
@@ -20,23 +20,23 @@ from pgimport.worker.memory import MIB
 from pgimport.worker.scope.snapshot import Table
 
 
-def a_table(oid: int, size: int, counted_as: int | None = None, partitioned: bool = False) -> Table:
+def build_table(oid: int, size: int, counted_as: int | None = None, partitioned: bool = False) -> Table:
     return Table(oid, "public", f"t{oid}", partitioned, size, counted_as, True)
 
 
-def some_facts(*tables: Table, **changes: Any) -> RelayInputs:
+def build_inputs(*tables: Table, **changes: Any) -> RelayInputs:
     columns = {table.oid: ("id", "note") for table in tables}
     return replace(RelayInputs(tables=tables, columns=columns), **changes)
 
 
-def titles(facts: RelayInputs, jobs: int = 4) -> list[str]:
-    return [step.title for step in plan_relay(facts, jobs).steps]
+def plan_titles(inputs: RelayInputs, jobs: int = 4) -> list[str]:
+    return [step.title for step in plan_relay(inputs, jobs).steps]
 
 
-def test_the_largest_table_comes_first_and_small_ones_travel_together() -> None:
-    facts = some_facts(a_table(1, 5), a_table(2, 9 * MIB), a_table(3, 900 * MIB), a_table(4, 7))
-    plan = plan_relay(facts, 4)
-    assert titles(facts) == ["public.t3", "public.t2", "public.t4 and 1 more"]
+def test_the_largest_table_comes_first_and_small_tables_share_a_step() -> None:
+    inputs = build_inputs(build_table(1, 5), build_table(2, 9 * MIB), build_table(3, 900 * MIB), build_table(4, 7))
+    plan = plan_relay(inputs, 4)
+    assert plan_titles(inputs) == ["public.t3", "public.t2", "public.t4 and 1 more"]
     assert [step.driver for step in plan.steps if isinstance(step, RowsStep)] == [
         Driver.ASYNCPG,
         Driver.ASYNCPG,
@@ -45,97 +45,110 @@ def test_the_largest_table_comes_first_and_small_ones_travel_together() -> None:
     assert plan.streams == 3  # no more than there are steps
 
 
-def test_a_batch_is_bounded_by_tables_and_by_bytes() -> None:
-    assert titles(some_facts(*(a_table(oid, 0) for oid in range(1, 402)))) == [
+def test_a_step_of_small_tables_is_limited_by_their_number_and_size() -> None:
+    assert plan_titles(build_inputs(*(build_table(oid, 0) for oid in range(1, 402)))) == [
         "public.t1 and 199 more",
         "public.t201 and 199 more",
         "public.t401",
     ]
-    assert len(titles(some_facts(*(a_table(oid, MIB) for oid in range(1, 33))))) == 2
+    assert len(plan_titles(build_inputs(*(build_table(oid, MIB) for oid in range(1, 33))))) == 2
 
 
-def test_partitions_that_go_through_their_root_are_one_step() -> None:
-    """Else a cut stream could not begin again: nothing tells whose rows lie in the root."""
-    root = a_table(9, 0, partitioned=True)
-    facts = some_facts(a_table(1, 5 * MIB, 9), a_table(2, 4, 9), a_table(3, 2 * MIB), roots={9: root})
-    first, second = plan_relay(facts, 4).steps
+def test_partitions_that_are_loaded_through_their_root_are_one_step() -> None:
+    """A step begins with TRUNCATE of the root: a second step would delete the rows of the first."""
+    root = build_table(9, 0, partitioned=True)
+    inputs = build_inputs(build_table(1, 5 * MIB, 9), build_table(2, 4, 9), build_table(3, 2 * MIB), roots={9: root})
+    first, second = plan_relay(inputs, 4).steps
     assert isinstance(first, RowsStep)
     assert ([rows.table.oid for rows in first.tables], first.root) == ([1, 2], root)
     assert isinstance(second, RowsStep)
     assert second.root is None
 
 
-def test_large_objects_come_before_small_tables_in_ranges_that_miss_none() -> None:
-    facts = some_facts(a_table(1, 5), a_table(2, 9 * MIB), large_object_starts=(16400, 18000))
-    assert plan_relay(facts, 4).steps[1:3] == (LargeObjectsStep(16400, 18000), LargeObjectsStep(18000, None))
+def test_large_objects_come_before_small_tables_in_ranges_without_gaps() -> None:
+    inputs = build_inputs(build_table(1, 5), build_table(2, 9 * MIB), large_object_starts=(16400, 18000))
+    assert plan_relay(inputs, 4).steps[1:3] == (LargeObjectsStep(16400, 18000), LargeObjectsStep(18000, None))
 
 
 @pytest.mark.parametrize(
-    ("changes", "streams", "words"),
+    ("changes", "streams", "note"),
     [
-        pytest.param({}, 4, "", id="nothing in the way"),
-        pytest.param({"free_connections": 2}, 2, "2 streams instead of 4: the source has no room", id="connections"),
+        pytest.param({}, 4, "", id="no limit"),
+        pytest.param(
+            {"free_connections": 2},
+            2,
+            "2 streams instead of 4: the source has no more free connections",
+            id="connections",
+        ),
         pytest.param({"free_connections": -3}, 1, "1 stream instead of 4", id="no connection at all"),
-        pytest.param({"memory_limit": 182 * MIB}, 2, "the pod may use 182 MiB of memory", id="memory"),
+        pytest.param(
+            {"memory_limit": 182 * MIB}, 2, "2 streams instead of 4: the pod's memory limit is 182 MiB", id="memory"
+        ),
         pytest.param({"memory_limit": 64 * MIB}, 1, "1 stream instead of 4", id="hardly any memory"),
     ],
 )
-def test_streams_are_as_many_as_all_ends_allow(changes: dict[str, int], streams: int, words: str) -> None:
-    plan = plan_relay(some_facts(*(a_table(oid, 9 * MIB) for oid in range(1, 9)), **changes), 4)
+def test_streams_are_limited_by_free_connections_and_by_memory(
+    changes: dict[str, int], streams: int, note: str
+) -> None:
+    plan = plan_relay(build_inputs(*(build_table(oid, 9 * MIB) for oid in range(1, 9)), **changes), 4)
     assert plan.streams == streams
-    assert words in "".join(plan.notes)
+    assert note in "".join(plan.notes)
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
-    [({"encoding": "LATIN1"}, "encoding is LATIN1"), ({"channel_binding": True}, "demands channel binding")],
+    ("changes", "note"),
+    [({"encoding": "LATIN1"}, "encoding is LATIN1"), ({"channel_binding": True}, "requires channel binding")],
     ids=["encoding", "channel binding"],
 )
-def test_what_asyncpg_cannot_do_passes_libpq_and_is_said(changes: dict[str, object], words: str) -> None:
-    plan = plan_relay(some_facts(a_table(1, 9 * MIB), **changes), 4)
+def test_libpq_copies_what_asyncpg_cannot_and_a_note_says_so(changes: dict[str, object], note: str) -> None:
+    plan = plan_relay(build_inputs(build_table(1, 9 * MIB), **changes), 4)
     assert [step.driver for step in plan.steps if isinstance(step, RowsStep)] == [Driver.LIBPQ]
-    assert words in plan.notes[0]
+    assert note in plan.notes[0]
 
 
 @pytest.mark.parametrize(
-    ("asked", "rows", "chosen", "words"),
+    ("requested", "extensions", "expected", "reason"),
     [
-        pytest.param(Engine.AUTO, (), Engine.RELAY, None, id="auto is the relay"),
-        pytest.param(Engine.RELAY, (), Engine.RELAY, None, id="the relay by name"),
-        pytest.param(Engine.DUMP, (), Engine.DUMP, None, id="a dump by name"),
-        pytest.param(Engine.AUTO, ("postgis",), Engine.DUMP, "(postgis)", id="rows of an extension"),
-        pytest.param(Engine.RELAY, ("postgis",), Engine.DUMP, "(postgis)", id="the relay by name cannot"),
+        pytest.param(Engine.AUTO, (), Engine.RELAY, None, id="auto chooses the relay"),
+        pytest.param(Engine.RELAY, (), Engine.RELAY, None, id="the relay is requested"),
+        pytest.param(Engine.DUMP, (), Engine.DUMP, None, id="a dump is requested"),
+        pytest.param(Engine.AUTO, ("postgis",), Engine.DUMP, "(postgis)", id="auto with rows of an extension"),
+        pytest.param(
+            Engine.RELAY, ("postgis",), Engine.DUMP, "(postgis)", id="the relay is requested with rows of an extension"
+        ),
     ],
 )
-def test_the_engine_is_the_relay_unless_it_cannot(
-    asked: Engine, rows: tuple[str, ...], chosen: Engine, words: str | None
+def test_the_relay_is_chosen_unless_it_cannot_copy_the_source(
+    requested: Engine, extensions: tuple[str, ...], expected: Engine, reason: str | None
 ) -> None:
-    engine, why = choose_engine(asked, some_facts(extensions_with_rows=rows))
-    assert engine is chosen
-    assert (why is None) if words is None else words in (why or "")
+    engine, dump_reason = choose_engine(requested, build_inputs(extensions_with_rows=extensions))
+    assert engine is expected
+    assert (dump_reason is None) if reason is None else reason in (dump_reason or "")
 
 
-def test_an_empty_database_has_a_stream_without_steps() -> None:
-    plan = plan_relay(some_facts(), 4)
+def test_an_empty_database_has_one_stream_and_no_steps() -> None:
+    plan = plan_relay(build_inputs(), 4)
     assert (plan.steps, plan.streams) == ((), 1)
 
 
 @pytest.mark.parametrize(
-    ("current", "buffers", "builders", "expected"),
+    ("current", "buffers", "index_workers", "expected"),
     [(64, 128, 2, 64), (64, 4096, 2, 1024), (64, 1024, 4, 128), (2048, 128, 2, 2048)],
-    ids=["a small server", "a large one", "shared by four", "the server's own is more"],
+    ids=["small server", "large server", "four workers", "larger setting of the server"],
 )
-def test_index_memory_follows_the_servers_buffers(current: int, buffers: int, builders: int, expected: int) -> None:
-    assert plan_work_memory(current * MIB, buffers * MIB, builders) == expected * MIB
+def test_memory_of_index_builds_follows_the_servers_shared_buffers(
+    current: int, buffers: int, index_workers: int, expected: int
+) -> None:
+    assert plan_work_memory(current * MIB, buffers * MIB, index_workers) == expected * MIB
 
 
-def test_a_plan_can_be_read_by_a_person() -> None:
-    facts = some_facts(
-        a_table(1, 5 * MIB), a_table(2, 5), index_counts={1: 1}, large_object_starts=(16400,), target_cores=2
+def test_a_plan_is_described_step_by_step() -> None:
+    inputs = build_inputs(
+        build_table(1, 5 * MIB), build_table(2, 5), index_counts={1: 1}, large_object_starts=(16400,), target_cores=2
     )
-    assert describe_plan(facts, plan_relay(facts, 8)) == [
-        "3 streams, 2 at the indexes",
-        "public.t1: 5.0 MiB by asyncpg, frozen, then 1 index",
-        "large objects from 16400 on, at most 1000, by libpq",
-        "public.t2: 0.0 MiB by libpq, frozen, then 0 indexes",
+    assert describe_plan(inputs, plan_relay(inputs, 8)) == [
+        "3 streams, 2 index workers",
+        "public.t1: 5.0 MiB, copied by asyncpg with FREEZE, then 1 index",
+        "large objects from OID 16400: at most 1000, copied by libpq",
+        "public.t2: 0.0 MiB, copied by libpq with FREEZE, then 0 indexes",
     ]

@@ -152,7 +152,7 @@ def test_a_source_with_room_for_one_more_connection_gets_one_stream(
         postgres16.execute("DROP OWNED BY narrow; DROP ROLE narrow")
     assert result.ok, result.failure
     assert result.verification is not None
-    assert "1 stream instead of 4: the source has no room for more connections" in result.verification.notes
+    assert "1 stream instead of 4: the source has no more free connections" in result.verification.notes
 
 
 @pytest.mark.slow

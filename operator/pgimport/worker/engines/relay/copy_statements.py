@@ -1,45 +1,50 @@
-"""The statements of a step: tables and columns come in, SQL goes out. Pure."""
+"""Builds the SQL statements with which a stream copies a step. Pure."""
 
 from pgimport.worker.engines.relay.relay_plan import RowsStep, TableCopy
 from pgimport.worker.scope.snapshot import BEGIN, Table
 from pgimport.worker.text import quote_name
 
-# Both ends of a stream, besides what pg_dump sets: else money is written by one locale and read by another.
+# For the sessions at both ends. Without it, `money` would be written in one locale and read in another.
 SESSION_SETTINGS = "SET lc_monetary = 'C'"
 
 
 def build_snapshot_import(snapshot: str) -> str:
-    """One round trip for all that a stream says before it reads: nothing in it is a query, which none may precede."""
+    """Builds what a stream sends before its first COPY, so that it costs one round trip.
+
+    SET TRANSACTION SNAPSHOT must come before any query of its transaction.
+    """
     return f"{SESSION_SETTINGS}; {BEGIN}; SET TRANSACTION SNAPSHOT '{snapshot}'"
 
 
 def build_step_begin(step: RowsStep) -> str:
-    """What makes a step repeatable, and lets COPY freeze: it begins with empty tables, in its own transaction."""
+    """Begins the shadow's transaction with empty tables: a step can be repeated, and COPY may use FREEZE."""
     if step.root is not None:
         return f"BEGIN; TRUNCATE {_quote(step.root)}"
-    return f"BEGIN; TRUNCATE {', '.join(f'ONLY {_quote(rows.table)}' for rows in step.tables)}"
+    return f"BEGIN; TRUNCATE {', '.join(f'ONLY {_quote(table_copy.table)}' for table_copy in step.tables)}"
 
 
-def build_copy_out(rows: TableCopy, *, binary: bool = False) -> str:
-    """COPY of a table never takes the rows of those that inherit from it."""
-    return f"COPY {_quote(rows.table)}{_columns(rows)} TO STDOUT{_options('FORMAT binary' if binary else '')}"
+def build_copy_out(table_copy: TableCopy, *, binary: bool = False) -> str:
+    """Builds the source's COPY. It sends the table's own rows, without those of inheritance children."""
+    return (
+        f"COPY {_quote(table_copy.table)}{_columns(table_copy)} TO STDOUT{_options('FORMAT binary' if binary else '')}"
+    )
 
 
-def build_copy_in(rows: TableCopy, through: Table | None, *, binary: bool = False) -> str:
-    """A partitioned table cannot be frozen through its root."""
-    options = _options("FORMAT binary" if binary else "", "" if through else "FREEZE")
-    return f"COPY {_quote(through or rows.table)}{_columns(rows)} FROM STDIN{options}"
+def build_copy_in(table_copy: TableCopy, root: Table | None, *, binary: bool = False) -> str:
+    """Builds the shadow's COPY. PostgreSQL refuses FREEZE on a partitioned table."""
+    options = _options("FORMAT binary" if binary else "", "" if root else "FREEZE")
+    return f"COPY {_quote(root or table_copy.table)}{_columns(table_copy)} FROM STDIN{options}"
 
 
 def _options(*options: str) -> str:
-    given = ", ".join(option for option in options if option)
-    return f" ({given})" if given else ""
+    non_empty = ", ".join(option for option in options if option)
+    return f" ({non_empty})" if non_empty else ""
 
 
 def _quote(table: Table) -> str:
     return quote_name(table.schema, table.name)
 
 
-def _columns(rows: TableCopy) -> str:
-    """A table may have none, and there is no way to say so."""
-    return f" ({', '.join(quote_name(name) for name in rows.columns)})" if rows.columns else ""
+def _columns(table_copy: TableCopy) -> str:
+    """Returns the column list, or nothing for a table without columns: COPY has no syntax for an empty list."""
+    return f" ({', '.join(quote_name(name) for name in table_copy.columns)})" if table_copy.columns else ""

@@ -46,7 +46,7 @@ def _read_groups(source: Connection, step: LargeObjectsStep) -> Iterator[Objects
     group, size = Objects(), 0
     with converting_errors(build_source_failure, _READ), source.cursor(binary=True) as cursor:
         for oid, begin in cursor.stream(
-            read_query("relay/large_object_contents"), {**_range(step), "piece": CHUNK_BYTES}
+            read_query("relay/large_object_contents"), {**_range(step), "chunk_bytes": CHUNK_BYTES}
         ):
             group.append((oid, begin))
             size += len(begin)

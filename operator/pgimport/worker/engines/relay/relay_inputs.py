@@ -1,4 +1,4 @@
-"""What a plan is made of: a held snapshot and its endpoints come in, `Facts` go out."""
+"""Reads what a relay plan depends on from the source and from this pod."""
 
 import ipaddress
 import os
@@ -17,65 +17,68 @@ from pgimport.worker.postgres.errors import ImportStopped, translate_source_erro
 from pgimport.worker.postgres.queries import read_query
 from pgimport.worker.scope.snapshot import Snapshot
 
-PG_EXTENSION = 3079  # oid of the catalog, the same everywhere
+PG_EXTENSION = 3079  # oid of the catalog, the same on every server
 
 
 def read_relay_inputs(snapshot: Snapshot, source: Endpoint, target_host: str) -> RelayInputs:
-    """Raises Stopped."""
+    """Reads the inputs over the session that holds the snapshot. Raises ImportStopped."""
     try:
-        return _read(snapshot, source, target_host)
+        return _read_inputs(snapshot, source, target_host)
     except psycopg.Error as error:
-        raise ImportStopped(translate_source_error(error, "the way of its rows was planned")) from error
+        raise ImportStopped(translate_source_error(error, "the copy of its rows was planned")) from error
 
 
-def keep_tables(facts: RelayInputs, oids: frozenset[int]) -> RelayInputs:
-    """The same without the tables that stay behind."""
-    return replace(facts, tables=tuple(table for table in facts.tables if table.oid in oids))
+def keep_tables(inputs: RelayInputs, oids: frozenset[int]) -> RelayInputs:
+    """Returns the inputs with only the tables that have one of these oids. Pure."""
+    return replace(inputs, tables=tuple(table for table in inputs.tables if table.oid in oids))
 
 
-def _read(snapshot: Snapshot, source: Endpoint, target_host: str) -> RelayInputs:
-    ask = snapshot.connection.execute
-    with snapshot.connection.pipeline():  # one round trip for all four
-        tables = ask(read_query("relay/table_columns"), [[table.oid for table in snapshot.copied]])
-        server = ask(read_query("relay/source_server"))
-        objects = ask(read_query("relay/large_object_ranges"), {"each": LARGE_OBJECTS_PER_STEP})
-        extensions = ask(read_query("relay/extension_tables"))
-    listed = tables.fetchall()
-    ((encoding, free),) = server.fetchall()
-    by_oid = {table.oid: table for table in snapshot.tables}
-    roots = {table.counted_as for table in snapshot.copied}
+def _read_inputs(snapshot: Snapshot, source: Endpoint, target_host: str) -> RelayInputs:
+    execute = snapshot.connection.execute
+    with snapshot.connection.pipeline():  # one round trip for four queries
+        table_cursor = execute(read_query("relay/table_columns"), [[table.oid for table in snapshot.copied]])
+        server_cursor = execute(read_query("relay/source_server"))
+        large_object_cursor = execute(read_query("relay/large_object_ranges"), {"step_size": LARGE_OBJECTS_PER_STEP})
+        extension_cursor = execute(read_query("relay/extension_tables"))
+    table_rows = table_cursor.fetchall()
+    ((encoding, free_connections),) = server_cursor.fetchall()
+    tables_by_oid = {table.oid: table for table in snapshot.tables}
+    root_oids = {table.counted_as for table in snapshot.copied}
     return RelayInputs(
         tables=snapshot.copied,
-        columns={oid: tuple(columns) for oid, columns, _, _ in listed},
-        roots={oid: by_oid[oid] for oid in roots if oid in by_oid},
-        index_counts={oid: count for oid, _, _, count in listed},
-        standalone=frozenset(oid for oid, _, alone, _ in listed if alone),
-        large_object_starts=tuple(oid for (oid,) in objects.fetchall()),
-        extensions_with_rows=tuple(_find_extension_rows(snapshot, extensions.fetchall())),
+        columns={oid: tuple(columns) for oid, columns, _, _ in table_rows},
+        roots={oid: tables_by_oid[oid] for oid in root_oids if oid in tables_by_oid},
+        index_counts={oid: index_count for oid, _, _, index_count in table_rows},
+        standalone=frozenset(oid for oid, _, standalone, _ in table_rows if standalone),
+        large_object_starts=tuple(oid for (oid,) in large_object_cursor.fetchall()),
+        extensions_with_rows=tuple(_read_extensions_with_rows(snapshot, extension_cursor.fetchall())),
         encoding=encoding,
         channel_binding=source.channel_binding == "require",
-        free_connections=free,
+        free_connections=free_connections,
         memory_limit=read_memory_limit(),
-        target_cores=_read_cores(target_host),
+        target_cores=_read_target_cores(target_host),
     )
 
 
-def _find_extension_rows(snapshot: Snapshot, listed: list[tuple[Any, ...]]) -> list[str]:
-    """Extensions that come along and have rows which their own script did not make; what cannot be read may be one."""
-    found: list[str] = []
-    for oid, extension, schema, table, condition, readable in listed:
-        if (PG_EXTENSION, oid) in snapshot.scope.excluded or extension in found:
+def _read_extensions_with_rows(snapshot: Snapshot, extension_tables: list[tuple[Any, ...]]) -> list[str]:
+    """Returns the copied extensions whose configuration tables hold rows that CREATE EXTENSION does not make.
+
+    `extension_tables`: rows of extension_tables.sql. A table that cannot be read counts as one with such rows.
+    """
+    extensions: list[str] = []
+    for oid, extension, schema, table, condition, readable in extension_tables:
+        if (PG_EXTENSION, oid) in snapshot.scope.excluded or extension in extensions:
             continue
         statement = sql.SQL("SELECT EXISTS (SELECT FROM ONLY {} {})").format(
             sql.Identifier(schema, table), sql.SQL(condition or "")
         )
         if not readable or snapshot.connection.execute(statement).fetchone() == (True,):
-            found.append(extension)
-    return found
+            extensions.append(extension)
+    return extensions
 
 
-def _read_cores(host: str) -> int | None:
-    """Of the target, which only a server on this very machine lets us know."""
+def _read_target_cores(host: str) -> int | None:
+    """Returns the target's number of cores if it runs on this machine, else None: SQL cannot tell it."""
     with suppress(OSError, ValueError):
         if ipaddress.ip_address(socket.gethostbyname(host)).is_loopback:
             return os.cpu_count()

@@ -1,7 +1,7 @@
-"""What the relay will do: facts of both ends come in; steps and streams, or why a dump must serve, go out. Pure.
+"""Plans the steps of a relay and the streams and index workers that run them. Pure.
 
-A step is what one stream does in one transaction of the copy, and does again where it was cut. Large tables come
-first, each in a step of its own; small ones travel many in one round trip.
+A step is what one stream copies in one transaction of the shadow, and copies again if a connection is lost. Large
+tables come first, each in a step of its own. Small tables share steps, because a step costs one round trip.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,43 +11,44 @@ from enum import Enum
 from pgimport.model.spec import Engine
 from pgimport.worker.memory import MIB, OWN_MEMORY, STREAM_MEMORY
 from pgimport.worker.scope.snapshot import Table
+from pgimport.worker.text import count_of
 
-SMALL_TABLE_BYTES = MIB  # a table up to this size travels with others
-BATCH_TABLES = 200
-BATCH_BYTES = 16 * MIB
+SMALL_TABLE_BYTES = MIB  # tables up to this size share a step
+TABLES_PER_STEP = 200
+BYTES_PER_STEP = 16 * MIB
 LARGE_OBJECTS_PER_STEP = 1000
 UTF8 = "UTF8"
 MIN_WORK_MEMORY, MAX_WORK_MEMORY = 64 * MIB, 1024 * MIB  # of one index build
 
 
 class Driver(Enum):
-    """Whose hands the rows pass."""
+    """Client library that copies the rows of a step."""
 
-    ASYNCPG = "asyncpg"  # merges rows in compiled code: large tables
-    LIBPQ = "libpq"  # many COPYs in one round trip, and what asyncpg cannot do
+    ASYNCPG = "asyncpg"  # merges rows in compiled code: for large tables
+    LIBPQ = "libpq"  # sends many COPYs in one round trip, and does what asyncpg cannot do
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelayInputs:
-    """What the source's catalogues, its URL and this pod tell."""
+    """What a relay plan depends on: the source's catalogs, its URL, and the limits of this pod."""
 
     tables: tuple[Table, ...]  # whose rows are copied
-    columns: Mapping[int, tuple[str, ...]]  # oid → what COPY carries
-    roots: Mapping[int, Table] = field(default_factory=dict)  # oid → a table that others are loaded through
-    index_counts: Mapping[int, int] = field(default_factory=dict)  # oid → how many
-    standalone: frozenset[int] = frozenset()  # oids of tables that are neither parts nor made of parts
-    large_object_starts: tuple[int, ...] = ()  # the first of every LARGE_OBJECTS_PER_STEP large objects
-    extensions_with_rows: tuple[str, ...] = ()  # extensions with rows of the user's own
-    encoding: str = UTF8
-    channel_binding: bool = False  # is demanded
+    columns: Mapping[int, tuple[str, ...]]  # table oid → columns that COPY transfers
+    roots: Mapping[int, Table] = field(default_factory=dict)  # oid → partitioned table that rows are loaded through
+    index_counts: Mapping[int, int] = field(default_factory=dict)  # table oid → number of indexes
+    standalone: frozenset[int] = frozenset()  # oids of tables without parent, child or partition
+    large_object_starts: tuple[int, ...] = ()  # oid of every LARGE_OBJECTS_PER_STEP-th large object, from the first
+    extensions_with_rows: tuple[str, ...] = ()  # names of extensions whose tables hold the user's own rows
+    encoding: str = UTF8  # of the source database
+    channel_binding: bool = False  # whether the source URL requires it
     free_connections: int | None = None  # at the source; None: not known
-    memory_limit: int | None = None  # bytes this pod may use; None: no limit
-    target_cores: int | None = None  # of the target; None: not known
+    memory_limit: int | None = None  # of this pod, in bytes; None: no limit
+    target_cores: int | None = None  # None: not known
 
 
 @dataclass(frozen=True, slots=True)
 class TableCopy:
-    """Rows of one table."""
+    """A table whose rows are copied, and the columns that COPY transfers."""
 
     table: Table
     columns: tuple[str, ...]
@@ -55,21 +56,24 @@ class TableCopy:
 
 @dataclass(frozen=True, slots=True)
 class RowsStep:
-    """Tables that one stream copies in one transaction of the copy."""
+    """Tables whose rows one stream copies in one transaction of the shadow."""
 
     tables: tuple[TableCopy, ...]
     driver: Driver
-    root: Table | None = None  # the root that finds each row's partition
-    binary: bool = False  # for a text that is too long
+    root: Table | None = None  # partitioned table that routes the rows to their partitions
+    binary: bool = False  # binary COPY format, for rows that are too long for the text format
 
     @property
     def in_binary(self) -> "RowsStep":
-        """The same, for rows that have no text form: half as long, but of the same types at both ends."""
+        """The same step in binary format.
+
+        Binary rows of `bytea` are half as long as text. Binary COPY needs the same column types at both ends.
+        """
         return replace(self, driver=Driver.LIBPQ, binary=True)
 
     @property
     def bytes(self) -> int:
-        return sum(one.table.bytes for one in self.tables)
+        return sum(table_copy.table.bytes for table_copy in self.tables)
 
     @property
     def title(self) -> str:
@@ -78,20 +82,20 @@ class RowsStep:
 
     @property
     def is_large(self) -> bool:
-        """It sends more than it waits."""
+        """Whether the step is bound by throughput. Small steps are bound by round trips."""
         return self.root is not None or self.tables[0].table.bytes > SMALL_TABLE_BYTES
 
 
 @dataclass(frozen=True, slots=True)
 class LargeObjectsStep:
-    """Large objects from one number up to, and without, another."""
+    """Large objects whose oid is at least `first` and below `end` (None: no upper bound)."""
 
     first: int
     end: int | None
 
     @property
     def title(self) -> str:
-        return f"large objects from {self.first} on"
+        return f"large objects from OID {self.first}"
 
     @property
     def is_large(self) -> bool:
@@ -103,114 +107,118 @@ Step = RowsStep | LargeObjectsStep
 
 @dataclass(frozen=True, slots=True)
 class RelayPlan:
-    """Steps in their order, and how many do them."""
+    """Steps in the order in which they start, and the number of workers for them."""
 
     steps: tuple[Step, ...]
     streams: int
-    index_workers: int  # of indexes
-    notes: tuple[str, ...]  # what was decided otherwise than usual, and why
+    index_workers: int
+    notes: tuple[str, ...]  # choices that differ from the usual ones, with their reasons
 
 
-def choose_engine(asked: Engine, facts: RelayInputs) -> tuple[Engine, str | None]:
-    """`relay` or `dump`, and why the relay cannot serve."""
-    if asked is Engine.DUMP:
+def choose_engine(requested: Engine, inputs: RelayInputs) -> tuple[Engine, str | None]:
+    """Returns `relay` or `dump`, and the reason if the relay cannot copy this source."""
+    if requested is Engine.DUMP:
         return Engine.DUMP, None
-    if facts.extensions_with_rows:
-        names = ", ".join(facts.extensions_with_rows)
-        return Engine.DUMP, f"extensions hold rows of the user's own, which pg_dump alone knows to bring ({names})"
+    if inputs.extensions_with_rows:
+        names = ", ".join(inputs.extensions_with_rows)
+        return Engine.DUMP, f"only pg_dump can copy the user's rows in tables of extensions ({names})"
     return Engine.RELAY, None
 
 
-def plan_relay(facts: RelayInputs, jobs: int) -> RelayPlan:
-    """The largest first; as many streams as all ends allow."""
-    why = _find_libpq_reason(facts)
-    steps = tuple(_plan_steps(facts, Driver.LIBPQ if why else Driver.ASYNCPG))
-    streams, notes = _plan_streams(facts, jobs)
-    if why:
-        notes = [*notes, f"rows pass libpq, which needs more of the worker's CPU: {why}"]
+def plan_relay(inputs: RelayInputs, jobs: int) -> RelayPlan:
+    """Plans at most `jobs` streams; the largest tables come first."""
+    libpq_reason = _find_libpq_reason(inputs)
+    steps = tuple(_plan_steps(inputs, Driver.LIBPQ if libpq_reason else Driver.ASYNCPG))
+    streams, notes = _plan_streams(inputs, jobs)
+    if libpq_reason:
+        notes = [*notes, f"libpq copies the rows and uses more CPU of the worker than asyncpg: {libpq_reason}"]
     return RelayPlan(
-        steps, max(1, min(streams, len(steps))), max(1, min(jobs, facts.target_cores or jobs)), tuple(notes)
+        steps=steps,
+        streams=max(1, min(streams, len(steps))),
+        index_workers=max(1, min(jobs, inputs.target_cores or jobs)),
+        notes=tuple(notes),
     )
 
 
-def _find_libpq_reason(facts: RelayInputs) -> str | None:
-    if facts.channel_binding:
-        return "the source URL demands channel binding"
-    if facts.encoding != UTF8:
-        return f"the source's encoding is {facts.encoding}"
+def _find_libpq_reason(inputs: RelayInputs) -> str | None:
+    """Returns why asyncpg cannot copy this source, or None if it can."""
+    if inputs.channel_binding:
+        return "the source URL requires channel binding"
+    if inputs.encoding != UTF8:
+        return f"the source's encoding is {inputs.encoding}"
     return None
 
 
-def _plan_steps(facts: RelayInputs, driver: Driver) -> Iterator[Step]:
-    alone, small = list[RowsStep](), list[TableCopy]()
-    through: dict[int, list[TableCopy]] = {}
-    for table in sorted(facts.tables, key=lambda one: (-one.bytes, one.oid)):
-        rows = TableCopy(table, facts.columns.get(table.oid, ()))
-        if table.counted_as in facts.roots and table.counted_as is not None:
-            through.setdefault(table.counted_as, []).append(rows)
+def _plan_steps(inputs: RelayInputs, driver: Driver) -> Iterator[Step]:
+    """Yields large tables, then large objects, then small tables; within each kind the largest first."""
+    large_steps, small_tables = list[RowsStep](), list[TableCopy]()
+    tables_by_root: dict[int, list[TableCopy]] = {}
+    for table in sorted(inputs.tables, key=lambda table: (-table.bytes, table.oid)):
+        table_copy = TableCopy(table, inputs.columns.get(table.oid, ()))
+        if table.counted_as in inputs.roots and table.counted_as is not None:
+            tables_by_root.setdefault(table.counted_as, []).append(table_copy)
         elif table.bytes <= SMALL_TABLE_BYTES:
-            small.append(rows)
+            small_tables.append(table_copy)
         else:
-            alone.append(RowsStep((rows,), driver))
-    alone += [RowsStep(tuple(rows), driver, facts.roots[root]) for root, rows in through.items()]
-    yield from sorted(alone, key=lambda step: -step.bytes)
-    for first, end in (
-        zip(facts.large_object_starts, [*facts.large_object_starts[1:], None], strict=True)
-        if facts.large_object_starts
-        else ()
-    ):
+            large_steps.append(RowsStep((table_copy,), driver))
+    large_steps += [RowsStep(tuple(tables), driver, inputs.roots[root]) for root, tables in tables_by_root.items()]
+    yield from sorted(large_steps, key=lambda step: -step.bytes)
+    starts = inputs.large_object_starts
+    for first, end in zip(starts, [*starts[1:], None], strict=True) if starts else ():
         yield LargeObjectsStep(first, end)
-    for batch in _build_batches(small):
+    for batch in _build_batches(small_tables):
         yield RowsStep(tuple(batch), Driver.LIBPQ)
 
 
-def _build_batches(small: Iterable[TableCopy]) -> Iterator[list[TableCopy]]:
+def _build_batches(small_tables: Iterable[TableCopy]) -> Iterator[list[TableCopy]]:
     batch, size = list[TableCopy](), 0
-    for rows in small:
-        if batch and (len(batch) == BATCH_TABLES or size + rows.table.bytes > BATCH_BYTES):
+    for table_copy in small_tables:
+        if batch and (len(batch) == TABLES_PER_STEP or size + table_copy.table.bytes > BYTES_PER_STEP):
             yield batch
             batch, size = [], 0
-        batch.append(rows)
-        size += rows.table.bytes
+        batch.append(table_copy)
+        size += table_copy.table.bytes
     if batch:
         yield batch
 
 
-def _plan_streams(facts: RelayInputs, jobs: int) -> tuple[int, list[str]]:
-    """No more than the source lets in, and than the pod's memory holds."""
+def _plan_streams(inputs: RelayInputs, jobs: int) -> tuple[int, list[str]]:
+    """Limits the streams to the source's free connections and to the pod's memory, and notes each reduction."""
     streams, notes = max(jobs, 1), []
-    if facts.free_connections is not None and facts.free_connections < streams:
-        streams = max(facts.free_connections, 1)
-        notes.append(f"{_streams(streams)} instead of {jobs}: the source has no room for more connections")
-    if facts.memory_limit is not None and (most := (facts.memory_limit - OWN_MEMORY) // STREAM_MEMORY) < streams:
-        streams = max(most, 1)
-        notes.append(
-            f"{_streams(streams)} instead of {jobs}: the pod may use {facts.memory_limit // MIB} MiB of memory"
-        )
+    if inputs.free_connections is not None and inputs.free_connections < streams:
+        streams = max(inputs.free_connections, 1)
+        notes.append(f"{count_of(streams, 'stream')} instead of {jobs}: the source has no more free connections")
+    if inputs.memory_limit is not None:
+        streams_in_memory = (inputs.memory_limit - OWN_MEMORY) // STREAM_MEMORY
+        if streams_in_memory < streams:
+            streams = max(streams_in_memory, 1)
+            limit = f"the pod's memory limit is {inputs.memory_limit // MIB} MiB"
+            notes.append(f"{count_of(streams, 'stream')} instead of {jobs}: {limit}")
     return streams, notes
 
 
-def _streams(count: int) -> str:
-    return "1 stream" if count == 1 else f"{count} streams"
+def plan_work_memory(current: int, shared_buffers: int, index_workers: int) -> int:
+    """Returns maintenance_work_mem of one index worker, in bytes.
 
-
-def plan_work_memory(current: int, shared_buffers: int, builders: int) -> int:
-    """maintenance_work_mem of one builder, in bytes: half of the buffers for all, never below the server's own."""
-    share = min(max(shared_buffers // (2 * builders), MIN_WORK_MEMORY), MAX_WORK_MEMORY)
+    All workers together get half of the server's shared buffers. A worker never gets less than the server's own
+    setting `current`.
+    """
+    share = min(max(shared_buffers // (2 * index_workers), MIN_WORK_MEMORY), MAX_WORK_MEMORY)
     return max(current, share)
 
 
-def describe_plan(facts: RelayInputs, plan: RelayPlan) -> list[str]:
-    """For a person, step by step."""
-    lines = [f"{_streams(plan.streams)}, {plan.index_workers} at the indexes", *plan.notes]
-    for step in plan.steps:
-        if isinstance(step, LargeObjectsStep):
-            lines.append(f"{step.title}, at most {LARGE_OBJECTS_PER_STEP}, by libpq")
-            continue
-        indexes = sum(facts.index_counts.get(one.table.oid, 0) for one in step.tables)
-        how = f"through {step.root.title}" if step.root else "frozen"
-        lines.append(
-            f"{step.title}: {step.bytes / MIB:.1f} MiB by {step.driver.value}, {how},"
-            f" then {indexes} {'index' if indexes == 1 else 'indexes'}"
-        )
-    return lines
+def describe_plan(inputs: RelayInputs, plan: RelayPlan) -> list[str]:
+    """Returns one line for the workers, one for each note, and one for each step."""
+    workers = f"{count_of(plan.streams, 'stream')}, {count_of(plan.index_workers, 'index worker')}"
+    return [workers, *plan.notes, *(_describe_step(inputs, step) for step in plan.steps)]
+
+
+def _describe_step(inputs: RelayInputs, step: Step) -> str:
+    if isinstance(step, LargeObjectsStep):
+        return f"{step.title}: at most {LARGE_OBJECTS_PER_STEP}, copied by libpq"
+    indexes = sum(inputs.index_counts.get(table_copy.table.oid, 0) for table_copy in step.tables)
+    load = f"into {step.root.title}" if step.root else "with FREEZE"
+    return (
+        f"{step.title}: {step.bytes / MIB:.1f} MiB, copied by {step.driver.value} {load},"
+        f" then {indexes} {'index' if indexes == 1 else 'indexes'}"
+    )

@@ -1,4 +1,4 @@
--- Comments on large objects (from :first up to :end).
+-- Lists comments on the large objects from oid :first up to, but without, :end.
 SELECT objoid::bigint, description
 FROM pg_catalog.pg_description
 WHERE classoid = 'pg_catalog.pg_largeobject'::pg_catalog.regclass

@@ -1,5 +1,5 @@
--- Large objects (from :first up to :end) with what each begins with (:piece bytes).
-SELECT oid, pg_catalog.lo_get(oid, 0, %(piece)s)
+-- Lists the large objects from oid :first up to, but without, :end, each with its first :chunk_bytes bytes.
+SELECT oid, pg_catalog.lo_get(oid, 0, %(chunk_bytes)s)
 FROM pg_catalog.pg_largeobject_metadata
 WHERE oid >= %(first)s::bigint::pg_catalog.oid AND oid::bigint < %(end)s
 ORDER BY oid;

@@ -1,8 +1,8 @@
--- The first of every so many (:each) large objects, in the order of their numbers.
+-- Lists the oid of every :step_size-th large object, from the first, in ascending order.
 SELECT numbered.oid::bigint
 FROM (
-    SELECT m.oid, pg_catalog.row_number() OVER (ORDER BY m.oid) AS place
+    SELECT m.oid, pg_catalog.row_number() OVER (ORDER BY m.oid) AS row_number
     FROM pg_catalog.pg_largeobject_metadata AS m
 ) AS numbered
-WHERE numbered.place %% %(each)s = 1
+WHERE numbered.row_number %% %(step_size)s = 1
 ORDER BY 1;

@@ -1,8 +1,9 @@
--- The database's encoding, and how many more connections its server, the database and the role leave room for.
-WITH others AS (
-    SELECT pg_catalog.count(*) AS all_of_them,
-           pg_catalog.count(*) FILTER (WHERE datname = pg_catalog.current_database()) AS here,
-           pg_catalog.count(*) FILTER (WHERE usename = current_user) AS ours
+-- Returns the database's encoding, and how many more connections are free: the smallest of the limits of the server,
+-- of the database and of the role. Slots that are reserved for superusers do not count.
+WITH sessions AS (
+    SELECT pg_catalog.count(*) AS of_server,
+           pg_catalog.count(*) FILTER (WHERE datname = pg_catalog.current_database()) AS of_database,
+           pg_catalog.count(*) FILTER (WHERE usename = current_user) AS of_role
     FROM pg_catalog.pg_stat_activity
     WHERE datname IS NOT NULL
 ), server AS (
@@ -13,12 +14,12 @@ WITH others AS (
 SELECT
     pg_catalog.pg_encoding_to_char(d.encoding),
     LEAST(
-        server.connections - others.all_of_them,
-        NULLIF(d.datconnlimit, -1) - others.here,
-        NULLIF(r.rolconnlimit, -1) - others.ours
+        server.connections - sessions.of_server,
+        NULLIF(d.datconnlimit, -1) - sessions.of_database,
+        NULLIF(r.rolconnlimit, -1) - sessions.of_role
     )::integer
 FROM pg_catalog.pg_database AS d
-CROSS JOIN others
+CROSS JOIN sessions
 CROSS JOIN server
 JOIN pg_catalog.pg_roles AS r ON r.rolname = current_user
 WHERE d.datname = pg_catalog.current_database();

@@ -1,5 +1,5 @@
--- Of tables (:oids): oid, the columns that COPY carries, whether no other table is a part of it or it a part of another,
--- how many indexes it has. Computed columns are left out: the copy computes them.
+-- Lists tables (:oids): oid, the columns that COPY transfers, whether the table has neither parent nor child, and its
+-- number of indexes. Generated columns are excluded: the target computes them.
 SELECT
     c.oid::bigint,
     ARRAY(
