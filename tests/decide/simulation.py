@@ -89,7 +89,6 @@ class Simulation:
             swap = ObservedSwap(
                 target_oid=self.target,
                 shadow_oid=self.shadows.get(status.shadow.database),
-                replaced_exists=self.replaced,
             )
         return ObservedImport(
             object=ImportObject(meta=a_meta(), spec=spec, status=status),

@@ -51,7 +51,7 @@ def test_a_shadow_whose_oid_is_written_is_swapped_in() -> None:
 
 
 def test_a_target_with_the_shadows_oid_completes_the_import() -> None:
-    decision = decide(verified(SWAP_BEGUN, swap=a_swap(target_oid=200, shadow_oid=None, replaced_exists=True)))
+    decision = decide(verified(SWAP_BEGUN, swap=a_swap(target_oid=200, shadow_oid=None)))
     assert (decision.status.state, reason(decision)) == (ImportState.COMPLETED, Reason.COMPLETED)
     assert decision.status.completed_at == NOW
     assert decision.status.progress is not None

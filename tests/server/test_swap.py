@@ -62,12 +62,15 @@ def test_the_observed_swap_follows_the_oids(scenario: PreviewScenario) -> None:
     scenario.prepare()
     before = read_swap(scenario.access, scenario.database, scenario.names)
     assert None not in (before.target_oid, before.shadow_oid)
-    assert not before.replaced_exists
+    replaced = replaced_names(scenario.names.database)
+    replaced_objects = {f"database {replaced.database}", f"role {replaced.role}"}
+    assert not replaced_objects & set(scenario.leftovers())
     swap(scenario.access, scenario.swap_plan())
     after = read_swap(scenario.access, scenario.database, scenario.names)
-    assert after == ObservedSwap(target_oid=before.shadow_oid, shadow_oid=None, replaced_exists=True)
+    assert after == ObservedSwap(target_oid=before.shadow_oid, shadow_oid=None)
+    assert replaced_objects <= set(scenario.leftovers())
     drop_replaced(scenario.access, scenario.names)
-    assert not read_swap(scenario.access, scenario.database, scenario.names).replaced_exists
+    assert not replaced_objects & set(scenario.leftovers())
 
 
 def test_after_a_crash_anywhere_the_target_is_old_or_closed_and_the_next_swap_completes(

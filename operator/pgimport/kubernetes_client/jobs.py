@@ -26,7 +26,6 @@ def parse_job(body: Json, import_uid: str) -> ObservedJob:
         complete="Complete" in conditions,
         failed_reason=failed.get("reason"),
         failed_message=failed.get("message"),
-        failed_count=status.get("failed", 0),
         ttl_set="ttlSecondsAfterFinished" in spec,
         deleting="deletionTimestamp" in meta,
     )

@@ -71,7 +71,6 @@ class ObservedJob:
     complete: bool = False
     failed_reason: str | None = None  # reason of the condition FailureTarget or Failed
     failed_message: str | None = None
-    failed_count: int = 0
     ttl_set: bool = False
     deleting: bool = False
 
@@ -100,7 +99,6 @@ class ObservedSwap:
     target_oid: int | None = None
     shadow_oid: int | None = None
     target_open: bool = True  # the target accepts connections; true if it does not exist
-    replaced_exists: bool = False  # the replaced database or its role still exists
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

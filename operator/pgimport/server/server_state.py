@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from pgimport.model.errors import ServerUnavailable
-from pgimport.model.names import AttemptNames, replaced_names
+from pgimport.model.names import AttemptNames
 from pgimport.model.observations import ObservedServer, ObservedSwap
 from pgimport.model.reasons import Failure, Reason
 from pgimport.server.access import Access
@@ -49,18 +49,14 @@ def _not_fit(access: Access, cause: str) -> ServerUnavailable:
 
 def read_swap(access: Access, target: str, names: AttemptNames, *, connect: Connect = connect) -> ObservedSwap:
     """Reads the OIDs of target and shadow; after the swap, the target has the OID that the shadow had."""
-    replaced = replaced_names(names.database)
     with session(access, connect=connect) as connection:
-        existing = read_shared_objects(
-            connection, databases=[target, names.database, replaced.database], roles=[replaced.role]
-        )
+        existing = read_shared_objects(connection, databases=[target, names.database])
     return ObservedSwap(
         target_oid=existing.databases[target].oid if target in existing.databases else None,
         shadow_oid=existing.databases[names.database].oid if names.database in existing.databases else None,
         target_open=target not in existing.databases
         or existing.databases[target].accepts_sessions
         or existing.databases[target].invalid,
-        replaced_exists=replaced.database in existing.databases or replaced.role in existing.roles,
     )
 
 
