@@ -1,4 +1,4 @@
-"""What is logged: one JSON object a line, and no secret in it."""
+"""Checks that each log line is one JSON object without a secret."""
 
 import json
 import logging
@@ -26,7 +26,7 @@ TEXTS = [
 
 
 @pytest.mark.parametrize(("text", "shown"), TEXTS)
-def test_a_secret_is_never_shown(text: str, shown: str) -> None:
+def test_a_secret_is_redacted(text: str, shown: str) -> None:
     assert redact(text) == shown
     assert SECRET not in redact(text)
 
@@ -40,16 +40,16 @@ def test_a_secret_is_never_shown(text: str, shown: str) -> None:
         "https://example.com/a@b",
     ],
 )
-def test_what_is_no_secret_stays(text: str) -> None:
+def test_other_text_is_kept(text: str) -> None:
     assert redact(text) == text
 
 
-def test_redacting_twice_changes_nothing_more() -> None:
+def test_redacting_twice_changes_nothing() -> None:
     text = "postgresql://ada:x@h password='y' SCRAM-SHA-256$z"
     assert redact(redact(text)) == redact(text)
 
 
-def test_a_line_is_one_json_object_with_a_redacted_traceback() -> None:
+def test_a_log_line_is_one_json_object_with_a_redacted_traceback() -> None:
     try:
         raise ValueError(f"postgresql://ada:{SECRET}@h")
     except ValueError:

@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parent.parent / "operator"
 
 
-def start(*arguments: str) -> "subprocess.CompletedProcess[str]":
+def run_program(*arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [sys.executable, "-m", "pgimport", *arguments],
         cwd=ROOT,
@@ -20,16 +20,16 @@ def start(*arguments: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
-@pytest.mark.parametrize("arguments", [(), ("breakfast",)], ids=["no word", "a word that nobody knows"])
-def test_the_program_prints_its_usage(arguments: tuple[str, ...]) -> None:
-    ended = start(*arguments)
-    assert ended.returncode == 64
-    assert ended.stderr.startswith("usage: python -m pgimport operator|")
-    assert ended.stdout == ""
+@pytest.mark.parametrize("arguments", [(), ("unknown",)], ids=["no argument", "an unknown program"])
+def test_wrong_arguments_print_the_usage(arguments: tuple[str, ...]) -> None:
+    process = run_program(*arguments)
+    assert process.returncode == 64
+    assert process.stderr.startswith("usage: python -m pgimport operator|")
+    assert process.stdout == ""
 
 
-def test_the_operator_without_its_environment_names_the_variable() -> None:
-    ended = subprocess.run(
+def test_the_operator_names_a_missing_environment_variable() -> None:
+    process = subprocess.run(
         [sys.executable, "-m", "pgimport", "operator"],
         cwd=ROOT,
         env={},
@@ -38,6 +38,6 @@ def test_the_operator_without_its_environment_names_the_variable() -> None:
         timeout=60,
         check=False,
     )
-    assert ended.returncode == 78
-    assert ended.stderr.startswith("PGIMPORT_")
-    assert "Traceback" not in ended.stderr
+    assert process.returncode == 78
+    assert process.stderr.startswith("PGIMPORT_")
+    assert "Traceback" not in process.stderr

@@ -1,27 +1,27 @@
-"""The environment: read once, and every error names its variable."""
+"""Checks that the settings are parsed, and that each error names the environment variable."""
 
 import pytest
 
 from pgimport.settings import SettingsError, read_settings
 
-GOOD = {"PGIMPORT_NAMESPACE": "system", "PGIMPORT_WORKER_IMAGES": '{"17": "worker:17"}'}
+VALID = {"PGIMPORT_NAMESPACE": "system", "PGIMPORT_WORKER_IMAGES": '{"17": "worker:17"}'}
 
 
-def test_two_variables_are_enough() -> None:
-    settings = read_settings(GOOD | {"HOME": "/root"})
+def test_two_variables_are_required() -> None:
+    settings = read_settings(VALID | {"HOME": "/root"})
     assert (settings.namespace, settings.worker_images) == ("system", {"17": "worker:17"})
     assert (settings.log_level, settings.workers, settings.image_pull_secrets) == ("info", 8, ())
     policy = settings.to_policy()
     assert (policy.operator_namespace, policy.worker_images) == ("system", {"17": "worker:17"})
 
 
-def test_a_list_has_commas() -> None:
-    settings = read_settings(GOOD | {"PGIMPORT_IMAGE_PULL_SECRETS": "one, two,"})
+def test_a_list_is_separated_by_commas() -> None:
+    settings = read_settings(VALID | {"PGIMPORT_IMAGE_PULL_SECRETS": "one, two,"})
     assert settings.to_policy().image_pull_secrets == ("one", "two")
 
 
-def test_an_empty_variable_is_as_good_as_none() -> None:
-    assert read_settings(GOOD | {"PGIMPORT_WORKERS": ""}).workers == 8
+def test_an_empty_variable_counts_as_absent() -> None:
+    assert read_settings(VALID | {"PGIMPORT_WORKERS": ""}).workers == 8
 
 
 @pytest.mark.parametrize(
@@ -30,14 +30,16 @@ def test_an_empty_variable_is_as_good_as_none() -> None:
         pytest.param({"PGIMPORT_NAMESPACE": ""}, "PGIMPORT_NAMESPACE: Field required", id="a variable is missing"),
         pytest.param({"PGIMPORT_WORKER_IMAGES": "17=worker"}, "PGIMPORT_WORKER_IMAGES: not JSON", id="no JSON"),
         pytest.param({"PGIMPORT_WORKER_IMAGES": "[1]"}, "PGIMPORT_WORKER_IMAGES: Input should", id="the wrong JSON"),
-        pytest.param({"PGIMPORT_WORKER_IMAGES": '{"17": 17}'}, "PGIMPORT_WORKER_IMAGES: Input", id="an image's number"),
+        pytest.param(
+            {"PGIMPORT_WORKER_IMAGES": '{"17": 17}'}, "PGIMPORT_WORKER_IMAGES: Input", id="a number as an image"
+        ),
         pytest.param({"PGIMPORT_WORKERS": "many"}, "PGIMPORT_WORKERS: Input should be a valid integer", id="no number"),
-        pytest.param({"PGIMPORT_WORKERS": "0"}, "PGIMPORT_WORKERS: Input should be greater", id="nobody works"),
-        pytest.param({"PGIMPORT_SWEEP_SECONDS": "11"}, "PGIMPORT_SWEEP_SECONDS: ", id="too seldom"),
+        pytest.param({"PGIMPORT_WORKERS": "0"}, "PGIMPORT_WORKERS: Input should be greater", id="no worker"),
+        pytest.param({"PGIMPORT_SWEEP_SECONDS": "11"}, "PGIMPORT_SWEEP_SECONDS: ", id="too long an interval"),
         pytest.param({"PGIMPORT_HEALTH_PORT": "70000"}, "PGIMPORT_HEALTH_PORT: ", id="no port"),
     ],
 )
 def test_an_error_names_the_variable(changes: dict[str, str], words: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        read_settings(GOOD | changes)
+        read_settings(VALID | changes)
     assert str(caught.value).startswith(words)

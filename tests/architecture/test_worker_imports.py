@@ -1,4 +1,4 @@
-"""The worker runs in a pod that has neither Kubernetes' client nor the operator's framework."""
+"""Checks that the worker starts without the Kubernetes client, kopf and the packages of the operator."""
 
 import subprocess
 import sys
@@ -25,6 +25,6 @@ print(pgimport.worker.main.main(["nonsense"]))
 """
 
 
-def test_the_worker_starts_without_the_operators_rooms() -> None:
-    ended = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=False)
-    assert (ended.returncode, ended.stdout) == (0, "2\n"), ended.stderr
+def test_the_worker_starts_without_the_operators_packages() -> None:
+    process = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=False)
+    assert (process.returncode, process.stdout) == (0, "2\n"), process.stderr

@@ -1,6 +1,6 @@
-"""The Job of an import, whole, against golden files; and what must hold for each of them.
+"""Compares the Jobs of imports with golden files, and checks the rules that hold for each of them.
 
-A golden file is written anew by `PGIMPORT_WRITE_GOLDEN=1 pytest tests/manifest`; read the difference.
+`PGIMPORT_WRITE_GOLDEN=1 pytest tests/manifest` writes the golden files. Read the difference before you commit it.
 """
 
 import json
@@ -26,7 +26,7 @@ LONG = "a" * 240 + ".b.c-0123456"
 
 
 def a_plan(name: str = "debian", labels: dict[str, str] | None = None, attempts_left: int = 3, **spec: Any) -> JobPlan:
-    found = an_import_spec(**spec)
+    import_spec = an_import_spec(**spec)
     order = Order(
         import_uid="import-uid",
         import_name=name,
@@ -40,11 +40,11 @@ def a_plan(name: str = "debian", labels: dict[str, str] | None = None, attempts_
             creatable_extensions=["citext"],
         ),
         allowed_extensions=["citext"],
-        dry_run=found.dry_run,
+        dry_run=import_spec.dry_run,
     )
     return JobPlan(
         meta=a_meta(name, labels=labels or {}),
-        spec=found,
+        spec=import_spec,
         source_secret=SecretKey(name="source", key="url"),
         order=order,
         image="registry/worker:17",
@@ -52,7 +52,7 @@ def a_plan(name: str = "debian", labels: dict[str, str] | None = None, attempts_
     )
 
 
-PULLED = a_policy(image_pull_policy="Always", image_pull_secrets=("registry-key",))
+PRIVATE_REGISTRY_POLICY = a_policy(image_pull_policy="Always", image_pull_secrets=("registry-key",))
 CASES: dict[str, tuple[JobPlan, Policy]] = {
     "job": (a_plan(), a_policy()),
     "dry-run": (a_plan(dryRun=True, target=None), a_policy()),
@@ -65,7 +65,7 @@ CASES: dict[str, tuple[JobPlan, Policy]] = {
             maxAttempts=1,
             attempts_left=1,
         ),
-        PULLED,
+        PRIVATE_REGISTRY_POLICY,
     ),
     "long-name": (a_plan(LONG), a_policy()),
     "files": (
@@ -84,8 +84,8 @@ def build(case: str) -> dict[str, Any]:
 
 
 def pod_of(job: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = job["spec"]["template"]["spec"]
-    return found
+    pod: dict[str, Any] = job["spec"]["template"]["spec"]
+    return pod
 
 
 def containers_of(job: dict[str, Any]) -> list[dict[str, Any]]:
@@ -93,7 +93,7 @@ def containers_of(job: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 @each
-def test_a_job_is_what_it_was(case: str) -> None:
+def test_a_job_equals_its_golden_file(case: str) -> None:
     path = GOLDEN / f"{case}.yaml"
     built = build(case)
     if os.environ.get("PGIMPORT_WRITE_GOLDEN"):
@@ -102,12 +102,12 @@ def test_a_job_is_what_it_was(case: str) -> None:
 
 
 @each
-def test_kubernetes_knows_every_field(case: str) -> None:
+def test_each_field_is_in_the_schema_of_kubernetes(case: str) -> None:
     kubernetes_validate.validate(build(case), KUBERNETES, strict=True)
 
 
 @each
-def test_every_pod_is_restricted(case: str) -> None:
+def test_each_pod_meets_the_restricted_standard(case: str) -> None:
     pod = pod_of(build(case))
     assert pod["automountServiceAccountToken"] is False
     assert pod["securityContext"]["runAsNonRoot"] is True
@@ -126,7 +126,7 @@ def test_every_pod_is_restricted(case: str) -> None:
 
 
 @each
-def test_every_mount_has_its_volume(case: str) -> None:
+def test_each_mount_has_a_volume(case: str) -> None:
     job = build(case)
     volumes = {volume["name"] for volume in pod_of(job)["volumes"]}
     mounted = {mount["name"] for container in containers_of(job) for mount in container["volumeMounts"]}
@@ -144,7 +144,7 @@ def test_names_and_labels_fit(case: str) -> None:
 
 
 @each
-def test_a_disruption_is_judged_before_an_exit_code(case: str) -> None:
+def test_the_rule_for_disruptions_comes_before_the_rule_for_exit_codes(case: str) -> None:
     first, second = build(case)["spec"]["podFailurePolicy"]["rules"]
     assert first == {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
     assert second["action"] == "FailJob"
@@ -153,14 +153,14 @@ def test_a_disruption_is_judged_before_an_exit_code(case: str) -> None:
 
 
 @each
-def test_only_the_import_knows_the_attempts_seed(case: str) -> None:
+def test_only_the_import_container_mounts_the_seed(case: str) -> None:
     for container in containers_of(build(case)):
         knows = any(mount["name"] == "seed" for mount in container["volumeMounts"])
         assert knows == (container["name"] == "import")
 
 
 @each
-def test_the_job_goes_with_its_import_and_holds_nothing_up(case: str) -> None:
+def test_a_job_is_deleted_with_its_import_and_does_not_block_it(case: str) -> None:
     job = build(case)
     (owner,) = job["metadata"]["ownerReferences"]
     assert (owner["kind"], owner["uid"], owner["controller"]) == ("PostgresImport", "import-uid", True)
@@ -169,21 +169,21 @@ def test_the_job_goes_with_its_import_and_holds_nothing_up(case: str) -> None:
 
 
 @each
-def test_the_order_arrives_as_it_was_given(case: str) -> None:
+def test_each_container_gets_the_order(case: str) -> None:
     for container in containers_of(build(case)):
-        value = next(one["value"] for one in container["env"] if one["name"] == ENV_ORDER)
+        value = next(variable["value"] for variable in container["env"] if variable["name"] == ENV_ORDER)
         assert Order.model_validate_json(value) == CASES[case][0].order
 
 
 @each
-def test_no_secret_and_no_url_is_in_it(case: str) -> None:
+def test_a_job_contains_no_secret_and_no_url(case: str) -> None:
     text = json.dumps(build(case)).lower()
     assert "://" not in text
     assert "password" not in text
 
 
 @pytest.mark.parametrize(
-    ("asked", "requests", "limits"),
+    ("resources", "requests", "limits"),
     [
         pytest.param({}, {"cpu": "100m", "memory": "128Mi"}, {"memory": "1Gi"}, id="nothing"),
         pytest.param(
@@ -206,28 +206,28 @@ def test_no_secret_and_no_url_is_in_it(case: str) -> None:
         ),
     ],
 )
-def test_a_default_never_contradicts_what_was_asked(
-    asked: dict[str, Any], requests: dict[str, str], limits: dict[str, str]
+def test_defaults_are_adapted_to_the_requested_resources(
+    resources: dict[str, Any], requests: dict[str, str], limits: dict[str, str]
 ) -> None:
-    job = build_import_job(a_plan(resources=asked), a_policy())
+    job = build_import_job(a_plan(resources=resources), a_policy())
     for container in containers_of(job):
         assert container["resources"] == {"requests": requests, "limits": limits}
 
 
 @pytest.mark.parametrize(
     ("left", "limit"),
-    [pytest.param(3, 2, id="three"), pytest.param(1, 0, id="one"), pytest.param(0, 0, id="none is one all the same")],
+    [pytest.param(3, 2, id="three"), pytest.param(1, 0, id="one"), pytest.param(0, 0, id="none")],
 )
-def test_the_attempts_are_the_jobs_own(left: int, limit: int) -> None:
+def test_the_backoff_limit_follows_from_the_attempts_left(left: int, limit: int) -> None:
     assert build_import_job(a_plan(attempts_left=left), a_policy())["spec"]["backoffLimit"] == limit
 
 
-def test_two_imports_of_one_long_beginning_have_different_names_and_labels() -> None:
-    one, other = (build_import_job(a_plan("a" * 250 + end), a_policy()) for end in ("x", "y"))
-    assert one["metadata"]["labels"]["capydb.dev/import"] != other["metadata"]["labels"]["capydb.dev/import"]
+def test_long_import_names_with_the_same_start_have_different_labels() -> None:
+    first, second = (build_import_job(a_plan("a" * 250 + end), a_policy()) for end in ("x", "y"))
+    assert first["metadata"]["labels"]["capydb.dev/import"] != second["metadata"]["labels"]["capydb.dev/import"]
 
 
-def test_a_job_that_nobody_queues_is_born_at_work() -> None:
+def test_a_job_without_a_queue_starts_at_once() -> None:
     assert "suspend" not in build("job")["spec"]
     assert build("queued")["spec"]["suspend"] is True
     assert "team" not in build("queued")["metadata"]["labels"]

@@ -1,4 +1,4 @@
-"""The small objects: known to Kubernetes in every field, owned, and without a secret in them."""
+"""Checks that Secrets, roles and events are valid in Kubernetes, owned, and contain no secret."""
 
 from typing import Any
 
@@ -20,33 +20,33 @@ OBJECTS = [
 ]
 
 
-@pytest.mark.parametrize("built", OBJECTS)
-def test_kubernetes_knows_every_field(built: dict[str, Any]) -> None:
-    kubernetes_validate.validate(built, KUBERNETES, strict=True)
+@pytest.mark.parametrize("manifest", OBJECTS)
+def test_each_field_is_in_the_schema_of_kubernetes(manifest: dict[str, Any]) -> None:
+    kubernetes_validate.validate(manifest, KUBERNETES, strict=True)
 
 
-def test_no_rule_is_for_all_secrets() -> None:
-    """A rule without names would be one for all of them."""
+def test_no_role_allows_all_secrets() -> None:
+    """A rule without names would allow all Secrets."""
     assert build_connection_reader("shop", [])["rules"] == []
     assert build_connection_reader("shop", ["b", "a"])["rules"][0]["resourceNames"] == ["a", "b"]
 
 
 @pytest.mark.parametrize("build", [build_job_secret, build_connection_secret])
 def test_a_secret_is_owned_and_empty(build: Any) -> None:
-    built = build(META)
-    assert not {"data", "stringData"} & set(built)
-    assert built["metadata"]["ownerReferences"][0]["uid"] == META.uid
-    assert len(built["metadata"]["name"]) <= 253
+    manifest = build(META)
+    assert not {"data", "stringData"} & set(manifest)
+    assert manifest["metadata"]["ownerReferences"][0]["uid"] == META.uid
+    assert len(manifest["metadata"]["name"]) <= 253
 
 
-def test_an_event_names_its_object_and_fits() -> None:
-    built = build_event("PostgresImport", META, "Stalled", "x" * 2000, warning=True, namespace="shop")
-    assert (built["type"], built["reason"]) == ("Warning", "Stalled")
-    assert len(built["note"]) <= 1024
-    assert built["regarding"]["uid"] == META.uid
-    assert len(built["metadata"]["generateName"]) <= 248
+def test_an_event_names_its_object_and_has_a_short_note() -> None:
+    manifest = build_event("PostgresImport", META, "Stalled", "x" * 2000, warning=True, namespace="shop")
+    assert (manifest["type"], manifest["reason"]) == ("Warning", "Stalled")
+    assert len(manifest["note"]) <= 1024
+    assert manifest["regarding"]["uid"] == META.uid
+    assert len(manifest["metadata"]["generateName"]) <= 248
 
 
-def test_a_good_event_is_no_warning() -> None:
-    built = build_event("Project", META, "Ready", "it is ready", warning=False, namespace="pgimport")
-    assert built["type"] == "Normal"
+def test_an_event_without_warning_is_normal() -> None:
+    manifest = build_event("Project", META, "Ready", "it is ready", warning=False, namespace="pgimport")
+    assert manifest["type"] == "Normal"

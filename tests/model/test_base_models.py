@@ -1,4 +1,4 @@
-"""Checks how fields of models are named in resources."""
+"""Checks the field names of resources."""
 
 import pytest
 
@@ -19,5 +19,5 @@ from pgimport.model.base_models import to_resource_name
         ("sha256", "sha256"),
     ],
 )
-def test_fields_are_named_as_kubernetes_names_them(field: str, name: str) -> None:
+def test_field_names_follow_the_conventions_of_kubernetes(field: str, name: str) -> None:
     assert to_resource_name(field) == name

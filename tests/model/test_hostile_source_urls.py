@@ -1,7 +1,7 @@
-"""Known tricks with URLs: what each is taken for, and whether it may be reached.
+"""Checks how hostile URLs are parsed, and whether their addresses may be reached.
 
-Names are resolved as a system's resolver would: numbers in any spelling are addresses, `*.nip.io` names are what they
-say, everything else is public.
+`resolve` acts like a system resolver: it accepts numbers in any notation, resolves `*.nip.io` names to the address that
+they contain, and all other names to a public address.
 """
 
 import ipaddress
@@ -32,7 +32,7 @@ def resolve(host: str, port: int) -> list[str]:
     )
 
 
-def outcome(text: str) -> Reason | str:
+def find_outcome(text: str) -> Reason | str:
     url = parse_source(text)
     if isinstance(url, Failure):
         return url.reason
@@ -42,24 +42,24 @@ def outcome(text: str) -> Reason | str:
 
 @pytest.mark.parametrize("scheme", [PG, "https://{}/dump"], ids=["live", "file"])
 @pytest.mark.parametrize("name", HOSTS)
-def test_a_host(name: str, scheme: str) -> None:
+def test_a_hostile_host_is_refused_or_resolved_safely(name: str, scheme: str) -> None:
     host, expected = HOSTS[name]
-    assert outcome(scheme.format(host)) is expected
+    assert find_outcome(scheme.format(host)) is expected
 
 
 @pytest.mark.parametrize("parameter", PARAMETERS)
-def test_a_parameter(parameter: str) -> None:
-    assert outcome(PG.format("a.example.com") + f"?{parameter}") is INVALID
+def test_a_hostile_parameter_is_refused(parameter: str) -> None:
+    assert find_outcome(PG.format("a.example.com") + f"?{parameter}") is INVALID
 
 
 @pytest.mark.parametrize("name", WHOLE)
-def test_a_whole_url(name: str) -> None:
-    assert outcome(WHOLE[name]) is INVALID
+def test_a_hostile_url_is_refused(name: str) -> None:
+    assert find_outcome(WHOLE[name]) is INVALID
 
 
 @pytest.mark.parametrize(
     "host", ["a.example.com", "a.example.com.", "xn--exmple-cua.com", "8.8.8.8", "[2606:4700::1111]", "A.EXAMPLE.COM"]
 )
-def test_what_is_meant_well_passes(host: str) -> None:
+def test_a_harmless_host_is_accepted(host: str) -> None:
     for text in (PG.format(host), f"https://{host}/dump?X-Signature=a%2Fb&c=d@e"):
-        assert not isinstance(outcome(text), Reason)
+        assert not isinstance(find_outcome(text), Reason)

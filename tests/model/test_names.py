@@ -1,4 +1,4 @@
-"""Derived names: always the same for one owner, never the same for two, and never too long."""
+"""Checks that derived names are repeatable, unique for their owner, and short enough."""
 
 import re
 import secrets
@@ -16,57 +16,57 @@ PLAIN_IDENTIFIER = re.compile(r"[a-z0-9_]+")
 
 
 @given(subdomains, uids)
-def test_a_job_has_a_name_that_can_be_a_label(name: str, uid: str) -> None:
-    found = names.job_name(name, uid)
-    assert len(found) <= 63
-    assert DNS_LABEL.fullmatch(found)
-    assert found == names.job_name(name, uid)
+def test_the_name_of_a_job_is_a_dns_label(name: str, uid: str) -> None:
+    derived_name = names.job_name(name, uid)
+    assert len(derived_name) <= 63
+    assert DNS_LABEL.fullmatch(derived_name)
+    assert derived_name == names.job_name(name, uid)
 
 
 @given(labels, subdomains, uids)
-def test_a_database_needs_no_quotes(project: str, preview: str, uid: str) -> None:
+def test_the_names_of_a_database_and_its_owner_need_no_quotes(project: str, preview: str, uid: str) -> None:
     database = names.preview_database_name(project, preview, uid)
     role = names.owner_role_name(database)
-    for found in (database, role):
-        assert len(found) <= 63
-        assert PLAIN_IDENTIFIER.fullmatch(found)
+    for derived_name in (database, role):
+        assert len(derived_name) <= 63
+        assert PLAIN_IDENTIFIER.fullmatch(derived_name)
     assert role != database
     assert role.endswith("_owner")
 
 
 @given(subdomains, st.lists(uids, min_size=2, max_size=2, unique=True))
-def test_two_owners_of_one_name_never_meet(name: str, two: list[str]) -> None:
-    one, other = two
-    assert names.job_name(name, one) != names.job_name(name, other)
-    assert names.preview_database_name("p", name, one) != names.preview_database_name("p", name, other)
-    assert names.attempt_names(one) != names.attempt_names(other)
+def test_owners_with_the_same_name_get_different_names(name: str, owner_uids: list[str]) -> None:
+    first, second = owner_uids
+    assert names.job_name(name, first) != names.job_name(name, second)
+    assert names.preview_database_name("p", name, first) != names.preview_database_name("p", name, second)
+    assert names.attempt_names(first) != names.attempt_names(second)
 
 
 @given(uids)
-def test_an_attempt_and_what_it_replaces_have_names_of_their_own(uid: str) -> None:
+def test_an_attempt_and_the_database_that_it_replaces_have_different_names(uid: str) -> None:
     shadow = names.attempt_names(uid)
     old = names.replaced_names(shadow.database)
     assert shadow.database != old.database
-    assert all(len(found) <= 63 for found in (shadow.database, shadow.role, old.database, old.role))
+    assert all(len(derived_name) <= 63 for derived_name in (shadow.database, shadow.role, old.database, old.role))
 
 
 @given(subdomains)
-def test_a_connection_secret_has_a_name_that_kubernetes_takes(preview: str) -> None:
-    found = names.connection_secret_name(preview)
-    assert len(found) <= 253
-    assert all(part and part[0].isalnum() and part[-1].isalnum() for part in found.split("."))
-    assert re.search(r"[a-z0-9]-connection$", found)
+def test_the_name_of_a_connection_secret_is_a_dns_subdomain(preview: str) -> None:
+    derived_name = names.connection_secret_name(preview)
+    assert len(derived_name) <= 253
+    assert all(part and part[0].isalnum() and part[-1].isalnum() for part in derived_name.split("."))
+    assert re.search(r"[a-z0-9]-connection$", derived_name)
 
 
-def test_two_long_owners_of_one_beginning_never_meet() -> None:
-    one, other = (names.owner_role_name("x" * 62 + end) for end in "ab")
-    assert one != other
+def test_long_databases_with_the_same_start_get_different_owners() -> None:
+    first, second = (names.owner_role_name("x" * 62 + end) for end in "ab")
+    assert first != second
 
 
-def test_an_attempts_password_is_made_of_seed_and_pod() -> None:
+def test_the_password_of_an_attempt_depends_on_seed_and_pod() -> None:
     seed = secrets.token_bytes(32)
-    made = names.attempt_password(seed, "pod")
-    assert made == names.attempt_password(seed, "pod")
-    assert made != names.attempt_password(seed, "another pod")
-    assert made != names.attempt_password(secrets.token_bytes(32), "pod")
-    assert seed.hex() not in made
+    password = names.attempt_password(seed, "pod")
+    assert password == names.attempt_password(seed, "pod")
+    assert password != names.attempt_password(seed, "another pod")
+    assert password != names.attempt_password(secrets.token_bytes(32), "pod")
+    assert seed.hex() not in password

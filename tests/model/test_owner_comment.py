@@ -1,4 +1,4 @@
-"""The comment on what we make: read again as it was written, and nobody else's is taken for ours."""
+"""Checks that our comments on databases and roles are parsed, and that other comments are not taken for ours."""
 
 import json
 
@@ -12,10 +12,10 @@ uids = st.uuids().map(str)
 
 
 @given(uids, st.none() | uids, st.none() | uids, st.none() | uids)
-def test_a_mark_is_read_as_it_was_written(
-    project: str, preview: str | None, found: str | None, pod: str | None
+def test_parsing_a_formatted_comment_returns_it(
+    project: str, preview: str | None, import_uid: str | None, pod: str | None
 ) -> None:
-    mark = OwnerComment(project_uid=project, preview_uid=preview, import_uid=found, pod_uid=pod)
+    mark = OwnerComment(project_uid=project, preview_uid=preview, import_uid=import_uid, pod_uid=pod)
     assert parse_owner_comment(format_owner_comment(mark)) == mark
 
 
@@ -33,7 +33,7 @@ def test_a_mark_is_read_as_it_was_written(
         pytest.param('{"pgimport": {"projectUID": 7}}', id="an owner that is a number"),
     ],
 )
-def test_what_is_not_our_mark_is_none(comment: str | None) -> None:
+def test_another_comment_is_not_ours(comment: str | None) -> None:
     assert parse_owner_comment(comment) is None
 
 
@@ -43,5 +43,5 @@ def test_what_is_not_our_mark_is_none(comment: str | None) -> None:
         st.none() | st.integers(), lambda inner: st.dictionaries(st.just(COMMENT_KEY), inner), max_leaves=3
     ).map(json.dumps)
 )
-def test_no_comment_is_too_strange(comment: str) -> None:
+def test_any_comment_can_be_parsed(comment: str) -> None:
     assert parse_owner_comment(comment) is None

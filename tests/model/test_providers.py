@@ -1,4 +1,4 @@
-"""Whose service a source is, and what follows from it."""
+"""Checks how providers and poolers are detected, and which objects belong to a provider."""
 
 import pytest
 
@@ -23,7 +23,7 @@ HEROKU = "ec2-1-2-3-4.compute-1.amazonaws.com"
 
 
 @pytest.mark.parametrize(
-    ("host", "signs", "wished", "found"),
+    ("host", "fingerprint", "choice", "provider"),
     [
         pytest.param(NEON, None, "auto", "neon", id="neon by host"),
         pytest.param(f"{NEON.upper()}.", None, "auto", "neon", id="capitals and a trailing dot"),
@@ -34,8 +34,10 @@ HEROKU = "ec2-1-2-3-4.compute-1.amazonaws.com"
         pytest.param(HEROKU, None, "auto", "heroku", id="heroku by host"),
         pytest.param("dpg-c1-a.oregon-postgres.render.com", None, "auto", "render", id="render by host"),
         pytest.param("roundhouse.proxy.rlwy.net", None, "auto", "railway", id="railway by host"),
-        pytest.param("db.example.com", None, "auto", "none", id="nobody's"),
-        pytest.param("evil-neon.tech.example.com", None, "auto", "none", id="a name within a name"),
+        pytest.param("db.example.com", None, "auto", "none", id="no provider"),
+        pytest.param(
+            "evil-neon.tech.example.com", None, "auto", "none", id="a provider's domain inside another domain"
+        ),
         pytest.param(None, None, "auto", "none", id="a dump file"),
         pytest.param(
             "10.0.0.1", ProviderFingerprint(roles=frozenset({"rds_superuser"})), "auto", "rds", id="by a role"
@@ -46,26 +48,30 @@ HEROKU = "ec2-1-2-3-4.compute-1.amazonaws.com"
         pytest.param(
             "10.0.0.1", ProviderFingerprint(settings=frozenset({"rds.extensions"})), "auto", "rds", id="by a setting"
         ),
-        pytest.param(
-            RDS, ProviderFingerprint(schemas=frozenset({"heroku_ext"})), "auto", "heroku", id="heroku lives on rds"
-        ),
+        pytest.param(RDS, ProviderFingerprint(schemas=frozenset({"heroku_ext"})), "auto", "heroku", id="heroku on rds"),
         pytest.param(
             "10.0.0.1",
             ProviderFingerprint(schemas=frozenset({"auth", "storage"})),
             "auto",
             "none",
-            id="anybody's schema",
+            id="schemas that any server may have",
         ),
         pytest.param(
-            NEON, ProviderFingerprint(roles=frozenset({"neon_superuser"})), "supabase", "supabase", id="the user's word"
+            NEON,
+            ProviderFingerprint(roles=frozenset({"neon_superuser"})),
+            "supabase",
+            "supabase",
+            id="the user's choice",
         ),
         pytest.param(
-            NEON, ProviderFingerprint(roles=frozenset({"neon_superuser"})), "none", "none", id="the user says: nobody's"
+            NEON, ProviderFingerprint(roles=frozenset({"neon_superuser"})), "none", "none", id="the user's choice: none"
         ),
     ],
 )
-def test_a_provider_is_found(host: str | None, signs: ProviderFingerprint | None, wished: str, found: str) -> None:
-    assert find_provider(host, signs, Provider(wished)).provider.value == found
+def test_a_provider_is_detected(
+    host: str | None, fingerprint: ProviderFingerprint | None, choice: str, provider: str
+) -> None:
+    assert find_provider(host, fingerprint, Provider(choice)).provider.value == provider
 
 
 @pytest.mark.parametrize(
@@ -80,13 +86,13 @@ def test_a_provider_is_found(host: str | None, signs: ProviderFingerprint | None
         pytest.param(NEON, 5432, None, "", id="neon directly"),
         pytest.param(SUPABASE, 5432, None, "", id="supabase directly"),
         pytest.param(RDS, 5432, None, "", id="rds directly"),
-        pytest.param("my-pooler.example.com", 6432, None, "", id="a name that only sounds so"),
+        pytest.param("my-pooler.example.com", 6432, None, "", id="pooler in the name of another host"),
     ],
 )
-def test_T16_a_pooler_is_known_by_its_address(host: str, port: int, mode: str | None, instead: str) -> None:
-    found = find_pooler(host, port)
-    assert (found and found.mode) == mode
-    assert instead in (found.instead if found else "")
+def test_T16_a_pooler_is_recognised_by_its_address(host: str, port: int, mode: str | None, instead: str) -> None:
+    pooler = find_pooler(host, port)
+    assert (pooler and pooler.mode) == mode
+    assert instead in (pooler.instead if pooler else "")
 
 
 @pytest.mark.parametrize(
@@ -101,11 +107,11 @@ def test_T18_an_unreachable_host_of_a_provider_has_a_hint(host: str, words: str)
     assert words in (hint_for_host(host) or "")
 
 
-def test_a_host_of_nobody_has_no_hint() -> None:
+def test_a_host_without_a_provider_has_no_hint() -> None:
     assert hint_for_host("db.example.com") is None
 
 
-def test_what_is_the_providers_own_stays_behind() -> None:
+def test_a_providers_own_schemas_and_extensions_are_found() -> None:
     row = find_provider(SUPABASE)
     assert find_provider_schemas(row, ["public", "auth", "storage", "shop"]) == ["auth", "storage"]
     assert find_provider_extensions(row, ["vector", "pg_net", "supabase_vault"]) == ["pg_net", "supabase_vault"]
@@ -114,6 +120,6 @@ def test_what_is_the_providers_own_stays_behind() -> None:
     assert find_provider_schemas(unknown, ["auth"]) == find_provider_extensions(unknown, ["pg_net"]) == []
 
 
-def test_every_provider_of_the_spec_has_a_row() -> None:
+def test_each_provider_of_the_spec_has_rules() -> None:
     assert {row.provider for row in PROVIDERS} == set(Provider) - {Provider.AUTO, Provider.NONE}
     assert all(row.schemas.isdisjoint({"public", "pg_catalog"}) for row in PROVIDERS)

@@ -8,20 +8,20 @@ from pgimport.model.reasons import EXIT_OK, MEANINGS, Failure, Reason, RetryClas
 
 
 @pytest.mark.parametrize("reason", [reason for reason, meaning in MEANINGS.items() if meaning.exit_code is not None])
-def test_an_exit_code_means_its_reason(reason: Reason) -> None:
+def test_an_exit_code_leads_back_to_its_reason(reason: Reason) -> None:
     assert find_reason_by_exit_code(Failure(reason, "").exit_code) is reason
 
 
-def test_exit_codes_are_told_apart_and_lie_where_their_kind_lies() -> None:
-    places = {
+def test_exit_codes_are_unique_and_in_the_range_of_their_classification() -> None:
+    ranges = {
         RetryClassification.PERMANENT: range(64, 114),
         RetryClassification.TRANSIENT: range(10, 40),
         RetryClassification.RESOURCE: range(40, 50),
     }
-    coded = [meaning for meaning in MEANINGS.values() if meaning.exit_code is not None]
-    assert len({meaning.exit_code for meaning in coded}) == len(coded)
-    assert all(meaning.exit_code in places[meaning.classification] for meaning in coded)
-    assert EXIT_OK not in {meaning.exit_code for meaning in coded}
+    meanings_with_code = [meaning for meaning in MEANINGS.values() if meaning.exit_code is not None]
+    assert len({meaning.exit_code for meaning in meanings_with_code}) == len(meanings_with_code)
+    assert all(meaning.exit_code in ranges[meaning.classification] for meaning in meanings_with_code)
+    assert EXIT_OK not in {meaning.exit_code for meaning in meanings_with_code}
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_exit_codes_are_told_apart_and_lie_where_their_kind_lies() -> None:
         pytest.param(255, Reason.WORKER_FAILED, id="anything else"),
     ],
 )
-def test_an_exit_code_that_is_not_ours(code: int, reason: Reason) -> None:
+def test_an_unknown_exit_code_has_a_reason(code: int, reason: Reason) -> None:
     assert find_reason_by_exit_code(code) is reason
 
 

@@ -1,4 +1,4 @@
-"""Source URLs and their addresses: what is taken, what is refused, and that no refusal tells a password."""
+"""Checks which source URLs and addresses are accepted, and that no error contains a password."""
 
 import pytest
 
@@ -54,7 +54,7 @@ PASSWORD = "hunter2"
         ),
     ],
 )
-def test_good_urls_are_taken_apart(text: str, expected: SourceURL) -> None:
+def test_a_valid_url_is_parsed(text: str, expected: SourceURL) -> None:
     assert parse_source_url(text) == expected
 
 
@@ -94,12 +94,12 @@ def test_a_password_is_not_in_the_repr() -> None:
         pytest.param("postgresql://u:hunter2@h/d?sslmode=require&sslmode=disable", "twice", id="twice"),
     ],
 )
-def test_bad_urls_are_refused_without_their_password(text: str, words: str) -> None:
-    refused = parse_source_url(text)
-    assert isinstance(refused, Failure)
-    assert refused.reason is Reason.SOURCE_URL_INVALID
-    assert words in refused.message
-    assert PASSWORD not in refused.message
+def test_an_invalid_url_is_refused_without_showing_the_password(text: str, words: str) -> None:
+    failure = parse_source_url(text)
+    assert isinstance(failure, Failure)
+    assert failure.reason is Reason.SOURCE_URL_INVALID
+    assert words in failure.message
+    assert PASSWORD not in failure.message
 
 
 INSIDE = AllowedSources(allowed_hosts=["db.inside", "*.svc.cluster.local"], allowed_cidrs=["10.9.0.0/16"])
@@ -139,16 +139,16 @@ INSIDE = AllowedSources(allowed_hosts=["db.inside", "*.svc.cluster.local"], allo
         pytest.param("db.inside", ["fd00:ec2::254"], False, id="metadata v6, by host"),
     ],
 )
-def test_every_address_is_judged(host: str, addresses: list[str], allowed: bool) -> None:
-    judged = decide_address(host, addresses, INSIDE)
+def test_each_address_of_a_host_is_checked(host: str, addresses: list[str], allowed: bool) -> None:
+    decision = decide_address(host, addresses, INSIDE)
     if allowed:
-        assert judged == addresses[0]
+        assert decision == addresses[0]
     else:
-        assert isinstance(judged, Failure)
-        assert judged.reason is Reason.SOURCE_ADDRESS_FORBIDDEN
+        assert isinstance(decision, Failure)
+        assert decision.reason is Reason.SOURCE_ADDRESS_FORBIDDEN
 
 
-def test_the_address_is_pinned_and_the_name_stays() -> None:
+def test_the_checked_address_is_pinned_and_the_host_name_is_kept() -> None:
     url = parse_source_url("postgresql://u:p@db.example.com/d")
     assert isinstance(url, SourceURL)
     assert resolve_source(url, lambda host, port: ["93.184.216.34"], AllowedSources()) == PinnedURL(
@@ -156,13 +156,13 @@ def test_the_address_is_pinned_and_the_name_stays() -> None:
     )
 
 
-def test_an_unknown_name_is_no_forbidden_one() -> None:
+def test_a_host_that_cannot_be_resolved_is_unreachable() -> None:
     def resolve(host: str, port: int) -> list[str]:
         raise OSError(-2, "Name or service not known")
 
     url = parse_source_url("postgresql://u:p@nowhere.invalid/d")
     assert isinstance(url, SourceURL)
-    refused = resolve_source(url, resolve, AllowedSources())
-    assert isinstance(refused, Failure)
-    assert refused.reason is Reason.SOURCE_UNREACHABLE
-    assert "nowhere.invalid" in refused.message
+    failure = resolve_source(url, resolve, AllowedSources())
+    assert isinstance(failure, Failure)
+    assert failure.reason is Reason.SOURCE_UNREACHABLE
+    assert "nowhere.invalid" in failure.message

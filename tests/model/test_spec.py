@@ -1,4 +1,4 @@
-"""What users ask: defaults, and the rules between fields, each named."""
+"""Checks the defaults of the specs, and that errors name the field."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from tests.support.samples import an_import_spec
 
 from pgimport.model.spec import ImportSpec, PreviewSpec, ProjectSpec
 
-GOOD: dict[str, Any] = {
+VALID: dict[str, Any] = {
     "project": "shop",
     "source": {"urlSecretRef": {"name": "source", "key": "url"}},
     "target": {"previewDatabase": "pr-42"},
@@ -16,7 +16,7 @@ GOOD: dict[str, Any] = {
 SERVER = {"clusterID": "eu-1", "host": "pg", "adminSecretRef": {"name": "admin"}}
 
 
-def test_defaults_are_the_documented_ones() -> None:
+def test_defaults_of_an_import_are_as_documented() -> None:
     spec = an_import_spec()
     assert (spec.max_attempts, spec.jobs, spec.recreate, spec.dry_run, spec.suspend) == (3, 4, False, False, False)
     dumped = spec.model_dump(mode="json", by_alias=True)
@@ -38,14 +38,16 @@ def test_defaults_are_the_documented_ones() -> None:
         pytest.param({"maxAttempts": 11}, ("maxAttempts",), "less than or equal to 10", id="too many attempts"),
         pytest.param({"maxAttempts": 0}, ("maxAttempts",), "greater than or equal to 1", id="no attempt"),
         pytest.param({"timeout": "145h"}, (), "timeout must be more than 0s and at most 144h", id="too long"),
-        pytest.param({"stallTimeout": "0s"}, (), "stallTimeout must be more than 0s", id="no time at all"),
+        pytest.param({"stallTimeout": "0s"}, (), "stallTimeout must be more than 0s", id="too short"),
         pytest.param({"project": "Shop"}, ("project",), "should match pattern", id="a project's name with capitals"),
         pytest.param({"sourceURL": "postgresql://"}, ("sourceURL",), "Extra inputs", id="a URL in the spec"),
-        pytest.param({"verify": "trust"}, ("verify",), "Input should be 'counts'", id="a verification nobody knows"),
+        pytest.param({"verify": "trust"}, ("verify",), "Input should be 'counts'", id="an unknown verification"),
     ],
 )
-def test_a_bad_import_names_its_field(changes: dict[str, Any], field: tuple[str, ...], words: str) -> None:
-    body = {name: value for name, value in (GOOD | changes).items() if value is not None}
+def test_an_invalid_import_is_refused_with_the_field(
+    changes: dict[str, Any], field: tuple[str, ...], words: str
+) -> None:
+    body = {name: value for name, value in (VALID | changes).items() if value is not None}
     with pytest.raises(ValidationError) as caught:
         ImportSpec.model_validate(body)
     (error,) = caught.value.errors()
@@ -54,12 +56,12 @@ def test_a_bad_import_names_its_field(changes: dict[str, Any], field: tuple[str,
 
 
 @pytest.mark.parametrize("ttl", ["0s", "169h"])
-def test_a_previews_ttl_has_bounds(ttl: str) -> None:
+def test_a_ttl_out_of_range_is_refused(ttl: str) -> None:
     with pytest.raises(ValidationError, match="ttl must be more than 0s and at most 168h"):
         PreviewSpec.model_validate({"project": "shop", "ttl": ttl})
 
 
-def test_a_project_takes_its_limit_as_bytes_or_as_a_quantity() -> None:
-    for given, limit in ((1024, 1024), ("10Gi", 10 * 2**30)):
-        body = {"organizationID": "capy", "namespace": "shop", "server": SERVER, "storageLimitBytes": given}
+def test_a_storage_limit_may_be_bytes_or_a_quantity() -> None:
+    for value, limit in ((1024, 1024), ("10Gi", 10 * 2**30)):
+        body = {"organizationID": "capy", "namespace": "shop", "server": SERVER, "storageLimitBytes": value}
         assert ProjectSpec.model_validate(body).storage_limit_bytes == limit

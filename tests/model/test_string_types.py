@@ -1,4 +1,4 @@
-"""Texts that users write: what each may hold, and how a refusal tells what it should be."""
+"""Checks which texts each string type accepts, and what the error says."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ KINDS: dict[str, Any] = {
     "text": ShortText,
 }
 
-GOOD = [
+VALID = [
     ("host", "pg"),
     ("host", "db.example.com"),
     ("host", "DB.example.com."),
@@ -41,7 +41,7 @@ GOOD = [
     ("text", "Größe 42"),
     ("text", "/a,b"),
 ]
-BAD = [
+INVALID = [
     ("host", "/var/run/postgresql", "no host"),
     ("host", "one,two", "no host"),
     ("host", "a b", "no host"),
@@ -67,12 +67,12 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "value"), GOOD)
-def test_accepts(kind: str, value: str) -> None:
+@pytest.mark.parametrize(("kind", "value"), VALID)
+def test_a_valid_text_is_accepted(kind: str, value: str) -> None:
     assert TypeAdapter[str](KINDS[kind]).validate_python(value) == value
 
 
-@pytest.mark.parametrize(("kind", "value", "words"), BAD)
-def test_refuses(kind: str, value: str, words: str) -> None:
+@pytest.mark.parametrize(("kind", "value", "words"), INVALID)
+def test_an_invalid_text_is_refused_with_the_rule(kind: str, value: str, words: str) -> None:
     with pytest.raises(ValidationError, match=words):
         TypeAdapter[str](KINDS[kind]).validate_python(value)

@@ -1,4 +1,4 @@
-"""Keys of uploads: whose they are, and what is none."""
+"""Checks the keys of uploads and the URLs of the upload store."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from pgimport.model.uploads import build_object_key, is_object_key_of
 GOOD = build_object_key("shop", bytes(range(16)))
 
 
-def test_a_key_is_its_projects_alone() -> None:
+def test_a_key_belongs_to_one_project() -> None:
     assert is_object_key_of(GOOD, "shop")
     assert not is_object_key_of(GOOD, "mall")
     assert not is_object_key_of(GOOD.replace("shop", "shop/../mall"), "mall")
@@ -33,7 +33,7 @@ def test_a_key_is_its_projects_alone() -> None:
         "\x00" + GOOD,
     ],
 )
-def test_nothing_else_is_a_key(key: str) -> None:
+def test_another_text_is_not_a_key(key: str) -> None:
     assert not is_object_key_of(key, "shop")
 
 
@@ -46,11 +46,11 @@ def test_nothing_else_is_a_key(key: str) -> None:
         ("http://store", "http://store:80"),
     ],
 )
-def test_an_origin_has_its_port(endpoint: str, origin: str) -> None:
+def test_an_origin_contains_the_port(endpoint: str, origin: str) -> None:
     assert parse_origin(endpoint) == origin
-    found = parse_upload_url(f"{endpoint}/bucket/key?a=b", origin)
-    assert isinstance(found, FileURL)
-    assert (found.origin, found.target) == (origin, "/bucket/key?a=b")
+    url = parse_upload_url(f"{endpoint}/bucket/key?a=b", origin)
+    assert isinstance(url, FileURL)
+    assert (url.origin, url.target) == (origin, "/bucket/key?a=b")
 
 
 @pytest.mark.parametrize(
@@ -67,9 +67,9 @@ def test_an_origin_has_its_port(endpoint: str, origin: str) -> None:
         "//store:9000/x",
     ],
 )
-def test_another_place_is_no_upload(text: str) -> None:
+def test_a_url_outside_of_the_store_is_refused(text: str) -> None:
     assert not isinstance(parse_upload_url(text, "http://store:9000"), FileURL)
 
 
-def test_a_users_own_source_never_speaks_http() -> None:
+def test_a_users_source_must_not_use_http() -> None:
     assert not isinstance(parse_file_url("http://store:9000/x"), FileURL)

@@ -16,28 +16,28 @@ each_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)
 
 
 @pytest.mark.parametrize(("name", "content"), build_files().items(), ids=build_files())
-def test_generated_file_is_fresh(name: str, content: str) -> None:
+def test_a_generated_file_is_up_to_date(name: str, content: str) -> None:
     assert (CHECKOUT / name).read_text(encoding="utf-8") == content, "run `make generate` and commit what it writes"
 
 
 @pytest.mark.parametrize("folder", CRD_FOLDERS)
-def test_a_folder_holds_nothing_but_the_generated_crds(folder: str) -> None:
-    found = {path.name for path in (CHECKOUT / folder).glob("*.yaml")}
-    assert found == {f"{kind.name}.yaml" for kind in KINDS}
+def test_a_folder_contains_only_generated_crds(folder: str) -> None:
+    files = {path.name for path in (CHECKOUT / folder).glob("*.yaml")}
+    assert files == {f"{kind.name}.yaml" for kind in KINDS}
 
 
 @each_kind
-def test_crd_is_valid(kind: Kind) -> None:
+def test_a_crd_is_valid(kind: Kind) -> None:
     kubernetes_validate.validate(yaml.safe_load(build_document(kind)), "1.37", strict=True)
 
 
 @each_kind
-def test_document_has_no_alias(kind: Kind) -> None:
+def test_a_document_contains_no_yaml_alias(kind: Kind) -> None:
     assert "&id" not in build_document(kind)
 
 
 @each_kind
-def test_category_version_and_status(kind: Kind) -> None:
+def test_a_crd_has_category_version_and_status(kind: Kind) -> None:
     crd = build_crd(kind)
     (version,) = crd["spec"]["versions"]
     assert crd["spec"]["names"]["categories"] == ["pgimport"]
@@ -54,7 +54,7 @@ def test_category_version_and_status(kind: Kind) -> None:
         pytest.param(PROJECT, ["Ready", "Version", "Namespace", "Age"], id="Project"),
     ],
 )
-def test_columns(kind: Kind, columns: list[str]) -> None:
+def test_a_crd_has_these_columns(kind: Kind, columns: list[str]) -> None:
     assert [column.name for column in kind.columns] == columns
 
 
@@ -75,8 +75,8 @@ def _walk(schema: dict[str, Any], path: str) -> Iterator[tuple[str, dict[str, An
 
 
 @each_kind
-def test_everything_that_a_user_writes_is_bounded(kind: Kind) -> None:
-    """CEL's cost is estimated from these bounds, and a rule that could cost too much is refused with its CRD."""
+def test_each_field_that_a_user_writes_is_bounded(kind: Kind) -> None:
+    """The API server estimates the cost of CEL rules from these bounds, and refuses a CRD whose rules cost too much."""
     unbounded = [
         path
         for path, schema in _walk(build_root(kind)["properties"]["spec"], "spec")

@@ -1,4 +1,4 @@
-"""Cases of the converter: what pydantic emits and what Kubernetes wants, and what is refused."""
+"""Checks how pydantic models become structural schemas, and which models are refused."""
 
 from enum import StrEnum
 from typing import Annotated, Any, Literal
@@ -12,25 +12,25 @@ from pgimport.schema.structural_schema import NotStructural, build_schema
 
 
 class Colour(StrEnum):
-    """Two of them."""
+    """Two colours."""
 
     RED = "red"
     BLUE = "blue"
 
 
 class Inner(BaseModel):
-    """Inside."""
+    """Nested object."""
 
     name: str
 
 
 class Everything(StrictModel):
-    """All shapes that are known."""
+    """All supported types of fields."""
 
     text: Annotated[str, StringConstraints(min_length=1, max_length=9, pattern="^a$")] = Field(description="A text.")
     optional: int | None = Field(default=None, ge=1, le=9)
     constant: Literal["one"] = "one"
-    colour: Colour = Field(default=Colour.RED, description="Its own words win.")
+    colour: Colour = Field(default=Colour.RED, description="The description of the field.")
     above: int = Field(default=1, gt=0)
     names: list[Annotated[str, StringConstraints(max_length=3)]] = Field(default=[], max_length=2)
     unique: set[str] = Field(default=set())
@@ -45,19 +45,19 @@ PROPERTIES: dict[str, dict[str, Any]] = {
     "text": {"type": "string", "description": "A text.", "minLength": 1, "maxLength": 9, "pattern": "^a$"},
     "optional": {"type": "integer", "minimum": 1, "maximum": 9},
     "constant": {"type": "string", "enum": ["one"]},
-    "colour": {"type": "string", "description": "Its own words win.", "enum": ["red", "blue"]},
+    "colour": {"type": "string", "description": "The description of the field.", "enum": ["red", "blue"]},
     "above": {"type": "integer", "minimum": 0, "exclusiveMinimum": True},
     "names": {"type": "array", "maxItems": 2, "items": {"type": "string", "maxLength": 3}},
     "unique": {"type": "array", "items": {"type": "string"}, "x-kubernetes-list-type": "set"},
     "innerOne": {
         "type": "object",
-        "description": "Inside.",
+        "description": "Nested object.",
         "required": ["name"],
         "properties": {"name": {"type": "string"}},
     },
     "innerTwo": {
         "type": "object",
-        "description": "Inside.",
+        "description": "Nested object.",
         "required": ["name"],
         "properties": {"name": {"type": "string"}},
     },
@@ -73,22 +73,22 @@ PROPERTIES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize(("name", "expected"), PROPERTIES.items(), ids=PROPERTIES)
-def test_a_field_becomes(name: str, expected: dict[str, Any]) -> None:
+def test_a_field_becomes_a_structural_schema(name: str, expected: dict[str, Any]) -> None:
     assert build_schema(Everything)["properties"][name] == expected
 
 
-def test_what_has_a_default_is_not_required_and_brings_no_default() -> None:
+def test_a_field_with_a_default_is_optional_and_its_default_is_omitted() -> None:
     schema = build_schema(Everything)
     assert schema["required"] == ["text", "innerOne"]
     assert "default" not in str(schema)
     assert "additionalProperties" not in str(schema)
 
 
-def test_what_a_reader_looks_for_stands_first() -> None:
+def test_type_description_and_required_come_first() -> None:
     assert list(build_schema(Everything))[:3] == ["type", "description", "required"]
 
 
-def _model(annotation: Any) -> type[BaseModel]:
+def _build_model(annotation: Any) -> type[BaseModel]:
     return type(
         "Bad",
         (BaseModel,),
@@ -116,6 +116,6 @@ def _model(annotation: Any) -> type[BaseModel]:
         pytest.param(list[int | str], r"Bad\.field\[\]: a union", id="a union inside a list"),
     ],
 )
-def test_refuses(annotation: Any, message: str) -> None:
+def test_a_model_that_is_not_structural_is_refused(annotation: Any, message: str) -> None:
     with pytest.raises(NotStructural, match=message):
-        build_schema(_model(annotation))
+        build_schema(_build_model(annotation))
