@@ -77,14 +77,14 @@ def titles(entries: list[TocEntry]) -> list[str]:
 
 
 def test_entries_are_sorted_by_when_they_are_restored() -> None:
-    plan = plan_restore(CONTENTS, Exclusions(roles=frozenset({"alice"})))
-    assert titles(plan.main) == [
+    plan = plan_restore(CONTENTS, Exclusions(target_roles=frozenset({"alice"})))
+    assert titles(plan.main_entries) == [
         "SCHEMA shop",
         "TABLE shop.orders",
         "TABLE DATA shop.orders",
         "COMMENT shop.TABLE orders",
     ]
-    assert titles(plan.last) == [
+    assert titles(plan.row_security_entries) == [
         "POLICY shop.orders own",
         "ROW SECURITY shop.orders",
         "COMMENT shop.POLICY own ON orders",
@@ -93,7 +93,7 @@ def test_entries_are_sorted_by_when_they_are_restored() -> None:
 
 
 def test_what_stays_is_named_with_its_reason() -> None:
-    plan = plan_restore(CONTENTS, Exclusions(roles=frozenset({"alice"})))
+    plan = plan_restore(CONTENTS, Exclusions(target_roles=frozenset({"alice"})))
     assert {one.object: one.reason for one in plan.skipped} == {
         "FUNCTION shop.native()": "only a superuser can make a function in the language c",
         "FOREIGN TABLE shop.far": "foreign data stays where it is",
@@ -108,12 +108,12 @@ def test_what_stays_is_named_with_its_reason() -> None:
 
 
 def test_a_policys_roles_are_not_asked_where_they_are_not_known() -> None:
-    assert CLERKS in plan_restore(CONTENTS, Exclusions()).last
+    assert CLERKS in plan_restore(CONTENTS, Exclusions()).row_security_entries
 
 
 def test_an_object_that_the_catalogs_name_stays_with_what_needs_it() -> None:
     plan = plan_restore([SHOP, ORDERS, ROWS, OWN], Exclusions(objects={(1259, 16390): "it reads schema auth"}))
-    assert titles(plan.main) == ["SCHEMA shop"]
+    assert titles(plan.main_entries) == ["SCHEMA shop"]
     assert [(one.object, one.reason) for one in plan.skipped] == [
         ("TABLE shop.orders", "it reads schema auth"),
         ("POLICY shop.orders own", "it needs TABLE shop.orders, which stays behind"),
@@ -121,7 +121,7 @@ def test_an_object_that_the_catalogs_name_stays_with_what_needs_it() -> None:
 
 
 def test_what_the_judge_refuses_by_name_stays_with_what_needs_it() -> None:
-    left = Exclusions(judge=lambda one: "spec.filter excludes it" if one.tag == "citext" else None)
+    left = Exclusions(find_reason=lambda one: "spec.filter excludes it" if one.tag == "citext" else None)
     box = entry("TABLE", "box", SHOP, CITEXT)
     plan = plan_restore([CITEXT, SHOP, box], left)
     assert [(one.object, one.reason) for one in plan.skipped] == [
@@ -132,8 +132,8 @@ def test_what_the_judge_refuses_by_name_stays_with_what_needs_it() -> None:
 
 def test_a_schema_that_is_there_is_not_made_again_and_nothing_is_left_for_it() -> None:
     table = entry("TABLE", "t", PUBLIC, schema="public")
-    plan = plan_restore([PUBLIC, SHOP, table], Exclusions(present=frozenset({"public", "shop"})))
-    assert (plan.main, plan.skipped) == ([table], [])
+    plan = plan_restore([PUBLIC, SHOP, table], Exclusions(present_schemas=frozenset({"public", "shop"})))
+    assert (plan.main_entries, plan.skipped) == ([table], [])
 
 
 def test_a_list_holds_the_numbers() -> None:
@@ -145,4 +145,4 @@ def test_a_list_holds_the_numbers() -> None:
 def test_what_ties_a_kept_object_to_a_left_one_stays_without_a_word(kind: str) -> None:
     kept = entry("TABLE", "kept", SHOP)
     plan = plan_restore([SHOP, FAR, kept, entry(kind, "kept", kept, FAR, catalog=0)], Exclusions())
-    assert (titles(plan.main), len(plan.skipped)) == (["SCHEMA shop", "TABLE shop.kept"], 1)
+    assert (titles(plan.main_entries), len(plan.skipped)) == (["SCHEMA shop", "TABLE shop.kept"], 1)

@@ -3,7 +3,7 @@
 import pytest
 
 from pgimport.worker.archive.sql_tokens import parse_tokens
-from pgimport.worker.archive.superuser_only import find_superuser_reason, policy_roles
+from pgimport.worker.archive.superuser_only import find_policy_roles, find_superuser_reason
 
 MAKEABLE = [
     ("FUNCTION", "CREATE FUNCTION s.f() RETURNS int LANGUAGE sql AS $$SELECT 1 -- LANGUAGE c\n$$;"),
@@ -62,7 +62,7 @@ def test_cannot_be_made(kind: str, definition: str, why: str) -> None:
     ],
 )
 def test_roles_of_a_policy(definition: str, roles: list[str]) -> None:
-    assert policy_roles(definition) == roles
+    assert find_policy_roles(definition) == roles
 
 
 def test_words_are_those_outside_of_texts_and_comments() -> None:

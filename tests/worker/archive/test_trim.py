@@ -3,7 +3,7 @@
 import pytest
 
 from pgimport.worker.archive.sql_tokens import scan_tokens
-from pgimport.worker.archive.trim import CHECK, DEFAULT, mentions, trim_table
+from pgimport.worker.archive.trim import CHECK, DEFAULT, mentions_name, trim_table
 
 TABLE = """CREATE TABLE "public"."t" (
     "id" integer DEFAULT "nextval"('"auth"."s"'::"regclass") NOT NULL,
@@ -29,7 +29,7 @@ def test_parts_are_found() -> None:
 
 
 def test_what_is_left_is_a_table() -> None:
-    definition, taken = trim_table(TABLE, lambda part: mentions(part.words, {("auth", "s"), ("auth", "uid")}))
+    definition, taken = trim_table(TABLE, lambda part: mentions_name(part.tokens, {("auth", "s"), ("auth", "uid")}))
     assert [part.name for part in taken] == ["id", "owner, x"]
     assert '"id" integer NOT NULL,' in definition
     assert '"owner, x" integer CONSTRAINT "given" NOT NULL,' in definition
@@ -85,4 +85,4 @@ def test_commas_stay_right(given: str, unwanted: set[str], left: str) -> None:
     ],
 )
 def test_names_are_found_in_expressions(text: str, expected: bool) -> None:
-    assert mentions(list(scan_tokens(text)), {("auth", "uid")}) is expected
+    assert mentions_name(list(scan_tokens(text)), {("auth", "uid")}) is expected

@@ -1,8 +1,8 @@
-"""An archive's entries and what must stay behind come in; what is restored, and when, goes out. Pure.
+"""Selects the entries of an archive that are restored, and those that are skipped. Pure.
 
-Entries are judged one by one, by kind, definition and dependencies, never by searching a text. What depends on
-something that stays, stays too, and is named. A filter for tidiness, not a fence: what keeps hostile content in
-bounds is the role that restores it.
+Entries are judged one by one, by kind, definition and dependencies, never by searching a text. An entry that depends on
+a skipped one is skipped too, and listed. This keeps copies tidy; it is no security boundary: the role that restores
+hostile content is.
 """
 
 from collections.abc import Callable, Iterable
@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 
 from pgimport.model.result import SkippedObject
 from pgimport.worker.archive.sql_tokens import parse_tokens, scan_tokens
-from pgimport.worker.archive.superuser_only import find_superuser_reason, policy_roles
+from pgimport.worker.archive.superuser_only import find_policy_roles, find_superuser_reason
 from pgimport.worker.archive.toc import TocEntry
-from pgimport.worker.archive.trim import CHECK, TablePart, mentions, trim_table
+from pgimport.worker.archive.trim import CHECK, TablePart, mentions_name, trim_table
 
-# Left without a word: the operator made them, or the documentation says that owners and grants stay behind.
-_LEFT_SILENTLY = frozenset(
+# Skipped without a note: the operator created them, or the documentation says that owners and grants are not imported.
+_SKIPPED_SILENTLY = frozenset(
     {
         "ACL",
         "ACL LANGUAGE",
@@ -30,23 +30,23 @@ _LEFT_SILENTLY = frozenset(
         "TABLESPACE",
     }
 )
-_ELSEWHERE = "it reaches out of the database"
+_REACHES_OUT = "it reaches out of the database"
 _FOREIGN = "foreign data stays where it is"
-_LEFT_NAMED = {
+_SKIPPED_KINDS = {
     "EVENT TRIGGER": "only a superuser can make an event trigger",
     "FOREIGN DATA WRAPPER": _FOREIGN,
     "FOREIGN SERVER": _FOREIGN,
     "FOREIGN TABLE": _FOREIGN,
     "SERVER": _FOREIGN,
-    "PUBLICATION": _ELSEWHERE,
-    "PUBLICATION TABLE": _ELSEWHERE,
-    "PUBLICATION TABLES IN SCHEMA": _ELSEWHERE,
-    "SUBSCRIPTION": _ELSEWHERE,
-    "SUBSCRIPTION TABLE": _ELSEWHERE,
+    "PUBLICATION": _REACHES_OUT,
+    "PUBLICATION TABLE": _REACHES_OUT,
+    "PUBLICATION TABLES IN SCHEMA": _REACHES_OUT,
+    "SUBSCRIPTION": _REACHES_OUT,
+    "SUBSCRIPTION TABLE": _REACHES_OUT,
     "USER MAPPING": _FOREIGN,
 }
-# Nothing of their own: where the object that they belong to stays, they stay without a word.
-_ATTACHED = frozenset(
+# Entries that belong to one object. If the object is skipped, so are they, without a note.
+_ATTACHED_KINDS = frozenset(
     {
         "ACL",
         "BLOBS",
@@ -63,128 +63,138 @@ _ATTACHED = frozenset(
         "TABLE DATA",
     }
 )
-_IN_EXPRESSIONS = frozenset({"AGGREGATE", "FUNCTION", "SEQUENCE"})
-_LAST = frozenset({"POLICY", "ROW SECURITY"})
-PG_ATTRDEF, PG_CLASS, PG_CONSTRAINT = 2604, 1259, 2606  # oids of the catalogs, the same everywhere
+_KINDS_IN_EXPRESSIONS = frozenset({"AGGREGATE", "FUNCTION", "SEQUENCE"})
+_ROW_SECURITY_KINDS = frozenset({"POLICY", "ROW SECURITY"})
+PG_ATTRDEF, PG_CLASS, PG_CONSTRAINT = 2604, 1259, 2606  # oids of the catalogs, the same in every database
 
-ExclusionRule = Callable[[TocEntry], str | None]
+ExclusionRule = Callable[[TocEntry], str | None]  # gives the reason to exclude an entry, or None
 
 
 @dataclass(frozen=True, slots=True)
 class Exclusions:
-    """What stays behind besides the kinds that always do."""
+    """What is skipped besides the kinds that always are."""
 
-    present: frozenset[str] = frozenset({"public"})  # schemas that are there already
-    roles: frozenset[str] | None = None  # of the target; a policy that names another one stays. None: not known
-    objects: dict[tuple[int, int], str] = field(default_factory=dict)  # (catalog, oid) → why
-    parts: dict[tuple[int, str, str], str] = field(default_factory=dict)  # oid of a table, kind, name → why
-    judge: ExclusionRule = lambda _: None  # by name: what the user's filter or the provider's row says
-    positions: bool = False  # sequences stand where the archive says, for there is no source to ask
+    present_schemas: frozenset[str] = frozenset({"public"})  # schemas that the target has already
+    target_roles: frozenset[str] | None = None  # a policy that names another role is skipped; None: not known
+    objects: dict[tuple[int, int], str] = field(default_factory=dict)  # (catalog, oid) → reason
+    table_parts: dict[tuple[int, str, str], str] = field(default_factory=dict)  # (table, kind, name) → reason
+    find_reason: ExclusionRule = lambda _: None  # by name: the user's filter, the provider's own objects
+    with_sequence_values: bool = False  # sequences get the archive's values, because there is no source to ask
 
 
 @dataclass(frozen=True, slots=True)
 class RestorePlan:
-    """What is restored when, and what is not."""
+    """What is restored, in the archive's order, and what is skipped."""
 
-    main: list[TocEntry] = field(default_factory=list)
-    last: list[TocEntry] = field(default_factory=list)  # policies and row security: after the rows were counted
-    skipped: list[SkippedObject] = field(default_factory=list)  # worth telling
-    skipped_keys: set[tuple[int, int]] = field(default_factory=set)  # (catalog, oid) of all that stays
+    main_entries: list[TocEntry] = field(default_factory=list)
+    row_security_entries: list[TocEntry] = field(default_factory=list)  # restored after the rows were counted
+    skipped: list[SkippedObject] = field(default_factory=list)  # those that the report lists
+    skipped_keys: set[tuple[int, int]] = field(default_factory=set)  # (catalog, oid) of all of them
     skipped_checks: set[tuple[str, str, str]] = field(default_factory=set)  # schema, table, constraint
-    changes: dict[str, str] = field(default_factory=dict)  # a table's definition → the same without what stays
+    changed_definitions: dict[str, str] = field(default_factory=dict)  # a table's definition → without skipped parts
 
     @property
     def table_oids(self) -> dict[int, int]:
         """Dump id of an entry with rows → oid of its table at the source."""
-        return {entry.dump_id: entry.oid for entry in self.main if entry.kind == "TABLE DATA"}
+        return {entry.dump_id: entry.oid for entry in self.main_entries if entry.kind == "TABLE DATA"}
 
 
 def plan_restore(entries: Iterable[TocEntry], exclusions: Exclusions) -> RestorePlan:
-    """Sort entries into what is restored, what is restored last, and what is left.
+    """Sorts entries into those that are restored, those that are restored last, and those that are skipped.
 
-    An archive lists what is depended on before what depends on it.
+    An archive lists an object before whatever depends on it.
     """
     plan = RestorePlan()
-    gone: dict[int, TocEntry] = {}  # by dump id: what stays and is missed by what depends on it
-    present: set[int] = set()  # what is at the target already: nobody misses it, its comments are not ours
-    last: set[int] = set()
+    skipped_entries: dict[int, TocEntry] = {}  # by dump id; entries that depend on them are skipped too
+    present_ids: set[int] = set()  # dump ids of what the target has already: comments on them are not restored
+    row_security_ids: set[int] = set()
     for entry in entries:
         if entry.kind in ("SCHEMA", "EXTENSION") and _is_present(entry, exclusions):
-            present.add(entry.dump_id)
+            present_ids.add(entry.dump_id)
             continue
-        if entry.kind in _ATTACHED and any(one in gone or one in present for one in entry.dependencies[:1]):
+        if entry.kind in _ATTACHED_KINDS and any(
+            dump_id in skipped_entries or dump_id in present_ids for dump_id in entry.dependencies[:1]
+        ):
             continue
-        silent = entry.kind in _LEFT_SILENTLY and not (exclusions.positions and entry.kind == "SEQUENCE SET")
-        if silent and _why(entry, exclusions) is None:
+        reason = _find_reason(entry, exclusions)
+        is_silent = entry.kind in _SKIPPED_SILENTLY and not (
+            exclusions.with_sequence_values and entry.kind == "SEQUENCE SET"
+        )
+        if is_silent and reason is None:
             continue
-        missed = [gone[one] for one in entry.dependencies if one in gone]
-        why = _why(entry, exclusions)
-        if why is None and missed and entry.kind in _ATTACHED:
+        missing = [skipped_entries[dump_id] for dump_id in entry.dependencies if dump_id in skipped_entries]
+        if reason is None and missing and entry.kind in _ATTACHED_KINDS:
             continue
-        if why is None and not (entry.kind == "TABLE" and _trim(plan, entry, missed, exclusions)) and missed:
-            why = _needs(missed[0])
-        if why is not None:
-            gone[entry.dump_id] = entry
+        if reason is None and not (entry.kind == "TABLE" and _trim(plan, entry, missing, exclusions)) and missing:
+            reason = _describe_dependency(missing[0])
+        if reason is not None:
+            skipped_entries[entry.dump_id] = entry
             plan.skipped_keys.add((entry.catalog, entry.oid))
-            plan.skipped.append(SkippedObject(object=entry.title, reason=why))
-        elif entry.kind in _LAST or (entry.kind == "COMMENT" and last.intersection(entry.dependencies)):
-            last.add(entry.dump_id)
-            plan.last.append(entry)
+            plan.skipped.append(SkippedObject(object=entry.title, reason=reason))
+        elif entry.kind in _ROW_SECURITY_KINDS or (
+            entry.kind == "COMMENT" and row_security_ids.intersection(entry.dependencies)
+        ):
+            row_security_ids.add(entry.dump_id)
+            plan.row_security_entries.append(entry)
         else:
-            plan.main.append(entry)
+            plan.main_entries.append(entry)
     return plan
 
 
-def _needs(missed: TocEntry) -> str:
-    return f"it needs {missed.title}, which stays behind"
+def _describe_dependency(entry: TocEntry) -> str:
+    return f"it needs {entry.title}, which stays behind"
 
 
-def _trim(plan: RestorePlan, entry: TocEntry, missed: list[TocEntry], exclusions: Exclusions) -> bool:
-    """Take defaults and constraints out that need what stays; False where something else of the table needs it."""
-    if not all(one.kind in _IN_EXPRESSIONS for one in missed):
+def _trim(plan: RestorePlan, entry: TocEntry, missing: list[TocEntry], exclusions: Exclusions) -> bool:
+    """Removes defaults and constraints that need skipped objects from a table.
+
+    Returns False if another part of the table needs one: then the table is skipped.
+    """
+    if not all(item.kind in _KINDS_IN_EXPRESSIONS for item in missing):
         return False
-    if not missed and not exclusions.parts:
+    if not missing and not exclusions.table_parts:
         return True
-    names = {(one.schema, parse_tokens(one.tag)[0]): _needs(one) for one in missed}
+    reasons = {(item.schema, parse_tokens(item.tag)[0]): _describe_dependency(item) for item in missing}
 
-    def find_why(part: TablePart) -> str | None:
-        found = exclusions.parts.get((entry.oid, part.kind, part.name))
-        return found or next((why for name, why in names.items() if mentions(part.words, {name})), None)
+    def find_part_reason(part: TablePart) -> str | None:
+        reason = exclusions.table_parts.get((entry.oid, part.kind, part.name))
+        return reason or next((text for name, text in reasons.items() if mentions_name(part.tokens, {name})), None)
 
-    definition, taken = trim_table(entry.definition, lambda part: find_why(part) is not None)
-    if mentions(list(scan_tokens(definition)), names):
+    definition, removed_parts = trim_table(entry.definition, lambda part: find_part_reason(part) is not None)
+    if mentions_name(list(scan_tokens(definition)), reasons):
         return False
-    if taken:
-        plan.changes[entry.definition] = definition
-    for part in taken:
+    if removed_parts:
+        plan.changed_definitions[entry.definition] = definition
+    for part in removed_parts:
         title = f"{part.kind} {entry.schema}.{entry.tag} {part.name}"
-        plan.skipped.append(SkippedObject(object=title, reason=str(find_why(part))))
+        plan.skipped.append(SkippedObject(object=title, reason=str(find_part_reason(part))))
         if part.kind == CHECK:
             plan.skipped_checks.add((entry.schema, entry.tag, part.name))
     return True
 
 
 def _is_present(entry: TocEntry, exclusions: Exclusions) -> bool:
-    """The operator has made what the report named; what the user's filter leaves is another matter."""
+    """True for what the target has: the operator created the extensions that the preflight reported."""
     if entry.kind == "EXTENSION":
-        return _why(entry, exclusions) is None
-    return entry.tag in exclusions.present
+        return _find_reason(entry, exclusions) is None
+    return entry.tag in exclusions.present_schemas
 
 
-def _why(entry: TocEntry, exclusions: Exclusions) -> str | None:
-    if entry.kind in _LEFT_NAMED:
-        return _LEFT_NAMED[entry.kind]
-    if entry.catalog and (found := exclusions.objects.get((entry.catalog, entry.oid))) is not None:
-        return found
-    if (found := exclusions.judge(entry)) is not None:
-        return found
-    if entry.kind == "POLICY" and exclusions.roles is not None:
-        lacking = sorted(set(policy_roles(entry.definition)) - exclusions.roles)
-        if lacking:
-            return f"it names a role that the target lacks ({', '.join(lacking)})"
+def _find_reason(entry: TocEntry, exclusions: Exclusions) -> str | None:
+    """Returns the reason to skip the entry by itself, whatever it depends on."""
+    if entry.kind in _SKIPPED_KINDS:
+        return _SKIPPED_KINDS[entry.kind]
+    if entry.catalog and (reason := exclusions.objects.get((entry.catalog, entry.oid))) is not None:
+        return reason
+    if (reason := exclusions.find_reason(entry)) is not None:
+        return reason
+    if entry.kind == "POLICY" and exclusions.target_roles is not None:
+        missing_roles = sorted(set(find_policy_roles(entry.definition)) - exclusions.target_roles)
+        if missing_roles:
+            return f"it names a role that the target lacks ({', '.join(missing_roles)})"
     return find_superuser_reason(entry.kind, entry.definition)
 
 
 def format_use_list(entries: Iterable[TocEntry]) -> str:
-    """What `pg_restore --use-list` reads: it looks at the number alone."""
+    """Returns the text of a `pg_restore --use-list` file. pg_restore reads only the numbers."""
     return "".join(f"{entry.dump_id};\n" for entry in entries)

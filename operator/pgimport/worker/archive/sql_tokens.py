@@ -1,4 +1,4 @@
-"""SQL as pg_dump writes it comes in; its words, signs, texts and comments, each with its place, go out. Pure."""
+"""Splits SQL, as pg_dump writes it, into tokens with their positions. Pure."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -19,21 +19,21 @@ _TOKEN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class SqlToken:
-    """A word in small letters, a name without its quotes, a sign; of a text or a body, `''`."""
+    """A word in lower case, a quoted name without its quotes, a sign, or `''` for a string or a function body."""
 
     text: str
-    quoted: bool  # a name in quotes, which is never a keyword
+    quoted: bool  # a name in double quotes, which is never a keyword
     start: int
     end: int
-    content: str = ""  # of a text
+    content: str = ""  # of a string
 
     def is_(self, *keywords: str) -> bool:
-        """Whether it is one of these keywords (or signs)."""
+        """True if it is one of these keywords or signs."""
         return not self.quoted and self.text in keywords
 
 
 def scan_tokens(definition: str) -> Iterator[SqlToken]:
-    """All but comments, in their order."""
+    """Yields all tokens but comments."""
     for match in _TOKEN.finditer(definition):
         start, end = match.span()
         match match.lastgroup:
@@ -52,17 +52,17 @@ def scan_tokens(definition: str) -> Iterator[SqlToken]:
 
 
 def parse_tokens(definition: str) -> list[str]:
-    """A statement's words in lower case, signs as they are, names without quotes, texts and bodies as `''`."""
-    return [word.text for word in scan_tokens(definition)]
+    """Returns only the texts of all tokens."""
+    return [token.text for token in scan_tokens(definition)]
 
 
-def top_level_tokens(words: Iterable[SqlToken]) -> Iterator[SqlToken]:
-    """What stands in no round brackets; the brackets themselves stay."""
+def find_top_level_tokens(tokens: Iterable[SqlToken]) -> Iterator[SqlToken]:
+    """Yields the tokens outside of parentheses, and the parentheses themselves."""
     depth = 0
-    for word in words:
-        if word.is_(")"):
+    for token in tokens:
+        if token.is_(")"):
             depth -= 1
         if depth == 0:
-            yield word
-        if word.is_("("):
+            yield token
+        if token.is_("("):
             depth += 1

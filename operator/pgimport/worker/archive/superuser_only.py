@@ -1,12 +1,12 @@
-"""What a role without superuser's rights can never make: kind and definition come in, the reason goes out. Pure.
+"""Forecasts which objects only a superuser can create. Pure.
 
-The source of each rule is the server itself (`CREATE FUNCTION`, `CREATE TYPE` … in PostgreSQL's reference). What is
-not known here fails at the restore, by name; nothing here is a fence.
+The source of each rule is PostgreSQL's reference (`CREATE FUNCTION`, `CREATE TYPE` …). An object that is missing here
+fails in the restore, by name. This is no security boundary.
 """
 
 from itertools import pairwise
 
-from pgimport.worker.archive.sql_tokens import parse_tokens, scan_tokens, top_level_tokens
+from pgimport.worker.archive.sql_tokens import find_top_level_tokens, parse_tokens, scan_tokens
 
 _ONLY = "only a superuser can make"
 _KINDS = {
@@ -19,8 +19,10 @@ _KINDS = {
     "TEXT SEARCH TEMPLATE": f"{_ONLY} a text search template",
     "TRANSFORM": "a transform needs functions that only a superuser can make",
 }
-UNTRUSTED = frozenset({"c", "internal", "plperlu", "pltclu", "plpythonu", "plpython2u", "plpython3u", "plrustu"})
-# pg_settings.context = 'superuser', of all majors from 15 to 18; a function cannot be made to set one of them.
+UNTRUSTED_LANGUAGES = frozenset(
+    {"c", "internal", "plperlu", "pltclu", "plpythonu", "plpython2u", "plpython3u", "plrustu"}
+)
+# Settings with pg_settings.context = 'superuser' in 15 to 18. Only a superuser can create a function that sets one.
 PRIVILEGED_SETTINGS = frozenset(
     {
         "allow_in_place_tablespaces",
@@ -74,7 +76,7 @@ PRIVILEGED_SETTINGS = frozenset(
 
 
 def find_superuser_reason(kind: str, definition: str) -> str | None:
-    """None where an ordinary role can make it."""
+    """Returns the reason why an ordinary role cannot create the object; None if it can."""
     if kind in _KINDS:
         return _KINDS[kind]
     if kind in ("FUNCTION", "PROCEDURE"):
@@ -82,53 +84,53 @@ def find_superuser_reason(kind: str, definition: str) -> str | None:
     if kind == "TYPE":
         return f"{_ONLY} a base type" if _is_base_type(parse_tokens(definition)) else None
     if kind == "CAST":
-        words = parse_tokens(definition)
-        return f"{_ONLY} a cast without a function" if _has(words, "without", "function") else None
+        tokens = parse_tokens(definition)
+        return f"{_ONLY} a cast without a function" if _contains(tokens, "without", "function") else None
     if kind == "AGGREGATE":
-        words = parse_tokens(definition)
-        return f"{_ONLY} an aggregate with internal state" if _has(words, "stype", "=", "internal") else None
+        tokens = parse_tokens(definition)
+        return f"{_ONLY} an aggregate with internal state" if _contains(tokens, "stype", "=", "internal") else None
     return None
 
 
 def _judge_function(definition: str) -> str | None:
-    """Names and arguments may be called anything; what decides stands after them, before the body."""
-    words = list(top_level_tokens(scan_tokens(definition)))
-    begin = next((at for at, word in enumerate(words) if word.is_("(")), 0)
-    head = words[begin:]
-    head = head[: next((at for at, word in enumerate(head) if word.is_("as", "begin", "return")), len(head))]
+    """Reads the clauses between the arguments and the body: names and arguments may contain any token."""
+    tokens = list(find_top_level_tokens(scan_tokens(definition)))
+    begin = next((index for index, token in enumerate(tokens) if token.is_("(")), 0)
+    head = tokens[begin:]
+    head = head[: next((index for index, token in enumerate(head) if token.is_("as", "begin", "return")), len(head))]
     language, security = "sql", ""
-    for word, after in pairwise(head):
-        if word.is_("language"):
-            language = after.text
-        if after.is_("leakproof"):
-            security = "" if word.is_("not") else f"{_ONLY} a LEAKPROOF function"
-        if word.is_("set") and after.text.lower() in PRIVILEGED_SETTINGS:
-            security = security or f"{_ONLY} a function that sets {after.text.lower()}"
-    if language in UNTRUSTED:
+    for token, next_token in pairwise(head):
+        if token.is_("language"):
+            language = next_token.text
+        if next_token.is_("leakproof"):
+            security = "" if token.is_("not") else f"{_ONLY} a LEAKPROOF function"
+        if token.is_("set") and next_token.text.lower() in PRIVILEGED_SETTINGS:
+            security = security or f"{_ONLY} a function that sets {next_token.text.lower()}"
+    if language in UNTRUSTED_LANGUAGES:
         return f"{_ONLY} a function in the language {language}"
     return security or None
 
 
-def _is_base_type(words: list[str]) -> bool:
-    """`CREATE TYPE s.t (INPUT = …)` or `CREATE TYPE s.t;`: composite, enum and range types say AS."""
-    return "as" not in words[:7]
+def _is_base_type(tokens: list[str]) -> bool:
+    """True for `CREATE TYPE s.t (INPUT = …)` and `CREATE TYPE s.t;`: composite, enum and range types have AS."""
+    return "as" not in tokens[:7]
 
 
-def _has(words: list[str], *wanted: str) -> bool:
-    size = len(wanted)
-    return any(tuple(words[at : at + size]) == wanted for at in range(len(words) - size + 1))
+def _contains(tokens: list[str], *sequence: str) -> bool:
+    size = len(sequence)
+    return any(tuple(tokens[index : index + size]) == sequence for index in range(len(tokens) - size + 1))
 
 
-def policy_roles(definition: str) -> list[str]:
-    """The roles that `CREATE POLICY … TO …` names; none for PUBLIC, whom a policy means without TO."""
-    words = list(top_level_tokens(scan_tokens(definition)))
-    begin = next((at for at, word in enumerate(words) if word.is_("to")), None)
+def find_policy_roles(definition: str) -> list[str]:
+    """Returns the roles that `CREATE POLICY … TO …` names; none for PUBLIC, which is meant without TO."""
+    tokens = list(find_top_level_tokens(scan_tokens(definition)))
+    begin = next((index for index, token in enumerate(tokens) if token.is_("to")), None)
     if begin is None:
         return []
     roles = []
-    for word in words[begin + 1 :]:
-        if word.is_("using", "with", ";", "("):
+    for token in tokens[begin + 1 :]:
+        if token.is_("using", "with", ";", "("):
             break
-        if not word.is_(","):
-            roles.append(word)
+        if not token.is_(","):
+            roles.append(token)
     return [] if [role.text for role in roles] == ["public"] else [role.text for role in roles]

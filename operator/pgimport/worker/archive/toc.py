@@ -1,8 +1,8 @@
-"""An archive's table of contents: the bytes of pg_dump's header come in; header and entries go out. Pure.
+"""Parses the header and the table of contents of an archive of pg_dump. Pure.
 
 The layout is the one of `pg_backup_archiver.c` (`ReadHead`, `ReadToc`): custom archives begin with it, tar and
-directory archives hold it as `toc.dat`. Reading it ourselves keeps schema, name, definition and dependencies of each
-entry apart, which the text of `pg_restore --list` does not: there, a name may be made to look like anything.
+directory archives hold it as `toc.dat`. `pg_restore --list` prints the same as
+text, in which a name can be made to look like anything; here each field is apart.
 """
 
 import re
@@ -17,19 +17,17 @@ from pgimport.worker.postgres.errors import ImportStopped
 MAGIC = b"PGDMP"
 OLDEST, NEWEST = (1, 12), (1, 16)  # pg_dump 9.0 and up; 17 and 18 write 1.16
 ENCODING = "ENCODING"
-MAX_TEXT = 64 * 1024 * 1024  # bytes of one definition: PostgreSQL itself stops at 1 GB, nobody has come near this
+MAX_TEXT = 64 * 1024 * 1024  # bytes of one definition; PostgreSQL's own limit is 1 GB
 
-# pg_restore opens it, whatever it is called, beside the table of contents.
+# pg_restore opens a file of any name beside the table of contents, so names must stay in its folder.
 _PLAIN_NAME = re.compile(r"(?!\.)[A-Za-z0-9_.-]*")
 
-Read = Callable[[int], bytes]  # exactly that many bytes, or fewer at the end of the file
-
-
+Read = Callable[[int], bytes]  # returns that many bytes, or fewer at the end of the file
 TOC_FILE = "toc.dat"  # the table of contents of a directory or tar archive
 
 
 class Compression(IntEnum):
-    """Of an archive's rows; the numbers are those of the header."""
+    """How rows are compressed. The numbers are those of the header."""
 
     NONE = 0
     GZIP = 1
@@ -38,7 +36,7 @@ class Compression(IntEnum):
 
 
 class Section(IntEnum):
-    """Which part of a restore makes an entry; the numbers are those of the file."""
+    """The part of a restore that creates an entry. The numbers are those of the file."""
 
     NONE = 1
     PRE_DATA = 2
@@ -48,7 +46,7 @@ class Section(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArchiveHeader:
-    """What an archive tells of itself."""
+    """The header of an archive."""
 
     version: tuple[int, int]
     integer_bytes: int
@@ -73,7 +71,7 @@ class ArchiveHeader:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TocEntry:
-    """One object, or what belongs to one: rows, a comment, a sequence's position."""
+    """One object, or what belongs to one: rows, a comment, a sequence's value."""
 
     dump_id: int
     catalog: int  # oid of the catalog that the object is in; 0 for rows, comments and the like
@@ -91,19 +89,19 @@ class TocEntry:
 
     @property
     def title(self) -> str:
-        """For a person: `TABLE public.orders`, `TRIGGER public.orders audit`, `EVENT TRIGGER watch`."""
+        """Kind and name for messages: `TABLE public.orders`, `TRIGGER public.orders audit`, `EVENT TRIGGER watch`."""
         return f"{self.kind} {self.schema}.{self.tag}" if self.schema else f"{self.kind} {self.tag}"
 
 
 def parse_table_of_contents(read: Read) -> tuple[ArchiveHeader, Iterator[TocEntry]]:
-    """Header now, entries as they are asked for; both come from `read`. Raises Stopped."""
-    source = _Bytes(read)
-    header = _parse_header(source)
-    return header, _parse_entries(source, header)
+    """Returns the header and an iterator over the entries. Both raise ImportStopped if the archive is damaged."""
+    reader = _TocReader(read)
+    header = _parse_header(reader)
+    return header, _parse_entries(reader, header)
 
 
-class _Bytes:
-    """Numbers and texts as the archiver writes them."""
+class _TocReader:
+    """Reads numbers and texts as the archiver writes them."""
 
     def __init__(self, read: Read) -> None:
         self._read = read
@@ -111,18 +109,18 @@ class _Bytes:
         self.codec = UTF8
 
     def take(self, count: int) -> bytes:
-        found = self._read(count)
-        if len(found) != count:
+        content = self._read(count)
+        if len(content) != count:
             raise corrupt("it ends inside its table of contents")
-        return found
+        return content
 
     def byte(self) -> int:
         return self.take(1)[0]
 
     def integer(self) -> int:
-        found = self.take(1 + self.integer_bytes)
-        value = int.from_bytes(found[1:], "little")
-        return -value if found[0] else value
+        content = self.take(1 + self.integer_bytes)
+        value = int.from_bytes(content[1:], "little")
+        return -value if content[0] else value
 
     def text(self) -> str | None:
         length = self.integer()
@@ -134,29 +132,29 @@ class _Bytes:
 
 
 def find_owner_entries(entries: Iterable[TocEntry]) -> dict[int, TocEntry]:
-    """Dump id → the entry itself, or of a comment, which has no section of its own, what it is about."""
-    homes: dict[int, TocEntry] = {}
+    """Returns dump id → the entry itself, or for a comment, which has no section, the entry that it describes."""
+    owners: dict[int, TocEntry] = {}
     for entry in entries:
-        about = next((homes[one] for one in entry.dependencies if one in homes), None)
-        homes[entry.dump_id] = about if entry.section is Section.NONE and about else entry
-    return homes
+        described = next((owners[dump_id] for dump_id in entry.dependencies if dump_id in owners), None)
+        owners[entry.dump_id] = described if entry.section is Section.NONE and described else entry
+    return owners
 
 
 def format_text(text: str, header: ArchiveHeader, codec: str) -> bytes:
-    """As the archiver writes it: a sign, the length, the bytes."""
+    """Returns a text as the archiver writes it: sign, length, bytes."""
     raw = text.encode(codec, "surrogateescape")
     return b"\0" + len(raw).to_bytes(header.integer_bytes, "little") + raw
 
 
 def corrupt(what: str) -> ImportStopped:
-    """For a file that is no whole dump."""
+    """Returns the error for a dump that is truncated or otherwise damaged."""
     return ImportStopped(Failure(Reason.DUMP_CORRUPT, f"the dump file is damaged: {what}"))
 
 
-def _parse_header(source: _Bytes) -> ArchiveHeader:
-    if source.take(len(MAGIC)) != MAGIC:
+def _parse_header(reader: _TocReader) -> ArchiveHeader:
+    if reader.take(len(MAGIC)) != MAGIC:
         raise corrupt("it does not begin as an archive of pg_dump does")
-    version = (source.byte(), source.byte())
+    version = (reader.byte(), reader.byte())
     if not OLDEST <= version <= NEWEST:
         raise ImportStopped(
             Failure(
@@ -165,27 +163,27 @@ def _parse_header(source: _Bytes) -> ArchiveHeader:
                 f" {OLDEST[0]}.{OLDEST[1]} to {NEWEST[0]}.{NEWEST[1]} can be restored",
             )
         )
-    source.take(1)  # revision
-    source.integer_bytes, offset_bytes, archive_format = source.byte(), source.byte(), source.byte()
-    if not (1 <= source.integer_bytes <= 8 and 1 <= offset_bytes <= 8):
-        raise corrupt("its header tells impossible sizes of numbers")
+    reader.take(1)  # revision
+    reader.integer_bytes, offset_bytes, archive_format = reader.byte(), reader.byte(), reader.byte()
+    if not (1 <= reader.integer_bytes <= 8 and 1 <= offset_bytes <= 8):
+        raise corrupt("its header has impossible sizes of numbers")
     if version >= (1, 15):
-        compression = source.byte()
+        compression = reader.byte()
     else:
-        compression = Compression.GZIP if source.integer() != 0 else Compression.NONE
+        compression = Compression.GZIP if reader.integer() != 0 else Compression.NONE
     if compression not in set(Compression):
         raise ImportStopped(
             Failure(Reason.DUMP_UNSUPPORTED, f"the dump's rows are compressed in an unknown way ({compression})")
         )
-    for _ in range(7):  # seconds, minutes, … of its making, in a time zone that it does not tell
-        source.integer()
-    dbname, server_version, client_version = (source.text() or "" for _ in range(3))
-    entries = source.integer()
+    for _ in range(7):  # seconds, minutes, … of its creation, in an unknown time zone
+        reader.integer()
+    dbname, server_version, client_version = (reader.text() or "" for _ in range(3))
+    entries = reader.integer()
     if entries < 0:
-        raise corrupt("its table of contents tells an impossible length")
+        raise corrupt("its table of contents has an impossible length")
     return ArchiveHeader(
         version=version,
-        integer_bytes=source.integer_bytes,
+        integer_bytes=reader.integer_bytes,
         offset_bytes=offset_bytes,
         custom=archive_format == 1,
         compression=Compression(compression),
@@ -196,38 +194,38 @@ def _parse_header(source: _Bytes) -> ArchiveHeader:
     )
 
 
-def _parse_entries(source: _Bytes, header: ArchiveHeader) -> Iterator[TocEntry]:
+def _parse_entries(reader: _TocReader, header: ArchiveHeader) -> Iterator[TocEntry]:
     for _ in range(header.entries):
-        entry = _parse_entry(source, header)
-        if entry.kind == ENCODING:  # among the first ones, before anything that may be named otherwise than in ASCII
-            source.codec = find_client_encoding_codec(entry.definition)
+        entry = _parse_entry(reader, header)
+        if entry.kind == ENCODING:  # one of the first, before any name that is not ASCII
+            reader.codec = find_client_encoding_codec(entry.definition)
         yield entry
 
 
-def _parse_entry(source: _Bytes, header: ArchiveHeader) -> TocEntry:
-    dump_id, has_rows = source.integer(), source.integer() != 0
-    catalog, oid = _oid(source.text()), _oid(source.text())
-    tag, kind, section = source.text() or "", source.text() or "", source.integer()
-    definition, _drop, copy_statement, schema = (source.text() or "" for _ in range(4))
-    source.text()  # tablespace
+def _parse_entry(reader: _TocReader, header: ArchiveHeader) -> TocEntry:
+    dump_id, has_rows = reader.integer(), reader.integer() != 0
+    catalog, oid = _parse_oid(reader.text()), _parse_oid(reader.text())
+    tag, kind, section = reader.text() or "", reader.text() or "", reader.integer()
+    definition, _drop, copy_statement, schema = (reader.text() or "" for _ in range(4))
+    reader.text()  # tablespace
     if header.version >= (1, 14):
-        source.text()  # access method
+        reader.text()  # access method
     if header.version >= (1, 16):
-        source.integer()  # relkind
-    owner = source.text() or ""
-    source.text()  # whether rows have OIDs: none have since 12
+        reader.integer()  # relkind
+    owner = reader.text() or ""
+    reader.text()  # whether rows have OIDs: none have since 12
     dependencies = []
-    while (found := source.text()) is not None:
-        dependencies.append(_oid(found))
+    while (dependency := reader.text()) is not None:
+        dependencies.append(_parse_oid(dependency))
     file = ""
     if header.custom:
-        source.take(1 + header.offset_bytes)  # where its rows are, if that was known when it was written
+        reader.take(1 + header.offset_bytes)  # offset of its rows, if it was known at that time
     else:
-        file = source.text() or ""
+        file = reader.text() or ""
         if not _PLAIN_NAME.fullmatch(file):
-            raise corrupt(f"the file of its entry {dump_id} has a name that leads out of its folder")
+            raise corrupt(f"the file of its entry {dump_id} has a name that is not inside its folder")
     if section not in set(Section):
-        raise corrupt(f"its entry {dump_id} is of an unknown section")
+        raise corrupt(f"its entry {dump_id} has an unknown section")
     return TocEntry(
         dump_id=dump_id,
         catalog=catalog,
@@ -245,7 +243,7 @@ def _parse_entry(source: _Bytes, header: ArchiveHeader) -> TocEntry:
     )
 
 
-def _oid(text: str | None) -> int:
+def _parse_oid(text: str | None) -> int:
     if text is None or not (text.isascii() and text.isdigit()):
-        raise corrupt("a number in its table of contents is none")
+        raise corrupt("its table of contents has a text where a number must be")
     return int(text)

@@ -1,7 +1,7 @@
-"""A table's definition and what of it must go come in; the definition without those parts goes out. Pure.
+"""Removes defaults and CHECK constraints from the definition of a table.
 
-pg_dump writes defaults and CHECK constraints into CREATE TABLE. Where one of them needs what stays behind, it stays
-too, and the table comes with all its rows.
+pg_dump writes them into CREATE TABLE. If one of them needs a skipped object, it is removed, and the table is imported
+with all its rows.
 """
 
 from collections.abc import Callable, Collection, Iterator
@@ -21,81 +21,84 @@ class TablePart:
 
     kind: str
     name: str  # of the column or the constraint
-    words: tuple[SqlToken, ...]
+    tokens: tuple[SqlToken, ...]
 
 
 def trim_table(definition: str, unwanted: Callable[[TablePart], bool]) -> tuple[str, list[TablePart]]:
-    """What is left of CREATE TABLE, and what was taken out."""
+    """Returns CREATE TABLE without the unwanted parts, and the parts that were removed. Pure."""
     items = [item for item in _split_items(definition) if item]
-    kept, taken = [], []
+    kept: list[str] = []
+    removed: list[TablePart] = []
     for item in items:
         begin, end, part = item[0].start, item[-1].end, _find_part(item)
         if part is None or not unwanted(part):
             kept.append(definition[begin:end])
             continue
-        taken.append(part)
+        removed.append(part)
         if part.kind == DEFAULT:
-            kept.append(definition[begin : part.words[0].start].rstrip() + definition[part.words[-1].end : end])
-    if not taken:
+            kept.append(definition[begin : part.tokens[0].start].rstrip() + definition[part.tokens[-1].end : end])
+    if not removed:
         return definition, []
-    return definition[: items[0][0].start] + ",\n    ".join(kept) + definition[items[-1][-1].end :], taken
+    return definition[: items[0][0].start] + ",\n    ".join(kept) + definition[items[-1][-1].end :], removed
 
 
 def _find_part(item: list[SqlToken]) -> TablePart | None:
     if item[0].is_("constraint"):
         return TablePart(CHECK, item[1].text, tuple(item))
-    words = tuple(_find_default(item))
-    return TablePart(DEFAULT, item[0].text, words) if words else None
+    tokens = tuple(_find_default(item))
+    return TablePart(DEFAULT, item[0].text, tokens) if tokens else None
 
 
 def _split_items(definition: str) -> Iterator[list[SqlToken]]:
-    """The words of each column and constraint: what the first pair of brackets holds, between its own commas."""
+    """Yields the tokens of each column and constraint: what is in the first parentheses, split at their commas."""
     depth, item = 0, list[SqlToken]()
-    for word in scan_tokens(definition):
-        if word.is_(")"):
+    for token in scan_tokens(definition):
+        if token.is_(")"):
             depth -= 1
             if depth == 0:
                 break
-        if depth == 1 and word.is_(","):
+        if depth == 1 and token.is_(","):
             yield item
             item = []
         elif depth:
-            item.append(word)
-        if word.is_("("):
+            item.append(token)
+        if token.is_("("):
             depth += 1
     yield item
 
 
 def _find_default(item: list[SqlToken]) -> Iterator[SqlToken]:
-    """`DEFAULT x` up to what else pg_dump says of a column."""
-    depth, within = 0, False
-    for word in item:
-        depth -= word.is_(")")
-        if depth == 0 and within and word.is_("collate", "constraint", "not"):
+    """Yields the tokens of `DEFAULT x`, up to the next clause that pg_dump writes for a column."""
+    depth, in_default = 0, False
+    for token in item:
+        depth -= token.is_(")")
+        if depth == 0 and in_default and token.is_("collate", "constraint", "not"):
             return
-        within = within or (depth == 0 and word.is_("default"))
-        if within:
-            yield word
-        depth += word.is_("(")
+        in_default = in_default or (depth == 0 and token.is_("default"))
+        if in_default:
+            yield token
+        depth += token.is_("(")
 
 
-def mentions(words: Collection[SqlToken], names: Collection[tuple[str, str]]) -> bool:
-    """Whether one of these (schema, name) is named there, in a text too: `nextval('public.s'::regclass)`."""
-    listed = [(word.text, word.quoted) for word in words]
-    for at in range(len(listed) - 2):
-        if listed[at + 1] == (".", False) and (listed[at][0], listed[at + 2][0]) in names:
+def mentions_name(tokens: Collection[SqlToken], names: Collection[tuple[str, str]]) -> bool:
+    """True if one of the names (schema, name) occurs, also in a string: `nextval('public.s'::regclass)`. Pure."""
+    pairs = [(token.text, token.quoted) for token in tokens]
+    for index in range(len(pairs) - 2):
+        if pairs[index + 1] == (".", False) and (pairs[index][0], pairs[index + 2][0]) in names:
             return True
-    return any(word.content and mentions(list(scan_tokens(word.content)), names) for word in words)
+    return any(token.content and mentions_name(list(scan_tokens(token.content)), names) for token in tokens)
 
 
-def rewrite_definitions(contents: Path, changes: dict[str, str]) -> None:
-    """In an archive's table of contents on our own disk. Definitions are not found twice: each names its object."""
+def rewrite_definitions(archive: Path, changes: dict[str, str]) -> None:
+    """Replaces definitions in an archive's table of contents on disk. Each occurs once, because it names its object."""
     if not changes:
         return
-    with contents.open("rb") as file:
+    with archive.open("rb") as file:
         header, entries = parse_table_of_contents(file.read)
-        codec = next((find_client_encoding_codec(one.definition) for one in entries if one.kind == ENCODING), UTF8)
-    text = contents.read_bytes()
+        codec = next(
+            (find_client_encoding_codec(entry.definition) for entry in entries if entry.kind == ENCODING), UTF8
+        )
+    content = archive.read_bytes()
     for old, new in changes.items():
-        text = text.replace(format_text(old, header, codec), format_text(new, header, codec), 1)
-    contents.write_bytes(text)
+        content = content.replace(format_text(old, header, codec), format_text(new, header, codec), 1)
+    archive.write_bytes(content)

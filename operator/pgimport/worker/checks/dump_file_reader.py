@@ -86,7 +86,7 @@ def _of_archive(
             if entry.kind == "EXTENSION" and entry.tag != "plpgsql"
         ],
         large_objects=large,
-        left=plan_restore(listed, Exclusions(judge=build_exclusion_rule(order, listed))).skipped,
+        left=plan_restore(listed, Exclusions(find_reason=build_exclusion_rule(order, listed))).skipped,
         encoding=settings.encoding,
         collate=settings.collate,
         ctype=settings.ctype,

@@ -10,13 +10,7 @@ from typing import Any
 
 from pgimport.model.order import Order
 from pgimport.model.preflight_checks import CheckName
-from pgimport.model.providers import (
-    ALL_FINGERPRINTS,
-    ProviderFingerprint,
-    ProviderRules,
-    find_provider,
-    find_provider_schemas,
-)
+from pgimport.model.providers import ProviderRules
 from pgimport.model.result import SkippedObject, SourceExtension, SourceInfo
 from pgimport.worker.checks.catalog_reader import CatalogReader, ResultRows
 from pgimport.worker.checks.check_results import CheckResult, NotChecked, SourceReport, passed_check, warned_check
@@ -36,6 +30,7 @@ from pgimport.worker.postgres.errors import ImportStopped
 from pgimport.worker.postgres.source import open_source_connection
 from pgimport.worker.scope.extensions import split_extensions
 from pgimport.worker.scope.patterns import build_name_filter
+from pgimport.worker.scope.provider import SIGN_PARAMETERS, DetectedProvider, detect_provider
 
 COLLATION_VERSIONS = 150000  # the first server that keeps one for a database
 
@@ -61,13 +56,13 @@ def _check(order: Order, endpoint: Endpoint, asker: CatalogReader, sessions: Ses
     (row,) = asker.must("checks/source_facts")
     *about, user, standby = row
     extensions = asker.must("scope/extensions")
-    schemas, provider = _find_provider(order, endpoint, asker, extensions)
+    detected = _detect_provider(order, endpoint, asker, extensions)
+    provider, own = detected.rules, detected.own_schemas
     installed = [
         SourceExtension(name=name, version=version, schema_name=schema) for name, version, schema, _ in extensions
     ]
     wanted, left = split_extensions(order, provider, installed)
     facts = _build_facts(about, wanted, provider)
-    own = find_provider_schemas(provider, schemas)
     unsupported, left_named, unnamed = _ask_left(asker, provider, own, left)
     shapes, rows = (build_name_filter(order.filter, own, user, rows=only_rows) for only_rows in (False, True))
     with_rows = _with_rows(extensions, wanted)
@@ -86,18 +81,12 @@ def _check(order: Order, endpoint: Endpoint, asker: CatalogReader, sessions: Ses
     return SourceReport(judged, facts, left_named, unnamed)
 
 
-def _find_provider(
+def _detect_provider(
     order: Order, endpoint: Endpoint, asker: CatalogReader, extensions: ResultRows
-) -> tuple[list[str], ProviderRules]:
-    found = asker.ask(
-        "scope/provider_signs", roles=sorted(ALL_FINGERPRINTS.roles), settings=sorted(ALL_FINGERPRINTS.settings)
-    )
-    rows = [] if isinstance(found, NotChecked) else found
-    schemas, roles, settings = ([name for sign, name in rows if sign == kind] for kind in ("schema", "role", "setting"))
-    signs = ProviderFingerprint(
-        frozenset(schemas), frozenset(roles), frozenset(row[0] for row in extensions), frozenset(settings)
-    )
-    return schemas, find_provider(endpoint.host, signs, order.provider)
+) -> DetectedProvider:
+    rows = asker.ask("scope/provider_signs", **SIGN_PARAMETERS)
+    sign_rows = [] if isinstance(rows, NotChecked) else [(kind, name) for kind, name in rows]
+    return detect_provider(order, endpoint.host, sign_rows, [row[0] for row in extensions])
 
 
 def _build_facts(about: list[Any], extensions: list[SourceExtension], provider: ProviderRules) -> SourceInfo:

@@ -88,7 +88,7 @@ class FileSource:
         content = self._content
         if content.plan is not None:
             self._pg_restore.restore(
-                "post-data", content.plan.last, lambda _: None, parallel=False, archive=content.archive
+                "post-data", content.plan.row_security_entries, lambda _: None, parallel=False, archive=content.archive
             )
         if content.deferred_sql is not None:
             run_deferred_sql(self._run, content.deferred_sql)
@@ -98,12 +98,12 @@ class FileSource:
             findings.not_compared.append("indexes, constraints, views and the like: plain SQL has no table of contents")
             return
         with shadow_connection(self._run.shadow, "its structure was listed") as shadow:
-            compare_entries(self._content.plan.main, read_structure(shadow), findings)
+            compare_entries(self._content.plan.main_entries, read_structure(shadow), findings)
 
     def _read_exclusions(self) -> Exclusions:
         with shadow_connection(self._run.shadow, "its schemas and roles were listed") as shadow:
             return Exclusions(
-                present=frozenset(str(name) for _, name in shadow.execute(read_query("scope/target_schemas"))),
-                roles=frozenset(str(name) for (name,) in shadow.execute(read_query("scope/target_roles"))),
-                positions=True,
+                present_schemas=frozenset(str(name) for _, name in shadow.execute(read_query("scope/target_schemas"))),
+                target_roles=frozenset(str(name) for (name,) in shadow.execute(read_query("scope/target_roles"))),
+                with_sequence_values=True,
             )

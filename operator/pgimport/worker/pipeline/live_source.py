@@ -111,7 +111,7 @@ class LiveSource:
         return populated_views
 
     def restore_row_security(self) -> None:
-        self._pg_restore.restore("post-data", self._result.plan.last, lambda _: None, parallel=False)
+        self._pg_restore.restore("post-data", self._result.plan.row_security_entries, lambda _: None, parallel=False)
 
     def compare_definitions(self, findings: Findings) -> None:
         scope = self._snapshot.scope

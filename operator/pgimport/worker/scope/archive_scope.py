@@ -1,4 +1,4 @@
-"""What part of an archive is meant: the order and the entries come in, a judge by name goes out. Pure."""
+"""Decides by name which entries of an archive are imported. Pure."""
 
 from collections.abc import Iterable
 
@@ -8,56 +8,65 @@ from pgimport.model.reasons import Failure, Reason
 from pgimport.worker.archive.selection import ExclusionRule
 from pgimport.worker.archive.toc import TocEntry
 from pgimport.worker.postgres.errors import ImportStopped
-from pgimport.worker.scope.patterns import NameFilter, build_name_filter, find_partitions, find_unmatched_pattern
+from pgimport.worker.scope.patterns import (
+    ANY_RELATION,
+    NameFilter,
+    build_name_filter,
+    find_partitions,
+    find_unmatched_pattern,
+)
 
-_RELATIONS = ("TABLE", "VIEW", "MATERIALIZED VIEW", "SEQUENCE", "FOREIGN TABLE")
-_FILTERED = "spec.filter leaves it out"
-ROWLESS = "spec.filter wants it without its rows"
+_RELATION_KINDS = ("TABLE", "VIEW", "MATERIALIZED VIEW", "SEQUENCE", "FOREIGN TABLE")
+EXCLUDED_BY_FILTER = "spec.filter leaves it out"
+EXCLUDED_ROWS = "spec.filter wants it without its rows"
 
 
 def build_exclusion_rule(order: Order, entries: Iterable[TocEntry]) -> ExclusionRule:
-    """Raises Stopped for a filter that means nothing in this archive."""
+    """Returns a function that gives the reason to exclude an entry, or None.
+
+    Raises ImportStopped for a filter with a pattern that matches nothing in the archive.
+    """
     listed = list(entries)
     provider = find_provider(None, None, order.provider)
-    extensions = provider.extensions - set(order.allowed_extensions)
+    provider_extensions = provider.extensions - set(order.allowed_extensions)
     schemas = [entry.tag for entry in listed if entry.kind == "SCHEMA"] + ["public"]
-    relations = [(entry.oid, entry.schema, entry.tag) for entry in listed if entry.kind in _RELATIONS]
-    if order.filter is not None and (unmatched := find_unmatched_pattern(order.filter, schemas, relations)):
-        raise ImportStopped(
-            Failure(Reason.FILTER_INVALID, f"spec.filter: the dump holds nothing that {unmatched} would match")
-        )
-    shapes, rows = (build_name_filter(order.filter, (), rows=only) for only in (False, True))
-    rowless = _find_rowless(listed, shapes, rows)
+    relations = [(entry.oid, entry.schema, entry.tag) for entry in listed if entry.kind in _RELATION_KINDS]
+    if order.filter is not None and (pattern := find_unmatched_pattern(order.filter, schemas, relations)):
+        message = f"spec.filter: the dump holds nothing that {pattern} would match"
+        raise ImportStopped(Failure(Reason.FILTER_INVALID, message))
+    includes = build_name_filter(order.filter, ())
+    rowless = _find_rowless_tables(listed, includes, build_name_filter(order.filter, (), rows=True))
 
-    def judge(entry: TocEntry) -> str | None:
+    def find_reason(entry: TocEntry) -> str | None:
         schema = entry.tag if entry.kind == "SCHEMA" else entry.schema
-        if schema in provider.schemas or (entry.kind == "EXTENSION" and entry.tag in extensions):
+        if schema in provider.schemas or (entry.kind == "EXTENSION" and entry.tag in provider_extensions):
             return f"it belongs to {provider.title}"
         if order.filter is None or not schema:
             return None
         if entry.kind == "TABLE DATA":
-            return ROWLESS if (schema, entry.tag) in rowless else None
-        wanted = shapes(schema, entry.tag if entry.kind in _RELATIONS else "\x00")
-        return None if wanted else _FILTERED
+            return EXCLUDED_ROWS if (schema, entry.tag) in rowless else None
+        name = entry.tag if entry.kind in _RELATION_KINDS else ANY_RELATION
+        return None if includes(schema, name) else EXCLUDED_BY_FILTER
 
-    return judge
+    return find_reason
 
 
-def _find_rowless(entries: list[TocEntry], shapes: NameFilter, rows: NameFilter) -> set[tuple[str, str]]:
-    """Tables that come without their rows, with their partitions."""
+def _find_rowless_tables(
+    entries: list[TocEntry], includes: NameFilter, includes_rows: NameFilter
+) -> set[tuple[str, str]]:
+    """Returns schema and name of tables that come without their rows, with their partitions."""
     tables = {entry.dump_id: (entry.schema, entry.tag) for entry in entries if entry.kind == "TABLE"}
-    chosen = {number for number, name in tables.items() if shapes(*name) and not rows(*name)}
+    rowless = {dump_id for dump_id, name in tables.items() if includes(*name) and not includes_rows(*name)}
     parents = {
         entry.dependencies[0]: entry.dependencies[1]
         for entry in entries
         if entry.kind == "TABLE ATTACH" and len(entry.dependencies) == 2
     }
-    return {tables[number] for number in chosen | find_partitions(chosen, parents) if number in tables}
+    return {tables[dump_id] for dump_id in rowless | find_partitions(rowless, parents) if dump_id in tables}
 
 
 def refuse_filter_for_plain_sql(order: Order) -> None:
-    """Plain SQL has no table of contents to choose from. Raises Stopped."""
+    """Raises ImportStopped if the order has a filter: plain SQL has no table of contents to choose from."""
     if order.filter is not None:
-        raise ImportStopped(
-            Failure(Reason.FILTER_INVALID, "spec.filter needs a live source or an archive: plain SQL comes whole")
-        )
+        message = "spec.filter needs a live source or an archive: plain SQL comes whole"
+        raise ImportStopped(Failure(Reason.FILTER_INVALID, message))

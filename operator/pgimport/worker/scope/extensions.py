@@ -10,10 +10,13 @@ ALWAYS_THERE = "plpgsql"  # every new database has it
 
 
 def split_extensions(
-    order: Order, row: ProviderRules, extensions: Sequence[SourceExtension]
+    order: Order, provider: ProviderRules, extensions: Sequence[SourceExtension]
 ) -> tuple[list[SourceExtension], list[SkippedObject]]:
-    """What the target shall have, and what stays at the provider."""
-    wanted = set(order.allowed_extensions) & set(order.target.creatable_extensions)
-    own = set(find_provider_extensions(row, [extension.name for extension in extensions], wanted))
-    left = [SkippedObject(object=f"EXTENSION {name}", reason=f"it belongs to {row.title}") for name in sorted(own)]
-    return [one for one in extensions if one.name not in own and one.name != ALWAYS_THERE], left
+    """Returns the extensions that the target gets, and those that belong to the provider and are skipped."""
+    creatable = set(order.allowed_extensions) & set(order.target.creatable_extensions)
+    provider_names = set(find_provider_extensions(provider, [item.name for item in extensions], creatable))
+    skipped = [
+        SkippedObject(object=f"EXTENSION {name}", reason=f"it belongs to {provider.title}")
+        for name in sorted(provider_names)
+    ]
+    return [item for item in extensions if item.name not in provider_names and item.name != ALWAYS_THERE], skipped

@@ -1,14 +1,13 @@
-"""What part of a live source is meant: its catalogues and the order come in; what stays behind, and why, goes out.
+"""Decides which objects of a live source are imported.
 
-The provider's own schemas and extensions stay, and what `spec.filter` does not want; so does everything that depends
-on them, as the source's own catalogues tell it.
+The provider's own schemas and extensions are excluded, and what `spec.filter` excludes. So is everything that depends
+on them, as the source's own catalogues tell.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from pgimport.model.order import Order
-from pgimport.model.providers import ALL_FINGERPRINTS, ProviderFingerprint, find_provider, find_provider_schemas
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.result import SkippedObject, SourceExtension
 from pgimport.worker.archive.selection import PG_ATTRDEF, PG_CLASS, PG_CONSTRAINT, Exclusions
@@ -16,142 +15,155 @@ from pgimport.worker.postgres.endpoints import Connection, Endpoint
 from pgimport.worker.postgres.errors import ImportStopped
 from pgimport.worker.postgres.queries import read_query
 from pgimport.worker.scope.extensions import split_extensions
-from pgimport.worker.scope.patterns import NameFilter, build_name_filter, find_partitions, find_unmatched_pattern
+from pgimport.worker.scope.patterns import (
+    ANY_RELATION,
+    NameFilter,
+    build_name_filter,
+    find_partitions,
+    find_unmatched_pattern,
+)
+from pgimport.worker.scope.provider import SIGN_PARAMETERS, detect_provider
 
-_FILTERED = "spec.filter leaves it out"
+EXCLUDED_BY_FILTER = "spec.filter leaves it out"
+ObjectKey = tuple[int, int]  # oid of the catalog, oid of the object
+PartKey = tuple[int, str, str]  # oid of the table, kind of the part, name
+Relation = tuple[int, str, str]  # oid, schema, name
 
 
 @dataclass(frozen=True, slots=True)
 class SourceScope:
-    """What is meant of a source."""
+    """What of a source is not imported."""
 
-    excluded: dict[tuple[int, int], str] = field(default_factory=dict)  # (catalog, oid) → why it stays
-    parts: dict[tuple[int, str, str], str] = field(default_factory=dict)  # oid of a table, kind, name → why
-    schemas: tuple[str, ...] = ()  # whole ones that stay
-    relations: tuple[tuple[str, str], ...] = ()  # single ones that stay: schema, name
+    excluded: dict[ObjectKey, str] = field(default_factory=dict)  # → reason
+    table_parts: dict[PartKey, str] = field(default_factory=dict)  # defaults and constraints → reason
+    schemas: tuple[str, ...] = ()  # excluded as a whole
+    relations: tuple[tuple[str, str], ...] = ()  # schema and name of excluded relations of other schemas
     rowless: frozenset[int] = frozenset()  # oids of tables that come without their rows
-    rowless_names: tuple[tuple[str, str], ...] = ()
+    rowless_names: tuple[tuple[str, str], ...] = ()  # schema and name of the same tables
 
     def excludes(self, oid: int) -> bool:
-        """A relation."""
+        """True for a relation that is not imported."""
         return (PG_CLASS, oid) in self.excluded
 
     def dump_options(self) -> list[str]:
-        """pg_dump must not even lock what stays: its user may not be allowed to."""
+        """Options of pg_dump that exclude the same: it must not even lock what its user may not read."""
         return [
-            *(f"--exclude-schema={_quote(name)}" for name in self.schemas),
-            *(f"--exclude-table={_quote(schema)}.{_quote(name)}" for schema, name in self.relations),
-            *(f"--exclude-table-data={_quote(schema)}.{_quote(name)}" for schema, name in self.rowless_names),
+            *(f"--exclude-schema={_quote_pattern(name)}" for name in self.schemas),
+            *(f"--exclude-table={_quote_pattern(schema)}.{_quote_pattern(name)}" for schema, name in self.relations),
+            *(
+                f"--exclude-table-data={_quote_pattern(schema)}.{_quote_pattern(name)}"
+                for schema, name in self.rowless_names
+            ),
         ]
 
 
-def _quote(name: str) -> str:
-    """A pattern of pg_dump that means this name alone."""
+def _quote_pattern(name: str) -> str:
+    """A pattern of pg_dump that matches only this name."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def read_scope(source: Connection, order: Order, endpoint: Endpoint) -> SourceScope:
-    """Raises psycopg.Error; Stopped for a filter that means nothing."""
-    known = {"roles": sorted(ALL_FINGERPRINTS.roles), "settings": sorted(ALL_FINGERPRINTS.settings)}
+    """Raises psycopg.Error, and ImportStopped for a filter with a pattern that matches nothing."""
     with source.pipeline():  # one round trip for all three
-        asked = source.execute(read_query("scope/provider_signs"), known)
-        extensions = source.execute(read_query("scope/extensions"))
-        relations_asked = source.execute(read_query("scope/relations"))
-    found, listed = asked.fetchall(), relations_asked.fetchall()
-    installed = [
+        sign_cursor = source.execute(read_query("scope/provider_signs"), SIGN_PARAMETERS)
+        extension_cursor = source.execute(read_query("scope/extensions"))
+        relation_cursor = source.execute(read_query("scope/relations"))
+    relation_rows = relation_cursor.fetchall()
+    extensions = [
         SourceExtension(name=name, version=version, schema_name=schema)
-        for name, version, schema, _ in extensions.fetchall()
+        for name, version, schema, _ in extension_cursor.fetchall()
     ]
-    schemas, roles, settings = (
-        [name for sign, name in found if sign == kind] for kind in ("schema", "role", "setting")
-    )
-    signs = ProviderFingerprint(
-        frozenset(schemas), frozenset(roles), frozenset(one.name for one in installed), frozenset(settings)
-    )
-    provider = find_provider(endpoint.host, signs, order.provider)
-    own = find_provider_schemas(provider, schemas)
-    _, left = split_extensions(order, provider, installed)
-    relations = [(int(oid), schema, name) for oid, schema, name, _ in listed]
+    provider = detect_provider(order, endpoint.host, sign_cursor.fetchall(), [item.name for item in extensions])
+    _, skipped_extensions = split_extensions(order, provider.rules, extensions)
+    relations: list[Relation] = [(int(oid), schema, name) for oid, schema, name, _ in relation_rows]
     if order.filter is not None and (
-        unmatched := find_unmatched_pattern(order.filter, schemas, relations, endpoint.user)
+        pattern := find_unmatched_pattern(order.filter, provider.schemas, relations, endpoint.user)
     ):
-        raise ImportStopped(
-            Failure(Reason.FILTER_INVALID, f"spec.filter: the source holds nothing that {unmatched} would match")
-        )
-    shapes, rows = (build_name_filter(order.filter, own, endpoint.user, rows=only) for only in (False, True))
-    unwanted = [one for one in relations if not shapes(one[1], one[2])]
-    whole = {
-        schema for schema in schemas if schema in own or (order.filter is not None and not _has_any(shapes, schema))
+        message = f"spec.filter: the source holds nothing that {pattern} would match"
+        raise ImportStopped(Failure(Reason.FILTER_INVALID, message))
+    includes = build_name_filter(order.filter, provider.own_schemas, endpoint.user)
+    includes_rows = build_name_filter(order.filter, provider.own_schemas, endpoint.user, rows=True)
+    excluded_schemas = {
+        schema
+        for schema in provider.schemas
+        if schema in provider.own_schemas or (order.filter is not None and not includes(schema, ANY_RELATION))
     }
-    single = [one for one in unwanted if one[1] not in whole]
-    names = {
-        "schemas": sorted(whole),
-        "extensions": [_name_of(one) for one in left],
-        "relations": [one[0] for one in single],
-    }
-    rowless = {one[0] for one in relations if shapes(one[1], one[2]) and not rows(one[1], one[2])}
-    rowless |= find_partitions(rowless, {oid: parent for oid, _, _, parent in listed if parent is not None})
-    excluded = _read_excluded(source, names, single)
+    excluded_relations = [
+        relation
+        for relation in relations
+        if relation[1] not in excluded_schemas and not includes(relation[1], relation[2])
+    ]
+    parents = {oid: parent for oid, _, _, parent in relation_rows if parent is not None}
+    rowless = _find_rowless(relations, parents, includes, includes_rows)
+    excluded = _read_excluded_objects(source, excluded_schemas, skipped_extensions, excluded_relations)
     return SourceScope(
         excluded=excluded,
-        parts=_read_parts(source, excluded),
-        schemas=tuple(sorted(whole)),
-        relations=tuple((schema, name) for _, schema, name in single),
+        table_parts=_read_table_parts(source, excluded),
+        schemas=tuple(sorted(excluded_schemas)),
+        relations=tuple((schema, name) for _, schema, name in excluded_relations),
         rowless=frozenset(rowless),
         rowless_names=tuple((schema, name) for oid, schema, name in relations if oid in rowless),
     )
 
 
-def _has_any(shapes: NameFilter, schema: str) -> bool:
-    """Whether a schema is meant at all: a name that no pattern of a table means asks for it."""
-    return shapes(schema, "\x00")
+def _find_rowless(
+    relations: list[Relation], parents: dict[int, int], includes: NameFilter, includes_rows: NameFilter
+) -> set[int]:
+    """Oids of tables that come without their rows, with their partitions. Pure."""
+    rowless = {oid for oid, schema, name in relations if includes(schema, name) and not includes_rows(schema, name)}
+    return rowless | find_partitions(rowless, parents)
 
 
-def _name_of(left: SkippedObject) -> str:
-    return left.object.partition(" ")[2]
-
-
-def _read_excluded(
+def _read_excluded_objects(
     source: Connection,
-    names: dict[str, list[str] | list[int]],
-    single: Iterable[tuple[int, str, str]],
-) -> dict[tuple[int, int], str]:
-    if not any(names.values()):
+    schemas: Collection[str],
+    extensions: Collection[SkippedObject],
+    relations: Collection[Relation],
+) -> dict[ObjectKey, str]:
+    """Returns these and everything that depends on them, with the reason of each."""
+    if not schemas and not extensions and not relations:
         return {}
-    own = {(PG_CLASS, oid) for oid, _, _ in single}
+    relation_keys = {(PG_CLASS, oid) for oid, _, _ in relations}
+    parameters = {
+        "schemas": sorted(schemas),
+        "extensions": [item.object.partition(" ")[2] for item in extensions],
+        "relations": [oid for oid, _, _ in relations],
+    }
     return {
-        (catalog, oid): _FILTERED if (catalog, oid) in own else f"it needs {title}, which stays behind"
-        for catalog, oid, title in source.execute(read_query("scope/excluded_objects"), names)
+        (catalog, oid): EXCLUDED_BY_FILTER
+        if (catalog, oid) in relation_keys
+        else f"it needs {title}, which stays behind"
+        for catalog, oid, title in source.execute(read_query("scope/excluded_objects"), parameters)
     }
 
 
-def _read_parts(source: Connection, excluded: dict[tuple[int, int], str]) -> dict[tuple[int, str, str], str]:
-    """What of tables that come must not come with them."""
-    defaults, checks = (
-        [oid for catalog, oid in excluded if catalog == wanted] for wanted in (PG_ATTRDEF, PG_CONSTRAINT)
-    )
-    if not defaults and not checks:
+def _read_table_parts(source: Connection, excluded: dict[ObjectKey, str]) -> dict[PartKey, str]:
+    """Returns excluded defaults and CHECK constraints of tables that are imported, with the reason of each."""
+    parameters = {
+        "defaults": [oid for catalog, oid in excluded if catalog == PG_ATTRDEF],
+        "checks": [oid for catalog, oid in excluded if catalog == PG_CONSTRAINT],
+    }
+    if not any(parameters.values()):
         return {}
     return {
         (table, kind, name): excluded[catalog, oid]
-        for table, kind, name, catalog, oid in source.execute(
-            read_query("scope/excluded_table_parts"), {"defaults": defaults, "checks": checks}
-        )
+        for table, kind, name, catalog, oid in source.execute(read_query("scope/excluded_table_parts"), parameters)
     }
 
 
 def read_exclusions(shadow: Connection, scope: SourceScope) -> Exclusions:
-    """What the target has already, and what stays. Raises psycopg.Error."""
+    """Adds what the shadow holds already to the scope's exclusions. Raises psycopg.Error."""
     return Exclusions(
-        present=frozenset(str(name) for _, name in shadow.execute(read_query("scope/target_schemas"))),
-        roles=frozenset(str(name) for (name,) in shadow.execute(read_query("scope/target_roles"))),
+        present_schemas=frozenset(str(name) for _, name in shadow.execute(read_query("scope/target_schemas"))),
+        target_roles=frozenset(str(name) for (name,) in shadow.execute(read_query("scope/target_roles"))),
         objects=scope.excluded,
-        parts=scope.parts,
+        table_parts=scope.table_parts,
     )
 
 
 def read_undumped_objects(source: Connection) -> list[SkippedObject]:
-    """What the dump was told not to hold. Raises psycopg.Error."""
+    """Returns objects of kinds that pg_dump is told to leave out, such as publications. Raises psycopg.Error."""
     return [
-        SkippedObject(object=name, reason=why) for name, why in source.execute(read_query("scope/undumped_objects"))
+        SkippedObject(object=name, reason=reason)
+        for name, reason in source.execute(read_query("scope/undumped_objects"))
     ]

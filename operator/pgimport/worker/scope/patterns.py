@@ -1,90 +1,95 @@
-"""What part of a source is meant: a filter and the schemas that stay behind in, a predicate on names out. Pure."""
+"""Matches names against the patterns of `spec.filter`, as pg_dump reads them. Pure."""
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from pgimport.model.spec import Filter
 
-NameFilter = Callable[[str, str], bool]  # schema, name
+NameFilter = Callable[[str, str], bool]  # schema, name → whether it is imported
+ANY_RELATION = "\x00"  # a name that no table pattern matches: asks for the schema alone
+TablePattern = tuple[re.Pattern[str] | None, re.Pattern[str]]  # schema, if the pattern names one, and table
 
 
 def build_name_filter(
-    filter_: Filter | None, left: Collection[str], user: str = "", *, rows: bool = False
+    filter_: Filter | None, excluded_schemas: Collection[str], user: str = "", *, rows: bool = False
 ) -> NameFilter:
-    """`rows`: of tables that are wanted without their rows, nothing is."""
-    given = filter_ or Filter()
-    included, excluded = _schemas(given.include_schemas), _schemas(given.exclude_schemas)
-    unwanted = [*given.exclude_tables, *(given.exclude_table_data if rows else [])]
-    patterns = [_table(pattern) for pattern in unwanted]
-    visible = {"public", user}  # where a name without a schema is looked for
+    """Returns a function that tells whether a relation, or with `rows` its rows, are imported.
 
-    def wanted(schema: str, name: str) -> bool:
-        if schema in left or (included and not _any(included, schema)) or _any(excluded, schema):
+    A pattern without a schema means relations of `public` and of the user's own schema.
+    """
+    spec = filter_ or Filter()
+    included, excluded = _compile_all(spec.include_schemas), _compile_all(spec.exclude_schemas)
+    table_patterns = [
+        _compile_table(pattern) for pattern in [*spec.exclude_tables, *(spec.exclude_table_data if rows else [])]
+    ]
+
+    def is_imported(schema: str, name: str) -> bool:
+        if schema in excluded_schemas or (included and not _matches_any(included, schema)):
             return False
-        return not any(
-            (schema in visible if of is None else of.fullmatch(schema)) and table.fullmatch(name)
-            for of, table in patterns
-        )
+        if _matches_any(excluded, schema):
+            return False
+        return not any(_matches_table(pattern, schema, name, user) for pattern in table_patterns)
 
-    return wanted
+    return is_imported
 
 
-def find_partitions(chosen: Collection[int], parents: Mapping[int, int]) -> set[int]:
-    """The chosen tables' partitions, at any depth: the rows of a partitioned table are theirs."""
-    found: set[int] = set()
-    for one in parents:
-        at = one
-        while at in parents:
-            at = parents[at]
-            if at in chosen:
-                found.add(one)
+def find_partitions(tables: Collection[int], parents: Mapping[int, int]) -> set[int]:
+    """Returns the partitions of these tables, at any depth. `parents`: partition → its partitioned table."""
+    partitions: set[int] = set()
+    for partition in parents:
+        ancestor = partition
+        while ancestor in parents:
+            ancestor = parents[ancestor]
+            if ancestor in tables:
+                partitions.add(partition)
                 break
-    return found
+    return partitions
 
 
 def find_unmatched_pattern(
-    filter_: Filter, schemas: Collection[str], relations: Iterable[tuple[int, str, str]], user: str = ""
+    filter_: Filter, schemas: Collection[str], relations: Collection[tuple[int, str, str]], user: str = ""
 ) -> str | None:
-    """The first pattern that means nothing: most likely it is misspelt."""
-    for field, patterns in (("includeSchemas", filter_.include_schemas), ("excludeSchemas", filter_.exclude_schemas)):
+    """Returns field and text of the first pattern that matches nothing: most likely it is misspelt."""
+    schema_fields = (("includeSchemas", filter_.include_schemas), ("excludeSchemas", filter_.exclude_schemas))
+    for field, patterns in schema_fields:
         for pattern in patterns:
             if not any(_compile(pattern).fullmatch(name) for name in schemas):
                 return f"{field}: {pattern}"
-    listed = list(relations)
-    for field, patterns in (
-        ("excludeTables", filter_.exclude_tables),
-        ("excludeTableData", filter_.exclude_table_data),
-    ):
+    table_fields = (("excludeTables", filter_.exclude_tables), ("excludeTableData", filter_.exclude_table_data))
+    for field, patterns in table_fields:
         for pattern in patterns:
-            of, table = _table(pattern)
-            if not any(
-                (schema in {"public", user} if of is None else of.fullmatch(schema)) and table.fullmatch(name)
-                for _, schema, name in listed
-            ):
+            table_pattern = _compile_table(pattern)
+            if not any(_matches_table(table_pattern, schema, name, user) for _, schema, name in relations):
                 return f"{field}: {pattern}"
     return None
 
 
-def _schemas(patterns: Iterable[str]) -> list[re.Pattern[str]]:
+def _compile_all(patterns: Iterable[str]) -> list[re.Pattern[str]]:
     return [_compile(pattern) for pattern in patterns]
 
 
-def _any(patterns: Iterable[re.Pattern[str]], name: str) -> bool:
+def _matches_any(patterns: Iterable[re.Pattern[str]], name: str) -> bool:
     return any(pattern.fullmatch(name) for pattern in patterns)
 
 
-def _table(pattern: str) -> tuple[re.Pattern[str] | None, re.Pattern[str]]:
-    *of, name = _split(pattern)
-    return (_compile(of[-1]) if of else None), _compile(name)
+def _matches_table(pattern: TablePattern, schema: str, name: str, user: str) -> bool:
+    schema_pattern, name_pattern = pattern
+    schema_matches = schema in {"public", user} if schema_pattern is None else schema_pattern.fullmatch(schema)
+    return bool(schema_matches and name_pattern.fullmatch(name))
 
 
-def _split(pattern: str) -> list[str]:
-    """At the dots that are not quoted."""
+def _compile_table(pattern: str) -> TablePattern:
+    *schema, name = _split_at_dots(pattern)
+    return (_compile(schema[-1]) if schema else None), _compile(name)
+
+
+def _split_at_dots(pattern: str) -> list[str]:
+    """Splits at the dots that are not quoted."""
     return re.findall(r'(?:"(?:[^"]|"")*"|[^".])+', pattern) or [""]
 
 
 def _compile(pattern: str) -> re.Pattern[str]:
-    """As pg_dump reads it: * and ? as a shell does, what is not quoted in small letters, other signs as a pattern's."""
+    """Compiles a pattern of pg_dump: * and ? as in a shell, unquoted letters in lower case, the rest as in a regex."""
     parts = []
     for quoted, plain in re.findall(r'"((?:[^"]|"")*)"|([^"]+)', pattern):
         if plain:

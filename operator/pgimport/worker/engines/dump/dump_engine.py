@@ -43,15 +43,15 @@ def _dump(run: ImportRun, source: Endpoint, snapshot: Snapshot, pg_dump: Path) -
 def _restore(run: ImportRun, snapshot: Snapshot, pg_restore: PgRestore, plan: RestorePlan) -> None:
     names = {table.oid: (table.schema, table.name) for table in snapshot.copied}
     serial = run.jobs == 1
-    rewrite_definitions(run.archive_folder / "toc.dat", plan.changes)
-    run.meter.begin(Stage.STRUCTURE, sum(entry.kind not in KINDS_AFTER_STRUCTURE for entry in plan.main))
+    rewrite_definitions(run.archive_folder / "toc.dat", plan.changed_definitions)
+    run.meter.begin(Stage.STRUCTURE, sum(entry.kind not in KINDS_AFTER_STRUCTURE for entry in plan.main_entries))
     structure_progress = PgRestoreProgress(run.meter, {}, {}, serial=True)
-    pg_restore.restore("pre-data", plan.main, structure_progress.read_line, parallel=False)
+    pg_restore.restore("pre-data", plan.main_entries, structure_progress.read_line, parallel=False)
     run.meter.begin(Stage.ROWS)
     with reporting_server_progress(run.meter, run.shadow, COPY_PROGRESS):
         row_progress = PgRestoreProgress(run.meter, plan.table_oids, names, serial)
-        pg_restore.restore("data", plan.main, row_progress.read_line)
+        pg_restore.restore("data", plan.main_entries, row_progress.read_line)
     set_sequences(run.shadow, snapshot.sequences)
-    run.meter.begin(Stage.INDEXES, sum(entry.kind in KINDS_AFTER_ROWS for entry in plan.main))
+    run.meter.begin(Stage.INDEXES, sum(entry.kind in KINDS_AFTER_ROWS for entry in plan.main_entries))
     with reporting_server_progress(run.meter, run.shadow, INDEX_PROGRESS):
-        pg_restore.restore_post_data(plan.main, PgRestoreProgress(run.meter, {}, {}, serial).read_line)
+        pg_restore.restore_post_data(plan.main_entries, PgRestoreProgress(run.meter, {}, {}, serial).read_line)

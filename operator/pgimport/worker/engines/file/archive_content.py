@@ -11,7 +11,7 @@ from pgimport.worker.scope.archive_scope import build_exclusion_rule
 
 def plan_archive(order: Order, entries: list[TocEntry], exclusions: Exclusions) -> tuple[RestorePlan, RestoredContent]:
     """Raises ImportStopped for a filter that matches nothing in the archive."""
-    plan = plan_restore(entries, replace(exclusions, judge=build_exclusion_rule(order, entries)))
+    plan = plan_restore(entries, replace(exclusions, find_reason=build_exclusion_rule(order, entries)))
     populated_views = {
         (entry.schema, entry.tag)
         for entry in entries
@@ -21,7 +21,7 @@ def plan_archive(order: Order, entries: list[TocEntry], exclusions: Exclusions) 
         plan=plan,
         skipped=plan.skipped,
         populated_views=populated_views,
-        sequence_count=sum(entry.kind == "SEQUENCE SET" for entry in plan.main),
+        sequence_count=sum(entry.kind == "SEQUENCE SET" for entry in plan.main_entries),
     )
     return plan, content
 
@@ -30,7 +30,7 @@ def add_row_counts(
     content: RestoredContent, plan: RestorePlan, entries: list[TocEntry], row_counts: dict[int, int]
 ) -> None:
     """Adds the rows of restored tables. `row_counts`: dump id → rows of its COPY."""
-    restored = {entry.dump_id for entry in plan.main}
+    restored = {entry.dump_id for entry in plan.main_entries}
     for entry in entries:
         if entry.kind != "TABLE DATA" or entry.dump_id not in restored:
             continue

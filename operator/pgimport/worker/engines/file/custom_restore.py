@@ -37,15 +37,15 @@ def restore_custom(
     header, entries = _store_table_of_contents(stream, archive)
     plan, content = plan_archive(run.order, entries, exclusions)
     content.archive = archive
-    rewrite_definitions(archive, plan.changes)
+    rewrite_definitions(archive, plan.changed_definitions)
     on_line = PgRestoreProgress(run.meter, {}, {}, serial=True).read_line
-    pg_restore.restore("pre-data", plan.main, on_line, parallel=False, archive=archive)
+    pg_restore.restore("pre-data", plan.main_entries, on_line, parallel=False, archive=archive)
     row_counts = _restore_rows(pg_restore, stream, header, entries, plan, archive)
     read_to_the_end(run.order, stream, download)
     add_row_counts(content, plan, entries, row_counts)
-    run.meter.begin(Stage.INDEXES, len(plan.main))
+    run.meter.begin(Stage.INDEXES, len(plan.main_entries))
     with reporting_server_progress(run.meter, run.shadow, INDEX_PROGRESS):
-        pg_restore.restore_post_data(plan.main, on_line, archive=archive)
+        pg_restore.restore_post_data(plan.main_entries, on_line, archive=archive)
     return content
 
 
@@ -70,8 +70,8 @@ def _restore_rows(
     archive: Path,
 ) -> dict[int, int]:
     """Returns dump id → rows. Reads to the end even if no rows are restored: a truncated file must always fail."""
-    owners = find_owner_entries(plan.main)
-    data_entries = [entry for entry in plan.main if owners[entry.dump_id].section is Section.DATA]
+    owners = find_owner_entries(plan.main_entries)
+    data_entries = [entry for entry in plan.main_entries if owners[entry.dump_id].section is Section.DATA]
     if not data_entries:
         return forward_rows(stream, header, entries, lambda _: None)
     row_counts: dict[int, int] = {}

@@ -88,7 +88,9 @@ def _write_statements(
         if item.text.startswith(_ENCODING):
             codec = find_client_encoding_codec(item.text.decode("ascii", "replace"))
             encoding_statement = item.text + b"\n"
-        verdict = judge_statement(item.text, target_major, exclusions.present, exclusions.roles or (), codec)
+        verdict = judge_statement(
+            item.text, target_major, exclusions.present_schemas, exclusions.target_roles or (), codec
+        )
         if verdict.left is not None:
             content.skipped.append(verdict.left)
         if verdict.refresh is not None:

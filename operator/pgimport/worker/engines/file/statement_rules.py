@@ -11,7 +11,7 @@ from enum import Enum
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.result import SkippedObject
 from pgimport.worker.archive.sql_tokens import parse_tokens
-from pgimport.worker.archive.superuser_only import find_superuser_reason, policy_roles
+from pgimport.worker.archive.superuser_only import find_policy_roles, find_superuser_reason
 from pgimport.worker.postgres.encodings import UTF8
 from pgimport.worker.postgres.errors import ImportStopped
 
@@ -137,7 +137,7 @@ def _judge_creation(rest: list[str], definition: str) -> StatementVerdict:
 
 
 def _judge_policy(words: list[str], definition: str, roles: Collection[str] | None) -> StatementVerdict:
-    lacking = [] if roles is None else sorted(set(policy_roles(definition)) - set(roles))
+    lacking = [] if roles is None else sorted(set(find_policy_roles(definition)) - set(roles))
     if not lacking:
         return _LAST
     why = f"it names a role that the target lacks ({', '.join(lacking)})"

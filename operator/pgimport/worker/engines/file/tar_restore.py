@@ -43,14 +43,14 @@ def restore_tar(
         entries = list(parsed_entries)
     plan, content = plan_archive(run.order, entries, exclusions)
     add_row_counts(content, plan, entries, _count_rows(folder, entries))
-    rewrite_definitions(toc_file, plan.changes)
+    rewrite_definitions(toc_file, plan.changed_definitions)
     on_line = PgRestoreProgress(run.meter, {}, {}, serial=True).read_line
-    pg_restore.restore("pre-data", plan.main, on_line, parallel=False)
+    pg_restore.restore("pre-data", plan.main_entries, on_line, parallel=False)
     with reporting_server_progress(run.meter, run.shadow, ROWS_COPIED):
-        pg_restore.restore("data", plan.main, on_line)
-    run.meter.begin(Stage.INDEXES, len(plan.main))
+        pg_restore.restore("data", plan.main_entries, on_line)
+    run.meter.begin(Stage.INDEXES, len(plan.main_entries))
     with reporting_server_progress(run.meter, run.shadow, INDEX_PROGRESS):
-        pg_restore.restore_post_data(plan.main, on_line)
+        pg_restore.restore_post_data(plan.main_entries, on_line)
     return content
 
 

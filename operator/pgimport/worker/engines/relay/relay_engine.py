@@ -40,23 +40,25 @@ def copy_by_relay(
     """
     _dump_structure(run, source, snapshot, pg_dump)
     restore_plan = plan_restore(read_archive_entries(run.archive_folder), exclusions)
-    rewrite_definitions(run.archive_folder / "toc.dat", restore_plan.changes)
-    structure = [entry for entry in restore_plan.main if entry.kind not in KINDS_AFTER_ROWS]
+    rewrite_definitions(run.archive_folder / "toc.dat", restore_plan.changed_definitions)
+    structure = [entry for entry in restore_plan.main_entries if entry.kind not in KINDS_AFTER_ROWS]
     run.meter.begin(Stage.SCHEMA, len(structure))
     structure_progress = PgRestoreProgress(run.meter, {}, {}, serial=True)
-    pg_restore.restore("pre-data", restore_plan.main, structure_progress.read_line, parallel=False)
+    pg_restore.restore("pre-data", restore_plan.main_entries, structure_progress.read_line, parallel=False)
     inputs = keep_tables(inputs, frozenset(entry.oid for entry in structure if entry.catalog == PG_CLASS))
     relay_plan = plan_relay(inputs, run.jobs)
     for note in relay_plan.notes:
         run.reporter.log(note)
-    builds = plan_index_builds(restore_plan.main, inputs.tables, inputs.standalone)
+    builds = plan_index_builds(restore_plan.main_entries, inputs.tables, inputs.standalone)
     built = {build.build_id for build in builds}
-    later_builds = sum(entry.kind in KINDS_AFTER_ROWS and entry.dump_id not in built for entry in restore_plan.main)
+    later_builds = sum(
+        entry.kind in KINDS_AFTER_ROWS and entry.dump_id not in built for entry in restore_plan.main_entries
+    )
     endpoints = StreamEndpoints(source=source, shadow=run.shadow, snapshot=snapshot.id, encoding=inputs.encoding)
     row_counts = CopyScheduler(run, endpoints, relay_plan, builds, later_builds).copy_rows()
     set_sequences(run.shadow, snapshot.sequences)
     index_progress = PgRestoreProgress(run.meter, {}, {}, serial=run.jobs == 1)
-    pg_restore.restore_post_data(restore_plan.main, index_progress.read_line, built=built)
+    pg_restore.restore_post_data(restore_plan.main_entries, index_progress.read_line, built=built)
     return CopyResult(
         plan=restore_plan,
         notes=list(relay_plan.notes),

@@ -1,0 +1,42 @@
+"""Detects which provider runs a live source, and which schemas of it are the provider's own. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pgimport.model.order import Order
+from pgimport.model.providers import (
+    ALL_FINGERPRINTS,
+    ProviderFingerprint,
+    ProviderRules,
+    find_provider,
+    find_provider_schemas,
+)
+
+# Parameters of sql/scope/provider_signs.sql.
+SIGN_PARAMETERS = {"roles": sorted(ALL_FINGERPRINTS.roles), "settings": sorted(ALL_FINGERPRINTS.settings)}
+
+
+@dataclass(frozen=True, slots=True)
+class DetectedProvider:
+    """The provider's rules, all schemas of the source, and those of them that belong to the provider."""
+
+    rules: ProviderRules
+    schemas: list[str]
+    own_schemas: list[str]
+
+
+def detect_provider(
+    order: Order, host: str, sign_rows: Iterable[tuple[str, str]], extensions: Iterable[str]
+) -> DetectedProvider:
+    """`sign_rows`: (kind, name) as provider_signs.sql returns them. `spec.provider` of the order wins."""
+    names: dict[str, list[str]] = {"schema": [], "role": [], "setting": []}
+    for kind, name in sign_rows:
+        names[kind].append(name)
+    fingerprint = ProviderFingerprint(
+        schemas=frozenset(names["schema"]),
+        roles=frozenset(names["role"]),
+        extensions=frozenset(extensions),
+        settings=frozenset(names["setting"]),
+    )
+    rules = find_provider(host, fingerprint, order.provider)
+    return DetectedProvider(rules, names["schema"], find_provider_schemas(rules, names["schema"]))
