@@ -11,8 +11,10 @@ import pytest
 import yaml
 from tests.charts.conftest import CHART, Helm, Manifest, Render
 
+from pgimport.model.import_spec import ImportSpec
 from pgimport.model.names import FINALIZER_PREVIEW, FINALIZER_PROJECT, TENANT_ROLE_BINDING
-from pgimport.model.spec import ImportSpec, PreviewSpec, ProjectSpec
+from pgimport.model.preview_spec import PreviewSpec
+from pgimport.model.project_spec import ProjectSpec
 from pgimport.model.uploads import EmbeddedSettings, S3Settings
 
 EXAMPLES = CHART / "examples"

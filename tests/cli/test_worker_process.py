@@ -13,7 +13,7 @@ from tests.support.postgres import LOOPBACK
 from pgimport.cli.local_import import ALL_ADDRESSES
 from pgimport.cli.worker_process import open_attempt_folder, start_worker
 from pgimport.model.order import Order, OrderTarget
-from pgimport.model.spec import SSLMode
+from pgimport.model.project_spec import SSLMode
 
 
 def test_a_waiting_worker_ends_with_its_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,9 +20,9 @@ from pgimport.decide.decision import CreateCloneImport, Decision, EnsurePreview
 from pgimport.decide.observed import ObservedPreview
 from pgimport.decide.previews import decide_preview
 from pgimport.model.names import clone_name
+from pgimport.model.preview_spec import PreviewSpec
 from pgimport.model.reasons import Reason
 from pgimport.model.resources import ImportObject
-from pgimport.model.spec import PreviewSpec
 from pgimport.model.status import ImportState, ImportStatus, PreviewState, PreviewStatus
 
 POLICY = a_policy()

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pgimport.model.spec import MUTABLE_IMPORT_FIELDS, ImportSpec
+from pgimport.model.import_spec import MUTABLE_IMPORT_FIELDS, ImportSpec
 
 CHECKOUT = Path(__file__).parents[2]
 EXAMPLES = CHECKOUT / "charts/pgimport/examples"

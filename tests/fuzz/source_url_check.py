@@ -5,9 +5,9 @@ from pathlib import Path
 from psycopg import pq
 from psycopg.conninfo import make_conninfo
 
+from pgimport.model.project_spec import AllowedSources
 from pgimport.model.reasons import Failure
 from pgimport.model.source_url import FileURL, PinnedURL, SourceURL, parse_source, resolve_source
-from pgimport.model.spec import AllowedSources
 from pgimport.worker.engines.file.download import _build_context, _PinnedConnection
 from pgimport.worker.postgres.endpoints import KEEPALIVES, build_client_environment, build_source_endpoint
 from pgimport.worker.postgres.source import FileLocation

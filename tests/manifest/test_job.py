@@ -15,10 +15,11 @@ from tests.support.samples import a_meta, a_policy, an_import_spec
 
 from pgimport.manifest.job import JobPlan, build_import_job
 from pgimport.model.names import LABEL_QUEUE
+from pgimport.model.object_references import SecretKey
 from pgimport.model.order import ENV_ORDER, Order, OrderTarget
 from pgimport.model.policy import Policy
+from pgimport.model.project_spec import SSLMode
 from pgimport.model.reasons import PERMANENT_EXIT_CODES
-from pgimport.model.spec import SecretKey, SSLMode
 
 GOLDEN = Path(__file__).parent / "golden"
 KUBERNETES = "1.35"

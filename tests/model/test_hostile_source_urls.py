@@ -11,9 +11,9 @@ import socket
 import pytest
 from tests.support.source_url_tricks import HOSTS, INVALID, PARAMETERS, PG, PUBLIC, WHOLE
 
+from pgimport.model.project_spec import AllowedSources
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.source_url import parse_source, resolve_source
-from pgimport.model.spec import AllowedSources
 
 
 def resolve(host: str, port: int) -> list[str]:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from pgimport.model.import_choices import Provider
 from pgimport.model.providers import (
     PROVIDERS,
     ProviderFingerprint,
@@ -11,7 +12,6 @@ from pgimport.model.providers import (
     find_provider_schemas,
     hint_for_host,
 )
-from pgimport.model.spec import Provider
 
 NEON = "ep-cool-darkness-a1b2c3d4.us-east-2.aws.neon.tech"
 NEON_POOLER = "ep-cool-darkness-a1b2c3d4-pooler.us-east-2.aws.neon.tech"

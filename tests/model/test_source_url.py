@@ -2,10 +2,10 @@
 
 import pytest
 
+from pgimport.model.project_spec import AllowedSources, SSLMode
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.source_addresses import decide_address
 from pgimport.model.source_url import PinnedURL, SourceURL, parse_source_url, resolve_source
-from pgimport.model.spec import AllowedSources, SSLMode
 
 PASSWORD = "hunter2"
 

@@ -6,7 +6,9 @@ import pytest
 from pydantic import ValidationError
 from tests.support.samples import an_import_spec
 
-from pgimport.model.spec import ImportSpec, PreviewSpec, ProjectSpec
+from pgimport.model.import_spec import ImportSpec
+from pgimport.model.preview_spec import PreviewSpec
+from pgimport.model.project_spec import ProjectSpec
 
 VALID: dict[str, Any] = {
     "project": "shop",

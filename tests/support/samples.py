@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pgimport.decide.observed import ObservedImport, ObservedPreview, ObservedProject
+from pgimport.model.import_spec import ImportSpec
 from pgimport.model.names import (
     FINALIZER_PREVIEW,
     attempt_names,
@@ -17,6 +18,8 @@ from pgimport.model.names import (
 )
 from pgimport.model.observations import ObservedContainer, ObservedJob, ObservedPod, ObservedServer, ObservedSwap
 from pgimport.model.policy import Policy
+from pgimport.model.preview_spec import PreviewSpec
+from pgimport.model.project_spec import ProjectSpec
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.resources import ImportObject, ObjectMeta, PreviewObject, ProjectObject
 from pgimport.model.result import (
@@ -29,7 +32,6 @@ from pgimport.model.result import (
     Verification,
     WorkerResult,
 )
-from pgimport.model.spec import ImportSpec, PreviewSpec, ProjectSpec
 from pgimport.model.status import (
     Attempt,
     ImportPhase,

@@ -16,8 +16,8 @@ from tests.support.postgres import INSTALLATIONS, PostgresServer, installation
 from pgimport.model import order as words
 from pgimport.model.names import AttemptNames, attempt_names, attempt_password
 from pgimport.model.order import Order, OrderTarget
+from pgimport.model.project_spec import AllowedSources, SSLMode
 from pgimport.model.result import WorkerResult
-from pgimport.model.spec import AllowedSources, SSLMode
 from pgimport.worker.checks.preflight import run_preflight
 from pgimport.worker.environment import WorkerEnvironment
 from pgimport.worker.pipeline.import_steps import run_import

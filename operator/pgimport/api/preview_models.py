@@ -6,9 +6,9 @@ from typing import Annotated
 from pydantic import BeforeValidator, ConfigDict, Field
 
 from pgimport.api.rest_models import ID_DESCRIPTION, RequestModel, ResponseModel
+from pgimport.model.preview_spec import MAX_TTL, PreviewMode, PreviewSpec
 from pgimport.model.resources import PreviewObject, ProjectObject
 from pgimport.model.scalar_types import Time
-from pgimport.model.spec import MAX_TTL, PreviewMode, PreviewSpec
 from pgimport.model.status import PreviewState
 from pgimport.model.string_types import Label
 

@@ -27,9 +27,9 @@ from pgimport.kubernetes_client.custom_resources import parse_preview
 from pgimport.kubernetes_client.secrets_and_config_maps import read_secret
 from pgimport.model.api_caller import ApiScope
 from pgimport.model.names import PREVIEWS
+from pgimport.model.preview_spec import PreviewMode
 from pgimport.model.resources import PreviewObject
 from pgimport.model.scalar_types import format_time
-from pgimport.model.spec import PreviewMode
 from pgimport.model.status import PreviewState
 
 router = APIRouter(tags=["preview databases"])

@@ -17,9 +17,9 @@ from pgimport.model.names import AttemptNames, attempt_names, attempt_password
 from pgimport.model.observations import ObservedServer
 from pgimport.model.order import Order, OrderTarget
 from pgimport.model.owner_comment import OwnerComment
+from pgimport.model.project_spec import AllowedSources, SSLMode
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.result import SourceInfo, Verification, WorkerResult
-from pgimport.model.spec import AllowedSources, SSLMode
 
 # The user may reach every address that this machine reaches, so no address is refused.
 ALL_ADDRESSES = AllowedSources(allowed_cidrs=["0.0.0.0/0", "::/0"])

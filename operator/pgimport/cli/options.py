@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pgimport.model.import_choices import Engine, Provider, Verify
+from pgimport.model.import_spec import Filter
 from pgimport.model.names import owner_role_name
+from pgimport.model.project_spec import DEFAULT_ALLOWED_EXTENSIONS, SSLMode
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.source_url import FileURL, SourceURL, parse_source, parse_source_url
-from pgimport.model.spec import DEFAULT_ALLOWED_EXTENSIONS, Filter, SSLMode
 from pgimport.server.access import Access
 
 ENV_SOURCE_URL = "PGIMPORT_SOURCE_URL"

@@ -6,10 +6,10 @@ from pgimport.decide.conditions import in_progress
 from pgimport.decide.decision import IMMEDIATELY, Decision, OpenTarget, Swap
 from pgimport.decide.import_transitions import cancelled, completed, failed, running
 from pgimport.decide.observed import ObservedImport
+from pgimport.model.import_spec import ImportSpec
 from pgimport.model.observations import ObservedSwap, Unreachable
 from pgimport.model.policy import Policy
 from pgimport.model.reasons import Failure, Reason
-from pgimport.model.spec import ImportSpec
 from pgimport.model.status import ImportPhase, ImportStatus, Progress, Shadow
 
 SWAP_BEGINS = in_progress(Reason.RUNNING, "The copy is verified. The swap begins.")

@@ -17,10 +17,11 @@ from pgimport.decide.decision import (
 )
 from pgimport.decide.import_transitions import failed, pending, running
 from pgimport.decide.observed import ObservedImport
+from pgimport.model.import_spec import ImportSpec
 from pgimport.model.policy import Policy
+from pgimport.model.project_spec import ProjectSpec
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.resources import ImportObject, PreviewObject
-from pgimport.model.spec import ImportSpec, ProjectSpec
 from pgimport.model.status import ImportState, ImportStatus, PreviewState
 from pgimport.model.uploads import is_object_key_of
 

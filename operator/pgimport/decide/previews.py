@@ -28,9 +28,9 @@ from pgimport.model.names import (
     preview_database_name,
 )
 from pgimport.model.policy import Policy
+from pgimport.model.preview_spec import PreviewMode, PreviewSpec
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.resources import PreviewObject
-from pgimport.model.spec import PreviewMode, PreviewSpec
 from pgimport.model.status import ImportState, PreviewState, PreviewStatus
 
 LONGEST_INTERVAL = timedelta(hours=1)

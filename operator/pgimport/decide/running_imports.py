@@ -19,12 +19,12 @@ from pgimport.decide.import_swap import SWAP_BEGINS, decide_swap
 from pgimport.decide.import_transitions import cancelled, completed, failed, pending, running
 from pgimport.decide.observed import ObservedImport
 from pgimport.decide.pending_imports import SUSPENDED, release_all, wait_for_slot, without_job
+from pgimport.model.import_spec import ImportSpec
 from pgimport.model.names import attempt_names, job_name
 from pgimport.model.observations import ObservedPod, ObservedServer, Unreachable
 from pgimport.model.policy import Policy
 from pgimport.model.reasons import Failure, Reason, RetryClassification
 from pgimport.model.result import SourceInfo, WorkerResult
-from pgimport.model.spec import ImportSpec
 from pgimport.model.status import Attempt, ImportPhase, ImportStatus, Progress, Shadow
 
 AT_WORK = in_progress(Reason.RUNNING, "The import's Job is at work.")

@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 
 from pgimport.decide.attempts import pod_at_work
 from pgimport.decide.observed import ObservedImport
+from pgimport.model.import_spec import ImportSpec
 from pgimport.model.observations import ObservedJob, ObservedPod
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.scalar_types import format_duration
-from pgimport.model.spec import ImportSpec
 from pgimport.model.status import ImportStatus, Progress
 
 # The Job controller waits up to six minutes before it replaces a failed pod.

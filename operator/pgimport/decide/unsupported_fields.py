@@ -1,7 +1,8 @@
 """Finds fields of an import's spec that the schema allows and that this installation cannot serve."""
 
+from pgimport.model.import_choices import Engine, Verify
+from pgimport.model.import_spec import CHECKSUMS_NEED_LIVE_SOURCE, RELAY_NEEDS_LIVE_SOURCE, ImportSpec
 from pgimport.model.reasons import Failure, Reason
-from pgimport.model.spec import CHECKSUMS_NEED_LIVE_SOURCE, RELAY_NEEDS_LIVE_SOURCE, Engine, ImportSpec, Verify
 
 
 def find_unsupported_field(spec: ImportSpec, uploads: bool) -> Failure | None:

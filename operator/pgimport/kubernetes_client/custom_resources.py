@@ -10,9 +10,11 @@ from pgimport.kubernetes_client import api_paths
 from pgimport.kubernetes_client.api_client import Json, KubernetesClient
 from pgimport.model.base_models import LenientModel, StrictModel
 from pgimport.model.errors import Conflict, Invalid, NotFound
+from pgimport.model.import_spec import ImportSpec
 from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS
+from pgimport.model.preview_spec import PreviewSpec
+from pgimport.model.project_spec import ProjectSpec
 from pgimport.model.resources import ImportObject, ObjectMeta, PreviewObject, ProjectObject, ResourceKey
-from pgimport.model.spec import ImportSpec, PreviewSpec, ProjectSpec
 from pgimport.model.status import ImportState, ImportStatus, PreviewStatus, ProjectStatus
 
 SpecT = TypeVar("SpecT", bound=StrictModel)

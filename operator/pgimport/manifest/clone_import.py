@@ -4,8 +4,8 @@ from pgimport.manifest.metadata import Json, build_labels, build_owner_reference
 from pgimport.model.names import (
     API_VERSION,
 )
+from pgimport.model.object_references import SecretKey
 from pgimport.model.resources import ObjectMeta
-from pgimport.model.spec import SecretKey
 
 
 def build_clone_import(meta: ObjectMeta, name: str, project: str, primary: SecretKey) -> Json:

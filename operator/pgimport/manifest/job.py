@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pgimport.manifest.metadata import Json, build_labels, build_owner_reference
 from pgimport.manifest.pod_security import CONTAINER_SECURITY, POD_SECURITY
 from pgimport.model import order as order_model
+from pgimport.model.import_spec import ImportSpec, ResourceAmounts
 from pgimport.model.names import (
     CONTAINER_IMPORT,
     CONTAINER_PREFLIGHT,
@@ -21,12 +22,12 @@ from pgimport.model.names import (
     job_secret_name,
     short_hash,
 )
+from pgimport.model.object_references import SecretKey
 from pgimport.model.order import Order
 from pgimport.model.policy import Policy
 from pgimport.model.reasons import PERMANENT_EXIT_CODES
 from pgimport.model.resources import ObjectMeta
 from pgimport.model.scalar_types import measure_quantity
-from pgimport.model.spec import ImportSpec, ResourceAmounts, SecretKey
 
 SOURCE_FOLDER = "/run/pgimport/source"
 SEED_FOLDER = "/run/pgimport/seed"

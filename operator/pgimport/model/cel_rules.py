@@ -1,6 +1,6 @@
 """Defines the rules between fields as CEL expressions, which the API server enforces. `spec.py` defines the fields."""
 
-from pgimport.model.spec import MUTABLE_IMPORT_FIELDS, ImportSpec
+from pgimport.model.import_spec import MUTABLE_IMPORT_FIELDS, ImportSpec
 
 _CEL_RESERVED = ("namespace",)
 

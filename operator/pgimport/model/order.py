@@ -3,7 +3,9 @@
 from pydantic import Field
 
 from pgimport.model.base_models import LenientModel
-from pgimport.model.spec import AllowedSources, Engine, Filter, Provider, SSLMode, Verify
+from pgimport.model.import_choices import Engine, Provider, Verify
+from pgimport.model.import_spec import Filter
+from pgimport.model.project_spec import AllowedSources, SSLMode
 
 ORDER_VERSION = 1
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pgimport.model.spec import Provider
+from pgimport.model.import_choices import Provider
 
 TRANSACTION, SESSION = "transaction", "session"
 

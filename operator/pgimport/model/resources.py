@@ -3,7 +3,9 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from pgimport.model.spec import ImportSpec, PreviewSpec, ProjectSpec
+from pgimport.model.import_spec import ImportSpec
+from pgimport.model.preview_spec import PreviewSpec
+from pgimport.model.project_spec import ProjectSpec
 from pgimport.model.status import ImportStatus, PreviewStatus, ProjectStatus
 
 

@@ -7,8 +7,8 @@ checked, so that a later DNS answer (DNS rebinding) changes nothing.
 import ipaddress
 from collections.abc import Callable
 
+from pgimport.model.project_spec import AllowedSources
 from pgimport.model.reasons import Failure, Reason
-from pgimport.model.spec import AllowedSources
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network

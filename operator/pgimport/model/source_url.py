@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from pgimport.model.project_spec import AllowedSources, SSLMode
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.source_addresses import Resolve, decide_address
-from pgimport.model.spec import AllowedSources, SSLMode
 
 DEFAULT_PORT = 5432
 DEFAULT_FILE_PORT = 443

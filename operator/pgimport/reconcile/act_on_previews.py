@@ -14,8 +14,8 @@ from pgimport.manifest.secrets import build_connection_secret
 from pgimport.model.errors import Conflict
 from pgimport.model.names import FINALIZER_PREVIEW, IMPORTS, PREVIEWS, connection_secret_name
 from pgimport.model.owner_comment import OwnerComment
+from pgimport.model.project_spec import TargetServer
 from pgimport.model.resources import ResourceKey
-from pgimport.model.spec import TargetServer
 from pgimport.reconcile.context import ReconcileContext
 from pgimport.reconcile.finalizers import write_finalizer
 from pgimport.reconcile.server_credentials import read_admin_access

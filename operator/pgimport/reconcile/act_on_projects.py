@@ -12,8 +12,8 @@ from pgimport.kubernetes_client.jobs import delete_job
 from pgimport.kubernetes_client.secrets_and_config_maps import delete_secret
 from pgimport.model.names import FINALIZER_PROJECT, IMPORTS, PREVIEWS, PROJECTS
 from pgimport.model.owner_comment import OwnerComment
+from pgimport.model.project_spec import ProjectSpec
 from pgimport.model.resources import ResourceKey
-from pgimport.model.spec import ProjectSpec
 from pgimport.reconcile.context import ReconcileContext
 from pgimport.reconcile.finalizers import write_finalizer
 from pgimport.reconcile.observe_projects import ProjectObservation

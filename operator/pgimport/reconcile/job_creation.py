@@ -9,13 +9,15 @@ from pgimport.kubernetes_client.secrets_and_config_maps import create_secret
 from pgimport.manifest.job import JobPlan, build_import_job
 from pgimport.manifest.secrets import build_job_secret
 from pgimport.model.errors import Conflict, Invalid
+from pgimport.model.import_spec import ImportSpec
 from pgimport.model.names import SECRET_KEY_SEED, SECRET_KEY_URL, job_secret_name
+from pgimport.model.object_references import SecretKey
 from pgimport.model.observations import ObservedServer
 from pgimport.model.order import Order, OrderTarget
+from pgimport.model.project_spec import ProjectSpec
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.resources import ObjectMeta
 from pgimport.model.source_url import parse_origin
-from pgimport.model.spec import ImportSpec, ProjectSpec, SecretKey
 from pgimport.reconcile.context import ReconcileContext
 
 SEED_BYTES = 32

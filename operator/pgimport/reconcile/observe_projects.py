@@ -9,8 +9,8 @@ from pgimport.kubernetes_client.jobs import list_orphans
 from pgimport.kubernetes_client.namespaces import namespace_exists
 from pgimport.model.errors import ServerUnavailable
 from pgimport.model.observations import ObservedServer, Unreachable
+from pgimport.model.project_spec import ProjectSpec
 from pgimport.model.resources import ImportObject, PreviewObject, ProjectObject, ResourceKey
-from pgimport.model.spec import ProjectSpec
 from pgimport.reconcile.context import ReconcileContext
 from pgimport.reconcile.server_credentials import read_admin_access
 from pgimport.server.marked_objects import MarkedObject, read_marked_objects

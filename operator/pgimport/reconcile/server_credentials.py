@@ -2,9 +2,9 @@
 
 from pgimport.kubernetes_client.secrets_and_config_maps import read_secret
 from pgimport.model.errors import ServerUnavailable
+from pgimport.model.project_spec import ProjectSpec
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.resources import PreviewObject
-from pgimport.model.spec import ProjectSpec
 from pgimport.reconcile.context import ReconcileContext
 from pgimport.server.access import Access
 

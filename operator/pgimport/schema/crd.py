@@ -14,7 +14,9 @@ from pgimport.model.cel_rules import (
     PROJECT_SPEC_RULES,
     TERMINAL_STATUS_RULE,
 )
-from pgimport.model.spec import ImportSpec, PreviewSpec, ProjectSpec
+from pgimport.model.import_spec import ImportSpec
+from pgimport.model.preview_spec import PreviewSpec
+from pgimport.model.project_spec import ProjectSpec
 from pgimport.model.status import ImportStatus, PreviewStatus, ProjectStatus
 from pgimport.schema.structural_schema import Schema, build_schema
 

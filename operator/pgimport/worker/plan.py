@@ -1,9 +1,9 @@
 """What an import would do, without doing it: an order and a source come in, one line of JSON goes out."""
 
+from pgimport.model.import_choices import Engine
 from pgimport.model.order import Order
 from pgimport.model.result import FailureReport, WorkerResult
 from pgimport.model.source_addresses import Resolve
-from pgimport.model.spec import Engine
 from pgimport.worker.engines.relay.relay_inputs import read_relay_inputs
 from pgimport.worker.engines.relay.relay_plan import choose_engine, describe_plan, plan_relay
 from pgimport.worker.environment import WorkerEnvironment

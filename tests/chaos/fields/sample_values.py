@@ -7,8 +7,8 @@ missing.
 from dataclasses import dataclass, field
 from typing import Any
 
+from pgimport.model.import_spec import AMOUNT_PATTERN
 from pgimport.model.scalar_types import DURATION_PATTERN, QUANTITY_PATTERN, SPEC_TIME_PATTERN
-from pgimport.model.spec import AMOUNT_PATTERN
 from pgimport.model.string_types import (
     DNS_LABEL_PATTERN,
     DNS_SUBDOMAIN_PATTERN,

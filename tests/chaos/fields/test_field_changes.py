@@ -16,7 +16,9 @@ from tests.chaos.fields.field_changes import (
 )
 from tests.chaos.fields.sample_values import ABSENT
 
-from pgimport.model.spec import ImportSpec, PreviewSpec, ProjectSpec
+from pgimport.model.import_spec import ImportSpec
+from pgimport.model.preview_spec import PreviewSpec
+from pgimport.model.project_spec import ProjectSpec
 
 MODELS: dict[str, type[BaseModel]] = {
     "Project": ProjectSpec,

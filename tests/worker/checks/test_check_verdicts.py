@@ -5,11 +5,13 @@ from typing import Any
 import pytest
 from tests.worker.conftest import LOOPBACK
 
+from pgimport.model.import_choices import Provider
+from pgimport.model.import_spec import Filter
 from pgimport.model.order import Order, OrderTarget
+from pgimport.model.project_spec import SSLMode
 from pgimport.model.providers import find_provider
 from pgimport.model.reasons import Reason
 from pgimport.model.result import DumpFileInfo, SkippedObject, SourceExtension, SourceInfo
-from pgimport.model.spec import Filter, Provider, SSLMode
 from pgimport.worker.checks.check_results import CheckResult, NotChecked
 from pgimport.worker.checks.content_checks import (
     describe_effects,

@@ -16,10 +16,11 @@ from tests.support.postgres import PostgresServer, run_postgres
 from tests.support.tcp_proxies import TcpProxy, run_pooler, run_slow_proxy
 from tests.worker.conftest import Bench
 
+from pgimport.model.import_choices import Provider
 from pgimport.model.preflight_checks import CheckName
+from pgimport.model.project_spec import AllowedSources
 from pgimport.model.reasons import Reason
 from pgimport.model.result import CheckStatus, PreflightReport, WorkerResult, build_termination_message
-from pgimport.model.spec import AllowedSources, Provider
 from pgimport.worker.checks.catalog_reader import BEGIN, CatalogReader, run_statements
 from pgimport.worker.checks.check_results import NotChecked
 from pgimport.worker.checks.preflight import run_preflight

@@ -13,9 +13,9 @@ from tests.support.recording_proxy import RecordingProxy, run_recording_proxy
 from tests.support.resolver import run_with_name_server
 from tests.worker.conftest import Bench
 
+from pgimport.model.project_spec import AllowedSources
 from pgimport.model.reasons import Reason
 from pgimport.model.result import WorkerResult
-from pgimport.model.spec import AllowedSources
 
 pytestmark = pytest.mark.thorough
 

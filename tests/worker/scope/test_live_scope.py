@@ -7,9 +7,10 @@ import pytest
 from tests.support.postgres import PostgresServer
 from tests.worker.conftest import Bench
 
+from pgimport.model.import_choices import Provider
+from pgimport.model.import_spec import Filter
 from pgimport.model.reasons import Reason
 from pgimport.model.result import WorkerResult
-from pgimport.model.spec import Filter, Provider
 
 SOURCE = """
 CREATE ROLE app_reader LOGIN PASSWORD 'reader';

@@ -1,11 +1,12 @@
 """The checks that are made before anything is: an order and a source come in, a report goes out."""
 
+from pgimport.model.import_choices import Engine, Verify
+from pgimport.model.import_spec import CHECKSUMS_NEED_LIVE_SOURCE, RELAY_NEEDS_LIVE_SOURCE
 from pgimport.model.order import Order
 from pgimport.model.preflight_checks import CheckName
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.result import WorkerResult
 from pgimport.model.source_addresses import Resolve
-from pgimport.model.spec import CHECKSUMS_NEED_LIVE_SOURCE, RELAY_NEEDS_LIVE_SOURCE, Engine, Verify
 from pgimport.worker.checks.check_results import SourceReport, build_result, failed_check
 from pgimport.worker.checks.dump_file_reader import check_file
 from pgimport.worker.checks.live_source_checks import check_source

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
+from pgimport.model.import_choices import Engine
 from pgimport.model.order import Order
 from pgimport.model.preflight_checks import CheckName
 from pgimport.model.reasons import Reason
 from pgimport.model.result import SkippedObject, SourceExtension
-from pgimport.model.spec import Engine
 from pgimport.worker.checks.check_results import CheckResult, failed_check, passed_check, warned_check
 from pgimport.worker.memory import COPIES_OF_A_ROW, OWN_MEMORY, STREAM_MEMORY
 from pgimport.worker.text import format_bytes

@@ -9,11 +9,11 @@ A copy counts as verified only after the last comparison. The operator then swap
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from pgimport.model.import_choices import Verify
 from pgimport.model.order import Order
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.result import FailureReport, Verification, WorkerResult
 from pgimport.model.source_addresses import Resolve
-from pgimport.model.spec import Verify
 from pgimport.worker.engines.pg_restore import PgRestore
 from pgimport.worker.environment import WorkerEnvironment
 from pgimport.worker.finish.analyze import analyze_tables

@@ -6,8 +6,8 @@ from typing import TypeVar
 
 import psycopg
 
+from pgimport.model.import_choices import Engine, Verify
 from pgimport.model.reasons import Failure, Reason
-from pgimport.model.spec import Engine, Verify
 from pgimport.worker.archive.selection import PG_CLASS, RestorePlan
 from pgimport.worker.engines.copy_result import CopyResult
 from pgimport.worker.engines.dump.dump_engine import copy_by_dump

@@ -8,6 +8,7 @@ from pathlib import Path
 import psycopg
 
 from pgimport.model.order import Order
+from pgimport.model.project_spec import AllowedSources, SSLMode
 from pgimport.model.providers import hint_for_host
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.source_addresses import Resolve
@@ -20,7 +21,6 @@ from pgimport.model.source_url import (
     parse_upload_url,
     resolve_source,
 )
-from pgimport.model.spec import AllowedSources, SSLMode
 from pgimport.worker.environment import WorkerEnvironment
 from pgimport.worker.postgres.endpoints import Connection, Endpoint, build_source_endpoint, connect
 from pgimport.worker.postgres.errors import (

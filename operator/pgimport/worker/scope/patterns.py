@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 
-from pgimport.model.spec import Filter
+from pgimport.model.import_spec import Filter
 
 NameFilter = Callable[[str, str], bool]  # schema, name → whether it is imported
 ANY_RELATION = "\x00"  # a name that no table pattern matches: asks for the schema alone

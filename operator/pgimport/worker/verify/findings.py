@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 
+from pgimport.model.import_choices import Verify
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.result import ComparedObjects, TableDifference, Verification
-from pgimport.model.spec import Verify
 
 DIFFERENCES_IN_A_MESSAGE = 3
 

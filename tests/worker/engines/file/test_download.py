@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from tests.support.https import HttpsServer, body, redirect, run_https_server
 
+from pgimport.model.project_spec import AllowedSources
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.source_addresses import Resolve
 from pgimport.model.source_url import FileURL, parse_file_url
-from pgimport.model.spec import AllowedSources
 from pgimport.worker.engines.file.download import open_download
 from pgimport.worker.postgres.errors import ImportStopped
 from pgimport.worker.postgres.source import FileLocation, pin

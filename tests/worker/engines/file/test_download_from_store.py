@@ -9,9 +9,9 @@ from tests.support.postgres import PostgresServer
 from tests.worker.conftest import Bench
 from tests.worker.engines.file.conftest import dump
 
+from pgimport.model.project_spec import AllowedSources
 from pgimport.model.reasons import Reason
 from pgimport.model.source_url import parse_origin
-from pgimport.model.spec import AllowedSources
 from pgimport.model.uploads import build_object_key
 from pgimport.store.s3_store import S3UploadStore
 

@@ -8,8 +8,9 @@ from tests.support.postgres import PostgresServer
 from tests.worker.conftest import Bench
 from tests.worker.engines.file.conftest import FORMATS, WRAPPINGS, dump
 
+from pgimport.model.import_choices import Provider
+from pgimport.model.import_spec import Filter
 from pgimport.model.reasons import Reason
-from pgimport.model.spec import Filter, Provider
 
 Offer = Callable[[bytes], None]
 PROVIDED = """

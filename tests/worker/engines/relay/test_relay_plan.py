@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pgimport.model.spec import Engine
+from pgimport.model.import_choices import Engine
 from pgimport.worker.engines.relay.relay_plan import (
     Driver,
     LargeObjectsStep,

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from pgimport.model.spec import Engine
+from pgimport.model.import_choices import Engine
 from pgimport.worker.memory import MIB, OWN_MEMORY, STREAM_MEMORY
 from pgimport.worker.scope.snapshot import Table
 from pgimport.worker.text import count_of

@@ -1,0 +1,54 @@
+"""Defines the `spec` of a PreviewDatabase.
+
+A rule between fields exists twice: as CEL for the API server (`cel_rules.py`), and as a pydantic validator here if an
+older CRD may have accepted an object that breaks it.
+"""
+
+from datetime import timedelta
+from enum import StrEnum
+
+from pydantic import Field, model_validator
+
+from pgimport.model.base_models import StrictModel
+from pgimport.model.scalar_types import Duration, SpecTime
+from pgimport.model.string_types import (
+    Label,
+)
+
+MAX_TTL = timedelta(hours=168)
+
+
+class PreviewMode(StrEnum):
+    """Content of a new preview database."""
+
+    EMPTY = "empty"
+    CLONE = "clone"
+
+
+class PreviewSpec(StrictModel):
+    """Configures a temporary database with its own owner role."""
+
+    project: Label = Field(description="The name of the Project whose spec.namespace is this namespace.")
+    mode: PreviewMode = Field(
+        default=PreviewMode.EMPTY,
+        description="The content of the new database: empty, or clone for a copy of the Project's primary database."
+        " Default: empty.",
+    )
+    ttl: Duration = Field(
+        default=timedelta(hours=24),
+        description="The database expires this long after renewedAt, or after its creation if renewedAt is absent."
+        " Default: 24h; at most 168h.",
+    )
+    renewed_at: SpecTime | None = Field(
+        default=None, description="The time from which ttl counts. Set it to the current time to extend the preview."
+    )
+    reset_at: SpecTime | None = Field(
+        default=None,
+        description="If newer than status.resetAt, the operator replaces the database with an empty one or a new copy.",
+    )
+
+    @model_validator(mode="after")
+    def _check_ttl(self) -> "PreviewSpec":
+        if not timedelta(0) < self.ttl <= MAX_TTL:
+            raise ValueError("ttl must be more than 0s and at most 168h")
+        return self

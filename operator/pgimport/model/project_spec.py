@@ -1,0 +1,136 @@
+"""Defines the `spec` of a Project."""
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from pgimport.model.base_models import StrictModel
+from pgimport.model.object_references import SecretKey
+from pgimport.model.scalar_types import Bytes
+from pgimport.model.string_types import (
+    ExtensionName,
+    HostName,
+    HostPattern,
+    Label,
+    NetworkAddress,
+    ObjectName,
+    ShortText,
+)
+
+DEFAULT_ALLOWED_EXTENSIONS = (
+    "pgcrypto",
+    "uuid-ossp",
+    "citext",
+    "hstore",
+    "pg_trgm",
+    "vector",
+    "unaccent",
+    "ltree",
+    "fuzzystrmatch",
+    "btree_gin",
+    "btree_gist",
+    "pg_stat_statements",
+    "postgis",
+)
+
+
+class SSLMode(StrEnum):
+    """Values of libpq's parameter sslmode."""
+
+    DISABLE = "disable"
+    ALLOW = "allow"
+    PREFER = "prefer"
+    REQUIRE = "require"
+    VERIFY_CA = "verify-ca"
+    VERIFY_FULL = "verify-full"
+
+
+class AdminSecret(StrictModel):
+    """Names the Secret in the operator's namespace that holds the admin's name and password."""
+
+    name: ObjectName = Field(description="The name of a Secret in the operator's namespace.")
+    user_key: ShortText = Field(default="user", description="The key that holds the admin's role name. Default: user.")
+    password_key: ShortText = Field(
+        default="password", description="The key that holds the admin's password. Default: password."
+    )
+
+
+class TargetServer(StrictModel):
+    """Connects a Project to its target PostgreSQL server."""
+
+    cluster_id: ShortText = Field(description="The name of the server that imports show as status.clusterID.")
+    host: HostName = Field(
+        description="The host name or IP address at which the operator and import pods reach the server."
+    )
+    port: int = Field(default=5432, ge=1, le=65535, description="The port on which the server listens. Default: 5432.")
+    admin_secret_ref: AdminSecret = Field(
+        description="Names the Secret of an admin role with CREATEDB and CREATEROLE; it needs no superuser rights."
+    )
+    sslmode: SSLMode = Field(
+        default=SSLMode.PREFER, description="The sslmode that libpq uses to connect to the server. Default: prefer."
+    )
+
+
+class AllowedSources(StrictModel):
+    """Allows sources at addresses that are not public. Sources at public addresses are always allowed."""
+
+    allowed_cidrs: list[NetworkAddress] = Field(
+        default=[],
+        max_length=64,
+        description="Networks in CIDR notation that sources may be in although they are not public.",
+    )
+    allowed_hosts: list[HostPattern] = Field(
+        default=[],
+        max_length=64,
+        description="Host names that may have private addresses; *.example.internal allows all names below it.",
+    )
+
+
+class Limits(StrictModel):
+    """Limits what a Project may use at the same time."""
+
+    max_concurrent_imports: int = Field(
+        default=4,
+        ge=1,
+        le=1000,
+        description="The number of imports of this Project that may run at the same time. Default: 4.",
+    )
+    max_previews: int | None = Field(
+        default=None,
+        ge=0,
+        description="The number of PreviewDatabases that this Project may have. If absent, there is no limit.",
+    )
+
+
+class UrlSecret(StrictModel):
+    """Names the Secret that holds a connection URL."""
+
+    url_secret_ref: SecretKey = Field(description="Names the Secret and key that hold a postgresql:// URL.")
+
+
+class ProjectSpec(StrictModel):
+    """Configures one tenant: the server of its databases, its namespace and its limits."""
+
+    organization_id: ShortText = Field(description="The ID of the organization that owns the Project.")
+    namespace: Label = Field(
+        description="The namespace of its PreviewDatabases and PostgresImports. Two Projects cannot share a namespace."
+    )
+    server: TargetServer = Field(description="Connects the Project to its target PostgreSQL server.")
+    storage_limit_bytes: Bytes | None = Field(
+        default=None,
+        description="The largest size of one database, in bytes or as a quantity such as 10Gi. If absent, there is no"
+        " limit.",
+    )
+    allowed_extensions: list[ExtensionName] = Field(
+        default=list(DEFAULT_ALLOWED_EXTENSIONS),
+        max_length=256,
+        description="Extensions that an import may create in the target. The extension plpgsql is always allowed.",
+    )
+    sources: AllowedSources = Field(
+        default=AllowedSources(), description="Allows sources at addresses that are not public."
+    )
+    limits: Limits = Field(default=Limits(), description="Limits what the Project may use at the same time.")
+    primary: UrlSecret | None = Field(
+        default=None,
+        description="Names the Secret, in spec.namespace, of the primary database that previews of mode clone copy.",
+    )
