@@ -10,7 +10,7 @@ from pgimport.model.names import MANAGER
 
 
 def ensure_role_binding(cluster: KubernetesClient, namespace: str, manifest: Json) -> None:
-    """Creates the RoleBinding if it does not exist. Raises Absent if the namespace does not exist."""
+    """Creates the RoleBinding if it does not exist. Raises NotFound if the namespace does not exist."""
     try:
         cluster.get(api_paths.role_bindings(namespace, manifest["metadata"]["name"]))
     except NotFound:
@@ -23,7 +23,7 @@ def ensure_role_binding(cluster: KubernetesClient, namespace: str, manifest: Jso
 def ensure_role(cluster: KubernetesClient, namespace: str, build: Callable[[], Json]) -> None:
     """Creates or updates a Role. Calls `build` again after the read, so that the later of two writers wins.
 
-    Raises Conflict if another writer was faster, and Absent if the namespace does not exist.
+    Raises Conflict if another writer was faster, and NotFound if the namespace does not exist.
     """
     role = build()
     path = api_paths.roles(namespace, role["metadata"]["name"])

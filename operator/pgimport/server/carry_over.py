@@ -99,9 +99,9 @@ def write_carry_over(connection: Connection, carry_over: CarryOver, target: str,
         connection.execute(sql.SQL("ALTER ROLE {} VALID UNTIL {}").format(role, sql.Literal(until)))
     connection.execute(sql.SQL("COMMENT ON ROLE {} IS {}").format(role, sql.Literal(comment)))
     for statement in (
-        *_grants(carry_over, database),
-        *_membership_grants(carry_over),
-        *(statement for settings in carry_over.settings for statement in _setting_statements(settings)),
+        *_build_privilege_grants(carry_over, database),
+        *_build_membership_grants(carry_over),
+        *(statement for settings in carry_over.settings for statement in _build_setting_statements(settings)),
     ):
         try:
             with connection.transaction():
@@ -112,7 +112,7 @@ def write_carry_over(connection: Connection, carry_over: CarryOver, target: str,
             )
 
 
-def _grants(carry_over: CarryOver, database: sql.Identifier) -> Iterator[sql.Composed]:
+def _build_privilege_grants(carry_over: CarryOver, database: sql.Identifier) -> Iterator[sql.Composed]:
     for grantee, privilege, grantable in carry_over.acl:
         recipient = sql.SQL("PUBLIC") if grantee is None else sql.Identifier(grantee)
         option = sql.SQL(" WITH GRANT OPTION" if grantable else "")
@@ -121,7 +121,7 @@ def _grants(carry_over: CarryOver, database: sql.Identifier) -> Iterator[sql.Com
         yield sql.SQL("GRANT {} ON DATABASE {} TO {}").format(privilege_name, database, recipient) + option
 
 
-def _membership_grants(carry_over: CarryOver) -> Iterator[sql.Composed]:
+def _build_membership_grants(carry_over: CarryOver) -> Iterator[sql.Composed]:
     for membership in carry_over.memberships:
         options: list[sql.Composable] = []
         if membership.inherit is None or membership.set is None:
@@ -136,17 +136,17 @@ def _membership_grants(carry_over: CarryOver) -> Iterator[sql.Composed]:
         yield grant + sql.SQL(" WITH ") + sql.SQL(", ").join(options) if options else grant
 
 
-def _setting_statements(settings: StoredSettings) -> Iterator[sql.Composed]:
+def _build_setting_statements(settings: StoredSettings) -> Iterator[sql.Composed]:
     for text in settings.values:
         name, _, value = text.partition("=")
-        values = _split_names(value) if name in _LIST_PARAMETERS else [value]
+        values = _parse_names(value) if name in _LIST_PARAMETERS else [value]
         # The parameter of an extension has two identifiers, such as `auto_explain.log_format`.
-        yield _alter(settings) + sql.SQL(" SET {} TO {}").format(
+        yield _build_alter_clause(settings) + sql.SQL(" SET {} TO {}").format(
             sql.Identifier(*name.split(".")), sql.SQL(", ").join(sql.Literal(name_in_list) for name_in_list in values)
         )
 
 
-def _alter(settings: StoredSettings) -> sql.Composed:
+def _build_alter_clause(settings: StoredSettings) -> sql.Composed:
     if settings.role is None:
         return sql.SQL("ALTER DATABASE {}").format(sql.Identifier(settings.database or ""))
     role = sql.SQL("ALTER ROLE {}").format(sql.Identifier(settings.role))
@@ -155,12 +155,12 @@ def _alter(settings: StoredSettings) -> sql.Composed:
     return role + sql.SQL(" IN DATABASE {}").format(sql.Identifier(settings.database))
 
 
-def reset_statement(settings: StoredSettings) -> sql.Composed:
+def build_reset_statement(settings: StoredSettings) -> sql.Composed:
     """Builds the statement that removes all of these settings."""
-    return _alter(settings) + sql.SQL(" RESET ALL")
+    return _build_alter_clause(settings) + sql.SQL(" RESET ALL")
 
 
-def _split_names(value: str) -> list[str]:
+def _parse_names(value: str) -> list[str]:
     """Parses a list of names as PostgreSQL quotes them: `"$user", public` has two names, an empty value has one."""
     names, name, quoted, position = [], "", False, 0
     while position < len(value):

@@ -35,7 +35,7 @@ def create_extensions(connection: Connection, extensions: Iterable[SourceExtensi
     if not requested:
         return []
     notes, schemas = [], []
-    for available in _in_order(connection, requested):
+    for available in _sort_by_requirements(connection, requested):
         source = requested[available.name]
         statement = sql.SQL("CREATE EXTENSION IF NOT EXISTS {}").format(sql.Identifier(available.name))
         if available.fixed_schema is None:
@@ -58,7 +58,7 @@ def create_extensions(connection: Connection, extensions: Iterable[SourceExtensi
     return notes
 
 
-def _in_order(connection: Connection, requested: dict[str, SourceExtension]) -> list[_AvailableExtension]:
+def _sort_by_requirements(connection: Connection, requested: dict[str, SourceExtension]) -> list[_AvailableExtension]:
     rows = connection.execute(read_query("extension_versions"), {"names": sorted(requested)}).fetchall()
     waiting = {row[0]: _AvailableExtension(*row) for row in rows}
     if missing := sorted(requested.keys() - waiting.keys()):

@@ -22,10 +22,10 @@ from pgimport.model.reasons import Failure, Reason
 from pgimport.server.access import Access
 from pgimport.server.carry_over import (
     CarryOver,
+    build_reset_statement,
     read_carry_over,
     read_memberships,
     read_stored_settings,
-    reset_statement,
     write_carry_over,
 )
 from pgimport.server.connection import (
@@ -77,9 +77,9 @@ def swap(
     with session(access, connect=connect) as connection:
         lock_database_name(connection, plan.target)
         ensure_synchronous_commit(connection)
-        existing = _read(connection, plan)
+        existing = _read_objects(connection, plan)
         if plan.names.database not in existing.databases:
-            return _finish(connection, plan, existing)
+            return _confirm_earlier_swap(connection, plan, existing)
         require_replaceable(connection, access, plan.target, plan.owner)
         deadline = clock() + plan.busy_timeout_seconds
         while True:
@@ -107,7 +107,7 @@ def drop_replaced(access: Access, names: AttemptNames, *, connect: Connect = con
         drop_role(connection, access, replaced.role, connect)
 
 
-def _read(connection: Connection, plan: SwapPlan) -> SharedObjects:
+def _read_objects(connection: Connection, plan: SwapPlan) -> SharedObjects:
     return read_shared_objects(
         connection,
         databases=[plan.target, plan.names.database, plan.replaced.database],
@@ -115,7 +115,7 @@ def _read(connection: Connection, plan: SwapPlan) -> SharedObjects:
     )
 
 
-def _finish(connection: Connection, plan: SwapPlan, existing: SharedObjects) -> Failure | None:
+def _confirm_earlier_swap(connection: Connection, plan: SwapPlan, existing: SharedObjects) -> Failure | None:
     swapped = plan.replaced.database in existing.databases or plan.replaced.role in existing.roles
     if plan.target not in existing.databases or not swapped:
         return Failure(
@@ -144,7 +144,9 @@ def _swap_once(connection: Connection, access: Access, plan: SwapPlan, connect: 
             return None
     except (postgres.ObjectInUse, postgres.LockNotAvailable) as error:
         # RENAME waited 5 seconds, as DROP DATABASE does, for a session that was just starting and is not listed yet.
-        holders = [error.diag.message_detail or error.diag.message_primary or "a session"]
+        text = error.diag.message_detail or error.diag.message_primary or "it is not listed"
+        _open_target(connection, plan.target)
+        return _busy(plan, f"another session ({text.rstrip('.')})")
     except BaseException:
         _open_again(connection, access, plan, connect)
         raise
@@ -200,7 +202,7 @@ def _reset_attempt_role(connection: Connection, role: str) -> None:
     _run(connection, "ALTER ROLE {} RESET ALL", role)
     for settings in read_stored_settings(connection, None, role):
         if settings.database is not None:
-            connection.execute(reset_statement(settings))
+            connection.execute(build_reset_statement(settings))
     for membership in read_memberships(connection, role):
         _run(connection, "REVOKE {} FROM {}", membership.role, membership.member)
 
