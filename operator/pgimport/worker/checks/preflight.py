@@ -8,8 +8,6 @@ from pgimport.model.reasons import Failure, Reason
 from pgimport.model.result import WorkerResult
 from pgimport.model.source_addresses import Resolve
 from pgimport.worker.checks.check_results import SourceReport, build_result, failed_check
-from pgimport.worker.checks.dump_file_reader import check_file
-from pgimport.worker.checks.live_source_checks import check_source
 from pgimport.worker.environment import WorkerEnvironment
 from pgimport.worker.postgres.endpoints import resolve_host
 from pgimport.worker.postgres.errors import ImportStopped
@@ -28,12 +26,16 @@ def run_preflight(
                 raise ImportStopped(Failure(Reason.NOT_SUPPORTED, CHECKSUMS_NEED_LIVE_SOURCE))
             if order.engine is Engine.RELAY:
                 raise ImportStopped(Failure(Reason.NOT_SUPPORTED, RELAY_NEEDS_LIVE_SOURCE))
+            from pgimport.worker.checks.dump_file_reader import check_file  # saves a live source 0.1 s
+
             report = check_file(order, source)
         elif order.sha256 is not None:
             raise ImportStopped(
                 Failure(Reason.SOURCE_URL_INVALID, "spec.source.sha256 is of a dump file, not of a database")
             )
         else:
+            from pgimport.worker.checks.live_source_checks import check_source
+
             report = check_source(order, source)
     except ImportStopped as stopped:
         check = (
