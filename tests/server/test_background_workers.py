@@ -7,6 +7,7 @@ it fail (42501). DROP DATABASE and ALTER DATABASE … RENAME end autovacuum work
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
@@ -128,6 +129,28 @@ def test_databases_are_swapped_and_the_old_one_is_dropped_while_autovacuum_runs(
     wait_for_autovacuum(scenario.server, replaced_names(scenario.names.database).database)
     drop_replaced(scenario.access, scenario.names)
     assert scenario.leftovers() == []
+
+
+PARALLEL_QUERY = b"""
+CREATE TABLE rows AS SELECT id FROM generate_series(1, 100000) AS id;
+ANALYZE rows;
+SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0;
+SELECT count(*) FROM rows AS a, rows AS b WHERE a.id % 7 < b.id % 5;
+"""
+
+
+def test_a_preview_is_dropped_while_parallel_workers_run(scenario: PreviewScenario) -> None:
+    """Parallel workers have the role of their leader, and end with it."""
+    with ThreadPoolExecutor() as pool, scenario.as_owner() as connection:
+        query = pool.submit(connection.execute, PARALLEL_QUERY)
+        deadline = time.monotonic() + WORKER_SECONDS
+        statement = "SELECT FROM pg_stat_activity WHERE backend_type = 'parallel worker' AND datname = %s"
+        while not scenario.query(statement, scenario.database):
+            assert time.monotonic() < deadline, "no parallel worker started"
+            time.sleep(0.1)
+        drop_preview(scenario.access, scenario.database, scenario.owner)
+        assert isinstance(query.exception(WORKER_SECONDS), psycopg.errors.AdminShutdown)
+    assert scenario.query("SELECT FROM pg_database WHERE datname = %s", scenario.database) == []
 
 
 class IgnoredTermination:

@@ -36,7 +36,7 @@ class KubernetesClient:
         self._api = api
 
     def get(self, path: str, **query: str) -> Json:
-        """Reads an object or a list. Raises Absent if it does not exist."""
+        """Reads an object or a list. Raises NotFound if it does not exist."""
         return self._json("GET", path, query)
 
     def get_text(self, path: str, **query: str) -> str:
