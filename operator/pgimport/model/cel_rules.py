@@ -1,4 +1,4 @@
-"""Defines the rules between fields as CEL expressions, which the API server enforces. `spec.py` defines the fields."""
+"""Defines the rules between fields of the specs as CEL expressions, which the API server enforces."""
 
 from pgimport.model.import_spec import MUTABLE_IMPORT_FIELDS, ImportSpec
 

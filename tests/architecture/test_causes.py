@@ -1,0 +1,178 @@
+"""Tries each row of docs/reference/causes.md, and checks that no cause is missing there."""
+
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import psycopg
+import pytest
+from tests.support.samples import (
+    BORN,
+    NOW,
+    a_container,
+    a_copying_pod,
+    a_failed_result,
+    a_job,
+    a_pod,
+    a_policy,
+    a_running_status,
+    a_shadow,
+    an_attempt,
+    an_import_spec,
+    observed_running_import,
+)
+
+from pgimport.decide.attempts import merge_attempts, pod_outcome
+from pgimport.decide.conditions import ready_reason
+from pgimport.decide.imports import decide_import
+from pgimport.model.observations import ObservedPod
+from pgimport.model.reasons import MEANINGS, Reason, find_reason_by_exit_code
+from pgimport.model.status import ImportPhase, Progress
+from pgimport.worker.postgres.errors import (
+    CONNECT_RULES,
+    SOURCE_SQLSTATES,
+    ClientErrorParser,
+    translate_connect_error,
+    translate_dump_exit,
+    translate_restore_exit,
+    translate_source_error,
+    translate_target_error,
+)
+
+
+class Row(NamedTuple):
+    """One row of the table."""
+
+    origin: str
+    observation: str
+    reason: Reason
+    classification: str
+
+
+def read_rows() -> list[Row]:
+    text = (Path(__file__).parents[2] / "docs" / "reference" / "causes.md").read_text()
+    cells = re.findall(r"^\| (.*?) \| (.*) \| `(\w+)` \| (\w+) \|$", text, re.MULTILINE)
+    return [Row(origin, observation.strip("`"), Reason(reason), retry) for origin, observation, reason, retry in cells]
+
+
+ROWS = read_rows()
+
+
+def a_failed_pod(code: int, ended_reason: str = "Error", **pod: Any) -> ObservedPod:
+    return a_copying_pod(
+        phase="Failed", import_=a_container("import", exit_code=code, ended_at=NOW, ended_reason=ended_reason), **pod
+    )
+
+
+FAILED_CONTAINER = a_container("import", exit_code=1, ended_at=NOW, result=a_failed_result(Reason.RESTORE_FAILED))
+EMPTY_DIR = 'Usage of EmptyDir volume "scratch" exceeds the limit "10Gi".'
+EPHEMERAL = "Pod ephemeral local storage usage exceeds the total limit of containers 1Gi."
+NODE_PRESSURE = "The node was low on resource: ephemeral-storage."
+PODS = {
+    "the container's own result, whatever its exit code": a_copying_pod(phase="Failed", import_=FAILED_CONTAINER),
+    "exit code 0 without a result": a_failed_pod(0, "Completed"),
+    "OOMKilled, exit code 137": a_failed_pod(137, "OOMKilled"),
+    "killed, exit code 137": a_failed_pod(137),
+    "terminated, exit code 143": a_failed_pod(143),
+    "deleted, exit code 137": a_failed_pod(137, deleting=True),
+    "evicted: its emptyDir is over its limit": a_failed_pod(137, reason="Evicted", message=EMPTY_DIR),
+    "evicted: its ephemeral storage is over its limit": a_failed_pod(137, reason="Evicted", message=EPHEMERAL),
+    "evicted: a resource of the node is exhausted": a_failed_pod(
+        137, reason="Evicted", message=NODE_PRESSURE, disrupted=True
+    ),
+    "disrupted: drained, preempted, or its node is gone": a_failed_pod(143, disrupted=True),
+    "failed without a container status": a_pod(phase="Failed", reason="NodeLost", preflight=None, import_=None),
+    "another exit code without a result": a_failed_pod(1),
+}
+GONE_POD = "gone before the operator observed its end"
+
+
+COPYING = a_running_status(shadow=a_shadow(), progress=Progress(phase=ImportPhase.DATA, percent=5, at=BORN))
+OBSERVED_IMPORTS = {
+    ("Job", "deleted, or complete and its pod gone before the result was read"): observed_running_import(
+        job=None, pods=()
+    ),
+    ("Job", "DeadlineExceeded"): observed_running_import(job=a_job(failed_reason="DeadlineExceeded"), pods=()),
+    ("Job", "BackoffLimitExceeded, and no attempt has a reason"): observed_running_import(
+        job=a_job(failed_reason="BackoffLimitExceeded"), pods=()
+    ),
+    ("operator's clock", "spec.timeout is over"): observed_running_import(an_import_spec(timeout="10m")),
+    (
+        "operator's clock",
+        "no container for spec.startTimeout: an image that cannot be pulled, a Secret, a quota",
+    ): observed_running_import(
+        pods=(a_pod(preflight=a_container("preflight", waiting_reason="ErrImagePull")),), waiting_since=BORN
+    ),
+    ("operator's clock", "no progress for spec.stallTimeout"): observed_running_import(
+        status=COPYING, pods=(a_copying_pod(),)
+    ),
+    ("operator's clock", "ten disruptions"): observed_running_import(
+        status=a_running_status(attempt_history=[an_attempt(f"n{at}", 0, reason="Disrupted") for at in range(10)])
+    ),
+}
+
+
+def build_error(code: str) -> psycopg.Error:
+    error = psycopg.Error("the message")
+    error.sqlstate = "XX000" if code == "any other" else code
+    return error
+
+
+def find_client_reason(origin: str, observation: str) -> Reason:
+    parser = ClientErrorParser()
+    if not observation.startswith("killed"):
+        parser.read_line(f"{origin}: error: {observation}")
+    code = -9 if observation.startswith("killed") else 1
+    return (translate_dump_exit if origin == "pg_dump" else translate_restore_exit)(code, parser).reason
+
+
+def find_reason(row: Row) -> Reason | str | None:
+    match row.origin:
+        case "pod" if row.observation == GONE_POD:
+            return merge_attempts([an_attempt()], [], NOW)[0].reason
+        case "pod":
+            failure = pod_outcome(PODS[row.observation]).failure
+            return failure.reason if failure is not None else None
+        case "Job" | "operator's clock":
+            decision = decide_import(
+                OBSERVED_IMPORTS[row.origin, row.observation], NOW + timedelta(minutes=1), a_policy()
+            )
+            return ready_reason(decision.status.conditions)
+        case "exit code":
+            return find_reason_by_exit_code(int(row.observation))
+        case "SQLSTATE at the source":
+            return translate_source_error(build_error(row.observation), "reading x").reason
+        case "SQLSTATE at the target":
+            return translate_target_error(build_error(row.observation), "creating x").reason
+        case "libpq to the source":
+            message = f'connection to server at "1.2.3.4", port 5432 failed: FATAL:  {row.observation}'
+            return translate_connect_error(psycopg.OperationalError(message), "h:5432/d").reason
+        case _:
+            return find_client_reason(row.origin, row.observation)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.origin}: {row.observation}")
+def test_each_cause_leads_to_the_reason_in_its_row(row: Row) -> None:
+    assert find_reason(row) == row.reason
+    assert MEANINGS[row.reason].classification == row.classification
+
+
+def observations_of(origin: str) -> set[str]:
+    return {row.observation for row in ROWS if row.origin == origin}
+
+
+def test_no_cause_is_missing() -> None:
+    assert observations_of("pod") == {*PODS, GONE_POD}
+    assert {(row.origin, row.observation) for row in ROWS if row.origin in ("Job", "operator's clock")} == set(
+        OBSERVED_IMPORTS
+    )
+    codes = {str(meaning.exit_code) for meaning in MEANINGS.values() if meaning.exit_code is not None}
+    assert observations_of("exit code") == codes
+    assert observations_of("SQLSTATE at the source") >= set(SOURCE_SQLSTATES)
+    missing = [
+        rule.pattern
+        for rule in CONNECT_RULES
+        if not any(re.search(rule.pattern, message) for message in observations_of("libpq to the source"))
+    ]
+    assert missing == []
