@@ -1,4 +1,4 @@
-"""What is built when: an archive's entries become builds, and the board hands them out. No server is asked."""
+"""Plans of index builds, and the order in which the index queue hands them out."""
 
 import threading
 from dataclasses import replace
@@ -14,7 +14,7 @@ SIZES = {100: 5_000_000, 200: 9_000_000}
 TABLES = [Table(oid, "public", f"t{oid}", False, size, None, True) for oid, size in SIZES.items()]
 
 
-def an_entry(
+def build_entry(
     dump_id: int, kind: str, *dependencies: int, oid: int = 0, definition: str = "CREATE", section: int = 4
 ) -> TocEntry:
     return TocEntry(
@@ -34,56 +34,56 @@ def an_entry(
     )
 
 
-HOMES = [
-    an_entry(1, "TABLE", oid=100, section=2),
-    an_entry(2, "TABLE", oid=200, section=2),
-    an_entry(3, "TABLE", oid=300, section=2),
-    an_entry(4, "MATERIALIZED VIEW", oid=400, section=2),
+RELATIONS = [
+    build_entry(1, "TABLE", oid=100, section=2),
+    build_entry(2, "TABLE", oid=200, section=2),
+    build_entry(3, "TABLE", oid=300, section=2),
+    build_entry(4, "MATERIALIZED VIEW", oid=400, section=2),
 ]
 
 
-def numbers(builds: list[IndexBuild]) -> list[int]:
+def build_ids(builds: list[IndexBuild]) -> list[int]:
     return [build.build_id for build in builds]
 
 
-def test_indexes_of_the_largest_table_come_first_and_its_key_before_them() -> None:
-    entries = [*HOMES, an_entry(10, "INDEX", 1), an_entry(11, "INDEX", 2), an_entry(12, "CONSTRAINT", 2)]
-    assert numbers(plan_index_builds(entries, TABLES, {100, 200})) == [12, 11, 10, -100, -200]
+def test_the_key_and_the_indexes_of_the_largest_table_come_first() -> None:
+    entries = [*RELATIONS, build_entry(10, "INDEX", 1), build_entry(11, "INDEX", 2), build_entry(12, "CONSTRAINT", 2)]
+    assert build_ids(plan_index_builds(entries, TABLES, {100, 200})) == [12, 11, 10, -100, -200]
 
 
 @pytest.mark.parametrize(
     "entry",
     [
-        pytest.param(an_entry(10, "INDEX", 3), id="of a table whose rows do not come"),
-        pytest.param(an_entry(10, "INDEX", 4), id="of a materialised view"),
-        pytest.param(an_entry(10, "INDEX", 1, 20), id="that needs what comes later"),
-        pytest.param(an_entry(10, "FK CONSTRAINT", 1, 2), id="a foreign key"),
-        pytest.param(an_entry(10, "TRIGGER", 1), id="a trigger"),
+        pytest.param(build_entry(10, "INDEX", 3), id="index of a table without rows"),
+        pytest.param(build_entry(10, "INDEX", 4), id="index of a materialised view"),
+        pytest.param(build_entry(10, "INDEX", 1, 20), id="index that depends on a post-data entry"),
+        pytest.param(build_entry(10, "FK CONSTRAINT", 1, 2), id="foreign key"),
+        pytest.param(build_entry(10, "TRIGGER", 1), id="trigger"),
     ],
 )
-def test_what_needs_more_than_its_tables_rows_waits_for_all(entry: TocEntry) -> None:
-    assert plan_index_builds([*HOMES, an_entry(20, "RULE", 4), entry], TABLES, set()) == []
+def test_an_entry_that_needs_more_than_its_table_is_not_built_early(entry: TocEntry) -> None:
+    assert plan_index_builds([*RELATIONS, build_entry(20, "RULE", 4), entry], TABLES, set()) == []
 
 
-def test_a_partitions_index_does_not_wait_for_the_one_that_it_is_attached_to() -> None:
+def test_a_partitions_index_does_not_wait_for_its_parent_index() -> None:
     entries = [
-        *HOMES,
-        an_entry(10, "INDEX", 3),
-        an_entry(11, "INDEX", 1, 1, 10),
-        an_entry(12, "CONSTRAINT", 2, 20),
-        an_entry(20, "CONSTRAINT", 3),
-        an_entry(30, "INDEX ATTACH", 11, 10, 1, 3),
-        an_entry(31, "INDEX ATTACH", 12, 20, 2, 3),
+        *RELATIONS,
+        build_entry(10, "INDEX", 3),
+        build_entry(11, "INDEX", 1, 1, 10),
+        build_entry(12, "CONSTRAINT", 2, 20),
+        build_entry(20, "CONSTRAINT", 3),
+        build_entry(30, "INDEX ATTACH", 11, 10, 1, 3),
+        build_entry(31, "INDEX ATTACH", 12, 20, 2, 3),
     ]
-    assert numbers(plan_index_builds(entries, TABLES, set())) == [12, 11]
+    assert build_ids(plan_index_builds(entries, TABLES, set())) == [12, 11]
 
 
-def test_only_an_index_alone_shares_its_table() -> None:
+def test_only_a_plain_index_shares_its_table() -> None:
     entries = [
-        *HOMES,
-        an_entry(10, "INDEX", 1, definition="CREATE INDEX a"),
-        an_entry(11, "CONSTRAINT", 1),
-        an_entry(12, "INDEX", 1, definition="CREATE INDEX b;\nALTER TABLE t CLUSTER ON b"),
+        *RELATIONS,
+        build_entry(10, "INDEX", 1, definition="CREATE INDEX a"),
+        build_entry(11, "CONSTRAINT", 1),
+        build_entry(12, "INDEX", 1, definition="CREATE INDEX b;\nALTER TABLE t CLUSTER ON b"),
     ]
     assert {build.build_id: build.exclusive for build in plan_index_builds(entries, TABLES, set())} == {
         10: False,
@@ -96,7 +96,7 @@ KEY = 'ALTER TABLE ONLY "a b"."t""x"\n    ADD CONSTRAINT "k.1" {};\n'
 
 
 @pytest.mark.parametrize(
-    ("said", "split"),
+    ("clause", "split"),
     [
         ('PRIMARY KEY ("id")', True),
         ('UNIQUE ("id", "o""r)")', True),
@@ -107,84 +107,93 @@ KEY = 'ALTER TABLE ONLY "a b"."t""x"\n    ADD CONSTRAINT "k.1" {};\n'
         ('PRIMARY KEY ("id");\n\nALTER TABLE "a b"."t""x" CLUSTER ON "k.1"', False),
     ],
 )
-def test_a_plain_key_beside_other_indexes_is_made_of_an_index(said: str, split: bool) -> None:
-    key = an_entry(10, "CONSTRAINT", 1, definition=KEY.format(said))
-    assert [build.statement for build in plan_index_builds([*HOMES, key], TABLES, set())] == [key.definition]
-    builds = plan_index_builds([*HOMES, key, an_entry(11, "INDEX", 1, definition="CREATE INDEX")], TABLES, set())
+def test_a_plain_key_beside_other_indexes_is_built_as_an_index_first(clause: str, split: bool) -> None:
+    key = build_entry(10, "CONSTRAINT", 1, definition=KEY.format(clause))
+    assert [build.statement for build in plan_index_builds([*RELATIONS, key], TABLES, set())] == [key.definition]
+    builds = plan_index_builds([*RELATIONS, key, build_entry(11, "INDEX", 1, definition="CREATE INDEX")], TABLES, set())
     if not split:
         assert [build.statement for build in builds] == [key.definition, "CREATE INDEX"]
         return
-    kind, _, columns = said.partition(" (")
-    index, take_over, _ = builds
+    kind, _, columns = clause.partition(" (")
+    index, constraint, _ = builds
     assert index.statement == f'CREATE UNIQUE INDEX "k.1" ON "a b"."t""x" USING btree ({columns}'
-    assert take_over.statement == KEY.partition(" {")[0] + f' {kind} USING INDEX "k.1"'
-    assert (index.exclusive, take_over.exclusive, take_over.after_id) == (False, True, index.build_id)
+    assert constraint.statement == KEY.partition(" {")[0] + f' {kind} USING INDEX "k.1"'
+    assert (index.exclusive, constraint.exclusive, constraint.after_id) == (False, True, index.build_id)
 
 
-def a_build(number: int, table: int, *, exclusive: bool = False, last: bool = False) -> IndexBuild:
-    return IndexBuild(number, str(number), "", table, exclusive, last, 0)
+def make_build(build_id: int, table_oid: int, *, exclusive: bool = False, runs_last: bool = False) -> IndexBuild:
+    return IndexBuild(
+        build_id=build_id,
+        title=str(build_id),
+        statement="",
+        table_oid=table_oid,
+        exclusive=exclusive,
+        runs_last=runs_last,
+    )
 
 
-def take_ready(board: IndexQueue) -> list[int]:
-    """All that may run now, by their numbers; whoever would wait is told to stop."""
+def take_runnable(queue: IndexQueue) -> list[int]:
+    """Takes all builds that may run now, and returns their ids. Stops the queue when `take` would wait."""
     taken: list[int] = []
     while True:
-        timer = threading.Timer(0.05, board.stop)
+        timer = threading.Timer(0.05, queue.stop)
         timer.start()
-        build = board.take()
+        build = queue.take()
         timer.cancel()
         if build is None:
             return taken
         taken.append(build.build_id)
 
 
-def test_a_build_waits_for_its_rows() -> None:
-    board = IndexQueue([a_build(1, 100), a_build(2, 200)], 4)
-    board.add_loaded_tables([200])
-    assert take_ready(board) == [2]
+def test_a_build_waits_for_the_rows_of_its_table() -> None:
+    queue = IndexQueue([make_build(1, 100), make_build(2, 200)], 4)
+    queue.add_loaded_tables([200])
+    assert take_runnable(queue) == [2]
 
 
-def test_who_has_a_table_to_itself_runs_alone_on_it() -> None:
-    board = IndexQueue([a_build(1, 100, exclusive=True), a_build(2, 100), a_build(3, 200), a_build(4, 200)], 4)
-    board.add_loaded_tables([100, 200])
-    assert take_ready(board) == [1, 3, 4]
+def test_an_exclusive_build_runs_alone_on_its_table() -> None:
+    queue = IndexQueue(
+        [make_build(1, 100, exclusive=True), make_build(2, 100), make_build(3, 200), make_build(4, 200)], 4
+    )
+    queue.add_loaded_tables([100, 200])
+    assert take_runnable(queue) == [1, 3, 4]
 
 
-def test_statistics_come_after_all_else_of_their_table() -> None:
-    analyze = a_build(-100, 100, exclusive=True, last=True)
-    board = IndexQueue([analyze, a_build(1, 100)], 4)
-    board.add_loaded_tables([100])
-    first = board.take()
+def test_analyze_runs_after_all_other_builds_of_its_table() -> None:
+    analyze = make_build(-100, 100, exclusive=True, runs_last=True)
+    queue = IndexQueue([analyze, make_build(1, 100)], 4)
+    queue.add_loaded_tables([100])
+    first = queue.take()
     assert first is not None
     assert first.build_id == 1
-    board.finish(first)
-    assert board.take() == analyze
+    queue.finish(first)
+    assert queue.take() == analyze
 
 
-def test_a_constraint_comes_after_its_index() -> None:
-    board = IndexQueue([replace(a_build(2, 100), after_id=1), a_build(1, 100)], 4)
-    board.add_loaded_tables([100])
-    first = board.take()
+def test_a_constraint_waits_for_its_index() -> None:
+    queue = IndexQueue([replace(make_build(2, 100), after_id=1), make_build(1, 100)], 4)
+    queue.add_loaded_tables([100])
+    first = queue.take()
     assert first is not None
     assert first.build_id == 1
-    board.finish(first)
-    assert take_ready(board) == [2]
+    queue.finish(first)
+    assert take_runnable(queue) == [2]
 
 
-def test_streams_take_slots_but_for_one_builder() -> None:
-    board = IndexQueue([a_build(number, number) for number in range(1, 5)], 3)
+def test_streams_use_slots_but_one_build_may_always_run() -> None:
+    queue = IndexQueue([make_build(build_id, build_id) for build_id in range(1, 5)], 3)
     for _ in range(3):
-        board.begin_stream()
-    board.add_loaded_tables(range(1, 5))
-    first = board.take()
+        queue.begin_stream()
+    queue.add_loaded_tables(range(1, 5))
+    first = queue.take()
     assert first is not None
     for _ in range(2):
-        board.end_stream()
-    assert take_ready(board) == [2]
+        queue.end_stream()
+    assert take_runnable(queue) == [2]
 
 
-def test_a_board_that_is_done_or_stopped_hands_out_nothing() -> None:
+def test_an_empty_or_stopped_queue_returns_no_build() -> None:
     assert IndexQueue([], 4).take() is None
-    board = IndexQueue([a_build(1, 100)], 4)
-    board.stop()
-    assert board.take() is None
+    queue = IndexQueue([make_build(1, 100)], 4)
+    queue.stop()
+    assert queue.take() is None

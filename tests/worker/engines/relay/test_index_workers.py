@@ -1,4 +1,4 @@
-"""A builder does not wait for the disk, and has lost nothing when it is done."""
+"""Durability of what an index worker has built."""
 
 from contextlib import closing
 
@@ -8,14 +8,16 @@ from pgimport.worker.engines.relay.index_builds import IndexBuild
 from pgimport.worker.engines.relay.index_workers import IndexWorker
 from pgimport.worker.postgres.endpoints import Endpoint
 
-INDEX = IndexBuild(1, "index i", "CREATE INDEX i ON public.t (n)", 100, False, False, 0)
+INDEX = IndexBuild(
+    build_id=1, title="index i", statement="CREATE INDEX i ON public.t (n)", table_oid=100, exclusive=False
+)
 
 
-def test_what_a_builder_has_settled_outlives_a_crash_of_the_server() -> None:
-    # A writer of the log that sleeps: what no commit waits for stays in memory for long.
+def test_flushed_indexes_survive_a_crash_of_the_server() -> None:
+    # The WAL writer sleeps, so asynchronous commits stay in memory for long.
     with run_postgres(18, synchronous_commit="on", wal_writer_delay="10s") as server, server.database("d") as name:
         server.execute("CREATE TABLE t AS SELECT 1 AS n", name)
-        builder = IndexWorker(
+        worker = IndexWorker(
             Endpoint(
                 host=server.host,
                 port=server.port,
@@ -27,8 +29,8 @@ def test_what_a_builder_has_settled_outlives_a_crash_of_the_server() -> None:
             "UTF8",
             1,
         )
-        with closing(builder):
-            builder.build(INDEX)
-            builder.flush()
+        with closing(worker):
+            worker.build(INDEX)
+            worker.flush()
             server.crash(name)
         assert server.query("SELECT relname FROM pg_class WHERE relname = 'i'", name) == [("i",)]

@@ -1,8 +1,8 @@
-"""What is built on a table as soon as its rows are in: an archive's entries come in; builds go out. Pure.
+"""Plans what is built on each table as soon as its rows are copied. Pure.
 
-Indexes, keys and statistics objects of tables with rows, then ANALYZE of the table. The statements are the archive's
-own: they say CLUSTER ON, REPLICA IDENTITY and a column's statistics too. Everything else, and what needs more than its
-table, is restored when all rows are in.
+These are the indexes, keys and statistics objects of tables with rows, then ANALYZE of the table. The statements are
+those of the archive, so they include CLUSTER ON, REPLICA IDENTITY and the statistics targets of columns. Anything else,
+and anything that needs another table, is restored after all rows.
 """
 
 import re
@@ -15,9 +15,9 @@ from pgimport.worker.engines.relay.relay_plan import SMALL_TABLE_BYTES
 from pgimport.worker.scope.snapshot import Table
 from pgimport.worker.text import quote_name
 
-KEY_INDEX_ID_OFFSET = 1 << 40  # and a dump id: the number of the index that is made for a key
+KEY_INDEX_ID_OFFSET = 1 << 40  # plus a constraint's dump id: the build id of the index that is made for it
 _NAME = r'"(?:[^"]|"")+"'
-# As pg_dump writes a key without anything else to it; with INCLUDE, DEFERRABLE and the like, it stays as it is.
+# How pg_dump writes a key without further clauses. A key with INCLUDE, DEFERRABLE and the like is not split.
 _KEY = re.compile(
     rf"(?P<head>ALTER TABLE ONLY (?P<table>{_NAME}\.{_NAME})\n    ADD CONSTRAINT (?P<name>{_NAME}))"
     rf" (?P<kind>PRIMARY KEY|UNIQUE) (?P<columns>\({_NAME}(?:, {_NAME})*\));\s*"
@@ -25,82 +25,114 @@ _KEY = re.compile(
 _KINDS = frozenset({"INDEX", "CONSTRAINT", "STATISTICS"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IndexBuild:
     """One statement, or a few that belong together, on one table."""
 
-    build_id: (
-        int  # of the archive's entry; -oid of the table for ANALYZE; KEY_INDEX_ID_OFFSET and more for a key's index
-    )
+    build_id: int  # dump id of the archive's entry; -oid of the table for ANALYZE; see KEY_INDEX_ID_OFFSET
     title: str
     statement: str
-    table_oid: int  # oid at the source
-    exclusive: bool  # nothing else may run on the table
-    runs_last: bool  # after all others of its table
-    weight: int
-    after_id: int | None = None  # the number of a build that must be done before
+    table_oid: int  # at the source
+    exclusive: bool  # whether no other build may run on the table at the same time
+    runs_last: bool = False  # whether it runs after all other builds of its table
+    weight: int = 0  # heavier builds start first
+    after_id: int | None = None  # id of a build that must end before
 
 
 def plan_index_builds(
     entries: Iterable[TocEntry], tables: Iterable[Table], analyzed: Collection[int]
 ) -> list[IndexBuild]:
-    """The heaviest first. `analyzed`: oids of tables whose statistics need no other table."""
-    rows = {table.oid: table for table in tables}
-    listed = list(entries)
-    homes = {one.dump_id: one.oid for one in listed if one.kind == "TABLE" and one.oid in rows}
-    late = {one.dump_id for one in listed if one.section is Section.POST_DATA}
-    joined = _find_joined(listed)
-    chosen = [
-        (one, oid)
-        for one in listed
-        if one.kind in _KINDS
-        and late.isdisjoint(set(one.dependencies) - joined[one.dump_id])
-        and (oid := _find_home(one, homes)) is not None
+    """Returns the builds, the heaviest first. `analyzed`: oids of tables to ANALYZE after their other builds."""
+    entries = list(entries)
+    tables_by_oid = {table.oid: table for table in tables}
+    table_oids = {entry.dump_id: entry.oid for entry in entries if entry.kind == "TABLE" and entry.oid in tables_by_oid}
+    post_data_ids = {entry.dump_id for entry in entries if entry.section is Section.POST_DATA}
+    attached_ids = _find_attached_ids(entries)
+    entries_with_table = [
+        (entry, table_oid)
+        for entry in entries
+        if entry.kind in _KINDS
+        and post_data_ids.isdisjoint(set(entry.dependencies) - attached_ids[entry.dump_id])
+        and (table_oid := _find_table_oid(entry, table_oids)) is not None
     ]
-    counted = Counter(oid for _, oid in chosen)
-    several = {oid for oid, count in counted.items() if count > 1 and rows[oid].bytes > SMALL_TABLE_BYTES}
-    builds = [build for one, oid in chosen for build in _plan_entry(one, rows[oid], split=oid in several)]
-    builds += [
-        IndexBuild(
-            -oid, f"ANALYZE {table.title}", f"ANALYZE {quote_name(table.schema, table.name)}", oid, True, True, 0
-        )
-        for oid, table in rows.items()
-        if oid in analyzed and oid in homes.values()
-    ]
-    return sorted(builds, key=lambda one: -one.weight)
+    build_counts = Counter(table_oid for _, table_oid in entries_with_table)
+    builds: list[IndexBuild] = []
+    for entry, table_oid in entries_with_table:
+        table = tables_by_oid[table_oid]
+        split = build_counts[table_oid] > 1 and table.bytes > SMALL_TABLE_BYTES
+        builds += _plan_entry(entry, table, split=split)
+    copied_oids = set(table_oids.values())
+    builds += [_plan_analyze(table) for oid, table in tables_by_oid.items() if oid in analyzed and oid in copied_oids]
+    return sorted(builds, key=lambda build: -build.weight)
 
 
 def _plan_entry(entry: TocEntry, table: Table, *, split: bool) -> list[IndexBuild]:
-    """A large table's plain key beside other indexes is split: an index like theirs, which a constraint takes over."""
+    """Returns one build, or two if `split` is set and the entry is a plain key.
+
+    A split key is a unique index, which shares the table with other index builds, then the constraint that uses it.
+    """
     key = _KEY.fullmatch(entry.definition) if split else None
     if key is None:
-        weight = table.bytes + (entry.kind != "INDEX")
-        return [IndexBuild(entry.dump_id, entry.title, entry.definition, table.oid, _locks_out(entry), False, weight)]
-    index = f"CREATE UNIQUE INDEX {key['name']} ON {key['table']} USING btree {key['columns']}"
-    take_over = f"{key['head']} {key['kind']} USING INDEX {key['name']}"
-    number = KEY_INDEX_ID_OFFSET + entry.dump_id
-    return [
-        IndexBuild(number, entry.title, index, table.oid, False, False, table.bytes),
-        IndexBuild(entry.dump_id, entry.title, take_over, table.oid, True, False, table.bytes, number),
-    ]
+        return [
+            IndexBuild(
+                build_id=entry.dump_id,
+                title=entry.title,
+                statement=entry.definition,
+                table_oid=table.oid,
+                exclusive=_is_exclusive(entry),
+                weight=table.bytes + (entry.kind != "INDEX"),
+            )
+        ]
+    index = IndexBuild(
+        build_id=KEY_INDEX_ID_OFFSET + entry.dump_id,
+        title=entry.title,
+        statement=f"CREATE UNIQUE INDEX {key['name']} ON {key['table']} USING btree {key['columns']}",
+        table_oid=table.oid,
+        exclusive=False,
+        weight=table.bytes,
+    )
+    constraint = IndexBuild(
+        build_id=entry.dump_id,
+        title=entry.title,
+        statement=f"{key['head']} {key['kind']} USING INDEX {key['name']}",
+        table_oid=table.oid,
+        exclusive=True,
+        weight=table.bytes,
+        after_id=index.build_id,
+    )
+    return [index, constraint]
 
 
-def _find_joined(entries: Iterable[TocEntry]) -> Mapping[int, set[int]]:
-    """Of a partition's index, the one that it is attached to later; pg_dump wants that first, CREATE INDEX does not."""
-    joined: dict[int, set[int]] = defaultdict(set)
-    for one in entries:
-        if one.kind == "INDEX ATTACH":
-            for index in one.dependencies:
-                joined[index].update(one.dependencies)
-    return joined
+def _plan_analyze(table: Table) -> IndexBuild:
+    return IndexBuild(
+        build_id=-table.oid,
+        title=f"ANALYZE {table.title}",
+        statement=f"ANALYZE {quote_name(table.schema, table.name)}",
+        table_oid=table.oid,
+        exclusive=True,
+        runs_last=True,
+    )
 
 
-def _find_home(entry: TocEntry, homes: dict[int, int]) -> int | None:
-    """The one table it is on."""
-    found = {homes[one] for one in entry.dependencies if one in homes}
-    return found.pop() if len(found) == 1 else None
+def _find_attached_ids(entries: Iterable[TocEntry]) -> Mapping[int, set[int]]:
+    """Maps a partition's index to the parent index that it is attached to later.
+
+    pg_dump lists the parent index as a dependency, but CREATE INDEX on the partition does not need it.
+    """
+    attached_ids: dict[int, set[int]] = defaultdict(set)
+    for entry in entries:
+        if entry.kind == "INDEX ATTACH":
+            for index_id in entry.dependencies:
+                attached_ids[index_id].update(entry.dependencies)
+    return attached_ids
 
 
-def _locks_out(entry: TocEntry) -> bool:
-    """CREATE INDEX alone lets others build on its table; ALTER TABLE after it would wait for them, and they for it."""
+def _find_table_oid(entry: TocEntry, table_oids: dict[int, int]) -> int | None:
+    """Returns the oid of the only table that the entry depends on, or None."""
+    oids = {table_oids[dump_id] for dump_id in entry.dependencies if dump_id in table_oids}
+    return oids.pop() if len(oids) == 1 else None
+
+
+def _is_exclusive(entry: TocEntry) -> bool:
+    """CREATE INDEX alone shares its table with others. With ALTER TABLE after it, two builds could deadlock."""
     return entry.kind != "INDEX" or "ALTER TABLE " in entry.definition

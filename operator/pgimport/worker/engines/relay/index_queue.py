@@ -1,7 +1,7 @@
-"""Who builds what next: tables whose rows are in come in; builds that may run now go out, to several threads.
+"""Hands out index builds to several threads in an order in which none has to wait for a lock at the server.
 
-A build waits for its table's rows, and for whoever has the table to itself. Nothing waits at the server, so that
-nothing can wait for each other there.
+A build waits in the queue for its table's rows, and for any build that needs the table alone. So builds cannot deadlock
+at the server.
 """
 
 import threading
@@ -11,38 +11,40 @@ from pgimport.worker.engines.relay.index_builds import IndexBuild
 
 
 class IndexQueue:
-    """Of one import; safe to use from several threads.
+    """Queue of the index builds of one import. Thread-safe.
 
-    `slots`: how much may run at the copy's server at once, streams and builders together; one builder always may.
+    `slots`: how many streams and builds may use the target at the same time. One build may always run.
     """
 
     def __init__(self, builds: Iterable[IndexBuild], slots: int) -> None:
         self._waiting = list(builds)
         self._slots = slots
-        self._streams = 0
+        self._active_streams = 0
         self._running: list[IndexBuild] = []
-        self._tables: set[int] = set()
-        self._done: set[int] = set()
+        self._loaded_table_oids: set[int] = set()
+        self._finished_ids: set[int] = set()
         self._stopped = False
         self._changed = threading.Condition()
 
     def begin_stream(self) -> None:
+        """Takes a slot for a stream, without waiting."""
         with self._changed:
-            self._streams += 1
+            self._active_streams += 1
 
     def end_stream(self) -> None:
+        """Frees the slot of a stream."""
         with self._changed:
-            self._streams -= 1
+            self._active_streams -= 1
             self._changed.notify_all()
 
-    def add_loaded_tables(self, tables: Collection[int]) -> None:
-        """Of these tables, by oid."""
+    def add_loaded_tables(self, table_oids: Collection[int]) -> None:
+        """Releases the builds of these tables: their rows are committed."""
         with self._changed:
-            self._tables.update(tables)
+            self._loaded_table_oids.update(table_oids)
             self._changed.notify_all()
 
     def stop(self) -> None:
-        """Nothing more is handed out."""
+        """Makes every `take` return None from now on."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
@@ -52,31 +54,36 @@ class IndexQueue:
         return self._stopped
 
     def take(self) -> IndexBuild | None:
-        """The heaviest that may run now, waited for; None where there is no more to do."""
+        """Waits for a build that may run, and returns the heaviest. Returns None if no build waits or all stopped."""
         with self._changed:
             while not self._stopped and self._waiting:
-                if (found := self._find()) is not None:
-                    self._waiting.remove(found)
-                    self._running.append(found)
-                    return found
+                if (build := self._find_runnable()) is not None:
+                    self._waiting.remove(build)
+                    self._running.append(build)
+                    return build
                 self._changed.wait()
             return None
 
     def finish(self, build: IndexBuild) -> None:
+        """Marks a build that `take` returned as done."""
         with self._changed:
             self._running.remove(build)
-            self._done.add(build.build_id)
+            self._finished_ids.add(build.build_id)
             self._changed.notify_all()
 
-    def _find(self) -> IndexBuild | None:
-        if self._running and len(self._running) + self._streams >= self._slots:
+    def _find_runnable(self) -> IndexBuild | None:
+        if self._running and len(self._running) + self._active_streams >= self._slots:
             return None
         return next((build for build in self._waiting if self._may_run(build)), None)
 
     def _may_run(self, build: IndexBuild) -> bool:
-        if build.table_oid not in self._tables or (build.after_id is not None and build.after_id not in self._done):
+        if build.table_oid not in self._loaded_table_oids:
             return False
-        beside = [one for one in self._running if one.table_oid == build.table_oid]
-        if build.runs_last and any(one.table_oid == build.table_oid and not one.runs_last for one in self._waiting):
+        if build.after_id is not None and build.after_id not in self._finished_ids:
             return False
-        return not beside or not (build.exclusive or any(one.exclusive for one in beside))
+        if build.runs_last and any(
+            waiting.table_oid == build.table_oid and not waiting.runs_last for waiting in self._waiting
+        ):
+            return False
+        running_on_table = [running for running in self._running if running.table_oid == build.table_oid]
+        return not running_on_table or not (build.exclusive or any(running.exclusive for running in running_on_table))

@@ -1,7 +1,8 @@
-"""A builder: builds come in from the board, one after the other; their statements run as the attempt's role.
+"""Runs index builds in a session of the attempt's role.
 
-None of its commits waits for the disk: a database of small tables has thousands. One at its end waits for all. A
-server that crashes in between ends this very session, so a builder that has settled has lost nothing.
+The builds commit asynchronously: a database of small tables has thousands of commits, and none of them waits for the
+disk. One synchronous commit at the end makes all of them durable. If the server crashes before that, this session ends
+with an error, so no lost build is taken for a finished one.
 https://www.postgresql.org/docs/current/wal-async-commit.html
 """
 
@@ -19,49 +20,49 @@ _SETTINGS = (
     " pg_catalog.pg_size_bytes(pg_catalog.current_setting('shared_buffers')),"
     " pg_catalog.current_setting('synchronous_commit')"
 )
-# What a commit can wait for: a transaction that writes to the log, and changes nothing.
-_MARK = "SELECT pg_catalog.pg_logical_emit_message(true, 'pgimport', 'indexes are made'::text)"
-_SHOWN = 200  # characters of a statement in an error
+# Writes a WAL record in a transaction that changes nothing else, so that its commit has something to flush.
+_WRITE_WAL_RECORD = "SELECT pg_catalog.pg_logical_emit_message(true, 'pgimport', 'indexes are built'::text)"
+_STATEMENT_LENGTH = 200  # characters of a statement in an error message
 
 
 class IndexWorker:
-    """One session at the copy; everything but `abort` is for one thread."""
+    """Runs builds in one session of the shadow. Only `abort` may be called from another thread."""
 
-    def __init__(self, shadow: Endpoint, encoding: str, builders: int) -> None:
-        """Raises Stopped."""
+    def __init__(self, shadow: Endpoint, encoding: str, index_workers: int) -> None:
+        """Connects, and sets the memory of builds for `index_workers` sessions side by side. Raises ImportStopped."""
         try:
             self._session: Connection = connect(shadow)
             self._session.execute(sql.SQL("SET client_encoding = {}").format(sql.Literal(encoding)))
-            ((own, buffers, commit),) = self._session.execute(_SETTINGS).fetchall()
-            memory = plan_work_memory(own, buffers, builders)
+            ((work_memory, shared_buffers, commit_mode),) = self._session.execute(_SETTINGS).fetchall()
+            memory = plan_work_memory(work_memory, shared_buffers, index_workers)
             self._session.execute(sql.SQL("SET maintenance_work_mem = {}").format(sql.Literal(f"{memory // 1024}kB")))
             self._session.execute("SET synchronous_commit = off")
-            self._commit = "local" if commit == "off" else commit
+            self._final_commit_mode = "local" if commit_mode == "off" else commit_mode
         except psycopg.Error as error:
-            raise ImportStopped(translate_target_error(error, "an index builder was started")) from error
+            raise ImportStopped(translate_target_error(error, "an index worker connected")) from error
 
     def build(self, build: IndexBuild) -> None:
-        """Raises Stopped."""
+        """Runs the statement of one build. Raises ImportStopped."""
         try:
             self._session.execute(build.statement.encode(self._session.info.encoding, "surrogateescape"))
         except psycopg.Error as error:
-            failure = translate_target_error(error, f"{build.title} was made")
+            failure = translate_target_error(error, f"the statement of {build.title} was executed")
             if failure.reason is Reason.RESTORE_FAILED:
-                command = " ".join(build.statement.split())[:_SHOWN]
-                said = f"{first_line(error)} (SQLSTATE {error.sqlstate})"
-                failure = Failure(Reason.RESTORE_FAILED, f"{build.title}: ERROR: {said}; command was: {command}")
+                command = " ".join(build.statement.split())[:_STATEMENT_LENGTH]
+                server_error = f"{first_line(error)} (SQLSTATE {error.sqlstate})"
+                failure = Failure(failure.reason, f"{build.title}: ERROR: {server_error}; command was: {command}")
             raise ImportStopped(failure) from error
 
     def flush(self) -> None:
-        """All builds so far are on the server's disk. Raises Stopped."""
+        """Waits until all builds of this session are on the server's disk. Raises ImportStopped."""
         try:
-            self._session.execute(sql.SQL("SET synchronous_commit = {}").format(sql.Literal(self._commit)))
-            self._session.execute(_MARK)
+            self._session.execute(sql.SQL("SET synchronous_commit = {}").format(sql.Literal(self._final_commit_mode)))
+            self._session.execute(_WRITE_WAL_RECORD)
         except psycopg.Error as error:
             raise ImportStopped(translate_target_error(error, "its indexes were written to disk")) from error
 
     def abort(self) -> None:
-        """From another thread: the build that runs fails."""
+        """Cancels the statement that runs. May be called from another thread."""
         try:
             self._session.cancel_safe(timeout=5)
         except psycopg.Error:
