@@ -152,7 +152,7 @@ FINAL_FAILURES = [
         observed_running_import(preview=a_preview(deleting=True)),
         Reason.TARGET_GONE,
         RetryClassification.PERMANENT,
-        id="the preview is going during the copy",
+        id="the preview is being deleted during the copy",
     ),
 ]
 

@@ -93,7 +93,10 @@ def test_a_start_waits_for_the_target_server(observed: ObservedImport, expected:
         ),
         pytest.param(starting(preview=None), Reason.TARGET_GONE, "was deleted", id="the preview is gone"),
         pytest.param(
-            starting(preview=a_preview(deleting=True)), Reason.TARGET_GONE, "was deleted", id="the preview is going"
+            starting(preview=a_preview(deleting=True)),
+            Reason.TARGET_GONE,
+            "was deleted",
+            id="the preview is being deleted",
         ),
         pytest.param(
             starting(preview=a_preview(status=a_ready_status(active_import="somebody"))),

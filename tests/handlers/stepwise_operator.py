@@ -95,13 +95,13 @@ def key(kind: str, name: str) -> ResourceKey:
     return ResourceKey(kind, NAMESPACE, name)
 
 
-def ready(tenant: Tenant, name: str) -> None:
+def create_ready_preview(tenant: Tenant, name: str) -> None:
     tenant.create(api_paths.resource(PREVIEWS, NAMESPACE), a_body(PREVIEWS, name, spec={"project": "shop"}))
     Operator(tenant.kubernetes).reconcile(key(PREVIEWS, name))
     assert tenant.status(name, PREVIEWS)["state"] == "ready"
 
 
-def begin(tenant: Tenant, name: str) -> tuple[Operator, Json]:
+def start_import(tenant: Tenant, name: str) -> tuple[Operator, Json]:
     """Starts an import and returns its operator and its Job."""
     tenant.apply(name)
     operator = Operator(tenant.kubernetes)
@@ -109,11 +109,11 @@ def begin(tenant: Tenant, name: str) -> tuple[Operator, Json]:
     return operator, tenant.job(name)
 
 
-def rows(tenant: Tenant, name: str) -> list[tuple[Any, ...]]:
+def read_tables(tenant: Tenant, name: str) -> list[tuple[Any, ...]]:
     with tenant.as_owner(name) as connection:
         return connection.execute("SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'").fetchall()
 
 
-def make(tenant: Tenant, name: str, table: str) -> None:
+def create_table(tenant: Tenant, name: str, table: str) -> None:
     with tenant.as_owner(name) as connection:
         connection.execute(f"CREATE TABLE {table} (id int)".encode())

@@ -2,7 +2,15 @@
 
 import pytest
 from tests.handlers.emulated_tenant import NAMESPACE, PASSED, Tenant, ended, running
-from tests.handlers.stepwise_operator import PROJECT, Operator, begin, key, make, ready, rows
+from tests.handlers.stepwise_operator import (
+    PROJECT,
+    Operator,
+    create_ready_preview,
+    create_table,
+    key,
+    read_tables,
+    start_import,
+)
 
 from pgimport.kubernetes_client import api_paths
 from pgimport.model.errors import NotFound
@@ -13,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 def test_a_namespace_that_is_deleted_with_a_running_import_leaves_nothing(tenant: Tenant, name: str) -> None:
     """Kubernetes deletes the operator's RoleBinding first."""
-    operator, job = begin(tenant, name)
+    operator, job = start_import(tenant, name)
     pod = tenant.show_pod(job, ended(PASSED, 0), running(), "Running")
     operator.reconcile(key(IMPORTS, name))
     preview = tenant.status(name, PREVIEWS)
@@ -37,7 +45,7 @@ def test_a_namespace_that_is_deleted_with_a_running_import_leaves_nothing(tenant
 
 
 def test_a_deleted_preview_whose_status_names_no_database_is_dropped_all_the_same(tenant: Tenant, name: str) -> None:
-    ready(tenant, name)
+    create_ready_preview(tenant, name)
     status = tenant.status(name, PREVIEWS)
     tenant.cluster.patch(
         f"{api_paths.resource(PREVIEWS, NAMESPACE, name)}/status", {"status": {"database": None, "role": None}}
@@ -51,7 +59,7 @@ def test_a_deleted_preview_whose_status_names_no_database_is_dropped_all_the_sam
 
 def test_an_import_that_is_deleted_without_its_dependents_leaves_no_job(tenant: Tenant, name: str) -> None:
     """`kubectl delete --cascade=orphan` removes the owner references of Job and Secret."""
-    operator, job = begin(tenant, name)
+    operator, job = start_import(tenant, name)
     pod = tenant.show_pod(job, ended(PASSED, 0), running(), "Running")
     operator.reconcile(key(IMPORTS, name))
     foreign_job = {
@@ -75,9 +83,9 @@ def test_an_import_that_is_deleted_without_its_dependents_leaves_no_job(tenant: 
 
 
 def test_a_job_created_after_the_clean_up_is_deleted_and_a_cleaned_up_one_stays(tenant: Tenant, name: str) -> None:
-    operator, job = begin(tenant, name)
+    operator, job = start_import(tenant, name)
     other = f"{name}-other"
-    kept = begin(tenant, other)[1]["metadata"]["name"]
+    kept = start_import(tenant, other)[1]["metadata"]["name"]
     for import_name in (name, other):
         tenant.cluster.patch(api_paths.resource(IMPORTS, NAMESPACE, import_name), {"spec": {"cancel": True}})
         operator.reconcile(key(IMPORTS, import_name))
@@ -106,8 +114,8 @@ def test_databases_and_roles_without_our_mark_stay(tenant: Tenant, name: str) ->
 
 
 def test_deleting_the_secret_brings_a_new_password(tenant: Tenant, name: str) -> None:
-    ready(tenant, name)
-    make(tenant, name, "mine")
+    create_ready_preview(tenant, name)
+    create_table(tenant, name, "mine")
     secret = tenant.status(name, PREVIEWS)["connectionSecret"]
     before = tenant.read_secret(secret)
     tenant.cluster.delete(api_paths.core(NAMESPACE, "secrets", secret))
@@ -119,4 +127,4 @@ def test_deleting_the_secret_brings_a_new_password(tenant: Tenant, name: str) ->
     assert {entry: before["data"][entry] for entry in ("host", "port", "dbname", "user")} == {
         entry: after["data"][entry] for entry in ("host", "port", "dbname", "user")
     }
-    assert rows(tenant, name) == [("mine",)]
+    assert read_tables(tenant, name) == [("mine",)]

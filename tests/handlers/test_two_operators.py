@@ -9,7 +9,15 @@ from datetime import UTC, datetime
 
 import pytest
 from tests.handlers.emulated_tenant import NAMESPACE, PASSED, Tenant, ended, running
-from tests.handlers.stepwise_operator import PROJECT, Operator, begin, key, make, ready, rows
+from tests.handlers.stepwise_operator import (
+    PROJECT,
+    Operator,
+    create_ready_preview,
+    create_table,
+    key,
+    read_tables,
+    start_import,
+)
 from tests.support.samples import a_result
 
 from pgimport.kubernetes_client import api_paths
@@ -52,31 +60,31 @@ def _renew(tenant: Tenant, name: str) -> None:
 def test_a_newer_database_is_not_dropped(
     tenant: Tenant, name: str, change: Callable[[Tenant, str], None], next_change: Callable[[Tenant, str], None]
 ) -> None:
-    ready(tenant, name)
-    make(tenant, name, "before")
+    create_ready_preview(tenant, name)
+    create_table(tenant, name, "before")
     change(tenant, name)
     late, other = Operator(tenant.kubernetes), Operator(tenant.kubernetes)
     late.freeze(key(PREVIEWS, name), f"/previewdatabases/{name}/status")
     other.reconcile(key(PREVIEWS, name))
     next_change(tenant, name)
     other.reconcile(key(PREVIEWS, name))
-    make(tenant, name, "newer")
+    create_table(tenant, name, "newer")
     with pytest.raises(Conflict):
         late.reconcile(key(PREVIEWS, name))
-    assert rows(tenant, name) == [("newer",)]
+    assert read_tables(tenant, name) == [("newer",)]
 
 
 def test_an_outdated_list_drops_no_database_of_a_newer_owner(tenant: Tenant, name: str) -> None:
     late = Operator(tenant.kubernetes)
     late.reconcile(PROJECT)
     late.view.is_frozen = True
-    ready(tenant, name)
-    make(tenant, name, "mine")
-    operator, job = begin(tenant, f"{name}-import")
+    create_ready_preview(tenant, name)
+    create_table(tenant, name, "mine")
+    operator, job = start_import(tenant, f"{name}-import")
     pod = tenant.show_pod(job, ended(PASSED, 0), running(), "Running")
     operator.reconcile(key(IMPORTS, f"{name}-import"))
     late.reconcile(PROJECT)
-    assert rows(tenant, name) == [("mine",)]
+    assert read_tables(tenant, name) == [("mine",)]
     shadow = attempt_names(pod)
     assert tenant.exists(shadow.database, shadow.role) == (True, True)
 
@@ -98,7 +106,7 @@ def test_a_terminal_import_gets_no_job_no_secret_and_no_shadow(tenant: Tenant, n
 
 
 def test_the_gate_is_not_opened_for_a_terminal_import(tenant: Tenant, name: str) -> None:
-    operator, job = begin(tenant, name)
+    operator, job = start_import(tenant, name)
     pod = tenant.show_pod(job, ended(PASSED, 0), running(), "Running")
     late = Operator(tenant.kubernetes)
     late.freeze(key(IMPORTS, name), f"/postgresimports/{name}/status")
@@ -118,7 +126,7 @@ def _secrets(tenant: Tenant) -> list[str]:
 
 
 def test_a_shadow_created_after_the_clean_up_is_swept(tenant: Tenant, name: str) -> None:
-    operator, job = begin(tenant, name)
+    operator, job = start_import(tenant, name)
     pod = tenant.show_pod(job, ended(PASSED, 0), running(), "Running")
     operator.reconcile(key(IMPORTS, name))
     shadow = attempt_names(pod)
@@ -158,7 +166,7 @@ def test_two_operators_in_turn_complete_one_import(tenant: Tenant, name: str) ->
     reconcile_both()
     status = tenant.status(name)
     assert (status["state"], status["attempts"], status["cleanedUp"]) == ("completed", 1, True)
-    assert rows(tenant, name) == [("cats",)]
+    assert read_tables(tenant, name) == [("cats",)]
 
 
 @pytest.fixture
