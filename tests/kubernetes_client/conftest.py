@@ -1,6 +1,7 @@
 """Fixtures: the real client, connected to an emulator of the Kubernetes API."""
 
 from collections.abc import Iterator
+from secrets import token_hex
 
 import pytest
 from tests.support.kubernetes import Kubernetes, run_kubernetes
@@ -24,3 +25,9 @@ def kubernetes(_server: Kubernetes) -> Iterator[Kubernetes]:
 @pytest.fixture
 def cluster(kubernetes: Kubernetes) -> KubernetesClient:
     return kubernetes.connect()
+
+
+@pytest.fixture
+def name() -> str:
+    """Name of an object that no other test uses."""
+    return f"object-{token_hex(4)}"

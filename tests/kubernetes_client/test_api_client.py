@@ -1,7 +1,6 @@
 """Tests of calls to the Kubernetes API, and of the errors that they raise."""
 
 import json
-import secrets
 import socket
 import threading
 from collections.abc import Iterator
@@ -16,11 +15,6 @@ from pgimport.model.errors import Conflict, Forbidden, Invalid, KubernetesUnavai
 from pgimport.model.names import IMPORTS
 
 SECRET_TEXT = "hunter2-in-the-body"
-
-
-@pytest.fixture
-def name() -> str:
-    return f"import-{secrets.token_hex(4)}"
 
 
 def put(cluster: KubernetesClient, name: str) -> str:

@@ -26,11 +26,6 @@ def cache(cluster: KubernetesClient) -> Iterator[WatchCache]:
     cache.stop()
 
 
-@pytest.fixture
-def name() -> str:
-    return f"import-{token_hex(4)}"
-
-
 def create_import(cluster: KubernetesClient, name: str, **spec: Any) -> dict[str, Any]:
     return cluster.create(PATH, a_body(IMPORTS, name, spec=spec))
 

@@ -1,0 +1,144 @@
+"""Tests of the three custom resources: parsed, listed and written."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from tests.support.kubernetes import Kubernetes, a_body
+
+from pgimport.kubernetes_client import api_paths, custom_resources
+from pgimport.kubernetes_client.api_client import KubernetesClient
+from pgimport.model.errors import Conflict
+from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS
+from pgimport.model.resources import ImportObject, ResourceKey
+from pgimport.model.status import ImportState, ImportStatus, PreviewStatus
+
+SPEC = {
+    "project": "shop",
+    "source": {"urlSecretRef": {"name": "source", "key": "url"}},
+    "target": {"previewDatabase": "pr-42"},
+}
+PROJECT_SPEC = {
+    "organizationID": "capy",
+    "namespace": "shop",
+    "server": {"clusterID": "eu-1", "host": "pg.internal", "adminSecretRef": {"name": "admin"}},
+}
+
+
+def put(cluster: KubernetesClient, plural: str, name: str, **parts: Any) -> ResourceKey:
+    namespace = "" if plural == PROJECTS else "shop"
+    cluster.create(api_paths.resource(plural, namespace), a_body(plural, name, namespace or None, **parts))
+    return ResourceKey(plural, namespace, name)
+
+
+def test_a_missing_object_is_none(cluster: KubernetesClient, name: str) -> None:
+    assert custom_resources.read_import(cluster, "shop", name) is None
+    assert custom_resources.read_preview(cluster, "shop", name) is None
+    assert custom_resources.read_project(cluster, name) is None
+
+
+def test_an_import_is_parsed(cluster: KubernetesClient, name: str) -> None:
+    put(cluster, IMPORTS, name, spec=SPEC, status={"observedGeneration": -1})
+    import_ = custom_resources.read_import(cluster, "shop", name)
+    assert import_ is not None
+    assert import_.spec is not None
+    assert (import_.spec.project, import_.spec.max_attempts, import_.spec_error) == ("shop", 3, None)
+    assert (import_.meta.name, import_.meta.generation, import_.meta.deleting) == (name, 1, False)
+    assert import_.status.observed_generation == -1
+
+
+def test_a_project_has_no_namespace(cluster: KubernetesClient, name: str) -> None:
+    put(cluster, PROJECTS, name, spec=PROJECT_SPEC)
+    project = custom_resources.read_project(cluster, name)
+    assert project is not None
+    assert (project.meta.namespace, project.spec and project.spec.server.port) == ("", 5432)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        pytest.param({"target": None}, "target.previewDatabase is required unless dryRun is true", id="no target"),
+        pytest.param({"jobs": 0}, "spec.jobs: Input should be greater than or equal to 1", id="no stream"),
+        pytest.param({"timeout": "never"}, "spec.timeout: 'never' is not a duration", id="no duration"),
+        pytest.param({"colour": "blue"}, "spec.colour: Extra inputs are not permitted", id="an unknown field"),
+        pytest.param({"source": {}}, "spec.source: exactly one of urlSecretRef and uploadKey", id="no source"),
+    ],
+)
+def test_an_invalid_spec_names_its_field(
+    cluster: KubernetesClient, name: str, changes: dict[str, Any], words: str
+) -> None:
+    spec = {field: value for field, value in (SPEC | changes).items() if value is not None}
+    put(cluster, IMPORTS, name, spec=spec)
+    import_ = custom_resources.read_import(cluster, "shop", name)
+    assert import_ is not None
+    assert import_.spec is None
+    assert words in (import_.spec_error or "")
+
+
+def test_unknown_parts_of_a_status_are_ignored(cluster: KubernetesClient, name: str) -> None:
+    status = {"state": "running", "attempts": "many", "fromAnotherVersion": 1, "progress": {"phase": "unknown"}}
+    put(cluster, IMPORTS, name, spec=SPEC, status=status)
+    import_ = custom_resources.read_import(cluster, "shop", name)
+    assert import_ is not None
+    assert (import_.status.state, import_.status.attempts, import_.status.progress) == (ImportState.RUNNING, None, None)
+
+
+@pytest.mark.parametrize(
+    ("list_function", "expected"),
+    [
+        pytest.param(custom_resources.list_active_imports, ["new", "pending", "running"], id="not terminal"),
+        pytest.param(custom_resources.list_pending_imports, ["new", "pending"], id="neither terminal nor running"),
+    ],
+)
+def test_imports_are_listed_by_their_state(
+    cluster: KubernetesClient,
+    name: str,
+    list_function: Callable[[KubernetesClient, str], list[ImportObject]],
+    expected: list[str],
+) -> None:
+    for state in ("pending", "running", "completed", "failed", "cancelled"):
+        put(cluster, IMPORTS, f"{name}-{state}", spec=SPEC, status={"state": state})
+    put(cluster, IMPORTS, f"{name}-new", spec=SPEC)
+    imports = list_function(cluster, "shop")
+    names = [import_.meta.name for import_ in imports]
+    states = sorted(listed.removeprefix(f"{name}-") for listed in names if listed.startswith(name))
+    assert states == expected
+
+
+def test_a_status_is_replaced(cluster: KubernetesClient, name: str) -> None:
+    key = put(cluster, IMPORTS, name, spec=SPEC, status={"state": "pending", "error": "an old one"})
+    import_ = custom_resources.read_import(cluster, "shop", name)
+    assert import_ is not None
+    custom_resources.write_status(cluster, key, import_.meta, ImportStatus(state=ImportState.RUNNING))
+    assert cluster.get(api_paths.of_key(key))["status"] == {
+        "state": "running",
+        "attemptHistory": [],
+        "conditions": [],
+    }
+
+
+def test_a_status_for_an_old_version_is_a_conflict_and_changes_nothing(
+    kubernetes: Kubernetes, cluster: KubernetesClient, name: str
+) -> None:
+    key = put(cluster, PREVIEWS, name, spec={"project": "shop"})
+    preview = custom_resources.read_preview(cluster, "shop", name)
+    assert preview is not None
+    custom_resources.write_status(cluster, key, preview.meta, PreviewStatus(active_import="first"))
+    with pytest.raises(Conflict):
+        custom_resources.write_status(cluster, key, preview.meta, PreviewStatus(active_import="second"))
+    assert cluster.get(api_paths.of_key(key))["status"]["activeImport"] == "first"
+    request = kubernetes.requests("PATCH", name)[-1]
+    assert request.url.path.endswith(f"/{name}/status")
+    assert '"path": "/metadata/resourceVersion"' in request.text
+
+
+def test_finalizers_are_written_for_the_version_that_was_read(cluster: KubernetesClient, name: str) -> None:
+    key = put(cluster, PREVIEWS, name, spec={"project": "shop"})
+    preview = custom_resources.read_preview(cluster, "shop", name)
+    assert preview is not None
+    custom_resources.write_finalizers(cluster, key, preview.meta, ["capydb.dev/database"])
+    with pytest.raises(Conflict):
+        custom_resources.write_finalizers(cluster, key, preview.meta, [])
+    updated = custom_resources.read_preview(cluster, "shop", name)
+    assert updated is not None
+    assert updated.meta.finalizers == ("capydb.dev/database",)

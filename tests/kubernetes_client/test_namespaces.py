@@ -1,0 +1,56 @@
+"""Tests of objects in the namespace of a Project."""
+
+import pytest
+from tests.support.kubernetes import Kubernetes
+
+from pgimport.kubernetes_client import api_paths, namespaces
+from pgimport.kubernetes_client.api_client import KubernetesClient
+
+
+def test_a_role_binding_is_created_once(kubernetes: Kubernetes, cluster: KubernetesClient, name: str) -> None:
+    binding = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": name}}
+    namespaces.ensure_role_binding(cluster, "shop", binding)
+    namespaces.ensure_role_binding(cluster, "shop", binding)
+    requests = [request for request in kubernetes.requests("POST", "/rolebindings") if name in request.text]
+    assert len(requests) == 1
+
+
+def test_an_event_has_a_reporter_and_a_time(cluster: KubernetesClient, name: str) -> None:
+    event = {"metadata": {"generateName": f"{name}-", "namespace": "shop"}, "note": "x"}
+    namespaces.post_event(cluster, "shop", event)
+    (event_body,) = [
+        body for body in cluster.get(api_paths.events("shop"))["items"] if body["metadata"]["name"].startswith(name)
+    ]
+    assert event_body["reportingController"] == "pgimport-operator"
+    assert event_body["eventTime"].endswith("Z")
+
+
+def test_the_newest_warning_event_is_read(cluster: KubernetesClient, name: str) -> None:
+    for second, reason, kind in (
+        ("01", "Old", "Warning"),
+        ("03", "FailedMount", "Warning"),
+        ("09", "Scheduled", "Normal"),
+    ):
+        event = {
+            "metadata": {"name": f"{name}-{second}"},
+            "type": kind,
+            "reason": reason,
+            "message": "no such Secret",
+            "involvedObject": {"name": name},
+            "lastTimestamp": f"2026-01-01T12:00:{second}Z",
+        }
+        cluster.create(api_paths.core("shop", "events"), event)
+    assert namespaces.read_start_warning(cluster, "shop", (name,)) == "FailedMount: no such Secret"
+    assert namespaces.read_start_warning(cluster, "shop", ("another",)) is None
+
+
+@pytest.mark.parametrize(
+    ("phase", "exists"),
+    [pytest.param("Active", True, id="active"), pytest.param("Terminating", False, id="terminating")],
+)
+def test_a_terminating_namespace_does_not_exist(
+    kubernetes: Kubernetes, cluster: KubernetesClient, name: str, phase: str, exists: bool
+) -> None:
+    assert not namespaces.namespace_exists(cluster, name)
+    kubernetes.emulator.faults.namespaces[name] = phase
+    assert namespaces.namespace_exists(cluster, name) is exists
