@@ -7,6 +7,7 @@ from pgimport.model.order import Order
 from pgimport.worker.environment import WorkerEnvironment
 from pgimport.worker.postgres.clients import ClientProcesses, ClientPrograms
 from pgimport.worker.postgres.endpoints import Endpoint
+from pgimport.worker.postgres.shadow import ShadowSessions
 from pgimport.worker.report.progress_meter import ProgressMeter
 from pgimport.worker.report.reporter import Reporter
 
@@ -21,7 +22,12 @@ class ImportRun:
     processes: ClientProcesses
     reporter: Reporter
     meter: ProgressMeter
-    shadow: Endpoint
+    shadow_sessions: ShadowSessions
+
+    @property
+    def shadow(self) -> Endpoint:
+        """Where the shadow is, for sessions and clients that an engine opens itself."""
+        return self.shadow_sessions.endpoint
 
     @property
     def archive_folder(self) -> Path:

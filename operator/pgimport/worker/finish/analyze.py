@@ -6,17 +6,16 @@ from concurrent.futures import ThreadPoolExecutor
 
 from psycopg import sql
 
-from pgimport.worker.postgres.endpoints import Endpoint
 from pgimport.worker.postgres.queries import read_query
-from pgimport.worker.postgres.shadow import shadow_connection
+from pgimport.worker.postgres.shadow import ShadowSessions
 from pgimport.worker.report.progress_meter import ProgressMeter, Stage
 
 
 def analyze_tables(
-    shadow: Endpoint, jobs: int, meter: ProgressMeter, analyzed: Collection[tuple[str, str]] = ()
+    shadow: ShadowSessions, jobs: int, meter: ProgressMeter, analyzed: Collection[tuple[str, str]] = ()
 ) -> None:
     """Runs ANALYZE on every table but those `analyzed` before (schema, name), `jobs` at once. Raises ImportStopped."""
-    with shadow_connection(shadow, "its tables were listed") as connection:
+    with shadow.session("its tables were listed") as connection:
         rows = connection.execute(read_query("finish/tables_to_analyze")).fetchall()
     tables = [(schema, name) for schema, name in rows if (schema, name) not in analyzed]
     meter.begin(Stage.ANALYZE, len(tables))
@@ -25,7 +24,7 @@ def analyze_tables(
         remaining.put(table)
 
     def analyze_remaining() -> None:
-        with shadow_connection(shadow, "ANALYZE ran") as connection:
+        with shadow.session("ANALYZE ran") as connection:
             while True:
                 try:
                     table = remaining.get_nowait()

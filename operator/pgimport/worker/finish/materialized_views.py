@@ -5,10 +5,10 @@ from collections.abc import Collection
 import psycopg
 from psycopg import sql
 
-from pgimport.worker.postgres.endpoints import Connection, Endpoint
+from pgimport.worker.postgres.endpoints import Connection
 from pgimport.worker.postgres.errors import first_line
 from pgimport.worker.postgres.queries import read_query
-from pgimport.worker.postgres.shadow import shadow_connection
+from pgimport.worker.postgres.shadow import ShadowSessions
 
 ViewName = tuple[str, str]  # schema, name
 
@@ -19,12 +19,12 @@ def read_populated_views(connection: Connection) -> set[ViewName]:
     return {(schema, name) for schema, name, populated in rows if populated}
 
 
-def refresh_materialized_views(shadow: Endpoint, populated: Collection[ViewName]) -> list[str]:
+def refresh_materialized_views(shadow: ShadowSessions, populated: Collection[ViewName]) -> list[str]:
     """Refreshes the views that are `populated` at the source. Returns a note for each one that cannot be refreshed.
 
     A view that reads another one fails while that one is empty, and is tried again after it. Raises ImportStopped.
     """
-    with shadow_connection(shadow, "materialised views were refreshed") as connection:
+    with shadow.session("materialised views were refreshed") as connection:
         rows = connection.execute(read_query("finish/materialized_views")).fetchall()
         empty = [(schema, name) for schema, name, filled in rows if not filled and (schema, name) in populated]
         while empty:

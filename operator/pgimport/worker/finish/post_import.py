@@ -17,7 +17,7 @@ from pgimport.worker.finish.materialized_views import ViewName, read_populated_v
 from pgimport.worker.postgres.endpoints import Connection, Endpoint, connect
 from pgimport.worker.postgres.errors import ImportStopped, first_line, translate_target_error
 from pgimport.worker.postgres.queries import read_query
-from pgimport.worker.postgres.shadow import shadow_connection
+from pgimport.worker.postgres.shadow import ShadowSessions
 from pgimport.worker.report.periodic_call import PeriodicCall
 from pgimport.worker.report.progress_meter import ProgressMeter
 from pgimport.worker.verify.structure import compare_structures, read_structure
@@ -27,22 +27,22 @@ _DATABASE_SIZE = "SELECT pg_catalog.pg_database_size(pg_catalog.current_database
 _CONNECTION_LOST_CLASSES = ("08", "57P")  # beginnings of SQLSTATEs of a server that went away
 
 
-def run_post_import(shadow: Endpoint, script: Path, meter: ProgressMeter, timeout: float = TIMEOUT) -> list[str]:
+def run_post_import(shadow: ShadowSessions, script: Path, meter: ProgressMeter, timeout: float = TIMEOUT) -> list[str]:
     """Runs the script and refreshes materialised views again, so that nothing that was masked stays in them.
 
     Returns a note for each object that the script removed or changed. Raises ImportStopped.
     """
     text = _read_script(script)
-    with shadow_connection(shadow, "its structure was listed") as connection:
+    with shadow.session("its structure was listed") as connection:
         structure = read_structure(connection)
         populated = read_populated_views(connection)
     with (
-        shadow_connection(shadow, "the SQL of spec.postImport ran") as connection,
-        _reporting_activity(shadow, meter),
+        shadow.own_session("the SQL of spec.postImport ran") as connection,
+        _reporting_activity(shadow.endpoint, meter),
         _cancelling_after(connection, timeout),
     ):
         _execute_script(connection, text)
-    with shadow_connection(shadow, "materialised views were refreshed after spec.postImport") as connection:
+    with shadow.session("materialised views were refreshed after spec.postImport") as connection:
         _refresh_again(connection, populated)
         comparison = compare_structures(structure, read_structure(connection))
     return [f"changed by spec.postImport: {difference}" for difference in comparison.differences]

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable
 
-from pgimport.worker.postgres.endpoints import Endpoint
-from pgimport.worker.postgres.shadow import shadow_connection
+from pgimport.worker.postgres.shadow import ShadowSessions
 from pgimport.worker.scope.snapshot import Sequence
 
 _SET_VALUE = (
@@ -13,7 +12,7 @@ _SET_VALUE = (
 )
 
 
-def set_sequences(shadow: Endpoint, sequences: Iterable[Sequence]) -> None:
+def set_sequences(shadow: ShadowSessions, sequences: Iterable[Sequence]) -> None:
     """Sets each sequence. Its value was read after the snapshot, so it is never behind the rows.
 
     A sequence that the shadow lacks is passed over: verification names it. Raises ImportStopped.
@@ -24,5 +23,5 @@ def set_sequences(shadow: Endpoint, sequences: Iterable[Sequence]) -> None:
     ]
     if not values:
         return
-    with shadow_connection(shadow, "sequences were set") as connection, connection.cursor() as cursor:
+    with shadow.session("sequences were set") as connection, connection.cursor() as cursor:
         cursor.executemany(_SET_VALUE, values)

@@ -18,7 +18,6 @@ from pgimport.worker.engines.file.whole_file import find_unpack_limit
 from pgimport.worker.engines.pg_restore import PgRestore
 from pgimport.worker.pipeline.source import Copied
 from pgimport.worker.postgres.queries import read_query
-from pgimport.worker.postgres.shadow import shadow_connection
 from pgimport.worker.postgres.source import FileLocation
 from pgimport.worker.report.periodic_call import PeriodicCall
 from pgimport.worker.report.progress_meter import FileProgressMeter, Stage
@@ -64,7 +63,7 @@ class FileSource:
     def compare_rows(self, findings: Findings) -> None:
         content, run = self._content, self._run
         run.meter.begin(Stage.VERIFY, len(content.row_counts))
-        with shadow_connection(run.shadow, "its rows were counted") as shadow:
+        with run.shadow_sessions.session("its rows were counted") as shadow:
             for (schema, table), file_rows in content.row_counts.items():
                 compare_row_count(shadow, schema, table, file_rows, findings)
                 run.meter.step()
@@ -97,11 +96,11 @@ class FileSource:
         if self._content.plan is None:
             findings.not_compared.append("indexes, constraints, views and the like: plain SQL has no table of contents")
             return
-        with shadow_connection(self._run.shadow, "its structure was listed") as shadow:
+        with self._run.shadow_sessions.session("its structure was listed") as shadow:
             compare_entries(self._content.plan.main_entries, read_structure(shadow), findings)
 
     def _read_exclusions(self) -> Exclusions:
-        with shadow_connection(self._run.shadow, "its schemas and roles were listed") as shadow:
+        with self._run.shadow_sessions.session("its schemas and roles were listed") as shadow:
             return Exclusions(
                 present_schemas=frozenset(str(name) for _, name in shadow.execute(read_query("scope/target_schemas"))),
                 target_roles=frozenset(str(name) for (name,) in shadow.execute(read_query("scope/target_roles"))),

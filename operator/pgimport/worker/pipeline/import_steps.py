@@ -7,7 +7,7 @@ A copy counts as verified only after the last comparison. The operator then swap
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from pgimport.model.import_choices import Verify
 from pgimport.model.order import Order
@@ -24,7 +24,7 @@ from pgimport.worker.pipeline.source import Source
 from pgimport.worker.postgres.clients import ClientProcesses, ClientPrograms
 from pgimport.worker.postgres.endpoints import Endpoint, build_shadow_endpoint, resolve_host
 from pgimport.worker.postgres.errors import ImportStopped
-from pgimport.worker.postgres.shadow import wait_for_gate
+from pgimport.worker.postgres.shadow import ShadowSessions
 from pgimport.worker.postgres.source import FileLocation, read_source_location
 from pgimport.worker.report.progress_meter import ProgressMeter, Stage
 from pgimport.worker.report.reporter import Reporter
@@ -46,9 +46,10 @@ def run_import(
         run = _prepare(order, environment, reporter, clients, processes)
         pg_restore = PgRestore(run)
         location = read_source_location(environment, order, resolve, reporter)
-        wait_for_gate(run.shadow, reporter)
-        with _open_source(run, pg_restore, location) as source:
-            verification, failure = run_steps(run, source)
+        with closing(run.shadow_sessions):
+            run.shadow_sessions.wait_for_gate(reporter)
+            with _open_source(run, pg_restore, location) as source:
+                verification, failure = run_steps(run, source)
     except ImportStopped as stopped:
         verification, failure = None, stopped.failure
     report = FailureReport(reason=failure.reason, message=failure.message) if failure else None
@@ -58,14 +59,14 @@ def run_import(
 def run_steps(run: ImportRun, source: Source) -> tuple[Verification, Failure | None]:
     """Runs all steps behind the gate. Raises ImportStopped."""
     copied = source.copy()
-    analyze_tables(run.shadow, run.jobs, run.meter, copied.analyzed)
+    analyze_tables(run.shadow_sessions, run.jobs, run.meter, copied.analyzed)
     findings = Findings(notes=[f"left behind: {item.object}: {item.reason}" for item in copied.skipped])
     findings.notes += copied.notes
     comparing = run.order.verify is not Verify.NONE
     if comparing:
         source.compare_rows(findings)
     populated_views = source.release()
-    findings.notes += refresh_materialized_views(run.shadow, populated_views)
+    findings.notes += refresh_materialized_views(run.shadow_sessions, populated_views)
     source.restore_row_security()
     if comparing:
         source.compare_definitions(findings)
@@ -73,7 +74,7 @@ def run_steps(run: ImportRun, source: Source) -> tuple[Verification, Failure | N
         return findings.to_verification(), findings.to_failure()
     if run.environment.post_import is not None:
         run.reporter.log("running the SQL of spec.postImport")
-        findings.notes += run_post_import(run.shadow, run.environment.post_import, run.meter)
+        findings.notes += run_post_import(run.shadow_sessions, run.environment.post_import, run.meter)
     return findings.to_verification() if comparing else build_unverified(findings.notes), None
 
 
@@ -117,5 +118,5 @@ def _prepare(
         processes=processes,
         reporter=reporter,
         meter=ProgressMeter(reporter),
-        shadow=shadow,
+        shadow_sessions=ShadowSessions(shadow),
     )

@@ -18,7 +18,6 @@ from pgimport.worker.pipeline.source import Copied
 from pgimport.worker.postgres.clients import PgDump
 from pgimport.worker.postgres.endpoints import Connection, Endpoint
 from pgimport.worker.postgres.errors import ImportStopped, translate_source_error
-from pgimport.worker.postgres.shadow import shadow_connection
 from pgimport.worker.report.periodic_call import PeriodicCall
 from pgimport.worker.report.progress_meter import Stage
 from pgimport.worker.run import ImportRun
@@ -48,7 +47,7 @@ class LiveSource:
         run, snapshot = self._run, self._snapshot
         run.meter.plan({table.oid: table.bytes for table in snapshot.copied})
         run.meter.begin(Stage.SNAPSHOT)
-        with shadow_connection(run.shadow, "its schemas and roles were listed") as shadow:
+        with run.shadow_sessions.session("its schemas and roles were listed") as shadow:
             exclusions = read_exclusions(shadow, snapshot.scope)
         undumped = self._read_source(read_undumped_objects, "what cannot come along was listed")
         inputs = read_relay_inputs(snapshot, self._source, run.shadow.host)
@@ -87,13 +86,13 @@ class LiveSource:
         run.meter.begin(Stage.VERIFY, len(plan_counts(tables)))
         findings.mode = run.order.verify
         query = ROWS_AND_DIGEST if run.order.verify is Verify.CHECKSUMS else ROWS
-        ends = (self._source, run.shadow)
+        ends = (self._source, run.shadow_sessions)
         counts = count_rows(tables, snapshot.id, ends, run.jobs, query, run.meter.step, self._result.row_counts)
         findings.tables = len(counts)
         findings.rows = sum(count.target_rows or 0 for count in counts)
         findings.unequal_tables += [count for count in counts if not count.is_equal]
         large_objects = self._read_source(count_large_objects, "its large objects were counted")
-        with shadow_connection(run.shadow, "large objects and sequences were compared") as shadow:
+        with run.shadow_sessions.session("large objects and sequences were compared") as shadow:
             findings.large_objects = count_large_objects(shadow)
             sequence_values = read_sequence_values(shadow, snapshot.sequences)
         if findings.large_objects != large_objects:
@@ -116,7 +115,7 @@ class LiveSource:
     def compare_definitions(self, findings: Findings) -> None:
         scope = self._snapshot.scope
         skipped = self._result.plan.skipped_keys | scope.excluded.keys()
-        with shadow_connection(self._run.shadow, "its structure was listed") as shadow:
+        with self._run.shadow_sessions.session("its structure was listed") as shadow:
             structure = read_structure(shadow)
         comparison = compare_structures(self._structure, structure, skipped, self._result.plan.skipped_checks)
         findings.other_differences += comparison.differences

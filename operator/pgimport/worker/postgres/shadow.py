@@ -1,5 +1,6 @@
-"""The new database that the operator made for this attempt: the wait for its gate, and connections to it."""
+"""Sessions in the shadow, the database that the operator creates for an attempt."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,32 +14,79 @@ from pgimport.worker.report.reporter import Reporter
 FIRST_PAUSE = 0.1  # seconds
 LONGEST_PAUSE = 1.0
 REMINDER = 60.0  # seconds between two lines in the log while the gate is closed
+# Firewalls forget sessions that are idle for minutes. A login takes five round trips.
+REUSE_SECONDS = 5.0
 
 
-def wait_for_gate(endpoint: Endpoint, reporter: Reporter, sleep: Callable[[float], None] = time.sleep) -> None:
-    """Return once the role may log in. Without a limit: an operator that is away must not use up attempts."""
-    pause, waited, reminded = FIRST_PAUSE, 0.0, 0.0
-    while True:
-        try:
-            connect(endpoint).close()
-            return
-        except psycopg.OperationalError as error:
-            if waited == 0.0 or waited - reminded >= REMINDER:
-                reminded = waited
-                reporter.log(f"waiting for the target database {endpoint.address}: {first_line(error)}")
-        sleep(pause)
-        waited += pause
-        pause = min(pause * 1.5, LONGEST_PAUSE)
+class ShadowSessions:
+    """Opens sessions in the shadow and uses one again for the next short step. Safe to use from several threads."""
 
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+        self._lock = threading.Lock()
+        self._idle: tuple[Connection, float] | None = None  # with the time since which it is idle
 
-@contextmanager
-def shadow_connection(endpoint: Endpoint, action: str) -> Iterator[Connection]:
-    """A connection for one piece of work; `doing` names it in an error. Raises Stopped."""
-    try:
-        connection = connect(endpoint)
-        try:
+    def wait_for_gate(self, reporter: Reporter, sleep: Callable[[float], None] = time.sleep) -> None:
+        """Waits until the attempt's role may log in. There is no limit: operator downtime must not cost an attempt."""
+        pause, waited, reminded = FIRST_PAUSE, 0.0, 0.0
+        while True:
+            try:
+                self._keep(connect(self.endpoint))
+                return
+            except psycopg.OperationalError as error:
+                if waited == 0.0 or waited - reminded >= REMINDER:
+                    reminded = waited
+                    reporter.log(f"waiting for the target database {self.endpoint.address}: {first_line(error)}")
+            sleep(pause)
+            waited += pause
+            pause = min(pause * 1.5, LONGEST_PAUSE)
+
+    @contextmanager
+    def session(self, action: str) -> Iterator[Connection]:
+        """Yields a session for one step that leaves its settings as they are. Raises ImportStopped.
+
+        `action` names the step in an error, as in "the target failed while sequences were set".
+        """
+        with self._translating_errors(action):
+            connection = self._take() or connect(self.endpoint)
+            try:
+                yield connection
+            except BaseException:
+                connection.close()
+                raise
+            self._keep(connection)
+
+    @contextmanager
+    def own_session(self, action: str) -> Iterator[Connection]:
+        """Yields a new session that is closed after the step. Raises ImportStopped."""
+        with self._translating_errors(action), connect(self.endpoint) as connection:
             yield connection
-        finally:
+
+    def close(self) -> None:
+        """Closes the idle session."""
+        if (connection := self._take()) is not None:
             connection.close()
-    except psycopg.Error as error:
-        raise ImportStopped(translate_target_error(error, action)) from error
+
+    def _take(self) -> Connection | None:
+        with self._lock:
+            idle, self._idle = self._idle, None
+        if idle is None:
+            return None
+        connection, since = idle
+        if connection.closed or time.monotonic() - since > REUSE_SECONDS:
+            connection.close()
+            return None
+        return connection
+
+    def _keep(self, connection: Connection) -> None:
+        with self._lock:
+            previous, self._idle = self._idle, (connection, time.monotonic())
+        if previous is not None:
+            previous[0].close()
+
+    @contextmanager
+    def _translating_errors(self, action: str) -> Iterator[None]:
+        try:
+            yield
+        except psycopg.Error as error:
+            raise ImportStopped(translate_target_error(error, action)) from error

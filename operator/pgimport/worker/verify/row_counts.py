@@ -18,7 +18,7 @@ from psycopg import sql
 from pgimport.model.result import TableDifference
 from pgimport.worker.postgres.endpoints import Connection, Endpoint
 from pgimport.worker.postgres.errors import ImportStopped, translate_source_error, translate_target_error
-from pgimport.worker.postgres.shadow import shadow_connection
+from pgimport.worker.postgres.shadow import ShadowSessions
 from pgimport.worker.postgres.source import open_source_connection
 from pgimport.worker.scope.snapshot import BEGIN, Table
 
@@ -48,7 +48,7 @@ def plan_counts(tables: tuple[Table, ...]) -> list[tuple[Table, bool]]:
 def count_rows(
     tables: tuple[Table, ...],
     snapshot: str,
-    ends: tuple[Endpoint, Endpoint],
+    ends: tuple[Endpoint, ShadowSessions],
     jobs: int,
     count: sql.SQL,
     step: Callable[[], None],
@@ -71,7 +71,7 @@ def count_rows(
         try:
             with (
                 closing(_open_on_snapshot(source, snapshot)) if known is None else nullcontext() as origin,
-                shadow_connection(shadow, "its rows were counted") as copy,
+                shadow.own_session("its rows were counted") as copy,
             ):
                 copy.execute(_ALIKE)
                 while not failed.is_set():

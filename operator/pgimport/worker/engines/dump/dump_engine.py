@@ -51,7 +51,7 @@ def _restore(run: ImportRun, snapshot: Snapshot, pg_restore: PgRestore, plan: Re
     with reporting_server_progress(run.meter, run.shadow, COPY_PROGRESS):
         row_progress = PgRestoreProgress(run.meter, plan.table_oids, names, serial)
         pg_restore.restore("data", plan.main_entries, row_progress.read_line)
-    set_sequences(run.shadow, snapshot.sequences)
+    set_sequences(run.shadow_sessions, snapshot.sequences)
     run.meter.begin(Stage.INDEXES, sum(entry.kind in KINDS_AFTER_ROWS for entry in plan.main_entries))
     with reporting_server_progress(run.meter, run.shadow, INDEX_PROGRESS):
         pg_restore.restore_post_data(plan.main_entries, PgRestoreProgress(run.meter, {}, {}, serial).read_line)

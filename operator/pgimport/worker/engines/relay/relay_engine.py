@@ -56,7 +56,7 @@ def copy_by_relay(
     )
     endpoints = StreamEndpoints(source=source, shadow=run.shadow, snapshot=snapshot.id, encoding=inputs.encoding)
     row_counts = CopyScheduler(run, endpoints, relay_plan, builds, later_builds).copy_rows()
-    set_sequences(run.shadow, snapshot.sequences)
+    set_sequences(run.shadow_sessions, snapshot.sequences)
     index_progress = PgRestoreProgress(run.meter, {}, {}, serial=run.jobs == 1)
     pg_restore.restore_post_data(restore_plan.main_entries, index_progress.read_line, built=built)
     return CopyResult(
