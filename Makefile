@@ -16,7 +16,7 @@ DOCS_STAMP := $(DOCS)/installed
 # Tests that need no cluster; the rest are `make e2e`.
 UNIT := -m "not cluster and not thorough" --numprocesses auto --maxprocesses 4 --dist loadfile
 # Tests against the cluster mostly wait, so there are more processes than cores (tests/e2e/fixtures.py).
-SIDE_BY_SIDE := --numprocesses 4 --dist loadgroup
+SIDE_BY_SIDE := --numprocesses 4 --dist loadfile --no-loadscope-reorder
 COMPILE := uv pip compile --quiet --universal --generate-hashes --no-annotate --no-emit-find-links \
 	--custom-compile-command "make lock"
 # The images have the versions that the tests have.
@@ -95,12 +95,20 @@ unit: setup ## unit tests alone
 	@$(BIN)/python -m pytest $(UNIT)
 
 .PHONY: e2e
-e2e: setup ## the tests against the cluster of `make up`
-	@# First what shares the cluster, then what needs it alone beside what needs none; both, whatever the first says.
+e2e: setup ## the tests against the cluster of `make up`, and the thorough ones
+	@# First the tests that share the cluster. Then those that need it for themselves, beside those that need none.
 	@status=0; \
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "cluster and not exclusive" || status=1; \
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "exclusive or (thorough and not cluster)" || status=1; \
+	$(MAKE) --jobs 2 --keep-going --output-sync=target exclusive thorough || status=1; \
 	exit $$status
+
+.PHONY: exclusive
+exclusive: setup
+	@$(BIN)/python -m pytest --numprocesses 0 -m exclusive
+
+.PHONY: thorough
+thorough: setup
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m "thorough and not cluster"
 
 .PHONY: bench
 bench: up ## measure every figure that has a goal; writes tests/bench/report.md

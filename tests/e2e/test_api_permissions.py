@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 from tests.e2e.api_calls import Curl, forward_port, make_key
+from tests.e2e.fixtures import file_lock
 from tests.e2e.postgres_pods import SYSTEM_NAMESPACE, Source
 from tests.e2e.tenant import READY_SECONDS, Tenant
 from tests.support import kubectl
 
-# One after the other: test_api.py changes the number of the API's replicas, which cuts forwarded ports.
-pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("the chart's API")]
+pytestmark = pytest.mark.cluster
 
 ACCOUNT = f"system:serviceaccount:{SYSTEM_NAMESPACE}:pgimport-api"
 ROLES = (("clusterrole", "pgimport-api"), ("clusterrole", "pgimport-api-tenant"), ("role", "pgimport-api"))
@@ -20,7 +20,8 @@ Right = tuple[str, str]  # verb, resource
 
 @pytest.fixture(scope="module")
 def curl(tenant: Tenant) -> Iterator[Curl]:
-    with forward_port() as port:
+    # Not beside test_api.py, which changes the number of replicas: that cuts forwarded ports.
+    with file_lock("api-replicas"), forward_port() as port:
         yield Curl(port, make_key("--organization", "e2e", "--name", "rights"))
 
 
