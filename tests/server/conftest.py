@@ -87,7 +87,7 @@ def read_log(server: PostgresServer) -> str:
     return server.log.read_text(errors="replace")
 
 
-def source_facts(*extensions: tuple[str, str, str | None], **changes: str) -> SourceInfo:
+def build_source_info(*extensions: tuple[str, str, str | None], **changes: str) -> SourceInfo:
     return SourceInfo(
         server_version="16.14",
         server_version_num=160014,
@@ -118,7 +118,7 @@ class PreviewScenario:
     @property
     def shadow_plan(self) -> ShadowPlan:
         return ShadowPlan(
-            names=self.names, password=self.attempt_password, source=source_facts(), mark=self.attempt_mark
+            names=self.names, password=self.attempt_password, source=build_source_info(), mark=self.attempt_mark
         )
 
     def swap_plan(self, busy_timeout: float = 0) -> SwapPlan:

@@ -25,7 +25,7 @@ from pgimport.server.preview import drop_preview, reset_preview
 from pgimport.server.shadow import drop_attempt
 from pgimport.server.swap import drop_replaced, swap
 
-WORKER_SECONDS = 30
+WORKER_SECONDS = 60
 # A vacuum that rests for 100 ms after every page takes minutes for these rows.
 SLOW_VACUUM = """
 CREATE TABLE dead_rows WITH (autovacuum_vacuum_threshold = 0, autovacuum_vacuum_scale_factor = 0,

@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from tests.server.conftest import DEPENDENT, TRUSTED, PreviewScenario, build_scenario, read_log, source_facts
+from tests.server.conftest import DEPENDENT, TRUSTED, PreviewScenario, build_scenario, build_source_info, read_log
 from tests.server.crashing_connection import Crash, CrashingConnect, crash_at_each_statement
 from tests.support.postgres import ADMIN, PostgresServer
 
@@ -41,7 +41,7 @@ def hostile_scenario(preview: PreviewScenario) -> PreviewScenario:
     return preview
 
 
-def _with_source(scenario: PreviewScenario, source: SourceInfo) -> list[str]:
+def _prepare_for_source(scenario: PreviewScenario, source: SourceInfo) -> list[str]:
     return prepare_shadow(scenario.access, dataclasses.replace(scenario.shadow_plan, source=source))
 
 
@@ -203,18 +203,18 @@ def test_other_databases_stay_open_if_the_admin_is_a_person(scenario: PreviewSce
 def test_encoding_and_locale_are_those_of_the_source_or_a_named_fallback(
     scenario: PreviewScenario, changes: dict[str, str], locale: tuple[str, str, str], noted: bool
 ) -> None:
-    notes = _with_source(scenario, source_facts(**changes))
+    notes = _prepare_for_source(scenario, build_source_info(**changes))
     assert scenario.query(
         "SELECT pg_encoding_to_char(encoding), datcollate, datctype FROM pg_database WHERE datname = %s",
         scenario.names.database,
     ) == [locale]
     assert bool(notes) is noted
     assert all("the target server does not have the source's locale" in note for note in notes)
-    assert _with_source(scenario, source_facts(**changes)) == notes
+    assert _prepare_for_source(scenario, build_source_info(**changes)) == notes
 
 
 def test_icu_is_used_if_the_server_supports_it(scenario: PreviewScenario) -> None:
-    notes = _with_source(scenario, source_facts(locale_provider="i", locale="en-US"))
+    notes = _prepare_for_source(scenario, build_source_info(locale_provider="i", locale="en-US"))
     provider = scenario.query(
         "SELECT datlocprovider::text FROM pg_database WHERE datname = %s", scenario.names.database
     )
@@ -222,7 +222,7 @@ def test_icu_is_used_if_the_server_supports_it(scenario: PreviewScenario) -> Non
 
 
 def test_the_builtin_provider_is_used_if_the_server_supports_it(scenario: PreviewScenario) -> None:
-    notes = _with_source(scenario, source_facts(locale_provider="b", locale="C.UTF-8"))
+    notes = _prepare_for_source(scenario, build_source_info(locale_provider="b", locale="C.UTF-8"))
     provider = scenario.query(
         "SELECT datlocprovider::text FROM pg_database WHERE datname = %s", scenario.names.database
     )
@@ -232,13 +232,13 @@ def test_the_builtin_provider_is_used_if_the_server_supports_it(scenario: Previe
 def test_extensions_are_created_in_their_schemas_at_this_servers_version(scenario: PreviewScenario) -> None:
     if scenario.server.major < 18:
         with pytest.raises(ServerUnavailable, match=TRUSTED) as raised:
-            _with_source(scenario, source_facts((TRUSTED, "1.0", "extensions")))
+            _prepare_for_source(scenario, build_source_info((TRUSTED, "1.0", "extensions")))
         assert raised.value.failure.reason is Reason.EXTENSION_NOT_ALLOWED
         return
-    source = source_facts(
+    source = build_source_info(
         (DEPENDENT, "1.0", "dependent"), (TRUSTED, "1.0", "extensions"), ("plpgsql", "1.0", "pg_catalog")
     )
-    notes = _with_source(scenario, source)
+    notes = _prepare_for_source(scenario, source)
     assert f"extension {TRUSTED}: version 1.0 at the source, version 1.1 in the copy" in notes
     assert "rows that users added to extensions.systems cannot be copied: a superuser owns the table" in notes
     assert len(notes) == 2
