@@ -1,4 +1,4 @@
-"""The chart renders valid, restricted objects; its values are checked; its rights are few."""
+"""Tests that the chart renders valid, restricted objects, checks its values, and grants few permissions."""
 
 import json
 import re
@@ -72,7 +72,7 @@ each_set = pytest.mark.parametrize("values", SETS.values(), ids=SETS)
 
 
 def find(documents: list[Manifest], kind: str, name: str) -> Manifest:
-    return next(found for found in documents if found["kind"] == kind and found["metadata"]["name"] == name)
+    return next(body for body in documents if body["kind"] == kind and body["metadata"]["name"] == name)
 
 
 def pods(documents: list[Manifest]) -> Iterator[tuple[str, Manifest]]:
@@ -107,9 +107,9 @@ def test_every_object_is_valid(values: Manifest, render: Render) -> None:
 
 @each_set
 def test_every_pod_is_restricted(values: Manifest, render: Render) -> None:
-    found = dict(pods(render(values)))
-    assert "Deployment pgimport-operator" in found or "Deployment imports-operator" in found
-    for name, spec in found.items():
+    specs = dict(pods(render(values)))
+    assert "Deployment pgimport-operator" in specs or "Deployment imports-operator" in specs
+    for name, spec in specs.items():
         assert not {"hostNetwork", "hostPID", "hostIPC"} & spec.keys(), name
         assert spec["securityContext"]["runAsNonRoot"] is True, name
         assert spec["securityContext"]["runAsUser"] > 0, name
@@ -178,12 +178,12 @@ def test_one_operator_at_a_time(render: Render) -> None:
 
 
 def test_environment_of_the_operator(render: Render) -> None:
-    found = environment(render(), "Deployment", "pgimport-operator")
-    assert json.loads(found.pop("PGIMPORT_WORKER_IMAGES")) == {
+    variables = environment(render(), "Deployment", "pgimport-operator")
+    assert json.loads(variables.pop("PGIMPORT_WORKER_IMAGES")) == {
         "17": "pgimport/worker-17:0.1.0",
         "18": "pgimport/worker-18:0.1.0",
     }
-    assert found == {
+    assert variables == {
         "PGIMPORT_NAMESPACE": {"fieldRef": {"fieldPath": "metadata.namespace"}},
         "PGIMPORT_SERVICE_ACCOUNT": {"fieldRef": {"fieldPath": "spec.serviceAccountName"}},
         "PGIMPORT_TENANT_CLUSTER_ROLE": "pgimport-tenant",
@@ -195,21 +195,22 @@ def test_environment_of_the_operator(render: Render) -> None:
 
 @pytest.mark.parametrize("deployment", ["pgimport-operator", "pgimport-api"])
 def test_the_upload_store_reaches_operator_and_api(render: Render, deployment: str) -> None:
-    found = environment(render({"api": {"enabled": True}, "uploads": UPLOADS}), "Deployment", deployment)
-    settings = S3Settings.model_validate(json.loads(found["PGIMPORT_UPLOADS"]))
+    variables = environment(render({"api": {"enabled": True}, "uploads": UPLOADS}), "Deployment", deployment)
+    settings = S3Settings.model_validate(json.loads(variables["PGIMPORT_UPLOADS"]))
     assert (settings.endpoint, settings.bucket, settings.max_bytes) == ("http://store:9000", "dumps", 100 * 1024**3)
-    assert found["AWS_SECRET_ACCESS_KEY"] == {"secretKeyRef": {"name": "store", "key": "AWS_SECRET_ACCESS_KEY"}}
-    assert "PGIMPORT_UPLOADS_SECRET" not in found
+    assert variables["AWS_SECRET_ACCESS_KEY"] == {"secretKeyRef": {"name": "store", "key": "AWS_SECRET_ACCESS_KEY"}}
+    assert "PGIMPORT_UPLOADS_SECRET" not in variables
 
 
 @pytest.mark.parametrize("deployment", ["pgimport-operator", "pgimport-api"])
 def test_uploads_lie_in_the_apis_volume_where_no_store_is(render: Render, deployment: str) -> None:
     documents = render({"api": {"enabled": True}})
-    found = environment(documents, "Deployment", deployment)
-    settings = EmbeddedSettings.model_validate(json.loads(found["PGIMPORT_UPLOADS"]))
+    variables = environment(documents, "Deployment", deployment)
+    settings = EmbeddedSettings.model_validate(json.loads(variables["PGIMPORT_UPLOADS"]))
     assert (settings.endpoint, settings.capacity) == ("http://pgimport-api.pgimport-system.svc", 20 * 1024**3)
-    assert found["PGIMPORT_UPLOADS_SECRET"] == {"secretKeyRef": {"name": "pgimport-api", "key": "uploads"}}
-    (volume,) = [one for one in dict(pods(documents))["Deployment pgimport-api"]["volumes"] if one["name"] == "uploads"]
+    assert variables["PGIMPORT_UPLOADS_SECRET"] == {"secretKeyRef": {"name": "pgimport-api", "key": "uploads"}}
+    volumes = dict(pods(documents))["Deployment pgimport-api"]["volumes"]
+    (volume,) = [volume for volume in volumes if volume["name"] == "uploads"]
     assert volume["emptyDir"] == {"sizeLimit": "20Gi"}
     assert find(documents, "Deployment", "pgimport-api")["spec"]["strategy"] == {"type": "Recreate"}
 
@@ -219,31 +220,32 @@ def test_uploads_in_a_claim(render: Render) -> None:
     documents = render({"api": {"enabled": True}, "uploads": {"embedded": {"storage": storage}}})
     claim = find(documents, "PersistentVolumeClaim", "pgimport-api-uploads")
     assert (claim["spec"]["storageClassName"], claim["spec"]["resources"]["requests"]) == ("fast", {"storage": "50Gi"})
-    (volume,) = [one for one in dict(pods(documents))["Deployment pgimport-api"]["volumes"] if one["name"] == "uploads"]
+    volumes = dict(pods(documents))["Deployment pgimport-api"]["volumes"]
+    (volume,) = [volume for volume in volumes if volume["name"] == "uploads"]
     assert volume["persistentVolumeClaim"] == {"claimName": "pgimport-api-uploads"}
 
 
 @pytest.mark.parametrize(
     "values",
     [{"uploads": {"embedded": {"enabled": False}}}, {"uploads": UPLOADS}, {"api": {"enabled": False}}],
-    ids=["not wanted", "a store of its own", "no API"],
+    ids=["disabled", "a store of its own", "no API"],
 )
 def test_without_the_embedded_store_there_is_nothing_of_it(render: Render, values: Manifest) -> None:
     documents = render({"api": {"enabled": True}} | values)
     assert "PGIMPORT_UPLOADS_SECRET" not in str(documents)
     assert "/var/lib/pgimport" not in str(documents)
-    assert not [one for one in documents if one["kind"] == "PersistentVolumeClaim"]
+    assert not [body for body in documents if body["kind"] == "PersistentVolumeClaim"]
 
 
 def test_more_replicas_need_another_store(helm: Helm, render: Render) -> None:
-    told = helm("template", "pgimport", str(CHART), values={"api": {"enabled": True, "replicas": 2}}).stderr
-    assert "api.replicas: uploads are in a volume of one pod" in told
-    assert "uploads.embedded.enabled=false" in told
+    message = helm("template", "pgimport", str(CHART), values={"api": {"enabled": True, "replicas": 2}}).stderr
+    assert "api.replicas: uploads are in a volume of one pod" in message
+    assert "uploads.embedded.enabled=false" in message
     assert render({"api": {"enabled": True, "replicas": 2}, "uploads": {"embedded": {"enabled": False}}})
 
 
 def test_the_apis_strategy_is_named_as_a_whole(render: Render) -> None:
-    """Of a RollingUpdate that was filled in, an upgrade to Recreate keeps the parameters, and is refused."""
+    """An upgrade to Recreate that keeps the parameters of RollingUpdate is refused by Kubernetes."""
     spec = find(render({"api": {"enabled": True}, "uploads": UPLOADS}), "Deployment", "pgimport-api")["spec"]
     assert spec["strategy"] == {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
 
@@ -251,13 +253,13 @@ def test_the_apis_strategy_is_named_as_a_whole(render: Render) -> None:
 def test_the_apis_service(render: Render) -> None:
     service = find(render({"api": {"enabled": True}}), "Service", "pgimport-api")["spec"]
     assert (service["type"], service["ports"]) == ("ClusterIP", [{"name": "http", "port": 80, "targetPort": "http"}])
-    wanted = {"type": "NodePort", "nodePort": 30090}
-    service = find(render({"api": {"enabled": True, "service": wanted}}), "Service", "pgimport-api")["spec"]
+    node_port = {"type": "NodePort", "nodePort": 30090}
+    service = find(render({"api": {"enabled": True, "service": node_port}}), "Service", "pgimport-api")["spec"]
     assert (service["type"], service["ports"][0]["nodePort"]) == ("NodePort", 30090)
 
 
 def test_the_api_reads_no_secret_but_the_keys(render: Render) -> None:
-    """And, by a Role that the operator keeps, the previews' connections."""
+    """The API also reads the previews' connections, by a Role that the operator creates."""
     documents = render({"api": {"enabled": True}})
     rules = [
         rule
@@ -276,11 +278,11 @@ def test_the_api_reads_no_secret_but_the_keys(render: Render) -> None:
 
 def test_values_reach_the_operator(render: Render) -> None:
     documents = render(EVERYTHING)
-    found = environment(documents, "Deployment", "pgimport-operator")
-    assert found["PGIMPORT_IMAGE_PULL_SECRETS"] == "one,two"
-    assert found["PGIMPORT_IMAGE_PULL_POLICY"] == "Always"
-    assert found["PGIMPORT_LOG_LEVEL"] == "debug"
-    assert json.loads(found["PGIMPORT_WORKER_IMAGES"])["17"] == "mirror.test:5000/worker:17"
+    variables = environment(documents, "Deployment", "pgimport-operator")
+    assert variables["PGIMPORT_IMAGE_PULL_SECRETS"] == "one,two"
+    assert variables["PGIMPORT_IMAGE_PULL_POLICY"] == "Always"
+    assert variables["PGIMPORT_LOG_LEVEL"] == "debug"
+    assert json.loads(variables["PGIMPORT_WORKER_IMAGES"])["17"] == "mirror.test:5000/worker:17"
     spec = dict(pods(documents))["Deployment pgimport-operator"]
     assert spec["containers"][0]["image"] == "mirror.test:5000/operator:1.2.3"
     assert spec["imagePullSecrets"] == [{"name": "one"}, {"name": "two"}]
@@ -308,9 +310,9 @@ def test_services_reach_their_pods(render: Render) -> None:
 
 
 def test_crds_are_the_generated_ones_and_stay(render: Render) -> None:
-    found = {doc["metadata"]["name"]: doc for doc in render() if doc["kind"] == "CustomResourceDefinition"}
-    assert found.keys() == {path.stem for path in (CHART / "files/crds").glob("*.yaml")}
-    for name, document in found.items():
+    definitions = {body["metadata"]["name"]: body for body in render() if body["kind"] == "CustomResourceDefinition"}
+    assert definitions.keys() == {path.stem for path in (CHART / "files/crds").glob("*.yaml")}
+    for name, document in definitions.items():
         generated = yaml.safe_load((CHART / f"files/crds/{name}.yaml").read_text(encoding="utf-8"))
         assert document["spec"] == generated["spec"]
         assert document["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}

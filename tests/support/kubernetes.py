@@ -1,4 +1,4 @@
-"""An HTTP emulator of the Kubernetes API: real requests come in; objects, watches and refusals go out.
+"""Emulates the Kubernetes API over HTTP: objects, watches, and refusals that a test orders.
 
 kmock keeps the objects and serves the watches. What our code relies on besides is added here: uids, versions and
 their conflicts, generations, JSON patches, selectors, owned objects that go with their owner, a pod's log, and
@@ -35,7 +35,7 @@ ALL_VERBS = {"get", "list", "watch", "create", "patch", "update", "delete"}
 
 @dataclass
 class Refusal:
-    """What a test wants to be refused: requests that it picks, with this status; `times` of them."""
+    """Requests that a test wants to be refused: `times` of those that `picks` selects, with this status."""
 
     picks: Callable[[Request], bool]
     status: int
@@ -46,16 +46,16 @@ class Refusal:
 
 @dataclass
 class Faults:
-    """Shared by the server's thread and the test's."""
+    """What a test sets and the server's thread reads."""
 
     refusals: list[Refusal] = field(default_factory=list)
     logs: dict[str, str] = field(default_factory=dict)  # pod → text
-    # Name → phase. kmock takes a path of a namespace for one of what is in it.
+    # Name → phase. kmock mistakes the path of a namespace for that of its content.
     namespaces: dict[str, str] = field(default_factory=lambda: {"shop": "Active"})
 
 
 def _merge_difference(old: Json, new: Json) -> Json:
-    """The merge patch that makes `new` of `old`: kmock knows no other patch."""
+    """Returns the merge patch from `old` to `new`, because kmock supports no other patch."""
     patch: Json = {name: None for name in old if name not in new}
     for name, value in new.items():
         if isinstance(value, dict) and isinstance(old.get(name), dict):
@@ -95,7 +95,7 @@ def _labels_match(body: Json, selector: str) -> bool:
 
 @attrs.define(kw_only=True)
 class _Direct(RawHandler):
-    """Answers about objects at once: kmock's own search for an answer takes longer with every request so far."""
+    """Answers requests for objects directly, because kmock's search for an answer slows down with every request."""
 
     async def _handle(self, request: Request) -> aiohttp.web.StreamResponse:
         serve = {
@@ -112,7 +112,7 @@ class _Direct(RawHandler):
 
 @attrs.define(kw_only=True)
 class Emulator(KubernetesEmulator, _Direct):
-    """kmock's emulator, with versions."""
+    """kmock's emulator with uids, versions, generations, JSON patches and faults."""
 
     faults: Faults = attrs.field(factory=Faults)
     _versions: Iterator[int] = attrs.field(factory=lambda: count(100), init=False)
@@ -190,9 +190,9 @@ class Emulator(KubernetesEmulator, _Direct):
         return _merge_difference(old, new)
 
     def _check_preconditions(self, request: Request) -> None:
-        wanted = json.loads(request.text or "{}").get("preconditions", {}).get("uid")
+        uid = json.loads(request.text or "{}").get("preconditions", {}).get("uid")
         key = _key(request)
-        if wanted and key in self._objects and self._objects[key].last.raw["metadata"]["uid"] != wanted:
+        if uid and key in self._objects and self._objects[key].last.raw["metadata"]["uid"] != uid:
             raise KubernetesError(status=409, reason="Conflict", message="the uid in the precondition is another one")
 
     def _selected(self, request: Request, answer: aiohttp.web.Response) -> aiohttp.web.Response:
@@ -202,7 +202,7 @@ class Emulator(KubernetesEmulator, _Direct):
             return answer
         body["items"] = [item for item in body["items"] if _fields_match(item, fields) and _labels_match(item, labels)]
         versions = [
-            int(found.last.raw["metadata"]["resourceVersion"]) for found in self._objects.values() if found.last
+            int(entry.last.raw["metadata"]["resourceVersion"]) for entry in self._objects.values() if entry.last
         ]
         body["metadata"]["resourceVersion"] = str(max(versions, default=1))
         return aiohttp.web.json_response(body)
@@ -213,10 +213,10 @@ class Emulator(KubernetesEmulator, _Direct):
             await self._collect(gone.last.raw["metadata"]["uid"])
 
     async def _collect(self, owner: str) -> None:
-        for (kind, _, _), found in list(self._objects.items()):
-            body = None if found.deleted else found.last.raw
-            if body and any(one["uid"] == owner for one in body["metadata"].get("ownerReferences", ())):
-                found.delete()
+        for (kind, _, _), entry in list(self._objects.items()):
+            body = None if entry.deleted else entry.last.raw
+            if body and any(reference["uid"] == owner for reference in body["metadata"].get("ownerReferences", ())):
+                entry.delete()
                 await self._buses[kind].put({"type": "DELETED", "object": body})
                 await self._collect(body["metadata"]["uid"])
 
@@ -250,7 +250,7 @@ class Kubernetes:
     emulator: Emulator
 
     def connect(self, agent: str = "pgimport") -> KubernetesClient:
-        """Our own room over the official client; a test that is BYSTANDER is never refused anything."""
+        """Returns a client of ours. Requests with the agent BYSTANDER are never refused."""
         configuration = client.Configuration(host=self.url)
         configuration.retries = False
         api = client.ApiClient(configuration)
@@ -258,14 +258,18 @@ class Kubernetes:
         return KubernetesClient(api)
 
     def refuse(self, method: str, part: str, status: int, **more: Any) -> None:
-        """The next request of this method whose path has this part; `message=`, `times=`, `wait=`."""
+        """Refuses the next request with this method whose path contains this part."""
         self.emulator.faults.refusals.append(
             Refusal(lambda request: request.method == method and part in request.url.path, status, **more)
         )
 
     def requests(self, method: str, part: str = "") -> list[Request]:
-        """What was asked so far."""
-        return [one for one in list(self.emulator._requests) if one.method == method and part in one.url.path]
+        """Returns the requests so far with this method whose path contains this part."""
+        return [
+            request
+            for request in list(self.emulator._requests)
+            if request.method == method and part in request.url.path
+        ]
 
 
 async def _serve(emulator: Emulator, started: "list[str]", ready: threading.Event, stop: asyncio.Event) -> None:
@@ -277,7 +281,7 @@ async def _serve(emulator: Emulator, started: "list[str]", ready: threading.Even
 
 @contextmanager
 def run_kubernetes() -> Iterator[Kubernetes]:
-    """In a thread of its own, with our three kinds besides Kubernetes' own."""
+    """Runs the emulator in a thread, with our three kinds and those of Kubernetes."""
     emulator = Emulator()
     # kmock's own load_bundled() warns.
     emulator.resources.load_data(gzip.decompress(files("kmock._internal").joinpath("resources.json.gz").read_bytes()))
@@ -301,6 +305,6 @@ def run_kubernetes() -> Iterator[Kubernetes]:
 
 
 def a_body(plural: str, name: str, namespace: str | None = "shop", **parts: Any) -> Json:
-    """One of our kinds, as a user writes it."""
+    """Builds an object of one of our kinds, as a user writes it."""
     meta = {"name": name} | ({"namespace": namespace} if namespace else {})
     return {"apiVersion": API_VERSION, "kind": KINDS[plural], "metadata": meta, **parts}
