@@ -76,6 +76,7 @@ test: setup ## everything: static checks, unit tests, and the whole suite agains
 	$(MAKE) --keep-going style types imports fresh || failed="static checks"; \
 	come=yes; wait $$up || come=no; \
 	$(MAKE) unit || failed="$${failed:+$$failed, }make unit"; \
+	$(MAKE) test-pythons || failed="$${failed:+$$failed, }make test-pythons"; \
 	if [ $$come = yes ]; then \
 		$(MAKE) e2e || failed="$${failed:+$$failed, }make e2e"; \
 	else \
@@ -93,6 +94,10 @@ check: setup ## format, lint, types, import rules, generated files, unit tests; 
 .PHONY: unit
 unit: setup ## unit tests alone
 	@$(BIN)/python -m pytest $(UNIT)
+
+.PHONY: test-pythons
+test-pythons: setup ## the quick unit tests on Python 3.11, 3.13 and 3.14
+	@$(BIN)/python -m tests.packages.pythons
 
 .PHONY: e2e
 e2e: setup ## the tests against the cluster of `make up`, and the thorough ones
@@ -155,7 +160,7 @@ format: setup ## format the code, and fix what ruff can
 	@$(BIN)/ruff check --fix .
 
 .PHONY: style
-style: setup ## format and lint, only looking
+style: setup ## check format and lint
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 
@@ -164,7 +169,7 @@ types: setup ## mypy, strict
 	@$(BIN)/mypy
 
 .PHONY: imports
-imports: setup ## who may import whom
+imports: setup ## check the import contracts
 	@$(BIN)/lint-imports
 
 .PHONY: generate
@@ -181,6 +186,12 @@ fresh: setup ## generated files are what `make generate` would write
 	$(BIN)/python -m pgimport api openapi | cmp -s - $(OPENAPI) \
 		|| { echo "$(OPENAPI) is stale: run make generate" >&2; status=1; }; \
 	exit $$status
+
+.PHONY: package
+package: setup ## wheel and sdist of pgimport, in dist
+	@rm -rf dist
+	@$(BIN)/python -m build --no-isolation --outdir dist . > /dev/null
+	@ls dist/*
 
 .PHONY: lock
 lock: ## lock the dependencies with hashes; `make lock UPGRADE=--upgrade` takes newer versions
@@ -206,4 +217,4 @@ clean: ## remove the virtual environment and what tools left; the cluster stays
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} \
 		/^##@ / {printf "\n%s\n", substr($$0, 5)} \
-		/^[a-z0-9]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+		/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

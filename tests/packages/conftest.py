@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-TIMEOUT = 300
+TIMEOUT = 900
 
 
 def run_pip(*arguments: str | Path) -> None:

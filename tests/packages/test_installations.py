@@ -65,6 +65,16 @@ def test_the_wheel_has_the_sql_files(wheel: Path) -> None:
     assert files <= set(zipfile.ZipFile(wheel).namelist())
 
 
+def test_the_sdist_installs_the_same_files_as_the_wheel(wheel: Path, sdist: Path, tmp_path: Path) -> None:
+    environment = make_environment(tmp_path / "venv", ["--constraint", write_constraints(tmp_path), sdist])
+    ended = environment.run("-m", "pgimport", "cli", "--version")
+    assert ended.returncode == 0, ended.stderr
+    [packages] = (tmp_path / "venv").glob("lib/python*/site-packages")
+    installed = {str(path.relative_to(packages)) for path in (packages / "pgimport").rglob("*") if path.is_file()}
+    names = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("pgimport/")}
+    assert {name for name in installed if "__pycache__" not in name} == names
+
+
 @pytest.mark.parametrize(
     ("arguments", "package", "extra"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.cluster.bare.mounts import unmount_below
@@ -69,6 +70,12 @@ def _filter_entry(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
     return None if inside or device else entry
 
 
+def run_debootstrap(suite: str, packages: Sequence[str], folder: Path) -> None:
+    """Creates the smallest file system of a release that has these packages."""
+    include = f"--include={','.join(packages)}"
+    run(["debootstrap", "--variant=minbase", include, suite, folder, *_mirror()], env=_proxy())
+
+
 def unfinished_folder() -> Path:
     """Returns the folder in which debootstrap works. A killed debootstrap leaves /proc mounted there."""
     return cache_folder() / "unfinished-base"
@@ -86,8 +93,7 @@ def ensure_base_archive(suite: str = SUITE) -> Path:
     folder, unfinished = unfinished_folder(), cache_folder() / "unfinished-base.tar"
     unmount_below(folder)
     shutil.rmtree(folder, ignore_errors=True)
-    include = f"--include={','.join(_packages(suite))}"
-    run(["debootstrap", "--variant=minbase", include, suite, folder, *_mirror()], env=_proxy())
+    run_debootstrap(suite, _packages(suite), folder)
     _exclude_later(folder)
     with tarfile.open(unfinished, "w") as file:
         file.add(folder, arcname=".", filter=_filter_entry)
