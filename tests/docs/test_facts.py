@@ -12,7 +12,7 @@ from pgimport.cli.arguments import build_parser
 DOCS = ROOT / "docs"
 PACKAGE = ROOT / "operator/pgimport"
 # Where a path of a page may begin.
-ROOTS = (ROOT, PACKAGE, PACKAGE / "worker", PACKAGE / "worker/pipeline")
+ROOTS = (ROOT, ROOT / "tests", PACKAGE, PACKAGE / "worker", PACKAGE / "worker/pipeline")
 PAGES_WITH_PATHS = (
     DOCS / "architecture.md",
     DOCS / "where-do-i.md",
