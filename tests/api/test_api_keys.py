@@ -31,9 +31,9 @@ def test_a_key_gives_access_to_its_project() -> None:
     caller = parse_api_keys({new_key.id: format_entry(new_key.entry)}).find(new_key.text, NOW)
     assert caller is not None
     assert (caller.name, caller.organization, caller.scopes) == ("ci", "acme", frozenset({ApiScope.JOBS_READ}))
-    assert caller.sees("acme", "shop")
-    assert not caller.sees("acme", "mall")
-    assert not caller.sees("rivals", "shop")
+    assert caller.may_access("acme", "shop")
+    assert not caller.may_access("acme", "mall")
+    assert not caller.may_access("rivals", "shop")
 
 
 def test_the_stored_entry_does_not_contain_the_key() -> None:

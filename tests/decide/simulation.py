@@ -149,7 +149,7 @@ class Simulation:
             case StopJob():
                 assert self.job is not None
                 self.job = replace(self.job, failed_reason="DeadlineExceeded")
-                self.pods = [pod for pod in self.pods if pod.over]
+                self.pods = [pod for pod in self.pods if pod.has_ended]
             case DeleteJob():
                 self.job, self.pods = None, []
             case SetJobTTL():
@@ -174,7 +174,7 @@ class Simulation:
 
     @property
     def at_work(self) -> ObservedPod | None:
-        return next((pod for pod in self.pods if not pod.over), None)
+        return next((pod for pod in self.pods if not pod.has_ended), None)
 
     def _put(self, pod: ObservedPod) -> None:
         self.pods = [pod if item.uid == pod.uid else item for item in self.pods]

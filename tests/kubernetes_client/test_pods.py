@@ -43,7 +43,7 @@ def a_body(name: str = "pod-1", job: str = "job-uid", import_uid: str = "import-
 
 def test_a_pod_without_a_status_has_its_containers() -> None:
     pod = parse_pod(a_body())
-    assert (pod.phase, pod.started_at, pod.over, pod.job_uid) == ("Pending", None, False, "job-uid")
+    assert (pod.phase, pod.started_at, pod.has_ended, pod.job_uid) == ("Pending", None, False, "job-uid")
     assert pod.preflight is None
     assert pod.import_ is not None
     assert not pod.import_.ended
@@ -61,7 +61,7 @@ def test_a_finished_preflight_is_read_while_the_pod_runs() -> None:
     assert (pod.preflight.exit_code, pod.preflight.result) == (0, a_result("preflight"))
     assert pod.import_ is not None
     assert pod.import_.running_since is not None
-    assert not pod.over
+    assert not pod.has_ended
 
 
 def test_the_preflight_of_a_dry_run_is_its_only_container() -> None:
@@ -72,7 +72,7 @@ def test_the_preflight_of_a_dry_run_is_its_only_container() -> None:
     body["spec"] = {"containers": [{"name": "preflight"}]}
     pod = parse_pod(body)
     assert pod.import_ is None
-    assert pod.over
+    assert pod.has_ended
 
 
 def test_a_waiting_container_has_a_reason() -> None:
@@ -116,7 +116,7 @@ def test_a_foreign_termination_message_is_no_result(message: str) -> None:
     pod = parse_pod(a_body(phase="Succeeded", containerStatuses=[a_status("import", terminated=ended)]))
     assert pod.import_ is not None
     assert pod.import_.result is None
-    assert pod.over
+    assert pod.has_ended
 
 
 def test_the_pods_of_an_import_are_listed_oldest_first(cluster: KubernetesClient) -> None:

@@ -6,11 +6,11 @@ from pgimport.model.import_choices import Provider
 from pgimport.model.providers import (
     PROVIDERS,
     ProviderFingerprint,
+    find_host_hint,
     find_pooler,
     find_provider,
     find_provider_extensions,
     find_provider_schemas,
-    hint_for_host,
 )
 
 NEON = "ep-cool-darkness-a1b2c3d4.us-east-2.aws.neon.tech"
@@ -104,11 +104,11 @@ def test_T16_a_pooler_is_recognised_by_its_address(host: str, port: int, mode: s
     ],
 )
 def test_T18_an_unreachable_host_of_a_provider_has_a_hint(host: str, words: str) -> None:
-    assert words in (hint_for_host(host) or "")
+    assert words in (find_host_hint(host) or "")
 
 
 def test_a_host_without_a_provider_has_no_hint() -> None:
-    assert hint_for_host("db.example.com") is None
+    assert find_host_hint("db.example.com") is None
 
 
 def test_a_providers_own_schemas_and_extensions_are_found() -> None:

@@ -33,7 +33,7 @@ class CallerAccess:
         """Returns the Project. Raises ApiError 404, whose text names `kind`."""
         body = self.cache.find(PROJECTS, "", name)
         project = parse_project(body) if body else None
-        if project is None or project.spec is None or not self.caller.sees(project.spec.organization_id, name):
+        if project is None or project.spec is None or not self.caller.may_access(project.spec.organization_id, name):
             raise not_found(kind)
         return project
 

@@ -25,17 +25,17 @@ class PodOutcome:
 
 def current_pod(pods: Sequence[ObservedPod]) -> ObservedPod | None:
     """Returns the newest pod that may still do its work."""
-    return next((pod for pod in reversed(pods) if not pod.over and not pod.deleting), None)
+    return next((pod for pod in reversed(pods) if not pod.has_ended and not pod.deleting), None)
 
 
 def pod_at_work(pods: Sequence[ObservedPod]) -> ObservedPod | None:
     """Returns the current pod, or else a pod that is being deleted. On a dead node, deletion never ends by itself."""
-    return current_pod(pods) or next((pod for pod in reversed(pods) if not pod.over), None)
+    return current_pod(pods) or next((pod for pod in reversed(pods) if not pod.has_ended), None)
 
 
 def last_ended_pod(pods: Sequence[ObservedPod]) -> ObservedPod | None:
     """Returns the newest pod that has ended."""
-    return next((pod for pod in reversed(pods) if pod.over), None)
+    return next((pod for pod in reversed(pods) if pod.has_ended), None)
 
 
 def pod_outcome(pod: ObservedPod) -> PodOutcome:
@@ -118,7 +118,7 @@ def _update(attempt: Attempt, pod: ObservedPod | None, now: datetime) -> Attempt
     if pod is None:
         failure = Failure(Reason.POD_GONE, f"pod {attempt.pod} was deleted before it ended")
         return _end(attempt, PodOutcome(failure=failure), now)
-    if not pod.over:
+    if not pod.has_ended:
         return attempt
     container = _last_container(pod)
     # If no container says when it ended, now is the time from which the next start counts.

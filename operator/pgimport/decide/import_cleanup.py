@@ -82,7 +82,7 @@ def _ends_by_itself(observed: ObservedImport, status: ImportStatus) -> bool:
     if status.state is ImportState.COMPLETED:
         return True
     last = observed.pods[-1] if observed.pods else None
-    if last is None or not last.over or last.disrupted:
+    if last is None or not last.has_ended or last.disrupted:
         return False
     all_used = status.max_attempts is not None and count_attempts(status.attempt_history) >= status.max_attempts
     return all_used or pod_outcome(last).exit_code in PERMANENT_EXIT_CODES

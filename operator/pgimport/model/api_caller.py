@@ -21,5 +21,5 @@ class Caller:
     project: str | None = None  # None: all Projects of the organization
     scopes: frozenset[ApiScope] = frozenset(ApiScope)
 
-    def sees(self, organization: str, project: str) -> bool:
+    def may_access(self, organization: str, project: str) -> bool:
         return self.organization == organization and self.project in (None, project)

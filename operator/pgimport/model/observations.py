@@ -46,7 +46,7 @@ class ObservedPod:
     import_: ObservedContainer | None = None
 
     @property
-    def over(self) -> bool:
+    def has_ended(self) -> bool:
         """Says whether all containers have ended, although the phase may not show it yet.
 
         The pod of a dry run has no container besides the preflight.

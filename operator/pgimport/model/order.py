@@ -54,7 +54,6 @@ class Order(LenientModel):
     sha256: str | None = None  # checksum of the dump file
     filter: Filter | None = None
     provider: Provider = Provider.AUTO
-    upload_origin: str | None = (
-        None  # origin of the upload store, for example `https://store:443`; its address may be private
-    )
+    # Origin of the upload store, for example `https://store:443`. The address of the store may be private.
+    upload_origin: str | None = None
     scratch_bytes: int | None = None  # size limit of the scratch volume

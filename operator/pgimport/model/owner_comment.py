@@ -1,4 +1,4 @@
-"""Reads and writes the mark: the comment on databases and roles that we create, which names their owner.
+"""Formats and parses the mark: the comment on databases and roles that we create, which names their owner.
 
 The sweep recognises our databases and roles by it.
 """

@@ -251,7 +251,7 @@ def find_pooler(host: str, port: int) -> PoolerMatch | None:
     return None
 
 
-def hint_for_host(host: str) -> str | None:
+def find_host_hint(host: str) -> str | None:
     """Returns what to do if a host of this provider cannot be reached."""
     return find_provider(host).hint
 

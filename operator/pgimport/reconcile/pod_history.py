@@ -30,5 +30,5 @@ class PodHistory:
         uids = {pod.uid for pod in pods}
         with self._lock:
             remembered = [pod for pod in self._pods.values() if pod.job_uid == job_uid and pod.uid not in uids]
-        pods += [pod for pod in remembered if pod.over]
+        pods += [pod for pod in remembered if pod.has_ended]
         return sorted(pods, key=lambda pod: (pod.created_at, pod.name))

@@ -9,7 +9,7 @@ import psycopg
 
 from pgimport.model.order import Order
 from pgimport.model.project_spec import AllowedSources, SSLMode
-from pgimport.model.providers import hint_for_host
+from pgimport.model.providers import find_host_hint
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.source_addresses import Resolve
 from pgimport.model.source_url import (
@@ -132,7 +132,7 @@ def open_source_connection(endpoint: Endpoint, enter: Callable[[Endpoint], Conne
 
 def _with_hint(failure: Failure, host: str) -> Failure:
     """What usually is the matter at this provider, where a host cannot be reached."""
-    hint = hint_for_host(host) if failure.reason is Reason.SOURCE_UNREACHABLE else None
+    hint = find_host_hint(host) if failure.reason is Reason.SOURCE_UNREACHABLE else None
     return Failure(failure.reason, f"{failure.message}; {hint}") if hint else failure
 
 
