@@ -8,9 +8,10 @@ Tests with the marker `exclusive` stop or replace what other tests use. They run
 
 import fcntl
 import os
+import re
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import IO
@@ -104,10 +105,16 @@ def cluster() -> Iterator[None]:
         yield
 
 
-def _remove_tenants() -> None:
+def _remove_tenants(names: Sequence[str]) -> None:
     with ThreadPoolExecutor() as pool:
-        list(pool.map(remove_tenant, PROJECTS))
-    kubectl.delete("namespace", *PROJECTS)
+        list(pool.map(remove_tenant, names))
+    kubectl.delete("namespace", *names)
+
+
+def _find_tenants() -> list[str]:
+    """Lists the Projects of all workers, also of earlier runs with more workers."""
+    names = (body["metadata"]["name"] for body in kubectl.list_objects("namespaces"))
+    return [name for name in names if re.fullmatch(r"e2e(-\w+)*", name) and name != SOURCE_NAMESPACE]
 
 
 @contextmanager
@@ -122,13 +129,14 @@ def file_lock(name: str) -> Iterator[None]:
 def source(cluster: None) -> Iterator[Source]:
     """The source server with all test databases, which the workers of a test run share.
 
-    The first worker starts it, and removes what an earlier run left. It stays until the next run or `make down`.
+    The first worker removes what earlier runs left, and starts it. It stays until the next run or `make down`.
     """
-    _remove_tenants()
     with file_lock("e2e-source"):
         namespace = kubectl.find("namespace", SOURCE_NAMESPACE)
         if namespace is None or namespace["metadata"].get("labels", {}).get(RUN_LABEL) != TEST_RUN:
             kubectl.delete("namespace", SOURCE_NAMESPACE)
+            if tenants := _find_tenants():
+                _remove_tenants(tenants)
             # With all characters that a URL, a password file or SQL may misread.
             password = f"{secrets.token_hex(12)} @:/\\'\"%?#ü"
             image = server_image(choose_provider(this_instance()), NEWER_MAJOR)
@@ -137,7 +145,7 @@ def source(cluster: None) -> Iterator[Source]:
             kubectl.merge_patch("namespace", SOURCE_NAMESPACE, None, {"metadata": {"labels": {RUN_LABEL: TEST_RUN}}})
     password = read_secret(SOURCE_NAMESPACE, SOURCE_SECRET)["password"]
     yield Source(Postgres(SOURCE_NAMESPACE, "source"), password)
-    _remove_tenants()
+    _remove_tenants(PROJECTS)
 
 
 @pytest.fixture(scope="session")
