@@ -1,4 +1,4 @@
-"""pg_dump and pg_restore: which one to use, whether it is new enough, and how a child is run and ended."""
+"""Chooses PostgreSQL's client programs, checks that they are new enough, runs them and ends them."""
 
 import os
 import re
@@ -21,14 +21,14 @@ DEFAULT_BIN_ROOT = Path("/usr/lib/postgresql")
 MINIMUM_MINORS: Mapping[int, int] = {18: 6, 17: 11, 16: 15, 15: 19, 14: 24}
 OnLine = Callable[[str], None]  # gets one line of stderr, without its end
 WriteInput = Callable[[Callable[[bytes], object]], None]  # gets the function that writes to standard input
-END_SECONDS = 1.0  # a client that was asked to end and has not is killed after this
+END_SECONDS = 1.0  # time to end after SIGTERM, then SIGKILL
 VERSION_SECONDS = 20
 _PARALLEL_PROGRAMS = ("pg_dump", "pg_restore")
 
 
 @dataclass(frozen=True, slots=True)
 class PgDump:
-    """A pg_dump, and a note where it is not of the source's own major."""
+    """A pg_dump, and a note if it is not of the source's own major."""
 
     path: Path
     note: str | None = None
@@ -36,50 +36,53 @@ class PgDump:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientPrograms:
-    """The clients that are installed, one folder `<major>/bin` each."""
+    """The installed client programs, in one folder `<major>/bin` for each major."""
 
     bin_root: Path = DEFAULT_BIN_ROOT
-    floors: Mapping[int, int] = field(default_factory=lambda: MINIMUM_MINORS)
-    compression: str = "lz4"  # of the dump in scratch; a build without it may name another
+    floors: Mapping[int, int] = field(default_factory=lambda: MINIMUM_MINORS)  # major → oldest minor
+    compression: str = "lz4"  # of the archive in scratch; a build without lz4 needs another
 
     def find_dump(self, source_major: int, target_major: int) -> PgDump:
-        """pg_dump of the source's major, else of the next newer one that the target can read. Raises Stopped."""
-        passed_over: list[str] = []
+        """Returns pg_dump of the source's major, else of the next newer one that the target can read.
+
+        Raises ImportStopped.
+        """
+        refusals: list[str] = []
         for major in range(source_major, target_major + 1):
             path = self._path(major, "pg_dump")
-            why = self._why_not(path, major)
-            if why is None:
-                said = "; ".join(passed_over)
-                note = f"pg_dump {major} read the source of PostgreSQL {source_major}: {said}" if said else None
+            refusal = self._find_refusal(path, major)
+            if refusal is None:
+                causes = "; ".join(refusals)
+                note = f"pg_dump {major} read the source of PostgreSQL {source_major}: {causes}" if causes else None
                 return PgDump(path, note)
-            passed_over.append(why)
-        raise _too_old("; ".join(passed_over))
+            refusals.append(refusal)
+        raise _build_too_old("; ".join(refusals))
 
     def find_restore(self, target_major: int) -> Path:
-        """pg_restore of the target's major. Raises Stopped."""
-        return self._of_target(target_major, "pg_restore")
+        """Returns pg_restore of the target's major. Raises ImportStopped."""
+        return self._find_of_target(target_major, "pg_restore")
 
     def find_psql(self, target_major: int) -> Path:
-        """psql of the target's major: older ones lack the restricted mode, or have holes in it. Raises Stopped."""
-        return self._of_target(target_major, "psql")
+        """Returns psql of the target's major: older ones have no safe restricted mode. Raises ImportStopped."""
+        return self._find_of_target(target_major, "psql")
 
-    def _of_target(self, major: int, program: str) -> Path:
+    def _find_of_target(self, major: int, program: str) -> Path:
         path = self._path(major, program)
-        if (why := self._why_not(path, major)) is not None:
-            raise _too_old(why)
+        if (refusal := self._find_refusal(path, major)) is not None:
+            raise _build_too_old(refusal)
         return path
 
     def compress_option(self, dump: Path) -> str:
-        """Clients before 16 know gzip alone, by its level."""
+        """Returns the option that compresses an archive. Clients before 16 know only gzip, by its level."""
         return f"--compress={self.compression}" if read_version(dump)[0] >= 16 else "--compress=1"
 
     def _path(self, major: int, program: str) -> Path:
         return self.bin_root / str(major) / "bin" / program
 
-    def _why_not(self, path: Path, wanted: int) -> str | None:
-        """None for a client that may be used."""
+    def _find_refusal(self, path: Path, required_major: int) -> str | None:
+        """Returns the reason not to use a client, or None."""
         if not path.exists():
-            return f"no {path.name} {wanted} is installed below {self.bin_root}"
+            return f"no {path.name} {required_major} is installed below {self.bin_root}"
         major, minor = read_version(path)
         floor = self.floors.get(major, 0 if major > max(self.floors) else None)
         if floor is None or minor < floor:
@@ -88,19 +91,19 @@ class ClientPrograms:
         return None
 
 
-def _too_old(why: str) -> ImportStopped:
-    return ImportStopped(Failure(Reason.CLIENT_TOO_OLD, why))
+def _build_too_old(message: str) -> ImportStopped:
+    return ImportStopped(Failure(Reason.CLIENT_TOO_OLD, message))
 
 
 @cache
 def read_version(path: Path) -> tuple[int, int]:
-    """`pg_dump (PostgreSQL) 17.12 (Debian …)` → (17, 12); a beta has minor 0."""
-    said = subprocess.run(
+    """Returns (17, 12) for a client that prints `pg_dump (PostgreSQL) 17.12 (Debian …)`. A beta has minor 0."""
+    output = subprocess.run(
         [path, "--version"], capture_output=True, text=True, check=False, timeout=VERSION_SECONDS, env={"LC_ALL": "C"}
     ).stdout
-    match = re.search(r"\(PostgreSQL\) (\d+)(?:\.(\d+))?", said)
+    match = re.search(r"\(PostgreSQL\) (\d+)(?:\.(\d+))?", output)
     if match is None:
-        raise ImportStopped(Failure(Reason.CLIENT_TOO_OLD, f"{path} does not tell its version"))
+        raise ImportStopped(Failure(Reason.CLIENT_TOO_OLD, f"{path} does not print its version"))
     return int(match[1]), int(match[2] or 0)
 
 

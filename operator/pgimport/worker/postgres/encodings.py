@@ -1,7 +1,7 @@
-"""PostgreSQL's name of an encoding comes in; Python's goes out. Pure.
+"""Finds Python's codec for an encoding of PostgreSQL. Pure.
 
-The names are those of PostgreSQL's documentation, "Character Set Support". One that Python lacks is read as UTF-8,
-each byte that is none kept as it is: such a name is shown badly, and nothing else.
+The names are those of PostgreSQL's documentation, "Character Set Support". Texts in an encoding that Python lacks are
+read as UTF-8, and other bytes are kept: names then look wrong in messages, and nothing else changes.
 """
 
 _ISO = {
@@ -39,7 +39,7 @@ UTF8 = "utf-8"
 
 
 def find_codec(name: str) -> str:
-    """`LATIN1` → `iso8859-1`."""
+    """Returns `iso8859-1` for `LATIN1`."""
     name = name.upper()
     if name in _ISO:
         return f"iso8859-{_ISO[name]}"
@@ -49,6 +49,6 @@ def find_codec(name: str) -> str:
 
 
 def find_client_encoding_codec(statement: str) -> str:
-    """Of `SET client_encoding = 'LATIN1';`, as every dump holds it."""
+    """Returns the codec of the statement `SET client_encoding = 'LATIN1';`, which every dump holds."""
     quoted = statement.split("'")
     return find_codec(quoted[1]) if len(quoted) > 1 else UTF8

@@ -1,4 +1,4 @@
-"""The two ends of a copy: where each is and how to log in; connections for ourselves, environments for the clients."""
+"""Endpoints of a copy, source and shadow: connections for the worker, environment variables for the client programs."""
 
 import os
 import socket
@@ -17,13 +17,13 @@ from pgimport.worker.postgres.queries import read_query
 Connection = psycopg.Connection[tuple[Any, ...]]
 
 CONNECT_TIMEOUT = 10  # seconds
-# A dead peer is noticed after about a minute; firewalls that forget idle connections are kept awake.
+# Notices a dead peer after about a minute, and keeps firewalls from forgetting idle connections.
 KEEPALIVES = {"keepalives": 1, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """One database and the role that enters it."""
+    """One database and the role that logs in to it, in libpq's terms."""
 
     host: str
     hostaddr: str | None = None
@@ -40,12 +40,12 @@ class Endpoint:
 
     @property
     def address(self) -> str:
-        """For people: host, port and database."""
+        """Host, port and database for messages."""
         return f"{self.host}:{self.port}/{self.dbname}"
 
     def parameters(self) -> dict[str, Any]:
-        """libpq's keywords, but for the password."""
-        given = {
+        """Returns libpq's connection parameters without the password."""
+        parameters = {
             "host": self.host,
             "hostaddr": self.hostaddr,
             "port": self.port,
@@ -58,7 +58,7 @@ class Endpoint:
             "sslrootcert": self.sslrootcert,
             "connect_timeout": self.connect_timeout,
         }
-        return {name: value for name, value in given.items() if value is not None}
+        return {name: value for name, value in parameters.items() if value is not None}
 
 
 _ENVIRONMENT = {
@@ -77,7 +77,7 @@ _ENVIRONMENT = {
 
 
 def build_source_endpoint(pinned: PinnedURL[SourceURL]) -> Endpoint:
-    """The source at its one checked address."""
+    """Builds the endpoint of the source. `hostaddr` is the one address that was checked."""
     url = pinned.url
     return Endpoint(
         host=url.host,
@@ -96,7 +96,7 @@ def build_source_endpoint(pinned: PinnedURL[SourceURL]) -> Endpoint:
 
 
 def build_shadow_endpoint(target: OrderTarget, pod_uid: str, seed: bytes) -> Endpoint:
-    """The database that the operator makes for this attempt, as the role that it makes for it."""
+    """Builds the endpoint of the shadow and the role that the operator creates for this attempt."""
     names = attempt_names(pod_uid)
     return Endpoint(
         host=target.host,
@@ -109,13 +109,13 @@ def build_shadow_endpoint(target: OrderTarget, pod_uid: str, seed: bytes) -> End
 
 
 def resolve_host(host: str, port: int) -> list[str]:
-    """Every address of a name, in the order the system prefers."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(address[0]) for _, _, _, _, address in found))
+    """Returns every address of a name, in the order that the system prefers. Raises OSError."""
+    addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(address[0]) for _, _, _, _, address in addresses))
 
 
 def connect(endpoint: Endpoint) -> Connection:
-    """A connection in autocommit whose session means the same at every server. Raises psycopg.Error."""
+    """Opens a connection in autocommit with the settings of session.sql. Raises psycopg.Error."""
     connection = open_connection(endpoint)
     try:
         connection.execute(read_query("postgres/session"))
@@ -126,7 +126,7 @@ def connect(endpoint: Endpoint) -> Connection:
 
 
 def open_connection(endpoint: Endpoint) -> Connection:
-    """A connection in autocommit whose session is as the server made it. Raises psycopg.Error."""
+    """Opens a connection in autocommit with the server's own settings. Raises psycopg.Error."""
     keywords: dict[str, Any] = {**endpoint.parameters(), **KEEPALIVES, "passfile": os.devnull}
     if endpoint.password is not None:
         keywords["password"] = endpoint.password
@@ -134,7 +134,7 @@ def open_connection(endpoint: Endpoint) -> Connection:
 
 
 def write_passfile(endpoint: Endpoint, folder: Path, name: str) -> Path:
-    """libpq's password file for the clients, readable by us alone."""
+    """Writes libpq's password file for a client program, with mode 0600, and returns its path."""
     path = folder / name
     path.unlink(missing_ok=True)
     secret = (endpoint.password or "").replace("\\", "\\\\").replace(":", "\\:")
@@ -145,7 +145,7 @@ def write_passfile(endpoint: Endpoint, folder: Path, name: str) -> Path:
 
 
 def build_client_environment(endpoint: Endpoint, passfile: Path, base: Mapping[str, str]) -> dict[str, str]:
-    """All that a client learns: nothing of our own environment but PATH, and no password."""
+    """Returns the whole environment of a client program: of the worker's own only PATH, and no password."""
     return {
         "PATH": base.get("PATH", "/usr/bin:/bin"),
         "HOME": str(passfile.parent),
@@ -155,5 +155,5 @@ def build_client_environment(endpoint: Endpoint, passfile: Path, base: Mapping[s
     }
 
 
-# A client gets keepalives only this way: libpq reads none from the environment. Everything else it takes from there.
+# Clients get keepalives by --dbname, because libpq reads no environment variables for them.
 CLIENT_DBNAME = " ".join(f"{name}={value}" for name, value in KEEPALIVES.items())

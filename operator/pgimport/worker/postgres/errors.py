@@ -1,6 +1,6 @@
-"""Errors of PostgreSQL and its clients → one `Failure`: the only place that reads SQLSTATEs and messages.
+"""Translates errors of PostgreSQL, libpq and the client programs into failures with a reason.
 
-Stopped    the step cannot go on; carries the Failure that a person will read
+No other module reads SQLSTATEs or messages. SQLSTATEs: PostgreSQL's documentation, appendix A.
 """
 
 import re
@@ -13,7 +13,7 @@ from pgimport.model.reasons import Failure, Reason
 
 
 class ImportStopped(PgimportError):
-    """The step cannot go on."""
+    """Raised if a step cannot go on. Carries the failure that the user will read."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.message)
@@ -21,7 +21,7 @@ class ImportStopped(PgimportError):
 
 
 class MessageRule(NamedTuple):
-    """A message that contains `pattern` means `reason`. libpq tells no SQLSTATE for a refused connection."""
+    """Gives messages that match `pattern` a reason. libpq has no SQLSTATE for a refused connection."""
 
     pattern: str
     reason: Reason
@@ -47,7 +47,7 @@ SOURCE_SQLSTATES: dict[str, Reason] = {
     "25P03": _AWAY,
     "25P04": _AWAY,
 }
-# In this order: the first that fits speaks.
+# The first rule that matches is used.
 CONNECT_RULES: tuple[MessageRule, ...] = (
     MessageRule(r"password authentication failed|no password supplied|role \".*\" does not exist", _AUTH),
     MessageRule(r"no pg_hba\.conf entry .*no encryption", _TLS),
@@ -63,7 +63,7 @@ CONNECT_RULES: tuple[MessageRule, ...] = (
     MessageRule(r"the database system is|EOF detected", _AWAY),
     MessageRule(r"SSL|certificate|TLS|channel binding", _TLS),
 )
-_LOST = re.compile(
+_CONNECTION_LOST = re.compile(
     r"server closed the connection|connection not open|no connection to the server|SSL connection has been closed"
     r"|SSL SYSCALL|terminating connection|could not receive data from server|could not send data to server"
     r"|lost synchronization|the database system is|Connection (reset|refused|timed out)|connection to server"
@@ -71,15 +71,16 @@ _LOST = re.compile(
 )
 _NO_SPACE = "No space left on device"
 DISK_FULL = "53100"
+_TARGET_LOST_SQLSTATES = ("57P01", "57P02", "57P03", "28000", "28P01", "3D000")
 _NO_SNAPSHOT = re.compile(r"snapshot .*does not exist|invalid snapshot")
-FORGOTTEN = (
-    "the source forgot the snapshot (the connection that held it was lost, or its address leads to several servers)"
+SNAPSHOT_LOST = (
+    "the source has lost the snapshot (the connection that held it was closed, or the address leads to several servers)"
 )
 _READ_UNDER_RLS = "would be affected by row-level security policy"
 
 
 def first_line(error: BaseException | str) -> str:
-    """The sentence that says it; libpq's `connection to server … failed:` and `FATAL:` carry nothing for a person."""
+    """Returns the first line of a message, without libpq's `connection to server … failed:` and `FATAL:` in front."""
     text = str(error).strip() or type(error).__name__
     line = text.splitlines()[-1 if "Multiple connection attempts" in text else 0]
     line = re.sub(r"^(connection (to server .*?failed|failed): )+", "", line)
@@ -87,12 +88,12 @@ def first_line(error: BaseException | str) -> str:
 
 
 def is_connect_timeout(error: psycopg.Error) -> bool:
-    """A source that sleeps may answer the second time."""
+    """True if a second try may succeed, because the source was asleep."""
     return isinstance(error, psycopg.errors.ConnectionTimeout) or "timeout expired" in str(error)
 
 
 def translate_connect_error(error: psycopg.Error, address: str) -> Failure:
-    """A connection to the source that was refused; `place` is host, port and database as a person knows them."""
+    """Translates a refused connection to the source. `address`: host, port and database for the message."""
     reason = SOURCE_SQLSTATES.get(error.sqlstate or "")
     if reason is None:
         text = str(error)
@@ -101,50 +102,48 @@ def translate_connect_error(error: psycopg.Error, address: str) -> Failure:
 
 
 def translate_source_error(error: psycopg.Error, action: str) -> Failure:
-    """A statement of ours that failed at the source."""
+    """Translates a statement that failed at the source. `action`, as in "its tables were listed", says what it did."""
     state = error.sqlstate
     if _NO_SNAPSHOT.search(first_line(error)):
-        return Failure(_AWAY, f"{FORGOTTEN}: {first_line(error)} (SQLSTATE {state})")
-    gone = state is None or state.startswith("08")
-    reason = _AWAY if gone else SOURCE_SQLSTATES.get(state or "", Reason.DUMP_FAILED)
+        return Failure(_AWAY, f"{SNAPSHOT_LOST}: {first_line(error)} (SQLSTATE {state})")
+    is_lost = state is None or state.startswith("08")
+    reason = _AWAY if is_lost else SOURCE_SQLSTATES.get(state or "", Reason.DUMP_FAILED)
     code = f" (SQLSTATE {state})" if state else ""
     return Failure(reason, f"the source failed while {action}: {first_line(error)}{code}")
 
 
 def translate_target_error(error: psycopg.Error, action: str) -> Failure:
-    """A statement of ours that failed in the new database."""
+    """Translates a statement that failed in the shadow. `action`, as in "ANALYZE ran", says what it did."""
     state = error.sqlstate
-    gone = state is None or state[:2] in ("08", "53") or state in ("57P01", "57P02", "57P03", "28000", "28P01", "3D000")
+    is_lost = state is None or state[:2] in ("08", "53") or state in _TARGET_LOST_SQLSTATES
     code = f" (SQLSTATE {state})" if state else ""
-    reason = Reason.TARGET_LOST if gone else Reason.RESTORE_FAILED
+    reason = Reason.TARGET_LOST if is_lost else Reason.RESTORE_FAILED
     if state == DISK_FULL:
         reason = Reason.TARGET_FULL
     return Failure(reason, f"the target failed while {action}: {first_line(error)}{code}")
 
 
-# --- the clients ---------------------------------------------------------------------------------------------
-
 _ERROR_LINE = re.compile(r"^(?:pg_dump|pg_restore): error: (.*)$")
 _DETAIL_LINE = re.compile(r"^(?:pg_dump|pg_restore): (?:detail|hint): (.*)$")
 _ENTRY_LINE = re.compile(r"^(?:pg_dump|pg_restore): (?:from|error in) TOC entry \d+; \d+ \d+ (.*)$")
 _COMMAND_LINE = re.compile(r"^Command was: (.*)$")
-_CHATTER = re.compile(r"^(?:pg_dump|pg_restore): (?!error:|warning:|detail:|hint:|from TOC|error in)")
-_MORE_LINES = 12
-_DIED = "a worker process died unexpectedly"
+_VERBOSE_LINE = re.compile(r"^(?:pg_dump|pg_restore): (?!error:|warning:|detail:|hint:|from TOC|error in)")
+_LINES_OF_AN_ERROR = 12
+_CHILD_DIED = "a worker process died unexpectedly"
 
 
 def is_verbose_output(line: str) -> bool:
-    """What --verbose adds: good for progress, not for a person."""
-    return _CHATTER.match(line) is not None
+    """True for a line that `--verbose` adds."""
+    return _VERBOSE_LINE.match(line) is not None
 
 
 class ClientErrorParser:
-    """What pg_dump or pg_restore says on stderr: the first error with its object."""
+    """Finds the first error, and its object, in the stderr lines of pg_dump or pg_restore."""
 
     def __init__(self) -> None:
         self._entry: str | None = None
         self._error: list[str] = []
-        self._open = 0  # further lines that may belong to the first error
+        self._open = 0  # number of further lines that may belong to the first error
 
     def read_line(self, line: str) -> None:
         if is_verbose_output(line):
@@ -155,7 +154,7 @@ class ClientErrorParser:
         elif match := _ERROR_LINE.match(line):
             if not self._error:
                 self._error = [match[1]]
-                self._open = _MORE_LINES
+                self._open = _LINES_OF_AN_ERROR
             else:
                 self._open = 0
         elif self._open > 0:
@@ -165,7 +164,7 @@ class ClientErrorParser:
 
     @property
     def error(self) -> str | None:
-        """`TABLE public t: ERROR: …; command was: CREATE TABLE …`, one line; None where no error was told."""
+        """`TABLE public t: ERROR: …; command was: CREATE TABLE …` as one line, or None without an error."""
         if not self._error:
             return None
         head = re.sub(r"^could not execute query: ", "", self._error[0])
@@ -179,44 +178,45 @@ class ClientErrorParser:
         return re.sub(r"\s+", " ", "; ".join(parts))
 
 
-def translate_dump_exit(returncode: int, words: ClientErrorParser) -> Failure:
-    """Why pg_dump ended without success."""
-    if (died := _translate_signal("pg_dump", returncode, words)) is not None:
-        return died
-    error = words.error or f"it ended with exit code {returncode} and named no error"
+def translate_dump_exit(returncode: int, errors: ClientErrorParser) -> Failure:
+    """Translates an exit of pg_dump with another code than 0."""
+    if (failure := _translate_signal("pg_dump", returncode, errors)) is not None:
+        return failure
+    error = errors.error or f"it ended with exit code {returncode} and named no error"
     if _NO_SPACE in error and "ERROR:" not in error:
         return Failure(Reason.SCRATCH_FULL, f"pg_dump: {error}")
     if _READ_UNDER_RLS in error:
-        return Failure(_DENIED, f"pg_dump: {error}; ALTER ROLE … BYPASSRLS for the source's user cures it")
+        return Failure(_DENIED, f"pg_dump: {error}; at the source, run ALTER ROLE … BYPASSRLS for the source's user")
     if re.search(r"permission denied|must be (owner|superuser)", error):
         return Failure(_DENIED, f"pg_dump: {error}")
     if "canceling statement due to conflict with recovery" in error:
         return Failure(Reason.SOURCE_CHANGED, f"pg_dump: {error}")
     if _NO_SNAPSHOT.search(error):
-        return Failure(_AWAY, f"{FORGOTTEN}: pg_dump: {error}")
-    if _LOST.search(error):
+        return Failure(_AWAY, f"{SNAPSHOT_LOST}: pg_dump: {error}")
+    if _CONNECTION_LOST.search(error):
         return Failure(_AWAY, f"the source was lost: pg_dump: {error}")
     return Failure(Reason.DUMP_FAILED, f"pg_dump: {error}")
 
 
-def translate_restore_exit(returncode: int, words: ClientErrorParser) -> Failure:
-    """Why pg_restore ended without success."""
-    if (died := _translate_signal("pg_restore", returncode, words)) is not None:
-        return died
-    error = words.error or f"it ended with exit code {returncode} and named no error"
+def translate_restore_exit(returncode: int, errors: ClientErrorParser) -> Failure:
+    """Translates an exit of pg_restore with another code than 0."""
+    if (failure := _translate_signal("pg_restore", returncode, errors)) is not None:
+        return failure
+    error = errors.error or f"it ended with exit code {returncode} and named no error"
     if _NO_SPACE in error and "ERROR:" not in error:
         return Failure(Reason.SCRATCH_FULL, f"pg_restore: {error}")
     if _NO_SPACE in error or "could not extend file" in error:
         return Failure(Reason.TARGET_FULL, f"the target's disk is full: pg_restore: {error}")
-    if _LOST.search(error):
+    if _CONNECTION_LOST.search(error):
         return Failure(Reason.TARGET_LOST, f"pg_restore: {error}")
     return Failure(Reason.RESTORE_FAILED, f"pg_restore: {error}")
 
 
-def _translate_signal(program: str, returncode: int, words: ClientErrorParser) -> Failure | None:
-    if returncode == -9 or (words.error or "").endswith(_DIED):
+def _translate_signal(program: str, returncode: int, errors: ClientErrorParser) -> Failure | None:
+    if returncode == -9 or (errors.error or "").endswith(_CHILD_DIED):
         return Failure(
-            Reason.WORKER_OUT_OF_MEMORY, f"a process of {program} was killed (signal 9), most likely for lack of memory"
+            Reason.WORKER_OUT_OF_MEMORY,
+            f"a process of {program} was killed (signal 9), most likely because memory ran out",
         )
     if returncode < 0:
         return Failure(Reason.WORKER_FAILED, f"{program} was ended by signal {-returncode}")

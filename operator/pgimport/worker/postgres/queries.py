@@ -1,4 +1,4 @@
-"""The name of a file in sql/ comes in, its statement goes out."""
+"""Reads the SQL files of the worker."""
 
 from functools import cache
 from importlib.resources import files
@@ -6,5 +6,5 @@ from importlib.resources import files
 
 @cache
 def read_query(name: str) -> bytes:
-    """The text of `sql/<name>.sql`."""
+    """Returns the text of `sql/<name>.sql`; `name` contains the folder, as in `scope/tables`."""
     return files("pgimport.worker").joinpath("sql", f"{name}.sql").read_bytes()

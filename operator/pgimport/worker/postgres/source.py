@@ -1,4 +1,4 @@
-"""The source: the file with its URL comes in; a checked place to read from goes out, with connections to it."""
+"""Reads the source's URL, checks its address and opens connections to it."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -36,34 +36,34 @@ _VERIFYING = (SSLMode.VERIFY_CA, SSLMode.VERIFY_FULL)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileLocation:
-    """A dump file at its one checked address, and how to judge where it redirects to."""
+    """A dump file at its checked address, with the rules for addresses that it may redirect to."""
 
     pinned: PinnedURL[FileURL]
-    ca: Path | None = None  # of the user; else the system's
+    ca: Path | None = None  # the user's CA; None: the system's
     sources: AllowedSources = field(default_factory=AllowedSources)
     resolve: Resolve = field(repr=False)
 
     @property
     def address(self) -> str:
-        """For people: path and query may hold the right to read it."""
+        """Scheme and host for messages: path and query may be secret."""
         return self.pinned.url.origin
 
     def follow(self, url: FileURL) -> "FileLocation":
-        """The same file elsewhere. Raises Stopped where that may not be reached."""
+        """Returns the location after a redirect. Raises ImportStopped for an address that is not allowed."""
         return replace(self, pinned=pin(url, self.resolve, self.sources))
 
 
 def read_source_location(
     environment: WorkerEnvironment, order: Order, resolve: Resolve, reporter: Reporter
 ) -> Endpoint | FileLocation:
-    """The URL's file → where to read from. Raises Stopped for a URL or an address that may not be used."""
+    """Reads the URL from its file and checks its address. Raises ImportStopped for one that is not allowed."""
     sources = order.sources
     try:
         text = environment.source_url.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        cause = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise ImportStopped(
-            Failure(Reason.SOURCE_URL_INVALID, f"the file with the source URL is unreadable: {why}")
+            Failure(Reason.SOURCE_URL_INVALID, f"the file with the source URL is unreadable: {cause}")
         ) from None
     reporter.hide(text.strip())
     url = parse_upload_url(text, order.upload_origin) if order.upload_origin else parse_source(text)
@@ -72,31 +72,31 @@ def read_source_location(
     if isinstance(url, FileURL):
         reporter.hide(url.target if len(url.target) > 1 else None)
         reporter.hide(url.target.partition("?")[2] or None)
-        pinned = _find_store(url, resolve) if order.upload_origin else pin(url, resolve, sources)
+        pinned = _resolve_store(url, resolve) if order.upload_origin else pin(url, resolve, sources)
         return FileLocation(pinned=pinned, ca=environment.ca, sources=sources, resolve=resolve)
     reporter.hide(url.password)
-    return _with_ca(build_source_endpoint(pin(url, resolve, sources)), url, environment.ca)
+    return _add_ca(build_source_endpoint(pin(url, resolve, sources)), url, environment.ca)
 
 
 def pin(url: URL, resolve: Resolve, sources: AllowedSources) -> PinnedURL[URL]:
-    """Raises Stopped."""
+    """Resolves the URL's host and returns it with one checked address. Raises ImportStopped."""
     pinned = resolve_source(url, resolve, sources)
     if isinstance(pinned, Failure):
         raise ImportStopped(pinned)
     return pinned
 
 
-def _find_store(url: FileURL, resolve: Resolve) -> PinnedURL[FileURL]:
-    """The upload store is the platform's, and may have a private address. Raises Stopped."""
+def _resolve_store(url: FileURL, resolve: Resolve) -> PinnedURL[FileURL]:
+    """Resolves the upload store, which belongs to the platform and may have a private address. Raises ImportStopped."""
     try:
         return PinnedURL(url, resolve(url.host, url.port)[0])
     except (OSError, UnicodeError, IndexError):
-        what = f"the upload store's host name {url.host} cannot be resolved"
-        raise ImportStopped(Failure(Reason.SOURCE_UNREACHABLE, what)) from None
+        message = f"the upload store's host name {url.host} cannot be resolved"
+        raise ImportStopped(Failure(Reason.SOURCE_UNREACHABLE, message)) from None
 
 
-def _with_ca(endpoint: Endpoint, url: SourceURL, ca: Path | None) -> Endpoint:
-    """A CA that would not be looked at gives a false sense of safety: then the import stops."""
+def _add_ca(endpoint: Endpoint, url: SourceURL, ca: Path | None) -> Endpoint:
+    """Adds the user's CA. Raises ImportStopped if libpq would not check against it: that would be a false safety."""
     if ca is None:
         return endpoint
     if url.system_roots:
@@ -118,7 +118,7 @@ def _with_ca(endpoint: Endpoint, url: SourceURL, ca: Path | None) -> Endpoint:
 
 
 def open_source_connection(endpoint: Endpoint, enter: Callable[[Endpoint], Connection] = connect) -> Connection:
-    """One connection; a timeout is tried once more, for a source that sleeps. Raises Stopped."""
+    """Opens a connection. Tries once more after a timeout: the source may have been asleep. Raises ImportStopped."""
     try:
         try:
             return enter(endpoint)
@@ -127,18 +127,20 @@ def open_source_connection(endpoint: Endpoint, enter: Callable[[Endpoint], Conne
                 raise
             return enter(endpoint)
     except psycopg.Error as error:
-        raise ImportStopped(_with_hint(translate_connect_error(error, endpoint.address), endpoint.host)) from None
+        raise ImportStopped(
+            _add_provider_hint(translate_connect_error(error, endpoint.address), endpoint.host)
+        ) from None
 
 
-def _with_hint(failure: Failure, host: str) -> Failure:
-    """What usually is the matter at this provider, where a host cannot be reached."""
+def _add_provider_hint(failure: Failure, host: str) -> Failure:
+    """Adds what usually helps at this provider if a host cannot be reached."""
     hint = find_host_hint(host) if failure.reason is Reason.SOURCE_UNREACHABLE else None
     return Failure(failure.reason, f"{failure.message}; {hint}") if hint else failure
 
 
 @contextmanager
 def source_connection(endpoint: Endpoint, action: str) -> Iterator[Connection]:
-    """A connection for one piece of work; `doing` names it in an error. Raises Stopped."""
+    """Yields a connection for one step, which `action` names in an error. Raises ImportStopped."""
     connection = open_source_connection(endpoint)
     try:
         yield connection

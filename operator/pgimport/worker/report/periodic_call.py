@@ -7,25 +7,25 @@ DEFAULT_INTERVAL = 1.0  # seconds
 
 
 class PeriodicCall:
-    """Calls `look` every second from a thread of its own until the block ends; a look that fails ends it quietly."""
+    """Calls a function at an interval, in a thread of its own, until the block ends. An exception stops the calls."""
 
-    def __init__(self, look: Callable[[], None], interval: float = DEFAULT_INTERVAL) -> None:
-        self._look = look
+    def __init__(self, call: Callable[[], None], interval: float = DEFAULT_INTERVAL) -> None:
+        self._call = call
         self._interval = interval
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._beat, daemon=True)
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._repeat, daemon=True)
 
     def __enter__(self) -> "PeriodicCall":
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._over.set()
+        self._ended.set()
         self._thread.join(timeout=2 * self._interval)
 
-    def _beat(self) -> None:
-        while not self._over.wait(self._interval):
+    def _repeat(self) -> None:
+        while not self._ended.wait(self._interval):
             try:
-                self._look()
-            except Exception:  # only the display depends on it
+                self._call()
+            except Exception:  # only progress depends on it
                 return

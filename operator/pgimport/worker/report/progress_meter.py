@@ -12,11 +12,11 @@ from typing import NamedTuple
 from pgimport.model.status import ImportPhase, Progress
 from pgimport.worker.report.reporter import Reporter
 
-REPORT_SECONDS = 1.0  # seconds between two lines of one stage, and between two looks at the servers
+REPORT_SECONDS = 1.0  # least time between two lines of one stage
 
 
 class ProgressWindow(NamedTuple):
-    """A stage's share of the whole, in percent."""
+    """The part of 0 to 100 percent that a stage covers."""
 
     phase: ImportPhase
     begin: int
@@ -24,7 +24,7 @@ class ProgressWindow(NamedTuple):
 
 
 class Stage(Enum):
-    """In this order, by either way: by the relay rows travel once, else twice, into the dump and out of it."""
+    """The stages in their order. A relay uses COPY; a dump uses DUMP, STRUCTURE and ROWS, because rows travel twice."""
 
     SNAPSHOT = ProgressWindow(ImportPhase.SCHEMA, 0, 2)
     SCHEMA = ProgressWindow(ImportPhase.SCHEMA, 2, 8)
@@ -42,7 +42,7 @@ _MOVING = (Stage.COPY, Stage.DUMP, Stage.ROWS)
 
 
 class ProgressMeter:
-    """The one who knows all sizes; safe to use from several threads."""
+    """Adds up the progress of an import and reports it. Safe to use from several threads."""
 
     def __init__(self, reporter: Reporter, clock: Callable[[], float] = time.monotonic) -> None:
         self._reporter = reporter
@@ -60,11 +60,11 @@ class ProgressMeter:
         self._phase_since = (clock(), 0)
 
     def plan(self, sizes: dict[int, int]) -> None:
-        """Tables to copy: oid → bytes."""
+        """Sets the tables to copy. `sizes`: oid → bytes."""
         self._sizes = dict(sizes)
 
     def begin(self, stage: Stage, steps: int = 1, done: int = 0) -> None:
-        """A stage of so many steps begins, some of which were done before; always prints."""
+        """Begins a stage of `steps` steps, of which some are `done` already. Always writes a line."""
         with self._lock:
             if stage.value.phase is not self._stage.value.phase:
                 self._phase_since = (self._clock(), 0)
@@ -74,31 +74,31 @@ class ProgressMeter:
             self._print(always=True)
 
     def step(self) -> None:
-        """One of the stage's steps is done."""
+        """Counts one step of the stage as done."""
         with self._lock:
             self._steps = (min(self._steps[0] + 1, self._steps[1]), self._steps[1])
             self._print()
 
     def finish(self, oid: int) -> None:
-        """This table's rows have passed."""
+        """Counts the rows of this table as copied."""
         with self._lock:
             self._done.add(oid)
             self._print()
 
     def report_copied_bytes(self, copied: dict[int, int]) -> None:
-        """Tables that are being copied: oid → bytes so far, as text."""
+        """Sets the progress of the tables that are being copied. `copied`: oid → bytes of COPY text so far."""
         with self._lock:
             self._copied_bytes = copied
             self._print()
 
     def report_activity(self, number: int) -> None:
-        """A sign of life that is no share of the whole."""
+        """Reports that something moves whose share of the whole is not known. `number` must change each time."""
         with self._lock:
             self._activity = number
             self._print()
 
     def _passed(self) -> int:
-        """Bytes of the tables that passed, and of those under way: text is longer, so never more than 95 %."""
+        """Bytes of all copied tables. A table that is being copied counts at most 95 %, because COPY text is longer."""
         done = sum(self._sizes.get(oid, 0) for oid in self._done)
         return done + sum(
             min(copied, self._sizes.get(oid, 0) * 95 // 100)
@@ -147,21 +147,21 @@ class ProgressMeter:
 
 
 def _count_bytes(stage: Stage, passed: int, total: int) -> int:
-    """By a dump, a byte counts half when it is dumped and half when it is restored."""
+    """A dump copies each byte twice: it counts half when it is dumped and half when it is restored."""
     if stage is Stage.COPY:
         return passed
     return passed // 2 + (total // 2 if stage is Stage.ROWS else 0)
 
 
 class FileProgressMeter(ProgressMeter):
-    """Of a dump file: how many bytes of it have come is all that can be known while it comes."""
+    """Measures a dump file, of which only the bytes that were received are known."""
 
     def __init__(self, reporter: Reporter, size: int | None, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(reporter, clock)
         self._size, self._taken = size, 0
 
     def receive(self, taken: int) -> None:
-        """Bytes of the file so far."""
+        """Sets the bytes of the file that were received."""
         with self._lock:
             self._taken = taken
             self._print()

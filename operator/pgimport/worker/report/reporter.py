@@ -1,4 +1,4 @@
-"""What the worker says on stdout: JSON lines, `{"log": …}`, `{"progress": …}` or `{"plan": …}`, without any secret."""
+"""Writes the worker's JSON lines, `{"log": …}`, `{"progress": …}` or `{"plan": …}`, without secrets."""
 
 import json
 import re
@@ -15,8 +15,8 @@ from pgimport.model.status import Progress
 
 HIDDEN = "***"
 _URL_CREDENTIALS = re.compile(r"(postgres(?:ql)?://)[^\s@/]*@")
-# A secret this short would take words apart if it were replaced inside of them.
-_SHORT = 4
+# A shorter secret is replaced only where it is a whole word, because it may occur inside of other words.
+_SHORTEST_IN_WORDS = 4
 
 
 def utc_now() -> datetime:
@@ -24,43 +24,45 @@ def utc_now() -> datetime:
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:
-    """`text` without the secrets, in any spelling they have in a URL; credentials of any URL go too."""
-    spellings = {form for secret in secrets if secret for form in (secret, quote(secret, safe=""), quote_plus(secret))}
-    for form in sorted(spellings, key=len, reverse=True):
-        if len(form) >= _SHORT:
-            text = text.replace(form, HIDDEN)
+    """Removes the secrets from `text`, in each spelling that a URL may have, and the credentials of every URL."""
+    spellings = {
+        spelling for secret in secrets if secret for spelling in (secret, quote(secret, safe=""), quote_plus(secret))
+    }
+    for spelling in sorted(spellings, key=len, reverse=True):
+        if len(spelling) >= _SHORTEST_IN_WORDS:
+            text = text.replace(spelling, HIDDEN)
         else:
-            text = re.sub(rf"(?<!\w){re.escape(form)}(?!\w)", HIDDEN, text)
+            text = re.sub(rf"(?<!\w){re.escape(spelling)}(?!\w)", HIDDEN, text)
     return _URL_CREDENTIALS.sub(rf"\1{HIDDEN}@", text)
 
 
 class Reporter:
-    """The one place that writes to stdout; remembers what was said last."""
+    """Writes all lines, and remembers the last ones for the result. Safe to use from several threads."""
 
     def __init__(self, stream: TextIO, now: Callable[[], datetime] = utc_now) -> None:
         self._stream = stream
         self._now = now
         self._secrets: set[str] = set()
         self._lock = threading.Lock()
-        self._said: deque[str] = deque(maxlen=40)
-        self._heard: deque[str] = deque(maxlen=60)
+        self._messages: deque[str] = deque(maxlen=40)
+        self._client_lines: deque[str] = deque(maxlen=60)
 
     def hide(self, *secrets: str | None) -> None:
-        """From now on these never appear."""
+        """Adds secrets that no later line may contain."""
         self._secrets.update(secret for secret in secrets if secret)
 
     def redact(self, text: str) -> str:
         return redact(text, self._secrets)
 
     def log(self, message: str, level: str = "info", **fields: Any) -> None:
-        """One line for a person; `fields` are plain JSON."""
-        said = self.redact(message)
-        self._said.append(said)
-        entry = {"at": format_time(self._now()), "level": level, "message": said}
+        """Writes one message. `fields` are added to the line as they are, but for secrets."""
+        text = self.redact(message)
+        self._messages.append(text)
+        entry = {"at": format_time(self._now()), "level": level, "message": text}
         self._write({"log": {**entry, **{name: self._redacted(value) for name, value in fields.items()}}})
 
     def _redacted(self, value: Any) -> Any:
-        """Texts alone: a password may look like a number or like `true`."""
+        """Redacts texts only: a password may look like a number or like `true`."""
         if isinstance(value, str):
             return self.redact(value)
         if isinstance(value, list):
@@ -70,7 +72,7 @@ class Reporter:
         return value
 
     def plan(self, lines: list[str]) -> None:
-        """What would be done, in words."""
+        """Writes the steps that an import would run."""
         self._write({"plan": [self.redact(line) for line in lines]})
 
     def progress(self, progress: Progress) -> None:
@@ -78,17 +80,17 @@ class Reporter:
         self._write({"progress": stamped.to_json()})
 
     def tail(self) -> str:
-        """The last lines that were logged, within what may travel."""
-        return "\n".join(self._said)[-TAIL_LIMIT:]
+        """Returns the last messages, up to TAIL_LIMIT characters."""
+        return "\n".join(self._messages)[-TAIL_LIMIT:]
 
     def log_client_line(self, line: str) -> None:
-        """A line that a client wrote to its stderr."""
-        self._heard.append(self.redact(line))
-        self._write({"log": {"at": format_time(self._now()), "level": "client", "message": self._heard[-1]}})
+        """Writes a line that a client program wrote to stderr."""
+        self._client_lines.append(self.redact(line))
+        self._write({"log": {"at": format_time(self._now()), "level": "client", "message": self._client_lines[-1]}})
 
     def client_tail(self) -> str:
-        """The last lines of the clients, within what may travel."""
-        return "\n".join(self._heard)[-TAIL_LIMIT:]
+        """Returns the last lines of the client programs, up to TAIL_LIMIT characters."""
+        return "\n".join(self._client_lines)[-TAIL_LIMIT:]
 
     def _write(self, line: dict[str, Any]) -> None:
         with self._lock:

@@ -1,4 +1,4 @@
-"""One view of the source for everything: an exported snapshot, held with locks until the copy is verified."""
+"""Exports a snapshot of the source and holds it, with a lock on every table, until the source is released."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ from pgimport.worker.scope.live_scope import SourceScope, read_scope
 BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 LOCKS_PER_STATEMENT = 300
 SEQUENCES_PER_STATEMENT = 200
-TRIES = 3  # a table rewritten between snapshot and lock: a new snapshot sees it whole
+TRIES = 3  # of a new snapshot, if a table was rewritten between snapshot and lock
 NAMES_IN_A_MESSAGE = 5
 
 
@@ -31,7 +31,7 @@ class Table:
     name: str
     partitioned: bool
     bytes: int
-    counted_as: int | None  # the root that it must be counted through
+    counted_as: int | None  # oid of the root through which its rows must be counted
     readable: bool
 
     @property
@@ -45,7 +45,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Sequence:
-    """A sequence and where it stood, once, after the snapshot."""
+    """A sequence with its value, which was read after the snapshot."""
 
     schema: str
     name: str
@@ -55,7 +55,7 @@ class Sequence:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What the holder's connection sees and keeps from changing its shape."""
+    """An exported snapshot with all that it shows of the scope. `connection` holds it and the locks."""
 
     connection: Connection
     id: str
@@ -66,26 +66,26 @@ class Snapshot:
 
     @property
     def copied(self) -> tuple[Table, ...]:
-        """Tables with rows of their own."""
+        """The tables whose rows are copied."""
         return tuple(table for table in self.tables if not table.partitioned and table.oid not in self.scope.rowless)
 
 
 @contextmanager
 def hold_snapshot(endpoint: Endpoint, order: Order) -> Iterator[Snapshot]:
-    """Locks and snapshot for the length of the block. Raises Stopped."""
+    """Holds locks and snapshot until the block ends. Raises ImportStopped."""
     connection = open_source_connection(endpoint)
     try:
         try:
             scope = read_scope(connection, order, endpoint)
         except psycopg.Error as error:
-            raise ImportStopped(translate_source_error(error, "what is meant of it was listed")) from error
+            raise ImportStopped(translate_source_error(error, "its scope was read")) from error
         yield take_snapshot(connection, scope)
     finally:
         connection.close()
 
 
 def take_snapshot(connection: Connection, scope: SourceScope) -> Snapshot:
-    """Begin, lock, look again; once more from the start where a table was rewritten in between. Raises Stopped."""
+    """Takes a snapshot and locks its tables. Starts again if a table was rewritten in between. Raises ImportStopped."""
     try:
         for _ in range(TRIES):
             snapshot_id, tables = begin_snapshot(connection, scope)
@@ -109,22 +109,22 @@ def take_snapshot(connection: Connection, scope: SourceScope) -> Snapshot:
 
 
 def begin_snapshot(connection: Connection, scope: SourceScope) -> tuple[str, tuple[Table, ...]]:
-    """Export a snapshot; list what it shows. Raises Stopped where something cannot be read."""
-    begun = connection.execute(f"{BEGIN}; SELECT pg_catalog.pg_export_snapshot()")
-    begun.nextset()  # of the two results the second
-    row = begun.fetchone()
+    """Exports a snapshot and returns its id and tables. Raises ImportStopped if a table cannot be read."""
+    cursor = connection.execute(f"{BEGIN}; SELECT pg_catalog.pg_export_snapshot()")
+    cursor.nextset()  # BEGIN's result comes first
+    row = cursor.fetchone()
     tables = tuple(
         Table(oid, schema, name, kind == "p", size, counted_as, readable)
         for oid, schema, name, kind, size, counted_as, readable in connection.execute(read_query("scope/tables"))
         if not scope.excludes(oid)
     )
-    if closed := [table.title for table in tables if not table.readable]:
-        raise ImportStopped(_denied(connection.info.user, "table", "TABLE", closed))
+    if unreadable := [table.title for table in tables if not table.readable]:
+        raise ImportStopped(_build_permission_failure(connection.info.user, "table", "TABLE", unreadable))
     return str(row[0] if row else ""), tables
 
 
 def lock_tables(connection: Connection, tables: tuple[Table, ...]) -> None:
-    """ACCESS SHARE on every table: no DDL and no TRUNCATE until the end. Raises psycopg.Error."""
+    """Takes ACCESS SHARE on every table, which keeps out DDL and TRUNCATE. Raises psycopg.Error."""
     for begin in range(0, len(tables), LOCKS_PER_STATEMENT):
         batch = tables[begin : begin + LOCKS_PER_STATEMENT]
         names = sql.SQL(", ").join(sql.SQL("ONLY {}").format(table.identifier) for table in batch)
@@ -132,20 +132,20 @@ def lock_tables(connection: Connection, tables: tuple[Table, ...]) -> None:
 
 
 def read_rewritten(connection: Connection, tables: tuple[Table, ...]) -> list[str]:
-    """Tables that the snapshot would read as empty, because they were rewritten before they were locked."""
+    """Returns the tables that were rewritten before they were locked: the snapshot would read them as empty."""
     oids = [table.oid for table in tables]
     return [f"{schema}.{name}" for schema, name in connection.execute(read_query("scope/rewritten_tables"), [oids])]
 
 
 def read_sequences(connection: Connection, scope: SourceScope) -> tuple[Sequence, ...]:
-    """Where every sequence stands, read from itself: pg_sequences hides what setval(…, false) wrote."""
-    listed = connection.execute(read_query("scope/sequences")).fetchall()
-    found = [row[:3] for row in listed if not scope.excludes(row[3])]
-    if closed := [f"{schema}.{name}" for schema, name, readable in found if not readable]:
-        raise ImportStopped(_denied(connection.info.user, "sequence", "SEQUENCE", closed))
+    """Returns all sequences with the values that they hold: pg_sequences hides what setval(…, false) wrote."""
+    rows = connection.execute(read_query("scope/sequences")).fetchall()
+    names = [row[:3] for row in rows if not scope.excludes(row[3])]
+    if unreadable := [f"{schema}.{name}" for schema, name, readable in names if not readable]:
+        raise ImportStopped(_build_permission_failure(connection.info.user, "sequence", "SEQUENCE", unreadable))
     values: list[Sequence] = []
-    for begin in range(0, len(found), SEQUENCES_PER_STATEMENT):
-        batch = found[begin : begin + SEQUENCES_PER_STATEMENT]
+    for begin in range(0, len(names), SEQUENCES_PER_STATEMENT):
+        batch = names[begin : begin + SEQUENCES_PER_STATEMENT]
         statement = sql.SQL(" UNION ALL ").join(
             sql.SQL("SELECT {}::text, {}::text, last_value, is_called FROM {}").format(
                 sql.Literal(schema), sql.Literal(name), sql.Identifier(schema, name)
@@ -161,9 +161,9 @@ def _names(titles: list[str]) -> str:
     return ", ".join(titles[:NAMES_IN_A_MESSAGE]) + (f" and {more} more" if more > 0 else "")
 
 
-def _denied(user: str, what: str, keyword: str, titles: list[str]) -> Failure:
+def _build_permission_failure(user: str, noun: str, keyword: str, titles: list[str]) -> Failure:
     schema, _, name = titles[0].partition(".")
-    count = f"{len(titles)} {what}s" if len(titles) > 1 else f"the {what}"
+    count = f"{len(titles)} {noun}s" if len(titles) > 1 else f"the {noun}"
     return Failure(
         Reason.SOURCE_PERMISSION_DENIED,
         f'the source\'s user {user} cannot read {count} {_names(titles)}: GRANT USAGE ON SCHEMA "{schema}" TO "{user}";'

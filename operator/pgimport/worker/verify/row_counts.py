@@ -1,8 +1,8 @@
-"""Rows of every table at both ends, counted in parallel: the source through the held snapshot, where COPY has not told.
+"""Counts the rows of every table at both ends, in parallel.
 
-A digest is the sum of the hashes of all rows, each in its text form: the servers reckon it themselves, no row travels
-for it, and neither the rows' order nor the partition that one lies in matters. 64 bits find an accident, not an enemy;
-but the copy's only source is the one that it is compared with.
+The source is counted through the held snapshot, unless COPY has told its counts. A digest is the sum of the hashes of
+all rows in text form. Each server computes its own, so no row travels, and neither the order of the rows nor their
+partition matters. 64 bits find an accident, not a forgery; the copy's only source is the one that it is compared with.
 """
 
 import queue
@@ -24,11 +24,11 @@ from pgimport.worker.scope.snapshot import BEGIN, Table
 
 ROWS = sql.SQL("SELECT pg_catalog.count(*) FROM {}{}")
 ROWS_AND_DIGEST = sql.SQL(
-    "SELECT pg_catalog.count(*), pg_catalog.sum(pg_catalog.hashtextextended(ROW(one.*)::pg_catalog.text, 0))"
-    " FROM {}{} AS one"
+    "SELECT pg_catalog.count(*), pg_catalog.sum(pg_catalog.hashtextextended(ROW(t.*)::pg_catalog.text, 0))"
+    " FROM {}{} AS t"
 )
-# What session.sql does not set, for nothing but a digest depends on it.
-_ALIKE = (
+# Settings that change the text of rows, and so digests.
+_TEXT_SETTINGS = (
     "SELECT pg_catalog.set_config('timezone', 'UTC', false), pg_catalog.set_config('lc_monetary', 'C', false),"
     " pg_catalog.set_config('bytea_output', 'hex', false)"
 )
@@ -38,7 +38,7 @@ Row = tuple[Any, ...] | None
 
 
 def plan_counts(tables: tuple[Table, ...]) -> list[tuple[Table, bool]]:
-    """Each table once, with whether its own rows alone count; partitions that must be are counted as their root."""
+    """Returns each table once, with True if only its own rows count. Some partitions are counted through their root."""
     by_oid = {table.oid: table for table in tables}
     roots = {table.counted_as for table in tables if table.counted_as is not None}
     own = [(table, True) for table in tables if not table.partitioned and table.counted_as is None]
@@ -52,51 +52,56 @@ def count_rows(
     jobs: int,
     count: sql.SQL,
     step: Callable[[], None],
-    told: Mapping[int, int] | None = None,
+    source_counts: Mapping[int, int] | None = None,
 ) -> list[TableDifference]:
-    """ROWS, or ROWS_AND_DIGEST, of every table, equal or not, in the order they were counted. Raises Stopped.
+    """Runs `count`, ROWS or ROWS_AND_DIGEST, on every table and returns all results. Raises ImportStopped.
 
-    `ends`: source and shadow. `told`: oid → rows, of every table; then the source is not asked again for them.
+    `ends`: source and shadow. `source_counts`: oid → rows of every table, if they are known already. `step` is called
+    after each table.
     """
     source, shadow = ends
-    known = _sum_up(tables, told) if told is not None and count is ROWS else None
-    waiting: queue.SimpleQueue[tuple[Table, bool]] = queue.SimpleQueue()
+    known = _add_up_partitions(tables, source_counts) if source_counts is not None and count is ROWS else None
+    remaining: queue.SimpleQueue[tuple[Table, bool]] = queue.SimpleQueue()
     planned = plan_counts(tables)
     for item in planned:
-        waiting.put(item)
-    counted: list[TableDifference] = []
+        remaining.put(item)
+    results: list[TableDifference] = []
     failed = threading.Event()
 
-    def work() -> None:
+    def count_remaining() -> None:
         try:
             with (
-                closing(_open_on_snapshot(source, snapshot)) if known is None else nullcontext() as origin,
-                shadow.own_session("its rows were counted") as copy,
+                closing(_open_on_snapshot(source, snapshot)) if known is None else nullcontext() as source_session,
+                shadow.own_session("its rows were counted") as shadow_session,
             ):
-                copy.execute(_ALIKE)
+                shadow_session.execute(_TEXT_SETTINGS)
                 while not failed.is_set():
                     try:
-                        table, own = waiting.get_nowait()
+                        table, own_rows_only = remaining.get_nowait()
                     except queue.Empty:
                         return
-                    statement = count.format(sql.SQL("ONLY " if own else ""), table.identifier)
-                    at_source = _count_source(table, statement, origin) if origin else ((known or {})[table.oid],)
-                    counted.append(_compare(table, statement, at_source, copy))
+                    statement = count.format(sql.SQL("ONLY " if own_rows_only else ""), table.identifier)
+                    source_row = (
+                        _count_source(table, statement, source_session)
+                        if source_session
+                        else ((known or {})[table.oid],)
+                    )
+                    results.append(_compare(table, statement, source_row, shadow_session))
                     step()
         except BaseException:
             failed.set()
             raise
 
     with ThreadPoolExecutor(max(1, min(jobs, len(planned)))) as pool:
-        for future in [pool.submit(work) for _ in range(min(jobs, len(planned)))]:
+        for future in [pool.submit(count_remaining) for _ in range(min(jobs, len(planned)))]:
             future.result()
-    return counted
+    return results
 
 
 def _open_on_snapshot(source: Endpoint, snapshot: str) -> Connection:
     connection = open_source_connection(source)
     try:
-        connection.execute(_ALIKE)
+        connection.execute(_TEXT_SETTINGS)
         connection.execute(BEGIN)
         connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(snapshot)))
     except psycopg.Error as error:
@@ -105,42 +110,42 @@ def _open_on_snapshot(source: Endpoint, snapshot: str) -> Connection:
     return connection
 
 
-def _sum_up(tables: tuple[Table, ...], told: Mapping[int, int]) -> dict[int, int]:
-    """Rows of a root that others are counted through are those of all its partitions."""
-    known = dict(told)
+def _add_up_partitions(tables: tuple[Table, ...], counts: Mapping[int, int]) -> dict[int, int]:
+    """Adds the counts of roots through which partitions are counted. Pure."""
+    known = dict(counts)
     for table in tables:
         if table.counted_as is not None and not table.partitioned:
-            known[table.counted_as] = known.get(table.counted_as, 0) + told[table.oid]
+            known[table.counted_as] = known.get(table.counted_as, 0) + counts[table.oid]
     return known
 
 
-def _count_source(table: Table, statement: sql.Composed, origin: Connection) -> Row:
+def _count_source(table: Table, statement: sql.Composed, source_session: Connection) -> Row:
     try:
-        return origin.execute(statement).fetchone()
+        return source_session.execute(statement).fetchone()
     except psycopg.Error as error:
-        raise ImportStopped(translate_source_error(error, _doing(table))) from error
+        raise ImportStopped(translate_source_error(error, _describe_count(table))) from error
 
 
-def _doing(table: Table) -> str:
+def _describe_count(table: Table) -> str:
     return f"the rows of {table.title} were counted"
 
 
-def _compare(table: Table, statement: sql.Composed, at_source: Row, copy: Connection) -> TableDifference:
+def _compare(table: Table, statement: sql.Composed, source_row: Row, shadow_session: Connection) -> TableDifference:
     try:
-        in_copy = copy.execute(statement).fetchone()
+        shadow_row = shadow_session.execute(statement).fetchone()
     except psycopg.errors.UndefinedTable:
-        in_copy = None
+        shadow_row = None
     except psycopg.Error as error:
-        raise ImportStopped(translate_target_error(error, _doing(table))) from error
+        raise ImportStopped(translate_target_error(error, _describe_count(table))) from error
     return TableDifference(
         table=table.title,
-        source_rows=at_source[0] if at_source else None,
-        target_rows=in_copy[0] if in_copy else None,
-        source_digest=_digest(at_source),
-        target_digest=_digest(in_copy),
+        source_rows=source_row[0] if source_row else None,
+        target_rows=shadow_row[0] if shadow_row else None,
+        source_digest=_get_digest(source_row),
+        target_digest=_get_digest(shadow_row),
     )
 
 
-def _digest(row: Row) -> str | None:
-    """None also of no rows."""
+def _get_digest(row: Row) -> str | None:
+    """Returns None without a digest, and for a table without rows."""
     return str(row[1]) if row is not None and len(row) > 1 and row[1] is not None else None

@@ -115,7 +115,7 @@ def test_without_its_snapshot_a_cut_stream_ends_the_import(bench: Bench, long: s
     (result,) = results
     assert result.failure is not None
     assert result.failure.reason is Reason.SOURCE_UNREACHABLE
-    assert "the source forgot the snapshot" in result.failure.message
+    assert "the source has lost the snapshot" in result.failure.message
 
 
 @pytest.mark.thorough

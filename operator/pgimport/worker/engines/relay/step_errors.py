@@ -14,7 +14,7 @@ from pgimport.model.errors import PgimportError
 from pgimport.model.reasons import Failure, Reason
 from pgimport.worker.postgres.endpoints import Endpoint
 from pgimport.worker.postgres.errors import (
-    FORGOTTEN,
+    SNAPSHOT_LOST,
     translate_connect_error,
     translate_source_error,
     translate_target_error,
@@ -59,7 +59,7 @@ def build_snapshot_failure(error: BaseException, action: str) -> StepFailed:
     told = convert_to_psycopg(error)
     if told.sqlstate not in _NO_SNAPSHOT:
         return StepFailed(translate_source_error(told, action), told)
-    return StepFailed(Failure(Reason.SOURCE_UNREACHABLE, FORGOTTEN), told)
+    return StepFailed(Failure(Reason.SOURCE_UNREACHABLE, SNAPSHOT_LOST), told)
 
 
 def convert_to_psycopg(error: BaseException) -> psycopg.Error:
