@@ -25,9 +25,9 @@ class StructureItem(NamedTuple):
 
     @property
     def title(self) -> str:
-        """`index public.orders: orders_pkey`."""
-        address = f"{self.schema}.{self.relation}" if self.relation else self.schema
-        return f"{self.kind} {address}" + (f": {self.name}" if self.name else "")
+        """Kind and name for messages, as in `index public.orders: orders_pkey`."""
+        relation = f"{self.schema}.{self.relation}" if self.relation else self.schema
+        return f"{self.kind} {relation}" + (f": {self.name}" if self.name else "")
 
 
 class StructureComparison(NamedTuple):
