@@ -72,8 +72,10 @@ def distributions(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(ROOT / name, sources)
     subprocess.run(
         [sys.executable, "-m", "build", "--no-isolation", "--outdir", output, sources],
-        check=True, capture_output=True, timeout=TIMEOUT,
-    )  # fmt: skip
+        check=True,
+        capture_output=True,
+        timeout=TIMEOUT,
+    )
     return output
 
 

@@ -101,13 +101,12 @@ def test_a_program_of_an_extra_names_the_extra(
 @pytest.mark.parametrize(
     ("extra", "modules", "absent"),
     [
-        ("operator", ["pgimport.handlers", "pgimport.generate", "pgimport.cli"],
-         {"fastapi", "obstore"}),
+        ("operator", ["pgimport.handlers", "pgimport.generate", "pgimport.cli"], {"fastapi", "obstore"}),
         ("api", ["pgimport.api"], {"kopf", "obstore"}),
         ("s3", ["pgimport.store.s3_store"], {"kopf", "kubernetes", "fastapi"}),
     ],
     ids=["operator", "api", "s3"],
-)  # fmt: skip
+)
 def test_an_extra_has_all_packages_of_its_programs(
     install: Install, extra: str, modules: list[str], absent: set[str]
 ) -> None:
@@ -118,10 +117,14 @@ def test_an_extra_has_all_packages_of_its_programs(
 
 def test_an_s3_store_names_its_extra(install: Install) -> None:
     ended = install("operator").run(
-        "-m", "pgimport", "operator",
-        PGIMPORT_NAMESPACE="system", PGIMPORT_WORKER_IMAGES='{"17": "worker"}',
+        "-m",
+        "pgimport",
+        "operator",
+        PGIMPORT_NAMESPACE="system",
+        PGIMPORT_WORKER_IMAGES='{"17": "worker"}',
         PGIMPORT_UPLOADS='{"store": "s3", "bucket": "b", "endpoint": "http://127.0.0.1:9"}',
-        AWS_ACCESS_KEY_ID="a", AWS_SECRET_ACCESS_KEY="b",
-    )  # fmt: skip
+        AWS_ACCESS_KEY_ID="a",
+        AWS_SECRET_ACCESS_KEY="b",
+    )
     assert ended.returncode == 78, ended.stderr
     assert "Run `pip install 'pgimport[s3]'`.\n" in ended.stderr
