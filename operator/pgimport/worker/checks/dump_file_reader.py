@@ -62,7 +62,7 @@ def _read_contents(order: Order, source: FileLocation, download: Download, strea
     for member in walk_members(stream):
         if member.name == TOC_FILE:
             header, entries = parse_table_of_contents(member.read)
-            kind = "tar" if member.path == TOC_FILE and stream.given <= CHUNK * 4 else "directory"
+            kind = "tar" if member.path == TOC_FILE and stream.bytes_unpacked <= CHUNK * 4 else "directory"
             return _of_archive(order, source, file.model_copy(update={"format": kind}), header, entries)
     raise corrupt(f"the tar holds no {TOC_FILE}: it is neither a tar archive nor a directory of pg_dump")
 
@@ -151,7 +151,7 @@ def _of_plain(source: FileLocation, file: DumpFileInfo, stream: DumpStream) -> F
     lexer, extensions, left = PlainSqlLexer(stream), [], []
     encoding, codec = "UTF8", UTF8
     for item in lexer.items():
-        if isinstance(item, CopyRows) or stream.given > PLAIN_HEAD:
+        if isinstance(item, CopyRows) or stream.bytes_unpacked > PLAIN_HEAD:
             break
         if isinstance(item, PsqlCommand):
             continue
@@ -162,8 +162,8 @@ def _of_plain(source: FileLocation, file: DumpFileInfo, stream: DumpStream) -> F
             quoted = item.text.split(b"'")
             encoding = quoted[1].decode("ascii", "replace") if len(quoted) > 1 else encoding
             codec = find_codec(encoding)
-        elif (verdict := judge_statement(item.text, 99, {"public"}, None, codec)).left is not None:
-            left.append(verdict.left)
+        elif (verdict := judge_statement(item.text, 99, {"public"}, None, codec)).skipped is not None:
+            left.append(verdict.skipped)
     head = b"\n".join(lexer.comments)
     version, client = _DUMPED_FROM.search(head), _DUMPED_BY.search(head)
     if version is None:

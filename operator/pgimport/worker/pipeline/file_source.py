@@ -48,7 +48,7 @@ class FileSource:
             meter = FileProgressMeter(self._run.reporter, download.length)
             run = replace(self._run, meter=meter)
             meter.begin(Stage.ROWS)
-            with PeriodicCall(lambda: meter.receive(download.taken)):
+            with PeriodicCall(lambda: meter.receive(download.bytes_read)):
                 match dump_format:
                     case DumpFormat.CUSTOM:
                         self._content = restore_custom(run, self._pg_restore, stream, download, exclusions)
@@ -56,7 +56,7 @@ class FileSource:
                         self._content = restore_tar(run, self._pg_restore, stream, download, exclusions)
                     case DumpFormat.PLAIN:
                         self._content = restore_plain(run, stream, download, exclusions)
-            meter.receive(download.taken)
+            meter.receive(download.bytes_read)
         self._run = run
         return Copied(skipped=self._content.skipped)
 

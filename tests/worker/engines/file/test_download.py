@@ -50,7 +50,7 @@ def read_all(source: FileLocation, limit: int | None = None) -> tuple[bytes, str
     with open_download(source, limit) as download:
         while chunk := download.read(10_000):
             found += chunk
-        assert download.taken == len(found)
+        assert download.bytes_read == len(found)
         assert download.ended
         return found, download.sha256, download.length
 

@@ -125,8 +125,8 @@ class DumpStream:
         self._limit = limit
         self._buffer = bytearray()
         self._ended = False
-        self.taken = 0  # bytes of the file as it is
-        self.given = 0  # bytes that came out of it
+        self.bytes_read = 0  # bytes of the file as it is
+        self.bytes_unpacked = 0  # bytes that came out of it
         first = self._take(CHUNK)
         self.compression: Compression = "none"
         self._decoder: Decoder | None = None
@@ -157,7 +157,7 @@ class DumpStream:
 
     def _take(self, count: int) -> bytes:
         found = self._reader.read(count)
-        self.taken += len(found)
+        self.bytes_read += len(found)
         return found
 
     def _fill(self, count: int) -> None:
@@ -168,7 +168,7 @@ class DumpStream:
             data = self._take(CHUNK)
             if not data:
                 if self._decoder is not None and not self._decoder.whole:
-                    raise corrupt(f"its {self.compression} stream ends in the middle, after {self.taken} bytes")
+                    raise corrupt(f"its {self.compression} stream ends in the middle, after {self.bytes_read} bytes")
                 self._ended = True
             else:
                 self._absorb(data)
@@ -178,22 +178,22 @@ class DumpStream:
             try:
                 data = self._decoder.decode(data, CHUNK)
             except ValueError as error:
-                raise corrupt(f"its {self.compression} stream is broken near byte {self.taken}: {error}") from None
-        self.given += len(data)
+                raise corrupt(f"its {self.compression} stream is broken near byte {self.bytes_read}: {error}") from None
+        self.bytes_unpacked += len(data)
         self._buffer += data
-        if self._limit is not None and self.given > self._limit:
+        if self._limit is not None and self.bytes_unpacked > self._limit:
             raise ImportStopped(
                 Failure(
                     Reason.SOURCE_TOO_LARGE,
                     f"the dump file unpacks to more than {self._limit} bytes, which is more than the plan can hold",
                 )
             )
-        if self._decoder is not None and self.given > max(FREE, MAX_RATIO * self.taken):
+        if self._decoder is not None and self.bytes_unpacked > max(FREE, MAX_RATIO * self.bytes_read):
             raise ImportStopped(
                 Failure(
                     Reason.DUMP_UNSUPPORTED,
                     f"the file unpacks to more than {MAX_RATIO} times its size, as no dump does"
-                    f" ({self.given} bytes out of {self.taken})",
+                    f" ({self.bytes_unpacked} bytes out of {self.bytes_read})",
                 )
             )
 

@@ -23,7 +23,7 @@ class _ForwardingReader:
     def take(self, count: int) -> bytes:
         found = self._stream.read(count)
         if len(found) != count:
-            raise corrupt(f"it ends after {self._stream.taken} bytes, in the middle of its rows")
+            raise corrupt(f"it ends after {self._stream.bytes_read} bytes, in the middle of its rows")
         self._write(found)
         return found
 
@@ -48,7 +48,7 @@ def forward_rows(
     while awaited:
         if not stream.peek(1):
             missing = next(iter(awaited.values()))
-            raise corrupt(f"it ends after {stream.taken} bytes, before {missing.title}")
+            raise corrupt(f"it ends after {stream.bytes_read} bytes, before {missing.title}")
         kind, dump_id = passing.take(1)[0], passing.integer()
         entry = awaited.pop(dump_id, None)
         if entry is None:

@@ -37,7 +37,7 @@ class Download:
     limit: int | None  # bytes
     length: int | None  # as the server tells it
     _response: http.client.HTTPResponse = field(repr=False)
-    taken: int = 0
+    bytes_read: int = 0
     _hash: "hashlib._Hash" = field(default_factory=hashlib.sha256, repr=False)
     ended: bool = False
 
@@ -52,12 +52,12 @@ class Download:
             found = self._response.read(count)
         except (OSError, http.client.HTTPException) as error:
             raise ImportStopped(_cut_off(self, _why(error))) from error
-        self.taken += len(found)
+        self.bytes_read += len(found)
         self._hash.update(found)
-        if self.limit is not None and self.taken > self.limit:
+        if self.limit is not None and self.bytes_read > self.limit:
             raise ImportStopped(_too_large(self.source, None, self.limit))
         if not found and count > 0:
-            if self.length is not None and self.taken < self.length:
+            if self.length is not None and self.bytes_read < self.length:
                 raise ImportStopped(_cut_off(self, "the connection was closed"))
             self.ended = True
         return found
@@ -194,7 +194,7 @@ def _cut_off(download: Download, why: str) -> Failure:
     of = f" of {download.length}" if download.length is not None else ""
     return Failure(
         Reason.SOURCE_UNREACHABLE,
-        f"the dump file from {download.source.address} ended after {download.taken}{of} bytes: {why}",
+        f"the dump file from {download.source.address} ended after {download.bytes_read}{of} bytes: {why}",
     )
 
 

@@ -11,7 +11,7 @@ from pgimport.worker.engines.file.download import Download
 from pgimport.worker.engines.file.plain_sql_lexer import CopyRows, PlainSqlLexer, PsqlCommand, SqlStatement
 from pgimport.worker.engines.file.psql import PsqlInput, run_psql
 from pgimport.worker.engines.file.restored_content import RestoredContent, find_copy_target
-from pgimport.worker.engines.file.statement_rules import HEAD, RestoreTime, is_about, judge_statement
+from pgimport.worker.engines.file.statement_rules import HEAD, RestoreTime, is_comment_on, judge_statement
 from pgimport.worker.engines.file.whole_file import read_to_the_end
 from pgimport.worker.postgres.encodings import UTF8, find_client_encoding_codec
 from pgimport.worker.postgres.errors import ImportStopped
@@ -91,10 +91,10 @@ def _write_statements(
         verdict = judge_statement(
             item.text, target_major, exclusions.present_schemas, exclusions.target_roles or (), codec
         )
-        if verdict.left is not None:
-            content.skipped.append(verdict.left)
-        if verdict.refresh is not None:
-            content.populated_views.add(_find_refreshed_view(verdict.refresh))
+        if verdict.skipped is not None:
+            content.skipped.append(verdict.skipped)
+        if verdict.refresh_statement is not None:
+            content.populated_views.add(_find_refreshed_view(verdict.refresh_statement))
         if verdict.when is RestoreTime.NOW and not _is_comment_on_skipped(item, content, codec):
             psql_input.write(item.text + b"\n", item.line)
             copied_table = _find_copied_table(item, codec)
@@ -123,7 +123,7 @@ def _check_command(item: PsqlCommand, token: bytes | None) -> bytes:
 def _is_comment_on_skipped(item: SqlStatement, content: RestoredContent, codec: str) -> bool:
     if not content.skipped or not item.text.startswith(b"COMMENT ON "):
         return False
-    return is_about(item.text[:HEAD].decode(codec, "replace"), {one.object for one in content.skipped})
+    return is_comment_on(item.text[:HEAD].decode(codec, "replace"), {one.object for one in content.skipped})
 
 
 def _find_copied_table(item: SqlStatement, codec: str) -> tuple[str, str] | None:

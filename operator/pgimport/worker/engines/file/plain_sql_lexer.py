@@ -92,7 +92,9 @@ class PlainSqlLexer:
             if _COPY.match(statement):
                 yield from self._rows(line)
         if not self.complete:
-            raise corrupt(f"it ends after {self._stream.given} bytes without pg_dump's closing line: it is not whole")
+            raise corrupt(
+                f"it ends after {self._stream.bytes_unpacked} bytes without pg_dump's closing line: it is not whole"
+            )
 
     def _more(self) -> bool:
         if self._ended:

@@ -75,7 +75,7 @@ class PsqlInput:
         self._write(text)
         self._line += text.count(b"\n") if newlines is None else newlines
 
-    def line_of(self, ours: int | None) -> int | None:
+    def find_dump_line(self, ours: int | None) -> int | None:
         if ours is None:
             return None
         at = bisect_right(self._ours, ours) - 1
@@ -109,4 +109,4 @@ def run_psql(run: ImportRun, write_input: Callable[[PsqlInput], None]) -> None:
     exit_code = run.processes.run_with_input(arguments, environ, handle_line, write_restricted_input)
     passfile.unlink(missing_ok=True)
     if exit_code != 0:
-        raise ImportStopped(errors.to_failure(exit_code, inputs[0].line_of(errors.line) if inputs else None))
+        raise ImportStopped(errors.to_failure(exit_code, inputs[0].find_dump_line(errors.line) if inputs else None))

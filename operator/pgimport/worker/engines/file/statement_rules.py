@@ -54,11 +54,11 @@ class RestoreTime(Enum):
 
 @dataclass(frozen=True, slots=True)
 class StatementVerdict:
-    """`left` is worth telling; `refresh` is a materialised view to be filled later."""
+    """`skipped` is worth telling; `refresh_statement` is a materialised view to be filled later."""
 
     when: RestoreTime
-    left: SkippedObject | None = None
-    refresh: str | None = None
+    skipped: SkippedObject | None = None
+    refresh_statement: str | None = None
 
 
 _NOW, _LAST, _NEVER = (
@@ -93,7 +93,7 @@ def judge_statement(
         case ["comment", "on", "schema", name, *_] if name in present:
             return _NEVER
         case ["refresh", "materialized", "view", *_]:
-            return StatementVerdict(RestoreTime.NEVER, refresh=definition.strip().rstrip(";"))
+            return StatementVerdict(RestoreTime.NEVER, refresh_statement=definition.strip().rstrip(";"))
         case ["comment", "on", "policy", *_]:
             return _LAST
         case ["create", "policy", *_]:
@@ -109,7 +109,7 @@ def judge_statement(
     return _NOW
 
 
-def is_about(definition: str, left: Collection[str]) -> bool:
+def is_comment_on(definition: str, left: Collection[str]) -> bool:
     """Whether it is a comment on one of these (titles), which stay behind, or on a column of one."""
     match parse_tokens(definition):
         case ["comment", "on", "column", *name]:

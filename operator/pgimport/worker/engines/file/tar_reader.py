@@ -27,14 +27,14 @@ class TarMember:
     path: str
     size: int
     _stream: DumpStream
-    left: int = 0
+    remaining: int = 0
 
     def read(self, count: int) -> bytes:
         """Up to so many bytes, none at its end. Raises Stopped."""
-        found = self._stream.read(min(count, self.left))
-        if not found and self.left and count:
-            raise corrupt(f"it ends after {self._stream.taken} bytes, inside of {self.path}")
-        self.left -= len(found)
+        found = self._stream.read(min(count, self.remaining))
+        if not found and self.remaining and count:
+            raise corrupt(f"it ends after {self._stream.bytes_read} bytes, inside of {self.path}")
+        self.remaining -= len(found)
         return found
 
 
@@ -55,7 +55,7 @@ def walk_members(stream: DumpStream) -> Iterator[TarMember]:
         seen.add(path)
         member = TarMember(path.rpartition("/")[2], path, size, stream, size)
         yield member
-        while member.left:
+        while member.remaining:
             member.read(PIECE)
         _skip_padding(stream, size)
     if _read_block(stream) != _ZEROS:
@@ -68,7 +68,7 @@ def walk_members(stream: DumpStream) -> Iterator[TarMember]:
 def _read_block(stream: DumpStream) -> bytes:
     found = stream.read(BLOCK)
     if len(found) != BLOCK:
-        raise corrupt(f"the tar ends after {stream.taken} bytes, before its closing blocks")
+        raise corrupt(f"the tar ends after {stream.bytes_read} bytes, before its closing blocks")
     return found
 
 
@@ -104,7 +104,7 @@ def _text(field: bytes) -> str:
 def _skip_padding(stream: DumpStream, size: int) -> None:
     padding = -size % BLOCK
     if padding and len(stream.read(padding)) != padding:
-        raise corrupt(f"the tar ends after {stream.taken} bytes, before its closing blocks")
+        raise corrupt(f"the tar ends after {stream.bytes_read} bytes, before its closing blocks")
 
 
 def _skip_extended(stream: DumpStream, size: int) -> None:
@@ -112,7 +112,7 @@ def _skip_extended(stream: DumpStream, size: int) -> None:
         raise corrupt("an extended header in the tar is too large")
     found = stream.read(size)
     if len(found) != size:
-        raise corrupt(f"the tar ends after {stream.taken} bytes, before its closing blocks")
+        raise corrupt(f"the tar ends after {stream.bytes_read} bytes, before its closing blocks")
     if b" path=" in found or b" linkpath=" in found or b" size=" in found:
         raise corrupt("the tar renames its files by extended headers: make it with `tar --format=ustar`")
     _skip_padding(stream, size)
