@@ -1,4 +1,4 @@
-"""Pieces between the ends of a stream: all pass, in order, little ones together; neither end waits for ever."""
+"""Chunks in the buffer between the two ends of a stream."""
 
 import asyncio
 
@@ -7,38 +7,39 @@ import pytest
 from pgimport.worker.engines.relay.row_buffer import WAKE_BYTES, RowBuffer
 
 
-async def add_bytes(pieces: list[bytes], limit: int) -> list[bytes]:
-    pipe, passed = RowBuffer(limit), list[bytes]()
+async def write_and_read(chunks: list[bytes], max_bytes: int) -> list[bytes]:
+    """Writes the chunks and returns what the reader gets. Fails if an end waits for more than five seconds."""
+    buffer, received = RowBuffer(max_bytes), list[bytes]()
 
     async def write() -> None:
-        for piece in pieces:
-            await pipe.put(piece)
-        pipe.close()
+        for chunk in chunks:
+            await buffer.put(chunk)
+        buffer.close()
 
     async def read() -> None:
-        async for piece in pipe:
-            passed.append(piece)
+        async for chunk in buffer:
+            received.append(chunk)
             await asyncio.sleep(0)
 
     await asyncio.wait_for(asyncio.gather(write(), read()), 5)
-    return passed
+    return received
 
 
 @pytest.mark.parametrize(
     "sizes",
     [
         pytest.param([], id="nothing"),
-        pytest.param([1] * 10, id="less than a piece"),
-        pytest.param([WAKE_BYTES] * 40, id="pieces"),
-        pytest.param([7, 9 * WAKE_BYTES, 5, 9 * WAKE_BYTES], id="one with no room for it behind a little"),
-        pytest.param([100] * 5000, id="many little ones"),
+        pytest.param([1] * 10, id="less than WAKE_BYTES"),
+        pytest.param([WAKE_BYTES] * 40, id="large chunks"),
+        pytest.param([7, 9 * WAKE_BYTES, 5, 9 * WAKE_BYTES], id="chunk without space behind a small one"),
+        pytest.param([100] * 5000, id="many small chunks"),
     ],
 )
-def test_everything_passes_in_its_order(sizes: list[int]) -> None:
-    pieces = [bytes([number % 256]) * size for number, size in enumerate(sizes)]
-    assert b"".join(asyncio.run(add_bytes(pieces, limit=8 * WAKE_BYTES))) == b"".join(pieces)
+def test_all_bytes_arrive_in_order(sizes: list[int]) -> None:
+    chunks = [bytes([number % 256]) * size for number, size in enumerate(sizes)]
+    assert b"".join(asyncio.run(write_and_read(chunks, max_bytes=8 * WAKE_BYTES))) == b"".join(chunks)
 
 
-def test_little_ones_are_put_together() -> None:
-    passed = asyncio.run(add_bytes([b"x" * 1000] * 1000, limit=8 * WAKE_BYTES))
-    assert min(map(len, passed[:-1])) >= WAKE_BYTES
+def test_small_chunks_are_joined() -> None:
+    received = asyncio.run(write_and_read([b"x" * 1000] * 1000, max_bytes=8 * WAKE_BYTES))
+    assert min(map(len, received[:-1])) >= WAKE_BYTES

@@ -1,6 +1,7 @@
-"""Connections of asyncpg: an endpoint comes in; an open session that means the same at every server goes out.
+"""Connects to servers with asyncpg.
 
-asyncpg gets the host's name, for SNI and `verify-full`; the event loop answers with the one address that was judged.
+asyncpg gets the host name, for SNI and `verify-full`. The event loop resolves that name to the address that the worker
+has checked against the allowed sources, so that a second DNS answer cannot lead elsewhere.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ import asyncpg
 from pgimport.worker.postgres.endpoints import KEEPALIVES, Endpoint
 from pgimport.worker.postgres.queries import read_query
 
-_OPTIONS = {
+_SOCKET_OPTIONS = {
     socket.TCP_KEEPIDLE: KEEPALIVES["keepalives_idle"],
     socket.TCP_KEEPINTVL: KEEPALIVES["keepalives_interval"],
     socket.TCP_KEEPCNT: KEEPALIVES["keepalives_count"],
@@ -23,12 +24,12 @@ _OPTIONS = {
 
 
 class PinnedLoop(asyncio.SelectorEventLoop):
-    """Resolves the hosts that were judged to their addresses, and keeps its connections alive."""
+    """Resolves each (host, port) to the address that was checked, and turns TCP keepalives on."""
 
     def __init__(self, addresses: Mapping[tuple[str, int], str]) -> None:
         super().__init__()
         self._addresses = addresses
-        # A session that was let go complains of what has been told already.
+        # A terminated session reports its error to the loop again, after the step has already failed with it.
         self.set_exception_handler(lambda _loop, _context: None)
 
     async def getaddrinfo(self, host: Any, port: Any, **hints: Any) -> Any:
@@ -36,21 +37,23 @@ class PinnedLoop(asyncio.SelectorEventLoop):
 
     async def create_connection(self, *arguments: Any, **keywords: Any) -> Any:
         transport, protocol = await super().create_connection(*arguments, **keywords)
-        wire = transport.get_extra_info("socket")
-        wire.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for option, value in _OPTIONS.items():
-            wire.setsockopt(socket.IPPROTO_TCP, option, value)
+        transport_socket = transport.get_extra_info("socket")
+        transport_socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in _SOCKET_OPTIONS.items():
+            transport_socket.setsockopt(socket.IPPROTO_TCP, option, value)
         return transport, protocol
 
 
 def build_loop_factory(*endpoints: Endpoint) -> Callable[[], asyncio.AbstractEventLoop]:
-    """A factory for `asyncio.Runner`."""
-    addresses = {(one.host, one.port): one.hostaddr for one in endpoints if one.hostaddr is not None}
+    """Returns a loop factory for `asyncio.Runner` that pins these endpoints to their addresses."""
+    addresses = {
+        (endpoint.host, endpoint.port): endpoint.hostaddr for endpoint in endpoints if endpoint.hostaddr is not None
+    }
     return lambda: PinnedLoop(addresses)
 
 
-async def connect(endpoint: Endpoint) -> asyncpg.Connection:
-    """Raises what asyncpg and the operating system raise."""
+async def connect_asyncpg(endpoint: Endpoint) -> asyncpg.Connection:
+    """Connects and sets the session's settings. Raises errors of asyncpg and OSError."""
     connection = await asyncpg.connect(
         host=endpoint.host,
         port=endpoint.port,
@@ -71,7 +74,7 @@ async def connect(endpoint: Endpoint) -> asyncpg.Connection:
 
 
 def build_tls_context(endpoint: Endpoint) -> ssl.SSLContext | str | bool:
-    """As libpq reads `sslmode` and `sslrootcert`."""
+    """Returns asyncpg's `ssl` argument with the meaning that libpq gives to `sslmode` and `sslrootcert`."""
     if endpoint.sslmode == "disable":
         return False
     if endpoint.sslmode in ("allow", "prefer"):

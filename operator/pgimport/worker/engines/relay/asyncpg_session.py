@@ -1,13 +1,13 @@
-"""One stream of asyncpg: a step of large tables comes in, its rows pass from source to copy, their counts go out."""
+"""Copies the rows of large tables with asyncpg, which merges rows in compiled code."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Coroutine
 from contextlib import suppress
 from typing import Any, TypeVar
 
 import asyncpg
 
-from pgimport.worker.engines.relay.asyncpg_connect import build_loop_factory, connect
+from pgimport.worker.engines.relay.asyncpg_connect import build_loop_factory, connect_asyncpg
 from pgimport.worker.engines.relay.copy_statements import SESSION_SETTINGS, build_snapshot_import, build_step_begin
 from pgimport.worker.engines.relay.relay_plan import RowsStep, TableCopy
 from pgimport.worker.engines.relay.row_buffer import RowBuffer
@@ -18,134 +18,159 @@ from pgimport.worker.engines.relay.step_errors import (
     build_target_failure,
     check_row_counts,
 )
+from pgimport.worker.engines.relay.throughput import OnBytes
 from pgimport.worker.postgres.endpoints import Endpoint
 
-Passed = Callable[[int, int], None]  # oid of a table, bytes of it that passed just now
 T = TypeVar("T")
-# A line slower than its reader brings each packet by itself; a short rest lets the kernel put a few together.
-SMALL_CHUNK_BYTES = 32 * 1024  # bytes of a piece
+_SESSION_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)  # a TimeoutError is an OSError
+# If the network is slower than the reader, each packet is a chunk. After a short pause, the kernel has joined several.
+SMALL_CHUNK_BYTES = 32 * 1024
 SMALL_CHUNK_DELAY_SECONDS = 0.01
 
 
 class AsyncpgSession:
-    """A session at each end, in an event loop of their own: everything but `abort` is for one thread."""
+    """A session at the source and one at the shadow, in an event loop of their own.
+
+    Only `abort` and `end_rows_early` may be called from another thread.
+    """
 
     def __init__(self, source: Endpoint, shadow: Endpoint, snapshot: str) -> None:
-        self._source, self._shadow, self._snapshot = source, shadow, snapshot
+        self._source_endpoint, self._shadow_endpoint, self._snapshot = source, shadow, snapshot
         self._runner = asyncio.Runner(loop_factory=build_loop_factory(source, shadow))
         self._loop = self._runner.get_loop()
-        self._ends: list[asyncpg.Connection] = []
-        self._pipe: RowBuffer | None = None
-        self.shadow_pid: int | None = None  # of the server's process at the copy
+        self._connections: list[asyncpg.Connection] = []  # source, shadow
+        self._buffer: RowBuffer | None = None
+        self.shadow_pid: int | None = None  # process ID of the shadow's backend
 
     def open(self) -> None:
-        """Raises StepFailed."""
+        """Connects to both ends and imports the snapshot. Raises StepFailed."""
         self._runner.run(self._open())
 
-    def copy_step(self, step: RowsStep, passed: Passed) -> dict[int, int]:
-        """Rows of each table, by its oid, when they are safe in the copy. Raises StepFailed."""
-        return self._runner.run(self._copy(step, passed))
+    def copy_step(self, step: RowsStep, on_bytes: OnBytes) -> dict[int, int]:
+        """Copies the step in one transaction, and returns the committed rows of each table by oid.
+
+        Raises StepFailed.
+        """
+        return self._runner.run(self._copy_step(step, on_bytes))
 
     def close(self) -> None:
         self._terminate()
-        with suppress(Exception):  # what was terminated may still complain
+        with suppress(Exception):  # a terminated session may raise once more
             self._runner.close()
 
     def abort(self) -> None:
-        """From another thread: the step that runs fails."""
-        with suppress(RuntimeError):  # its loop is closed
+        """Makes the running step fail. May be called from another thread."""
+        with suppress(RuntimeError):  # the loop is closed
             self._loop.call_soon_threadsafe(self._terminate)
 
     def end_rows_early(self) -> None:
-        """From another thread: the copy's server has failed, which asyncpg hears when it has no more rows to send."""
-        with suppress(RuntimeError):  # its loop is closed
-            self._loop.call_soon_threadsafe(self._close_pipe)
+        """Ends the rows of the running COPY, whose backend at the shadow has failed. May be called from another thread.
 
-    def _close_pipe(self) -> None:
-        if self._pipe is not None:
-            self._pipe.close()
+        asyncpg reads the server's error only after it has sent all rows.
+        """
+        with suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(self._close_buffer)
+
+    def _close_buffer(self) -> None:
+        if self._buffer is not None:
+            self._buffer.close()
 
     def _terminate(self) -> None:
-        for session in self._ends:
+        for connection in self._connections:
             with suppress(Exception):
-                session.terminate()
+                connection.terminate()
 
     async def _open(self) -> None:
         try:
-            source = await connect(self._source)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
-            raise build_connect_failure(error, self._source) from error
-        self._ends.append(source)
+            source = await connect_asyncpg(self._source_endpoint)
+        except _SESSION_ERRORS as error:
+            raise build_connect_failure(error, self._source_endpoint) from error
+        self._connections.append(source)
         try:
             await source.execute(build_snapshot_import(self._snapshot))
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-            raise build_snapshot_failure(error, "its snapshot was opened again") from error
+        except _SESSION_ERRORS as error:
+            raise build_snapshot_failure(error, "a stream imported the snapshot") from error
         try:
-            self._ends.append(await connect(self._shadow))
-            await self._ends[1].execute(SESSION_SETTINGS)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
-            raise build_target_failure(error, "a stream was opened") from error
-        self.shadow_pid = self._ends[1].get_server_pid()
+            shadow = await connect_asyncpg(self._shadow_endpoint)
+            self._connections.append(shadow)
+            await shadow.execute(SESSION_SETTINGS)
+        except _SESSION_ERRORS as error:
+            raise build_target_failure(error, "a stream connected") from error
+        self.shadow_pid = shadow.get_server_pid()
 
-    async def _copy(self, step: RowsStep, passed: Passed) -> dict[int, int]:
-        source, copy = self._ends
+    async def _copy_step(self, step: RowsStep, on_bytes: OnBytes) -> dict[int, int]:
+        _, shadow = self._connections
         action = f"the rows of {step.title} were copied"
-        await _run_at_target(copy.execute(build_step_begin(step)), action)
-        counts = {rows.table.oid: await self._pass(source, copy, step, rows, passed) for rows in step.tables}
-        await _run_at_target(copy.execute("COMMIT"), action)
-        return counts
+        await _run_at_target(shadow.execute(build_step_begin(step)), action)
+        row_counts = {
+            table_copy.table.oid: await self._copy_table(step, table_copy, on_bytes) for table_copy in step.tables
+        }
+        await _run_at_target(shadow.execute("COMMIT"), action)
+        return row_counts
 
-    async def _pass(
-        self, source: asyncpg.Connection, copy: asyncpg.Connection, step: RowsStep, rows: TableCopy, passed: Passed
-    ) -> int:
-        """The end that fails first is the one that is told; both are let go then."""
-        pipe = self._pipe = RowBuffer()
-        oid, into = rows.table.oid, step.root or rows.table
+    async def _copy_table(self, step: RowsStep, table_copy: TableCopy, on_bytes: OnBytes) -> int:
+        """Runs COPY at both ends and returns the number of rows.
 
-        async def put(piece: bytes) -> None:
-            await pipe.put(piece)
-            passed(oid, len(piece))
-            if len(piece) < SMALL_CHUNK_BYTES:
-                await asyncio.sleep(SMALL_CHUNK_DELAY_SECONDS)
-
-        async def read() -> int:
-            told = await source.copy_from_table(
-                rows.table.name, schema_name=rows.table.schema, columns=rows.columns, output=put
-            )
-            pipe.close()
-            return _parse_count(told)
-
-        async def write() -> int:
-            return _parse_count(
-                await copy.copy_to_table(
-                    into.name, schema_name=into.schema, columns=rows.columns, source=pipe, freeze=step.root is None
-                )
-            )
-
-        reading, writing = asyncio.create_task(read()), asyncio.create_task(write())
-        done, _ = await asyncio.wait({reading, writing}, return_when=asyncio.FIRST_EXCEPTION)
-        failed = next((task for task in (reading, writing) if task in done and task.exception()), None)
-        if failed is None:
-            return check_row_counts(rows.table.title, reading.result(), writing.result())
-        error = failed.exception()
+        The first end that fails is named in the StepFailed; then both sessions are terminated.
+        """
+        buffer = self._buffer = RowBuffer()
+        source, shadow = self._connections
+        read_task = asyncio.create_task(_read_rows(source, table_copy, buffer, on_bytes))
+        write_task = asyncio.create_task(_write_rows(shadow, step, table_copy, buffer))
+        tasks = (read_task, write_task)
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        failed_task = next((task for task in tasks if task in done and task.exception()), None)
+        if failed_task is None:
+            return check_row_counts(table_copy.table.title, read_task.result(), write_task.result())
+        error = failed_task.exception()
         self._terminate()
-        for task in (reading, writing):
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(reading, writing, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         assert error is not None  # noqa: S101 (it has failed)
-        if not isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError | OSError):
+        if not isinstance(error, _SESSION_ERRORS):
             raise error
-        action = f"the rows of {rows.table.title} were copied"
-        raise (build_source_failure if failed is reading else build_target_failure)(error, action) from error
+        build_failure = build_source_failure if failed_task is read_task else build_target_failure
+        raise build_failure(error, f"the rows of {table_copy.table.title} were copied") from error
 
 
-def _parse_count(told: str) -> int:
+async def _read_rows(source: asyncpg.Connection, table_copy: TableCopy, buffer: RowBuffer, on_bytes: OnBytes) -> int:
+    """Reads a table of the source into the buffer, closes the buffer, and returns the number of rows."""
+    table = table_copy.table
+
+    async def put(chunk: bytes) -> None:
+        await buffer.put(chunk)
+        on_bytes(table.oid, len(chunk))
+        if len(chunk) < SMALL_CHUNK_BYTES:
+            await asyncio.sleep(SMALL_CHUNK_DELAY_SECONDS)
+
+    command_tag = await source.copy_from_table(
+        table.name, schema_name=table.schema, columns=table_copy.columns, output=put
+    )
+    buffer.close()
+    return _parse_row_count(command_tag)
+
+
+async def _write_rows(shadow: asyncpg.Connection, step: RowsStep, table_copy: TableCopy, buffer: RowBuffer) -> int:
+    """Writes the buffer into the shadow's table until the buffer is closed, and returns the number of rows."""
+    loaded_table = step.root or table_copy.table
+    command_tag = await shadow.copy_to_table(
+        loaded_table.name,
+        schema_name=loaded_table.schema,
+        columns=table_copy.columns,
+        source=buffer,
+        freeze=step.root is None,
+    )
+    return _parse_row_count(command_tag)
+
+
+def _parse_row_count(command_tag: str) -> int:
     """`COPY 17` → 17."""
-    return int(told.rpartition(" ")[2])
+    return int(command_tag.rpartition(" ")[2])
 
 
 async def _run_at_target(work: Coroutine[Any, Any, T] | Awaitable[T], action: str) -> T:
     try:
         return await work
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+    except _SESSION_ERRORS as error:
         raise build_target_failure(error, action) from error

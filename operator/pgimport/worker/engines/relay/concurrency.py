@@ -1,55 +1,55 @@
-"""How many large tables travel at once: how fast rows come is told now and then; a number goes out.
+"""Limits how many large tables are copied at the same time.
 
-More streams than a line has room for bring nothing sooner, and all large tables to their end together: no index is
-then made beside the copy, and the last ones begin when all rows are in.
+More streams than the network can fill copy nothing sooner. They only make all large tables end at the same time: then
+no index can be built during the copy, and all large builds start together after it.
 """
 
-INITIAL_STREAMS = 2  # one reads while the other writes its end, or begins
-MIN_GAIN = 1.1  # times the rate before: less is no gain, but chance
+INITIAL_STREAMS = 2  # while one stream reads, the other can write or start its step
+MIN_GAIN = 1.1  # factor by which another stream must raise the rate; less may be noise
 SAMPLE_SECONDS = 0.5
-SAMPLES_PER_LIMIT = 6  # at one number of streams
-COUNTED_SAMPLES = 3  # of them, which count: before, connections are opened and find their pace
-RETRY_SAMPLES = 60  # looks after which another stream is tried once more: a line changes
+SAMPLES_PER_LIMIT = 6  # taken at one limit before it changes
+COUNTED_SAMPLES = 3  # the last of them, whose mean counts: before, connections are opened and speed up
+RETRY_SAMPLES = 60  # taken before another stream is tried again, because a network's speed changes
 
 
 class StreamLimit:
-    """Begins with two, and adds another one as long as the last one made the rows come faster."""
+    """Starts with two streams, and allows one more as long as the last one raised the rate."""
 
-    def __init__(self, most: int) -> None:
-        self.current = min(INITIAL_STREAMS, most)
-        self._most = most
-        self._before = 0.0  # bytes a second, with one stream less
+    def __init__(self, max_streams: int) -> None:
+        self.current = min(INITIAL_STREAMS, max_streams)
+        self._max_streams = max_streams
+        self._previous_rate = 0.0  # bytes per second with one stream less
         self._rates: list[float] = []
-        self._resting = 0
+        self._samples_to_retry = 0
 
-    def add_sample(self, rate: float, at_work: int) -> None:
-        """Bytes a second since the last look, and how many large tables are on their way."""
-        if self._resting > 0:
-            self._resting -= 1
+    def add_sample(self, rate: float, running: int) -> None:
+        """Adjusts the limit. `rate`: bytes per second since the last sample. `running`: large steps under way."""
+        if self._samples_to_retry > 0:
+            self._samples_to_retry -= 1
             self._rates = [*self._rates[-SAMPLES_PER_LIMIT:], rate]
-            if self._resting == 0:
-                self._add()
+            if self._samples_to_retry == 0:
+                self._raise_limit()
             return
-        if at_work < self.current:
-            self._rates = []  # it tells nothing of this number
+        if running < self.current:
+            self._rates = []  # these rates do not belong to the current limit
             return
         self._rates.append(rate)
         if len(self._rates) < SAMPLES_PER_LIMIT:
             return
-        if self._mean() >= MIN_GAIN * self._before:
-            self._add()
+        if self._mean_rate() >= MIN_GAIN * self._previous_rate:
+            self._raise_limit()
         else:
             self.current -= 1
-            self._resting = RETRY_SAMPLES
+            self._samples_to_retry = RETRY_SAMPLES
 
-    def _add(self) -> None:
-        self._before = self._mean()
+    def _raise_limit(self) -> None:
+        self._previous_rate = self._mean_rate()
         self._rates = []
-        if self.current < self._most:
+        if self.current < self._max_streams:
             self.current += 1
         else:
-            self._resting = RETRY_SAMPLES
+            self._samples_to_retry = RETRY_SAMPLES
 
-    def _mean(self) -> float:
-        told = self._rates[-COUNTED_SAMPLES:]
-        return sum(told) / max(len(told), 1)
+    def _mean_rate(self) -> float:
+        rates = self._rates[-COUNTED_SAMPLES:]
+        return sum(rates) / max(len(rates), 1)

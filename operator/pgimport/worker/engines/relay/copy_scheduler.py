@@ -1,6 +1,6 @@
-"""The relay at work: a held snapshot, a plan and the shadow's empty tables come in; rows and indexes are in the copy.
+"""Runs the streams and index workers of one relay.
 
-Streams and builders are threads. What one of them cannot do ends all of them.
+Each stream and each index worker is a thread. The first error in one of them ends all of them.
 """
 
 import threading
@@ -25,165 +25,185 @@ from pgimport.worker.report.periodic_call import PeriodicCall
 from pgimport.worker.report.progress_meter import Stage
 from pgimport.worker.run import ImportRun
 
-CONNECTION_ATTEMPTS = 30  # of a last stream that a server has no room for, one a second
+CONNECTION_RETRIES = 30  # of the last stream, one per second, while a server accepts no more connections
 
 
 class CopyScheduler:
-    """One import's rows on their way; `later`: builds that come when all of this is done."""
+    """Copies the rows of one import and builds indexes meanwhile.
+
+    `later_builds`: number of builds that pg_restore runs afterwards. The progress meter counts them too.
+    """
 
     def __init__(
-        self, run: ImportRun, ends: StreamEndpoints, plan: RelayPlan, builds: Sequence[IndexBuild], later: int
+        self,
+        run: ImportRun,
+        endpoints: StreamEndpoints,
+        plan: RelayPlan,
+        builds: Sequence[IndexBuild],
+        later_builds: int,
     ) -> None:
-        self._run, self._ends, self._plan, self._builds, self._later = run, ends, plan, builds, later
-        self._board = IndexQueue(builds, max(plan.index_workers, plan.streams))
-        self._flow = Throughput(run.meter)
-        self._pace = StreamLimit(plan.streams)
-        self._lock = threading.Condition()
-        self._steps = deque(plan.steps)
-        self._at_work = plan.streams
-        self._large = 0  # steps that are under way
+        self._run, self._endpoints, self._plan = run, endpoints, plan
+        self._builds, self._later_builds = builds, later_builds
+        self._index_queue = IndexQueue(builds, max(plan.index_workers, plan.streams))
+        self._throughput = Throughput(run.meter)
+        self._stream_limit = StreamLimit(plan.streams)
+        self._refusal: Failure | None = None  # set by the watchdog
+        self._changed = threading.Condition()  # wakes waiting streams, and guards the fields below
+        self._waiting_steps = deque(plan.steps)
+        self._active_streams = plan.streams
+        self._running_large_steps = 0
         self._streams: list[CopyStream] = []
-        self._builders: list[IndexWorker] = []
-        self._counts: dict[int, int] = {}
-        self._built = 0
-        self._refused: Failure | None = None
+        self._index_workers: list[IndexWorker] = []
+        self._row_counts: dict[int, int] = {}
+        self._finished_builds = 0
 
     def copy_rows(self) -> dict[int, int]:
-        """Rows of each table, by its oid, as the source's COPY counted them. Raises Stopped."""
-        self._run.meter.begin(Stage.COPY)
-        for _ in range(self._plan.streams):
-            self._board.begin_stream()
-            self._streams.append(CopyStream(self._ends, self._run.reporter, self._flow))
+        """Copies all rows, and returns the number that the source sent of each table by oid. Raises ImportStopped."""
+        run, plan = self._run, self._plan
+        run.meter.begin(Stage.COPY)
+        for _ in range(plan.streams):
+            self._index_queue.begin_stream()
+            self._streams.append(CopyStream(self._endpoints, run.reporter, self._throughput))
+        storage_limit = run.order.storage_limit_bytes
         with (
-            ThreadPoolExecutor(self._plan.streams + self._plan.index_workers) as pool,
-            PeriodicCall(self._flow.report),
-            PeriodicCall(self._look, SAMPLE_SECONDS),
-            reporting_server_progress(self._run.meter, self._run.shadow, INDEX_PROGRESS),
-            watching_shadow(self._run.shadow, self._run.order.storage_limit_bytes, self._heed, self._refuse),
+            ThreadPoolExecutor(plan.streams + plan.index_workers) as pool,
+            PeriodicCall(self._throughput.report),
+            PeriodicCall(self._adjust_stream_limit, SAMPLE_SECONDS),
+            reporting_server_progress(run.meter, run.shadow, INDEX_PROGRESS),
+            watching_shadow(run.shadow, storage_limit, self._report_failed_backends, self._refuse),
         ):
-            work = [pool.submit(self._stream, stream) for stream in self._streams]
-            work += [pool.submit(self._build) for _ in range(min(self._plan.index_workers, len(self._builds)))]
-            done, undone = wait(work, return_when=FIRST_EXCEPTION)
-            if undone:
+            futures = [pool.submit(self._run_stream, stream) for stream in self._streams]
+            workers = min(plan.index_workers, len(self._builds))
+            futures += [pool.submit(self._run_index_worker) for _ in range(workers)]
+            done, pending = wait(futures, return_when=FIRST_EXCEPTION)
+            if pending:
                 self._stop()
             for future in done:
                 self._raise(future.exception())
-            if self._refused is not None:
-                raise ImportStopped(self._refused)
-        return self._counts
+            if self._refusal is not None:
+                raise ImportStopped(self._refusal)
+        return self._row_counts
 
     def _raise(self, error: BaseException | None) -> None:
-        if error is not None and self._refused is not None:
-            error = ImportStopped(self._refused)
+        """Raises a thread's error, if any, as ImportStopped. The watchdog's reason takes precedence."""
+        if error is not None and self._refusal is not None:
+            error = ImportStopped(self._refusal)
         elif isinstance(error, StepFailed):
             error = ImportStopped(error.failure)
         if isinstance(error, ImportStopped):
-            self._run.reporter.log_client_line(error.failure.message)  # where a client would have said it
+            self._run.reporter.log_client_line(error.failure.message)  # as an error of a client program is
         if error is not None:
             raise error
 
-    def _heed(self, failed: Collection[int]) -> None:
+    def _report_failed_backends(self, failed_pids: Collection[int]) -> None:
         for stream in self._streams:
-            stream.check_failed_backends(failed)
+            stream.check_failed_backends(failed_pids)
 
     def _refuse(self, failure: Failure) -> None:
-        self._refused = failure
+        self._refusal = failure
         self._stop()
 
     def _stop(self) -> None:
-        self._board.stop()
-        with self._lock:
-            self._steps.clear()
-            self._lock.notify_all()
-            at_work: list[CopyStream | IndexWorker] = [*self._streams, *self._builders]
-        for one in at_work:
-            one.abort()
+        self._index_queue.stop()
+        with self._changed:
+            self._waiting_steps.clear()
+            self._changed.notify_all()
+            workers: list[CopyStream | IndexWorker] = [*self._streams, *self._index_workers]
+        for worker in workers:
+            worker.abort()
 
-    def _look(self) -> None:
-        """Now and then: do more streams help?"""
-        with self._lock:
-            self._pace.add_sample(self._flow.measure_rate(), self._large)
-            self._lock.notify_all()
+    def _adjust_stream_limit(self) -> None:
+        with self._changed:
+            self._stream_limit.add_sample(self._throughput.measure_rate(), self._running_large_steps)
+            self._changed.notify_all()
 
-    def _stream(self, stream: CopyStream) -> None:
+    def _run_stream(self, stream: CopyStream) -> None:
+        """Runs steps until none waits, or until this stream must end."""
         try:
-            while (step := self._next_step()) is not None and self._do(stream, step):
-                self._step_is_over(step)
+            while (step := self._take_step()) is not None and self._run_step(stream, step):
+                self._finish_step(step)
         finally:
             stream.close()
-            self._board.end_stream()
+            self._index_queue.end_stream()
 
-    def _next_step(self) -> Step | None:
-        """The largest, or where enough large ones are under way, the largest small one. None ends a stream."""
-        with self._lock:
-            while self._steps:
-                room = self._large < self._pace.current
-                if (step := next((one for one in self._steps if room or not one.is_large), None)) is not None:
-                    self._steps.remove(step)
-                    self._large += step.is_large
+    def _take_step(self) -> Step | None:
+        """Returns the first waiting step, or the first small one if enough large steps run. None ends the stream."""
+        with self._changed:
+            while self._waiting_steps:
+                may_be_large = self._running_large_steps < self._stream_limit.current
+                candidates = (step for step in self._waiting_steps if may_be_large or not step.is_large)
+                if (step := next(candidates, None)) is not None:
+                    self._waiting_steps.remove(step)
+                    self._running_large_steps += step.is_large
                     return step
-                self._board.end_stream()
-                self._lock.wait()
-                self._board.begin_stream()
-            self._leave()
+                self._index_queue.end_stream()
+                self._changed.wait()
+                self._index_queue.begin_stream()
+            self._count_stream_end()
             return None
 
-    def _step_is_over(self, step: Step) -> None:
-        with self._lock:
-            self._large -= step.is_large
-            self._lock.notify_all()
+    def _finish_step(self, step: Step) -> None:
+        with self._changed:
+            self._running_large_steps -= step.is_large
+            self._changed.notify_all()
 
-    def _leave(self) -> None:
-        """The last one turns the light off: from here on it is indexes alone."""
-        self._at_work -= 1
-        if self._at_work == 0:
-            self._run.meter.begin(Stage.INDEXES, len(self._builds) + self._later, self._built)
+    def _count_stream_end(self) -> None:
+        """Begins the stage of index builds when the last stream ends. The caller holds the lock."""
+        self._active_streams -= 1
+        if self._active_streams == 0:
+            build_count = len(self._builds) + self._later_builds
+            self._run.meter.begin(Stage.INDEXES, build_count, self._finished_builds)
 
-    def _do(self, stream: CopyStream, step: Step) -> bool:
-        """False where this stream has to end, because a server has no room for it. Raises StepFailed."""
-        for left in range(CONNECTION_ATTEMPTS, -1, -1):
+    def _run_step(self, stream: CopyStream, step: Step) -> bool:
+        """Runs a step. Returns False if the stream must end because a server accepts no more connections.
+
+        The last stream tries again instead of ending. Raises StepFailed.
+        """
+        for remaining_retries in range(CONNECTION_RETRIES, -1, -1):
             try:
-                self._take_in(stream.run_step(step))
+                self._record_rows(stream.run_step(step))
                 return True
-            except StepFailed as failed:
-                if not failed.too_many_connections or left == 0:
+            except StepFailed as error:
+                if not error.too_many_connections or remaining_retries == 0:
                     raise
-                if self._give_back(step, failed):
+                if self._return_step(step, error):
                     return False
                 time.sleep(1)
         return False
 
-    def _give_back(self, step: Step, failed: StepFailed) -> bool:
-        with self._lock:
-            if self._at_work == 1:
+    def _return_step(self, step: Step, error: StepFailed) -> bool:
+        """Puts a step back for other streams and counts this stream as ended. Returns False if it is the last one."""
+        with self._changed:
+            if self._active_streams == 1:
                 return False
-            self._steps.appendleft(step)
-            self._large -= step.is_large
-            self._leave()
-            self._lock.notify_all()
-        self._run.reporter.log(f"one stream less: {failed.failure.message}", "warning")
+            self._waiting_steps.appendleft(step)
+            self._running_large_steps -= step.is_large
+            self._count_stream_end()
+            self._changed.notify_all()
+        self._run.reporter.log(f"the copy continues with one stream less: {error.failure.message}", "warning")
         return True
 
-    def _take_in(self, counts: dict[int, int]) -> None:
-        with self._lock:
-            self._counts.update(counts)
-        self._flow.forget_tables(counts)
-        for oid in counts:
+    def _record_rows(self, row_counts: dict[int, int]) -> None:
+        with self._changed:
+            self._row_counts.update(row_counts)
+        self._throughput.forget_tables(row_counts)
+        for oid in row_counts:
             self._run.meter.finish(oid)
-        self._board.add_loaded_tables(counts)
+        self._index_queue.add_loaded_tables(row_counts)
 
-    def _build(self) -> None:
-        builder = IndexWorker(self._run.shadow, self._ends.encoding, self._plan.index_workers)
-        with self._lock:
-            self._builders.append(builder)
+    def _run_index_worker(self) -> None:
+        """Runs builds until none waits, then makes them durable."""
+        worker = IndexWorker(self._run.shadow, self._endpoints.encoding, self._plan.index_workers)
+        with self._changed:
+            self._index_workers.append(worker)
         try:
-            while (build := self._board.take()) is not None:
-                builder.build(build)
-                self._board.finish(build)
-                with self._lock:
-                    self._built += 1
+            while (build := self._index_queue.take()) is not None:
+                worker.build(build)
+                self._index_queue.finish(build)
+                with self._changed:
+                    self._finished_builds += 1
                 self._run.meter.step()
-            if not self._board.stopped:  # else nothing of this copy will be used
-                builder.flush()
+            if not self._index_queue.stopped:  # a stopped import drops its shadow
+                worker.flush()
         finally:
-            builder.close()
+            worker.close()

@@ -1,4 +1,4 @@
-"""A stream: steps come in, one after the other; each is done, even where a connection is cut, or says why it cannot."""
+"""Copies steps one after the other, and repeats a step whose connection is lost."""
 
 import threading
 from collections.abc import Collection
@@ -16,90 +16,100 @@ from pgimport.worker.engines.relay.throughput import Throughput
 from pgimport.worker.postgres.endpoints import Endpoint
 from pgimport.worker.report.reporter import Reporter
 
-RETRY_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # seconds before a step is begun again, each time
+RETRY_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # pause before each repetition of a step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamEndpoints:
-    """Where a stream begins and ends, and what it reads."""
+    """The two ends of a stream, and the snapshot that it reads."""
 
     source: Endpoint
     shadow: Endpoint
     snapshot: str
-    encoding: str  # of the source, and so of the copy
+    encoding: str  # of the source database and of the shadow
 
 
 class CopyStream:
-    """Everything but `abort` is for one thread."""
+    """Copies steps in one thread. Only `abort` and `check_failed_backends` may be called from another thread."""
 
-    def __init__(self, ends: StreamEndpoints, reporter: Reporter, flow: Throughput) -> None:
-        self._ends, self._reporter, self._flow = ends, reporter, flow
-        self._sessions: AsyncpgSession | LibpqSession | None = None
-        self._over = threading.Event()
+    def __init__(self, endpoints: StreamEndpoints, reporter: Reporter, throughput: Throughput) -> None:
+        self._endpoints, self._reporter, self._throughput = endpoints, reporter, throughput
+        self._session: AsyncpgSession | LibpqSession | None = None
+        self._aborted = threading.Event()
 
     def run_step(self, step: Step) -> dict[int, int]:
-        """Rows of each table, by its oid, when they are safe in the copy. Raises StepFailed."""
+        """Copies a step, and returns the committed rows of each table by oid.
+
+        Repeats the step if a connection is lost, and once in binary format if a row is too long as text. Raises
+        StepFailed.
+        """
         pauses = iter(RETRY_SECONDS)
         pause: float | None
         while True:
             try:
-                return self._do(step)
-            except StepFailed as failed:
+                return self._try_step(step)
+            except StepFailed as error:
                 self.close()
-                self._flow.forget_tables(_oids(step))
-                if failed.text_too_long and isinstance(step, RowsStep) and not step.binary:
-                    step, pause, why = step.in_binary, 0.0, "in binary form, for a row's text is too long"
-                elif failed.connection_lost:
-                    pause, why = next(pauses, None), failed.failure.message
+                self._throughput.forget_tables(_find_table_oids(step))
+                if error.text_too_long and isinstance(step, RowsStep) and not step.binary:
+                    step, pause = step.in_binary, 0.0
+                    reason = "a row is too long for the text format, so rows are sent in binary format"
+                elif error.connection_lost:
+                    pause, reason = next(pauses, None), error.failure.message
                 else:
                     raise
-                if pause is None or self._over.wait(pause):
+                if pause is None or self._aborted.wait(pause):
                     raise
-                self._reporter.log(f"{step.title} is begun again: {why}", "warning")
+                self._reporter.log(f"the copy of {step.title} starts again: {reason}", "warning")
 
     def close(self) -> None:
-        if self._sessions is not None:
-            self._sessions.close()
-            self._sessions = None
+        if self._session is not None:
+            self._session.close()
+            self._session = None
 
     def abort(self) -> None:
-        """From another thread: the step that runs fails, and is not begun again."""
-        self._over.set()
-        if (sessions := self._sessions) is not None:
-            sessions.abort()
+        """Makes the running step fail without another try. May be called from another thread."""
+        self._aborted.set()
+        if (session := self._session) is not None:
+            session.abort()
 
-    def check_failed_backends(self, failed: Collection[int]) -> None:
-        """From another thread: these processes of the copy's server have failed."""
-        if isinstance(sessions := self._sessions, AsyncpgSession) and sessions.shadow_pid in failed:
-            sessions.end_rows_early()
+    def check_failed_backends(self, failed_pids: Collection[int]) -> None:
+        """Ends the running COPY if its backend at the shadow has failed. May be called from another thread."""
+        if isinstance(session := self._session, AsyncpgSession) and session.shadow_pid in failed_pids:
+            session.end_rows_early()
 
-    def _do(self, step: Step) -> dict[int, int]:
+    def _try_step(self, step: Step) -> dict[int, int]:
         if isinstance(step, LargeObjectsStep):
-            source, copy = self._twin().ends
-            copy_large_objects(source, copy, step)
+            source, shadow = self._open_libpq_session().connections
+            copy_large_objects(source, shadow, step)
             return {}
-        return (self._pair() if step.driver is Driver.ASYNCPG else self._twin()).copy_step(step, self._flow.add_bytes)
+        session = self._open_asyncpg_session() if step.driver is Driver.ASYNCPG else self._open_libpq_session()
+        return session.copy_step(step, self._throughput.add_bytes)
 
-    def _pair(self) -> AsyncpgSession:
-        if not isinstance(self._sessions, AsyncpgSession):
-            self._open(AsyncpgSession(self._ends.source, self._ends.shadow, self._ends.snapshot))
-        assert isinstance(self._sessions, AsyncpgSession)  # noqa: S101 (it was just opened)
-        return self._sessions
+    def _open_asyncpg_session(self) -> AsyncpgSession:
+        if not isinstance(self._session, AsyncpgSession):
+            endpoints = self._endpoints
+            self._replace_session(AsyncpgSession(endpoints.source, endpoints.shadow, endpoints.snapshot))
+        assert isinstance(self._session, AsyncpgSession)  # noqa: S101 (it was just opened)
+        return self._session
 
-    def _twin(self) -> LibpqSession:
-        if not isinstance(self._sessions, LibpqSession):
-            self._open(LibpqSession(self._ends.source, self._ends.shadow, self._ends.snapshot, self._ends.encoding))
-        assert isinstance(self._sessions, LibpqSession)  # noqa: S101 (it was just opened)
-        return self._sessions
+    def _open_libpq_session(self) -> LibpqSession:
+        if not isinstance(self._session, LibpqSession):
+            endpoints = self._endpoints
+            self._replace_session(
+                LibpqSession(endpoints.source, endpoints.shadow, endpoints.snapshot, endpoints.encoding)
+            )
+        assert isinstance(self._session, LibpqSession)  # noqa: S101 (it was just opened)
+        return self._session
 
-    def _open(self, sessions: AsyncpgSession | LibpqSession) -> None:
-        """One pair of sessions at a time: the source counts them."""
+    def _replace_session(self, session: AsyncpgSession | LibpqSession) -> None:
+        """Closes the old session before it opens the new one: the plan counts one connection per stream."""
         self.close()
-        self._sessions = sessions
-        sessions.open()
-        if self._over.is_set():  # while there was nothing yet to abort
+        self._session = session
+        session.open()
+        if self._aborted.is_set():  # `abort` may have come before there was a session to abort
             raise StepFailed(Failure(Reason.WORKER_FAILED, "the stream was stopped"), psycopg.OperationalError())
 
 
-def _oids(step: Step) -> list[int]:
-    return [] if isinstance(step, LargeObjectsStep) else [rows.table.oid for rows in step.tables]
+def _find_table_oids(step: Step) -> list[int]:
+    return [] if isinstance(step, LargeObjectsStep) else [table_copy.table.oid for table_copy in step.tables]

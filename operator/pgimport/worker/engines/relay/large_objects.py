@@ -1,6 +1,7 @@
-"""Large objects: a range of their numbers comes in; the same objects, with their comments, are in the copy.
+"""Copies large objects and their comments from the source into the shadow.
 
-`lo_get` gives many in one round trip, where the clients need several for each. A large one comes in pieces.
+`lo_get` returns many objects in one round trip; pg_dump needs several round trips for each. A large object longer than
+CHUNK_BYTES is copied in chunks.
 """
 
 from collections.abc import Iterator
@@ -12,70 +13,71 @@ from pgimport.worker.engines.relay.step_errors import build_source_failure, buil
 from pgimport.worker.postgres.endpoints import Connection
 from pgimport.worker.postgres.queries import read_query
 
-CHUNK_BYTES = 1024 * 1024  # bytes of one object that travel at once
-OBJECTS_PER_TRANSACTION = 200  # objects that are made in one transaction
+CHUNK_BYTES = 1024 * 1024
+OBJECTS_PER_TRANSACTION = 200
 BYTES_PER_TRANSACTION = 8 * CHUNK_BYTES
-_READ, _MADE = "large objects were read", "large objects were made"
+OID_END = 1 << 32  # an oid has 32 bits
+_READ, _WRITTEN = "large objects were read", "large objects were written"
 
-Objects = list[tuple[int, bytes]]
+FirstChunks = list[tuple[int, bytes]]  # oid of a large object, its first CHUNK_BYTES
 
 
-def copy_large_objects(source: Connection, copy: Connection, step: LargeObjectsStep) -> None:
-    """Each object as it is at the source, whatever of it is in the copy already. Raises StepFailed."""
-    long: list[int] = []
-    for group in _read_groups(source, step):
-        with converting_errors(build_target_failure, _MADE):
-            _make(copy, group)
-        long += [oid for oid, begin in group if len(begin) == CHUNK_BYTES]
-    for oid in long:
-        _copy_rest(source, copy, oid)
+def copy_large_objects(source: Connection, shadow: Connection, step: LargeObjectsStep) -> None:
+    """Copies the step's objects, and replaces those that an earlier attempt of the step has left. Raises StepFailed."""
+    long_oids: list[int] = []
+    for first_chunks in _read_first_chunks(source, step):
+        with converting_errors(build_target_failure, _WRITTEN):
+            _create_objects(shadow, first_chunks)
+        long_oids += [oid for oid, chunk in first_chunks if len(chunk) == CHUNK_BYTES]
+    for oid in long_oids:
+        _copy_further_chunks(source, shadow, oid)
     with converting_errors(build_source_failure, _READ):
-        comments = source.execute(read_query("relay/large_object_comments"), _range(step)).fetchall()
-    with converting_errors(build_target_failure, _MADE):
+        comments = source.execute(read_query("relay/large_object_comments"), _build_range(step)).fetchall()
+    with converting_errors(build_target_failure, _WRITTEN):
         for oid, text in comments:
             statement = sql.SQL("COMMENT ON LARGE OBJECT {} IS {}")
-            copy.execute(statement.format(sql.Literal(oid), sql.Literal(text)))
+            shadow.execute(statement.format(sql.Literal(oid), sql.Literal(text)))
 
 
-def _range(step: LargeObjectsStep) -> dict[str, int]:
-    return {"first": step.first, "end": 1 << 32 if step.end is None else step.end}
+def _build_range(step: LargeObjectsStep) -> dict[str, int]:
+    return {"first": step.first, "end": OID_END if step.end is None else step.end}
 
 
-def _read_groups(source: Connection, step: LargeObjectsStep) -> Iterator[Objects]:
-    """The first piece of every object, some at a time: nothing more than a group is held."""
-    group, size = Objects(), 0
+def _read_first_chunks(source: Connection, step: LargeObjectsStep) -> Iterator[FirstChunks]:
+    """Yields the first chunk of every object, in lists that fit into one transaction and into memory."""
+    first_chunks, size = FirstChunks(), 0
+    parameters = {**_build_range(step), "chunk_bytes": CHUNK_BYTES}
     with converting_errors(build_source_failure, _READ), source.cursor(binary=True) as cursor:
-        for oid, begin in cursor.stream(
-            read_query("relay/large_object_contents"), {**_range(step), "chunk_bytes": CHUNK_BYTES}
-        ):
-            group.append((oid, begin))
-            size += len(begin)
-            if len(group) == OBJECTS_PER_TRANSACTION or size >= BYTES_PER_TRANSACTION:
-                yield group
-                group, size = [], 0
-    yield group
+        for oid, chunk in cursor.stream(read_query("relay/large_object_contents"), parameters):
+            first_chunks.append((oid, chunk))
+            size += len(chunk)
+            if len(first_chunks) == OBJECTS_PER_TRANSACTION or size >= BYTES_PER_TRANSACTION:
+                yield first_chunks
+                first_chunks, size = [], 0
+    yield first_chunks
 
 
-def _make(copy: Connection, group: Objects) -> None:
-    with copy.transaction(), copy.cursor(binary=True) as cursor:
+def _create_objects(shadow: Connection, first_chunks: FirstChunks) -> None:
+    with shadow.transaction(), shadow.cursor(binary=True) as cursor:
         cursor.execute(
             "SELECT pg_catalog.lo_unlink(oid) FROM pg_catalog.pg_largeobject_metadata"
             " WHERE oid = ANY (%s::bigint[]::pg_catalog.oid[])",
-            [[oid for oid, _ in group]],
+            [[oid for oid, _ in first_chunks]],
         )
-        cursor.executemany("SELECT pg_catalog.lo_from_bytea(%s::bigint::pg_catalog.oid, %s)", group)
+        cursor.executemany("SELECT pg_catalog.lo_from_bytea(%s::bigint::pg_catalog.oid, %s)", first_chunks)
 
 
-def _copy_rest(source: Connection, copy: Connection, oid: int) -> None:
-    at = CHUNK_BYTES
+def _copy_further_chunks(source: Connection, shadow: Connection, oid: int) -> None:
+    """Copies an object from its second chunk to its end."""
+    offset = CHUNK_BYTES
     while True:
         with converting_errors(build_source_failure, _READ):
             row = source.execute(
-                "SELECT pg_catalog.lo_get(%s::bigint::pg_catalog.oid, %s, %s)", [oid, at, CHUNK_BYTES], binary=True
+                "SELECT pg_catalog.lo_get(%s::bigint::pg_catalog.oid, %s, %s)", [oid, offset, CHUNK_BYTES], binary=True
             ).fetchone()
-        piece = row[0] if row else b""
-        with converting_errors(build_target_failure, _MADE):
-            copy.execute("SELECT pg_catalog.lo_put(%s::bigint::pg_catalog.oid, %s, %s)", [oid, at, piece])
-        if len(piece) < CHUNK_BYTES:
+        chunk = row[0] if row else b""
+        with converting_errors(build_target_failure, _WRITTEN):
+            shadow.execute("SELECT pg_catalog.lo_put(%s::bigint::pg_catalog.oid, %s, %s)", [oid, offset, chunk])
+        if len(chunk) < CHUNK_BYTES:
             return
-        at += CHUNK_BYTES
+        offset += CHUNK_BYTES

@@ -1,10 +1,9 @@
-"""One stream of libpq: a step of many tables comes in, each end gets its COPYs as one query, counts go out.
+"""Copies rows and large objects with libpq.
 
-What it costs is one round trip for all of them. It also takes what asyncpg cannot: other encodings than UTF-8, channel
-binding, and rows in binary form.
+A step of many small tables costs one round trip: all its COPYs are sent as one query. libpq also does what asyncpg
+cannot: encodings other than UTF-8, channel binding, and the binary format.
 """
 
-from collections.abc import Callable
 from contextlib import suppress
 
 import psycopg
@@ -17,7 +16,7 @@ from pgimport.worker.engines.relay.copy_statements import (
     build_snapshot_import,
     build_step_begin,
 )
-from pgimport.worker.engines.relay.libpq_copy import read_result, read_rows, send, send_end, send_rows
+from pgimport.worker.engines.relay.libpq_copy import read_result, read_rows, send_end, send_query, send_rows
 from pgimport.worker.engines.relay.relay_plan import RowsStep
 from pgimport.worker.engines.relay.step_errors import (
     build_connect_failure,
@@ -27,102 +26,104 @@ from pgimport.worker.engines.relay.step_errors import (
     check_row_counts,
     converting_errors,
 )
-from pgimport.worker.postgres.endpoints import Connection, Endpoint
-from pgimport.worker.postgres.endpoints import connect as connect_endpoint
+from pgimport.worker.engines.relay.throughput import OnBytes
+from pgimport.worker.postgres.endpoints import Connection, Endpoint, connect
 from pgimport.worker.scope.snapshot import Table
 
-CHUNK_BYTES = 64 * 1024  # bytes that are sent at once: libpq hands out row by row
-Passed = Callable[[int, int], None]
+CHUNK_BYTES = 64 * 1024  # rows are sent in chunks of this size, because libpq returns one row at a time
 
 
 class LibpqSession:
-    """A session at each end; everything but `abort` is for one thread."""
+    """A session at the source and one at the shadow. Only `abort` may be called from another thread."""
 
     def __init__(self, source: Endpoint, shadow: Endpoint, snapshot: str, encoding: str) -> None:
-        self._source, self._shadow, self._snapshot, self._encoding = source, shadow, snapshot, encoding
-        self.ends: list[Connection] = []
+        self._source_endpoint, self._shadow_endpoint = source, shadow
+        self._snapshot, self._encoding = snapshot, encoding
+        self.connections: list[Connection] = []  # source, shadow
 
     def open(self) -> None:
-        """Raises StepFailed."""
+        """Connects to both ends and imports the snapshot. Raises StepFailed."""
+        set_encoding = f"SET client_encoding = '{self._encoding}'"
         try:
-            source = connect_endpoint(self._source)
+            source = connect(self._source_endpoint)
         except psycopg.Error as error:
-            raise build_connect_failure(error, self._source) from error
-        self.ends.append(source)
-        try:
-            encoding = f"SET client_encoding = '{self._encoding}'"
-            source.execute(f"{encoding}; {build_snapshot_import(self._snapshot)}".encode())
-        except psycopg.Error as error:
-            raise build_snapshot_failure(error, "its snapshot was opened again") from error
-        try:
-            self.ends.append(connect_endpoint(self._shadow))
-            self.ends[1].execute(SESSION_SETTINGS)
-            self.ends[1].execute(f"SET client_encoding = '{self._encoding}'".encode())
-        except psycopg.Error as error:
-            raise build_target_failure(error, "a stream was opened") from error
+            raise build_connect_failure(error, self._source_endpoint) from error
+        self.connections.append(source)
+        with converting_errors(build_snapshot_failure, "a stream imported the snapshot"):
+            source.execute(f"{set_encoding}; {build_snapshot_import(self._snapshot)}".encode())
+        with converting_errors(build_target_failure, "a stream connected"):
+            shadow = connect(self._shadow_endpoint)
+            self.connections.append(shadow)
+            shadow.execute(SESSION_SETTINGS)
+            shadow.execute(set_encoding.encode())
 
-    def copy_step(self, step: RowsStep, passed: Passed) -> dict[int, int]:
-        """Rows of each table, by its oid, when they are safe in the copy. Raises StepFailed."""
-        return _Batch(self.ends[0], self.ends[1], step, passed).run()
+    def copy_step(self, step: RowsStep, on_bytes: OnBytes) -> dict[int, int]:
+        """Copies the step in one transaction, and returns the committed rows of each table by oid.
+
+        Raises StepFailed.
+        """
+        return _StepCopy(self.connections[0], self.connections[1], step, on_bytes).run()
 
     def close(self) -> None:
-        for end in self.ends:
-            end.close()
+        for connection in self.connections:
+            connection.close()
 
     def abort(self) -> None:
-        """From another thread: the step that runs fails."""
-        for end in self.ends:
+        """Makes the running step fail. May be called from another thread."""
+        for connection in self.connections:
             with suppress(psycopg.Error):
-                end.cancel_safe(timeout=5)
+                connection.cancel_safe(timeout=5)
 
 
-class _Batch:
-    """One step on its way."""
+class _StepCopy:
+    """The copy of one step."""
 
-    def __init__(self, source: Connection, copy: Connection, step: RowsStep, passed: Passed) -> None:
-        self._source, self._copy, self._step, self._passed = source, copy, step, passed
+    def __init__(self, source: Connection, shadow: Connection, step: RowsStep, on_bytes: OnBytes) -> None:
+        self._source, self._shadow, self._step, self._on_bytes = source, shadow, step, on_bytes
 
     def run(self) -> dict[int, int]:
         step, action = self._step, f"the rows of {self._step.title} were copied"
-        ins = "; ".join(build_copy_in(rows, step.root, binary=step.binary) for rows in step.tables)
-        outs = "; ".join(build_copy_out(rows, binary=step.binary) for rows in step.tables)
+        copies_in = "; ".join(build_copy_in(table_copy, step.root, binary=step.binary) for table_copy in step.tables)
+        copies_out = "; ".join(build_copy_out(table_copy, binary=step.binary) for table_copy in step.tables)
         with converting_errors(build_target_failure, action):
-            self._copy.execute(build_step_begin(step).encode(self._copy.info.encoding))
-            send(self._copy, ins.encode(self._copy.info.encoding))
+            self._shadow.execute(build_step_begin(step).encode(self._shadow.info.encoding))
+            send_query(self._shadow, copies_in.encode(self._shadow.info.encoding))
         with converting_errors(build_source_failure, action):
-            send(self._source, outs.encode(self._source.info.encoding))
-        counts = {rows.table.oid: self._pass(rows.table) for rows in step.tables}
+            send_query(self._source, copies_out.encode(self._source.info.encoding))
+        row_counts = {table_copy.table.oid: self._copy_table(table_copy.table) for table_copy in step.tables}
         with converting_errors(build_source_failure, action):
             read_result(self._source)
         with converting_errors(build_target_failure, action):
-            read_result(self._copy)
-            self._copy.execute("COMMIT")
-        return counts
+            read_result(self._shadow)
+            self._shadow.execute("COMMIT")
+        return row_counts
 
-    def _pass(self, table: Table) -> int:
-        action, piece = f"the rows of {table.title} were copied", bytearray()
+    def _copy_table(self, table: Table) -> int:
+        """Copies the rows of the next COPY of both queries, and returns their number."""
+        action, chunk = f"the rows of {table.title} were copied", bytearray()
         with converting_errors(build_target_failure, action):
-            read_result(self._copy, pq.ExecStatus.COPY_IN)
+            read_result(self._shadow, pq.ExecStatus.COPY_IN)
         with converting_errors(build_source_failure, action):
             read_result(self._source, pq.ExecStatus.COPY_OUT)
             for row in read_rows(self._source):
                 if row is not None:
-                    piece += row
-                if piece and (row is None or len(piece) >= CHUNK_BYTES):
-                    self._put(table, piece, action)
-            done = read_result(self._source, pq.ExecStatus.COMMAND_OK)
-        self._put(table, piece, action)
+                    chunk += row
+                if chunk and (row is None or len(chunk) >= CHUNK_BYTES):
+                    self._send(table, chunk, action)
+            source_result = read_result(self._source, pq.ExecStatus.COMMAND_OK)
+        self._send(table, chunk, action)
         with converting_errors(build_target_failure, action):
-            send_end(self._copy)
-            taken = read_result(self._copy, pq.ExecStatus.COMMAND_OK)
-        return check_row_counts(table.title, _count(done), _count(taken))
+            send_end(self._shadow)
+            shadow_result = read_result(self._shadow, pq.ExecStatus.COMMAND_OK)
+        return check_row_counts(table.title, _count_rows(source_result), _count_rows(shadow_result))
 
-    def _put(self, table: Table, piece: bytearray, action: str) -> None:
+    def _send(self, table: Table, chunk: bytearray, action: str) -> None:
+        """Sends the chunk and clears it."""
         with converting_errors(build_target_failure, action):
-            send_rows(self._copy, bytes(piece))
-        self._passed(table.oid, len(piece))
-        piece.clear()
+            send_rows(self._shadow, bytes(chunk))
+        self._on_bytes(table.oid, len(chunk))
+        chunk.clear()
 
 
-def _count(result: pq.abc.PGresult | None) -> int:
+def _count_rows(result: pq.abc.PGresult | None) -> int:
     return (result.command_tuples or 0) if result else 0

@@ -22,7 +22,7 @@ from pgimport.worker.report.progress_meter import Stage
 from pgimport.worker.run import ImportRun
 from pgimport.worker.scope.snapshot import Snapshot
 
-ALL_SEQUENCES_VERSION = 18  # the first pg_dump that asks for all sequences with one query
+ALL_SEQUENCES_VERSION = 18  # the first pg_dump that reads all sequences with one query
 
 
 def copy_by_relay(
@@ -34,46 +34,49 @@ def copy_by_relay(
     exclusions: Exclusions,
     inputs: RelayInputs,
 ) -> CopyResult:
-    """Copies structure; rows, with a table's indexes as soon as its rows are in; then what needs all rows.
+    """Copies the structure, then rows and their tables' indexes side by side, then what needs all rows.
 
     Raises ImportStopped.
     """
     _dump_structure(run, source, snapshot, pg_dump)
     restore_plan = plan_restore(read_archive_entries(run.archive_folder), exclusions)
     rewrite_definitions(run.archive_folder / "toc.dat", restore_plan.changed_definitions)
-    structure = [entry for entry in restore_plan.main_entries if entry.kind not in KINDS_AFTER_ROWS]
-    run.meter.begin(Stage.SCHEMA, len(structure))
+    entries = restore_plan.main_entries
+    pre_data_entries = [entry for entry in entries if entry.kind not in KINDS_AFTER_ROWS]
+    run.meter.begin(Stage.SCHEMA, len(pre_data_entries))
     structure_progress = PgRestoreProgress(run.meter, {}, {}, serial=True)
-    pg_restore.restore("pre-data", restore_plan.main_entries, structure_progress.read_line, parallel=False)
-    inputs = keep_tables(inputs, frozenset(entry.oid for entry in structure if entry.catalog == PG_CLASS))
+    pg_restore.restore("pre-data", entries, structure_progress.read_line, parallel=False)
+
+    inputs = keep_tables(inputs, frozenset(entry.oid for entry in pre_data_entries if entry.catalog == PG_CLASS))
     relay_plan = plan_relay(inputs, run.jobs)
     for note in relay_plan.notes:
         run.reporter.log(note)
-    builds = plan_index_builds(restore_plan.main_entries, inputs.tables, inputs.standalone)
-    built = {build.build_id for build in builds}
-    later_builds = sum(
-        entry.kind in KINDS_AFTER_ROWS and entry.dump_id not in built for entry in restore_plan.main_entries
-    )
+    builds = plan_index_builds(entries, inputs.tables, inputs.standalone)
+    build_ids = {build.build_id for build in builds}
+    later_builds = sum(entry.kind in KINDS_AFTER_ROWS and entry.dump_id not in build_ids for entry in entries)
     endpoints = StreamEndpoints(source=source, shadow=run.shadow, snapshot=snapshot.id, encoding=inputs.encoding)
     row_counts = CopyScheduler(run, endpoints, relay_plan, builds, later_builds).copy_rows()
+
     set_sequences(run.shadow_sessions, snapshot.sequences)
     index_progress = PgRestoreProgress(run.meter, {}, {}, serial=run.jobs == 1)
-    pg_restore.restore_post_data(restore_plan.main_entries, index_progress.read_line, built=built)
+    pg_restore.restore_post_data(entries, index_progress.read_line, built=build_ids)
+    analyzed_oids = {build.table_oid for build in builds if build.runs_last}
     return CopyResult(
         plan=restore_plan,
         notes=list(relay_plan.notes),
         row_counts=row_counts,
-        analyzed=frozenset((table.schema, table.name) for table in inputs.tables if -table.oid in built),
+        analyzed=frozenset((table.schema, table.name) for table in inputs.tables if table.oid in analyzed_oids),
     )
 
 
 def _dump_structure(run: ImportRun, source: Endpoint, snapshot: Snapshot, pg_dump: Path) -> None:
-    """Dumps the structure; through a proxy if pg_dump would ask for each of many sequences by itself."""
+    """Dumps the structure, through a proxy if pg_dump would send a query for each of many sequences."""
     with ExitStack() as stack:
         if len(snapshot.sequences) >= MANY_SEQUENCES and read_version(pg_dump)[0] < ALL_SEQUENCES_VERSION:
             try:
                 source = stack.enter_context(run_pg_dump_proxy(source, run.environment.private))
             except OSError as error:
-                run.reporter.log(f"pg_dump asks for each of {len(snapshot.sequences)} sequences: {error}", "warning")
+                count = len(snapshot.sequences)
+                run.reporter.log(f"pg_dump sends one query for each of {count} sequences: {error}", "warning")
         options = [*snapshot.scope.dump_options(), "--schema-only"]
         run_pg_dump(run, pg_dump, source, snapshot.id, options, lambda _: None)

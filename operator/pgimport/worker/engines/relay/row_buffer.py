@@ -1,36 +1,36 @@
-"""Between the two ends of a stream: pieces of rows come in as fast as they go out, a few MiB at once."""
+"""Buffers rows between the two ends of a stream, a few MiB at most."""
 
 import asyncio
 
-MAX_BYTES = 4 * 1024 * 1024  # bytes that wait; a single piece may be larger
-WAKE_BYTES = 64 * 1024  # bytes that are worth waking the other end; a slow line brings a few kilobytes at a time
+MAX_BYTES = 4 * 1024 * 1024  # of waiting chunks; a single chunk may be larger
+WAKE_BYTES = 64 * 1024  # waiting bytes that wake the reader: a slow network brings a few kilobytes at a time
 
 
 class RowBuffer:
-    """One writes, one reads; both in the same event loop."""
+    """Passes chunks from one writer to one reader in the same event loop, and joins small chunks."""
 
-    def __init__(self, limit: int = MAX_BYTES) -> None:
-        self._limit = limit
-        self._waiting: list[bytes] = []
+    def __init__(self, max_bytes: int = MAX_BYTES) -> None:
+        self._max_bytes = max_bytes
+        self._chunks: list[bytes] = []
         self._size = 0
         self._closed = False
-        self._full = False  # a piece waits for room, so what is here must go, however little
+        self._writer_waits = False  # for space, so the reader must take even less than WAKE_BYTES
         self._changed = asyncio.Event()
 
-    async def put(self, piece: bytes) -> None:
-        """Returns when there is room for it."""
-        while self._waiting and self._size + len(piece) > self._limit:
-            self._full = True
+    async def put(self, chunk: bytes) -> None:
+        """Waits until there is space for the chunk, and adds it."""
+        while self._chunks and self._size + len(chunk) > self._max_bytes:
+            self._writer_waits = True
             self._changed.set()
             await self._wait()
-        self._full = False
-        self._waiting.append(piece)
-        self._size += len(piece)
+        self._writer_waits = False
+        self._chunks.append(chunk)
+        self._size += len(chunk)
         if self._size >= WAKE_BYTES:
             self._changed.set()
 
     def close(self) -> None:
-        """No more will come."""
+        """Ends the reader's iteration after the waiting chunks."""
         self._closed = True
         self._changed.set()
 
@@ -38,14 +38,14 @@ class RowBuffer:
         return self
 
     async def __anext__(self) -> bytes:
-        """All that waits, as one piece."""
-        while self._size < WAKE_BYTES and not self._closed and not (self._full and self._waiting):
+        """Waits for enough bytes, and returns all waiting chunks as one."""
+        while self._size < WAKE_BYTES and not self._closed and not (self._writer_waits and self._chunks):
             await self._wait()
-        if not self._waiting:
+        if not self._chunks:
             raise StopAsyncIteration
-        pieces, self._waiting, self._size = self._waiting, [], 0
+        chunks, self._chunks, self._size = self._chunks, [], 0
         self._changed.set()
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     async def _wait(self) -> None:
         self._changed.clear()

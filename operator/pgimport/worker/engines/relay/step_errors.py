@@ -1,7 +1,4 @@
-"""What ends a step early: errors of either library come in; which end it was, and a `Failure`, go out.
-
-StepFailed    one end of a stream refused or was lost; says whether another try may help
-"""
+"""Translates errors of psycopg and asyncpg into `StepFailed`: which end failed, and whether to repeat the step."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -20,50 +17,56 @@ from pgimport.worker.postgres.errors import (
     translate_target_error,
 )
 
-_LOST = ("08", "57P0")  # SQLSTATEs of a connection or a server that went away
-_FULL = "53300"
-# A value of half a gigabyte has a text of more than one, for which no server has room (MaxAllocSize).
-_TOO_LONG = re.compile("invalid memory alloc request size|annot enlarge string buffer")
-_NO_SNAPSHOT = ("22023", "42704", "55000")  # of SET TRANSACTION SNAPSHOT
+_CONNECTION_LOST = ("08", "57P0")  # first characters of the SQLSTATEs of a lost connection or a stopped server
+_TOO_MANY_CONNECTIONS = "53300"
+# A value of half a gigabyte is longer than 1 GB as text, and no server can allocate that (MaxAllocSize).
+_TEXT_TOO_LONG = re.compile("invalid memory alloc request size|annot enlarge string buffer")
+_SNAPSHOT_SQLSTATES = ("22023", "42704", "55000")  # of SET TRANSACTION SNAPSHOT for a snapshot that has ended
 
 
 class StepFailed(PgimportError):
-    """One end of a stream; the other was let go."""
+    """One end of a stream failed. The stream ends the session at the other end."""
 
     def __init__(self, failure: Failure, error: psycopg.Error) -> None:
         super().__init__(failure.message)
         self.failure = failure
-        state = error.sqlstate
-        self.connection_lost = state is None or state.startswith(_LOST)
-        self.too_many_connections = state == _FULL  # no more connections are let in
-        self.text_too_long = _TOO_LONG.search(failure.message) is not None  # a row's text
+        sqlstate = error.sqlstate
+        self.connection_lost = sqlstate is None or sqlstate.startswith(_CONNECTION_LOST)
+        self.too_many_connections = sqlstate == _TOO_MANY_CONNECTIONS
+        self.text_too_long = _TEXT_TOO_LONG.search(failure.message) is not None  # of one row
 
 
 def build_source_failure(error: BaseException, action: str) -> StepFailed:
-    told = convert_to_psycopg(error)
-    return StepFailed(translate_source_error(told, action), told)
+    """Translates an error of a statement at the source."""
+    psycopg_error = convert_to_psycopg(error)
+    return StepFailed(translate_source_error(psycopg_error, action), psycopg_error)
 
 
 def build_target_failure(error: BaseException, action: str) -> StepFailed:
-    told = convert_to_psycopg(error)
-    return StepFailed(translate_target_error(told, action), told)
+    """Translates an error of a statement in the shadow."""
+    psycopg_error = convert_to_psycopg(error)
+    return StepFailed(translate_target_error(psycopg_error, action), psycopg_error)
 
 
 def build_connect_failure(error: BaseException, source: Endpoint) -> StepFailed:
-    told = convert_to_psycopg(error)
-    return StepFailed(translate_connect_error(told, source.address), told)
+    """Translates an error of a connection attempt to the source."""
+    psycopg_error = convert_to_psycopg(error)
+    return StepFailed(translate_connect_error(psycopg_error, source.address), psycopg_error)
 
 
 def build_snapshot_failure(error: BaseException, action: str) -> StepFailed:
-    """The holder's snapshot could not be taken over."""
-    told = convert_to_psycopg(error)
-    if told.sqlstate not in _NO_SNAPSHOT:
-        return StepFailed(translate_source_error(told, action), told)
-    return StepFailed(Failure(Reason.SOURCE_UNREACHABLE, SNAPSHOT_LOST), told)
+    """Translates an error of importing the snapshot into a stream's transaction."""
+    psycopg_error = convert_to_psycopg(error)
+    if psycopg_error.sqlstate not in _SNAPSHOT_SQLSTATES:
+        return StepFailed(translate_source_error(psycopg_error, action), psycopg_error)
+    return StepFailed(Failure(Reason.SOURCE_UNREACHABLE, SNAPSHOT_LOST), psycopg_error)
 
 
 def convert_to_psycopg(error: BaseException) -> psycopg.Error:
-    """The one kind that `failures` reads; without a SQLSTATE for a connection that broke."""
+    """Converts an error of asyncpg or of the operating system into psycopg's class of the same SQLSTATE.
+
+    An error without SQLSTATE becomes an OperationalError: the connection was lost.
+    """
     if isinstance(error, psycopg.Error):
         return error
     if isinstance(error, asyncpg.PostgresError):
@@ -74,18 +77,18 @@ def convert_to_psycopg(error: BaseException) -> psycopg.Error:
     return psycopg.OperationalError(str(error) or type(error).__name__)
 
 
-def check_row_counts(title: str, sent: int, taken: int) -> int:
-    """Both ends count for themselves. Raises StepFailed."""
-    if sent != taken:
-        said = f"the source sent {sent} rows of {title}, and the copy took {taken}"
-        raise StepFailed(Failure(Reason.RESTORE_FAILED, said), psycopg.errors.DataException(said))
+def check_row_counts(title: str, sent: int, received: int) -> int:
+    """Returns the number of rows of a table if both ends counted the same. Raises StepFailed."""
+    if sent != received:
+        message = f"the source sent {sent} rows of {title}, and the target received {received}"
+        raise StepFailed(Failure(Reason.RESTORE_FAILED, message), psycopg.errors.DataException(message))
     return sent
 
 
 @contextmanager
-def converting_errors(failed: Callable[[BaseException, str], StepFailed], action: str) -> Iterator[None]:
-    """Errors of psycopg within the block are those of one end."""
+def converting_errors(build_failure: Callable[[BaseException, str], StepFailed], action: str) -> Iterator[None]:
+    """Turns psycopg's errors within the block into the StepFailed that `build_failure` returns."""
     try:
         yield
     except psycopg.Error as error:
-        raise failed(error, action) from error
+        raise build_failure(error, action) from error

@@ -1,42 +1,45 @@
-"""How far the rows are that are on their way: pieces come in from all streams, the meter hears of their sum."""
+"""Counts the bytes that all streams copy, for the progress meter and for the limit of streams."""
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from pgimport.worker.report.progress_meter import ProgressMeter
 
+OnBytes = Callable[[int, int], None]  # gets the oid of a table, and how many bytes of it were just copied
+
 
 class Throughput:
-    """Safe to use from several threads."""
+    """Counts copied bytes of each table that is being copied. Thread-safe."""
 
     def __init__(self, meter: ProgressMeter) -> None:
         self._meter = meter
         self._lock = threading.Lock()
-        self._flowing: dict[int, int] = {}
-        self._passed = 0
-        self._taken = (time.monotonic(), 0)
+        self._bytes_by_table: dict[int, int] = {}
+        self._total_bytes = 0
+        self._measured_at, self._measured_bytes = time.monotonic(), 0
 
     def add_bytes(self, oid: int, size: int) -> None:
-        """So many bytes of a table went by."""
+        """Adds copied bytes of a table."""
         with self._lock:
-            self._flowing[oid] = self._flowing.get(oid, 0) + size
-            self._passed += size
+            self._bytes_by_table[oid] = self._bytes_by_table.get(oid, 0) + size
+            self._total_bytes += size
 
     def forget_tables(self, oids: Iterable[int]) -> None:
-        """Their rows begin anew, or are in."""
+        """Stops counting these tables: their copy is complete, or starts again from zero."""
         with self._lock:
             for oid in oids:
-                self._flowing.pop(oid, None)
+                self._bytes_by_table.pop(oid, None)
 
     def measure_rate(self) -> float:
-        """Bytes a second since the last time."""
+        """Returns bytes per second since the last call."""
         with self._lock:
-            before, passed = self._taken
-            self._taken = (time.monotonic(), self._passed)
-            return (self._passed - passed) / max(self._taken[0] - before, 0.001)
+            measured_at, measured_bytes = self._measured_at, self._measured_bytes
+            self._measured_at, self._measured_bytes = time.monotonic(), self._total_bytes
+            return (self._measured_bytes - measured_bytes) / max(self._measured_at - measured_at, 0.001)
 
     def report(self) -> None:
+        """Reports the bytes of each table to the progress meter."""
         with self._lock:
-            flowing = dict(self._flowing)
-        self._meter.report_copied_bytes(flowing)
+            bytes_by_table = dict(self._bytes_by_table)
+        self._meter.report_copied_bytes(bytes_by_table)

@@ -1,4 +1,4 @@
-"""What streams cannot see of the copy while they send: sessions of it that have failed, and its size."""
+"""Watches the shadow for failed backends and for its size, which the streams cannot see while they send rows."""
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, contextmanager
@@ -12,34 +12,36 @@ from pgimport.worker.postgres.queries import read_query
 from pgimport.worker.report.periodic_call import PeriodicCall
 from pgimport.worker.text import format_bytes
 
-_SIZE = "SELECT pg_catalog.pg_database_size(pg_catalog.current_database())"
+_DATABASE_SIZE = "SELECT pg_catalog.pg_database_size(pg_catalog.current_database())"
 
 
 @contextmanager
 def watching_shadow(
     shadow: Endpoint,
     storage_limit_bytes: int | None,
-    check_failed_backends: Callable[[Collection[int]], None],
-    refuse: Callable[[Failure], None],
+    on_failed_backends: Callable[[Collection[int]], None],
+    on_too_large: Callable[[Failure], None],
 ) -> Iterator[None]:
-    """`heed` hears of server processes that failed, `refuse` why all must stop. Raises Stopped.
+    """Checks the shadow every second while the block runs.
 
-    The plan's limit is looked at again: preflight judged the source as it was then, and a copy may be larger.
+    `on_failed_backends` gets the process IDs of backends whose transaction has failed. `on_too_large` gets the reason
+    to stop if the shadow exceeds the limit: preflight has estimated the size, and the source may have grown since.
+    Raises ImportStopped if it cannot connect.
     """
     try:
         connection = connect(shadow)
     except psycopg.Error as error:
-        raise ImportStopped(translate_target_error(error, "its streams were watched")) from error
+        raise ImportStopped(translate_target_error(error, "the watchdog of the copy connected")) from error
 
-    def look() -> None:
-        check_failed_backends([pid for (pid,) in connection.execute(read_query("relay/failed_backends"))])
+    def check() -> None:
+        on_failed_backends([pid for (pid,) in connection.execute(read_query("relay/failed_backends"))])
         if storage_limit_bytes is None:
             return
-        ((size,),) = connection.execute(_SIZE).fetchall()
+        ((size,),) = connection.execute(_DATABASE_SIZE).fetchall()
         if size > storage_limit_bytes:
-            allowed = format_bytes(storage_limit_bytes)
-            message = f"the copy has {format_bytes(size)} and is not whole yet; the plan allows {allowed}"
-            refuse(Failure(Reason.SOURCE_TOO_LARGE, message))
+            limit = format_bytes(storage_limit_bytes)
+            message = f"the new database has {format_bytes(size)} before the copy is complete; the plan allows {limit}"
+            on_too_large(Failure(Reason.SOURCE_TOO_LARGE, message))
 
-    with closing(connection), PeriodicCall(look):
+    with closing(connection), PeriodicCall(check):
         yield
