@@ -4,44 +4,52 @@ import re
 
 from pgimport.worker.report.progress_meter import ProgressMeter
 
-_DUMPED = re.compile(r"^pg_dump: finished item \d+ TABLE DATA (.*)$")
-_RESTORED = re.compile(r"^pg_restore: finished item (\d+) ")
-# One stream alone tells only what it begins: the table before it has passed then.
-_BEGUN = re.compile(r'^pg_(?:dump: dumping contents of|restore: processing data for) table "(.*)"$')
-_CREATED = re.compile(r"^pg_restore: creating ")
+_TABLE_DUMPED = re.compile(r"^pg_dump: finished item \d+ TABLE DATA (.*)$")
+_ENTRY_RESTORED = re.compile(r"^pg_restore: finished item (\d+) ")
+# With one stream, the clients report only the start of a table. The table before it is then complete.
+_TABLE_STARTED = re.compile(r'^pg_(?:dump: dumping contents of|restore: processing data for) table "(.*)"$')
+_ENTRY_CREATED = re.compile(r"^pg_restore: creating ")
+
+TableNames = dict[int, tuple[str, str]]  # oid → schema and name
 
 
 class PgDumpProgress:
-    """Follows pg_dump: with several streams it names a table without its schema, so any of that name may be meant."""
+    """Reports the tables that pg_dump has dumped.
 
-    def __init__(self, meter: ProgressMeter, names: dict[int, tuple[str, str]], serial: bool) -> None:
+    With several streams, pg_dump prints a table's name without its schema. Then any table of that name is counted.
+    """
+
+    def __init__(self, meter: ProgressMeter, table_names: TableNames, serial: bool) -> None:
         self._meter = meter
-        self._serial = _SerialProgress(meter, names) if serial else None
-        self._waiting: dict[str, list[int]] = {}
-        for oid, (_, name) in names.items():
-            self._waiting.setdefault(name, []).append(oid)
+        self._serial_progress = _SerialProgress(meter, table_names) if serial else None
+        self._pending_oids: dict[str, list[int]] = {}  # by name
+        for oid, (_, name) in table_names.items():
+            self._pending_oids.setdefault(name, []).append(oid)
 
     def read_line(self, line: str) -> None:
-        if self._serial:
-            self._serial.read_line(line)
-        elif (match := _DUMPED.match(line)) and (oids := self._waiting.get(match[1])):
+        """Takes one line of stderr."""
+        if self._serial_progress:
+            self._serial_progress.read_line(line)
+        elif (match := _TABLE_DUMPED.match(line)) and (oids := self._pending_oids.get(match[1])):
             self._meter.finish(oids.pop(0))
 
 
 class PgRestoreProgress:
-    """Follows pg_restore: with several streams it names every finished entry by its number."""
+    """Reports the entries that pg_restore has restored.
 
-    def __init__(
-        self, meter: ProgressMeter, table_oids: dict[int, int], names: dict[int, tuple[str, str]], serial: bool
-    ) -> None:
+    `table_oids`: dump id of an entry with rows → oid of its table. Other entries count as steps of the stage.
+    """
+
+    def __init__(self, meter: ProgressMeter, table_oids: dict[int, int], table_names: TableNames, serial: bool) -> None:
         self._meter = meter
-        self._serial = _SerialProgress(meter, names) if serial else None
+        self._serial_progress = _SerialProgress(meter, table_names) if serial else None
         self._table_oids = table_oids
 
     def read_line(self, line: str) -> None:
-        if self._serial:
-            self._serial.read_line(line)
-        elif match := _RESTORED.match(line):
+        """Takes one line of stderr."""
+        if self._serial_progress:
+            self._serial_progress.read_line(line)
+        elif match := _ENTRY_RESTORED.match(line):
             oid = self._table_oids.get(int(match[1]))
             if oid is None:
                 self._meter.step()
@@ -50,15 +58,17 @@ class PgRestoreProgress:
 
 
 class _SerialProgress:
-    def __init__(self, meter: ProgressMeter, names: dict[int, tuple[str, str]]) -> None:
+    """Reads the output of a client with one stream."""
+
+    def __init__(self, meter: ProgressMeter, table_names: TableNames) -> None:
         self._meter = meter
-        self._oids = {f"{schema}.{name}": oid for oid, (schema, name) in names.items()}
-        self._current: int | None = None
+        self._oids = {f"{schema}.{name}": oid for oid, (schema, name) in table_names.items()}
+        self._current_oid: int | None = None
 
     def read_line(self, line: str) -> None:
-        if match := _BEGUN.match(line):
-            if self._current is not None:
-                self._meter.finish(self._current)
-            self._current = self._oids.get(match[1])
-        elif _CREATED.match(line):
+        if match := _TABLE_STARTED.match(line):
+            if self._current_oid is not None:
+                self._meter.finish(self._current_oid)
+            self._current_oid = self._oids.get(match[1])
+        elif _ENTRY_CREATED.match(line):
             self._meter.step()

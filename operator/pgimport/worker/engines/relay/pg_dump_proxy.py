@@ -1,8 +1,9 @@
-"""A door for one pg_dump: its queries come in by a Unix socket; the source's answers, or ones known already, go out.
+"""Proxy between one pg_dump and the source that reads all sequences with one query.
 
-Until 18, pg_dump asks for every sequence by itself: 2,000 identity columns at 20 ms took 40 s. Here all of them are
-asked for once, in the very session and snapshot that pg_dump has opened, and each of its questions is answered from
-that. Everything else is passed on, word by word. https://www.postgresql.org/docs/current/protocol-message-formats.html
+pg_dump before 18 sends a query for each sequence: 2,000 identity columns took 40 s at a round-trip time of 20 ms. The
+proxy listens on a Unix socket. It reads all sequences once, in the session and snapshot that pg_dump has opened, and
+answers pg_dump's queries for single sequences from that result. It passes all other queries on unchanged.
+https://www.postgresql.org/docs/current/protocol-message-formats.html
 """
 
 import re
@@ -21,13 +22,13 @@ from psycopg import pq
 from pgimport.worker.postgres.endpoints import Connection, Endpoint, open_connection
 from pgimport.worker.postgres.errors import first_line
 
-MANY_SEQUENCES = 50  # sequences from which on the door is worth its while
+MANY_SEQUENCES = 50  # number of sequences from which the proxy saves time
 PORT = 5432  # a part of the socket's name
-LONGEST_PATH = 107  # bytes of a socket's path, on Linux
-_CANCEL = 80877102
-# As pg_dump 14 to 17 write it: what is asked, and of which sequence.
-_SEQUENCE = re.compile(rb"(SELECT [^;']+)( FROM pg_catalog\.pg_sequence) WHERE seqrelid = '(\d+)'::oid")
-# What a client is told of at its start, and whenever it changes.
+MAX_SOCKET_PATH = 107  # bytes, on Linux
+_CANCEL_REQUEST = 80877102
+# How pg_dump 14 to 17 read one sequence: the columns, the table, and the sequence's oid.
+_SEQUENCE_QUERY = re.compile(rb"(SELECT [^;']+)( FROM pg_catalog\.pg_sequence) WHERE seqrelid = '(\d+)'::oid")
+# Parameters that a server reports when a session starts, and whenever one changes.
 _PARAMETERS = (
     "server_version",
     "server_encoding",
@@ -42,25 +43,25 @@ _PARAMETERS = (
     "default_transaction_read_only",
     "in_hot_standby",
 )
-_STATES = {pq.TransactionStatus.INTRANS: b"T", pq.TransactionStatus.INERROR: b"E"}
+_TRANSACTION_STATUS = {pq.TransactionStatus.INTRANS: b"T", pq.TransactionStatus.INERROR: b"E"}
 
 
 @contextmanager
 def run_pg_dump_proxy(source: Endpoint, folder: Path) -> Iterator[Endpoint]:
-    """Where pg_dump finds the source for the length of the block; `folder` gets the socket.
+    """Yields the endpoint at which pg_dump reaches the source while the block runs. The socket is in `folder`.
 
-    Raises OSError where there can be no socket, as in a folder with a long name.
+    Raises OSError if there can be no socket, for example because the folder's path is too long.
     """
     path = folder / f".s.PGSQL.{PORT}"
-    with socket.socket(socket.AF_UNIX) as door:
-        if len(bytes(path)) > LONGEST_PATH:
+    with socket.socket(socket.AF_UNIX) as listener:
+        if len(bytes(path)) > MAX_SOCKET_PATH:
             raise OSError(f"the path of a socket below {folder} would be too long")
         path.unlink(missing_ok=True)
-        door.bind(str(path))
-        path.chmod(0o600)  # nobody is asked for a password here
-        door.listen()
-        gateway = _PgDumpProxy(source)
-        threading.Thread(target=gateway.let_in, args=(door,), name="gateway", daemon=True).start()
+        listener.bind(str(path))
+        path.chmod(0o600)  # the proxy asks for no password
+        listener.listen()
+        proxy = _PgDumpProxy(source)
+        threading.Thread(target=proxy.accept_clients, args=(listener,), name="pg-dump-proxy", daemon=True).start()
         try:
             yield Endpoint(
                 host=str(folder),
@@ -73,171 +74,186 @@ def run_pg_dump_proxy(source: Endpoint, folder: Path) -> Iterator[Endpoint]:
             )
         finally:
             with suppress(OSError):
-                door.shutdown(socket.SHUT_RDWR)  # ends the wait for the next one
+                listener.shutdown(socket.SHUT_RDWR)  # ends `accept`
             path.unlink(missing_ok=True)
 
 
 class _PgDumpProxy:
-    """Sessions of the source, one for each of pg_dump's."""
+    """Serves each client connection with a session of its own at the source."""
 
     def __init__(self, source: Endpoint) -> None:
         self._source = source
-        self._open: list[Connection] = []
+        self._sessions: list[Connection] = []
 
-    def let_in(self, door: socket.socket) -> None:
-        """Until the door is shut."""
+    def accept_clients(self, listener: socket.socket) -> None:
+        """Serves clients, each in a thread, until the listener is shut down."""
         with suppress(OSError):
             while True:
-                client, _ = door.accept()
-                threading.Thread(target=self._serve, args=(client,), name="gateway-session", daemon=True).start()
+                client, _ = listener.accept()
+                threading.Thread(target=self._serve, args=(client,), name="pg-dump-session", daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
         with suppress(OSError, EOFError), client, client.makefile("rwb") as stream:
-            if _read_start(stream) == _CANCEL:
-                self._cancel()
+            if _read_startup_code(stream) == _CANCEL_REQUEST:
+                self._cancel_sessions()
                 return
             try:
                 connection = open_connection(self._source)
             except psycopg.Error as error:
-                _Answer(stream).refuse(error)
+                _ProtocolWriter(stream).write_fatal_error(error)
                 return
-            self._open.append(connection)
+            self._sessions.append(connection)
             with connection:
-                _Session(connection, stream).run()
+                _ProxySession(connection, stream).run()
 
-    def _cancel(self) -> None:
-        """pg_dump waits until this is done, and so until nothing of it is left at the source."""
-        for connection in self._open:
+    def _cancel_sessions(self) -> None:
+        """Cancels the running statements. pg_dump waits for this, so it ends after its statements at the source."""
+        for connection in self._sessions:
             with suppress(psycopg.Error):
                 connection.cancel_safe(timeout=5)
 
 
-def _read_start(stream: BufferedRWPair) -> int:
-    """The first message's number: a version of the protocol, or a wish to cancel."""
-    (length,) = struct.unpack("!i", _read(stream, 4))
-    (number,) = struct.unpack("!i", _read(stream, length - 4)[:4])
-    return int(number)
+def _read_startup_code(stream: BufferedRWPair) -> int:
+    """Reads the first message and returns its code: a protocol version, or the code of a CancelRequest."""
+    (length,) = struct.unpack("!i", _read_exactly(stream, 4))
+    (code,) = struct.unpack("!i", _read_exactly(stream, length - 4)[:4])
+    return int(code)
 
 
-def _read(stream: BufferedRWPair, count: int) -> bytes:
-    found = stream.read(count)
-    if len(found) < count:
+def _read_exactly(stream: BufferedRWPair, count: int) -> bytes:
+    """Raises EOFError if the client has closed the connection."""
+    data = stream.read(count)
+    if len(data) < count:
         raise EOFError
-    return found
+    return data
 
 
 @dataclass(slots=True)
-class _Answer:
-    """Messages to the client, written in one go."""
+class _ProtocolWriter:
+    """Writes messages of the wire protocol to the client. They are sent with the next ReadyForQuery."""
 
     stream: BufferedRWPair
-    told: dict[str, bytes] = field(default_factory=dict)  # parameters
+    known_parameters: dict[str, bytes] = field(default_factory=dict)  # name → value that the client has
 
-    def put(self, kind: bytes, body: bytes = b"") -> None:
+    def write(self, kind: bytes, body: bytes = b"") -> None:
+        """Writes one message."""
         self.stream.write(kind + struct.pack("!i", len(body) + 4) + body)
 
-    def put_parameters(self, wire: pq.abc.PGconn) -> None:
-        """Those that the client does not know yet: `SET` may have changed them."""
+    def write_parameters(self, pgconn: pq.abc.PGconn) -> None:
+        """Writes a ParameterStatus for each parameter that is new or has changed."""
         for name in _PARAMETERS:
-            value = wire.parameter_status(name.encode())
-            if value is not None and self.told.get(name) != value:
-                self.told[name] = value
-                self.put(b"S", name.encode() + b"\0" + value + b"\0")
+            value = pgconn.parameter_status(name.encode())
+            if value is not None and self.known_parameters.get(name) != value:
+                self.known_parameters[name] = value
+                self.write(b"S", name.encode() + b"\0" + value + b"\0")
 
-    def put_ready(self, wire: pq.abc.PGconn) -> None:
-        self.put_parameters(wire)
-        self.put(b"Z", _STATES.get(pq.TransactionStatus(wire.transaction_status), b"I"))
+    def write_ready(self, pgconn: pq.abc.PGconn) -> None:
+        """Writes ReadyForQuery and sends all messages."""
+        self.write_parameters(pgconn)
+        self.write(b"Z", _TRANSACTION_STATUS.get(pq.TransactionStatus(pgconn.transaction_status), b"I"))
         self.stream.flush()
 
-    def send_rows(self, result: pq.abc.PGresult, columns: int, rows: range) -> None:
-        described = b"".join(
-            (result.fname(i) or b"")
-            + b"\0"
-            + struct.pack(
-                "!IhIhih", result.ftable(i), result.ftablecol(i), result.ftype(i), result.fsize(i), result.fmod(i), 0
-            )
-            for i in range(columns)
-        )
-        self.put(b"T", struct.pack("!h", columns) + described)
-        head = struct.pack("!h", columns)
+    def write_rows(self, result: pq.abc.PGresult, columns: int, rows: range) -> None:
+        """Writes a RowDescription of the first columns, and a DataRow for each of these rows."""
+        descriptions = (_build_column_description(result, column) for column in range(columns))
+        column_count = struct.pack("!h", columns)
+        self.write(b"T", column_count + b"".join(descriptions))
         for row in rows:
-            values = (result.get_value(row, column) for column in range(columns))
-            self.put(
-                b"D",
-                head
-                + b"".join(
-                    b"\xff\xff\xff\xff" if value is None else struct.pack("!i", len(value)) + value for value in values
-                ),
-            )
+            values = (_build_value(result.get_value(row, column)) for column in range(columns))
+            self.write(b"D", column_count + b"".join(values))
 
-    def put_error(self, result: pq.abc.PGresult) -> None:
-        fields = ((one, result.error_field(one)) for one in pq.DiagnosticField)
-        said = b"".join(bytes((one,)) + value + b"\0" for one, value in fields if value is not None)
-        self.put(b"E", said + b"\0")
+    def write_error(self, result: pq.abc.PGresult) -> None:
+        """Writes an ErrorResponse with all fields of the result's error."""
+        fields = ((code, result.error_field(code)) for code in pq.DiagnosticField)
+        body = b"".join(bytes((code,)) + value + b"\0" for code, value in fields if value is not None)
+        self.write(b"E", body + b"\0")
 
-    def refuse(self, error: psycopg.Error) -> None:
-        """There is no source any more; libpq's own words tell why."""
+    def write_fatal_error(self, error: psycopg.Error) -> None:
+        """Writes an ErrorResponse with libpq's message, because the source is not reachable, and sends it."""
         fields = (b"SFATAL", b"VFATAL", b"C" + (error.sqlstate or "08006").encode(), b"M" + first_line(error).encode())
-        self.put(b"E", b"\0".join(fields) + b"\0\0")
+        self.write(b"E", b"\0".join(fields) + b"\0\0")
         self.stream.flush()
 
 
-class _Session:
-    """One client's questions, in its own session of the source."""
+def _build_column_description(result: pq.abc.PGresult, column: int) -> bytes:
+    """Builds one field of a RowDescription, for values in text format."""
+    numbers = struct.pack(
+        "!IhIhih",
+        result.ftable(column),
+        result.ftablecol(column),
+        result.ftype(column),
+        result.fsize(column),
+        result.fmod(column),
+        0,
+    )
+    return (result.fname(column) or b"") + b"\0" + numbers
+
+
+def _build_value(value: bytes | None) -> bytes:
+    """Builds one value of a DataRow. NULL has the length -1."""
+    return struct.pack("!i", -1) if value is None else struct.pack("!i", len(value)) + value
+
+
+class _ProxySession:
+    """Answers the queries of one client over its session at the source."""
 
     def __init__(self, connection: Connection, stream: BufferedRWPair) -> None:
-        self._connection, self._wire, self._stream = connection, connection.pgconn, stream
-        self._answer = _Answer(stream)
-        self._sequences: dict[bytes, int] = {}  # oid → row of what is known
-        self._known: tuple[bytes, pq.abc.PGresult] | None = None  # what was asked of all sequences
+        self._pgconn, self._stream = connection.pgconn, stream
+        self._writer = _ProtocolWriter(stream)
+        self._sequence_rows: dict[bytes, int] = {}  # oid → row of the result below
+        self._sequences: tuple[bytes, pq.abc.PGresult] | None = None  # SELECT list, and its result for all sequences
 
     def run(self) -> None:
-        """Until the client ends. Raises OSError and EOFError where it just goes."""
-        self._answer.put(b"R", struct.pack("!i", 0))
-        self._answer.put(b"K", struct.pack("!ii", self._wire.backend_pid, 0))
-        self._answer.put_ready(self._wire)
-        while (kind := _read(self._stream, 1)) != b"X":
-            (length,) = struct.unpack("!i", _read(self._stream, 4))
-            body = _read(self._stream, length - 4)
+        """Answers queries until the client terminates. Raises OSError or EOFError if the connection breaks."""
+        self._writer.write(b"R", struct.pack("!i", 0))  # AuthenticationOk
+        self._writer.write(b"K", struct.pack("!ii", self._pgconn.backend_pid, 0))  # BackendKeyData
+        self._writer.write_ready(self._pgconn)
+        while (kind := _read_exactly(self._stream, 1)) != b"X":  # Terminate
+            (length,) = struct.unpack("!i", _read_exactly(self._stream, 4))
+            body = _read_exactly(self._stream, length - 4)
             if kind != b"Q":
-                raise EOFError  # pg_dump without rows says nothing else
-            self._ask(body.rstrip(b"\0"))
-            if self._wire.status != pq.ConnStatus.OK:
-                self._answer.refuse(psycopg.OperationalError(self._wire.error_message.decode(errors="replace")))
+                raise EOFError  # without rows, pg_dump sends nothing but simple queries
+            self._answer_query(body.rstrip(b"\0"))
+            if self._pgconn.status != pq.ConnStatus.OK:
+                message = self._pgconn.error_message.decode(errors="replace")
+                self._writer.write_fatal_error(psycopg.OperationalError(message))
                 return
-            self._answer.put_ready(self._wire)
+            self._writer.write_ready(self._pgconn)
 
-    def _ask(self, query: bytes) -> None:
-        match = _SEQUENCE.fullmatch(query)
-        if match is not None and self._tell_known(*match.groups()):
+    def _answer_query(self, query: bytes) -> None:
+        match = _SEQUENCE_QUERY.fullmatch(query)
+        if match is not None and self._answer_sequence_query(*match.groups()):
             return
-        self._tell(self._wire.exec_(query))
+        self._write_result(self._pgconn.exec_(query))
 
-    def _tell(self, result: pq.abc.PGresult) -> None:
+    def _write_result(self, result: pq.abc.PGresult) -> None:
         if result.status == pq.ExecStatus.FATAL_ERROR:
-            if self._wire.status == pq.ConnStatus.OK:
-                self._answer.put_error(result)
+            if self._pgconn.status == pq.ConnStatus.OK:
+                self._writer.write_error(result)
             return
         if result.status == pq.ExecStatus.EMPTY_QUERY:
-            self._answer.put(b"I")
+            self._writer.write(b"I")
             return
         if result.status == pq.ExecStatus.TUPLES_OK:
-            self._answer.send_rows(result, result.nfields, range(result.ntuples))
-        self._answer.put(b"C", (result.command_status or b"") + b"\0")
+            self._writer.write_rows(result, result.nfields, range(result.ntuples))
+        self._writer.write(b"C", (result.command_status or b"") + b"\0")
 
-    def _tell_known(self, asked: bytes, of: bytes, oid: bytes) -> bool:
-        """False where nothing is known of it: the source is asked then, and says what is wrong."""
-        if self._known is None or self._known[0] != asked:
-            result = self._wire.exec_(asked + b", seqrelid" + of)
+    def _answer_sequence_query(self, select_list: bytes, from_clause: bytes, oid: bytes) -> bool:
+        """Answers from the result for all sequences.
+
+        Returns False if that result lacks the sequence or failed. The query then goes to the source.
+        """
+        if self._sequences is None or self._sequences[0] != select_list:
+            result = self._pgconn.exec_(select_list + b", seqrelid" + from_clause)
             if result.status != pq.ExecStatus.TUPLES_OK:
                 return False
-            last = result.nfields - 1
-            self._known = asked, result
-            self._sequences = {result.get_value(row, last) or b"": row for row in range(result.ntuples)}
-        row = self._sequences.get(oid)
+            oid_column = result.nfields - 1
+            self._sequences = select_list, result
+            self._sequence_rows = {result.get_value(row, oid_column) or b"": row for row in range(result.ntuples)}
+        row = self._sequence_rows.get(oid)
         if row is None:
             return False
-        known = self._known[1]
-        self._answer.send_rows(known, known.nfields - 1, range(row, row + 1))
-        self._answer.put(b"C", b"SELECT 1\0")
+        result = self._sequences[1]
+        self._writer.write_rows(result, result.nfields - 1, range(row, row + 1))
+        self._writer.write(b"C", b"SELECT 1\0")
         return True
