@@ -272,8 +272,9 @@ def test_the_api_reads_no_secret_but_the_keys(render: Render) -> None:
         if "secrets" in rule["resources"]
     ]
     assert [(rule["verbs"], rule.get("resourceNames")) for rule in rules] == [
-        (["create"], None), (["get"], ["pgimport-api-keys"])
-    ]  # fmt: skip
+        (["create"], None),
+        (["get"], ["pgimport-api-keys"]),
+    ]
 
 
 def test_values_reach_the_operator(render: Render) -> None:

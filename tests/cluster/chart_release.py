@@ -88,9 +88,19 @@ def ensure_release(instance: Instance, provider: Provider, images: Images) -> No
     print_progress(f"installing the chart as release {RELEASE} in namespace {NAMESPACE}")
     try:
         _helm(
-            instance, "upgrade", "--install", RELEASE, CHART, "--create-namespace", "--values", VALUES,
-            *_settings(provider, images), "--wait", "--timeout", TIMEOUT,
-        )  # fmt: skip
+            instance,
+            "upgrade",
+            "--install",
+            RELEASE,
+            CHART,
+            "--create-namespace",
+            "--values",
+            VALUES,
+            *_settings(provider, images),
+            "--wait",
+            "--timeout",
+            TIMEOUT,
+        )
     except ClusterError as error:
         raise ClusterError(f"{error}\n{_describe_pods(instance)}") from error
     note.write_text(digest)

@@ -60,8 +60,11 @@ def _restore_sigint() -> None:
 
 @contextmanager
 def isolated_network(folder: Path) -> Iterator[IsolatedCluster]:
-    with subprocess.Popen(["unshare", "--net", "sh", "-c", "ip link set lo up; echo up; exec sleep infinity"],
-                          stdout=subprocess.PIPE, text=True) as holder:  # fmt: skip
+    with subprocess.Popen(
+        ["unshare", "--net", "sh", "-c", "ip link set lo up; echo up; exec sleep infinity"],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as holder:
         try:
             assert holder.stdout is not None
             assert holder.stdout.readline() == "up\n"

@@ -42,9 +42,13 @@ class S3Server:
     def put(self, key: str, content: bytes) -> None:
         """Stores an object as the owner of the bucket."""
         store = S3Store(
-            BUCKET, endpoint=self.endpoint, region="us-east-1", access_key_id=self.environment[ACCESS_KEY],
-            secret_access_key=self.environment[SECRET_KEY], client_options={"allow_http": True},
-        )  # fmt: skip
+            BUCKET,
+            endpoint=self.endpoint,
+            region="us-east-1",
+            access_key_id=self.environment[ACCESS_KEY],
+            secret_access_key=self.environment[SECRET_KEY],
+            client_options={"allow_http": True},
+        )
         obstore.put(store, key, content)
 
 
@@ -58,10 +62,17 @@ def ensure_program() -> Path:
             require_go()
             folder.mkdir(parents=True, exist_ok=True)
             subprocess.run(
-                ["go", "install", "-trimpath", "-ldflags=-s -w",
-                 f"github.com/versity/versitygw/cmd/versitygw@{VERSION}"],
-                env={**os.environ, "GOBIN": str(folder), "CGO_ENABLED": "0"}, check=True, cwd="/",
-            )  # fmt: skip
+                [
+                    "go",
+                    "install",
+                    "-trimpath",
+                    "-ldflags=-s -w",
+                    f"github.com/versity/versitygw/cmd/versitygw@{VERSION}",
+                ],
+                env={**os.environ, "GOBIN": str(folder), "CGO_ENABLED": "0"},
+                check=True,
+                cwd="/",
+            )
     return program
 
 
@@ -77,8 +88,9 @@ def run_s3_server(folder: Path) -> Iterator[S3Server]:
     process = subprocess.Popen(
         [program, "--port", f"127.0.0.1:{port}", "posix", folder],
         env={"ROOT_ACCESS_KEY": access, "ROOT_SECRET_KEY": secret, "PATH": "/usr/bin:/bin"},
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     try:
         deadline = time.monotonic() + START_SECONDS
         while True:

@@ -21,9 +21,10 @@ def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Instance:
 
 
 @pytest.mark.parametrize(
-    ("docker", "user", "chosen"), [(True, 0, "kind"), (True, 1000, "kind"), (False, 0, "bare")],
+    ("docker", "user", "chosen"),
+    [(True, 0, "kind"), (True, 1000, "kind"), (False, 0, "bare")],
     ids=["Docker answers root", "Docker answers a user", "root without Docker"],
-)  # fmt: skip
+)
 def test_the_machine_decides(
     instance: Instance, monkeypatch: pytest.MonkeyPatch, docker: bool, user: int, chosen: str
 ) -> None:

@@ -56,10 +56,13 @@ def start_source(image: str) -> str:
     password = _ensure_password()
     kubectl.run("apply", "--filename", "-", stdin=manifest_with_image("source.yaml", image))
     kubectl.wait_until(
-        _is_available, "the source is ready", START_SECONDS,
-        lambda: kubectl.run("describe", "pods", "--namespace", NAMESPACE)
-        + kubectl.logs(NAMESPACE, "deployment/source"),
-    )  # fmt: skip
+        _is_available,
+        "the source is ready",
+        START_SECONDS,
+        lambda: (
+            kubectl.run("describe", "pods", "--namespace", NAMESPACE) + kubectl.logs(NAMESPACE, "deployment/source")
+        ),
+    )
     return source_url(password)
 
 

@@ -31,8 +31,10 @@ def forward_port(namespace: str = SYSTEM_NAMESPACE, service: str = SERVICE, targ
         port = int(listener.getsockname()[1])
     process = subprocess.Popen(
         ["kubectl", "-n", namespace, "port-forward", service, f"{port}:{target}"],
-        env=kubectl.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        env=kubectl.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     try:
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
@@ -64,10 +66,25 @@ class Curl:
             text = json.dumps(body).replace("\\", "\\\\").replace('"', '\\"')
             lines += ['header = "Content-Type: application/json"', f'data = "{text}"']
         done = subprocess.run(
-            ["curl", "--silent", "--show-error", "--config", "-", "--request", method, *options,
-             "--write-out", "\n%{http_code}", f"http://127.0.0.1:{self.port}/v1{path}"],
-            input="\n".join(lines), capture_output=True, text=True, check=True, timeout=90,
-        )  # fmt: skip
+            [
+                "curl",
+                "--silent",
+                "--show-error",
+                "--config",
+                "-",
+                "--request",
+                method,
+                *options,
+                "--write-out",
+                "\n%{http_code}",
+                f"http://127.0.0.1:{self.port}/v1{path}",
+            ],
+            input="\n".join(lines),
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=90,
+        )
         answer, _, status = done.stdout.rpartition("\n")
         return int(status), json.loads(answer)
 
@@ -86,18 +103,33 @@ def make_key(*options: str) -> str:
     """Creates an API key with `pgimport keys create` and the user's own kubeconfig."""
     done = subprocess.run(
         [sys.executable, "-m", "pgimport", "cli", "keys", "--namespace", SYSTEM_NAMESPACE, "create", *options],
-        env={**kubectl.environment(), "PYTHONPATH": str(OPERATOR)}, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        env={**kubectl.environment(), "PYTHONPATH": str(OPERATOR)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return done.stdout.strip()
 
 
 def put(url: str, path: Path, *options: str) -> int:
     """Uploads a file with plain curl, without a key, and returns the HTTP status."""
     done = subprocess.run(
-        ["curl", "--silent", "--output", "/dev/null", "--write-out", "%{http_code}", "--upload-file", path, *options,
-         url],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        [
+            "curl",
+            "--silent",
+            "--output",
+            "/dev/null",
+            "--write-out",
+            "%{http_code}",
+            "--upload-file",
+            path,
+            *options,
+            url,
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return int(done.stdout)
 
 

@@ -34,9 +34,12 @@ def run_api(folder: Path, kubeconfig: Path | str) -> Iterator[ApiProcess]:
         listener.bind(("127.0.0.1", 0))
         port = int(listener.getsockname()[1])
     environment = {
-        **os.environ, "KUBECONFIG": str(kubeconfig), "PGIMPORT_NAMESPACE": SYSTEM_NAMESPACE,
-        "PGIMPORT_API_SECRET_FILE": str(folder / "secret"), "PGIMPORT_LISTEN_PORT": str(port),
-    }  # fmt: skip
+        **os.environ,
+        "KUBECONFIG": str(kubeconfig),
+        "PGIMPORT_NAMESPACE": SYSTEM_NAMESPACE,
+        "PGIMPORT_API_SECRET_FILE": str(folder / "secret"),
+        "PGIMPORT_LISTEN_PORT": str(port),
+    }
     log = folder / "api.log"
     with log.open("wb") as out:
         process = subprocess.Popen([sys.executable, "-m", "pgimport", "api"], env=environment, stdout=out, stderr=out)

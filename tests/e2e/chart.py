@@ -14,8 +14,12 @@ INSTALL_SECONDS = 300
 def helm(*arguments: str) -> str:
     done = subprocess.run(
         ["helm", "--namespace", SYSTEM_NAMESPACE, *arguments],
-        capture_output=True, text=True, check=False, timeout=INSTALL_SECONDS, env=kubectl.environment(),
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=INSTALL_SECONDS,
+        env=kubectl.environment(),
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -24,6 +28,10 @@ def install() -> None:
     """Installs the chart as `make up` does; running parts of the cluster stay."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.cluster", "install"],
-        capture_output=True, text=True, check=False, timeout=INSTALL_SECONDS, cwd=kubectl.CHECKOUT,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=INSTALL_SECONDS,
+        cwd=kubectl.CHECKOUT,
+    )
     assert done.returncode == 0, done.stderr

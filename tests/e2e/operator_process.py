@@ -21,7 +21,7 @@ _TAKEN = (WORKER_IMAGES, "PGIMPORT_IMAGE_PULL_POLICY")
 def chart_settings() -> dict[str, str]:
     """Returns the image settings of the chart's operator."""
     (container,) = kubectl.get("deployment", DEPLOYMENT, SYSTEM_NAMESPACE)["spec"]["template"]["spec"]["containers"]
-    return {one["name"]: one["value"] for one in container["env"] if one["name"] in _TAKEN}
+    return {entry["name"]: entry["value"] for entry in container["env"] if entry["name"] in _TAKEN}
 
 
 class Operator:
@@ -29,9 +29,13 @@ class Operator:
 
     def __init__(self, kubeconfig: Path, log: Path, **settings: str) -> None:
         self._environment = {
-            **os.environ, **chart_settings(), "KUBECONFIG": str(kubeconfig), "PGIMPORT_NAMESPACE": SYSTEM_NAMESPACE,
-            "PGIMPORT_SWEEP_SECONDS": "2", **settings,
-        }  # fmt: skip
+            **os.environ,
+            **chart_settings(),
+            "KUBECONFIG": str(kubeconfig),
+            "PGIMPORT_NAMESPACE": SYSTEM_NAMESPACE,
+            "PGIMPORT_SWEEP_SECONDS": "2",
+            **settings,
+        }
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -42,8 +46,10 @@ class Operator:
         with self._log.open("ab") as out:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "pgimport", "operator"],
-                env={**self._environment, "PGIMPORT_HEALTH_PORT": str(port)}, stdout=out, stderr=out,
-            )  # fmt: skip
+                env={**self._environment, "PGIMPORT_HEALTH_PORT": str(port)},
+                stdout=out,
+                stderr=out,
+            )
 
     def kill(self) -> None:
         """Kills the process with SIGKILL."""

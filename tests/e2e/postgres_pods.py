@@ -89,9 +89,11 @@ def login(source: "Source", connection: Mapping[str, str], text: str) -> list[li
     """Runs a script as the role of a connection Secret, over the cluster's network. Raises KubectlError."""
     password = connection["password"].replace("\\", "\\\\").replace(":", "\\:")
     target = [
-        f"--host={connection['host']}", f"--port={connection['port']}",
-        f"--username={connection['user']}", f"--dbname={connection['dbname']}",
-    ]  # fmt: skip
+        f"--host={connection['host']}",
+        f"--port={connection['port']}",
+        f"--username={connection['user']}",
+        f"--dbname={connection['dbname']}",
+    ]
     command = ("sh", "-c", _LOGIN, "login", *_ROWS[1:], "--no-password", *target)
     return _rows(
         kubectl.execute(source.server.namespace, source.server.pod, *command, stdin=f"*:*:*:*:{password}\n{text}")
@@ -156,9 +158,7 @@ def secret_manifest(namespace: str, name: str, values: Mapping[str, str]) -> Man
     return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": dict(values)}
 
 
-def _server_manifests(
-    namespace: str, name: str, image: str, script: str, memory: str | None = None
-) -> list[Manifest]:  # fmt: skip
+def _server_manifests(namespace: str, name: str, image: str, script: str, memory: str | None = None) -> list[Manifest]:
     metadata = {"name": name, "namespace": namespace, "labels": {"server": name}}
     container: Manifest = {
         "name": "postgresql",

@@ -148,8 +148,10 @@ def test_a_revoked_key_opens_nothing(port: int, tenant: Tenant) -> None:
     identity = text.removeprefix("capy_live_").partition("_")[0]
     subprocess.run(
         [sys.executable, "-m", "pgimport", "cli", "keys", "--namespace", SYSTEM_NAMESPACE, "revoke", identity],
-        env={**kubectl.environment(), "PYTHONPATH": str(OPERATOR)}, check=True, capture_output=True,
-    )  # fmt: skip
+        env={**kubectl.environment(), "PYTHONPATH": str(OPERATOR)},
+        check=True,
+        capture_output=True,
+    )
     kubectl.wait_until(
         lambda: mine.call("GET", f"/projects/{tenant.name}/jobs")[0] == 401 or None, "the key opens nothing", 15
     )

@@ -30,8 +30,11 @@ def newer(source: Source) -> Iterator[Tenant]:
     server.execute(f"CREATE ROLE {ADMIN} LOGIN CREATEDB CREATEROLE PASSWORD {quoted(password)}")
     kubectl.create(secret_manifest(SYSTEM_NAMESPACE, NAME, {"user": ADMIN, "password": password}))
     target = {
-        "clusterID": "newer", "host": f"{NAME}.{namespace}.svc", "adminSecretRef": {"name": NAME}, "sslmode": "disable",
-    }  # fmt: skip
+        "clusterID": "newer",
+        "host": f"{NAME}.{namespace}.svc",
+        "adminSecretRef": {"name": NAME},
+        "sslmode": "disable",
+    }
     tenant = replace(make_tenant(NAME, source, server=target), server=server)
     tenant.make_secrets({"shop": source.url("shop")})
     yield tenant

@@ -79,9 +79,12 @@ def test_expires_comes_back_and_is_emptied(tenant: Tenant) -> None:
     reset_at = now()
     tenant.change_preview("brief", resetAt=reset_at)
     tenant.wait(
-        PREVIEWS, ("brief",), lambda body: body["status"].get("resetAt") is not None and state_of(body) == "ready",
-        "is reset", READY_SECONDS,
-    )  # fmt: skip
+        PREVIEWS,
+        ("brief",),
+        lambda body: body["status"].get("resetAt") is not None and state_of(body) == "ready",
+        "is reset",
+        READY_SECONDS,
+    )
     assert tenant.tables("brief") == []
     assert datetime.fromisoformat(tenant.preview("brief")["status"]["resetAt"]) == datetime.fromisoformat(reset_at)
     assert tenant.connection("brief")["dbname"] == connection["dbname"]
@@ -90,9 +93,12 @@ def test_expires_comes_back_and_is_emptied(tenant: Tenant) -> None:
     tenant.log_in("brief", KEPT)
     tenant.change_preview("brief", ttl="3h")
     tenant.wait(
-        PREVIEWS, ("brief",), lambda body: body["status"]["observedGeneration"] == body["metadata"]["generation"],
-        "is seen again", READY_SECONDS,
-    )  # fmt: skip
+        PREVIEWS,
+        ("brief",),
+        lambda body: body["status"]["observedGeneration"] == body["metadata"]["generation"],
+        "is seen again",
+        READY_SECONDS,
+    )
     assert tenant.kept_rows("brief") == KEPT_ROWS
 
 
@@ -104,8 +110,9 @@ def test_deleted_with_all_it_had(tenant: Tenant) -> None:
     assert not tenant.server.has_role(status["role"])
     kubectl.wait_until(
         lambda: kubectl.find("secret", status["connectionSecret"], tenant.name) is None,
-        "its Secret is gone", READY_SECONDS,
-    )  # fmt: skip
+        "its Secret is gone",
+        READY_SECONDS,
+    )
 
 
 def test_a_reset_waits_for_the_import(tenant: Tenant) -> None:
@@ -145,16 +152,22 @@ def test_a_clone_is_a_copy_of_the_primary_and_a_reset_a_new_one(tenant: Tenant, 
     tenant.log_in("twin", KEPT)
     tenant.change_preview("twin", resetAt=now())
     tenant.wait(
-        PREVIEWS, ("twin",), lambda body: state_of(body) == "ready" and body["status"]["cloneImport"] != first,
-        "ready with a new copy", END_SECONDS,
-    )  # fmt: skip
+        PREVIEWS,
+        ("twin",),
+        lambda body: state_of(body) == "ready" and body["status"]["cloneImport"] != first,
+        "ready with a new copy",
+        END_SECONDS,
+    )
     comparison.assert_same(tenant.source.server, "shop", EMBEDDED, tenant.database("twin"))
     kubectl.delete(PREVIEWS, "twin", namespace=tenant.name)
     kubectl.wait_until(
-        lambda: not [body for body in kubectl.list_objects(IMPORTS, tenant.name) if "twin" in body["metadata"]["name"]]
-        or None,
-        "its imports go with it", 30,
-    )  # fmt: skip
+        lambda: (
+            not [body for body in kubectl.list_objects(IMPORTS, tenant.name) if "twin" in body["metadata"]["name"]]
+            or None
+        ),
+        "its imports go with it",
+        30,
+    )
 
 
 def test_a_clone_that_fails_says_why_and_is_tried_again(tenant: Tenant, primary: Callable[[str], None]) -> None:

@@ -39,8 +39,11 @@ def kept(source: Source) -> Iterator[Tenant]:
     kubectl.delete("secret", NAME, namespace=SYSTEM_NAMESPACE)
     kubectl.create(secret_manifest(SYSTEM_NAMESPACE, NAME, {"user": ADMIN, "password": password}))
     server = {
-        "clusterID": "kept", "host": source.host, "adminSecretRef": {"name": NAME}, "sslmode": "disable",
-    }  # fmt: skip
+        "clusterID": "kept",
+        "host": source.host,
+        "adminSecretRef": {"name": NAME},
+        "sslmode": "disable",
+    }
     tenant = make_tenant(NAME, source, server=server)
     tenant.make_secrets({name: source.url(name) for name in ("small", "slow")})
     yield tenant
@@ -92,8 +95,12 @@ def test_uninstalled_nothing_of_ours_holds_an_object(observations: Observations)
 def test_uninstalled_the_objects_stay(observations: Observations) -> None:
     """The CRDs and their objects are kept."""
     assert {
-        f"Project/{NAME}", "Project/demo", "PreviewDatabase/done", "PostgresImport/done", "PostgresImport/during",
-    } <= observations.objects_without_chart  # fmt: skip
+        f"Project/{NAME}",
+        "Project/demo",
+        "PreviewDatabase/done",
+        "PostgresImport/done",
+        "PostgresImport/during",
+    } <= observations.objects_without_chart
 
 
 def test_installed_again_the_import_ends_well(kept: Tenant, observations: Observations) -> None:
@@ -116,7 +123,7 @@ def test_installed_again_the_finalizers_are_back(kept: Tenant, observations: Obs
 
 
 def test_installed_again_the_orphans_database_goes(kept: Tenant, observations: Observations) -> None:
-    """Its preview was deleted while no operator ran; the sweep finds the database by its mark."""
+    """The preview was deleted while no operator ran; the sweep finds the database by its mark."""
     kubectl.wait_until(
         lambda: not kept.server.has_database(observations.orphan_database), "the orphan's database is gone", 90
     )
@@ -133,7 +140,7 @@ def test_installed_again_all_goes_on(kept: Tenant, observations: Observations) -
 
 
 def test_installed_again_the_charts_own_project_is_ready(observations: Observations) -> None:
-    """Its server is empty, because the trial data was uninstalled with the chart."""
+    """The server is empty, because the trial data was uninstalled with the chart."""
     kubectl.wait_until(
         lambda: bool(kubectl.get(PROJECTS, "demo")["status"].get("ready")), "Project demo is ready", READY_SECONDS
     )

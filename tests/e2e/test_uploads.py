@@ -40,20 +40,31 @@ def start_store(namespace: str) -> dict[str, str]:
     """Starts an S3 server in a pod, and returns its credentials as the chart expects them."""
     metadata = {"name": NAME, "namespace": namespace, "labels": {"server": NAME}}
     container = {
-        "name": NAME, "image": postgres_image(), "imagePullPolicy": "IfNotPresent", "command": ["sh", "-c", _START],
-        "readinessProbe": {"tcpSocket": {"port": PORT}, "periodSeconds": 1}, "securityContext": RESTRICTED,
+        "name": NAME,
+        "image": postgres_image(),
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["sh", "-c", _START],
+        "readinessProbe": {"tcpSocket": {"port": PORT}, "periodSeconds": 1},
+        "securityContext": RESTRICTED,
         "volumeMounts": [{"name": "data", "mountPath": "/data"}],
-    }  # fmt: skip
+    }
     pod = {
-        "automountServiceAccountToken": False, "terminationGracePeriodSeconds": 1, "securityContext": POD_USER,
-        "containers": [container], "volumes": [{"name": "data", "emptyDir": {}}],
-    }  # fmt: skip
+        "automountServiceAccountToken": False,
+        "terminationGracePeriodSeconds": 1,
+        "securityContext": POD_USER,
+        "containers": [container],
+        "volumes": [{"name": "data", "emptyDir": {}}],
+    }
     kubectl.delete("pod", NAME, namespace=namespace)
     kubectl.apply(
         {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": pod},
-        {"apiVersion": "v1", "kind": "Service", "metadata": metadata,
-         "spec": {"selector": {"server": NAME}, "ports": [{"port": PORT}]}},
-    )  # fmt: skip
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": metadata,
+            "spec": {"selector": {"server": NAME}, "ports": [{"port": PORT}]},
+        },
+    )
     kubectl.wait_until(
         lambda: kubectl.get("pod", NAME, namespace)["status"].get("phase") == "Running" or None,
         "the store's pod runs",

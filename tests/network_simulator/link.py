@@ -50,8 +50,11 @@ def open_link(folder: Path, bits_per_second: float) -> Iterator[Link]:
     with trace.open("w") as sink:
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.network_simulator.tun_link", f"{bits_per_second:.0f}"],
-            cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=sink, text=True,
-        )  # fmt: skip
+            cwd=REPOSITORY,
+            stdin=subprocess.PIPE,
+            stdout=sink,
+            text=True,
+        )
     link = Link(process, trace)
     try:
         _wait_until_ready(link)

@@ -193,8 +193,18 @@ def tree_programs(major: int, tree: Path, clients: Path) -> Programs:
     def command(program: str, home: Path) -> list[str | Path]:
         ids = [str(account["user"]), str(account["group"])]
         return [
-            "unshare", "--mount", "--propagation=private", "sh", "-c", IN_TREE, "sh", tree, home, *ids, folder / program
-        ]  # fmt: skip
+            "unshare",
+            "--mount",
+            "--propagation=private",
+            "sh",
+            "-c",
+            IN_TREE,
+            "sh",
+            tree,
+            home,
+            *ids,
+            folder / program,
+        ]
 
     return Programs(clients / str(major) / "bin", command, lambda _: Path("/mnt"), {})
 
@@ -229,12 +239,24 @@ def _initialise(programs: Programs, home: Path, password: str) -> None:
     password_file.chmod(0o600)
     subprocess.run(
         [
-            *programs.command("initdb", home), "--no-sync", "--no-instructions", "--encoding=UTF8", "--locale=C",
-            f"--username={SUPERUSER}", f"--pwfile={programs.home(home) / 'password'}",
-            "--auth-host=scram-sha-256", "--auth-local=scram-sha-256", f"--pgdata={programs.home(home) / 'data'}",
+            *programs.command("initdb", home),
+            "--no-sync",
+            "--no-instructions",
+            "--encoding=UTF8",
+            "--locale=C",
+            f"--username={SUPERUSER}",
+            f"--pwfile={programs.home(home) / 'password'}",
+            "--auth-host=scram-sha-256",
+            "--auth-local=scram-sha-256",
+            f"--pgdata={programs.home(home) / 'data'}",
         ],
-        check=True, capture_output=True, text=True, cwd=home, env=ENVIRONMENT, **programs.account,
-    )  # fmt: skip
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=home,
+        env=ENVIRONMENT,
+        **programs.account,
+    )
 
 
 def _wait_until_ready(server: PostgresServer, process: "subprocess.Popen[bytes]", log: Path) -> None:
@@ -280,10 +302,25 @@ def _offer_tls(home: Path, given: Path | None) -> dict[str, str]:
         shutil.copy(given / "tls.crt", certificate)
     else:
         subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=tests",
-             "-keyout", key, "-out", certificate],
-            check=True, capture_output=True,
-        )  # fmt: skip
+            [
+                "openssl",
+                "req",
+                "-x509",
+                "-newkey",
+                "rsa:2048",
+                "-nodes",
+                "-days",
+                "2",
+                "-subj",
+                "/CN=tests",
+                "-keyout",
+                key,
+                "-out",
+                certificate,
+            ],
+            check=True,
+            capture_output=True,
+        )
     for path in (key, certificate):
         path.chmod(0o600)
         if account := _account():
@@ -316,9 +353,15 @@ def run_postgres(
         with log.open("wb") as sink:
             process = subprocess.Popen(
                 [*programs.command("postgres", home), "-D", programs.home(home) / "data", "-p", str(port), *arguments],
-                stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, cwd=home, env=ENVIRONMENT,
-                preexec_fn=_end_with_parent, start_new_session=True, **programs.account,
-            )  # fmt: skip
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=sink,
+                cwd=home,
+                env=ENVIRONMENT,
+                preexec_fn=_end_with_parent,
+                start_new_session=True,
+                **programs.account,
+            )
         try:
             server = PostgresServer(
                 major,

@@ -67,9 +67,13 @@ def a_policy(**changes: Any) -> Policy:
 
 def a_meta(name: str = IMPORT, uid: str = IMPORT_UID, **changes: Any) -> ObjectMeta:
     given: dict[str, Any] = {
-        "name": name, "namespace": NAMESPACE, "uid": uid,
-        "resource_version": "7", "generation": 1, "created_at": BORN,
-    }  # fmt: skip
+        "name": name,
+        "namespace": NAMESPACE,
+        "uid": uid,
+        "resource_version": "7",
+        "generation": 1,
+        "created_at": BORN,
+    }
     return ObjectMeta(**(given | changes))
 
 
@@ -152,8 +156,11 @@ def a_server(**changes: Any) -> ObservedServer:
 
 def a_job(**changes: Any) -> ObservedJob:
     given: dict[str, Any] = {
-        "name": job_name(IMPORT, IMPORT_UID), "uid": JOB_UID, "ours": True, "created_at": BORN,
-    }  # fmt: skip
+        "name": job_name(IMPORT, IMPORT_UID),
+        "uid": JOB_UID,
+        "ours": True,
+        "created_at": BORN,
+    }
     return ObservedJob(**(given | changes))
 
 
@@ -231,9 +238,12 @@ def a_finished_pod(uid: str = POD_UID, at: datetime = NOW, **changes: Any) -> Ob
 def a_failed_pod(uid: str = POD_UID, reason: Reason = Reason.SOURCE_UNREACHABLE, **changes: Any) -> ObservedPod:
     """Builds a pod whose main container failed and reported the reason."""
     ended = a_container(
-        "import", exit_code=Failure(reason, "").exit_code, ended_at=NOW - timedelta(seconds=5), ended_reason="Error",
+        "import",
+        exit_code=Failure(reason, "").exit_code,
+        ended_at=NOW - timedelta(seconds=5),
+        ended_reason="Error",
         result=a_failed_result(reason),
-    )  # fmt: skip
+    )
     return a_copying_pod(uid, **_merge({"phase": "Failed", "import_": ended}, changes))
 
 
@@ -285,6 +295,8 @@ def observed_project(
 ) -> ObservedProject:
     meta = changes.pop("meta", {})
     given: dict[str, Any] = {
-        "object": a_project(spec, status, **meta), "server": a_server(), "namespace_exists": True,
-    }  # fmt: skip
+        "object": a_project(spec, status, **meta),
+        "server": a_server(),
+        "namespace_exists": True,
+    }
     return ObservedProject(**(given | changes))

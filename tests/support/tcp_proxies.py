@@ -212,9 +212,15 @@ def _welcome(client: socket.socket, key: int, version: str) -> None:
         for pair in (f"server_version\0{version}\0".encode(), b"client_encoding\0UTF8\0")
     )
     client.sendall(
-        b"R" + struct.pack("!ii", 8, 0) + settings + b"K" + struct.pack("!iii", 12, 900_000 + key, 1)
-        + b"Z" + struct.pack("!i", 5) + b"I"
-    )  # fmt: skip
+        b"R"
+        + struct.pack("!ii", 8, 0)
+        + settings
+        + b"K"
+        + struct.pack("!iii", 12, 900_000 + key, 1)
+        + b"Z"
+        + struct.pack("!i", 5)
+        + b"I"
+    )
 
 
 def read_exactly(wire: socket.socket, count: int) -> bytes:

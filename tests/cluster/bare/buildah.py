@@ -85,8 +85,8 @@ def _archive_of(build: Build) -> Path:
 
 
 def _drop_old_archives(build: Build) -> None:
-    found = _archive_of(build).parent.glob(f"{build.name}-*.tar")
-    for old in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)[KEPT_ARCHIVES:]:
+    archives = _archive_of(build).parent.glob(f"{build.name}-*.tar")
+    for old in sorted(archives, key=lambda path: path.stat().st_mtime, reverse=True)[KEPT_ARCHIVES:]:
         old.unlink(missing_ok=True)
 
 
@@ -101,9 +101,22 @@ def _build(build: Build, reference: str) -> None:
         Path(settings.name).chmod(0o644)  # apt reads it as a user of its own
         mount = f"{settings.name}:/etc/apt/apt.conf.d/99host:ro"
         _buildah(
-            "bud", "--quiet", "--isolation", "chroot", "--layers", "--pull-never", "--volume", mount,
-            "--file", build.dockerfile, "--tag", reference, *target, *arguments, build.context,
-        )  # fmt: skip
+            "bud",
+            "--quiet",
+            "--isolation",
+            "chroot",
+            "--layers",
+            "--pull-never",
+            "--volume",
+            mount,
+            "--file",
+            build.dockerfile,
+            "--tag",
+            reference,
+            *target,
+            *arguments,
+            build.context,
+        )
 
 
 def write_archive(reference: str, archive: Path) -> None:

@@ -48,9 +48,23 @@ def create_authority(folder: Path) -> Authority:
     pair = authority.pair("ca")
     _new_key(pair.key)
     run(
-        ["openssl", "req", "-x509", "-new", "-key", pair.key, "-days", DAYS, "-subj", "/CN=pgimport test cluster",
-         "-addext", "keyUsage=critical,keyCertSign,cRLSign", "-out", pair.certificate]
-    )  # fmt: skip
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-new",
+            "-key",
+            pair.key,
+            "-days",
+            DAYS,
+            "-subj",
+            "/CN=pgimport test cluster",
+            "-addext",
+            "keyUsage=critical,keyCertSign,cRLSign",
+            "-out",
+            pair.certificate,
+        ]
+    )
     _new_key(authority.service_accounts)
     return authority
 
@@ -73,9 +87,25 @@ def issue(authority: Authority, name: str, subject: str, alternatives: str = "")
     extensions.write_text("\n".join(lines + ([f"subjectAltName={alternatives}"] if alternatives else [])))
     run(["openssl", "req", "-new", "-key", pair.key, "-subj", subject, "-out", request])
     run(
-        ["openssl", "x509", "-req", "-in", request, "-CA", ca.certificate, "-CAkey", ca.key, "-CAcreateserial",
-         "-days", DAYS, "-extfile", extensions, "-out", pair.certificate]
-    )  # fmt: skip
+        [
+            "openssl",
+            "x509",
+            "-req",
+            "-in",
+            request,
+            "-CA",
+            ca.certificate,
+            "-CAkey",
+            ca.key,
+            "-CAcreateserial",
+            "-days",
+            DAYS,
+            "-extfile",
+            extensions,
+            "-out",
+            pair.certificate,
+        ]
+    )
     request.unlink()
     extensions.unlink()
     return pair

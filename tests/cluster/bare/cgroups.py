@@ -29,14 +29,14 @@ class Hierarchy:
 
 def hierarchies() -> list[Hierarchy]:
     """Lists every mounted hierarchy once; cpu and cpuacct may be links to one mount."""
-    found = {}
+    trees = {}
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         left, _, right = line.partition(" - ")
         kind = right.split()[0]
         if kind in ("cgroup", "cgroup2"):
             path = left.split()[4]
-            found[path] = Hierarchy(Path(path), kind == "cgroup2")
-    return list(found.values())
+            trees[path] = Hierarchy(Path(path), kind == "cgroup2")
+    return list(trees.values())
 
 
 def _holder() -> Hierarchy:

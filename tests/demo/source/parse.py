@@ -126,10 +126,18 @@ class Tables:
         maintainer, section = self._maintainer(stanza["Maintainer"]), self._section(stanza["Section"])
         summary, _, text = self.descriptions.get(stanza.get("Description-md5", ""), "").partition("\n")
         self.package.of(
-            name, name, self._source(stanza, maintainer, section), maintainer, section,
-            stanza["Priority"], stanza["Architecture"], stanza.get("Essential") == "yes", stanza.get("Homepage"),
-            summary or stanza.get("Description"), as_paragraphs(text) or None,
-        )  # fmt: skip
+            name,
+            name,
+            self._source(stanza, maintainer, section),
+            maintainer,
+            section,
+            stanza["Priority"],
+            stanza["Architecture"],
+            stanza.get("Essential") == "yes",
+            stanza.get("Homepage"),
+            summary or stanza.get("Description"),
+            as_paragraphs(text) or None,
+        )
         return True
 
     def _section(self, name: str) -> int:
