@@ -77,6 +77,7 @@ test: setup ## everything: static checks, unit tests, and the whole suite agains
 	come=yes; wait $$up || come=no; \
 	$(MAKE) unit || failed="$${failed:+$$failed, }make unit"; \
 	$(MAKE) test-pythons || failed="$${failed:+$$failed, }make test-pythons"; \
+	$(MAKE) docs || failed="$${failed:+$$failed, }make docs"; \
 	if [ $$come = yes ]; then \
 		$(MAKE) e2e || failed="$${failed:+$$failed, }make e2e"; \
 	else \
