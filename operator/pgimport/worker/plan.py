@@ -1,4 +1,4 @@
-"""What an import would do, without doing it: an order and a source come in, one line of JSON goes out."""
+"""Describes what an import would do, without doing it."""
 
 from pgimport.model.import_choices import Engine
 from pgimport.model.order import Order
@@ -17,11 +17,13 @@ from pgimport.worker.scope.snapshot import hold_snapshot
 def run_plan(
     order: Order, environment: WorkerEnvironment, reporter: Reporter, resolve: Resolve = resolve_host
 ) -> WorkerResult:
-    """Every expected failure is in the result."""
+    """Reports the plan as lines of text. The result contains the failure if the source cannot be read."""
     try:
         source = read_source_location(environment, order, resolve, reporter)
         reporter.plan(
-            ["a dump file: restored as it comes"] if isinstance(source, FileLocation) else _plan(order, source)
+            ["a dump file: restored as it comes"]
+            if isinstance(source, FileLocation)
+            else _describe_import(order, source)
         )
     except ImportStopped as stopped:
         report = FailureReport(reason=stopped.failure.reason, message=stopped.failure.message)
@@ -29,10 +31,11 @@ def run_plan(
     return WorkerResult(step="plan", ok=True)
 
 
-def _plan(order: Order, source: Endpoint) -> list[str]:
+def _describe_import(order: Order, source: Endpoint) -> list[str]:
+    """Reads the source in a snapshot, and returns the lines of the plan."""
     with hold_snapshot(source, order) as snapshot:
-        facts = read_relay_inputs(snapshot, source, order.target.host)
-        engine, why = choose_engine(order.engine, facts)
+        inputs = read_relay_inputs(snapshot, source, order.target.host)
+        engine, dump_reason = choose_engine(order.engine, inputs)
         if engine is Engine.DUMP:
-            return [f"by a dump, {order.jobs} at once" + (f": {why}" if why else "")]
-        return ["by the relay", *describe_plan(facts, plan_relay(facts, order.jobs))]
+            return [f"by a dump, {order.jobs} at once" + (f": {dump_reason}" if dump_reason else "")]
+        return ["by the relay", *describe_plan(inputs, plan_relay(inputs, order.jobs))]

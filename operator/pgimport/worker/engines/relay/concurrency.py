@@ -1,14 +1,14 @@
 """Limits how many large tables are copied at the same time.
 
-More streams than the network can fill copy nothing sooner. They only make all large tables end at the same time: then
-no index can be built during the copy, and all large builds start together after it.
+More streams than the network can carry do not make the copy faster. They make all large tables end at the same time, so
+that no index of a large table can be built during the copy.
 """
 
-INITIAL_STREAMS = 2  # while one stream reads, the other can write or start its step
+INITIAL_STREAMS = 2  # while one stream starts a step or waits for its target, the other one reads
 MIN_GAIN = 1.1  # factor by which another stream must raise the rate; less may be noise
 SAMPLE_SECONDS = 0.5
 SAMPLES_PER_LIMIT = 6  # taken at one limit before it changes
-COUNTED_SAMPLES = 3  # the last of them, whose mean counts: before, connections are opened and speed up
+COUNTED_SAMPLES = 3  # the last of them, whose mean counts; the first ones include the opening of connections
 RETRY_SAMPLES = 60  # taken before another stream is tried again, because a network's speed changes
 
 

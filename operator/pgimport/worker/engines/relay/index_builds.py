@@ -134,5 +134,8 @@ def _find_table_oid(entry: TocEntry, table_oids: dict[int, int]) -> int | None:
 
 
 def _is_exclusive(entry: TocEntry) -> bool:
-    """CREATE INDEX alone shares its table with others. With ALTER TABLE after it, two builds could deadlock."""
+    """Returns whether no other build may run on the table at the same time.
+
+    CREATE INDEX takes a SHARE lock, which others can take too. If ALTER TABLE follows it, two builds could deadlock.
+    """
     return entry.kind != "INDEX" or "ALTER TABLE " in entry.definition

@@ -1,7 +1,7 @@
-"""Hands out index builds to several threads in an order in which none has to wait for a lock at the server.
+"""Hands out index builds to several threads, so that no build waits for another one's lock at the server.
 
-A build waits in the queue for its table's rows, and for any build that needs the table alone. So builds cannot deadlock
-at the server.
+A build waits in the queue until its table's rows are committed and no conflicting build runs on the table. Therefore
+builds cannot deadlock at the server.
 """
 
 import threading
@@ -54,7 +54,10 @@ class IndexQueue:
         return self._stopped
 
     def take(self) -> IndexBuild | None:
-        """Waits for a build that may run, and returns the heaviest. Returns None if no build waits or all stopped."""
+        """Waits for a build that may run, and returns the heaviest one.
+
+        Returns None if all builds have been taken, or if the queue was stopped.
+        """
         with self._changed:
             while not self._stopped and self._waiting:
                 if (build := self._find_runnable()) is not None:

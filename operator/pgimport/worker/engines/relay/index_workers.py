@@ -1,8 +1,7 @@
 """Runs index builds in a session of the attempt's role.
 
-The builds commit asynchronously: a database of small tables has thousands of commits, and none of them waits for the
-disk. One synchronous commit at the end makes all of them durable. If the server crashes before that, this session ends
-with an error, so no lost build is taken for a finished one.
+The builds commit asynchronously, because a database of small tables needs thousands of commits. One synchronous commit
+at the end makes all of them durable. If the server crashes before that, this session fails, and with it the import.
 https://www.postgresql.org/docs/current/wal-async-commit.html
 """
 

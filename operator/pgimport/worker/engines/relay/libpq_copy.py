@@ -20,7 +20,10 @@ def send_query(connection: Connection, statements: bytes) -> None:
 
 
 def read_result(connection: Connection, expected: pq.ExecStatus | None = None) -> pq.abc.PGresult | None:
-    """Waits for the next result; None after the last one. Raises psycopg.Error, also for a status not expected."""
+    """Waits for the next result and returns it, or None after the last one.
+
+    Raises psycopg.Error, also if the result's status is not the `expected` one.
+    """
     pgconn = connection.pgconn
     while pgconn.is_busy():
         _wait(pgconn, select.POLLIN)

@@ -78,7 +78,7 @@ def _read_extensions_with_rows(snapshot: Snapshot, extension_tables: list[tuple[
 
 
 def _read_target_cores(host: str) -> int | None:
-    """Returns the target's number of cores if it runs on this machine, else None: SQL cannot tell it."""
+    """Returns the target's number of cores if it runs on this machine, else None: no SQL function returns it."""
     with suppress(OSError, ValueError):
         if ipaddress.ip_address(socket.gethostbyname(host)).is_loopback:
             return os.cpu_count()

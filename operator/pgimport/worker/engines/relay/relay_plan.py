@@ -1,7 +1,7 @@
 """Plans the steps of a relay and the streams and index workers that run them. Pure.
 
-A step is what one stream copies in one transaction of the shadow, and copies again if a connection is lost. Large
-tables come first, each in a step of its own. Small tables share steps, because a step costs one round trip.
+A step is what one stream copies in one transaction of the shadow. If a connection is lost, the stream copies the step
+again. Large tables come first, each in a step of its own. Small tables share steps, because a step costs a round trip.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

@@ -14,7 +14,7 @@ class RowBuffer:
         self._chunks: list[bytes] = []
         self._size = 0
         self._closed = False
-        self._writer_waits = False  # for space, so the reader must take even less than WAKE_BYTES
+        self._writer_waits = False  # then the reader takes even less than WAKE_BYTES
         self._changed = asyncio.Event()
 
     async def put(self, chunk: bytes) -> None:

@@ -25,7 +25,7 @@ _SNAPSHOT_SQLSTATES = ("22023", "42704", "55000")  # of SET TRANSACTION SNAPSHOT
 
 
 class StepFailed(PgimportError):
-    """One end of a stream failed. The stream ends the session at the other end."""
+    """A step failed at one end of a stream. The session at the other end is closed too."""
 
     def __init__(self, failure: Failure, error: psycopg.Error) -> None:
         super().__init__(failure.message)

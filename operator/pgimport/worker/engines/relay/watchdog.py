@@ -31,7 +31,7 @@ def watching_shadow(
     try:
         connection = connect(shadow)
     except psycopg.Error as error:
-        raise ImportStopped(translate_target_error(error, "the watchdog of the copy connected")) from error
+        raise ImportStopped(translate_target_error(error, "the session that watches the copy was opened")) from error
 
     def check() -> None:
         on_failed_backends([pid for (pid,) in connection.execute(read_query("relay/failed_backends"))])
