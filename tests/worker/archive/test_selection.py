@@ -146,3 +146,13 @@ def test_what_ties_a_kept_object_to_a_left_one_stays_without_a_word(kind: str) -
     kept = entry("TABLE", "kept", SHOP)
     plan = plan_restore([SHOP, FAR, kept, entry(kind, "kept", kept, FAR, catalog=0)], Exclusions())
     assert (titles(plan.main_entries), len(plan.skipped)) == (["SCHEMA shop", "TABLE shop.kept"], 1)
+
+
+@pytest.mark.parametrize("name", ["public", '"public"'])
+def test_the_default_comment_of_public_is_not_restored(name: str) -> None:
+    definition = f"COMMENT ON SCHEMA {name} IS 'standard public schema';\n\n\n"
+    own_comment = entry("COMMENT", "SCHEMA public", definition=f"COMMENT ON SCHEMA {name} IS 'ours';", schema="")
+    plan = plan_restore(
+        [entry("COMMENT", "SCHEMA public", definition=definition, schema=""), own_comment], Exclusions()
+    )
+    assert (plan.main_entries, plan.skipped) == ([own_comment], [])

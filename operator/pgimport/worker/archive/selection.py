@@ -67,6 +67,11 @@ _KINDS_IN_EXPRESSIONS = frozenset({"AGGREGATE", "FUNCTION", "SEQUENCE"})
 _ROW_SECURITY_KINDS = frozenset({"POLICY", "ROW SECURITY"})
 PG_ATTRDEF, PG_CLASS, PG_CONSTRAINT = 2604, 1259, 2606  # oids of the catalogs, the same in every database
 
+# Every new database has this comment, and pg_dump writes it for some owners of the schema.
+_DEFAULT_COMMENTS = frozenset(
+    f"COMMENT ON SCHEMA {name} IS 'standard public schema';" for name in ("public", '"public"')
+)
+
 ExclusionRule = Callable[[TocEntry], str | None]  # gives the reason to exclude an entry, or None
 
 
@@ -111,6 +116,8 @@ def plan_restore(entries: Iterable[TocEntry], exclusions: Exclusions) -> Restore
     for entry in entries:
         if entry.kind in ("SCHEMA", "EXTENSION") and _is_present(entry, exclusions):
             present_ids.add(entry.dump_id)
+            continue
+        if entry.kind == "COMMENT" and entry.definition.strip() in _DEFAULT_COMMENTS:
             continue
         if entry.kind in _ATTACHED_KINDS and any(
             dump_id in skipped_entries or dump_id in present_ids for dump_id in entry.dependencies[:1]

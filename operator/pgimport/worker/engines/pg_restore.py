@@ -22,6 +22,12 @@ OBJECTS_PER_TRANSACTION = 100
 TRANSACTION_SIZE_VERSION = 170000  # the first pg_restore with --transaction-size
 # Kinds that are restored after the rows. Progress counts them.
 KINDS_AFTER_ROWS = frozenset({"INDEX", "INDEX ATTACH", "CONSTRAINT", "FK CONSTRAINT", "TRIGGER", "RULE", "STATISTICS"})
+_SETTING_KINDS = frozenset({"ENCODING", "STDSTRINGS", "SEARCHPATH"})
+_SECTIONS: dict[SectionName, Section] = {
+    "pre-data": Section.PRE_DATA,
+    "data": Section.DATA,
+    "post-data": Section.POST_DATA,
+}
 KINDS_AFTER_STRUCTURE = KINDS_AFTER_ROWS | {"TABLE DATA", "BLOBS"}
 
 
@@ -43,7 +49,7 @@ class PgRestore:
         archive: Path | None = None,
     ) -> None:
         """Restores these entries of one section. `archive` defaults to the folder in scratch. Raises ImportStopped."""
-        if not entries:
+        if not has_objects(entries, section):
             return
         run = self._run
         parallelism = [f"--jobs={run.jobs}"] if parallel else self._transaction_size()
@@ -106,6 +112,16 @@ class PgRestore:
             f"--use-list={use_list}",
             f"--dbname={CLIENT_DBNAME}",
         ]
+
+
+def has_objects(entries: list[TocEntry], section: SectionName) -> bool:
+    """True if pg_restore would create anything. Pure.
+
+    An empty archive still holds the session's settings. A comment has no section: it goes with the object it describes.
+    """
+    return any(
+        entry.section in (_SECTIONS[section], Section.NONE) and entry.kind not in _SETTING_KINDS for entry in entries
+    )
 
 
 class PostDataPhase(Enum):
