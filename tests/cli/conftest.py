@@ -98,6 +98,14 @@ def wait_until_started(clients: dict[str, str], seconds: float = 50) -> None:
         time.sleep(0.02)
 
 
+def wait_until_shadow_exists(server: PostgresServer, seconds: float = 50) -> None:
+    """Waits for the shadow and its role: the worker starts its first client while they are created."""
+    deadline = time.monotonic() + seconds
+    while len(list_leftovers(server)) < 2:
+        assert time.monotonic() < deadline, "the command did not create the shadow and its role"
+        time.sleep(0.02)
+
+
 def list_children(pid: int) -> set[int]:
     """Returns the pids of the running children of a process that has one thread."""
     return set(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))

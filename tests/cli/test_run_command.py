@@ -8,7 +8,14 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from tests.cli.conftest import CommandLine, hanging_clients, list_children, list_leftovers, wait_until_started
+from tests.cli.conftest import (
+    CommandLine,
+    hanging_clients,
+    list_children,
+    list_leftovers,
+    wait_until_shadow_exists,
+    wait_until_started,
+)
 from tests.support.client_programs import current_clients
 from tests.support.https import body, run_https_server
 from tests.support.postgres import ADMIN, PostgresServer
@@ -244,7 +251,7 @@ def test_an_interrupted_run_leaves_no_database_role_or_file(
     clients = hanging_clients(tmp_path)
     with command_line.start("run", **clients) as process:
         wait_until_started(clients)
-        assert len(list_leftovers(postgres18)) == 2
+        wait_until_shadow_exists(postgres18)
         process.send_signal(number)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 128 + number
