@@ -3,7 +3,7 @@
 from contextlib import ExitStack
 from pathlib import Path
 
-from pgimport.worker.archive.selection import PG_CLASS, Exclusions, plan_restore
+from pgimport.worker.archive.selection import PG_CLASS, Exclusions, RestorePlan, plan_restore
 from pgimport.worker.archive.trim import rewrite_definitions
 from pgimport.worker.engines.client_progress import PgRestoreProgress
 from pgimport.worker.engines.copy_result import CopyResult
@@ -40,17 +40,11 @@ def copy_by_relay(
     """
     _dump_structure(run, source, snapshot, pg_dump)
     restore_plan = plan_restore(read_archive_entries(run.archive_folder), exclusions)
-    rewrite_definitions(run.archive_folder / "toc.dat", restore_plan.changed_definitions)
-    entries = restore_plan.main_entries
-    pre_data_entries = [entry for entry in entries if entry.kind not in KINDS_AFTER_ROWS]
-    run.meter.begin(Stage.SCHEMA, len(pre_data_entries))
-    structure_progress = PgRestoreProgress(run.meter, {}, {}, serial=True)
-    pg_restore.restore("pre-data", entries, structure_progress.read_line, parallel=False)
-
-    inputs = keep_tables(inputs, frozenset(entry.oid for entry in pre_data_entries if entry.catalog == PG_CLASS))
+    inputs = keep_tables(inputs, _restore_structure(run, pg_restore, restore_plan))
     relay_plan = plan_relay(inputs, run.jobs)
     for note in relay_plan.notes:
         run.reporter.log(note)
+    entries = restore_plan.main_entries
     builds = plan_index_builds(entries, inputs.tables, inputs.standalone)
     build_ids = {build.build_id for build in builds}
     later_builds = sum(entry.kind in KINDS_AFTER_ROWS and entry.dump_id not in build_ids for entry in entries)
@@ -77,6 +71,17 @@ def _dump_structure(run: ImportRun, source: Endpoint, snapshot: Snapshot, pg_dum
                 source = stack.enter_context(run_pg_dump_proxy(source, run.environment.private))
             except OSError as error:
                 count = len(snapshot.sequences)
-                run.reporter.log(f"pg_dump sends one query for each of {count} sequences: {error}", "warning")
+                effect = f"pg_dump sends one query for each of {count} sequences"
+                run.reporter.log(f"the pg_dump proxy cannot start: {error}; {effect}", "warning")
         options = [*snapshot.scope.dump_options(), "--schema-only"]
         run_pg_dump(run, pg_dump, source, snapshot.id, options, lambda _: None)
+
+
+def _restore_structure(run: ImportRun, pg_restore: PgRestore, restore_plan: RestorePlan) -> frozenset[int]:
+    """Restores what comes before the rows, and returns the oids that the restored relations have at the source."""
+    rewrite_definitions(run.archive_folder / "toc.dat", restore_plan.changed_definitions)
+    entries = [entry for entry in restore_plan.main_entries if entry.kind not in KINDS_AFTER_ROWS]
+    run.meter.begin(Stage.SCHEMA, len(entries))
+    progress = PgRestoreProgress(run.meter, {}, {}, serial=True)
+    pg_restore.restore("pre-data", restore_plan.main_entries, progress.read_line, parallel=False)
+    return frozenset(entry.oid for entry in entries if entry.catalog == PG_CLASS)
