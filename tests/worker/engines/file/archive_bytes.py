@@ -1,4 +1,4 @@
-"""An archive's own bytes, changed: what pg_dump would not write, and what this machine's pg_dump cannot."""
+"""Builds and changes bytes of archives that pg_dump, or the installed pg_dump, does not write."""
 
 import io
 import tarfile
@@ -11,37 +11,38 @@ from pgimport.worker.engines.file.custom_format import forward_rows
 from pgimport.worker.engines.file.plain_sql_lexer import PlainSqlLexer
 from pgimport.worker.engines.file.tar_reader import walk_members
 
-# Offset of the byte that tells how rows are compressed, in archives of version 1.15 and newer: after the magic, three
-# bytes of version, the sizes of an integer and of an offset, and the format.
-COMPRESSION_AT = 11
+# Offset of the compression of rows in archives of version 1.15 and newer: it follows the magic, three bytes of version,
+# the sizes of an integer and of an offset, and the format.
+COMPRESSION_OFFSET = 11
 
 
-def text(content: bytes) -> bytes:
-    """As the archiver writes one: sign, length in four bytes, bytes."""
-    return integer(len(content)) + content
+def encode_text(content: bytes) -> bytes:
+    """Encodes a text of an archive: sign, length in four bytes, bytes."""
+    return encode_integer(len(content)) + content
 
 
-def integer(value: int) -> bytes:
+def encode_integer(value: int) -> bytes:
+    """Encodes a number of an archive: sign, four bytes."""
     return b"\x00" + value.to_bytes(4, "little")
 
 
 def recompress(archive: bytes, compression: Compression, pack: Callable[[bytes], bytes]) -> bytes:
-    """A custom archive in zlib → the same one in another compression, each block as one piece."""
+    """Returns a custom archive of zlib in another compression. Each block becomes one piece."""
     source = io.BytesIO(archive)
     header, entries = parse_table_of_contents(source.read)
     assert header.compression is Compression.GZIP
     list(entries)
-    made = bytearray(archive[: source.tell()])
-    made[COMPRESSION_AT] = compression
+    archive_bytes = bytearray(archive[: source.tell()])
+    archive_bytes[COMPRESSION_OFFSET] = compression
     while kind := source.read(1):
-        made += kind + source.read(5)
+        archive_bytes += kind + source.read(5)
         if kind == b"\x01":
-            made += _repack(source, pack)
+            archive_bytes += _repack(source, pack)
             continue
         while int.from_bytes((oid := source.read(5))[1:], "little"):
-            made += oid + _repack(source, pack)
-        made += integer(0)
-    return bytes(made)
+            archive_bytes += oid + _repack(source, pack)
+        archive_bytes += encode_integer(0)
+    return bytes(archive_bytes)
 
 
 def _repack(source: io.BytesIO, pack: Callable[[bytes], bytes]) -> bytes:
@@ -49,11 +50,11 @@ def _repack(source: io.BytesIO, pack: Callable[[bytes], bytes]) -> bytes:
     while length := int.from_bytes(source.read(5)[1:], "little"):
         packed += source.read(length)
     content = pack(zlib.decompress(packed)) if packed else b""
-    return (integer(len(content)) + content if content else b"") + integer(0)
+    return (encode_integer(len(content)) + content if content else b"") + encode_integer(0)
 
 
 def read_header(archive: bytes) -> tuple[ArchiveHeader, int]:
-    """The header, and where the rows of a custom archive begin."""
+    """Returns the header of a custom archive, and the offset at which its data begins."""
     source = io.BytesIO(archive)
     header, entries = parse_table_of_contents(source.read)
     list(entries)
@@ -61,25 +62,27 @@ def read_header(archive: bytes) -> tuple[ArchiveHeader, int]:
 
 
 def pack_tar(files: Mapping[str, bytes]) -> bytes:
-    """A directory dump in a tar, of these files."""
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+    """Packs the files of a directory archive into a tar."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         for name, content in files.items():
             info = tarfile.TarInfo(f"dump/{name}")
             info.size = len(content)
             tar.addfile(info, io.BytesIO(content))
-    return packed.getvalue()
+    return buffer.getvalue()
 
 
 def unpack_tar(content: bytes) -> dict[str, bytes]:
-    """File name → bytes of a directory dump in a tar."""
+    """Returns file name → bytes of a directory archive in a tar."""
     with tarfile.open(fileobj=io.BytesIO(content)) as tar:
-        found = {one.name.rpartition("/")[2]: tar.extractfile(one) for one in tar.getmembers() if one.isfile()}
-        return {name: file.read() for name, file in found.items() if file is not None}
+        files = {
+            member.name.rpartition("/")[2]: tar.extractfile(member) for member in tar.getmembers() if member.isfile()
+        }
+        return {name: file.read() for name, file in files.items() if file is not None}
 
 
 def read_whole_dump(content: bytes) -> None:
-    """Reads a dump to its end, as an import does, but without a server. Raises ImportStopped if it is not whole."""
+    """Reads a dump to its end, as an import does, but without a server. Raises ImportStopped if it is truncated."""
     stream = DumpStream(io.BytesIO(content))
     match find_format(stream):
         case DumpFormat.CUSTOM:
@@ -96,10 +99,10 @@ def read_whole_dump(content: bytes) -> None:
         pass
 
 
-def build_plain_dump(rows: str) -> bytes:
-    """Returns a plain SQL dump with pg_dump's own first and last lines around `rows`."""
+def build_plain_dump(statements: str) -> bytes:
+    """Returns a plain SQL dump with pg_dump's own first and last lines around `statements`."""
     return (
         "--\n-- PostgreSQL database dump\n--\n\n-- Dumped from database version 16.4\n"
         "-- Dumped by pg_dump version 16.4\n\n"
-        f"SET statement_timeout = 0;\n\n{rows}\n\n--\n-- PostgreSQL database dump complete\n--\n\n"
+        f"SET statement_timeout = 0;\n\n{statements}\n\n--\n-- PostgreSQL database dump complete\n--\n\n"
     ).encode()

@@ -1,4 +1,4 @@
-"""Dumps of one small shop in every shape, a server that sends them, and a bench whose source is a file."""
+"""Dumps of one small database in every format, an HTTPS server for them, and a bench whose source is that server."""
 
 import gzip
 import io
@@ -13,7 +13,7 @@ from tests.support.https import HttpsServer, body, run_https_server
 from tests.support.postgres import PostgresServer
 from tests.worker.conftest import Bench
 
-NAME = "localhost"  # its certificate's name; the address is judged all the same
+NAME = "localhost"  # of the server's certificate; the address is checked nevertheless
 SHOP = """
 CREATE TYPE mood AS ENUM ('sad', 'happy');
 CREATE TABLE customers (id int PRIMARY KEY, name text NOT NULL, feels mood);
@@ -50,27 +50,27 @@ WRAPPINGS: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
-def dump(server: PostgresServer, dbname: str, form: str, folder: Path, *options: str) -> bytes:
-    """One file, as a user would have it."""
-    path = folder / f"{dbname}-{form}-{len(list(folder.iterdir()))}"
+def dump(server: PostgresServer, dbname: str, dump_format: str, folder: Path, *options: str) -> bytes:
+    """Runs pg_dump and returns the dump as one file. A directory archive is packed into a tar."""
+    path = folder / f"{dbname}-{dump_format}-{len(list(folder.iterdir()))}"
     subprocess.run(
-        [server.bin / "pg_dump", f"--format={form}", f"--file={path}", *options, server.url(dbname)], check=True
+        [server.bin / "pg_dump", f"--format={dump_format}", f"--file={path}", *options, server.url(dbname)], check=True
     )
-    if form != "directory":
+    if dump_format != "directory":
         return path.read_bytes()
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         tar.add(path, "shop")
-    return packed.getvalue()
+    return buffer.getvalue()
 
 
 @pytest.fixture(scope="session")
 def dumps(postgres16: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, bytes]]:
-    """Format → the shop's dump; the shop stays, to be compared with."""
+    """Returns format → dump of the database `file_shop`, which exists as long as the tests run."""
     folder = tmp_path_factory.mktemp("dumps")
     with postgres16.database("file_shop") as name:
         postgres16.execute(SHOP, name)
-        yield {form: dump(postgres16, name, form, folder) for form in FORMATS}
+        yield {dump_format: dump(postgres16, name, dump_format, folder) for dump_format in FORMATS}
 
 
 @pytest.fixture(scope="session")
@@ -81,15 +81,17 @@ def https(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpsServer]:
 
 @pytest.fixture
 def file_bench(bench: Bench, https: HttpsServer) -> Bench:
-    """Its source is `/dump`; `offer` says what that is."""
+    """A bench whose source is the file that `serve_dump` puts on the HTTPS server."""
     bench.source_url = https.url("/dump?signature=0123456789")
     (bench.home / "ca").write_bytes(https.ca.read_bytes())
     return bench
 
 
 @pytest.fixture
-def offer(https: HttpsServer) -> Callable[[bytes], None]:
-    def put(content: bytes) -> None:
+def serve_dump(https: HttpsServer) -> Callable[[bytes], None]:
+    """Returns a function that sets the content of the bench's dump file."""
+
+    def set_content(content: bytes) -> None:
         https.answers["/dump"] = body(content)
 
-    return put
+    return set_content

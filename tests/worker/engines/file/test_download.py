@@ -1,4 +1,4 @@
-"""Dump files over HTTPS: from the judged address, whole, within limits, and no word of the URL in a message."""
+"""Dump files are downloaded from the checked address, completely and within limits, and no message holds the URL."""
 
 import hashlib
 import ssl
@@ -33,7 +33,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpsServer]:
         yield server
 
 
-def source_of(
+def make_source(
     server: HttpsServer,
     url: str,
     resolve: Resolve = to_loopback,
@@ -46,16 +46,16 @@ def source_of(
 
 
 def read_all(source: FileLocation, limit: int | None = None) -> tuple[bytes, str, int | None]:
-    found = b""
+    content = b""
     with open_download(source, limit) as download:
         while chunk := download.read(10_000):
-            found += chunk
-        assert download.bytes_read == len(found)
+            content += chunk
+        assert download.bytes_read == len(content)
         assert download.ended
-        return found, download.sha256, download.length
+        return content, download.sha256, download.length
 
 
-def failure_of(source: FileLocation, limit: int | None = None) -> Failure:
+def read_failure(source: FileLocation, limit: int | None = None) -> Failure:
     with pytest.raises(ImportStopped) as stopped:
         read_all(source, limit)
     failure = stopped.value.failure
@@ -63,11 +63,11 @@ def failure_of(source: FileLocation, limit: int | None = None) -> Failure:
     return failure
 
 
-def test_brings_the_file_by_its_name_from_the_judged_address(server: HttpsServer) -> None:
+def test_a_file_is_downloaded_from_the_checked_address_under_its_host_name(server: HttpsServer) -> None:
     server.requests.clear()
     server.server_names.clear()
-    found, sha256, length = read_all(source_of(server, server.url(f"/shop.dump?{SIGNATURE}")))
-    assert (found, sha256, length) == (CONTENT, hashlib.sha256(CONTENT).hexdigest(), len(CONTENT))
+    content, sha256, length = read_all(make_source(server, server.url(f"/shop.dump?{SIGNATURE}")))
+    assert (content, sha256, length) == (CONTENT, hashlib.sha256(CONTENT).hexdigest(), len(CONTENT))
     assert server.server_names == [NAME]
     ((path, headers),) = server.requests
     assert path == f"/shop.dump?{SIGNATURE}"
@@ -75,17 +75,17 @@ def test_brings_the_file_by_its_name_from_the_judged_address(server: HttpsServer
     assert headers["Accept-Encoding"] == "identity"
 
 
-def test_follows_redirects_and_judges_each(server: HttpsServer) -> None:
-    asked: list[str] = []
+def test_redirects_are_followed_and_each_address_is_checked(server: HttpsServer) -> None:
+    resolved_hosts: list[str] = []
 
     def resolve(host: str, port: int) -> list[str]:
-        asked.append(host)
+        resolved_hosts.append(host)
         return ["127.0.0.1"]
 
     server.answers["/first"] = redirect(f"https://{NAME}:{server.port}/second")
     server.answers["/second"] = redirect("/shop.dump", 307)
-    assert read_all(source_of(server, server.url("/first"), resolve))[0] == CONTENT
-    assert asked == [NAME] * 3
+    assert read_all(make_source(server, server.url("/first"), resolve))[0] == CONTENT
+    assert resolved_hosts == [NAME] * 3
 
 
 def test_a_redirect_to_a_private_address_is_refused(server: HttpsServer) -> None:
@@ -93,13 +93,13 @@ def test_a_redirect_to_a_private_address_is_refused(server: HttpsServer) -> None
         return ["127.0.0.1"] if host == NAME else ["10.0.0.7"]
 
     server.answers["/away"] = redirect("https://inside.example.com/shop.dump")
-    failure = failure_of(source_of(server, server.url("/away"), resolve))
+    failure = read_failure(make_source(server, server.url("/away"), resolve))
     assert failure.reason is Reason.SOURCE_ADDRESS_FORBIDDEN
     assert "10.0.0.7" in failure.message
 
 
 @pytest.mark.parametrize(
-    "to",
+    "location",
     [
         pytest.param("http://dumps.example.com/shop.dump", id="without TLS"),
         pytest.param("file:///etc/passwd", id="a file"),
@@ -108,16 +108,16 @@ def test_a_redirect_to_a_private_address_is_refused(server: HttpsServer) -> None
         pytest.param("//dumps.example.com:99999/", id="an impossible port"),
     ],
 )
-def test_a_redirect_elsewhere_is_refused(server: HttpsServer, to: str) -> None:
-    server.answers["/strange"] = redirect(to)
-    failure = failure_of(source_of(server, server.url("/strange")))
+def test_a_redirect_to_a_forbidden_url_is_refused(server: HttpsServer, location: str) -> None:
+    server.answers["/forbidden"] = redirect(location)
+    failure = read_failure(make_source(server, server.url("/forbidden")))
     assert failure.reason is Reason.SOURCE_URL_INVALID
     assert "redirects to" in failure.message
 
 
-def test_redirects_end(server: HttpsServer) -> None:
+def test_endless_redirects_are_refused(server: HttpsServer) -> None:
     server.answers["/circle"] = redirect("/circle")
-    failure = failure_of(source_of(server, server.url("/circle")))
+    failure = read_failure(make_source(server, server.url("/circle")))
     assert (failure.reason, "more than 5 times" in failure.message) == (Reason.SOURCE_URL_INVALID, True)
 
 
@@ -125,12 +125,12 @@ EXPIRED = b"<Error><Code>AccessDenied</Code><Message>Request has expired</Messag
 
 
 @pytest.mark.parametrize(
-    ("status", "page", "reason", "words"),
+    ("status", "page", "reason", "message"),
     [
         pytest.param(403, EXPIRED, Reason.SOURCE_AUTH_FAILED, "AccessDenied: Request has expired", id="expired"),
-        pytest.param(401, b"", Reason.SOURCE_AUTH_FAILED, "HTTP 401", id="closed"),
+        pytest.param(401, b"", Reason.SOURCE_AUTH_FAILED, "HTTP 401", id="unauthorized"),
         pytest.param(404, b'{"error":"no such upload"}', Reason.DUMP_NOT_FOUND, ": no such upload", id="our own API"),
-        pytest.param(404, b"", Reason.DUMP_NOT_FOUND, "HTTP 404", id="not there"),
+        pytest.param(404, b"", Reason.DUMP_NOT_FOUND, "HTTP 404", id="not found"),
         pytest.param(410, b"", Reason.DUMP_NOT_FOUND, "HTTP 410", id="gone"),
         pytest.param(429, b"", Reason.SOURCE_UNREACHABLE, "HTTP 429", id="too many requests"),
         pytest.param(503, b"x" * 100_000, Reason.SOURCE_UNREACHABLE, "HTTP 503", id="not available"),
@@ -138,54 +138,56 @@ EXPIRED = b"<Error><Code>AccessDenied</Code><Message>Request has expired</Messag
         pytest.param(204, b"", Reason.SOURCE_URL_INVALID, "HTTP 204", id="no content"),
     ],
 )
-def test_an_answer_that_is_no_file(server: HttpsServer, status: int, page: bytes, reason: Reason, words: str) -> None:
+def test_a_response_other_than_200_has_a_reason(
+    server: HttpsServer, status: int, page: bytes, reason: Reason, message: str
+) -> None:
     server.answers["/answer"] = body(page, status=status)
-    failure = failure_of(source_of(server, server.url(f"/answer?{SIGNATURE}")))
-    assert (failure.reason, words in failure.message) == (reason, True), failure.message
+    failure = read_failure(make_source(server, server.url(f"/answer?{SIGNATURE}")))
+    assert (failure.reason, message in failure.message) == (reason, True), failure.message
 
 
-def test_a_file_that_ends_early_may_be_tried_again(server: HttpsServer) -> None:
+def test_a_truncated_download_is_temporary(server: HttpsServer) -> None:
     server.answers["/short"] = body(CONTENT, length=len(CONTENT) + 1)
-    failure = failure_of(source_of(server, server.url("/short")))
+    failure = read_failure(make_source(server, server.url("/short")))
     assert failure.reason is Reason.SOURCE_UNREACHABLE
     assert f"after {len(CONTENT)} of {len(CONTENT) + 1} bytes" in failure.message
 
 
-def test_a_limit_is_kept_before_anything_is_read(server: HttpsServer) -> None:
-    failure = failure_of(source_of(server, server.url("/shop.dump")), limit=len(CONTENT) - 1)
+def test_a_file_over_the_limit_is_refused_by_its_content_length(server: HttpsServer) -> None:
+    failure = read_failure(make_source(server, server.url("/shop.dump")), limit=len(CONTENT) - 1)
     assert (failure.reason, f"has {len(CONTENT)} bytes" in failure.message) == (Reason.SOURCE_TOO_LARGE, True)
 
 
-def test_a_limit_is_kept_where_the_server_tells_no_length(server: HttpsServer) -> None:
+def test_a_file_over_the_limit_is_refused_without_a_content_length(server: HttpsServer) -> None:
     server.answers["/endless"] = body(CONTENT, length=None)
-    failure = failure_of(source_of(server, server.url("/endless")), limit=len(CONTENT) - 1)
+    failure = read_failure(make_source(server, server.url("/endless")), limit=len(CONTENT) - 1)
     assert (failure.reason, "is larger" in failure.message) == (Reason.SOURCE_TOO_LARGE, True)
-    assert read_all(source_of(server, server.url("/endless")))[2] is None
+    assert read_all(make_source(server, server.url("/endless")))[2] is None
 
 
 def test_an_encoded_body_is_refused(server: HttpsServer) -> None:
     server.answers["/encoded"] = body(CONTENT, Content_Encoding="gzip")
-    failure = failure_of(source_of(server, server.url("/encoded")))
+    failure = read_failure(make_source(server, server.url("/encoded")))
     assert (failure.reason, "Content-Encoding 'gzip'" in failure.message) == (Reason.DUMP_UNSUPPORTED, True)
 
 
-def test_another_name_than_the_certificates_is_refused(server: HttpsServer) -> None:
-    failure = failure_of(source_of(server, server.url("/shop.dump", host="other.example.com")))
+def test_a_host_name_that_is_not_in_the_certificate_is_refused(server: HttpsServer) -> None:
+    failure = read_failure(make_source(server, server.url("/shop.dump", host="other.example.com")))
     assert (failure.reason, "other.example.com" in failure.message) == (Reason.SOURCE_TLS_FAILED, True)
 
 
 def test_an_unknown_ca_is_refused(server: HttpsServer) -> None:
-    found = ssl.get_default_verify_paths().cafile or "/etc/ssl/certs/ca-certificates.crt"
-    failure = failure_of(source_of(server, server.url("/shop.dump"), ca=Path(found)))
+    system_ca = ssl.get_default_verify_paths().cafile or "/etc/ssl/certs/ca-certificates.crt"
+    failure = read_failure(make_source(server, server.url("/shop.dump"), ca=Path(system_ca)))
     assert failure.reason is Reason.SOURCE_TLS_FAILED
 
 
-def test_a_ca_that_is_none_is_named(server: HttpsServer, tmp_path: Path) -> None:
+def test_a_ca_that_is_not_a_certificate_is_named(server: HttpsServer, tmp_path: Path) -> None:
     (tmp_path / "ca").write_text("no certificate")
-    failure = failure_of(source_of(server, server.url("/shop.dump"), ca=tmp_path / "ca"))
+    failure = read_failure(make_source(server, server.url("/shop.dump"), ca=tmp_path / "ca"))
     assert (failure.reason, "caSecretRef" in failure.message) == (Reason.SOURCE_TLS_FAILED, True)
 
 
-def test_a_port_without_a_server_may_be_tried_again(server: HttpsServer) -> None:
-    failure = failure_of(source_of(server, f"https://{NAME}:1/shop.dump"))
+def test_a_refused_connection_is_temporary(server: HttpsServer) -> None:
+    failure = read_failure(make_source(server, f"https://{NAME}:1/shop.dump"))
     assert (failure.reason, "Connection refused" in failure.message) == (Reason.SOURCE_UNREACHABLE, True)

@@ -1,4 +1,4 @@
-"""Uploads as sources: a signed URL of the platform's own store, and of no other place."""
+"""Uploads as sources: the platform's own store may have a private address and no TLS, and no other source may."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -45,15 +45,15 @@ def test_an_upload_is_imported_from_a_store_with_a_private_address(uploaded: Ben
     assert "X-Amz-Signature" not in uploaded.out.getvalue()
 
 
-@pytest.mark.parametrize("wish", [{"verify": "checksums"}, {"engine": "relay"}], ids=["digests", "the relay"])
-def test_what_only_a_live_source_has_is_refused(uploaded: Bench, s3_server: S3Server, wish: dict[str, str]) -> None:
-    failure = uploaded.preflight(upload_origin=parse_origin(s3_server.endpoint), **wish).failure
+@pytest.mark.parametrize("options", [{"verify": "checksums"}, {"engine": "relay"}], ids=["digests", "the relay"])
+def test_an_option_for_live_sources_is_refused(uploaded: Bench, s3_server: S3Server, options: dict[str, str]) -> None:
+    failure = uploaded.preflight(upload_origin=parse_origin(s3_server.endpoint), **options).failure
     assert failure is not None
     assert (failure.reason, "needs a live source" in failure.message) == (Reason.NOT_SUPPORTED, True)
 
 
-def test_only_an_upload_may_go_there(uploaded: Bench, s3_server: S3Server) -> None:
-    """The same URL as a user's own source: http is refused, and so is the address."""
+def test_a_users_own_source_may_not_lead_to_the_store(uploaded: Bench, s3_server: S3Server) -> None:
+    """The same URL as a user's own source is refused, for its scheme and for its address."""
     for sources in (AllowedSources(), AllowedSources(allowed_cidrs=["127.0.0.0/8"])):
         failure = uploaded.preflight(sources=sources).failure
         assert failure is not None

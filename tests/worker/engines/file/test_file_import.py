@@ -1,4 +1,4 @@
-"""Dump files in every shape: what arrives, and what is refused."""
+"""Imports of dump files in every format and compression."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +12,8 @@ from pgimport.model.import_choices import Provider
 from pgimport.model.import_spec import Filter
 from pgimport.model.reasons import Reason
 
-Offer = Callable[[bytes], None]
-PROVIDED = """
+ServeDump = Callable[[bytes], None]
+PROVIDER_SOURCE = """
 CREATE SCHEMA auth;
 CREATE FUNCTION auth.uid() RETURNS int LANGUAGE sql AS 'SELECT 1';
 CREATE FUNCTION auth.ok(int) RETURNS boolean IMMUTABLE LANGUAGE sql AS 'SELECT true';
@@ -50,45 +50,52 @@ COMPARED = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("wrapping", WRAPPINGS)
-@pytest.mark.parametrize("form", FORMATS)
-def test_a_dump_arrives_whole(
-    file_bench: Bench, offer: Offer, dumps: dict[str, bytes], postgres16: PostgresServer, form: str, wrapping: str
+@pytest.mark.parametrize("dump_format", FORMATS)
+def test_everything_in_a_dump_is_restored(
+    file_bench: Bench,
+    serve_dump: ServeDump,
+    dumps: dict[str, bytes],
+    postgres16: PostgresServer,
+    dump_format: str,
+    wrapping: str,
 ) -> None:
-    offer(WRAPPINGS[wrapping](dumps[form]))
-    looked = file_bench.preflight()
-    assert looked.ok, looked.failure
-    assert looked.preflight is not None
-    assert looked.preflight.source is not None
-    file = looked.preflight.source.file
+    serve_dump(WRAPPINGS[wrapping](dumps[dump_format]))
+    preflight = file_bench.preflight()
+    assert preflight.ok, preflight.failure
+    assert preflight.preflight is not None
+    assert preflight.preflight.source is not None
+    file = preflight.preflight.source.file
     assert file is not None
-    assert (file.format, file.compression) == (form, "none" if wrapping == "bare" else wrapping)
-    assert looked.preflight.source.server_version_num // 10000 == 16
+    assert (file.format, file.compression) == (dump_format, "none" if wrapping == "bare" else wrapping)
+    assert preflight.preflight.source.server_version_num // 10000 == 16
     with file_bench.shadow() as shadow:
         result = file_bench.run()
         assert result.ok, result.failure
-        for what, query in COMPARED.items():
-            assert file_bench.target.query(query, shadow) == postgres16.query(query, "file_shop"), what
-    found = result.verification
-    assert found is not None
-    assert (found.verified, found.rows, found.large_objects) == (True, 5000 + 3000 + 10 + 150, 2)
-    assert any("FUNCTION public.native" in note and "internal" in note for note in found.notes)
-    assert any(what.startswith("values: a dump file tells nothing") for what in found.not_compared)
-    assert any("plain SQL" in what for what in found.not_compared) is (form == "plain")
-    assert ({one.kind for one in found.compared} >= {"table", "constraint", "view"}) is (form != "plain")
+        for name, query in COMPARED.items():
+            assert file_bench.target.query(query, shadow) == postgres16.query(query, "file_shop"), name
+    verification = result.verification
+    assert verification is not None
+    assert (verification.verified, verification.rows, verification.large_objects) == (True, 5000 + 3000 + 10 + 150, 2)
+    assert any("FUNCTION public.native" in note and "internal" in note for note in verification.notes)
+    assert any(text.startswith("values: a dump file tells nothing") for text in verification.not_compared)
+    assert any("plain SQL" in text for text in verification.not_compared) is (dump_format == "plain")
+    assert ({group.kind for group in verification.compared} >= {"table", "constraint", "view"}) is (
+        dump_format != "plain"
+    )
 
 
-@pytest.mark.parametrize("form", ["custom", "directory"])
-def test_a_filter_chooses_entries_of_an_archive(
-    file_bench: Bench, offer: Offer, dumps: dict[str, bytes], form: str
+@pytest.mark.parametrize("dump_format", ["custom", "directory"])
+def test_a_filter_excludes_entries_of_an_archive(
+    file_bench: Bench, serve_dump: ServeDump, dumps: dict[str, bytes], dump_format: str
 ) -> None:
-    offer(dumps[form])
-    given = Filter.model_validate({"excludeTables": ["customers"], "excludeTableData": ["parted_1"]})
+    serve_dump(dumps[dump_format])
+    excluded = Filter.model_validate({"excludeTables": ["customers"], "excludeTableData": ["parted_1"]})
     with file_bench.shadow() as shadow:
-        result = file_bench.run(filter=given)
+        result = file_bench.run(filter=excluded)
         assert result.ok, result.failure
         query = "SELECT relname FROM pg_class WHERE relkind IN ('r', 'v') AND relnamespace = 'public'::regnamespace"
-        found = {name for (name,) in file_bench.target.query(query, shadow)}
-        assert found == {"orders", "empty", "guarded", "parted_1", "parted_2"}
+        relations = {name for (name,) in file_bench.target.query(query, shadow)}
+        assert relations == {"orders", "empty", "guarded", "parted_1", "parted_2"}
         assert file_bench.target.query("SELECT count(*) FROM parted", shadow) == [(51,)]
     assert result.verification is not None
     notes = "\n".join(result.verification.notes)
@@ -96,20 +103,20 @@ def test_a_filter_chooses_entries_of_an_archive(
     assert "VIEW public.spenders: it needs TABLE public.customers" in notes
 
 
-def test_a_filter_of_plain_sql_is_refused(file_bench: Bench, offer: Offer, dumps: dict[str, bytes]) -> None:
-    offer(dumps["plain"])
+def test_a_filter_for_plain_sql_is_refused(file_bench: Bench, serve_dump: ServeDump, dumps: dict[str, bytes]) -> None:
+    serve_dump(dumps["plain"])
     result = file_bench.preflight(filter=Filter.model_validate({"excludeTables": ["customers"]}))
     assert result.failure is not None
     assert result.failure.reason is Reason.FILTER_INVALID
 
 
-@pytest.mark.parametrize("form", ["custom", "directory"])
-def test_T5_a_default_that_needs_a_providers_schema_stays_and_its_table_comes(
-    file_bench: Bench, offer: Offer, postgres16: PostgresServer, tmp_path: Path, form: str
+@pytest.mark.parametrize("dump_format", ["custom", "directory"])
+def test_T5_a_table_is_copied_without_a_default_that_needs_a_providers_schema(
+    file_bench: Bench, serve_dump: ServeDump, postgres16: PostgresServer, tmp_path: Path, dump_format: str
 ) -> None:
     with postgres16.database("provided") as name:
-        postgres16.execute(PROVIDED, name)
-        offer(dump(postgres16, name, form, tmp_path))
+        postgres16.execute(PROVIDER_SOURCE, name)
+        serve_dump(dump(postgres16, name, dump_format, tmp_path))
     with file_bench.shadow() as shadow:
         result = file_bench.run(provider=Provider.SUPABASE)
         assert result.ok, result.failure
@@ -119,25 +126,25 @@ def test_T5_a_default_that_needs_a_providers_schema_stays_and_its_table_comes(
     assert native == [(1, 2)]
     assert result.verification is not None
     notes = "\n".join(result.verification.notes)
-    for left in (
+    for skipped in (
         "DEFAULT public.todos owner: it needs FUNCTION auth.uid()",
         "DEFAULT public.todos id: it needs SEQUENCE auth.numbers",
         "CHECK CONSTRAINT public.todos fine: it needs FUNCTION auth.ok(integer)",
         "DEFAULT public.uses_native x: it needs FUNCTION public.native()",
     ):
-        assert f"left behind: {left}, which stays behind" in notes
+        assert f"left behind: {skipped}, which stays behind" in notes
 
 
-@pytest.mark.parametrize("form", ["custom", "directory"])
-def test_partitions_go_the_way_of_their_table(
-    file_bench: Bench, offer: Offer, dumps: dict[str, bytes], form: str
+@pytest.mark.parametrize("dump_format", ["custom", "directory"])
+def test_a_filter_on_a_partitioned_table_applies_to_its_partitions(
+    file_bench: Bench, serve_dump: ServeDump, dumps: dict[str, bytes], dump_format: str
 ) -> None:
-    offer(dumps[form])
+    serve_dump(dumps[dump_format])
     with file_bench.shadow() as shadow:
         result = file_bench.run(filter=Filter.model_validate({"excludeTableData": ["parted"]}))
         assert result.ok, result.failure
         assert file_bench.target.query("SELECT count(*) FROM parted", shadow) == [(0,)]
-    offer(dumps[form])
+    serve_dump(dumps[dump_format])
     file_bench.home.joinpath("scratch").rename(file_bench.home / "first")
     with file_bench.shadow() as shadow:
         result = file_bench.run(filter=Filter.model_validate({"excludeTables": ["parted"]}))

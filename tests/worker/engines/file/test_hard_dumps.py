@@ -1,4 +1,4 @@
-"""Dump files that are hard to get right: each of them was once refused, or accepted, wrongly."""
+"""Dump files that were once refused or accepted wrongly."""
 
 import io
 import subprocess
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.support.postgres import PostgresServer
 from tests.worker.conftest import Bench
-from tests.worker.engines.file.archive_bytes import build_plain_dump, pack_tar, text, unpack_tar
+from tests.worker.engines.file.archive_bytes import build_plain_dump, encode_text, pack_tar, unpack_tar
 from tests.worker.engines.file.conftest import FORMATS, dump
 
 from pgimport.model.reasons import Reason
@@ -20,30 +20,30 @@ from pgimport.worker.engines.file.plain_sql_lexer import CopyRows, PlainSqlLexer
 
 pytestmark = pytest.mark.thorough
 
-Offer = Callable[[bytes], None]
-STOLEN = "what only the pod may read\n"
+ServeDump = Callable[[bytes], None]
+SECRET = "what only the pod may read\n"
 
 
-class Pieces:
-    """A file that is made while it is read: nobody holds it."""
+class GeneratedFile:
+    """A file that is generated while it is read, so that it is never in memory as a whole."""
 
     def __init__(self, head: bytes, piece: bytes, times: int, tail: bytes = b"") -> None:
-        self._parts = iter((head, *(piece for _ in range(times)), tail))
+        self._pieces = iter((head, *(piece for _ in range(times)), tail))
         self._buffer = b""
         self.ended = False
 
     def read(self, count: int) -> bytes:
         while len(self._buffer) < count and not self.ended:
-            part = next(self._parts, None)
-            self.ended = part is None
-            self._buffer += part or b""
-        found, self._buffer = self._buffer[:count], self._buffer[count:]
-        return found
+            next_piece = next(self._pieces, None)
+            self.ended = next_piece is None
+            self._buffer += next_piece or b""
+        content, self._buffer = self._buffer[:count], self._buffer[count:]
+        return content
 
 
 @pytest.fixture
 def directory(postgres16: PostgresServer, tmp_path: Path) -> dict[str, bytes]:
-    """Files of a directory dump: one table with one row, one large object."""
+    """Files of a directory archive with one table, one row and one large object."""
     with postgres16.database("odd"):
         postgres16.execute(
             "CREATE TABLE a (x text); INSERT INTO a VALUES ('good'); SELECT lo_from_bytea(1, 'x');", "odd"
@@ -51,49 +51,56 @@ def directory(postgres16: PostgresServer, tmp_path: Path) -> dict[str, bytes]:
         return unpack_tar(dump(postgres16, "odd", "directory", tmp_path, "--compress=none"))
 
 
-def run_and_look(bench: Bench) -> tuple[Reason | None, str]:
-    """How it ended, and everything that is in the shadow."""
+def run_and_read_shadow(bench: Bench) -> tuple[Reason | None, str]:
+    """Runs an import. Returns the reason of its failure, and all values in the shadow."""
     with bench.shadow() as shadow:
         result = bench.run()
-        there = bench.target.query("SELECT count(*) FROM pg_class WHERE relname = 'a'", shadow) == [(1,)]
-        found = bench.target.query("SELECT convert_from(lo_get(oid), 'UTF8') FROM pg_largeobject_metadata", shadow)
-        found += bench.target.query("SELECT x FROM a", shadow) if there else []
-    return result.failure.reason if result.failure else None, str(found)
+        has_table = bench.target.query("SELECT count(*) FROM pg_class WHERE relname = 'a'", shadow) == [(1,)]
+        values = bench.target.query("SELECT convert_from(lo_get(oid), 'UTF8') FROM pg_largeobject_metadata", shadow)
+        values += bench.target.query("SELECT x FROM a", shadow) if has_table else []
+    return result.failure.reason if result.failure else None, str(values)
 
 
-def test_rows_of_a_file_outside_of_the_tar_are_refused(
-    file_bench: Bench, offer: Offer, directory: dict[str, bytes]
+def test_an_entry_with_a_file_outside_the_tar_is_refused(
+    file_bench: Bench, serve_dump: ServeDump, directory: dict[str, bytes]
 ) -> None:
-    (file_bench.home / "stolen").write_text(STOLEN)
+    (file_bench.home / "stolen").write_text(SECRET)
     _, entries = parse_table_of_contents(io.BytesIO(directory["toc.dat"]).read)
     file = next(entry.file for entry in entries if entry.kind == "TABLE DATA")
-    contents = directory["toc.dat"].replace(text(file.encode()), text(b"../../stolen"))
-    offer(pack_tar({**directory, "toc.dat": contents, "stolen": directory[file]}))
-    reason, found = run_and_look(file_bench)
-    assert STOLEN.strip() not in found
+    contents = directory["toc.dat"].replace(encode_text(file.encode()), encode_text(b"../../stolen"))
+    serve_dump(pack_tar({**directory, "toc.dat": contents, "stolen": directory[file]}))
+    reason, values = run_and_read_shadow(file_bench)
+    assert SECRET.strip() not in values
     assert reason is Reason.DUMP_CORRUPT
 
 
-def test_large_objects_of_a_file_outside_of_the_tar_are_refused(
-    file_bench: Bench, offer: Offer, directory: dict[str, bytes]
+def test_a_large_object_with_a_file_outside_the_tar_is_refused(
+    file_bench: Bench, serve_dump: ServeDump, directory: dict[str, bytes]
 ) -> None:
-    (file_bench.home / "stolen").write_text(STOLEN)
-    offer(pack_tar({**directory, "blobs.toc": b"1 ../../stolen\n"}))
-    reason, found = run_and_look(file_bench)
-    assert STOLEN.strip() not in found
+    (file_bench.home / "stolen").write_text(SECRET)
+    serve_dump(pack_tar({**directory, "blobs.toc": b"1 ../../stolen\n"}))
+    reason, values = run_and_read_shadow(file_bench)
+    assert SECRET.strip() not in values
     assert reason is Reason.DUMP_CORRUPT
 
 
-@pytest.mark.parametrize("form", ["custom", "tar", "directory"])
+@pytest.mark.parametrize("dump_format", ["custom", "tar", "directory"])
 def test_T11_an_archive_newer_than_the_targets_pg_restore_fails_in_preflight(
-    file_bench: Bench, offer: Offer, postgres16: PostgresServer, postgres18: PostgresServer, tmp_path: Path, form: str
+    file_bench: Bench,
+    serve_dump: ServeDump,
+    postgres16: PostgresServer,
+    postgres18: PostgresServer,
+    tmp_path: Path,
+    dump_format: str,
 ) -> None:
     with postgres16.database("odd"):
         path = tmp_path / "by18"
         subprocess.run(
-            [postgres18.bin / "pg_dump", f"--format={form}", f"--file={path}", postgres16.url("odd")], check=True
+            [postgres18.bin / "pg_dump", f"--format={dump_format}", f"--file={path}", postgres16.url("odd")], check=True
         )
-    offer(pack_tar({one.name: one.read_bytes() for one in path.iterdir()}) if path.is_dir() else path.read_bytes())
+    serve_dump(
+        pack_tar({file.name: file.read_bytes() for file in path.iterdir()}) if path.is_dir() else path.read_bytes()
+    )
     result = file_bench.preflight(target_version_num=160014)
     assert result.failure is not None
     assert (result.failure.reason, "1.16" in result.failure.message) == (Reason.DUMP_UNSUPPORTED, True)
@@ -109,11 +116,11 @@ def latin(postgres16: PostgresServer) -> Iterator[str]:
     postgres16.execute("DROP DATABASE latin")
 
 
-@pytest.mark.parametrize("form", FORMATS)
-def test_names_in_another_encoding_arrive(
-    file_bench: Bench, offer: Offer, postgres16: PostgresServer, latin: str, tmp_path: Path, form: str
+@pytest.mark.parametrize("dump_format", FORMATS)
+def test_names_in_another_encoding_are_restored(
+    file_bench: Bench, serve_dump: ServeDump, postgres16: PostgresServer, latin: str, tmp_path: Path, dump_format: str
 ) -> None:
-    offer(dump(postgres16, latin, form, tmp_path))
+    serve_dump(dump(postgres16, latin, dump_format, tmp_path))
     with file_bench.shadow() as shadow:
         result = file_bench.run()
         assert result.ok, result.failure
@@ -134,14 +141,14 @@ GOOD = {
 }
 
 
-@pytest.mark.parametrize("form", ["custom", "plain"])
+@pytest.mark.parametrize("dump_format", ["custom", "plain"])
 @pytest.mark.parametrize("name", GOOD)
-def test_T14_a_good_dump_is_not_refused_for_its_words(
-    file_bench: Bench, offer: Offer, postgres16: PostgresServer, tmp_path: Path, form: str, name: str
+def test_T14_unusual_names_and_texts_are_restored(
+    file_bench: Bench, serve_dump: ServeDump, postgres16: PostgresServer, tmp_path: Path, dump_format: str, name: str
 ) -> None:
     with postgres16.database("odd"):
         postgres16.execute(GOOD[name], "odd")
-        offer(dump(postgres16, "odd", form, tmp_path))
+        serve_dump(dump(postgres16, "odd", dump_format, tmp_path))
     with file_bench.shadow():
         result = file_bench.run()
     assert result.ok, result.failure
@@ -149,48 +156,48 @@ def test_T14_a_good_dump_is_not_refused_for_its_words(
     assert (result.verification.rows, "INSERT statements" in str(result.verification.not_compared)) == (1, False)
 
 
-@pytest.mark.parametrize("form", ["custom", "plain"])
+@pytest.mark.parametrize("dump_format", ["custom", "plain"])
 @pytest.mark.parametrize("option", ["--section=pre-data", "--schema-only"])
-def test_T15_a_dump_of_a_part_is_said_to_be_one(
-    file_bench: Bench, offer: Offer, postgres16: PostgresServer, tmp_path: Path, form: str, option: str
+def test_T15_a_partial_dump_is_reported(
+    file_bench: Bench, serve_dump: ServeDump, postgres16: PostgresServer, tmp_path: Path, dump_format: str, option: str
 ) -> None:
-    """Nothing in it is missed: it must be said that it has no rows, or no indexes."""
+    """The verification finds no difference, so a warning must say that rows or indexes are missing."""
     with postgres16.database("odd"):
         postgres16.execute("CREATE TABLE a (x int PRIMARY KEY); INSERT INTO a VALUES (1);", "odd")
-        offer(dump(postgres16, "odd", form, tmp_path, option))
+        serve_dump(dump(postgres16, "odd", dump_format, tmp_path, option))
     with file_bench.shadow():
-        looked, result = file_bench.preflight(), file_bench.run()
-    assert looked.preflight is not None
-    warned = [check for check in looked.preflight.checks if check.status != "pass"]
+        preflight, result = file_bench.preflight(), file_bench.run()
+    assert preflight.preflight is not None
+    warnings = [check for check in preflight.preflight.checks if check.status != "pass"]
     notes = result.verification.notes if result.verification else []
-    assert warned or any("no rows" in note or "no indexes" in note for note in notes)
+    assert warnings or any("no rows" in note or "no indexes" in note for note in notes)
 
 
 @pytest.mark.parametrize("shape", ["a byte order mark", "lines that end with CR LF"])
-def test_text_that_a_shell_recoded_is_said_to_be_so(
-    file_bench: Bench, offer: Offer, dumps: dict[str, bytes], shape: str
+def test_a_dump_that_a_shell_changed_is_reported_as_such(
+    file_bench: Bench, serve_dump: ServeDump, dumps: dict[str, bytes], shape: str
 ) -> None:
-    """Where it only said "damaged", the user would make it again, the same way."""
+    """If the message only said "damaged", the user would repeat the dump in the same shell."""
     content = dumps["plain"]
-    offer(b"\xef\xbb\xbf" + content if "mark" in shape else content.replace(b"\n", b"\r\n"))
+    serve_dump(b"\xef\xbb\xbf" + content if "mark" in shape else content.replace(b"\n", b"\r\n"))
     with file_bench.shadow():
         failure = file_bench.run().failure
     assert failure is None or (failure.reason is Reason.DUMP_UNSUPPORTED and "pg_dump" in failure.message)
 
 
 @pytest.mark.slow
-def test_a_long_row_is_never_held_whole() -> None:
+def test_a_long_row_is_not_held_in_memory() -> None:
     """A value of 150 MB in a bytea is a row of 300 MB, which PostgreSQL writes and reads."""
-    whole = build_plain_dump("COPY public.t (a) FROM stdin;\n@\\.\n")
-    head, tail = whole.split(b"@")
-    begun = time.monotonic()
+    dump_text = build_plain_dump("COPY public.t (a) FROM stdin;\n@\\.\n")
+    head, tail = dump_text.split(b"@")
+    start = time.monotonic()
     tracemalloc.start()
     try:
-        items = PlainSqlLexer(DumpStream(Pieces(head, b"x" * 1024 * 1024, 300, b"\n" + tail))).items()
+        items = PlainSqlLexer(DumpStream(GeneratedFile(head, b"x" * 1024 * 1024, 300, b"\n" + tail))).items()
         rows = sum(item.newlines for item in items if isinstance(item, CopyRows))
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     assert rows == 1
     assert peak < 16 * 1024 * 1024
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - start < 10

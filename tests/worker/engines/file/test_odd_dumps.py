@@ -1,5 +1,6 @@
-"""Dumps that are odd but good must arrive; damaged and hostile ones must end as a refusal and as nothing else."""
+"""Unusual but correct dumps are restored. Damaged and hostile dumps are refused, and nothing else happens."""
 
+import io
 import random
 import subprocess
 import tracemalloc
@@ -13,7 +14,13 @@ import pytest
 from backports import zstd
 from tests.support.postgres import PostgresServer
 from tests.worker.conftest import Bench
-from tests.worker.engines.file.archive_bytes import build_plain_dump, integer, read_header, read_whole_dump, recompress
+from tests.worker.engines.file.archive_bytes import (
+    build_plain_dump,
+    encode_integer,
+    read_header,
+    read_whole_dump,
+    recompress,
+)
 from tests.worker.engines.file.conftest import FORMATS, dump
 
 from pgimport.model.reasons import Reason
@@ -22,36 +29,26 @@ from pgimport.worker.engines.file.compression import DumpStream
 from pgimport.worker.engines.file.custom_format import forward_rows
 from pgimport.worker.postgres.errors import ImportStopped
 
-Offer = Callable[[bytes], None]
+ServeDump = Callable[[bytes], None]
 FLIPS = 400
 
 
 def count_rows(archive: bytes) -> dict[str, int]:
-    stream = DumpStream(_Whole(archive))
-    header, listed = parse_table_of_contents(stream.read)
-    entries = list(listed)
-    counted = forward_rows(stream, header, entries, lambda _: None)
-    return {entry.tag: counted[entry.dump_id] for entry in entries if entry.dump_id in counted}
+    stream = DumpStream(io.BytesIO(archive))
+    header, parsed_entries = parse_table_of_contents(stream.read)
+    entries = list(parsed_entries)
+    row_counts = forward_rows(stream, header, entries, lambda _: None)
+    return {entry.tag: row_counts[entry.dump_id] for entry in entries if entry.dump_id in row_counts}
 
 
-def drain(content: bytes) -> None:
-    """Unpack it, and look at nothing. Raises Stopped."""
-    stream = DumpStream(_Whole(content))
+def unpack(content: bytes) -> None:
+    """Unpacks a file and ignores its content. Raises ImportStopped."""
+    stream = DumpStream(io.BytesIO(content))
     while stream.read_some():
         pass
 
 
-class _Whole:
-    def __init__(self, content: bytes) -> None:
-        self._content, self._at = content, 0
-
-    def read(self, count: int, /) -> bytes:
-        found = self._content[self._at : self._at + count]
-        self._at += len(found)
-        return found
-
-
-# --- compressions that the clients here do not write -------------------------------------------------------------
+# --- compressions that the installed clients do not write ---
 
 PACKED: dict[str, tuple[Compression, Callable[[bytes], bytes]]] = {
     "lz4": (Compression.LZ4, lz4.frame.compress),
@@ -68,7 +65,7 @@ def test_rows_are_counted_in_every_compression(dumps: dict[str, bytes], name: st
 
 
 @pytest.mark.parametrize("name", PACKED)
-def test_cut_in_any_compression_it_is_not_whole(dumps: dict[str, bytes], name: str) -> None:
+def test_a_truncated_archive_is_refused_in_every_compression(dumps: dict[str, bytes], name: str) -> None:
     archive = recompress(dumps["custom"], *PACKED[name])
     chance = random.Random(4711)  # noqa: S311 (no secret)
     for length in (*range(0, len(archive), 65536), *(chance.randrange(len(archive)) for _ in range(200))):
@@ -76,17 +73,17 @@ def test_cut_in_any_compression_it_is_not_whole(dumps: dict[str, bytes], name: s
             read_whole_dump(archive[:length])
 
 
-# --- damage ---------------------------------------------------------------------------------------------------
+# --- damage ---
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("form", FORMATS)
-def test_a_changed_byte_is_passed_or_refused(dumps: dict[str, bytes], form: str) -> None:
-    """Not every flip can be seen without a checksum; none may end otherwise than as a refusal."""
-    whole, chance = dumps[form], random.Random(4712)  # noqa: S311 (no secret)
+@pytest.mark.parametrize("dump_format", FORMATS)
+def test_a_changed_byte_causes_nothing_but_a_refusal(dumps: dict[str, bytes], dump_format: str) -> None:
+    """A changed byte may go unnoticed without a checksum, but it must not raise any other exception."""
+    dump_bytes, chance = dumps[dump_format], random.Random(4712)  # noqa: S311 (no secret)
     refused = 0
     for _ in range(FLIPS):
-        content = bytearray(whole)
+        content = bytearray(dump_bytes)
         at = chance.randrange(len(content))
         match chance.randrange(3):
             case 0:
@@ -99,12 +96,12 @@ def test_a_changed_byte_is_passed_or_refused(dumps: dict[str, bytes], form: str)
             read_whole_dump(bytes(content))
             continue
         refused += 1
-    assert form == "plain" or refused > FLIPS // 4
+    assert dump_format == "plain" or refused > FLIPS // 4
 
 
 LENGTHS = {
     "negative": b"\x01\x10\x00\x00\x00",
-    "zero": integer(0),
+    "zero": encode_integer(0),
     "one too many": None,
     "4 GB": b"\x00\xff\xff\xff\xff",
 }
@@ -114,9 +111,9 @@ LENGTHS = {
 def test_a_wrong_length_of_a_piece_is_refused_in_little_memory(dumps: dict[str, bytes], name: str) -> None:
     archive = dumps["custom"]
     _, begin = read_header(archive)
-    at = begin + 1 + 5  # the block's kind and its entry's number
+    at = begin + 1 + 5  # the block's type and its entry's dump id
     length = int.from_bytes(archive[at + 1 : at + 5], "little")
-    wrong = LENGTHS[name] or integer(length + 1)
+    wrong = LENGTHS[name] or encode_integer(length + 1)
     tracemalloc.start()
     try:
         with pytest.raises(ImportStopped) as stopped:
@@ -128,7 +125,7 @@ def test_a_wrong_length_of_a_piece_is_refused_in_little_memory(dumps: dict[str, 
     assert peak < 8 * len(archive) + 16 * 1024 * 1024
 
 
-def test_blocks_in_any_other_number_are_refused(dumps: dict[str, bytes]) -> None:
+def test_missing_or_surplus_blocks_are_refused(dumps: dict[str, bytes]) -> None:
     archive = dumps["custom"]
     _, begin = read_header(archive)
     for rows in (archive[begin:] * 2, archive[begin:] + b"\x01", b"\x07" + archive[begin + 1 :], b""):
@@ -136,11 +133,11 @@ def test_blocks_in_any_other_number_are_refused(dumps: dict[str, bytes]) -> None
             read_whole_dump(archive[:begin] + rows)
 
 
-# --- bombs ----------------------------------------------------------------------------------------------------
+# --- decompression bombs ---
 
 
 def zeros_in_zstd(blocks: int) -> bytes:
-    """A frame of blocks that repeat one byte: four bytes become 128 KiB."""
+    """Returns a frame of blocks that repeat one byte: four bytes unpack to 128 KiB."""
     repeated = ((128 * 1024) << 3 | 1 << 1).to_bytes(3, "little") + b"\x00"
     return b"\x28\xb5\x2f\xfd\x00\x58" + repeated * blocks
 
@@ -153,7 +150,7 @@ def test_a_bomb_of_one_frame_is_refused_in_little_memory(blocks: int) -> None:
         with pytest.raises(ImportStopped):
             read_whole_dump(content)
         with pytest.raises(ImportStopped) as stopped:
-            drain(zstd.compress(build_plain_dump("")) + content)
+            unpack(zstd.compress(build_plain_dump("")) + content)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -162,25 +159,25 @@ def test_a_bomb_of_one_frame_is_refused_in_little_memory(blocks: int) -> None:
 
 
 @pytest.mark.thorough
-def test_rows_that_unpack_to_much_are_counted_in_little_memory(dumps: dict[str, bytes]) -> None:
-    """In an archive's own compression the ratio is not judged: what comes out goes to the server, not to us."""
+def test_highly_compressed_rows_are_counted_in_little_memory(dumps: dict[str, bytes]) -> None:
+    """The ratio of an archive's own compression is not limited, because pg_restore unpacks it for the server."""
     packer = zlib.compressobj(9)
     piece = bytes(1024 * 1024).replace(b"\x00", b"\n")
     packed = b"".join(packer.compress(piece) for _ in range(256)) + packer.compress(b"\\.\n\n\n") + packer.flush()
     archive, (_, begin) = dumps["custom"], read_header(dumps["custom"])
-    end = archive.index(integer(0), begin + 6)
-    content = archive[: begin + 6] + integer(len(packed)) + packed + archive[end:]
+    end = archive.index(encode_integer(0), begin + 6)
+    content = archive[: begin + 6] + encode_integer(len(packed)) + packed + archive[end:]
     tracemalloc.start()
     try:
-        counted = count_rows(content)
+        row_counts = count_rows(content)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert 256 * 1024 * 1024 in counted.values()
+    assert 256 * 1024 * 1024 in row_counts.values()
     assert peak < 32 * 1024 * 1024
 
 
-# --- good ones ------------------------------------------------------------------------------------------------
+# --- unusual but correct dumps ---
 
 MARK = "\n\\! touch {mark}\n"
 GOOD = {
@@ -197,15 +194,15 @@ GOOD = {
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("dump_format", FORMATS)
 @pytest.mark.parametrize("name", GOOD)
-def test_T15_an_odd_dump_arrives_and_nothing_in_it_is_executed(
-    file_bench: Bench, offer: Offer, postgres16: PostgresServer, tmp_path: Path, form: str, name: str
+def test_T15_an_unusual_dump_is_restored_and_executes_no_command(
+    file_bench: Bench, serve_dump: ServeDump, postgres16: PostgresServer, tmp_path: Path, dump_format: str, name: str
 ) -> None:
     mark = tmp_path / "mark"
     with postgres16.database("odd"):
         postgres16.execute(GOOD[name].replace("{m}", MARK.format(mark=mark)), "odd")
-        offer(dump(postgres16, "odd", form, tmp_path))
+        serve_dump(dump(postgres16, "odd", dump_format, tmp_path))
     with file_bench.shadow():
         assert file_bench.preflight().ok
         result = file_bench.run()
@@ -216,20 +213,20 @@ def test_T15_an_odd_dump_arrives_and_nothing_in_it_is_executed(
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("form", ["custom", "tar", "directory"])
-def test_T14_words_of_other_dumps_in_an_archive_do_not_matter(
-    file_bench: Bench, offer: Offer, postgres16: PostgresServer, tmp_path: Path, form: str
+@pytest.mark.parametrize("dump_format", ["custom", "tar", "directory"])
+def test_T14_headers_of_other_programs_inside_an_archive_are_ignored(
+    file_bench: Bench, serve_dump: ServeDump, postgres16: PostgresServer, tmp_path: Path, dump_format: str
 ) -> None:
     with postgres16.database("odd"):
         postgres16.execute('CREATE SCHEMA "-- MySQL dump"; CREATE SCHEMA "-- PostgreSQL database cluster dump";', "odd")
-        offer(dump(postgres16, "odd", form, tmp_path))
+        serve_dump(dump(postgres16, "odd", dump_format, tmp_path))
     with file_bench.shadow():
         assert file_bench.preflight().ok
         assert file_bench.run().ok
 
 
-def test_T10_plain_sql_of_a_newer_pg_dump_comes_to_an_older_target(
-    file_bench: Bench, offer: Offer, postgres16: PostgresServer, postgres18: PostgresServer, tmp_path: Path
+def test_T10_plain_sql_of_a_newer_pg_dump_is_restored_into_an_older_target(
+    file_bench: Bench, serve_dump: ServeDump, postgres16: PostgresServer, postgres18: PostgresServer, tmp_path: Path
 ) -> None:
     file_bench.target = postgres16
     with postgres16.database("odd"):
@@ -237,16 +234,16 @@ def test_T10_plain_sql_of_a_newer_pg_dump_comes_to_an_older_target(
         path = tmp_path / "by18.sql"
         subprocess.run([postgres18.bin / "pg_dump", f"--file={path}", postgres16.url("odd")], check=True)
     assert "SET transaction_timeout" in path.read_text()
-    offer(path.read_bytes())
+    serve_dump(path.read_bytes())
     with file_bench.shadow() as shadow:
         result = file_bench.run(target_version_num=160014)
         assert result.ok, result.failure
         assert postgres16.query("SELECT x FROM a", shadow) == [(1,)]
 
 
-# --- hostile plain SQL ------------------------------------------------------------------------------------------
+# --- hostile plain SQL ---
 
-# Each of them was seen to make the file in a psql without a restriction, run by a superuser.
+# Each of them creates the file if a superuser runs it in psql without \restrict.
 HOSTILE = {
     "a command in a comment's second line": "-- Name: foo\n\\! touch {mark}\n; Type: TABLE; Schema: public\n",
     "a command in a name's second line": 'CREATE TABLE public."a\n\\! touch {mark}\n" (x int); \\! touch {mark}\n;',
@@ -256,7 +253,7 @@ HOSTILE = {
     "a result that is executed": "SELECT 'COPY (SELECT 1) TO PROGRAM ''touch {mark}''' \\gexec\n;",
     "a pipe": "SELECT 1 \\g |touch {mark}\n;",
     "another end of our restriction": "SELECT 1 \\unrestrict abc\n\\! touch {mark}\n;",
-    "a text that psql reads another way": (
+    "a quoted text that psql and the server split differently": (
         "SET standard_conforming_strings = off;\nSELECT '\\'' \\! touch {mark}\n, '\\'';"
     ),
 }
@@ -264,9 +261,11 @@ HOSTILE = {
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("name", HOSTILE)
-def test_T14_a_hostile_text_executes_nothing(file_bench: Bench, offer: Offer, tmp_path: Path, name: str) -> None:
+def test_T14_a_hostile_dump_executes_nothing(
+    file_bench: Bench, serve_dump: ServeDump, tmp_path: Path, name: str
+) -> None:
     mark = tmp_path / "mark"
-    offer(build_plain_dump(HOSTILE[name].format(mark=mark)))
+    serve_dump(build_plain_dump(HOSTILE[name].format(mark=mark)))
     with file_bench.shadow():
         result = file_bench.run()
     assert result.failure is not None
@@ -274,10 +273,12 @@ def test_T14_a_hostile_text_executes_nothing(file_bench: Bench, offer: Offer, tm
     assert not mark.exists()
 
 
-def test_T32_a_refused_file_is_refused_for_good(file_bench: Bench, offer: Offer, dumps: dict[str, bytes]) -> None:
-    """Nothing that the file itself causes is tried again."""
+def test_T32_a_refused_file_is_a_permanent_failure(
+    file_bench: Bench, serve_dump: ServeDump, dumps: dict[str, bytes]
+) -> None:
+    """A failure that the file itself causes is never tried again."""
     for content in (b"", dumps["plain"][:-200], dumps["custom"][:-1], dumps["tar"][:-1024], b"\x89PNG"):
-        offer(content)
+        serve_dump(content)
         with file_bench.shadow():
             result = file_bench.run()
         assert result.failure is not None

@@ -1,4 +1,4 @@
-"""Plain SQL in pieces: statements, rows and commands, wherever the pieces of the file end."""
+"""Plain SQL is split into statements, rows and psql commands, wherever the chunks of the file end."""
 
 import io
 import random
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pgimport.worker.engines.file.compression import DumpStream
 from pgimport.worker.engines.file.plain_sql_lexer import (
-    CLOSING,
+    LAST_LINE,
     CopyRows,
     Item,
     PlainSqlLexer,
@@ -19,7 +19,7 @@ from pgimport.worker.engines.file.plain_sql_lexer import (
 from pgimport.worker.engines.file.statement_rules import RestoreTime, judge_statement
 from pgimport.worker.postgres.errors import ImportStopped
 
-END = b"\n--\n" + CLOSING + b"\n--\n\n"
+END = b"\n--\n" + LAST_LINE + b"\n--\n\n"
 STATEMENTS = [
     b"SELECT 1;",
     b"SELECT 'a;b', E'c\\';d', \"e;\"\"f\", $$g;h$$, $x$i;$$;j$x$, 'k''l;';",
@@ -33,8 +33,8 @@ STATEMENTS = [
 ]
 
 
-class Trickle:
-    """Gives a few bytes at a time."""
+class SmallChunks:
+    """Reads a few bytes at a time."""
 
     def __init__(self, content: bytes, seed: int) -> None:
         self._inner, self._chance = io.BytesIO(content), random.Random(seed)  # noqa: S311 (no secret)
@@ -44,31 +44,31 @@ class Trickle:
 
 
 def lex(content: bytes, seed: int | None = None) -> list[Item]:
-    reader = io.BytesIO(content) if seed is None else Trickle(content, seed)
+    reader = io.BytesIO(content) if seed is None else SmallChunks(content, seed)
     return list(PlainSqlLexer(DumpStream(reader)).items())
 
 
-def texts(items: list[Item]) -> list[bytes]:
-    """Rows as one, however many pieces they came in."""
-    found: list[bytes] = []
+def join_rows(items: list[Item]) -> list[bytes]:
+    """Returns the text of each item. The pieces of rows of one COPY are joined."""
+    texts: list[bytes] = []
     joining = False
     for item in items:
         if isinstance(item, CopyRows) and joining:
-            found[-1] += item.text
+            texts[-1] += item.text
         else:
-            found.append(item.text)
+            texts.append(item.text)
         joining = isinstance(item, CopyRows) and not item.last
-    return found
+    return texts
 
 
-def rows_of(items: list[Item]) -> int:
+def count_rows(items: list[Item]) -> int:
     return sum(item.newlines for item in items if isinstance(item, CopyRows))
 
 
 @pytest.mark.parametrize("statement", STATEMENTS)
 def test_a_statement_ends_at_its_own_semicolon(statement: bytes) -> None:
     items = lex(b"SET a = 1;\n\n" + statement + b"\nSET b = 2;" + END)
-    assert texts(items) == [b"SET a = 1;", statement, b"SET b = 2;"]
+    assert join_rows(items) == [b"SET a = 1;", statement, b"SET b = 2;"]
 
 
 COPY = b"COPY public.t (a, b) FROM stdin;\n"
@@ -87,28 +87,28 @@ COPY = b"COPY public.t (a, b) FROM stdin;\n"
 def test_rows_are_counted(rows: bytes, count: int) -> None:
     for seed in range(20):
         items = lex(COPY + rows + b"\nSELECT 1;" + END, seed)
-        assert texts(items) == [COPY.strip(), rows, b"SELECT 1;"]
-        assert rows_of(items) == count
+        assert join_rows(items) == [COPY.strip(), rows, b"SELECT 1;"]
+        assert count_rows(items) == count
 
 
 @given(
     st.lists(st.sampled_from([*STATEMENTS, COPY + b"1\t2\n3\t4\n\\.\n", COPY + b"\\.\n"]), max_size=8), st.integers()
 )
-def test_it_does_not_matter_where_the_pieces_end(parts: list[bytes], seed: int) -> None:
+def test_the_ends_of_chunks_do_not_matter(parts: list[bytes], seed: int) -> None:
     content = b"--\n-- head\n--\n\n" + b"\n\n".join(parts) + END
-    whole = lex(content)
-    cut = lex(content, seed)
-    assert texts(cut) == texts(whole)
-    assert rows_of(cut) == rows_of(whole)
-    lines = [item.line for item in whole if isinstance(item, SqlStatement)]
-    assert [item.line for item in cut if isinstance(item, SqlStatement)] == lines
+    unsplit = lex(content)
+    split = lex(content, seed)
+    assert join_rows(split) == join_rows(unsplit)
+    assert count_rows(split) == count_rows(unsplit)
+    lines = [item.line for item in unsplit if isinstance(item, SqlStatement)]
+    assert [item.line for item in split if isinstance(item, SqlStatement)] == lines
     assert [content.split(b"\n")[line - 1][:4] for line in lines] == [
-        item.text[:4] for item in whole if isinstance(item, SqlStatement)
+        item.text[:4] for item in unsplit if isinstance(item, SqlStatement)
     ]
 
 
-def test_a_command_of_psql_is_a_line() -> None:
-    items = lex(b"\\restrict abc\n\nSELECT 1;\n\n--\n" + CLOSING + b"\n--\n\n\\unrestrict abc\n\n")
+def test_a_psql_command_is_one_line() -> None:
+    items = lex(b"\\restrict abc\n\nSELECT 1;\n\n--\n" + LAST_LINE + b"\n--\n\n\\unrestrict abc\n\n")
     assert [type(item) for item in items] == [PsqlCommand, SqlStatement, PsqlCommand]
 
 
@@ -127,7 +127,7 @@ def test_a_command_of_psql_is_a_line() -> None:
         COPY + b"1\\.\n" + END,
     ],
 )
-def test_what_is_not_closed_is_not_whole(content: bytes) -> None:
+def test_a_truncated_dump_is_refused(content: bytes) -> None:
     with pytest.raises(ImportStopped):
         lex(content)
 
@@ -170,5 +170,5 @@ NOW, LAST, NEVER = RestoreTime.NOW, RestoreTime.LAST, RestoreTime.NEVER
         ("SELECT pg_catalog.setval('public.s', 1, true);", NOW),
     ],
 )
-def test_statements_are_judged_by_their_words(statement: str, when: RestoreTime) -> None:
+def test_each_statement_runs_at_its_time(statement: str, when: RestoreTime) -> None:
     assert judge_statement(statement.encode(), 16, {"public"}, {"alice"}).when is when

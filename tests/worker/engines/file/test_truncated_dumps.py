@@ -1,4 +1,4 @@
-"""Files that are not whole, not dumps, or worse: each is refused by name, and nothing comes of it."""
+"""Truncated, foreign and hostile files are refused with a clear reason, and nothing is executed."""
 
 import gzip
 import hashlib
@@ -16,20 +16,20 @@ from tests.worker.engines.file.conftest import FORMATS, WRAPPINGS, dump
 from pgimport.model.reasons import Reason
 from pgimport.worker.postgres.errors import ImportStopped
 
-Offer = Callable[[bytes], None]
+ServeDump = Callable[[bytes], None]
 
 
-def end_of(content: bytes, form: str) -> int:
-    """Where nothing follows any more that could be missed: a tar's padding, the lines after pg_dump's last words."""
-    if form == "plain":
+def find_end(content: bytes, dump_format: str) -> int:
+    """Returns the offset after which only padding or pg_dump's last empty lines follow, which are not needed."""
+    if dump_format == "plain":
         return content.rindex(b"-- PostgreSQL database dump complete") + len(b"-- PostgreSQL database dump complete")
-    if form in ("tar", "directory"):
+    if dump_format in ("tar", "directory"):
         return -(-len(content.rstrip(b"\x00")) // 512) * 512 + 1024
     return len(content)
 
 
-def cuts(length: int) -> Iterator[int]:
-    """Every 64 KiB, 200 places by chance (the same in every run), and the last bytes."""
+def choose_lengths(length: int) -> Iterator[int]:
+    """Yields every 64 KiB, 200 random lengths (the same in every run), and the last bytes."""
     chance = random.Random(4711)  # noqa: S311 (no secret)
     yield from range(0, length, 65536)
     yield from (chance.randrange(length) for _ in range(200))
@@ -38,13 +38,13 @@ def cuts(length: int) -> Iterator[int]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("wrapping", WRAPPINGS)
-@pytest.mark.parametrize("form", FORMATS)
-def test_cut_anywhere_it_is_not_whole(dumps: dict[str, bytes], form: str, wrapping: str) -> None:
-    whole = dumps[form]
-    content = WRAPPINGS[wrapping](whole)
+@pytest.mark.parametrize("dump_format", FORMATS)
+def test_a_dump_truncated_anywhere_is_refused(dumps: dict[str, bytes], dump_format: str, wrapping: str) -> None:
+    dump_bytes = dumps[dump_format]
+    content = WRAPPINGS[wrapping](dump_bytes)
     read_whole_dump(content)
-    end = end_of(whole, form) if wrapping == "bare" else len(content)
-    for length in cuts(end):
+    end = find_end(dump_bytes, dump_format) if wrapping == "bare" else len(content)
+    for length in choose_lengths(end):
         with pytest.raises(ImportStopped) as stopped:
             read_whole_dump(content[:length])
         expected = {Reason.DUMP_CORRUPT} if length > 4096 else {Reason.DUMP_CORRUPT, Reason.DUMP_UNSUPPORTED}
@@ -53,11 +53,11 @@ def test_cut_anywhere_it_is_not_whole(dumps: dict[str, bytes], form: str, wrappi
 
 @pytest.mark.slow
 @pytest.mark.parametrize("share", [0.3, 0.7])
-@pytest.mark.parametrize("form", FORMATS)
-def test_cut_in_the_middle_nothing_comes_of_it(
-    file_bench: Bench, offer: Offer, dumps: dict[str, bytes], form: str, share: float
+@pytest.mark.parametrize("dump_format", FORMATS)
+def test_the_import_of_a_truncated_dump_fails(
+    file_bench: Bench, serve_dump: ServeDump, dumps: dict[str, bytes], dump_format: str, share: float
 ) -> None:
-    offer(dumps[form][: int(len(dumps[form]) * share)])
+    serve_dump(dumps[dump_format][: int(len(dumps[dump_format]) * share)])
     with file_bench.shadow():
         result = file_bench.run()
     assert result.failure is not None
@@ -86,43 +86,45 @@ NOT_DUMPS = {
     "UTF-16": ("-- PostgreSQL database dump".encode("utf-16"), Reason.DUMP_UNSUPPORTED, "UTF-16"),
     "compressed twice": (gzip.compress(gzip.compress(b"x")), Reason.DUMP_UNSUPPORTED, "compressed twice"),
     "newer archive": (b"PGDMP\x01\x11\x00\x04\x08\x01", Reason.DUMP_UNSUPPORTED, "version 1.17"),
-    "10 GB of zeros in gzip": (gzip.compress(ZEROS) * TEN_GIGABYTES, Reason.DUMP_UNSUPPORTED, "no dump"),
-    "10 GB of zeros in zstd": (zstd.compress(ZEROS) * TEN_GIGABYTES, Reason.DUMP_UNSUPPORTED, "no dump"),
+    "10 GB of zeros in gzip": (gzip.compress(ZEROS) * TEN_GIGABYTES, Reason.DUMP_UNSUPPORTED, "not a dump"),
+    "10 GB of zeros in zstd": (zstd.compress(ZEROS) * TEN_GIGABYTES, Reason.DUMP_UNSUPPORTED, "not a dump"),
     "damaged gzip": (gzip.compress(build_plain_dump(""))[:-9] + bytes(9), Reason.DUMP_CORRUPT, "gzip stream"),
 }
 
 
 @pytest.mark.parametrize("name", NOT_DUMPS)
-def test_T14_what_is_no_dump_is_named(file_bench: Bench, offer: Offer, name: str) -> None:
-    content, reason, words = NOT_DUMPS[name]
-    offer(content)
+def test_T14_a_file_that_is_not_a_dump_is_refused_with_its_kind(
+    file_bench: Bench, serve_dump: ServeDump, name: str
+) -> None:
+    content, reason, message = NOT_DUMPS[name]
+    serve_dump(content)
     result = file_bench.preflight() if name != "damaged gzip" else file_bench.preflight(sha256="0" * 64)
     assert result.failure is not None
-    assert (result.failure.reason, words in result.failure.message) == (reason, True), result.failure.message
+    assert (result.failure.reason, message in result.failure.message) == (reason, True), result.failure.message
 
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("pack", [gzip.compress, zstd.compress], ids=["gzip", "zstd"])
-def test_a_bomb_behind_a_good_head_is_stopped(pack: Callable[[bytes], bytes]) -> None:
+def test_a_decompression_bomb_after_a_correct_header_is_refused(pack: Callable[[bytes], bytes]) -> None:
     content = pack(build_plain_dump("COPY public.t (a) FROM stdin;")[:-70]) + pack(ZEROS) * TEN_GIGABYTES
     with pytest.raises(ImportStopped) as stopped:
         read_whole_dump(content)
     assert "unpacks to more than 500 times its size" in stopped.value.failure.message
 
 
-def test_a_checksum_is_compared_before_anything_is_made(
-    file_bench: Bench, offer: Offer, dumps: dict[str, bytes]
-) -> None:
-    offer(dumps["custom"])
-    right = hashlib.sha256(dumps["custom"]).hexdigest()
-    assert file_bench.preflight(sha256=right).ok
+def test_a_wrong_checksum_fails_in_preflight(file_bench: Bench, serve_dump: ServeDump, dumps: dict[str, bytes]) -> None:
+    serve_dump(dumps["custom"])
+    sha256 = hashlib.sha256(dumps["custom"]).hexdigest()
+    assert file_bench.preflight(sha256=sha256).ok
     wrong = file_bench.preflight(sha256="0" * 64)
     assert wrong.failure is not None
-    assert (wrong.failure.reason, right in wrong.failure.message) == (Reason.DUMP_CORRUPT, True)
+    assert (wrong.failure.reason, sha256 in wrong.failure.message) == (Reason.DUMP_CORRUPT, True)
 
 
-def test_a_file_larger_than_the_plan_is_refused(file_bench: Bench, offer: Offer, dumps: dict[str, bytes]) -> None:
-    offer(dumps["plain"])
+def test_a_file_larger_than_the_plan_is_refused(
+    file_bench: Bench, serve_dump: ServeDump, dumps: dict[str, bytes]
+) -> None:
+    serve_dump(dumps["plain"])
     result = file_bench.preflight(storage_limit_bytes=len(dumps["plain"]) - 1)
     assert result.failure is not None
     assert result.failure.reason is Reason.SOURCE_TOO_LARGE
@@ -144,9 +146,11 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_T14_a_hostile_plain_dump_gets_nowhere(file_bench: Bench, offer: Offer, tmp_path: Path, name: str) -> None:
+def test_T14_a_hostile_plain_dump_is_refused(
+    file_bench: Bench, serve_dump: ServeDump, tmp_path: Path, name: str
+) -> None:
     mark = tmp_path / "mark"
-    offer(build_plain_dump("CREATE TABLE public.t (a int);\n" + HOSTILE[name].format(mark=mark)))
+    serve_dump(build_plain_dump("CREATE TABLE public.t (a int);\n" + HOSTILE[name].format(mark=mark)))
     with file_bench.shadow():
         result = file_bench.run()
     assert result.failure is not None
@@ -155,8 +159,8 @@ def test_T14_a_hostile_plain_dump_gets_nowhere(file_bench: Bench, offer: Offer, 
     assert file_bench.target.query("SELECT count(*) FROM pg_roles WHERE rolname = 'intruder'") == [(0,)]
 
 
-def test_T28_the_first_error_has_its_line_and_code(file_bench: Bench, offer: Offer) -> None:
-    offer(
+def test_T28_the_first_error_is_reported_with_its_line_and_sqlstate(file_bench: Bench, serve_dump: ServeDump) -> None:
+    serve_dump(
         build_plain_dump(
             "CREATE TABLE public.t (a int);\nGRANT ALL ON public.t TO nobody;\n\nINSERT INTO public.t VALUES ('x');"
         )
@@ -170,35 +174,39 @@ def test_T28_the_first_error_has_its_line_and_code(file_bench: Bench, offer: Off
     assert "SQLSTATE 22P02" in result.failure.message
 
 
-def test_T10_a_setting_that_the_target_does_not_know_is_left_out(file_bench: Bench, offer: Offer) -> None:
-    offer(
+def test_T10_settings_that_the_target_lacks_are_skipped(file_bench: Bench, serve_dump: ServeDump) -> None:
+    serve_dump(
         build_plain_dump(
             "SET transaction_timeout = 0;\nSET default_tablespace = 'fast';\nCREATE TABLE public.t (a int);"
         )
     )
     with file_bench.shadow() as shadow:
-        # The target is asked as the older major that it is said to be.
         assert file_bench.run().ok
         assert file_bench.target.query("SELECT count(*) FROM t", shadow) == [(0,)]
 
 
-@pytest.mark.parametrize("form", ["custom", "plain"])
-def test_inserts_are_restored_and_said_not_to_be_counted(
-    file_bench: Bench, offer: Offer, dumps: dict[str, bytes], postgres16: PostgresServer, tmp_path: Path, form: str
+@pytest.mark.parametrize("dump_format", ["custom", "plain"])
+def test_insert_statements_are_restored_and_reported_as_not_counted(
+    file_bench: Bench,
+    serve_dump: ServeDump,
+    dumps: dict[str, bytes],
+    postgres16: PostgresServer,
+    tmp_path: Path,
+    dump_format: str,
 ) -> None:
-    offer(dump(postgres16, "file_shop", form, tmp_path, "--inserts"))
+    serve_dump(dump(postgres16, "file_shop", dump_format, tmp_path, "--inserts"))
     with file_bench.shadow() as shadow:
         result = file_bench.run()
         assert result.ok, result.failure
         assert file_bench.target.query("SELECT count(*) FROM customers", shadow) == [(5000,)]
     assert result.verification is not None
-    assert any("INSERT statements" in what for what in result.verification.not_compared)
+    assert any("INSERT statements" in text for text in result.verification.not_compared)
 
 
-def test_a_dump_with_create_is_refused_by_name(
-    file_bench: Bench, offer: Offer, dumps: dict[str, bytes], postgres16: PostgresServer, tmp_path: Path
+def test_a_dump_made_with_create_is_refused(
+    file_bench: Bench, serve_dump: ServeDump, dumps: dict[str, bytes], postgres16: PostgresServer, tmp_path: Path
 ) -> None:
-    offer(dump(postgres16, "file_shop", "plain", tmp_path, "--create"))
+    serve_dump(dump(postgres16, "file_shop", "plain", tmp_path, "--create"))
     result = file_bench.preflight()
     assert result.failure is not None
     assert (result.failure.reason, "--create" in result.failure.message) == (Reason.DUMP_UNSUPPORTED, True)

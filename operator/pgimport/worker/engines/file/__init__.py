@@ -1,1 +1,1 @@
-"""A dump file as a source: bytes come in over HTTPS, a verified copy in the shadow goes out."""
+"""Reads dump files over HTTPS and restores them into the shadow."""

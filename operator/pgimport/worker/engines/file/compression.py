@@ -1,6 +1,6 @@
-"""A file's bytes come in; what it is by its first bytes, and its bytes without gzip or zstd around them, go out.
+"""Unpacks gzip and zstd around a dump file, and finds the format of the dump by its first bytes.
 
-Never by a name. Nothing is held but one chunk; what unpacks to far more than any dump does is refused.
+File names are ignored. One chunk is held in memory. A file that unpacks to far more than any dump does is refused.
 """
 
 import zlib
@@ -13,26 +13,26 @@ from pgimport.worker.archive.toc import MAGIC, corrupt
 from pgimport.worker.engines.file import zstd
 from pgimport.worker.postgres.errors import ImportStopped
 
-CHUNK = 256 * 1024  # bytes asked of the source at once
-HEAD = 4096  # bytes that tell what a file is
-# Real dumps shrink to a tenth, very even ones to a hundredth; a bomb of zeros to a thousandth and less.
+CHUNK = 256 * 1024  # bytes that one call reads from the source
+HEAD = 4096  # bytes by which the format is found
+# Dumps usually shrink to a tenth, very regular ones to a hundredth, a decompression bomb to a thousandth or less.
 MAX_RATIO = 500
-FREE = 64 * 1024 * 1024  # bytes that no ratio is asked of
+MIN_BYTES_FOR_RATIO = 64 * 1024 * 1024  # unpacked bytes below which the ratio is not checked
 _GZIP, _ZSTD = b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd"
 _TAR_MAGIC_AT = 257
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class ByteReader(Protocol):
-    """Where bytes come from."""
+    """Source of the bytes of a file."""
 
     def read(self, count: int, /) -> bytes:
-        """Up to so many, none at the end."""
+        """Returns at most `count` bytes, and b"" at the end."""
         ...
 
 
 class DumpFormat(StrEnum):
-    """By the first bytes; whether a tar is an archive or holds a directory is seen when it is read."""
+    """Format by the first bytes. A TAR is a tar archive or holds a directory archive: its members tell which."""
 
     CUSTOM = "custom"
     TAR = "tar"
@@ -43,91 +43,91 @@ Compression = Literal["none", "gzip", "zstd"]
 
 
 class Decoder(Protocol):
-    """One compressed stream of frames."""
+    """Unpacks a file of one or more compressed frames."""
 
     def decode(self, data: bytes, limit: int) -> bytes:
-        """At most `limit` bytes; what is left of `data` is remembered. Raises ValueError where it is damaged."""
+        """Returns at most `limit` bytes and keeps the rest of `data`. Raises ValueError if the data is damaged."""
         ...
 
     @property
-    def waiting(self) -> bool:
-        """It has more to give before it takes more."""
+    def has_pending_output(self) -> bool:
+        """Whether `decode` returns more without further data."""
         ...
 
     @property
-    def whole(self) -> bool:
-        """It stands between two frames."""
+    def at_frame_end(self) -> bool:
+        """Whether all data up to now was made of complete frames."""
         ...
 
 
 class _Gzip:
     def __init__(self) -> None:
-        self._inner = zlib.decompressobj(31)
+        self._frame = zlib.decompressobj(31)
         self._rest = b""
-        self._begun = False
+        self._started = False
 
     def decode(self, data: bytes, limit: int) -> bytes:
         data = self._rest + data
         self._rest = b""
         if not data:
             return b""
-        if self._inner.eof:
-            self._inner, self._begun = zlib.decompressobj(31), False
-        self._begun = True
+        if self._frame.eof:
+            self._frame, self._started = zlib.decompressobj(31), False
+        self._started = True
         try:
-            found = self._inner.decompress(data, limit)
+            unpacked = self._frame.decompress(data, limit)
         except zlib.error as error:
             raise ValueError(str(error)) from None
-        self._rest = self._inner.unused_data if self._inner.eof else self._inner.unconsumed_tail
-        return found
+        self._rest = self._frame.unused_data if self._frame.eof else self._frame.unconsumed_tail
+        return unpacked
 
     @property
-    def waiting(self) -> bool:
+    def has_pending_output(self) -> bool:
         return bool(self._rest)
 
     @property
-    def whole(self) -> bool:
-        return not self._begun or (self._inner.eof and not self._rest)
+    def at_frame_end(self) -> bool:
+        return not self._started or (self._frame.eof and not self._rest)
 
 
 class _Zstd:
     def __init__(self) -> None:
-        self._inner = zstd.ZstdDecompressor()
-        self._begun = False
+        self._frame = zstd.ZstdDecompressor()
+        self._started = False
 
     def decode(self, data: bytes, limit: int) -> bytes:
-        if self._inner.eof:
-            data = self._inner.unused_data + data
+        if self._frame.eof:
+            data = self._frame.unused_data + data
             if not data:
                 return b""
-            self._inner = zstd.ZstdDecompressor()
-        self._begun = self._begun or bool(data)
+            self._frame = zstd.ZstdDecompressor()
+        self._started = self._started or bool(data)
         try:
-            return bytes(self._inner.decompress(data, limit))
+            return bytes(self._frame.decompress(data, limit))
         except zstd.ZstdError as error:
             raise ValueError(str(error)) from None
 
     @property
-    def waiting(self) -> bool:
-        return bool(self._inner.unused_data) if self._inner.eof else self._begun and not self._inner.needs_input
+    def has_pending_output(self) -> bool:
+        return bool(self._frame.unused_data) if self._frame.eof else self._started and not self._frame.needs_input
 
     @property
-    def whole(self) -> bool:
-        return not self._begun or (self._inner.eof and not self._inner.unused_data)
+    def at_frame_end(self) -> bool:
+        return not self._started or (self._frame.eof and not self._frame.unused_data)
 
 
 class DumpStream:
-    """The file without what is wrapped around it."""
+    """Reads the unpacked bytes of a dump file."""
 
     def __init__(self, reader: ByteReader, limit: int | None = None) -> None:
-        """`limit`: bytes that may come out in all; none where absent. Raises Stopped where the first bytes tell."""
+        """Reads the first chunk. `limit`: the most bytes that the file may unpack to. Raises ImportStopped."""
         self._reader = reader
         self._limit = limit
         self._buffer = bytearray()
         self._ended = False
-        self.bytes_read = 0  # bytes of the file as it is
-        self.bytes_unpacked = 0  # bytes that came out of it
-        first = self._take(CHUNK)
+        self.bytes_read = 0  # of the file itself, compressed or not
+        self.bytes_unpacked = 0
+        first = self._read_chunk()
         self.compression: Compression = "none"
         self._decoder: Decoder | None = None
         if first.startswith(_GZIP):
@@ -137,38 +137,38 @@ class DumpStream:
         self._absorb(first)
 
     def read(self, count: int) -> bytes:
-        """Up to so many bytes; fewer only at the end. Raises Stopped."""
+        """Returns `count` bytes, and fewer only at the end. Raises ImportStopped."""
         self._fill(count)
-        found = bytes(self._buffer[:count])
+        content = bytes(self._buffer[:count])
         del self._buffer[:count]
-        return found
+        return content
 
     def peek(self, count: int) -> bytes:
-        """The next bytes, which stay."""
+        """Returns the next bytes without consuming them. Raises ImportStopped."""
         self._fill(count)
         return bytes(self._buffer[:count])
 
     def read_some(self) -> bytes:
-        """A piece of a convenient size; none at the end."""
+        """Returns all bytes that are in memory, and reads a chunk if there are none; b"" at the end."""
         self._fill(1)
-        found = bytes(self._buffer)
+        content = bytes(self._buffer)
         self._buffer.clear()
-        return found
+        return content
 
-    def _take(self, count: int) -> bytes:
-        found = self._reader.read(count)
-        self.bytes_read += len(found)
-        return found
+    def _read_chunk(self) -> bytes:
+        chunk = self._reader.read(CHUNK)
+        self.bytes_read += len(chunk)
+        return chunk
 
     def _fill(self, count: int) -> None:
         while len(self._buffer) < count and not self._ended:
-            if self._decoder is not None and self._decoder.waiting:
+            if self._decoder is not None and self._decoder.has_pending_output:
                 self._absorb(b"")
                 continue
-            data = self._take(CHUNK)
+            data = self._read_chunk()
             if not data:
-                if self._decoder is not None and not self._decoder.whole:
-                    raise corrupt(f"its {self.compression} stream ends in the middle, after {self.bytes_read} bytes")
+                if self._decoder is not None and not self._decoder.at_frame_end:
+                    raise corrupt(f"its {self.compression} stream is truncated after {self.bytes_read} bytes")
                 self._ended = True
             else:
                 self._absorb(data)
@@ -185,39 +185,41 @@ class DumpStream:
             raise ImportStopped(
                 Failure(
                     Reason.SOURCE_TOO_LARGE,
-                    f"the dump file unpacks to more than {self._limit} bytes, which is more than the plan can hold",
+                    f"the dump file unpacks to more than {self._limit} bytes, which is more than the plan allows",
                 )
             )
-        if self._decoder is not None and self.bytes_unpacked > max(FREE, MAX_RATIO * self.bytes_read):
+        if self._decoder is not None and self.bytes_unpacked > max(MIN_BYTES_FOR_RATIO, MAX_RATIO * self.bytes_read):
             raise ImportStopped(
                 Failure(
                     Reason.DUMP_UNSUPPORTED,
-                    f"the file unpacks to more than {MAX_RATIO} times its size, as no dump does"
-                    f" ({self.bytes_unpacked} bytes out of {self.bytes_read})",
+                    f"the file unpacks to more than {MAX_RATIO} times its size, which no dump does"
+                    f" ({self.bytes_unpacked} bytes from {self.bytes_read})",
                 )
             )
 
 
-_RECODED = "write the dump with `pg_dump --file`, not through a shell that recodes it"
-_NOT_A_DUMP: tuple[tuple[bytes, str], ...] = (
-    (b"\x89PNG", "a PNG image"),
-    (b"\xff\xd8\xff", "a JPEG image"),
-    (b"GIF8", "a GIF image"),
-    (b"%PDF", "a PDF document"),
-    (b"PK\x03\x04", "a zip archive: unpack it, or compress the dump with gzip or zstd"),
+_USE_FILE_OPTION = "write the dump with `pg_dump --file`, because your shell changes text that is redirected"
+# First bytes of a file → what the file is.
+_OTHER_FILES: tuple[tuple[bytes, str], ...] = (
+    (b"\x89PNG", "a PNG image, not a dump"),
+    (b"\xff\xd8\xff", "a JPEG image, not a dump"),
+    (b"GIF8", "a GIF image, not a dump"),
+    (b"%PDF", "a PDF document, not a dump"),
+    (b"PK\x03\x04", "a zip archive, not a dump: unpack it, or compress the dump with gzip or zstd"),
     (b"BZh", "compressed with bzip2: use gzip or zstd"),
     (b"\xfd7zXZ", "compressed with xz: use gzip or zstd"),
-    (b"7z\xbc\xaf", "a 7z archive: use gzip or zstd"),
-    (b"\x04\x22\x4d\x18", "compressed with lz4 as a whole: use gzip or zstd"),
+    (b"7z\xbc\xaf", "a 7z archive, not a dump: use gzip or zstd"),
+    (b"\x04\x22\x4d\x18", "compressed with lz4: use gzip or zstd"),
     (_GZIP, "compressed twice: unpack it once"),
     (_ZSTD, "compressed twice: unpack it once"),
-    (b"SQLite format 3", "an SQLite database"),
-    (b"\x7fELF", "a program"),
-    (b"\xff\xfe", f"text in UTF-16: {_RECODED}"),
-    (b"\xfe\xff", f"text in UTF-16: {_RECODED}"),
+    (b"SQLite format 3", "an SQLite database, not a dump"),
+    (b"\x7fELF", "a program, not a dump"),
+    (b"\xff\xfe", f"text in UTF-16: {_USE_FILE_OPTION}"),
+    (b"\xfe\xff", f"text in UTF-16: {_USE_FILE_OPTION}"),
 )
-_TEXTS: tuple[tuple[bytes, str], ...] = (
-    (b"-- PostgreSQL database cluster dump", "of a whole server by pg_dumpall: dump the one database with pg_dump"),
+# Text near the beginning of a dump → which dump it is.
+_OTHER_DUMPS: tuple[tuple[bytes, str], ...] = (
+    (b"-- PostgreSQL database cluster dump", "of all databases by pg_dumpall: dump one database with pg_dump"),
     (b"-- MySQL dump", "of MySQL"),
     (b"-- MariaDB dump", "of MariaDB"),
     (b"/*!40", "of MySQL or MariaDB"),
@@ -225,11 +227,14 @@ _TEXTS: tuple[tuple[bytes, str], ...] = (
     (b"PRAGMA foreign_keys", "of SQLite"),
 )
 _PLAIN = b"-- PostgreSQL database dump\n"
-_MARKS = (*(mark for mark, _ in _TEXTS), _PLAIN)
+_HEADERS = (*(header for header, _ in _OTHER_DUMPS), _PLAIN)
 
 
 def find_format(stream: DumpStream) -> DumpFormat:
-    """By its first bytes, which stay in the stream. Raises Stopped for what is no dump of one database."""
+    """Returns the format by the first bytes, and leaves them in the stream.
+
+    Raises ImportStopped if the file is not a dump of one database.
+    """
     head = stream.peek(HEAD)
     if not head:
         raise corrupt("it is empty")
@@ -237,38 +242,36 @@ def find_format(stream: DumpStream) -> DumpFormat:
         return DumpFormat.CUSTOM
     if head[_TAR_MAGIC_AT : _TAR_MAGIC_AT + 5] == b"ustar":
         return DumpFormat.TAR
-    for magic, what in _NOT_A_DUMP:
+    for magic, description in _OTHER_FILES:
         if head.startswith(magic):
-            raise _unsupported(f"the file is no dump but {what}")
-    # Each of them may stand in a dump of another kind, but not before that one's own.
-    first = min((mark for mark in _MARKS if mark in head), key=head.index, default=None)
-    for mark, what in _TEXTS:
-        if mark == first:
-            raise _unsupported(f"the file is a dump {what}")
-    if first == _PLAIN and head.startswith(_BYTE_ORDER_MARK):
-        raise _unsupported(
-            f"the file begins with a byte order mark, as text does that went through a shell: {_RECODED}"
-        )
-    if first == _PLAIN:
+            raise _unsupported(f"the file is {description}")
+    # A name or comment in a dump may contain the header of another program, but only after the dump's own header.
+    first_header = min((header for header in _HEADERS if header in head), key=head.index, default=None)
+    for header, description in _OTHER_DUMPS:
+        if header == first_header:
+            raise _unsupported(f"the file is a dump {description}")
+    if first_header == _PLAIN and head.startswith(_BYTE_ORDER_MARK):
+        raise _unsupported(f"the file begins with a byte order mark: {_USE_FILE_OPTION}")
+    if first_header == _PLAIN:
         return DumpFormat.PLAIN
     if _PLAIN.replace(b"\n", b"\r\n") in head:
-        raise _unsupported(f"the file's lines end with CR LF, and so would its values: {_RECODED}")
-    raise _unsupported(_describe(head))
+        raise _unsupported(f"the lines of the file end with CR LF, which would change its values: {_USE_FILE_OPTION}")
+    raise _unsupported(_describe_other_file(head))
 
 
-def _describe(head: bytes) -> str:
+def _describe_other_file(head: bytes) -> str:
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if text.startswith((b"<!doctype", b"<html")):
-        return "the file is a web page: the URL leads to a page about the dump, or to one that says why there is none"
+        return "the file is a web page, not a dump: check that the URL leads to the dump itself and has not expired"
     if text.startswith((b"{", b"<?xml")):
-        return "the file is JSON or XML, most likely an error message of the server that holds the dump"
+        return "the file is JSON or XML, most likely an error message of the server that stores the dump: open the URL"
     if b"\x00" not in head:
-        return "the file is text without pg_dump's header: only SQL that pg_dump wrote can be checked for wholeness"
-    return "the file is no dump that pg_dump wrote (custom, tar, directory in a tar, plain SQL; in gzip, zstd or bare)"
+        return "the file is text without pg_dump's header: write it with pg_dump, so that a truncated file is noticed"
+    return "the file is not a dump: use pg_dump's custom, tar or plain format, or put its directory into a tar"
 
 
-def _unsupported(what: str) -> ImportStopped:
-    return ImportStopped(Failure(Reason.DUMP_UNSUPPORTED, what))
+def _unsupported(message: str) -> ImportStopped:
+    return ImportStopped(Failure(Reason.DUMP_UNSUPPORTED, message))
 
 
 Write = Callable[[bytes], object]

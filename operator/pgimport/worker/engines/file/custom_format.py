@@ -1,7 +1,7 @@
-"""A custom archive as it passes by: its bytes come in and go on, the rows of every COPY are counted on the way.
+"""Forwards the data of a custom archive and counts the rows of every COPY.
 
-The layout of what follows the table of contents is that of `pg_backup_custom.c`: blocks of a type, an entry's
-number and pieces of data, each with its length; a length of zero ends a block.
+The layout of the data is defined in `pg_backup_custom.c`. A block consists of its type, the dump id of its entry, and
+pieces of data. Each piece has its length before it. A length of zero ends the block.
 """
 
 from collections.abc import Iterable
@@ -15,57 +15,57 @@ MAX_PIECE = 256 * 1024 * 1024  # bytes; pg_dump writes pieces of some KiB
 
 
 class _ForwardingReader:
-    """Numbers and pieces, handed on as they are read."""
+    """Reads numbers and pieces, and writes their bytes to the consumer."""
 
     def __init__(self, stream: DumpStream, header: ArchiveHeader, write: Write) -> None:
         self._stream, self._size, self._write = stream, header.integer_bytes, write
 
-    def take(self, count: int) -> bytes:
-        found = self._stream.read(count)
-        if len(found) != count:
+    def read(self, count: int) -> bytes:
+        content = self._stream.read(count)
+        if len(content) != count:
             raise corrupt(f"it ends after {self._stream.bytes_read} bytes, in the middle of its rows")
-        self._write(found)
-        return found
+        self._write(content)
+        return content
 
-    def integer(self) -> int:
-        found = self.take(1 + self._size)
-        value = int.from_bytes(found[1:], "little")
-        return -value if found[0] else value
+    def read_integer(self) -> int:
+        content = self.read(1 + self._size)  # a sign, then the absolute value
+        value = int.from_bytes(content[1:], "little")
+        return -value if content[0] else value
 
-    def pieces(self) -> Iterable[bytes]:
-        while (length := self.integer()) != 0:
+    def read_pieces(self) -> Iterable[bytes]:
+        while (length := self.read_integer()) != 0:
             if not 0 < length <= MAX_PIECE:
-                raise corrupt(f"a piece of its rows tells an impossible length ({length})")
-            yield self.take(length)
+                raise corrupt(f"a piece of its rows has an impossible length ({length})")
+            yield self.read(length)
 
 
 def forward_rows(
     stream: DumpStream, header: ArchiveHeader, entries: Iterable[TocEntry], write: Write
 ) -> dict[int, int]:
-    """Everything after the table of contents, to the end of the file. Dump id → rows of each COPY. Raises Stopped."""
-    awaited = {entry.dump_id: entry for entry in entries if entry.has_rows}
-    passing, counted = _ForwardingReader(stream, header, write), {}
-    while awaited:
+    """Forwards all bytes after the table of contents. Returns dump id → rows of its COPY. Raises ImportStopped."""
+    missing_entries = {entry.dump_id: entry for entry in entries if entry.has_rows}
+    reader, row_counts = _ForwardingReader(stream, header, write), {}
+    while missing_entries:
         if not stream.peek(1):
-            missing = next(iter(awaited.values()))
+            missing = next(iter(missing_entries.values()))
             raise corrupt(f"it ends after {stream.bytes_read} bytes, before {missing.title}")
-        kind, dump_id = passing.take(1)[0], passing.integer()
-        entry = awaited.pop(dump_id, None)
+        kind, dump_id = reader.read(1)[0], reader.read_integer()
+        entry = missing_entries.pop(dump_id, None)
         if entry is None:
-            raise corrupt(f"it holds rows of an entry that its table of contents does not know ({dump_id})")
+            raise corrupt(f"it holds rows of entry {dump_id}, which its table of contents does not list")
         if kind == _LARGE_OBJECTS:
-            while passing.integer() != 0:  # the oid of a large object
-                for _ in passing.pieces():
+            while reader.read_integer() != 0:  # the oid of a large object
+                for _ in reader.read_pieces():
                     pass
         elif kind == _DATA:
             counter = RowCounter(header.compression, entry.title) if entry.copy_statement else None
-            for piece in passing.pieces():
+            for piece in reader.read_pieces():
                 if counter is not None:
                     counter.feed(piece)
             if counter is not None:
-                counted[dump_id] = counter.finish()
+                row_counts[dump_id] = counter.finish()
         else:
-            raise corrupt(f"it holds a block of an unknown kind ({kind})")
+            raise corrupt(f"it holds a block of an unknown type ({kind})")
     if stream.peek(1):
-        raise corrupt("something follows after its end")
-    return counted
+        raise corrupt("bytes follow after its end")
+    return row_counts

@@ -1,7 +1,7 @@
-"""A dump file over HTTPS: a checked source comes in; its bytes go out, counted, limited and hashed.
+"""Downloads a dump file over HTTPS, with a size limit and a checksum.
 
-The connection goes to the address that was judged, with the name for SNI and the certificate. Each redirect is
-parsed, judged and pinned anew. Nothing is kept but the chunk that is on its way.
+The connection goes to the address that was checked; the host name is used for SNI and the certificate. The target of
+each redirect is parsed, checked and pinned again. One chunk is held in memory.
 """
 
 import hashlib
@@ -23,19 +23,19 @@ from pgimport.worker.postgres.source import FileLocation
 CONNECT_TIMEOUT = 10  # seconds
 READ_TIMEOUT = 60  # seconds without a byte
 MAX_REDIRECTS = 5
-ERROR_BODY = 4096  # bytes of an error's page: object stores say in it what is wrong
+ERROR_BODY = 4096  # bytes of an error's body that are read: object stores describe the error there
 _REDIRECTS = (301, 302, 303, 307, 308)
-_CLOSED = (401, 403)
-_GONE = (404, 410)
+_ACCESS_DENIED = (401, 403)
+_NOT_FOUND = (404, 410)
 
 
 @dataclass
 class Download:
-    """The body of one answer."""
+    """Reads the body of one HTTP response."""
 
     source: FileLocation
     limit: int | None  # bytes
-    length: int | None  # as the server tells it
+    length: int | None  # Content-Length; None if the server does not send one
     _response: http.client.HTTPResponse = field(repr=False)
     bytes_read: int = 0
     _hash: "hashlib._Hash" = field(default_factory=hashlib.sha256, repr=False)
@@ -43,31 +43,31 @@ class Download:
 
     @property
     def sha256(self) -> str:
-        """Of what was read so far."""
+        """Checksum of the bytes read up to now, in hexadecimal."""
         return self._hash.hexdigest()
 
     def read(self, count: int) -> bytes:
-        """Up to so many bytes, none at the end of the file. Raises Stopped."""
+        """Returns at most `count` bytes, and b"" at the end of the file. Raises ImportStopped."""
         try:
-            found = self._response.read(count)
+            chunk = self._response.read(count)
         except (OSError, http.client.HTTPException) as error:
-            raise ImportStopped(_cut_off(self, _why(error))) from error
-        self.bytes_read += len(found)
-        self._hash.update(found)
+            raise ImportStopped(_truncated(self, _describe_error(error))) from error
+        self.bytes_read += len(chunk)
+        self._hash.update(chunk)
         if self.limit is not None and self.bytes_read > self.limit:
             raise ImportStopped(_too_large(self.source, None, self.limit))
-        if not found and count > 0:
+        if not chunk and count > 0:
             if self.length is not None and self.bytes_read < self.length:
-                raise ImportStopped(_cut_off(self, "the connection was closed"))
+                raise ImportStopped(_truncated(self, "the connection was closed"))
             self.ended = True
-        return found
+        return chunk
 
 
 @contextmanager
 def open_download(source: FileLocation, limit: int | None = None) -> Iterator[Download]:
-    """Ask for the file, follow redirects, hand out its body. Raises Stopped."""
+    """Requests the file, follows redirects and yields the response's body. Raises ImportStopped."""
     for _ in range(MAX_REDIRECTS + 1):
-        connection, response = _ask(source)
+        connection, response = _send_request(source)
         try:
             if response.status in _REDIRECTS:
                 source = source.follow(_read_location(source, response))
@@ -86,7 +86,7 @@ def open_download(source: FileLocation, limit: int | None = None) -> Iterator[Do
 
 
 class _PinnedConnection(http.client.HTTPSConnection):
-    """To one address; the name is in the TLS handshake, the certificate's check and the Host header."""
+    """Connects to the pinned address; the host name is used for SNI, the certificate and the Host header."""
 
     def __init__(self, source: FileLocation, context: ssl.SSLContext) -> None:
         url = source.pinned.url
@@ -105,7 +105,7 @@ class _PinnedConnection(http.client.HTTPSConnection):
 
 
 class _PlainConnection(http.client.HTTPConnection):
-    """To the platform's own upload store, where that speaks no TLS."""
+    """Connects without TLS to the platform's own upload store, if that has none."""
 
     def __init__(self, source: FileLocation) -> None:
         url = source.pinned.url
@@ -124,21 +124,21 @@ def _build_connection(source: FileLocation) -> http.client.HTTPConnection:
     return _PinnedConnection(source, _build_context(source))
 
 
-def _ask(source: FileLocation) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
-    """One request; a connection that timed out is tried once more."""
-    for last in (False, True):
+def _send_request(source: FileLocation) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
+    """Sends one GET request; tries the connection once more if it times out."""
+    for is_last_try in (False, True):
         connection = _build_connection(source)
         try:
             connection.connect()
         except TimeoutError as error:
-            if not last:
+            if not is_last_try:
                 continue
             raise ImportStopped(_unreachable(source, error)) from None
         except (OSError, ssl.SSLError) as error:
             raise ImportStopped(_unreachable(source, error)) from None
         try:
-            agent = {"User-Agent": f"pgimport/{__version__}", "Accept": "*/*"}
-            connection.request("GET", source.pinned.url.target, headers=agent)
+            headers = {"User-Agent": f"pgimport/{__version__}", "Accept": "*/*"}
+            connection.request("GET", source.pinned.url.target, headers=headers)
             return connection, connection.getresponse()
         except (OSError, http.client.HTTPException) as error:
             connection.close()
@@ -147,26 +147,26 @@ def _ask(source: FileLocation) -> tuple[http.client.HTTPConnection, http.client.
 
 
 def _build_context(source: FileLocation) -> ssl.SSLContext:
-    """With the user's CA alone, where there is one."""
+    """Trusts only the user's CA if there is one, and the system's CAs otherwise."""
     try:
         return ssl.create_default_context(cafile=str(source.ca) if source.ca else None)
     except (OSError, ssl.SSLError):
-        what = "the CA of spec.source.caSecretRef is no PEM certificate"
-        raise ImportStopped(Failure(Reason.SOURCE_TLS_FAILED, what)) from None
+        message = "the secret of spec.source.caSecretRef does not hold a PEM certificate"
+        raise ImportStopped(Failure(Reason.SOURCE_TLS_FAILED, message)) from None
 
 
 def _read_location(source: FileLocation, response: http.client.HTTPResponse) -> FileURL:
     url = source.pinned.url
-    here = url.origin + url.target
+    base = url.origin + url.target
     try:
-        found = parse_file_url(urljoin(here, response.getheader("Location") or ""))
+        location = parse_file_url(urljoin(base, response.getheader("Location") or ""))
     except ValueError:
-        found = Failure(Reason.SOURCE_URL_INVALID, "it is malformed")
-    if isinstance(found, Failure):
+        location = Failure(Reason.SOURCE_URL_INVALID, "it is malformed")
+    if isinstance(location, Failure):
         raise ImportStopped(
-            Failure(found.reason, f"{source.address} redirects to a URL that is refused: {found.message}")
+            Failure(location.reason, f"{source.address} redirects to a URL that is refused: {location.message}")
         )
-    return found
+    return location
 
 
 def _read_length(source: FileLocation, response: http.client.HTTPResponse, limit: int | None) -> int | None:
@@ -175,7 +175,7 @@ def _read_length(source: FileLocation, response: http.client.HTTPResponse, limit
         raise ImportStopped(
             Failure(
                 Reason.DUMP_UNSUPPORTED,
-                f"{source.address} sends the file with Content-Encoding {encoding!r}: serve it as it is",
+                f"{source.address} sends the file with Content-Encoding {encoding!r}: serve it without an encoding",
             )
         )
     text = response.getheader("Content-Length")
@@ -190,15 +190,15 @@ def _too_large(source: FileLocation, length: int | None, limit: int) -> Failure:
     return Failure(Reason.SOURCE_TOO_LARGE, f"the dump file at {source.address} {size}; at most {limit} are allowed")
 
 
-def _cut_off(download: Download, why: str) -> Failure:
-    of = f" of {download.length}" if download.length is not None else ""
+def _truncated(download: Download, error: str) -> Failure:
+    total = f" of {download.length}" if download.length is not None else ""
     return Failure(
         Reason.SOURCE_UNREACHABLE,
-        f"the dump file from {download.source.address} ended after {download.bytes_read}{of} bytes: {why}",
+        f"the dump file from {download.source.address} ended after {download.bytes_read}{total} bytes: {error}",
     )
 
 
-def _why(error: BaseException) -> str:
+def _describe_error(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "timed out"
     if isinstance(error, ssl.SSLCertVerificationError):
@@ -207,37 +207,36 @@ def _why(error: BaseException) -> str:
         return (error.reason or "TLS failed").replace("_", " ").lower()
     if isinstance(error, OSError):
         return error.strerror or type(error).__name__
-    return "the answer is no HTTP" if isinstance(error, http.client.BadStatusLine) else type(error).__name__
+    return "the response is not HTTP" if isinstance(error, http.client.BadStatusLine) else type(error).__name__
 
 
 def _unreachable(source: FileLocation, error: BaseException) -> Failure:
-    tls = isinstance(error, ssl.SSLError)
-    reason = Reason.SOURCE_TLS_FAILED if tls else Reason.SOURCE_UNREACHABLE
-    return Failure(reason, f"the dump file at {source.address}: {_why(error)}")
+    reason = Reason.SOURCE_TLS_FAILED if isinstance(error, ssl.SSLError) else Reason.SOURCE_UNREACHABLE
+    return Failure(reason, f"the dump file at {source.address}: {_describe_error(error)}")
 
 
 def _refused(source: FileLocation, response: http.client.HTTPResponse) -> Failure:
-    if response.status in _CLOSED:
+    if response.status in _ACCESS_DENIED:
         reason = Reason.SOURCE_AUTH_FAILED
-    elif response.status in _GONE:
+    elif response.status in _NOT_FOUND:
         reason = Reason.DUMP_NOT_FOUND
     elif response.status in (408, 425, 429) or response.status >= 500:
         reason = Reason.SOURCE_UNREACHABLE
     else:
         reason = Reason.SOURCE_URL_INVALID
-    said = _read_words(response)
+    details = _read_error_body(response)
     return Failure(
-        reason, f"the dump file at {source.address}: HTTP {response.status} {response.reason}{said}".rstrip()
+        reason, f"the dump file at {source.address}: HTTP {response.status} {response.reason}{details}".rstrip()
     )
 
 
-def _read_words(response: http.client.HTTPResponse) -> str:
-    """`: AccessDenied: Request has expired`, where an object store says so, or our own API's `{"error": …}`."""
+def _read_error_body(response: http.client.HTTPResponse) -> str:
+    """Returns the error in an object store's XML or our API's JSON, such as `: AccessDenied: Request has expired`."""
     try:
-        page = response.read(ERROR_BODY).decode("utf-8", "replace")
+        body = response.read(ERROR_BODY).decode("utf-8", "replace")
     except (OSError, http.client.HTTPException):
         return ""
-    found = [match[1] for tag in ("Code", "Message") if (match := re.search(rf"<{tag}>([^<]{{1,200}})</{tag}>", page))]
-    if not found and (match := re.fullmatch(r'\{"error":"([^"\\]{1,200})"\}', page)):
-        found = [match[1]]
-    return "".join(f": {' '.join(words.split())}" for words in found)
+    matches = [re.search(rf"<{tag}>([^<]{{1,200}})</{tag}>", body) for tag in ("Code", "Message")]
+    if not any(matches):
+        matches = [re.fullmatch(r'\{"error":"([^"\\]{1,200})"\}', body)]
+    return "".join(f": {' '.join(match[1].split())}" for match in matches if match)

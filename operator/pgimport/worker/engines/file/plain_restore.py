@@ -105,7 +105,10 @@ def _write_statements(
 
 
 def _check_command(item: PsqlCommand, token: bytes | None) -> bytes:
-    """Exactly the file's own restriction and its end are dropped: ours is around everything. Raises Stopped."""
+    """Accepts the dump's own `\\restrict` and `\\unrestrict`, which are dropped. Raises ImportStopped for any other.
+
+    Returns the token of the dump. psql runs everything under a restriction of our own.
+    """
     text = item.text.strip()
     if text.startswith(_RESTRICT) and token is None:
         return text[len(_RESTRICT) :]
@@ -115,7 +118,7 @@ def _check_command(item: PsqlCommand, token: bytes | None) -> bytes:
     raise ImportStopped(
         Failure(
             Reason.DUMP_CORRUPT,
-            f"line {item.line} of the dump is a command of psql ({shown}), which pg_dump never writes there",
+            f"line {item.line} of the dump is a psql command ({shown}) that pg_dump never writes: the file was changed",
         )
     )
 
@@ -123,7 +126,7 @@ def _check_command(item: PsqlCommand, token: bytes | None) -> bytes:
 def _is_comment_on_skipped(item: SqlStatement, content: RestoredContent, codec: str) -> bool:
     if not content.skipped or not item.text.startswith(b"COMMENT ON "):
         return False
-    return is_comment_on(item.text[:HEAD].decode(codec, "replace"), {one.object for one in content.skipped})
+    return is_comment_on(item.text[:HEAD].decode(codec, "replace"), {skipped.object for skipped in content.skipped})
 
 
 def _find_copied_table(item: SqlStatement, codec: str) -> tuple[str, str] | None:
@@ -133,12 +136,12 @@ def _find_copied_table(item: SqlStatement, codec: str) -> tuple[str, str] | None
 
 def _add_statement(item: SqlStatement, content: RestoredContent, codec: str) -> None:
     if item.text.startswith(b"INSERT INTO "):
-        words = parse_tokens(item.text[:512].decode(codec, "replace"))
-        content.uncounted_tables.add("".join(words[2:5]) if words[3:4] == ["."] else words[2])
+        tokens = parse_tokens(item.text[:512].decode(codec, "replace"))
+        content.uncounted_tables.add("".join(tokens[2:5]) if tokens[3:4] == ["."] else tokens[2])
     elif item.text.startswith(b"SELECT pg_catalog.setval("):
         content.sequence_count += 1
 
 
 def _find_refreshed_view(statement: str) -> tuple[str, str]:
-    words = parse_tokens(statement)
-    return (words[3], words[5]) if words[4:5] == ["."] else ("public", words[3])
+    tokens = parse_tokens(statement)
+    return (tokens[3], tokens[5]) if tokens[4:5] == ["."] else ("public", tokens[3])

@@ -1,8 +1,7 @@
-"""Plain SQL of pg_dump: bytes come in; statements, rows of COPYs and lines for psql go out, one after the other.
+"""Splits plain SQL of pg_dump into statements, rows of COPY, and psql commands.
 
-Whole or not is seen here: every COPY must end, every text must be closed, and pg_dump's closing line must be there.
-What is dropped by `judge_statement` is tidiness, not a fence: that is the role that runs it, and psql's own
-restriction around it.
+It also detects truncated dumps: every COPY must end, every quote must be closed, and pg_dump's last line must be
+there. It is no security boundary: the attempt's role and psql's `\\restrict` are.
 """
 
 import re
@@ -12,19 +11,19 @@ from dataclasses import dataclass
 from pgimport.worker.archive.toc import corrupt
 from pgimport.worker.engines.file.compression import DumpStream
 
-CLOSING = b"-- PostgreSQL database dump complete"
-MAX_STATEMENT = 256 * 1024 * 1024  # bytes; an INSERT of one large value, or a function
+LAST_LINE = b"-- PostgreSQL database dump complete"
+MAX_STATEMENT = 256 * 1024 * 1024  # bytes; an INSERT of a large value, or a function, may be long
 _COPY = re.compile(rb"\s*COPY\s.*\sFROM\s+stdin;\s*\Z", re.IGNORECASE | re.DOTALL)
-# Where something begins that hides what follows, or a statement ends.
-_MARK = re.compile(rb"--|/\*|['\"$;]")
-_DOLLAR = re.compile(rb"\$(?:[A-Za-z_\x80-\xff][A-Za-z0-9_\x80-\xff]*)?\$")
-_ENDS = {b"'": re.compile(rb"'"), b'"': re.compile(rb'"'), b"E": re.compile(rb"\\.|'", re.DOTALL)}
+# Begin of a comment or quoted text, or the end of a statement.
+_DELIMITER = re.compile(rb"--|/\*|['\"$;]")
+_DOLLAR_QUOTE = re.compile(rb"\$(?:[A-Za-z_\x80-\xff][A-Za-z0-9_\x80-\xff]*)?\$")
+_QUOTE_ENDS = {b"'": re.compile(rb"'"), b'"': re.compile(rb'"'), b"E": re.compile(rb"\\.|'", re.DOTALL)}
 _BLANK = re.compile(rb"\s*")
-_COMMENT = re.compile(rb"/\*|\*/")
-_BODY = re.compile(rb"\n\s*BEGIN ATOMIC\s*\n")
-_BODY_HEAD = 65536  # bytes of a function that its BEGIN ATOMIC is looked for in
+_COMMENT_BORDER = re.compile(rb"/\*|\*/")
+_BEGIN_ATOMIC = re.compile(rb"\n\s*BEGIN ATOMIC\s*\n")
+_FUNCTION_HEAD = 65536  # bytes of a function in which BEGIN ATOMIC is searched
 _RULE = re.compile(rb"CREATE (?:OR REPLACE )?RULE ")
-_WITH_SEMICOLONS = (
+_MAY_CONTAIN_SEMICOLONS = (
     b"CREATE FUNCTION ",
     b"CREATE OR REPLACE FUNCTION ",
     b"CREATE PROCEDURE ",
@@ -32,22 +31,22 @@ _WITH_SEMICOLONS = (
     b"CREATE RULE ",
     b"CREATE OR REPLACE RULE ",
 )
-_HIDDEN = 100_000  # places in quotes that are remembered: statements with semicolons of their own are short
-_ROWS_END = b"\\.\n"
+_MAX_QUOTED = 100_000  # quoted ranges that are remembered: functions and rules are short
+_ROWS_END = b"\\.\n"  # last line of a COPY
 
 
 @dataclass(frozen=True, slots=True)
 class SqlStatement:
-    """To its semicolon, with the comments before it."""
+    """One statement including its semicolon."""
 
     text: bytes
-    line: int  # where it begins in the file
-    comments: bytes  # what stood before it
+    line: int  # line of the file in which it begins
+    comments: bytes  # the comments before it
 
 
 @dataclass(frozen=True, slots=True)
 class CopyRows:
-    """A piece of the rows of the COPY before; the last one holds the closing line."""
+    """A piece of the rows of the COPY before it; the last piece includes the line `\\.`."""
 
     text: bytes
     newlines: int
@@ -56,7 +55,7 @@ class CopyRows:
 
 @dataclass(frozen=True, slots=True)
 class PsqlCommand:
-    """A line that is psql's: `\\restrict …`."""
+    """A line with a command of psql, such as `\\restrict …`."""
 
     text: bytes
     line: int
@@ -66,186 +65,189 @@ Item = SqlStatement | CopyRows | PsqlCommand
 
 
 class PlainSqlLexer:
-    """One dump, from its first byte to its last."""
+    """Splits one dump, from its first byte to its last."""
 
     def __init__(self, stream: DumpStream) -> None:
         self._stream = stream
         self._buffer = bytearray()
         self._ended = False
         self._line = 1
-        self.comments: list[bytes] = []  # those of the head: `-- Dumped from database version 16.4`
-        self.complete = False  # pg_dump's closing line was seen
+        self.comments: list[bytes] = []  # the first ones, such as `-- Dumped from database version 16.4`
+        self.complete = False  # whether pg_dump's last line was read
 
     def items(self) -> Iterator[Item]:
-        """Raises Stopped where it is damaged or not whole."""
+        """Yields the parts of the dump. Raises ImportStopped if it is damaged or truncated."""
         while True:
             comments = self._skip_blank()
             if not self._buffer:
                 break
             if self._buffer[:1] == b"\\":
-                yield PsqlCommand(*self._cut_line())
+                yield PsqlCommand(*self._take_line())
                 continue
-            self.complete = False  # only a command of psql may follow the closing line
+            self.complete = False  # only a psql command may follow the last line
             line = self._line
-            statement = self._cut_statement()
+            statement = self._take_statement()
             yield SqlStatement(statement, line, comments)
             if _COPY.match(statement):
-                yield from self._rows(line)
+                yield from self._read_rows(line)
         if not self.complete:
             raise corrupt(
-                f"it ends after {self._stream.bytes_unpacked} bytes without pg_dump's closing line: it is not whole"
+                f"it ends after {self._stream.bytes_unpacked} bytes without pg_dump's last line: the file is truncated"
             )
 
-    def _more(self) -> bool:
+    def _read_more(self) -> bool:
         if self._ended:
             return False
-        found = self._stream.read_some()
-        self._ended = not found
-        self._buffer += found
-        return bool(found)
+        chunk = self._stream.read_some()
+        self._ended = not chunk
+        self._buffer += chunk
+        return bool(chunk)
 
-    def _cut(self, count: int) -> bytes:
-        found = bytes(self._buffer[:count])
+    def _take(self, count: int) -> bytes:
+        text = bytes(self._buffer[:count])
         del self._buffer[:count]
-        self._line += found.count(b"\n")
-        return found
+        self._line += text.count(b"\n")
+        return text
 
     def _skip_blank(self) -> bytes:
-        """White space and comments before a statement; returns the comments."""
-        found = b""
-        while self._buffer or self._more():
+        """Skips white space and comments before a statement. Returns the comments."""
+        comments = b""
+        while self._buffer or self._read_more():
             blank = _BLANK.match(self._buffer)
-            self._cut(blank.end() if blank else 0)
+            self._take(blank.end() if blank else 0)
             if not self._buffer:
                 continue
-            if len(self._buffer) < 2 and self._more():
+            if len(self._buffer) < 2 and self._read_more():
                 continue
             if self._buffer[:2] == b"--":
-                text, _ = self._cut_line()
-                found += text
-                if text.startswith(CLOSING):
+                text, _ = self._take_line()
+                comments += text
+                if text.startswith(LAST_LINE):
                     self.complete = True
                 if len(self.comments) < 20:
                     self.comments.append(text.strip())
             elif self._buffer[:2] == b"/*":
-                found += self._cut(self._find_comment_end(0))
+                comments += self._take(self._find_comment_end(0))
             else:
                 break
-        return found
+        return comments
 
-    def _cut_line(self) -> tuple[bytes, int]:
-        while (at := self._buffer.find(b"\n")) < 0 and self._more():
+    def _take_line(self) -> tuple[bytes, int]:
+        while (end := self._buffer.find(b"\n")) < 0 and self._read_more():
             self._check_size()
         line = self._line
-        return self._cut(at + 1 if at >= 0 else len(self._buffer)), line
+        return self._take(end + 1 if end >= 0 else len(self._buffer)), line
 
     def _check_size(self) -> None:
         if len(self._buffer) > MAX_STATEMENT:
-            raise corrupt(f"the statement in line {self._line} is longer than {MAX_STATEMENT} bytes")
+            raise corrupt(f"the statement that begins in line {self._line} is longer than {MAX_STATEMENT} bytes")
 
-    def _search(self, pattern: re.Pattern[bytes], at: int, longest: int = 2) -> re.Match[bytes] | None:
-        """The next match; reads on where there is none, or where one at the end might go on."""
-        while (match := pattern.search(self._buffer, at)) is None or match.end() == len(self._buffer):
-            # What is looked for may be cut in two: look again from where it would have begun.
-            at = match.start() if match else max(at, len(self._buffer) - longest + 1)
+    def _search(self, pattern: re.Pattern[bytes], start: int, longest: int = 2) -> re.Match[bytes] | None:
+        """Returns the next match. Reads on if there is none, or if a match at the end of the buffer may be longer.
+
+        `longest`: length of the longest text that may match.
+        """
+        while (match := pattern.search(self._buffer, start)) is None or match.end() == len(self._buffer):
+            # The text may be split between two chunks: search again from its possible start.
+            start = match.start() if match else max(start, len(self._buffer) - longest + 1)
             self._check_size()
-            if not self._more():
+            if not self._read_more():
                 return match
         return match
 
-    def _cut_statement(self) -> bytes:
+    def _take_statement(self) -> bytes:
         at = 0
-        hidden: list[tuple[int, int]] = []  # where texts, bodies, names in quotes and comments are
+        quoted: list[tuple[int, int]] = []  # begin and end of quoted texts, quoted names and comments
         while True:
-            match = self._search(_MARK, at)
+            match = self._search(_DELIMITER, at)
             if match is None:
                 raise corrupt(f"it ends inside the statement that begins in line {self._line}")
             begin, at = match.span()
             match match[0]:
                 case b";":
-                    if not _goes_on(self._buffer, begin, hidden):
-                        return self._cut(at)
+                    if not _continues_after_semicolon(self._buffer, begin, quoted):
+                        return self._take(at)
                     continue
                 case b"--":
-                    found = self._search(re.compile(rb"\n"), at)
-                    at = found.end() if found else len(self._buffer)
+                    newline = self._search(re.compile(rb"\n"), at)
+                    at = newline.end() if newline else len(self._buffer)
                 case b"/*":
                     at = self._find_comment_end(begin)
                 case b"$":
                     at = self._find_dollar_end(begin)
                 case quote:
                     at = self._find_quote_end(bytes(quote), begin)
-            if len(hidden) < _HIDDEN:
-                hidden.append((begin, at))
+            if len(quoted) < _MAX_QUOTED:
+                quoted.append((begin, at))
 
     def _find_quote_end(self, quote: bytes, begin: int) -> int:
         before = bytes(self._buffer[max(begin - 2, 0) : begin])
         escaped = quote == b"'" and before[-1:] in (b"E", b"e") and not (before[:-1].isalnum() or before[:-1] == b"_")
-        pattern, at = _ENDS[b"E" if escaped else quote], begin + 1
+        pattern, at = _QUOTE_ENDS[b"E" if escaped else quote], begin + 1
         while (match := self._search(pattern, at)) is not None:
             at = match.end()
             if len(match[0]) == 1:
-                return at  # a doubled quote ends one text and begins the next: the same in the end
-        raise corrupt(f"it ends inside a text of the statement that begins in line {self._line}")
+                return at  # a doubled quote ends one text and begins the next, with the same result
+        raise corrupt(f"it ends inside a quoted text of the statement that begins in line {self._line}")
 
     def _find_dollar_end(self, begin: int) -> int:
-        while (match := _DOLLAR.match(self._buffer, begin)) is None and begin + 130 > len(self._buffer):
-            if not self._more():
+        while (match := _DOLLAR_QUOTE.match(self._buffer, begin)) is None and begin + 130 > len(self._buffer):
+            if not self._read_more():
                 break
         before = bytes(self._buffer[max(begin - 1, 0) : begin])
         if match is None or before.isalnum() or before in (b"_", b"$"):
             return begin + 1
-        found = self._search(re.compile(re.escape(match[0])), match.end(), len(match[0]))
-        if found is None:
-            raise corrupt(f"it ends inside a body of the statement that begins in line {self._line}")
-        return found.end()
+        closing_quote = self._search(re.compile(re.escape(match[0])), match.end(), len(match[0]))
+        if closing_quote is None:
+            raise corrupt(f"it ends inside a dollar-quoted text of the statement that begins in line {self._line}")
+        return closing_quote.end()
 
     def _find_comment_end(self, begin: int) -> int:
         depth, at = 0, begin
-        while (match := self._search(_COMMENT, at)) is not None:
+        while (match := self._search(_COMMENT_BORDER, at)) is not None:
             at = match.end()
             depth += 1 if match[0] == b"/*" else -1
             if depth == 0:
                 return at
         raise corrupt(f"it ends inside the comment that begins in line {self._line}")
 
-    def _rows(self, copy_line: int) -> Iterator[CopyRows]:
-        self._cut_line()  # the rest of the line of the COPY
+    def _read_rows(self, copy_line: int) -> Iterator[CopyRows]:
+        self._take_line()  # the rest of the line of the COPY
         first = True
         while True:
             at = 0 if first and self._buffer.startswith(_ROWS_END) else self._buffer.find(b"\n" + _ROWS_END) + 1
             if at > 0 or (first and self._buffer.startswith(_ROWS_END)):
-                rows = self._cut(at)
-                end = self._cut(len(_ROWS_END))
+                rows = self._take(at)
+                end = self._take(len(_ROWS_END))
                 yield CopyRows(rows + end, rows.count(b"\n"), last=True)
                 return
-            # All but what may be the beginning of the end; a row may be longer than what is held here.
-            if (given := len(self._buffer) - len(_ROWS_END)) > 0:
-                rows = self._cut(given)
+            # Keep the bytes that may begin the last line. A row may be longer than the buffer.
+            if (count := len(self._buffer) - len(_ROWS_END)) > 0:
+                rows = self._take(count)
                 first = False
                 yield CopyRows(rows, rows.count(b"\n"), last=False)
-            if not self._more():
+            if not self._read_more():
                 raise corrupt(f"it ends inside the rows of the COPY in line {copy_line}")
 
 
-def _goes_on(buffer: bytearray, at: int, hidden: list[tuple[int, int]]) -> bool:
-    """A body `BEGIN ATOMIC … END` and the brackets of a rule have semicolons of their own.
+def _continues_after_semicolon(buffer: bytearray, at: int, quoted: list[tuple[int, int]]) -> bool:
+    """Whether the statement goes on after the semicolon at `at`, inside `BEGIN ATOMIC … END` or the brackets of a rule.
 
-    pg_dump writes such an END at the beginning of a line.
+    pg_dump writes this END at the beginning of a line.
     """
-    if not buffer.startswith(_WITH_SEMICOLONS):
+    if not buffer.startswith(_MAY_CONTAIN_SEMICOLONS):
         return False
-    head = bytes(buffer[: min(at, _BODY_HEAD)])
+    head = bytes(buffer[: min(at, _FUNCTION_HEAD)])
     if _RULE.match(head):
-        shown = _show(bytes(buffer[:at]), hidden)
-        return shown.count(b"(") > shown.count(b")")
-    return _BODY.search(_show(head, hidden)) is not None and not buffer.endswith(b"\nEND", 0, at)
+        unquoted = _remove_quoted(bytes(buffer[:at]), quoted)
+        return unquoted.count(b"(") > unquoted.count(b")")
+    return _BEGIN_ATOMIC.search(_remove_quoted(head, quoted)) is not None and not buffer.endswith(b"\nEND", 0, at)
 
 
-def _show(text: bytes, hidden: list[tuple[int, int]]) -> bytes:
-    """Without what is in quotes."""
-    shown, at = b"", 0
-    for begin, end in hidden:
-        shown += text[at:begin]
+def _remove_quoted(text: bytes, quoted: list[tuple[int, int]]) -> bytes:
+    """Returns the text without quoted texts, quoted names and comments."""
+    unquoted, at = b"", 0
+    for begin, end in quoted:
+        unquoted += text[at:begin]
         at = end
-    return shown + text[at:]
+    return unquoted + text[at:]

@@ -1,4 +1,4 @@
-"""psql in its restricted mode: plain SQL goes in, the first real error with its object and SQLSTATE comes out."""
+"""Runs psql in its restricted mode and reports its first error, with the line of the dump and the SQLSTATE."""
 
 import os
 import re
@@ -21,65 +21,70 @@ OPTIONS = (
     "--file=-",
 )
 _ERROR = re.compile(r"^psql:<stdin>:(\d+): (?:ERROR|FATAL|error): +(?:([0-9A-Z]{5}): +)?(.*)$")
-_MORE = re.compile(r"^(DETAIL|HINT|CONTEXT): +(.*)$")
-_LOST = re.compile(r"server closed the connection|connection to server was lost|terminating connection|SSL SYSCALL")
-_GONE = ("53200", "57P01", "57P02", "57P03")
+_CONTINUATION = re.compile(r"^(DETAIL|HINT|CONTEXT): +(.*)$")
+_CONNECTION_LOST = re.compile(
+    r"server closed the connection|connection to server was lost|terminating connection|SSL SYSCALL"
+)
+_TARGET_LOST_CODES = ("53200", "57P01", "57P02", "57P03")
 
 
 class PsqlErrorParser:
-    """What psql says on stderr: the first error."""
+    """Finds the first error among the lines that psql writes to stderr."""
 
     def __init__(self) -> None:
         self.line: int | None = None
         self.code: str | None = None
-        self._said: list[str] = []
-        self._lost: str | None = None
+        self._messages: list[str] = []
+        self._connection_error: str | None = None
 
     def read_line(self, line: str) -> None:
         if self.line is None and (match := _ERROR.match(line)):
             self.line, self.code = int(match[1]), match[2]
-            self._said = [match[3]]
-        elif self._said and len(self._said) < 4 and (match := _MORE.match(line)):
-            self._said.append(f"{match[1]}: {match[2]}")
-        if _LOST.search(line):
-            self._lost = line
+            self._messages = [match[3]]
+        elif self._messages and len(self._messages) < 4 and (match := _CONTINUATION.match(line)):
+            self._messages.append(f"{match[1]}: {match[2]}")
+        if _CONNECTION_LOST.search(line):
+            self._connection_error = line
 
     def to_failure(self, returncode: int, line: int | None) -> Failure:
-        """`line` is the one of the dump file that the error happened in."""
+        """`line`: the line of the dump file that failed, if known."""
         if self.code == DISK_FULL:
-            return Failure(Reason.TARGET_FULL, f"the target's disk is full: psql: {self._said[0]}")
-        if self._lost is not None or self.code in _GONE:
-            said = self._said[0] if self._said else self._lost
-            return Failure(Reason.TARGET_LOST, f"the target was lost: psql: {said}")
+            return Failure(Reason.TARGET_FULL, f"the target's disk is full: psql: {self._messages[0]}")
+        if self._connection_error is not None or self.code in _TARGET_LOST_CODES:
+            error = self._messages[0] if self._messages else self._connection_error
+            return Failure(Reason.TARGET_LOST, f"the connection to the target was lost: psql: {error}")
         if returncode == -9:
-            return Failure(Reason.WORKER_OUT_OF_MEMORY, "psql was killed (signal 9), most likely for lack of memory")
-        said = "; ".join(self._said) if self._said else f"it ended with exit code {returncode} and named no error"
+            return Failure(
+                Reason.WORKER_OUT_OF_MEMORY, "psql was killed (signal 9), most likely because memory ran out"
+            )
+        error = "; ".join(self._messages) or f"it ended with exit code {returncode} and reported no error"
         where = f" in line {line} of the dump" if line is not None else ""
         code = f" (SQLSTATE {self.code})" if self.code else ""
-        return Failure(Reason.RESTORE_FAILED, f"psql{where}: {said}{code}")
+        return Failure(Reason.RESTORE_FAILED, f"psql{where}: {error}{code}")
 
 
 class PsqlInput:
-    """What is written to psql, and which line of the dump each line of it came from."""
+    """Writes the input of psql and remembers which line of the dump each line of it came from."""
 
     def __init__(self, write: Callable[[bytes], object]) -> None:
         self._write = write
-        self._line = 1
-        self._ours, self._theirs = array("Q"), array("Q")
+        self._line = 1  # line of the input that is written next
+        self._input_lines, self._dump_lines = array("Q"), array("Q")  # in ascending order
 
     def write(self, text: bytes, line: int | None = None, newlines: int | None = None) -> None:
-        """`line`: where the text stands in the dump."""
+        """`line`: line of the dump in which the text begins. `newlines`: their number, if the caller knows it."""
         if line is not None:
-            self._ours.append(self._line)
-            self._theirs.append(line)
+            self._input_lines.append(self._line)
+            self._dump_lines.append(line)
         self._write(text)
         self._line += text.count(b"\n") if newlines is None else newlines
 
-    def find_dump_line(self, ours: int | None) -> int | None:
-        if ours is None:
+    def find_dump_line(self, input_line: int | None) -> int | None:
+        """Returns the line of the dump that an input line came from."""
+        if input_line is None:
             return None
-        at = bisect_right(self._ours, ours) - 1
-        return self._theirs[at] + ours - self._ours[at] if at >= 0 else None
+        index = bisect_right(self._input_lines, input_line) - 1
+        return self._dump_lines[index] + input_line - self._input_lines[index] if index >= 0 else None
 
 
 def run_psql(run: ImportRun, write_input: Callable[[PsqlInput], None]) -> None:

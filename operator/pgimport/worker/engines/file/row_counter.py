@@ -1,4 +1,4 @@
-"""Rows in the data of an archive's entries: compressed pieces come in, the number of rows goes out."""
+"""Counts the rows in the data of an archive's entries."""
 
 import zlib
 from typing import Protocol
@@ -8,7 +8,7 @@ import lz4.frame
 from pgimport.worker.archive.toc import Compression, corrupt
 from pgimport.worker.engines.file import zstd
 
-_END = b"\\.\n"  # closes the rows of a COPY; pg_dump writes two empty lines after it
+_END = b"\\.\n"  # last line of a COPY; pg_dump writes two empty lines after it
 _PIECE = 1024 * 1024
 
 
@@ -17,7 +17,7 @@ class _Unpacker(Protocol):
 
 
 class RowCounter:
-    """Of one COPY: text format has one line a row, and a newline within a value is escaped."""
+    """Counts the rows of one COPY in text format, which has one line per row: newlines in values are escaped."""
 
     def __init__(self, compression: Compression, title: str) -> None:
         self._title = title
@@ -27,14 +27,14 @@ class RowCounter:
         self._unpacker: object | None = None
         match compression:
             case Compression.GZIP:
-                self._unpacker = zlib.decompressobj(47)  # a custom archive has zlib, a directory gzip
+                self._unpacker = zlib.decompressobj(47)  # zlib in a custom archive, gzip in a directory
             case Compression.LZ4:
                 self._unpacker = lz4.frame.LZ4FrameDecompressor()
             case Compression.ZSTD:
                 self._unpacker = zstd.ZstdDecompressor()
 
     def feed(self, data: bytes) -> None:
-        """The next piece, as it lies in the archive. Raises Stopped where it is damaged."""
+        """Counts the rows of the next, still compressed piece. Raises ImportStopped if it is damaged."""
         try:
             self._unpack(data)
         except (zlib.error, zstd.ZstdError, RuntimeError, EOFError) as error:
@@ -58,12 +58,12 @@ class RowCounter:
         self._tail = (self._tail + text)[-8:]
 
     def finish(self) -> int:
-        """Rows. Raises Stopped where the closing line is missing."""
+        """Returns the number of rows. Raises ImportStopped if the last line of the COPY is missing."""
         if self._unpacker is not None and not self._unpacker.eof:  # type: ignore[attr-defined]
-            raise corrupt(f"the rows of {self._title} end in the middle")
-        lines, at, after = self._newlines, self._tail.rfind(_END), b""
-        if at >= 0:
-            after = self._tail[at + len(_END) :]
-        if at < 0 or after.strip(b"\n"):
-            raise corrupt(f"the rows of {self._title} lack their closing line")
-        return lines - 1 - after.count(b"\n")
+            raise corrupt(f"the rows of {self._title} are truncated")
+        end, empty_lines = self._tail.rfind(_END), b""
+        if end >= 0:
+            empty_lines = self._tail[end + len(_END) :]
+        if end < 0 or empty_lines.strip(b"\n"):
+            raise corrupt(f"the rows of {self._title} lack their last line (\\.)")
+        return self._newlines - 1 - empty_lines.count(b"\n")

@@ -1,7 +1,7 @@
-"""A statement of plain SQL comes in; whether it runs, runs last, or stays behind, and why, goes out. Pure.
+"""Decides for each statement of plain SQL whether it runs at once, after the rows were counted, or never. Pure.
 
-The same decisions as for an archive's entries, by a statement's own words. What is not recognised runs, as the
-attempt's role: nothing here is a fence.
+The decisions are those for an archive's entries (`archive/selection.py`), made from the statement's tokens. Unknown
+statements run as the attempt's role. This is no security boundary.
 """
 
 from collections.abc import Collection
@@ -15,18 +15,19 @@ from pgimport.worker.archive.superuser_only import find_policy_roles, find_super
 from pgimport.worker.postgres.encodings import UTF8
 from pgimport.worker.postgres.errors import ImportStopped
 
-HEAD = 65536  # bytes of a statement whose words are read; a longer one is data
-_AT_ONCE = (b"INSERT ", b"COPY ", b"SELECT ")
-_ELSEWHERE, _FOREIGN = "it reaches out of the database", "foreign data stays where it is"
-_LEFT = {
+HEAD = 65536  # bytes of a statement that are parsed
+_ALWAYS_RUN = (b"INSERT ", b"COPY ", b"SELECT ")
+_REACHES_OUT, _FOREIGN = "it reaches out of the database", "foreign data stays where it is"
+_SKIP_REASONS = {
     ("event", "trigger"): "only a superuser can make an event trigger",
-    ("publication",): _ELSEWHERE,
-    ("subscription",): _ELSEWHERE,
+    ("publication",): _REACHES_OUT,
+    ("subscription",): _REACHES_OUT,
     ("server",): _FOREIGN,
     ("foreign",): _FOREIGN,
     ("user", "mapping"): _FOREIGN,
 }
-_KINDS = (
+# Kinds of which some objects can only be created by a superuser.
+_RESTRICTED_KINDS = (
     ("access", "method"),
     ("aggregate",),
     ("cast",),
@@ -39,13 +40,13 @@ _KINDS = (
     ("transform",),
     ("type",),
 )
-_NAMED_KINDS = (("foreign", "data", "wrapper"), ("foreign", "table"), *_LEFT, *_KINDS)
-# Of 17 and newer dumps: an older server does not know it.
+_NAMED_KINDS = (("foreign", "data", "wrapper"), ("foreign", "table"), *_SKIP_REASONS, *_RESTRICTED_KINDS)
+# Settings that pg_dump writes, by the major of the first server that knows them.
 _NEWER_SETTINGS = {"transaction_timeout": 17}
 
 
 class RestoreTime(Enum):
-    """What becomes of a statement."""
+    """When a statement runs."""
 
     NOW = "now"
     LAST = "last"  # after the rows were counted
@@ -54,7 +55,7 @@ class RestoreTime(Enum):
 
 @dataclass(frozen=True, slots=True)
 class StatementVerdict:
-    """`skipped` is worth telling; `refresh_statement` is a materialised view to be filled later."""
+    """`skipped` is an object to report; `refresh_statement` fills a materialised view, which is done later."""
 
     when: RestoreTime
     skipped: SkippedObject | None = None
@@ -69,99 +70,105 @@ _NOW, _LAST, _NEVER = (
 
 
 def judge_statement(
-    text: bytes, target_major: int, present: Collection[str], roles: Collection[str] | None, codec: str = UTF8
+    text: bytes,
+    target_major: int,
+    present_schemas: Collection[str],
+    target_roles: Collection[str] | None,
+    codec: str = UTF8,
 ) -> StatementVerdict:
-    """`present`: schemas that are there; `roles`: those of the target, None where they are not known.
+    """Returns the verdict. `present_schemas` exist in the target; `target_roles` is None if they are not known.
 
-    Raises Stopped for a dump of `--create`.
+    Raises ImportStopped for a dump made with `--create`.
     """
-    if text.startswith(_AT_ONCE):
+    if text.startswith(_ALWAYS_RUN):
         return _NOW
     definition = text[:HEAD].decode(codec, "replace")
-    words = parse_tokens(definition)
-    match words:
+    tokens = parse_tokens(definition)
+    match tokens:
         case ["set", setting, *_] if setting == "default_tablespace" or _NEWER_SETTINGS.get(setting, 0) > target_major:
             return _NEVER
         case ["grant" | "revoke", *_] | ["alter", "default", "privileges", *_] | ["security", "label", *_]:
             return _NEVER
         case ["create", "database", *_] | ["alter", "database", *_]:
-            raise ImportStopped(_made_with_create())
+            raise ImportStopped(_refuse_create_option())
         case ["create", "extension", *_] | ["comment", "on", "extension", *_]:
             return _NEVER
-        case ["create", "schema", name, *_] if name in present:
+        case ["create", "schema", name, *_] if name in present_schemas:
             return _NEVER
-        case ["comment", "on", "schema", name, *_] if name in present:
+        case ["comment", "on", "schema", name, *_] if name in present_schemas:
             return _NEVER
         case ["refresh", "materialized", "view", *_]:
             return StatementVerdict(RestoreTime.NEVER, refresh_statement=definition.strip().rstrip(";"))
         case ["comment", "on", "policy", *_]:
             return _LAST
         case ["create", "policy", *_]:
-            return _judge_policy(words, definition, roles)
-        case ["alter", *_] if words[-4:-2] == ["owner", "to"]:
+            return _judge_policy(tokens, definition, target_roles)
+        case ["alter", *_] if tokens[-4:-2] == ["owner", "to"]:
             return _NEVER
-        case ["alter", "table", *_] if "row" in words and words[-4:-1] == ["row", "level", "security"]:
+        case ["alter", "table", *_] if "row" in tokens and tokens[-4:-1] == ["row", "level", "security"]:
             return _LAST
         case ["create", "or", "replace", *rest] | ["create", *rest]:
             return _judge_creation(rest, definition)
         case ["alter" | "drop", *rest] | ["comment", "on", *rest]:
-            return _NEVER if _find_left(rest) else _NOW
+            return _NEVER if _find_skip_reason(rest) else _NOW
     return _NOW
 
 
-def is_comment_on(definition: str, left: Collection[str]) -> bool:
-    """Whether it is a comment on one of these (titles), which stay behind, or on a column of one."""
+def is_comment_on(definition: str, titles: Collection[str]) -> bool:
+    """Whether the statement is a comment on one of these objects, or on a column of a foreign table among them."""
     match parse_tokens(definition):
         case ["comment", "on", "column", *name]:
             relation = "".join(name[: name.index("is")] if "is" in name else name).rpartition(".")[0]
-            return f"FOREIGN TABLE {relation}" in left
+            return f"FOREIGN TABLE {relation}" in titles
         case ["comment", "on", *rest]:
-            return _title(rest) in left
+            return _build_title(rest) in titles
     return False
 
 
-def _find_left(rest: list[str]) -> str | None:
-    return next((why for kind, why in _LEFT.items() if tuple(rest[: len(kind)]) == kind), None)
+def _find_skip_reason(rest: list[str]) -> str | None:
+    return next((reason for kind, reason in _SKIP_REASONS.items() if tuple(rest[: len(kind)]) == kind), None)
 
 
 def _judge_creation(rest: list[str], definition: str) -> StatementVerdict:
-    why = _find_left(rest)
-    if why is not None:
-        return StatementVerdict(RestoreTime.NEVER, SkippedObject(object=_title(rest), reason=why))
-    for kind in _KINDS:
+    reason = _find_skip_reason(rest)
+    if reason is not None:
+        return StatementVerdict(RestoreTime.NEVER, SkippedObject(object=_build_title(rest), reason=reason))
+    for kind in _RESTRICTED_KINDS:
         if tuple(rest[: len(kind)]) == kind:
-            unmakeable = find_superuser_reason(" ".join(kind).upper(), definition)
-            if unmakeable is not None:
-                return StatementVerdict(RestoreTime.NEVER, SkippedObject(object=_title(rest), reason=unmakeable))
+            superuser_reason = find_superuser_reason(" ".join(kind).upper(), definition)
+            if superuser_reason is not None:
+                return StatementVerdict(
+                    RestoreTime.NEVER, SkippedObject(object=_build_title(rest), reason=superuser_reason)
+                )
     return _NOW
 
 
-def _judge_policy(words: list[str], definition: str, roles: Collection[str] | None) -> StatementVerdict:
-    lacking = [] if roles is None else sorted(set(find_policy_roles(definition)) - set(roles))
-    if not lacking:
+def _judge_policy(tokens: list[str], definition: str, target_roles: Collection[str] | None) -> StatementVerdict:
+    missing_roles = [] if target_roles is None else sorted(set(find_policy_roles(definition)) - set(target_roles))
+    if not missing_roles:
         return _LAST
-    why = f"it names a role that the target lacks ({', '.join(lacking)})"
-    return StatementVerdict(RestoreTime.NEVER, SkippedObject(object=_title(words[1:]), reason=why))
+    reason = f"it names a role that the target lacks ({', '.join(missing_roles)})"
+    return StatementVerdict(RestoreTime.NEVER, SkippedObject(object=_build_title(tokens[1:]), reason=reason))
 
 
-def _title(words: list[str]) -> str:
-    """`FUNCTION public.native`: kind in capitals, then the name."""
-    match words:
+def _build_title(tokens: list[str]) -> str:
+    """Returns the kind in capitals and the name, such as `FUNCTION public.native`."""
+    match tokens:
         case ["cast", "(", *rest] if ")" in rest:
             return f"CAST ({' '.join(rest[: rest.index(')')])})"
         case ["user", "mapping", "for", user, "server", server, *_]:
             return f"USER MAPPING {user} SERVER {server}"
-    kind = next((words[: len(kind)] for kind in _NAMED_KINDS if tuple(words[: len(kind)]) == kind), words[:1])
+    kind = next((tokens[: len(kind)] for kind in _NAMED_KINDS if tuple(tokens[: len(kind)]) == kind), tokens[:1])
     name = ""
-    for word in words[len(kind) :]:
-        if word in ("(", ";") or (name and word != "." and not name.endswith(".")):
+    for part in tokens[len(kind) :]:
+        if part in ("(", ";") or (name and part != "." and not name.endswith(".")):
             break
-        name += word
+        name += part
     return f"{' '.join(kind).upper()} {name}"
 
 
-def _made_with_create() -> Failure:
+def _refuse_create_option() -> Failure:
     return Failure(
         Reason.DUMP_UNSUPPORTED,
-        "the dump was made with --create and makes a database of its own: make it again without --create",
+        "the dump was made with `pg_dump --create`, so it creates its own database: dump again without --create",
     )

@@ -1,7 +1,7 @@
-"""A tar as it passes by: its members come out one after the other, each whole, to the very end of the tar.
+"""Reads the members of a tar one after the other, without storing it.
 
-Stricter than tar programs are: every checksum, every size and both blocks of zeros at the end must be there. (A
-restore from half a tar was seen to end without an error.) Links, devices and names that leave the folder are refused.
+It is stricter than tar programs: all checksums, sizes and both closing blocks of zeros must be correct, because
+pg_restore may restore half a tar without an error. Links, devices and names outside the folder are refused.
 """
 
 from collections.abc import Iterator
@@ -13,34 +13,34 @@ from pgimport.worker.engines.file.compression import DumpStream
 BLOCK = 512
 _ZEROS = bytes(BLOCK)
 _REGULAR, _FOLDER = (b"0", b"\x00"), b"5"
-_EXTENDED = (b"x", b"g")  # POSIX: times and owners, which nobody needs
-MAX_EXTENDED = 1024 * 1024
+_EXTENDED = (b"x", b"g")  # POSIX headers with times and owners, which are not needed
+MAX_EXTENDED = 1024 * 1024  # bytes
 MAX_MEMBERS = 1_000_000
-PIECE = 256 * 1024
+PIECE = 256 * 1024  # bytes
 
 
 @dataclass
 class TarMember:
-    """A regular file; its content must be read before the next one comes."""
+    """A regular file in the tar. Read its content before you ask for the next member."""
 
-    name: str  # without the folder that holds them all
+    name: str  # without folders
     path: str
     size: int
     _stream: DumpStream
     remaining: int = 0
 
     def read(self, count: int) -> bytes:
-        """Up to so many bytes, none at its end. Raises Stopped."""
-        found = self._stream.read(min(count, self.remaining))
-        if not found and self.remaining and count:
-            raise corrupt(f"it ends after {self._stream.bytes_read} bytes, inside of {self.path}")
-        self.remaining -= len(found)
-        return found
+        """Returns at most `count` bytes, and b"" at the end. Raises ImportStopped."""
+        content = self._stream.read(min(count, self.remaining))
+        if not content and self.remaining and count:
+            raise corrupt(f"it ends after {self._stream.bytes_read} bytes, inside {self.path}")
+        self.remaining -= len(content)
+        return content
 
 
 def walk_members(stream: DumpStream) -> Iterator[TarMember]:
-    """Regular files in their order; nothing must follow the tar's end. Raises Stopped."""
-    seen: set[str] = set()
+    """Yields the regular files in their order. Raises ImportStopped, also if anything follows the tar's end."""
+    paths: set[str] = set()
     while (header := _read_block(stream)) != _ZEROS:
         kind, path, size = _parse_header(header)
         if kind in _EXTENDED:
@@ -49,55 +49,55 @@ def walk_members(stream: DumpStream) -> Iterator[TarMember]:
         if kind == _FOLDER:
             continue
         if kind not in _REGULAR:
-            raise corrupt(f"{path} in the tar is no regular file")
-        if path in seen or len(seen) >= MAX_MEMBERS:
-            raise corrupt(f"{path} is in the tar twice" if path in seen else "the tar holds too many files")
-        seen.add(path)
+            raise corrupt(f"{path} in the tar is not a regular file")
+        if path in paths or len(paths) >= MAX_MEMBERS:
+            raise corrupt(f"{path} is in the tar twice" if path in paths else "the tar holds too many files")
+        paths.add(path)
         member = TarMember(path.rpartition("/")[2], path, size, stream, size)
         yield member
         while member.remaining:
             member.read(PIECE)
         _skip_padding(stream, size)
     if _read_block(stream) != _ZEROS:
-        raise corrupt("the tar's second closing block is not there")
+        raise corrupt("the tar's second closing block is missing")
     while rest := stream.read_some():
         if rest.strip(b"\x00"):
-            raise corrupt("something follows after the tar's end")
+            raise corrupt("bytes follow after the tar's end")
 
 
 def _read_block(stream: DumpStream) -> bytes:
-    found = stream.read(BLOCK)
-    if len(found) != BLOCK:
+    block = stream.read(BLOCK)
+    if len(block) != BLOCK:
         raise corrupt(f"the tar ends after {stream.bytes_read} bytes, before its closing blocks")
-    return found
+    return block
 
 
 def _parse_header(header: bytes) -> tuple[bytes, str, int]:
-    wanted = _number(header[148:156], "checksum")
-    if sum(header[:148]) + 8 * 32 + sum(header[156:]) != wanted:
+    checksum = _parse_number(header[148:156], "checksum")
+    if sum(header[:148]) + 8 * 32 + sum(header[156:]) != checksum:
         raise corrupt("a header in the tar has a wrong checksum")
-    name = _text(header[0:100])
-    if header[257:263] == b"ustar\x00" and (prefix := _text(header[345:500])):
+    name = _decode_text(header[0:100])
+    if header[257:263] == b"ustar\x00" and (prefix := _decode_text(header[345:500])):
         name = f"{prefix}/{name}"
     path = name.removeprefix("./")
     if not path.strip("/") and header[156:157] == _FOLDER:
         path = "."
     if path.startswith("/") or ".." in path.split("/") or not path or not path.isprintable():
-        raise corrupt("a name in the tar leads out of its folder")
-    return header[156:157], path, _number(header[124:136], "size")
+        raise corrupt("the name of a file in the tar leads out of its folder")
+    return header[156:157], path, _parse_number(header[124:136], "size")
 
 
-def _number(field: bytes, what: str) -> int:
-    if field[0] & 0x80:  # GNU: binary, for sizes of 8 GB and more
+def _parse_number(field: bytes, name: str) -> int:
+    if field[0] & 0x80:  # GNU format: binary, for sizes of 8 GiB and more
         return int.from_bytes(bytes([field[0] & 0x7F]) + field[1:], "big")
     text = field.strip(b" \x00")
     try:
         return int(text, 8) if text else 0
     except ValueError:
-        raise corrupt(f"a {what} in the tar is no number") from None
+        raise corrupt(f"a {name} in the tar is not a number") from None
 
 
-def _text(field: bytes) -> str:
+def _decode_text(field: bytes) -> str:
     return field.partition(b"\x00")[0].decode("utf-8", "replace")
 
 
@@ -110,9 +110,9 @@ def _skip_padding(stream: DumpStream, size: int) -> None:
 def _skip_extended(stream: DumpStream, size: int) -> None:
     if size > MAX_EXTENDED:
         raise corrupt("an extended header in the tar is too large")
-    found = stream.read(size)
-    if len(found) != size:
+    content = stream.read(size)
+    if len(content) != size:
         raise corrupt(f"the tar ends after {stream.bytes_read} bytes, before its closing blocks")
-    if b" path=" in found or b" linkpath=" in found or b" size=" in found:
-        raise corrupt("the tar renames its files by extended headers: make it with `tar --format=ustar`")
+    if b" path=" in content or b" linkpath=" in content or b" size=" in content:
+        raise corrupt("the tar has names or sizes in extended headers: create it with `tar --format=ustar`")
     _skip_padding(stream, size)

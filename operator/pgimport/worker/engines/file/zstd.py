@@ -1,4 +1,4 @@
-"""Python's own zstd, which came with 3.14, or its backport."""
+"""Imports zstd from the standard library (Python 3.14 and newer) or from its backport."""
 
 import sys
 
