@@ -132,7 +132,7 @@ def test_a_plan_is_printed_and_changes_nothing(command_line: CommandLine, postgr
     ("flags", "steps"),
     [
         (["--dry-run"], None),
-        (["--plan", "--engine", "dump", "--jobs", "3"], ["by a dump, 3 at once"]),
+        (["--plan", "--engine", "dump", "--jobs", "3"], ["engine dump, 3 jobs"]),
     ],
     ids=["without steps", "with steps"],
 )

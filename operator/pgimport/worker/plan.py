@@ -1,4 +1,4 @@
-"""Describes what an import would do, without doing it."""
+"""Reports what an import would do, without doing it."""
 
 from pgimport.model.import_choices import Engine
 from pgimport.model.order import Order
@@ -12,30 +12,30 @@ from pgimport.worker.postgres.errors import ImportStopped
 from pgimport.worker.postgres.source import FileLocation, read_source_location
 from pgimport.worker.report.reporter import Reporter
 from pgimport.worker.scope.snapshot import hold_snapshot
+from pgimport.worker.text import count_of
 
 
 def run_plan(
     order: Order, environment: WorkerEnvironment, reporter: Reporter, resolve: Resolve = resolve_host
 ) -> WorkerResult:
-    """Reports the plan as lines of text. The result contains the failure if the source cannot be read."""
+    """Prints the steps as one line of JSON. Every expected failure is in the result."""
     try:
         source = read_source_location(environment, order, resolve, reporter)
-        reporter.plan(
-            ["a dump file: restored as it comes"]
-            if isinstance(source, FileLocation)
-            else _describe_import(order, source)
-        )
+        if isinstance(source, FileLocation):
+            reporter.plan(["restore the dump file"])
+        else:
+            reporter.plan(_read_steps(order, source))
     except ImportStopped as stopped:
         report = FailureReport(reason=stopped.failure.reason, message=stopped.failure.message)
         return WorkerResult(step="plan", ok=False, failure=report)
     return WorkerResult(step="plan", ok=True)
 
 
-def _describe_import(order: Order, source: Endpoint) -> list[str]:
-    """Reads the source in a snapshot, and returns the lines of the plan."""
+def _read_steps(order: Order, source: Endpoint) -> list[str]:
+    """Returns one line for the engine and, for the relay, one for each step. Raises ImportStopped."""
     with hold_snapshot(source, order) as snapshot:
         inputs = read_relay_inputs(snapshot, source, order.target.host)
-        engine, dump_reason = choose_engine(order.engine, inputs)
+        engine, reason = choose_engine(order.engine, inputs)
         if engine is Engine.DUMP:
-            return [f"by a dump, {order.jobs} at once" + (f": {dump_reason}" if dump_reason else "")]
-        return ["by the relay", *describe_plan(inputs, plan_relay(inputs, order.jobs))]
+            return [f"engine dump, {count_of(order.jobs, 'job')}" + (f": {reason}" if reason else "")]
+        return ["engine relay", *describe_plan(inputs, plan_relay(inputs, order.jobs))]

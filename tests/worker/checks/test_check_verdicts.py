@@ -1,4 +1,4 @@
-"""Each check on plain facts: what fails, what warns, and which words a person gets."""
+"""Tests what each check makes of rows and facts: pass, warn or fail, and its message."""
 
 from typing import Any
 
@@ -14,13 +14,13 @@ from pgimport.model.reasons import Reason
 from pgimport.model.result import DumpFileInfo, SkippedObject, SourceExtension, SourceInfo
 from pgimport.worker.checks.check_results import CheckResult, NotChecked
 from pgimport.worker.checks.content_checks import (
-    describe_effects,
+    describe_side_effects,
     judge_encoding,
     judge_large_objects,
     judge_unsupported,
 )
 from pgimport.worker.checks.dump_file_checks import FileContents, build_facts, judge_file
-from pgimport.worker.checks.privilege_checks import MOST, judge_privileges, judge_row_security
+from pgimport.worker.checks.privilege_checks import ROW_LIMIT, judge_privileges, judge_row_security
 from pgimport.worker.checks.target_fit_checks import judge_extensions, judge_file_size, judge_size, judge_version
 from pgimport.worker.scope.extensions import split_extensions
 from pgimport.worker.scope.patterns import build_name_filter
@@ -39,8 +39,8 @@ def order(target_version: int = 180004, **changes: Any) -> Order:
         server_version_num=target_version,
         creatable_extensions=["vector"],
     )
-    given: dict[str, Any] = {"sources": LOOPBACK, "allowed_extensions": ["vector", "citext"], **changes}
-    return Order(import_uid="uid", import_name="orders", namespace="shop", target=target, **given)
+    fields: dict[str, Any] = {"sources": LOOPBACK, "allowed_extensions": ["vector", "citext"], **changes}
+    return Order(import_uid="uid", import_name="orders", namespace="shop", target=target, **fields)
 
 
 def facts(**changes: Any) -> SourceInfo:
@@ -51,29 +51,37 @@ def extensions(*names: str) -> list[SourceExtension]:
     return [SourceExtension(name=name, version="1.0", schema_name="public") for name in names]
 
 
-def verdict(judged: CheckResult) -> tuple[str, Reason | None]:
-    return judged.check.status.value, judged.failure.reason if judged.failure else None
+def verdict(result: CheckResult) -> tuple[str, Reason | None]:
+    return result.check.status.value, result.failure.reason if result.failure else None
 
 
 @pytest.mark.parametrize(
-    ("source", "target", "expected", "words"),
+    ("source", "target", "expected", "text"),
     [
         pytest.param(180004, 180004, ("pass", None), "source 18.4, target 18.4", id="same major"),
-        pytest.param(180004, 170011, ("fail", Reason.SOURCE_NEWER_THAN_TARGET), "18, the target only 17", id="newer"),
+        pytest.param(
+            180004,
+            170011,
+            ("fail", Reason.SOURCE_NEWER_THAN_TARGET),
+            "18, but the target is only PostgreSQL 17",
+            id="newer",
+        ),
         pytest.param(140020, 180004, ("pass", None), "14.20", id="oldest major"),
-        pytest.param(130020, 180004, ("fail", Reason.SOURCE_VERSION_UNSUPPORTED), "14 and newer", id="too old"),
+        pytest.param(
+            130020, 180004, ("fail", Reason.SOURCE_VERSION_UNSUPPORTED), "oldest supported version is 14", id="too old"
+        ),
     ],
 )
-def test_T12_versions_are_judged_before_any_client_runs(
-    source: int, target: int, expected: tuple[str, Reason | None], words: str
+def test_T12_the_version_of_the_source_is_compared_with_the_targets(
+    source: int, target: int, expected: tuple[str, Reason | None], text: str
 ) -> None:
-    judged = judge_version(order(target), f"{source // 10000}.{source % 10000}", source)
-    assert verdict(judged) == expected
-    assert words in judged.check.detail
+    result = judge_version(order(target), f"{source // 10000}.{source % 10000}", source)
+    assert verdict(result) == expected
+    assert text in result.check.detail
 
 
 @pytest.mark.parametrize(
-    ("size", "changes", "expected", "words"),
+    ("size", "changes", "expected", "text"),
     [
         pytest.param(10**15, {}, ("pass", None), "no limit", id="no limit"),
         pytest.param(80, {"storage_limit_bytes": 100}, ("pass", None), "80 bytes", id="80 %"),
@@ -84,100 +92,110 @@ def test_T12_versions_are_judged_before_any_client_runs(
             10 * GIB,
             {"scratch_bytes": 4 * GIB, "engine": "dump"},
             ("pass", None),
-            "about 3.0 GiB of scratch",
+            "needs about 3.0 GiB of scratch",
             id="a dump",
         ),
-        pytest.param(10 * GIB, {"scratch_bytes": GIB}, ("pass", None), "its rows need no scratch", id="the relay"),
+        pytest.param(10 * GIB, {"scratch_bytes": GIB}, ("pass", None), "The relay needs no scratch", id="the relay"),
     ],
 )
-def test_a_size_is_judged(size: int, changes: dict[str, Any], expected: tuple[str, Reason | None], words: str) -> None:
-    judged = judge_size(order(**changes), size)
-    assert verdict(judged) == expected
-    assert words in judged.check.detail
+def test_the_size_of_a_database_is_compared_with_the_limit(
+    size: int, changes: dict[str, Any], expected: tuple[str, Reason | None], text: str
+) -> None:
+    result = judge_size(order(**changes), size)
+    assert verdict(result) == expected
+    assert text in result.check.detail
 
 
-def test_T23_too_little_scratch_for_the_dump_is_told_beforehand() -> None:
-    judged = judge_size(order(scratch_bytes=2 * GIB, engine="dump"), 10 * GIB)
-    assert verdict(judged) == ("warn", None)
-    assert judge_size(order(scratch_bytes=2 * GIB), 10 * GIB, with_rows=["postgis"]) == judged
-    assert "3.0 GiB of scratch and has 2.0 GiB: raise spec.scratch.size" in judged.check.detail
+def test_T23_too_little_scratch_for_a_dump_is_a_warning() -> None:
+    result = judge_size(order(scratch_bytes=2 * GIB, engine="dump"), 10 * GIB)
+    assert verdict(result) == ("warn", None)
+    assert judge_size(order(scratch_bytes=2 * GIB), 10 * GIB, with_rows=["postgis"]) == result
+    assert "3.0 GiB of scratch, but only has 2.0 GiB. Raise spec.scratch.size" in result.check.detail
 
 
 @pytest.mark.parametrize(
-    ("memory", "expected", "words"),
+    ("memory", "expected", "text"),
     [
-        pytest.param(256 * MIB, "pass", "one may have 22.5 MiB in the worker's 256.0 MiB of memory", id="enough"),
+        pytest.param(256 * MIB, "pass", "With 256.0 MiB of memory, a row may have up to 22.5 MiB", id="enough"),
         pytest.param(128 * MIB, "warn", "one stream needs 166.0 MiB and four times the largest row", id="too little"),
     ],
 )
-def test_the_workers_memory_is_judged_beforehand(memory: int, expected: str, words: str) -> None:
-    judged = judge_size(order(), GIB, memory=memory)
-    assert verdict(judged) == (expected, None)
-    assert words in judged.check.detail
+def test_too_little_memory_for_the_relay_is_a_warning(memory: int, expected: str, text: str) -> None:
+    result = judge_size(order(), GIB, memory=memory)
+    assert verdict(result) == (expected, None)
+    assert text in result.check.detail
 
 
 @pytest.mark.parametrize(
-    ("size", "limit", "expected", "words"),
+    ("size", "limit", "expected", "text"),
     [
-        pytest.param(None, None, ("pass", None), "not told", id="size unknown, no limit"),
-        pytest.param(None, 100, ("warn", None), "watched during the import", id="size unknown"),
+        pytest.param(None, None, ("pass", None), "does not tell its size", id="size unknown, no limit"),
+        pytest.param(None, 100, ("warn", None), "watches the size during the import", id="size unknown"),
         pytest.param(50, 100, ("pass", None), "will be larger", id="fits"),
-        pytest.param(90, 100, ("warn", None), "more than 80 %", id="nearly"),
-        pytest.param(101, 100, ("fail", Reason.SOURCE_TOO_LARGE), "larger still", id="alone too large"),
+        pytest.param(90, 100, ("warn", None), "more than 80 %", id="over 80 %"),
+        pytest.param(101, 100, ("fail", Reason.SOURCE_TOO_LARGE), "will be larger than its dump", id="too large"),
     ],
 )
-def test_a_files_size_is_judged(
-    size: int | None, limit: int | None, expected: tuple[str, Reason | None], words: str
+def test_the_size_of_a_file_is_compared_with_the_limit(
+    size: int | None, limit: int | None, expected: tuple[str, Reason | None], text: str
 ) -> None:
-    judged = judge_file_size(order(storage_limit_bytes=limit), size)
-    assert verdict(judged) == expected
-    assert words in judged.check.detail
+    result = judge_file_size(order(storage_limit_bytes=limit), size)
+    assert verdict(result) == expected
+    assert text in result.check.detail
 
 
 @pytest.mark.parametrize(
-    ("names", "expected", "words"),
+    ("names", "expected", "text"),
     [
         pytest.param((), ("pass", None), "the source uses none", id="none"),
         pytest.param(("vector", "plpgsql"), ("pass", None), "vector 1.0", id="allowed"),
-        pytest.param(("postgis",), ("fail", Reason.EXTENSION_NOT_ALLOWED), "project: postgis", id="forbidden"),
         pytest.param(
-            ("citext",), ("fail", Reason.EXTENSION_NOT_ALLOWED), "server: citext (not installed", id="missing"
+            ("postgis",),
+            ("fail", Reason.EXTENSION_NOT_ALLOWED),
+            "the Project does not allow extensions: postgis",
+            id="forbidden",
+        ),
+        pytest.param(
+            ("citext",),
+            ("fail", Reason.EXTENSION_NOT_ALLOWED),
+            "the target server cannot create extensions: citext (not installed",
+            id="missing",
         ),
         pytest.param(
             ("timescaledb",), ("fail", Reason.EXTENSION_NOT_ALLOWED), "shared_preload_libraries", id="preload"
         ),
     ],
 )
-def test_T7_T9_extensions_that_the_target_cannot_have_are_named(
-    names: tuple[str, ...], expected: tuple[str, Reason | None], words: str
+def test_T7_T9_extensions_that_the_target_cannot_create_are_named(
+    names: tuple[str, ...], expected: tuple[str, Reason | None], text: str
 ) -> None:
-    wanted, left = split_extensions(order(), find_provider("db.example.com"), extensions(*names))
-    judged = judge_extensions(order(), wanted, left)
-    assert verdict(judged) == expected
-    assert words in judged.check.detail
+    imported, skipped = split_extensions(order(), find_provider("db.example.com"), extensions(*names))
+    result = judge_extensions(order(), imported, skipped)
+    assert verdict(result) == expected
+    assert text in result.check.detail
 
 
-def test_T9_extensions_of_the_provider_stay_behind_and_are_named() -> None:
+def test_T9_extensions_of_the_provider_are_skipped_and_named() -> None:
     supabase = find_provider(None, None, Provider.SUPABASE)
-    wanted, left = split_extensions(order(), supabase, extensions("vector", "pg_cron", "pg_graphql"))
-    assert [one.name for one in wanted] == ["vector"]
-    assert left == [
+    imported, skipped = split_extensions(order(), supabase, extensions("vector", "pg_cron", "pg_graphql"))
+    assert [extension.name for extension in imported] == ["vector"]
+    assert skipped == [
         SkippedObject(object="EXTENSION pg_cron", reason="it belongs to Supabase"),
         SkippedObject(object="EXTENSION pg_graphql", reason="it belongs to Supabase"),
     ]
-    judged = judge_extensions(order(), wanted, left, ["vector"])
-    assert verdict(judged) == ("pass", None)
-    assert "left behind: pg_cron, pg_graphql" in judged.check.detail
-    assert "rows in their own tables" in judged.check.detail
+    result = judge_extensions(order(), imported, skipped, ["vector"])
+    assert verdict(result) == ("pass", None)
+    assert "The import skips pg_cron, pg_graphql" in result.check.detail
+    assert "rows in tables of vector if" in result.check.detail
 
 
-def test_an_extension_in_an_odd_schema_is_told() -> None:
-    odd = [SourceExtension(name="vector", version="0.8.0", schema_name="tools")]
-    assert "vector 0.8.0 in schema tools" in judge_extensions(order(), odd).check.detail
+def test_an_unusual_schema_of_an_extension_is_named() -> None:
+    extension = [SourceExtension(name="vector", version="0.8.0", schema_name="tools")]
+    assert "vector 0.8.0 in schema tools" in judge_extensions(order(), extension).check.detail
 
 
 @pytest.mark.parametrize(
-    ("found", "cure"),
+    ("rows", "grants"),
     [
         pytest.param(
             [("r", "shop", "orders", False)], 'GRANT SELECT ON TABLE "shop"."orders" TO "reader";', id="one table"
@@ -186,77 +204,84 @@ def test_an_extension_in_an_odd_schema_is_told() -> None:
             [("S", "shop", "ids", False)], 'GRANT SELECT ON SEQUENCE "shop"."ids" TO "reader";', id="a sequence"
         ),
         pytest.param(
-            [("r", "Shop", f"t{at}", True) for at in range(5)],
+            [("r", "Shop", f"t{number}", True) for number in range(5)],
             'GRANT USAGE ON SCHEMA "Shop" TO "reader"; GRANT SELECT ON ALL TABLES IN SCHEMA "Shop" TO "reader";',
-            id="a closed schema",
+            id="schema without USAGE",
         ),
         pytest.param(
-            [("r", f"s{at}", "t", True) for at in range(9)], 'GRANT pg_read_all_data TO "reader";', id="many schemas"
+            [("r", f"s{number}", "t", True) for number in range(9)],
+            'GRANT pg_read_all_data TO "reader";',
+            id="many schemas",
         ),
     ],
 )
-def test_T5_what_cannot_be_read_is_named_with_its_cure(found: list[tuple[Any, ...]], cure: str) -> None:
-    judged = judge_privileges(found, EVERYTHING, "reader")
-    assert verdict(judged) == ("fail", Reason.SOURCE_PERMISSION_DENIED)
-    assert judged.check.detail.endswith(f"their owner cures it: {cure}")
-    assert judged.failure is not None
-    assert cure in judged.failure.message
+def test_T5_a_failed_privilege_check_names_the_objects_and_the_grants(rows: list[tuple[Any, ...]], grants: str) -> None:
+    result = judge_privileges(rows, EVERYTHING, "reader")
+    assert verdict(result) == ("fail", Reason.SOURCE_PERMISSION_DENIED)
+    assert result.check.detail.endswith(f"Ask their owner to run: {grants}")
+    assert result.failure is not None
+    assert grants in result.failure.message
 
 
 @pytest.mark.parametrize(
-    ("filter_", "left", "status"),
+    ("filter_", "skipped_schemas", "status"),
     [
-        pytest.param(None, (), "fail", id="all is wanted"),
+        pytest.param(None, (), "fail", id="everything is imported"),
         pytest.param(None, ("auth",), "pass", id="the provider's schema"),
         pytest.param(Filter(exclude_schemas=["au*"]), (), "pass", id="an excluded schema"),
         pytest.param(Filter(include_schemas=["public"]), (), "pass", id="another schema is included"),
         pytest.param(Filter(exclude_tables=["auth.user?"]), (), "pass", id="an excluded table"),
         pytest.param(Filter(exclude_tables=['"auth"."users"']), (), "pass", id="an excluded table, quoted"),
         pytest.param(Filter(exclude_tables=["AUTH.USERS"]), (), "pass", id="an excluded table, in capitals"),
-        pytest.param(Filter(exclude_tables=["users"]), (), "fail", id="a name that is looked for elsewhere"),
-        pytest.param(Filter(exclude_table_data=["auth.users"]), (), "fail", id="its shape is wanted"),
+        pytest.param(Filter(exclude_tables=["users"]), (), "fail", id="a name without schema matches only public"),
+        pytest.param(Filter(exclude_table_data=["auth.users"]), (), "fail", id="its definition is imported"),
     ],
 )
-def test_T5_what_does_not_come_along_needs_no_privilege(
-    filter_: Filter | None, left: tuple[str, ...], status: str
+def test_T5_skipped_tables_need_no_privilege(
+    filter_: Filter | None, skipped_schemas: tuple[str, ...], status: str
 ) -> None:
-    judged = judge_privileges([("r", "auth", "users", True)], build_name_filter(filter_, left), "reader")
-    assert judged.check.status == status
+    result = judge_privileges([("r", "auth", "users", True)], build_name_filter(filter_, skipped_schemas), "reader")
+    assert result.check.status == status
 
 
 @pytest.mark.parametrize(
-    ("found", "expected", "words"),
+    ("rows", "expected", "text"),
     [
         pytest.param([], ("pass", None), "no table has", id="none"),
-        pytest.param([("s", "t", False, False)], ("pass", None), "1 table with it, none hides rows", id="harmless"),
+        pytest.param(
+            [("s", "t", False, False)],
+            ("pass", None),
+            "row level security of 1 table does not apply to reader",
+            id="not applied",
+        ),
         pytest.param(
             [("s", "t", False, True)],
             ("fail", Reason.SOURCE_PERMISSION_DENIED),
-            'of 1 table from reader: "s"."t"; ALTER ROLE "reader" BYPASSRLS; cures it',
+            'of 1 table from reader: "s"."t". Run ALTER ROLE "reader" BYPASSRLS; or use',
             id="rows hidden",
         ),
         pytest.param(
             [("s", "t", True, True)],
             ("fail", Reason.SOURCE_PERMISSION_DENIED),
             'ALTER TABLE "s"."t" NO FORCE ROW LEVEL SECURITY;',
-            id="from the owner too",
+            id="forced on the owner",
         ),
-        pytest.param(NotChecked("timeout"), ("warn", None), "could not be checked: timeout", id="not known"),
+        pytest.param(NotChecked("timeout"), ("warn", None), "could not be checked: timeout", id="not checked"),
     ],
 )
-def test_row_security_is_judged(found: Any, expected: tuple[str, Reason | None], words: str) -> None:
-    judged = judge_row_security(found, EVERYTHING, "reader")
-    assert verdict(judged) == expected
-    assert words in judged.check.detail
+def test_row_security_that_hides_rows_is_a_failure(rows: Any, expected: tuple[str, Reason | None], text: str) -> None:
+    result = judge_row_security(rows, EVERYTHING, "reader")
+    assert verdict(result) == expected
+    assert text in result.check.detail
 
 
-def test_rows_that_are_not_wanted_may_be_hidden() -> None:
+def test_row_security_may_hide_rows_that_are_not_imported() -> None:
     scope = build_name_filter(Filter(exclude_table_data=["s.t"]), (), rows=True)
     assert judge_row_security([("s", "t", False, True)], scope, "reader").check.status == "pass"
 
 
 @pytest.mark.parametrize(
-    ("source", "asked", "status", "words"),
+    ("properties", "rows", "status", "text"),
     [
         pytest.param({}, (None, None), "pass", "UTF8, locale C", id="C"),
         pytest.param({"collate": "C.UTF-8", "ctype": "C.UTF-8"}, (None, None), "pass", "C.UTF-8", id="C.UTF-8"),
@@ -264,22 +289,22 @@ def test_rows_that_are_not_wanted_may_be_hidden() -> None:
         pytest.param({"locale_provider": "i", "locale": "sv-SE"}, (None, None), "warn", "this locale or ICU", id="ICU"),
         pytest.param({"locale_provider": "b", "locale": "C.UTF-8"}, (None, None), "pass", "builtin", id="builtin"),
         pytest.param({"encoding": "SQL_ASCII"}, (None, None), "warn", "convert the source", id="SQL_ASCII"),
-        pytest.param({}, ([("2.31", "2.36")], []), "warn", "REINDEX DATABASE", id="another library's rules"),
+        pytest.param({}, ([("2.31", "2.36")], []), "warn", "REINDEX DATABASE", id="changed library"),
         pytest.param({}, ([(None, "2.36")], []), "pass", "UTF8", id="no version"),
-        pytest.param({}, ([], [("s.german", "i", True)]), "warn", "s.german: REINDEX", id="a collation of its own"),
-        pytest.param({}, (NotChecked("no"), NotChecked("no")), "warn", "could not be checked: no", id="not known"),
+        pytest.param({}, ([], [("s.german", "i", True)]), "warn", "s.german. Run REINDEX", id="a collation of its own"),
+        pytest.param({}, (NotChecked("no"), NotChecked("no")), "warn", "could not be checked: no", id="not checked"),
     ],
 )
-def test_encoding_and_locale_are_judged(
-    source: dict[str, str], asked: tuple[Any, Any], status: str, words: str
+def test_encoding_and_locale_pass_or_warn(
+    properties: dict[str, str], rows: tuple[Any, Any], status: str, text: str
 ) -> None:
-    judged = judge_encoding(facts(**source), *asked)
-    assert (judged.check.status.value, judged.failure) == (status, None)
-    assert words in judged.check.detail
+    result = judge_encoding(facts(**properties), *rows)
+    assert (result.check.status.value, result.failure) == (status, None)
+    assert text in result.check.detail
 
 
 @pytest.mark.parametrize(
-    ("found", "expected", "words"),
+    ("rows", "expected", "text"),
     [
         pytest.param([(0, 8192, 0, None)], ("pass", None), "none", id="none"),
         pytest.param([(3, 16384, 0, None)], ("pass", None), "3 large objects, 16.0 KiB", id="some"),
@@ -287,43 +312,44 @@ def test_encoding_and_locale_are_judged(
             [(3, 16384, 2, 4711)],
             ("fail", Reason.SOURCE_PERMISSION_DENIED),
             'GRANT SELECT ON LARGE OBJECT 4711 TO "reader";',
-            id="closed",
+            id="unreadable",
         ),
-        pytest.param(NotChecked("timeout"), ("warn", None), "could not be checked: timeout", id="not known"),
+        pytest.param(NotChecked("timeout"), ("warn", None), "could not be checked: timeout", id="not checked"),
     ],
 )
-def test_large_objects_are_judged(found: Any, expected: tuple[str, Reason | None], words: str) -> None:
-    judged = judge_large_objects(found, "reader")
-    assert verdict(judged) == expected
-    assert words in judged.check.detail
+def test_unreadable_large_objects_are_a_failure(rows: Any, expected: tuple[str, Reason | None], text: str) -> None:
+    result = judge_large_objects(rows, "reader")
+    assert verdict(result) == expected
+    assert text in result.check.detail
 
 
-def test_what_stays_behind_warns_and_never_fails() -> None:
-    judged = judge_unsupported([("EVENT TRIGGER", 4, ["a", "b", "c", "d"])], ["3 jobs of pg_cron stay behind"])
-    assert verdict(judged) == ("warn", None)
-    assert judged.check.detail == (
-        "left behind, with what needs it: 4 EVENT TRIGGER (a, b, c and 1 more); 3 jobs of pg_cron stay behind"
+def test_skipped_objects_are_a_warning() -> None:
+    result = judge_unsupported([("EVENT TRIGGER", 4, ["a", "b", "c", "d"])], ["The import skips 3 jobs of pg_cron"])
+    assert verdict(result) == ("warn", None)
+    assert result.check.detail == (
+        "The import skips these, and what depends on them: 4 EVENT TRIGGER (a, b, c and 1 more)."
+        " The import skips 3 jobs of pg_cron"
     )
 
 
 def test_T38_jobs_of_pg_cron_are_counted() -> None:
-    assert describe_effects([], [(3,)]) == ["3 jobs of pg_cron stay behind"]
-    assert describe_effects([], [(0,)]) == describe_effects([], None) == []
-    assert describe_effects(NotChecked("a"), NotChecked("b")) == [
-        "whether triggers call other services could not be checked: a",
-        "jobs of pg_cron stay behind; how many could not be checked: b",
+    assert describe_side_effects([], [(3,)]) == ["The import skips 3 jobs of pg_cron"]
+    assert describe_side_effects([], [(0,)]) == describe_side_effects([], None) == []
+    assert describe_side_effects(NotChecked("a"), NotChecked("b")) == [
+        "Triggers could not be checked for calls to other services: a",
+        "The import skips the jobs of pg_cron. They could not be counted: b",
     ]
 
 
-def test_a_list_that_was_cut_is_no_list_of_everything() -> None:
-    found = [("r", "auth", f"t{at}", True) for at in range(MOST)]
-    judged = judge_privileges(found, build_name_filter(Filter(exclude_schemas=["auth"]), ()), "reader")
-    assert judged.check.status == "warn"
-    assert f"more than {MOST}" in judged.check.detail
+def test_a_truncated_list_of_objects_is_a_warning() -> None:
+    rows = [("r", "auth", f"t{number}", True) for number in range(ROW_LIMIT)]
+    result = judge_privileges(rows, build_name_filter(Filter(exclude_schemas=["auth"]), ()), "reader")
+    assert result.check.status == "warn"
+    assert f"returned {ROW_LIMIT} objects that the import skips" in result.check.detail
 
 
-def a_file(**changes: Any) -> FileContents:
-    given: dict[str, Any] = {
+def file_contents(**changes: Any) -> FileContents:
+    fields: dict[str, Any] = {
         "address": "files.example.com/shop.dump",
         "server_version": "16.4",
         "server_version_num": 160004,
@@ -331,12 +357,14 @@ def a_file(**changes: Any) -> FileContents:
         "archive_version": "1.15",
         **changes,
     }
-    return FileContents(**given)
+    return FileContents(**fields)
 
 
-def test_a_dump_file_gets_the_checks_that_make_sense_for_it() -> None:
-    judged = judge_file(order(storage_limit_bytes=100), a_file(large_objects=2, extensions=extensions("vector")))
-    assert [(one.check.name, one.check.status.value) for one in judged] == [
+def test_a_dump_file_gets_the_checks_that_apply_to_it() -> None:
+    results = judge_file(
+        order(storage_limit_bytes=100), file_contents(large_objects=2, extensions=extensions("vector"))
+    )
+    assert [(result.check.name, result.check.status.value) for result in results] == [
         ("source_reachable", "pass"),
         ("source_version_compatible", "pass"),
         ("source_size_within_plan", "pass"),
@@ -345,38 +373,39 @@ def test_a_dump_file_gets_the_checks_that_make_sense_for_it() -> None:
         ("unsupported_objects", "pass"),
         ("extensions_available_on_target", "pass"),
     ]
-    assert judged[0].check.detail == (
+    assert results[0].check.detail == (
         "files.example.com/shop.dump: custom dump of PostgreSQL 16.4, by pg_dump 16.5, archive version 1.15, in gzip,"
         " 50 bytes"
     )
 
 
-def test_T11_a_file_of_a_newer_server_is_refused_by_name() -> None:
-    judged = judge_file(order(170011), a_file(server_version="18.1", server_version_num=180001))
-    assert [one.failure.reason for one in judged if one.failure] == [Reason.SOURCE_NEWER_THAN_TARGET]
+def test_T11_a_file_of_a_newer_server_is_refused() -> None:
+    results = judge_file(order(170011), file_contents(server_version="18.1", server_version_num=180001))
+    assert [result.failure.reason for result in results if result.failure] == [Reason.SOURCE_NEWER_THAN_TARGET]
 
 
-def test_T38_what_a_file_leaves_is_counted_by_kind() -> None:
-    left = [SkippedObject(object=f"EVENT TRIGGER {name}", reason="…") for name in ("a", "b")]
-    left += [SkippedObject(object="FOREIGN TABLE public.far", reason="…")]
-    (judged,) = (
-        one for one in judge_file(order(), a_file(left=left, effects=["a trigger calls"])) if one.check.status == "warn"
+def test_T38_skipped_objects_of_a_file_are_counted_by_kind() -> None:
+    skipped = [SkippedObject(object=f"EVENT TRIGGER {name}", reason="…") for name in ("a", "b")]
+    skipped += [SkippedObject(object="FOREIGN TABLE public.far", reason="…")]
+    results = judge_file(order(), file_contents(skipped=skipped, side_effects=["A trigger calls"]))
+    (result,) = (result for result in results if result.check.status == "warn")
+    assert "2 EVENT TRIGGER (a, b), 1 FOREIGN TABLE (public.far). A trigger calls" in result.check.detail
+
+
+def test_a_providers_extensions_in_a_file_are_skipped() -> None:
+    source_info = build_facts(
+        order(provider=Provider.SUPABASE), file_contents(extensions=extensions("pg_net", "vector"))
     )
-    assert "2 EVENT TRIGGER (a, b), 1 FOREIGN TABLE (public.far); a trigger calls" in judged.check.detail
-
-
-def test_a_files_extensions_of_a_provider_are_not_made() -> None:
-    found = build_facts(order(provider=Provider.SUPABASE), a_file(extensions=extensions("pg_net", "vector")))
-    assert ([one.name for one in found.extensions], found.provider) == (["vector"], "supabase")
+    assert ([extension.name for extension in source_info.extensions], source_info.provider) == (["vector"], "supabase")
 
 
 @pytest.mark.parametrize(
     ("count", "text"), [(0, "0 bytes"), (1023, "1023 bytes"), (1024, "1.0 KiB"), (1610612736, "1.5 GiB")]
 )
-def test_bytes_are_written_for_people(count: int, text: str) -> None:
+def test_bytes_are_formatted_with_a_unit(count: int, text: str) -> None:
     assert format_bytes(count) == text
 
 
-def test_many_names_are_cut() -> None:
+def test_a_long_list_of_names_is_shortened() -> None:
     assert some_of(["a", "b", "c", "d"], 2) == "a, b and 2 more"
     assert some_of(["a"], total=1000) == "a and 999 more"

@@ -1,4 +1,4 @@
-"""The report on a source, from real servers: who is reached, how it is asked, what is found."""
+"""Tests the preflight of live sources with real servers: connection errors, poolers, queries and the report."""
 
 import dataclasses
 import json
@@ -27,15 +27,15 @@ from pgimport.worker.checks.preflight import run_preflight
 from pgimport.worker.report.reporter import Reporter
 
 ALL_CHECKS = [name.value for name in CheckName]
-ROUND_TRIPS = 30  # two log-ins and all questions, whatever the source holds
+ROUND_TRIPS = 30  # at most, for two log-ins and all queries, whatever the number of tables
 MEMORY_LIMIT = 100 * 2**20
 READER = "reader"
 SECRET = "a-readers-password"
 
 
 @contextmanager
-def reader(server: PostgresServer, *databases: str) -> Iterator[str]:
-    """A role that may connect and nothing else, but for what it is granted; its password is SECRET."""
+def reader_role(server: PostgresServer, *databases: str) -> Iterator[str]:
+    """Creates a role with the password SECRET that may only connect, and drops it with its grants."""
     server.execute(f"CREATE ROLE {READER} LOGIN PASSWORD '{SECRET}'")
     try:
         yield READER
@@ -45,19 +45,19 @@ def reader(server: PostgresServer, *databases: str) -> Iterator[str]:
         server.execute(f"DROP ROLE {READER}")
 
 
-def report_of(bench: Bench, **changes: object) -> PreflightReport:
+def preflight_report(bench: Bench, **changes: object) -> PreflightReport:
     report = bench.preflight(**changes).preflight
     assert report is not None
     return report
 
 
-def details(report: PreflightReport) -> dict[str, tuple[str, str]]:
+def checks_by_name(report: PreflightReport) -> dict[str, tuple[str, str]]:
     return {check.name: (check.status.value, check.detail) for check in report.checks}
 
 
-def through(bench: Bench, server: PostgresServer, line: TcpProxy, dbname: str, **changes: str) -> None:
-    """The bench's source, behind what stands at this port."""
-    bench.source_url = dataclasses.replace(server, port=line.port).url(dbname, **changes)
+def set_proxied_source(bench: Bench, server: PostgresServer, proxy: TcpProxy, dbname: str, **changes: str) -> None:
+    """Sets the source to this proxy or pooler of the server."""
+    bench.source_url = dataclasses.replace(server, port=proxy.port).url(dbname, **changes)
 
 
 def test_a_good_source_passes_every_check(bench: Bench, postgres16: PostgresServer) -> None:
@@ -71,24 +71,24 @@ def test_a_good_source_passes_every_check(bench: Bench, postgres16: PostgresServ
     assert (result.ok, report.ok, result.failure, report.skipped) == (True, True, None, [])
     assert report.source is not None
     assert report.source.server_version_num // 10000 == 16
-    assert [(e.name, e.schema_name) for e in report.source.extensions] == [("vector", "public")]
+    assert [(extension.name, extension.schema_name) for extension in report.source.extensions] == [("vector", "public")]
     assert (report.source.encoding, report.source.collate, report.source.locale_provider) == ("UTF8", "C", "c")
     assert report.source.provider is None
     assert postgres16.superuser_password not in bench.out.getvalue()
 
 
-def test_a_newer_server_is_asked_the_same(bench: Bench, postgres18: PostgresServer) -> None:
+def test_a_good_source_of_a_newer_version_passes_every_check(bench: Bench, postgres18: PostgresServer) -> None:
     with postgres18.database("fine18"):
         bench.source_url = postgres18.url("fine18")
-        report = report_of(bench)
+        report = preflight_report(bench)
     assert [(check.name, check.status) for check in report.checks] == [(name, CheckStatus.PASS) for name in ALL_CHECKS]
 
 
-# --- reaching it ---
+# --- connection errors ---
 
 
 @pytest.mark.parametrize(
-    ("change", "expected", "words"),
+    ("change", "expected", "text"),
     [
         pytest.param({"password": "wrong"}, Reason.SOURCE_AUTH_FAILED, "password authentication", id="wrong password"),
         pytest.param({"user": "nobody", "password": "x"}, Reason.SOURCE_AUTH_FAILED, "nobody", id="unknown user"),
@@ -96,14 +96,14 @@ def test_a_newer_server_is_asked_the_same(bench: Bench, postgres18: PostgresServ
         pytest.param({"host": "nowhere.invalid"}, Reason.SOURCE_UNREACHABLE, "cannot be resolved", id="unknown host"),
     ],
 )
-def test_a_source_that_lets_nobody_in_is_told_from_one_that_is_away(
-    bench: Bench, postgres16: PostgresServer, change: dict[str, str], expected: Reason, words: str
+def test_a_refused_login_and_an_unreachable_source_have_different_reasons(
+    bench: Bench, postgres16: PostgresServer, change: dict[str, str], expected: Reason, text: str
 ) -> None:
     bench.source_url = postgres16.url(**{"dbname": "postgres", **change})
     result = bench.preflight()
     assert result.failure is not None
     assert (result.failure.reason, result.ok) == (expected, False)
-    assert words in result.failure.message
+    assert text in result.failure.message
     assert result.preflight is not None
     assert [(check.name, check.status) for check in result.preflight.checks] == [
         (CheckName.SOURCE_REACHABLE, CheckStatus.FAIL)
@@ -111,16 +111,16 @@ def test_a_source_that_lets_nobody_in_is_told_from_one_that_is_away(
 
 
 @pytest.mark.parametrize(
-    ("ending", "expected"),
+    ("query", "expected"),
     [
-        pytest.param("?sslmode=require", Reason.SOURCE_TLS_FAILED, id="no TLS there"),
-        pytest.param("?sslmode=nonsense", Reason.SOURCE_URL_INVALID, id="a URL that says nonsense"),
+        pytest.param("?sslmode=require", Reason.SOURCE_TLS_FAILED, id="server without TLS"),
+        pytest.param("?sslmode=nonsense", Reason.SOURCE_URL_INVALID, id="unknown sslmode"),
     ],
 )
-def test_a_url_may_ask_for_what_there_is_not(
-    bench: Bench, postgres16: PostgresServer, ending: str, expected: Reason
+def test_an_sslmode_that_cannot_be_met_is_a_failure(
+    bench: Bench, postgres16: PostgresServer, query: str, expected: Reason
 ) -> None:
-    bench.source_url = postgres16.url("postgres").replace("?sslmode=disable", ending)
+    bench.source_url = postgres16.url("postgres").replace("?sslmode=disable", query)
     failure = bench.preflight().failure
     assert failure is not None
     assert failure.reason is expected
@@ -134,7 +134,7 @@ def test_a_closed_port_is_unreachable(bench: Bench, postgres16: PostgresServer) 
     assert failure.message.startswith("the source 127.0.0.1:1/d: Connection refused")
 
 
-def test_T22_localhost_as_a_source_is_refused_in_words(bench: Bench) -> None:
+def test_T22_localhost_as_a_source_is_refused_by_name(bench: Bench) -> None:
     bench.source_url = "postgresql://u:p@localhost/shop"
     failure = bench.preflight(sources=AllowedSources()).failure
     assert failure is not None
@@ -143,101 +143,101 @@ def test_T22_localhost_as_a_source_is_refused_in_words(bench: Bench) -> None:
 
 
 @pytest.mark.slow
-def test_T22_a_source_that_sleeps_is_tried_once_more(bench: Bench, postgres16: PostgresServer) -> None:
-    with run_slow_proxy(postgres16, 0, sleeps_at=1) as line:
-        through(bench, postgres16, line, "postgres")
+def test_T22_a_connection_that_times_out_is_tried_once_more(bench: Bench, postgres16: PostgresServer) -> None:
+    with run_slow_proxy(postgres16, 0, sleeps_at=1) as proxy:
+        set_proxied_source(bench, postgres16, proxy, "postgres")
         bench.source_url += "&connect_timeout=2"
-        report = report_of(bench)
-    assert (report.ok, line.connections) == (True, 3)
+        report = preflight_report(bench)
+    assert (report.ok, proxy.connections) == (True, 3)
 
 
 def test_T18_a_host_without_ipv4_gets_the_providers_advice(bench: Bench) -> None:
     bench.source_url = "postgresql://u:p@db.abcdefghijklmnopqrst.supabase.co:1/postgres?sslmode=disable"
-    failure = elsewhere(bench, "127.0.0.1").failure
+    failure = preflight_at(bench, "127.0.0.1").failure
     assert failure is not None
     assert failure.reason is Reason.SOURCE_UNREACHABLE
     assert "only an IPv6 address" in failure.message
     assert "….pooler.supabase.com:5432" in failure.message
 
 
-def elsewhere(bench: Bench, address: str) -> WorkerResult:
-    """A preflight for which every name leads to this address."""
+def preflight_at(bench: Bench, address: str) -> WorkerResult:
+    """Runs a preflight that resolves every host name to this address."""
     return run_preflight(bench.order(), bench.environment, Reporter(bench.out), lambda _host, _port: [address])
 
 
 # --- poolers and replicas ---
 
 
-def test_T16_a_pooled_url_is_named_with_the_one_to_use(bench: Bench, postgres16: PostgresServer) -> None:
+def test_T16_a_known_pooler_is_refused_with_the_url_to_use(bench: Bench, postgres16: PostgresServer) -> None:
     bench.source_url = postgres16.url("postgres", host="ep-cool-1-pooler.eu.aws.neon.tech")
-    result = elsewhere(bench, postgres16.host)
+    result = preflight_at(bench, postgres16.host)
     assert result.failure is not None
     assert result.failure.reason is Reason.SOURCE_POOLED
-    assert "use the same URL with the host ep-cool-1.eu.aws.neon.tech (without -pooler)" in result.failure.message
+    assert "Use the same URL with the host ep-cool-1.eu.aws.neon.tech (without -pooler)" in result.failure.message
     assert result.preflight is not None
     assert [check.name for check in result.preflight.checks] == ALL_CHECKS
 
 
-def test_T16_a_transaction_pooler_is_found_by_its_behaviour(bench: Bench, postgres16: PostgresServer) -> None:
-    with run_pooler(postgres16, "postgres", transactions=True) as line:
-        through(bench, postgres16, line, "postgres")
+def test_T16_a_transaction_pooler_is_detected_by_its_behaviour(bench: Bench, postgres16: PostgresServer) -> None:
+    with run_pooler(postgres16, "postgres", transactions=True) as proxy:
+        set_proxied_source(bench, postgres16, proxy, "postgres")
         result = bench.preflight()
     assert result.failure is not None
     assert result.failure.reason is Reason.SOURCE_POOLED
-    assert "use the URL of the database server itself" in result.failure.message
+    assert "Use the URL of the database server itself" in result.failure.message
 
 
 def test_T16_a_session_pooler_works_with_a_warning(bench: Bench, postgres16: PostgresServer) -> None:
-    with run_pooler(postgres16, "postgres", transactions=False) as line:
-        through(bench, postgres16, line, "postgres")
-        report = report_of(bench)
+    with run_pooler(postgres16, "postgres", transactions=False) as proxy:
+        set_proxied_source(bench, postgres16, proxy, "postgres")
+        report = preflight_report(bench)
     assert report.ok
-    assert details(report)[CheckName.SOURCE_NOT_POOLED][0] == "warn"
+    assert checks_by_name(report)[CheckName.SOURCE_NOT_POOLED][0] == "warn"
 
 
-def test_T16_nothing_is_set_for_the_next_client_of_a_pooler(bench: Bench, postgres16: PostgresServer) -> None:
-    with run_pooler(postgres16, "postgres", transactions=True, servers=2) as line:
-        through(bench, postgres16, line, "postgres")
+def test_T16_no_setting_stays_for_the_next_client_of_a_pooler(bench: Bench, postgres16: PostgresServer) -> None:
+    with run_pooler(postgres16, "postgres", transactions=True, servers=2) as proxy:
+        set_proxied_source(bench, postgres16, proxy, "postgres")
         bench.preflight()
-        behind = dataclasses.replace(postgres16, port=line.port)
+        pooled_server = dataclasses.replace(postgres16, port=proxy.port)
         for setting, value in (("search_path", '"$user", public'), ("default_transaction_read_only", "off")):
-            assert behind.query(f"SHOW {setting}") == [(value,)]
+            assert pooled_server.query(f"SHOW {setting}") == [(value,)]
 
 
 def test_T20_an_address_of_several_servers_is_refused(
     bench: Bench, postgres16: PostgresServer, postgres18: PostgresServer
 ) -> None:
-    """The first connection leads to one server, the second to another, as a load balancer of readers does."""
-    with run_slow_proxy(postgres16, 0, others=[postgres18]) as line:
+    """The two connections lead to different servers, as behind a load balancer of replicas."""
+    with run_slow_proxy(postgres16, 0, others=[postgres18]) as proxy:
         postgres18.execute(f"ALTER ROLE postgres PASSWORD '{postgres16.superuser_password}'")
         try:
-            through(bench, postgres16, line, "postgres")
+            set_proxied_source(bench, postgres16, proxy, "postgres")
             result = bench.preflight()
         finally:
-            with postgres18.connect(password=postgres16.superuser_password) as back:
-                back.execute(f"ALTER ROLE postgres PASSWORD '{postgres18.superuser_password}'")
+            with postgres18.connect(password=postgres16.superuser_password) as connection:
+                connection.execute(f"ALTER ROLE postgres PASSWORD '{postgres18.superuser_password}'")
     assert result.failure is not None
     assert result.failure.reason is Reason.SOURCE_POOLED
     assert "leads to several servers" in result.failure.message
 
 
-def test_T20_a_standby_is_told(bench: Bench) -> None:
+def test_T20_a_standby_is_a_warning(bench: Bench) -> None:
     with run_postgres(16, hot_standby="on", wal_level="replica") as primary, standby_of(primary) as replica:
         bench.source_url = replica.url("postgres")
-        report = report_of(bench)
+        report = preflight_report(bench)
     assert report.ok
-    status, detail = details(report)[CheckName.SOURCE_REACHABLE]
-    assert (status, "it is a standby" in detail) == ("warn", True)
-    assert details(report)[CheckName.SOURCE_NOT_POOLED][0] == "pass"
+    status, detail = checks_by_name(report)[CheckName.SOURCE_REACHABLE]
+    assert (status, "It is a standby" in detail) == ("warn", True)
+    assert checks_by_name(report)[CheckName.SOURCE_NOT_POOLED][0] == "pass"
 
 
 @contextmanager
 def standby_of(primary: PostgresServer) -> Iterator[PostgresServer]:
-    """The same server again, as a standby of its own files: it stays in recovery and answers readers."""
+    """Restarts the server as a standby of its own data directory: it stays in recovery and accepts queries."""
     ((data,),) = primary.query("SHOW data_directory")
-    files = Path(data)
+    data_directory = Path(data)
     program = primary.bin / "pg_ctl"
-    user, group = (files.stat().st_uid, files.stat().st_gid) if os.geteuid() == 0 else (None, None)
+    user, group = (data_directory.stat().st_uid, data_directory.stat().st_gid) if os.geteuid() == 0 else (None, None)
 
     def control(*arguments: str) -> None:
         subprocess.run(
@@ -247,28 +247,28 @@ def standby_of(primary: PostgresServer) -> Iterator[PostgresServer]:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             env={"LC_ALL": "C"},
-            cwd=files,
+            cwd=data_directory,
             user=user,
             group=group,
         )
 
     control("stop", "-m", "fast")
-    (files / "standby.signal").touch()
+    (data_directory / "standby.signal").touch()
     options = (
         f"-p {primary.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_prepared_transactions=5"
     )
-    control("start", "-o", options, "-l", str(files / "standby.log"))
+    control("start", "-o", options, "-l", str(data_directory / "standby.log"))
     try:
         yield primary
     finally:
         control("stop", "-m", "fast")
 
 
-# --- what it may read, what it leaves ---
+# --- privileges and skipped objects ---
 
 
-def test_T2_T5_a_role_that_may_read_little_gets_a_whole_report(bench: Bench, postgres16: PostgresServer) -> None:
-    with postgres16.database("closed"), reader(postgres16, "closed"):
+def test_T2_T5_a_role_with_few_privileges_gets_all_checks(bench: Bench, postgres16: PostgresServer) -> None:
+    with postgres16.database("closed"), reader_role(postgres16, "closed"):
         postgres16.execute(
             """
             CREATE SCHEMA shop; CREATE TABLE shop.orders (id int); CREATE SEQUENCE shop.ids;
@@ -282,30 +282,30 @@ def test_T2_T5_a_role_that_may_read_little_gets_a_whole_report(bench: Bench, pos
         bench.source_url = postgres16.url("closed", READER, SECRET)
         result = bench.preflight()
         assert result.preflight is not None
-        found = details(result.preflight)
-        assert found["source_privileges"] == (
+        checks = checks_by_name(result.preflight)
+        assert checks["source_privileges"] == (
             "fail",
-            "reader may not read 1 table (shop.orders) and 1 sequence (shop.ids); their owner cures it:"
+            "reader cannot read 1 table (shop.orders) and 1 sequence (shop.ids). Ask their owner to run:"
             ' GRANT USAGE ON SCHEMA "shop" TO "reader"; GRANT SELECT ON TABLE "shop"."orders" TO "reader";'
             ' GRANT SELECT ON SEQUENCE "shop"."ids" TO "reader";',
         )
-        assert found["row_level_security"][0] == "fail"
-        assert found["large_objects"][0] == "fail"
-        assert [name for name, (status, _) in found.items() if status == "warn"] == []
+        assert checks["row_level_security"][0] == "fail"
+        assert checks["large_objects"][0] == "fail"
+        assert [name for name, (status, _) in checks.items() if status == "warn"] == []
         assert result.failure is not None
         assert result.failure.reason is Reason.SOURCE_PERMISSION_DENIED
-        assert "shop.orders" in result.failure.message  # the first that failed speaks
+        assert "shop.orders" in result.failure.message  # the first failed check is the failure
 
-        cures = [detail.partition("cures it: ")[2] for _, detail in found.values()]
-        postgres16.execute(" ".join([*cures, "ALTER ROLE reader BYPASSRLS;", large_object_cure(found)]), "closed")
+        grants = [detail.partition("owner to run: ")[2] for _, detail in checks.values()]
+        postgres16.execute(" ".join([*grants, "ALTER ROLE reader BYPASSRLS;", large_object_grant(checks)]), "closed")
         assert bench.preflight().ok
 
 
-def large_object_cure(found: dict[str, tuple[str, str]]) -> str:
-    return found["large_objects"][1].partition("for each: ")[2]
+def large_object_grant(checks: dict[str, tuple[str, str]]) -> str:
+    return checks["large_objects"][1].partition("for each: ")[2]
 
 
-EVERYTHING_THAT_STAYS = """
+SKIPPED_OBJECTS = """
 CREATE FUNCTION watch() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
 CREATE EVENT TRIGGER watcher ON ddl_command_start EXECUTE FUNCTION watch();
 CREATE PUBLICATION everything FOR ALL TABLES;
@@ -340,7 +340,7 @@ CREATE POLICY ours ON owned TO postgres USING (true);
 CREATE POLICY open ON owned USING (true);
 CREATE TYPE mood AS ENUM ('fine'); CREATE DOMAIN short AS text; CREATE TYPE pair AS (a int, b base);
 """
-REACHES_OUT = """
+CALLING_TRIGGER = """
 CREATE TABLE mailed (id int);
 CREATE FUNCTION send() RETURNS trigger LANGUAGE plpgsql
     AS 'BEGIN PERFORM net.http_post(''https://x''); RETURN NEW; END';
@@ -348,14 +348,14 @@ CREATE TRIGGER sends AFTER INSERT ON mailed EXECUTE FUNCTION send();
 """
 
 
-def test_everything_that_stays_behind_is_named(bench: Bench, postgres16: PostgresServer) -> None:
+def test_all_skipped_objects_are_named(bench: Bench, postgres16: PostgresServer) -> None:
     with postgres16.database("odd"):
-        postgres16.execute(EVERYTHING_THAT_STAYS, "odd")
+        postgres16.execute(SKIPPED_OBJECTS, "odd")
         bench.source_url = postgres16.url("odd")
-        report = report_of(bench)
+        report = preflight_report(bench)
         postgres16.execute("DROP SUBSCRIPTION nothing", "odd")
     assert report.ok
-    assert sorted(one.object for one in report.skipped) == sorted(
+    assert sorted(item.object for item in report.skipped) == sorted(
         [
             "ACCESS METHOD method",
             "AGGREGATE with an internal state public.hoard",
@@ -384,84 +384,84 @@ def test_everything_that_stays_behind_is_named(bench: Bench, postgres16: Postgre
             "VIEW public.reads_reader",
         ]
     )
-    assert all(one.reason for one in report.skipped)
-    status, detail = details(report)[CheckName.UNSUPPORTED_OBJECTS]
+    assert all(item.reason for item in report.skipped)
+    status, detail = checks_by_name(report)[CheckName.UNSUPPORTED_OBJECTS]
     assert status == "warn"
     assert "1 EVENT TRIGGER (watcher)" in detail
 
 
 def test_T3_roles_that_the_target_lacks_do_not_stop_an_import(bench: Bench, postgres16: PostgresServer) -> None:
-    with postgres16.database("granted"), reader(postgres16, "granted"):
+    with postgres16.database("granted"), reader_role(postgres16, "granted"):
         postgres16.execute(
             "CREATE TABLE t (id int); GRANT SELECT ON t TO reader; ALTER TABLE t ENABLE ROW LEVEL SECURITY;"
             "CREATE POLICY theirs ON t TO reader USING (true); ALTER TABLE t OWNER TO reader",
             "granted",
         )
         bench.source_url = postgres16.url("granted")
-        report = report_of(bench)
+        report = preflight_report(bench)
     assert report.ok
-    ((named, why),) = [(one.object, one.reason) for one in report.skipped]
-    assert named == "POLICY that names roles theirs on public.t"
-    assert "never widened to everybody" in why
+    ((name, reason),) = [(item.object, item.reason) for item in report.skipped]
+    assert name == "POLICY that names roles theirs on public.t"
+    assert "never be widened to everybody" in reason
 
 
-def test_names_without_an_encoding_are_read(bench: Bench, postgres16: PostgresServer) -> None:
+def test_names_in_sql_ascii_are_read(bench: Bench, postgres16: PostgresServer) -> None:
     with postgres16.connect() as connection:
         connection.execute("CREATE DATABASE bytes TEMPLATE template0 ENCODING 'SQL_ASCII'")
     try:
-        with postgres16.connect("bytes", client_encoding="latin1") as inside:
-            inside.execute('CREATE TABLE "größe" (id int)')
-            inside.execute('CREATE PUBLICATION "é"')
+        with postgres16.connect("bytes", client_encoding="latin1") as connection:
+            connection.execute('CREATE TABLE "größe" (id int)')
+            connection.execute('CREATE PUBLICATION "é"')
         bench.source_url = postgres16.url("bytes")
-        report = report_of(bench)
+        report = preflight_report(bench)
     finally:
         postgres16.execute("DROP DATABASE bytes WITH (FORCE)")
     assert report.ok
     assert report.source is not None
     assert report.source.encoding == "SQL_ASCII"
-    assert details(report)["encoding_and_collation"][0] == "warn"
-    assert [one.object for one in report.skipped] == ["PUBLICATION é"]
+    assert checks_by_name(report)["encoding_and_collation"][0] == "warn"
+    assert [item.object for item in report.skipped] == ["PUBLICATION é"]
 
 
-def test_T38_triggers_that_reach_out_are_told(bench: Bench, postgres16: PostgresServer) -> None:
+def test_T38_triggers_that_call_other_services_are_named(bench: Bench, postgres16: PostgresServer) -> None:
     with postgres16.database("mail"):
-        postgres16.execute(REACHES_OUT, "mail")
+        postgres16.execute(CALLING_TRIGGER, "mail")
         bench.source_url = postgres16.url("mail")
-        detail = details(report_of(bench))[CheckName.UNSUPPORTED_OBJECTS]
+        detail = checks_by_name(preflight_report(bench))[CheckName.UNSUPPORTED_OBJECTS]
     assert detail[0] == "warn"
-    assert "may call other services from the preview: triggers public.mailed: sends" in detail[1]
+    assert "may call other services from the preview: public.mailed: sends" in detail[1]
 
 
-def test_a_providers_own_schemas_stay_behind_as_a_whole(bench: Bench, postgres16: PostgresServer) -> None:
-    with postgres16.database("supa"), reader(postgres16, "supa"):
+def test_a_providers_own_schemas_are_skipped_as_a_whole(bench: Bench, postgres16: PostgresServer) -> None:
+    with postgres16.database("supa"), reader_role(postgres16, "supa"):
         postgres16.execute(
             "CREATE SCHEMA auth; CREATE TABLE auth.users (id int); CREATE POLICY p ON auth.users TO postgres", "supa"
         )
         bench.source_url = postgres16.url("supa", READER, SECRET)
         assert not bench.preflight().ok
-        report = report_of(bench, provider=Provider.SUPABASE)
+        report = preflight_report(bench, provider=Provider.SUPABASE)
     assert report.ok
     assert report.source is not None
     assert report.source.provider == "supabase"
-    assert [(one.object, one.reason) for one in report.skipped] == [
-        ("SCHEMA auth", "it belongs to Supabase, with all in it")
+    assert [(item.object, item.reason) for item in report.skipped] == [
+        ("SCHEMA auth", "it belongs to Supabase, with everything in it")
     ]
 
 
-def test_a_question_that_is_refused_is_unknown_and_the_next_is_answered(postgres16: PostgresServer) -> None:
+def test_a_refused_query_is_not_checked_and_the_next_one_runs(postgres16: PostgresServer) -> None:
     with postgres16.connect() as connection:
         run_statements(connection, BEGIN)
-        asker = CatalogReader(connection)
-        refused = asker.ask("checks/cron_jobs")
+        catalog = CatalogReader(connection)
+        refused = catalog.read("checks/cron_jobs")
         assert isinstance(refused, NotChecked)
-        assert "42P01" in refused.why
-        assert asker.ask("checks/collations") == []
+        assert "42P01" in refused.reason
+        assert catalog.read("checks/collations") == []
 
 
-# --- how it asks ---
+# --- queries ---
 
 
-def test_T2_T10_only_reads_are_made_and_none_of_passwords(bench: Bench) -> None:
+def test_T2_T10_statements_only_read_and_never_read_passwords(bench: Bench) -> None:
     with run_postgres(16, log_statement="all", log_line_prefix="%u:", max_prepared_transactions="0") as server:
         ((data,),) = server.query("SHOW data_directory")
         server.execute(f"CREATE TABLE t (id int); CREATE ROLE {READER} LOGIN PASSWORD '{SECRET}'")
@@ -471,15 +471,15 @@ def test_T2_T10_only_reads_are_made_and_none_of_passwords(bench: Bench) -> None:
         assert bench.preflight(dry_run=True).ok
         assert server.query("SELECT pg_current_wal_insert_lsn()") == before
         log = (Path(data).parent / "log").read_text().split(f"{READER}:LOG:  statement: ")[1:]
-    said = [re.sub(r"^\s*--.*\n", "", text, flags=re.MULTILINE).lstrip() for text in log]
-    assert len(said) > 10
-    allowed = ("BEGIN", "SELECT", "SAVEPOINT question; ", "COMMIT")
-    assert [text for text in said if not text.startswith(allowed)] == []
-    assert not any("pg_authid" in text or "pg_shadow" in text for text in said)
+    statements = [re.sub(r"^\s*--.*\n", "", text, flags=re.MULTILINE).lstrip() for text in log]
+    assert len(statements) > 10
+    allowed = ("BEGIN", "SELECT", "SAVEPOINT before_query; ", "COMMIT")
+    assert [text for text in statements if not text.startswith(allowed)] == []
+    assert not any("pg_authid" in text or "pg_shadow" in text for text in statements)
 
 
 @pytest.mark.thorough
-def test_5000_tables_are_few_round_trips_and_little_memory(bench: Bench, postgres16: PostgresServer) -> None:
+def test_5000_tables_need_few_round_trips_and_little_memory(bench: Bench, postgres16: PostgresServer) -> None:
     with postgres16.database("many"):
         for start in range(0, 5000, 500):
             postgres16.execute(
@@ -489,22 +489,22 @@ def test_5000_tables_are_few_round_trips_and_little_memory(bench: Bench, postgre
                 "many",
             )
         postgres16.execute("ANALYZE", "many")
-        with run_slow_proxy(postgres16, 0.01) as line:
-            through(bench, postgres16, line, "many")
-            began = time.monotonic()
-            message, peak = run_alone(bench)
-            took = time.monotonic() - began
+        with run_slow_proxy(postgres16, 0.01) as proxy:
+            set_proxied_source(bench, postgres16, proxy, "many")
+            start_time = time.monotonic()
+            message, peak = run_worker_process(bench)
+            duration = time.monotonic() - start_time
         print(
-            f"5000 tables at 20 ms: {line.round_trips} round trips, {took:.2f} s with the interpreter's start,"
+            f"5000 tables at 20 ms: {proxy.round_trips} round trips, {duration:.2f} s with the interpreter's start,"
             f" {peak / 2**20:.0f} MiB"
         )
     assert message["ok"]
-    assert line.round_trips <= ROUND_TRIPS
+    assert proxy.round_trips <= ROUND_TRIPS
     assert peak < MEMORY_LIMIT
 
 
-# The kernel's own number: what a parent is told of a child's peak holds the parent's from before.
-WORKER_THAT_TELLS_ITS_PEAK = """
+# Reads /proc: the peak that getrusage reports of a child includes its parent's memory before exec.
+WORKER_THAT_PRINTS_ITS_PEAK = """
 import sys
 from pgimport.worker.main import main
 main(["preflight"])
@@ -512,27 +512,27 @@ print(open("/proc/self/status").read(), file=sys.stderr)
 """
 
 
-def run_alone(bench: Bench) -> tuple[dict[str, object], int]:
-    """The worker as its container runs it: its message, and the most memory that it held, in bytes."""
+def run_worker_process(bench: Bench) -> tuple[dict[str, object], int]:
+    """Runs the worker in its own process. Returns its message and its peak memory in bytes."""
     environment = {
         **bench.environ,
         "PGIMPORT_ORDER": json.dumps(bench.order().to_json()),
         "PATH": os.environ["PATH"],
         "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
     }
-    done = subprocess.run(
-        [sys.executable, "-c", WORKER_THAT_TELLS_ITS_PEAK], env=environment, check=True, capture_output=True, text=True
+    process = subprocess.run(
+        [sys.executable, "-c", WORKER_THAT_PRINTS_ITS_PEAK], env=environment, check=True, capture_output=True, text=True
     )
-    peak = re.search(r"^VmHWM:\s+(\d+) kB", done.stderr, re.MULTILINE)
+    peak = re.search(r"^VmHWM:\s+(\d+) kB", process.stderr, re.MULTILINE)
     assert peak is not None
     return json.loads(bench.environment.termination_message.read_text()), int(peak[1]) * 1024
 
 
 @pytest.mark.slow
-def test_hundreds_of_left_objects_fit_into_the_message_and_little_memory(
+def test_a_thousand_skipped_objects_fit_into_the_message_and_little_memory(
     bench: Bench, postgres16: PostgresServer
 ) -> None:
-    with postgres16.database("crowd"), reader(postgres16, "crowd"):
+    with postgres16.database("crowd"), reader_role(postgres16, "crowd"):
         postgres16.execute("CREATE FOREIGN DATA WRAPPER w; CREATE SERVER s FOREIGN DATA WRAPPER w", "crowd")
         postgres16.execute(
             """DO $$ BEGIN FOR at IN 1..1000 LOOP EXECUTE format('CREATE FOREIGN TABLE
@@ -541,7 +541,7 @@ def test_hundreds_of_left_objects_fit_into_the_message_and_little_memory(
             "crowd",
         )
         bench.source_url = postgres16.url("crowd", READER, SECRET)
-        message, peak = run_alone(bench)
+        message, peak = run_worker_process(bench)
         result = bench.preflight()
     report = PreflightReport.model_validate(message["preflight"])
     assert len(report.skipped) + (report.more or 0) == 1002

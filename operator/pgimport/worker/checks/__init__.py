@@ -1,1 +1,1 @@
-"""The checks of a preflight: a source comes in, one verdict for each check goes out."""
+"""Runs the preflight: queries a source, then judges the rows by one pure function for each check."""

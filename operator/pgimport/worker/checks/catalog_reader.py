@@ -1,4 +1,4 @@
-"""Questions to a source's catalogues: a statement's name comes in, its rows or why there are none go out."""
+"""Runs the queries of a preflight in the read-only transaction of a live source."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,9 +18,9 @@ BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 def run_statements(
     connection: Connection, *statements: bytes | str, values: Mapping[str, Any] | None = None
 ) -> ResultRows:
-    """All of them in one message, the rows of the last that gives any. Raises psycopg.Error."""
+    """Sends all statements in one message and returns the rows of the last one that has any. Raises psycopg.Error."""
     text = b"; ".join(part if isinstance(part, bytes) else part.encode() for part in statements)
-    with psycopg.ClientCursor(connection) as cursor:  # binds here: the server sees one simple query
+    with psycopg.ClientCursor(connection) as cursor:  # binds values in the client: several statements take none
         cursor.execute(text, values)
         rows: ResultRows = []
         while True:
@@ -31,34 +31,37 @@ def run_statements(
 
 
 class CatalogReader:
-    """A connection within its read-only transaction; one question is one round trip."""
+    """Runs queries on a connection that has begun its read-only transaction. Each query is one round trip."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def ask(self, name: str, **values: Any) -> ResultRows | NotChecked:
-        """Rows of `sql/<name>.sql`; what the server refuses is unknown. Raises Stopped where it went away."""
+    def read(self, name: str, **values: Any) -> ResultRows | NotChecked:
+        """Returns the rows of `sql/<name>.sql`, or the server's error if it refuses the query.
+
+        The transaction stays usable. Raises ImportStopped if the connection is lost.
+        """
         try:
             return run_statements(
                 self._connection,
-                "SAVEPOINT question",
+                "SAVEPOINT before_query",
                 read_query(name).rstrip().rstrip(b";"),
-                "RELEASE question",
+                "RELEASE before_query",
                 values=values or None,
             )
         except psycopg.Error as error:
             if self._connection.closed or error.sqlstate is None:
-                raise ImportStopped(translate_source_error(error, _doing(name))) from error
-            self._connection.execute("ROLLBACK TO question")
+                raise ImportStopped(translate_source_error(error, _describe_action(name))) from error
+            self._connection.execute("ROLLBACK TO before_query")
             return NotChecked(f"{first_line(error)} (SQLSTATE {error.sqlstate})")
 
-    def must(self, name: str) -> ResultRows:
-        """Rows that nothing can be judged without. Raises Stopped."""
+    def read_required(self, name: str) -> ResultRows:
+        """Returns the rows of a query without which no check is possible. Raises ImportStopped."""
         try:
             return run_statements(self._connection, read_query(name))
         except psycopg.Error as error:
-            raise ImportStopped(translate_source_error(error, _doing(name))) from error
+            raise ImportStopped(translate_source_error(error, _describe_action(name))) from error
 
 
-def _doing(name: str) -> str:
-    return f"it was asked for its {name.rpartition('/')[2].replace('_', ' ')}"
+def _describe_action(name: str) -> str:
+    return f"the query {name} ran"

@@ -1,5 +1,6 @@
-"""The words of every check: what was found comes in, a verdict with what to do about it goes out. Pure."""
+"""Builds the result of each check, and the report of all of them. Pure."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from pgimport.model.order import Order
@@ -18,7 +19,7 @@ from pgimport.model.result import (
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """A check, and how the import ends if it is the first that failed."""
+    """A check, and the failure of the import if this is the first check that failed."""
 
     check: PreflightCheck
     failure: Failure | None = None
@@ -26,19 +27,19 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True)
 class SourceReport:
-    """All that was found out about a source."""
+    """Everything that a preflight reports about a source."""
 
-    judged: list[CheckResult]
+    results: list[CheckResult]
     facts: SourceInfo | None = None
-    left: list[SkippedObject] = field(default_factory=list)
-    left_unnamed: int = 0  # further left objects
+    skipped: list[SkippedObject] = field(default_factory=list)
+    skipped_unnamed: int = 0  # how many more objects are skipped than `skipped` lists
 
 
 @dataclass(frozen=True, slots=True)
 class NotChecked:
-    """What could not be found out, and why."""
+    """Takes the place of rows that could not be read."""
 
-    why: str
+    reason: str
 
 
 def passed_check(name: CheckName, detail: str) -> CheckResult:
@@ -49,28 +50,33 @@ def warned_check(name: CheckName, detail: str) -> CheckResult:
     return CheckResult(PreflightCheck(name=name, status=CheckStatus.WARN, detail=detail))
 
 
-def failed_check(name: CheckName, reason: Reason, message: str, cure: str = "") -> CheckResult:
-    """The cure stands in both: in the report, and in the error that a person may see alone."""
-    detail = f"{message}; {cure}" if cure else message
+def failed_check(name: CheckName, reason: Reason, message: str, advice: str = "") -> CheckResult:
+    """Puts the advice into the check and into the failure, because a user may see only one of them."""
+    detail = join_sentences([message, *([advice] if advice else [])])
     return CheckResult(PreflightCheck(name=name, status=CheckStatus.FAIL, detail=detail), Failure(reason, detail))
 
 
-def unknown_check(name: CheckName, found: NotChecked) -> CheckResult:
-    """A check that could not be made is no check that passed."""
-    return warned_check(name, f"this could not be checked: {found.why}")
+def unknown_check(name: CheckName, rows: NotChecked) -> CheckResult:
+    """Returns a warning: a check that could not run must not look like one that passed."""
+    return warned_check(name, f"this could not be checked: {rows.reason}")
+
+
+def join_sentences(sentences: Iterable[str]) -> str:
+    """Joins sentences that have no full stop. None follows the last, so that text can be appended."""
+    return ". ".join(sentences)
 
 
 def build_result(order: Order, report: SourceReport) -> WorkerResult:
-    """The first check that failed says how the import ends."""
-    failures = [item.failure for item in report.judged if item.failure is not None]
+    """Returns the worker's result. Its failure is that of the first check that failed."""
+    failures = [result.failure for result in report.results if result.failure is not None]
     preflight = PreflightReport(
-        checks=[item.check for item in report.judged],
+        checks=[result.check for result in report.results],
         ok=not failures,
         source=report.facts,
         storage_limit_bytes=order.storage_limit_bytes,
         target_version=order.target.server_version,
-        skipped=report.left,
-        more=report.left_unnamed or None,
+        skipped=report.skipped,
+        more=report.skipped_unnamed or None,
     )
     first = FailureReport(reason=failures[0].reason, message=failures[0].message) if failures else None
     return WorkerResult(step="preflight", ok=preflight.ok, failure=first, preflight=preflight)

@@ -1,4 +1,4 @@
-"""What is in a source besides its tables: rows of the catalogues come in, verdicts go out. Pure."""
+"""Checks encoding, collations, large objects, skipped objects and side effects of a source. Pure."""
 
 from collections.abc import Sequence
 
@@ -10,51 +10,55 @@ from pgimport.worker.checks.check_results import (
     CheckResult,
     NotChecked,
     failed_check,
+    join_sentences,
     passed_check,
     unknown_check,
     warned_check,
 )
 from pgimport.worker.text import count_of, format_bytes, quote_name, some_of
 
-LIBC, ICU = "c", "i"
-EVERYWHERE = frozenset({"c", "posix", "c.utf-8", "c.utf8", "ucs_basic", "pg_c_utf8", "pg_unicode_fast"})
+LIBC, ICU = "c", "i"  # pg_database.datlocprovider
+# Locales that every server has, in lower case.
+PORTABLE_LOCALES = frozenset({"c", "posix", "c.utf-8", "c.utf8", "ucs_basic", "pg_c_utf8", "pg_unicode_fast"})
 KINDS_IN_A_DETAIL = 12
 
-_SUPERUSER = "only a superuser can make it"
-_OF_SERVER = "it belongs to a server, not to a database's content"
-_OUTSIDE = "it leads to another server"
-WHY: dict[str, str] = {
+_SUPERUSER = "only a superuser can create it"
+_OF_SERVER = "it belongs to the server, not to the database"
+_REPLICATION = "a copy must not take part in replication"
+_REMOTE = "it leads to another server"
+_FOREIGN_READER = "it reads a foreign table"
+SKIP_REASONS: dict[str, str] = {
     "EVENT TRIGGER": _SUPERUSER,
-    "PUBLICATION": "a copy must not take part in replication",
-    "SUBSCRIPTION": "a copy must not take part in replication",
-    "FOREIGN DATA WRAPPER": _OUTSIDE,
-    "SERVER": _OUTSIDE,
+    "PUBLICATION": _REPLICATION,
+    "SUBSCRIPTION": _REPLICATION,
+    "FOREIGN DATA WRAPPER": _REMOTE,
+    "SERVER": _REMOTE,
     "USER MAPPING": "it holds a password for another server",
-    "FOREIGN TABLE": _OUTSIDE,
-    "VIEW": "it reads a foreign table",
-    "MATERIALIZED VIEW": "it reads a foreign table",
+    "FOREIGN TABLE": _REMOTE,
+    "VIEW": _FOREIGN_READER,
+    "MATERIALIZED VIEW": _FOREIGN_READER,
     "SECURITY LABEL": _OF_SERVER,
-    "TABLESPACE": f"{_OF_SERVER}; what lies in it comes along",
-    "LEAKPROOF FUNCTION": "only a superuser can make a function LEAKPROOF",
-    "FUNCTION with a privileged setting": "only a superuser may set it",
-    "POLICY that names roles": "it stays behind where the target lacks the role; it is never widened to everybody",
+    "TABLESPACE": f"{_OF_SERVER}; the tables and indexes in it are imported",
+    "LEAKPROOF FUNCTION": "only a superuser can create a LEAKPROOF function",
+    "FUNCTION with a privileged setting": "only a superuser can set it",
+    "POLICY that names roles": (
+        "it is skipped if the target lacks one of the roles, because it must never be widened to everybody"
+    ),
 }
 
 
 def judge_encoding(
     facts: SourceInfo, version: ResultRows | NotChecked | None = None, collations: ResultRows | NotChecked | None = None
 ) -> CheckResult:
-    """Rows of `collation_version.sql` and `collations.sql`, where there was somebody to ask."""
-    notes = _judge_locale(facts) + _judge_versions(version, collations)
-    text = f"{facts.encoding}, locale {_locale(facts)}"
-    return (
-        warned_check(CheckName.ENCODING_AND_COLLATION, f"{text}: {'; '.join(notes)}")
-        if notes
-        else passed_check(CheckName.ENCODING_AND_COLLATION, text)
-    )
+    """Judges the rows of `collation_version.sql` and `collations.sql`. None means that there was no query."""
+    notes = _judge_locale(facts) + _judge_database_version(version) + _judge_collations(collations)
+    text = f"{facts.encoding}, locale {_describe_locale(facts)}"
+    if notes:
+        return warned_check(CheckName.ENCODING_AND_COLLATION, join_sentences([text, *notes]))
+    return passed_check(CheckName.ENCODING_AND_COLLATION, text)
 
 
-def _locale(facts: SourceInfo) -> str:
+def _describe_locale(facts: SourceInfo) -> str:
     if facts.locale_provider != LIBC:
         return f"{facts.locale} ({'ICU' if facts.locale_provider == ICU else 'builtin'})"
     return facts.collate if facts.collate == facts.ctype else f"{facts.collate}/{facts.ctype}"
@@ -64,97 +68,108 @@ def _judge_locale(facts: SourceInfo) -> list[str]:
     notes = []
     if facts.encoding == "SQL_ASCII":
         notes.append(
-            "its text has no encoding that a server checks, and the copy's has none either: to get one, convert the"
-            " source to UTF8"
+            "SQL_ASCII text has no encoding that a server checks, neither at the source nor in the copy. To get checked"
+            " text, convert the source to UTF8"
         )
     names = {facts.locale} if facts.locale_provider != LIBC else {facts.collate, facts.ctype}
-    if any(name is not None and name.lower() not in EVERYWHERE for name in names):
+    if any(name is not None and name.lower() not in PORTABLE_LOCALES for name in names):
         fallback = "C.UTF-8" if facts.encoding == "UTF8" else "C"
+        lacks = "this locale or ICU" if facts.locale_provider == ICU else "this locale"
         notes.append(
-            f"where the target server lacks this locale{' or ICU' if facts.locale_provider == ICU else ''}, the copy"
-            f" gets {fallback}, the import says so, and text may be sorted differently"
+            f"If the target server lacks {lacks}, the copy gets {fallback}, text may be sorted differently, and the"
+            " import adds a note"
         )
     return notes
 
 
-def _judge_versions(version: ResultRows | NotChecked | None, collations: ResultRows | NotChecked | None) -> list[str]:
-    notes = []
+def _judge_database_version(version: ResultRows | NotChecked | None) -> list[str]:
     if isinstance(version, NotChecked):
-        notes.append(f"its version could not be checked: {version.why}")
-    elif version and None not in version[0] and version[0][0] != version[0][1]:
-        notes.append(
-            f"made with version {version[0][0]}, the source's library now has {version[0][1]}: indexes on text may be"
-            " wrong there (unique ones may hold duplicates that the copy refuses): REINDEX DATABASE, then ALTER"
-            " DATABASE … REFRESH COLLATION VERSION"
-        )
+        return [f"The collation version could not be checked: {version.reason}"]
+    if not version or None in version[0] or version[0][0] == version[0][1]:
+        return []
+    recorded, actual = version[0]
+    return [
+        f"The database has collation version {recorded}, but the source's library now has {actual}",
+        "Indexes on text may be wrong at the source, and unique ones may contain duplicates that the copy refuses",
+        "Run REINDEX DATABASE and then ALTER DATABASE … REFRESH COLLATION VERSION at the source",
+    ]
+
+
+def _judge_collations(collations: ResultRows | NotChecked | None) -> list[str]:
     if isinstance(collations, NotChecked):
-        notes.append(f"collations of its own could not be checked: {collations.why}")
-    elif collations:
-        if changed := [name for name, _, stale in collations if stale]:
-            notes.append(f"rules changed since they were made: {some_of(changed)}: REINDEX what uses them")
-        if icu := [name for name, provider, _ in collations if provider == ICU]:
-            notes.append(f"the target needs ICU for {some_of(icu)}")
+        return [f"User-defined collations could not be checked: {collations.reason}"]
+    notes = []
+    if changed := [name for name, _, is_changed in collations or () if is_changed]:
+        notes.append(
+            f"The library's sort rules changed since these collations were created: {some_of(changed)}. Run REINDEX on"
+            " the indexes that use them"
+        )
+    if icu_names := [name for name, provider, _ in collations or () if provider == ICU]:
+        notes.append(f"The target server needs ICU for {some_of(icu_names)}")
     return notes
 
 
-def judge_large_objects(found: ResultRows | NotChecked, user: str) -> CheckResult:
-    """Rows of `large_objects.sql`."""
-    if isinstance(found, NotChecked):
-        return unknown_check(CheckName.LARGE_OBJECTS, found)
-    ((count, size, closed, first),) = found
+def judge_large_objects(rows: ResultRows | NotChecked, user: str) -> CheckResult:
+    """Judges the row of `large_objects.sql`."""
+    if isinstance(rows, NotChecked):
+        return unknown_check(CheckName.LARGE_OBJECTS, rows)
+    ((count, size, unreadable_count, first_unreadable),) = rows
     if not count:
         return passed_check(CheckName.LARGE_OBJECTS, "none")
-    if closed:
+    if unreadable_count:
         return failed_check(
             CheckName.LARGE_OBJECTS,
             Reason.SOURCE_PERMISSION_DENIED,
-            f"{user} may not read {closed} of {count_of(count, 'large object')}",
-            f"their owner cures it, for each: GRANT SELECT ON LARGE OBJECT {first} TO {quote_name(user)};",
+            f"{user} cannot read {unreadable_count} of {count_of(count, 'large object')}",
+            f"Ask their owner to run, for each: GRANT SELECT ON LARGE OBJECT {first_unreadable} TO {quote_name(user)};",
         )
     return passed_check(CheckName.LARGE_OBJECTS, f"{count_of(count, 'large object')}, {format_bytes(size)} in all")
 
 
-def list_left(found: ResultRows) -> tuple[list[SkippedObject], int]:
-    """Rows of `unsupported.sql` → each named object with its reason, and how many more there are."""
-    left = [
-        SkippedObject(object=f"{kind} {name}", reason=WHY.get(kind, _SUPERUSER))
-        for kind, _, names in found
+def list_skipped(rows: ResultRows) -> tuple[list[SkippedObject], int]:
+    """Returns each object that `unsupported.sql` names, with its reason, and how many more there are."""
+    skipped = [
+        SkippedObject(object=f"{kind} {name}", reason=SKIP_REASONS.get(kind, _SUPERUSER))
+        for kind, _, names in rows
         for name in names
     ]
-    return left, sum(count for _, count, _ in found) - len(left)
+    return skipped, sum(count for _, count, _ in rows) - len(skipped)
 
 
 def judge_unsupported(
-    counted: Sequence[tuple[str, int, Sequence[str]]] | NotChecked,
-    effects: Sequence[str] = (),
+    kinds: Sequence[tuple[str, int, Sequence[str]]] | NotChecked,
+    side_effects: Sequence[str] = (),
     source: str = "the source",
 ) -> CheckResult:
-    """Kinds with how many and the first names; `effects`: what comes along and may act on the outside world."""
-    if isinstance(counted, NotChecked):
-        return unknown_check(CheckName.UNSUPPORTED_OBJECTS, counted)
-    kinds = [f"{count} {kind} ({some_of(list(names), total=count)})" for kind, count, names in counted]
-    parts = [f"left behind, with what needs it: {some_of(kinds, KINDS_IN_A_DETAIL)}"] if kinds else []
-    parts += effects
-    return (
-        warned_check(CheckName.UNSUPPORTED_OBJECTS, "; ".join(parts))
-        if parts
-        else passed_check(CheckName.UNSUPPORTED_OBJECTS, f"nothing of {source} stays behind")
+    """`kinds`: kind, count and first names of skipped objects. `side_effects`: see `describe_side_effects`."""
+    if isinstance(kinds, NotChecked):
+        return unknown_check(CheckName.UNSUPPORTED_OBJECTS, kinds)
+    titles = [f"{count} {kind} ({some_of(list(names), total=count)})" for kind, count, names in kinds]
+    notes = (
+        [f"The import skips these, and what depends on them: {some_of(titles, KINDS_IN_A_DETAIL)}"] if titles else []
     )
+    notes += side_effects
+    if notes:
+        return warned_check(CheckName.UNSUPPORTED_OBJECTS, join_sentences(notes))
+    return passed_check(CheckName.UNSUPPORTED_OBJECTS, f"the import skips nothing of {source}")
 
 
-def describe_effects(triggers: ResultRows | NotChecked, cron: ResultRows | NotChecked | None) -> list[str]:
-    """Production's data in a preview may write to real people."""
+def describe_side_effects(trigger_rows: ResultRows | NotChecked, job_rows: ResultRows | NotChecked | None) -> list[str]:
+    """Returns notes about what acts on other systems: a preview with production's data could write to real people.
+
+    `trigger_rows`: one trigger each. `job_rows`: the count of pg_cron's jobs; None without pg_cron.
+    """
     notes = []
-    if isinstance(triggers, NotChecked):
-        notes.append(f"whether triggers call other services could not be checked: {triggers.why}")
-    elif triggers:
-        names = [str(name) for (name,) in triggers]
+    if isinstance(trigger_rows, NotChecked):
+        notes.append(f"Triggers could not be checked for calls to other services: {trigger_rows.reason}")
+    elif trigger_rows:
+        names = [str(name) for (name,) in trigger_rows]
         notes.append(
-            f"come along and may call other services from the preview: triggers {some_of(names)}: ALTER TABLE … DISABLE"
-            " TRIGGER in spec.postImport keeps them quiet"
+            f"These imported triggers may call other services from the preview: {some_of(names)}. To prevent it, run"
+            " ALTER TABLE … DISABLE TRIGGER in spec.postImport"
         )
-    if isinstance(cron, NotChecked):
-        notes.append(f"jobs of pg_cron stay behind; how many could not be checked: {cron.why}")
-    elif cron and cron[0][0]:
-        notes.append(f"{count_of(cron[0][0], 'job')} of pg_cron {'stays' if cron[0][0] == 1 else 'stay'} behind")
+    if isinstance(job_rows, NotChecked):
+        notes.append(f"The import skips the jobs of pg_cron. They could not be counted: {job_rows.reason}")
+    elif job_rows and job_rows[0][0]:
+        notes.append(f"The import skips {count_of(job_rows[0][0], 'job')} of pg_cron")
     return notes

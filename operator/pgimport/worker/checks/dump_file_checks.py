@@ -1,4 +1,4 @@
-"""A dump file: what its header and contents tell comes in, the same report as of a live source goes out. Pure."""
+"""Runs the checks of a dump file on what its header and table of contents contain. Pure."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -17,48 +17,48 @@ from pgimport.worker.text import count_of, format_bytes
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileContents:
-    """What was read of a dump file without restoring it."""
+    """Describes a dump file, as far as it can be read without restoring it."""
 
-    address: str  # for a person: host and file name, nothing secret
+    address: str  # host and file name, for messages; contains no secret
     file: DumpFileInfo
     server_version: str  # of the server that was dumped: `16.4`
     server_version_num: int
     archive_version: str | None = None  # `1.16`; plain SQL has none
-    extensions: Sequence[SourceExtension] = ()  # the version, which a dump does not tell, may be empty
+    extensions: Sequence[SourceExtension] = ()  # the version is empty: a dump does not contain it
     encoding: str = "UTF8"
     collate: str = "C"
     ctype: str = "C"
     locale_provider: str = "c"
     locale: str | None = None
-    large_objects: int | None = None  # None: not told
-    left: Sequence[SkippedObject] = ()  # entries of kinds that stay behind
-    effects: Sequence[str] = ()  # what comes along and may act on the outside world
+    large_objects: int | None = None  # None: not known before the file is read
+    skipped: Sequence[SkippedObject] = ()  # entries that the import skips
+    side_effects: Sequence[str] = ()  # notes about imported objects that act on other systems
 
 
 def judge_file(order: Order, contents: FileContents) -> list[CheckResult]:
-    """Checks of a live source that have no meaning for a file are left out."""
-    wanted, left = split_extensions(order, find_provider(None, None, order.provider), contents.extensions)
+    """Runs the checks that make sense for a file: nothing about poolers or privileges."""
+    imported, skipped = split_extensions(order, find_provider(None, None, order.provider), contents.extensions)
     return [
-        passed_check(CheckName.SOURCE_REACHABLE, _describe(contents)),
+        passed_check(CheckName.SOURCE_REACHABLE, _describe_file(contents)),
         judge_version(order, contents.server_version, contents.server_version_num),
         judge_file_size(order, contents.file.size_bytes),
         judge_encoding(build_facts(order, contents)),
         passed_check(CheckName.LARGE_OBJECTS, _describe_large_objects(contents.large_objects)),
-        judge_unsupported(_count(contents.left), list(contents.effects), "the file"),
-        judge_extensions(order, wanted, left),
+        judge_unsupported(_group_by_kind(contents.skipped), list(contents.side_effects), "the file"),
+        judge_extensions(order, imported, skipped),
     ]
 
 
 def build_facts(order: Order, contents: FileContents) -> SourceInfo:
-    """What the shadow must be like; extensions that stay behind are not among them."""
+    """Returns the facts from which the shadow is created. Skipped extensions are not among them."""
     provider = find_provider(None, None, order.provider)
-    wanted, _ = split_extensions(order, provider, contents.extensions)
+    imported, _ = split_extensions(order, provider, contents.extensions)
     return SourceInfo(
         server_version=contents.server_version,
         server_version_num=contents.server_version_num,
         file=contents.file,
         provider=provider.provider.value if provider.hosts else None,
-        extensions=wanted,
+        extensions=imported,
         encoding=contents.encoding,
         collate=contents.collate,
         ctype=contents.ctype,
@@ -67,7 +67,7 @@ def build_facts(order: Order, contents: FileContents) -> SourceInfo:
     )
 
 
-def _describe(contents: FileContents) -> str:
+def _describe_file(contents: FileContents) -> str:
     file = contents.file
     parts = [f"{contents.address}: {file.format} dump of PostgreSQL {contents.server_version}"]
     if file.client_version:
@@ -83,15 +83,16 @@ def _describe(contents: FileContents) -> str:
 
 def _describe_large_objects(count: int | None) -> str:
     if count is None:
-        return "how many is known when the file is read"
+        return "their number is known when the import has read the file"
     return count_of(count, "large object") if count else "none"
 
 
-def _count(left: Sequence[SkippedObject]) -> list[tuple[str, int, list[str]]]:
-    """`EVENT TRIGGER watch` → kind and name: the kind is what is written in capitals."""
+def _group_by_kind(skipped: Sequence[SkippedObject]) -> list[tuple[str, int, list[str]]]:
+    """Returns kind, count and names. The kind is the part in capitals: `EVENT TRIGGER` of `EVENT TRIGGER watch`."""
     kinds: dict[str, list[str]] = defaultdict(list)
-    for one in left:
-        words = one.object.split(" ")
-        at = next((at for at, word in enumerate(words) if not word.isupper()), len(words))
-        kinds[" ".join(words[: max(at, 1)])].append(" ".join(words[max(at, 1) :]))
+    for item in skipped:
+        tokens = item.object.split(" ")
+        name_index = next((index for index, token in enumerate(tokens) if not token.isupper()), len(tokens))
+        name_index = max(name_index, 1)
+        kinds[" ".join(tokens[:name_index])].append(" ".join(tokens[name_index:]))
     return [(kind, len(names), names) for kind, names in sorted(kinds.items())]

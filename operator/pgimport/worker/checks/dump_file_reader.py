@@ -1,6 +1,6 @@
-"""The preflight of a dump file: the head of the file comes in, the same report as of a live source goes out.
+"""Reads the beginning of a dump file, and builds the same report as for a live source.
 
-Only as much is read as the table of contents needs; with a checksum to compare, the whole file is read once.
+The preflight reads no further than the table of contents. With `spec.source.sha256` it reads the whole file.
 """
 
 import re
@@ -26,180 +26,196 @@ from pgimport.worker.postgres.errors import ImportStopped
 from pgimport.worker.postgres.source import FileLocation
 from pgimport.worker.scope.archive_scope import build_exclusion_rule, refuse_filter_for_plain_sql
 
-PLAIN_HEAD = 64 * 1024 * 1024  # bytes of plain SQL that may come before its first rows
-DEFINITION = 8192  # characters of one that are judged
-_JUDGED = frozenset(
+MAX_PLAIN_HEAD = 64 * 1024 * 1024  # bytes of plain SQL that are read in search of the first rows
+MAX_STATEMENT_HEAD = 4096  # bytes of a plain SQL statement that are parsed
+MAX_DEFINITION = 8192  # characters of an entry's definition that are kept
+MAX_SKIPPED = 200  # skipped objects that the report names
+_KINDS_WITH_DEFINITION = frozenset(
     {"AGGREGATE", "CAST", "DATABASE", "ENCODING", "EXTENSION", "FUNCTION", "POLICY", "PROCEDURE", "TYPE"}
 )
-_NEWEST = {15: (1, 14), 16: (1, 15)}  # archive versions by the major of pg_restore; newer ones read all of them
-NAMED = 200  # left objects that are named
+# Major of pg_restore → newest archive version that it reads. A newer pg_restore reads all that this worker parses.
+_NEWEST_READABLE = {15: (1, 14), 16: (1, 15)}
 _VERSION = re.compile(r"(\d+)(?:\.(\d+))?")
-_DUMPED_FROM = re.compile(rb"-- Dumped from database version (\S+)")
-_DUMPED_BY = re.compile(rb"-- Dumped by pg_dump version (\S+)")
-_LOCALE = re.compile(r"(LOCALE_PROVIDER|ICU_LOCALE|BUILTIN_LOCALE|LC_COLLATE|LC_CTYPE|LOCALE|ENCODING) = '?([^' ;]+)'?")
-_PROVIDERS = {"icu": "i", "builtin": "b", "libc": "c"}
+_SERVER_VERSION = re.compile(rb"-- Dumped from database version (\S+)")
+_CLIENT_VERSION = re.compile(rb"-- Dumped by pg_dump version (\S+)")
+_DATABASE_OPTION = re.compile(
+    r"(LOCALE_PROVIDER|ICU_LOCALE|BUILTIN_LOCALE|LC_COLLATE|LC_CTYPE|LOCALE|ENCODING) = '?([^' ;]+)'?"
+)
+_LOCALE_PROVIDERS = {"icu": "i", "builtin": "b", "libc": "c"}
 
 
 def check_file(order: Order, source: FileLocation) -> SourceReport:
-    """Raises Stopped for what is no dump, or a newer one than can be restored."""
+    """Raises ImportStopped if the file is not a dump, or if the target's pg_restore cannot read its version."""
     with open_download(source, order.storage_limit_bytes) as download:
         stream = DumpStream(download, find_unpack_limit(order))
         contents = _read_contents(order, source, download, stream)
         if order.sha256 is not None:
             read_to_the_end(order, stream, download)
-    return SourceReport(judge_file(order, contents), build_facts(order, contents), list(contents.left)[:NAMED])
+    return SourceReport(judge_file(order, contents), build_facts(order, contents), list(contents.skipped)[:MAX_SKIPPED])
 
 
 def _read_contents(order: Order, source: FileLocation, download: Download, stream: DumpStream) -> FileContents:
-    found = find_format(stream)
+    dump_format = find_format(stream)
     file = DumpFileInfo(format="custom", compression=stream.compression, size_bytes=download.length)
-    if found is DumpFormat.CUSTOM:
+    if dump_format is DumpFormat.CUSTOM:
         header, entries = parse_table_of_contents(stream.read)
-        return _of_archive(order, source, file, header, entries)
-    if found is DumpFormat.PLAIN:
+        return _build_archive_contents(order, source, file, header, entries)
+    if dump_format is DumpFormat.PLAIN:
         refuse_filter_for_plain_sql(order)
-        return _of_plain(source, file, stream)
+        return _read_plain_contents(source, file, stream)
     for member in walk_members(stream):
         if member.name == TOC_FILE:
             header, entries = parse_table_of_contents(member.read)
-            kind = "tar" if member.path == TOC_FILE and stream.bytes_unpacked <= CHUNK * 4 else "directory"
-            return _of_archive(order, source, file.model_copy(update={"format": kind}), header, entries)
-    raise corrupt(f"the tar holds no {TOC_FILE}: it is neither a tar archive nor a directory of pg_dump")
+            # pg_dump's own tar begins with the table of contents, a directory that was packed need not.
+            is_tar = member.path == TOC_FILE and stream.bytes_unpacked <= CHUNK * 4
+            file = file.model_copy(update={"format": "tar" if is_tar else "directory"})
+            return _build_archive_contents(order, source, file, header, entries)
+    raise corrupt(f"the tar contains no {TOC_FILE}: it is neither a tar archive nor a directory of pg_dump")
 
 
-def _of_archive(
+def _build_archive_contents(
     order: Order, source: FileLocation, file: DumpFileInfo, header: ArchiveHeader, entries: Iterable[TocEntry]
 ) -> FileContents:
-    _refuse_newer(order, header)
-    listed = [_slim(entry) for entry in entries]
-    large = sum(entry.kind in ("BLOB", "BLOB METADATA") for entry in listed)
-    settings = _read_settings(listed)
+    """Raises ImportStopped for an archive version that the target's pg_restore cannot read."""
+    _refuse_newer_archive(order, header)
+    listed = [_shorten_entry(entry) for entry in entries]
+    properties = _parse_database_properties(listed)
     return FileContents(
         address=source.address,
-        file=file.model_copy(update={"client_version": _short(header.client_version)}),
-        server_version=_short(header.server_version),
-        server_version_num=_number(header.server_version),
-        archive_version=f"{header.version[0]}.{header.version[1]}",
+        file=file.model_copy(update={"client_version": _first_word(header.client_version)}),
+        server_version=_first_word(header.server_version),
+        server_version_num=_parse_version_num(header.server_version),
+        archive_version=_format_archive_version(header.version),
         extensions=[
-            SourceExtension(name=entry.tag, version="", schema_name=_schema_of(entry.definition))
+            SourceExtension(name=entry.tag, version="", schema_name=_find_schema(entry.definition))
             for entry in listed
             if entry.kind == "EXTENSION" and entry.tag != "plpgsql"
         ],
-        large_objects=large,
-        left=plan_restore(listed, Exclusions(find_reason=build_exclusion_rule(order, listed))).skipped,
-        encoding=settings.encoding,
-        collate=settings.collate,
-        ctype=settings.ctype,
-        locale_provider=settings.provider,
-        locale=settings.locale,
+        large_objects=sum(entry.kind in ("BLOB", "BLOB METADATA") for entry in listed),
+        skipped=plan_restore(listed, Exclusions(find_reason=build_exclusion_rule(order, listed))).skipped,
+        encoding=properties.encoding,
+        collate=properties.collate,
+        ctype=properties.ctype,
+        locale_provider=properties.locale_provider,
+        locale=properties.locale,
     )
 
 
-def _refuse_newer(order: Order, header: ArchiveHeader) -> None:
-    """The target's pg_restore reads it, and no other. Raises Stopped."""
+def _refuse_newer_archive(order: Order, header: ArchiveHeader) -> None:
+    """Raises ImportStopped if the pg_restore of the target's major version cannot read the archive."""
     major = order.target.server_version_num // 10000
-    newest = _NEWEST.get(major, NEWEST)
+    newest = _NEWEST_READABLE.get(major, NEWEST)
     if header.version > newest:
-        wrote, reads = (".".join(str(part) for part in version) for version in (header.version, newest))
-        raise ImportStopped(
-            Failure(
-                Reason.DUMP_UNSUPPORTED,
-                f"the dump is an archive of version {wrote}, by pg_dump {_short(header.client_version)};"
-                f" pg_restore {major} of the target reads up to {reads}: dump with pg_dump {major}, or choose a newer"
-                " target",
-            )
+        message = (
+            f"pg_dump {_first_word(header.client_version)} wrote an archive of version"
+            f" {_format_archive_version(header.version)}, but pg_restore {major} of the target reads only up to version"
+            f" {_format_archive_version(newest)}. Dump with pg_dump {major}, or choose a newer target"
         )
+        raise ImportStopped(Failure(Reason.DUMP_UNSUPPORTED, message))
 
 
-def _slim(entry: TocEntry) -> TocEntry:
-    """Without what no verdict needs: a preflight stays small whatever the archive holds."""
-    definition = entry.definition[:DEFINITION] if entry.kind in _JUDGED else ""
+def _format_archive_version(version: tuple[int, ...]) -> str:
+    return f"{version[0]}.{version[1]}"
+
+
+def _shorten_entry(entry: TocEntry) -> TocEntry:
+    """Removes what no check needs, so that a large archive needs little memory."""
+    definition = entry.definition[:MAX_DEFINITION] if entry.kind in _KINDS_WITH_DEFINITION else ""
     return replace(entry, definition=definition, copy_statement="")
 
 
 @dataclass
-class _Settings:
-    """Of the database that was dumped, as far as the file tells."""
+class _DatabaseProperties:
+    """Encoding and locale of the dumped database. The defaults apply to what the file does not contain."""
 
     encoding: str = "UTF8"
     collate: str = "C"
     ctype: str = "C"
-    provider: str = "c"
+    locale_provider: str = "c"
     locale: str | None = None
 
 
-def _read_settings(entries: Iterable[TocEntry]) -> _Settings:
-    """From the entries DATABASE, which is there though nobody restores it, and ENCODING."""
-    found = _Settings()
+def _parse_database_properties(entries: Iterable[TocEntry]) -> _DatabaseProperties:
+    """Reads the entries ENCODING and DATABASE. An archive always has the latter, though no import restores it."""
+    properties = _DatabaseProperties()
     for entry in entries:
         if entry.kind == "ENCODING":
-            words = entry.definition.split("'")
-            found.encoding = words[1] if len(words) > 1 else found.encoding
+            properties.encoding = _find_quoted(entry.definition) or properties.encoding
         if entry.kind == "DATABASE":
-            told = dict(_LOCALE.findall(entry.definition))
-            found.provider = _PROVIDERS.get(told.get("LOCALE_PROVIDER", "libc"), "c")
-            found.collate = told.get("LC_COLLATE") or told.get("LOCALE") or found.collate
-            found.ctype = told.get("LC_CTYPE") or told.get("LOCALE") or found.ctype
-            found.locale = told.get("ICU_LOCALE") or told.get("BUILTIN_LOCALE")
-            if found.provider != "c" and found.locale is None:
-                found.locale = told.get("LOCALE")
-    return found
+            options = dict(_DATABASE_OPTION.findall(entry.definition))
+            locale = options.get("LOCALE")
+            properties.locale_provider = _LOCALE_PROVIDERS.get(options.get("LOCALE_PROVIDER", "libc"), "c")
+            properties.collate = options.get("LC_COLLATE") or locale or properties.collate
+            properties.ctype = options.get("LC_CTYPE") or locale or properties.ctype
+            properties.locale = options.get("ICU_LOCALE") or options.get("BUILTIN_LOCALE")
+            if properties.locale_provider != "c" and properties.locale is None:
+                properties.locale = locale
+    return properties
 
 
-def _of_plain(source: FileLocation, file: DumpFileInfo, stream: DumpStream) -> FileContents:
-    """Extensions are made before any rows come."""
-    lexer, extensions, left = PlainSqlLexer(stream), [], []
+def _find_quoted(text: str) -> str | None:
+    """Returns the first text in single quotes: `UTF8` of `SET client_encoding = 'UTF8';`."""
+    parts = text.split("'")
+    return parts[1] if len(parts) > 1 else None
+
+
+def _read_plain_contents(source: FileLocation, file: DumpFileInfo, stream: DumpStream) -> FileContents:
+    """Reads the statements before the first rows. All CREATE EXTENSION statements are among them."""
+    lexer = PlainSqlLexer(stream)
+    extensions: list[SourceExtension] = []
+    skipped: list[SkippedObject] = []
     encoding, codec = "UTF8", UTF8
     for item in lexer.items():
-        if isinstance(item, CopyRows) or stream.bytes_unpacked > PLAIN_HEAD:
+        if isinstance(item, CopyRows) or stream.bytes_unpacked > MAX_PLAIN_HEAD:
             break
         if isinstance(item, PsqlCommand):
             continue
-        words = parse_tokens(item.text[:4096].decode(codec, "replace"))
-        if words[:2] == ["create", "extension"]:
-            extensions.append(_extension_of(item, words))
-        elif words[:2] == ["set", "client_encoding"]:
-            quoted = item.text.split(b"'")
-            encoding = quoted[1].decode("ascii", "replace") if len(quoted) > 1 else encoding
+        tokens = parse_tokens(item.text[:MAX_STATEMENT_HEAD].decode(codec, "replace"))
+        if tokens[:2] == ["create", "extension"]:
+            extensions.append(_parse_extension(item, tokens))
+        elif tokens[:2] == ["set", "client_encoding"]:
+            encoding = _find_quoted(item.text.decode("ascii", "replace")) or encoding
             codec = find_codec(encoding)
         elif (verdict := judge_statement(item.text, 99, {"public"}, None, codec)).skipped is not None:
-            left.append(verdict.skipped)
+            skipped.append(verdict.skipped)
     head = b"\n".join(lexer.comments)
-    version, client = _DUMPED_FROM.search(head), _DUMPED_BY.search(head)
+    version, client = _SERVER_VERSION.search(head), _CLIENT_VERSION.search(head)
     if version is None:
-        raise corrupt("its head does not tell which server it was dumped from")
-    server = version[1].decode("ascii", "replace")
+        raise corrupt("its first comments do not contain the version of the dumped server")
+    server_version = version[1].decode("ascii", "replace")
+    client_version = client[1].decode("ascii", "replace") if client else None
     return FileContents(
         address=source.address,
-        file=file.model_copy(
-            update={"format": "plain", "client_version": client[1].decode("ascii", "replace") if client else None}
-        ),
-        server_version=server,
-        server_version_num=_number(server),
+        file=file.model_copy(update={"format": "plain", "client_version": client_version}),
+        server_version=server_version,
+        server_version_num=_parse_version_num(server_version),
         extensions=extensions,
         encoding=encoding,
-        left=[one for one in left if isinstance(one, SkippedObject)],
+        skipped=skipped,
     )
 
 
-def _extension_of(item: SqlStatement, words: list[str]) -> SourceExtension:
-    rest = words[5:] if words[2:5] == ["if", "not", "exists"] else words[2:]
+def _parse_extension(statement: SqlStatement, tokens: list[str]) -> SourceExtension:
+    rest = tokens[5:] if tokens[2:5] == ["if", "not", "exists"] else tokens[2:]
     return SourceExtension(
-        name=rest[0] if rest else "", version="", schema_name=_schema_of(item.text.decode("utf-8", "replace"))
+        name=rest[0] if rest else "", version="", schema_name=_find_schema(statement.text.decode("utf-8", "replace"))
     )
 
 
-def _schema_of(definition: str) -> str | None:
-    words = parse_tokens(definition)
-    return words[words.index("schema") + 1] if "schema" in words[:-1] else None
+def _find_schema(definition: str) -> str | None:
+    """Returns the name after the word SCHEMA, or None."""
+    tokens = parse_tokens(definition)
+    return tokens[tokens.index("schema") + 1] if "schema" in tokens[:-1] else None
 
 
-def _short(version: str) -> str:
+def _first_word(version: str) -> str:
+    """Returns `16.4` of `16.4 (Debian 16.4-1.pgdg120+1)`."""
     return version.split(" ")[0]
 
 
-def _number(version: str) -> int:
+def _parse_version_num(version: str) -> int:
+    """Returns the version as server_version_num does: 160004 for `16.4`. Raises ImportStopped."""
     match = _VERSION.match(version)
     if match is None:
-        raise corrupt("it does not tell which server it was dumped from")
+        raise corrupt("it does not contain the version of the dumped server")
     return int(match[1]) * 10000 + int(match[2] or 0)

@@ -1,8 +1,8 @@
-"""A live source: its endpoint and the order come in, the whole report goes out.
+"""Reads what the checks of a live source need, and builds the whole report.
 
-It is asked in one read-only transaction: one round trip a question, whatever the number of its tables. A second
-connection shows whether a pooler or several servers stand behind the address. No session is changed: behind a
-pooler it would be somebody else's later on.
+All queries run in one read-only transaction. Each is one round trip, whatever the number of tables. A second
+connection shows whether the address leads to a pooler or to several servers. Nothing is set for the session: behind
+a pooler, the setting would stay for another client.
 """
 
 from contextlib import ExitStack, closing
@@ -13,15 +13,22 @@ from pgimport.model.preflight_checks import CheckName
 from pgimport.model.providers import ProviderRules
 from pgimport.model.result import SkippedObject, SourceExtension, SourceInfo
 from pgimport.worker.checks.catalog_reader import CatalogReader, ResultRows
-from pgimport.worker.checks.check_results import CheckResult, NotChecked, SourceReport, passed_check, warned_check
+from pgimport.worker.checks.check_results import (
+    CheckResult,
+    NotChecked,
+    SourceReport,
+    join_sentences,
+    passed_check,
+    warned_check,
+)
 from pgimport.worker.checks.content_checks import (
-    describe_effects,
+    describe_side_effects,
     judge_encoding,
     judge_large_objects,
     judge_unsupported,
-    list_left,
+    list_skipped,
 )
-from pgimport.worker.checks.pooler_check import Sessions, judge_pooling, open_sessions
+from pgimport.worker.checks.pooler_check import SessionProbe, judge_pooling, probe_sessions
 from pgimport.worker.checks.privilege_checks import judge_privileges, judge_row_security
 from pgimport.worker.checks.target_fit_checks import judge_extensions, judge_size, judge_version
 from pgimport.worker.memory import read_memory_limit
@@ -32,65 +39,71 @@ from pgimport.worker.scope.extensions import split_extensions
 from pgimport.worker.scope.patterns import build_name_filter
 from pgimport.worker.scope.provider import SIGN_PARAMETERS, DetectedProvider, detect_provider
 
-COLLATION_VERSIONS = 150000  # the first server that keeps one for a database
+DATABASE_COLLATION_VERSION = 150000  # server_version_num of the first server with pg_database.datcollversion
 
 
 def check_source(order: Order, endpoint: Endpoint) -> SourceReport:
-    """Raises Stopped for a source that cannot be asked at all."""
+    """Raises ImportStopped if the source cannot be queried at all."""
     with ExitStack() as stack:
         connection = stack.enter_context(closing(open_source_connection(endpoint, open_connection)))
-        sessions = open_sessions(connection, _second(stack, endpoint))
-        report = _check(order, endpoint, CatalogReader(connection), sessions)
+        probe = probe_sessions(connection, _open_second_connection(stack, endpoint))
+        report = _check(order, endpoint, CatalogReader(connection), probe)
         connection.execute("COMMIT")
     return report
 
 
-def _second(stack: ExitStack, endpoint: Endpoint) -> Connection | NotChecked:
+def _open_second_connection(stack: ExitStack, endpoint: Endpoint) -> Connection | NotChecked:
     try:
         return stack.enter_context(closing(open_source_connection(endpoint, open_connection)))
     except ImportStopped as stopped:
         return NotChecked(stopped.failure.message)
 
 
-def _check(order: Order, endpoint: Endpoint, asker: CatalogReader, sessions: Sessions) -> SourceReport:
-    (row,) = asker.must("checks/source_facts")
-    *about, user, standby = row
-    extensions = asker.must("scope/extensions")
-    detected = _detect_provider(order, endpoint, asker, extensions)
-    provider, own = detected.rules, detected.own_schemas
+def _check(order: Order, endpoint: Endpoint, reader: CatalogReader, probe: SessionProbe) -> SourceReport:
+    (row,) = reader.read_required("checks/source_facts")
+    *properties, user, is_standby = row
+    extension_rows = reader.read_required("scope/extensions")
+    detected = _detect_provider(order, endpoint, reader, extension_rows)
+    provider, own_schemas = detected.rules, detected.own_schemas
     installed = [
-        SourceExtension(name=name, version=version, schema_name=schema) for name, version, schema, _ in extensions
+        SourceExtension(name=name, version=version, schema_name=schema) for name, version, schema, _ in extension_rows
     ]
-    wanted, left = split_extensions(order, provider, installed)
-    facts = _build_facts(about, wanted, provider)
-    unsupported, left_named, unnamed = _ask_left(asker, provider, own, left)
-    shapes, rows = (build_name_filter(order.filter, own, user, rows=only_rows) for only_rows in (False, True))
-    with_rows = _with_rows(extensions, wanted)
-    judged = [
-        _judge_reachable(endpoint, facts, standby),
-        judge_pooling(endpoint, provider, sessions),
+    imported, skipped_extensions = split_extensions(order, provider, installed)
+    facts = _build_facts(properties, imported, provider)
+    kinds, skipped, skipped_unnamed = _read_skipped(reader, provider, own_schemas, skipped_extensions)
+    includes, includes_rows = (
+        build_name_filter(order.filter, own_schemas, user, rows=only_rows) for only_rows in (False, True)
+    )
+    with_rows = _list_extensions_with_rows(extension_rows, imported)
+    collation_version = _read_collation_version(reader, facts)
+    privilege_rows = reader.read("checks/privileges", skipped_schemas=own_schemas)
+    row_security_rows = reader.read("checks/row_level_security", skipped_schemas=own_schemas)
+    results = [
+        _judge_reachable(endpoint, facts, is_standby),
+        judge_pooling(endpoint, provider, probe),
         judge_version(order, facts.server_version, facts.server_version_num),
         judge_size(order, facts.database_size_bytes or 0, with_rows, read_memory_limit()),
-        judge_privileges(asker.ask("checks/privileges", left=own), shapes, user),
-        judge_row_security(asker.ask("checks/row_level_security", left=own), rows, user),
-        judge_encoding(facts, _ask_collation_version(asker, facts), asker.ask("checks/collations")),
-        judge_large_objects(asker.ask("checks/large_objects"), user),
-        judge_unsupported(unsupported, _ask_effects(asker, own, extensions)),
-        judge_extensions(order, wanted, left, with_rows),
+        judge_privileges(privilege_rows, includes, user),
+        judge_row_security(row_security_rows, includes_rows, user),
+        judge_encoding(facts, collation_version, reader.read("checks/collations")),
+        judge_large_objects(reader.read("checks/large_objects"), user),
+        judge_unsupported(kinds, _read_side_effects(reader, own_schemas, extension_rows)),
+        judge_extensions(order, imported, skipped_extensions, with_rows),
     ]
-    return SourceReport(judged, facts, left_named, unnamed)
+    return SourceReport(results, facts, skipped, skipped_unnamed)
 
 
 def _detect_provider(
-    order: Order, endpoint: Endpoint, asker: CatalogReader, extensions: ResultRows
+    order: Order, endpoint: Endpoint, reader: CatalogReader, extension_rows: ResultRows
 ) -> DetectedProvider:
-    rows = asker.ask("scope/provider_signs", **SIGN_PARAMETERS)
+    rows = reader.read("scope/provider_signs", **SIGN_PARAMETERS)
     sign_rows = [] if isinstance(rows, NotChecked) else [(kind, name) for kind, name in rows]
-    return detect_provider(order, endpoint.host, sign_rows, [row[0] for row in extensions])
+    return detect_provider(order, endpoint.host, sign_rows, [row[0] for row in extension_rows])
 
 
-def _build_facts(about: list[Any], extensions: list[SourceExtension], provider: ProviderRules) -> SourceInfo:
-    version, version_num, size, encoding, collate, ctype, locale_provider, locale = about
+def _build_facts(properties: list[Any], extensions: list[SourceExtension], provider: ProviderRules) -> SourceInfo:
+    """`properties`: the first eight columns of `source_facts.sql`."""
+    version, version_num, size, encoding, collate, ctype, locale_provider, locale = properties
     return SourceInfo(
         server_version=version.split()[0],
         server_version_num=version_num,
@@ -105,44 +118,46 @@ def _build_facts(about: list[Any], extensions: list[SourceExtension], provider: 
     )
 
 
-def _judge_reachable(endpoint: Endpoint, facts: SourceInfo, standby: bool) -> CheckResult:
+def _judge_reachable(endpoint: Endpoint, facts: SourceInfo, is_standby: bool) -> CheckResult:
     text = f"{endpoint.address} answers, PostgreSQL {facts.server_version}"
-    if not standby:
+    if not is_standby:
         return passed_check(CheckName.SOURCE_REACHABLE, text)
-    return warned_check(
-        CheckName.SOURCE_REACHABLE,
-        f"{text}; it is a standby: unlogged tables are empty there, and a long import may be cancelled by its replay"
-        " (max_standby_streaming_delay, hot_standby_feedback); use the primary where that matters",
-    )
-
-
-def _ask_left(
-    asker: CatalogReader, provider: ProviderRules, own: list[str], extensions: list[SkippedObject]
-) -> tuple[ResultRows | NotChecked, list[SkippedObject], int]:
-    """Kinds with counts for the check; each object, and how many more, for the report."""
-    schemas = [
-        SkippedObject(object=f"SCHEMA {name}", reason=f"it belongs to {provider.title}, with all in it") for name in own
+    notes = [
+        "It is a standby, where unlogged tables are empty and where replay may cancel a long import"
+        " (max_standby_streaming_delay, hot_standby_feedback)",
+        "If that matters, use the primary",
     ]
-    found = asker.ask("checks/unsupported", left=own)
-    named, unnamed = ([], 0) if isinstance(found, NotChecked) else list_left(found)
-    if isinstance(found, NotChecked):
-        return found, [*schemas, *extensions], 0
-    kinds: ResultRows = [("SCHEMA", len(own), own)] if own else []
-    return [*kinds, *found], [*schemas, *extensions, *named], unnamed
+    return warned_check(CheckName.SOURCE_REACHABLE, join_sentences([text, *notes]))
 
 
-def _ask_effects(asker: CatalogReader, own: list[str], extensions: ResultRows) -> list[str]:
-    triggers = asker.ask("checks/side_effects")
-    if not isinstance(triggers, NotChecked):
-        triggers = [(title,) for schema, title in triggers if schema not in own]
-    cron = asker.ask("checks/cron_jobs") if any(row[0] == "pg_cron" for row in extensions) else None
-    return describe_effects(triggers, cron)
+def _read_skipped(
+    reader: CatalogReader, provider: ProviderRules, own_schemas: list[str], extensions: list[SkippedObject]
+) -> tuple[ResultRows | NotChecked, list[SkippedObject], int]:
+    """Returns kinds with counts for the check, and the skipped objects for the report with how many more there are."""
+    reason = f"it belongs to {provider.title}, with everything in it"
+    skipped = [SkippedObject(object=f"SCHEMA {name}", reason=reason) for name in own_schemas] + extensions
+    rows = reader.read("checks/unsupported", skipped_schemas=own_schemas)
+    if isinstance(rows, NotChecked):
+        return rows, skipped, 0
+    unsupported, unnamed = list_skipped(rows)
+    schema_kind: ResultRows = [("SCHEMA", len(own_schemas), own_schemas)] if own_schemas else []
+    return [*schema_kind, *rows], [*skipped, *unsupported], unnamed
 
 
-def _ask_collation_version(asker: CatalogReader, facts: SourceInfo) -> ResultRows | NotChecked | None:
-    return asker.ask("checks/collation_version") if facts.server_version_num >= COLLATION_VERSIONS else None
+def _read_side_effects(reader: CatalogReader, own_schemas: list[str], extension_rows: ResultRows) -> list[str]:
+    trigger_rows = reader.read("checks/side_effects")
+    if not isinstance(trigger_rows, NotChecked):
+        trigger_rows = [(title,) for schema, title in trigger_rows if schema not in own_schemas]
+    has_cron = any(row[0] == "pg_cron" for row in extension_rows)
+    return describe_side_effects(trigger_rows, reader.read("checks/cron_jobs") if has_cron else None)
 
 
-def _with_rows(extensions: ResultRows, wanted: list[SourceExtension]) -> list[str]:
-    names = {one.name for one in wanted}
-    return [name for name, _, _, tables in extensions if tables and name in names]
+def _read_collation_version(reader: CatalogReader, facts: SourceInfo) -> ResultRows | NotChecked | None:
+    has_version = facts.server_version_num >= DATABASE_COLLATION_VERSION
+    return reader.read("checks/collation_version") if has_version else None
+
+
+def _list_extensions_with_rows(extension_rows: ResultRows, imported: list[SourceExtension]) -> list[str]:
+    """Returns the imported extensions whose own tables contain rows of users."""
+    names = {extension.name for extension in imported}
+    return [name for name, _, _, tables in extension_rows if tables and name in names]

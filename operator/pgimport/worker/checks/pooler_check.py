@@ -1,8 +1,8 @@
-"""Is there a pooler, or more than one server, behind the address? Two connections come in, a verdict goes out.
+"""Checks with two connections whether an address leads to a pooler or to several servers.
 
-A server tells each client which process serves it. A pooler makes that number up; one that pools transactions shows
-it by serving two clients with one process, or one client with two. An import needs sessions of its own, all at one
-server: what it sets must not reach others, and its snapshot must be known to all of them.
+A server tells each client the PID of its backend. A pooler invents that number. A pooler in transaction mode serves
+two clients with one backend, or one client with two, and so reveals itself. An import needs sessions of its own, all
+on one server: its settings must not reach other clients, and all its sessions must know its snapshot.
 """
 
 import re
@@ -19,130 +19,141 @@ from pgimport.worker.postgres.endpoints import Connection, Endpoint
 from pgimport.worker.postgres.errors import ImportStopped, first_line, translate_source_error
 from pgimport.worker.postgres.queries import read_query
 
-_OWN_PID = "SELECT pg_catalog.pg_backend_pid()"
-_OWN_SNAPSHOT = "SELECT pg_catalog.pg_backend_pid(), pg_catalog.pg_export_snapshot()"
-PROBES = 3  # of each connection
-_SERVER_ITSELF = "the URL of the database server itself"
-_SNAPSHOT = re.compile(r"[0-9A-Fa-f-]{1,64}")
+_BACKEND_PID = "SELECT pg_catalog.pg_backend_pid()"
+_PID_AND_SNAPSHOT = "SELECT pg_catalog.pg_backend_pid(), pg_catalog.pg_export_snapshot()"
+PROBES = 3  # queries on each connection
+_SERVER_URL = "the URL of the database server itself"
+_SNAPSHOT_ID = re.compile(r"[0-9A-Fa-f-]{1,64}")
+_NO_SUCH_SNAPSHOT = ("22023", "42704")  # invalid_parameter_value, undefined_object
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sessions:
-    """The processes that served us."""
+class SessionProbe:
+    """PIDs of the backends that served two connections at the same time."""
 
-    told: int  # of the first connection, as it was told when it connected
-    first: frozenset[int]  # as it found itself, outside of a transaction and in one
-    second: frozenset[int] | NotChecked  # as a second connection found itself, at the same time
-    shared: bool | NotChecked  # the first could take over the second's snapshot
-
-    @property
-    def transactions_pooled(self) -> bool:
-        others = frozenset[int]() if isinstance(self.second, NotChecked) else self.second
-        return len(self.first) > 1 or len(others) > 1 or bool(self.first & others)
+    announced_pid: int  # PID that the first connection got when it connected
+    first_pids: frozenset[int]  # of pg_backend_pid() on the first connection, outside a transaction and in one
+    second_pids: frozenset[int] | NotChecked  # the same on the second connection
+    snapshot_shared: bool | NotChecked  # whether the first connection could use the second one's snapshot
 
     @property
-    def made_up(self) -> bool:
-        return self.told not in self.first
+    def is_transaction_pooled(self) -> bool:
+        second_pids = frozenset[int]() if isinstance(self.second_pids, NotChecked) else self.second_pids
+        return len(self.first_pids) > 1 or len(second_pids) > 1 or bool(self.first_pids & second_pids)
+
+    @property
+    def is_proxied(self) -> bool:
+        """True if the PID that the client got is not the backend's."""
+        return self.announced_pid not in self.first_pids
 
 
-def open_sessions(connection: Connection, second: Connection | NotChecked) -> Sessions:
-    """Leaves the first in the read-only transaction in which everything is asked. Raises Stopped."""
-    told = connection.info.backend_pid
-    first = set[int]()
+def probe_sessions(connection: Connection, second: Connection | NotChecked) -> SessionProbe:
+    """Leaves the first connection in the read-only transaction for all later queries. Raises ImportStopped."""
+    announced_pid = connection.info.backend_pid
+    first_pids = set[int]()
     try:
-        first.add(_ask_pid(connection))
-        others, snapshot = (second, second) if isinstance(second, NotChecked) else _export(second, connection, first)
-        shared: bool | NotChecked = snapshot if isinstance(snapshot, NotChecked) else _import(connection, snapshot)
-        ((inside,),) = run_statements(connection, *([] if shared is True else [BEGIN]), _settings(), _OWN_PID)
+        first_pids.add(_read_backend_pid(connection))
+        second_pids, snapshot = _export_snapshot(second, connection, first_pids)
+        snapshot_shared = snapshot if isinstance(snapshot, NotChecked) else _import_snapshot(connection, snapshot)
+        begin = [] if snapshot_shared is True else [BEGIN]
+        ((pid,),) = run_statements(connection, *begin, _read_settings(), _BACKEND_PID)
     except psycopg.Error as error:
-        if first and told not in first:  # pools single statements, or has but one process for all
-            message = f"a pooler before the source does not let a transaction begin: {first_line(error)}"
-            raise ImportStopped(Failure(Reason.SOURCE_POOLED, f"{message}; use {_SERVER_ITSELF}")) from error
+        # A pooler in statement mode refuses transactions, and a pooler with only one backend cannot serve both.
+        if first_pids and announced_pid not in first_pids:
+            message = f"a pooler in front of the source refused a transaction: {first_line(error)}. Use {_SERVER_URL}"
+            raise ImportStopped(Failure(Reason.SOURCE_POOLED, message)) from error
         raise ImportStopped(translate_source_error(error, "a read-only transaction was begun")) from error
-    return Sessions(told=told, first=frozenset({*first, inside}), second=others, shared=shared)
+    return SessionProbe(
+        announced_pid=announced_pid,
+        first_pids=frozenset({*first_pids, pid}),
+        second_pids=second_pids,
+        snapshot_shared=snapshot_shared,
+    )
 
 
-def _settings() -> bytes:
+def _read_settings() -> bytes:
     return read_query("checks/settings").rstrip().rstrip(b";")
 
 
-def _ask_pid(connection: Connection) -> int:
-    ((pid,),) = run_statements(connection, _OWN_PID)
+def _read_backend_pid(connection: Connection) -> int:
+    ((pid,),) = run_statements(connection, _BACKEND_PID)
     return int(pid)
 
 
-def _export(
-    second: Connection, connection: Connection, first: set[int]
+def _export_snapshot(
+    second: Connection | NotChecked, connection: Connection, first_pids: set[int]
 ) -> tuple[frozenset[int] | NotChecked, str | NotChecked]:
-    """The second's processes and snapshot; where a pooler is likely, both are asked in turn, for others use it too."""
-    others = set[int]()
+    """Returns the second connection's PIDs and its snapshot.
+
+    If a pooler is likely, queries both connections in turn and adds to `first_pids`: with the pooler's other clients,
+    one query each might get the same backend by chance.
+    """
+    if isinstance(second, NotChecked):
+        return second, second
+    second_pids = set[int]()
     try:
-        if connection.info.backend_pid not in first:
+        if connection.info.backend_pid not in first_pids:
             for _ in range(PROBES):
-                others.add(_ask_pid(second))
-                first.add(_ask_pid(connection))
-        run_statements(second, BEGIN, _settings())
-        ((pid, snapshot),) = run_statements(second, _OWN_SNAPSHOT)
+                second_pids.add(_read_backend_pid(second))
+                first_pids.add(_read_backend_pid(connection))
+        run_statements(second, BEGIN, _read_settings())
+        ((pid, snapshot),) = run_statements(second, _PID_AND_SNAPSHOT)
     except psycopg.Error as error:
-        return NotChecked(first_line(error)), NotChecked(first_line(error))
-    strange = NotChecked("the source names its snapshot strangely")
-    return frozenset({*others, int(pid)}), snapshot if _SNAPSHOT.fullmatch(snapshot) else strange
+        not_checked = NotChecked(first_line(error))
+        return not_checked, not_checked
+    is_valid = _SNAPSHOT_ID.fullmatch(snapshot)
+    invalid = NotChecked("the source returned an invalid snapshot identifier")
+    return frozenset({*second_pids, int(pid)}), snapshot if is_valid else invalid
 
 
-def _import(connection: Connection, snapshot: str) -> bool | NotChecked:
-    """True leaves the transaction open."""
+def _import_snapshot(connection: Connection, snapshot: str) -> bool | NotChecked:
+    """Says whether the connection can use the snapshot. True leaves its transaction open."""
     try:
         run_statements(connection, BEGIN, f"SET TRANSACTION SNAPSHOT '{snapshot}'")
     except psycopg.Error as error:
         run_statements(connection, "ROLLBACK")
-        strange = error.sqlstate in ("22023", "42704")  # no such snapshot here
-        return False if strange else NotChecked(first_line(error))
+        return False if error.sqlstate in _NO_SUCH_SNAPSHOT else NotChecked(first_line(error))
     return True
 
 
-def judge_pooling(endpoint: Endpoint, row: ProviderRules, sessions: Sessions) -> CheckResult:
-    """By the address first, for that names the URL to use instead; then by what was seen."""
-    known = find_pooler(endpoint.host, endpoint.port)
-    if known is not None and known.mode == TRANSACTION:
-        return _pooled(f"{endpoint.host}:{endpoint.port} is {known.title}'s transaction pooler", known.instead)
-    instead = known.instead if known else _SERVER_ITSELF
-    if sessions.transactions_pooled:
-        return _pooled("a pooler in transaction mode stands before the source: sessions share one process", instead)
-    if sessions.shared is False:
-        return _pooled(
-            "the address leads to several servers: a snapshot of one connection is not known to the next",
+def judge_pooling(endpoint: Endpoint, provider: ProviderRules, probe: SessionProbe) -> CheckResult:
+    """Judges by the address first, because a known pooler's rule names the URL to use. Then judges by the probe."""
+    pooler = find_pooler(endpoint.host, endpoint.port)
+    if pooler is not None and pooler.mode == TRANSACTION:
+        return _fail(f"{endpoint.host}:{endpoint.port} is the transaction pooler of {pooler.title}", pooler.instead)
+    instead = pooler.instead if pooler else _SERVER_URL
+    if probe.is_transaction_pooled:
+        return _fail("the address leads to a pooler in transaction mode: sessions share one backend", instead)
+    if probe.snapshot_shared is False:
+        return _fail(
+            "the address leads to several servers: the second connection's snapshot is unknown to the first",
             "the URL of one server (the writer, or one replica), not of a load balancer",
         )
-    if isinstance(sessions.second, NotChecked):
-        return warned_check(
-            CheckName.SOURCE_NOT_POOLED,
-            f"a second connection failed, and an import needs several: {sessions.second.why}",
-        )
-    if isinstance(sessions.shared, NotChecked):
-        return warned_check(
-            CheckName.SOURCE_NOT_POOLED,
-            f"whether connections can share a snapshot could not be checked: {sessions.shared.why}",
-        )
-    if known is not None and known.mode == SESSION:
-        return warned_check(
-            CheckName.SOURCE_NOT_POOLED,
-            f"this is {known.title}'s pooler in session mode, which works; better: {instead}",
-        )
-    if sessions.made_up and not row.proxied:
-        return warned_check(
-            CheckName.SOURCE_NOT_POOLED,
-            f"a pooler or proxy stands before the source; in session mode it works; better: {instead}",
-        )
+    if warning := _find_warning(provider, probe, pooler.title if pooler and pooler.mode == SESSION else None, instead):
+        return warned_check(CheckName.SOURCE_NOT_POOLED, warning)
     return passed_check(
         CheckName.SOURCE_NOT_POOLED,
-        "connections lead to the server itself" if not row.proxied else f"{row.title}'s direct host",
+        f"direct host of {provider.title}" if provider.proxied else "connections lead to the server itself",
     )
 
 
-def _pooled(what: str, instead: str) -> CheckResult:
+def _find_warning(provider: ProviderRules, probe: SessionProbe, session_pooler: str | None, instead: str) -> str | None:
+    """`session_pooler`: title of the provider whose pooler in session mode has this address."""
+    if isinstance(probe.second_pids, NotChecked):
+        return f"an import needs several connections, but the second one failed: {probe.second_pids.reason}"
+    if isinstance(probe.snapshot_shared, NotChecked):
+        return f"snapshot sharing between connections could not be checked: {probe.snapshot_shared.reason}"
+    if session_pooler is not None:
+        return f"this is the pooler of {session_pooler} in session mode. It works, but better use {instead}"
+    if probe.is_proxied and not provider.proxied:
+        return f"the address leads to a pooler or proxy. It works in session mode, but better use {instead}"
+    return None
+
+
+def _fail(message: str, instead: str) -> CheckResult:
     return failed_check(
         CheckName.SOURCE_NOT_POOLED,
         Reason.SOURCE_POOLED,
-        f"{what}, and an import needs sessions of its own",
-        f"use {instead}",
+        f"{message}. An import needs sessions of its own",
+        f"Use {instead}",
     )

@@ -1,4 +1,4 @@
-"""May this role read what is to come along: rows of the catalogues come in, verdicts with the cure go out. Pure."""
+"""Checks that the source's user can read all rows of what is imported. Pure."""
 
 from pgimport.model.preflight_checks import CheckName
 from pgimport.model.reasons import Reason
@@ -7,25 +7,25 @@ from pgimport.worker.checks.check_results import CheckResult, NotChecked, failed
 from pgimport.worker.scope.patterns import NameFilter
 from pgimport.worker.text import count_of, quote_name, some_of
 
-SEQUENCE = "S"
-MOST = 5000  # rows that a question brings: what is asked must fit into memory
-SCHEMAS_IN_A_CURE = 5
-TABLES_BY_NAME = 3  # more of one schema, and all of it is granted
-_TOO_MANY = NotChecked(f"more than {MOST} objects that stay behind stand before those that come along")
+SEQUENCE = "S"  # pg_class.relkind
+ROW_LIMIT = 5000  # the LIMIT of both queries: their rows must fit into memory
+SCHEMAS_IN_ADVICE = 5  # more schemas: the advice is pg_read_all_data
+NAMES_IN_A_GRANT = 3  # more objects of one schema: the advice is ALL TABLES IN SCHEMA
+_TRUNCATED = NotChecked(f"the query returned {ROW_LIMIT} objects that the import skips, and no others")
 
 
-def judge_privileges(found: ResultRows | NotChecked, wanted: NameFilter, user: str) -> CheckResult:
-    """Rows of `privileges.sql`."""
-    if isinstance(found, NotChecked):
-        return unknown_check(CheckName.SOURCE_PRIVILEGES, found)
-    closed = [row for row in found if wanted(row[1], row[2])]
-    if not closed and len(found) >= MOST:
-        return unknown_check(CheckName.SOURCE_PRIVILEGES, _TOO_MANY)
-    if not closed:
-        return passed_check(CheckName.SOURCE_PRIVILEGES, f"{user} may read every table and sequence that comes along")
-    tables = [f"{schema}.{name}" for kind, schema, name, _ in closed if kind != SEQUENCE]
-    sequences = [f"{schema}.{name}" for kind, schema, name, _ in closed if kind == SEQUENCE]
-    told = [
+def judge_privileges(rows: ResultRows | NotChecked, includes: NameFilter, user: str) -> CheckResult:
+    """Judges the rows of `privileges.sql`."""
+    if isinstance(rows, NotChecked):
+        return unknown_check(CheckName.SOURCE_PRIVILEGES, rows)
+    unreadable = [row for row in rows if includes(row[1], row[2])]
+    if not unreadable and len(rows) >= ROW_LIMIT:
+        return unknown_check(CheckName.SOURCE_PRIVILEGES, _TRUNCATED)
+    if not unreadable:
+        return passed_check(CheckName.SOURCE_PRIVILEGES, f"{user} can read every table and sequence to import")
+    tables = [f"{schema}.{name}" for kind, schema, name, _ in unreadable if kind != SEQUENCE]
+    sequences = [f"{schema}.{name}" for kind, schema, name, _ in unreadable if kind == SEQUENCE]
+    objects = [
         f"{count_of(len(names), noun)} ({some_of(names)})"
         for names, noun in ((tables, "table"), (sequences, "sequence"))
         if names
@@ -33,56 +33,55 @@ def judge_privileges(found: ResultRows | NotChecked, wanted: NameFilter, user: s
     return failed_check(
         CheckName.SOURCE_PRIVILEGES,
         Reason.SOURCE_PERMISSION_DENIED,
-        f"{user} may not read {' and '.join(told)}",
-        f"their owner cures it: {_build_grants(closed, user)}",
+        f"{user} cannot read {' and '.join(objects)}",
+        f"Ask their owner to run: {_build_grants(unreadable, user)}",
     )
 
 
-def _build_grants(closed: ResultRows, user: str) -> str:
-    """The statements for the first schemas; one for everything where there are many."""
+def _build_grants(unreadable: ResultRows, user: str) -> str:
+    """Returns GRANT statements for each schema, or one for the whole server if there are many schemas."""
     schemas: dict[str, ResultRows] = {}
-    for row in closed:
+    for row in unreadable:
         schemas.setdefault(row[1], []).append(row)
-    to = quote_name(user)
-    if len(schemas) > SCHEMAS_IN_A_CURE:
-        return f"GRANT pg_read_all_data TO {to};"
+    role = quote_name(user)
+    if len(schemas) > SCHEMAS_IN_ADVICE:
+        return f"GRANT pg_read_all_data TO {role};"
     grants = []
     for schema, rows in schemas.items():
         if rows[0][3]:
-            grants.append(f"GRANT USAGE ON SCHEMA {quote_name(schema)} TO {to};")
+            grants.append(f"GRANT USAGE ON SCHEMA {quote_name(schema)} TO {role};")
         for kind, noun in (("TABLE", "TABLES"), ("SEQUENCE", "SEQUENCES")):
             names = [quote_name(schema, row[2]) for row in rows if (row[0] == SEQUENCE) == (kind == "SEQUENCE")]
-            if len(names) > TABLES_BY_NAME:
-                grants.append(f"GRANT SELECT ON ALL {noun} IN SCHEMA {quote_name(schema)} TO {to};")
+            if len(names) > NAMES_IN_A_GRANT:
+                grants.append(f"GRANT SELECT ON ALL {noun} IN SCHEMA {quote_name(schema)} TO {role};")
             elif names:
-                grants.append(f"GRANT SELECT ON {kind} {', '.join(names)} TO {to};")
+                grants.append(f"GRANT SELECT ON {kind} {', '.join(names)} TO {role};")
     return " ".join(grants)
 
 
-def judge_row_security(found: ResultRows | NotChecked, wanted: NameFilter, user: str) -> CheckResult:
-    """Rows of `row_level_security.sql`."""
-    if isinstance(found, NotChecked):
-        return unknown_check(CheckName.ROW_LEVEL_SECURITY, found)
-    secured = [row for row in found if wanted(row[0], row[1])]
+def judge_row_security(rows: ResultRows | NotChecked, includes_rows: NameFilter, user: str) -> CheckResult:
+    """Judges the rows of `row_level_security.sql`."""
+    if isinstance(rows, NotChecked):
+        return unknown_check(CheckName.ROW_LEVEL_SECURITY, rows)
+    secured = [row for row in rows if includes_rows(row[0], row[1])]
     hidden = [(quote_name(schema, name), forced) for schema, name, forced, active in secured if active]
-    if not hidden and len(found) >= MOST:
-        return unknown_check(CheckName.ROW_LEVEL_SECURITY, _TOO_MANY)
+    if not hidden and len(rows) >= ROW_LIMIT:
+        return unknown_check(CheckName.ROW_LEVEL_SECURITY, _TRUNCATED)
     if not secured:
         return passed_check(CheckName.ROW_LEVEL_SECURITY, "no table has row level security")
     if not hidden:
-        return passed_check(
-            CheckName.ROW_LEVEL_SECURITY, f"{count_of(len(secured), 'table')} with it, none hides rows from {user}"
-        )
+        tables = count_of(len(secured), "table")
+        return passed_check(CheckName.ROW_LEVEL_SECURITY, f"row level security of {tables} does not apply to {user}")
     titles = [title for title, _ in hidden]
     forced = [title for title, is_forced in hidden if is_forced]
-    cure = f"ALTER ROLE {quote_name(user)} BYPASSRLS; cures it, or the URL of a role that has it"
-    if not forced:
-        cure += " or owns the tables"
+    advice = f"Run ALTER ROLE {quote_name(user)} BYPASSRLS; or use the URL of a role that has BYPASSRLS"
+    if forced:
+        advice += f", or, for their owner, run ALTER TABLE {forced[0]} NO FORCE ROW LEVEL SECURITY;"
     else:
-        cure += f", or, for their owner, ALTER TABLE {forced[0]} NO FORCE ROW LEVEL SECURITY;"
+        advice += " or that owns the tables"
     return failed_check(
         CheckName.ROW_LEVEL_SECURITY,
         Reason.SOURCE_PERMISSION_DENIED,
         f"policies may hide rows of {count_of(len(titles), 'table')} from {user}: {some_of(titles)}",
-        cure,
+        advice,
     )

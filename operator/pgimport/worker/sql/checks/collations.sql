@@ -1,4 +1,4 @@
--- Collations that users made: schema and name, provider, whether their rules changed since.
+-- User-defined collations: name with schema, provider, and whether their version changed since they were created.
 SELECT
     n.nspname || '.' || c.collname,
     c.collprovider::text,

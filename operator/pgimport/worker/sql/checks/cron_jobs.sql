@@ -1,2 +1,2 @@
--- Jobs of pg_cron that this role may see.
+-- Number of pg_cron's jobs that this role can see.
 SELECT pg_catalog.count(*) FROM cron.job;

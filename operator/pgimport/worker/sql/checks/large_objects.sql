@@ -1,13 +1,13 @@
--- One row: how many large objects, the bytes of them all, how many this role may not read, the first of those.
+-- One row: number of large objects, their size in bytes, how many this role cannot read, and the lowest OID of those.
 WITH readers AS MATERIALIZED (
     SELECT r.oid FROM pg_catalog.pg_roles AS r WHERE pg_catalog.pg_has_role(r.oid, 'USAGE')
     UNION ALL
     SELECT 0  -- PUBLIC
-), everything AS (
+), unrestricted AS (
     SELECT pg_catalog.current_setting('lo_compat_privileges')::bool OR r.rolsuper AS readable
     FROM pg_catalog.pg_roles AS r WHERE r.rolname = CURRENT_USER
 ), objects AS (
-    SELECT m.oid, (SELECT readable FROM everything)
+    SELECT m.oid, (SELECT readable FROM unrestricted)
         OR m.lomowner IN (SELECT oid FROM readers)
         OR EXISTS (
             SELECT FROM pg_catalog.aclexplode(m.lomacl) AS a

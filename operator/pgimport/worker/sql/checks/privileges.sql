@@ -1,5 +1,5 @@
--- What a dump must read and this role may not: kind, schema, name, whether the schema itself is closed to it.
--- Schemas in `left` stay out, and members of extensions, but for their tables that hold rows of users.
+-- Relations that a dump reads and that this role cannot: kind, schema, name, and whether it lacks USAGE on the schema.
+-- Excludes `skipped_schemas` and members of extensions, except for their configuration tables, which hold users' rows.
 WITH members AS MATERIALIZED (
     SELECT d.objid
     FROM pg_catalog.pg_depend AS d
@@ -14,7 +14,7 @@ WHERE c.relkind IN ('r', 'p', 'S')
   AND c.relpersistence <> 't'
   AND n.nspname <> 'information_schema'
   AND n.nspname !~ '^pg_'
-  AND n.nspname <> ALL (%(left)s::text[])
+  AND n.nspname <> ALL (%(skipped_schemas)s::text[])
   AND (c.oid NOT IN (SELECT objid FROM members) OR c.oid IN (SELECT oid FROM configured))
   AND NOT (
     pg_catalog.has_schema_privilege(n.oid, 'USAGE')

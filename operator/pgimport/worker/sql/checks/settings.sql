@@ -1,6 +1,6 @@
--- As session.sql, but for one transaction alone: behind a pooler, what a session sets stays for the next client.
--- Settings that a server does not know are passed over; no timeout but this transaction's own.
-SELECT pg_catalog.set_config(wanted.name, wanted.value, true)
+-- The settings of session.sql for this transaction only: behind a pooler, a session's settings stay for another client.
+-- Skips settings that the server does not know. Sets no timeouts that outlast the transaction.
+SELECT pg_catalog.set_config(setting.name, setting.value, true)
 FROM (VALUES
     ('search_path', ''),
     ('default_transaction_read_only', 'on'),
@@ -9,7 +9,7 @@ FROM (VALUES
     ('lock_timeout', '5s'),
     ('idle_in_transaction_session_timeout', '0'),
     ('jit', 'off'),
-    -- Text without an encoding is read byte by byte: no name can be unreadable.
+    -- Names in SQL_ASCII are read byte by byte, so that every name can be decoded.
     ('client_encoding', CASE pg_catalog.getdatabaseencoding() WHEN 'SQL_ASCII' THEN 'LATIN1' ELSE 'UTF8' END)
-) AS wanted (name, value)
-JOIN pg_catalog.pg_settings AS known ON known.name = wanted.name;
+) AS setting (name, value)
+JOIN pg_catalog.pg_settings AS known ON known.name = setting.name;

@@ -1,4 +1,4 @@
--- Triggers whose function speaks to the outside world (HTTP, another database, a cloud function): schema, trigger.
+-- Triggers whose function calls other systems (HTTP, another database, a cloud function): schema, title.
 SELECT n.nspname::text, n.nspname || '.' || c.relname || ': ' || t.tgname
 FROM pg_catalog.pg_trigger AS t
 JOIN pg_catalog.pg_class AS c ON c.oid = t.tgrelid

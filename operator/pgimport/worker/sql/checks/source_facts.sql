@@ -1,5 +1,5 @@
--- One row: version, size and locale of the current database, and who asks. Columns that only some versions have are
--- read by name.
+-- One row: version, size and locale of the current database, the current user, and whether the server is a standby.
+-- Reads columns that only some versions have by name, from JSON.
 SELECT
     pg_catalog.current_setting('server_version'),
     pg_catalog.current_setting('server_version_num')::int,

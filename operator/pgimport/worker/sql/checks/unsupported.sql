@@ -1,11 +1,11 @@
--- What stays behind, by kind: how many, and the names of the first 200. Extensions bring their own members;
--- of the schemas in `left` nothing is told one by one.
+-- Objects that the import skips: kind, count, and the first 200 names. Excludes members of extensions, and objects in
+-- `skipped_schemas`, which are skipped as a whole.
 WITH RECURSIVE members AS MATERIALIZED (
     SELECT d.classid, d.objid FROM pg_catalog.pg_depend AS d WHERE d.deptype = 'e'
 ), schemas AS MATERIALIZED (
     SELECT n.oid, n.nspname::text AS name
     FROM pg_catalog.pg_namespace AS n
-    WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND n.nspname <> ALL (%(left)s::text[])
+    WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND n.nspname <> ALL (%(skipped_schemas)s::text[])
 ), foreign_readers AS (
     SELECT c.oid, c.relkind FROM pg_catalog.pg_class AS c WHERE c.relkind = 'f'
     UNION
@@ -26,7 +26,7 @@ WITH RECURSIVE members AS MATERIALIZED (
     JOIN schemas AS s ON s.oid = p.pronamespace
     JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang
     WHERE ('pg_catalog.pg_proc'::regclass, p.oid) NOT IN (SELECT classid, objid FROM members)
-), found (kind, classid, oid, name) AS (
+), objects (kind, classid, oid, name) AS (
     SELECT 'EVENT TRIGGER', 'pg_catalog.pg_event_trigger'::regclass, oid, evtname::text FROM pg_catalog.pg_event_trigger
     UNION ALL
     SELECT 'PUBLICATION', 'pg_catalog.pg_publication'::regclass, oid, pubname::text FROM pg_catalog.pg_publication
@@ -121,8 +121,8 @@ WITH RECURSIVE members AS MATERIALIZED (
     JOIN schemas AS s ON s.oid = c.relnamespace
     WHERE 0 <> ANY (p.polroles)
 )
-SELECT f.kind, pg_catalog.count(*), (pg_catalog.array_agg(f.name ORDER BY f.name))[:200]
-FROM found AS f
-WHERE (f.classid, f.oid) NOT IN (SELECT classid, objid FROM members)
-GROUP BY f.kind
-ORDER BY f.kind;
+SELECT o.kind, pg_catalog.count(*), (pg_catalog.array_agg(o.name ORDER BY o.name))[:200]
+FROM objects AS o
+WHERE (o.classid, o.oid) NOT IN (SELECT classid, objid FROM members)
+GROUP BY o.kind
+ORDER BY o.kind;
