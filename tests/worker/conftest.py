@@ -1,4 +1,4 @@
-"""What a worker needs around it: an order, files as a pod has them, a shadow as the operator makes it."""
+"""Fixtures that give a worker its order, the files of a pod, and a shadow as the operator creates it."""
 
 import io
 import json
@@ -13,7 +13,7 @@ import pytest
 from psycopg import sql
 from tests.support.postgres import INSTALLATIONS, PostgresServer, installation
 
-from pgimport.model import order as words
+from pgimport.model import order as order_names
 from pgimport.model.names import AttemptNames, attempt_names, attempt_password
 from pgimport.model.order import Order, OrderTarget
 from pgimport.model.project_spec import AllowedSources, SSLMode
@@ -25,13 +25,13 @@ from pgimport.worker.postgres.clients import ClientProcesses, ClientPrograms
 from pgimport.worker.report.reporter import Reporter
 
 LOOPBACK = AllowedSources(allowed_cidrs=["127.0.0.0/8"])
-# The minors that the tests' own clients have: older than what the image must have.
+# Minor releases of the clients that the tests use. They are older than those in the worker's image.
 TEST_FLOORS = {16: 14, 18: 4}
 
 
 @dataclass
 class Bench:
-    """One attempt: its order, its files, what it said."""
+    """One attempt: its order, its files and its output."""
 
     home: Path
     source_url: str
@@ -63,21 +63,21 @@ class Bench:
         )
 
     def _file(self, name: str) -> Path | None:
-        """What a test has put there."""
+        """Returns the path of a file if the test has created it."""
         return path if (path := self.home / name).exists() else None
 
     @property
     def environ(self) -> dict[str, str]:
-        """What the operator gives to a container, without the order."""
+        """The environment variables that the operator gives to a container, without the order."""
         environment = self.environment
         return {
-            words.ENV_POD_UID: environment.pod_uid,
-            words.ENV_SOURCE_URL_FILE: str(environment.source_url),
-            words.ENV_SEED_FILE: str(environment.seed),
-            words.ENV_SCRATCH: str(environment.scratch),
-            words.ENV_PRIVATE: str(environment.private),
-            words.ENV_TERMINATION_MESSAGE: str(environment.termination_message),
-            words.ENV_CLIENTS: str(self.bin_root),
+            order_names.ENV_POD_UID: environment.pod_uid,
+            order_names.ENV_SOURCE_URL_FILE: str(environment.source_url),
+            order_names.ENV_SEED_FILE: str(environment.seed),
+            order_names.ENV_SCRATCH: str(environment.scratch),
+            order_names.ENV_PRIVATE: str(environment.private),
+            order_names.ENV_TERMINATION_MESSAGE: str(environment.termination_message),
+            order_names.ENV_CLIENTS: str(self.bin_root),
         }
 
     def order(self, **changes: Any) -> Order:
@@ -89,8 +89,8 @@ class Bench:
             server_version_num=changes.pop("target_version_num", 180004),
             creatable_extensions=changes.pop("creatable_extensions", ["vector"]),
         )
-        given: dict[str, Any] = {"sources": LOOPBACK, "allowed_extensions": ["vector", "citext"], "jobs": 2, **changes}
-        return Order(import_uid="uid", import_name="orders", namespace="shop", target=target, **given)
+        fields: dict[str, Any] = {"sources": LOOPBACK, "allowed_extensions": ["vector", "citext"], "jobs": 2, **changes}
+        return Order(import_uid="uid", import_name="orders", namespace="shop", target=target, **fields)
 
     def preflight(self, **changes: Any) -> WorkerResult:
         return run_preflight(self.order(**changes), self.environment, Reporter(self.out))
@@ -100,12 +100,12 @@ class Bench:
         return run_import(self.order(**changes), self.environment, Reporter(self.out), clients, ClientProcesses())
 
     def lines(self, kind: str) -> list[dict[str, Any]]:
-        """What was printed: all `log` or all `progress` lines."""
+        """Returns all printed lines of a kind: `log` or `progress`."""
         return [entry[kind] for line in self.out.getvalue().splitlines() if kind in (entry := json.loads(line))]
 
     @contextmanager
     def shadow(self, login: bool = True, encoding: str = "UTF8") -> Iterator[str]:
-        """Role and database of this attempt, as the operator makes them; gone afterwards."""
+        """Creates role and database of this attempt as the operator does, and drops them at the end."""
         role, database = sql.Identifier(self.names.role), sql.Identifier(self.names.database)
         password = sql.Literal(attempt_password(self.seed, self.pod_uid))
         with self.target.connect(user="admin") as admin:
@@ -115,9 +115,11 @@ class Bench:
                 sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING {}").format(database, sql.Literal(encoding))
             )
             admin.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))
-        with self.target.connect(self.names.database, "admin") as inside:
-            inside.execute(sql.SQL("ALTER SCHEMA public OWNER TO {}").format(role))
-            inside.execute(sql.SQL("GRANT CONNECT, CREATE, TEMPORARY ON DATABASE {} TO {}").format(database, role))
+        with self.target.connect(self.names.database, "admin") as shadow_admin:
+            shadow_admin.execute(sql.SQL("ALTER SCHEMA public OWNER TO {}").format(role))
+            shadow_admin.execute(
+                sql.SQL("GRANT CONNECT, CREATE, TEMPORARY ON DATABASE {} TO {}").format(database, role)
+            )
         if login:
             self.open_gate()
         try:
@@ -134,7 +136,7 @@ class Bench:
 
 @pytest.fixture(scope="session")
 def bin_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`<major>/bin` for every major that is installed, as in the worker's image."""
+    """A folder with `<major>/bin` for every installed major, as in the worker's image."""
     root = tmp_path_factory.mktemp("clients")
     for major in INSTALLATIONS:
         (root / str(major)).symlink_to(installation(major))

@@ -1,4 +1,4 @@
-"""Tables of contents: what is restored, what is restored last, what is left and why."""
+"""The restore plan says which entries are restored, which wait for row security, and which are skipped and why."""
 
 import io
 from itertools import count
@@ -12,8 +12,8 @@ from pgimport.worker.archive.toc import Section, TocEntry
 _IDS = count(1)
 
 
-def entry(kind: str, tag: str, *needs: TocEntry, schema: str = "shop", **more: Any) -> TocEntry:
-    given: dict[str, Any] = {
+def entry(kind: str, tag: str, *dependencies: TocEntry, schema: str = "shop", **changes: Any) -> TocEntry:
+    fields: dict[str, Any] = {
         "dump_id": next(_IDS),
         "catalog": 1,
         "oid": next(_IDS),
@@ -24,7 +24,8 @@ def entry(kind: str, tag: str, *needs: TocEntry, schema: str = "shop", **more: A
         "has_rows": False,
         "file": "",
     }
-    return TocEntry(kind=kind, schema=schema, tag=tag, dependencies=tuple(one.dump_id for one in needs), **given | more)
+    dump_ids = tuple(dependency.dump_id for dependency in dependencies)
+    return TocEntry(kind=kind, schema=schema, tag=tag, dependencies=dump_ids, **fields | changes)
 
 
 PUBLIC = entry("SCHEMA", "public", schema="")
@@ -73,10 +74,10 @@ CONTENTS = [
 
 
 def titles(entries: list[TocEntry]) -> list[str]:
-    return [one.title for one in entries]
+    return [entry.title for entry in entries]
 
 
-def test_entries_are_sorted_by_when_they_are_restored() -> None:
+def test_policies_and_row_security_are_restored_last() -> None:
     plan = plan_restore(CONTENTS, Exclusions(target_roles=frozenset({"alice"})))
     assert titles(plan.main_entries) == [
         "SCHEMA shop",
@@ -92,9 +93,9 @@ def test_entries_are_sorted_by_when_they_are_restored() -> None:
     assert plan.table_oids == {ROWS.dump_id: 16390}
 
 
-def test_what_stays_is_named_with_its_reason() -> None:
+def test_skipped_entries_have_a_reason() -> None:
     plan = plan_restore(CONTENTS, Exclusions(target_roles=frozenset({"alice"})))
-    assert {one.object: one.reason for one in plan.skipped} == {
+    assert {skipped.object: skipped.reason for skipped in plan.skipped} == {
         "FUNCTION shop.native()": "only a superuser can make a function in the language c",
         "FOREIGN TABLE shop.far": "foreign data stays where it is",
         "VIEW shop.far_view": "it needs FOREIGN TABLE shop.far, which stays behind",
@@ -107,42 +108,42 @@ def test_what_stays_is_named_with_its_reason() -> None:
     assert (INDEX.catalog, INDEX.oid) in plan.skipped_keys
 
 
-def test_a_policys_roles_are_not_asked_where_they_are_not_known() -> None:
+def test_policies_are_kept_if_the_targets_roles_are_unknown() -> None:
     assert CLERKS in plan_restore(CONTENTS, Exclusions()).row_security_entries
 
 
-def test_an_object_that_the_catalogs_name_stays_with_what_needs_it() -> None:
+def test_an_excluded_object_is_skipped_with_its_dependents() -> None:
     plan = plan_restore([SHOP, ORDERS, ROWS, OWN], Exclusions(objects={(1259, 16390): "it reads schema auth"}))
     assert titles(plan.main_entries) == ["SCHEMA shop"]
-    assert [(one.object, one.reason) for one in plan.skipped] == [
+    assert [(skipped.object, skipped.reason) for skipped in plan.skipped] == [
         ("TABLE shop.orders", "it reads schema auth"),
         ("POLICY shop.orders own", "it needs TABLE shop.orders, which stays behind"),
     ]
 
 
-def test_what_the_judge_refuses_by_name_stays_with_what_needs_it() -> None:
-    left = Exclusions(find_reason=lambda one: "spec.filter excludes it" if one.tag == "citext" else None)
+def test_an_entry_excluded_by_a_rule_is_skipped_with_its_dependents() -> None:
+    exclusions = Exclusions(find_reason=lambda entry: "spec.filter excludes it" if entry.tag == "citext" else None)
     box = entry("TABLE", "box", SHOP, CITEXT)
-    plan = plan_restore([CITEXT, SHOP, box], left)
-    assert [(one.object, one.reason) for one in plan.skipped] == [
+    plan = plan_restore([CITEXT, SHOP, box], exclusions)
+    assert [(skipped.object, skipped.reason) for skipped in plan.skipped] == [
         ("EXTENSION citext", "spec.filter excludes it"),
         ("TABLE shop.box", "it needs EXTENSION citext, which stays behind"),
     ]
 
 
-def test_a_schema_that_is_there_is_not_made_again_and_nothing_is_left_for_it() -> None:
+def test_an_existing_schema_is_not_created_and_its_objects_are_kept() -> None:
     table = entry("TABLE", "t", PUBLIC, schema="public")
     plan = plan_restore([PUBLIC, SHOP, table], Exclusions(present_schemas=frozenset({"public", "shop"})))
     assert (plan.main_entries, plan.skipped) == ([table], [])
 
 
-def test_a_list_holds_the_numbers() -> None:
+def test_a_use_list_holds_the_dump_ids() -> None:
     lines = io.StringIO(format_use_list([ORDERS, ROWS])).readlines()
     assert lines == [f"{ORDERS.dump_id};\n", f"{ROWS.dump_id};\n"]
 
 
 @pytest.mark.parametrize("kind", ["TABLE ATTACH", "SEQUENCE OWNED BY"])
-def test_what_ties_a_kept_object_to_a_left_one_stays_without_a_word(kind: str) -> None:
+def test_a_link_between_a_kept_and_a_skipped_object_is_dropped_silently(kind: str) -> None:
     kept = entry("TABLE", "kept", SHOP)
     plan = plan_restore([SHOP, FAR, kept, entry(kind, "kept", kept, FAR, catalog=0)], Exclusions())
     assert (titles(plan.main_entries), len(plan.skipped)) == (["SCHEMA shop", "TABLE shop.kept"], 1)

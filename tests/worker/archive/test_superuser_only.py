@@ -1,11 +1,11 @@
-"""Definitions as pg_dump writes them: what an ordinary role can make of them."""
+"""Definitions of pg_dump are recognised if only a superuser can create the object."""
 
 import pytest
 
 from pgimport.worker.archive.sql_tokens import parse_tokens
 from pgimport.worker.archive.superuser_only import find_policy_roles, find_superuser_reason
 
-MAKEABLE = [
+CREATABLE = [
     ("FUNCTION", "CREATE FUNCTION s.f() RETURNS int LANGUAGE sql AS $$SELECT 1 -- LANGUAGE c\n$$;"),
     ("FUNCTION", "CREATE FUNCTION s.\"language c\"() RETURNS int LANGUAGE plpgsql AS 'BEGIN LEAKPROOF END';"),
     ("FUNCTION", "CREATE FUNCTION s.f() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT 1 AS leakproof;END;"),
@@ -22,7 +22,7 @@ MAKEABLE = [
     ("AGGREGATE", "CREATE AGGREGATE s.total(integer) ( SFUNC = int4pl, STYPE = integer);"),
     ("TABLE", "CREATE TABLE s.c ( \"language c\" text DEFAULT 'LANGUAGE c'::text);"),
 ]
-UNMAKEABLE = [
+SUPERUSER_ONLY = [
     ("FUNCTION", "CREATE FUNCTION s.f(integer) RETURNS int LANGUAGE c STRICT AS '$libdir/x', 'f';", "language c"),
     ("FUNCTION", "CREATE FUNCTION s.f() RETURNS int LANGUAGE internal AS 'int4pl';", "language internal"),
     ("FUNCTION", "CREATE FUNCTION s.f() RETURNS text LANGUAGE plpython3u AS $$return 1$$;", "language plpython3u"),
@@ -40,14 +40,14 @@ UNMAKEABLE = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "definition"), MAKEABLE)
-def test_can_be_made(kind: str, definition: str) -> None:
+@pytest.mark.parametrize(("kind", "definition"), CREATABLE)
+def test_an_ordinary_role_can_create_it(kind: str, definition: str) -> None:
     assert find_superuser_reason(kind, definition) is None
 
 
-@pytest.mark.parametrize(("kind", "definition", "why"), UNMAKEABLE)
-def test_cannot_be_made(kind: str, definition: str, why: str) -> None:
-    assert why in (find_superuser_reason(kind, definition) or "")
+@pytest.mark.parametrize(("kind", "definition", "reason"), SUPERUSER_ONLY)
+def test_only_a_superuser_can_create_it(kind: str, definition: str, reason: str) -> None:
+    assert reason in (find_superuser_reason(kind, definition) or "")
 
 
 @pytest.mark.parametrize(
@@ -61,11 +61,11 @@ def test_cannot_be_made(kind: str, definition: str, why: str) -> None:
         ('CREATE POLICY "to x" ON s.t FOR INSERT TO clerk WITH CHECK (true);', ["clerk"]),
     ],
 )
-def test_roles_of_a_policy(definition: str, roles: list[str]) -> None:
+def test_the_roles_of_a_policy_are_found(definition: str, roles: list[str]) -> None:
     assert find_policy_roles(definition) == roles
 
 
-def test_words_are_those_outside_of_texts_and_comments() -> None:
+def test_tokens_do_not_include_comments_and_contents_of_quoted_texts() -> None:
     assert parse_tokens(r"E'it\'s -- ' b 'c:\\' d") == ["''", "b", "''", "d"]
     text = "a 'it''s' \"B\"\"c\" $x$ no $$ no $x$ -- no\n/* no */ D;"
     assert parse_tokens(text) == ["a", "''", 'B"c', "''", "d", ";"]

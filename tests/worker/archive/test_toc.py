@@ -1,4 +1,4 @@
-"""Tables of contents of real archives, and of archives that are none."""
+"""Tables of contents of archives from pg_dump are read, and damaged ones are refused."""
 
 import io
 import subprocess
@@ -26,28 +26,28 @@ FORMATS = ("custom", "tar", "directory")
 def archives(
     postgres16: PostgresServer, postgres18: PostgresServer, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[tuple[int, str], tuple[bytes, str]]:
-    """(major, format) → the bytes with the table of contents, and what pg_restore lists."""
-    found = {}
+    """Returns (major, format) → bytes that begin with the table of contents, and the output of pg_restore --list."""
+    archives = {}
     folder = tmp_path_factory.mktemp("archives")
     for server in (postgres16, postgres18):
         with server.database("contents") as name:
             server.execute(SCHEMA, name)
-            for form in FORMATS:
-                path = folder / f"{server.major}-{form}"
+            for dump_format in FORMATS:
+                path = folder / f"{server.major}-{dump_format}"
                 subprocess.run(
-                    [server.bin / "pg_dump", f"--format={form}", f"--file={path}", server.url(name)], check=True
+                    [server.bin / "pg_dump", f"--format={dump_format}", f"--file={path}", server.url(name)], check=True
                 )
                 listed = subprocess.run(
                     [server.bin / "pg_restore", "--list", path], check=True, capture_output=True, text=True
                 ).stdout
-                found[server.major, form] = (_contents(path, form), listed)
-    return found
+                archives[server.major, dump_format] = (_contents(path, dump_format), listed)
+    return archives
 
 
-def _contents(path: Path, form: str) -> bytes:
-    if form == "directory":
+def _contents(path: Path, dump_format: str) -> bytes:
+    if dump_format == "directory":
         return (path / "toc.dat").read_bytes()
-    return path.read_bytes()[0 if form == "custom" else 512 :]
+    return path.read_bytes()[0 if dump_format == "custom" else 512 :]
 
 
 def _parse(content: bytes) -> tuple[ArchiveHeader, list[TocEntry]]:
@@ -55,27 +55,29 @@ def _parse(content: bytes) -> tuple[ArchiveHeader, list[TocEntry]]:
     return header, list(entries)
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("dump_format", FORMATS)
 @pytest.mark.parametrize("major", [16, 18])
-def test_says_what_pg_restore_lists(archives: dict[tuple[int, str], tuple[bytes, str]], major: int, form: str) -> None:
-    content, listed = archives[major, form]
+def test_the_entries_are_those_that_pg_restore_lists(
+    archives: dict[tuple[int, str], tuple[bytes, str]], major: int, dump_format: str
+) -> None:
+    content, listed = archives[major, dump_format]
     header, entries = _parse(content)
-    shown = {
-        f"{one.dump_id}; {one.catalog} {one.oid} {one.kind} {one.schema or '-'} {one.tag} {one.owner}"
-        for one in entries
+    formatted = {
+        f"{entry.dump_id}; {entry.catalog} {entry.oid} {entry.kind} {entry.schema or '-'} {entry.tag} {entry.owner}"
+        for entry in entries
     }
     lines = {line for line in listed.splitlines() if line and not line.startswith(";")}
-    assert lines <= shown
-    assert {text.split(" ")[3] for text in shown - lines} <= {"DATABASE", "ENCODING", "STDSTRINGS", "SEARCHPATH"}
-    assert header.custom is (form == "custom")
+    assert lines <= formatted
+    assert {text.split(" ")[3] for text in formatted - lines} <= {"DATABASE", "ENCODING", "STDSTRINGS", "SEARCHPATH"}
+    assert header.custom is (dump_format == "custom")
     assert header.server_major == major
     assert (header.dbname, header.entries) == ("contents", len(entries))
-    assert header.compression is (Compression.NONE if form == "tar" else Compression.GZIP)
+    assert header.compression is (Compression.NONE if dump_format == "tar" else Compression.GZIP)
 
 
-def test_keeps_names_and_dependencies_apart(archives: dict[tuple[int, str], tuple[bytes, str]]) -> None:
+def test_names_and_dependencies_are_read(archives: dict[tuple[int, str], tuple[bytes, str]]) -> None:
     _, entries = _parse(archives[18, "directory"][0])
-    by_title = {one.title: one for one in entries}
+    by_title = {entry.title: entry for entry in entries}
     table, rows = by_title["TABLE odd; 1 2 TABLE.TABLE DATA"], by_title["TABLE DATA odd; 1 2 TABLE.TABLE DATA"]
     assert (rows.section, rows.has_rows, rows.file) == (Section.DATA, True, f"{rows.dump_id}.dat")
     assert rows.copy_statement.startswith('COPY "odd; 1 2 TABLE"."TABLE DATA" (id) FROM stdin')
@@ -99,13 +101,13 @@ def test_keeps_names_and_dependencies_apart(archives: dict[tuple[int, str], tupl
         ),
     ],
 )
-def test_refuses(content: bytes, reason: Reason) -> None:
+def test_a_damaged_or_unknown_header_is_refused(content: bytes, reason: Reason) -> None:
     with pytest.raises(ImportStopped) as stopped:
         _parse(content)
     assert stopped.value.failure.reason is reason
 
 
-def test_refuses_every_cut(archives: dict[tuple[int, str], tuple[bytes, str]]) -> None:
+def test_an_archive_truncated_anywhere_is_refused(archives: dict[tuple[int, str], tuple[bytes, str]]) -> None:
     content, _ = archives[16, "directory"]
     for length in range(len(content)):
         with pytest.raises(ImportStopped):

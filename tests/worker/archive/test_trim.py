@@ -1,4 +1,4 @@
-"""Tables as pg_dump writes them: which parts of a definition can be taken out, and what is left of it."""
+"""Defaults and checks are removed from the definition of a table, and the rest stays valid."""
 
 import pytest
 
@@ -18,7 +18,7 @@ PARTITION BY LIST ("id");
 """
 
 
-def test_parts_are_found() -> None:
+def test_defaults_and_checks_are_found() -> None:
     assert [(part.kind, part.name) for part in trim_table(TABLE, lambda _: True)[1]] == [
         (DEFAULT, "id"),
         (DEFAULT, "owner, x"),
@@ -28,18 +28,18 @@ def test_parts_are_found() -> None:
     ]
 
 
-def test_what_is_left_is_a_table() -> None:
-    definition, taken = trim_table(TABLE, lambda part: mentions_name(part.tokens, {("auth", "s"), ("auth", "uid")}))
-    assert [part.name for part in taken] == ["id", "owner, x"]
+def test_the_trimmed_definition_is_valid() -> None:
+    definition, removed = trim_table(TABLE, lambda part: mentions_name(part.tokens, {("auth", "s"), ("auth", "uid")}))
+    assert [part.name for part in removed] == ["id", "owner, x"]
     assert '"id" integer NOT NULL,' in definition
     assert '"owner, x" integer CONSTRAINT "given" NOT NULL,' in definition
-    definition, taken = trim_table(TABLE, lambda part: part.kind == CHECK)
-    assert [part.name for part in taken] == ["kk", "positive"]
+    definition, removed = trim_table(TABLE, lambda part: part.kind == CHECK)
+    assert [part.name for part in removed] == ["kk", "positive"]
     assert definition.endswith('("auth"."im"(1)) STORED\n)\nPARTITION BY LIST ("id");\n')
 
 
 @pytest.mark.parametrize(
-    ("given", "unwanted", "left"),
+    ("definition", "names", "trimmed"),
     [
         pytest.param(
             "CREATE TABLE a.b (\n    CONSTRAINT x CHECK (true),\n    CONSTRAINT y CHECK (true)\n);",
@@ -68,8 +68,8 @@ def test_what_is_left_is_a_table() -> None:
         pytest.param("CREATE TABLE a.b (\n);", {"x"}, "CREATE TABLE a.b (\n);", id="none"),
     ],
 )
-def test_commas_stay_right(given: str, unwanted: set[str], left: str) -> None:
-    assert trim_table(given, lambda part: part.name in unwanted)[0] == left
+def test_commas_stay_correct(definition: str, names: set[str], trimmed: str) -> None:
+    assert trim_table(definition, lambda part: part.name in names)[0] == trimmed
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The user's SQL after the verification: what it changes, what it must not miss, how it fails."""
+"""The user's SQL of spec.postImport: what it changes, which rows it sees, and how it fails."""
 
 from collections.abc import Iterator
 
@@ -34,20 +34,20 @@ def run(bench: Bench, text: str) -> WorkerResult:
     return bench.run()
 
 
-def test_T38_T39_masks_before_anybody_sees_it(people: Bench) -> None:
+def test_T38_T39_data_is_masked_before_the_swap(people: Bench) -> None:
     with people.shadow() as shadow:
         result = run(people, "UPDATE people SET email = 'masked';\nDELETE FROM people WHERE tenant = 3;\n-- done\n")
         assert result.ok, result.failure
-        found = people.target.query("SELECT count(*), count(DISTINCT email), min(email) FROM people", shadow)
-        assert found == [(90, 1, "masked")]
-        # What was masked does not live on in what was made of it.
+        masked = people.target.query("SELECT count(*), count(DISTINCT email), min(email) FROM people", shadow)
+        assert masked == [(90, 1, "masked")]
+        # Materialised views are refreshed, so they do not keep the original values.
         assert people.target.query("SELECT count(*), max(email) FROM addresses", shadow) == [(90, "masked")]
     assert result.verification is not None
     assert result.verification.verified
-    assert result.verification.rows == 102  # what was verified is the copy
+    assert result.verification.rows == 102  # rows are counted before the SQL runs
 
 
-def test_what_it_removes_is_told(people: Bench) -> None:
+def test_removed_objects_are_reported(people: Bench) -> None:
     with people.shadow():
         result = run(
             people, "DROP TABLE guarded; CREATE TABLE more (); ALTER TABLE people DROP CONSTRAINT people_pkey;"
@@ -60,7 +60,7 @@ def test_what_it_removes_is_told(people: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "messages"),
     [
         pytest.param(
             "UPDATE people SET email = 'x';\nUPDATE nothing SET a = 1;",
@@ -73,12 +73,12 @@ def test_what_it_removes_is_told(people: Bench) -> None:
         pytest.param("ALTER ROLE postgres NOSUPERUSER", ["permission denied"], id="another role"),
     ],
 )
-def test_a_failure_fails_the_import(people: Bench, text: str, words: list[str]) -> None:
+def test_a_failing_statement_fails_the_import(people: Bench, text: str, messages: list[str]) -> None:
     with people.shadow() as shadow:
         result = run(people, text)
-        untouched = people.target.query("SELECT count(*) FROM people WHERE email LIKE '%@%'", shadow)
+        unmasked = people.target.query("SELECT count(*) FROM people WHERE email LIKE '%@%'", shadow)
     assert result.failure is not None
     assert result.failure.reason is Reason.POST_IMPORT_FAILED
-    for word in words:
-        assert word in result.failure.message
-    assert untouched == [(100,)]
+    for message in messages:
+        assert message in result.failure.message
+    assert unmasked == [(100,)]

@@ -1,4 +1,4 @@
-"""Lines that parallel children of pg_dump and pg_restore write into one stderr, in pieces."""
+"""Parallel children of pg_dump and pg_restore write pieces of lines into one stderr; the lines are put together."""
 
 import pytest
 from hypothesis import given
@@ -48,7 +48,7 @@ def assemble(text: str) -> list[str]:
                 "Command was: ALTER",
                 "pg_restore: finished item 1 A b",
             ],
-            id="a name between level and text, and the text goes on",
+            id="a program name between level and text, and the text goes on",
         ),
         pytest.param(
             "pg_restore: error: x\n   ^\nHINT:  y\n",
@@ -57,7 +57,7 @@ def assemble(text: str) -> list[str]:
         ),
     ],
 )
-def test_each_text_gets_the_head_of_its_own_process(text: str, lines: list[str]) -> None:
+def test_each_message_gets_its_own_prefix(text: str, lines: list[str]) -> None:
     assert assemble(text) == lines
 
 
@@ -66,11 +66,11 @@ def test_each_text_gets_the_head_of_its_own_process(text: str, lines: list[str])
     st.lists(st.sampled_from([FINISHED, SKIPPING, CREATING]), max_size=4),
     st.lists(st.integers(0, 2), min_size=60, max_size=60),
 )
-def test_no_line_of_another_process_is_taken_for_the_first_error(
-    left: list[tuple[str, ...]], right: list[tuple[str, ...]], order: list[int]
+def test_a_line_of_another_process_is_not_taken_for_the_first_error(
+    first: list[tuple[str, ...]], second: list[tuple[str, ...]], order: list[int]
 ) -> None:
     """The failing process's error is found however the pieces of three processes are mixed."""
-    pieces = [[piece for message in messages for piece in message] for messages in ([ERROR], left, right)]
+    pieces = [[piece for message in messages for piece in message] for messages in ([ERROR], first, second)]
     written = ""
     for choice in order:
         if pieces[choice]:

@@ -1,4 +1,4 @@
-"""Which client serves: what is installed, in which minors, comes in; a path with a note, or a refusal, goes out."""
+"""The client programs are chosen by their major and minor version, or none is good enough."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,11 +11,11 @@ from pgimport.model.reasons import Reason
 from pgimport.worker.postgres.clients import ClientPrograms
 from pgimport.worker.postgres.errors import ImportStopped
 
-GOOD = {15: 19, 16: 15, 17: 11, 18: 6}
+SECURE_MINORS = {15: 19, 16: 15, 17: 11, 18: 6}
 
 
 def install(root: Path, minors: Mapping[int, int]) -> ClientPrograms:
-    """Clients that know nothing but their version."""
+    """Installs scripts that only print a version."""
     for major, minor in minors.items():
         folder = root / str(major) / "bin"
         folder.mkdir(parents=True)
@@ -28,15 +28,22 @@ def install(root: Path, minors: Mapping[int, int]) -> ClientPrograms:
 @pytest.mark.parametrize(
     ("minors", "source", "target", "chosen", "note"),
     [
-        pytest.param(GOOD, 15, 17, 15, None, id="of the source's own major, the oldest"),
-        pytest.param(GOOD, 17, 18, 17, None, id="of the source's own major"),
-        pytest.param(GOOD, 18, 18, 18, None, id="of the source's own major, the newest"),
+        pytest.param(SECURE_MINORS, 15, 17, 15, None, id="the source's major, the oldest"),
+        pytest.param(SECURE_MINORS, 17, 18, 17, None, id="the source's major"),
+        pytest.param(SECURE_MINORS, 18, 18, 18, None, id="the source's major, the newest"),
         pytest.param({17: 11}, 15, 17, 17, "no pg_dump 15 is installed", id="the next newer one"),
-        pytest.param({**GOOD, 15: 18}, 15, 17, 16, "pg_dump 15.18 lacks security fixes", id="its own has holes"),
-        pytest.param({15: 18, 16: 14, 17: 11}, 15, 17, 17, "pg_dump 16.14 lacks", id="the next one has holes too"),
+        pytest.param(
+            {**SECURE_MINORS, 15: 18},
+            15,
+            17,
+            16,
+            "pg_dump 15.18 lacks security fixes",
+            id="the one of its major is outdated",
+        ),
+        pytest.param({15: 18, 16: 14, 17: 11}, 15, 17, 17, "pg_dump 16.14 lacks", id="the next one is outdated too"),
     ],
 )
-def test_T12_pg_dump_is_of_the_sources_major(
+def test_T12_pg_dump_has_the_sources_major_if_possible(
     tmp_path: Path, minors: dict[int, int], source: int, target: int, chosen: int, note: str | None
 ) -> None:
     dump = install(tmp_path, minors).find_dump(source, target)
@@ -50,27 +57,27 @@ def test_T12_pg_dump_is_of_the_sources_major(
 
 
 @pytest.mark.parametrize(
-    ("minors", "source", "target", "words"),
+    ("minors", "source", "target", "message"),
     [
-        pytest.param({18: 6}, 15, 17, "no pg_dump 17 is installed", id="none but a newer one than the target"),
-        pytest.param({15: 19}, 17, 17, "no pg_dump 17 is installed", id="none but an older one than the source"),
-        pytest.param({15: 18, 16: 14}, 15, 16, "at least 16.15 is needed", id="all have holes"),
+        pytest.param({18: 6}, 15, 17, "no pg_dump 17 is installed", id="only one that is newer than the target"),
+        pytest.param({15: 19}, 17, 17, "no pg_dump 17 is installed", id="only one that is older than the source"),
+        pytest.param({15: 18, 16: 14}, 15, 16, "at least 16.15 is needed", id="all are outdated"),
     ],
 )
-def test_T12_without_a_fitting_pg_dump_nothing_begins(
-    tmp_path: Path, minors: dict[int, int], source: int, target: int, words: str
+def test_T12_an_import_without_a_suitable_pg_dump_is_refused(
+    tmp_path: Path, minors: dict[int, int], source: int, target: int, message: str
 ) -> None:
     with pytest.raises(ImportStopped) as caught:
         install(tmp_path, minors).find_dump(source, target)
     assert caught.value.failure.reason is Reason.CLIENT_TOO_OLD
-    assert words in caught.value.failure.message
+    assert message in caught.value.failure.message
 
 
-def test_T12_the_report_tells_of_a_newer_pg_dump(bench: Bench, postgres16: PostgresServer, tmp_path: Path) -> None:
-    only = tmp_path / "newest"
-    only.mkdir()
-    (only / "18").symlink_to(bench.bin_root / "18")
-    bench.bin_root = only
+def test_T12_the_result_notes_a_newer_pg_dump(bench: Bench, postgres16: PostgresServer, tmp_path: Path) -> None:
+    newest = tmp_path / "newest"
+    newest.mkdir()
+    (newest / "18").symlink_to(bench.bin_root / "18")
+    bench.bin_root = newest
     with postgres16.database("newer_client") as name:
         postgres16.execute("CREATE TABLE sold (id int); INSERT INTO sold VALUES (1)", name)
         bench.source_url = postgres16.url(name)

@@ -1,4 +1,4 @@
-"""What PostgreSQL and its clients say, and the reason it means."""
+"""Error messages of PostgreSQL and its clients are translated into reasons."""
 
 import psycopg
 import pytest
@@ -13,11 +13,11 @@ from pgimport.worker.postgres.errors import (
     translate_target_error,
 )
 
-AT = 'connection failed: connection to server at "1.2.3.4", port 5432 failed: '
+CONNECT_PREFIX = 'connection failed: connection to server at "1.2.3.4", port 5432 failed: '
 
 
 @pytest.mark.parametrize(
-    ("said", "reason"),
+    ("message", "reason"),
     [
         ('FATAL:  password authentication failed for user "x"', Reason.SOURCE_AUTH_FAILED),
         ("fe_sendauth: no password supplied", Reason.SOURCE_AUTH_FAILED),
@@ -43,38 +43,38 @@ AT = 'connection failed: connection to server at "1.2.3.4", port 5432 failed: '
         ("server closed the connection unexpectedly", Reason.SOURCE_UNREACHABLE),
     ],
 )
-def test_a_refused_connection_has_a_reason(said: str, reason: Reason) -> None:
-    failure = translate_connect_error(psycopg.OperationalError(AT + said), "h:5432/d")
+def test_a_refused_connection_has_a_reason(message: str, reason: Reason) -> None:
+    failure = translate_connect_error(psycopg.OperationalError(CONNECT_PREFIX + message), "h:5432/d")
     assert failure.reason is reason
-    assert failure.message == f"the source h:5432/d: {said.removeprefix('FATAL:  ')}"
+    assert failure.message == f"the source h:5432/d: {message.removeprefix('FATAL:  ')}"
 
 
-def test_a_failed_statement_is_told_with_its_sqlstate() -> None:
+def test_a_failed_statement_is_reported_with_its_sqlstate() -> None:
     denied = psycopg.errors.InsufficientPrivilege("permission denied for table t")
     assert translate_source_error(denied, "x was read").reason is Reason.SOURCE_PERMISSION_DENIED
     assert translate_source_error(denied, "x was read").message == (
         "the source failed while x was read: permission denied for table t (SQLSTATE 42501)"
     )
     assert translate_target_error(denied, "x").reason is Reason.RESTORE_FAILED
-    forgotten = psycopg.errors.UndefinedObject('snapshot "0000000E-00000006-1" does not exist')
-    assert translate_source_error(forgotten, "x was read").reason is Reason.SOURCE_UNREACHABLE
-    gone = psycopg.errors.AdminShutdown("terminating connection")
-    assert translate_source_error(gone, "x").reason is Reason.SOURCE_UNREACHABLE
-    assert translate_target_error(gone, "x").reason is Reason.TARGET_LOST
-    full = psycopg.errors.DiskFull("could not extend file")
-    assert translate_target_error(full, "x").reason is Reason.TARGET_FULL
+    lost_snapshot = psycopg.errors.UndefinedObject('snapshot "0000000E-00000006-1" does not exist')
+    assert translate_source_error(lost_snapshot, "x was read").reason is Reason.SOURCE_UNREACHABLE
+    shutdown = psycopg.errors.AdminShutdown("terminating connection")
+    assert translate_source_error(shutdown, "x").reason is Reason.SOURCE_UNREACHABLE
+    assert translate_target_error(shutdown, "x").reason is Reason.TARGET_LOST
+    disk_full = psycopg.errors.DiskFull("could not extend file")
+    assert translate_target_error(disk_full, "x").reason is Reason.TARGET_FULL
     assert translate_target_error(psycopg.OperationalError("the connection is lost"), "x").reason is Reason.TARGET_LOST
 
 
-def client_tail(program: str, *lines: str) -> ClientErrorParser:
-    words = ClientErrorParser()
+def parse_client_lines(program: str, *lines: str) -> ClientErrorParser:
+    errors = ClientErrorParser()
     for line in lines:
-        words.read_line(line)
-    return words
+        errors.read_line(line)
+    return errors
 
 
-def test_the_first_error_is_told_with_its_object_and_command() -> None:
-    words = client_tail(
+def test_the_first_error_is_reported_with_its_object_and_command() -> None:
+    errors = parse_client_lines(
         "pg_restore",
         'pg_restore: creating VIEW "public.v"',
         "pg_restore: while PROCESSING TOC:",
@@ -88,11 +88,11 @@ def test_the_first_error_is_told_with_its_object_and_command() -> None:
         "pg_restore: from TOC entry 220; 1259 16416 VIEW w postgres",
         "pg_restore: error: a worker process died unexpectedly",
     )
-    assert words.error == (
+    assert errors.error == (
         "VIEW v: ERROR: function f() does not exist; LINE 2: SELECT f(); HINT: No function matches;"
         ' command was: CREATE VIEW "public"."v" AS'
     )
-    assert translate_restore_exit(1, words).reason is Reason.RESTORE_FAILED
+    assert translate_restore_exit(1, errors).reason is Reason.RESTORE_FAILED
 
 
 @pytest.mark.parametrize(
@@ -119,8 +119,8 @@ def test_the_first_error_is_told_with_its_object_and_command() -> None:
         (1, "", Reason.DUMP_FAILED),
     ],
 )
-def test_an_end_of_pg_dump_has_a_reason(code: int, line: str, reason: Reason) -> None:
-    assert translate_dump_exit(code, client_tail("pg_dump", line)).reason is reason
+def test_a_failure_of_pg_dump_has_a_reason(code: int, line: str, reason: Reason) -> None:
+    assert translate_dump_exit(code, parse_client_lines("pg_dump", line)).reason is reason
 
 
 @pytest.mark.parametrize(
@@ -136,5 +136,5 @@ def test_an_end_of_pg_dump_has_a_reason(code: int, line: str, reason: Reason) ->
         (1, 'pg_restore: error: COPY failed for table "t": ERROR:  invalid byte sequence', Reason.RESTORE_FAILED),
     ],
 )
-def test_an_end_of_pg_restore_has_a_reason(code: int, line: str, reason: Reason) -> None:
-    assert translate_restore_exit(code, client_tail("pg_restore", line)).reason is reason
+def test_a_failure_of_pg_restore_has_a_reason(code: int, line: str, reason: Reason) -> None:
+    assert translate_restore_exit(code, parse_client_lines("pg_restore", line)).reason is reason

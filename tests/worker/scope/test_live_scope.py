@@ -1,4 +1,4 @@
-"""Parts of a source: a provider's own schemas and what a filter leaves, with everything that depends on them."""
+"""A provider's schemas and filtered objects are skipped, together with all objects that depend on them."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -51,8 +51,8 @@ ALTER ROLE app_reader BYPASSRLS;
 
 
 @pytest.fixture
-def parts(bench: Bench, postgres16: PostgresServer) -> Iterator[Bench]:
-    """As a user who may not read the provider's schemas."""
+def partial_bench(bench: Bench, postgres16: PostgresServer) -> Iterator[Bench]:
+    """A bench whose source user may not read the provider's schemas."""
     with postgres16.database("parts") as name:
         postgres16.execute(SOURCE, name)
         bench.source_url = postgres16.url(name, "app_reader", "reader")
@@ -60,14 +60,14 @@ def parts(bench: Bench, postgres16: PostgresServer) -> Iterator[Bench]:
     postgres16.execute("DROP ROLE app_reader")
 
 
-def notes(result: WorkerResult) -> str:
+def read_notes(result: WorkerResult) -> str:
     assert result.ok, result.failure
     assert result.verification is not None
     assert result.verification.verified
     return "\n".join(result.verification.notes)
 
 
-def tables(bench: Bench, shadow: str) -> list[str]:
+def list_tables(bench: Bench, shadow: str) -> list[str]:
     rows = bench.target.query(
         "SELECT schemaname || '.' || tablename FROM pg_tables"
         " WHERE schemaname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1",
@@ -76,66 +76,77 @@ def tables(bench: Bench, shadow: str) -> list[str]:
     return [row[0] for row in rows]
 
 
-def a_filter(**given: Any) -> Filter:
-    return Filter.model_validate(given)
+def make_filter(**fields: Any) -> Filter:
+    return Filter.model_validate(fields)
 
 
-def test_T5_a_providers_schemas_stay_and_what_needs_them_is_named(parts: Bench) -> None:
-    looked = parts.preflight(provider=Provider.SUPABASE)
-    assert looked.ok, looked.failure
-    with parts.shadow() as shadow:
-        found = notes(parts.run(provider=Provider.SUPABASE))
-        assert tables(parts, shadow) == ["audit.log", "public.noted", "public.notes", "public.sessions", "public.todos"]
-        assert parts.target.query("SELECT count(*) FROM todos", shadow) == [(10,)]
-        policies = parts.target.query("SELECT polname FROM pg_policy", shadow)
+def test_T5_a_providers_schemas_and_objects_that_need_them_are_skipped_and_reported(partial_bench: Bench) -> None:
+    preflight = partial_bench.preflight(provider=Provider.SUPABASE)
+    assert preflight.ok, preflight.failure
+    with partial_bench.shadow() as shadow:
+        notes = read_notes(partial_bench.run(provider=Provider.SUPABASE))
+        assert list_tables(partial_bench, shadow) == [
+            "audit.log",
+            "public.noted",
+            "public.notes",
+            "public.sessions",
+            "public.todos",
+        ]
+        assert partial_bench.target.query("SELECT count(*) FROM todos", shadow) == [(10,)]
+        policies = partial_bench.target.query("SELECT polname FROM pg_policy", shadow)
     assert policies == [("every",)]
-    for left in ("FK CONSTRAINT public.todos todos_owner_fkey", "VIEW public.owners", "POLICY public.todos mine"):
-        assert f"left behind: {left}: it needs SCHEMA auth, which stays behind" in found
-    assert "public.plain" not in found
+    for skipped in ("FK CONSTRAINT public.todos todos_owner_fkey", "VIEW public.owners", "POLICY public.todos mine"):
+        assert f"left behind: {skipped}: it needs SCHEMA auth, which stays behind" in notes
+    assert "public.plain" not in notes
 
 
-def test_T5_a_default_that_needs_a_providers_schema_stays_and_its_table_comes(parts: Bench) -> None:
-    with parts.shadow() as shadow:
-        found = notes(parts.run(provider=Provider.SUPABASE))
-        assert parts.target.query("SELECT id, owner, note FROM notes ORDER BY id", shadow) == [(1, 1, "a"), (2, 1, "b")]
-        columns = parts.target.query(
+def test_T5_a_table_is_copied_without_a_default_that_needs_a_providers_schema(partial_bench: Bench) -> None:
+    with partial_bench.shadow() as shadow:
+        notes = read_notes(partial_bench.run(provider=Provider.SUPABASE))
+        assert partial_bench.target.query("SELECT id, owner, note FROM notes ORDER BY id", shadow) == [
+            (1, 1, "a"),
+            (2, 1, "b"),
+        ]
+        columns = partial_bench.target.query(
             "SELECT attname, attnotnull, atthasdef FROM pg_attribute WHERE attrelid = 'notes'::regclass AND attnum > 0"
             " ORDER BY attnum",
             shadow,
         )
-        checks = parts.target.query(
+        checks = partial_bench.target.query(
             "SELECT conname FROM pg_constraint WHERE conrelid = 'notes'::regclass AND contype = 'c'", shadow
         )
     assert columns == [("id", True, False), ("owner", True, False), ("note", False, True)]
     assert checks == [("positive",)]
-    for left in (
+    for skipped in (
         "DEFAULT public.notes id",
         "DEFAULT public.notes owner",
         "CHECK CONSTRAINT public.notes is ok",
         "TABLE public.computed",
         "RULE public.notes away",
     ):
-        assert f"left behind: {left}: it needs SCHEMA auth, which stays behind" in found
+        assert f"left behind: {skipped}: it needs SCHEMA auth, which stays behind" in notes
 
 
-def test_T5_without_the_provider_the_grant_is_named(parts: Bench) -> None:
-    looked = parts.preflight(provider=Provider.NONE)
-    assert looked.failure is not None
-    assert looked.failure.reason is Reason.SOURCE_PERMISSION_DENIED
-    assert '"auth"' in looked.failure.message
+def test_T5_without_the_provider_the_unreadable_schema_is_reported(partial_bench: Bench) -> None:
+    preflight = partial_bench.preflight(provider=Provider.NONE)
+    assert preflight.failure is not None
+    assert preflight.failure.reason is Reason.SOURCE_PERMISSION_DENIED
+    assert '"auth"' in preflight.failure.message
 
 
-def test_T24_T39_tables_without_their_rows(parts: Bench) -> None:
-    with parts.shadow() as shadow:
-        found = notes(parts.run(provider=Provider.SUPABASE, filter=a_filter(excludeTableData=["sess*", "audit.*"])))
-        assert parts.target.query(
+def test_T24_T39_tables_are_copied_without_their_rows(partial_bench: Bench) -> None:
+    with partial_bench.shadow() as shadow:
+        notes = read_notes(
+            partial_bench.run(provider=Provider.SUPABASE, filter=make_filter(excludeTableData=["sess*", "audit.*"]))
+        )
+        assert partial_bench.target.query(
             "SELECT (SELECT count(*) FROM sessions), (SELECT count(*) FROM audit.log)", shadow
         ) == [(0, 0)]
-    assert "without its rows, as spec.filter says: public.sessions" in found
+    assert "without its rows, as spec.filter says: public.sessions" in notes
 
 
 @pytest.mark.parametrize(
-    ("given", "expected", "named"),
+    ("fields", "expected_tables", "note"),
     [
         pytest.param(
             {"excludeTables": ["sessions"]},
@@ -153,26 +164,28 @@ def test_T24_T39_tables_without_their_rows(parts: Bench) -> None:
             {"excludeSchemas": ["a*t"]},
             ["public.noted", "public.notes", "public.sessions", "public.todos"],
             "",
-            id="not a schema",
+            id="all but a schema",
         ),
     ],
 )
-def test_a_filter(parts: Bench, given: dict[str, Any], expected: list[str], named: str) -> None:
-    with parts.shadow() as shadow:
-        found = notes(parts.run(provider=Provider.SUPABASE, filter=a_filter(**given)))
-        assert tables(parts, shadow) == expected
-    assert named in found
+def test_a_filter_chooses_tables(
+    partial_bench: Bench, fields: dict[str, Any], expected_tables: list[str], note: str
+) -> None:
+    with partial_bench.shadow() as shadow:
+        notes = read_notes(partial_bench.run(provider=Provider.SUPABASE, filter=make_filter(**fields)))
+        assert list_tables(partial_bench, shadow) == expected_tables
+    assert note in notes
 
 
 @pytest.mark.parametrize(
-    "given",
+    "fields",
     [{"excludeTables": ["sesions"]}, {"includeSchemas": ["shop"]}, {"excludeTableData": ['"Sessions"']}],
     ids=str,
 )
-def test_a_pattern_that_matches_nothing_is_an_error(parts: Bench, given: dict[str, Any]) -> None:
-    with parts.shadow():
-        result = parts.run(provider=Provider.SUPABASE, filter=a_filter(**given))
+def test_a_pattern_that_matches_nothing_is_an_error(partial_bench: Bench, fields: dict[str, Any]) -> None:
+    with partial_bench.shadow():
+        result = partial_bench.run(provider=Provider.SUPABASE, filter=make_filter(**fields))
     assert result.failure is not None
     assert result.failure.reason is Reason.FILTER_INVALID
-    (pattern,) = next(iter(given.values()))
+    (pattern,) = next(iter(fields.values()))
     assert pattern in result.failure.message

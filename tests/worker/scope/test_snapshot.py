@@ -1,4 +1,4 @@
-"""The view of the source that everything is read through."""
+"""The snapshot in which a source is read, and the locks on its tables."""
 
 import pytest
 from tests.support.postgres import PostgresServer
@@ -19,11 +19,11 @@ def test_a_table_rewritten_before_it_was_locked_is_noticed(postgres16: PostgresS
             lock_tables(connection, tables)
             assert read_rewritten(connection, tables) == ["public.a"]
             connection.execute("ROLLBACK")
-            taken = take_snapshot(connection, SourceScope())
-            assert [table.title for table in taken.copied] == ["public.a", "public.b"]
+            snapshot = take_snapshot(connection, SourceScope())
+            assert [table.title for table in snapshot.copied] == ["public.a", "public.b"]
 
 
-def test_a_table_dropped_before_it_was_locked_means_that_the_source_changed(postgres16: PostgresServer) -> None:
+def test_a_table_dropped_before_it_was_locked_is_an_error_with_its_sqlstate(postgres16: PostgresServer) -> None:
     with postgres16.database("dropped"):
         postgres16.execute("CREATE TABLE a (x int)", "dropped")
         with postgres16.connect("dropped") as connection:
@@ -34,7 +34,7 @@ def test_a_table_dropped_before_it_was_locked_means_that_the_source_changed(post
             assert getattr(caught.value, "sqlstate", None) == "42P01"
 
 
-def test_a_sequence_that_cannot_be_read_is_named_with_the_grant(postgres16: PostgresServer) -> None:
+def test_an_unreadable_sequence_is_reported_with_the_missing_grant(postgres16: PostgresServer) -> None:
     with postgres16.database("sequences"):
         postgres16.execute("CREATE SEQUENCE hidden", "sequences")
         with postgres16.connect("sequences", "admin") as connection, pytest.raises(ImportStopped) as caught:
