@@ -1,4 +1,4 @@
-"""A real source 16 and a real target 18: the copy, and everything that ends it early."""
+"""Imports of a source 16 into a target 18: the copy is equal to its source, and failures have a reason."""
 
 import re
 import time
@@ -15,7 +15,8 @@ from pgimport.model.result import WorkerResult
 
 ENGINES = ["relay", "dump"]
 SHOP = (Path(__file__).parent / "shop.sql").read_text()
-ORDERED = {
+# Queries that must have equal results at the source and in the copy.
+COMPARED = {
     "customers": "SELECT * FROM customers ORDER BY id",
     "orders": "SELECT * FROM orders ORDER BY id",
     "events": "SELECT * FROM events ORDER BY id",
@@ -38,7 +39,7 @@ ORDERED = {
 
 @pytest.fixture(scope="module")
 def shop(postgres16: PostgresServer) -> Iterator[str]:
-    """Name of a database at the source with one of everything."""
+    """Creates a database at the source with objects of every kind. Returns its name."""
     postgres16.execute("CREATE ROLE shop_clerk")
     with postgres16.database("shop"):
         postgres16.execute(SHOP, "shop")
@@ -46,7 +47,7 @@ def shop(postgres16: PostgresServer) -> Iterator[str]:
     postgres16.execute("DROP ROLE shop_clerk")
 
 
-def reason(result: WorkerResult) -> Reason | None:
+def failure_reason(result: WorkerResult) -> Reason | None:
     return result.failure.reason if result.failure else None
 
 
@@ -61,21 +62,27 @@ def test_a_copy_is_equal_to_its_source(
         result = bench.run(jobs=jobs, engine=engine)
         assert result.failure is None
         assert result.ok
-        for what, query in ORDERED.items():
-            assert postgres18.query(query, shadow) == postgres16.query(query, shop), what
-        owners = "SELECT DISTINCT relowner::regrole::text FROM pg_class WHERE relnamespace = 'public'::regnamespace"
-        assert postgres18.query(owners, shadow) == [(bench.names.role,)]
-        analysed = "SELECT reltuples FROM pg_class WHERE relname IN ('orders', 'totals') ORDER BY reltuples"
-        assert postgres18.query(analysed, shadow) == [(1.0,), (3000.0,)]
-    found = result.verification
-    assert found is not None
-    assert (found.verified, found.large_objects, found.rows) == (True, 5, 500 + 3000 + 1000 + 300 + 2 + 1 + 10)
-    compared = {one.kind: one.count for one in found.compared}
+        for name, query in COMPARED.items():
+            assert postgres18.query(query, shadow) == postgres16.query(query, shop), name
+        owners_query = (
+            "SELECT DISTINCT relowner::regrole::text FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+        )
+        assert postgres18.query(owners_query, shadow) == [(bench.names.role,)]
+        estimates_query = "SELECT reltuples FROM pg_class WHERE relname IN ('orders', 'totals') ORDER BY reltuples"
+        assert postgres18.query(estimates_query, shadow) == [(1.0,), (3000.0,)]
+    verification = result.verification
+    assert verification is not None
+    assert (verification.verified, verification.large_objects, verification.rows) == (
+        True,
+        5,
+        500 + 3000 + 1000 + 300 + 2 + 1 + 10,
+    )
+    compared = {group.kind: group.count for group in verification.compared}
     assert {"constraint", "function", "index", "materialized view", "table", "trigger", "type", "view"} <= set(compared)
     assert (compared["table"], compared["materialized view"]) == (12, 3)
-    assert found.not_compared == ["rows of 3 materialised views: the copy makes them anew"]
-    notes = "\n".join(found.notes)
-    for left in (
+    assert verification.not_compared == ["rows of 3 materialised views: the copy makes them anew"]
+    notes = "\n".join(verification.notes)
+    for skipped in (
         "PUBLICATION news",
         "EVENT TRIGGER watch",
         "SERVER away",
@@ -83,7 +90,7 @@ def test_a_copy_is_equal_to_its_source(
         "VIEW public.remote_view: it needs FOREIGN TABLE public.remote",
         "POLICY public.secrets of the clerk: it names a role that the target lacks (shop_clerk)",
     ):
-        assert f"left behind: {left}" in notes
+        assert f"left behind: {skipped}" in notes
     percents = [line["percent"] for line in bench.lines("progress")]
     assert percents == sorted(percents)
     assert {line["phase"] for line in bench.lines("progress")} == {"schema", "data", "indexes", "analyze", "verify"}
@@ -91,8 +98,8 @@ def test_a_copy_is_equal_to_its_source(
     assert any(f"by {engine}, with" in line["message"] for line in bench.lines("log"))
 
 
-def wrap(bench: Bench, tmp_path: Path, program: str, major: int, script: str) -> None:
-    """Put a shell script in front of one client; `$REAL` is the client."""
+def wrap_client(bench: Bench, tmp_path: Path, program: str, major: int, script: str) -> None:
+    """Replaces one client program by a shell script, in which `$REAL` is the client."""
     root = tmp_path / "wrapped"
     for path in bench.bin_root.iterdir():
         (root / path.name / "bin").mkdir(parents=True)
@@ -106,23 +113,23 @@ def wrap(bench: Bench, tmp_path: Path, program: str, major: int, script: str) ->
     bench.bin_root = root
 
 
-def test_T40_clients_learn_no_password_by_argument_or_environment(
+def test_T40_clients_get_no_password_in_arguments_or_environment(
     bench: Bench, shop: str, postgres16: PostgresServer, tmp_path: Path
 ) -> None:
     bench.source_url = postgres16.url(shop)
-    wrap(bench, tmp_path, "pg_dump", 16, f'(env; echo "$@") > {tmp_path}/seen; exec "$REAL" "$@"')
+    wrap_client(bench, tmp_path, "pg_dump", 16, f'(env; echo "$@") > {tmp_path}/recorded; exec "$REAL" "$@"')
     with bench.shadow():
         assert bench.run().ok
-    seen = (tmp_path / "seen").read_text()
-    assert "PGPASSFILE=" in seen
-    assert "PGHOSTADDR=127.0.0.1" in seen
-    assert postgres16.superuser_password not in seen
+    recorded = (tmp_path / "recorded").read_text()
+    assert "PGPASSFILE=" in recorded
+    assert "PGHOSTADDR=127.0.0.1" in recorded
+    assert postgres16.superuser_password not in recorded
     assert postgres16.superuser_password not in bench.out.getvalue()
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize(
-    ("program", "major", "script", "expected", "words"),
+    ("program", "major", "script", "expected", "message"),
     [
         pytest.param("pg_dump", 16, "kill -9 $$", Reason.WORKER_OUT_OF_MEMORY, "signal 9", id="pg_dump is killed"),
         pytest.param(
@@ -160,7 +167,7 @@ def test_T40_clients_learn_no_password_by_argument_or_environment(
         ),
     ],
 )
-def test_T30_what_goes_wrong_on_the_way_is_named(
+def test_T30_a_failure_during_the_copy_has_a_reason(
     bench: Bench,
     shop: str,
     postgres16: PostgresServer,
@@ -169,16 +176,16 @@ def test_T30_what_goes_wrong_on_the_way_is_named(
     major: int,
     script: str,
     expected: Reason,
-    words: str,
+    message: str,
     engine: str,
 ) -> None:
     bench.source_url = postgres16.url(shop)
-    wrap(bench, tmp_path, program, major, script)
+    wrap_client(bench, tmp_path, program, major, script)
     with bench.shadow():
         result = bench.run(engine=engine)
-    assert reason(result) is expected
+    assert failure_reason(result) is expected
     assert result.failure is not None
-    assert words in result.failure.message
+    assert message in result.failure.message
     assert result.verification is None or not result.verification.verified
 
 
@@ -187,8 +194,8 @@ def test_T30_what_goes_wrong_on_the_way_is_named(
 def test_T21_timeouts_of_either_server_do_not_end_a_copy(
     bench: Bench, postgres16: PostgresServer, postgres18: PostgresServer, engine: str
 ) -> None:
-    """Each of them is shorter than the copy, which idles in a transaction and runs long statements at both ends."""
-    names = ("statement_timeout", "idle_in_transaction_session_timeout", "idle_session_timeout", "lock_timeout")
+    """Each timeout is shorter than the copy, which idles in a transaction and runs long statements on both servers."""
+    settings = ("statement_timeout", "idle_in_transaction_session_timeout", "idle_session_timeout", "lock_timeout")
     with postgres16.database("hasty") as name:
         postgres16.execute(
             "CREATE TABLE long AS SELECT i, repeat('x', 99) AS t FROM generate_series(1, 499999) AS i", name
@@ -196,7 +203,7 @@ def test_T21_timeouts_of_either_server_do_not_end_a_copy(
         bench.source_url = postgres16.url(name)
         with bench.shadow() as shadow:
             for server, database in ((postgres16, name), (postgres18, shadow)):
-                for setting in names:
+                for setting in settings:
                     server.execute(f'ALTER DATABASE "{database}" SET {setting} = 300')
             result = bench.run(engine=engine)
     assert result.ok, result.failure
@@ -205,7 +212,7 @@ def test_T21_timeouts_of_either_server_do_not_end_a_copy(
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_statement_the_target_refuses_is_named_with_its_object(
+def test_a_statement_that_the_target_refuses_is_reported_with_its_object(
     bench: Bench, postgres16: PostgresServer, engine: str
 ) -> None:
     with postgres16.database("broken"):
@@ -218,31 +225,31 @@ def test_a_statement_the_target_refuses_is_named_with_its_object(
         bench.source_url = postgres16.url("broken")
         with bench.shadow():
             result = bench.run(engine=engine)
-    assert reason(result) is Reason.RESTORE_FAILED
+    assert failure_reason(result) is Reason.RESTORE_FAILED
     assert result.failure is not None
     assert re.match(r"(pg_restore: )?INDEX (public\.)?away: ERROR: division by zero", result.failure.message)
     assert "command was: CREATE INDEX" in result.failure.message
 
 
-def test_tables_that_cannot_be_read_are_named_with_the_grant(bench: Bench, postgres16: PostgresServer) -> None:
+def test_unreadable_tables_are_reported_with_the_missing_grant(bench: Bench, postgres16: PostgresServer) -> None:
     with postgres16.database("closed"):
         postgres16.execute(
-            "CREATE TABLE seen (x int); CREATE TABLE hidden (x int); GRANT SELECT ON seen TO admin", "closed"
+            "CREATE TABLE readable (x int); CREATE TABLE hidden (x int); GRANT SELECT ON readable TO admin", "closed"
         )
         bench.source_url = postgres16.url("closed", "admin")
         with bench.shadow():
             result = bench.run()
-    assert reason(result) is Reason.SOURCE_PERMISSION_DENIED
+    assert failure_reason(result) is Reason.SOURCE_PERMISSION_DENIED
     assert result.failure is not None
     assert 'public.hidden: GRANT USAGE ON SCHEMA "public" TO "admin"; GRANT SELECT ON TABLE' in result.failure.message
 
 
-def test_extensions_and_their_schema_are_those_of_the_shadow(
+def test_extensions_and_schemas_that_the_shadow_has_are_used(
     bench: Bench, postgres16: PostgresServer, postgres18: PostgresServer
 ) -> None:
-    extension = "CREATE SCHEMA extensions; CREATE EXTENSION vector SCHEMA extensions;"
+    create_extension = "CREATE SCHEMA extensions; CREATE EXTENSION vector SCHEMA extensions;"
     with postgres16.database("vectors"):
-        postgres16.execute(extension, "vectors")
+        postgres16.execute(create_extension, "vectors")
         postgres16.execute(
             "COMMENT ON EXTENSION vector IS 'x'; COMMENT ON SCHEMA extensions IS 'y';"
             "CREATE TABLE public.points (p extensions.vector(2)); INSERT INTO public.points VALUES ('[1,2]')",
@@ -250,7 +257,7 @@ def test_extensions_and_their_schema_are_those_of_the_shadow(
         )
         bench.source_url = postgres16.url("vectors")
         with bench.shadow() as shadow:
-            postgres18.execute(f"{extension} GRANT USAGE ON SCHEMA extensions TO {bench.names.role}", shadow)
+            postgres18.execute(f"{create_extension} GRANT USAGE ON SCHEMA extensions TO {bench.names.role}", shadow)
             result = bench.run()
             assert result.failure is None
             assert postgres18.query("SELECT p::text FROM points", shadow) == [("[1,2]",)]
@@ -266,7 +273,7 @@ def test_an_empty_database_is_copied(bench: Bench, postgres16: PostgresServer) -
     assert (result.verification.verified, result.verification.tables) == (True, 0)
 
 
-def test_a_view_that_cannot_be_refreshed_is_named_and_does_not_fail_the_import(
+def test_a_view_that_cannot_be_refreshed_is_reported_and_the_import_succeeds(
     bench: Bench, postgres16: PostgresServer
 ) -> None:
     with postgres16.database("views"):
@@ -285,10 +292,10 @@ def test_a_view_that_cannot_be_refreshed_is_named_and_does_not_fail_the_import(
     ]
 
 
-LIKE_NOBODYS = """
+UNUSUAL_SETTINGS = """
     ALTER DATABASE "{0}" SET timezone = 'Asia/Kathmandu'; ALTER DATABASE "{0}" SET datestyle = 'German';
     ALTER DATABASE "{0}" SET bytea_output = 'escape'; ALTER DATABASE "{0}" SET intervalstyle = 'iso_8601'"""
-EVERY_VALUE = """
+EVERY_TYPE = """
     CREATE TABLE every (
         one integer, at timestamptz, day date, span interval, price money, bytes bytea, ratio float8, tags text[],
         doc jsonb, point point, net inet, flag boolean, bits bit varying, id uuid, vec tsvector, one_more numeric);
@@ -306,10 +313,10 @@ EVERY_VALUE = """
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("engine", ENGINES)
-def test_indexes_of_a_view_that_needs_a_key_come_after_it(
+def test_a_view_that_needs_a_key_is_created_before_its_indexes(
     bench: Bench, postgres16: PostgresServer, engine: str
 ) -> None:
-    """It groups by a primary key, so pg_dump makes it after the keys, and not with the tables."""
+    """The view groups by a primary key, so pg_dump creates it after the keys and not with the tables."""
     with postgres16.database("grouped") as name:
         postgres16.execute(
             "CREATE TABLE one (id int PRIMARY KEY, name text); INSERT INTO one VALUES (1, 'a');"
@@ -327,11 +334,9 @@ def test_indexes_of_a_view_that_needs_a_key_come_after_it(
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_digests_of_equal_rows_are_equal_whatever_the_ends_are_set_to(
-    bench: Bench, postgres16: PostgresServer, engine: str
-) -> None:
+def test_digests_of_equal_rows_do_not_depend_on_settings(bench: Bench, postgres16: PostgresServer, engine: str) -> None:
     with postgres16.database("digests") as name:
-        for statement in (*LIKE_NOBODYS.format(name).split(";"), *EVERY_VALUE.split(";")):
+        for statement in (*UNUSUAL_SETTINGS.format(name).split(";"), *EVERY_TYPE.split(";")):
             postgres16.execute(statement, name)
         bench.source_url = postgres16.url(name)
         with bench.shadow():
@@ -344,12 +349,12 @@ def test_digests_of_equal_rows_are_equal_whatever_the_ends_are_set_to(
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("verify", ["checksums", "counts"])
-def test_a_value_that_changed_on_the_way_is_found_by_its_digest(
+def test_a_value_that_changed_during_the_copy_is_found_by_its_digest(
     bench: Bench, shop: str, postgres16: PostgresServer, tmp_path: Path, verify: str
 ) -> None:
     bench.source_url = postgres16.url(shop)
     change = "UPDATE orders SET id = -id WHERE id = 1"
-    wrap(
+    wrap_client(
         bench,
         tmp_path,
         "pg_restore",
@@ -370,7 +375,7 @@ def test_a_value_that_changed_on_the_way_is_found_by_its_digest(
     assert difference.source_digest != difference.target_digest
 
 
-def test_without_verification_the_result_says_so(bench: Bench, postgres16: PostgresServer) -> None:
+def test_an_import_without_verification_is_not_verified(bench: Bench, postgres16: PostgresServer) -> None:
     with postgres16.database("plain"):
         bench.source_url = postgres16.url("plain")
         with bench.shadow():
@@ -396,6 +401,6 @@ def test_the_import_waits_for_its_gate(bench: Bench, postgres16: PostgresServer)
 
 def test_clients_without_security_fixes_are_refused(bench: Bench) -> None:
     result = bench.run(floors={16: 15, 18: 6})
-    assert reason(result) is Reason.CLIENT_TOO_OLD
+    assert failure_reason(result) is Reason.CLIENT_TOO_OLD
     assert result.failure is not None
     assert "pg_restore 18.4 lacks security fixes: at least 18.6 is needed" in result.failure.message
