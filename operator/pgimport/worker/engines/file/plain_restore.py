@@ -98,7 +98,7 @@ def _write_statements(
         if verdict.when is RestoreTime.NOW and not _is_comment_on_skipped(item, content, codec):
             psql_input.write(item.text + b"\n", item.line)
             copied_table = _find_copied_table(item, codec)
-            _add_statement(item, content, codec)
+            _count_statement(item, content, codec)
         elif verdict.when is RestoreTime.LAST:
             deferred.write(encoding_statement + item.text + b"\n")
             encoding_statement = b""
@@ -134,7 +134,7 @@ def _find_copied_table(item: SqlStatement, codec: str) -> tuple[str, str] | None
     return find_copy_target(head) if head.startswith("COPY ") else None
 
 
-def _add_statement(item: SqlStatement, content: RestoredContent, codec: str) -> None:
+def _count_statement(item: SqlStatement, content: RestoredContent, codec: str) -> None:
     if item.text.startswith(b"INSERT INTO "):
         tokens = parse_tokens(item.text[:512].decode(codec, "replace"))
         content.uncounted_tables.add("".join(tokens[2:5]) if tokens[3:4] == ["."] else tokens[2])

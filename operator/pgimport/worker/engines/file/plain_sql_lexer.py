@@ -14,7 +14,7 @@ from pgimport.worker.engines.file.compression import DumpStream
 LAST_LINE = b"-- PostgreSQL database dump complete"
 MAX_STATEMENT = 256 * 1024 * 1024  # bytes; an INSERT of a large value, or a function, may be long
 _COPY = re.compile(rb"\s*COPY\s.*\sFROM\s+stdin;\s*\Z", re.IGNORECASE | re.DOTALL)
-# Begin of a comment or quoted text, or the end of a statement.
+# Start of a comment or of quoted text, or end of a statement.
 _DELIMITER = re.compile(rb"--|/\*|['\"$;]")
 _DOLLAR_QUOTE = re.compile(rb"\$(?:[A-Za-z_\x80-\xff][A-Za-z0-9_\x80-\xff]*)?\$")
 _QUOTE_ENDS = {b"'": re.compile(rb"'"), b'"': re.compile(rb'"'), b"E": re.compile(rb"\\.|'", re.DOTALL)}

@@ -47,7 +47,7 @@ class PsqlErrorParser:
             self._connection_error = line
 
     def to_failure(self, returncode: int, line: int | None) -> Failure:
-        """`line`: the line of the dump file that failed, if known."""
+        """Returns the reason and message of the failed run. `line`: the line of the dump file that failed, if known."""
         if self.code == DISK_FULL:
             return Failure(Reason.TARGET_FULL, f"the target's disk is full: psql: {self._messages[0]}")
         if self._connection_error is not None or self.code in _TARGET_LOST_CODES:
@@ -58,9 +58,9 @@ class PsqlErrorParser:
                 Reason.WORKER_OUT_OF_MEMORY, "psql was killed (signal 9), most likely because memory ran out"
             )
         error = "; ".join(self._messages) or f"it ended with exit code {returncode} and reported no error"
-        where = f" in line {line} of the dump" if line is not None else ""
+        position = f" in line {line} of the dump" if line is not None else ""
         code = f" (SQLSTATE {self.code})" if self.code else ""
-        return Failure(Reason.RESTORE_FAILED, f"psql{where}: {error}{code}")
+        return Failure(Reason.RESTORE_FAILED, f"psql{position}: {error}{code}")
 
 
 class PsqlInput:
