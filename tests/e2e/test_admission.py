@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from pgimport.model.import_spec import MUTABLE_IMPORT_FIELDS, ImportSpec
+from pgimport.schema.crd import IMPORT as IMPORT_KIND
 
 CHECKOUT = Path(__file__).parents[2]
 EXAMPLES = CHECKOUT / "charts/pgimport/examples"
@@ -427,7 +428,7 @@ def test_an_unknown_state_is_refused(namespace: str, bare: str) -> None:
 def test_the_shape_of_kubectl_get(namespace: str, bare: str) -> None:
     result = kubectl("get", "pgi", bare, "-n", namespace)
     accepted(result)
-    assert result.stdout.split("\n")[0].split() == ["NAME", "STATE", "TARGET", "ATTEMPTS", "PROGRESS", "REASON", "AGE"]
+    assert result.stdout.split("\n")[0].split() == ["NAME", *(column.name.upper() for column in IMPORT_KIND.columns)]
 
 
 def test_imports_can_be_selected(namespace: str, bare: str) -> None:

@@ -11,6 +11,7 @@ from tests.support import kubectl
 from tests.support.kubectl import Manifest
 
 from pgimport.model.preflight_checks import CheckName
+from pgimport.schema.crd import IMPORT as IMPORT_KIND
 
 pytestmark = pytest.mark.cluster
 
@@ -155,7 +156,7 @@ def test_imports_have_no_finalizer_and_no_annotation(imported: dict[str, Manifes
 
 def test_kubectl_shows_it(tenant: Tenant, imported: dict[str, Manifest]) -> None:
     lines = kubectl.run("get", "pgi", "copy-shop", "--namespace", tenant.name).splitlines()
-    assert lines[0].split() == ["NAME", "STATE", "TARGET", "ATTEMPTS", "PROGRESS", "REASON", "AGE"]
+    assert lines[0].split() == ["NAME", *(column.name.upper() for column in IMPORT_KIND.columns)]
     assert lines[1].split()[:6] == ["copy-shop", "completed", "copy-shop", "1", "100", "Completed"]
 
 
