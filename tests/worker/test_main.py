@@ -1,4 +1,4 @@
-"""The programs as a pod runs them: environment in; exit code, termination message and JSON lines out."""
+"""Tests the worker's programs as a pod runs them: exit code, termination message and JSON lines."""
 
 import io
 import json
@@ -12,17 +12,17 @@ import pytest
 from tests.support.postgres import PostgresServer
 from tests.worker.conftest import Bench
 
-from pgimport.model import order as words
+from pgimport.model import order as order_model
 from pgimport.model.reasons import Reason
 from pgimport.model.result import WorkerResult, parse_worker_result
 from pgimport.worker.main import main
 
 
 def run(bench: Bench, step: str, order: str) -> tuple[int, WorkerResult]:
-    """Run one program in this process; its exit code and what it left."""
+    """Runs one program in this process. Returns its exit code and its termination message."""
     handler = signal.getsignal(signal.SIGTERM)
     try:
-        code = main([step], {**bench.environ, words.ENV_ORDER: order}, bench.out)
+        code = main([step], {**bench.environ, order_model.ENV_ORDER: order}, bench.out)
     finally:
         signal.signal(signal.SIGTERM, handler)
     result = parse_worker_result((bench.home / "message").read_text())
@@ -30,7 +30,7 @@ def run(bench: Bench, step: str, order: str) -> tuple[int, WorkerResult]:
     return code, result
 
 
-def test_a_preflight_leaves_its_report(bench: Bench) -> None:
+def test_a_preflight_writes_its_report(bench: Bench) -> None:
     code, result = run(bench, "preflight", bench.order().model_dump_json(by_alias=True))
     assert (code, result.ok, result.step) == (0, True, "preflight")
     assert result.preflight is not None
@@ -39,9 +39,7 @@ def test_a_preflight_leaves_its_report(bench: Bench) -> None:
     assert json.loads(bench.out.getvalue().splitlines()[-1])["log"]["result"]["ok"] is True
 
 
-@pytest.mark.parametrize(
-    ("dry_run", "expected"), [(False, 66), (True, 0)], ids=["an import ends", "a dry run has its report"]
-)
+@pytest.mark.parametrize(("dry_run", "expected"), [(False, 66), (True, 0)], ids=["import", "dry run"])
 def test_a_failed_check_ends_an_import_but_not_a_dry_run(
     bench: Bench, postgres16: PostgresServer, dry_run: bool, expected: int
 ) -> None:
@@ -54,16 +52,16 @@ def test_a_failed_check_ends_an_import_but_not_a_dry_run(
 
 
 @pytest.mark.parametrize(
-    ("order", "words_"),
+    ("order", "text"),
     [("", "lacks PGIMPORT_ORDER"), ("{", "cannot be read"), ('{"version": 99}', "cannot be read")],
-    ids=["no order", "damaged", "not ours"],
+    ids=["no order", "damaged", "unknown version"],
 )
-def test_an_order_that_cannot_be_read_is_named(bench: Bench, order: str, words_: str) -> None:
+def test_an_unreadable_order_ends_the_worker_with_its_reason(bench: Bench, order: str, text: str) -> None:
     code, result = run(bench, "import", order)
     assert code == 79
     assert result.failure is not None
     assert result.failure.reason is Reason.ORDER_UNREADABLE
-    assert words_ in result.failure.message
+    assert text in result.failure.message
 
 
 def test_an_order_of_a_later_version_is_refused(bench: Bench) -> None:
@@ -72,7 +70,7 @@ def test_an_order_of_a_later_version_is_refused(bench: Bench) -> None:
     assert (code, result.failure and result.failure.message) == (79, "the order has version 2, this worker knows 1")
 
 
-def test_a_missing_name_in_the_environment_is_named() -> None:
+def test_a_missing_environment_variable_is_named() -> None:
     handler = signal.getsignal(signal.SIGTERM)
     out = io.StringIO()
     try:
@@ -82,23 +80,23 @@ def test_a_missing_name_in_the_environment_is_named() -> None:
     assert "PGIMPORT_POD_UID" in out.getvalue()
 
 
-def test_old_clients_end_the_import_with_their_code(bench: Bench) -> None:
+def test_clients_that_are_too_old_end_the_import_with_their_exit_code(bench: Bench) -> None:
     code, result = run(bench, "import", bench.order().model_dump_json(by_alias=True))
     assert (code, result.failure and result.failure.reason) == (78, Reason.CLIENT_TOO_OLD)
     assert "18.6 is needed" in bench.out.getvalue()
 
 
-def living(group: int) -> list[str]:
-    """Processes of a group that are no zombies."""
-    listed = subprocess.run(["ps", "-eo", "pgid=,stat=,args="], capture_output=True, text=True, check=True).stdout
-    found = [line.split(None, 2) for line in listed.splitlines()]
-    return [words[2] for words in found if int(words[0]) == group and not words[1].startswith("Z")]
+def list_living_processes(group: int) -> list[str]:
+    """Returns the commands of a process group, without zombies."""
+    output = subprocess.run(["ps", "-eo", "pgid=,stat=,args="], capture_output=True, text=True, check=True).stdout
+    processes = [line.split(None, 2) for line in output.splitlines()]
+    return [command for process_group, state, command in processes if int(process_group) == group and state[0] != "Z"]
 
 
-@pytest.mark.parametrize("phase", ["while it waits", "while pg_dump works"])
-def test_sigterm_ends_everything_soon(bench: Bench, postgres16: PostgresServer, phase: str) -> None:
-    """pg_dump, from a stand-in that never ends, must be gone with the worker."""
-    waits = phase == "while it waits"
+@pytest.mark.parametrize("phase", ["while it waits for the gate", "while pg_dump runs"])
+def test_sigterm_ends_the_worker_and_its_clients_soon(bench: Bench, postgres16: PostgresServer, phase: str) -> None:
+    """The clients are scripts that never end. They must end with the worker."""
+    waits = phase == "while it waits for the gate"
     for major, minor in ((16, 99), (18, 99)):
         folder = bench.home / "programs" / str(major) / "bin"
         folder.mkdir(parents=True)
@@ -113,7 +111,7 @@ def test_sigterm_ends_everything_soon(bench: Bench, postgres16: PostgresServer, 
     with postgres16.database("ended"), bench.shadow(login=not waits):
         bench.source_url = postgres16.url("ended")
         order = bench.order().model_dump_json(by_alias=True)
-        environment = {**os.environ, **bench.environ, words.ENV_ORDER: order}
+        environment = {**os.environ, **bench.environ, order_model.ENV_ORDER: order}
         with subprocess.Popen(
             [sys.executable, "-c", "import sys; from pgimport.worker.main import main; sys.exit(main(['import']))"],
             env=environment,
@@ -124,15 +122,17 @@ def test_sigterm_ends_everything_soon(bench: Bench, postgres16: PostgresServer, 
             line = worker.stdout.readline()
             if waits:
                 assert "waiting for the target database" in line
-            pid = bench.home / "pid"
-            while not waits and not (pid.exists() and pid.read_text().strip()):
+            pid_file = bench.home / "pid"
+            while not waits and not (pid_file.exists() and pid_file.read_text().strip()):
                 time.sleep(0.02)
-            began = time.monotonic()
+            start_time = time.monotonic()
             worker.terminate()
             assert worker.wait(10) == 143
-            assert time.monotonic() - began < 2
+            assert time.monotonic() - start_time < 2
         if not waits:
-            group, patience = int(pid.read_text()), time.monotonic() + 5
-            while living(group) and time.monotonic() < patience:  # what is killed goes when it gets a processor
+            group, deadline = int(pid_file.read_text()), time.monotonic() + 5
+            while (
+                list_living_processes(group) and time.monotonic() < deadline
+            ):  # a killed process ends when it is scheduled
                 time.sleep(0.05)
-            assert living(group) == []
+            assert list_living_processes(group) == []
