@@ -87,7 +87,9 @@ def test_T12_the_version_of_the_source_is_compared_with_the_targets(
         pytest.param(80, {"storage_limit_bytes": 100}, ("pass", None), "80 bytes", id="80 %"),
         pytest.param(81, {"storage_limit_bytes": 100}, ("warn", None), "more than 80 %", id="over 80 %"),
         pytest.param(100, {"storage_limit_bytes": 100}, ("warn", None), "more than 80 %", id="at the limit"),
-        pytest.param(101, {"storage_limit_bytes": 100}, ("fail", Reason.SOURCE_TOO_LARGE), "101 bytes", id="over it"),
+        pytest.param(
+            101, {"storage_limit_bytes": 100}, ("fail", Reason.SOURCE_TOO_LARGE), "101 bytes", id="over the limit"
+        ),
         pytest.param(
             10 * GIB,
             {"scratch_bytes": 4 * GIB, "engine": "dump"},
@@ -162,7 +164,7 @@ def test_the_size_of_a_file_is_compared_with_the_limit(
             id="missing",
         ),
         pytest.param(
-            ("timescaledb",), ("fail", Reason.EXTENSION_NOT_ALLOWED), "shared_preload_libraries", id="preload"
+            ("timescaledb",), ("fail", Reason.EXTENSION_NOT_ALLOWED), "shared_preload_libraries", id="preloaded library"
         ),
     ],
 )
@@ -285,13 +287,15 @@ def test_row_security_may_hide_rows_that_are_not_imported() -> None:
     [
         pytest.param({}, (None, None), "pass", "UTF8, locale C", id="C"),
         pytest.param({"collate": "C.UTF-8", "ctype": "C.UTF-8"}, (None, None), "pass", "C.UTF-8", id="C.UTF-8"),
-        pytest.param({"collate": "de_DE.UTF-8"}, (None, None), "warn", "gets C.UTF-8", id="a locale of its own"),
+        pytest.param({"collate": "de_DE.UTF-8"}, (None, None), "warn", "gets C.UTF-8", id="another locale"),
         pytest.param({"locale_provider": "i", "locale": "sv-SE"}, (None, None), "warn", "this locale or ICU", id="ICU"),
         pytest.param({"locale_provider": "b", "locale": "C.UTF-8"}, (None, None), "pass", "builtin", id="builtin"),
         pytest.param({"encoding": "SQL_ASCII"}, (None, None), "warn", "convert the source", id="SQL_ASCII"),
         pytest.param({}, ([("2.31", "2.36")], []), "warn", "REINDEX DATABASE", id="changed library"),
         pytest.param({}, ([(None, "2.36")], []), "pass", "UTF8", id="no version"),
-        pytest.param({}, ([], [("s.german", "i", True)]), "warn", "s.german. Run REINDEX", id="a collation of its own"),
+        pytest.param(
+            {}, ([], [("s.german", "i", True)]), "warn", "s.german. Run REINDEX", id="changed user-defined collation"
+        ),
         pytest.param({}, (NotChecked("no"), NotChecked("no")), "warn", "could not be checked: no", id="not checked"),
     ],
 )
