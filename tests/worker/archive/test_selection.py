@@ -35,14 +35,14 @@ ORDERS = entry("TABLE", "orders", SHOP, catalog=1259, oid=16390)
 ROWS = entry("TABLE DATA", "orders", ORDERS, catalog=0, oid=16390, has_rows=True)
 NATIVE = entry("FUNCTION", "native()", SHOP, definition="CREATE FUNCTION shop.native() RETURNS int LANGUAGE c AS 'x';")
 INDEX = entry("INDEX", "by_native", ORDERS, NATIVE)
-FAR = entry("FOREIGN TABLE", "far", SHOP)
-FAR_VIEW = entry("VIEW", "far_view", FAR)
-FARTHER = entry("MATERIALIZED VIEW", "farther", FAR_VIEW)
-OWN = entry("POLICY", "orders own", ORDERS, definition="CREATE POLICY own ON shop.orders USING (true);")
-CLERKS = entry(
+FOREIGN_TABLE = entry("FOREIGN TABLE", "far", SHOP)
+FOREIGN_VIEW = entry("VIEW", "far_view", FOREIGN_TABLE)
+FOREIGN_MATVIEW = entry("MATERIALIZED VIEW", "farther", FOREIGN_VIEW)
+OWN_POLICY = entry("POLICY", "orders own", ORDERS, definition="CREATE POLICY own ON shop.orders USING (true);")
+CLERKS_POLICY = entry(
     "POLICY", "orders clerks", ORDERS, definition='CREATE POLICY clerks ON shop.orders TO "clerk" USING (true);'
 )
-SECURITY = entry("ROW SECURITY", "orders", ORDERS, catalog=0)
+ROW_SECURITY = entry("ROW SECURITY", "orders", ORDERS, catalog=0)
 CONTENTS = [
     PUBLIC,
     entry("COMMENT", "SCHEMA public", PUBLIC, schema="", catalog=0),
@@ -52,23 +52,23 @@ CONTENTS = [
     ORDERS,
     NATIVE,
     entry("COMMENT", "FUNCTION native()", NATIVE, catalog=0),
-    FAR,
-    FAR_VIEW,
-    FARTHER,
-    entry("COMMENT", 'VIEW "far_view"', FAR_VIEW, catalog=0),
+    FOREIGN_TABLE,
+    FOREIGN_VIEW,
+    FOREIGN_MATVIEW,
+    entry("COMMENT", 'VIEW "far_view"', FOREIGN_VIEW, catalog=0),
     entry("ACL", "TABLE orders", ORDERS, catalog=0),
     entry("DEFAULT ACL", "DEFAULT PRIVILEGES FOR TABLES", schema=""),
     ROWS,
     entry("SEQUENCE SET", "orders_id_seq", catalog=0),
-    entry("MATERIALIZED VIEW DATA", "farther", FARTHER, catalog=0),
+    entry("MATERIALIZED VIEW DATA", "farther", FOREIGN_MATVIEW, catalog=0),
     INDEX,
     entry("EVENT TRIGGER", "watch", schema=""),
     entry("PUBLICATION", "news", schema=""),
-    OWN,
-    CLERKS,
-    SECURITY,
-    entry("COMMENT", "POLICY own ON orders", OWN, catalog=0),
-    entry("COMMENT", "POLICY clerks ON orders", CLERKS, catalog=0),
+    OWN_POLICY,
+    CLERKS_POLICY,
+    ROW_SECURITY,
+    entry("COMMENT", "POLICY own ON orders", OWN_POLICY, catalog=0),
+    entry("COMMENT", "POLICY clerks ON orders", CLERKS_POLICY, catalog=0),
     entry("COMMENT", "TABLE orders", ORDERS, catalog=0),
 ]
 
@@ -109,11 +109,11 @@ def test_skipped_entries_have_a_reason() -> None:
 
 
 def test_policies_are_kept_if_the_targets_roles_are_unknown() -> None:
-    assert CLERKS in plan_restore(CONTENTS, Exclusions()).row_security_entries
+    assert CLERKS_POLICY in plan_restore(CONTENTS, Exclusions()).row_security_entries
 
 
 def test_an_excluded_object_is_skipped_with_its_dependents() -> None:
-    plan = plan_restore([SHOP, ORDERS, ROWS, OWN], Exclusions(objects={(1259, 16390): "it reads schema auth"}))
+    plan = plan_restore([SHOP, ORDERS, ROWS, OWN_POLICY], Exclusions(objects={(1259, 16390): "it reads schema auth"}))
     assert titles(plan.main_entries) == ["SCHEMA shop"]
     assert [(skipped.object, skipped.reason) for skipped in plan.skipped] == [
         ("TABLE shop.orders", "it reads schema auth"),
@@ -145,7 +145,7 @@ def test_a_use_list_holds_the_dump_ids() -> None:
 @pytest.mark.parametrize("kind", ["TABLE ATTACH", "SEQUENCE OWNED BY"])
 def test_a_link_between_a_kept_and_a_skipped_object_is_dropped_silently(kind: str) -> None:
     kept = entry("TABLE", "kept", SHOP)
-    plan = plan_restore([SHOP, FAR, kept, entry(kind, "kept", kept, FAR, catalog=0)], Exclusions())
+    plan = plan_restore([SHOP, FOREIGN_TABLE, kept, entry(kind, "kept", kept, FOREIGN_TABLE, catalog=0)], Exclusions())
     assert (titles(plan.main_entries), len(plan.skipped)) == (["SCHEMA shop", "TABLE shop.kept"], 1)
 
 

@@ -1,4 +1,4 @@
--- A database with one of everything that an import brings.
+-- A database with an object of every kind that an import copies.
 CREATE SCHEMA "Odd Schema";
 CREATE SCHEMA "DATA";
 CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy');

@@ -212,7 +212,7 @@ def _describe_error(error: BaseException) -> str:
 
 def _unreachable(source: FileLocation, error: BaseException) -> Failure:
     reason = Reason.SOURCE_TLS_FAILED if isinstance(error, ssl.SSLError) else Reason.SOURCE_UNREACHABLE
-    return Failure(reason, f"the dump file at {source.address}: {_describe_error(error)}")
+    return Failure(reason, f"the dump file at {source.address} cannot be read: {_describe_error(error)}")
 
 
 def _refused(source: FileLocation, response: http.client.HTTPResponse) -> Failure:
@@ -226,7 +226,8 @@ def _refused(source: FileLocation, response: http.client.HTTPResponse) -> Failur
         reason = Reason.SOURCE_URL_INVALID
     details = _read_error_body(response)
     return Failure(
-        reason, f"the dump file at {source.address}: HTTP {response.status} {response.reason}{details}".rstrip()
+        reason,
+        f"the dump file at {source.address} cannot be read: HTTP {response.status} {response.reason}{details}".rstrip(),
     )
 
 

@@ -118,7 +118,7 @@ def _check_command(item: PsqlCommand, token: bytes | None) -> bytes:
     raise ImportStopped(
         Failure(
             Reason.DUMP_CORRUPT,
-            f"line {item.line} of the dump is a psql command ({shown}) that pg_dump never writes: the file was changed",
+            f"line {item.line} of the dump is a psql command ({shown}) that pg_dump never writes: dump again",
         )
     )
 
