@@ -18,7 +18,7 @@ from pgimport.worker.text import count_of
 def run_plan(
     order: Order, environment: WorkerEnvironment, reporter: Reporter, resolve: Resolve = resolve_host
 ) -> WorkerResult:
-    """Prints the steps as one line of JSON. Every expected failure is in the result."""
+    """Prints the steps as one line of JSON. The result contains the failure if the source cannot be read."""
     try:
         source = read_source_location(environment, order, resolve, reporter)
         if isinstance(source, FileLocation):

@@ -50,7 +50,10 @@ SKIP_REASONS: dict[str, str] = {
 def judge_encoding(
     facts: SourceInfo, version: ResultRows | NotChecked | None = None, collations: ResultRows | NotChecked | None = None
 ) -> CheckResult:
-    """Judges the rows of `collation_version.sql` and `collations.sql`. None means that there was no query."""
+    """Judges encoding and locale, and the rows of `collation_version.sql` and `collations.sql`.
+
+    Both are None for a dump file. The version is None for a server older than 15.
+    """
     notes = _judge_locale(facts) + _judge_database_version(version) + _judge_collations(collations)
     text = f"{facts.encoding}, locale {_describe_locale(facts)}"
     if notes:

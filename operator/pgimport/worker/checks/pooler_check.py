@@ -1,8 +1,9 @@
 """Checks with two connections whether an address leads to a pooler or to several servers.
 
-A server tells each client the PID of its backend. A pooler invents that number. A pooler in transaction mode serves
-two clients with one backend, or one client with two, and so reveals itself. An import needs sessions of its own, all
-on one server: its settings must not reach other clients, and all its sessions must know its snapshot.
+A server sends the PID of its backend to each client. A pooler sends an invented PID. A pooler in transaction mode
+serves two clients with one backend, or one client with two backends; comparing PIDs shows this. An import needs
+sessions of its own, all on one server: its settings must not reach other clients, and all its sessions must be able
+to use its snapshot.
 """
 
 import re
@@ -85,8 +86,8 @@ def _export_snapshot(
 ) -> tuple[frozenset[int] | NotChecked, str | NotChecked]:
     """Returns the second connection's PIDs and its snapshot.
 
-    If a pooler is likely, queries both connections in turn and adds to `first_pids`: with the pooler's other clients,
-    one query each might get the same backend by chance.
+    If a pooler is likely, queries both connections in turn and adds to `first_pids`: a pooler with other clients may
+    by chance serve a single query on each connection with a backend of its own.
     """
     if isinstance(second, NotChecked):
         return second, second
