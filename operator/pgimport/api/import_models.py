@@ -104,7 +104,7 @@ def build_job(project: ProjectObject, import_object: ImportObject) -> Job:
 
 
 class Upload(ResponseModel):
-    """A place to which one dump file can be uploaded, once."""
+    """A URL to which one dump file can be uploaded once."""
 
     object_key: str = Field(description="Send this value as upload_key when you create the import.")
     upload_url: str = Field(description="Upload the file to this URL with PUT, without an API key.")

@@ -33,7 +33,8 @@ class PreviewRequest(RequestModel):
     model_config = ConfigDict(json_schema_extra={"example": {"name": "pr-42", "ttl_hours": 24}})
 
     mode: PreviewMode = Field(
-        default=PreviewMode.EMPTY, description="An empty database, or a clone of the Project's primary database."
+        default=PreviewMode.EMPTY,
+        description="The database starts empty, or with mode clone as a copy of the Project's primary database.",
     )
     name: Label | None = Field(
         default=None, description="The name must be a DNS label; without it, the API generates one."
@@ -57,7 +58,7 @@ class Preview(ResponseModel):
     id: str = Field(description=ID_DESCRIPTION)
     name: str = Field(description="The name of the PreviewDatabase resource.")
     project_id: str = Field(description="The name of the Project that the preview database belongs to.")
-    mode: PreviewMode = Field(description="The content of a new database: empty, or clone for a copy.")
+    mode: PreviewMode = Field(description="The value is empty, or clone for a copy of the Project's primary database.")
     state: PreviewState = Field(description="The state is pending, ready, failed, expired or deleting.")
     ttl_hours: int = Field(description="The time from creation or extension to expiry, in hours, rounded up.")
     created_at: Time = Field(description="The time at which the preview database was created.")

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class Engine(StrEnum):
-    """Transport of the rows of a live source."""
+    """Method of copying the rows of a live source."""
 
     AUTO = "auto"
     RELAY = "relay"

@@ -134,7 +134,7 @@ class ImportSpec(StrictModel):
     )
     engine: Engine = Field(
         default=Engine.AUTO,
-        description="The transport of a live source's rows. The engine relay copies them from server to server; dump"
+        description="The method of copying a live source's rows. The engine relay copies from server to server; dump"
         " writes them to the scratch volume; auto uses relay unless the source needs a dump. Default: auto.",
     )
     suspend: bool = Field(
@@ -175,7 +175,7 @@ class ImportSpec(StrictModel):
     provider: Provider = Field(
         default=Provider.AUTO,
         description="The provider whose own schemas and extensions the import skips. The value auto detects the"
-        " provider, and none skips nothing. Default: auto.",
+        " provider. With none, the import skips no schema or extension. Default: auto.",
     )
     verify: Verify = Field(
         default=Verify.COUNTS,

@@ -1,6 +1,6 @@
 """Observed state of pods, Jobs and target servers, as plain values.
 
-`cluster/` and `server/` measure them, `decide/` reads them.
+The packages `kubernetes_client` and `server` read them from outside; `decide` uses them.
 """
 
 from dataclasses import dataclass

@@ -31,7 +31,7 @@ class PreviewSpec(StrictModel):
     project: Label = Field(description="The name of the Project whose spec.namespace is this namespace.")
     mode: PreviewMode = Field(
         default=PreviewMode.EMPTY,
-        description="The content of the new database: empty, or clone for a copy of the Project's primary database."
+        description="The value empty creates an empty database; clone copies the Project's primary database."
         " Default: empty.",
     )
     ttl: Duration = Field(

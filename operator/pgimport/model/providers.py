@@ -50,7 +50,7 @@ class ProviderRules:
     hosts: tuple[str, ...] = ()  # patterns that must match the whole host name
     fingerprint: ProviderFingerprint = ProviderFingerprint()
     schemas: frozenset[str] = frozenset()  # its own schemas, which an import skips
-    extensions: frozenset[str] = frozenset()  # its own extensions, or useless elsewhere; an import skips them
+    extensions: frozenset[str] = frozenset()  # extensions that are useful only at this provider; an import skips them
     poolers: tuple[Pooler, ...] = ()
     proxied: bool = False  # its direct endpoint is a proxy that keeps each session on one backend
     hint: str | None = None  # what to do if a host of the provider cannot be reached

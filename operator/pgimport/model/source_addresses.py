@@ -1,7 +1,7 @@
 """Decides whether the addresses of a source's host may be used. Pure.
 
-A host name proves nothing, so the rules apply to all its addresses. The caller connects to the address that was
-checked, so that a later DNS answer (DNS rebinding) changes nothing.
+A host name can resolve to any address, so the rules apply to all its addresses. The caller connects to the address
+that was checked, so that a later DNS answer (DNS rebinding) changes nothing.
 """
 
 import ipaddress
