@@ -70,7 +70,7 @@ class ApiContext:
     upload_slots: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(MAX_UPLOADS))
 
 
-# FastAPI runs a plain function in a worker thread; a coroutine function runs in the event loop, without a switch.
+# A coroutine function, because FastAPI would run a plain function in a worker thread, which takes longer.
 async def _get_context(request: Request) -> ApiContext:
     return context_of(request)
 

@@ -59,7 +59,7 @@ def _add_public_routes(app: FastAPI, registry: CollectorRegistry) -> None:
     def readyz() -> Response:
         context: ApiContext | None = app.state.context
         if context is None or not context.cache.ready:
-            text = "Kubernetes does not answer, or its objects are not read yet"
+            text = "Kubernetes does not answer, or the API has not read all its objects yet"
             return build_error_response(ApiError(503, text, RETRY_SECONDS))
         return PlainTextResponse("ok\n")
 

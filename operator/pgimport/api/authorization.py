@@ -56,7 +56,7 @@ class CallerAccess:
     def _find(self, object_id: str, resource: str, kind: str) -> tuple[ProjectObject, Json]:
         """Finds an object by `<project>.<name>`.
 
-        The cache may not have an object yet that another replica created a moment ago, so Kubernetes is asked then.
+        If the cache lacks the object, reads it from Kubernetes: another replica may have created it a moment ago.
         """
         project_name, _, name = object_id.partition(".")
         project = self.find_project(project_name, kind)

@@ -59,9 +59,9 @@ class ClerkVerifier:
         self._lock = threading.Lock()
 
     def verify(self, token: str, now: datetime) -> Caller:
-        """Returns a caller of the active organization with all scopes; roles are the platform's concern.
+        """Returns the caller, who belongs to the token's active organization.
 
-        Raises InvalidCredentials.
+        The caller has all scopes, whatever the user's role in Clerk is. Raises InvalidCredentials.
         """
         try:
             claims = jwt.decode(
@@ -97,7 +97,7 @@ class ClerkVerifier:
         return key
 
     def _fetch_keys(self) -> dict[str, jwt.PyJWK]:
-        """Fetches the JWKS. Returns no keys if that fails, so that the known ones stay."""
+        """Fetches the JWKS. Returns no keys if that fails; the caller then keeps the keys that it has."""
         url = self._settings.jwks_url or ""
         try:
             context = ssl.create_default_context(cafile=self._settings.ca)

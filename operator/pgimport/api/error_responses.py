@@ -49,7 +49,7 @@ def build_error_response(error: ApiError) -> JSONResponse:
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Registers a handler for each exception that a route, the framework or an inner package may raise."""
+    """Registers a handler for each exception that a route, the framework or another package may raise."""
 
     @app.exception_handler(ApiError)
     async def handle_api_error(_: Request, error: ApiError) -> JSONResponse:
@@ -107,7 +107,7 @@ def translate(error: PgimportError) -> ApiError:
 
 
 def _last_sentence(text: str) -> str:
-    """Returns the part after the status: `PreviewDatabase …` of `POST /apis/…: 422 PreviewDatabase "x" is invalid`."""
+    """Returns the API server's message without our prefix, such as `POST /apis/…: 422`."""
     return text.partition(": ")[2].partition(" ")[2]
 
 

@@ -4,13 +4,13 @@ import ipaddress
 import threading
 from collections import OrderedDict
 
-MAX_FAILURES = 20  # of one address at once
-REFILL_SECONDS = 3.0  # until one more failure is allowed
+MAX_FAILURES = 20  # that an address may have before it must wait
+REFILL_SECONDS = 3.0  # after this time, one failure less counts
 MAX_ADDRESSES = 20_000  # kept in memory, about a hundred bytes each
 
 
 class FailureThrottle:
-    """A token bucket for each IPv4 address and each IPv6 /64 network, which is what one host gets."""
+    """A token bucket for each IPv4 address and each IPv6 /64 network. One host usually gets a whole /64 network."""
 
     def __init__(self, refill_seconds: float = REFILL_SECONDS) -> None:
         self._refill = refill_seconds
@@ -33,7 +33,7 @@ class FailureThrottle:
                 self._buckets.popitem(last=False)
 
     def _count_failures(self, network: str, now: float) -> float:
-        """Returns the failures that are not yet forgiven."""
+        """Returns the number of failures that still count; it falls with time."""
         failures, last_failure = self._buckets.get(network, (0.0, now))
         return max(0.0, failures - (now - last_failure) / self._refill)
 

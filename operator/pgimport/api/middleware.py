@@ -26,9 +26,9 @@ class RequestMiddleware:
     def __init__(self, app: ASGIApp, registry: CollectorRegistry) -> None:
         self._app = app
         labels = ("method", "route", "status")
-        self._requests = Counter("pgimport_api_requests", "Requests with a response.", labels, registry=registry)
+        self._requests = Counter("pgimport_api_requests", "Number of answered requests.", labels, registry=registry)
         self._seconds = Histogram(
-            "pgimport_api_request_seconds", "Time until the response.", ("method", "route"), registry=registry
+            "pgimport_api_request_seconds", "Seconds until the response.", ("method", "route"), registry=registry
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -117,7 +117,7 @@ def _limit_body(receive: Receive) -> Receive:
         received += len(message.get("body", b""))
         if received > MAX_BODY:
             error = _body_too_large()
-            raise HTTPException(error.status, error.text)  # the framework passes on no other exception from here
+            raise HTTPException(error.status, error.text)  # the framework handles no other exception here
         return message
 
     return receive_limited

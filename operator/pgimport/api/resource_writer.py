@@ -26,7 +26,10 @@ def write_import(context: ApiContext, plan: ImportPlan) -> ImportObject:
 
 
 def create_object(context: ApiContext, resource: str, manifest: Json) -> Json:
-    """Returns the new object, or the one that the same request created before. Raises ApiError 409 for any other."""
+    """Creates an object and returns it. If the same request created it before, returns the existing object.
+
+    Raises ApiError 409 if the name or the Idempotency-Key belongs to another request.
+    """
     meta = manifest["metadata"]
     path = api_paths.resource(resource, meta["namespace"])
     try:
@@ -43,7 +46,10 @@ def create_object(context: ApiContext, resource: str, manifest: Json) -> Json:
 
 
 def _ensure_source_secret(context: ApiContext, owner: Json, url: str) -> None:
-    """Creates the Secret. One that exists comes from the same request: its name contains the import's name."""
+    """Creates the Secret if it does not exist.
+
+    The same request created an existing Secret, because the Secret's name contains the import's name.
+    """
     namespace = owner["metadata"]["namespace"]
     try:
         context.cluster.create(api_paths.core(namespace, "secrets"), build_source_secret(owner, url))

@@ -45,7 +45,7 @@ def _verify_url(context: ApiContext, request: Request, project: str, name: str) 
 
 @router.put("")
 async def put_upload(project: str, name: str, request: Request, context: CurrentContext) -> Response:
-    """Responds with 200 when the file is safe on disk. An upload that fails leaves no file."""
+    """Responds with 200 after the file was synced to disk. An upload that fails leaves no file."""
     store, key = _verify_url(context, request, project, name)
     length = request.headers.get("content-length")
     if not context.upload_slots.acquire(blocking=False):

@@ -141,7 +141,7 @@ def _add_keys_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="what the key allows; repeatable (default: all scopes)",
     )
-    create.add_argument("--name", default="", help="name of the key's user, for people")
+    create.add_argument("--name", default="", help="name by which people recognise the key")
     create.add_argument(
         "--expires", type=_parse_duration, metavar="DURATION", help="lifetime, for example 12h or 30d (default: none)"
     )

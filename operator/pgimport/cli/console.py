@@ -11,7 +11,7 @@ from pgimport.model.status import Progress
 BAR_CELLS = 24
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 _CLEAR_LINE = "\r\x1b[2K"
-# Hints for a user without a cluster. The hints of the reasons speak of Kubernetes resources.
+# Hints for a user without a cluster. The hints in MEANINGS name Kubernetes resources.
 _HINTS = {
     Reason.TARGET_NOT_EMPTY: "Use --recreate to replace the database.",
     Reason.EXTENSION_NOT_ALLOWED: "Allow the extension with --allow-extension, or exclude the objects that use it.",

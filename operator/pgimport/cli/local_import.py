@@ -23,7 +23,7 @@ from pgimport.model.result import SourceInfo, Verification, WorkerResult
 
 # The user may reach every address that this machine reaches, so no address is refused.
 ALL_ADDRESSES = AllowedSources(allowed_cidrs=["0.0.0.0/0", "::/0"])
-BUSY_TIMEOUT = 60.0  # seconds until the sessions that the admin may not end have left the target
+BUSY_TIMEOUT = 60.0  # seconds that the swap waits for sessions that the admin may not end
 IMPORT_NAME = "command-line"
 
 
@@ -36,7 +36,7 @@ class ImportFailed(Exception):
 
 
 def ignore_signals() -> None:
-    """Lets the command finish what it has begun."""
+    """Ignores SIGINT and SIGTERM, so that the command finishes the swap or the clean-up."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
 
@@ -78,7 +78,7 @@ def _import_and_swap(
     source: SourceInfo,
     comment: OwnerComment,
 ) -> Verification | None:
-    """Copies into a shadow, gives it the target's name and drops the old database. Undoes all of it on failure."""
+    """Copies into a shadow, gives it the target's name and drops the old database. On failure, drops the shadow."""
     from pgimport.server.swap import drop_replaced
 
     names = attempt_names(folder.pod_uid)
@@ -197,13 +197,14 @@ def _swap(options: Options, names: AttemptNames) -> None:
     try:
         failure = swap(options.access, plan)
     except ServerUnavailable:
-        failure = swap(options.access, plan)  # The lost connection may have committed: a second swap finds that out.
+        # The server may have committed before the connection was lost. A second call detects that.
+        failure = swap(options.access, plan)
     if failure is not None:
         raise ImportFailed(failure)
 
 
 def _drop_attempt(options: Options, names: AttemptNames) -> None:
-    """Drops the copy. If that fails too, prints what to drop by hand; the first failure is reported as well."""
+    """Drops the copy. If that fails, prints what to drop by hand; the caller still reports the import's failure."""
     from pgimport.server.shadow import drop_attempt
 
     try:

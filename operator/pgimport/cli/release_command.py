@@ -23,7 +23,7 @@ FINALIZERS = ((PREVIEWS, FINALIZER_PREVIEW), (PROJECTS, FINALIZER_PROJECT))
 
 
 class OperatorStillRunning(PgimportError):
-    """The operator's pod did not end in time. Helm repeats the hook."""
+    """The operator's pod did not end in time. The Job of the hook starts another pod."""
 
 
 def main(_arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:

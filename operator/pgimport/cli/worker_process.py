@@ -91,13 +91,13 @@ class WorkerProcess:
         self._program, self._folder, self._child, self._lines = program, folder, child, lines
 
     def send_order(self, order: Order) -> None:
-        """Sends the order, for which the worker waits once it has started. A worker that has ended gets nothing."""
+        """Sends the order, which the worker reads when it has started. Does nothing if the worker has ended."""
         assert self._child.stdin is not None  # noqa: S101 (stdin=PIPE)
         with suppress(BrokenPipeError), self._child.stdin as stdin:
             stdin.write(order.model_dump_json(by_alias=True))
 
     def follow_preflight(self, on_line: Callable[[str], None]) -> WorkerResult:
-        """Follows the program `run` until its preflight has a result, and returns it. The worker goes on."""
+        """Follows the program `run` until its preflight has a result, and returns it. The worker continues."""
         for line in self._lines:
             on_line(line.rstrip("\n"))
             result = _parse_result_line(line)
@@ -119,7 +119,7 @@ class WorkerProcess:
         path = self._folder.termination_message
         message = path.read_text() if path.exists() else ""
         result = parse_worker_result(message)
-        # The program `run` leaves the preflight's result until the import has one.
+        # Until the import has a result, the file holds that of the preflight.
         if result is None or (exit_code != 0 and result.ok):
             return _build_lost_result(self._program, exit_code)
         return result

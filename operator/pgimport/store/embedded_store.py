@@ -1,8 +1,8 @@
 """The embedded store for uploads: files in a volume of the HTTP API, and signed URLs of the API itself.
 
-`files/<project>.<hex>` holds complete files, `incoming/` holds files that are being uploaded, and `used/<hex>` records
-for each upload URL that it was used, for as long as the URL lasts. A file is safe on disk before it is renamed into
-`files/`.
+`files/<project>.<hex>` holds complete files, `incoming/` holds files that are being uploaded. A file
+`used/<hex>` records that an upload URL was used, and is kept until the URL expires. A complete file is synced to disk
+before it is renamed into `files/`.
 """
 
 import errno
@@ -21,7 +21,7 @@ from pgimport.model.errors import StoreUnavailable
 from pgimport.model.uploads import EmbeddedSettings, is_signed, sign
 
 SIGNING_KEY = "PGIMPORT_UPLOADS_SECRET"
-PREFIX = "/v1/"  # of the API's routes
+PREFIX = "/v1/"  # of the paths of the API's routes
 _TIMEOUT = 15.0
 _RESERVED_SHARE = 20  # one twentieth of a volume is left to the file system
 _FULL_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
