@@ -283,7 +283,7 @@ REFUSED = [
     pytest.param(
         an_import(namespace="other"),
         Reason.PROJECT_MISMATCH,
-        "lives in namespace shop, not in other",
+        "uses namespace shop, not other",
         id="a namespace that is not the project's",
     ),
 ]

@@ -82,7 +82,7 @@ SHORT = a_project(a_project_spec(limits={"maxPreviews": 1}))
         pytest.param(
             observed_preview(status=NEW, meta={"namespace": "other"}),
             Reason.PROJECT_MISMATCH,
-            "not in other",
+            "uses namespace shop, not other",
             id="a namespace that is not the project's",
         ),
         pytest.param(

@@ -113,7 +113,7 @@ def test_an_interrupted_drop_ends_sessions_and_refuses_new_ones(scenario: Previe
         assert any(_is_ended(connection) for _ in crashes)
     with pytest.raises(psycopg.OperationalError, match=r"not permitted to log in|not currently accepting"):
         scenario.as_attempt()
-    with pytest.raises(Conflict, match="fenced"):
+    with pytest.raises(Conflict, match="was ended"):
         prepare_shadow(scenario.access, scenario.shadow_plan)
     drop_attempt(scenario.access, scenario.names)
     assert scenario.leftovers() == []

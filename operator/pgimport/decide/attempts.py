@@ -10,13 +10,13 @@ from pgimport.model.result import WorkerResult
 from pgimport.model.status import Attempt
 
 HISTORY_LIMIT = 20  # at most 10 attempts and 10 disruptions
-# Characters of an attempt's error and of each of its tails. The status itself holds the last attempt's in full.
+# Characters of an error and of an output in attemptHistory. The status has the last attempt's full texts.
 ERROR_LIMIT, TAIL_LIMIT = 500, 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodOutcome:
-    """How a pod ended. Without a failure it did all its work, and `result` is its report."""
+    """How a pod ended. If there is no failure, the pod did all its work, and `result` is its report."""
 
     exit_code: int | None = None
     failure: Failure | None = None
@@ -24,7 +24,7 @@ class PodOutcome:
 
 
 def current_pod(pods: Sequence[ObservedPod]) -> ObservedPod | None:
-    """Returns the newest pod that may still do its work."""
+    """Returns the newest pod that neither has ended nor is being deleted."""
     return next((pod for pod in reversed(pods) if not pod.has_ended and not pod.deleting), None)
 
 
@@ -39,13 +39,13 @@ def last_ended_pod(pods: Sequence[ObservedPod]) -> ObservedPod | None:
 
 
 def pod_outcome(pod: ObservedPod) -> PodOutcome:
-    """Returns how a pod ended that is over.
+    """Returns the outcome of a pod that has ended.
 
     The container's own result counts first, then a disruption, then the exit code, then the pod's status.
     """
     container = _last_container(pod)
     if container is not None and container.exit_code == EXIT_OK and container.result is not None:
-        # A disruption came too late. Kubernetes counts such a pod as succeeded, too.
+        # If the pod was disrupted, it had already done its work. Kubernetes counts it as succeeded, too.
         return PodOutcome(exit_code=EXIT_OK, result=container.result)
     if pod.disrupted:
         message = f"pod {pod.name} was disrupted: {pod.message or pod.reason or 'evicted'}"
@@ -83,18 +83,18 @@ def _container_failure(pod: ObservedPod, container: ObservedContainer, exit_code
 
 
 def _pod_failure(pod: ObservedPod) -> Failure:
-    """Returns the failure of a pod whose containers tell nothing."""
-    message = pod.message or pod.reason or "it left no container status"
+    """Returns the failure of a pod whose containers have no exit code."""
+    message = pod.message or pod.reason or "it has no container status"
     lowered = message.lower()
     if "emptydir" in lowered or "ephemeral" in lowered:
         return Failure(Reason.SCRATCH_FULL, f"pod {pod.name} was evicted: {message}")
-    return Failure(Reason.POD_GONE, f"pod {pod.name} was ended from outside: {message}")
+    return Failure(Reason.POD_GONE, f"pod {pod.name} ended before its work was done: {message}")
 
 
 def merge_attempts(history: Sequence[Attempt], pods: Sequence[ObservedPod], now: datetime) -> list[Attempt]:
-    """Returns the history, updated from the pods. An attempt whose pod vanished before its end reads PodGone.
+    """Returns the history, updated from the pods. An attempt whose pod vanished gets the reason PodGone.
 
-    Numbers are assigned anew: an attempt that a disruption ended has the number 0 and does not count.
+    Numbers the attempts anew. An attempt that a disruption ended has the number 0 and does not count.
     """
     by_uid = {pod.uid: pod for pod in pods}
     recorded = {attempt.pod_uid for attempt in history}
@@ -121,7 +121,7 @@ def _update(attempt: Attempt, pod: ObservedPod | None, now: datetime) -> Attempt
     if not pod.has_ended:
         return attempt
     container = _last_container(pod)
-    # If no container says when it ended, now is the time from which the next start counts.
+    # If no container status has an end time, startTimeout of the next pod counts from now.
     return _end(attempt, pod_outcome(pod), container.ended_at if container and container.ended_at else now)
 
 

@@ -16,7 +16,7 @@ IMMEDIATELY = timedelta(0)
 
 @dataclass(frozen=True, slots=True)
 class ClaimTarget:
-    """Writes this import's uid into its preview's status.activeImport, if no other import is there."""
+    """Writes this import's uid into its preview's status.activeImport, unless it holds another uid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +101,9 @@ class SetFinalizer:
 
 @dataclass(frozen=True, slots=True)
 class EnsurePreview:
-    """Creates whatever is missing of connection Secret, role and database.
+    """Creates the connection Secret, the role and the database, as far as they are missing.
 
-    With `recreate`, the database with this OID is dropped first, and no other. None stands for whichever exists.
+    With `recreate`, the database with this OID is dropped first. If `oid` is None, any database of the name is dropped.
     """
 
     recreate: bool = False
@@ -119,7 +119,7 @@ class CreateCloneImport:
 
 @dataclass(frozen=True, slots=True)
 class DropPreview:
-    """Drops the preview's role and the database with this OID. None stands for whichever exists."""
+    """Drops the preview's role and the database with this OID, or any database of the name if `oid` is None."""
 
     oid: int | None = None
 
@@ -175,7 +175,7 @@ Action = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision(Generic[StatusT]):
-    """Next status of an object and what to do about it.
+    """Next status of an object and the actions that lead to it.
 
     The loop carries out `actions` in order. It writes `status` only if all of them succeed.
     """
@@ -183,7 +183,7 @@ class Decision(Generic[StatusT]):
     status: StatusT
     message: str  # for the log and the event
     actions: tuple[Action, ...] = ()
-    requeue_after: timedelta | None = None  # None: the next event brings the object back
+    requeue_after: timedelta | None = None  # None: not before the next event
     wake: tuple[WakeTarget, ...] = ()  # other objects to reconcile once the status is written
 
 

@@ -56,13 +56,13 @@ def _build_cleanup(observed: ObservedImport, status: ImportStatus, policy: Polic
 def _end_job(observed: ObservedImport, status: ImportStatus, job: ObservedJob | None) -> tuple[Action, ...]:
     if job is None or job.complete or job.failed_reason is not None:
         return ()
-    if job.suspended:  # by a queue such as Kueue; activeDeadlineSeconds does not count, so it would wait for ever
+    if job.suspended:  # by a queue such as Kueue; activeDeadlineSeconds does not apply, so the Job would never end
         return (DeleteJob(),)
     return () if _ends_by_itself(observed, status) else (StopJob(),)
 
 
 def _drop_databases(observed: ObservedImport, status: ImportStatus) -> tuple[Action, ...]:
-    """Drops every shadow but the one that became the target, and the database that it replaced."""
+    """Drops the database that the swap replaced, and every shadow except the one that became the target."""
     swapped = status.shadow.pod_uid if status.shadow and status.state is ImportState.COMPLETED else None
     attempts = {attempt.pod_uid for attempt in status.attempt_history if not attempt.cleaned_up}
     attempts |= {pod.uid for pod in observed.pods} | ({status.shadow.pod_uid} if status.shadow else set())

@@ -20,8 +20,8 @@ def decide_swap(
 ) -> Decision[ImportStatus]:
     """Decides the next step of the swap. Timeouts do not apply any more.
 
-    `pg_database` tells where an earlier swap stopped: the target's name with the shadow's OID means that it is done.
-    A cancel is obeyed until the OID is written, which is when the swap begins.
+    `pg_database` shows how far an earlier swap came: if the target has the shadow's OID, the swap is done.
+    A cancel is obeyed until `shadow.oid` is written, because the swap begins then.
     """
     shadow, facts = status.shadow, observed.swap
     assert shadow is not None  # noqa: S101 (the caller has checked it)
@@ -34,7 +34,7 @@ def decide_swap(
         swapped = status.model_copy(update={"progress": _finish_progress(status, now)})
         return completed(swapped, "The database is imported, verified and swapped in.", now)
     if not facts.target_open:
-        # This comes before any failure: a failed import would leave the target closed for ever.
+        # Open the target before any failure is returned: a failed import would never open it again.
         message = "A swap was interrupted. The operator opens the target and checks it again."
         return running(status, in_progress(Reason.RUNNING, message), now, IMMEDIATELY, (OpenTarget(),))
     if facts.shadow_oid is None:
@@ -53,7 +53,7 @@ def decide_swap(
 
 
 def _begin_swap(status: ImportStatus, shadow: Shadow, facts: ObservedSwap, now: datetime) -> Decision[ImportStatus]:
-    """Writes down the shadow's OID, and swaps in the next reconcile."""
+    """Records the shadow's OID. The next reconcile swaps."""
     if shadow.oid != facts.shadow_oid:
         marked = status.model_copy(update={"shadow": shadow.model_copy(update={"oid": facts.shadow_oid})})
         return running(marked, SWAP_BEGINS, now, IMMEDIATELY)

@@ -18,7 +18,7 @@ ERROR_LIMIT = 2000  # characters; the failing statement may be long
 def refresh_status(item: ImportObject, project: ProjectObject | None) -> ImportStatus:
     """Returns the status with all fields that follow from the import and its Project.
 
-    Of a terminal status, only the generation changes.
+    In a terminal status, only the observed generation changes.
     """
     if item.status.terminal:
         generation = {"observed_generation": item.meta.generation}

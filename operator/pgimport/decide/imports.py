@@ -9,7 +9,7 @@ A terminal state never changes; only the clean-up follows. A running import take
 1. The operator creates the Job (`status.job`).
 2. A pod's preflight passes, and the operator prepares its shadow (`status.shadow`).
 3. The pod completes (`shadow.verified`).
-4. The operator writes down the shadow's OID (`shadow.oid`).
+4. The operator records the shadow's OID (`shadow.oid`).
 5. The operator swaps the shadow with the target.
 """
 
@@ -37,7 +37,7 @@ def decide_import(observed: ObservedImport, now: datetime, policy: Policy) -> De
     item = observed.object
     if item.meta.deleting:
         key = ResourceKey(IMPORTS, item.meta.namespace, item.meta.name)
-        message = "The import is being deleted. Its Project drops what it leaves on the server."
+        message = "The import is being deleted. The sweep of its Project drops its databases and roles."
         return Decision(status=item.status, message=message, wake=wake_after_removal(key))
     return _wake_others(observed, _decide_state(observed, now, policy))
 

@@ -22,7 +22,9 @@ class ObservedImport:
     project: ProjectObject | None = None  # None: does not exist
     preview: PreviewObject | None = None  # None: does not exist, or the import has no target
     other_imports: tuple[ImportObject, ...] = ()  # pending and running imports of the namespace, without this one
-    missing_mount: tuple[Reason, str] | None = None  # mounted by the pod: `Secret shop-source with the key url`
+    missing_mount: tuple[Reason, str] | None = (
+        None  # what the pod cannot mount, such as `Secret shop-source with the key url`
+    )
     job: ObservedJob | None = None  # None: does not exist
     pods: tuple[ObservedPod, ...] = ()  # of this Job, oldest first, including remembered pods that are gone
     progress: Progress | None = None  # None: no progress was logged, or nothing runs

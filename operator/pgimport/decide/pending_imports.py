@@ -25,7 +25,7 @@ from pgimport.model.resources import ImportObject, PreviewObject
 from pgimport.model.status import ImportState, ImportStatus, PreviewState
 from pgimport.model.uploads import is_object_key_of
 
-SUSPENDED = in_progress(Reason.SUSPENDED, "spec.suspend holds the import. Set it to false to go on.")
+SUSPENDED = in_progress(Reason.SUSPENDED, "spec.suspend holds the import. Set it to false to continue.")
 STARTING = in_progress(Reason.STARTING, "Everything the import needs exists. The operator creates its Job.")
 
 
@@ -58,8 +58,8 @@ def _find_refusal(observed: ObservedImport, spec: ImportSpec) -> Failure | None:
         return None
     if project.spec.namespace != observed.object.meta.namespace:
         message = (
-            f"spec.project: Project {spec.project} lives in namespace {project.spec.namespace},"
-            f" not in {observed.object.meta.namespace}"
+            f"spec.project: Project {spec.project} uses namespace {project.spec.namespace},"
+            f" not {observed.object.meta.namespace}"
         )
         return Failure(Reason.PROJECT_MISMATCH, message)
     key = spec.source.upload_key
@@ -142,11 +142,11 @@ def _find_first_rival(observed: ObservedImport, target: str) -> str | None:
 
 
 def wait_for_slot(observed: ObservedImport, spec: ImportSpec) -> ConditionSet | None:
-    """Returns a wait if as many imports run as limits.maxConcurrentImports allows.
+    """Returns a waiting condition if as many imports run as limits.maxConcurrentImports allows.
 
-    It is checked before an import runs and once more before its Job is created, because two operators may have used
-    the same free slot. Whichever was written last observes all others and steps back. If all step back, the oldest
-    one is first again.
+    The limit is checked before an import runs, and again before its Job is created, because two operators may have
+    used the same free slot. The import whose status was written last then observes the others and becomes pending
+    again. If all of them become pending again, the oldest runs first.
     """
     project: ProjectSpec | None = observed.project.spec if observed.project else None
     if spec.dry_run or project is None:
@@ -157,7 +157,7 @@ def wait_for_slot(observed: ObservedImport, spec: ImportSpec) -> ConditionSet | 
     if len(running_imports) + (0 if starting else _count_older_waiting(observed)) < limit:
         return None
     message = f"The import waits for a free slot. Project {spec.project} runs at most {limit} imports at once"
-    # Only the oldest import is named: a list would change, and be written, whenever one of them ends.
+    # The message names only the oldest import. A list of all would change the status whenever one of them ends.
     oldest = f"; {min(running_imports, key=_age).meta.name} has run the longest." if running_imports else "."
     return in_progress(Reason.WAITING_FOR_SLOT, message + oldest)
 
@@ -191,7 +191,7 @@ WAITS: tuple[Callable[[ObservedImport, ImportSpec], ConditionSet | None], ...] =
 
 
 def release_all(observed: ObservedImport) -> tuple[Action, ...]:
-    """Returns the actions that release what an import had that is pending again: Job, Secret, shadows and target."""
+    """Returns the actions for an import that becomes pending again: they release Job, Secret, shadows and target."""
     status = observed.object.status
     actions: list[Action] = [DeleteJob()] if observed.job is not None and observed.job.ours else []
     pod_uids = [attempt.pod_uid for attempt in status.attempt_history if not attempt.cleaned_up]

@@ -1,7 +1,7 @@
 """Decides what happens to a PreviewDatabase: pending → ready → expired, and deleted with its database.
 
 A preview of mode clone stays pending until its own import has filled it, and fails if that import fails. A reset and
-an expiry wait for the import that has claimed the preview. A deletion makes that import fail, and then goes on.
+an expiry wait for the import that has claimed the preview. A deletion makes that import fail, and then continues.
 """
 
 from dataclasses import replace
@@ -58,14 +58,14 @@ def _decide(observed: ObservedPreview, now: datetime, policy: Policy) -> Decisio
         return build_decision(_in_state(status, PreviewState.FAILED), conditions, now, LONGEST_INTERVAL)
     assert item.spec is not None  # noqa: S101 (_find_refusal has refused a spec that cannot be read)
     if (wait := _wait_for_project(observed, item.spec)) is not None:
-        stays = status.state in (PreviewState.READY, PreviewState.EXPIRED)
+        keeps_state = status.state in (PreviewState.READY, PreviewState.EXPIRED)
         return build_decision(
-            _in_state(status, status.state if stays else PreviewState.PENDING), wait, now, policy.waiting_interval
+            _in_state(status, status.state if keeps_state else PreviewState.PENDING), wait, now, policy.waiting_interval
         )
     if FINALIZER_PREVIEW not in item.meta.finalizers:
         conditions = in_progress(Reason.PENDING, "The operator creates the database.")
         return build_decision(_in_state(status, status.state), conditions, now, IMMEDIATELY, (SetFinalizer(True),))
-    return _decide_life(observed, item.spec, status, now, policy)
+    return _decide_lifecycle(observed, item.spec, status, now, policy)
 
 
 def _find_refusal(observed: ObservedPreview) -> Failure | None:
@@ -75,7 +75,7 @@ def _find_refusal(observed: ObservedPreview) -> Failure | None:
     if project is None or project.spec is None:
         return None
     if project.spec.namespace != item.meta.namespace:
-        location = f"lives in namespace {project.spec.namespace}, not in {item.meta.namespace}"
+        location = f"uses namespace {project.spec.namespace}, not {item.meta.namespace}"
         return Failure(Reason.PROJECT_MISMATCH, f"spec.project: Project {spec.project} {location}")
     limit = project.spec.limits.max_previews
     if limit is not None and observed.position > limit and item.status.state is not PreviewState.READY:
@@ -93,7 +93,7 @@ def _wait_for_project(observed: ObservedPreview, spec: PreviewSpec) -> Condition
     return None
 
 
-def _decide_life(
+def _decide_lifecycle(
     observed: ObservedPreview, spec: PreviewSpec, status: PreviewStatus, now: datetime, policy: Policy
 ) -> Decision[PreviewStatus]:
     """Decides about a preview whose Project is ready: expiry, reset, or creation."""
@@ -103,7 +103,7 @@ def _decide_life(
     if now >= expires_at:
         return _decide_expiry(observed, status, now, policy)
     reset_due = _reset_due(spec, status)
-    # An import that was deleted in the middle of its swap leaves the database closed.
+    # An import that was deleted during its swap may have left the database without ALLOW_CONNECTIONS.
     abandoned = previous_claim is not None and not claimed
     if status.state is PreviewState.READY and observed.secret_exists and not reset_due and not abandoned:
         return build_decision(
@@ -120,7 +120,7 @@ def _decide_life(
             "database": database,
             "role": role,
             "connection_secret": connection_secret_name(observed.object.meta.name),
-            # A new database is empty: it fulfils a reset that was requested earlier.
+            # A new database is empty, so a reset that was requested earlier is done too.
             "reset_at": spec.reset_at or status.reset_at,
         }
     )
@@ -157,10 +157,10 @@ def loses_database(item: PreviewObject, now: datetime) -> bool:
 def _decide_clone(
     observed: ObservedPreview, created: PreviewStatus, ensure: EnsurePreview, now: datetime, policy: Policy
 ) -> Decision[PreviewStatus]:
-    """Decides about a clone that is not filled: an import fills it, a new one after each reset and each expiry."""
+    """Decides about a clone that is not filled yet. Each reset and each expiry needs a new import to fill it."""
     name, meta, clone = created.clone_import, observed.object.meta, observed.clone
     if observed.project is None or observed.project.spec is None or observed.project.spec.primary is None:
-        message = "The preview waits for spec.primary of its Project: the database to copy."
+        message = "The preview waits for spec.primary of its Project, which names the database to copy."
         unchanged = observed.object.status.model_copy(update={"observed_generation": meta.generation})
         conditions = in_progress(Reason.PRIMARY_MISSING, message)
         return build_decision(_in_state(unchanged, unchanged.state), conditions, now, policy.waiting_interval)

@@ -81,7 +81,7 @@ def _describe_server_failure(server: Unreachable | None) -> ConditionSet:
 def _show_ready(
     observed: ObservedProject, status: ProjectStatus, server: ObservedServer, host: str, now: datetime
 ) -> Decision[ProjectStatus]:
-    """Shows a Project whose server is fit. Its previews and imports go on while it is being deleted."""
+    """Shows a Project whose server meets all requirements. Its previews and imports continue during its deletion."""
     conditions = ready(Reason.READY, f"PostgreSQL {server.version} at {host} answers, and its admin has all rights.")
     if observed.object.meta.deleting:
         users = f"{observed.previews} previews and {observed.imports} imports"

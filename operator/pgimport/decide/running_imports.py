@@ -27,15 +27,15 @@ from pgimport.model.reasons import Failure, Reason, RetryClassification
 from pgimport.model.result import SourceInfo, WorkerResult
 from pgimport.model.status import Attempt, ImportPhase, ImportStatus, Progress, Shadow
 
-AT_WORK = in_progress(Reason.RUNNING, "The import's Job is at work.")
-# Progress that comes this much earlier than its interval is written all the same.
+AT_WORK = in_progress(Reason.RUNNING, "The import's Job is running.")
+# Progress is also written if it comes this much before its interval is over.
 INTERVAL_TOLERANCE = timedelta(milliseconds=300)
 
 
 def decide_running(
     observed: ObservedImport, status: ImportStatus, spec: ImportSpec, now: datetime, policy: Policy
 ) -> Decision[ImportStatus]:
-    """Decides in this order: the swap of a verified shadow, the user's cancel or suspend, and then the cluster."""
+    """Decides in this order: the swap of a verified shadow, cancel or suspend, and then the Job and its pods."""
     if status.job is not None:
         status = _with_attempts(observed, status, now)
     if status.shadow is not None and status.shadow.verified:

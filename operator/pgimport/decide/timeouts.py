@@ -17,7 +17,7 @@ from pgimport.model.status import ImportStatus, Progress
 
 # The Job controller waits up to six minutes before it replaces a failed pod.
 BACKOFF_ALLOWANCE = timedelta(minutes=7)
-# Waiting reasons of a container that starts as it should.
+# Waiting reasons of a container that starts normally.
 STARTING = (None, "PodInitializing", "ContainerCreating")
 
 
@@ -55,7 +55,7 @@ def find_hung_preflight(
 ) -> Failure | None:
     """Compares the duration of a preflight with spec.stallTimeout.
 
-    The preflight's queries have timeouts of their own, so only a hanging node or process comes this far.
+    The preflight's queries have timeouts of their own, so only a hanging node or process exceeds this limit.
     """
     since = observed.waiting_since
     if not _runs_preflight(pod) or since is None or now - since <= spec.stall_timeout:

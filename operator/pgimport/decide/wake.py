@@ -54,7 +54,7 @@ def wake_after_removal(key: ResourceKey) -> tuple[WakeTarget, ...]:
 def wake_after_import(before: ImportObject, after: ImportStatus) -> tuple[WakeTarget, ...]:
     """Returns the preview of an import that ends and the imports that may take its slot or target.
 
-    The end comes in two steps, the terminal state and the clean-up. Each of them may free something.
+    An import ends in two steps, the terminal state and the clean-up. Each may free the slot or the target.
     """
     cleaned_up = before.status.cleaned_up != after.cleaned_up
     if not after.terminal or (before.status.terminal and not cleaned_up):

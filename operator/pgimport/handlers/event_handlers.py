@@ -19,7 +19,7 @@ from pgimport.reconcile.work_queue import WorkQueue
 # Seconds between two watch requests if a connection stalls. The API server sends a bookmark every minute.
 WATCH_SERVER_TIMEOUT = 300  # an integer: the API server rejects 300.0
 WATCH_CONNECT_TIMEOUT = 10.0  # seconds
-# At start-up every object brings an event. Settled objects wait this long, so that the others come first.
+# At start-up every object causes an event. Settled objects (`is_settled`) wait this long, so that others come first.
 SETTLED_DELAY = 5.0  # seconds
 
 
@@ -74,7 +74,7 @@ def enqueue(targets: EventTargets, kind: str, body: kopf.Body) -> None:
     targets.versions.record(key, body["metadata"]["resourceVersion"])
     if not is_settled(body):
         targets.queue.add(key)
-    elif kind != IMPORTS:  # a settled import needs nothing; a preview expires and a Project is checked
+    elif kind != IMPORTS:  # a settled import needs no reconcile, but previews expire and Projects are checked
         targets.queue.add(key, after=SETTLED_DELAY)
 
 

@@ -95,7 +95,7 @@ class KubernetesClient:
                 *lines, rest = (rest + piece).split(b"\n")
                 yield from (json.loads(line) for line in lines if line.strip())
         except urllib3.exceptions.HTTPError as error:
-            raise KubernetesUnavailable(f"GET {path}: {type(error).__name__}: the watch was cut") from error
+            raise KubernetesUnavailable(f"GET {path}: {type(error).__name__}: the watch was interrupted") from error
         finally:
             response.close()
             response.release_conn()

@@ -5,7 +5,7 @@ from pgimport.model.resources import ResourceKey
 
 
 def resource(kind: str, namespace: str = "", name: str = "") -> str:
-    """Path of a custom resource. Without a name it is the list, and without a namespace that of all namespaces."""
+    """Returns the path of a custom resource, or of a list if there is no name. No namespace means all namespaces."""
     scope = f"/namespaces/{namespace}" if namespace else ""
     return f"/apis/{GROUP}/{VERSION}{scope}/{kind}" + (f"/{name}" if name else "")
 

@@ -1,4 +1,4 @@
-"""The three custom resources: parsed, read, listed, and the only writer of their status."""
+"""Parses, reads and lists the three custom resources, and writes their status. No other module writes it."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -144,7 +144,7 @@ def write_status(cluster: KubernetesClient, key: ResourceKey, meta: ObjectMeta, 
 def confirm_unchanged(cluster: KubernetesClient, key: ResourceKey, meta: ObjectMeta) -> None:
     """Raises Conflict if the object changed since `meta` was read, or does not exist; changes nothing.
 
-    A read may be outdated, but a write is not. So this writes the resourceVersion that was read.
+    A read may be outdated, so this writes the resourceVersion that was read: the API server then compares it.
     """
     try:
         _patch_status(

@@ -206,7 +206,7 @@ class WatchCache:
                 self._record_response()
 
     def _record_response(self) -> None:
-        """Notes that the API server responded; wakes waiting threads if it did not respond for a while."""
+        """Records that the API server responded; wakes waiting threads if it did not respond for a while."""
         with self._changed:
             was_silent = not self._responds
             self._last_response_at = self._clock()

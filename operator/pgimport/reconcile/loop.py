@@ -110,8 +110,8 @@ def _reconcile(context: ReconcileContext, key: ResourceKey, reconciler: Reconcil
         with context.start_lock(key.namespace):
             observed = reconciler.observe(context, key, _now())
             return ReconcileResult() if observed is None else _decide_and_act(context, key, reconciler, observed)
-    except ServerUnavailable as away:
-        logger.warning("%s: %s", key, away)
+    except ServerUnavailable as unavailable:
+        logger.warning("%s: %s", key, unavailable)
         return ReconcileResult(requeue_after=context.policy.retry_interval)
 
 
@@ -139,10 +139,10 @@ def _act(
             failure = reconciler.act(context, observed, action)
             if failure is not None and reconciler.decide_failure is not None:
                 return reconciler.decide_failure(observed, failure, _now())
-    except ServerUnavailable as away:
+    except ServerUnavailable as unavailable:
         if reconciler.decide_unreachable is None:
             raise
-        return reconciler.decide_unreachable(observed, away.failure, _now(), context.policy)
+        return reconciler.decide_unreachable(observed, unavailable.failure, _now(), context.policy)
     return decision
 
 

@@ -139,7 +139,7 @@ def _read_target_objects(
 ) -> tuple[str, ...] | Unreachable | None:
     """Lists what the target database holds, as the preview's owner role.
 
-    Reads before the Job is created, and again just before the swap. With spec.recreate it does not matter.
+    Reads before the Job is created, and again just before the swap. Returns None if spec.recreate is true.
     """
     spec, shadow = item.spec, item.status.shadow
     due = item.status.job is None or (shadow is not None and shadow.verified)
@@ -153,8 +153,8 @@ def _read_target_objects(
             message = f"the connection Secret of PreviewDatabase {preview.meta.name} is missing"
             return Unreachable(failure=Failure(Reason.TARGET_NOT_READY, message))
         return tuple(read_user_objects(access, preview.status.database))
-    except ServerUnavailable as away:
-        return Unreachable(failure=away.failure)
+    except ServerUnavailable as unavailable:
+        return Unreachable(failure=unavailable.failure)
 
 
 def _read_swap(
@@ -167,8 +167,8 @@ def _read_swap(
     names = AttemptNames(role=shadow.role, database=shadow.database)
     try:
         return read_swap(read_admin_access(context, project.spec), target or "", names)
-    except ServerUnavailable as away:
-        return Unreachable(failure=away.failure)
+    except ServerUnavailable as unavailable:
+        return Unreachable(failure=unavailable.failure)
 
 
 def _read_shadow_size(context: ReconcileContext, item: ImportObject, project: ProjectObject | None) -> int | None:

@@ -33,11 +33,11 @@ def observe_project(context: ReconcileContext, key: ResourceKey, _now: datetime)
     if spec is None:
         return ProjectObservation(object=project)
     server = read_project_server(context, spec)
-    # Marks are read before the objects they name: whatever is created in between has an object by then.
+    # Marks are read before the lists. A mark is written after its owner was created, so the lists have the owner.
     marked_objects = _read_marked_objects(context, project, spec) if isinstance(server, ObservedServer) else ()
     previews = [item for item in list_previews(context.cluster, spec.namespace) if _uses_project(item, key)]
     imports = [item for item in list_imports(context.cluster, spec.namespace) if _uses_project(item, key)]
-    # An import that was cleaned up owns nothing: its marked objects were created by a late operator.
+    # An import that was cleaned up owns nothing. An operator that was too slow may have created marked objects later.
     cleaned_up = {item.meta.uid for item in imports if item.status.cleaned_up}
     owners = ({item.meta.uid for item in previews} | {item.meta.uid for item in imports}) - cleaned_up
     orphaned_objects = tuple(item for item in marked_objects if item.mark.owner_uid not in owners)
@@ -61,8 +61,8 @@ def read_project_server(context: ReconcileContext, spec: ProjectSpec) -> Observe
     """Connects to the Project's server as its admin. A failure is a value."""
     try:
         return read_server_properties(read_admin_access(context, spec), spec.allowed_extensions)
-    except ServerUnavailable as away:
-        return Unreachable(failure=away.failure)
+    except ServerUnavailable as unavailable:
+        return Unreachable(failure=unavailable.failure)
 
 
 def _uses_project(item: PreviewObject | ImportObject, key: ResourceKey) -> bool:

@@ -27,7 +27,7 @@ CONFLICT_DELAY = 0.05  # seconds after a conflict: the newer object can be read 
 class ReconcileResult:
     """Tells the queue what to do after one reconcile."""
 
-    requeue_after: timedelta | None = None  # None: the next event brings the key back
+    requeue_after: timedelta | None = None  # None: not before the next event
     wake: tuple[ResourceKey, ...] = ()  # other keys to reconcile now
 
 
@@ -63,7 +63,7 @@ class WorkQueue:
             thread.join(max(0.0, deadline - time.monotonic()))
 
     def add(self, key: ResourceKey, after: float = 0.0) -> None:
-        """Adds a key that is due in `after` seconds. Of several times for one key, the earliest counts."""
+        """Adds a key that is due in `after` seconds. If a key is added several times, the earliest time counts."""
         with self._changed:
             self._push(key, time.monotonic() + after)
 
@@ -102,14 +102,14 @@ class WorkQueue:
                     self._push(key, time.monotonic() + delay)
 
     def _reconcile(self, key: ResourceKey) -> float | None:
-        """Reconciles a key. Returns the seconds until the next reconcile, or None if an event must bring it."""
+        """Reconciles a key. Returns the seconds until the next reconcile, or None to wait for an event."""
         try:
             result = self._work(key)
         except Conflict as conflict:
             logger.debug("%s has changed; it is reconciled again: %s", key, conflict)
             return self._next_delay(key, CONFLICT_DELAY)
-        except (KubernetesUnavailable, StoreUnavailable) as away:
-            logger.warning("%s is reconciled again later: %s", key, away)
+        except (KubernetesUnavailable, StoreUnavailable) as unavailable:
+            logger.warning("%s is reconciled again later: %s", key, unavailable)
             return self._next_delay(key, FIRST_DELAY)
         except Exception:
             logger.exception("%s: unexpected error; it is reconciled again later", key)

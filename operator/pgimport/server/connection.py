@@ -104,7 +104,7 @@ def _first_line(text: str) -> str:
 
 @contextmanager
 def session(access: Access, dbname: str = MAINTENANCE_DATABASE, connect: Connect = connect) -> Iterator[Connection]:
-    """Opens a connection for a block and translates PostgreSQL's errors, once, here."""
+    """Opens a connection for a block, and translates PostgreSQL's errors into ours."""
     connection = connect(access, dbname)
     try:
         with connection:

@@ -28,7 +28,7 @@ class ShadowPlan:
     password: str = field(repr=False)
     source: SourceInfo
     mark: OwnerComment
-    # Revoke CONNECT from PUBLIC on all databases that the admin owns. False if the admin is a person's own role.
+    # Whether to revoke CONNECT from PUBLIC on all databases that the admin owns. False if the admin is a person's role.
     close_other_databases: bool = True
 
 
@@ -37,7 +37,7 @@ def prepare_shadow(access: Access, plan: ShadowPlan, *, connect: Connect = conne
 
     May be repeated after a crash at any point. Changes nothing once the gate is open.
 
-    Raises Conflict if the attempt was fenced, or if a database or role of this name was not created for this attempt.
+    Raises Conflict if `drop_attempt` ended this attempt, or if a database or role of this name is not the attempt's.
     """
     names = plan.names
     with session(access, connect=connect) as connection:
@@ -52,7 +52,7 @@ def prepare_shadow(access: Access, plan: ShadowPlan, *, connect: Connect = conne
             drop_database(connection, access, names.database, connect)
             database = None
         if database is not None and not database.accepts_sessions:
-            raise Conflict(f"the attempt that uses database {names.database} was fenced: it must not start again")
+            raise Conflict(f"the attempt that uses database {names.database} was ended: it must not start again")
         if role is None:
             create_role(connection, names.role, plan.password, plan.mark)
         if database is None:
@@ -89,14 +89,15 @@ def _close_other_databases(connection: Connection) -> None:
             connection.execute(sql.SQL("REVOKE CONNECT ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name)))
 
 
-def _fence(connection: Connection, names: AttemptNames) -> None:
+def _end_access(connection: Connection, names: AttemptNames) -> None:
+    """Disallows connections of the attempt and ends its sessions, so that its worker cannot write any more."""
     disallow_connections(connection, databases=[names.database], roles=[names.role])
     end_sessions(connection, databases=[names.database], roles=[names.role])
 
 
 def drop_attempt(access: Access, names: AttemptNames, *, connect: Connect = connect) -> None:
-    """Fences the attempt, then drops its database and its role; does nothing if they do not exist."""
+    """Ends the attempt's access, then drops its database and its role; does nothing if they do not exist."""
     with session(access, connect=connect) as connection:
-        _fence(connection, names)
+        _end_access(connection, names)
         drop_database(connection, access, names.database, connect)
         drop_role(connection, access, names.role, connect)
