@@ -150,7 +150,6 @@ def _end_on_sigterm(processes: ClientProcesses) -> None:
     """Ends the clients, which cancels their statements, and then itself. PID 1 has no default action for SIGTERM."""
 
     def end(_signal_number: int, _frame: object) -> None:
-        processes.end_all()
-        os._exit(EXIT_TERMINATED)
+        processes.end_all_and_exit(EXIT_TERMINATED)
 
     signal.signal(signal.SIGTERM, end)

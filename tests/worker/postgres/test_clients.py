@@ -1,14 +1,18 @@
 """The client programs are chosen by their major and minor version, or none is good enough."""
 
+import os
+import signal
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.support.postgres import PostgresServer
 from tests.worker.conftest import TEST_FLOORS, Bench
 
 from pgimport.model.reasons import Reason
-from pgimport.worker.postgres.clients import ClientPrograms
+from pgimport.worker.postgres.clients import ClientProcesses, ClientPrograms
 from pgimport.worker.postgres.errors import ImportStopped
 
 SECURE_MINORS = {15: 19, 16: 15, 17: 11, 18: 6}
@@ -85,3 +89,30 @@ def test_T12_the_result_notes_a_newer_pg_dump(bench: Bench, postgres16: Postgres
             result = bench.run(floors=TEST_FLOORS)
     assert result.verification is not None
     assert "pg_dump 18 read the source of PostgreSQL 16: no pg_dump 16" in "\n".join(result.verification.notes)
+
+
+def test_a_signal_while_a_client_starts_ends_the_client_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The signal arrives after the client runs and before the worker knows it."""
+    processes = ClientProcesses()
+    clients: list[subprocess.Popen[bytes]] = []
+
+    class Exited(BaseException):
+        """Stands for the end of this process."""
+
+    def exit_now(code: int) -> None:
+        raise Exited(code)
+
+    def start_and_receive_signal(*arguments: Any, **options: Any) -> subprocess.Popen[bytes]:
+        clients.append(real_popen(*arguments, **options))
+        processes.end_all_and_exit(143)
+        return clients[0]
+
+    real_popen = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", start_and_receive_signal)
+    monkeypatch.setattr(os, "_exit", exit_now)
+    with pytest.raises(Exited, match="143"):
+        processes.run(["/bin/sleep", "60"], {}, lambda _: None)
+    (client,) = clients
+    assert client.wait(5) == -signal.SIGTERM
+    assert client.stderr is not None
+    client.stderr.close()

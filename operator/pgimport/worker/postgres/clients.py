@@ -113,6 +113,8 @@ class ClientProcesses:
     def __init__(self) -> None:
         self._running: set[subprocess.Popen[bytes]] = set()
         self._lock = threading.Lock()
+        self._starting = 0  # clients that may run already and are not in _running yet
+        self._exit_code: int | None = None
 
     def run(self, arguments: list[str], environ: Mapping[str, str], on_line: OnLine) -> tuple[int, ClientErrorParser]:
         """Runs a client without input until it ends.
@@ -150,23 +152,42 @@ class ClientProcesses:
             return exit_code
 
     def end_all(self) -> None:
-        """Asks every client to end, which cancels its statements, and kills those that have not ended soon."""
+        """Ends every known client, which cancels its statements."""
         self._end(list(self._running))
+
+    def end_all_and_exit(self, exit_code: int) -> None:
+        """Ends every client, which cancels its statements, and then this process. For a signal handler.
+
+        A handler interrupts the main thread anywhere. If a client is being started, its thread ends the process as soon
+        as the client is known: a client that is not known would stay.
+        """
+        self._exit_code = exit_code
+        if self._starting == 0:
+            self.end_all()
+            os._exit(exit_code)
 
     @contextmanager
     def _start(
         self, arguments: list[str], environ: Mapping[str, str], stdin: int
     ) -> "Iterator[subprocess.Popen[bytes]]":
-        process = subprocess.Popen(
-            arguments,
-            env=dict(environ),
-            stdin=stdin,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
         with self._lock:
-            self._running.add(process)
+            self._starting += 1
+        try:
+            process = subprocess.Popen(
+                arguments,
+                env=dict(environ),
+                stdin=stdin,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            )
+            with self._lock:
+                self._running.add(process)
+        finally:
+            with self._lock:
+                self._starting -= 1
+            if self._exit_code is not None:
+                self.end_all_and_exit(self._exit_code)
         try:
             yield process
         finally:
