@@ -1,1 +1,1 @@
-"""Door C, inside the pod of an import's Job: an order and two files come in, a copied database and a result go out."""
+"""Runs inside the pod of an import's Job: checks the source, copies it into the shadow and verifies the copy."""

@@ -86,14 +86,14 @@ def start(
 
 
 def recorded(instance: Instance) -> list[Process]:
-    found = []
+    processes = []
     for note in sorted((instance.folder / "pids").glob("*.json")):
         try:
             content = json.loads(note.read_text())
         except ValueError:
             continue  # written half-way by a killed `up`; its cgroup still knows the process
-        found.append(Process(note.stem, content["pid"], content["started"]))
-    return found
+        processes.append(Process(note.stem, content["pid"], content["started"]))
+    return processes
 
 
 def died(instance: Instance, name: str) -> str:
