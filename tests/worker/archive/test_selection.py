@@ -97,12 +97,12 @@ def test_skipped_entries_have_a_reason() -> None:
     plan = plan_restore(CONTENTS, Exclusions(target_roles=frozenset({"alice"})))
     assert {skipped.object: skipped.reason for skipped in plan.skipped} == {
         "FUNCTION shop.native()": "only a superuser can make a function in the language c",
-        "FOREIGN TABLE shop.far": "foreign data stays where it is",
+        "FOREIGN TABLE shop.far": "it leads to another server",
         "VIEW shop.far_view": "it needs FOREIGN TABLE shop.far, which stays behind",
         "MATERIALIZED VIEW shop.farther": "it needs VIEW shop.far_view, which stays behind",
         "INDEX shop.by_native": "it needs FUNCTION shop.native(), which stays behind",
         "EVENT TRIGGER watch": "only a superuser can make an event trigger",
-        "PUBLICATION news": "it reaches out of the database",
+        "PUBLICATION news": "a copy must not take part in replication",
         "POLICY shop.orders clerks": "it names a role that the target lacks (clerk)",
     }
     assert (INDEX.catalog, INDEX.oid) in plan.skipped_keys

@@ -30,20 +30,20 @@ _SKIPPED_SILENTLY = frozenset(
         "TABLESPACE",
     }
 )
-_REACHES_OUT = "it reaches out of the database"
-_FOREIGN = "foreign data stays where it is"
+_REPLICATION = "a copy must not take part in replication"
+_REMOTE = "it leads to another server"
 _SKIPPED_KINDS = {
     "EVENT TRIGGER": "only a superuser can make an event trigger",
-    "FOREIGN DATA WRAPPER": _FOREIGN,
-    "FOREIGN SERVER": _FOREIGN,
-    "FOREIGN TABLE": _FOREIGN,
-    "SERVER": _FOREIGN,
-    "PUBLICATION": _REACHES_OUT,
-    "PUBLICATION TABLE": _REACHES_OUT,
-    "PUBLICATION TABLES IN SCHEMA": _REACHES_OUT,
-    "SUBSCRIPTION": _REACHES_OUT,
-    "SUBSCRIPTION TABLE": _REACHES_OUT,
-    "USER MAPPING": _FOREIGN,
+    "FOREIGN DATA WRAPPER": _REMOTE,
+    "FOREIGN SERVER": _REMOTE,
+    "FOREIGN TABLE": _REMOTE,
+    "SERVER": _REMOTE,
+    "PUBLICATION": _REPLICATION,
+    "PUBLICATION TABLE": _REPLICATION,
+    "PUBLICATION TABLES IN SCHEMA": _REPLICATION,
+    "SUBSCRIPTION": _REPLICATION,
+    "SUBSCRIPTION TABLE": _REPLICATION,
+    "USER MAPPING": _REMOTE,
 }
 # Entries that belong to one object. If the object is skipped, so are they, without a note.
 _ATTACHED_KINDS = frozenset(

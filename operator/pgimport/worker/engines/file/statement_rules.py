@@ -17,14 +17,14 @@ from pgimport.worker.postgres.errors import ImportStopped
 
 HEAD = 65536  # bytes of a statement that are parsed
 _ALWAYS_RUN = (b"INSERT ", b"COPY ", b"SELECT ")
-_REACHES_OUT, _FOREIGN = "it reaches out of the database", "foreign data stays where it is"
+_REPLICATION, _REMOTE = "a copy must not take part in replication", "it leads to another server"
 _SKIP_REASONS = {
     ("event", "trigger"): "only a superuser can make an event trigger",
-    ("publication",): _REACHES_OUT,
-    ("subscription",): _REACHES_OUT,
-    ("server",): _FOREIGN,
-    ("foreign",): _FOREIGN,
-    ("user", "mapping"): _FOREIGN,
+    ("publication",): _REPLICATION,
+    ("subscription",): _REPLICATION,
+    ("server",): _REMOTE,
+    ("foreign",): _REMOTE,
+    ("user", "mapping"): _REMOTE,
 }
 # Kinds of which some objects can only be created by a superuser.
 _RESTRICTED_KINDS = (

@@ -1,7 +1,7 @@
--- What a dump is told not to hold: name, and why it stays behind.
-SELECT 'PUBLICATION ' || pubname, 'it reaches out of the database' FROM pg_catalog.pg_publication
+-- Lists objects that pg_dump is told to skip: name, and the reason.
+SELECT 'PUBLICATION ' || pubname, 'a copy must not take part in replication' FROM pg_catalog.pg_publication
 UNION ALL
-SELECT 'SUBSCRIPTION ' || s.subname, 'it reaches out of the database'
+SELECT 'SUBSCRIPTION ' || s.subname, 'a copy must not take part in replication'
 FROM pg_catalog.pg_subscription AS s
 JOIN pg_catalog.pg_database AS d ON d.oid = s.subdbid AND d.datname = pg_catalog.current_database()
 UNION ALL
