@@ -1,5 +1,5 @@
--- Client sessions in these databases or of these roles. Autovacuum workers have no user, and are not among them:
--- DROP DATABASE and RENAME end them.
+-- Lists client sessions in these databases or of these roles. Excludes autovacuum workers, which have no user: DROP
+-- DATABASE and RENAME end them.
 SELECT a.pid, a.datname::text, a.usename::text, coalesce(a.application_name, '')
   FROM pg_stat_activity AS a
  WHERE (a.datname = ANY (%(databases)s::text[]) OR a.usename = ANY (%(roles)s::text[]))

@@ -1,4 +1,4 @@
--- Those of the allowed extensions that this role can create at their default version.
+-- Lists the allowed extensions that this role can create at their default version.
 SELECT v.name::text
   FROM pg_available_extensions AS e
   JOIN pg_available_extension_versions AS v ON v.name = e.name AND v.version = e.default_version

@@ -1,4 +1,4 @@
--- Databases of the admin that PUBLIC may connect to. Databases of a superuser are not ours, and are not changed.
+-- Lists databases that the admin owns and that PUBLIC may connect to. Lists none if the admin is a superuser.
 SELECT d.datname::text
   FROM pg_database AS d
   JOIN pg_roles AS r ON r.oid = d.datdba

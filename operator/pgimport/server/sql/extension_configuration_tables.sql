@@ -1,4 +1,4 @@
--- Configuration tables and sequences of extensions: pg_dump dumps the rows that users added to them.
+-- Lists configuration tables and sequences of extensions. pg_dump dumps the rows that users added to them.
 SELECT c.relkind::text, n.nspname::text, c.relname::text
   FROM pg_extension AS e
   CROSS JOIN LATERAL unnest(e.extconfig) AS t(oid)

@@ -1,5 +1,5 @@
--- All databases, then all roles, with the comment that may contain a mark. After a crash between CREATE DATABASE and
--- COMMENT ON DATABASE, the comment of the role with the same name or of the owner counts.
+-- Lists all databases, then all roles, with the comment that may contain a mark. If a crash prevented COMMENT ON
+-- DATABASE, returns the comment of the role with the same name or of the owner.
 SELECT 'database' AS kind, d.datname::text AS name,
        coalesce(shobj_description(d.oid, 'pg_database'),
                 shobj_description(same.oid, 'pg_authid'),

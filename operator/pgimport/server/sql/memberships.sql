@@ -1,4 +1,4 @@
--- Members of a role, and the roles that it is a member of. Before PostgreSQL 16, ADMIN is the only option.
+-- Lists the members of a role, and the roles that it is a member of. Before PostgreSQL 16, ADMIN is the only option.
 SELECT g.rolname::text, m.rolname::text, bool_or(a.admin_option),
        bool_or((to_jsonb(a) ->> 'inherit_option')::boolean), bool_or((to_jsonb(a) ->> 'set_option')::boolean)
   FROM pg_auth_members AS a

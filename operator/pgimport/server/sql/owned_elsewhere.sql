@@ -1,4 +1,4 @@
--- Databases and objects that a role owns outside these databases.
+-- Lists databases and objects that a role owns outside these databases.
 SELECT format('database %%s', d.datname)
   FROM pg_database AS d
   JOIN pg_roles AS r ON r.oid = d.datdba

@@ -1,4 +1,4 @@
--- Whether the admin may replace this database and this role; NULL if there is none with the name.
+-- Returns whether the admin may replace this database and this role; NULL for one that does not exist.
 SELECT (SELECT pg_has_role(current_user, d.datdba, 'USAGE') FROM pg_database AS d WHERE d.datname = %(target)s),
        (SELECT CASE WHEN current_setting('server_version_num')::int < 160000
                     THEN NOT r.rolsuper OR (SELECT a.rolsuper FROM pg_roles AS a WHERE a.rolname = current_user)

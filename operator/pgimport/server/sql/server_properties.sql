@@ -1,4 +1,4 @@
--- Version of the server, attributes of its admin, and whether it is a standby.
+-- Returns the version of the server, the attributes of its admin, and whether it is a standby.
 SELECT current_setting('server_version')          AS version,
        current_setting('server_version_num')::int AS version_num,
        r.rolsuper, r.rolcreatedb, r.rolcreaterole,

@@ -1,4 +1,4 @@
--- Databases and roles with these names: whether they accept sessions, whether a drop was interrupted, owner and
+-- Lists databases and roles with these names: whether they accept sessions, whether a drop was interrupted, owner and
 -- comment.
 SELECT 'database' AS kind, d.datname::text AS name, d.oid::bigint AS oid, d.datallowconn AS accepts_sessions,
        d.datconnlimit = -2 AS invalid, pg_get_userbyid(d.datdba)::text AS owner,

@@ -1,4 +1,4 @@
--- ALTER DATABASE … SET and ALTER ROLE … SET of a database or a role; NULL stands for all databases or roles.
+-- Lists ALTER DATABASE … SET and ALTER ROLE … SET of a database or a role. NULL means all databases or all roles.
 SELECT d.datname::text, r.rolname::text, s.setconfig
   FROM pg_db_role_setting AS s
   LEFT JOIN pg_database AS d ON d.oid = s.setdatabase

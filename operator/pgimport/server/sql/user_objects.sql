@@ -1,4 +1,5 @@
--- Objects that a user created in this database: no system objects, no members of extensions, not the schema public.
+-- Lists objects that a user created in this database. Excludes system objects, members of extensions, and the schema
+-- public.
 WITH member AS (
     SELECT d.classid, d.objid FROM pg_depend AS d WHERE d.deptype = 'e'
 ), space AS (

@@ -1,4 +1,4 @@
--- Materialised views in the order they were made, and whether they hold anything.
+-- Lists materialized views in the order in which they were created, and whether they are populated.
 SELECT n.nspname::text, c.relname::text, c.relispopulated
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace

@@ -1,4 +1,4 @@
--- Tables of ours; ANALYZE of a partitioned table does its partitions too.
+-- Lists the tables that the current role owns. Excludes partitions: ANALYZE of a partitioned table includes them.
 SELECT n.nspname::text, c.relname::text
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace

@@ -1,5 +1,5 @@
--- What pg_dump sets too, so that both ends print and read values alike; no timeout ends a long copy.
--- Settings that a server does not know are passed over.
+-- Sets the parameters that pg_dump sets, so that both servers print and read values in the same way. Disables timeouts,
+-- because a copy may take hours. Skips parameters that the server does not know.
 SELECT pg_catalog.set_config(wanted.name, wanted.value, false)
 FROM (VALUES
     ('search_path', ''),

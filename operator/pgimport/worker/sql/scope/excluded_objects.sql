@@ -1,6 +1,6 @@
--- What cannot come along where schemas (:schemas), extensions (:extensions) and relations (:relations) stay behind:
--- catalog, oid, and what it comes from. All of them, and whatever depends on them, however indirectly.
--- A view is its rule, and a table cannot be without what computes a column of it.
+-- Lists all objects that the import excludes because of excluded schemas (:schemas), extensions (:extensions) or
+-- relations (:relations): catalog, oid, and the excluded object that it depends on, directly or indirectly.
+-- A view depends on what its rule depends on, and a table on what its generated columns depend on.
 WITH RECURSIVE root AS (
     SELECT n.tableoid::bigint AS classid, n.oid::bigint AS objid, 'SCHEMA ' || n.nspname AS title
     FROM pg_catalog.pg_namespace AS n
@@ -32,7 +32,7 @@ WITH RECURSIVE root AS (
         FROM pg_catalog.pg_attrdef AS f
         JOIN pg_catalog.pg_attribute AS a ON a.attrelid = f.adrelid AND a.attnum = f.adnum AND a.attgenerated <> ''
     ) AS c ON d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND c.oid = d.objid
-    -- An extension stays although its schema is a provider's: the operator makes it anew.
+    -- An extension in a provider's schema is not excluded, because the operator creates it in the shadow.
     WHERE NOT (g.classid = 'pg_catalog.pg_namespace'::pg_catalog.regclass::bigint
                AND (d.classid = 'pg_catalog.pg_extension'::pg_catalog.regclass
                     OR EXISTS (SELECT FROM pg_catalog.pg_depend AS m

@@ -1,5 +1,5 @@
--- Of defaults (:defaults) and constraints (:checks), what is written into its table's definition: oid of the table,
--- kind, name, and which of them it is (catalog, oid).
+-- Lists those of the defaults (:defaults) and constraints (:checks) that are part of a table's definition: oid of the
+-- table, kind, name, catalog, oid.
 SELECT d.adrelid::bigint, 'DEFAULT', a.attname::text, d.tableoid::bigint, d.oid::bigint
 FROM pg_catalog.pg_attrdef AS d
 JOIN pg_catalog.pg_attribute AS a ON a.attrelid = d.adrelid AND a.attnum = d.adnum

@@ -1,4 +1,5 @@
--- What tells a provider: the kind of sign and its name. Every schema, for a provider's own are found among them.
+-- Lists names by which a provider is detected: kind and name. Lists all schemas, because the import also needs them to
+-- find those of the provider.
 SELECT 'schema', nspname::text FROM pg_catalog.pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'
 UNION ALL
 SELECT 'role', rolname::text FROM pg_catalog.pg_roles WHERE rolname = ANY (%(roles)s::text[])

@@ -1,4 +1,4 @@
--- Every relation that a filter may mean: oid, schema, name, and of a partition the table that it is one of.
+-- Lists all relations that a filter can match: oid, schema, name, and the parent of a partition.
 SELECT c.oid::bigint, n.nspname::text, c.relname::text, i.inhparent::bigint
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace

@@ -1,4 +1,4 @@
--- Tables whose file is no longer the one that the snapshot knows: it would read them as empty, without an error.
+-- Lists tables that were rewritten after the snapshot was taken. The snapshot reads them as empty, without an error.
 SELECT n.nspname::text, c.relname::text
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace

@@ -1,4 +1,4 @@
--- Sequences that a dump brings: schema, name, whether we may read them, oid.
+-- Lists sequences that a dump contains: schema, name, whether the current role can read them, oid.
 SELECT
     n.nspname::text,
     c.relname::text,

@@ -1,7 +1,6 @@
--- Tables whose rows a dump brings, and partitioned tables, which have none of their own.
--- Members of extensions stay out: the extension makes them.
--- counted_as: the root through which a partition must be counted, because a hash of an enum decides where a row lies
--- and such hashes differ from database to database.
+-- Lists the tables that a dump contains, except members of extensions: partitioned tables, and tables with rows.
+-- The column `root` is the table at which the rows of a partition must be counted. It is set if a partition key is
+-- hashed from an enum, because such hashes differ between databases, so a row may be in another partition.
 WITH RECURSIVE enum_hashed AS (
     SELECT p.partrelid AS oid
     FROM pg_catalog.pg_partitioned_table AS p

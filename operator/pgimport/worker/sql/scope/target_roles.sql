@@ -1,2 +1,2 @@
--- Names of all roles.
+-- Lists the names of all roles.
 SELECT rolname::text FROM pg_catalog.pg_roles;

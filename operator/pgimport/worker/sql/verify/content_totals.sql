@@ -1,4 +1,4 @@
--- Whether anything is there that a dump of a part would lack: tables; indexes, of keys too.
+-- Counts tables, and indexes including those of keys.
 SELECT
     pg_catalog.count(*) FILTER (WHERE c.relkind IN ('r', 'p')),
     pg_catalog.count(*) FILTER (WHERE c.relkind IN ('i', 'I'))

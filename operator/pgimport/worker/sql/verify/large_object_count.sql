@@ -1,2 +1,2 @@
--- How many large objects there are.
+-- Counts the large objects.
 SELECT pg_catalog.count(*) FROM pg_catalog.pg_largeobject_metadata;

@@ -1,7 +1,7 @@
--- Everything that has a name and may get lost: kind, schema, table (or type), name, state; catalog and oid of the
--- object, oid of the table that it belongs to.
--- Out stay: members of extensions, partitions' inherited constraints and triggers (their parents' speak for them), and
--- NOT NULL constraints, which have rows of their own only in newer versions; in 18 they may be not valid.
+-- Lists all named objects that a copy must have: kind, schema, table (or type), name, state, catalog, oid, and the oid
+-- of the table.
+-- Excludes members of extensions, and inherited constraints and triggers of partitions, which their parents represent.
+-- Excludes NOT NULL constraints, which only PostgreSQL 18 and newer store in pg_constraint, unless they are not valid.
 WITH own AS (
     SELECT n.oid, n.nspname::text AS name
     FROM pg_catalog.pg_namespace AS n
@@ -75,7 +75,7 @@ JOIN own ON own.oid = p.pronamespace
 WHERE NOT EXISTS (
     SELECT FROM member AS m WHERE m.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND m.objid = p.oid
   )
-  -- A range type makes its constructors itself.
+  -- PostgreSQL creates the constructors of a range type together with the type.
   AND NOT EXISTS (
     SELECT FROM pg_catalog.pg_depend AS d
     WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = p.oid AND d.deptype = 'i'
