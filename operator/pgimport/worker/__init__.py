@@ -1,1 +1,1 @@
-"""Runs inside the pod of an import's Job: checks the source, copies it into the shadow and verifies the copy."""
+"""The worker: the program in the pod of an import's Job. It copies one source into the shadow and writes the result."""

@@ -17,7 +17,7 @@ from pgimport.worker.run import ImportRun
 SectionName = Literal["pre-data", "data", "post-data"]
 OnLine = Callable[[str], None]
 RESTORE_OPTIONS = ("--exit-on-error", "--no-owner", "--no-privileges", "--no-tablespaces", "--no-password", "--verbose")
-# Each object holds a few locks until its transaction ends, and a server has room for some thousands.
+# Each object holds a few locks until its transaction ends, and a server can hold some thousands of locks.
 OBJECTS_PER_TRANSACTION = 100
 TRANSACTION_SIZE_VERSION = 170000  # the first pg_restore with --transaction-size
 # Kinds that are restored after the rows. Progress counts them.
