@@ -51,7 +51,7 @@ class ImportRequest(RequestModel):
 
 
 class Job(ResponseModel, JobFields):
-    """An import, under the original API's name for it."""
+    """An import, which existing clients of the platform know as a job."""
 
     # Most fields come from JobFields. The fields below have another type there, or are always present here.
     id: str = Field(description=ID_DESCRIPTION)
@@ -62,7 +62,7 @@ class Job(ResponseModel, JobFields):
     project_id: str = Field(description="The name of the Project that the import belongs to.")
     created_at: Time = Field(description="The time at which the import was created.")
     updated_at: Time = Field(description="The time at which the import's status last changed.")
-    retry_classification: str | None = Field(  # type: ignore[assignment]  # the original API declares a string
+    retry_classification: str | None = Field(  # type: ignore[assignment]  # existing clients expect a string
         default=None, description=JobFields.model_fields["retry_classification"].description
     )
 

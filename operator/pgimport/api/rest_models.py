@@ -1,7 +1,7 @@
 """Base classes of the HTTP API's request and response bodies, and the body of every error.
 
-Names and shapes are those of the original API. The OpenAPI document is generated from these classes. Its component
-names are the classes' titles, so renaming a class does not break a generated client.
+Existing clients of the platform know these names and shapes. The OpenAPI document is generated from these classes. Its
+component names are the classes' titles, so renaming a class does not break a generated client.
 """
 
 from pydantic import BaseModel, ConfigDict, Field

@@ -1,6 +1,6 @@
 """Observed state of pods, Jobs and target servers, as plain values.
 
-The packages `kubernetes_client` and `server` read them from outside; `decide` uses them.
+The packages `kubernetes_client` and `server` build them; `decide` reads them.
 """
 
 from dataclasses import dataclass

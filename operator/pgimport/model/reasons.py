@@ -6,7 +6,7 @@ Conditions, exit codes, metrics and the command line use the same reasons. The r
 - 10 to 39: transient. The Job starts another attempt.
 - 40 to 49: the attempt needs more of a resource. The Job starts another attempt, and the hint says what to raise.
 
-Another exit code comes from the kernel or from Kubernetes.
+Any other exit code comes from the kernel or from Kubernetes.
 """
 
 from dataclasses import dataclass

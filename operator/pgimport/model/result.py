@@ -18,7 +18,7 @@ RESULT_VERSION = 1
 # The kubelet truncates a termination message at 4096 bytes (tried); the rest is reserved for its framing.
 TERMINATION_MESSAGE_LIMIT = 4000
 TAIL_LIMIT = 1000  # characters of stdout and stderr in the result; the full text is in the pod's log
-MIN_SKIPPED_OBJECTS = 8  # the list is cut to this length before the detail of a check, which says what to do, is cut
+MIN_SKIPPED_OBJECTS = 8  # the list of skipped objects is cut to this length before any text of a check is cut
 
 
 class CheckStatus(StrEnum):

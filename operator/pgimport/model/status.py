@@ -242,9 +242,9 @@ class PreviewStatus(LenientModel):
     connection_secret: str | None = Field(
         default=None, description="The name of the Secret that holds host, port, dbname, user, password and uri."
     )
-    active_import: str | None = Field(default=None, description="The UID of the import that has locked the preview.")
+    active_import: str | None = Field(default=None, description="The UID of the import that has claimed the preview.")
     active_import_name: str | None = Field(
-        default=None, description="The name of the import that has locked the preview."
+        default=None, description="The name of the import that has claimed the preview."
     )
     clone_import: str | None = Field(
         default=None, description="The name of the import that copies the primary database into the preview."
