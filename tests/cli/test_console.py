@@ -47,7 +47,7 @@ def test_a_terminal_shows_progress_on_one_line_that_the_next_text_replaces() -> 
     out, err = io.StringIO(), Terminal()
     console = Console(out, err, as_json=False)
     console.print_worker_line(json.dumps({"progress": PROGRESS.to_json()}))
-    console.say("a step")
+    console.print_step("a step")
     assert err.getvalue() == f"\r\x1b[2K{format_progress(PROGRESS)}\r\x1b[2Ka step\n"
     assert out.getvalue() == ""
 

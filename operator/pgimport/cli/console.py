@@ -69,7 +69,7 @@ class Console:
         self._shows_progress = err.isatty() and not as_json
         self._has_progress_line = False
 
-    def say(self, text: str) -> None:
+    def print_step(self, text: str) -> None:
         """Prints a step, a note or a warning. Prints nothing with `as_json`."""
         if not self._json:
             self._clear_progress()
@@ -88,12 +88,12 @@ class Console:
         if progress is not None and self._shows_progress:
             self._draw_progress(format_progress(progress))
         elif isinstance(log, dict) and log.get("level") == "warning":
-            self.say(str(log.get("message", "")))
+            self.print_step(str(log.get("message", "")))
 
     def print_checks(self, preflight: PreflightReport | None) -> None:
         """Prints one line for each check of the preflight."""
         for check in preflight.checks if preflight else ():
-            self.say(f"  {_CHECK_SIGNS[check.status]} {check.name}: {check.detail}")
+            self.print_step(f"  {_CHECK_SIGNS[check.status]} {check.name}: {check.detail}")
 
     def print_result(self, lines: Iterable[str], **fields: Any) -> None:
         """Prints the result of a successful run: `lines` for people, `fields` as JSON."""

@@ -74,7 +74,7 @@ def _write_key_to_secret(kubernetes: KubernetesClient, arguments: argparse.Names
         manifest["metadata"]["ownerReferences"] = []
         try:
             create_secret(kubernetes, namespace, manifest, {"key": key.text.encode(), "id": key.id.encode()})
-        except Conflict:  # Another process created the Secret first: its key is enough.
+        except Conflict:  # Another process created the Secret first, so this key is not needed.
             _remove_entry(kubernetes, namespace, key.id)
     print(f"read the key with: kubectl -n {namespace} get secret {name} -o jsonpath='{{.data.key}}' | base64 -d")
     return 0

@@ -56,7 +56,7 @@ def run_locally(options: Options, console: Console) -> None:
         server = read_server_properties(options.access, options.extensions)
         check_replaceable(options.access, options.database, options.owner)
         order = _build_order(options, server, pod_uid)
-        console.say(f"checking {options.source_title}")
+        console.print_step(f"checking {options.source_title}")
         worker.send_order(order)
         preflight = worker.follow_preflight(console.print_worker_line)
         console.print_checks(preflight.preflight)
@@ -86,7 +86,7 @@ def _import_and_swap(
         verification = _import(options, console, worker, folder, source, comment)
         _require_empty_target(options, comment)
         ignore_signals()  # The copy is complete. From here on the command finishes.
-        console.say(f"replacing {options.database} with the copy")
+        console.print_step(f"replacing {options.database} with the copy")
         _swap(options, names)
     except BaseException:
         ignore_signals()
@@ -174,9 +174,9 @@ def _import(
         mark=comment,
         close_other_databases=False,  # The admin's other databases belong to the user: they stay open.
     )
-    console.say(f"copying into {names.database}")
+    console.print_step(f"copying into {names.database}")
     for note in prepare_shadow(options.access, plan):  # The worker waits until its role may log in.
-        console.say(f"  note: {note}")
+        console.print_step(f"  note: {note}")
     result = worker.follow(console.print_worker_line)
     if not result.ok or result.failure is not None:
         raise ImportFailed(_get_failure(result))

@@ -1,4 +1,4 @@
-"""Builds conditions that kstatus understands, the library by which Flux and other tools judge objects.
+"""Builds conditions for kstatus, the library with which Flux and other tools judge objects.
 
 kstatus takes an object without conditions as current, and Ready=False alone as in progress. So a failed object also
 has Stalled=True, and one in progress has Reconciling=True.

@@ -46,7 +46,7 @@ def main(arguments: list[str]) -> int:
 
 
 def run(context: ReconcileContext, settings: Settings, stop_flag: threading.Event | None = None) -> None:
-    """Runs until a signal or `stop_flag`, and then waits for reconciles that are at work."""
+    """Runs until a signal or `stop_flag`, and then waits for reconciles that are running."""
     queue = WorkQueue(partial(reconcile, context), workers=settings.workers)
     versions, stop = ObservedVersions(), threading.Event()
     registry = kopf.OperatorRegistry()

@@ -101,7 +101,7 @@ def _act_on_job(
         case StopJob():
             stop_job(context.cluster, namespace, name)
         case DeleteJob():
-            if observed.job is not None:  # the uid protects a later Job of the same name
+            if observed.job is not None:  # the uid protects a newer Job of the same name
                 delete_job(context.cluster, namespace, name, observed.job.uid)
         case SetJobTTL(seconds):
             set_job_ttl(context.cluster, namespace, name, seconds)
@@ -119,7 +119,7 @@ def _delete_upload(context: ReconcileContext, observed: ObservedImport, key: str
 
 
 def _read_admin_access(context: ReconcileContext, observed: ObservedImport) -> Access | None:
-    """Returns None if the Project is gone. Its finalizer prevents that while it has databases."""
+    """Reads the admin's credentials. Returns None if the Project is gone, which its finalizer usually prevents."""
     project = observed.project
     return read_admin_access(context, project.spec) if project is not None and project.spec is not None else None
 

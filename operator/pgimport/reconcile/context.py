@@ -1,4 +1,4 @@
-"""Values that every reconcile of this process shares: clients, policy, memory and locks."""
+"""Values that every reconcile of this process shares: clients, policy, history and locks."""
 
 import threading
 from dataclasses import dataclass, field
@@ -13,7 +13,10 @@ from pgimport.store.upload_store import UploadStore
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorIdentity:
-    """Service accounts and cluster roles for the RoleBindings that the operator creates. None: it creates none."""
+    """Service accounts and ClusterRoles for the RoleBindings that the operator creates.
+
+    If a field is None, the operator does not create that RoleBinding.
+    """
 
     service_account: str | None = None
     tenant_cluster_role: str | None = None

@@ -21,7 +21,7 @@ from pgimport.model.source_url import parse_origin
 from pgimport.reconcile.context import ReconcileContext
 
 SEED_BYTES = 32
-# A signed URL must outlive spec.timeout: an attempt that starts late still reads.
+# A signed URL must outlive spec.timeout, because an attempt that starts late still reads the upload.
 SIGNED_URL_MARGIN = timedelta(hours=1)
 
 

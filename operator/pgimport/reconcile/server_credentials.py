@@ -19,7 +19,7 @@ def read_admin_access(context: ReconcileContext, project: ProjectSpec) -> Access
             message = f"Secret {reference.name} with the key {key} is missing in namespace {namespace}"
             raise ServerUnavailable(Failure(Reason.SERVER_AUTH_FAILED, message))
     if entries[reference.user_key] == entries[reference.password_key]:
-        # A server prints the user's name when it refuses a login, so this would print the password.
+        # A server that refuses a login prints the user's name. Here, that would be the password.
         message = (
             f"adminSecretRef: the keys {reference.user_key} and {reference.password_key}"
             f" of Secret {reference.name} have the same value"

@@ -38,7 +38,7 @@ class WorkQueue:
         self._work = work
         self._heap: list[tuple[float, int, ResourceKey]] = []  # (due time, tie breaker, key), by time.monotonic()
         self._due: dict[ResourceKey, float] = {}  # the time that counts; the heap may hold replaced entries
-        # Keys at work, with the time for which they were added again meanwhile.
+        # Keys that are being reconciled, with the time at which they are due again, or None.
         self._busy: dict[ResourceKey, float | None] = {}
         self._failures: dict[ResourceKey, int] = {}  # exceptions in a row
         self._tie_breaker = itertools.count()

@@ -15,7 +15,7 @@ class SharedObject:
     name: str
     oid: int
     accepts_sessions: bool  # datallowconn of a database, rolcanlogin of a role
-    invalid: bool  # the rest of an interrupted DROP DATABASE, which can only be dropped again
+    invalid: bool  # left by an interrupted DROP DATABASE; it can only be dropped again
     owner: str | None
     comment: str | None
 

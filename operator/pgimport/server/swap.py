@@ -93,7 +93,7 @@ def swap(
 
 
 def open_target(access: Access, target: str, *, connect: Connect = connect) -> None:
-    """Allows connections to a target that an interrupted swap left closed; does nothing if it does not exist."""
+    """Allows connections to a target again after an interrupted swap; does nothing if it does not exist."""
     with session(access, connect=connect) as connection:
         lock_database_name(connection, target)
         _open_target(connection, target)

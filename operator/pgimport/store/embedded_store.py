@@ -170,7 +170,7 @@ class LocalStore(_UrlSigner):
     # The next three methods are for IncomingUpload.
 
     def reserve(self, count: int, total: int) -> None:
-        """Reserves `count` bytes for a file that has `total` bytes with them. Raises UploadRefused."""
+        """Reserves `count` more bytes for a file, which then has `total` bytes. Raises UploadRefused."""
         with self._lock:
             self._check_limits(total, self._used_bytes + count)
             self._used_bytes += count
