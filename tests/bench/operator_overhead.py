@@ -23,7 +23,7 @@ from pgimport.model.names import (
 )
 from pgimport.model.owner_comment import OwnerComment
 from pgimport.model.result import SourceInfo
-from pgimport.server.access import Access
+from pgimport.server.server_access import Access
 from pgimport.server.shadow import ShadowPlan, drop_attempt, prepare_shadow
 
 FULL_ROUNDS, QUICK_ROUNDS = 10, 2

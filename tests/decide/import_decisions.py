@@ -17,7 +17,7 @@ from pgimport.decide.decision import (
     Decision,
 )
 from pgimport.decide.imports import decide_import
-from pgimport.decide.observed import ObservedImport
+from pgimport.decide.observed_objects import ObservedImport
 from pgimport.model.observations import Unreachable
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.status import ImportPhase, ImportStatus, Progress

@@ -29,7 +29,7 @@ from tests.support.samples import (
     passed_preflight,
 )
 
-from pgimport.decide.observed import ObservedImport
+from pgimport.decide.observed_objects import ObservedImport
 from pgimport.model.observations import Unreachable
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.resources import ImportObject, PreviewObject, ProjectObject

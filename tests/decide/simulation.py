@@ -42,7 +42,7 @@ from pgimport.decide.decision import (
     Swap,
 )
 from pgimport.decide.imports import decide_import
-from pgimport.decide.observed import ObservedImport
+from pgimport.decide.observed_objects import ObservedImport
 from pgimport.decide.timeouts import awaited_stage
 from pgimport.model.names import attempt_names
 from pgimport.model.observations import ObservedJob, ObservedPod, ObservedSwap

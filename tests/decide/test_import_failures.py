@@ -23,7 +23,7 @@ from tests.support.samples import (
     observed_running_import,
 )
 
-from pgimport.decide.observed import ObservedImport
+from pgimport.decide.observed_objects import ObservedImport
 from pgimport.model.reasons import Reason, RetryClassification
 from pgimport.model.status import ImportState
 

@@ -17,7 +17,7 @@ from tests.support.samples import (
 from pgimport.decide.conditions import READY, RECONCILING, STALLED
 from pgimport.decide.decision import Decision
 from pgimport.decide.imports import decide_import
-from pgimport.decide.observed import ObservedImport
+from pgimport.decide.observed_objects import ObservedImport
 from pgimport.model.status import (
     Condition,
     ConditionStatus,

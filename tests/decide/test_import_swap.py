@@ -23,7 +23,7 @@ from pgimport.decide.decision import (
     Swap,
 )
 from pgimport.decide.imports import decide_import
-from pgimport.decide.observed import ObservedImport
+from pgimport.decide.observed_objects import ObservedImport
 from pgimport.model.reasons import Reason
 from pgimport.model.status import ImportState, ImportStatus
 

@@ -26,7 +26,7 @@ from pgimport.decide.decision import (
     ClaimTarget,
 )
 from pgimport.decide.imports import decide_import
-from pgimport.decide.observed import ObservedImport
+from pgimport.decide.observed_objects import ObservedImport
 from pgimport.model.reasons import Reason, RetryClassification
 from pgimport.model.resources import ImportObject, ProjectObject
 from pgimport.model.status import Condition, ConditionStatus, ImportState, ImportStatus, PreviewState, ProjectStatus

@@ -17,7 +17,7 @@ from tests.support.samples import (
 
 from pgimport.decide.conditions import ready_reason
 from pgimport.decide.decision import CreateCloneImport, Decision, EnsurePreview
-from pgimport.decide.observed import ObservedPreview
+from pgimport.decide.observed_objects import ObservedPreview
 from pgimport.decide.previews import decide_preview
 from pgimport.model.names import clone_name
 from pgimport.model.preview_spec import PreviewSpec

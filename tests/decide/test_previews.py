@@ -20,7 +20,7 @@ from tests.support.samples import (
 
 from pgimport.decide.conditions import ready_reason
 from pgimport.decide.decision import Action, Decision, DropPreview, EnsurePreview, SetFinalizer
-from pgimport.decide.observed import ObservedPreview
+from pgimport.decide.observed_objects import ObservedPreview
 from pgimport.decide.previews import decide_preview, loses_database
 from pgimport.model.names import FINALIZER_PREVIEW, owner_role_name
 from pgimport.model.reasons import Reason

@@ -7,7 +7,7 @@ from tests.support.samples import NOW, a_meta, a_policy, observed_project
 
 from pgimport.decide.conditions import ready_reason
 from pgimport.decide.decision import Action, DeleteOrphanedJobs, DropOrphanedObjects, EnsureRoleBindings, SetFinalizer
-from pgimport.decide.observed import ObservedProject
+from pgimport.decide.observed_objects import ObservedProject
 from pgimport.decide.projects import CHECK_INTERVAL, decide_project
 from pgimport.model.names import FINALIZER_PROJECT
 from pgimport.model.observations import OrphanedJob, Unreachable

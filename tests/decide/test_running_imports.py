@@ -39,7 +39,7 @@ from pgimport.decide.decision import (
     PrepareShadow,
     ReleaseTarget,
 )
-from pgimport.decide.observed import ObservedImport
+from pgimport.decide.observed_objects import ObservedImport
 from pgimport.model.names import attempt_names, job_name
 from pgimport.model.observations import ObservedPod
 from pgimport.model.reasons import Reason

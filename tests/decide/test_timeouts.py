@@ -19,7 +19,7 @@ from tests.support.samples import (
     passed_preflight,
 )
 
-from pgimport.decide.observed import ObservedImport
+from pgimport.decide.observed_objects import ObservedImport
 from pgimport.decide.timeouts import awaited_stage
 from pgimport.model.observations import ObservedJob, ObservedPod
 from pgimport.model.reasons import Reason

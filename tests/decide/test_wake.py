@@ -20,10 +20,10 @@ from tests.support.samples import (
 )
 
 from pgimport.decide.imports import decide_action_failure, decide_import, decide_unreachable_server
-from pgimport.decide.observed import ObservedImport, ObservedPreview, ObservedProject
+from pgimport.decide.observed_objects import ObservedImport, ObservedPreview, ObservedProject
 from pgimport.decide.previews import decide_preview
 from pgimport.decide.projects import decide_project
-from pgimport.decide.wake import (
+from pgimport.decide.wake_targets import (
     AllPreviews,
     ClaimedPreviews,
     NamespaceProjects,

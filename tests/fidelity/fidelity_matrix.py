@@ -19,7 +19,7 @@ from pgimport.model.names import attempt_password
 from pgimport.model.owner_comment import OwnerComment
 from pgimport.model.reasons import Reason
 from pgimport.model.result import WorkerResult
-from pgimport.server.access import Access
+from pgimport.server.server_access import Access
 from pgimport.server.shadow import ShadowPlan, drop_attempt, prepare_shadow
 from pgimport.worker.pipeline.import_steps import run_import
 from pgimport.worker.postgres.clients import ClientProcesses, ClientPrograms

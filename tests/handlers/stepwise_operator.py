@@ -12,8 +12,8 @@ from pgimport.model.errors import Conflict, NotFound, PgimportError
 from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS
 from pgimport.model.policy import Policy
 from pgimport.model.resources import ResourceKey
-from pgimport.reconcile.context import ReconcileContext
-from pgimport.reconcile.loop import reconcile
+from pgimport.reconcile.reconcile_context import ReconcileContext
+from pgimport.reconcile.reconcile_loop import reconcile
 from pgimport.reconcile.work_queue import ReconcileResult
 
 PROJECT = ResourceKey(PROJECTS, "", "shop")

@@ -27,7 +27,7 @@ from pgimport.model.names import (
     replaced_names,
 )
 from pgimport.model.reasons import Reason
-from pgimport.reconcile.context import ReconcileContext
+from pgimport.reconcile.reconcile_context import ReconcileContext
 from pgimport.settings import read_settings
 
 pytestmark = pytest.mark.slow

@@ -24,8 +24,8 @@ from pgimport.model.names import (
 from pgimport.model.policy import Policy
 from pgimport.model.resources import ResourceKey
 from pgimport.model.status import Attempt, ImportPhase, ImportState, ImportStatus, Progress, Shadow
-from pgimport.reconcile.context import ReconcileContext
-from pgimport.reconcile.loop import reconcile
+from pgimport.reconcile.reconcile_context import ReconcileContext
+from pgimport.reconcile.reconcile_loop import reconcile
 
 pytestmark = pytest.mark.slow
 NAMES = [f"import-{number}" for number in range(4)]

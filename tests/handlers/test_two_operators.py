@@ -23,7 +23,7 @@ from tests.support.samples import a_result
 from pgimport.kubernetes_client import api_paths
 from pgimport.model.errors import Conflict
 from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS, attempt_names
-from pgimport.reconcile.loop import reconcile
+from pgimport.reconcile.reconcile_loop import reconcile
 
 pytestmark = pytest.mark.slow
 

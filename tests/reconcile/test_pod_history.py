@@ -4,8 +4,8 @@ import pytest
 from tests.support.samples import BORN, a_container, a_copying_pod, a_failed_pod, a_finished_pod, a_pod
 
 from pgimport.model.observations import ObservedPod
-from pgimport.reconcile import context
 from pgimport.reconcile import pod_history as pod_history_module
+from pgimport.reconcile import reconcile_context
 from pgimport.reconcile.pod_history import PodHistory
 
 
@@ -55,6 +55,6 @@ def test_the_number_of_remembered_pods_is_limited(monkeypatch: pytest.MonkeyPatc
 
 
 def test_imports_of_one_namespace_start_one_at_a_time() -> None:
-    shared = context.ReconcileContext(cluster=None, policy=None)  # type: ignore[arg-type]
+    shared = reconcile_context.ReconcileContext(cluster=None, policy=None)  # type: ignore[arg-type]
     assert shared.start_lock("shop") is shared.start_lock("shop")
     assert shared.start_lock("shop") is not shared.start_lock("other")

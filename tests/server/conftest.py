@@ -15,8 +15,8 @@ from tests.support.postgres import ADMIN, PostgresServer, run_postgres, tree_pro
 from pgimport.model.names import AttemptNames, attempt_names, replaced_names
 from pgimport.model.owner_comment import OwnerComment
 from pgimport.model.result import SourceExtension, SourceInfo
-from pgimport.server.access import Access
 from pgimport.server.preview import ensure_preview
+from pgimport.server.server_access import Access
 from pgimport.server.shadow import ShadowPlan, prepare_shadow
 from pgimport.server.swap import SwapPlan
 

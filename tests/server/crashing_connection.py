@@ -5,8 +5,8 @@ from typing import Any
 
 import psycopg
 
-from pgimport.server.access import Access
 from pgimport.server.connection import MAINTENANCE_DATABASE, Connection, connect
+from pgimport.server.server_access import Access
 
 
 class Crash(BaseException):

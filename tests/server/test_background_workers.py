@@ -18,10 +18,10 @@ from tests.support.postgres import PostgresServer
 from pgimport.model.errors import ServerUnavailable
 from pgimport.model.names import replaced_names
 from pgimport.model.reasons import Reason
-from pgimport.server.access import Access
 from pgimport.server.connection import MAINTENANCE_DATABASE, Connection, connect
 from pgimport.server.marked_objects import drop_marked_object, read_marked_objects
 from pgimport.server.preview import drop_preview, reset_preview
+from pgimport.server.server_access import Access
 from pgimport.server.shadow import drop_attempt
 from pgimport.server.swap import drop_replaced, swap
 

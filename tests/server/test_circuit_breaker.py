@@ -12,9 +12,9 @@ from tests.support.postgres import ADMIN, PostgresServer
 from pgimport.model.errors import ServerUnavailable
 from pgimport.model.reasons import Failure, Reason
 from pgimport.server import connection as connection_module
-from pgimport.server.access import Access
 from pgimport.server.circuit_breaker import OPEN_SECONDS, CircuitBreaker
 from pgimport.server.connection import connect
+from pgimport.server.server_access import Access
 
 UNAVAILABLE = ServerUnavailable(Failure(Reason.SERVER_UNREACHABLE, "it cannot be reached"))
 

@@ -9,8 +9,8 @@ from tests.support.postgres import PostgresServer
 
 from pgimport.model.errors import ServerUnavailable
 from pgimport.model.reasons import Reason
-from pgimport.server.access import Access
 from pgimport.server.connection import connect, session
+from pgimport.server.server_access import Access
 from pgimport.server.server_state import read_server_properties
 
 

@@ -6,7 +6,7 @@ import pytest
 from tests.server.conftest import PreviewScenario, build_scenario
 from tests.support.postgres import ADMIN, run_postgres
 
-from pgimport.server.access import Access
+from pgimport.server.server_access import Access
 from pgimport.server.swap import swap
 
 

@@ -10,8 +10,8 @@ from tests.support.postgres import PostgresServer
 
 from pgimport.model.errors import Conflict
 from pgimport.model.owner_comment import OwnerComment
-from pgimport.server.access import Access
 from pgimport.server.preview import drop_preview, ensure_preview, reset_preview
+from pgimport.server.server_access import Access
 from pgimport.server.server_state import read_database_oid, read_database_size, read_user_objects
 
 

@@ -16,7 +16,7 @@ from pgimport.model.names import attempt_names
 from pgimport.model.owner_comment import format_owner_comment
 from pgimport.model.reasons import Reason
 from pgimport.model.result import SourceInfo
-from pgimport.server.access import Access
+from pgimport.server.server_access import Access
 from pgimport.server.shadow import drop_attempt, prepare_shadow
 
 

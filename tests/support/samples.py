@@ -6,7 +6,7 @@ All of them belong together: import `debian` of project `shop`, into preview `pr
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pgimport.decide.observed import ObservedImport, ObservedPreview, ObservedProject
+from pgimport.decide.observed_objects import ObservedImport, ObservedPreview, ObservedProject
 from pgimport.model.import_spec import ImportSpec
 from pgimport.model.names import (
     FINALIZER_PREVIEW,

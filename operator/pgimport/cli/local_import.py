@@ -9,7 +9,7 @@ import sys
 import uuid
 
 from pgimport.cli.console import Console
-from pgimport.cli.options import Options
+from pgimport.cli.run_options import Options
 from pgimport.cli.run_output import print_plan, print_result
 from pgimport.cli.worker_process import AttemptFolder, WorkerProcess, open_attempt_folder, run_worker, start_worker
 from pgimport.model.errors import PgimportError, ServerUnavailable

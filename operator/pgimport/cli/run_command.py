@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from pgimport.cli.console import Console
 from pgimport.cli.local_import import ImportFailed, ignore_signals, run_locally
-from pgimport.cli.options import read_options
+from pgimport.cli.run_options import read_options
 from pgimport.model.errors import PgimportError, ServerUnavailable
 from pgimport.model.reasons import Failure, Reason
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from pgimport.cli.console import Console
-from pgimport.cli.options import Options
+from pgimport.cli.run_options import Options
 from pgimport.model.observations import ObservedServer
 from pgimport.model.result import PreflightReport, Verification
 

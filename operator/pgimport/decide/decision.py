@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
 from pgimport.decide.conditions import ConditionSet, with_conditions
-from pgimport.decide.wake import WakeTarget
+from pgimport.decide.wake_targets import WakeTarget
 from pgimport.model.observations import OrphanedJob
 from pgimport.model.result import SourceInfo
 from pgimport.model.status import ImportStatus, PreviewStatus, ProjectStatus

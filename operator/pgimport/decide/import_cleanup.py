@@ -16,7 +16,7 @@ from pgimport.decide.decision import (
     SetJobTTL,
     StopJob,
 )
-from pgimport.decide.observed import ObservedImport
+from pgimport.decide.observed_objects import ObservedImport
 from pgimport.model.names import LABEL_EPHEMERAL
 from pgimport.model.observations import ObservedJob
 from pgimport.model.policy import Policy

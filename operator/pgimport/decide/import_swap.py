@@ -5,7 +5,7 @@ from datetime import datetime
 from pgimport.decide.conditions import in_progress
 from pgimport.decide.decision import IMMEDIATELY, Decision, OpenTarget, Swap
 from pgimport.decide.import_transitions import cancelled, completed, failed, running
-from pgimport.decide.observed import ObservedImport
+from pgimport.decide.observed_objects import ObservedImport
 from pgimport.model.import_spec import ImportSpec
 from pgimport.model.observations import ObservedSwap, Unreachable
 from pgimport.model.policy import Policy

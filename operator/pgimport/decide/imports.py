@@ -20,11 +20,11 @@ from pgimport.decide.conditions import in_progress
 from pgimport.decide.decision import Decision
 from pgimport.decide.import_cleanup import decide_cleanup
 from pgimport.decide.import_transitions import cancelled, failed, pending, refresh_status, running
-from pgimport.decide.observed import ObservedImport
+from pgimport.decide.observed_objects import ObservedImport
 from pgimport.decide.pending_imports import decide_pending
 from pgimport.decide.running_imports import decide_running
 from pgimport.decide.unsupported_fields import find_unsupported_field
-from pgimport.decide.wake import wake_after_import, wake_after_removal
+from pgimport.decide.wake_targets import wake_after_import, wake_after_removal
 from pgimport.model.names import IMPORTS
 from pgimport.model.policy import Policy
 from pgimport.model.reasons import Failure, Reason

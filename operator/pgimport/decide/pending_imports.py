@@ -16,7 +16,7 @@ from pgimport.decide.decision import (
     ReleaseTarget,
 )
 from pgimport.decide.import_transitions import failed, pending, running
-from pgimport.decide.observed import ObservedImport
+from pgimport.decide.observed_objects import ObservedImport
 from pgimport.model.import_spec import ImportSpec
 from pgimport.model.policy import Policy
 from pgimport.model.project_spec import ProjectSpec

@@ -18,8 +18,8 @@ from pgimport.decide.decision import (
     SetFinalizer,
     build_decision,
 )
-from pgimport.decide.observed import ObservedPreview
-from pgimport.decide.wake import wake_after_preview
+from pgimport.decide.observed_objects import ObservedPreview
+from pgimport.decide.wake_targets import wake_after_preview
 from pgimport.model.names import (
     FINALIZER_PREVIEW,
     clone_name,

@@ -14,8 +14,8 @@ from pgimport.decide.decision import (
     SetFinalizer,
     build_decision,
 )
-from pgimport.decide.observed import ObservedProject
-from pgimport.decide.wake import wake_after_project
+from pgimport.decide.observed_objects import ObservedProject
+from pgimport.decide.wake_targets import wake_after_project
 from pgimport.model.names import FINALIZER_PROJECT
 from pgimport.model.observations import ObservedServer, Unreachable
 from pgimport.model.policy import Policy

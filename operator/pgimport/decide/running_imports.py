@@ -17,7 +17,7 @@ from pgimport.decide.conditions import in_progress
 from pgimport.decide.decision import IMMEDIATELY, Action, CreateJob, Decision, DropAttempt, PrepareShadow
 from pgimport.decide.import_swap import SWAP_BEGINS, decide_swap
 from pgimport.decide.import_transitions import cancelled, completed, failed, pending, running
-from pgimport.decide.observed import ObservedImport
+from pgimport.decide.observed_objects import ObservedImport
 from pgimport.decide.pending_imports import SUSPENDED, release_all, wait_for_slot, without_job
 from pgimport.model.import_spec import ImportSpec
 from pgimport.model.names import attempt_names, job_name

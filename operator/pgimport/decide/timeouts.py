@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from pgimport.decide.attempts import pod_at_work
-from pgimport.decide.observed import ObservedImport
+from pgimport.decide.observed_objects import ObservedImport
 from pgimport.model.import_spec import ImportSpec
 from pgimport.model.observations import ObservedJob, ObservedPod
 from pgimport.model.reasons import Failure, Reason

@@ -14,8 +14,8 @@ from pgimport.handlers.sweep import run_sweeps
 from pgimport.kubernetes_client.api_client import connect_kubernetes
 from pgimport.log import start_logging
 from pgimport.model.errors import KubernetesNotConfigured
-from pgimport.reconcile.context import OperatorIdentity, ReconcileContext
-from pgimport.reconcile.loop import reconcile
+from pgimport.reconcile.reconcile_context import OperatorIdentity, ReconcileContext
+from pgimport.reconcile.reconcile_loop import reconcile
 from pgimport.reconcile.work_queue import WorkQueue
 from pgimport.settings import Settings, SettingsError, open_uploads, read_settings
 

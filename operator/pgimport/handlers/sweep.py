@@ -9,7 +9,7 @@ from pgimport.kubernetes_client.custom_resources import list_objects
 from pgimport.model.errors import PgimportError
 from pgimport.model.names import IMPORTS, LABEL_EPHEMERAL, PREVIEWS, PROJECTS
 from pgimport.model.resources import ResourceKey
-from pgimport.reconcile.context import ReconcileContext
+from pgimport.reconcile.reconcile_context import ReconcileContext
 from pgimport.reconcile.work_queue import WorkQueue
 
 logger = logging.getLogger(__name__)

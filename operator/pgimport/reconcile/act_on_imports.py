@@ -17,7 +17,7 @@ from pgimport.decide.decision import (
     StopJob,
     Swap,
 )
-from pgimport.decide.observed import ObservedImport
+from pgimport.decide.observed_objects import ObservedImport
 from pgimport.kubernetes_client.api_paths import of_key
 from pgimport.kubernetes_client.custom_resources import list_imports, read_preview, write_status
 from pgimport.kubernetes_client.jobs import delete_job, set_job_ttl, stop_job
@@ -35,10 +35,10 @@ from pgimport.model.names import (
 from pgimport.model.owner_comment import OwnerComment
 from pgimport.model.reasons import Failure
 from pgimport.model.resources import ObjectMeta, PreviewObject, ResourceKey
-from pgimport.reconcile.context import ReconcileContext
 from pgimport.reconcile.job_creation import create_import_job, require_specs
+from pgimport.reconcile.reconcile_context import ReconcileContext
 from pgimport.reconcile.server_credentials import read_admin_access, read_owner_access
-from pgimport.server.access import Access
+from pgimport.server.server_access import Access
 from pgimport.server.shadow import ShadowPlan, drop_attempt, prepare_shadow
 from pgimport.server.swap import SwapPlan, drop_replaced, open_target, swap
 

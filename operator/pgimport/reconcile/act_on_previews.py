@@ -5,7 +5,7 @@ from contextlib import suppress
 from urllib.parse import quote
 
 from pgimport.decide.decision import Action, CreateCloneImport, DropPreview, EnsurePreview, SetFinalizer
-from pgimport.decide.observed import ObservedPreview
+from pgimport.decide.observed_objects import ObservedPreview
 from pgimport.decide.previews import database_and_role
 from pgimport.kubernetes_client import api_paths
 from pgimport.kubernetes_client.secrets_and_config_maps import create_secret
@@ -16,8 +16,8 @@ from pgimport.model.names import FINALIZER_PREVIEW, IMPORTS, PREVIEWS, connectio
 from pgimport.model.owner_comment import OwnerComment
 from pgimport.model.project_spec import TargetServer
 from pgimport.model.resources import ResourceKey
-from pgimport.reconcile.context import ReconcileContext
 from pgimport.reconcile.finalizers import write_finalizer
+from pgimport.reconcile.reconcile_context import ReconcileContext
 from pgimport.reconcile.server_credentials import read_admin_access
 from pgimport.reconcile.tenant_access import ensure_connection_reader
 from pgimport.server.preview import drop_preview, ensure_preview, reset_preview

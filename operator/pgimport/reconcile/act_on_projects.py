@@ -14,9 +14,9 @@ from pgimport.model.names import FINALIZER_PROJECT, IMPORTS, PREVIEWS, PROJECTS
 from pgimport.model.owner_comment import OwnerComment
 from pgimport.model.project_spec import ProjectSpec
 from pgimport.model.resources import ResourceKey
-from pgimport.reconcile.context import ReconcileContext
 from pgimport.reconcile.finalizers import write_finalizer
 from pgimport.reconcile.observe_projects import ProjectObservation
+from pgimport.reconcile.reconcile_context import ReconcileContext
 from pgimport.reconcile.server_credentials import read_admin_access
 from pgimport.reconcile.tenant_access import ensure_role_bindings
 from pgimport.server.marked_objects import MarkedObject, drop_marked_object

@@ -3,7 +3,7 @@
 from pgimport.kubernetes_client.custom_resources import write_finalizers
 from pgimport.model.errors import NotFound
 from pgimport.model.resources import ObjectMeta, ResourceKey
-from pgimport.reconcile.context import ReconcileContext
+from pgimport.reconcile.reconcile_context import ReconcileContext
 
 
 def write_finalizer(

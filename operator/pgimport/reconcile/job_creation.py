@@ -3,7 +3,7 @@
 import secrets
 from datetime import timedelta
 
-from pgimport.decide.observed import ObservedImport
+from pgimport.decide.observed_objects import ObservedImport
 from pgimport.kubernetes_client.jobs import create_job
 from pgimport.kubernetes_client.secrets_and_config_maps import create_secret
 from pgimport.manifest.job import JobPlan, build_import_job
@@ -18,7 +18,7 @@ from pgimport.model.project_spec import ProjectSpec
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.resources import ObjectMeta
 from pgimport.model.source_url import parse_origin
-from pgimport.reconcile.context import ReconcileContext
+from pgimport.reconcile.reconcile_context import ReconcileContext
 
 SEED_BYTES = 32
 # A signed URL must outlive spec.timeout, because an attempt that starts late still reads the upload.

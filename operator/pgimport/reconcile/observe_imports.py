@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from pgimport.decide.attempts import current_pod, pod_at_work
-from pgimport.decide.observed import ObservedImport
+from pgimport.decide.observed_objects import ObservedImport
 from pgimport.decide.timeouts import awaited_stage
 from pgimport.kubernetes_client.custom_resources import (
     list_active_imports,
@@ -21,8 +21,8 @@ from pgimport.model.observations import ObservedJob, ObservedPod, ObservedServer
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.resources import ImportObject, PreviewObject, ProjectObject, ResourceKey
 from pgimport.model.status import ImportState, Progress
-from pgimport.reconcile.context import ReconcileContext
 from pgimport.reconcile.observe_projects import read_project_server
+from pgimport.reconcile.reconcile_context import ReconcileContext
 from pgimport.reconcile.reconcile_times import ImportTimes
 from pgimport.reconcile.server_credentials import read_admin_access, read_owner_access
 from pgimport.server.server_state import read_database_size, read_swap, read_user_objects

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from pgimport.decide.observed import ObservedPreview
+from pgimport.decide.observed_objects import ObservedPreview
 from pgimport.decide.previews import loses_database
 from pgimport.kubernetes_client.custom_resources import list_previews, read_import, read_preview, read_project
 from pgimport.kubernetes_client.secrets_and_config_maps import read_secret
 from pgimport.model.resources import ImportObject, PreviewObject, ProjectObject, ResourceKey
 from pgimport.model.status import PreviewState
-from pgimport.reconcile.context import ReconcileContext
+from pgimport.reconcile.reconcile_context import ReconcileContext
 from pgimport.reconcile.server_credentials import read_admin_access
 from pgimport.server.server_state import read_database_oid
 

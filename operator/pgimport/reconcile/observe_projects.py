@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from pgimport.decide.observed import ObservedProject
+from pgimport.decide.observed_objects import ObservedProject
 from pgimport.kubernetes_client.custom_resources import list_imports, list_previews, list_projects, read_project
 from pgimport.kubernetes_client.jobs import list_orphans
 from pgimport.kubernetes_client.namespaces import namespace_exists
@@ -11,7 +11,7 @@ from pgimport.model.errors import ServerUnavailable
 from pgimport.model.observations import ObservedServer, Unreachable
 from pgimport.model.project_spec import ProjectSpec
 from pgimport.model.resources import ImportObject, PreviewObject, ProjectObject, ResourceKey
-from pgimport.reconcile.context import ReconcileContext
+from pgimport.reconcile.reconcile_context import ReconcileContext
 from pgimport.reconcile.server_credentials import read_admin_access
 from pgimport.server.marked_objects import MarkedObject, read_marked_objects
 from pgimport.server.server_state import read_server_properties

@@ -5,8 +5,8 @@ from pgimport.model.errors import ServerUnavailable
 from pgimport.model.project_spec import ProjectSpec
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.resources import PreviewObject
-from pgimport.reconcile.context import ReconcileContext
-from pgimport.server.access import Access
+from pgimport.reconcile.reconcile_context import ReconcileContext
+from pgimport.server.server_access import Access
 
 
 def read_admin_access(context: ReconcileContext, project: ProjectSpec) -> Access:

@@ -5,7 +5,7 @@ from pgimport.kubernetes_client.custom_resources import list_previews
 from pgimport.kubernetes_client.namespaces import ensure_role, ensure_role_binding
 from pgimport.manifest.rbac import build_connection_reader, build_role_binding
 from pgimport.model.names import API_ROLE_BINDING, CONNECTION_READER, TENANT_ROLE_BINDING
-from pgimport.reconcile.context import ReconcileContext
+from pgimport.reconcile.reconcile_context import ReconcileContext
 
 
 def ensure_role_bindings(context: ReconcileContext, namespace: str) -> None:

@@ -11,7 +11,7 @@ from psycopg import errors as postgres
 
 from pgimport.model.errors import Conflict, PgimportError, ServerUnavailable
 from pgimport.model.reasons import Failure, Reason
-from pgimport.server.access import Access
+from pgimport.server.server_access import Access
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 

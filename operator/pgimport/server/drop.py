@@ -9,7 +9,6 @@ from psycopg import sql
 
 from pgimport.model.errors import Conflict, ServerUnavailable
 from pgimport.model.reasons import Failure, Reason
-from pgimport.server.access import Access
 from pgimport.server.connection import (
     FALLBACK_MAINTENANCE_DATABASE,
     MAINTENANCE_DATABASE,
@@ -18,6 +17,7 @@ from pgimport.server.connection import (
     scram_verifier,
     session,
 )
+from pgimport.server.server_access import Access
 from pgimport.server.sessions import (
     ClientSession,
     allow_connections,

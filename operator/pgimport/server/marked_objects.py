@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pgimport.model.owner_comment import OwnerComment, parse_owner_comment
-from pgimport.server.access import Access
 from pgimport.server.connection import Connect, Connection, connect, lock_database_name, read_query, session
 from pgimport.server.drop import drop_database, drop_role
+from pgimport.server.server_access import Access
 from pgimport.server.sessions import disallow_connections
 
 

@@ -7,9 +7,9 @@ from psycopg import sql
 
 from pgimport.model.errors import Conflict
 from pgimport.model.owner_comment import OwnerComment, format_owner_comment
-from pgimport.server.access import Access
 from pgimport.server.connection import Connect, Connection, connect, lock_database_name, scram_verifier, session
 from pgimport.server.drop import drop_database, drop_role
+from pgimport.server.server_access import Access
 from pgimport.server.sessions import allow_connections, disallow_connections, end_sessions
 from pgimport.server.shared_objects import SharedObject, read_shared_objects
 

@@ -1,7 +1,6 @@
 """Checks that a target database and its owner may be replaced: before rows are copied, and again before the swap."""
 
 from pgimport.model.errors import Conflict
-from pgimport.server.access import Access
 from pgimport.server.connection import (
     FALLBACK_MAINTENANCE_DATABASE,
     MAINTENANCE_DATABASE,
@@ -11,6 +10,7 @@ from pgimport.server.connection import (
     read_query,
     session,
 )
+from pgimport.server.server_access import Access
 
 
 def check_replaceable(access: Access, target: str, owner: str, *, connect: Connect = connect) -> None:

@@ -6,8 +6,8 @@ from pgimport.model.errors import ServerUnavailable
 from pgimport.model.names import AttemptNames
 from pgimport.model.observations import ObservedServer, ObservedSwap
 from pgimport.model.reasons import Failure, Reason
-from pgimport.server.access import Access
 from pgimport.server.connection import Connect, connect, read_query, session
+from pgimport.server.server_access import Access
 from pgimport.server.shared_objects import read_shared_objects
 
 # Since 15 the schema public belongs to pg_database_owner, and PUBLIC may not create objects in it.

@@ -10,12 +10,12 @@ from pgimport.model.errors import Conflict
 from pgimport.model.names import AttemptNames
 from pgimport.model.owner_comment import OwnerComment, format_owner_comment
 from pgimport.model.result import SourceInfo
-from pgimport.server.access import Access
 from pgimport.server.connection import Connect, Connection, connect, ensure_synchronous_commit, read_query, session
 from pgimport.server.database_locale import create_like_source, describe_fallback
 from pgimport.server.drop import drop_database, drop_role
 from pgimport.server.extensions import create_extensions
 from pgimport.server.preview import create_role
+from pgimport.server.server_access import Access
 from pgimport.server.sessions import disallow_connections, end_sessions
 from pgimport.server.shared_objects import read_shared_objects
 

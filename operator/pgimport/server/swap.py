@@ -19,7 +19,6 @@ from psycopg import sql
 from pgimport.model.errors import PgimportError
 from pgimport.model.names import AttemptNames, replaced_names
 from pgimport.model.reasons import Failure, Reason
-from pgimport.server.access import Access
 from pgimport.server.carry_over import (
     CarryOver,
     build_reset_statement,
@@ -39,6 +38,7 @@ from pgimport.server.connection import (
 )
 from pgimport.server.drop import drop_database, drop_role
 from pgimport.server.replacement_check import require_replaceable
+from pgimport.server.server_access import Access
 from pgimport.server.sessions import allow_connections, disallow_connections, end_sessions, read_prepared_transactions
 from pgimport.server.shared_objects import SharedObjects, read_shared_objects
 

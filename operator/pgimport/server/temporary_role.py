@@ -11,10 +11,10 @@ from dataclasses import replace
 from psycopg import sql
 
 from pgimport.model.owner_comment import OwnerComment
-from pgimport.server.access import Access
 from pgimport.server.connection import Connect, connect, session
 from pgimport.server.drop import drop_role
 from pgimport.server.preview import create_role
+from pgimport.server.server_access import Access
 from pgimport.server.server_state import read_user_objects
 from pgimport.server.shared_objects import read_shared_objects
 

@@ -1,4 +1,4 @@
-"""The loop: which keys a decision wakes, and what happens when a server does not answer."""
+"""The reconcile loop: which keys a decision wakes, and what happens when a server does not answer."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -16,13 +16,13 @@ from tests.support.samples import (
     observed_preview,
 )
 
-from pgimport.decide.wake import AllPreviews, ClaimedPreviews, NamespaceProjects, PendingImports, WakeTarget
+from pgimport.decide.wake_targets import AllPreviews, ClaimedPreviews, NamespaceProjects, PendingImports, WakeTarget
 from pgimport.model.errors import ServerUnavailable
 from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.resources import ResourceKey
-from pgimport.reconcile import loop
-from pgimport.reconcile.context import ReconcileContext
+from pgimport.reconcile import reconcile_loop
+from pgimport.reconcile.reconcile_context import ReconcileContext
 from pgimport.reconcile.work_queue import ReconcileResult
 
 CLAIMED = a_preview(status=a_ready_status(active_import=IMPORT_UID), name="claimed")
@@ -34,9 +34,9 @@ PREVIEW = ResourceKey(PREVIEWS, "shop", "free")
 @pytest.fixture
 def context(monkeypatch: pytest.MonkeyPatch) -> ReconcileContext:
     """A context whose cluster has a pending import, two previews and two Projects."""
-    monkeypatch.setattr(loop, "list_pending_imports", lambda _, namespace: [an_import(namespace=namespace)])
-    monkeypatch.setattr(loop, "list_previews", lambda *_: [CLAIMED, FREE])
-    monkeypatch.setattr(loop, "list_projects", lambda _: [a_project(), OTHER_PROJECT])
+    monkeypatch.setattr(reconcile_loop, "list_pending_imports", lambda _, namespace: [an_import(namespace=namespace)])
+    monkeypatch.setattr(reconcile_loop, "list_previews", lambda *_: [CLAIMED, FREE])
+    monkeypatch.setattr(reconcile_loop, "list_projects", lambda _: [a_project(), OTHER_PROJECT])
     return ReconcileContext(cluster=None, policy=a_policy())  # type: ignore[arg-type]
 
 
@@ -51,14 +51,14 @@ def context(monkeypatch: pytest.MonkeyPatch) -> ReconcileContext:
     ],
 )
 def test_a_target_is_listed_as_keys(context: ReconcileContext, target: WakeTarget, keys: list[ResourceKey]) -> None:
-    assert loop._list_keys(context, (target,)) == tuple(keys)
+    assert reconcile_loop._list_keys(context, (target,)) == tuple(keys)
 
 
 def test_an_object_that_is_gone_wakes_others(context: ReconcileContext, monkeypatch: pytest.MonkeyPatch) -> None:
-    gone = replace(loop.RECONCILERS[PREVIEWS], observe=lambda *_: None)
-    monkeypatch.setitem(loop.RECONCILERS, PREVIEWS, gone)
+    gone = replace(reconcile_loop.RECONCILERS[PREVIEWS], observe=lambda *_: None)
+    monkeypatch.setitem(reconcile_loop.RECONCILERS, PREVIEWS, gone)
     woken = (ResourceKey(PREVIEWS, "shop", "claimed"), ResourceKey(PROJECTS, "", "shop"))
-    assert loop.reconcile(context, PREVIEW) == ReconcileResult(wake=woken)
+    assert reconcile_loop.reconcile(context, PREVIEW) == ReconcileResult(wake=woken)
 
 
 def test_a_server_that_does_not_answer_is_asked_again_later(
@@ -70,6 +70,6 @@ def test_a_server_that_does_not_answer_is_asked_again_later(
     def observe(_context: ReconcileContext, _key: ResourceKey, _now: datetime) -> Any:
         return observed_preview(secret_exists=False)
 
-    unreachable = replace(loop.RECONCILERS[PREVIEWS], observe=observe, act=act, confirms=False)
-    monkeypatch.setitem(loop.RECONCILERS, PREVIEWS, unreachable)
-    assert loop.reconcile(context, PREVIEW) == ReconcileResult(requeue_after=context.policy.retry_interval)
+    unreachable = replace(reconcile_loop.RECONCILERS[PREVIEWS], observe=observe, act=act, confirms=False)
+    monkeypatch.setitem(reconcile_loop.RECONCILERS, PREVIEWS, unreachable)
+    assert reconcile_loop.reconcile(context, PREVIEW) == ReconcileResult(requeue_after=context.policy.retry_interval)

@@ -13,7 +13,7 @@ from pgimport.model.names import owner_role_name
 from pgimport.model.project_spec import DEFAULT_ALLOWED_EXTENSIONS, SSLMode
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.source_url import FileURL, SourceURL, parse_source, parse_source_url
-from pgimport.server.access import Access
+from pgimport.server.server_access import Access
 
 ENV_SOURCE_URL = "PGIMPORT_SOURCE_URL"
 ENV_TARGET_URL = "PGIMPORT_TARGET_URL"

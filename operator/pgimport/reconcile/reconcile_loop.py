@@ -9,10 +9,10 @@ from typing import Any, Generic, TypeVar
 from pgimport.decide.conditions import ready_reason
 from pgimport.decide.decision import Action, Decision
 from pgimport.decide.imports import decide_action_failure, decide_import, decide_unreachable_server
-from pgimport.decide.observed import ObservedImport, ObservedPreview
+from pgimport.decide.observed_objects import ObservedImport, ObservedPreview
 from pgimport.decide.previews import decide_preview
 from pgimport.decide.projects import decide_project
-from pgimport.decide.wake import (
+from pgimport.decide.wake_targets import (
     AllPreviews,
     ClaimedPreviews,
     NamespaceProjects,
@@ -38,10 +38,10 @@ from pgimport.model.status import ImportState, ImportStatus, PreviewStatus, Proj
 from pgimport.reconcile.act_on_imports import act_on_import
 from pgimport.reconcile.act_on_previews import act_on_preview
 from pgimport.reconcile.act_on_projects import act_on_project
-from pgimport.reconcile.context import ReconcileContext
 from pgimport.reconcile.observe_imports import observe_import
 from pgimport.reconcile.observe_previews import observe_preview
 from pgimport.reconcile.observe_projects import ProjectObservation, observe_project
+from pgimport.reconcile.reconcile_context import ReconcileContext
 from pgimport.reconcile.work_queue import ReconcileResult
 
 logger = logging.getLogger(__name__)
