@@ -175,7 +175,7 @@ class ImportSpec(StrictModel):
     provider: Provider = Field(
         default=Provider.AUTO,
         description="The provider whose own schemas and extensions the import skips. The value auto detects the"
-        " provider. With none, the import skips no schema or extension. Default: auto.",
+        " provider. The value none skips nothing. Default: auto.",
     )
     verify: Verify = Field(
         default=Verify.COUNTS,
