@@ -10,7 +10,7 @@ SHORT = "short"
 # Texts that differ from run to run, or from machine to machine.
 _VOLATILE = (
     re.compile(r"(?<=: )[\d.]+(?= MiB, copied by)"),
-    re.compile(r"(?<=the source holds )[\d.]+(?= MiB)"),
+    re.compile(r"(?<=the source has )[\d.]+(?= MiB)"),
     re.compile(r"(?<=MiB \()\d+(?= bytes)"),
     re.compile(r"(?<=    )\d+ streams?, \d+ index workers?"),
     re.compile(r"(?<=not shown again\): )\S+"),
