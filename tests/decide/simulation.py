@@ -131,11 +131,11 @@ class Simulation:
                 self.claimant = IMPORT_UID
             case ReleaseTarget():
                 self.claimant = None
-            case CreateJob(attempts_left):
+            case CreateJob(remaining_attempts):
                 self.secret_exists = not self.spec.get("dryRun", False)
                 if self.job is None:
                     self.job, self.pods = a_job(created_at=self.now), []
-                    self.retries_left = attempts_left - 1
+                    self.retries_left = remaining_attempts - 1
             case PrepareShadow(pod_uid):
                 self.shadow_count += 1
                 self.shadows.setdefault(attempt_names(pod_uid).database, OLD_TARGET + self.shadow_count)

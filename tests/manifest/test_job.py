@@ -26,7 +26,9 @@ KUBERNETES = "1.35"
 LONG = "a" * 240 + ".b.c-0123456"
 
 
-def a_plan(name: str = "debian", labels: dict[str, str] | None = None, attempts_left: int = 3, **spec: Any) -> JobPlan:
+def a_plan(
+    name: str = "debian", labels: dict[str, str] | None = None, remaining_attempts: int = 3, **spec: Any
+) -> JobPlan:
     import_spec = an_import_spec(**spec)
     order = Order(
         import_uid="import-uid",
@@ -49,7 +51,7 @@ def a_plan(name: str = "debian", labels: dict[str, str] | None = None, attempts_
         source_secret=SecretKey(name="source", key="url"),
         order=order,
         image="registry/worker:17",
-        attempts_left=attempts_left,
+        remaining_attempts=remaining_attempts,
     )
 
 
@@ -64,7 +66,7 @@ CASES: dict[str, tuple[JobPlan, Policy]] = {
             scratch={"size": "50Gi", "storageClassName": "fast"},
             timeout="90m",
             maxAttempts=1,
-            attempts_left=1,
+            remaining_attempts=1,
         ),
         PRIVATE_REGISTRY_POLICY,
     ),
@@ -220,7 +222,7 @@ def test_defaults_are_adapted_to_the_requested_resources(
     [pytest.param(3, 2, id="three"), pytest.param(1, 0, id="one"), pytest.param(0, 0, id="none")],
 )
 def test_the_backoff_limit_follows_from_the_attempts_left(left: int, limit: int) -> None:
-    assert build_import_job(a_plan(attempts_left=left), a_policy())["spec"]["backoffLimit"] == limit
+    assert build_import_job(a_plan(remaining_attempts=left), a_policy())["spec"]["backoffLimit"] == limit
 
 
 def test_long_import_names_with_the_same_start_have_different_labels() -> None:

@@ -28,7 +28,7 @@ class ReleaseTarget:
 class CreateJob:
     """Creates the Secret with the seed, then the Job."""
 
-    attempts_left: int
+    remaining_attempts: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,8 +83,8 @@ def _decide_start(
     meta = observed.object.meta
     progress = Progress(phase=ImportPhase.PREFLIGHT, percent=0, at=now)
     started = status.model_copy(update={"progress": progress, "job": job_name(meta.name, meta.uid)})
-    attempts_left = max(spec.max_attempts - count_attempts(status.attempt_history), 1)
-    return running(started, AT_WORK, now, policy.progress_interval, (CreateJob(attempts_left),))
+    remaining_attempts = max(spec.max_attempts - count_attempts(status.attempt_history), 1)
+    return running(started, AT_WORK, now, policy.progress_interval, (CreateJob(remaining_attempts),))
 
 
 def _find_no_image(server: ObservedServer, policy: Policy) -> Failure | None:

@@ -52,7 +52,7 @@ class JobPlan:
     source_secret: SecretKey  # holds the source's URL
     order: Order
     image: str
-    attempts_left: int
+    remaining_attempts: int
 
 
 def build_import_job(plan: JobPlan, policy: Policy) -> Json:
@@ -71,7 +71,7 @@ def build_import_job(plan: JobPlan, policy: Policy) -> Json:
         "spec": {
             # Kueue starts Jobs that were created suspended.
             **({"suspend": True} if queue else {}),
-            "backoffLimit": max(plan.attempts_left - 1, 0),
+            "backoffLimit": max(plan.remaining_attempts - 1, 0),
             "activeDeadlineSeconds": int(plan.spec.timeout.total_seconds()),
             "podReplacementPolicy": "Failed",
             "podFailurePolicy": {

@@ -49,8 +49,8 @@ def act_on_import(context: ReconcileContext, observed: ObservedImport, action: A
     Raises Conflict, ServerUnavailable, StoreUnavailable or KubernetesUnavailable; the import is then reconciled again.
     """
     match action:
-        case CreateJob(attempts_left):
-            return create_import_job(context, observed, attempts_left)
+        case CreateJob(remaining_attempts):
+            return create_import_job(context, observed, remaining_attempts)
         case Swap(pod_uid):
             return _swap(context, observed, pod_uid)
         case ClaimTarget() | ReleaseTarget():

@@ -33,7 +33,7 @@ def require_specs(observed: ObservedImport) -> tuple[ImportSpec, ProjectSpec]:
     return spec, project
 
 
-def create_import_job(context: ReconcileContext, observed: ObservedImport, attempts_left: int) -> Failure | None:
+def create_import_job(context: ReconcileContext, observed: ObservedImport, remaining_attempts: int) -> Failure | None:
     """Creates the Secret and the Job. Returns a failure if the upload is gone or Kubernetes rejects the Job."""
     spec, project = require_specs(observed)
     meta, server = observed.object.meta, observed.server
@@ -51,7 +51,7 @@ def create_import_job(context: ReconcileContext, observed: ObservedImport, attem
         or SecretKey(name=job_secret_name(meta.name, meta.uid), key=SECRET_KEY_URL),
         order=_build_order(meta, spec, project, server, upload_origin),
         image=context.policy.worker_images[str(server.version_num // 10000)],
-        attempts_left=attempts_left,
+        remaining_attempts=remaining_attempts,
     )
     try:
         create_job(context.cluster, meta.namespace, build_import_job(plan, context.policy), meta.uid)
