@@ -128,7 +128,8 @@ chaos: up ## let every part of an import fail at every point; writes tests/chaos
 docs: $(DOCS_STAMP) ## the documentation site in build/site; a broken link is an error
 	@$(DOCS)/bin/zensical build --config-file .zensical.toml --clean --strict
 	@# The theme's script could load diagrams and editors, which no page has, from another host.
-	@grep -rlZ 'https://unpkg.com/' build/site/assets | xargs -0 --no-run-if-empty sed -i 's|https://unpkg.com/|about:blank#|g'
+	@find build/site/assets -name '*.js' -exec sed -E -i \
+		's#https://[a-z.]+/(resize-observer-polyfill|[^"]*\.(js|css))#about:blank#g' {} +
 
 $(DOCS_STAMP): docs/requirements.txt
 	@$(FIND_PYTHON); \
