@@ -135,7 +135,7 @@ class ImportSpec(StrictModel):
     engine: Engine = Field(
         default=Engine.AUTO,
         description="The method of copying a live source's rows. The engine relay copies from server to server; dump"
-        " writes them to the scratch volume; auto uses relay unless the source needs a dump. Default: auto.",
+        " writes the rows to the scratch volume; auto uses relay unless the source needs a dump. Default: auto.",
     )
     suspend: bool = Field(
         default=False, description="If true, the import stops and waits until suspend is false again."

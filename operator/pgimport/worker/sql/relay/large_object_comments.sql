@@ -1,4 +1,4 @@
--- Lists comments on the large objects from oid :first up to, but without, :end.
+-- Lists comments on the large objects whose oid is at least :first and less than :end.
 SELECT objoid::bigint, description
 FROM pg_catalog.pg_description
 WHERE classoid = 'pg_catalog.pg_largeobject'::pg_catalog.regclass
