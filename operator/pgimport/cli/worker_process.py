@@ -23,7 +23,7 @@ from pgimport.model.reasons import Failure, Reason, find_reason_by_exit_code
 from pgimport.model.result import FailureReport, WorkerResult, parse_worker_result
 
 WorkerProgram = Literal["preflight", "plan", "import", "run"]
-STOP_SECONDS = 10  # The worker first ends pg_dump and pg_restore, which cancel their queries at the servers.
+STOP_SECONDS = 10  # The worker first ends its clients, such as pg_dump, which cancel their queries at the servers.
 SEED_BYTES = 32
 
 

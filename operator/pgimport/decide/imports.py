@@ -37,7 +37,7 @@ def decide_import(observed: ObservedImport, now: datetime, policy: Policy) -> De
     item = observed.object
     if item.meta.deleting:
         key = ResourceKey(IMPORTS, item.meta.namespace, item.meta.name)
-        message = "The import is being deleted. The sweep of its Project drops its databases and roles."
+        message = "The import is being deleted. The reconcile of its Project drops its databases and roles."
         return Decision(status=item.status, message=message, wake=wake_after_removal(key))
     return _wake_others(observed, _decide_state(observed, now, policy))
 

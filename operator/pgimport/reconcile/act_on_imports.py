@@ -119,7 +119,10 @@ def _delete_upload(context: ReconcileContext, observed: ObservedImport, key: str
 
 
 def _read_admin_access(context: ReconcileContext, observed: ObservedImport) -> Access | None:
-    """Reads the admin's credentials. Returns None if the Project is gone, which its finalizer usually prevents."""
+    """Reads the admin's credentials. Returns None if the Project is gone.
+
+    The finalizer keeps a Project as long as it has databases.
+    """
     project = observed.project
     return read_admin_access(context, project.spec) if project is not None and project.spec is not None else None
 

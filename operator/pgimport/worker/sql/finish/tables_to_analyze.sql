@@ -1,4 +1,5 @@
--- Lists the tables that the current role owns. Excludes partitions: ANALYZE of a partitioned table includes them.
+-- Lists the tables that the current role may analyze: its own, and those of roles whose privileges it has. Excludes
+-- partitions, because ANALYZE of a partitioned table includes them.
 SELECT n.nspname::text, c.relname::text
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
