@@ -27,9 +27,9 @@ ExtensionName = Annotated[str, StringConstraints(pattern=EXTENSION_PATTERN, min_
 _NAME = r"[0-9A-Za-z_]([-0-9A-Za-z_]{0,61}[0-9A-Za-z_])?(\.[0-9A-Za-z_]([-0-9A-Za-z_]{0,61}[0-9A-Za-z_])?)*\.?"
 _IPV6 = r"[0-9A-Fa-f]*:[0-9A-Fa-f:.]+"
 _HOST, _HOSTS = f"^({_NAME}|{_IPV6})$", rf"^((\*\.)?{_NAME}|{_IPV6})$"
-HOST_RULE = "not a host: write one name or address, like db.example.com, 10.0.0.5 or fd00::5"
-HOST_PATTERN_RULE = "not a host name: write it like db.example.internal, or *.example.internal for all below it"
-NETWORK_RULE = "not a network: write it like 10.0.0.0/8, fd00::/8 or 192.0.2.1"
+HOST_RULE = "no host: write one name or address, like db.example.com, 10.0.0.5 or fd00::5"
+HOST_PATTERN_RULE = "no host name: write it like db.example.internal, or *.example.internal for all below it"
+NETWORK_RULE = "no network: write it like 10.0.0.0/8, fd00::/8 or 192.0.2.1"
 
 
 def _ruled(fits: Callable[[str], bool], rule: str, message: str, longest: int) -> tuple[AfterValidator, WithJsonSchema]:
