@@ -6,6 +6,7 @@ The worker is started first. It imports its modules while this process reads the
 import json
 import signal
 import sys
+import traceback
 import uuid
 
 from pgimport.cli.console import Console
@@ -88,8 +89,12 @@ def _import_and_swap(
         ignore_signals()  # The copy is complete. From here on the command finishes.
         console.print_step(f"replacing {options.database} with the copy")
         _swap(options, names)
-    except BaseException:
+    except BaseException as error:
         ignore_signals()
+        worker.stop()
+        # Closes a connection that a signal interrupted during its login. Its backend would block DROP DATABASE until
+        # authentication_timeout (seen: 60 s).
+        traceback.clear_frames(error.__traceback__)
         _drop_attempt(options, names)
         raise
     drop_replaced(options.access, names)

@@ -114,6 +114,10 @@ class WorkerProcess:
             on_line(line.rstrip("\n"))
         return self._read_result()
 
+    def stop(self) -> None:
+        """Ends the worker, which first cancels its statements."""
+        _stop(self._child)
+
     def _read_result(self) -> WorkerResult:
         exit_code = self._child.wait()
         path = self._folder.termination_message

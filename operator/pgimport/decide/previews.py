@@ -160,7 +160,7 @@ def _decide_clone(
     """Decides about a clone that is not filled yet. Each reset and each expiry needs a new import to fill it."""
     name, meta, clone = created.clone_import, observed.object.meta, observed.clone
     if observed.project is None or observed.project.spec is None or observed.project.spec.primary is None:
-        message = "The preview waits for spec.primary of its Project, which names the database to copy."
+        message = "A preview with mode clone waits for spec.primary of its Project, which names the database to copy."
         unchanged = observed.object.status.model_copy(update={"observed_generation": meta.generation})
         conditions = in_progress(Reason.PRIMARY_MISSING, message)
         return build_decision(_in_state(unchanged, unchanged.state), conditions, now, policy.waiting_interval)
