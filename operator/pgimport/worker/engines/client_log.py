@@ -7,7 +7,7 @@ from pgimport.worker.report.reporter import Reporter
 
 
 def log_client_lines(reporter: Reporter, on_line: Callable[[str], None]) -> Callable[[str], None]:
-    """Returns a function that gives each line to `on_line` and logs it, unless `--verbose` alone explains it."""
+    """Returns a function that gives each line to `on_line`, and logs it if it is more than `--verbose` output."""
 
     def handle_line(line: str) -> None:
         on_line(line)

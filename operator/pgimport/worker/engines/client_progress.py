@@ -16,7 +16,8 @@ TableNames = dict[int, tuple[str, str]]  # oid → schema and name
 class PgDumpProgress:
     """Reports the tables that pg_dump has dumped.
 
-    With several streams, pg_dump prints a table's name without its schema. Then any table of that name is counted.
+    With several streams, pg_dump prints a table's name without its schema. If several
+    tables have that name, any one of them is counted.
     """
 
     def __init__(self, meter: ProgressMeter, table_names: TableNames, serial: bool) -> None:
@@ -37,7 +38,8 @@ class PgDumpProgress:
 class PgRestoreProgress:
     """Reports the entries that pg_restore has restored.
 
-    `table_oids`: dump id of an entry with rows → oid of its table. Other entries count as steps of the stage.
+    `table_oids`: dump id of an entry with rows → oid of its table. Each other entry advances the stage by
+    one step.
     """
 
     def __init__(self, meter: ProgressMeter, table_oids: dict[int, int], table_names: TableNames, serial: bool) -> None:

@@ -1,4 +1,4 @@
-"""What an engine for live sources has copied."""
+"""Describes what an engine for live sources has copied."""
 
 from dataclasses import dataclass, field
 

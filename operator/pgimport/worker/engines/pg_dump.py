@@ -1,4 +1,4 @@
-"""Runs pg_dump of the source's major into the scratch volume."""
+"""Runs pg_dump of the source's major version. Its output goes to the scratch volume."""
 
 import os
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from pgimport.worker.postgres.endpoints import CLIENT_DBNAME, Endpoint, build_cl
 from pgimport.worker.postgres.errors import ImportStopped, translate_dump_exit
 from pgimport.worker.run import ImportRun
 
-# pg_dump leaves out what an import never brings; the table of contents is filtered besides.
+# Exclude what no import copies. The archive's table of contents is filtered too.
 DUMP_OPTIONS = (
     "--format=directory",
     "--no-owner",
@@ -34,7 +34,7 @@ def run_pg_dump(
     options: list[str],
     on_line: Callable[[str], None],
 ) -> None:
-    """Dumps what the snapshot shows of the source into `run.archive_folder`, as far as the options ask for it.
+    """Dumps the source as of the snapshot into `run.archive_folder`. `options` select what is dumped.
 
     `on_line` gets each line of stderr. Raises ImportStopped.
     """

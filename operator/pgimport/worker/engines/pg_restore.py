@@ -1,4 +1,4 @@
-"""Runs pg_restore of the target's major, section by section."""
+"""Runs pg_restore of the target's major version, section by section."""
 
 import os
 from collections.abc import Callable, Collection
@@ -35,7 +35,7 @@ class PgRestore:
     """Restores entries of an archive into the shadow of one import."""
 
     def __init__(self, run: ImportRun) -> None:
-        """Raises ImportStopped if pg_restore of the target's major is missing or lacks security fixes."""
+        """Raises ImportStopped if pg_restore of the target's version is missing or lacks security fixes."""
         self._run = run
         self.program = run.clients.find_restore(run.target_major)
 
@@ -80,12 +80,12 @@ class PgRestore:
         archive: Path | None = None,
         built: Collection[int] = (),
     ) -> None:
-        """Restores indexes and keys side by side, then what only writes to catalogues, then foreign keys.
+        """Restores indexes and keys in parallel, then objects that only write to the catalogs, then foreign keys.
 
         `built`: dump ids of entries that exist already. Raises ImportStopped.
 
-        pg_restore never runs two statements that lock one table, but it does not know partitions: `ALTER INDEX …
-        ATTACH PARTITION` beside another one of the same table was seen to end as a deadlock (SQLSTATE 40P01).
+        `ALTER INDEX … ATTACH PARTITION` must not run in parallel: two of them on one partitioned table can deadlock
+        (SQLSTATE 40P01). pg_restore never runs two statements at once that lock the same table, but ignores partitions.
         """
         for phase, phase_entries in plan_post_data(entries, built).items():
             parallel = phase is not PostDataPhase.CATALOGUE
@@ -96,7 +96,10 @@ class PgRestore:
         return passfile, build_client_environment(self._run.shadow, passfile, os.environ)
 
     def _transaction_size(self) -> list[str]:
-        """A commit per statement took half of the time of 2,000 tables; older clients know no other way."""
+        """Returns the option that groups statements into transactions, if the client has it.
+
+        With 2,000 tables, a commit after each statement took half of the time.
+        """
         if self._run.order.target.server_version_num < TRANSACTION_SIZE_VERSION:
             return []
         return [f"--transaction-size={OBJECTS_PER_TRANSACTION}"]
@@ -115,9 +118,10 @@ class PgRestore:
 
 
 def has_objects(entries: list[TocEntry], section: SectionName) -> bool:
-    """True if pg_restore would create anything. Pure.
+    """Returns whether pg_restore would create an object. Pure.
 
-    An empty archive still holds the session's settings. A comment has no section: it goes with the object it describes.
+    Entries of session settings do not count: every archive has them. An entry without a section, such as a comment,
+    counts in each section.
     """
     return any(
         entry.section in (_SECTIONS[section], Section.NONE) and entry.kind not in _SETTING_KINDS for entry in entries
@@ -128,7 +132,7 @@ class PostDataPhase(Enum):
     """The phases of post-data, in the order in which they run."""
 
     INDEXES = 1
-    CATALOGUE = 2  # takes no time: one statement after the other
+    CATALOGUE = 2  # not in parallel: each statement is short, and some would deadlock
     FOREIGN_KEYS = 3
 
 
@@ -137,7 +141,7 @@ def plan_post_data(entries: list[TocEntry], built: Collection[int]) -> dict[Post
     partitions = {dump_id for entry in entries if entry.kind == "TABLE ATTACH" for dump_id in entry.dependencies}
     owners = find_owner_entries(entries)
     phases: dict[PostDataPhase, list[TocEntry]] = {phase: [] for phase in PostDataPhase}
-    # A view that groups by a key comes after the key, and the view's own indexes come after the view.
+    # A view that groups by a primary key is restored after the key, and the view's own indexes after the view.
     catalogue_ids: set[int] = set()
     for entry in entries:
         owner = owners[entry.dump_id]

@@ -1,1 +1,1 @@
-"""Completes a copy after its rows: sequence values, statistics, materialised views, the user's own SQL."""
+"""Completes a copy after its rows: sequence values, statistics, materialised views, and spec.postImport."""

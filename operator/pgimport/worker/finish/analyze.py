@@ -14,7 +14,7 @@ from pgimport.worker.report.progress_meter import ProgressMeter, Stage
 def analyze_tables(
     shadow: ShadowSessions, jobs: int, meter: ProgressMeter, analyzed: Collection[tuple[str, str]] = ()
 ) -> None:
-    """Runs ANALYZE on every table but those `analyzed` before (schema, name), `jobs` at once. Raises ImportStopped."""
+    """Runs ANALYZE in `jobs` parallel sessions, except on tables that `analyzed` contains. Raises ImportStopped."""
     with shadow.session("its tables were listed") as connection:
         rows = connection.execute(read_query("finish/tables_to_analyze")).fetchall()
     tables = [(schema, name) for schema, name in rows if (schema, name) not in analyzed]

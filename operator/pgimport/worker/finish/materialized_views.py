@@ -22,14 +22,14 @@ def read_populated_views(connection: Connection) -> set[ViewName]:
 def refresh_materialized_views(shadow: ShadowSessions, populated: Collection[ViewName]) -> list[str]:
     """Refreshes the views that are `populated` at the source. Returns a note for each one that cannot be refreshed.
 
-    A view that reads another one fails while that one is empty, and is tried again after it. Raises ImportStopped.
+    While a view is not populated, views that read it fail. They are tried again after it. Raises ImportStopped.
     """
     with shadow.session("materialised views were refreshed") as connection:
         rows = connection.execute(read_query("finish/materialized_views")).fetchall()
         empty = [(schema, name) for schema, name, filled in rows if not filled and (schema, name) in populated]
         while empty:
             errors = _refresh_each(connection, empty)
-            if len(errors) == len(empty):  # no view can be refreshed that could not be before
+            if len(errors) == len(empty):  # this round refreshed no view, so another round would not either
                 return [f"materialised view {s}.{n} was not refreshed: {error}" for (s, n), error in errors.items()]
             empty = list(errors)
     return []

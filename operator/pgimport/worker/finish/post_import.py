@@ -1,7 +1,7 @@
 """Runs the user's SQL of spec.postImport in the verified copy.
 
-It runs as the attempt's role, which becomes the owner, in one transaction. `row_security` is off: a statement from
-which a policy would hide rows fails instead, so that no masking misses a row.
+It runs as the attempt's role, which becomes the owner, in one transaction. `row_security` is off: if a policy would
+hide rows from a statement, the statement fails. So a statement that masks data cannot miss rows.
 """
 
 import threading
@@ -24,11 +24,11 @@ from pgimport.worker.verify.structure import compare_structures, read_structure
 
 TIMEOUT = 1800.0  # seconds for all statements together
 _DATABASE_SIZE = "SELECT pg_catalog.pg_database_size(pg_catalog.current_database())"
-_CONNECTION_LOST_CLASSES = ("08", "57P")  # beginnings of SQLSTATEs of a server that went away
+_CONNECTION_LOST_CLASSES = ("08", "57P")  # first characters of the SQLSTATEs of a lost connection or a stopped server
 
 
 def run_post_import(shadow: ShadowSessions, script: Path, meter: ProgressMeter, timeout: float = TIMEOUT) -> list[str]:
-    """Runs the script and refreshes materialised views again, so that nothing that was masked stays in them.
+    """Runs the script, then refreshes materialised views again, so that they hold no data from before the script.
 
     Returns a note for each object that the script removed or changed. Raises ImportStopped.
     """
@@ -64,7 +64,7 @@ def _refresh_again(connection: Connection, populated: set[ViewName]) -> None:
 
 
 def _execute_script(connection: Connection, text: str) -> None:
-    """Executes the text in a session as the owner's own would be, but without timeouts."""
+    """Executes the text with the settings of an owner's session, but without timeouts and with row_security off."""
     connection.execute("RESET ALL")
     connection.execute("SET client_encoding = 'UTF8'")
     connection.execute("SET row_security = off")
@@ -91,7 +91,7 @@ def _build_failure(error: psycopg.Error, text: str) -> Failure:
 
 @contextmanager
 def _cancelling_after(connection: Connection, timeout: float) -> Iterator[None]:
-    """Cancels what runs after `timeout` seconds. The server's own timeout would begin anew with each statement."""
+    """Cancels the block's statements after `timeout` seconds. statement_timeout would restart with each statement."""
     timer = threading.Timer(timeout, lambda: connection.cancel_safe(timeout=10))
     timer.daemon = True
     timer.start()
@@ -103,7 +103,7 @@ def _cancelling_after(connection: Connection, timeout: float) -> Iterator[None]:
 
 @contextmanager
 def _reporting_activity(shadow: Endpoint, meter: ProgressMeter) -> Iterator[None]:
-    """Reports the growth of the database: one transaction shows no other counter before it ends."""
+    """Reports the database's size as progress. Before the transaction ends, no other counter shows its progress."""
     try:
         observer = connect(shadow)
     except psycopg.Error:

@@ -1,4 +1,4 @@
-"""Sets the sequences of the copy to the values that the source's had."""
+"""Sets the sequences of the copy to the values of the source's sequences."""
 
 from collections.abc import Iterable
 
@@ -15,7 +15,7 @@ _SET_VALUE = (
 def set_sequences(shadow: ShadowSessions, sequences: Iterable[Sequence]) -> None:
     """Sets each sequence. Its value was read after the snapshot, so it is never behind the rows.
 
-    A sequence that the shadow lacks is passed over: verification names it. Raises ImportStopped.
+    Ignores sequences that the shadow lacks, because verification reports them. Raises ImportStopped.
     """
     values = [
         {"schema": item.schema, "name": item.name, "value": item.last_value, "called": item.is_called}

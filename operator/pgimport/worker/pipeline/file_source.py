@@ -1,7 +1,7 @@
 """A dump file as the source of an import.
 
-A custom archive's rows are never stored. Those of a tar are: they are restored in parallel from scratch. Plain SQL runs
-as it comes.
+The rows of a custom archive are not stored. The files of a tar are stored in scratch and restored in parallel. Plain
+SQL runs while it is downloaded.
 """
 
 from collections.abc import Collection

@@ -37,7 +37,7 @@ class LiveSource:
     """Implements `Source` over a session that holds a snapshot and locks."""
 
     def __init__(self, run: ImportRun, pg_restore: PgRestore, source: Endpoint, snapshot: Snapshot) -> None:
-        """Raises ImportStopped if no pg_dump of a fitting version is installed."""
+        """Raises ImportStopped if no pg_dump for the source's version is installed."""
         self._run, self._pg_restore, self._source, self._snapshot = run, pg_restore, source, snapshot
         self._pg_dump: PgDump = run.clients.find_dump(snapshot.server_version_num // 10000, run.target_major)
         self._result = CopyResult(plan=RestorePlan())
@@ -61,7 +61,7 @@ class LiveSource:
             tables=len(snapshot.copied),
         )
         with PeriodicCall(lambda: _keep_alive(snapshot.connection), KEEPALIVE_SECONDS):
-            # Each engine loads its own libraries, which saves 0.05 s.
+            # Import only the libraries of this engine, which saves 0.05 s.
             if engine is Engine.RELAY:
                 from pgimport.worker.engines.relay.relay_engine import copy_by_relay
 
@@ -132,7 +132,7 @@ class LiveSource:
         ]
 
     def _read_source(self, read: Callable[[Connection], T], action: str) -> T:
-        """Reads over the session that holds the snapshot; `action` names the work in an error."""
+        """Calls `read` with the session that holds the snapshot. `action` describes the call in error messages."""
         try:
             return read(self._snapshot.connection)
         except psycopg.Error as error:
@@ -140,7 +140,7 @@ class LiveSource:
 
 
 def find_compared_tables(snapshot: Snapshot, skipped_keys: Collection[tuple[int, int]]) -> tuple[Table, ...]:
-    """Returns all tables but those that were skipped, or come without their rows. Pure."""
+    """Returns all tables except those that were skipped or copied without rows. Pure."""
     return tuple(
         table
         for table in snapshot.tables

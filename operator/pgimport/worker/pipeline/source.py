@@ -1,4 +1,4 @@
-"""What the pipeline asks of a source, whether it is a running server or a dump file."""
+"""Defines the interface that a source implements: a running server or a dump file."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from pgimport.worker.verify.findings import Findings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Copied:
-    """What is in the shadow once rows, indexes and constraints are."""
+    """What is in the shadow after rows, indexes and constraints were copied."""
 
     skipped: list[SkippedObject] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -32,7 +32,7 @@ class Source(Protocol):
         ...
 
     def release(self) -> Collection[tuple[str, str]]:
-        """Reads what the steps below still need, ends the source's session, and gives its locks and snapshot back.
+        """Reads what the later steps need, then closes the source's session, which releases its locks and snapshot.
 
         Returns schema and name of the materialised views that hold rows at the source.
         """
@@ -43,5 +43,5 @@ class Source(Protocol):
         ...
 
     def compare_definitions(self, findings: Findings) -> None:
-        """Compares which objects exist, and whether they are as valid as at the source."""
+        """Compares which objects exist, and whether each is valid and enabled as at the source."""
         ...

@@ -24,7 +24,7 @@ def copy_by_dump(
     pg_restore: PgRestore,
     exclusions: Exclusions,
 ) -> CopyResult:
-    """Copies structure, rows, sequences and indexes, each with a progress stage of its own. Raises ImportStopped."""
+    """Copies structure, rows, sequences and indexes, and reports progress in stages. Raises ImportStopped."""
     _dump(run, source, snapshot, pg_dump)
     plan = plan_restore(read_archive_entries(run.archive_folder), exclusions)
     _restore(run, snapshot, pg_restore, plan)

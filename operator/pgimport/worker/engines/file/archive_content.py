@@ -1,4 +1,4 @@
-"""Plans what of an archive is restored, and counts what it holds."""
+"""Plans which entries of an archive are restored, and counts their rows."""
 
 from dataclasses import replace
 
@@ -10,7 +10,10 @@ from pgimport.worker.scope.archive_scope import build_exclusion_rule
 
 
 def plan_archive(order: Order, entries: list[TocEntry], exclusions: Exclusions) -> tuple[RestorePlan, RestoredContent]:
-    """Raises ImportStopped for a filter that matches nothing in the archive."""
+    """Returns which entries are restored, and the content to verify.
+
+    Raises ImportStopped if a filter matches nothing in the archive.
+    """
     plan = plan_restore(entries, replace(exclusions, find_reason=build_exclusion_rule(order, entries)))
     populated_views = {
         (entry.schema, entry.tag)
@@ -29,7 +32,7 @@ def plan_archive(order: Order, entries: list[TocEntry], exclusions: Exclusions) 
 def add_row_counts(
     content: RestoredContent, plan: RestorePlan, entries: list[TocEntry], row_counts: dict[int, int]
 ) -> None:
-    """Adds the rows of restored tables. `row_counts`: dump id → rows of its COPY."""
+    """Adds the row counts of restored tables. `row_counts`: dump id → rows of its COPY."""
     restored = {entry.dump_id for entry in plan.main_entries}
     for entry in entries:
         if entry.kind != "TABLE DATA" or entry.dump_id not in restored:

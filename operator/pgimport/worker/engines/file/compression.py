@@ -1,4 +1,4 @@
-"""Unpacks gzip and zstd around a dump file, and finds the format of the dump by its first bytes.
+"""Unpacks dump files that are compressed with gzip or zstd, and detects the dump's format by its first bytes.
 
 File names are ignored. One chunk is held in memory. A file that unpacks to far more than any dump does is refused.
 """
@@ -14,8 +14,8 @@ from pgimport.worker.engines.file import zstd
 from pgimport.worker.postgres.errors import ImportStopped
 
 CHUNK = 256 * 1024  # bytes that one call reads from the source
-HEAD = 4096  # bytes by which the format is found
-# Dumps usually shrink to a tenth, very regular ones to a hundredth, a decompression bomb to a thousandth or less.
+HEAD = 4096  # bytes at the beginning of a file that tell its format
+# Ratio of unpacked to packed bytes: usually 10 for dumps, 100 for very regular ones, 1000 for decompression bombs.
 MAX_RATIO = 500
 MIN_BYTES_FOR_RATIO = 64 * 1024 * 1024  # unpacked bytes below which the ratio is not checked
 _GZIP, _ZSTD = b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd"
@@ -32,7 +32,7 @@ class ByteReader(Protocol):
 
 
 class DumpFormat(StrEnum):
-    """Format by the first bytes. A TAR is a tar archive or holds a directory archive: its members tell which."""
+    """Format of a dump. A TAR is either pg_dump's tar format, or a directory archive that was packed with tar."""
 
     CUSTOM = "custom"
     TAR = "tar"
@@ -56,7 +56,7 @@ class Decoder(Protocol):
 
     @property
     def at_frame_end(self) -> bool:
-        """Whether all data up to now was made of complete frames."""
+        """Whether all data up to now consists of complete frames."""
         ...
 
 
@@ -149,7 +149,7 @@ class DumpStream:
         return bytes(self._buffer[:count])
 
     def read_some(self) -> bytes:
-        """Returns all bytes that are in memory, and reads a chunk if there are none; b"" at the end."""
+        """Returns all buffered bytes. Reads a chunk if none are buffered. Returns b"" at the end."""
         self._fill(1)
         content = bytes(self._buffer)
         self._buffer.clear()
@@ -231,7 +231,7 @@ _HEADERS = (*(header for header, _ in _OTHER_DUMPS), _PLAIN)
 
 
 def find_format(stream: DumpStream) -> DumpFormat:
-    """Returns the format by the first bytes, and leaves them in the stream.
+    """Detects the format by the first bytes, and leaves them in the stream.
 
     Raises ImportStopped if the file is not a dump of one database.
     """

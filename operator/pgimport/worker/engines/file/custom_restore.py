@@ -1,4 +1,4 @@
-"""Restores a custom archive: its rows stream through pg_restore, only its table of contents is stored."""
+"""Restores a custom archive. Stores only its table of contents, and passes its rows directly to pg_restore."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -25,14 +25,14 @@ from pgimport.worker.postgres.server_progress import INDEX_PROGRESS, reporting_s
 from pgimport.worker.report.progress_meter import Stage
 from pgimport.worker.run import ImportRun
 
-ARCHIVE_WITHOUT_ROWS = "contents.dump"  # file in scratch: enough to restore everything but rows
+ARCHIVE_WITHOUT_ROWS = "contents.dump"  # file in scratch with the table of contents: restores everything but rows
 _PIECE = 1024 * 1024  # bytes
 
 
 def restore_custom(
     run: ImportRun, pg_restore: PgRestore, stream: DumpStream, download: Download, exclusions: Exclusions
 ) -> RestoredContent:
-    """Restores structure from the stored table of contents, rows through standard input. Raises ImportStopped."""
+    """Restores structure from the stored table of contents, and rows over standard input. Raises ImportStopped."""
     archive = run.environment.scratch / ARCHIVE_WITHOUT_ROWS
     header, entries = _store_table_of_contents(stream, archive)
     plan, content = plan_archive(run.order, entries, exclusions)
@@ -69,7 +69,7 @@ def _restore_rows(
     plan: RestorePlan,
     archive: Path,
 ) -> dict[int, int]:
-    """Returns dump id → rows. Reads to the end even if no rows are restored: a truncated file must always fail."""
+    """Returns dump id → rows. Even without rows to restore, reads to the end, so that a truncated file always fails."""
     owners = find_owner_entries(plan.main_entries)
     data_entries = [entry for entry in plan.main_entries if owners[entry.dump_id].section is Section.DATA]
     if not data_entries:

@@ -1,7 +1,7 @@
 """Downloads a dump file over HTTPS, with a size limit and a checksum.
 
-The connection goes to the address that was checked; the host name is used for SNI and the certificate. The target of
-each redirect is parsed, checked and pinned again. One chunk is held in memory.
+The worker checks the resolved address and connects to exactly this address ("pinned"). The host name is used for SNI
+and the certificate. The target of each redirect is checked and pinned too. One chunk is held in memory.
 """
 
 import hashlib
@@ -105,7 +105,7 @@ class _PinnedConnection(http.client.HTTPSConnection):
 
 
 class _PlainConnection(http.client.HTTPConnection):
-    """Connects without TLS to the platform's own upload store, if that has none."""
+    """Connects without TLS to the platform's own upload store, if the store does not offer TLS."""
 
     def __init__(self, source: FileLocation) -> None:
         url = source.pinned.url
@@ -125,7 +125,7 @@ def _build_connection(source: FileLocation) -> http.client.HTTPConnection:
 
 
 def _send_request(source: FileLocation) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
-    """Sends one GET request; tries the connection once more if it times out."""
+    """Sends one GET request. If the connection attempt times out, tries it once more."""
     for is_last_try in (False, True):
         connection = _build_connection(source)
         try:

@@ -25,7 +25,7 @@ _PIECE = 1024 * 1024
 
 
 def restore_plain(run: ImportRun, stream: DumpStream, download: Download, exclusions: Exclusions) -> RestoredContent:
-    """Runs all statements but policies and row security, which wait for `run_deferred_sql`. Raises ImportStopped."""
+    """Runs all statements except those of row security, which `run_deferred_sql` runs later. Raises ImportStopped."""
     refuse_filter_for_plain_sql(run.order)
     deferred_sql = run.environment.scratch / "deferred.sql"
     content = RestoredContent(deferred_sql=deferred_sql)
@@ -40,7 +40,7 @@ def restore_plain(run: ImportRun, stream: DumpStream, download: Download, exclus
             raise BrokenPipeError from None
 
     try:
-        # While an index is built, no byte of the file moves.
+        # While the server builds an index, psql reads no byte of the file: report the server's progress.
         with reporting_server_progress(run.meter, run.shadow, INDEX_PROGRESS):
             run_psql(run, write_input)
     except ImportStopped:
@@ -105,9 +105,9 @@ def _write_statements(
 
 
 def _check_command(item: PsqlCommand, token: bytes | None) -> bytes:
-    """Accepts the dump's own `\\restrict` and `\\unrestrict`, which are dropped. Raises ImportStopped for any other.
+    """Accepts `\\restrict` and `\\unrestrict`, and returns the dump's token. Raises ImportStopped for other commands.
 
-    Returns the token of the dump. psql runs everything under a restriction of our own.
+    The caller drops both commands, because psql runs the whole dump under a `\\restrict` of our own.
     """
     text = item.text.strip()
     if text.startswith(_RESTRICT) and token is None:

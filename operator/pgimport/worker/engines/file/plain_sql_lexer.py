@@ -1,7 +1,7 @@
 """Splits plain SQL of pg_dump into statements, rows of COPY, and psql commands.
 
 It also detects truncated dumps: every COPY must end, every quote must be closed, and pg_dump's last line must be
-there. It is no security boundary: the attempt's role and psql's `\\restrict` are.
+there. It is not a security boundary. The attempt's role and psql's `\\restrict` are.
 """
 
 import re
@@ -21,7 +21,7 @@ _QUOTE_ENDS = {b"'": re.compile(rb"'"), b'"': re.compile(rb'"'), b"E": re.compil
 _BLANK = re.compile(rb"\s*")
 _COMMENT_BORDER = re.compile(rb"/\*|\*/")
 _BEGIN_ATOMIC = re.compile(rb"\n\s*BEGIN ATOMIC\s*\n")
-_FUNCTION_HEAD = 65536  # bytes of a function in which BEGIN ATOMIC is searched
+_FUNCTION_HEAD = 65536  # bytes at the beginning of a function in which the lexer searches BEGIN ATOMIC
 _RULE = re.compile(rb"CREATE (?:OR REPLACE )?RULE ")
 _MAY_CONTAIN_SEMICOLONS = (
     b"CREATE FUNCTION ",
@@ -143,7 +143,7 @@ class PlainSqlLexer:
             raise corrupt(f"the statement that begins in line {self._line} is longer than {MAX_STATEMENT} bytes")
 
     def _search(self, pattern: re.Pattern[bytes], start: int, longest: int = 2) -> re.Match[bytes] | None:
-        """Returns the next match. Reads on if there is none, or if a match at the end of the buffer may be longer.
+        """Returns the next match. Reads more if there is none, or if the match ends at the end of the buffer.
 
         `longest`: length of the longest text that may match.
         """
@@ -187,7 +187,7 @@ class PlainSqlLexer:
         while (match := self._search(pattern, at)) is not None:
             at = match.end()
             if len(match[0]) == 1:
-                return at  # a doubled quote ends one text and begins the next, with the same result
+                return at  # a doubled quote counts as the end of one text and the beginning of the next
         raise corrupt(f"it ends inside a quoted text of the statement that begins in line {self._line}")
 
     def _find_dollar_end(self, begin: int) -> int:
@@ -221,7 +221,7 @@ class PlainSqlLexer:
                 end = self._take(len(_ROWS_END))
                 yield CopyRows(rows + end, rows.count(b"\n"), last=True)
                 return
-            # Keep the bytes that may begin the last line. A row may be longer than the buffer.
+            # Keep the bytes that may begin the last line. Pass on the rest: a row may be longer than the buffer.
             if (count := len(self._buffer) - len(_ROWS_END)) > 0:
                 rows = self._take(count)
                 first = False
@@ -231,7 +231,7 @@ class PlainSqlLexer:
 
 
 def _continues_after_semicolon(buffer: bytearray, at: int, quoted: list[tuple[int, int]]) -> bool:
-    """Whether the statement goes on after the semicolon at `at`, inside `BEGIN ATOMIC … END` or the brackets of a rule.
+    """Whether the semicolon at `at` is inside `BEGIN ATOMIC … END` or the parentheses of a rule.
 
     pg_dump writes this END at the beginning of a line.
     """

@@ -72,7 +72,10 @@ class PsqlInput:
         self._input_lines, self._dump_lines = array("Q"), array("Q")  # in ascending order
 
     def write(self, text: bytes, line: int | None = None, newlines: int | None = None) -> None:
-        """`line`: line of the dump in which the text begins. `newlines`: their number, if the caller knows it."""
+        """Writes the text.
+
+        `line`: line of the dump in which the text begins. `newlines`: number of newlines in it, if already known.
+        """
         if line is not None:
             self._input_lines.append(self._line)
             self._dump_lines.append(line)
@@ -88,7 +91,7 @@ class PsqlInput:
 
 
 def run_psql(run: ImportRun, write_input: Callable[[PsqlInput], None]) -> None:
-    """Runs what `write_input` writes as the attempt's role, under `\\restrict` with a random token of our own.
+    """Runs psql as the attempt's role with the input that `write_input` writes, under `\\restrict` with a random token.
 
     Raises ImportStopped.
     """

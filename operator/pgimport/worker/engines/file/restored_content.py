@@ -13,7 +13,7 @@ COPY_HEAD = 4096  # characters of a COPY statement that hold its table's name
 
 @dataclass
 class RestoredContent:
-    """What a dump file holds, as the file itself tells it."""
+    """What was restored from a dump file, according to the file itself."""
 
     row_counts: Counter[tuple[str, str]] = field(default_factory=Counter)  # schema, table → rows of its COPYs
     uncounted_tables: set[str] = field(default_factory=set)  # tables whose rows are INSERT statements

@@ -34,7 +34,7 @@ class RowCounter:
                 self._unpacker = zstd.ZstdDecompressor()
 
     def feed(self, data: bytes) -> None:
-        """Counts the rows of the next, still compressed piece. Raises ImportStopped if it is damaged."""
+        """Unpacks the next piece of data and counts its rows. Raises ImportStopped if it is damaged."""
         try:
             self._unpack(data)
         except (zlib.error, zstd.ZstdError, RuntimeError, EOFError) as error:

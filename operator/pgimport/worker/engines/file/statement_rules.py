@@ -1,7 +1,7 @@
 """Decides for each statement of plain SQL whether it runs at once, after the rows were counted, or never. Pure.
 
-The decisions are those for an archive's entries (`archive/selection.py`), made from the statement's tokens. Unknown
-statements run as the attempt's role. This is no security boundary.
+The rules are the same as for an archive's entries (`archive/selection.py`), but use the statement's tokens. Unknown
+statements run too. This is not a security boundary: all statements run as the attempt's role.
 """
 
 from collections.abc import Collection
@@ -41,7 +41,7 @@ _RESTRICTED_KINDS = (
     ("type",),
 )
 _NAMED_KINDS = (("foreign", "data", "wrapper"), ("foreign", "table"), *_SKIP_REASONS, *_RESTRICTED_KINDS)
-# Settings that pg_dump writes, by the major of the first server that knows them.
+# Setting that pg_dump writes → first major version of the server that knows it.
 _NEWER_SETTINGS = {"transaction_timeout": 17}
 
 
@@ -55,7 +55,10 @@ class RestoreTime(Enum):
 
 @dataclass(frozen=True, slots=True)
 class StatementVerdict:
-    """`skipped` is an object to report; `refresh_statement` fills a materialised view, which is done later."""
+    """Decision about one statement.
+
+    `skipped`: object to report as skipped. `refresh_statement`: REFRESH of a materialised view, which runs later.
+    """
 
     when: RestoreTime
     skipped: SkippedObject | None = None
@@ -76,7 +79,9 @@ def judge_statement(
     target_roles: Collection[str] | None,
     codec: str = UTF8,
 ) -> StatementVerdict:
-    """Returns the verdict. `present_schemas` exist in the target; `target_roles` is None if they are not known.
+    """Decides when the statement runs.
+
+    `present_schemas`: schemas that exist in the target. `target_roles`: None if unknown.
 
     Raises ImportStopped for a dump made with `--create`.
     """

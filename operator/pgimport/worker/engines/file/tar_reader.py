@@ -1,7 +1,7 @@
 """Reads the members of a tar one after the other, without storing it.
 
 It is stricter than tar programs: all checksums, sizes and both closing blocks of zeros must be correct, because
-pg_restore may restore half a tar without an error. Links, devices and names outside the folder are refused.
+pg_restore may restore a truncated tar without an error. Links, devices and names outside the folder are refused.
 """
 
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ class TarMember:
 
 
 def walk_members(stream: DumpStream) -> Iterator[TarMember]:
-    """Yields the regular files in their order. Raises ImportStopped, also if anything follows the tar's end."""
+    """Yields the regular files in order. Raises ImportStopped if the tar is damaged, or if data follows its end."""
     paths: set[str] = set()
     while (header := _read_block(stream)) != _ZEROS:
         kind, path, size = _parse_header(header)

@@ -1,4 +1,4 @@
-"""Restores a tar archive, or a directory archive in a tar: its files are stored in scratch and restored in parallel."""
+"""Stores the files of a tar archive, or of a directory archive in a tar, in scratch, and restores them in parallel."""
 
 import re
 from pathlib import Path
@@ -102,7 +102,7 @@ def _count_rows(folder: Path, entries: list[TocEntry]) -> dict[int, int]:
 def _find_file(folder: Path, entry: TocEntry) -> tuple[Path, Compression]:
     name = Path(entry.file).name
     if entry.kind == "BLOBS" and not (folder / name).exists():
-        # A tar archive names this file otherwise than its contents do; a directory is read by its contents.
+        # The member may have another name than the table of contents says. pg_restore looks for the latter name.
         for other in (f"blobs_{entry.dump_id}.toc", "blobs.toc"):
             if (folder / other).exists():
                 (folder / name).hardlink_to(folder / other)
@@ -114,7 +114,7 @@ def _find_file(folder: Path, entry: TocEntry) -> tuple[Path, Compression]:
 
 
 def _check_large_object_list(path: Path) -> None:
-    """Raises ImportStopped if a list of large objects names any other file: pg_restore would open it."""
+    """Raises ImportStopped if a list of large objects names a file that pg_dump never writes: pg_restore opens all."""
     with path.open("rb") as file:
         while line := file.readline(_LONGEST_LINE):
             if not _LARGE_OBJECT_LINE.fullmatch(line):

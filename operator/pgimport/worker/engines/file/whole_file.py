@@ -1,4 +1,4 @@
-"""Limits how much a dump file may unpack to, and checks that the whole of it was read."""
+"""Limits the unpacked size of a dump file, reads the file to its end, and compares its checksum."""
 
 from pgimport.model.order import Order
 from pgimport.model.reasons import Failure, Reason
@@ -6,11 +6,11 @@ from pgimport.worker.engines.file.compression import DumpStream
 from pgimport.worker.engines.file.download import Download
 from pgimport.worker.postgres.errors import ImportStopped
 
-UNPACKED_PER_PLAN = 20  # times the plan's limit: a dump's text is longer than its database, but not by this much
+UNPACKED_PER_PLAN = 20  # multiple of the storage limit: a dump can be larger than its database, but not by this factor
 
 
 def find_unpack_limit(order: Order) -> int | None:
-    """Returns the bytes that a file may unpack to; None without a limit."""
+    """Returns the maximum unpacked size of a file in bytes, or None without a limit."""
     return None if order.storage_limit_bytes is None else UNPACKED_PER_PLAN * order.storage_limit_bytes
 
 

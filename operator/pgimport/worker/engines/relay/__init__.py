@@ -1,1 +1,1 @@
-"""The relay: rows as COPY text from the source into the shadow, without a disk in between, and indexes beside them."""
+"""The relay: streams rows with COPY from the source into the shadow, and builds indexes at the same time."""

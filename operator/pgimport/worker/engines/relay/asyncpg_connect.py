@@ -29,7 +29,7 @@ class PinnedLoop(asyncio.SelectorEventLoop):
     def __init__(self, addresses: Mapping[tuple[str, int], str]) -> None:
         super().__init__()
         self._addresses = addresses
-        # A terminated session reports its error to the loop again, after the step has already failed with it.
+        # Ignore errors that the loop reports: a terminated session reports its error again after its step has failed.
         self.set_exception_handler(lambda _loop, _context: None)
 
     async def getaddrinfo(self, host: Any, port: Any, **hints: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Copies the rows of large tables with asyncpg, which merges rows in compiled code."""
+"""Copies the rows of large tables with asyncpg, whose compiled code joins many rows into one chunk."""
 
 import asyncio
 from collections.abc import Awaitable, Coroutine
@@ -23,7 +23,7 @@ from pgimport.worker.postgres.endpoints import Endpoint
 
 T = TypeVar("T")
 _SESSION_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)  # a TimeoutError is an OSError
-# If the network is slower than the reader, each packet is a chunk. After a short pause, the kernel has joined several.
+# If the network is slower than the reader, each packet is a chunk. A short pause lets the kernel join several packets.
 SMALL_CHUNK_BYTES = 32 * 1024
 SMALL_CHUNK_DELAY_SECONDS = 0.01
 
@@ -55,7 +55,7 @@ class AsyncpgSession:
 
     def close(self) -> None:
         self._terminate()
-        with suppress(Exception):  # a terminated session may raise once more
+        with suppress(Exception):  # a terminated session may raise its error again
             self._runner.close()
 
     def abort(self) -> None:
@@ -111,7 +111,7 @@ class AsyncpgSession:
     async def _copy_table(self, step: RowsStep, table_copy: TableCopy, on_bytes: OnBytes) -> int:
         """Runs COPY at both ends and returns the number of rows.
 
-        The first end that fails is named in the StepFailed; then both sessions are terminated.
+        If one end fails, terminates both sessions and raises StepFailed for the end that failed first.
         """
         buffer = self._buffer = RowBuffer()
         source, shadow = self._connections
@@ -165,7 +165,7 @@ async def _write_rows(shadow: asyncpg.Connection, step: RowsStep, table_copy: Ta
 
 
 def _parse_row_count(command_tag: str) -> int:
-    """`COPY 17` → 17."""
+    """Returns the number of rows in a command tag: `COPY 17` → 17."""
     return int(command_tag.rpartition(" ")[2])
 
 

@@ -1,15 +1,15 @@
 """Limits how many large tables are copied at the same time.
 
-More streams than the network can carry do not make the copy faster. They make all large tables end at the same time, so
+Once the network is saturated, more streams do not make the copy faster. They only make all large tables finish late, so
 that no index of a large table can be built during the copy.
 """
 
-INITIAL_STREAMS = 2  # while one stream starts a step or waits for its target, the other one reads
+INITIAL_STREAMS = 2  # one stream reads while the other one starts a step or waits for the target
 MIN_GAIN = 1.1  # factor by which another stream must raise the rate; less may be noise
 SAMPLE_SECONDS = 0.5
-SAMPLES_PER_LIMIT = 6  # taken at one limit before it changes
-COUNTED_SAMPLES = 3  # the last of them, whose mean counts; the first ones include the opening of connections
-RETRY_SAMPLES = 60  # taken before another stream is tried again, because a network's speed changes
+SAMPLES_PER_LIMIT = 6  # taken with one limit before the limit changes
+COUNTED_SAMPLES = 3  # number of last samples whose mean is used; earlier ones include the opening of connections
+RETRY_SAMPLES = 60  # taken before one more stream is tried again, because the network's speed may have changed
 
 
 class StreamLimit:

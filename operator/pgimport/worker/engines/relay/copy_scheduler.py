@@ -25,11 +25,11 @@ from pgimport.worker.report.periodic_call import PeriodicCall
 from pgimport.worker.report.progress_meter import Stage
 from pgimport.worker.run import ImportRun
 
-CONNECTION_RETRIES = 30  # of the last stream, one per second, while a server accepts no more connections
+CONNECTION_RETRIES = 30  # tries of the last stream, one per second, while a server accepts no more connections
 
 
 class CopyScheduler:
-    """Copies the rows of one import and builds indexes meanwhile.
+    """Copies the rows of one import and builds indexes at the same time.
 
     `later_builds`: number of builds that pg_restore runs afterwards. The progress meter counts them too.
     """
@@ -91,7 +91,7 @@ class CopyScheduler:
         elif isinstance(error, StepFailed):
             error = ImportStopped(error.failure)
         if isinstance(error, ImportStopped):
-            self._run.reporter.log_client_line(error.failure.message)  # as an error of a client program is
+            self._run.reporter.log_client_line(error.failure.message)  # like an error line of pg_dump
         if error is not None:
             raise error
 
@@ -118,7 +118,7 @@ class CopyScheduler:
             self._changed.notify_all()
 
     def _run_stream(self, stream: CopyStream) -> None:
-        """Runs steps until none waits, or until this stream must end."""
+        """Runs steps until no step is left, or until this stream must end."""
         try:
             while (step := self._take_step()) is not None and self._run_step(stream, step):
                 self._finish_step(step)
@@ -127,7 +127,7 @@ class CopyScheduler:
             self._index_queue.end_stream()
 
     def _take_step(self) -> Step | None:
-        """Returns the first waiting step, or the first small one if enough large steps run. None ends the stream."""
+        """Returns the next step: a small one if enough large steps run. Returns None if no step is left."""
         with self._changed:
             while self._waiting_steps:
                 may_be_large = self._running_large_steps < self._stream_limit.current
@@ -172,7 +172,7 @@ class CopyScheduler:
         return False
 
     def _return_step(self, step: Step, error: StepFailed) -> bool:
-        """Puts a step back for other streams and counts this stream as ended. Returns False if it is the last one."""
+        """Returns a step to the queue and counts this stream as ended. If it is the last stream, only returns False."""
         with self._changed:
             if self._active_streams == 1:
                 return False
@@ -192,7 +192,7 @@ class CopyScheduler:
         self._index_queue.add_loaded_tables(row_counts)
 
     def _run_index_worker(self) -> None:
-        """Runs builds until none waits, then makes them durable."""
+        """Runs builds until none is left, then makes them durable."""
         worker = IndexWorker(self._run.shadow, self._endpoints.encoding, self._plan.index_workers)
         with self._changed:
             self._index_workers.append(worker)
@@ -203,7 +203,7 @@ class CopyScheduler:
                 with self._changed:
                     self._finished_builds += 1
                 self._run.meter.step()
-            if not self._index_queue.stopped:  # a stopped import drops its shadow
+            if not self._index_queue.stopped:  # a stopped import needs no durability
                 worker.flush()
         finally:
             worker.close()

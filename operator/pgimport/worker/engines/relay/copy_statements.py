@@ -9,7 +9,7 @@ SESSION_SETTINGS = "SET lc_monetary = 'C'"
 
 
 def build_snapshot_import(snapshot: str) -> str:
-    """Builds what a stream sends before its first COPY, so that it costs one round trip.
+    """Builds the statements that a stream sends before its first COPY, as one query and so in one round trip.
 
     SET TRANSACTION SNAPSHOT must come before any query of its transaction.
     """
@@ -17,7 +17,7 @@ def build_snapshot_import(snapshot: str) -> str:
 
 
 def build_step_begin(step: RowsStep) -> str:
-    """Begins the shadow's transaction with empty tables: a step can be repeated, and COPY may use FREEZE."""
+    """Begins a transaction and truncates the tables, so that a step can be repeated and COPY can use FREEZE."""
     if step.root is not None:
         return f"BEGIN; TRUNCATE {_quote(step.root)}"
     return f"BEGIN; TRUNCATE {', '.join(f'ONLY {_quote(table_copy.table)}' for table_copy in step.tables)}"

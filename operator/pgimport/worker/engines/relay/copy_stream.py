@@ -68,7 +68,7 @@ class CopyStream:
             self._session = None
 
     def abort(self) -> None:
-        """Makes the running step fail without another try. May be called from another thread."""
+        """Makes the running step fail, and prevents its repetition. May be called from another thread."""
         self._aborted.set()
         if (session := self._session) is not None:
             session.abort()
@@ -107,7 +107,7 @@ class CopyStream:
         self.close()
         self._session = session
         session.open()
-        if self._aborted.is_set():  # `abort` may have come before there was a session to abort
+        if self._aborted.is_set():  # another thread may have called `abort` before this session existed
             raise StepFailed(Failure(Reason.WORKER_FAILED, "the stream was stopped"), psycopg.OperationalError())
 
 

@@ -2,7 +2,7 @@
 
 These are the indexes, keys and statistics objects of tables with rows, then ANALYZE of the table. The statements are
 those of the archive, so they include CLUSTER ON, REPLICA IDENTITY and the statistics targets of columns. Anything else,
-and anything that needs another table, is restored after all rows.
+and anything that depends on another table, is restored after all rows.
 """
 
 import re
@@ -15,7 +15,7 @@ from pgimport.worker.engines.relay.relay_plan import SMALL_TABLE_BYTES
 from pgimport.worker.scope.snapshot import Table
 from pgimport.worker.text import quote_name
 
-KEY_INDEX_ID_OFFSET = 1 << 40  # plus a constraint's dump id: the build id of the index that is made for it
+KEY_INDEX_ID_OFFSET = 1 << 40  # build id of the index for a constraint = this offset + the constraint's dump id
 _NAME = r'"(?:[^"]|"")+"'
 # How pg_dump writes a key without further clauses. A key with INCLUDE, DEFERRABLE and the like is not split.
 _KEY = re.compile(
@@ -36,7 +36,7 @@ class IndexBuild:
     exclusive: bool  # whether no other build may run on the table at the same time
     runs_last: bool = False  # whether it runs after all other builds of its table
     weight: int = 0  # heavier builds start first
-    after_id: int | None = None  # id of a build that must end before
+    after_id: int | None = None  # id of a build that must end before this one starts
 
 
 def plan_index_builds(
@@ -69,7 +69,8 @@ def plan_index_builds(
 def _plan_entry(entry: TocEntry, table: Table, *, split: bool) -> list[IndexBuild]:
     """Returns one build, or two if `split` is set and the entry is a plain key.
 
-    A split key is a unique index, which shares the table with other index builds, then the constraint that uses it.
+    A split key is a unique index, then the constraint that uses it. Other indexes of the table can be built together
+    with the unique index.
     """
     key = _KEY.fullmatch(entry.definition) if split else None
     if key is None:
@@ -136,6 +137,7 @@ def _find_table_oid(entry: TocEntry, table_oids: dict[int, int]) -> int | None:
 def _is_exclusive(entry: TocEntry) -> bool:
     """Returns whether no other build may run on the table at the same time.
 
-    CREATE INDEX takes a SHARE lock, which others can take too. If ALTER TABLE follows it, two builds could deadlock.
+    CREATE INDEX takes a SHARE lock, which other builds can take too. If the same build then runs ALTER TABLE, two
+    builds could deadlock.
     """
     return entry.kind != "INDEX" or "ALTER TABLE " in entry.definition

@@ -13,7 +13,8 @@ from pgimport.worker.engines.relay.index_builds import IndexBuild
 class IndexQueue:
     """Queue of the index builds of one import. Thread-safe.
 
-    `slots`: how many streams and builds may use the target at the same time. One build may always run.
+    `slots`: how many streams and builds may use the target at the same time (not the slots of a Project). One build may
+    run even if no slot is free.
     """
 
     def __init__(self, builds: Iterable[IndexBuild], slots: int) -> None:
@@ -44,7 +45,7 @@ class IndexQueue:
             self._changed.notify_all()
 
     def stop(self) -> None:
-        """Makes every `take` return None from now on."""
+        """Makes every call of `take` return None from now on."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()

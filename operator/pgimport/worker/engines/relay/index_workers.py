@@ -28,7 +28,7 @@ class IndexWorker:
     """Runs builds in one session of the shadow. Only `abort` may be called from another thread."""
 
     def __init__(self, shadow: Endpoint, encoding: str, index_workers: int) -> None:
-        """Connects, and sets the memory of builds for `index_workers` sessions side by side. Raises ImportStopped."""
+        """Connects, and sets maintenance_work_mem for `index_workers` parallel sessions. Raises ImportStopped."""
         try:
             self._session: Connection = connect(shadow)
             self._session.execute(sql.SQL("SET client_encoding = {}").format(sql.Literal(encoding)))
@@ -53,7 +53,7 @@ class IndexWorker:
             raise ImportStopped(failure) from error
 
     def flush(self) -> None:
-        """Waits until all builds of this session are on the server's disk. Raises ImportStopped."""
+        """Waits until the WAL of all builds of this session is on the server's disk. Raises ImportStopped."""
         try:
             self._session.execute(sql.SQL("SET synchronous_commit = {}").format(sql.Literal(self._final_commit_mode)))
             self._session.execute(_WRITE_WAL_RECORD)

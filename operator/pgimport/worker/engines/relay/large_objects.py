@@ -23,7 +23,7 @@ FirstChunks = list[tuple[int, bytes]]  # oid of a large object, its first CHUNK_
 
 
 def copy_large_objects(source: Connection, shadow: Connection, step: LargeObjectsStep) -> None:
-    """Copies the step's objects, and replaces those that an earlier attempt of the step has left. Raises StepFailed."""
+    """Copies the step's objects, and replaces those that an earlier run of the step has left. Raises StepFailed."""
     long_oids: list[int] = []
     for first_chunks in _read_first_chunks(source, step):
         with converting_errors(build_target_failure, _WRITTEN):

@@ -37,7 +37,7 @@ def read_result(connection: Connection, expected: pq.ExecStatus | None = None) -
 
 
 def read_rows(connection: Connection) -> Iterator[memoryview | None]:
-    """Yields rows as they arrive, and None before each wait for more. Raises psycopg.Error."""
+    """Yields rows as they arrive, and None before it waits for more rows. Raises psycopg.Error."""
     pgconn = connection.pgconn
     while True:
         size, row = pgconn.get_copy_data(1)
@@ -68,7 +68,7 @@ def send_end(connection: Connection) -> None:
 def _flush(pgconn: pq.abc.PGconn) -> None:
     while pgconn.flush():
         if _wait(pgconn, select.POLLIN | select.POLLOUT) & select.POLLIN:
-            pgconn.consume_input()  # else a server that sends a message and we would wait for each other
+            pgconn.consume_input()  # otherwise the server, while it sends, and this client would wait for each other
 
 
 def _wait(pgconn: pq.abc.PGconn, events: int) -> int:

@@ -1,7 +1,7 @@
 """Copies rows and large objects with libpq.
 
-A step of many small tables costs one round trip: all its COPYs are sent as one query. libpq also does what asyncpg
-cannot: encodings other than UTF-8, channel binding, and the binary format.
+A step of many small tables costs one round trip: all its COPYs are sent as one query. libpq also supports what asyncpg
+does not: encodings other than UTF-8, channel binding, and COPY in binary format.
 """
 
 from contextlib import suppress
@@ -99,7 +99,7 @@ class _StepCopy:
         return row_counts
 
     def _copy_table(self, table: Table) -> int:
-        """Copies the rows of the next COPY of both queries, and returns their number."""
+        """Copies the rows of one table with the next COPY at both ends, and returns their number."""
         action, chunk = f"the rows of {table.title} were copied", bytearray()
         with converting_errors(build_target_failure, action):
             read_result(self._shadow, pq.ExecStatus.COPY_IN)

@@ -22,8 +22,8 @@ from psycopg import pq
 from pgimport.worker.postgres.endpoints import Connection, Endpoint, open_connection
 from pgimport.worker.postgres.errors import first_line
 
-MANY_SEQUENCES = 50  # number of sequences from which the proxy saves time
-PORT = 5432  # a part of the socket's name
+MANY_SEQUENCES = 50  # the proxy is used for at least this number of sequences
+PORT = 5432  # only part of the socket's file name
 MAX_SOCKET_PATH = 107  # bytes, on Linux
 _CANCEL_REQUEST = 80877102
 # How pg_dump 14 to 17 read one sequence: the columns, the table, and the sequence's oid.
@@ -107,7 +107,7 @@ class _PgDumpProxy:
                 _ProxySession(connection, stream).run()
 
     def _cancel_sessions(self) -> None:
-        """Cancels the running statements. pg_dump waits for this, so it ends after its statements at the source."""
+        """Cancels the running statements at the source. pg_dump waits for their end before it exits."""
         for connection in self._sessions:
             with suppress(psycopg.Error):
                 connection.cancel_safe(timeout=5)
@@ -133,7 +133,7 @@ class _ProtocolWriter:
     """Writes messages of the wire protocol to the client. They are sent with the next ReadyForQuery."""
 
     stream: BufferedRWPair
-    known_parameters: dict[str, bytes] = field(default_factory=dict)  # name → value that the client has
+    known_parameters: dict[str, bytes] = field(default_factory=dict)  # name → value that the client was told
 
     def write(self, kind: bytes, body: bytes = b"") -> None:
         """Writes one message."""
@@ -212,7 +212,7 @@ class _ProxySession:
             (length,) = struct.unpack("!i", _read_exactly(self._stream, 4))
             body = _read_exactly(self._stream, length - 4)
             if kind != b"Q":
-                raise EOFError  # without rows, pg_dump sends nothing but simple queries
+                raise EOFError  # with --schema-only, pg_dump sends only simple queries
             self._answer_query(body.rstrip(b"\0"))
             if self._pgconn.status != pq.ConnStatus.OK:
                 message = self._pgconn.error_message.decode(errors="replace")

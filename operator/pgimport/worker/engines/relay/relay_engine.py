@@ -34,7 +34,7 @@ def copy_by_relay(
     exclusions: Exclusions,
     inputs: RelayInputs,
 ) -> CopyResult:
-    """Copies the structure, then rows and their tables' indexes side by side, then what needs all rows.
+    """Copies the structure, then rows and indexes at the same time, then objects that need all rows.
 
     Raises ImportStopped.
     """

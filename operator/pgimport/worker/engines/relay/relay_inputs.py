@@ -1,4 +1,4 @@
-"""Reads what a relay plan depends on from the source and from this pod."""
+"""Reads the inputs of a relay plan from the source and from this pod."""
 
 import ipaddress
 import os
@@ -61,7 +61,7 @@ def _read_inputs(snapshot: Snapshot, source: Endpoint, target_host: str) -> Rela
 
 
 def _read_extensions_with_rows(snapshot: Snapshot, extension_tables: list[tuple[Any, ...]]) -> list[str]:
-    """Returns the copied extensions whose configuration tables hold rows that CREATE EXTENSION does not make.
+    """Returns the copied extensions whose configuration tables hold rows that CREATE EXTENSION does not insert.
 
     `extension_tables`: rows of extension_tables.sql. A table that cannot be read counts as one with such rows.
     """

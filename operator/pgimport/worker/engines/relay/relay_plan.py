@@ -24,13 +24,13 @@ MIN_WORK_MEMORY, MAX_WORK_MEMORY = 64 * MIB, 1024 * MIB  # of one index build
 class Driver(Enum):
     """Client library that copies the rows of a step."""
 
-    ASYNCPG = "asyncpg"  # merges rows in compiled code: for large tables
+    ASYNCPG = "asyncpg"  # joins rows in compiled code: for large tables
     LIBPQ = "libpq"  # sends many COPYs in one round trip, and does what asyncpg cannot do
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelayInputs:
-    """What a relay plan depends on: the source's catalogs, its URL, and the limits of this pod."""
+    """Inputs of a relay plan, from the source's catalogs, its URL, and the limits of this pod."""
 
     tables: tuple[Table, ...]  # whose rows are copied
     columns: Mapping[int, tuple[str, ...]]  # table oid → columns that COPY transfers
@@ -67,7 +67,7 @@ class RowsStep:
     def in_binary(self) -> "RowsStep":
         """The same step in binary format.
 
-        Binary rows of `bytea` are half as long as text. Binary COPY needs the same column types at both ends.
+        Binary `bytea` values are half as long as their text. Binary COPY needs the same column types at both ends.
         """
         return replace(self, driver=Driver.LIBPQ, binary=True)
 
@@ -82,7 +82,7 @@ class RowsStep:
 
     @property
     def is_large(self) -> bool:
-        """Whether the step is bound by throughput. Small steps are bound by round trips."""
+        """Whether throughput limits the step. Round trips limit small steps."""
         return self.root is not None or self.tables[0].table.bytes > SMALL_TABLE_BYTES
 
 
@@ -112,7 +112,7 @@ class RelayPlan:
     steps: tuple[Step, ...]
     streams: int
     index_workers: int
-    notes: tuple[str, ...]  # choices that differ from the usual ones, with their reasons
+    notes: tuple[str, ...]  # limitations, such as fewer streams than requested, with their reasons
 
 
 def choose_engine(requested: Engine, inputs: RelayInputs) -> tuple[Engine, str | None]:

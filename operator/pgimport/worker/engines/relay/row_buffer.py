@@ -3,7 +3,7 @@
 import asyncio
 
 MAX_BYTES = 4 * 1024 * 1024  # of waiting chunks; a single chunk may be larger
-WAKE_BYTES = 64 * 1024  # waiting bytes that wake the reader: a slow network brings a few kilobytes at a time
+WAKE_BYTES = 64 * 1024  # buffered bytes that wake the reader, so that small packets do not wake it each time
 
 
 class RowBuffer:
@@ -14,7 +14,7 @@ class RowBuffer:
         self._chunks: list[bytes] = []
         self._size = 0
         self._closed = False
-        self._writer_waits = False  # then the reader takes even less than WAKE_BYTES
+        self._writer_waits = False  # if true, the reader takes even less than WAKE_BYTES
         self._changed = asyncio.Event()
 
     async def put(self, chunk: bytes) -> None:

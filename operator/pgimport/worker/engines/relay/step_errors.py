@@ -1,4 +1,4 @@
-"""Translates errors of psycopg and asyncpg into `StepFailed`: which end failed, and whether to repeat the step."""
+"""Translates errors of psycopg and asyncpg at either end into `StepFailed`, which tells whether to repeat the step."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ from pgimport.worker.postgres.errors import (
 
 _CONNECTION_LOST = ("08", "57P0")  # first characters of the SQLSTATEs of a lost connection or a stopped server
 _TOO_MANY_CONNECTIONS = "53300"
-# A value of half a gigabyte is longer than 1 GB as text, and no server can allocate that (MaxAllocSize).
+# As text, a `bytea` value of 512 MiB needs more than 1 GiB, which the server cannot allocate (MaxAllocSize).
 _TEXT_TOO_LONG = re.compile("invalid memory alloc request size|annot enlarge string buffer")
 _SNAPSHOT_SQLSTATES = ("22023", "42704", "55000")  # of SET TRANSACTION SNAPSHOT for a snapshot that has ended
 
@@ -33,7 +33,7 @@ class StepFailed(PgimportError):
         sqlstate = error.sqlstate
         self.connection_lost = sqlstate is None or sqlstate.startswith(_CONNECTION_LOST)
         self.too_many_connections = sqlstate == _TOO_MANY_CONNECTIONS
-        self.text_too_long = _TEXT_TOO_LONG.search(failure.message) is not None  # of one row
+        self.text_too_long = _TEXT_TOO_LONG.search(failure.message) is not None  # the text of one row is too long
 
 
 def build_source_failure(error: BaseException, action: str) -> StepFailed:

@@ -1,4 +1,4 @@
-"""Watches the shadow for failed backends and for its size, which the streams cannot see while they send rows."""
+"""Watches the shadow's size and its failed backends. The streams see neither while they send rows."""
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, contextmanager
@@ -25,7 +25,7 @@ def watching_shadow(
     """Checks the shadow every second while the block runs.
 
     `on_failed_backends` gets the process IDs of backends whose transaction has failed. `on_too_large` gets the reason
-    to stop if the shadow exceeds the limit: preflight has estimated the size, and the source may have grown since.
+    to stop if the shadow exceeds the limit. Preflight only estimated the size, and the source may have grown since.
     Raises ImportStopped if it cannot connect.
     """
     try:

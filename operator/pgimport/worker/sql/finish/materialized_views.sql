@@ -1,4 +1,4 @@
--- Lists materialized views in the order in which they were created, and whether they are populated.
+-- Lists materialized views by oid, and whether they are populated. Excludes those that belong to extensions.
 SELECT n.nspname::text, c.relname::text, c.relispopulated
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace

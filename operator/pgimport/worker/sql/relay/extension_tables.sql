@@ -1,5 +1,5 @@
--- Lists configuration tables of extensions, which may hold the user's own rows: oid of the extension, its name, schema
--- and name of the table, the WHERE clause that selects those rows (or NULL), and whether they can be read.
+-- Lists the configuration tables of extensions, which may hold the user's own rows. Columns: oid and name of the
+-- extension, schema and name of the table, WHERE clause that selects these rows (or NULL), whether it is readable.
 SELECT
     e.oid::bigint, e.extname::text, n.nspname::text, c.relname::text, configuration.condition,
     pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND pg_catalog.has_table_privilege(c.oid, 'SELECT')

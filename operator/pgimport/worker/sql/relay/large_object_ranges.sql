@@ -1,4 +1,4 @@
--- Lists the oid of every :step_size-th large object, from the first, in ascending order.
+-- Lists the first oid of each group of :step_size large objects, in ascending order.
 SELECT numbered.oid::bigint
 FROM (
     SELECT m.oid, pg_catalog.row_number() OVER (ORDER BY m.oid) AS row_number

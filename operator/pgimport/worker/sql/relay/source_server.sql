@@ -1,5 +1,5 @@
--- Returns the database's encoding, and how many more connections are free: the smallest of the limits of the server,
--- of the database and of the role. Slots that are reserved for superusers do not count.
+-- Returns the database's encoding, and how many connections are free: the smallest number that the limits of server,
+-- database and role leave. Connections that are reserved for superusers do not count.
 WITH sessions AS (
     SELECT pg_catalog.count(*) AS of_server,
            pg_catalog.count(*) FILTER (WHERE datname = pg_catalog.current_database()) AS of_database,

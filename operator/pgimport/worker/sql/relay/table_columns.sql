@@ -1,5 +1,5 @@
--- Lists tables (:oids): oid, the columns that COPY transfers, whether the table has neither parent nor child, and its
--- number of indexes. Generated columns are excluded: the target computes them.
+-- Lists the tables with the given oids. Columns: oid, names of the columns that COPY transfers, whether the table is
+-- neither a partition nor a parent, number of indexes. Generated columns are excluded: the target computes them.
 SELECT
     c.oid::bigint,
     ARRAY(
