@@ -1,7 +1,7 @@
 """Copies rows and large objects with libpq.
 
-A step of many small tables costs one round trip: all its COPYs are sent as one query. libpq also supports what asyncpg
-does not: encodings other than UTF-8, channel binding, and COPY in binary format.
+A step of many small tables costs one round trip: all its COPYs are sent as one query. libpq is also used
+for encodings other than UTF-8, for channel binding, and for COPY in binary format.
 """
 
 from contextlib import suppress
