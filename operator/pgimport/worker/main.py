@@ -73,7 +73,7 @@ def main(argv: list[str], environ: Mapping[str, str] = os.environ, stream: TextI
 
 
 def _read_order(environ: Mapping[str, str]) -> str | None:
-    """Returns the order's text. The command line starts the worker before it knows the order, and pipes it."""
+    """Returns the order's text. The CLI starts the worker before the order exists, and sends it by standard input."""
     text = environ.get(order_model.ENV_ORDER)
     return sys.stdin.read() if text == order_model.ORDER_FROM_STDIN else text
 
@@ -86,7 +86,7 @@ def _refuse_to_start(program: Program, failure: Failure, environ: Mapping[str, s
 
 
 def _run_step(step: Step, run_step: Callable[[], WorkerResult], reporter: Reporter) -> WorkerResult:
-    """Runs a step. An unexpected exception becomes a result with its last line; the log gets its traceback."""
+    """Runs a step. Turns an unexpected exception into a failed result with its last line, and logs its traceback."""
     try:
         return run_step()
     except Exception as error:
@@ -97,7 +97,7 @@ def _run_step(step: Step, run_step: Callable[[], WorkerResult], reporter: Report
 
 
 def build_client_programs(environ: Mapping[str, str]) -> ClientPrograms:
-    """Returns PostgreSQL's client programs of the image, or those below the folder that the environment names."""
+    """Returns the client programs below the folder that an environment variable names, by default the image's own."""
     root = environ.get(order_model.ENV_CLIENTS)
     return ClientPrograms(bin_root=Path(root)) if root else ClientPrograms()
 
@@ -126,7 +126,7 @@ def report_result(result: WorkerResult, order: Order, environment: WorkerEnviron
 
 
 def _redact_result(result: WorkerResult, reporter: Reporter) -> WorkerResult:
-    """Removes secrets from every text that may come from a server: an error may repeat what the server was sent."""
+    """Removes secrets from every text that may come from a server: an error message may quote what the worker sent."""
     changes: dict[str, object] = {}
     if failure := result.failure:
         changes["failure"] = failure.model_copy(update={"message": reporter.redact(failure.message)})
@@ -147,7 +147,7 @@ def _write_termination_message(path: str | None, result: WorkerResult) -> None:
 
 
 def _end_on_sigterm(processes: ClientProcesses) -> None:
-    """Ends the clients, which cancels their statements, and then itself. PID 1 has no default action for SIGTERM."""
+    """Makes SIGTERM end the worker and its clients, which cancels their statements. By default, PID 1 ignores it."""
 
     def end(_signal_number: int, _frame: object) -> None:
         processes.end_all_and_exit(EXIT_TERMINATED)

@@ -7,9 +7,9 @@ from pathlib import Path
 MIB = 1024 * 1024
 OWN_MEMORY = 150 * MIB  # what the worker needs without its streams
 STREAM_MEMORY = 16 * MIB
-COPIES_OF_A_ROW = 4  # at most at the same time: each client library holds a CopyData message as a whole
-_KEPT = 16 * MIB  # freed memory that a thread keeps
-_RETURNED = 8 * MIB  # larger pieces go back to the kernel when they are freed
+COPIES_OF_A_ROW = 4  # at most at once: each client library buffers a whole CopyData message
+_KEPT = 16 * MIB  # bytes of freed memory that a thread keeps
+_RETURNED = 8 * MIB  # bytes; larger allocations go back to the kernel as soon as they are freed
 # Options of mallopt(3), from malloc.h of the GNU C library.
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
@@ -30,10 +30,10 @@ def read_memory_limit(files: tuple[Path, ...] = _LIMITS) -> int | None:
 
 
 def keep_freed_memory() -> None:
-    """Lets the C library keep freed memory, in a process through which gigabytes pass in pieces.
+    """Makes the C library keep freed memory for later allocations. Meant for a process that copies gigabytes in pieces.
 
-    By default the GNU C library returns a few hundred freed kilobytes to the kernel, which then fills new ones with
-    zeros: a third of the CPU time of a relay. Other C libraries are not changed.
+    By default, the GNU C library returns freed memory above a few hundred kilobytes to the kernel. The kernel fills
+    new memory with zeros, which takes a third of a relay's CPU time. Does nothing with other C libraries.
     https://man7.org/linux/man-pages/man3/mallopt.3.html
     """
     with suppress(AttributeError):

@@ -14,7 +14,7 @@ from pgimport.worker.report.reporter import Reporter
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportRun:
-    """What the steps of one import share. Steps that need two or three of these take them by themselves."""
+    """What all steps of an import share. Functions that need only two or three of these take them as parameters."""
 
     order: Order
     environment: WorkerEnvironment
@@ -26,12 +26,12 @@ class ImportRun:
 
     @property
     def shadow(self) -> Endpoint:
-        """Where the shadow is, for sessions and clients that an engine opens itself."""
+        """The endpoint of the shadow, for sessions and client programs that an engine starts itself."""
         return self.shadow_sessions.endpoint
 
     @property
     def archive_folder(self) -> Path:
-        """Where pg_dump's directory archive, or the files of a tar, lie in the scratch volume."""
+        """The folder in the scratch volume for pg_dump's directory archive or the unpacked files of a tar."""
         return self.environment.scratch / "dump"
 
     @property

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 
 def format_bytes(count: int) -> str:
-    """1610612736 → `1.5 GiB`."""
+    """Returns `1.5 GiB` for 1610612736."""
     amount, unit = float(count), "bytes"
     for larger in ("KiB", "MiB", "GiB", "TiB", "PiB"):
         if amount < 1024:
@@ -14,16 +14,16 @@ def format_bytes(count: int) -> str:
 
 
 def count_of(count: int, noun: str) -> str:
-    """`1 table`, `2 tables`."""
+    """Returns `1 table` or `2 tables`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def some_of(names: Sequence[str], limit: int = 3, total: int | None = None) -> str:
-    """`a, b, c and 4 more`."""
+    """Returns `a, b, c and 4 more`."""
     more = (len(names) if total is None else total) - min(len(names), limit)
     return ", ".join(names[:limit]) + (f" and {more} more" if more > 0 else "")
 
 
 def quote_name(*parts: str) -> str:
-    """An identifier for a statement that a person will run: always quoted, for any word may be SQL's own."""
+    """Quotes an identifier for a statement that a person will run. Always quotes, because any name may be a keyword."""
     return ".".join('"' + part.replace('"', '""') + '"' for part in parts)

@@ -1,8 +1,7 @@
 """Selects the entries of an archive that are restored, and those that are skipped. Pure.
 
-Entries are judged one by one, by kind, definition and dependencies, never by searching a text. An entry that depends on
-a skipped one is skipped too, and listed. This keeps copies tidy; it is no security boundary: the role that restores
-hostile content is.
+Judges each entry by its kind, definition and dependencies. An entry that depends on a skipped one is skipped too, and
+listed. This is not a security boundary: only the privileges of the role that restores an archive limit hostile content.
 """
 
 from collections.abc import Callable, Iterable
@@ -14,7 +13,7 @@ from pgimport.worker.archive.superuser_only import find_policy_roles, find_super
 from pgimport.worker.archive.toc import TocEntry
 from pgimport.worker.archive.trim import CHECK, TablePart, mentions_name, trim_table
 
-# Skipped without a note: the operator created them, or the documentation says that owners and grants are not imported.
+# Skipped but not listed in the report: the operator created them, or no import copies them (owners and grants).
 _SKIPPED_SILENTLY = frozenset(
     {
         "ACL",
@@ -45,7 +44,7 @@ _SKIPPED_KINDS = {
     "SUBSCRIPTION TABLE": _REPLICATION,
     "USER MAPPING": _REMOTE,
 }
-# Entries that belong to one object. If the object is skipped, so are they, without a note.
+# Entries that belong to one object. They are skipped together with the object, but not listed in the report.
 _ATTACHED_KINDS = frozenset(
     {
         "ACL",
@@ -67,7 +66,7 @@ _KINDS_IN_EXPRESSIONS = frozenset({"AGGREGATE", "FUNCTION", "SEQUENCE"})
 _ROW_SECURITY_KINDS = frozenset({"POLICY", "ROW SECURITY"})
 PG_ATTRDEF, PG_CLASS, PG_CONSTRAINT = 2604, 1259, 2606  # oids of the catalogs, the same in every database
 
-# Every new database has this comment, and pg_dump writes it for some owners of the schema.
+# Every new database has this comment. Whether pg_dump writes it depends on the owner of the schema.
 _DEFAULT_COMMENTS = frozenset(
     f"COMMENT ON SCHEMA {name} IS 'standard public schema';" for name in ("public", '"public"')
 )
@@ -77,24 +76,24 @@ ExclusionRule = Callable[[TocEntry], str | None]  # gives the reason to exclude 
 
 @dataclass(frozen=True, slots=True)
 class Exclusions:
-    """What is skipped besides the kinds that always are."""
+    """Holds what is skipped in addition to the kinds of entries that are always skipped."""
 
     present_schemas: frozenset[str] = frozenset({"public"})  # schemas that the target has already
-    target_roles: frozenset[str] | None = None  # a policy that names another role is skipped; None: not known
+    target_roles: frozenset[str] | None = None  # policies that name other roles are skipped; None if unknown
     objects: dict[tuple[int, int], str] = field(default_factory=dict)  # (catalog, oid) → reason
     table_parts: dict[tuple[int, str, str], str] = field(default_factory=dict)  # (table, kind, name) → reason
-    find_reason: ExclusionRule = lambda _: None  # by name: the user's filter, the provider's own objects
+    find_reason: ExclusionRule = lambda _: None  # by name: for the user's filter and the provider's own objects
     with_sequence_values: bool = False  # sequences get the archive's values, because there is no source to ask
 
 
 @dataclass(frozen=True, slots=True)
 class RestorePlan:
-    """What is restored, in the archive's order, and what is skipped."""
+    """Lists what is restored, in the archive's order, and what is skipped."""
 
     main_entries: list[TocEntry] = field(default_factory=list)
     row_security_entries: list[TocEntry] = field(default_factory=list)  # restored after the rows were counted
-    skipped: list[SkippedObject] = field(default_factory=list)  # those that the report lists
-    skipped_keys: set[tuple[int, int]] = field(default_factory=set)  # (catalog, oid) of all of them
+    skipped: list[SkippedObject] = field(default_factory=list)  # skipped objects that the report lists
+    skipped_keys: set[tuple[int, int]] = field(default_factory=set)  # (catalog, oid) of all skipped objects
     skipped_checks: set[tuple[str, str, str]] = field(default_factory=set)  # schema, table, constraint
     changed_definitions: dict[str, str] = field(default_factory=dict)  # a table's definition → without skipped parts
 
@@ -107,11 +106,11 @@ class RestorePlan:
 def plan_restore(entries: Iterable[TocEntry], exclusions: Exclusions) -> RestorePlan:
     """Sorts entries into those that are restored, those that are restored last, and those that are skipped.
 
-    An archive lists an object before whatever depends on it.
+    One pass is enough, because an archive lists an object before everything that depends on it.
     """
     plan = RestorePlan()
     skipped_entries: dict[int, TocEntry] = {}  # by dump id; entries that depend on them are skipped too
-    present_ids: set[int] = set()  # dump ids of what the target has already: comments on them are not restored
+    present_ids: set[int] = set()  # dump ids of what the target has already; attached kinds are not restored
     row_security_ids: set[int] = set()
     for entry in entries:
         if entry.kind in ("SCHEMA", "EXTENSION") and _is_present(entry, exclusions):
@@ -155,7 +154,7 @@ def _describe_dependency(entry: TocEntry) -> str:
 def _trim(plan: RestorePlan, entry: TocEntry, missing: list[TocEntry], exclusions: Exclusions) -> bool:
     """Removes defaults and constraints that need skipped objects from a table.
 
-    Returns False if another part of the table needs one: then the table is skipped.
+    Returns False if another part of the table needs a skipped object. The caller then skips the table.
     """
     if not all(item.kind in _KINDS_IN_EXPRESSIONS for item in missing):
         return False
@@ -181,14 +180,14 @@ def _trim(plan: RestorePlan, entry: TocEntry, missing: list[TocEntry], exclusion
 
 
 def _is_present(entry: TocEntry, exclusions: Exclusions) -> bool:
-    """True for what the target has: the operator created the extensions that the preflight reported."""
+    """True for what the target has already. The operator created all extensions that the preflight reported."""
     if entry.kind == "EXTENSION":
         return _find_reason(entry, exclusions) is None
     return entry.tag in exclusions.present_schemas
 
 
 def _find_reason(entry: TocEntry, exclusions: Exclusions) -> str | None:
-    """Returns the reason to skip the entry by itself, whatever it depends on."""
+    """Returns the reason to skip the entry regardless of its dependencies, or None."""
     if entry.kind in _SKIPPED_KINDS:
         return _SKIPPED_KINDS[entry.kind]
     if entry.catalog and (reason := exclusions.objects.get((entry.catalog, entry.oid))) is not None:

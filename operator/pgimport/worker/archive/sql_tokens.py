@@ -19,7 +19,7 @@ _TOKEN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class SqlToken:
-    """A word in lower case, a quoted name without its quotes, a sign, or `''` for a string or a function body."""
+    """A word in lower case, a quoted name without its quotes, a symbol, or `''` for a string or a function body."""
 
     text: str
     quoted: bool  # a name in double quotes, which is never a keyword
@@ -28,7 +28,7 @@ class SqlToken:
     content: str = ""  # of a string
 
     def is_(self, *keywords: str) -> bool:
-        """True if it is one of these keywords or signs."""
+        """True if it is one of these keywords or symbols."""
         return not self.quoted and self.text in keywords
 
 

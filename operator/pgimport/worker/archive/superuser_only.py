@@ -1,7 +1,7 @@
-"""Forecasts which objects only a superuser can create. Pure.
+"""Predicts which objects only a superuser can create. Pure.
 
-The source of each rule is PostgreSQL's reference (`CREATE FUNCTION`, `CREATE TYPE` …). An object that is missing here
-fails in the restore, by name. This is no security boundary.
+The source of each rule is PostgreSQL's reference (`CREATE FUNCTION`, `CREATE TYPE` …). If a rule is missing here,
+the restore fails and names the object. This is not a security boundary.
 """
 
 from itertools import pairwise
@@ -93,7 +93,7 @@ def find_superuser_reason(kind: str, definition: str) -> str | None:
 
 
 def _judge_function(definition: str) -> str | None:
-    """Reads the clauses between the arguments and the body: names and arguments may contain any token."""
+    """Judges only the clauses between the arguments and the body, because names and arguments may contain any token."""
     tokens = list(find_top_level_tokens(scan_tokens(definition)))
     begin = next((index for index, token in enumerate(tokens) if token.is_("(")), 0)
     head = tokens[begin:]
@@ -122,7 +122,7 @@ def _contains(tokens: list[str], *sequence: str) -> bool:
 
 
 def find_policy_roles(definition: str) -> list[str]:
-    """Returns the roles that `CREATE POLICY … TO …` names; none for PUBLIC, which is meant without TO."""
+    """Returns the roles that `CREATE POLICY … TO …` names; empty for PUBLIC, which is the default."""
     tokens = list(find_top_level_tokens(scan_tokens(definition)))
     begin = next((index for index, token in enumerate(tokens) if token.is_("to")), None)
     if begin is None:

@@ -1,8 +1,8 @@
 """Parses the header and the table of contents of an archive of pg_dump. Pure.
 
 The layout is the one of `pg_backup_archiver.c` (`ReadHead`, `ReadToc`): custom archives begin with it, tar and
-directory archives hold it as `toc.dat`. `pg_restore --list` prints the same as
-text, in which a name can be made to look like anything; here each field is apart.
+directory archives contain it as `toc.dat`. The worker does not parse the output of `pg_restore --list`, because a
+crafted name could look like another entry there.
 """
 
 import re
@@ -60,7 +60,7 @@ class ArchiveHeader:
 
     @property
     def server_major(self) -> int | None:
-        """17 of `17.5 (Debian …)`, also of `18beta1`; None where it is no version."""
+        """Returns 17 for `17.5 (Debian …)` and 18 for `18beta1`; None if the text does not begin with a number."""
         digits = ""
         for letter in self.server_version:
             if not letter.isdigit():
@@ -71,7 +71,7 @@ class ArchiveHeader:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TocEntry:
-    """One object, or what belongs to one: rows, a comment, a sequence's value."""
+    """An object, or something that belongs to an object: its rows, a comment, a sequence's value."""
 
     dump_id: int
     catalog: int  # oid of the catalog that the object is in; 0 for rows, comments and the like
@@ -132,7 +132,7 @@ class _TocReader:
 
 
 def find_owner_entries(entries: Iterable[TocEntry]) -> dict[int, TocEntry]:
-    """Returns dump id → the entry itself, or for a comment, which has no section, the entry that it describes."""
+    """Returns dump id → its entry; for an entry without a section, such as a comment, the entry that it describes."""
     owners: dict[int, TocEntry] = {}
     for entry in entries:
         described = next((owners[dump_id] for dump_id in entry.dependencies if dump_id in owners), None)
@@ -175,7 +175,7 @@ def _parse_header(reader: _TocReader) -> ArchiveHeader:
         raise ImportStopped(
             Failure(Reason.DUMP_UNSUPPORTED, f"the dump's rows are compressed in an unknown way ({compression})")
         )
-    for _ in range(7):  # seconds, minutes, … of its creation, in an unknown time zone
+    for _ in range(7):  # time of creation (seconds, minutes, …) in an unknown time zone
         reader.integer()
     dbname, server_version, client_version = (reader.text() or "" for _ in range(3))
     entries = reader.integer()
@@ -213,13 +213,13 @@ def _parse_entry(reader: _TocReader, header: ArchiveHeader) -> TocEntry:
     if header.version >= (1, 16):
         reader.integer()  # relkind
     owner = reader.text() or ""
-    reader.text()  # whether rows have OIDs: none have since 12
+    reader.text()  # whether rows have OIDs: never since 12
     dependencies = []
     while (dependency := reader.text()) is not None:
         dependencies.append(_parse_oid(dependency))
     file = ""
     if header.custom:
-        reader.take(1 + header.offset_bytes)  # offset of its rows, if it was known at that time
+        reader.take(1 + header.offset_bytes)  # offset of its rows in the file, which may be unset
     else:
         file = reader.text() or ""
         if not _PLAIN_NAME.fullmatch(file):

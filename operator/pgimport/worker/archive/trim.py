@@ -50,7 +50,7 @@ def _find_part(item: list[SqlToken]) -> TablePart | None:
 
 
 def _split_items(definition: str) -> Iterator[list[SqlToken]]:
-    """Yields the tokens of each column and constraint: what is in the first parentheses, split at their commas."""
+    """Yields the tokens of each column and constraint, which are the comma-separated items in the first parentheses."""
     depth, item = 0, list[SqlToken]()
     for token in scan_tokens(definition):
         if token.is_(")"):
@@ -81,7 +81,7 @@ def _find_default(item: list[SqlToken]) -> Iterator[SqlToken]:
 
 
 def mentions_name(tokens: Collection[SqlToken], names: Collection[tuple[str, str]]) -> bool:
-    """True if one of the names (schema, name) occurs, also in a string: `nextval('public.s'::regclass)`. Pure."""
+    """True if a name (schema, name) occurs as a token or in a string, as in `nextval('public.s'::regclass)`. Pure."""
     pairs = [(token.text, token.quoted) for token in tokens]
     for index in range(len(pairs) - 2):
         if pairs[index + 1] == (".", False) and (pairs[index][0], pairs[index + 2][0]) in names:
@@ -90,7 +90,7 @@ def mentions_name(tokens: Collection[SqlToken], names: Collection[tuple[str, str
 
 
 def rewrite_definitions(archive: Path, changes: dict[str, str]) -> None:
-    """Replaces definitions in an archive's table of contents on disk. Each occurs once, because it names its object."""
+    """Replaces definitions in an archive's table of contents on disk. Each occurs once, as it contains its name."""
     if not changes:
         return
     with archive.open("rb") as file:

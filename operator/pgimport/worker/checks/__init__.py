@@ -1,1 +1,1 @@
-"""Runs the preflight: queries a source, then judges the rows by one pure function for each check."""
+"""Runs the preflight: queries a source, then judges the results with one pure function per check."""

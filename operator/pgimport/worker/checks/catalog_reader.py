@@ -20,7 +20,7 @@ def run_statements(
 ) -> ResultRows:
     """Sends all statements in one message and returns the rows of the last one that has any. Raises psycopg.Error."""
     text = b"; ".join(part if isinstance(part, bytes) else part.encode() for part in statements)
-    with psycopg.ClientCursor(connection) as cursor:  # binds values in the client: several statements take none
+    with psycopg.ClientCursor(connection) as cursor:  # client-side binding, as several statements take no parameters
         cursor.execute(text, values)
         rows: ResultRows = []
         while True:

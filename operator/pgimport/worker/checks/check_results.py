@@ -19,7 +19,7 @@ from pgimport.model.result import (
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """A check, and the failure of the import if this is the first check that failed."""
+    """The result of one check, with the failure that the import reports if no earlier check failed."""
 
     check: PreflightCheck
     failure: Failure | None = None
@@ -32,7 +32,7 @@ class SourceReport:
     results: list[CheckResult]
     facts: SourceInfo | None = None
     skipped: list[SkippedObject] = field(default_factory=list)
-    skipped_unnamed: int = 0  # how many more objects are skipped than `skipped` lists
+    skipped_unnamed: int = 0  # number of skipped objects that `skipped` does not list
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def unknown_check(name: CheckName, rows: NotChecked) -> CheckResult:
 
 
 def join_sentences(sentences: Iterable[str]) -> str:
-    """Joins sentences that have no full stop. None follows the last, so that text can be appended."""
+    """Joins sentences that have no full stops. Adds none at the end, so that the caller can append text."""
     return ". ".join(sentences)
 
 

@@ -52,7 +52,7 @@ def judge_encoding(
 ) -> CheckResult:
     """Judges encoding and locale, and the rows of `collation_version.sql` and `collations.sql`.
 
-    Both are None for a dump file. The version is None for a server older than 15.
+    The rows of both are None for a dump file. Those of `collation_version.sql` are also None before PostgreSQL 15.
     """
     notes = _judge_locale(facts) + _judge_database_version(version) + _judge_collations(collations)
     text = f"{facts.encoding}, locale {_describe_locale(facts)}"
@@ -130,7 +130,7 @@ def judge_large_objects(rows: ResultRows | NotChecked, user: str) -> CheckResult
 
 
 def list_skipped(rows: ResultRows) -> tuple[list[SkippedObject], int]:
-    """Returns each object that `unsupported.sql` names, with its reason, and how many more there are."""
+    """Returns each object that `unsupported.sql` names, with its reason, and the number of further objects."""
     skipped = [
         SkippedObject(object=f"{kind} {name}", reason=SKIP_REASONS.get(kind, _SUPERUSER))
         for kind, _, names in rows
@@ -158,9 +158,9 @@ def judge_unsupported(
 
 
 def describe_side_effects(trigger_rows: ResultRows | NotChecked, job_rows: ResultRows | NotChecked | None) -> list[str]:
-    """Returns notes about what acts on other systems: a preview with production's data could write to real people.
+    """Returns notes about triggers and jobs that act on other systems: a preview could send messages to real people.
 
-    `trigger_rows`: one trigger each. `job_rows`: the count of pg_cron's jobs; None without pg_cron.
+    `trigger_rows`: one row per trigger. `job_rows`: the count of pg_cron's jobs; None without pg_cron.
     """
     notes = []
     if isinstance(trigger_rows, NotChecked):

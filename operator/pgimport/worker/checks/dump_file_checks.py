@@ -50,7 +50,7 @@ def judge_file(order: Order, contents: FileContents) -> list[CheckResult]:
 
 
 def build_facts(order: Order, contents: FileContents) -> SourceInfo:
-    """Returns the facts from which the shadow is created. Skipped extensions are not among them."""
+    """Returns the facts from which the shadow is created. Leaves out skipped extensions."""
     provider = find_provider(None, None, order.provider)
     imported, _ = split_extensions(order, provider, contents.extensions)
     return SourceInfo(

@@ -45,7 +45,7 @@ _LOCALE_PROVIDERS = {"icu": "i", "builtin": "b", "libc": "c"}
 
 
 def check_file(order: Order, source: FileLocation) -> SourceReport:
-    """Raises ImportStopped if the file is not a dump, or if the target's pg_restore cannot read its version."""
+    """Checks a dump file. Raises ImportStopped if it is no dump, or the target's pg_restore cannot read it."""
     with open_download(source, order.storage_limit_bytes) as download:
         stream = DumpStream(download, find_unpack_limit(order))
         contents = _read_contents(order, source, download, stream)
@@ -66,7 +66,7 @@ def _read_contents(order: Order, source: FileLocation, download: Download, strea
     for member in walk_members(stream):
         if member.name == TOC_FILE:
             header, entries = parse_table_of_contents(member.read)
-            # pg_dump's own tar begins with the table of contents, a directory that was packed need not.
+            # A tar by pg_dump begins with the table of contents. A packed directory archive may have it anywhere.
             is_tar = member.path == TOC_FILE and stream.bytes_unpacked <= CHUNK * 4
             file = file.model_copy(update={"format": "tar" if is_tar else "directory"})
             return _build_archive_contents(order, source, file, header, entries)
@@ -76,7 +76,7 @@ def _read_contents(order: Order, source: FileLocation, download: Download, strea
 def _build_archive_contents(
     order: Order, source: FileLocation, file: DumpFileInfo, header: ArchiveHeader, entries: Iterable[TocEntry]
 ) -> FileContents:
-    """Raises ImportStopped for an archive version that the target's pg_restore cannot read."""
+    """Describes an archive. Raises ImportStopped if the target's pg_restore cannot read its version."""
     _refuse_newer_archive(order, header)
     listed = [_shorten_entry(entry) for entry in entries]
     properties = _parse_database_properties(listed)
@@ -136,7 +136,7 @@ class _DatabaseProperties:
 
 
 def _parse_database_properties(entries: Iterable[TocEntry]) -> _DatabaseProperties:
-    """Reads the entries ENCODING and DATABASE. An archive always has the latter, though no import restores it."""
+    """Reads the entries ENCODING and DATABASE. Every archive has DATABASE, although no import restores it."""
     properties = _DatabaseProperties()
     for entry in entries:
         if entry.kind == "ENCODING":

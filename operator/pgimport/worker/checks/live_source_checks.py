@@ -1,8 +1,8 @@
 """Reads what the checks of a live source need, and builds the whole report.
 
 All queries run in one read-only transaction. Each is one round trip, whatever the number of tables. A second
-connection shows whether the address leads to a pooler or to several servers. Nothing is set for the session: behind
-a pooler, the setting would stay for another client.
+connection shows whether the address leads to a pooler or to several servers. No setting of a session is changed: behind
+a pooler, the change would also affect other clients.
 """
 
 from contextlib import ExitStack, closing
@@ -43,7 +43,7 @@ DATABASE_COLLATION_VERSION = 150000  # server_version_num of the first server wi
 
 
 def check_source(order: Order, endpoint: Endpoint) -> SourceReport:
-    """Raises ImportStopped if the source cannot be queried at all."""
+    """Checks a live source. Raises ImportStopped if it cannot be queried at all."""
     with ExitStack() as stack:
         connection = stack.enter_context(closing(open_source_connection(endpoint, open_connection)))
         probe = probe_sessions(connection, _open_second_connection(stack, endpoint))
@@ -102,7 +102,7 @@ def _detect_provider(
 
 
 def _build_facts(properties: list[Any], extensions: list[SourceExtension], provider: ProviderRules) -> SourceInfo:
-    """`properties`: the first eight columns of `source_facts.sql`."""
+    """Builds the facts about the source. `properties`: the first eight columns of `source_facts.sql`."""
     version, version_num, size, encoding, collate, ctype, locale_provider, locale = properties
     return SourceInfo(
         server_version=version.split()[0],
@@ -133,7 +133,7 @@ def _judge_reachable(endpoint: Endpoint, facts: SourceInfo, is_standby: bool) ->
 def _read_skipped(
     reader: CatalogReader, provider: ProviderRules, own_schemas: list[str], extensions: list[SkippedObject]
 ) -> tuple[ResultRows | NotChecked, list[SkippedObject], int]:
-    """Returns kinds with counts for the check, and the skipped objects for the report with how many more there are."""
+    """Returns kinds with counts for the check, and for the report skipped objects and the number of further ones."""
     reason = f"it belongs to {provider.title}, with everything in it"
     skipped = [SkippedObject(object=f"SCHEMA {name}", reason=reason) for name in own_schemas] + extensions
     rows = reader.read("checks/unsupported", skipped_schemas=own_schemas)

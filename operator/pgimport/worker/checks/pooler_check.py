@@ -33,7 +33,7 @@ class SessionProbe:
     """PIDs of the backends that served two connections at the same time."""
 
     announced_pid: int  # PID that the first connection got when it connected
-    first_pids: frozenset[int]  # of pg_backend_pid() on the first connection, outside a transaction and in one
+    first_pids: frozenset[int]  # pg_backend_pid() on the first connection, outside and inside a transaction
     second_pids: frozenset[int] | NotChecked  # the same on the second connection
     snapshot_shared: bool | NotChecked  # whether the first connection could use the second one's snapshot
 
@@ -49,7 +49,7 @@ class SessionProbe:
 
 
 def probe_sessions(connection: Connection, second: Connection | NotChecked) -> SessionProbe:
-    """Leaves the first connection in the read-only transaction for all later queries. Raises ImportStopped."""
+    """Probes both connections. Leaves the first in the read-only transaction of later queries. Raises ImportStopped."""
     announced_pid = connection.info.backend_pid
     first_pids = set[int]()
     try:
@@ -59,7 +59,7 @@ def probe_sessions(connection: Connection, second: Connection | NotChecked) -> S
         begin = [] if snapshot_shared is True else [BEGIN]
         ((pid,),) = run_statements(connection, *begin, _read_settings(), _BACKEND_PID)
     except psycopg.Error as error:
-        # A pooler in statement mode refuses transactions, and a pooler with only one backend cannot serve both.
+        # A pooler in statement mode refuses transactions, and one with a single backend cannot serve both connections.
         if first_pids and announced_pid not in first_pids:
             message = f"a pooler in front of the source refused a transaction: {first_line(error)}. Use {_SERVER_URL}"
             raise ImportStopped(Failure(Reason.SOURCE_POOLED, message)) from error
@@ -86,8 +86,8 @@ def _export_snapshot(
 ) -> tuple[frozenset[int] | NotChecked, str | NotChecked]:
     """Returns the second connection's PIDs and its snapshot.
 
-    If a pooler is likely, queries both connections in turn and adds to `first_pids`: a pooler with other clients may
-    by chance serve a single query on each connection with a backend of its own.
+    If a pooler is likely, queries both connections in turn and adds to `first_pids`. One query on each is not enough:
+    by chance, a pooler with other clients may serve the two queries with two backends.
     """
     if isinstance(second, NotChecked):
         return second, second
@@ -108,7 +108,7 @@ def _export_snapshot(
 
 
 def _import_snapshot(connection: Connection, snapshot: str) -> bool | NotChecked:
-    """Says whether the connection can use the snapshot. True leaves its transaction open."""
+    """Says whether the connection can use the snapshot. If it can, its transaction stays open."""
     try:
         run_statements(connection, BEGIN, f"SET TRANSACTION SNAPSHOT '{snapshot}'")
     except psycopg.Error as error:
@@ -118,7 +118,7 @@ def _import_snapshot(connection: Connection, snapshot: str) -> bool | NotChecked
 
 
 def judge_pooling(endpoint: Endpoint, provider: ProviderRules, probe: SessionProbe) -> CheckResult:
-    """Judges by the address first, because a known pooler's rule names the URL to use. Then judges by the probe."""
+    """Judges the address first, because the rule of a known pooler contains the URL to use. Then judges the probe."""
     pooler = find_pooler(endpoint.host, endpoint.port)
     if pooler is not None and pooler.mode == TRANSACTION:
         return _fail(f"{endpoint.host}:{endpoint.port} is the transaction pooler of {pooler.title}", pooler.instead)
@@ -139,7 +139,10 @@ def judge_pooling(endpoint: Endpoint, provider: ProviderRules, probe: SessionPro
 
 
 def _find_warning(provider: ProviderRules, probe: SessionProbe, session_pooler: str | None, instead: str) -> str | None:
-    """`session_pooler`: title of the provider whose pooler in session mode has this address."""
+    """Returns a warning or None.
+
+    `session_pooler`: title of the provider whose pooler in session mode has this address.
+    """
     if isinstance(probe.second_pids, NotChecked):
         return f"an import needs several connections, but the second one failed: {probe.second_pids.reason}"
     if isinstance(probe.snapshot_shared, NotChecked):

@@ -18,7 +18,7 @@ from pgimport.worker.report.reporter import Reporter
 def run_preflight(
     order: Order, environment: WorkerEnvironment, reporter: Reporter, resolve: Resolve = resolve_host
 ) -> WorkerResult:
-    """Reads the source and returns the report. A source that cannot be imported is a failed check, no exception."""
+    """Reads the source and returns the report. A source that cannot be imported is a failed check, not an exception."""
     try:
         report = _read_report(order, read_source_location(environment, order, resolve, reporter))
     except ImportStopped as stopped:
@@ -29,7 +29,7 @@ def run_preflight(
 
 
 def _read_report(order: Order, source: Endpoint | FileLocation) -> SourceReport:
-    """Raises ImportStopped. Imports only the modules of this kind of source, which saves 0.1 s."""
+    """Reads the report. Imports only the modules of this kind of source, which saves 0.1 s. Raises ImportStopped."""
     if isinstance(source, FileLocation):
         if order.verify is Verify.CHECKSUMS:
             raise ImportStopped(Failure(Reason.NOT_SUPPORTED, CHECKSUMS_NEED_LIVE_SOURCE))

@@ -9,8 +9,8 @@ from pgimport.worker.text import count_of, quote_name, some_of
 
 SEQUENCE = "S"  # pg_class.relkind
 ROW_LIMIT = 5000  # the LIMIT of both queries: their rows must fit into memory
-SCHEMAS_IN_ADVICE = 5  # more schemas: the advice is pg_read_all_data
-NAMES_IN_A_GRANT = 3  # more objects of one schema: the advice is ALL TABLES IN SCHEMA
+SCHEMAS_IN_ADVICE = 5  # for more schemas, the advice is to grant pg_read_all_data
+NAMES_IN_A_GRANT = 3  # for more objects of one schema, the advice is to grant ON ALL TABLES IN SCHEMA
 _TRUNCATED = NotChecked(f"the query returned {ROW_LIMIT} objects that the import skips, and no others")
 
 
@@ -39,7 +39,7 @@ def judge_privileges(rows: ResultRows | NotChecked, includes: NameFilter, user: 
 
 
 def _build_grants(unreadable: ResultRows, user: str) -> str:
-    """Returns GRANT statements for each schema, or one for the whole server if there are many schemas."""
+    """Returns GRANT statements for each schema, or one of pg_read_all_data if there are many schemas."""
     schemas: dict[str, ResultRows] = {}
     for row in unreadable:
         schemas.setdefault(row[1], []).append(row)

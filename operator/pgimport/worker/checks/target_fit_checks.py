@@ -17,9 +17,9 @@ from pgimport.worker.checks.check_results import (
 from pgimport.worker.memory import COPIES_OF_A_ROW, OWN_MEMORY, STREAM_MEMORY
 from pgimport.worker.text import format_bytes
 
-OLDEST_SOURCE = 14  # major version; the oldest that still gets fixes in the clients
-WARN_SHARE = 0.8  # of the plan's limit
-# Share of pg_database_size that a dump needs. The most that was measured is 25 %, for a database without indexes;
+OLDEST_SOURCE = 14  # oldest major version whose client programs still get fixes
+WARN_SHARE = 0.8  # of the order's storage limit; the check warns above it
+# Share of pg_database_size that a dump needs. The highest measured is 25 %, for a database without indexes;
 # content that compresses badly, such as images, needs more.
 SCRATCH_SHARE = 0.3
 # Extensions that also need an entry in the target's shared_preload_libraries.
@@ -46,7 +46,7 @@ def judge_version(order: Order, version: str, version_num: int) -> CheckResult:
 def judge_size(order: Order, size: int, with_rows: Sequence[str] = (), memory: int | None = None) -> CheckResult:
     """Judges the size of a live database, indexes included.
 
-    `with_rows`: extensions whose own tables contain rows of users; they need the engine dump.
+    `with_rows`: extensions whose own tables contain rows of users; they require the dump engine.
     `memory`: bytes that this pod may use, None without a limit.
     """
     limit = order.storage_limit_bytes
@@ -89,7 +89,7 @@ def _judge_scratch(order: Order, size: int) -> tuple[bool, str]:
 
 
 def _judge_memory(memory: int | None) -> tuple[bool, str]:
-    """Returns whether memory is large enough for the relay, which holds whole rows, and a sentence about its needs."""
+    """Returns whether memory is large enough for the relay, which buffers whole rows, and a sentence about it."""
     if memory is None:
         return True, "The relay needs no scratch"
     for_rows = memory - OWN_MEMORY - STREAM_MEMORY
@@ -106,7 +106,7 @@ def _judge_memory(memory: int | None) -> tuple[bool, str]:
 
 
 def judge_file_size(order: Order, size: int | None) -> CheckResult:
-    """Judges the size of a dump file. The database becomes larger: a dump is compressed and has no indexes."""
+    """Judges the size of a dump file. The database becomes larger, because a dump is compressed and has no indexes."""
     limit = order.storage_limit_bytes
     if size is None:
         text = f"the file's server does not tell its size, {_describe_limit(limit, size)}"
@@ -130,7 +130,7 @@ def judge_extensions(
     skipped: Sequence[SkippedObject] = (),
     with_rows: Sequence[str] = (),
 ) -> CheckResult:
-    """`with_rows`: extensions whose own tables contain rows of users."""
+    """Judges the source's extensions. `with_rows`: extensions whose own tables contain rows of users."""
     allowed, creatable = set(order.allowed_extensions), set(order.target.creatable_extensions)
     forbidden = [extension.name for extension in imported if extension.name not in allowed]
     missing = [

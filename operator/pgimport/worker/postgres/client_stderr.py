@@ -2,7 +2,7 @@
 
 Their parallel children share one stderr, and each message is written in pieces: the program's name, the level, then
 the text with its end of line (`pg_log_generic_v` in PostgreSQL's src/common/logging.c). Between two pieces of one
-process, pieces of another can come. What was seen:
+process, pieces of another can come. An observed example:
 
     pg_restore: error: pg_restore: skipping item 2503 CONSTRAINT orders_pkey
     could not execute query: ERROR:  …
@@ -24,18 +24,18 @@ _VERBOSE_TEXT = re.compile(
 
 
 class LineAssembler:
-    """Gives each text the head, program and level, that its own process wrote.
+    """Gives each text the head that its own process wrote. A head is the program's name, usually with a level.
 
-    A text that `--verbose` explains belongs to a head without a level. Any other text belongs to the oldest head with a
-    level that still waits for its text. A line without a head of its own continues the message before it.
+    A text that only `--verbose` prints belongs to a head without a level. Any other text belongs to the oldest head
+    with a level that still waits for its text. A line without a head of its own continues the message before it.
     """
 
     def __init__(self, program: str) -> None:
         self._program = program
-        self._waiting: list[str] = []  # level, `` for none, of each head without a text; oldest first
+        self._waiting: list[str] = []  # levels of heads that wait for their text, oldest first; empty for no level
 
     def add(self, line: str) -> str:
-        """Takes one line as it was read, without its end, and returns it with one head, or none if it continues."""
+        """Takes a line without its end of line. Returns it with its head, or as it is if it continues a message."""
         position = 0
         while match := _PIECE.match(line, position):
             level = match["level"] or ""

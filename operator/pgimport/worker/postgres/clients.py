@@ -28,7 +28,7 @@ _PARALLEL_PROGRAMS = ("pg_dump", "pg_restore")
 
 @dataclass(frozen=True, slots=True)
 class PgDump:
-    """A pg_dump, and a note if it is not of the source's own major."""
+    """A pg_dump, and a note if its major version is not the source's."""
 
     path: Path
     note: str | None = None
@@ -43,7 +43,7 @@ class ClientPrograms:
     compression: str = "lz4"  # of the archive in scratch; a build without lz4 needs another
 
     def find_dump(self, source_major: int, target_major: int) -> PgDump:
-        """Returns pg_dump of the source's major, else of the next newer one that the target can read.
+        """Returns pg_dump of the source's major version, else of the next newer one whose archives the target can read.
 
         Raises ImportStopped.
         """
@@ -120,7 +120,7 @@ class ClientProcesses:
         """Runs a client without input until it ends.
 
         Gives each line of its stderr to `on_line` as it comes. Returns the exit code, negative for a signal, and
-        what stderr said of errors.
+        the parser that has read its stderr.
         """
         errors = ClientErrorParser()
 
@@ -158,8 +158,8 @@ class ClientProcesses:
     def end_all_and_exit(self, exit_code: int) -> None:
         """Ends every client, which cancels its statements, and then this process. For a signal handler.
 
-        A handler interrupts the main thread anywhere. If a client is being started, its thread ends the process as soon
-        as the client is known: a client that is not known would stay.
+        A handler can interrupt the main thread at any point. If a thread is starting a client, that thread ends the
+        process as soon as the client is in `_running`. Otherwise, the client would keep running.
         """
         self._exit_code = exit_code
         if self._starting == 0:
@@ -202,7 +202,7 @@ class ClientProcesses:
         deadline = time.monotonic() + END_SECONDS
         while any(process.poll() is None for process in processes) and time.monotonic() < deadline:
             time.sleep(0.02)
-        for process in processes:  # also where the leader has ended: its own workers may not have
+        for process in processes:  # also if the leader has ended, because its parallel workers may still run
             _signal_group(process, signal.SIGKILL)
 
 

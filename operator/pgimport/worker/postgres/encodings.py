@@ -1,7 +1,7 @@
 """Finds Python's codec for an encoding of PostgreSQL. Pure.
 
 The names are those of PostgreSQL's documentation, "Character Set Support". Texts in an encoding that Python lacks are
-read as UTF-8, and other bytes are kept: names then look wrong in messages, and nothing else changes.
+read as UTF-8, and invalid bytes are kept. Names then look wrong in messages, but the import is not affected.
 """
 
 _ISO = {
@@ -49,6 +49,6 @@ def find_codec(name: str) -> str:
 
 
 def find_client_encoding_codec(statement: str) -> str:
-    """Returns the codec of the statement `SET client_encoding = 'LATIN1';`, which every dump holds."""
+    """Returns the codec of the statement `SET client_encoding = 'LATIN1';`, which every dump contains."""
     quoted = statement.split("'")
     return find_codec(quoted[1]) if len(quoted) > 1 else UTF8

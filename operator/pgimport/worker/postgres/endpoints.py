@@ -145,7 +145,7 @@ def write_passfile(endpoint: Endpoint, folder: Path, name: str) -> Path:
 
 
 def build_client_environment(endpoint: Endpoint, passfile: Path, base: Mapping[str, str]) -> dict[str, str]:
-    """Returns the whole environment of a client program: of the worker's own only PATH, and no password."""
+    """Returns the whole environment of a client program. Takes only PATH from the worker; contains no password."""
     return {
         "PATH": base.get("PATH", "/usr/bin:/bin"),
         "HOME": str(passfile.parent),

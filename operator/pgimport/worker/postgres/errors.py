@@ -88,7 +88,7 @@ def first_line(error: BaseException | str) -> str:
 
 
 def is_connect_timeout(error: psycopg.Error) -> bool:
-    """True if a second try may succeed, because the source was asleep."""
+    """True for a timeout. A second try may succeed, because the first one starts a suspended source."""
     return isinstance(error, psycopg.errors.ConnectionTimeout) or "timeout expired" in str(error)
 
 
@@ -102,7 +102,7 @@ def translate_connect_error(error: psycopg.Error, address: str) -> Failure:
 
 
 def translate_source_error(error: psycopg.Error, action: str) -> Failure:
-    """Translates a statement that failed at the source. `action`, as in "its tables were listed", says what it did."""
+    """Translates a statement that failed at the source. `action`, as in "its tables were listed", is what it did."""
     state = error.sqlstate
     if _NO_SNAPSHOT.search(first_line(error)):
         return Failure(_AWAY, f"{SNAPSHOT_LOST}: {first_line(error)} (SQLSTATE {state})")
@@ -113,7 +113,7 @@ def translate_source_error(error: psycopg.Error, action: str) -> Failure:
 
 
 def translate_target_error(error: psycopg.Error, action: str) -> Failure:
-    """Translates a statement that failed in the shadow. `action`, as in "ANALYZE ran", says what it did."""
+    """Translates a statement that failed in the shadow. `action`, as in "ANALYZE ran", is what it did."""
     state = error.sqlstate
     is_lost = state is None or state[:2] in ("08", "53") or state in _TARGET_LOST_SQLSTATES
     code = f" (SQLSTATE {state})" if state else ""
@@ -179,7 +179,7 @@ class ClientErrorParser:
 
 
 def translate_dump_exit(returncode: int, errors: ClientErrorParser) -> Failure:
-    """Translates an exit of pg_dump with another code than 0."""
+    """Translates a non-zero exit code of pg_dump."""
     if (failure := _translate_signal("pg_dump", returncode, errors)) is not None:
         return failure
     error = errors.error or f"it ended with exit code {returncode} and named no error"
@@ -199,7 +199,7 @@ def translate_dump_exit(returncode: int, errors: ClientErrorParser) -> Failure:
 
 
 def translate_restore_exit(returncode: int, errors: ClientErrorParser) -> Failure:
-    """Translates an exit of pg_restore with another code than 0."""
+    """Translates a non-zero exit code of pg_restore."""
     if (failure := _translate_signal("pg_restore", returncode, errors)) is not None:
         return failure
     error = errors.error or f"it ended with exit code {returncode} and named no error"

@@ -17,9 +17,9 @@ ROWS_COPIED = "postgres/rows_copied"  # one number that grows
 
 @contextmanager
 def reporting_server_progress(meter: ProgressMeter, endpoint: Endpoint, query: str) -> Iterator[None]:
-    """Runs `query`, one of the names above, at the server every second and tells the meter.
+    """While a block runs, runs `query`, one of the names above, at the server every second and updates the meter.
 
-    Without a free connection, what the clients print must be enough: the block runs all the same.
+    If the server has no free connection, the block runs without this. Then only the clients' output shows progress.
     """
     with ExitStack() as stack:
         try:

@@ -14,20 +14,20 @@ from pgimport.worker.report.reporter import Reporter
 FIRST_PAUSE = 0.1  # seconds
 LONGEST_PAUSE = 1.0
 REMINDER = 60.0  # seconds between two lines in the log while the gate is closed
-# Firewalls forget sessions that are idle for minutes. A login takes five round trips.
+# How long an idle session is reused: a login takes five round trips, but firewalls drop sessions that idle for minutes.
 REUSE_SECONDS = 5.0
 
 
 class ShadowSessions:
-    """Opens sessions in the shadow and uses one again for the next short step. Safe to use from several threads."""
+    """Opens sessions in the shadow and reuses an idle one for the next short step. Safe to use from several threads."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
         self._lock = threading.Lock()
-        self._idle: tuple[Connection, float] | None = None  # with the time since which it is idle
+        self._idle: tuple[Connection, float] | None = None  # session, and when it became idle
 
     def wait_for_gate(self, reporter: Reporter, sleep: Callable[[float], None] = time.sleep) -> None:
-        """Waits until the attempt's role may log in. There is no limit: operator downtime must not cost an attempt."""
+        """Waits until the attempt's role may log in. Has no time limit: operator downtime must not use up attempts."""
         pause, waited, reminded = FIRST_PAUSE, 0.0, 0.0
         while True:
             try:
@@ -43,7 +43,7 @@ class ShadowSessions:
 
     @contextmanager
     def session(self, action: str) -> Iterator[Connection]:
-        """Yields a session for one step that leaves its settings as they are. Raises ImportStopped.
+        """Yields a session for one step, which must not change the session's settings. Raises ImportStopped.
 
         `action` names the step in an error, as in "the target failed while sequences were set".
         """

@@ -87,7 +87,7 @@ def pin(url: URL, resolve: Resolve, sources: AllowedSources) -> PinnedURL[URL]:
 
 
 def _resolve_store(url: FileURL, resolve: Resolve) -> PinnedURL[FileURL]:
-    """Resolves the upload store, which belongs to the platform and may have a private address. Raises ImportStopped."""
+    """Resolves the platform's store of uploaded dumps, which may have a private address. Raises ImportStopped."""
     try:
         return PinnedURL(url, resolve(url.host, url.port)[0])
     except (OSError, UnicodeError, IndexError):
@@ -96,7 +96,7 @@ def _resolve_store(url: FileURL, resolve: Resolve) -> PinnedURL[FileURL]:
 
 
 def _add_ca(endpoint: Endpoint, url: SourceURL, ca: Path | None) -> Endpoint:
-    """Adds the user's CA. Raises ImportStopped if libpq would not check against it: that would be a false safety."""
+    """Adds the user's CA. Raises ImportStopped if libpq would not verify the server's certificate with it."""
     if ca is None:
         return endpoint
     if url.system_roots:
@@ -118,7 +118,7 @@ def _add_ca(endpoint: Endpoint, url: SourceURL, ca: Path | None) -> Endpoint:
 
 
 def open_source_connection(endpoint: Endpoint, enter: Callable[[Endpoint], Connection] = connect) -> Connection:
-    """Opens a connection. Tries once more after a timeout: the source may have been asleep. Raises ImportStopped."""
+    """Opens a connection. Retries once after a timeout, for a suspended source to start. Raises ImportStopped."""
     try:
         try:
             return enter(endpoint)

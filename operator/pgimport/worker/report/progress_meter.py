@@ -1,6 +1,6 @@
 """Measures how far an import is and reports it as progress lines.
 
-A line is printed only when a number has changed, so that an operator sees a hang as silence.
+A line is printed only when a number has changed, so that the operator detects a hang by the missing lines.
 """
 
 import threading
@@ -12,7 +12,7 @@ from typing import NamedTuple
 from pgimport.model.status import ImportPhase, Progress
 from pgimport.worker.report.reporter import Reporter
 
-REPORT_SECONDS = 1.0  # least time between two lines of one stage
+REPORT_SECONDS = 1.0  # minimum time between two lines of one stage
 
 
 class ProgressWindow(NamedTuple):
@@ -24,7 +24,7 @@ class ProgressWindow(NamedTuple):
 
 
 class Stage(Enum):
-    """The stages in their order. A relay uses COPY; a dump uses DUMP, STRUCTURE and ROWS, because rows travel twice."""
+    """The stages in their order. A relay uses COPY. A dump copies rows twice and uses DUMP, STRUCTURE and ROWS."""
 
     SNAPSHOT = ProgressWindow(ImportPhase.SCHEMA, 0, 2)
     SCHEMA = ProgressWindow(ImportPhase.SCHEMA, 2, 8)
@@ -92,13 +92,13 @@ class ProgressMeter:
             self._print()
 
     def report_activity(self, number: int) -> None:
-        """Reports that something moves whose share of the whole is not known. `number` must change each time."""
+        """Reports activity whose share of the import is unknown. `number` must change with each report."""
         with self._lock:
             self._activity = number
             self._print()
 
     def _passed(self) -> int:
-        """Bytes of all copied tables. A table that is being copied counts at most 95 %, because COPY text is longer."""
+        """Returns the bytes copied so far. An unfinished table counts at most 95 %, as COPY text may be longer."""
         done = sum(self._sizes.get(oid, 0) for oid in self._done)
         return done + sum(
             min(copied, self._sizes.get(oid, 0) * 95 // 100)
@@ -154,7 +154,7 @@ def _count_bytes(stage: Stage, passed: int, total: int) -> int:
 
 
 class FileProgressMeter(ProgressMeter):
-    """Measures a dump file, of which only the bytes that were received are known."""
+    """Measures the import of a dump file by the bytes that were received, because nothing else is known."""
 
     def __init__(self, reporter: Reporter, size: int | None, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(reporter, clock)

@@ -55,14 +55,14 @@ class Reporter:
         return redact(text, self._secrets)
 
     def log(self, message: str, level: str = "info", **fields: Any) -> None:
-        """Writes one message. `fields` are added to the line as they are, but for secrets."""
+        """Writes one message. `fields` are added to the line, without secrets."""
         text = self.redact(message)
         self._messages.append(text)
         entry = {"at": format_time(self._now()), "level": level, "message": text}
         self._write({"log": {**entry, **{name: self._redacted(value) for name, value in fields.items()}}})
 
     def _redacted(self, value: Any) -> Any:
-        """Redacts texts only: a password may look like a number or like `true`."""
+        """Redacts only strings. Numbers and booleans stay, even if a password is spelt like them."""
         if isinstance(value, str):
             return self.redact(value)
         if isinstance(value, list):

@@ -54,7 +54,7 @@ def build_exclusion_rule(order: Order, entries: Iterable[TocEntry]) -> Exclusion
 def _find_rowless_tables(
     entries: list[TocEntry], includes: NameFilter, includes_rows: NameFilter
 ) -> set[tuple[str, str]]:
-    """Returns schema and name of tables that come without their rows, with their partitions."""
+    """Returns schema and name of the tables, including partitions, that are imported without rows."""
     tables = {entry.dump_id: (entry.schema, entry.tag) for entry in entries if entry.kind == "TABLE"}
     rowless = {dump_id for dump_id, name in tables.items() if includes(*name) and not includes_rows(*name)}
     parents = {

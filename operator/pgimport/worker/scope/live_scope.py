@@ -1,7 +1,7 @@
 """Decides which objects of a live source are imported.
 
-The provider's own schemas and extensions are excluded, and what `spec.filter` excludes. So is everything that depends
-on them, as the source's own catalogues tell.
+Excludes the provider's own schemas and extensions, what `spec.filter` excludes, and everything that depends on them
+according to the source's catalogs.
 """
 
 from collections.abc import Collection
@@ -32,13 +32,13 @@ Relation = tuple[int, str, str]  # oid, schema, name
 
 @dataclass(frozen=True, slots=True)
 class SourceScope:
-    """What of a source is not imported."""
+    """Holds what is not imported from a source."""
 
-    excluded: dict[ObjectKey, str] = field(default_factory=dict)  # → reason
+    excluded: dict[ObjectKey, str] = field(default_factory=dict)  # object → reason
     table_parts: dict[PartKey, str] = field(default_factory=dict)  # defaults and constraints → reason
-    schemas: tuple[str, ...] = ()  # excluded as a whole
+    schemas: tuple[str, ...] = ()  # excluded with all their objects
     relations: tuple[tuple[str, str], ...] = ()  # schema and name of excluded relations of other schemas
-    rowless: frozenset[int] = frozenset()  # oids of tables that come without their rows
+    rowless: frozenset[int] = frozenset()  # oids of tables that are imported without rows
     rowless_names: tuple[tuple[str, str], ...] = ()  # schema and name of the same tables
 
     def excludes(self, oid: int) -> bool:
@@ -46,7 +46,7 @@ class SourceScope:
         return (PG_CLASS, oid) in self.excluded
 
     def dump_options(self) -> list[str]:
-        """Options of pg_dump that exclude the same: it must not even lock what its user may not read."""
+        """Returns options by which pg_dump excludes the same: it could not even lock what its user may not read."""
         return [
             *(f"--exclude-schema={_quote_pattern(name)}" for name in self.schemas),
             *(f"--exclude-table={_quote_pattern(schema)}.{_quote_pattern(name)}" for schema, name in self.relations),
@@ -58,13 +58,13 @@ class SourceScope:
 
 
 def _quote_pattern(name: str) -> str:
-    """A pattern of pg_dump that matches only this name."""
+    """Returns a pattern for pg_dump that matches only this name."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def read_scope(source: Connection, order: Order, endpoint: Endpoint) -> SourceScope:
-    """Raises psycopg.Error, and ImportStopped for a filter with a pattern that matches nothing."""
-    with source.pipeline():  # one round trip for all three
+    """Reads the scope. Raises psycopg.Error, and ImportStopped for a filter with a pattern that matches nothing."""
+    with source.pipeline():  # one round trip for all three queries
         sign_cursor = source.execute(read_query("scope/provider_signs"), SIGN_PARAMETERS)
         extension_cursor = source.execute(read_query("scope/extensions"))
         relation_cursor = source.execute(read_query("scope/relations"))
@@ -109,7 +109,7 @@ def read_scope(source: Connection, order: Order, endpoint: Endpoint) -> SourceSc
 def _find_rowless(
     relations: list[Relation], parents: dict[int, int], includes: NameFilter, includes_rows: NameFilter
 ) -> set[int]:
-    """Oids of tables that come without their rows, with their partitions. Pure."""
+    """Returns oids of the tables, including partitions, that are imported without rows. Pure."""
     rowless = {oid for oid, schema, name in relations if includes(schema, name) and not includes_rows(schema, name)}
     return rowless | find_partitions(rowless, parents)
 
@@ -120,7 +120,7 @@ def _read_excluded_objects(
     extensions: Collection[SkippedObject],
     relations: Collection[Relation],
 ) -> dict[ObjectKey, str]:
-    """Returns these and everything that depends on them, with the reason of each."""
+    """Returns the given objects and everything that depends on them, with the reason of each."""
     if not schemas and not extensions and not relations:
         return {}
     relation_keys = {(PG_CLASS, oid) for oid, _, _ in relations}
@@ -152,7 +152,7 @@ def _read_table_parts(source: Connection, excluded: dict[ObjectKey, str]) -> dic
 
 
 def read_exclusions(shadow: Connection, scope: SourceScope) -> Exclusions:
-    """Adds what the shadow holds already to the scope's exclusions. Raises psycopg.Error."""
+    """Builds exclusions from the scope and from what the shadow already contains. Raises psycopg.Error."""
     return Exclusions(
         present_schemas=frozenset(str(name) for _, name in shadow.execute(read_query("scope/target_schemas"))),
         target_roles=frozenset(str(name) for (name,) in shadow.execute(read_query("scope/target_roles"))),

@@ -6,16 +6,16 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from pgimport.model.import_spec import Filter
 
 NameFilter = Callable[[str, str], bool]  # schema, name → whether it is imported
-ANY_RELATION = "\x00"  # a name that no table pattern matches: asks for the schema alone
+ANY_RELATION = "\x00"  # a name that no table pattern matches, to ask only about the schema
 TablePattern = tuple[re.Pattern[str] | None, re.Pattern[str]]  # schema, if the pattern names one, and table
 
 
 def build_name_filter(
     filter_: Filter | None, excluded_schemas: Collection[str], user: str = "", *, rows: bool = False
 ) -> NameFilter:
-    """Returns a function that tells whether a relation, or with `rows` its rows, are imported.
+    """Returns a function that tells whether a relation is imported or, with `rows`, whether its rows are.
 
-    A pattern without a schema means relations of `public` and of the user's own schema.
+    A pattern without a schema matches relations of `public` and of the user's own schema.
     """
     spec = filter_ or Filter()
     included, excluded = _compile_all(spec.include_schemas), _compile_all(spec.exclude_schemas)

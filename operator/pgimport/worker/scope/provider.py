@@ -28,7 +28,7 @@ class DetectedProvider:
 def detect_provider(
     order: Order, host: str, sign_rows: Iterable[tuple[str, str]], extensions: Iterable[str]
 ) -> DetectedProvider:
-    """`sign_rows`: (kind, name) as provider_signs.sql returns them. `spec.provider` of the order wins."""
+    """Detects the provider, unless the order names it. `sign_rows`: (kind, name) as provider_signs.sql returns them."""
     names: dict[str, list[str]] = {"schema": [], "role": [], "setting": []}
     for kind, name in sign_rows:
         names[kind].append(name)

@@ -18,7 +18,7 @@ from pgimport.worker.scope.live_scope import SourceScope, read_scope
 BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 LOCKS_PER_STATEMENT = 300
 SEQUENCES_PER_STATEMENT = 200
-TRIES = 3  # of a new snapshot, if a table was rewritten between snapshot and lock
+TRIES = 3  # snapshots at most; a new one is taken if a table was rewritten before its lock
 NAMES_IN_A_MESSAGE = 5
 
 
@@ -31,7 +31,7 @@ class Table:
     name: str
     partitioned: bool
     bytes: int
-    counted_as: int | None  # oid of the root through which its rows must be counted
+    counted_as: int | None  # oid of the root partitioned table at which its rows must be counted
     readable: bool
 
     @property
@@ -55,7 +55,7 @@ class Sequence:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """An exported snapshot with all that it shows of the scope. `connection` holds it and the locks."""
+    """An exported snapshot with the tables and sequences of the scope. `connection` holds it and the locks."""
 
     connection: Connection
     id: str
@@ -138,7 +138,7 @@ def read_rewritten(connection: Connection, tables: tuple[Table, ...]) -> list[st
 
 
 def read_sequences(connection: Connection, scope: SourceScope) -> tuple[Sequence, ...]:
-    """Returns all sequences with the values that they hold: pg_sequences hides what setval(…, false) wrote."""
+    """Returns all sequences with their stored values. pg_sequences would show NULL after setval(…, false)."""
     rows = connection.execute(read_query("scope/sequences")).fetchall()
     names = [row[:3] for row in rows if not scope.excludes(row[3])]
     if unreadable := [f"{schema}.{name}" for schema, name, readable in names if not readable]:

@@ -11,7 +11,7 @@ DIFFERENCES_IN_A_MESSAGE = 3
 
 @dataclass
 class Findings:
-    """The result of a verification while it grows. "Could not be compared" never counts as equal."""
+    """Collects the result of a verification. What could not be compared never counts as equal."""
 
     mode: Verify = Verify.COUNTS
     tables: int = 0

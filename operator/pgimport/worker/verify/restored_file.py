@@ -20,7 +20,7 @@ _IS_PARTITIONED = (
 
 
 def compare_row_count(shadow: Connection, schema: str, table: str, file_rows: int, findings: Findings) -> None:
-    """Compares the rows of one table with those that its COPY held. Raises psycopg.Error."""
+    """Compares the row count of one table with that of its COPY data in the file. Raises psycopg.Error."""
     row = shadow.execute(_IS_PARTITIONED, [schema, table]).fetchone()
     only = sql.SQL("" if row and row[0] else "ONLY ")
     try:
@@ -39,7 +39,7 @@ def compare_row_count(shadow: Connection, schema: str, table: str, file_rows: in
 
 
 def describe_partial_dump(shadow: Connection, *, has_rows: bool) -> list[str]:
-    """Returns a note if the dump holds no rows or no keys: nothing in it tells that they are missing.
+    """Returns a note if the dump contains no rows or no keys. The dump itself does not say that they are missing.
 
     Raises psycopg.Error.
     """
@@ -53,7 +53,7 @@ def describe_partial_dump(shadow: Connection, *, has_rows: bool) -> list[str]:
 
 
 def compare_entries(entries: list[TocEntry], structure: list[StructureItem], findings: Findings) -> None:
-    """Names entries of an archive that the copy lacks. Pure but for `findings`."""
+    """Adds the archive's entries that the copy lacks to `findings`. Pure otherwise."""
     names = {(item.schema, f"{item.relation} {item.name}" if item.name else item.relation) for item in structure}
     names |= {(item.schema, item.name) for item in structure if item.kind == "index"}
     compared = [entry for entry in entries if entry.kind in _COMPARED_KINDS and not _is_trigger_state(entry)]
@@ -64,5 +64,5 @@ def compare_entries(entries: list[TocEntry], structure: list[StructureItem], fin
 
 
 def _is_trigger_state(entry: TocEntry) -> bool:
-    """A partition's trigger belongs to its parent's; an entry of its own only disables or enables it."""
+    """True for an entry that only enables or disables a partition's trigger, which the parent's entry creates."""
     return entry.kind == "TRIGGER" and entry.definition.lstrip().startswith("ALTER TABLE ")

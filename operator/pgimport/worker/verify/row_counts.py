@@ -1,8 +1,8 @@
 """Counts the rows of every table at both ends, in parallel.
 
-The source is counted through the held snapshot, unless COPY has told its counts. A digest is the sum of the hashes of
+The source is counted through the held snapshot, unless COPY has reported counts. A digest is the sum of the hashes of
 all rows in text form. Each server computes its own, so no row travels, and neither the order of the rows nor their
-partition matters. 64 bits find an accident, not a forgery; the copy's only source is the one that it is compared with.
+partition matters. 64 bits detect accidents, not forgeries. That is enough: all rows come from this source.
 """
 
 import queue
@@ -38,7 +38,7 @@ Row = tuple[Any, ...] | None
 
 
 def plan_counts(tables: tuple[Table, ...]) -> list[tuple[Table, bool]]:
-    """Returns each table once, with True if only its own rows count. Some partitions are counted through their root."""
+    """Returns each table to count, with True for ONLY and False for a root counted instead of its partitions."""
     by_oid = {table.oid: table for table in tables}
     roots = {table.counted_as for table in tables if table.counted_as is not None}
     own = [(table, True) for table in tables if not table.partitioned and table.counted_as is None]
@@ -111,7 +111,7 @@ def _open_on_snapshot(source: Endpoint, snapshot: str) -> Connection:
 
 
 def _add_up_partitions(tables: tuple[Table, ...], counts: Mapping[int, int]) -> dict[int, int]:
-    """Adds the counts of roots through which partitions are counted. Pure."""
+    """Adds the count of each root that is counted instead of its partitions. Pure."""
     known = dict(counts)
     for table in tables:
         if table.counted_as is not None and not table.partitioned:
@@ -147,5 +147,5 @@ def _compare(table: Table, statement: sql.Composed, source_row: Row, shadow_sess
 
 
 def _get_digest(row: Row) -> str | None:
-    """Returns None without a digest, and for a table without rows."""
+    """Returns the digest, or None if none was computed or the table has no rows."""
     return str(row[1]) if row is not None and len(row) > 1 and row[1] is not None else None

@@ -12,7 +12,7 @@ SequenceValue = tuple[int, bool]  # last_value, is_called
 
 
 def read_sequence_values(shadow: Connection, sequences: Iterable[Sequence]) -> dict[tuple[str, str], SequenceValue]:
-    """Returns (schema, name) → value of those of the sequences that the shadow holds. Raises psycopg.Error."""
+    """Returns (schema, name) → value of each sequence that exists in the shadow. Raises psycopg.Error."""
     present = {(schema, name) for schema, name, *_ in shadow.execute(read_query("scope/sequences"))}
     names = [(item.schema, item.name) for item in sequences if (item.schema, item.name) in present]
     values: dict[tuple[str, str], SequenceValue] = {}

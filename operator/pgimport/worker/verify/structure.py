@@ -49,7 +49,7 @@ def compare_structures(
     skipped: Collection[tuple[int, int]] = (),
     skipped_checks: Collection[tuple[str, str, str]] = (),
 ) -> StructureComparison:
-    """Compares all objects of the source, but the skipped ones, with those of the shadow. Pure.
+    """Compares all objects of the source, except skipped ones, with those of the shadow. Pure.
 
     `skipped`: catalog and oid. `skipped_checks`: schema, table and name of constraints that were removed from tables.
     """

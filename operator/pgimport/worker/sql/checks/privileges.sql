@@ -1,4 +1,4 @@
--- Relations that a dump reads and that this role cannot: kind, schema, name, and whether it lacks USAGE on the schema.
+-- Relations of a dump that this role cannot read: kind, schema, name, and whether it lacks USAGE on the schema.
 -- Excludes `skipped_schemas` and members of extensions, except for their configuration tables, which hold users' rows.
 WITH members AS MATERIALIZED (
     SELECT d.objid

@@ -1,5 +1,5 @@
--- The settings of session.sql for this transaction only: behind a pooler, a session's settings stay for another client.
--- Skips settings that the server does not know. Sets no timeouts that outlast the transaction.
+-- Applies the settings of session.sql to this transaction only: behind a pooler, a session's settings would also affect
+-- other clients. Skips settings that the server does not know. Sets short timeouts instead of disabling them.
 SELECT pg_catalog.set_config(setting.name, setting.value, true)
 FROM (VALUES
     ('search_path', ''),
@@ -9,7 +9,7 @@ FROM (VALUES
     ('lock_timeout', '5s'),
     ('idle_in_transaction_session_timeout', '0'),
     ('jit', 'off'),
-    -- Names in SQL_ASCII are read byte by byte, so that every name can be decoded.
+    -- Reads names in SQL_ASCII as LATIN1, one character per byte, so that every name can be decoded.
     ('client_encoding', CASE pg_catalog.getdatabaseencoding() WHEN 'SQL_ASCII' THEN 'LATIN1' ELSE 'UTF8' END)
 ) AS setting (name, value)
 JOIN pg_catalog.pg_settings AS known ON known.name = setting.name;

@@ -1,5 +1,5 @@
 -- One row: version, size and locale of the current database, the current user, and whether the server is a standby.
--- Reads columns that only some versions have by name, from JSON.
+-- Converts rows to JSON to read columns that only some versions have.
 SELECT
     pg_catalog.current_setting('server_version'),
     pg_catalog.current_setting('server_version_num')::int,

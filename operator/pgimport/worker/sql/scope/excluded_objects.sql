@@ -1,5 +1,5 @@
--- Lists all objects that the import excludes because of excluded schemas (:schemas), extensions (:extensions) or
--- relations (:relations): catalog, oid, and the excluded object that it depends on, directly or indirectly.
+-- Lists all objects that the import excludes because of excluded schemas (`schemas`), extensions (`extensions`) or
+-- relations (`relations`): catalog, oid, and the excluded object that it depends on, directly or indirectly.
 -- A view depends on what its rule depends on, and a table on what its generated columns depend on.
 WITH RECURSIVE root AS (
     SELECT n.tableoid::bigint AS classid, n.oid::bigint AS objid, 'SCHEMA ' || n.nspname AS title

@@ -1,5 +1,5 @@
--- Lists those of the defaults (:defaults) and constraints (:checks) that are part of a table's definition: oid of the
--- table, kind, name, catalog, oid.
+-- Lists which of the given defaults (`defaults`) and constraints (`checks`) are part of a table's definition: oid of
+-- the table, kind, name, catalog, oid.
 SELECT d.adrelid::bigint, 'DEFAULT', a.attname::text, d.tableoid::bigint, d.oid::bigint
 FROM pg_catalog.pg_attrdef AS d
 JOIN pg_catalog.pg_attribute AS a ON a.attrelid = d.adrelid AND a.attnum = d.adnum

@@ -1,6 +1,6 @@
--- Lists the tables that a dump contains, except members of extensions: partitioned tables, and tables with rows.
--- The column `root` is the table at which the rows of a partition must be counted. It is set if a partition key is
--- hashed from an enum, because such hashes differ between databases, so a row may be in another partition.
+-- Lists the ordinary and partitioned tables that a dump contains, except members of extensions.
+-- The column `root` is the table at which the rows of a partition must be counted. It is set for tables partitioned
+-- by hash of an enum: such hashes differ between databases, so the copy may have a row in another partition.
 WITH RECURSIVE enum_hashed AS (
     SELECT p.partrelid AS oid
     FROM pg_catalog.pg_partitioned_table AS p
