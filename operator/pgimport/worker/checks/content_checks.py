@@ -144,7 +144,10 @@ def judge_unsupported(
     side_effects: Sequence[str] = (),
     source: str = "the source",
 ) -> CheckResult:
-    """`kinds`: kind, count and first names of skipped objects. `side_effects`: see `describe_side_effects`."""
+    """Judges skipped objects and side effects.
+
+    `kinds`: kind, count and first names of skipped objects. `side_effects`: see `describe_side_effects`.
+    """
     if isinstance(kinds, NotChecked):
         return unknown_check(CheckName.UNSUPPORTED_OBJECTS, kinds)
     titles = [f"{count} {kind} ({some_of(list(names), total=count)})" for kind, count, names in kinds]

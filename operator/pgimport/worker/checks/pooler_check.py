@@ -2,8 +2,8 @@
 
 A server sends the PID of its backend to each client. A pooler sends an invented PID. A pooler in transaction mode
 serves two clients with one backend, or one client with two backends; comparing PIDs shows this. An import needs
-sessions of its own, all on one server: its settings must not reach other clients, and all its sessions must be able
-to use its snapshot.
+sessions of its own, because its settings must not reach other clients. All must be on one server, because they share
+a snapshot.
 """
 
 import re

@@ -39,7 +39,7 @@ def judge_privileges(rows: ResultRows | NotChecked, includes: NameFilter, user: 
 
 
 def _build_grants(unreadable: ResultRows, user: str) -> str:
-    """Returns GRANT statements for each schema, or one of pg_read_all_data if there are many schemas."""
+    """Returns GRANT statements for each schema, or `GRANT pg_read_all_data` if there are many schemas."""
     schemas: dict[str, ResultRows] = {}
     for row in unreadable:
         schemas.setdefault(row[1], []).append(row)

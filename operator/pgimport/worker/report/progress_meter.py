@@ -147,7 +147,7 @@ class ProgressMeter:
 
 
 def _count_bytes(stage: Stage, passed: int, total: int) -> int:
-    """A dump copies each byte twice: it counts half when it is dumped and half when it is restored."""
+    """Counts half of each byte when it is dumped and half when it is restored, because a dump copies it twice."""
     if stage is Stage.COPY:
         return passed
     return passed // 2 + (total // 2 if stage is Stage.ROWS else 0)

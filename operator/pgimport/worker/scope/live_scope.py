@@ -46,7 +46,7 @@ class SourceScope:
         return (PG_CLASS, oid) in self.excluded
 
     def dump_options(self) -> list[str]:
-        """Returns options by which pg_dump excludes the same: it could not even lock what its user may not read."""
+        """Returns options by which pg_dump excludes these objects: it could not lock what its user cannot read."""
         return [
             *(f"--exclude-schema={_quote_pattern(name)}" for name in self.schemas),
             *(f"--exclude-table={_quote_pattern(schema)}.{_quote_pattern(name)}" for schema, name in self.relations),

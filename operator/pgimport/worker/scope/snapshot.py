@@ -1,4 +1,4 @@
-"""Exports a snapshot of the source and holds it, with a lock on every table, until the source is released."""
+"""Exports a snapshot of the source and holds it, with a lock on every table, until the import no longer needs it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
