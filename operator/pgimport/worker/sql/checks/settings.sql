@@ -1,5 +1,5 @@
 -- Applies the settings of session.sql to this transaction only: behind a pooler, a session's settings would also affect
--- other clients. Skips settings that the server does not know. Sets short timeouts instead of disabling them.
+-- other clients. Skips settings that the server does not know. Limits statements and waits for locks.
 SELECT pg_catalog.set_config(setting.name, setting.value, true)
 FROM (VALUES
     ('search_path', ''),
