@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from pgimport.worker.archive.toc import TocEntry, parse_table_of_contents
+from pgimport.worker.archive.toc import TOC_FILE, TocEntry, parse_table_of_contents
 from pgimport.worker.engines.client_log import log_client_lines
 from pgimport.worker.postgres.endpoints import CLIENT_DBNAME, Endpoint, build_client_environment, write_passfile
 from pgimport.worker.postgres.errors import ImportStopped, translate_dump_exit
@@ -56,6 +56,6 @@ def run_pg_dump(
 
 def read_archive_entries(archive_folder: Path) -> list[TocEntry]:
     """Returns the table of contents of a directory archive. Raises ImportStopped if it is damaged."""
-    with (archive_folder / "toc.dat").open("rb") as file:
+    with (archive_folder / TOC_FILE).open("rb") as file:
         _, entries = parse_table_of_contents(file.read)
         return list(entries)

@@ -17,11 +17,11 @@ from pgimport.worker.engines.file.tar_restore import restore_tar
 from pgimport.worker.engines.file.whole_file import find_unpack_limit
 from pgimport.worker.engines.pg_restore import PgRestore
 from pgimport.worker.pipeline.source import Copied
-from pgimport.worker.postgres.queries import read_query
 from pgimport.worker.postgres.source import FileLocation
 from pgimport.worker.report.periodic_call import PeriodicCall
 from pgimport.worker.report.progress_meter import FileProgressMeter, Stage
 from pgimport.worker.run import ImportRun
+from pgimport.worker.scope.live_scope import SourceScope, read_exclusions
 from pgimport.worker.verify.findings import Findings
 from pgimport.worker.verify.large_objects import count_large_objects
 from pgimport.worker.verify.restored_file import compare_entries, compare_row_count, describe_partial_dump
@@ -101,8 +101,4 @@ class FileSource:
 
     def _read_exclusions(self) -> Exclusions:
         with self._run.shadow_sessions.session("its schemas and roles were listed") as shadow:
-            return Exclusions(
-                present_schemas=frozenset(str(name) for _, name in shadow.execute(read_query("scope/target_schemas"))),
-                target_roles=frozenset(str(name) for (name,) in shadow.execute(read_query("scope/target_roles"))),
-                with_sequence_values=True,
-            )
+            return read_exclusions(shadow, SourceScope(), with_sequence_values=True)

@@ -10,6 +10,7 @@ from pgimport.worker.archive.toc import TocEntry
 from pgimport.worker.postgres.errors import ImportStopped
 from pgimport.worker.scope.patterns import (
     ANY_RELATION,
+    EXCLUDED_BY_FILTER,
     NameFilter,
     build_name_filter,
     find_partitions,
@@ -17,7 +18,6 @@ from pgimport.worker.scope.patterns import (
 )
 
 _RELATION_KINDS = ("TABLE", "VIEW", "MATERIALIZED VIEW", "SEQUENCE", "FOREIGN TABLE")
-EXCLUDED_BY_FILTER = "spec.filter leaves it out"
 EXCLUDED_ROWS = "spec.filter wants it without its rows"
 
 

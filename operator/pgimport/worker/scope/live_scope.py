@@ -17,6 +17,7 @@ from pgimport.worker.postgres.queries import read_query
 from pgimport.worker.scope.extensions import split_extensions
 from pgimport.worker.scope.patterns import (
     ANY_RELATION,
+    EXCLUDED_BY_FILTER,
     NameFilter,
     build_name_filter,
     find_partitions,
@@ -24,7 +25,6 @@ from pgimport.worker.scope.patterns import (
 )
 from pgimport.worker.scope.provider import SIGN_PARAMETERS, detect_provider
 
-EXCLUDED_BY_FILTER = "spec.filter leaves it out"
 ObjectKey = tuple[int, int]  # oid of the catalog, oid of the object
 PartKey = tuple[int, str, str]  # oid of the table, kind of the part, name
 Relation = tuple[int, str, str]  # oid, schema, name
@@ -151,13 +151,14 @@ def _read_table_parts(source: Connection, excluded: dict[ObjectKey, str]) -> dic
     }
 
 
-def read_exclusions(shadow: Connection, scope: SourceScope) -> Exclusions:
+def read_exclusions(shadow: Connection, scope: SourceScope, *, with_sequence_values: bool = False) -> Exclusions:
     """Builds exclusions from the scope and from what the shadow already contains. Raises psycopg.Error."""
     return Exclusions(
         present_schemas=frozenset(str(name) for _, name in shadow.execute(read_query("scope/target_schemas"))),
         target_roles=frozenset(str(name) for (name,) in shadow.execute(read_query("scope/target_roles"))),
         objects=scope.excluded,
         table_parts=scope.table_parts,
+        with_sequence_values=with_sequence_values,
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from pgimport.model.import_spec import Filter
 
 NameFilter = Callable[[str, str], bool]  # schema, name → whether it is imported
+EXCLUDED_BY_FILTER = "spec.filter leaves it out"  # reason of a skipped object
 ANY_RELATION = "\x00"  # a name that no table pattern matches, to ask only about the schema
 TablePattern = tuple[re.Pattern[str] | None, re.Pattern[str]]  # schema, if the pattern names one, and table
 

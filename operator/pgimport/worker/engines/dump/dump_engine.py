@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from pgimport.worker.archive.selection import Exclusions, RestorePlan, plan_restore
+from pgimport.worker.archive.toc import TOC_FILE
 from pgimport.worker.archive.trim import rewrite_definitions
 from pgimport.worker.engines.client_progress import PgDumpProgress, PgRestoreProgress
 from pgimport.worker.engines.copy_result import CopyResult
@@ -43,7 +44,7 @@ def _dump(run: ImportRun, source: Endpoint, snapshot: Snapshot, pg_dump: Path) -
 def _restore(run: ImportRun, snapshot: Snapshot, pg_restore: PgRestore, plan: RestorePlan) -> None:
     names = {table.oid: (table.schema, table.name) for table in snapshot.copied}
     serial = run.jobs == 1
-    rewrite_definitions(run.archive_folder / "toc.dat", plan.changed_definitions)
+    rewrite_definitions(run.archive_folder / TOC_FILE, plan.changed_definitions)
     run.meter.begin(Stage.STRUCTURE, sum(entry.kind not in KINDS_AFTER_STRUCTURE for entry in plan.main_entries))
     structure_progress = PgRestoreProgress(run.meter, {}, {}, serial=True)
     pg_restore.restore("pre-data", plan.main_entries, structure_progress.read_line, parallel=False)

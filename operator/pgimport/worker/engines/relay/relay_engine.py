@@ -4,6 +4,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from pgimport.worker.archive.selection import PG_CLASS, Exclusions, RestorePlan, plan_restore
+from pgimport.worker.archive.toc import TOC_FILE
 from pgimport.worker.archive.trim import rewrite_definitions
 from pgimport.worker.engines.client_progress import PgRestoreProgress
 from pgimport.worker.engines.copy_result import CopyResult
@@ -79,7 +80,7 @@ def _dump_structure(run: ImportRun, source: Endpoint, snapshot: Snapshot, pg_dum
 
 def _restore_structure(run: ImportRun, pg_restore: PgRestore, restore_plan: RestorePlan) -> frozenset[int]:
     """Restores what comes before the rows, and returns the oids that the restored relations have at the source."""
-    rewrite_definitions(run.archive_folder / "toc.dat", restore_plan.changed_definitions)
+    rewrite_definitions(run.archive_folder / TOC_FILE, restore_plan.changed_definitions)
     entries = [entry for entry in restore_plan.main_entries if entry.kind not in KINDS_AFTER_ROWS]
     run.meter.begin(Stage.SCHEMA, len(entries))
     progress = PgRestoreProgress(run.meter, {}, {}, serial=True)
