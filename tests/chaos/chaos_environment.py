@@ -120,7 +120,7 @@ class ChaosEnvironment:
             body, problem = self._await_end(name, started_at + END_SECONDS)
             seconds = time.monotonic() - started_at
             end_fault()
-            leftover_problem = self._await_cleanup(name)
+            leftover_problem = self.await_cleanup(name)
             if not self.operator.lives:
                 leftover_problem = leftover_problem or "the operator ended by itself"
                 self.operator.ensure()
@@ -148,14 +148,17 @@ class ChaosEnvironment:
                 return body, f"the import is not over after {END_SECONDS} s: {observed}"[:MAX_PROBLEM_LENGTH]
             time.sleep(POLL_SECONDS)
 
-    def _await_cleanup(self, name: str) -> str:
-        """Wait until nothing of the import is left; return a problem, or an empty text. Some pods end slowly."""
+    def await_cleanup(self, name: str, preview: str | None = None) -> str:
+        """Wait until nothing of the import is left; return a problem, or an empty text. Some pods end slowly.
+
+        `preview`: name of its target, if it is not the import's name.
+        """
         deadline = time.monotonic() + CLEANUP_SECONDS
         while True:
             try:
                 body = self.tenant.get(name)
                 leftovers = self.tenant.leftovers(body)
-                if not leftovers and "activeImport" in self.tenant.preview(name)["status"]:
+                if not leftovers and "activeImport" in self.tenant.preview(preview or name)["status"]:
                     leftovers = ["the claim on its target"]
             except KubectlError as error:
                 leftovers = [str(error)]

@@ -163,8 +163,9 @@ def _check_concurrent_imports(environment: ChaosEnvironment, preview: str, bodie
         jobs = environment.tenant.jobs(body["metadata"]["uid"])
         if len(jobs) != 1:
             return f"{len(jobs)} Jobs of {body['metadata']['name']}"
-        if leftovers := environment.tenant.leftovers(body):
-            return f"left behind: {', '.join(leftovers)}"
+        # A pod's phase is still Running for a moment after its container has ended.
+        if problem := environment.await_cleanup(body["metadata"]["name"], preview):
+            return problem
     if environment.login(preview).read_content() != environment.source.read_content():
         return "the target does not hold what the source does"
     return ""
