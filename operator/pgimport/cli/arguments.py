@@ -11,7 +11,7 @@ from typing import Any
 
 from pgimport import __version__
 from pgimport.model.api_caller import ApiScope
-from pgimport.model.import_choices import Engine, Provider, Verify
+from pgimport.model.import_choices import Engine, OnObjectError, Provider, Verify
 
 Arguments = argparse.Namespace
 
@@ -99,6 +99,13 @@ def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
         "--jobs", type=_parse_jobs, default=4, metavar="N", help=f"parallel streams, 1 to {MAX_JOBS} (default: 4)"
     )
     _add_choice(options, "--verify", Verify, Verify.COUNTS, "how the copy is compared with the source")
+    _add_choice(
+        options,
+        "--on-object-error",
+        OnObjectError,
+        OnObjectError.SKIP,
+        "what happens when the target refuses an object: list and skip it, or fail",
+    )
     options.add_argument(
         "--allow-extension",
         action="append",
@@ -120,6 +127,7 @@ def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
         ("exclude-schema", "skip these schemas"),
         ("exclude-table", "skip these tables"),
         ("exclude-table-data", "copy these tables without rows"),
+        ("exclude-extension", "skip these extensions and all objects that need them"),
     ):
         filters.add_argument(f"--{name}", action="append", default=[], metavar="PATTERN", help=meaning)
 
@@ -152,7 +160,9 @@ def _add_keys_arguments(parser: argparse.ArgumentParser) -> None:
     revoke.add_argument("id", metavar="ID", help="id of the key in `pgimport keys list`")
 
 
-def _add_choice(group: Any, flag: str, choices: type[Engine | Verify | Provider], default: str, meaning: str) -> None:
+def _add_choice(
+    group: Any, flag: str, choices: type[Engine | OnObjectError | Provider | Verify], default: str, meaning: str
+) -> None:
     values = [choice.value for choice in choices]
     group.add_argument(flag, choices=values, default=str(default), help=f"{meaning} (default: {default})")
 

@@ -119,6 +119,7 @@ def _build_order(options: Options, server: ObservedServer, pod_uid: str) -> Orde
         engine=options.engine,
         jobs=options.jobs,
         verify=options.verify,
+        on_object_error=options.on_object_error,
         sha256=options.sha256,
         provider=options.provider,
         filter=options.filter,

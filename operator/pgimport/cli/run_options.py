@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pgimport.model.import_choices import Engine, Provider, Verify
+from pgimport.model.import_choices import Engine, OnObjectError, Provider, Verify
 from pgimport.model.import_spec import Filter
 from pgimport.model.names import owner_role_name
 from pgimport.model.project_spec import DEFAULT_ALLOWED_EXTENSIONS, SSLMode
@@ -41,6 +41,7 @@ class Options:
     engine: Engine
     jobs: int
     verify: Verify
+    on_object_error: OnObjectError
     extensions: list[str]
     ca: bytes | None
     post_import: bytes | None = field(repr=False)
@@ -98,6 +99,7 @@ def read_options(arguments: argparse.Namespace, environment: Mapping[str, str]) 
         engine=Engine(arguments.engine),
         jobs=arguments.jobs,
         verify=Verify(arguments.verify),
+        on_object_error=OnObjectError(arguments.on_object_error),
         extensions=list(dict.fromkeys([*DEFAULT_ALLOWED_EXTENSIONS, *arguments.allow_extension])),
         ca=ca,
         post_import=post_import,
@@ -169,6 +171,7 @@ def _build_filter(arguments: argparse.Namespace) -> Filter | Failure | None:
         "exclude_schemas": arguments.exclude_schema,
         "exclude_tables": arguments.exclude_table,
         "exclude_table_data": arguments.exclude_table_data,
+        "exclude_extensions": arguments.exclude_extension,
     }
     try:
         return Filter(**patterns) if any(patterns.values()) else None

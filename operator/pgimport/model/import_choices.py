@@ -30,3 +30,17 @@ class Verify(StrEnum):
     COUNTS = "counts"
     CHECKSUMS = "checksums"
     NONE = "none"
+
+
+class OnObjectError(StrEnum):
+    """What an import does when the target refuses an object."""
+
+    SKIP = "skip"
+    FAIL = "fail"
+
+
+class SkipGroup(StrEnum):
+    """Why an import skipped an object."""
+
+    BY_DESIGN = "byDesign"
+    REFUSED = "refused"

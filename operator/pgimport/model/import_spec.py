@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema, model_validator
 
 from pgimport.model.base_models import StrictModel
-from pgimport.model.import_choices import Engine, Provider, Verify
+from pgimport.model.import_choices import Engine, OnObjectError, Provider, Verify
 from pgimport.model.object_references import ConfigMapKey, SecretKey
 from pgimport.model.scalar_types import Bytes, Duration
 from pgimport.model.string_types import (
@@ -73,6 +73,11 @@ class Filter(StrictModel):
     )
     exclude_table_data: list[NamePattern] = Field(
         default=[], max_length=256, description="The import creates the matching tables and skips their rows."
+    )
+    exclude_extensions: list[NamePattern] = Field(
+        default=[],
+        max_length=64,
+        description="The import skips the extensions with these names and all objects that need them.",
     )
 
 
@@ -181,6 +186,12 @@ class ImportSpec(StrictModel):
         default=Verify.COUNTS,
         description="The method of comparing the copy with the source: counts of rows, checksums of rows, or none."
         " Default: counts.",
+    )
+    on_object_error: OnObjectError = Field(
+        default=OnObjectError.SKIP,
+        description="What the import does when the target refuses an object. The value skip lists the object in the"
+        " report and continues without it and without the objects that need it. The value fail ends the import."
+        " Default: skip.",
     )
     post_import: PostImport | None = Field(
         default=None, description="Runs SQL in the imported database before it becomes the target."

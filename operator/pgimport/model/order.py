@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from pgimport.model.base_models import LenientModel
-from pgimport.model.import_choices import Engine, Provider, Verify
+from pgimport.model.import_choices import Engine, OnObjectError, Provider, Verify
 from pgimport.model.import_spec import Filter
 from pgimport.model.project_spec import AllowedSources, SSLMode
 
@@ -49,6 +49,7 @@ class Order(LenientModel):
     allowed_extensions: list[str] = Field(default=[])
     engine: Engine = Engine.AUTO
     verify: Verify = Verify.COUNTS
+    on_object_error: OnObjectError = OnObjectError.SKIP
     jobs: int = 4
     dry_run: bool = False
     sha256: str | None = None  # checksum of the dump file

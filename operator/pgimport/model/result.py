@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import Field
 
 from pgimport.model.base_models import LenientModel
+from pgimport.model.import_choices import SkipGroup
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.scalar_types import Time
 
@@ -68,6 +69,18 @@ class SkippedObject(LenientModel):
 
     object: str = Field(description="The kind and name of the object.")
     reason: str = Field(alias="why", description="The reason why the import skips the object.")
+    group: SkipGroup = Field(
+        default=SkipGroup.BY_DESIGN,
+        description="The value is byDesign if no import copies such objects, or refused if the target refused the"
+        " object or an object that it needs.",
+    )
+    rows: int | None = Field(
+        default=None, description="The number of rows in the source that are not in the copy, if it is known."
+    )
+    sqlstate: str | None = Field(default=None, description="The SQLSTATE of the target's error.")
+    offending_key: str | None = Field(
+        default=None, description="The key of a row in the source that violates the constraint or index."
+    )
 
 
 class SourceInfo(LenientModel):

@@ -90,6 +90,7 @@ def _build_order(
         allowed_extensions=project.allowed_extensions,
         engine=spec.engine,
         verify=spec.verify,
+        on_object_error=spec.on_object_error,
         jobs=spec.jobs,
         dry_run=spec.dry_run,
         sha256=spec.source.sha256,
