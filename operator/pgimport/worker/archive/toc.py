@@ -194,6 +194,22 @@ def _parse_header(reader: _TocReader) -> ArchiveHeader:
     )
 
 
+def check_appended_contents(read: Read, header: ArchiveHeader, entries: Iterable[TocEntry]) -> None:
+    """Reads a second table of contents, and raises ImportStopped if it does not list the same entries.
+
+    pg_dump writes it after the rows of a custom archive, to add the offsets of the rows to the first one: it seeks back
+    and writes again (`_CloseArchive` in `pg_backup_custom.c`). Since version 16 it opens a standard output that is a
+    file for appending, so the second one lands at the end of the file.
+    """
+    reader = _TocReader(read)
+    reader.integer_bytes = header.integer_bytes
+    if reader.integer() != header.entries:
+        raise corrupt("bytes follow after its rows that are not its table of contents")
+    for expected, entry in zip(entries, _parse_entries(reader, header), strict=True):
+        if entry != expected:
+            raise corrupt(f"the table of contents after its rows differs from the first at {expected.title}")
+
+
 def _parse_entries(reader: _TocReader, header: ArchiveHeader) -> Iterator[TocEntry]:
     for _ in range(header.entries):
         entry = _parse_entry(reader, header)

@@ -1,12 +1,13 @@
 """Forwards the data of a custom archive and counts the rows of every COPY.
 
 The layout of the data is defined in `pg_backup_custom.c`. A block consists of its type, the dump id of its entry, and
-pieces of data. Each piece has its length before it. A length of zero ends the block.
+pieces of data. Each piece has its length before it. A length of zero ends the block. After the last block the file
+ends, or contains the table of contents again.
 """
 
 from collections.abc import Iterable
 
-from pgimport.worker.archive.toc import ArchiveHeader, TocEntry, corrupt
+from pgimport.worker.archive.toc import ArchiveHeader, TocEntry, check_appended_contents, corrupt
 from pgimport.worker.engines.file.compression import DumpStream, Write
 from pgimport.worker.engines.file.row_counter import RowCounter
 
@@ -42,7 +43,8 @@ class _ForwardingReader:
 def forward_rows(
     stream: DumpStream, header: ArchiveHeader, entries: Iterable[TocEntry], write: Write
 ) -> dict[int, int]:
-    """Forwards all bytes after the table of contents. Returns dump id → rows of its COPY. Raises ImportStopped."""
+    """Forwards the rows. Returns dump id → rows of its COPY. Reads the file to its end. Raises ImportStopped."""
+    entries = list(entries)
     missing_entries = {entry.dump_id: entry for entry in entries if entry.has_rows}
     reader, row_counts = _ForwardingReader(stream, header, write), {}
     while missing_entries:
@@ -66,6 +68,8 @@ def forward_rows(
                 row_counts[dump_id] = counter.finish()
         else:
             raise corrupt(f"it holds a block of an unknown type ({kind})")
+    if stream.peek(1):
+        check_appended_contents(stream.read, header, entries)
     if stream.peek(1):
         raise corrupt("bytes follow after its end")
     return row_counts
