@@ -39,15 +39,23 @@ HEROKU = "ec2-1-2-3-4.compute-1.amazonaws.com"
             "evil-neon.tech.example.com", None, "auto", "none", id="a provider's domain inside another domain"
         ),
         pytest.param(None, None, "auto", "none", id="a dump file"),
+        pytest.param("a1.b2.us-central1.sql.goog", None, "auto", "cloudsql", id="cloud sql by host"),
+        pytest.param("a1.b2.us-central1.alloydb.goog", None, "auto", "alloydb", id="alloydb by host"),
+        pytest.param("shop.postgres.database.azure.com", None, "auto", "azure", id="azure by host"),
+        pytest.param("shop-me.a.aivencloud.com", None, "auto", "aiven", id="aiven by host"),
+        pytest.param("p.abc.db.postgresbridge.com", None, "auto", "crunchybridge", id="crunchy bridge by host"),
+        pytest.param("shop-do-user-1-0.b.db.ondigitalocean.com", None, "auto", "digitalocean", id="digitalocean"),
+        pytest.param("a1.b2.tsdb.cloud.timescale.com", None, "auto", "timescale", id="timescale by host"),
         pytest.param(
-            "10.0.0.1", ProviderFingerprint(roles=frozenset({"rds_superuser"})), "auto", "rds", id="by a role"
+            "10.0.0.1", ProviderFingerprint(settings=frozenset({"cloudsql"})), "auto", "cloudsql", id="cloud sql by ip"
+        ),
+        pytest.param(
+            "10.0.0.1", ProviderFingerprint(settings=frozenset({"supautils"})), "auto", "supabase", id="self-hosted"
         ),
         pytest.param(
             "10.0.0.1", ProviderFingerprint(extensions=frozenset({"neon"})), "auto", "neon", id="by an extension"
         ),
-        pytest.param(
-            "10.0.0.1", ProviderFingerprint(settings=frozenset({"rds.extensions"})), "auto", "rds", id="by a setting"
-        ),
+        pytest.param("10.0.0.1", ProviderFingerprint(settings=frozenset({"rds"})), "auto", "rds", id="by a setting"),
         pytest.param(RDS, ProviderFingerprint(schemas=frozenset({"heroku_ext"})), "auto", "heroku", id="heroku on rds"),
         pytest.param(
             "10.0.0.1",
@@ -58,13 +66,13 @@ HEROKU = "ec2-1-2-3-4.compute-1.amazonaws.com"
         ),
         pytest.param(
             NEON,
-            ProviderFingerprint(roles=frozenset({"neon_superuser"})),
+            ProviderFingerprint(settings=frozenset({"neon"})),
             "supabase",
             "supabase",
             id="the user's choice",
         ),
         pytest.param(
-            NEON, ProviderFingerprint(roles=frozenset({"neon_superuser"})), "none", "none", id="the user's choice: none"
+            NEON, ProviderFingerprint(settings=frozenset({"neon"})), "none", "none", id="the user's choice: none"
         ),
     ],
 )
@@ -83,6 +91,9 @@ def test_a_provider_is_detected(
         pytest.param(SUPABASE_POOLER, 5432, "session", "supabase.co:5432", id="supabase, sessions"),
         pytest.param(RDS_PROXY, 5432, "session", "endpoint of the instance", id="rds proxy"),
         pytest.param(HEROKU, 5433, "transaction", "DATABASE_URL", id="heroku"),
+        pytest.param("shop.postgres.database.azure.com", 6432, "transaction", "port 5432", id="azure"),
+        pytest.param("p.abc.db.postgresbridge.com", 5431, "transaction", "port 5432", id="crunchy bridge"),
+        pytest.param("a.b.db.ondigitalocean.com", 25061, "transaction", "25060", id="digitalocean"),
         pytest.param(NEON, 5432, None, "", id="neon directly"),
         pytest.param(SUPABASE, 5432, None, "", id="supabase directly"),
         pytest.param(RDS, 5432, None, "", id="rds directly"),

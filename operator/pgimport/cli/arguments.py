@@ -11,7 +11,7 @@ from typing import Any
 
 from pgimport import __version__
 from pgimport.model.api_caller import ApiScope
-from pgimport.model.import_choices import Engine, OnObjectError, Provider, Verify
+from pgimport.model.import_choices import Engine, LocaleProvider, OnObjectError, Provider, Verify
 
 Arguments = argparse.Namespace
 
@@ -113,6 +113,19 @@ def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="extension that may be created, in addition to the default list; repeatable",
     )
+    options.add_argument(
+        "--template",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="database of the target server to create the copy from, if its encoding and locale fit; repeatable",
+    )
+    options.add_argument(
+        "--locale",
+        type=_parse_locale,
+        metavar="LOCALE",
+        help="locale of the copy instead of the source's: de_DE.UTF-8, icu:de-DE or builtin:C.UTF-8",
+    )
     options.add_argument("--ca", metavar="FILE", help="CA certificate (PEM) for verify-full, verify-ca and https://")
     options.add_argument("--sha256", metavar="HEX", help="checksum of the dump file")
     options.add_argument(
@@ -171,6 +184,20 @@ def _parse_jobs(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= MAX_JOBS:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to {MAX_JOBS}")
     return int(text)
+
+
+def _parse_locale(text: str) -> dict[str, str]:
+    """Returns fields of TargetLocale: `icu:de-DE` has provider and locale, `de_DE.UTF-8` is a locale of libc."""
+    prefix, separator, name = text.partition(":")
+    if not separator and text:
+        return {"provider": LocaleProvider.LIBC, "lc_collate": text, "lc_ctype": text}
+    if name and prefix == LocaleProvider.ICU:
+        return {"provider": LocaleProvider.ICU, "icu_locale": name}
+    if name and prefix == LocaleProvider.BUILTIN:
+        return {"provider": LocaleProvider.BUILTIN, "builtin_locale": name}
+    raise argparse.ArgumentTypeError(
+        f"{text!r} is not a locale. Write it like de_DE.UTF-8, icu:de-DE or builtin:C.UTF-8"
+    )
 
 
 def _parse_duration(text: str) -> timedelta:

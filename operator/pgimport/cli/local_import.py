@@ -113,6 +113,8 @@ def _build_order(options: Options, server: ObservedServer, pod_uid: str) -> Orde
             server_version=server.version,
             server_version_num=server.version_num,
             creatable_extensions=sorted(server.creatable_extensions),
+            available_extensions=sorted(server.available_extensions),
+            default_locale=server.default_locale,
         ),
         sources=ALL_ADDRESSES,
         allowed_extensions=options.extensions,
@@ -123,6 +125,7 @@ def _build_order(options: Options, server: ObservedServer, pod_uid: str) -> Orde
         sha256=options.sha256,
         provider=options.provider,
         filter=options.filter,
+        target_locale=options.locale,
     )
 
 

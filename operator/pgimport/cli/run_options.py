@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pgimport.model.import_choices import Engine, OnObjectError, Provider, Verify
-from pgimport.model.import_spec import Filter
+from pgimport.model.import_spec import Filter, TargetLocale
 from pgimport.model.names import owner_role_name
 from pgimport.model.project_spec import DEFAULT_ALLOWED_EXTENSIONS, SSLMode
 from pgimport.model.reasons import Failure, Reason
@@ -43,6 +43,8 @@ class Options:
     verify: Verify
     on_object_error: OnObjectError
     extensions: list[str]
+    templates: list[str]
+    locale: TargetLocale | None
     ca: bytes | None
     post_import: bytes | None = field(repr=False)
     sha256: str | None
@@ -101,6 +103,8 @@ def read_options(arguments: argparse.Namespace, environment: Mapping[str, str]) 
         verify=Verify(arguments.verify),
         on_object_error=OnObjectError(arguments.on_object_error),
         extensions=list(dict.fromkeys([*DEFAULT_ALLOWED_EXTENSIONS, *arguments.allow_extension])),
+        templates=arguments.template,
+        locale=TargetLocale(**arguments.locale) if arguments.locale else None,
         ca=ca,
         post_import=post_import,
         sha256=arguments.sha256,

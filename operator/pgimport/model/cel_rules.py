@@ -1,6 +1,13 @@
 """Defines the rules between fields of the specs as CEL expressions, which the API server enforces."""
 
-from pgimport.model.import_spec import MUTABLE_IMPORT_FIELDS, ImportSpec
+from pgimport.model.import_spec import (
+    BUILTIN_LOCALE_NEEDED,
+    BUILTIN_ONLY,
+    ICU_LOCALE_NEEDED,
+    ICU_ONLY,
+    MUTABLE_IMPORT_FIELDS,
+    ImportSpec,
+)
 
 _CEL_RESERVED = ("namespace",)
 
@@ -53,6 +60,16 @@ IMPORT_SOURCE_RULES: list[dict[str, str]] = [
         "rule": "has(self.urlSecretRef) != has(self.uploadKey)",
         "message": "exactly one of urlSecretRef and uploadKey must be set",
     },
+]
+_PROVIDER = "(has(self.locale.provider) ? self.locale.provider : 'libc')"
+IMPORT_TARGET_RULES: list[dict[str, str]] = [
+    {"rule": f"!has(self.locale) || {condition}", "message": message, "fieldPath": ".locale"}
+    for condition, message in (
+        (f"{_PROVIDER} != 'icu' || has(self.locale.icuLocale)", ICU_LOCALE_NEEDED),
+        (f"{_PROVIDER} != 'builtin' || has(self.locale.builtinLocale)", BUILTIN_LOCALE_NEEDED),
+        (f"{_PROVIDER} == 'icu' || (!has(self.locale.icuLocale) && !has(self.locale.icuRules))", ICU_ONLY),
+        (f"{_PROVIDER} == 'builtin' || !has(self.locale.builtinLocale)", BUILTIN_ONLY),
+    )
 ]
 PREVIEW_SPEC_RULES: list[dict[str, str]] = [
     {

@@ -21,7 +21,22 @@ class Provider(StrEnum):
     HEROKU = "heroku"
     RENDER = "render"
     RAILWAY = "railway"
+    CLOUD_SQL = "cloudsql"
+    ALLOYDB = "alloydb"
+    AZURE = "azure"
+    AIVEN = "aiven"
+    CRUNCHY_BRIDGE = "crunchybridge"
+    DIGITALOCEAN = "digitalocean"
+    TIMESCALE = "timescale"
     NONE = "none"
+
+
+class LocaleProvider(StrEnum):
+    """Library that sorts text and changes its case in a database."""
+
+    LIBC = "libc"
+    ICU = "icu"
+    BUILTIN = "builtin"
 
 
 class Verify(StrEnum):

@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema, model_validator
 
 from pgimport.model.base_models import StrictModel
-from pgimport.model.import_choices import Engine, OnObjectError, Provider, Verify
+from pgimport.model.import_choices import Engine, LocaleProvider, OnObjectError, Provider, Verify
 from pgimport.model.object_references import ConfigMapKey, SecretKey
 from pgimport.model.scalar_types import Bytes, Duration
 from pgimport.model.string_types import (
@@ -49,10 +49,56 @@ class ImportSource(StrictModel):
         return self
 
 
+ICU_LOCALE_NEEDED = "locale.icuLocale is required if locale.provider is icu"
+BUILTIN_LOCALE_NEEDED = "locale.builtinLocale is required if locale.provider is builtin"
+ICU_ONLY = "locale.icuLocale and locale.icuRules need locale.provider icu"
+BUILTIN_ONLY = "locale.builtinLocale needs locale.provider builtin"
+
+
+class TargetLocale(StrictModel):
+    """Sets the locale of the imported database, for a source whose locale is unknown or not wanted."""
+
+    provider: LocaleProvider = Field(
+        default=LocaleProvider.LIBC,
+        description="The library that sorts text and changes its case: libc, icu or builtin. Default: libc.",
+    )
+    lc_collate: ShortText | None = Field(
+        default=None, description="The LC_COLLATE of the database. If absent, the value is that of template0."
+    )
+    lc_ctype: ShortText | None = Field(
+        default=None, description="The LC_CTYPE of the database. If absent, the value is that of template0."
+    )
+    icu_locale: ShortText | None = Field(default=None, description="The ICU locale of the database, for example de-DE.")
+    icu_rules: ShortText | None = Field(
+        default=None, description="Further ICU collation rules of the database. They need PostgreSQL 16 or newer."
+    )
+    builtin_locale: ShortText | None = Field(
+        default=None, description="The builtin locale of the database, for example C.UTF-8. It needs PostgreSQL 17."
+    )
+
+    @model_validator(mode="after")
+    def _match_provider(self) -> "TargetLocale":
+        is_icu, is_builtin = self.provider is LocaleProvider.ICU, self.provider is LocaleProvider.BUILTIN
+        for broken, message in (
+            (is_icu and self.icu_locale is None, ICU_LOCALE_NEEDED),
+            (is_builtin and self.builtin_locale is None, BUILTIN_LOCALE_NEEDED),
+            (not is_icu and (self.icu_locale or self.icu_rules), ICU_ONLY),
+            (not is_builtin and self.builtin_locale, BUILTIN_ONLY),
+        ):
+            if broken:
+                raise ValueError(message)
+        return self
+
+
 class ImportTarget(StrictModel):
     """Names the preview database that the import replaces or fills."""
 
     preview_database: ObjectName = Field(description="The name of a PreviewDatabase in the same namespace.")
+    locale: TargetLocale | None = Field(
+        default=None,
+        description="Sets the locale of the imported database. If absent, the database has the source's locale, or the"
+        " target server's default locale if the source is a dump file that does not contain one.",
+    )
 
 
 RELAY_NEEDS_LIVE_SOURCE = "spec.engine: relay needs a live source; for a dump file, use auto or dump"

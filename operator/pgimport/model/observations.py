@@ -89,7 +89,9 @@ class ObservedServer:
 
     version: str  # as the server prints it, for example 17.12
     version_num: int
-    creatable_extensions: frozenset[str] = frozenset()
+    creatable_extensions: frozenset[str] = frozenset()  # allowed ones that the admin can create, by the catalogs
+    available_extensions: frozenset[str] = frozenset()  # all that are installed on the server
+    default_locale: str | None = None  # of template0, for messages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from pydantic import Field
 
 from pgimport.model.base_models import LenientModel
 from pgimport.model.import_choices import Engine, OnObjectError, Provider, Verify
-from pgimport.model.import_spec import Filter
+from pgimport.model.import_spec import Filter, TargetLocale
 from pgimport.model.project_spec import AllowedSources, SSLMode
 
 ORDER_VERSION = 1
@@ -32,7 +32,15 @@ class OrderTarget(LenientModel):
     server_version: str
     server_version_num: int
     creatable_extensions: list[str] = Field(
-        default=[], description="Extensions that the Project allows and the admin can create."
+        default=[],
+        description="Extensions that the Project allows and that, by the catalogs, the admin can create. A server may"
+        " allow or refuse others by a hook.",
+    )
+    available_extensions: list[str] | None = Field(
+        default=None, description="All extensions that are installed on the server; None if an older operator ordered."
+    )
+    default_locale: str | None = Field(
+        default=None, description="Locale of a new database for a source whose locale is unknown."
     )
 
 
@@ -54,6 +62,7 @@ class Order(LenientModel):
     dry_run: bool = False
     sha256: str | None = None  # checksum of the dump file
     filter: Filter | None = None
+    target_locale: TargetLocale | None = None  # the user's choice, instead of the source's locale
     provider: Provider = Provider.AUTO
     # Origin of the upload store, for example `https://store:443`. The address of the store may be private.
     upload_origin: str | None = None

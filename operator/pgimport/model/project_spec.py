@@ -8,6 +8,7 @@ from pgimport.model.base_models import StrictModel
 from pgimport.model.object_references import SecretKey
 from pgimport.model.scalar_types import Bytes
 from pgimport.model.string_types import (
+    DatabaseName,
     ExtensionName,
     HostName,
     HostPattern,
@@ -68,6 +69,13 @@ class TargetServer(StrictModel):
     )
     sslmode: SSLMode = Field(
         default=SSLMode.PREFER, description="The sslmode that libpq uses to connect to the server. Default: prefer."
+    )
+    templates: list[DatabaseName] = Field(
+        default=[],
+        max_length=16,
+        description="Databases of the server from which databases of previews are created, for example with extensions"
+        " that only a superuser may create. The operator uses the first one with the wanted encoding and locale, else"
+        " template0.",
     )
 
 

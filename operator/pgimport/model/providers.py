@@ -14,20 +14,20 @@ TRANSACTION, SESSION = "transaction", "session"
 
 @dataclass(frozen=True, slots=True)
 class ProviderFingerprint:
-    """Names in a server's catalogs by which a provider is detected. One match is enough."""
+    """Names in one database by which a provider is detected. One match is enough.
+
+    Contains no roles, because roles belong to the whole server: a dump restored with its roles leaves them on servers
+    of others.
+    """
 
     schemas: frozenset[str] = frozenset()
-    roles: frozenset[str] = frozenset()
     extensions: frozenset[str] = frozenset()
-    settings: frozenset[str] = frozenset()
+    settings: frozenset[str] = frozenset()  # first parts of the names of settings: `rds` of `rds.extensions`
 
     def intersects(self, other: "ProviderFingerprint") -> bool:
         """Says whether both have a name in common."""
         return bool(
-            self.schemas & other.schemas
-            or self.roles & other.roles
-            or self.extensions & other.extensions
-            or self.settings & other.settings
+            self.schemas & other.schemas or self.extensions & other.extensions or self.settings & other.settings
         )
 
 
@@ -63,9 +63,9 @@ PROVIDERS: tuple[ProviderRules, ...] = (
         title="Neon",
         hosts=(r".*\.neon\.tech", r".*\.neon\.build"),
         fingerprint=ProviderFingerprint(
-            roles=frozenset({"neon_superuser"}),
-            extensions=frozenset({"neon"}),
-            settings=frozenset({"neon.timeline_id"}),
+            schemas=frozenset({"neon_auth", "neon_control_plane", "neon_migration"}),
+            extensions=frozenset({"neon", "pg_session_jwt"}),
+            settings=frozenset({"neon"}),
         ),
         schemas=frozenset({"neon", "neon_auth", "neon_control_plane", "neon_migration"}),
         extensions=frozenset({"neon", "neon_utils", "neon_test_utils", "pg_session_jwt", "pg_cron"}),
@@ -83,7 +83,11 @@ PROVIDERS: tuple[ProviderRules, ...] = (
         provider=Provider.SUPABASE,
         title="Supabase",
         hosts=(r"db\..*\.supabase\.(co|red)", r".*\.pooler\.supabase\.com"),
-        fingerprint=ProviderFingerprint(roles=frozenset({"supabase_admin"}), extensions=frozenset({"supabase_vault"})),
+        fingerprint=ProviderFingerprint(
+            schemas=frozenset({"_supavisor", "supabase_functions", "supabase_migrations"}),
+            extensions=frozenset({"pg_graphql", "supabase-dbdev", "supabase_vault"}),
+            settings=frozenset({"supautils"}),
+        ),
         schemas=frozenset(
             {
                 "_analytics",
@@ -157,7 +161,8 @@ PROVIDERS: tuple[ProviderRules, ...] = (
         title="Amazon RDS",
         hosts=(r".*\.rds\.amazonaws\.com(\.cn)?",),
         fingerprint=ProviderFingerprint(
-            roles=frozenset({"rds_superuser", "rdsadmin"}), settings=frozenset({"rds.extensions"})
+            extensions=frozenset({"apg_plan_mgmt", "aws_commons", "aws_lambda", "aws_ml", "aws_s3", "rds_tools"}),
+            settings=frozenset({"rds"}),
         ),
         schemas=frozenset({"apg_plan_mgmt", "aws_commons", "aws_lambda", "aws_ml", "aws_s3", "cron", "rds_tools"}),
         extensions=frozenset(
@@ -198,11 +203,148 @@ PROVIDERS: tuple[ProviderRules, ...] = (
         extensions=frozenset({"pg_cron"}),
         hint="use DATABASE_PUBLIC_URL: names under railway.internal can be resolved only within the project",
     ),
+    # The rules below come from the providers' documentation. They could not be tried at the provider.
+    ProviderRules(
+        provider=Provider.ALLOYDB,
+        title="AlloyDB",
+        hosts=(r".*\.alloydb(-psc)?\.goog",),
+        fingerprint=ProviderFingerprint(
+            extensions=frozenset({"alloydb_ai_nl", "alloydb_scann", "google_columnar_engine", "google_db_advisor"}),
+            settings=frozenset({"alloydb", "google_columnar_engine", "google_db_advisor"}),
+        ),
+        extensions=frozenset(
+            {
+                "alloydb_ai_nl",
+                "alloydb_scann",
+                "g_stats",
+                "google_columnar_engine",
+                "google_db_advisor",
+                "google_insights",
+                "google_job_scheduler",
+                "google_ml_integration",
+                "google_storage",
+                "hypopg",
+                "pg_cron",
+            }
+        ),
+        poolers=(Pooler(r"(.*\.alloydb(-psc)?\.goog)", TRANSACTION, r"the same URL with port 5432 (\1:5432)", 6432),),
+        hint="an AlloyDB instance can be reached from outside its network only with public IP or Private Service"
+        " Connect, and from authorized networks: allow the cluster's address",
+    ),
+    ProviderRules(
+        provider=Provider.CLOUD_SQL,
+        title="Cloud SQL",
+        hosts=(r".*\.sql(-psa|-psc)?\.goog",),
+        fingerprint=ProviderFingerprint(extensions=frozenset({"google_vacuum_mgmt"}), settings=frozenset({"cloudsql"})),
+        extensions=frozenset({"google_ml_integration", "google_vacuum_mgmt", "pg_cron", "pg_proctab"}),
+        poolers=(Pooler(r"(.*\.sql(-psa|-psc)?\.goog)", TRANSACTION, r"the same URL with port 5432 (\1:5432)", 6432),),
+        hint="a Cloud SQL instance accepts only authorized networks: allow the cluster's address, or run the Cloud SQL"
+        " Auth Proxy and allow its address in spec.sources",
+    ),
+    ProviderRules(
+        provider=Provider.AZURE,
+        title="Azure Database for PostgreSQL",
+        hosts=(
+            r".*\.postgres\.database\.(azure\.com|usgovcloudapi\.net|chinacloudapi\.cn)",
+            r".*\.postgres\.cosmos\.azure\.com",
+        ),
+        fingerprint=ProviderFingerprint(
+            extensions=frozenset({"azure", "azure_ai", "azure_storage", "pgaadauth"}), settings=frozenset({"azure"})
+        ),
+        extensions=frozenset(
+            {
+                "azure",
+                "azure_ai",
+                "azure_local_ai",
+                "azure_maintenance",
+                "azure_storage",
+                "pg_availability",
+                "pg_cron",
+                "pg_failover_slots",
+                "pg_qs",
+                "pgaadauth",
+                "pgms_stats",
+                "pgms_wait_sampling",
+            }
+        ),
+        poolers=(
+            Pooler(
+                r"(.*\.postgres\.database\..*)",
+                TRANSACTION,
+                r"the same URL with port 5432 (\1:5432), which is not the built-in PgBouncer",
+                6432,
+            ),
+        ),
+        hint="an Azure server accepts only addresses of its firewall rules: add the cluster's address",
+    ),
+    ProviderRules(
+        provider=Provider.DIGITALOCEAN,
+        title="DigitalOcean",
+        hosts=(r".*\.db\.ondigitalocean\.com",),
+        extensions=frozenset({"aiven_extras", "aiven_gatekeeper", "pg_cron", "pg_stat_monitor"}),
+        poolers=(
+            Pooler(
+                r"(.*\.db\.ondigitalocean\.com)",
+                TRANSACTION,
+                r"the database's own connection string, with port 25060 (\1:25060) instead of the pool's",
+                25061,
+            ),
+        ),
+        hint="a DigitalOcean database accepts only its trusted sources: add the cluster's address",
+    ),
+    ProviderRules(
+        provider=Provider.TIMESCALE,
+        title="Timescale Cloud",
+        hosts=(r".*\.tsdb\.(cloud|forge)\.timescale\.com", r".*\.a\.timescaledb\.io"),
+        fingerprint=ProviderFingerprint(
+            schemas=frozenset({"_osm_catalog", "_osm_internal"}),
+            extensions=frozenset({"timescaledb_osm"}),
+            settings=frozenset({"timescaledb_osm"}),
+        ),
+        schemas=frozenset({"_osm_catalog", "_osm_internal"}),
+        extensions=frozenset({"pg_cron", "timescaledb_osm"}),
+        hint="a Timescale service that is paused must be resumed first",
+    ),
+    ProviderRules(
+        provider=Provider.AIVEN,
+        title="Aiven",
+        hosts=(r".*\.aivencloud\.com",),
+        fingerprint=ProviderFingerprint(
+            extensions=frozenset({"aiven_extras", "aiven_gatekeeper"}), settings=frozenset({"aiven"})
+        ),
+        extensions=frozenset({"aiven_extras", "aiven_gatekeeper", "pg_cron", "pg_stat_monitor"}),
+        hint="an Aiven service accepts only its allowed IP addresses: add the cluster's address",
+    ),
+    ProviderRules(
+        provider=Provider.CRUNCHY_BRIDGE,
+        title="Crunchy Bridge",
+        hosts=(r"p\..*\.db\.postgresbridge\.com",),
+        fingerprint=ProviderFingerprint(
+            extensions=frozenset({"crunchy_iceberg", "crunchy_lake", "crunchy_map", "crunchy_spatial_analytics"}),
+            settings=frozenset({"crunchy_iceberg", "crunchy_lake"}),
+        ),
+        extensions=frozenset(
+            {
+                "crunchy_base",
+                "crunchy_copy",
+                "crunchy_iceberg",
+                "crunchy_lake",
+                "crunchy_map",
+                "crunchy_query_engine",
+                "crunchy_spatial_analytics",
+                "pg_cron",
+                "pgnodemx",
+            }
+        ),
+        poolers=(
+            Pooler(r"(p\..*\.db\.postgresbridge\.com)", TRANSACTION, r"the same URL with port 5432 (\1:5432)", 5431),
+        ),
+        hint="a Crunchy Bridge cluster accepts only addresses of its firewall rules: add the cluster's address",
+    ),
 )
 UNKNOWN = ProviderRules(provider=Provider.NONE, title="no known provider")
 ALL_FINGERPRINTS = ProviderFingerprint(
     schemas=frozenset(name for row in PROVIDERS for name in row.fingerprint.schemas),
-    roles=frozenset(name for row in PROVIDERS for name in row.fingerprint.roles),
     extensions=frozenset(name for row in PROVIDERS for name in row.fingerprint.extensions),
     settings=frozenset(name for row in PROVIDERS for name in row.fingerprint.settings),
 )

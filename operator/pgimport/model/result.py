@@ -47,6 +47,21 @@ class SourceExtension(LenientModel):
     schema_name: str | None = Field(
         default=None, alias="schema", description="The schema in which the extension is installed."
     )
+    required: bool = Field(
+        default=True,
+        description="The value is false if the import can do without the extension, for example because no object"
+        " outside of it needs it.",
+    )
+
+
+class DatabaseSetting(LenientModel):
+    """Describes a setting that ALTER DATABASE or ALTER ROLE stored at the source."""
+
+    name: str = Field(description="The name of the setting.")
+    value: str = Field(description="The value, as pg_db_role_setting contains it.")
+    for_owner: bool = Field(
+        default=False, description="The value is true if the setting is the one of the database's owner role."
+    )
 
 
 class DumpFileInfo(LenientModel):
@@ -103,6 +118,13 @@ class SourceInfo(LenientModel):
     ctype: str = Field(default="C", description="The LC_CTYPE of the source database.")
     locale_provider: str = Field(default="c", description="The value of pg_database.datlocprovider: b, c or i.")
     locale: str | None = Field(default=None, description="The ICU or builtin locale of the source database.")
+    locale_known: bool = Field(
+        default=True, description="The value is false if the source is a dump file that does not contain its locale."
+    )
+    comment: str | None = Field(default=None, description="The comment on the source database.")
+    settings: list[DatabaseSetting] = Field(
+        default=[], description="The settings of the source database and of its owner that the copy gets."
+    )
 
 
 class PreflightReport(LenientModel):

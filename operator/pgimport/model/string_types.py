@@ -23,6 +23,8 @@ ShortText = Annotated[str, StringConstraints(pattern=ONE_LINE_PATTERN, min_lengt
 NamePattern = Annotated[str, StringConstraints(pattern=WITHOUT_NUL_PATTERN, min_length=1, max_length=255)]
 ExtensionName = Annotated[str, StringConstraints(pattern=EXTENSION_PATTERN, min_length=1, max_length=63)]
 
+DatabaseName = Annotated[str, StringConstraints(pattern=ONE_LINE_PATTERN, min_length=1, max_length=63)]
+
 # Resolvers refuse labels of more than 63 characters.
 _NAME = r"[0-9A-Za-z_]([-0-9A-Za-z_]{0,61}[0-9A-Za-z_])?(\.[0-9A-Za-z_]([-0-9A-Za-z_]{0,61}[0-9A-Za-z_])?)*\.?"
 _IPV6 = r"[0-9A-Fa-f]*:[0-9A-Fa-f:.]+"

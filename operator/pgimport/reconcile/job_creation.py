@@ -79,6 +79,8 @@ def _build_order(
         server_version=server.version,
         server_version_num=server.version_num,
         creatable_extensions=sorted(server.creatable_extensions),
+        available_extensions=sorted(server.available_extensions),
+        default_locale=server.default_locale,
     )
     return Order(
         import_uid=meta.uid,
@@ -95,6 +97,7 @@ def _build_order(
         dry_run=spec.dry_run,
         sha256=spec.source.sha256,
         filter=spec.filter,
+        target_locale=spec.target.locale if spec.target else None,
         provider=spec.provider,
         upload_origin=upload_origin,
         scratch_bytes=spec.scratch.size,

@@ -9,6 +9,7 @@ from pgimport.model import names
 from pgimport.model.cel_rules import (
     IMPORT_SOURCE_RULES,
     IMPORT_SPEC_RULES,
+    IMPORT_TARGET_RULES,
     PREVIEW_SPEC_RULES,
     PROJECT_RULES,
     PROJECT_SPEC_RULES,
@@ -152,7 +153,7 @@ IMPORT = Kind(
     selectable=(".status.state", ".spec.target.previewDatabase"),
     spec_rules=tuple(IMPORT_SPEC_RULES),
     status_rules=(TERMINAL_STATUS_RULE,),
-    field_rules=(("source", tuple(IMPORT_SOURCE_RULES)),),
+    field_rules=(("source", tuple(IMPORT_SOURCE_RULES)), ("target", tuple(IMPORT_TARGET_RULES))),
 )
 KINDS = (PROJECT, PREVIEW, IMPORT)
 

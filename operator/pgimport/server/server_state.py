@@ -15,16 +15,16 @@ OLDEST_SERVER = 150000
 
 
 def read_server_properties(access: Access, allowed: Iterable[str], *, connect: Connect = connect) -> ObservedServer:
-    """Returns the version, and those of the allowed extensions that the admin can create.
+    """Returns the version, the default locale, the available extensions, and those that the admin can create.
 
     Raises ServerUnavailable (ServerNotFit) if the server or its admin does not meet the requirements of an import.
     """
     with session(access, connect=connect) as connection:
         row = connection.execute(read_query("server_properties")).fetchone()
-        extensions = connection.execute(read_query("creatable_extensions"), {"allowed": list(allowed)}).fetchall()
+        extensions = connection.execute(read_query("available_extensions"), {"allowed": list(allowed)}).fetchall()
     if row is None:
         raise _not_fit(access, f"the role {access.user} was dropped")
-    version, version_num, superuser, createdb, createrole, standby = row
+    version, version_num, superuser, createdb, createrole, standby, default_locale = row
     missing = [
         name for name, granted in (("CREATEDB", createdb), ("CREATEROLE", createrole)) if not (granted or superuser)
     ]
@@ -37,7 +37,9 @@ def read_server_properties(access: Access, allowed: Iterable[str], *, connect: C
     return ObservedServer(
         version=version.split()[0],
         version_num=version_num,
-        creatable_extensions=frozenset(name for (name,) in extensions),
+        creatable_extensions=frozenset(name for name, creatable in extensions if creatable),
+        available_extensions=frozenset(name for name, _ in extensions),
+        default_locale=default_locale,
     )
 
 

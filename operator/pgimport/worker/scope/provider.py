@@ -13,7 +13,7 @@ from pgimport.model.providers import (
 )
 
 # Parameters of sql/scope/provider_signs.sql.
-SIGN_PARAMETERS = {"roles": sorted(ALL_FINGERPRINTS.roles), "settings": sorted(ALL_FINGERPRINTS.settings)}
+SIGN_PARAMETERS = {"settings": sorted(ALL_FINGERPRINTS.settings)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +29,11 @@ def detect_provider(
     order: Order, host: str, sign_rows: Iterable[tuple[str, str]], extensions: Iterable[str]
 ) -> DetectedProvider:
     """Detects the provider, unless the order names it. `sign_rows`: (kind, name) as provider_signs.sql returns them."""
-    names: dict[str, list[str]] = {"schema": [], "role": [], "setting": []}
+    names: dict[str, list[str]] = {"schema": [], "setting": []}
     for kind, name in sign_rows:
         names[kind].append(name)
     fingerprint = ProviderFingerprint(
         schemas=frozenset(names["schema"]),
-        roles=frozenset(names["role"]),
         extensions=frozenset(extensions),
         settings=frozenset(names["setting"]),
     )

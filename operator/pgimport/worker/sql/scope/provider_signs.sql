@@ -2,6 +2,6 @@
 -- find those of the provider.
 SELECT 'schema', nspname::text FROM pg_catalog.pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'
 UNION ALL
-SELECT 'role', rolname::text FROM pg_catalog.pg_roles WHERE rolname = ANY (%(roles)s::text[])
-UNION ALL
-SELECT 'setting', name FROM pg_catalog.pg_settings WHERE name = ANY (%(settings)s::text[]);
+SELECT DISTINCT 'setting', pg_catalog.split_part(s.name, '.', 1)
+FROM pg_catalog.pg_settings AS s
+WHERE s.name LIKE '%%.%%' AND pg_catalog.split_part(s.name, '.', 1) = ANY (%(settings)s::text[]);
