@@ -1,0 +1,84 @@
+"""Tells whether a server refuses an object, or cannot execute a statement at the moment. Pure.
+
+A refusal would be the same in the next attempt. The import then skips the object. All other errors end the attempt.
+SQLSTATEs: PostgreSQL's documentation, appendix A.
+"""
+
+import re
+from dataclasses import dataclass
+
+import psycopg
+
+# Classes whose cause is the connection, the session's transaction, concurrency, resources, an operator or the system.
+_NO_REFUSAL_CLASSES = ("08", "28", "3D", "40", "53", "57", "58")
+_NO_REFUSALS = frozenset({"25006", "25P02", "25P03", "25P04", "55P03"})
+# A file that the object needs, such as a library, is not installed.
+_UNDEFINED_FILE = "58P01"
+INTEGRITY_VIOLATION = "23"  # class of the SQLSTATEs for rows that violate a constraint
+FOREIGN_KEY_VIOLATION, UNIQUE_VIOLATION, CHECK_VIOLATION, EXCLUSION_VIOLATION = "23503", "23505", "23514", "23P01"
+_MAX_FIELD = 500  # characters of one field of an error
+# `Key (id)=(7) is duplicated.`: every language has this form. The second key of an exclusion constraint is kept.
+_KEY = re.compile(r"\(.+?\)=\(.*\)", re.DOTALL)
+
+
+def is_refusal(sqlstate: str | None) -> bool:
+    """Returns whether an error with this SQLSTATE would come again. None, a lost connection, is no refusal."""
+    if sqlstate is None or sqlstate in _NO_REFUSALS:
+        return False
+    return sqlstate == _UNDEFINED_FILE or not sqlstate.startswith(_NO_REFUSAL_CLASSES)
+
+
+def is_violation(sqlstate: str | None) -> bool:
+    """Returns whether rows violate a constraint or a unique index."""
+    return sqlstate is not None and sqlstate.startswith(INTEGRITY_VIOLATION)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """The fields of a server's error. Texts may have several lines; a missing field is empty."""
+
+    sqlstate: str
+    message: str
+    detail: str = ""
+    hint: str = ""
+    context: str = ""
+
+    @property
+    def reason(self) -> str:
+        """The server's words as one line. Contains no values of rows: DETAIL of a violation is left to `key`."""
+        parts = [f"{_one_line(self.message)} (SQLSTATE {self.sqlstate})"]
+        if self.detail and not is_violation(self.sqlstate):
+            parts.append(f"DETAIL: {_one_line(self.detail)}")
+        if self.hint:
+            parts.append(f"HINT: {_one_line(self.hint)}")
+        if self.context and not is_violation(self.sqlstate):
+            parts.append(f"CONTEXT: {_one_line(self.context)}")
+        return "; ".join(parts)
+
+    @property
+    def key(self) -> str | None:
+        """The key of the row that violates a constraint, as in `(id)=(7)`, or None. It is production data."""
+        if not is_violation(self.sqlstate):
+            return None
+        match = _KEY.search(self.detail)
+        return _one_line(match[0]) if match else None
+
+
+def build_refusal(error: psycopg.Error) -> Refusal | None:
+    """Returns the fields of an error that is a refusal, or None for another error."""
+    sqlstate = error.sqlstate
+    if sqlstate is None or not is_refusal(sqlstate):
+        return None
+    fields = error.diag
+    return Refusal(
+        sqlstate=sqlstate,
+        message=fields.message_primary or str(error),
+        detail=fields.message_detail or "",
+        hint=fields.message_hint or "",
+        context=fields.context or "",
+    )
+
+
+def _one_line(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _MAX_FIELD else f"{line[: _MAX_FIELD - 1]}…"
