@@ -31,7 +31,6 @@ from pgimport.model.reasons import MEANINGS, Reason, find_reason_by_exit_code
 from pgimport.model.status import ImportPhase, Progress
 from pgimport.worker.postgres.errors import (
     CONNECT_RULES,
-    SOURCE_SQLSTATES,
     ClientErrorParser,
     translate_connect_error,
     translate_dump_exit,
@@ -39,6 +38,7 @@ from pgimport.worker.postgres.errors import (
     translate_source_error,
     translate_target_error,
 )
+from pgimport.worker.postgres.sqlstates import CLASSES, CODES, SOURCE_CODES
 
 
 class Row(NamedTuple):
@@ -115,7 +115,7 @@ OBSERVED_IMPORTS = {
 
 def build_error(code: str) -> psycopg.Error:
     error = psycopg.Error("the message")
-    error.sqlstate = "XX000" if code == "any other" else code
+    error.sqlstate = f"{code.removeprefix('class ')}999" if code.startswith("class ") else code
     return error
 
 
@@ -169,7 +169,8 @@ def test_no_cause_is_missing() -> None:
     )
     codes = {str(meaning.exit_code) for meaning in MEANINGS.values() if meaning.exit_code is not None}
     assert observations_of("exit code") == codes
-    assert observations_of("SQLSTATE at the source") >= set(SOURCE_SQLSTATES)
+    for end in ("SQLSTATE at the source", "SQLSTATE at the target"):
+        assert observations_of(end) == {*CODES, *SOURCE_CODES, *(f"class {state}" for state in CLASSES)}
     missing = [
         rule.pattern
         for rule in CONNECT_RULES

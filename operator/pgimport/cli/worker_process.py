@@ -173,7 +173,7 @@ def _build_lost_result(program: WorkerProgram, exit_code: int) -> WorkerResult:
     reason = find_reason_by_exit_code(shell_code) if exit_code else Reason.RESULT_LOST
     failure = Failure(reason, f"the worker ended without a result ({cause})")
     step = "import" if program == "run" else program
-    return WorkerResult(step=step, ok=False, failure=FailureReport(reason=failure.reason, message=failure.message))
+    return WorkerResult(step=step, ok=False, failure=FailureReport.from_failure(failure))
 
 
 def _stop(child: "subprocess.Popen[str]") -> None:

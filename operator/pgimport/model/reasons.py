@@ -85,11 +85,14 @@ class Reason(StrEnum):
     # Transient failures: another attempt can succeed.
     SOURCE_UNREACHABLE = "SourceUnreachable"
     SOURCE_CHANGED = "SourceChanged"
+    SOURCE_LOCKED = "SourceLocked"
+    SOURCE_CANCELLED = "SourceCancelled"
     SERVER_UNREACHABLE = "ServerUnreachable"
     SERVER_AUTH_FAILED = "ServerAuthFailed"
     SERVER_NOT_FIT = "ServerNotFit"
     TARGET_BUSY = "TargetBusy"
     TARGET_LOST = "TargetLost"
+    TARGET_CONFLICT = "TargetConflict"
     WORKER_FAILED = "WorkerFailed"
     DISRUPTED = "Disrupted"
     POD_GONE = "PodGone"
@@ -102,6 +105,8 @@ class Reason(StrEnum):
     WORKER_OUT_OF_MEMORY = "WorkerOutOfMemory"
     SCRATCH_FULL = "ScratchFull"
     TARGET_FULL = "TargetFull"
+    SOURCE_OUT_OF_RESOURCES = "SourceOutOfResources"
+    TARGET_OUT_OF_RESOURCES = "TargetOutOfResources"
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,10 +183,10 @@ MEANINGS: dict[Reason, Meaning] = {
         _PERMANENT, 74, "Create the dump again, and compare its size and checksum after the transfer."
     ),
     Reason.DUMP_FAILED: Meaning(
-        _PERMANENT, 75, "Read the error. For pg_dump, lastStderr in the status holds its last messages."
+        _PERMANENT, 75, "Correct what the error names at the source, or exclude the object with spec.filter."
     ),
     Reason.RESTORE_FAILED: Meaning(
-        _PERMANENT, 76, "Read the error. For pg_restore, lastStderr in the status holds its last messages."
+        _PERMANENT, 76, "Correct what the error names at the source, or exclude the object with spec.filter."
     ),
     Reason.VERIFICATION_FAILED: Meaning(
         _PERMANENT, 77, "Read status.verification for the differences. The target was not changed."
@@ -215,6 +220,15 @@ MEANINGS: dict[Reason, Meaning] = {
     ),
     Reason.SOURCE_CHANGED: Meaning(
         _TRANSIENT, 11, "Import again when no migration or rewrite of tables runs at the source."
+    ),
+    Reason.SOURCE_LOCKED: Meaning(
+        _TRANSIENT, 14, "End the transaction at the source that holds the lock, or import again when it has ended."
+    ),
+    Reason.SOURCE_CANCELLED: Meaning(
+        _TRANSIENT, 15, "Import again. Find out who cancels the statements of pgimport at the source."
+    ),
+    Reason.TARGET_CONFLICT: Meaning(
+        _TRANSIENT, 16, "Import again. Find out which other session uses the database of the attempt."
     ),
     Reason.TARGET_LOST: Meaning(_TRANSIENT, 12, "Check the health of the target server."),
     Reason.WORKER_FAILED: Meaning(_TRANSIENT, 13, "Read the traceback in the log of the import's pod."),
@@ -251,6 +265,12 @@ MEANINGS: dict[Reason, Meaning] = {
         42,
         "Enlarge the disk of the target server. It must hold the old and the new database until the swap.",
     ),
+    Reason.SOURCE_OUT_OF_RESOURCES: Meaning(
+        _RESOURCE, 43, "Give the source server more of what the error names, or import less with spec.filter."
+    ),
+    Reason.TARGET_OUT_OF_RESOURCES: Meaning(
+        _RESOURCE, 44, "Give the target server more of what the error names, or lower spec.jobs."
+    ),
 }
 
 EXIT_OK = 0
@@ -281,6 +301,7 @@ class Failure:
 
     reason: Reason
     message: str
+    advice: str = ""  # what to do next, if the hint of the reason is too general
 
     @property
     def classification(self) -> RetryClassification:
@@ -288,7 +309,7 @@ class Failure:
 
     @property
     def hint(self) -> str:
-        return MEANINGS[self.reason].hint
+        return self.advice or MEANINGS[self.reason].hint
 
     @property
     def exit_code(self) -> int:

@@ -206,9 +206,14 @@ class FailureReport(LenientModel):
 
     reason: Reason
     message: str
+    advice: str = ""
+
+    @classmethod
+    def from_failure(cls, failure: Failure) -> "FailureReport":
+        return cls(reason=failure.reason, message=failure.message, advice=failure.advice)
 
     def to_failure(self) -> Failure:
-        return Failure(self.reason, self.message)
+        return Failure(self.reason, self.message, self.advice)
 
 
 class WorkerResult(LenientModel):

@@ -103,7 +103,7 @@ def build_client_programs(environ: Mapping[str, str]) -> ClientPrograms:
 
 
 def _build_failed_result(step: Step, failure: Failure) -> WorkerResult:
-    return WorkerResult(step=step, ok=False, failure=FailureReport(reason=failure.reason, message=failure.message))
+    return WorkerResult(step=step, ok=False, failure=FailureReport.from_failure(failure))
 
 
 def report_result(result: WorkerResult, order: Order, environment: WorkerEnvironment, reporter: Reporter) -> int:
@@ -129,13 +129,14 @@ def _redact_result(result: WorkerResult, reporter: Reporter) -> WorkerResult:
     """Removes secrets from every text that may come from a server: an error message may quote what the worker sent."""
     changes: dict[str, object] = {}
     if failure := result.failure:
-        changes["failure"] = failure.model_copy(update={"message": reporter.redact(failure.message)})
+        texts = {"message": failure.message, "advice": failure.advice}
+        changes["failure"] = failure.model_copy(update={name: reporter.redact(text) for name, text in texts.items()})
     if preflight := result.preflight:
         checks = [check.model_copy(update={"detail": reporter.redact(check.detail)}) for check in preflight.checks]
         changes["preflight"] = preflight.model_copy(update={"checks": checks})
     if verification := result.verification:
-        texts = {"notes": verification.notes, "not_compared": verification.not_compared}
-        redacted = {name: [reporter.redact(text) for text in values] for name, values in texts.items()}
+        lists = {"notes": verification.notes, "not_compared": verification.not_compared}
+        redacted = {name: [reporter.redact(text) for text in values] for name, values in lists.items()}
         changes["verification"] = verification.model_copy(update=redacted)
     return result.model_copy(update=changes)
 

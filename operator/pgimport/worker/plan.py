@@ -26,7 +26,7 @@ def run_plan(
         else:
             reporter.plan(_read_steps(order, source))
     except ImportStopped as stopped:
-        report = FailureReport(reason=stopped.failure.reason, message=stopped.failure.message)
+        report = FailureReport.from_failure(stopped.failure)
         return WorkerResult(step="plan", ok=False, failure=report)
     return WorkerResult(step="plan", ok=True)
 

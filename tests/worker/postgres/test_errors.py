@@ -9,6 +9,7 @@ from pgimport.worker.postgres.errors import (
     translate_connect_error,
     translate_dump_exit,
     translate_restore_exit,
+    translate_snapshot_error,
     translate_source_error,
     translate_target_error,
 )
@@ -57,7 +58,7 @@ def test_a_failed_statement_is_reported_with_its_sqlstate() -> None:
     )
     assert translate_target_error(denied, "x").reason is Reason.RESTORE_FAILED
     lost_snapshot = psycopg.errors.UndefinedObject('snapshot "0000000E-00000006-1" does not exist')
-    assert translate_source_error(lost_snapshot, "x was read").reason is Reason.SOURCE_UNREACHABLE
+    assert translate_snapshot_error(lost_snapshot, "x was read").reason is Reason.SOURCE_UNREACHABLE
     shutdown = psycopg.errors.AdminShutdown("terminating connection")
     assert translate_source_error(shutdown, "x").reason is Reason.SOURCE_UNREACHABLE
     assert translate_target_error(shutdown, "x").reason is Reason.TARGET_LOST

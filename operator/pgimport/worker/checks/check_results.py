@@ -78,5 +78,5 @@ def build_result(order: Order, report: SourceReport) -> WorkerResult:
         skipped=report.skipped,
         more=report.skipped_unnamed or None,
     )
-    first = FailureReport(reason=failures[0].reason, message=failures[0].message) if failures else None
+    first = FailureReport.from_failure(failures[0]) if failures else None
     return WorkerResult(step="preflight", ok=preflight.ok, failure=first, preflight=preflight)

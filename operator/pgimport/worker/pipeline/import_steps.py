@@ -52,7 +52,7 @@ def run_import(
                 verification, failure = run_steps(run, source)
     except ImportStopped as stopped:
         verification, failure = None, stopped.failure
-    report = FailureReport(reason=failure.reason, message=failure.message) if failure else None
+    report = FailureReport.from_failure(failure) if failure else None
     return WorkerResult(step="import", ok=failure is None, failure=report, verification=verification)
 
 

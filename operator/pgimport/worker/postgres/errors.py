@@ -1,7 +1,4 @@
-"""Translates errors of PostgreSQL, libpq and the client programs into failures with a reason.
-
-No other module reads SQLSTATEs or messages. SQLSTATEs: PostgreSQL's documentation, appendix A.
-"""
+"""Translates errors of PostgreSQL, libpq and the client programs into failures with a reason."""
 
 import re
 from typing import NamedTuple
@@ -10,6 +7,16 @@ import psycopg
 
 from pgimport.model.errors import PgimportError
 from pgimport.model.reasons import Failure, Reason
+from pgimport.worker.postgres.server_errors import (
+    ServerError,
+    find_source_advice,
+    find_target_advice,
+    first_line,
+    read_server_error,
+)
+from pgimport.worker.postgres.sqlstates import SNAPSHOT_SQLSTATES, find_source_reason, find_target_reason
+
+__all__ = ["first_line"]  # for modules that quote only the first line
 
 
 class ImportStopped(PgimportError):
@@ -32,21 +39,6 @@ _TLS = Reason.SOURCE_TLS_FAILED
 _AWAY = Reason.SOURCE_UNREACHABLE
 _DENIED = Reason.SOURCE_PERMISSION_DENIED
 
-SOURCE_SQLSTATES: dict[str, Reason] = {
-    "28P01": _AUTH,
-    "28000": _AUTH,
-    "3D000": Reason.SOURCE_DATABASE_NOT_FOUND,
-    "42501": _DENIED,
-    "42P01": Reason.SOURCE_CHANGED,  # a table that the snapshot shows was dropped before it was locked
-    "40001": Reason.SOURCE_CHANGED,  # a standby's replay removed rows that the snapshot needs
-    "53300": _AWAY,
-    "57P01": _AWAY,
-    "57P02": _AWAY,
-    "57P03": _AWAY,
-    "57P05": _AWAY,
-    "25P03": _AWAY,
-    "25P04": _AWAY,
-}
 # The first rule that matches is used.
 CONNECT_RULES: tuple[MessageRule, ...] = (
     MessageRule(r"password authentication failed|no password supplied|role \".*\" does not exist", _AUTH),
@@ -71,20 +63,12 @@ _CONNECTION_LOST = re.compile(
 )
 _NO_SPACE = "No space left on device"
 DISK_FULL = "53100"
-_TARGET_LOST_SQLSTATES = ("57P01", "57P02", "57P03", "28000", "28P01", "3D000")
 _NO_SNAPSHOT = re.compile(r"snapshot .*does not exist|invalid snapshot")
 SNAPSHOT_LOST = (
     "the source has lost the snapshot (the connection that held it was closed, or the address leads to several servers)"
 )
+SNAPSHOT_ADVICE = "Use the URL of one database server, and not that of a pooler or load balancer. Then import again."
 _READ_UNDER_RLS = "would be affected by row-level security policy"
-
-
-def first_line(error: BaseException | str) -> str:
-    """Returns the first line of a message, without libpq's `connection to server … failed:` and `FATAL:` in front."""
-    text = str(error).strip() or type(error).__name__
-    line = text.splitlines()[-1 if "Multiple connection attempts" in text else 0]
-    line = re.sub(r"^(connection (to server .*?failed|failed): )+", "", line)
-    return re.sub(r"^(error: )?(FATAL|ERROR): +", "", line).strip()
 
 
 def is_connect_timeout(error: psycopg.Error) -> bool:
@@ -92,35 +76,40 @@ def is_connect_timeout(error: psycopg.Error) -> bool:
     return isinstance(error, psycopg.errors.ConnectionTimeout) or "timeout expired" in str(error)
 
 
-def translate_connect_error(error: psycopg.Error, address: str) -> Failure:
+def translate_connect_error(error: psycopg.Error | ServerError, address: str) -> Failure:
     """Translates a refused connection to the source. `address`: host, port and database for the message."""
-    reason = SOURCE_SQLSTATES.get(error.sqlstate or "")
-    if reason is None:
-        text = str(error)
-        reason = next((rule.reason for rule in CONNECT_RULES if re.search(rule.pattern, text)), _AWAY)
-    return Failure(reason, f"the source {address}: {first_line(error)}")
+    refusal = _read(error)
+    if refusal.sqlstate is not None:
+        reason = find_source_reason(refusal.sqlstate)
+    else:
+        reason = next((rule.reason for rule in CONNECT_RULES if re.search(rule.pattern, str(error))), _AWAY)
+    return Failure(reason, f"the source {address}: {refusal.describe()}", find_source_advice(refusal))
 
 
-def translate_source_error(error: psycopg.Error, action: str) -> Failure:
+def translate_source_error(error: psycopg.Error | ServerError, action: str) -> Failure:
     """Translates a statement that failed at the source. `action`, as in "its tables were listed", is what it did."""
-    state = error.sqlstate
-    if _NO_SNAPSHOT.search(first_line(error)):
-        return Failure(_AWAY, f"{SNAPSHOT_LOST}: {first_line(error)} (SQLSTATE {state})")
-    is_lost = state is None or state.startswith("08")
-    reason = _AWAY if is_lost else SOURCE_SQLSTATES.get(state or "", Reason.DUMP_FAILED)
-    code = f" (SQLSTATE {state})" if state else ""
-    return Failure(reason, f"the source failed while {action}: {first_line(error)}{code}")
+    refusal = _read(error)
+    message = f"the source failed while {action}: {refusal.describe()}"
+    return Failure(find_source_reason(refusal.sqlstate), message, find_source_advice(refusal))
 
 
-def translate_target_error(error: psycopg.Error, action: str) -> Failure:
+def translate_snapshot_error(error: psycopg.Error | ServerError, action: str) -> Failure:
+    """Translates an error of the statements by which a session imports the snapshot."""
+    refusal = _read(error)
+    if refusal.sqlstate in SNAPSHOT_SQLSTATES:
+        return Failure(_AWAY, f"{SNAPSHOT_LOST}: {refusal.describe()}", SNAPSHOT_ADVICE)
+    return translate_source_error(refusal, action)
+
+
+def translate_target_error(error: psycopg.Error | ServerError, action: str) -> Failure:
     """Translates a statement that failed in the shadow. `action`, as in "ANALYZE ran", is what it did."""
-    state = error.sqlstate
-    is_lost = state is None or state[:2] in ("08", "53") or state in _TARGET_LOST_SQLSTATES
-    code = f" (SQLSTATE {state})" if state else ""
-    reason = Reason.TARGET_LOST if is_lost else Reason.RESTORE_FAILED
-    if state == DISK_FULL:
-        reason = Reason.TARGET_FULL
-    return Failure(reason, f"the target failed while {action}: {first_line(error)}{code}")
+    refusal = _read(error)
+    message = f"the target failed while {action}: {refusal.describe()}"
+    return Failure(find_target_reason(refusal.sqlstate), message, find_target_advice(refusal))
+
+
+def _read(error: psycopg.Error | ServerError) -> ServerError:
+    return error if isinstance(error, ServerError) else read_server_error(error)
 
 
 _ERROR_LINE = re.compile(r"^(?:pg_dump|pg_restore): error: (.*)$")

@@ -135,7 +135,7 @@ def open_source_connection(endpoint: Endpoint, enter: Callable[[Endpoint], Conne
 def _add_provider_hint(failure: Failure, host: str) -> Failure:
     """If a host cannot be reached, adds to the failure what usually helps at its provider."""
     hint = find_host_hint(host) if failure.reason is Reason.SOURCE_UNREACHABLE else None
-    return Failure(failure.reason, f"{failure.message}; {hint}") if hint else failure
+    return replace(failure, message=f"{failure.message}; {hint}") if hint else failure
 
 
 @contextmanager

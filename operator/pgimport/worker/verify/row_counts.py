@@ -17,7 +17,12 @@ from psycopg import sql
 
 from pgimport.model.result import TableDifference
 from pgimport.worker.postgres.endpoints import Connection, Endpoint
-from pgimport.worker.postgres.errors import ImportStopped, translate_source_error, translate_target_error
+from pgimport.worker.postgres.errors import (
+    ImportStopped,
+    translate_snapshot_error,
+    translate_source_error,
+    translate_target_error,
+)
 from pgimport.worker.postgres.shadow import ShadowSessions
 from pgimport.worker.postgres.source import open_source_connection
 from pgimport.worker.scope.snapshot import BEGIN, Table
@@ -106,7 +111,7 @@ def _open_on_snapshot(source: Endpoint, snapshot: str) -> Connection:
         connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(snapshot)))
     except psycopg.Error as error:
         connection.close()
-        raise ImportStopped(translate_source_error(error, "its snapshot was opened again to count rows")) from error
+        raise ImportStopped(translate_snapshot_error(error, "its snapshot was opened again to count rows")) from error
     return connection
 
 

@@ -45,6 +45,7 @@ class CopyStream:
         """
         pauses = iter(RETRY_SECONDS)
         pause: float | None
+        text_error: StepFailed | None = None
         while True:
             try:
                 return self._try_step(step)
@@ -52,12 +53,12 @@ class CopyStream:
                 self.close()
                 self._throughput.forget_tables(_find_table_oids(step))
                 if error.text_too_long and isinstance(step, RowsStep) and not step.binary:
-                    step, pause = step.in_binary, 0.0
+                    step, pause, text_error = step.in_binary, 0.0, error
                     reason = "a row is too long for the text format, so rows are sent in binary format"
                 elif error.connection_lost:
                     pause, reason = next(pauses, None), error.failure.message
                 else:
-                    raise
+                    raise text_error or error from None  # if binary format fails too, the first error is the cause
                 if pause is None or self._aborted.wait(pause):
                     raise
                 self._reporter.log(f"the copy of {step.title} starts again: {reason}", "warning")

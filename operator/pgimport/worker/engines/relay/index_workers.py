@@ -5,14 +5,17 @@ at the end makes all of them durable. If the server crashes before that, this se
 https://www.postgresql.org/docs/current/wal-async-commit.html
 """
 
+from dataclasses import replace
+
 import psycopg
 from psycopg import sql
 
-from pgimport.model.reasons import Failure, Reason
+from pgimport.model.reasons import Reason
 from pgimport.worker.engines.relay.index_builds import IndexBuild
 from pgimport.worker.engines.relay.relay_plan import plan_work_memory
 from pgimport.worker.postgres.endpoints import Connection, Endpoint, connect
-from pgimport.worker.postgres.errors import ImportStopped, first_line, translate_target_error
+from pgimport.worker.postgres.errors import ImportStopped, translate_target_error
+from pgimport.worker.postgres.server_errors import read_server_error
 
 _SETTINGS = (
     "SELECT pg_catalog.pg_size_bytes(pg_catalog.current_setting('maintenance_work_mem')),"
@@ -48,8 +51,8 @@ class IndexWorker:
             failure = translate_target_error(error, f"the statement of {build.title} was executed")
             if failure.reason is Reason.RESTORE_FAILED:
                 command = " ".join(build.statement.split())[:_STATEMENT_LENGTH]
-                server_error = f"{first_line(error)} (SQLSTATE {error.sqlstate})"
-                failure = Failure(failure.reason, f"{build.title}: ERROR: {server_error}; command was: {command}")
+                message = f"{build.title}: ERROR: {read_server_error(error).describe()}; command was: {command}"
+                failure = replace(failure, message=message)
             raise ImportStopped(failure) from error
 
     def flush(self) -> None:

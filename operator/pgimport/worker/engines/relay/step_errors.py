@@ -1,6 +1,5 @@
 """Translates errors of psycopg and asyncpg at either end into `StepFailed`, which tells whether to repeat the step."""
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -11,17 +10,18 @@ from pgimport.model.errors import PgimportError
 from pgimport.model.reasons import Failure, Reason
 from pgimport.worker.postgres.endpoints import Endpoint
 from pgimport.worker.postgres.errors import (
-    SNAPSHOT_LOST,
     translate_connect_error,
+    translate_snapshot_error,
     translate_source_error,
     translate_target_error,
 )
+from pgimport.worker.postgres.server_errors import read_server_error
 
 _CONNECTION_LOST = ("08", "57P0")  # first characters of the SQLSTATEs of a lost connection or a stopped server
 _TOO_MANY_CONNECTIONS = "53300"
-# As text, a `bytea` value of 512 MiB needs more than 1 GiB, which the server cannot allocate (MaxAllocSize).
-_TEXT_TOO_LONG = re.compile("invalid memory alloc request size|annot enlarge string buffer")
-_SNAPSHOT_SQLSTATES = ("22023", "42704", "55000")  # of SET TRANSACTION SNAPSHOT for a snapshot that has ended
+# As text, a `bytea` value of 512 MiB needs more than 1 GiB, which the server cannot allocate (MaxAllocSize). The server
+# reports it as an internal error or as an exceeded limit.
+_TEXT_TOO_LONG = ("XX000", "54000")
 
 
 class StepFailed(PgimportError):
@@ -33,19 +33,17 @@ class StepFailed(PgimportError):
         sqlstate = error.sqlstate
         self.connection_lost = sqlstate is None or sqlstate.startswith(_CONNECTION_LOST)
         self.too_many_connections = sqlstate == _TOO_MANY_CONNECTIONS
-        self.text_too_long = _TEXT_TOO_LONG.search(failure.message) is not None  # the text of one row is too long
+        self.text_too_long = sqlstate in _TEXT_TOO_LONG  # or another internal error: then binary format fails too
 
 
 def build_source_failure(error: BaseException, action: str) -> StepFailed:
     """Translates an error of a statement at the source."""
-    psycopg_error = convert_to_psycopg(error)
-    return StepFailed(translate_source_error(psycopg_error, action), psycopg_error)
+    return StepFailed(translate_source_error(read_server_error(error), action), convert_to_psycopg(error))
 
 
 def build_target_failure(error: BaseException, action: str) -> StepFailed:
     """Translates an error of a statement in the shadow."""
-    psycopg_error = convert_to_psycopg(error)
-    return StepFailed(translate_target_error(psycopg_error, action), psycopg_error)
+    return StepFailed(translate_target_error(read_server_error(error), action), convert_to_psycopg(error))
 
 
 def build_connect_failure(error: BaseException, source: Endpoint) -> StepFailed:
@@ -56,10 +54,7 @@ def build_connect_failure(error: BaseException, source: Endpoint) -> StepFailed:
 
 def build_snapshot_failure(error: BaseException, action: str) -> StepFailed:
     """Translates an error of importing the snapshot into a stream's transaction."""
-    psycopg_error = convert_to_psycopg(error)
-    if psycopg_error.sqlstate not in _SNAPSHOT_SQLSTATES:
-        return StepFailed(translate_source_error(psycopg_error, action), psycopg_error)
-    return StepFailed(Failure(Reason.SOURCE_UNREACHABLE, SNAPSHOT_LOST), psycopg_error)
+    return StepFailed(translate_snapshot_error(read_server_error(error), action), convert_to_psycopg(error))
 
 
 def convert_to_psycopg(error: BaseException) -> psycopg.Error:

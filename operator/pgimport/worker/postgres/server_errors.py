@@ -1,0 +1,147 @@
+"""Reads a server's error completely, describes it in one line, and knows what cures its SQLSTATE. Pure.
+
+Accepts errors of psycopg and of asyncpg, which have the same fields under different names.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+FIELD_LENGTH = 300  # characters of DETAIL, HINT or CONTEXT in a message
+CONTEXT_LINES = 2  # innermost levels of a call stack in a message
+_PREFIXES = re.compile(r"^(connection (to server .*?failed|failed): )+")
+_SEVERITY = re.compile(r"^(error: )?(?:FATAL|ERROR|PANIC): +")
+# `PL/pgSQL function app.f(integer) line 3 at RETURN` or `SQL function "f" statement 1`, in any language of the server.
+_FUNCTION = re.compile(r'(?P<signature>(?:"(?:[^"]|"")+"|\w+)(?:\.(?:"(?:[^"]|"")+"|\w+))?\([^()]*\))')
+_QUOTED_FUNCTION = re.compile(r'["»„«](?P<name>[^"»«“”]+)["«»“”]')
+_NOT_FOUND = ("42883", "42P01", "42704", "3F000")  # function, table, other object or schema does not exist
+_DEFAULT_SEARCH_PATH = "public"
+
+_STANDBY_CONFLICT = (
+    "If the source is a standby, set hot_standby_feedback = on or a longer max_standby_streaming_delay there, or import"
+    " from the primary."
+)
+_DAMAGED = "The source's storage is damaged. Restore the source from a backup, or exclude the table with spec.filter."
+SOURCE_ADVICE: dict[str, str] = {
+    "26000": "Use the URL of the database server instead of a pooler's.",
+    "28000": "Let pg_hba.conf of the source admit this user, database and address, or correct the source URL.",
+    "40001": f"Import again. {_STANDBY_CONFLICT}",
+    "40P01": "Import again when no migration runs at the source.",
+    "53100": "Free space on the source's disk.",
+    "53200": (
+        "Raise max_locks_per_transaction or the memory of the source server, or import fewer tables with spec.filter."
+    ),
+    "53300": "Raise max_connections or the user's connection limit at the source, or lower spec.jobs.",
+    "53400": "Raise the limit that the error names at the source, for example temp_file_limit.",
+    "54000": "Exclude the table with spec.filter, or make the value smaller at the source.",
+    "57014": "Import again. Find out who cancels the statements of pgimport at the source, or which timeout ends them.",
+    "57P01": "Import again when the source server does not restart.",
+    "57P03": "Import again when the source server has started. A standby needs hot_standby = on.",
+    "58P01": "Install the missing file at the source, or exclude the object with spec.filter.",
+    "XX001": _DAMAGED,
+    "XX002": _DAMAGED,
+}
+TARGET_ADVICE: dict[str, str] = {
+    "0A000": "Use a target whose version and build support the feature, or exclude the object with spec.filter.",
+    "22021": "Import into a target database with the source's encoding, or correct the value at the source.",
+    "22P05": "Import into a target database with the source's encoding, or correct the value at the source.",
+    "25006": "The target server only reads: it is a standby. Use the primary as the target server.",
+    "53200": "Raise max_locks_per_transaction or the memory of the target server, or lower spec.jobs.",
+    "53300": "Raise max_connections of the target server, or lower spec.jobs.",
+    "53400": "Raise the limit that the error names at the target server, for example temp_file_limit.",
+    "55006": "Import again when no other session uses the object.",
+    "57014": "Import again. Find out who cancels the statements of pgimport at the target server.",
+    "58P01": "Install the missing file, usually an extension's library, on the target server.",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerError:
+    """The fields of an error message. `sqlstate` is None for an error of the client, such as a lost connection."""
+
+    message: str
+    sqlstate: str | None = None
+    detail: str | None = None
+    hint: str | None = None
+    context: str | None = None
+
+    def describe(self) -> str:
+        """Returns one line: message, DETAIL, HINT, CONTEXT and SQLSTATE."""
+        fields = {"DETAIL": self.detail, "HINT": self.hint, "CONTEXT": _shorten_context(self.context)}
+        parts = [self.message, *(f"{name}: {_shorten(text)}" for name, text in fields.items() if text)]
+        return "; ".join(parts) + (f" (SQLSTATE {self.sqlstate})" if self.sqlstate else "")
+
+
+def read_server_error(error: BaseException) -> ServerError:
+    """Reads the fields of an error of psycopg or asyncpg. Any other exception has only a message."""
+    diagnostics: Any = getattr(error, "diag", None)
+    if diagnostics is not None and diagnostics.message_primary is not None:
+        return ServerError(
+            message=first_line(diagnostics.message_primary),
+            sqlstate=getattr(error, "sqlstate", None),
+            detail=diagnostics.message_detail,
+            hint=diagnostics.message_hint,
+            context=diagnostics.context,
+        )
+    return ServerError(
+        message=first_line(getattr(error, "message", None) or error),
+        sqlstate=getattr(error, "sqlstate", None),
+        detail=getattr(error, "detail", None),
+        hint=getattr(error, "hint", None),
+        context=getattr(error, "context", None),
+    )
+
+
+def first_line(error: BaseException | str) -> str:
+    """Returns the first line of a message, without libpq's `connection to server … failed:` and `FATAL:` in front."""
+    text = str(error).strip() or type(error).__name__
+    line = text.splitlines()[-1 if "Multiple connection attempts" in text else 0]
+    return _SEVERITY.sub("", _PREFIXES.sub("", line)).strip()
+
+
+def find_source_advice(error: ServerError) -> str:
+    """Returns what to do about an error at the source, or nothing if its reason's hint says it."""
+    return build_search_path_advice(error) or SOURCE_ADVICE.get(error.sqlstate or "", "")
+
+
+def find_target_advice(error: ServerError) -> str:
+    """Returns what to do about an error in the shadow, or nothing if its reason's hint says it."""
+    return build_search_path_advice(error) or TARGET_ADVICE.get(error.sqlstate or "", "")
+
+
+def build_search_path_advice(error: ServerError) -> str:
+    """Returns the statement that cures a function whose body names an object without its schema, else nothing.
+
+    An import runs with an empty search_path, as pg_dump does.
+    """
+    if error.sqlstate not in _NOT_FOUND or not error.context:
+        return ""
+    function = _find_function(error.context)
+    if function is None:
+        return ""
+    schema = function.rpartition("(")[0].rpartition(".")[0]
+    schemas = ", ".join(dict.fromkeys([*([schema] if schema else []), _DEFAULT_SEARCH_PATH]))
+    return (
+        "The function's body names an object without its schema, but an import runs with an empty search_path. At the"
+        f" source, run ALTER FUNCTION {function} SET search_path = {schemas}; and add the schema of the object that the"
+        " error names."
+    )
+
+
+def _find_function(context: str) -> str | None:
+    """Returns the innermost function of a call stack, as `schema.name(types)` where the server says so."""
+    for line in context.splitlines():
+        if match := _FUNCTION.search(line):
+            return match["signature"]
+        if match := _QUOTED_FUNCTION.search(line):
+            return match["name"]
+    return None
+
+
+def _shorten_context(context: str | None) -> str | None:
+    return " / ".join(context.splitlines()[:CONTEXT_LINES]) if context else None
+
+
+def _shorten(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= FIELD_LENGTH else line[: FIELD_LENGTH - 1] + "…"

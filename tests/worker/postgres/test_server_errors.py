@@ -1,0 +1,53 @@
+"""A server's error is described with all its fields, and an empty search_path is recognised."""
+
+import pytest
+
+from pgimport.worker.postgres.server_errors import ServerError, build_search_path_advice
+
+
+def test_a_description_has_every_field_on_one_line() -> None:
+    error = ServerError(
+        message="insert or update violates foreign key constraint",
+        sqlstate="23503",
+        detail='Key (customer)=(7) is not present in "customers".',
+        context="COPY orders, line 3\nSQL statement 2\nouter level",
+    )
+    assert error.describe() == (
+        'insert or update violates foreign key constraint; DETAIL: Key (customer)=(7) is not present in "customers".;'
+        " CONTEXT: COPY orders, line 3 / SQL statement 2 (SQLSTATE 23503)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("context", "function", "schemas"),
+    [
+        ("PL/pgSQL function app.tax(integer) line 3 at RETURN", "app.tax(integer)", "app, public"),
+        ("PL/pgSQL-Funktion app.tax(integer) Zeile 3 bei RETURN", "app.tax(integer)", "app, public"),
+        ('SQL function "tax" during startup', "tax", "public"),
+        ("SQL-Funktion »tax« Anweisung 1", "tax", "public"),
+        (
+            'PL/pgSQL function "My app"."Tax"(text,numeric) line 1 at IF',
+            '"My app"."Tax"(text,numeric)',
+            '"My app", public',
+        ),
+        ("PL/pgSQL function public.f() line 1 at IF\nCOPY t, line 1", "public.f()", "public"),
+    ],
+)
+def test_a_function_without_search_path_gets_the_statement_that_cures_it(
+    context: str, function: str, schemas: str
+) -> None:
+    for sqlstate in ("42883", "42P01", "42704"):
+        advice = build_search_path_advice(ServerError(message="m", sqlstate=sqlstate, context=context))
+        assert f"ALTER FUNCTION {function} SET search_path = {schemas};" in advice
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ServerError(message="m", sqlstate="42883"),
+        ServerError(message="m", sqlstate="23505", context="PL/pgSQL function app.tax(integer) line 3 at RETURN"),
+        ServerError(message="m", sqlstate="42883", context="COPY t, line 1"),
+    ],
+)
+def test_no_other_error_gets_this_advice(error: ServerError) -> None:
+    assert build_search_path_advice(error) == ""
