@@ -69,6 +69,7 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version | replace "+" "_" }
     "store" "embedded"
     "endpoint" (printf "http://%s.%s.svc" (include "pgimport.api" .) .Release.Namespace)
     "folder" "/var/lib/pgimport" "capacity" .Values.uploads.embedded.storage.size
+    "projectPercent" (int64 .Values.uploads.embedded.projectPercent)
     "maxBytes" (int64 .Values.uploads.maxBytes) "expiry" .Values.uploads.expiry
     "retention" .Values.uploads.retention -}}
 - name: PGIMPORT_UPLOADS

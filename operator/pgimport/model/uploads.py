@@ -46,6 +46,9 @@ class EmbeddedSettings(UploadSettings):
     store: Literal["embedded"] = "embedded"
     folder: str = Field(pattern="^/", description="The folder in which the API's volume is mounted.")
     capacity: Bytes = Field(ge=1, description="The capacity of the volume.")
+    project_percent: int = Field(
+        default=50, ge=1, le=100, description="The part of the capacity that the files of one Project may fill."
+    )
 
 
 StoreSettings = Annotated[S3Settings | EmbeddedSettings, Field(discriminator="store")]

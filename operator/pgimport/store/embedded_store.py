@@ -10,6 +10,7 @@ import os
 import secrets
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
@@ -26,7 +27,9 @@ _TIMEOUT = 15.0
 _RESERVED_SHARE = 20  # one twentieth of a volume is left to the file system
 _FULL_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FULL = "the upload store is full; try again later"
+_PROJECT_FULL = "the project's uploads fill its share of the store; import or wait for their deletion, then try again"
 _URL_USED = "this upload URL was already used; request a new one"
+_URL_IN_USE = "another upload to this URL is running; wait for its end, or request a new URL"
 
 
 class UploadRefused(Exception):
@@ -48,7 +51,7 @@ class UploadTooLarge(UploadRefused):
 
 
 class StoreFull(UploadRefused):
-    """The volume has no space left for the file."""
+    """The volume, or the Project's share of it, has no space left for the file."""
 
 
 def read_signing_key(environment: Mapping[str, str]) -> bytes:
@@ -117,7 +120,9 @@ class LocalStore(_UrlSigner):
         self._files, self._incoming, self._used = (folder / name for name in ("files", "incoming", "used"))
         self._capacity = settings.capacity - settings.capacity // _RESERVED_SHARE
         self._lock = threading.Lock()
-        self._used_bytes = 0  # of complete and of incoming files
+        self._project_capacity = self._capacity * settings.project_percent // 100
+        self._used_bytes: Counter[str] = Counter()  # of complete and of incoming files, by Project
+        self._incoming_keys: set[str] = set()
 
     def prepare(self) -> None:
         """Creates the folders and deletes incomplete files of an earlier process. Call it before any upload.
@@ -128,7 +133,8 @@ class LocalStore(_UrlSigner):
             folder.mkdir(parents=True, exist_ok=True)
         for incomplete in self._incoming.iterdir():
             incomplete.unlink()
-        self._used_bytes = sum(file.stat().st_size for file in self._files.iterdir())
+        for file in self._files.iterdir():
+            self._used_bytes[file.name.partition(".")[0]] += file.stat().st_size
 
     def find_file(self, key: str) -> Path | None:
         """Returns the path of a complete file, or None if it does not exist."""
@@ -148,17 +154,25 @@ class LocalStore(_UrlSigner):
             path = self._path_of(key)
             size = path.stat().st_size
             path.unlink()
-            self._used_bytes -= size
+            self._used_bytes[_project_of(key)] -= size
 
     def begin_upload(self, key: str, length: int | None) -> "IncomingUpload":
         """Opens an upload of `length` bytes, None if the client did not send it. Raises UploadRefused, OSError."""
         if self._used_marker_of(key).exists():
             raise UploadURLUsed(_URL_USED)
-        if length is not None:
-            self._check_limits(length, self._used_bytes + length)
+        with self._lock:
+            if key in self._incoming_keys:
+                raise UploadURLUsed(_URL_IN_USE)
+            if length is not None:
+                self._check_limits(_project_of(key), length, length)
+            self._incoming_keys.add(key)
         path = self._incoming / secrets.token_hex(8)
-        with _translate_full_volume():
-            return IncomingUpload(self, key, path, path.open("xb"))
+        try:
+            with _translate_full_volume():
+                return IncomingUpload(self, key, path, path.open("xb"))
+        except BaseException:
+            self.release(key, 0)
+            raise
 
     def list_expired(self, now: float) -> list[str]:
         """Returns the keys of files that are older than `settings.expiry`, and deletes URL records of that age."""
@@ -169,16 +183,18 @@ class LocalStore(_UrlSigner):
 
     # The next three methods are for IncomingUpload.
 
-    def reserve(self, count: int, total: int) -> None:
+    def reserve(self, key: str, count: int, total: int) -> None:
         """Reserves `count` more bytes for a file, which then has `total` bytes. Raises UploadRefused."""
+        project = _project_of(key)
         with self._lock:
-            self._check_limits(total, self._used_bytes + count)
-            self._used_bytes += count
+            self._check_limits(project, total, count)
+            self._used_bytes[project] += count
 
-    def release(self, count: int) -> None:
-        """Releases the reserved bytes of a file that was not completed."""
+    def release(self, key: str, count: int) -> None:
+        """Ends an upload. `count`: reserved bytes of a file that was not completed, which are free again."""
         with self._lock:
-            self._used_bytes -= count
+            self._used_bytes[_project_of(key)] -= count
+            self._incoming_keys.discard(key)
 
     def commit(self, key: str, path: Path) -> None:
         """Renames a complete file to its final name. Raises UploadURLUsed, OSError."""
@@ -190,11 +206,14 @@ class LocalStore(_UrlSigner):
         for folder in (self._used, self._files):
             _sync_folder(folder)
 
-    def _check_limits(self, file_size: int, used_bytes: int) -> None:
+    def _check_limits(self, project: str, file_size: int, count: int) -> None:
+        """Raises UploadRefused if a file of this size is too large, or `count` more bytes are too many."""
         if file_size > self.settings.max_bytes:
             raise UploadTooLarge(f"the file is larger than {self.settings.max_bytes} bytes")
-        if used_bytes > self._capacity:
+        if self._used_bytes.total() + count > self._capacity:
             raise StoreFull(_FULL)
+        if self._used_bytes[project] + count > self._project_capacity:
+            raise StoreFull(_PROJECT_FULL)
 
     def _path_of(self, key: str) -> Path:
         _, project, name = key.split("/")
@@ -213,7 +232,7 @@ class IncomingUpload:
 
     def write(self, data: bytes) -> None:
         """Appends data. Raises UploadRefused, OSError."""
-        self._store.reserve(len(data), self._size + len(data))
+        self._store.reserve(self._key, len(data), self._size + len(data))
         self._size += len(data)
         with _translate_full_volume():
             self._file.write(data)
@@ -232,7 +251,11 @@ class IncomingUpload:
             self._file.close()
         if not self._committed:
             self._path.unlink(missing_ok=True)
-            self._store.release(self._size)
+        self._store.release(self._key, 0 if self._committed else self._size)
+
+
+def _project_of(key: str) -> str:
+    return key.split("/")[1]
 
 
 def open_local_store(settings: EmbeddedSettings, signing_key: bytes) -> LocalStore:
