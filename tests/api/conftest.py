@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generat
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.support.kubernetes import Kubernetes, a_body, run_kubernetes
 
-from pgimport.api.api_context import ApiContext
+from pgimport.api.api_context import ApiContext, build_resolver
 from pgimport.api.app import build_app
-from pgimport.api.main import build_context, raise_thread_limit
+from pgimport.api.main import build_context, build_server_config, raise_thread_limit
 from pgimport.kubernetes_client.api_client import KubernetesClient
 from pgimport.kubernetes_client.secrets_and_config_maps import ensure_entry
 from pgimport.model.api_caller import ApiScope
@@ -42,6 +42,7 @@ KEYS: dict[str, tuple[str, str | None, tuple[ApiScope, ...], int]] = {
     "none": ("acme", None, (), 30),
     "expired": ("acme", None, tuple(ApiScope), -1),
 }
+SERVER_SETTINGS = ApiSettings(namespace="system", api_secret_file="-")
 CLERK_KEY = generate_private_key(65537, 2048)
 PARTY = "https://app.example.com"
 
@@ -131,9 +132,9 @@ class Api:
 @contextmanager
 def serve(context: ApiContext) -> Iterator[str]:
     """Serves the API with uvicorn on a free port, and yields its URL."""
-    server = uvicorn.Server(
-        uvicorn.Config(build_app(context, raise_thread_limit), port=0, log_config=None, access_log=False)
-    )
+    config = build_server_config(build_app(context, raise_thread_limit), SERVER_SETTINGS)
+    config.host, config.port = "127.0.0.1", 0
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     deadline = time.monotonic() + 20
@@ -164,11 +165,12 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
             build_context(cluster, settings, secrets.token_bytes(32)),
             throttle=NoThrottle(),
             preflight_seconds=1.0,
+            max_dry_runs=1000,
             store=S3UploadStore(
                 S3Settings(bucket="dumps", endpoint="http://127.0.0.1:9"),
                 {"AWS_ACCESS_KEY_ID": "tests", "AWS_SECRET_ACCESS_KEY": "tests"},
             ),  # signs, and never answers
-            resolve=lambda host, _: [PUBLIC if host.endswith(".example.com") else host],
+            resolver=build_resolver(lambda host, _: [PUBLIC if host.endswith(".example.com") else host]),
         )
         context.cache.start()
         assert context.cache.wait_for(lambda: context.cache.ready, 20)

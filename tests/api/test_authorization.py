@@ -1,6 +1,7 @@
 """Authentication and authorization of every route, for every kind of caller."""
 
 import re
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -121,14 +122,23 @@ class TestEveryRoute:
             assert api.call(method, path.format(**names), "of-shop", json=body).is_success
 
 
-def test_an_address_that_fails_too_often_waits(api: Api) -> None:
+def test_an_address_that_fails_too_often_waits_unless_its_key_is_valid(api: Api) -> None:
     throttle, valid_key = FailureThrottle(refill_seconds=3600), {"X-API-Key": api.keys["all"]}
     with serve(replace(api.context, throttle=throttle)) as url:
         for _ in range(MAX_FAILURES):
             assert httpx.get(f"{url}/v1/projects/shop/jobs", headers={"X-API-Key": "wrong"}).status_code == 401
-        response = httpx.get(f"{url}/v1/projects/shop/jobs", headers=valid_key)
+        response = httpx.get(f"{url}/v1/projects/shop/jobs", headers={"X-API-Key": "wrong"})
+        assert httpx.get(f"{url}/v1/projects/shop/jobs", headers=valid_key).status_code == 200
     assert (response.status_code, set(response.json())) == (429, {"error"})
     assert int(response.headers["retry-after"]) >= 1
+
+
+def test_the_log_says_once_that_a_proxy_is_not_trusted(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    headers = {"X-API-Key": "wrong", "X-Forwarded-For": "198.51.100.7"}
+    with serve(replace(api.context, warned_of_proxy=threading.Event())) as url, caplog.at_level("WARNING"):
+        for _ in range(2):
+            assert httpx.get(f"{url}/v1/projects/shop/jobs", headers=headers).status_code == 401
+    assert sum("api.trustedProxies" in record.getMessage() for record in caplog.records) == 1
 
 
 def test_while_kubernetes_does_not_answer_every_route_responds_with_503(api: Api) -> None:

@@ -1,7 +1,6 @@
 """The import routes: response bodies, created objects, refused requests."""
 
 import threading
-import time
 from datetime import datetime
 
 import pytest
@@ -123,41 +122,40 @@ def test_a_missing_preview_is_not_found(api: Api, preview: str) -> None:
     assert (response.status_code, response.json()) == (404, {"error": "no such preview database"})
 
 
-def test_a_preflight_waits_for_its_report(api: Api) -> None:
-    def finish_preflight() -> None:
-        def is_created() -> bool:
-            return any(
-                body["metadata"]["name"].startswith("preflight-")
-                for body in api.context.cache.list_newest(IMPORTS, "mall")
-            )
+def run_preflight(api: Api, report: dict[str, Any]) -> httpx.Response:
+    """Sends a preflight for the project mall, and writes the report like the operator."""
 
-        assert api.context.cache.wait_for(is_created, 5)
-        name = next(
-            body["metadata"]["name"]
-            for body in api.context.cache.list_newest(IMPORTS, "mall")
-            if body["metadata"]["name"].startswith("preflight-")
-        )
-        time.sleep(0.1)
-        check = {"name": "source_reachable", "status": "pass", "detail": "PostgreSQL 16.4"}
-        source = {
-            "serverVersion": "16.4",
-            "serverVersionNum": 160004,
-            "databaseSizeBytes": 4711,
-            "extensions": [{"name": "vector", "version": "0.8.0", "schema": "public"}],
-        }
-        api.set_status(
-            IMPORTS, name, "mall", state="completed", preflight={"ok": True, "checks": [check], "source": source}
-        )
+    def find_names() -> set[str]:
+        bodies = api.context.cache.list_newest(IMPORTS, "mall")
+        return {body["metadata"]["name"] for body in bodies if body["metadata"]["name"].startswith("preflight-")}
+
+    known = find_names()
+
+    def finish_preflight() -> None:
+        assert api.context.cache.wait_for(lambda: bool(find_names() - known), 5)
+        (name,) = find_names() - known
+        api.set_status(IMPORTS, name, "mall", state="completed", preflight=report)
 
     thread = threading.Thread(target=finish_preflight)
     thread.start()
     response = api.call("POST", "/projects/mall/imports/preflight", json={"source_url": SOURCE})
     thread.join()
     assert response.status_code == 200, response.text
-    assert response.json() == {
+    return response
+
+
+def test_a_preflight_waits_for_its_report(api: Api) -> None:
+    check = {"name": "source_reachable", "status": "pass", "detail": "PostgreSQL 16.4"}
+    source = {
+        "serverVersion": "16.4",
+        "serverVersionNum": 160004,
+        "databaseSizeBytes": 4711,
+        "extensions": [{"name": "vector", "version": "0.8.0", "schema": "public"}],
+    }
+    assert run_preflight(api, {"ok": True, "checks": [check], "source": source}).json() == {
         "preflight": {
             "ok": True,
-            "checks": [{"name": "source_reachable", "status": "pass", "detail": "PostgreSQL 16.4"}],
+            "checks": [check],
             "source": {
                 "server_version": "16.4",
                 "database_size_bytes": 4711,
@@ -167,9 +165,20 @@ def test_a_preflight_waits_for_its_report(api: Api) -> None:
             "target_version": "17.12",
         }
     }
-    assert api.call("GET", "/projects/mall/jobs", "all").json()["jobs"] == [] or all(
-        "preflight-" not in job["id"] for job in api.call("GET", "/projects/mall/jobs").json()["jobs"]
-    )
+    jobs = api.call("GET", "/projects/mall/jobs").json()["jobs"]
+    assert all("preflight-" not in job["id"] for job in jobs)
+
+
+def test_a_preflight_has_all_keys_without_values(api: Api) -> None:
+    assert run_preflight(api, {"ok": False}).json() == {
+        "preflight": {
+            "ok": False,
+            "checks": [],
+            "source": None,
+            "storage_limit_bytes": 1073741824,
+            "target_version": "17.12",
+        }
+    }
 
 
 def test_a_preflight_that_does_not_finish_in_time_is_504(api: Api) -> None:

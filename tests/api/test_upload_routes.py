@@ -4,7 +4,6 @@ import os
 import secrets
 import socket
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ import pytest
 from tests.api.conftest import Api, serve
 
 from pgimport.api import upload_routes, upload_sweep
+from pgimport.api.request_limits import RequestLimit
 from pgimport.model.errors import StoreUnavailable
 from pgimport.model.uploads import EmbeddedSettings, build_object_key
 from pgimport.store.embedded_store import LocalStore, RemoteStore, open_local_store
@@ -35,7 +35,7 @@ class Embedded:
     local: LocalStore
     remote: RemoteStore
     folder: Path
-    slots: threading.BoundedSemaphore
+    limit: RequestLimit
 
     def create_upload(self) -> dict[str, Any]:
         response = httpx.post(
@@ -55,12 +55,18 @@ class Embedded:
 
 @pytest.fixture
 def embedded(api: Api, tmp_path: Path) -> Iterator[Embedded]:
-    settings = {"endpoint": "http://127.0.0.1:9", "folder": str(tmp_path / "volume"), "capacity": "8M", "maxBytes": MAX}
+    settings = {
+        "endpoint": "http://127.0.0.1:9",
+        "folder": str(tmp_path / "volume"),
+        "capacity": "8M",
+        "projectPercent": 100,
+        "maxBytes": MAX,
+    }
     local = open_local_store(EmbeddedSettings.model_validate(settings), SECRET)
-    slots = threading.BoundedSemaphore(2)
-    with serve(replace(api.context, store=local, upload_slots=slots)) as url:
+    limit = RequestLimit("uploads", total=2, each=3)
+    with serve(replace(api.context, store=local, upload_limit=limit)) as url:
         remote = RemoteStore(local.settings.model_copy(update={"endpoint": url}), SECRET)
-        yield Embedded(api, url, local, remote, tmp_path / "volume", slots)
+        yield Embedded(api, url, local, remote, tmp_path / "volume", limit)
 
 
 def curl(*arguments: str | Path) -> tuple[int, str]:
@@ -183,6 +189,45 @@ def test_the_number_of_concurrent_uploads_is_limited(embedded: Embedded) -> None
         connection.close()
     wait_until_store_is_empty(embedded)
     assert httpx.put(upload["upload_url"], content=b"x").status_code == 200
+
+
+def test_one_project_cannot_take_all_places_of_uploads(embedded: Embedded) -> None:
+    limit = RequestLimit("uploads", total=8, each=1)
+    with serve(replace(embedded.api.context, store=embedded.local, upload_limit=limit)) as url:
+        shop, shop_too = (embedded.local.sign_put(build_object_key("shop", secrets.token_bytes(16)), url) for _ in "ab")
+        connection = open_put(shop, 10, b"half")
+        while not embedded.list_files("incoming"):
+            time.sleep(0.02)
+        response = httpx.put(shop_too, content=b"x")
+        assert (response.status_code, set(response.json())) == (429, {"error"})
+        mall = embedded.local.sign_put(build_object_key("mall", bytes(16)), url)
+        assert httpx.put(mall, content=b"x").status_code == 200
+        connection.close()
+
+
+def test_two_uploads_to_one_url_do_not_run_at_once(embedded: Embedded) -> None:
+    upload = embedded.create_upload()
+    connection = open_put(upload["upload_url"], 10, b"half")
+    while not embedded.list_files("incoming"):
+        time.sleep(0.02)
+    response = httpx.put(upload["upload_url"], content=b"x")
+    assert (response.status_code, "is running" in response.json()["error"]) == (409, True)
+    connection.close()
+    wait_until_store_is_empty(embedded)
+    assert httpx.put(upload["upload_url"], content=b"x").status_code == 200
+
+
+def test_one_project_fills_only_its_share_of_the_store(embedded: Embedded) -> None:
+    settings = embedded.local.settings.model_copy(update={"project_percent": 50})
+    store = open_local_store(settings, SECRET)
+    with serve(replace(embedded.api.context, store=store)) as url:
+        first, second = (store.sign_put(build_object_key("shop", secrets.token_bytes(16)), url) for _ in "ab")
+        assert httpx.put(first, content=bytes(MAX)).status_code == 200
+        response = httpx.put(second, content=bytes(MAX))
+        assert (response.status_code, "share" in response.json()["error"]) == (507, True)
+        mall = store.sign_put(build_object_key("mall", bytes(16)), url)
+        assert httpx.put(mall, content=bytes(MAX)).status_code == 200
+    assert open_local_store(settings, SECRET)._used_bytes == {"shop": MAX, "mall": MAX}
 
 
 def test_an_upload_that_no_import_uses_is_deleted(embedded: Embedded) -> None:

@@ -9,14 +9,19 @@ from typing import Annotated, Protocol
 
 from fastapi import Depends, Request
 
+from pgimport.api.request_limits import HostResolver, RequestLimit
 from pgimport.kubernetes_client.api_client import KubernetesClient
 from pgimport.kubernetes_client.watch_cache import WatchCache
 from pgimport.model.api_caller import Caller
 from pgimport.model.source_addresses import Resolve
 from pgimport.store.upload_store import UploadStore
 
-MAX_PREFLIGHTS = 32  # at the same time, in one replica
-MAX_UPLOADS = 16  # at the same time, into the embedded store
+# At the same time in one replica: in all, and of one organization or Project.
+MAX_PREFLIGHTS, MAX_PREFLIGHTS_EACH = 32, 8
+MAX_UPLOADS, MAX_UPLOADS_EACH = 16, 6  # into the embedded store
+MAX_LOOKUPS, MAX_LOOKUPS_EACH = 16, 4  # of host names
+LOOKUP_SECONDS = 5.0
+MAX_DRY_RUNS = 16  # of one Project, started through any replica, that have not ended
 
 
 class InvalidCredentials(Exception):
@@ -47,6 +52,11 @@ def resolve_host(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(socket_address[0]) for _, _, _, _, socket_address in addresses))
 
 
+def build_resolver(resolve: Resolve) -> HostResolver:
+    """Builds a resolver with the API's limits."""
+    return HostResolver(resolve, LOOKUP_SECONDS, MAX_LOOKUPS, MAX_LOOKUPS_EACH)
+
+
 def _now() -> datetime:
     return datetime.now(UTC)
 
@@ -61,13 +71,16 @@ class ApiContext:
     throttle: Throttle
     store: UploadStore | None = None
     secret: bytes = field(repr=False)  # shared by all replicas; signs request bodies
-    resolve: Resolve = resolve_host
+    resolver: HostResolver = field(default_factory=lambda: build_resolver(resolve_host))
     now: Callable[[], datetime] = _now
     preflight_seconds: float = 30.0
-    preflight_slots: threading.BoundedSemaphore = field(
-        default_factory=lambda: threading.BoundedSemaphore(MAX_PREFLIGHTS)
+    max_dry_runs: int = MAX_DRY_RUNS
+    trusts_proxies: bool = False  # X-Forwarded-For of some proxies is the client's address
+    warned_of_proxy: threading.Event = field(default_factory=threading.Event)
+    preflight_limit: RequestLimit = field(
+        default_factory=lambda: RequestLimit("preflights", MAX_PREFLIGHTS, MAX_PREFLIGHTS_EACH)
     )
-    upload_slots: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(MAX_UPLOADS))
+    upload_limit: RequestLimit = field(default_factory=lambda: RequestLimit("uploads", MAX_UPLOADS, MAX_UPLOADS_EACH))
 
 
 # A coroutine function, because FastAPI would run a plain function in a worker thread, which takes longer.

@@ -25,9 +25,12 @@ _log = logging.getLogger(__name__)
 class ApiError(Exception):
     """An error response: its status code, its text, and the seconds for Retry-After."""
 
-    def __init__(self, status: int, text: str, retry_after: int | None = None) -> None:
+    def __init__(
+        self, status: int, text: str, retry_after: int | None = None, *, closes_connection: bool = False
+    ) -> None:
         super().__init__(text)
         self.status, self.text, self.retry_after = status, text, retry_after
+        self.closes_connection = closes_connection
 
 
 def not_found(kind: str) -> ApiError:
@@ -42,9 +45,13 @@ def kubernetes_unreachable() -> ApiError:
 
 def build_error_response(error: ApiError) -> JSONResponse:
     """Builds the response with the headers that belong to its status."""
-    headers = {"Retry-After": str(error.retry_after)} if error.retry_after is not None else None
+    headers = {}
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
     if error.status == 401:
-        headers = {"WWW-Authenticate": "Bearer"}
+        headers["WWW-Authenticate"] = "Bearer"
+    if error.closes_connection:
+        headers["Connection"] = "close"
     return JSONResponse({"error": error.text}, error.status, headers)
 
 

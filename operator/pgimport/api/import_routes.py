@@ -56,7 +56,9 @@ def create_import(
     access.require_scope(ApiScope.PROJECTS_WRITE)
     project = access.find_project(project_id)
     if body.source_url is not None:
-        _check_source(context, project, body.source_url)
+        _check_source(context, project, body.source_url, access.caller.organization)
+    if body.dry_run:
+        _check_dry_runs(context, project)
     if body.upload_key is not None:
         _check_upload(context, project_id, body.upload_key)
     preview = _find_target(access, project, body.preview_database_id)
@@ -75,16 +77,30 @@ def _build_namer(project: ProjectObject, key: str | None) -> ObjectNamer:
     )
 
 
-def _check_source(context: ApiContext, project: ProjectObject, source_url: str) -> None:
+def _check_source(context: ApiContext, project: ProjectObject, source_url: str, organization: str) -> None:
     """Applies the worker's rules to the URL, so that a source that can never work is refused now. Raises ApiError 400.
 
     A host name that does not resolve is accepted, because the worker may retry later.
     """
     assert project.spec is not None  # noqa: S101 (find_project returns no Project without a spec)
     parsed = parse_source(source_url)
-    source = parsed if isinstance(parsed, Failure) else resolve_source(parsed, context.resolve, project.spec.sources)
+    resolve = context.resolver.for_key(organization)
+    source = parsed if isinstance(parsed, Failure) else resolve_source(parsed, resolve, project.spec.sources)
     if isinstance(source, Failure) and source.reason is not Reason.SOURCE_UNREACHABLE:
         raise ApiError(400, f"source_url: {source.format_with_hint()}")
+
+
+def _check_dry_runs(context: ApiContext, project: ProjectObject) -> None:
+    """Raises ApiError 429 if many dry runs and preflights of the Project have not ended."""
+    imports = map(parse_import, context.cache.list_newest(IMPORTS, namespace_of(project)))
+    running = sum(
+        not import_object.status.terminal
+        for import_object in imports
+        if import_object.spec is not None and import_object.spec.dry_run
+    )
+    if running >= context.max_dry_runs:
+        text = f"{running} dry runs and preflights of the project have not ended; wait until one has"
+        raise ApiError(429, text, RETRY_SECONDS)
 
 
 def _check_upload(context: ApiContext, project: str, key: str) -> None:
@@ -130,7 +146,6 @@ def create_upload(project_id: ProjectID, request: Request, access: Access, conte
 @router.post(
     "/projects/{projectID}/imports/preflight",
     operation_id="preflightImport",
-    response_model_exclude_none=True,
     responses=ERROR_RESPONSES,
     summary="Check a source without changing anything.",
 )
@@ -139,15 +154,12 @@ def preflight_import(
 ) -> PreflightAnswer:
     access.require_scope(ApiScope.PROJECTS_WRITE)
     project = access.find_project(project_id)
-    _check_source(context, project, body.source_url)
+    _check_source(context, project, body.source_url, access.caller.organization)
     origin = RequestOrigin(request_id=request.state.request_id, caller=access.caller.name)
     plan = plan_preflight(body.source_url, _build_namer(project, None), origin)
-    if not context.preflight_slots.acquire(blocking=False):
-        raise ApiError(503, "too many preflights are running; try again", RETRY_SECONDS)
-    try:
+    _check_dry_runs(context, project)
+    with context.preflight_limit.counted(access.caller.organization):
         import_object = _run_preflight(context, plan)
-    finally:
-        context.preflight_slots.release()
     if import_object is None:
         raise ApiError(504, "the preflight did not finish in time; start an import with dry_run, which has no limit")
     status = import_object.status

@@ -18,6 +18,7 @@ from fastapi import FastAPI
 from pgimport.api.api_context import ApiContext, Authenticate
 from pgimport.api.app import build_app, build_document
 from pgimport.api.failure_throttle import FailureThrottle
+from pgimport.api.http_protocol import ApiProtocol
 from pgimport.api.key_verifier import ApiKeyVerifier
 from pgimport.api.upload_sweep import start_upload_sweeps
 from pgimport.kubernetes_client.api_client import KubernetesClient, connect_kubernetes
@@ -80,6 +81,7 @@ def build_context(cluster: KubernetesClient, settings: ApiSettings, secret: byte
         throttle=FailureThrottle(),
         secret=secret,
         store=open_uploads(settings, os.environ),
+        trusts_proxies=bool(settings.trusted_proxies),
     )
 
 
@@ -128,10 +130,16 @@ async def raise_thread_limit(_: FastAPI) -> AsyncIterator[None]:
 
 def run_server(app: FastAPI, settings: ApiSettings) -> None:
     """Serves until a signal arrives, and returns when running requests have finished."""
-    uvicorn.run(
+    uvicorn.Server(build_server_config(app, settings)).run()
+
+
+def build_server_config(app: FastAPI, settings: ApiSettings) -> uvicorn.Config:
+    """Builds uvicorn's settings."""
+    return uvicorn.Config(
         app,
         host="0.0.0.0",  # noqa: S104 (the port of a pod)
         port=settings.listen_port,
+        http=ApiProtocol,
         log_config=None,
         access_log=False,
         proxy_headers=bool(settings.trusted_proxies),

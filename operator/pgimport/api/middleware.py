@@ -8,6 +8,7 @@ import time
 from collections.abc import MutableMapping
 from typing import Any
 
+from anyio import current_time, fail_after
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -15,6 +16,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from pgimport.api.error_responses import ApiError, build_error_response
 
 MAX_BODY = 64 * 1024  # bytes of a JSON body
+BODY_SECONDS = 30.0  # from the end of the headers to the end of a JSON body
+MAX_LOG_LINE = 2048  # bytes
+OTHER_METHOD = "other"  # label of methods that no route has; each label value takes memory for ever
+_METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 _UNLOGGED_ROUTES = ("/healthz", "/readyz", "/metrics")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{8,64}")
 _access_log = logging.getLogger("pgimport.access")
@@ -58,22 +63,35 @@ class RequestMiddleware:
     def _record(self, scope: Scope, status: int, seconds: float, request_id: str) -> None:
         """Counts the request and writes its log line."""
         route = _route_of(scope)
-        self._requests.labels(scope["method"], route, str(status)).inc()
-        self._seconds.labels(scope["method"], route).observe(seconds)
+        method = scope["method"] if scope["method"] in _METHODS else OTHER_METHOD
+        self._requests.labels(method, route, str(status)).inc()
+        self._seconds.labels(method, route).observe(seconds)
         if route in _UNLOGGED_ROUTES:
             return
         caller = scope["state"].get("caller")
         line = {
             "request_id": request_id,
-            "method": scope["method"],
-            "path": scope["path"][:500],
+            "method": method if method != OTHER_METHOD else scope["method"][:20],
+            "path": scope["path"],
             "status": status,
             "ms": round(seconds * 1000, 1),
             "address": (scope.get("client") or ("",))[0],
             "caller": caller.name if caller else None,
             "organization": caller.organization if caller else None,
         }
-        _access_log.info(json.dumps(line, ensure_ascii=False))
+        _access_log.info(format_log_line(line))
+
+
+def format_log_line(line: dict[str, Any]) -> str:
+    """Returns the line as JSON in ASCII of at most MAX_LOG_LINE bytes; a path that is too long is cut. Pure.
+
+    JSON escapes all characters that a terminal could interpret.
+    """
+    path = line["path"]
+    while len(text := json.dumps({**line, "path": path})) > MAX_LOG_LINE:
+        excess = len(text) - MAX_LOG_LINE
+        path = path[: max(len(path) - max(excess // 12, 1), 0)]  # an escaped character has at most 12 bytes
+    return text
 
 
 def choose_request_id(header: str | None) -> str:
@@ -88,6 +106,9 @@ def _route_of(scope: MutableMapping[str, Any]) -> str:
 
 def _check_headers(scope: Scope, headers: dict[str, str]) -> ApiError | None:
     """Returns an error if the headers announce a body that is too large or not JSON."""
+    if "content-length" in headers and "transfer-encoding" in headers:  # RFC 9112, 6.1: may be a smuggled request
+        text = "send either Content-Length or Transfer-Encoding, not both"
+        return ApiError(400, text, closes_connection=True)
     length = headers.get("content-length", "0")
     if length.isdigit() and int(length) > MAX_BODY and not _is_upload(scope):
         return _body_too_large()
@@ -108,12 +129,19 @@ def _body_too_large() -> ApiError:
 
 
 def _limit_body(receive: Receive) -> Receive:
-    """Wraps `receive` so that a body without Content-Length is refused when it exceeds MAX_BODY."""
-    received = 0
+    """Wraps `receive` so that a body is refused when it exceeds MAX_BODY, or takes longer than BODY_SECONDS."""
+    received, complete, deadline = 0, False, current_time() + BODY_SECONDS
 
     async def receive_limited() -> Message:
-        nonlocal received
-        message = await receive()
+        nonlocal received, complete
+        if complete:  # the framework waits for the client's disconnect
+            return await receive()
+        try:
+            with fail_after(deadline - current_time()):
+                message = await receive()
+        except TimeoutError:
+            raise HTTPException(408, f"the body did not arrive within {BODY_SECONDS:g} seconds") from None
+        complete = not message.get("more_body", False)
         received += len(message.get("body", b""))
         if received > MAX_BODY:
             error = _body_too_large()

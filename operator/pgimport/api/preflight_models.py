@@ -45,9 +45,7 @@ class RestSource(ResponseModel):
     model_config = ConfigDict(title="SourceTold")
 
     server_version: str = Field(description="The version of the source server, as the server prints it.")
-    database_size_bytes: int | None = Field(
-        default=None, description="The size of a live source; a dump file does not contain it."
-    )
+    database_size_bytes: int | None = Field(description="The size of a live source; a dump file does not contain it.")
     extensions: list[RestExtension] = Field(default=[], description="The extensions of the source.")
 
 
@@ -58,9 +56,9 @@ class RestPreflight(ResponseModel):
 
     ok: bool = Field(description="The value is true if no check failed.")
     checks: list[RestCheck] = Field(description="The results of all checks that ran.")
-    source: RestSource | None = Field(default=None, description="Properties of a source that could be reached.")
-    storage_limit_bytes: int | None = Field(default=None, description="The storage limit of the Project.")
-    target_version: str | None = Field(default=None, description="The version of the Project's server.")
+    source: RestSource | None = Field(description="Properties of a source that could be reached.")
+    storage_limit_bytes: int | None = Field(description="The storage limit of the Project.")
+    target_version: str | None = Field(description="The version of the Project's server.")
 
 
 class PreflightAnswer(ResponseModel):

@@ -12,7 +12,7 @@ from fastapi.responses import FileResponse
 from starlette.requests import ClientDisconnect
 
 from pgimport.api.api_context import ApiContext, CurrentContext
-from pgimport.api.error_responses import RETRY_SECONDS, ApiError, not_found
+from pgimport.api.error_responses import ApiError, not_found
 from pgimport.store.embedded_store import (
     IncomingUpload,
     LocalStore,
@@ -48,8 +48,7 @@ async def put_upload(project: str, name: str, request: Request, context: Current
     """Responds with 200 after the file was synced to disk. An upload that fails leaves no file."""
     store, key = _verify_url(context, request, project, name)
     length = request.headers.get("content-length")
-    if not context.upload_slots.acquire(blocking=False):
-        raise ApiError(503, "too many uploads are running; try again", RETRY_SECONDS)
+    context.upload_limit.begin(project)
     try:
         upload = await run_sync(store.begin_upload, key, int(length) if length is not None else None)
         try:
@@ -65,7 +64,7 @@ async def put_upload(project: str, name: str, request: Request, context: Current
     except ClientDisconnect:
         raise ApiError(400, "the connection ended before the whole file arrived; upload it again") from None
     finally:
-        context.upload_slots.release()
+        context.upload_limit.end(project)
     return Response()
 
 

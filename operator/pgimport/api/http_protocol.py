@@ -1,0 +1,68 @@
+"""HTTP/1.1 connections of the API: uvicorn's, with a time limit for headers and JSON bodies for refused requests.
+
+uvicorn has no time limit for a request's headers, so a client that sends a byte a minute would hold a connection for
+ever. It also answers a request that h11 refuses in plain text.
+"""
+
+import asyncio
+import json
+from http import HTTPStatus
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+HEADER_SECONDS = 10.0  # from a connection's first byte of a request to the end of its headers
+
+
+class ApiProtocol(H11Protocol):
+    """Serves one connection."""
+
+    header_seconds = HEADER_SECONDS
+    _header_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._start_header_timer()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_header_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.conn.their_state is not h11.IDLE:
+            self._stop_header_timer()
+        elif self._header_timer is None:  # the next request of a kept connection has begun
+            self._start_header_timer()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answers a request that h11 refuses. h11 says what is wrong, but its text may contain the client's bytes."""
+        self._refuse(400, "the request is not valid HTTP/1.1")
+
+    def _start_header_timer(self) -> None:
+        self._header_timer = self.loop.call_later(self.header_seconds, self._refuse_slow_headers)
+
+    def _stop_header_timer(self) -> None:
+        if self._header_timer is not None:
+            self._header_timer.cancel()
+            self._header_timer = None
+
+    def _refuse_slow_headers(self) -> None:
+        self._header_timer = None
+        if not self.transport.is_closing():
+            self._refuse(408, f"the request's headers did not arrive within {self.header_seconds:g} seconds")
+
+    def _refuse(self, status: int, text: str) -> None:
+        """Sends a response and closes the connection. Without a possible response, only closes it."""
+        body = json.dumps({"error": text}).encode()
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+            (b"connection", b"close"),
+        ]
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            reason = HTTPStatus(status).phrase.encode()
+            response = h11.Response(status_code=status, headers=headers, reason=reason)
+            for event in (response, h11.Data(data=body), h11.EndOfMessage()):
+                self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
