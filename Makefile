@@ -14,7 +14,7 @@ OPENAPI := operator/openapi.json
 DOCS := build/docs-environment
 DOCS_STAMP := $(DOCS)/installed
 # Tests that need no cluster; the rest are `make e2e`.
-UNIT := -m "not cluster and not thorough" --numprocesses auto --maxprocesses 4 --dist loadfile
+UNIT := -m "not cluster and not thorough and not real" --numprocesses auto --maxprocesses 4 --dist loadfile
 # Tests against the cluster mostly wait, so there are more processes than cores (tests/e2e/fixtures.py).
 SIDE_BY_SIDE := --numprocesses 4 --dist loadfile --no-loadscope-reorder
 COMPILE := uv pip compile --quiet --universal --generate-hashes --no-annotate --no-emit-find-links \
@@ -115,6 +115,10 @@ exclusive: setup
 .PHONY: thorough
 thorough: setup
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m "thorough and not cluster"
+
+.PHONY: real
+real: setup ## import real inputs by every path, from every major version to 17 and 18; an hour, no cluster
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m "real or thorough" tests/real
 
 .PHONY: bench
 bench: up ## measure every figure that has a goal; writes tests/bench/report.md

@@ -44,7 +44,7 @@ TESTS = (
     "tests/test_main.py",
     "tests/test_settings.py",
 )
-PYTEST = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not cluster and not thorough")
+PYTEST = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not cluster and not thorough and not real")
 
 # Runs in a mount namespace of its own, so nothing stays mounted. The checkout is read-only.
 IN_TREE = """

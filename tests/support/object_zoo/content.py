@@ -134,6 +134,11 @@ def _belongs_to_skipped(name: str, skipped: Collection[str]) -> bool:
             return True
         if kind == "rows" and rest == f"{schema_prefix}{tag}":
             return True
+        if skipped_kind == "SEQUENCE" and name in (
+            f"position {schema_prefix}{tag}",
+            f"SEQUENCE OWNED BY {schema_prefix}{tag}",
+        ):
+            return True
         if skipped_kind == "PUBLICATION" and name.startswith("PUBLICATION TABLE") and f".{tag} " in name:
             return True
     return False
