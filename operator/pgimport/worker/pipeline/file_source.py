@@ -8,6 +8,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from pgimport.worker.archive.selection import Exclusions
+from pgimport.worker.engines.configuration_rows import describe_kept_rows
 from pgimport.worker.engines.file.compression import DumpFormat, DumpStream, find_format
 from pgimport.worker.engines.file.custom_restore import restore_custom
 from pgimport.worker.engines.file.download import open_download
@@ -24,7 +25,12 @@ from pgimport.worker.run import ImportRun
 from pgimport.worker.scope.live_scope import SourceScope, read_exclusions
 from pgimport.worker.verify.findings import Findings
 from pgimport.worker.verify.large_objects import count_large_objects
-from pgimport.worker.verify.restored_file import compare_entries, compare_row_count, describe_partial_dump
+from pgimport.worker.verify.restored_file import (
+    add_row_count,
+    compare_entries,
+    compare_row_count,
+    describe_partial_dump,
+)
 from pgimport.worker.verify.structure import read_structure
 
 NAMES_IN_A_MESSAGE = 5
@@ -58,12 +64,15 @@ class FileSource:
                         self._content = restore_plain(run, stream, download, exclusions)
             meter.receive(download.bytes_read)
         self._run = run
-        return Copied(skipped=self._content.skipped)
+        return Copied(skipped=self._content.skipped, notes=describe_kept_rows(self._content.configuration_rows))
 
     def compare_rows(self, findings: Findings) -> None:
         content, run = self._content, self._run
         run.meter.begin(Stage.VERIFY, len(content.row_counts))
         with run.shadow_sessions.session("its rows were counted") as shadow:
+            staged_rows = {rows.table.name: rows.staged for rows in content.configuration_rows}
+            for name in staged_rows.keys() & content.row_counts.keys():
+                add_row_count(".".join(name), content.row_counts.pop(name), staged_rows[name], findings)
             for (schema, table), file_rows in content.row_counts.items():
                 compare_row_count(shadow, schema, table, file_rows, findings)
                 run.meter.step()

@@ -73,7 +73,7 @@ class LiveSource:
 
                 result = copy_by_dump(run, self._source, snapshot, self._pg_dump.path, self._pg_restore, exclusions)
                 notes = [f"the rows came by a dump: {dump_cause}"] if dump_cause else []
-                self._result = replace(result, notes=notes)
+                self._result = replace(result, notes=[*result.notes, *notes])
         return Copied(
             skipped=[*undumped, *self._result.plan.skipped],
             notes=[*self._result.notes, *self._describe_choices()],

@@ -29,13 +29,15 @@ def compare_row_count(shadow: Connection, schema: str, table: str, file_rows: in
         ).fetchone()
     except psycopg.errors.UndefinedTable:
         count_row = None
-    rows = int(count_row[0]) if count_row else None
+    add_row_count(f"{schema}.{table}", file_rows, int(count_row[0]) if count_row else None, findings)
+
+
+def add_row_count(table: str, file_rows: int, rows: int | None, findings: Findings) -> None:
+    """Adds the row counts of one table in file and copy. Pure otherwise."""
     findings.tables += 1
     findings.rows += rows or 0
     if rows != file_rows:
-        findings.unequal_tables.append(
-            TableDifference(table=f"{schema}.{table}", source_rows=file_rows, target_rows=rows)
-        )
+        findings.unequal_tables.append(TableDifference(table=table, source_rows=file_rows, target_rows=rows))
 
 
 def describe_partial_dump(shadow: Connection, *, has_rows: bool) -> list[str]:

@@ -6,6 +6,13 @@ from pgimport.worker.archive.selection import Exclusions, RestorePlan, plan_rest
 from pgimport.worker.archive.toc import TOC_FILE
 from pgimport.worker.archive.trim import rewrite_definitions
 from pgimport.worker.engines.client_progress import PgDumpProgress, PgRestoreProgress
+from pgimport.worker.engines.configuration_rows import (
+    ConfigurationRows,
+    describe_kept_rows,
+    list_refused_rows,
+    move_rows,
+    open_staging,
+)
 from pgimport.worker.engines.copy_result import CopyResult
 from pgimport.worker.engines.pg_dump import read_archive_entries, run_pg_dump
 from pgimport.worker.engines.pg_restore import KINDS_AFTER_ROWS, KINDS_AFTER_STRUCTURE, PgRestore
@@ -28,8 +35,9 @@ def copy_by_dump(
     """Copies structure, rows, sequences and indexes, and reports progress in stages. Raises ImportStopped."""
     _dump(run, source, snapshot, pg_dump)
     plan = plan_restore(read_archive_entries(run.archive_folder), exclusions)
-    _restore(run, snapshot, pg_restore, plan)
-    return CopyResult(plan=plan)
+    configuration_rows = _restore(run, snapshot, pg_restore, plan)
+    plan.skipped.extend(list_refused_rows(configuration_rows))
+    return CopyResult(plan=plan, notes=describe_kept_rows(configuration_rows))
 
 
 def _dump(run: ImportRun, source: Endpoint, snapshot: Snapshot, pg_dump: Path) -> None:
@@ -41,10 +49,13 @@ def _dump(run: ImportRun, source: Endpoint, snapshot: Snapshot, pg_dump: Path) -
         run_pg_dump(run, pg_dump, source, snapshot.id, options, progress.read_line)
 
 
-def _restore(run: ImportRun, snapshot: Snapshot, pg_restore: PgRestore, plan: RestorePlan) -> None:
+def _restore(run: ImportRun, snapshot: Snapshot, pg_restore: PgRestore, plan: RestorePlan) -> list[ConfigurationRows]:
+    """Returns what was restored into tables of extensions."""
     names = {table.oid: (table.schema, table.name) for table in snapshot.copied}
     serial = run.jobs == 1
-    rewrite_definitions(run.archive_folder / TOC_FILE, plan.changed_definitions)
+    staging = open_staging(run)
+    changes = {**plan.changed_definitions, **staging.redirect_entries(plan.main_entries)}
+    rewrite_definitions(run.archive_folder / TOC_FILE, changes)
     run.meter.begin(Stage.STRUCTURE, sum(entry.kind not in KINDS_AFTER_STRUCTURE for entry in plan.main_entries))
     structure_progress = PgRestoreProgress(run.meter, {}, {}, serial=True)
     pg_restore.restore("pre-data", plan.main_entries, structure_progress.read_line, parallel=False)
@@ -52,7 +63,9 @@ def _restore(run: ImportRun, snapshot: Snapshot, pg_restore: PgRestore, plan: Re
     with reporting_server_progress(run.meter, run.shadow, COPY_PROGRESS):
         row_progress = PgRestoreProgress(run.meter, plan.table_oids, names, serial)
         pg_restore.restore("data", plan.main_entries, row_progress.read_line)
+    configuration_rows = move_rows(run, staging)
     set_sequences(run.shadow_sessions, snapshot.sequences)
     run.meter.begin(Stage.INDEXES, sum(entry.kind in KINDS_AFTER_ROWS for entry in plan.main_entries))
     with reporting_server_progress(run.meter, run.shadow, INDEX_PROGRESS):
         pg_restore.restore_post_data(plan.main_entries, PgRestoreProgress(run.meter, {}, {}, serial).read_line)
+    return configuration_rows

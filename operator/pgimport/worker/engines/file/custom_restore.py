@@ -13,6 +13,7 @@ from pgimport.worker.archive.toc import (
 )
 from pgimport.worker.archive.trim import rewrite_definitions
 from pgimport.worker.engines.client_progress import PgRestoreProgress
+from pgimport.worker.engines.configuration_rows import move_rows, open_staging
 from pgimport.worker.engines.file.archive_content import add_row_counts, plan_archive
 from pgimport.worker.engines.file.compression import DumpStream
 from pgimport.worker.engines.file.custom_format import forward_rows
@@ -37,12 +38,14 @@ def restore_custom(
     header, entries = _store_table_of_contents(stream, archive)
     plan, content = plan_archive(run.order, entries, exclusions)
     content.archive = archive
-    rewrite_definitions(archive, plan.changed_definitions)
+    staging = open_staging(run)
+    rewrite_definitions(archive, {**plan.changed_definitions, **staging.redirect_entries(plan.main_entries)})
     on_line = PgRestoreProgress(run.meter, {}, {}, serial=True).read_line
     pg_restore.restore("pre-data", plan.main_entries, on_line, parallel=False, archive=archive)
     row_counts = _restore_rows(pg_restore, stream, header, entries, plan, archive)
     read_to_the_end(run.order, stream, download)
     add_row_counts(content, plan, entries, row_counts)
+    content.add_configuration_rows(move_rows(run, staging))
     run.meter.begin(Stage.INDEXES, len(plan.main_entries))
     with reporting_server_progress(run.meter, run.shadow, INDEX_PROGRESS):
         pg_restore.restore_post_data(plan.main_entries, on_line, archive=archive)

@@ -7,6 +7,7 @@ from pathlib import Path
 from pgimport.model.result import SkippedObject
 from pgimport.worker.archive.selection import RestorePlan
 from pgimport.worker.archive.sql_tokens import parse_tokens
+from pgimport.worker.engines.configuration_rows import ConfigurationRows, list_refused_rows
 
 COPY_HEAD = 4096  # characters of a COPY statement that hold its table's name
 
@@ -17,12 +18,18 @@ class RestoredContent:
 
     row_counts: Counter[tuple[str, str]] = field(default_factory=Counter)  # schema, table → rows of its COPYs
     uncounted_tables: set[str] = field(default_factory=set)  # tables whose rows are INSERT statements
+    configuration_rows: list[ConfigurationRows] = field(default_factory=list)  # in tables of extensions
     populated_views: set[tuple[str, str]] = field(default_factory=set)  # materialised views to refresh
     plan: RestorePlan | None = None  # of an archive; plain SQL has none
     archive: Path | None = None  # the archive that pg_restore reads, if it is not the folder in scratch
     skipped: list[SkippedObject] = field(default_factory=list)
     sequence_count: int = 0
     deferred_sql: Path | None = None  # statements of plain SQL that run after the rows were counted
+
+    def add_configuration_rows(self, results: list[ConfigurationRows]) -> None:
+        """Adds what was restored into tables of extensions, and lists what was refused."""
+        self.configuration_rows += results
+        self.skipped += list_refused_rows(results)
 
 
 def find_copy_target(statement: str) -> tuple[str, str] | None:

@@ -8,6 +8,7 @@ from pgimport.worker.archive.selection import Exclusions
 from pgimport.worker.archive.toc import TOC_FILE, Compression, TocEntry, corrupt, parse_table_of_contents
 from pgimport.worker.archive.trim import rewrite_definitions
 from pgimport.worker.engines.client_progress import PgRestoreProgress
+from pgimport.worker.engines.configuration_rows import move_rows, open_staging
 from pgimport.worker.engines.file.archive_content import add_row_counts, plan_archive
 from pgimport.worker.engines.file.compression import DumpStream
 from pgimport.worker.engines.file.download import Download
@@ -43,11 +44,13 @@ def restore_tar(
         entries = list(parsed_entries)
     plan, content = plan_archive(run.order, entries, exclusions)
     add_row_counts(content, plan, entries, _count_rows(folder, entries))
-    rewrite_definitions(toc_file, plan.changed_definitions)
+    staging = open_staging(run)
+    rewrite_definitions(toc_file, {**plan.changed_definitions, **staging.redirect_entries(plan.main_entries)})
     on_line = PgRestoreProgress(run.meter, {}, {}, serial=True).read_line
     pg_restore.restore("pre-data", plan.main_entries, on_line, parallel=False)
     with reporting_server_progress(run.meter, run.shadow, ROWS_COPIED):
         pg_restore.restore("data", plan.main_entries, on_line)
+    content.add_configuration_rows(move_rows(run, staging))
     run.meter.begin(Stage.INDEXES, len(plan.main_entries))
     with reporting_server_progress(run.meter, run.shadow, INDEX_PROGRESS):
         pg_restore.restore_post_data(plan.main_entries, on_line)

@@ -1,0 +1,175 @@
+"""Users' rows of extensions' configuration tables, whose other rows belong to the extension."""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.support.postgres import PostgresServer, run_postgres
+from tests.worker.conftest import Bench
+from tests.worker.engines.file.conftest import dump
+
+from pgimport.worker.engines.configuration_rows import ConfigurationStaging, ConfigurationTable
+
+ServeDump = Callable[[bytes], None]
+EXTENSION = "pgimport_systems"
+# Like PostGIS: rows of the extension in a table that users extend. Version 1.1 adds a row with a key of a user, and a
+# column. `settings` and `jobs` are like pg_partman's: all rows belong to users, and one table refers to another.
+VERSIONS = {
+    "1.0": """
+CREATE TABLE systems (id int PRIMARY KEY, name text, doubled int GENERATED ALWAYS AS (id * 2) STORED);
+INSERT INTO systems VALUES (1, 'theirs'), (2, 'theirs');
+SELECT pg_catalog.pg_extension_config_dump('systems', 'WHERE id NOT IN (1, 2)');
+CREATE TABLE settings (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text);
+INSERT INTO settings (name) VALUES ('default');
+SELECT pg_catalog.pg_extension_config_dump('settings', '');
+CREATE TABLE jobs (setting int REFERENCES settings, note text);
+SELECT pg_catalog.pg_extension_config_dump('jobs', '');
+""",
+    "1.1": """
+CREATE TABLE systems (id int PRIMARY KEY, name text, doubled int GENERATED ALWAYS AS (id * 2) STORED,
+    checked boolean NOT NULL DEFAULT true);
+INSERT INTO systems VALUES (1, 'theirs'), (2, 'theirs'), (1000, 'theirs');
+SELECT pg_catalog.pg_extension_config_dump('systems', 'WHERE id NOT IN (1, 2, 1000)');
+CREATE TABLE settings (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text);
+INSERT INTO settings (name) VALUES ('default');
+SELECT pg_catalog.pg_extension_config_dump('settings', '');
+CREATE TABLE jobs (setting int REFERENCES settings, note text);
+SELECT pg_catalog.pg_extension_config_dump('jobs', '');
+""",
+}
+SOURCE = """
+CREATE EXTENSION pgimport_systems SCHEMA public VERSION '1.0';
+INSERT INTO systems VALUES (1000, 'ours'), (1001, E'ours\\n\\\\.');
+DELETE FROM settings;
+INSERT INTO settings (id, name) OVERRIDING SYSTEM VALUE VALUES (7, 'ours');
+INSERT INTO jobs VALUES (7, 'ours');
+CREATE TABLE places (id int, system int REFERENCES systems);
+INSERT INTO places VALUES (1, 1001);
+"""
+GRANTS = "SELECT, INSERT, UPDATE, DELETE, REFERENCES"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresServer]:
+    with tempfile.TemporaryDirectory(prefix="pgimport-tests-extensions-") as folder:
+        extension_folder = Path(folder) / "extension"
+        extension_folder.mkdir()
+        (extension_folder / f"{EXTENSION}.control").write_text("default_version = '1.1'\nrelocatable = true\n")
+        for version, script in VERSIONS.items():
+            (extension_folder / f"{EXTENSION}--{version}.sql").write_text(script)
+        for path in (Path(folder), extension_folder):
+            path.chmod(0o755)
+        with run_postgres(18, extension_control_path=f"$system:{folder}") as running:
+            yield running
+
+
+@pytest.fixture(scope="module")
+def source(server: PostgresServer) -> Iterator[str]:
+    with server.database("systems_source") as name:
+        server.execute(SOURCE, name)
+        yield name
+
+
+def prepare_bench(
+    file_bench: Bench, serve_dump: ServeDump, server: PostgresServer, source: str, folder: Path, path: str
+) -> Bench:
+    """A bench whose source is a dump in the format `path`, or the database itself for `live`."""
+    bench = replace(file_bench, target=server)
+    if path == "live":
+        bench.source_url = server.url(source)
+        (bench.home / "ca").unlink()
+    else:
+        serve_dump(dump(server, source, path, folder))
+    return bench
+
+
+@contextmanager
+def prepared_shadow(bench: Bench, version: str, grants: str = GRANTS) -> Iterator[str]:
+    """A shadow with the extension, on whose tables the attempt's role has these privileges."""
+    with bench.shadow(login=False) as shadow:
+        bench.target.execute(f"CREATE EXTENSION {EXTENSION} SCHEMA public VERSION '{version}'", shadow)
+        if grants:
+            bench.target.execute(f'GRANT {grants} ON systems, settings, jobs TO "{bench.names.role}"', shadow)
+        bench.open_gate()
+        yield shadow
+
+
+def read_rows(server: PostgresServer, dbname: str) -> dict[str, list[tuple[object, ...]]]:
+    return {
+        "systems": server.query("SELECT id, name, doubled FROM systems ORDER BY id", dbname),
+        "settings": server.query("SELECT id, name FROM settings ORDER BY id", dbname),
+        "jobs": server.query("SELECT setting, note FROM jobs", dbname),
+        "places": server.query("SELECT id, system FROM places", dbname),
+    }
+
+
+@pytest.mark.parametrize("path", ["custom", "tar", "directory", "live"])
+def test_rows_of_users_are_restored_beside_those_of_the_extension(
+    file_bench: Bench, serve_dump: ServeDump, server: PostgresServer, source: str, tmp_path: Path, path: str
+) -> None:
+    bench = prepare_bench(file_bench, serve_dump, server, source, tmp_path, path)
+    with prepared_shadow(bench, "1.0") as shadow:
+        result = bench.run(allowed_extensions=[EXTENSION])
+        assert result.ok, result.failure
+        assert read_rows(server, shadow) == read_rows(server, source)
+        assert server.query("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'pgimport%'", shadow) == []
+    assert result.verification is not None
+    assert result.verification.verified
+
+
+@pytest.mark.parametrize("path", ["custom", "directory", "live"])
+def test_a_row_that_a_newer_version_of_the_extension_brings_stays(
+    file_bench: Bench, serve_dump: ServeDump, server: PostgresServer, source: str, tmp_path: Path, path: str
+) -> None:
+    bench = prepare_bench(file_bench, serve_dump, server, source, tmp_path, path)
+    with prepared_shadow(bench, "1.1") as shadow:
+        result = bench.run(allowed_extensions=[EXTENSION])
+        assert result.ok, result.failure
+        systems = server.query("SELECT id, name, checked FROM systems ORDER BY id", shadow)
+    assert systems == [
+        (1, "theirs", True),
+        (2, "theirs", True),
+        (1000, "theirs", True),
+        (1001, "ours\n\\.", True),
+    ]
+    assert result.verification is not None
+    note = "1 of 2 rows of public.systems were not restored: the target's version of extension pgimport_systems"
+    assert any(text.startswith(note) for text in result.verification.notes)
+
+
+@pytest.mark.parametrize("path", ["custom", "directory"])
+def test_rows_that_the_target_refuses_are_skipped_with_their_number(
+    file_bench: Bench, serve_dump: ServeDump, server: PostgresServer, source: str, tmp_path: Path, path: str
+) -> None:
+    """The foreign key of `places` finds no row then, so its table is not in this dump."""
+    bench = replace(file_bench, target=server)
+    serve_dump(dump(server, source, path, tmp_path, "--exclude-table=places"))
+    with prepared_shadow(bench, "1.0", grants="") as shadow:
+        result = bench.run(allowed_extensions=[EXTENSION])
+        assert result.ok, result.failure
+        assert server.query("SELECT id FROM systems ORDER BY id", shadow) == [(1,), (2,)]
+    assert result.verification is not None
+    assert any(
+        "TABLE DATA public.systems: permission denied for table systems" in note for note in result.verification.notes
+    )
+
+
+def test_a_copy_statement_is_redirected_by_its_tables_name() -> None:
+    table = ConfigurationTable(
+        name=("public", 'odd "table'),
+        extension="x",
+        condition=None,
+        replaceable=True,
+        staging=("shadow", "0"),
+        columns=(("a", "int"),),
+    )
+    staging = ConfigurationStaging(tables={table.name: table}, schema="shadow")
+    statement = 'COPY public."odd ""table" (a, "b ""c(", d) FROM stdin;\n'
+    assert staging.redirect(table.name, statement) == 'COPY "shadow"."0" (a, "b ""c(", d) FROM stdin;\n'
+    assert staging.redirected == {table.name: ("a", 'b "c(', "d")}
+    assert staging.redirect(("public", "other"), "COPY public.other (a) FROM stdin;") == (
+        "COPY public.other (a) FROM stdin;"
+    )
