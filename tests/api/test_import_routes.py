@@ -2,7 +2,9 @@
 
 import threading
 from datetime import datetime
+from typing import Any
 
+import httpx
 import pytest
 from tests.api.conftest import PUBLIC, SOURCE, Api
 
