@@ -492,3 +492,14 @@ def leaves(values: Manifest, place: str) -> Iterator[str]:
 def test_the_start_script_names_no_secret() -> None:
     script = Path(CHART / "files/server-start.sh").read_text(encoding="utf-8")
     assert not re.search(r"\$\(.*password|PGPASSWORD|set -x", script)
+
+
+def test_tenants_may_not_write_a_status(render: Render) -> None:
+    documents = render()
+    for name, verbs in (("pgimport-edit", {"create", "delete", "patch"}), ("pgimport-view", {"get", "list", "watch"})):
+        role = find(documents, "ClusterRole", name)
+        (rule,) = role["rules"]
+        assert rule["resources"] == ["previewdatabases", "postgresimports"]
+        assert verbs <= set(rule["verbs"])
+        assert any("aggregate-to" in label for label in role["metadata"]["labels"])
+    assert not [item for item in render({"tenantRoles": {"create": False}}) if item["metadata"]["name"] == name]

@@ -131,7 +131,14 @@ class Tenant:
                 "namespace": NAMESPACE,
                 "uid": name,
                 "labels": job["spec"]["template"]["metadata"]["labels"],
-                "ownerReferences": [{"kind": "Job", "name": job["metadata"]["name"], "uid": job["metadata"]["uid"]}],
+                "ownerReferences": [
+                    {
+                        "kind": "Job",
+                        "name": job["metadata"]["name"],
+                        "uid": job["metadata"]["uid"],
+                        "controller": True,
+                    }
+                ],
             },
             "spec": job["spec"]["template"]["spec"],
             "status": pod_status(preflight, main, phase),

@@ -34,11 +34,17 @@ def a_body(name: str = "pod-1", job: str = "job-uid", import_uid: str = "import-
             "uid": f"{name}-uid",
             "creationTimestamp": "2026-01-01T12:00:00Z",
             "labels": {LABEL_IMPORT_UID: import_uid},
-            "ownerReferences": [{"kind": "Job", "name": "pgi", "uid": job}],
+            "ownerReferences": [{"kind": "Job", "name": "pgi", "uid": job, "controller": True}],
         },
         "spec": {"initContainers": [{"name": "preflight"}], "containers": [{"name": "import"}]},
         "status": status,
     }
+
+
+def test_a_pod_that_only_names_the_job_as_an_owner_is_not_the_jobs() -> None:
+    body = a_body()
+    del body["metadata"]["ownerReferences"][0]["controller"]
+    assert parse_pod(body).job_uid == ""
 
 
 def test_a_pod_without_a_status_has_its_containers() -> None:

@@ -43,7 +43,7 @@ def parse_pod(body: Json) -> ObservedPod:
     return ObservedPod(
         name=meta["name"],
         uid=meta["uid"],
-        job_uid=next((owner["uid"] for owner in meta.get("ownerReferences", ()) if owner["kind"] == "Job"), ""),
+        job_uid=_find_job(meta),
         created_at=datetime.fromisoformat(meta["creationTimestamp"]),
         phase=status.get("phase", "Pending"),
         started_at=_time(status.get("startTime")),
@@ -57,6 +57,12 @@ def parse_pod(body: Json) -> ObservedPod:
         preflight=containers.get(CONTAINER_PREFLIGHT),
         import_=containers.get(CONTAINER_IMPORT) or _not_started(body),
     )
+
+
+def _find_job(meta: Json) -> str:
+    """Returns the uid of the Job that controls the pod, or an empty text. The Job's controller adopts no other pod."""
+    owners = (owner for owner in meta.get("ownerReferences", ()) if owner["kind"] == "Job" and owner.get("controller"))
+    return next((str(owner["uid"]) for owner in owners), "")
 
 
 def _not_started(body: Json) -> ObservedContainer | None:
