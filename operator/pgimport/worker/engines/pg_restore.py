@@ -93,7 +93,7 @@ class PgRestore:
 
     def _log_in(self) -> tuple[Path, dict[str, str]]:
         passfile = write_passfile(self._run.shadow, self._run.environment.private, "target.pgpass")
-        return passfile, build_client_environment(self._run.shadow, passfile, os.environ)
+        return passfile, build_client_environment(self._run.shadow_sessions.client_endpoint, passfile, os.environ)
 
     def _transaction_size(self) -> list[str]:
         """Returns the option that groups statements into transactions, if the client has it.

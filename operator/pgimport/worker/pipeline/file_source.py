@@ -19,6 +19,7 @@ from pgimport.worker.engines.file.whole_file import find_unpack_limit
 from pgimport.worker.engines.pg_restore import PgRestore
 from pgimport.worker.pipeline.source import Copied
 from pgimport.worker.postgres.source import FileLocation
+from pgimport.worker.postgres.text_settings import describe_file_money, find_monetary_locale, read_text_settings
 from pgimport.worker.report.periodic_call import PeriodicCall
 from pgimport.worker.report.progress_meter import FileProgressMeter, Stage
 from pgimport.worker.run import ImportRun
@@ -45,6 +46,9 @@ class FileSource:
 
     def copy(self) -> Copied:
         exclusions = self._read_exclusions()
+        with self._run.shadow_sessions.session("its locale was read") as shadow:
+            monetary_locale = find_monetary_locale(shadow)
+        self._run.shadow_sessions.client_settings["lc_monetary"] = monetary_locale
         with open_download(self._location, self._run.order.storage_limit_bytes) as download:
             stream = DumpStream(download, find_unpack_limit(self._run.order))
             dump_format = find_format(stream)
@@ -64,7 +68,10 @@ class FileSource:
                         self._content = restore_plain(run, stream, download, exclusions)
             meter.receive(download.bytes_read)
         self._run = run
-        return Copied(skipped=self._content.skipped, notes=describe_kept_rows(self._content.configuration_rows))
+        with run.shadow_sessions.session("its columns of type money were listed") as shadow:
+            notes = describe_file_money(read_text_settings(shadow), monetary_locale)
+        notes += describe_kept_rows(self._content.configuration_rows)
+        return Copied(skipped=self._content.skipped, notes=notes)
 
     def compare_rows(self, findings: Findings) -> None:
         content, run = self._content, self._run

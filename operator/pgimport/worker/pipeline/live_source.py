@@ -18,6 +18,14 @@ from pgimport.worker.pipeline.source import Copied
 from pgimport.worker.postgres.clients import PgDump
 from pgimport.worker.postgres.endpoints import Connection, Endpoint
 from pgimport.worker.postgres.errors import ImportStopped, translate_source_error
+from pgimport.worker.postgres.text_settings import (
+    NAMES_IN_A_NOTE,
+    SourceTextSettings,
+    accepts_settings,
+    describe_money,
+    read_money_decimals,
+    read_text_settings,
+)
 from pgimport.worker.report.periodic_call import PeriodicCall
 from pgimport.worker.report.progress_meter import Stage
 from pgimport.worker.run import ImportRun
@@ -42,6 +50,7 @@ class LiveSource:
         self._pg_dump: PgDump = run.clients.find_dump(snapshot.server_version_num // 10000, run.target_major)
         self._result = CopyResult(plan=RestorePlan())
         self._structure: list[StructureItem] = []
+        self._text_settings = SourceTextSettings()
 
     def copy(self) -> Copied:
         run, snapshot = self._run, self._snapshot
@@ -60,18 +69,19 @@ class LiveSource:
             f" {self._pg_dump.path} and {self._pg_restore.program}",
             tables=len(snapshot.copied),
         )
+        client_source = self._choose_client_source(engine)
         with PeriodicCall(lambda: _keep_alive(snapshot.connection), KEEPALIVE_SECONDS):
             # Import only the libraries of this engine, which saves 0.05 s.
             if engine is Engine.RELAY:
                 from pgimport.worker.engines.relay.relay_engine import copy_by_relay
 
                 self._result = copy_by_relay(
-                    run, self._source, snapshot, self._pg_dump.path, self._pg_restore, exclusions, inputs
+                    run, client_source, snapshot, self._pg_dump.path, self._pg_restore, exclusions, inputs
                 )
             else:
                 from pgimport.worker.engines.dump.dump_engine import copy_by_dump
 
-                result = copy_by_dump(run, self._source, snapshot, self._pg_dump.path, self._pg_restore, exclusions)
+                result = copy_by_dump(run, client_source, snapshot, self._pg_dump.path, self._pg_restore, exclusions)
                 notes = [f"the rows came by a dump: {dump_cause}"] if dump_cause else []
                 self._result = replace(result, notes=[*result.notes, *notes])
         return Copied(
@@ -125,8 +135,32 @@ class LiveSource:
         if views := comparison.counts.get("materialized view"):
             findings.not_compared.append(f"rows of {views} materialised views: the copy makes them anew")
 
+    def _choose_client_source(self, engine: Engine) -> Endpoint:
+        """Returns the source's endpoint with the settings that pg_dump needs. Raises ImportStopped."""
+        settings = self._text_settings = self._read_source(read_text_settings, "its settings were read")
+        options = settings.choose_options()
+        if not options or accepts_settings(self._source, options):
+            return self._source.with_settings(options) if options else self._source
+        if settings.money_changes and engine is Engine.DUMP:
+            columns = ", ".join(settings.money_columns[:NAMES_IN_A_NOTE])
+            message = (
+                f"pg_dump would write money in the locale {settings.lc_monetary} ({columns}), because"
+                f" {self._source.address} refuses the connection parameter `options`: connect without a"
+                " pooler, or use engine: relay"
+            )
+            raise ImportStopped(Failure(Reason.NOT_SUPPORTED, message))
+        self._run.reporter.log(f"{self._source.address} refuses the connection parameter options", "warning")
+        return self._source
+
+    def _describe_money(self) -> list[str]:
+        if not self._text_settings.money_columns:
+            return []
+        source_decimals = self._read_source(read_money_decimals, "its lc_monetary was read")
+        with self._run.shadow_sessions.session("its lc_monetary was read") as shadow:
+            return describe_money(self._text_settings, source_decimals, read_money_decimals(shadow))
+
     def _describe_choices(self) -> list[str]:
-        notes = [self._pg_dump.note] if self._pg_dump.note else []
+        notes = [*([self._pg_dump.note] if self._pg_dump.note else []), *self._describe_money()]
         return notes + [
             f"without its rows, as spec.filter says: {s}.{n}" for s, n in self._snapshot.scope.rowless_names
         ]

@@ -3,7 +3,7 @@
 import os
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import psycopg
 from pgimport.model.names import attempt_names, attempt_password
 from pgimport.model.order import OrderTarget
 from pgimport.model.source_url import DEFAULT_APPLICATION_NAME, PinnedURL, SourceURL
-from pgimport.worker.postgres.queries import read_query
+from pgimport.worker.postgres.session_settings import SESSION_STATEMENT, format_options
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -42,6 +42,11 @@ class Endpoint:
     def address(self) -> str:
         """Host, port and database for messages."""
         return f"{self.host}:{self.port}/{self.dbname}"
+
+    def with_settings(self, settings: Mapping[str, str]) -> "Endpoint":
+        """Returns the endpoint with options that set these parameters when a client program connects."""
+        options = [self.options] if self.options else []
+        return replace(self, options=" ".join([*options, format_options(settings)]))
 
     def parameters(self) -> dict[str, Any]:
         """Returns libpq's connection parameters without the password."""
@@ -115,10 +120,10 @@ def resolve_host(host: str, port: int) -> list[str]:
 
 
 def connect(endpoint: Endpoint) -> Connection:
-    """Opens a connection in autocommit with the settings of session.sql. Raises psycopg.Error."""
+    """Opens a connection in autocommit with the settings of session_settings.py. Raises psycopg.Error."""
     connection = open_connection(endpoint)
     try:
-        connection.execute(read_query("postgres/session"))
+        connection.execute(SESSION_STATEMENT.encode())
     except BaseException:
         connection.close()
         raise

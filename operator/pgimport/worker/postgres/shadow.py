@@ -9,6 +9,7 @@ import psycopg
 
 from pgimport.worker.postgres.endpoints import Connection, Endpoint, connect
 from pgimport.worker.postgres.errors import ImportStopped, first_line, translate_target_error
+from pgimport.worker.postgres.session_settings import TEXT_SETTINGS
 from pgimport.worker.report.reporter import Reporter
 
 FIRST_PAUSE = 0.1  # seconds
@@ -23,8 +24,14 @@ class ShadowSessions:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
+        self.client_settings = dict(TEXT_SETTINGS)  # of client programs, which do not run SESSION_STATEMENT
         self._lock = threading.Lock()
         self._idle: tuple[Connection, float] | None = None  # session, and when it became idle
+
+    @property
+    def client_endpoint(self) -> Endpoint:
+        """The endpoint for client programs, with options that set `client_settings`."""
+        return self.endpoint.with_settings(self.client_settings)
 
     def wait_for_gate(self, reporter: Reporter, sleep: Callable[[float], None] = time.sleep) -> None:
         """Waits until the attempt's role may log in. Has no time limit: operator downtime must not use up attempts."""

@@ -32,12 +32,6 @@ ROWS_AND_DIGEST = sql.SQL(
     "SELECT pg_catalog.count(*), pg_catalog.sum(pg_catalog.hashtextextended(ROW(t.*)::pg_catalog.text, 0))"
     " FROM {}{} AS t"
 )
-# Settings that change the text of rows, and so digests.
-_TEXT_SETTINGS = (
-    "SELECT pg_catalog.set_config('timezone', 'UTC', false), pg_catalog.set_config('lc_monetary', 'C', false),"
-    " pg_catalog.set_config('bytea_output', 'hex', false)"
-)
-
 
 Row = tuple[Any, ...] | None
 
@@ -79,7 +73,6 @@ def count_rows(
                 closing(_open_on_snapshot(source, snapshot)) if known is None else nullcontext() as source_session,
                 shadow.own_session("its rows were counted") as shadow_session,
             ):
-                shadow_session.execute(_TEXT_SETTINGS)
                 while not failed.is_set():
                     try:
                         table, own_rows_only = remaining.get_nowait()
@@ -106,7 +99,6 @@ def count_rows(
 def _open_on_snapshot(source: Endpoint, snapshot: str) -> Connection:
     connection = open_source_connection(source)
     try:
-        connection.execute(_TEXT_SETTINGS)
         connection.execute(BEGIN)
         connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(snapshot)))
     except psycopg.Error as error:

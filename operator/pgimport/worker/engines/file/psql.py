@@ -113,7 +113,7 @@ def run_psql(run: ImportRun, write_input: Callable[[PsqlInput], None]) -> None:
         psql_input.write(b"\n\\unrestrict " + token + b"\n")
 
     arguments = [str(psql), *OPTIONS, f"--dbname={CLIENT_DBNAME}"]
-    environ = build_client_environment(run.shadow, passfile, os.environ)
+    environ = build_client_environment(run.shadow_sessions.client_endpoint, passfile, os.environ)
     exit_code = run.processes.run_with_input(arguments, environ, handle_line, write_restricted_input)
     passfile.unlink(missing_ok=True)
     if exit_code != 0:

@@ -14,7 +14,7 @@ from typing import Any
 import asyncpg
 
 from pgimport.worker.postgres.endpoints import KEEPALIVES, Endpoint
-from pgimport.worker.postgres.queries import read_query
+from pgimport.worker.postgres.session_settings import SESSION_STATEMENT
 
 _SOCKET_OPTIONS = {
     socket.TCP_KEEPIDLE: KEEPALIVES["keepalives_idle"],
@@ -69,7 +69,7 @@ async def connect_asyncpg(endpoint: Endpoint) -> asyncpg.Connection:
             **({"options": endpoint.options} if endpoint.options else {}),
         },
     )
-    await connection.execute(read_query("postgres/session").decode())
+    await connection.execute(SESSION_STATEMENT)
     return connection
 
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import asyncpg
 
 from pgimport.worker.engines.relay.asyncpg_connect import build_loop_factory, connect_asyncpg
-from pgimport.worker.engines.relay.copy_statements import SESSION_SETTINGS, build_snapshot_import, build_step_begin
+from pgimport.worker.engines.relay.copy_statements import build_snapshot_import, build_step_begin
 from pgimport.worker.engines.relay.relay_plan import RowsStep, TableCopy
 from pgimport.worker.engines.relay.row_buffer import RowBuffer
 from pgimport.worker.engines.relay.step_errors import (
@@ -93,7 +93,6 @@ class AsyncpgSession:
         try:
             shadow = await connect_asyncpg(self._shadow_endpoint)
             self._connections.append(shadow)
-            await shadow.execute(SESSION_SETTINGS)
         except _SESSION_ERRORS as error:
             raise build_target_failure(error, "a stream connected") from error
         self.shadow_pid = shadow.get_server_pid()

@@ -4,16 +4,13 @@ from pgimport.worker.engines.relay.relay_plan import RowsStep, TableCopy
 from pgimport.worker.scope.snapshot import BEGIN, Table
 from pgimport.worker.text import quote_name
 
-# For the sessions at both ends. Without it, `money` would be written in one locale and read in another.
-SESSION_SETTINGS = "SET lc_monetary = 'C'"
-
 
 def build_snapshot_import(snapshot: str) -> str:
     """Builds the statements that a stream sends before its first COPY, as one query and so in one round trip.
 
     SET TRANSACTION SNAPSHOT must come before any query of its transaction.
     """
-    return f"{SESSION_SETTINGS}; {BEGIN}; SET TRANSACTION SNAPSHOT '{snapshot}'"
+    return f"{BEGIN}; SET TRANSACTION SNAPSHOT '{snapshot}'"
 
 
 def build_step_begin(step: RowsStep) -> str:

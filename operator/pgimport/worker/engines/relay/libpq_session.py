@@ -10,7 +10,6 @@ import psycopg
 from psycopg import pq
 
 from pgimport.worker.engines.relay.copy_statements import (
-    SESSION_SETTINGS,
     build_copy_in,
     build_copy_out,
     build_snapshot_import,
@@ -54,7 +53,6 @@ class LibpqSession:
         with converting_errors(build_target_failure, "a stream connected"):
             shadow = connect(self._shadow_endpoint)
             self.connections.append(shadow)
-            shadow.execute(SESSION_SETTINGS)
             shadow.execute(set_encoding.encode())
 
     def copy_step(self, step: RowsStep, on_bytes: OnBytes) -> dict[int, int]:

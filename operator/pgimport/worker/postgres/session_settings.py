@@ -1,0 +1,61 @@
+"""Lists the settings of every session and client program, so that both servers write and read values alike.
+
+Source of the list: pg_dump's `setup_connection`, and the settings that PostgreSQL's input and output functions read.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+# Settings that change the text of values and definitions, or how that text is read.
+TEXT_SETTINGS: Mapping[str, str] = MappingProxyType(
+    {
+        "datestyle": "ISO",
+        "intervalstyle": "postgres",
+        "timezone": "UTC",
+        "extra_float_digits": "3",
+        "bytea_output": "hex",
+        "xmloption": "content",
+        "lc_monetary": "C",
+        "standard_conforming_strings": "on",
+        "array_nulls": "on",  # otherwise NULL in the text of an array is read as a string
+        "transform_null_equals": "off",  # otherwise `x = NULL` in a definition is read as `x IS NULL`
+        "quote_all_identifiers": "off",
+    }
+)
+# A copy may take hours, so there are no timeouts. Row security must not hide rows.
+_SESSION_SETTINGS: Mapping[str, str] = MappingProxyType(
+    {
+        "search_path": "",
+        **TEXT_SETTINGS,
+        "row_security": "off",
+        "synchronize_seqscans": "off",
+        "statement_timeout": "0",
+        "lock_timeout": "0",
+        "idle_in_transaction_session_timeout": "0",
+        "idle_session_timeout": "0",
+        "transaction_timeout": "0",
+    }
+)
+
+
+def _build_session_statement() -> str:
+    """Builds one statement, and so one round trip. Skips parameters that the server does not know."""
+    values = ", ".join(f"('{name}', '{value}')" for name, value in _SESSION_SETTINGS.items())
+    return (
+        "SELECT pg_catalog.set_config(wanted.name, wanted.value, false)"  # noqa: S608 (constants)
+        f" FROM (VALUES {values}) AS wanted (name, value)"
+        " JOIN pg_catalog.pg_settings AS known ON pg_catalog.lower(known.name) = wanted.name"
+    )
+
+
+SESSION_STATEMENT = _build_session_statement()
+
+
+def format_options(settings: Mapping[str, str]) -> str:
+    """Returns libpq's parameter `options` that sets these parameters when a client connects. Pure."""
+    return " ".join(f"-c {name}={_escape(value)}" for name, value in settings.items())
+
+
+def _escape(value: str) -> str:
+    """Escapes what separates options: https://www.postgresql.org/docs/current/libpq-connect.html."""
+    return value.replace("\\", "\\\\").replace(" ", "\\ ")
