@@ -120,14 +120,14 @@ class Matrix:
             close_other_databases=False,
         )
         try:
-            notes = prepare_shadow(access, plan)
+            prepare_shadow(access, plan)
             clients = ClientPrograms(
                 bin_root=bench.bin_root, floors=NO_MINIMUM_MINORS, compression="gzip" if cell.source == 16 else "lz4"
             )
             result = run_import(
                 bench.order(**order), bench.environment, Reporter(bench.out), clients, ClientProcesses()
             )
-            return self._compare(cell, source, target, bench, result, notes)
+            return self._compare(cell, source, target, bench, result)
         finally:
             with suppress(Exception):
                 drop_attempt(access, bench.names)
@@ -160,10 +160,8 @@ class Matrix:
         target: PostgresServer,
         bench: Bench,
         result: WorkerResult,
-        notes: list[str],
     ) -> Outcome:
-        all_notes = [*notes, *(result.verification.notes if result.verification else [])]
-        skipped = dict(_parse_skipped(note) for note in all_notes if note.startswith("left behind: "))
+        skipped = {item.object: item.reason for item in result.skipped}
         if cell.method == "plain":
             skipped |= dict.fromkeys(NOT_IN_PLAIN_DUMP, "not in the file")
         failure = f"{result.failure.reason}: {result.failure.message}" if result.failure else None
@@ -200,11 +198,6 @@ class Matrix:
                 subprocess.run(psql, check=True, capture_output=True, input=text)
                 self.references[key] = read_definitions(target, name, target.bin / "pg_dump")
         return self.references[key]
-
-
-def _parse_skipped(note: str) -> tuple[str, str]:
-    title, _, reason = note.removeprefix("left behind: ").rpartition(": ")
-    return title, reason
 
 
 def format_table() -> str:

@@ -25,7 +25,8 @@ from pgimport.model.names import (
     attempt_names,
     attempt_password,
 )
-from pgimport.model.result import WorkerResult, build_termination_message
+from pgimport.model.result import WorkerResult
+from pgimport.model.termination_message import build_termination_message
 
 NAMESPACE, HOME = "shop", "pgimport-system"
 

@@ -12,8 +12,8 @@ from pgimport.kubernetes_client import api_paths
 from pgimport.kubernetes_client.api_client import KubernetesClient
 from pgimport.kubernetes_client.pods import list_pods, parse_pod, read_progress
 from pgimport.model.names import LABEL_IMPORT_UID
-from pgimport.model.result import build_termination_message
 from pgimport.model.status import ImportPhase
+from pgimport.model.termination_message import build_termination_message
 
 AT = "2026-01-01T12:00:05Z"
 ENDED = {"startedAt": "2026-01-01T12:00:01Z", "finishedAt": AT}

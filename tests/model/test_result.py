@@ -7,8 +7,6 @@ from tests.support.samples import a_failed_result, a_preflight, a_result, a_sour
 
 from pgimport.model.reasons import Reason
 from pgimport.model.result import (
-    TAIL_LIMIT,
-    TERMINATION_MESSAGE_LIMIT,
     CheckStatus,
     PreflightCheck,
     SkippedObject,
@@ -16,6 +14,10 @@ from pgimport.model.result import (
     TableDifference,
     Verification,
     WorkerResult,
+)
+from pgimport.model.termination_message import (
+    TAIL_LIMIT,
+    TERMINATION_MESSAGE_LIMIT,
     build_termination_message,
     parse_worker_result,
 )

@@ -29,6 +29,11 @@ LOOPBACK = AllowedSources(allowed_cidrs=["127.0.0.0/8"])
 TEST_FLOORS = {16: 14, 18: 4}
 
 
+def list_skipped(result: WorkerResult) -> str:
+    """Returns a line with name and reason for each skipped object."""
+    return "\n".join(f"{item.object}: {item.reason}" for item in result.skipped)
+
+
 @dataclass
 class Bench:
     """One attempt: its order, its files and its output."""

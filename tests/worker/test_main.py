@@ -14,7 +14,8 @@ from tests.worker.conftest import Bench
 
 from pgimport.model import order as order_model
 from pgimport.model.reasons import Reason
-from pgimport.model.result import WorkerResult, parse_worker_result
+from pgimport.model.result import WorkerResult
+from pgimport.model.termination_message import parse_worker_result
 from pgimport.worker.main import main
 
 

@@ -20,7 +20,7 @@ from pgimport.model.order import Order, OrderTarget
 from pgimport.model.owner_comment import OwnerComment
 from pgimport.model.project_spec import AllowedSources, SSLMode
 from pgimport.model.reasons import Failure, Reason
-from pgimport.model.result import SourceInfo, Verification, WorkerResult
+from pgimport.model.result import SourceInfo, WorkerResult
 
 # The user may reach every address that this machine reaches, so no address is refused.
 ALL_ADDRESSES = AllowedSources(allowed_cidrs=["0.0.0.0/0", "::/0"])
@@ -67,8 +67,8 @@ def run_locally(options: Options, console: Console) -> None:
             steps = _read_plan(folder, order) if options.plan else []
             print_plan(console, options, server, preflight.preflight, steps)
             return
-        verification = _import_and_swap(options, console, worker, folder, source, comment)
-    print_result(console, options, verification)
+        result = _import_and_swap(options, console, worker, folder, source, comment)
+    print_result(console, options, result)
 
 
 def _import_and_swap(
@@ -78,13 +78,13 @@ def _import_and_swap(
     folder: AttemptFolder,
     source: SourceInfo,
     comment: OwnerComment,
-) -> Verification | None:
+) -> WorkerResult:
     """Copies into a shadow, gives it the target's name and drops the old database. On failure, drops the shadow."""
     from pgimport.server.swap import drop_replaced
 
     names = attempt_names(folder.pod_uid)
     try:
-        verification = _import(options, console, worker, folder, source, comment)
+        result = _import(options, console, worker, folder, source, comment)
         _require_empty_target(options, comment)
         ignore_signals()  # The copy is complete. From here on the command finishes.
         console.print_step(f"replacing {options.database} with the copy")
@@ -98,7 +98,7 @@ def _import_and_swap(
         _drop_attempt(options, names)
         raise
     drop_replaced(options.access, names)
-    return verification
+    return result
 
 
 def _build_order(options: Options, server: ObservedServer, pod_uid: str) -> Order:
@@ -171,8 +171,8 @@ def _import(
     folder: AttemptFolder,
     source: SourceInfo,
     comment: OwnerComment,
-) -> Verification | None:
-    """Creates the shadow, lets the worker fill it and returns what the worker verified."""
+) -> WorkerResult:
+    """Creates the shadow, lets the worker fill it and returns the worker's result."""
     from pgimport.server.shadow import ShadowPlan, prepare_shadow
 
     names = attempt_names(folder.pod_uid)
@@ -189,7 +189,7 @@ def _import(
     result = worker.follow(console.print_worker_line)
     if not result.ok or result.failure is not None:
         raise ImportFailed(_get_failure(result))
-    return result.verification
+    return result
 
 
 def _swap(options: Options, names: AttemptNames) -> None:

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 
 from pgimport.cli.console import Console
 from pgimport.cli.run_options import Options
+from pgimport.model.import_choices import SkipGroup
+from pgimport.model.import_report import count_refused
 from pgimport.model.observations import ObservedServer
-from pgimport.model.result import PreflightReport, Verification
+from pgimport.model.result import PreflightReport, SkippedObject, WorkerResult
 
 
 def print_plan(
@@ -36,14 +38,16 @@ def print_plan(
     )
 
 
-def print_result(console: Console, options: Options, verification: Verification | None) -> None:
-    """Prints what was imported and verified. This is the only place that prints a new password."""
+def print_result(console: Console, options: Options, result: WorkerResult) -> None:
+    """Prints what was imported, skipped and verified. This is the only place that prints a new password."""
+    verification = result.verification
     lines = [f"imported into {options.database} on {options.access.address}, owned by {options.owner}"]
     if verification is not None and verification.verified:
         lines.append(
             f"verified ({verification.mode}): {verification.tables} tables, {verification.rows} rows,"
             f" {verification.sequences} sequences"
         )
+    lines += describe_skipped(result.skipped)
     if verification is not None:
         lines += [f"  note: {note}" for note in verification.notes]
     if options.password_is_new:
@@ -54,4 +58,25 @@ def print_result(console: Console, options: Options, verification: Verification 
         owner=options.owner,
         **({"ownerPassword": options.owner_password} if options.password_is_new else {}),
         verification=verification.to_json() if verification else None,
+        skipped=[item.to_json() for item in result.skipped],
+        refused=count_refused(result.skipped),
     )
+
+
+def describe_skipped(skipped: Sequence[SkippedObject]) -> list[str]:
+    """Returns a line with the numbers of skipped objects, and a line for each of them."""
+    if not skipped:
+        return []
+    refused = count_refused(skipped)
+    noun = "object" if len(skipped) == 1 else "objects"
+    lines = [f"skipped {len(skipped)} {noun}: the target refused {refused}, {len(skipped) - refused} by design"]
+    return lines + [_describe_object(item) for item in skipped]
+
+
+def _describe_object(item: SkippedObject) -> str:
+    rows = f" ({item.rows} row{'' if item.rows == 1 else 's'})" if item.rows is not None else ""
+    code = f" (SQLSTATE {item.sqlstate})" if item.sqlstate and item.sqlstate not in item.reason else ""
+    key = item.offending_key
+    shown_key = f"; offending key: {key}" if key and key not in item.reason else ""
+    kind = "refused" if item.group is SkipGroup.REFUSED else "by design"
+    return f"  {kind}: {item.object}{rows}: {item.reason}{code}{shown_key}"

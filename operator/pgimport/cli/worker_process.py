@@ -18,9 +18,12 @@ from pathlib import Path
 from typing import IO, Literal
 
 from pgimport.model import order as order_model
+from pgimport.model.import_report import complete_result, parse_report
 from pgimport.model.order import Order
 from pgimport.model.reasons import Failure, Reason, find_reason_by_exit_code
-from pgimport.model.result import FailureReport, WorkerResult, parse_worker_result
+from pgimport.model.report_carrier import decode_report, is_report_line
+from pgimport.model.result import FailureReport, WorkerResult
+from pgimport.model.termination_message import parse_worker_result
 
 WorkerProgram = Literal["preflight", "plan", "import", "run"]
 STOP_SECONDS = 10  # The worker first ends its clients, such as pg_dump, which cancel their queries at the servers.
@@ -89,6 +92,7 @@ class WorkerProcess:
         self, program: WorkerProgram, folder: AttemptFolder, child: "subprocess.Popen[str]", lines: IO[str]
     ) -> None:
         self._program, self._folder, self._child, self._lines = program, folder, child, lines
+        self._report_lines: list[str] = []
 
     def send_order(self, order: Order) -> None:
         """Sends the order, which the worker reads when it has started. Does nothing if the worker has ended."""
@@ -98,11 +102,10 @@ class WorkerProcess:
 
     def follow_preflight(self, on_line: Callable[[str], None]) -> WorkerResult:
         """Follows the program `run` until its preflight has a result, and returns it. The worker continues."""
-        for line in self._lines:
-            on_line(line.rstrip("\n"))
+        for line in self._list_lines(on_line):
             result = _parse_result_line(line)
             if result is not None and result.step == "preflight":
-                return result
+                return self._complete(result)
         return self._read_result()
 
     def follow(self, on_line: Callable[[str], None]) -> WorkerResult:
@@ -110,9 +113,23 @@ class WorkerProcess:
 
         A child that leaves no result gets a failure by its exit code.
         """
-        for line in self._lines:
-            on_line(line.rstrip("\n"))
+        for _ in self._list_lines(on_line):
+            pass
         return self._read_result()
+
+    def _list_lines(self, on_line: Callable[[str], None]) -> Iterator[str]:
+        """Yields the lines of the output after `on_line` was called, and keeps those of reports."""
+        for line in self._lines:
+            if is_report_line(line):
+                self._report_lines.append(line)
+                continue
+            on_line(line.rstrip("\n"))
+            yield line
+
+    def _complete(self, result: WorkerResult) -> WorkerResult:
+        """Returns the result with everything that its report holds."""
+        text = decode_report(result.report, self._report_lines) if result.report is not None else None
+        return result if text is None else complete_result(result, parse_report([text]))
 
     def stop(self) -> None:
         """Ends the worker, which first cancels its statements."""
@@ -126,7 +143,7 @@ class WorkerProcess:
         # Until the import has a result, the file holds that of the preflight.
         if result is None or (exit_code != 0 and result.ok):
             return _build_lost_result(self._program, exit_code)
-        return result
+        return self._complete(result)
 
 
 def _parse_result_line(line: str) -> WorkerResult | None:

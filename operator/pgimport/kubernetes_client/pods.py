@@ -8,8 +8,8 @@ from pgimport.kubernetes_client.api_client import Json, KubernetesClient
 from pgimport.model.errors import PgimportError
 from pgimport.model.names import CONTAINER_IMPORT, CONTAINER_PREFLIGHT, LABEL_IMPORT_UID
 from pgimport.model.observations import ObservedContainer, ObservedPod
-from pgimport.model.result import parse_worker_result
 from pgimport.model.status import Progress
+from pgimport.model.termination_message import parse_worker_result
 
 LOG_LINES = 20  # a worker writes at most one progress line in two seconds
 

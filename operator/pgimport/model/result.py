@@ -3,8 +3,6 @@
 It holds the preflight report, the verification and the failure.
 """
 
-import json
-from collections.abc import Sequence
 from enum import StrEnum
 from typing import Literal
 
@@ -16,10 +14,6 @@ from pgimport.model.reasons import Failure, Reason
 from pgimport.model.scalar_types import Time
 
 RESULT_VERSION = 1
-# The kubelet truncates a termination message at 4096 bytes (tried); the rest is reserved for its framing.
-TERMINATION_MESSAGE_LIMIT = 4000
-TAIL_LIMIT = 1000  # characters of stdout and stderr in the result; the full text is in the pod's log
-MIN_SKIPPED_OBJECTS = 8  # the list of skipped objects is cut to this length before any text of a check is cut
 
 
 class CheckStatus(StrEnum):
@@ -141,7 +135,8 @@ class PreflightReport(LenientModel):
         default=[], alias="left", description="The objects that the import skips, with the reasons."
     )
     more: int | None = Field(
-        default=None, description="The number of entries that this report omits. The pod's log contains all of them."
+        default=None,
+        description="The number of entries that this report omits. The ConfigMap in status.reportRef has all of them.",
     )
 
 
@@ -196,7 +191,8 @@ class Verification(LenientModel):
         description="Notes about the copy, for example skipped objects and materialized views that were not refreshed.",
     )
     more: int | None = Field(
-        default=None, description="The number of entries that this result omits. The pod's log contains all of them."
+        default=None,
+        description="The number of entries that this result omits. The ConfigMap in status.reportRef has all of them.",
     )
     verified: bool = Field(default=False, description="The value is true if everything that was compared is equal.")
 
@@ -216,8 +212,19 @@ class FailureReport(LenientModel):
         return Failure(self.reason, self.message, self.advice)
 
 
+class ReportDigest(LenientModel):
+    """Identifies the whole report in the log of a container, which has more room than the termination message."""
+
+    id: str  # random, so that nothing in the log can pass for a part of this report
+    parts: int  # lines of the log
+    sha256: str  # of the compressed report
+
+
 class WorkerResult(LenientModel):
-    """Result of a container of the import's pod, written as its termination message."""
+    """Result of a container of the import's pod, written as its termination message.
+
+    `skipped` may be cut. The two counts are those of the whole list.
+    """
 
     version: int = RESULT_VERSION
     step: Literal["preflight", "plan", "import"]
@@ -225,89 +232,10 @@ class WorkerResult(LenientModel):
     failure: FailureReport | None = None
     preflight: PreflightReport | None = None
     verification: Verification | None = None
+    skipped: list[SkippedObject] = Field(default=[])
+    skipped_count: int | None = None
+    refused_count: int | None = None
+    report: ReportDigest | None = None
     stdout_tail: str | None = None
     stderr_tail: str | None = None
     ended_at: Time | None = None
-
-
-def _measure_size(result: WorkerResult) -> int:
-    return len(_format_json(result).encode())
-
-
-def _format_json(result: WorkerResult) -> str:
-    return json.dumps(result.to_json(), ensure_ascii=False, separators=(",", ":"))
-
-
-def _truncate(text: str, limit: int) -> str:
-    return text if len(text) <= limit else text[: limit - 1] + "…"
-
-
-def _halve_verification(result: WorkerResult) -> WorkerResult:
-    """Halves the lists of the verification. The properties that the shadow needs (`preflight.source`) are never cut."""
-    changes: dict[str, object] = {}
-    if (verification := result.verification) is not None:
-        lists: dict[str, Sequence[object]] = {
-            "differences": verification.differences,
-            "not_compared": verification.not_compared,
-            "notes": verification.notes,
-        }
-        kept = {name: entries[: len(entries) // 2] for name, entries in lists.items()}
-        omitted = sum(len(entries) - len(kept[name]) for name, entries in lists.items())
-        changes["verification"] = verification.model_copy(
-            update={**kept, "more": (verification.more or 0) + omitted or None}
-        )
-    return result.model_copy(update=changes)
-
-
-def _halve_skipped(report: PreflightReport) -> PreflightReport:
-    kept = report.skipped[: len(report.skipped) // 2]
-    more = (report.more or 0) + len(report.skipped) - len(kept) or None
-    return report.model_copy(update={"skipped": kept, "more": more})
-
-
-def _shorten(result: WorkerResult, limit: int) -> WorkerResult:
-    """Cuts texts that only inform to `limit` characters, and halves the lists."""
-    changes: dict[str, object] = {
-        "stdout_tail": None if limit < 100 else result.stdout_tail and result.stdout_tail[-limit:],
-        "stderr_tail": None if limit < 100 else result.stderr_tail and result.stderr_tail[-limit:],
-    }
-    if result.failure:
-        changes["failure"] = result.failure.model_copy(
-            update={"message": _truncate(result.failure.message, max(limit, 300))}
-        )
-    if result.preflight:
-        checks = [
-            check.model_copy(update={"detail": _truncate(check.detail, max(limit, 60))})
-            for check in result.preflight.checks
-        ]
-        changes["preflight"] = _halve_skipped(result.preflight).model_copy(update={"checks": checks})
-    return _halve_verification(result.model_copy(update=changes))
-
-
-def build_termination_message(result: WorkerResult, limit: int = TERMINATION_MESSAGE_LIMIT) -> str:
-    """Builds the JSON text of a result, of at most `limit` bytes.
-
-    Texts and lists that only inform are cut. Raises ValueError if the properties that the shadow needs do not fit, for
-    example for hundreds of extensions.
-    """
-    while (
-        _measure_size(result) > limit
-        and result.preflight is not None
-        and len(result.preflight.skipped) > MIN_SKIPPED_OBJECTS
-    ):
-        result = result.model_copy(update={"preflight": _halve_skipped(result.preflight)})
-    for text_limit in (TAIL_LIMIT, 700, 400, 250, 150, 90, 60, 0, 0, 0, 0):
-        if _measure_size(result) <= limit:
-            return _format_json(result)
-        result = _shorten(result, text_limit)
-    if _measure_size(result) <= limit:
-        return _format_json(result)
-    raise ValueError(f"the report needs {_measure_size(result)} bytes, {limit} fit into a termination message")
-
-
-def parse_worker_result(message: str) -> WorkerResult | None:
-    """Parses a termination message. Returns None if it is not ours, for example after a crash or a kill."""
-    try:
-        return WorkerResult.model_validate_json(message)
-    except ValueError:
-        return None

@@ -5,6 +5,7 @@ termination message and as a log line on standard output; the exit code is that 
 """
 
 import os
+import secrets
 import signal
 import sys
 import traceback
@@ -13,12 +14,16 @@ from pathlib import Path
 from typing import Literal, TextIO
 
 from pgimport.model import order as order_model
+from pgimport.model.import_report import build_report_lines, pack_lines
 from pgimport.model.order import Order
 from pgimport.model.reasons import EXIT_OK, EXIT_TERMINATED, Failure, Reason
-from pgimport.model.result import FailureReport, WorkerResult, build_termination_message
+from pgimport.model.report_carrier import REPORT_BYTES, encode_report
+from pgimport.model.result import FailureReport, ReportDigest, WorkerResult
+from pgimport.model.termination_message import build_termination_message, cut_lists
 from pgimport.worker.environment import WorkerEnvironment, parse_environment, parse_order
 from pgimport.worker.postgres.clients import ClientProcesses, ClientPrograms
 from pgimport.worker.report.reporter import Reporter, utc_now
+from pgimport.worker.report.result_texts import change_texts, order_skipped, without_row_values
 
 Program = Literal["preflight", "plan", "import", "run"]
 Step = Literal["preflight", "plan", "import"]
@@ -107,11 +112,14 @@ def _build_failed_result(step: Step, failure: Failure) -> WorkerResult:
 
 
 def report_result(result: WorkerResult, order: Order, environment: WorkerEnvironment, reporter: Reporter) -> int:
-    """Logs the whole result as one line, writes what fits of it as termination message, returns the exit code."""
-    result = _redact_result(result, reporter).model_copy(update={"ended_at": utc_now()})
+    """Logs the whole report, writes what fits of it as termination message, returns the exit code."""
+    result = order_skipped(result.model_copy(update={"ended_at": utc_now()}))
+    digest = _write_report(result, environment, reporter)
+    result = change_texts(without_row_values(result), reporter.conceal).model_copy(update={"report": digest})
     failure = result.failure.to_failure() if result.failure else None
     outcome = "all is well" if failure is None else failure.format_with_hint()
-    reporter.log(f"{result.step} ended: {outcome}", "info" if result.ok else "error", result=result.to_json())
+    text, level = f"{result.step} ended: {outcome}", "info" if result.ok else "error"
+    reporter.log(text, level, result=cut_lists(result).to_json())
     result = result.model_copy(update={"stdout_tail": reporter.tail(), "stderr_tail": reporter.client_tail() or None})
     path = str(environment.termination_message)
     try:
@@ -125,20 +133,14 @@ def report_result(result: WorkerResult, order: Order, environment: WorkerEnviron
     return failure.exit_code
 
 
-def _redact_result(result: WorkerResult, reporter: Reporter) -> WorkerResult:
-    """Removes secrets from every text that may come from a server: an error message may quote what the worker sent."""
-    changes: dict[str, object] = {}
-    if failure := result.failure:
-        texts = {"message": failure.message, "advice": failure.advice}
-        changes["failure"] = failure.model_copy(update={name: reporter.redact(text) for name, text in texts.items()})
-    if preflight := result.preflight:
-        checks = [check.model_copy(update={"detail": reporter.redact(check.detail)}) for check in preflight.checks]
-        changes["preflight"] = preflight.model_copy(update={"checks": checks})
-    if verification := result.verification:
-        lists = {"notes": verification.notes, "not_compared": verification.not_compared}
-        redacted = {name: [reporter.redact(text) for text in values] for name, values in lists.items()}
-        changes["verification"] = verification.model_copy(update=redacted)
-    return result.model_copy(update=changes)
+def _write_report(result: WorkerResult, environment: WorkerEnvironment, reporter: Reporter) -> ReportDigest:
+    """Writes the report to the log. With spec.postImport, which masks values, it contains no values of rows."""
+    whole = without_row_values(result) if environment.post_import is not None else result
+    change = reporter.redact if environment.post_import is None else reporter.conceal
+    (text,) = pack_lines(build_report_lines(change_texts(whole, change)), REPORT_BYTES, max_parts=1)
+    digest, lines = encode_report(text, secrets.token_hex(8))
+    reporter.write_report(lines)
+    return digest
 
 
 def _write_termination_message(path: str | None, result: WorkerResult) -> None:

@@ -98,9 +98,9 @@ def test_skipped_entries_have_a_reason() -> None:
     assert {skipped.object: skipped.reason for skipped in plan.skipped} == {
         "FUNCTION shop.native()": "only a superuser can make a function in the language c",
         "FOREIGN TABLE shop.far": "it leads to another server",
-        "VIEW shop.far_view": "it needs FOREIGN TABLE shop.far, which stays behind",
-        "MATERIALIZED VIEW shop.farther": "it needs VIEW shop.far_view, which stays behind",
-        "INDEX shop.by_native": "it needs FUNCTION shop.native(), which stays behind",
+        "VIEW shop.far_view": "it needs FOREIGN TABLE shop.far, which is skipped",
+        "MATERIALIZED VIEW shop.farther": "it needs VIEW shop.far_view, which is skipped",
+        "INDEX shop.by_native": "it needs FUNCTION shop.native(), which is skipped",
         "EVENT TRIGGER watch": "only a superuser can make an event trigger",
         "PUBLICATION news": "a copy must not take part in replication",
         "POLICY shop.orders clerks": "it names a role that the target lacks (clerk)",
@@ -117,7 +117,7 @@ def test_an_excluded_object_is_skipped_with_its_dependents() -> None:
     assert titles(plan.main_entries) == ["SCHEMA shop"]
     assert [(skipped.object, skipped.reason) for skipped in plan.skipped] == [
         ("TABLE shop.orders", "it reads schema auth"),
-        ("POLICY shop.orders own", "it needs TABLE shop.orders, which stays behind"),
+        ("POLICY shop.orders own", "it needs TABLE shop.orders, which is skipped"),
     ]
 
 
@@ -127,7 +127,7 @@ def test_an_entry_excluded_by_a_rule_is_skipped_with_its_dependents() -> None:
     plan = plan_restore([CITEXT, SHOP, box], exclusions)
     assert [(skipped.object, skipped.reason) for skipped in plan.skipped] == [
         ("EXTENSION citext", "spec.filter excludes it"),
-        ("TABLE shop.box", "it needs EXTENSION citext, which stays behind"),
+        ("TABLE shop.box", "it needs EXTENSION citext, which is skipped"),
     ]
 
 

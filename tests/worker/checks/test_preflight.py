@@ -20,7 +20,8 @@ from pgimport.model.import_choices import Provider
 from pgimport.model.preflight_checks import CheckName
 from pgimport.model.project_spec import AllowedSources
 from pgimport.model.reasons import Reason
-from pgimport.model.result import CheckStatus, PreflightReport, WorkerResult, build_termination_message
+from pgimport.model.result import CheckStatus, PreflightReport, WorkerResult
+from pgimport.model.termination_message import build_termination_message
 from pgimport.worker.checks.catalog_reader import BEGIN, CatalogReader, run_statements
 from pgimport.worker.checks.check_results import NotChecked
 from pgimport.worker.checks.preflight import run_preflight

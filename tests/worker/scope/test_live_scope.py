@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from tests.support.postgres import PostgresServer
-from tests.worker.conftest import Bench
+from tests.worker.conftest import Bench, list_skipped
 
 from pgimport.model.import_choices import Provider
 from pgimport.model.import_spec import Filter
@@ -64,7 +64,7 @@ def read_notes(result: WorkerResult) -> str:
     assert result.ok, result.failure
     assert result.verification is not None
     assert result.verification.verified
-    return "\n".join(result.verification.notes)
+    return "\n".join([list_skipped(result), *result.verification.notes])
 
 
 def list_tables(bench: Bench, shadow: str) -> list[str]:
@@ -96,7 +96,7 @@ def test_T5_a_providers_schemas_and_objects_that_need_them_are_skipped_and_repor
         policies = partial_bench.target.query("SELECT polname FROM pg_policy", shadow)
     assert policies == [("every",)]
     for skipped in ("FK CONSTRAINT public.todos todos_owner_fkey", "VIEW public.owners", "POLICY public.todos mine"):
-        assert f"left behind: {skipped}: it needs SCHEMA auth, which stays behind" in notes
+        assert f"{skipped}: it needs SCHEMA auth, which is skipped" in notes
     assert "public.plain" not in notes
 
 
@@ -124,7 +124,7 @@ def test_T5_a_table_is_copied_without_a_default_that_needs_a_providers_schema(pa
         "TABLE public.computed",
         "RULE public.notes away",
     ):
-        assert f"left behind: {skipped}: it needs SCHEMA auth, which stays behind" in notes
+        assert f"{skipped}: it needs SCHEMA auth, which is skipped" in notes
 
 
 def test_T5_without_the_provider_the_unreadable_schema_is_reported(partial_bench: Bench) -> None:

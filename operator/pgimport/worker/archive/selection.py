@@ -148,7 +148,7 @@ def plan_restore(entries: Iterable[TocEntry], exclusions: Exclusions) -> Restore
 
 
 def _describe_dependency(entry: TocEntry) -> str:
-    return f"it needs {entry.title}, which stays behind"
+    return f"it needs {entry.title}, which is skipped"
 
 
 def _trim(plan: RestorePlan, entry: TocEntry, missing: list[TocEntry], exclusions: Exclusions) -> bool:

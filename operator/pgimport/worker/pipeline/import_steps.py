@@ -6,13 +6,13 @@
 A copy counts as verified only after the last comparison. The operator then swaps it in.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 
 from pgimport.model.import_choices import Verify
 from pgimport.model.order import Order
 from pgimport.model.reasons import Failure, Reason
-from pgimport.model.result import FailureReport, Verification, WorkerResult
+from pgimport.model.result import FailureReport, SkippedObject, Verification, WorkerResult
 from pgimport.model.source_addresses import Resolve
 from pgimport.worker.engines.pg_restore import PgRestore
 from pgimport.worker.environment import WorkerEnvironment
@@ -49,19 +49,25 @@ def run_import(
         with closing(run.shadow_sessions):
             run.shadow_sessions.wait_for_gate(reporter)
             with _open_source(run, pg_restore, location) as source:
-                verification, failure = run_steps(run, source)
+                return run_steps(run, source)
     except ImportStopped as stopped:
-        verification, failure = None, stopped.failure
+        return _build_result(None, stopped.failure)
+
+
+def _build_result(
+    verification: Verification | None, failure: Failure | None, skipped: Sequence[SkippedObject] = ()
+) -> WorkerResult:
     report = FailureReport.from_failure(failure) if failure else None
-    return WorkerResult(step="import", ok=failure is None, failure=report, verification=verification)
+    return WorkerResult(
+        step="import", ok=failure is None, failure=report, verification=verification, skipped=list(skipped)
+    )
 
 
-def run_steps(run: ImportRun, source: Source) -> tuple[Verification, Failure | None]:
+def run_steps(run: ImportRun, source: Source) -> WorkerResult:
     """Runs all steps after the gate. Raises ImportStopped."""
     copied = source.copy()
     analyze_tables(run.shadow_sessions, run.jobs, run.meter, copied.analyzed)
-    findings = Findings(notes=[f"left behind: {item.object}: {item.reason}" for item in copied.skipped])
-    findings.notes += copied.notes
+    findings = Findings(notes=list(copied.notes), skipped=list(copied.skipped))
     comparing = run.order.verify is not Verify.NONE
     if comparing:
         source.compare_rows(findings)
@@ -71,11 +77,12 @@ def run_steps(run: ImportRun, source: Source) -> tuple[Verification, Failure | N
     if comparing:
         source.compare_definitions(findings)
     if not findings.equal:
-        return findings.to_verification(), findings.to_failure()
+        return _build_result(findings.to_verification(), findings.to_failure(), findings.skipped)
     if run.environment.post_import is not None:
         run.reporter.log("running the SQL of spec.postImport")
         findings.notes += run_post_import(run.shadow_sessions, run.environment.post_import, run.meter)
-    return findings.to_verification() if comparing else build_unverified(findings.notes), None
+    verification = findings.to_verification() if comparing else build_unverified(findings.notes)
+    return _build_result(verification, None, findings.skipped)
 
 
 @contextmanager

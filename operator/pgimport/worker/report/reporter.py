@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 from typing import Any, TextIO
 from urllib.parse import quote, quote_plus
 
-from pgimport.model.result import TAIL_LIMIT
+from pgimport.model.import_report import hide_key_values
 from pgimport.model.scalar_types import format_time
 from pgimport.model.status import Progress
+from pgimport.model.termination_message import TAIL_LIMIT
 
 HIDDEN = "***"
 _URL_CREDENTIALS = re.compile(r"(postgres(?:ql)?://)[^\s@/]*@")
@@ -52,11 +53,22 @@ class Reporter:
         self._secrets.update(secret for secret in secrets if secret)
 
     def redact(self, text: str) -> str:
-        return redact(text, self._secrets)
+        """Removes the secrets, and surrogates, which no file can hold."""
+        return redact(text, self._secrets).encode(errors="replace").decode()
+
+    def conceal(self, text: str) -> str:
+        """Removes the secrets and the values of rows in a server's DETAIL. Only the report may contain those."""
+        return hide_key_values(self.redact(text))
+
+    def write_report(self, lines: Iterable[str]) -> None:
+        """Writes the lines of a report, one after another."""
+        with self._lock:
+            self._stream.writelines(f"{line}\n" for line in lines)
+            self._stream.flush()
 
     def log(self, message: str, level: str = "info", **fields: Any) -> None:
         """Writes one message. `fields` are added to the line, without secrets."""
-        text = self.redact(message)
+        text = self.conceal(message)
         self._messages.append(text)
         entry = {"at": format_time(self._now()), "level": level, "message": text}
         self._write({"log": {**entry, **{name: self._redacted(value) for name, value in fields.items()}}})
@@ -64,7 +76,7 @@ class Reporter:
     def _redacted(self, value: Any) -> Any:
         """Redacts only strings. Numbers and booleans stay, even if a password is spelt like them."""
         if isinstance(value, str):
-            return self.redact(value)
+            return self.conceal(value)
         if isinstance(value, list):
             return [self._redacted(item) for item in value]
         if isinstance(value, dict):
@@ -85,7 +97,7 @@ class Reporter:
 
     def log_client_line(self, line: str) -> None:
         """Writes a line that a client program wrote to stderr."""
-        self._client_lines.append(self.redact(line))
+        self._client_lines.append(self.conceal(line))
         self._write({"log": {"at": format_time(self._now()), "level": "client", "message": self._client_lines[-1]}})
 
     def client_tail(self) -> str:

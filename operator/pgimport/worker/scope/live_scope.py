@@ -130,9 +130,7 @@ def _read_excluded_objects(
         "relations": [oid for oid, _, _ in relations],
     }
     return {
-        (catalog, oid): EXCLUDED_BY_FILTER
-        if (catalog, oid) in relation_keys
-        else f"it needs {title}, which stays behind"
+        (catalog, oid): EXCLUDED_BY_FILTER if (catalog, oid) in relation_keys else f"it needs {title}, which is skipped"
         for catalog, oid, title in source.execute(read_query("scope/excluded_objects"), parameters)
     }
 

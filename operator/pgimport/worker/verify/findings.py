@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from pgimport.model.import_choices import Verify
 from pgimport.model.reasons import Failure, Reason
-from pgimport.model.result import ComparedObjects, TableDifference, Verification
+from pgimport.model.result import ComparedObjects, SkippedObject, TableDifference, Verification
 
 DIFFERENCES_IN_A_MESSAGE = 3
 
@@ -21,6 +21,7 @@ class Findings:
     unequal_tables: list[TableDifference] = field(default_factory=list)
     other_differences: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    skipped: list[SkippedObject] = field(default_factory=list)  # of all steps, in any order
     compared: dict[str, int] = field(default_factory=dict)  # kind of object → how many were compared
     not_compared: list[str] = field(default_factory=list)
 

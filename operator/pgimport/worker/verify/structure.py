@@ -61,7 +61,7 @@ def compare_structures(
         if item.kind == "constraint" and item[1:4] in skipped_checks:
             continue
         if item.state == _UNFINISHED:
-            notes.append(f"left behind: {item.title}, which is invalid at the source")
+            notes.append(f"skipped: {item.title}, which is invalid at the source")
             continue
         expected[item[:4]] = item
     present = {item[:4]: item for item in shadow}
