@@ -5,6 +5,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,17 @@ import yaml
 from tests.support.samples import a_meta, a_policy, an_import_spec
 
 from pgimport.manifest.job import JobPlan, build_import_job
-from pgimport.model.names import LABEL_QUEUE
+from pgimport.model.names import LABEL_IMPORT, LABEL_QUEUE
 from pgimport.model.object_references import SecretKey
 from pgimport.model.order import ENV_ORDER, Order, OrderTarget
+from pgimport.model.pod_template import PodTemplate
 from pgimport.model.policy import Policy
 from pgimport.model.project_spec import SSLMode
 from pgimport.model.reasons import PERMANENT_EXIT_CODES
 
 GOLDEN = Path(__file__).parent / "golden"
 KUBERNETES = "1.35"
+PRIORITY = "kueue.x-k8s.io/priority-class"
 LONG = "a" * 240 + ".b.c-0123456"
 
 
@@ -55,6 +58,34 @@ def a_plan(
     )
 
 
+POD_TEMPLATE = {
+    "metadata": {
+        "labels": {"team": "platform", LABEL_IMPORT: "forged"},
+        "annotations": {"example.com/cost-center": "42"},
+    },
+    "spec": {
+        "nodeSelector": {"pool": "batch"},
+        "affinity": {
+            "nodeAffinity": {
+                "preferredDuringSchedulingIgnoredDuringExecution": [
+                    {
+                        "weight": 1,
+                        "preference": {"matchExpressions": [{"key": "disk", "operator": "In", "values": ["ssd"]}]},
+                    }
+                ]
+            }
+        },
+        "tolerations": [{"key": "batch", "operator": "Exists", "effect": "NoSchedule"}],
+        "topologySpreadConstraints": [
+            {"maxSkew": 1, "topologyKey": "topology.kubernetes.io/zone", "whenUnsatisfiable": "ScheduleAnyway"}
+        ],
+        "priorityClassName": "batch",
+        "runtimeClassName": "gvisor",
+        "serviceAccountName": "imports",
+        "imagePullSecrets": [{"name": "registry-key"}, {"name": "team-key"}],
+        "resources": {"requests": {"cpu": "250m"}, "limits": {"memory": "2Gi"}},
+    },
+}
 PRIVATE_REGISTRY_POLICY = a_policy(image_pull_policy="Always", image_pull_secrets=("registry-key",))
 CASES: dict[str, tuple[JobPlan, Policy]] = {
     "job": (a_plan(), a_policy()),
@@ -68,6 +99,10 @@ CASES: dict[str, tuple[JobPlan, Policy]] = {
             maxAttempts=1,
             remaining_attempts=1,
         ),
+        PRIVATE_REGISTRY_POLICY,
+    ),
+    "placed": (
+        replace(a_plan(), pod_template=PodTemplate.model_validate(POD_TEMPLATE), queue_name="imports"),
         PRIVATE_REGISTRY_POLICY,
     ),
     "long-name": (a_plan(LONG), a_policy()),
@@ -116,7 +151,7 @@ def test_each_pod_meets_the_restricted_standard(case: str) -> None:
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert pod["securityContext"]["runAsUser"] > 0
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    assert not {"hostNetwork", "hostPID", "hostIPC", "hostUsers", "nodeName", "serviceAccountName"} & set(pod)
+    assert not {"hostNetwork", "hostPID", "hostIPC", "hostUsers", "nodeName"} & set(pod)
     assert all(set(volume) - {"name"} <= {"secret", "configMap", "emptyDir", "ephemeral"} for volume in pod["volumes"])
     for container in containers_of(build(case)):
         security = container["securityContext"]
@@ -234,3 +269,31 @@ def test_a_job_without_a_queue_starts_at_once() -> None:
     assert "suspend" not in build("job")["spec"]
     assert build("queued")["spec"]["suspend"] is True
     assert "team" not in build("queued")["metadata"]["labels"]
+
+
+def test_the_queue_of_an_import_takes_precedence_over_the_projects() -> None:
+    plan = replace(a_plan(labels={LABEL_QUEUE: "own", PRIORITY: "high"}), queue_name="imports")
+    job = build_import_job(plan, a_policy())
+    assert (job["metadata"]["labels"][LABEL_QUEUE], job["metadata"]["labels"][PRIORITY]) == ("own", "high")
+    assert job["spec"]["suspend"] is True
+    job = build_import_job(a_plan(labels={PRIORITY: "high"}), a_policy())
+    assert PRIORITY not in job["metadata"]["labels"]
+    assert "suspend" not in job["spec"]
+
+
+@pytest.mark.parametrize(
+    ("own", "requests", "limits"),
+    [
+        ({}, {"cpu": "250m", "memory": "3Gi"}, {"memory": "3Gi"}),
+        ({"limits": {"memory": "512Mi"}}, {"cpu": "250m", "memory": "512Mi"}, {"memory": "512Mi"}),
+        ({"requests": {"memory": "8Gi"}}, {"cpu": "250m", "memory": "8Gi"}, {"memory": "8Gi"}),
+    ],
+    ids=["the Project's", "a lower limit", "a higher request"],
+)
+def test_the_projects_resources_are_defaults(
+    own: dict[str, Any], requests: dict[str, str], limits: dict[str, str]
+) -> None:
+    project = {"spec": {"resources": {"requests": {"cpu": "250m", "memory": "3Gi"}}}}
+    plan = replace(a_plan(resources=own), pod_template=PodTemplate.model_validate(project))
+    for container in containers_of(build_import_job(plan, a_policy())):
+        assert container["resources"] == {"requests": requests, "limits": limits}

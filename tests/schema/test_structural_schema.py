@@ -105,7 +105,8 @@ def _build_model(annotation: Any) -> type[BaseModel]:
             r"Bad\.field: (maxItems|minItems|prefixItems) |prefixItems is not allowed in a structural schema",
             id="a tuple",
         ),
-        pytest.param(dict[str, str], r"Bad\.field: a map of arbitrary keys", id="a map"),
+        pytest.param(dict[str, Any], r"Bad\.field: a map of arbitrary values", id="a map of anything"),
+        pytest.param(dict[str, int | str], r"Bad\.field{}: a union", id="a union inside a map"),
         pytest.param(Any, r"Bad\.field: no type", id="anything"),
         pytest.param(None, r"Bad\.field: type 'null'", id="null alone"),
         pytest.param(
@@ -119,3 +120,8 @@ def _build_model(annotation: Any) -> type[BaseModel]:
 def test_a_model_that_is_not_structural_is_refused(annotation: Any, message: str) -> None:
     with pytest.raises(NotStructural, match=message):
         build_schema(_build_model(annotation))
+
+
+def test_the_values_of_a_map_have_a_type() -> None:
+    schema = build_schema(_build_model(dict[str, str]))["properties"]["field"]
+    assert schema == {"type": "object", "additionalProperties": {"type": "string"}}

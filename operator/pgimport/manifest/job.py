@@ -4,17 +4,18 @@ The Job starts the attempts. Its first failure rule ignores pods that a disrupti
 exit with one of our codes. Its second rule fails the Job at once for a permanent exit code.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pgimport.manifest.metadata import Json, build_labels, build_owner_reference
 from pgimport.manifest.pod_security import CONTAINER_SECURITY, POD_SECURITY
 from pgimport.model import order as order_model
-from pgimport.model.import_spec import ImportSpec, ResourceAmounts
+from pgimport.model.import_spec import ImportSpec, ResourceAmounts, Resources
 from pgimport.model.names import (
     CONTAINER_IMPORT,
     CONTAINER_PREFLIGHT,
     LABEL_IMPORT,
     LABEL_IMPORT_UID,
+    LABEL_PREFIX_KUEUE,
     LABEL_PROJECT,
     LABEL_QUEUE,
     SECRET_KEY_SEED,
@@ -24,6 +25,7 @@ from pgimport.model.names import (
 )
 from pgimport.model.object_references import SecretKey
 from pgimport.model.order import Order
+from pgimport.model.pod_template import PodTemplate, PodTemplateSpec
 from pgimport.model.policy import Policy
 from pgimport.model.reasons import PERMANENT_EXIT_CODES
 from pgimport.model.resources import ObjectMeta
@@ -53,12 +55,14 @@ class JobPlan:
     order: Order
     image: str
     remaining_attempts: int
+    pod_template: PodTemplate = field(default_factory=PodTemplate)
+    queue_name: str | None = None  # of the Project
 
 
 def build_import_job(plan: JobPlan, policy: Policy) -> Json:
     """Builds the manifest. The pod of a dry run has one container, which runs the preflight."""
-    labels = _build_labels(plan)
-    queue = {key: value for key, value in plan.meta.labels.items() if key == LABEL_QUEUE}
+    labels, template = _build_labels(plan), plan.pod_template.metadata
+    queue = _build_queue_labels(plan)
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -85,13 +89,21 @@ def build_import_job(plan: JobPlan, policy: Policy) -> Json:
             },
             "template": {
                 "metadata": {
-                    "labels": labels,
-                    "annotations": {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"},
+                    "labels": {**template.labels, **labels},
+                    "annotations": {**template.annotations, "cluster-autoscaler.kubernetes.io/safe-to-evict": "false"},
                 },
                 "spec": _build_pod(plan, policy),
             },
         },
     }
+
+
+def _build_queue_labels(plan: JobPlan) -> dict[str, str]:
+    """Returns Kueue's labels of the import, with the Project's queue as the default."""
+    labels = {key: value for key, value in plan.meta.labels.items() if key.startswith(LABEL_PREFIX_KUEUE)}
+    if plan.queue_name is not None:
+        labels.setdefault(LABEL_QUEUE, plan.queue_name)
+    return labels if LABEL_QUEUE in labels else {}
 
 
 def _build_labels(plan: JobPlan) -> dict[str, str]:
@@ -103,7 +115,8 @@ def _build_labels(plan: JobPlan) -> dict[str, str]:
 def _build_pod(plan: JobPlan, policy: Policy) -> Json:
     preflight = _build_container(plan, policy, CONTAINER_PREFLIGHT)
     main = _build_container(plan, policy, CONTAINER_IMPORT)
-    pull_secrets = [{"name": name} for name in policy.image_pull_secrets]
+    own_secrets = [secret.name for secret in plan.pod_template.spec.image_pull_secrets]
+    pull_secrets = [{"name": name} for name in dict.fromkeys([*policy.image_pull_secrets, *own_secrets])]
     return {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
@@ -113,7 +126,22 @@ def _build_pod(plan: JobPlan, policy: Policy) -> Json:
         **({"imagePullSecrets": pull_secrets} if pull_secrets else {}),
         **({"containers": [preflight]} if plan.spec.dry_run else {"initContainers": [preflight], "containers": [main]}),
         "volumes": _build_volumes(plan),
+        **_build_placement(plan.pod_template.spec),
     }
+
+
+def _build_placement(spec: PodTemplateSpec) -> Json:
+    """Returns the fields of a pod that only the Project's template sets."""
+    values = {
+        "nodeSelector": spec.node_selector,
+        "affinity": spec.affinity,
+        "tolerations": spec.tolerations,
+        "topologySpreadConstraints": spec.topology_spread_constraints,
+        "priorityClassName": spec.priority_class_name,
+        "runtimeClassName": spec.runtime_class_name,
+        "serviceAccountName": spec.service_account_name,
+    }
+    return {name: value for name, value in values.items() if value}
 
 
 def _build_container(plan: JobPlan, policy: Policy, name: str) -> Json:
@@ -137,7 +165,7 @@ def _build_container(plan: JobPlan, policy: Policy, name: str) -> Json:
         "imagePullPolicy": policy.image_pull_policy,
         "args": ["worker", name],
         "env": _build_environment(plan, name),
-        "resources": _build_resources(plan.spec),
+        "resources": _build_resources(plan.spec.resources, plan.pod_template.spec.resources),
         "securityContext": CONTAINER_SECURITY,
         "terminationMessagePath": TERMINATION_MESSAGE,
         "terminationMessagePolicy": "File",
@@ -166,13 +194,14 @@ def _build_environment(plan: JobPlan, container: str) -> list[Json]:
     ]
 
 
-def _build_resources(spec: ImportSpec) -> Json:
-    requests = _to_amounts(spec.resources.requests if spec.resources else None)
-    limits = _to_amounts(spec.resources.limits if spec.resources else None)
-    return {
-        "requests": _lower_defaults(DEFAULT_REQUESTS, limits) | requests,
-        "limits": _raise_defaults(DEFAULT_LIMITS, requests) | limits,
-    }
+def _build_resources(own: Resources | None, project: Resources | None) -> Json:
+    """Merges the import's amounts with the Project's defaults and ours, so that no request exceeds its limit."""
+    requests = _to_amounts(own.requests if own else None)
+    limits = _to_amounts(own.limits if own else None)
+    default_requests = DEFAULT_REQUESTS | _to_amounts(project.requests if project else None)
+    default_limits = DEFAULT_LIMITS | _to_amounts(project.limits if project else None)
+    merged_limits = _raise_defaults(default_limits, default_requests | requests if project else requests) | limits
+    return {"requests": _lower_defaults(default_requests, merged_limits) | requests, "limits": merged_limits}
 
 
 def _lower_defaults(defaults: dict[str, str], limits: dict[str, str]) -> dict[str, str]:

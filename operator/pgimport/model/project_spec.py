@@ -6,6 +6,7 @@ from pydantic import Field
 
 from pgimport.model.base_models import StrictModel
 from pgimport.model.object_references import SecretKey
+from pgimport.model.pod_template import PodTemplate
 from pgimport.model.scalar_types import Bytes
 from pgimport.model.string_types import (
     DatabaseName,
@@ -138,6 +139,14 @@ class ProjectSpec(StrictModel):
         default=AllowedSources(), description="Allows sources at addresses that are not public."
     )
     limits: Limits = Field(default=Limits(), description="Limits what the Project may use at the same time.")
+    pod_template: PodTemplate = Field(
+        default=PodTemplate(), description="Settings of the Project's import pods: placement, labels and defaults."
+    )
+    queue_name: ObjectName | None = Field(
+        default=None,
+        description="The Kueue LocalQueue of the Project's imports. An import's label kueue.x-k8s.io/queue-name takes"
+        " precedence.",
+    )
     primary: UrlSecret | None = Field(
         default=None,
         description="Names the Secret, in spec.namespace, of the primary database that previews of mode clone copy.",

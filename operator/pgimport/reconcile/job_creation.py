@@ -52,6 +52,8 @@ def create_import_job(context: ReconcileContext, observed: ObservedImport, remai
         order=_build_order(meta, spec, project, server, upload_origin),
         image=context.policy.worker_images[str(server.version_num // 10000)],
         remaining_attempts=remaining_attempts,
+        pod_template=project.pod_template,
+        queue_name=project.queue_name,
     )
     try:
         create_job(context.cluster, meta.namespace, build_import_job(plan, context.policy), meta.uid)

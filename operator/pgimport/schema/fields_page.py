@@ -41,6 +41,8 @@ def _format_type(schema: Schema) -> str:
         return "quantity"
     if "items" in schema:
         return f"list of {_format_type(schema['items'])}"
+    if "additionalProperties" in schema:
+        return f"map of {_format_type(schema['additionalProperties'])}"
     if "enum" in schema:
         return "one of " + ", ".join(f"`{value}`" for value in schema["enum"])
     return "time" if schema.get("format") == "date-time" else str(schema["type"])

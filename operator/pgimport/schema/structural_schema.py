@@ -11,7 +11,8 @@ from pydantic import BaseModel
 
 Schema = dict[str, Any]
 
-# additionalProperties is omitted: the API server refuses or prunes unknown fields of a structural schema by itself.
+# additionalProperties is omitted unless it is the type of a map's values: the API server refuses or prunes unknown
+# fields of a structural schema by itself.
 _DROPPED = frozenset({"title", "default", "examples", "additionalProperties", "$defs"})
 _KEPT = frozenset(
     {
@@ -27,6 +28,7 @@ _KEPT = frozenset(
         "pattern",
         "required",
         "x-kubernetes-int-or-string",
+        "x-kubernetes-preserve-unknown-fields",
         "x-kubernetes-validations",
     }
 )
@@ -48,8 +50,11 @@ def build_schema(model: type[BaseModel]) -> Schema:
 def _convert(node: Mapping[str, Any], definitions: Mapping[str, Any], path: str) -> Schema:
     result: Schema = {}
     for key, value in _resolve_references(node, definitions, path).items():
+        if key == "additionalProperties" and isinstance(value, dict):
+            result[key] = _convert(value, definitions, f"{path}{{}}")
+            continue
         if key == "additionalProperties" and value is not False:
-            raise NotStructural(f"{path}: a map of arbitrary keys; name the fields instead")
+            raise NotStructural(f"{path}: a map of arbitrary values; name the fields or the type of the values")
         if key in _DROPPED:
             continue
         if key == "type":
