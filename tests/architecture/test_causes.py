@@ -30,14 +30,16 @@ from pgimport.model.observations import ObservedPod
 from pgimport.model.reasons import MEANINGS, Reason, find_reason_by_exit_code
 from pgimport.model.status import ImportPhase, Progress
 from pgimport.worker.postgres.errors import (
-    CONNECT_RULES,
     ClientErrorParser,
+    ConnectObservation,
+    ConnectProblem,
     translate_connect_error,
     translate_dump_exit,
     translate_restore_exit,
     translate_source_error,
     translate_target_error,
 )
+from pgimport.worker.postgres.server_errors import ServerError
 from pgimport.worker.postgres.sqlstates import CLASSES, CODES, SOURCE_CODES
 
 
@@ -113,6 +115,22 @@ OBSERVED_IMPORTS = {
 }
 
 
+LOGINS = {
+    **{
+        state: ConnectObservation(refusal=ServerError(message="no", sqlstate=state))
+        for state in ("28P01", "28000", "3D000", "42501", "53300", "55000", "57P03")
+    },
+    "any other SQLSTATE": ConnectObservation(refusal=ServerError(message="no", sqlstate="XX000")),
+    "28000, but not with TLS": ConnectObservation(
+        refusal=ServerError(message="no", sqlstate="28000"), problem=ConnectProblem.TLS_WANTED
+    ),
+    "no TLS, or a certificate that is not valid": ConnectObservation(problem=ConnectProblem.TLS_FAILED),
+    "a password is wanted, and the URL has none": ConnectObservation(problem=ConnectProblem.PASSWORD_MISSING),
+    "an authentication method that the worker lacks": ConnectObservation(problem=ConnectProblem.METHOD_UNKNOWN),
+    "no answer, or a closed connection": ConnectObservation(problem=ConnectProblem.NO_ANSWER),
+}
+
+
 def build_error(code: str) -> psycopg.Error:
     error = psycopg.Error("the message")
     error.sqlstate = f"{code.removeprefix('class ')}999" if code.startswith("class ") else code
@@ -145,9 +163,8 @@ def find_reason(row: Row) -> Reason | str | None:
             return translate_source_error(build_error(row.observation), "reading x").reason
         case "SQLSTATE at the target":
             return translate_target_error(build_error(row.observation), "creating x").reason
-        case "libpq to the source":
-            message = f'connection to server at "1.2.3.4", port 5432 failed: FATAL:  {row.observation}'
-            return translate_connect_error(psycopg.OperationalError(message), "h:5432/d").reason
+        case "connection to the source":
+            return translate_connect_error(psycopg.OperationalError(), "h:5432/d", LOGINS[row.observation]).reason
         case _:
             return find_client_reason(row.origin, row.observation)
 
@@ -171,9 +188,4 @@ def test_no_cause_is_missing() -> None:
     assert observations_of("exit code") == codes
     for end in ("SQLSTATE at the source", "SQLSTATE at the target"):
         assert observations_of(end) == {*CODES, *SOURCE_CODES, *(f"class {state}" for state in CLASSES)}
-    missing = [
-        rule.pattern
-        for rule in CONNECT_RULES
-        if not any(re.search(rule.pattern, message) for message in observations_of("libpq to the source"))
-    ]
-    assert missing == []
+    assert observations_of("connection to the source") == set(LOGINS)

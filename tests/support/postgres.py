@@ -57,6 +57,7 @@ shift 4
 mount --rbind /dev "$tree/dev"
 mount -t proc proc "$tree/proc"
 mount --bind "$home" "$tree/mnt"
+if [ -d "$home/translations" ]; then mount --bind "$home/translations" "$tree/usr/share/locale"; fi
 exec chroot "$tree" setpriv --reuid="$user" --regid="$group" --clear-groups --pdeathsig=INT -- "$@"
 """
 
@@ -335,12 +336,19 @@ def _offer_tls(home: Path, given: Path | None) -> dict[str, str]:
 
 @contextmanager
 def run_postgres(
-    major: int, programs: Programs | None = None, *, tls: bool | Path = False, host: str = LOOPBACK, **options: str
+    major: int,
+    programs: Programs | None = None,
+    *,
+    tls: bool | Path = False,
+    host: str = LOOPBACK,
+    languages: Path | None = None,
+    **options: str,
 ) -> Iterator[PostgresServer]:
     """Runs a server of a major version with further settings; removes it and its files afterwards.
 
     `tls` is True for a self-signed certificate, or a folder with `tls.crt` and `tls.key`. `host` is the address on
-    which the server listens; on another address than loopback, it accepts every host.
+    which the server listens; on another address than loopback, it accepts every host. `languages` is a folder of
+    `german_postgres.py` with compiled locales and translated messages, for a server of Debian.
     """
     programs = programs or packaged_programs(major)
     home = Path(tempfile.mkdtemp(prefix=f"pgimport-tests-pg{major}-"))
@@ -348,6 +356,8 @@ def run_postgres(
     port = _free_port()
     superuser_password = secrets.token_hex(16)
     try:
+        if languages is not None:
+            shutil.copytree(languages, home, dirs_exist_ok=True)
         _initialise(programs, home, superuser_password)
         if host != LOOPBACK:
             with (home / "data" / "pg_hba.conf").open("a") as rules:

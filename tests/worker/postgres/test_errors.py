@@ -6,6 +6,8 @@ import pytest
 from pgimport.model.reasons import Reason
 from pgimport.worker.postgres.errors import (
     ClientErrorParser,
+    ConnectObservation,
+    ConnectProblem,
     translate_connect_error,
     translate_dump_exit,
     translate_restore_exit,
@@ -13,41 +15,31 @@ from pgimport.worker.postgres.errors import (
     translate_source_error,
     translate_target_error,
 )
+from pgimport.worker.postgres.server_errors import ServerError
 
 CONNECT_PREFIX = 'connection failed: connection to server at "1.2.3.4", port 5432 failed: '
 
 
+def refused(sqlstate: str) -> ConnectObservation:
+    return ConnectObservation(refusal=ServerError(message="the server's words", sqlstate=sqlstate))
+
+
 @pytest.mark.parametrize(
-    ("message", "reason"),
+    ("observation", "message", "reason"),
     [
-        ('FATAL:  password authentication failed for user "x"', Reason.SOURCE_AUTH_FAILED),
-        ("fe_sendauth: no password supplied", Reason.SOURCE_AUTH_FAILED),
-        ('FATAL:  role "x" does not exist', Reason.SOURCE_AUTH_FAILED),
-        (
-            'FATAL:  no pg_hba.conf entry for host "1.2.3.4", user "x", database "y", SSL encryption',
-            Reason.SOURCE_AUTH_FAILED,
-        ),
-        (
-            'FATAL:  no pg_hba.conf entry for host "1.2.3.4", user "x", database "y", no encryption',
-            Reason.SOURCE_TLS_FAILED,
-        ),
-        ('FATAL:  database "y" does not exist', Reason.SOURCE_DATABASE_NOT_FOUND),
-        ('FATAL:  permission denied for database "y"', Reason.SOURCE_PERMISSION_DENIED),
-        ("server does not support SSL, but SSL was required", Reason.SOURCE_TLS_FAILED),
-        ("SSL error: certificate verify failed", Reason.SOURCE_TLS_FAILED),
-        ('server certificate for "a" does not match host name "b"', Reason.SOURCE_TLS_FAILED),
-        ("Connection refused", Reason.SOURCE_UNREACHABLE),
-        ("timeout expired", Reason.SOURCE_UNREACHABLE),
-        ("Network is unreachable", Reason.SOURCE_UNREACHABLE),
-        ("FATAL:  sorry, too many clients already", Reason.SOURCE_UNREACHABLE),
-        ("FATAL:  the database system is starting up", Reason.SOURCE_UNREACHABLE),
-        ("server closed the connection unexpectedly", Reason.SOURCE_UNREACHABLE),
+        (refused("28P01"), "the server's words (SQLSTATE 28P01)", Reason.SOURCE_AUTH_FAILED),
+        (refused("3D000"), "the server's words (SQLSTATE 3D000)", Reason.SOURCE_DATABASE_NOT_FOUND),
+        (refused("XX000"), "the server's words (SQLSTATE XX000)", Reason.SOURCE_UNREACHABLE),
+        (ConnectObservation(problem=ConnectProblem.NO_ANSWER), "Connection refused", Reason.SOURCE_UNREACHABLE),
+        (ConnectObservation(problem=ConnectProblem.TLS_FAILED), "Connection refused", Reason.SOURCE_TLS_FAILED),
+        (ConnectObservation(), "Connection refused", Reason.SOURCE_UNREACHABLE),
     ],
 )
-def test_a_refused_connection_has_a_reason(message: str, reason: Reason) -> None:
-    failure = translate_connect_error(psycopg.OperationalError(CONNECT_PREFIX + message), "h:5432/d")
+def test_a_refused_connection_has_a_reason(observation: ConnectObservation, message: str, reason: Reason) -> None:
+    error = psycopg.OperationalError(CONNECT_PREFIX + "FATAL:  Connection refused")
+    failure = translate_connect_error(error, "h:5432/d", observation)
     assert failure.reason is reason
-    assert failure.message == f"the source h:5432/d: {message.removeprefix('FATAL:  ')}"
+    assert failure.message == f"the source h:5432/d: {message}"
 
 
 def test_a_failed_statement_is_reported_with_its_sqlstate() -> None:

@@ -1,20 +1,27 @@
 """Translates errors of PostgreSQL, libpq and the client programs into failures with a reason."""
 
 import re
-from typing import NamedTuple
+from dataclasses import dataclass
+from enum import Enum, auto
 
 import psycopg
 
 from pgimport.model.errors import PgimportError
 from pgimport.model.reasons import Failure, Reason
 from pgimport.worker.postgres.server_errors import (
+    CONNECT_ADVICE,
     ServerError,
     find_source_advice,
     find_target_advice,
     first_line,
     read_server_error,
 )
-from pgimport.worker.postgres.sqlstates import SNAPSHOT_SQLSTATES, find_source_reason, find_target_reason
+from pgimport.worker.postgres.sqlstates import (
+    SNAPSHOT_SQLSTATES,
+    find_connect_reason,
+    find_source_reason,
+    find_target_reason,
+)
 
 __all__ = ["first_line"]  # for modules that quote only the first line
 
@@ -27,11 +34,27 @@ class ImportStopped(PgimportError):
         self.failure = failure
 
 
-class MessageRule(NamedTuple):
-    """Gives messages that match `pattern` a reason. libpq has no SQLSTATE for a refused connection."""
+class ConnectProblem(Enum):
+    """Causes of a failed connection for which no server sends a SQLSTATE."""
 
-    pattern: str
-    reason: Reason
+    NO_ANSWER = auto()
+    PASSWORD_MISSING = auto()
+    METHOD_UNKNOWN = auto()  # the server wants an authentication method that the client lacks
+    TLS_FAILED = auto()
+    TLS_WANTED = auto()  # the server admits the user, but only with TLS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectObservation:
+    """What a refused connection showed. With neither field, a second attempt succeeded."""
+
+    refusal: ServerError | None = None
+    problem: ConnectProblem | None = None
+    text: str = ""  # the client's words about the problem
+
+    @property
+    def is_admitted(self) -> bool:
+        return self.refusal is None and self.problem is None
 
 
 _AUTH = Reason.SOURCE_AUTH_FAILED
@@ -39,22 +62,18 @@ _TLS = Reason.SOURCE_TLS_FAILED
 _AWAY = Reason.SOURCE_UNREACHABLE
 _DENIED = Reason.SOURCE_PERMISSION_DENIED
 
-# The first rule that matches is used.
-CONNECT_RULES: tuple[MessageRule, ...] = (
-    MessageRule(r"password authentication failed|no password supplied|role \".*\" does not exist", _AUTH),
-    MessageRule(r"no pg_hba\.conf entry .*no encryption", _TLS),
-    MessageRule(r"no pg_hba\.conf entry|authentication failed|is not permitted to log in|SASL|SCRAM", _AUTH),
-    MessageRule(r"database \".*\" does not exist", Reason.SOURCE_DATABASE_NOT_FOUND),
-    MessageRule(r"permission denied", _DENIED),
-    MessageRule(
-        r"timeout expired|timed out|Connection refused|could not translate host name|unreachable|No route", _AWAY
-    ),
-    MessageRule(
-        r"server closed the connection|Connection reset|too many (clients|connections)|remaining connection", _AWAY
-    ),
-    MessageRule(r"the database system is|EOF detected", _AWAY),
-    MessageRule(r"SSL|certificate|TLS|channel binding", _TLS),
-)
+_PROBLEM_REASONS = {
+    ConnectProblem.NO_ANSWER: _AWAY,
+    ConnectProblem.PASSWORD_MISSING: _AUTH,
+    ConnectProblem.METHOD_UNKNOWN: _AUTH,
+    ConnectProblem.TLS_FAILED: _TLS,
+    ConnectProblem.TLS_WANTED: _TLS,
+}
+_PROBLEM_ADVICE = {
+    ConnectProblem.PASSWORD_MISSING: "Write the password into the source URL.",
+    ConnectProblem.METHOD_UNKNOWN: "Let the source admit this user with a password: scram-sha-256 in pg_hba.conf.",
+    ConnectProblem.TLS_WANTED: "Write sslmode=require into the source URL.",
+}
 _CONNECTION_LOST = re.compile(
     r"server closed the connection|connection not open|no connection to the server|SSL connection has been closed"
     r"|SSL SYSCALL|terminating connection|could not receive data from server|could not send data to server"
@@ -71,19 +90,17 @@ SNAPSHOT_ADVICE = "Use the URL of one database server, and not that of a pooler 
 _READ_UNDER_RLS = "would be affected by row-level security policy"
 
 
-def is_connect_timeout(error: psycopg.Error) -> bool:
-    """True for a timeout. A second try may succeed, because the first one starts a suspended source."""
-    return isinstance(error, psycopg.errors.ConnectionTimeout) or "timeout expired" in str(error)
-
-
-def translate_connect_error(error: psycopg.Error | ServerError, address: str) -> Failure:
+def translate_connect_error(error: psycopg.Error, address: str, observation: ConnectObservation) -> Failure:
     """Translates a refused connection to the source. `address`: host, port and database for the message."""
-    refusal = _read(error)
-    if refusal.sqlstate is not None:
-        reason = find_source_reason(refusal.sqlstate)
-    else:
-        reason = next((rule.reason for rule in CONNECT_RULES if re.search(rule.pattern, str(error))), _AWAY)
-    return Failure(reason, f"the source {address}: {refusal.describe()}", find_source_advice(refusal))
+    refusal, problem = observation.refusal, observation.problem
+    text = refusal.describe() if refusal is not None else observation.text or first_line(error)
+    message = f"the source {address}: {text}"
+    if problem is not None:
+        return Failure(_PROBLEM_REASONS[problem], message, _PROBLEM_ADVICE.get(problem, ""))
+    if refusal is None:
+        return Failure(_AWAY, message)
+    advice = CONNECT_ADVICE.get(refusal.sqlstate or "") or find_source_advice(refusal)
+    return Failure(find_connect_reason(refusal.sqlstate), message, advice)
 
 
 def translate_source_error(error: psycopg.Error | ServerError, action: str) -> Failure:

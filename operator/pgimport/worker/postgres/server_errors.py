@@ -22,6 +22,10 @@ _STANDBY_CONFLICT = (
     " from the primary."
 )
 _DAMAGED = "The source's storage is damaged. Restore the source from a backup, or exclude the table with spec.filter."
+CONNECT_ADVICE: dict[str, str] = {
+    "42501": "At the source, run GRANT CONNECT ON DATABASE … TO the user of the source URL.",
+    "55000": "Name a database that accepts connections, or run ALTER DATABASE … ALLOW_CONNECTIONS true at the source.",
+}
 SOURCE_ADVICE: dict[str, str] = {
     "26000": "Use the URL of the database server instead of a pooler's.",
     "28000": "Let pg_hba.conf of the source admit this user, database and address, or correct the source URL.",

@@ -25,7 +25,6 @@ from pgimport.worker.environment import WorkerEnvironment
 from pgimport.worker.postgres.endpoints import Connection, Endpoint, build_source_endpoint, connect
 from pgimport.worker.postgres.errors import (
     ImportStopped,
-    is_connect_timeout,
     translate_connect_error,
     translate_source_error,
 )
@@ -118,18 +117,29 @@ def _add_ca(endpoint: Endpoint, url: SourceURL, ca: Path | None) -> Endpoint:
 
 
 def open_source_connection(endpoint: Endpoint, enter: Callable[[Endpoint], Connection] = connect) -> Connection:
-    """Opens a connection. Retries once after a timeout, for a suspended source to start. Raises ImportStopped."""
+    """Opens a connection. Raises ImportStopped.
+
+    Tries again after a timeout, for a suspended source to start, and if the server has admitted the probe.
+    """
     try:
+        return enter(endpoint)
+    except psycopg.Error as error:
+        failure, may_pass = _explain_refusal(error, endpoint)
+    if may_pass:
         try:
             return enter(endpoint)
-        except psycopg.OperationalError as error:
-            if not is_connect_timeout(error):
-                raise
-            return enter(endpoint)
-    except psycopg.Error as error:
-        raise ImportStopped(
-            _add_provider_hint(translate_connect_error(error, endpoint.address), endpoint.host)
-        ) from None
+        except psycopg.Error as error:
+            failure, _ = _explain_refusal(error, endpoint)
+    raise ImportStopped(_add_provider_hint(failure, endpoint.host))
+
+
+def _explain_refusal(error: psycopg.Error, endpoint: Endpoint) -> tuple[Failure, bool]:
+    """Returns the failure, and whether another attempt may succeed at once."""
+    from pgimport.worker.postgres.login_probe import observe_refusal  # imports asyncpg, which takes 0.05 s
+
+    observation = observe_refusal(error, endpoint)
+    may_pass = isinstance(error, psycopg.errors.ConnectionTimeout) or observation.is_admitted
+    return translate_connect_error(error, endpoint.address, observation), may_pass
 
 
 def _add_provider_hint(failure: Failure, host: str) -> Failure:

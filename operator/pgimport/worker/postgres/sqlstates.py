@@ -118,12 +118,26 @@ SNAPSHOT_SQLSTATES = ("22023", "42704", "55000")
 # The import locks every table that its snapshot shows. A table that is missing then was dropped in between.
 SOURCE_CODES = {"42P01": Reason.SOURCE_CHANGED}
 
+# A database with ALLOW_CONNECTIONS false.
+CONNECT_CODES = {"55000": Reason.SOURCE_DATABASE_NOT_FOUND}
+
 
 def find_cause(sqlstate: str | None) -> Cause:
     """Returns the cause of a SQLSTATE. Without one, the connection was lost. An unknown class is the statement's."""
     if sqlstate is None:
         return Cause.CONNECTION
     return CODES.get(sqlstate) or CLASSES.get(sqlstate[:2], Cause.STATEMENT)
+
+
+def find_connect_reason(sqlstate: str | None) -> Reason:
+    """Returns the reason of a refused connection to the source.
+
+    Poolers and proxies send SQLSTATEs of any class while a server starts, so an unknown one may pass.
+    """
+    if sqlstate in CONNECT_CODES:
+        return CONNECT_CODES[sqlstate]
+    cause = find_cause(sqlstate)
+    return Reason.SOURCE_UNREACHABLE if cause is Cause.STATEMENT else SOURCE_REASONS[cause]
 
 
 def find_source_reason(sqlstate: str | None) -> Reason:

@@ -7,7 +7,6 @@ from typing import Any, TypeVar
 
 import asyncpg
 
-from pgimport.worker.engines.relay.asyncpg_connect import build_loop_factory, connect_asyncpg
 from pgimport.worker.engines.relay.copy_statements import build_snapshot_import, build_step_begin
 from pgimport.worker.engines.relay.relay_plan import RowsStep, TableCopy
 from pgimport.worker.engines.relay.row_buffer import RowBuffer
@@ -19,6 +18,7 @@ from pgimport.worker.engines.relay.step_errors import (
     check_row_counts,
 )
 from pgimport.worker.engines.relay.throughput import OnBytes
+from pgimport.worker.postgres.asyncpg_connect import build_loop_factory, connect_asyncpg
 from pgimport.worker.postgres.endpoints import Endpoint
 
 T = TypeVar("T")

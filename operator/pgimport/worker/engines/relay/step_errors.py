@@ -10,11 +10,13 @@ from pgimport.model.errors import PgimportError
 from pgimport.model.reasons import Failure, Reason
 from pgimport.worker.postgres.endpoints import Endpoint
 from pgimport.worker.postgres.errors import (
+    ConnectObservation,
     translate_connect_error,
     translate_snapshot_error,
     translate_source_error,
     translate_target_error,
 )
+from pgimport.worker.postgres.login_probe import observe_refusal
 from pgimport.worker.postgres.server_errors import read_server_error
 
 _CONNECTION_LOST = ("08", "57P0")  # first characters of the SQLSTATEs of a lost connection or a stopped server
@@ -27,10 +29,11 @@ _TEXT_TOO_LONG = ("XX000", "54000")
 class StepFailed(PgimportError):
     """A step failed at one end of a stream. The session at the other end is closed too."""
 
-    def __init__(self, failure: Failure, error: psycopg.Error) -> None:
+    def __init__(self, failure: Failure, error: psycopg.Error, sqlstate: str | None = None) -> None:
+        """`sqlstate`: the server's, if `error` has none."""
         super().__init__(failure.message)
         self.failure = failure
-        sqlstate = error.sqlstate
+        sqlstate = error.sqlstate or sqlstate
         self.connection_lost = sqlstate is None or sqlstate.startswith(_CONNECTION_LOST)
         self.too_many_connections = sqlstate == _TOO_MANY_CONNECTIONS
         self.text_too_long = sqlstate in _TEXT_TOO_LONG  # or another internal error: then binary format fails too
@@ -49,7 +52,14 @@ def build_target_failure(error: BaseException, action: str) -> StepFailed:
 def build_connect_failure(error: BaseException, source: Endpoint) -> StepFailed:
     """Translates an error of a connection attempt to the source."""
     psycopg_error = convert_to_psycopg(error)
-    return StepFailed(translate_connect_error(psycopg_error, source.address), psycopg_error)
+    if isinstance(error, psycopg.Error):
+        observation = observe_refusal(error, source)
+    else:
+        refusal = read_server_error(error)
+        observation = ConnectObservation(refusal=refusal if refusal.sqlstate else None)
+    failure = translate_connect_error(psycopg_error, source.address, observation)
+    refused = observation.refusal
+    return StepFailed(failure, psycopg_error, refused.sqlstate if refused else None)
 
 
 def build_snapshot_failure(error: BaseException, action: str) -> StepFailed:
