@@ -30,12 +30,12 @@ from pgimport.model.observations import ObservedPod
 from pgimport.model.reasons import MEANINGS, Reason, find_reason_by_exit_code
 from pgimport.model.status import ImportPhase, Progress
 from pgimport.worker.postgres.errors import (
-    ClientErrorParser,
+    ClientObservation,
     ConnectObservation,
     ConnectProblem,
     translate_connect_error,
-    translate_dump_exit,
-    translate_restore_exit,
+    translate_dump_end,
+    translate_restore_end,
     translate_source_error,
     translate_target_error,
 )
@@ -137,12 +137,23 @@ def build_error(code: str) -> psycopg.Error:
     return error
 
 
-def find_client_reason(origin: str, observation: str) -> Reason:
-    parser = ClientErrorParser()
-    if not observation.startswith("killed"):
-        parser.read_line(f"{origin}: error: {observation}")
-    code = -9 if observation.startswith("killed") else 1
-    return (translate_dump_exit if origin == "pg_dump" else translate_restore_exit)(code, parser).reason
+DISK_FULL = ServerError(message="could not extend file", sqlstate="53100")
+CLIENT_ENDS: dict[str, dict[str, Any]] = {
+    "killed by signal 9": {"returncode": -9},
+    "scratch has less than 1 MiB left": {"scratch_is_full": True},
+    "its connection was lost": {"connection_lost": True},
+    "its statement succeeds when it is repeated": {"repeated": True},
+    "its statement fails again, with SQLSTATE 42501": {"refusal": ServerError(message="no", sqlstate="42501")},
+    "its statement fails again, with SQLSTATE 40001": {"refusal": ServerError(message="no", sqlstate="40001")},
+    "the target's disk is full": {"refusal": DISK_FULL},
+    "any other error": {},
+}
+
+
+def find_client_reason(program: str, observation: str) -> Reason:
+    fields = {"returncode": 1, "error": "the error", **CLIENT_ENDS[observation]}
+    translate = translate_dump_end if program == "pg_dump" else translate_restore_end
+    return translate(ClientObservation(program=program, **fields)).reason
 
 
 def find_reason(row: Row) -> Reason | str | None:
@@ -189,3 +200,4 @@ def test_no_cause_is_missing() -> None:
     for end in ("SQLSTATE at the source", "SQLSTATE at the target"):
         assert observations_of(end) == {*CODES, *SOURCE_CODES, *(f"class {state}" for state in CLASSES)}
     assert observations_of("connection to the source") == set(LOGINS)
+    assert observations_of("pg_dump") | observations_of("pg_restore") == set(CLIENT_ENDS)

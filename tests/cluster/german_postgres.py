@@ -40,9 +40,9 @@ def run_german_postgres(*, tls: bool = False, **options: str) -> Iterator[Postgr
             shutil.copytree(locales, languages / "locales")
         link_clients(server_tree(major), major, folder / "clients")
         programs = tree_programs(major, server_tree(major), folder / "clients")
-        programs = replace(programs, environment={"LOCPATH": "/mnt/locales"})
+        programs = replace(programs, environment={"LOCPATH": "/mnt/locales"}, files=languages)
         settings = {"lc_messages": LOCALE, **options}
-        with run_postgres(major, programs, tls=tls, languages=languages, **settings) as server:
+        with run_postgres(major, programs, tls=tls, **settings) as server:
             yield server
     finally:
         shutil.rmtree(folder)

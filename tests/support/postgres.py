@@ -71,6 +71,7 @@ class Programs:
     home: Callable[[Path], Path]  # path of the home folder as the program sees it
     account: dict[str, Any]  # arguments of subprocess for the account of the child
     environment: dict[str, str] = field(default_factory=dict)  # in addition to ENVIRONMENT, for the server
+    files: Path | None = None  # folder whose content the server's home gets
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,14 +342,12 @@ def run_postgres(
     *,
     tls: bool | Path = False,
     host: str = LOOPBACK,
-    languages: Path | None = None,
     **options: str,
 ) -> Iterator[PostgresServer]:
     """Runs a server of a major version with further settings; removes it and its files afterwards.
 
     `tls` is True for a self-signed certificate, or a folder with `tls.crt` and `tls.key`. `host` is the address on
-    which the server listens; on another address than loopback, it accepts every host. `languages` is a folder of
-    `german_postgres.py` with compiled locales and translated messages, for a server of Debian.
+    which the server listens; on another address than loopback, it accepts every host.
     """
     programs = programs or packaged_programs(major)
     home = Path(tempfile.mkdtemp(prefix=f"pgimport-tests-pg{major}-"))
@@ -356,8 +355,8 @@ def run_postgres(
     port = _free_port()
     superuser_password = secrets.token_hex(16)
     try:
-        if languages is not None:
-            shutil.copytree(languages, home, dirs_exist_ok=True)
+        if programs.files is not None:
+            shutil.copytree(programs.files, home, dirs_exist_ok=True)
         _initialise(programs, home, superuser_password)
         if host != LOOPBACK:
             with (home / "data" / "pg_hba.conf").open("a") as rules:

@@ -9,8 +9,6 @@ from pgimport.worker.postgres.errors import (
     ConnectObservation,
     ConnectProblem,
     translate_connect_error,
-    translate_dump_exit,
-    translate_restore_exit,
     translate_snapshot_error,
     translate_source_error,
     translate_target_error,
@@ -85,49 +83,19 @@ def test_the_first_error_is_reported_with_its_object_and_command() -> None:
         "VIEW v: ERROR: function f() does not exist; LINE 2: SELECT f(); HINT: No function matches;"
         ' command was: CREATE VIEW "public"."v" AS'
     )
-    assert translate_restore_exit(1, errors).reason is Reason.RESTORE_FAILED
 
 
-@pytest.mark.parametrize(
-    ("code", "line", "reason"),
-    [
-        (-9, "", Reason.WORKER_OUT_OF_MEMORY),
-        (1, "pg_dump: error: a worker process died unexpectedly", Reason.WORKER_OUT_OF_MEMORY),
-        (-11, "", Reason.WORKER_FAILED),
-        (1, "pg_dump: error: could not write to output file: No space left on device", Reason.SCRATCH_FULL),
-        (1, 'pg_dump: error: query failed: ERROR:  permission denied for table "t"', Reason.SOURCE_PERMISSION_DENIED),
-        (
-            1,
-            'pg_dump: error: query would be affected by row-level security policy for table "t"',
-            Reason.SOURCE_PERMISSION_DENIED,
-        ),
-        (
-            1,
-            'pg_dump: error: Dumping the contents of table "t" failed: server closed the connection unexpectedly',
-            Reason.SOURCE_UNREACHABLE,
-        ),
-        (1, "pg_dump: error: query failed: ERROR:  invalid snapshot identifier", Reason.SOURCE_UNREACHABLE),
-        (1, "pg_dump: error: ERROR:  canceling statement due to conflict with recovery", Reason.SOURCE_CHANGED),
-        (1, "pg_dump: error: something else", Reason.DUMP_FAILED),
-        (1, "", Reason.DUMP_FAILED),
-    ],
-)
-def test_a_failure_of_pg_dump_has_a_reason(code: int, line: str, reason: Reason) -> None:
-    assert translate_dump_exit(code, parse_client_lines("pg_dump", line)).reason is reason
-
-
-@pytest.mark.parametrize(
-    ("code", "line", "reason"),
-    [
-        (-9, "", Reason.WORKER_OUT_OF_MEMORY),
-        (1, "pg_restore: error: could not execute query: no connection to the server", Reason.TARGET_LOST),
-        (
-            1,
-            'pg_restore: error: COPY failed for table "t": ERROR:  could not extend file "x": No space left on device',
-            Reason.TARGET_FULL,
-        ),
-        (1, 'pg_restore: error: COPY failed for table "t": ERROR:  invalid byte sequence', Reason.RESTORE_FAILED),
-    ],
-)
-def test_a_failure_of_pg_restore_has_a_reason(code: int, line: str, reason: Reason) -> None:
-    assert translate_restore_exit(code, parse_client_lines("pg_restore", line)).reason is reason
+def test_the_statement_that_failed_is_read_with_all_its_lines() -> None:
+    errors = parse_client_lines(
+        "pg_dump",
+        'pg_dump: error: Dumping the contents of table "t" failed: PQgetResult() failed.',
+        "pg_dump: detail: Error message from server: FEHLER:  keine Berechtigung für Tabelle t",
+        "pg_dump: detail: Command was: COPY public.t (id,",
+        "name) TO stdout;",
+        "pg_dump: error: a worker process ended",
+        "pg_dump: detail: Command was: SELECT 1;",
+    )
+    assert errors.statement == "COPY public.t (id,\nname) TO stdout;"
+    older = parse_client_lines("pg_dump", "pg_dump: error: The command was: LOCK TABLE ONLY public.t")
+    assert older.statement == "LOCK TABLE ONLY public.t"
+    assert parse_client_lines("pg_dump", "pg_dump: error: no").statement is None

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from pgimport.worker.archive.toc import TOC_FILE, TocEntry, parse_table_of_contents
 from pgimport.worker.engines.client_log import log_client_lines
-from pgimport.worker.postgres.endpoints import CLIENT_DBNAME, Endpoint, build_client_environment, write_passfile
-from pgimport.worker.postgres.errors import ImportStopped, translate_dump_exit
+from pgimport.worker.postgres.client_probe import DumpSource, explain_dump_exit
+from pgimport.worker.postgres.endpoints import CLIENT_DBNAME, build_client_environment, write_passfile
+from pgimport.worker.postgres.errors import ImportStopped
 from pgimport.worker.run import ImportRun
 
 # Exclude what no import copies. The archive's table of contents is filtered too.
@@ -29,8 +30,7 @@ DUMP_OPTIONS = (
 def run_pg_dump(
     run: ImportRun,
     program: Path,
-    source: Endpoint,
-    snapshot_id: str,
+    dump_source: DumpSource,
     options: list[str],
     on_line: Callable[[str], None],
 ) -> None:
@@ -38,20 +38,20 @@ def run_pg_dump(
 
     `on_line` gets each line of stderr. Raises ImportStopped.
     """
-    passfile = write_passfile(source, run.environment.private, "source.pgpass")
+    passfile = write_passfile(dump_source.client, run.environment.private, "source.pgpass")
     arguments = [
         str(program),
         *DUMP_OPTIONS,
         *options,
-        f"--snapshot={snapshot_id}",
+        f"--snapshot={dump_source.snapshot_id}",
         f"--file={run.archive_folder}",
         f"--dbname={CLIENT_DBNAME}",
     ]
-    environ = build_client_environment(source, passfile, os.environ)
+    environ = build_client_environment(dump_source.client, passfile, os.environ)
     exit_code, errors = run.processes.run(arguments, environ, log_client_lines(run.reporter, on_line))
     passfile.unlink(missing_ok=True)
     if exit_code != 0:
-        raise ImportStopped(translate_dump_exit(exit_code, errors))
+        raise ImportStopped(explain_dump_exit(exit_code, errors, dump_source, run.environment.scratch))
 
 
 def read_archive_entries(archive_folder: Path) -> list[TocEntry]:

@@ -9,9 +9,10 @@ from typing import Literal
 from pgimport.worker.archive.selection import format_use_list
 from pgimport.worker.archive.toc import Section, TocEntry, find_owner_entries
 from pgimport.worker.engines.client_log import log_client_lines
+from pgimport.worker.postgres.client_probe import explain_restore_exit
 from pgimport.worker.postgres.clients import WriteInput
 from pgimport.worker.postgres.endpoints import CLIENT_DBNAME, build_client_environment, write_passfile
-from pgimport.worker.postgres.errors import ClientErrorParser, ImportStopped, translate_restore_exit
+from pgimport.worker.postgres.errors import ClientErrorParser, ImportStopped
 from pgimport.worker.run import ImportRun
 
 SectionName = Literal["pre-data", "data", "post-data"]
@@ -58,7 +59,7 @@ class PgRestore:
         exit_code, errors = run.processes.run(arguments, environ, log_client_lines(run.reporter, on_line))
         passfile.unlink(missing_ok=True)
         if exit_code != 0:
-            raise ImportStopped(translate_restore_exit(exit_code, errors))
+            raise ImportStopped(explain_restore_exit(exit_code, errors, run.shadow_sessions))
 
     def restore_rows_from(self, entries: list[TocEntry], write_input: WriteInput) -> None:
         """Restores rows from an archive that `write_input` writes to standard input. Raises ImportStopped."""
@@ -70,7 +71,7 @@ class PgRestore:
         )
         passfile.unlink(missing_ok=True)
         if exit_code != 0:
-            raise ImportStopped(translate_restore_exit(exit_code, errors))
+            raise ImportStopped(explain_restore_exit(exit_code, errors, run.shadow_sessions))
 
     def restore_post_data(
         self,

@@ -1,7 +1,7 @@
 """Translates errors of PostgreSQL, libpq and the client programs into failures with a reason."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 import psycopg
@@ -74,20 +74,19 @@ _PROBLEM_ADVICE = {
     ConnectProblem.METHOD_UNKNOWN: "Let the source admit this user with a password: scram-sha-256 in pg_hba.conf.",
     ConnectProblem.TLS_WANTED: "Write sslmode=require into the source URL.",
 }
+# What libpq and the clients write themselves, in English, because they run with LC_ALL=C. A server's messages follow
+# `ERROR:` in the server's language.
 _CONNECTION_LOST = re.compile(
     r"server closed the connection|connection not open|no connection to the server|SSL connection has been closed"
-    r"|SSL SYSCALL|terminating connection|could not receive data from server|could not send data to server"
-    r"|lost synchronization|the database system is|Connection (reset|refused|timed out)|connection to server"
-    r"|connection (was )?lost|the connection is (closed|lost)|consuming input failed|sending query failed",
+    r"|SSL SYSCALL|could not receive data from server|could not send data to server|lost synchronization"
+    r"|connection to server"
 )
-_NO_SPACE = "No space left on device"
 DISK_FULL = "53100"
-_NO_SNAPSHOT = re.compile(r"snapshot .*does not exist|invalid snapshot")
 SNAPSHOT_LOST = (
     "the source has lost the snapshot (the connection that held it was closed, or the address leads to several servers)"
 )
+_AGAIN = "Import again. The server's log tells who ended the session."
 SNAPSHOT_ADVICE = "Use the URL of one database server, and not that of a pooler or load balancer. Then import again."
-_READ_UNDER_RLS = "would be affected by row-level security policy"
 
 
 def translate_connect_error(error: psycopg.Error, address: str, observation: ConnectObservation) -> Failure:
@@ -132,6 +131,7 @@ def _read(error: psycopg.Error | ServerError) -> ServerError:
 _ERROR_LINE = re.compile(r"^(?:pg_dump|pg_restore): error: (.*)$")
 _DETAIL_LINE = re.compile(r"^(?:pg_dump|pg_restore): (?:detail|hint): (.*)$")
 _ENTRY_LINE = re.compile(r"^(?:pg_dump|pg_restore): (?:from|error in) TOC entry \d+; \d+ \d+ (.*)$")
+_STATEMENT_LINE = re.compile(r"^(?:pg_dump: (?:error|detail): )?(?:Query was|(?:The c|C)ommand was): (.*)$")
 _COMMAND_LINE = re.compile(r"^Command was: (.*)$")
 _VERBOSE_LINE = re.compile(r"^(?:pg_dump|pg_restore): (?!error:|warning:|detail:|hint:|from TOC|error in)")
 _LINES_OF_AN_ERROR = 12
@@ -150,10 +150,14 @@ class ClientErrorParser:
         self._entry: str | None = None
         self._error: list[str] = []
         self._open = 0  # number of further lines that may belong to the first error
+        self._statement: list[str] = []  # lines of the first statement that failed
+        self._in_statement = False
 
     def read_line(self, line: str) -> None:
         if is_verbose_output(line):
+            self._in_statement = False
             return
+        self._read_statement(line)
         if match := _ENTRY_LINE.match(line):
             if not self._error:
                 self._entry = match[1].rsplit(" ", 1)[0]  # without the owner at the source
@@ -167,6 +171,21 @@ class ClientErrorParser:
             self._open -= 1
             detail = _DETAIL_LINE.match(line)
             self._error.append(detail[1] if detail else line)
+
+    def _read_statement(self, line: str) -> None:
+        if match := _STATEMENT_LINE.match(line):
+            self._in_statement = not self._statement
+            if self._in_statement:
+                self._statement.append(match[1])
+        elif line.startswith(("pg_dump: ", "pg_restore: ")):
+            self._in_statement = False
+        elif self._in_statement:
+            self._statement.append(line)
+
+    @property
+    def statement(self) -> str | None:
+        """The first statement that failed, if the client prints it."""
+        return "\n".join(self._statement) or None
 
     @property
     def error(self) -> str | None:
@@ -184,46 +203,63 @@ class ClientErrorParser:
         return re.sub(r"\s+", " ", "; ".join(parts))
 
 
-def translate_dump_exit(returncode: int, errors: ClientErrorParser) -> Failure:
-    """Translates a non-zero exit code of pg_dump."""
-    if (failure := _translate_signal("pg_dump", returncode, errors)) is not None:
-        return failure
-    error = errors.error or f"it ended with exit code {returncode} and named no error"
-    if _NO_SPACE in error and "ERROR:" not in error:
-        return Failure(Reason.SCRATCH_FULL, f"pg_dump: {error}")
-    if _READ_UNDER_RLS in error:
-        return Failure(_DENIED, f"pg_dump: {error}; at the source, run ALTER ROLE … BYPASSRLS for the source's user")
-    if re.search(r"permission denied|must be (owner|superuser)", error):
-        return Failure(_DENIED, f"pg_dump: {error}")
-    if "canceling statement due to conflict with recovery" in error:
-        return Failure(Reason.SOURCE_CHANGED, f"pg_dump: {error}")
-    if _NO_SNAPSHOT.search(error):
-        return Failure(_AWAY, f"{SNAPSHOT_LOST}: pg_dump: {error}")
-    if _CONNECTION_LOST.search(error):
-        return Failure(_AWAY, f"the source was lost: pg_dump: {error}")
-    return Failure(Reason.DUMP_FAILED, f"pg_dump: {error}")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientObservation:
+    """How a client program ended, and what a question to its server showed afterwards."""
+
+    program: str
+    returncode: int
+    error: str | None  # the first error that it printed
+    scratch_is_full: bool = False
+    connection_lost: bool = False
+    repeated: bool = False  # whether its statement succeeded when it was repeated
+    refusal: ServerError | None = None  # the error of the repeated statement, or of a write to the target's disk
+
+    @property
+    def text(self) -> str:
+        return f"{self.program}: {self.error or f'it ended with exit code {self.returncode} and named no error'}"
 
 
-def translate_restore_exit(returncode: int, errors: ClientErrorParser) -> Failure:
-    """Translates a non-zero exit code of pg_restore."""
-    if (failure := _translate_signal("pg_restore", returncode, errors)) is not None:
-        return failure
-    error = errors.error or f"it ended with exit code {returncode} and named no error"
-    if _NO_SPACE in error and "ERROR:" not in error:
-        return Failure(Reason.SCRATCH_FULL, f"pg_restore: {error}")
-    if _NO_SPACE in error or "could not extend file" in error:
-        return Failure(Reason.TARGET_FULL, f"the target's disk is full: pg_restore: {error}")
-    if _CONNECTION_LOST.search(error):
-        return Failure(Reason.TARGET_LOST, f"pg_restore: {error}")
-    return Failure(Reason.RESTORE_FAILED, f"pg_restore: {error}")
-
-
-def _translate_signal(program: str, returncode: int, errors: ClientErrorParser) -> Failure | None:
-    if returncode == -9 or (errors.error or "").endswith(_CHILD_DIED):
+def translate_client_end(observation: ClientObservation) -> Failure | None:
+    """Translates what the client itself shows: a signal, or scratch without space. Returns None for other causes."""
+    program, returncode = observation.program, observation.returncode
+    if returncode == -9 or (observation.error or "").endswith(_CHILD_DIED):
         return Failure(
             Reason.WORKER_OUT_OF_MEMORY,
             f"a process of {program} was killed (signal 9), most likely because memory ran out",
         )
     if returncode < 0:
         return Failure(Reason.WORKER_FAILED, f"{program} was ended by signal {-returncode}")
-    return None
+    return Failure(Reason.SCRATCH_FULL, observation.text) if observation.scratch_is_full else None
+
+
+def translate_dump_end(observation: ClientObservation) -> Failure:
+    """Translates a non-zero exit code of pg_dump."""
+    text, refusal = observation.text, observation.refusal
+    if (failure := translate_client_end(observation)) is not None:
+        return failure
+    if refusal is not None:
+        failure = translate_source_error(refusal, "pg_dump read it")
+        return replace(failure, message=f"{text} (SQLSTATE {refusal.sqlstate})")
+    if observation.repeated or observation.connection_lost:
+        return Failure(_AWAY, f"the source ended a session of pg_dump: {text}", _AGAIN)
+    return Failure(Reason.DUMP_FAILED, text)
+
+
+def translate_restore_end(observation: ClientObservation) -> Failure:
+    """Translates a non-zero exit code of pg_restore."""
+    text, refusal = observation.text, observation.refusal
+    if (failure := translate_client_end(observation)) is not None:
+        return failure
+    if observation.connection_lost:
+        return Failure(Reason.TARGET_LOST, text)
+    if refusal is not None:
+        failure = translate_target_error(refusal, "its disk was checked")
+        if failure.reason is not Reason.RESTORE_FAILED:
+            return replace(failure, message=f"{failure.message}; before that, {text}")
+    return Failure(Reason.RESTORE_FAILED, text)
+
+
+def is_lost_connection(errors: ClientErrorParser) -> bool:
+    """True if libpq reports that the connection was lost. The client runs with LC_ALL=C, so this text is English."""
+    return _CONNECTION_LOST.search(errors.error or "") is not None

@@ -31,6 +31,10 @@ SOURCE_ADVICE: dict[str, str] = {
     "28000": "Let pg_hba.conf of the source admit this user, database and address, or correct the source URL.",
     "40001": f"Import again. {_STANDBY_CONFLICT}",
     "40P01": "Import again when no migration runs at the source.",
+    "42501": (
+        "Grant the source user the privilege that the error names (BYPASSRLS for row-level security), or exclude the"
+        " object with spec.filter."
+    ),
     "53100": "Free space on the source's disk.",
     "53200": (
         "Raise max_locks_per_transaction or the memory of the source server, or import fewer tables with spec.filter."

@@ -17,6 +17,7 @@ from pgimport.worker.engines.copy_result import CopyResult
 from pgimport.worker.engines.pg_dump import read_archive_entries, run_pg_dump
 from pgimport.worker.engines.pg_restore import KINDS_AFTER_ROWS, KINDS_AFTER_STRUCTURE, PgRestore
 from pgimport.worker.finish.sequence_values import set_sequences
+from pgimport.worker.postgres.client_probe import DumpSource
 from pgimport.worker.postgres.endpoints import Endpoint
 from pgimport.worker.postgres.server_progress import COPY_PROGRESS, INDEX_PROGRESS, reporting_server_progress
 from pgimport.worker.report.progress_meter import Stage
@@ -46,7 +47,8 @@ def _dump(run: ImportRun, source: Endpoint, snapshot: Snapshot, pg_dump: Path) -
     run.meter.begin(Stage.DUMP)
     options = [*snapshot.scope.dump_options(), run.clients.compress_option(pg_dump), f"--jobs={run.jobs}"]
     with reporting_server_progress(run.meter, source, COPY_PROGRESS):
-        run_pg_dump(run, pg_dump, source, snapshot.id, options, progress.read_line)
+        dump_source = DumpSource(source=source, client=source, snapshot_id=snapshot.id)
+        run_pg_dump(run, pg_dump, dump_source, options, progress.read_line)
 
 
 def _restore(run: ImportRun, snapshot: Snapshot, pg_restore: PgRestore, plan: RestorePlan) -> list[ConfigurationRows]:

@@ -17,6 +17,7 @@ from pgimport.worker.engines.relay.pg_dump_proxy import MANY_SEQUENCES, run_pg_d
 from pgimport.worker.engines.relay.relay_inputs import keep_tables
 from pgimport.worker.engines.relay.relay_plan import RelayInputs, plan_relay
 from pgimport.worker.finish.sequence_values import set_sequences
+from pgimport.worker.postgres.client_probe import DumpSource
 from pgimport.worker.postgres.clients import read_version
 from pgimport.worker.postgres.endpoints import Endpoint
 from pgimport.worker.report.progress_meter import Stage
@@ -66,16 +67,18 @@ def copy_by_relay(
 
 def _dump_structure(run: ImportRun, source: Endpoint, snapshot: Snapshot, pg_dump: Path) -> None:
     """Dumps the structure, through a proxy if pg_dump would send a query for each of many sequences."""
+    client = source
     with ExitStack() as stack:
         if len(snapshot.sequences) >= MANY_SEQUENCES and read_version(pg_dump)[0] < ALL_SEQUENCES_VERSION:
             try:
-                source = stack.enter_context(run_pg_dump_proxy(source, run.environment.private))
+                client = stack.enter_context(run_pg_dump_proxy(source, run.environment.private))
             except OSError as error:
                 count = len(snapshot.sequences)
                 effect = f"pg_dump sends one query for each of {count} sequences"
                 run.reporter.log(f"the pg_dump proxy cannot start: {error}; {effect}", "warning")
         options = [*snapshot.scope.dump_options(), "--schema-only"]
-        run_pg_dump(run, pg_dump, source, snapshot.id, options, lambda _: None)
+        dump_source = DumpSource(source=source, client=client, snapshot_id=snapshot.id)
+        run_pg_dump(run, pg_dump, dump_source, options, lambda _: None)
 
 
 def _restore_structure(run: ImportRun, pg_restore: PgRestore, restore_plan: RestorePlan) -> frozenset[int]:

@@ -1,0 +1,116 @@
+"""Finds out why pg_dump or pg_restore failed, by asking the server once more.
+
+The clients print no SQLSTATE, and they print the server's messages in its language. Their own messages and libpq's are
+English, because they run with LC_ALL=C.
+"""
+
+import shutil
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import psycopg
+from psycopg import pq, sql
+
+from pgimport.model.reasons import Failure
+from pgimport.worker.postgres.endpoints import Connection, Endpoint, connect
+from pgimport.worker.postgres.errors import (
+    ClientErrorParser,
+    ClientObservation,
+    ImportStopped,
+    is_lost_connection,
+    translate_client_end,
+    translate_dump_end,
+    translate_restore_end,
+    translate_snapshot_error,
+)
+from pgimport.worker.postgres.server_errors import read_server_error
+from pgimport.worker.postgres.shadow import ShadowSessions
+from pgimport.worker.postgres.source import open_source_connection
+
+REPEAT_SECONDS = 10  # a statement that runs longer without an error is taken as one that works
+FULL_BYTES = 1024 * 1024  # a scratch volume with less space is full
+_BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+LOCK_SECONDS = 2
+_TIMED_OUT, _PREPARED_STATEMENT = "57014", "26000"  # SQLSTATEs; a statement that pg_dump prepared cannot be repeated
+# Writes 18 MB, more than PostgreSQL keeps in memory for a temporary table.
+_WRITE_PROBE = "CREATE TEMPORARY TABLE pgimport_probe ON COMMIT DROP AS SELECT pg_catalog.generate_series(1, 500000)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DumpSource:
+    """Where pg_dump reads: the source, its snapshot, and the endpoint that pg_dump gets, which can be a proxy."""
+
+    source: Endpoint
+    client: Endpoint
+    snapshot_id: str
+
+
+def explain_dump_exit(returncode: int, errors: ClientErrorParser, dump_source: DumpSource, scratch: Path) -> Failure:
+    """Returns the failure for a non-zero exit code of pg_dump.
+
+    Repeats the statement that failed, in the same snapshot, to see its SQLSTATE.
+    """
+    observation = ClientObservation(
+        program="pg_dump",
+        returncode=returncode,
+        error=errors.error,
+        scratch_is_full=shutil.disk_usage(scratch).free < FULL_BYTES,
+        connection_lost=is_lost_connection(errors),
+    )
+    if (failure := translate_client_end(observation)) is not None:
+        return failure
+    try:
+        with closing(open_source_connection(dump_source.source)) as connection:
+            return _repeat(connection, dump_source.snapshot_id, errors.statement, observation)
+    except ImportStopped as stopped:
+        return replace(stopped.failure, message=f"{stopped.failure.message}; before that, {observation.text}")
+
+
+def _repeat(connection: Connection, snapshot_id: str, statement: str | None, observation: ClientObservation) -> Failure:
+    try:
+        connection.execute(_BEGIN)
+        connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(snapshot_id)))
+    except psycopg.Error as error:
+        return translate_snapshot_error(error, "pg_dump read it")
+    if statement is None:
+        return translate_dump_end(observation)
+    refusal = _find_refusal(connection, statement)
+    if refusal is None or refusal.sqlstate == _TIMED_OUT:
+        return translate_dump_end(replace(observation, repeated=True))
+    if refusal.sqlstate == _PREPARED_STATEMENT:
+        return translate_dump_end(observation)
+    return translate_dump_end(replace(observation, refusal=read_server_error(refusal)))
+
+
+def _find_refusal(connection: Connection, statement: str) -> psycopg.Error | None:
+    """Executes a statement of pg_dump in a read-only transaction, and returns the server's error."""
+    try:
+        connection.execute(f"SET statement_timeout = '{REPEAT_SECONDS}s'; SET lock_timeout = '{LOCK_SECONDS}s'")
+    except psycopg.Error as error:
+        return error
+    result = connection.pgconn.exec_(statement.encode(connection.info.encoding, "replace"))
+    if result.status == pq.ExecStatus.COPY_OUT:
+        while connection.pgconn.get_copy_data(0)[0] > 0:
+            pass
+        result = connection.pgconn.get_result() or result
+    if result.status != pq.ExecStatus.FATAL_ERROR:
+        return None
+    return psycopg.errors.error_from_result(result, encoding=connection.info.encoding)
+
+
+def explain_restore_exit(returncode: int, errors: ClientErrorParser, shadow_sessions: ShadowSessions) -> Failure:
+    """Returns the failure for a non-zero exit code of pg_restore. Writes to the target's disk to see if it is full."""
+    observation = ClientObservation(
+        program="pg_restore",
+        returncode=returncode,
+        error=errors.error,
+        connection_lost=is_lost_connection(errors),
+    )
+    if translate_client_end(observation) is None and not observation.connection_lost:
+        try:
+            with connect(shadow_sessions.endpoint) as shadow:
+                shadow.execute(_WRITE_PROBE)
+        except psycopg.Error as error:
+            observation = replace(observation, refusal=read_server_error(error))
+    return translate_restore_end(observation)
