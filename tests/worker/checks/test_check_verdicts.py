@@ -6,12 +6,14 @@ import pytest
 from tests.worker.conftest import LOOPBACK
 
 from pgimport.model.import_choices import Provider
-from pgimport.model.import_spec import Filter
+from pgimport.model.import_spec import Filter, TargetLocale
 from pgimport.model.order import Order, OrderTarget
+from pgimport.model.preflight_checks import CheckName
 from pgimport.model.project_spec import SSLMode
 from pgimport.model.providers import find_provider
 from pgimport.model.reasons import Reason
 from pgimport.model.result import DumpFileInfo, SkippedObject, SourceExtension, SourceInfo
+from pgimport.worker.archive.database_properties import DatabaseProperties, parse_create_database
 from pgimport.worker.checks.check_results import CheckResult, NotChecked
 from pgimport.worker.checks.content_checks import (
     describe_side_effects,
@@ -38,6 +40,7 @@ def order(target_version: int = 180004, **changes: Any) -> Order:
         server_version=f"{target_version // 10000}.{target_version % 10000}",
         server_version_num=target_version,
         creatable_extensions=["vector"],
+        default_locale=changes.pop("default_locale", None),
     )
     fields: dict[str, Any] = {"sources": LOOPBACK, "allowed_extensions": ["vector", "citext"], **changes}
     return Order(import_uid="uid", import_name="orders", namespace="shop", target=target, **fields)
@@ -359,6 +362,7 @@ def file_contents(**changes: Any) -> FileContents:
         "server_version_num": 160004,
         "file": DumpFileInfo(format="custom", compression="gzip", size_bytes=50, client_version="16.5"),
         "archive_version": "1.15",
+        "properties": DatabaseProperties(locale_known=True),
         **changes,
     }
     return FileContents(**fields)
@@ -386,6 +390,45 @@ def test_a_dump_file_gets_the_checks_that_apply_to_it() -> None:
 def test_T11_a_file_of_a_newer_server_is_refused() -> None:
     results = judge_file(order(170011), file_contents(server_version="18.1", server_version_num=180001))
     assert [result.failure.reason for result in results if result.failure] == [Reason.SOURCE_NEWER_THAN_TARGET]
+
+
+def find_encoding_check(contents: FileContents, **changes: Any) -> CheckResult:
+    (result,) = (
+        result
+        for result in judge_file(order(**changes), contents)
+        if result.check.name == CheckName.ENCODING_AND_COLLATION
+    )
+    return result
+
+
+def test_a_dump_of_an_old_server_is_imported() -> None:
+    results = judge_file(order(), file_contents(server_version="9.6.24", server_version_num=90024))
+    assert not [result for result in results if result.failure]
+
+
+def test_an_unknown_locale_is_a_warning_that_names_the_copys() -> None:
+    contents = file_contents(properties=DatabaseProperties())
+    check = find_encoding_check(contents, default_locale="de_DE.UTF-8").check
+    assert check.status == "warn"
+    assert check.detail.startswith("UTF8, locale unknown. The file does not contain the locale of its database")
+    assert "The copy gets de_DE.UTF-8, the default locale of the target server" in check.detail
+    assert "spec.target.locale" in check.detail
+    chosen = find_encoding_check(contents, target_locale=TargetLocale(lc_collate="C", lc_ctype="C")).check
+    assert chosen.status == "pass"
+
+
+def test_a_windows_locale_is_a_warning_with_its_translation() -> None:
+    properties = parse_create_database("ENCODING = 'UTF8' LOCALE = 'German_Germany.1252'", "UTF8")
+    check = find_encoding_check(file_contents(properties=properties)).check
+    assert check.status == "warn"
+    assert "'German_Germany.1252', which only Windows has. The copy gets de_DE.UTF-8" in check.detail
+
+
+def test_columns_of_type_money_are_a_warning_with_their_names() -> None:
+    check = find_encoding_check(file_contents(money_columns=["public.orders.total", "public.orders.tax"])).check
+    assert check.status == "warn"
+    assert "public.orders.total, public.orders.tax" in check.detail
+    assert "PGOPTIONS='-c lc_monetary=C'" in check.detail
 
 
 def test_T38_skipped_objects_of_a_file_are_counted_by_kind() -> None:

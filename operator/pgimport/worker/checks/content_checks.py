@@ -48,13 +48,17 @@ SKIP_REASONS: dict[str, str] = {
 
 
 def judge_encoding(
-    facts: SourceInfo, version: ResultRows | NotChecked | None = None, collations: ResultRows | NotChecked | None = None
+    facts: SourceInfo,
+    version: ResultRows | NotChecked | None = None,
+    collations: ResultRows | NotChecked | None = None,
+    file_notes: Sequence[str] = (),
 ) -> CheckResult:
     """Judges encoding and locale, and the rows of `collation_version.sql` and `collations.sql`.
 
     The rows of both are None for a dump file. Those of `collation_version.sql` are also None before PostgreSQL 15.
+    `file_notes`: what a dump file does not say about its encoding and locale.
     """
-    notes = _judge_locale(facts) + _judge_database_version(version) + _judge_collations(collations)
+    notes = [*file_notes, *_judge_locale(facts), *_judge_database_version(version), *_judge_collations(collations)]
     text = f"{facts.encoding}, locale {_describe_locale(facts)}"
     if notes:
         return warned_check(CheckName.ENCODING_AND_COLLATION, join_sentences([text, *notes]))
@@ -62,6 +66,8 @@ def judge_encoding(
 
 
 def _describe_locale(facts: SourceInfo) -> str:
+    if not facts.locale_known:
+        return "unknown"
     if facts.locale_provider != LIBC:
         return f"{facts.locale} ({'ICU' if facts.locale_provider == ICU else 'builtin'})"
     return facts.collate if facts.collate == facts.ctype else f"{facts.collate}/{facts.ctype}"
@@ -74,6 +80,8 @@ def _judge_locale(facts: SourceInfo) -> list[str]:
             "SQL_ASCII text has no encoding that a server checks, neither at the source nor in the copy. To get checked"
             " text, convert the source to UTF8"
         )
+    if not facts.locale_known:
+        return notes
     names = {facts.locale} if facts.locale_provider != LIBC else {facts.collate, facts.ctype}
     if any(name is not None and name.lower() not in PORTABLE_LOCALES for name in names):
         fallback = "C.UTF-8" if facts.encoding == "UTF8" else "C"

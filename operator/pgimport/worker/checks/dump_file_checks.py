@@ -2,17 +2,20 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pgimport.model.order import Order
 from pgimport.model.preflight_checks import CheckName
 from pgimport.model.providers import find_provider
 from pgimport.model.result import DumpFileInfo, SkippedObject, SourceExtension, SourceInfo
+from pgimport.worker.archive.database_properties import DatabaseProperties
 from pgimport.worker.checks.check_results import CheckResult, passed_check
 from pgimport.worker.checks.content_checks import judge_encoding, judge_unsupported
 from pgimport.worker.checks.target_fit_checks import judge_extensions, judge_file_size, judge_version
 from pgimport.worker.scope.extensions import split_extensions
-from pgimport.worker.text import count_of, format_bytes
+from pgimport.worker.text import count_of, format_bytes, some_of
+
+MAX_COLUMNS = 20  # columns that a note names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,11 +28,8 @@ class FileContents:
     server_version_num: int
     archive_version: str | None = None  # `1.16`; plain SQL has none
     extensions: Sequence[SourceExtension] = ()  # the version is empty: a dump does not contain it
-    encoding: str = "UTF8"
-    collate: str = "C"
-    ctype: str = "C"
-    locale_provider: str = "c"
-    locale: str | None = None
+    properties: DatabaseProperties = field(default_factory=DatabaseProperties)
+    money_columns: Sequence[str] = ()  # `public.orders.total`
     large_objects: int | None = None  # None: not known before the file is read
     skipped: Sequence[SkippedObject] = ()  # entries that the import skips
     side_effects: Sequence[str] = ()  # notes about imported objects that act on other systems
@@ -40,9 +40,10 @@ def judge_file(order: Order, contents: FileContents) -> list[CheckResult]:
     imported, skipped = split_extensions(order, find_provider(None, None, order.provider), contents.extensions)
     return [
         passed_check(CheckName.SOURCE_REACHABLE, _describe_file(contents)),
-        judge_version(order, contents.server_version, contents.server_version_num),
+        # Only the archive's version matters: pg_restore and psql read dumps of all older servers.
+        judge_version(order, contents.server_version, contents.server_version_num, oldest=0),
         judge_file_size(order, contents.file.size_bytes),
-        judge_encoding(build_facts(order, contents)),
+        judge_encoding(build_facts(order, contents), file_notes=_describe_unknown_settings(order, contents)),
         passed_check(CheckName.LARGE_OBJECTS, _describe_large_objects(contents.large_objects)),
         judge_unsupported(_group_by_kind(contents.skipped), list(contents.side_effects), "the file"),
         judge_extensions(order, imported, skipped),
@@ -59,12 +60,50 @@ def build_facts(order: Order, contents: FileContents) -> SourceInfo:
         file=contents.file,
         provider=provider.provider.value if provider.hosts else None,
         extensions=imported,
-        encoding=contents.encoding,
-        collate=contents.collate,
-        ctype=contents.ctype,
-        locale_provider=contents.locale_provider,
-        locale=contents.locale,
+        encoding=contents.properties.encoding,
+        collate=contents.properties.collate,
+        ctype=contents.properties.ctype,
+        locale_provider=contents.properties.locale_provider,
+        locale=contents.properties.locale,
+        locale_known=contents.properties.locale_known,
     )
+
+
+def _describe_unknown_settings(order: Order, contents: FileContents) -> list[str]:
+    """Returns notes about settings of the source that change values or sorting, and that the file does not contain."""
+    return [*_describe_locale(order, contents.properties), *_describe_money(contents.money_columns)]
+
+
+def _describe_locale(order: Order, properties: DatabaseProperties) -> list[str]:
+    if order.target_locale is not None:
+        return []
+    default = order.target.default_locale
+    unknown_default = "the default locale of the target server"
+    copy_locale = f"{default}, {unknown_default}" if default else unknown_default
+    if properties.windows_locales:
+        names = ", ".join(f"'{name}'" for name in properties.windows_locales)
+        copy_locale = properties.collate if properties.locale_known else copy_locale
+        return [
+            f"The database has the locale {names}, which only Windows has. The copy gets {copy_locale}, and text may be"
+            " sorted differently. To choose another one, set spec.target.locale (--locale)"
+        ]
+    if not properties.locale_known:
+        return [
+            f"The file does not contain the locale of its database. The copy gets {copy_locale}. If the source has"
+            " another one, text is sorted differently, and lower() and upper() may return other values: set"
+            " spec.target.locale (--locale)"
+        ]
+    return []
+
+
+def _describe_money(columns: Sequence[str]) -> list[str]:
+    if not columns:
+        return []
+    return [
+        f"These columns have the type money: {some_of(list(columns), MAX_COLUMNS)}. Their text depends on lc_monetary,"
+        " which the file does not contain: 12.34 may become 1234.00. Compare them with the source, or dump with"
+        " PGOPTIONS='-c lc_monetary=C' in the environment of pg_dump"
+    ]
 
 
 def _describe_file(contents: FileContents) -> str:

@@ -4,15 +4,30 @@ The preflight reads no further than the table of contents. With `spec.source.sha
 """
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from pgimport.model.order import Order
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.result import DumpFileInfo, SkippedObject, SourceExtension
+from pgimport.worker.archive.database_properties import (
+    DEFAULT_ENCODING,
+    DatabaseProperties,
+    guess_properties,
+    parse_create_database,
+)
+from pgimport.worker.archive.money_columns import MoneyColumns
 from pgimport.worker.archive.selection import Exclusions, plan_restore
 from pgimport.worker.archive.sql_tokens import parse_tokens
-from pgimport.worker.archive.toc import NEWEST, TOC_FILE, ArchiveHeader, TocEntry, corrupt, parse_table_of_contents
+from pgimport.worker.archive.toc import (
+    ENCODING,
+    NEWEST,
+    TOC_FILE,
+    ArchiveHeader,
+    TocEntry,
+    corrupt,
+    parse_table_of_contents,
+)
 from pgimport.worker.checks.check_results import SourceReport
 from pgimport.worker.checks.dump_file_checks import FileContents, build_facts, judge_file
 from pgimport.worker.engines.file.compression import CHUNK, DumpFormat, DumpStream, find_format
@@ -33,15 +48,12 @@ MAX_SKIPPED = 200  # skipped objects that the report names
 _KINDS_WITH_DEFINITION = frozenset(
     {"AGGREGATE", "CAST", "DATABASE", "ENCODING", "EXTENSION", "FUNCTION", "POLICY", "PROCEDURE", "TYPE"}
 )
+_KINDS_WITH_COLUMNS = frozenset({"DOMAIN", "TABLE", "TYPE"})
 # Major of pg_restore → newest archive version that it reads. A newer pg_restore reads all that this worker parses.
 _NEWEST_READABLE = {15: (1, 14), 16: (1, 15)}
 _VERSION = re.compile(r"(\d+)(?:\.(\d+))?")
 _SERVER_VERSION = re.compile(rb"-- Dumped from database version (\S+)")
 _CLIENT_VERSION = re.compile(rb"-- Dumped by pg_dump version (\S+)")
-_DATABASE_OPTION = re.compile(
-    r"(LOCALE_PROVIDER|ICU_LOCALE|BUILTIN_LOCALE|LC_COLLATE|LC_CTYPE|LOCALE|ENCODING) = '?([^' ;]+)'?"
-)
-_LOCALE_PROVIDERS = {"icu": "i", "builtin": "b", "libc": "c"}
 
 
 def check_file(order: Order, source: FileLocation) -> SourceReport:
@@ -78,8 +90,8 @@ def _build_archive_contents(
 ) -> FileContents:
     """Describes an archive. Raises ImportStopped if the target's pg_restore cannot read its version."""
     _refuse_newer_archive(order, header)
-    listed = [_shorten_entry(entry) for entry in entries]
-    properties = _parse_database_properties(listed)
+    money_columns = MoneyColumns()
+    listed = [_shorten_entry(entry) for entry in _collect_money_columns(entries, money_columns)]
     return FileContents(
         address=source.address,
         file=file.model_copy(update={"client_version": _first_word(header.client_version)}),
@@ -93,12 +105,17 @@ def _build_archive_contents(
         ],
         large_objects=sum(entry.kind in ("BLOB", "BLOB METADATA") for entry in listed),
         skipped=plan_restore(listed, Exclusions(find_reason=build_exclusion_rule(order, listed))).skipped,
-        encoding=properties.encoding,
-        collate=properties.collate,
-        ctype=properties.ctype,
-        locale_provider=properties.locale_provider,
-        locale=properties.locale,
+        properties=_parse_database_properties(listed),
+        money_columns=money_columns.names,
     )
+
+
+def _collect_money_columns(entries: Iterable[TocEntry], money_columns: MoneyColumns) -> Iterator[TocEntry]:
+    """Yields the entries, and adds the columns that their definitions contain."""
+    for entry in entries:
+        if entry.kind in _KINDS_WITH_COLUMNS:
+            money_columns.add(entry.definition)
+        yield entry
 
 
 def _refuse_newer_archive(order: Order, header: ArchiveHeader) -> None:
@@ -124,33 +141,11 @@ def _shorten_entry(entry: TocEntry) -> TocEntry:
     return replace(entry, definition=definition, copy_statement="")
 
 
-@dataclass
-class _DatabaseProperties:
-    """Encoding and locale of the dumped database. The defaults apply to what the file does not contain."""
-
-    encoding: str = "UTF8"
-    collate: str = "C"
-    ctype: str = "C"
-    locale_provider: str = "c"
-    locale: str | None = None
-
-
-def _parse_database_properties(entries: Iterable[TocEntry]) -> _DatabaseProperties:
+def _parse_database_properties(entries: Iterable[TocEntry]) -> DatabaseProperties:
     """Reads the entries ENCODING and DATABASE. Every archive has DATABASE, although no import restores it."""
-    properties = _DatabaseProperties()
-    for entry in entries:
-        if entry.kind == "ENCODING":
-            properties.encoding = _find_quoted(entry.definition) or properties.encoding
-        if entry.kind == "DATABASE":
-            options = dict(_DATABASE_OPTION.findall(entry.definition))
-            locale = options.get("LOCALE")
-            properties.locale_provider = _LOCALE_PROVIDERS.get(options.get("LOCALE_PROVIDER", "libc"), "c")
-            properties.collate = options.get("LC_COLLATE") or locale or properties.collate
-            properties.ctype = options.get("LC_CTYPE") or locale or properties.ctype
-            properties.locale = options.get("ICU_LOCALE") or options.get("BUILTIN_LOCALE")
-            if properties.locale_provider != "c" and properties.locale is None:
-                properties.locale = locale
-    return properties
+    definitions = {entry.kind: entry.definition for entry in entries if entry.kind in (ENCODING, "DATABASE")}
+    client_encoding = _find_quoted(definitions.get(ENCODING, "")) or DEFAULT_ENCODING
+    return parse_create_database(definitions.get("DATABASE", ""), client_encoding)
 
 
 def _find_quoted(text: str) -> str | None:
@@ -164,18 +159,24 @@ def _read_plain_contents(source: FileLocation, file: DumpFileInfo, stream: DumpS
     lexer = PlainSqlLexer(stream)
     extensions: list[SourceExtension] = []
     skipped: list[SkippedObject] = []
-    encoding, codec = "UTF8", UTF8
+    properties, encoding, codec = guess_properties(DEFAULT_ENCODING), DEFAULT_ENCODING, UTF8
+    money_columns = MoneyColumns()
     for item in lexer.items():
         if isinstance(item, CopyRows) or stream.bytes_unpacked > MAX_PLAIN_HEAD:
             break
         if isinstance(item, PsqlCommand):
             continue
-        tokens = parse_tokens(item.text[:MAX_STATEMENT_HEAD].decode(codec, "replace"))
+        text = item.text[:MAX_STATEMENT_HEAD].decode(codec, "replace")
+        tokens = parse_tokens(text)
+        money_columns.add(text)
         if tokens[:2] == ["create", "extension"]:
             extensions.append(_parse_extension(item, tokens))
         elif tokens[:2] == ["set", "client_encoding"]:
             encoding = _find_quoted(item.text.decode("ascii", "replace")) or encoding
             codec = find_codec(encoding)
+            properties = guess_properties(encoding)
+        elif tokens[:2] == ["create", "database"]:
+            properties = parse_create_database(text, encoding)
         elif (verdict := judge_statement(item.text, 99, {"public"}, None, codec)).skipped is not None:
             skipped.append(verdict.skipped)
     head = b"\n".join(lexer.comments)
@@ -190,7 +191,8 @@ def _read_plain_contents(source: FileLocation, file: DumpFileInfo, stream: DumpS
         server_version=server_version,
         server_version_num=_parse_version_num(server_version),
         extensions=extensions,
-        encoding=encoding,
+        properties=properties,
+        money_columns=money_columns.names,
         skipped=skipped,
     )
 

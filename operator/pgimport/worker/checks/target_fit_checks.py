@@ -26,7 +26,8 @@ SCRATCH_SHARE = 0.3
 PRELOADED = frozenset({"citus", "pg_cron", "pg_partman_bgw", "pgaudit", "pglogical", "timescaledb"})
 
 
-def judge_version(order: Order, version: str, version_num: int) -> CheckResult:
+def judge_version(order: Order, version: str, version_num: int, *, oldest: int = OLDEST_SOURCE) -> CheckResult:
+    """Judges the version of the source's server. `oldest`: the oldest major version that can be imported."""
     source_major, target_major = version_num // 10000, order.target.server_version_num // 10000
     if source_major > target_major:
         return failed_check(
@@ -34,11 +35,11 @@ def judge_version(order: Order, version: str, version_num: int) -> CheckResult:
             Reason.SOURCE_NEWER_THAN_TARGET,
             f"the source is PostgreSQL {source_major}, but the target is only PostgreSQL {target_major}",
         )
-    if source_major < OLDEST_SOURCE:
+    if source_major < oldest:
         return failed_check(
             CheckName.SOURCE_VERSION_COMPATIBLE,
             Reason.SOURCE_VERSION_UNSUPPORTED,
-            f"the source is PostgreSQL {version}, but the oldest supported version is {OLDEST_SOURCE}",
+            f"the source is PostgreSQL {version}, but the oldest supported version is {oldest}",
         )
     return passed_check(CheckName.SOURCE_VERSION_COMPATIBLE, f"source {version}, target {order.target.server_version}")
 
