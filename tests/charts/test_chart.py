@@ -20,6 +20,18 @@ from pgimport.model.uploads import EmbeddedSettings, S3Settings
 EXAMPLES = CHART / "examples"
 TRIAL: Manifest = yaml.safe_load((EXAMPLES / "values.yaml").read_text(encoding="utf-8"))
 UPLOADS = {"enabled": True, "endpoint": "http://store:9000", "bucket": "dumps", "credentialsSecret": "store"}
+PLACEMENT: Manifest = {
+    "nodeSelector": {"disk": "ssd"},
+    "tolerations": [{"key": "db", "operator": "Exists"}],
+    "affinity": {"nodeAffinity": {}},
+    "topologySpreadConstraints": [
+        {"maxSkew": 1, "topologyKey": "topology.kubernetes.io/zone", "whenUnsatisfiable": "ScheduleAnyway"}
+    ],
+    "priorityClassName": "high",
+    "podLabels": {"network": "internal"},
+    "podAnnotations": {"example.test/scrape": "true"},
+    "extraEnv": [{"name": "HTTPS_PROXY", "value": "http://proxy.test:3128"}],
+}
 EVERYTHING: Manifest = {
     "api": {
         "enabled": True,
@@ -31,18 +43,25 @@ EVERYTHING: Manifest = {
             "parties": ["https://app.test"],
         },
         "initialKey": {"enabled": True, "organizationID": "42"},
+        "serviceAccount": {"create": False, "name": "mine-too"},
+        "podDisruptionBudget": {"enabled": True},
+        "signingKeys": {"existingSecret": "signing-keys"},
+        **PLACEMENT,
     },
     "uploads": UPLOADS,
-    "image": {"repository": "mirror.test:5000/operator", "tag": "1.2.3", "pullPolicy": "Always"},
+    "commonLabels": {"team": "platform"},
+    "ipFamilyPolicy": "PreferDualStack",
+    "ipFamilies": ["IPv6", "IPv4"],
+    "image": {
+        "registry": "mirror.test:5000",
+        "repository": "pgimport/operator",
+        "tag": "1.2.3",
+        "digest": f"sha256:{'a' * 64}",
+        "pullPolicy": "Always",
+    },
     "imagePullSecrets": [{"name": "one"}, {"name": "two"}],
     "worker": {"images": {"17": "mirror.test:5000/worker:17"}},
-    "operator": {
-        "logLevel": "debug",
-        "nodeSelector": {"disk": "ssd"},
-        "tolerations": [{"key": "db", "operator": "Exists"}],
-        "affinity": {"nodeAffinity": {}},
-        "priorityClassName": "high",
-    },
+    "operator": {"logLevel": "debug", **PLACEMENT},
     "serviceAccount": {"create": False, "name": "mine"},
     "crds": {"install": False},
     "embeddedServer": {
@@ -285,7 +304,7 @@ def test_values_reach_the_operator(render: Render) -> None:
     assert variables["PGIMPORT_LOG_LEVEL"] == "debug"
     assert json.loads(variables["PGIMPORT_WORKER_IMAGES"])["17"] == "mirror.test:5000/worker:17"
     spec = dict(pods(documents))["Deployment pgimport-operator"]
-    assert spec["containers"][0]["image"] == "mirror.test:5000/operator:1.2.3"
+    assert spec["containers"][0]["image"] == f"mirror.test:5000/pgimport/operator:1.2.3@sha256:{'a' * 64}"
     assert spec["imagePullSecrets"] == [{"name": "one"}, {"name": "two"}]
     assert spec["serviceAccountName"] == "mine"
     assert (spec["nodeSelector"], spec["priorityClassName"]) == ({"disk": "ssd"}, "high")
@@ -503,3 +522,51 @@ def test_tenants_may_not_write_a_status(render: Render) -> None:
         assert verbs <= set(rule["verbs"])
         assert any("aggregate-to" in label for label in role["metadata"]["labels"])
     assert not [item for item in render({"tenantRoles": {"create": False}}) if item["metadata"]["name"] == name]
+
+
+@pytest.mark.parametrize("component", ["operator", "api"])
+def test_pods_get_placement_labels_and_environment(component: str, render: Render) -> None:
+    template = find(render(EVERYTHING), "Deployment", f"pgimport-{component}")["spec"]["template"]
+    for name in ("nodeSelector", "tolerations", "affinity", "topologySpreadConstraints", "priorityClassName"):
+        assert template["spec"][name] == PLACEMENT[name]
+    assert PLACEMENT["podLabels"].items() <= template["metadata"]["labels"].items()
+    assert PLACEMENT["podAnnotations"].items() <= template["metadata"]["annotations"].items()
+    assert environment(render(EVERYTHING), "Deployment", f"pgimport-{component}")["HTTPS_PROXY"]
+    (container,) = template["spec"]["containers"]
+    assert container["image"] == f"mirror.test:5000/pgimport/operator:1.2.3@sha256:{'a' * 64}"
+
+
+def test_all_objects_have_the_common_labels(render: Render) -> None:
+    objects = [item for item in render(EVERYTHING) if "labels" in item["metadata"]]
+    assert objects
+    assert all(item["metadata"]["labels"]["team"] == "platform" for item in objects)
+    selectors = [item["spec"]["selector"] for item in objects if item["kind"] in ("Deployment", "Service")]
+    assert "platform" not in str(selectors)
+
+
+def test_signing_keys_of_an_existing_secret_render_the_same_each_time(helm: Helm, render: Render) -> None:
+    values = {"api": {"enabled": True, "signingKeys": {"existingSecret": "signing-keys"}}}
+    documents = render(values)
+    assert not [item for item in documents if item["kind"] == "Secret"]
+    volumes = dict(pods(documents))["Deployment pgimport-api"]["volumes"]
+    assert [volume["secret"]["secretName"] for volume in volumes if "secret" in volume] == ["signing-keys"]
+    uploads = environment(documents, "Deployment", "pgimport-operator")["PGIMPORT_UPLOADS_SECRET"]
+    assert uploads == {"secretKeyRef": {"name": "signing-keys", "key": "uploads"}}
+    again = helm("template", "pgimport", str(CHART), "--namespace", "pgimport-system", values=values).stdout
+    assert [item for item in yaml.safe_load_all(again) if item] == documents
+
+
+def test_a_platform_can_choose_the_user(render: Render) -> None:
+    for _, spec in pods(render({**TRIAL, "security": {"setUser": False}, "api": {"enabled": True}})):
+        assert not {"runAsUser", "runAsGroup", "fsGroup"} & spec["securityContext"].keys()
+        assert spec["securityContext"]["runAsNonRoot"] is True
+
+
+def test_services_have_the_chosen_ip_families(render: Render) -> None:
+    for name in ("pgimport-operator-metrics", "pgimport-api"):
+        spec = find(render(EVERYTHING), "Service", name)["spec"]
+        assert (spec["ipFamilyPolicy"], spec["ipFamilies"]) == ("PreferDualStack", ["IPv6", "IPv4"])
+
+
+def test_a_budget_limits_the_disruption_of_the_api(render: Render) -> None:
+    assert find(render(EVERYTHING), "PodDisruptionBudget", "pgimport-api")["spec"]["maxUnavailable"] == 1

@@ -25,8 +25,14 @@
 {{- default (include "pgimport.operator" .) .Values.serviceAccount.name -}}
 {{- end -}}
 
+{{- define "pgimport.apiServiceAccount" -}}
+{{- default (include "pgimport.api" .) .Values.api.serviceAccount.name -}}
+{{- end -}}
+
 {{- define "pgimport.image" -}}
+{{- with .Values.image.registry }}{{ . }}/{{ end -}}
 {{ .Values.image.repository }}:{{ default .Chart.AppVersion .Values.image.tag }}
+{{- with .Values.image.digest }}@{{ . }}{{ end -}}
 {{- end -}}
 
 {{/* Labels that select pods, which are the same in every release. Arguments: the root context and the component. */}}
@@ -41,6 +47,9 @@ app.kubernetes.io/component: {{ .component }}
 app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version | replace "+" "_" }}
+{{- with .root.Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
 {{- end -}}
 
 {{/* Environment variables of the upload store for the operator and the API; empty without a store. */}}
@@ -77,7 +86,7 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version | replace "+" "_" }
 - name: PGIMPORT_UPLOADS_SECRET
   valueFrom:
     secretKeyRef:
-      name: {{ include "pgimport.api" . }}
+      name: {{ include "pgimport.signingSecret" . }}
       key: uploads
 {{- end -}}
 {{- end -}}
@@ -93,17 +102,68 @@ true
 {{- end -}}
 {{- end -}}
 
+{{/* The Secret with the keys that sign tokens and URLs of uploads. */}}
+{{- define "pgimport.signingSecret" -}}{{ default (include "pgimport.api" .) .Values.api.signingKeys.existingSecret }}{{- end -}}
+
 {{- define "pgimport.uploadsClaim" -}}{{ include "pgimport.api" . }}-uploads{{- end -}}
 
-{{/* Security context of a pod for the standard `restricted`. Argument: the user id. */}}
+{{/* Security context of a pod for the standard `restricted`. Arguments: the root context and the user id. */}}
 {{- define "pgimport.podSecurity" -}}
 runAsNonRoot: true
-runAsUser: {{ . }}
-runAsGroup: {{ . }}
-fsGroup: {{ . }}
+{{- if .root.Values.security.setUser }}
+runAsUser: {{ .user }}
+runAsGroup: {{ .user }}
+fsGroup: {{ .user }}
+{{- end }}
 fsGroupChangePolicy: OnRootMismatch
 seccompProfile:
   type: RuntimeDefault
+{{- end -}}
+
+{{/* Labels and annotations of a pod. Arguments: the root context, the component and its values. */}}
+{{- define "pgimport.podMetadata" -}}
+labels:
+  {{- include "pgimport.labels" . | nindent 2 }}
+  {{- with .values.podLabels }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- with .annotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* Where a Deployment's pods run. Arguments: the root context, the component and its values. */}}
+{{- define "pgimport.placement" -}}
+{{- with .values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with .values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .values.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .values.topologySpreadConstraints }}
+topologySpreadConstraints:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* IP families of a Service. */}}
+{{- define "pgimport.ipFamilies" -}}
+{{- with .Values.ipFamilyPolicy }}
+ipFamilyPolicy: {{ . }}
+{{- end }}
+{{- with .Values.ipFamilies }}
+ipFamilies: {{ toJson . }}
+{{- end }}
 {{- end -}}
 
 {{- define "pgimport.containerSecurity" -}}
