@@ -5,11 +5,13 @@ from tests.decide.import_decisions import POLICY, reason
 from tests.support.samples import (
     BORN,
     NOW,
+    POD_UID,
     a_running_status,
     observed_import,
     observed_running_import,
 )
 
+from pgimport.decide.decision import Swap
 from pgimport.decide.imports import decide_action_failure, decide_unreachable_server
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.status import ImportState, ImportStatus
@@ -40,6 +42,6 @@ def test_a_server_that_does_not_answer_during_the_clean_up_is_retried_without_a_
 
 def test_a_final_failure_of_an_action_ends_the_import() -> None:
     failure = Failure(Reason.TARGET_BUSY, "a prepared transaction holds the target")
-    decision = decide_action_failure(observed_running_import(), failure, NOW)
+    decision = decide_action_failure(observed_running_import(), Swap(POD_UID), failure, NOW)
     assert (decision.status.state, reason(decision)) == (ImportState.FAILED, Reason.TARGET_BUSY)
     assert decision.status.error == failure.format_with_hint()

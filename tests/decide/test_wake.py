@@ -19,6 +19,7 @@ from tests.support.samples import (
     observed_running_import,
 )
 
+from pgimport.decide.decision import Swap
 from pgimport.decide.imports import decide_action_failure, decide_import, decide_unreachable_server
 from pgimport.decide.observed_objects import ObservedImport, ObservedPreview, ObservedProject
 from pgimport.decide.previews import decide_preview
@@ -72,7 +73,7 @@ def test_an_import_wakes_others_when_it_ends(observed: ObservedImport, wake: tup
 
 
 def test_an_import_that_an_action_ends_wakes_others_too() -> None:
-    assert decide_action_failure(observed_running_import(), FAILURE, NOW).wake == AFTER_THE_END
+    assert decide_action_failure(observed_running_import(), Swap("pod-uid"), FAILURE, NOW).wake == AFTER_THE_END
 
 
 def test_an_unreachable_server_wakes_nobody() -> None:

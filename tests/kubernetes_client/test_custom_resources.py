@@ -113,6 +113,7 @@ def test_a_status_is_replaced(cluster: KubernetesClient, name: str) -> None:
     assert cluster.get(api_paths.of_key(key))["status"] == {
         "state": "running",
         "attemptHistory": [],
+        "skippedObjects": [],
         "conditions": [],
     }
 

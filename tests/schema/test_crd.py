@@ -49,7 +49,9 @@ def test_a_crd_has_category_version_and_status(kind: Kind) -> None:
 @pytest.mark.parametrize(
     ("kind", "columns"),
     [
-        pytest.param(IMPORT, ["State", "Target", "Attempts", "Progress", "Reason", "Age"], id="PostgresImport"),
+        pytest.param(
+            IMPORT, ["State", "Target", "Attempts", "Progress", "Skipped", "Full", "Reason", "Age"], id="PostgresImport"
+        ),
         pytest.param(PREVIEW, ["State", "Database", "Expires", "Age"], id="PreviewDatabase"),
         pytest.param(PROJECT, ["Ready", "Version", "Namespace", "Age"], id="Project"),
     ],

@@ -5,7 +5,7 @@ has Stalled=True, and one in progress has Reconciling=True.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeVar
 
@@ -18,12 +18,30 @@ StatusT = TypeVar("StatusT", ImportStatus, PreviewStatus, ProjectStatus)
 
 
 @dataclass(frozen=True, slots=True)
+class TypedCondition:
+    """A condition with a reason and a message of its own."""
+
+    type: str
+    status: ConditionStatus
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class ConditionSet:
-    """The conditions that an object is to have, all with one reason and one message."""
+    """The conditions that an object is to have. Those of `statuses` have one reason and one message."""
 
     reason: Reason
     message: str
     statuses: Mapping[str, ConditionStatus] = field(repr=False)  # by condition type
+    others: tuple[TypedCondition, ...] = ()
+
+    def add(self, condition: TypedCondition) -> "ConditionSet":
+        return replace(self, others=(*self.others, condition))
+
+    def list_all(self) -> list[TypedCondition]:
+        shared = [TypedCondition(kind, status, self.reason, self.message) for kind, status in self.statuses.items()]
+        return [*shared, *self.others]
 
 
 def in_progress(reason: Reason, message: str) -> ConditionSet:
@@ -60,16 +78,16 @@ def with_conditions(status: StatusT, conditions: ConditionSet, now: datetime) ->
     previous = {condition.type: condition for condition in status.conditions}
     updated = [
         Condition(
-            type=kind,
-            status=value,
-            reason=conditions.reason.value,
-            message=conditions.message[:MESSAGE_LIMIT],
+            type=condition.type,
+            status=condition.status,
+            reason=condition.reason.value,
+            message=condition.message[:MESSAGE_LIMIT],
             observed_generation=status.observed_generation,
-            last_transition_time=previous[kind].last_transition_time
-            if kind in previous and previous[kind].status == value
+            last_transition_time=previous[condition.type].last_transition_time
+            if condition.type in previous and previous[condition.type].status == condition.status
             else now,
         )
-        for kind, value in conditions.statuses.items()
+        for condition in conditions.list_all()
     ]
     return status.model_copy(update={"conditions": updated})
 

@@ -1,6 +1,6 @@
 """Types of a decision: the next status, the actions, when to reconcile again, and which other objects to wake."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
@@ -37,6 +37,14 @@ class PrepareShadow:
 
     pod_uid: str
     source: SourceInfo
+
+
+@dataclass(frozen=True, slots=True)
+class StoreReport:
+    """Writes an attempt's report into ConfigMaps of the import, and deletes the surplus ones of an earlier attempt."""
+
+    parts: tuple[str, ...] = field(repr=False)
+    earlier_parts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +161,7 @@ Action = (
     | ReleaseTarget
     | CreateJob
     | PrepareShadow
+    | StoreReport
     | DropAttempt
     | Swap
     | OpenTarget

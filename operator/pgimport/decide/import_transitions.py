@@ -5,6 +5,7 @@ Each function sets the state, the fields that belong to it, and the conditions t
 
 from datetime import datetime, timedelta
 
+from pgimport.decide.completeness import with_completeness
 from pgimport.decide.conditions import ConditionSet, not_succeeded, succeeded
 from pgimport.decide.decision import IMMEDIATELY, Action, Decision, build_decision
 from pgimport.model.names import JOB_TYPE
@@ -68,9 +69,8 @@ def running(
 def completed(status: ImportStatus, message: str, now: datetime) -> Decision[ImportStatus]:
     """Ends the import with success. The next reconcile cleans up."""
     fields = {"state": ImportState.COMPLETED, "completed_at": now, "error": None, "retry_classification": None}
-    return build_decision(
-        status.model_copy(update=fields), succeeded(Reason.COMPLETED, message), now, requeue_after=IMMEDIATELY
-    )
+    conditions = with_completeness(succeeded(Reason.COMPLETED, message), status)
+    return build_decision(status.model_copy(update=fields), conditions, now, requeue_after=IMMEDIATELY)
 
 
 def failed(status: ImportStatus, failure: Failure, now: datetime) -> Decision[ImportStatus]:

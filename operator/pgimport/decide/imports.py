@@ -17,8 +17,9 @@ from dataclasses import replace
 from datetime import datetime
 
 from pgimport.decide.conditions import in_progress
-from pgimport.decide.decision import Decision
+from pgimport.decide.decision import Action, Decision, StoreReport
 from pgimport.decide.import_cleanup import decide_cleanup
+from pgimport.decide.import_reports import decide_unstored_report
 from pgimport.decide.import_transitions import cancelled, failed, pending, refresh_status, running
 from pgimport.decide.observed_objects import ObservedImport
 from pgimport.decide.pending_imports import decide_pending
@@ -73,6 +74,11 @@ def decide_unreachable_server(
     return transition(status, in_progress(failure.reason, failure.message), now, policy.retry_interval)
 
 
-def decide_action_failure(observed: ObservedImport, failure: Failure, now: datetime) -> Decision[ImportStatus]:
-    """Decides what happens when an action fails for good: the import fails."""
-    return _wake_others(observed, failed(refresh_status(observed.object, observed.project), failure, now))
+def decide_action_failure(
+    observed: ObservedImport, action: Action, failure: Failure, now: datetime
+) -> Decision[ImportStatus]:
+    """Decides what happens when an action fails for good: the import fails, except for want of a report."""
+    status = refresh_status(observed.object, observed.project)
+    if isinstance(action, StoreReport):
+        return decide_unstored_report(observed, status, failure.message, now)
+    return _wake_others(observed, failed(status, failure, now))

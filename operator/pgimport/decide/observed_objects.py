@@ -6,7 +6,15 @@ None means "not read" or "does not exist". The comment at each field says which.
 from dataclasses import dataclass
 from datetime import datetime
 
-from pgimport.model.observations import ObservedJob, ObservedPod, ObservedServer, ObservedSwap, OrphanedJob, Unreachable
+from pgimport.model.observations import (
+    ObservedJob,
+    ObservedPod,
+    ObservedReport,
+    ObservedServer,
+    ObservedSwap,
+    OrphanedJob,
+    Unreachable,
+)
 from pgimport.model.reasons import Reason
 from pgimport.model.resources import ImportObject, PreviewObject, ProjectObject
 from pgimport.model.status import Progress
@@ -28,6 +36,7 @@ class ObservedImport:
     job: ObservedJob | None = None  # None: does not exist
     pods: tuple[ObservedPod, ...] = ()  # of this Job, oldest first, including remembered pods that are gone
     progress: Progress | None = None  # None: no progress was logged, or nothing runs
+    report: ObservedReport | None = None  # read once for each pod that has ended; None: read already, or nothing ended
     start_warning: str | None = None  # read only if nothing has started for a while
     server: ObservedServer | Unreachable | None = None  # read only before the Job is created
     target_objects: tuple[str, ...] | Unreachable | None = None  # read if spec.recreate is false, at start and swap

@@ -15,6 +15,7 @@ from pgimport.decide.attempts import (
 )
 from pgimport.decide.conditions import in_progress
 from pgimport.decide.decision import IMMEDIATELY, Action, CreateJob, Decision, DropAttempt, PrepareShadow
+from pgimport.decide.import_reports import decide_report
 from pgimport.decide.import_swap import SWAP_BEGINS, decide_swap
 from pgimport.decide.import_transitions import cancelled, completed, failed, pending, running
 from pgimport.decide.observed_objects import ObservedImport
@@ -129,6 +130,9 @@ def _report_fields(result: WorkerResult) -> dict[str, object]:
     fields = {
         "preflight": result.preflight,
         "verification": result.verification,
+        "skipped": result.skipped_count,
+        "refused": result.refused_count,
+        "skipped_objects": result.skipped if result.skipped_count is not None else None,
         "last_stdout": result.stdout_tail,
         "last_stderr": result.stderr_tail,
     }
@@ -138,6 +142,8 @@ def _report_fields(result: WorkerResult) -> dict[str, object]:
 def _decide_progress(
     observed: ObservedImport, status: ImportStatus, spec: ImportSpec, now: datetime, policy: Policy
 ) -> Decision[ImportStatus]:
+    if (stored := decide_report(observed, status, now)) is not None:
+        return stored
     last = last_ended_pod(observed.pods)
     outcome = pod_outcome(last) if last is not None else None
     if last is not None and outcome is not None and _is_success(outcome, spec):

@@ -8,10 +8,15 @@ from pgimport.kubernetes_client.api_client import Json, KubernetesClient
 from pgimport.model.errors import PgimportError
 from pgimport.model.names import CONTAINER_IMPORT, CONTAINER_PREFLIGHT, LABEL_IMPORT_UID
 from pgimport.model.observations import ObservedContainer, ObservedPod
+from pgimport.model.report_carrier import PART_CHARACTERS, decode_report
+from pgimport.model.result import ReportDigest
 from pgimport.model.status import Progress
 from pgimport.model.termination_message import parse_worker_result
 
 LOG_LINES = 20  # a worker writes at most one progress line in two seconds
+LINES_AFTER_A_REPORT = 100  # the worker writes one more; its threads may write to stderr
+MAX_LOG_BYTES = 8 * 1024**2
+MAX_REPORT_LINES = MAX_LOG_BYTES // PART_CHARACTERS
 
 
 def _time(value: str | None) -> datetime | None:
@@ -75,6 +80,22 @@ def list_pods(cluster: KubernetesClient, namespace: str, import_uid: str) -> lis
     """Lists the pods of an import, oldest first."""
     body = cluster.get(api_paths.core(namespace, "pods"), labelSelector=f"{LABEL_IMPORT_UID}={import_uid}")
     return sorted((parse_pod(item) for item in body["items"]), key=lambda pod: (pod.created_at, pod.name))
+
+
+def read_report(
+    cluster: KubernetesClient, namespace: str, pod: str, container: str, digest: ReportDigest
+) -> str | None:
+    """Returns the report that a container logged at its end, or None if the log lacks a part of it.
+
+    Raises PgimportError if the log cannot be read.
+    """
+    log = cluster.get_text(
+        f"{api_paths.core(namespace, 'pods', pod)}/log",
+        container=container,
+        tailLines=str(min(digest.parts, MAX_REPORT_LINES) + LINES_AFTER_A_REPORT),
+        limitBytes=str(MAX_LOG_BYTES),
+    )
+    return decode_report(digest, log.split("\n"))
 
 
 def read_progress(cluster: KubernetesClient, namespace: str, pod: str, container: str) -> Progress | None:

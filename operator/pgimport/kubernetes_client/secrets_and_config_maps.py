@@ -1,7 +1,7 @@
 """Secrets and ConfigMaps, read and written by name; they are never listed or watched."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 
 from pgimport.kubernetes_client import api_paths
 from pgimport.kubernetes_client.api_client import Json, KubernetesClient
@@ -26,6 +26,37 @@ def read_config_map(cluster: KubernetesClient, namespace: str, name: str) -> set
     return {*body.get("data", {}), *body.get("binaryData", {})}
 
 
+def read_config_map_entry(cluster: KubernetesClient, namespace: str, name: str, key: str, owner_uid: str) -> str | None:
+    """Returns the text of one entry, or None if the ConfigMap or its entry does not exist, or has another owner."""
+    try:
+        body = cluster.get(api_paths.core(namespace, "configmaps", name))
+    except NotFound:
+        return None
+    entry = body.get("data", {}).get(key)
+    return entry if _is_owned(body, {owner_uid}) else None
+
+
+def write_config_map(cluster: KubernetesClient, manifest: Json) -> None:
+    """Creates a ConfigMap, or replaces its entries. Raises Conflict if a ConfigMap of this name has another owner."""
+    meta = manifest["metadata"]
+    namespace, name = meta["namespace"], meta["name"]
+    try:
+        cluster.create(api_paths.core(namespace, "configmaps"), manifest)
+    except Conflict:
+        body = cluster.get(api_paths.core(namespace, "configmaps", name))
+        if not _is_owned(body, {owner["uid"] for owner in meta["ownerReferences"]}):
+            raise
+        cluster.patch(api_paths.core(namespace, "configmaps", name), {"data": manifest["data"]})
+
+
+def delete_config_map(cluster: KubernetesClient, namespace: str, name: str) -> None:
+    cluster.delete(api_paths.core(namespace, "configmaps", name))
+
+
+def _is_owned(body: Json, uids: Set[str]) -> bool:
+    return bool(uids & {owner["uid"] for owner in body["metadata"].get("ownerReferences", ())})
+
+
 def create_secret(
     cluster: KubernetesClient, namespace: str, manifest: Json, data: Mapping[str, bytes]
 ) -> dict[str, bytes]:
@@ -38,8 +69,7 @@ def create_secret(
         cluster.create(api_paths.core(namespace, "secrets"), {**manifest, "data": encoded})
     except Conflict:
         body = cluster.get(api_paths.core(namespace, "secrets", manifest["metadata"]["name"]))
-        owner_uids = {owner["uid"] for owner in manifest["metadata"]["ownerReferences"]}
-        if not owner_uids & {owner["uid"] for owner in body["metadata"].get("ownerReferences", ())}:
+        if not _is_owned(body, {owner["uid"] for owner in manifest["metadata"]["ownerReferences"]}):
             raise
         return {key: base64.b64decode(value) for key, value in body.get("data", {}).items()}
     return dict(data)

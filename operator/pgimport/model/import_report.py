@@ -135,6 +135,13 @@ def pack_lines(lines: Iterable[str], part_bytes: int, max_parts: int) -> list[st
     return ["".join(f"{line}\n" for line in part) for part in parts]
 
 
+def count_omitted(texts: Iterable[str]) -> int:
+    """Returns the number of lines that a report in parts lacks because of its size."""
+    prefix = _format_line(OMITTED, 0).removesuffix("0}")
+    lines = (line for text in texts for line in text.split("\n") if line.startswith(prefix))
+    return sum(int(line.removeprefix(prefix).removesuffix("}")) for line in lines)
+
+
 def parse_report(texts: Sequence[str]) -> ImportReport:
     """Parses the lines of all parts. Ignores lines that another version wrote in another shape."""
     fields: dict[str, list[Any]] = {}

@@ -32,6 +32,7 @@ JOB_TYPE = "project.import"
 
 CONTAINER_PREFLIGHT = "preflight"
 CONTAINER_IMPORT = "import"
+REPORT_KEY = "report.jsonl"  # entry of the ConfigMaps with an import's report
 SECRET_KEY_SEED = "seed"  # noqa: S105 (a key's name)
 SECRET_KEY_URL = "url"  # noqa: S105 (a key's name; it holds the source's URL, or the signed URL of an upload)
 TENANT_ROLE_BINDING = "pgimport-operator"
@@ -59,6 +60,12 @@ def job_name(import_name: str, import_uid: str) -> str:
 def job_secret_name(import_name: str, import_uid: str) -> str:
     """Returns the name of the Secret with the seed (32 random bytes) of an import's Job."""
     return job_name(import_name, import_uid)
+
+
+def report_name(import_name: str, import_uid: str, number: int) -> str:
+    """Returns the name of the number-th ConfigMap, from 1, with a part of an import's report."""
+    suffix = "-report" if number == 1 else f"-report-{number}"
+    return f"{job_name(import_name, import_uid)}{suffix}"
 
 
 def connection_secret_name(preview_name: str) -> str:

@@ -3,7 +3,7 @@
 The packages `kubernetes_client` and `server` build them; `decide` reads them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from pgimport.model.reasons import Failure
@@ -73,6 +73,16 @@ class ObservedJob:
     failed_message: str | None = None
     ttl_set: bool = False
     deleting: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObservedReport:
+    """The report that the containers of an ended pod logged."""
+
+    pod_uid: str
+    parts: tuple[str, ...] = field(default=(), repr=False)  # texts that each fit into a ConfigMap
+    problem: str | None = None  # why the report is missing or not whole
+    final: bool = True  # reading the log again would not change the problem
 
 
 @dataclass(frozen=True, slots=True)

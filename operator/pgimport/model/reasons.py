@@ -40,6 +40,8 @@ class Reason(StrEnum):
     RUNNING = "Running"
     RETRYING = "Retrying"
     COMPLETED = "Completed"
+    NOTHING_REFUSED = "NothingRefused"
+    OBJECTS_REFUSED = "ObjectsRefused"
     READY = "Ready"
     PENDING = "Pending"
     EXPIRED = "Expired"

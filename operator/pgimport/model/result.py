@@ -88,7 +88,9 @@ class SkippedObject(LenientModel):
     )
     sqlstate: str | None = Field(default=None, description="The SQLSTATE of the target's error.")
     offending_key: str | None = Field(
-        default=None, description="The key of a row in the source that violates the constraint or index."
+        default=None,
+        description="The key of a row in the source that violates the constraint or index. A status never contains"
+        " it: it is data of the source, and appears in the report alone.",
     )
 
 

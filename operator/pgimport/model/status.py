@@ -6,8 +6,10 @@ from pydantic import BaseModel, Field
 
 from pgimport.model.base_models import LenientModel
 from pgimport.model.reasons import RetryClassification
-from pgimport.model.result import PreflightReport, Verification
+from pgimport.model.result import PreflightReport, SkippedObject, Verification
 from pgimport.model.scalar_types import Time
+
+FULLY_IMPORTED = "FullyImported"  # type of the condition that is False if the target refused an object
 
 
 class ConditionStatus(StrEnum):
@@ -21,7 +23,7 @@ class ConditionStatus(StrEnum):
 class Condition(LenientModel):
     """Describes one aspect of the object, like metav1.Condition; Ready, Reconciling and Stalled follow kstatus."""
 
-    type: str = Field(description="The type of the condition: Ready, Reconciling, Stalled or Succeeded.")
+    type: str = Field(description="The type of the condition: Ready, Reconciling, Stalled, Succeeded or FullyImported.")
     status: ConditionStatus = Field(description="The status of the condition: True, False or Unknown.")
     reason: str = Field(description="A code in CamelCase that says why the condition has this status.")
     message: str = Field(default="", description="A text that explains the reason to a person.")
@@ -132,6 +134,20 @@ class Shadow(LenientModel):
     verified: bool = Field(default=False, description="The value is true after the worker verified the copy.")
 
 
+class ReportReference(LenientModel):
+    """Names the ConfigMaps with the whole report of an attempt."""
+
+    pod_uid: str = Field(description="The UID of the attempt's pod.")
+    config_maps: list[str] = Field(
+        default=[],
+        description="The names of the ConfigMaps in the import's namespace, in order. The key report.jsonl holds one"
+        " JSON object per line. The ConfigMaps are deleted together with the import.",
+    )
+    message: str | None = Field(
+        default=None, description="The reason why the report is missing or incomplete. It is absent if it is complete."
+    )
+
+
 class JobFields(BaseModel):
     """Fields of an import's status that the HTTP API shows as a job, under the same names in snake case.
 
@@ -175,6 +191,13 @@ class JobFields(BaseModel):
         default=None, description="The time at which the import was completed, failed or was cancelled."
     )
     updated_at: Time | None = Field(default=None, description="The time at which this status last changed.")
+    skipped: int | None = Field(
+        default=None, description="The number of objects that the import skipped. The report lists all of them."
+    )
+    refused: int | None = Field(
+        default=None,
+        description="The number of skipped objects that the target refused, or that need a refused object.",
+    )
     error: str | None = Field(
         default=None,
         description="The first error that ended the last attempt or the import, with its object and a hint.",
@@ -199,6 +222,14 @@ class ImportStatus(JobFields, LenientModel):
     verification: Verification | None = Field(
         default=None, description="The result of comparing the copy with its source."
     )
+    skipped_objects: list[SkippedObject] = Field(
+        default=[],
+        description="The first skipped objects: tables with rows, then what the target refused, then what no import"
+        " copies. The report lists all of them.",
+    )
+    report_ref: ReportReference | None = Field(
+        default=None, description="The ConfigMaps with the whole report of the last attempt that ended."
+    )
     shadow: Shadow | None = Field(
         default=None, description="The attempt whose shadow database becomes, or has become, the target."
     )
@@ -213,7 +244,8 @@ class ImportStatus(JobFields, LenientModel):
         default=None, description="The metadata.generation for which the operator wrote this status."
     )
     conditions: list[Condition] = Field(
-        default=[], description="The conditions of the import: Ready, Reconciling, Stalled and Succeeded."
+        default=[],
+        description="The conditions of the import: Ready, Reconciling, Stalled, Succeeded and FullyImported.",
     )
 
     @property

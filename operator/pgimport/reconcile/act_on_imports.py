@@ -15,6 +15,7 @@ from pgimport.decide.decision import (
     ReleaseTarget,
     SetJobTTL,
     StopJob,
+    StoreReport,
     Swap,
 )
 from pgimport.decide.observed_objects import ObservedImport
@@ -35,6 +36,7 @@ from pgimport.model.names import (
 from pgimport.model.owner_comment import OwnerComment
 from pgimport.model.reasons import Failure
 from pgimport.model.resources import ObjectMeta, PreviewObject, ResourceKey
+from pgimport.reconcile.import_reports import store_report
 from pgimport.reconcile.job_creation import create_import_job, require_specs
 from pgimport.reconcile.reconcile_context import ReconcileContext
 from pgimport.reconcile.server_credentials import read_admin_access, read_owner_access
@@ -51,6 +53,8 @@ def act_on_import(context: ReconcileContext, observed: ObservedImport, action: A
     match action:
         case CreateJob(remaining_attempts):
             return create_import_job(context, observed, remaining_attempts)
+        case StoreReport():
+            return store_report(context, observed.object.meta, action)
         case Swap(pod_uid):
             return _swap(context, observed, pod_uid)
         case ClaimTarget() | ReleaseTarget():

@@ -21,6 +21,7 @@ from pgimport.model.observations import ObservedJob, ObservedPod, ObservedServer
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.resources import ImportObject, PreviewObject, ProjectObject, ResourceKey
 from pgimport.model.status import ImportState, Progress
+from pgimport.reconcile.import_reports import observe_report
 from pgimport.reconcile.observe_projects import read_project_server
 from pgimport.reconcile.reconcile_context import ReconcileContext
 from pgimport.reconcile.reconcile_times import ImportTimes
@@ -60,6 +61,7 @@ def observe_import(context: ReconcileContext, key: ResourceKey, now: datetime) -
         job=job,
         pods=tuple(pods),
         progress=_read_progress(context, item, current) if running else None,
+        report=observe_report(context, item, pods, now) if running else None,
         start_warning=_read_warning(context, item, job, pods, times),
         server=_read_server(context, project) if starting else None,
         target_objects=_read_target_objects(context, item, project, preview) if running else None,

@@ -59,7 +59,7 @@ class Reconciler(Generic[ObservedT]):
     decide: Callable[[ObservedT, datetime, Policy], Decision[Any]]
     act: Callable[[ReconcileContext, ObservedT, Action], Failure | None]
     # Replaces the decision when an action fails for good. Only imports have such actions.
-    decide_failure: Callable[[ObservedT, Failure, datetime], Decision[Any]] | None = None
+    decide_failure: Callable[[ObservedT, Action, Failure, datetime], Decision[Any]] | None = None
     # Replaces the decision when a server does not answer. Without it the status stays, and the operator tries again.
     decide_unreachable: Callable[[ObservedT, Failure, datetime, Policy], Decision[Any]] | None = None
     # Before any action, a write proves that the observed version is the newest: a cached read may be old.
@@ -138,7 +138,7 @@ def _act(
         for action in decision.actions:
             failure = reconciler.act(context, observed, action)
             if failure is not None and reconciler.decide_failure is not None:
-                return reconciler.decide_failure(observed, failure, _now())
+                return reconciler.decide_failure(observed, action, failure, _now())
     except ServerUnavailable as unavailable:
         if reconciler.decide_unreachable is None:
             raise

@@ -18,7 +18,7 @@ from pgimport.model.cel_rules import (
 from pgimport.model.import_spec import ImportSpec
 from pgimport.model.preview_spec import PreviewSpec
 from pgimport.model.project_spec import ProjectSpec
-from pgimport.model.status import ImportStatus, PreviewStatus, ProjectStatus
+from pgimport.model.status import FULLY_IMPORTED, ImportStatus, PreviewStatus, ProjectStatus
 from pgimport.schema.structural_schema import Schema, build_schema
 
 Rules = list[dict[str, str]]
@@ -146,6 +146,13 @@ IMPORT = Kind(
         Column(name="Target", path=".spec.target.previewDatabase"),
         Column(name="Attempts", path=".status.attempts"),
         Column(name="Progress", path=".status.progress.percent"),
+        Column(name="Skipped", path=".status.skipped"),
+        Column(
+            name="Full",
+            path=f'.status.conditions[?(@.type=="{FULLY_IMPORTED}")].status',
+            type="string",
+            description="True if the target refused no object of the import.",
+        ),
         _REASON,
         _AGE,
     ),

@@ -38,6 +38,8 @@ CONDITIONS: dict[Reason, str] = {
     Reason.RUNNING: "An attempt is running.",
     Reason.RETRYING: "An attempt failed, and the next one is due.",
     Reason.COMPLETED: "The target holds the verified import.",
+    Reason.NOTHING_REFUSED: "The target refused no object of the import.",
+    Reason.OBJECTS_REFUSED: "The import skipped objects that the target refused, or that need such an object.",
     Reason.READY: "The Project or the PreviewDatabase can be used.",
     Reason.PENDING: "The operator has not finished creating the object's database.",
     Reason.EXPIRED: "The preview's time is over, and its database is dropped.",

@@ -1,0 +1,79 @@
+"""Reads the report of an attempt from the log of its pod, and stores it in ConfigMaps."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from pgimport.decide.attempts import last_ended_pod
+from pgimport.decide.decision import StoreReport
+from pgimport.kubernetes_client.pods import read_report
+from pgimport.kubernetes_client.secrets_and_config_maps import delete_config_map, write_config_map
+from pgimport.manifest.reports import build_report_part
+from pgimport.model.errors import Conflict, Forbidden, Invalid, NotFound, PgimportError
+from pgimport.model.import_report import count_omitted, pack_lines
+from pgimport.model.names import report_name
+from pgimport.model.observations import ObservedContainer, ObservedPod, ObservedReport
+from pgimport.model.reasons import Failure, Reason
+from pgimport.model.report_carrier import CONFIG_MAP_BYTES, MAX_CONFIG_MAPS
+from pgimport.model.resources import ImportObject, ObjectMeta
+from pgimport.reconcile.reconcile_context import ReconcileContext
+
+# A log that cannot be read is read again for this time after the container's end: the kubelet may be restarting.
+PATIENCE = timedelta(seconds=30)
+
+
+def observe_report(
+    context: ReconcileContext, item: ImportObject, pods: Sequence[ObservedPod], now: datetime
+) -> ObservedReport | None:
+    """Reads the report of the last pod that has ended, unless the status already names it."""
+    pod, stored = last_ended_pod(pods), item.status.report_ref
+    if pod is None or (stored is not None and stored.pod_uid == pod.uid):
+        return None
+    # The import's own report comes first. At the limit, the preflight's is cut.
+    containers = [container for container in (pod.import_, pod.preflight) if container and _has_report(container)]
+    if not containers:
+        return None
+    lines: list[str] = []
+    problems: list[str] = []
+    final = True
+    for container in containers:
+        try:
+            lines += _read_lines(context, item.meta.namespace, pod, container)
+        except PgimportError as error:
+            problems.append(f"The log of container {container.name} of pod {pod.name} cannot be read: {error}.")
+            final = final and _is_final(error, container, now)
+    parts = pack_lines(lines, CONFIG_MAP_BYTES, MAX_CONFIG_MAPS) if lines else []
+    if omitted := count_omitted(parts):
+        problems.append(f"The report is too large: {omitted} entries are missing at its end.")
+    return ObservedReport(pod_uid=pod.uid, parts=tuple(parts), problem=" ".join(problems) or None, final=final)
+
+
+def _has_report(container: ObservedContainer) -> bool:
+    return container.result is not None and container.result.report is not None
+
+
+def _read_lines(context: ReconcileContext, namespace: str, pod: ObservedPod, container: ObservedContainer) -> list[str]:
+    """Returns the lines of a container's report. Raises PgimportError."""
+    assert container.result is not None  # noqa: S101 (the caller has checked it)
+    assert container.result.report is not None  # noqa: S101 (the caller has checked it)
+    text = read_report(context.cluster, namespace, pod.name, container.name, container.result.report)
+    if text is None:
+        raise NotFound("a part of the report is missing, because the node has rotated the log")
+    return text.rstrip("\n").split("\n") if text else []
+
+
+def _is_final(error: PgimportError, container: ObservedContainer, now: datetime) -> bool:
+    if isinstance(error, NotFound | Forbidden):
+        return True
+    return container.ended_at is None or now > container.ended_at + PATIENCE
+
+
+def store_report(context: ReconcileContext, meta: ObjectMeta, action: StoreReport) -> Failure | None:
+    """Writes the ConfigMaps. Returns a failure if Kubernetes does not accept them, for example because of a quota."""
+    try:
+        for number, text in enumerate(action.parts, start=1):
+            write_config_map(context.cluster, build_report_part(meta, number, text))
+        for number in range(len(action.parts) + 1, min(action.earlier_parts, MAX_CONFIG_MAPS) + 1):
+            delete_config_map(context.cluster, meta.namespace, report_name(meta.name, meta.uid, number))
+    except (Forbidden, Invalid, Conflict) as error:
+        return Failure(Reason.RESULT_LOST, str(error))
+    return None
