@@ -22,6 +22,7 @@ from pgimport.model.names import (
     attempt_password,
 )
 from pgimport.model.owner_comment import OwnerComment
+from pgimport.model.project_spec import DEFAULT_ALLOWED_EXTENSIONS
 from pgimport.model.result import SourceInfo
 from pgimport.server.server_access import Access
 from pgimport.server.shadow import ShadowPlan, drop_attempt, prepare_shadow
@@ -125,6 +126,7 @@ def _time_bare_job(setup: OverheadSetup, name: str) -> tuple[float, float]:
                 password=attempt_password(setup.seed, uid),
                 source=setup.source_info,
                 mark=OwnerComment(project_uid="bench", pod_uid=uid),
+                allowed_extensions=DEFAULT_ALLOWED_EXTENSIONS,
             )
             prepare_shadow(setup.access, plan)
         except Exception as error:

@@ -117,6 +117,7 @@ class Matrix:
             password=password,
             source=preflight.preflight.source,
             mark=mark,
+            allowed_extensions=EXTENSIONS,
             close_other_databases=False,
         )
         try:

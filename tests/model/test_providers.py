@@ -3,9 +3,8 @@
 import pytest
 
 from pgimport.model.import_choices import Provider
+from pgimport.model.provider_rules import PROVIDERS, ProviderFingerprint
 from pgimport.model.providers import (
-    PROVIDERS,
-    ProviderFingerprint,
     find_host_hint,
     find_pooler,
     find_provider,

@@ -20,11 +20,16 @@ from pgimport.server.server_access import Access
 from pgimport.server.shadow import ShadowPlan, prepare_shadow
 from pgimport.server.swap import SwapPlan
 
-TRUSTED, DEPENDENT = "pgimport_trusted", "pgimport_dependent"
+TRUSTED, DEPENDENT, UNTRUSTED = "pgimport_trusted", "pgimport_dependent", "pgimport_untrusted"
+ALLOWED = (TRUSTED, DEPENDENT, UNTRUSTED, "plpgsql", "vector")
 
 
 def write_extensions(folder: Path) -> None:
-    """Writes two trusted extensions for a server with extension_control_path (18)."""
+    """Writes three extensions for a server with extension_control_path (18).
+
+    An ordinary admin can create the trusted one, whose objects then belong to the bootstrap superuser, and the
+    dependent one, whose objects then belong to the admin. Only a superuser can create the untrusted one.
+    """
     extension_folder = folder / "extension"
     extension_folder.mkdir(parents=True)
     (extension_folder / f"{TRUSTED}.control").write_text(
@@ -39,6 +44,16 @@ def write_extensions(folder: Path) -> None:
     (extension_folder / f"{DEPENDENT}--1.0.sql").write_text(
         "CREATE TABLE rules (id serial);\nSELECT pg_catalog.pg_extension_config_dump('rules', '');\n"
         "SELECT pg_catalog.pg_extension_config_dump('rules_id_seq', '');\n"
+        "CREATE FUNCTION own() RETURNS int LANGUAGE sql RETURN 1;\n"
+        "REVOKE EXECUTE ON FUNCTION own() FROM PUBLIC;\n"
+        "CREATE FUNCTION as_admin() RETURNS text LANGUAGE sql SECURITY DEFINER RETURN current_user;\n"
+    )
+    (extension_folder / f"{UNTRUSTED}.control").write_text(
+        "default_version = '1.0'\nrelocatable = true\ntrusted = false\nsuperuser = true\n"
+    )
+    (extension_folder / f"{UNTRUSTED}--1.0.sql").write_text(
+        "CREATE TABLE places (id int);\nSELECT pg_catalog.pg_extension_config_dump('places', '');\n"
+        "CREATE DOMAIN place AS int;\n"
     )
     for path in (folder, extension_folder, *extension_folder.iterdir()):
         path.chmod(0o755 if path.is_dir() else 0o644)
@@ -118,7 +133,11 @@ class PreviewScenario:
     @property
     def shadow_plan(self) -> ShadowPlan:
         return ShadowPlan(
-            names=self.names, password=self.attempt_password, source=build_source_info(), mark=self.attempt_mark
+            names=self.names,
+            password=self.attempt_password,
+            source=build_source_info(),
+            mark=self.attempt_mark,
+            allowed_extensions=ALLOWED,
         )
 
     def swap_plan(self, busy_timeout: float = 0) -> SwapPlan:

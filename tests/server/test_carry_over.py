@@ -1,9 +1,18 @@
 """Tests of the properties of a target and its owner that survive a swap."""
 
+import dataclasses
+import secrets
+
 import psycopg
 import pytest
-from tests.server.conftest import PreviewScenario
+from tests.server.conftest import PreviewScenario, build_source_info
 
+from pgimport.model.names import attempt_names
+from pgimport.model.owner_comment import format_owner_comment
+from pgimport.model.result import DatabaseSetting
+from pgimport.server.marked_objects import read_marked_objects
+from pgimport.server.preview import ensure_preview
+from pgimport.server.shadow import prepare_shadow
 from pgimport.server.swap import drop_replaced, swap
 
 
@@ -37,7 +46,7 @@ def _read_properties(scenario: PreviewScenario, reader: str, group: str) -> list
             scenario.owner,
         ),
         scenario.query(
-            "SELECT datconnlimit, shobj_description(oid, 'pg_database'), datdba::regrole::text,"
+            "SELECT datconnlimit, datdba::regrole::text,"
             " has_database_privilege('public', oid, 'CONNECT'),"
             " has_database_privilege(%s, oid, 'TEMPORARY WITH GRANT OPTION') FROM pg_database WHERE datname = %s",
             reader,
@@ -65,7 +74,6 @@ def test_settings_and_privileges_of_the_target_are_carried_over(scenario: Previe
         f"GRANT CONNECT, TEMPORARY ON DATABASE {scenario.database} TO {reader} WITH GRANT OPTION",
         f"GRANT {group} TO {scenario.owner}",
         f"GRANT {scenario.owner} TO {reader}",
-        f"COMMENT ON DATABASE {scenario.database} IS 'written by a user'",
         f"ALTER DATABASE {scenario.database} CONNECTION LIMIT 7",
         f'ALTER DATABASE {scenario.database} SET search_path = "$user", public, "odd "" , name"',
         f"ALTER DATABASE {scenario.database} SET application_name = 'it''s, \"quoted\"'",
@@ -86,4 +94,76 @@ def test_a_setting_that_only_a_superuser_may_set_does_not_stop_the_swap(scenario
     scenario.server.execute(f"ALTER DATABASE {scenario.database} SET log_min_duration_statement = 100")
     scenario.prepare()
     assert swap(scenario.access, scenario.swap_plan()) is None
+    assert scenario.tables() == ["new"]
+
+
+def _swap_with_settings(scenario: PreviewScenario, comment: str | None, *settings: DatabaseSetting) -> list[str]:
+    source = build_source_info().model_copy(update={"comment": comment, "settings": list(settings)})
+    record = prepare_shadow(scenario.access, dataclasses.replace(scenario.shadow_plan, source=source))
+    scenario.fill_shadow()
+    assert swap(scenario.access, scenario.swap_plan()) is None
+    drop_replaced(scenario.access, scenario.names)
+    return record.notes
+
+
+def _show(scenario: PreviewScenario, *names: str) -> list[object]:
+    with scenario.as_owner() as connection:
+        return [connection.execute("SELECT current_setting(%s)", [name]).fetchone()[0] for name in names]  # type: ignore[index]
+
+
+def test_the_settings_of_the_source_come_and_the_previews_own_win(scenario: PreviewScenario) -> None:
+    scenario.server.execute(f"ALTER DATABASE {scenario.database} SET statement_timeout = '7min'")
+    scenario.server.execute(f"ALTER ROLE {scenario.owner} SET random_page_cost = 2")
+    notes = _swap_with_settings(
+        scenario,
+        "shop",
+        DatabaseSetting(name="search_path", value='app, "odd "" , name", public'),
+        DatabaseSetting(name="TimeZone", value="Asia/Tokyo"),
+        DatabaseSetting(name="random_page_cost", value="1.5"),
+        DatabaseSetting(name="enable_seqscan", value="off", for_owner=True),
+        DatabaseSetting(name="lc_time", value="no_such_locale"),
+        # A worker is not trusted: these are not in the list.
+        DatabaseSetting(name="session_preload_libraries", value="evil"),
+        DatabaseSetting(name="app.token", value="secret"),
+    )
+    assert len(notes) == 1
+    assert notes[0].startswith("setting lc_time of the source database: the target server refuses its value (invalid")
+    assert _show(scenario, "search_path", "timezone", "random_page_cost", "enable_seqscan", "statement_timeout") == [
+        'app, "odd "" , name", public',
+        "Asia/Tokyo",
+        "2",
+        "off",
+        "7min",
+    ]
+    assert scenario.query(
+        "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s", scenario.database
+    ) == [("shop",)]
+    assert scenario.query(
+        "SELECT count(*) FROM pg_db_role_setting WHERE array_to_string(setconfig, ' ') ~ 'secret|evil'"
+    ) == [(0,)]
+
+
+def test_a_later_import_replaces_the_settings_of_an_earlier_one(scenario: PreviewScenario) -> None:
+    first = DatabaseSetting(name="search_path", value="first")
+    _swap_with_settings(scenario, "first", first, DatabaseSetting(name="DateStyle", value="German"))
+    scenario.server.execute(f"ALTER DATABASE {scenario.database} SET work_mem = '5MB'")
+    again = dataclasses.replace(scenario, names=attempt_names(secrets.token_hex(8)))
+    _swap_with_settings(again, None, first.model_copy(update={"value": "second"}))
+    assert _show(again, "search_path", "datestyle", "work_mem") == ["second", "ISO, MDY", "5MB"]
+    assert again.query(
+        "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s", again.database
+    ) == [(None,)]
+    own = [marked.name for marked in read_marked_objects(again.access, again.mark.project_uid)]
+    assert own == [again.database, again.owner]
+
+
+def test_marks_of_an_older_release_leave_the_databases(scenario: PreviewScenario) -> None:
+    scenario.prepare()
+    for database, mark in ((scenario.database, scenario.mark), (scenario.names.database, scenario.attempt_mark)):
+        scenario.server.execute(f"COMMENT ON DATABASE {database} IS '{format_owner_comment(mark)}'")
+    ensure_preview(scenario.access, scenario.database, scenario.owner, scenario.owner_password, scenario.mark)
+    comment = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s"
+    assert scenario.query(comment, scenario.database) == [(None,)]
+    assert swap(scenario.access, scenario.swap_plan()) is None
+    assert scenario.query(comment, scenario.database) == [(None,)]
     assert scenario.tables() == ["new"]

@@ -7,13 +7,14 @@ from typing import Any
 
 import psycopg
 import pytest
-from tests.server.conftest import DEPENDENT, TRUSTED, PreviewScenario, build_scenario, build_source_info, read_log
+from tests.server.conftest import PreviewScenario, build_scenario, build_source_info, read_log
 from tests.server.crashing_connection import Crash, CrashingConnect, crash_at_each_statement
 from tests.support.postgres import ADMIN, PostgresServer
 
-from pgimport.model.errors import Conflict, ServerUnavailable
+from pgimport.model.errors import Conflict, ShadowRefused
+from pgimport.model.import_spec import TargetLocale
 from pgimport.model.names import attempt_names
-from pgimport.model.owner_comment import format_owner_comment
+from pgimport.model.owner_comment import ShadowRecord, format_owner_comment
 from pgimport.model.reasons import Reason
 from pgimport.model.result import SourceInfo
 from pgimport.server.server_access import Access
@@ -42,7 +43,7 @@ def hostile_scenario(preview: PreviewScenario) -> PreviewScenario:
 
 
 def _prepare_for_source(scenario: PreviewScenario, source: SourceInfo) -> list[str]:
-    return prepare_shadow(scenario.access, dataclasses.replace(scenario.shadow_plan, source=source))
+    return prepare_shadow(scenario.access, dataclasses.replace(scenario.shadow_plan, source=source)).notes
 
 
 def _gate_is_open(scenario: PreviewScenario) -> bool:
@@ -53,16 +54,17 @@ def _gate_is_open(scenario: PreviewScenario) -> bool:
 
 def test_the_gate_opens_last_and_the_role_can_fill_it(scenario: PreviewScenario) -> None:
     started = time.perf_counter()
-    notes = prepare_shadow(scenario.access, scenario.shadow_plan)
+    record = prepare_shadow(scenario.access, scenario.shadow_plan)
     assert time.perf_counter() - started < 2
-    assert notes == []
+    assert record == ShadowRecord()
     assert _gate_is_open(scenario)
     scenario.fill_shadow()
     assert scenario.query(
-        "SELECT datdba::regrole::text, shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s",
+        "SELECT datdba::regrole::text, shobj_description(d.oid, 'pg_database'), shobj_description(r.oid, 'pg_authid')"
+        " FROM pg_database AS d JOIN pg_roles AS r ON rolname = datname WHERE datname = %s",
         scenario.names.database,
-    ) == [("admin", format_owner_comment(scenario.attempt_mark))]
-    assert prepare_shadow(scenario.access, scenario.shadow_plan) == []
+    ) == [("admin", None, format_owner_comment(scenario.attempt_mark))]
+    assert prepare_shadow(scenario.access, scenario.shadow_plan) == record
 
 
 def test_the_next_call_completes_a_creation_that_crashed_anywhere(scenario: PreviewScenario) -> None:
@@ -229,29 +231,38 @@ def test_the_builtin_provider_is_used_if_the_server_supports_it(scenario: Previe
     assert (provider, bool(notes)) == (([("b",)], False) if scenario.server.major >= 17 else ([("c",)], True))
 
 
-def test_extensions_are_created_in_their_schemas_at_this_servers_version(scenario: PreviewScenario) -> None:
-    if scenario.server.major < 18:
-        with pytest.raises(ServerUnavailable, match=TRUSTED) as raised:
-            _prepare_for_source(scenario, build_source_info((TRUSTED, "1.0", "extensions")))
-        assert raised.value.failure.reason is Reason.EXTENSION_NOT_ALLOWED
-        return
-    source = build_source_info(
-        (DEPENDENT, "1.0", "dependent"), (TRUSTED, "1.0", "extensions"), ("plpgsql", "1.0", "pg_catalog")
+def test_the_locale_of_the_user_comes_first(scenario: PreviewScenario) -> None:
+    plan = dataclasses.replace(
+        scenario.shadow_plan,
+        source=build_source_info(collate="xx_XX", ctype="xx_XX"),
+        locale=TargetLocale(lc_collate="C.UTF-8", lc_ctype="C.UTF-8"),
     )
-    notes = _prepare_for_source(scenario, source)
-    assert f"extension {TRUSTED}: version 1.0 at the source, version 1.1 in the copy" in notes
-    assert "rows that users added to extensions.systems cannot be copied: a superuser owns the table" in notes
-    assert len(notes) == 2
-    with scenario.as_attempt() as connection:
-        assert connection.execute(
-            "SELECT extname::text, extnamespace::regnamespace::text FROM pg_extension"
-            " WHERE extname ~ '^pgimport' ORDER BY 1"
-        ).fetchall() == [(DEPENDENT, "dependent"), (TRUSTED, "extensions")]
-        assert connection.execute(
-            "SELECT nspowner::regrole::text FROM pg_namespace WHERE nspname = 'extensions'"
-        ).fetchone() == (scenario.names.role,)
-        connection.execute("INSERT INTO dependent.rules VALUES (7)")
-        connection.execute("SELECT setval('dependent.rules_id_seq', 9)")
+    assert prepare_shadow(scenario.access, plan).notes == []
+    assert scenario.query(
+        "SELECT datcollate, datctype FROM pg_database WHERE datname = %s", scenario.names.database
+    ) == [("C.UTF-8", "C.UTF-8")]
+
+
+def test_an_unknown_locale_of_the_user_ends_the_import(scenario: PreviewScenario) -> None:
+    plan = dataclasses.replace(scenario.shadow_plan, locale=TargetLocale(lc_collate="xx_XX", lc_ctype="xx_XX"))
+    with pytest.raises(ShadowRefused, match=r"spec.target.locale: .* locale xx_XX") as raised:
+        prepare_shadow(scenario.access, plan)
+    assert raised.value.failure.reason is Reason.INVALID_SPEC
+    assert not _gate_is_open(scenario)
+
+
+def test_a_source_of_unknown_locale_gets_the_servers_default_with_a_note(scenario: PreviewScenario) -> None:
+    source = build_source_info(collate="xx_XX", ctype="xx_XX").model_copy(update={"locale_known": False})
+    (note,) = _prepare_for_source(scenario, source)
+    assert "does not contain the locale of its source: the copy has C," in note
+    assert "spec.target.locale" in note
+
+
+def test_the_comment_of_the_source_is_on_the_shadow(scenario: PreviewScenario) -> None:
+    _prepare_for_source(scenario, build_source_info(comment="it's the shop"))
+    assert scenario.query(
+        "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s", scenario.names.database
+    ) == [("it's the shop",)]
 
 
 def test_no_password_is_sent_in_clear_text(scenario: PreviewScenario) -> None:

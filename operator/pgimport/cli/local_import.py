@@ -13,7 +13,7 @@ from pgimport.cli.console import Console
 from pgimport.cli.run_options import Options
 from pgimport.cli.run_output import print_plan, print_result
 from pgimport.cli.worker_process import AttemptFolder, WorkerProcess, open_attempt_folder, run_worker, start_worker
-from pgimport.model.errors import PgimportError, ServerUnavailable
+from pgimport.model.errors import PgimportError, ServerUnavailable, ShadowRefused
 from pgimport.model.names import AttemptNames, attempt_names, attempt_password
 from pgimport.model.observations import ObservedServer
 from pgimport.model.order import Order, OrderTarget
@@ -181,11 +181,16 @@ def _import(
         password=attempt_password(folder.seed, folder.pod_uid),
         source=source,
         mark=comment,
+        allowed_extensions=options.extensions,
+        templates=options.templates,
+        locale=options.locale,
         close_other_databases=False,  # The admin's other databases belong to the user: they stay open.
     )
     console.print_step(f"copying into {names.database}")
-    for note in prepare_shadow(options.access, plan):  # The worker waits until its role may log in.
-        console.print_step(f"  note: {note}")
+    try:
+        prepare_shadow(options.access, plan)  # The worker waits until its role may log in. It reports the notes.
+    except ShadowRefused as refused:
+        raise ImportFailed(refused.failure) from refused
     result = worker.follow(console.print_worker_line)
     if not result.ok or result.failure is not None:
         raise ImportFailed(_get_failure(result))

@@ -8,7 +8,8 @@ PgimportError
 ├── KubernetesNotConfigured  there is no service account and no usable kubeconfig
 ├── KubernetesUnavailable    Kubernetes did not answer, or asked to try later
 ├── StoreUnavailable         the upload store did not answer, or denied the request
-└── ServerUnavailable        a target server did not answer, or denied the admin's request
+├── ServerUnavailable        a target server did not answer, or denied the admin's request
+└── ShadowRefused            the target server cannot hold a copy of this source; the import ends
 """
 
 from pgimport.model.reasons import Failure
@@ -48,6 +49,14 @@ class StoreUnavailable(PgimportError):
 
 class ServerUnavailable(PgimportError):
     """A target server did not answer, or denied the request. Carries the failure to show."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+class ShadowRefused(PgimportError):
+    """The target server refuses something without which the copy is not possible. Carries the failure to show."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.message)

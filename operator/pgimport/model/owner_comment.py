@@ -1,15 +1,17 @@
-"""Formats and parses the mark: the comment on databases and roles that we create, which names their owner.
+"""Formats and parses the mark: the comment on roles that we create, which names their owner.
 
-The sweep recognises our databases and roles by it.
+The sweep recognises our roles and their databases by it. The comment on a database belongs to its source.
 """
 
 import json
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
 from pgimport.model.base_models import LenientModel
+from pgimport.model.result import DatabaseSetting
 
 COMMENT_KEY = "pgimport"
+RECORD_KEY = "shadow"  # a second object in the same JSON text
 
 
 class OwnerComment(LenientModel):
@@ -34,9 +36,31 @@ class OwnerComment(LenientModel):
         return self.import_uid or self.preview_uid
 
 
-def format_owner_comment(mark: OwnerComment) -> str:
-    """Formats the JSON text for COMMENT ON DATABASE or ROLE."""
-    return json.dumps({COMMENT_KEY: mark.to_json()}, sort_keys=True)
+class RefusedExtension(LenientModel):
+    """An extension of the source that the shadow does not have, because nothing forces the import to have it."""
+
+    name: str
+    message: str
+    sqlstate: str | None = None
+
+
+class ShadowRecord(LenientModel):
+    """What the operator found out when it prepared a shadow.
+
+    The worker reads it in the comment of its own role, and reports it. The swap reads the settings.
+    """
+
+    notes: list[str] = Field(default=[])
+    refused_extensions: list[RefusedExtension] = Field(default=[])
+    settings: list[DatabaseSetting] = Field(default=[])  # of the source, which the copy gets at the swap
+
+
+def format_owner_comment(mark: OwnerComment | None, record: ShadowRecord | None = None) -> str:
+    """Formats the JSON text for COMMENT ON ROLE. A role that the command line created has a record and no mark."""
+    content = {COMMENT_KEY: mark.to_json()} if mark is not None else {}
+    if record is not None and record != ShadowRecord():
+        content[RECORD_KEY] = record.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    return json.dumps(content, sort_keys=True)
 
 
 def parse_owner_comment(comment: str | None) -> OwnerComment | None:
@@ -45,3 +69,11 @@ def parse_owner_comment(comment: str | None) -> OwnerComment | None:
         return OwnerComment.model_validate(json.loads(comment or "")[COMMENT_KEY])
     except (ValueError, KeyError, TypeError):
         return None
+
+
+def parse_shadow_record(comment: str | None) -> ShadowRecord:
+    """Parses the record in our comment. Returns an empty record if there is none."""
+    try:
+        return ShadowRecord.model_validate(json.loads(comment or "")[RECORD_KEY])
+    except (ValueError, KeyError, TypeError):
+        return ShadowRecord()

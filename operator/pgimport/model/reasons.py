@@ -69,6 +69,7 @@ class Reason(StrEnum):
     SOURCE_NEWER_THAN_TARGET = "SourceNewerThanTarget"
     SOURCE_VERSION_UNSUPPORTED = "SourceVersionUnsupported"
     EXTENSION_NOT_ALLOWED = "ExtensionNotAllowed"
+    TEMPLATE_NOT_FIT = "TemplateNotFit"
     DUMP_CORRUPT = "DumpCorrupt"
     DUMP_UNSUPPORTED = "DumpUnsupported"
     DUMP_NOT_FOUND = "DumpNotFound"
@@ -178,8 +179,12 @@ MEANINGS: dict[Reason, Meaning] = {
     Reason.EXTENSION_NOT_ALLOWED: Meaning(
         _PERMANENT,
         73,
-        "Ask the platform's admin to add the extension to the Project's allowedExtensions, or exclude the objects"
-        " that use it with spec.filter.",
+        "Ask the platform's admin to add the extension to the Project's allowedExtensions, or to install it in a"
+        " database of the Project's spec.server.templates. To import without the extension and the objects that need"
+        " it, name it in spec.filter.excludeExtensions.",
+    ),
+    Reason.TEMPLATE_NOT_FIT: Meaning(
+        _PERMANENT, None, "Ask the platform's admin to correct the databases of the Project's spec.server.templates."
     ),
     Reason.DUMP_CORRUPT: Meaning(
         _PERMANENT, 74, "Create the dump again, and compare its size and checksum after the transfer."

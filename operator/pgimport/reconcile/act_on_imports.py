@@ -23,7 +23,7 @@ from pgimport.kubernetes_client.api_paths import of_key
 from pgimport.kubernetes_client.custom_resources import list_imports, read_preview, write_status
 from pgimport.kubernetes_client.jobs import delete_job, set_job_ttl, stop_job
 from pgimport.kubernetes_client.secrets_and_config_maps import delete_secret, read_secret
-from pgimport.model.errors import Conflict, NotFound
+from pgimport.model.errors import Conflict, NotFound, ShadowRefused
 from pgimport.model.names import (
     IMPORTS,
     PREVIEWS,
@@ -59,7 +59,9 @@ def act_on_import(context: ReconcileContext, observed: ObservedImport, action: A
             return _swap(context, observed, pod_uid)
         case ClaimTarget() | ReleaseTarget():
             _write_claim(context, observed, observed.object.meta if isinstance(action, ClaimTarget) else None)
-        case PrepareShadow() | DropAttempt() | DropReplaced() | OpenTarget():
+        case PrepareShadow():
+            return _prepare_shadow(context, observed, action)
+        case DropAttempt() | DropReplaced() | OpenTarget():
             _act_on_server(context, observed, action)
         case StopJob() | DeleteJob() | SetJobTTL() | DeleteJobSecret():
             _act_on_job(context, observed, action)
@@ -76,11 +78,8 @@ def act_on_import(context: ReconcileContext, observed: ObservedImport, action: A
 def _act_on_server(
     context: ReconcileContext,
     observed: ObservedImport,
-    action: PrepareShadow | DropAttempt | DropReplaced | OpenTarget,
+    action: DropAttempt | DropReplaced | OpenTarget,
 ) -> None:
-    if isinstance(action, PrepareShadow):
-        _prepare_shadow(context, observed, action)
-        return
     access = _read_admin_access(context, observed)
     if access is None:
         return
@@ -151,8 +150,9 @@ def _write_claim(context: ReconcileContext, observed: ObservedImport, claimant: 
         return
 
 
-def _prepare_shadow(context: ReconcileContext, observed: ObservedImport, action: PrepareShadow) -> None:
-    _, project = require_specs(observed)
+def _prepare_shadow(context: ReconcileContext, observed: ObservedImport, action: PrepareShadow) -> Failure | None:
+    """Returns a failure if the target server cannot hold a copy of this source."""
+    spec, project = require_specs(observed)
     meta = observed.object.meta
     entries = read_secret(context.cluster, meta.namespace, job_secret_name(meta.name, meta.uid)) or {}
     if SECRET_KEY_SEED not in entries:
@@ -167,8 +167,15 @@ def _prepare_shadow(context: ReconcileContext, observed: ObservedImport, action:
             pod_uid=action.pod_uid,
             owner_name=meta.name,
         ),
+        allowed_extensions=project.allowed_extensions,
+        templates=project.server.templates,
+        locale=spec.target.locale if spec.target else None,
     )
-    prepare_shadow(read_admin_access(context, project), plan)
+    try:
+        prepare_shadow(read_admin_access(context, project), plan)
+    except ShadowRefused as refused:
+        return refused.failure
+    return None
 
 
 def _swap(context: ReconcileContext, observed: ObservedImport, pod_uid: str) -> Failure | None:

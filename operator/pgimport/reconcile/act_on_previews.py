@@ -59,10 +59,11 @@ def _ensure_preview(context: ReconcileContext, observed: ObservedPreview, action
     ensure_connection_reader(context, meta.namespace, connection_secret_name(meta.name))
     mark = OwnerComment(project_uid=project.meta.uid, preview_uid=meta.uid, owner_name=meta.name)
     access, password = read_admin_access(context, project.spec), entries["password"].decode()
+    templates = project.spec.server.templates
     if action.recreate:
-        reset_preview(access, database, role, password, mark, expected_oid=action.oid)
+        reset_preview(access, database, role, password, mark, templates=templates, expected_oid=action.oid)
     else:
-        ensure_preview(access, database, role, password, mark)
+        ensure_preview(access, database, role, password, mark, templates=templates)
 
 
 def _build_connection_entries(server: TargetServer, database: str, role: str, password: str) -> dict[str, bytes]:

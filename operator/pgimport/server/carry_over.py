@@ -4,26 +4,30 @@ They are read before the transaction of the swap, and written within it.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from psycopg import errors as postgres
 from psycopg import sql
 
+from pgimport.model.owner_comment import (
+    ShadowRecord,
+    format_owner_comment,
+    parse_owner_comment,
+    parse_shadow_record,
+)
+from pgimport.model.result import DatabaseSetting
 from pgimport.server.connection import Connection, read_query
+from pgimport.server.database_settings import build_alter_clause, build_set_statement
 
 _log = logging.getLogger(__name__)
 
-# Parameters whose stored value is a list of quoted names (GUC_LIST_QUOTE). Other values are one literal.
-_LIST_PARAMETERS = frozenset(
-    {
-        "local_preload_libraries",
-        "search_path",
-        "session_preload_libraries",
-        "shared_preload_libraries",
-        "temp_tablespaces",
-        "unix_socket_directories",
-    }
+# Errors of a property that the admin may not set, or that this server does not know any more.
+_REFUSALS = (
+    postgres.InsufficientPrivilege,
+    postgres.UndefinedObject,
+    postgres.InvalidParameterValue,
+    postgres.CantChangeRuntimeParam,
 )
 
 
@@ -54,11 +58,16 @@ class StoredSettings:
 class CarryOver:
     """The properties to carry over. `database` and `role` are None if the old target or its owner does not exist."""
 
-    database: tuple[str, int, str | None] | None  # owner, connection limit, comment
+    database: tuple[str, int] | None  # owner, connection limit
     acl: list[tuple[str | None, str, bool]]
     role: tuple[int, str | None, str | None] | None  # connection limit, valid until, comment
     memberships: list[RoleMembership]
     settings: list[StoredSettings]
+
+    @property
+    def imported_settings(self) -> list[DatabaseSetting]:
+        """The settings that the previous import of this target wrote."""
+        return parse_shadow_record(self.role[2]).settings if self.role is not None else []
 
 
 def read_carry_over(connection: Connection, target: str, owner: str) -> CarryOver:
@@ -84,12 +93,16 @@ def read_stored_settings(connection: Connection, database: str | None, role: str
     return [StoredSettings(*row) for row in rows]
 
 
-def write_carry_over(connection: Connection, carry_over: CarryOver, target: str, owner: str) -> None:
-    """Writes the properties after the renames, in the same transaction; logs those that the admin may not set."""
+def write_carry_over(
+    connection: Connection, carry_over: CarryOver, target: str, owner: str, settings: Sequence[DatabaseSetting] = ()
+) -> None:
+    """Writes the properties after the renames, in the same transaction; logs those that the admin may not set.
+
+    `settings` are those of the source. The database keeps the comment of its source.
+    """
     database, role = sql.Identifier(target), sql.Identifier(owner)
-    database_owner, limit, comment = carry_over.database or (owner, -1, None)
+    database_owner, limit = carry_over.database or (owner, -1)
     connection.execute(sql.SQL("ALTER DATABASE {} OWNER TO {}").format(database, sql.Identifier(database_owner)))
-    connection.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(database, sql.Literal(comment)))
     connection.execute(
         sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true CONNECTION LIMIT {}").format(database, sql.Literal(limit))
     )
@@ -97,19 +110,29 @@ def write_carry_over(connection: Connection, carry_over: CarryOver, target: str,
     connection.execute(sql.SQL("ALTER ROLE {} CONNECTION LIMIT {}").format(role, sql.Literal(limit)))
     if until is not None:
         connection.execute(sql.SQL("ALTER ROLE {} VALID UNTIL {}").format(role, sql.Literal(until)))
-    connection.execute(sql.SQL("COMMENT ON ROLE {} IS {}").format(role, sql.Literal(comment)))
+    connection.execute(
+        sql.SQL("COMMENT ON ROLE {} IS {}").format(role, sql.Literal(_build_role_comment(comment, settings)))
+    )
     for statement in (
         *_build_privilege_grants(carry_over, database),
         *_build_membership_grants(carry_over),
-        *(statement for settings in carry_over.settings for statement in _build_setting_statements(settings)),
+        *_build_setting_statements(carry_over, settings, target, owner),
     ):
         try:
             with connection.transaction():
                 connection.execute(statement)
-        except (postgres.InsufficientPrivilege, postgres.UndefinedObject) as error:
+        except _REFUSALS as error:
             _log.warning(
                 "The swap did not carry over a property to database %s: %s", target, error.diag.message_primary
             )
+
+
+def _build_role_comment(comment: str | None, settings: Sequence[DatabaseSetting]) -> str | None:
+    """Returns the old owner's comment, with the settings of the source so that the next import can replace them."""
+    mark, record = parse_owner_comment(comment), ShadowRecord(settings=list(settings))
+    if mark is None and comment is not None and parse_shadow_record(comment) == ShadowRecord():
+        return comment  # a person wrote it
+    return format_owner_comment(mark, record) if mark is not None or settings else None
 
 
 def _build_privilege_grants(carry_over: CarryOver, database: sql.Identifier) -> Iterator[sql.Composed]:
@@ -136,43 +159,26 @@ def _build_membership_grants(carry_over: CarryOver) -> Iterator[sql.Composed]:
         yield grant + sql.SQL(" WITH ") + sql.SQL(", ").join(options) if options else grant
 
 
-def _build_setting_statements(settings: StoredSettings) -> Iterator[sql.Composed]:
-    for text in settings.values:
-        name, _, value = text.partition("=")
-        values = _parse_names(value) if name in _LIST_PARAMETERS else [value]
-        # The parameter of an extension has two identifiers, such as `auto_explain.log_format`.
-        yield _build_alter_clause(settings) + sql.SQL(" SET {} TO {}").format(
-            sql.Identifier(*name.split(".")), sql.SQL(", ").join(sql.Literal(name_in_list) for name_in_list in values)
-        )
-
-
-def _build_alter_clause(settings: StoredSettings) -> sql.Composed:
-    if settings.role is None:
-        return sql.SQL("ALTER DATABASE {}").format(sql.Identifier(settings.database or ""))
-    role = sql.SQL("ALTER ROLE {}").format(sql.Identifier(settings.role))
-    if settings.database is None:
-        return role
-    return role + sql.SQL(" IN DATABASE {}").format(sql.Identifier(settings.database))
+def _build_setting_statements(
+    carry_over: CarryOver, source_settings: Sequence[DatabaseSetting], target: str, owner: str
+) -> Iterator[sql.Composed]:
+    """Yields the settings of the source, then those that the preview's owner made, which win."""
+    own_names: set[str] = set()
+    own_statements = []
+    imported = {(item.name.lower(), item.value, item.for_owner) for item in carry_over.imported_settings}
+    for stored in carry_over.settings:
+        for text in stored.values:
+            name, _, value = text.partition("=")
+            if stored.database is not None and (name.lower(), value, stored.role is not None) in imported:
+                continue  # the previous import wrote it
+            own_names.add(name.lower())
+            own_statements.append(build_set_statement(stored.database, stored.role, name, value))
+    for setting in source_settings:
+        if setting.name.lower() not in own_names:
+            yield build_set_statement(target, owner if setting.for_owner else None, setting.name, setting.value)
+    yield from own_statements
 
 
 def build_reset_statement(settings: StoredSettings) -> sql.Composed:
     """Builds the statement that removes all of these settings."""
-    return _build_alter_clause(settings) + sql.SQL(" RESET ALL")
-
-
-def _parse_names(value: str) -> list[str]:
-    """Parses a list of names as PostgreSQL quotes them: `"$user", public` has two names, an empty value has one."""
-    names, name, quoted, position = [], "", False, 0
-    while position < len(value):
-        letter = value[position]
-        if letter == '"' and quoted and value[position + 1 : position + 2] == '"':
-            name, position = name + '"', position + 1
-        elif letter == '"':
-            quoted = not quoted
-        elif letter == "," and not quoted:
-            names.append(name)
-            name = ""
-        elif quoted or not letter.isspace():
-            name += letter
-        position += 1
-    return [*names, name]
+    return build_alter_clause(settings.database, settings.role) + sql.SQL(" RESET ALL")

@@ -1,16 +1,20 @@
-"""Creates the extensions of the source in an empty shadow."""
+"""Creates the extensions of the source in an empty shadow.
 
-from collections.abc import Iterable
-from contextlib import suppress
-from dataclasses import dataclass
+Whether the admin may create an extension is tried: servers allow and deny by hooks what their catalogs do not tell.
+"""
 
-from psycopg import errors as postgres
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+
+import psycopg
 from psycopg import sql
 
-from pgimport.model.errors import ServerUnavailable
+from pgimport.model.errors import ShadowRefused
+from pgimport.model.owner_comment import RefusedExtension
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.result import SourceExtension
 from pgimport.server.connection import Connection, read_query
+from pgimport.server.extension_rights import grant_extension_rights, take_schemas
 
 PREINSTALLED_EXTENSION = "plpgsql"
 
@@ -25,46 +29,70 @@ class _AvailableExtension:
     requires: list[str]
 
 
-def create_extensions(connection: Connection, extensions: Iterable[SourceExtension], owner: str) -> list[str]:
-    """Creates each extension at this server's version in the schema of the source; returns notes for the user.
+@dataclass(frozen=True, slots=True)
+class CreatedExtensions:
+    """Which extensions of the source the shadow does not have, and notes for the user."""
 
-    May be repeated while the database contains nothing else. Raises ServerUnavailable (ExtensionNotAllowed) if the
-    server does not have an extension.
+    refused: list[RefusedExtension] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def create_extensions(
+    connection: Connection, extensions: Iterable[SourceExtension], allowed: Collection[str], owner: str
+) -> CreatedExtensions:
+    """Creates each allowed extension at this server's version in the schema of the source, and grants its use.
+
+    Extensions that the template of the database contained stay as they are. May be repeated while the database
+    contains nothing else. Raises ShadowRefused (ExtensionNotAllowed) if a required extension cannot be created, or
+    exists in another schema than at the source.
     """
     requested = {extension.name: extension for extension in extensions if extension.name != PREINSTALLED_EXTENSION}
-    if not requested:
-        return []
-    notes, schemas = [], []
-    for available in _sort_by_requirements(connection, requested):
-        source = requested[available.name]
-        statement = sql.SQL("CREATE EXTENSION IF NOT EXISTS {}").format(sql.Identifier(available.name))
-        if available.fixed_schema is None:
-            schema = source.schema_name or "public"
-            if schema != "public" and not schema.startswith("pg_"):
-                connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
-                schemas.append(schema)
-            statement += sql.SQL(" SCHEMA {}").format(sql.Identifier(schema))
-        connection.execute(statement)
-        if available.fixed_schema not in (None, "pg_catalog"):
-            _grant(connection, "GRANT USAGE ON SCHEMA {} TO {}", (available.fixed_schema,), owner)
-        if available.version != source.version:
-            notes.append(
-                f"extension {source.name}: version {source.version} at the source,"
-                f" version {available.version} in the copy"
-            )
-    notes += _grant_configuration_tables(connection, owner)
-    for schema in dict.fromkeys(schemas):
-        connection.execute(sql.SQL("ALTER SCHEMA {} OWNER TO {}").format(sql.Identifier(schema), sql.Identifier(owner)))
-    return notes
+    created = CreatedExtensions()
+    present = {name for name, *_ in _read_installed(connection)}
+    available = _sort_by_requirements(connection, requested)
+    for name in sorted(requested.keys() - present - {extension.name for extension in available}):
+        _refuse(created, requested[name], f"the target server does not have the extension {name}", None)
+    for extension in available:
+        source = requested[extension.name]
+        if extension.name in present:
+            continue
+        if extension.name not in allowed:
+            _refuse(created, source, f"the Project does not allow the extension {extension.name}", None)
+            continue
+        try:
+            with connection.transaction():
+                _create_extension(connection, extension, source)
+        except psycopg.OperationalError:
+            raise
+        except psycopg.Error as error:
+            _refuse(created, source, _describe_error(source, error), error.sqlstate)
+    installed = _read_installed(connection)
+    created.notes.extend(_compare_with_source(installed, requested, created))
+    own_schemas = [schema for *_, schema, is_own in installed if is_own and schema != "public"]
+    # Rights first: afterwards, the schemas belong to another role.
+    created.notes.extend(grant_extension_rights(connection, owner))
+    take_schemas(connection, sorted({name for name in own_schemas if not name.startswith("pg_")}), owner)
+    return created
+
+
+def _create_extension(connection: Connection, extension: _AvailableExtension, source: SourceExtension) -> None:
+    statement = sql.SQL("CREATE EXTENSION IF NOT EXISTS {}").format(sql.Identifier(extension.name))
+    if extension.fixed_schema is None:
+        schema = source.schema_name or "public"
+        if schema != "public" and not schema.startswith("pg_"):
+            connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
+        statement += sql.SQL(" SCHEMA {}").format(sql.Identifier(schema))
+    connection.execute(statement)
+
+
+def _read_installed(connection: Connection) -> list[tuple[str, str, str, bool]]:
+    """Returns name, version and schema of each extension, and whether the admin owns the schema."""
+    return [(row[0], row[1], row[2], row[3]) for row in connection.execute(read_query("installed_extensions"))]
 
 
 def _sort_by_requirements(connection: Connection, requested: dict[str, SourceExtension]) -> list[_AvailableExtension]:
     rows = connection.execute(read_query("extension_versions"), {"names": sorted(requested)}).fetchall()
     waiting = {row[0]: _AvailableExtension(*row) for row in rows}
-    if missing := sorted(requested.keys() - waiting.keys()):
-        raise ServerUnavailable(
-            Failure(Reason.EXTENSION_NOT_ALLOWED, f"the target server does not have the extension {', '.join(missing)}")
-        )
     ordered: list[_AvailableExtension] = []
     while waiting:
         ready = [extension for extension in waiting.values() if not waiting.keys() & set(extension.requires)]
@@ -73,23 +101,39 @@ def _sort_by_requirements(connection: Connection, requested: dict[str, SourceExt
     return ordered
 
 
-def _grant_configuration_tables(connection: Connection, owner: str) -> list[str]:
-    """Grants INSERT on the configuration tables of the extensions, because the import copies the users' rows in them.
+def _refuse(created: CreatedExtensions, source: SourceExtension, message: str, sqlstate: str | None) -> None:
+    """Records an extension that the import can do without. Raises ShadowRefused for another one."""
+    if source.required:
+        raise ShadowRefused(Failure(Reason.EXTENSION_NOT_ALLOWED, message))
+    created.refused.append(RefusedExtension(name=source.name, message=message, sqlstate=sqlstate))
 
-    https://www.postgresql.org/docs/current/extend-extensions.html#EXTEND-EXTENSIONS-CONFIG-TABLES
-    """
+
+def _describe_error(source: SourceExtension, error: psycopg.Error) -> str:
+    """Returns the server's own words. The admin of the platform can install the extension in a template."""
+    detail = f" {error.diag.message_detail}" if error.diag.message_detail else ""
+    hint = f" {error.diag.message_hint}" if error.diag.message_hint else ""
+    text = f"{error.diag.message_primary} ({error.sqlstate}).{detail}{hint}".rstrip(".")
+    return f"the target server refuses to create the extension {source.name}: {text}"
+
+
+def _compare_with_source(
+    installed: list[tuple[str, str, str, bool]], requested: dict[str, SourceExtension], created: CreatedExtensions
+) -> list[str]:
+    """Returns notes about other versions. Raises ShadowRefused if a required extension is in another schema."""
     notes = []
-    for kind, schema, name in connection.execute(read_query("extension_configuration_tables")).fetchall():
-        grant = "GRANT USAGE, UPDATE ON SEQUENCE {} TO {}" if kind == "S" else "GRANT INSERT ON TABLE {} TO {}"
-        if not _grant(connection, grant, (schema, name), owner):
-            notes.append(f"rows that users added to {schema}.{name} cannot be copied: a superuser owns the table")
+    for name, version, schema, _ in installed:
+        source = requested.get(name)
+        if source is None:
+            continue
+        if source.schema_name not in (None, schema):
+            _refuse(
+                created,
+                source,
+                f"the extension {name} is in schema {source.schema_name} at the source, but in schema {schema} in the"
+                " target. If it comes from a database of the Project's spec.server.templates, its admin can move it"
+                f" there with ALTER EXTENSION {name} SET SCHEMA, or add another template",
+                None,
+            )
+        if source.version and version != source.version:
+            notes.append(f"extension {name}: version {source.version} at the source, version {version} in the copy")
     return notes
-
-
-def _grant(connection: Connection, statement: str, name: tuple[str | None, ...], owner: str) -> bool:
-    """Returns False if the admin may not grant: a trusted extension's objects belong to the bootstrap superuser."""
-    composed = sql.SQL(statement).format(sql.Identifier(*[part for part in name if part]), sql.Identifier(owner))
-    with suppress(postgres.InsufficientPrivilege):
-        connection.execute(composed)
-        return True
-    return False

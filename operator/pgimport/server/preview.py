@@ -1,23 +1,34 @@
 """The database of a preview and the role that owns it: created, emptied and dropped."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from psycopg import errors as postgres
 from psycopg import sql
 
 from pgimport.model.errors import Conflict
 from pgimport.model.owner_comment import OwnerComment, format_owner_comment
 from pgimport.server.connection import Connect, Connection, connect, lock_database_name, scram_verifier, session
+from pgimport.server.database_locale import WantedDatabase, create_database
 from pgimport.server.drop import drop_database, drop_role
+from pgimport.server.extension_rights import grant_extension_rights
 from pgimport.server.server_access import Access
 from pgimport.server.sessions import allow_connections, disallow_connections, end_sessions
 from pgimport.server.shared_objects import SharedObject, read_shared_objects
 
 
 def ensure_preview(
-    access: Access, database: str, role: str, password: str, mark: OwnerComment, *, connect: Connect = connect
+    access: Access,
+    database: str,
+    role: str,
+    password: str,
+    mark: OwnerComment,
+    *,
+    templates: Sequence[str] = (),
+    connect: Connect = connect,
 ) -> None:
     """Creates the database and its owner, or completes what an earlier call did not finish; keeps existing content.
+
+    `templates`: databases from which the database may be created, see `create_database`.
 
     The last step allows the owner to log in. So a role that may not log in means that its database is not finished,
     and contains no data of a user.
@@ -26,7 +37,7 @@ def ensure_preview(
     """
     with session(access, connect=connect) as connection:
         lock_database_name(connection, database)
-        _ensure(connection, access, _PreviewPlan(database, role, password, mark), connect)
+        _ensure(connection, access, _PreviewPlan(database, role, password, mark, tuple(templates)), connect)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +46,7 @@ class _PreviewPlan:
     role: str
     password: str = field(repr=False)
     mark: OwnerComment
+    templates: tuple[str, ...] = ()
 
 
 def _ensure(connection: Connection, access: Access, plan: _PreviewPlan, connect: Connect) -> None:
@@ -49,11 +61,11 @@ def _ensure(connection: Connection, access: Access, plan: _PreviewPlan, connect:
         database = None
     if database is None:
         disallow_connections(connection, databases=(), roles=[plan.role])
-        _create_database(connection, plan.database, plan.role)
+        create_database(connection, plan.database, WantedDatabase(templates=plan.templates), plan.role)
     if database is None or not owner_was_ready:
         _prepare_database(connection, access, plan, connect)
-    if database is None or database.mark is None:
-        _write_mark(connection, "DATABASE", plan.database, plan.mark)
+    if database is not None and database.mark is not None:  # an older release marked the database too
+        connection.execute(sql.SQL("COMMENT ON DATABASE {} IS NULL").format(sql.Identifier(plan.database)))
     if database is not None and not database.accepts_sessions:  # the import of an interrupted swap no longer exists
         allow_connections(connection, plan.database)
     connection.execute(
@@ -70,20 +82,19 @@ def _is_partly_dropped(database: SharedObject, owner: SharedObject | None) -> bo
 
 
 def _refuse_foreign_objects(owner: SharedObject | None, database: SharedObject | None, plan: _PreviewPlan) -> None:
-    for existing in (owner, database):
-        if existing is None:
-            continue
-        # Our role owns the database, which has no mark: a crash came between the two, or the owner removed the comment.
-        unfinished = (
-            existing is database and existing.mark is None and owner is not None and existing.owner == plan.role
+    """Raises Conflict unless the role has the preview's mark and owns the database."""
+    foreign = None
+    if owner is not None and (
+        owner.mark is None
+        or (owner.mark.project_uid, owner.mark.preview_uid) != (plan.mark.project_uid, plan.mark.preview_uid)
+    ):
+        foreign = owner
+    elif database is not None and (owner is None or database.owner != plan.role):
+        foreign = database
+    if foreign is not None:
+        raise Conflict(
+            f"{foreign.kind} {foreign.name} exists and was not created for this preview; rename it on the server"
         )
-        if not unfinished and (
-            existing.mark is None
-            or (existing.mark.project_uid, existing.mark.preview_uid) != (plan.mark.project_uid, plan.mark.preview_uid)
-        ):
-            raise Conflict(
-                f"{existing.kind} {existing.name} exists and was not created for this preview; rename it on the server"
-            )
 
 
 def create_role(connection: Connection, role: str, password: str, mark: OwnerComment) -> None:
@@ -99,29 +110,16 @@ def create_role(connection: Connection, role: str, password: str, mark: OwnerCom
                 name, sql.Literal(scram_verifier(connection, role, password))
             )
         )
-        _write_mark(connection, "ROLE", role, mark)
+        connection.execute(sql.SQL("COMMENT ON ROLE {} IS {}").format(name, sql.Literal(format_owner_comment(mark))))
         connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(name) + inherit)
-
-
-def _write_mark(connection: Connection, kind: str, name: str, mark: OwnerComment) -> None:
-    statement = sql.SQL("COMMENT ON ROLE {} IS {}" if kind == "ROLE" else "COMMENT ON DATABASE {} IS {}")
-    connection.execute(statement.format(sql.Identifier(name), sql.Literal(format_owner_comment(mark))))
-
-
-def _create_database(connection: Connection, database: str, role: str) -> None:
-    statement = sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE template0 ENCODING 'UTF8'").format(
-        sql.Identifier(database), sql.Identifier(role)
-    )
-    try:
-        connection.execute(statement)
-    except (postgres.InvalidParameterValue, postgres.WrongObjectType):  # the server's locale does not support UTF-8
-        connection.execute(statement + sql.SQL(" LOCALE_PROVIDER libc LOCALE 'C'"))
 
 
 def _prepare_database(connection: Connection, access: Access, plan: _PreviewPlan, connect: Connect) -> None:
     connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(plan.database)))
     with session(access, plan.database, connect) as database_connection:
         database_connection.execute(sql.SQL("ALTER SCHEMA public OWNER TO {}").format(sql.Identifier(plan.role)))
+        if plan.templates:
+            grant_extension_rights(database_connection, plan.role)
 
 
 def drop_preview(
@@ -143,6 +141,7 @@ def reset_preview(
     password: str,
     mark: OwnerComment,
     *,
+    templates: Sequence[str] = (),
     expected_oid: int | None = None,
     connect: Connect = connect,
 ) -> None:
@@ -150,7 +149,7 @@ def reset_preview(
     with session(access, connect=connect) as connection:
         lock_database_name(connection, database)
         _drop(connection, access, (database, role), expected_oid, connect)
-        _ensure(connection, access, _PreviewPlan(database, role, password, mark), connect)
+        _ensure(connection, access, _PreviewPlan(database, role, password, mark, tuple(templates)), connect)
 
 
 def _drop(

@@ -1,53 +1,80 @@
 """The shadow of an attempt, which is the database that the attempt writes to: created with its role, and dropped."""
 
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 from psycopg import errors as postgres
 from psycopg import sql
 
-from pgimport.model.errors import Conflict
+from pgimport.model.errors import Conflict, ShadowRefused
+from pgimport.model.import_spec import TargetLocale
 from pgimport.model.names import AttemptNames
-from pgimport.model.owner_comment import OwnerComment, format_owner_comment
+from pgimport.model.owner_comment import (
+    OwnerComment,
+    ShadowRecord,
+    format_owner_comment,
+    parse_owner_comment,
+    parse_shadow_record,
+)
+from pgimport.model.reasons import Failure, Reason
 from pgimport.model.result import SourceInfo
 from pgimport.server.connection import Connect, Connection, connect, ensure_synchronous_commit, read_query, session
-from pgimport.server.database_locale import create_like_source, describe_fallback
+from pgimport.server.database_locale import (
+    WantedDatabase,
+    build_wanted_database,
+    create_database,
+    describe_fallback,
+)
+from pgimport.server.database_settings import try_settings
 from pgimport.server.drop import drop_database, drop_role
-from pgimport.server.extensions import create_extensions
+from pgimport.server.extensions import CreatedExtensions, create_extensions
 from pgimport.server.preview import create_role
 from pgimport.server.server_access import Access
 from pgimport.server.sessions import disallow_connections, end_sessions
-from pgimport.server.shared_objects import read_shared_objects
+from pgimport.server.shared_objects import SharedObjects, read_shared_objects
+
+MAX_COMMENT = 10_000  # characters of a database's comment that come from a worker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShadowPlan:
-    """The shadow database and the role of one attempt."""
+    """The shadow database and the role of one attempt.
+
+    A worker has read `source`, so it is not trusted: only allowed extensions and settings come from it.
+    """
 
     names: AttemptNames
     password: str = field(repr=False)
     source: SourceInfo
     mark: OwnerComment
+    allowed_extensions: Collection[str] = ()
+    templates: Sequence[str] = ()  # databases from which the shadow may be created
+    locale: TargetLocale | None = None  # instead of the source's
     # Whether to revoke CONNECT from PUBLIC on all databases that the admin owns. False if the admin is a person's role.
     close_other_databases: bool = True
 
+    @property
+    def wanted(self) -> WantedDatabase:
+        return build_wanted_database(self.source, self.locale, self.templates)
 
-def prepare_shadow(access: Access, plan: ShadowPlan, *, connect: Connect = connect) -> list[str]:
-    """Creates an empty database like the source and its role, then opens the gate; returns notes for the user.
 
-    May be repeated after a crash at any point. Changes nothing once the gate is open.
+def prepare_shadow(access: Access, plan: ShadowPlan, *, connect: Connect = connect) -> ShadowRecord:
+    """Creates an empty database like the source and its role, then opens the gate.
 
-    Raises Conflict if `drop_attempt` ended this attempt, or if a database or role of this name is not the attempt's.
+    Returns what the user must know. The worker reads the same in the comment of its role. May be repeated after a crash
+    at any point. Changes nothing once the gate is open.
+
+    Raises ShadowRefused if the server cannot hold a copy of this source. Raises Conflict if `drop_attempt` ended this
+    attempt, or if a database or role of this name is not the attempt's.
     """
     names = plan.names
     with session(access, connect=connect) as connection:
         existing = read_shared_objects(connection, databases=[names.database], roles=[names.role])
+        _refuse_foreign_objects(existing, plan)
         role, database = existing.roles.get(names.role), existing.databases.get(names.database)
-        for shared in (role, database):
-            if shared is not None and shared.comment is not None and shared.mark != plan.mark:
-                raise Conflict(f"{shared.kind} {shared.name} exists and was not created for this attempt")
         if role is not None and role.accepts_sessions:
-            return describe_fallback(connection, names.database, plan.source)
+            return parse_shadow_record(role.comment)
         if database is not None and database.invalid:
             drop_database(connection, access, names.database, connect)
             database = None
@@ -56,30 +83,71 @@ def prepare_shadow(access: Access, plan: ShadowPlan, *, connect: Connect = conne
         if role is None:
             create_role(connection, names.role, plan.password, plan.mark)
         if database is None:
-            create_like_source(connection, names.database, plan.source)
-        _mark_and_restrict(connection, plan)
+            create_database(connection, names.database, plan.wanted)
+        _restrict(connection, plan)
         with session(access, names.database, connect) as shadow_connection:
-            notes = create_extensions(shadow_connection, plan.source.extensions, names.role)
-            shadow_connection.execute(sql.SQL("ALTER SCHEMA public OWNER TO {}").format(sql.Identifier(names.role)))
-        notes += describe_fallback(connection, names.database, plan.source)
+            created = _prepare_content(shadow_connection, plan)
+        record = _build_record(connection, plan, created)
         if plan.close_other_databases:
             _close_other_databases(connection)
-        if ensure_synchronous_commit(connection):
-            connection.execute(
-                sql.SQL("ALTER ROLE {} SET synchronous_commit = local").format(sql.Identifier(names.role))
-            )
-        connection.execute(sql.SQL("ALTER ROLE {} LOGIN").format(sql.Identifier(names.role)))  # opens the gate
-        return notes
+        _open_gate(connection, plan, record)
+        return record
 
 
-def _mark_and_restrict(connection: Connection, plan: ShadowPlan) -> None:
+def _refuse_foreign_objects(existing: SharedObjects, plan: ShadowPlan) -> None:
+    """Raises Conflict unless the role has the attempt's mark. The role is created first and dropped last."""
+    role, database = existing.roles.get(plan.names.role), existing.databases.get(plan.names.database)
+    if role is not None and role.mark != plan.mark:
+        raise Conflict(f"role {role.name} exists and was not created for this attempt")
+    if role is None and database is not None:
+        raise Conflict(f"database {database.name} exists and was not created for this attempt")
+
+
+def _restrict(connection: Connection, plan: ShadowPlan) -> None:
     database, role = sql.Identifier(plan.names.database), sql.Identifier(plan.names.role)
+    comment = (plan.source.comment or "")[:MAX_COMMENT] or None
+    if parse_owner_comment(comment) is not None:  # the source is a preview of an older release
+        comment = None
     with connection.transaction():
-        connection.execute(
-            sql.SQL("COMMENT ON DATABASE {} IS {}").format(database, sql.Literal(format_owner_comment(plan.mark)))
-        )
+        connection.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(database, sql.Literal(comment)))
         connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))
         connection.execute(sql.SQL("GRANT CONNECT, CREATE, TEMPORARY ON DATABASE {} TO {}").format(database, role))
+
+
+def _prepare_content(connection: Connection, plan: ShadowPlan) -> CreatedExtensions:
+    """Checks what the template brought, and creates the extensions. Raises ShadowRefused."""
+    foreign = [name for (name,) in connection.execute(read_query("user_objects"), {"limit": 3}).fetchall()]
+    if plan.templates and foreign:
+        message = (
+            f"a database of the Project's spec.server.templates contains {', '.join(foreign)}. A template may contain"
+            " only extensions: drop these objects in the template"
+        )
+        raise ShadowRefused(Failure(Reason.TEMPLATE_NOT_FIT, message))
+    created = create_extensions(connection, plan.source.extensions, plan.allowed_extensions, plan.names.role)
+    connection.execute(sql.SQL("ALTER SCHEMA public OWNER TO {}").format(sql.Identifier(plan.names.role)))
+    return created
+
+
+def _build_record(connection: Connection, plan: ShadowPlan, created: CreatedExtensions) -> ShadowRecord:
+    settings, setting_notes = try_settings(connection, plan.names.database, plan.source.settings)
+    locale_notes = describe_fallback(connection, plan.names.database, plan.wanted)
+    return ShadowRecord(
+        notes=[*created.notes, *locale_notes, *setting_notes],
+        refused_extensions=created.refused,
+        settings=settings,
+    )
+
+
+def _open_gate(connection: Connection, plan: ShadowPlan, record: ShadowRecord) -> None:
+    """Lets the role log in, which is the last step. Its comment tells the worker what the operator did."""
+    role = sql.Identifier(plan.names.role)
+    if ensure_synchronous_commit(connection):
+        connection.execute(sql.SQL("ALTER ROLE {} SET synchronous_commit = local").format(role))
+    with connection.transaction():
+        connection.execute(
+            sql.SQL("COMMENT ON ROLE {} IS {}").format(role, sql.Literal(format_owner_comment(plan.mark, record)))
+        )
+        connection.execute(sql.SQL("ALTER ROLE {} LOGIN").format(role))
 
 
 def _close_other_databases(connection: Connection) -> None:

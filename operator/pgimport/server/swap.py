@@ -18,6 +18,7 @@ from psycopg import sql
 
 from pgimport.model.errors import PgimportError
 from pgimport.model.names import AttemptNames, replaced_names
+from pgimport.model.owner_comment import format_owner_comment, parse_owner_comment, parse_shadow_record
 from pgimport.model.reasons import Failure, Reason
 from pgimport.server.carry_over import (
     CarryOver,
@@ -177,8 +178,13 @@ def _open_again(connection: Connection, access: Access, plan: SwapPlan, connect:
 
 def _rename(connection: Connection, plan: SwapPlan, carry_over: CarryOver, verifier: str | None) -> None:
     """Renames databases and roles; the old ones get the attempt's mark, by which the sweep recognises them."""
-    mark = read_shared_objects(connection, databases=[plan.names.database]).databases[plan.names.database].comment
     old, new = plan.replaced, plan.names
+    shared = read_shared_objects(connection, databases=[new.database], roles=[new.role])
+    comment = shared.roles[new.role].comment
+    attempt = parse_owner_comment(comment)
+    mark = format_owner_comment(attempt) if attempt is not None else None
+    if shared.databases[new.database].mark is not None:  # an older release marked the database too
+        connection.execute(sql.SQL("COMMENT ON DATABASE {} IS NULL").format(sql.Identifier(new.database)))
     if carry_over.database is not None:
         _run(connection, "ALTER DATABASE {} RENAME TO {}", plan.target, old.database)
         connection.execute(
@@ -194,7 +200,7 @@ def _rename(connection: Connection, plan: SwapPlan, carry_over: CarryOver, verif
     connection.execute(
         sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(plan.owner), sql.Literal(verifier))
     )
-    write_carry_over(connection, carry_over, plan.target, plan.owner)
+    write_carry_over(connection, carry_over, plan.target, plan.owner, parse_shadow_record(comment).settings)
 
 
 def _reset_attempt_role(connection: Connection, role: str) -> None:

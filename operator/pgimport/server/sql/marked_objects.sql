@@ -1,7 +1,8 @@
--- Lists all databases, then all roles, with the comment that may contain a mark. If a crash prevented COMMENT ON
--- DATABASE, returns the comment of the role with the same name or of the owner.
+-- Lists all databases, then all roles, with the comment that may contain a mark: that of the role itself, and for a
+-- database that of the role with the same name or of the owner. The comment on a database belongs to its source, except
+-- on a database that a swap has replaced.
 SELECT 'database' AS kind, d.datname::text AS name,
-       coalesce(shobj_description(d.oid, 'pg_database'),
+       coalesce(CASE WHEN d.datname ~ '^pgimport_old_' THEN shobj_description(d.oid, 'pg_database') END,
                 shobj_description(same.oid, 'pg_authid'),
                 shobj_description(d.datdba, 'pg_authid')) AS comment
   FROM pg_database AS d

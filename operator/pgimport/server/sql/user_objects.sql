@@ -1,5 +1,5 @@
--- Lists objects that a user created in this database. Excludes system objects, members of extensions, and the schema
--- public.
+-- Lists objects that a user created in this database. Excludes system objects, members of extensions, the schemas of
+-- extensions, and the schema public.
 WITH member AS (
     SELECT d.classid, d.objid FROM pg_depend AS d WHERE d.deptype = 'e'
 ), space AS (
@@ -40,6 +40,7 @@ WITH member AS (
 (SELECT format('schema %%I', s.nspname)
    FROM space AS s
   WHERE s.nspname <> 'public'
+    AND s.oid NOT IN (SELECT e.extnamespace FROM pg_extension AS e)
     AND NOT EXISTS (SELECT FROM member AS m WHERE m.classid = 'pg_namespace'::regclass AND m.objid = s.oid)
   ORDER BY 1 LIMIT %(limit)s)
  UNION ALL

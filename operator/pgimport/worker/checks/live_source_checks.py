@@ -10,7 +10,7 @@ from typing import Any
 
 from pgimport.model.order import Order
 from pgimport.model.preflight_checks import CheckName
-from pgimport.model.providers import ProviderRules
+from pgimport.model.provider_rules import ProviderRules
 from pgimport.model.result import SkippedObject, SourceExtension, SourceInfo
 from pgimport.worker.checks.catalog_reader import CatalogReader, ResultRows
 from pgimport.worker.checks.check_results import (

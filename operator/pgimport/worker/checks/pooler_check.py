@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import psycopg
 
 from pgimport.model.preflight_checks import CheckName
-from pgimport.model.providers import SESSION, TRANSACTION, ProviderRules, find_pooler
+from pgimport.model.provider_rules import SESSION, TRANSACTION, ProviderRules
+from pgimport.model.providers import find_pooler
 from pgimport.model.reasons import Failure, Reason
 from pgimport.worker.checks.catalog_reader import BEGIN, run_statements
 from pgimport.worker.checks.check_results import CheckResult, NotChecked, failed_check, passed_check, warned_check

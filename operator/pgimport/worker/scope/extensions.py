@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from pgimport.model.order import Order
-from pgimport.model.providers import ProviderRules, find_provider_extensions
+from pgimport.model.provider_rules import ProviderRules
+from pgimport.model.providers import find_provider_extensions
 from pgimport.model.result import SkippedObject, SourceExtension
 
 ALWAYS_THERE = "plpgsql"  # every new database has it

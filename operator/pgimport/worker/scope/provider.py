@@ -4,13 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pgimport.model.order import Order
-from pgimport.model.providers import (
-    ALL_FINGERPRINTS,
-    ProviderFingerprint,
-    ProviderRules,
-    find_provider,
-    find_provider_schemas,
-)
+from pgimport.model.provider_rules import ProviderFingerprint, ProviderRules
+from pgimport.model.providers import ALL_FINGERPRINTS, find_provider, find_provider_schemas
 
 # Parameters of sql/scope/provider_signs.sql.
 SIGN_PARAMETERS = {"settings": sorted(ALL_FINGERPRINTS.settings)}

@@ -1,0 +1,39 @@
+"""Gives the owner of a new database the rights on its extensions that a role with the same rights has at a source."""
+
+from psycopg import errors as postgres
+from psycopg import sql
+
+from pgimport.server.connection import Connection, read_query
+
+
+def grant_extension_rights(connection: Connection, owner: str) -> list[str]:
+    """Grants rights on the objects of all extensions of the connected database; returns notes for the user.
+
+    The admin, or in a database from a template a superuser, owns these objects. The owner of the database gets the
+    schemas that the admin owns, and rights on tables, views, sequences and functions, as far as the admin may grant
+    them. A function that would run with the admin's rights (SECURITY DEFINER) is closed to everybody else.
+
+    Must run before the database contains anything of its source. May be repeated.
+    """
+    statements = [str(text) for (text,) in connection.execute(read_query("extension_grants"), {"owner": owner})]
+    if statements:
+        with connection.transaction():
+            connection.execute("; ".join(statements).encode())
+    rows = connection.execute(read_query("unwritable_configuration_tables"), {"owner": owner}).fetchall()
+    return [
+        f"rows that users added to {name} cannot be copied: the target server's admin may not grant INSERT on it."
+        f" A superuser of the target server can install the extension {extension} in a database of the Project's"
+        " spec.server.templates and grant the right"
+        for extension, name in rows
+    ]
+
+
+def take_schemas(connection: Connection, schemas: list[str], owner: str) -> None:
+    """Makes the owner of the database the owner of these schemas."""
+    for schema in schemas:
+        try:
+            connection.execute(
+                sql.SQL("ALTER SCHEMA {} OWNER TO {}").format(sql.Identifier(schema), sql.Identifier(owner))
+            )
+        except postgres.InsufficientPrivilege:
+            continue  # a superuser created it in the template
