@@ -3,11 +3,12 @@
 import dataclasses
 import socket
 
+import psycopg
 import pytest
 from tests.server.conftest import TRUSTED
 from tests.support.postgres import PostgresServer
 
-from pgimport.model.errors import ServerUnavailable
+from pgimport.model.errors import Conflict, ServerUnavailable
 from pgimport.model.reasons import Reason
 from pgimport.server.connection import connect, session
 from pgimport.server.server_access import Access
@@ -91,3 +92,43 @@ def test_an_admin_without_createdb_or_createrole_is_refused(
     finally:
         server.execute(f"ALTER ROLE admin {attribute}")
     assert raised.value.failure.reason is Reason.SERVER_NOT_FIT
+
+
+REFUSALS = [
+    pytest.param("CREATE DATABASE refused ENCODING 'SJIS' TEMPLATE template0", Reason.SERVER_REFUSED, id="encoding"),
+    pytest.param("CREATE DATABASE refused LOCALE 'xx_XX.UTF-8' TEMPLATE template0", Reason.SERVER_REFUSED, id="locale"),
+    pytest.param("CREATE EXTENSION not_there", Reason.SERVER_REFUSED, id="extension"),
+    pytest.param(
+        "DO $$ BEGIN RAISE EXCEPTION 'x can only be loaded via shared_preload_libraries'"
+        " USING ERRCODE = '55000', HINT = 'Add x.'; END $$",
+        Reason.SERVER_REFUSED,
+        id="preload",
+    ),
+    pytest.param("SELECT 1 / 0", Reason.SERVER_REFUSED, id="another error"),
+    pytest.param("SET statement_timeout = 1; SELECT pg_sleep(9)", Reason.SERVER_UNREACHABLE, id="timeout"),
+    pytest.param("DO $$ BEGIN RAISE disk_full; END $$", Reason.TARGET_FULL, id="disk"),
+    pytest.param("DO $$ BEGIN RAISE out_of_memory; END $$", Reason.SERVER_UNREACHABLE, id="memory"),
+    pytest.param("DO $$ BEGIN RAISE read_only_sql_transaction; END $$", Reason.SERVER_NOT_FIT, id="read-only"),
+    pytest.param("DO $$ BEGIN RAISE internal_error; END $$", Reason.SERVER_UNREACHABLE, id="internal error"),
+]
+
+
+@pytest.mark.parametrize(("statement", "reason"), REFUSALS)
+def test_a_refused_statement_is_a_failure_with_the_servers_words(
+    access: Access, statement: str, reason: Reason
+) -> None:
+    with pytest.raises(ServerUnavailable) as raised, session(access) as connection:
+        connection.execute(statement.encode())
+    cause = raised.value.__cause__
+    assert isinstance(cause, psycopg.Error)
+    assert cause.diag.message_primary is not None
+    assert raised.value.failure.reason is reason
+    assert cause.diag.message_primary in raised.value.failure.message
+    assert f"(SQLSTATE {cause.sqlstate})" in raised.value.failure.message
+    if cause.diag.message_hint:
+        assert cause.diag.message_hint in raised.value.failure.message
+
+
+def test_a_deadlock_is_a_conflict(access: Access) -> None:
+    with pytest.raises(Conflict, match="deadlock"), session(access) as connection:
+        connection.execute("DO $$ BEGIN RAISE EXCEPTION 'deadlock' USING ERRCODE = '40P01'; END $$")

@@ -1,5 +1,6 @@
 """Tests the worker's programs as a pod runs them: exit code, termination message and JSON lines."""
 
+import asyncio
 import io
 import json
 import os
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import time
 
+import asyncpg
 import pytest
 from tests.support.postgres import PostgresServer
 from tests.worker.conftest import Bench
@@ -16,7 +18,8 @@ from pgimport.model import order as order_model
 from pgimport.model.reasons import Reason
 from pgimport.model.result import WorkerResult
 from pgimport.model.termination_message import parse_worker_result
-from pgimport.worker.main import main
+from pgimport.worker.main import _run_step, main
+from pgimport.worker.report.reporter import Reporter
 
 
 def run(bench: Bench, step: str, order: str) -> tuple[int, WorkerResult]:
@@ -137,3 +140,41 @@ def test_sigterm_ends_the_worker_and_its_clients_soon(bench: Bench, postgres16: 
             ):  # a killed process ends when it is scheduled
                 time.sleep(0.05)
             assert list_living_processes(group) == []
+
+
+@pytest.mark.parametrize("client", ["psycopg", "asyncpg"])
+def test_an_unexpected_error_of_a_server_is_a_failure_without_a_traceback(
+    bench: Bench, postgres16: PostgresServer, client: str
+) -> None:
+    """Neither client's error may end a step as `unexpected error`: the server's words say more."""
+    statement = "DO $$ BEGIN RAISE EXCEPTION 'too old' USING ERRCODE = '55000', HINT = 'Upgrade.'; END $$"
+
+    async def run_by_asyncpg() -> None:
+        connection = await asyncpg.connect(postgres16.url("postgres"))
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
+    def run_step() -> WorkerResult:
+        if client == "asyncpg":
+            asyncio.run(run_by_asyncpg())
+        with postgres16.connect() as connection:
+            connection.execute(statement.encode())
+        raise AssertionError("the statement fails")
+
+    result = _run_step("import", run_step, Reporter(bench.out))
+    assert result.failure is not None
+    assert result.failure.reason is Reason.RESTORE_FAILED
+    assert "too old; HINT: Upgrade." in result.failure.message
+    assert "(SQLSTATE 55000)" in result.failure.message
+    assert "Traceback" not in bench.out.getvalue()
+
+
+def test_an_error_of_ours_has_a_traceback_in_the_log(bench: Bench) -> None:
+    def run_step() -> WorkerResult:
+        raise KeyError("a fault")
+
+    result = _run_step("import", run_step, Reporter(bench.out))
+    assert (result.failure and result.failure.reason) is Reason.WORKER_FAILED
+    assert "Traceback" in bench.out.getvalue()

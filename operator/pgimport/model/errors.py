@@ -8,7 +8,7 @@ PgimportError
 ├── KubernetesNotConfigured  there is no service account and no usable kubeconfig
 ├── KubernetesUnavailable    Kubernetes did not answer, or asked to try later
 ├── StoreUnavailable         the upload store did not answer, or denied the request
-├── ServerUnavailable        a target server did not answer, or denied the admin's request
+├── ServerUnavailable        a target server did not answer, or refused the admin's statement
 └── ShadowRefused            the target server cannot hold a copy of this source; the import ends
 """
 
@@ -48,7 +48,7 @@ class StoreUnavailable(PgimportError):
 
 
 class ServerUnavailable(PgimportError):
-    """A target server did not answer, or denied the request. Carries the failure to show."""
+    """A target server did not answer, or refused a statement. Carries the failure, which is permanent for a refusal."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.message)

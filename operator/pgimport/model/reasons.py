@@ -80,6 +80,7 @@ class Reason(StrEnum):
     VERIFICATION_FAILED = "VerificationFailed"
     CLONE_FAILED = "CloneFailed"
     TARGET_URL_INVALID = "TargetURLInvalid"
+    SERVER_REFUSED = "ServerRefused"
     TARGET_NOT_EMPTY = "TargetNotEmpty"
     TARGET_GONE = "TargetGone"
     CLIENT_TOO_OLD = "ClientTooOld"
@@ -215,6 +216,11 @@ MEANINGS: dict[Reason, Meaning] = {
     Reason.SOURCE_POOLED: Meaning(_PERMANENT, 84, "Use the URL of the database server instead of the pooler's."),
     Reason.TARGET_URL_INVALID: Meaning(
         _PERMANENT, 85, "Write the target URL as postgresql://user:password@host:5432/database."
+    ),
+    Reason.SERVER_REFUSED: Meaning(
+        _PERMANENT,
+        86,
+        "Read the target server's error. Ask the server's admin to cure its cause, or use another target server.",
     ),
     Reason.TARGET_NOT_EMPTY: Meaning(
         _PERMANENT, None, "Set recreate: true in a new import to replace all content of the target."

@@ -23,7 +23,7 @@ from pgimport.kubernetes_client.api_paths import of_key
 from pgimport.kubernetes_client.custom_resources import list_imports, read_preview, write_status
 from pgimport.kubernetes_client.jobs import delete_job, set_job_ttl, stop_job
 from pgimport.kubernetes_client.secrets_and_config_maps import delete_secret, read_secret
-from pgimport.model.errors import Conflict, NotFound, ShadowRefused
+from pgimport.model.errors import Conflict, NotFound, ServerUnavailable, ShadowRefused
 from pgimport.model.names import (
     IMPORTS,
     PREVIEWS,
@@ -34,7 +34,7 @@ from pgimport.model.names import (
     job_secret_name,
 )
 from pgimport.model.owner_comment import OwnerComment
-from pgimport.model.reasons import Failure
+from pgimport.model.reasons import Failure, RetryClassification
 from pgimport.model.resources import ObjectMeta, PreviewObject, ResourceKey
 from pgimport.reconcile.import_reports import store_report
 from pgimport.reconcile.job_creation import create_import_job, require_specs
@@ -50,6 +50,17 @@ def act_on_import(context: ReconcileContext, observed: ObservedImport, action: A
 
     Raises Conflict, ServerUnavailable, StoreUnavailable or KubernetesUnavailable; the import is then reconciled again.
     """
+    try:
+        return _carry_out(context, observed, action)
+    except ServerUnavailable as unavailable:
+        # The server would refuse the statement again. The swap has opened the target before it raised.
+        permanent = unavailable.failure.classification is RetryClassification.PERMANENT
+        if permanent and isinstance(action, PrepareShadow | Swap):
+            return unavailable.failure
+        raise
+
+
+def _carry_out(context: ReconcileContext, observed: ObservedImport, action: Action) -> Failure | None:
     match action:
         case CreateJob(remaining_attempts):
             return create_import_job(context, observed, remaining_attempts)

@@ -110,14 +110,11 @@ def session(access: Access, dbname: str = MAINTENANCE_DATABASE, connect: Connect
         with connection:
             yield connection
     except psycopg.Error as error:
-        translated = _translate_error(access, error)
-        if translated is None:
-            raise
-        raise translated from error
+        raise _translate_error(access, error) from error
 
 
-def _translate_error(access: Access, error: psycopg.Error) -> PgimportError | None:
-    """Returns None for an unexpected error: it stays an exception with its traceback."""
+def _translate_error(access: Access, error: psycopg.Error) -> PgimportError:
+    """Returns an error with the server's words. One that would come again has a permanent failure."""
     line = _first_line(error.diag.message_primary or str(error))
     match error:
         case postgres.InsufficientPrivilege():
@@ -130,13 +127,36 @@ def _translate_error(access: Access, error: psycopg.Error) -> PgimportError | No
             return Conflict(f"another session created the same object on {access.address}: {line}")
         case postgres.InternalError_() if "concurrently" in line:
             return Conflict(f"another session changed the same object on {access.address}: {line}")
-        case psycopg.OperationalError() if error.sqlstate is None or error.sqlstate[:2] in ("08", "53", "57"):
-            return ServerUnavailable(
-                Failure(
-                    Reason.SERVER_UNREACHABLE, f"the connection to the target server {access.address} was lost: {line}"
-                )
-            )
-    return None
+        case psycopg.OperationalError() if error.sqlstate is None or error.sqlstate[:2] == "08":
+            return _build_unreachable(f"the connection to the target server {access.address} was lost: {line}")
+    return _translate_sqlstate(access, error, line)
+
+
+# Deadlocks and the like: the operator observes again and repeats the action.
+_CONFLICT_CLASSES = ("40",)
+# Lack of a resource, a shutdown, a cancelled statement, an internal error: the operator tries again later.
+_TRANSIENT_CLASSES = ("53", "57", "XX")
+_READ_ONLY, _DISK_FULL = "25006", "53100"
+
+
+def _translate_sqlstate(access: Access, error: psycopg.Error, line: str) -> PgimportError:
+    sqlstate = error.sqlstate or ""
+    fields = {"DETAIL": error.diag.message_detail, "HINT": error.diag.message_hint}
+    words = "; ".join([line, *(f"{name}: {' '.join(text.split())}" for name, text in fields.items() if text)])
+    message = f"the target server {access.address}: {words}" + (f" (SQLSTATE {sqlstate})" if sqlstate else "")
+    if sqlstate == _DISK_FULL:
+        return ServerUnavailable(Failure(Reason.TARGET_FULL, message))
+    if sqlstate == _READ_ONLY:
+        return ServerUnavailable(Failure(Reason.SERVER_NOT_FIT, message))
+    if sqlstate.startswith(_CONFLICT_CLASSES):
+        return Conflict(message)
+    if sqlstate.startswith(_TRANSIENT_CLASSES):
+        return _build_unreachable(message)
+    return ServerUnavailable(Failure(Reason.SERVER_REFUSED, message))
+
+
+def _build_unreachable(message: str) -> ServerUnavailable:
+    return ServerUnavailable(Failure(Reason.SERVER_UNREACHABLE, message))
 
 
 def lock_database_name(connection: Connection, database: str) -> None:

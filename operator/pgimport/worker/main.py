@@ -22,6 +22,7 @@ from pgimport.model.result import FailureReport, ReportDigest, WorkerResult
 from pgimport.model.termination_message import build_termination_message, cut_lists
 from pgimport.worker.environment import WorkerEnvironment, parse_environment, parse_order
 from pgimport.worker.postgres.clients import ClientProcesses, ClientPrograms
+from pgimport.worker.postgres.errors import translate_unexpected_error
 from pgimport.worker.report.reporter import Reporter, utc_now
 from pgimport.worker.report.result_texts import change_texts, order_skipped, without_row_values
 
@@ -91,10 +92,15 @@ def _refuse_to_start(program: Program, failure: Failure, environ: Mapping[str, s
 
 
 def _run_step(step: Step, run_step: Callable[[], WorkerResult], reporter: Reporter) -> WorkerResult:
-    """Runs a step. Turns an unexpected exception into a failed result with its last line, and logs its traceback."""
+    """Runs a step. Turns an unexpected exception into a failed result, and logs its traceback.
+
+    An error of a server needs no traceback: the server's words say more.
+    """
     try:
         return run_step()
     except Exception as error:
+        if (failure := translate_unexpected_error(error)) is not None:
+            return _build_failed_result(step, failure)
         reporter.log("an unexpected error", "error", traceback=traceback.format_exc())
         lines = str(error).strip().splitlines()
         message = f"{type(error).__name__}: {lines[0] if lines else 'no message'}"

@@ -34,6 +34,20 @@ class ImportStopped(PgimportError):
         self.failure = failure
 
 
+def translate_unexpected_error(error: BaseException) -> Failure | None:
+    """Translates an error of a server that no step expected. Returns None for any other exception.
+
+    Which server it was is unknown. The target's table of SQLSTATEs says whether another attempt can help.
+    """
+    if not isinstance(error, psycopg.Error) and not isinstance(getattr(error, "sqlstate", None), str):
+        return None
+    words = read_server_error(error)
+    if words.sqlstate is None:
+        return Failure(Reason.WORKER_FAILED, f"a session at the source or the target failed: {words.describe()}")
+    message = f"the source or the target refused a statement: {words.describe()}"
+    return Failure(find_target_reason(words.sqlstate), message, find_target_advice(words))
+
+
 class ConnectProblem(Enum):
     """Causes of a failed connection for which no server sends a SQLSTATE."""
 

@@ -1,0 +1,32 @@
+"""A target server that refuses to create an attempt's shadow."""
+
+import pytest
+from tests.handlers.emulated_tenant import WAITING, Tenant, ended, running
+from tests.handlers.stepwise_operator import key, start_import
+from tests.support.samples import a_preflight, a_result, a_source
+
+from pgimport.model.names import IMPORTS, attempt_names
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        pytest.param({"encoding": "SJIS"}, "SJIS is not a valid encoding name", id="an encoding of clients only"),
+        pytest.param({"encoding": "KOI8X"}, "KOI8X is not a valid encoding name", id="an unknown encoding"),
+    ],
+)
+def test_the_import_fails_at_once_with_the_servers_words(
+    tenant: Tenant, name: str, source: dict[str, str], words: str
+) -> None:
+    operator, job = start_import(tenant, name)
+    pod = tenant.show_pod(job, running(), WAITING, "Pending")
+    passed = a_result("preflight", preflight=a_preflight(source=a_source(extensions=[], **source)))
+    tenant.change_pod(pod, ended(passed, 0), running(), "Running")
+    operator.reconcile(key(IMPORTS, name))
+    status = tenant.status(name)
+    assert (status["state"], status["retryClassification"]) == ("failed", "permanent")
+    assert words in status["error"]
+    ready = next(item for item in status["conditions"] if item["type"] == "Ready")
+    assert ready["reason"] == "ServerRefused"
+    names = attempt_names(pod)
+    assert tenant.exists(names.database, names.role) == (False, False)
