@@ -31,7 +31,7 @@ _SKIPPED_SILENTLY = frozenset(
 )
 _REPLICATION = "a copy must not take part in replication"
 _REMOTE = "it leads to another server"
-_SKIPPED_KINDS = {
+SKIPPED_KINDS = {
     "EVENT TRIGGER": "only a superuser can make an event trigger",
     "FOREIGN DATA WRAPPER": _REMOTE,
     "FOREIGN SERVER": _REMOTE,
@@ -188,8 +188,8 @@ def _is_present(entry: TocEntry, exclusions: Exclusions) -> bool:
 
 def _find_reason(entry: TocEntry, exclusions: Exclusions) -> str | None:
     """Returns the reason to skip the entry regardless of its dependencies, or None."""
-    if entry.kind in _SKIPPED_KINDS:
-        return _SKIPPED_KINDS[entry.kind]
+    if entry.kind in SKIPPED_KINDS:
+        return SKIPPED_KINDS[entry.kind]
     if entry.catalog and (reason := exclusions.objects.get((entry.catalog, entry.oid))) is not None:
         return reason
     if (reason := exclusions.find_reason(entry)) is not None:

@@ -25,7 +25,7 @@ class SqlToken:
     quoted: bool  # a name in double quotes, which is never a keyword
     start: int
     end: int
-    content: str = ""  # of a string
+    content: str = ""  # of a string or a function body
 
     def is_(self, *keywords: str) -> bool:
         """True if it is one of these keywords or symbols."""
@@ -48,7 +48,8 @@ def scan_tokens(definition: str) -> Iterator[SqlToken]:
             case "comment":
                 continue
             case _:
-                yield SqlToken("''", False, start, end)
+                delimiter = len(match["tag"]) + 2
+                yield SqlToken("''", False, start, end, match[0][delimiter:-delimiter])
 
 
 def parse_tokens(definition: str) -> list[str]:

@@ -33,7 +33,7 @@ from pgimport.worker.checks.dump_file_checks import FileContents, build_facts, j
 from pgimport.worker.engines.file.compression import CHUNK, DumpFormat, DumpStream, find_format
 from pgimport.worker.engines.file.download import Download, open_download
 from pgimport.worker.engines.file.plain_sql_lexer import CopyRows, PlainSqlLexer, PsqlCommand, SqlStatement
-from pgimport.worker.engines.file.statement_rules import judge_statement
+from pgimport.worker.engines.file.plain_statement import forecast_skipped
 from pgimport.worker.engines.file.tar_reader import walk_members
 from pgimport.worker.engines.file.whole_file import find_unpack_limit, read_to_the_end
 from pgimport.worker.postgres.encodings import UTF8, find_codec
@@ -177,8 +177,8 @@ def _read_plain_contents(source: FileLocation, file: DumpFileInfo, stream: DumpS
             properties = guess_properties(encoding)
         elif tokens[:2] == ["create", "database"]:
             properties = parse_create_database(text, encoding)
-        elif (verdict := judge_statement(item.text, 99, {"public"}, None, codec)).skipped is not None:
-            skipped.append(verdict.skipped)
+        elif (forecast := forecast_skipped(item, codec)) is not None:
+            skipped.append(forecast)
     head = b"\n".join(lexer.comments)
     version, client = _SERVER_VERSION.search(head), _CLIENT_VERSION.search(head)
     if version is None:

@@ -12,7 +12,7 @@ from pgimport.worker.engines.configuration_rows import describe_kept_rows
 from pgimport.worker.engines.file.compression import DumpFormat, DumpStream, find_format
 from pgimport.worker.engines.file.custom_restore import restore_custom
 from pgimport.worker.engines.file.download import open_download
-from pgimport.worker.engines.file.plain_restore import restore_plain, run_deferred_sql
+from pgimport.worker.engines.file.plain_restore import restore_plain, run_deferred_statements
 from pgimport.worker.engines.file.restored_content import RestoredContent
 from pgimport.worker.engines.file.tar_restore import restore_tar
 from pgimport.worker.engines.file.whole_file import find_unpack_limit
@@ -70,7 +70,7 @@ class FileSource:
         self._run = run
         with run.shadow_sessions.session("its columns of type money were listed") as shadow:
             notes = describe_file_money(read_text_settings(shadow), monetary_locale)
-        notes += describe_kept_rows(self._content.configuration_rows)
+        notes += [*self._content.notes, *describe_kept_rows(self._content.configuration_rows)]
         return Copied(skipped=self._content.skipped, notes=notes)
 
     def compare_rows(self, findings: Findings) -> None:
@@ -105,8 +105,7 @@ class FileSource:
             self._pg_restore.restore(
                 "post-data", content.plan.row_security_entries, lambda _: None, parallel=False, archive=content.archive
             )
-        if content.deferred_sql is not None:
-            run_deferred_sql(self._run, content.deferred_sql)
+        run_deferred_statements(self._run, content)
 
     def compare_definitions(self, findings: Findings) -> None:
         if self._content.plan is None:

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import IO
 
 from pgimport.model.reasons import Failure, Reason
 from pgimport.worker.postgres.client_stderr import LineAssembler
@@ -139,14 +140,41 @@ class ClientProcesses:
 
         If the client ends first, further input is discarded: the exit code and stderr tell the reason.
         """
+        return self.converse(arguments, environ, on_line, lambda stdin: write_input(stdin.write), lambda: None)
+
+    def converse(
+        self,
+        arguments: list[str],
+        environ: Mapping[str, str],
+        on_line: OnLine,
+        talk: Callable[[IO[bytes]], None],
+        on_end: Callable[[], None],
+    ) -> int:
+        """Runs a client while `talk` writes its standard input, and returns its exit code.
+
+        Another thread calls `on_line`, and `on_end` after the last line, so `talk` may wait for what the client writes.
+        If `talk` raises BrokenPipeError, further input is discarded.
+        """
         with self._start(arguments, environ, subprocess.PIPE) as process:
-            stderr_reader = threading.Thread(target=_read_stderr, args=(process, on_line), daemon=True)
+
+            def read_messages() -> None:
+                try:
+                    _read_stderr(process, on_line)
+                finally:
+                    on_end()
+
+            stderr_reader = threading.Thread(target=read_messages, daemon=True)
             stderr_reader.start()
             assert process.stdin is not None  # noqa: S101 (it is a pipe)
-            with suppress(BrokenPipeError):
-                write_input(process.stdin.write)
-            with suppress(BrokenPipeError):
-                process.stdin.close()
+            try:
+                with suppress(BrokenPipeError):
+                    talk(process.stdin)
+            except BaseException:
+                self._end([process])
+                raise
+            finally:
+                with suppress(BrokenPipeError):
+                    process.stdin.close()
             exit_code = process.wait()
             stderr_reader.join()
             return exit_code

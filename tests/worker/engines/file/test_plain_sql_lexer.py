@@ -16,7 +16,8 @@ from pgimport.worker.engines.file.plain_sql_lexer import (
     PsqlCommand,
     SqlStatement,
 )
-from pgimport.worker.engines.file.statement_rules import RestoreTime, judge_statement
+from pgimport.worker.engines.file.statement_rules import RestoreTime, TargetFacts, judge_statement
+from pgimport.worker.engines.file.statement_subject import parse_subject
 from pgimport.worker.postgres.errors import ImportStopped
 
 END = b"\n--\n" + LAST_LINE + b"\n--\n\n"
@@ -150,7 +151,7 @@ NOW, LAST, NEVER = RestoreTime.NOW, RestoreTime.LAST, RestoreTime.NEVER
         ("COMMENT ON EXTENSION citext IS 'x';", NEVER),
         ("CREATE SCHEMA public;", NEVER),
         ("CREATE SCHEMA shop;", NOW),
-        ("COMMENT ON SCHEMA public IS 'x';", NEVER),
+        ("COMMENT ON SCHEMA public IS 'x';", NOW),
         ("SET default_tablespace = fast;", NEVER),
         ("SET transaction_timeout = 0;", NEVER),
         ("SET statement_timeout = 0;", NOW),
@@ -164,11 +165,12 @@ NOW, LAST, NEVER = RestoreTime.NOW, RestoreTime.LAST, RestoreTime.NEVER
         ("CREATE SERVER s FOREIGN DATA WRAPPER w;", NEVER),
         ("CREATE FOREIGN TABLE public.f (a int) SERVER s;", NEVER),
         ("CREATE PUBLICATION p FOR ALL TABLES;", NEVER),
-        ("CREATE FUNCTION public.f() RETURNS int LANGUAGE c AS 'x';", NEVER),
+        ("CREATE FUNCTION public.f() RETURNS int LANGUAGE c AS 'x';", NOW),
         ("CREATE FUNCTION public.f() RETURNS int LANGUAGE sql AS 'SELECT 1';", NOW),
         ("CREATE TYPE public.m AS ENUM ('a');", NOW),
         ("SELECT pg_catalog.setval('public.s', 1, true);", NOW),
     ],
 )
 def test_each_statement_runs_at_its_time(statement: str, when: RestoreTime) -> None:
-    assert judge_statement(statement.encode(), 16, {"public"}, {"alice"}).when is when
+    target = TargetFacts(major=16, roles=frozenset({"alice"}))
+    assert judge_statement(statement, parse_subject(statement), target).when is when

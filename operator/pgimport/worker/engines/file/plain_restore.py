@@ -1,17 +1,22 @@
 """Restores plain SQL of pg_dump: psql runs it as the attempt's role while its rows are counted."""
 
-from pathlib import Path
-from typing import BinaryIO
+import re
+from dataclasses import dataclass, field, replace
 
 from pgimport.model.reasons import Failure, Reason
 from pgimport.worker.archive.selection import Exclusions
-from pgimport.worker.archive.sql_tokens import parse_tokens
+from pgimport.worker.archive.sql_tokens import scan_tokens
+from pgimport.worker.archive.trim import CHECK, build_addition, trim_definition
+from pgimport.worker.engines.configuration_rows import ConfigurationStaging, move_rows, open_staging
 from pgimport.worker.engines.file.compression import DumpStream
 from pgimport.worker.engines.file.download import Download
+from pgimport.worker.engines.file.plain_executor import PlainExecutor
 from pgimport.worker.engines.file.plain_sql_lexer import CopyRows, PlainSqlLexer, PsqlCommand, SqlStatement
-from pgimport.worker.engines.file.psql import PsqlInput, run_psql
-from pgimport.worker.engines.file.restored_content import RestoredContent, find_copy_target
-from pgimport.worker.engines.file.statement_rules import HEAD, RestoreTime, is_comment_on, judge_statement
+from pgimport.worker.engines.file.plain_statement import Statement, parse_statement
+from pgimport.worker.engines.file.psql import QUIET, PsqlSession, run_psql
+from pgimport.worker.engines.file.restored_content import RestoredContent
+from pgimport.worker.engines.file.statement_rules import RestoreTime, TargetFacts, judge_statement
+from pgimport.worker.engines.file.statement_subject import Subject
 from pgimport.worker.engines.file.whole_file import read_to_the_end
 from pgimport.worker.postgres.encodings import UTF8, find_client_encoding_codec
 from pgimport.worker.postgres.errors import ImportStopped
@@ -19,129 +24,266 @@ from pgimport.worker.postgres.server_progress import INDEX_PROGRESS, reporting_s
 from pgimport.worker.run import ImportRun
 from pgimport.worker.scope.archive_scope import refuse_filter_for_plain_sql
 
-_ENCODING = b"SET client_encoding "
-_RESTRICT, _UNRESTRICT = b"\\restrict ", b"\\unrestrict "
-_PIECE = 1024 * 1024
+_INSERT = re.compile(rb"INSERT INTO ", re.IGNORECASE)
+_INSERT_HEAD = 4096  # bytes of an INSERT in which its table's name is searched
+_MAX_INSERT_HEADS = 10_000  # different beginnings of INSERT statements that are remembered
 
 
 def restore_plain(run: ImportRun, stream: DumpStream, download: Download, exclusions: Exclusions) -> RestoredContent:
-    """Runs all statements except those of row security, which `run_deferred_sql` runs later. Raises ImportStopped."""
+    """Runs all statements except those of row security, which `run_deferred_statements` runs later.
+
+    Raises ImportStopped.
+    """
     refuse_filter_for_plain_sql(run.order)
-    deferred_sql = run.environment.scratch / "deferred.sql"
-    content = RestoredContent(deferred_sql=deferred_sql)
-    read_errors: list[ImportStopped] = []
+    content = RestoredContent()
+    staging = open_staging(run)
+    target = TargetFacts(
+        major=run.target_major, present_schemas=exclusions.present_schemas, roles=exclusions.target_roles
+    )
 
-    def write_input(psql_input: PsqlInput) -> None:
-        try:
-            with deferred_sql.open("wb") as deferred:
-                _write_statements(run.target_major, PlainSqlLexer(stream), exclusions, content, psql_input, deferred)
-        except ImportStopped as stopped:  # psql would only say that its input ended
-            read_errors.append(stopped)
-            raise BrokenPipeError from None
+    def talk(session: PsqlSession) -> None:
+        executor = PlainExecutor(session, content, run.order.on_object_error)
+        restore = _PlainRestore(executor, content, target, staging)
+        for item in PlainSqlLexer(stream).items():
+            restore.take(item)
+        restore.finish()
 
-    try:
-        # While the server builds an index, psql reads no byte of the file: report the server's progress.
-        with reporting_server_progress(run.meter, run.shadow, INDEX_PROGRESS):
-            run_psql(run, write_input)
-    except ImportStopped:
-        if not read_errors:
-            raise
-    if read_errors:
-        raise read_errors[0]
+    # While the server builds an index, psql reads no byte of the file: report the server's progress.
+    with reporting_server_progress(run.meter, run.shadow, INDEX_PROGRESS):
+        run_psql(run, talk)
     read_to_the_end(run.order, stream, download)
+    content.add_configuration_rows(move_rows(run, staging))
     return content
 
 
-def run_deferred_sql(run: ImportRun, deferred_sql: Path) -> None:
+def run_deferred_statements(run: ImportRun, content: RestoredContent) -> None:
     """Creates policies and enables row security, once the rows were counted. Raises ImportStopped."""
-    if not deferred_sql.stat().st_size:
+    if not content.deferred:
         return
 
-    def write_input(psql_input: PsqlInput) -> None:
-        with deferred_sql.open("rb") as file:
-            while piece := file.read(_PIECE):
-                psql_input.write(piece)
+    def talk(session: PsqlSession) -> None:
+        executor = PlainExecutor(session, content, run.order.on_object_error)
+        run_statements(executor, content.deferred)
 
-    run_psql(run, write_input)
+    run_psql(run, talk)
 
 
-def _write_statements(
-    target_major: int,
-    lexer: PlainSqlLexer,
-    exclusions: Exclusions,
-    content: RestoredContent,
-    psql_input: PsqlInput,
-    deferred: BinaryIO,
-) -> None:
+def run_statements(executor: PlainExecutor, statements: list[Statement]) -> None:
+    """Runs statements that were postponed, each with the settings that it had in the dump. Raises ImportStopped."""
+    settings: tuple[bytes, ...] = ()
+    for statement in statements:
+        for setting in statement.settings:
+            if setting not in settings:
+                executor.execute(Statement(setting, statement.line, setting.decode("ascii", "replace"), None))
+        settings = statement.settings
+        executor.execute(statement)
+    executor.settle()
+
+
+@dataclass
+class _PlainRestore:
+    """Takes the parts of a dump in their order, and passes on those that run."""
+
+    executor: PlainExecutor
+    content: RestoredContent
+    target: TargetFacts
+    staging: ConfigurationStaging
+    codec: str = UTF8
+    default_schema: str = "public"
     restrict_token: bytes | None = None
-    copied_table: tuple[str, str] | None = None
-    codec, encoding_statement = UTF8, b""
-    for item in lexer.items():
-        if isinstance(item, CopyRows):
-            psql_input.write(item.text, newlines=item.newlines + int(item.last))
-            if copied_table is not None:
-                content.row_counts[copied_table] += item.newlines
-            continue
-        if isinstance(item, PsqlCommand):
-            restrict_token = _check_command(item, restrict_token)
-            continue
-        if item.text.startswith(_ENCODING):
-            codec = find_client_encoding_codec(item.text.decode("ascii", "replace"))
-            encoding_statement = item.text + b"\n"
-        verdict = judge_statement(
-            item.text, target_major, exclusions.present_schemas, exclusions.target_roles or (), codec
-        )
+    copied: "_CopiedTable | None" = None  # the table of the last COPY
+    inserts: dict[bytes, "_CopiedTable"] = field(default_factory=dict)  # beginning of an INSERT → its table
+    settings: dict[str, bytes] = field(default_factory=dict)  # name → statement that postponed statements need
+    postponed: list[Statement] = field(default_factory=list)
+
+    def take(self, item: SqlStatement | CopyRows | PsqlCommand) -> None:
+        """Runs, postpones or skips one part. Raises ImportStopped."""
+        match item:
+            case CopyRows():
+                self._take_rows(item)
+            case PsqlCommand():
+                self._take_command(item)
+            case SqlStatement() if _INSERT.match(item.text):
+                self._take_insert(item)
+            case SqlStatement():
+                self._take_statement(item)
+
+    def finish(self) -> None:
+        """Runs the statements that were postponed. Raises ImportStopped."""
+        self.executor.settle()
+        run_statements(self.executor, self.postponed)
+
+    def _take_statement(self, item: SqlStatement) -> None:
+        statement = parse_statement(item, self.codec, self.default_schema)
+        verdict = judge_statement(statement.definition, statement.subject, self.target)
         if verdict.skipped is not None:
-            content.skipped.append(verdict.skipped)
-        if verdict.refresh_statement is not None:
-            content.populated_views.add(_find_refreshed_view(verdict.refresh_statement))
-        if verdict.when is RestoreTime.NOW and not _is_comment_on_skipped(item, content, codec):
-            psql_input.write(item.text + b"\n", item.line)
-            copied_table = _find_copied_table(item, codec)
-            _count_statement(item, content, codec)
-        elif verdict.when is RestoreTime.LAST:
-            deferred.write(encoding_statement + item.text + b"\n")
-            encoding_statement = b""
+            self.executor.skip(statement.subject, verdict.skipped)
+        if statement.verb == "refresh" and statement.subject is not None:
+            self.content.populated_views.add((statement.subject.schema, statement.subject.tag))
+        match verdict.when:
+            case RestoreTime.NOW if statement.verb == "copy":
+                self._take_copy(statement)
+            case RestoreTime.NOW:
+                self._run_now(replace(statement, tolerated=verdict.tolerated))
+            case RestoreTime.POSTPONED:
+                self.postponed.append(replace(statement, settings=tuple(self.settings.values())))
+            case RestoreTime.LAST:
+                self.content.deferred.append(replace(statement, settings=tuple(self.settings.values())))
+
+    def _run_now(self, statement: Statement) -> None:
+        if statement.verb in ("set", "select", "reset", "discard"):
+            self._note_setting(statement)
+        elif statement.verb == "create" and statement.subject is not None and statement.subject.kind == "TABLE":
+            statement = self._postpone_checks(statement, statement.subject)
+        if statement.subject is not None and statement.subject.kind == "SEQUENCE SET":
+            self.content.sequence_count += 1
+        self.executor.execute(statement)
+
+    def _note_setting(self, statement: Statement) -> None:
+        """Remembers settings that change what later statements mean."""
+        tokens = list(scan_tokens(statement.definition[:_INSERT_HEAD]))
+        words = [token.text for token in tokens if not token.is_("session", "local")]
+        if words[:2] == ["set", "client_encoding"]:
+            self.codec = self.executor.codec = find_client_encoding_codec(statement.definition)
+        if words[:1] == ["set"] and len(words) > 2:
+            self.settings[words[1]] = statement.text
+            if words[1] == "search_path":
+                self.default_schema = next(
+                    (word for word in words[3:] if word not in ("pg_catalog", ",", ";", "''")), "public"
+                )
+        elif "set_config" in words and (content := [token.content for token in tokens if token.text == "''"]):
+            self.settings[content[0]] = statement.text
+        elif words[1:2] == ["all"]:
+            self.settings.clear()
+            self.executor.execute(Statement(QUIET.strip(), statement.line, "", None))
+
+    def _postpone_checks(self, statement: Statement, subject: Subject) -> Statement:
+        """Removes the CHECKs of a table, which may read rows that come later, and which its rows may violate."""
+        if "check" not in statement.definition.lower():
+            return statement
+        definition = statement.text.decode(self.codec, "replace")
+        trimmed, parts = trim_definition("TABLE", definition, lambda part: part.kind == CHECK)
+        if not parts or "\ufffd" in definition:
+            return statement
+        settings = tuple(self.settings.values())
+        for part in parts:
+            text = build_addition("TABLE", (subject.schema, subject.tag), part)
+            part_subject = Subject(CHECK, subject.schema, f"{subject.tag} {part.name}", subject.tag)
+            self.postponed.append(
+                Statement(text.encode(self.codec), statement.line, text, part_subject, settings=settings)
+            )
+        return replace(statement, text=trimmed.encode(self.codec), definition=trimmed)
+
+    def _take_copy(self, statement: Statement) -> None:
+        assert statement.subject is not None  # noqa: S101 (COPY has one)
+        tokens = list(scan_tokens(statement.definition[:_INSERT_HEAD]))
+        if any(token.is_("oids") for token in tokens[-6:]):
+            raise ImportStopped(_refuse_oids(statement.line))
+        table = (statement.subject.schema, statement.subject.tag)
+        text = self.staging.redirect(table, statement.definition)
+        self.copied = _CopiedTable(statement.subject, self._probe(text, statement.subject))
+        if self.copied.missing is None:
+            self.executor.execute(replace(statement, text=text.encode(self.codec), definition=text))
+
+    def _probe(self, statement: str, subject: Subject) -> str | None:
+        """Returns the SQLSTATE of the reason why the target cannot take rows, or None.
+
+        Rows that follow a COPY that failed would be read as SQL.
+        """
+        tokens = list(scan_tokens(statement))
+        begin = next((token for token in tokens if token.is_("copy", "into")), None)
+        end = next((token for token in tokens if token.is_("from", "values", "overriding", "default", "select")), None)
+        if begin is None or end is None:
+            return None
+        opening = next((token for token in tokens if token.is_("(") and token.start < end.start), None)
+        columns = statement[opening.start + 1 : statement.rindex(")", 0, end.start)] if opening else ""
+        name = statement[begin.end : opening.start if opening else end.start]
+        missing = self.executor.settle(f"SELECT {columns} FROM {name} WHERE false")  # noqa: S608 (the dump's own text)
+        if missing is not None and not (self.content.created or self.content.skipped):
+            raise ImportStopped(_refuse_rows_without_tables(subject))
+        return missing
+
+    def _take_rows(self, item: CopyRows) -> None:
+        assert self.copied is not None  # noqa: S101 (rows follow a COPY)
+        subject = self.copied.subject
+        if self.copied.missing is not None:
+            self.executor.add_skipped_rows(subject, item.newlines, self.copied.missing)
+            return
+        self.executor.session.write(item.text, newlines=item.newlines + int(item.last))
+        self.content.row_counts[subject.schema, subject.tag] += item.newlines
+
+    def _take_insert(self, item: SqlStatement) -> None:
+        end = item.text.find(b" VALUES", 0, _INSERT_HEAD)
+        head = item.text[: end + 7 if end > 0 else _INSERT_HEAD]
+        table = self.inserts.get(head)
+        if table is None:
+            text = head.decode(self.codec, "replace")
+            parsed = parse_statement(SqlStatement(head, item.line, b""), self.codec, self.default_schema)
+            subject = parsed.subject or Subject("TABLE DATA", "", "")
+            table = _CopiedTable(subject, self._probe(text, subject))
+            if len(self.inserts) >= _MAX_INSERT_HEADS:
+                self.inserts.clear()
+            self.inserts[head] = table
+        if table.missing is not None:
+            rows = count_inserted_rows(item.text.decode(self.codec, "replace"))
+            self.executor.add_skipped_rows(table.subject, rows, table.missing)
+            return
+        self.content.uncounted_tables.add(f"{table.subject.schema}.{table.subject.tag}")
+        definition = item.text[:512].decode(self.codec, "replace")
+        self.executor.execute(Statement(item.text, item.line, definition, table.subject))
+
+    def _take_command(self, item: PsqlCommand) -> None:
+        """Drops `\\restrict` and `\\unrestrict`, because psql runs the whole dump under a `\\restrict` of our own."""
+        words = item.text.split()
+        if len(words) == 2 and words[0] == b"\\restrict" and self.restrict_token is None:
+            self.restrict_token = words[1]
+        elif len(words) == 2 and words[0] == b"\\unrestrict" and words[1] == self.restrict_token:
+            self.restrict_token = None
+        else:
+            raise ImportStopped(_refuse_command(item))
 
 
-def _check_command(item: PsqlCommand, token: bytes | None) -> bytes:
-    """Accepts `\\restrict` and `\\unrestrict`, and returns the dump's token. Raises ImportStopped for other commands.
+@dataclass(frozen=True, slots=True)
+class _CopiedTable:
+    """The table of a COPY or an INSERT. `missing`: SQLSTATE of the reason why the target does not have it."""
 
-    The caller drops both commands, because psql runs the whole dump under a `\\restrict` of our own.
-    """
-    text = item.text.strip()
-    if text.startswith(_RESTRICT) and token is None:
-        return text[len(_RESTRICT) :]
-    if text.startswith(_UNRESTRICT) and token is not None and text[len(_UNRESTRICT) :] == token:
-        return token
-    shown = text[:40].decode("utf-8", "replace")
-    raise ImportStopped(
-        Failure(
-            Reason.DUMP_CORRUPT,
-            f"line {item.line} of the dump is a psql command ({shown}) that pg_dump never writes: dump again",
-        )
+    subject: Subject
+    missing: str | None
+
+
+def count_inserted_rows(statement: str) -> int:
+    """Returns the number of rows of `INSERT INTO t VALUES (…), (…);`. Pure."""
+    tokens = scan_tokens(statement)
+    for token in tokens:
+        if token.is_("values"):
+            break
+    else:
+        return 1
+    depth = rows = 0
+    for token in tokens:
+        rows += depth == 0 and token.is_("(")
+        depth += token.is_("(") - token.is_(")")
+    return max(rows, 1)
+
+
+def _refuse_command(item: PsqlCommand) -> Failure:
+    shown = item.text[:40].strip().decode("utf-8", "replace")
+    return Failure(
+        Reason.DUMP_CORRUPT,
+        f"line {item.line} of the dump is a psql command ({shown}) that pg_dump never writes: dump again",
     )
 
 
-def _is_comment_on_skipped(item: SqlStatement, content: RestoredContent, codec: str) -> bool:
-    if not content.skipped or not item.text.startswith(b"COMMENT ON "):
-        return False
-    return is_comment_on(item.text[:HEAD].decode(codec, "replace"), {skipped.object for skipped in content.skipped})
+def _refuse_oids(line: int) -> Failure:
+    return Failure(
+        Reason.DUMP_UNSUPPORTED,
+        f"the rows in line {line} of the dump contain OIDs, which PostgreSQL 12 removed: dump again without --oids",
+    )
 
 
-def _find_copied_table(item: SqlStatement, codec: str) -> tuple[str, str] | None:
-    head = item.text[:4096].decode(codec, "replace")
-    return find_copy_target(head) if head.startswith("COPY ") else None
-
-
-def _count_statement(item: SqlStatement, content: RestoredContent, codec: str) -> None:
-    if item.text.startswith(b"INSERT INTO "):
-        tokens = parse_tokens(item.text[:512].decode(codec, "replace"))
-        content.uncounted_tables.add("".join(tokens[2:5]) if tokens[3:4] == ["."] else tokens[2])
-    elif item.text.startswith(b"SELECT pg_catalog.setval("):
-        content.sequence_count += 1
-
-
-def _find_refreshed_view(statement: str) -> tuple[str, str]:
-    tokens = parse_tokens(statement)
-    return (tokens[3], tokens[5]) if tokens[4:5] == ["."] else ("public", tokens[3])
+def _refuse_rows_without_tables(subject: Subject) -> Failure:
+    return Failure(
+        Reason.DUMP_UNSUPPORTED,
+        f"the dump has rows of {subject.schema}.{subject.tag} but does not create the table:"
+        " dump again without --data-only, or put a dump with --schema-only in front of it",
+    )

@@ -1,120 +1,198 @@
-"""Runs psql in its restricted mode and reports its first error, with the line of the dump and the SQLSTATE."""
+"""Runs psql in its restricted mode, and tells which statement of its input the target refused.
+
+psql continues after an error. It reports the number of the input line in which the statement ends, and the worker
+remembers which statement it wrote there. `synchronise` waits until psql has run everything that was written.
+"""
 
 import os
-import re
 import secrets
-from array import array
+import threading
 from bisect import bisect_right
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import IO
 
 from pgimport.model.reasons import Failure, Reason
+from pgimport.worker.engines.file.psql_messages import PsqlError, PsqlMessageParser
 from pgimport.worker.postgres.endpoints import CLIENT_DBNAME, build_client_environment, write_passfile
-from pgimport.worker.postgres.errors import DISK_FULL, ImportStopped
+from pgimport.worker.postgres.errors import ImportStopped
 from pgimport.worker.run import ImportRun
 
 OPTIONS = (
     "--no-psqlrc",
     "--quiet",
     "--no-password",
-    "--set=ON_ERROR_STOP=1",
+    "--set=ON_ERROR_STOP=0",
+    "--set=ON_ERROR_ROLLBACK=on",  # a refused statement does not end the transaction that a file began
     "--set=VERBOSITY=verbose",
     "--file=-",
 )
-_ERROR = re.compile(r"^psql:<stdin>:(\d+): (?:ERROR|FATAL|error): +(?:([0-9A-Z]{5}): +)?(.*)$")
-_CONTINUATION = re.compile(r"^(DETAIL|HINT|CONTEXT): +(.*)$")
-_CONNECTION_LOST = re.compile(
-    r"server closed the connection|connection to server was lost|terminating connection|SSL SYSCALL"
-)
-_TARGET_LOST_CODES = ("53200", "57P01", "57P02", "57P03")
+# Only errors and INFO reach psql then. The severity's name is in the server's language, so it cannot tell them apart.
+QUIET = b"SET client_min_messages = error;\n"
+IDLE_CHECK_SECONDS = 5.0
+_IS_IDLE = "SELECT state LIKE 'idle%%', state_change::text FROM pg_catalog.pg_stat_activity WHERE pid = %s"
 
 
-class PsqlErrorParser:
-    """Finds the first error among the lines that psql writes to stderr."""
+@dataclass(frozen=True, slots=True)
+class Synchronised:
+    """What psql reported since the last call. `probe_sqlstate`: why the probe's query failed, None if it did not."""
 
-    def __init__(self) -> None:
-        self.line: int | None = None
-        self.code: str | None = None
-        self._messages: list[str] = []
-        self._connection_error: str | None = None
+    errors: list[tuple[int, PsqlError]]  # index of the statement since the last call, its error
+    probe_sqlstate: str | None = None
+
+
+@dataclass
+class _Marker:
+    """A message that psql prints after everything before it was run."""
+
+    token: str = ""
+    text: str | None = None  # what follows the token
+
+
+class PsqlSession:
+    """Writes the input of one psql, and reads its messages. `statement_lines` begins anew at each synchronisation."""
+
+    def __init__(self, run: ImportRun) -> None:
+        self._run = run
+        self._stdin: IO[bytes] | None = None
+        self._line = 1  # line of the input that is written next
+        self._statement_lines: list[int] = []
+        self._marker = _Marker()
+        self._parser = PsqlMessageParser()
+        self._changed = threading.Condition()
+        self._ended = False
+        self._backend_pid: int | None = None
+
+    def open(self, stdin: IO[bytes]) -> None:
+        """Sets psql's standard input."""
+        self._stdin = stdin
 
     def read_line(self, line: str) -> None:
-        if self.line is None and (match := _ERROR.match(line)):
-            self.line, self.code = int(match[1]), match[2]
-            self._messages = [match[3]]
-        elif self._messages and len(self._messages) < 4 and (match := _CONTINUATION.match(line)):
-            self._messages.append(f"{match[1]}: {match[2]}")
-        if _CONNECTION_LOST.search(line):
-            self._connection_error = line
+        """Takes a line of psql's stderr. Called by another thread."""
+        with self._changed:
+            if self._parser.read_line(line):
+                self._run.reporter.log_client_line(line)
+            if self._marker.token and self._marker.token in line and self._marker.text is None:
+                self._marker.text = line.partition(self._marker.token)[2].strip()
+                self._changed.notify_all()
 
-    def to_failure(self, returncode: int, line: int | None) -> Failure:
-        """Returns the reason and message of the failed run. `line`: the line of the dump file that failed, if known."""
-        if self.code == DISK_FULL:
-            return Failure(Reason.TARGET_FULL, f"the target's disk is full: psql: {self._messages[0]}")
-        if self._connection_error is not None or self.code in _TARGET_LOST_CODES:
-            error = self._messages[0] if self._messages else self._connection_error
-            return Failure(Reason.TARGET_LOST, f"the connection to the target was lost: psql: {error}")
-        if returncode == -9:
-            return Failure(
-                Reason.WORKER_OUT_OF_MEMORY, "psql was killed (signal 9), most likely because memory ran out"
-            )
-        error = "; ".join(self._messages) or f"it ended with exit code {returncode} and reported no error"
-        position = f" in line {line} of the dump" if line is not None else ""
-        code = f" (SQLSTATE {self.code})" if self.code else ""
-        return Failure(Reason.RESTORE_FAILED, f"psql{position}: {error}{code}")
+    def end(self) -> None:
+        """Says that psql has closed its stderr. Called by another thread."""
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
 
+    @property
+    def has_errors(self) -> bool:
+        """Whether psql has reported an error since the last synchronisation."""
+        return self._parser.has_errors
 
-class PsqlInput:
-    """Writes the input of psql and remembers which line of the dump each line of it came from."""
+    @property
+    def pending(self) -> int:
+        """Number of statements that were written since the last synchronisation."""
+        return len(self._statement_lines)
 
-    def __init__(self, write: Callable[[bytes], object]) -> None:
-        self._write = write
-        self._line = 1  # line of the input that is written next
-        self._input_lines, self._dump_lines = array("Q"), array("Q")  # in ascending order
+    def write_statement(self, text: bytes) -> None:
+        """Writes one statement. Its index is the number of statements since the last synchronisation."""
+        self._statement_lines.append(self._line)
+        self.write(text + b"\n")
 
-    def write(self, text: bytes, line: int | None = None, newlines: int | None = None) -> None:
-        """Writes the text.
-
-        `line`: line of the dump in which the text begins. `newlines`: number of newlines in it, if already known.
-        """
-        if line is not None:
-            self._input_lines.append(self._line)
-            self._dump_lines.append(line)
-        self._write(text)
+    def write(self, text: bytes, newlines: int | None = None) -> None:
+        """Writes further input, such as rows. `newlines`: number of newlines in it, if already known."""
+        assert self._stdin is not None  # noqa: S101 (it is open)
+        self._stdin.write(text)
         self._line += text.count(b"\n") if newlines is None else newlines
 
-    def find_dump_line(self, input_line: int | None) -> int | None:
-        """Returns the line of the dump that an input line came from."""
-        if input_line is None:
+    def flush(self) -> None:
+        """Passes everything that was written to psql."""
+        assert self._stdin is not None  # noqa: S101 (it is open)
+        self._stdin.flush()
+
+    def translate_exit(self, exit_code: int | None) -> Failure:
+        """Returns the failure of a psql that ended before its input did."""
+        with self._changed:
+            return self._parser.to_failure(exit_code)
+
+    def synchronise(self, probe: bytes | None = None) -> Synchronised:
+        """Waits until psql has run all statements. Raises ImportStopped if it cannot go on.
+
+        `probe`: a query that is tried and whose result is ignored. It must not change anything.
+        """
+        self._marker = _Marker(secrets.token_hex(16))
+        self.write(_build_marker(self._marker.token, probe))
+        self.flush()
+        self._wait_for_marker()
+        with self._changed:
+            errors, self._parser = self._parser.finish(), PsqlMessageParser()
+        pid, _, sqlstate = (self._marker.text or "").partition(" ")
+        self._backend_pid = int(pid) if pid.isdigit() else self._backend_pid
+        lines, self._statement_lines = self._statement_lines, []
+        indexed = [(bisect_right(lines, error.line or 0) - 1, error) for error in errors]
+        return Synchronised(indexed, sqlstate if probe is not None and sqlstate != "00000" else None)
+
+    def _wait_for_marker(self) -> None:
+        idle_since: str | None = None
+        while True:
+            with self._changed:
+                if self._marker.text is not None:
+                    return
+                if self._ended:
+                    raise ImportStopped(self._parser.to_failure(None))
+                if self._changed.wait(IDLE_CHECK_SECONDS):
+                    continue
+            since = self._read_idle_time()
+            if since is not None and since == idle_since:
+                raise ImportStopped(_build_never_ends())
+            idle_since = since
+
+    def _read_idle_time(self) -> str | None:
+        """Returns since when the server waits for psql, or None if it does not."""
+        if self._backend_pid is None:
             return None
-        index = bisect_right(self._input_lines, input_line) - 1
-        return self._dump_lines[index] + input_line - self._input_lines[index] if index >= 0 else None
+        with self._run.shadow_sessions.session("psql's session was watched") as shadow:
+            row = shadow.execute(_IS_IDLE, [self._backend_pid]).fetchone()
+        return str(row[1]) if row and row[0] else None
 
 
-def run_psql(run: ImportRun, write_input: Callable[[PsqlInput], None]) -> None:
-    """Runs psql as the attempt's role with the input that `write_input` writes, under `\\restrict` with a random token.
+def _build_never_ends() -> Failure:
+    return Failure(
+        Reason.DUMP_CORRUPT,
+        "psql waits for the end of a statement that the dump does not end: it has an open quote or parenthesis",
+    )
+
+
+def _build_marker(token: str, probe: bytes | None) -> bytes:
+    """Returns a statement that prints `<token> <backend pid> <SQLSTATE of the probe>`. INFO is always sent."""
+    name = token.encode()
+    tried = b"EXECUTE $p%b$%b$p%b$; " % (name, probe, name) if probe else b""
+    return (
+        b"DO $d%b$ BEGIN %bRAISE INFO '%b%% 00000', pg_catalog.pg_backend_pid(); EXCEPTION WHEN OTHERS THEN"
+        b" RAISE INFO '%b%% %%', pg_catalog.pg_backend_pid(), SQLSTATE; END $d%b$;\n" % (name, tried, name, name, name)
+    )
+
+
+def run_psql(run: ImportRun, talk: Callable[[PsqlSession], None]) -> None:
+    """Runs psql as the attempt's role while `talk` writes its input, under `\\restrict` with a random token.
 
     Raises ImportStopped.
     """
     psql = run.clients.find_psql(run.target_major)
     passfile = write_passfile(run.shadow, run.environment.private, "target.pgpass")
     token = secrets.token_hex(32).encode()
-    errors = PsqlErrorParser()
-    inputs: list[PsqlInput] = []
+    session = PsqlSession(run)
 
-    def handle_line(line: str) -> None:
-        errors.read_line(line)
-        run.reporter.log_client_line(line)
-
-    def write_restricted_input(write: Callable[[bytes], object]) -> None:
-        psql_input = PsqlInput(write)
-        inputs.append(psql_input)
-        psql_input.write(b"\\restrict " + token + b"\n")
-        write_input(psql_input)
-        psql_input.write(b"\n\\unrestrict " + token + b"\n")
+    def write_input(stdin: IO[bytes]) -> None:
+        session.open(stdin)
+        session.write(b"\\restrict " + token + b"\n" + QUIET)
+        session.synchronise()
+        talk(session)
+        session.write(b"\n\\unrestrict " + token + b"\n")
 
     arguments = [str(psql), *OPTIONS, f"--dbname={CLIENT_DBNAME}"]
     environ = build_client_environment(run.shadow_sessions.client_endpoint, passfile, os.environ)
-    exit_code = run.processes.run_with_input(arguments, environ, handle_line, write_restricted_input)
-    passfile.unlink(missing_ok=True)
+    try:
+        exit_code = run.processes.converse(arguments, environ, session.read_line, write_input, session.end)
+    finally:
+        passfile.unlink(missing_ok=True)
     if exit_code != 0:
-        raise ImportStopped(errors.to_failure(exit_code, inputs[0].find_dump_line(errors.line) if inputs else None))
+        raise ImportStopped(session.translate_exit(exit_code))

@@ -8,6 +8,8 @@ from pgimport.model.result import SkippedObject
 from pgimport.worker.archive.selection import RestorePlan
 from pgimport.worker.archive.sql_tokens import parse_tokens
 from pgimport.worker.engines.configuration_rows import ConfigurationRows, list_refused_rows
+from pgimport.worker.engines.file.plain_statement import Statement
+from pgimport.worker.engines.file.statement_subject import Subject
 
 COPY_HEAD = 4096  # characters of a COPY statement that hold its table's name
 
@@ -24,7 +26,11 @@ class RestoredContent:
     archive: Path | None = None  # the archive that pg_restore reads, if it is not the folder in scratch
     skipped: list[SkippedObject] = field(default_factory=list)
     sequence_count: int = 0
-    deferred_sql: Path | None = None  # statements of plain SQL that run after the rows were counted
+    notes: list[str] = field(default_factory=list)
+    # Of plain SQL:
+    created: dict[str, Subject] = field(default_factory=dict)  # title → object that was created
+    not_valid: set[str] = field(default_factory=set)  # titles of constraints that the source's rows violate
+    deferred: list[Statement] = field(default_factory=list)  # they run after the rows were counted
 
     def add_configuration_rows(self, results: list[ConfigurationRows]) -> None:
         """Adds what was restored into tables of extensions, and lists what was refused."""

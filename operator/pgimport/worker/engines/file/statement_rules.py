@@ -1,54 +1,42 @@
-"""Decides for each statement of plain SQL whether it runs at once, after the rows were counted, or never. Pure.
+"""Decides for each statement of plain SQL whether it runs at once, later, or never. Pure.
 
 The rules are the same as for an archive's entries (`archive/selection.py`), but use the statement's tokens. Unknown
 statements run too. This is not a security boundary: all statements run as the attempt's role.
 """
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 
-from pgimport.model.reasons import Failure, Reason
+from pgimport.model.import_choices import SkipGroup
 from pgimport.model.result import SkippedObject
+from pgimport.worker.archive.selection import SKIPPED_KINDS
 from pgimport.worker.archive.sql_tokens import parse_tokens
-from pgimport.worker.archive.superuser_only import find_policy_roles, find_superuser_reason
-from pgimport.worker.postgres.encodings import UTF8
-from pgimport.worker.postgres.errors import ImportStopped
+from pgimport.worker.archive.superuser_only import find_policy_roles
+from pgimport.worker.engines.file.statement_subject import Subject
 
 HEAD = 65536  # bytes of a statement that are parsed
-_ALWAYS_RUN = (b"INSERT ", b"COPY ", b"SELECT ")
-_REPLICATION, _REMOTE = "a copy must not take part in replication", "it leads to another server"
-_SKIP_REASONS = {
-    ("event", "trigger"): "only a superuser can make an event trigger",
-    ("publication",): _REPLICATION,
-    ("subscription",): _REPLICATION,
-    ("server",): _REMOTE,
-    ("foreign",): _REMOTE,
-    ("user", "mapping"): _REMOTE,
-}
-# Kinds of which some objects can only be created by a superuser.
-_RESTRICTED_KINDS = (
-    ("access", "method"),
-    ("aggregate",),
-    ("cast",),
-    ("function",),
-    ("operator", "class"),
-    ("operator", "family"),
-    ("procedure",),
-    ("text", "search", "parser"),
-    ("text", "search", "template"),
-    ("transform",),
-    ("type",),
+# Settings that belong to the server that was dumped or to the session of its restore, and those that would change what
+# psql reports. Roles and tablespaces are not copied. Triggers do not exist yet while rows are copied.
+_IGNORED_SETTINGS = frozenset(
+    {"client_min_messages", "default_tablespace", "default_with_oids", "role", "session", "session_replication_role"}
 )
-_NAMED_KINDS = (("foreign", "data", "wrapper"), ("foreign", "table"), *_SKIP_REASONS, *_RESTRICTED_KINDS)
 # Setting that pg_dump writes → first major version of the server that knows it.
 _NEWER_SETTINGS = {"transaction_timeout": 17}
+_SILENT_VERBS = frozenset({"grant", "revoke", "reassign"})
+# Not copied and not listed: the operator created them, or no import copies them.
+_SILENT_KINDS = frozenset({"DATABASE", "EXTENSION", "GROUP", "ROLE", "TABLESPACE", "USER"})
+# Statements whose failure loses nothing: the shadow is empty at first, and ANALYZE runs later.
+_TOLERATED_VERBS = frozenset({"analyze", "checkpoint", "cluster", "discard", "drop", "lock", "truncate", "vacuum"})
+_ROW_SECURITY_KINDS = frozenset({"POLICY", "ROW SECURITY"})
+_POSTPONED_KINDS = frozenset({"FK CONSTRAINT", "RULE", "TRIGGER"})
 
 
 class RestoreTime(Enum):
     """When a statement runs."""
 
     NOW = "now"
+    POSTPONED = "postponed"  # after all rows of the file
     LAST = "last"  # after the rows were counted
     NEVER = "never"
 
@@ -57,123 +45,126 @@ class RestoreTime(Enum):
 class StatementVerdict:
     """Decision about one statement.
 
-    `skipped`: object to report as skipped. `refresh_statement`: REFRESH of a materialised view, which runs later.
+    `skipped`: object to report as skipped. `tolerated`: an error of the statement is ignored.
     """
 
     when: RestoreTime
     skipped: SkippedObject | None = None
-    refresh_statement: str | None = None
+    tolerated: bool = False
 
 
-_NOW, _LAST, _NEVER = (
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetFacts:
+    """What the rules know of the target and of the source's provider."""
+
+    major: int
+    present_schemas: frozenset[str] = frozenset({"public"})
+    roles: frozenset[str] | None = None  # None if unknown
+    skipped_schemas: Mapping[str, str] = field(default_factory=dict)  # schema → why its objects are skipped
+
+
+_NOW, _POSTPONED, _LAST, _NEVER, _TOLERATED = (
     StatementVerdict(RestoreTime.NOW),
+    StatementVerdict(RestoreTime.POSTPONED),
     StatementVerdict(RestoreTime.LAST),
     StatementVerdict(RestoreTime.NEVER),
+    StatementVerdict(RestoreTime.NOW, tolerated=True),
 )
 
 
-def judge_statement(
-    text: bytes,
-    target_major: int,
-    present_schemas: Collection[str],
-    target_roles: Collection[str] | None,
-    codec: str = UTF8,
-) -> StatementVerdict:
-    """Decides when the statement runs.
-
-    `present_schemas`: schemas that exist in the target. `target_roles`: None if unknown.
-
-    Raises ImportStopped for a dump made with `--create`.
-    """
-    if text.startswith(_ALWAYS_RUN):
-        return _NOW
-    definition = text[:HEAD].decode(codec, "replace")
+def judge_statement(definition: str, subject: Subject | None, target: TargetFacts) -> StatementVerdict:
+    """Decides when the statement runs. `definition`: its first HEAD bytes as text. Pure."""
     tokens = parse_tokens(definition)
-    match tokens:
-        case ["set", setting, *_] if setting == "default_tablespace" or _NEWER_SETTINGS.get(setting, 0) > target_major:
-            return _NEVER
-        case ["grant" | "revoke", *_] | ["alter", "default", "privileges", *_] | ["security", "label", *_]:
-            return _NEVER
-        case ["create", "database", *_] | ["alter", "database", *_]:
-            raise ImportStopped(_refuse_create_option())
-        case ["create", "extension", *_] | ["comment", "on", "extension", *_]:
-            return _NEVER
-        case ["create", "schema", name, *_] if name in present_schemas:
-            return _NEVER
-        case ["comment", "on", "schema", name, *_] if name in present_schemas:
-            return _NEVER
-        case ["refresh", "materialized", "view", *_]:
-            return StatementVerdict(RestoreTime.NEVER, refresh_statement=definition.strip().rstrip(";"))
-        case ["comment", "on", "policy", *_]:
-            return _LAST
-        case ["create", "policy", *_]:
-            return _judge_policy(tokens, definition, target_roles)
-        case ["alter", *_] if tokens[-4:-2] == ["owner", "to"]:
-            return _NEVER
-        case ["alter", "table", *_] if "row" in tokens and tokens[-4:-1] == ["row", "level", "security"]:
-            return _LAST
-        case ["create", "or", "replace", *rest] | ["create", *rest]:
-            return _judge_creation(rest, definition)
-        case ["alter" | "drop", *rest] | ["comment", "on", *rest]:
-            return _NEVER if _find_skip_reason(rest) else _NOW
+    verb = tokens[0] if tokens else ""
+    if verb in ("set", "reset"):
+        return _judge_setting(tokens, target.major)
+    if verb in _SILENT_VERBS or tokens[:3] == ["alter", "default", "privileges"] or tokens[:2] == ["security", "label"]:
+        return _NEVER
+    if verb == "alter" and (tokens[-4:-2] == ["owner", "to"] or "tablespace" in tokens[-3:-1]):
+        return _NEVER
+    if verb == "drop":
+        return _judge_drop(tokens, subject, target)
+    if verb == "select":
+        return _judge_select(tokens)
+    if subject is None:
+        return _TOLERATED if verb in _TOLERATED_VERBS else _NOW
+    return _judge_object(verb, tokens, definition, subject, target)
+
+
+def _judge_setting(tokens: list[str], target_major: int) -> StatementVerdict:
+    name = next((token for token in tokens[1:] if token not in ("local", "session")), "")
+    if tokens[1:3] == ["session", "authorization"] or tokens[1:2] == ["role"]:
+        return _NEVER
+    return _NEVER if name in _IGNORED_SETTINGS or _NEWER_SETTINGS.get(name, 0) > target_major else _NOW
+
+
+def _judge_drop(tokens: list[str], subject: Subject | None, target: TargetFacts) -> StatementVerdict:
+    """Runs what `pg_dump --clean` writes, and ignores its errors. The schemas that the operator made stay."""
+    if subject is None or subject.kind in _SILENT_KINDS or subject.kind in SKIPPED_KINDS or tokens[1:2] == ["owned"]:
+        return _NEVER
+    return _NEVER if subject.kind == "SCHEMA" and subject.tag in target.present_schemas else _TOLERATED
+
+
+def _judge_select(tokens: list[str]) -> StatementVerdict:
+    words = set(tokens[:8])
+    if any(word.startswith("pg_restore_") for word in words):
+        return _NEVER  # planner statistics: ANALYZE makes them anew
+    return _TOLERATED if "lo_unlink" in words else _NOW
+
+
+def _judge_object(
+    verb: str, tokens: list[str], definition: str, subject: Subject, target: TargetFacts
+) -> StatementVerdict:
+    kind, name = _find_commented(subject) if verb == "comment" else (subject.kind, subject.tag)
+    if (reason := target.skipped_schemas.get(subject.tag if subject.kind == "SCHEMA" else subject.schema)) is not None:
+        return _skip(verb, subject, reason)
+    if kind in SKIPPED_KINDS:
+        return _skip(verb, subject, SKIPPED_KINDS[kind])
+    if kind == "DATABASE" and verb == "alter" and "set" in tokens:
+        setting = Subject("DATABASE SETTING", "", tokens[tokens.index("set") + 1])
+        return _skip("create", setting, "a dump file cannot change the database's settings")
+    if kind in _SILENT_KINDS or (kind == "PROCEDURAL LANGUAGE" and name == "plpgsql"):
+        return _NEVER
+    if kind == "SCHEMA" and verb == "create" and name in target.present_schemas:
+        return _NEVER
+    if kind == "MATERIALIZED VIEW DATA":
+        return _NEVER
+    if verb == "create" and kind == "POLICY":
+        return _judge_policy(subject, definition, target)
+    if kind in _ROW_SECURITY_KINDS:
+        return _LAST
+    if is_postponed(verb, kind, tokens):
+        return _POSTPONED
     return _NOW
 
 
-def is_comment_on(definition: str, titles: Collection[str]) -> bool:
-    """Whether the statement is a comment on one of these objects, or on a column of a foreign table among them."""
-    match parse_tokens(definition):
-        case ["comment", "on", "column", *name]:
-            relation = "".join(name[: name.index("is")] if "is" in name else name).rpartition(".")[0]
-            return f"FOREIGN TABLE {relation}" in titles
-        case ["comment", "on", *rest]:
-            return _build_title(rest) in titles
-    return False
+def is_postponed(verb: str, kind: str, tokens: list[str]) -> bool:
+    """Whether the statement waits for the rows of the whole file, which its object would check or change.
+
+    A file with its schema in front of its rows, as `cat schema.sql data.sql` makes it, disables triggers and foreign
+    keys for its rows by settings that need a superuser.
+    """
+    if verb == "alter" and kind == "TABLE":
+        return "trigger" in tokens and not {"all", "user"}.intersection(tokens[-3:])
+    if kind == "RULE":
+        return "_RETURN" not in tokens
+    return kind in _POSTPONED_KINDS or (verb == "comment" and kind == "CONSTRAINT")
 
 
-def _find_skip_reason(rest: list[str]) -> str | None:
-    return next((reason for kind, reason in _SKIP_REASONS.items() if tuple(rest[: len(kind)]) == kind), None)
+def _find_commented(subject: Subject) -> tuple[str, str]:
+    """Returns kind and name of the object of a COMMENT."""
+    kind = next((kind for kind in (*SKIPPED_KINDS, "PROCEDURAL LANGUAGE") if subject.tag.startswith(f"{kind} ")), None)
+    kind = kind or subject.tag.partition(" ")[0]
+    return kind, subject.tag[len(kind) + 1 :]
 
 
-def _judge_creation(rest: list[str], definition: str) -> StatementVerdict:
-    reason = _find_skip_reason(rest)
-    if reason is not None:
-        return StatementVerdict(RestoreTime.NEVER, SkippedObject(object=_build_title(rest), reason=reason))
-    for kind in _RESTRICTED_KINDS:
-        if tuple(rest[: len(kind)]) == kind:
-            superuser_reason = find_superuser_reason(" ".join(kind).upper(), definition)
-            if superuser_reason is not None:
-                return StatementVerdict(
-                    RestoreTime.NEVER, SkippedObject(object=_build_title(rest), reason=superuser_reason)
-                )
-    return _NOW
+def _skip(verb: str, subject: Subject, reason: str) -> StatementVerdict:
+    skipped = SkippedObject(object=subject.title, reason=reason, group=SkipGroup.BY_DESIGN)
+    return StatementVerdict(RestoreTime.NEVER, skipped if verb == "create" else None)
 
 
-def _judge_policy(tokens: list[str], definition: str, target_roles: Collection[str] | None) -> StatementVerdict:
-    missing_roles = [] if target_roles is None else sorted(set(find_policy_roles(definition)) - set(target_roles))
+def _judge_policy(subject: Subject, definition: str, target: TargetFacts) -> StatementVerdict:
+    missing_roles = [] if target.roles is None else sorted(set(find_policy_roles(definition)) - target.roles)
     if not missing_roles:
         return _LAST
-    reason = f"it names a role that the target lacks ({', '.join(missing_roles)})"
-    return StatementVerdict(RestoreTime.NEVER, SkippedObject(object=_build_title(tokens[1:]), reason=reason))
-
-
-def _build_title(tokens: list[str]) -> str:
-    """Returns the kind in capitals and the name, such as `FUNCTION public.native`."""
-    match tokens:
-        case ["cast", "(", *rest] if ")" in rest:
-            return f"CAST ({' '.join(rest[: rest.index(')')])})"
-        case ["user", "mapping", "for", user, "server", server, *_]:
-            return f"USER MAPPING {user} SERVER {server}"
-    kind = next((tokens[: len(kind)] for kind in _NAMED_KINDS if tuple(tokens[: len(kind)]) == kind), tokens[:1])
-    name = ""
-    for part in tokens[len(kind) :]:
-        if part in ("(", ";") or (name and part != "." and not name.endswith(".")):
-            break
-        name += part
-    return f"{' '.join(kind).upper()} {name}"
-
-
-def _refuse_create_option() -> Failure:
-    return Failure(
-        Reason.DUMP_UNSUPPORTED,
-        "the dump was made with `pg_dump --create`, so it creates its own database: dump again without --create",
-    )
+    return _skip("create", subject, f"it names a role that the target lacks ({', '.join(missing_roles)})")

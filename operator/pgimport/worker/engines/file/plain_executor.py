@@ -1,0 +1,283 @@
+"""Runs the statements of plain SQL in psql, and skips those that the target refuses, with what needs them."""
+
+from dataclasses import dataclass, field
+
+from pgimport.model.import_choices import OnObjectError, SkipGroup
+from pgimport.model.reasons import Failure, Reason
+from pgimport.model.result import SkippedObject
+from pgimport.worker.archive.sql_tokens import scan_tokens
+from pgimport.worker.archive.trim import build_addition, build_not_valid, find_mentions, trim_definition
+from pgimport.worker.engines.file.plain_statement import ROUTINES, Statement, is_sql_routine
+from pgimport.worker.engines.file.psql import PsqlSession
+from pgimport.worker.engines.file.psql_messages import PsqlError, translate_psql_error
+from pgimport.worker.engines.file.restored_content import RestoredContent
+from pgimport.worker.engines.file.statement_subject import Subject
+from pgimport.worker.postgres.errors import ImportStopped
+from pgimport.worker.postgres.refusals import CHECK_VIOLATION, FOREIGN_KEY_VIOLATION, Refusal
+from pgimport.worker.text import quote_name
+
+MAX_BATCH = 100  # statements between two synchronisations
+MAX_BATCH_BYTES = 1024 * 1024
+_MISSING_SCHEMA = "3F000"
+_EXISTS = frozenset({"42710", "42P07", "42723", "42P06"})
+_TRIMMED_KINDS = frozenset({"DOMAIN", "TABLE"})
+# Statements about an object that follow it silently if it is skipped.
+_ATTACHED_KINDS = frozenset(
+    {"COMMENT", "INDEX ATTACH", "ROW SECURITY", "SEQUENCE OWNED BY", "SEQUENCE SET", "TABLE ATTACH", "TABLE DATA"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SqlRoutine:
+    """A function in the language SQL, and the names in its body."""
+
+    subject: Subject
+    mentions: set[tuple[str, str]]
+
+
+def describe_need(needed: SkippedObject) -> str:
+    """Returns the reason of what needs a skipped object."""
+    return f"it needs {needed.object}, which {'the target refused' if needed.sqlstate else 'is skipped'}"
+
+
+@dataclass
+class PlainExecutor:
+    """Runs statements, and records in `content` what the target has and what it refused."""
+
+    session: PsqlSession
+    content: RestoredContent
+    on_error: OnObjectError
+    codec: str = "utf-8"
+    _batch: list[Statement] = field(default_factory=list)
+    _batch_bytes: int = 0
+    _skipped_names: dict[tuple[str, str], str] = field(default_factory=dict)  # schema, name → title
+    _sql_routines: dict[str, SqlRoutine] = field(default_factory=dict)  # title → function that was created
+    _access_method: str | None = None  # title of the refused access method of the tables that follow
+
+    def execute(self, statement: Statement) -> None:
+        """Passes a statement to psql. Its error is known after `settle`. Raises ImportStopped."""
+        if (needed := self._find_needed_before(statement)) is not None:
+            reason = describe_need(needed)
+            skipped = SkippedObject(object=statement.title, reason=reason, group=needed.group)
+            self.skip(statement.subject, skipped)
+            return
+        self._batch.append(statement)
+        self._batch_bytes += len(statement.text)
+        self.session.write_statement(statement.text)
+        is_full = len(self._batch) >= MAX_BATCH or self._batch_bytes >= MAX_BATCH_BYTES
+        if is_full or statement.access_method is not None:
+            self.settle()
+
+    def settle(self, probe: str | None = None) -> str | None:
+        """Waits until all statements have run, and deals with the refused ones. Raises ImportStopped.
+
+        Returns the SQLSTATE of the error of the query `probe`, or None if it can run.
+        """
+        query = None if probe is None else probe.encode(self.codec)
+        outcome = self.session.synchronise(query)
+        batch, self._batch, self._batch_bytes = self._batch, [], 0
+        errors = dict(reversed(outcome.errors))  # the first error of each statement
+        if -1 in errors:
+            raise ImportStopped(translate_psql_error(errors[-1], None))
+        is_repaired = False  # whether an object exists now that later statements of the batch may have missed
+        for index, statement in enumerate(batch):
+            error = errors.get(index)
+            if error is not None and is_repaired and not statement.fills_rows:
+                error = self._try(statement.text)
+            if error is None:
+                self._note_success(statement)
+            else:
+                is_repaired |= self._handle(statement, error)
+        return self.session.synchronise(query).probe_sqlstate if errors and query else outcome.probe_sqlstate
+
+    def skip(self, subject: Subject | None, skipped: SkippedObject) -> None:
+        """Records an object that the import skips. Raises ImportStopped if a refused one must end the import."""
+        if skipped.group is SkipGroup.REFUSED and self.on_error is OnObjectError.FAIL:
+            key = f" Key: {skipped.offending_key}." if skipped.offending_key else ""
+            message = f"the target refused {skipped.object}: {skipped.reason}.{key}"
+            raise ImportStopped(Failure(Reason.RESTORE_FAILED, message))
+        self.content.skipped.append(skipped)
+        if subject is not None:
+            self._skipped_names[subject.schema, subject.name] = skipped.object
+            if subject.relation:
+                self._skipped_names[subject.schema, f"{subject.relation} {subject.name}"] = skipped.object
+            if subject.kind in ROUTINES:
+                self._drop_callers((subject.schema, subject.name), skipped)
+
+    def add_skipped_rows(self, subject: Subject, rows: int, sqlstate: str) -> None:
+        """Counts rows of a table that does not exist in the copy. Raises ImportStopped."""
+        title = self._skipped_names.get((subject.schema, subject.name))
+        if title is None:
+            reason = f"the copy has no such table, view or column (SQLSTATE {sqlstate})"
+            self.skip(subject, _build_skipped(subject.title, reason, SkipGroup.REFUSED, sqlstate, rows=0))
+            title = subject.title
+        for index, item in enumerate(self.content.skipped):
+            if item.object == title:
+                self.content.skipped[index] = item.model_copy(update={"rows": (item.rows or 0) + rows})
+
+    def _try(self, text: bytes) -> PsqlError | None:
+        """Runs a statement and returns its error."""
+        self.session.write_statement(text)
+        errors = self.session.synchronise().errors
+        return errors[0][1] if errors else None
+
+    def _note_success(self, statement: Statement) -> None:
+        subject = statement.subject
+        if statement.access_method is not None:
+            self._access_method = None
+        if subject is None:
+            return
+        if statement.verb == "drop":
+            self.content.created.pop(subject.title, None)
+        elif statement.is_definition:
+            self.content.created[subject.title] = subject
+            if (subject.schema, subject.name) in self._skipped_names:  # a second definition was accepted
+                self.content.skipped[:] = [item for item in self.content.skipped if item.object != subject.title]
+            if subject.kind in ROUTINES and is_sql_routine(statement.definition):
+                self._note_routine(statement, subject)
+
+    def _handle(self, statement: Statement, error: PsqlError) -> bool:
+        """Deals with a refused statement. Returns whether an object exists now that did not exist before."""
+        refusal = error.to_refusal()
+        if refusal is None or statement.fills_rows or statement.verb in ("commit", "end"):
+            raise ImportStopped(translate_psql_error(error, statement.line, statement.title))
+        if statement.tolerated or self._follows_skipped(statement):
+            return False
+        if statement.access_method is not None:
+            title = f"ACCESS METHOD {statement.access_method}"
+            self._access_method = self._skipped_names.get(("", statement.access_method), title)
+            return False
+        if statement.verb in ("set", "reset"):
+            self.content.notes.append(f"line {statement.line} of the dump: {refusal.reason}")
+            return False
+        subject = statement.subject
+        if refusal.sqlstate == _MISSING_SCHEMA and subject is not None and self._create_schema(subject.schema):
+            return self._retry(statement)
+        is_trimmed = subject is not None and subject.kind in _TRIMMED_KINDS and statement.verb == "create"
+        if is_trimmed and subject is not None and self._create_trimmed(statement, subject):
+            return True
+        self._record(statement, refusal)
+        return False
+
+    def _retry(self, statement: Statement) -> bool:
+        error = self._try(statement.text)
+        if error is not None:
+            return self._handle(statement, error)
+        self._note_success(statement)
+        return True
+
+    def _create_schema(self, schema: str) -> bool:
+        """Creates a schema that the file does not contain, as one by `pg_dump --table`."""
+        if not schema or self._try(f"CREATE SCHEMA {quote_name(schema)};".encode(self.codec)) is not None:
+            return False
+        self.content.notes.append(f"the dump does not create the schema {schema}, so the import created it")
+        return True
+
+    def _create_trimmed(self, statement: Statement, subject: Subject) -> bool:
+        """Creates a table or domain without its defaults and CHECKs, and adds those that the target accepts."""
+        definition = statement.text.decode(self.codec, "replace")
+        trimmed, parts = trim_definition(subject.kind, definition, lambda _: True)
+        if not parts or "\ufffd" in definition or self._try(trimmed.encode(self.codec)) is not None:
+            return False
+        self._note_success(statement)
+        for part in parts:
+            addition = build_addition(subject.kind, (subject.schema, subject.tag), part)
+            part_subject = Subject(part.kind, subject.schema, f"{subject.tag} {part.name}".rstrip(), subject.tag)
+            self._retry(Statement(addition.encode(self.codec), statement.line, addition, part_subject))
+        return True
+
+    def _record(self, statement: Statement, refusal: Refusal) -> None:
+        """Lists a refused object. A constraint that rows violate is added without a check of the existing rows."""
+        title, group, reason = statement.title, SkipGroup.REFUSED, refusal.reason
+        if refusal.sqlstate in (FOREIGN_KEY_VIOLATION, CHECK_VIOLATION) and statement.verb == "alter":
+            not_valid = build_not_valid(statement.text.decode(self.codec, "replace"))
+            if self._try(not_valid.encode(self.codec)) is None:
+                self.content.not_valid.add(title)
+                reason = f"rows of the source violate it, so it is NOT VALID: {reason}"
+        elif refusal.sqlstate.startswith(("42", "3F")):
+            needed = self._find_needed(statement)
+            if needed is not None:
+                group, reason = needed.group, describe_need(needed)
+                reason += f": {refusal.reason}" if group is SkipGroup.REFUSED else ""
+        self.skip(statement.subject, _build_skipped(title, reason, group, refusal.sqlstate, refusal.key))
+
+    def _find_needed_before(self, statement: Statement) -> SkippedObject | None:
+        """Returns the skipped object that the statement needs although the target would accept the statement.
+
+        PostgreSQL stores no dependency for the body of an SQL function, and tables of a refused access method would
+        get another one.
+        """
+        subject = statement.subject
+        if subject is None or statement.verb != "create" or not self._skipped_names:
+            return None
+        if subject.kind in ("TABLE", "MATERIALIZED VIEW") and self._access_method is not None:
+            return self._find_skipped({self._access_method})
+        is_routine = subject.kind in ROUTINES and is_sql_routine(statement.definition)
+        return self._find_needed(statement) if is_routine else None
+
+    def _note_routine(self, statement: Statement, subject: Subject) -> None:
+        """Remembers what an SQL function calls, and skips it if that was refused in the same batch."""
+        routine = SqlRoutine(subject, find_mentions(scan_tokens(statement.definition)))
+        self._sql_routines[subject.title] = routine
+        if (needed := self._find_needed(statement)) is not None:
+            self._drop_routine(routine, needed)
+
+    def _drop_callers(self, name: tuple[str, str], needed: SkippedObject) -> None:
+        """Skips the SQL functions that call a function that turned out to be refused."""
+        for routine in list(self._sql_routines.values()):
+            if name in routine.mentions and routine.subject.title in self.content.created:
+                self._drop_routine(routine, needed)
+
+    def _drop_routine(self, routine: SqlRoutine, needed: SkippedObject) -> None:
+        subject = routine.subject
+        text = f"DROP ROUTINE {quote_name(subject.schema, subject.name)};"
+        if self._try(text.encode(self.codec)) is None:
+            del self.content.created[subject.title], self._sql_routines[subject.title]
+            self.skip(subject, SkippedObject(object=subject.title, reason=describe_need(needed), group=needed.group))
+
+    def _find_skipped(self, titles: set[str]) -> SkippedObject | None:
+        return next((item for item in self.content.skipped if item.object in titles), None)
+
+    def _find_needed(self, statement: Statement) -> SkippedObject | None:
+        """Returns the skipped object that the statement mentions, if there is one."""
+        mentioned = find_mentions(scan_tokens(statement.definition)) & self._skipped_names.keys()
+        return self._find_skipped({self._skipped_names[name] for name in mentioned})
+
+    def _follows_skipped(self, statement: Statement) -> bool:
+        """Whether the statement is about an object that is skipped, and is no object of its own."""
+        subject = statement.subject
+        if subject is None:
+            return False
+        if statement.is_definition and subject.kind not in _ATTACHED_KINDS:
+            return False
+        if subject.kind == "SEQUENCE OWNED BY" and (needed := self._find_needed(statement)) is not None:
+            self._drop_sequence(subject, needed)
+            return True
+        return any(name in self._skipped_names for name in _find_owner_names(subject))
+
+    def _drop_sequence(self, subject: Subject, needed: SkippedObject) -> None:
+        """Skips a sequence whose table is skipped."""
+        sequence = Subject("SEQUENCE", subject.schema, subject.tag)
+        if self._try(f"DROP SEQUENCE {quote_name(subject.schema, subject.tag)};".encode(self.codec)) is None:
+            self.content.created.pop(sequence.title, None)
+            reason = f"it belongs to {needed.object}, which is skipped"
+            self.skip(sequence, SkippedObject(object=sequence.title, reason=reason, group=needed.group))
+
+
+def _build_skipped(
+    title: str, reason: str, group: SkipGroup, sqlstate: str, key: str | None = None, rows: int | None = None
+) -> SkippedObject:
+    return SkippedObject(object=title, reason=reason, group=group, sqlstate=sqlstate, offending_key=key, rows=rows)
+
+
+def _find_owner_names(subject: Subject) -> set[tuple[str, str]]:
+    """Returns schema and name of what the statement belongs to."""
+    if subject.kind != "COMMENT":
+        return {(subject.schema, subject.name), (subject.schema, subject.tag)}
+    names = {(subject.schema, subject.relation)} if subject.relation else set()
+    kind_end = subject.tag.rfind(" ON ")
+    if subject.relation and kind_end > 0:  # `CONSTRAINT c ON t`
+        return names | {(subject.schema, f"{subject.relation} {subject.tag[:kind_end].rpartition(' ')[2]}")}
+    words = subject.tag.split(" ")
+    name = next((index for index, word in enumerate(words) if not word.isupper()), len(words) - 1)
+    return names | {(subject.schema, " ".join(words[name:]).partition("(")[0])}

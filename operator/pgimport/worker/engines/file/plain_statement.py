@@ -1,0 +1,91 @@
+"""One statement of a dump with what the worker knows about it."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+from pgimport.model.import_choices import SkipGroup
+from pgimport.model.result import SkippedObject
+from pgimport.worker.archive.sql_tokens import find_top_level_tokens, parse_tokens, scan_tokens
+from pgimport.worker.archive.superuser_only import find_superuser_reason
+from pgimport.worker.engines.file.plain_sql_lexer import SqlStatement
+from pgimport.worker.engines.file.statement_rules import HEAD, TargetFacts, judge_statement
+from pgimport.worker.engines.file.statement_subject import Subject, parse_entry_comment, parse_subject
+
+_ANY_MAJOR = 99
+ROUTINES = frozenset({"AGGREGATE", "FUNCTION", "PROCEDURE"})  # their names contain the types of arguments
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A statement, and its object. The text of a long INSERT is not kept."""
+
+    text: bytes
+    line: int  # of the dump, in which it begins
+    definition: str  # its first HEAD bytes as text
+    subject: Subject | None
+    tolerated: bool = False  # an error is ignored
+    settings: tuple[bytes, ...] = ()  # statements that must run before it, if it runs later than in the dump
+
+    @property
+    def verb(self) -> str:
+        """Its first word, such as `create`."""
+        return self.definition.split(None, 1)[0].lower().rstrip(";") if self.definition.strip() else ""
+
+    @property
+    def fills_rows(self) -> bool:
+        """Whether it writes rows or the content of a large object."""
+        return self.verb in ("copy", "insert") or (self.verb == "select" and "lowrite" in self.definition[:200])
+
+    @property
+    def is_definition(self) -> bool:
+        """Whether it creates an object that a table of contents would list."""
+        return self.verb == "create" or (self.verb == "alter" and self.subject is not None and self.subject.is_entry)
+
+    @property
+    def access_method(self) -> str | None:
+        """The access method that tables get from this statement on, or None if it sets none."""
+        tokens = parse_tokens(self.definition[:200]) if self.verb == "set" else []
+        return tokens[3] if tokens[1:2] == ["default_table_access_method"] and len(tokens) > 3 else None
+
+    @property
+    def title(self) -> str:
+        """Kind and name of its object, or the line."""
+        return self.subject.title if self.subject else f"STATEMENT in line {self.line}"
+
+
+def parse_statement(item: SqlStatement, codec: str, default_schema: str) -> Statement:
+    """Decodes a statement and finds its object, from its tokens and pg_dump's comment before it."""
+    definition = item.text[:HEAD].decode(codec, "replace")
+    subject = parse_subject(definition, default_schema)
+    announced = parse_entry_comment(item.comments.decode(codec, "replace")) if item.comments else None
+    if subject is not None and announced is not None and _tells_more(announced, subject):
+        subject = announced
+    return Statement(item.text, item.line, definition, subject)
+
+
+def _tells_more(announced: Subject, subject: Subject) -> bool:
+    """Whether the comment is better than the tokens: it has no newlines in names, but the types of arguments."""
+    if subject.kind == "TABLE" and announced.kind == "SEQUENCE":  # ALTER TABLE … ADD GENERATED … AS IDENTITY
+        return True
+    if subject.kind != announced.kind:
+        return False
+    return subject.kind in ("CAST", "TRANSFORM") or (subject.kind in ROUTINES and subject.name == announced.name)
+
+
+def is_sql_routine(definition: str) -> bool:
+    """Whether CREATE FUNCTION or PROCEDURE is in the language SQL with its body in a string. Pure."""
+    words = [token.text for token in find_top_level_tokens(scan_tokens(definition))]
+    return any(pair == ("language", "sql") for pair in pairwise(words))
+
+
+def forecast_skipped(item: SqlStatement, codec: str) -> SkippedObject | None:
+    """Returns the object that the import will most likely skip, for the preflight report."""
+    statement = parse_statement(item, codec, "public")
+    verdict = judge_statement(statement.definition, statement.subject, TargetFacts(major=_ANY_MAJOR))
+    subject = statement.subject
+    if verdict.skipped is not None or subject is None or statement.verb != "create":
+        return verdict.skipped
+    reason = find_superuser_reason(subject.kind, statement.definition)
+    if reason is None:
+        return None
+    return SkippedObject(object=subject.title, reason=reason, group=SkipGroup.REFUSED)

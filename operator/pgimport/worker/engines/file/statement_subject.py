@@ -1,0 +1,352 @@
+"""Tells which object a statement of plain SQL creates, changes or fills. Pure.
+
+pg_dump writes kind, schema and name of each entry into a comment before it. A statement without this comment, as in
+files that a tool has edited, is judged by its tokens.
+"""
+
+import re
+from dataclasses import dataclass
+
+from pgimport.worker.archive.sql_tokens import SqlToken, scan_tokens
+
+_ENTRY_COMMENT = re.compile(
+    r"^-- (?:Data for )?Name: (.*); Type: ([A-Z][A-Z ]*); Schema: (.*); Owner: .*$", re.MULTILINE
+)
+# Words between CREATE and the kind of the object.
+_CREATE_OPTIONS = frozenset(
+    {
+        "or",
+        "replace",
+        "unique",
+        "unlogged",
+        "temporary",
+        "temp",
+        "global",
+        "local",
+        "recursive",
+        "trusted",
+        "procedural",
+        "constraint",
+        "default",
+    }
+)
+# Kinds of more than one word, as SQL writes them → as pg_dump's table of contents does.
+_LONG_KINDS: tuple[tuple[tuple[str, ...], str], ...] = (
+    (("materialized", "view"), "MATERIALIZED VIEW"),
+    (("foreign", "data", "wrapper"), "FOREIGN DATA WRAPPER"),
+    (("foreign", "table"), "FOREIGN TABLE"),
+    (("event", "trigger"), "EVENT TRIGGER"),
+    (("user", "mapping"), "USER MAPPING"),
+    (("access", "method"), "ACCESS METHOD"),
+    (("operator", "class"), "OPERATOR CLASS"),
+    (("operator", "family"), "OPERATOR FAMILY"),
+    (("text", "search", "parser"), "TEXT SEARCH PARSER"),
+    (("text", "search", "template"), "TEXT SEARCH TEMPLATE"),
+    (("text", "search", "dictionary"), "TEXT SEARCH DICTIONARY"),
+    (("text", "search", "configuration"), "TEXT SEARCH CONFIGURATION"),
+    (("large", "object"), "LARGE OBJECT"),
+)
+_KINDS = frozenset(
+    {"table", "view", "sequence", "type", "domain", "function", "procedure", "aggregate", "index", "trigger", "rule",
+     "policy", "schema", "extension", "language", "cast", "operator", "collation", "conversion", "statistics",
+     "publication", "subscription", "server", "transform", "database", "role", "user", "group", "tablespace",
+     "routine", "column"}
+)  # fmt: skip
+_KIND_NAMES = {"language": "PROCEDURAL LANGUAGE"}
+_WITHOUT_SCHEMA = frozenset(
+    {"SCHEMA", "EXTENSION", "PROCEDURAL LANGUAGE", "CAST", "EVENT TRIGGER", "PUBLICATION", "SUBSCRIPTION", "SERVER",
+     "USER MAPPING", "FOREIGN DATA WRAPPER", "ACCESS METHOD", "TRANSFORM", "DATABASE", "ROLE", "USER", "GROUP",
+     "TABLESPACE", "LARGE OBJECT"}
+)  # fmt: skip
+# Objects that ALTER creates.
+_ALTERED_ENTRIES = frozenset(
+    {"CONSTRAINT", "CHECK CONSTRAINT", "FK CONSTRAINT", "DEFAULT", "INDEX ATTACH", "SEQUENCE OWNED BY", "TABLE ATTACH"}
+)
+_ON_A_RELATION = frozenset({"TRIGGER", "RULE", "POLICY"})
+_WITH_ARGUMENTS = frozenset({"FUNCTION", "PROCEDURE", "AGGREGATE", "ROUTINE"})
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The object of a statement, named as the table of contents of an archive would: kind, schema and tag."""
+
+    kind: str
+    schema: str  # empty where the kind has none
+    tag: str  # for most kinds the name; `orders orders_pkey` for what belongs to a table
+    relation: str | None = None  # name of the table that it belongs to, in the same schema
+
+    @property
+    def title(self) -> str:
+        """Kind and name for messages: `TABLE public.orders`, `TRIGGER public.orders audit`, `EVENT TRIGGER watch`."""
+        return f"{self.kind} {self.schema}.{self.tag}" if self.schema else f"{self.kind} {self.tag}"
+
+    @property
+    def is_entry(self) -> bool:
+        """Whether an ALTER of it creates it: `ALTER TABLE … ADD CONSTRAINT`."""
+        return self.kind in _ALTERED_ENTRIES
+
+    @property
+    def name(self) -> str:
+        """The name without a function's arguments and without a table in front."""
+        if self.kind in _WITH_ARGUMENTS:
+            return self.tag.partition("(")[0]
+        return self.tag.removeprefix(f"{self.relation} ") if self.relation else self.tag
+
+
+def parse_entry_comment(comments: str) -> Subject | None:
+    """Returns kind, schema and tag of the last entry that pg_dump announces in these comments."""
+    matches = _ENTRY_COMMENT.findall(comments)
+    if not matches:
+        return None
+    tag, kind, schema = matches[-1]
+    return Subject(kind, "" if schema == "-" else schema, tag)
+
+
+@dataclass
+class _Reader:
+    """Reads names from the tokens of a statement."""
+
+    tokens: list[SqlToken]
+    at: int
+    default_schema: str
+
+    def is_(self, *words: str) -> bool:
+        """Whether the next tokens are these words."""
+        return all(
+            self.at + index < len(self.tokens) and self.tokens[self.at + index].is_(word)
+            for index, word in enumerate(words)
+        )
+
+    def skip(self, *words: str) -> bool:
+        """Skips these words if they come next."""
+        if found := self.is_(*words):
+            self.at += len(words)
+        return found
+
+    def find(self, *words: str) -> bool:
+        """Moves behind the next token that is one of these words."""
+        for index in range(self.at, len(self.tokens)):
+            if self.tokens[index].is_(*words):
+                self.at = index + 1
+                return True
+        return False
+
+    def word(self) -> str:
+        """Takes one token."""
+        text = self.tokens[self.at].text if self.at < len(self.tokens) else ""
+        self.at += 1
+        return text
+
+    def name(self) -> tuple[str, str]:
+        """Takes `schema.name` or `name`, which may be an operator."""
+        parts = [self._part()]
+        while self.is_(".") and len(parts) < 3:
+            self.at += 1
+            parts.append(self._part())
+        return (parts[-2], parts[-1]) if len(parts) > 1 else (self.default_schema, parts[0])
+
+    def _part(self) -> str:
+        text = self.word()
+        if text and not text[0].isalnum() and text[0] != "_" and not self.tokens[self.at - 1].quoted and text != "''":
+            while (
+                self.at < len(self.tokens)
+                and not self.tokens[self.at].quoted
+                and (self.tokens[self.at].text in "+-*/<>=~!@#%^&|`?")
+            ):
+                text += self.word()
+        return text
+
+    def kind(self) -> str | None:
+        """Takes the kind of an object."""
+        for words, kind in _LONG_KINDS:
+            if self.skip(*words):
+                return kind
+        if self.at < len(self.tokens) and self.tokens[self.at].is_(*_KINDS):
+            word = self.word()
+            return _KIND_NAMES.get(word, word.upper())
+        return None
+
+
+def parse_subject(definition: str, default_schema: str = "public") -> Subject | None:
+    """Returns the object of the statement, or None for a statement without one, such as SET.
+
+    `default_schema`: schema of names without one. The subject of ALTER is the object itself, except where a table of
+    contents has an own entry: a constraint, a default, an attached partition.
+    """
+    tokens = list(scan_tokens(definition))
+    if not tokens:
+        return None
+    reader = _Reader(tokens, 1, default_schema)
+    match tokens[0].text:
+        case "create":
+            while reader.at < len(tokens) and tokens[reader.at].is_(*_CREATE_OPTIONS):
+                reader.at += 1
+            return _read_object(reader)
+        case "alter" | "drop":
+            reader.skip("procedural")
+            return _read_altered(reader) if tokens[0].text == "alter" else _read_object(reader)
+        case "comment" if reader.skip("on"):
+            return _read_comment(reader)
+        case "copy" | "insert":
+            reader.skip("into")
+            return Subject("TABLE DATA", *reader.name())
+        case "refresh" if reader.skip("materialized", "view"):
+            return Subject("MATERIALIZED VIEW DATA", *reader.name())
+        case "select":
+            return _read_setval(tokens, default_schema)
+    return None
+
+
+def _read_object(reader: _Reader) -> Subject | None:
+    kind = reader.kind()
+    if kind is None:
+        return None
+    reader.skip("concurrently")
+    _ = reader.skip("if", "not", "exists") or reader.skip("if", "exists")
+    if kind in _ON_A_RELATION:
+        name = reader.word()
+        while reader.find("on", "to"):
+            if (
+                kind == "RULE"
+                and reader.tokens[reader.at - 1].is_("on")
+                and reader.tokens[reader.at :][:1]
+                and (reader.tokens[reader.at].is_("select", "insert", "update", "delete"))
+            ):
+                continue
+            return _on_relation(kind, reader, name)
+        return Subject(kind, "", name)
+    if kind == "INDEX":
+        return _read_index(reader)
+    if kind == "CAST":
+        return Subject("CAST", "", f"CAST ({_take_parentheses(reader)})")
+    if kind == "USER MAPPING":
+        return Subject(
+            kind,
+            "",
+            " ".join(
+                token.text.upper() if token.is_("server") else token.text
+                for token in reader.tokens[reader.at + 1 : reader.at + 4]
+            ),
+        )
+    if kind == "TRANSFORM":
+        reader.skip("for")
+    schema, name = reader.name()
+    if kind in _WITH_ARGUMENTS:
+        name += f"({_take_parentheses(reader)})"
+    return Subject(kind, "" if kind in _WITHOUT_SCHEMA else schema, name)
+
+
+def _on_relation(kind: str, reader: _Reader, name: str) -> Subject:
+    reader.skip("only")
+    schema, relation = reader.name()
+    return Subject(kind, schema, f"{relation} {name}", relation)
+
+
+def _read_index(reader: _Reader) -> Subject:
+    name_schema, name = ("", "") if reader.is_("on") else reader.name()
+    if not reader.find("on"):
+        return Subject("INDEX", name_schema, name)  # DROP INDEX, ALTER INDEX
+    reader.skip("only")
+    schema, relation = reader.name()
+    return Subject("INDEX", schema, name, relation or None)
+
+
+def _take_parentheses(reader: _Reader) -> str:
+    if not reader.skip("("):
+        return ""
+    depth, texts = 1, list[str]()
+    while reader.at < len(reader.tokens):
+        token = reader.tokens[reader.at]
+        depth += token.is_("(") - token.is_(")")
+        reader.at += 1
+        if depth == 0:
+            break
+        texts.append(token.text)
+    return re.sub(r" ?([.,()\[\]]) ?", lambda match: ", " if match[1] == "," else match[1], " ".join(texts))
+
+
+def _read_altered(reader: _Reader) -> Subject | None:
+    kind = reader.kind()
+    if kind is None:
+        return None
+    if kind in _ON_A_RELATION or kind == "INDEX":
+        return _read_altered_index(reader) if kind == "INDEX" else _read_object_of(kind, reader)
+    _ = reader.skip("if", "exists")
+    reader.skip("only")
+    schema, name = reader.name()
+    if kind in ("TABLE", "FOREIGN TABLE"):
+        return _read_altered_table(kind, reader, schema, name)
+    if kind == "SEQUENCE" and reader.is_("owned", "by"):
+        return Subject("SEQUENCE OWNED BY", schema, name)
+    if kind in _WITH_ARGUMENTS:
+        name += f"({_take_parentheses(reader)})"
+    return Subject(kind, "" if kind in _WITHOUT_SCHEMA else schema, name)
+
+
+def _read_object_of(kind: str, reader: _Reader) -> Subject:
+    name = reader.word()
+    reader.skip("on")
+    return _on_relation(kind, reader, name)
+
+
+def _read_altered_index(reader: _Reader) -> Subject:
+    reader.skip("if", "exists")
+    schema, name = reader.name()
+    if reader.skip("attach", "partition"):
+        return Subject("INDEX ATTACH", *reader.name())
+    return Subject("INDEX", schema, name)
+
+
+def _read_altered_table(kind: str, reader: _Reader, schema: str, name: str) -> Subject:
+    if reader.skip("attach", "partition"):
+        return Subject("TABLE ATTACH", *reader.name())
+    if reader.skip("add", "constraint"):
+        constraint = reader.word()
+        constraint_kind = "CONSTRAINT"
+        if reader.is_("foreign"):
+            constraint_kind = "FK CONSTRAINT"
+        elif reader.is_("check") or reader.is_("not"):
+            constraint_kind = "CHECK CONSTRAINT"
+        return Subject(constraint_kind, schema, f"{name} {constraint}", name)
+    if reader.skip("alter"):
+        reader.skip("column")
+        column = reader.word()
+        if reader.is_("set", "default"):
+            return Subject("DEFAULT", schema, f"{name} {column}", name)
+    if any(reader.is_(word, "row", "level", "security") for word in ("enable", "disable", "force")) or (
+        reader.is_("no", "force")
+    ):
+        return Subject("ROW SECURITY", schema, name)
+    return Subject(kind, schema, name)
+
+
+def _read_comment(reader: _Reader) -> Subject:
+    """Returns the commented object, with the kind COMMENT in front of its kind: `COMMENT public.TABLE orders`."""
+    begin = reader.at
+    kind = reader.kind()
+    if kind is None and reader.skip("constraint"):
+        name = reader.word()
+        reader.skip("on")
+        reader.skip("domain")
+        schema, relation = reader.name()
+        return Subject("COMMENT", schema, f"CONSTRAINT {name} ON {relation}", relation)
+    if kind == "COLUMN":
+        parts = [reader.word()]
+        while reader.skip("."):
+            parts.append(reader.word())
+        schema = parts[-3] if len(parts) > 2 else reader.default_schema
+        return Subject("COMMENT", schema, f"COLUMN {'.'.join(parts[-2:])}", parts[-2] if len(parts) > 1 else None)
+    if kind in _ON_A_RELATION:
+        subject = _read_object_of(kind, reader)
+        return Subject("COMMENT", subject.schema, f"{kind} {subject.name} ON {subject.relation}", subject.relation)
+    reader.at = begin
+    subject = _read_object(reader) or Subject("OBJECT", "", "")
+    return Subject("COMMENT", subject.schema, f"{subject.kind} {subject.tag}")
+
+
+def _read_setval(tokens: list[SqlToken], default_schema: str) -> Subject | None:
+    words = [token.text for token in tokens[:5]]
+    if "setval" not in words:
+        return None
+    content = next((token.content for token in tokens if token.content), "")
+    return Subject("SEQUENCE SET", *_Reader(list(scan_tokens(content)), 0, default_schema).name())
