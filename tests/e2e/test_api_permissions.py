@@ -25,6 +25,17 @@ def curl(tenant: Tenant) -> Iterator[Curl]:
         yield Curl(port, make_key("--organization", "e2e", "--name", "rights"))
 
 
+def read_report(curl: Curl, project: str, url: str) -> None:
+    """Reads the report of a dry run that has ended."""
+    _, answer = curl.call("POST", f"{project}/imports", {"source_url": url, "dry_run": True})
+    job = f"/jobs/{answer['job']['id']}"
+    kubectl.wait_until(
+        lambda: curl.call("GET", job)[1]["job"]["state"] == "completed" or None, "the dry run has ended", READY_SECONDS
+    )
+    status, answer = curl.call("GET", f"{job}/report")
+    assert (status, answer["report"]["complete"]) == (200, True), answer
+
+
 def walk(curl: Curl, source: Source, tenant: Tenant) -> None:
     """Calls every route once, with success."""
     project = f"/projects/{tenant.name}"
@@ -39,6 +50,7 @@ def walk(curl: Curl, source: Source, tenant: Tenant) -> None:
     status, answer = curl.call("POST", f"{project}/imports", request, "--header", "Idempotency-Key: rights")
     assert status == 202, answer
     job = f"/jobs/{answer['job']['id']}"
+    read_report(curl, project, url)
     for method, path, body, expected in (
         ("POST", f"{project}/imports", request, 202),  # again, with the same key
         ("GET", f"{project}/jobs", None, 200),

@@ -18,6 +18,7 @@ from pgimport.store.upload_store import UploadStore
 
 # At the same time in one replica: in all, and of one organization or Project.
 MAX_PREFLIGHTS, MAX_PREFLIGHTS_EACH = 32, 8
+MAX_REPORTS, MAX_REPORTS_EACH = 4, 2  # a report has up to 10 MB
 MAX_UPLOADS, MAX_UPLOADS_EACH = 16, 6  # into the embedded store
 MAX_LOOKUPS, MAX_LOOKUPS_EACH = 16, 4  # of host names
 LOOKUP_SECONDS = 5.0
@@ -80,6 +81,7 @@ class ApiContext:
     preflight_limit: RequestLimit = field(
         default_factory=lambda: RequestLimit("preflights", MAX_PREFLIGHTS, MAX_PREFLIGHTS_EACH)
     )
+    report_limit: RequestLimit = field(default_factory=lambda: RequestLimit("reports", MAX_REPORTS, MAX_REPORTS_EACH))
     upload_limit: RequestLimit = field(default_factory=lambda: RequestLimit("uploads", MAX_UPLOADS, MAX_UPLOADS_EACH))
 
 

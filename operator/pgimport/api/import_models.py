@@ -9,7 +9,7 @@ from pgimport.model.names import JOB_TYPE
 from pgimport.model.resources import ImportObject, ProjectObject
 from pgimport.model.scalar_types import Time
 from pgimport.model.source_url import MAX_URL_LENGTH
-from pgimport.model.status import ImportState, JobFields
+from pgimport.model.status import FULLY_IMPORTED, ConditionStatus, ImportState, ImportStatus, JobFields
 
 EXAMPLE_SOURCE = "postgresql://reader:secret@db.example.com:5432/shop?sslmode=require"
 SourceText = Annotated[str, StringConstraints(min_length=1, max_length=MAX_URL_LENGTH)]
@@ -62,6 +62,10 @@ class Job(ResponseModel, JobFields):
     project_id: str = Field(description="The name of the Project that the import belongs to.")
     created_at: Time = Field(description="The time at which the import was created.")
     updated_at: Time = Field(description="The time at which the import's status last changed.")
+    fully_imported: bool | None = Field(
+        default=None,
+        description="The value is false if a completed import skipped an object that the target refused.",
+    )
     retry_classification: str | None = Field(  # type: ignore[assignment]  # existing clients expect a string
         default=None, description=JobFields.model_fields["retry_classification"].description
     )
@@ -96,11 +100,18 @@ def build_job(project: ProjectObject, import_object: ImportObject) -> Job:
             "organization_id": status.organization_id or (project.spec.organization_id if project.spec else None),
             "cluster_id": status.cluster_id or (project.spec.server.cluster_id if project.spec else None),
             "preview_database_id": f"{project.meta.name}.{preview}" if preview else None,
+            "fully_imported": _is_fully_imported(status),
             "created_at": meta.created_at,
             "updated_at": status.updated_at or meta.created_at,
             "retry_classification": status.retry_classification.value if status.retry_classification else None,
         }
     )
+
+
+def _is_fully_imported(status: ImportStatus) -> bool | None:
+    statuses = {condition.type: condition.status for condition in status.conditions}
+    condition = statuses.get(FULLY_IMPORTED)
+    return None if condition is None else condition is ConditionStatus.TRUE
 
 
 class Upload(ResponseModel):

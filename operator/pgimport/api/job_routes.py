@@ -13,11 +13,15 @@ from pgimport.api.authorization import namespace_of
 from pgimport.api.error_responses import ApiError
 from pgimport.api.import_models import JobAnswer, JobsAnswer, build_job
 from pgimport.api.openapi_parameters import ERROR_RESPONSES, JobID, ProjectID
+from pgimport.api.report_models import ReportAnswer, build_report
 from pgimport.api.resource_writer import patch_object
 from pgimport.kubernetes_client.custom_resources import parse_import
+from pgimport.kubernetes_client.secrets_and_config_maps import read_config_map_entry
 from pgimport.kubernetes_client.watch_cache import sort_key
 from pgimport.model.api_caller import ApiScope
-from pgimport.model.names import IMPORTS, LABEL_EPHEMERAL
+from pgimport.model.import_report import parse_report
+from pgimport.model.names import IMPORTS, LABEL_EPHEMERAL, REPORT_KEY, report_name
+from pgimport.model.report_carrier import MAX_CONFIG_MAPS
 from pgimport.model.status import ImportState
 
 _POSITION = re.compile(r"[0-9T:-]{19}Z [a-z0-9.-]{1,253}")  # creation time and name, as the cache sorts them
@@ -89,6 +93,32 @@ def _parse_cursor(cursor: str) -> str:
 def get_job(job_id: JobID, access: Access) -> JobAnswer:
     access.require_scope(ApiScope.JOBS_READ)
     return JobAnswer(job=build_job(*access.find_import(job_id)))
+
+
+@router.get(
+    "/jobs/{jobID}/report",
+    operation_id="getReport",
+    response_model_exclude_none=True,
+    responses=ERROR_RESPONSES,
+    summary="Read everything that a job skipped, compared and could not compare.",
+)
+def get_report(job_id: JobID, access: Access, context: CurrentContext) -> ReportAnswer:
+    access.require_scope(ApiScope.JOBS_READ)
+    _, import_object = access.find_import(job_id)
+    meta, reference = import_object.meta, import_object.status.report_ref
+    if reference is None:
+        raise ApiError(409, "the job has no report yet; it is written when an attempt has ended")
+    with context.report_limit.counted(access.caller.organization):
+        # The names are computed: only the number of parts is taken from the status.
+        count = min(len(reference.config_maps), MAX_CONFIG_MAPS)
+        names = [report_name(meta.name, meta.uid, number) for number in range(1, count + 1)]
+        parts = [
+            read_config_map_entry(access.cluster, meta.namespace, name, REPORT_KEY, owner_uid=meta.uid)
+            for name in names
+        ]
+        present = [part for part in parts if part is not None]
+        report = build_report(import_object.status, parse_report(present), all_parts=len(present) == count)
+        return ReportAnswer(report=report)
 
 
 @router.post(
