@@ -1,5 +1,6 @@
 """A running server as the source of an import."""
 
+from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import TypeVar
@@ -31,12 +32,16 @@ from pgimport.worker.report.progress_meter import Stage
 from pgimport.worker.run import ImportRun
 from pgimport.worker.scope.live_scope import read_exclusions, read_undumped_objects
 from pgimport.worker.scope.snapshot import Snapshot, Table
+from pgimport.worker.verify.definition_repair import Settlement, settle_definitions
+from pgimport.worker.verify.definition_report import RECREATED, report_differences
+from pgimport.worker.verify.definitions import KINDS, DefinitionList, read_source_definitions, select_expected
 from pgimport.worker.verify.findings import Findings
 from pgimport.worker.verify.large_objects import count_large_objects
 from pgimport.worker.verify.row_counts import ROWS, ROWS_AND_DIGEST, count_rows, plan_counts
 from pgimport.worker.verify.sequences import compare_sequences, read_sequence_values
 from pgimport.worker.verify.structure import StructureItem, compare_structures, read_structure
 
+KINDS_BEFORE_ROW_SECURITY = frozenset(KINDS) - {"policy"}
 KEEPALIVE_SECONDS = 30.0  # some proxies end a session that is silent for longer
 T = TypeVar("T")
 
@@ -51,6 +56,7 @@ class LiveSource:
         self._result = CopyResult(plan=RestorePlan())
         self._structure: list[StructureItem] = []
         self._text_settings = SourceTextSettings()
+        self._definitions = DefinitionList()
 
     def copy(self) -> Copied:
         run, snapshot = self._run, self._snapshot
@@ -70,6 +76,8 @@ class LiveSource:
             tables=len(snapshot.copied),
         )
         client_source = self._choose_client_source(engine)
+        if run.order.verify is not Verify.NONE:  # before pg_dump reads them, because others may change them meanwhile
+            self._definitions = self._read_source(read_source_definitions, "its definitions were read")
         with PeriodicCall(lambda: _keep_alive(snapshot.connection), KEEPALIVE_SECONDS):
             # Import only the libraries of this engine, which saves 0.05 s.
             if engine is Engine.RELAY:
@@ -92,6 +100,7 @@ class LiveSource:
 
     def compare_rows(self, findings: Findings) -> None:
         run, snapshot = self._run, self._snapshot
+        self._settle_definitions(findings, KINDS_BEFORE_ROW_SECURITY)
         tables = find_compared_tables(snapshot, self._result.plan.skipped_keys)
         run.meter.begin(Stage.VERIFY, len(plan_counts(tables)))
         findings.mode = run.order.verify
@@ -130,10 +139,23 @@ class LiveSource:
         comparison = compare_structures(self._structure, structure, skipped, self._result.plan.skipped_checks)
         findings.other_differences += comparison.differences
         findings.notes += comparison.notes
-        findings.compared = comparison.counts
+        settlement = self._settle_definitions(findings, KINDS)
+        findings.compared = {**Counter(item.kind for item in settlement.compared), **comparison.counts}
+        report_differences(settlement, self._definitions, findings, self._run.order.on_object_error)
         findings.not_compared += [f"rows of {s}.{n}: spec.filter leaves them out" for s, n in scope.rowless_names]
         if views := comparison.counts.get("materialized view"):
             findings.not_compared.append(f"rows of {views} materialised views: the copy makes them anew")
+
+    def _settle_definitions(self, findings: Findings, kinds: Collection[str]) -> Settlement:
+        """Creates definitions again that mean something else in the copy. Raises ImportStopped."""
+        skipped = self._result.plan.skipped_keys | self._snapshot.scope.excluded.keys()
+        titles = {item.object for item in findings.skipped}
+        expected = select_expected(self._definitions.definitions, skipped, titles)
+        same_major = self._snapshot.server_version_num // 10000 == self._run.target_major
+        with self._run.shadow_sessions.session("its definitions were compared") as shadow:
+            settlement = settle_definitions(shadow, self._definitions, expected, same_major=same_major, kinds=kinds)
+        findings.notes += [f"{RECREATED}: {title}" for title in settlement.recreated]
+        return settlement
 
     def _choose_client_source(self, engine: Engine) -> Endpoint:
         """Returns the source's endpoint with the settings that pg_dump needs. Raises ImportStopped."""

@@ -68,7 +68,17 @@ FROM pg_catalog.pg_policy AS p
 JOIN relation AS r ON r.oid = p.polrelid
 UNION ALL
 SELECT
-    'function', own.name, '', p.proname || '(' || pg_catalog.pg_get_function_identity_arguments(p.oid) || ')', '',
+    -- pg_get_function_identity_arguments returns NULL for a function that was dropped after the snapshot.
+    'function', own.name, '',
+    p.proname || '(' || pg_catalog.array_to_string(
+        ARRAY(
+            SELECT pg_catalog.format_type(argument.type, NULL)
+            FROM unnest(p.proargtypes::pg_catalog.oid[]) WITH ORDINALITY AS argument (type, number)
+            ORDER BY argument.number
+        ),
+        ', '
+    ) || ')',
+    '',
     'pg_catalog.pg_proc'::pg_catalog.regclass::bigint, p.oid::bigint, 0
 FROM pg_catalog.pg_proc AS p
 JOIN own ON own.oid = p.pronamespace
