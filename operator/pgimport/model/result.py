@@ -64,9 +64,10 @@ class DumpFileInfo(LenientModel):
     format: Literal["custom", "tar", "directory", "plain"] = Field(
         description="The format in which pg_dump wrote the dump. A directory is packed in a tar file."
     )
-    compression: Literal["none", "gzip", "zstd"] = Field(
-        default="none", description="The compression of the file as a whole."
+    compression: str = Field(
+        default="none", description="The compression of the dump: none, gzip, zstd, bzip2, xz or lz4."
     )
+    path: str | None = Field(default=None, description="The path of the dump in the tar or zip that contains it.")
     size_bytes: int | None = Field(
         default=None, description="The size of the file as sent, if its server announces it."
     )

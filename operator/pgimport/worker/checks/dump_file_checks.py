@@ -115,6 +115,8 @@ def _describe_file(contents: FileContents) -> str:
         parts.append(f"archive version {contents.archive_version}")
     if file.compression != "none":
         parts.append(f"in {file.compression}")
+    if file.path is not None:
+        parts.append(f"as {file.path} in the file")
     if file.size_bytes is not None:
         parts.append(format_bytes(file.size_bytes))
     return ", ".join(parts)

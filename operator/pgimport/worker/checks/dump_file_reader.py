@@ -30,11 +30,12 @@ from pgimport.worker.archive.toc import (
 )
 from pgimport.worker.checks.check_results import SourceReport
 from pgimport.worker.checks.dump_file_checks import FileContents, build_facts, judge_file
-from pgimport.worker.engines.file.compression import CHUNK, DumpFormat, DumpStream, find_format
 from pgimport.worker.engines.file.download import Download, open_download
+from pgimport.worker.engines.file.dump_opening import OpenedDump, open_dump, walk_archive
+from pgimport.worker.engines.file.dump_stream import CHUNK, DumpStream
+from pgimport.worker.engines.file.file_kinds import DumpFormat
 from pgimport.worker.engines.file.plain_sql_lexer import CopyRows, PlainSqlLexer, PsqlCommand, SqlStatement
 from pgimport.worker.engines.file.plain_statement import forecast_skipped
-from pgimport.worker.engines.file.tar_reader import walk_members
 from pgimport.worker.engines.file.whole_file import find_unpack_limit, read_to_the_end
 from pgimport.worker.postgres.encodings import UTF8, find_codec
 from pgimport.worker.postgres.errors import ImportStopped
@@ -42,6 +43,7 @@ from pgimport.worker.postgres.source import FileLocation
 from pgimport.worker.scope.archive_scope import build_exclusion_rule, refuse_filter_for_plain_sql
 
 MAX_PLAIN_HEAD = 64 * 1024 * 1024  # bytes of plain SQL that are read in search of the first rows
+MAX_PACKED_FILES = 256 * 1024 * 1024  # bytes of a tar or zip that the preflight reads in search of a second dump
 MAX_STATEMENT_HEAD = 4096  # bytes of a plain SQL statement that are parsed
 MAX_DEFINITION = 8192  # characters of an entry's definition that are kept
 MAX_SKIPPED = 200  # skipped objects that the report names
@@ -59,23 +61,25 @@ _CLIENT_VERSION = re.compile(rb"-- Dumped by pg_dump version (\S+)")
 def check_file(order: Order, source: FileLocation) -> SourceReport:
     """Checks a dump file. Raises ImportStopped if it is no dump, or the target's pg_restore cannot read it."""
     with open_download(source, order.storage_limit_bytes) as download:
-        stream = DumpStream(download, find_unpack_limit(order))
-        contents = _read_contents(order, source, download, stream)
-        if order.sha256 is not None:
-            read_to_the_end(order, stream, download)
+        opened = open_dump(download, find_unpack_limit(order))
+        contents = _read_contents(order, source, download, opened)
+        # A tar or zip may contain a second dump. In a large one, the import itself notices that.
+        is_small = download.length is not None and download.length <= MAX_PACKED_FILES
+        if order.sha256 is not None or (opened.path is not None and is_small):
+            read_to_the_end(order, opened.stream, download)
     return SourceReport(judge_file(order, contents), build_facts(order, contents), list(contents.skipped)[:MAX_SKIPPED])
 
 
-def _read_contents(order: Order, source: FileLocation, download: Download, stream: DumpStream) -> FileContents:
-    dump_format = find_format(stream)
-    file = DumpFileInfo(format="custom", compression=stream.compression, size_bytes=download.length)
+def _read_contents(order: Order, source: FileLocation, download: Download, opened: OpenedDump) -> FileContents:
+    stream, dump_format = opened.stream, opened.format
+    file = DumpFileInfo(format="custom", compression=opened.compression, size_bytes=download.length, path=opened.path)
     if dump_format is DumpFormat.CUSTOM:
         header, entries = parse_table_of_contents(stream.read)
         return _build_archive_contents(order, source, file, header, entries)
     if dump_format is DumpFormat.PLAIN:
         refuse_filter_for_plain_sql(order)
         return _read_plain_contents(source, file, stream)
-    for member in walk_members(stream):
+    for member in walk_archive(stream):
         if member.name == TOC_FILE:
             header, entries = parse_table_of_contents(member.read)
             # A tar by pg_dump begins with the table of contents. A packed directory archive may have it anywhere.

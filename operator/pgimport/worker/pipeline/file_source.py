@@ -9,9 +9,10 @@ from dataclasses import replace
 
 from pgimport.worker.archive.selection import Exclusions
 from pgimport.worker.engines.configuration_rows import describe_kept_rows
-from pgimport.worker.engines.file.compression import DumpFormat, DumpStream, find_format
 from pgimport.worker.engines.file.custom_restore import restore_custom
 from pgimport.worker.engines.file.download import open_download
+from pgimport.worker.engines.file.dump_opening import open_dump
+from pgimport.worker.engines.file.file_kinds import DumpFormat
 from pgimport.worker.engines.file.plain_restore import restore_plain, run_deferred_statements
 from pgimport.worker.engines.file.restored_content import RestoredContent
 from pgimport.worker.engines.file.tar_restore import restore_tar
@@ -50,8 +51,8 @@ class FileSource:
             monetary_locale = find_monetary_locale(shadow)
         self._run.shadow_sessions.client_settings["lc_monetary"] = monetary_locale
         with open_download(self._location, self._run.order.storage_limit_bytes) as download:
-            stream = DumpStream(download, find_unpack_limit(self._run.order))
-            dump_format = find_format(stream)
+            opened = open_dump(download, find_unpack_limit(self._run.order))
+            stream, dump_format = opened.stream, opened.format
             self._run.reporter.log(
                 f"restoring a {dump_format.value} dump from {self._location.address}", bytes=download.length
             )

@@ -6,10 +6,10 @@ import zlib
 from collections.abc import Callable, Mapping
 
 from pgimport.worker.archive.toc import ArchiveHeader, Compression, parse_table_of_contents
-from pgimport.worker.engines.file.compression import DumpFormat, DumpStream, find_format
 from pgimport.worker.engines.file.custom_format import forward_rows
+from pgimport.worker.engines.file.dump_opening import open_dump, walk_archive
+from pgimport.worker.engines.file.file_kinds import DumpFormat
 from pgimport.worker.engines.file.plain_sql_lexer import PlainSqlLexer
-from pgimport.worker.engines.file.tar_reader import walk_members
 
 # Offset of the compression of rows in archives of version 1.15 and newer: it follows the magic, three bytes of version,
 # the sizes of an integer and of an offset, and the format.
@@ -83,20 +83,20 @@ def unpack_tar(content: bytes) -> dict[str, bytes]:
 
 def read_whole_dump(content: bytes) -> None:
     """Reads a dump to its end, as an import does, but without a server. Raises ImportStopped if it is truncated."""
-    stream = DumpStream(io.BytesIO(content))
-    match find_format(stream):
+    opened = open_dump(io.BytesIO(content))
+    stream = opened.stream
+    match opened.format:
         case DumpFormat.CUSTOM:
             header, entries = parse_table_of_contents(stream.read)
             forward_rows(stream, header, list(entries), lambda _: None)
         case DumpFormat.TAR:
-            for member in walk_members(stream):
+            for member in walk_archive(stream):
                 if member.name == "toc.dat":
                     list(parse_table_of_contents(member.read)[1])
         case DumpFormat.PLAIN:
             for _ in PlainSqlLexer(stream).items():
                 pass
-    while stream.read_some():
-        pass
+    stream.read_to_the_end()
 
 
 def build_plain_dump(statements: str) -> bytes:

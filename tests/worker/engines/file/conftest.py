@@ -1,12 +1,15 @@
 """Dumps of one small database in every format, an HTTPS server for them, and a bench whose source is that server."""
 
+import bz2
 import gzip
 import io
+import lzma
 import subprocess
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import lz4.frame
 import pytest
 from backports import zstd
 from tests.support.https import HttpsServer, body, run_https_server
@@ -47,6 +50,9 @@ WRAPPINGS: dict[str, Callable[[bytes], bytes]] = {
     "bare": lambda content: content,
     "gzip": gzip.compress,
     "zstd": zstd.compress,
+    "bzip2": bz2.compress,
+    "xz": lzma.compress,
+    "lz4": lz4.frame.compress,
 }
 
 

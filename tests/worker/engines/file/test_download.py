@@ -165,10 +165,16 @@ def test_a_file_over_the_limit_is_refused_without_a_content_length(server: Https
     assert read_all(make_source(server, server.url("/endless")))[2] is None
 
 
-def test_an_encoded_body_is_refused(server: HttpsServer) -> None:
-    server.answers["/encoded"] = body(CONTENT, Content_Encoding="gzip")
+def test_an_encoding_that_cannot_be_read_is_refused(server: HttpsServer) -> None:
+    server.answers["/encoded"] = body(CONTENT, Content_Encoding="br")
     failure = read_failure(make_source(server, server.url("/encoded")))
-    assert (failure.reason, "Content-Encoding 'gzip'" in failure.message) == (Reason.DUMP_UNSUPPORTED, True)
+    assert (failure.reason, "Content-Encoding br" in failure.message) == (Reason.DUMP_UNSUPPORTED, True)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "aws-chunked", "aws-chunked, gzip", "identity"])
+def test_a_file_is_read_as_it_was_uploaded_whatever_encoding_was_declared(server: HttpsServer, encoding: str) -> None:
+    server.answers["/encoded"] = body(CONTENT, Content_Encoding=encoding)
+    assert read_all(make_source(server, server.url("/encoded")))[0] == CONTENT
 
 
 def test_a_host_name_that_is_not_in_the_certificate_is_refused(server: HttpsServer) -> None:

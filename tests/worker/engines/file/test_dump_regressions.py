@@ -15,7 +15,7 @@ from tests.worker.engines.file.conftest import FORMATS, dump
 
 from pgimport.model.reasons import Reason
 from pgimport.worker.archive.toc import parse_table_of_contents
-from pgimport.worker.engines.file.compression import DumpStream
+from pgimport.worker.engines.file.dump_stream import DumpStream
 from pgimport.worker.engines.file.plain_sql_lexer import CopyRows, PlainSqlLexer
 
 pytestmark = pytest.mark.thorough

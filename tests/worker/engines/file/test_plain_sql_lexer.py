@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgimport.worker.engines.file.compression import DumpStream
+from pgimport.worker.engines.file.dump_stream import DumpStream
 from pgimport.worker.engines.file.plain_sql_lexer import (
     LAST_LINE,
     CopyRows,

@@ -5,7 +5,7 @@ import tarfile
 
 import pytest
 
-from pgimport.worker.engines.file.compression import DumpStream
+from pgimport.worker.engines.file.dump_stream import DumpStream
 from pgimport.worker.engines.file.tar_reader import walk_members
 from pgimport.worker.postgres.errors import ImportStopped
 

@@ -25,8 +25,8 @@ from tests.worker.engines.file.conftest import FORMATS, dump
 
 from pgimport.model.reasons import Reason
 from pgimport.worker.archive.toc import Compression, parse_table_of_contents
-from pgimport.worker.engines.file.compression import DumpStream
 from pgimport.worker.engines.file.custom_format import forward_rows
+from pgimport.worker.engines.file.dump_stream import DumpStream
 from pgimport.worker.postgres.errors import ImportStopped
 
 ServeDump = Callable[[bytes], None]

@@ -8,7 +8,7 @@ ends, or contains the table of contents again.
 from collections.abc import Iterable
 
 from pgimport.worker.archive.toc import ArchiveHeader, TocEntry, check_appended_contents, corrupt
-from pgimport.worker.engines.file.compression import DumpStream, Write
+from pgimport.worker.engines.file.dump_stream import DumpStream, Write
 from pgimport.worker.engines.file.row_counter import RowCounter
 
 _DATA, _LARGE_OBJECTS = 1, 3

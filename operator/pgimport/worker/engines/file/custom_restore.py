@@ -15,9 +15,9 @@ from pgimport.worker.archive.trim import rewrite_definitions
 from pgimport.worker.engines.client_progress import PgRestoreProgress
 from pgimport.worker.engines.configuration_rows import move_rows, open_staging
 from pgimport.worker.engines.file.archive_content import add_row_counts, plan_archive
-from pgimport.worker.engines.file.compression import DumpStream
 from pgimport.worker.engines.file.custom_format import forward_rows
 from pgimport.worker.engines.file.download import Download
+from pgimport.worker.engines.file.dump_stream import DumpStream
 from pgimport.worker.engines.file.restored_content import RestoredContent
 from pgimport.worker.engines.file.whole_file import read_to_the_end
 from pgimport.worker.engines.pg_restore import PgRestore

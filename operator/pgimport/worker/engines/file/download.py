@@ -24,6 +24,9 @@ CONNECT_TIMEOUT = 10  # seconds
 READ_TIMEOUT = 60  # seconds without a byte
 MAX_REDIRECTS = 5
 ERROR_BODY = 4096  # bytes of an error's body that are read: object stores describe the error there
+# Stores send a file as it was uploaded, with the encoding that the uploader declared. Its first bytes tell whether it
+# is compressed, and how many times. S3 clients leave `aws-chunked` behind.
+_READABLE_ENCODINGS = frozenset({"", "identity", "aws-chunked", "gzip", "x-gzip", "zstd"})
 _REDIRECTS = (301, 302, 303, 307, 308)
 _ACCESS_DENIED = (401, 403)
 _NOT_FOUND = (404, 410)
@@ -170,12 +173,13 @@ def _read_location(source: FileLocation, response: http.client.HTTPResponse) -> 
 
 
 def _read_length(source: FileLocation, response: http.client.HTTPResponse, limit: int | None) -> int | None:
-    encoding = (response.getheader("Content-Encoding") or "identity").strip().lower()
-    if encoding not in ("identity", ""):
+    encodings = (response.getheader("Content-Encoding") or "").lower().replace(" ", "").split(",")
+    if unreadable := sorted(set(encodings) - _READABLE_ENCODINGS):
         raise ImportStopped(
             Failure(
                 Reason.DUMP_UNSUPPORTED,
-                f"{source.address} sends the file with Content-Encoding {encoding!r}: serve it without an encoding",
+                f"{source.address} sends the file with Content-Encoding {', '.join(unreadable)}: serve it without an"
+                " encoding",
             )
         )
     text = response.getheader("Content-Length")

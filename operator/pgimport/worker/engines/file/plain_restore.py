@@ -8,8 +8,8 @@ from pgimport.worker.archive.selection import Exclusions
 from pgimport.worker.archive.sql_tokens import scan_tokens
 from pgimport.worker.archive.trim import CHECK, build_addition, trim_definition
 from pgimport.worker.engines.configuration_rows import ConfigurationStaging, move_rows, open_staging
-from pgimport.worker.engines.file.compression import DumpStream
 from pgimport.worker.engines.file.download import Download
+from pgimport.worker.engines.file.dump_stream import DumpStream
 from pgimport.worker.engines.file.plain_executor import PlainExecutor
 from pgimport.worker.engines.file.plain_sql_lexer import CopyRows, PlainSqlLexer, PsqlCommand, SqlStatement
 from pgimport.worker.engines.file.plain_statement import Statement, parse_statement

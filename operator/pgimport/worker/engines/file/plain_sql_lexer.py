@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pgimport.worker.archive.toc import corrupt
-from pgimport.worker.engines.file.compression import DumpStream
+from pgimport.worker.engines.file.dump_stream import DumpStream
 
 LAST_LINE = b"-- PostgreSQL database dump complete"
 MAX_STATEMENT = 256 * 1024 * 1024  # bytes; an INSERT of a large value, or a function, may be long

@@ -10,12 +10,14 @@ from pgimport.worker.archive.trim import rewrite_definitions
 from pgimport.worker.engines.client_progress import PgRestoreProgress
 from pgimport.worker.engines.configuration_rows import move_rows, open_staging
 from pgimport.worker.engines.file.archive_content import add_row_counts, plan_archive
-from pgimport.worker.engines.file.compression import DumpStream
 from pgimport.worker.engines.file.download import Download
+from pgimport.worker.engines.file.dump_opening import walk_archive
+from pgimport.worker.engines.file.dump_stream import DumpStream
 from pgimport.worker.engines.file.restored_content import RestoredContent
 from pgimport.worker.engines.file.row_counter import RowCounter
-from pgimport.worker.engines.file.tar_reader import TarMember, walk_members
+from pgimport.worker.engines.file.tar_reader import TarMember
 from pgimport.worker.engines.file.whole_file import read_to_the_end
+from pgimport.worker.engines.file.zip_reader import ZipMember
 from pgimport.worker.engines.pg_restore import PgRestore
 from pgimport.worker.postgres.errors import ImportStopped
 from pgimport.worker.postgres.server_progress import INDEX_PROGRESS, ROWS_COPIED, reporting_server_progress
@@ -60,7 +62,7 @@ def restore_tar(
 def _store_members(stream: DumpStream, folder: Path, scratch_bytes: int | None) -> None:
     folder.mkdir()
     unpacked_bytes = 0
-    for member in walk_members(stream):
+    for member in walk_archive(stream):
         unpacked_bytes += member.size
         if scratch_bytes is not None and unpacked_bytes > scratch_bytes:
             message = (
@@ -71,7 +73,7 @@ def _store_members(stream: DumpStream, folder: Path, scratch_bytes: int | None) 
         _store_member(member, folder / member.name)
 
 
-def _store_member(member: TarMember, path: Path) -> None:
+def _store_member(member: TarMember | ZipMember, path: Path) -> None:
     try:
         with path.open("xb") as file:
             while piece := member.read(_PIECE):
