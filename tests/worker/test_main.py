@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import asyncpg
 import pytest
@@ -15,10 +16,13 @@ from tests.support.postgres import PostgresServer
 from tests.worker.conftest import Bench
 
 from pgimport.model import order as order_model
+from pgimport.model.import_choices import SkipGroup
+from pgimport.model.import_report import parse_report
 from pgimport.model.reasons import Reason
-from pgimport.model.result import WorkerResult
+from pgimport.model.report_carrier import decode_report
+from pgimport.model.result import FailureReport, SkippedObject, WorkerResult
 from pgimport.model.termination_message import parse_worker_result
-from pgimport.worker.main import _run_step, main
+from pgimport.worker.main import _run_step, main, report_result
 from pgimport.worker.report.reporter import Reporter
 
 
@@ -178,3 +182,53 @@ def test_an_error_of_ours_has_a_traceback_in_the_log(bench: Bench) -> None:
     result = _run_step("import", run_step, Reporter(bench.out))
     assert (result.failure and result.failure.reason) is Reason.WORKER_FAILED
     assert "Traceback" in bench.out.getvalue()
+
+
+KEY = "(mail)=(ann@example.com)"
+
+
+@pytest.mark.parametrize("post_import", [False, True], ids=["without postImport", "with postImport"])
+def test_keys_of_rows_are_in_the_report_alone(bench: Bench, post_import: bool) -> None:
+    """Status and events show the termination message. With postImport, which masks, nothing shows them."""
+    skipped = [
+        SkippedObject(
+            object=f"INDEX public.u{number}",
+            reason=f"could not create unique index (SQLSTATE 23505); DETAIL: Key {KEY} is duplicated.",
+            group=SkipGroup.REFUSED,
+            sqlstate="23505",
+            offending_key=KEY,
+        )
+        for number in range(160)
+    ]
+    failure = FailureReport(reason=Reason.RESTORE_FAILED, message=f"Key {KEY} is duplicated.")
+    result = WorkerResult(step="import", ok=False, skipped=skipped, failure=failure)
+    environment = bench.environment
+    if post_import:
+        environment = replace(environment, post_import=bench.home / "mask.sql")
+    report_result(result, bench.order(), environment, Reporter(bench.out))
+    message = parse_worker_result((bench.home / "message").read_text())
+    assert message is not None
+    assert message.report is not None
+    assert (message.skipped_count, message.refused_count) == (160, 160)
+    assert 0 < len(message.skipped) < 160
+    text = decode_report(message.report, bench.out.getvalue().split("\n"))
+    assert text is not None
+    report = parse_report([text])
+    assert len(report.skipped) == 160
+    assert {item.offending_key for item in report.skipped} == {None if post_import else KEY}
+    assert ("ann@example.com" in text) is not post_import
+    assert "ann@example.com" not in bench.out.getvalue() + (bench.home / "message").read_text()
+
+
+def test_a_report_contains_no_secret(bench: Bench) -> None:
+    reporter = Reporter(bench.out)
+    reporter.hide("hush-hush")
+    skipped = [SkippedObject(object="SERVER hush-hush", reason="hush-hush", offending_key="hush-hush")]
+    report_result(WorkerResult(step="import", ok=True, skipped=skipped), bench.order(), bench.environment, reporter)
+    message = parse_worker_result((bench.home / "message").read_text())
+    assert message is not None
+    assert message.report is not None
+    text = decode_report(message.report, bench.out.getvalue().split("\n"))
+    assert text is not None
+    assert "SERVER ***" in text
+    assert "hush-hush" not in text + bench.out.getvalue()

@@ -5,9 +5,11 @@ from collections.abc import Collection
 import psycopg
 from psycopg import sql
 
+from pgimport.model.import_choices import SkipGroup
+from pgimport.model.result import SkippedObject
 from pgimport.worker.postgres.endpoints import Connection
-from pgimport.worker.postgres.errors import first_line
 from pgimport.worker.postgres.queries import read_query
+from pgimport.worker.postgres.server_errors import ServerError, read_server_error
 from pgimport.worker.postgres.shadow import ShadowSessions
 
 ViewName = tuple[str, str]  # schema, name
@@ -19,8 +21,8 @@ def read_populated_views(connection: Connection) -> set[ViewName]:
     return {(schema, name) for schema, name, populated in rows if populated}
 
 
-def refresh_materialized_views(shadow: ShadowSessions, populated: Collection[ViewName]) -> list[str]:
-    """Refreshes the views that are `populated` at the source. Returns a note for each one that cannot be refreshed.
+def refresh_materialized_views(shadow: ShadowSessions, populated: Collection[ViewName]) -> list[SkippedObject]:
+    """Refreshes the views that are `populated` at the source. Returns the content that the target refuses to compute.
 
     While a view is not populated, views that read it fail. They are tried again after it. Raises ImportStopped.
     """
@@ -30,14 +32,23 @@ def refresh_materialized_views(shadow: ShadowSessions, populated: Collection[Vie
         while empty:
             errors = _refresh_each(connection, empty)
             if len(errors) == len(empty):  # this round refreshed no view, so another round would not either
-                return [f"materialised view {s}.{n} was not refreshed: {error}" for (s, n), error in errors.items()]
+                return [_skip_content(view, error) for view, error in errors.items()]
             empty = list(errors)
     return []
 
 
-def _refresh_each(connection: Connection, views: list[ViewName]) -> dict[ViewName, str]:
+def _skip_content(view: ViewName, error: ServerError) -> SkippedObject:
+    return SkippedObject(
+        object=f"MATERIALIZED VIEW DATA {'.'.join(view)}",
+        reason=f"the view exists without rows: {error.describe()}",
+        group=SkipGroup.REFUSED,
+        sqlstate=error.sqlstate,
+    )
+
+
+def _refresh_each(connection: Connection, views: list[ViewName]) -> dict[ViewName, ServerError]:
     """Refreshes each view once and returns the server's error for each that failed."""
-    errors: dict[ViewName, str] = {}
+    errors: dict[ViewName, ServerError] = {}
     for view in views:
         try:
             connection.execute(sql.SQL("REFRESH MATERIALIZED VIEW {}").format(sql.Identifier(*view)))
@@ -45,5 +56,5 @@ def _refresh_each(connection: Connection, views: list[ViewName]) -> dict[ViewNam
         except psycopg.Error as error:
             if connection.closed:
                 raise
-            errors[view] = f"{first_line(error)} (SQLSTATE {error.sqlstate})"
+            errors[view] = read_server_error(error)
     return errors

@@ -9,7 +9,7 @@ A copy counts as verified only after the last comparison. The operator then swap
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 
-from pgimport.model.import_choices import Verify
+from pgimport.model.import_choices import OnObjectError, Verify
 from pgimport.model.order import Order
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.result import FailureReport, SkippedObject, Verification, WorkerResult
@@ -67,12 +67,16 @@ def run_steps(run: ImportRun, source: Source) -> WorkerResult:
     """Runs all steps after the gate. Raises ImportStopped."""
     copied = source.copy()
     analyze_tables(run.shadow_sessions, run.jobs, run.meter, copied.analyzed)
-    findings = Findings(notes=list(copied.notes), skipped=list(copied.skipped))
+    findings = Findings(notes=list(copied.notes), skipped=copied.skipped)
     comparing = run.order.verify is not Verify.NONE
     if comparing:
         source.compare_rows(findings)
     populated_views = source.release()
-    findings.notes += refresh_materialized_views(run.shadow_sessions, populated_views)
+    unfilled = refresh_materialized_views(run.shadow_sessions, populated_views)
+    if unfilled and run.order.on_object_error is OnObjectError.FAIL:
+        message = f"the target refused {unfilled[0].object}: {unfilled[0].reason}"
+        raise ImportStopped(Failure(Reason.RESTORE_FAILED, message))
+    findings.skipped += unfilled
     source.restore_row_security()
     if comparing:
         source.compare_definitions(findings)

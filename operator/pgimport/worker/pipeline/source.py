@@ -10,7 +10,10 @@ from pgimport.worker.verify.findings import Findings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Copied:
-    """What is in the shadow after rows, indexes and constraints were copied."""
+    """What is in the shadow after rows, indexes and constraints were copied.
+
+    A source may append to `skipped` in its later steps. The result contains what is in the list at the end.
+    """
 
     skipped: list[SkippedObject] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)

@@ -1,0 +1,58 @@
+"""What `pgimport run` prints about skipped objects."""
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import CommandLine
+from tests.support.client_programs import current_clients
+from tests.support.postgres import PostgresServer
+
+from pgimport.cli.run_output import describe_skipped
+from pgimport.model.import_choices import SkipGroup
+from pgimport.model.result import SkippedObject
+
+PUBLICATIONS = 170
+
+
+def test_each_skipped_object_is_a_line_with_rows_code_and_key() -> None:
+    skipped = [
+        SkippedObject(
+            object="TABLE public.t", reason="it needs TYPE public.x", group=SkipGroup.REFUSED, rows=1, sqlstate="42501"
+        ),
+        SkippedObject(
+            object="INDEX public.u",
+            reason="could not create (SQLSTATE 23505)",
+            group=SkipGroup.REFUSED,
+            sqlstate="23505",
+            offending_key="(id)=(7)",
+        ),
+        SkippedObject(object="PUBLICATION p", reason="no import copies publications"),
+    ]
+    assert describe_skipped(skipped) == [
+        "skipped 3 objects: the target refused 2, 1 by design",
+        "  refused: TABLE public.t (1 row): it needs TYPE public.x (SQLSTATE 42501)",
+        "  refused: INDEX public.u: could not create (SQLSTATE 23505); offending key: (id)=(7)",
+        "  by design: PUBLICATION p: no import copies publications",
+    ]
+    assert describe_skipped([]) == []
+
+
+@pytest.mark.parametrize("option", ["--json", None])
+def test_a_long_list_is_printed_completely(
+    command_line: CommandLine, postgres16: PostgresServer, tmp_path: Path, option: str | None
+) -> None:
+    """The worker's termination message holds 16 of them."""
+    for number in range(PUBLICATIONS):
+        postgres16.execute(f"CREATE PUBLICATION news_{number}", "cli_shop")
+    result = command_line.run("run", *([option] if option else []), **current_clients(tmp_path))
+    assert result.code == 0, result.err
+    if option is None:
+        assert all(f"by design: PUBLICATION news_{number}: " in result.out for number in range(PUBLICATIONS))
+        assert f"skipped {PUBLICATIONS} objects: the target refused 0, {PUBLICATIONS} by design" in result.out
+        return
+    lines = [json.loads(line) for line in result.out.splitlines()]
+    assert not any("report" in line for line in lines)
+    summary = lines[-1]["result"]
+    assert {item["object"] for item in summary["skipped"]} == {f"PUBLICATION news_{n}" for n in range(PUBLICATIONS)}
+    assert summary["refused"] == 0
