@@ -235,6 +235,15 @@ CREATE TABLE kinds AS SELECT i, i::numeric / 7 AS n, now() + i * interval '1 day
   decode(md5(i::text), 'hex') AS b, ARRAY[i, NULL]::int[] AS a, jsonb_build_object('i', i) AS j, i % 2 = 0 AS bool,
   gen_random_uuid() AS u, NULL::text AS nothing, int4range(i, i + 5) AS r, ('10.0.0.' || i)::inet AS ip
   FROM generate_series(1, 200) AS i;
+CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE TYPE pair AS (of regclass, n int);
+CREATE DOMAIN owned AS regclass; CREATE TYPE moods AS RANGE (subtype = mood);
+CREATE FUNCTION noted(int) RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE TABLE registered (id int GENERATED ALWAYS AS IDENTITY, c regclass, p regprocedure, t regtype, o owned,
+  n regnamespace, many regclass[], moods mood[], two pair, r moods, f bytea,
+  twice int GENERATED ALWAYS AS (id * 2) STORED);
+INSERT INTO registered (c, p, t, o, n, many, moods, two, r, f)
+  SELECT 'kinds', 'noted(int)', 'mood', 'kinds', 'public', ARRAY['kinds', 'registered'::regclass],
+    ARRAY['ok'::mood, NULL], ROW('kinds', 1)::pair, '[sad,ok]', 'x' FROM generate_series(1, 5);
 CREATE TABLE parted (id int, at date) PARTITION BY HASH (id);
 CREATE TABLE parted_0 PARTITION OF parted FOR VALUES WITH (MODULUS 2, REMAINDER 0);
 CREATE TABLE parted_1 PARTITION OF parted FOR VALUES WITH (MODULUS 2, REMAINDER 1);
@@ -259,7 +268,7 @@ def test_rows_are_copied_in_binary_format(
             result = bench.run(engine="relay", verify="checksums")
     assert result.failure is None
     assert result.verification is not None
-    assert (result.verification.verified, result.verification.rows) == (True, 300)
+    assert (result.verification.verified, result.verification.rows) == (True, 305)
 
 
 @pytest.mark.thorough

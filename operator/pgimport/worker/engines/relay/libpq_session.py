@@ -13,6 +13,8 @@ from pgimport.worker.engines.relay.copy_statements import (
     build_copy_in,
     build_copy_out,
     build_snapshot_import,
+    build_staging,
+    build_staging_transfer,
     build_step_begin,
 )
 from pgimport.worker.engines.relay.libpq_copy import read_result, read_rows, send_end, send_query, send_rows
@@ -78,13 +80,15 @@ class _StepCopy:
 
     def __init__(self, source: Connection, shadow: Connection, step: RowsStep, on_bytes: OnBytes) -> None:
         self._source, self._shadow, self._step, self._on_bytes = source, shadow, step, on_bytes
+        self._staged = [item for item in step.tables if step.binary and item.text_columns]
 
     def run(self) -> dict[int, int]:
         step, action = self._step, f"the rows of {self._step.title} were copied"
         copies_in = "; ".join(build_copy_in(table_copy, step.root, binary=step.binary) for table_copy in step.tables)
         copies_out = "; ".join(build_copy_out(table_copy, binary=step.binary) for table_copy in step.tables)
         with converting_errors(build_target_failure, action):
-            self._shadow.execute(build_step_begin(step).encode(self._shadow.info.encoding))
+            begin = "; ".join([build_step_begin(step), *(build_staging(item) for item in self._staged)])
+            self._shadow.execute(begin.encode(self._shadow.info.encoding))
             send_query(self._shadow, copies_in.encode(self._shadow.info.encoding))
         with converting_errors(build_source_failure, action):
             send_query(self._source, copies_out.encode(self._source.info.encoding))
@@ -93,6 +97,9 @@ class _StepCopy:
             read_result(self._source)
         with converting_errors(build_target_failure, action):
             read_result(self._shadow)
+            for item in self._staged:
+                transfer = build_staging_transfer(item, step.root)
+                self._shadow.execute(transfer.encode(self._shadow.info.encoding))
             self._shadow.execute("COMMIT")
         return row_counts
 

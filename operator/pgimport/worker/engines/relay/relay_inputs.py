@@ -46,10 +46,11 @@ def _read_inputs(snapshot: Snapshot, source: Endpoint, target_host: str) -> Rela
     root_oids = {table.counted_as for table in snapshot.copied}
     return RelayInputs(
         tables=snapshot.copied,
-        columns={oid: tuple(columns) for oid, columns, _, _ in table_rows},
+        columns={oid: tuple(columns) for oid, columns, _, _, _ in table_rows},
+        text_columns={oid: dict(text_columns) for oid, _, _, _, text_columns in table_rows if text_columns},
         roots={oid: tables_by_oid[oid] for oid in root_oids if oid in tables_by_oid},
-        index_counts={oid: index_count for oid, _, _, index_count in table_rows},
-        standalone=frozenset(oid for oid, _, standalone, _ in table_rows if standalone),
+        index_counts={oid: index_count for oid, _, _, index_count, _ in table_rows},
+        standalone=frozenset(oid for oid, _, standalone, _, _ in table_rows if standalone),
         large_object_starts=tuple(oid for (oid,) in large_object_cursor.fetchall()),
         extensions_with_rows=tuple(_read_extensions_with_rows(snapshot, extension_cursor.fetchall())),
         encoding=encoding,

@@ -34,6 +34,8 @@ class RelayInputs:
 
     tables: tuple[Table, ...]  # whose rows are copied
     columns: Mapping[int, tuple[str, ...]]  # table oid → columns that COPY transfers
+    # table oid → column → type, of columns whose binary form contains oids of the source
+    text_columns: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
     roots: Mapping[int, Table] = field(default_factory=dict)  # oid → partitioned table that rows are loaded through
     index_counts: Mapping[int, int] = field(default_factory=dict)  # table oid → number of indexes
     standalone: frozenset[int] = frozenset()  # oids of tables without parent, child or partition
@@ -52,6 +54,7 @@ class TableCopy:
 
     table: Table
     columns: tuple[str, ...]
+    text_columns: Mapping[str, str] = field(default_factory=dict)  # column → type, copied as text in a binary COPY
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,8 @@ class RowsStep:
     def in_binary(self) -> "RowsStep":
         """The same step in binary format.
 
-        Binary `bytea` values are half as long as their text. Binary COPY needs the same column types at both ends.
+        Binary `bytea` values are half as long as their text. Binary COPY needs the same column types at both ends, so
+        a staging table holds text instead of types whose binary form contains oids.
         """
         return replace(self, driver=Driver.LIBPQ, binary=True)
 
@@ -154,7 +158,7 @@ def _plan_steps(inputs: RelayInputs, driver: Driver) -> Iterator[Step]:
     large_steps, small_tables = list[RowsStep](), list[TableCopy]()
     tables_by_root: dict[int, list[TableCopy]] = {}
     for table in sorted(inputs.tables, key=lambda table: (-table.bytes, table.oid)):
-        table_copy = TableCopy(table, inputs.columns.get(table.oid, ()))
+        table_copy = TableCopy(table, inputs.columns.get(table.oid, ()), inputs.text_columns.get(table.oid, {}))
         if table.counted_as in inputs.roots and table.counted_as is not None:
             tables_by_root.setdefault(table.counted_as, []).append(table_copy)
         elif table.bytes <= SMALL_TABLE_BYTES:
