@@ -32,11 +32,17 @@ from pgimport.worker.report.progress_meter import Stage
 from pgimport.worker.run import ImportRun
 from pgimport.worker.scope.live_scope import read_exclusions, read_undumped_objects
 from pgimport.worker.scope.snapshot import Snapshot, Table
+from pgimport.worker.text import count_of
 from pgimport.worker.verify.definition_repair import Settlement, settle_definitions
 from pgimport.worker.verify.definition_report import RECREATED, report_differences
 from pgimport.worker.verify.definitions import KINDS, DefinitionList, read_source_definitions, select_expected
 from pgimport.worker.verify.findings import Findings
-from pgimport.worker.verify.large_objects import count_large_objects
+from pgimport.worker.verify.large_objects import (
+    CONTENTS_ADVICE,
+    compare_large_objects,
+    count_large_objects,
+    read_large_object_digests,
+)
 from pgimport.worker.verify.row_counts import ROWS, ROWS_AND_DIGEST, count_rows, plan_counts
 from pgimport.worker.verify.sequences import compare_sequences, read_sequence_values
 from pgimport.worker.verify.structure import StructureItem, compare_structures, read_structure
@@ -118,8 +124,20 @@ class LiveSource:
             findings.other_differences.append(
                 f"{large_objects} large objects at the source, {findings.large_objects} in the copy"
             )
+        elif large_objects and run.order.verify is Verify.CHECKSUMS:
+            findings.other_differences += self._compare_large_objects()
+        elif large_objects:
+            findings.not_compared.append(f"contents of {count_of(large_objects, 'large object')}: {CONTENTS_ADVICE}")
         findings.other_differences += compare_sequences(snapshot.sequences, sequence_values)
         findings.sequences = len(snapshot.sequences)
+
+    def _compare_large_objects(self) -> list[str]:
+        """Returns the differences between the contents at both ends, which each server digests."""
+        report = self._run.meter.report_activity
+        action = "its large objects were digested"
+        source = self._read_source(lambda connection: read_large_object_digests(connection, report), action)
+        with self._run.shadow_sessions.session(action) as shadow:
+            return compare_large_objects(source, read_large_object_digests(shadow, lambda count: report(-count)))
 
     def release(self) -> Collection[tuple[str, str]]:
         if self._run.order.verify is not Verify.NONE:
