@@ -90,7 +90,7 @@ def check_kubectl(arguments: list[str]) -> None:
     mentioned = [name for name in rest if name.endswith(".capydb.dev")] if kinds == "crd" else kinds.split(",")
     check(mentioned, "the command names no resource")
     for name in mentioned:
-        check(name in _find_resources() or name in ("namespace", "secret"), f"there is no resource {name}")
+        check(name in _find_resources() or name in ("namespace", "secret", "configmap"), f"there is no resource {name}")
 
 
 def _find_resources() -> set[str]:
