@@ -53,6 +53,7 @@ _KINDS_WITH_DEFINITION = frozenset(
 _KINDS_WITH_COLUMNS = frozenset({"DOMAIN", "TABLE", "TYPE"})
 # Major of pg_restore → newest archive version that it reads. A newer pg_restore reads all that this worker parses.
 _NEWEST_READABLE = {15: (1, 14), 16: (1, 15)}
+UNKNOWN_VERSION = "unknown"  # of a file whose comments a tool has removed
 _VERSION = re.compile(r"(\d+)(?:\.(\d+))?")
 _SERVER_VERSION = re.compile(rb"-- Dumped from database version (\S+)")
 _CLIENT_VERSION = re.compile(rb"-- Dumped by pg_dump version (\S+)")
@@ -185,15 +186,15 @@ def _read_plain_contents(source: FileLocation, file: DumpFileInfo, stream: DumpS
             skipped.append(forecast)
     head = b"\n".join(lexer.comments)
     version, client = _SERVER_VERSION.search(head), _CLIENT_VERSION.search(head)
-    if version is None:
+    if version is None and lexer.comments:
         raise corrupt("its first comments do not contain the version of the dumped server")
-    server_version = version[1].decode("ascii", "replace")
+    server_version = version[1].decode("ascii", "replace") if version else UNKNOWN_VERSION
     client_version = client[1].decode("ascii", "replace") if client else None
     return FileContents(
         address=source.address,
         file=file.model_copy(update={"format": "plain", "client_version": client_version}),
         server_version=server_version,
-        server_version_num=_parse_version_num(server_version),
+        server_version_num=_parse_version_num(server_version) if version else 0,
         extensions=extensions,
         properties=properties,
         money_columns=money_columns.names,

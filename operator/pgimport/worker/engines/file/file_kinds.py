@@ -67,7 +67,6 @@ _OTHER_FILES: tuple[tuple[bytes, str], ...] = (
 )
 # Text near the beginning of a dump → which dump it is.
 _OTHER_DUMPS: tuple[tuple[bytes, str], ...] = (
-    (b"-- PostgreSQL database cluster dump", "of all databases by pg_dumpall: dump one database with pg_dump"),
     (b"-- MySQL dump", "of MySQL, not of PostgreSQL: convert it with a tool such as pgloader"),
     (b"-- MariaDB dump", "of MariaDB, not of PostgreSQL: convert it with a tool such as pgloader"),
     (b"-- phpMyAdmin SQL Dump", "of MySQL, not of PostgreSQL: convert it with a tool such as pgloader"),
@@ -76,7 +75,13 @@ _OTHER_DUMPS: tuple[tuple[bytes, str], ...] = (
     (b"PRAGMA foreign_keys", "of SQLite, not of PostgreSQL: convert it with a tool such as pgloader"),
 )
 _PLAIN = b"-- PostgreSQL database dump\n"
-_HEADERS = (*(header for header, _ in _OTHER_DUMPS), _PLAIN)
+_CLUSTER = b"-- PostgreSQL database cluster dump\n"  # by pg_dumpall: imported if one of its databases has objects
+_HEADERS = (*(header for header, _ in _OTHER_DUMPS), _PLAIN, _CLUSTER)
+# First statements of pg_dump and pg_dumpall. Tools such as the Supabase CLI remove all comments, the header included.
+_FIRST_STATEMENTS = re.compile(
+    rb"(?:SET session_replication_role = '?replica'?;\s*)?"
+    rb"SET (?:statement_timeout = 0|default_transaction_read_only = off);"
+)
 # Lines that programs write to a terminal, at the beginning of a file into which standard error went too.
 _MESSAGE = re.compile(
     rb"(pg_dump|pg_dumpall|psql|mesg|stty|tput|bash|sh|ssh|kubectl|docker|heroku|sudo|WARNING|Warning|warning|error|Error)"
@@ -131,8 +136,6 @@ def _find_text_format(head: bytes) -> DumpFormat:
     for header, description in _OTHER_DUMPS:
         if header == first_header:
             raise unsupported(f"the file is a dump {description}")
-    if first_header == _PLAIN and head.startswith(_BYTE_ORDER_MARK):
-        raise unsupported(f"the file begins with a byte order mark: {_USE_FILE_OPTION}")
     start = head.index(MAGIC + b"\x01") if MAGIC + b"\x01" in head else -1
     if start > 0 or (first_header == _PLAIN and _MESSAGE.match(head)):
         line = head[: start if start > 0 else None].strip().split(b"\n")[0].strip()
@@ -140,7 +143,7 @@ def _find_text_format(head: bytes) -> DumpFormat:
             f"the file begins with a message of a program ({quote_text(line)}) before the dump: send only the dump's"
             " standard output to the file, without 2>&1 and without a terminal (-t), or use `pg_dump --file`"
         )
-    if first_header == _PLAIN:
+    if first_header in (_PLAIN, _CLUSTER) or _FIRST_STATEMENTS.match(head.removeprefix(_BYTE_ORDER_MARK).lstrip()):
         return DumpFormat.PLAIN
     if _PLAIN.replace(b"\n", b"\r\n") in head:
         raise unsupported(

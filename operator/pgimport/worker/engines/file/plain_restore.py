@@ -12,7 +12,7 @@ from pgimport.worker.engines.file.download import Download
 from pgimport.worker.engines.file.dump_stream import DumpStream
 from pgimport.worker.engines.file.plain_executor import PlainExecutor
 from pgimport.worker.engines.file.plain_sql_lexer import CopyRows, PlainSqlLexer, PsqlCommand, SqlStatement
-from pgimport.worker.engines.file.plain_statement import Statement, parse_statement
+from pgimport.worker.engines.file.plain_statement import Statement, parse_statement, remove_oids
 from pgimport.worker.engines.file.psql import QUIET, PsqlSession, run_psql
 from pgimport.worker.engines.file.restored_content import RestoredContent
 from pgimport.worker.engines.file.statement_rules import RestoreTime, TargetFacts, judge_statement
@@ -91,6 +91,8 @@ class _PlainRestore:
     codec: str = UTF8
     default_schema: str = "public"
     restrict_token: bytes | None = None
+    databases: list[str] = field(default_factory=list)  # names after \\connect
+    filled_database: str | None = None  # the one that the objects are in
     copied: "_CopiedTable | None" = None  # the table of the last COPY
     inserts: dict[bytes, "_CopiedTable"] = field(default_factory=dict)  # beginning of an INSERT → its table
     settings: dict[str, bytes] = field(default_factory=dict)  # name → statement that postponed statements need
@@ -112,6 +114,11 @@ class _PlainRestore:
         """Runs the statements that were postponed. Raises ImportStopped."""
         self.executor.settle()
         run_statements(self.executor, self.postponed)
+        self.content.notes += [
+            f"the dump does not populate the materialized view {view.schema}.{view.tag}: run REFRESH MATERIALIZED VIEW"
+            for view in self.content.created.values()
+            if view.kind == "MATERIALIZED VIEW" and (view.schema, view.tag) not in self.content.populated_views
+        ]
 
     def _take_statement(self, item: SqlStatement) -> None:
         statement = parse_statement(item, self.codec, self.default_schema)
@@ -131,13 +138,16 @@ class _PlainRestore:
                 self.content.deferred.append(replace(statement, settings=tuple(self.settings.values())))
 
     def _run_now(self, statement: Statement) -> None:
+        self._check_database(statement)
         if statement.verb in ("set", "select", "reset", "discard"):
             self._note_setting(statement)
         elif statement.verb == "create" and statement.subject is not None and statement.subject.kind == "TABLE":
-            statement = self._postpone_checks(statement, statement.subject)
+            statement = self._postpone_checks(remove_oids(statement), statement.subject)
         if statement.subject is not None and statement.subject.kind == "SEQUENCE SET":
             self.content.sequence_count += 1
         self.executor.execute(statement)
+        if statement.verb in ("reset", "discard"):
+            self.executor.execute(Statement(QUIET.strip(), statement.line, "", None))
 
     def _note_setting(self, statement: Statement) -> None:
         """Remembers settings that change what later statements mean."""
@@ -155,7 +165,6 @@ class _PlainRestore:
             self.settings[content[0]] = statement.text
         elif words[1:2] == ["all"]:
             self.settings.clear()
-            self.executor.execute(Statement(QUIET.strip(), statement.line, "", None))
 
     def _postpone_checks(self, statement: Statement, subject: Subject) -> Statement:
         """Removes the CHECKs of a table, which may read rows that come later, and which its rows may violate."""
@@ -233,14 +242,29 @@ class _PlainRestore:
         self.executor.execute(Statement(item.text, item.line, definition, table.subject))
 
     def _take_command(self, item: PsqlCommand) -> None:
-        """Drops `\\restrict` and `\\unrestrict`, because psql runs the whole dump under a `\\restrict` of our own."""
+        """Drops `\\restrict` and `\\unrestrict`, because psql runs the whole dump under a `\\restrict` of our own.
+
+        `\\connect` begins a session in the next database of pg_dumpall, or in the one of `pg_dump --create`.
+        """
         words = item.text.split()
         if len(words) == 2 and words[0] == b"\\restrict" and self.restrict_token is None:
             self.restrict_token = words[1]
         elif len(words) == 2 and words[0] == b"\\unrestrict" and words[1] == self.restrict_token:
             self.restrict_token = None
+        elif len(words) > 1 and words[0] in (b"\\connect", b"\\c"):
+            self.databases.append(item.text.split(None, 1)[1].decode(self.codec, "replace").strip())
+            self._take_statement(SqlStatement(b"RESET ALL;", item.line, b""))
         else:
             raise ImportStopped(_refuse_command(item))
+
+    def _check_database(self, statement: Statement) -> None:
+        """Raises ImportStopped if the file has objects of several databases."""
+        if statement.verb != "create" or not self.databases:
+            return
+        current = self.databases[-1]
+        if self.filled_database not in (None, current):
+            raise ImportStopped(_refuse_databases([str(self.filled_database), current]))
+        self.filled_database = current
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +295,14 @@ def _refuse_command(item: PsqlCommand) -> Failure:
     return Failure(
         Reason.DUMP_CORRUPT,
         f"line {item.line} of the dump is a psql command ({shown}) that pg_dump never writes: dump again",
+    )
+
+
+def _refuse_databases(names: list[str]) -> Failure:
+    return Failure(
+        Reason.DUMP_UNSUPPORTED,
+        f"the dump holds objects of several databases ({', '.join(names)}), and an import takes one:"
+        " dump one database with pg_dump",
     )
 
 

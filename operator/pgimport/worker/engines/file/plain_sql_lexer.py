@@ -12,6 +12,21 @@ from pgimport.worker.archive.toc import corrupt
 from pgimport.worker.engines.file.dump_stream import DumpStream
 
 LAST_LINE = b"-- PostgreSQL database dump complete"
+_FIRST_LINES = (b"-- PostgreSQL database dump\n", b"-- PostgreSQL database cluster dump\n")
+_LAST_LINES = (LAST_LINE, b"-- PostgreSQL database cluster dump complete")
+_VERSION_COMMENT = b"-- Dumped "
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+# Statements that people write behind a dump. They restore no object, so nothing may be missing before them.
+_CLOSING_STATEMENT = re.compile(rb"(?:SET|RESET|COMMIT|END|ANALYZE|VACUUM)\b", re.IGNORECASE)
+_RESET_ALL = re.compile(rb"RESET\s+ALL\s*;\Z", re.IGNORECASE)  # last statement of files of the Supabase CLI
+# First words of all statements of PostgreSQL's reference.
+_FIRST_WORDS = frozenset(
+    b"ABORT ALTER ANALYSE ANALYZE BEGIN CALL CHECKPOINT CLOSE CLUSTER COMMENT COMMIT COPY CREATE DEALLOCATE DECLARE"
+    b" DELETE DISCARD DO DROP END EXECUTE EXPLAIN FETCH GRANT IMPORT INSERT LISTEN LOAD LOCK MERGE MOVE NOTIFY PREPARE"
+    b" REASSIGN REFRESH REINDEX RELEASE RESET REVOKE ROLLBACK SAVEPOINT SECURITY SELECT SET SHOW START TABLE TRUNCATE"
+    b" UNLISTEN UPDATE VACUUM VALUES WITH".split()
+)
+_FIRST_WORD = re.compile(rb"[A-Za-z]{1,20}(?![A-Za-z_0-9])|[(;]")
 MAX_STATEMENT = 256 * 1024 * 1024  # bytes; an INSERT of a large value, or a function, may be long
 _COPY = re.compile(rb"\s*COPY\s.*\sFROM\s+stdin;\s*\Z", re.IGNORECASE | re.DOTALL)
 # Start of a comment or of quoted text, or end of a statement.
@@ -74,9 +89,12 @@ class PlainSqlLexer:
         self._line = 1
         self.comments: list[bytes] = []  # the first ones, such as `-- Dumped from database version 16.4`
         self.complete = False  # whether pg_dump's last line was read
+        self._ended_once = False  # whether a last line was read before
+        self._announced = False  # whether a first line was read: the last line must follow
 
     def items(self) -> Iterator[Item]:
         """Yields the parts of the dump. Raises ImportStopped if it is damaged or truncated."""
+        self._skip_byte_order_mark()
         while True:
             comments = self._skip_blank()
             if not self._buffer:
@@ -84,9 +102,10 @@ class PlainSqlLexer:
             if self._buffer[:1] == b"\\":
                 yield PsqlCommand(*self._take_line())
                 continue
-            self.complete = False  # only a psql command may follow the last line
+            self._check_first_word()
             line = self._line
             statement = self._take_statement()
+            self._note_completeness(statement)
             yield SqlStatement(statement, line, comments)
             if _COPY.match(statement):
                 yield from self._read_rows(line)
@@ -94,6 +113,40 @@ class PlainSqlLexer:
             raise corrupt(
                 f"it ends after {self._stream.bytes_unpacked} bytes without pg_dump's last line: the file is truncated"
             )
+
+    def _skip_byte_order_mark(self) -> None:
+        while len(self._buffer) < len(_BYTE_ORDER_MARK) and self._read_more():
+            pass
+        if self._buffer.startswith(_BYTE_ORDER_MARK):
+            del self._buffer[: len(_BYTE_ORDER_MARK)]
+
+    def _note_completeness(self, statement: bytes) -> None:
+        if not self._announced and _RESET_ALL.match(statement):
+            self.complete = True
+        elif not _CLOSING_STATEMENT.match(statement):
+            self.complete = False
+
+    def _note_comment(self, text: bytes) -> None:
+        if text.startswith(_LAST_LINES):
+            self.complete = self._ended_once = True
+            self._announced = False
+        elif text in _FIRST_LINES:
+            self.complete, self._announced = False, True
+
+    def _check_first_word(self) -> None:
+        """Raises ImportStopped for a text that is no statement, such as a message of a program."""
+        while len(self._buffer) < 24 and self._read_more():
+            pass
+        match = _FIRST_WORD.match(self._buffer)
+        if match is not None and (match[0] in b"(;" or bytes(match[0]).upper() in _FIRST_WORDS):
+            return
+        place = "behind the end of the dump, " if self._ended_once and self.complete else ""
+        text = bytes(self._buffer[:60]).split(b"\n")[0].decode("utf-8", "replace").strip()
+        shown = "".join(letter if letter.isprintable() else " " for letter in text)
+        raise corrupt(
+            f"line {self._line} is no SQL, but most likely the output of another program ({place}{shown!r}):"
+            " dump again with `pg_dump --file`, or without 2>&1 and without a terminal"
+        )
 
     def _read_more(self) -> bool:
         if self._ended:
@@ -122,9 +175,8 @@ class PlainSqlLexer:
             if self._buffer[:2] == b"--":
                 text, _ = self._take_line()
                 comments += text
-                if text.startswith(LAST_LINE):
-                    self.complete = True
-                if len(self.comments) < 20:
+                self._note_comment(text)
+                if len(self.comments) < 20 or text.startswith(_VERSION_COMMENT):
                     self.comments.append(text.strip())
             elif self._buffer[:2] == b"/*":
                 comments += self._take(self._find_comment_end(0))

@@ -1,6 +1,7 @@
 """One statement of a dump with what the worker knows about it."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from pgimport.model.import_choices import SkipGroup
@@ -12,6 +13,8 @@ from pgimport.worker.engines.file.statement_rules import HEAD, TargetFacts, judg
 from pgimport.worker.engines.file.statement_subject import Subject, parse_entry_comment, parse_subject
 
 _ANY_MAJOR = 99
+_WITH_OIDS = re.compile(rb"\s+WITH\s+OIDS\s*;\Z", re.IGNORECASE)
+_OIDS_OPTION = re.compile(rb"\s+WITH\s*\(\s*OIDS\s*(?:=\s*(?:TRUE|ON|1|'true'))?\s*\)(?=\s*;\Z)", re.IGNORECASE)
 ROUTINES = frozenset({"AGGREGATE", "FUNCTION", "PROCEDURE"})  # their names contain the types of arguments
 
 
@@ -61,6 +64,15 @@ def parse_statement(item: SqlStatement, codec: str, default_schema: str) -> Stat
     if subject is not None and announced is not None and _tells_more(announced, subject):
         subject = announced
     return Statement(item.text, item.line, definition, subject)
+
+
+def remove_oids(statement: Statement) -> Statement:
+    """Removes WITH OIDS from CREATE TABLE: PostgreSQL 12 removed it, and a dump without --oids has no values of it."""
+    text = _OIDS_OPTION.sub(b"", _WITH_OIDS.sub(b";", statement.text[-200:]))
+    if text == statement.text[-200:]:
+        return statement
+    text = statement.text[:-200] + text
+    return replace(statement, text=text, definition=text[:HEAD].decode("utf-8", "replace"))
 
 
 def _tells_more(announced: Subject, subject: Subject) -> bool:
