@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.real.imports import ImportResult
+from tests.real.imports import ImportPath, ImportResult
+from tests.real.servers import CONTRIB_MAJORS, MAJORS
 from tests.support.postgres import PostgresServer
 
 FOLDER = Path(__file__).parent / "cases"
@@ -34,15 +35,28 @@ class Case:
     script: str
     skipped: frozenset[str] = frozenset()
     needs_contrib: bool = True
+    arguments: tuple[str, ...] = ()  # of `pgimport run`
     only_live: bool = False  # a dump file does not contain what the case is about
-    oldest: int = 15
-    compares_definitions: bool = True
+    has_filter: bool = False  # plain SQL cannot be filtered
+    oldest: int = 15  # majors of the source on which the script runs
+    newest: int = 18
     check: Check | None = None
     may_be_skipped: Mapping[str, int] = field(default_factory=dict)  # tables, with the row count that is then listed
 
     @property
     def name(self) -> str:
         return self.script.removesuffix(".sql")
+
+    def has(self, path: ImportPath, source: int) -> bool:
+        """Returns whether the case exists by this path from this major."""
+        majors = CONTRIB_MAJORS if self.needs_contrib else MAJORS
+        by_path = path.is_live or not self.only_live
+        return (
+            source in majors
+            and self.oldest <= source <= self.newest
+            and by_path
+            and not (self.has_filter and path is ImportPath.PLAIN)
+        )
 
     @property
     def path(self) -> Path:
@@ -92,6 +106,48 @@ def check_unresolved_values(imported: ImportedCase) -> None:
     assert "who" in imported.result.text
 
 
+def check_settings_of_roles(imported: ImportedCase) -> None:
+    """Settings that an owner may have come; the others are listed by name, without their value."""
+    assert "secret-of-the-application" not in imported.result.text
+    for name in ("search_path", "TimeZone"):
+        query = f"SELECT current_setting('{name}')"
+        copied = imported.target.query(query, imported.copy_name)
+        assert copied == imported.source.query(query, imported.source_name), name
+    for name in ("app.token", "log_min_duration_statement"):
+        assert name in imported.result.text
+
+
+def check_no_secret(imported: ImportedCase) -> None:
+    """No password of a skipped object is in the report."""
+    assert "secret-of-away" not in imported.result.text
+
+
+def check_rows_of_holds(imported: ImportedCase) -> None:
+    """A table that depends on a refused object is listed first, with the number of its rows."""
+    first = imported.result.skipped[0]
+    assert (first.title, first.rows) == ("TABLE public.holds", 3)
+
+
+REFUSED_OF_EVERY_KIND = _skip(
+    "FUNCTION public.positive(integer)",
+    "FUNCTION public.fast(integer)",
+    "CHECK CONSTRAINT public.t is_positive",
+    "DEFAULT public.t n",
+    "VIEW public.v",
+    "VIEW public.on_v",
+    "MATERIALIZED VIEW public.m",
+    "INDEX public.t_fast",
+    "INDEX public.t_partial",
+    "STATISTICS public.t_expression",
+    "RULE public.t r",
+    "POLICY public.t p",
+    "TRIGGER public.t g",
+    "AGGREGATE public.fastest(integer)",
+    "OPERATOR public.^^^",
+    "CHECK CONSTRAINT public.natural_number natural_number_check",
+    "FUNCTION public.calls_fast(integer)",
+)
+
 CASES = [
     Case("partitioned-key-on-extension-type.sql"),
     Case(
@@ -136,5 +192,119 @@ CASES = [
         "c-function-inside-an-index.sql",
         _skip("FUNCTION public.iu(regdictionary, text)", "FUNCTION public.f(text)", "INDEX public.a_f"),
         check=check_words_of_the_server,
+    ),
+    Case("partitioned-keys-of-other-kinds.sql"),
+    Case("partitioned-exclusion-on-extension-operator.sql", oldest=17),
+    Case(
+        "sequences-of-skipped-tables.sql",
+        _skip(
+            "ACCESS METHOD heap2",
+            "TABLE app.counted",
+            "SEQUENCE app.counted_id_seq",
+            "SEQUENCE app.counted_other_seq",
+            "DEFAULT app.borrower id",
+            "VIEW app.counts",
+        ),
+        needs_contrib=False,
+    ),
+    Case("refused-of-every-kind.sql", REFUSED_OF_EVERY_KIND, needs_contrib=False, check=check_words_of_the_server),
+    Case(
+        "text-search-objects.sql",
+        _skip(
+            "TEXT SEARCH TEMPLATE public.own",
+            "TEXT SEARCH DICTIONARY public.of_own",
+            "TEXT SEARCH CONFIGURATION public.with_own",
+        ),
+        needs_contrib=False,
+    ),
+    Case(
+        "base-type-under-a-column.sql",
+        _skip(
+            "SHELL TYPE public.int_like",
+            "FUNCTION public.int_like_in(cstring)",
+            "FUNCTION public.int_like_out(public.int_like)",
+            "TYPE public.int_like",
+            "TABLE public.holds",
+            "FK CONSTRAINT public.points_to points_to_id_fkey",
+            "VIEW public.of_holds",
+        ),
+        needs_contrib=False,
+        check=check_rows_of_holds,
+    ),
+    Case(
+        "operators-and-casts.sql",
+        _skip(
+            "CAST CAST (xid AS integer)",
+            "OPERATOR CLASS public.int_backwards",
+            "OPERATOR FAMILY public.int_backwards",
+            "INDEX public.numbers_backwards",
+        ),
+        needs_contrib=False,
+    ),
+    Case(
+        "internal-functions-with-views.sql",
+        _skip(
+            *(f"FUNCTION public.absolute_value_of_a_number_{i}(integer)" for i in range(1, 81)),
+            *(f"VIEW public.absolute_values_of_all_numbers_{i}" for i in range(1, 81)),
+        ),
+        needs_contrib=False,
+    ),
+    Case(
+        "foreign-data-with-everything.sql",
+        _skip(
+            "EXTENSION postgres_fdw",
+            "SERVER away",
+            "USER MAPPING USER MAPPING public SERVER away",
+            "FOREIGN TABLE public.remote",
+            "VIEW public.remote_view",
+            "VIEW public.on_remote_view",
+        ),
+        check=check_no_secret,
+    ),
+    Case("check-with-a-lookup.sql", needs_contrib=False),
+    Case("domain-with-a-lookup.sql", needs_contrib=False),
+    Case(
+        "search-path-inside-functions.sql",
+        _skip("INDEX app.prices_rate", "MATERIALIZED VIEW DATA app.in_euro"),
+        needs_contrib=False,
+        newest=16,  # 17 itself restricts the search_path
+        check=check_words_of_the_server,
+    ),
+    Case(
+        "excluded-by-a-filter.sql",
+        _skip(
+            "TABLE public.audit",
+            "SEQUENCE public.audit_id_seq",
+            "SEQUENCE public.audit_other_seq",
+            "VIEW public.audited",
+            "FK CONSTRAINT public.points_at_audit points_at_audit_id_fkey",
+        ),
+        needs_contrib=False,
+        arguments=("--exclude-table", "public.audit"),
+        has_filter=True,
+    ),
+    Case("comments-everywhere.sql"),
+    Case("database-settings-of-roles.sql", needs_contrib=False, only_live=True, check=check_settings_of_roles),
+    Case(
+        "settings-of-functions.sql",
+        _skip("FUNCTION public.privileged(integer)", "VIEW public.of_privileged"),
+        needs_contrib=False,
+        check=check_words_of_the_server,
+    ),
+    Case(
+        "untrusted-language.sql",
+        _skip(
+            "PROCEDURAL LANGUAGE plown",
+            "FUNCTION public.in_plown()",
+            "DEFAULT public.t id",
+            "TRANSFORM TRANSFORM FOR integer LANGUAGE sql",
+        ),
+        needs_contrib=False,
+    ),
+    Case(
+        "objects-by-design.sql",
+        _skip("PUBLICATION news", "EVENT TRIGGER watch", "SUBSCRIPTION far"),
+        needs_contrib=False,
+        check=check_no_secret,
     ),
 ]

@@ -1,0 +1,11 @@
+CREATE TYPE int_like;
+CREATE FUNCTION int_like_in(cstring) RETURNS int_like LANGUAGE internal IMMUTABLE STRICT AS 'int4in';
+CREATE FUNCTION int_like_out(int_like) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT AS 'int4out';
+CREATE TYPE int_like (INPUT = int_like_in, OUTPUT = int_like_out, LIKE = int4);
+CREATE TABLE holds (id int PRIMARY KEY, v int_like);
+INSERT INTO holds VALUES (1, '5'), (2, '6'), (3, '7');
+CREATE TABLE points_to (id int REFERENCES holds);
+INSERT INTO points_to VALUES (1);
+CREATE VIEW of_holds AS SELECT id FROM holds;
+CREATE TABLE other (id int);
+INSERT INTO other VALUES (1);

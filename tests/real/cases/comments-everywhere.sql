@@ -1,0 +1,7 @@
+CREATE SCHEMA app; COMMENT ON SCHEMA app IS 'the application''s';
+COMMENT ON SCHEMA public IS NULL;
+CREATE SCHEMA tools; COMMENT ON SCHEMA tools IS E'line\nbreak \\ é';
+CREATE EXTENSION pg_trgm SCHEMA tools;
+CREATE TABLE app.t (id int PRIMARY KEY); COMMENT ON TABLE app.t IS 't'; COMMENT ON COLUMN app.t.id IS 'id';
+COMMENT ON CONSTRAINT t_pkey ON app.t IS 'key';
+CREATE DOMAIN app.d AS int CONSTRAINT c CHECK (VALUE > 0); COMMENT ON CONSTRAINT c ON DOMAIN app.d IS 'positive';

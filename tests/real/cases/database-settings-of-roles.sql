@@ -1,0 +1,10 @@
+ALTER DATABASE :"DBNAME" SET search_path = app, public;
+ALTER DATABASE :"DBNAME" SET "app.token" = 'secret-of-the-application';
+ALTER DATABASE :"DBNAME" SET work_mem = '8MB';
+ALTER DATABASE :"DBNAME" SET timezone = 'America/New_York';
+ALTER DATABASE :"DBNAME" SET session_replication_role = 'replica';
+ALTER DATABASE :"DBNAME" RESET session_replication_role;
+ALTER DATABASE :"DBNAME" SET log_min_duration_statement = '5s';
+ALTER ROLE postgres IN DATABASE :"DBNAME" SET random_page_cost = 1.25;
+COMMENT ON DATABASE :"DBNAME" IS 'shop';
+CREATE SCHEMA app; CREATE TABLE app.t (id int PRIMARY KEY);

@@ -1,0 +1,15 @@
+CREATE TYPE mood AS ENUM ('sad', 'happy');
+CREATE FUNCTION mood_of(int) RETURNS mood LANGUAGE sql IMMUTABLE AS $$ SELECT CASE WHEN $1 > 0 THEN 'happy' ELSE 'sad' END::public.mood $$;
+CREATE CAST (int AS mood) WITH FUNCTION mood_of(int) AS ASSIGNMENT;
+CREATE CAST (xid AS int) WITHOUT FUNCTION;
+CREATE FUNCTION bigint_mood(bigint) RETURNS mood LANGUAGE sql IMMUTABLE AS $$ SELECT public.mood_of($1::int) $$;
+CREATE CAST (bigint AS mood) WITH FUNCTION bigint_mood(bigint);
+CREATE FUNCTION same(int, int) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT $1 % 10 = $2 % 10';
+CREATE OPERATOR === (LEFTARG = int, RIGHTARG = int, FUNCTION = same, COMMUTATOR = ===);
+CREATE OPERATOR CLASS int_backwards FOR TYPE int USING btree AS OPERATOR 1 >, OPERATOR 2 >=, OPERATOR 3 =, OPERATOR 4 <=, OPERATOR 5 <, FUNCTION 1 btint4cmp(int, int);
+CREATE TABLE numbers (n int, m mood);
+CREATE INDEX numbers_backwards ON numbers (n int_backwards);
+CREATE INDEX numbers_n ON numbers (n);
+INSERT INTO numbers VALUES (1, 1), (2, 0);
+CREATE VIEW sames AS SELECT n OPERATOR(public.===) 1 AS s FROM numbers;
+CREATE CONVERSION own_conversion FOR 'LATIN1' TO 'UTF8' FROM iso8859_1_to_utf8;

@@ -1,0 +1,5 @@
+CREATE EXTENSION btree_gist;
+CREATE TABLE stay (room int, during tsrange, EXCLUDE USING gist (room WITH =, during WITH &&)) PARTITION BY LIST (room);
+CREATE TABLE stay_1 PARTITION OF stay FOR VALUES IN (1);
+CREATE TABLE stay_2 PARTITION OF stay FOR VALUES IN (2);
+INSERT INTO stay VALUES (1, '[2026-01-01,2026-02-01)'), (2, '[2026-01-01,2026-02-01)');

@@ -1,0 +1,26 @@
+-- Objects that only a superuser can create, and objects of every kind that need one of them.
+CREATE FUNCTION positive(int) RETURNS bool LANGUAGE sql IMMUTABLE LEAKPROOF AS 'SELECT $1 > 0';
+CREATE FUNCTION fast(int) RETURNS int LANGUAGE internal IMMUTABLE STRICT AS 'int4abs';
+CREATE TABLE t (id int PRIMARY KEY, n int DEFAULT public.fast(-7), note text, CONSTRAINT is_positive CHECK (public.positive(id)));
+INSERT INTO t SELECT i, i, 'n' || i FROM generate_series(1, 20) AS i;
+CREATE VIEW v AS SELECT public.fast(id) AS id FROM t;
+CREATE VIEW on_v AS SELECT id FROM v;
+CREATE MATERIALIZED VIEW m AS SELECT public.fast(id) AS id FROM t;
+CREATE INDEX m_id ON m (id);
+CREATE INDEX t_fast ON t (public.fast(n));
+CREATE UNIQUE INDEX t_partial ON t (n) WHERE public.positive(id);
+CREATE STATISTICS t_expression ON (public.fast(n)), note FROM t;
+CREATE RULE r AS ON INSERT TO t WHERE public.positive(new.id) DO ALSO NOTHING;
+ALTER TABLE t ENABLE ROW LEVEL SECURITY;
+CREATE POLICY p ON t USING (public.positive(id));
+CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END';
+CREATE TRIGGER g BEFORE UPDATE ON t FOR EACH ROW WHEN (public.positive(new.id)) EXECUTE FUNCTION touch();
+CREATE TRIGGER kept BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION touch();
+CREATE AGGREGATE total_fast(int) (SFUNC = int4pl, STYPE = int, INITCOND = '0');
+CREATE AGGREGATE fastest(int) (SFUNC = int4larger, STYPE = int, FINALFUNC = public.fast);
+CREATE OPERATOR ^^^ (RIGHTARG = int, FUNCTION = public.fast);
+CREATE DOMAIN natural_number AS int CHECK (public.positive(VALUE));
+CREATE TABLE counts (n natural_number);
+INSERT INTO counts VALUES (1), (2);
+CREATE FUNCTION calls_fast(int) RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT public.fast($1); END;
+CREATE VIEW kept_view AS SELECT id, note FROM t;

@@ -1,0 +1,11 @@
+CREATE TEXT SEARCH TEMPLATE own (INIT = dsimple_init, LEXIZE = dsimple_lexize);
+CREATE TEXT SEARCH DICTIONARY of_own (TEMPLATE = own);
+CREATE TEXT SEARCH CONFIGURATION with_own (COPY = simple);
+ALTER TEXT SEARCH CONFIGURATION with_own ALTER MAPPING FOR asciiword WITH of_own;
+CREATE TEXT SEARCH DICTIONARY plain (TEMPLATE = simple);
+CREATE TEXT SEARCH CONFIGURATION english_plain (COPY = english);
+ALTER TEXT SEARCH CONFIGURATION english_plain ALTER MAPPING FOR asciiword WITH plain, english_stem;
+CREATE TABLE pages (id int PRIMARY KEY, body text, words tsvector GENERATED ALWAYS AS (to_tsvector('public.english_plain', body)) STORED);
+INSERT INTO pages (id, body) VALUES (1, 'the quick brown foxes');
+CREATE INDEX pages_words ON pages USING gin (to_tsvector('public.english_plain', body));
+COMMENT ON TEXT SEARCH CONFIGURATION english_plain IS 'plain';
