@@ -8,7 +8,6 @@ from _pytest.mark import ParameterSet
 from tests.real.cases import CASES, Case, ImportedCase
 from tests.real.comparison import find_unexpected
 from tests.real.imports import COPY, ImportPath, ImportResult, import_database, import_file
-from tests.real.known_failures import find_known_failure
 from tests.real.servers import MAJORS, RealServers
 from tests.real.sources import Source, compare_copy, imported, read_reference, run_script
 from tests.support.object_zoo.content import Content
@@ -40,10 +39,7 @@ def _parameter(cell: Cell) -> ParameterSet:
     """`make test` runs each case by three of the paths, from 17 to 17 if its script runs there."""
     majors = (min(17, cell.case.newest), 17)
     is_quick = cell.path in QUICK_PATHS and (cell.source, cell.target) == majors
-    marks = [pytest.mark.thorough if is_quick else pytest.mark.real]
-    if reason := find_known_failure(cell.case.name, cell.path):
-        marks.append(pytest.mark.xfail(reason=reason, strict=True))
-    return pytest.param(cell, marks=marks, id=str(cell))
+    return pytest.param(cell, marks=pytest.mark.thorough if is_quick else pytest.mark.real, id=str(cell))
 
 
 @pytest.mark.parametrize("cell", [_parameter(cell) for cell in _build_cells()])
