@@ -11,6 +11,7 @@ from pgimport.model.result import DatabaseSetting, SkippedObject
 
 # Characters of one value, and of all values: they travel in a termination message.
 MAX_VALUE, MAX_ALL_VALUES = 300, 1000
+MAX_COMMENT = 500  # characters of the database's comment
 
 _PREFIXES = ("enable_", "geqo", "jit")  # all settings of the planner with these beginnings
 _PRIVILEGED = frozenset({"jit_dump_bitcode", "jit_provider", "jit_debugging_support", "jit_profiling_support"})

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from psycopg import errors as postgres
 from psycopg import sql
 
+from pgimport.model.database_settings import MAX_COMMENT
 from pgimport.model.errors import Conflict, ShadowRefused
 from pgimport.model.import_spec import TargetLocale
 from pgimport.model.names import AttemptNames
@@ -33,8 +34,6 @@ from pgimport.server.preview import create_role
 from pgimport.server.server_access import Access
 from pgimport.server.sessions import disallow_connections, end_sessions
 from pgimport.server.shared_objects import SharedObjects, read_shared_objects
-
-MAX_COMMENT = 10_000  # characters of a database's comment that come from a worker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
 """The context of one import: its order, its files, its helpers and its target."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pgimport.model.order import Order
@@ -8,6 +8,7 @@ from pgimport.worker.environment import WorkerEnvironment
 from pgimport.worker.postgres.clients import ClientProcesses, ClientPrograms
 from pgimport.worker.postgres.endpoints import Endpoint
 from pgimport.worker.postgres.shadow import ShadowSessions
+from pgimport.worker.postgres.shadow_state import ShadowState
 from pgimport.worker.report.progress_meter import ProgressMeter
 from pgimport.worker.report.reporter import Reporter
 
@@ -23,6 +24,7 @@ class ImportRun:
     reporter: Reporter
     meter: ProgressMeter
     shadow_sessions: ShadowSessions
+    shadow_state: ShadowState = field(default_factory=ShadowState)  # known after the gate
 
     @property
     def shadow(self) -> Endpoint:

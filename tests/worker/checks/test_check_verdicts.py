@@ -24,7 +24,8 @@ from pgimport.worker.checks.content_checks import (
 from pgimport.worker.checks.dump_file_checks import FileContents, build_facts, judge_file
 from pgimport.worker.checks.privilege_checks import ROW_LIMIT, judge_privileges, judge_row_security
 from pgimport.worker.checks.target_fit_checks import judge_extensions, judge_file_size, judge_size, judge_version
-from pgimport.worker.scope.extensions import split_extensions
+from pgimport.worker.scope.extension_needs import ExtensionNeeds
+from pgimport.worker.scope.extensions import ExtensionContext, ExtensionSplit, split_extensions
 from pgimport.worker.scope.patterns import build_name_filter
 from pgimport.worker.text import format_bytes, some_of
 
@@ -40,6 +41,7 @@ def order(target_version: int = 180004, **changes: Any) -> Order:
         server_version=f"{target_version // 10000}.{target_version % 10000}",
         server_version_num=target_version,
         creatable_extensions=["vector"],
+        available_extensions=changes.pop("available_extensions", None),
         default_locale=changes.pop("default_locale", None),
     )
     fields: dict[str, Any] = {"sources": LOOPBACK, "allowed_extensions": ["vector", "citext"], **changes}
@@ -163,7 +165,7 @@ def test_the_size_of_a_file_is_compared_with_the_limit(
         pytest.param(
             ("citext",),
             ("fail", Reason.EXTENSION_NOT_ALLOWED),
-            "the target server cannot create extensions: citext (not installed",
+            "the target server does not have extensions: citext. Ask its admin",
             id="missing",
         ),
         pytest.param(
@@ -174,29 +176,39 @@ def test_the_size_of_a_file_is_compared_with_the_limit(
 def test_T7_T9_extensions_that_the_target_cannot_create_are_named(
     names: tuple[str, ...], expected: tuple[str, Reason | None], text: str
 ) -> None:
-    imported, skipped = split_extensions(order(), find_provider("db.example.com"), extensions(*names))
-    result = judge_extensions(order(), imported, skipped)
+    result = judge_extensions(order(), split_extensions(ExtensionContext(order()), extensions(*names)))
     assert verdict(result) == expected
     assert text in result.check.detail
 
 
 def test_T9_extensions_of_the_provider_are_skipped_and_named() -> None:
-    supabase = find_provider(None, None, Provider.SUPABASE)
-    imported, skipped = split_extensions(order(), supabase, extensions("vector", "pg_cron", "pg_graphql"))
-    assert [extension.name for extension in imported] == ["vector"]
-    assert skipped == [
+    context = ExtensionContext(order(), find_provider(None, None, Provider.SUPABASE))
+    split = split_extensions(context, extensions("vector", "pg_cron", "pg_graphql"))
+    assert [extension.name for extension in split.imported] == ["vector"]
+    assert split.skipped_objects == [
         SkippedObject(object="EXTENSION pg_cron", reason="it belongs to Supabase"),
         SkippedObject(object="EXTENSION pg_graphql", reason="it belongs to Supabase"),
     ]
-    result = judge_extensions(order(), imported, skipped, ["vector"])
+    result = judge_extensions(order(), split, ["vector"])
     assert verdict(result) == ("pass", None)
-    assert "The import skips pg_cron, pg_graphql" in result.check.detail
+    assert "The import skips pg_cron (it belongs to Supabase), pg_graphql (" in result.check.detail
     assert "rows in tables of vector if" in result.check.detail
 
 
+def test_an_extension_that_only_a_superuser_may_create_is_a_warning_with_its_losses() -> None:
+    needs = ExtensionNeeds(objects={"postgis": ["COLUMN public.homes.at", "VIEW public.near"]})
+    wanted = order(allowed_extensions=["postgis"], available_extensions=["postgis"])
+    result = judge_extensions(wanted, split_extensions(ExtensionContext(wanted, needs=needs), extensions("postgis")))
+    assert verdict(result) == ("warn", None)
+    assert "lets only a superuser create postgis. The import tries it before it copies any row" in result.check.detail
+    assert "excludeExtensions (--exclude-extension)" in result.check.detail
+    assert "The copy would then lack COLUMN public.homes.at, VIEW public.near" in result.check.detail
+
+
 def test_an_unusual_schema_of_an_extension_is_named() -> None:
-    extension = [SourceExtension(name="vector", version="0.8.0", schema_name="tools")]
-    assert "vector 0.8.0 in schema tools" in judge_extensions(order(), extension).check.detail
+    extension = SourceExtension(name="vector", version="0.8.0", schema_name="tools")
+    result = judge_extensions(order(), ExtensionSplit(imported=[extension]))
+    assert "vector 0.8.0 in schema tools" in result.check.detail
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,15 @@ from dataclasses import dataclass, field
 
 from pgimport.model.order import Order
 from pgimport.model.preflight_checks import CheckName
-from pgimport.model.providers import find_provider
 from pgimport.model.result import DumpFileInfo, SkippedObject, SourceExtension, SourceInfo
 from pgimport.worker.archive.database_properties import DatabaseProperties
 from pgimport.worker.checks.check_results import CheckResult, passed_check
 from pgimport.worker.checks.content_checks import judge_encoding, judge_unsupported
 from pgimport.worker.checks.target_fit_checks import judge_extensions, judge_file_size, judge_version
-from pgimport.worker.scope.extensions import split_extensions
+from pgimport.worker.scope.database_settings import StoredProperties
+from pgimport.worker.scope.extension_needs import ExtensionNeeds
+from pgimport.worker.scope.extensions import ExtensionContext, ExtensionSplit, split_extensions
+from pgimport.worker.scope.provider import detect_file_provider
 from pgimport.worker.text import count_of, format_bytes, some_of
 
 MAX_COLUMNS = 20  # columns that a note names
@@ -29,6 +31,9 @@ class FileContents:
     archive_version: str | None = None  # `1.16`; plain SQL has none
     extensions: Sequence[SourceExtension] = ()  # the version is empty: a dump does not contain it
     properties: DatabaseProperties = field(default_factory=DatabaseProperties)
+    schemas: Sequence[str] = ()
+    extension_needs: ExtensionNeeds | None = None  # None: not known, as plain SQL tells no dependencies
+    stored: StoredProperties = field(default_factory=StoredProperties)
     money_columns: Sequence[str] = ()  # `public.orders.total`
     large_objects: int | None = None  # None: not known before the file is read
     skipped: Sequence[SkippedObject] = ()  # entries that the import skips
@@ -37,7 +42,6 @@ class FileContents:
 
 def judge_file(order: Order, contents: FileContents) -> list[CheckResult]:
     """Runs the checks that make sense for a file: nothing about poolers or privileges."""
-    imported, skipped = split_extensions(order, find_provider(None, None, order.provider), contents.extensions)
     return [
         passed_check(CheckName.SOURCE_REACHABLE, _describe_file(contents)),
         # Only the archive's version matters: pg_restore and psql read dumps of all older servers.
@@ -46,26 +50,33 @@ def judge_file(order: Order, contents: FileContents) -> list[CheckResult]:
         judge_encoding(build_facts(order, contents), file_notes=_describe_unknown_settings(order, contents)),
         passed_check(CheckName.LARGE_OBJECTS, _describe_large_objects(contents.large_objects)),
         judge_unsupported(_group_by_kind(contents.skipped), list(contents.side_effects), "the file"),
-        judge_extensions(order, imported, skipped),
+        judge_extensions(order, split_file_extensions(order, contents)),
     ]
+
+
+def split_file_extensions(order: Order, contents: FileContents) -> ExtensionSplit:
+    """Decides about the extensions of a file."""
+    provider = detect_file_provider(order, contents.schemas, [item.name for item in contents.extensions])
+    return split_extensions(ExtensionContext(order, provider, contents.extension_needs), contents.extensions)
 
 
 def build_facts(order: Order, contents: FileContents) -> SourceInfo:
     """Returns the facts from which the shadow is created. Leaves out skipped extensions."""
-    provider = find_provider(None, None, order.provider)
-    imported, _ = split_extensions(order, provider, contents.extensions)
+    provider = detect_file_provider(order, contents.schemas, [item.name for item in contents.extensions])
     return SourceInfo(
         server_version=contents.server_version,
         server_version_num=contents.server_version_num,
         file=contents.file,
         provider=provider.provider.value if provider.hosts else None,
-        extensions=imported,
+        extensions=split_file_extensions(order, contents).imported,
         encoding=contents.properties.encoding,
         collate=contents.properties.collate,
         ctype=contents.properties.ctype,
         locale_provider=contents.properties.locale_provider,
         locale=contents.properties.locale,
         locale_known=contents.properties.locale_known,
+        comment=contents.stored.comment,
+        settings=contents.stored.settings,
     )
 
 

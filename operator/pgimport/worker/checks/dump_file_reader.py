@@ -9,13 +9,14 @@ from dataclasses import replace
 
 from pgimport.model.order import Order
 from pgimport.model.reasons import Failure, Reason
-from pgimport.model.result import DumpFileInfo, SkippedObject, SourceExtension
+from pgimport.model.result import DatabaseSetting, DumpFileInfo, SkippedObject, SourceExtension
 from pgimport.worker.archive.database_properties import (
     DEFAULT_ENCODING,
     DatabaseProperties,
     guess_properties,
     parse_create_database,
 )
+from pgimport.worker.archive.database_settings import parse_comment, parse_settings, read_archive_settings
 from pgimport.worker.archive.money_columns import MoneyColumns
 from pgimport.worker.archive.selection import Exclusions, plan_restore
 from pgimport.worker.archive.sql_tokens import parse_tokens
@@ -29,7 +30,7 @@ from pgimport.worker.archive.toc import (
     parse_table_of_contents,
 )
 from pgimport.worker.checks.check_results import SourceReport
-from pgimport.worker.checks.dump_file_checks import FileContents, build_facts, judge_file
+from pgimport.worker.checks.dump_file_checks import FileContents, build_facts, judge_file, split_file_extensions
 from pgimport.worker.engines.file.download import Download, open_download
 from pgimport.worker.engines.file.dump_opening import OpenedDump, open_dump, walk_archive
 from pgimport.worker.engines.file.dump_stream import CHUNK, DumpStream
@@ -40,7 +41,13 @@ from pgimport.worker.engines.file.whole_file import find_unpack_limit, read_to_t
 from pgimport.worker.postgres.encodings import UTF8, find_codec
 from pgimport.worker.postgres.errors import ImportStopped
 from pgimport.worker.postgres.source import FileLocation
-from pgimport.worker.scope.archive_scope import build_exclusion_rule, refuse_filter_for_plain_sql
+from pgimport.worker.scope.archive_scope import (
+    build_exclusion_rule,
+    find_extension_schema,
+    refuse_filter_for_plain_sql,
+)
+from pgimport.worker.scope.database_settings import build_stored_properties
+from pgimport.worker.scope.extension_needs import collect_archive_needs
 
 MAX_PLAIN_HEAD = 64 * 1024 * 1024  # bytes of plain SQL that are read in search of the first rows
 MAX_PACKED_FILES = 256 * 1024 * 1024  # bytes of a tar or zip that the preflight reads in search of a second dump
@@ -48,7 +55,19 @@ MAX_STATEMENT_HEAD = 4096  # bytes of a plain SQL statement that are parsed
 MAX_DEFINITION = 8192  # characters of an entry's definition that are kept
 MAX_SKIPPED = 200  # skipped objects that the report names
 _KINDS_WITH_DEFINITION = frozenset(
-    {"AGGREGATE", "CAST", "DATABASE", "ENCODING", "EXTENSION", "FUNCTION", "POLICY", "PROCEDURE", "TYPE"}
+    {
+        "AGGREGATE",
+        "CAST",
+        "COMMENT",
+        "DATABASE",
+        "DATABASE PROPERTIES",
+        "ENCODING",
+        "EXTENSION",
+        "FUNCTION",
+        "POLICY",
+        "PROCEDURE",
+        "TYPE",
+    }
 )
 _KINDS_WITH_COLUMNS = frozenset({"DOMAIN", "TABLE", "TYPE"})
 # Major of pg_restore → newest archive version that it reads. A newer pg_restore reads all that this worker parses.
@@ -68,7 +87,12 @@ def check_file(order: Order, source: FileLocation) -> SourceReport:
         is_small = download.length is not None and download.length <= MAX_PACKED_FILES
         if order.sha256 is not None or (opened.path is not None and is_small):
             read_to_the_end(order, opened.stream, download)
-    return SourceReport(judge_file(order, contents), build_facts(order, contents), list(contents.skipped)[:MAX_SKIPPED])
+    skipped = [
+        *(split_file_extensions(order, contents).skipped_objects if contents.extension_needs is None else ()),
+        *contents.stored.skipped,
+        *contents.skipped,
+    ]
+    return SourceReport(judge_file(order, contents), build_facts(order, contents), skipped[:MAX_SKIPPED])
 
 
 def _read_contents(order: Order, source: FileLocation, download: Download, opened: OpenedDump) -> FileContents:
@@ -104,13 +128,16 @@ def _build_archive_contents(
         server_version_num=_parse_version_num(header.server_version),
         archive_version=_format_archive_version(header.version),
         extensions=[
-            SourceExtension(name=entry.tag, version="", schema_name=_find_schema(entry.definition))
+            SourceExtension(name=entry.tag, version="", schema_name=find_extension_schema(entry.definition))
             for entry in listed
             if entry.kind == "EXTENSION" and entry.tag != "plpgsql"
         ],
         large_objects=sum(entry.kind in ("BLOB", "BLOB METADATA") for entry in listed),
         skipped=plan_restore(listed, Exclusions(find_reason=build_exclusion_rule(order, listed))).skipped,
         properties=_parse_database_properties(listed),
+        schemas=[entry.tag for entry in listed if entry.kind == "SCHEMA"],
+        extension_needs=collect_archive_needs(listed),
+        stored=build_stored_properties(*read_archive_settings(listed)),
         money_columns=money_columns.names,
     )
 
@@ -164,6 +191,9 @@ def _read_plain_contents(source: FileLocation, file: DumpFileInfo, stream: DumpS
     lexer = PlainSqlLexer(stream)
     extensions: list[SourceExtension] = []
     skipped: list[SkippedObject] = []
+    schemas: list[str] = []
+    settings: list[DatabaseSetting] = []
+    comment: str | None = None
     properties, encoding, codec = guess_properties(DEFAULT_ENCODING), DEFAULT_ENCODING, UTF8
     money_columns = MoneyColumns()
     for item in lexer.items():
@@ -180,6 +210,12 @@ def _read_plain_contents(source: FileLocation, file: DumpFileInfo, stream: DumpS
             encoding = _find_quoted(item.text.decode("ascii", "replace")) or encoding
             codec = find_codec(encoding)
             properties = guess_properties(encoding)
+        elif tokens[:2] == ["create", "schema"]:
+            schemas += tokens[2:3]
+        elif tokens[:2] in (["alter", "database"], ["alter", "role"]):
+            settings += parse_settings(text)
+        elif tokens[:3] == ["comment", "on", "database"]:
+            comment = parse_comment(text)
         elif tokens[:2] == ["create", "database"]:
             properties = parse_create_database(text, encoding)
         elif (forecast := forecast_skipped(item, codec)) is not None:
@@ -197,6 +233,8 @@ def _read_plain_contents(source: FileLocation, file: DumpFileInfo, stream: DumpS
         server_version_num=_parse_version_num(server_version) if version else 0,
         extensions=extensions,
         properties=properties,
+        schemas=schemas,
+        stored=build_stored_properties(settings, comment),
         money_columns=money_columns.names,
         skipped=skipped,
     )
@@ -205,14 +243,10 @@ def _read_plain_contents(source: FileLocation, file: DumpFileInfo, stream: DumpS
 def _parse_extension(statement: SqlStatement, tokens: list[str]) -> SourceExtension:
     rest = tokens[5:] if tokens[2:5] == ["if", "not", "exists"] else tokens[2:]
     return SourceExtension(
-        name=rest[0] if rest else "", version="", schema_name=_find_schema(statement.text.decode("utf-8", "replace"))
+        name=rest[0] if rest else "",
+        version="",
+        schema_name=find_extension_schema(statement.text.decode("utf-8", "replace")),
     )
-
-
-def _find_schema(definition: str) -> str | None:
-    """Returns the name after the word SCHEMA, or None."""
-    tokens = parse_tokens(definition)
-    return tokens[tokens.index("schema") + 1] if "schema" in tokens[:-1] else None
 
 
 def _first_word(version: str) -> str:

@@ -35,7 +35,9 @@ from pgimport.worker.memory import read_memory_limit
 from pgimport.worker.postgres.endpoints import Connection, Endpoint, open_connection
 from pgimport.worker.postgres.errors import ImportStopped
 from pgimport.worker.postgres.source import open_source_connection
-from pgimport.worker.scope.extensions import split_extensions
+from pgimport.worker.scope.database_settings import build_live_properties
+from pgimport.worker.scope.extension_needs import collect_needs
+from pgimport.worker.scope.extensions import ExtensionContext, split_extensions
 from pgimport.worker.scope.patterns import build_name_filter
 from pgimport.worker.scope.provider import SIGN_PARAMETERS, DetectedProvider, detect_provider
 
@@ -68,13 +70,18 @@ def _check(order: Order, endpoint: Endpoint, reader: CatalogReader, probe: Sessi
     installed = [
         SourceExtension(name=name, version=version, schema_name=schema) for name, version, schema, _ in extension_rows
     ]
-    imported, skipped_extensions = split_extensions(order, provider, installed)
-    facts = _build_facts(properties, imported, provider)
-    kinds, skipped, skipped_unnamed = _read_skipped(reader, provider, own_schemas, skipped_extensions)
     includes, includes_rows = (
         build_name_filter(order.filter, own_schemas, user, rows=only_rows) for only_rows in (False, True)
     )
-    with_rows = _list_extensions_with_rows(extension_rows, imported)
+    needs = collect_needs(reader.read_required("scope/extension_needs"), includes, own_schemas)
+    split = split_extensions(ExtensionContext(order, provider, needs), installed)
+    stored = build_live_properties(reader.read_required("scope/database_settings"))
+    facts = _build_facts(properties, split.imported, provider).model_copy(
+        update={"comment": stored.comment, "settings": stored.settings}
+    )
+    kinds, skipped, skipped_unnamed = _read_skipped(reader, provider, own_schemas, split.skipped_objects)
+    skipped += stored.skipped
+    with_rows = _list_extensions_with_rows(extension_rows, split.imported)
     collation_version = _read_collation_version(reader, facts)
     privilege_rows = reader.read("checks/privileges", skipped_schemas=own_schemas)
     row_security_rows = reader.read("checks/row_level_security", skipped_schemas=own_schemas)
@@ -88,7 +95,7 @@ def _check(order: Order, endpoint: Endpoint, reader: CatalogReader, probe: Sessi
         judge_encoding(facts, collation_version, reader.read("checks/collations")),
         judge_large_objects(reader.read("checks/large_objects"), user),
         judge_unsupported(kinds, _read_side_effects(reader, own_schemas, extension_rows)),
-        judge_extensions(order, imported, skipped_extensions, with_rows),
+        judge_extensions(order, split, with_rows),
     ]
     return SourceReport(results, facts, skipped, skipped_unnamed)
 

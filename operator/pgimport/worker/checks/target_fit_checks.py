@@ -6,7 +6,7 @@ from pgimport.model.import_choices import Engine
 from pgimport.model.order import Order
 from pgimport.model.preflight_checks import CheckName
 from pgimport.model.reasons import Reason
-from pgimport.model.result import SkippedObject, SourceExtension
+from pgimport.model.result import SourceExtension
 from pgimport.worker.checks.check_results import (
     CheckResult,
     failed_check,
@@ -15,9 +15,11 @@ from pgimport.worker.checks.check_results import (
     warned_check,
 )
 from pgimport.worker.memory import COPIES_OF_A_ROW, OWN_MEMORY, STREAM_MEMORY
-from pgimport.worker.text import format_bytes
+from pgimport.worker.scope.extensions import ExtensionSplit, is_available
+from pgimport.worker.text import format_bytes, some_of
 
 OLDEST_SOURCE = 14  # oldest major version whose client programs still get fixes
+MAX_LOSSES = 10  # objects that a message names
 WARN_SHARE = 0.8  # of the order's storage limit; the check warns above it
 # Share of pg_database_size that a dump needs. The highest measured is 25 %, for a database without indexes;
 # content that compresses badly, such as images, needs more.
@@ -125,48 +127,74 @@ def judge_file_size(order: Order, size: int | None) -> CheckResult:
     return passed_check(CheckName.SOURCE_SIZE_WITHIN_PLAN, text if limit is None else join_sentences([text, larger]))
 
 
-def judge_extensions(
-    order: Order,
-    imported: Sequence[SourceExtension],
-    skipped: Sequence[SkippedObject] = (),
-    with_rows: Sequence[str] = (),
-) -> CheckResult:
-    """Judges the source's extensions. `with_rows`: extensions whose own tables contain rows of users."""
-    allowed, creatable = set(order.allowed_extensions), set(order.target.creatable_extensions)
-    forbidden = [extension.name for extension in imported if extension.name not in allowed]
-    missing = [
-        extension.name for extension in imported if extension.name in allowed and extension.name not in creatable
-    ]
+def judge_extensions(order: Order, split: ExtensionSplit, with_rows: Sequence[str] = ()) -> CheckResult:
+    """Judges the source's extensions. `with_rows`: extensions whose own tables contain rows of users.
+
+    Only a forecast: whether the admin may create an extension is tried before any row is copied, as servers allow and
+    deny by hooks what their catalogs do not tell.
+    """
+    required = [extension.name for extension in split.imported if extension.required]
+    forbidden = [name for name in required if name not in order.allowed_extensions]
+    missing = [name for name in required if name not in forbidden and not is_available(order, name)]
     if forbidden or missing:
-        return _refuse(forbidden, missing)
-    if imported:
+        return _refuse_extensions(split, forbidden, missing)
+    if split.imported:
         sentences = [
-            ", ".join(_describe_extension(extension) for extension in imported),
+            ", ".join(_describe_extension(extension) for extension in split.imported),
             "The target gets its own version of each",
         ]
     else:
-        sentences = ["the import needs none" if skipped else "the source uses none"]
-    if skipped:
-        names = ", ".join(extension.object.removeprefix("EXTENSION ") for extension in skipped)
+        sentences = ["the import needs none" if split.skipped else "the source uses none"]
+    if split.skipped:
+        names = ", ".join(f"{name} ({reason})" for name, reason in split.skipped.items())
         sentences.append(f"The import skips {names}")
     if with_rows:
         sentences.append(
             f"The import copies users' rows in tables of {', '.join(with_rows)} if the target's admin can grant access"
         )
+    creatable = order.target.creatable_extensions
+    if doubtful := [extension for extension in split.imported if extension.name not in creatable]:
+        sentences += _describe_doubts(split, doubtful)
+        return warned_check(CheckName.EXTENSIONS_AVAILABLE_ON_TARGET, join_sentences(sentences))
     return passed_check(CheckName.EXTENSIONS_AVAILABLE_ON_TARGET, join_sentences(sentences))
 
 
-def _refuse(forbidden: Sequence[str], missing: Sequence[str]) -> CheckResult:
+def _describe_doubts(split: ExtensionSplit, doubtful: Sequence[SourceExtension]) -> list[str]:
+    """Returns sentences about extensions that, by the catalogs, only a superuser of the target may create."""
+    names = ", ".join(extension.name for extension in doubtful)
+    sentences = [
+        f"By its catalogs, the target server lets only a superuser create {names}. The import tries it before it copies"
+        " any row"
+    ]
+    if required := [extension.name for extension in doubtful if extension.required]:
+        sentences.append(
+            f"If the server refuses {', '.join(required)} and no database of the Project's spec.server.templates"
+            " contains it, the import ends. To import without it, name it in spec.filter.excludeExtensions"
+            f" (--exclude-extension). {_describe_losses(split, required)}"
+        )
+    return sentences
+
+
+def _describe_losses(split: ExtensionSplit, names: Sequence[str]) -> str:
+    losses = list(dict.fromkeys(title for name in names for title in split.dependents.get(name, ())))
+    if not losses:
+        return "A plain dump does not tell which objects the copy would then lack"
+    return f"The copy would then lack {some_of(losses, MAX_LOSSES)}"
+
+
+def _refuse_extensions(split: ExtensionSplit, forbidden: Sequence[str], missing: Sequence[str]) -> CheckResult:
     sentences = []
     if forbidden:
         sentences.append(f"the Project does not allow extensions: {', '.join(forbidden)}")
     if missing:
         sentences.append(
-            f"{'The' if forbidden else 'the'} target server cannot create extensions: {', '.join(missing)} (not"
-            " installed, or only a superuser may create them)"
+            f"{'The' if forbidden else 'the'} target server does not have extensions: {', '.join(missing)}. Ask its"
+            " admin to install their packages"
         )
-    if preloaded := [name for name in [*forbidden, *missing] if name in PRELOADED]:
+    names = [*forbidden, *missing]
+    if preloaded := [name for name in names if name in PRELOADED]:
         sentences.append(f"The target's shared_preload_libraries must also contain {', '.join(preloaded)}")
+    sentences.append(_describe_losses(split, names).replace("would then lack", "would lack without them:"))
     return failed_check(
         CheckName.EXTENSIONS_AVAILABLE_ON_TARGET, Reason.EXTENSION_NOT_ALLOWED, join_sentences(sentences)
     )

@@ -8,6 +8,7 @@ A copy counts as verified only after the last comparison. The operator then swap
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 
 from pgimport.model.import_choices import OnObjectError, Verify
 from pgimport.model.order import Order
@@ -25,6 +26,7 @@ from pgimport.worker.postgres.clients import ClientProcesses, ClientPrograms
 from pgimport.worker.postgres.endpoints import Endpoint, build_shadow_endpoint, resolve_host
 from pgimport.worker.postgres.errors import ImportStopped
 from pgimport.worker.postgres.shadow import ShadowSessions
+from pgimport.worker.postgres.shadow_state import read_shadow_state
 from pgimport.worker.postgres.source import FileLocation, read_source_location
 from pgimport.worker.report.progress_meter import ProgressMeter, Stage
 from pgimport.worker.report.reporter import Reporter
@@ -48,6 +50,8 @@ def run_import(
         location = read_source_location(environment, order, resolve, reporter)
         with closing(run.shadow_sessions):
             run.shadow_sessions.wait_for_gate(reporter)
+            with run.shadow_sessions.session("its extensions were listed") as shadow:
+                run = replace(run, shadow_state=read_shadow_state(shadow))
             with _open_source(run, pg_restore, location) as source:
                 return run_steps(run, source)
     except ImportStopped as stopped:
@@ -67,7 +71,7 @@ def run_steps(run: ImportRun, source: Source) -> WorkerResult:
     """Runs all steps after the gate. Raises ImportStopped."""
     copied = source.copy()
     analyze_tables(run.shadow_sessions, run.jobs, run.meter, copied.analyzed)
-    findings = Findings(notes=list(copied.notes), skipped=copied.skipped)
+    findings = Findings(notes=[*run.shadow_state.record.notes, *copied.notes], skipped=copied.skipped)
     comparing = run.order.verify is not Verify.NONE
     if comparing:
         source.compare_rows(findings)
@@ -101,7 +105,7 @@ def _open_source(run: ImportRun, pg_restore: PgRestore, location: Endpoint | Fil
     from pgimport.worker.pipeline.live_source import LiveSource
     from pgimport.worker.scope.snapshot import hold_snapshot
 
-    with hold_snapshot(location, run.order) as snapshot:
+    with hold_snapshot(location, run.order, run.shadow_state) as snapshot:
         yield LiveSource(run, pg_restore, location, snapshot)
 
 

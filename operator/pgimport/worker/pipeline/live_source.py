@@ -99,7 +99,7 @@ class LiveSource:
                 notes = [f"the rows came by a dump: {dump_cause}"] if dump_cause else []
                 self._result = replace(result, notes=[*result.notes, *notes])
         return Copied(
-            skipped=[*undumped, *self._result.plan.skipped],
+            skipped=[*undumped, *snapshot.scope.skipped, *self._result.plan.skipped],
             notes=[*self._result.notes, *self._describe_choices()],
             analyzed=self._result.analyzed,
         )

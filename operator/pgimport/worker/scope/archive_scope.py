@@ -1,37 +1,64 @@
 """Decides by name which entries of an archive are imported. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from pgimport.model.import_spec import Filter
 from pgimport.model.order import Order
-from pgimport.model.providers import find_provider
 from pgimport.model.reasons import Failure, Reason
+from pgimport.model.result import SourceExtension
 from pgimport.worker.archive.selection import ExclusionRule
+from pgimport.worker.archive.sql_tokens import parse_tokens
 from pgimport.worker.archive.toc import TocEntry
 from pgimport.worker.postgres.errors import ImportStopped
+from pgimport.worker.postgres.shadow_state import ShadowState
+from pgimport.worker.scope.extension_needs import collect_archive_needs
+from pgimport.worker.scope.extensions import ExtensionContext, ExtensionSplit, split_extensions
 from pgimport.worker.scope.patterns import (
     ANY_RELATION,
     EXCLUDED_BY_FILTER,
     NameFilter,
     build_name_filter,
     find_partitions,
+    find_unmatched_extension,
     find_unmatched_pattern,
 )
+from pgimport.worker.scope.provider import detect_file_provider
 
 _RELATION_KINDS = ("TABLE", "VIEW", "MATERIALIZED VIEW", "SEQUENCE", "FOREIGN TABLE")
 EXCLUDED_ROWS = "spec.filter wants it without its rows"
 
 
-def build_exclusion_rule(order: Order, entries: Iterable[TocEntry]) -> ExclusionRule:
+def split_archive_extensions(
+    order: Order, entries: Sequence[TocEntry], shadow: ShadowState | None = None
+) -> ExtensionSplit:
+    """Decides about the extensions of an archive. `shadow`: what the target has, known after the gate."""
+    extensions = [
+        SourceExtension(name=entry.tag, version="", schema_name=find_extension_schema(entry.definition))
+        for entry in entries
+        if entry.kind == "EXTENSION"
+    ]
+    schemas = [entry.tag for entry in entries if entry.kind == "SCHEMA"]
+    provider = detect_file_provider(order, schemas, [item.name for item in extensions])
+    return split_extensions(ExtensionContext(order, provider, collect_archive_needs(entries), shadow), extensions)
+
+
+def build_exclusion_rule(order: Order, entries: Iterable[TocEntry], shadow: ShadowState | None = None) -> ExclusionRule:
     """Returns a function that gives the reason to exclude an entry, or None.
+
+    `shadow`: what the target has, known after the gate.
 
     Raises ImportStopped for a filter with a pattern that matches nothing in the archive.
     """
     listed = list(entries)
-    provider = find_provider(None, None, order.provider)
-    provider_extensions = provider.extensions - set(order.allowed_extensions)
     schemas = [entry.tag for entry in listed if entry.kind == "SCHEMA"] + ["public"]
+    extensions = [entry.tag for entry in listed if entry.kind == "EXTENSION"]
+    provider = detect_file_provider(order, schemas, extensions)
+    skipped_extensions = split_archive_extensions(order, listed, shadow).skipped
     relations = [(entry.oid, entry.schema, entry.tag) for entry in listed if entry.kind in _RELATION_KINDS]
-    if order.filter is not None and (pattern := find_unmatched_pattern(order.filter, schemas, relations)):
+    if order.filter is not None and (
+        pattern := find_unmatched_pattern(order.filter, schemas, relations)
+        or find_unmatched_extension(order.filter, extensions)
+    ):
         message = f"spec.filter: the dump holds nothing that {pattern} would match"
         raise ImportStopped(Failure(Reason.FILTER_INVALID, message))
     includes = build_name_filter(order.filter, ())
@@ -39,7 +66,9 @@ def build_exclusion_rule(order: Order, entries: Iterable[TocEntry]) -> Exclusion
 
     def find_reason(entry: TocEntry) -> str | None:
         schema = entry.tag if entry.kind == "SCHEMA" else entry.schema
-        if schema in provider.schemas or (entry.kind == "EXTENSION" and entry.tag in provider_extensions):
+        if entry.kind == "EXTENSION":
+            return skipped_extensions.get(entry.tag)
+        if schema in provider.schemas:
             return f"it belongs to {provider.title}"
         if order.filter is None or not schema:
             return None
@@ -49,6 +78,12 @@ def build_exclusion_rule(order: Order, entries: Iterable[TocEntry]) -> Exclusion
         return None if includes(schema, name) else EXCLUDED_BY_FILTER
 
     return find_reason
+
+
+def find_extension_schema(definition: str) -> str | None:
+    """Returns the schema in CREATE EXTENSION, or None."""
+    tokens = parse_tokens(definition)
+    return tokens[tokens.index("schema") + 1] if "schema" in tokens[:-1] else None
 
 
 def _find_rowless_tables(
@@ -66,7 +101,7 @@ def _find_rowless_tables(
 
 
 def refuse_filter_for_plain_sql(order: Order) -> None:
-    """Raises ImportStopped if the order has a filter: plain SQL has no table of contents to choose from."""
-    if order.filter is not None:
+    """Raises ImportStopped if the order has a filter for names: plain SQL has no table of contents to choose from."""
+    if order.filter is not None and order.filter != Filter(exclude_extensions=order.filter.exclude_extensions):
         message = "spec.filter needs a live source or an archive: plain SQL comes whole"
         raise ImportStopped(Failure(Reason.FILTER_INVALID, message))

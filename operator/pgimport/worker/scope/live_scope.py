@@ -14,13 +14,17 @@ from pgimport.worker.archive.selection import PG_ATTRDEF, PG_CLASS, PG_CONSTRAIN
 from pgimport.worker.postgres.endpoints import Connection, Endpoint
 from pgimport.worker.postgres.errors import ImportStopped
 from pgimport.worker.postgres.queries import read_query
-from pgimport.worker.scope.extensions import split_extensions
+from pgimport.worker.postgres.shadow_state import ShadowState
+from pgimport.worker.scope.database_settings import build_live_properties
+from pgimport.worker.scope.extension_needs import collect_needs
+from pgimport.worker.scope.extensions import ExtensionContext, ExtensionSplit, split_extensions
 from pgimport.worker.scope.patterns import (
     ANY_RELATION,
     EXCLUDED_BY_FILTER,
     NameFilter,
     build_name_filter,
     find_partitions,
+    find_unmatched_extension,
     find_unmatched_pattern,
 )
 from pgimport.worker.scope.provider import SIGN_PARAMETERS, detect_provider
@@ -40,6 +44,7 @@ class SourceScope:
     relations: tuple[tuple[str, str], ...] = ()  # schema and name of excluded relations of other schemas
     rowless: frozenset[int] = frozenset()  # oids of tables that are imported without rows
     rowless_names: tuple[tuple[str, str], ...] = ()  # schema and name of the same tables
+    skipped: tuple[SkippedObject, ...] = ()  # settings of the database
 
     def excludes(self, oid: int) -> bool:
         """True for a relation that is not imported."""
@@ -62,11 +67,16 @@ def _quote_pattern(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def read_scope(source: Connection, order: Order, endpoint: Endpoint) -> SourceScope:
-    """Reads the scope. Raises psycopg.Error, and ImportStopped for a filter with a pattern that matches nothing."""
-    with source.pipeline():  # one round trip for all three queries
+def read_scope(source: Connection, order: Order, endpoint: Endpoint, shadow: ShadowState | None = None) -> SourceScope:
+    """Reads the scope. Raises psycopg.Error, and ImportStopped for a filter with a pattern that matches nothing.
+
+    `shadow`: what the target has, known after the gate.
+    """
+    with source.pipeline():  # one round trip for all queries
         sign_cursor = source.execute(read_query("scope/provider_signs"), SIGN_PARAMETERS)
         extension_cursor = source.execute(read_query("scope/extensions"))
+        need_cursor = source.execute(read_query("scope/extension_needs"))
+        setting_cursor = source.execute(read_query("scope/database_settings"))
         relation_cursor = source.execute(read_query("scope/relations"))
     relation_rows = relation_cursor.fetchall()
     extensions = [
@@ -74,14 +84,16 @@ def read_scope(source: Connection, order: Order, endpoint: Endpoint) -> SourceSc
         for name, version, schema, _ in extension_cursor.fetchall()
     ]
     provider = detect_provider(order, endpoint.host, sign_cursor.fetchall(), [item.name for item in extensions])
-    _, skipped_extensions = split_extensions(order, provider.rules, extensions)
     relations: list[Relation] = [(int(oid), schema, name) for oid, schema, name, _ in relation_rows]
     if order.filter is not None and (
         pattern := find_unmatched_pattern(order.filter, provider.schemas, relations, endpoint.user)
+        or find_unmatched_extension(order.filter, [item.name for item in extensions])
     ):
         message = f"spec.filter: the source holds nothing that {pattern} would match"
         raise ImportStopped(Failure(Reason.FILTER_INVALID, message))
     includes = build_name_filter(order.filter, provider.own_schemas, endpoint.user)
+    needs = collect_needs(need_cursor.fetchall(), includes, provider.own_schemas)
+    split = split_extensions(ExtensionContext(order, provider.rules, needs, shadow), extensions)
     includes_rows = build_name_filter(order.filter, provider.own_schemas, endpoint.user, rows=True)
     excluded_schemas = {
         schema
@@ -95,7 +107,8 @@ def read_scope(source: Connection, order: Order, endpoint: Endpoint) -> SourceSc
     ]
     parents = {oid: parent for oid, _, _, parent in relation_rows if parent is not None}
     rowless = _find_rowless(relations, parents, includes, includes_rows)
-    excluded = _read_excluded_objects(source, excluded_schemas, skipped_extensions, excluded_relations)
+    excluded = _read_excluded_objects(source, excluded_schemas, split.roots, excluded_relations)
+    excluded |= _read_extension_keys(source, split)
     return SourceScope(
         excluded=excluded,
         table_parts=_read_table_parts(source, excluded),
@@ -103,7 +116,18 @@ def read_scope(source: Connection, order: Order, endpoint: Endpoint) -> SourceSc
         relations=tuple((schema, name) for _, schema, name in excluded_relations),
         rowless=frozenset(rowless),
         rowless_names=tuple((schema, name) for oid, schema, name in relations if oid in rowless),
+        skipped=tuple(build_live_properties(setting_cursor.fetchall()).skipped),
     )
+
+
+def _read_extension_keys(source: Connection, split: ExtensionSplit) -> dict[ObjectKey, str]:
+    """Returns the skipped extensions themselves. What needs one of them is tried at the target, if it is no root."""
+    if not split.skipped:
+        return {}
+    statement = "SELECT tableoid::bigint, oid::bigint, extname::text FROM pg_catalog.pg_extension"
+    return {
+        (catalog, oid): split.skipped[name] for catalog, oid, name in source.execute(statement) if name in split.skipped
+    }
 
 
 def _find_rowless(
@@ -117,7 +141,7 @@ def _find_rowless(
 def _read_excluded_objects(
     source: Connection,
     schemas: Collection[str],
-    extensions: Collection[SkippedObject],
+    extensions: Collection[str],
     relations: Collection[Relation],
 ) -> dict[ObjectKey, str]:
     """Returns the given objects and everything that depends on them, with the reason of each."""
@@ -126,7 +150,7 @@ def _read_excluded_objects(
     relation_keys = {(PG_CLASS, oid) for oid, _, _ in relations}
     parameters = {
         "schemas": sorted(schemas),
-        "extensions": [item.object.partition(" ")[2] for item in extensions],
+        "extensions": sorted(extensions),
         "relations": [oid for oid, _, _ in relations],
     }
     return {

@@ -34,6 +34,20 @@ def build_name_filter(
     return is_imported
 
 
+def compile_patterns(patterns: Iterable[str]) -> Callable[[str], bool]:
+    """Returns a function that tells whether a name matches one of the patterns."""
+    compiled = _compile_all(patterns)
+    return lambda name: _matches_any(compiled, name)
+
+
+def find_unmatched_extension(filter_: Filter | None, extensions: Collection[str]) -> str | None:
+    """Returns field and text of the first pattern for extensions that matches nothing."""
+    for pattern in filter_.exclude_extensions if filter_ is not None else ():
+        if not any(_compile(pattern).fullmatch(name) for name in extensions):
+            return f"excludeExtensions: {pattern}"
+    return None
+
+
 def find_partitions(tables: Collection[int], parents: Mapping[int, int]) -> set[int]:
     """Returns the partitions of these tables, at any depth. `parents`: partition → its partitioned table."""
     partitions: set[int] = set()

@@ -1,4 +1,4 @@
-"""Detects which provider runs a live source, and which schemas of it are the provider's own. Pure."""
+"""Detects which provider a source comes from, and which schemas of it are the provider's own. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -34,3 +34,9 @@ def detect_provider(
     )
     rules = find_provider(host, fingerprint, order.provider)
     return DetectedProvider(rules, names["schema"], find_provider_schemas(rules, names["schema"]))
+
+
+def detect_file_provider(order: Order, schemas: Iterable[str], extensions: Iterable[str]) -> ProviderRules:
+    """Detects the provider of a dump file by its content, unless the order names it. A file has no host."""
+    fingerprint = ProviderFingerprint(schemas=frozenset(schemas), extensions=frozenset(extensions))
+    return find_provider(None, fingerprint, order.provider)

@@ -12,6 +12,7 @@ from pgimport.model.reasons import Failure, Reason
 from pgimport.worker.postgres.endpoints import Connection, Endpoint
 from pgimport.worker.postgres.errors import ImportStopped, translate_source_error
 from pgimport.worker.postgres.queries import read_query
+from pgimport.worker.postgres.shadow_state import ShadowState
 from pgimport.worker.postgres.source import open_source_connection
 from pgimport.worker.scope.live_scope import SourceScope, read_scope
 
@@ -71,12 +72,15 @@ class Snapshot:
 
 
 @contextmanager
-def hold_snapshot(endpoint: Endpoint, order: Order) -> Iterator[Snapshot]:
-    """Holds locks and snapshot until the block ends. Raises ImportStopped."""
+def hold_snapshot(endpoint: Endpoint, order: Order, shadow: ShadowState | None = None) -> Iterator[Snapshot]:
+    """Holds locks and snapshot until the block ends. Raises ImportStopped.
+
+    `shadow`: what the target has, known after the gate.
+    """
     connection = open_source_connection(endpoint)
     try:
         try:
-            scope = read_scope(connection, order, endpoint)
+            scope = read_scope(connection, order, endpoint, shadow)
         except psycopg.Error as error:
             raise ImportStopped(translate_source_error(error, "its scope was read")) from error
         yield take_snapshot(connection, scope)

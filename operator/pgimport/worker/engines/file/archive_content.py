@@ -2,19 +2,23 @@
 
 from dataclasses import replace
 
-from pgimport.model.order import Order
 from pgimport.worker.archive.selection import Exclusions, RestorePlan, plan_restore
 from pgimport.worker.archive.toc import TocEntry
 from pgimport.worker.engines.file.restored_content import RestoredContent, find_copy_target
+from pgimport.worker.run import ImportRun
 from pgimport.worker.scope.archive_scope import build_exclusion_rule
 
 
-def plan_archive(order: Order, entries: list[TocEntry], exclusions: Exclusions) -> tuple[RestorePlan, RestoredContent]:
+def plan_archive(
+    run: ImportRun, entries: list[TocEntry], exclusions: Exclusions
+) -> tuple[RestorePlan, RestoredContent]:
     """Returns which entries are restored, and the content to verify.
 
     Raises ImportStopped if a filter matches nothing in the archive.
     """
-    plan = plan_restore(entries, replace(exclusions, find_reason=build_exclusion_rule(order, entries)))
+    plan = plan_restore(
+        entries, replace(exclusions, find_reason=build_exclusion_rule(run.order, entries, run.shadow_state))
+    )
     populated_views = {
         (entry.schema, entry.tag)
         for entry in entries

@@ -36,7 +36,7 @@ def restore_custom(
     """Restores structure from the stored table of contents, and rows over standard input. Raises ImportStopped."""
     archive = run.environment.scratch / ARCHIVE_WITHOUT_ROWS
     header, entries = _store_table_of_contents(stream, archive)
-    plan, content = plan_archive(run.order, entries, exclusions)
+    plan, content = plan_archive(run, entries, exclusions)
     content.archive = archive
     staging = open_staging(run)
     rewrite_definitions(archive, {**plan.changed_definitions, **staging.redirect_entries(plan.main_entries)})

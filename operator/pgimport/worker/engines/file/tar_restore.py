@@ -44,7 +44,7 @@ def restore_tar(
     with toc_file.open("rb") as file:
         _, parsed_entries = parse_table_of_contents(file.read)
         entries = list(parsed_entries)
-    plan, content = plan_archive(run.order, entries, exclusions)
+    plan, content = plan_archive(run, entries, exclusions)
     add_row_counts(content, plan, entries, _count_rows(folder, entries))
     staging = open_staging(run)
     rewrite_definitions(toc_file, {**plan.changed_definitions, **staging.redirect_entries(plan.main_entries)})

@@ -1,0 +1,25 @@
+"""What the operator prepared in the shadow, which the plan of an import follows."""
+
+from dataclasses import dataclass, field
+
+from pgimport.model.owner_comment import RefusedExtension, ShadowRecord, parse_shadow_record
+from pgimport.worker.postgres.endpoints import Connection
+from pgimport.worker.postgres.queries import read_query
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowState:
+    """The extensions of the shadow, and what the operator recorded when it prepared the shadow."""
+
+    extensions: frozenset[str] = frozenset()
+    record: ShadowRecord = field(default_factory=ShadowRecord)
+
+    def find_refusal(self, extension: str) -> RefusedExtension | None:
+        """Returns why the operator did not create an extension, if it recorded that."""
+        return next((item for item in self.record.refused_extensions if item.name == extension), None)
+
+
+def read_shadow_state(shadow: Connection) -> ShadowState:
+    """Reads the state with the attempt's own role. Raises psycopg.Error."""
+    row = shadow.execute(read_query("scope/shadow_state")).fetchone()
+    return ShadowState(frozenset(row[0] or ()), parse_shadow_record(row[1])) if row is not None else ShadowState()

@@ -1,0 +1,14 @@
+-- Lists what is stored for the database and for its owner: kind (`database`, `owner` or `comment`) and text. A setting is
+-- `name=value`. Settings of the owner in this database win over those for all databases.
+SELECT 'comment', pg_catalog.shobj_description(d.oid, 'pg_database')
+FROM pg_catalog.pg_database AS d
+WHERE d.datname = pg_catalog.current_database() AND pg_catalog.shobj_description(d.oid, 'pg_database') IS NOT NULL
+UNION ALL
+SELECT * FROM (
+    SELECT CASE WHEN s.setrole = 0 THEN 'database' ELSE 'owner' END, c.setting
+    FROM pg_catalog.pg_db_role_setting AS s
+    JOIN pg_catalog.pg_database AS d ON d.datname = pg_catalog.current_database()
+    CROSS JOIN LATERAL pg_catalog.unnest(s.setconfig) AS c (setting)
+    WHERE (s.setdatabase = d.oid AND s.setrole IN (0, d.datdba)) OR (s.setdatabase = 0 AND s.setrole = d.datdba)
+    ORDER BY s.setdatabase = 0 DESC, s.setrole, c.setting
+) AS stored;
