@@ -15,7 +15,7 @@ def current_clients(folder: Path) -> dict[str, str]:
     home = folder / "current"
     for major, number in CURRENT_MINORS.items():
         (home / str(major) / "bin").mkdir(parents=True)
-        for name in ("pg_dump", "pg_restore"):
+        for name in ("pg_dump", "pg_restore", "psql"):
             program = home / str(major) / "bin" / name
             program.write_text(
                 "#!/bin/bash\n"

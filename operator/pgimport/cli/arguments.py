@@ -35,6 +35,8 @@ examples:
   pgimport run --plan         check the source, print the plan, change nothing
   pgimport run                import into a new or empty database
   pgimport run --recreate     replace the database shop_copy
+  pgimport run --source ./shop.dump
+  ssh db.example.com pg_dump -Fc shop | pgimport run --source -
 
 The target's user is the admin: a role with CREATEDB and CREATEROLE. It does not need superuser. Another role, --owner,
 owns the imported objects. The command creates it with a new password and prints the password once.
@@ -77,7 +79,10 @@ def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
     databases = parser.add_argument_group("source and target")
     source = databases.add_mutually_exclusive_group()
     source.add_argument(
-        "--source", metavar="URL", help="database to copy, or https:// URL of a dump file (or PGIMPORT_SOURCE_URL)"
+        "--source",
+        metavar="URL",
+        help="database to copy, https:// URL or path of a dump, or - for a dump on standard input (or"
+        " PGIMPORT_SOURCE_URL)",
     )
     source.add_argument("--source-file", metavar="FILE", help="file with the source's URL")
     target = databases.add_mutually_exclusive_group()

@@ -10,6 +10,7 @@ import traceback
 import uuid
 
 from pgimport.cli.console import Console
+from pgimport.cli.local_source import open_local_source
 from pgimport.cli.run_options import Options
 from pgimport.cli.run_output import print_plan, print_result
 from pgimport.cli.worker_process import AttemptFolder, WorkerProcess, open_attempt_folder, run_worker, start_worker
@@ -46,7 +47,8 @@ def run_locally(options: Options, console: Console) -> None:
     """Runs all steps and prints the result. Raises ImportFailed, PgimportError, and what a signal handler raises."""
     pod_uid = str(uuid.uuid4())
     with (
-        open_attempt_folder(options.source_text, pod_uid, options.ca, options.post_import) as folder,
+        open_local_source(options.source) as source_file,
+        open_attempt_folder(options.source_text, pod_uid, options.ca, options.post_import, source_file) as folder,
         start_worker("preflight" if options.dry_run else "run", folder) as worker,
     ):
         # Only now: these load psycopg, and the worker loads its own modules at the same time.

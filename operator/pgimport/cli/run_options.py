@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pgimport.cli.local_source import find_local_file
 from pgimport.model.import_choices import Engine, OnObjectError, Provider, Verify
 from pgimport.model.import_spec import Filter, TargetLocale
 from pgimport.model.names import owner_role_name
 from pgimport.model.project_spec import DEFAULT_ALLOWED_EXTENSIONS, SSLMode
 from pgimport.model.reasons import Failure, Reason
-from pgimport.model.source_url import FileURL, SourceURL, parse_source, parse_source_url
+from pgimport.model.source_url import STANDARD_INPUT, FileURL, LocalFile, SourceURL, parse_source, parse_source_url
 from pgimport.server.server_access import Access
 
 ENV_SOURCE_URL = "PGIMPORT_SOURCE_URL"
@@ -28,7 +29,7 @@ class Options:
     """The options of one `pgimport run`."""
 
     source_text: str = field(repr=False)  # the worker parses this text itself
-    source: SourceURL | FileURL
+    source: SourceURL | FileURL | LocalFile
     access: Access
     database: str
     owner: str
@@ -54,7 +55,10 @@ class Options:
 
     @property
     def source_title(self) -> str:
-        """`shop on db.example.com:5432`, or `the dump file at files.example.com:443`."""
+        """`shop on db.example.com:5432`, `the dump file at files.example.com:443`, or `the dump /srv/shop.dump`."""
+        if isinstance(self.source, LocalFile):
+            name = "on standard input" if self.source.path == STANDARD_INPUT else self.source.path
+            return f"the dump {name}"
         address = f"{self.source.host}:{self.source.port}"
         if isinstance(self.source, FileURL):
             return f"the dump file at {address}"
@@ -69,7 +73,7 @@ def read_options(arguments: argparse.Namespace, environment: Mapping[str, str]) 
     target_text = _read_url("target", arguments.target, arguments.target_file, environment.get(ENV_TARGET_URL))
     if isinstance(target_text, Failure):
         return target_text
-    source, target = parse_source(source_text), _parse_target_url(target_text)
+    source, target = find_local_file(source_text) or parse_source(source_text), _parse_target_url(target_text)
     if isinstance(source, Failure):
         return source
     if isinstance(target, Failure):
@@ -183,7 +187,7 @@ def _build_filter(arguments: argparse.Namespace) -> Filter | Failure | None:
         return Failure(Reason.FILTER_INVALID, f"a pattern is not valid: {error}")
 
 
-def _warn_of_password(name: str, argument: str | None, url: SourceURL | FileURL) -> list[str]:
+def _warn_of_password(name: str, argument: str | None, url: SourceURL | FileURL | LocalFile) -> list[str]:
     if argument and isinstance(url, SourceURL) and url.password:
         variable = f"PGIMPORT_{name.upper()}_URL"
         return [f"every user of this machine can read the password in --{name}; use {variable} or --{name}-file"]

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
 
+from pgimport.cli.local_source import WorkerSource
 from pgimport.model import order as order_model
 from pgimport.model.import_report import complete_result, parse_report
 from pgimport.model.order import Order
@@ -37,6 +38,7 @@ class AttemptFolder:
     path: Path
     pod_uid: str
     seed: bytes
+    source: WorkerSource | None = None  # a dump on this machine
 
     @property
     def termination_message(self) -> Path:
@@ -45,12 +47,16 @@ class AttemptFolder:
 
 @contextmanager
 def open_attempt_folder(
-    source_url: str, pod_uid: str, ca: bytes | None = None, post_import: bytes | None = None
+    source_url: str,
+    pod_uid: str,
+    ca: bytes | None = None,
+    post_import: bytes | None = None,
+    source: WorkerSource | None = None,
 ) -> Iterator[AttemptFolder]:
     """Creates the folder below TMPDIR with mode 0700, and removes it at the end of the block."""
     path = Path(tempfile.mkdtemp(prefix="pgimport-"))
     try:
-        folder = AttemptFolder(path=path, pod_uid=pod_uid, seed=secrets.token_bytes(SEED_BYTES))
+        folder = AttemptFolder(path=path, pod_uid=pod_uid, seed=secrets.token_bytes(SEED_BYTES), source=source)
         files = {"source-url": source_url.encode(), "seed": folder.seed, "ca": ca, "post-import": post_import}
         for name, content in files.items():
             if content is None:
@@ -77,6 +83,7 @@ def build_environment(folder: AttemptFolder, inherited: Mapping[str, str]) -> di
         order_model.ENV_SCRATCH: str(folder.path / "scratch"),
         order_model.ENV_PRIVATE: str(folder.path / "private"),
         order_model.ENV_TERMINATION_MESSAGE: str(folder.termination_message),
+        **({order_model.ENV_SOURCE_PATH: folder.source.path} if folder.source else {}),
         **{
             variable: str(path)
             for variable, name in ((order_model.ENV_CA_FILE, "ca"), (order_model.ENV_POST_IMPORT_FILE, "post-import"))
@@ -165,6 +172,7 @@ def start_worker(program: WorkerProgram, folder: AttemptFolder) -> Iterator[Work
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        pass_fds=[folder.source.descriptor] if folder.source and folder.source.descriptor is not None else [],
     )
     try:
         assert child.stdout is not None  # noqa: S101 (stdout=PIPE)

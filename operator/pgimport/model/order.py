@@ -14,6 +14,7 @@ ENV_ORDER = "PGIMPORT_ORDER"
 ORDER_FROM_STDIN = "-"  # value of PGIMPORT_ORDER: the order comes by standard input
 ENV_POD_UID = "PGIMPORT_POD_UID"
 ENV_SOURCE_URL_FILE = "PGIMPORT_SOURCE_URL_FILE"
+ENV_SOURCE_PATH = "PGIMPORT_SOURCE_PATH"  # path of a dump on this machine; only the command line sets it
 ENV_SEED_FILE = "PGIMPORT_SEED_FILE"
 ENV_CA_FILE = "PGIMPORT_CA_FILE"  # path of the user's CA certificate, if the import names one
 ENV_POST_IMPORT_FILE = "PGIMPORT_POST_IMPORT_FILE"  # path of the SQL of spec.postImport

@@ -21,6 +21,9 @@ DEFAULT_APPLICATION_NAME = "pgimport"
 MAX_CONNECT_TIMEOUT = 60  # seconds
 MAX_URL_LENGTH = 4096
 
+STANDARD_INPUT = "-"
+_KEYWORDS = re.compile(r"[a-z_]+ *= *", re.ASCII)
+_DUMP_ENDINGS = (".dump", ".sql", ".backup", ".tar", ".pgdump", ".gz", ".zst", ".bz2", ".xz", ".lz4", ".tgz", ".zip")
 _SCHEMES = ("postgresql", "postgres")
 _FILE_SCHEMES = ("https",)
 _HOST_NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(\.(?!-)[a-z0-9_-]{1,63})*\.?", re.ASCII)
@@ -66,6 +69,13 @@ class FileURL:
         return f"{self.scheme}://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
 
 
+@dataclass(frozen=True, slots=True)
+class LocalFile:
+    """Dump on the machine of `pgimport run`. No pod can read it."""
+
+    path: str  # absolute, or STANDARD_INPUT
+
+
 URL = TypeVar("URL", bound=SourceURL | FileURL)
 
 
@@ -79,8 +89,24 @@ class PinnedURL(Generic[URL]):
 
 def parse_source(text: str) -> SourceURL | FileURL | Failure:
     """Parses the URL of a live source or of a dump file."""
+    if looks_like_path(text):
+        return Failure(
+            Reason.SOURCE_URL_INVALID,
+            "the source is a path, but a pod cannot read files of another machine: upload the dump with the HTTP API,"
+            " give the https:// URL of an object store, or use `pgimport run`",
+        )
     is_file = text.strip().lower().startswith(("https:", "http:"))
     return parse_file_url(text) if is_file else parse_source_url(text)
+
+
+def looks_like_path(text: str) -> bool:
+    """True for a path, and false for a URL and for libpq's keywords such as `host=localhost`. Pure."""
+    text = text.strip()
+    if text == STANDARD_INPUT or text.lower().startswith("file:"):
+        return True
+    if "://" in text or _KEYWORDS.match(text):
+        return False
+    return text.startswith(("/", "./", "../", "~")) or text.lower().endswith(_DUMP_ENDINGS)
 
 
 def parse_source_url(text: str) -> SourceURL | Failure:

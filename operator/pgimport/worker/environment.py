@@ -21,6 +21,7 @@ class WorkerEnvironment:
     termination_message: Path
     ca: Path | None = None
     post_import: Path | None = None
+    source_path: Path | None = None  # of a dump on this machine, instead of the URL
 
 
 def parse_environment(environ: Mapping[str, str]) -> WorkerEnvironment | Failure:
@@ -34,9 +35,14 @@ def parse_environment(environ: Mapping[str, str]) -> WorkerEnvironment | Failure
     )
     if missing := [name for name in required if not environ.get(name)]:
         return Failure(Reason.ORDER_UNREADABLE, f"the environment lacks {', '.join(missing)}")
-    seed, ca, post_import = (
+    seed, ca, post_import, source_path = (
         Path(value) if (value := environ.get(name)) else None
-        for name in (order_model.ENV_SEED_FILE, order_model.ENV_CA_FILE, order_model.ENV_POST_IMPORT_FILE)
+        for name in (
+            order_model.ENV_SEED_FILE,
+            order_model.ENV_CA_FILE,
+            order_model.ENV_POST_IMPORT_FILE,
+            order_model.ENV_SOURCE_PATH,
+        )
     )
     return WorkerEnvironment(
         pod_uid=environ[order_model.ENV_POD_UID],
@@ -47,6 +53,7 @@ def parse_environment(environ: Mapping[str, str]) -> WorkerEnvironment | Failure
         termination_message=Path(environ[order_model.ENV_TERMINATION_MESSAGE]),
         ca=ca,
         post_import=post_import,
+        source_path=source_path,
     )
 
 

@@ -9,7 +9,7 @@ from pgimport.worker.engines.relay.relay_plan import choose_engine, describe_pla
 from pgimport.worker.environment import WorkerEnvironment
 from pgimport.worker.postgres.endpoints import Endpoint, resolve_host
 from pgimport.worker.postgres.errors import ImportStopped
-from pgimport.worker.postgres.source import FileLocation, read_source_location
+from pgimport.worker.postgres.source import FileLocation, LocalDump, read_source_location
 from pgimport.worker.report.reporter import Reporter
 from pgimport.worker.scope.snapshot import hold_snapshot
 from pgimport.worker.text import count_of
@@ -21,7 +21,7 @@ def run_plan(
     """Prints the steps as one line of JSON. The result contains the failure if the source cannot be read."""
     try:
         source = read_source_location(environment, order, resolve, reporter)
-        if isinstance(source, FileLocation):
+        if isinstance(source, FileLocation | LocalDump):
             reporter.plan(["restore the dump file"])
         else:
             reporter.plan(_read_steps(order, source))

@@ -31,16 +31,17 @@ from pgimport.worker.archive.toc import (
 )
 from pgimport.worker.checks.check_results import SourceReport
 from pgimport.worker.checks.dump_file_checks import FileContents, build_facts, judge_file, split_file_extensions
-from pgimport.worker.engines.file.download import Download, open_download
+from pgimport.worker.engines.file.download import Download
 from pgimport.worker.engines.file.dump_opening import OpenedDump, open_dump, walk_archive
 from pgimport.worker.engines.file.dump_stream import CHUNK, DumpStream
 from pgimport.worker.engines.file.file_kinds import DumpFormat
+from pgimport.worker.engines.file.local_file import open_file
 from pgimport.worker.engines.file.plain_sql_lexer import CopyRows, PlainSqlLexer, PsqlCommand, SqlStatement
 from pgimport.worker.engines.file.plain_statement import forecast_skipped
 from pgimport.worker.engines.file.whole_file import find_unpack_limit, read_to_the_end
 from pgimport.worker.postgres.encodings import UTF8, find_codec
 from pgimport.worker.postgres.errors import ImportStopped
-from pgimport.worker.postgres.source import FileLocation
+from pgimport.worker.postgres.source import DumpLocation
 from pgimport.worker.scope.archive_scope import (
     build_exclusion_rule,
     find_extension_schema,
@@ -78,9 +79,9 @@ _SERVER_VERSION = re.compile(rb"-- Dumped from database version (\S+)")
 _CLIENT_VERSION = re.compile(rb"-- Dumped by pg_dump version (\S+)")
 
 
-def check_file(order: Order, source: FileLocation) -> SourceReport:
+def check_file(order: Order, source: DumpLocation) -> SourceReport:
     """Checks a dump file. Raises ImportStopped if it is no dump, or the target's pg_restore cannot read it."""
-    with open_download(source, order.storage_limit_bytes) as download:
+    with open_file(source, order.storage_limit_bytes) as download:
         opened = open_dump(download, find_unpack_limit(order))
         contents = _read_contents(order, source, download, opened)
         # A tar or zip may contain a second dump. In a large one, the import itself notices that.
@@ -95,7 +96,7 @@ def check_file(order: Order, source: FileLocation) -> SourceReport:
     return SourceReport(judge_file(order, contents), build_facts(order, contents), skipped[:MAX_SKIPPED])
 
 
-def _read_contents(order: Order, source: FileLocation, download: Download, opened: OpenedDump) -> FileContents:
+def _read_contents(order: Order, source: DumpLocation, download: Download, opened: OpenedDump) -> FileContents:
     stream, dump_format = opened.stream, opened.format
     file = DumpFileInfo(format="custom", compression=opened.compression, size_bytes=download.length, path=opened.path)
     if dump_format is DumpFormat.CUSTOM:
@@ -115,7 +116,11 @@ def _read_contents(order: Order, source: FileLocation, download: Download, opene
 
 
 def _build_archive_contents(
-    order: Order, source: FileLocation, file: DumpFileInfo, header: ArchiveHeader, entries: Iterable[TocEntry]
+    order: Order,
+    source: DumpLocation,
+    file: DumpFileInfo,
+    header: ArchiveHeader,
+    entries: Iterable[TocEntry],
 ) -> FileContents:
     """Describes an archive. Raises ImportStopped if the target's pg_restore cannot read its version."""
     _refuse_newer_archive(order, header)
@@ -186,7 +191,7 @@ def _find_quoted(text: str) -> str | None:
     return parts[1] if len(parts) > 1 else None
 
 
-def _read_plain_contents(source: FileLocation, file: DumpFileInfo, stream: DumpStream) -> FileContents:
+def _read_plain_contents(source: DumpLocation, file: DumpFileInfo, stream: DumpStream) -> FileContents:
     """Reads the statements before the first rows. All CREATE EXTENSION statements are among them."""
     lexer = PlainSqlLexer(stream)
     extensions: list[SourceExtension] = []

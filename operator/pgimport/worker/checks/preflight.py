@@ -11,7 +11,7 @@ from pgimport.worker.checks.check_results import SourceReport, build_result, fai
 from pgimport.worker.environment import WorkerEnvironment
 from pgimport.worker.postgres.endpoints import Endpoint, resolve_host
 from pgimport.worker.postgres.errors import ImportStopped
-from pgimport.worker.postgres.source import FileLocation, read_source_location
+from pgimport.worker.postgres.source import DumpLocation, FileLocation, LocalDump, read_source_location
 from pgimport.worker.report.reporter import Reporter
 
 
@@ -28,9 +28,9 @@ def run_preflight(
     return build_result(order, report)
 
 
-def _read_report(order: Order, source: Endpoint | FileLocation) -> SourceReport:
+def _read_report(order: Order, source: Endpoint | DumpLocation) -> SourceReport:
     """Reads the report. Imports only the modules of this kind of source, which saves 0.1 s. Raises ImportStopped."""
-    if isinstance(source, FileLocation):
+    if isinstance(source, FileLocation | LocalDump):
         if order.verify is Verify.CHECKSUMS:
             raise ImportStopped(Failure(Reason.NOT_SUPPORTED, CHECKSUMS_NEED_LIVE_SOURCE))
         if order.engine is Engine.RELAY:

@@ -112,7 +112,7 @@ def judge_file_size(order: Order, size: int | None) -> CheckResult:
     """Judges the size of a dump file. The database becomes larger, because a dump is compressed and has no indexes."""
     limit = order.storage_limit_bytes
     if size is None:
-        text = f"the file's server does not tell its size, {_describe_limit(limit, size)}"
+        text = f"the size of the file is not known, {_describe_limit(limit, size)}"
         if limit is None:
             return passed_check(CheckName.SOURCE_SIZE_WITHIN_PLAN, text)
         note = "The worker watches the size during the import"

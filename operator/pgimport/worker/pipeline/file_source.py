@@ -10,16 +10,16 @@ from dataclasses import replace
 from pgimport.worker.archive.selection import Exclusions
 from pgimport.worker.engines.configuration_rows import describe_kept_rows
 from pgimport.worker.engines.file.custom_restore import restore_custom
-from pgimport.worker.engines.file.download import open_download
 from pgimport.worker.engines.file.dump_opening import open_dump
 from pgimport.worker.engines.file.file_kinds import DumpFormat
+from pgimport.worker.engines.file.local_file import open_file
 from pgimport.worker.engines.file.plain_restore import restore_plain, run_deferred_statements
 from pgimport.worker.engines.file.restored_content import RestoredContent
 from pgimport.worker.engines.file.tar_restore import restore_tar
 from pgimport.worker.engines.file.whole_file import find_unpack_limit
 from pgimport.worker.engines.pg_restore import PgRestore
 from pgimport.worker.pipeline.source import Copied
-from pgimport.worker.postgres.source import FileLocation
+from pgimport.worker.postgres.source import DumpLocation
 from pgimport.worker.postgres.text_settings import describe_file_money, find_monetary_locale, read_text_settings
 from pgimport.worker.report.periodic_call import PeriodicCall
 from pgimport.worker.report.progress_meter import FileProgressMeter, Stage
@@ -41,7 +41,7 @@ NAMES_IN_A_MESSAGE = 5
 class FileSource:
     """Implements `Source` over a download."""
 
-    def __init__(self, run: ImportRun, pg_restore: PgRestore, location: FileLocation) -> None:
+    def __init__(self, run: ImportRun, pg_restore: PgRestore, location: DumpLocation) -> None:
         self._run, self._pg_restore, self._location = run, pg_restore, location
         self._content = RestoredContent()
 
@@ -50,7 +50,7 @@ class FileSource:
         with self._run.shadow_sessions.session("its locale was read") as shadow:
             monetary_locale = find_monetary_locale(shadow)
         self._run.shadow_sessions.client_settings["lc_monetary"] = monetary_locale
-        with open_download(self._location, self._run.order.storage_limit_bytes) as download:
+        with open_file(self._location, self._run.order.storage_limit_bytes) as download:
             opened = open_dump(download, find_unpack_limit(self._run.order))
             stream, dump_format = opened.stream, opened.format
             self._run.reporter.log(

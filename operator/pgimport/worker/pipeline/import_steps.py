@@ -27,7 +27,7 @@ from pgimport.worker.postgres.endpoints import Endpoint, build_shadow_endpoint, 
 from pgimport.worker.postgres.errors import ImportStopped
 from pgimport.worker.postgres.shadow import ShadowSessions
 from pgimport.worker.postgres.shadow_state import read_shadow_state
-from pgimport.worker.postgres.source import FileLocation, read_source_location
+from pgimport.worker.postgres.source import DumpLocation, FileLocation, LocalDump, read_source_location
 from pgimport.worker.report.progress_meter import ProgressMeter, Stage
 from pgimport.worker.report.reporter import Reporter
 from pgimport.worker.run import ImportRun
@@ -94,9 +94,9 @@ def run_steps(run: ImportRun, source: Source) -> WorkerResult:
 
 
 @contextmanager
-def _open_source(run: ImportRun, pg_restore: PgRestore, location: Endpoint | FileLocation) -> Iterator[Source]:
+def _open_source(run: ImportRun, pg_restore: PgRestore, location: Endpoint | DumpLocation) -> Iterator[Source]:
     # Import only the engines of this kind of source, which saves 0.1 s.
-    if isinstance(location, FileLocation):
+    if isinstance(location, FileLocation | LocalDump):
         from pgimport.worker.pipeline.file_source import FileSource
 
         run.meter.begin(Stage.SNAPSHOT)

@@ -52,11 +52,33 @@ class FileLocation:
         return replace(self, pinned=pin(url, self.resolve, self.sources))
 
 
+@dataclass(frozen=True, slots=True)
+class LocalDump:
+    """A dump on the machine that runs the worker: a file, a folder of pg_dump, or a pipe of the command line."""
+
+    path: Path
+
+    @property
+    def is_pipe(self) -> bool:
+        """True for standard input and the like, which can be read only once."""
+        return self.path.parent == Path("/dev/fd")
+
+    @property
+    def address(self) -> str:
+        """The path for messages."""
+        return "standard input" if self.is_pipe else str(self.path)
+
+
+DumpLocation = FileLocation | LocalDump
+
+
 def read_source_location(
     environment: WorkerEnvironment, order: Order, resolve: Resolve, reporter: Reporter
-) -> Endpoint | FileLocation:
+) -> Endpoint | DumpLocation:
     """Reads the URL from its file and checks its address. Raises ImportStopped for one that is not allowed."""
     sources = order.sources
+    if environment.source_path is not None:
+        return LocalDump(environment.source_path)
     try:
         text = environment.source_url.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -17,8 +17,9 @@ from urllib.parse import urljoin
 from pgimport import __version__
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.source_url import FileURL, parse_file_url
+from pgimport.worker.engines.file.dump_stream import ByteReader
 from pgimport.worker.postgres.errors import ImportStopped
-from pgimport.worker.postgres.source import FileLocation
+from pgimport.worker.postgres.source import DumpLocation, FileLocation
 
 CONNECT_TIMEOUT = 10  # seconds
 READ_TIMEOUT = 60  # seconds without a byte
@@ -34,12 +35,12 @@ _NOT_FOUND = (404, 410)
 
 @dataclass
 class Download:
-    """Reads the body of one HTTP response."""
+    """Reads the body of one HTTP response, or a file of this machine."""
 
-    source: FileLocation
+    source: DumpLocation
     limit: int | None  # bytes
     length: int | None  # Content-Length; None if the server does not send one
-    _response: http.client.HTTPResponse = field(repr=False)
+    _response: ByteReader = field(repr=False)
     bytes_read: int = 0
     _hash: "hashlib._Hash" = field(default_factory=hashlib.sha256, repr=False)
     ended: bool = False
@@ -189,7 +190,7 @@ def _read_length(source: FileLocation, response: http.client.HTTPResponse, limit
     return length
 
 
-def _too_large(source: FileLocation, length: int | None, limit: int) -> Failure:
+def _too_large(source: DumpLocation, length: int | None, limit: int) -> Failure:
     size = f"has {length} bytes" if length is not None else "is larger"
     return Failure(Reason.SOURCE_TOO_LARGE, f"the dump file at {source.address} {size}; at most {limit} are allowed")
 
