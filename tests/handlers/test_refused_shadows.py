@@ -1,11 +1,13 @@
 """A target server that refuses to create an attempt's shadow."""
 
 import pytest
-from tests.handlers.emulated_tenant import WAITING, Tenant, ended, running
-from tests.handlers.stepwise_operator import key, start_import
+from tests.handlers.emulated_tenant import NAMESPACE, WAITING, Tenant, ended, running
+from tests.handlers.stepwise_operator import Operator, key, start_import
+from tests.support.kubernetes import a_body
 from tests.support.samples import a_preflight, a_result, a_source
 
-from pgimport.model.names import IMPORTS, attempt_names
+from pgimport.kubernetes_client import api_paths
+from pgimport.model.names import IMPORTS, PREVIEWS, attempt_names
 
 
 @pytest.mark.parametrize(
@@ -30,3 +32,18 @@ def test_the_import_fails_at_once_with_the_servers_words(
     assert ready["reason"] == "ServerRefused"
     names = attempt_names(pod)
     assert tenant.exists(names.database, names.role) == (False, False)
+
+
+def test_a_preview_shows_the_words_of_a_server_that_refuses_it(tenant: Tenant, name: str) -> None:
+    tenant.create(api_paths.resource(PREVIEWS, NAMESPACE), a_body(PREVIEWS, name, spec={"project": "shop"}))
+    operator = Operator(tenant.kubernetes)
+    tenant.server.execute("ALTER ROLE admin NOCREATEDB")
+    try:
+        operator.reconcile(key(PREVIEWS, name))
+    finally:
+        tenant.server.execute("ALTER ROLE admin CREATEDB")
+    ready = next(item for item in tenant.status(name, PREVIEWS)["conditions"] if item["type"] == "Ready")
+    assert (ready["status"], ready["reason"]) == ("Unknown", "ServerNotFit")
+    assert "permission denied to create database" in ready["message"]
+    operator.reconcile(key(PREVIEWS, name))
+    assert tenant.status(name, PREVIEWS)["state"] == "ready"

@@ -70,6 +70,8 @@ def test_a_server_that_does_not_answer_is_asked_again_later(
     def observe(_context: ReconcileContext, _key: ResourceKey, _now: datetime) -> Any:
         return observed_preview(secret_exists=False)
 
-    unreachable = replace(reconcile_loop.RECONCILERS[PREVIEWS], observe=observe, act=act, confirms=False)
+    unreachable = replace(
+        reconcile_loop.RECONCILERS[PREVIEWS], observe=observe, act=act, confirms=False, decide_unreachable=None
+    )
     monkeypatch.setitem(reconcile_loop.RECONCILERS, PREVIEWS, unreachable)
     assert reconcile_loop.reconcile(context, PREVIEW) == ReconcileResult(requeue_after=context.policy.retry_interval)

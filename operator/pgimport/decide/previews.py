@@ -46,6 +46,17 @@ def decide_preview(observed: ObservedPreview, now: datetime, policy: Policy) -> 
     return replace(decision, wake=wake_after_preview(observed.object, decision.status))
 
 
+def decide_unreachable_preview(
+    observed: ObservedPreview, failure: Failure, now: datetime, policy: Policy
+) -> Decision[PreviewStatus]:
+    """Shows the words of a server that does not answer or that refuses a statement. The operator tries again later."""
+    status = observed.object.status
+    conditions = in_progress(failure.reason, failure.message)
+    return build_decision(
+        _in_state(status, status.state or PreviewState.PENDING), conditions, now, policy.retry_interval
+    )
+
+
 def _decide(observed: ObservedPreview, now: datetime, policy: Policy) -> Decision[PreviewStatus]:
     item = observed.object
     status = item.status.model_copy(update={"observed_generation": item.meta.generation})

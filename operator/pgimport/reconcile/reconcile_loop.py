@@ -10,7 +10,7 @@ from pgimport.decide.conditions import ready_reason
 from pgimport.decide.decision import Action, Decision
 from pgimport.decide.imports import decide_action_failure, decide_import, decide_unreachable_server
 from pgimport.decide.observed_objects import ObservedImport, ObservedPreview
-from pgimport.decide.previews import decide_preview
+from pgimport.decide.previews import decide_preview, decide_unreachable_preview
 from pgimport.decide.projects import decide_project
 from pgimport.decide.wake_targets import (
     AllPreviews,
@@ -84,7 +84,13 @@ RECONCILERS: dict[str, Reconciler[Any]] = {
         decide_unreachable=decide_unreachable_server,
         starts=_may_start,
     ),
-    PREVIEWS: Reconciler(kind="PreviewDatabase", observe=observe_preview, decide=decide_preview, act=act_on_preview),
+    PREVIEWS: Reconciler(
+        kind="PreviewDatabase",
+        observe=observe_preview,
+        decide=decide_preview,
+        act=act_on_preview,
+        decide_unreachable=decide_unreachable_preview,
+    ),
     # Each action of a Project checks by itself what it changes.
     PROJECTS: Reconciler(
         kind="Project", observe=observe_project, decide=decide_project, act=act_on_project, confirms=False
