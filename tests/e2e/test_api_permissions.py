@@ -50,7 +50,6 @@ def walk(curl: Curl, source: Source, tenant: Tenant) -> None:
     status, answer = curl.call("POST", f"{project}/imports", request, "--header", "Idempotency-Key: rights")
     assert status == 202, answer
     job = f"/jobs/{answer['job']['id']}"
-    read_report(curl, project, url)
     for method, path, body, expected in (
         ("POST", f"{project}/imports", request, 202),  # again, with the same key
         ("GET", f"{project}/jobs", None, 200),
@@ -67,6 +66,7 @@ def walk(curl: Curl, source: Source, tenant: Tenant) -> None:
         options = ("--header", "Idempotency-Key: rights") if path.endswith("/imports") else ()
         status, answer = curl.call(method, path, body, *options)
         assert status == expected or (path.endswith(("extend", "reset")) and status in (200, 202)), (path, answer)
+    read_report(curl, project, url)
 
 
 def read_audit() -> Iterator[dict[str, Any]]:
