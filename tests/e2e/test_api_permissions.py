@@ -46,6 +46,7 @@ def walk(curl: Curl, source: Source, tenant: Tenant) -> None:
         lambda: curl.call("GET", preview)[1]["preview"]["state"] == "ready" or None, "it is ready", READY_SECONDS
     )
     url = source.url("small")
+    read_report(curl, project, url)
     request = {"source_url": url, "dry_run": True}
     status, answer = curl.call("POST", f"{project}/imports", request, "--header", "Idempotency-Key: rights")
     assert status == 202, answer
@@ -66,7 +67,6 @@ def walk(curl: Curl, source: Source, tenant: Tenant) -> None:
         options = ("--header", "Idempotency-Key: rights") if path.endswith("/imports") else ()
         status, answer = curl.call(method, path, body, *options)
         assert status == expected or (path.endswith(("extend", "reset")) and status in (200, 202)), (path, answer)
-    read_report(curl, project, url)
 
 
 def read_audit() -> Iterator[dict[str, Any]]:
