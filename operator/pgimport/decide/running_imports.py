@@ -13,7 +13,7 @@ from pgimport.decide.attempts import (
     pod_at_work,
     pod_outcome,
 )
-from pgimport.decide.conditions import in_progress
+from pgimport.decide.conditions import ConditionSet, in_progress
 from pgimport.decide.decision import IMMEDIATELY, Action, CreateJob, Decision, DropAttempt, PrepareShadow
 from pgimport.decide.import_reports import decide_report
 from pgimport.decide.import_swap import SWAP_BEGINS, decide_swap
@@ -155,7 +155,8 @@ def _decide_progress(
     status, actions = _drop_ended(status, pod)
     if pod is not None and (source := _find_gate(status, spec, pod)) is not None:
         return _open_gate(status, pod, now, policy, (*actions, PrepareShadow(pod.uid, source)))
-    status, conditions = _with_progress(observed, status, now, policy), AT_WORK
+    status = _with_progress(observed, status, now, policy)
+    conditions = _describe_work(status.progress)
     if pod is None and outcome is not None and outcome.failure is not None:
         message = f"Attempt {status.attempts} of {spec.max_attempts} failed and is repeated: {outcome.failure.message}"
         conditions = in_progress(Reason.RETRYING, message)
@@ -282,17 +283,23 @@ def _open_gate(
     return running(prepared, in_progress(Reason.RUNNING, message), now, policy.progress_interval, actions)
 
 
+def _describe_work(progress: Progress | None) -> ConditionSet:
+    if progress is None or progress.waiting_for is None:
+        return AT_WORK
+    return in_progress(Reason.RUNNING, f"{progress.waiting_for[:1].upper()}{progress.waiting_for[1:]}.")
+
+
 def _with_progress(observed: ObservedImport, status: ImportStatus, now: datetime, policy: Policy) -> ImportStatus:
     """Returns the status with the worker's progress, which is written at most once per interval.
 
-    A new phase is shown at once. The worker logs a line only if something has progressed.
+    A new phase and a wait are shown at once. The worker logs a line only if something has progressed.
     """
     logged, shown = observed.progress, status.progress
     if logged is None or not timeouts.has_progressed(shown, logged):
         return status
     updated = status.updated_at
     minimum = policy.progress_interval - INTERVAL_TOLERANCE
-    same_phase = shown is not None and shown.phase == logged.phase
+    same_phase = shown is not None and (shown.phase, shown.waiting_for) == (logged.phase, logged.waiting_for)
     if same_phase and updated is not None and timedelta(0) <= now - updated < minimum:
         return status
     return status.model_copy(update={"progress": timeouts.show_progress(logged, now)})

@@ -78,6 +78,9 @@ class Progress(LenientModel):
     eta_seconds: int | None = Field(
         default=None, description="The estimated number of seconds until the current phase ends."
     )
+    waiting_for: str | None = Field(
+        default=None, description="What the import waits for, for example a table that another session has locked."
+    )
     at: Time | None = Field(
         default=None,
         description="The time at which the operator read this progress. The period of spec.stallTimeout starts here.",

@@ -24,16 +24,16 @@ def run_plan(
         if isinstance(source, FileLocation | LocalDump):
             reporter.plan(["restore the dump file"])
         else:
-            reporter.plan(_read_steps(order, source))
+            reporter.plan(_read_steps(order, source, reporter))
     except ImportStopped as stopped:
         report = FailureReport.from_failure(stopped.failure)
         return WorkerResult(step="plan", ok=False, failure=report)
     return WorkerResult(step="plan", ok=True)
 
 
-def _read_steps(order: Order, source: Endpoint) -> list[str]:
+def _read_steps(order: Order, source: Endpoint, reporter: Reporter) -> list[str]:
     """Returns one line for the engine and, for the relay, one for each step. Raises ImportStopped."""
-    with hold_snapshot(source, order) as snapshot:
+    with hold_snapshot(source, order, on_wait=lambda text: reporter.log(text, "warning")) as snapshot:
         inputs = read_relay_inputs(snapshot, source, order.target.host)
         engine, reason = choose_engine(order.engine, inputs)
         if engine is Engine.DUMP:

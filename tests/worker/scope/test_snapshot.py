@@ -6,7 +6,8 @@ from tests.support.postgres import PostgresServer
 from pgimport.model.reasons import Reason
 from pgimport.worker.postgres.errors import ImportStopped
 from pgimport.worker.scope.live_scope import SourceScope
-from pgimport.worker.scope.snapshot import begin_snapshot, lock_tables, read_rewritten, take_snapshot
+from pgimport.worker.scope.snapshot import begin_snapshot, read_rewritten, take_snapshot
+from pgimport.worker.scope.table_locks import lock_tables
 
 
 @pytest.mark.parametrize("change", ["TRUNCATE a", "VACUUM FULL a", "ALTER TABLE a ALTER x TYPE bigint"])

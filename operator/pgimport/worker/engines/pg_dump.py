@@ -10,6 +10,7 @@ from pgimport.worker.postgres.client_probe import DumpSource, explain_dump_exit
 from pgimport.worker.postgres.endpoints import CLIENT_DBNAME, build_client_environment, write_passfile
 from pgimport.worker.postgres.errors import ImportStopped
 from pgimport.worker.run import ImportRun
+from pgimport.worker.scope.table_locks import WAIT_SECONDS
 
 # Exclude what no import copies. The archive's table of contents is filtered too.
 DUMP_OPTIONS = (
@@ -22,6 +23,7 @@ DUMP_OPTIONS = (
     "--no-tablespaces",
     "--no-sync",
     "--no-password",
+    f"--lock-wait-timeout={WAIT_SECONDS}s",
     "--quote-all-identifiers",
     "--verbose",
 )

@@ -105,7 +105,7 @@ def _open_source(run: ImportRun, pg_restore: PgRestore, location: Endpoint | Dum
     from pgimport.worker.pipeline.live_source import LiveSource
     from pgimport.worker.scope.snapshot import hold_snapshot
 
-    with hold_snapshot(location, run.order, run.shadow_state) as snapshot:
+    with hold_snapshot(location, run.order, run.shadow_state, run.meter.report_waiting) as snapshot:
         yield LiveSource(run, pg_restore, location, snapshot)
 
 

@@ -1,7 +1,8 @@
 """Finds Python's codec for an encoding of PostgreSQL. Pure.
 
-The names are those of PostgreSQL's documentation, "Character Set Support". Texts in an encoding that Python lacks are
-read as UTF-8, and invalid bytes are kept. Names then look wrong in messages, but the import is not affected.
+The names are those of PostgreSQL's documentation, "Character Set Support". Texts in an encoding that Python lacks, or
+without an encoding, are read as LATIN1, in which each byte is a character. Names then look wrong in messages, but each
+byte stays as it is.
 """
 
 _ISO = {
@@ -36,16 +37,29 @@ _OTHERS = {
     "KOI8U": "koi8_u",
 }
 UTF8 = "utf-8"
+BYTES_CODEC = "iso8859-1"  # keeps every byte
+UNKNOWN_TO_PYTHON = ("EUC_TW", "MULE_INTERNAL")
+_NO_ENCODING = "SQL_ASCII"
 
 
 def find_codec(name: str) -> str:
     """Returns `iso8859-1` for `LATIN1`."""
     name = name.upper()
+    if name == _NO_ENCODING or name in UNKNOWN_TO_PYTHON:
+        return BYTES_CODEC
     if name in _ISO:
         return f"iso8859-{_ISO[name]}"
     if name.startswith("WIN") and name[3:].isdigit():
         return f"cp{name[3:]}"
     return _OTHERS.get(name, UTF8)
+
+
+def find_client_encoding(server_encoding: str) -> str:
+    """Returns the client_encoding of sessions in a database.
+
+    A server converts nothing between SQL_ASCII and another encoding. psycopg returns text as `str` only for the other.
+    """
+    return "LATIN1" if server_encoding.upper() == _NO_ENCODING else server_encoding
 
 
 def find_client_encoding_codec(statement: str) -> str:

@@ -4,14 +4,17 @@ import os
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import psycopg
+from psycopg import _encodings  # has no public way to add a codec
 
 from pgimport.model.names import attempt_names, attempt_password
 from pgimport.model.order import OrderTarget
 from pgimport.model.source_url import DEFAULT_APPLICATION_NAME, PinnedURL, SourceURL
+from pgimport.worker.postgres.encodings import BYTES_CODEC, UNKNOWN_TO_PYTHON, find_client_encoding
 from pgimport.worker.postgres.session_settings import SESSION_STATEMENT, format_options
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -135,7 +138,21 @@ def open_connection(endpoint: Endpoint) -> Connection:
     keywords: dict[str, Any] = {**endpoint.parameters(), **KEEPALIVES, "passfile": os.devnull}
     if endpoint.password is not None:
         keywords["password"] = endpoint.password
-    return psycopg.connect(**keywords, autocommit=True, prepare_threshold=None)
+    _register_encodings()
+    connection = psycopg.connect(**keywords, autocommit=True, prepare_threshold=None)
+    encoding = (connection.pgconn.parameter_status(b"server_encoding") or b"").decode()
+    if find_client_encoding(encoding) != encoding:
+        connection.execute(f"SET client_encoding = '{find_client_encoding(encoding)}'")
+    return connection
+
+
+@cache
+def _register_encodings() -> None:
+    """Gives psycopg a codec for the encodings that Python lacks. Otherwise, it refuses every query."""
+    for name in UNKNOWN_TO_PYTHON:
+        for spelling in (name, name.replace("_", "")):
+            _encodings.py_codecs[spelling.encode()] = BYTES_CODEC
+    _encodings.pg2pyenc.cache_clear()
 
 
 def write_passfile(endpoint: Endpoint, folder: Path, name: str) -> Path:

@@ -22,11 +22,14 @@ TEXT_SETTINGS: Mapping[str, str] = MappingProxyType(
         "quote_all_identifiers": "off",
     }
 )
+# Of sessions and client programs that write into the shadow: a role or database can have another default.
+WRITE_SETTINGS: Mapping[str, str] = MappingProxyType({"default_transaction_read_only": "off"})
 # A copy may take hours, so there are no timeouts. Row security must not hide rows.
 _SESSION_SETTINGS: Mapping[str, str] = MappingProxyType(
     {
         "search_path": "",
         **TEXT_SETTINGS,
+        **WRITE_SETTINGS,
         "row_security": "off",
         "synchronize_seqscans": "off",
         "statement_timeout": "0",

@@ -9,7 +9,7 @@ import psycopg
 
 from pgimport.worker.postgres.endpoints import Connection, Endpoint, connect
 from pgimport.worker.postgres.errors import ImportStopped, first_line, translate_target_error
-from pgimport.worker.postgres.session_settings import TEXT_SETTINGS
+from pgimport.worker.postgres.session_settings import TEXT_SETTINGS, WRITE_SETTINGS
 from pgimport.worker.report.reporter import Reporter
 
 FIRST_PAUSE = 0.1  # seconds
@@ -24,7 +24,8 @@ class ShadowSessions:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
-        self.client_settings = dict(TEXT_SETTINGS)  # of client programs, which do not run SESSION_STATEMENT
+        # Of client programs, which do not run SESSION_STATEMENT.
+        self.client_settings = {**TEXT_SETTINGS, **WRITE_SETTINGS}
         self._lock = threading.Lock()
         self._idle: tuple[Connection, float] | None = None  # session, and when it became idle
 

@@ -97,6 +97,12 @@ class ProgressMeter:
             self._activity = number
             self._print()
 
+    def report_waiting(self, text: str) -> None:
+        """Reports what the import waits for. The next progress line withdraws it."""
+        with self._lock:
+            self._reporter.log(text, "warning")
+            self._reporter.progress(self._now().model_copy(update={"waiting_for": text}))
+
     def _passed(self) -> int:
         """Returns the bytes copied so far. An unfinished table counts at most 95 %, as COPY text may be longer."""
         done = sum(self._sizes.get(oid, 0) for oid in self._done)

@@ -84,7 +84,7 @@ def read_scope(source: Connection, order: Order, endpoint: Endpoint, shadow: Sha
         for name, version, schema, _ in extension_cursor.fetchall()
     ]
     provider = detect_provider(order, endpoint.host, sign_cursor.fetchall(), [item.name for item in extensions])
-    relations: list[Relation] = [(int(oid), schema, name) for oid, schema, name, _ in relation_rows]
+    relations: list[Relation] = [(int(oid), schema, name) for oid, schema, name, _, _ in relation_rows]
     if order.filter is not None and (
         pattern := find_unmatched_pattern(order.filter, provider.schemas, relations, endpoint.user)
         or find_unmatched_extension(order.filter, [item.name for item in extensions])
@@ -100,12 +100,13 @@ def read_scope(source: Connection, order: Order, endpoint: Endpoint, shadow: Sha
         for schema in provider.schemas
         if schema in provider.own_schemas or (order.filter is not None and not includes(schema, ANY_RELATION))
     }
+    unreadable = {oid for oid, _, _, _, is_unreadable in relation_rows if is_unreadable}
     excluded_relations = [
         relation
         for relation in relations
-        if relation[1] not in excluded_schemas and not includes(relation[1], relation[2])
+        if relation[1] not in excluded_schemas and (relation[0] in unreadable or not includes(relation[1], relation[2]))
     ]
-    parents = {oid: parent for oid, _, _, parent in relation_rows if parent is not None}
+    parents = {oid: parent for oid, _, _, parent, _ in relation_rows if parent is not None}
     rowless = _find_rowless(relations, parents, includes, includes_rows)
     excluded = _read_excluded_objects(source, excluded_schemas, split.roots, excluded_relations)
     excluded |= _read_extension_keys(source, split)

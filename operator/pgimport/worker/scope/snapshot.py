@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psycopg
 from psycopg import sql
@@ -15,9 +15,9 @@ from pgimport.worker.postgres.queries import read_query
 from pgimport.worker.postgres.shadow_state import ShadowState
 from pgimport.worker.postgres.source import open_source_connection
 from pgimport.worker.scope.live_scope import SourceScope, read_scope
+from pgimport.worker.scope.table_locks import OnWait, lock_tables
 
 BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-LOCKS_PER_STATEMENT = 300
 SEQUENCES_PER_STATEMENT = 200
 TRIES = 3  # snapshots at most; a new one is taken if a table was rewritten before its lock
 NAMES_IN_A_MESSAGE = 5
@@ -72,10 +72,12 @@ class Snapshot:
 
 
 @contextmanager
-def hold_snapshot(endpoint: Endpoint, order: Order, shadow: ShadowState | None = None) -> Iterator[Snapshot]:
+def hold_snapshot(
+    endpoint: Endpoint, order: Order, shadow: ShadowState | None = None, on_wait: OnWait = lambda _: None
+) -> Iterator[Snapshot]:
     """Holds locks and snapshot until the block ends. Raises ImportStopped.
 
-    `shadow`: what the target has, known after the gate.
+    `shadow`: what the target has, known after the gate. `on_wait` is called while a lock is not granted.
     """
     connection = open_source_connection(endpoint)
     try:
@@ -83,24 +85,24 @@ def hold_snapshot(endpoint: Endpoint, order: Order, shadow: ShadowState | None =
             scope = read_scope(connection, order, endpoint, shadow)
         except psycopg.Error as error:
             raise ImportStopped(translate_source_error(error, "its scope was read")) from error
-        yield take_snapshot(connection, scope)
+        yield take_snapshot(connection, scope, on_wait)
     finally:
         connection.close()
 
 
-def take_snapshot(connection: Connection, scope: SourceScope) -> Snapshot:
+def take_snapshot(connection: Connection, scope: SourceScope, on_wait: OnWait = lambda _: None) -> Snapshot:
     """Takes a snapshot and locks its tables. Starts again if a table was rewritten in between. Raises ImportStopped."""
     try:
         for _ in range(TRIES):
             snapshot_id, tables = begin_snapshot(connection, scope)
-            lock_tables(connection, tables)
+            lock_tables(connection, tables, on_wait)
             changed = read_rewritten(connection, tables)
             if not changed:
                 return Snapshot(
                     connection,
                     snapshot_id,
                     connection.info.server_version,
-                    tables,
+                    read_sizes(connection, tables),
                     read_sequences(connection, scope),
                     scope,
                 )
@@ -113,13 +115,16 @@ def take_snapshot(connection: Connection, scope: SourceScope) -> Snapshot:
 
 
 def begin_snapshot(connection: Connection, scope: SourceScope) -> tuple[str, tuple[Table, ...]]:
-    """Exports a snapshot and returns its id and tables. Raises ImportStopped if a table cannot be read."""
+    """Exports a snapshot and returns its id and tables, without their sizes.
+
+    Raises ImportStopped if a table cannot be read.
+    """
     cursor = connection.execute(f"{BEGIN}; SELECT pg_catalog.pg_export_snapshot()")
     cursor.nextset()  # BEGIN's result comes first
     row = cursor.fetchone()
     tables = tuple(
-        Table(oid, schema, name, kind == "p", size, counted_as, readable)
-        for oid, schema, name, kind, size, counted_as, readable in connection.execute(read_query("scope/tables"))
+        Table(oid, schema, name, kind == "p", 0, counted_as, readable)
+        for oid, schema, name, kind, counted_as, readable in connection.execute(read_query("scope/tables"))
         if not scope.excludes(oid)
     )
     if unreadable := [table.title for table in tables if not table.readable]:
@@ -127,18 +132,22 @@ def begin_snapshot(connection: Connection, scope: SourceScope) -> tuple[str, tup
     return str(row[0] if row else ""), tables
 
 
-def lock_tables(connection: Connection, tables: tuple[Table, ...]) -> None:
-    """Takes ACCESS SHARE on every table, which keeps out DDL and TRUNCATE. Raises psycopg.Error."""
-    for begin in range(0, len(tables), LOCKS_PER_STATEMENT):
-        batch = tables[begin : begin + LOCKS_PER_STATEMENT]
-        names = sql.SQL(", ").join(sql.SQL("ONLY {}").format(table.identifier) for table in batch)
-        connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(names))
-
-
 def read_rewritten(connection: Connection, tables: tuple[Table, ...]) -> list[str]:
     """Returns the tables that were rewritten before they were locked: the snapshot would read them as empty."""
     oids = [table.oid for table in tables]
     return [f"{schema}.{name}" for schema, name in connection.execute(read_query("scope/rewritten_tables"), [oids])]
+
+
+def read_sizes(connection: Connection, tables: tuple[Table, ...]) -> tuple[Table, ...]:
+    """Returns the tables, which must be locked, with their sizes, the largest first."""
+    sizes: dict[int, int] = dict(
+        connection.execute(read_query("scope/table_sizes"), [[table.oid for table in tables]]).fetchall()
+    )
+    return tuple(sorted((replace(table, bytes=sizes[table.oid]) for table in tables), key=_sort_key))
+
+
+def _sort_key(table: Table) -> tuple[int, int]:
+    return -table.bytes, table.oid
 
 
 def read_sequences(connection: Connection, scope: SourceScope) -> tuple[Sequence, ...]:

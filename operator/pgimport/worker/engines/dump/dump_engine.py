@@ -45,7 +45,9 @@ def _dump(run: ImportRun, source: Endpoint, snapshot: Snapshot, pg_dump: Path) -
     names = {table.oid: (table.schema, table.name) for table in snapshot.copied}
     progress = PgDumpProgress(run.meter, names, serial=run.jobs == 1)
     run.meter.begin(Stage.DUMP)
-    options = [*snapshot.scope.dump_options(), run.clients.compress_option(pg_dump), f"--jobs={run.jobs}"]
+    # Rows of such partitions can belong into another partition of the copy.
+    by_root = ["--load-via-partition-root"] if any(table.counted_as for table in snapshot.copied) else []
+    options = [*by_root, *snapshot.scope.dump_options(), run.clients.compress_option(pg_dump), f"--jobs={run.jobs}"]
     with reporting_server_progress(run.meter, source, COPY_PROGRESS):
         dump_source = DumpSource(source=source, client=source, snapshot_id=snapshot.id)
         run_pg_dump(run, pg_dump, dump_source, options, progress.read_line)

@@ -13,6 +13,7 @@ from psycopg import sql
 from pgimport.model.reasons import Reason
 from pgimport.worker.engines.relay.index_builds import IndexBuild
 from pgimport.worker.engines.relay.relay_plan import plan_work_memory
+from pgimport.worker.postgres.encodings import find_client_encoding
 from pgimport.worker.postgres.endpoints import Connection, Endpoint, connect
 from pgimport.worker.postgres.errors import ImportStopped, translate_target_error
 from pgimport.worker.postgres.server_errors import read_server_error
@@ -34,7 +35,8 @@ class IndexWorker:
         """Connects, and sets maintenance_work_mem for `index_workers` parallel sessions. Raises ImportStopped."""
         try:
             self._session: Connection = connect(shadow)
-            self._session.execute(sql.SQL("SET client_encoding = {}").format(sql.Literal(encoding)))
+            client_encoding = sql.Literal(find_client_encoding(encoding))
+            self._session.execute(sql.SQL("SET client_encoding = {}").format(client_encoding))
             ((work_memory, shared_buffers, commit_mode),) = self._session.execute(_SETTINGS).fetchall()
             memory = plan_work_memory(work_memory, shared_buffers, index_workers)
             self._session.execute(sql.SQL("SET maintenance_work_mem = {}").format(sql.Literal(f"{memory // 1024}kB")))

@@ -28,6 +28,7 @@ from pgimport.worker.engines.relay.step_errors import (
     converting_errors,
 )
 from pgimport.worker.engines.relay.throughput import OnBytes
+from pgimport.worker.postgres.encodings import find_client_encoding
 from pgimport.worker.postgres.endpoints import Connection, Endpoint, connect
 from pgimport.worker.scope.snapshot import Table
 
@@ -44,7 +45,7 @@ class LibpqSession:
 
     def open(self) -> None:
         """Connects to both ends and imports the snapshot. Raises StepFailed."""
-        set_encoding = f"SET client_encoding = '{self._encoding}'"
+        set_encoding = f"SET client_encoding = '{find_client_encoding(self._encoding)}'"
         try:
             source = connect(self._source_endpoint)
         except psycopg.Error as error:

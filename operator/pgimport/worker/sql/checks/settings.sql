@@ -9,7 +9,9 @@ FROM (VALUES
     ('lock_timeout', '5s'),
     ('idle_in_transaction_session_timeout', '0'),
     ('jit', 'off'),
-    -- Reads names in SQL_ASCII as LATIN1, one character per byte, so that every name can be decoded.
-    ('client_encoding', CASE pg_catalog.getdatabaseencoding() WHEN 'SQL_ASCII' THEN 'LATIN1' ELSE 'UTF8' END)
+    -- Reads names in SQL_ASCII as LATIN1, one character per byte, so that every name can be decoded. A server cannot
+    -- convert MULE_INTERNAL to UTF8.
+    ('client_encoding', CASE pg_catalog.getdatabaseencoding()
+        WHEN 'SQL_ASCII' THEN 'LATIN1' WHEN 'MULE_INTERNAL' THEN 'MULE_INTERNAL' ELSE 'UTF8' END)
 ) AS setting (name, value)
 JOIN pg_catalog.pg_settings AS known ON known.name = setting.name;

@@ -1,5 +1,11 @@
--- Lists all relations that a filter can match: oid, schema, name, and the parent of a partition.
-SELECT c.oid::bigint, n.nspname::text, c.relname::text, i.inhparent::bigint
+-- Lists all relations that a filter can match: oid, schema, name, the parent of a partition, and whether it is an unlogged
+-- relation of a standby, which no session can read.
+SELECT
+    c.oid::bigint,
+    n.nspname::text,
+    c.relname::text,
+    i.inhparent::bigint,
+    c.relpersistence = 'u' AND pg_catalog.pg_is_in_recovery()
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 LEFT JOIN pg_catalog.pg_inherits AS i ON i.inhrelid = c.oid AND c.relispartition

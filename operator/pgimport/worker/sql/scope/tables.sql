@@ -1,18 +1,25 @@
 -- Lists the ordinary and partitioned tables that a dump contains, except members of extensions.
--- The column `root` is the table at which the rows of a partition must be counted. It is set for tables partitioned
--- by hash of an enum: such hashes differ between databases, so the copy may have a row in another partition.
-WITH RECURSIVE enum_hashed AS (
-    SELECT p.partrelid AS oid
+-- Does not read their sizes, because pg_table_size waits for locks.
+-- The column `root` is the table at which the rows of a partition must be counted. It is set for tables partitioned by
+-- hash, unless the hashes of the keys are known to be the same in every database: the copy may have a row in another
+-- partition. Hashes of enums and of reg* types follow OIDs, also in arrays, composite types and ranges.
+WITH RECURSIVE hashed AS (
+    -- The type that a key's operator class hashes also covers expressions and domains.
+    SELECT DISTINCT p.partrelid AS oid
     FROM pg_catalog.pg_partitioned_table AS p
+    CROSS JOIN LATERAL ROWS FROM (
+        pg_catalog.unnest(p.partclass::pg_catalog.oid[]), pg_catalog.unnest(p.partcollation::pg_catalog.oid[])
+    ) AS k (opclass, collation_oid)
+    JOIN pg_catalog.pg_opclass AS o ON o.oid = k.opclass
+    LEFT JOIN pg_catalog.pg_collation AS c ON c.oid = k.collation_oid
     WHERE p.partstrat = 'h'
-      AND EXISTS (
-        SELECT FROM pg_catalog.pg_attribute AS a
-        JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
-        LEFT JOIN pg_catalog.pg_type AS b ON b.oid = t.typbasetype
-        WHERE a.attrelid = p.partrelid
-          AND a.attnum = ANY (p.partattrs::pg_catalog.int2[])
-          AND (t.typtype = 'e' OR b.typtype = 'e')
-      )
+      AND (o.opcnamespace <> 'pg_catalog'::pg_catalog.regnamespace
+           OR NOT COALESCE(c.collisdeterministic, true)
+           OR o.opcintype <> ALL (ARRAY[
+               'bool', 'bpchar', 'bytea', '"char"', 'date', 'float4', 'float8', 'inet', 'int2', 'int4', 'int8',
+               'interval', 'jsonb', 'macaddr', 'macaddr8', 'name', 'numeric', 'pg_lsn', 'text', 'tid', 'time', 'timetz',
+               'timestamp', 'timestamptz', 'uuid', 'xid8'
+           ]::pg_catalog.regtype[]))
 ), ancestry AS (
     SELECT i.inhrelid AS oid, i.inhparent AS ancestor
     FROM pg_catalog.pg_inherits AS i
@@ -26,14 +33,13 @@ WITH RECURSIVE enum_hashed AS (
     FROM ancestry AS a
     JOIN pg_catalog.pg_class AS k ON k.oid = a.ancestor
     GROUP BY a.oid
-    HAVING pg_catalog.bool_or(a.ancestor IN (SELECT oid FROM enum_hashed))
+    HAVING pg_catalog.bool_or(a.ancestor IN (SELECT oid FROM hashed))
 )
 SELECT
     c.oid::bigint,
     n.nspname::text,
     c.relname::text,
     c.relkind::text,
-    COALESCE(pg_catalog.pg_table_size(c.oid), 0)::bigint,
     roots.root::bigint,
     pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND pg_catalog.has_table_privilege(c.oid, 'SELECT')
 FROM pg_catalog.pg_class AS c
@@ -48,4 +54,4 @@ WHERE c.relkind IN ('r', 'p')
     WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
       AND d.objid = c.oid AND d.objsubid = 0 AND d.deptype = 'e'
   )
-ORDER BY 5 DESC, 1;
+ORDER BY 1;
