@@ -42,10 +42,11 @@ def run_import(
         command,
         env=environment,
         cwd=folder,
-        timeout=60,
+        timeout=120,
         capture_output=True,
         check=False,
-        **({"stdin": stdin} if content is None else {"input": content}),  # type: ignore[call-overload]
+        input=content,
+        stdin=stdin if content is None else None,
     )
     return CommandResult(result.returncode, result.stdout.decode(), result.stderr.decode())
 

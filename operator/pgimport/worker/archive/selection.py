@@ -64,6 +64,7 @@ _ATTACHED_KINDS = frozenset(
 )
 _KINDS_IN_EXPRESSIONS = frozenset({"AGGREGATE", "FUNCTION", "SEQUENCE"})
 _ROW_SECURITY_KINDS = frozenset({"POLICY", "ROW SECURITY"})
+LANGUAGE = "PROCEDURAL LANGUAGE"  # in a dump of 9.0, plpgsql is one; every database has it since
 PG_ATTRDEF, PG_CLASS, PG_CONSTRAINT = 2604, 1259, 2606  # oids of the catalogs, the same in every database
 
 # Every new database has this comment. Whether pg_dump writes it depends on the owner of the schema.
@@ -113,7 +114,7 @@ def plan_restore(entries: Iterable[TocEntry], exclusions: Exclusions) -> Restore
     present_ids: set[int] = set()  # dump ids of what the target has already; attached kinds are not restored
     row_security_ids: set[int] = set()
     for entry in entries:
-        if entry.kind in ("SCHEMA", "EXTENSION") and _is_present(entry, exclusions):
+        if entry.kind in ("SCHEMA", "EXTENSION", LANGUAGE) and _is_present(entry, exclusions):
             present_ids.add(entry.dump_id)
             continue
         if entry.kind == "COMMENT" and entry.definition.strip() in _DEFAULT_COMMENTS:
@@ -183,6 +184,8 @@ def _is_present(entry: TocEntry, exclusions: Exclusions) -> bool:
     """True for what the target has already. The operator created all extensions that the preflight reported."""
     if entry.kind == "EXTENSION":
         return _find_reason(entry, exclusions) is None
+    if entry.kind == LANGUAGE:
+        return entry.tag == "plpgsql"
     return entry.tag in exclusions.present_schemas
 
 

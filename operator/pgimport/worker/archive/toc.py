@@ -7,6 +7,7 @@ crafted name could look like another entry there.
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -16,6 +17,7 @@ from pgimport.worker.postgres.errors import ImportStopped
 
 MAGIC = b"PGDMP"
 OLDEST, NEWEST = (1, 12), (1, 16)  # pg_dump 9.0 and up; 17 and 18 write 1.16
+NEWEST_CLIENT = 18  # major of the newest pg_dump that writes the newest version
 ENCODING = "ENCODING"
 MAX_TEXT = 64 * 1024 * 1024  # bytes of one definition; PostgreSQL's own limit is 1 GB
 
@@ -155,14 +157,14 @@ def _parse_header(reader: _TocReader) -> ArchiveHeader:
     if reader.take(len(MAGIC)) != MAGIC:
         raise corrupt("it does not begin as an archive of pg_dump does")
     version = (reader.byte(), reader.byte())
-    if not OLDEST <= version <= NEWEST:
-        raise ImportStopped(
-            Failure(
-                Reason.DUMP_UNSUPPORTED,
-                f"the dump is an archive of version {version[0]}.{version[1]};"
-                f" {OLDEST[0]}.{OLDEST[1]} to {NEWEST[0]}.{NEWEST[1]} can be restored",
-            )
+    if version < OLDEST:
+        message = (
+            f"the dump is an archive of version {format_version(version)}, which is older than pg_dump 9.0: restore it"
+            " into a server of its time, and dump that with a current pg_dump"
         )
+        raise ImportStopped(Failure(Reason.DUMP_UNSUPPORTED, message))
+    if version > NEWEST:
+        raise ImportStopped(_describe_newer_archive(reader, version))
     reader.take(1)  # revision
     reader.integer_bytes, offset_bytes, archive_format = reader.byte(), reader.byte(), reader.byte()
     if not (1 <= reader.integer_bytes <= 8 and 1 <= offset_bytes <= 8):
@@ -191,6 +193,30 @@ def _parse_header(reader: _TocReader) -> ArchiveHeader:
         server_version=server_version,
         client_version=client_version,
         entries=entries,
+    )
+
+
+def format_version(version: tuple[int, ...]) -> str:
+    """Returns `1.16`."""
+    return f"{version[0]}.{version[1]}"
+
+
+def _describe_newer_archive(reader: _TocReader, version: tuple[int, int]) -> Failure:
+    """Names the pg_dump that wrote the archive, if its header still has the layout of the newest known version."""
+    client = ""
+    with suppress(ImportStopped):
+        reader.take(1)
+        reader.integer_bytes = min(reader.byte(), 8)
+        reader.take(3)
+        for _ in range(7):
+            reader.integer()
+        texts = [reader.text() or "" for _ in range(3)]
+        client = texts[2].split(" ")[0] if texts[2][:1].isdigit() else ""
+    return Failure(
+        Reason.DUMP_UNSUPPORTED,
+        f"pg_dump{f' {client}' if client else ''} wrote the dump as an archive of version {format_version(version)},"
+        f" but this worker reads up to version {format_version(NEWEST)}, which pg_dump {NEWEST_CLIENT} writes. Dump"
+        f" with pg_dump {NEWEST_CLIENT} or older, or as plain SQL",
     )
 
 

@@ -27,6 +27,7 @@ from pgimport.worker.archive.toc import (
     ArchiveHeader,
     TocEntry,
     corrupt,
+    format_version,
     parse_table_of_contents,
 )
 from pgimport.worker.checks.check_results import SourceReport
@@ -131,7 +132,7 @@ def _build_archive_contents(
         file=file.model_copy(update={"client_version": _first_word(header.client_version)}),
         server_version=_first_word(header.server_version),
         server_version_num=_parse_version_num(header.server_version),
-        archive_version=_format_archive_version(header.version),
+        archive_version=format_version(header.version),
         extensions=[
             SourceExtension(name=entry.tag, version="", schema_name=find_extension_schema(entry.definition))
             for entry in listed
@@ -148,8 +149,14 @@ def _build_archive_contents(
 
 
 def _collect_money_columns(entries: Iterable[TocEntry], money_columns: MoneyColumns) -> Iterator[TocEntry]:
-    """Yields the entries, and adds the columns that their definitions contain."""
+    """Yields the entries, and adds the columns that their definitions contain.
+
+    Raises ImportStopped if rows begin with an OID, which no server reads since PostgreSQL 12.
+    """
     for entry in entries:
+        if entry.copy_statement.endswith(" WITH OIDS FROM stdin;\n"):
+            message = f"the dump was made with --oids ({entry.title}), which no server reads since 12: dump without it"
+            raise ImportStopped(Failure(Reason.DUMP_UNSUPPORTED, message))
         if entry.kind in _KINDS_WITH_COLUMNS:
             money_columns.add(entry.definition)
         yield entry
@@ -162,14 +169,10 @@ def _refuse_newer_archive(order: Order, header: ArchiveHeader) -> None:
     if header.version > newest:
         message = (
             f"pg_dump {_first_word(header.client_version)} wrote an archive of version"
-            f" {_format_archive_version(header.version)}, but pg_restore {major} of the target reads only up to version"
-            f" {_format_archive_version(newest)}. Dump with pg_dump {major}, or choose a newer target"
+            f" {format_version(header.version)}, but pg_restore {major} of the target reads only up to version"
+            f" {format_version(newest)}. Dump with pg_dump {major}, or choose a newer target"
         )
         raise ImportStopped(Failure(Reason.DUMP_UNSUPPORTED, message))
-
-
-def _format_archive_version(version: tuple[int, ...]) -> str:
-    return f"{version[0]}.{version[1]}"
 
 
 def _shorten_entry(entry: TocEntry) -> TocEntry:

@@ -118,7 +118,7 @@ NOT_DUMPS = {
         "without a terminal",
     ),
     "toc.dat of a directory": (b"PGDMP\x01\x0f\x00\x04\x08\x05" + bytes(50), Reason.DUMP_UNSUPPORTED, "pack the whole"),
-    "newer archive": (b"PGDMP\x01\x11\x00\x04\x08\x01", Reason.DUMP_UNSUPPORTED, "version 1.17"),
+    "newer archive": (b"PGDMP\x01\x11\x00\x04\x08\x01", Reason.DUMP_UNSUPPORTED, "archive of version 1.17"),
     "10 GB of zeros in gzip": (gzip.compress(ZEROS) * TEN_GIGABYTES, Reason.DUMP_UNSUPPORTED, "not a dump"),
     "10 GB of zeros in zstd": (zstd.compress(ZEROS) * TEN_GIGABYTES, Reason.DUMP_UNSUPPORTED, "not a dump"),
     "damaged gzip": (gzip.compress(build_plain_dump(""))[:-9] + bytes(9), Reason.DUMP_CORRUPT, "gzip stream"),
