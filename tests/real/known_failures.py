@@ -13,7 +13,7 @@ KNOWN_FAILURES = {
     r"\[(fdw-without|foreign-data)": "the extension of a foreign data wrapper fails preflight",
     r"\[(c-function|search-path)": "a refused object costs the import",
     rf"\[cast-between.*, {OTHER_THAN_PLAIN},": "a refused object costs the import",
-    rf"\[(leakproof|settings-of-functions|refused-of|base-type).*, {OTHER_THAN_PLAIN},": "refused objects lack the server's words",
+    rf"\[(leakproof|settings-of-f|refused-of|base-type).*, {OTHER_THAN_PLAIN},": "refused objects lack their SQLSTATE",
     rf"\[eighty.*, {OTHER_THAN_PLAIN},": "a refused CHECK of a domain costs its tables",
     rf"\[comments-.*, {OTHER_THAN_PLAIN},": "a comment on a schema that contains an extension is lost",
     r"\[check-with": "rows are checked before the table that the CHECK reads",

@@ -1,0 +1,1 @@
+"""Databases of real applications, made from their own packages, with generated rows."""
