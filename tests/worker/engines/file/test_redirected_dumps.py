@@ -1,5 +1,6 @@
 """Dumps written in all the ways people write them: to a file, by redirection, through a pipe, in every compression."""
 
+import gzip
 import io
 import os
 import shlex
@@ -161,3 +162,21 @@ def test_archives_in_one_file_are_refused(old_clients: Clients, tmp_path: Path) 
         with pytest.raises(ImportStopped) as stopped:
             read_whole_dump(spliced)
         assert stopped.value.failure.reason is Reason.DUMP_CORRUPT
+
+
+@pytest.mark.parametrize("way", ["piped", "redirected"])
+def test_text_after_an_archive_is_named(old_clients: Clients, tmp_path: Path, way: str) -> None:
+    content = old_clients.write(way, tmp_path / "dump", "-Fc")
+    with pytest.raises(ImportStopped) as stopped:
+        read_whole_dump(content + b"pg_dump: warning: there are circular foreign-key constraints\n")
+    assert "text follows after its end ('pg_dump: warning: there are circular" in stopped.value.failure.message
+
+
+def test_an_archive_that_a_terminal_changed_is_named(old_clients: Clients, tmp_path: Path) -> None:
+    for dump_format in ("custom", "tar"):
+        content = old_clients.write("file", tmp_path / dump_format, f"--format={dump_format}")
+        for changed in (content.replace(b"\n", b"\r\n"), gzip.compress(content).replace(b"\n", b"\r\n")):
+            with pytest.raises(ImportStopped) as stopped:
+                read_whole_dump(changed)
+            assert "each line feed became CR LF" in stopped.value.failure.message
+            assert "without a terminal (-t)" in stopped.value.failure.message

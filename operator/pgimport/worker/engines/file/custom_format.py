@@ -9,9 +9,11 @@ from collections.abc import Iterable
 
 from pgimport.worker.archive.toc import ArchiveHeader, TocEntry, check_appended_contents, corrupt
 from pgimport.worker.engines.file.dump_stream import DumpStream, Write
+from pgimport.worker.engines.file.file_kinds import quote_text
 from pgimport.worker.engines.file.row_counter import RowCounter
 
 _DATA, _LARGE_OBJECTS = 1, 3
+_TAIL = 200  # bytes after the end that tell whether they are text; an appended table of contents begins with zeros
 MAX_PIECE = 256 * 1024 * 1024  # bytes; pg_dump writes pieces of some KiB
 
 
@@ -68,8 +70,20 @@ def forward_rows(
                 row_counts[dump_id] = counter.finish()
         else:
             raise corrupt(f"it holds a block of an unknown type ({kind})")
+    _refuse_text(stream)
     if stream.peek(1):
         check_appended_contents(stream.read, header, entries)
+    _refuse_text(stream)
     if stream.peek(1):
         raise corrupt("bytes follow after its end")
     return row_counts
+
+
+def _refuse_text(stream: DumpStream) -> None:
+    """Raises ImportStopped with the text that follows the archive, for which some program has a reason."""
+    tail = stream.peek(_TAIL)
+    if tail and b"\x00" not in tail:
+        raise corrupt(
+            f"text follows after its end ({quote_text(tail.strip())}): send only the dump's standard output to the file,"
+            " without 2>&1 and without a terminal (-t), or use `pg_dump --file`"
+        )

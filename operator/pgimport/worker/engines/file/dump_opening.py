@@ -7,9 +7,9 @@ from functools import partial
 from io import BytesIO
 
 from pgimport.model.reasons import Failure, Reason
-from pgimport.worker.archive.toc import TOC_FILE
+from pgimport.worker.archive.toc import TOC_FILE, corrupt
 from pgimport.worker.engines.file.decoders import find_compression
-from pgimport.worker.engines.file.dump_stream import ByteReader, DumpStream
+from pgimport.worker.engines.file.dump_stream import CRLF_DAMAGE, ByteReader, DumpStream, has_only_crlf
 from pgimport.worker.engines.file.file_kinds import (
     HEAD,
     ZIP_MAGIC,
@@ -70,6 +70,8 @@ def _open(stream: DumpStream, depth: int) -> OpenedDump:
         names = _read_first_names(head, is_zip=is_zip)
         _refuse_other_backups(names)
         if names and _DIRECTORY_FILE.fullmatch(names[0]):
+            if names[0] == TOC_FILE and has_only_crlf(head, minimum=2):
+                raise corrupt(CRLF_DAMAGE)
             return OpenedDump(stream, DumpFormat.TAR, None, stream.compression)
         members = walk_zip(stream) if is_zip else walk_members(stream, of_backup=True)
         return _open_only_dump(members, stream, depth)
