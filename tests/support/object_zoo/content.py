@@ -135,6 +135,12 @@ def _belongs_to_skipped(name: str, skipped: Collection[str]) -> bool:
             return True
         if kind == "rows" and rest == f"{schema_prefix}{tag}":
             return True
+        if skipped_kind == "INDEX" and name == f"index {schema_prefix}{tag}":
+            return True
+        if skipped_kind == "CONSTRAINT" and name == f"index {schema_prefix}{tag.rpartition(' ')[2]}":
+            return True
+        if skipped_kind == "TABLE" and kind == "DEFAULT" and rest.startswith(f"{schema_prefix}{tag} "):
+            return True
         if skipped_kind == "SEQUENCE" and name in (
             f"position {schema_prefix}{tag}",
             f"SEQUENCE OWNED BY {schema_prefix}{tag}",

@@ -78,8 +78,9 @@ def titles(entries: list[TocEntry]) -> list[str]:
 
 
 def test_policies_and_row_security_are_restored_last() -> None:
-    plan = plan_restore(CONTENTS, Exclusions(target_roles=frozenset({"alice"})))
+    plan = plan_restore(CONTENTS, Exclusions(target_roles=frozenset({"alice"}), forecast=True))
     assert titles(plan.main_entries) == [
+        "COMMENT SCHEMA public",
         "SCHEMA shop",
         "TABLE shop.orders",
         "TABLE DATA shop.orders",
@@ -94,7 +95,7 @@ def test_policies_and_row_security_are_restored_last() -> None:
 
 
 def test_skipped_entries_have_a_reason() -> None:
-    plan = plan_restore(CONTENTS, Exclusions(target_roles=frozenset({"alice"})))
+    plan = plan_restore(CONTENTS, Exclusions(target_roles=frozenset({"alice"}), forecast=True))
     assert {skipped.object: skipped.reason for skipped in plan.skipped} == {
         "FUNCTION shop.native()": "only a superuser can make a function in the language c",
         "FOREIGN TABLE shop.far": "it leads to another server",
@@ -122,7 +123,9 @@ def test_an_excluded_object_is_skipped_with_its_dependents() -> None:
 
 
 def test_an_entry_excluded_by_a_rule_is_skipped_with_its_dependents() -> None:
-    exclusions = Exclusions(find_reason=lambda entry: "spec.filter excludes it" if entry.tag == "citext" else None)
+    exclusions = Exclusions(
+        find_reason=lambda entry: "spec.filter excludes it" if entry.tag == "citext" else None, forecast=True
+    )
     box = entry("TABLE", "box", SHOP, CITEXT)
     plan = plan_restore([CITEXT, SHOP, box], exclusions)
     assert [(skipped.object, skipped.reason) for skipped in plan.skipped] == [

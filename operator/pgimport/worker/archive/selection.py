@@ -7,11 +7,12 @@ listed. This is not a security boundary: only the privileges of the role that re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from pgimport.model.result import SkippedObject
-from pgimport.worker.archive.sql_tokens import parse_tokens, scan_tokens
+from pgimport.model.import_choices import SkipGroup
+from pgimport.worker.archive.call_order import order_by_calls
+from pgimport.worker.archive.entry_names import find_containers
+from pgimport.worker.archive.restore_plan import RestorePlan, SkippedEntry
 from pgimport.worker.archive.superuser_only import find_policy_roles, find_superuser_reason
 from pgimport.worker.archive.toc import TocEntry
-from pgimport.worker.archive.trim import CHECK, TablePart, mentions_name, trim_table
 
 # Skipped but not listed in the report: the operator created them, or no import copies them (owners and grants).
 _SKIPPED_SILENTLY = frozenset(
@@ -44,28 +45,9 @@ SKIPPED_KINDS = {
     "SUBSCRIPTION TABLE": _REPLICATION,
     "USER MAPPING": _REMOTE,
 }
-# Entries that belong to one object. They are skipped together with the object, but not listed in the report.
-_ATTACHED_KINDS = frozenset(
-    {
-        "ACL",
-        "BLOBS",
-        "BLOB COMMENTS",
-        "COMMENT",
-        "INDEX ATTACH",
-        "MATERIALIZED VIEW DATA",
-        "ROW SECURITY",
-        "SECURITY LABEL",
-        "SEQUENCE OWNED BY",
-        "SEQUENCE SET",
-        "STATISTICS DATA",
-        "TABLE ATTACH",
-        "TABLE DATA",
-    }
-)
-_KINDS_IN_EXPRESSIONS = frozenset({"AGGREGATE", "FUNCTION", "SEQUENCE"})
 _ROW_SECURITY_KINDS = frozenset({"POLICY", "ROW SECURITY"})
-LANGUAGE = "PROCEDURAL LANGUAGE"  # in a dump of 9.0, plpgsql is one; every database has it since
 PG_ATTRDEF, PG_CLASS, PG_CONSTRAINT = 2604, 1259, 2606  # oids of the catalogs, the same in every database
+ALWAYS_THERE = "plpgsql"  # every new database has this language, which the oldest dumps create
 
 # Every new database has this comment. Whether pg_dump writes it depends on the owner of the schema.
 _DEFAULT_COMMENTS = frozenset(
@@ -85,23 +67,8 @@ class Exclusions:
     table_parts: dict[tuple[int, str, str], str] = field(default_factory=dict)  # (table, kind, name) → reason
     find_reason: ExclusionRule = lambda _: None  # by name: for the user's filter and the provider's own objects
     with_sequence_values: bool = False  # sequences get the archive's values, because there is no source to ask
-
-
-@dataclass(frozen=True, slots=True)
-class RestorePlan:
-    """Lists what is restored, in the archive's order, and what is skipped."""
-
-    main_entries: list[TocEntry] = field(default_factory=list)
-    row_security_entries: list[TocEntry] = field(default_factory=list)  # restored after the rows were counted
-    skipped: list[SkippedObject] = field(default_factory=list)  # skipped objects that the report lists
-    skipped_keys: set[tuple[int, int]] = field(default_factory=set)  # (catalog, oid) of all skipped objects
-    skipped_checks: set[tuple[str, str, str]] = field(default_factory=set)  # schema, table, constraint
-    changed_definitions: dict[str, str] = field(default_factory=dict)  # a table's definition → without skipped parts
-
-    @property
-    def table_oids(self) -> dict[int, int]:
-        """Dump id of an entry with rows → oid of its table at the source."""
-        return {entry.dump_id: entry.oid for entry in self.main_entries if entry.kind == "TABLE DATA"}
+    rowless_tables: frozenset[tuple[str, str]] = frozenset()  # schema and name of tables without their rows
+    forecast: bool = False  # also skips what only a superuser can create, which an import tries to create
 
 
 def plan_restore(entries: Iterable[TocEntry], exclusions: Exclusions) -> RestorePlan:
@@ -109,35 +76,27 @@ def plan_restore(entries: Iterable[TocEntry], exclusions: Exclusions) -> Restore
 
     One pass is enough, because an archive lists an object before everything that depends on it.
     """
-    plan = RestorePlan()
-    skipped_entries: dict[int, TocEntry] = {}  # by dump id; entries that depend on them are skipped too
-    present_ids: set[int] = set()  # dump ids of what the target has already; attached kinds are not restored
+    listed = order_by_calls(entries)
+    plan = RestorePlan(
+        table_parts=exclusions.table_parts,
+        entries_by_id={entry.dump_id: entry for entry in listed},
+        containers=find_containers(listed),
+        rowless_tables=set(exclusions.rowless_tables),
+        forecast=exclusions.forecast,
+    )
+    present_extensions: set[int] = set()  # dump ids; their comments are not restored
     row_security_ids: set[int] = set()
-    for entry in entries:
-        if entry.kind in ("SCHEMA", "EXTENSION", LANGUAGE) and _is_present(entry, exclusions):
-            present_ids.add(entry.dump_id)
+    for entry in listed:
+        if entry.kind == "EXTENSION" and _find_reason(entry, exclusions) is None:
+            present_extensions.add(entry.dump_id)
+        if _is_present(entry, exclusions) or _is_silent(entry, exclusions):
             continue
-        if entry.kind == "COMMENT" and entry.definition.strip() in _DEFAULT_COMMENTS:
+        if entry.kind == "COMMENT" and not present_extensions.isdisjoint(entry.dependencies):
             continue
-        if entry.kind in _ATTACHED_KINDS and any(
-            dump_id in skipped_entries or dump_id in present_ids for dump_id in entry.dependencies[:1]
-        ):
+        if (skipped := _judge(entry, exclusions)) is not None:
+            plan.skip(skipped)
+        elif not plan.admit(entry):
             continue
-        reason = _find_reason(entry, exclusions)
-        is_silent = entry.kind in _SKIPPED_SILENTLY and not (
-            exclusions.with_sequence_values and entry.kind == "SEQUENCE SET"
-        )
-        if is_silent and reason is None:
-            continue
-        missing = [skipped_entries[dump_id] for dump_id in entry.dependencies if dump_id in skipped_entries]
-        if reason is None and missing and entry.kind in _ATTACHED_KINDS:
-            continue
-        if reason is None and not (entry.kind == "TABLE" and _trim(plan, entry, missing, exclusions)) and missing:
-            reason = _describe_dependency(missing[0])
-        if reason is not None:
-            skipped_entries[entry.dump_id] = entry
-            plan.skipped_keys.add((entry.catalog, entry.oid))
-            plan.skipped.append(SkippedObject(object=entry.title, reason=reason))
         elif entry.kind in _ROW_SECURITY_KINDS or (
             entry.kind == "COMMENT" and row_security_ids.intersection(entry.dependencies)
         ):
@@ -148,49 +107,35 @@ def plan_restore(entries: Iterable[TocEntry], exclusions: Exclusions) -> Restore
     return plan
 
 
-def _describe_dependency(entry: TocEntry) -> str:
-    return f"it needs {entry.title}, which is skipped"
-
-
-def _trim(plan: RestorePlan, entry: TocEntry, missing: list[TocEntry], exclusions: Exclusions) -> bool:
-    """Removes defaults and constraints that need skipped objects from a table.
-
-    Returns False if another part of the table needs a skipped object. The caller then skips the table.
-    """
-    if not all(item.kind in _KINDS_IN_EXPRESSIONS for item in missing):
-        return False
-    if not missing and not exclusions.table_parts:
-        return True
-    reasons = {(item.schema, parse_tokens(item.tag)[0]): _describe_dependency(item) for item in missing}
-
-    def find_part_reason(part: TablePart) -> str | None:
-        reason = exclusions.table_parts.get((entry.oid, part.kind, part.name))
-        return reason or next((text for name, text in reasons.items() if mentions_name(part.tokens, {name})), None)
-
-    definition, removed_parts = trim_table(entry.definition, lambda part: find_part_reason(part) is not None)
-    if mentions_name(list(scan_tokens(definition)), reasons):
-        return False
-    if removed_parts:
-        plan.changed_definitions[entry.definition] = definition
-    for part in removed_parts:
-        title = f"{part.kind} {entry.schema}.{entry.tag} {part.name}"
-        plan.skipped.append(SkippedObject(object=title, reason=str(find_part_reason(part))))
-        if part.kind == CHECK:
-            plan.skipped_checks.add((entry.schema, entry.tag, part.name))
-    return True
-
-
 def _is_present(entry: TocEntry, exclusions: Exclusions) -> bool:
-    """True for what the target has already. The operator created all extensions that the preflight reported."""
-    if entry.kind == "EXTENSION":
-        return _find_reason(entry, exclusions) is None
-    if entry.kind == LANGUAGE:
-        return entry.tag == "plpgsql"
-    return entry.tag in exclusions.present_schemas
+    """True for what the target has already."""
+    if entry.kind == "COMMENT":
+        return entry.definition.strip() in _DEFAULT_COMMENTS
+    if entry.kind == "PROCEDURAL LANGUAGE":
+        return entry.tag == ALWAYS_THERE
+    return entry.kind == "SCHEMA" and entry.tag in exclusions.present_schemas
+
+
+def _is_silent(entry: TocEntry, exclusions: Exclusions) -> bool:
+    """True for an entry that is neither restored nor listed."""
+    if entry.kind == "SEQUENCE SET" and exclusions.with_sequence_values:
+        return False
+    if entry.kind == "COMMENT" and entry.tag.startswith("DATABASE "):
+        return True  # the operator writes it
+    return entry.kind in _SKIPPED_SILENTLY and _find_reason(entry, exclusions) is None
+
+
+def _judge(entry: TocEntry, exclusions: Exclusions) -> SkippedEntry | None:
+    """Returns the entry as skipped if there is a reason regardless of its dependencies, or None."""
+    if (reason := _find_reason(entry, exclusions)) is not None:
+        return SkippedEntry(entry, reason)
+    if exclusions.forecast and (reason := find_superuser_reason(entry.kind, entry.definition)) is not None:
+        return SkippedEntry(entry, reason, SkipGroup.REFUSED)
+    return None
 
 
 def _find_reason(entry: TocEntry, exclusions: Exclusions) -> str | None:
-    """Returns the reason to skip the entry regardless of its dependencies, or None."""
+    """Returns the reason to skip the entry by design, or None."""
     if entry.kind in SKIPPED_KINDS:
         return SKIPPED_KINDS[entry.kind]
     if entry.catalog and (reason := exclusions.objects.get((entry.catalog, entry.oid))) is not None:
@@ -201,7 +146,7 @@ def _find_reason(entry: TocEntry, exclusions: Exclusions) -> str | None:
         missing_roles = sorted(set(find_policy_roles(entry.definition)) - exclusions.target_roles)
         if missing_roles:
             return f"it names a role that the target lacks ({', '.join(missing_roles)})"
-    return find_superuser_reason(entry.kind, entry.definition)
+    return None
 
 
 def format_use_list(entries: Iterable[TocEntry]) -> str:

@@ -88,6 +88,7 @@ class TocEntry:
     has_rows: bool
     dependencies: tuple[int, ...]  # dump ids
     file: str  # of its rows, in a tar or directory archive
+    access_method: str = ""  # of a table or materialized view; empty in archives before version 1.14
 
     @property
     def title(self) -> str:
@@ -250,8 +251,7 @@ def _parse_entry(reader: _TocReader, header: ArchiveHeader) -> TocEntry:
     tag, kind, section = reader.text() or "", reader.text() or "", reader.integer()
     definition, _drop, copy_statement, schema = (reader.text() or "" for _ in range(4))
     reader.text()  # tablespace
-    if header.version >= (1, 14):
-        reader.text()  # access method
+    access_method = (reader.text() or "") if header.version >= (1, 14) else ""
     if header.version >= (1, 16):
         reader.integer()  # relkind
     owner = reader.text() or ""
@@ -282,6 +282,7 @@ def _parse_entry(reader: _TocReader, header: ArchiveHeader) -> TocEntry:
         has_rows=has_rows,
         dependencies=tuple(dependencies),
         file=file,
+        access_method=access_method,
     )
 
 

@@ -7,11 +7,8 @@ whose rows come later, and the source's own rows may violate it.
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from pgimport.worker.archive.sql_tokens import SqlToken, scan_tokens
-from pgimport.worker.archive.toc import ENCODING, format_text, parse_table_of_contents
-from pgimport.worker.postgres.encodings import UTF8, find_client_encoding_codec
 from pgimport.worker.text import quote_name
 
 DEFAULT, CHECK = "DEFAULT", "CHECK CONSTRAINT"
@@ -175,18 +172,3 @@ def _is_symbol(token: SqlToken) -> bool:
 def mentions_name(tokens: Collection[SqlToken], names: Collection[ObjectName]) -> bool:
     """True if one of the names occurs among the tokens."""
     return not find_mentions(tokens).isdisjoint(names)
-
-
-def rewrite_definitions(archive: Path, changes: dict[str, str]) -> None:
-    """Replaces definitions in an archive's table of contents on disk. Each occurs once, as it contains its name."""
-    if not changes:
-        return
-    with archive.open("rb") as file:
-        header, entries = parse_table_of_contents(file.read)
-        codec = next(
-            (find_client_encoding_codec(entry.definition) for entry in entries if entry.kind == ENCODING), UTF8
-        )
-    content = archive.read_bytes()
-    for old, new in changes.items():
-        content = content.replace(format_text(old, header, codec), format_text(new, header, codec), 1)
-    archive.write_bytes(content)

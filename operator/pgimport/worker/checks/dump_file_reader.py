@@ -139,7 +139,9 @@ def _build_archive_contents(
             if entry.kind == "EXTENSION" and entry.tag != "plpgsql"
         ],
         large_objects=sum(entry.kind in ("BLOB", "BLOB METADATA") for entry in listed),
-        skipped=plan_restore(listed, Exclusions(find_reason=build_exclusion_rule(order, listed))).skipped,
+        skipped=plan_restore(
+            listed, Exclusions(find_reason=build_exclusion_rule(order, listed), forecast=True)
+        ).skipped,
         properties=_parse_database_properties(listed),
         schemas=[entry.tag for entry in listed if entry.kind == "SCHEMA"],
         extension_needs=collect_archive_needs(listed),

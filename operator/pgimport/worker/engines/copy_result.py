@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from pgimport.worker.archive.selection import RestorePlan
+from pgimport.worker.archive.restore_plan import RestorePlan
+from pgimport.worker.engines.definitions.restore import DefinitionRestore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -10,6 +11,7 @@ class CopyResult:
     """What is in the shadow after an engine has finished."""
 
     plan: RestorePlan
+    restore: DefinitionRestore | None = None  # creates policies later; None before the copy
     notes: list[str] = field(default_factory=list)
     row_counts: dict[int, int] | None = None  # oid → rows that the source sent; None if nobody counted them
     analyzed: frozenset[tuple[str, str]] = frozenset()  # schema and name of tables with fresh statistics

@@ -102,10 +102,8 @@ class FileSource:
 
     def restore_row_security(self) -> None:
         content = self._content
-        if content.plan is not None:
-            self._pg_restore.restore(
-                "post-data", content.plan.row_security_entries, lambda _: None, parallel=False, archive=content.archive
-            )
+        if content.restore is not None:
+            content.restore.create_row_security()
         run_deferred_statements(self._run, content)
 
     def compare_definitions(self, findings: Findings) -> None:
@@ -113,7 +111,7 @@ class FileSource:
             findings.not_compared.append("indexes, constraints, views and the like: plain SQL has no table of contents")
             return
         with self._run.shadow_sessions.session("its structure was listed") as shadow:
-            compare_entries(self._content.plan.main_entries, read_structure(shadow), findings)
+            compare_entries(self._content.plan.restored_entries, read_structure(shadow), findings)
 
     def _read_exclusions(self) -> Exclusions:
         with self._run.shadow_sessions.session("its schemas and roles were listed") as shadow:

@@ -3,13 +3,17 @@
 from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import replace
-from typing import TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
 import psycopg
+from psycopg import sql
 
 from pgimport.model.import_choices import Engine, Verify
 from pgimport.model.reasons import Failure, Reason
-from pgimport.worker.archive.selection import PG_CLASS, RestorePlan
+from pgimport.model.result import SkippedObject
+from pgimport.worker.archive.restore_plan import RestorePlan
+from pgimport.worker.archive.selection import PG_CLASS
 from pgimport.worker.engines.copy_result import CopyResult
 from pgimport.worker.engines.pg_restore import PgRestore
 from pgimport.worker.engines.relay.relay_inputs import read_relay_inputs
@@ -45,7 +49,7 @@ from pgimport.worker.verify.large_objects import (
 )
 from pgimport.worker.verify.row_counts import ROWS, ROWS_AND_DIGEST, count_rows, plan_counts
 from pgimport.worker.verify.sequences import compare_sequences, read_sequence_values
-from pgimport.worker.verify.structure import StructureItem, compare_structures, read_structure
+from pgimport.worker.verify.structure import SkippedItems, StructureItem, compare_structures, read_structure
 
 KINDS_BEFORE_ROW_SECURITY = frozenset(KINDS) - {"policy"}
 KEEPALIVE_SECONDS = 30.0  # some proxies end a session that is silent for longer
@@ -61,6 +65,7 @@ class LiveSource:
         self._pg_dump: PgDump = run.clients.find_dump(snapshot.server_version_num // 10000, run.target_major)
         self._result = CopyResult(plan=RestorePlan())
         self._structure: list[StructureItem] = []
+        self._skipped: list[SkippedObject] = []
         self._text_settings = SourceTextSettings()
         self._definitions = DefinitionList()
 
@@ -89,20 +94,30 @@ class LiveSource:
             if engine is Engine.RELAY:
                 from pgimport.worker.engines.relay.relay_engine import copy_by_relay
 
-                self._result = copy_by_relay(
-                    run, client_source, snapshot, self._pg_dump.path, self._pg_restore, exclusions, inputs
-                )
+                self._result = copy_by_relay(run, client_source, snapshot, self._pg_dump.path, exclusions, inputs)
             else:
                 from pgimport.worker.engines.dump.dump_engine import copy_by_dump
 
                 result = copy_by_dump(run, client_source, snapshot, self._pg_dump.path, self._pg_restore, exclusions)
                 notes = [f"the rows came by a dump: {dump_cause}"] if dump_cause else []
                 self._result = replace(result, notes=[*result.notes, *notes])
+        self._count_skipped_rows()
+        self._skipped += [*undumped, *snapshot.scope.skipped, *self._result.plan.skipped]
         return Copied(
-            skipped=[*undumped, *snapshot.scope.skipped, *self._result.plan.skipped],
+            skipped=self._skipped,
             notes=[*self._result.notes, *self._describe_choices()],
             analyzed=self._result.analyzed,
         )
+
+    def _count_skipped_rows(self) -> None:
+        """Counts the rows of the tables that the target refused. Raises ImportStopped."""
+        tables = {table.oid: table for table in self._snapshot.tables if not table.partitioned}
+        for skipped in self._result.plan.skipped_tables:
+            if (table := tables.get(skipped.entry.oid)) is not None:
+                statement = ROWS.format(sql.SQL("ONLY "), table.identifier)
+                action = f"the rows of {table.title} were counted"
+                row = self._read_source(partial(_execute_and_fetch, statement), action)
+                self._result.plan.set_row_count(skipped.entry, row[0] if row else 0)
 
     def compare_rows(self, findings: Findings) -> None:
         run, snapshot = self._run, self._snapshot
@@ -128,8 +143,10 @@ class LiveSource:
             findings.other_differences += self._compare_large_objects()
         elif large_objects:
             findings.not_compared.append(f"contents of {count_of(large_objects, 'large object')}: {CONTENTS_ADVICE}")
-        findings.other_differences += compare_sequences(snapshot.sequences, sequence_values)
-        findings.sequences = len(snapshot.sequences)
+        skipped_sequences = self._result.plan.skipped_sequences
+        sequences = [item for item in snapshot.sequences if (item.schema, item.name) not in skipped_sequences]
+        findings.other_differences += compare_sequences(sequences, sequence_values)
+        findings.sequences = len(sequences)
 
     def _compare_large_objects(self) -> list[str]:
         """Returns the differences between the contents at both ends, which each server digests."""
@@ -147,14 +164,18 @@ class LiveSource:
         return populated_views
 
     def restore_row_security(self) -> None:
-        self._pg_restore.restore("post-data", self._result.plan.row_security_entries, lambda _: None, parallel=False)
+        if self._result.restore is not None:
+            self._skipped += self._result.restore.create_row_security()
 
     def compare_definitions(self, findings: Findings) -> None:
         scope = self._snapshot.scope
-        skipped = self._result.plan.skipped_keys | scope.excluded.keys()
+        plan = self._result.plan
+        skipped = SkippedItems(
+            plan.skipped_keys | scope.excluded.keys(), plan.skipped_checks, plan.skipped_indexes, plan.not_valid
+        )
         with self._run.shadow_sessions.session("its structure was listed") as shadow:
             structure = read_structure(shadow)
-        comparison = compare_structures(self._structure, structure, skipped, self._result.plan.skipped_checks)
+        comparison = compare_structures(self._structure, structure, skipped)
         findings.other_differences += comparison.differences
         findings.notes += comparison.notes
         settlement = self._settle_definitions(findings, KINDS)
@@ -220,6 +241,10 @@ def find_compared_tables(snapshot: Snapshot, skipped_keys: Collection[tuple[int,
         for table in snapshot.tables
         if table.oid not in snapshot.scope.rowless and (PG_CLASS, table.oid) not in skipped_keys
     )
+
+
+def _execute_and_fetch(statement: sql.Composed, connection: Connection) -> tuple[Any, ...] | None:
+    return connection.execute(statement).fetchone()
 
 
 def _keep_alive(connection: Connection) -> None:

@@ -5,7 +5,7 @@ SQLSTATEs: PostgreSQL's documentation, appendix A.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psycopg
 
@@ -42,6 +42,10 @@ class Refusal:
     detail: str = ""
     hint: str = ""
     context: str = ""
+    found_key: str | None = None  # of a violation whose DETAIL has no key
+
+    def with_key(self, key: str | None) -> "Refusal":
+        return replace(self, found_key=key)
 
     @property
     def reason(self) -> str:
@@ -58,8 +62,8 @@ class Refusal:
     @property
     def key(self) -> str | None:
         """The key of the row that violates a constraint, as in `(id)=(7)`, or None. It is production data."""
-        if not is_violation(self.sqlstate):
-            return None
+        if self.found_key or not is_violation(self.sqlstate):
+            return self.found_key
         match = _KEY.search(self.detail)
         return _one_line(match[0]) if match else None
 

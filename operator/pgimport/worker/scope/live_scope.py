@@ -182,6 +182,7 @@ def read_exclusions(shadow: Connection, scope: SourceScope, *, with_sequence_val
         objects=scope.excluded,
         table_parts=scope.table_parts,
         with_sequence_values=with_sequence_values,
+        rowless_tables=frozenset(scope.rowless_names),
     )
 
 

@@ -70,6 +70,8 @@ class Definition:
         relation = "" if self.kind == "index" else self.relation
         name = f"{self.schema}.{' '.join(part for part in (relation, self.name) if part)}"
         kinds = _CONSTRAINT_TITLES if self.kind.endswith("constraint") else (self.kind.upper(),)
+        if self.kind == "domain default":
+            kinds = ("DEFAULT",)
         return [f"{kind} {name}" for kind in kinds]
 
     @property

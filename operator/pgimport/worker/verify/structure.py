@@ -30,6 +30,29 @@ class StructureItem(NamedTuple):
         return f"{self.kind} {relation}" + (f": {self.name}" if self.name else "")
 
 
+class SkippedItems(NamedTuple):
+    """Names what the copy lacks, or has in another state, because it was skipped."""
+
+    keys: Collection[tuple[int, int]] = ()  # catalog and oid at the source
+    constraints: Collection[tuple[str, str, str]] = ()  # schema, table or domain, name
+    indexes: Collection[tuple[str, str]] = ()  # schema, name
+    not_valid: Collection[tuple[str, str, str]] = ()  # constraints that are not valid in the copy
+
+    def contains(self, item: StructureItem) -> bool:
+        """True for an item that the copy lacks."""
+        if (item.catalog, item.oid) in self.keys or (PG_CLASS, item.owner_oid) in self.keys:
+            return True
+        if item.kind == "index":
+            return (item.schema, item.name) in self.indexes
+        return item.kind == "constraint" and (item.schema, item.relation, item.name) in self.constraints
+
+    def expects_not_valid(self, item: StructureItem) -> bool:
+        return item.kind == "constraint" and (item.schema, item.relation, item.name) in self.not_valid
+
+
+_NOTHING_SKIPPED = SkippedItems()
+
+
 class StructureComparison(NamedTuple):
     """Differences, notes on objects that may differ, and the number of compared objects of each kind."""
 
@@ -46,19 +69,13 @@ def read_structure(connection: Connection) -> list[StructureItem]:
 def compare_structures(
     source: Iterable[StructureItem],
     shadow: Iterable[StructureItem],
-    skipped: Collection[tuple[int, int]] = (),
-    skipped_checks: Collection[tuple[str, str, str]] = (),
+    skipped: SkippedItems = _NOTHING_SKIPPED,
 ) -> StructureComparison:
-    """Compares all objects of the source, except skipped ones, with those of the shadow. Pure.
-
-    `skipped`: catalog and oid. `skipped_checks`: schema, table and name of constraints that were removed from tables.
-    """
+    """Compares all objects of the source, except skipped ones, with those of the shadow. Pure."""
     notes: list[str] = []
     expected: dict[tuple[str, str, str, str], StructureItem] = {}
     for item in source:
-        if (item.catalog, item.oid) in skipped or (PG_CLASS, item.owner_oid) in skipped:
-            continue
-        if item.kind == "constraint" and item[1:4] in skipped_checks:
+        if skipped.contains(item):
             continue
         if item.state == _UNFINISHED:
             notes.append(f"skipped: {item.title}, which is invalid at the source")
@@ -70,7 +87,7 @@ def compare_structures(
         copy = present.get(key)
         if copy is None:
             differences.append(f"missing in the copy: {item.title}")
-        elif copy.state != item.state:
+        elif copy.state != item.state and not skipped.expects_not_valid(item):
             differences.append(
                 f"{item.title} is {copy.state or 'plain'} in the copy and {item.state or 'plain'} at the source"
             )

@@ -1,12 +1,19 @@
 """Durability of what an index worker has built."""
 
+import io
 from contextlib import closing
 
 from tests.support.postgres import SUPERUSER, run_postgres
 
+from pgimport.worker.archive.restore_plan import RestorePlan
+from pgimport.worker.engines.definitions.context import DefinitionContext
+from pgimport.worker.engines.definitions.executor import DefinitionExecutor
+from pgimport.worker.engines.definitions.session import DefinitionSession
+from pgimport.worker.engines.definitions.statements import ArchiveSettings
 from pgimport.worker.engines.relay.index_builds import IndexBuild
 from pgimport.worker.engines.relay.index_workers import IndexWorker
 from pgimport.worker.postgres.endpoints import Endpoint
+from pgimport.worker.report.reporter import Reporter
 
 INDEX = IndexBuild(
     build_id=1, title="index i", statement="CREATE INDEX i ON public.t (n)", table_oid=100, exclusive=False
@@ -17,18 +24,17 @@ def test_flushed_indexes_survive_a_crash_of_the_server() -> None:
     # The WAL writer sleeps, so asynchronous commits stay in memory for long.
     with run_postgres(18, synchronous_commit="on", wal_writer_delay="10s") as server, server.database("d") as name:
         server.execute("CREATE TABLE t AS SELECT 1 AS n", name)
-        worker = IndexWorker(
-            Endpoint(
-                host=server.host,
-                port=server.port,
-                user=SUPERUSER,
-                password=server.superuser_password,
-                dbname=name,
-                sslmode="disable",
-            ),
-            "UTF8",
-            1,
+        endpoint = Endpoint(
+            host=server.host,
+            port=server.port,
+            user=SUPERUSER,
+            password=server.superuser_password,
+            dbname=name,
+            sslmode="disable",
         )
+        context = DefinitionContext(RestorePlan(), ArchiveSettings(), Reporter(io.StringIO()))
+        session = DefinitionSession(endpoint, context.settings, 1)
+        worker = IndexWorker(session, DefinitionExecutor(context))
         with closing(worker):
             worker.build(INDEX)
             worker.flush()

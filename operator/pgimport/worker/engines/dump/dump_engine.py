@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from pgimport.worker.archive.selection import Exclusions, RestorePlan, plan_restore
+from pgimport.worker.archive.selection import Exclusions, plan_restore
 from pgimport.worker.archive.toc import TOC_FILE
-from pgimport.worker.archive.trim import rewrite_definitions
+from pgimport.worker.archive.toc_rewrite import rewrite_copy_statements
 from pgimport.worker.engines.client_progress import PgDumpProgress, PgRestoreProgress
 from pgimport.worker.engines.configuration_rows import (
     ConfigurationRows,
@@ -14,8 +14,10 @@ from pgimport.worker.engines.configuration_rows import (
     open_staging,
 )
 from pgimport.worker.engines.copy_result import CopyResult
+from pgimport.worker.engines.definitions.phases import KINDS_AFTER_ROWS
+from pgimport.worker.engines.definitions.restore import DefinitionRestore
 from pgimport.worker.engines.pg_dump import read_archive_entries, run_pg_dump
-from pgimport.worker.engines.pg_restore import KINDS_AFTER_ROWS, KINDS_AFTER_STRUCTURE, PgRestore
+from pgimport.worker.engines.pg_restore import PgRestore
 from pgimport.worker.finish.sequence_values import set_sequences
 from pgimport.worker.postgres.client_probe import DumpSource
 from pgimport.worker.postgres.endpoints import Endpoint
@@ -36,9 +38,10 @@ def copy_by_dump(
     """Copies structure, rows, sequences and indexes, and reports progress in stages. Raises ImportStopped."""
     _dump(run, source, snapshot, pg_dump)
     plan = plan_restore(read_archive_entries(run.archive_folder), exclusions)
-    configuration_rows = _restore(run, snapshot, pg_restore, plan)
+    restore = DefinitionRestore(run, plan)
+    configuration_rows = _restore(run, snapshot, pg_restore, restore)
     plan.skipped.extend(list_refused_rows(configuration_rows))
-    return CopyResult(plan=plan, notes=describe_kept_rows(configuration_rows))
+    return CopyResult(plan=plan, restore=restore, notes=describe_kept_rows(configuration_rows))
 
 
 def _dump(run: ImportRun, source: Endpoint, snapshot: Snapshot, pg_dump: Path) -> None:
@@ -53,23 +56,22 @@ def _dump(run: ImportRun, source: Endpoint, snapshot: Snapshot, pg_dump: Path) -
         run_pg_dump(run, pg_dump, dump_source, options, progress.read_line)
 
 
-def _restore(run: ImportRun, snapshot: Snapshot, pg_restore: PgRestore, plan: RestorePlan) -> list[ConfigurationRows]:
+def _restore(
+    run: ImportRun, snapshot: Snapshot, pg_restore: PgRestore, restore: DefinitionRestore
+) -> list[ConfigurationRows]:
     """Returns what was restored into tables of extensions."""
     names = {table.oid: (table.schema, table.name) for table in snapshot.copied}
-    serial = run.jobs == 1
-    staging = open_staging(run)
-    changes = {**plan.changed_definitions, **staging.redirect_entries(plan.main_entries)}
-    rewrite_definitions(run.archive_folder / TOC_FILE, changes)
-    run.meter.begin(Stage.STRUCTURE, sum(entry.kind not in KINDS_AFTER_STRUCTURE for entry in plan.main_entries))
-    structure_progress = PgRestoreProgress(run.meter, {}, {}, serial=True)
-    pg_restore.restore("pre-data", plan.main_entries, structure_progress.read_line, parallel=False)
+    plan, staging = restore.plan, open_staging(run)
+    rewrite_copy_statements(run.archive_folder / TOC_FILE, staging.redirect_entries(plan.main_entries))
+    run.meter.begin(Stage.STRUCTURE, sum(entry.kind not in KINDS_AFTER_ROWS for entry in plan.main_entries))
+    restore.create_structure(run.meter.step)
     run.meter.begin(Stage.ROWS)
     with reporting_server_progress(run.meter, run.shadow, COPY_PROGRESS):
-        row_progress = PgRestoreProgress(run.meter, plan.table_oids, names, serial)
-        pg_restore.restore("data", plan.main_entries, row_progress.read_line)
+        row_progress = PgRestoreProgress(run.meter, plan.table_oids, names, serial=run.jobs == 1)
+        pg_restore.restore_rows(restore.find_row_entries(), row_progress.read_line)
     configuration_rows = move_rows(run, staging)
     set_sequences(run.shadow_sessions, snapshot.sequences)
     run.meter.begin(Stage.INDEXES, sum(entry.kind in KINDS_AFTER_ROWS for entry in plan.main_entries))
     with reporting_server_progress(run.meter, run.shadow, INDEX_PROGRESS):
-        pg_restore.restore_post_data(plan.main_entries, PgRestoreProgress(run.meter, {}, {}, serial).read_line)
+        restore.create_post_data(run.meter.step)
     return configuration_rows

@@ -2,9 +2,15 @@
 
 from dataclasses import replace
 
-from pgimport.worker.archive.selection import Exclusions, RestorePlan, plan_restore
+from pgimport.worker.archive.restore_plan import RestorePlan
+from pgimport.worker.archive.selection import Exclusions, plan_restore
 from pgimport.worker.archive.toc import TocEntry
+from pgimport.worker.archive.trim import TABLE
+from pgimport.worker.engines.definitions.phases import KINDS_AFTER_ROWS
+from pgimport.worker.engines.definitions.restore import DefinitionRestore
 from pgimport.worker.engines.file.restored_content import RestoredContent, find_copy_target
+from pgimport.worker.postgres.server_progress import INDEX_PROGRESS, reporting_server_progress
+from pgimport.worker.report.progress_meter import Stage
 from pgimport.worker.run import ImportRun
 from pgimport.worker.scope.archive_scope import build_exclusion_rule
 
@@ -28,17 +34,29 @@ def plan_archive(
         plan=plan,
         skipped=plan.skipped,
         populated_views=populated_views,
-        sequence_count=sum(entry.kind == "SEQUENCE SET" for entry in plan.main_entries),
     )
     return plan, content
+
+
+def create_post_data(run: ImportRun, restore: DefinitionRestore) -> None:
+    """Sets sequences and creates everything that comes after the rows. Raises ImportStopped."""
+    restore.set_sequences()
+    run.meter.begin(Stage.INDEXES, sum(entry.kind in KINDS_AFTER_ROWS for entry in restore.plan.main_entries))
+    with reporting_server_progress(run.meter, run.shadow, INDEX_PROGRESS):
+        restore.create_post_data(run.meter.step)
 
 
 def add_row_counts(
     content: RestoredContent, plan: RestorePlan, entries: list[TocEntry], row_counts: dict[int, int]
 ) -> None:
-    """Adds the row counts of restored tables. `row_counts`: dump id → rows of its COPY."""
-    restored = {entry.dump_id for entry in plan.main_entries}
+    """Adds the row counts of restored and of skipped tables. `row_counts`: dump id → rows of its COPY."""
+    restored = {entry.dump_id for entry in plan.restored_entries}
+    content.sequence_count = sum(entry.kind == "SEQUENCE SET" for entry in plan.restored_entries)
     for entry in entries:
+        if entry.kind == "TABLE DATA" and entry.dump_id in row_counts:
+            table_entry = plan.find_entry(entry, TABLE)
+            if table_entry is not None and plan.is_skipped(table_entry):
+                plan.set_row_count(table_entry, row_counts[entry.dump_id])
         if entry.kind != "TABLE DATA" or entry.dump_id not in restored:
             continue
         if entry.dump_id in row_counts:

@@ -3,18 +3,12 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from pgimport.worker.archive.selection import Exclusions, RestorePlan
-from pgimport.worker.archive.toc import (
-    ArchiveHeader,
-    Section,
-    TocEntry,
-    find_owner_entries,
-    parse_table_of_contents,
-)
-from pgimport.worker.archive.trim import rewrite_definitions
-from pgimport.worker.engines.client_progress import PgRestoreProgress
+from pgimport.worker.archive.selection import Exclusions
+from pgimport.worker.archive.toc import ArchiveHeader, TocEntry, parse_table_of_contents
+from pgimport.worker.archive.toc_rewrite import rewrite_copy_statements
 from pgimport.worker.engines.configuration_rows import move_rows, open_staging
-from pgimport.worker.engines.file.archive_content import add_row_counts, plan_archive
+from pgimport.worker.engines.definitions.restore import DefinitionRestore
+from pgimport.worker.engines.file.archive_content import add_row_counts, create_post_data, plan_archive
 from pgimport.worker.engines.file.custom_format import forward_rows
 from pgimport.worker.engines.file.download import Download
 from pgimport.worker.engines.file.dump_stream import DumpStream
@@ -22,8 +16,6 @@ from pgimport.worker.engines.file.restored_content import RestoredContent
 from pgimport.worker.engines.file.whole_file import read_to_the_end
 from pgimport.worker.engines.pg_restore import PgRestore
 from pgimport.worker.postgres.errors import ImportStopped
-from pgimport.worker.postgres.server_progress import INDEX_PROGRESS, reporting_server_progress
-from pgimport.worker.report.progress_meter import Stage
 from pgimport.worker.run import ImportRun
 
 ARCHIVE_WITHOUT_ROWS = "contents.dump"  # file in scratch with the table of contents: restores everything but rows
@@ -37,18 +29,15 @@ def restore_custom(
     archive = run.environment.scratch / ARCHIVE_WITHOUT_ROWS
     header, entries = _store_table_of_contents(stream, archive)
     plan, content = plan_archive(run, entries, exclusions)
-    content.archive = archive
+    restore = content.restore = DefinitionRestore(run, plan)
     staging = open_staging(run)
-    rewrite_definitions(archive, {**plan.changed_definitions, **staging.redirect_entries(plan.main_entries)})
-    on_line = PgRestoreProgress(run.meter, {}, {}, serial=True).read_line
-    pg_restore.restore("pre-data", plan.main_entries, on_line, parallel=False, archive=archive)
-    row_counts = _restore_rows(pg_restore, stream, header, entries, plan, archive)
+    rewrite_copy_statements(archive, staging.redirect_entries(plan.main_entries))
+    restore.create_structure(run.meter.step)
+    row_counts = _restore_rows(pg_restore, stream, header, entries, restore, archive)
     read_to_the_end(run.order, stream, download)
     add_row_counts(content, plan, entries, row_counts)
     content.add_configuration_rows(move_rows(run, staging))
-    run.meter.begin(Stage.INDEXES, len(plan.main_entries))
-    with reporting_server_progress(run.meter, run.shadow, INDEX_PROGRESS):
-        pg_restore.restore_post_data(plan.main_entries, on_line, archive=archive)
+    create_post_data(run, restore)
     return content
 
 
@@ -69,13 +58,12 @@ def _restore_rows(
     stream: DumpStream,
     header: ArchiveHeader,
     entries: list[TocEntry],
-    plan: RestorePlan,
+    restore: DefinitionRestore,
     archive: Path,
 ) -> dict[int, int]:
     """Returns dump id → rows. Even without rows to restore, reads to the end, so that a truncated file always fails."""
-    owners = find_owner_entries(plan.main_entries)
-    data_entries = [entry for entry in plan.main_entries if owners[entry.dump_id].section is Section.DATA]
-    if not data_entries:
+    row_entries = restore.find_row_entries()
+    if not row_entries:
         return forward_rows(stream, header, entries, lambda _: None)
     row_counts: dict[int, int] = {}
     read_errors: list[ImportStopped] = []
@@ -90,7 +78,7 @@ def _restore_rows(
             read_errors.append(stopped)
 
     try:
-        pg_restore.restore_rows_from(data_entries, write_input)
+        pg_restore.restore_rows_from(row_entries, write_input)
     except ImportStopped:
         if not read_errors:
             raise

@@ -2,12 +2,12 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from pgimport.model.result import SkippedObject
-from pgimport.worker.archive.selection import RestorePlan
+from pgimport.worker.archive.restore_plan import RestorePlan
 from pgimport.worker.archive.sql_tokens import parse_tokens
 from pgimport.worker.engines.configuration_rows import ConfigurationRows, list_refused_rows
+from pgimport.worker.engines.definitions.restore import DefinitionRestore
 from pgimport.worker.engines.file.plain_statement import Statement
 from pgimport.worker.engines.file.statement_subject import Subject
 
@@ -23,7 +23,7 @@ class RestoredContent:
     configuration_rows: list[ConfigurationRows] = field(default_factory=list)  # in tables of extensions
     populated_views: set[tuple[str, str]] = field(default_factory=set)  # materialised views to refresh
     plan: RestorePlan | None = None  # of an archive; plain SQL has none
-    archive: Path | None = None  # the archive that pg_restore reads, if it is not the folder in scratch
+    restore: DefinitionRestore | None = None  # creates policies later; plain SQL has none
     skipped: list[SkippedObject] = field(default_factory=list)
     sequence_count: int = 0
     notes: list[str] = field(default_factory=list)

@@ -6,10 +6,10 @@ from pathlib import Path
 from pgimport.model.reasons import Failure, Reason
 from pgimport.worker.archive.selection import Exclusions
 from pgimport.worker.archive.toc import TOC_FILE, Compression, TocEntry, corrupt, parse_table_of_contents
-from pgimport.worker.archive.trim import rewrite_definitions
-from pgimport.worker.engines.client_progress import PgRestoreProgress
+from pgimport.worker.archive.toc_rewrite import rewrite_copy_statements
 from pgimport.worker.engines.configuration_rows import move_rows, open_staging
-from pgimport.worker.engines.file.archive_content import add_row_counts, plan_archive
+from pgimport.worker.engines.definitions.restore import DefinitionRestore
+from pgimport.worker.engines.file.archive_content import add_row_counts, create_post_data, plan_archive
 from pgimport.worker.engines.file.download import Download
 from pgimport.worker.engines.file.dump_opening import walk_archive
 from pgimport.worker.engines.file.dump_stream import DumpStream
@@ -20,8 +20,7 @@ from pgimport.worker.engines.file.whole_file import read_to_the_end
 from pgimport.worker.engines.file.zip_reader import ZipMember
 from pgimport.worker.engines.pg_restore import PgRestore
 from pgimport.worker.postgres.errors import ImportStopped
-from pgimport.worker.postgres.server_progress import INDEX_PROGRESS, ROWS_COPIED, reporting_server_progress
-from pgimport.worker.report.progress_meter import Stage
+from pgimport.worker.postgres.server_progress import ROWS_COPIED, reporting_server_progress
 from pgimport.worker.run import ImportRun
 from pgimport.worker.text import format_bytes
 
@@ -45,17 +44,16 @@ def restore_tar(
         _, parsed_entries = parse_table_of_contents(file.read)
         entries = list(parsed_entries)
     plan, content = plan_archive(run, entries, exclusions)
-    add_row_counts(content, plan, entries, _count_rows(folder, entries))
+    row_counts = _count_rows(folder, entries)
+    restore = content.restore = DefinitionRestore(run, plan)
     staging = open_staging(run)
-    rewrite_definitions(toc_file, {**plan.changed_definitions, **staging.redirect_entries(plan.main_entries)})
-    on_line = PgRestoreProgress(run.meter, {}, {}, serial=True).read_line
-    pg_restore.restore("pre-data", plan.main_entries, on_line, parallel=False)
+    rewrite_copy_statements(toc_file, staging.redirect_entries(plan.main_entries))
+    restore.create_structure(run.meter.step)
     with reporting_server_progress(run.meter, run.shadow, ROWS_COPIED):
-        pg_restore.restore("data", plan.main_entries, on_line)
+        pg_restore.restore_rows(restore.find_row_entries(), lambda _: run.meter.step())
+    add_row_counts(content, plan, entries, row_counts)
     content.add_configuration_rows(move_rows(run, staging))
-    run.meter.begin(Stage.INDEXES, len(plan.main_entries))
-    with reporting_server_progress(run.meter, run.shadow, INDEX_PROGRESS):
-        pg_restore.restore_post_data(plan.main_entries, on_line)
+    create_post_data(run, restore)
     return content
 
 

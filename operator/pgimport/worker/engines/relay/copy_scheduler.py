@@ -10,6 +10,8 @@ from collections.abc import Collection, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 
 from pgimport.model.reasons import Failure
+from pgimport.worker.engines.definitions.phases import KINDS_AFTER_ROWS
+from pgimport.worker.engines.definitions.restore import DefinitionRestore
 from pgimport.worker.engines.relay.concurrency import SAMPLE_SECONDS, StreamLimit
 from pgimport.worker.engines.relay.copy_stream import CopyStream, StreamEndpoints
 from pgimport.worker.engines.relay.index_builds import IndexBuild
@@ -31,7 +33,7 @@ CONNECTION_RETRIES = 30  # tries of the last stream, one per second, while a ser
 class CopyScheduler:
     """Copies the rows of one import and builds indexes at the same time.
 
-    `later_builds`: number of builds that pg_restore runs afterwards. The progress meter counts them too.
+    `restore` creates all other objects before and afterwards. The progress meter counts those of afterwards too.
     """
 
     def __init__(
@@ -40,10 +42,10 @@ class CopyScheduler:
         endpoints: StreamEndpoints,
         plan: RelayPlan,
         builds: Sequence[IndexBuild],
-        later_builds: int,
+        restore: DefinitionRestore,
     ) -> None:
         self._run, self._endpoints, self._plan = run, endpoints, plan
-        self._builds, self._later_builds = builds, later_builds
+        self._builds, self._restore = builds, restore
         self._index_queue = IndexQueue(builds, max(plan.index_workers, plan.streams))
         self._throughput = Throughput(run.meter)
         self._stream_limit = StreamLimit(plan.streams)
@@ -151,8 +153,13 @@ class CopyScheduler:
         """Begins the stage of index builds when the last stream ends. The caller holds the lock."""
         self._active_streams -= 1
         if self._active_streams == 0:
-            build_count = len(self._builds) + self._later_builds
+            build_count = len(self._builds) + self._count_later_builds()
             self._run.meter.begin(Stage.INDEXES, build_count, self._finished_builds)
+
+    def _count_later_builds(self) -> int:
+        build_ids = {build.build_id for build in self._builds}
+        entries = self._restore.plan.main_entries
+        return sum(entry.kind in KINDS_AFTER_ROWS and entry.dump_id not in build_ids for entry in entries)
 
     def _run_step(self, stream: CopyStream, step: Step) -> bool:
         """Runs a step. Returns False if the stream must end because a server accepts no more connections.
@@ -193,7 +200,8 @@ class CopyScheduler:
 
     def _run_index_worker(self) -> None:
         """Runs builds until none is left, then makes them durable."""
-        worker = IndexWorker(self._run.shadow, self._endpoints.encoding, self._plan.index_workers)
+        session = self._restore.open_session(self._plan.index_workers)
+        worker = IndexWorker(session, self._restore.executor)
         with self._changed:
             self._index_workers.append(worker)
         try:

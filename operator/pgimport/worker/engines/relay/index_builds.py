@@ -37,6 +37,7 @@ class IndexBuild:
     runs_last: bool = False  # whether it runs after all other builds of its table
     weight: int = 0  # heavier builds start first
     after_id: int | None = None  # id of a build that must end before this one starts
+    leftover: str | None = None  # statement that drops what an earlier build created, if this one is refused
 
 
 def plan_index_builds(
@@ -100,6 +101,7 @@ def _plan_entry(entry: TocEntry, table: Table, *, split: bool) -> list[IndexBuil
         exclusive=True,
         weight=table.bytes,
         after_id=index.build_id,
+        leftover=f"DROP INDEX {quote_name(table.schema)}.{key['name']}",
     )
     return [index, constraint]
 

@@ -3,13 +3,11 @@
 from contextlib import ExitStack
 from pathlib import Path
 
-from pgimport.worker.archive.selection import PG_CLASS, Exclusions, RestorePlan, plan_restore
-from pgimport.worker.archive.toc import TOC_FILE
-from pgimport.worker.archive.trim import rewrite_definitions
-from pgimport.worker.engines.client_progress import PgRestoreProgress
+from pgimport.worker.archive.selection import PG_CLASS, Exclusions, plan_restore
 from pgimport.worker.engines.copy_result import CopyResult
+from pgimport.worker.engines.definitions.phases import KINDS_AFTER_ROWS
+from pgimport.worker.engines.definitions.restore import DefinitionRestore
 from pgimport.worker.engines.pg_dump import read_archive_entries, run_pg_dump
-from pgimport.worker.engines.pg_restore import KINDS_AFTER_ROWS, PgRestore
 from pgimport.worker.engines.relay.copy_scheduler import CopyScheduler
 from pgimport.worker.engines.relay.copy_stream import StreamEndpoints
 from pgimport.worker.engines.relay.index_builds import plan_index_builds
@@ -20,6 +18,7 @@ from pgimport.worker.finish.sequence_values import set_sequences
 from pgimport.worker.postgres.client_probe import DumpSource
 from pgimport.worker.postgres.clients import read_version
 from pgimport.worker.postgres.endpoints import Endpoint
+from pgimport.worker.postgres.server_progress import INDEX_PROGRESS, reporting_server_progress
 from pgimport.worker.report.progress_meter import Stage
 from pgimport.worker.run import ImportRun
 from pgimport.worker.scope.snapshot import Snapshot
@@ -32,7 +31,6 @@ def copy_by_relay(
     source: Endpoint,
     snapshot: Snapshot,
     pg_dump: Path,
-    pg_restore: PgRestore,
     exclusions: Exclusions,
     inputs: RelayInputs,
 ) -> CopyResult:
@@ -41,24 +39,23 @@ def copy_by_relay(
     Raises ImportStopped.
     """
     _dump_structure(run, source, snapshot, pg_dump)
-    restore_plan = plan_restore(read_archive_entries(run.archive_folder), exclusions)
-    inputs = keep_tables(inputs, _restore_structure(run, pg_restore, restore_plan))
+    plan = plan_restore(read_archive_entries(run.archive_folder), exclusions)
+    restore = DefinitionRestore(run, plan)
+    inputs = keep_tables(inputs, _create_structure(run, restore))
     relay_plan = plan_relay(inputs, run.jobs)
     for note in relay_plan.notes:
         run.reporter.log(note)
-    entries = restore_plan.main_entries
-    builds = plan_index_builds(entries, inputs.tables, inputs.standalone)
-    build_ids = {build.build_id for build in builds}
-    later_builds = sum(entry.kind in KINDS_AFTER_ROWS and entry.dump_id not in build_ids for entry in entries)
+    builds = plan_index_builds(plan.restored_entries, inputs.tables, inputs.standalone)
     endpoints = StreamEndpoints(source=source, shadow=run.shadow, snapshot=snapshot.id, encoding=inputs.encoding)
-    row_counts = CopyScheduler(run, endpoints, relay_plan, builds, later_builds).copy_rows()
+    row_counts = CopyScheduler(run, endpoints, relay_plan, builds, restore).copy_rows()
 
     set_sequences(run.shadow_sessions, snapshot.sequences)
-    index_progress = PgRestoreProgress(run.meter, {}, {}, serial=run.jobs == 1)
-    pg_restore.restore_post_data(entries, index_progress.read_line, built=build_ids)
+    with reporting_server_progress(run.meter, run.shadow, INDEX_PROGRESS):
+        restore.create_post_data(run.meter.step, built={build.build_id for build in builds})
     analyzed_oids = {build.table_oid for build in builds if build.runs_last}
     return CopyResult(
-        plan=restore_plan,
+        plan=plan,
+        restore=restore,
         notes=list(relay_plan.notes),
         row_counts=row_counts,
         analyzed=frozenset((table.schema, table.name) for table in inputs.tables if table.oid in analyzed_oids),
@@ -81,11 +78,8 @@ def _dump_structure(run: ImportRun, source: Endpoint, snapshot: Snapshot, pg_dum
         run_pg_dump(run, pg_dump, dump_source, options, lambda _: None)
 
 
-def _restore_structure(run: ImportRun, pg_restore: PgRestore, restore_plan: RestorePlan) -> frozenset[int]:
-    """Restores what comes before the rows, and returns the oids that the restored relations have at the source."""
-    rewrite_definitions(run.archive_folder / TOC_FILE, restore_plan.changed_definitions)
-    entries = [entry for entry in restore_plan.main_entries if entry.kind not in KINDS_AFTER_ROWS]
-    run.meter.begin(Stage.SCHEMA, len(entries))
-    progress = PgRestoreProgress(run.meter, {}, {}, serial=True)
-    pg_restore.restore("pre-data", restore_plan.main_entries, progress.read_line, parallel=False)
-    return frozenset(entry.oid for entry in entries if entry.catalog == PG_CLASS)
+def _create_structure(run: ImportRun, restore: DefinitionRestore) -> frozenset[int]:
+    """Creates what comes before the rows, and returns the oids that the relations have at the source."""
+    run.meter.begin(Stage.SCHEMA, sum(entry.kind not in KINDS_AFTER_ROWS for entry in restore.plan.main_entries))
+    restore.create_structure(run.meter.step)
+    return frozenset(entry.oid for entry in restore.plan.restored_entries if entry.catalog == PG_CLASS)

@@ -1,0 +1,52 @@
+"""Names of entries as expressions and reports write them, and properties of their definitions. Pure."""
+
+from collections.abc import Iterable
+from itertools import pairwise
+
+from pgimport.worker.archive.sql_tokens import find_top_level_tokens, scan_tokens
+from pgimport.worker.archive.toc import TocEntry
+from pgimport.worker.archive.trim import DOMAIN, TABLE, ObjectName, TablePart
+
+ROUTINES = frozenset({"AGGREGATE", "FUNCTION", "PROCEDURE"})
+
+
+def part_title(entry: TocEntry, part: TablePart) -> str:
+    """Returns `CHECK CONSTRAINT public.orders positive` or `DEFAULT public.orders id`."""
+    return f"{part.kind} {entry.schema}.{entry.tag} {part.name}".rstrip()
+
+
+def find_object_name(entry: TocEntry) -> ObjectName | None:
+    """Returns schema and name as an expression mentions them, or None for an object that no expression mentions."""
+    if not entry.schema:
+        return None
+    name = entry.tag.partition("(")[0] if entry.kind in ROUTINES else entry.tag
+    return entry.schema, name
+
+
+def find_containers(entries: Iterable[TocEntry]) -> frozenset[int]:
+    """Returns the dump ids of domains that are part of another type: no CHECK can be added to them after the rows."""
+    listed = list(entries)
+    domains = {entry.dump_id: entry for entry in listed if entry.kind == DOMAIN}
+    inside: set[int] = set()
+    for entry in listed if domains else ():
+        used = [domains[dump_id] for dump_id in entry.dependencies if dump_id in domains]
+        if entry.kind in ("TYPE", DOMAIN):
+            inside |= {domain.dump_id for domain in used}
+        elif entry.kind == TABLE:
+            inside |= {domain.dump_id for domain in used if _has_array_of(entry, domain)}
+    return frozenset(inside)
+
+
+def _has_array_of(entry: TocEntry, domain: TocEntry) -> bool:
+    tokens = list(scan_tokens(entry.definition))
+    return any(token.text == domain.tag and following.is_("[") for token, following in pairwise(tokens))
+
+
+def has_cast(part: TablePart) -> bool:
+    texts = [token.text for token in part.tokens]
+    return any(first == second == ":" for first, second in pairwise(texts))
+
+
+def is_sql_function(definition: str) -> bool:
+    tokens = list(find_top_level_tokens(scan_tokens(definition)))
+    return any(token.is_("language") and following.text == "sql" for token, following in pairwise(tokens))

@@ -1,0 +1,151 @@
+"""Creates constraints that the source's own rows violate as NOT VALID, and finds the key of such a row."""
+
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import sql
+
+from pgimport.model.import_choices import SkipGroup
+from pgimport.worker.archive.entry_names import part_title
+from pgimport.worker.archive.restore_plan import ConstraintName, RestorePlan, SkippedEntry
+from pgimport.worker.archive.sql_tokens import scan_tokens
+from pgimport.worker.archive.toc import TocEntry
+from pgimport.worker.archive.trim import TablePart, build_addition, build_not_valid
+from pgimport.worker.engines.definitions.context import DefinitionContext
+from pgimport.worker.engines.definitions.session import DefinitionSession
+from pgimport.worker.engines.definitions.statements import build_statement
+from pgimport.worker.postgres.queries import read_query
+from pgimport.worker.postgres.refusals import Refusal, is_violation
+
+_MAX_KEY = 300  # characters
+_CONFLICT_WITH_PARTITION = "42P17"
+_CONSTRAINT_KINDS = frozenset({"FK CONSTRAINT", "CHECK CONSTRAINT"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Constraint:
+    """A foreign key or CHECK of the archive, which can be NOT VALID."""
+
+    entry: TocEntry  # its own entry, or that of its table or domain
+    part: TablePart | None  # if it is a part of the entry
+    name: ConstraintName
+
+    @property
+    def title(self) -> str:
+        return part_title(self.entry, self.part) if self.part else self.entry.title
+
+    def build_statement(self, context: DefinitionContext) -> str:
+        if self.part is not None:
+            return build_addition(self.entry.kind, (self.entry.schema, self.entry.tag), self.part)
+        return build_statement(self.entry, self.entry.definition, context.settings)
+
+
+def find_constraint(plan: RestorePlan, entry: TocEntry) -> Constraint | None:
+    """Returns the constraint that an entry creates, or None if it creates something that cannot be NOT VALID. Pure."""
+    if entry.kind not in _CONSTRAINT_KINDS:
+        return None
+    return Constraint(entry=entry, part=None, name=plan.name_constraint(entry))
+
+
+def add_check(session: DefinitionSession, context: DefinitionContext, entry: TocEntry, part: TablePart) -> None:
+    """Adds a CHECK to its table or domain after the rows, if need be NOT VALID, or skips it. Raises ImportStopped."""
+    constraint = Constraint(entry=entry, part=part, name=(entry.schema, entry.tag, part.name))
+    refusal = session.execute(constraint.build_statement(context), constraint.title)
+    if refusal is None or add_not_valid(session, context, constraint, refusal):
+        return
+    context.report_refusal(constraint.title, refusal)
+    skipped = SkippedEntry(entry, refusal.reason, SkipGroup.REFUSED, refusal.sqlstate, refusal.key)
+    context.plan.skip_part(entry, part, skipped)
+
+
+def add_not_valid(
+    session: DefinitionSession, context: DefinitionContext, constraint: Constraint, refusal: Refusal
+) -> bool:
+    """Creates a constraint without a check of the existing rows, and lists it. Returns False if it cannot be created.
+
+    Raises ImportStopped if a refusal ends the import.
+    """
+    rowless = _find_rowless_table(context.plan, constraint.entry)
+    statement = build_not_valid(constraint.build_statement(context))
+    if not _may_be_not_valid(constraint, refusal) or session.execute(statement, constraint.title) is not None:
+        return False
+    if rowless is not None:
+        reason = f"spec.filter excludes the rows of {rowless}, so the foreign key is NOT VALID"
+        skipped = SkippedEntry(constraint.entry, reason)
+    else:
+        key = refusal.key or _read_key(session, constraint, refusal)
+        context.report_refusal(constraint.title, refusal.with_key(key))
+        reason = f"rows of the source violate it, so it is NOT VALID: {refusal.reason}"
+        skipped = SkippedEntry(constraint.entry, reason, SkipGroup.REFUSED, refusal.sqlstate, key)
+    context.plan.keep_not_valid(constraint.name, constraint.title, skipped)
+    for name in _read_inherited(session, constraint):
+        context.plan.not_valid.add(name)
+    return True
+
+
+def _may_be_not_valid(constraint: Constraint, refusal: Refusal) -> bool:
+    """True if the rows are the cause. Pure.
+
+    A function in a CHECK may raise an error for a row. A domain inside of another type (0A000) cannot be validated. A
+    constraint of a table conflicts with a NOT VALID one of its partition.
+    """
+    if is_violation(refusal.sqlstate):
+        return True
+    conflicts = refusal.sqlstate == _CONFLICT_WITH_PARTITION
+    return constraint.part is not None and (conflicts or not refusal.sqlstate.startswith("42"))
+
+
+def _find_rowless_table(plan: RestorePlan, entry: TocEntry) -> str | None:
+    """Returns the table that a foreign key references, if it is imported without its rows. Pure."""
+    tokens = [token.text for token in scan_tokens(entry.definition)]
+    if entry.kind != "FK CONSTRAINT" or "references" not in tokens:
+        return None
+    index = tokens.index("references")
+    schema, _, name = [*tokens[index + 1 : index + 4], "", "", ""][:3]
+    return f"{schema}.{name}" if (schema, name) in plan.rowless_tables else None
+
+
+def _read_key(session: DefinitionSession, constraint: Constraint, refusal: Refusal) -> str | None:
+    """Returns the key of one row that violates a CHECK, or the whole row if its table has no primary key."""
+    schema, owner, name = constraint.name
+    try:
+        rows = session.connection.execute(
+            read_query("definitions/violated_check"), {"schema": schema, "owner": owner, "name": name}
+        ).fetchall()
+        for table_schema, table, columns, expression, value_column in rows:
+            key = _find_row(session, (table_schema, table), columns, expression, value_column)
+            if key is not None:
+                return key if len(key) <= _MAX_KEY else f"{key[: _MAX_KEY - 1]}…"
+    except psycopg.Error:
+        if session.connection.closed:
+            raise
+    return None
+
+
+def _find_row(
+    session: DefinitionSession, table: tuple[str, str], columns: list[str], expression: str, value_column: str | None
+) -> str | None:
+    """Returns `(id)=(7)` of a row for which the expression is false. `value_column`: column that VALUE stands for."""
+    names = [sql.SQL("t.{}::pg_catalog.text").format(sql.Identifier(column)) for column in columns]
+    fields = sql.SQL(", ").join(names) if names else sql.SQL("t::pg_catalog.text")
+    rows = sql.SQL("{}").format(sql.Identifier(*table))
+    if value_column:
+        rows = sql.SQL("(SELECT t.*, t.{} AS value FROM {} AS t)").format(sql.Identifier(value_column), rows)
+    query = sql.SQL("SELECT {} FROM {} AS t WHERE NOT ({}) LIMIT 1").format(fields, rows, sql.SQL(expression))
+    row = session.connection.execute(query).fetchone()
+    if row is None:
+        return None
+    listed = ", ".join("null" if field is None else str(field) for field in row)
+    return f"({', '.join(columns)})=({listed})" if columns else listed
+
+
+def _read_inherited(session: DefinitionSession, constraint: Constraint) -> list[ConstraintName]:
+    """Returns the constraints of children and partitions that are NOT VALID together with their parent's."""
+    schema, owner, name = constraint.name
+    parameters = {"schema": schema, "owner": owner, "name": name}
+    return [
+        (str(child_schema), str(child), name)
+        for child_schema, child in session.connection.execute(
+            read_query("definitions/inherited_not_valid"), parameters
+        ).fetchall()
+    ]

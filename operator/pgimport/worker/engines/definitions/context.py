@@ -1,0 +1,32 @@
+"""What all steps share that create the objects of one archive."""
+
+from dataclasses import dataclass
+
+from pgimport.model.import_choices import OnObjectError
+from pgimport.model.reasons import Failure, Reason
+from pgimport.worker.archive.restore_plan import RestorePlan
+from pgimport.worker.archive.toc import TocEntry
+from pgimport.worker.engines.definitions.statements import ArchiveSettings, build_statement
+from pgimport.worker.postgres.errors import ImportStopped
+from pgimport.worker.postgres.refusals import Refusal
+from pgimport.worker.report.reporter import Reporter
+
+
+@dataclass(frozen=True, slots=True)
+class DefinitionContext:
+    """The plan of a restore, which refusals change, and how to read the archive's definitions."""
+
+    plan: RestorePlan
+    settings: ArchiveSettings
+    reporter: Reporter
+    on_object_error: OnObjectError = OnObjectError.SKIP
+
+    def build_statement(self, entry: TocEntry) -> str:
+        return build_statement(entry, self.plan.definition_of(entry), self.settings)
+
+    def report_refusal(self, title: str, refusal: Refusal) -> None:
+        """Logs a refusal without the offending key. Raises ImportStopped if a refusal ends the import."""
+        if self.on_object_error is OnObjectError.FAIL:
+            key = f"; offending key: {refusal.key}" if refusal.key else ""
+            raise ImportStopped(Failure(Reason.RESTORE_FAILED, f"the target refuses {title}: {refusal.reason}{key}"))
+        self.reporter.log(f"the target refuses {title}: {refusal.reason}", "warning")
