@@ -53,8 +53,8 @@ class PodTemplateSpec(StrictModel):
     )
     service_account_name: ObjectName | None = Field(
         default=None,
-        description="The service account of the pods, for example for policies that select it. Its token is not"
-        " mounted.",
+        description="The service account of the pods, for example for policies that select it. The pods never mount a"
+        " token.",
     )
     image_pull_secrets: list[PullSecret] = Field(
         default=[], max_length=_MAX_ITEMS, description="Secrets for the worker images, in addition to the operator's."
