@@ -95,7 +95,7 @@ def find_format(head: bytes) -> DumpFormat:
     Raises ImportStopped with what the file is, if it is not a dump of one database.
     """
     if not head:
-        raise corrupt("it is empty")
+        raise corrupt("it is empty: read the messages of pg_dump or of the upload, which wrote nothing")
     if head.startswith(MAGIC):
         _check_archive(head)
         return DumpFormat.CUSTOM
