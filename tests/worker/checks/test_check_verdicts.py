@@ -136,7 +136,7 @@ def test_too_little_memory_for_the_relay_is_a_warning(memory: int, expected: str
 @pytest.mark.parametrize(
     ("size", "limit", "expected", "text"),
     [
-        pytest.param(None, None, ("pass", None), "does not tell its size", id="size unknown, no limit"),
+        pytest.param(None, None, ("pass", None), "is not known", id="size unknown, no limit"),
         pytest.param(None, 100, ("warn", None), "watches the size during the import", id="size unknown"),
         pytest.param(50, 100, ("pass", None), "will be larger", id="fits"),
         pytest.param(90, 100, ("warn", None), "more than 80 %", id="over 80 %"),

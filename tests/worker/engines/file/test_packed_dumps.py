@@ -200,6 +200,7 @@ def test_bombs_around_bombs_are_refused() -> None:
     """The ratio is that of the whole file, not of each packing."""
     zeros = bytes(64 * 1024 * 1024)
     plain = b"--\n-- PostgreSQL database dump\n--\n\n-- Dumped from database version 16.4\n\n"
+    plain += b"COPY public.t (a) FROM stdin;\n"
     bomb = gzip.compress(gzip.compress(plain + zeros * 3 + b"\n"))
     assert "unpacks to more than 500 times its size" in read_refusal(bomb)
     nested = plain
