@@ -56,3 +56,40 @@ def test_a_long_list_is_printed_completely(
     summary = lines[-1]["result"]
     assert {item["object"] for item in summary["skipped"]} == {f"PUBLICATION news_{n}" for n in range(PUBLICATIONS)}
     assert summary["refused"] == 0
+
+
+VIOLATED = """
+CREATE TABLE customers (id int PRIMARY KEY);
+CREATE TABLE orders (id int PRIMARY KEY, customer int REFERENCES customers);
+SET session_replication_role = replica;
+INSERT INTO orders VALUES (1, 424242);
+"""
+KEY = "(customer)=(424242)"
+
+
+@pytest.mark.parametrize("masks", [False, True], ids=["without --post-import", "with --post-import"])
+def test_a_key_that_the_sources_rows_violate_is_printed_unless_sql_masks_them(
+    command_line: CommandLine, postgres16: PostgresServer, tmp_path: Path, masks: bool
+) -> None:
+    postgres16.execute(VIOLATED, "cli_shop")
+    (tmp_path / "mask.sql").write_text("UPDATE orders SET customer = NULL;")
+    options = ["--post-import", f"{tmp_path}/mask.sql"] if masks else []
+    result = command_line.run("run", "--json", *options, **current_clients(tmp_path))
+    assert result.code == 0, result.err
+    *log, last = result.out.splitlines()
+    (item,) = json.loads(last)["result"]["skipped"]
+    assert item["object"] == "FK CONSTRAINT public.orders orders_customer_fkey"
+    assert (item["group"], item["sqlstate"]) == ("refused", "23503")
+    assert item.get("offendingKey") == (None if masks else KEY)
+    assert "424242" not in "\n".join(log)
+    assert ("424242" in last) is not masks
+
+
+def test_a_refusal_that_ends_the_import_is_printed_with_its_key(
+    command_line: CommandLine, postgres16: PostgresServer, tmp_path: Path
+) -> None:
+    postgres16.execute(VIOLATED, "cli_shop")
+    result = command_line.run("run", "--on-object-error", "fail", **current_clients(tmp_path))
+    assert result.code == 76
+    assert "orders_customer_fkey" in result.err
+    assert KEY in result.err
