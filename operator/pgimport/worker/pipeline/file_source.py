@@ -25,15 +25,15 @@ from pgimport.worker.report.periodic_call import PeriodicCall
 from pgimport.worker.report.progress_meter import FileProgressMeter, Stage
 from pgimport.worker.run import ImportRun
 from pgimport.worker.scope.live_scope import SourceScope, read_exclusions
+from pgimport.worker.verify.file_objects import FileObject
 from pgimport.worker.verify.findings import Findings
 from pgimport.worker.verify.large_objects import count_large_objects
 from pgimport.worker.verify.restored_file import (
     add_row_count,
-    compare_entries,
     compare_row_count,
     describe_partial_dump,
 )
-from pgimport.worker.verify.structure import read_structure
+from pgimport.worker.verify.restored_structure import compare_file_objects
 
 NAMES_IN_A_MESSAGE = 5
 
@@ -107,11 +107,19 @@ class FileSource:
         run_deferred_statements(self._run, content)
 
     def compare_definitions(self, findings: Findings) -> None:
-        if self._content.plan is None:
-            findings.not_compared.append("indexes, constraints, views and the like: plain SQL has no table of contents")
-            return
-        with self._run.shadow_sessions.session("its structure was listed") as shadow:
-            compare_entries(self._content.plan.restored_entries, read_structure(shadow), findings)
+        content = self._content
+        plan = content.plan
+        entries = [*plan.restored_entries, *plan.row_security_entries] if plan else []
+        objects = [
+            FileObject(entry.kind, entry.schema, entry.tag, entry.definition)
+            for entry in entries
+            if plan is not None and not plan.is_skipped(entry)
+        ]
+        objects += [FileObject(item.kind, item.schema, item.tag) for item in content.created.values()]
+        not_valid = {title.partition("CONSTRAINT ")[2] for title in content.not_valid}
+        not_valid |= {f"{schema}.{table} {name}" for schema, table, name in (plan.not_valid if plan else ())}
+        with self._run.shadow_sessions.session("its structure was compared with the dump") as shadow:
+            compare_file_objects(shadow, objects, findings, not_valid=not_valid, from_archive=plan is not None)
 
     def _read_exclusions(self) -> Exclusions:
         with self._run.shadow_sessions.session("its schemas and roles were listed") as shadow:

@@ -40,7 +40,7 @@ KINDS = (
 )
 # Kinds that structure.sql does not list, so that only this comparison finds that one is missing.
 _KINDS_NOT_IN_STRUCTURE = frozenset(
-    {"default", "domain default", "generated column", "partition bound", "partition key", "rule", "statistics"}
+    {"default", "domain default", "generated column", "partition bound", "partition key"}
 )
 _CONSTRAINT_TITLES = ("CONSTRAINT", "CHECK CONSTRAINT", "FK CONSTRAINT")
 _NOT_VALID = " NOT VALID"

@@ -1,18 +1,13 @@
-"""Compares a copy with the dump file that it was restored from."""
-
-from collections import Counter
+"""Compares the rows of a copy with those of the dump file that it was restored from."""
 
 import psycopg
 from psycopg import sql
 
 from pgimport.model.result import TableDifference
-from pgimport.worker.archive.toc import TocEntry
 from pgimport.worker.postgres.endpoints import Connection
 from pgimport.worker.postgres.queries import read_query
 from pgimport.worker.verify.findings import Findings
-from pgimport.worker.verify.structure import StructureItem
 
-_COMPARED_KINDS = ("TABLE", "VIEW", "MATERIALIZED VIEW", "INDEX", "CONSTRAINT", "FK CONSTRAINT", "TRIGGER")
 _IS_PARTITIONED = (
     "SELECT c.relkind = 'p' FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n"
     " ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relname = %s"
@@ -52,19 +47,3 @@ def describe_partial_dump(shadow: Connection, *, has_rows: bool) -> list[str]:
     missing += [] if keys else ["no indexes and no keys"]
     explanation = "as one made with --schema-only, --section or --data-only does"
     return [f"the dump holds {' and '.join(missing)}, {explanation}"] if missing else []
-
-
-def compare_entries(entries: list[TocEntry], structure: list[StructureItem], findings: Findings) -> None:
-    """Adds the archive's entries that the copy lacks to `findings`. Pure otherwise."""
-    names = {(item.schema, f"{item.relation} {item.name}" if item.name else item.relation) for item in structure}
-    names |= {(item.schema, item.name) for item in structure if item.kind == "index"}
-    compared = [entry for entry in entries if entry.kind in _COMPARED_KINDS and not _is_trigger_state(entry)]
-    findings.other_differences += [
-        f"missing in the copy: {entry.title}" for entry in compared if (entry.schema, entry.tag) not in names
-    ]
-    findings.compared = Counter(entry.kind.lower() for entry in compared)
-
-
-def _is_trigger_state(entry: TocEntry) -> bool:
-    """True for an entry that only enables or disables a partition's trigger, which the parent's entry creates."""
-    return entry.kind == "TRIGGER" and entry.definition.lstrip().startswith("ALTER TABLE ")

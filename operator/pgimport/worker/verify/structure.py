@@ -8,7 +8,8 @@ from pgimport.worker.archive.selection import PG_CLASS
 from pgimport.worker.postgres.endpoints import Connection
 from pgimport.worker.postgres.queries import read_query
 
-_UNFINISHED = "unfinished"  # an index that CREATE INDEX CONCURRENTLY left invalid: pg_dump ignores it
+INVALID = "invalid"  # an index on a partitioned table to which not all partitions' indexes are attached
+UNFINISHED = "unfinished"  # an index that CREATE INDEX CONCURRENTLY left invalid: pg_dump ignores it
 
 
 class StructureItem(NamedTuple):
@@ -77,7 +78,7 @@ def compare_structures(
     for item in source:
         if skipped.contains(item):
             continue
-        if item.state == _UNFINISHED:
+        if item.state == UNFINISHED:
             notes.append(f"skipped: {item.title}, which is invalid at the source")
             continue
         expected[item[:4]] = item

@@ -100,4 +100,18 @@ WHERE t.typtype IN ('d', 'e', 'r')
   AND NOT EXISTS (
     SELECT FROM member AS m WHERE m.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND m.objid = t.oid
   )
+UNION ALL
+SELECT
+    'rule', r.schema, r.relname::text, w.rulename::text, w.ev_enabled::text,
+    'pg_catalog.pg_rewrite'::pg_catalog.regclass::bigint, w.oid::bigint, r.oid::bigint
+FROM pg_catalog.pg_rewrite AS w
+JOIN relation AS r ON r.oid = w.ev_class
+WHERE w.rulename <> '_RETURN'
+UNION ALL
+SELECT
+    'statistics', own.name, '', s.stxname::text, '',
+    'pg_catalog.pg_statistic_ext'::pg_catalog.regclass::bigint, s.oid::bigint, r.oid::bigint
+FROM pg_catalog.pg_statistic_ext AS s
+JOIN own ON own.oid = s.stxnamespace
+JOIN relation AS r ON r.oid = s.stxrelid
 ORDER BY 1, 2, 3, 4;
