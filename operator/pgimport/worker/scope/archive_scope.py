@@ -100,6 +100,12 @@ def _find_rowless_tables(
     return {tables[dump_id] for dump_id in rowless | find_partitions(rowless, parents) if dump_id in tables}
 
 
+def find_skipped_schemas(order: Order, schemas: Iterable[str] = (), extensions: Iterable[str] = ()) -> dict[str, str]:
+    """Returns the schemas that belong to the source's provider, with the reason to skip them."""
+    provider = detect_file_provider(order, schemas, extensions)
+    return dict.fromkeys(sorted(provider.schemas), f"it belongs to {provider.title}")
+
+
 def refuse_filter_for_plain_sql(order: Order) -> None:
     """Raises ImportStopped if the order has a filter for names: plain SQL has no table of contents to choose from."""
     if order.filter is not None and order.filter != Filter(exclude_extensions=order.filter.exclude_extensions):

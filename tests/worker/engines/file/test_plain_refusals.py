@@ -8,9 +8,12 @@ from tests.support.postgres import PostgresServer
 from tests.worker.conftest import Bench
 from tests.worker.engines.file.conftest import dump
 
-from pgimport.model.import_choices import OnObjectError, SkipGroup
+from pgimport.model.import_choices import OnObjectError, Provider, SkipGroup
 from pgimport.model.reasons import Reason
 from pgimport.model.result import SkippedObject, WorkerResult
+from pgimport.worker.archive.sql_tokens import scan_tokens
+from pgimport.worker.archive.trim import find_mentions
+from pgimport.worker.engines.file.extension_names import describe_missing_extension
 
 ServeDump = Callable[[bytes], None]
 REFUSED_CODE = """
@@ -169,3 +172,47 @@ def test_a_foreign_table_and_its_view_are_skipped_by_design(
         "VIEW public.v",
     }
     assert {item.group for item in skipped.values()} == {SkipGroup.BY_DESIGN}
+
+
+@pytest.mark.parametrize(
+    ("statement", "in_dump", "hint"),
+    [
+        ("CREATE TABLE app.t (a public.citext);", (), "--extension=citext"),
+        ("CREATE INDEX i ON app.t USING gin (a public.gin_trgm_ops);", (), "--extension=pg_trgm"),
+        ("CREATE TABLE app.t (a ext.hstore);", ("hstore",), "extension hstore, which is not in the copy"),
+    ],
+)
+def test_a_missing_extension_is_named_with_the_option_of_pg_dump(
+    statement: str, in_dump: tuple[str, ...], hint: str
+) -> None:
+    described = describe_missing_extension(find_mentions(scan_tokens(statement)), in_dump)
+    assert described is not None
+    assert hint in described
+
+
+def test_a_table_of_another_schema_is_no_extension() -> None:
+    assert describe_missing_extension(find_mentions(scan_tokens("CREATE VIEW v AS SELECT a FROM b.c;")), ()) is None
+
+
+def test_objects_of_the_provider_are_skipped_with_their_rows(
+    file_bench: Bench, serve_dump: ServeDump, postgres16: PostgresServer, tmp_path: Path
+) -> None:
+    statements = """
+    CREATE SCHEMA auth; CREATE TABLE auth.users (id int PRIMARY KEY); INSERT INTO auth.users VALUES (1);
+    CREATE TABLE todos (owner int REFERENCES auth.users); INSERT INTO todos VALUES (1);
+    """
+    for options in ((), ("--inserts",)):
+        serve_dump(make_dump(postgres16, tmp_path, statements, *options))
+        with file_bench.shadow() as shadow:
+            result = file_bench.run(provider=Provider.SUPABASE, on_object_error=OnObjectError.FAIL)
+            assert result.ok, result.failure
+            assert file_bench.target.query("SELECT count(*) FROM todos", shadow) == [(1,)]
+        skipped = list_skipped(result)
+        assert skipped.keys() == {
+            "SCHEMA auth",
+            "TABLE auth.users",
+            "CONSTRAINT auth.users users_pkey",
+            "FK CONSTRAINT public.todos todos_owner_fkey",
+        }
+        assert skipped["TABLE auth.users"].rows == 1
+        assert {item.group for item in skipped.values()} == {SkipGroup.BY_DESIGN}

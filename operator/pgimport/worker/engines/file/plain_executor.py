@@ -1,26 +1,28 @@
 """Runs the statements of plain SQL in psql, and skips those that the target refuses, with what needs them."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from pgimport.model.import_choices import OnObjectError, SkipGroup
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.result import SkippedObject
 from pgimport.worker.archive.sql_tokens import scan_tokens
-from pgimport.worker.archive.trim import build_addition, build_not_valid, find_mentions, trim_definition
+from pgimport.worker.archive.trim import CHECK, build_addition, build_not_valid, find_mentions, trim_definition
+from pgimport.worker.engines.file.extension_names import describe_missing_extension
 from pgimport.worker.engines.file.plain_statement import ROUTINES, Statement, is_sql_routine
 from pgimport.worker.engines.file.psql import PsqlSession
 from pgimport.worker.engines.file.psql_messages import PsqlError, translate_psql_error
 from pgimport.worker.engines.file.restored_content import RestoredContent
 from pgimport.worker.engines.file.statement_subject import Subject
 from pgimport.worker.postgres.errors import ImportStopped
-from pgimport.worker.postgres.refusals import CHECK_VIOLATION, FOREIGN_KEY_VIOLATION, Refusal
+from pgimport.worker.postgres.refusals import Refusal, is_violation
 from pgimport.worker.text import quote_name
 
 MAX_BATCH = 100  # statements between two synchronisations
 MAX_BATCH_BYTES = 1024 * 1024
 _MISSING_SCHEMA = "3F000"
-_EXISTS = frozenset({"42710", "42P07", "42723", "42P06"})
-_TRIMMED_KINDS = frozenset({"DOMAIN", "TABLE"})
+_EXISTS = "42710"
+TRIMMED_KINDS = frozenset({"DOMAIN", "TABLE"})
 # Statements about an object that follow it silently if it is skipped.
 _ATTACHED_KINDS = frozenset(
     {"COMMENT", "INDEX ATTACH", "ROW SECURITY", "SEQUENCE OWNED BY", "SEQUENCE SET", "TABLE ATTACH", "TABLE DATA"}
@@ -48,10 +50,12 @@ class PlainExecutor:
     content: RestoredContent
     on_error: OnObjectError
     codec: str = "utf-8"
+    extensions: set[str] = field(default_factory=set)  # that the dump creates
     _batch: list[Statement] = field(default_factory=list)
     _batch_bytes: int = 0
     _skipped_names: dict[tuple[str, str], str] = field(default_factory=dict)  # schema, name → title
     _sql_routines: dict[str, SqlRoutine] = field(default_factory=dict)  # title → function that was created
+    _skipped_rows: Counter[str] = field(default_factory=Counter)  # title of a table → its rows
     _access_method: str | None = None  # title of the refused access method of the tables that follow
 
     def execute(self, statement: Statement) -> None:
@@ -107,13 +111,27 @@ class PlainExecutor:
     def add_skipped_rows(self, subject: Subject, rows: int, sqlstate: str) -> None:
         """Counts rows of a table that does not exist in the copy. Raises ImportStopped."""
         title = self._skipped_names.get((subject.schema, subject.name))
+        if title is None and not sqlstate:
+            return
         if title is None:
             reason = f"the copy has no such table, view or column (SQLSTATE {sqlstate})"
             self.skip(subject, _build_skipped(subject.title, reason, SkipGroup.REFUSED, sqlstate, rows=0))
             title = subject.title
+        self._skipped_rows[title] += rows
+
+    def list_skipped_rows(self) -> None:
+        """Adds to the report how many rows of skipped tables the copy lacks."""
         for index, item in enumerate(self.content.skipped):
-            if item.object == title:
-                self.content.skipped[index] = item.model_copy(update={"rows": (item.rows or 0) + rows})
+            if item.object in self._skipped_rows:
+                self.content.skipped[index] = item.model_copy(update={"rows": self._skipped_rows[item.object]})
+
+    def withdraw_schema(self, schema: str, reason: str) -> None:
+        """Skips a schema that was created, and is empty yet."""
+        self.settle()
+        subject = Subject("SCHEMA", "", schema)
+        if self.content.created.pop(subject.title, None) is not None:
+            self._try(f"DROP SCHEMA {quote_name(schema)};".encode(self.codec))
+            self.skip(subject, SkippedObject(object=subject.title, reason=reason))
 
     def _try(self, text: bytes) -> PsqlError | None:
         """Runs a statement and returns its error."""
@@ -143,6 +161,9 @@ class PlainExecutor:
             raise ImportStopped(translate_psql_error(error, statement.line, statement.title))
         if statement.tolerated or self._follows_skipped(statement):
             return False
+        if refusal.sqlstate == _EXISTS and statement.subject is not None and statement.subject.kind == CHECK:
+            self._note_success(statement)  # the CHECK of a partitioned table, which came with that of its parent
+            return False
         if statement.access_method is not None:
             title = f"ACCESS METHOD {statement.access_method}"
             self._access_method = self._skipped_names.get(("", statement.access_method), title)
@@ -153,7 +174,7 @@ class PlainExecutor:
         subject = statement.subject
         if refusal.sqlstate == _MISSING_SCHEMA and subject is not None and self._create_schema(subject.schema):
             return self._retry(statement)
-        is_trimmed = subject is not None and subject.kind in _TRIMMED_KINDS and statement.verb == "create"
+        is_trimmed = subject is not None and subject.kind in TRIMMED_KINDS and statement.verb == "create"
         if is_trimmed and subject is not None and self._create_trimmed(statement, subject):
             return True
         self._record(statement, refusal)
@@ -189,16 +210,19 @@ class PlainExecutor:
     def _record(self, statement: Statement, refusal: Refusal) -> None:
         """Lists a refused object. A constraint that rows violate is added without a check of the existing rows."""
         title, group, reason = statement.title, SkipGroup.REFUSED, refusal.reason
-        if refusal.sqlstate in (FOREIGN_KEY_VIOLATION, CHECK_VIOLATION) and statement.verb == "alter":
+        if _may_be_not_valid(statement, refusal.sqlstate):
             not_valid = build_not_valid(statement.text.decode(self.codec, "replace"))
             if self._try(not_valid.encode(self.codec)) is None:
                 self.content.not_valid.add(title)
-                reason = f"rows of the source violate it, so it is NOT VALID: {reason}"
+                cause = "rows of the source violate it" if is_violation(refusal.sqlstate) else "it cannot be checked"
+                reason = f"{cause}, so it is NOT VALID: {reason}"
         elif refusal.sqlstate.startswith(("42", "3F")):
             needed = self._find_needed(statement)
             if needed is not None:
                 group, reason = needed.group, describe_need(needed)
                 reason += f": {refusal.reason}" if group is SkipGroup.REFUSED else ""
+            elif hint := describe_missing_extension(find_mentions(scan_tokens(statement.definition)), self.extensions):
+                reason = f"{hint}: {reason}"
         self.skip(statement.subject, _build_skipped(title, reason, group, refusal.sqlstate, refusal.key))
 
     def _find_needed_before(self, statement: Statement) -> SkippedObject | None:
@@ -262,6 +286,14 @@ class PlainExecutor:
             self.content.created.pop(sequence.title, None)
             reason = f"it belongs to {needed.object}, which is skipped"
             self.skip(sequence, SkippedObject(object=sequence.title, reason=reason, group=needed.group))
+
+
+def _may_be_not_valid(statement: Statement, sqlstate: str) -> bool:
+    """True for a foreign key or CHECK that exists but for its rows. A function in a CHECK may raise any error."""
+    kind = statement.subject.kind if statement.subject is not None else ""
+    if statement.verb != "alter" or kind not in ("CHECK CONSTRAINT", "FK CONSTRAINT"):
+        return False
+    return is_violation(sqlstate) or (kind == "CHECK CONSTRAINT" and not sqlstate.startswith("42"))
 
 
 def _build_skipped(

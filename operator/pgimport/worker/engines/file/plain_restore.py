@@ -3,14 +3,16 @@
 import re
 from dataclasses import dataclass, field, replace
 
+from pgimport.model.order import Order
 from pgimport.model.reasons import Failure, Reason
 from pgimport.worker.archive.selection import Exclusions
 from pgimport.worker.archive.sql_tokens import scan_tokens
-from pgimport.worker.archive.trim import CHECK, build_addition, trim_definition
-from pgimport.worker.engines.configuration_rows import ConfigurationStaging, move_rows, open_staging
+from pgimport.worker.archive.trim import CHECK, build_addition, find_mentions, trim_definition
+from pgimport.worker.engines.configuration_rows import move_rows, open_staging
 from pgimport.worker.engines.file.download import Download
 from pgimport.worker.engines.file.dump_stream import DumpStream
-from pgimport.worker.engines.file.plain_executor import PlainExecutor
+from pgimport.worker.engines.file.plain_executor import TRIMMED_KINDS, PlainExecutor
+from pgimport.worker.engines.file.plain_rows import PlainRows
 from pgimport.worker.engines.file.plain_sql_lexer import CopyRows, PlainSqlLexer, PsqlCommand, SqlStatement
 from pgimport.worker.engines.file.plain_statement import Statement, parse_statement, remove_oids
 from pgimport.worker.engines.file.psql import QUIET, PsqlSession, run_psql
@@ -22,11 +24,11 @@ from pgimport.worker.postgres.encodings import UTF8, find_client_encoding_codec
 from pgimport.worker.postgres.errors import ImportStopped
 from pgimport.worker.postgres.server_progress import INDEX_PROGRESS, reporting_server_progress
 from pgimport.worker.run import ImportRun
-from pgimport.worker.scope.archive_scope import refuse_filter_for_plain_sql
+from pgimport.worker.scope.archive_scope import find_skipped_schemas, refuse_filter_for_plain_sql
 
 _INSERT = re.compile(rb"INSERT INTO ", re.IGNORECASE)
-_INSERT_HEAD = 4096  # bytes of an INSERT in which its table's name is searched
-_MAX_INSERT_HEADS = 10_000  # different beginnings of INSERT statements that are remembered
+_SETTING_HEAD = 4096  # bytes of an INSERT in which its table's name is searched
+_MAX_SETTING_HEADS = 10_000  # different beginnings of INSERT statements that are remembered
 
 
 def restore_plain(run: ImportRun, stream: DumpStream, download: Download, exclusions: Exclusions) -> RestoredContent:
@@ -38,12 +40,16 @@ def restore_plain(run: ImportRun, stream: DumpStream, download: Download, exclus
     content = RestoredContent()
     staging = open_staging(run)
     target = TargetFacts(
-        major=run.target_major, present_schemas=exclusions.present_schemas, roles=exclusions.target_roles
+        major=run.target_major,
+        present_schemas=exclusions.present_schemas,
+        roles=exclusions.target_roles,
+        skipped_schemas=find_skipped_schemas(run.order),
     )
 
     def talk(session: PsqlSession) -> None:
         executor = PlainExecutor(session, content, run.order.on_object_error)
-        restore = _PlainRestore(executor, content, target, staging)
+        rows = PlainRows(executor, content, staging)
+        restore = _PlainRestore(executor, content, target, rows, run.order)
         for item in PlainSqlLexer(stream).items():
             restore.take(item)
         restore.finish()
@@ -87,14 +93,13 @@ class _PlainRestore:
     executor: PlainExecutor
     content: RestoredContent
     target: TargetFacts
-    staging: ConfigurationStaging
+    rows: PlainRows
+    order: Order
     codec: str = UTF8
     default_schema: str = "public"
     restrict_token: bytes | None = None
     databases: list[str] = field(default_factory=list)  # names after \\connect
     filled_database: str | None = None  # the one that the objects are in
-    copied: "_CopiedTable | None" = None  # the table of the last COPY
-    inserts: dict[bytes, "_CopiedTable"] = field(default_factory=dict)  # beginning of an INSERT → its table
     settings: dict[str, bytes] = field(default_factory=dict)  # name → statement that postponed statements need
     postponed: list[Statement] = field(default_factory=list)
 
@@ -102,11 +107,11 @@ class _PlainRestore:
         """Runs, postpones or skips one part. Raises ImportStopped."""
         match item:
             case CopyRows():
-                self._take_rows(item)
+                self.rows.take_rows(item)
             case PsqlCommand():
                 self._take_command(item)
             case SqlStatement() if _INSERT.match(item.text):
-                self._take_insert(item)
+                self.rows.take_insert(item, self.default_schema, self.target.skipped_schemas)
             case SqlStatement():
                 self._take_statement(item)
 
@@ -114,6 +119,7 @@ class _PlainRestore:
         """Runs the statements that were postponed. Raises ImportStopped."""
         self.executor.settle()
         run_statements(self.executor, self.postponed)
+        self.executor.list_skipped_rows()
         self.content.notes += [
             f"the dump does not populate the materialized view {view.schema}.{view.tag}: run REFRESH MATERIALIZED VIEW"
             for view in self.content.created.values()
@@ -122,14 +128,16 @@ class _PlainRestore:
 
     def _take_statement(self, item: SqlStatement) -> None:
         statement = parse_statement(item, self.codec, self.default_schema)
+        if statement.verb == "create" and statement.subject is not None:
+            self._note_name(statement.subject)
         verdict = judge_statement(statement.definition, statement.subject, self.target)
         if verdict.skipped is not None:
             self.executor.skip(statement.subject, verdict.skipped)
         if statement.verb == "refresh" and statement.subject is not None:
             self.content.populated_views.add((statement.subject.schema, statement.subject.tag))
         match verdict.when:
-            case RestoreTime.NOW if statement.verb == "copy":
-                self._take_copy(statement)
+            case _ if statement.verb == "copy":
+                self.rows.take_copy(statement, is_skipped=verdict.when is RestoreTime.NEVER)
             case RestoreTime.NOW:
                 self._run_now(replace(statement, tolerated=verdict.tolerated))
             case RestoreTime.POSTPONED:
@@ -141,7 +149,7 @@ class _PlainRestore:
         self._check_database(statement)
         if statement.verb in ("set", "select", "reset", "discard"):
             self._note_setting(statement)
-        elif statement.verb == "create" and statement.subject is not None and statement.subject.kind == "TABLE":
+        elif statement.verb == "create" and statement.subject is not None and statement.subject.kind in TRIMMED_KINDS:
             statement = self._postpone_checks(remove_oids(statement), statement.subject)
         if statement.subject is not None and statement.subject.kind == "SEQUENCE SET":
             self.content.sequence_count += 1
@@ -151,7 +159,7 @@ class _PlainRestore:
 
     def _note_setting(self, statement: Statement) -> None:
         """Remembers settings that change what later statements mean."""
-        tokens = list(scan_tokens(statement.definition[:_INSERT_HEAD]))
+        tokens = list(scan_tokens(statement.definition[:_SETTING_HEAD]))
         words = [token.text for token in tokens if not token.is_("session", "local")]
         if words[:2] == ["set", "client_encoding"]:
             self.codec = self.executor.codec = find_client_encoding_codec(statement.definition)
@@ -167,79 +175,41 @@ class _PlainRestore:
             self.settings.clear()
 
     def _postpone_checks(self, statement: Statement, subject: Subject) -> Statement:
-        """Removes the CHECKs of a table, which may read rows that come later, and which its rows may violate."""
+        """Removes the CHECKs of a table, which may read rows that come later, and which its rows may violate.
+
+        A domain keeps those that call no function of the dump: PostgreSQL cannot check a domain inside another type.
+        """
         if "check" not in statement.definition.lower():
             return statement
         definition = statement.text.decode(self.codec, "replace")
-        trimmed, parts = trim_definition("TABLE", definition, lambda part: part.kind == CHECK)
+        trimmed, parts = trim_definition(
+            subject.kind,
+            definition,
+            lambda part: part.kind == CHECK and (subject.kind == "TABLE" or bool(find_mentions(part.tokens))),
+        )
         if not parts or "\ufffd" in definition:
             return statement
         settings = tuple(self.settings.values())
         for part in parts:
-            text = build_addition("TABLE", (subject.schema, subject.tag), part)
+            text = build_addition(subject.kind, (subject.schema, subject.tag), part)
             part_subject = Subject(CHECK, subject.schema, f"{subject.tag} {part.name}", subject.tag)
             self.postponed.append(
                 Statement(text.encode(self.codec), statement.line, text, part_subject, settings=settings)
             )
         return replace(statement, text=trimmed.encode(self.codec), definition=trimmed)
 
-    def _take_copy(self, statement: Statement) -> None:
-        assert statement.subject is not None  # noqa: S101 (COPY has one)
-        tokens = list(scan_tokens(statement.definition[:_INSERT_HEAD]))
-        if any(token.is_("oids") for token in tokens[-6:]):
-            raise ImportStopped(_refuse_oids(statement.line))
-        table = (statement.subject.schema, statement.subject.tag)
-        text = self.staging.redirect(table, statement.definition)
-        self.copied = _CopiedTable(statement.subject, self._probe(text, statement.subject))
-        if self.copied.missing is None:
-            self.executor.execute(replace(statement, text=text.encode(self.codec), definition=text))
-
-    def _probe(self, statement: str, subject: Subject) -> str | None:
-        """Returns the SQLSTATE of the reason why the target cannot take rows, or None.
-
-        Rows that follow a COPY that failed would be read as SQL.
-        """
-        tokens = list(scan_tokens(statement))
-        begin = next((token for token in tokens if token.is_("copy", "into")), None)
-        end = next((token for token in tokens if token.is_("from", "values", "overriding", "default", "select")), None)
-        if begin is None or end is None:
-            return None
-        opening = next((token for token in tokens if token.is_("(") and token.start < end.start), None)
-        columns = statement[opening.start + 1 : statement.rindex(")", 0, end.start)] if opening else ""
-        name = statement[begin.end : opening.start if opening else end.start]
-        missing = self.executor.settle(f"SELECT {columns} FROM {name} WHERE false")  # noqa: S608 (the dump's own text)
-        if missing is not None and not (self.content.created or self.content.skipped):
-            raise ImportStopped(_refuse_rows_without_tables(subject))
-        return missing
-
-    def _take_rows(self, item: CopyRows) -> None:
-        assert self.copied is not None  # noqa: S101 (rows follow a COPY)
-        subject = self.copied.subject
-        if self.copied.missing is not None:
-            self.executor.add_skipped_rows(subject, item.newlines, self.copied.missing)
+    def _note_name(self, subject: Subject) -> None:
+        """Detects the provider by its schemas and extensions. Skips those of its schemas that were created already."""
+        if subject.kind == "EXTENSION":
+            self.executor.extensions.add(subject.tag)
+        if subject.kind not in ("EXTENSION", "SCHEMA") or self.target.skipped_schemas:
             return
-        self.executor.session.write(item.text, newlines=item.newlines + int(item.last))
-        self.content.row_counts[subject.schema, subject.tag] += item.newlines
-
-    def _take_insert(self, item: SqlStatement) -> None:
-        end = item.text.find(b" VALUES", 0, _INSERT_HEAD)
-        head = item.text[: end + 7 if end > 0 else _INSERT_HEAD]
-        table = self.inserts.get(head)
-        if table is None:
-            text = head.decode(self.codec, "replace")
-            parsed = parse_statement(SqlStatement(head, item.line, b""), self.codec, self.default_schema)
-            subject = parsed.subject or Subject("TABLE DATA", "", "")
-            table = _CopiedTable(subject, self._probe(text, subject))
-            if len(self.inserts) >= _MAX_INSERT_HEADS:
-                self.inserts.clear()
-            self.inserts[head] = table
-        if table.missing is not None:
-            rows = count_inserted_rows(item.text.decode(self.codec, "replace"))
-            self.executor.add_skipped_rows(table.subject, rows, table.missing)
-            return
-        self.content.uncounted_tables.add(f"{table.subject.schema}.{table.subject.tag}")
-        definition = item.text[:512].decode(self.codec, "replace")
-        self.executor.execute(Statement(item.text, item.line, definition, table.subject))
+        names = {subject.kind: [subject.tag]}
+        skipped = find_skipped_schemas(self.order, names.get("SCHEMA", ()), names.get("EXTENSION", ()))
+        if skipped:
+            self.target = replace(self.target, skipped_schemas=skipped)
+            for schema, reason in skipped.items():
+                self.executor.withdraw_schema(schema, reason)
 
     def _take_command(self, item: PsqlCommand) -> None:
         """Drops `\\restrict` and `\\unrestrict`, because psql runs the whole dump under a `\\restrict` of our own.
@@ -267,29 +237,6 @@ class _PlainRestore:
         self.filled_database = current
 
 
-@dataclass(frozen=True, slots=True)
-class _CopiedTable:
-    """The table of a COPY or an INSERT. `missing`: SQLSTATE of the reason why the target does not have it."""
-
-    subject: Subject
-    missing: str | None
-
-
-def count_inserted_rows(statement: str) -> int:
-    """Returns the number of rows of `INSERT INTO t VALUES (…), (…);`. Pure."""
-    tokens = scan_tokens(statement)
-    for token in tokens:
-        if token.is_("values"):
-            break
-    else:
-        return 1
-    depth = rows = 0
-    for token in tokens:
-        rows += depth == 0 and token.is_("(")
-        depth += token.is_("(") - token.is_(")")
-    return max(rows, 1)
-
-
 def _refuse_command(item: PsqlCommand) -> Failure:
     shown = item.text[:40].strip().decode("utf-8", "replace")
     return Failure(
@@ -303,19 +250,4 @@ def _refuse_databases(names: list[str]) -> Failure:
         Reason.DUMP_UNSUPPORTED,
         f"the dump holds objects of several databases ({', '.join(names)}), and an import takes one:"
         " dump one database with pg_dump",
-    )
-
-
-def _refuse_oids(line: int) -> Failure:
-    return Failure(
-        Reason.DUMP_UNSUPPORTED,
-        f"the rows in line {line} of the dump contain OIDs, which PostgreSQL 12 removed: dump again without --oids",
-    )
-
-
-def _refuse_rows_without_tables(subject: Subject) -> Failure:
-    return Failure(
-        Reason.DUMP_UNSUPPORTED,
-        f"the dump has rows of {subject.schema}.{subject.tag} but does not create the table:"
-        " dump again without --data-only, or put a dump with --schema-only in front of it",
     )

@@ -29,6 +29,7 @@ _SILENT_KINDS = frozenset({"DATABASE", "EXTENSION", "GROUP", "ROLE", "TABLESPACE
 # Statements whose failure loses nothing: the shadow is empty at first, and ANALYZE runs later.
 _TOLERATED_VERBS = frozenset({"analyze", "checkpoint", "cluster", "discard", "drop", "lock", "truncate", "vacuum"})
 _ROW_SECURITY_KINDS = frozenset({"POLICY", "ROW SECURITY"})
+_CONSTRAINT_KINDS = frozenset({"CHECK CONSTRAINT", "CONSTRAINT", "FK CONSTRAINT"})
 _POSTPONED_KINDS = frozenset({"FK CONSTRAINT", "RULE", "TRIGGER"})
 
 
@@ -160,7 +161,8 @@ def _find_commented(subject: Subject) -> tuple[str, str]:
 
 def _skip(verb: str, subject: Subject, reason: str) -> StatementVerdict:
     skipped = SkippedObject(object=subject.title, reason=reason, group=SkipGroup.BY_DESIGN)
-    return StatementVerdict(RestoreTime.NEVER, skipped if verb == "create" else None)
+    is_listed = verb == "create" or (verb == "alter" and subject.kind in _CONSTRAINT_KINDS)
+    return StatementVerdict(RestoreTime.NEVER, skipped if is_listed else None)
 
 
 def _judge_policy(subject: Subject, definition: str, target: TargetFacts) -> StatementVerdict:

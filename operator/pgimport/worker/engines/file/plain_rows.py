@@ -1,0 +1,133 @@
+"""Passes the rows of plain SQL to psql, or counts them if the target does not have their table."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
+
+from pgimport.model.reasons import Failure, Reason
+from pgimport.worker.archive.sql_tokens import scan_tokens
+from pgimport.worker.engines.configuration_rows import ConfigurationStaging
+from pgimport.worker.engines.file.plain_executor import PlainExecutor
+from pgimport.worker.engines.file.plain_sql_lexer import CopyRows, SqlStatement
+from pgimport.worker.engines.file.plain_statement import Statement, parse_statement
+from pgimport.worker.engines.file.restored_content import RestoredContent
+from pgimport.worker.engines.file.statement_subject import Subject
+from pgimport.worker.postgres.errors import ImportStopped
+
+_HEAD = 4096  # bytes of a COPY or an INSERT in which its table's name is searched
+_MAX_INSERT_HEADS = 10_000  # different beginnings of INSERT statements that are remembered
+
+
+@dataclass(frozen=True, slots=True)
+class RowTarget:
+    """The table of a COPY or an INSERT. `missing`: SQLSTATE of the reason why the target does not have it.
+
+    It is empty for a table that is skipped by design.
+    """
+
+    subject: Subject
+    missing: str | None
+
+
+@dataclass
+class PlainRows:
+    """Takes the statements and lines of a dump that contain rows."""
+
+    executor: PlainExecutor
+    content: RestoredContent
+    staging: ConfigurationStaging
+    copied: RowTarget | None = None  # the table of the last COPY
+    inserts: dict[bytes, RowTarget] = field(default_factory=dict)  # beginning of an INSERT → its table
+
+    def take_copy(self, statement: Statement, *, is_skipped: bool) -> None:
+        """Begins a COPY. Raises ImportStopped."""
+        assert statement.subject is not None  # noqa: S101 (COPY has one)
+        if any(token.is_("oids") for token in list(scan_tokens(statement.definition[:_HEAD]))[-6:]):
+            raise ImportStopped(_refuse_oids(statement.line))
+        if is_skipped:
+            self.copied = RowTarget(statement.subject, "")
+            return
+        table = (statement.subject.schema, statement.subject.tag)
+        text = self.staging.redirect(table, statement.definition)
+        self.copied = RowTarget(statement.subject, self._probe(text, statement.subject))
+        if self.copied.missing is None:
+            self.executor.execute(replace(statement, text=text.encode(self.executor.codec), definition=text))
+
+    def take_rows(self, item: CopyRows) -> None:
+        """Passes on or counts rows of the last COPY."""
+        assert self.copied is not None  # noqa: S101 (rows follow a COPY)
+        subject = self.copied.subject
+        if self.copied.missing is not None:
+            self.executor.add_skipped_rows(subject, item.newlines, self.copied.missing)
+            return
+        self.executor.session.write(item.text, newlines=item.newlines + int(item.last))
+        self.content.row_counts[subject.schema, subject.tag] += item.newlines
+
+    def take_insert(self, item: SqlStatement, default_schema: str, skipped_schemas: Collection[str]) -> None:
+        """Passes on or counts the rows of an INSERT. Raises ImportStopped."""
+        codec = self.executor.codec
+        end = item.text.find(b" VALUES", 0, _HEAD)
+        head = item.text[: end + 7 if end > 0 else _HEAD]
+        table = self.inserts.get(head)
+        if table is None:
+            text = head.decode(codec, "replace")
+            parsed = parse_statement(SqlStatement(head, item.line, b""), codec, default_schema)
+            subject = parsed.subject or Subject("TABLE DATA", "", "")
+            table = RowTarget(subject, "" if subject.schema in skipped_schemas else self._probe(text, subject))
+            if len(self.inserts) >= _MAX_INSERT_HEADS:
+                self.inserts.clear()
+            self.inserts[head] = table
+        if table.missing is not None:
+            rows = count_inserted_rows(item.text.decode(codec, "replace"))
+            self.executor.add_skipped_rows(table.subject, rows, table.missing)
+            return
+        self.content.uncounted_tables.add(f"{table.subject.schema}.{table.subject.tag}")
+        definition = item.text[:512].decode(codec, "replace")
+        self.executor.execute(Statement(item.text, item.line, definition, table.subject))
+
+    def _probe(self, statement: str, subject: Subject) -> str | None:
+        """Returns the SQLSTATE of the reason why the target cannot take rows, or None.
+
+        Rows that follow a COPY that failed would be read as SQL.
+        """
+        tokens = list(scan_tokens(statement))
+        begin = next((token for token in tokens if token.is_("copy", "into")), None)
+        end = next((token for token in tokens if token.is_("from", "values", "overriding", "default", "select")), None)
+        if begin is None or end is None:
+            return None
+        opening = next((token for token in tokens if token.is_("(") and token.start < end.start), None)
+        columns = statement[opening.start + 1 : statement.rindex(")", 0, end.start)] if opening else ""
+        name = statement[begin.end : opening.start if opening else end.start]
+        missing = self.executor.settle(f"SELECT {columns} FROM {name} WHERE false")  # noqa: S608 (the dump's own text)
+        if missing is not None and not (self.content.created or self.content.skipped):
+            raise ImportStopped(_refuse_rows_without_tables(subject))
+        return missing
+
+
+def count_inserted_rows(statement: str) -> int:
+    """Returns the number of rows of `INSERT INTO t VALUES (…), (…);`. Pure."""
+    tokens = scan_tokens(statement)
+    for token in tokens:
+        if token.is_("values"):
+            break
+    else:
+        return 1
+    depth = rows = 0
+    for token in tokens:
+        rows += depth == 0 and token.is_("(")
+        depth += token.is_("(") - token.is_(")")
+    return max(rows, 1)
+
+
+def _refuse_oids(line: int) -> Failure:
+    return Failure(
+        Reason.DUMP_UNSUPPORTED,
+        f"the rows in line {line} of the dump contain OIDs, which PostgreSQL 12 removed: dump again without --oids",
+    )
+
+
+def _refuse_rows_without_tables(subject: Subject) -> Failure:
+    return Failure(
+        Reason.DUMP_UNSUPPORTED,
+        f"the dump has rows of {subject.schema}.{subject.tag} but does not create the table:"
+        " dump again without --data-only, or put a dump with --schema-only in front of it",
+    )
