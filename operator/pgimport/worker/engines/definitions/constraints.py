@@ -2,9 +2,6 @@
 
 from dataclasses import dataclass
 
-import psycopg
-from psycopg import sql
-
 from pgimport.model.import_choices import SkipGroup
 from pgimport.worker.archive.entry_names import part_title
 from pgimport.worker.archive.restore_plan import ConstraintName, RestorePlan, SkippedEntry
@@ -14,10 +11,10 @@ from pgimport.worker.archive.trim import TablePart, build_addition, build_not_va
 from pgimport.worker.engines.definitions.context import DefinitionContext
 from pgimport.worker.engines.definitions.session import DefinitionSession
 from pgimport.worker.engines.definitions.statements import build_statement
+from pgimport.worker.engines.definitions.violated_checks import read_violating_key
 from pgimport.worker.postgres.queries import read_query
 from pgimport.worker.postgres.refusals import Refusal, is_violation
 
-_MAX_KEY = 300  # characters
 _CONFLICT_WITH_PARTITION = "42P17"
 _CONSTRAINT_KINDS = frozenset({"FK CONSTRAINT", "CHECK CONSTRAINT"})
 
@@ -73,7 +70,7 @@ def add_not_valid(
         reason = f"spec.filter excludes the rows of {rowless}, so the foreign key is NOT VALID"
         skipped = SkippedEntry(constraint.entry, reason)
     else:
-        key = refusal.key or _read_key(session, constraint, refusal)
+        key = refusal.key or read_violating_key(session.connection, constraint.name)
         context.report_refusal(constraint.title, refusal.with_key(key))
         reason = f"rows of the source violate it, so it is NOT VALID: {refusal.reason}"
         skipped = SkippedEntry(constraint.entry, reason, SkipGroup.REFUSED, refusal.sqlstate, key)
@@ -103,40 +100,6 @@ def _find_rowless_table(plan: RestorePlan, entry: TocEntry) -> str | None:
     index = tokens.index("references")
     schema, _, name = [*tokens[index + 1 : index + 4], "", "", ""][:3]
     return f"{schema}.{name}" if (schema, name) in plan.rowless_tables else None
-
-
-def _read_key(session: DefinitionSession, constraint: Constraint, refusal: Refusal) -> str | None:
-    """Returns the key of one row that violates a CHECK, or the whole row if its table has no primary key."""
-    schema, owner, name = constraint.name
-    try:
-        rows = session.connection.execute(
-            read_query("definitions/violated_check"), {"schema": schema, "owner": owner, "name": name}
-        ).fetchall()
-        for table_schema, table, columns, expression, value_column in rows:
-            key = _find_row(session, (table_schema, table), columns, expression, value_column)
-            if key is not None:
-                return key if len(key) <= _MAX_KEY else f"{key[: _MAX_KEY - 1]}…"
-    except psycopg.Error:
-        if session.connection.closed:
-            raise
-    return None
-
-
-def _find_row(
-    session: DefinitionSession, table: tuple[str, str], columns: list[str], expression: str, value_column: str | None
-) -> str | None:
-    """Returns `(id)=(7)` of a row for which the expression is false. `value_column`: column that VALUE stands for."""
-    names = [sql.SQL("t.{}::pg_catalog.text").format(sql.Identifier(column)) for column in columns]
-    fields = sql.SQL(", ").join(names) if names else sql.SQL("t::pg_catalog.text")
-    rows = sql.SQL("{}").format(sql.Identifier(*table))
-    if value_column:
-        rows = sql.SQL("(SELECT t.*, t.{} AS value FROM {} AS t)").format(sql.Identifier(value_column), rows)
-    query = sql.SQL("SELECT {} FROM {} AS t WHERE NOT ({}) LIMIT 1").format(fields, rows, sql.SQL(expression))
-    row = session.connection.execute(query).fetchone()
-    if row is None:
-        return None
-    listed = ", ".join("null" if field is None else str(field) for field in row)
-    return f"({', '.join(columns)})=({listed})" if columns else listed
 
 
 def _read_inherited(session: DefinitionSession, constraint: Constraint) -> list[ConstraintName]:

@@ -8,6 +8,7 @@ from pgimport.model.reasons import Failure, Reason
 from pgimport.model.result import SkippedObject
 from pgimport.worker.archive.sql_tokens import scan_tokens
 from pgimport.worker.archive.trim import CHECK, build_addition, build_not_valid, find_mentions, trim_definition
+from pgimport.worker.engines.definitions.violated_checks import read_violating_key
 from pgimport.worker.engines.file.extension_names import describe_missing_extension
 from pgimport.worker.engines.file.plain_statement import ROUTINES, Statement, is_sql_routine
 from pgimport.worker.engines.file.psql import PsqlSession
@@ -209,11 +210,12 @@ class PlainExecutor:
 
     def _record(self, statement: Statement, refusal: Refusal) -> None:
         """Lists a refused object. A constraint that rows violate is added without a check of the existing rows."""
-        title, group, reason = statement.title, SkipGroup.REFUSED, refusal.reason
+        title, group, reason, key = statement.title, SkipGroup.REFUSED, refusal.reason, refusal.key
         if _may_be_not_valid(statement, refusal.sqlstate):
             not_valid = build_not_valid(statement.text.decode(self.codec, "replace"))
             if self._try(not_valid.encode(self.codec)) is None:
                 self.content.not_valid.add(title)
+                key = key or self._read_key(statement.subject)
                 cause = "rows of the source violate it" if is_violation(refusal.sqlstate) else "it cannot be checked"
                 reason = f"{cause}, so it is NOT VALID: {reason}"
         elif refusal.sqlstate.startswith(("42", "3F")):
@@ -223,7 +225,14 @@ class PlainExecutor:
                 reason += f": {refusal.reason}" if group is SkipGroup.REFUSED else ""
             elif hint := describe_missing_extension(find_mentions(scan_tokens(statement.definition)), self.extensions):
                 reason = f"{hint}: {reason}"
-        self.skip(statement.subject, _build_skipped(title, reason, group, refusal.sqlstate, refusal.key))
+        self.skip(statement.subject, _build_skipped(title, reason, group, refusal.sqlstate, key))
+
+    def _read_key(self, subject: Subject | None) -> str | None:
+        """Returns the key of a row that violates a CHECK. None inside a transaction of the file, which hides the rows."""
+        if subject is None or subject.relation is None:
+            return None
+        with self.session.run.shadow_sessions.session("a row that violates a CHECK was searched") as shadow:
+            return read_violating_key(shadow, (subject.schema, subject.relation, subject.name))
 
     def _find_needed_before(self, statement: Statement) -> SkippedObject | None:
         """Returns the skipped object that the statement needs although the target would accept the statement.

@@ -63,6 +63,8 @@ def parse_statement(item: SqlStatement, codec: str, default_schema: str) -> Stat
     announced = parse_entry_comment(item.comments.decode(codec, "replace")) if item.comments else None
     if subject is not None and announced is not None and _tells_more(announced, subject):
         subject = announced
+    elif subject is not None and subject.kind in ROUTINES:
+        subject = replace(subject, is_exact=False)
     return Statement(item.text, item.line, definition, subject)
 
 

@@ -53,7 +53,7 @@ class PsqlSession:
     """Writes the input of one psql, and reads its messages. `statement_lines` begins anew at each synchronisation."""
 
     def __init__(self, run: ImportRun) -> None:
-        self._run = run
+        self.run = run
         self._stdin: IO[bytes] | None = None
         self._line = 1  # line of the input that is written next
         self._statement_lines: list[int] = []
@@ -71,7 +71,7 @@ class PsqlSession:
         """Takes a line of psql's stderr. Called by another thread."""
         with self._changed:
             if self._parser.read_line(line):
-                self._run.reporter.log_client_line(line)
+                self.run.reporter.log_client_line(line)
             if self._marker.token and self._marker.token in line and self._marker.text is None:
                 self._marker.text = line.partition(self._marker.token)[2].strip()
                 self._changed.notify_all()
@@ -149,7 +149,7 @@ class PsqlSession:
         """Returns since when the server waits for psql, or None if it does not."""
         if self._backend_pid is None:
             return None
-        with self._run.shadow_sessions.session("psql's session was watched") as shadow:
+        with self.run.shadow_sessions.session("psql's session was watched") as shadow:
             row = shadow.execute(_IS_IDLE, [self._backend_pid]).fetchone()
         return str(row[1]) if row and row[0] else None
 

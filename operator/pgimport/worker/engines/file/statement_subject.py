@@ -74,6 +74,7 @@ class Subject:
     schema: str  # empty where the kind has none
     tag: str  # for most kinds the name; `orders orders_pkey` for what belongs to a table
     relation: str | None = None  # name of the table that it belongs to, in the same schema
+    is_exact: bool = True  # whether the tag is that of the catalogs; the arguments of a function may have names
 
     @property
     def title(self) -> str:
