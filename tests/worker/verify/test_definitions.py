@@ -83,6 +83,47 @@ def test_operators_of_extensions_are_the_same_in_the_copy(contrib_bench: Contrib
     assert not any("plain" in note for note in recreated)
 
 
+# Types without a cast to text: with an empty search_path, the server finds no operator at all.
+OTHER_OPERATORS = """
+CREATE TABLE nodes (id int, path ltree, tags hstore, changes int DEFAULT 0,
+  same boolean GENERATED ALWAYS AS (tags IS NOT DISTINCT FROM 'k=>1'::hstore) STORED,
+  CONSTRAINT no_root CHECK (path IS DISTINCT FROM 'root'::ltree));
+CREATE FUNCTION count_change() RETURNS trigger LANGUAGE plpgsql AS
+  'BEGIN new.changes := old.changes + 1; RETURN new; END';
+CREATE TRIGGER path_changed BEFORE UPDATE ON nodes FOR EACH ROW
+  WHEN (old.path IS DISTINCT FROM new.path) EXECUTE FUNCTION count_change();
+CREATE TRIGGER tags_changed BEFORE UPDATE ON nodes FOR EACH ROW
+  WHEN (old.tags IS DISTINCT FROM new.tags) EXECUTE FUNCTION count_change();
+INSERT INTO nodes VALUES (1, 'a.b', 'k=>1'), (2, 'b', NULL);
+CREATE VIEW paths AS SELECT id, NULLIF(path, 'b'::ltree) AS path, CASE tags WHEN 'k=>1'::hstore THEN 1 END AS n
+  FROM nodes;
+CREATE MATERIALIZED VIEW stored AS SELECT id FROM paths WHERE path IS NOT DISTINCT FROM 'a.b'::ltree;
+"""
+OTHER_BEHAVIOUR = """
+SELECT (SELECT string_agg(concat(id, path, n), ',' ORDER BY id) FROM paths), (SELECT sum(id) FROM stored),
+  (SELECT string_agg(same::text, ',' ORDER BY id) FROM nodes)
+"""
+
+
+def test_operators_of_types_without_a_cast_are_found(contrib_bench: ContribBench) -> None:
+    copied: list[list[tuple[object, ...]]] = []
+    changes = "SELECT id, changes FROM nodes ORDER BY id"
+    update = "UPDATE nodes SET tags = tags, path = 'c' WHERE id = 1"
+
+    def inspect(shadow: str) -> None:
+        copied.append(contrib_bench.target.query(OTHER_BEHAVIOUR, shadow))
+        contrib_bench.target.execute(update, shadow)
+        copied.append(contrib_bench.target.query(changes, shadow))
+
+    with contrib_bench.source.database("nodes") as name:
+        contrib_bench.source.execute(f"{EXTENSIONS}; {OTHER_OPERATORS}", name)
+        result = contrib_bench.run(name, EXTENSIONS, inspect, verify="checksums")
+        expected = contrib_bench.source.query(OTHER_BEHAVIOUR, name)
+        contrib_bench.source.execute(update, name)
+        assert copied == [expected, contrib_bench.source.query(changes, name)]
+    assert [item for item in result.skipped if item.group == "refused"] == []
+
+
 @pytest.mark.parametrize("engine", ["relay", "dump"])
 def test_backslashes_of_a_source_without_standard_strings_stay_the_same(
     bench: Bench, postgres16: PostgresServer, postgres18: PostgresServer, engine: str

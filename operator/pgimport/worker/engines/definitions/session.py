@@ -15,7 +15,9 @@ from pgimport.worker.engines.relay.relay_plan import plan_work_memory
 from pgimport.worker.postgres.encodings import find_client_encoding
 from pgimport.worker.postgres.endpoints import Connection, Endpoint, connect
 from pgimport.worker.postgres.errors import ImportStopped, translate_target_error
+from pgimport.worker.postgres.queries import read_query
 from pgimport.worker.postgres.refusals import Refusal, build_refusal
+from pgimport.worker.text import quote_name
 
 _SERVER_SETTINGS = (
     "SELECT pg_catalog.pg_size_bytes(pg_catalog.current_setting('maintenance_work_mem')),"
@@ -26,6 +28,7 @@ _SET = "SELECT pg_catalog.set_config(%s, %s, false)"
 # Writes a WAL record in a transaction that changes nothing else, so that its commit has something to flush.
 _WRITE_WAL_RECORD = "SELECT pg_catalog.pg_logical_emit_message(true, 'pgimport', 'indexes are built'::text)"
 _CANCEL_SECONDS = 5
+UNDEFINED_FUNCTION = "42883"  # also of an operator
 
 
 class DefinitionSession:
@@ -34,6 +37,7 @@ class DefinitionSession:
     def __init__(self, shadow: Endpoint, settings: ArchiveSettings, sessions: int) -> None:
         """Connects, and sets maintenance_work_mem for `sessions` parallel sessions. Raises ImportStopped."""
         self._codec = settings.codec
+        self._operator_schemas: str | None = None  # quoted and separated by commas; None: not read yet
         try:
             self.connection: Connection = connect(shadow)
             ((work_memory, shared_buffers, commit_mode),) = self.connection.execute(_SERVER_SETTINGS).fetchall()
@@ -63,6 +67,12 @@ class DefinitionSession:
 
         Raises ImportStopped for an error that another attempt may not meet.
         """
+        refusal = self._try(statements, title)
+        if refusal is not None and refusal.sqlstate == UNDEFINED_FUNCTION and not refusal.context:
+            return self._try_with_operators(statements, title, refusal)
+        return refusal
+
+    def _try(self, statements: str, title: str) -> Refusal | None:
         try:
             self.connection.execute(statements.encode(self._codec, "surrogateescape"))
         except psycopg.Error as error:
@@ -71,6 +81,20 @@ class DefinitionSession:
                 raise ImportStopped(translate_target_error(error, f"{title} was created")) from error
             return refusal
         return None
+
+    def _try_with_operators(self, statements: str, title: str, refusal: Refusal) -> Refusal | None:
+        """Tries again with the schemas of operators in the search_path. Returns the first refusal if that fails too.
+
+        pg_dump writes no operator for NULLIF, IS DISTINCT FROM and the like. With an empty search_path, the server then
+        does not find the operator of an extension's type such as hstore. All other names are qualified.
+        """
+        if self._operator_schemas is None:
+            rows = self.connection.execute(read_query("verify/operator_schemas"))
+            self._operator_schemas = ", ".join(quote_name(name) for (name,) in rows)
+        if not self._operator_schemas:
+            return refusal
+        set_path = f"SET LOCAL search_path = {self._operator_schemas}"
+        return None if self._try(f"{set_path}; {statements}", title) is None else refusal
 
     def execute_batch(self, statements: str) -> bool:
         """Executes statements in one transaction. Returns False if one of them failed, which rolls back all.
