@@ -112,3 +112,23 @@ def test_an_archive_truncated_anywhere_is_refused(archives: dict[tuple[int, str]
     for length in range(len(content)):
         with pytest.raises(ImportStopped):
             _parse(content[:length])
+
+
+def test_a_title_is_text_whatever_bytes_a_name_has() -> None:
+    entry = TocEntry(
+        dump_id=1,
+        catalog=1259,
+        oid=1,
+        kind="TABLE",
+        schema="public",
+        tag=b"gr\xfc\xdfe".decode("utf-8", "surrogateescape"),
+        owner="",
+        section=Section.PRE_DATA,
+        definition="",
+        copy_statement="",
+        has_rows=False,
+        dependencies=(),
+        file="",
+    )
+    assert entry.title == "TABLE public.gr��e"
+    assert entry.title.encode()

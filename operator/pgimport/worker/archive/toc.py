@@ -92,8 +92,12 @@ class TocEntry:
 
     @property
     def title(self) -> str:
-        """Kind and name for messages: `TABLE public.orders`, `TRIGGER public.orders audit`, `EVENT TRIGGER watch`."""
-        return f"{self.kind} {self.schema}.{self.tag}" if self.schema else f"{self.kind} {self.tag}"
+        """Kind and name for messages: `TABLE public.orders`, `TRIGGER public.orders audit`, `EVENT TRIGGER watch`.
+
+        Bytes that are not text in the dump's encoding become U+FFFD, because no JSON can contain them.
+        """
+        title = f"{self.kind} {self.schema}.{self.tag}" if self.schema else f"{self.kind} {self.tag}"
+        return title.encode(UTF8, "surrogateescape").decode(UTF8, "replace")
 
 
 def parse_table_of_contents(read: Read) -> tuple[ArchiveHeader, Iterator[TocEntry]]:
