@@ -183,6 +183,10 @@ generate: setup ## write the CRDs, the chart's copy of them, the table of fields
 	@$(BIN)/python -m pgimport schema .
 	@$(BIN)/python -m pgimport api openapi > $(OPENAPI); echo $(OPENAPI)
 
+.PHONY: errors
+errors: setup ## write the page of errors, with the text of each input
+	@PGIMPORT_WRITE_ERRORS_PAGE=1 $(BIN)/python -m pytest -q tests/worker/errors
+
 .PHONY: fresh
 fresh: setup ## generated files are what `make generate` would write
 	@fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; status=0; \

@@ -124,7 +124,8 @@ LOGINS = {
     "28000, but not with TLS": ConnectObservation(
         refusal=ServerError(message="no", sqlstate="28000"), problem=ConnectProblem.TLS_WANTED
     ),
-    "no TLS, or a certificate that is not valid": ConnectObservation(problem=ConnectProblem.TLS_FAILED),
+    "a certificate that is not valid": ConnectObservation(problem=ConnectProblem.TLS_FAILED),
+    "no TLS, but the URL requires it": ConnectObservation(problem=ConnectProblem.TLS_MISSING),
     "a password is wanted, and the URL has none": ConnectObservation(problem=ConnectProblem.PASSWORD_MISSING),
     "an authentication method that the worker lacks": ConnectObservation(problem=ConnectProblem.METHOD_UNKNOWN),
     "no answer, or a closed connection": ConnectObservation(problem=ConnectProblem.NO_ANSWER),

@@ -4,24 +4,14 @@ import json
 from collections.abc import Iterable
 from typing import Any, TextIO
 
-from pgimport.model.reasons import MEANINGS, Failure, Reason
+from pgimport.cli.hints import find_hint, name_options
+from pgimport.model.reasons import MEANINGS, Failure
 from pgimport.model.result import CheckStatus, PreflightReport
 from pgimport.model.status import Progress
 
 BAR_CELLS = 24
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 _CLEAR_LINE = "\r\x1b[2K"
-# Hints for a user without a cluster. The hints in MEANINGS name Kubernetes resources.
-_HINTS = {
-    Reason.TARGET_NOT_EMPTY: "Use --recreate to replace the database.",
-    Reason.EXTENSION_NOT_ALLOWED: "Allow the extension with --allow-extension, or exclude the objects that use it.",
-    Reason.CLIENT_TOO_OLD: "Install current PostgreSQL clients, or set PGIMPORT_CLIENTS to their folder.",
-    Reason.SERVER_UNREACHABLE: "Check host and port in the target URL, and the health of the server.",
-    Reason.SERVER_AUTH_FAILED: "Check the user and password in the target URL.",
-    Reason.INVALID_SPEC: "Read `pgimport run --help`.",
-    Reason.SCRATCH_FULL: "Set TMPDIR to a folder with more space.",
-    Reason.WORKER_OUT_OF_MEMORY: "Set --jobs to a lower number.",
-}
 _CHECK_SIGNS = {CheckStatus.PASS: "✓", CheckStatus.WARN: "!", CheckStatus.FAIL: "✗"}
 EXIT_FAILED = 1
 
@@ -49,11 +39,6 @@ def format_progress(progress: Progress) -> str:
     if progress.eta_seconds:
         parts.append(f"{progress.eta_seconds} s left")
     return "  ".join(parts)
-
-
-def find_hint(failure: Failure) -> str:
-    """Returns the command line's hint for the failure, else the reason's hint."""
-    return _HINTS.get(failure.reason, failure.hint)
 
 
 def find_exit_code(failure: Failure) -> int:
@@ -93,7 +78,7 @@ class Console:
     def print_checks(self, preflight: PreflightReport | None) -> None:
         """Prints one line for each check of the preflight."""
         for check in preflight.checks if preflight else ():
-            self.print_step(f"  {_CHECK_SIGNS[check.status]} {check.name}: {check.detail}")
+            self.print_step(f"  {_CHECK_SIGNS[check.status]} {check.name}: {name_options(check.detail)}")
 
     def print_result(self, lines: Iterable[str], **fields: Any) -> None:
         """Prints the result of a successful run: `lines` for people, `fields` as JSON."""
@@ -106,17 +91,17 @@ class Console:
     def fail(self, failure: Failure) -> int:
         """Prints the failure as one line and returns the exit code."""
         self._clear_progress()
-        hint = find_hint(failure)
+        hint, message = find_hint(failure), name_options(failure.message)
         if self._json:
             self._print_json_result(
                 ok=False,
                 reason=failure.reason.value,
-                message=failure.message,
+                message=message,
                 hint=hint,
                 retryClassification=failure.classification.value,
             )
         suffix = f" (hint: {hint})" if hint else ""
-        print(f"pgimport: {failure.reason.value}: {failure.message}{suffix}", file=self._err, flush=True)
+        print(f"pgimport: {failure.reason.value}: {message}{suffix}", file=self._err, flush=True)
         return find_exit_code(failure)
 
     def _print_json_result(self, **fields: Any) -> None:

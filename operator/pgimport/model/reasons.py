@@ -204,7 +204,7 @@ MEANINGS: dict[Reason, Meaning] = {
     Reason.DUMP_UNSUPPORTED: Meaning(
         _PERMANENT,
         80,
-        "Create a dump of this database with pg_dump, in a major version that is not newer than the target's.",
+        "Import a file as pg_dump writes it, of a major version that is not newer than the target's.",
     ),
     Reason.DUMP_NOT_FOUND: Meaning(
         _PERMANENT, 81, "Check that the URL still leads to the dump file, or upload the file again."

@@ -87,6 +87,9 @@ class PinnedURL(Generic[URL]):
     address: str
 
 
+_FILE_ADVICE = "Write the dump's URL as https://host/path, with special characters percent-encoded."
+
+
 def parse_source(text: str) -> SourceURL | FileURL | Failure:
     """Parses the URL of a live source or of a dump file."""
     if looks_like_path(text):
@@ -139,7 +142,8 @@ def _parse_or_fail(parse: Callable[[str], ParsedURL], text: str) -> ParsedURL | 
     try:
         return parse(text.strip())
     except _Invalid as error:
-        return Failure(Reason.SOURCE_URL_INVALID, f"the source URL is not usable: {error}")
+        advice = _FILE_ADVICE if text.strip().lower().startswith(("https:", "http:")) else ""
+        return Failure(Reason.SOURCE_URL_INVALID, f"the source URL is not usable: {error}", advice)
 
 
 class _Invalid(Exception):
@@ -152,6 +156,8 @@ def _split(text: str, schemes: tuple[str, ...]) -> SplitResult:
     if len(text) > MAX_URL_LENGTH:
         raise _Invalid(f"it is longer than {MAX_URL_LENGTH} characters")
     if _CONTROL.search(text) or " " in text or "\\" in text:
+        if _KEYWORDS.match(text):
+            raise _Invalid("it has the form of libpq's keywords (host=… dbname=…), but must be a URL")
         raise _Invalid("it holds a space, a backslash or a control character; percent-encode it")
     try:
         parts = urlsplit(text)

@@ -30,6 +30,7 @@ def test_a_description_has_every_field_on_one_line() -> None:
             '"My app"."Tax"(text,numeric)',
             '"My app", public',
         ),
+        ('SQL statement "SELECT rate(1)"\nPL/pgSQL function app.f() line 1 at PERFORM', "app.f()", "app, public"),
         ("PL/pgSQL function public.f() line 1 at IF\nCOPY t, line 1", "public.f()", "public"),
     ],
 )
@@ -46,7 +47,9 @@ def test_a_function_without_search_path_gets_the_statement_that_cures_it(
     [
         ServerError(message="m", sqlstate="42883"),
         ServerError(message="m", sqlstate="23505", context="PL/pgSQL function app.tax(integer) line 3 at RETURN"),
-        ServerError(message="m", sqlstate="42883", context="COPY t, line 1"),
+        ServerError(message="m", sqlstate="42883", context='COPY t, line 1, column f: "tax(integer)"'),
+        ServerError(message="m", sqlstate="42704", context="COPY t, Zeile 1, Spalte r: »boss«"),
+        ServerError(message="m", sqlstate="42P01", context='SQL statement "SELECT rate(1)"'),
     ],
 )
 def test_no_other_error_gets_this_advice(error: ServerError) -> None:

@@ -50,10 +50,13 @@ def warned_check(name: CheckName, detail: str) -> CheckResult:
     return CheckResult(PreflightCheck(name=name, status=CheckStatus.WARN, detail=detail))
 
 
-def failed_check(name: CheckName, reason: Reason, message: str, advice: str = "") -> CheckResult:
-    """Puts the advice into the check and into the failure, because a user may see only one of them."""
+def failed_check(name: CheckName, reason: Reason, message: str, advice: str = "", hint: str = "") -> CheckResult:
+    """Puts the advice into the check and into the failure, because a user may see only one of them.
+
+    `hint` replaces the hint of the reason.
+    """
     detail = join_sentences([message, *([advice] if advice else [])])
-    return CheckResult(PreflightCheck(name=name, status=CheckStatus.FAIL, detail=detail), Failure(reason, detail))
+    return CheckResult(PreflightCheck(name=name, status=CheckStatus.FAIL, detail=detail), Failure(reason, detail, hint))
 
 
 def unknown_check(name: CheckName, rows: NotChecked) -> CheckResult:

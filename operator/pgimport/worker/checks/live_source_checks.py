@@ -31,6 +31,7 @@ from pgimport.worker.checks.content_checks import (
 from pgimport.worker.checks.pooler_check import SessionProbe, judge_pooling, probe_sessions
 from pgimport.worker.checks.privilege_checks import judge_privileges, judge_row_security
 from pgimport.worker.checks.target_fit_checks import judge_extensions, judge_size, judge_version
+from pgimport.worker.checks.value_checks import describe_reg_columns, describe_rowless_references
 from pgimport.worker.memory import read_memory_limit
 from pgimport.worker.postgres.endpoints import Connection, Endpoint, open_connection
 from pgimport.worker.postgres.errors import ImportStopped
@@ -38,7 +39,7 @@ from pgimport.worker.postgres.source import open_source_connection
 from pgimport.worker.scope.database_settings import build_live_properties
 from pgimport.worker.scope.extension_needs import collect_needs
 from pgimport.worker.scope.extensions import ExtensionContext, split_extensions
-from pgimport.worker.scope.patterns import build_name_filter
+from pgimport.worker.scope.patterns import NameFilter, build_name_filter
 from pgimport.worker.scope.provider import SIGN_PARAMETERS, DetectedProvider, detect_provider
 
 DATABASE_COLLATION_VERSION = 150000  # server_version_num of the first server with pg_database.datcollversion
@@ -94,7 +95,13 @@ def _check(order: Order, endpoint: Endpoint, reader: CatalogReader, probe: Sessi
         judge_row_security(row_security_rows, includes_rows, user),
         judge_encoding(facts, collation_version, reader.read("checks/collations")),
         judge_large_objects(reader.read("checks/large_objects"), user),
-        judge_unsupported(kinds, _read_side_effects(reader, own_schemas, extension_rows)),
+        judge_unsupported(
+            kinds,
+            [
+                *_read_side_effects(reader, own_schemas, extension_rows),
+                *_read_value_notes(order, reader, own_schemas, (includes, includes_rows), skips_objects=bool(skipped)),
+            ],
+        ),
         judge_extensions(order, split, with_rows),
     ]
     return SourceReport(results, facts, skipped, skipped_unnamed)
@@ -157,6 +164,24 @@ def _read_side_effects(reader: CatalogReader, own_schemas: list[str], extension_
         trigger_rows = [(title,) for schema, title in trigger_rows if schema not in own_schemas]
     has_cron = any(row[0] == "pg_cron" for row in extension_rows)
     return describe_side_effects(trigger_rows, reader.read("checks/cron_jobs") if has_cron else None)
+
+
+def _read_value_notes(
+    order: Order,
+    reader: CatalogReader,
+    own_schemas: list[str],
+    filters: tuple[NameFilter, NameFilter],
+    *,
+    skips_objects: bool,
+) -> list[str]:
+    """Returns notes about rows that the copy may refuse. `filters`: of relations, and of their rows."""
+    includes, includes_rows = filters
+    reg_rows = reader.read("checks/reg_columns", skipped_schemas=own_schemas)
+    has_filter = order.filter is not None
+    notes = describe_reg_columns(reg_rows, includes_rows, skips_objects=skips_objects or has_filter)
+    if order.filter is not None and order.filter.exclude_table_data:
+        notes += describe_rowless_references(reader.read("checks/referenced_tables"), includes, includes_rows)
+    return notes
 
 
 def _read_collation_version(reader: CatalogReader, facts: SourceInfo) -> ResultRows | NotChecked | None:

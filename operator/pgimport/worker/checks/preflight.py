@@ -1,5 +1,7 @@
 """Runs the preflight of a live source or of a dump file."""
 
+from dataclasses import replace
+
 from pgimport.model.import_choices import Engine, Verify
 from pgimport.model.import_spec import CHECKSUMS_NEED_LIVE_SOURCE, RELAY_NEEDS_LIVE_SOURCE
 from pgimport.model.order import Order
@@ -24,7 +26,8 @@ def run_preflight(
     except ImportStopped as stopped:
         pooled = stopped.failure.reason is Reason.SOURCE_POOLED
         name = CheckName.SOURCE_NOT_POOLED if pooled else CheckName.SOURCE_REACHABLE
-        report = SourceReport([failed_check(name, stopped.failure.reason, stopped.failure.message)])
+        check = failed_check(name, stopped.failure.reason, stopped.failure.message)
+        report = SourceReport([replace(check, failure=stopped.failure)])
     return build_result(order, report)
 
 
@@ -40,7 +43,7 @@ def _read_report(order: Order, source: Endpoint | DumpLocation) -> SourceReport:
         return check_file(order, source)
     if order.sha256 is not None:
         message = "spec.source.sha256 is only valid for a dump file, but the source is a database"
-        raise ImportStopped(Failure(Reason.SOURCE_URL_INVALID, message))
+        raise ImportStopped(Failure(Reason.SOURCE_URL_INVALID, message, "Leave out spec.source.sha256."))
     from pgimport.worker.checks.live_source_checks import check_source
 
     return check_source(order, source)

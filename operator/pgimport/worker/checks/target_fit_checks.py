@@ -182,6 +182,12 @@ def _describe_losses(split: ExtensionSplit, names: Sequence[str]) -> str:
     return f"The copy would then lack {some_of(losses, MAX_LOSSES)}"
 
 
+_INSTALL = (
+    "Install the packages on the target server, or skip the extensions and what needs them with"
+    " filter.excludeExtensions."
+)
+
+
 def _refuse_extensions(split: ExtensionSplit, forbidden: Sequence[str], missing: Sequence[str]) -> CheckResult:
     sentences = []
     if forbidden:
@@ -196,7 +202,10 @@ def _refuse_extensions(split: ExtensionSplit, forbidden: Sequence[str], missing:
         sentences.append(f"The target's shared_preload_libraries must also contain {', '.join(preloaded)}")
     sentences.append(_describe_losses(split, names).replace("would then lack", "would lack without them:"))
     return failed_check(
-        CheckName.EXTENSIONS_AVAILABLE_ON_TARGET, Reason.EXTENSION_NOT_ALLOWED, join_sentences(sentences)
+        CheckName.EXTENSIONS_AVAILABLE_ON_TARGET,
+        Reason.EXTENSION_NOT_ALLOWED,
+        join_sentences(sentences),
+        hint="" if forbidden else _INSTALL,
     )
 
 

@@ -55,6 +55,7 @@ class ConnectProblem(Enum):
     PASSWORD_MISSING = auto()
     METHOD_UNKNOWN = auto()  # the server wants an authentication method that the client lacks
     TLS_FAILED = auto()
+    TLS_MISSING = auto()  # the server has no TLS, and the URL requires it
     TLS_WANTED = auto()  # the server admits the user, but only with TLS
 
 
@@ -81,11 +82,16 @@ _PROBLEM_REASONS = {
     ConnectProblem.PASSWORD_MISSING: _AUTH,
     ConnectProblem.METHOD_UNKNOWN: _AUTH,
     ConnectProblem.TLS_FAILED: _TLS,
+    ConnectProblem.TLS_MISSING: _TLS,
     ConnectProblem.TLS_WANTED: _TLS,
 }
 _PROBLEM_ADVICE = {
     ConnectProblem.PASSWORD_MISSING: "Write the password into the source URL.",
     ConnectProblem.METHOD_UNKNOWN: "Let the source admit this user with a password: scram-sha-256 in pg_hba.conf.",
+    ConnectProblem.TLS_MISSING: (
+        "Turn on ssl at the source, or write sslmode=disable into the source URL if you accept that nothing is"
+        " encrypted."
+    ),
     ConnectProblem.TLS_WANTED: "Write sslmode=require into the source URL.",
 }
 # What libpq and the clients write themselves, in English, because they run with LC_ALL=C. A server's messages follow

@@ -58,7 +58,7 @@ async def _login(endpoint: Endpoint) -> ConnectObservation:
     except OSError as error:
         # asyncpg's own error has no subclass: the server answered that it has no TLS.
         has_no_tls = type(error) is ConnectionError
-        return ConnectObservation(problem=ConnectProblem.TLS_FAILED if has_no_tls else ConnectProblem.NO_ANSWER)
+        return ConnectObservation(problem=ConnectProblem.TLS_MISSING if has_no_tls else ConnectProblem.NO_ANSWER)
     connection.terminate()
     needs_libpq = endpoint.channel_binding == "require"
     return ConnectObservation(problem=ConnectProblem.TLS_FAILED if needs_libpq else None)

@@ -13,7 +13,8 @@ _PREFIXES = re.compile(r"^(connection (to server .*?failed|failed): )+")
 _SEVERITY = re.compile(r"^(error: )?(?:FATAL|ERROR|PANIC): +")
 # `PL/pgSQL function app.f(integer) line 3 at RETURN` or `SQL function "f" statement 1`, in any language of the server.
 _FUNCTION = re.compile(r'(?P<signature>(?:"(?:[^"]|"")+"|\w+)(?:\.(?:"(?:[^"]|"")+"|\w+))?\([^()]*\))')
-_QUOTED_FUNCTION = re.compile(r'["»„«](?P<name>[^"»«“”]+)["«»“”]')
+_QUOTED_FUNCTION = re.compile(r'["»„«] ?(?P<name>[\w$]+) ?["«»“”]')
+_COPY = "COPY "  # how the context of a row begins, in every language
 _NOT_FOUND = ("42883", "42P01", "42704", "3F000")  # function, table, other object or schema does not exist
 _DEFAULT_SEARCH_PATH = "public"
 
@@ -61,6 +62,12 @@ TARGET_ADVICE: dict[str, str] = {
     "57014": "Import again. Find out who cancels the statements of pgimport at the target server.",
     "58P01": "Install the missing file, usually an extension's library, on the target server.",
 }
+
+
+_UNKNOWN_NAME_ADVICE = (
+    "A value of this column names a role or an object that the copy lacks. Create the role on the target server, import"
+    " the object too, or leave the rows out with filter.excludeTableData."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +121,8 @@ def find_source_advice(error: ServerError) -> str:
 
 def find_target_advice(error: ServerError) -> str:
     """Returns what to do about an error in the shadow, or nothing if its reason's hint says it."""
+    if error.sqlstate in _NOT_FOUND and (error.context or "").startswith(_COPY):
+        return _UNKNOWN_NAME_ADVICE
     return build_search_path_advice(error) or TARGET_ADVICE.get(error.sqlstate or "", "")
 
 
@@ -139,7 +148,10 @@ def build_search_path_advice(error: ServerError) -> str:
 def _find_function(context: str) -> str | None:
     """Returns the innermost function of a call stack, as `schema.name(types)` where the server says so."""
     for line in context.splitlines():
-        if match := _FUNCTION.search(line):
+        if line.startswith(_COPY) or not ("SQL" in line or "PL/" in line):
+            continue
+        match = _FUNCTION.search(line) if "PL/" in line else None
+        if match is not None:
             return match["signature"]
         if match := _QUOTED_FUNCTION.search(line):
             return match["name"]

@@ -59,7 +59,7 @@ def build_exclusion_rule(order: Order, entries: Iterable[TocEntry], shadow: Shad
         pattern := find_unmatched_pattern(order.filter, schemas, relations)
         or find_unmatched_extension(order.filter, extensions)
     ):
-        message = f"spec.filter: the dump holds nothing that {pattern} would match"
+        message = f"the dump holds nothing that spec.filter.{pattern} would match"
         raise ImportStopped(Failure(Reason.FILTER_INVALID, message))
     includes = build_name_filter(order.filter, ())
     rowless = _find_rowless_tables(listed, includes, build_name_filter(order.filter, (), rows=True))

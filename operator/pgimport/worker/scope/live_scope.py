@@ -89,7 +89,7 @@ def read_scope(source: Connection, order: Order, endpoint: Endpoint, shadow: Sha
         pattern := find_unmatched_pattern(order.filter, provider.schemas, relations, endpoint.user)
         or find_unmatched_extension(order.filter, [item.name for item in extensions])
     ):
-        message = f"spec.filter: the source holds nothing that {pattern} would match"
+        message = f"the source holds nothing that spec.filter.{pattern} would match"
         raise ImportStopped(Failure(Reason.FILTER_INVALID, message))
     includes = build_name_filter(order.filter, provider.own_schemas, endpoint.user)
     needs = collect_needs(need_cursor.fetchall(), includes, provider.own_schemas)

@@ -220,6 +220,9 @@ def _unreachable(source: FileLocation, error: BaseException) -> Failure:
     return Failure(reason, f"the dump file at {source.address} cannot be read: {_describe_error(error)}")
 
 
+_DENIED_ADVICE = "Check that the signature or token of the URL is right and has not expired."
+
+
 def _refused(source: FileLocation, response: http.client.HTTPResponse) -> Failure:
     if response.status in _ACCESS_DENIED:
         reason = Reason.SOURCE_AUTH_FAILED
@@ -233,6 +236,7 @@ def _refused(source: FileLocation, response: http.client.HTTPResponse) -> Failur
     return Failure(
         reason,
         f"the dump file at {source.address} cannot be read: HTTP {response.status} {response.reason}{details}".rstrip(),
+        _DENIED_ADVICE if reason is Reason.SOURCE_AUTH_FAILED else "",
     )
 
 

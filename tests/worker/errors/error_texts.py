@@ -1,0 +1,74 @@
+"""Produces the text that the command line prints for an input that cannot arrive."""
+
+import io
+import re
+
+from tests.support.https import HttpsServer, body
+from tests.support.postgres import PostgresServer
+from tests.worker.conftest import Bench
+from tests.worker.errors.inputs import BrokenInput
+
+from pgimport.cli.console import Console
+from pgimport.model.result import WorkerResult
+
+READER_PASSWORD = "reader"
+
+
+def read_text(
+    case: BrokenInput, bench: Bench, source: PostgresServer, https: HttpsServer, dumps: tuple[bytes, bytes]
+) -> str:
+    """Runs preflight and, if the case needs it, the import. Returns the line of the command line."""
+    if case.url is not None:
+        bench.source_url = case.url.format(port=source.port, password=source.superuser_password)
+        return _format(_run(case, bench))
+    if case.content is not None:
+        https.answers["/dump"] = body(case.content(*dumps), status=case.status)
+        bench.source_url = https.url("/dump")
+        (bench.home / "ca").write_bytes(https.ca.read_bytes())
+        return _format(_run(case, bench))
+    with source.database("broken") as name:
+        assert case.sql is not None
+        source.execute(case.sql, name)
+        password = READER_PASSWORD if case.user == "reader" else None
+        bench.source_url = source.url(name, case.user, password)
+        return _format(_run(case, bench))
+
+
+def _run(case: BrokenInput, bench: Bench) -> WorkerResult:
+    preflight = bench.preflight(**case.order)
+    if preflight.failure is not None or not case.runs:
+        return preflight
+    with bench.shadow():
+        return bench.run(**case.order)
+
+
+def _format(result: WorkerResult) -> str:
+    assert result.failure is not None, "the input arrived"
+    err = io.StringIO()
+    Console(io.StringIO(), err, as_json=False).fail(result.failure.to_failure())
+    text = " ".join(err.getvalue().split())
+    return re.sub(r"(127\.0\.0\.1|localhost):\d{4,5}", r"\1:5432", text)
+
+
+PAGE_HEAD = """# Errors
+
+This page lists inputs that cannot arrive, and what `pgimport run` prints for each of them.
+
+The same text is in `status.error` of an import, with names of fields instead of options. A test tries every row.
+[Causes](causes.md) lists which reason an error gets, and [Reasons](reasons.md) what each reason means.
+
+| input | text |
+|---|---|
+"""
+
+
+def format_page(texts: dict[str, str]) -> str:
+    """Returns the page of the documentation. Only the columns of the table are generated. Pure."""
+    rows = [f"| {name} | {_escape(text.removeprefix('pgimport: '))} |" for name, text in texts.items()]
+    return PAGE_HEAD + "\n".join(rows) + "\n"
+
+
+def _escape(text: str) -> str:
+    for character in "\\|<>*_`[]{}":
+        text = text.replace(character, f"&#{ord(character)};")
+    return text
