@@ -30,10 +30,15 @@ def find_pre_data(entries: Iterable[TocEntry]) -> list[TocEntry]:
     return [
         entry
         for entry in listed
-        if owners[entry.dump_id].section is Section.PRE_DATA
+        if _precedes_rows(owners[entry.dump_id])
         and entry.kind not in SETTING_KINDS
         and not _is_constraint_comment(entry)
     ]
+
+
+def _precedes_rows(entry: TocEntry) -> bool:
+    """Returns whether an entry is created before the rows: pg_dump 17 lists large objects as data, with OIDs alone."""
+    return entry.section is Section.PRE_DATA or entry.kind == "BLOB METADATA"
 
 
 def find_constraint_comments(entries: Iterable[TocEntry]) -> list[TocEntry]:
