@@ -216,3 +216,23 @@ def test_objects_of_the_provider_are_skipped_with_their_rows(
         }
         assert skipped["TABLE auth.users"].rows == 1
         assert {item.group for item in skipped.values()} == {SkipGroup.BY_DESIGN}
+
+
+def test_clean_statements_and_placeholders_are_no_refusals(
+    file_bench: Bench, serve_dump: ServeDump, postgres16: PostgresServer, tmp_path: Path
+) -> None:
+    """pg_dump --clean drops what does not exist, and creates placeholders of views that need each other."""
+    statements = """
+    CREATE TYPE mood AS ENUM ('sad');
+    CREATE TABLE t (id int PRIMARY KEY, feels mood);
+    CREATE VIEW v AS SELECT id, feels FROM t GROUP BY id;
+    CREATE TABLE u (id int REFERENCES t, value int DEFAULT 1 NOT NULL);
+    CREATE MATERIALIZED VIEW m AS SELECT * FROM v;
+    """
+    for options in (("--clean",), ("--clean", "--if-exists")):
+        serve_dump(make_dump(postgres16, tmp_path, statements, *options))
+        with file_bench.shadow() as shadow:
+            result = file_bench.run(on_object_error=OnObjectError.FAIL)
+            assert result.ok, result.failure
+            assert file_bench.target.query("SELECT count(*) FROM v, m", shadow) == [(0,)]
+        assert result.skipped == []

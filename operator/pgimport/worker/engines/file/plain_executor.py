@@ -225,10 +225,18 @@ class PlainExecutor:
                 reason += f": {refusal.reason}" if group is SkipGroup.REFUSED else ""
             elif hint := describe_missing_extension(find_mentions(scan_tokens(statement.definition)), self.extensions):
                 reason = f"{hint}: {reason}"
+        self._drop_placeholder(statement.subject)
         self.skip(statement.subject, _build_skipped(title, reason, group, refusal.sqlstate, key))
 
+    def _drop_placeholder(self, subject: Subject | None) -> None:
+        """Drops the view without content that pg_dump creates first, if the view itself was refused."""
+        if subject is not None and subject.kind == "VIEW" and subject.title in self.content.created:
+            text = f"DROP VIEW {quote_name(subject.schema, subject.tag)};"
+            if self._try(text.encode(self.codec)) is None:
+                del self.content.created[subject.title]
+
     def _read_key(self, subject: Subject | None) -> str | None:
-        """Returns the key of a row that violates a CHECK. None inside a transaction of the file, which hides the rows."""
+        """Returns the key of a row that violates a CHECK, or None if a transaction of the file hides the rows."""
         if subject is None or subject.relation is None:
             return None
         with self.session.run.shadow_sessions.session("a row that violates a CHECK was searched") as shadow:

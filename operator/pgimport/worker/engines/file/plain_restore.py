@@ -120,10 +120,12 @@ class _PlainRestore:
         self.executor.settle()
         run_statements(self.executor, self.postponed)
         self.executor.list_skipped_rows()
+        views = [item for item in self.content.created.values() if item.kind == "MATERIALIZED VIEW"]
+        self.content.populated_views &= {(view.schema, view.tag) for view in views}
         self.content.notes += [
             f"the dump does not populate the materialized view {view.schema}.{view.tag}: run REFRESH MATERIALIZED VIEW"
-            for view in self.content.created.values()
-            if view.kind == "MATERIALIZED VIEW" and (view.schema, view.tag) not in self.content.populated_views
+            for view in views
+            if (view.schema, view.tag) not in self.content.populated_views
         ]
 
     def _take_statement(self, item: SqlStatement) -> None:

@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 
 from pgimport.worker.archive.sql_tokens import SqlToken, scan_tokens
+from pgimport.worker.engines.file.token_reader import TokenReader
 
 _ENTRY_COMMENT = re.compile(
     r"^-- (?:Data for )?Name: (.*); Type: ([A-Z][A-Z ]*); Schema: (.*); Owner: .*$", re.MULTILINE
@@ -30,29 +31,6 @@ _CREATE_OPTIONS = frozenset(
         "default",
     }
 )
-# Kinds of more than one word, as SQL writes them → as pg_dump's table of contents does.
-_LONG_KINDS: tuple[tuple[tuple[str, ...], str], ...] = (
-    (("materialized", "view"), "MATERIALIZED VIEW"),
-    (("foreign", "data", "wrapper"), "FOREIGN DATA WRAPPER"),
-    (("foreign", "table"), "FOREIGN TABLE"),
-    (("event", "trigger"), "EVENT TRIGGER"),
-    (("user", "mapping"), "USER MAPPING"),
-    (("access", "method"), "ACCESS METHOD"),
-    (("operator", "class"), "OPERATOR CLASS"),
-    (("operator", "family"), "OPERATOR FAMILY"),
-    (("text", "search", "parser"), "TEXT SEARCH PARSER"),
-    (("text", "search", "template"), "TEXT SEARCH TEMPLATE"),
-    (("text", "search", "dictionary"), "TEXT SEARCH DICTIONARY"),
-    (("text", "search", "configuration"), "TEXT SEARCH CONFIGURATION"),
-    (("large", "object"), "LARGE OBJECT"),
-)
-_KINDS = frozenset(
-    {"table", "view", "sequence", "type", "domain", "function", "procedure", "aggregate", "index", "trigger", "rule",
-     "policy", "schema", "extension", "language", "cast", "operator", "collation", "conversion", "statistics",
-     "publication", "subscription", "server", "transform", "database", "role", "user", "group", "tablespace",
-     "routine", "column"}
-)  # fmt: skip
-_KIND_NAMES = {"language": "PROCEDURAL LANGUAGE"}
 _WITHOUT_SCHEMA = frozenset(
     {"SCHEMA", "EXTENSION", "PROCEDURAL LANGUAGE", "CAST", "EVENT TRIGGER", "PUBLICATION", "SUBSCRIPTION", "SERVER",
      "USER MAPPING", "FOREIGN DATA WRAPPER", "ACCESS METHOD", "TRANSFORM", "DATABASE", "ROLE", "USER", "GROUP",
@@ -103,71 +81,6 @@ def parse_entry_comment(comments: str) -> Subject | None:
     return Subject(kind, "" if schema == "-" else schema, tag)
 
 
-@dataclass
-class _Reader:
-    """Reads names from the tokens of a statement."""
-
-    tokens: list[SqlToken]
-    at: int
-    default_schema: str
-
-    def is_(self, *words: str) -> bool:
-        """Whether the next tokens are these words."""
-        return all(
-            self.at + index < len(self.tokens) and self.tokens[self.at + index].is_(word)
-            for index, word in enumerate(words)
-        )
-
-    def skip(self, *words: str) -> bool:
-        """Skips these words if they come next."""
-        if found := self.is_(*words):
-            self.at += len(words)
-        return found
-
-    def find(self, *words: str) -> bool:
-        """Moves behind the next token that is one of these words."""
-        for index in range(self.at, len(self.tokens)):
-            if self.tokens[index].is_(*words):
-                self.at = index + 1
-                return True
-        return False
-
-    def word(self) -> str:
-        """Takes one token."""
-        text = self.tokens[self.at].text if self.at < len(self.tokens) else ""
-        self.at += 1
-        return text
-
-    def name(self) -> tuple[str, str]:
-        """Takes `schema.name` or `name`, which may be an operator."""
-        parts = [self._part()]
-        while self.is_(".") and len(parts) < 3:
-            self.at += 1
-            parts.append(self._part())
-        return (parts[-2], parts[-1]) if len(parts) > 1 else (self.default_schema, parts[0])
-
-    def _part(self) -> str:
-        text = self.word()
-        if text and not text[0].isalnum() and text[0] != "_" and not self.tokens[self.at - 1].quoted and text != "''":
-            while (
-                self.at < len(self.tokens)
-                and not self.tokens[self.at].quoted
-                and (self.tokens[self.at].text in "+-*/<>=~!@#%^&|`?")
-            ):
-                text += self.word()
-        return text
-
-    def kind(self) -> str | None:
-        """Takes the kind of an object."""
-        for words, kind in _LONG_KINDS:
-            if self.skip(*words):
-                return kind
-        if self.at < len(self.tokens) and self.tokens[self.at].is_(*_KINDS):
-            word = self.word()
-            return _KIND_NAMES.get(word, word.upper())
-        return None
-
-
 def parse_subject(definition: str, default_schema: str = "public") -> Subject | None:
     """Returns the object of the statement, or None for a statement without one, such as SET.
 
@@ -177,7 +90,7 @@ def parse_subject(definition: str, default_schema: str = "public") -> Subject | 
     tokens = list(scan_tokens(definition))
     if not tokens:
         return None
-    reader = _Reader(tokens, 1, default_schema)
+    reader = TokenReader(tokens, 1, default_schema)
     match tokens[0].text:
         case "create":
             while reader.at < len(tokens) and tokens[reader.at].is_(*_CREATE_OPTIONS):
@@ -198,7 +111,7 @@ def parse_subject(definition: str, default_schema: str = "public") -> Subject | 
     return None
 
 
-def _read_object(reader: _Reader) -> Subject | None:
+def _read_object(reader: TokenReader) -> Subject | None:
     kind = reader.kind()
     if kind is None:
         return None
@@ -237,13 +150,13 @@ def _read_object(reader: _Reader) -> Subject | None:
     return Subject(kind, "" if kind in _WITHOUT_SCHEMA else schema, name)
 
 
-def _on_relation(kind: str, reader: _Reader, name: str) -> Subject:
+def _on_relation(kind: str, reader: TokenReader, name: str) -> Subject:
     reader.skip("only")
     schema, relation = reader.name()
     return Subject(kind, schema, f"{relation} {name}", relation)
 
 
-def _read_index(reader: _Reader) -> Subject:
+def _read_index(reader: TokenReader) -> Subject:
     name_schema, name = ("", "") if reader.is_("on") else reader.name()
     if not reader.find("on"):
         return Subject("INDEX", name_schema, name)  # DROP INDEX, ALTER INDEX
@@ -252,7 +165,7 @@ def _read_index(reader: _Reader) -> Subject:
     return Subject("INDEX", schema, name, relation or None)
 
 
-def _take_parentheses(reader: _Reader) -> str:
+def _take_parentheses(reader: TokenReader) -> str:
     if not reader.skip("("):
         return ""
     depth, texts = 1, list[str]()
@@ -266,7 +179,7 @@ def _take_parentheses(reader: _Reader) -> str:
     return re.sub(r" ?([.,()\[\]]) ?", lambda match: ", " if match[1] == "," else match[1], " ".join(texts))
 
 
-def _read_altered(reader: _Reader) -> Subject | None:
+def _read_altered(reader: TokenReader) -> Subject | None:
     kind = reader.kind()
     if kind is None:
         return None
@@ -284,13 +197,13 @@ def _read_altered(reader: _Reader) -> Subject | None:
     return Subject(kind, "" if kind in _WITHOUT_SCHEMA else schema, name)
 
 
-def _read_object_of(kind: str, reader: _Reader) -> Subject:
+def _read_object_of(kind: str, reader: TokenReader) -> Subject:
     name = reader.word()
     reader.skip("on")
     return _on_relation(kind, reader, name)
 
 
-def _read_altered_index(reader: _Reader) -> Subject:
+def _read_altered_index(reader: TokenReader) -> Subject:
     reader.skip("if", "exists")
     schema, name = reader.name()
     if reader.skip("attach", "partition"):
@@ -298,7 +211,7 @@ def _read_altered_index(reader: _Reader) -> Subject:
     return Subject("INDEX", schema, name)
 
 
-def _read_altered_table(kind: str, reader: _Reader, schema: str, name: str) -> Subject:
+def _read_altered_table(kind: str, reader: TokenReader, schema: str, name: str) -> Subject:
     if reader.skip("attach", "partition"):
         return Subject("TABLE ATTACH", *reader.name())
     if reader.skip("add", "constraint"):
@@ -321,7 +234,7 @@ def _read_altered_table(kind: str, reader: _Reader, schema: str, name: str) -> S
     return Subject(kind, schema, name)
 
 
-def _read_comment(reader: _Reader) -> Subject:
+def _read_comment(reader: TokenReader) -> Subject:
     """Returns the commented object, with the kind COMMENT in front of its kind: `COMMENT public.TABLE orders`."""
     begin = reader.at
     kind = reader.kind()
@@ -350,4 +263,4 @@ def _read_setval(tokens: list[SqlToken], default_schema: str) -> Subject | None:
     if "setval" not in words:
         return None
     content = next((token.content for token in tokens if token.content), "")
-    return Subject("SEQUENCE SET", *_Reader(list(scan_tokens(content)), 0, default_schema).name())
+    return Subject("SEQUENCE SET", *TokenReader(list(scan_tokens(content)), 0, default_schema).name())
