@@ -63,17 +63,23 @@ def hide_row_values(item: SkippedObject) -> SkippedObject:
 
     Values of rows appear only in the report, because status, events, logs and metrics have more readers.
     """
-    reason, sqlstate_class = item.reason, (item.sqlstate or "")[:2]
-    if item.offending_key:
-        reason = reason.replace(item.offending_key, VALUE_IN_THE_REPORT)
-    if item.offending_key or sqlstate_class in (_DATA_EXCEPTION, _INTEGRITY_VIOLATION):
+    reason = hide_values_in_reason(item.reason, item.sqlstate, item.offending_key)
+    return item.model_copy(update={"reason": reason, "offending_key": None})
+
+
+def hide_values_in_reason(reason: str, sqlstate: str | None, offending_key: str | None = None) -> str:
+    """Returns the server's words about a refused object without the values of rows that they may contain."""
+    sqlstate_class = (sqlstate or "")[:2]
+    if offending_key:
+        reason = reason.replace(offending_key, VALUE_IN_THE_REPORT)
+    if offending_key or sqlstate_class in (_DATA_EXCEPTION, _INTEGRITY_VIOLATION):
         reason = _DETAIL.sub("", reason)
     reason = hide_key_values(reason)
     if sqlstate_class == _DATA_EXCEPTION:
         reason = _QUOTED.sub(f'"{VALUE_IN_THE_REPORT}"', reason)
     if sqlstate_class == _RAISED:
         reason = "the target's error was raised by a function of the database: read its message in the report"
-    return item.model_copy(update={"reason": reason, "offending_key": None})
+    return reason
 
 
 def hide_key_values(text: str) -> str:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from pgimport.model.import_choices import OnObjectError
+from pgimport.model.import_report import hide_values_in_reason
 from pgimport.model.reasons import Failure, Reason
 from pgimport.worker.archive.restore_plan import RestorePlan
 from pgimport.worker.archive.toc import TocEntry
@@ -25,8 +26,9 @@ class DefinitionContext:
         return build_statement(entry, self.plan.definition_of(entry), self.settings)
 
     def report_refusal(self, title: str, refusal: Refusal) -> None:
-        """Logs a refusal without the offending key. Raises ImportStopped if a refusal ends the import."""
+        """Logs a refusal without values of rows. Raises ImportStopped if a refusal ends the import."""
         if self.on_object_error is OnObjectError.FAIL:
             key = f"; offending key: {refusal.key}" if refusal.key else ""
             raise ImportStopped(Failure(Reason.RESTORE_FAILED, f"the target refuses {title}: {refusal.reason}{key}"))
-        self.reporter.log(f"the target refuses {title}: {refusal.reason}", "warning")
+        words = hide_values_in_reason(refusal.reason, refusal.sqlstate, refusal.key)
+        self.reporter.log(f"the target refuses {title}: {words}", "warning")
