@@ -3,7 +3,15 @@
 import pytest
 
 from pgimport.worker.archive.sql_tokens import scan_tokens
-from pgimport.worker.archive.trim import CHECK, DEFAULT, mentions_name, trim_table
+from pgimport.worker.archive.trim import (
+    CHECK,
+    DEFAULT,
+    build_addition,
+    build_not_valid,
+    mentions_name,
+    trim_domain,
+    trim_table,
+)
 
 TABLE = """CREATE TABLE "public"."t" (
     "id" integer DEFAULT "nextval"('"auth"."s"'::"regclass") NOT NULL,
@@ -65,6 +73,12 @@ def test_the_trimmed_definition_is_valid() -> None:
             "CREATE TABLE a.b OF a.t (\n    i,\n    j DEFAULT 3\n);",
             id="of a type",
         ),
+        pytest.param(
+            "CREATE TABLE a.b (\n    i numeric(9,2) DEFAULT 1.5,\n    CONSTRAINT x CHECK (true),\n    j int DEFAULT 7);",
+            {"x"},
+            "CREATE TABLE a.b (\n    i numeric(9,2) DEFAULT 1.5,\n    j int DEFAULT 7);",
+            id="between numbers",
+        ),
         pytest.param("CREATE TABLE a.b (\n);", {"x"}, "CREATE TABLE a.b (\n);", id="none"),
     ],
 )
@@ -86,3 +100,45 @@ def test_commas_stay_correct(definition: str, names: set[str], trimmed: str) -> 
 )
 def test_names_are_found_in_expressions(text: str, expected: bool) -> None:
     assert mentions_name(list(scan_tokens(text)), {("auth", "uid")}) is expected
+
+
+DOMAIN = """CREATE DOMAIN "public"."d" AS varchar(20) COLLATE "pg_catalog"."C" NOT NULL DEFAULT public.f('a, not'::text)
+\tCONSTRAINT "one" CHECK ((length((VALUE)::text) > 0))
+\tCONSTRAINT two CHECK (public.ok(VALUE));
+"""
+
+
+@pytest.mark.parametrize(
+    ("names", "clauses", "rest"),
+    [
+        (
+            {"one", "two"},
+            ['CONSTRAINT "one" CHECK ((length((VALUE)::text) > 0))', "CONSTRAINT two CHECK (public.ok(VALUE))"],
+            " NOT NULL DEFAULT public.f('a, not'::text);",
+        ),
+        ({""}, ["DEFAULT public.f('a, not'::text)"], ' NOT NULL\n\tCONSTRAINT "one" CHECK ('),
+        (set(), [], "(public.ok(VALUE));"),
+    ],
+)
+def test_parts_of_a_domain_are_removed(names: set[str], clauses: list[str], rest: str) -> None:
+    definition, removed = trim_domain(DOMAIN, lambda part: part.name in names)
+    assert [part.clause for part in removed] == clauses
+    assert rest in definition
+
+
+def test_a_removed_part_is_added_by_a_statement_of_its_own() -> None:
+    _, parts = trim_table(
+        'CREATE TABLE s.t (\n    "A" int DEFAULT 1,\n    CONSTRAINT c CHECK ((a > 0)) NO INHERIT\n);', lambda _: True
+    )
+    statements = [build_addition("TABLE", ("s", "t"), part) for part in parts]
+    assert statements == [
+        'ALTER TABLE ONLY "s"."t" ALTER COLUMN "A" SET DEFAULT 1;',
+        'ALTER TABLE "s"."t" ADD CONSTRAINT c CHECK ((a > 0)) NO INHERIT;',
+    ]
+    assert build_not_valid(statements[1] + "\n\n").endswith("NO INHERIT NOT VALID;")
+
+
+@pytest.mark.parametrize("text", ["a OPERATOR(auth.===) b", "'auth.==='::regoper", 'a OPERATOR("auth".===) b'])
+def test_operators_are_found_in_expressions(text: str) -> None:
+    assert mentions_name(list(scan_tokens(text)), {("auth", "===")})
+    assert not mentions_name(list(scan_tokens(text)), {("auth", "==")})

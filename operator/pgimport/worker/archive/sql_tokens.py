@@ -11,6 +11,7 @@ _TOKEN = re.compile(
     | (?P<text> [Ee]'(?:[^'\\]|\\.|'')*' | [BbXx]?'(?:[^']|'')*' )
     | (?P<name> "(?:[^"]|"")*" )
     | (?P<word> [A-Za-z_\x80-\U0010ffff][A-Za-z0-9_$\x80-\U0010ffff]* )
+    | (?P<number> [0-9][0-9A-Za-z_.]* )
     | (?P<sign> [^\s\w] )
     """,
     re.VERBOSE | re.DOTALL,
@@ -19,7 +20,7 @@ _TOKEN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class SqlToken:
-    """A word in lower case, a quoted name without its quotes, a symbol, or `''` for a string or a function body."""
+    """A word in lower case, a quoted name without its quotes, a symbol, a number, or `''` for a string or a body."""
 
     text: str
     quoted: bool  # a name in double quotes, which is never a keyword
@@ -43,7 +44,7 @@ def scan_tokens(definition: str) -> Iterator[SqlToken]:
                 yield SqlToken(match[0][1:-1].replace('""', '"'), True, start, end)
             case "text":
                 yield SqlToken("''", False, start, end, match[0][match[0].index("'") + 1 : -1].replace("''", "'"))
-            case "sign":
+            case "sign" | "number":
                 yield SqlToken(match[0], False, start, end)
             case "comment":
                 continue
