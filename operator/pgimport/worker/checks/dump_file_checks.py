@@ -82,7 +82,10 @@ def build_facts(order: Order, contents: FileContents) -> SourceInfo:
 
 def _describe_unknown_settings(order: Order, contents: FileContents) -> list[str]:
     """Returns notes about settings of the source that change values or sorting, and that the file does not contain."""
-    return [*_describe_locale(order, contents.properties), *_describe_money(contents.money_columns)]
+    return [
+        *_describe_locale(order, contents.properties),
+        *_describe_money(contents.money_columns, contents.properties.ctype),
+    ]
 
 
 def _describe_locale(order: Order, properties: DatabaseProperties) -> list[str]:
@@ -107,13 +110,14 @@ def _describe_locale(order: Order, properties: DatabaseProperties) -> list[str]:
     return []
 
 
-def _describe_money(columns: Sequence[str]) -> list[str]:
+def _describe_money(columns: Sequence[str], ctype: str) -> list[str]:
     if not columns:
         return []
     return [
         f"These columns have the type money: {some_of(list(columns), MAX_COLUMNS)}. Their text depends on lc_monetary,"
-        " which the file does not contain: 12.34 may become 1234.00. Compare them with the source, or dump with"
-        " PGOPTIONS='-c lc_monetary=C' in the environment of pg_dump"
+        f" which the file does not contain. They are read in the locale {ctype}: with another lc_monetary, 12.34 may"
+        f" become 1234.00. Compare them with the source, or dump with PGOPTIONS='-c lc_monetary={ctype}' in the"
+        " environment of pg_dump"
     ]
 
 

@@ -26,6 +26,7 @@ from pgimport.worker.postgres.errors import ImportStopped, translate_source_erro
 from pgimport.worker.postgres.text_settings import (
     NAMES_IN_A_NOTE,
     SourceTextSettings,
+    accepts_monetary_locale,
     accepts_settings,
     describe_money,
     read_money_decimals,
@@ -218,6 +219,8 @@ class LiveSource:
             return []
         source_decimals = self._read_source(read_money_decimals, "its lc_monetary was read")
         with self._run.shadow_sessions.session("its lc_monetary was read") as shadow:
+            if accepts_monetary_locale(shadow, self._text_settings.lc_monetary):
+                return []  # the operator gives it to the copy
             return describe_money(self._text_settings, source_decimals, read_money_decimals(shadow))
 
     def _describe_choices(self) -> list[str]:

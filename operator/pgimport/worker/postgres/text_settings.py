@@ -61,12 +61,17 @@ def find_monetary_locale(shadow: Connection) -> str:
     shadow has from the file.
     """
     (locale,) = shadow.execute(_DATABASE_LOCALE).fetchone() or ("C",)
+    return str(locale) if accepts_monetary_locale(shadow, str(locale)) else TEXT_SETTINGS["lc_monetary"]
+
+
+def accepts_monetary_locale(connection: Connection, locale: str) -> bool:
+    """Returns whether the server has this locale. Raises psycopg.Error."""
     try:
-        shadow.execute("SELECT pg_catalog.set_config('lc_monetary', %s, false)", [locale])
+        connection.execute("SELECT pg_catalog.set_config('lc_monetary', %s, false)", [locale])
     except psycopg.errors.InvalidParameterValue:
-        return TEXT_SETTINGS["lc_monetary"]
-    shadow.execute("SELECT pg_catalog.set_config('lc_monetary', %s, false)", [TEXT_SETTINGS["lc_monetary"]])
-    return str(locale)
+        return False
+    connection.execute("SELECT pg_catalog.set_config('lc_monetary', %s, false)", [TEXT_SETTINGS["lc_monetary"]])
+    return True
 
 
 def describe_file_money(settings: SourceTextSettings, locale: str) -> list[str]:
@@ -96,11 +101,11 @@ def read_money_decimals(connection: Connection) -> int:
 
 
 def describe_money(settings: SourceTextSettings, source_decimals: int, target_decimals: int) -> list[str]:
-    """Returns a note if the copy's sessions divide the stored amounts in another way than the source's. Pure."""
+    """Returns a note for a target without the source's locale, if it divides stored amounts in another way. Pure."""
     if source_decimals == target_decimals:
         return []
     return [
-        f"money has {source_decimals} decimals in the source's lc_monetary {settings.lc_monetary} and"
-        f" {target_decimals} in the target's: {_join_columns(settings)}; set lc_monetary ="
-        f" '{settings.lc_monetary}' in the preview database to read the source's amounts"
+        f"the target server lacks the source's lc_monetary {settings.lc_monetary}, so amounts have {target_decimals}"
+        f" decimals instead of {source_decimals}: {_join_columns(settings)}; install that locale on the target server,"
+        f" and run ALTER DATABASE … SET lc_monetary = '{settings.lc_monetary}' on the preview"
     ]
