@@ -84,6 +84,6 @@ def _refuse_text(stream: DumpStream) -> None:
     tail = stream.peek(_TAIL)
     if tail and b"\x00" not in tail:
         raise corrupt(
-            f"text follows after its end ({quote_text(tail.strip())}): send only the dump's standard output to the file,"
-            " without 2>&1 and without a terminal (-t), or use `pg_dump --file`"
+            f"text follows after its end ({quote_text(tail.strip())}): send only the dump's standard output to the"
+            " file, without 2>&1 and without a terminal (-t), or use `pg_dump --file`"
         )
