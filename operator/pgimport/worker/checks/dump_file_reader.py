@@ -219,7 +219,8 @@ def _read_plain_contents(source: DumpLocation, file: DumpFileInfo, stream: DumpS
         elif tokens[:2] == ["set", "client_encoding"]:
             encoding = _find_quoted(item.text.decode("ascii", "replace")) or encoding
             codec = find_codec(encoding)
-            properties = guess_properties(encoding)
+            if not properties.locale_known:  # `pg_dump --create` sets the encoding in each of its two databases
+                properties = guess_properties(encoding)
         elif tokens[:2] == ["create", "schema"]:
             schemas += tokens[2:3]
         elif tokens[:2] in (["alter", "database"], ["alter", "role"]):

@@ -95,7 +95,10 @@ class PlainRows:
         if begin is None or end is None:
             return None
         opening = next((token for token in tokens if token.is_("(") and token.start < end.start), None)
-        columns = statement[opening.start + 1 : statement.rindex(")", 0, end.start)] if opening else ""
+        closing = statement.rfind(")", 0, end.start)
+        if opening is not None and closing < opening.start:  # COPY (query) TO …, which no dump contains
+            return None
+        columns = statement[opening.start + 1 : closing] if opening else ""
         name = statement[begin.end : opening.start if opening else end.start]
         missing = self.executor.settle(f"SELECT {columns} FROM {name} WHERE false")  # noqa: S608 (the dump's own text)
         if missing is not None and not (self.content.created or self.content.skipped):
