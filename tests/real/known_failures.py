@@ -23,7 +23,6 @@ KNOWN_FAILURES = {
     r"by_an_enum_behind_something_arrive\[(an array|a row)": "hashes of enums inside arrays and rows are not known",
     r"without_an_encoding": "SQL_ASCII: the catalogues are read as bytes",
     r"changes_meanwhile_costs": "pg_dump writes half a definition for a function that is dropped meanwhile",
-    r"large_object_that_changes.*counts": "counts: the report does not say that large objects were not compared",
     r"sessions_are_read_only": "a target with default_transaction_read_only costs the import",
     r"gets_its_schemas\[-t": "the schema of a partial dump is not created",
     r"says_how_to_dump": "the error for an extension that a partial dump lacks has no next step",

@@ -75,8 +75,8 @@ def test_a_target_without_the_locale_of_money_is_noted(bench: Bench, source: Pos
     assert result.verification is not None
     assert [note for note in result.verification.notes if "decimals" in note] == [
         "the target server lacks the source's lc_monetary ja_JP.UTF-8, so amounts have 2 decimals instead of 0:"
-        " public.amounts.amount, public.amounts.prices; install that locale on the target server, and run ALTER DATABASE"
-        " … SET lc_monetary = 'ja_JP.UTF-8' on the preview"
+        " public.amounts.amount, public.amounts.prices; install that locale on the target server, and run ALTER"
+        " DATABASE … SET lc_monetary = 'ja_JP.UTF-8' on the preview"
     ]
 
 
