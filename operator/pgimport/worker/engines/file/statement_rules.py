@@ -149,8 +149,8 @@ def is_postponed(verb: str, kind: str, tokens: list[str]) -> bool:
     keys for its rows by settings that need a superuser.
     """
     if verb == "alter" and kind == "TABLE":
-        changes_trigger = "trigger" in tokens and not {"all", "user"}.intersection(tokens[-3:])
-        return changes_trigger or "validate" in tokens
+        names_part = not {"trigger", "rule"}.isdisjoint(tokens)
+        return (names_part and not {"all", "user"}.intersection(tokens[-3:])) or "validate" in tokens
     if kind == "RULE":
         return "_RETURN" not in tokens
     return kind in _POSTPONED_KINDS or (verb == "comment" and kind == "CONSTRAINT")
