@@ -31,8 +31,6 @@ LIVE, LIVE_DUMP, NEWER_CLIENT = "live", "live, by a dump", "live, by the target'
 METHODS = (LIVE, LIVE_DUMP, NEWER_CLIENT, *FORMATS)
 # The newest minor version of each client is not available everywhere, and these tests do not need it.
 NO_MINIMUM_MINORS = {major: 0 for major in MAJORS}
-# A plain dump does not list dependencies. Objects that depend on skipped ones would fail, so the dump excludes them.
-NOT_IN_PLAIN_DUMP = ("VIEW outside.needs_quiet", "VIEW outside.remote_view")
 EXTENSIONS = ["btree_gist", "citext", "hstore", "ltree", "pg_trgm", "unaccent", "uuid-ossp"]
 
 
@@ -146,9 +144,7 @@ class Matrix:
         """Dump the source with the pg_dump of its own major, and serve the file over HTTPS."""
         key = (cell.source, cell.method)
         if key not in self.dumps:
-            skipped = NOT_IN_PLAIN_DUMP if cell.method == "plain" else ()
-            options = [f"--exclude-table={title.removeprefix('VIEW ')}" for title in skipped]
-            self.dumps[key] = dump(source, DATABASE, cell.method, self.folder, *options)
+            self.dumps[key] = dump(source, DATABASE, cell.method, self.folder)
         path = f"/{cell.source}-{cell.method}"
         self.https.answers[path] = body(self.dumps[key])
         bench.source_url = self.https.url(path)
@@ -163,8 +159,6 @@ class Matrix:
         result: WorkerResult,
     ) -> Outcome:
         skipped = {item.object: item.reason for item in result.skipped}
-        if cell.method == "plain":
-            skipped |= dict.fromkeys(NOT_IN_PLAIN_DUMP, "not in the file")
         failure = f"{result.failure.reason}: {result.failure.message}" if result.failure else None
         if result.failure is not None and result.failure.reason is not Reason.VERIFICATION_FAILED:
             return Outcome(failure=failure, skipped=skipped)

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.real.comparison import add_parts, remove_skipped_parts
 from tests.real.dump_files import dump_database, run_client
 from tests.real.imports import COPY, ImportPath, ImportResult, drop_copy, import_database, import_file, list_leftovers
 from tests.real.servers import RealServers
@@ -72,11 +71,7 @@ def compare_copy(
     """Lists what differs between source and copy, apart from skipped objects."""
     pg_dump = target.bin / "pg_dump"
     source_content = read_content(source.server, source.database, pg_dump)
-    contents = [
-        remove_skipped_parts(content, skipped)
-        for content in (source_content, read_content(target, COPY, pg_dump), reference or {})
-    ]
-    return find_differences(contents[0], contents[1], add_parts(skipped, source_content), contents[2])
+    return find_differences(source_content, read_content(target, COPY, pg_dump), skipped, reference or {})
 
 
 def read_reference(source: Source, target: PostgresServer) -> Content:

@@ -29,7 +29,7 @@ SELECT format($model$
     COMMENT ON TABLE model_%1$s IS 'Model %1$s';
     INSERT INTO model_%1$s (create_uid, create_date, name, amount, date, partner_id, properties)
     SELECT 1, timestamp '2026-01-01 00:00:00.123456' + i * interval '1 s', jsonb_build_object('en_US', 'Name ' || i, 'fr_FR', 'Nom é ' || i),
-        i * 1.005, date '2026-01-01' + i, 1 + i % 500, '{"a": [1, 2.50]}' FROM generate_series(1, 40) AS i;
+        i * 1.005, date '2026-01-01' + i, 1 + i %% 500, '{"a": [1, 2.50]}' FROM generate_series(1, 40) AS i;
     UPDATE model_%1$s SET parent_id = id - 1 WHERE id > 1;
     ALTER TABLE model_%1$s ADD FOREIGN KEY (create_uid) REFERENCES res_users ON DELETE SET NULL, ADD FOREIGN KEY (partner_id) REFERENCES res_partner ON DELETE RESTRICT,
         ADD FOREIGN KEY (parent_id) REFERENCES model_%1$s ON DELETE CASCADE;
