@@ -5,14 +5,11 @@ import re
 OTHER_THAN_PLAIN = "(relay|dump|custom|directory|tar)"
 # Pattern of `<test>[<parameters>]` → reason
 KNOWN_FAILURES = {
-    r"\[sequences-of.*, (custom|directory|tar),": "a default that needs a skipped sequence is not listed",
     r"\[parser-under.*, plain,": "a skipped table is listed without its row count",
     r"\[extension-nothing": "an extension that nothing needs fails preflight",
     r"\[(fdw-without|foreign-data)": "the extension of a foreign data wrapper fails preflight",
     r"\[c-function.*, plain,": "a refused object costs the import",
     rf"\[comments-.*, {OTHER_THAN_PLAIN},": "a comment on a schema that contains an extension is lost",
-    r"\[check-with": "rows are checked before the table that the CHECK reads",
-    r"\[domain-with.*, (custom|plain|tar|directory|dump),": "rows are checked before the table that the CHECK reads",
     r"whatever_its_options\[(clean|a new public)": "plain SQL: a refused DROP costs the import",
     r"whatever_its_options\[(schema and|sections)": "plain SQL: several dumps in one file are refused",
     r"violate_a_rule_arrive\[(orphans|duplicates|overlaps|a stricter check)": "a violated rule costs the import",
