@@ -1,6 +1,9 @@
 """Plans which entries of an archive are restored, and counts their rows."""
 
+from collections.abc import Collection, Iterable
 from dataclasses import replace
+
+from psycopg import sql
 
 from pgimport.worker.archive.restore_plan import RestorePlan
 from pgimport.worker.archive.selection import Exclusions, plan_restore
@@ -13,6 +16,8 @@ from pgimport.worker.postgres.server_progress import INDEX_PROGRESS, reporting_s
 from pgimport.worker.report.progress_meter import Stage
 from pgimport.worker.run import ImportRun
 from pgimport.worker.scope.archive_scope import build_exclusion_rule
+
+SYSTEM_SCHEMAS = ("pg_catalog", "information_schema")
 
 
 def plan_archive(
@@ -36,6 +41,25 @@ def plan_archive(
         populated_views=populated_views,
     )
     return plan, content
+
+
+def create_missing_schemas(run: ImportRun, plan: RestorePlan, exclusions: Exclusions) -> None:
+    """Creates the schemas that the dump's objects are in, but that it does not contain. Raises ImportStopped.
+
+    `pg_dump --table` dumps no schema, and of `--schema` only the named ones.
+    """
+    missing = find_missing_schemas(plan.main_entries, exclusions.present_schemas)
+    if missing:
+        with run.shadow_sessions.session("schemas that the dump lacks were created") as shadow:
+            for schema in missing:
+                shadow.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
+
+
+def find_missing_schemas(entries: Iterable[TocEntry], present_schemas: Collection[str]) -> list[str]:
+    """Returns the schemas of objects for which there is no entry SCHEMA, in their order. Pure."""
+    listed = list(entries)
+    created = {entry.tag for entry in listed if entry.kind == "SCHEMA"}.union(present_schemas, SYSTEM_SCHEMAS)
+    return list(dict.fromkeys(entry.schema for entry in listed if entry.schema and entry.schema not in created))
 
 
 def create_post_data(run: ImportRun, restore: DefinitionRestore) -> None:

@@ -8,7 +8,12 @@ from pgimport.worker.archive.toc import ArchiveHeader, TocEntry, parse_table_of_
 from pgimport.worker.archive.toc_rewrite import rewrite_copy_statements
 from pgimport.worker.engines.configuration_rows import move_rows, open_staging
 from pgimport.worker.engines.definitions.restore import DefinitionRestore
-from pgimport.worker.engines.file.archive_content import add_row_counts, create_post_data, plan_archive
+from pgimport.worker.engines.file.archive_content import (
+    add_row_counts,
+    create_missing_schemas,
+    create_post_data,
+    plan_archive,
+)
 from pgimport.worker.engines.file.custom_format import forward_rows
 from pgimport.worker.engines.file.download import Download
 from pgimport.worker.engines.file.dump_stream import DumpStream
@@ -29,6 +34,7 @@ def restore_custom(
     archive = run.environment.scratch / ARCHIVE_WITHOUT_ROWS
     header, entries = _store_table_of_contents(stream, archive)
     plan, content = plan_archive(run, entries, exclusions)
+    create_missing_schemas(run, plan, exclusions)
     restore = content.restore = DefinitionRestore(run, plan)
     staging = open_staging(run)
     rewrite_copy_statements(archive, staging.redirect_entries(plan.main_entries))

@@ -9,7 +9,12 @@ from pgimport.worker.archive.toc import TOC_FILE, Compression, TocEntry, corrupt
 from pgimport.worker.archive.toc_rewrite import rewrite_copy_statements
 from pgimport.worker.engines.configuration_rows import move_rows, open_staging
 from pgimport.worker.engines.definitions.restore import DefinitionRestore
-from pgimport.worker.engines.file.archive_content import add_row_counts, create_post_data, plan_archive
+from pgimport.worker.engines.file.archive_content import (
+    add_row_counts,
+    create_missing_schemas,
+    create_post_data,
+    plan_archive,
+)
 from pgimport.worker.engines.file.download import Download
 from pgimport.worker.engines.file.dump_opening import walk_archive
 from pgimport.worker.engines.file.dump_stream import DumpStream
@@ -44,6 +49,7 @@ def restore_tar(
         _, parsed_entries = parse_table_of_contents(file.read)
         entries = list(parsed_entries)
     plan, content = plan_archive(run, entries, exclusions)
+    create_missing_schemas(run, plan, exclusions)
     row_counts = _count_rows(folder, entries)
     restore = content.restore = DefinitionRestore(run, plan)
     staging = open_staging(run)
