@@ -18,7 +18,7 @@ def report_differences(
     """
     for difference in settlement.differences:
         text = _describe(difference, settlement.errors.get(difference.source.title))
-        if on_object_error is OnObjectError.FAIL or difference.shadow is None:
+        if on_object_error is OnObjectError.FAIL:
             findings.other_differences.append(text)
         else:
             findings.skipped.append(SkippedObject(object=difference.source.title, reason=text, group=SkipGroup.REFUSED))
@@ -33,4 +33,5 @@ def report_differences(
 
 def _describe(difference: Difference, error: str | None) -> str:
     cause = f"; it could not be created again: {error}" if error else ""
-    return f"the copy has another definition: {difference.describe()}{cause}"
+    missing = difference.shadow is None
+    return f"{'' if missing else 'the copy has another definition: '}{difference.describe()}{cause}"
