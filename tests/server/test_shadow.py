@@ -191,6 +191,8 @@ def test_other_databases_stay_open_if_the_admin_is_a_person(scenario: PreviewSce
         pytest.param({}, ("UTF8", "C", "C"), False, id="C"),
         pytest.param({"encoding": "LATIN1"}, ("LATIN1", "C", "C"), False, id="latin1"),
         pytest.param({"encoding": "SQL_ASCII"}, ("SQL_ASCII", "C", "C"), False, id="sql-ascii"),
+        pytest.param({"encoding": "EUC_TW"}, ("EUC_TW", "C", "C"), False, id="euc-tw"),
+        pytest.param({"encoding": "MULE_INTERNAL"}, ("MULE_INTERNAL", "C", "C"), False, id="mule-internal"),
         pytest.param(
             {"collate": "xx_XX.UTF-8", "ctype": "xx_XX.UTF-8"}, ("UTF8", "C.UTF-8", "C.UTF-8"), True, id="unknown"
         ),

@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 import psycopg
 from psycopg import errors as postgres
+from psycopg.abc import Buffer
+from psycopg.adapt import Loader
 
 from pgimport.model.errors import Conflict, PgimportError, ServerUnavailable
 from pgimport.model.reasons import Failure, Reason
@@ -56,17 +58,41 @@ def _connect(access: Access, dbname: str, application_name: str) -> Connection:
         return _open(access, dbname, application_name)
     except psycopg.OperationalError as error:
         refusal = str(error)
+        has_logged_in = error.pgconn is not None and error.pgconn.used_password
     except UnicodeError:  # Python's IDNA codec: a label of the host name has more than 63 characters
-        refusal = "the host name cannot be resolved"
+        refusal, has_logged_in = "the host name cannot be resolved", False
     if dbname == MAINTENANCE_DATABASE and f'database "{MAINTENANCE_DATABASE}"' in refusal:
         try:
             return _open(access, FALLBACK_MAINTENANCE_DATABASE, application_name)
         except psycopg.OperationalError:
             pass  # the first error is more useful
+    elif dbname != MAINTENANCE_DATABASE and has_logged_in:  # the server may refuse only the client_encoding
+        try:
+            return _open_without_conversion(access, dbname, application_name)
+        except psycopg.OperationalError:
+            pass
     raise ServerUnavailable(_connection_failure(access, refusal))
 
 
-def _open(access: Access, dbname: str, application_name: str) -> Connection:
+def _open_without_conversion(access: Access, dbname: str, application_name: str) -> Connection:
+    """Opens a connection to a database whose encoding the server cannot convert to UTF8: MULE_INTERNAL.
+
+    Each byte of a text becomes one character.
+    """
+    connection = _open(access, dbname, application_name, client_encoding="sql_ascii")
+    for type_name in ("text", "name", "varchar", "bpchar"):
+        connection.adapters.register_loader(type_name, _BytesLoader)
+    return connection
+
+
+class _BytesLoader(Loader):
+    """Loads text as LATIN1, which has a character for each byte."""
+
+    def load(self, data: Buffer) -> str:
+        return bytes(data).decode("latin-1")
+
+
+def _open(access: Access, dbname: str, application_name: str, client_encoding: str = "utf8") -> Connection:
     return psycopg.connect(
         host=access.host,
         port=access.port,
@@ -75,7 +101,7 @@ def _open(access: Access, dbname: str, application_name: str) -> Connection:
         dbname=dbname,
         sslmode=access.sslmode,
         application_name=application_name,
-        client_encoding="utf8",
+        client_encoding=client_encoding,
         connect_timeout=CONNECT_SECONDS,
         gssencmode="disable",
         keepalives=1,

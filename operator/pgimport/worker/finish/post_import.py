@@ -66,7 +66,10 @@ def _refresh_again(connection: Connection, populated: set[ViewName]) -> None:
 def _execute_script(connection: Connection, text: str) -> None:
     """Executes the text with the settings of an owner's session, but without timeouts and with row_security off."""
     connection.execute("RESET ALL")
-    connection.execute("SET client_encoding = 'UTF8'")
+    connection.execute(
+        "SELECT pg_catalog.set_config('client_encoding', 'UTF8', false)"
+        " WHERE pg_catalog.getdatabaseencoding() <> 'MULE_INTERNAL'"  # which no server can convert to UTF8
+    )
     connection.execute("SET row_security = off")
     try:
         connection.execute(text.encode())
