@@ -20,7 +20,9 @@ CREATE TABLE other (id int);
 """
 
 
-@pytest.mark.parametrize("options", [("-t", "app.customer"), ("-n", "app"), ("-t", "app.customer", "-t", '"Odd ""schema".t')])
+@pytest.mark.parametrize(
+    "options", [("-t", "app.customer"), ("-n", "app"), ("-t", "app.customer", "-t", '"Odd ""schema".t')]
+)
 @pytest.mark.parametrize("dump_format", ["custom", "directory"])
 def test_a_partial_dump_gets_the_schemas_that_it_lacks(
     file_bench: Bench,
