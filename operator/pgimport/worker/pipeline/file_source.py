@@ -115,7 +115,11 @@ class FileSource:
             for entry in entries
             if plan is not None and not plan.is_skipped(entry)
         ]
-        objects += [FileObject(item.kind, item.schema, item.tag) for item in content.created.values()]
+        objects += [
+            FileObject(item.kind, item.schema, item.tag, item.definition)
+            for item in content.created.values()
+            if item.is_exact
+        ]
         not_valid = {title.partition("CONSTRAINT ")[2] for title in content.not_valid}
         not_valid |= {f"{schema}.{table} {name}" for schema, table, name in (plan.not_valid if plan else ())}
         with self._run.shadow_sessions.session("its structure was compared with the dump") as shadow:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from pgimport.model.import_spec import Filter
 from pgimport.model.order import Order
 from pgimport.model.reasons import Failure, Reason
-from pgimport.model.result import SourceExtension
+from pgimport.model.result import SkippedObject, SourceExtension
 from pgimport.worker.archive.selection import ExclusionRule
 from pgimport.worker.archive.sql_tokens import parse_tokens
 from pgimport.worker.archive.toc import TocEntry
@@ -104,6 +104,13 @@ def find_skipped_schemas(order: Order, schemas: Iterable[str] = (), extensions: 
     """Returns the schemas that belong to the source's provider, with the reason to skip them."""
     provider = detect_file_provider(order, schemas, extensions)
     return dict.fromkeys(sorted(provider.schemas), f"it belongs to {provider.title}")
+
+
+def find_skipped_extension(order: Order, name: str, shadow: ShadowState) -> SkippedObject | None:
+    """Returns an extension of plain SQL that the copy does not get, with the reason, or None for another one."""
+    context = ExtensionContext(order, detect_file_provider(order, (), (name,)), None, shadow)
+    skipped = split_extensions(context, [SourceExtension(name=name, version="")]).skipped_objects
+    return skipped[0] if skipped else None
 
 
 def refuse_filter_for_plain_sql(order: Order) -> None:

@@ -148,6 +148,9 @@ def test_a_dump_arrives_in_each_shape(file_bench: Bench, serve_dump: ServeDump, 
     assert list_refused(result) == []
     assert result.verification is not None
     assert result.verification.verified
+    kinds = {item.kind for item in result.verification.compared}
+    assert {"table", "view", "index", "constraint", "trigger", "rule", "policy"} <= kinds
+    assert not any("the dump creates it" in text for text in result.verification.not_compared)
     # pg_dump writes REFRESH only if it writes structure and rows.
     noted = any("populate the materialized view public.totals" in note for note in result.verification.notes)
     assert populated == [(not noted,)]

@@ -1,7 +1,7 @@
 """Runs the statements of plain SQL in psql, and skips those that the target refuses, with what needs them."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pgimport.model.import_choices import OnObjectError, SkipGroup
 from pgimport.model.reasons import Failure, Reason
@@ -24,6 +24,7 @@ MAX_BATCH_BYTES = 1024 * 1024
 _MISSING_SCHEMA = "3F000"
 _EXISTS = "42710"
 TRIMMED_KINDS = frozenset({"DOMAIN", "TABLE"})
+_MADE_IN_STEPS = frozenset({"TEXT SEARCH CONFIGURATION", "VIEW"})  # pg_dump writes several statements for one
 # Statements about an object that follow it silently if it is skipped.
 _ATTACHED_KINDS = frozenset(
     {"COMMENT", "INDEX ATTACH", "ROW SECURITY", "SEQUENCE OWNED BY", "SEQUENCE SET", "TABLE ATTACH", "TABLE DATA"}
@@ -149,7 +150,8 @@ class PlainExecutor:
         if statement.verb == "drop":
             self.content.created.pop(subject.title, None)
         elif statement.is_definition:
-            self.content.created[subject.title] = subject
+            definition = statement.definition if subject.kind == "INDEX ATTACH" else None
+            self.content.created[subject.title] = replace(subject, definition=definition)
             if (subject.schema, subject.name) in self._skipped_names:  # a second definition was accepted
                 self.content.skipped[:] = [item for item in self.content.skipped if item.object != subject.title]
             if subject.kind in ROUTINES and is_sql_routine(statement.definition):
@@ -225,13 +227,13 @@ class PlainExecutor:
                 reason += f": {refusal.reason}" if group is SkipGroup.REFUSED else ""
             elif hint := describe_missing_extension(find_mentions(scan_tokens(statement.definition)), self.extensions):
                 reason = f"{hint}: {reason}"
-        self._drop_placeholder(statement.subject)
+        self._drop_unfinished(statement.subject)
         self.skip(statement.subject, _build_skipped(title, reason, group, refusal.sqlstate, key))
 
-    def _drop_placeholder(self, subject: Subject | None) -> None:
-        """Drops the view without content that pg_dump creates first, if the view itself was refused."""
-        if subject is not None and subject.kind == "VIEW" and subject.title in self.content.created:
-            text = f"DROP VIEW {quote_name(subject.schema, subject.tag)};"
+    def _drop_unfinished(self, subject: Subject | None) -> None:
+        """Drops what the refused statement should have completed: a view without content, a configuration."""
+        if subject is not None and subject.kind in _MADE_IN_STEPS and subject.title in self.content.created:
+            text = f"DROP {subject.kind} {quote_name(subject.schema, subject.tag)};"
             if self._try(text.encode(self.codec)) is None:
                 del self.content.created[subject.title]
 

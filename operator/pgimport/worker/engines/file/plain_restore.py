@@ -3,7 +3,6 @@
 import re
 from dataclasses import dataclass, field, replace
 
-from pgimport.model.order import Order
 from pgimport.model.reasons import Failure, Reason
 from pgimport.worker.archive.selection import Exclusions
 from pgimport.worker.archive.sql_tokens import scan_tokens
@@ -24,7 +23,11 @@ from pgimport.worker.postgres.encodings import UTF8, find_client_encoding_codec
 from pgimport.worker.postgres.errors import ImportStopped
 from pgimport.worker.postgres.server_progress import INDEX_PROGRESS, reporting_server_progress
 from pgimport.worker.run import ImportRun
-from pgimport.worker.scope.archive_scope import find_skipped_schemas, refuse_filter_for_plain_sql
+from pgimport.worker.scope.archive_scope import (
+    find_skipped_extension,
+    find_skipped_schemas,
+    refuse_filter_for_plain_sql,
+)
 
 _INSERT = re.compile(rb"INSERT INTO ", re.IGNORECASE)
 _SETTING_HEAD = 4096  # bytes of an INSERT in which its table's name is searched
@@ -49,7 +52,7 @@ def restore_plain(run: ImportRun, stream: DumpStream, download: Download, exclus
     def talk(session: PsqlSession) -> None:
         executor = PlainExecutor(session, content, run.order.on_object_error)
         rows = PlainRows(executor, content, staging)
-        restore = _PlainRestore(executor, content, target, rows, run.order)
+        restore = _PlainRestore(executor, content, target, rows, run)
         for item in PlainSqlLexer(stream).items():
             restore.take(item)
         restore.finish()
@@ -94,7 +97,7 @@ class _PlainRestore:
     content: RestoredContent
     target: TargetFacts
     rows: PlainRows
-    order: Order
+    run: ImportRun
     codec: str = UTF8
     default_schema: str = "public"
     restrict_token: bytes | None = None
@@ -204,10 +207,13 @@ class _PlainRestore:
         """Detects the provider by its schemas and extensions. Skips those of its schemas that were created already."""
         if subject.kind == "EXTENSION":
             self.executor.extensions.add(subject.tag)
+            skipped_extension = find_skipped_extension(self.run.order, subject.tag, self.run.shadow_state)
+            if skipped_extension is not None:
+                self.executor.skip(subject, skipped_extension)
         if subject.kind not in ("EXTENSION", "SCHEMA") or self.target.skipped_schemas:
             return
         names = {subject.kind: [subject.tag]}
-        skipped = find_skipped_schemas(self.order, names.get("SCHEMA", ()), names.get("EXTENSION", ()))
+        skipped = find_skipped_schemas(self.run.order, names.get("SCHEMA", ()), names.get("EXTENSION", ()))
         if skipped:
             self.target = replace(self.target, skipped_schemas=skipped)
             for schema, reason in skipped.items():

@@ -52,6 +52,7 @@ class Subject:
     schema: str  # empty where the kind has none
     tag: str  # for most kinds the name; `orders orders_pkey` for what belongs to a table
     relation: str | None = None  # name of the table that it belongs to, in the same schema
+    definition: str | None = None  # of INDEX ATTACH: it names the partitioned index
     is_exact: bool = True  # whether the tag is that of the catalogs; the arguments of a function may have names
 
     @property
@@ -134,19 +135,18 @@ def _read_object(reader: TokenReader) -> Subject | None:
     if kind == "CAST":
         return Subject("CAST", "", f"CAST ({_take_parentheses(reader)})")
     if kind == "USER MAPPING":
-        return Subject(
-            kind,
-            "",
-            " ".join(
-                token.text.upper() if token.is_("server") else token.text
-                for token in reader.tokens[reader.at + 1 : reader.at + 4]
-            ),
-        )
+        words = [
+            token.text.upper() if token.is_("server") else token.text
+            for token in reader.tokens[reader.at + 1 : reader.at + 4]
+        ]
+        return Subject(kind, "", " ".join(["USER MAPPING", *words]))
     if kind == "TRANSFORM":
         reader.skip("for")
     schema, name = reader.name()
     if kind in _WITH_ARGUMENTS:
         name += f"({_take_parentheses(reader)})"
+    if kind == "TYPE" and reader.is_(";") and reader.tokens[0].is_("create"):
+        kind = "SHELL TYPE"  # its functions are created before the type itself
     return Subject(kind, "" if kind in _WITHOUT_SCHEMA else schema, name)
 
 
