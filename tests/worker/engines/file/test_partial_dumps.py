@@ -44,3 +44,22 @@ def test_a_partial_dump_gets_the_schemas_that_it_lacks(
     assert result.verification is not None
     assert result.verification.verified
     assert result.skipped == []
+
+
+@pytest.mark.parametrize("dump_format", ["custom", "directory"])
+def test_a_table_that_needs_an_extension_which_the_dump_lacks_says_how_to_dump(
+    file_bench: Bench, serve_dump: ServeDump, postgres16: PostgresServer, tmp_path: Path, dump_format: str
+) -> None:
+    with postgres16.database("partial") as name:
+        postgres16.execute(
+            "CREATE EXTENSION vector; CREATE TABLE items (id int, place vector(3));"
+            "INSERT INTO items VALUES (1, '[1,2,3]'), (2, NULL)",
+            name,
+        )
+        serve_dump(dump(postgres16, name, dump_format, tmp_path, "--table=items"))
+    with file_bench.shadow():
+        result = file_bench.run()
+    assert result.ok, result.failure
+    (items,) = (item for item in result.skipped if item.object == "TABLE public.items")
+    assert (items.sqlstate, items.rows) == ("42704", 2)
+    assert "the dump does not create extension vector: add `--extension=vector` to pg_dump" in items.reason

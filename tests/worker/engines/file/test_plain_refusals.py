@@ -11,9 +11,9 @@ from tests.worker.engines.file.conftest import dump
 from pgimport.model.import_choices import OnObjectError, Provider, SkipGroup
 from pgimport.model.reasons import Reason
 from pgimport.model.result import SkippedObject, WorkerResult
+from pgimport.worker.archive.extension_names import describe_missing_extension
 from pgimport.worker.archive.sql_tokens import scan_tokens
 from pgimport.worker.archive.trim import find_mentions
-from pgimport.worker.engines.file.extension_names import describe_missing_extension
 
 ServeDump = Callable[[bytes], None]
 REFUSED_CODE = """

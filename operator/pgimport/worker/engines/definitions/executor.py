@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterable, Iterator
 
 from pgimport.model.import_choices import SkipGroup
 from pgimport.worker.archive.entry_names import part_title
+from pgimport.worker.archive.extension_names import describe_missing_extension, find_extension
 from pgimport.worker.archive.restore_plan import SkippedEntry
+from pgimport.worker.archive.sql_tokens import scan_tokens
 from pgimport.worker.archive.toc import TocEntry
-from pgimport.worker.archive.trim import DOMAIN, TABLE, TablePart, build_addition, trim_definition
+from pgimport.worker.archive.trim import DOMAIN, TABLE, TablePart, build_addition, find_mentions, trim_definition
 from pgimport.worker.engines.definitions.constraints import add_not_valid, find_constraint
 from pgimport.worker.engines.definitions.context import DefinitionContext
 from pgimport.worker.engines.definitions.session import DefinitionSession
@@ -21,6 +23,7 @@ from pgimport.worker.text import quote_name
 # Each object holds a few locks until its transaction ends, and a server can hold some thousands of locks.
 OBJECTS_PER_BATCH = 100
 CHARACTERS_PER_BATCH = 1_000_000
+_UNKNOWN_NAMES = frozenset({"42704", "42883"})  # undefined_object, undefined_function
 _VIEW_RULE = "CREATE OR REPLACE VIEW"  # replaces a placeholder, which broke a circle of dependencies
 
 
@@ -55,7 +58,7 @@ class DefinitionExecutor:
 
     def refuse(self, session: DefinitionSession, entry: TocEntry, refusal: Refusal) -> None:
         """Skips an entry that the target has refused. Raises ImportStopped if a refusal ends the import."""
-        cause = self._find_missing_extension(entry)
+        cause = self._find_missing_extension(entry) or _describe_partial_dump(session, entry, refusal)
         reason = f"{cause}: {refusal.reason}" if cause else refusal.reason
         self.context.report_refusal(entry.title, refusal)
         self._plan.skip(SkippedEntry(entry, reason, SkipGroup.REFUSED, refusal.sqlstate, refusal.key))
@@ -123,3 +126,13 @@ class DefinitionExecutor:
         reason, group = skipped.reason_of_dependents, skipped.group
         self._plan.skip_with_dependents(SkippedEntry(view, reason, group))
         session.execute(f"DROP VIEW {quote_name(view.schema, view.tag)} CASCADE;", view.title)
+
+
+def _describe_partial_dump(session: DefinitionSession, entry: TocEntry, refusal: Refusal) -> str | None:
+    """Returns what to do if the dump has an object but not its extension, as `pg_dump --table` writes it, else None."""
+    if refusal.sqlstate not in _UNKNOWN_NAMES:
+        return None
+    mentions = find_mentions(scan_tokens(entry.definition))
+    extension = find_extension(mentions)
+    present = {name for (name,) in session.connection.execute("SELECT extname FROM pg_catalog.pg_extension")}
+    return None if extension is None or extension in present else describe_missing_extension(mentions, ())

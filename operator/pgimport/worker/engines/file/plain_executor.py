@@ -6,10 +6,10 @@ from dataclasses import dataclass, field, replace
 from pgimport.model.import_choices import OnObjectError, SkipGroup
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.result import SkippedObject
+from pgimport.worker.archive.extension_names import describe_missing_extension
 from pgimport.worker.archive.sql_tokens import scan_tokens
 from pgimport.worker.archive.trim import CHECK, build_addition, build_not_valid, find_mentions, trim_definition
 from pgimport.worker.engines.definitions.violated_checks import read_violating_key
-from pgimport.worker.engines.file.extension_names import describe_missing_extension
 from pgimport.worker.engines.file.plain_statement import ROUTINES, Statement, is_sql_routine
 from pgimport.worker.engines.file.psql import PsqlSession
 from pgimport.worker.engines.file.psql_messages import PsqlError, translate_psql_error

@@ -1,7 +1,7 @@
 """Tells which extension an object belongs to that the target does not have, by the object's name. Pure.
 
-Plain SQL has no dependencies. The table contains the names by which definitions use the extensions that databases of
-applications have most often.
+Plain SQL has no dependencies, and an archive of single tables does not list their extensions. The table contains the
+names by which definitions use the extensions that databases of applications have most often.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -31,12 +31,17 @@ _OBJECTS: Mapping[str, tuple[str, ...]] = {
 _EXTENSIONS = {name: extension for extension, names in _OBJECTS.items() for name in names}
 
 
+def find_extension(mentions: Iterable[tuple[str, str]]) -> str | None:
+    """Returns the extension from which one of the mentioned names (schema, name) is known, or None."""
+    return next((_EXTENSIONS[name] for _, name in sorted(mentions) if name in _EXTENSIONS), None)
+
+
 def describe_missing_extension(mentions: Iterable[tuple[str, str]], in_dump: Collection[str]) -> str | None:
     """Returns what to do if one of the mentioned names (schema, name) is known from an extension, else None.
 
     `in_dump`: extensions that the dump creates.
     """
-    extension = next((_EXTENSIONS[name] for _, name in sorted(mentions) if name in _EXTENSIONS), None)
+    extension = find_extension(mentions)
     if extension is None:
         return None
     if extension in in_dump:
