@@ -171,7 +171,7 @@ class RestorePlan:
                 return False
             missing = [self.skipped_entries[item] for item in entry.dependencies if item in self.skipped_entries]
             if entry.kind in (TABLE, DOMAIN):
-                missing = self._trim(entry, missing)
+                missing = self._trim(entry, missing) if missing or entry.dump_id not in self.definitions else []
             elif not missing and entry.kind in ROUTINES:
                 missing = self._find_called(entry)
             if missing:

@@ -9,6 +9,7 @@ from tests.worker.engines.definitions.conftest import ImportBy, find_skipped
 
 from pgimport.model.import_choices import SkipGroup
 from pgimport.model.reasons import Reason
+from pgimport.worker.engines.definitions import executor
 
 FOLDER = Path(__file__).parent
 REFUSED = {
@@ -122,3 +123,26 @@ def test_the_first_refusal_ends_the_import_if_the_user_wants(
         result = bench.run(on_object_error="fail")
     assert result.failure is not None
     assert (result.failure.reason, result.failure.message) == (Reason.RESTORE_FAILED, message)
+
+
+def test_what_needs_an_object_that_an_earlier_batch_lost_is_skipped(
+    bench: Bench, postgres16: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The target would create the caller, because it does not check the body."""
+    monkeypatch.setattr(executor, "OBJECTS_PER_BATCH", 1)
+    with postgres16.database("batches") as name, bench.shadow() as shadow:
+        postgres16.execute(
+            "CREATE FUNCTION native(int) RETURNS int LANGUAGE internal IMMUTABLE AS 'int4abs';"
+            "CREATE FUNCTION caller(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT public.native($1)';"
+            "CREATE TABLE t (id int DEFAULT 0, CONSTRAINT c CHECK (caller(id) >= 0))",
+            name,
+        )
+        bench.source_url = postgres16.url(name)
+        result = bench.run(engine="relay")
+        assert result.ok, result.failure
+        assert bench.target.query("SELECT proname FROM pg_proc WHERE proname = 'caller'", shadow) == []
+    assert [item.object for item in result.skipped] == [
+        "FUNCTION public.native(integer)",
+        "FUNCTION public.caller(integer)",
+        "CHECK CONSTRAINT public.t c",
+    ]

@@ -36,7 +36,7 @@ class DefinitionExecutor:
 
     def create_all(self, session: DefinitionSession, entries: Iterable[TocEntry], on_entry: Callable[[], None]) -> None:
         """Creates entries in their order. Calls `on_entry` after each. Raises ImportStopped."""
-        for batch in self._build_batches(entries):
+        for batch in self._build_batches(session, entries):
             statements = "\n".join(self.context.build_statement(entry) for entry in batch)
             if len(batch) == 1 or not session.execute_batch(statements):
                 for entry in batch:
@@ -74,9 +74,12 @@ class DefinitionExecutor:
                 entry, part, SkippedEntry(entry, refusal.reason, SkipGroup.REFUSED, refusal.sqlstate, refusal.key)
             )
 
-    def _build_batches(self, entries: Iterable[TocEntry]) -> Iterator[list[TocEntry]]:
+    def _build_batches(self, session: DefinitionSession, entries: Iterable[TocEntry]) -> Iterator[list[TocEntry]]:
+        """Yields batches without entries that need a skipped one, as far as it is known when the batch is built."""
         batch, characters = list[TocEntry](), 0
         for entry in entries:
+            if not self._admit(session, entry):
+                continue
             size = len(entry.definition)
             if batch and (len(batch) == OBJECTS_PER_BATCH or characters + size > CHARACTERS_PER_BATCH):
                 yield batch
