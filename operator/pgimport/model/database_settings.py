@@ -13,6 +13,7 @@ from pgimport.model.result import DatabaseSetting, SkippedObject
 MAX_VALUE, MAX_ALL_VALUES = 300, 1000
 MAX_COMMENT = 500  # characters of the database's comment
 
+NOT_CARRIED = "it is not in the list of settings that an import copies; set it in the preview if you need it"
 _PREFIXES = ("enable_", "geqo", "jit")  # all settings of the planner with these beginnings
 _PRIVILEGED = frozenset({"jit_dump_bitcode", "jit_provider", "jit_debugging_support", "jit_profiling_support"})
 _NAMES = frozenset(
@@ -87,7 +88,7 @@ def split_settings(settings: Iterable[DatabaseSetting]) -> tuple[list[DatabaseSe
     for setting in settings:
         size = len(setting.value)
         if not is_carried(setting.name):
-            reason = "it is not in the list of settings that an import copies; set it in the preview if you need it"
+            reason = NOT_CARRIED
         elif size > MAX_VALUE or total + size > MAX_ALL_VALUES:
             reason = f"its value is too long: an import copies {MAX_VALUE} characters of one value"
         else:

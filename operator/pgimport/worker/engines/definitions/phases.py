@@ -30,7 +30,7 @@ def find_pre_data(entries: Iterable[TocEntry]) -> list[TocEntry]:
     return [
         entry
         for entry in listed
-        if _precedes_rows(owners[entry.dump_id])
+        if (_precedes_rows(owners[entry.dump_id]) or _is_schema_comment(entry))
         and entry.kind not in SETTING_KINDS
         and not _is_constraint_comment(entry)
     ]
@@ -39,6 +39,11 @@ def find_pre_data(entries: Iterable[TocEntry]) -> list[TocEntry]:
 def _precedes_rows(entry: TocEntry) -> bool:
     """Returns whether an entry is created before the rows: pg_dump 17 lists large objects as data, with OIDs alone."""
     return entry.section is Section.PRE_DATA or entry.kind == "BLOB METADATA"
+
+
+def _is_schema_comment(entry: TocEntry) -> bool:
+    """True for a comment on a schema, which the operator may have created: its own entry is then not restored."""
+    return entry.kind == "COMMENT" and entry.tag.startswith("SCHEMA ")
 
 
 def find_constraint_comments(entries: Iterable[TocEntry]) -> list[TocEntry]:

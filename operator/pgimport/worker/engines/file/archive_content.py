@@ -6,6 +6,7 @@ from dataclasses import replace
 from psycopg import sql
 
 from pgimport.worker.archive.restore_plan import RestorePlan
+from pgimport.worker.archive.database_settings import read_archive_settings
 from pgimport.worker.archive.selection import Exclusions, plan_restore
 from pgimport.worker.archive.toc import TocEntry
 from pgimport.worker.archive.trim import TABLE
@@ -16,6 +17,7 @@ from pgimport.worker.postgres.server_progress import INDEX_PROGRESS, reporting_s
 from pgimport.worker.report.progress_meter import Stage
 from pgimport.worker.run import ImportRun
 from pgimport.worker.scope.archive_scope import build_exclusion_rule
+from pgimport.worker.scope.database_settings import build_stored_properties
 
 SYSTEM_SCHEMAS = ("pg_catalog", "information_schema")
 
@@ -30,6 +32,7 @@ def plan_archive(
     plan = plan_restore(
         entries, replace(exclusions, find_reason=build_exclusion_rule(run.order, entries, run.shadow_state))
     )
+    plan.skipped += build_stored_properties(*read_archive_settings(entries)).skipped
     populated_views = {
         (entry.schema, entry.tag)
         for entry in entries

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from pgimport.model.database_settings import NOT_CARRIED, is_carried
 from pgimport.model.import_choices import SkipGroup
 from pgimport.model.result import SkippedObject
 from pgimport.worker.archive.selection import SKIPPED_KINDS
@@ -126,6 +127,9 @@ def _judge_object(
         return _skip(verb, subject, reason)
     if kind in SKIPPED_KINDS:
         return _skip(verb, subject, SKIPPED_KINDS[kind])
+    if kind == "DATABASE" and verb == "alter" and "set" in tokens[:-1]:
+        setting = Subject("DATABASE SETTING", "", tokens[tokens.index("set") + 1])
+        return _NEVER if is_carried(setting.tag) else _skip("create", setting, NOT_CARRIED)
     if kind in _SILENT_KINDS or (kind == "PROCEDURAL LANGUAGE" and name == "plpgsql"):
         return _NEVER
     if kind == "SCHEMA" and verb == "create" and name in target.present_schemas:
