@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from psycopg import sql
 
-from pgimport.worker.archive.restore_plan import RestorePlan
 from pgimport.worker.archive.database_settings import read_archive_settings
+from pgimport.worker.archive.restore_plan import RestorePlan
 from pgimport.worker.archive.selection import Exclusions, plan_restore
 from pgimport.worker.archive.toc import TocEntry
 from pgimport.worker.archive.trim import TABLE
