@@ -12,7 +12,7 @@ from pgimport.worker.archive.toc import TocEntry
 from pgimport.worker.archive.trim import TABLE
 from pgimport.worker.engines.definitions.phases import KINDS_AFTER_ROWS
 from pgimport.worker.engines.definitions.restore import DefinitionRestore
-from pgimport.worker.engines.file.restored_content import RestoredContent, find_copy_target
+from pgimport.worker.engines.file.restored_content import RestoredContent, describe_created_schema, find_copy_target
 from pgimport.worker.postgres.server_progress import INDEX_PROGRESS, reporting_server_progress
 from pgimport.worker.report.progress_meter import Stage
 from pgimport.worker.run import ImportRun
@@ -46,7 +46,7 @@ def plan_archive(
     return plan, content
 
 
-def create_missing_schemas(run: ImportRun, plan: RestorePlan, exclusions: Exclusions) -> None:
+def create_missing_schemas(run: ImportRun, plan: RestorePlan, exclusions: Exclusions, content: RestoredContent) -> None:
     """Creates the schemas that the dump's objects are in, but that it does not contain. Raises ImportStopped.
 
     `pg_dump --table` dumps no schema, and of `--schema` only the named ones.
@@ -56,6 +56,7 @@ def create_missing_schemas(run: ImportRun, plan: RestorePlan, exclusions: Exclus
         with run.shadow_sessions.session("schemas that the dump lacks were created") as shadow:
             for schema in missing:
                 shadow.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
+                content.notes.append(describe_created_schema(schema))
 
 
 def find_missing_schemas(entries: Iterable[TocEntry], present_schemas: Collection[str]) -> list[str]:

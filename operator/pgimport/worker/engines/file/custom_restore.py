@@ -34,7 +34,7 @@ def restore_custom(
     archive = run.environment.scratch / ARCHIVE_WITHOUT_ROWS
     header, entries = _store_table_of_contents(stream, archive)
     plan, content = plan_archive(run, entries, exclusions)
-    create_missing_schemas(run, plan, exclusions)
+    create_missing_schemas(run, plan, exclusions, content)
     restore = content.restore = DefinitionRestore(run, plan)
     staging = open_staging(run)
     rewrite_copy_statements(archive, staging.redirect_entries(plan.main_entries))

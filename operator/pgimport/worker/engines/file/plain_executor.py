@@ -13,7 +13,7 @@ from pgimport.worker.engines.definitions.violated_checks import read_violating_k
 from pgimport.worker.engines.file.plain_statement import ROUTINES, Statement, is_sql_routine
 from pgimport.worker.engines.file.psql import PsqlSession
 from pgimport.worker.engines.file.psql_messages import PsqlError, translate_psql_error
-from pgimport.worker.engines.file.restored_content import RestoredContent
+from pgimport.worker.engines.file.restored_content import RestoredContent, describe_created_schema
 from pgimport.worker.engines.file.statement_subject import Subject
 from pgimport.worker.postgres.errors import ImportStopped
 from pgimport.worker.postgres.refusals import Refusal, is_violation
@@ -194,7 +194,7 @@ class PlainExecutor:
         """Creates a schema that the file does not contain, as one by `pg_dump --table`."""
         if not schema or self._try(f"CREATE SCHEMA {quote_name(schema)};".encode(self.codec)) is not None:
             return False
-        self.content.notes.append(f"the dump does not create the schema {schema}, so the import created it")
+        self.content.notes.append(describe_created_schema(schema))
         return True
 
     def _create_trimmed(self, statement: Statement, subject: Subject) -> bool:

@@ -38,6 +38,11 @@ class RestoredContent:
         self.skipped += list_refused_rows(results)
 
 
+def describe_created_schema(schema: str) -> str:
+    """Returns the note about a schema that the dump lacks. Pure."""
+    return f"the dump does not create the schema {schema}, so the import created it"
+
+
 def find_copy_target(statement: str) -> tuple[str, str] | None:
     """Returns schema and table of `COPY s.t (…) FROM stdin`. Partitions may be copied through their root. Pure."""
     tokens = parse_tokens(statement[:COPY_HEAD])

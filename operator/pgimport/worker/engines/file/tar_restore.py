@@ -49,7 +49,7 @@ def restore_tar(
         _, parsed_entries = parse_table_of_contents(file.read)
         entries = list(parsed_entries)
     plan, content = plan_archive(run, entries, exclusions)
-    create_missing_schemas(run, plan, exclusions)
+    create_missing_schemas(run, plan, exclusions, content)
     row_counts = _count_rows(folder, entries)
     restore = content.restore = DefinitionRestore(run, plan)
     staging = open_staging(run)
