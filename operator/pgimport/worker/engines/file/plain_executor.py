@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 
 from pgimport.model.import_choices import OnObjectError, SkipGroup
+from pgimport.model.import_report import hide_values_in_reason
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.result import SkippedObject
 from pgimport.worker.archive.extension_names import describe_missing_extension
@@ -99,9 +100,12 @@ class PlainExecutor:
     def skip(self, subject: Subject | None, skipped: SkippedObject) -> None:
         """Records an object that the import skips. Raises ImportStopped if a refused one must end the import."""
         if skipped.group is SkipGroup.REFUSED and self.on_error is OnObjectError.FAIL:
-            key = f" Key: {skipped.offending_key}." if skipped.offending_key else ""
-            message = f"the target refused {skipped.object}: {skipped.reason}.{key}"
+            key = f"; offending key: {skipped.offending_key}" if skipped.offending_key else ""
+            message = f"the target refuses {skipped.object}: {skipped.reason}{key}"
             raise ImportStopped(Failure(Reason.RESTORE_FAILED, message))
+        if skipped.group is SkipGroup.REFUSED:
+            words = hide_values_in_reason(skipped.reason, skipped.sqlstate, skipped.offending_key)
+            self.session.run.reporter.log(f"the target refuses {skipped.object}: {words}", "warning")
         self.content.skipped.append(skipped)
         if subject is not None:
             self._skipped_names[subject.schema, subject.name] = skipped.object

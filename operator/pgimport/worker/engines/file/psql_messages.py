@@ -24,6 +24,7 @@ _CONNECTION_LOST = re.compile(
 )
 _TARGET_LOST_CODES = ("53200", "57P01", "57P02", "57P03")
 _NO_ERROR_CLASSES = ("00", "01", "02")
+_CLASSES_WITH_VALUES = ("22", "23", "P0")  # of the SQLSTATEs whose messages can contain values of rows
 _MAX_LINES = 200  # of one message that are kept
 _MAX_ERRORS = 10_000  # of one synchronisation
 
@@ -78,7 +79,7 @@ class PsqlMessageParser:
         return bool(self.errors) or self._head is not None
 
     def read_line(self, line: str) -> bool:
-        """Takes one line. Returns whether it belongs to an error."""
+        """Takes one line. Returns whether it is the first line of an error, and contains no value of a row."""
         if _CONNECTION_LOST.search(line):
             self._connection_error = self._connection_error or line
         if match := _SERVER_MESSAGE.match(line):
@@ -86,14 +87,16 @@ class PsqlMessageParser:
             if match[2][:2] in _NO_ERROR_CLASSES:
                 return False
             self._open(int(match[1]), match[2], match[3])
+            return match[2][:2] not in _CLASSES_WITH_VALUES
         elif match := _CLIENT_ERROR.match(line):
             self._close()
             self._open(int(match[1]) if match[1] else None, None, match[2])
+            return True
         elif _ANY_PREFIX.match(line):
             self._close()
         elif self._head is not None:
             self._continue(line)
-        return self._head is not None
+        return False
 
     def finish(self) -> list[PsqlError]:
         """Returns all errors."""
