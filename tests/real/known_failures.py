@@ -5,9 +5,6 @@ import re
 OTHER_THAN_PLAIN = "(relay|dump|custom|directory|tar)"
 # Pattern of `<test>[<parameters>]` → reason
 KNOWN_FAILURES = {
-    rf"\[extension-nothing.*, {OTHER_THAN_PLAIN},": "an extension that nothing needs fails preflight",
-    rf"\[(fdw-without|foreign-data).*, {OTHER_THAN_PLAIN},": "the extension of a foreign data wrapper fails preflight",
-    rf"\[comments-.*, {OTHER_THAN_PLAIN},": "a comment on a schema that contains an extension is lost",
     rf"rule_arrive\[(orphans|dupl|overlaps|a stricter).*-{OTHER_THAN_PLAIN}\]": "a violated rule costs the import",
     r"no_key_is_printed": "a violated foreign key costs the import",
     r"leave_a_key_that_is_not_valid": "foreign keys to excluded rows cost the import",
