@@ -426,7 +426,7 @@ def test_the_import_waits_for_its_gate(bench: Bench, postgres16: PostgresServer)
         bench.source_url = postgres16.url("late")
         worker = Thread(target=lambda: results.append(bench.run()))
         worker.start()
-        while not bench.lines("log"):
+        while worker.is_alive() and not bench.lines("log"):
             time.sleep(0.02)
         assert "is not permitted to log in" in bench.lines("log")[0]["message"]
         bench.open_gate()

@@ -174,7 +174,7 @@ def test_streams_end_if_others_take_their_connections(
             results: list[WorkerResult] = []
             worker = Thread(target=lambda: results.append(bench.run(engine="relay", jobs=4)))
             worker.start()
-            while not any("by relay" in line["message"] for line in bench.lines("log")):
+            while worker.is_alive() and not any("by relay" in line["message"] for line in bench.lines("log")):
                 time.sleep(0.005)
             for _ in range(4):
                 others.enter_context(postgres16.connect(long_database, "crowded", "p"))
