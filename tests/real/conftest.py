@@ -8,10 +8,10 @@ from tests.real.servers import RealServers, run_servers
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks tests that are known to fail. A test that holds nevertheless fails."""
+    """Marks tests that are known to fail. pytest reports those that hold nevertheless as XPASS."""
     for item in items:
         if "tests/real/" in item.nodeid and (reason := find_known_failure(item.name)):
-            item.add_marker(pytest.mark.xfail(reason=reason, strict=True))
+            item.add_marker(pytest.mark.xfail(reason=reason, strict=False))
 
 
 @pytest.fixture(scope="session")

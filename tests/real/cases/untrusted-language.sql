@@ -1,4 +1,5 @@
-CREATE LANGUAGE plown HANDLER plpgsql_call_handler INLINE plpgsql_inline_handler VALIDATOR plpgsql_validator;
+CREATE FUNCTION plown_handler() RETURNS language_handler LANGUAGE c AS '$libdir/plpgsql', 'plpgsql_call_handler';
+CREATE LANGUAGE plown HANDLER plown_handler;
 CREATE FUNCTION in_plown() RETURNS int LANGUAGE plown AS 'BEGIN RETURN 1; END';
 CREATE FUNCTION in_plpgsql() RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN 1; END';
 CREATE TABLE t (id int DEFAULT in_plown(), other int DEFAULT in_plpgsql());

@@ -40,6 +40,7 @@ CREATE OPERATOR FAMILY refused.family USING btree;
 CREATE ACCESS METHOD other_heap TYPE TABLE HANDLER heap_tableam_handler;
 CREATE TABLE refused.in_other_heap (id serial, other int GENERATED ALWAYS AS IDENTITY) USING other_heap;
 INSERT INTO refused.in_other_heap DEFAULT VALUES;
-CREATE LANGUAGE plown HANDLER plpgsql_call_handler INLINE plpgsql_inline_handler VALIDATOR plpgsql_validator;
+CREATE FUNCTION refused.plown_handler() RETURNS language_handler LANGUAGE c AS '$libdir/plpgsql', 'plpgsql_call_handler';
+CREATE LANGUAGE plown HANDLER refused.plown_handler;
 CREATE FUNCTION refused.in_plown() RETURNS int LANGUAGE plown AS 'BEGIN RETURN 1; END';
 CREATE TRANSFORM FOR int LANGUAGE sql (FROM SQL WITH FUNCTION prsd_lextype(internal));
