@@ -166,7 +166,7 @@ class TableDifference(LenientModel):
 
 
 class ComparedObjects(LenientModel):
-    """Counts objects of one kind that were compared by name, state (valid, enabled) and, of a live source, definition."""
+    """Counts objects of one kind that were compared by name, state and, for a live source, definition."""
 
     kind: str = Field(
         description="The kind of the objects, for example index, constraint, trigger, view, function, type or policy."
