@@ -13,12 +13,10 @@ KNOWN_FAILURES = {
     r"\[search-path": "to be tried again with the executor of definitions",
     rf"rule_arrive\[(overlaps|a stricter).*-{OTHER_THAN_PLAIN}\]": "a violated rule costs the import",
     r"no_key_is_printed": "a violated foreign key costs the import",
-    r"leave_a_key_that_is_not_valid": "foreign keys to excluded rows cost the import",
     r"by_an_enum_behind_something_arrive\[(an array|a row)": "hashes of enums inside arrays and rows are not known",
     r"without_an_encoding": "SQL_ASCII: the catalogues are read as bytes",
     r"changes_meanwhile_costs.*\[a view": "pg_dump fails for a view that is dropped between snapshot and dump",
     r"sessions_are_read_only": "a target with default_transaction_read_only costs the import",
-    rf"gets_its_schemas\[-t.*-{OTHER_THAN_PLAIN}\]": "the schema of a partial dump is not created",
     rf"says_how_to_dump.*-{OTHER_THAN_PLAIN}\]": "the error for an extension that a dump lacks has no next step",
 }
 

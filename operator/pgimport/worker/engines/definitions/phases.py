@@ -11,6 +11,7 @@ from pgimport.worker.engines.definitions.statements import SETTING_KINDS
 ROW_KINDS = frozenset({"TABLE DATA", "BLOBS"})
 # Kinds that are created after the rows. Progress counts them.
 KINDS_AFTER_ROWS = frozenset({"INDEX", "INDEX ATTACH", "CONSTRAINT", "FK CONSTRAINT", "TRIGGER", "RULE", "STATISTICS"})
+_SYSTEM_SCHEMAS = frozenset({"pg_catalog", "information_schema", "public"})
 _LOCKED_KINDS = frozenset({"TABLE", "MATERIALIZED VIEW"})
 _COMMENT_ON_CONSTRAINT = "COMMENT ON CONSTRAINT"
 
@@ -44,6 +45,12 @@ def _precedes_rows(entry: TocEntry) -> bool:
 def _is_schema_comment(entry: TocEntry) -> bool:
     """True for a comment on a schema, which the operator may have created: its own entry is then not restored."""
     return entry.kind == "COMMENT" and entry.tag.startswith("SCHEMA ")
+
+
+def find_undumped_schemas(archive: Iterable[TocEntry], created: Iterable[TocEntry]) -> list[str]:
+    """Returns the schemas of what is created that the archive does not create. The target may have them already."""
+    dumped = {entry.tag for entry in archive if entry.kind == "SCHEMA"}
+    return sorted({entry.schema for entry in created if entry.schema} - dumped - _SYSTEM_SCHEMAS)
 
 
 def find_constraint_comments(entries: Iterable[TocEntry]) -> list[TocEntry]:

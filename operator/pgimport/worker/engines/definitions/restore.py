@@ -18,11 +18,13 @@ from pgimport.worker.engines.definitions.phases import (
     find_pre_data,
     find_row_entries,
     find_sequence_values,
+    find_undumped_schemas,
     plan_post_data,
 )
 from pgimport.worker.engines.definitions.session import DefinitionSession
 from pgimport.worker.engines.definitions.statements import read_archive_settings
 from pgimport.worker.run import ImportRun
+from pgimport.worker.text import quote_name
 
 OnEntry = Callable[[], None]  # called after each entry, for the progress
 
@@ -43,7 +45,12 @@ class DefinitionRestore:
 
     def create_structure(self, on_entry: OnEntry) -> None:
         """Creates what comes before the rows. Raises ImportStopped."""
-        self._create_in_order(find_pre_data(self.plan.main_entries), on_entry)
+        entries = find_pre_data(self.plan.main_entries)
+        with self.open_session() as session:
+            # A dump of some tables or schemas does not contain the schemas.
+            for schema in find_undumped_schemas(self.plan.entries_by_id.values(), entries):
+                session.execute(f"CREATE SCHEMA IF NOT EXISTS {quote_name(schema)};", f"SCHEMA {schema}")
+        self._create_in_order(entries, on_entry)
 
     def find_row_entries(self) -> list[TocEntry]:
         """Returns the rows and large objects of what exists, for pg_restore."""
