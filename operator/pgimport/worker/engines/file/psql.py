@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from pgimport.model.reasons import Failure, Reason
-from pgimport.worker.engines.file.psql_messages import PsqlError, PsqlMessageParser
+from pgimport.worker.engines.file.psql_messages import PsqlError, PsqlMessageParser, translate_psql_error
 from pgimport.worker.postgres.endpoints import CLIENT_DBNAME, build_client_environment, write_passfile
 from pgimport.worker.postgres.errors import ImportStopped
 from pgimport.worker.run import ImportRun
@@ -46,6 +46,7 @@ class _Marker:
     """A message that psql prints after everything before it was run."""
 
     token: str = ""
+    line: int | None = None  # of psql's input
     text: str | None = None  # what follows the token
 
 
@@ -72,9 +73,13 @@ class PsqlSession:
         with self._changed:
             if self._parser.read_line(line):
                 self.run.reporter.log_client_line(line)
-            if self._marker.token and self._marker.token in line and self._marker.text is None:
-                self._marker.text = line.partition(self._marker.token)[2].strip()
-                self._changed.notify_all()
+            if self._marker.text is None and self._marker.line is not None:
+                if f": {self._marker.token}" in line and line.startswith("psql:"):
+                    self._marker.text = line.rpartition(self._marker.token)[2].strip()
+                elif (self._parser.open_line or 0) >= self._marker.line:
+                    self._marker.text = ""  # the marker itself failed
+                if self._marker.text is not None:
+                    self._changed.notify_all()
 
     def end(self) -> None:
         """Says that psql has closed its stderr. Called by another thread."""
@@ -118,7 +123,8 @@ class PsqlSession:
 
         `probe`: a query that is tried and whose result is ignored. It must not change anything.
         """
-        self._marker = _Marker(secrets.token_hex(16))
+        self._marker = _Marker(secrets.token_hex(16), self._line)
+        self._statement_lines.append(self._line)
         self.write(_build_marker(self._marker.token, probe))
         self.flush()
         self._wait_for_marker()
@@ -128,6 +134,8 @@ class PsqlSession:
         self._backend_pid = int(pid) if pid.isdigit() else self._backend_pid
         lines, self._statement_lines = self._statement_lines, []
         indexed = [(bisect_right(lines, error.line or 0) - 1, error) for error in errors]
+        if failed := [error for index, error in indexed if index == len(lines) - 1]:
+            raise ImportStopped(translate_psql_error(failed[0], None))
         return Synchronised(indexed, sqlstate if probe is not None and sqlstate != "00000" else None)
 
     def _wait_for_marker(self) -> None:

@@ -78,6 +78,11 @@ class PsqlMessageParser:
         """Whether an error was read, or its first line."""
         return bool(self.errors) or self._head is not None
 
+    @property
+    def open_line(self) -> int | None:
+        """Line of psql's input of the error that is being read."""
+        return self._head[0] if self._head is not None else None
+
     def read_line(self, line: str) -> bool:
         """Takes one line. Returns whether it is the first line of an error, and contains no value of a row."""
         if _CONNECTION_LOST.search(line):
