@@ -87,16 +87,6 @@ class PsqlSession:
             self._ended = True
             self._changed.notify_all()
 
-    @property
-    def has_errors(self) -> bool:
-        """Whether psql has reported an error since the last synchronisation."""
-        return self._parser.has_errors
-
-    @property
-    def pending(self) -> int:
-        """Number of statements that were written since the last synchronisation."""
-        return len(self._statement_lines)
-
     def write_statement(self, text: bytes) -> None:
         """Writes one statement. Its index is the number of statements since the last synchronisation."""
         self._statement_lines.append(self._line)

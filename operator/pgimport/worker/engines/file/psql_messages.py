@@ -74,11 +74,6 @@ class PsqlMessageParser:
         self._connection_error: str | None = None
 
     @property
-    def has_errors(self) -> bool:
-        """Whether an error was read, or its first line."""
-        return bool(self.errors) or self._head is not None
-
-    @property
     def open_line(self) -> int | None:
         """Line of psql's input of the error that is being read."""
         return self._head[0] if self._head is not None else None
