@@ -11,8 +11,6 @@ KNOWN_FAILURES = {
     r"\[base-type.*, plain,": "plain SQL: a shell type is listed twice",
     r"\[text-search.*, plain,": "plain SQL: a configuration loses a mapping to a refused dictionary, and is not listed",
     r"\[search-path": "to be tried again with the executor of definitions",
-    rf"rule_arrive\[(overlaps|a stricter).*-{OTHER_THAN_PLAIN}\]": "a violated rule costs the import",
-    r"no_key_is_printed": "a violated foreign key costs the import",
     r"by_an_enum_behind_something_arrive\[(an array|a row)": "hashes of enums inside arrays and rows are not known",
     r"without_an_encoding": "SQL_ASCII: the catalogues are read as bytes",
     r"changes_meanwhile_costs.*\[a view": "pg_dump fails for a view that is dropped between snapshot and dump",
