@@ -27,7 +27,7 @@ CHECK_MEANINGS: dict[CheckName, str] = {
         " pooler in session mode."
     ),
     CheckName.SOURCE_VERSION_COMPATIBLE: (
-        "It fails if the source's major version is newer than the target's, or older than 14."
+        "It fails if the source's major version is newer than the target's, or if a live source is older than 14."
     ),
     CheckName.SOURCE_SIZE_WITHIN_PLAN: (
         "It fails if the source is larger than the Project's storageLimitBytes. It warns above 80 % of the limit."

@@ -24,6 +24,19 @@ MAX_TEXT = 64 * 1024 * 1024  # bytes of one definition; PostgreSQL's own limit i
 # pg_restore opens a file of any name beside the table of contents, so names must stay in its folder.
 _PLAIN_NAME = re.compile(r"(?!\.)[A-Za-z0-9_.-]*")
 
+_NAME = r'(?:(?:"(?:[^"]|"")*"|[^\s".]+)\.)?("(?:[^"]|"")*"|[^\s".;(]+)'
+_ALTER_TABLE = re.compile(rf"ALTER TABLE (?:ONLY )?{_NAME}\s")
+# Kind of an object that belongs to a table → where its definition names the table.
+_TABLE_OF_KIND = {
+    "CHECK CONSTRAINT": _ALTER_TABLE,
+    "CONSTRAINT": _ALTER_TABLE,
+    "DEFAULT": _ALTER_TABLE,
+    "FK CONSTRAINT": _ALTER_TABLE,
+    "POLICY": re.compile(rf"CREATE POLICY .*? ON {_NAME}\s", re.DOTALL),
+    "RULE": re.compile(rf"CREATE (?:OR REPLACE )?RULE .*?\s+ON \w+ TO {_NAME}\s", re.DOTALL),
+    "TRIGGER": re.compile(rf"CREATE (?:CONSTRAINT )?TRIGGER .*? ON {_NAME}\s", re.DOTALL),
+}
+
 Read = Callable[[int], bytes]  # returns that many bytes, or fewer at the end of the file
 TOC_FILE = "toc.dat"  # the table of contents of a directory or tar archive
 
@@ -272,6 +285,8 @@ def _parse_entry(reader: _TocReader, header: ArchiveHeader) -> TocEntry:
             raise corrupt(f"the file of its entry {dump_id} has a name that is not inside its folder")
     if section not in set(Section):
         raise corrupt(f"its entry {dump_id} has an unknown section")
+    if header.version <= OLDEST:
+        tag = _add_table_name(kind, tag, definition)
     return TocEntry(
         dump_id=dump_id,
         catalog=catalog,
@@ -288,6 +303,13 @@ def _parse_entry(reader: _TocReader, header: ArchiveHeader) -> TocEntry:
         file=file,
         access_method=access_method,
     )
+
+
+def _add_table_name(kind: str, tag: str, definition: str) -> str:
+    """Returns `orders orders_pkey` for `orders_pkey`: the tags of pg_dump 9.0 to 9.5 do not contain the table."""
+    match = _TABLE_OF_KIND[kind].match(definition) if kind in _TABLE_OF_KIND else None
+    table = match[1].replace('""', '"').removeprefix('"').removesuffix('"') if match else ""
+    return f"{table} {tag}" if table and not tag.startswith(f"{table} ") else tag
 
 
 def _parse_oid(text: str | None) -> int:

@@ -107,7 +107,9 @@ def encode_optional(text: str | None) -> bytes:
 def encode_entry(number: int, entry: OldEntry, version: tuple[int, int]) -> bytes:
     content = encode_integer(number) + encode_integer(entry.rows is not None)
     content += encode_optional(str(entry.catalog)) + encode_optional(str(16000 + number if entry.catalog else 0))
-    content += encode_optional(entry.tag) + encode_optional(entry.kind) + encode_integer(entry.section)
+    # The tag contains the table since 9.6, which the layout does not tell.
+    tag = f"items {entry.tag}" if entry.kind == "CONSTRAINT" and version > (1, 12) else entry.tag
+    content += encode_optional(tag) + encode_optional(entry.kind) + encode_integer(entry.section)
     content += encode_optional(entry.definition) + encode_optional("") + encode_optional(entry.copy_statement)
     content += encode_optional(entry.schema) + encode_optional("")
     if version >= (1, 14):
