@@ -37,6 +37,7 @@ class Case:
     needs_contrib: bool = True
     arguments: tuple[str, ...] = ()  # of `pgimport run`
     only_live: bool = False  # a dump file does not contain what the case is about
+    is_compared: bool = True  # the source can be read with an empty search_path
     has_filter: bool = False  # plain SQL cannot be filtered
     oldest: int = 15  # majors of the source on which the script runs
     newest: int = 18
@@ -269,6 +270,7 @@ CASES = [
         "search-path-inside-functions.sql",
         _skip("INDEX app.prices_rate", "MATERIALIZED VIEW DATA app.in_euro"),
         needs_contrib=False,
+        is_compared=False,
         newest=16,  # 17 itself restricts the search_path
         check=check_words_of_the_server,
     ),

@@ -49,9 +49,10 @@ def test_a_case_has_its_outcome_by_every_path(servers: RealServers, cell: Cell) 
         assert result.code == 0, result.err
         skipped = result.skipped
         assert find_unexpected(skipped, _expected(cell.case, result)) == []
-        titles = [entry.title for entry in skipped]
-        differences = compare_copy(source, target, titles, _read_reference(servers, cell, source))
-        assert "\n".join(differences) == ""
+        if cell.case.is_compared:
+            titles = [entry.title for entry in skipped]
+            differences = compare_copy(source, target, titles, _read_reference(servers, cell, source))
+            assert "\n".join(differences) == ""
         if cell.case.check is not None:
             cell.case.check(ImportedCase(result, source.server, source.database, target, COPY))
 
