@@ -11,9 +11,7 @@ KNOWN_FAILURES = {
     r"arrives\[rails, plain": "plain SQL: a skipped extension is not listed",
     r"\[base-type.*, plain,": "plain SQL: a shell type is listed twice",
     r"by_an_enum_behind_something_arrive\[(an array|a row)": "hashes of enums inside arrays and rows are not known",
-    r"without_an_encoding": "SQL_ASCII: the catalogues are read as bytes",
     r"changes_meanwhile_costs.*\[a view": "pg_dump fails for a view that is dropped between snapshot and dump",
-    r"sessions_are_read_only": "a target with default_transaction_read_only costs the import",
     rf"says_how_to_dump.*-{OTHER_THAN_PLAIN}\]": "the error for an extension that a dump lacks has no next step",
 }
 
