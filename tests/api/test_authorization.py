@@ -35,6 +35,7 @@ ROUTES: list[tuple[str, str, Any, ApiScope]] = [
     ("POST", "/projects/{p}/imports/preflight", {"source_url": SOURCE}, WRITE),
     ("GET", "/projects/{p}/jobs", None, JOBS),
     ("GET", "/jobs/{p}.{job}", None, JOBS),
+    ("GET", "/jobs/{p}.{job}/report", None, JOBS),
     ("POST", "/jobs/{p}.{job}/cancel", None, WRITE),
     ("GET", "/projects/{p}/preview-databases", None, READ),
     ("POST", "/projects/{p}/preview-databases", {}, WRITE),
@@ -95,7 +96,7 @@ class TestEveryRoute:
         self, api: Api, names: dict[str, str], method: str, path: str, body: Any, scope: ApiScope
     ) -> None:
         assert api.call(method, path.format(**names), a_session(o={"id": "rivals"}), json=body).status_code == 404
-        if not path.endswith(("preflight", "connections")):
+        if not path.endswith(("preflight", "connections", "report")):
             assert api.call(method, path.format(**names), a_session(), json=body).is_success
 
     @pytest.mark.parametrize("key", ["foreign", "of-other-project"])
@@ -116,7 +117,7 @@ class TestEveryRoute:
     def test_a_key_of_one_project_reaches_that_project(
         self, api: Api, names: dict[str, str], method: str, path: str, body: Any, scope: ApiScope
     ) -> None:
-        if path.endswith(("preflight", "connections")):  # 504 and 409: no operator runs in this test
+        if path.endswith(("preflight", "connections", "report")):  # 504 and 409: no operator runs in this test
             assert api.call(method, path.format(**names), "of-shop", json=body).status_code in (504, 409)
         else:
             assert api.call(method, path.format(**names), "of-shop", json=body).is_success

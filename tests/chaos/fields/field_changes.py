@@ -130,7 +130,8 @@ def _derive_valid_values(node: SchemaNode) -> Iterator[SampleValue]:
     schema, key = node.schema, (node.kind, node.field)
     yield from samples.VALUES.get(key, ())
     if "enum" in schema:
-        yield from map(SampleValue, schema["enum"])
+        if key not in samples.VALUES:
+            yield from map(SampleValue, schema["enum"])
     elif "format" in schema and node.type == "string":
         yield from _look_up(samples.VALUES_OF_FORMATS, schema["format"], node)
     elif "pattern" in schema and schema["pattern"] not in samples.FREE_TEXT_PATTERNS:
@@ -142,7 +143,7 @@ def _derive_valid_values(node: SchemaNode) -> Iterator[SampleValue]:
         yield from map(SampleValue, (low, high))
     elif node.type == "array":
         item = _find(node.kind, (*node.path, ITEM))
-        values = [sample.value for sample in _derive_valid_values(item)]
+        values = [sample.value for sample in _derive_valid_values(item)] or [build_minimal_value(item)]
         yield SampleValue([])
         yield SampleValue(values[:2])
         yield SampleValue(list(itertools.islice(itertools.cycle(values), schema["maxItems"])))
@@ -194,9 +195,9 @@ def _derive_invalid_values(node: SchemaNode) -> Iterator[tuple[str, Any]]:
     if "maximum" in schema:
         yield "above its maximum", schema["maximum"] + 1
     if "maxItems" in schema:
-        item = next(iter(_derive_valid_values(_find(node.kind, (*node.path, ITEM))))).value
+        item = build_minimal_value(_find(node.kind, (*node.path, ITEM)))
         yield "too many", [item] * (schema["maxItems"] + 1)
-    if node.type == "object":
+    if node.type == "object" and "x-kubernetes-preserve-unknown-fields" not in schema:
         yield "with an unknown field", {UNKNOWN: 1}
     yield from _describe_forbidden(samples.FORBIDDEN_VALUES.get((node.kind, node.field), ()))
 
@@ -228,7 +229,7 @@ def build_complete_spec(kind: str) -> Json:
 def _build_complete(node: SchemaNode) -> Any:
     if node.type != "object":
         return next(iter(_derive_valid_values(node))).value
-    children = (_find(node.kind, (*node.path, name)) for name in node.schema["properties"])
+    children = (_find(node.kind, (*node.path, name)) for name in node.schema.get("properties", ()))
     return {
         child.path[-1]: _build_complete(child)
         for child in children

@@ -7,7 +7,13 @@ missing.
 from dataclasses import dataclass, field
 from typing import Any
 
-from pgimport.model.import_spec import AMOUNT_PATTERN
+from pgimport.model.import_spec import (
+    AMOUNT_PATTERN,
+    BUILTIN_LOCALE_NEEDED,
+    BUILTIN_ONLY,
+    ICU_LOCALE_NEEDED,
+    ICU_ONLY,
+)
 from pgimport.model.scalar_types import DURATION_PATTERN, QUANTITY_PATTERN, SPEC_TIME_PATTERN
 from pgimport.model.string_types import (
     DNS_LABEL_PATTERN,
@@ -80,6 +86,7 @@ FREE_TEXT_PATTERNS = (ONE_LINE_PATTERN, WITHOUT_NUL_PATTERN)
 
 _MISSING = ("SourceSecretMissing",)
 _UPLOAD = {"source.urlSecretRef": ABSENT}
+_ICU = {"target.locale.provider": "icu", "target.locale.icuLocale": "und"}
 # Kind and field → values. The first one leaves the object healthy or names the reason it leads to.
 VALUES: dict[tuple[str, str], tuple[SampleValue, ...]] = {
     ("Project", "organizationID"): (SampleValue("acme"),),
@@ -91,6 +98,7 @@ VALUES: dict[tuple[str, str], tuple[SampleValue, ...]] = {
         SampleValue("::1", ("ServerUnreachable",)),
         SampleValue("nowhere.invalid", ("ServerUnreachable",)),
     ),
+    ("Project", "server.templates[]"): (SampleValue("no_such_template"),),
     ("Project", "server.adminSecretRef.name"): (SampleValue("pgimport-server-admin"),),
     ("Project", "server.adminSecretRef.userKey"): (SampleValue("user"), SampleValue("password")),
     ("Project", "server.adminSecretRef.passwordKey"): (SampleValue("password"), SampleValue("user")),
@@ -115,6 +123,17 @@ VALUES: dict[tuple[str, str], tuple[SampleValue, ...]] = {
     ("PostgresImport", "filter.excludeSchemas[]"): (SampleValue("audit"),),
     ("PostgresImport", "filter.excludeTables[]"): (SampleValue("public.sessions"),),
     ("PostgresImport", "filter.excludeTableData[]"): (SampleValue("public.log_*"),),
+    ("PostgresImport", "filter.excludeExtensions[]"): (SampleValue("pg_stat_statements"),),
+    ("PostgresImport", "target.locale.provider"): (
+        SampleValue("libc"),
+        SampleValue("icu", other_fields={"target.locale.icuLocale": "und"}),
+        SampleValue("builtin", other_fields={"target.locale.builtinLocale": "C.UTF-8"}),
+    ),
+    ("PostgresImport", "target.locale.lcCollate"): (SampleValue("C"),),
+    ("PostgresImport", "target.locale.lcCtype"): (SampleValue("C"),),
+    ("PostgresImport", "target.locale.icuLocale"): (SampleValue("und"),),
+    ("PostgresImport", "target.locale.icuRules"): (SampleValue("&a < g"),),
+    ("PostgresImport", "target.locale.builtinLocale"): (SampleValue("C.UTF-8"),),
     ("PostgresImport", "timeout"): (SampleValue("144h"), SampleValue("1s", ("DeadlineExceeded",))),
     ("PostgresImport", "startTimeout"): (SampleValue("144h"), SampleValue("1s")),
     ("PostgresImport", "stallTimeout"): (SampleValue("144h"), SampleValue("1s")),
@@ -164,10 +183,21 @@ EXPECTED_REASONS_OF_VALUES: dict[tuple[str, str, Any], tuple[str, ...]] = {
 REQUIRED_CHANGES: dict[tuple[str, str], dict[str, Any]] = {
     ("PostgresImport", "source.uploadKey"): _UPLOAD,
     ("PostgresImport", "source.sha256"): {**_UPLOAD, "source.uploadKey": f"{PROJECT}/{'0' * 32}"},
+    ("PostgresImport", "target.locale.icuLocale"): {"target.locale.provider": "icu"},
+    ("PostgresImport", "target.locale.icuRules"): _ICU,
+    ("PostgresImport", "target.locale.builtinLocale"): {"target.locale.provider": "builtin"},
 }
 # Fields that exclude another one, so a complete spec does not have them.
 EXCLUDED_FROM_COMPLETE = frozenset(
-    {("PostgresImport", "source.uploadKey"), ("PostgresImport", "source.sha256"), ("PostgresImport", "cancel")}
+    ("PostgresImport", field)
+    for field in (
+        "source.uploadKey",
+        "source.sha256",
+        "cancel",
+        "target.locale.icuLocale",
+        "target.locale.icuRules",
+        "target.locale.builtinLocale",
+    )
 )
 # Kind and field → values that match its pattern and mean nothing for this field.
 FORBIDDEN_VALUES: dict[tuple[str, str], tuple[Any, ...]] = {
@@ -185,6 +215,10 @@ RULE_VIOLATIONS: dict[str, dict[str, Any]] = {
     "timeout must be more than 0s and at most 144h": {"timeout": "145h"},
     "startTimeout must be more than 0s and at most 144h": {"startTimeout": "144h1s"},
     "stallTimeout must be more than 0s and at most 144h": {"stallTimeout": "0m"},
+    ICU_LOCALE_NEEDED: {"target.locale.provider": "icu"},
+    BUILTIN_LOCALE_NEEDED: {"target.locale.provider": "builtin"},
+    ICU_ONLY: {"target.locale.icuLocale": "und"},
+    BUILTIN_ONLY: {"target.locale.builtinLocale": "C.UTF-8"},
     HOST_RULE: {"server.host": "one,two"},
     HOST_PATTERN_RULE: {"sources.allowedHosts": ["*.example.com", "*"]},
     NETWORK_RULE: {"sources.allowedCIDRs": ["10.0.0.0/8", "10.0.0.0/33"]},
