@@ -129,6 +129,13 @@ class Api:
         assert self.context.cache.wait_for(is_cached, 10)
 
 
+def start_import(api: Api, project: str = "shop") -> str:
+    """Starts an import, and returns the id of its job."""
+    response = api.call("POST", f"/projects/{project}/imports", json={"source_url": SOURCE})
+    job_id: str = response.json()["job"]["id"]
+    return job_id
+
+
 @contextmanager
 def serve(context: ApiContext) -> Iterator[str]:
     """Serves the API with uvicorn on a free port, and yields its URL."""

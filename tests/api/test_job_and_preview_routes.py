@@ -1,15 +1,9 @@
 """The routes of jobs and preview databases."""
 
 import pytest
-from tests.api.conftest import SOURCE, Api
+from tests.api.conftest import Api, start_import
 
 from pgimport.model.names import IMPORTS, PREVIEWS
-
-
-def start_import(api: Api, project: str = "shop") -> str:
-    response = api.call("POST", f"/projects/{project}/imports", json={"source_url": SOURCE})
-    job_id: str = response.json()["job"]["id"]
-    return job_id
 
 
 def test_jobs_are_listed_newest_first_page_by_page(api: Api) -> None:

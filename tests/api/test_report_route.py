@@ -3,8 +3,7 @@
 import json
 
 import pytest
-from tests.api.conftest import Api
-from tests.api.test_job_and_preview_routes import start_import
+from tests.api.conftest import Api, start_import
 from tests.support.kubernetes import Json
 from tests.support.samples import a_preflight, a_result
 

@@ -1,7 +1,7 @@
 """What needs a skipped entry is skipped too, or loses the part that needs it."""
 
 import pytest
-from tests.worker.archive.test_selection import SHOP, entry
+from tests.worker.archive.entries import SHOP, entry
 
 from pgimport.model.import_choices import SkipGroup
 from pgimport.worker.archive.call_order import order_by_calls

@@ -1,36 +1,15 @@
 """The restore plan says which entries are restored, which wait for row security, and which are skipped and why."""
 
 import io
-from itertools import count
-from typing import Any
 
 import pytest
+from tests.worker.archive.entries import SHOP, entry
 
 from pgimport.worker.archive.selection import Exclusions, format_use_list, plan_restore
-from pgimport.worker.archive.toc import Section, TocEntry
-
-_IDS = count(1)
-
-
-def entry(kind: str, tag: str, *dependencies: TocEntry, schema: str = "shop", **changes: Any) -> TocEntry:
-    fields: dict[str, Any] = {
-        "dump_id": next(_IDS),
-        "catalog": 1,
-        "oid": next(_IDS),
-        "section": Section.PRE_DATA,
-        "definition": "",
-        "owner": "alice",
-        "copy_statement": "",
-        "has_rows": False,
-        "file": "",
-    }
-    dump_ids = tuple(dependency.dump_id for dependency in dependencies)
-    return TocEntry(kind=kind, schema=schema, tag=tag, dependencies=dump_ids, **fields | changes)
-
+from pgimport.worker.archive.toc import TocEntry
 
 PUBLIC = entry("SCHEMA", "public", schema="")
 CITEXT = entry("EXTENSION", "citext", schema="")
-SHOP = entry("SCHEMA", "shop", schema="")
 ORDERS = entry("TABLE", "orders", SHOP, catalog=1259, oid=16390)
 ROWS = entry("TABLE DATA", "orders", ORDERS, catalog=0, oid=16390, has_rows=True)
 NATIVE = entry("FUNCTION", "native()", SHOP, definition="CREATE FUNCTION shop.native() RETURNS int LANGUAGE c AS 'x';")

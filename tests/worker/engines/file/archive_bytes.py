@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pgimport.worker.archive.toc import ArchiveHeader, Compression, parse_table_of_contents
 from pgimport.worker.engines.file.custom_format import forward_rows
 from pgimport.worker.engines.file.dump_opening import open_dump, walk_archive
+from pgimport.worker.engines.file.dump_stream import DumpStream
 from pgimport.worker.engines.file.file_kinds import DumpFormat
 from pgimport.worker.engines.file.plain_sql_lexer import PlainSqlLexer
 
@@ -106,3 +107,12 @@ def build_plain_dump(statements: str) -> bytes:
         "-- Dumped by pg_dump version 16.4\n\n"
         f"SET statement_timeout = 0;\n\n{statements}\n\n--\n-- PostgreSQL database dump complete\n--\n\n"
     ).encode()
+
+
+def count_rows(archive: bytes) -> dict[str, int]:
+    """Counts the rows of a custom archive by table, as an import does. Raises ImportStopped."""
+    stream = DumpStream(io.BytesIO(archive))
+    header, parsed_entries = parse_table_of_contents(stream.read)
+    entries = list(parsed_entries)
+    row_counts = forward_rows(stream, header, entries, lambda _: None)
+    return {entry.tag: row_counts[entry.dump_id] for entry in entries if entry.dump_id in row_counts}

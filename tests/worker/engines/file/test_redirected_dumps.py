@@ -13,8 +13,7 @@ import pytest
 from tests.cluster.debian_postgres import link_clients, server_tree
 from tests.support.postgres import PostgresServer
 from tests.worker.conftest import Bench
-from tests.worker.engines.file.archive_bytes import read_header, read_whole_dump
-from tests.worker.engines.file.test_unusual_dumps import count_rows
+from tests.worker.engines.file.archive_bytes import count_rows, read_header, read_whole_dump
 
 from pgimport.model.reasons import Reason
 from pgimport.worker.archive.toc import parse_table_of_contents

@@ -16,6 +16,7 @@ from tests.support.postgres import PostgresServer
 from tests.worker.conftest import Bench
 from tests.worker.engines.file.archive_bytes import (
     build_plain_dump,
+    count_rows,
     encode_integer,
     read_header,
     read_whole_dump,
@@ -24,21 +25,12 @@ from tests.worker.engines.file.archive_bytes import (
 from tests.worker.engines.file.conftest import FORMATS, dump
 
 from pgimport.model.reasons import Reason
-from pgimport.worker.archive.toc import Compression, parse_table_of_contents
-from pgimport.worker.engines.file.custom_format import forward_rows
+from pgimport.worker.archive.toc import Compression
 from pgimport.worker.engines.file.dump_stream import DumpStream
 from pgimport.worker.postgres.errors import ImportStopped
 
 ServeDump = Callable[[bytes], None]
 FLIPS = 400
-
-
-def count_rows(archive: bytes) -> dict[str, int]:
-    stream = DumpStream(io.BytesIO(archive))
-    header, parsed_entries = parse_table_of_contents(stream.read)
-    entries = list(parsed_entries)
-    row_counts = forward_rows(stream, header, entries, lambda _: None)
-    return {entry.tag: row_counts[entry.dump_id] for entry in entries if entry.dump_id in row_counts}
 
 
 def unpack(content: bytes) -> None:
