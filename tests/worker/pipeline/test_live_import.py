@@ -396,18 +396,17 @@ def test_digests_of_equal_rows_do_not_depend_on_settings(bench: Bench, postgres1
 @pytest.mark.thorough
 @pytest.mark.parametrize("verify", ["checksums", "counts"])
 def test_a_value_that_changed_during_the_copy_is_found_by_its_digest(
-    bench: Bench, shop: str, postgres16: PostgresServer, tmp_path: Path, verify: str
+    bench: Bench, shop: str, postgres16: PostgresServer, monkeypatch: pytest.MonkeyPatch, verify: str
 ) -> None:
     bench.source_url = postgres16.url(shop)
-    change = "UPDATE orders SET id = -id WHERE id = 1"
-    wrap_client(
-        bench,
-        tmp_path,
-        "pg_restore",
-        18,
-        f'case "$*" in *post-data*) "${{REAL%/*}}/psql" -qc \'{change}\';; esac; "$REAL" "$@"',
-    )
-    with bench.shadow():
+    create_post_data = DefinitionRestore.create_post_data
+    with bench.shadow() as shadow:
+
+        def create_post_data_and_change(*arguments: Any, **options: Any) -> None:
+            create_post_data(*arguments, **options)
+            bench.target.execute("UPDATE orders SET id = -id WHERE id = 1", shadow)
+
+        monkeypatch.setattr(DefinitionRestore, "create_post_data", create_post_data_and_change)
         result = bench.run(verify=verify)
     assert result.verification is not None
     if verify == "counts":
