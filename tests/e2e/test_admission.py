@@ -120,6 +120,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "filter": ({"excludeTables": ["a.b"]}, {"excludeTables": ["a.c"]}),
     "provider": ("auto", "neon"),
     "verify": ("counts", "none"),
+    "onObjectError": ("skip", "fail"),
     "postImport": (
         {"sqlConfigMapRef": {"name": "sql", "key": "mask"}},
         {"sqlConfigMapRef": {"name": "sql", "key": "other"}},

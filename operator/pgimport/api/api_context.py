@@ -20,7 +20,7 @@ from pgimport.store.upload_store import UploadStore
 MAX_PREFLIGHTS, MAX_PREFLIGHTS_EACH = 32, 8
 MAX_REPORTS, MAX_REPORTS_EACH = 4, 2  # a report has up to 10 MB
 MAX_UPLOADS, MAX_UPLOADS_EACH = 16, 6  # into the embedded store
-MAX_LOOKUPS, MAX_LOOKUPS_EACH = 16, 4  # of host names
+MAX_LOOKUPS, MAX_LOOKUPS_EACH = 32, 8  # of host names
 LOOKUP_SECONDS = 5.0
 MAX_DRY_RUNS = 16  # of one Project, started through any replica, that have not ended
 

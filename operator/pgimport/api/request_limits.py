@@ -11,18 +11,25 @@ from pgimport.api.error_responses import RETRY_SECONDS, ApiError
 from pgimport.model.source_addresses import Resolve
 
 
+_PLACE_SECONDS = 1.0  # that a lookup waits for its place: most lookups take milliseconds
+
+
 class RequestLimit:
     """Counts requests that run at the same time. Safe to use from several threads."""
 
     def __init__(self, what: str, total: int, each: int) -> None:
         """`what` names the requests in errors: `preflights`. `each`: most at the same time for one key."""
         self._what, self._total, self._each = what, total, each
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
         self._running: Counter[str] = Counter()
 
-    def begin(self, key: str) -> None:
-        """Counts a request of `key`, which is an organization, a Project or a caller. Raises ApiError 429 or 503."""
-        with self._lock:
+    def begin(self, key: str, wait: float = 0.0) -> None:
+        """Counts a request of `key`, which is an organization, a Project or a caller.
+
+        Waits up to `wait` seconds for a place. Raises ApiError 429 or 503.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._has_place(key), wait)
             if self._running[key] >= self._each:
                 text = f"{self._each} {self._what} of yours are running, which is the limit; try again"
                 raise ApiError(429, text, RETRY_SECONDS)
@@ -32,10 +39,14 @@ class RequestLimit:
 
     def end(self, key: str) -> None:
         """Uncounts a request that `begin` has counted."""
-        with self._lock:
+        with self._changed:
             self._running[key] -= 1
             if self._running[key] == 0:
                 del self._running[key]  # keys are many over time
+            self._changed.notify_all()
+
+    def _has_place(self, key: str) -> bool:
+        return self._running[key] < self._each and self._running.total() < self._total
 
     @contextmanager
     def counted(self, key: str) -> Iterator[None]:
@@ -63,7 +74,7 @@ class HostResolver:
         """
 
         def resolve(host: str, port: int) -> list[str]:
-            self._limit.begin(key)
+            self._limit.begin(key, _PLACE_SECONDS)
             future: Future[list[str]] = self._pool.submit(self._resolve, host, port)
             future.add_done_callback(lambda _: self._limit.end(key))
             try:
