@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pgimport.api.error_responses import RETRY_SECONDS, ApiError
 from pgimport.model.source_addresses import Resolve
 
-
 _PLACE_SECONDS = 1.0  # that a lookup waits for its place: most lookups take milliseconds
 
 
