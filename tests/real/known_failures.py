@@ -5,7 +5,6 @@ import re
 OTHER_THAN_PLAIN = "(relay|dump|custom|directory|tar)"
 # Pattern of `<test>[<parameters>]` → reason
 KNOWN_FAILURES = {
-    r"\[partitioned-keys-of-other-kinds, (relay|dump),": "rows of a hash partition below a range are counted twice",
     r"\[comments-everywhere, (relay|dump),": "the removal of the comment on schema public is not copied",
     r"\[(fdw-without|foreign-data).*, plain,": "plain SQL: a skipped extension is not listed",
     r"arrives\[rails, plain": "plain SQL: a skipped extension is not listed",

@@ -1,6 +1,6 @@
 -- Lists the ordinary and partitioned tables that a dump contains, except members of extensions.
 -- Does not read their sizes, because pg_table_size waits for locks.
--- The column `root` is the table at which the rows of a partition must be counted. It is set for tables partitioned by
+-- The column `root` is the table at which the rows of a partition must be counted. It is set for partitions of tables by
 -- hash, unless the hashes of the keys are known to be the same in every database: the copy may have a row in another
 -- partition. Hashes of enums and of reg* types follow OIDs, also in arrays, composite types and ranges.
 WITH RECURSIVE hashed AS (
@@ -21,19 +21,19 @@ WITH RECURSIVE hashed AS (
                'timestamp', 'timestamptz', 'uuid', 'xid8'
            ]::pg_catalog.regtype[]))
 ), ancestry AS (
-    SELECT i.inhrelid AS oid, i.inhparent AS ancestor
+    SELECT i.inhrelid AS oid, i.inhparent AS ancestor, 1 AS level
     FROM pg_catalog.pg_inherits AS i
     JOIN pg_catalog.pg_class AS k ON k.oid = i.inhrelid AND k.relispartition
     UNION ALL
-    SELECT a.oid, i.inhparent
+    SELECT a.oid, i.inhparent, a.level + 1
     FROM ancestry AS a
     JOIN pg_catalog.pg_inherits AS i ON i.inhrelid = a.ancestor
 ), roots AS (
-    SELECT a.oid, pg_catalog.max(a.ancestor) FILTER (WHERE NOT k.relispartition) AS root
+    -- The highest one: the partitions above it have the same rows as at the source.
+    SELECT DISTINCT ON (a.oid) a.oid, a.ancestor AS root
     FROM ancestry AS a
-    JOIN pg_catalog.pg_class AS k ON k.oid = a.ancestor
-    GROUP BY a.oid
-    HAVING pg_catalog.bool_or(a.ancestor IN (SELECT oid FROM hashed))
+    WHERE a.ancestor IN (SELECT oid FROM hashed)
+    ORDER BY a.oid, a.level DESC
 )
 SELECT
     c.oid::bigint,
