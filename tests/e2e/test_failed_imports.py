@@ -146,7 +146,8 @@ def test_nothing_is_left(name: str, of: Tenant, failed: dict[str, Manifest]) -> 
 
 def test_the_failed_restore_names_object_and_code(tenant: Tenant, failed: dict[str, Manifest]) -> None:
     status = failed["unrestorable"]["status"]
-    assert "violates check constraint" in status["error"]
+    assert "is violated by some row (SQLSTATE 23514)" in status["error"]
+    assert "offending key" not in status["error"]
     assert status["lastExitCode"] == MEANINGS[Reason.RESTORE_FAILED].exit_code
 
 

@@ -13,6 +13,7 @@ from pgimport.model.import_report import (
     build_report_lines,
     complete_result,
     count_refused,
+    describe_final_refusal,
     hide_row_values,
     pack_lines,
     parse_report,
@@ -186,3 +187,16 @@ def test_values_of_rows_are_hidden(reason: str, sqlstate: str | None, offending_
 def test_other_reasons_stay(reason: str) -> None:
     item = SkippedObject(object="INDEX public.u", reason=reason, sqlstate="42501", rows=5)
     assert hide_row_values(item) == item
+
+
+def test_the_error_of_a_final_refusal_has_the_key_only_for_the_admin() -> None:
+    words = (
+        'violates foreign key "f"; DETAIL: Key (id)=(4711) is not present in table "t". (SQLSTATE 23503)'
+    )
+    skipped = SkippedObject(
+        object="FK CONSTRAINT public.t f", reason=words, sqlstate="23503", offending_key="(id)=(4711)"
+    )
+    assert "offending key: (id)=(4711)" in describe_final_refusal(skipped, with_values=True)
+    text = describe_final_refusal(skipped, with_values=False)
+    assert "4711" not in text
+    assert text.startswith("the target refuses FK CONSTRAINT public.t f: violates foreign key")

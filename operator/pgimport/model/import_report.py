@@ -82,6 +82,15 @@ def hide_values_in_reason(reason: str, sqlstate: str | None, offending_key: str 
     return reason
 
 
+def describe_final_refusal(skipped: SkippedObject, *, with_values: bool) -> str:
+    """Returns the error of an import that ends because the target refused this object."""
+    if not with_values:
+        words = hide_values_in_reason(skipped.reason, skipped.sqlstate, skipped.offending_key)
+        return f"the target refuses {skipped.object}: {words}"
+    key = f"; offending key: {skipped.offending_key}" if skipped.offending_key else ""
+    return f"the target refuses {skipped.object}: {skipped.reason}{key}"
+
+
 def hide_key_values(text: str) -> str:
     """Removes the values from a DETAIL about a key or a row, as in `Key (id)=(…) is duplicated.`"""
     return _FAILING_ROW.sub(rf"\1({VALUE_IN_THE_REPORT})", _KEY_VALUES.sub(rf"\1({VALUE_IN_THE_REPORT})", text))

@@ -68,3 +68,8 @@ class Order(LenientModel):
     # Origin of the upload store, for example `https://store:443`. The address of the store may be private.
     upload_origin: str | None = None
     scratch_bytes: int | None = None  # size limit of the scratch volume
+
+    @property
+    def shows_row_values(self) -> bool:
+        """Says whether errors may contain values of rows: only `pgimport run` shows them to the admin alone."""
+        return not self.namespace

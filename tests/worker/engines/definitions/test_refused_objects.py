@@ -109,7 +109,7 @@ def test_constraints_that_rows_violate_are_not_valid_or_skipped_with_the_key(
             "CREATE TABLE parent (id int PRIMARY KEY); CREATE TABLE child (p int REFERENCES parent);"
             "SET session_replication_role = replica; INSERT INTO child VALUES (99)",
             'the target refuses FK CONSTRAINT public.child child_p_fkey: insert or update on table "child" violates'
-            ' foreign key constraint "child_p_fkey" (SQLSTATE 23503); offending key: (p)=(99)',
+            ' foreign key constraint "child_p_fkey" (SQLSTATE 23503)',
             id="a foreign key",
         ),
     ],

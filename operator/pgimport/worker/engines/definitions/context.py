@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from pgimport.model.import_choices import OnObjectError
-from pgimport.model.import_report import hide_values_in_reason
+from pgimport.model.import_report import describe_final_refusal, hide_values_in_reason
 from pgimport.model.reasons import Failure, Reason
+from pgimport.model.result import SkippedObject
 from pgimport.worker.archive.restore_plan import RestorePlan
 from pgimport.worker.archive.toc import TocEntry
 from pgimport.worker.engines.definitions.statements import ArchiveSettings, build_statement
@@ -21,6 +22,7 @@ class DefinitionContext:
     settings: ArchiveSettings
     reporter: Reporter
     on_object_error: OnObjectError = OnObjectError.SKIP
+    shows_values: bool = True  # whether an error may contain values of rows
 
     def build_statement(self, entry: TocEntry) -> str:
         return build_statement(entry, self.plan.definition_of(entry), self.settings)
@@ -28,7 +30,10 @@ class DefinitionContext:
     def report_refusal(self, title: str, refusal: Refusal) -> None:
         """Logs a refusal without values of rows. Raises ImportStopped if a refusal ends the import."""
         if self.on_object_error is OnObjectError.FAIL:
-            key = f"; offending key: {refusal.key}" if refusal.key else ""
-            raise ImportStopped(Failure(Reason.RESTORE_FAILED, f"the target refuses {title}: {refusal.reason}{key}"))
+            skipped = SkippedObject(
+                object=title, reason=refusal.reason, sqlstate=refusal.sqlstate, offending_key=refusal.key
+            )
+            message = describe_final_refusal(skipped, with_values=self.shows_values)
+            raise ImportStopped(Failure(Reason.RESTORE_FAILED, message))
         words = hide_values_in_reason(refusal.reason, refusal.sqlstate, refusal.key)
         self.reporter.log(f"the target refuses {title}: {words}", "warning")

@@ -36,7 +36,9 @@ class DefinitionRestore:
         self._run = run
         self.plan = plan
         settings = read_archive_settings(plan.entries_by_id.values())
-        self.context = DefinitionContext(plan, settings, run.reporter, run.order.on_object_error)
+        self.context = DefinitionContext(
+            plan, settings, run.reporter, run.order.on_object_error, run.order.shows_row_values
+        )
         self.executor = DefinitionExecutor(self.context)
 
     def open_session(self, sessions: int = 1) -> DefinitionSession:
