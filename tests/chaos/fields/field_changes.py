@@ -61,7 +61,7 @@ def _set(spec: Json, kind: str, path: tuple[str, ...], value: Any) -> None:
         if step == ITEM:
             container = container[0]
         elif path[depth] == ITEM:
-            container[step] = [None]
+            container[step] = [build_minimal_value(_find(kind, path[: depth + 1]))]
             container = container[step]
         else:
             container = container.setdefault(step, build_minimal_value(_find(kind, path[:depth])))

@@ -71,10 +71,11 @@ def test_a_new_field_cannot_be_forgotten(schema: Json) -> None:
         derive_changes(SchemaNode("PreviewDatabase", ("colour",), schema, required=False))
 
 
-def test_a_change_does_not_modify_the_original_spec() -> None:
-    spec = build_complete_spec("PostgresImport")
-    before = build_complete_spec("PostgresImport")
-    for change in derive_all_changes("PostgresImport"):
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_change_does_not_modify_the_original_spec(kind: str) -> None:
+    spec = build_complete_spec(kind)
+    before = build_complete_spec(kind)
+    for change in derive_all_changes(kind):
         changed = change.apply(spec)
         assert spec == before
         assert changed != spec or change.valid, change.title
