@@ -147,6 +147,10 @@ def _strip_schemas(tag: str) -> str:
     return _QUALIFIER.sub("", tag)
 
 
+# PostgreSQL marks a constraint that it does not enforce as not valid.
+_NOT_VALID_ENDS = (" NOT VALID", " NOT ENFORCED")
+
+
 def _find_kind(item: FileObject) -> str | None:
     if item.kind == "TYPE" and item.definition is not None:
         return "type" if any(words in item.definition for words in _TYPE_STATES) else None
@@ -163,7 +167,7 @@ def _changes_other_object(item: FileObject) -> bool:
 def _find_state(item: FileObject, kind: str, is_secured: bool) -> str:
     definition = item.definition or ""
     if kind == "constraint":
-        return "not valid" if definition.rstrip().rstrip(";").endswith(" NOT VALID") else ""
+        return "not valid" if definition.rstrip().rstrip(";").endswith(_NOT_VALID_ENDS) else ""
     if kind == "trigger":
         return next((state for words, state in _TRIGGER_STATES.items() if words in definition), "O")
     if not is_secured:
