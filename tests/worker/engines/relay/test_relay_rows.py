@@ -140,7 +140,7 @@ def test_an_error_of_one_stream_ends_all_streams_at_once(
         seconds = time.monotonic() - canceled_at
     (result,) = results
     assert result.failure is not None
-    assert result.failure.reason is Reason.RESTORE_FAILED
+    assert result.failure.reason is Reason.TARGET_CONFLICT
     assert "canceling statement due to user request (SQLSTATE 57014)" in result.failure.message
     assert seconds < 10
 
