@@ -190,9 +190,7 @@ def test_other_reasons_stay(reason: str) -> None:
 
 
 def test_the_error_of_a_final_refusal_has_the_key_only_for_the_admin() -> None:
-    words = (
-        'violates foreign key "f"; DETAIL: Key (id)=(4711) is not present in table "t". (SQLSTATE 23503)'
-    )
+    words = 'violates foreign key "f"; DETAIL: Key (id)=(4711) is not present in table "t". (SQLSTATE 23503)'
     skipped = SkippedObject(
         object="FK CONSTRAINT public.t f", reason=words, sqlstate="23503", offending_key="(id)=(4711)"
     )

@@ -30,12 +30,12 @@ def find_unexpected(skipped: Iterable[Skipped], expected: Iterable[str]) -> list
     Parts of skipped objects, such as the default of a skipped table, may be listed or not.
     """
     titles = Counter(_shorten(entry.title) for entry in skipped)
-    wanted = {_shorten(title) for title in expected}
+    expected_titles = {_shorten(title) for title in expected}
     relations = {match["name"] for title in titles if (match := RELATION.match(title))}
     unexpected = [f"listed {count} times: {title}" for title, count in titles.items() if count > 1]
-    unexpected += [f"not listed: {title}" for title in sorted(wanted - titles.keys())]
+    unexpected += [f"not listed: {title}" for title in sorted(expected_titles - titles.keys())]
     unexpected += [
-        f"not expected: {title}" for title in sorted(titles.keys() - wanted) if not _is_part(title, relations)
+        f"not expected: {title}" for title in sorted(titles.keys() - expected_titles) if not _is_part(title, relations)
     ]
     return unexpected
 

@@ -197,8 +197,10 @@ def test_T9_extensions_of_the_provider_are_skipped_and_named() -> None:
 
 def test_an_extension_that_only_a_superuser_may_create_is_a_warning_with_its_losses() -> None:
     needs = ExtensionNeeds(objects={"postgis": ["COLUMN public.homes.at", "VIEW public.near"]})
-    wanted = order(allowed_extensions=["postgis"], available_extensions=["postgis"])
-    result = judge_extensions(wanted, split_extensions(ExtensionContext(wanted, needs=needs), extensions("postgis")))
+    postgis_order = order(allowed_extensions=["postgis"], available_extensions=["postgis"])
+    result = judge_extensions(
+        postgis_order, split_extensions(ExtensionContext(postgis_order, needs=needs), extensions("postgis"))
+    )
     assert verdict(result) == ("warn", None)
     assert "lets only a superuser create postgis. The import tries it before it copies any row" in result.check.detail
     assert "excludeExtensions (--exclude-extension)" in result.check.detail

@@ -166,7 +166,7 @@ def test_T30_a_failure_during_the_copy_has_a_reason(
 def test_T30_a_full_scratch_volume_is_named(
     bench: Bench, shop: str, postgres16: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str
 ) -> None:
-    """Without a disk of its own, the test raises the limit instead of filling the volume."""
+    """The test raises the limit instead of filling a volume."""
     monkeypatch.setattr(client_probe, "FULL_BYTES", 2**62)
     bench.source_url = postgres16.url(shop)
     wrap_client(bench, tmp_path, "pg_dump", 16, 'echo "pg_dump: error: could not write to file" >&2; exit 1')

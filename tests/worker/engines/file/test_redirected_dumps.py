@@ -128,7 +128,7 @@ def test_a_redirected_archive_without_rows_is_imported(
 
 
 def test_a_truncated_redirected_archive_is_refused(old_clients: Clients, tmp_path: Path) -> None:
-    """Only at the end of the rows the rest is complete: that is what pg_dump writes into a pipe."""
+    """A file cut at the end of its rows is complete: pg_dump writes the same bytes into a pipe."""
     content = old_clients.write("redirected", tmp_path / "dump", "-Fc")
     rows_end = find_row_end(content)
     assert count_shop_rows(content[:rows_end]) == ROWS

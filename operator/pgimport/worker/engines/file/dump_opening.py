@@ -121,10 +121,10 @@ def _open_only_dump(members: Iterator[TarMember] | Iterator[ZipMember], stream: 
     refusals: list[Failure] = []
     for member in members:
         names.append(member.path)
-        found = _try_member(member, stream, depth, refusals)
-        if found is None:
+        opened_member = _try_member(member, stream, depth, refusals)
+        if opened_member is None:
             continue
-        member_stream, opened = found
+        member_stream, opened = opened_member
         path = member.path if opened.path is None else f"{member.path}: {opened.path}"
         member_stream.after_its_end(partial(_read_other_members, members, path, stream, depth))
         return OpenedDump(opened.stream, opened.format, path, opened.compression)

@@ -31,7 +31,7 @@ class Statement:
 
     @property
     def verb(self) -> str:
-        """Its first word, such as `create`."""
+        """Returns the first word, such as `create`."""
         return self.definition.split(None, 1)[0].lower().rstrip(";") if self.definition.strip() else ""
 
     @property
