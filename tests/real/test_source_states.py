@@ -9,6 +9,7 @@ import pytest
 from tests.real.imports import COPY, ImportPath, import_file
 from tests.real.servers import RealServers
 from tests.real.sources import Source, compare_copy, create_source, import_by, imported
+from tests.support.postgres import PostgresServer
 
 LIVE = (ImportPath.RELAY, ImportPath.DUMP)
 QUICK_PATHS = (ImportPath.RELAY, ImportPath.DUMP, ImportPath.CUSTOM, ImportPath.PLAIN)
@@ -64,12 +65,13 @@ def test_backslashes_keep_their_meaning(servers: RealServers, path: ImportPath) 
     ):
         assert result.code == 0, result.err
         query = "SELECT pg_get_indexdef('paths_slashes'::regclass), pg_get_viewdef('slashes'::regclass)"
-        assert server.query(query, COPY, "postgres") == _query_conforming(source, query)
+        assert _query_conforming(server, COPY, query) == _query_conforming(server, source.database, query)
         assert server.query("SELECT * FROM slashes ORDER BY 1", COPY) == [("a/b",), ("a/c",)]
 
 
-def _query_conforming(source: Source, query: str) -> list[tuple[object, ...]]:
-    with source.server.connect(source.database, options="-c standard_conforming_strings=on") as connection:
+def _query_conforming(server: PostgresServer, database: str, query: str) -> list[tuple[object, ...]]:
+    """Prints definitions alike at both ends: the copy has the source's setting of the database."""
+    with server.connect(database, options="-c standard_conforming_strings=on") as connection:
         return list(connection.execute(query.encode()).fetchall())
 
 
