@@ -30,6 +30,8 @@ _SKIPPED_SILENTLY = frozenset(
         "TABLESPACE",
     }
 )
+# Entries that belong to a publication or subscription, which the report lists.
+_PARTS_OF_SKIPPED_KINDS = frozenset({"PUBLICATION TABLE", "PUBLICATION TABLES IN SCHEMA", "SUBSCRIPTION TABLE"})
 _REPLICATION = "a copy must not take part in replication"
 _REMOTE = "it leads to another server"
 SKIPPED_KINDS = {
@@ -94,7 +96,7 @@ def plan_restore(entries: Iterable[TocEntry], exclusions: Exclusions) -> Restore
         if entry.kind == "COMMENT" and not present_extensions.isdisjoint(entry.dependencies):
             continue
         if (skipped := _judge(entry, exclusions)) is not None:
-            plan.skip(skipped)
+            plan.skip(skipped, silent=entry.kind in _PARTS_OF_SKIPPED_KINDS)
         elif not plan.admit(entry):
             continue
         elif entry.kind in _ROW_SECURITY_KINDS or (
