@@ -4,12 +4,12 @@ import bz2
 import gzip
 import io
 import lzma
+import sys
 import tarfile
 import zipfile
 import zlib
 
 import lz4.frame
-from backports import zstd
 
 from pgimport.model.reasons import Reason
 from pgimport.worker.archive.toc import TOC_FILE, parse_table_of_contents
@@ -18,6 +18,11 @@ from pgimport.worker.engines.file.dump_opening import open_dump, walk_archive
 from pgimport.worker.engines.file.file_kinds import DumpFormat
 from pgimport.worker.engines.file.plain_sql_lexer import PlainSqlLexer
 from pgimport.worker.postgres.errors import ImportStopped
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 LIMIT = 16 * 1024 * 1024  # bytes that a file may unpack to
 REFUSALS = frozenset({Reason.DUMP_CORRUPT, Reason.DUMP_UNSUPPORTED, Reason.SOURCE_TOO_LARGE})
