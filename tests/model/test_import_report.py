@@ -13,7 +13,7 @@ from pgimport.model.import_report import (
     build_report_lines,
     complete_result,
     count_refused,
-    describe_final_refusal,
+    describe_refusal,
     hide_row_values,
     pack_lines,
     parse_report,
@@ -194,7 +194,7 @@ def test_the_error_of_a_final_refusal_has_the_key_only_for_the_admin() -> None:
     skipped = SkippedObject(
         object="FK CONSTRAINT public.t f", reason=words, sqlstate="23503", offending_key="(id)=(4711)"
     )
-    assert "offending key: (id)=(4711)" in describe_final_refusal(skipped, with_values=True)
-    text = describe_final_refusal(skipped, with_values=False)
+    assert "offending key: (id)=(4711)" in describe_refusal(skipped, with_values=True)
+    text = describe_refusal(skipped, with_values=False)
     assert "4711" not in text
     assert text.startswith("the target refuses FK CONSTRAINT public.t f: violates foreign key")

@@ -82,8 +82,8 @@ def hide_values_in_reason(reason: str, sqlstate: str | None, offending_key: str 
     return reason
 
 
-def describe_final_refusal(skipped: SkippedObject, *, with_values: bool) -> str:
-    """Returns the error of an import that ends because the target refused this object."""
+def describe_refusal(skipped: SkippedObject, *, with_values: bool) -> str:
+    """Returns the text about a refused object for a log or an error, without values of rows unless they are wanted."""
     if not with_values:
         words = hide_values_in_reason(skipped.reason, skipped.sqlstate, skipped.offending_key)
         return f"the target refuses {skipped.object}: {words}"

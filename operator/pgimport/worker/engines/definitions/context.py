@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from pgimport.model.import_choices import OnObjectError
-from pgimport.model.import_report import describe_final_refusal, hide_values_in_reason
+from pgimport.model.import_report import describe_refusal
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.result import SkippedObject
 from pgimport.worker.archive.restore_plan import RestorePlan
@@ -29,11 +29,10 @@ class DefinitionContext:
 
     def report_refusal(self, title: str, refusal: Refusal) -> None:
         """Logs a refusal without values of rows. Raises ImportStopped if a refusal ends the import."""
+        skipped = SkippedObject(
+            object=title, reason=refusal.reason, sqlstate=refusal.sqlstate, offending_key=refusal.key
+        )
         if self.on_object_error is OnObjectError.FAIL:
-            skipped = SkippedObject(
-                object=title, reason=refusal.reason, sqlstate=refusal.sqlstate, offending_key=refusal.key
-            )
-            message = describe_final_refusal(skipped, with_values=self.shows_values)
+            message = describe_refusal(skipped, with_values=self.shows_values)
             raise ImportStopped(Failure(Reason.RESTORE_FAILED, message))
-        words = hide_values_in_reason(refusal.reason, refusal.sqlstate, refusal.key)
-        self.reporter.log(f"the target refuses {title}: {words}", "warning")
+        self.reporter.log(describe_refusal(skipped, with_values=False), "warning")

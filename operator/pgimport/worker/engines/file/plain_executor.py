@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 
 from pgimport.model.import_choices import OnObjectError, SkipGroup
-from pgimport.model.import_report import describe_final_refusal, hide_values_in_reason
+from pgimport.model.import_report import describe_refusal
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.result import SkippedObject
 from pgimport.worker.archive.extension_names import describe_missing_extension
@@ -100,11 +100,10 @@ class PlainExecutor:
     def skip(self, subject: Subject | None, skipped: SkippedObject) -> None:
         """Records an object that the import skips. Raises ImportStopped if a refused one must end the import."""
         if skipped.group is SkipGroup.REFUSED and self.on_error is OnObjectError.FAIL:
-            message = describe_final_refusal(skipped, with_values=self.session.run.order.shows_row_values)
+            message = describe_refusal(skipped, with_values=self.session.run.order.shows_row_values)
             raise ImportStopped(Failure(Reason.RESTORE_FAILED, message))
         if skipped.group is SkipGroup.REFUSED:
-            words = hide_values_in_reason(skipped.reason, skipped.sqlstate, skipped.offending_key)
-            self.session.run.reporter.log(f"the target refuses {skipped.object}: {words}", "warning")
+            self.session.run.reporter.log(describe_refusal(skipped, with_values=False), "warning")
         self.content.skipped.append(skipped)
         if subject is not None:
             self._skipped_names[subject.schema, subject.name] = skipped.object
