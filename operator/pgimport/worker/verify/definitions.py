@@ -43,7 +43,7 @@ _KINDS_NOT_IN_STRUCTURE = frozenset(
     {"default", "domain default", "generated column", "partition bound", "partition key"}
 )
 _CONSTRAINT_TITLES = ("CONSTRAINT", "CHECK CONSTRAINT", "FK CONSTRAINT")
-_NOT_VALID = " NOT VALID"
+NOT_VALID = " NOT VALID"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class Definition:
     @property
     def compared(self) -> tuple[str | None, ...]:
         """Statements and operators, without the validity of a constraint: the comparison of structures covers it."""
-        return (*(text.removesuffix(_NOT_VALID) if text else text for text in self.statements), self.operators)
+        return (*(text.removesuffix(NOT_VALID) if text else text for text in self.statements), self.operators)
 
 
 @dataclass(frozen=True, slots=True)

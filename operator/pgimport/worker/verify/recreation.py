@@ -4,13 +4,12 @@ import re
 from collections.abc import Iterable, Iterator
 
 from pgimport.worker.text import quote_name
-from pgimport.worker.verify.definitions import Definition, Difference
+from pgimport.worker.verify.definitions import NOT_VALID, Definition, Difference
 
 VIEW_KINDS = frozenset({"view", "materialized view"})
 _KINDS_OF_VIEWS = ("rule", "trigger", "default", "index")  # definitions that are dropped together with a view
 _REPLACEABLE = {"CREATE RULE ": "CREATE OR REPLACE RULE ", "CREATE TRIGGER ": "CREATE OR REPLACE TRIGGER "}
 _TRIGGER_STATES = {"D": "DISABLE", "R": "ENABLE REPLICA", "A": "ENABLE ALWAYS"}
-_NOT_VALID = " NOT VALID"
 _CHECK = re.compile(r' ADD CONSTRAINT (?:"(?:[^"]|"")+"|\S+) CHECK \(')
 
 
@@ -64,11 +63,11 @@ def _build_check(difference: Difference, statement: str) -> list[str] | None:
     if shadow is None or _CHECK.search(statement) is None:
         return None
     owner = "DOMAIN" if source.kind == "domain constraint" else "TABLE"
-    suffix = _NOT_VALID if (shadow.statements[-1] or "").endswith(_NOT_VALID) else ""
+    suffix = NOT_VALID if (shadow.statements[-1] or "").endswith(NOT_VALID) else ""
     relation = quote_name(source.schema, source.relation)
     return [
         f"ALTER {owner} {relation} DROP CONSTRAINT {quote_name(source.name)}",
-        statement.removesuffix(_NOT_VALID) + suffix,
+        statement.removesuffix(NOT_VALID) + suffix,
     ]
 
 
