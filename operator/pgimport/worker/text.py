@@ -24,6 +24,12 @@ def some_of(names: Sequence[str], limit: int = 3, total: int | None = None) -> s
     return ", ".join(names[:limit]) + (f" and {more} more" if more > 0 else "")
 
 
+def shorten_line(text: str, limit: int) -> str:
+    """Returns the text in one line of at most `limit` characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= limit else f"{line[: limit - 1]}…"
+
+
 def quote_name(*parts: str) -> str:
     """Quotes an identifier for a statement that a person will run. Always quotes, because any name may be a keyword."""
     return ".".join('"' + part.replace('"', '""') + '"' for part in parts)

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 
 import psycopg
 
+from pgimport.worker.text import shorten_line
+
 # Classes whose cause is the connection, the session's transaction, concurrency, resources, an operator or the system.
 _NO_REFUSAL_CLASSES = ("08", "28", "3D", "40", "53", "57", "58")
 _NO_REFUSALS = frozenset({"25006", "25P02", "25P03", "25P04", "55P03"})
@@ -50,13 +52,13 @@ class Refusal:
     @property
     def reason(self) -> str:
         """The server's words as one line. Contains no values of rows: DETAIL of a violation is left to `key`."""
-        parts = [f"{_one_line(self.message)} (SQLSTATE {self.sqlstate})"]
+        parts = [f"{shorten_line(self.message, _MAX_FIELD)} (SQLSTATE {self.sqlstate})"]
         if self.detail and not is_violation(self.sqlstate):
-            parts.append(f"DETAIL: {_one_line(self.detail)}")
+            parts.append(f"DETAIL: {shorten_line(self.detail, _MAX_FIELD)}")
         if self.hint:
-            parts.append(f"HINT: {_one_line(self.hint)}")
+            parts.append(f"HINT: {shorten_line(self.hint, _MAX_FIELD)}")
         if self.context and not is_violation(self.sqlstate):
-            parts.append(f"CONTEXT: {_one_line(self.context)}")
+            parts.append(f"CONTEXT: {shorten_line(self.context, _MAX_FIELD)}")
         return "; ".join(parts)
 
     @property
@@ -65,7 +67,7 @@ class Refusal:
         if self.found_key or not is_violation(self.sqlstate):
             return self.found_key
         match = _KEY.search(self.detail)
-        return _one_line(match[0]) if match else None
+        return shorten_line(match[0], _MAX_FIELD) if match else None
 
 
 def build_refusal(error: psycopg.Error) -> Refusal | None:
@@ -81,8 +83,3 @@ def build_refusal(error: psycopg.Error) -> Refusal | None:
         hint=fields.message_hint or "",
         context=fields.context or "",
     )
-
-
-def _one_line(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _MAX_FIELD else f"{line[: _MAX_FIELD - 1]}…"

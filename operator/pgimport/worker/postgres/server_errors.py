@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from pgimport.worker.text import shorten_line
+
 FIELD_LENGTH = 300  # characters of DETAIL, HINT or CONTEXT in a message
 CONTEXT_LINES = 2  # innermost levels of a call stack in a message
 _PREFIXES = re.compile(r"^(connection (to server .*?failed|failed): )+")
@@ -83,7 +85,10 @@ class ServerError:
     def describe(self) -> str:
         """Returns one line: message, DETAIL, HINT, CONTEXT and SQLSTATE."""
         fields = {"DETAIL": self.detail, "HINT": self.hint, "CONTEXT": _shorten_context(self.context)}
-        parts = [self.message, *(f"{name}: {_shorten(text)}" for name, text in fields.items() if text)]
+        parts = [
+            self.message,
+            *(f"{name}: {shorten_line(text, FIELD_LENGTH)}" for name, text in fields.items() if text),
+        ]
         return "; ".join(parts) + (f" (SQLSTATE {self.sqlstate})" if self.sqlstate else "")
 
 
@@ -160,8 +165,3 @@ def _find_function(context: str) -> str | None:
 
 def _shorten_context(context: str | None) -> str | None:
     return " / ".join(context.splitlines()[:CONTEXT_LINES]) if context else None
-
-
-def _shorten(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= FIELD_LENGTH else line[: FIELD_LENGTH - 1] + "…"
