@@ -17,13 +17,12 @@ from pgimport.worker.finish.materialized_views import ViewName, read_populated_v
 from pgimport.worker.postgres.endpoints import Connection, Endpoint, connect
 from pgimport.worker.postgres.errors import ImportStopped, first_line, translate_target_error
 from pgimport.worker.postgres.queries import read_query
-from pgimport.worker.postgres.shadow import ShadowSessions
+from pgimport.worker.postgres.shadow import DATABASE_SIZE, ShadowSessions
 from pgimport.worker.report.periodic_call import PeriodicCall
 from pgimport.worker.report.progress_meter import ProgressMeter
 from pgimport.worker.verify.structure import compare_structures, read_structure
 
 TIMEOUT = 1800.0  # seconds for all statements together
-_DATABASE_SIZE = "SELECT pg_catalog.pg_database_size(pg_catalog.current_database())"
 _CONNECTION_LOST_CLASSES = ("08", "57P")  # first characters of the SQLSTATEs of a lost connection or a stopped server
 
 
@@ -114,7 +113,7 @@ def _reporting_activity(shadow: Endpoint, meter: ProgressMeter) -> Iterator[None
         return
 
     def report_size() -> None:
-        row = observer.execute(_DATABASE_SIZE).fetchone()
+        row = observer.execute(DATABASE_SIZE).fetchone()
         meter.report_activity(int(row[0]) if row else 0)
 
     with observer, PeriodicCall(report_size):

@@ -17,6 +17,7 @@ LONGEST_PAUSE = 1.0
 REMINDER = 60.0  # seconds between two lines in the log while the gate is closed
 # How long an idle session is reused: a login takes five round trips, but firewalls drop sessions that idle for minutes.
 REUSE_SECONDS = 5.0
+DATABASE_SIZE = "SELECT pg_catalog.pg_database_size(pg_catalog.current_database())"
 
 
 class ShadowSessions:

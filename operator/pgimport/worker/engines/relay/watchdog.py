@@ -9,10 +9,9 @@ from pgimport.model.reasons import Failure, Reason
 from pgimport.worker.postgres.endpoints import Endpoint, connect
 from pgimport.worker.postgres.errors import ImportStopped, translate_target_error
 from pgimport.worker.postgres.queries import read_query
+from pgimport.worker.postgres.shadow import DATABASE_SIZE
 from pgimport.worker.report.periodic_call import PeriodicCall
 from pgimport.worker.text import format_bytes
-
-_DATABASE_SIZE = "SELECT pg_catalog.pg_database_size(pg_catalog.current_database())"
 
 
 @contextmanager
@@ -37,7 +36,7 @@ def watching_shadow(
         on_failed_backends([pid for (pid,) in connection.execute(read_query("relay/failed_backends"))])
         if storage_limit_bytes is None:
             return
-        ((size,),) = connection.execute(_DATABASE_SIZE).fetchall()
+        ((size,),) = connection.execute(DATABASE_SIZE).fetchall()
         if size > storage_limit_bytes:
             limit = format_bytes(storage_limit_bytes)
             message = f"the new database has {format_bytes(size)} before the copy is complete; the plan allows {limit}"
