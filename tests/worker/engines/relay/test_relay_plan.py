@@ -14,7 +14,6 @@ from pgimport.worker.engines.relay.relay_plan import (
     choose_engine,
     describe_plan,
     plan_relay,
-    plan_work_memory,
 )
 from pgimport.worker.memory import MIB
 from pgimport.worker.scope.snapshot import Table
@@ -129,17 +128,6 @@ def test_the_relay_is_chosen_unless_it_cannot_copy_the_source(
 def test_an_empty_database_has_one_stream_and_no_steps() -> None:
     plan = plan_relay(build_inputs(), 4)
     assert (plan.steps, plan.streams) == ((), 1)
-
-
-@pytest.mark.parametrize(
-    ("current", "buffers", "index_workers", "expected"),
-    [(64, 128, 2, 64), (64, 4096, 2, 1024), (64, 1024, 4, 128), (2048, 128, 2, 2048)],
-    ids=["small server", "large server", "four workers", "larger setting of the server"],
-)
-def test_memory_of_index_builds_follows_the_servers_shared_buffers(
-    current: int, buffers: int, index_workers: int, expected: int
-) -> None:
-    assert plan_work_memory(current * MIB, buffers * MIB, index_workers) == expected * MIB
 
 
 def test_a_plan_is_described_step_by_step() -> None:

@@ -11,7 +11,7 @@ import psycopg
 from psycopg import sql
 
 from pgimport.worker.engines.definitions.statements import ArchiveSettings
-from pgimport.worker.engines.relay.relay_plan import plan_work_memory
+from pgimport.worker.memory import MIB
 from pgimport.worker.postgres.encodings import find_client_encoding
 from pgimport.worker.postgres.endpoints import Connection, Endpoint, connect
 from pgimport.worker.postgres.errors import ImportStopped, translate_target_error
@@ -28,6 +28,7 @@ _SET = "SELECT pg_catalog.set_config(%s, %s, false)"
 # Writes a WAL record in a transaction that changes nothing else, so that its commit has something to flush.
 _WRITE_WAL_RECORD = "SELECT pg_catalog.pg_logical_emit_message(true, 'pgimport', 'indexes are built'::text)"
 _CANCEL_SECONDS = 5
+MIN_WORK_MEMORY, MAX_WORK_MEMORY = 64 * MIB, 1024 * MIB  # of one index build
 UNDEFINED_FUNCTION = "42883"  # also of an operator
 
 
@@ -124,3 +125,13 @@ class DefinitionSession:
 
     def close(self) -> None:
         self.connection.close()
+
+
+def plan_work_memory(current: int, shared_buffers: int, sessions: int) -> int:
+    """Returns maintenance_work_mem of one session, in bytes.
+
+    All sessions together get half of the server's shared buffers. A session never gets less than the server's own
+    setting `current`.
+    """
+    share = min(max(shared_buffers // (2 * sessions), MIN_WORK_MEMORY), MAX_WORK_MEMORY)
+    return max(current, share)

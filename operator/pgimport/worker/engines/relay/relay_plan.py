@@ -18,7 +18,6 @@ TABLES_PER_STEP = 200
 BYTES_PER_STEP = 16 * MIB
 LARGE_OBJECTS_PER_STEP = 1000
 UTF8 = "UTF8"
-MIN_WORK_MEMORY, MAX_WORK_MEMORY = 64 * MIB, 1024 * MIB  # of one index build
 
 
 class Driver(Enum):
@@ -199,16 +198,6 @@ def _plan_streams(inputs: RelayInputs, jobs: int) -> tuple[int, list[str]]:
             limit = f"the pod's memory limit is {inputs.memory_limit // MIB} MiB"
             notes.append(f"{count_of(streams, 'stream')} instead of {jobs}: {limit}")
     return streams, notes
-
-
-def plan_work_memory(current: int, shared_buffers: int, index_workers: int) -> int:
-    """Returns maintenance_work_mem of one index worker, in bytes.
-
-    All workers together get half of the server's shared buffers. A worker never gets less than the server's own
-    setting `current`.
-    """
-    share = min(max(shared_buffers // (2 * index_workers), MIN_WORK_MEMORY), MAX_WORK_MEMORY)
-    return max(current, share)
 
 
 def describe_plan(inputs: RelayInputs, plan: RelayPlan) -> list[str]:
