@@ -20,7 +20,7 @@ class ApiProtocol(H11Protocol):
     header_seconds = HEADER_SECONDS
     _header_timer: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as h11_impl of uvicorn
         super().connection_made(transport)
         self._start_header_timer()
 
