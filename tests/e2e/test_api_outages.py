@@ -165,6 +165,8 @@ def test_what_was_accepted_before_a_stop_is_there(
                 answer = client.post(f"/v1/projects/{tenant.name}/imports", json=body)
             except httpx.TransportError:
                 return  # the request was not accepted
+            if answer.status_code == 429:
+                return  # the Project has as many dry runs as it may have; how many were accepted before the stop varies
             assert answer.status_code == 202, answer.text
             accepted.append(answer.json()["job"]["id"].removeprefix(f"{tenant.name}."))
             if len(accepted) == 10:

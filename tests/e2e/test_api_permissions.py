@@ -71,13 +71,15 @@ def walk(curl: Curl, source: Source, tenant: Tenant) -> None:
 
 def read_audit() -> Iterator[dict[str, Any]]:
     """Yields the API's requests to Kubernetes since the cluster was started."""
-    path = kubectl.cluster_folder() / "logs" / "audit.log"
-    if not path.exists():
+    paths = sorted((kubectl.cluster_folder() / "logs").glob("audit*.log"))  # the API server begins a file every 100 MB
+    if not paths:
         pytest.skip("only the API server of CLUSTER=bare writes an audit log here")
-    for line in path.read_text().splitlines():
-        event: dict[str, Any] = json.loads(line)
-        if event["user"]["username"] == ACCOUNT and "resource" in event.get("objectRef", {}):
-            yield event
+    for path in paths:
+        with path.open() as lines:
+            for line in lines:
+                event: dict[str, Any] = json.loads(line)
+                if event["user"]["username"] == ACCOUNT and "resource" in event.get("objectRef", {}):
+                    yield event
 
 
 def find_granted() -> set[Right]:
