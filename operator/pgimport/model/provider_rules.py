@@ -318,7 +318,9 @@ PROVIDERS: tuple[ProviderRules, ...] = (
         title="Crunchy Bridge",
         hosts=(r"p\..*\.db\.postgresbridge\.com",),
         fingerprint=ProviderFingerprint(
-            extensions=frozenset({"crunchy_iceberg", "crunchy_lake", "crunchy_map", "crunchy_spatial_analytics"}),
+            extensions=frozenset(
+                {"crunchy_iceberg", "crunchy_lake", "crunchy_map", "crunchy_pooler", "crunchy_spatial_analytics"}
+            ),
             settings=frozenset({"crunchy_iceberg", "crunchy_lake"}),
         ),
         extensions=frozenset(
@@ -328,6 +330,7 @@ PROVIDERS: tuple[ProviderRules, ...] = (
                 "crunchy_iceberg",
                 "crunchy_lake",
                 "crunchy_map",
+                "crunchy_pooler",
                 "crunchy_query_engine",
                 "crunchy_spatial_analytics",
                 "pg_cron",
