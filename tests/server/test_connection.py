@@ -8,7 +8,7 @@ import pytest
 from tests.server.conftest import TRUSTED
 from tests.support.postgres import PostgresServer
 
-from pgimport.model.errors import Conflict, ServerUnavailable
+from pgimport.model.errors import Conflict, Refused, ServerUnavailable
 from pgimport.model.reasons import Reason
 from pgimport.server.connection import connect, session
 from pgimport.server.server_access import Access
@@ -117,10 +117,14 @@ REFUSALS = [
 def test_a_refused_statement_is_a_failure_with_the_servers_words(
     access: Access, statement: str, reason: Reason
 ) -> None:
-    with pytest.raises(ServerUnavailable) as raised, session(access) as connection:
+    with (
+        pytest.raises(Refused if reason is Reason.SERVER_REFUSED else ServerUnavailable) as raised,
+        session(access) as connection,
+    ):
         connection.execute(statement.encode())
     cause = raised.value.__cause__
     assert isinstance(cause, psycopg.Error)
+    assert isinstance(raised.value, Refused | ServerUnavailable)
     assert cause.diag.message_primary is not None
     assert raised.value.failure.reason is reason
     assert cause.diag.message_primary in raised.value.failure.message

@@ -16,7 +16,7 @@ from tests.server.conftest import (
     build_source_info,
 )
 
-from pgimport.model.errors import ShadowRefused
+from pgimport.model.errors import Refused
 from pgimport.model.owner_comment import RefusedExtension, ShadowRecord
 from pgimport.model.reasons import Reason
 from pgimport.model.result import SourceInfo
@@ -99,9 +99,7 @@ def test_the_owner_of_the_copy_can_use_what_the_admin_created(scenario: PreviewS
 
 
 def test_a_required_extension_that_is_refused_ends_the_attempt_before_the_gate(scenario: PreviewScenario) -> None:
-    with pytest.raises(
-        ShadowRefused, match=rf'permission denied to create extension "{UNTRUSTED}" \(42501\)'
-    ) as raised:
+    with pytest.raises(Refused, match=rf'permission denied to create extension "{UNTRUSTED}" \(42501\)') as raised:
         _prepare(scenario, build_source_info((UNTRUSTED, "1.0", "public")))
     assert raised.value.failure.reason is Reason.EXTENSION_NOT_ALLOWED
     assert scenario.query("SELECT rolcanlogin FROM pg_roles WHERE rolname = %s", scenario.names.role) == [(False,)]
@@ -126,7 +124,7 @@ def test_an_extension_that_the_project_does_not_allow_is_never_created(scenario:
     plan = dataclasses.replace(
         scenario.shadow_plan, source=build_source_info((TRUSTED, "1.1", "public")), allowed_extensions=()
     )
-    with pytest.raises(ShadowRefused, match="does not allow the extension"):
+    with pytest.raises(Refused, match="does not allow the extension"):
         prepare_shadow(scenario.access, plan)
     optional = dataclasses.replace(plan, source=_with_optional(plan.source))
     assert prepare_shadow(scenario.access, optional).refused_extensions == [
@@ -149,12 +147,12 @@ def test_a_template_brings_extensions_that_the_admin_may_not_create(scenario: Pr
 
 def test_a_template_with_another_locale_is_not_used(scenario: PreviewScenario, template: str) -> None:
     source = build_source_info((UNTRUSTED, "1.0", "gis"), collate="C.UTF-8", ctype="C.UTF-8")
-    with pytest.raises(ShadowRefused, match="permission denied to create extension"):
+    with pytest.raises(Refused, match="permission denied to create extension"):
         _prepare(scenario, source, template)
 
 
 def test_an_extension_in_another_schema_than_at_the_source_is_named(scenario: PreviewScenario, template: str) -> None:
-    with pytest.raises(ShadowRefused, match=f"{UNTRUSTED} is in schema public at the source, but in schema gis"):
+    with pytest.raises(Refused, match=f"{UNTRUSTED} is in schema public at the source, but in schema gis"):
         _prepare(scenario, build_source_info((UNTRUSTED, "1.0", "public")), template)
 
 
@@ -162,7 +160,7 @@ def test_a_template_may_contain_only_extensions(scenario: PreviewScenario, templ
     scenario.server.execute(f"ALTER DATABASE {template} ALLOW_CONNECTIONS true")
     scenario.server.execute("CREATE TABLE gis.more (id int)", template)
     scenario.server.execute(f"ALTER DATABASE {template} ALLOW_CONNECTIONS false")
-    with pytest.raises(ShadowRefused, match=r"contains table gis\.more") as raised:
+    with pytest.raises(Refused, match=r"contains table gis\.more") as raised:
         _prepare(scenario, build_source_info(), template)
     assert raised.value.failure.reason is Reason.TEMPLATE_NOT_FIT
 

@@ -8,7 +8,7 @@ from tests.server.conftest import PreviewScenario, build_scenario
 from tests.server.crashing_connection import Crash, CrashingConnect, crash_at_each_statement
 from tests.support.postgres import PostgresServer
 
-from pgimport.model.errors import Conflict
+from pgimport.model.errors import Conflict, Refused
 from pgimport.model.owner_comment import OwnerComment
 from pgimport.server.preview import drop_preview, ensure_preview, reset_preview
 from pgimport.server.server_access import Access
@@ -53,13 +53,13 @@ def test_foreign_databases_and_roles_are_not_changed(server: PostgresServer, acc
     name = f"strange_{abs(hash(prepare)) % 10**8}"
     for statement in prepare.format(name=name).split(";"):
         server.execute(statement)
-    with pytest.raises(Conflict, match="was not created for this preview"):
+    with pytest.raises(Refused, match="was not created for this preview"):
         ensure_preview(access, name, f"{name}_owner", "secret", OwnerComment(project_uid="p", preview_uid="v"))
 
 
-def test_another_previews_mark_is_a_conflict(scenario: PreviewScenario) -> None:
+def test_another_previews_mark_is_refused(scenario: PreviewScenario) -> None:
     other = scenario.mark.model_copy(update={"preview_uid": "another"})
-    with pytest.raises(Conflict):
+    with pytest.raises(Refused):
         ensure_preview(scenario.access, scenario.database, scenario.owner, "secret", other)
     assert scenario.tables() == ["old"]
 

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 from tests.server.conftest import PreviewScenario
 
-from pgimport.model.errors import Conflict
+from pgimport.model.errors import Refused
 from pgimport.server.swap import swap
 
 
@@ -23,7 +23,7 @@ def test_the_admin_and_maintenance_databases_are_not_replaced(
     plan = scenario.swap_plan()
     owner, target = changes.get("owner", plan.owner), changes.get("target", plan.target)
     changed_plan = dataclasses.replace(plan, owner=owner, target=target)
-    with pytest.raises(Conflict, match=words):
+    with pytest.raises(Refused, match=words):
         swap(scenario.access, changed_plan)
     assert scenario.tables() == ["old"]
 
@@ -32,6 +32,6 @@ def test_an_owner_of_other_databases_is_not_replaced(scenario: PreviewScenario) 
     other = f"{scenario.database}_other"
     scenario.server.execute(f"CREATE DATABASE {other} OWNER {scenario.owner}")
     scenario.prepare()
-    with pytest.raises(Conflict, match=f"also owns database {other}"):
+    with pytest.raises(Refused, match=f"also owns database {other}"):
         swap(scenario.access, scenario.swap_plan())
     assert scenario.tables() == ["old"]

@@ -11,7 +11,7 @@ from tests.server.conftest import PreviewScenario, build_scenario, build_source_
 from tests.server.crashing_connection import Crash, CrashingConnect, crash_at_each_statement
 from tests.support.postgres import ADMIN, PostgresServer
 
-from pgimport.model.errors import Conflict, ShadowRefused
+from pgimport.model.errors import Conflict, Refused
 from pgimport.model.import_spec import TargetLocale
 from pgimport.model.names import attempt_names
 from pgimport.model.owner_comment import ShadowRecord, format_owner_comment
@@ -134,7 +134,7 @@ def test_a_shadow_with_a_prepared_transaction_is_dropped(scenario: PreviewScenar
 def test_a_foreign_role_with_the_name_is_a_conflict(scenario: PreviewScenario) -> None:
     scenario.server.execute(f"CREATE ROLE {scenario.names.role}")
     scenario.server.execute(f"COMMENT ON ROLE {scenario.names.role} IS 'somebody'")
-    with pytest.raises(Conflict, match="was not created for this attempt"):
+    with pytest.raises(Refused, match="was not created for this attempt"):
         prepare_shadow(scenario.access, scenario.shadow_plan)
 
 
@@ -247,7 +247,7 @@ def test_the_locale_of_the_user_comes_first(scenario: PreviewScenario) -> None:
 
 def test_an_unknown_locale_of_the_user_ends_the_import(scenario: PreviewScenario) -> None:
     plan = dataclasses.replace(scenario.shadow_plan, locale=TargetLocale(lc_collate="xx_XX", lc_ctype="xx_XX"))
-    with pytest.raises(ShadowRefused, match=r"spec.target.locale: .* locale xx_XX") as raised:
+    with pytest.raises(Refused, match=r"spec.target.locale: .* locale xx_XX") as raised:
         prepare_shadow(scenario.access, plan)
     assert raised.value.failure.reason is Reason.INVALID_SPEC
     assert not _gate_is_open(scenario)

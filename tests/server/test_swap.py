@@ -12,7 +12,7 @@ import pytest
 from tests.server.conftest import PreviewScenario, read_log
 from tests.server.crashing_connection import Crash, CrashingConnect, crash_at_each_statement
 
-from pgimport.model.errors import Conflict
+from pgimport.model.errors import Refused
 from pgimport.model.names import replaced_names
 from pgimport.model.observations import ObservedSwap
 from pgimport.model.owner_comment import format_owner_comment
@@ -286,7 +286,7 @@ def test_an_error_during_the_swap_opens_the_target_again(scenario: PreviewScenar
     scenario.prepare()
     taken = replaced_names(scenario.names.database).role
     scenario.server.execute(f"CREATE ROLE {taken}")
-    with pytest.raises(Conflict):
+    with pytest.raises(Refused, match=f"role {taken} exists"):
         swap(scenario.access, scenario.swap_plan())
     assert scenario.tables() == ["old"]
     scenario.server.execute(f"DROP ROLE {taken}")

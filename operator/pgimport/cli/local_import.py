@@ -14,7 +14,7 @@ from pgimport.cli.local_source import open_local_source
 from pgimport.cli.run_options import Options
 from pgimport.cli.run_output import print_plan, print_result
 from pgimport.cli.worker_process import AttemptFolder, WorkerProcess, open_attempt_folder, run_worker, start_worker
-from pgimport.model.errors import PgimportError, ServerUnavailable, ShadowRefused
+from pgimport.model.errors import PgimportError, Refused, ServerUnavailable
 from pgimport.model.names import AttemptNames, attempt_names, attempt_password
 from pgimport.model.observations import ObservedServer
 from pgimport.model.order import Order, OrderTarget
@@ -191,7 +191,7 @@ def _import(
     console.print_step(f"copying into {names.database}")
     try:
         prepare_shadow(options.access, plan)  # The worker waits until its role may log in. It reports the notes.
-    except ShadowRefused as refused:
+    except Refused as refused:
         raise ImportFailed(refused.failure) from refused
     result = worker.follow(console.print_worker_line)
     if not result.ok or result.failure is not None:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pgimport.cli.console import Console
 from pgimport.cli.local_import import ImportFailed, ignore_signals, run_locally
 from pgimport.cli.run_options import read_options
-from pgimport.model.errors import PgimportError, ServerUnavailable
+from pgimport.model.errors import PgimportError, Refused, ServerUnavailable
 from pgimport.model.reasons import Failure, Reason
 
 EXIT_FAILED = 1
@@ -34,7 +34,7 @@ def main(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
     try:
         with _interruptible():
             run_locally(options, console)
-    except (ImportFailed, ServerUnavailable) as error:
+    except (ImportFailed, Refused, ServerUnavailable) as error:
         return console.fail(error.failure)
     except PgimportError as error:
         print(f"pgimport: {error}", file=sys.stderr)

@@ -1,15 +1,22 @@
 """Defines our exceptions. An expected and final outcome is a `Failure` value instead.
 
+Three of them tell the operator what to do, and no other meaning is given to them:
+
+- Conflict: the object was changed by somebody else. Read it again now. A retry heals it.
+- Unavailable: something does not answer, or is busy. Try again later.
+- Refused: a retry would be refused in the same way. It ends an import, and stalls a preview or a Project.
+
 PgimportError
-├── NotFound                 the object does not exist
-├── Conflict                 the object changed since it was read: observe it again
-├── Forbidden                Kubernetes denied the request: a right is missing; the message names verb and object
-├── Invalid                  Kubernetes did not accept the object; the message names the field
-├── KubernetesNotConfigured  there is no service account and no usable kubeconfig
-├── KubernetesUnavailable    Kubernetes did not answer, or asked to try later
-├── StoreUnavailable         the upload store did not answer, or denied the request
-├── ServerUnavailable        a target server did not answer, or refused the admin's statement
-└── ShadowRefused            the target server cannot hold a copy of this source; the import ends
+├── Conflict                   the object changed since it was read, or the name was taken at the same moment
+├── Unavailable                something does not answer, or asks to try later
+│   ├── KubernetesUnavailable  Kubernetes
+│   ├── StoreUnavailable       the upload store, also if it denied the request
+│   └── ServerUnavailable      a target server, with the failure to show
+├── Refused                    a target server or Kubernetes refuses for good, with the failure to show
+├── NotFound                   the object does not exist
+├── Forbidden                  Kubernetes denied the request: a right is missing; the message names verb and object
+├── Invalid                    Kubernetes did not accept the object; the message names the field
+└── KubernetesNotConfigured    there is no service account and no usable kubeconfig
 """
 
 from pgimport.model.reasons import Failure
@@ -19,12 +26,40 @@ class PgimportError(Exception):
     """Base class, never raised itself. The messages contain no secrets."""
 
 
+class Conflict(PgimportError):
+    """The object changed since it was read, or another writer took its name. Never for a state that stays."""
+
+
+class Unavailable(PgimportError):
+    """Something does not answer, is busy, or asks to try later. Base class, never raised itself."""
+
+
+class KubernetesUnavailable(Unavailable):
+    """Kubernetes did not answer, or asked to try later."""
+
+
+class StoreUnavailable(Unavailable):
+    """The upload store did not answer, or denied the request."""
+
+
+class ServerUnavailable(Unavailable):
+    """A target server did not answer, is busy, or lacks something that its admin can add. Carries the failure."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+class Refused(PgimportError):
+    """A target server or Kubernetes refuses in a way that a retry does not heal. Carries the failure to show."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
 class NotFound(PgimportError):
     """The object does not exist."""
-
-
-class Conflict(PgimportError):
-    """The object changed since it was read, or an object of this name belongs to somebody else."""
 
 
 class Forbidden(PgimportError):
@@ -37,27 +72,3 @@ class Invalid(PgimportError):
 
 class KubernetesNotConfigured(PgimportError):
     """No service account or kubeconfig names a Kubernetes API server."""
-
-
-class KubernetesUnavailable(PgimportError):
-    """Kubernetes did not answer, or asked to try later."""
-
-
-class StoreUnavailable(PgimportError):
-    """The upload store did not answer, or denied the request."""
-
-
-class ServerUnavailable(PgimportError):
-    """A target server did not answer, or refused a statement. Carries the failure, which is permanent for a refusal."""
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.message)
-        self.failure = failure
-
-
-class ShadowRefused(PgimportError):
-    """The target server refuses something without which the copy is not possible. Carries the failure to show."""
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.message)
-        self.failure = failure

@@ -57,6 +57,7 @@ class Reason(StrEnum):
     NOT_SUPPORTED = "NotSupported"
     PROJECT_MISMATCH = "ProjectMismatch"
     NAMESPACE_TAKEN = "NamespaceTaken"
+    NAME_TAKEN = "NameTaken"
     LIMIT_REACHED = "LimitReached"
     SOURCE_URL_INVALID = "SourceURLInvalid"
     SOURCE_ADDRESS_FORBIDDEN = "SourceAddressForbidden"
@@ -83,6 +84,7 @@ class Reason(StrEnum):
     SERVER_REFUSED = "ServerRefused"
     TARGET_NOT_EMPTY = "TargetNotEmpty"
     TARGET_GONE = "TargetGone"
+    TARGET_NOT_REPLACEABLE = "TargetNotReplaceable"
     CLIENT_TOO_OLD = "ClientTooOld"
     ORDER_UNREADABLE = "OrderUnreadable"
 
@@ -104,6 +106,7 @@ class Reason(StrEnum):
     DEADLINE_EXCEEDED = "DeadlineExceeded"
     START_TIMEOUT = "StartTimeout"
     STALLED = "Stalled"
+    REPEATED_ERROR = "RepeatedError"
 
     # Failures for lack of a resource.
     WORKER_OUT_OF_MEMORY = "WorkerOutOfMemory"
@@ -144,6 +147,11 @@ MEANINGS: dict[Reason, Meaning] = {
     ),
     Reason.NAMESPACE_TAKEN: Meaning(
         _PERMANENT, None, "Create the Project again with a namespace that no other Project uses."
+    ),
+    Reason.NAME_TAKEN: Meaning(
+        _PERMANENT,
+        None,
+        "Delete or rename the object that the message names. The operator uses only objects that it has created.",
     ),
     Reason.LIMIT_REACHED: Meaning(
         _PERMANENT,
@@ -228,6 +236,9 @@ MEANINGS: dict[Reason, Meaning] = {
     Reason.TARGET_GONE: Meaning(
         _PERMANENT, None, "Create the PreviewDatabase again, and create the import under a new name."
     ),
+    Reason.TARGET_NOT_REPLACEABLE: Meaning(
+        _PERMANENT, None, "Cure at the target server what the message names, or choose another target or owner."
+    ),
     Reason.SOURCE_UNREACHABLE: Meaning(
         _TRANSIENT, 10, "Check host, port and firewall. A serverless source can need some seconds to start."
     ),
@@ -271,6 +282,7 @@ MEANINGS: dict[Reason, Meaning] = {
     Reason.STALLED: Meaning(
         _TRANSIENT, None, "Look for locks at the source and the target, or raise spec.stallTimeout."
     ),
+    Reason.REPEATED_ERROR: Meaning(_TRANSIENT, None, "Cure what the message names, or read the operator's log."),
     Reason.WORKER_OUT_OF_MEMORY: Meaning(_RESOURCE, 40, "Raise spec.resources.limits.memory, or lower spec.jobs."),
     Reason.SCRATCH_FULL: Meaning(_RESOURCE, 41, "Raise spec.scratch.size, or import less with spec.filter."),
     Reason.TARGET_FULL: Meaning(

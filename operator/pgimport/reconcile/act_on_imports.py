@@ -23,7 +23,7 @@ from pgimport.kubernetes_client.api_paths import of_key
 from pgimport.kubernetes_client.custom_resources import list_imports, read_preview, write_status
 from pgimport.kubernetes_client.jobs import delete_job, set_job_ttl, stop_job
 from pgimport.kubernetes_client.secrets_and_config_maps import delete_secret, read_secret
-from pgimport.model.errors import Conflict, NotFound, ServerUnavailable, ShadowRefused
+from pgimport.model.errors import Conflict, NotFound, Refused
 from pgimport.model.names import (
     IMPORTS,
     PREVIEWS,
@@ -34,7 +34,7 @@ from pgimport.model.names import (
     job_secret_name,
 )
 from pgimport.model.owner_comment import OwnerComment
-from pgimport.model.reasons import Failure, RetryClassification
+from pgimport.model.reasons import Failure
 from pgimport.model.resources import ObjectMeta, PreviewObject, ResourceKey
 from pgimport.reconcile.import_reports import store_report
 from pgimport.reconcile.job_creation import create_import_job, require_specs
@@ -48,15 +48,15 @@ from pgimport.server.swap import SwapPlan, drop_replaced, open_target, swap
 def act_on_import(context: ReconcileContext, observed: ObservedImport, action: Action) -> Failure | None:
     """Carries out one action. Returns a failure that ends the import, or None.
 
-    Raises Conflict, ServerUnavailable, StoreUnavailable or KubernetesUnavailable; the import is then reconciled again.
+    Raises Conflict, Unavailable, or Refused by a clean-up; the import is then reconciled again.
     """
     try:
         return _carry_out(context, observed, action)
-    except ServerUnavailable as unavailable:
-        # The server would refuse the statement again. The swap has opened the target before it raised.
-        permanent = unavailable.failure.classification is RetryClassification.PERMANENT
-        if permanent and isinstance(action, PrepareShadow | Swap):
-            return unavailable.failure
+    except Refused as refused:
+        # Before it raised, the swap has opened the target. A clean-up that is refused is repeated, and never fails
+        # an import.
+        if isinstance(action, CreateJob | PrepareShadow | Swap):
+            return refused.failure
         raise
 
 
@@ -71,7 +71,7 @@ def _carry_out(context: ReconcileContext, observed: ObservedImport, action: Acti
         case ClaimTarget() | ReleaseTarget():
             _write_claim(context, observed, observed.object.meta if isinstance(action, ClaimTarget) else None)
         case PrepareShadow():
-            return _prepare_shadow(context, observed, action)
+            _prepare_shadow(context, observed, action)
         case DropAttempt() | DropReplaced() | OpenTarget():
             _act_on_server(context, observed, action)
         case StopJob() | DeleteJob() | SetJobTTL() | DeleteJobSecret():
@@ -161,8 +161,8 @@ def _write_claim(context: ReconcileContext, observed: ObservedImport, claimant: 
         return
 
 
-def _prepare_shadow(context: ReconcileContext, observed: ObservedImport, action: PrepareShadow) -> Failure | None:
-    """Returns a failure if the target server cannot hold a copy of this source."""
+def _prepare_shadow(context: ReconcileContext, observed: ObservedImport, action: PrepareShadow) -> None:
+    """Raises Refused if the target server cannot hold a copy of this source."""
     spec, project = require_specs(observed)
     meta = observed.object.meta
     entries = read_secret(context.cluster, meta.namespace, job_secret_name(meta.name, meta.uid)) or {}
@@ -182,11 +182,7 @@ def _prepare_shadow(context: ReconcileContext, observed: ObservedImport, action:
         templates=project.server.templates,
         locale=spec.target.locale if spec.target else None,
     )
-    try:
-        prepare_shadow(read_admin_access(context, project), plan)
-    except ShadowRefused as refused:
-        return refused.failure
-    return None
+    prepare_shadow(read_admin_access(context, project), plan)
 
 
 def _swap(context: ReconcileContext, observed: ObservedImport, pod_uid: str) -> Failure | None:

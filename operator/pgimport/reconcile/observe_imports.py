@@ -15,7 +15,7 @@ from pgimport.kubernetes_client.jobs import read_job
 from pgimport.kubernetes_client.namespaces import read_start_warning
 from pgimport.kubernetes_client.pods import list_pods, read_progress
 from pgimport.kubernetes_client.secrets_and_config_maps import read_config_map, read_secret
-from pgimport.model.errors import ServerUnavailable
+from pgimport.model.errors import Refused, ServerUnavailable
 from pgimport.model.names import CONTAINER_IMPORT, AttemptNames, job_name
 from pgimport.model.observations import ObservedJob, ObservedPod, ObservedServer, ObservedSwap, Unreachable
 from pgimport.model.reasons import Failure, Reason
@@ -155,8 +155,8 @@ def _read_target_objects(
             message = f"the connection Secret of PreviewDatabase {preview.meta.name} is missing"
             return Unreachable(failure=Failure(Reason.TARGET_NOT_READY, message))
         return tuple(read_user_objects(access, preview.status.database))
-    except ServerUnavailable as unavailable:
-        return Unreachable(failure=unavailable.failure)
+    except (Refused, ServerUnavailable) as error:
+        return Unreachable(failure=error.failure)
 
 
 def _read_swap(
@@ -169,8 +169,8 @@ def _read_swap(
     names = AttemptNames(role=shadow.role, database=shadow.database)
     try:
         return read_swap(read_admin_access(context, project.spec), target or "", names)
-    except ServerUnavailable as unavailable:
-        return Unreachable(failure=unavailable.failure)
+    except (Refused, ServerUnavailable) as error:
+        return Unreachable(failure=error.failure)
 
 
 def _read_shadow_size(context: ReconcileContext, item: ImportObject, project: ProjectObject | None) -> int | None:
@@ -180,5 +180,5 @@ def _read_shadow_size(context: ReconcileContext, item: ImportObject, project: Pr
         return None
     try:
         return read_database_size(read_admin_access(context, project.spec), shadow.database)
-    except ServerUnavailable:
+    except (Refused, ServerUnavailable):
         return None

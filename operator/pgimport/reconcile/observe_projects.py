@@ -7,7 +7,7 @@ from pgimport.decide.observed_objects import ObservedProject
 from pgimport.kubernetes_client.custom_resources import list_imports, list_previews, list_projects, read_project
 from pgimport.kubernetes_client.jobs import list_orphans
 from pgimport.kubernetes_client.namespaces import namespace_exists
-from pgimport.model.errors import ServerUnavailable
+from pgimport.model.errors import Refused, ServerUnavailable
 from pgimport.model.observations import ObservedServer, Unreachable
 from pgimport.model.project_spec import ProjectSpec
 from pgimport.model.resources import ImportObject, PreviewObject, ProjectObject, ResourceKey
@@ -61,8 +61,8 @@ def read_project_server(context: ReconcileContext, spec: ProjectSpec) -> Observe
     """Connects to the Project's server as its admin. A failure is a value."""
     try:
         return read_server_properties(read_admin_access(context, spec), spec.allowed_extensions)
-    except ServerUnavailable as unavailable:
-        return Unreachable(failure=unavailable.failure)
+    except (Refused, ServerUnavailable) as error:
+        return Unreachable(failure=error.failure)
 
 
 def _uses_project(item: PreviewObject | ImportObject, key: ResourceKey) -> bool:
@@ -75,7 +75,7 @@ def _read_marked_objects(
     """Reads the databases and roles whose mark names this Project."""
     try:
         return tuple(read_marked_objects(read_admin_access(context, spec), project.meta.uid))
-    except ServerUnavailable:
+    except (Refused, ServerUnavailable):
         return ()
 
 

@@ -29,7 +29,7 @@ from pgimport.kubernetes_client.custom_resources import (
 )
 from pgimport.kubernetes_client.namespaces import post_event
 from pgimport.manifest.events import build_event
-from pgimport.model.errors import NotFound, PgimportError, ServerUnavailable
+from pgimport.model.errors import NotFound, PgimportError, Refused, ServerUnavailable
 from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS
 from pgimport.model.policy import Policy
 from pgimport.model.reasons import Failure
@@ -116,8 +116,8 @@ def _reconcile(context: ReconcileContext, key: ResourceKey, reconciler: Reconcil
         with context.start_lock(key.namespace):
             observed = reconciler.observe(context, key, _now())
             return ReconcileResult() if observed is None else _decide_and_act(context, key, reconciler, observed)
-    except ServerUnavailable as unavailable:
-        logger.warning("%s: %s", key, unavailable)
+    except (Refused, ServerUnavailable) as error:
+        logger.warning("%s: %s", key, error)
         return ReconcileResult(requeue_after=context.policy.retry_interval)
 
 
@@ -145,10 +145,10 @@ def _act(
             failure = reconciler.act(context, observed, action)
             if failure is not None and reconciler.decide_failure is not None:
                 return reconciler.decide_failure(observed, action, failure, _now())
-    except ServerUnavailable as unavailable:
+    except (Refused, ServerUnavailable) as error:
         if reconciler.decide_unreachable is None:
             raise
-        return reconciler.decide_unreachable(observed, unavailable.failure, _now(), context.policy)
+        return reconciler.decide_unreachable(observed, error.failure, _now(), context.policy)
     return decision
 
 

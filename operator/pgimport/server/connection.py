@@ -11,7 +11,7 @@ from psycopg import errors as postgres
 from psycopg.abc import Buffer
 from psycopg.adapt import Loader
 
-from pgimport.model.errors import Conflict, PgimportError, ServerUnavailable
+from pgimport.model.errors import Conflict, PgimportError, Refused, ServerUnavailable
 from pgimport.model.reasons import Failure, Reason
 from pgimport.server.server_access import Access
 
@@ -140,7 +140,7 @@ def session(access: Access, dbname: str = MAINTENANCE_DATABASE, connect: Connect
 
 
 def _translate_error(access: Access, error: psycopg.Error) -> PgimportError:
-    """Returns an error with the server's words. One that would come again has a permanent failure."""
+    """Returns an error with the server's words: Refused, if the same statement would be refused again."""
     line = _first_line(error.diag.message_primary or str(error))
     match error:
         case postgres.InsufficientPrivilege():
@@ -178,7 +178,7 @@ def _translate_sqlstate(access: Access, error: psycopg.Error, line: str) -> Pgim
         return Conflict(message)
     if sqlstate.startswith(_TRANSIENT_CLASSES):
         return _build_unreachable(message)
-    return ServerUnavailable(Failure(Reason.SERVER_REFUSED, message))
+    return Refused(Failure(Reason.SERVER_REFUSED, message))
 
 
 def _build_unreachable(message: str) -> ServerUnavailable:

@@ -7,7 +7,7 @@ import psycopg
 from psycopg import errors as postgres
 from psycopg import sql
 
-from pgimport.model.errors import ShadowRefused
+from pgimport.model.errors import Refused
 from pgimport.model.import_choices import LocaleProvider
 from pgimport.model.import_spec import TargetLocale
 from pgimport.model.reasons import Failure, Reason
@@ -78,7 +78,7 @@ def create_database(connection: Connection, name: str, wanted: WantedDatabase, o
     """Creates the database with the wanted locale, or with the first fallback that the server accepts.
 
     Copies the first template with this encoding and locale, else template0: PostgreSQL allows another encoding or
-    locale only with template0. Raises ShadowRefused if the server does not have the locale that the user chose.
+    locale only with template0. Raises Refused if the server does not have the locale that the user chose.
     """
     choices = _list_choices(connection, wanted)
     templates = _read_templates(connection, wanted.templates)
@@ -96,7 +96,7 @@ def create_database(connection: Connection, name: str, wanted: WantedDatabase, o
             )
         except _UNKNOWN_LOCALE as error:
             if wanted.chosen_locale is not None:
-                raise ShadowRefused(_describe_refusal(choice, error)) from error
+                raise Refused(_describe_refusal(choice, error)) from error
             if index == len(choices) - 1:
                 raise
         else:

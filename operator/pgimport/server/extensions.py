@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import psycopg
 from psycopg import sql
 
-from pgimport.model.errors import ShadowRefused
+from pgimport.model.errors import Refused
 from pgimport.model.owner_comment import RefusedExtension
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.result import SourceExtension
@@ -43,7 +43,7 @@ def create_extensions(
     """Creates each allowed extension at this server's version in the schema of the source, and grants its use.
 
     Extensions that the template of the database contained stay as they are. May be repeated while the database
-    contains nothing else. Raises ShadowRefused (ExtensionNotAllowed) if a required extension cannot be created, or
+    contains nothing else. Raises Refused (ExtensionNotAllowed) if a required extension cannot be created, or
     exists in another schema than at the source.
     """
     requested = {extension.name: extension for extension in extensions if extension.name != PREINSTALLED_EXTENSION}
@@ -102,9 +102,9 @@ def _sort_by_requirements(connection: Connection, requested: dict[str, SourceExt
 
 
 def _refuse(created: CreatedExtensions, source: SourceExtension, message: str, sqlstate: str | None) -> None:
-    """Records an extension that the import can do without. Raises ShadowRefused for another one."""
+    """Records an extension that the import can do without. Raises Refused for another one."""
     if source.required:
-        raise ShadowRefused(Failure(Reason.EXTENSION_NOT_ALLOWED, message))
+        raise Refused(Failure(Reason.EXTENSION_NOT_ALLOWED, message))
     created.refused.append(RefusedExtension(name=source.name, message=message, sqlstate=sqlstate))
 
 
@@ -119,7 +119,7 @@ def _describe_error(source: SourceExtension, error: psycopg.Error) -> str:
 def _compare_with_source(
     installed: list[tuple[str, str, str, bool]], requested: dict[str, SourceExtension], created: CreatedExtensions
 ) -> list[str]:
-    """Returns notes about other versions. Raises ShadowRefused if a required extension is in another schema."""
+    """Returns notes about other versions. Raises Refused if a required extension is in another schema."""
     notes = []
     for name, version, schema, _ in installed:
         source = requested.get(name)

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 
 from psycopg import sql
 
-from pgimport.model.errors import Conflict
+from pgimport.model.errors import Conflict, Refused
 from pgimport.model.owner_comment import OwnerComment, format_owner_comment
+from pgimport.model.reasons import Failure, Reason
 from pgimport.server.connection import Connect, Connection, connect, lock_database_name, scram_verifier, session
 from pgimport.server.database_locale import WantedDatabase, create_database
 from pgimport.server.drop import drop_database, drop_role
@@ -33,7 +34,7 @@ def ensure_preview(
     The last step allows the owner to log in. So a role that may not log in means that its database is not finished,
     and contains no data of a user.
 
-    Raises Conflict if a database or role of this name was not created for this preview.
+    Raises Refused (NameTaken) if a database or role of this name was not created for this preview.
     """
     with session(access, connect=connect) as connection:
         lock_database_name(connection, database)
@@ -82,7 +83,7 @@ def _is_partly_dropped(database: SharedObject, owner: SharedObject | None) -> bo
 
 
 def _refuse_foreign_objects(owner: SharedObject | None, database: SharedObject | None, plan: _PreviewPlan) -> None:
-    """Raises Conflict unless the role has the preview's mark and owns the database."""
+    """Raises Refused (NameTaken) unless the role has the preview's mark and owns the database."""
     foreign = None
     if owner is not None and (
         owner.mark is None
@@ -92,9 +93,8 @@ def _refuse_foreign_objects(owner: SharedObject | None, database: SharedObject |
     elif database is not None and (owner is None or database.owner != plan.role):
         foreign = database
     if foreign is not None:
-        raise Conflict(
-            f"{foreign.kind} {foreign.name} exists and was not created for this preview; rename it on the server"
-        )
+        message = f"{foreign.kind} {foreign.name} exists and was not created for this preview"
+        raise Refused(Failure(Reason.NAME_TAKEN, message, f"Rename the {foreign.kind} on the target server."))
 
 
 def create_role(connection: Connection, role: str, password: str, mark: OwnerComment) -> None:

@@ -8,7 +8,7 @@ from psycopg import errors as postgres
 from psycopg import sql
 
 from pgimport.model.database_settings import MAX_COMMENT
-from pgimport.model.errors import Conflict, ShadowRefused
+from pgimport.model.errors import Conflict, Refused
 from pgimport.model.import_spec import TargetLocale
 from pgimport.model.names import AttemptNames
 from pgimport.model.owner_comment import (
@@ -64,8 +64,8 @@ def prepare_shadow(access: Access, plan: ShadowPlan, *, connect: Connect = conne
     Returns what the user must know. The worker reads the same in the comment of its role. May be repeated after a crash
     at any point. Changes nothing once the gate is open.
 
-    Raises ShadowRefused if the server cannot hold a copy of this source. Raises Conflict if `drop_attempt` ended this
-    attempt, or if a database or role of this name is not the attempt's.
+    Raises Refused if the server cannot hold a copy of this source, or if a database or role of this name is not the
+    attempt's. Raises Conflict if `drop_attempt` ended this attempt.
     """
     names = plan.names
     with session(access, connect=connect) as connection:
@@ -94,12 +94,16 @@ def prepare_shadow(access: Access, plan: ShadowPlan, *, connect: Connect = conne
 
 
 def _refuse_foreign_objects(existing: SharedObjects, plan: ShadowPlan) -> None:
-    """Raises Conflict unless the role has the attempt's mark. The role is created first and dropped last."""
+    """Raises Refused (NameTaken) unless the role has the attempt's mark. The role is created first and dropped last."""
     role, database = existing.roles.get(plan.names.role), existing.databases.get(plan.names.database)
     if role is not None and role.mark != plan.mark:
-        raise Conflict(f"role {role.name} exists and was not created for this attempt")
+        raise _name_taken(f"role {role.name}")
     if role is None and database is not None:
-        raise Conflict(f"database {database.name} exists and was not created for this attempt")
+        raise _name_taken(f"database {database.name}")
+
+
+def _name_taken(name: str) -> Refused:
+    return Refused(Failure(Reason.NAME_TAKEN, f"{name} exists and was not created for this attempt"))
 
 
 def _restrict(connection: Connection, plan: ShadowPlan) -> None:
@@ -114,14 +118,14 @@ def _restrict(connection: Connection, plan: ShadowPlan) -> None:
 
 
 def _prepare_content(connection: Connection, plan: ShadowPlan) -> CreatedExtensions:
-    """Checks what the template brought, and creates the extensions. Raises ShadowRefused."""
+    """Checks what the template brought, and creates the extensions. Raises Refused."""
     foreign = [name for (name,) in connection.execute(read_query("user_objects"), {"limit": 3}).fetchall()]
     if plan.templates and foreign:
         message = (
             f"a database of the Project's spec.server.templates contains {', '.join(foreign)}. A template may contain"
             " only extensions: drop these objects in the template"
         )
-        raise ShadowRefused(Failure(Reason.TEMPLATE_NOT_FIT, message))
+        raise Refused(Failure(Reason.TEMPLATE_NOT_FIT, message))
     created = create_extensions(connection, plan.source.extensions, plan.allowed_extensions, plan.names.role)
     connection.execute(sql.SQL("ALTER SCHEMA public OWNER TO {}").format(sql.Identifier(plan.names.role)))
     return created

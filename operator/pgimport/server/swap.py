@@ -16,7 +16,7 @@ import psycopg
 from psycopg import errors as postgres
 from psycopg import sql
 
-from pgimport.model.errors import PgimportError
+from pgimport.model.errors import PgimportError, Refused
 from pgimport.model.names import AttemptNames, replaced_names
 from pgimport.model.owner_comment import format_owner_comment, parse_owner_comment, parse_shadow_record
 from pgimport.model.reasons import Failure, Reason
@@ -73,7 +73,7 @@ def swap(
     """Swaps the databases; returns None if this or an earlier call did it.
 
     Returns a Failure if a database stays in use or the shadow is gone. The target is then unchanged and accepts
-    connections. Raises Conflict if target or owner may not be replaced.
+    connections. Raises Refused if target or owner may not be replaced, or a name that the swap needs is taken.
     """
     with session(access, connect=connect) as connection:
         lock_database_name(connection, plan.target)
@@ -82,6 +82,7 @@ def swap(
         if plan.names.database not in existing.databases:
             return _confirm_earlier_swap(connection, plan, existing)
         require_replaceable(connection, access, plan.target, plan.owner)
+        _require_free_names(plan, existing)
         deadline = clock() + plan.busy_timeout_seconds
         while True:
             failure = _swap_once(connection, access, plan, connect)
@@ -125,6 +126,15 @@ def _confirm_earlier_swap(connection: Connection, plan: SwapPlan, existing: Shar
     if not existing.databases[plan.target].accepts_sessions:
         allow_connections(connection, plan.target)
     return None
+
+
+def _require_free_names(plan: SwapPlan, existing: SharedObjects) -> None:
+    """Raises Refused (NameTaken) if a name that the replaced objects get exists already."""
+    taken = [f"database {name}" for name in existing.databases if name == plan.replaced.database]
+    taken += [f"role {name}" for name in existing.roles if name == plan.replaced.role]
+    if taken:
+        message = f"{' and '.join(taken)} exists, and the swap of database {plan.target} needs this name"
+        raise Refused(Failure(Reason.NAME_TAKEN, message))
 
 
 def _swap_once(connection: Connection, access: Access, plan: SwapPlan, connect: Connect) -> Failure | None:
