@@ -146,7 +146,7 @@ def test_only_the_command_line_reads_paths() -> None:
     for text in ("/srv/shop.dump", "./shop.dump", "~/shop.dump", "file:///srv/shop.dump", "shop.sql.gz", "-"):
         failure = parse_source(text)
         assert isinstance(failure, Failure)
-        assert (failure.reason, "upload the dump" in failure.message) == (Reason.SOURCE_URL_INVALID, True)
+        assert (failure.reason, "Upload the dump" in failure.hint) == (Reason.SOURCE_URL_INVALID, True)
 
 
 def test_urls_and_keywords_are_no_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

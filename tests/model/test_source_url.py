@@ -68,7 +68,7 @@ def test_a_password_is_not_in_the_repr() -> None:
         pytest.param("", "empty", id="empty"),
         pytest.param("mysql://u:hunter2@h/d", "must begin with", id="another scheme"),
         pytest.param("host=h password=hunter2", "must be a URL", id="keywords"),
-        pytest.param("postgresql://h/d", "exactly one @", id="no user"),
+        pytest.param("postgresql://h/d", "names no user", id="no user"),
         pytest.param("postgresql://u:hunter2@x@h/d", "exactly one @", id="@ in the password"),
         pytest.param("postgresql://u:hunter2/x@h/d", "exactly one @", id="/ in the password"),
         pytest.param("postgresql://u:1?hunter2=x@h/d", "exactly one @", id="? in the password"),
@@ -166,3 +166,20 @@ def test_a_host_that_cannot_be_resolved_is_unreachable() -> None:
     assert isinstance(failure, Failure)
     assert failure.reason is Reason.SOURCE_UNREACHABLE
     assert "nowhere.invalid" in failure.message
+
+
+@pytest.mark.parametrize(
+    ("text", "step"),
+    [
+        pytest.param("mongodb+srv://u:hunter2@h/d", "Convert the data to PostgreSQL", id="another database"),
+        pytest.param("jdbc:postgresql://h/d?user=u&password=hunter2", "Remove what the driver added", id="JDBC"),
+        pytest.param("postgresql+psycopg2://u:hunter2@h/d", "Remove what the driver added", id="SQLAlchemy"),
+        pytest.param("s3://backups/shop.dump", "presigned URL", id="object store"),
+        pytest.param("hunter2://u:p@h/d", "Write the source URL as", id="unknown"),
+    ],
+)
+def test_a_url_of_another_kind_is_refused_with_the_next_step(text: str, step: str) -> None:
+    failure = parse_source_url(text)
+    assert isinstance(failure, Failure)
+    assert step in failure.hint
+    assert "hunter2" not in failure.format_with_hint()

@@ -25,7 +25,7 @@ _HINTS = {
     Reason.VERIFICATION_FAILED: (
         "Import again. The target was not changed. With --json, the result lists each difference."
     ),
-    Reason.SOURCE_ADDRESS_FORBIDDEN: "Use a source URL with an address that this machine may reach.",
+    Reason.SOURCE_ADDRESS_FORBIDDEN: "Write the public host name or address of the source server into the source URL.",
     Reason.SOURCE_TOO_LARGE: "Import less with --exclude-table, --exclude-schema or --exclude-table-data.",
     Reason.DUMP_NOT_FOUND: "Check that the path or URL still leads to the dump file.",
     Reason.ORDER_UNREADABLE: "Install pgimport again: its command line and its worker have different versions.",

@@ -162,7 +162,10 @@ MEANINGS: dict[Reason, Meaning] = {
         _PERMANENT, 64, "Write the source URL as postgresql://user:password@host:5432/database?sslmode=require."
     ),
     Reason.SOURCE_ADDRESS_FORBIDDEN: Meaning(
-        _PERMANENT, 65, "Ask the platform's admin to allow the address in the Project's spec.sources."
+        _PERMANENT,
+        65,
+        "Use the public address of the source server, or ask the platform's admin to add the address to allowedCIDRs of"
+        " the Project's sources.",
     ),
     Reason.SOURCE_AUTH_FAILED: Meaning(_PERMANENT, 66, "Check the user and password in the source URL."),
     Reason.SOURCE_DATABASE_NOT_FOUND: Meaning(_PERMANENT, 67, "Check the database name in the source URL."),

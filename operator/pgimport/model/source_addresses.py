@@ -15,6 +15,10 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Resolve = Callable[[str, int], list[str]]  # host, port → all A and AAAA records; raises OSError if there is none
 
 
+_PUBLIC_ADDRESS = "Write the public host name or address of the source server into the source URL."
+_CHECK_NAME = "Check the spelling of the host name and its DNS records."
+
+
 def _networks(*texts: str) -> tuple[Network, ...]:
     return tuple(ipaddress.ip_network(text) for text in texts)
 
@@ -37,6 +41,14 @@ _NEVER_BY_NAME = _networks(
     "fd00:ec2::254/128",
     "fd20:ce::254/128",
     "ff00::/8",
+)
+_METADATA = _networks(
+    "169.254.169.254/32",
+    "100.100.100.200/32",
+    "168.63.129.16/32",
+    "192.0.0.192/32",
+    "fd00:ec2::254/128",
+    "fd20:ce::254/128",
 )
 _NOT_PUBLIC_4 = _networks(
     "10.0.0.0/8",
@@ -90,8 +102,16 @@ def _is_host_allowed(host: str, patterns: list[str]) -> bool:
     return False
 
 
-def _forbid(host: str, reason: str) -> Failure:
-    return Failure(Reason.SOURCE_ADDRESS_FORBIDDEN, f"access to the source {host} is forbidden: {reason}")
+def _describe_reserved(address: Address) -> str:
+    if address.is_loopback:
+        return "a loopback address, by which a pod reaches only itself"
+    if _is_within(address, _METADATA):
+        return "the address of a cloud's metadata service, which is no database server"
+    return "a link-local address" if address.is_link_local else "a reserved address, which no server can have"
+
+
+def _forbid(host: str, reason: str, advice: str = "") -> Failure:
+    return Failure(Reason.SOURCE_ADDRESS_FORBIDDEN, f"access to the source {host} is forbidden: {reason}", advice)
 
 
 def decide_address(host: str, addresses: list[str], sources: AllowedSources) -> str | Failure:
@@ -99,17 +119,17 @@ def decide_address(host: str, addresses: list[str], sources: AllowedSources) -> 
     cidrs = tuple(ipaddress.ip_network(text, strict=False) for text in sources.allowed_cidrs)
     is_host_allowed = _is_host_allowed(host, sources.allowed_hosts)
     if not addresses:
-        return _forbid(host, "its name has no address")
+        return _forbid(host, "its name has no address", _CHECK_NAME)
     for text in addresses:
         try:
             address = ipaddress.ip_address(text)
         except ValueError:
-            return _forbid(host, "its name resolves to something that is not an IP address")
+            return _forbid(host, "its name resolves to something that is not an IP address", _CHECK_NAME)
         for real in _unwrap(address):
             if _is_within(real, cidrs):
                 continue
             if _is_within(real, _NEVER_BY_NAME):
-                return _forbid(host, f"{text} is a loopback, link-local, metadata or reserved address")
+                return _forbid(host, f"{text} is {_describe_reserved(real)}", _PUBLIC_ADDRESS)
             if not is_host_allowed and not _is_public(real):
                 return _forbid(host, f"{text} is not a public address")
     return addresses[0]

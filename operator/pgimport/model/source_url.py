@@ -25,6 +25,24 @@ STANDARD_INPUT = "-"
 _KEYWORDS = re.compile(r"[a-z_]+ *= *", re.ASCII)
 _DUMP_ENDINGS = (".dump", ".sql", ".backup", ".tar", ".pgdump", ".gz", ".zst", ".bz2", ".xz", ".lz4", ".tgz", ".zip")
 _SCHEMES = ("postgresql", "postgres")
+# Schemes of URLs that people paste → what the URL is, and what to do.
+_OTHER_SCHEMES: tuple[tuple[str, str, str], ...] = (
+    (
+        r"(mysql|mariadb|sqlite|sqlserver|mssql|oracle|mongodb|rediss?|cockroachdb|clickhouse)\b",
+        "it leads to another kind of database, and only PostgreSQL can be imported",
+        "Convert the data to PostgreSQL first, for example with pgloader. Then give the URL of that database.",
+    ),
+    (
+        r"jdbc:|postgres(ql)?\+",
+        "it has the form of a driver of JDBC or SQLAlchemy",
+        "Remove what the driver added: the URL begins with postgresql:// and holds user and password before the host.",
+    ),
+    (
+        r"(s3|gs|gcs|az|azblob|abfss?|wasbs?|ftps?|sftp|ssh|scp)://",
+        "it leads to a file in a way that the import cannot read",
+        "Let the store sign an https:// URL for the file (a presigned URL), and give that.",
+    ),
+)
 _FILE_SCHEMES = ("https",)
 _HOST_NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(\.(?!-)[a-z0-9_-]{1,63})*\.?", re.ASCII)
 _PARAMETER = re.compile(r"[a-z_]{1,40}", re.ASCII)
@@ -87,7 +105,11 @@ class PinnedURL(Generic[URL]):
     address: str
 
 
-_FILE_ADVICE = "Write the dump's URL as https://host/path, with special characters percent-encoded."
+FILE_ADVICE = "Write the dump's URL as https://host/path, with special characters percent-encoded."
+_NAME_ADVICE = (
+    "Check the spelling of the host name. The machine or pod that runs the import must be able to resolve it: names of"
+    " a private network often cannot be resolved elsewhere."
+)
 
 
 def parse_source(text: str) -> SourceURL | FileURL | Failure:
@@ -95,8 +117,8 @@ def parse_source(text: str) -> SourceURL | FileURL | Failure:
     if looks_like_path(text):
         return Failure(
             Reason.SOURCE_URL_INVALID,
-            "the source is a path, but a pod cannot read files of another machine: upload the dump with the HTTP API,"
-            " give the https:// URL of an object store, or use `pgimport run`",
+            "the source is a path, but a pod cannot read files of another machine",
+            "Upload the dump with the HTTP API, give the https:// URL of an object store, or use `pgimport run`.",
         )
     is_file = text.strip().lower().startswith(("https:", "http:"))
     return parse_file_url(text) if is_file else parse_source_url(text)
@@ -126,7 +148,8 @@ def parse_upload_url(text: str, origin: str) -> FileURL | Failure:
     """Parses the URL of an upload. It must lead to the store; http is allowed, because the store is the platform's."""
     url = _parse_or_fail(lambda trimmed: _parse_file(trimmed, ("http", "https")), text)
     if isinstance(url, FileURL) and url.origin != origin:
-        return Failure(Reason.SOURCE_URL_INVALID, "the upload's URL does not lead to the upload store")
+        message = "the upload's URL does not lead to the upload store"
+        return Failure(Reason.SOURCE_URL_INVALID, message, "Create the import again with the key of an upload.")
     return url
 
 
@@ -142,19 +165,26 @@ def _parse_or_fail(parse: Callable[[str], ParsedURL], text: str) -> ParsedURL | 
     try:
         return parse(text.strip())
     except _Invalid as error:
-        advice = _FILE_ADVICE if text.strip().lower().startswith(("https:", "http:")) else ""
+        advice = error.advice or (FILE_ADVICE if text.strip().lower().startswith(("https:", "http:")) else "")
         return Failure(Reason.SOURCE_URL_INVALID, f"the source URL is not usable: {error}", advice)
 
 
 class _Invalid(Exception):
-    """Says what is wrong with a URL. The message contains no secret."""
+    """Says what is wrong with a URL. The message contains no secret. The advice replaces the hint of the reason."""
+
+    def __init__(self, message: str, advice: str = "") -> None:
+        super().__init__(message)
+        self.advice = advice
 
 
 def _split(text: str, schemes: tuple[str, ...]) -> SplitResult:
     if not text:
         raise _Invalid("it is empty")
     if len(text) > MAX_URL_LENGTH:
-        raise _Invalid(f"it is longer than {MAX_URL_LENGTH} characters")
+        raise _Invalid(
+            f"it has {len(text)} characters, and at most {MAX_URL_LENGTH} are possible",
+            "Give the URL alone: check whether other text was pasted or read with it.",
+        )
     if _CONTROL.search(text) or " " in text or "\\" in text:
         if _KEYWORDS.match(text):
             raise _Invalid("it has the form of libpq's keywords (host=… dbname=…), but must be a URL")
@@ -164,8 +194,16 @@ def _split(text: str, schemes: tuple[str, ...]) -> SplitResult:
     except ValueError:
         raise _Invalid("its host is malformed") from None
     if parts.scheme not in schemes or "://" not in text:
-        raise _Invalid(f"it must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}")
+        raise _describe_other_scheme(text, schemes)
     return parts
+
+
+def _describe_other_scheme(text: str, schemes: tuple[str, ...]) -> _Invalid:
+    rule = f"it must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}"
+    for pattern, description, advice in _OTHER_SCHEMES:
+        if re.match(pattern, text.lower()):
+            return _Invalid(f"{rule}. {description[0].upper()}{description[1:]}", advice)
+    return _Invalid(rule)
 
 
 def _parse_file(text: str, schemes: tuple[str, ...] = _FILE_SCHEMES) -> FileURL:
@@ -183,6 +221,8 @@ def _parse_file(text: str, schemes: tuple[str, ...] = _FILE_SCHEMES) -> FileURL:
 
 def _parse(text: str) -> SourceURL:
     parts = _split(text, _SCHEMES)
+    if "@" not in text:
+        raise _Invalid("it names no user: write the user and the password, as user:password@, in front of the host")
     # There must be one @ before the host. Otherwise a part below could belong to a password that was not encoded.
     if text.count("@") != 1 or "@" not in parts.netloc:
         raise _Invalid(
@@ -259,7 +299,9 @@ def _parse_parameters(query: str) -> dict[str, object]:
         value = _decode(raw, f"parameter {name}")
         if name not in _PARAMETERS:
             allowed = ", ".join(_PARAMETERS)
-            raise _Invalid(f"parameter {name} is not allowed (allowed: {allowed})")
+            raise _Invalid(
+                f"parameter {name} is not allowed (allowed: {allowed})", f"Leave {name} out of the source URL."
+            )
         values.update(_PARAMETERS[name](value))
     if values.get("system_roots") and values.get("sslmode") != SSLMode.VERIFY_FULL:
         raise _Invalid("sslrootcert=system needs sslmode=verify-full")
@@ -293,13 +335,19 @@ def _parse_channel_binding(value: str) -> dict[str, object]:
 def _parse_options(value: str) -> dict[str, object]:
     match = _ENDPOINT.fullmatch(value)
     if match is None:
-        raise _Invalid("options may only be endpoint=<name>")
+        raise _Invalid(
+            "options may only be endpoint=<name>",
+            "Leave options out of the source URL: the import sets the settings that it needs.",
+        )
     return {"endpoint": match[1]}
 
 
 def _parse_sslrootcert(value: str) -> dict[str, object]:
     if value != "system":
-        raise _Invalid("sslrootcert may only be system; a CA of your own comes from spec.source.caSecretRef")
+        raise _Invalid(
+            "sslrootcert may only be system; a CA of your own comes from spec.source.caSecretRef",
+            "Leave sslrootcert out of the source URL, and set spec.source.caSecretRef to the CA.",
+        )
     return {"system_roots": True}
 
 
@@ -319,6 +367,7 @@ def resolve_source(url: URL, resolve: Resolve, sources: AllowedSources) -> Pinne
         addresses = resolve(url.host, url.port)
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or "no answer"
-        return Failure(Reason.SOURCE_UNREACHABLE, f"the source's host name {url.host} cannot be resolved: {reason}")
+        message = f"the source's host name {url.host} cannot be resolved: {reason}"
+        return Failure(Reason.SOURCE_UNREACHABLE, message, _NAME_ADVICE)
     address = decide_address(url.host, addresses, sources)
     return address if isinstance(address, Failure) else PinnedURL(url, address)

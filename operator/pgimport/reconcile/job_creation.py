@@ -23,6 +23,9 @@ from pgimport.reconcile.reconcile_context import ReconcileContext
 SEED_BYTES = 32
 # A signed URL must outlive spec.timeout, because an attempt that starts late still reads the upload.
 SIGNED_URL_MARGIN = timedelta(hours=1)
+_SMALLER_UPLOAD = (
+    "Upload a smaller dump (pg_dump --exclude-table-data), or ask the platform's admin to raise the store's limit."
+)
 
 
 def require_specs(observed: ObservedImport) -> tuple[ImportSpec, ProjectSpec]:
@@ -115,5 +118,6 @@ def _sign_upload(context: ReconcileContext, spec: ImportSpec) -> str | Failure |
     if size is None:
         return Failure(Reason.DUMP_NOT_FOUND, "spec.source.uploadKey: nothing was uploaded, or the file was deleted")
     if size > limit:
-        return Failure(Reason.SOURCE_TOO_LARGE, f"the upload has {size} bytes; at most {limit} are allowed")
+        message = f"the upload has {size} bytes; at most {limit} are allowed"
+        return Failure(Reason.SOURCE_TOO_LARGE, message, _SMALLER_UPLOAD)
     return store.sign_get(key, spec.timeout + SIGNED_URL_MARGIN)

@@ -49,7 +49,7 @@ URLS = [
     BrokenInput("an empty URL", ("it is empty", "source URL", "postgresql://"), url=""),
     BrokenInput(
         "a URL of MySQL",
-        ("must begin with postgresql://", "source URL", "Write the source URL as"),
+        ("another kind of database", "source URL", "Convert the data to PostgreSQL first"),
         url="mysql://u:p@127.0.0.1/shop",
     ),
     BrokenInput(
@@ -60,7 +60,7 @@ URLS = [
     BrokenInput("a URL without a database", ("database", "URL", "postgresql://"), url="postgresql://u:p@127.0.0.1"),
     BrokenInput(
         "a URL without a user",
-        ("needs exactly one @", "source URL", "Write the source URL as"),
+        ("names no user", "source URL", "user:password@, in front of the host"),
         url="postgresql://127.0.0.1/shop",
     ),
     BrokenInput(
@@ -88,7 +88,7 @@ URLS = [
     ),
     BrokenInput(
         "a parameter that is not allowed",
-        ("is not allowed", "parameter service", "allowed: sslmode"),
+        ("is not allowed", "parameter service", "Leave service out"),
         url="postgresql://u:p@127.0.0.1/s?service=x",
     ),
     BrokenInput(
@@ -98,12 +98,12 @@ URLS = [
     ),
     BrokenInput(
         "a host that does not exist",
-        ("cannot be resolved", "no-such-host.invalid", "Check host"),
+        ("cannot be resolved", "no-such-host.invalid", "Check the spelling of the host name"),
         url="postgresql://u:p@no-such-host.invalid/shop",
     ),
     BrokenInput(
         "an address that is not allowed",
-        ("is not a public address", "10.1.2.3", "Use a source URL with an address"),
+        ("is not a public address", "10.1.2.3", "Write the public host name"),
         url="postgresql://u:p@10.1.2.3/s",
     ),
     BrokenInput(
@@ -133,7 +133,7 @@ URLS = [
     ),
     BrokenInput(
         "template0",
-        ("not currently accepting connections", "template0", "ALLOW_CONNECTIONS"),
+        ("not currently accepting connections", "template0", "Name the database that the application uses"),
         url="postgresql://postgres:{password}@127.0.0.1:{port}/template0?sslmode=disable",
     ),
     BrokenInput(
@@ -145,27 +145,27 @@ URLS = [
 URLS += [
     BrokenInput(
         "a URL that is too long",
-        ("4096", "source URL", "Write the source URL as"),
+        ("4096", "source URL", "Give the URL alone"),
         url="postgresql://u:p@127.0.0.1/" + "x" * 5000,
     ),
     BrokenInput(
         "the metadata address of a cloud",
-        ("metadata or reserved address", "169.254.169.254", "Use a source URL with an address"),
+        ("metadata service", "169.254.169.254", "Write the public host name"),
         url="postgresql://u:p@169.254.169.254/shop",
     ),
     BrokenInput(
         "a private IPv6 address",
-        ("is not", "fd00::1", "Use a source URL with an address"),
+        ("is not", "fd00::1", "Write the public host name"),
         url="postgresql://u:p@[fd00::1]/shop",
     ),
     BrokenInput(
         "a certificate file in the URL",
-        ("sslrootcert", "source URL", "Write the source URL as"),
+        ("sslrootcert", "source URL", "set --ca"),
         url="postgresql://u:p@127.0.0.1/shop?sslmode=verify-full&sslrootcert=/tmp/ca.pem",
     ),
     BrokenInput(
         "options of the server in the URL",
-        ("options", "source URL", "Write the source URL as"),
+        ("options", "source URL", "Leave options out"),
         url="postgresql://u:p@127.0.0.1/shop?options=-c%20x=1",
     ),
 ]
@@ -183,7 +183,10 @@ FILES = [
         status=403,
     ),
     BrokenInput(
-        "a store that fails", ("500", "localhost", "Check host, port"), content=lambda custom, plain: b"", status=500
+        "a store that fails",
+        ("500", "localhost", "Open the URL with another program"),
+        content=lambda custom, plain: b"",
+        status=500,
     ),
     BrokenInput(
         "an empty file", ("it is empty", "dump file", "Create the dump again"), content=lambda custom, plain: b""
@@ -273,7 +276,7 @@ FILES = [
     ),
     BrokenInput(
         "two archives in one file",
-        ("bytes follow after its rows", "dump file", "Create the dump again"),
+        ("two archives", "dump file", "Import each dump alone"),
         runs=True,
         content=lambda custom, plain: custom + custom,
     ),
@@ -290,12 +293,12 @@ FILES = [
     ),
     BrokenInput(
         "a tar without a dump",
-        ("without pg_dump's header", "readme.txt", "write it with pg_dump"),
+        ("only file in the tar or zip", "readme.txt", "Pack the file that pg_dump wrote"),
         content=lambda custom, plain: pack_tar(**{"readme.txt": b"hello"}),
     ),
     BrokenInput(
         "a zip without a dump",
-        ("without pg_dump's header", "readme.txt", "write it with pg_dump"),
+        ("only file in the tar or zip", "readme.txt", "Pack the file that pg_dump wrote"),
         content=lambda custom, plain: pack_zip(**{"readme.txt": b"hello"}),
     ),
     BrokenInput(
@@ -322,7 +325,7 @@ FILES = [
     ),
     BrokenInput(
         "a wrong checksum",
-        ("SHA-256", "dump file", "Create the dump again"),
+        ("SHA-256", "dump file", "Run sha256sum"),
         content=lambda custom, plain: custom,
         order={"sha256": "0" * 64},
         runs=True,
@@ -361,7 +364,7 @@ SOURCES = [
     ),
     BrokenInput(
         "a large object that the user cannot read",
-        ("cannot read", "4711", "GRANT SELECT ON LARGE OBJECT"),
+        ("cannot read", "4711", "No filter leaves out large objects"),
         sql="SELECT lo_from_bytea(4711, 'x')",
         user="reader",
     ),
@@ -387,7 +390,7 @@ SOURCES = [
     ),
     BrokenInput(
         "a source that is too large",
-        ("allows only", "the source has", "--exclude-table"),
+        ("allows only", "the source has", "raise the Project's storageLimitBytes"),
         sql="SELECT",
         order={"storage_limit_bytes": 1000},
     ),

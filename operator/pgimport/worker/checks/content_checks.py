@@ -128,11 +128,13 @@ def judge_large_objects(rows: ResultRows | NotChecked, user: str) -> CheckResult
     if not count:
         return passed_check(CheckName.LARGE_OBJECTS, "none")
     if unreadable_count:
+        owner, each = ("its owner", "") if unreadable_count == 1 else ("their owner", ", for each")
         return failed_check(
             CheckName.LARGE_OBJECTS,
             Reason.SOURCE_PERMISSION_DENIED,
             f"{user} cannot read {unreadable_count} of {count_of(count, 'large object')}",
-            f"Ask their owner to run, for each: GRANT SELECT ON LARGE OBJECT {first_unreadable} TO {quote_name(user)};",
+            f"Ask {owner} to run{each}: GRANT SELECT ON LARGE OBJECT {first_unreadable} TO {quote_name(user)};",
+            hint="No filter leaves out large objects. Without this privilege, use the URL of the role that owns them.",
         )
     return passed_check(CheckName.LARGE_OBJECTS, f"{count_of(count, 'large object')}, {format_bytes(size)} in all")
 

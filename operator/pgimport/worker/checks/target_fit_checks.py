@@ -14,6 +14,7 @@ from pgimport.worker.checks.check_results import (
     passed_check,
     warned_check,
 )
+from pgimport.worker.engines.file.dump_stream import SMALLER_DUMP
 from pgimport.worker.memory import COPIES_OF_A_ROW, OWN_MEMORY, STREAM_MEMORY
 from pgimport.worker.scope.extensions import ExtensionSplit, is_available
 from pgimport.worker.text import format_bytes, some_of
@@ -26,6 +27,12 @@ WARN_SHARE = 0.8  # of the order's storage limit; the check warns above it
 SCRATCH_SHARE = 0.3
 # Extensions that also need an entry in the target's shared_preload_libraries.
 PRELOADED = frozenset({"citus", "pg_cron", "pg_partman_bgw", "pgaudit", "pglogical", "timescaledb"})
+
+_WHOLE_DATABASE = "This is the size of the whole database, whatever a filter leaves out"
+_SMALLER_SOURCE = (
+    "Ask the platform's admin to raise the Project's storageLimitBytes, or import a dump file with fewer rows"
+    " (pg_dump --exclude-table-data)."
+)
 
 
 def judge_version(order: Order, version: str, version_num: int, *, oldest: int = OLDEST_SOURCE) -> CheckResult:
@@ -55,7 +62,9 @@ def judge_size(order: Order, size: int, with_rows: Sequence[str] = (), memory: i
     limit = order.storage_limit_bytes
     text = f"the source has {format_bytes(size)} ({size} bytes), {_describe_limit(limit, size)}"
     if limit is not None and size > limit:
-        return failed_check(CheckName.SOURCE_SIZE_WITHIN_PLAN, Reason.SOURCE_TOO_LARGE, text)
+        return failed_check(
+            CheckName.SOURCE_SIZE_WITHIN_PLAN, Reason.SOURCE_TOO_LARGE, text, _WHOLE_DATABASE, hint=_SMALLER_SOURCE
+        )
     notes = ["This is more than 80 % of the limit"] if _is_nearly_full(limit, size) else []
     if order.engine is Engine.DUMP or with_rows:
         is_enough, needs = _judge_scratch(order, size)
@@ -120,7 +129,7 @@ def judge_file_size(order: Order, size: int | None) -> CheckResult:
     text = f"the file has {format_bytes(size)} ({size} bytes), {_describe_limit(limit, size)}"
     larger = "The database will be larger than its dump"
     if limit is not None and size > limit:
-        return failed_check(CheckName.SOURCE_SIZE_WITHIN_PLAN, Reason.SOURCE_TOO_LARGE, join_sentences([text, larger]))
+        return failed_check(CheckName.SOURCE_SIZE_WITHIN_PLAN, Reason.SOURCE_TOO_LARGE, text, larger, hint=SMALLER_DUMP)
     if _is_nearly_full(limit, size):
         notes = ["This is more than 80 % of the limit", larger]
         return warned_check(CheckName.SOURCE_SIZE_WITHIN_PLAN, join_sentences([text, *notes]))

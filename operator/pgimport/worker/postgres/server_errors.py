@@ -27,7 +27,10 @@ _STANDBY_CONFLICT = (
 _DAMAGED = "The source's storage is damaged. Restore the source from a backup, or exclude the table with spec.filter."
 CONNECT_ADVICE: dict[str, str] = {
     "42501": "At the source, run GRANT CONNECT ON DATABASE … TO the user of the source URL.",
-    "55000": "Name a database that accepts connections, or run ALTER DATABASE … ALLOW_CONNECTIONS true at the source.",
+    "55000": (
+        "Name the database that the application uses in the source URL. A template such as template0 holds no data of"
+        " an application. Ask the source's admin why any other database accepts no connections."
+    ),
 }
 SOURCE_ADVICE: dict[str, str] = {
     "26000": "Use the URL of the database server instead of a pooler's.",

@@ -7,11 +7,14 @@ ends, or contains the table of contents again.
 
 from collections.abc import Iterable
 
-from pgimport.worker.archive.toc import ArchiveHeader, TocEntry, check_appended_contents, corrupt
+from pgimport.model.reasons import Failure, Reason
+from pgimport.worker.archive.toc import MAGIC, ArchiveHeader, TocEntry, check_appended_contents, corrupt
 from pgimport.worker.engines.file.dump_stream import DumpStream, Write
 from pgimport.worker.engines.file.file_kinds import quote_text
 from pgimport.worker.engines.file.row_counter import RowCounter
+from pgimport.worker.postgres.errors import ImportStopped
 
+_SPLIT = "Import each dump alone, as pg_dump wrote it, into a database of its own."
 _DATA, _LARGE_OBJECTS = 1, 3
 _TAIL = 200  # bytes after the end that tell whether they are text; an appended table of contents begins with zeros
 MAX_PIECE = 256 * 1024 * 1024  # bytes; pg_dump writes pieces of some KiB
@@ -70,17 +73,20 @@ def forward_rows(
                 row_counts[dump_id] = counter.finish()
         else:
             raise corrupt(f"it holds a block of an unknown type ({kind})")
-    _refuse_text(stream)
+    _refuse_other_content(stream)
     if stream.peek(1):
         check_appended_contents(stream.read, header, entries)
-    _refuse_text(stream)
+    _refuse_other_content(stream)
     if stream.peek(1):
         raise corrupt("bytes follow after its end")
     return row_counts
 
 
-def _refuse_text(stream: DumpStream) -> None:
-    """Raises ImportStopped with the text that follows the archive, for which some program has a reason."""
+def _refuse_other_content(stream: DumpStream) -> None:
+    """Raises ImportStopped if a second archive follows, or a text, for which some program has a reason."""
+    if stream.peek(len(MAGIC)) == MAGIC:
+        message = "the dump file holds two archives, one after the other: it was joined from two dumps"
+        raise ImportStopped(Failure(Reason.DUMP_CORRUPT, message, _SPLIT))
     tail = stream.peek(_TAIL)
     if tail and b"\x00" not in tail:
         raise corrupt(

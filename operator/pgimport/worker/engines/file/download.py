@@ -17,7 +17,7 @@ from urllib.parse import urljoin
 from pgimport import __version__
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.source_url import FileURL, parse_file_url
-from pgimport.worker.engines.file.dump_stream import ByteReader
+from pgimport.worker.engines.file.dump_stream import SMALLER_DUMP, ByteReader
 from pgimport.worker.postgres.errors import ImportStopped
 from pgimport.worker.postgres.source import DumpLocation, FileLocation
 
@@ -28,6 +28,14 @@ ERROR_BODY = 4096  # bytes of an error's body that are read: object stores descr
 # Stores send a file as it was uploaded, with the encoding that the uploader declared. Its first bytes tell whether it
 # is compressed, and how many times. S3 clients leave `aws-chunked` behind.
 _READABLE_ENCODINGS = frozenset({"", "identity", "aws-chunked", "gzip", "x-gzip", "zstd"})
+_CERTIFICATE_ADVICE = (
+    "Check the certificate of the server that stores the file. If a CA of your own signed it, set"
+    " spec.source.caSecretRef."
+)
+_REACH_ADVICE = (
+    "Check host and port of the URL, and whether a firewall lets the import reach the server that stores the file."
+)
+_REDIRECT_ADVICE = "Follow the redirects once with another program, for example curl, and give the last URL."
 _REDIRECTS = (301, 302, 303, 307, 308)
 _ACCESS_DENIED = (401, 403)
 _NOT_FOUND = (404, 410)
@@ -85,7 +93,11 @@ def open_download(source: FileLocation, limit: int | None = None) -> Iterator[Do
             response.close()
             connection.close()
     raise ImportStopped(
-        Failure(Reason.SOURCE_URL_INVALID, f"the dump file's URL redirects more than {MAX_REDIRECTS} times")
+        Failure(
+            Reason.SOURCE_URL_INVALID,
+            f"the dump file's URL redirects more than {MAX_REDIRECTS} times",
+            _REDIRECT_ADVICE,
+        )
     )
 
 
@@ -156,7 +168,8 @@ def _build_context(source: FileLocation) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=str(source.ca) if source.ca else None)
     except (OSError, ssl.SSLError):
         message = "the secret of spec.source.caSecretRef does not hold a PEM certificate"
-        raise ImportStopped(Failure(Reason.SOURCE_TLS_FAILED, message)) from None
+        advice = "Write the CA's certificate into it, as text between BEGIN CERTIFICATE and END CERTIFICATE."
+        raise ImportStopped(Failure(Reason.SOURCE_TLS_FAILED, message, advice)) from None
 
 
 def _read_location(source: FileLocation, response: http.client.HTTPResponse) -> FileURL:
@@ -168,7 +181,11 @@ def _read_location(source: FileLocation, response: http.client.HTTPResponse) -> 
         location = Failure(Reason.SOURCE_URL_INVALID, "it is malformed")
     if isinstance(location, Failure):
         raise ImportStopped(
-            Failure(location.reason, f"{source.address} redirects to a URL that is refused: {location.message}")
+            Failure(
+                location.reason,
+                f"{source.address} redirects to a URL that is refused: {location.message}",
+                _REDIRECT_ADVICE,
+            )
         )
     return location
 
@@ -192,7 +209,8 @@ def _read_length(source: FileLocation, response: http.client.HTTPResponse, limit
 
 def _too_large(source: DumpLocation, length: int | None, limit: int) -> Failure:
     size = f"has {length} bytes" if length is not None else "is larger"
-    return Failure(Reason.SOURCE_TOO_LARGE, f"the dump file at {source.address} {size}; at most {limit} are allowed")
+    message = f"the dump file at {source.address} {size}; at most {limit} are allowed"
+    return Failure(Reason.SOURCE_TOO_LARGE, message, SMALLER_DUMP)
 
 
 def _truncated(download: Download, error: str) -> Failure:
@@ -200,6 +218,7 @@ def _truncated(download: Download, error: str) -> Failure:
     return Failure(
         Reason.SOURCE_UNREACHABLE,
         f"the dump file from {download.source.address} ended after {download.bytes_read}{total} bytes: {error}",
+        "Import again. If it ends at the same byte, look for a limit of time or size at the server of the file.",
     )
 
 
@@ -217,10 +236,20 @@ def _describe_error(error: BaseException) -> str:
 
 def _unreachable(source: FileLocation, error: BaseException) -> Failure:
     reason = Reason.SOURCE_TLS_FAILED if isinstance(error, ssl.SSLError) else Reason.SOURCE_UNREACHABLE
-    return Failure(reason, f"the dump file at {source.address} cannot be read: {_describe_error(error)}")
+    advice = _CERTIFICATE_ADVICE if reason is Reason.SOURCE_TLS_FAILED else _REACH_ADVICE
+    return Failure(reason, f"the dump file at {source.address} cannot be read: {_describe_error(error)}", advice)
 
 
 _DENIED_ADVICE = "Check that the signature or token of the URL is right and has not expired."
+_STORE_ADVICE = (
+    "Open the URL with another program, for example curl. If it fails there too, ask the admin of the file's server;"
+    " otherwise import again."
+)
+_ADVICE = {
+    Reason.SOURCE_AUTH_FAILED: _DENIED_ADVICE,
+    Reason.SOURCE_UNREACHABLE: _STORE_ADVICE,
+    Reason.SOURCE_URL_INVALID: "Check that the URL is complete, and create it again if its signature can have expired.",
+}
 
 
 def _refused(source: FileLocation, response: http.client.HTTPResponse) -> Failure:
@@ -236,7 +265,7 @@ def _refused(source: FileLocation, response: http.client.HTTPResponse) -> Failur
     return Failure(
         reason,
         f"the dump file at {source.address} cannot be read: HTTP {response.status} {response.reason}{details}".rstrip(),
-        _DENIED_ADVICE if reason is Reason.SOURCE_AUTH_FAILED else "",
+        _ADVICE.get(reason, ""),
     )
 
 

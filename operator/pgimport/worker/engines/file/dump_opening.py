@@ -32,6 +32,9 @@ _PHYSICAL_FILES = frozenset({"backup_label", "backup_manifest", "PG_VERSION", "p
 _CLUSTER_FILES = frozenset({"map.dat", "toc.glo", "global.dat"})
 
 
+_PACK_THE_DUMP = "Pack the file that pg_dump wrote, or import that file without a tar or zip around it."
+
+
 @dataclass(frozen=True, slots=True)
 class OpenedDump:
     """A dump of one database."""
@@ -130,7 +133,8 @@ def _open_only_dump(members: Iterator[TarMember] | Iterator[ZipMember], stream: 
         return OpenedDump(opened.stream, opened.format, path, opened.compression)
     _refuse_other_backups([name.rpartition("/")[2] for name in names])
     if len(refusals) == 1:
-        raise ImportStopped(Failure(refusals[0].reason, f"{names[0]} in the file: {refusals[0].message}"))
+        message = f"the only file in the tar or zip, {names[0]}, cannot be imported: {refusals[0].message}"
+        raise ImportStopped(Failure(refusals[0].reason, message, _PACK_THE_DUMP))
     if any(name.rpartition("/")[2] == TOC_FILE for name in names):
         raise unsupported("the file contains a directory of pg_dump among other files: pack only that directory")
     content = some_of(names, NAMES_IN_A_MESSAGE) if names else "no file"

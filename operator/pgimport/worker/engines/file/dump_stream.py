@@ -20,6 +20,10 @@ CRLF_DAMAGE = (
     "each line feed became CR LF, as by `docker exec -t`, `kubectl exec -t` or a transfer in text mode. Dump again"
     " without a terminal (-t), or with `pg_dump --file`"
 )
+SMALLER_DUMP = (
+    "Dump fewer rows with pg_dump --exclude-table-data, or ask the platform's admin to raise the Project's"
+    " storageLimitBytes."
+)
 
 Write = Callable[[bytes], object]
 
@@ -123,6 +127,7 @@ class DumpStream:
                 Failure(
                     Reason.SOURCE_TOO_LARGE,
                     f"the dump file unpacks to more than {self.limit} bytes, which is more than the plan allows",
+                    SMALLER_DUMP,
                 )
             )
         packed_bytes = self.outermost.bytes_read

@@ -172,7 +172,10 @@ def _describe_other_file(head: bytes) -> str:
     if _MESSAGE.match(head):
         line = head.strip().split(b"\n")[0].strip()
         return f"the file holds a message instead of a dump ({quote_text(line)}): correct its cause and dump again"
-    return "the file is text without pg_dump's header: write it with pg_dump, so that a truncated file is noticed"
+    return (
+        "the file is text without pg_dump's header. If it is a dump, write it again with pg_dump: its header and its"
+        " end show that a file is complete"
+    )
 
 
 def _is_table_of_values(head: bytes) -> bool:

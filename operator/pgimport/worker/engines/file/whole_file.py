@@ -7,6 +7,10 @@ from pgimport.worker.engines.file.dump_stream import DumpStream
 from pgimport.worker.postgres.errors import ImportStopped
 
 UNPACKED_PER_PLAN = 20  # multiple of the storage limit: a dump can be larger than its database, but not by this factor
+_COMPARE = (
+    "Run sha256sum on the file where pg_dump wrote it. If it prints the first value, correct spec.source.sha256; else"
+    " transfer the file again."
+)
 
 
 def find_unpack_limit(order: Order) -> int | None:
@@ -19,4 +23,4 @@ def read_to_the_end(order: Order, stream: DumpStream, download: Download) -> Non
     stream.read_to_the_end()
     if order.sha256 is not None and download.sha256 != order.sha256:
         message = f"the dump file's SHA-256 is {download.sha256}, and spec.source.sha256 says {order.sha256}"
-        raise ImportStopped(Failure(Reason.DUMP_CORRUPT, message))
+        raise ImportStopped(Failure(Reason.DUMP_CORRUPT, message, _COMPARE))
