@@ -14,7 +14,7 @@ from tests.support.samples import (
     a_policy,
 )
 
-from pgimport.decide.conditions import READY, RECONCILING, STALLED
+from pgimport.decide.conditions import FINISHED, READY, RECONCILING, STALLED
 from pgimport.decide.decision import Decision
 from pgimport.decide.imports import decide_import
 from pgimport.decide.observed_objects import ObservedImport
@@ -73,6 +73,8 @@ def check_conditions_match_the_state(observed: ObservedImport, decision: Decisio
     assert {condition.observed_generation for condition in conditions.values()} == {observed.object.meta.generation}
     assert decision.status.observed_generation == observed.object.meta.generation
     shown = {kind: item.status for kind, item in conditions.items() if kind in (READY, RECONCILING, STALLED)}
+    finished = conditions[FINISHED].status if FINISHED in conditions else None
+    assert finished == (ConditionStatus.TRUE if decision.status.terminal else None)
     match decision.status.state:
         case ImportState.COMPLETED:
             assert shown == {READY: ConditionStatus.TRUE}

@@ -52,6 +52,7 @@ def test_status_says_what_was_done(name: str, tenant: Tenant, imported: dict[str
     status = body["status"]
     assert condition_of(body)["status"] == "True"
     assert condition_of(body, "Succeeded")["status"] == "True"
+    assert condition_of(body, "Finished")["status"] == "True"
     assert reason_of(body) == "Completed"
     assert (status["attempts"], status["progress"]["percent"], status["id"]) == (1, 100, f"{tenant.name}.copy-{name}")
     assert status["verification"]["verified"] is True

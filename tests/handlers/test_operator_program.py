@@ -111,7 +111,8 @@ def check_nothing_of_kopf(body: Json) -> None:
 def test_an_import_runs_from_apply_to_completed(tenant: Tenant) -> None:
     tenant.apply("good")
     pod, status = complete(tenant, "good")
-    assert conditions(status) == {"Ready": ("True", "Completed"), "Succeeded": ("True", "Completed")}
+    completed = ("True", "Completed")
+    assert conditions(status) == {"Ready": completed, "Succeeded": completed, "Finished": completed}
     assert (status["attempts"], status["maxAttempts"], status["claimedBy"]) == (1, 3, pod)
     assert (status["id"], status["clusterID"], status["organizationID"]) == ("shop.good", "test", "capy")
     assert status["preflight"]["ok"] is True
@@ -180,6 +181,7 @@ def test_a_source_that_refuses_the_password_fails_the_import_and_leaves_the_targ
         "Ready": ("False", "SourceAuthFailed"),
         "Stalled": ("True", "SourceAuthFailed"),
         "Succeeded": ("False", "SourceAuthFailed"),
+        "Finished": ("True", "SourceAuthFailed"),
     }
     assert status["error"].startswith("the source refused the user reader (hint: ")
     assert (status["retryClassification"], status["lastExitCode"], status["attempts"]) == ("permanent", 66, 1)

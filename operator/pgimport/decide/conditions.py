@@ -12,7 +12,9 @@ from typing import TypeVar
 from pgimport.model.reasons import Reason
 from pgimport.model.status import Condition, ConditionStatus, ImportStatus, PreviewStatus, ProjectStatus
 
-READY, RECONCILING, STALLED, SUCCEEDED = "Ready", "Reconciling", "Stalled", "Succeeded"
+READY, RECONCILING, STALLED = "Ready", "Reconciling", "Stalled"
+# Of imports that have ended. `kubectl wait` waits for one value of one condition: Finished is True after any end.
+SUCCEEDED, FINISHED = "Succeeded", "Finished"
 MESSAGE_LIMIT = 1024  # characters
 StatusT = TypeVar("StatusT", ImportStatus, PreviewStatus, ProjectStatus)
 
@@ -61,12 +63,18 @@ def stalled(reason: Reason, message: str) -> ConditionSet:
 
 def succeeded(reason: Reason, message: str) -> ConditionSet:
     """Describes an import that has ended well."""
-    return ConditionSet(reason, message, {READY: ConditionStatus.TRUE, SUCCEEDED: ConditionStatus.TRUE})
+    statuses = {READY: ConditionStatus.TRUE, SUCCEEDED: ConditionStatus.TRUE, FINISHED: ConditionStatus.TRUE}
+    return ConditionSet(reason, message, statuses)
 
 
 def not_succeeded(reason: Reason, message: str) -> ConditionSet:
     """Describes an import that has ended without success."""
-    statuses = {READY: ConditionStatus.FALSE, STALLED: ConditionStatus.TRUE, SUCCEEDED: ConditionStatus.FALSE}
+    statuses = {
+        READY: ConditionStatus.FALSE,
+        STALLED: ConditionStatus.TRUE,
+        SUCCEEDED: ConditionStatus.FALSE,
+        FINISHED: ConditionStatus.TRUE,
+    }
     return ConditionSet(reason, message, statuses)
 
 

@@ -23,7 +23,9 @@ class ConditionStatus(StrEnum):
 class Condition(LenientModel):
     """Describes one aspect of the object, like metav1.Condition; Ready, Reconciling and Stalled follow kstatus."""
 
-    type: str = Field(description="The type of the condition: Ready, Reconciling, Stalled, Succeeded or FullyImported.")
+    type: str = Field(
+        description="The type of the condition: Ready, Reconciling, Stalled, Succeeded, Finished or FullyImported."
+    )
     status: ConditionStatus = Field(description="The status of the condition: True, False or Unknown.")
     reason: str = Field(description="A code in CamelCase that says why the condition has this status.")
     message: str = Field(default="", description="A text that explains the reason to a person.")
@@ -248,7 +250,7 @@ class ImportStatus(JobFields, LenientModel):
     )
     conditions: list[Condition] = Field(
         default=[],
-        description="The conditions of the import: Ready, Reconciling, Stalled, Succeeded and FullyImported.",
+        description="The conditions of the import: Ready, Reconciling, Stalled, Succeeded, Finished and FullyImported.",
     )
 
     @property

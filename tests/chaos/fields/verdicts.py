@@ -72,7 +72,8 @@ def find_status_problem(body: Json, reasons: Sequence[str], change: Change | Non
     if any(condition.get("observedGeneration") != generation for condition in conditions):
         return "a condition is of another generation"
     statuses = {condition["type"]: condition["status"] for condition in conditions}
-    statuses.pop("Succeeded", None)
+    for only_of_imports in ("Succeeded", "Finished"):
+        statuses.pop(only_of_imports, None)
     if statuses not in _CONDITIONS:
         return f"conditions that kstatus cannot read: {statuses}"
     reason = reason_of(body)
