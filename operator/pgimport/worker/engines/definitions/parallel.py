@@ -5,9 +5,11 @@ jobs cannot deadlock at the server. The first error in a session ends all of the
 """
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from heapq import heappop, heappush
 
 from pgimport.worker.engines.definitions.session import DefinitionSession
 
@@ -23,29 +25,49 @@ class Job:
     exclusive: bool = True  # whether no other job may lock the tables at the same time
 
 
-class _JobQueue:
-    """Hands out jobs in their order, except those that must wait. Thread-safe."""
+# What a job waits for: the id of a job that must end first, or a table, with the kind of lock that it needs.
+_JobId = int
+_TableLock = tuple[int, bool]  # table, whether exclusive
+_Obstacle = _JobId | _TableLock
+_Place = tuple[int, Job, _Obstacle | None]  # position in the list of jobs, and the obstacle that it waited for last
+
+
+class JobQueue:
+    """Hands out jobs in their order, except those that must wait. Thread-safe.
+
+    A job that must wait is kept at its obstacle. When a table becomes free, only the first jobs that wait for it are
+    looked at. So 10,000 foreign keys to one table cost no more than 10,000 looks.
+    """
 
     def __init__(self, jobs: Iterable[Job]) -> None:
-        self._waiting = {job.job_id: job for job in jobs}
-        self._running: dict[int, Job] = {}
+        self._ready: list[_Place] = [(position, job, None) for position, job in enumerate(jobs)]  # a heap
+        self._parked: dict[_Obstacle, list[_Place]] = {}  # heaps
+        self._unfinished = {job.job_id for _, job, _ in self._ready}
+        self._untaken = len(self._ready)
+        self._locks: Counter[int] = Counter()  # table → number of running jobs that lock it
+        self._exclusive_locks: set[int] = set()
         self._stopped = False
         self._changed = threading.Condition()
 
     def take(self) -> Job | None:
         """Waits for a job that may run. Returns None if all have been taken, or if the queue was stopped."""
         with self._changed:
-            while self._waiting and not self._stopped:
-                job = next((job for job in self._waiting.values() if self._may_run(job)), None)
-                if job is not None:
-                    self._running[job.job_id] = self._waiting.pop(job.job_id)
+            while self._untaken and not self._stopped:
+                if (job := self._take_ready()) is not None:
                     return job
                 self._changed.wait()
             return None
 
     def finish(self, job: Job) -> None:
         with self._changed:
-            del self._running[job.job_id]
+            self._unfinished.discard(job.job_id)
+            for place in self._parked.pop(job.job_id, []):
+                heappush(self._ready, place)
+            for table in job.tables:
+                self._locks[table] -= 1
+                self._exclusive_locks.discard(table)
+                self._release_first((table, True))
+                self._release_first((table, False))
             self._changed.notify_all()
 
     def stop(self) -> None:
@@ -54,13 +76,35 @@ class _JobQueue:
             self._stopped = True
             self._changed.notify_all()
 
-    def _may_run(self, job: Job) -> bool:
-        if any(other in self._waiting or other in self._running for other in job.after_ids - {job.job_id}):
-            return False
-        return not any(
-            (job.exclusive or running.exclusive) and not job.tables.isdisjoint(running.tables)
-            for running in self._running.values()
-        )
+    def _take_ready(self) -> Job | None:
+        while self._ready:
+            position, job, passed = heappop(self._ready)
+            obstacle = self._find_obstacle(job)
+            if obstacle is not None:
+                heappush(self._parked.setdefault(obstacle, []), (position, job, obstacle))
+            else:
+                self._untaken -= 1
+                self._locks.update(job.tables)
+                if job.exclusive:
+                    self._exclusive_locks.update(job.tables)
+            # The next one that waited for the same table may run, unless this one still waits for it.
+            if isinstance(passed, tuple) and obstacle != passed:
+                self._release_first(passed)
+            if obstacle is None:
+                return job
+        return None
+
+    def _find_obstacle(self, job: Job) -> _Obstacle | None:
+        unfinished = next((other for other in job.after_ids if other != job.job_id and other in self._unfinished), None)
+        if unfinished is not None:
+            return unfinished
+        locked = self._locks if job.exclusive else self._exclusive_locks
+        table = next((table for table in job.tables if table in locked and self._locks[table]), None)
+        return None if table is None else (table, job.exclusive)
+
+    def _release_first(self, lock: _TableLock) -> None:
+        if parked := self._parked.get(lock):
+            heappush(self._ready, heappop(parked))
 
 
 def run_jobs(jobs: list[Job], sessions: int, open_session: Callable[[int], DefinitionSession]) -> None:
@@ -71,7 +115,7 @@ def run_jobs(jobs: list[Job], sessions: int, open_session: Callable[[int], Defin
     count = min(sessions, len(jobs))
     if count == 0:
         return
-    queue, opened = _JobQueue(jobs), list[DefinitionSession]()
+    queue, opened = JobQueue(jobs), list[DefinitionSession]()
 
     def run_remaining() -> None:
         try:
