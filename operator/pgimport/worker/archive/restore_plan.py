@@ -94,6 +94,7 @@ class RestorePlan:
     _listed: dict[str, int] = field(default_factory=dict, repr=False)  # title → index in `skipped`
     _routines: dict[ObjectName, SkippedEntry] = field(default_factory=dict, repr=False)  # skipped ones
     _routine_counts: Counter[ObjectName] = field(default_factory=Counter, repr=False)  # number of overloads
+    _skipped_routine_counts: Counter[ObjectName] = field(default_factory=Counter, repr=False)
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
     def __post_init__(self) -> None:
@@ -197,6 +198,7 @@ class RestorePlan:
         """Adds the names by which the verification finds an index or a constraint, and callers find a function."""
         if entry.kind in ROUTINES and (routine := find_object_name(entry)) is not None:
             self._routines[routine] = skipped
+            self._skipped_routine_counts[routine] += 1
         elif entry.kind == "TABLE DATA":
             self.rowless_tables.add((entry.schema, entry.tag))
         elif entry.kind == "INDEX":
@@ -264,9 +266,10 @@ class RestorePlan:
             cause = find_cause(part)
             if cause is not None:
                 causes.append((part, cause))
-            elif part.kind == CHECK and entry.dump_id not in self.containers:
+            is_later_check = cause is None and part.kind == CHECK and entry.dump_id not in self.containers
+            if is_later_check:
                 checks.append(part)
-            return cause is not None or part in checks
+            return cause is not None or is_later_check
 
         definition, _ = trim_definition(entry.kind, entry.definition, is_unwanted)
         remaining = list(scan_tokens(definition))
@@ -285,14 +288,12 @@ class RestorePlan:
         if not self._routines or not is_sql_function(entry.definition):
             return []
         mentions = find_mentions(scan_tokens(entry.definition))
-        return [item for name, item in self._routines.items() if name in mentions and not self._has_overload(name)]
+        called = sorted(mentions & self._routines.keys())
+        return [self._routines[name] for name in called if not self._has_overload(name)]
 
     def _has_overload(self, name: ObjectName) -> bool:
         """True if another function of this name is not skipped. The body may mean that one."""
-        return self._routine_counts[name] > sum(
-            item.entry.kind in ROUTINES and find_object_name(item.entry) == name
-            for item in self.skipped_entries.values()
-        )
+        return self._routine_counts[name] > self._skipped_routine_counts[name]
 
 
 def _depend_on(entry: TocEntry, cause: SkippedEntry | None) -> SkippedEntry | None:

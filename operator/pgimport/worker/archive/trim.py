@@ -61,6 +61,11 @@ def trim_domain(definition: str, unwanted: Callable[[TablePart], bool]) -> tuple
     return definition, removed
 
 
+def build_check_additions(name: ObjectName, parts: Iterable[TablePart]) -> str:
+    """Returns one statement that adds CHECK constraints to an existing table."""
+    return f"ALTER TABLE {quote_name(*name)} {', '.join(f'ADD {part.clause}' for part in parts)};"
+
+
 def build_addition(kind: str, name: ObjectName, part: TablePart) -> str:
     """Returns the statement that adds a part to an existing table or domain."""
     if part.kind == CHECK:

@@ -7,7 +7,7 @@ from pgimport.worker.archive.entry_names import part_title
 from pgimport.worker.archive.restore_plan import ConstraintName, RestorePlan, SkippedEntry
 from pgimport.worker.archive.sql_tokens import scan_tokens
 from pgimport.worker.archive.toc import TocEntry
-from pgimport.worker.archive.trim import TablePart, build_addition, build_not_valid
+from pgimport.worker.archive.trim import TABLE, TablePart, build_addition, build_check_additions, build_not_valid
 from pgimport.worker.engines.definitions.context import DefinitionContext
 from pgimport.worker.engines.definitions.session import DefinitionSession
 from pgimport.worker.engines.definitions.statements import build_statement
@@ -42,6 +42,19 @@ def find_constraint(plan: RestorePlan, entry: TocEntry) -> Constraint | None:
     if entry.kind not in _CONSTRAINT_KINDS:
         return None
     return Constraint(entry=entry, part=None, name=plan.name_constraint(entry))
+
+
+def add_checks(session: DefinitionSession, context: DefinitionContext, entry: TocEntry) -> None:
+    """Adds the CHECK constraints that were removed from a table or domain. Raises ImportStopped.
+
+    One ALTER TABLE adds all of a table, because each reads all rows. If it is refused, each constraint gets its own.
+    """
+    parts = list(context.plan.later_checks.get(entry.dump_id, []))
+    statement = build_check_additions((entry.schema, entry.tag), parts)
+    if entry.kind == TABLE and len(parts) > 1 and session.execute_batch(statement):
+        return
+    for part in parts:
+        add_check(session, context, entry, part)
 
 
 def add_check(session: DefinitionSession, context: DefinitionContext, entry: TocEntry, part: TablePart) -> None:

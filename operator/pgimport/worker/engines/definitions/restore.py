@@ -7,7 +7,7 @@ from pgimport.worker.archive.restore_plan import RestorePlan
 from pgimport.worker.archive.toc import TocEntry
 from pgimport.worker.archive.trim import TABLE
 from pgimport.worker.engines.definitions.attached_indexes import drop_incomplete_indexes
-from pgimport.worker.engines.definitions.constraints import add_check
+from pgimport.worker.engines.definitions.constraints import add_checks
 from pgimport.worker.engines.definitions.context import DefinitionContext
 from pgimport.worker.engines.definitions.executor import DefinitionExecutor
 from pgimport.worker.engines.definitions.parallel import Job, run_jobs
@@ -131,7 +131,6 @@ class DefinitionRestore:
 
     def _build_check_job(self, entry: TocEntry) -> Job:
         def run(session: DefinitionSession) -> None:
-            for part in self.plan.later_checks.get(entry.dump_id, []):
-                add_check(session, self.context, entry, part)
+            add_checks(session, self.context, entry)
 
         return Job(job_id=entry.dump_id, run=run, tables=frozenset({entry.dump_id}))
