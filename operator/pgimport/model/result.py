@@ -162,7 +162,11 @@ class TableDifference(LenientModel):
 
     @property
     def is_equal(self) -> bool:
-        return (self.source_rows, self.source_digest) == (self.target_rows, self.target_digest)
+        """False also if nobody counted the source's rows."""
+        return self.source_rows is not None and (self.source_rows, self.source_digest) == (
+            self.target_rows,
+            self.target_digest,
+        )
 
 
 class ComparedObjects(LenientModel):

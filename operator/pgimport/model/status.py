@@ -83,6 +83,14 @@ class Progress(LenientModel):
     waiting_for: str | None = Field(
         default=None, description="What the import waits for, for example a table that another session has locked."
     )
+    source_held_seconds: int | None = Field(
+        default=None,
+        description="The number of seconds for which the current attempt has held the source's snapshot and locks. The"
+        " number stays after the release. It is absent for a dump file.",
+    )
+    source_held_for: str | None = Field(
+        default=None, description="Why the source is held after its last row was read. It is absent otherwise."
+    )
     at: Time | None = Field(
         default=None,
         description="The time at which the operator read this progress. The period of spec.stallTimeout starts here.",

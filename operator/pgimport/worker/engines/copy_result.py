@@ -1,9 +1,12 @@
 """Describes what an engine for live sources has copied."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pgimport.worker.archive.restore_plan import RestorePlan
 from pgimport.worker.engines.definitions.restore import DefinitionRestore
+
+ReleaseSource = Callable[[], None]  # an engine calls it once, after it has read the source's last row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,5 +16,5 @@ class CopyResult:
     plan: RestorePlan
     restore: DefinitionRestore | None = None  # creates policies later; None before the copy
     notes: list[str] = field(default_factory=list)
-    row_counts: dict[int, int] | None = None  # oid → rows that the source sent; None if nobody counted them
+    row_counts: dict[int, int] = field(default_factory=dict)  # oid of a table → rows that the source sent
     analyzed: frozenset[tuple[str, str]] = frozenset()  # schema and name of tables with fresh statistics

@@ -4,7 +4,6 @@ The rows of a custom archive are not stored. The files of a tar are stored in sc
 SQL runs while it is downloaded.
 """
 
-from collections.abc import Collection
 from dataclasses import replace
 
 from pgimport.worker.archive.selection import Exclusions
@@ -72,7 +71,8 @@ class FileSource:
         with run.shadow_sessions.session("its columns of type money were listed") as shadow:
             notes = describe_file_money(read_text_settings(shadow), monetary_locale)
         notes += [*self._content.notes, *describe_kept_rows(self._content.configuration_rows)]
-        return Copied(skipped=self._content.skipped, notes=notes)
+        views = self._content.populated_views
+        return Copied(skipped=self._content.skipped, notes=notes, populated_views=views)
 
     def compare_rows(self, findings: Findings) -> None:
         content, run = self._content, self._run
@@ -96,9 +96,6 @@ class FileSource:
                 " counts"
             )
         findings.not_compared.append("values: a dump file tells nothing but its rows' number; see spec.source.sha256")
-
-    def release(self) -> Collection[tuple[str, str]]:
-        return self._content.populated_views
 
     def restore_row_security(self) -> None:
         content = self._content

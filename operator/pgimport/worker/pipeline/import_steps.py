@@ -1,7 +1,9 @@
 """Runs one import, of a live source or of a dump file, into the shadow.
 
-    gate → copy → ANALYZE → compare rows → release the source → refresh materialised views → row security
-    → compare definitions → spec.postImport
+    gate → copy → ANALYZE → compare rows → refresh materialised views → row security → compare definitions
+    → spec.postImport
+
+The copy releases the source as soon as its last row is read.
 
 A copy counts as verified only after the last comparison. The operator then swaps it in.
 """
@@ -75,8 +77,7 @@ def run_steps(run: ImportRun, source: Source) -> WorkerResult:
     comparing = run.order.verify is not Verify.NONE
     if comparing:
         source.compare_rows(findings)
-    populated_views = source.release()
-    unfilled = refresh_materialized_views(run.shadow_sessions, populated_views)
+    unfilled = refresh_materialized_views(run.shadow_sessions, copied.populated_views)
     if unfilled and run.order.on_object_error is OnObjectError.FAIL:
         message = f"the target refused {unfilled[0].object}: {unfilled[0].reason}"
         raise ImportStopped(Failure(Reason.RESTORE_FAILED, message))
@@ -105,6 +106,7 @@ def _open_source(run: ImportRun, pg_restore: PgRestore, location: Endpoint | Dum
     from pgimport.worker.pipeline.live_source import LiveSource
     from pgimport.worker.scope.snapshot import hold_snapshot
 
+    run.meter.begin_hold()
     with hold_snapshot(location, run.order, run.shadow_state, run.meter.report_waiting) as snapshot:
         yield LiveSource(run, pg_restore, location, snapshot)
 

@@ -3,11 +3,10 @@
 from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import replace
-from functools import partial
-from typing import Any, TypeVar
+from threading import Lock
+from typing import TypeVar
 
 import psycopg
-from psycopg import sql
 
 from pgimport.model.import_choices import Engine, Verify
 from pgimport.model.reasons import Failure, Reason
@@ -18,8 +17,8 @@ from pgimport.worker.engines.copy_result import CopyResult
 from pgimport.worker.engines.pg_restore import PgRestore
 from pgimport.worker.engines.relay.relay_inputs import read_relay_inputs
 from pgimport.worker.engines.relay.relay_plan import choose_engine
-from pgimport.worker.finish.materialized_views import read_populated_views
 from pgimport.worker.pipeline.source import Copied
+from pgimport.worker.pipeline.source_record import SourceRecord, read_source_record
 from pgimport.worker.postgres.clients import PgDump
 from pgimport.worker.postgres.endpoints import Connection, Endpoint
 from pgimport.worker.postgres.errors import ImportStopped, translate_source_error
@@ -48,9 +47,9 @@ from pgimport.worker.verify.large_objects import (
     count_large_objects,
     read_large_object_digests,
 )
-from pgimport.worker.verify.row_counts import ROWS, ROWS_AND_DIGEST, count_rows, plan_counts
+from pgimport.worker.verify.row_counts import ROWS, ROWS_AND_DIGEST, add_up_partitions, compare_rows, plan_counts
 from pgimport.worker.verify.sequences import compare_sequences, read_sequence_values
-from pgimport.worker.verify.structure import SkippedItems, StructureItem, compare_structures, read_structure
+from pgimport.worker.verify.structure import SkippedItems, compare_structures, read_structure
 
 KINDS_BEFORE_ROW_SECURITY = frozenset(KINDS) - {"policy"}
 KEEPALIVE_SECONDS = 30.0  # some proxies end a session that is silent for longer
@@ -65,7 +64,8 @@ class LiveSource:
         self._run, self._pg_restore, self._source, self._snapshot = run, pg_restore, source, snapshot
         self._pg_dump: PgDump = run.clients.find_dump(snapshot.server_version_num // 10000, run.target_major)
         self._result = CopyResult(plan=RestorePlan())
-        self._structure: list[StructureItem] = []
+        self._record = SourceRecord()
+        self._closing = Lock()  # no session may be closed while another thread uses it
         self._skipped: list[SkippedObject] = []
         self._text_settings = SourceTextSettings()
         self._definitions = DefinitionList()
@@ -90,35 +90,42 @@ class LiveSource:
         client_source = self._choose_client_source(engine)
         if run.order.verify is not Verify.NONE:  # before pg_dump reads them, because others may change them meanwhile
             self._definitions = self._read_source(read_source_definitions, "its definitions were read")
-        with PeriodicCall(lambda: _keep_alive(snapshot.connection), KEEPALIVE_SECONDS):
+        with PeriodicCall(self._keep_alive, KEEPALIVE_SECONDS):
             # Import only the libraries of this engine, which saves 0.05 s.
             if engine is Engine.RELAY:
                 from pgimport.worker.engines.relay.relay_engine import copy_by_relay
 
-                self._result = copy_by_relay(run, client_source, snapshot, self._pg_dump.path, exclusions, inputs)
+                self._result = copy_by_relay(
+                    run, client_source, snapshot, self._pg_dump.path, exclusions, inputs, self._release
+                )
             else:
                 from pgimport.worker.engines.dump.dump_engine import copy_by_dump
 
-                result = copy_by_dump(run, client_source, snapshot, self._pg_dump.path, self._pg_restore, exclusions)
+                result = copy_by_dump(
+                    run, client_source, snapshot, self._pg_dump.path, self._pg_restore, exclusions, self._release
+                )
                 notes = [f"the rows came by a dump: {dump_cause}"] if dump_cause else []
                 self._result = replace(result, notes=[*result.notes, *notes])
-        self._count_skipped_rows()
         self._skipped += [*undumped, *snapshot.scope.skipped, *self._result.plan.skipped]
         return Copied(
             skipped=self._skipped,
             notes=[*self._result.notes, *self._describe_choices()],
             analyzed=self._result.analyzed,
+            populated_views=self._record.populated_views,
         )
 
-    def _count_skipped_rows(self) -> None:
-        """Counts the rows of the tables that the target refused. Raises ImportStopped."""
-        tables = {table.oid: table for table in self._snapshot.tables if not table.partitioned}
-        for skipped in self._result.plan.skipped_tables:
-            if (table := tables.get(skipped.entry.oid)) is not None:
-                statement = ROWS.format(sql.SQL("ONLY "), table.identifier)
-                action = f"the rows of {table.title} were counted"
-                row = self._read_source(partial(_execute_and_fetch, statement), action)
-                self._result.plan.set_row_count(skipped.entry, row[0] if row else 0)
+    def _release(self) -> None:
+        """Reads what the later steps need, then closes the source's session, which releases its locks and snapshot.
+
+        The engines call it as soon as they have read the last row. Raises ImportStopped.
+        """
+        run, snapshot = self._run, self._snapshot
+        tables = find_compared_tables(snapshot, ())
+        with_money = bool(self._text_settings.money_columns)
+        self._record = read_source_record(run, self._source, snapshot, tables, with_money=with_money)
+        with self._closing:
+            snapshot.connection.close()
+        run.meter.end_hold()
 
     def compare_rows(self, findings: Findings) -> None:
         run, snapshot = self._run, self._snapshot
@@ -126,13 +133,15 @@ class LiveSource:
         tables = find_compared_tables(snapshot, self._result.plan.skipped_keys)
         run.meter.begin(Stage.VERIFY, len(plan_counts(tables)))
         findings.mode = run.order.verify
-        query = ROWS_AND_DIGEST if run.order.verify is Verify.CHECKSUMS else ROWS
-        ends = (self._source, run.shadow_sessions)
-        counts = count_rows(tables, snapshot.id, ends, run.jobs, query, run.meter.step, self._result.row_counts)
+        if run.order.verify is Verify.CHECKSUMS:
+            source_rows, query = self._record.digests, ROWS_AND_DIGEST
+        else:
+            source_rows, query = add_up_partitions(tables, self._result.row_counts), ROWS
+        counts = compare_rows(tables, source_rows, run.shadow_sessions, run.jobs, query, run.meter.step)
         findings.tables = len(counts)
         findings.rows = sum(count.target_rows or 0 for count in counts)
         findings.unequal_tables += [count for count in counts if not count.is_equal]
-        large_objects = self._read_source(count_large_objects, "its large objects were counted")
+        large_objects = self._record.large_objects
         with run.shadow_sessions.session("large objects and sequences were compared") as shadow:
             findings.large_objects = count_large_objects(shadow)
             sequence_values = read_sequence_values(shadow, snapshot.sequences)
@@ -151,18 +160,15 @@ class LiveSource:
 
     def _compare_large_objects(self) -> list[str]:
         """Returns the differences between the contents at both ends, which each server digests."""
-        report = self._run.meter.report_activity
-        action = "its large objects were digested"
-        source = self._read_source(lambda connection: read_large_object_digests(connection, report), action)
-        with self._run.shadow_sessions.session(action) as shadow:
-            return compare_large_objects(source, read_large_object_digests(shadow, lambda count: report(-count)))
+        report = self._run.meter.report_work
+        with self._run.shadow_sessions.session("its large objects were digested") as shadow:
+            digests = read_large_object_digests(shadow, lambda _: report())
+        return compare_large_objects(self._record.large_object_digests, digests)
 
-    def release(self) -> Collection[tuple[str, str]]:
-        if self._run.order.verify is not Verify.NONE:
-            self._structure = self._read_source(read_structure, "its structure was listed")
-        populated_views = self._read_source(read_populated_views, "its materialised views were listed")
-        self._snapshot.connection.close()
-        return populated_views
+    def _keep_alive(self) -> None:
+        with self._closing:
+            if not self._snapshot.connection.closed:
+                self._snapshot.connection.execute("SELECT")
 
     def restore_row_security(self) -> None:
         if self._result.restore is not None:
@@ -176,7 +182,7 @@ class LiveSource:
         )
         with self._run.shadow_sessions.session("its structure was listed") as shadow:
             structure = read_structure(shadow)
-        comparison = compare_structures(self._structure, structure, skipped)
+        comparison = compare_structures(self._record.structure, structure, skipped)
         findings.other_differences += comparison.differences
         findings.notes += comparison.notes
         settlement = self._settle_definitions(findings, KINDS)
@@ -217,7 +223,7 @@ class LiveSource:
     def _describe_money(self) -> list[str]:
         if not self._text_settings.money_columns:
             return []
-        source_decimals = self._read_source(read_money_decimals, "its lc_monetary was read")
+        source_decimals = self._record.money_decimals
         with self._run.shadow_sessions.session("its lc_monetary was read") as shadow:
             if accepts_monetary_locale(shadow, self._text_settings.lc_monetary):
                 return []  # the operator gives it to the copy
@@ -244,11 +250,3 @@ def find_compared_tables(snapshot: Snapshot, skipped_keys: Collection[tuple[int,
         for table in snapshot.tables
         if table.oid not in snapshot.scope.rowless and (PG_CLASS, table.oid) not in skipped_keys
     )
-
-
-def _execute_and_fetch(statement: sql.Composed, connection: Connection) -> tuple[Any, ...] | None:
-    return connection.execute(statement).fetchone()
-
-
-def _keep_alive(connection: Connection) -> None:
-    connection.execute("SELECT")

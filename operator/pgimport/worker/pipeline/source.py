@@ -18,6 +18,7 @@ class Copied:
     skipped: list[SkippedObject] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     analyzed: frozenset[tuple[str, str]] = frozenset()  # schema and name of tables with fresh statistics
+    populated_views: Collection[tuple[str, str]] = ()  # materialised views that hold rows at the source
 
 
 class Source(Protocol):
@@ -27,18 +28,14 @@ class Source(Protocol):
     """
 
     def copy(self) -> Copied:
-        """Copies structure, rows, sequences, large objects, indexes and constraints into the shadow."""
+        """Copies structure, rows, sequences, large objects, indexes and constraints into the shadow.
+
+        Releases the source as soon as its last row is read: the later steps use what was read before that.
+        """
         ...
 
     def compare_rows(self, findings: Findings) -> None:
         """Compares the rows of all tables, large objects and sequences. Runs before row security hides rows."""
-        ...
-
-    def release(self) -> Collection[tuple[str, str]]:
-        """Reads what the later steps need, then closes the source's session, which releases its locks and snapshot.
-
-        Returns schema and name of the materialised views that hold rows at the source.
-        """
         ...
 
     def restore_row_security(self) -> None:

@@ -58,6 +58,9 @@ class ProgressMeter:
         self._printed_at = 0.0
         self._printed: tuple[object, ...] = ()
         self._phase_since = (clock(), 0)
+        self._held_since: float | None = None  # None: the source is not held
+        self._held_seconds: int | None = None  # after the release
+        self._held_for: str | None = None
 
     def plan(self, sizes: dict[int, int]) -> None:
         """Sets the tables to copy. `sizes`: oid → bytes."""
@@ -97,11 +100,44 @@ class ProgressMeter:
             self._activity = number
             self._print()
 
+    def report_work(self) -> None:
+        """Reports that something was done whose share of the import is unknown."""
+        with self._lock:
+            self._activity += 1
+            self._print()
+
+    def begin_hold(self) -> None:
+        """Starts to measure how long the source's snapshot and locks are held."""
+        with self._lock:
+            self._held_since = self._clock()
+
+    def explain_hold(self, text: str) -> None:
+        """Reports why the source is held after its last row."""
+        with self._lock:
+            self._held_for = text
+            self._reporter.log(f"the source is held for {text}")
+            self._print(always=True)
+
+    def end_hold(self) -> None:
+        """Reports that the source is released."""
+        with self._lock:
+            self._held_seconds = self._measure_hold()
+            self._held_since = self._held_for = None
+            self._reporter.log(f"the source is released after {self._held_seconds} s")
+            self._print(always=True)
+
+    def _measure_hold(self) -> int | None:
+        return self._held_seconds if self._held_since is None else int(self._clock() - self._held_since)
+
     def report_waiting(self, text: str) -> None:
         """Reports what the import waits for. The next progress line withdraws it."""
         with self._lock:
             self._reporter.log(text, "warning")
-            self._reporter.progress(self._now().model_copy(update={"waiting_for": text}))
+            self._reporter.progress(self._with_hold(self._now()).model_copy(update={"waiting_for": text}))
+
+    def _with_hold(self, progress: Progress) -> Progress:
+        held = {"source_held_seconds": self._measure_hold(), "source_held_for": self._held_for}
+        return progress.model_copy(update=held)
 
     def _passed(self) -> int:
         """Returns the bytes copied so far. An unfinished table counts at most 95 %, as COPY text may be longer."""
@@ -149,7 +185,7 @@ class ProgressMeter:
         if not always and (moved == self._printed or self._clock() - self._printed_at < REPORT_SECONDS):
             return
         self._printed, self._printed_at = moved, self._clock()
-        self._reporter.progress(self._now())
+        self._reporter.progress(self._with_hold(self._now()))
 
 
 def _count_bytes(stage: Stage, passed: int, total: int) -> int:

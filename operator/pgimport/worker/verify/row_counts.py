@@ -9,7 +9,8 @@ import queue
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, nullcontext
+from contextlib import AbstractContextManager, closing
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -33,7 +34,8 @@ ROWS_AND_DIGEST = sql.SQL(
     " FROM {}{} AS t"
 )
 
-Row = tuple[Any, ...] | None
+Row = tuple[Any, ...] | None  # count and, with ROWS_AND_DIGEST, digest; None for a table that does not exist
+RowsByOid = Mapping[int, Row]  # by oid at the source, of the root where a root is counted instead of its partitions
 
 
 def plan_counts(tables: tuple[Table, ...]) -> list[tuple[Table, bool]]:
@@ -44,56 +46,92 @@ def plan_counts(tables: tuple[Table, ...]) -> list[tuple[Table, bool]]:
     return own + [(by_oid[oid], False) for oid in sorted(roots) if oid in by_oid]
 
 
-def count_rows(
+def add_up_partitions(tables: tuple[Table, ...], counts: Mapping[int, int]) -> RowsByOid:
+    """Returns the rows that COPY has counted, and for each root that is counted the sum of its partitions. Pure.
+
+    `counts`: oid → rows.
+    """
+    sums = dict(counts)
+    for table in tables:
+        if table.counted_as is not None:
+            rows = 0 if table.partitioned else counts.get(table.oid, 0)
+            sums[table.counted_as] = sums.get(table.counted_as, 0) + rows
+    return {oid: (count,) for oid, count in sums.items()}
+
+
+def read_source_digests(
+    tables: tuple[Table, ...], snapshot: str, source: Endpoint, jobs: int, step: Callable[[], None]
+) -> RowsByOid:
+    """Counts and digests the rows of every table at the source, as the snapshot sees them. Raises ImportStopped.
+
+    `step` is called after each table.
+    """
+    rows: dict[int, Row] = {}
+
+    def digest(session: Connection, table: Table, statement: sql.Composed) -> None:
+        try:
+            rows[table.oid] = session.execute(statement).fetchone()
+        except psycopg.Error as error:
+            raise ImportStopped(translate_source_error(error, _describe_count(table))) from error
+        step()
+
+    _run_for_each(tables, ROWS_AND_DIGEST, jobs, lambda: closing(_open_on_snapshot(source, snapshot)), digest)
+    return rows
+
+
+def compare_rows(
     tables: tuple[Table, ...],
-    snapshot: str,
-    ends: tuple[Endpoint, ShadowSessions],
+    source_rows: RowsByOid,
+    shadow: ShadowSessions,
     jobs: int,
     count: sql.SQL,
     step: Callable[[], None],
-    source_counts: Mapping[int, int] | None = None,
 ) -> list[TableDifference]:
-    """Runs `count`, ROWS or ROWS_AND_DIGEST, on every table and returns all results. Raises ImportStopped.
+    """Runs `count`, ROWS or ROWS_AND_DIGEST, on every table of the shadow. Raises ImportStopped.
 
-    `ends`: source and shadow. `source_counts`: oid → rows of every table, if they are known already. `step` is called
-    after each table.
+    Returns the results of both ends for all tables. `step` is called after each table.
     """
-    source, shadow = ends
-    known = _add_up_partitions(tables, source_counts) if source_counts is not None and count is ROWS else None
-    remaining: queue.SimpleQueue[tuple[Table, bool]] = queue.SimpleQueue()
+    results: list[TableDifference] = []
+
+    def compare(session: Connection, table: Table, statement: sql.Composed) -> None:
+        results.append(_compare(table, statement, source_rows.get(table.oid), session))
+        step()
+
+    _run_for_each(tables, count, jobs, partial(shadow.own_session, "its rows were counted"), compare)
+    return results
+
+
+def _run_for_each(
+    tables: tuple[Table, ...],
+    count: sql.SQL,
+    jobs: int,
+    open_session: Callable[[], AbstractContextManager[Connection]],
+    run: Callable[[Connection, Table, sql.Composed], None],
+) -> None:
+    """Calls `run` for each table to count, in at most `jobs` sessions. The first error ends all of them."""
     planned = plan_counts(tables)
+    remaining: queue.SimpleQueue[tuple[Table, bool]] = queue.SimpleQueue()
     for item in planned:
         remaining.put(item)
-    results: list[TableDifference] = []
     failed = threading.Event()
 
-    def count_remaining() -> None:
+    def run_remaining() -> None:
         try:
-            with (
-                closing(_open_on_snapshot(source, snapshot)) if known is None else nullcontext() as source_session,
-                shadow.own_session("its rows were counted") as shadow_session,
-            ):
+            with open_session() as session:
                 while not failed.is_set():
                     try:
                         table, own_rows_only = remaining.get_nowait()
                     except queue.Empty:
                         return
-                    statement = count.format(sql.SQL("ONLY " if own_rows_only else ""), table.identifier)
-                    source_row = (
-                        _count_source(table, statement, source_session)
-                        if source_session
-                        else ((known or {})[table.oid],)
-                    )
-                    results.append(_compare(table, statement, source_row, shadow_session))
-                    step()
+                    only = sql.SQL("ONLY " if own_rows_only else "")
+                    run(session, table, count.format(only, table.identifier))
         except BaseException:
             failed.set()
             raise
 
     with ThreadPoolExecutor(max(1, min(jobs, len(planned)))) as pool:
-        for future in [pool.submit(count_remaining) for _ in range(min(jobs, len(planned)))]:
+        for future in [pool.submit(run_remaining) for _ in range(min(jobs, len(planned)))]:
             future.result()
-    return results
 
 
 def _open_on_snapshot(source: Endpoint, snapshot: str) -> Connection:
@@ -105,22 +143,6 @@ def _open_on_snapshot(source: Endpoint, snapshot: str) -> Connection:
         connection.close()
         raise ImportStopped(translate_snapshot_error(error, "its snapshot was opened again to count rows")) from error
     return connection
-
-
-def _add_up_partitions(tables: tuple[Table, ...], counts: Mapping[int, int]) -> dict[int, int]:
-    """Adds the count of each root that is counted instead of its partitions. Pure."""
-    known = dict(counts)
-    for table in tables:
-        if table.counted_as is not None and not table.partitioned:
-            known[table.counted_as] = known.get(table.counted_as, 0) + counts[table.oid]
-    return known
-
-
-def _count_source(table: Table, statement: sql.Composed, source_session: Connection) -> Row:
-    try:
-        return source_session.execute(statement).fetchone()
-    except psycopg.Error as error:
-        raise ImportStopped(translate_source_error(error, _describe_count(table))) from error
 
 
 def _describe_count(table: Table) -> str:

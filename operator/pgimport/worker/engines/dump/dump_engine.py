@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from pgimport.worker.archive.selection import Exclusions, plan_restore
-from pgimport.worker.archive.toc import TOC_FILE
+from pgimport.worker.archive.toc import TOC_FILE, TocEntry
 from pgimport.worker.archive.toc_rewrite import rewrite_copy_statements
+from pgimport.worker.engines.archive_rows import count_archive_rows
 from pgimport.worker.engines.client_progress import PgDumpProgress, PgRestoreProgress
 from pgimport.worker.engines.configuration_rows import (
     ConfigurationRows,
@@ -13,7 +14,7 @@ from pgimport.worker.engines.configuration_rows import (
     move_rows,
     open_staging,
 )
-from pgimport.worker.engines.copy_result import CopyResult
+from pgimport.worker.engines.copy_result import CopyResult, ReleaseSource
 from pgimport.worker.engines.definitions.phases import KINDS_AFTER_ROWS
 from pgimport.worker.engines.definitions.restore import DefinitionRestore
 from pgimport.worker.engines.pg_dump import read_archive_entries, run_pg_dump
@@ -34,14 +35,31 @@ def copy_by_dump(
     pg_dump: Path,
     pg_restore: PgRestore,
     exclusions: Exclusions,
+    release_source: ReleaseSource,
 ) -> CopyResult:
     """Copies structure, rows, sequences and indexes, and reports progress in stages. Raises ImportStopped."""
     _dump(run, source, snapshot, pg_dump)
-    plan = plan_restore(read_archive_entries(run.archive_folder), exclusions)
+    release_source()
+    entries = read_archive_entries(run.archive_folder)
+    row_counts = _count_rows(run, entries)
+    plan = plan_restore(entries, exclusions)
     restore = DefinitionRestore(run, plan)
     configuration_rows = _restore(run, snapshot, pg_restore, restore)
     plan.skipped.extend(list_refused_rows(configuration_rows))
-    return CopyResult(plan=plan, restore=restore, notes=describe_kept_rows(configuration_rows))
+    for skipped in plan.skipped_tables:
+        if skipped.entry.oid in row_counts:
+            plan.set_row_count(skipped.entry, row_counts[skipped.entry.oid])
+    notes = describe_kept_rows(configuration_rows)
+    return CopyResult(plan=plan, restore=restore, notes=notes, row_counts=row_counts)
+
+
+def _count_rows(run: ImportRun, entries: list[TocEntry]) -> dict[int, int]:
+    """Counts the rows of each COPY in the archive, by the oid of its table at the source. Raises ImportStopped.
+
+    pg_dump reports no numbers, and the source is released already.
+    """
+    counts = count_archive_rows(run.archive_folder, entries, run.meter.report_work)
+    return {entry.oid: counts[entry.dump_id] for entry in entries if entry.dump_id in counts}
 
 
 def _dump(run: ImportRun, source: Endpoint, snapshot: Snapshot, pg_dump: Path) -> None:

@@ -1,12 +1,12 @@
 """Stores the files of a tar archive, or of a directory archive in a tar, in scratch, and restores them in parallel."""
 
-import re
 from pathlib import Path
 
 from pgimport.model.reasons import Failure, Reason
 from pgimport.worker.archive.selection import Exclusions
-from pgimport.worker.archive.toc import TOC_FILE, Compression, TocEntry, corrupt, parse_table_of_contents
+from pgimport.worker.archive.toc import TOC_FILE, corrupt, parse_table_of_contents
 from pgimport.worker.archive.toc_rewrite import rewrite_copy_statements
+from pgimport.worker.engines.archive_rows import count_archive_rows
 from pgimport.worker.engines.configuration_rows import move_rows, open_staging
 from pgimport.worker.engines.definitions.restore import DefinitionRestore
 from pgimport.worker.engines.file.archive_content import (
@@ -19,7 +19,6 @@ from pgimport.worker.engines.file.download import Download
 from pgimport.worker.engines.file.dump_opening import walk_archive
 from pgimport.worker.engines.file.dump_stream import DumpStream
 from pgimport.worker.engines.file.restored_content import RestoredContent
-from pgimport.worker.engines.file.row_counter import RowCounter
 from pgimport.worker.engines.file.tar_reader import TarMember
 from pgimport.worker.engines.file.whole_file import read_to_the_end
 from pgimport.worker.engines.file.zip_reader import ZipMember
@@ -30,9 +29,6 @@ from pgimport.worker.run import ImportRun
 from pgimport.worker.text import format_bytes
 
 _PIECE = 1024 * 1024  # bytes
-_LARGE_OBJECT_LINE = re.compile(rb"[0-9]{1,10} blob_[0-9]{1,10}\.dat(\.gz|\.lz4|\.zst)?\n")
-_LONGEST_LINE = 100  # bytes
-_ENDINGS = (("", Compression.NONE), (".gz", Compression.GZIP), (".lz4", Compression.LZ4), (".zst", Compression.ZSTD))
 
 
 def restore_tar(
@@ -50,7 +46,7 @@ def restore_tar(
         entries = list(parsed_entries)
     plan, content = plan_archive(run, entries, exclusions)
     create_missing_schemas(run, plan, exclusions, content)
-    row_counts = _count_rows(folder, entries)
+    row_counts = count_archive_rows(folder, entries, run.meter.report_work)
     restore = content.restore = DefinitionRestore(run, plan)
     staging = open_staging(run)
     rewrite_copy_statements(toc_file, staging.redirect_entries(plan.main_entries))
@@ -88,43 +84,3 @@ def _store_member(member: TarMember | ZipMember, path: Path) -> None:
         raise ImportStopped(
             Failure(Reason.SCRATCH_FULL, f"the tar does not fit into scratch: {error.strerror}")
         ) from None
-
-
-def _count_rows(folder: Path, entries: list[TocEntry]) -> dict[int, int]:
-    """Returns dump id → rows, from the files that the entries name. Raises ImportStopped if one is missing."""
-    row_counts = {}
-    for entry in entries:
-        if not entry.file or (not entry.has_rows and entry.kind != "TABLE DATA"):
-            continue
-        path, compression = _find_file(folder, entry)
-        if entry.kind == "BLOBS":
-            _check_large_object_list(path)
-        if entry.kind == "TABLE DATA" and entry.copy_statement:
-            counter = RowCounter(compression, entry.title)
-            with path.open("rb") as file:
-                while piece := file.read(_PIECE):
-                    counter.feed(piece)
-            row_counts[entry.dump_id] = counter.finish()
-    return row_counts
-
-
-def _find_file(folder: Path, entry: TocEntry) -> tuple[Path, Compression]:
-    name = Path(entry.file).name
-    if entry.kind == "BLOBS" and not (folder / name).exists():
-        # The member may have another name than the table of contents says. pg_restore looks for the latter name.
-        for other in (f"blobs_{entry.dump_id}.toc", "blobs.toc"):
-            if (folder / other).exists():
-                (folder / name).hardlink_to(folder / other)
-                break
-    for ending, compression in _ENDINGS:
-        if (path := folder / f"{name}{ending}").is_file():
-            return path, compression
-    raise corrupt(f"the file {name} of {entry.title} is not in the tar")
-
-
-def _check_large_object_list(path: Path) -> None:
-    """Raises ImportStopped if a list of large objects names a file that pg_dump never writes: pg_restore opens all."""
-    with path.open("rb") as file:
-        while line := file.readline(_LONGEST_LINE):
-            if not _LARGE_OBJECT_LINE.fullmatch(line):
-                raise corrupt(f"{path.name} in the tar names a file that pg_dump would not")

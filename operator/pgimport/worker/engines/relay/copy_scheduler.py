@@ -6,7 +6,7 @@ Each stream and each index worker is a thread. The first error in one of them en
 import threading
 import time
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 
 from pgimport.model.reasons import Failure
@@ -54,13 +54,18 @@ class CopyScheduler:
         self._waiting_steps = deque(plan.steps)
         self._active_streams = plan.streams
         self._running_large_steps = 0
+        self._closed_streams = 0  # that have ended without an error
+        self._stopped = False
         self._streams: list[CopyStream] = []
         self._index_workers: list[IndexWorker] = []
         self._row_counts: dict[int, int] = {}
         self._finished_builds = 0
 
-    def copy_rows(self) -> dict[int, int]:
-        """Copies all rows, and returns the number that the source sent of each table by oid. Raises ImportStopped."""
+    def copy_rows(self, finish_reading: Callable[[], None]) -> dict[int, int]:
+        """Copies all rows, and returns the number that the source sent of each table by oid. Raises ImportStopped.
+
+        Calls `finish_reading` after the last row, while indexes are still built.
+        """
         run, plan = self._run, self._plan
         run.meter.begin(Stage.COPY)
         for _ in range(plan.streams):
@@ -74,7 +79,7 @@ class CopyScheduler:
             reporting_server_progress(run.meter, run.shadow, INDEX_PROGRESS),
             watching_shadow(run.shadow, storage_limit, self._report_failed_backends, self._refuse),
         ):
-            futures = [pool.submit(self._run_stream, stream) for stream in self._streams]
+            futures = [pool.submit(self._run_stream, stream, finish_reading) for stream in self._streams]
             workers = min(plan.index_workers, len(self._builds))
             futures += [pool.submit(self._run_index_worker) for _ in range(workers)]
             done, pending = wait(futures, return_when=FIRST_EXCEPTION)
@@ -108,6 +113,7 @@ class CopyScheduler:
     def _stop(self) -> None:
         self._index_queue.stop()
         with self._changed:
+            self._stopped = True
             self._waiting_steps.clear()
             self._changed.notify_all()
             workers: list[CopyStream | IndexWorker] = [*self._streams, *self._index_workers]
@@ -119,14 +125,19 @@ class CopyScheduler:
             self._stream_limit.add_sample(self._throughput.measure_rate(), self._running_large_steps)
             self._changed.notify_all()
 
-    def _run_stream(self, stream: CopyStream) -> None:
-        """Runs steps until no step is left, or until this stream must end."""
+    def _run_stream(self, stream: CopyStream, finish_reading: Callable[[], None]) -> None:
+        """Runs steps until no step is left, or until this stream must end. The last stream finishes the reading."""
         try:
             while (step := self._take_step()) is not None and self._run_step(stream, step):
                 self._finish_step(step)
         finally:
             stream.close()
             self._index_queue.end_stream()
+        with self._changed:
+            self._closed_streams += 1
+            was_last = self._closed_streams == len(self._streams)
+        if was_last and not self._stopped:
+            finish_reading()
 
     def _take_step(self) -> Step | None:
         """Returns the next step: a small one if enough large steps run. Returns None if no step is left."""

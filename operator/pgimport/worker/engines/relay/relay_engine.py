@@ -3,8 +3,12 @@
 from contextlib import ExitStack
 from pathlib import Path
 
+import psycopg
+from psycopg import sql
+
+from pgimport.worker.archive.restore_plan import RestorePlan
 from pgimport.worker.archive.selection import PG_CLASS, Exclusions, plan_restore
-from pgimport.worker.engines.copy_result import CopyResult
+from pgimport.worker.engines.copy_result import CopyResult, ReleaseSource
 from pgimport.worker.engines.definitions.phases import KINDS_AFTER_ROWS
 from pgimport.worker.engines.definitions.restore import DefinitionRestore
 from pgimport.worker.engines.pg_dump import read_archive_entries, run_pg_dump
@@ -18,6 +22,7 @@ from pgimport.worker.finish.sequence_values import set_sequences
 from pgimport.worker.postgres.client_probe import DumpSource
 from pgimport.worker.postgres.clients import read_version
 from pgimport.worker.postgres.endpoints import Endpoint
+from pgimport.worker.postgres.errors import ImportStopped, translate_source_error
 from pgimport.worker.postgres.server_progress import INDEX_PROGRESS, reporting_server_progress
 from pgimport.worker.report.progress_meter import Stage
 from pgimport.worker.run import ImportRun
@@ -33,6 +38,7 @@ def copy_by_relay(
     pg_dump: Path,
     exclusions: Exclusions,
     inputs: RelayInputs,
+    release_source: ReleaseSource,
 ) -> CopyResult:
     """Copies the structure, then rows and indexes at the same time, then objects that need all rows.
 
@@ -47,7 +53,12 @@ def copy_by_relay(
         run.reporter.log(note)
     builds = plan_index_builds(plan.restored_entries, inputs.tables, inputs.standalone)
     endpoints = StreamEndpoints(source=source, shadow=run.shadow, snapshot=snapshot.id, encoding=inputs.encoding)
-    row_counts = CopyScheduler(run, endpoints, relay_plan, builds, restore).copy_rows()
+
+    def finish_reading() -> None:
+        _count_refused_rows(snapshot, plan)
+        release_source()
+
+    row_counts = CopyScheduler(run, endpoints, relay_plan, builds, restore).copy_rows(finish_reading)
 
     set_sequences(run.shadow_sessions, snapshot.sequences)
     with reporting_server_progress(run.meter, run.shadow, INDEX_PROGRESS):
@@ -76,6 +87,20 @@ def _dump_structure(run: ImportRun, source: Endpoint, snapshot: Snapshot, pg_dum
         options = [*snapshot.scope.dump_options(), "--schema-only"]
         dump_source = DumpSource(source=source, client=client, snapshot_id=snapshot.id)
         run_pg_dump(run, pg_dump, dump_source, options, lambda _: None)
+
+
+def _count_refused_rows(snapshot: Snapshot, plan: RestorePlan) -> None:
+    """Counts the rows of the tables that the target refused. Raises ImportStopped."""
+    tables = {table.oid: table for table in snapshot.tables if not table.partitioned}
+    for skipped in plan.skipped_tables:
+        if (table := tables.get(skipped.entry.oid)) is not None:
+            statement = sql.SQL("SELECT pg_catalog.count(*) FROM ONLY {}").format(table.identifier)
+            try:
+                row = snapshot.connection.execute(statement).fetchone()
+            except psycopg.Error as error:
+                action = f"the rows of {table.title} were counted"
+                raise ImportStopped(translate_source_error(error, action)) from error
+            plan.set_row_count(skipped.entry, row[0] if row else 0)
 
 
 def _create_structure(run: ImportRun, restore: DefinitionRestore) -> frozenset[int]:
