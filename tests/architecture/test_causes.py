@@ -127,6 +127,7 @@ LOGINS = {
     "a certificate that is not valid": ConnectObservation(problem=ConnectProblem.TLS_FAILED),
     "no TLS, but the URL requires it": ConnectObservation(problem=ConnectProblem.TLS_MISSING),
     "a password is wanted, and the URL has none": ConnectObservation(problem=ConnectProblem.PASSWORD_MISSING),
+    "a password is wanted in clear text, without TLS": ConnectObservation(problem=ConnectProblem.PASSWORD_IN_CLEAR),
     "an authentication method that the worker lacks": ConnectObservation(problem=ConnectProblem.METHOD_UNKNOWN),
     "no answer, or a closed connection": ConnectObservation(problem=ConnectProblem.NO_ANSWER),
 }

@@ -6,7 +6,9 @@ import socket
 import psycopg
 import pytest
 from tests.server.conftest import TRUSTED
+from tests.support.clear_passwords import clear_login
 from tests.support.postgres import PostgresServer
+from tests.support.recording_proxy import run_recording_proxy
 
 from pgimport.model.errors import Conflict, Refused, ServerUnavailable
 from pgimport.model.reasons import Reason
@@ -136,3 +138,17 @@ def test_a_refused_statement_is_a_failure_with_the_servers_words(
 def test_a_deadlock_is_a_conflict(access: Access) -> None:
     with pytest.raises(Conflict, match="deadlock"), session(access) as connection:
         connection.execute("DO $$ BEGIN RAISE EXCEPTION 'deadlock' USING ERRCODE = '40P01'; END $$")
+
+
+@pytest.mark.isolation
+def test_the_admins_password_is_not_sent_in_clear_text_without_tls(server: PostgresServer, access: Access) -> None:
+    """Before, the default sslmode `prefer` sent it to whoever answered at the server's address."""
+    with clear_login(server) as login, run_recording_proxy("127.0.0.1", server.host, server.port) as proxy:
+        clear = dataclasses.replace(access, user=login.user, password=login.password, sslmode="prefer")
+        with pytest.raises(ServerUnavailable) as raised:
+            connect(dataclasses.replace(clear, host=proxy.host, port=proxy.port))
+        assert proxy.heads
+        assert not any(login.password.encode() in head for head in proxy.heads)
+        assert raised.value.failure.reason is Reason.SERVER_AUTH_FAILED
+        assert "asks for the password in clear text" in raised.value.failure.message
+        connect(dataclasses.replace(clear, sslmode="disable")).close()

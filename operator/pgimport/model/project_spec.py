@@ -69,7 +69,11 @@ class TargetServer(StrictModel):
         description="Names the Secret of an admin role with CREATEDB and CREATEROLE; it needs no superuser rights."
     )
     sslmode: SSLMode = Field(
-        default=SSLMode.PREFER, description="The sslmode that libpq uses to connect to the server. Default: prefer."
+        default=SSLMode.PREFER,
+        description=(
+            "The sslmode that libpq uses to connect to the server. Passwords are never sent in clear text"
+            " without TLS, unless this is disable or allow. Default: prefer."
+        ),
     )
     templates: list[DatabaseName] = Field(
         default=[],

@@ -12,7 +12,13 @@ from psycopg.abc import Buffer
 from psycopg.adapt import Loader
 
 from pgimport.model.errors import Conflict, PgimportError, Refused, ServerUnavailable
+from pgimport.model.project_spec import SSLMode
 from pgimport.model.reasons import Failure, Reason
+from pgimport.model.required_authentication import (
+    CLEAR_PASSWORD_REFUSED,
+    has_refused_clear_password,
+    required_authentication,
+)
 from pgimport.server.server_access import Access
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -93,13 +99,29 @@ class _BytesLoader(Loader):
 
 
 def _open(access: Access, dbname: str, application_name: str, client_encoding: str = "utf8") -> Connection:
+    """Opens a connection. With sslmode `prefer`, sends the password in clear text only over TLS."""
+    try:
+        return _log_in(access, access.sslmode, dbname, application_name, client_encoding)
+    except psycopg.OperationalError as error:
+        if access.sslmode != SSLMode.PREFER or not has_refused_clear_password(str(error)):
+            raise
+        refusal = error
+    try:
+        return _log_in(access, SSLMode.REQUIRE.value, dbname, application_name, client_encoding)
+    except psycopg.OperationalError as error:
+        has_tls = error.pgconn is not None and error.pgconn.ssl_in_use
+        raise error if has_tls else refusal from None
+
+
+def _log_in(access: Access, sslmode: str, dbname: str, application_name: str, client_encoding: str) -> Connection:
     return psycopg.connect(
         host=access.host,
         port=access.port,
         user=access.user,
         password=access.password,
         dbname=dbname,
-        sslmode=access.sslmode,
+        sslmode=sslmode,
+        require_auth=required_authentication(sslmode),
         application_name=application_name,
         client_encoding=client_encoding,
         connect_timeout=CONNECT_SECONDS,
@@ -116,6 +138,13 @@ def _open(access: Access, dbname: str, application_name: str, client_encoding: s
 
 
 def _connection_failure(access: Access, text: str) -> Failure:
+    if has_refused_clear_password(text):
+        return Failure(
+            Reason.SERVER_AUTH_FAILED,
+            f"the target server {access.address}: {CLEAR_PASSWORD_REFUSED}",
+            "Turn on ssl at the server, or let it admit the admin by scram-sha-256 in pg_hba.conf. If you accept that"
+            " passwords are sent in clear text, set the server's sslmode to disable.",
+        )
     line = _first_line(text).rpartition("FATAL:")[2].strip()
     if any(word in line for word in _AUTHENTICATION_ERRORS):
         return Failure(

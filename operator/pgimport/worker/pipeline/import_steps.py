@@ -29,7 +29,7 @@ from pgimport.worker.postgres.endpoints import Endpoint, build_shadow_endpoint, 
 from pgimport.worker.postgres.errors import ImportStopped
 from pgimport.worker.postgres.shadow import ShadowSessions
 from pgimport.worker.postgres.shadow_state import read_shadow_state
-from pgimport.worker.postgres.source import DumpLocation, FileLocation, LocalDump, read_source_location
+from pgimport.worker.postgres.source import DumpLocation, FileLocation, LocalDump, read_source_location, settle_source
 from pgimport.worker.report.progress_meter import ProgressMeter, Stage
 from pgimport.worker.report.reporter import Reporter
 from pgimport.worker.run import ImportRun
@@ -106,9 +106,10 @@ def _open_source(run: ImportRun, pg_restore: PgRestore, location: Endpoint | Dum
     from pgimport.worker.pipeline.live_source import LiveSource
     from pgimport.worker.scope.snapshot import hold_snapshot
 
+    source = settle_source(location)
     run.meter.begin_hold()
-    with hold_snapshot(location, run.order, run.shadow_state, run.meter.report_waiting) as snapshot:
-        yield LiveSource(run, pg_restore, location, snapshot)
+    with hold_snapshot(source, run.order, run.shadow_state, run.meter.report_waiting) as snapshot:
+        yield LiveSource(run, pg_restore, source, snapshot)
 
 
 def _prepare(

@@ -9,10 +9,14 @@ import os
 import socket
 import ssl
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import replace
 from typing import Any
 
 import asyncpg
 
+from pgimport.model.project_spec import SSLMode
+from pgimport.worker.postgres.clear_password_guard import ClearPasswordGuard, ClearPasswordRefused
 from pgimport.worker.postgres.endpoints import KEEPALIVES, Endpoint
 from pgimport.worker.postgres.session_settings import SESSION_STATEMENT
 
@@ -21,6 +25,8 @@ _SOCKET_OPTIONS = {
     socket.TCP_KEEPINTVL: KEEPALIVES["keepalives_interval"],
     socket.TCP_KEEPCNT: KEEPALIVES["keepalives_count"],
 }
+# Whether the connection that this task opens has no TLS and must not send the password in clear text.
+_IS_GUARDED: ContextVar[bool] = ContextVar("_IS_GUARDED", default=False)
 
 
 class PinnedLoop(asyncio.SelectorEventLoop):
@@ -35,13 +41,15 @@ class PinnedLoop(asyncio.SelectorEventLoop):
     async def getaddrinfo(self, host: Any, port: Any, **hints: Any) -> Any:
         return await super().getaddrinfo(self._addresses.get((host, port), host), port, **hints)
 
-    async def create_connection(self, *arguments: Any, **keywords: Any) -> Any:
-        transport, protocol = await super().create_connection(*arguments, **keywords)
+    async def create_connection(self, protocol_factory: Any, *arguments: Any, **keywords: Any) -> Any:
+        is_guarded = _IS_GUARDED.get()
+        factory = (lambda: ClearPasswordGuard(protocol_factory())) if is_guarded else protocol_factory
+        transport, protocol = await super().create_connection(factory, *arguments, **keywords)
         transport_socket = transport.get_extra_info("socket")
         transport_socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for option, value in _SOCKET_OPTIONS.items():
             transport_socket.setsockopt(socket.IPPROTO_TCP, option, value)
-        return transport, protocol
+        return transport, protocol.protocol if is_guarded else protocol
 
 
 def build_loop_factory(*endpoints: Endpoint) -> Callable[[], asyncio.AbstractEventLoop]:
@@ -53,22 +61,44 @@ def build_loop_factory(*endpoints: Endpoint) -> Callable[[], asyncio.AbstractEve
 
 
 async def connect_asyncpg(endpoint: Endpoint) -> asyncpg.Connection:
-    """Connects and sets the session's settings. Raises errors of asyncpg and OSError."""
-    connection = await asyncpg.connect(
-        host=endpoint.host,
-        port=endpoint.port,
-        user=endpoint.user,
-        password=endpoint.password,
-        passfile=os.devnull,
-        database=endpoint.dbname,
-        ssl=build_tls_context(endpoint),
-        timeout=endpoint.connect_timeout,
-        statement_cache_size=0,
-        server_settings={
-            "application_name": endpoint.application_name,
-            **({"options": endpoint.options} if endpoint.options else {}),
-        },
-    )
+    """Connects and sets the session's settings. Raises errors of asyncpg and OSError.
+
+    Raises ClearPasswordRefused instead of sending the password in clear text, if the endpoint forbids that.
+    """
+    if endpoint.sslmode != SSLMode.PREFER:
+        return await _connect(endpoint)
+    try:
+        return await _connect(replace(endpoint, sslmode=SSLMode.REQUIRE.value))
+    except ConnectionError as error:
+        if type(error) is not ConnectionError:
+            raise
+    except asyncpg.InvalidAuthorizationSpecificationError as error:
+        if type(error) is not asyncpg.InvalidAuthorizationSpecificationError:
+            raise
+    # The server has no TLS, or admits the user only without it.
+    return await _connect(replace(endpoint, sslmode=SSLMode.DISABLE.value, without_clear_password=True))
+
+
+async def _connect(endpoint: Endpoint) -> asyncpg.Connection:
+    _IS_GUARDED.set(endpoint.without_clear_password)
+    try:
+        connection = await asyncpg.connect(
+            host=endpoint.host,
+            port=endpoint.port,
+            user=endpoint.user,
+            password=endpoint.password,
+            passfile=os.devnull,
+            database=endpoint.dbname,
+            ssl=build_tls_context(endpoint),
+            timeout=endpoint.connect_timeout,
+            statement_cache_size=0,
+            server_settings={
+                "application_name": endpoint.application_name,
+                **({"options": endpoint.options} if endpoint.options else {}),
+            },
+        )
+    except asyncpg.ConnectionDoesNotExistError as error:
+        raise error.__cause__ if isinstance(error.__cause__, ClearPasswordRefused) else error from None
     await connection.execute(SESSION_STATEMENT)
     return connection
 
@@ -77,7 +107,7 @@ def build_tls_context(endpoint: Endpoint) -> ssl.SSLContext | str | bool:
     """Returns asyncpg's `ssl` argument with the meaning that libpq gives to `sslmode` and `sslrootcert`."""
     if endpoint.sslmode == "disable":
         return False
-    if endpoint.sslmode in ("allow", "prefer"):
+    if endpoint.sslmode == "allow":
         return endpoint.sslmode
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = endpoint.sslmode == "verify-full"

@@ -13,6 +13,12 @@ from psycopg import _encodings  # has no public way to add a codec
 
 from pgimport.model.names import attempt_names, attempt_password
 from pgimport.model.order import OrderTarget
+from pgimport.model.project_spec import SSLMode
+from pgimport.model.required_authentication import (
+    NO_CLEAR_PASSWORD,
+    has_refused_clear_password,
+    required_authentication,
+)
 from pgimport.model.source_url import DEFAULT_APPLICATION_NAME, PinnedURL, SourceURL
 from pgimport.worker.postgres.encodings import BYTES_CODEC, UNKNOWN_TO_PYTHON, find_client_encoding
 from pgimport.worker.postgres.session_settings import SESSION_STATEMENT, format_options
@@ -40,6 +46,12 @@ class Endpoint:
     options: str | None = None
     sslrootcert: str | None = None
     connect_timeout: int = CONNECT_TIMEOUT
+    without_clear_password: bool = False  # of a connection without TLS that nobody has asked for
+
+    @property
+    def require_auth(self) -> str | None:
+        """libpq's parameter: the authentication that the server may ask for, or None for every one."""
+        return NO_CLEAR_PASSWORD if self.without_clear_password else required_authentication(self.sslmode)
 
     @property
     def address(self) -> str:
@@ -64,6 +76,7 @@ class Endpoint:
             "options": self.options,
             "channel_binding": self.channel_binding,
             "sslrootcert": self.sslrootcert,
+            "require_auth": self.require_auth,
             "connect_timeout": self.connect_timeout,
         }
         return {name: value for name, value in parameters.items() if value is not None}
@@ -80,6 +93,7 @@ _ENVIRONMENT = {
     "options": "PGOPTIONS",
     "channel_binding": "PGCHANNELBINDING",
     "sslrootcert": "PGSSLROOTCERT",
+    "require_auth": "PGREQUIREAUTH",
     "connect_timeout": "PGCONNECT_TIMEOUT",
 }
 
@@ -135,15 +149,40 @@ def connect(endpoint: Endpoint) -> Connection:
 
 def open_connection(endpoint: Endpoint) -> Connection:
     """Opens a connection in autocommit with the server's own settings. Raises psycopg.Error."""
-    keywords: dict[str, Any] = {**endpoint.parameters(), **KEEPALIVES, "passfile": os.devnull}
-    if endpoint.password is not None:
-        keywords["password"] = endpoint.password
     _register_encodings()
-    connection = psycopg.connect(**keywords, autocommit=True, prepare_threshold=None)
+    connection = _log_in(endpoint)
     encoding = (connection.pgconn.parameter_status(b"server_encoding") or b"").decode()
     if find_client_encoding(encoding) != encoding:
         connection.execute(f"SET client_encoding = '{find_client_encoding(encoding)}'")
     return connection
+
+
+def _log_in(endpoint: Endpoint) -> Connection:
+    """With sslmode `prefer`, sends the password in clear text only over TLS."""
+    keywords: dict[str, Any] = {**endpoint.parameters(), **KEEPALIVES, "passfile": os.devnull}
+    if endpoint.password is not None:
+        keywords["password"] = endpoint.password
+    try:
+        return psycopg.connect(**keywords, autocommit=True, prepare_threshold=None)
+    except psycopg.OperationalError as error:
+        if endpoint.sslmode != SSLMode.PREFER or not has_refused_clear_password(str(error)):
+            raise
+        refusal = error
+    keywords.update(sslmode=SSLMode.REQUIRE.value, require_auth=None)
+    try:
+        return psycopg.connect(**keywords, autocommit=True, prepare_threshold=None)
+    except psycopg.OperationalError as error:
+        has_tls = error.pgconn is not None and error.pgconn.ssl_in_use
+        raise error if has_tls else refusal from None
+
+
+def settle_tls(endpoint: Endpoint, connection: Connection) -> Endpoint:
+    """Returns the endpoint with the TLS that a first connection got, for clients that cannot try both ways."""
+    if endpoint.sslmode != SSLMode.PREFER:
+        return endpoint
+    if connection.pgconn.ssl_in_use:
+        return replace(endpoint, sslmode=SSLMode.REQUIRE.value)
+    return replace(endpoint, sslmode=SSLMode.DISABLE.value, without_clear_password=True)
 
 
 @cache

@@ -53,6 +53,7 @@ class ConnectProblem(Enum):
 
     NO_ANSWER = auto()
     PASSWORD_MISSING = auto()
+    PASSWORD_IN_CLEAR = auto()  # the server asks for the password in clear text, without TLS
     METHOD_UNKNOWN = auto()  # the server wants an authentication method that the client lacks
     TLS_FAILED = auto()
     TLS_MISSING = auto()  # the server has no TLS, and the URL requires it
@@ -80,6 +81,7 @@ _DENIED = Reason.SOURCE_PERMISSION_DENIED
 _PROBLEM_REASONS = {
     ConnectProblem.NO_ANSWER: _AWAY,
     ConnectProblem.PASSWORD_MISSING: _AUTH,
+    ConnectProblem.PASSWORD_IN_CLEAR: _AUTH,
     ConnectProblem.METHOD_UNKNOWN: _AUTH,
     ConnectProblem.TLS_FAILED: _TLS,
     ConnectProblem.TLS_MISSING: _TLS,
@@ -87,6 +89,10 @@ _PROBLEM_REASONS = {
 }
 _PROBLEM_ADVICE = {
     ConnectProblem.PASSWORD_MISSING: "Write the password into the source URL.",
+    ConnectProblem.PASSWORD_IN_CLEAR: (
+        "Turn on ssl at the source, or let it admit this user by scram-sha-256 in pg_hba.conf. If you accept that the"
+        " password is sent in clear text, write sslmode=disable into the source URL."
+    ),
     ConnectProblem.METHOD_UNKNOWN: "Let the source admit this user with a password: scram-sha-256 in pg_hba.conf.",
     ConnectProblem.TLS_MISSING: (
         "Turn on ssl at the source, or write sslmode=disable into the source URL if you accept that nothing is"

@@ -11,7 +11,9 @@ from dataclasses import replace
 import asyncpg
 import psycopg
 
+from pgimport.model.required_authentication import CLEAR_PASSWORD_REFUSED, has_refused_clear_password
 from pgimport.worker.postgres.asyncpg_connect import build_loop_factory, connect_asyncpg
+from pgimport.worker.postgres.clear_password_guard import ClearPasswordRefused
 from pgimport.worker.postgres.endpoints import Endpoint
 from pgimport.worker.postgres.errors import ConnectObservation, ConnectProblem
 from pgimport.worker.postgres.server_errors import read_server_error
@@ -31,6 +33,8 @@ def observe_refusal(error: psycopg.Error, endpoint: Endpoint) -> ConnectObservat
         return ConnectObservation(problem=ConnectProblem.NO_ANSWER)
     if error.pgconn is not None and error.pgconn.needs_password and endpoint.password is None:
         return ConnectObservation(problem=ConnectProblem.PASSWORD_MISSING)
+    if has_refused_clear_password(str(error)):
+        return ConnectObservation(problem=ConnectProblem.PASSWORD_IN_CLEAR, text=CLEAR_PASSWORD_REFUSED)
     observation = _try_login(endpoint)
     refusal = observation.refusal
     if refusal is None or refusal.sqlstate != _NOT_ADMITTED or endpoint.sslmode != "disable":
@@ -51,6 +55,8 @@ async def _login(endpoint: Endpoint) -> ConnectObservation:
         connection = await connect_asyncpg(endpoint)
     except asyncpg.PostgresError as error:
         return ConnectObservation(refusal=read_server_error(error))
+    except ClearPasswordRefused as error:
+        return ConnectObservation(problem=ConnectProblem.PASSWORD_IN_CLEAR, text=str(error))
     except ssl.SSLError as error:
         return ConnectObservation(problem=ConnectProblem.TLS_FAILED, text=error.reason or str(error))
     except asyncpg.InterfaceError as error:

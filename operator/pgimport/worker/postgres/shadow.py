@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import psycopg
 
-from pgimport.worker.postgres.endpoints import Connection, Endpoint, connect
+from pgimport.worker.postgres.endpoints import Connection, Endpoint, connect, settle_tls
 from pgimport.worker.postgres.errors import ImportStopped, first_line, translate_target_error
 from pgimport.worker.postgres.session_settings import TEXT_SETTINGS, WRITE_SETTINGS
 from pgimport.worker.report.reporter import Reporter
@@ -40,7 +40,9 @@ class ShadowSessions:
         pause, waited, reminded = FIRST_PAUSE, 0.0, 0.0
         while True:
             try:
-                self._keep(connect(self.endpoint))
+                connection = connect(self.endpoint)
+                self.endpoint = settle_tls(self.endpoint, connection)
+                self._keep(connection)
                 return
             except psycopg.OperationalError as error:
                 if waited == 0.0 or waited - reminded >= REMINDER:
