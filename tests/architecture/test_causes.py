@@ -109,6 +109,9 @@ OBSERVED_IMPORTS = {
     ("operator's clock", "no progress for spec.stallTimeout"): observed_running_import(
         status=COPYING, pods=(a_copying_pod(),)
     ),
+    ("operator's clock", "a verified copy that cannot be swapped in for 30 minutes"): observed_running_import(
+        status=a_running_status(shadow=a_shadow(verified=True, verified_at=BORN - timedelta(hours=1)))
+    ),
     ("operator's clock", "ten disruptions"): observed_running_import(
         status=a_running_status(attempt_history=[an_attempt(f"n{at}", 0, reason="Disrupted") for at in range(10)])
     ),

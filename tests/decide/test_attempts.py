@@ -156,7 +156,7 @@ def test_a_disrupted_pod_does_not_count_as_an_attempt() -> None:
 
 def test_a_pod_that_completed_before_its_disruption_is_a_success() -> None:
     decision = decide(observed_running_import(pods=(a_finished_pod(disrupted=True),)))
-    assert decision.status.shadow == a_shadow(verified=True)
+    assert decision.status.shadow == a_shadow(verified=True, verified_at=NOW)
 
 
 def test_a_pod_that_vanished_reads_pod_gone_and_another_one_is_awaited() -> None:

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from tests.decide.import_decisions import decide, reason
+from tests.decide.import_decisions import POLICY, decide, reason
 from tests.support.samples import (
     IMPORT_UID,
     NOW,
@@ -20,7 +20,7 @@ from tests.support.samples import (
 )
 
 from pgimport.decide.decision import StoreReport
-from pgimport.decide.imports import decide_action_failure
+from pgimport.decide.failures import FailedAction, decide_failed_import
 from pgimport.decide.observed_objects import ObservedImport
 from pgimport.model.import_choices import SkipGroup
 from pgimport.model.names import report_name
@@ -69,13 +69,13 @@ def test_a_report_that_is_lost_is_named_and_the_import_goes_on() -> None:
     assert decision.status.report_ref == ReportReference(pod_uid=POD_UID, message="The log is gone.")
     assert decision.status.state is ImportState.RUNNING
     after = decide(ended(None, decision.status))
-    assert after.status.shadow == a_shadow(verified=True)
+    assert after.status.shadow == a_shadow(verified=True, verified_at=NOW)
 
 
 def test_a_report_that_kubernetes_does_not_accept_does_not_cost_the_import() -> None:
     observed = ended(ObservedReport(pod_uid=POD_UID, parts=("a",)))
     failure = Failure(Reason.RESULT_LOST, "exceeded quota: count/configmaps")
-    decision = decide_action_failure(observed, StoreReport(("a",)), failure, NOW)
+    decision = decide_failed_import(observed, FailedAction(StoreReport(("a",)), failure, refused=True), NOW, POLICY)
     assert decision.status.state is ImportState.RUNNING
     assert decision.status.report_ref == ReportReference(
         pod_uid=POD_UID, message="The report could not be stored: exceeded quota: count/configmaps"

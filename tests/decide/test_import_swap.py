@@ -129,3 +129,41 @@ def test_a_suspension_does_not_delay_the_swap_of_a_verified_shadow() -> None:
 def test_recreate_swaps_whatever_the_target_holds() -> None:
     observed = verified(SWAP_BEGUN, spec=an_import_spec(recreate=True), target_objects=None)
     assert decide(observed).actions == (Swap(POD_UID),)
+
+
+LONG_AGO = NOW - POLICY.swap_limit - timedelta(minutes=1)
+WAITING = a_running_status(shadow=a_shadow(verified=True, verified_at=LONG_AGO), attempt_history=[an_attempt()])
+BEGUN = a_running_status(shadow=a_shadow(verified=True, verified_at=LONG_AGO, oid=200), attempt_history=[an_attempt()])
+
+
+@pytest.mark.isolation
+@pytest.mark.parametrize(
+    ("status", "changes"),
+    [
+        pytest.param(WAITING, {"swap": UNREACHABLE}, id="the server does not answer"),
+        pytest.param(WAITING, {"swap": None}, id="the Project cannot be read"),
+        pytest.param(WAITING, {"target_objects": UNREACHABLE}, id="the connection Secret is missing"),
+        pytest.param(BEGUN, {"target_objects": UNREACHABLE}, id="the connection Secret is missing since the first try"),
+        pytest.param(BEGUN, {}, id="the swap never succeeds"),
+    ],
+)
+def test_a_verified_copy_that_cannot_be_swapped_in_has_a_limit(
+    status: ImportStatus, changes: dict[str, object]
+) -> None:
+    decision = decide(verified(status, **changes))
+    assert (decision.status.state, reason(decision)) == (ImportState.FAILED, Reason.TARGET_BUSY)
+    assert "not swapped in within 30m" in str(decision.status.error)
+
+
+@pytest.mark.isolation
+def test_a_swap_that_may_be_done_is_not_ended_by_the_clock() -> None:
+    decision = decide(verified(BEGUN, swap=UNREACHABLE))
+    assert (decision.status.state, reason(decision)) == (ImportState.RUNNING, Reason.SERVER_UNREACHABLE)
+    decision = decide(verified(BEGUN, swap=a_swap(target_oid=200, shadow_oid=None)))
+    assert decision.status.state is ImportState.COMPLETED
+
+
+@pytest.mark.isolation
+def test_a_verified_import_is_cancelled_though_its_server_does_not_answer() -> None:
+    decision = decide(verified(VERIFIED, spec=an_import_spec(cancel=True), swap=UNREACHABLE))
+    assert decision.status.state is ImportState.CANCELLED

@@ -70,13 +70,13 @@ WAITS = [
     pytest.param(
         observed_import(project=a_project(status=ProjectStatus(ready=False))),
         Reason.PROJECT_NOT_READY,
-        "Project shop to be ready",
+        "Project shop, which is not ready",
         id="the project is not ready",
     ),
     pytest.param(
         observed_import(project=a_project(status=ProjectStatus())),
         Reason.PROJECT_NOT_READY,
-        "Project shop to be ready",
+        "Project shop, which is not ready",
         id="the project was never reconciled",
     ),
     pytest.param(
@@ -84,7 +84,7 @@ WAITS = [
             project=ProjectObject(meta=a_meta("shop"), spec=None, spec_error="spec.server: Field required")
         ),
         Reason.PROJECT_NOT_READY,
-        "Project shop to be ready",
+        "Project shop, which is not ready",
         id="the project cannot be read",
     ),
     pytest.param(

@@ -261,7 +261,7 @@ def test_a_dry_run_that_did_not_reach_its_source_is_repeated() -> None:
 def test_a_pod_that_completed_leads_to_the_swap_even_after_the_timeout() -> None:
     decision = decide(observed_running_import(status=COPYING, pods=(a_finished_pod(),)), BORN + timedelta(days=3))
     assert decision.status.state is ImportState.RUNNING
-    assert decision.status.shadow == a_shadow(verified=True)
+    assert decision.status.shadow == a_shadow(verified=True, verified_at=BORN + timedelta(days=3))
     assert decision.status.verification is not None
     assert (decision.actions, decision.requeue_after) == ((), timedelta(0))
 
@@ -274,7 +274,7 @@ def test_a_preflight_that_passed_is_no_verified_copy() -> None:
 
 def test_a_pod_that_completed_is_a_success_although_its_job_is_gone() -> None:
     decision = decide(observed_running_import(status=COPYING, job=None, pods=(a_finished_pod(job_uid=JOB_UID),)))
-    assert decision.status.shadow == a_shadow(verified=True)
+    assert decision.status.shadow == a_shadow(verified=True, verified_at=NOW)
 
 
 def test_the_shadows_name_is_the_one_that_the_worker_derives() -> None:

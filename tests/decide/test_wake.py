@@ -20,7 +20,8 @@ from tests.support.samples import (
 )
 
 from pgimport.decide.decision import Swap
-from pgimport.decide.imports import decide_action_failure, decide_import, decide_unreachable_server
+from pgimport.decide.failures import FailedAction, decide_failed_import, show_import_failure
+from pgimport.decide.imports import decide_import
 from pgimport.decide.observed_objects import ObservedImport, ObservedPreview, ObservedProject
 from pgimport.decide.previews import decide_preview
 from pgimport.decide.projects import decide_project
@@ -72,13 +73,16 @@ def test_an_import_wakes_others_when_it_ends(observed: ObservedImport, wake: tup
     assert decide_import(observed, NOW, POLICY).wake == wake
 
 
+REFUSED = FailedAction(Swap("pod-uid"), FAILURE, refused=True)
+
+
 def test_an_import_that_an_action_ends_wakes_others_too() -> None:
-    assert decide_action_failure(observed_running_import(), Swap("pod-uid"), FAILURE, NOW).wake == AFTER_THE_END
+    assert decide_failed_import(observed_running_import(), REFUSED, NOW, POLICY).wake == AFTER_THE_END
 
 
 def test_an_unreachable_server_wakes_nobody() -> None:
     for observed in (observed_running_import(), observed_import(status=ended())):
-        assert decide_unreachable_server(observed, FAILURE, NOW, POLICY).wake == ()
+        assert show_import_failure(observed.object, FAILURE, NOW, POLICY).wake == ()
 
 
 CLAIMED = a_ready_status(active_import=IMPORT_UID, active_import_name="debian")

@@ -12,15 +12,19 @@ from tests.support.samples import (
     a_project,
     a_project_spec,
     a_ready_status,
+    a_running_status,
     an_import,
+    an_import_spec,
     observed_preview,
 )
 
+from pgimport.decide.conditions import ready_reason
 from pgimport.decide.wake_targets import AllPreviews, ClaimedPreviews, NamespaceProjects, PendingImports, WakeTarget
-from pgimport.model.errors import ServerUnavailable
+from pgimport.model.errors import Conflict, KubernetesUnavailable, ServerUnavailable
 from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.resources import ResourceKey
+from pgimport.model.status import ImportState
 from pgimport.reconcile import reconcile_loop
 from pgimport.reconcile.reconcile_context import ReconcileContext
 from pgimport.reconcile.work_queue import ReconcileResult
@@ -61,17 +65,73 @@ def test_an_object_that_is_gone_wakes_others(context: ReconcileContext, monkeypa
     assert reconcile_loop.reconcile(context, PREVIEW) == ReconcileResult(wake=woken)
 
 
-def test_a_server_that_does_not_answer_is_asked_again_later(
-    context: ReconcileContext, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The statuses that the loop writes. Every preview of this cluster is FREE, and cannot be created."""
+    statuses: list[Any] = []
+    monkeypatch.setattr(reconcile_loop, "write_status", lambda _cluster, _key, _meta, status: statuses.append(status))
+    monkeypatch.setattr(reconcile_loop, "post_event", lambda *_: None)
+    return statuses
+
+
+def set_reconciler(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
+    changed = replace(reconcile_loop.RECONCILERS[PREVIEWS], read=lambda *_: FREE, confirms=False, **changes)
+    monkeypatch.setitem(reconcile_loop.RECONCILERS, PREVIEWS, changed)
+
+
+def raise_unreachable(*_: Any) -> Any:
+    raise ServerUnavailable(Failure(Reason.SERVER_UNREACHABLE, "no answer"))
+
+
+def observe(_context: ReconcileContext, _key: ResourceKey, _now: datetime) -> Any:
+    return observed_preview(secret_exists=False)
+
+
+@pytest.mark.isolation
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"observe": observe, "act": raise_unreachable}, id="during an action"),
+        pytest.param({"observe": raise_unreachable}, id="during an observation"),
+    ],
+)
+def test_a_server_that_does_not_answer_is_shown_and_asked_again_later(
+    context: ReconcileContext, monkeypatch: pytest.MonkeyPatch, written: list[Any], changes: dict[str, Any]
 ) -> None:
-    def act(*_: Any) -> None:
-        raise ServerUnavailable(Failure(Reason.SERVER_UNREACHABLE, "no answer"))
+    set_reconciler(monkeypatch, **changes)
+    result = reconcile_loop.reconcile(context, PREVIEW)
+    assert result.requeue_after == context.policy.retry_interval
+    assert ready_reason(written[-1].conditions) == Reason.SERVER_UNREACHABLE
 
-    def observe(_context: ReconcileContext, _key: ResourceKey, _now: datetime) -> Any:
-        return observed_preview(secret_exists=False)
 
-    unreachable = replace(
-        reconcile_loop.RECONCILERS[PREVIEWS], observe=observe, act=act, confirms=False, decide_unreachable=None
-    )
-    monkeypatch.setitem(reconcile_loop.RECONCILERS, PREVIEWS, unreachable)
-    assert reconcile_loop.reconcile(context, PREVIEW) == ReconcileResult(requeue_after=context.policy.retry_interval)
+@pytest.mark.isolation
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        pytest.param(Conflict("the Secret belongs to somebody else"), "belongs to somebody else", id="Conflict"),
+        pytest.param(KubernetesUnavailable("no answer"), "no answer", id="Kubernetes"),
+        pytest.param(KeyError("secret-value"), "KeyError", id="an unexpected exception"),
+    ],
+)
+def test_five_exceptions_in_a_row_are_shown_in_the_status(
+    context: ReconcileContext, monkeypatch: pytest.MonkeyPatch, written: list[Any], error: Exception, words: str
+) -> None:
+    set_reconciler(monkeypatch)
+    for count in range(1, 15):
+        reconcile_loop.report_error(context, PREVIEW, count, error)
+    assert [ready_reason(status.conditions) for status in written] == [Reason.REPEATED_ERROR]
+    message = written[0].conditions[0].message
+    assert words in message
+    assert "secret-value" not in message
+
+
+@pytest.mark.isolation
+def test_a_cancelled_import_ends_though_its_reconcile_raises(
+    context: ReconcileContext, monkeypatch: pytest.MonkeyPatch, written: list[Any]
+) -> None:
+    item = an_import(an_import_spec(cancel=True), a_running_status())
+    key = ResourceKey(IMPORTS, item.meta.namespace, item.meta.name)
+    changed = replace(reconcile_loop.RECONCILERS[IMPORTS], read=lambda *_: item)
+    monkeypatch.setitem(reconcile_loop.RECONCILERS, IMPORTS, changed)
+    reconcile_loop.report_error(context, key, 1, KeyError("user"))
+    assert [status.state for status in written] == [ImportState.CANCELLED]

@@ -12,7 +12,7 @@ import pytest
 from pgimport.model.errors import Conflict, KubernetesUnavailable, NotFound
 from pgimport.model.names import IMPORTS
 from pgimport.model.resources import ResourceKey
-from pgimport.reconcile.work_queue import CONFLICT_DELAY, FIRST_DELAY, LAST_DELAY, ReconcileResult, WorkQueue
+from pgimport.reconcile.work_queue import CONFLICT_DELAY, FIRST_DELAY, LAST_DELAY, LOUD, ReconcileResult, WorkQueue
 
 FIRST, OTHER = ResourceKey(IMPORTS, "shop", "first"), ResourceKey(IMPORTS, "shop", "other")
 SOON = 0.02
@@ -203,6 +203,32 @@ def test_the_delay_doubles_and_is_reset_by_a_success() -> None:
     for gap, delay in zip(gaps[:3], (CONFLICT_DELAY, 2 * CONFLICT_DELAY, 4 * CONFLICT_DELAY), strict=True):
         assert gap >= delay
     assert CONFLICT_DELAY <= gaps[4] < 4 * CONFLICT_DELAY
+
+
+@pytest.mark.isolation
+def test_every_exception_is_reported_with_its_number_and_conflicts_become_loud(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    reports: list[int] = []
+
+    def work(key: ResourceKey) -> ReconcileResult:
+        if len(reports) == LOUD:
+            return ReconcileResult()
+        raise Conflict("it belongs to somebody else")
+
+    def report(key: ResourceKey, count: int, error: Exception) -> None:
+        reports.append(count)
+        raise RuntimeError("the report fails too")
+
+    recorder = Recorder()
+    queue = WorkQueue(lambda key: (recorder(key), work(key))[1], workers=1, report=report)
+    queue.start()
+    queue.add(FIRST)
+    recorder.wait(LOUD + 1)
+    queue.stop()
+    assert reports == [1, 2, 3, 4, 5]
+    warnings = [item for item in caplog.records if item.levelname == "WARNING" and "has changed" in item.message]
+    assert len(warnings) == 1
 
 
 def test_the_delay_has_a_maximum() -> None:

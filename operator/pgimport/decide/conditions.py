@@ -9,12 +9,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeVar
 
-from pgimport.model.reasons import Reason
+from pgimport.model.reasons import MEANINGS, Reason, RetryClassification
 from pgimport.model.status import Condition, ConditionStatus, ImportStatus, PreviewStatus, ProjectStatus
 
 READY, RECONCILING, STALLED = "Ready", "Reconciling", "Stalled"
 # Of imports that have ended. `kubectl wait` waits for one value of one condition: Finished is True after any end.
 SUCCEEDED, FINISHED = "Succeeded", "Finished"
+CLEANED_UP = "CleanedUp"  # False while the clean-up of an import or a Project does not succeed; absent otherwise
 MESSAGE_LIMIT = 1024  # characters
 StatusT = TypeVar("StatusT", ImportStatus, PreviewStatus, ProjectStatus)
 
@@ -83,23 +84,55 @@ def with_conditions(status: StatusT, conditions: ConditionSet, now: datetime) ->
 
     lastTransitionTime changes only where a condition's status does (Kubernetes API conventions).
     """
-    previous = {condition.type: condition for condition in status.conditions}
-    updated = [
-        Condition(
-            type=condition.type,
-            status=condition.status,
-            reason=condition.reason.value,
-            message=condition.message[:MESSAGE_LIMIT],
-            observed_generation=status.observed_generation,
-            last_transition_time=previous[condition.type].last_transition_time
-            if condition.type in previous and previous[condition.type].status == condition.status
-            else now,
-        )
-        for condition in conditions.list_all()
-    ]
+    updated = [_build_condition(status, condition, now) for condition in conditions.list_all()]
     return status.model_copy(update={"conditions": updated})
+
+
+def _build_condition(status: StatusT, condition: TypedCondition, now: datetime) -> Condition:
+    previous = find_condition(status.conditions, condition.type)
+    same_status = previous is not None and previous.status == condition.status
+    return Condition(
+        type=condition.type,
+        status=condition.status,
+        reason=condition.reason.value,
+        message=condition.message[:MESSAGE_LIMIT],
+        observed_generation=status.observed_generation,
+        last_transition_time=previous.last_transition_time if previous is not None and same_status else now,
+    )
+
+
+def put_condition(status: StatusT, condition: TypedCondition, now: datetime) -> StatusT:
+    """Returns the status with this condition, and all others as they are."""
+    others: list[Condition] = [item for item in status.conditions if item.type != condition.type]
+    return status.model_copy(update={"conditions": [*others, _build_condition(status, condition, now)]})
+
+
+def remove_condition(status: StatusT, kind: str) -> StatusT:
+    """Returns the status without a condition of this type."""
+    return status.model_copy(update={"conditions": [item for item in status.conditions if item.type != kind]})
+
+
+def find_condition(conditions: Sequence[Condition], kind: str) -> Condition | None:
+    """Returns the condition of this type, or None."""
+    return next((condition for condition in conditions if condition.type == kind), None)
+
+
+def not_ready_since(conditions: Sequence[Condition], now: datetime) -> datetime | None:
+    """Returns when the object stopped being ready, or None if it is overdue already: stalled, but tried again."""
+    stalled_now = find_condition(conditions, STALLED)
+    if stalled_now is not None and stalled_now.status is ConditionStatus.TRUE and _is_retried(stalled_now.reason):
+        return None
+    previous = find_condition(conditions, READY)
+    unknown = previous is not None and previous.status is ConditionStatus.UNKNOWN
+    return previous.last_transition_time if previous is not None and unknown else now
+
+
+def _is_retried(reason: str) -> bool:
+    meaning = MEANINGS.get(Reason(reason)) if reason in Reason.__members__.values() else None
+    return meaning is not None and meaning.classification is RetryClassification.TRANSIENT
 
 
 def ready_reason(conditions: Sequence[Condition]) -> str | None:
     """Returns the reason of the condition Ready, or None if there is no such condition."""
-    return next((condition.reason for condition in conditions if condition.type == READY), None)
+    condition = find_condition(conditions, READY)
+    return condition.reason if condition is not None else None

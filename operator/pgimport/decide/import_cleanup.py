@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 from pgimport.decide.attempts import count_attempts, pod_outcome
+from pgimport.decide.conditions import CLEANED_UP, remove_condition
 from pgimport.decide.decision import (
     Action,
     Decision,
@@ -35,6 +36,7 @@ def decide_cleanup(
     history = [attempt.model_copy(update={"cleaned_up": True}) for attempt in status.attempt_history]
     clean = status.model_copy(update={"cleaned_up": True, "attempt_history": history, "locked_resource": None})
     actions = _build_cleanup(observed, status, policy)
+    clean = remove_condition(clean, CLEANED_UP)
     return Decision(status=clean, actions=actions, message="The operator cleaned up after the import.")
 
 

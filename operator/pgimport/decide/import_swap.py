@@ -2,10 +2,11 @@
 
 from datetime import datetime
 
-from pgimport.decide.conditions import in_progress
+from pgimport.decide.conditions import READY, find_condition, in_progress
 from pgimport.decide.decision import IMMEDIATELY, Decision, OpenTarget, Swap
 from pgimport.decide.import_transitions import cancelled, completed, failed, running
 from pgimport.decide.observed_objects import ObservedImport
+from pgimport.decide.timeouts import find_swap_overdue
 from pgimport.model.import_spec import ImportSpec
 from pgimport.model.observations import ObservedSwap, Unreachable
 from pgimport.model.policy import Policy
@@ -21,10 +22,13 @@ def decide_swap(
     """Decides the next step of the swap. Timeouts do not apply any more.
 
     `pg_database` shows how far an earlier swap came: if the target has the shadow's OID, the swap is done.
-    A cancel is obeyed until `shadow.oid` is written, because the swap begins then.
+    A cancel is obeyed until `shadow.oid` is written, because the swap begins then. The swap has its own limit. It ends
+    no import whose swap has begun on a server that does not answer: the swap may be done.
     """
     shadow, facts = status.shadow, observed.swap
     assert shadow is not None  # noqa: S101 (the caller has checked it)
+    if shadow.oid is None and spec.cancel:
+        return cancelled(status, now)
     if isinstance(facts, Unreachable):
         return _wait(status, facts.failure.reason, facts.failure.message, now, policy)
     if facts is None:
@@ -40,10 +44,10 @@ def decide_swap(
     if facts.shadow_oid is None:
         message = f"the verified shadow database {shadow.database} is gone from the server"
         return failed(status, Failure(Reason.RESULT_LOST, message), now)
-    if shadow.oid is None and spec.cancel:
-        return cancelled(status, now)
     if (failure := _find_lost_target(observed)) is not None:
         return failed(status, failure, now)
+    if (late := find_swap_overdue(shadow, now, policy, _last_obstacle(status))) is not None:
+        return failed(status, late, now)
     if isinstance(observed.target_objects, Unreachable):
         unreachable = observed.target_objects.failure
         return _wait(status, unreachable.reason, unreachable.message, now, policy)
@@ -61,7 +65,16 @@ def _begin_swap(status: ImportStatus, shadow: Shadow, facts: ObservedSwap, now: 
 
 
 def _wait(status: ImportStatus, reason: Reason, message: str, now: datetime, policy: Policy) -> Decision[ImportStatus]:
+    shadow = status.shadow
+    late = find_swap_overdue(shadow, now, policy, message) if shadow is not None and shadow.oid is None else None
+    if late is not None:
+        return failed(status, late, now)
     return running(status, in_progress(reason, message), now, policy.retry_interval)
+
+
+def _last_obstacle(status: ImportStatus) -> str:
+    condition = find_condition(status.conditions, READY)
+    return condition.message if condition is not None else "nothing is known"
 
 
 def _find_lost_target(observed: ObservedImport) -> Failure | None:

@@ -16,11 +16,9 @@ A terminal state never changes; only the clean-up follows. A running import take
 from dataclasses import replace
 from datetime import datetime
 
-from pgimport.decide.conditions import in_progress
-from pgimport.decide.decision import Action, Decision, StoreReport
+from pgimport.decide.decision import Decision
 from pgimport.decide.import_cleanup import decide_cleanup
-from pgimport.decide.import_reports import decide_unstored_report
-from pgimport.decide.import_transitions import cancelled, failed, pending, refresh_status, running
+from pgimport.decide.import_transitions import cancelled, failed, refresh_status
 from pgimport.decide.observed_objects import ObservedImport
 from pgimport.decide.pending_imports import decide_pending
 from pgimport.decide.running_imports import decide_running
@@ -61,24 +59,3 @@ def _decide_state(observed: ObservedImport, now: datetime, policy: Policy) -> De
 
 def _wake_others(observed: ObservedImport, decision: Decision[ImportStatus]) -> Decision[ImportStatus]:
     return replace(decision, wake=wake_after_import(observed.object, decision.status))
-
-
-def decide_unreachable_server(
-    observed: ObservedImport, failure: Failure, now: datetime, policy: Policy
-) -> Decision[ImportStatus]:
-    """Decides what happens when a server does not answer during an action: the operator tries again later."""
-    if observed.object.status.terminal:
-        return Decision(status=observed.object.status, requeue_after=policy.retry_interval, message=failure.message)
-    status = refresh_status(observed.object, observed.project)
-    transition = running if status.state is ImportState.RUNNING else pending
-    return transition(status, in_progress(failure.reason, failure.message), now, policy.retry_interval)
-
-
-def decide_action_failure(
-    observed: ObservedImport, action: Action, failure: Failure, now: datetime
-) -> Decision[ImportStatus]:
-    """Decides what happens when an action fails for good: the import fails, except for want of a report."""
-    status = refresh_status(observed.object, observed.project)
-    if isinstance(action, StoreReport):
-        return decide_unstored_report(observed, status, failure.message, now)
-    return _wake_others(observed, failed(status, failure, now))

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from pgimport.decide.attempts import count_attempts
-from pgimport.decide.conditions import ConditionSet, in_progress, ready_reason
+from pgimport.decide.conditions import READY, ConditionSet, find_condition, in_progress, ready_reason
 from pgimport.decide.decision import (
     IMMEDIATELY,
     Action,
@@ -73,7 +73,9 @@ def _wait_for_project(observed: ObservedImport, spec: ImportSpec) -> ConditionSe
         message = f"The import waits for Project {spec.project}, which does not exist."
         return in_progress(Reason.PROJECT_NOT_FOUND, message)
     if observed.project.spec is None or not observed.project.status.ready:
-        message = f"The import waits for Project {spec.project} to be ready. Its conditions say what is wrong."
+        condition = find_condition(observed.project.status.conditions, READY)
+        cause = condition.message if condition is not None else "the operator has not checked it yet."
+        message = f"The import waits for Project {spec.project}, which is not ready: {cause}"
         return in_progress(Reason.PROJECT_NOT_READY, message)
     return None
 

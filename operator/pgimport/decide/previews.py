@@ -7,7 +7,7 @@ an expiry wait for the import that has claimed the preview. A deletion makes tha
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from pgimport.decide.conditions import ConditionSet, in_progress, ready, stalled
+from pgimport.decide.conditions import READY, ConditionSet, find_condition, in_progress, ready, stalled
 from pgimport.decide.decision import (
     IMMEDIATELY,
     Action,
@@ -30,7 +30,7 @@ from pgimport.model.names import (
 from pgimport.model.policy import Policy
 from pgimport.model.preview_spec import PreviewMode, PreviewSpec
 from pgimport.model.reasons import Failure, Reason
-from pgimport.model.resources import PreviewObject
+from pgimport.model.resources import PreviewObject, ProjectObject
 from pgimport.model.status import ImportState, PreviewState, PreviewStatus
 
 LONGEST_INTERVAL = timedelta(hours=1)
@@ -44,17 +44,6 @@ def decide_preview(observed: ObservedPreview, now: datetime, policy: Policy) -> 
     """Decides the whole next status of the preview and what to do. Never raises for a valid observation."""
     decision = _decide(observed, now, policy)
     return replace(decision, wake=wake_after_preview(observed.object, decision.status))
-
-
-def decide_unreachable_preview(
-    observed: ObservedPreview, failure: Failure, now: datetime, policy: Policy
-) -> Decision[PreviewStatus]:
-    """Shows the words of a server that does not answer or that refuses a statement. The operator tries again later."""
-    status = observed.object.status
-    conditions = in_progress(failure.reason, failure.message)
-    return build_decision(
-        _in_state(status, status.state or PreviewState.PENDING), conditions, now, policy.retry_interval
-    )
 
 
 def _decide(observed: ObservedPreview, now: datetime, policy: Policy) -> Decision[PreviewStatus]:
@@ -99,9 +88,17 @@ def _wait_for_project(observed: ObservedPreview, spec: PreviewSpec) -> Condition
         message = f"The preview waits for Project {spec.project}, which does not exist."
         return in_progress(Reason.PROJECT_NOT_FOUND, message)
     if not observed.project.status.ready:
-        message = f"The preview waits for Project {spec.project}, which is not ready. Its conditions say what is wrong."
+        message = (
+            f"The preview waits for Project {spec.project}, which is not ready: {_describe_project(observed.project)}"
+        )
         return in_progress(Reason.PROJECT_NOT_READY, message)
     return None
+
+
+def _describe_project(project: ProjectObject) -> str:
+    """Returns what the Project's condition Ready says, such as that its server cannot be reached."""
+    condition = find_condition(project.status.conditions, READY)
+    return condition.message if condition is not None else "the operator has not checked it yet."
 
 
 def _decide_lifecycle(

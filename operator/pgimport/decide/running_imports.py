@@ -178,7 +178,7 @@ def _decide_success(
         verdict = "ok" if preflight is not None and preflight.ok else "not ok"
         return completed(status, f"The preflight is {verdict}. It was a dry run, so nothing was changed.", now)
     names = attempt_names(pod.uid)
-    shadow = Shadow(pod_uid=pod.uid, database=names.database, role=names.role, verified=True)
+    shadow = Shadow(pod_uid=pod.uid, database=names.database, role=names.role, verified=True, verified_at=now)
     verified = status.model_copy(
         update={"shadow": shadow, "progress": Progress(phase=ImportPhase.SWAP, percent=99, at=now)}
     )

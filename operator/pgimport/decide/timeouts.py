@@ -11,9 +11,10 @@ from pgimport.decide.attempts import pod_at_work
 from pgimport.decide.observed_objects import ObservedImport
 from pgimport.model.import_spec import ImportSpec
 from pgimport.model.observations import ObservedJob, ObservedPod
+from pgimport.model.policy import Policy
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.scalar_types import format_duration
-from pgimport.model.status import ImportStatus, Progress
+from pgimport.model.status import ImportStatus, Progress, Shadow
 
 # The Job controller waits up to six minutes before it replaces a failed pod.
 BACKOFF_ALLOWANCE = timedelta(minutes=7)
@@ -27,6 +28,14 @@ def find_deadline(status: ImportStatus, spec: ImportSpec, now: datetime) -> Fail
         return None
     limit = format_duration(spec.timeout)
     return Failure(Reason.DEADLINE_EXCEEDED, f"the import did not end within spec.timeout ({limit})")
+
+
+def find_swap_overdue(shadow: Shadow, now: datetime, policy: Policy, obstacle: str) -> Failure | None:
+    """Compares the time since the copy was verified with the swap's own limit."""
+    if shadow.verified_at is None or now - shadow.verified_at <= policy.swap_limit:
+        return None
+    limit = format_duration(policy.swap_limit)
+    return Failure(Reason.TARGET_BUSY, f"the verified copy was not swapped in within {limit}: {obstacle}")
 
 
 def awaited_stage(job: ObservedJob | None, pods: Sequence[ObservedPod]) -> str | None:

@@ -15,7 +15,7 @@ from pgimport.kubernetes_client.api_client import connect_kubernetes
 from pgimport.log import start_logging
 from pgimport.model.errors import KubernetesNotConfigured
 from pgimport.reconcile.reconcile_context import OperatorIdentity, ReconcileContext
-from pgimport.reconcile.reconcile_loop import reconcile
+from pgimport.reconcile.reconcile_loop import reconcile, report_error
 from pgimport.reconcile.work_queue import WorkQueue
 from pgimport.settings import Settings, SettingsError, open_uploads, read_settings
 
@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> int:
 
 def run(context: ReconcileContext, settings: Settings, stop_flag: threading.Event | None = None) -> None:
     """Runs until a signal or `stop_flag`, and then waits for reconciles that are running."""
-    queue = WorkQueue(partial(reconcile, context), workers=settings.workers)
+    queue = WorkQueue(partial(reconcile, context), workers=settings.workers, report=partial(report_error, context))
     versions, stop = ObservedVersions(), threading.Event()
     registry = kopf.OperatorRegistry()
     register(registry, EventTargets(queue=queue, versions=versions, pod_history=context.pod_history))

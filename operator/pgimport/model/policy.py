@@ -23,6 +23,12 @@ class Policy:
     retry_interval: timedelta = timedelta(seconds=10)
     # The swap waits this long for sessions in the target before it reports TargetBusy.
     swap_patience: timedelta = timedelta(seconds=60)
+    # A verified copy that cannot be swapped in for this time fails with TargetBusy.
+    swap_limit: timedelta = timedelta(minutes=30)
+    # A preview or Project that cannot be created, reset or dropped for this time is stalled, and still tried again.
+    preview_patience: timedelta = timedelta(minutes=5)
+    # What a server or Kubernetes refused is tried again after this time: its admin may have cured the cause.
+    refused_interval: timedelta = timedelta(seconds=60)
     # Disruptions do not count as attempts. This many of them end the import.
     max_disruptions: int = 10
     # The Job of an ended import is kept this long for its logs. spec.ttlSecondsAfterFinished overrides it.

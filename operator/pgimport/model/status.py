@@ -24,7 +24,8 @@ class Condition(LenientModel):
     """Describes one aspect of the object, like metav1.Condition; Ready, Reconciling and Stalled follow kstatus."""
 
     type: str = Field(
-        description="The type of the condition: Ready, Reconciling, Stalled, Succeeded, Finished or FullyImported."
+        description="The type of the condition: Ready, Reconciling, Stalled, Succeeded, Finished, FullyImported or"
+        " CleanedUp."
     )
     status: ConditionStatus = Field(description="The status of the condition: True, False or Unknown.")
     reason: str = Field(description="A code in CamelCase that says why the condition has this status.")
@@ -145,6 +146,11 @@ class Shadow(LenientModel):
         description="The OID of the shadow database, written before the swap. A target with this OID has been swapped.",
     )
     verified: bool = Field(default=False, description="The value is true after the worker verified the copy.")
+    verified_at: Time | None = Field(
+        default=None,
+        description="The time at which the operator learned that the copy is verified. The limit of the swap starts"
+        " here.",
+    )
 
 
 class ReportReference(LenientModel):
@@ -258,7 +264,8 @@ class ImportStatus(JobFields, LenientModel):
     )
     conditions: list[Condition] = Field(
         default=[],
-        description="The conditions of the import: Ready, Reconciling, Stalled, Succeeded, Finished and FullyImported.",
+        description="The conditions of the import: Ready, Reconciling, Stalled, Succeeded, Finished, FullyImported and"
+        " CleanedUp.",
     )
 
     @property
@@ -323,5 +330,6 @@ class ProjectStatus(LenientModel):
         default=None, description="The metadata.generation for which the operator wrote this status."
     )
     conditions: list[Condition] = Field(
-        default=[], description="The conditions of the Project: Ready, Reconciling and Stalled."
+        default=[],
+        description="The conditions of the Project: Ready, Reconciling, Stalled and CleanedUp.",
     )

@@ -23,7 +23,7 @@ from pgimport.kubernetes_client.api_paths import of_key
 from pgimport.kubernetes_client.custom_resources import list_imports, read_preview, write_status
 from pgimport.kubernetes_client.jobs import delete_job, set_job_ttl, stop_job
 from pgimport.kubernetes_client.secrets_and_config_maps import delete_secret, read_secret
-from pgimport.model.errors import Conflict, NotFound, Refused
+from pgimport.model.errors import Conflict, NotFound
 from pgimport.model.names import (
     IMPORTS,
     PREVIEWS,
@@ -48,19 +48,8 @@ from pgimport.server.swap import SwapPlan, drop_replaced, open_target, swap
 def act_on_import(context: ReconcileContext, observed: ObservedImport, action: Action) -> Failure | None:
     """Carries out one action. Returns a failure that ends the import, or None.
 
-    Raises Conflict, Unavailable, or Refused by a clean-up; the import is then reconciled again.
+    Raises Refused, Conflict or Unavailable. Before it raises, the swap has opened the target.
     """
-    try:
-        return _carry_out(context, observed, action)
-    except Refused as refused:
-        # Before it raised, the swap has opened the target. A clean-up that is refused is repeated, and never fails
-        # an import.
-        if isinstance(action, CreateJob | PrepareShadow | Swap):
-            return refused.failure
-        raise
-
-
-def _carry_out(context: ReconcileContext, observed: ObservedImport, action: Action) -> Failure | None:
     match action:
         case CreateJob(remaining_attempts):
             return create_import_job(context, observed, remaining_attempts)

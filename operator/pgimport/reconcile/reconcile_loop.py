@@ -6,11 +6,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
-from pgimport.decide.conditions import ready_reason
+from pgimport.decide.conditions import CLEANED_UP, STALLED, find_condition, ready_reason
 from pgimport.decide.decision import Action, Decision
-from pgimport.decide.imports import decide_action_failure, decide_import, decide_unreachable_server
+from pgimport.decide.failures import (
+    FailedAction,
+    decide_failed_import,
+    decide_failed_preview,
+    decide_failed_project,
+    show_import_failure,
+    show_preview_failure,
+    show_project_failure,
+)
+from pgimport.decide.imports import decide_import
 from pgimport.decide.observed_objects import ObservedImport, ObservedPreview
-from pgimport.decide.previews import decide_preview, decide_unreachable_preview
+from pgimport.decide.previews import decide_preview
 from pgimport.decide.projects import decide_project
 from pgimport.decide.wake_targets import (
     AllPreviews,
@@ -20,19 +29,23 @@ from pgimport.decide.wake_targets import (
     WakeTarget,
     wake_after_removal,
 )
+from pgimport.kubernetes_client.api_client import KubernetesClient
 from pgimport.kubernetes_client.custom_resources import (
     confirm_unchanged,
     list_pending_imports,
     list_previews,
     list_projects,
+    read_import,
+    read_preview,
+    read_project,
     write_status,
 )
 from pgimport.kubernetes_client.namespaces import post_event
 from pgimport.manifest.events import build_event
-from pgimport.model.errors import NotFound, PgimportError, Refused, ServerUnavailable
+from pgimport.model.errors import Conflict, NotFound, PgimportError, Refused, ServerUnavailable, Unavailable
 from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS
 from pgimport.model.policy import Policy
-from pgimport.model.reasons import Failure
+from pgimport.model.reasons import Failure, Reason
 from pgimport.model.resources import ImportObject, PreviewObject, ProjectObject, ResourceKey
 from pgimport.model.status import ImportState, ImportStatus, PreviewStatus, ProjectStatus
 from pgimport.reconcile.act_on_imports import act_on_import
@@ -45,6 +58,8 @@ from pgimport.reconcile.reconcile_context import ReconcileContext
 from pgimport.reconcile.work_queue import ReconcileResult
 
 logger = logging.getLogger(__name__)
+REPEATED = 5  # exceptions in a row after which the status shows the error
+REPORT_INTERVAL = 10  # exceptions between two writes of the same error
 Status = ImportStatus | PreviewStatus | ProjectStatus
 Resource = ImportObject | PreviewObject | ProjectObject
 ObservedT = TypeVar("ObservedT", ObservedImport, ObservedPreview, ProjectObservation)
@@ -58,10 +73,11 @@ class Reconciler(Generic[ObservedT]):
     observe: Callable[[ReconcileContext, ResourceKey, datetime], ObservedT | None]
     decide: Callable[[ObservedT, datetime, Policy], Decision[Any]]
     act: Callable[[ReconcileContext, ObservedT, Action], Failure | None]
-    # Replaces the decision when an action fails for good. Only imports have such actions.
-    decide_failure: Callable[[ObservedT, Action, Failure, datetime], Decision[Any]] | None = None
-    # Replaces the decision when a server does not answer. Without it the status stays, and the operator tries again.
-    decide_unreachable: Callable[[ObservedT, Failure, datetime, Policy], Decision[Any]] | None = None
+    # Replaces the decision when an action fails.
+    decide_failed_action: Callable[[ObservedT, FailedAction, datetime, Policy], Decision[Any]]
+    # Reads the object alone, to show why it cannot be observed or reconciled.
+    read: Callable[[KubernetesClient, ResourceKey], Any]
+    show_failure: Callable[[Any, Failure, datetime, Policy], Decision[Any]]
     # Before any action, a write proves that the observed version is the newest: a cached read may be old.
     confirms: bool = True
     # Whether the object must be observed and decided under the namespace's start lock.
@@ -80,8 +96,9 @@ RECONCILERS: dict[str, Reconciler[Any]] = {
         observe=observe_import,
         decide=decide_import,
         act=act_on_import,
-        decide_failure=decide_action_failure,
-        decide_unreachable=decide_unreachable_server,
+        decide_failed_action=decide_failed_import,
+        read=lambda cluster, key: read_import(cluster, key.namespace, key.name),
+        show_failure=show_import_failure,
         starts=_may_start,
     ),
     PREVIEWS: Reconciler(
@@ -89,11 +106,20 @@ RECONCILERS: dict[str, Reconciler[Any]] = {
         observe=observe_preview,
         decide=decide_preview,
         act=act_on_preview,
-        decide_unreachable=decide_unreachable_preview,
+        decide_failed_action=decide_failed_preview,
+        read=lambda cluster, key: read_preview(cluster, key.namespace, key.name),
+        show_failure=show_preview_failure,
     ),
     # Each action of a Project checks by itself what it changes.
     PROJECTS: Reconciler(
-        kind="Project", observe=observe_project, decide=decide_project, act=act_on_project, confirms=False
+        kind="Project",
+        observe=observe_project,
+        decide=decide_project,
+        act=act_on_project,
+        decide_failed_action=decide_failed_project,
+        read=lambda cluster, key: read_project(cluster, key.name),
+        show_failure=show_project_failure,
+        confirms=False,
     ),
 }
 
@@ -101,7 +127,8 @@ RECONCILERS: dict[str, Reconciler[Any]] = {
 def reconcile(context: ReconcileContext, key: ResourceKey) -> ReconcileResult:
     """Brings one object one step closer to its spec.
 
-    Raises Conflict, KubernetesUnavailable or StoreUnavailable. The queue then repeats the call later.
+    Raises Conflict, KubernetesUnavailable or StoreUnavailable, and whatever is unexpected. The queue then repeats the
+    call later, and calls `report_error`.
     """
     return _reconcile(context, key, RECONCILERS[key.kind])
 
@@ -116,9 +143,48 @@ def _reconcile(context: ReconcileContext, key: ResourceKey, reconciler: Reconcil
         with context.start_lock(key.namespace):
             observed = reconciler.observe(context, key, _now())
             return ReconcileResult() if observed is None else _decide_and_act(context, key, reconciler, observed)
-    except (Refused, ServerUnavailable) as error:
+    except (Refused, ServerUnavailable) as error:  # while the object was observed
         logger.warning("%s: %s", key, error)
-        return ReconcileResult(requeue_after=context.policy.retry_interval)
+        return _show_failure(context, key, reconciler, error.failure)
+
+
+def report_error(context: ReconcileContext, key: ResourceKey, count: int, error: Exception) -> None:
+    """Shows in the status that a reconcile has raised `count` times in a row. Cancel and deadline are obeyed.
+
+    Only the first report and every tenth one are written: each write causes an event, and thus another reconcile.
+    """
+    if count < REPEATED and isinstance(error, Conflict | Unavailable):
+        return  # it often heals by itself, and the next reconcile obeys cancel and deadline
+    reconciler = RECONCILERS[key.kind]
+    item = reconciler.read(context.cluster, key)
+    if item is None:
+        return
+    failure = Failure(
+        Reason.REPEATED_ERROR, f"The operator failed {min(count, REPEATED)} times in a row: {_describe(error)}"
+    )
+    decision = reconciler.show_failure(item, failure, _now(), context.policy)
+    ends = getattr(decision.status, "terminal", False) and not getattr(item.status, "terminal", False)
+    if ends or (count >= REPEATED and (count - REPEATED) % REPORT_INTERVAL == 0):
+        logger.warning("%s: %s", key, failure.message)
+        _write_status(context, key, item, decision)
+
+
+def _describe(error: Exception) -> str:
+    """Returns the text of our own errors, which contain no secrets, and only the type of any other exception."""
+    if isinstance(error, PgimportError):
+        return str(error)
+    return f"{type(error).__name__}. The operator's log has the details."
+
+
+def _show_failure(
+    context: ReconcileContext, key: ResourceKey, reconciler: Reconciler[Any], failure: Failure
+) -> ReconcileResult:
+    item = reconciler.read(context.cluster, key)
+    if item is None:
+        return ReconcileResult(wake=_list_keys(context, wake_after_removal(key)))
+    decision = reconciler.show_failure(item, failure, _now(), context.policy)
+    _write_status(context, key, item, decision)
+    return ReconcileResult(requeue_after=decision.requeue_after, wake=_list_keys(context, decision.wake))
 
 
 def _now() -> datetime:
@@ -140,16 +206,23 @@ def _act(
     context: ReconcileContext, reconciler: Reconciler[ObservedT], observed: ObservedT, decision: Decision[Any]
 ) -> Decision[Any]:
     """Runs the actions and returns the decision, or the one that replaces it because an action failed."""
-    try:
-        for action in decision.actions:
-            failure = reconciler.act(context, observed, action)
-            if failure is not None and reconciler.decide_failure is not None:
-                return reconciler.decide_failure(observed, action, failure, _now())
-    except (Refused, ServerUnavailable) as error:
-        if reconciler.decide_unreachable is None:
-            raise
-        return reconciler.decide_unreachable(observed, error.failure, _now(), context.policy)
+    for action in decision.actions:
+        failed = _try(context, reconciler, observed, action)
+        if failed is not None:
+            return reconciler.decide_failed_action(observed, failed, _now(), context.policy)
     return decision
+
+
+def _try(
+    context: ReconcileContext, reconciler: Reconciler[ObservedT], observed: ObservedT, action: Action
+) -> FailedAction | None:
+    try:
+        failure = reconciler.act(context, observed, action)
+    except Refused as refused:
+        return FailedAction(action, refused.failure, refused=True)
+    except ServerUnavailable as unavailable:
+        return FailedAction(action, unavailable.failure, refused=False)
+    return FailedAction(action, failure, refused=True) if failure is not None else None
 
 
 def _list_keys(context: ReconcileContext, targets: tuple[WakeTarget, ...]) -> tuple[ResourceKey, ...]:
@@ -197,15 +270,22 @@ def _report_transition(
     context: ReconcileContext, key: ResourceKey, item: Resource, status: Status, message: str
 ) -> None:
     """Logs a line and posts an event if the state or the reason of Ready changed. Progress alone is not reported."""
-    previous = getattr(item.status, "state", None), ready_reason(item.status.conditions)
-    state, reason = getattr(status, "state", None), ready_reason(status.conditions)
-    if previous == (state, reason):
+    state, reason, stalled = _describe_state(status)
+    if _describe_state(item.status) == (state, reason, stalled):
         return
     logger.info("%s: %s: %s", key, f"{state} ({reason})" if state else reason, message)
-    kind, warning = RECONCILERS[key.kind].kind, state == "failed"
+    kind, warning = RECONCILERS[key.kind].kind, state == "failed" or (stalled and reason != Reason.EXPIRED)
     namespace = item.meta.namespace or context.policy.operator_namespace
     event = build_event(kind, item.meta, reason or "Seen", message, warning=warning, namespace=namespace)
     try:
         post_event(context.cluster, namespace, event)
     except PgimportError as error:
         logger.debug("%s: the event was not posted: %s", key, error)
+
+
+def _describe_state(status: Status) -> tuple[str | None, str | None, bool]:
+    """Returns the state, the reason to show, and whether a user must act."""
+    not_cleaned_up = find_condition(status.conditions, CLEANED_UP)
+    reason = not_cleaned_up.reason if not_cleaned_up is not None else ready_reason(status.conditions)
+    stalled = find_condition(status.conditions, STALLED) is not None or not_cleaned_up is not None
+    return getattr(status, "state", None), reason, stalled

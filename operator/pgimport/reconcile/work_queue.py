@@ -13,13 +13,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from pgimport.model.errors import Conflict, KubernetesUnavailable, StoreUnavailable
+from pgimport.model.errors import Conflict, PgimportError, Unavailable
 from pgimport.model.resources import ResourceKey
 
 logger = logging.getLogger(__name__)
 
 FIRST_DELAY = 0.25  # seconds after the first exception
 LAST_DELAY = 60.0  # seconds, however many exceptions in a row
+LOUD = 5  # conflicts in a row that are logged as a warning: the object does not heal by itself
 CONFLICT_DELAY = 0.05  # seconds after a conflict: the newer object can be read at once
 
 
@@ -34,8 +35,15 @@ class ReconcileResult:
 class WorkQueue:
     """Threads that call `work(key)` for each key that is due. Any thread may call `add`."""
 
-    def __init__(self, work: Callable[[ResourceKey], ReconcileResult], workers: int = 8) -> None:
+    def __init__(
+        self,
+        work: Callable[[ResourceKey], ReconcileResult],
+        workers: int = 8,
+        report: Callable[[ResourceKey, int, Exception], None] = lambda key, count, error: None,
+    ) -> None:
+        """`report`: called with the number of exceptions in a row, after each of them."""
         self._work = work
+        self._report = report
         self._heap: list[tuple[float, int, ResourceKey]] = []  # (due time, tie breaker, key), by time.monotonic()
         self._due: dict[ResourceKey, float] = {}  # the time that counts; the heap may hold replaced entries
         # Keys that are being reconciled, with the time at which they are due again, or None.
@@ -105,19 +113,32 @@ class WorkQueue:
         """Reconciles a key. Returns the seconds until the next reconcile, or None to wait for an event."""
         try:
             result = self._work(key)
-        except Conflict as conflict:
-            logger.debug("%s has changed; it is reconciled again: %s", key, conflict)
-            return self._next_delay(key, CONFLICT_DELAY)
-        except (KubernetesUnavailable, StoreUnavailable) as unavailable:
-            logger.warning("%s is reconciled again later: %s", key, unavailable)
-            return self._next_delay(key, FIRST_DELAY)
-        except Exception:
-            logger.exception("%s: unexpected error; it is reconciled again later", key)
-            return self._next_delay(key, FIRST_DELAY)
+        except Exception as error:
+            return self._handle_error(key, error)
         self._failures.pop(key, None)
         for other in result.wake:
             self.add(other)
         return None if result.requeue_after is None else max(result.requeue_after.total_seconds(), 0.0)
+
+    def _handle_error(self, key: ResourceKey, error: Exception) -> float:
+        """Logs and reports an exception. Returns the seconds until the next reconcile."""
+        first = CONFLICT_DELAY if isinstance(error, Conflict) else FIRST_DELAY
+        delay = self._next_delay(key, first)
+        count = self._failures[key]
+        if isinstance(error, Conflict):
+            level = logging.WARNING if count >= LOUD else logging.DEBUG
+            logger.log(level, "%s has changed; it is reconciled again (failure %d): %s", key, count, error)
+        elif isinstance(error, Unavailable):
+            logger.warning("%s is reconciled again later: %s", key, error)
+        else:
+            logger.error("%s: unexpected error; it is reconciled again later", key, exc_info=error)
+        try:
+            self._report(key, count, error)
+        except PgimportError as unreported:
+            logger.warning("%s: the status cannot show the error: %s", key, unreported)
+        except Exception:
+            logger.exception("%s: the status cannot show the error", key)
+        return delay
 
     def _next_delay(self, key: ResourceKey, first: float) -> float:
         count = self._failures.get(key, 0)

@@ -1,0 +1,180 @@
+"""Decides what an object shows if its server does not answer, an action is refused, or its reconcile keeps failing.
+
+Every failure is visible in the status, and none is in the way of cancel and deadline.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from pgimport.decide.conditions import (
+    CLEANED_UP,
+    ConditionSet,
+    TypedCondition,
+    in_progress,
+    not_ready_since,
+    put_condition,
+    stalled,
+)
+from pgimport.decide.decision import (
+    Action,
+    CreateJob,
+    Decision,
+    DeleteOrphanedJobs,
+    DropOrphanedObjects,
+    PrepareShadow,
+    StoreReport,
+    Swap,
+    build_decision,
+)
+from pgimport.decide.import_reports import decide_unstored_report
+from pgimport.decide.import_transitions import cancelled, failed, pending, refresh_status, running
+from pgimport.decide.observed_objects import ObservedImport, ObservedPreview, ObservedProject
+from pgimport.decide.projects import decide_project
+from pgimport.decide.timeouts import find_deadline, find_swap_overdue
+from pgimport.decide.wake_targets import wake_after_import
+from pgimport.model.policy import Policy
+from pgimport.model.reasons import Failure
+from pgimport.model.resources import ImportObject, PreviewObject, ProjectObject
+from pgimport.model.status import ConditionStatus, ImportState, ImportStatus, PreviewState, PreviewStatus, ProjectStatus
+
+# An import that cannot be observed is ended this long after its deadline: its copy may be verified already.
+UNOBSERVED_GRACE = timedelta(seconds=60)
+# The actions without which an import cannot go on. Any other action is part of a clean-up, which never fails an import.
+STEPS = (CreateJob, PrepareShadow, Swap)
+
+
+@dataclass(frozen=True, slots=True)
+class FailedAction:
+    """An action that was refused or could not be carried out."""
+
+    action: Action
+    failure: Failure
+    refused: bool  # a retry would be refused in the same way
+
+
+# --- imports ---
+
+
+def decide_failed_import(
+    observed: ObservedImport, failed_action: FailedAction, now: datetime, policy: Policy
+) -> Decision[ImportStatus]:
+    """Ends an import whose step was refused. After any other failure, the operator tries again later."""
+    item, failure = observed.object, failed_action.failure
+    if isinstance(failed_action.action, StoreReport):
+        return decide_unstored_report(observed, refresh_status(item, observed.project), failure.message, now)
+    if failed_action.refused and isinstance(failed_action.action, STEPS) and not item.status.terminal:
+        return _wake_others(item, failed(refresh_status(item, observed.project), failure, now))
+    return show_import_failure(item, failure, now, policy)
+
+
+def show_import_failure(item: ImportObject, failure: Failure, now: datetime, policy: Policy) -> Decision[ImportStatus]:
+    """Shows a failure that was met while the import was observed or cleaned up. Cancel and deadline end the import."""
+    status = refresh_status(item, None)
+    if item.meta.deleting:
+        return Decision(status=item.status, requeue_after=policy.retry_interval, message=failure.message)
+    if status.terminal:
+        shown = put_condition(status, _not_cleaned_up(failure), now)
+        return Decision(status=shown, requeue_after=policy.retry_interval, message=failure.message)
+    ended = _find_end(item, status, failure, now, policy)
+    if ended is not None:
+        return _wake_others(item, ended)
+    transition = running if status.state is ImportState.RUNNING else pending
+    return transition(status, in_progress(failure.reason, failure.message), now, policy.retry_interval)
+
+
+def _not_cleaned_up(failure: Failure) -> TypedCondition:
+    return TypedCondition(CLEANED_UP, ConditionStatus.FALSE, failure.reason, failure.format_with_hint())
+
+
+def _find_end(
+    item: ImportObject, status: ImportStatus, failure: Failure, now: datetime, policy: Policy
+) -> Decision[ImportStatus] | None:
+    """Returns the end of an import that is cancelled or late, and that has not begun to swap."""
+    spec, shadow = item.spec, status.shadow
+    if spec is None or (shadow is not None and shadow.oid is not None):
+        return None
+    if spec.cancel:
+        return cancelled(status, now)
+    if status.state is not ImportState.RUNNING:
+        return None
+    if shadow is not None and shadow.verified:
+        late = find_swap_overdue(shadow, now, policy, failure.message)
+    else:
+        late = find_deadline(status, spec, now - UNOBSERVED_GRACE)
+    if late is None:
+        return None
+    return failed(status, replace(late, message=f"{late.message}. The last obstacle: {failure.message}"), now)
+
+
+def _wake_others(item: ImportObject, decision: Decision[ImportStatus]) -> Decision[ImportStatus]:
+    return replace(decision, wake=wake_after_import(item, decision.status))
+
+
+# --- previews ---
+
+
+def decide_failed_preview(
+    observed: ObservedPreview, failed_action: FailedAction, now: datetime, policy: Policy
+) -> Decision[PreviewStatus]:
+    """Shows why the preview cannot be created, reset or dropped. The operator tries again later."""
+    failure = failed_action.failure
+    if not failed_action.refused:
+        return show_preview_failure(observed.object, failure, now, policy)
+    status = _in_state_of_failure(observed.object, PreviewState.FAILED)
+    conditions = stalled(failure.reason, failure.format_with_hint())
+    return build_decision(status, conditions, now, policy.refused_interval)
+
+
+def show_preview_failure(
+    item: PreviewObject, failure: Failure, now: datetime, policy: Policy
+) -> Decision[PreviewStatus]:
+    """Shows a failure that may heal. After `policy.preview_patience` the preview is stalled, and still tried again."""
+    status = _in_state_of_failure(item, PreviewState.PENDING)
+    conditions = _describe_failure(status, failure, now, policy)
+    return build_decision(status, conditions, now, policy.retry_interval)
+
+
+def _in_state_of_failure(item: PreviewObject, without_database: PreviewState) -> PreviewStatus:
+    """Returns the status in its state: a preview that has a database keeps its state."""
+    status = item.status.model_copy(update={"observed_generation": item.meta.generation})
+    kept = status.state not in (None, PreviewState.PENDING, PreviewState.FAILED)
+    state = PreviewState.DELETING if item.meta.deleting else status.state if kept else without_database
+    return status.model_copy(update={"state": state})
+
+
+def _describe_failure(
+    status: PreviewStatus | ProjectStatus, failure: Failure, now: datetime, policy: Policy
+) -> ConditionSet:
+    since = not_ready_since(status.conditions, now)
+    if since is None or now - since > policy.preview_patience:
+        return stalled(failure.reason, failure.format_with_hint())
+    return in_progress(failure.reason, failure.format_with_hint())
+
+
+# --- Projects ---
+
+
+def decide_failed_project(
+    observed: ObservedProject, failed_action: FailedAction, now: datetime, policy: Policy
+) -> Decision[ProjectStatus]:
+    """Shows a failure of a Project's action. A sweep that fails has a condition of its own: imports go on."""
+    failure = failed_action.failure
+    if isinstance(failed_action.action, DropOrphanedObjects | DeleteOrphanedJobs) and not observed.object.meta.deleting:
+        decision = decide_project(observed, now, policy)
+        return replace(decision, status=put_condition(decision.status, _not_cleaned_up(failure), now), actions=())
+    if not failed_action.refused:
+        return show_project_failure(observed.object, failure, now, policy)
+    status = _of_generation(observed.object).model_copy(update={"ready": False})
+    return build_decision(status, stalled(failure.reason, failure.format_with_hint()), now, policy.refused_interval)
+
+
+def show_project_failure(
+    item: ProjectObject, failure: Failure, now: datetime, policy: Policy
+) -> Decision[ProjectStatus]:
+    """Shows a failure that may heal. `ready` stays as it is: only the server's answer changes it."""
+    status = _of_generation(item)
+    return build_decision(status, _describe_failure(status, failure, now, policy), now, policy.retry_interval)
+
+
+def _of_generation(item: ProjectObject) -> ProjectStatus:
+    return item.status.model_copy(update={"observed_generation": item.meta.generation})
