@@ -7,6 +7,7 @@ from pgimport.model.order import Order
 from pgimport.worker.environment import WorkerEnvironment
 from pgimport.worker.postgres.clients import ClientProcesses, ClientPrograms
 from pgimport.worker.postgres.endpoints import Endpoint
+from pgimport.worker.postgres.interruption import Interruption
 from pgimport.worker.postgres.shadow import ShadowSessions
 from pgimport.worker.postgres.shadow_state import ShadowState
 from pgimport.worker.report.progress_meter import ProgressMeter
@@ -24,6 +25,7 @@ class ImportRun:
     reporter: Reporter
     meter: ProgressMeter
     shadow_sessions: ShadowSessions
+    interruption: Interruption = field(default_factory=Interruption)
     shadow_state: ShadowState = field(default_factory=ShadowState)  # known after the gate
 
     @property

@@ -53,7 +53,7 @@ def test_the_import_goes_on_when_the_lock_is_released(postgres16: PostgresServer
             holder.execute("BEGIN; LOCK TABLE taken")
             snapshot = take_snapshot(connection, SourceScope(), lambda _: release(holder))
             assert [table.title for table in snapshot.copied] == ["public.taken"]
-            assert connection.execute("SHOW lock_timeout").fetchone() == ("0",)
+            assert connection.execute("SHOW lock_timeout").fetchone() == ("1s",)
 
 
 def test_a_prepared_transaction_is_named(postgres16: PostgresServer) -> None:

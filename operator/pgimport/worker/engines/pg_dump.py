@@ -50,7 +50,8 @@ def run_pg_dump(
         f"--dbname={CLIENT_DBNAME}",
     ]
     environ = build_client_environment(dump_source.client, passfile, os.environ)
-    exit_code, errors = run.processes.run(arguments, environ, log_client_lines(run.reporter, on_line))
+    with run.interruption.ending(run.processes.end_all):
+        exit_code, errors = run.processes.run(arguments, environ, log_client_lines(run.reporter, on_line))
     passfile.unlink(missing_ok=True)
     if exit_code != 0:
         raise ImportStopped(explain_dump_exit(exit_code, errors, dump_source, run.environment.scratch))

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import replace
-from threading import Lock
 from typing import TypeVar
 
 import psycopg
@@ -31,11 +30,11 @@ from pgimport.worker.postgres.text_settings import (
     read_money_decimals,
     read_text_settings,
 )
-from pgimport.worker.report.periodic_call import PeriodicCall
 from pgimport.worker.report.progress_meter import Stage
 from pgimport.worker.run import ImportRun
 from pgimport.worker.scope.live_scope import read_exclusions, read_undumped_objects
 from pgimport.worker.scope.snapshot import Snapshot, Table
+from pgimport.worker.scope.source_watch import SourceWatch, WatchReports
 from pgimport.worker.text import count_of
 from pgimport.worker.verify.definition_repair import Settlement, settle_definitions
 from pgimport.worker.verify.definition_report import RECREATED, report_differences
@@ -52,7 +51,6 @@ from pgimport.worker.verify.sequences import compare_sequences, read_sequence_va
 from pgimport.worker.verify.structure import SkippedItems, compare_structures, read_structure
 
 KINDS_BEFORE_ROW_SECURITY = frozenset(KINDS) - {"policy"}
-KEEPALIVE_SECONDS = 30.0  # some proxies end a session that is silent for longer
 T = TypeVar("T")
 
 
@@ -65,7 +63,11 @@ class LiveSource:
         self._pg_dump: PgDump = run.clients.find_dump(snapshot.server_version_num // 10000, run.target_major)
         self._result = CopyResult(plan=RestorePlan())
         self._record = SourceRecord()
-        self._closing = Lock()  # no session may be closed while another thread uses it
+        meter = run.meter
+        reports = WatchReports(
+            on_wait=meter.show_waiting, on_work=meter.report_work, on_failure=run.interruption.request
+        )
+        self._watch = SourceWatch(snapshot.connection, reports)
         self._skipped: list[SkippedObject] = []
         self._text_settings = SourceTextSettings()
         self._definitions = DefinitionList()
@@ -90,7 +92,7 @@ class LiveSource:
         client_source = self._choose_client_source(engine)
         if run.order.verify is not Verify.NONE:  # before pg_dump reads them, because others may change them meanwhile
             self._definitions = self._read_source(read_source_definitions, "its definitions were read")
-        with PeriodicCall(self._keep_alive, KEEPALIVE_SECONDS):
+        with self._watch.running():
             # Import only the libraries of this engine, which saves 0.05 s.
             if engine is Engine.RELAY:
                 from pgimport.worker.engines.relay.relay_engine import copy_by_relay
@@ -123,8 +125,8 @@ class LiveSource:
         tables = find_compared_tables(snapshot, ())
         with_money = bool(self._text_settings.money_columns)
         self._record = read_source_record(run, self._source, snapshot, tables, with_money=with_money)
-        with self._closing:
-            snapshot.connection.close()
+        self._watch.end()
+        snapshot.connection.close()
         run.meter.end_hold()
 
     def compare_rows(self, findings: Findings) -> None:
@@ -164,11 +166,6 @@ class LiveSource:
         with self._run.shadow_sessions.session("its large objects were digested") as shadow:
             digests = read_large_object_digests(shadow, lambda _: report())
         return compare_large_objects(self._record.large_object_digests, digests)
-
-    def _keep_alive(self) -> None:
-        with self._closing:
-            if not self._snapshot.connection.closed:
-                self._snapshot.connection.execute("SELECT")
 
     def restore_row_security(self) -> None:
         if self._result.restore is not None:
@@ -236,9 +233,13 @@ class LiveSource:
         ]
 
     def _read_source(self, read: Callable[[Connection], T], action: str) -> T:
-        """Calls `read` with the session that holds the snapshot. `action` describes the call in error messages."""
+        """Calls `read` with the session that holds the snapshot. `action` describes the call in error messages.
+
+        The savepoint releases the locks that the functions take that print definitions: on views, for example.
+        """
         try:
-            return read(self._snapshot.connection)
+            with self._snapshot.connection.transaction(force_rollback=True):
+                return read(self._snapshot.connection)
         except psycopg.Error as error:
             raise ImportStopped(translate_source_error(error, action)) from error
 

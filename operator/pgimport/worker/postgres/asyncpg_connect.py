@@ -18,7 +18,7 @@ import asyncpg
 from pgimport.model.project_spec import SSLMode
 from pgimport.worker.postgres.clear_password_guard import ClearPasswordGuard, ClearPasswordRefused
 from pgimport.worker.postgres.endpoints import KEEPALIVES, Endpoint
-from pgimport.worker.postgres.session_settings import SESSION_STATEMENT
+from pgimport.worker.postgres.session_settings import build_session_statement
 
 _SOCKET_OPTIONS = {
     socket.TCP_KEEPIDLE: KEEPALIVES["keepalives_idle"],
@@ -99,7 +99,7 @@ async def _connect(endpoint: Endpoint) -> asyncpg.Connection:
         )
     except asyncpg.ConnectionDoesNotExistError as error:
         raise error.__cause__ if isinstance(error.__cause__, ClearPasswordRefused) else error from None
-    await connection.execute(SESSION_STATEMENT)
+    await connection.execute(build_session_statement(endpoint.lock_seconds))
     return connection
 
 

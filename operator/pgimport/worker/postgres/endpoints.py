@@ -21,7 +21,7 @@ from pgimport.model.required_authentication import (
 )
 from pgimport.model.source_url import DEFAULT_APPLICATION_NAME, PinnedURL, SourceURL
 from pgimport.worker.postgres.encodings import BYTES_CODEC, UNKNOWN_TO_PYTHON, find_client_encoding
-from pgimport.worker.postgres.session_settings import SESSION_STATEMENT, format_options
+from pgimport.worker.postgres.session_settings import SOURCE_LOCK_SECONDS, build_session_statement, format_options
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -47,6 +47,7 @@ class Endpoint:
     sslrootcert: str | None = None
     connect_timeout: int = CONNECT_TIMEOUT
     without_clear_password: bool = False  # of a connection without TLS that nobody has asked for
+    lock_seconds: int = 0  # how long a session of the worker waits for a lock; 0: without limit
 
     @property
     def require_auth(self) -> str | None:
@@ -114,6 +115,7 @@ def build_source_endpoint(pinned: PinnedURL[SourceURL]) -> Endpoint:
         options=f"endpoint={url.endpoint}" if url.endpoint else None,
         sslrootcert="system" if url.system_roots else None,
         connect_timeout=url.connect_timeout or CONNECT_TIMEOUT,
+        lock_seconds=SOURCE_LOCK_SECONDS,
     )
 
 
@@ -140,7 +142,7 @@ def connect(endpoint: Endpoint) -> Connection:
     """Opens a connection in autocommit with the settings of session_settings.py. Raises psycopg.Error."""
     connection = open_connection(endpoint)
     try:
-        connection.execute(SESSION_STATEMENT.encode())
+        connection.execute(build_session_statement(endpoint.lock_seconds).encode())
     except BaseException:
         connection.close()
         raise

@@ -107,6 +107,8 @@ _CONNECTION_LOST = re.compile(
     r"|SSL SYSCALL|could not receive data from server|could not send data to server|lost synchronization"
     r"|connection to server"
 )
+# Of a process of pg_dump --jobs, which locks with NOWAIT a table that its parent has locked already.
+_LOCK_REFUSED = re.compile(r"could not obtain lock on relation")
 DISK_FULL = "53100"
 SNAPSHOT_LOST = (
     "the source has lost the snapshot (the connection that held it was closed, or the address leads to several servers)"
@@ -267,6 +269,8 @@ def translate_dump_end(observation: ClientObservation) -> Failure:
     if refusal is not None:
         failure = translate_source_error(refusal, "pg_dump read it")
         return replace(failure, message=f"{text} (SQLSTATE {refusal.sqlstate})")
+    if _LOCK_REFUSED.search(observation.error or ""):
+        return Failure(Reason.SOURCE_LOCKED, f"the source's lock was not granted: {text}")
     if observation.repeated or observation.connection_lost:
         return Failure(_AWAY, f"the source ended a session of pg_dump: {text}", _AGAIN)
     return Failure(Reason.DUMP_FAILED, text)

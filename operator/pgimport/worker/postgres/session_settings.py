@@ -4,6 +4,7 @@ Source of the list: pg_dump's `setup_connection`, and the settings that PostgreS
 """
 
 from collections.abc import Mapping
+from functools import cache
 from types import MappingProxyType
 
 # Settings that change the text of values and definitions, or how that text is read.
@@ -24,7 +25,10 @@ TEXT_SETTINGS: Mapping[str, str] = MappingProxyType(
 )
 # Of sessions and client programs that write into the shadow: a role or database can have another default.
 WRITE_SETTINGS: Mapping[str, str] = MappingProxyType({"default_transaction_read_only": "off"})
-# A copy may take hours, so there are no timeouts. Row security must not hide rows.
+# Time for which a session waits for a lock at the source: as long as it waits, other sessions may wait for it.
+SOURCE_LOCK_SECONDS = 60
+# A copy may take hours, so there are no other timeouts. Row security must not hide rows. The server notices within a
+# minute that this process is gone: a backend that is left in COPY keeps its locks, and blocks each DROP DATABASE.
 _SESSION_SETTINGS: Mapping[str, str] = MappingProxyType(
     {
         "search_path": "",
@@ -33,25 +37,29 @@ _SESSION_SETTINGS: Mapping[str, str] = MappingProxyType(
         "row_security": "off",
         "synchronize_seqscans": "off",
         "statement_timeout": "0",
-        "lock_timeout": "0",
         "idle_in_transaction_session_timeout": "0",
         "idle_session_timeout": "0",
         "transaction_timeout": "0",
+        "tcp_keepalives_idle": "30",
+        "tcp_keepalives_interval": "10",
+        "tcp_keepalives_count": "3",
     }
 )
 
 
-def _build_session_statement() -> str:
-    """Builds one statement, and so one round trip. Skips parameters that the server does not know."""
-    values = ", ".join(f"('{name}', '{value}')" for name, value in _SESSION_SETTINGS.items())
+@cache
+def build_session_statement(lock_seconds: int = 0) -> str:
+    """Builds one statement, and so one round trip. Skips parameters that the server does not know.
+
+    `lock_seconds`: how long the session waits for a lock; 0: without limit.
+    """
+    settings = {**_SESSION_SETTINGS, "lock_timeout": f"{lock_seconds}s"}
+    values = ", ".join(f"('{name}', '{value}')" for name, value in settings.items())
     return (
         "SELECT pg_catalog.set_config(wanted.name, wanted.value, false)"  # noqa: S608 (constants)
         f" FROM (VALUES {values}) AS wanted (name, value)"
         " JOIN pg_catalog.pg_settings AS known ON pg_catalog.lower(known.name) = wanted.name"
     )
-
-
-SESSION_STATEMENT = _build_session_statement()
 
 
 def format_options(settings: Mapping[str, str]) -> str:

@@ -25,7 +25,7 @@ class ShadowSessions:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
-        # Of client programs, which do not run SESSION_STATEMENT.
+        # Of client programs, which do not run the statement of session_settings.py.
         self.client_settings = {**TEXT_SETTINGS, **WRITE_SETTINGS}
         self._lock = threading.Lock()
         self._idle: tuple[Connection, float] | None = None  # session, and when it became idle

@@ -61,6 +61,7 @@ class ProgressMeter:
         self._held_since: float | None = None  # None: the source is not held
         self._held_seconds: int | None = None  # after the release
         self._held_for: str | None = None
+        self._waiting_for: str | None = None
 
     def plan(self, sizes: dict[int, int]) -> None:
         """Sets the tables to copy. `sizes`: oid → bytes."""
@@ -126,6 +127,16 @@ class ProgressMeter:
             self._reporter.log(f"the source is released after {self._held_seconds} s")
             self._print(always=True)
 
+    def show_waiting(self, text: str | None) -> None:
+        """Adds to each further progress line what a part of the import waits for. None withdraws it."""
+        with self._lock:
+            if text == self._waiting_for:
+                return
+            self._waiting_for = text
+            if text is not None:
+                self._reporter.log(text, "warning")
+            self._print(always=True)
+
     def _measure_hold(self) -> int | None:
         return self._held_seconds if self._held_since is None else int(self._clock() - self._held_since)
 
@@ -133,11 +144,16 @@ class ProgressMeter:
         """Reports what the import waits for. The next progress line withdraws it."""
         with self._lock:
             self._reporter.log(text, "warning")
-            self._reporter.progress(self._with_hold(self._now()).model_copy(update={"waiting_for": text}))
+            self._reporter.progress(self._with_waits(self._now()).model_copy(update={"waiting_for": text}))
 
-    def _with_hold(self, progress: Progress) -> Progress:
-        held = {"source_held_seconds": self._measure_hold(), "source_held_for": self._held_for}
-        return progress.model_copy(update=held)
+    def _with_waits(self, progress: Progress) -> Progress:
+        return progress.model_copy(
+            update={
+                "source_held_seconds": self._measure_hold(),
+                "source_held_for": self._held_for,
+                "waiting_for": self._waiting_for,
+            }
+        )
 
     def _passed(self) -> int:
         """Returns the bytes copied so far. An unfinished table counts at most 95 %, as COPY text may be longer."""
@@ -185,7 +201,7 @@ class ProgressMeter:
         if not always and (moved == self._printed or self._clock() - self._printed_at < REPORT_SECONDS):
             return
         self._printed, self._printed_at = moved, self._clock()
-        self._reporter.progress(self._with_hold(self._now()))
+        self._reporter.progress(self._with_waits(self._now()))
 
 
 def _count_bytes(stage: Stage, passed: int, total: int) -> int:

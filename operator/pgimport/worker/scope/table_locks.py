@@ -12,10 +12,11 @@ from pgimport.model.reasons import Failure, Reason
 from pgimport.worker.postgres.endpoints import Connection
 from pgimport.worker.postgres.errors import ImportStopped
 from pgimport.worker.postgres.queries import read_query
+from pgimport.worker.postgres.session_settings import SOURCE_LOCK_SECONDS
 
 LOCKS_PER_STATEMENT = 300
 REPORT_SECONDS = 10  # time until the import names the holder of a lock, and again after each such time
-WAIT_SECONDS = 60  # time until the attempt fails
+WAIT_SECONDS = SOURCE_LOCK_SECONDS  # time until the attempt fails
 _LOCK_TIMEOUT = "55P03"
 OnWait = Callable[[str], None]  # gets a sentence without a full stop
 
@@ -79,7 +80,8 @@ def _try_lock(connection: Connection, batch: Sequence[LockableTable]) -> bool:
             raise
         connection.execute("ROLLBACK TO before_locks")
         return False
-    connection.execute("SET LOCAL lock_timeout = 0; RELEASE before_locks")
+    # The session may wait for other locks later, for example to print a view's definition.
+    connection.execute(f"SET LOCAL lock_timeout = '{WAIT_SECONDS}s'; RELEASE before_locks")
     return True
 
 

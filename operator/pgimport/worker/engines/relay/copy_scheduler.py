@@ -9,7 +9,6 @@ from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 
-from pgimport.model.reasons import Failure
 from pgimport.worker.engines.definitions.phases import KINDS_AFTER_ROWS
 from pgimport.worker.engines.definitions.restore import DefinitionRestore
 from pgimport.worker.engines.relay.concurrency import SAMPLE_SECONDS, StreamLimit
@@ -49,7 +48,6 @@ class CopyScheduler:
         self._index_queue = IndexQueue(builds, max(plan.index_workers, plan.streams))
         self._throughput = Throughput(run.meter)
         self._stream_limit = StreamLimit(plan.streams)
-        self._refusal: Failure | None = None  # set by the watchdog
         self._changed = threading.Condition()  # wakes waiting streams, and guards the fields below
         self._waiting_steps = deque(plan.steps)
         self._active_streams = plan.streams
@@ -73,11 +71,12 @@ class CopyScheduler:
             self._streams.append(CopyStream(self._endpoints, run.reporter, self._throughput))
         storage_limit = run.order.storage_limit_bytes
         with (
+            run.interruption.ending(self._stop),
             ThreadPoolExecutor(plan.streams + plan.index_workers) as pool,
             PeriodicCall(self._throughput.report),
             PeriodicCall(self._adjust_stream_limit, SAMPLE_SECONDS),
             reporting_server_progress(run.meter, run.shadow, INDEX_PROGRESS),
-            watching_shadow(run.shadow, storage_limit, self._report_failed_backends, self._refuse),
+            watching_shadow(run.shadow, storage_limit, self._report_failed_backends, run.interruption.request),
         ):
             futures = [pool.submit(self._run_stream, stream, finish_reading) for stream in self._streams]
             workers = min(plan.index_workers, len(self._builds))
@@ -87,14 +86,12 @@ class CopyScheduler:
                 self._stop()
             for future in done:
                 self._raise(future.exception())
-            if self._refusal is not None:
-                raise ImportStopped(self._refusal)
         return self._row_counts
 
     def _raise(self, error: BaseException | None) -> None:
         """Raises a thread's error, if any, as ImportStopped. The watchdog's reason takes precedence."""
-        if error is not None and self._refusal is not None:
-            error = ImportStopped(self._refusal)
+        if error is not None and self._run.interruption.failure is not None:
+            error = ImportStopped(self._run.interruption.failure)
         elif isinstance(error, StepFailed):
             error = ImportStopped(error.failure)
         if isinstance(error, ImportStopped):
@@ -105,10 +102,6 @@ class CopyScheduler:
     def _report_failed_backends(self, failed_pids: Collection[int]) -> None:
         for stream in self._streams:
             stream.check_failed_backends(failed_pids)
-
-    def _refuse(self, failure: Failure) -> None:
-        self._refusal = failure
-        self._stop()
 
     def _stop(self) -> None:
         self._index_queue.stop()

@@ -2,17 +2,15 @@
 
 from pgimport.worker.engines.relay.relay_plan import RowsStep, TableCopy
 from pgimport.worker.scope.snapshot import BEGIN, Table
-from pgimport.worker.scope.table_locks import WAIT_SECONDS
 from pgimport.worker.text import quote_name
 
 
 def build_snapshot_import(snapshot: str) -> str:
     """Builds the statements that a stream sends before its first COPY, as one query and so in one round trip.
 
-    SET TRANSACTION SNAPSHOT must come before any query of its transaction. If another session waits for an exclusive
-    lock, a stream must wait behind it, although the snapshot's session has locked the table already.
+    SET TRANSACTION SNAPSHOT must come before any query of its transaction.
     """
-    return f"SET lock_timeout = '{WAIT_SECONDS}s'; {BEGIN}; SET TRANSACTION SNAPSHOT '{snapshot}'"
+    return f"{BEGIN}; SET TRANSACTION SNAPSHOT '{snapshot}'"
 
 
 def build_step_begin(step: RowsStep) -> str:
