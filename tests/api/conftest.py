@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import httpx
@@ -43,15 +44,20 @@ KEYS: dict[str, tuple[str, str | None, tuple[ApiScope, ...], int]] = {
     "expired": ("acme", None, tuple(ApiScope), -1),
 }
 SERVER_SETTINGS = ApiSettings(namespace="system", api_secret_file="-")
-CLERK_KEY = generate_private_key(65537, 2048)
 PARTY = "https://app.example.com"
 
 
-def a_session(signing_key: RSAPrivateKey = CLERK_KEY, algorithm: str = "RS256", **changes: Any) -> str:
-    """Builds a Clerk session token for a user of the organization acme."""
+@cache
+def clerk_key() -> RSAPrivateKey:
+    """The key that signs valid sessions. Only processes that run tests of the API generate it."""
+    return generate_private_key(65537, 2048)
+
+
+def a_session(signing_key: RSAPrivateKey | None = None, algorithm: str = "RS256", **changes: Any) -> str:
+    """Builds a Clerk session token for a user of the organization acme, by default with a valid signature."""
     now = int(time.time())
     claims = {"sub": "user_1", "azp": PARTY, "exp": now + 60, "nbf": now - 5, "v": 2, "o": {"id": "acme"}} | changes
-    return jwt.encode(claims, "" if algorithm == "none" else signing_key, algorithm)
+    return jwt.encode(claims, "" if algorithm == "none" else signing_key or clerk_key(), algorithm)
 
 
 def write_keys(cluster: KubernetesClient) -> dict[str, str]:
@@ -163,7 +169,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
             cluster.create("/apis/capydb.dev/v1alpha1/projects", body)
         keys = write_keys(cluster)
         folder = tmp_path_factory.mktemp("api")
-        pem = CLERK_KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        pem = clerk_key().public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
         (folder / "clerk.pem").write_bytes(pem)
         settings = ApiSettings(
             namespace="system", api_secret_file="-", clerk_pem_file=str(folder / "clerk.pem"), clerk_parties=(PARTY,)

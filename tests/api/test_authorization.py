@@ -18,14 +18,13 @@ from pgimport.kubernetes_client.watch_cache import WatchCache
 from pgimport.model.api_caller import ApiScope
 
 WRITE, READ, JOBS = ApiScope.PROJECTS_WRITE, ApiScope.PROJECTS_READ, ApiScope.JOBS_READ
-UNKNOWN_KEY = generate_private_key(65537, 2048)
 INVALID_CREDENTIALS: dict[str, Callable[[], str]] = {
     "an expired key": lambda: "expired",
     "an expired session": lambda: a_session(exp=int(time.time()) - 60),
     "a session that is not valid yet": lambda: a_session(nbf=int(time.time()) + 60),
     "a session of another application": lambda: a_session(azp="https://evil.example.com"),
     "a session without a signature": lambda: a_session(algorithm="none"),
-    "a session signed by another key": lambda: a_session(UNKNOWN_KEY),
+    "a session signed by another key": lambda: a_session(generate_private_key(65537, 2048)),
     "a session of no organization": lambda: a_session(o=None),
 }
 # Method, path, body, scope that the route needs.

@@ -1,21 +1,24 @@
 """The YAML of the pages is accepted by the CRDs."""
 
+from functools import cache
 from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 import yaml
 from tests.docs.blocks import ROOT, Block, find_pages, parse_blocks
+from tests.support.yaml_files import read_yaml
 
 BLOCKS = [block for page in find_pages() for block in parse_blocks(page) if block.language == "yaml"]
 GROUP = "capydb.dev/"
 
 
+@cache
 def _read_schemas() -> dict[str, Any]:
     """Returns kind → schema, with unknown fields refused as `kubectl apply` refuses them."""
     schemas = {}
     for path in (ROOT / "crds").glob("*.yaml"):
-        body = yaml.safe_load(path.read_text(encoding="utf-8"))
+        body = read_yaml(path)
         schema = body["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
         schema["properties"] |= {name: {} for name in ("apiVersion", "kind", "metadata")}
         _close(schema)
@@ -34,9 +37,6 @@ def _close(schema: dict[str, Any]) -> None:
         _close(items)
 
 
-SCHEMAS = _read_schemas()
-
-
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.title)
 def test_every_object_has_fields_that_exist(block: Block) -> None:
     for body in yaml.safe_load_all(block.text):
@@ -47,7 +47,7 @@ def test_every_object_has_fields_that_exist(block: Block) -> None:
         else:
             assert "apiVersion" in body, "a part of an object names its kind: <!-- kind: PostgresImport -->"
             continue
-        schema = SCHEMAS[kind]
+        schema = _read_schemas()[kind]
         errors = jsonschema.Draft202012Validator(schema).iter_errors(body)
         # A part of an object may lack what the whole needs.
         assert [error.message for error in errors if complete or error.validator != "required"] == []

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
+from tests.support.yaml_files import read_yaml
 
 Json = dict[str, Any]
 CRDS = Path(__file__).resolve().parents[3] / "crds"
@@ -41,8 +41,7 @@ class SchemaNode:
 
 @cache
 def spec_schema(kind: str) -> Json:
-    text = (CRDS / f"{KINDS[kind]}.capydb.dev.yaml").read_text(encoding="utf-8")
-    (version,) = yaml.safe_load(text)["spec"]["versions"]
+    (version,) = read_yaml(CRDS / f"{KINDS[kind]}.capydb.dev.yaml")["spec"]["versions"]
     schema: Json = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
     return schema
 
