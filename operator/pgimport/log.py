@@ -6,6 +6,8 @@ import re
 import sys
 from datetime import UTC, datetime
 
+from pgimport.model.visible_text import escape_json
+
 _QUOTED = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
 # user:password@ in a URL, where the password may contain an unescaped @; password=… in a conninfo string, a variable,
 # JSON or a traceback; PASSWORD '…' in SQL; a SCRAM verifier.
@@ -36,7 +38,7 @@ class JsonLine(logging.Formatter):
         }
         if record.exc_info:
             line["traceback"] = redact(self.formatException(record.exc_info))
-        return json.dumps(line, ensure_ascii=False)
+        return escape_json(json.dumps(line, ensure_ascii=False))
 
 
 def start_logging(level: str) -> None:

@@ -1,13 +1,13 @@
 """`pgimport apply FILE`: applies one Project from a file by server-side apply. The chart calls it as a hook."""
 
 import argparse
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
 
+from pgimport.cli.console import print_error
 from pgimport.kubernetes_client import api_paths
 from pgimport.kubernetes_client.api_client import connect_kubernetes
 from pgimport.model.errors import NotFound
@@ -22,10 +22,10 @@ def main(arguments: argparse.Namespace, _environment: Mapping[str, str]) -> int:
     try:
         project = yaml.safe_load(Path(arguments.file).read_text())
     except (OSError, ValueError, yaml.YAMLError) as error:
-        print(f"pgimport apply: {arguments.file} cannot be read: {error}", file=sys.stderr)
+        print_error(f"pgimport apply: {arguments.file} cannot be read: {error}")
         return 1
     if not isinstance(project, dict) or project.get("kind") != "Project" or project.get("apiVersion") != API_VERSION:
-        print(f"pgimport apply: {arguments.file} is not a Project of {API_VERSION}", file=sys.stderr)
+        print_error(f"pgimport apply: {arguments.file} is not a Project of {API_VERSION}")
         return 1
     name = project["metadata"]["name"]
     kubernetes, deadline = connect_kubernetes(), time.monotonic() + CRD_SECONDS

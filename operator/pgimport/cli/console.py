@@ -1,6 +1,7 @@
 """Prints progress, results and failures of `pgimport run`: text for a terminal, or JSON lines with --json."""
 
 import json
+import sys
 from collections.abc import Iterable
 from typing import Any, TextIO
 
@@ -8,6 +9,7 @@ from pgimport.cli.hints import find_hint, name_options
 from pgimport.model.reasons import MEANINGS, Failure
 from pgimport.model.result import CheckStatus, PreflightReport
 from pgimport.model.status import Progress
+from pgimport.model.visible_text import escape_json, show_controls_of_line
 
 BAR_CELLS = 24
 _UNITS = ("B", "kB", "MB", "GB", "TB")
@@ -46,6 +48,11 @@ def find_exit_code(failure: Failure) -> int:
     return MEANINGS[failure.reason].exit_code or EXIT_FAILED
 
 
+def print_error(text: str, stream: TextIO | None = None) -> None:
+    """Prints one line to stderr. A text of a server or of Kubernetes may hold control characters."""
+    print(show_controls_of_line(text), file=stream or sys.stderr, flush=True)
+
+
 class Console:
     """Writes results to `out` and everything else to `err`. With `as_json`, all JSON lines go to `out`."""
 
@@ -58,7 +65,7 @@ class Console:
         """Prints a step, a note or a warning. Prints nothing with `as_json`."""
         if not self._json:
             self._clear_progress()
-            print(text, file=self._err, flush=True)
+            print(show_controls_of_line(text), file=self._err, flush=True)
 
     def print_worker_line(self, line: str) -> None:
         """Prints progress and warnings of a line of the worker's output.
@@ -66,7 +73,7 @@ class Console:
         Errors are not printed: the failure at the end has the same text.
         """
         if self._json:
-            print(line, file=self._out, flush=True)
+            print(escape_json(line), file=self._out, flush=True)
             return
         message, progress = _parse_worker_line(line)
         log = message.get("log")
@@ -86,7 +93,7 @@ class Console:
         if self._json:
             self._print_json_result(ok=True, **fields)
         else:
-            print("\n".join(lines), file=self._out, flush=True)
+            print("\n".join(show_controls_of_line(line) for line in lines), file=self._out, flush=True)
 
     def fail(self, failure: Failure) -> int:
         """Prints the failure as one line and returns the exit code."""
@@ -101,11 +108,11 @@ class Console:
                 retryClassification=failure.classification.value,
             )
         suffix = f" (hint: {hint})" if hint else ""
-        print(f"pgimport: {failure.reason.value}: {message}{suffix}", file=self._err, flush=True)
+        print_error(f"pgimport: {failure.reason.value}: {message}{suffix}", self._err)
         return find_exit_code(failure)
 
     def _print_json_result(self, **fields: Any) -> None:
-        print(json.dumps({"result": fields}, ensure_ascii=False), file=self._out, flush=True)
+        print(escape_json(json.dumps({"result": fields}, ensure_ascii=False)), file=self._out, flush=True)
 
     def _draw_progress(self, text: str) -> None:
         self._err.write(f"{_CLEAR_LINE}{text}")

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from pgimport.cli.console import print_error
 from pgimport.kubernetes_client.api_client import KubernetesClient, connect_kubernetes
 from pgimport.kubernetes_client.secrets_and_config_maps import create_secret, ensure_entry, read_secret
 from pgimport.model.api_caller import ApiScope
@@ -26,6 +27,7 @@ from pgimport.model.api_keys import (
 )
 from pgimport.model.errors import Conflict
 from pgimport.model.names import LABEL_MANAGED_BY
+from pgimport.model.visible_text import show_controls_of_line
 
 COLUMNS = ("ID", "NAME", "ORGANIZATION", "PROJECT", "SCOPES", "EXPIRES")
 
@@ -83,14 +85,15 @@ def _write_key_to_secret(kubernetes: KubernetesClient, arguments: argparse.Names
 def _list_keys(kubernetes: KubernetesClient, arguments: argparse.Namespace) -> int:
     ring = parse_api_keys(read_secret(kubernetes, arguments.namespace, API_KEYS_SECRET) or {})
     for problem in ring.problems:
-        print(f"pgimport keys: {problem}: skipped", file=sys.stderr)
+        print_error(f"pgimport keys: {problem}: skipped")
     if arguments.json:
         print(json.dumps([{"id": key_id, **_format_json(entry)} for key_id, entry in ring.entries.items()], indent=2))
         return 0
     rows = [COLUMNS, *(_format_row(key_id, entry) for key_id, entry in ring.entries.items())]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        print(show_controls_of_line(line))
     return 0
 
 

@@ -5,11 +5,10 @@ The worker is started first. It imports its modules while this process reads the
 
 import json
 import signal
-import sys
 import traceback
 import uuid
 
-from pgimport.cli.console import Console
+from pgimport.cli.console import Console, print_error
 from pgimport.cli.local_source import open_local_source
 from pgimport.cli.run_options import Options
 from pgimport.cli.run_output import print_plan, print_result
@@ -226,8 +225,7 @@ def _drop_attempt(options: Options, names: AttemptNames) -> None:
     try:
         drop_attempt(options.access, names)
     except PgimportError as error:
-        print(
+        print_error(
             f"pgimport: warning: database {names.database} and role {names.role}"
-            f" may still exist on {options.access.address}: {error}",
-            file=sys.stderr,
+            f" may still exist on {options.access.address}: {error}"
         )

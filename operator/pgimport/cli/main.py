@@ -35,5 +35,7 @@ def _run(run: Callable[[Arguments, Mapping[str, str]], int], arguments: Argument
     try:
         return run(arguments, os.environ)
     except PgimportError as error:
-        print(f"pgimport {arguments.command}: {error}", file=sys.stderr)
+        from pgimport.cli.console import print_error
+
+        print_error(f"pgimport {arguments.command}: {error}")
         return EX_CONFIG if isinstance(error, KubernetesNotConfigured) else EXIT_FAILED

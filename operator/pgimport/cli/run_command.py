@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from pgimport.cli.console import Console
+from pgimport.cli.console import Console, print_error
 from pgimport.cli.local_import import ImportFailed, ignore_signals, run_locally
 from pgimport.cli.run_options import read_options
 from pgimport.model.errors import PgimportError, Refused, ServerUnavailable
@@ -30,14 +30,14 @@ def main(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
     if isinstance(options, Failure):
         return console.fail(options)
     for warning in options.warnings:
-        print(f"pgimport: warning: {warning}", file=sys.stderr)
+        print_error(f"pgimport: warning: {warning}")
     try:
         with _interruptible():
             run_locally(options, console)
     except (ImportFailed, Refused, ServerUnavailable) as error:
         return console.fail(error.failure)
     except PgimportError as error:
-        print(f"pgimport: {error}", file=sys.stderr)
+        print_error(f"pgimport: {error}")
         return EXIT_FAILED
     except _Interrupted as interrupted:
         console.fail(Failure(Reason.CANCELLED, "interrupted; the target is unchanged"))

@@ -16,6 +16,7 @@ from pgimport.model.preview_spec import PreviewSpec
 from pgimport.model.project_spec import ProjectSpec
 from pgimport.model.resources import ImportObject, ObjectMeta, PreviewObject, ProjectObject, ResourceKey
 from pgimport.model.status import ImportState, ImportStatus, PreviewStatus, ProjectStatus
+from pgimport.model.visible_text import show_controls_of_json
 
 SpecT = TypeVar("SpecT", bound=StrictModel)
 StatusT = TypeVar("StatusT", bound=LenientModel)
@@ -136,7 +137,7 @@ def write_status(cluster: KubernetesClient, key: ResourceKey, meta: ObjectMeta, 
         key,
         [
             {"op": "add", "path": "/metadata/resourceVersion", "value": meta.resource_version},
-            {"op": "add", "path": "/status", "value": status.to_json()},
+            {"op": "add", "path": "/status", "value": show_controls_of_json(status.to_json())},
         ],
     )
 

@@ -5,6 +5,7 @@ from pgimport.model.names import (
     API_VERSION,
 )
 from pgimport.model.resources import ObjectMeta
+from pgimport.model.visible_text import show_controls
 
 
 def build_event(kind: str, meta: ObjectMeta, reason: str, note: str, *, warning: bool, namespace: str) -> Json:
@@ -22,6 +23,6 @@ def build_event(kind: str, meta: ObjectMeta, reason: str, note: str, *, warning:
         },
         "type": "Warning" if warning else "Normal",
         "reason": reason,
-        "note": note[:1020],
+        "note": show_controls(note)[:1020],
         "action": "Reconcile",
     }

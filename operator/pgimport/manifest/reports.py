@@ -3,6 +3,7 @@
 from pgimport.manifest.metadata import Json, build_labels, build_owner_reference
 from pgimport.model.names import LABEL_IMPORT_UID, REPORT_KEY, report_name
 from pgimport.model.resources import ObjectMeta
+from pgimport.model.visible_text import escape_json
 
 
 def build_report_part(meta: ObjectMeta, number: int, text: str) -> Json:
@@ -16,5 +17,5 @@ def build_report_part(meta: ObjectMeta, number: int, text: str) -> Json:
             "labels": build_labels(**{LABEL_IMPORT_UID: meta.uid}),
             "ownerReferences": [build_owner_reference("PostgresImport", meta)],
         },
-        "data": {REPORT_KEY: text},
+        "data": {REPORT_KEY: escape_json(text)},
     }

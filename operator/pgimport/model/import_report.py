@@ -22,6 +22,7 @@ from pgimport.model.result import (
     WorkerResult,
 )
 from pgimport.model.termination_message import truncate
+from pgimport.model.visible_text import format_json
 
 REPORT_VERSION = 1
 TEXT_LIMIT = 2000  # characters of a name, reason or key in the report
@@ -124,7 +125,7 @@ def _limit_texts(item: SkippedObject) -> SkippedObject:
 
 
 def _format_line(name: str, value: Any) -> str:
-    return json.dumps({name: value}, ensure_ascii=False, separators=(",", ":"))
+    return format_json({name: value})
 
 
 def pack_lines(lines: Iterable[str], part_bytes: int, max_parts: int) -> list[str]:

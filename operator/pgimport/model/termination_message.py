@@ -3,10 +3,10 @@
 The whole report is in the container's log (pgimport.model.report_carrier).
 """
 
-import json
 from collections.abc import Sequence
 
 from pgimport.model.result import PreflightReport, SkippedObject, WorkerResult
+from pgimport.model.visible_text import format_json
 
 # The kubelet truncates a termination message at 4096 bytes (tried); the rest is reserved for its framing.
 TERMINATION_MESSAGE_LIMIT = 4000
@@ -21,7 +21,7 @@ def _measure_size(result: WorkerResult) -> int:
 
 
 def _format_json(result: WorkerResult) -> str:
-    return json.dumps(result.to_json(), ensure_ascii=False, separators=(",", ":"))
+    return format_json(result.to_json())
 
 
 def truncate(text: str, limit: int) -> str:

@@ -48,6 +48,7 @@ from pgimport.model.policy import Policy
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.resources import ImportObject, PreviewObject, ProjectObject, ResourceKey
 from pgimport.model.status import ImportState, ImportStatus, PreviewStatus, ProjectStatus
+from pgimport.model.visible_text import show_controls_of_model
 from pgimport.reconcile.act_on_imports import act_on_import
 from pgimport.reconcile.act_on_previews import act_on_preview
 from pgimport.reconcile.act_on_projects import act_on_project
@@ -254,6 +255,9 @@ def _list_keys(context: ReconcileContext, targets: tuple[WakeTarget, ...]) -> tu
 def _write_status(context: ReconcileContext, key: ResourceKey, item: Resource, decision: Decision[Any]) -> None:
     """Writes the status if more than `updatedAt` changed, then logs and posts an event."""
     unstamped = decision.status.model_copy(update={"updated_at": item.status.updated_at})
+    if unstamped == item.status:
+        return
+    unstamped = show_controls_of_model(unstamped)  # as the stored status has them
     if unstamped == item.status:
         return
     status = unstamped.model_copy(update={"updated_at": _now()})

@@ -1,6 +1,5 @@
 """Writes the worker's JSON lines, `{"log": …}`, `{"progress": …}` or `{"plan": …}`, without secrets."""
 
-import json
 import re
 import threading
 from collections import deque
@@ -13,6 +12,7 @@ from pgimport.model.import_report import hide_key_values
 from pgimport.model.scalar_types import format_time
 from pgimport.model.status import Progress
 from pgimport.model.termination_message import TAIL_LIMIT
+from pgimport.model.visible_text import format_json, show_controls
 
 HIDDEN = "***"
 _URL_CREDENTIALS = re.compile(r"(postgres(?:ql)?://)[^\s@/]*@")
@@ -53,8 +53,8 @@ class Reporter:
         self._secrets.update(secret for secret in secrets if secret)
 
     def redact(self, text: str) -> str:
-        """Removes the secrets, and surrogates, which no file can hold."""
-        return redact(text, self._secrets).encode(errors="replace").decode()
+        """Removes the secrets, and makes control characters visible."""
+        return show_controls(redact(text, self._secrets))
 
     def conceal(self, text: str) -> str:
         """Removes the secrets and the values of rows in a server's DETAIL. Only the report may contain those."""
@@ -106,5 +106,5 @@ class Reporter:
 
     def _write(self, line: dict[str, Any]) -> None:
         with self._lock:
-            self._stream.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n")
+            self._stream.write(format_json(line) + "\n")
             self._stream.flush()
