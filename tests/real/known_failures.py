@@ -4,8 +4,6 @@ import re
 
 # Pattern of `<test>[<parameters>]` → reason
 KNOWN_FAILURES = {
-    r"\[excluded-by-a-filter, (relay|dump),": "live: tables that spec.filter excludes are not listed",
-    r"\[comments-everywhere, (relay|dump),": "the removal of the comment on schema public is not copied",
     r"behind_something_arrive\[(an array|a row)-(custom|plain)": "pg_dump writes such rows for the partition of"
     " the source, and pg_restore cannot load them either",
     r"changes_meanwhile_costs.*\[a view": "pg_dump fails for a view that is dropped between snapshot and dump",

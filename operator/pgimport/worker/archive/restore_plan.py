@@ -135,6 +135,10 @@ class RestorePlan:
     def is_skipped(self, entry: TocEntry) -> bool:
         return entry.dump_id in self.skipped_entries
 
+    def belongs_to_skipped(self, entry: TocEntry) -> bool:
+        """Returns whether an entry is a part of a skipped one, such as the value of a skipped sequence."""
+        return entry.kind in ATTACHED_KINDS and not self.skipped_entries.keys().isdisjoint(entry.dependencies)
+
     def skip(self, skipped: SkippedEntry, *, silent: bool = False) -> None:
         """Skips an entry. The report lists it unless it is silent."""
         entry = skipped.entry

@@ -96,7 +96,7 @@ def plan_restore(entries: Iterable[TocEntry], exclusions: Exclusions) -> Restore
         if entry.kind == "COMMENT" and not present_extensions.isdisjoint(entry.dependencies):
             continue
         if (skipped := _judge(entry, exclusions)) is not None:
-            plan.skip(skipped, silent=entry.kind in _PARTS_OF_SKIPPED_KINDS)
+            plan.skip(skipped, silent=entry.kind in _PARTS_OF_SKIPPED_KINDS or plan.belongs_to_skipped(entry))
         elif not plan.admit(entry):
             continue
         elif entry.kind in _ROW_SECURITY_KINDS or (

@@ -11,11 +11,12 @@ from pgimport.model.import_choices import Engine, Verify
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.result import SkippedObject
 from pgimport.worker.archive.restore_plan import RestorePlan
-from pgimport.worker.archive.selection import PG_CLASS
+from pgimport.worker.archive.selection import PG_CLASS, Exclusions
 from pgimport.worker.engines.copy_result import CopyResult
 from pgimport.worker.engines.pg_restore import PgRestore
 from pgimport.worker.engines.relay.relay_inputs import read_relay_inputs
-from pgimport.worker.engines.relay.relay_plan import choose_engine
+from pgimport.worker.engines.relay.relay_plan import RelayInputs, choose_engine
+from pgimport.worker.finish.public_comment import lacks_public_comment, remove_public_comment
 from pgimport.worker.pipeline.source import Copied
 from pgimport.worker.pipeline.source_record import SourceRecord, read_source_record
 from pgimport.worker.postgres.clients import PgDump
@@ -32,7 +33,7 @@ from pgimport.worker.postgres.text_settings import (
 )
 from pgimport.worker.report.progress_meter import Stage
 from pgimport.worker.run import ImportRun
-from pgimport.worker.scope.live_scope import read_exclusions, read_undumped_objects
+from pgimport.worker.scope.live_scope import ObjectKey, read_excluded_objects, read_exclusions, read_undumped_objects
 from pgimport.worker.scope.snapshot import Snapshot, Table
 from pgimport.worker.scope.source_watch import SourceWatch, WatchReports
 from pgimport.worker.text import count_of
@@ -79,6 +80,8 @@ class LiveSource:
         with run.shadow_sessions.session("its schemas and roles were listed") as shadow:
             exclusions = read_exclusions(shadow, snapshot.scope)
         undumped = self._read_source(read_undumped_objects, "what cannot come along was listed")
+        excluded = self._list_excluded(undumped, exclusions.present_schemas)
+        lacks_comment = self._lacks_public_comment()
         inputs = read_relay_inputs(snapshot, self._source, run.shadow.host)
         engine, dump_cause = choose_engine(run.order.engine, inputs)
         if engine is not run.order.engine and run.order.engine is not Engine.AUTO:
@@ -93,28 +96,43 @@ class LiveSource:
         if run.order.verify is not Verify.NONE:  # before pg_dump reads them, because others may change them meanwhile
             self._definitions = self._read_source(read_source_definitions, "its definitions were read")
         with self._watch.running():
-            # Import only the libraries of this engine, which saves 0.05 s.
-            if engine is Engine.RELAY:
-                from pgimport.worker.engines.relay.relay_engine import copy_by_relay
-
-                self._result = copy_by_relay(
-                    run, client_source, snapshot, self._pg_dump.path, exclusions, inputs, self._release
-                )
-            else:
-                from pgimport.worker.engines.dump.dump_engine import copy_by_dump
-
-                result = copy_by_dump(
-                    run, client_source, snapshot, self._pg_dump.path, self._pg_restore, exclusions, self._release
-                )
-                notes = [f"the rows came by a dump: {dump_cause}"] if dump_cause else []
-                self._result = replace(result, notes=[*result.notes, *notes])
-        self._skipped += [*undumped, *snapshot.scope.skipped, *self._result.plan.skipped]
+            self._result = self._run_engine(engine, dump_cause, client_source, exclusions, inputs)
+        if lacks_comment:
+            with run.shadow_sessions.session("its comment on the schema public was removed") as shadow:
+                remove_public_comment(shadow)
+        self._skipped += [
+            *undumped,
+            *snapshot.scope.skipped,
+            *self._result.plan.skipped,
+            *(item for key, item in excluded.items() if key not in self._result.plan.skipped_keys),
+        ]
         return Copied(
             skipped=self._skipped,
             notes=[*self._result.notes, *self._describe_choices()],
             analyzed=self._result.analyzed,
             populated_views=self._record.populated_views,
         )
+
+    def _run_engine(
+        self,
+        engine: Engine,
+        dump_cause: str | None,
+        client_source: Endpoint,
+        exclusions: Exclusions,
+        inputs: RelayInputs,
+    ) -> CopyResult:
+        """Copies structure and rows. `dump_cause`: why it is not the relay. Raises ImportStopped."""
+        run, snapshot, pg_dump = self._run, self._snapshot, self._pg_dump.path
+        # Import only the libraries of this engine, which saves 0.05 s.
+        if engine is Engine.RELAY:
+            from pgimport.worker.engines.relay.relay_engine import copy_by_relay
+
+            return copy_by_relay(run, client_source, snapshot, pg_dump, exclusions, inputs, self._release)
+        from pgimport.worker.engines.dump.dump_engine import copy_by_dump
+
+        result = copy_by_dump(run, client_source, snapshot, pg_dump, self._pg_restore, exclusions, self._release)
+        notes = [f"the rows came by a dump: {dump_cause}"] if dump_cause else []
+        return replace(result, notes=[*result.notes, *notes])
 
     def _release(self) -> None:
         """Reads what the later steps need, then closes the source's session, which releases its locks and snapshot.
@@ -128,6 +146,26 @@ class LiveSource:
         self._watch.end()
         snapshot.connection.close()
         run.meter.end_hold()
+
+    def _list_excluded(
+        self, undumped: list[SkippedObject], present_schemas: Collection[str]
+    ) -> dict[ObjectKey, SkippedObject]:
+        """Returns the excluded objects that a dump could list, except those that the copy has, or that are undumped.
+
+        Raises ImportStopped.
+        """
+        scope = self._snapshot.scope
+        titles = {item.object for item in undumped} | {f"SCHEMA {name}" for name in present_schemas}
+        excluded = self._read_source(
+            lambda connection: read_excluded_objects(connection, scope), "what the filter excludes was listed"
+        )
+        return {key: item for key, item in excluded.items() if item.object not in titles}
+
+    def _lacks_public_comment(self) -> bool:
+        """Returns whether the source has the schema public, and no comment on it. Raises ImportStopped."""
+        return "public" not in self._snapshot.scope.schemas and self._read_source(
+            lacks_public_comment, "its comment on the schema public was read"
+        )
 
     def compare_rows(self, findings: Findings) -> None:
         run, snapshot = self._run, self._snapshot

@@ -4,7 +4,7 @@ Excludes the provider's own schemas and extensions, what `spec.filter` excludes,
 according to the source's catalogs.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from pgimport.model.order import Order
@@ -108,7 +108,11 @@ def read_scope(source: Connection, order: Order, endpoint: Endpoint, shadow: Sha
     ]
     parents = {oid: parent for oid, _, _, parent, _ in relation_rows if parent is not None}
     rowless = _find_rowless(relations, parents, includes, includes_rows)
-    excluded = _read_excluded_objects(source, excluded_schemas, split.roots, excluded_relations)
+    schema_reasons = {
+        schema: f"it belongs to {provider.rules.title}" if schema in provider.own_schemas else EXCLUDED_BY_FILTER
+        for schema in excluded_schemas
+    }
+    excluded = _find_excluded(source, schema_reasons, split.roots, excluded_relations)
     excluded |= _read_extension_keys(source, split)
     return SourceScope(
         excluded=excluded,
@@ -139,13 +143,16 @@ def _find_rowless(
     return rowless | find_partitions(rowless, parents)
 
 
-def _read_excluded_objects(
+def _find_excluded(
     source: Connection,
-    schemas: Collection[str],
+    schemas: Mapping[str, str],
     extensions: Collection[str],
     relations: Collection[Relation],
 ) -> dict[ObjectKey, str]:
-    """Returns the given objects and everything that depends on them, with the reason of each."""
+    """Returns the given objects and everything that depends on them, with the reason of each.
+
+    `schemas`: name → reason.
+    """
     if not schemas and not extensions and not relations:
         return {}
     relation_keys = {(PG_CLASS, oid) for oid, _, _ in relations}
@@ -154,9 +161,14 @@ def _read_excluded_objects(
         "extensions": sorted(extensions),
         "relations": [oid for oid, _, _ in relations],
     }
-    return {
-        (catalog, oid): EXCLUDED_BY_FILTER if (catalog, oid) in relation_keys else f"it needs {title}, which is skipped"
+    excluded = {
+        (int(catalog), int(oid)): f"it needs {title}, which is skipped"
         for catalog, oid, title in source.execute(read_query("scope/excluded_objects"), parameters)
+    }
+    excluded |= dict.fromkeys(relation_keys, EXCLUDED_BY_FILTER)
+    statement = "SELECT tableoid::bigint, oid::bigint, nspname::text FROM pg_catalog.pg_namespace"
+    return excluded | {
+        (catalog, oid): schemas[name] for catalog, oid, name in source.execute(statement) if name in schemas
     }
 
 
@@ -192,3 +204,17 @@ def read_undumped_objects(source: Connection) -> list[SkippedObject]:
         SkippedObject(object=name, reason=reason)
         for name, reason in source.execute(read_query("scope/undumped_objects"))
     ]
+
+
+def read_excluded_objects(source: Connection, scope: SourceScope) -> dict[ObjectKey, SkippedObject]:
+    """Returns the excluded objects with their titles. pg_dump leaves most of them out of its archive.
+
+    Raises psycopg.Error.
+    """
+    if not scope.excluded:
+        return {}
+    parameters = {"catalogs": [catalog for catalog, _ in scope.excluded], "oids": [oid for _, oid in scope.excluded]}
+    return {
+        (catalog, oid): SkippedObject(object=title, reason=scope.excluded[catalog, oid])
+        for catalog, oid, title in source.execute(read_query("scope/excluded_titles"), parameters)
+    }
