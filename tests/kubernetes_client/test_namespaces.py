@@ -17,7 +17,7 @@ def test_a_role_binding_is_created_once(kubernetes: Kubernetes, cluster: Kuberne
 
 def test_an_event_has_a_reporter_and_a_time(cluster: KubernetesClient, name: str) -> None:
     event = {"metadata": {"generateName": f"{name}-", "namespace": "shop"}, "note": "x"}
-    namespaces.post_event(cluster, "shop", event)
+    namespaces.post_event(cluster, event)
     (event_body,) = [
         body for body in cluster.get(api_paths.events("shop"))["items"] if body["metadata"]["name"].startswith(name)
     ]

@@ -1,5 +1,6 @@
 """Checks that Secrets, roles and events are valid in Kubernetes, owned, and contain no secret."""
 
+from dataclasses import replace
 from typing import Any
 
 import kubernetes_validate
@@ -40,7 +41,7 @@ def test_a_secret_is_owned_and_empty(build: Any) -> None:
 
 
 def test_an_event_names_its_object_and_has_a_short_note() -> None:
-    manifest = build_event("PostgresImport", META, "Stalled", "x" * 2000, warning=True, namespace="shop")
+    manifest = build_event("PostgresImport", META, "Stalled", "x" * 2000, warning=True)
     assert (manifest["type"], manifest["reason"]) == ("Warning", "Stalled")
     assert len(manifest["note"]) <= 1024
     assert manifest["regarding"]["uid"] == META.uid
@@ -48,5 +49,13 @@ def test_an_event_names_its_object_and_has_a_short_note() -> None:
 
 
 def test_an_event_without_warning_is_normal() -> None:
-    manifest = build_event("Project", META, "Ready", "it is ready", warning=False, namespace="pgimport")
+    manifest = build_event("Project", META, "Ready", "it is ready", warning=False)
     assert manifest["type"] == "Normal"
+
+
+def test_an_event_is_where_the_api_server_accepts_it() -> None:
+    """Elsewhere, the API server refuses an event about an object without a namespace: Projects had no events."""
+    namespaced = build_event("PostgresImport", META, "Ready", "it is ready", warning=False)
+    of_project = build_event("Project", replace(META, namespace=""), "Ready", "it is ready", warning=False)
+    assert namespaced["metadata"]["namespace"] == META.namespace
+    assert of_project["metadata"]["namespace"] == "default"

@@ -17,6 +17,10 @@ READY, RECONCILING, STALLED = "Ready", "Reconciling", "Stalled"
 SUCCEEDED, FINISHED = "Succeeded", "Finished"
 CLEANED_UP = "CleanedUp"  # False while the clean-up of an import or a Project does not succeed; absent otherwise
 MESSAGE_LIMIT = 1024  # characters
+# Ends that the user asked for.
+_INTENDED_ENDS = {Reason.CANCELLED, Reason.EXPIRED}
+# Failures, except those that only name what an object waits for: objects may be created in any order.
+_WARNINGS = {*MEANINGS, Reason.RETRYING} - {*_INTENDED_ENDS, Reason.PROJECT_NOT_FOUND, Reason.TARGET_NOT_READY}
 StatusT = TypeVar("StatusT", ImportStatus, PreviewStatus, ProjectStatus)
 
 
@@ -136,3 +140,8 @@ def ready_reason(conditions: Sequence[Condition]) -> str | None:
     """Returns the reason of the condition Ready, or None if there is no such condition."""
     condition = find_condition(conditions, READY)
     return condition.reason if condition is not None else None
+
+
+def is_warning(reason: str | None, stalled: bool) -> bool:
+    """Tells whether the event about a change is of type Warning: somebody must act, or may have to soon."""
+    return reason in _WARNINGS or (stalled and reason not in _INTENDED_ENDS)

@@ -38,11 +38,11 @@ def ensure_role(cluster: KubernetesClient, namespace: str, build: Callable[[], J
         cluster.patch(path, {"metadata": {"resourceVersion": version}, "rules": role["rules"]})
 
 
-def post_event(cluster: KubernetesClient, namespace: str, event: Json) -> None:
+def post_event(cluster: KubernetesClient, event: Json) -> None:
     """Creates an event on an object of ours; `eventTime` is the time of the call."""
     now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
     reporter = {"reportingController": MANAGER, "reportingInstance": MANAGER}
-    cluster.create(api_paths.events(namespace), {**event, **reporter, "eventTime": now})
+    cluster.create(api_paths.events(event["metadata"]["namespace"]), {**event, **reporter, "eventTime": now})
 
 
 def read_start_warning(cluster: KubernetesClient, namespace: str, objects: tuple[str, ...]) -> str | None:

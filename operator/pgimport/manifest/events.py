@@ -7,9 +7,13 @@ from pgimport.model.names import (
 from pgimport.model.resources import ObjectMeta
 from pgimport.model.visible_text import show_controls
 
+# The API server refuses an event about an object without a namespace in any other namespace, except kube-system.
+NAMESPACE_OF_CLUSTER_EVENTS = "default"
 
-def build_event(kind: str, meta: ObjectMeta, reason: str, note: str, *, warning: bool, namespace: str) -> Json:
+
+def build_event(kind: str, meta: ObjectMeta, reason: str, note: str, *, warning: bool) -> Json:
     """Builds an event about a change of state. The API server chooses its name; a note has up to 1024 characters."""
+    namespace = meta.namespace or NAMESPACE_OF_CLUSTER_EVENTS
     return {
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
-from pgimport.decide.conditions import CLEANED_UP, STALLED, find_condition, ready_reason
+from pgimport.decide.conditions import CLEANED_UP, STALLED, find_condition, is_warning, ready_reason
 from pgimport.decide.decision import Action, Decision
 from pgimport.decide.failures import (
     FailedAction,
@@ -278,11 +278,10 @@ def _report_transition(
     if _describe_state(item.status) == (state, reason, stalled):
         return
     logger.info("%s: %s: %s", key, f"{state} ({reason})" if state else reason, message)
-    kind, warning = RECONCILERS[key.kind].kind, state == "failed" or (stalled and reason != Reason.EXPIRED)
-    namespace = item.meta.namespace or context.policy.operator_namespace
-    event = build_event(kind, item.meta, reason or "Seen", message, warning=warning, namespace=namespace)
+    kind, warning = RECONCILERS[key.kind].kind, is_warning(reason, stalled)
+    event = build_event(kind, item.meta, reason or "Seen", message, warning=warning)
     try:
-        post_event(context.cluster, namespace, event)
+        post_event(context.cluster, event)
     except PgimportError as error:
         logger.debug("%s: the event was not posted: %s", key, error)
 
