@@ -57,14 +57,20 @@ def test_a_crd_has_category_version_and_status(kind: Kind) -> None:
     assert version["schema"]["openAPIV3Schema"]["properties"]["status"]["default"] == {"observedGeneration": -1}
 
 
+@each_kind
+def test_a_crd_has_a_short_name_that_shows_whose_it_is(kind: Kind) -> None:
+    (short,) = build_crd(kind)["spec"]["names"]["shortNames"]
+    assert short.startswith("pg")
+
+
 @pytest.mark.parametrize(
     ("kind", "columns"),
     [
         pytest.param(
             IMPORT, ["State", "Target", "Attempts", "Progress", "Skipped", "Full", "Reason", "Age"], id="PostgresImport"
         ),
-        pytest.param(PREVIEW, ["State", "Database", "Expires", "Age"], id="PreviewDatabase"),
-        pytest.param(PROJECT, ["Ready", "Version", "Namespace", "Age"], id="Project"),
+        pytest.param(PREVIEW, ["State", "Database", "Expires", "Reason", "Age"], id="PreviewDatabase"),
+        pytest.param(PROJECT, ["Ready", "Version", "Namespace", "Reason", "Age"], id="Project"),
     ],
 )
 def test_a_crd_has_these_columns(kind: Kind, columns: list[str]) -> None:

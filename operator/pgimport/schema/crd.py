@@ -85,7 +85,7 @@ class Kind:
     spec: type[BaseModel]
     status: type[BaseModel]
     columns: tuple[Column, ...]
-    short_names: tuple[str, ...] = ()
+    short_names: tuple[str, ...]
     selectable: tuple[str, ...] = ()
     root_rules: tuple[dict[str, str], ...] = ()
     spec_rules: tuple[dict[str, str], ...] = ()
@@ -111,8 +111,10 @@ PROJECT = Kind(
         Column(name="Ready", path=".status.ready"),
         Column(name="Version", path=".status.targetVersion"),
         Column(name="Namespace", path=".spec.namespace"),
+        _REASON,
         _AGE,
     ),
+    short_names=("pgproj",),
     root_rules=tuple(PROJECT_RULES),
     spec_rules=tuple(PROJECT_SPEC_RULES),
 )
@@ -128,8 +130,10 @@ PREVIEW = Kind(
         Column(name="State", path=".status.state"),
         Column(name="Database", path=".status.database"),
         Column(name="Expires", path=".status.expiresAt"),
+        _REASON,
         _AGE,
     ),
+    short_names=("pgpreview",),
     spec_rules=tuple(PREVIEW_SPEC_RULES),
 )
 IMPORT = Kind(
@@ -180,7 +184,7 @@ def build_crd(kind: Kind) -> dict[str, Any]:
                 "listKind": f"{kind.kind}List",
                 "plural": kind.plural,
                 "singular": kind.singular,
-                **({"shortNames": list(kind.short_names)} if kind.short_names else {}),
+                "shortNames": list(kind.short_names),
                 "categories": [names.CATEGORY],
             },
             "versions": [
