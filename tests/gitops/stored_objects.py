@@ -1,0 +1,247 @@
+"""Builds objects of all kinds as the API server stores them in each of their states.
+
+Every status is the result of a decision of the operator, so the objects cannot differ from real ones.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+from tests.decide.simulation import Simulation
+from tests.support.samples import (
+    BORN,
+    IMPORT,
+    NAMESPACE,
+    NOW,
+    PREVIEW,
+    PROJECT,
+    a_job,
+    a_policy,
+    a_preview_spec,
+    a_project,
+    a_project_spec,
+    a_ready_status,
+    an_import_spec,
+    observed_import,
+    observed_preview,
+    observed_project,
+    observed_running_import,
+)
+
+from pgimport.decide.imports import decide_import
+from pgimport.decide.previews import decide_preview
+from pgimport.decide.projects import decide_project
+from pgimport.model.base_models import LenientModel, StrictModel
+from pgimport.model.names import API_VERSION
+from pgimport.model.observations import Unreachable
+from pgimport.model.reasons import Failure, Reason
+from pgimport.model.status import PreviewState, PreviewStatus, ProjectStatus
+from pgimport.schema.crd import UNOBSERVED_STATUS
+
+Json = dict[str, Any]
+POLICY = a_policy()
+DAY = timedelta(hours=24)
+NEW_PREVIEW, NEW_PROJECT = PreviewStatus(observed_generation=-1), ProjectStatus(observed_generation=-1)
+
+
+def build_stored_object(kind: str, name: str, spec: StrictModel, status: LenientModel | None) -> Json:
+    """Builds an object of generation 1; without a status, as it is stored when it is created."""
+    metadata = {"name": name, "uid": f"uid-of-{name}", "generation": 1, "creationTimestamp": BORN.isoformat()}
+    return {
+        "apiVersion": API_VERSION,
+        "kind": kind,
+        "metadata": metadata if kind == "Project" else {**metadata, "namespace": NAMESPACE},
+        "spec": spec.model_dump(mode="json", by_alias=True, exclude_none=True),
+        "status": UNOBSERVED_STATUS if status is None else status.to_json(),
+    }
+
+
+def with_metadata(stored: Json, **changes: object) -> Json:
+    return {**stored, "metadata": {**stored["metadata"], **changes}}
+
+
+def being_deleted(stored: Json) -> Json:
+    return with_metadata(stored, deletionTimestamp=NOW.isoformat(), deletionGracePeriodSeconds=0)
+
+
+def changed(stored: Json) -> Json:
+    """Returns the object after a change of its spec that the operator has not observed."""
+    return with_metadata(stored, generation=2)
+
+
+# --- imports ---
+
+
+def export_import(simulation: Simulation) -> Json:
+    spec = an_import_spec(**simulation.spec)
+    return build_stored_object("PostgresImport", IMPORT, spec, simulation.status)
+
+
+def _start(**spec: object) -> Simulation:
+    simulation = Simulation(dict(spec))
+    simulation.settle()
+    simulation.pod_appears()
+    simulation.settle()
+    return simulation
+
+
+def _copy(**spec: object) -> Simulation:
+    simulation = _start(**spec)
+    simulation.preflight_passes()
+    simulation.settle()
+    return simulation
+
+
+def _fail(reason: Reason) -> Simulation:
+    simulation = _copy()
+    simulation.attempt_fails(reason)
+    simulation.settle()
+    return simulation
+
+
+def _complete() -> Simulation:
+    simulation = _copy()
+    simulation.pod_completes()
+    simulation.settle()
+    return simulation
+
+
+def _set(simulation: Simulation, option: str) -> Simulation:
+    simulation.set_option(option, True)
+    simulation.settle()
+    return simulation
+
+
+def _decide_waiting(**observed: Any) -> Json:
+    status = decide_import(observed_import(**observed), NOW, POLICY).status
+    return build_stored_object("PostgresImport", IMPORT, an_import_spec(), status)
+
+
+def _decide_queued() -> Json:
+    """A queue such as Kueue suspends the Job until it admits it."""
+    observed = observed_running_import(job=replace(a_job(), suspended=True), pods=())
+    return build_stored_object("PostgresImport", IMPORT, an_import_spec(), decide_import(observed, NOW, POLICY).status)
+
+
+# --- previews and Projects ---
+
+
+def _decide_preview(now: Any = NOW, **observed: Any) -> Json:
+    status = decide_preview(observed_preview(**observed), now, POLICY).status
+    return build_stored_object("PreviewDatabase", PREVIEW, observed.get("spec") or a_preview_spec(), status)
+
+
+def _decide_project(**observed: Any) -> Json:
+    status = decide_project(observed_project(**observed), NOW, POLICY).status
+    return build_stored_object("Project", PROJECT, a_project_spec(), status)
+
+
+UNREACHABLE = Unreachable(failure=Failure(Reason.SERVER_UNREACHABLE, "the target server cannot be reached"))
+NEW_IMPORT = build_stored_object("PostgresImport", IMPORT, an_import_spec(), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One object in one state, and what each tool must say about it."""
+
+    name: str
+    build: Callable[[], Json]
+    kstatus: str
+    argo_cd: str
+
+    @property
+    def flux(self) -> str:
+        """What Flux says with its health check expressions, which know no Terminating."""
+        return "InProgress" if self.kstatus == "Terminating" else self.kstatus
+
+
+def _in_progress(name: str, build: Callable[[], Json], argo_cd: str = "Progressing") -> Sample:
+    return Sample(name, build, "InProgress", argo_cd)
+
+
+def _current(name: str, build: Callable[[], Json]) -> Sample:
+    return Sample(name, build, "Current", "Healthy")
+
+
+def _failed(name: str, build: Callable[[], Json]) -> Sample:
+    return Sample(name, build, "Failed", "Degraded")
+
+
+def _terminating(name: str, build: Callable[[], Json]) -> Sample:
+    return Sample(name, build, "Terminating", "Progressing")
+
+
+IMPORTS = (
+    _in_progress("import just created", lambda: NEW_IMPORT),
+    _in_progress("import pending, without its Project", lambda: _decide_waiting(project=None)),
+    _in_progress(
+        "import pending, without its Secret",
+        lambda: _decide_waiting(missing_mount=(Reason.SOURCE_SECRET_MISSING, "Secret source with the key url")),
+    ),
+    _in_progress("import queued", _decide_queued),
+    _in_progress("import in its preflight", lambda: export_import(_start())),
+    _in_progress("import running", lambda: export_import(_copy())),
+    _in_progress("import between attempts", lambda: export_import(_fail(Reason.SOURCE_UNREACHABLE))),
+    _in_progress("import suspended", lambda: export_import(_set(_copy(), "suspend")), argo_cd="Suspended"),
+    _in_progress("import changed", lambda: changed(export_import(_copy()))),
+    _current("import completed", lambda: export_import(_complete())),
+    _in_progress("import completed and changed", lambda: changed(export_import(_complete()))),
+    _failed("import failed", lambda: export_import(_fail(Reason.SOURCE_AUTH_FAILED))),
+    _failed("import cancelled", lambda: export_import(_set(_copy(), "cancel"))),
+    _terminating("running import being deleted", lambda: being_deleted(export_import(_copy()))),
+    _terminating("completed import being deleted", lambda: being_deleted(export_import(_complete()))),
+    _terminating("new import being deleted", lambda: being_deleted(NEW_IMPORT)),
+)
+PREVIEWS = (
+    _in_progress(
+        "preview just created", lambda: build_stored_object("PreviewDatabase", PREVIEW, a_preview_spec(), None)
+    ),
+    _in_progress("preview pending, without its Project", lambda: _decide_preview(status=NEW_PREVIEW, project=None)),
+    _in_progress("preview before its finalizer", lambda: _decide_preview(status=NEW_PREVIEW, meta={"finalizers": ()})),
+    _in_progress(
+        "clone at work",
+        lambda: _decide_preview(
+            spec=a_preview_spec(mode="clone"),
+            status=NEW_PREVIEW,
+            project=a_project(a_project_spec(primary={"urlSecretRef": {"name": "primary", "key": "url"}})),
+        ),
+    ),
+    _current("preview ready", lambda: _decide_preview(status=NEW_PREVIEW)),
+    _failed(
+        "preview over the limit",
+        lambda: _decide_preview(
+            status=NEW_PREVIEW, project=a_project(a_project_spec(limits={"maxPreviews": 1})), position=2
+        ),
+    ),
+    _failed("preview expired", lambda: _decide_preview(BORN + DAY)),
+    _in_progress(
+        "preview whose expiry waits for its import",
+        lambda: _decide_preview(
+            BORN + DAY, status=a_ready_status(active_import="import-uid"), active_import_exists=True
+        ),
+    ),
+    _terminating("ready preview being deleted", lambda: being_deleted(_decide_preview(status=NEW_PREVIEW))),
+    _terminating(
+        "preview whose deletion waits for its import",
+        lambda: being_deleted(
+            _decide_preview(
+                status=a_ready_status(state=PreviewState.READY, active_import="import-uid"),
+                active_import_exists=True,
+                meta={"deleting": True},
+            )
+        ),
+    ),
+)
+PROJECTS = (
+    _in_progress("Project just created", lambda: build_stored_object("Project", PROJECT, a_project_spec(), None)),
+    _in_progress("Project without its namespace", lambda: _decide_project(status=NEW_PROJECT, namespace_exists=False)),
+    _in_progress("Project without its server", lambda: _decide_project(status=NEW_PROJECT, server=UNREACHABLE)),
+    _current("Project ready", lambda: _decide_project(status=NEW_PROJECT)),
+    _failed("Project whose namespace is taken", lambda: _decide_project(namespace_owner="first")),
+    _terminating("Project being deleted", lambda: being_deleted(_decide_project(status=NEW_PROJECT))),
+    _terminating(
+        "Project in use being deleted", lambda: being_deleted(_decide_project(previews=2, meta={"deleting": True}))
+    ),
+)
+SAMPLES = (*IMPORTS, *PREVIEWS, *PROJECTS)
