@@ -27,6 +27,7 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
+from tests.support.server_folder import open_server_folder
 
 INSTALLATIONS = {16: "pginstall", 18: "pginstall18"}
 SUPERUSER = "postgres"
@@ -42,6 +43,8 @@ OPTIONS = {
     "full_page_writes": "off",
     "shared_buffers": "32MB",
     "max_connections": "80",
+    "max_wal_size": "256MB",
+    "min_wal_size": "32MB",
     "max_prepared_transactions": "5",
     "password_encryption": "scram-sha-256",
     "log_min_messages": "warning",
@@ -350,11 +353,10 @@ def run_postgres(
     which the server listens; on another address than loopback, it accepts every host.
     """
     programs = programs or packaged_programs(major)
-    home = Path(tempfile.mkdtemp(prefix=f"pgimport-tests-pg{major}-"))
-    log = home / "log"
     port = _free_port()
     superuser_password = secrets.token_hex(16)
-    try:
+    with open_server_folder(major) as home:
+        log = home / "log"
         if programs.files is not None:
             shutil.copytree(programs.files, home, dirs_exist_ok=True)
         _initialise(programs, home, superuser_password)
@@ -393,5 +395,3 @@ def run_postgres(
             yield server
         finally:
             _stop(process)
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
