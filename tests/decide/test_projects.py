@@ -7,7 +7,7 @@ from tests.support.samples import NOW, a_meta, a_policy, observed_project
 
 from pgimport.decide.conditions import ready_reason
 from pgimport.decide.decision import Action, DeleteOrphanedJobs, DropOrphanedObjects, EnsureRoleBindings, SetFinalizer
-from pgimport.decide.observed_objects import ObservedProject
+from pgimport.decide.observed_objects import HeldRole, ObservedProject
 from pgimport.decide.projects import CHECK_INTERVAL, decide_project
 from pgimport.model.names import FINALIZER_PROJECT
 from pgimport.model.observations import OrphanedJob, Unreachable
@@ -151,3 +151,27 @@ def test_a_server_that_does_not_answer_is_checked_sooner() -> None:
 )
 def test_the_actions_of_a_project(observed: ObservedProject, actions: tuple[Action, ...]) -> None:
     assert decide_project(observed, NOW, POLICY).actions == actions
+
+
+HELD = HeldRole("pgimport_dropped_1", ("database shop_1",))
+
+
+@pytest.mark.isolation
+def test_roles_that_cannot_be_dropped_yet_are_named_with_the_database_that_holds_them() -> None:
+    decision = decide_project(observed_project(held_roles=(HELD,)), NOW, POLICY)
+    assert decision.status.ready
+    (condition,) = [item for item in decision.status.conditions if item.type == "CleanedUp"]
+    assert condition.reason == Reason.ROLE_IN_USE
+    assert "pgimport_dropped_1 (held by database shop_1)" in (condition.message or "")
+
+
+@pytest.mark.isolation
+def test_the_deletion_of_a_project_names_held_roles_and_does_not_wait() -> None:
+    meta = a_meta("shop", deleting=True, finalizers=(FINALIZER_PROJECT,))
+    item = observed_project().object
+    observed = observed_project(
+        object=ProjectObject(meta=meta, spec=item.spec), held_roles=(HELD,), orphaned_objects=("pgimport_dropped_1",)
+    )
+    decision = decide_project(observed, NOW, POLICY)
+    assert decision.actions == (DropOrphanedObjects(), SetFinalizer(False))
+    assert "pgimport_dropped_1" in decision.message

@@ -13,7 +13,9 @@ from pgimport.server.swap import swap
 
 
 def _list_objects(scenario: PreviewScenario) -> list[tuple[str, str]]:
-    return [(marked.kind, marked.name) for marked in read_marked_objects(scenario.access, scenario.mark.project_uid)]
+    uid = scenario.mark.project_uid
+    marked_objects = read_marked_objects(scenario.access, uid)
+    return [(marked.kind, marked.name) for marked in marked_objects if marked.mark.project_uid == uid]
 
 
 def test_marked_objects_of_one_project_are_listed_databases_first(scenario: PreviewScenario) -> None:

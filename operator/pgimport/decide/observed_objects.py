@@ -57,6 +57,14 @@ class ObservedPreview:
     clone: ImportObject | None = None  # None: status.cloneImport names no import, or it does not exist
 
 
+@dataclass(frozen=True, slots=True)
+class HeldRole:
+    """A disabled role of the Project that the operator could not drop yet."""
+
+    name: str
+    holders: tuple[str, ...]  # where something depends on it, such as `database shop`
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObservedProject:
     """One Project and everything that a decision about it needs."""
@@ -69,3 +77,4 @@ class ObservedProject:
     imports: int = 0
     orphaned_jobs: tuple[OrphanedJob, ...] = ()
     orphaned_objects: tuple[str, ...] = ()  # databases and roles with our mark whose owner is gone
+    held_roles: tuple[HeldRole, ...] = ()

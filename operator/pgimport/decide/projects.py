@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from pgimport.decide.conditions import ConditionSet, in_progress, ready, stalled
+from pgimport.decide.conditions import CLEANED_UP, ConditionSet, TypedCondition, in_progress, ready, stalled
 from pgimport.decide.decision import (
     IMMEDIATELY,
     Action,
@@ -20,30 +20,46 @@ from pgimport.model.names import FINALIZER_PROJECT
 from pgimport.model.observations import ObservedServer, Unreachable
 from pgimport.model.policy import Policy
 from pgimport.model.reasons import MEANINGS, Reason
-from pgimport.model.status import ProjectStatus
+from pgimport.model.status import ConditionStatus, ProjectStatus
 
 # How often the operator checks a ready server and sweeps orphans.
 CHECK_INTERVAL = timedelta(seconds=60)
+HELD_ROLES_NAMED = 5
 
 
 def decide_project(observed: ObservedProject, now: datetime, policy: Policy) -> Decision[ProjectStatus]:
     """Decides the whole next status of the Project and what to do. Never raises for a valid observation."""
-    decision = _decide_finalizer(observed) or _decide_readiness(observed, now, policy)
+    decision = _decide_finalizer(observed, now) or _decide_readiness(observed, now, policy)
     return replace(decision, wake=wake_after_project(observed.object, decision.status))
 
 
-def _decide_finalizer(observed: ObservedProject) -> Decision[ProjectStatus] | None:
+def _decide_finalizer(observed: ObservedProject, now: datetime) -> Decision[ProjectStatus] | None:
     """Adds the finalizer to a Project in use, and removes it from a deleted Project that nothing uses."""
     item = observed.object
     in_use = observed.previews + observed.imports > 0
     if item.meta.deleting and not in_use:
         actions = (*_build_sweep(observed), SetFinalizer(False))
         message = "The Project is being deleted. No preview or import uses it."
+        if observed.held_roles:  # the deletion does not wait for them: an event names them
+            conditions = in_progress(Reason.ROLE_IN_USE, f"{message} {_describe_held_roles(observed)}")
+            return build_decision(item.status, conditions, now, None, actions)
         return Decision(status=item.status, actions=actions, message=message)
     if in_use and not item.meta.deleting and FINALIZER_PROJECT not in item.meta.finalizers:
         message = "The Project is in use. A finalizer keeps it until its databases are dropped."
         return Decision(status=item.status, actions=(SetFinalizer(True),), requeue_after=IMMEDIATELY, message=message)
     return None
+
+
+def _describe_held_roles(observed: ObservedProject) -> str:
+    """Names the roles that could not be dropped yet, the databases that hold them, and the next step."""
+    roles = [
+        f"{role.name} (held by {', '.join(role.holders) or 'an open transaction'})" for role in observed.held_roles
+    ]
+    named, more = ", ".join(roles[:HELD_ROLES_NAMED]), len(roles) - HELD_ROLES_NAMED
+    return (
+        f"Roles cannot be dropped yet: {named}{f' and {more} more' if more > 0 else ''}. They cannot log in."
+        " The operator tries again. To drop a role now, run DROP OWNED BY for it in these databases as a superuser."
+    )
 
 
 def _build_sweep(observed: ObservedProject) -> tuple[Action, ...]:
@@ -86,6 +102,9 @@ def _show_ready(
     if observed.object.meta.deleting:
         users = f"{observed.previews} previews and {observed.imports} imports"
         conditions = in_progress(Reason.DELETING, f"The Project is being deleted. It waits for {users} to be deleted.")
+    if observed.held_roles:
+        held = TypedCondition(CLEANED_UP, ConditionStatus.FALSE, Reason.ROLE_IN_USE, _describe_held_roles(observed))
+        conditions = conditions.add(held)
     status = status.model_copy(update={"ready": True, "target_version": server.version})
     return build_decision(status, conditions, now, CHECK_INTERVAL, (EnsureRoleBindings(), *_build_sweep(observed)))
 

@@ -115,6 +115,12 @@ def replaced_names(shadow: str) -> AttemptNames:
     return AttemptNames(role=f"pgimport_old_{digest}", database=f"pgimport_old_{digest}")
 
 
+def dropped_role_name(name: str, oid: int) -> str:
+    """Returns the name of a role that was to be dropped and could not be yet. A dropped role keeps its name."""
+    prefix = "pgimport_dropped_"
+    return name if name.startswith(prefix) else prefix + short_hash(f"{name} {oid}", 20)
+
+
 def attempt_password(seed: bytes, pod_uid: str) -> str:
     """Derives the password of an attempt's role: HMAC-SHA256 of the seed and the pod UID.
 

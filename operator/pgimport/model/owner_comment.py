@@ -29,6 +29,8 @@ class OwnerComment(LenientModel):
     pod_uid: str | None = None
     # The name of the import, or of the preview without one. The sweep asks the API server whether it still exists.
     owner_name: str | None = None
+    # True for a role that was to be dropped and could not be yet. Every Project's sweep on the server tries again.
+    dropped: bool | None = None
 
     @property
     def owner_uid(self) -> str | None:
@@ -67,7 +69,7 @@ def parse_owner_comment(comment: str | None) -> OwnerComment | None:
     """Parses our comment. Returns None for a comment that is not ours."""
     try:
         return OwnerComment.model_validate(json.loads(comment or "")[COMMENT_KEY])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
@@ -75,5 +77,5 @@ def parse_shadow_record(comment: str | None) -> ShadowRecord:
     """Parses the record in our comment. Returns an empty record if there is none."""
     try:
         return ShadowRecord.model_validate(json.loads(comment or "")[RECORD_KEY])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return ShadowRecord()

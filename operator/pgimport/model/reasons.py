@@ -97,6 +97,7 @@ class Reason(StrEnum):
     SERVER_AUTH_FAILED = "ServerAuthFailed"
     SERVER_NOT_FIT = "ServerNotFit"
     TARGET_BUSY = "TargetBusy"
+    ROLE_IN_USE = "RoleInUse"
     TARGET_LOST = "TargetLost"
     TARGET_CONFLICT = "TargetConflict"
     WORKER_FAILED = "WorkerFailed"
@@ -270,6 +271,9 @@ MEANINGS: dict[Reason, Meaning] = {
     ),
     Reason.PROJECT_NOT_FOUND: Meaning(_TRANSIENT, None, "Create the Project, or set spec.project to an existing one."),
     Reason.TARGET_NOT_READY: Meaning(_TRANSIENT, None, "Read the conditions of the PreviewDatabase."),
+    Reason.ROLE_IN_USE: Meaning(
+        _TRANSIENT, None, "Run DROP OWNED BY for the role in the databases that the message names, as a superuser."
+    ),
     Reason.TARGET_BUSY: Meaning(_TRANSIENT, None, "End the sessions and prepared transactions in the target database."),
     Reason.DISRUPTED: Meaning(
         _TRANSIENT, None, "Find out why the cluster evicts the import's pod: read the events of its nodes."

@@ -10,6 +10,7 @@ from pgimport.decide.decision import (
 from pgimport.kubernetes_client.custom_resources import status_matches
 from pgimport.kubernetes_client.jobs import delete_job
 from pgimport.kubernetes_client.secrets_and_config_maps import delete_secret
+from pgimport.model.errors import Conflict, PgimportError, Refused, ServerUnavailable
 from pgimport.model.names import FINALIZER_PROJECT, IMPORTS, PREVIEWS, PROJECTS
 from pgimport.model.owner_comment import OwnerComment
 from pgimport.model.project_spec import ProjectSpec
@@ -48,10 +49,19 @@ def act_on_project(context: ReconcileContext, observed: ProjectObservation, acti
 def _drop_orphaned_objects(
     context: ReconcileContext, spec: ProjectSpec, marked_objects: tuple[MarkedObject, ...]
 ) -> None:
+    """Drops each one that it can. Raises the first error afterwards, so that one object does not keep the others."""
     access = read_admin_access(context, spec)
+    errors: list[PgimportError] = []
     for marked_object in marked_objects:
-        if _is_orphaned(context, spec.namespace, marked_object.mark):
+        if not _is_orphaned(context, spec.namespace, marked_object.mark):
+            continue
+        try:
             drop_marked_object(access, marked_object)
+        except (Refused, ServerUnavailable, Conflict) as error:
+            if not marked_object.mark.dropped:  # such a role may belong to another admin, and delays nothing
+                errors.append(error)
+    if errors:
+        raise errors[0]
 
 
 def _is_orphaned(context: ReconcileContext, namespace: str, mark: OwnerComment) -> bool:
@@ -59,6 +69,8 @@ def _is_orphaned(context: ReconcileContext, namespace: str, mark: OwnerComment) 
 
     A list may be too old to show an owner, so lists only find candidates.
     """
+    if mark.dropped:
+        return True
     if mark.owner_uid is None or mark.owner_name is None:
         return False
     key = ResourceKey(IMPORTS if mark.import_uid else PREVIEWS, namespace, mark.owner_name)

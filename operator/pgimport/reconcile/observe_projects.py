@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from pgimport.decide.observed_objects import ObservedProject
+from pgimport.decide.observed_objects import HeldRole, ObservedProject
 from pgimport.kubernetes_client.custom_resources import list_imports, list_previews, list_projects, read_project
 from pgimport.kubernetes_client.jobs import list_orphans
 from pgimport.kubernetes_client.namespaces import namespace_exists
@@ -40,7 +40,7 @@ def observe_project(context: ReconcileContext, key: ResourceKey, _now: datetime)
     # An import that was cleaned up owns nothing. An operator that was too slow may have created marked objects later.
     cleaned_up = {item.meta.uid for item in imports if item.status.cleaned_up}
     owners = ({item.meta.uid for item in previews} | {item.meta.uid for item in imports}) - cleaned_up
-    orphaned_objects = tuple(item for item in marked_objects if item.mark.owner_uid not in owners)
+    orphaned_objects = tuple(item for item in marked_objects if item.mark.dropped or item.mark.owner_uid not in owners)
     exists = namespace_exists(context.cluster, spec.namespace)
     namespace_owner = _find_namespace_owner(context, project, spec)
     readable = exists and namespace_owner is None
@@ -54,6 +54,11 @@ def observe_project(context: ReconcileContext, key: ResourceKey, _now: datetime)
         imports=len(imports),
         orphaned_objects=tuple(item.name for item in orphaned_objects),
         marked_objects=orphaned_objects,
+        held_roles=tuple(
+            HeldRole(item.name, item.holders)
+            for item in marked_objects
+            if item.mark.dropped and item.mark.project_uid == project.meta.uid
+        ),
     )
 
 

@@ -266,7 +266,6 @@ def _write_status(context: ReconcileContext, key: ResourceKey, item: Resource, d
     except NotFound:
         if not item.meta.deleting:  # an object whose finalizer was just removed has no status any more
             raise
-        return
     _report_transition(context, key, item, status, decision.message)
 
 

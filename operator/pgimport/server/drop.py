@@ -1,31 +1,23 @@
-"""Drops databases and roles, with the sessions and prepared transactions that keep them; each may be repeated."""
-
-import secrets
-from contextlib import suppress
-from dataclasses import replace
+"""Drops databases, with the sessions and prepared transactions that keep them; a drop may be repeated."""
 
 from psycopg import errors as postgres
 from psycopg import sql
 
-from pgimport.model.errors import Conflict, ServerUnavailable
+from pgimport.model.errors import ServerUnavailable
+from pgimport.model.owner_comment import OwnerComment
 from pgimport.model.reasons import Failure, Reason
-from pgimport.server.connection import (
-    FALLBACK_MAINTENANCE_DATABASE,
-    MAINTENANCE_DATABASE,
-    Connect,
-    Connection,
-    scram_verifier,
-    session,
-)
+from pgimport.server.connection import Connect, Connection, session
 from pgimport.server.server_access import Access
 from pgimport.server.sessions import (
     ClientSession,
     allow_connections,
     disallow_connections,
+    end_access,
     end_sessions,
     read_prepared_transactions,
 )
-from pgimport.server.shared_objects import read_shared_objects
+from pgimport.server.shared_objects import SharedObject, read_shared_objects
+from pgimport.server.temporary_role import temporary_role
 
 # DROP DATABASE itself waits 5 seconds for sessions to end (CountOtherDBBackends in PostgreSQL's procarray.c).
 DROP_ATTEMPTS = 2
@@ -45,9 +37,9 @@ def drop_database(connection: Connection, access: Access, name: str, connect: Co
     database = read_shared_objects(connection, databases=[name]).databases.get(name)
     if database is None:
         return
+    owners = [database.owner] if database.owner is not None and database.owner != access.user else []
     if not database.invalid:
-        disallow_connections(connection, databases=[name], roles=())
-        _roll_back_prepared(connection, access, name, connect)
+        _close(connection, access, database, owners, connect)
     for attempt in range(1, DROP_ATTEMPTS + 1):
         remaining = end_sessions(connection, databases=[name])
         try:
@@ -59,54 +51,51 @@ def drop_database(connection: Connection, access: Access, name: str, connect: Co
                 raise ServerUnavailable(_database_in_use(name, remaining, error)) from error
 
 
+def _close(connection: Connection, access: Access, database: SharedObject, owners: list[str], connect: Connect) -> None:
+    """Ends what the owner can do to keep its database: sessions, prepared transactions, IS_TEMPLATE.
+
+    A session of the owner in another database can hold the row of this one. A prepared transaction can hold the rows
+    of the database and of the role, so it is rolled back before these are changed, and again afterwards.
+    """
+    if read_prepared_transactions(connection, [database.name]):
+        end_sessions(connection, databases=[database.name], roles=owners)
+        _roll_back_prepared(connection, access, database, connect)
+    end_access(connection, databases=[database.name], roles=owners)
+    _roll_back_prepared(connection, access, database, connect)
+    closed = read_shared_objects(connection, databases=[database.name]).databases.get(database.name)
+    if closed is not None and closed.template:
+        connection.execute(sql.SQL("ALTER DATABASE {} IS_TEMPLATE false").format(sql.Identifier(database.name)))
+
+
 def _database_in_use(name: str, remaining: list[ClientSession], error: postgres.ObjectInUse) -> Failure:
     users = sorted({str(client) for client in remaining})
     cause = f"it is in use by sessions of {', '.join(users)}" if users else error.diag.message_primary
     return Failure(Reason.TARGET_BUSY, f"database {name} cannot be dropped: {cause}")
 
 
-def _roll_back_prepared(connection: Connection, access: Access, database: str, connect: Connect) -> None:
+def _roll_back_prepared(connection: Connection, access: Access, database: SharedObject, connect: Connect) -> None:
     """Rolls back the prepared transactions of a database that is about to be dropped; DROP DATABASE refuses them.
 
-    ROLLBACK PREPARED is only possible for the transaction's owner, from inside the database. The admin never connects
-    to a database that may hold hostile objects, so the owner does it, with a new random password.
+    ROLLBACK PREPARED is only possible as the transaction's owner, from inside the database. The admin never connects
+    to a database that may hold hostile objects, so a temporary role does it, as a member of the owner. The owner's own
+    row may be locked by the prepared transaction.
     """
-    for prepared in read_prepared_transactions(connection, [database]):
-        password = secrets.token_hex(32)
-        role_name, database_name = sql.Identifier(prepared.owner), sql.Identifier(database)
-        connection.execute(sql.SQL("ALTER ROLE {} RESET ALL").format(role_name))
-        connection.execute(sql.SQL("ALTER ROLE {} IN DATABASE {} RESET ALL").format(role_name, database_name))
-        connection.execute(
-            sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(
-                role_name, sql.Literal(scram_verifier(connection, prepared.owner, password))
-            )
-        )
-        allow_connections(connection, database)
-        try:
-            with session(replace(access, user=prepared.owner, password=password), database, connect) as owner:
-                owner.execute(sql.SQL("ROLLBACK PREPARED {}").format(sql.Literal(prepared.gid)))
-        finally:
-            disallow_connections(connection, databases=[database], roles=[prepared.owner])
-
-
-def drop_role(connection: Connection, access: Access, name: str, connect: Connect) -> None:
-    """Drops a role with the objects that it owns in the maintenance databases; does nothing if it does not exist.
-
-    A role can own objects there if PUBLIC may connect, which is PostgreSQL's default. Raises Conflict if other objects
-    depend on the role.
-    """
-    if name not in read_shared_objects(connection, roles=[name]).roles:
+    prepared_transactions = read_prepared_transactions(connection, [database.name])
+    if not prepared_transactions:
         return
-    disallow_connections(connection, databases=(), roles=[name])
-    end_sessions(connection, databases=(), roles=[name])
-    statement = sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(name))
-    with suppress(postgres.DependentObjectsStillExist):
-        connection.execute(statement)
-        return
-    for database in (MAINTENANCE_DATABASE, FALLBACK_MAINTENANCE_DATABASE):
-        with suppress(ServerUnavailable), session(access, database, connect) as maintenance:
-            maintenance.execute(sql.SQL("DROP OWNED BY {}").format(sql.Identifier(name)))
+    current = read_shared_objects(connection, databases=[database.name]).databases.get(database.name)
+    closed = current is not None and not current.accepts_sessions
+    if closed:
+        allow_connections(connection, database.name)
     try:
-        connection.execute(statement)
-    except postgres.DependentObjectsStillExist as error:
-        raise Conflict(f"role {name} cannot be dropped: {error.diag.message_detail}") from error
+        for prepared in prepared_transactions:
+            mark = OwnerComment(project_uid="", dropped=True)
+            with (
+                temporary_role(access, database.name, mark, connect, member_of=prepared.owner) as role_access,
+                session(role_access, database.name, connect) as member,
+            ):
+                member.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(prepared.owner)))
+                member.execute(sql.SQL("ROLLBACK PREPARED {}").format(sql.Literal(prepared.gid)))
+    finally:
+        if closed:
+            disallow_connections(connection, databases=[database.name], roles=())

@@ -1,13 +1,13 @@
 """Databases and roles that carry a mark, which is the comment by which we recognise what we created."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from pgimport.model.owner_comment import OwnerComment, parse_owner_comment
 from pgimport.server.connection import Connect, Connection, connect, lock_database_name, read_query, session
-from pgimport.server.drop import drop_database, drop_role
+from pgimport.server.drop import drop_database
+from pgimport.server.roles import drop_role
 from pgimport.server.server_access import Access
-from pgimport.server.sessions import disallow_connections
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,19 +17,26 @@ class MarkedObject:
     kind: Literal["database", "role"]
     name: str
     mark: OwnerComment
+    # Where something depends on a role that could not be dropped yet, such as `database shop`.
+    holders: tuple[str, ...] = field(default=(), compare=False)
 
 
 def read_marked_objects(access: Access, project_uid: str, *, connect: Connect = connect) -> list[MarkedObject]:
-    """Returns the marked databases of a Project, then its marked roles; this is the order in which to drop them."""
+    """Returns the marked databases of a Project, then its marked roles; this is the order in which to drop them.
+
+    Roles that were to be dropped are those of every Project on the server: theirs may be gone.
+    """
     with session(access, connect=connect) as connection:
-        return [marked for marked in _read_all(connection) if marked.mark.project_uid == project_uid]
+        return [
+            marked for marked in _read_all(connection) if marked.mark.dropped or marked.mark.project_uid == project_uid
+        ]
 
 
 def _read_all(connection: Connection) -> list[MarkedObject]:
     rows = connection.execute(read_query("marked_objects")).fetchall()
     return [
-        MarkedObject(kind, name, mark)
-        for kind, name, comment in rows
+        MarkedObject(kind, name, mark, tuple(holders))
+        for kind, name, comment, holders in rows
         if (mark := parse_owner_comment(comment)) is not None
     ]
 
@@ -41,7 +48,6 @@ def drop_marked_object(access: Access, marked: MarkedObject, *, connect: Connect
         if marked not in _read_all(connection):
             return
         if marked.kind == "database":
-            disallow_connections(connection, databases=[marked.name], roles=())
             drop_database(connection, access, marked.name, connect)
         else:
             drop_role(connection, access, marked.name, connect)

@@ -6,14 +6,15 @@ from dataclasses import dataclass, field
 from psycopg import sql
 
 from pgimport.model.errors import Conflict, Refused
-from pgimport.model.owner_comment import OwnerComment, format_owner_comment
+from pgimport.model.owner_comment import OwnerComment
 from pgimport.model.reasons import Failure, Reason
 from pgimport.server.connection import Connect, Connection, connect, lock_database_name, scram_verifier, session
 from pgimport.server.database_locale import WantedDatabase, create_database
-from pgimport.server.drop import drop_database, drop_role
+from pgimport.server.drop import drop_database
 from pgimport.server.extension_rights import grant_extension_rights
+from pgimport.server.roles import create_role, drop_role
 from pgimport.server.server_access import Access
-from pgimport.server.sessions import allow_connections, disallow_connections, end_sessions
+from pgimport.server.sessions import allow_connections, disallow_connections, end_access
 from pgimport.server.shared_objects import SharedObject, read_shared_objects
 
 
@@ -97,23 +98,6 @@ def _refuse_foreign_objects(owner: SharedObject | None, database: SharedObject |
         raise Refused(Failure(Reason.NAME_TAKEN, message, f"Rename the {foreign.kind} on the target server."))
 
 
-def create_role(connection: Connection, role: str, password: str, mark: OwnerComment) -> None:
-    """Creates a marked role that may not log in yet, and makes the admin a member of it.
-
-    Membership lets the admin create databases for the role and drop them.
-    """
-    name = sql.Identifier(role)
-    inherit = sql.SQL(" WITH INHERIT TRUE, SET TRUE" if connection.info.server_version >= 160000 else "")
-    with connection.transaction():
-        connection.execute(
-            sql.SQL("CREATE ROLE {} NOLOGIN PASSWORD {}").format(
-                name, sql.Literal(scram_verifier(connection, role, password))
-            )
-        )
-        connection.execute(sql.SQL("COMMENT ON ROLE {} IS {}").format(name, sql.Literal(format_owner_comment(mark))))
-        connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(name) + inherit)
-
-
 def _prepare_database(connection: Connection, access: Access, plan: _PreviewPlan, connect: Connect) -> None:
     connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(plan.database)))
     with session(access, plan.database, connect) as database_connection:
@@ -159,7 +143,6 @@ def _drop(
     existing = read_shared_objects(connection, databases=[database]).databases.get(database)
     if expected_oid is not None and existing is not None and existing.oid != expected_oid:
         raise Conflict(f"database {database} was replaced since it was last observed: the new one stays")
-    disallow_connections(connection, databases=[database], roles=[role])
-    end_sessions(connection, databases=[database], roles=[role])
+    end_access(connection, databases=[database], roles=[role])
     drop_database(connection, access, database, connect)
     drop_role(connection, access, role, connect)

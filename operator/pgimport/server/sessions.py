@@ -1,6 +1,6 @@
 """Sessions and prepared transactions of a database: who may connect, who is connected, and how they are ended."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from psycopg import errors as postgres
@@ -8,6 +8,10 @@ from psycopg import sql
 
 from pgimport.server.connection import Connection, read_query
 from pgimport.server.shared_objects import read_shared_objects
+
+# How often `end_access` ends the sessions that hold what it waits for. A tenant that connects in a loop needs several.
+ROUNDS = 4
+_LOCK_SECONDS = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,35 @@ class PreparedTransaction:
     gid: str
     owner: str
     database: str
+
+
+def end_access(
+    connection: Connection,
+    *,
+    databases: Sequence[str],
+    roles: Sequence[str] = (),
+    roles_with_login: Sequence[str] = (),
+) -> list[ClientSession]:
+    """Disallows new sessions in these databases and of these roles, and ends those that exist.
+
+    Returns the sessions that the admin may not end. Roles of `roles_with_login` lose their sessions, and keep their
+    login.
+
+    An open transaction of a tenant may hold the row of its own role or database, for which ALTER ROLE and ALTER
+    DATABASE wait. Then sessions end first, and again afterwards.
+    """
+    all_roles = [*roles, *roles_with_login]
+    for attempt in range(1, ROUNDS + 1):
+        try:
+            with connection.transaction():
+                connection.execute(f"SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'".encode())
+                disallow_connections(connection, databases=databases, roles=roles)
+            break
+        except (postgres.LockNotAvailable, postgres.InternalError_):  # InternalError: tuple concurrently updated
+            if attempt == ROUNDS:
+                raise
+            end_sessions(connection, databases=databases, roles=all_roles)
+    return end_sessions(connection, databases=databases, roles=all_roles)
 
 
 def disallow_connections(connection: Connection, *, databases: Iterable[str], roles: Iterable[str]) -> None:

@@ -28,11 +28,11 @@ from pgimport.server.database_locale import (
     describe_fallback,
 )
 from pgimport.server.database_settings import try_settings
-from pgimport.server.drop import drop_database, drop_role
+from pgimport.server.drop import drop_database
 from pgimport.server.extensions import CreatedExtensions, create_extensions
-from pgimport.server.preview import create_role
+from pgimport.server.roles import create_role, drop_role
 from pgimport.server.server_access import Access
-from pgimport.server.sessions import disallow_connections, end_sessions
+from pgimport.server.sessions import end_access
 from pgimport.server.shared_objects import SharedObjects, read_shared_objects
 
 
@@ -162,8 +162,7 @@ def _close_other_databases(connection: Connection) -> None:
 
 def _end_access(connection: Connection, names: AttemptNames) -> None:
     """Disallows connections of the attempt and ends its sessions, so that its worker cannot write any more."""
-    disallow_connections(connection, databases=[names.database], roles=[names.role])
-    end_sessions(connection, databases=[names.database], roles=[names.role])
+    end_access(connection, databases=[names.database], roles=[names.role])
 
 
 def drop_attempt(access: Access, names: AttemptNames, *, connect: Connect = connect) -> None:

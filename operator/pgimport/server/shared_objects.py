@@ -17,6 +17,7 @@ class SharedObject:
     accepts_sessions: bool  # datallowconn of a database, rolcanlogin of a role
     invalid: bool  # left by an interrupted DROP DATABASE; it can only be dropped again
     owner: str | None
+    template: bool  # IS_TEMPLATE, which the owner may set: DROP DATABASE refuses
     comment: str | None
 
     @property

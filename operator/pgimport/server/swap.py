@@ -37,10 +37,11 @@ from pgimport.server.connection import (
     scram_verifier,
     session,
 )
-from pgimport.server.drop import drop_database, drop_role
+from pgimport.server.drop import drop_database
 from pgimport.server.replacement_check import require_replaceable
+from pgimport.server.roles import drop_role
 from pgimport.server.server_access import Access
-from pgimport.server.sessions import allow_connections, disallow_connections, end_sessions, read_prepared_transactions
+from pgimport.server.sessions import allow_connections, end_access, read_prepared_transactions
 from pgimport.server.shared_objects import SharedObjects, read_shared_objects
 
 # Pause between two attempts to rename a database that is in use. The target accepts connections meanwhile.
@@ -146,8 +147,7 @@ def _swap_once(connection: Connection, access: Access, plan: SwapPlan, connect: 
     verifier = scram_verifier(connection, plan.owner, plan.owner_password) if plan.owner_password else None
     carry_over = read_carry_over(connection, plan.target, plan.owner)
     try:
-        disallow_connections(connection, databases=both, roles=[plan.names.role])
-        remaining = end_sessions(connection, databases=both, roles=[plan.owner, plan.names.role])
+        remaining = end_access(connection, databases=both, roles=[plan.names.role], roles_with_login=[plan.owner])
         holders = sorted({str(client) for client in remaining if client.database in both})
         if not holders:
             with connection.transaction():

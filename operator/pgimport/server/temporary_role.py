@@ -11,9 +11,8 @@ from dataclasses import replace
 from psycopg import sql
 
 from pgimport.model.owner_comment import OwnerComment
-from pgimport.server.connection import Connect, connect, session
-from pgimport.server.drop import drop_role
-from pgimport.server.preview import create_role
+from pgimport.server.connection import Connect, Connection, connect, session
+from pgimport.server.roles import create_role, drop_role
 from pgimport.server.server_access import Access
 from pgimport.server.server_state import read_user_objects
 from pgimport.server.shared_objects import read_shared_objects
@@ -26,21 +25,38 @@ def read_user_objects_as_temporary_role(
     with session(access, connect=connect) as connection:
         if database not in read_shared_objects(connection, databases=[database]).databases:
             return []
-    with _temporary_role(access, database, mark, connect) as role_access:
+    with temporary_role(access, database, mark, connect) as role_access:
         return read_user_objects(role_access, database, limit, connect=connect)
 
 
 @contextmanager
-def _temporary_role(access: Access, database: str, mark: OwnerComment, connect: Connect) -> Iterator[Access]:
-    """Creates a role that may connect to one database, for the length of a block."""
+def temporary_role(
+    access: Access, database: str, mark: OwnerComment, connect: Connect, *, member_of: str | None = None
+) -> Iterator[Access]:
+    """Creates a role that may connect to one database, for the length of a block.
+
+    With `member_of` it gets the right to connect from this role, and may act as it.
+    """
     name, password = f"pgimport_temporary_{secrets.token_hex(10)}", secrets.token_hex(32)
     role_name, database_name = sql.Identifier(name), sql.Identifier(database)
     with session(access, connect=connect) as connection:
         try:
             create_role(connection, name, password, mark)
-            connection.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(database_name, role_name))
+            if member_of is not None:
+                connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(member_of), role_name))
+            else:
+                connection.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(database_name, role_name))
+            _override_settings(connection, role_name, database_name)
             connection.execute(sql.SQL("ALTER ROLE {} LOGIN").format(role_name))
             yield replace(access, user=name, password=password)
         finally:
-            connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM {}").format(database_name, role_name))
+            if member_of is None:
+                connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM {}").format(database_name, role_name))
             drop_role(connection, access, name, connect)
+
+
+def _override_settings(connection: Connection, role: sql.Identifier, database: sql.Identifier) -> None:
+    """Sets what `connect` cannot set on every version. It wins over ALTER DATABASE … SET of the database's owner."""
+    if connection.info.server_version >= 170000:
+        clause = sql.SQL("ALTER ROLE {} IN DATABASE {} SET transaction_timeout TO 0")
+        connection.execute(clause.format(role, database))

@@ -1,15 +1,31 @@
--- Lists all databases, then all roles, with the comment that may contain a mark: that of the role itself, and for a
--- database that of the role with the same name or of the owner. The comment on a database belongs to its source, except
--- on a database that a swap has replaced.
+-- Lists the databases and roles whose comment may contain a mark, databases first: the comment of the role itself, and
+-- for a database that of the role with the same name or of the owner. The comment on a database belongs to its source,
+-- except on a database that a swap has replaced. Tenants can write comments on their databases, not on roles. A long one
+-- is left out; octet_length does not read a long value. For a role that was to be dropped, `holders` names the databases
+-- in which something depends on it.
+WITH mark AS (
+    SELECT s.classoid, s.objoid, s.description
+      FROM pg_shdescription AS s
+     WHERE CASE WHEN s.classoid = 'pg_database'::regclass AND octet_length(s.description) > 65536 THEN false
+                ELSE s.description LIKE '{%%"pgimport"%%' END
+)
 SELECT 'database' AS kind, d.datname::text AS name,
-       coalesce(CASE WHEN d.datname ~ '^pgimport_old_' THEN shobj_description(d.oid, 'pg_database') END,
-                shobj_description(same.oid, 'pg_authid'),
-                shobj_description(d.datdba, 'pg_authid')) AS comment
+       coalesce(CASE WHEN d.datname ~ '^pgimport_old_' THEN own.description END, same.description, owner.description)
+         AS comment, '{}'::text[] AS holders
   FROM pg_database AS d
-  LEFT JOIN pg_roles AS same ON same.rolname = d.datname
- WHERE NOT d.datistemplate
+  LEFT JOIN pg_roles AS r ON r.rolname = d.datname
+  LEFT JOIN mark AS own ON own.classoid = 'pg_database'::regclass AND own.objoid = d.oid
+  LEFT JOIN mark AS same ON same.classoid = 'pg_authid'::regclass AND same.objoid = r.oid
+  LEFT JOIN mark AS owner ON owner.classoid = 'pg_authid'::regclass AND owner.objoid = d.datdba
+ WHERE coalesce(own.description, same.description, owner.description) IS NOT NULL
  UNION ALL
-SELECT 'role', r.rolname::text, shobj_description(r.oid, 'pg_authid')
+SELECT 'role', r.rolname::text, m.description,
+       CASE WHEN m.description LIKE '%%"dropped"%%' THEN ARRAY(
+           SELECT DISTINCT 'database ' || d.datname
+             FROM pg_shdepend AS s
+             JOIN pg_database AS d ON d.oid = s.dbid OR (s.classid = 'pg_database'::regclass AND d.oid = s.objid)
+            WHERE s.refclassid = 'pg_authid'::regclass AND s.refobjid = r.oid
+            ORDER BY 1 LIMIT 5) ELSE '{}' END
   FROM pg_roles AS r
- WHERE r.rolname !~ '^pg_'
+  JOIN mark AS m ON m.classoid = 'pg_authid'::regclass AND m.objoid = r.oid
  ORDER BY 1, 2

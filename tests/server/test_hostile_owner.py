@@ -1,0 +1,163 @@
+"""Tests of what a preview's owner can do with SQL: its database is dropped and swapped within seconds all the same.
+
+The admin is an ordinary role with CREATEDB and CREATEROLE. The README says so.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+
+import psycopg
+import pytest
+from tests.server.conftest import PreviewScenario
+
+from pgimport.server.marked_objects import drop_marked_object, read_marked_objects
+from pgimport.server.preview import drop_preview, reset_preview
+from pgimport.server.swap import drop_replaced, swap
+
+pytestmark = pytest.mark.isolation
+
+Attack = Callable[[PreviewScenario, ExitStack], None]
+LONGEST_SECONDS = 5.0
+
+
+def _hold(scenario: PreviewScenario, stack: ExitStack, *statements: str, dbname: str | None = None) -> None:
+    """Runs statements in a session of the owner, which stays open."""
+    connection = stack.enter_context(_ended_by_others(scenario.as_owner(dbname)))
+    for statement in statements:
+        connection.execute(statement.format(database=scenario.database, owner=scenario.owner).encode())
+
+
+@contextmanager
+def _ended_by_others(
+    connection: "psycopg.Connection[tuple[object, ...]]",
+) -> Iterator["psycopg.Connection[tuple[object, ...]]"]:
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def _hold_own_role(scenario: PreviewScenario, stack: ExitStack) -> None:
+    _hold(scenario, stack, "BEGIN", "ALTER ROLE CURRENT_USER PASSWORD 'another'")
+
+
+def _hold_own_role_elsewhere(scenario: PreviewScenario, stack: ExitStack) -> None:
+    scenario.server.execute("GRANT CONNECT ON DATABASE postgres TO PUBLIC")
+    _hold(scenario, stack, "BEGIN", "ALTER ROLE CURRENT_USER PASSWORD 'another'", dbname="postgres")
+    scenario.server.execute("REVOKE CONNECT ON DATABASE postgres FROM PUBLIC")
+
+
+def _hold_own_database(scenario: PreviewScenario, stack: ExitStack) -> None:
+    _hold(scenario, stack, "BEGIN", "ALTER DATABASE {database} CONNECTION LIMIT 9")
+
+
+def _hold_own_database_elsewhere(scenario: PreviewScenario, stack: ExitStack) -> None:
+    scenario.server.execute("GRANT CONNECT ON DATABASE postgres TO PUBLIC")
+    _hold(scenario, stack, "BEGIN", "ALTER DATABASE {database} SET work_mem = '8MB'", dbname="postgres")
+    _hold(scenario, stack, "BEGIN", "ALTER DATABASE {database} CONNECTION LIMIT 9", dbname="postgres")
+    scenario.server.execute("REVOKE CONNECT ON DATABASE postgres FROM PUBLIC")
+
+
+def _make_template(scenario: PreviewScenario, stack: ExitStack) -> None:
+    _hold(scenario, stack, "ALTER DATABASE {database} IS_TEMPLATE true")
+
+
+def _lock_out(scenario: PreviewScenario, stack: ExitStack) -> None:
+    """VACUUM FULL waits behind an open transaction; then no session can start in the database."""
+    blocked = scenario.as_owner()
+    _hold(scenario, stack, "BEGIN", "LOCK TABLE pg_class IN ACCESS SHARE MODE")
+    stack.enter_context(_ended_by_others(blocked))
+    _start(lambda: blocked.execute("VACUUM FULL pg_class"))
+    deadline = time.monotonic() + 10
+    while not scenario.query(
+        "SELECT FROM pg_stat_activity WHERE query LIKE 'VACUUM FULL%%' AND wait_event = 'relation'"
+    ):
+        assert time.monotonic() < deadline
+    _start(lambda: scenario.as_owner().close())  # hangs while it starts
+
+
+def _lock_out_of_prepared(scenario: PreviewScenario, stack: ExitStack) -> None:
+    """The open transaction is a prepared one, which only its owner can end, from inside the database."""
+    blocked = scenario.as_owner()
+    _hold(
+        scenario, stack, "BEGIN", "LOCK TABLE pg_class IN ACCESS SHARE MODE", f"PREPARE TRANSACTION '{scenario.owner}'"
+    )
+    stack.enter_context(_ended_by_others(blocked))
+    _start(lambda: blocked.execute("VACUUM FULL pg_class"))
+    deadline = time.monotonic() + 10
+    while not scenario.query(
+        "SELECT FROM pg_stat_activity WHERE query LIKE 'VACUUM FULL%%' AND wait_event = 'relation'"
+    ):
+        assert time.monotonic() < deadline
+
+
+def _start(action: Callable[[], object]) -> None:
+    def run() -> None:
+        with suppress(psycopg.Error):
+            action()
+
+    threading.Thread(target=run, daemon=True).start()
+
+
+def _store_large_settings(scenario: PreviewScenario, stack: ExitStack) -> None:
+    with scenario.as_owner() as connection:
+        connection.execute(f"ALTER DATABASE {scenario.database} SET search_path = '{'x' * 10_000_000}'".encode())
+
+
+ATTACKS: dict[str, Attack] = {
+    "own-role": _hold_own_role,
+    "own-role-elsewhere": _hold_own_role_elsewhere,
+    "own-database": _hold_own_database,
+    "own-database-elsewhere": _hold_own_database_elsewhere,
+    "template": _make_template,
+    "vacuum-full": _lock_out,
+    "vacuum-full-behind-prepared": _lock_out_of_prepared,
+    "large-settings": _store_large_settings,
+}
+
+
+def _drop(scenario: PreviewScenario) -> None:
+    drop_preview(scenario.access, scenario.database, scenario.owner)
+
+
+def _reset(scenario: PreviewScenario) -> None:
+    reset_preview(scenario.access, scenario.database, scenario.owner, scenario.owner_password, scenario.mark)
+    assert scenario.tables() == []
+
+
+def _sweep(scenario: PreviewScenario) -> None:
+    for marked in read_marked_objects(scenario.access, scenario.mark.project_uid):
+        drop_marked_object(scenario.access, marked)
+
+
+@pytest.mark.parametrize("operation", [_drop, _reset, _sweep], ids=["drop", "reset", "sweep"])
+@pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
+def test_an_owner_does_not_delay_the_drop_of_its_database(
+    scenario: PreviewScenario, attack: Attack, operation: Callable[[PreviewScenario], None]
+) -> None:
+    with ExitStack() as stack:
+        attack(scenario, stack)
+        started = time.monotonic()
+        operation(scenario)
+        assert time.monotonic() - started < LONGEST_SECONDS
+        if operation is not _reset:
+            assert scenario.query("SELECT FROM pg_database WHERE datname = %s", scenario.database) == []
+            assert scenario.query("SELECT FROM pg_roles WHERE rolname = %s", scenario.owner) == []
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [pytest.param(attack, id=name) for name, attack in ATTACKS.items() if name != "vacuum-full-behind-prepared"],
+)
+def test_an_owner_does_not_delay_the_swap_of_its_database(scenario: PreviewScenario, attack: Attack) -> None:
+    scenario.prepare()
+    with ExitStack() as stack:
+        attack(scenario, stack)
+        started = time.monotonic()
+        assert swap(scenario.access, scenario.swap_plan(busy_timeout=1)) is None
+        drop_replaced(scenario.access, scenario.names)
+        assert time.monotonic() - started < LONGEST_SECONDS
+        assert scenario.leftovers() == []
+        assert scenario.tables() == ["new"]
