@@ -18,11 +18,14 @@ from pgimport.model.names import AttemptNames, attempt_names, attempt_password
 from pgimport.model.order import Order, OrderTarget
 from pgimport.model.project_spec import AllowedSources, SSLMode
 from pgimport.model.result import WorkerResult
+from pgimport.model.row_values import show_values
 from pgimport.worker.checks.preflight import run_preflight
 from pgimport.worker.environment import WorkerEnvironment
+from pgimport.worker.main import report_result
 from pgimport.worker.pipeline.import_steps import run_import
 from pgimport.worker.postgres.clients import ClientProcesses, ClientPrograms
 from pgimport.worker.report.reporter import Reporter
+from pgimport.worker.report.result_texts import change_texts
 
 LOOPBACK = AllowedSources(allowed_cidrs=["127.0.0.0/8"])
 # Minor releases of the clients that the tests use. They are older than those in the worker's image.
@@ -98,9 +101,18 @@ class Bench:
         return Order(import_uid="uid", import_name="orders", namespace="shop", target=target, **fields)
 
     def preflight(self, **changes: Any) -> WorkerResult:
-        return run_preflight(self.order(**changes), self.environment, Reporter(self.out))
+        return change_texts(run_preflight(self.order(**changes), self.environment, Reporter(self.out)), show_values)
 
     def run(self, **changes: Any) -> WorkerResult:
+        """Runs an import. Its result has the texts of the report, with values of rows."""
+        return change_texts(self._run(**changes), show_values)
+
+    def run_and_report(self, **changes: Any) -> None:
+        """Runs an import as its container does: with the report in the log, and the termination message."""
+        result = self._run(**changes)
+        report_result(result, self.order(), self.environment, Reporter(self.out))
+
+    def _run(self, **changes: Any) -> WorkerResult:
         clients = ClientPrograms(bin_root=self.bin_root, floors=changes.pop("floors", TEST_FLOORS), compression="gzip")
         return run_import(self.order(**changes), self.environment, Reporter(self.out), clients, ClientProcesses())
 

@@ -21,6 +21,7 @@ from pgimport.model.import_report import parse_report
 from pgimport.model.reasons import Reason
 from pgimport.model.report_carrier import decode_report
 from pgimport.model.result import FailureReport, SkippedObject, WorkerResult
+from pgimport.model.row_values import show_values
 from pgimport.model.termination_message import parse_worker_result
 from pgimport.worker.main import _run_step, main, report_result
 from pgimport.worker.report.reporter import Reporter
@@ -170,7 +171,7 @@ def test_an_unexpected_error_of_a_server_is_a_failure_without_a_traceback(
     result = _run_step("import", run_step, Reporter(bench.out))
     assert result.failure is not None
     assert result.failure.reason is Reason.RESTORE_FAILED
-    assert "too old; HINT: Upgrade." in result.failure.message
+    assert "too old; HINT: Upgrade." in show_values(result.failure.message)
     assert "(SQLSTATE 55000)" in result.failure.message
     assert "Traceback" not in bench.out.getvalue()
 

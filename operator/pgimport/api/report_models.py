@@ -5,7 +5,7 @@ from pydantic import Field
 from pgimport.api.preflight_models import RestCheck
 from pgimport.api.rest_models import ResponseModel
 from pgimport.model.import_choices import SkipGroup
-from pgimport.model.import_report import ImportReport, hide_key_values, hide_row_values
+from pgimport.model.import_report import ImportReport, hide_row_values, hide_values_in_text
 from pgimport.model.result import SkippedObject
 from pgimport.model.status import ImportStatus
 
@@ -78,11 +78,14 @@ def build_report(status: ImportStatus, report: ImportReport, *, all_parts: bool)
             ReportedDifference(table=item.table, source_rows=item.source_rows, target_rows=item.target_rows)
             for item in report.difference
         ],
-        not_compared=[hide_key_values(text) for text in report.not_compared],
+        not_compared=[hide_values_in_text(text) for text in report.not_compared],
         compared=[ReportedCount(kind=item.kind, count=item.count) for item in report.compared],
-        notes=[hide_key_values(text) for text in report.note],
-        checks=[RestCheck(name=item.name, status=item.status.value, detail=item.detail) for item in report.check],
-        failures=[hide_key_values(item.message) for item in report.failure],
+        notes=[hide_values_in_text(text) for text in report.note],
+        checks=[
+            RestCheck(name=item.name, status=item.status.value, detail=hide_values_in_text(item.detail))
+            for item in report.check
+        ],
+        failures=[hide_values_in_text(item.message) for item in report.failure],
     )
 
 

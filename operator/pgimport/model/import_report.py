@@ -21,19 +21,17 @@ from pgimport.model.result import (
     TableDifference,
     WorkerResult,
 )
+from pgimport.model.row_values import HIDDEN_VALUE, hide_unmarked_values
 from pgimport.model.termination_message import truncate
 from pgimport.model.visible_text import format_json
 
 REPORT_VERSION = 1
 TEXT_LIMIT = 2000  # characters of a name, reason or key in the report
 OMITTED = "omitted"  # key of the last line of a report that is too large: the number of lines that it lacks
-VALUE_IN_THE_REPORT = "…"
-# The server's words about the values of rows: DETAIL of class 23, and quoted values of class 22.
+# The server's words about the values of rows, where no SQLSTATE tells what the text is.
 _KEY_VALUES = re.compile(r"(\([^()]*\)\s*=\s*)\(.*\)", re.DOTALL)
 _FAILING_ROW = re.compile(r"(Failing row contains )\(.*\)", re.DOTALL)
-_DETAIL = re.compile(r"[;,.]?\s*\b(DETAIL|CONTEXT):.*", re.DOTALL)
-_QUOTED = re.compile(r"\"[^\"]*\"|„[^“]*“|«[^»]*»|»[^«]*«")
-_DATA_EXCEPTION, _INTEGRITY_VIOLATION, _RAISED = "22", "23", "P0"
+_RAISED = "P0"
 
 
 class ImportReport(LenientModel):
@@ -70,17 +68,16 @@ def hide_row_values(item: SkippedObject) -> SkippedObject:
 
 def hide_values_in_reason(reason: str, sqlstate: str | None, offending_key: str | None = None) -> str:
     """Returns the server's words about a refused object without the values of rows that they may contain."""
-    sqlstate_class = (sqlstate or "")[:2]
     if offending_key:
-        reason = reason.replace(offending_key, VALUE_IN_THE_REPORT)
-    if offending_key or sqlstate_class in (_DATA_EXCEPTION, _INTEGRITY_VIOLATION):
-        reason = _DETAIL.sub("", reason)
-    reason = hide_key_values(reason)
-    if sqlstate_class == _DATA_EXCEPTION:
-        reason = _QUOTED.sub(f'"{VALUE_IN_THE_REPORT}"', reason)
-    if sqlstate_class == _RAISED:
-        reason = "the target's error was raised by a function of the database: read its message in the report"
-    return reason
+        reason = reason.replace(offending_key, HIDDEN_VALUE)
+    if (sqlstate or "").startswith(_RAISED):
+        return "the target's error was raised by a function of the database: read its message in the report"
+    return hide_values_in_text(reason, sqlstate)
+
+
+def hide_values_in_text(text: str, sqlstate: str | None = None) -> str:
+    """Returns a text of the report, with the server's words in it, without the values of rows."""
+    return hide_key_values(hide_unmarked_values(text, sqlstate))
 
 
 def describe_refusal(skipped: SkippedObject, *, with_values: bool) -> str:
@@ -94,7 +91,7 @@ def describe_refusal(skipped: SkippedObject, *, with_values: bool) -> str:
 
 def hide_key_values(text: str) -> str:
     """Removes the values from a DETAIL about a key or a row, as in `Key (id)=(…) is duplicated.`"""
-    return _FAILING_ROW.sub(rf"\1({VALUE_IN_THE_REPORT})", _KEY_VALUES.sub(rf"\1({VALUE_IN_THE_REPORT})", text))
+    return _FAILING_ROW.sub(rf"\1({HIDDEN_VALUE})", _KEY_VALUES.sub(rf"\1({HIDDEN_VALUE})", text))
 
 
 def build_report_lines(result: WorkerResult) -> list[str]:

@@ -7,6 +7,7 @@ from psycopg import sql
 
 from pgimport.model.database_settings import MAX_VALUE, is_carried
 from pgimport.model.result import DatabaseSetting
+from pgimport.model.row_values import hide_values, mark_message
 from pgimport.server.connection import Connection
 
 # Parameters whose stored value is a list of quoted names (GUC_LIST_QUOTE). Other values are one literal.
@@ -61,7 +62,7 @@ def try_settings(
         except psycopg.Error as error:
             notes.append(
                 f"setting {setting.name} of the source database: the target server refuses its value"
-                f" ({error.diag.message_primary}, {error.sqlstate})"
+                f" ({hide_values(mark_message(error.diag.message_primary or '', error.sqlstate))}, {error.sqlstate})"
             )
         else:
             accepted.append(setting)

@@ -4,6 +4,7 @@ import psycopg
 import pytest
 from tests.support.postgres import PostgresServer
 
+from pgimport.model.row_values import show_values
 from pgimport.worker.postgres.refusals import Refusal, build_refusal, is_refusal
 
 
@@ -37,7 +38,7 @@ def test_the_reason_is_one_line_with_all_words_of_the_server() -> None:
         hint="Add casts.",
         context="SQL function g",
     )
-    assert refusal.reason == (
+    assert show_values(refusal.reason) == (
         "function f(integer) does not exist (SQLSTATE 42883); DETAIL: There is no function of that name.;"
         " HINT: Add casts.; CONTEXT: SQL function g"
     )

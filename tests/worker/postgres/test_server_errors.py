@@ -2,6 +2,7 @@
 
 import pytest
 
+from pgimport.model.row_values import show_values
 from pgimport.worker.postgres.server_errors import ServerError, build_search_path_advice
 
 
@@ -12,7 +13,7 @@ def test_a_description_has_every_field_on_one_line() -> None:
         detail='Key (customer)=(7) is not present in "customers".',
         context="COPY orders, line 3\nSQL statement 2\nouter level",
     )
-    assert error.describe() == (
+    assert show_values(error.describe()) == (
         'insert or update violates foreign key constraint; DETAIL: Key (customer)=(7) is not present in "customers".;'
         " CONTEXT: COPY orders, line 3 / SQL statement 2 (SQLSTATE 23503)"
     )

@@ -18,8 +18,8 @@ from pgimport.model.result import SkippedObject
 from pgimport.worker.archive.sql_tokens import scan_tokens
 from pgimport.worker.archive.toc import TocEntry
 from pgimport.worker.postgres.endpoints import Connection
-from pgimport.worker.postgres.errors import first_line
 from pgimport.worker.postgres.queries import read_query
+from pgimport.worker.postgres.server_errors import describe_message
 from pgimport.worker.run import ImportRun
 
 TableName = tuple[str, str]  # schema and table
@@ -140,7 +140,7 @@ def list_refused_rows(results: Iterable[ConfigurationRows]) -> list[SkippedObjec
     return [
         SkippedObject(
             object=f"TABLE DATA {result.table.title}",
-            reason=f"{first_line(result.refusal)}; the table belongs to extension {result.table.extension}",
+            reason=f"{describe_message(result.refusal)}; the table belongs to extension {result.table.extension}",
             group=SkipGroup.REFUSED,
             rows=result.staged,
             sqlstate=result.refusal.sqlstate,

@@ -15,8 +15,9 @@ from psycopg import sql
 from pgimport.model.reasons import Failure, Reason
 from pgimport.worker.finish.materialized_views import ViewName, read_populated_views
 from pgimport.worker.postgres.endpoints import Connection, Endpoint, connect
-from pgimport.worker.postgres.errors import ImportStopped, first_line, translate_target_error
+from pgimport.worker.postgres.errors import ImportStopped, translate_target_error
 from pgimport.worker.postgres.queries import read_query
+from pgimport.worker.postgres.server_errors import describe_message
 from pgimport.worker.postgres.shadow import DATABASE_SIZE, ShadowSessions
 from pgimport.worker.report.periodic_call import PeriodicCall
 from pgimport.worker.report.progress_meter import ProgressMeter
@@ -87,7 +88,7 @@ def _build_failure(error: psycopg.Error, text: str) -> Failure:
     advice = " (commands of psql are not SQL)" if 'near "\\"' in str(error) else ""
     return Failure(
         Reason.POST_IMPORT_FAILED,
-        f"the SQL of spec.postImport{line}: {first_line(error)}{advice} (SQLSTATE {error.sqlstate})",
+        f"the SQL of spec.postImport{line}: {describe_message(error)}{advice}",
     )
 
 

@@ -8,6 +8,7 @@ import psycopg
 
 from pgimport.model.errors import PgimportError
 from pgimport.model.reasons import Failure, Reason
+from pgimport.worker.postgres.client_values import hide_command_values, mark_client_error
 from pgimport.worker.postgres.server_errors import (
     CONNECT_ADVICE,
     ServerError,
@@ -220,14 +221,13 @@ class ClientErrorParser:
         """`TABLE public t: ERROR: …; command was: CREATE TABLE …` as one line, or None without an error."""
         if not self._error:
             return None
-        head = re.sub(r"^could not execute query: ", "", self._error[0])
-        parts = [f"{self._entry}: {head}" if self._entry else head]
-        for line in self._error[1:]:
-            if command := _COMMAND_LINE.match(line):
-                parts.append(f"command was: {command[1].strip()[:200]}")
-                break
-            if re.match(r"^(DETAIL|HINT|CONTEXT|Error message from server|Query was|LINE \d+):", line):
-                parts.append(line.strip()[:200])
+        head, *lines = self._error
+        command = next((line for line in lines if _COMMAND_LINE.match(line)), None)
+        lines = lines[: lines.index(command)] if command else lines
+        text = mark_client_error(re.sub(r"^could not execute query: ", "", head), lines)
+        parts = [f"{self._entry}: {text}" if self._entry else text]
+        if command and (match := _COMMAND_LINE.match(command)):
+            parts.append(f"command was: {hide_command_values(match[1].strip()[:200])}")
         return re.sub(r"\s+", " ", "; ".join(parts))
 
 

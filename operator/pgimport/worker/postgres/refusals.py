@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import psycopg
 
+from pgimport.model.row_values import ErrorFields, close_mark, mark_values
 from pgimport.worker.text import shorten_line
 
 # Classes whose cause is the connection, the session's transaction, concurrency, resources, an operator or the system.
@@ -51,14 +52,24 @@ class Refusal:
 
     @property
     def reason(self) -> str:
-        """The server's words as one line. Contains no values of rows: DETAIL of a violation is left to `key`."""
-        parts = [f"{shorten_line(self.message, _MAX_FIELD)} (SQLSTATE {self.sqlstate})"]
-        if self.detail and not is_violation(self.sqlstate):
-            parts.append(f"DETAIL: {shorten_line(self.detail, _MAX_FIELD)}")
-        if self.hint:
-            parts.append(f"HINT: {shorten_line(self.hint, _MAX_FIELD)}")
-        if self.context and not is_violation(self.sqlstate):
-            parts.append(f"CONTEXT: {shorten_line(self.context, _MAX_FIELD)}")
+        """The server's words as one line. Values of rows have marks. DETAIL of a violation is left to `key`."""
+        of_a_violation = is_violation(self.sqlstate)
+        marked = mark_values(
+            ErrorFields(
+                message=shorten_line(self.message, _MAX_FIELD),
+                sqlstate=self.sqlstate,
+                detail=None if of_a_violation else shorten_line(self.detail, _MAX_FIELD),
+                hint=shorten_line(self.hint, _MAX_FIELD),
+                context=None if of_a_violation else self.context,
+            )
+        )
+        parts = [f"{marked.message} (SQLSTATE {self.sqlstate})"]
+        if marked.detail:
+            parts.append(f"DETAIL: {marked.detail}")
+        if marked.hint:
+            parts.append(f"HINT: {marked.hint}")
+        if marked.context:
+            parts.append(f"CONTEXT: {close_mark(shorten_line(marked.context, _MAX_FIELD))}")
         return "; ".join(parts)
 
     @property

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from pgimport.model.row_values import ErrorFields, close_mark, mark_values
 from pgimport.worker.text import shorten_line
 
 FIELD_LENGTH = 300  # characters of DETAIL, HINT or CONTEXT in a message
@@ -86,11 +87,20 @@ class ServerError:
     context: str | None = None
 
     def describe(self) -> str:
-        """Returns one line: message, DETAIL, HINT, CONTEXT and SQLSTATE."""
-        fields = {"DETAIL": self.detail, "HINT": self.hint, "CONTEXT": _shorten_context(self.context)}
+        """Returns one line: message, DETAIL, HINT, CONTEXT and SQLSTATE. Values of rows have marks."""
+        marked = mark_values(
+            ErrorFields(
+                message=self.message,
+                sqlstate=self.sqlstate,
+                detail=self.detail,
+                hint=self.hint,
+                context=self.context,
+            )
+        )
+        fields = {"DETAIL": marked.detail, "HINT": marked.hint, "CONTEXT": _shorten_context(marked.context)}
         parts = [
-            self.message,
-            *(f"{name}: {shorten_line(text, FIELD_LENGTH)}" for name, text in fields.items() if text),
+            marked.message,
+            *(f"{name}: {close_mark(shorten_line(text, FIELD_LENGTH))}" for name, text in fields.items() if text),
         ]
         return "; ".join(parts) + (f" (SQLSTATE {self.sqlstate})" if self.sqlstate else "")
 
@@ -113,6 +123,13 @@ def read_server_error(error: BaseException) -> ServerError:
         hint=getattr(error, "hint", None),
         context=getattr(error, "context", None),
     )
+
+
+def describe_message(error: BaseException) -> str:
+    """Returns the primary message of a server's error, and its SQLSTATE. Values of rows have marks."""
+    fields = read_server_error(error)
+    marked = mark_values(ErrorFields(message=fields.message, sqlstate=fields.sqlstate, context=fields.context))
+    return marked.message + (f" (SQLSTATE {fields.sqlstate})" if fields.sqlstate else "")
 
 
 def first_line(error: BaseException | str) -> str:

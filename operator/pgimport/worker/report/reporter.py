@@ -9,6 +9,7 @@ from typing import Any, TextIO
 from urllib.parse import quote, quote_plus
 
 from pgimport.model.import_report import hide_key_values
+from pgimport.model.row_values import hide_values, show_values
 from pgimport.model.scalar_types import format_time
 from pgimport.model.status import Progress
 from pgimport.model.termination_message import TAIL_LIMIT
@@ -53,12 +54,12 @@ class Reporter:
         self._secrets.update(secret for secret in secrets if secret)
 
     def redact(self, text: str) -> str:
-        """Removes the secrets, and makes control characters visible."""
-        return show_controls(redact(text, self._secrets))
+        """Removes the secrets and the marks of row values, and makes control characters visible."""
+        return show_controls(redact(show_values(text), self._secrets))
 
     def conceal(self, text: str) -> str:
-        """Removes the secrets and the values of rows in a server's DETAIL. Only the report may contain those."""
-        return hide_key_values(self.redact(text))
+        """Removes the secrets and the values of rows. Only the report may contain those."""
+        return hide_key_values(self.redact(hide_values(text)))
 
     def write_report(self, lines: Iterable[str]) -> None:
         """Writes the lines of a report, one after another."""

@@ -12,8 +12,8 @@ import psycopg
 from psycopg import sql
 
 from pgimport.worker.postgres.endpoints import Connection
-from pgimport.worker.postgres.errors import first_line
 from pgimport.worker.postgres.queries import read_query
+from pgimport.worker.postgres.server_errors import describe_message
 from pgimport.worker.verify.definitions import (
     KINDS,
     Definition,
@@ -122,7 +122,7 @@ def _recreate(shadow: Connection, source: DefinitionList, differences: list[Diff
         except psycopg.Error as error:
             if shadow.closed:
                 raise
-            errors[difference.source.title] = f"{first_line(error)} (SQLSTATE {error.sqlstate})"
+            errors[difference.source.title] = describe_message(error)
         finally:
             _set_search_path(shadow, "")
     return errors

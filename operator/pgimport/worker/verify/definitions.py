@@ -14,8 +14,8 @@ import psycopg
 
 from pgimport.worker.archive.selection import PG_CLASS
 from pgimport.worker.postgres.endpoints import Connection
-from pgimport.worker.postgres.errors import first_line
 from pgimport.worker.postgres.queries import read_query
+from pgimport.worker.postgres.server_errors import describe_message
 from pgimport.worker.text import quote_name
 
 KINDS = (
@@ -153,7 +153,7 @@ def read_source_definitions(connection: Connection) -> DefinitionList:
                 with connection.transaction():
                     definitions += read_definitions(connection, search_paths, [kind])
             except psycopg.errors.InternalError_ as error:
-                unread[kind] = f"the source changed one meanwhile: {first_line(error)} (SQLSTATE {error.sqlstate})"
+                unread[kind] = f"the source changed one meanwhile: {describe_message(error)}"
         return DefinitionList(search_paths, tuple(definitions), unread)
 
 

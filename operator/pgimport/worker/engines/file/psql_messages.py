@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 
 from pgimport.model.reasons import Failure, Reason
+from pgimport.model.row_values import ErrorFields, mark_message, mark_values
 from pgimport.worker.postgres.errors import DISK_FULL
 from pgimport.worker.postgres.refusals import Refusal, is_refusal
 
@@ -43,9 +44,18 @@ class PsqlError:
 
     @property
     def text(self) -> str:
-        """The server's words as one line: message, DETAIL, HINT, CONTEXT and the SQLSTATE."""
-        parts = [self.message]
-        for label, value in (("DETAIL", self.detail), ("HINT", self.hint), ("CONTEXT", self.context)):
+        """The server's words as one line: message, DETAIL, HINT, CONTEXT, SQLSTATE. Values of rows have marks."""
+        marked = mark_values(
+            ErrorFields(
+                message=self.message,
+                sqlstate=self.sqlstate,
+                detail=self.detail,
+                hint=self.hint,
+                context=self.context,
+            )
+        )
+        parts = [marked.message]
+        for label, value in (("DETAIL", marked.detail), ("HINT", marked.hint), ("CONTEXT", marked.context)):
             parts += [f"{label}: {value}"] if value else []
         code = f" (SQLSTATE {self.sqlstate})" if self.sqlstate else ""
         return re.sub(r"\s+", " ", "; ".join(parts)) + code
@@ -154,7 +164,9 @@ def is_target_lost(error: PsqlError) -> bool:
 def translate_psql_error(error: PsqlError, line: int | None, subject: str | None = None) -> Failure:
     """Returns the failure for an error that ends the import. `line`: the line of the dump, if it is known."""
     if error.sqlstate == DISK_FULL:
-        return Failure(Reason.TARGET_FULL, f"the target's disk is full: psql: {error.message}")
+        return Failure(
+            Reason.TARGET_FULL, f"the target's disk is full: psql: {mark_message(error.message, error.sqlstate)}"
+        )
     if is_target_lost(error):
         return Failure(Reason.TARGET_LOST, f"the connection to the target was lost: psql: {error.text}")
     position = f" in line {line} of the dump" if line is not None else ""
