@@ -123,7 +123,7 @@ def test_status_event_and_report_have_none() -> None:
     assert show_controls_of_model(shown) is shown
     assert a_running_status() == show_controls_of_model(a_running_status())
     meta = an_import().meta
-    event = build_event("PostgresImport", meta, "Failed", HOSTILE, warning=True, namespace="shop")
+    event = build_event("PostgresImport", meta, "Failed", HOSTILE, warning=True)
     assert find_forbidden(event["note"]) == []
     report = build_report_part(meta, 1, json.dumps({"skipped": HOSTILE}, ensure_ascii=False) + "\n")
     (text,) = report["data"].values()
