@@ -351,7 +351,10 @@ def test_finalizers_are_released_before_an_uninstall(render: Render) -> None:
     assert environment(documents, "Job", "pgimport-release") == {
         "PGIMPORT_NAMESPACE": {"fieldRef": {"fieldPath": "metadata.namespace"}},
         "PGIMPORT_DEPLOYMENT": "pgimport-operator",
+        "PGIMPORT_JOB": job["metadata"]["name"],
     }
+    readable = [rule for rule in find(documents, "Role", "pgimport-release")["rules"] if rule["resources"] == ["jobs"]]
+    assert [(rule["resourceNames"], rule["verbs"]) for rule in readable] == [([job["metadata"]["name"]], ["get"])]
     assert FINALIZER_PREVIEW != FINALIZER_PROJECT
     rules = find(documents, "ClusterRole", "pgimport-release")["rules"]
     assert {"projects", "previewdatabases"} <= {name for rule in rules for name in rule["resources"]}

@@ -1,4 +1,4 @@
-"""`pgimport release` before an uninstall: it waits until no pod of the operator runs."""
+"""`pgimport release` before an uninstall: who created its Job, and that it waits until no pod of the operator runs."""
 
 import threading
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from tests.support.kubernetes import run_kubernetes
 
-from pgimport.cli.release_command import OperatorStillRunning, stop_operator
+from pgimport.cli.release_command import OperatorStillRunning, UnknownCreator, is_uninstall, stop_operator
 from pgimport.kubernetes_client import api_paths
 from pgimport.kubernetes_client.api_client import KubernetesClient
 
@@ -54,3 +54,35 @@ def test_release_waits_until_the_pod_has_ended(cluster: KubernetesClient) -> Non
 
 def test_without_a_deployment_there_is_nothing_to_stop(cluster: KubernetesClient) -> None:
     stop_operator(cluster, NAMESPACE, "another", stop_seconds=0.1)
+
+
+def create_job(cluster: KubernetesClient, *managers: str) -> None:
+    fields = [{"manager": manager, "operation": "Apply"} for manager in managers]
+    fields.append({"manager": "helmless-controller", "operation": "Update", "subresource": "status"})
+    body = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": "pgimport-release", "managedFields": fields},
+        "spec": {"template": {}},
+    }
+    cluster.create(api_paths.jobs(NAMESPACE), body)
+
+
+@pytest.mark.parametrize("manager", ["helm", "helm-controller", "terraform-provider-helm_v3", "argocd-controller"])
+def test_a_job_of_helm_or_argo_cd_belongs_to_an_uninstall(cluster: KubernetesClient, manager: str) -> None:
+    create_job(cluster, manager)
+    assert is_uninstall(cluster, NAMESPACE, "pgimport-release")
+
+
+@pytest.mark.parametrize("manager", ["kubectl-client-side-apply", "kubectl", "kubectl-create"])
+def test_a_rendered_job_that_kubectl_created_is_no_uninstall(cluster: KubernetesClient, manager: str) -> None:
+    """`helm template | kubectl apply` stopped the operator that it had just installed."""
+    create_job(cluster, manager)
+    assert not is_uninstall(cluster, NAMESPACE, "pgimport-release")
+
+
+@pytest.mark.parametrize("managers", [(), ("kapp",)])
+def test_a_job_of_another_tool_is_an_error(cluster: KubernetesClient, managers: tuple[str, ...]) -> None:
+    create_job(cluster, *managers)
+    with pytest.raises(UnknownCreator, match="--no-hooks"):
+        is_uninstall(cluster, NAMESPACE, "pgimport-release")

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from tests.docs.blocks import ROOT
+from tests.docs.blocks import ROOT, find_pages
 
 from pgimport.cli.arguments import build_parser
 
@@ -68,3 +68,13 @@ def test_a_page_says_first_which_question_it_answers(page: Path) -> None:
 
 def test_the_readme_is_short() -> None:
     assert len(_read(ROOT / "README.md").splitlines()) <= 150
+
+
+@pytest.mark.parametrize("page", find_pages(), ids=lambda page: page.stem)
+def test_a_page_names_the_group_of_projects(page: Path) -> None:
+    """`kubectl delete projects` deletes another group's Projects where there is one, such as OpenShift's."""
+    commands = re.sub(r"\\\n", " ", page.read_text(encoding="utf-8"))
+    short = re.compile(
+        r"kubectl [^\n|]*\b(?:get|describe|delete|edit|patch|wait|label|annotate)\b[^\n|]*[ ,]projects?(?![.\w-])"
+    )
+    assert short.findall(commands) == []

@@ -1,4 +1,7 @@
-"""`pgimport release`: stops the operator and removes its finalizers. The chart calls it before an uninstall.
+"""`pgimport release`: stops the operator and removes its finalizers. The chart's hook calls it before an uninstall.
+
+`helm template | kubectl apply` creates the hook's Job too. So the Job names itself in PGIMPORT_JOB, and the command
+does nothing if kubectl created this Job.
 
 Databases on the target servers stay. A new installation finds their objects, adds the finalizers again and continues.
 """
@@ -19,7 +22,14 @@ from pgimport.model.resources import ResourceKey
 STOP_SECONDS = 60.0
 POLL_SECONDS = 0.5
 VARIABLES = ("PGIMPORT_NAMESPACE", "PGIMPORT_DEPLOYMENT")
+# Parts of the names of field managers that create the hook's Job only for an uninstall. Helm's is the name of the
+# program, such as `helm` or `helm-controller`.
+UNINSTALLERS = ("helm", "argocd")
 FINALIZERS = ((PREVIEWS, FINALIZER_PREVIEW), (PROJECTS, FINALIZER_PROJECT))
+
+
+class UnknownCreator(PgimportError):
+    """Neither Helm, Argo CD nor kubectl created the hook's Job, so it may not belong to an uninstall."""
 
 
 class OperatorStillRunning(PgimportError):
@@ -34,10 +44,34 @@ def main(_arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
             return EX_CONFIG
     namespace, deployment = (environment[variable] for variable in VARIABLES)
     kubernetes = connect_kubernetes()
+    job = environment.get("PGIMPORT_JOB")
+    if job and not is_uninstall(kubernetes, namespace, job):
+        print(
+            f"kubectl created Job {job}, so this is no uninstall, and nothing was changed."
+            " Render the chart with `helm template --no-hooks`."
+        )
+        return 0
     stop_operator(kubernetes, namespace, deployment)
     count = sum(remove_finalizers(kubernetes, kind, finalizer) for kind, finalizer in FINALIZERS)
     print(f"removed the finalizers of {count} objects; databases on the target servers are unchanged")
     return 0
+
+
+def is_uninstall(kubernetes: KubernetesClient, namespace: str, job: str) -> bool:
+    """Tells whether the Job was created for an uninstall, or with kubectl as one of many manifests.
+
+    Raises UnknownCreator if another tool created it.
+    """
+    fields = kubernetes.get(api_paths.jobs(namespace, job))["metadata"].get("managedFields", [])
+    managers = sorted({entry["manager"] for entry in fields if entry.get("subresource") != "status"})
+    if any(manager.startswith("kubectl") for manager in managers):
+        return False
+    if any(part in manager for manager in managers for part in UNINSTALLERS):
+        return True
+    raise UnknownCreator(
+        f"{', '.join(managers) or 'an unknown tool'} created Job {job}, which may not belong to an uninstall."
+        " Nothing was changed. To uninstall, run `helm uninstall --no-hooks` and remove the operator's finalizers"
+    )
 
 
 def stop_operator(
