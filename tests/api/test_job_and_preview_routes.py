@@ -72,12 +72,17 @@ def test_a_preview_is_created_extended_reset_and_deleted(api: Api) -> None:
     assert (duplicate.status_code, duplicate.json()) == (409, {"error": "life already exists"})
     not_ready = api.call("GET", "/preview-databases/shop.life/connections")
     assert not_ready.status_code == 409
+    uid = api.context.cluster.get("/apis/capydb.dev/v1alpha1/namespaces/shop/previewdatabases/life")["metadata"]["uid"]
     api.context.cluster.create(
         "/api/v1/namespaces/shop/secrets",
         {
             "apiVersion": "v1",
             "kind": "Secret",
-            "metadata": {"name": "life-connection", "namespace": "shop"},
+            "metadata": {
+                "name": "life-connection",
+                "namespace": "shop",
+                "ownerReferences": [{"kind": "PreviewDatabase", "name": "life", "uid": uid}],
+            },
             "data": {
                 "host": "ZGI=",
                 "port": "NTQzMg==",

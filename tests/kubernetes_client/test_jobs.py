@@ -6,7 +6,7 @@ import pytest
 
 from pgimport.kubernetes_client import api_paths, jobs
 from pgimport.kubernetes_client.api_client import KubernetesClient
-from pgimport.model.errors import Conflict
+from pgimport.model.errors import Conflict, Refused
 
 
 def a_job(name: str, owner: str = "import-uid", **status: Any) -> dict[str, Any]:
@@ -27,13 +27,22 @@ def test_our_job_may_be_created_again(cluster: KubernetesClient, name: str) -> N
     assert (job.ours, job.suspended, job.complete, job.failed_reason) == (True, False, False, None)
 
 
-def test_a_foreign_job_with_the_name_is_a_conflict(cluster: KubernetesClient, name: str) -> None:
+def test_the_job_of_an_earlier_import_of_the_name_is_a_conflict(cluster: KubernetesClient, name: str) -> None:
     jobs.create_job(cluster, "shop", a_job(name, "an-earlier-import"), "an-earlier-import")
     with pytest.raises(Conflict):
         jobs.create_job(cluster, "shop", a_job(name), "import-uid")
     job = jobs.read_job(cluster, "shop", name, "import-uid")
     assert job is not None
     assert not job.ours
+
+
+@pytest.mark.isolation
+def test_a_foreign_job_with_the_name_is_refused(cluster: KubernetesClient, name: str) -> None:
+    foreign = a_job(name)
+    foreign["metadata"]["ownerReferences"] = []
+    cluster.create(api_paths.jobs("shop"), foreign)
+    with pytest.raises(Refused, match=f"Job {name} in namespace shop exists"):
+        jobs.create_job(cluster, "shop", a_job(name), "import-uid")
 
 
 def test_a_job_that_is_being_deleted_is_a_conflict(cluster: KubernetesClient, name: str) -> None:

@@ -1,14 +1,18 @@
 """Tests of objects in the namespace of a Project."""
 
+from typing import Any
+
 import pytest
 from tests.support.kubernetes import Kubernetes
 
 from pgimport.kubernetes_client import api_paths, namespaces
 from pgimport.kubernetes_client.api_client import KubernetesClient
+from pgimport.manifest.rbac import build_connection_reader, build_role_binding
+from pgimport.model.errors import Refused
 
 
 def test_a_role_binding_is_created_once(kubernetes: Kubernetes, cluster: KubernetesClient, name: str) -> None:
-    binding = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": name}}
+    binding = a_binding(name)
     namespaces.ensure_role_binding(cluster, "shop", binding)
     namespaces.ensure_role_binding(cluster, "shop", binding)
     requests = [request for request in kubernetes.requests("POST", "/rolebindings") if name in request.text]
@@ -54,3 +58,40 @@ def test_a_terminating_namespace_does_not_exist(
     assert not namespaces.namespace_exists(cluster, name)
     kubernetes.emulator.faults.namespaces[name] = phase
     assert namespaces.namespace_exists(cluster, name) is exists
+
+
+def a_binding(name: str, role: str = "pgimport-tenant", account: str = "pgimport") -> dict[str, Any]:
+    return build_role_binding(name, "shop", role, account, "pgimport-system")
+
+
+@pytest.mark.isolation
+@pytest.mark.parametrize(
+    "stale",
+    [
+        pytest.param({"role": "an-older-role"}, id="another role"),
+        pytest.param({"account": "an-older-account"}, id="another account"),
+    ],
+)
+def test_a_role_binding_of_an_older_release_is_replaced(
+    cluster: KubernetesClient, name: str, stale: dict[str, str]
+) -> None:
+    cluster.create(api_paths.role_bindings("shop"), a_binding(name, **stale))
+    namespaces.ensure_role_binding(cluster, "shop", a_binding(name))
+    binding = cluster.get(api_paths.role_bindings("shop", name))
+    assert (binding["roleRef"]["name"], binding["subjects"][0]["name"]) == ("pgimport-tenant", "pgimport")
+    namespaces.ensure_role_binding(cluster, "shop", a_binding(name))
+    assert cluster.get(api_paths.role_bindings("shop", name))["metadata"]["uid"] == binding["metadata"]["uid"]
+
+
+@pytest.mark.isolation
+def test_a_foreign_role_binding_and_role_are_refused(cluster: KubernetesClient, name: str) -> None:
+    foreign = a_binding(name, role="their-role")
+    foreign["metadata"]["labels"] = {}
+    cluster.create(api_paths.role_bindings("shop"), foreign)
+    with pytest.raises(Refused, match=f"RoleBinding {name} in namespace shop exists"):
+        namespaces.ensure_role_binding(cluster, "shop", a_binding(name))
+    role = build_connection_reader("shop", [])
+    role["metadata"] |= {"name": name, "labels": {}}
+    cluster.create(api_paths.roles("shop"), role)
+    with pytest.raises(Refused, match=f"Role {name} in namespace shop exists"):
+        namespaces.ensure_role(cluster, "shop", lambda: role)

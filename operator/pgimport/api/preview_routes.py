@@ -24,7 +24,7 @@ from pgimport.api.resource_manifests import build_extension, build_preview
 from pgimport.api.resource_writer import create_object, delete_object, patch_object
 from pgimport.kubernetes_client.api_client import Json
 from pgimport.kubernetes_client.custom_resources import parse_preview
-from pgimport.kubernetes_client.secrets_and_config_maps import read_secret
+from pgimport.kubernetes_client.secrets_and_config_maps import read_owned_secret
 from pgimport.model.api_caller import ApiScope
 from pgimport.model.names import PREVIEWS
 from pgimport.model.preview_spec import PreviewMode
@@ -148,12 +148,19 @@ def get_connections(preview_id: PreviewID, access: Access) -> ConnectionsAnswer:
     access.require_scope(ApiScope.PROJECTS_WRITE)
     _, preview = access.find_preview(preview_id)
     _require_usable(preview)
-    name = preview.status.connection_secret
-    entries = read_secret(access.cluster, preview.meta.namespace, name) if name else None
+    meta = preview.meta
+    entries = read_owned_secret(access.cluster, meta.namespace, preview.connection_secret, meta.uid)
     if entries is None or preview.status.state is not PreviewState.READY:
         state = (preview.status.state or PreviewState.PENDING).value
         raise ApiError(409, f"the preview database is {state}; its connections are available when it is ready")
-    values = {key: entry.decode() for key, entry in entries.items()}
+    try:
+        return _build_connections({key: entry.decode() for key, entry in entries.items()})
+    except (KeyError, ValueError) as error:  # somebody changed the Secret
+        message = "the connection Secret of the preview database is incomplete; delete it, and the operator creates it"
+        raise ApiError(409, message) from error
+
+
+def _build_connections(values: dict[str, str]) -> ConnectionsAnswer:
     return ConnectionsAnswer(
         connections=Connections(
             host=values["host"],

@@ -23,9 +23,6 @@ from pgimport.decide.wake_targets import wake_after_preview
 from pgimport.model.names import (
     FINALIZER_PREVIEW,
     clone_name,
-    connection_secret_name,
-    owner_role_name,
-    preview_database_name,
 )
 from pgimport.model.policy import Policy
 from pgimport.model.preview_spec import PreviewMode, PreviewSpec
@@ -122,12 +119,12 @@ def _decide_lifecycle(
         return build_decision(
             _in_state(status, status.state), in_progress(Reason.PENDING, message), now, policy.waiting_interval
         )
-    database, role = database_and_role(observed)
+    item = observed.object
     created = status.model_copy(
         update={
-            "database": database,
-            "role": role,
-            "connection_secret": connection_secret_name(observed.object.meta.name),
+            "database": item.database,
+            "role": item.role,
+            "connection_secret": item.connection_secret,
             # A new database is empty, so a reset that was requested earlier is done too.
             "reset_at": spec.reset_at or status.reset_at,
         }
@@ -188,13 +185,6 @@ def _decide_clone(
     conditions = in_progress(Reason.CLONING, f"Import {name} copies the Project's primary database.")
     actions = () if at_work else (ensure, CreateCloneImport(name))
     return build_decision(_in_state(created, PreviewState.PENDING), conditions, now, policy.waiting_interval, actions)
-
-
-def database_and_role(observed: ObservedPreview) -> tuple[str, str]:
-    """Returns the names of the preview's database and role. They never change, whether they are created or not."""
-    item, status = observed.object, observed.object.status
-    derived = preview_database_name(item.spec.project if item.spec else "", item.meta.name, item.meta.uid)
-    return status.database or derived, status.role or owner_role_name(status.database or derived)
 
 
 def _decide_expiry(

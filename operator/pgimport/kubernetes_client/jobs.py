@@ -5,6 +5,7 @@ from datetime import datetime
 
 from pgimport.kubernetes_client import api_paths
 from pgimport.kubernetes_client.api_client import Json, KubernetesClient
+from pgimport.kubernetes_client.ownership import is_owned, refuse_name
 from pgimport.model.errors import Conflict, NotFound
 from pgimport.model.names import LABEL_IMPORT_UID
 from pgimport.model.observations import ObservedJob, OrphanedJob
@@ -59,13 +60,16 @@ def list_orphans(
 
 
 def create_job(cluster: KubernetesClient, namespace: str, manifest: Json, import_uid: str) -> None:
-    """Creates the Job; does nothing if it exists and is ours. Raises Conflict if it belongs to another owner."""
+    """Creates the Job; does nothing if it exists and is ours.
+
+    Raises Refused (NameTaken) if it belongs to another owner, and Conflict if an earlier one of ours is not gone yet.
+    """
     try:
         cluster.create(api_paths.jobs(namespace), manifest)
     except Conflict:
-        existing = read_job(cluster, namespace, manifest["metadata"]["name"], import_uid)
-        if existing is None or not existing.ours or existing.deleting:
-            raise
+        existing = cluster.get(api_paths.jobs(namespace, manifest["metadata"]["name"]))
+        if not is_owned(existing, {import_uid}) or "deletionTimestamp" in existing["metadata"]:
+            refuse_name(existing, manifest)
 
 
 def stop_job(cluster: KubernetesClient, namespace: str, name: str) -> None:

@@ -5,25 +5,43 @@ from datetime import UTC, datetime
 
 from pgimport.kubernetes_client import api_paths
 from pgimport.kubernetes_client.api_client import Json, KubernetesClient
-from pgimport.model.errors import Conflict, NotFound
+from pgimport.kubernetes_client.ownership import require_managed
+from pgimport.model.errors import NotFound
 from pgimport.model.names import MANAGER
 
 
 def ensure_role_binding(cluster: KubernetesClient, namespace: str, manifest: Json) -> None:
-    """Creates the RoleBinding if it does not exist. Raises NotFound if the namespace does not exist."""
+    """Creates the RoleBinding, or creates ours anew if it grants something else, such as the role of an older release.
+
+    Raises Refused (NameTaken) if it is not ours, Conflict if another writer was faster, and NotFound if the namespace
+    does not exist.
+    """
+    name = manifest["metadata"]["name"]
+    path = api_paths.role_bindings(namespace, name)
     try:
-        cluster.get(api_paths.role_bindings(namespace, manifest["metadata"]["name"]))
+        existing = cluster.get(path)
     except NotFound:
-        try:
-            cluster.create(api_paths.role_bindings(namespace), manifest)
-        except Conflict:
-            return
+        cluster.create(api_paths.role_bindings(namespace), manifest)
+        return
+    if _grants_the_same(existing, manifest):
+        return
+    require_managed(existing, f"RoleBinding {name} in namespace {namespace}")
+    cluster.delete(path, uid=existing["metadata"]["uid"])
+    cluster.create(api_paths.role_bindings(namespace), manifest)  # Kubernetes allows no change of roleRef
+
+
+def _grants_the_same(existing: Json, manifest: Json) -> bool:
+    def subjects(body: Json) -> set[tuple[str, str, str]]:
+        return {(item["kind"], item["name"], item.get("namespace", "")) for item in body.get("subjects") or ()}
+
+    return existing["roleRef"] == manifest["roleRef"] and subjects(existing) == subjects(manifest)
 
 
 def ensure_role(cluster: KubernetesClient, namespace: str, build: Callable[[], Json]) -> None:
     """Creates or updates a Role. Calls `build` again after the read, so that the later of two writers wins.
 
-    Raises Conflict if another writer was faster, and NotFound if the namespace does not exist.
+    Raises Refused (NameTaken) if it is not ours, Conflict if another writer was faster, and NotFound if the namespace
+    does not exist.
     """
     role = build()
     path = api_paths.roles(namespace, role["metadata"]["name"])
@@ -32,6 +50,7 @@ def ensure_role(cluster: KubernetesClient, namespace: str, build: Callable[[], J
     except NotFound:
         cluster.create(api_paths.roles(namespace), role)
         return
+    require_managed(existing, f"Role {role['metadata']['name']} in namespace {namespace}")
     role = build()
     if existing.get("rules") != role["rules"]:
         version = existing["metadata"]["resourceVersion"]

@@ -1,10 +1,11 @@
 """Secrets and ConfigMaps, read and written by name; they are never listed or watched."""
 
 import base64
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 
 from pgimport.kubernetes_client import api_paths
 from pgimport.kubernetes_client.api_client import Json, KubernetesClient
+from pgimport.kubernetes_client.ownership import is_owned, owner_uids, refuse_name
 from pgimport.model.errors import Conflict, NotFound
 
 
@@ -14,7 +15,20 @@ def read_secret(cluster: KubernetesClient, namespace: str, name: str) -> dict[st
         body = cluster.get(api_paths.core(namespace, "secrets", name))
     except NotFound:
         return None
-    return {key: base64.b64decode(value) for key, value in body.get("data", {}).items()}
+    return _decode(body)
+
+
+def read_owned_secret(cluster: KubernetesClient, namespace: str, name: str, owner_uid: str) -> dict[str, bytes] | None:
+    """Returns the decoded entries, or None if the Secret does not exist or has another owner."""
+    try:
+        body = cluster.get(api_paths.core(namespace, "secrets", name))
+    except NotFound:
+        return None
+    return _decode(body) if is_owned(body, {owner_uid}) else None
+
+
+def _decode(body: Json) -> dict[str, bytes]:
+    return {key: base64.b64decode(value) for key, value in (body.get("data") or {}).items()}
 
 
 def read_config_map(cluster: KubernetesClient, namespace: str, name: str) -> set[str]:
@@ -33,7 +47,7 @@ def read_config_map_entry(cluster: KubernetesClient, namespace: str, name: str, 
     except NotFound:
         return None
     entry = body.get("data", {}).get(key)
-    return entry if _is_owned(body, {owner_uid}) else None
+    return entry if is_owned(body, {owner_uid}) else None
 
 
 def write_config_map(cluster: KubernetesClient, manifest: Json) -> None:
@@ -44,7 +58,7 @@ def write_config_map(cluster: KubernetesClient, manifest: Json) -> None:
         cluster.create(api_paths.core(namespace, "configmaps"), manifest)
     except Conflict:
         body = cluster.get(api_paths.core(namespace, "configmaps", name))
-        if not _is_owned(body, {owner["uid"] for owner in meta["ownerReferences"]}):
+        if not is_owned(body, owner_uids(manifest)):
             raise
         cluster.patch(api_paths.core(namespace, "configmaps", name), {"data": manifest["data"]})
 
@@ -53,30 +67,46 @@ def delete_config_map(cluster: KubernetesClient, namespace: str, name: str) -> N
     cluster.delete(api_paths.core(namespace, "configmaps", name))
 
 
-def _is_owned(body: Json, uids: Set[str]) -> bool:
-    return bool(uids & {owner["uid"] for owner in body["metadata"].get("ownerReferences", ())})
-
-
 def create_secret(
     cluster: KubernetesClient, namespace: str, manifest: Json, data: Mapping[str, bytes]
 ) -> dict[str, bytes]:
     """Creates a Secret and returns its entries; returns the existing entries if the Secret exists and is ours.
 
-    Raises Conflict if the Secret has another owner.
+    Raises Refused (NameTaken) if the Secret has another owner: its entries may be known to others. Raises Conflict if
+    it belongs to an earlier object of the same name.
     """
-    encoded = {key: base64.b64encode(value).decode() for key, value in data.items()}
+    name = manifest["metadata"]["name"]
     try:
-        cluster.create(api_paths.core(namespace, "secrets"), {**manifest, "data": encoded})
+        cluster.create(api_paths.core(namespace, "secrets"), {**manifest, "data": _encode(data)})
     except Conflict:
-        body = cluster.get(api_paths.core(namespace, "secrets", manifest["metadata"]["name"]))
-        if not _is_owned(body, {owner["uid"] for owner in manifest["metadata"]["ownerReferences"]}):
-            raise
-        return {key: base64.b64decode(value) for key, value in body.get("data", {}).items()}
+        body = cluster.get(api_paths.core(namespace, "secrets", name))
+        if not is_owned(body, owner_uids(manifest)):
+            refuse_name(body, manifest)
+        return _decode(body)
     return dict(data)
+
+
+def _encode(data: Mapping[str, bytes]) -> dict[str, str]:
+    return {key: base64.b64encode(value).decode() for key, value in data.items()}
+
+
+def replace_entries(cluster: KubernetesClient, namespace: str, name: str, data: Mapping[str, bytes]) -> None:
+    """Replaces these entries of a Secret and keeps the others."""
+    cluster.patch(api_paths.core(namespace, "secrets", name), {"data": _encode(data)})
 
 
 def delete_secret(cluster: KubernetesClient, namespace: str, name: str) -> None:
     cluster.delete(api_paths.core(namespace, "secrets", name))
+
+
+def delete_owned_secret(cluster: KubernetesClient, namespace: str, name: str, owner_uid: str) -> None:
+    """Deletes a Secret, unless it has another owner."""
+    try:
+        body = cluster.get(api_paths.core(namespace, "secrets", name))
+    except NotFound:
+        return
+    if is_owned(body, {owner_uid}):
+        cluster.delete(api_paths.core(namespace, "secrets", name), uid=body["metadata"]["uid"])
 
 
 def ensure_entry(cluster: KubernetesClient, manifest: Json, key: str, value: bytes | None) -> None:

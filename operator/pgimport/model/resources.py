@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from pgimport.model.import_spec import ImportSpec
+from pgimport.model.names import connection_secret_name, owner_role_name, preview_database_name
 from pgimport.model.preview_spec import PreviewSpec
 from pgimport.model.project_spec import ProjectSpec
 from pgimport.model.status import ImportStatus, PreviewStatus, ProjectStatus
@@ -48,12 +49,30 @@ class ImportObject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreviewObject:
-    """PreviewDatabase. See ImportObject for `spec_error`."""
+    """PreviewDatabase. See ImportObject for `spec_error`.
+
+    The names are computed. Those in the status only show them: whoever may write a status could put other names there.
+    """
 
     meta: ObjectMeta
     spec: PreviewSpec | None
     spec_error: str | None = None
     status: PreviewStatus = field(default_factory=PreviewStatus)
+
+    @property
+    def database(self) -> str:
+        """Name of the preview's database, whether it exists or not. It never changes."""
+        return preview_database_name(self.spec.project if self.spec else "", self.meta.name, self.meta.uid)
+
+    @property
+    def role(self) -> str:
+        """Name of the role that owns the database."""
+        return owner_role_name(self.database)
+
+    @property
+    def connection_secret(self) -> str:
+        """Name of the Secret from which users read how to connect."""
+        return connection_secret_name(self.meta.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,7 @@
 """Carries out the actions that are decided for a PostgresImport. Every action can be repeated."""
 
+import logging
+
 from pgimport.decide.decision import (
     Action,
     ClaimTarget,
@@ -22,7 +24,7 @@ from pgimport.decide.observed_objects import ObservedImport
 from pgimport.kubernetes_client.api_paths import of_key
 from pgimport.kubernetes_client.custom_resources import list_imports, read_preview, write_status
 from pgimport.kubernetes_client.jobs import delete_job, set_job_ttl, stop_job
-from pgimport.kubernetes_client.secrets_and_config_maps import delete_secret, read_secret
+from pgimport.kubernetes_client.secrets_and_config_maps import delete_owned_secret, read_owned_secret
 from pgimport.model.errors import Conflict, NotFound
 from pgimport.model.names import (
     IMPORTS,
@@ -34,15 +36,18 @@ from pgimport.model.names import (
     job_secret_name,
 )
 from pgimport.model.owner_comment import OwnerComment
-from pgimport.model.reasons import Failure
+from pgimport.model.reasons import Failure, Reason
 from pgimport.model.resources import ObjectMeta, PreviewObject, ResourceKey
 from pgimport.reconcile.import_reports import store_report
 from pgimport.reconcile.job_creation import create_import_job, require_specs
 from pgimport.reconcile.reconcile_context import ReconcileContext
 from pgimport.reconcile.server_credentials import read_admin_access, read_owner_access
+from pgimport.server.marked_objects import is_own_attempt
 from pgimport.server.server_access import Access
 from pgimport.server.shadow import ShadowPlan, drop_attempt, prepare_shadow
 from pgimport.server.swap import SwapPlan, drop_replaced, open_target, swap
+
+logger = logging.getLogger(__name__)
 
 
 def act_on_import(context: ReconcileContext, observed: ObservedImport, action: Action) -> Failure | None:
@@ -84,13 +89,17 @@ def _act_on_server(
     if access is None:
         return
     match action:
+        case DropAttempt(pod_uid) | DropReplaced(pod_uid) if not is_own_attempt(
+            access, attempt_names(pod_uid), observed.object.meta.uid
+        ):
+            logger.warning("the status of import %s names a pod of another import", observed.object.meta.name)
         case DropAttempt(pod_uid):
             drop_attempt(access, attempt_names(pod_uid))
         case DropReplaced(pod_uid):
             drop_replaced(access, attempt_names(pod_uid))
         case OpenTarget():
             if observed.preview is not None and observed.preview.status.database is not None:
-                open_target(access, observed.preview.status.database)
+                open_target(access, observed.preview.database)
 
 
 def _act_on_job(
@@ -109,7 +118,7 @@ def _act_on_job(
         case SetJobTTL(seconds):
             set_job_ttl(context.cluster, namespace, name, seconds)
         case DeleteJobSecret():
-            delete_secret(context.cluster, namespace, job_secret_name(meta.name, meta.uid))
+            delete_owned_secret(context.cluster, namespace, name, meta.uid)
 
 
 def _delete_upload(context: ReconcileContext, observed: ObservedImport, key: str) -> None:
@@ -154,7 +163,7 @@ def _prepare_shadow(context: ReconcileContext, observed: ObservedImport, action:
     """Raises Refused if the target server cannot hold a copy of this source."""
     spec, project = require_specs(observed)
     meta = observed.object.meta
-    entries = read_secret(context.cluster, meta.namespace, job_secret_name(meta.name, meta.uid)) or {}
+    entries = read_owned_secret(context.cluster, meta.namespace, job_secret_name(meta.name, meta.uid), meta.uid) or {}
     if SECRET_KEY_SEED not in entries:
         raise Conflict(f"the Secret of the Job of import {meta.name} is gone")
     plan = ShadowPlan(
@@ -178,16 +187,17 @@ def _swap(context: ReconcileContext, observed: ObservedImport, pod_uid: str) -> 
     """Replaces the target by the shadow. The preview's user keeps its role name and password."""
     _, project = require_specs(observed)
     preview: PreviewObject | None = observed.preview
-    if preview is None or preview.status.database is None or preview.status.role is None:
+    if preview is None or preview.status.database is None:
         raise Conflict("the target preview changed before the swap")
-    owner = read_owner_access(context, project, preview)
-    if owner is None:
-        raise Conflict(f"the connection Secret of PreviewDatabase {preview.meta.name} is missing")
+    owner, access = read_owner_access(context, project, preview), read_admin_access(context, project)
+    if not is_own_attempt(access, attempt_names(pod_uid), observed.object.meta.uid):
+        message = f"status.shadow names the attempt of pod {pod_uid}, which is not an attempt of this import"
+        return Failure(Reason.NAME_TAKEN, message)
     plan = SwapPlan(
-        target=preview.status.database,
-        owner=preview.status.role,
+        target=preview.database,
+        owner=preview.role,
         owner_password=owner.password,
         names=attempt_names(pod_uid),
         busy_timeout_seconds=context.policy.swap_patience.total_seconds(),
     )
-    return swap(read_admin_access(context, project), plan)
+    return swap(access, plan)

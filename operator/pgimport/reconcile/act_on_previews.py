@@ -6,9 +6,8 @@ from urllib.parse import quote
 
 from pgimport.decide.decision import Action, CreateCloneImport, DropPreview, EnsurePreview, SetFinalizer
 from pgimport.decide.observed_objects import ObservedPreview
-from pgimport.decide.previews import database_and_role
 from pgimport.kubernetes_client import api_paths
-from pgimport.kubernetes_client.secrets_and_config_maps import create_secret
+from pgimport.kubernetes_client.secrets_and_config_maps import create_secret, replace_entries
 from pgimport.manifest.clone_import import build_clone_import
 from pgimport.manifest.secrets import build_connection_secret
 from pgimport.model.errors import Conflict
@@ -18,7 +17,7 @@ from pgimport.model.project_spec import TargetServer
 from pgimport.model.resources import ResourceKey
 from pgimport.reconcile.finalizers import write_finalizer
 from pgimport.reconcile.reconcile_context import ReconcileContext
-from pgimport.reconcile.server_credentials import read_admin_access
+from pgimport.reconcile.server_credentials import is_complete, read_admin_access
 from pgimport.reconcile.tenant_access import ensure_connection_reader
 from pgimport.server.preview import drop_preview, ensure_preview, reset_preview
 
@@ -28,7 +27,7 @@ PASSWORD_BYTES = 24
 def act_on_preview(context: ReconcileContext, observed: ObservedPreview, action: Action) -> None:
     """Carries out one action.
 
-    Raises Conflict, ServerUnavailable or KubernetesUnavailable; the preview is then reconciled again.
+    Raises Refused, Conflict or Unavailable; the preview is then reconciled again.
     """
     meta = observed.object.meta
     match action:
@@ -49,13 +48,13 @@ def _ensure_preview(context: ReconcileContext, observed: ObservedPreview, action
     project, meta = observed.project, observed.object.meta
     if project is None or project.spec is None:
         raise Conflict(f"PreviewDatabase {meta.name}: its Project is gone")
-    database, role = database_and_role(observed)
-    entries = create_secret(
-        context.cluster,
-        meta.namespace,
-        build_connection_secret(meta),
-        _build_connection_entries(project.spec.server, database, role, secrets.token_urlsafe(PASSWORD_BYTES)),
-    )
+    database, role = observed.object.database, observed.object.role
+    password = secrets.token_urlsafe(PASSWORD_BYTES)
+    new_entries = _build_connection_entries(project.spec.server, database, role, password)
+    entries = create_secret(context.cluster, meta.namespace, build_connection_secret(meta), new_entries)
+    if not is_complete(entries):
+        replace_entries(context.cluster, meta.namespace, connection_secret_name(meta.name), new_entries)
+        entries = new_entries
     ensure_connection_reader(context, meta.namespace, connection_secret_name(meta.name))
     mark = OwnerComment(project_uid=project.meta.uid, preview_uid=meta.uid, owner_name=meta.name)
     access, password = read_admin_access(context, project.spec), entries["password"].decode()
@@ -97,5 +96,5 @@ def _drop_preview(context: ReconcileContext, observed: ObservedPreview, oid: int
     project = observed.project
     if project is None or project.spec is None:
         return
-    database, role = database_and_role(observed)
-    drop_preview(read_admin_access(context, project.spec), database, role, expected_oid=oid)
+    preview = observed.object
+    drop_preview(read_admin_access(context, project.spec), preview.database, preview.role, expected_oid=oid)

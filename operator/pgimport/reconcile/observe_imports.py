@@ -16,7 +16,7 @@ from pgimport.kubernetes_client.namespaces import read_start_warning
 from pgimport.kubernetes_client.pods import list_pods, read_progress
 from pgimport.kubernetes_client.secrets_and_config_maps import read_config_map, read_secret
 from pgimport.model.errors import Refused, ServerUnavailable
-from pgimport.model.names import CONTAINER_IMPORT, AttemptNames, job_name
+from pgimport.model.names import CONTAINER_IMPORT, attempt_names, job_name
 from pgimport.model.observations import ObservedJob, ObservedPod, ObservedServer, ObservedSwap, Unreachable
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.resources import ImportObject, PreviewObject, ProjectObject, ResourceKey
@@ -150,11 +150,7 @@ def _read_target_objects(
     if project is None or project.spec is None or preview is None or preview.status.database is None:
         return None
     try:
-        access = read_owner_access(context, project.spec, preview)
-        if access is None:
-            message = f"the connection Secret of PreviewDatabase {preview.meta.name} is missing"
-            return Unreachable(failure=Failure(Reason.TARGET_NOT_READY, message))
-        return tuple(read_user_objects(access, preview.status.database))
+        return tuple(read_user_objects(read_owner_access(context, project.spec, preview), preview.database))
     except (Refused, ServerUnavailable) as error:
         return Unreachable(failure=error.failure)
 
@@ -165,8 +161,8 @@ def _read_swap(
     shadow = item.status.shadow
     if shadow is None or not shadow.verified or project is None or project.spec is None:
         return None
-    target = preview.status.database if preview is not None else None
-    names = AttemptNames(role=shadow.role, database=shadow.database)
+    target = preview.database if preview is not None and preview.status.database is not None else None
+    names = attempt_names(shadow.pod_uid)
     try:
         return read_swap(read_admin_access(context, project.spec), target or "", names)
     except (Refused, ServerUnavailable) as error:
@@ -179,6 +175,6 @@ def _read_shadow_size(context: ReconcileContext, item: ImportObject, project: Pr
     if shadow is None or project is None or project.spec is None or project.spec.storage_limit_bytes is None:
         return None
     try:
-        return read_database_size(read_admin_access(context, project.spec), shadow.database)
+        return read_database_size(read_admin_access(context, project.spec), attempt_names(shadow.pod_uid).database)
     except (Refused, ServerUnavailable):
         return None

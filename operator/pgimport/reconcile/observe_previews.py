@@ -6,11 +6,12 @@ from datetime import datetime
 from pgimport.decide.observed_objects import ObservedPreview
 from pgimport.decide.previews import loses_database
 from pgimport.kubernetes_client.custom_resources import list_previews, read_import, read_preview, read_project
-from pgimport.kubernetes_client.secrets_and_config_maps import read_secret
+from pgimport.kubernetes_client.secrets_and_config_maps import read_owned_secret
+from pgimport.model.names import clone_name
 from pgimport.model.resources import ImportObject, PreviewObject, ProjectObject, ResourceKey
 from pgimport.model.status import PreviewState
 from pgimport.reconcile.reconcile_context import ReconcileContext
-from pgimport.reconcile.server_credentials import read_admin_access
+from pgimport.reconcile.server_credentials import is_complete, read_admin_access
 from pgimport.server.server_state import read_database_oid
 
 
@@ -53,8 +54,12 @@ def find_position(previews: Sequence[PreviewObject], preview: PreviewObject) -> 
 
 
 def _secret_exists(context: ReconcileContext, preview: PreviewObject) -> bool:
-    name = preview.status.connection_secret
-    return name is not None and read_secret(context.cluster, preview.meta.namespace, name) is not None
+    """Tells whether the preview's own Secret exists and has all entries."""
+    if preview.status.connection_secret is None:
+        return False
+    name, meta = preview.connection_secret, preview.meta
+    entries = read_owned_secret(context.cluster, meta.namespace, name, meta.uid)
+    return entries is not None and is_complete(entries)
 
 
 def _read_lost_database(
@@ -65,12 +70,15 @@ def _read_lost_database(
         return None
     if project is None or project.spec is None or not project.status.ready:
         return None
-    return read_database_oid(read_admin_access(context, project.spec), preview.status.database)
+    return read_database_oid(read_admin_access(context, project.spec), preview.database)
 
 
 def _read_clone_import(context: ReconcileContext, preview: PreviewObject) -> ImportObject | None:
-    name = preview.status.clone_import
-    return read_import(context.cluster, preview.meta.namespace, name) if name is not None else None
+    meta, status = preview.meta, preview.status
+    if status.clone_import is None:
+        return None
+    name = clone_name(meta.name, meta.uid, status.clones or 1)
+    return read_import(context.cluster, meta.namespace, name)
 
 
 def _active_import_exists(context: ReconcileContext, preview: PreviewObject) -> bool:

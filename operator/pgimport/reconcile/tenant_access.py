@@ -41,7 +41,7 @@ def ensure_connection_reader(context: ReconcileContext, namespace: str, new_secr
 
     def build() -> Json:
         previews = list_previews(context.cluster, namespace)
-        names = {new_secret, *(preview.status.connection_secret for preview in previews)}
+        names = {new_secret, *(preview.connection_secret for preview in previews if preview.status.connection_secret)}
         return build_connection_reader(namespace, [name for name in names if name])
 
     ensure_role(context.cluster, namespace, build)

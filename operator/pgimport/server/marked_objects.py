@@ -3,11 +3,13 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from pgimport.model.names import AttemptNames, replaced_names
 from pgimport.model.owner_comment import OwnerComment, parse_owner_comment
 from pgimport.server.connection import Connect, Connection, connect, lock_database_name, read_query, session
 from pgimport.server.drop import drop_database
 from pgimport.server.roles import drop_role
 from pgimport.server.server_access import Access
+from pgimport.server.shared_objects import read_shared_objects
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +53,19 @@ def drop_marked_object(access: Access, marked: MarkedObject, *, connect: Connect
             drop_database(connection, access, marked.name, connect)
         else:
             drop_role(connection, access, marked.name, connect)
+
+
+def is_own_attempt(access: Access, names: AttemptNames, import_uid: str, *, connect: Connect = connect) -> bool:
+    """Tells whether the mark of an attempt's role, and of the role that its swap replaced, names this import.
+
+    An attempt without a role is dropped or swapped in. The pod's uid comes from a status that others may write.
+    """
+    replaced = replaced_names(names.database)
+    with session(access, connect=connect) as connection:
+        existing = read_shared_objects(
+            connection, databases=[names.database, replaced.database], roles=[names.role, replaced.role]
+        )
+    marks = [role.mark for role in existing.roles.values()]
+    return all(mark is not None and mark.import_uid == import_uid for mark in marks) and (
+        bool(marks) or not existing.databases
+    )

@@ -1,0 +1,43 @@
+"""Objects that exist under a name of ours: whose they are, and what to do about them."""
+
+from collections.abc import Set
+from typing import NoReturn
+
+from pgimport.kubernetes_client.api_client import Json
+from pgimport.model.errors import Conflict, Refused
+from pgimport.model.names import LABEL_MANAGED_BY, MANAGER
+from pgimport.model.reasons import Failure, Reason
+
+
+def is_owned(body: Json, uids: Set[str]) -> bool:
+    """Tells whether an owner reference has one of these uids."""
+    return bool(uids & {owner["uid"] for owner in body["metadata"].get("ownerReferences") or ()})
+
+
+def owner_uids(manifest: Json) -> set[str]:
+    """Returns the uids of the owners that a manifest names."""
+    return {owner["uid"] for owner in manifest["metadata"]["ownerReferences"]}
+
+
+def refuse_name(existing: Json, manifest: Json) -> NoReturn:
+    """Raises Conflict if Kubernetes is about to delete the existing object, and else Refused (NameTaken).
+
+    Kubernetes deletes it if it belongs to an earlier owner of the same name, or if it is being deleted already.
+    """
+    meta = existing["metadata"]
+    title = f"{manifest['kind']} {meta['name']} in namespace {meta.get('namespace', '')}"
+    earlier = {(owner["kind"], owner["name"]) for owner in meta.get("ownerReferences") or ()}
+    ours = {(owner["kind"], owner["name"]) for owner in manifest["metadata"]["ownerReferences"]}
+    if "deletionTimestamp" in meta or earlier & ours:
+        raise Conflict(f"{title} of an earlier object is not deleted yet")
+    raise _name_taken(title)
+
+
+def require_managed(existing: Json, title: str) -> None:
+    """Raises Refused (NameTaken) unless the object has our label."""
+    if (existing["metadata"].get("labels") or {}).get(LABEL_MANAGED_BY) != MANAGER:
+        raise _name_taken(title)
+
+
+def _name_taken(title: str) -> Refused:
+    return Refused(Failure(Reason.NAME_TAKEN, f"{title} exists and was not created by the operator"))
