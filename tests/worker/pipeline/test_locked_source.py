@@ -140,4 +140,4 @@ def test_the_import_fails_when_the_snapshot_is_lost(bench: Bench, source: Postgr
         thread.join()
     assert result.failure is not None
     assert result.failure.reason is Reason.SOURCE_UNREACHABLE
-    assert "its sessions were watched" in result.failure.message
+    assert "the source has lost the snapshot" in result.failure.message

@@ -9,14 +9,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psycopg
 
 from pgimport.model.reasons import Failure, Reason
 from pgimport.worker.postgres.endpoints import Connection
-from pgimport.worker.postgres.errors import translate_source_error
+from pgimport.worker.postgres.errors import SNAPSHOT_LOST, translate_source_error
 from pgimport.worker.postgres.queries import read_query
+from pgimport.worker.postgres.server_errors import read_server_error
 from pgimport.worker.scope import table_locks
 from pgimport.worker.scope.table_locks import LockHolder
 
@@ -68,9 +69,15 @@ class SourceWatch:
                 try:
                     failure = self._check(time.monotonic())
                 except psycopg.Error as error:
-                    failure = translate_source_error(error, "its sessions were watched")
+                    failure = self._explain(error)
         if failure is not None:
             self._reports.on_failure(failure)
+
+    def _explain(self, error: psycopg.Error) -> Failure:
+        failure = translate_source_error(error, "its sessions were watched")
+        if not self._connection.closed:
+            return failure
+        return replace(failure, message=f"{SNAPSHOT_LOST}: {read_server_error(error).describe()}")
 
     def _check(self, now: float) -> Failure | None:
         """Reports waits and work, and returns the reason to end the import, if there is one. Raises psycopg.Error."""

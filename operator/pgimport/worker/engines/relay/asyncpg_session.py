@@ -151,16 +151,22 @@ async def _read_rows(source: asyncpg.Connection, table_copy: TableCopy, buffer: 
 
 
 async def _write_rows(shadow: asyncpg.Connection, step: RowsStep, table_copy: TableCopy, buffer: RowBuffer) -> int:
-    """Writes the buffer into the shadow's table until the buffer is closed, and returns the number of rows."""
-    loaded_table = step.root or table_copy.table
-    command_tag = await shadow.copy_to_table(
-        loaded_table.name,
-        schema_name=loaded_table.schema,
-        columns=table_copy.columns,
-        source=buffer,
-        freeze=step.root is None,
-    )
-    return _parse_row_count(command_tag)
+    """Writes the buffer into the shadow's table until the buffer is closed, and returns the number of rows.
+
+    Runs a COPY each time that rows arrive after a silence. FREEZE is legal as long as the transaction has truncated the
+    table.
+    """
+    loaded_table, row_count = step.root or table_copy.table, 0
+    while await buffer.wait_for_rows():
+        command_tag = await shadow.copy_to_table(
+            loaded_table.name,
+            schema_name=loaded_table.schema,
+            columns=table_copy.columns,
+            source=buffer,
+            freeze=step.root is None,
+        )
+        row_count += _parse_row_count(command_tag)
+    return row_count
 
 
 def _parse_row_count(command_tag: str) -> int:

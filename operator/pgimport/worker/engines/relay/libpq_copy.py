@@ -36,8 +36,11 @@ def read_result(connection: Connection, expected: pq.ExecStatus | None = None) -
     return result
 
 
-def read_rows(connection: Connection) -> Iterator[memoryview | None]:
-    """Yields rows as they arrive, and None before it waits for more rows. Raises psycopg.Error."""
+def read_rows(connection: Connection, interval: float) -> Iterator[memoryview | None]:
+    """Yields rows as they arrive. Raises psycopg.Error.
+
+    Yields None before it waits for more rows, and again every `interval` seconds while none arrives.
+    """
     pgconn = connection.pgconn
     while True:
         size, row = pgconn.get_copy_data(1)
@@ -45,7 +48,8 @@ def read_rows(connection: Connection) -> Iterator[memoryview | None]:
             yield row
         elif size == 0:
             yield None
-            _wait(pgconn, select.POLLIN)
+            while not _wait(pgconn, select.POLLIN, interval):
+                yield None
             pgconn.consume_input()
         else:
             return
@@ -71,9 +75,9 @@ def _flush(pgconn: pq.abc.PGconn) -> None:
             pgconn.consume_input()  # otherwise the server, while it sends, and this client would wait for each other
 
 
-def _wait(pgconn: pq.abc.PGconn, events: int) -> int:
-    """Waits for one of the poll events, and returns those that occurred."""
+def _wait(pgconn: pq.abc.PGconn, events: int, timeout: float | None = None) -> int:
+    """Waits for one of the poll events, and returns those that occurred: 0 if none did within `timeout` seconds."""
     poll = select.poll()
     poll.register(pgconn.socket, events)
-    ((_, occurred),) = poll.poll()
-    return occurred
+    occurred = poll.poll(None if timeout is None else timeout * 1000)
+    return occurred[0][1] if occurred else 0
