@@ -49,7 +49,10 @@ class Settings(BaseModel):
     log_level: str = "info"
     health_port: int = Field(default=8080, ge=1, le=65535)
     workers: int = Field(
-        default=8, ge=1, le=64, description="The number of resources that are reconciled at the same time."
+        default=8,
+        ge=1,
+        le=64,
+        description="The number of resources of each Project that are reconciled at the same time.",
     )
     sweep_seconds: float = Field(default=10.0, gt=0, le=10, description="The time between two sweeps.")
 

@@ -10,7 +10,7 @@ from itertools import pairwise
 import pytest
 
 from pgimport.model.errors import Conflict, KubernetesUnavailable, NotFound
-from pgimport.model.names import IMPORTS
+from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS
 from pgimport.model.resources import ResourceKey
 from pgimport.reconcile.work_queue import CONFLICT_DELAY, FIRST_DELAY, LAST_DELAY, LOUD, ReconcileResult, WorkQueue
 
@@ -236,6 +236,45 @@ def test_the_delay_has_a_maximum() -> None:
     delays = [queue._next_delay(FIRST, FIRST_DELAY) for _ in range(2000)]
     assert delays[:3] == [FIRST_DELAY, 2 * FIRST_DELAY, 4 * FIRST_DELAY]
     assert delays[-1] == LAST_DELAY
+
+
+@pytest.mark.isolation
+def test_a_project_whose_keys_block_delays_no_other_project() -> None:
+    """Seen before: 20 previews of one tenant occupied all 8 workers for the 10 s of a connection that hangs."""
+    release = threading.Event()
+
+    def work(key: ResourceKey) -> ReconcileResult:
+        recorder(key)
+        if key.namespace.startswith("hostile"):
+            release.wait(PATIENCE)
+        return ReconcileResult()
+
+    recorder = Recorder()
+    hostile = [ResourceKey(PREVIEWS, f"hostile{n % 6}", f"p{n}") for n in range(120)]
+    with running(work, workers=8) as queue:
+        for key in hostile:
+            queue.add(key)
+        wait_until(lambda: len(recorder.begun) == 48)
+        started = time.monotonic()
+        queue.add(OTHER)
+        queue.add(ResourceKey(PROJECTS, "", "hostile"))
+        recorder.wait(1, OTHER)
+        recorder.wait(1, ResourceKey(PROJECTS, "", "hostile"))
+        assert time.monotonic() - started < 3
+        rest()
+        assert sum(key.namespace == "hostile0" for key, _ in recorder.begun) == 8
+        release.set()
+        wait_until(lambda: len(recorder.begun) == 122)
+    assert sorted(key.name for key, _ in recorder.begun if key.namespace == "hostile0") == sorted(
+        key.name for key in hostile if key.namespace == "hostile0"
+    )
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_a_worker_survives_an_exception() -> None:

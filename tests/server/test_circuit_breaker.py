@@ -53,6 +53,29 @@ def test_an_open_circuit_refuses_callers_and_then_lets_one_try() -> None:
     assert try_to_connect(circuit_breaker, clock, 0, None)
 
 
+@pytest.mark.isolation
+def test_a_database_that_fails_slowly_does_not_make_its_server_unreachable() -> None:
+    clock = Clock()
+    circuit_breaker = CircuitBreaker(clock)
+    with suppress(ServerUnavailable), circuit_breaker.connecting("a:5432", "owner in hostile"):
+        clock.now += 10
+        raise UNAVAILABLE
+    with pytest.raises(ServerUnavailable), circuit_breaker.connecting("a:5432", "owner in hostile"):
+        pass
+    for operation in ("", "owner in another"):
+        with circuit_breaker.connecting("a:5432", operation):
+            pass
+
+
+@pytest.mark.isolation
+def test_a_server_that_fails_slowly_is_tried_for_none_of_its_databases() -> None:
+    clock = Clock()
+    circuit_breaker = CircuitBreaker(clock)
+    assert try_to_connect(circuit_breaker, clock, 10)
+    with pytest.raises(ServerUnavailable), circuit_breaker.connecting("a:5432", "owner in another"):
+        pass
+
+
 def test_another_server_is_not_affected() -> None:
     clock = Clock()
     circuit_breaker = CircuitBreaker(clock)
@@ -111,3 +134,15 @@ def test_only_the_first_caller_waits_for_a_silent_server(
     assert seconds[0] > 1.5
     assert max(seconds[1:]) < 1
     connect(available).close()
+
+
+@pytest.mark.isolation
+def test_a_slow_database_does_not_use_up_the_next_try_of_its_server() -> None:
+    clock = Clock()
+    circuit_breaker = CircuitBreaker(clock)
+    assert try_to_connect(circuit_breaker, clock, 10)
+    clock.now += OPEN_SECONDS
+    with suppress(ServerUnavailable), circuit_breaker.connecting("a:5432", "owner in hostile"):
+        clock.now += 10
+        raise UNAVAILABLE
+    assert try_to_connect(circuit_breaker, clock, 0, None)

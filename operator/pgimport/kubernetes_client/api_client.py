@@ -189,6 +189,6 @@ def connect_kubernetes() -> KubernetesClient:
             raise KubernetesNotConfigured(
                 f"no usable kubeconfig: {first_line}. Set KUBECONFIG to the file of your cluster"
             ) from error
-    configuration.connection_pool_maxsize = 32  # reconcile workers and the sweep share the connections
+    configuration.connection_pool_maxsize = 128  # reconcile workers and the sweep share the connections
     configuration.retries = False  # the work queue retries with backoff
     return KubernetesClient(client.ApiClient(configuration))

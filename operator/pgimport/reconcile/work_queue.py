@@ -1,6 +1,7 @@
 """A queue of keys to reconcile, like the rate-limited work queue of Kubernetes controllers.
 
-A key has at most one worker at a time. Any number of events before a reconcile lead to one reconcile. Events during
+A key has at most one worker at a time. Each Project has workers of its own: keys that wait for a slow server delay no
+other Project. Any number of events before a reconcile lead to one reconcile. Events during
 a reconcile lead to one more. An exception leads to another reconcile after a delay that doubles each time.
 """
 
@@ -9,6 +10,7 @@ import itertools
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,6 +20,7 @@ from pgimport.model.resources import ResourceKey
 
 logger = logging.getLogger(__name__)
 
+MOST_THREADS = 256  # of all Projects together; they wait for servers most of the time
 FIRST_DELAY = 0.25  # seconds after the first exception
 LAST_DELAY = 60.0  # seconds, however many exceptions in a row
 LOUD = 5  # conflicts in a row that are logged as a warning: the object does not heal by itself
@@ -32,6 +35,11 @@ class ReconcileResult:
     wake: tuple[ResourceKey, ...] = ()  # other keys to reconcile now
 
 
+def find_share(key: ResourceKey) -> str:
+    """Returns the name of the share of workers that a key uses: the namespace of its Project, or the Project itself."""
+    return f"namespace {key.namespace}" if key.namespace else f"Project {key.name}"
+
+
 class WorkQueue:
     """Threads that call `work(key)` for each key that is due. Any thread may call `add`."""
 
@@ -41,25 +49,36 @@ class WorkQueue:
         workers: int = 8,
         report: Callable[[ResourceKey, int, Exception], None] = lambda key, count, error: None,
     ) -> None:
-        """`report`: called with the number of exceptions in a row, after each of them."""
+        """`workers`: of each Project. `report`: called with the number of exceptions in a row, after each of them."""
         self._work = work
         self._report = report
+        self._workers_of_a_share = workers
         self._heap: list[tuple[float, int, ResourceKey]] = []  # (due time, tie breaker, key), by time.monotonic()
+        self._held: dict[str, list[tuple[float, int, ResourceKey]]] = {}  # due, but their share has no free worker
         self._due: dict[ResourceKey, float] = {}  # the time that counts; the heap may hold replaced entries
         # Keys that are being reconciled, with the time at which they are due again, or None.
         self._busy: dict[ResourceKey, float | None] = {}
+        self._busy_by_share: Counter[str] = Counter()
         self._failures: dict[ResourceKey, int] = {}  # exceptions in a row
         self._tie_breaker = itertools.count()
         self._changed = threading.Condition()
         self._stopping = False
-        self._threads = [
-            threading.Thread(target=self._run, name=f"worker-{number}", daemon=True) for number in range(workers)
-        ]
+        self._idle = 0
+        self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
         """Starts the workers."""
-        for thread in self._threads:
-            thread.start()
+        with self._changed:
+            self._start_thread()
+
+    def _start_thread(self) -> None:
+        """Starts one more worker, unless as many as possible run already."""
+        if len(self._threads) >= MOST_THREADS or self._stopping:
+            return
+        thread = threading.Thread(target=self._run, name=f"worker-{len(self._threads) + 1}", daemon=True)
+        self._threads.append(thread)
+        self._idle += 1  # until it has taken its first key
+        thread.start()
 
     def stop(self, patience: float = 10.0) -> None:
         """Waits up to `patience` seconds for running reconciles to end. Keys that are due later are dropped."""
@@ -67,7 +86,7 @@ class WorkQueue:
             self._stopping = True
             self._changed.notify_all()
         deadline = time.monotonic() + patience
-        for thread in self._threads:
+        for thread in list(self._threads):
             thread.join(max(0.0, deadline - time.monotonic()))
 
     def add(self, key: ResourceKey, after: float = 0.0) -> None:
@@ -88,26 +107,54 @@ class WorkQueue:
         """Waits for a key that is due and marks it as busy. Returns None when the queue stops."""
         with self._changed:
             while not self._stopping:
-                while self._heap and self._due.get(self._heap[0][2]) != self._heap[0][0]:
-                    heapq.heappop(self._heap)  # an earlier time replaced this entry
-                wait = self._heap[0][0] - time.monotonic() if self._heap else None
+                wait = self._hold_back()
                 if wait is not None and wait <= 0:
                     _, _, key = heapq.heappop(self._heap)
                     del self._due[key]
                     self._busy[key] = None
+                    self._busy_by_share[find_share(key)] += 1
+                    self._idle -= 1
+                    if self._idle == 0:  # somebody must wait for the next key
+                        self._start_thread()
                     return key
                 self._changed.wait(wait)
             return None
+
+    def _hold_back(self) -> float | None:
+        """Removes entries that count no more and those whose share is used up. Returns the seconds until the next key.
+
+        Returns None if there is no key.
+        """
+        while self._heap:
+            due, _, key = self._heap[0]
+            share = find_share(key)
+            if self._due.get(key) != due:
+                heapq.heappop(self._heap)  # an earlier time replaced this entry
+            elif due <= time.monotonic() and self._busy_by_share[share] >= self._workers_of_a_share:
+                self._held.setdefault(share, []).append(heapq.heappop(self._heap))
+            else:
+                return due - time.monotonic()
+        return None
 
     def _run(self) -> None:
         while (key := self._take()) is not None:
             delay = self._reconcile(key)
             with self._changed:
+                self._idle += 1
+                self._release_share(find_share(key))
                 added = self._busy.pop(key)
                 if added is not None:
                     self._push(key, added)
                 if delay is not None:
                     self._push(key, time.monotonic() + delay)
+
+    def _release_share(self, share: str) -> None:
+        self._busy_by_share[share] -= 1
+        if self._busy_by_share[share] == 0:
+            del self._busy_by_share[share]
+        for entry in self._held.pop(share, ()):
+            heapq.heappush(self._heap, entry)
+            self._changed.notify()
 
     def _reconcile(self, key: ResourceKey) -> float | None:
         """Reconciles a key. Returns the seconds until the next reconcile, or None to wait for an event."""

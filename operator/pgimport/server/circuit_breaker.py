@@ -1,7 +1,10 @@
-"""A circuit breaker for each target server: after a slow failure, connections fail at once for a while.
+"""A circuit breaker for each target server and operation: after a slow failure, connections fail at once for a while.
 
 A server that drops packets costs each caller the whole connect timeout. Without a circuit breaker, a few imports to
-such a server would occupy all workers, and the imports of all other Projects would wait.
+such a server would occupy all workers of the Project.
+
+An operation is a connection to one database as one role. Only the maintenance database speaks for the whole server: a
+tenant can make connections to its own database as slow as it likes.
 """
 
 import threading
@@ -17,6 +20,7 @@ from pgimport.model.reasons import Failure, Reason
 SLOW_SECONDS = 1.0
 # While it is open, connections fail at once. After this time one caller tries again, on behalf of all.
 OPEN_SECONDS = 10.0
+FORGET_SECONDS = 600.0
 
 
 @dataclass(slots=True)
@@ -26,31 +30,46 @@ class _OpenCircuit:
 
 
 class CircuitBreaker:
-    """Remembers which servers failed slowly; safe to share between threads."""
+    """Remembers which servers and operations failed slowly; safe to share between threads."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._open: dict[str, _OpenCircuit] = {}
+        self._open: dict[tuple[str, str], _OpenCircuit] = {}  # by address and operation
         self._lock = threading.Lock()
 
     @contextmanager
-    def connecting(self, address: str) -> Iterator[None]:
-        """Wraps one attempt to connect. Raises ServerUnavailable with the last failure while the circuit is open."""
-        with self._lock:
-            circuit, started = self._open.get(address), self._clock()
-            if circuit is not None and started < circuit.until:
-                raise ServerUnavailable(circuit.failure)
-            if circuit is not None:  # this caller tries on behalf of all
-                circuit.until = started + OPEN_SECONDS
+    def connecting(self, address: str, operation: str = "") -> Iterator[None]:
+        """Wraps one attempt to connect. Raises ServerUnavailable with the last failure while the circuit is open.
+
+        `operation`: names what fails alone. The empty one fails for the whole server: no other is tried meanwhile.
+        """
+        if operation:
+            self._refuse_if_open(address, "", tries=False)  # a slow database must not use up the server's next try
+        self._refuse_if_open(address, operation)
+        circuit, started = (address, operation), self._clock()
         try:
             yield
         except ServerUnavailable as unavailable:
             with self._lock:
                 slow = self._clock() - started >= SLOW_SECONDS
                 if slow and unavailable.failure.reason is Reason.SERVER_UNREACHABLE:
-                    self._open[address] = _OpenCircuit(unavailable.failure, self._clock() + OPEN_SECONDS)
+                    self._forget_old()
+                    self._open[circuit] = _OpenCircuit(unavailable.failure, self._clock() + OPEN_SECONDS)
                 else:
-                    self._open.pop(address, None)
+                    self._open.pop(circuit, None)
             raise
         with self._lock:
-            self._open.pop(address, None)
+            self._open.pop(circuit, None)
+
+    def _refuse_if_open(self, address: str, operation: str, tries: bool = True) -> None:
+        with self._lock:
+            circuit, now = self._open.get((address, operation)), self._clock()
+            if circuit is not None and now < circuit.until:
+                raise ServerUnavailable(circuit.failure)
+            if circuit is not None and tries:  # this caller tries on behalf of all
+                circuit.until = now + OPEN_SECONDS
+
+    def _forget_old(self) -> None:
+        """Removes circuits that nobody has tried again for a long time, such as those of dropped databases."""
+        oldest = self._clock() - FORGET_SECONDS
+        self._open = {key: circuit for key, circuit in self._open.items() if circuit.until > oldest}

@@ -55,7 +55,9 @@ def connect(access: Access, dbname: str = MAINTENANCE_DATABASE, *, application_n
 
     Falls back from the maintenance database to `template1`.
     """
-    with access.circuit_breaker.connecting(access.address) if access.circuit_breaker is not None else nullcontext():
+    breaker = access.circuit_breaker
+    operation = "" if dbname == MAINTENANCE_DATABASE else f"{access.user} in {dbname}"
+    with breaker.connecting(access.address, operation) if breaker is not None else nullcontext():
         return _connect(access, dbname, application_name)
 
 
