@@ -11,6 +11,10 @@ from pgimport.worker.archive.sql_tokens import scan_tokens
 from pgimport.worker.archive.toc import TocEntry
 from pgimport.worker.archive.trim import ObjectName, find_mentions
 
+# A hostile archive may have a chain of a million calls. Beyond these limits, the archive's order stays.
+MAX_CALL_DEPTH = 100
+MAX_VISITS_PER_ENTRY = 50  # on average
+
 
 def order_by_calls(entries: Iterable[TocEntry]) -> list[TocEntry]:
     """Returns the entries in the archive's order, but a called function, and what it needs, before its callers."""
@@ -27,6 +31,7 @@ class _CallOrder:
                 self._routines.setdefault(name, []).append(entry)
         self._positions = {entry.dump_id: position for position, entry in enumerate(entries)}
         self._sorted: dict[int, TocEntry] = {}
+        self._visits_left = MAX_VISITS_PER_ENTRY * (len(entries) + MAX_CALL_DEPTH)
 
     def sort(self) -> list[TocEntry]:
         for entry in self._entries:
@@ -38,9 +43,9 @@ class _CallOrder:
         if entry.dump_id in self._sorted:
             return
         callers = callers | {entry.dump_id}
-        for called in self._find_called(entry):
+        for called in self._find_called(entry) if len(callers) <= MAX_CALL_DEPTH else ():
             needed = self._find_needed(called)
-            if callers.isdisjoint(needed):
+            if self._visits_left > 0 and callers.isdisjoint(needed):
                 for item in sorted(needed.values(), key=self._position):
                     self._add(item, callers)
         self._sorted.setdefault(entry.dump_id, entry)
@@ -59,8 +64,9 @@ class _CallOrder:
     def _find_needed(self, entry: TocEntry) -> dict[int, TocEntry]:
         """Returns the entry and all that it depends on, directly or indirectly, as far as they are not sorted yet."""
         needed, waiting = dict[int, TocEntry](), [entry]
-        while waiting:
+        while waiting and self._visits_left > 0:
             item = waiting.pop()
+            self._visits_left -= 1 + len(item.dependencies)
             if item.dump_id not in needed and item.dump_id not in self._sorted:
                 needed[item.dump_id] = item
                 waiting += [self._by_id[dump_id] for dump_id in item.dependencies if dump_id in self._by_id]

@@ -33,13 +33,15 @@ def find_containers(entries: Iterable[TocEntry]) -> frozenset[int]:
         if entry.kind in ("TYPE", DOMAIN):
             inside |= {domain.dump_id for domain in used}
         elif entry.kind == TABLE:
-            inside |= {domain.dump_id for domain in used if _has_array_of(entry, domain)}
+            arrays = _find_array_types(entry) if used else set()
+            inside |= {domain.dump_id for domain in used if domain.tag in arrays}
     return frozenset(inside)
 
 
-def _has_array_of(entry: TocEntry, domain: TocEntry) -> bool:
+def _find_array_types(entry: TocEntry) -> set[str]:
+    """Returns the names before each `[` of a definition."""
     tokens = list(scan_tokens(entry.definition))
-    return any(token.text == domain.tag and following.is_("[") for token, following in pairwise(tokens))
+    return {token.text for token, following in pairwise(tokens) if following.is_("[")}
 
 
 def has_cast(part: TablePart) -> bool:

@@ -6,16 +6,18 @@ from dataclasses import dataclass
 
 _TOKEN = re.compile(
     r"""
-      (?P<comment> --[^\n]* | /\*.*?\*/ )
-    | (?P<dollar> \$(?P<tag>[A-Za-z_\x80-\U0010ffff]?[A-Za-z0-9_\x80-\U0010ffff]*)\$.*?\$(?P=tag)\$ )
-    | (?P<text> [Ee]'(?:[^'\\]|\\.|'')*' | [BbXx]?'(?:[^']|'')*' )
-    | (?P<name> "(?:[^"]|"")*" )
+      (?P<comment> --[^\n]* | /\* )
+    | (?P<dollar> \$(?P<tag>[A-Za-z_\x80-\U0010ffff]?[A-Za-z0-9_\x80-\U0010ffff]*)\$ )
+    | (?P<text> [Ee]'(?:[^'\\]++|\\.|'')*+' | [BbXx]?'(?:[^']++|'')*+' )
+    | (?P<name> "(?:[^"]++|"")*+" )
     | (?P<word> [A-Za-z_\x80-\U0010ffff][A-Za-z0-9_$\x80-\U0010ffff]* )
     | (?P<number> [0-9][0-9A-Za-z_.]* )
     | (?P<sign> [^\s\w] )
     """,
     re.VERBOSE | re.DOTALL,
 )
+
+_DOLLAR_QUOTE = re.compile(r"(?=(\$[A-Za-z0-9_\x80-\U0010ffff]*\$))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,23 +36,49 @@ class SqlToken:
 
 
 def scan_tokens(definition: str) -> Iterator[SqlToken]:
-    """Yields all tokens but comments."""
-    for match in _TOKEN.finditer(definition):
-        start, end = match.span()
+    """Yields all tokens but comments, in a time that grows with the length. A quote without an end is a sign."""
+    quotes, at = _QuoteEnds(definition), 0
+    while (match := _TOKEN.search(definition, at)) is not None:
+        start, at = match.span()
         match match.lastgroup:
             case "word":
-                yield SqlToken(match[0].lower(), False, start, end)
+                yield SqlToken(match[0].lower(), False, start, at)
             case "name":
-                yield SqlToken(match[0][1:-1].replace('""', '"'), True, start, end)
+                yield SqlToken(match[0][1:-1].replace('""', '"'), True, start, at)
             case "text":
-                yield SqlToken("''", False, start, end, match[0][match[0].index("'") + 1 : -1].replace("''", "'"))
+                yield SqlToken("''", False, start, at, match[0][match[0].index("'") + 1 : -1].replace("''", "'"))
             case "sign" | "number":
-                yield SqlToken(match[0], False, start, end)
-            case "comment":
+                yield SqlToken(match[0], False, start, at)
+            case "comment" if match[0] != "/*":
                 continue
             case _:
-                delimiter = len(match["tag"]) + 2
-                yield SqlToken("''", False, start, end, match[0][delimiter:-delimiter])
+                closing = "*/" if match[0] == "/*" else match[0]
+                end = quotes.find(closing, at)
+                if end < 0:
+                    at = start + 1
+                    yield SqlToken(definition[start], False, start, at)
+                    continue
+                content, at = definition[at:end], end + len(closing)
+                if closing != "*/":
+                    yield SqlToken("''", False, start, at, content)
+
+
+class _QuoteEnds:
+    """Finds the ends of comments and dollar quotes.
+
+    Knows where each occurs last, so that a thousand quotes without an end do not search the whole text each.
+    """
+
+    def __init__(self, definition: str) -> None:
+        self._definition = definition
+        self._last: dict[str, int] | None = None  # dollar quote or `*/` → position of the last one
+
+    def find(self, closing: str, at: int) -> int:
+        """Returns the position of the next `closing`, or -1."""
+        if self._last is None:
+            self._last = {match[1]: match.start() for match in _DOLLAR_QUOTE.finditer(self._definition)}
+            self._last["*/"] = self._definition.rfind("*/")
+        return self._definition.find(closing, at) if self._last.get(closing, -1) >= at else -1
 
 
 def parse_tokens(definition: str) -> list[str]:

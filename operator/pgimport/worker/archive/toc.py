@@ -20,8 +20,15 @@ OLDEST, NEWEST = (1, 12), (1, 16)  # pg_dump 9.0 and up; 17 and 18 write 1.16
 NEWEST_CLIENT = 18  # major of the newest pg_dump that writes the newest version
 ENCODING = "ENCODING"
 MAX_TEXT = 64 * 1024 * 1024  # bytes of one definition; PostgreSQL's own limit is 1 GB
+# Limits of a whole table of contents. A database of 100,000 tables with keys, sequences and comments has about
+# 900,000 entries, with two dependencies and 500 bytes of texts each.
+MAX_ENTRIES = 2_000_000
+MAX_DEPENDENCIES = 20_000_000
+MAX_TEXTS = 1024 * 1024 * 1024  # bytes
+_MAX_HEAD = 2048  # bytes of a definition in which the name of its table is searched; a name has up to 63
 
 # pg_restore opens a file of any name beside the table of contents, so names must stay in its folder.
+_MAX_DIGITS = 10  # of an OID or a dump id
 _PLAIN_NAME = re.compile(r"(?!\.)[A-Za-z0-9_.-]*")
 
 _NAME = r'(?:(?:"(?:[^"]|"")*"|[^\s".]+)\.)?("(?:[^"]|"")*"|[^\s".;(]+)'
@@ -127,6 +134,8 @@ class _TocReader:
         self._read = read
         self.integer_bytes = 4
         self.codec = UTF8
+        self._texts = 0  # bytes of all texts
+        self.dependencies = 0  # of all entries
 
     def take(self, count: int) -> bytes:
         content = self._read(count)
@@ -148,6 +157,9 @@ class _TocReader:
             return None
         if length > MAX_TEXT:
             raise corrupt(f"its table of contents holds a text of {length} bytes")
+        self._texts += length
+        if self._texts > MAX_TEXTS:
+            raise _too_large(f"more than {MAX_TEXTS} bytes of texts")
         return self.take(length).decode(self.codec, "surrogateescape")
 
 
@@ -169,6 +181,10 @@ def format_text(text: str, header: ArchiveHeader, codec: str) -> bytes:
 def corrupt(what: str) -> ImportStopped:
     """Returns the error for a dump that is truncated or otherwise damaged."""
     return ImportStopped(Failure(Reason.DUMP_CORRUPT, f"the dump file is damaged: {what}"))
+
+
+def _too_large(what: str) -> ImportStopped:
+    return ImportStopped(Failure(Reason.DUMP_UNSUPPORTED, f"the dump's table of contents has {what}"))
 
 
 def _parse_header(reader: _TocReader) -> ArchiveHeader:
@@ -201,6 +217,8 @@ def _parse_header(reader: _TocReader) -> ArchiveHeader:
     entries = reader.integer()
     if entries < 0:
         raise corrupt("its table of contents has an impossible length")
+    if entries > MAX_ENTRIES:
+        raise _too_large(f"{entries} entries, and at most {MAX_ENTRIES} can be imported")
     return ArchiveHeader(
         version=version,
         integer_bytes=reader.integer_bytes,
@@ -276,6 +294,9 @@ def _parse_entry(reader: _TocReader, header: ArchiveHeader) -> TocEntry:
     dependencies = []
     while (dependency := reader.text()) is not None:
         dependencies.append(_parse_oid(dependency))
+        reader.dependencies += 1
+        if reader.dependencies > MAX_DEPENDENCIES:
+            raise _too_large(f"more than {MAX_DEPENDENCIES} dependencies")
     file = ""
     if header.custom:
         reader.take(1 + header.offset_bytes)  # offset of its rows in the file, which may be unset
@@ -307,12 +328,12 @@ def _parse_entry(reader: _TocReader, header: ArchiveHeader) -> TocEntry:
 
 def _add_table_name(kind: str, tag: str, definition: str) -> str:
     """Returns `orders orders_pkey` for `orders_pkey`: the tags of pg_dump 9.0 to 9.5 do not contain the table."""
-    match = _TABLE_OF_KIND[kind].match(definition) if kind in _TABLE_OF_KIND else None
+    match = _TABLE_OF_KIND[kind].match(definition[:_MAX_HEAD]) if kind in _TABLE_OF_KIND else None
     table = match[1].replace('""', '"').removeprefix('"').removesuffix('"') if match else ""
     return f"{table} {tag}" if table and not tag.startswith(f"{table} ") else tag
 
 
 def _parse_oid(text: str | None) -> int:
-    if text is None or not (text.isascii() and text.isdigit()):
+    if text is None or not (len(text) <= _MAX_DIGITS and text.isascii() and text.isdigit()):
         raise corrupt("its table of contents has a text where a number must be")
     return int(text)

@@ -14,6 +14,8 @@ from pgimport.worker.text import quote_name
 DEFAULT, CHECK = "DEFAULT", "CHECK CONSTRAINT"
 TABLE, DOMAIN = "TABLE", "DOMAIN"
 _AFTER_DEFAULT = ("collate", "constraint", "not")  # the clauses that pg_dump writes after a column's default
+# Strings within strings in which names are searched: a body that executes a text that creates a function needs 3.
+_MAX_STRING_DEPTH = 8
 
 ObjectName = tuple[str, str]  # schema, name
 
@@ -146,16 +148,16 @@ def _find_default(item: list[SqlToken]) -> Iterator[SqlToken]:
         depth += token.is_("(")
 
 
-def find_mentions(tokens: Iterable[SqlToken]) -> set[ObjectName]:
+def find_mentions(tokens: Iterable[SqlToken], depth: int = 0) -> set[ObjectName]:
     """Returns each `schema.name` among the tokens, also in strings, as in `nextval('public.s'::regclass)`.
 
-    The name may be that of an operator, as in `OPERATOR(public.===)`.
+    The name may be that of an operator, as in `OPERATOR(public.===)`. `depth`: number of strings around the tokens.
     """
     listed = list(tokens)
     mentions: set[ObjectName] = set()
     for index, token in enumerate(listed):
-        if token.content:
-            mentions |= find_mentions(scan_tokens(token.content))
+        if token.content and depth < _MAX_STRING_DEPTH:
+            mentions |= find_mentions(scan_tokens(token.content), depth + 1)
         if 0 < index < len(listed) - 1 and token.is_("."):
             mentions.add((listed[index - 1].text, _join_name(listed, index + 1)))
     return mentions

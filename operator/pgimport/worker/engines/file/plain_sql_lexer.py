@@ -33,9 +33,10 @@ _COPY = re.compile(rb"\s*COPY\s.*\sFROM\s+stdin;\s*\Z", re.IGNORECASE | re.DOTAL
 _DELIMITER = re.compile(rb"--|/\*|['\"$;]")
 _DOLLAR_QUOTE = re.compile(rb"\$(?:[A-Za-z_\x80-\xff][A-Za-z0-9_\x80-\xff]*)?\$")
 _QUOTE_ENDS = {b"'": re.compile(rb"'"), b'"': re.compile(rb'"'), b"E": re.compile(rb"\\.|'", re.DOTALL)}
+_NEWLINE = re.compile(rb"\n")
 _BLANK = re.compile(rb"\s*")
 _COMMENT_BORDER = re.compile(rb"/\*|\*/")
-_BEGIN_ATOMIC = re.compile(rb"\n\s*BEGIN ATOMIC\s*\n")
+_BEGIN_ATOMIC = re.compile(rb"\n[^\S\n]*BEGIN ATOMIC[^\S\n]*\n")
 _FUNCTION_HEAD = 65536  # bytes at the beginning of a function in which the lexer searches BEGIN ATOMIC
 _RULE = re.compile(rb"CREATE (?:OR REPLACE )?RULE ")
 _MAY_CONTAIN_SEMICOLONS = (
@@ -46,7 +47,8 @@ _MAY_CONTAIN_SEMICOLONS = (
     b"CREATE RULE ",
     b"CREATE OR REPLACE RULE ",
 )
-_MAX_QUOTED = 100_000  # quoted ranges that are remembered: functions and rules are short
+_MAX_COMMENTS = 65536  # bytes of the comments before a statement that are kept, the last ones
+_MAX_FIRST_COMMENTS = 1000  # lines
 _ROWS_END = b"\\.\n"  # last line of a COPY
 
 
@@ -163,8 +165,8 @@ class PlainSqlLexer:
         return text
 
     def _skip_blank(self) -> bytes:
-        """Skips white space and comments before a statement. Returns the comments."""
-        comments = b""
+        """Skips white space and comments before a statement. Returns the last comments."""
+        comments = bytearray()
         while self._buffer or self._read_more():
             blank = _BLANK.match(self._buffer)
             self._take(blank.end() if blank else 0)
@@ -176,17 +178,24 @@ class PlainSqlLexer:
                 text, _ = self._take_line()
                 comments += text
                 self._note_comment(text)
-                if len(self.comments) < 20 or text.startswith(_VERSION_COMMENT):
+                count = len(self.comments)
+                if count < 20 or (count < _MAX_FIRST_COMMENTS and text.startswith(_VERSION_COMMENT)):
                     self.comments.append(text.strip())
             elif self._buffer[:2] == b"/*":
                 comments += self._take(self._find_comment_end(0))
             else:
                 break
-        return comments
+            if len(comments) > 2 * _MAX_COMMENTS:
+                del comments[:-_MAX_COMMENTS]
+        return bytes(comments[-_MAX_COMMENTS:])
 
     def _take_line(self) -> tuple[bytes, int]:
-        while (end := self._buffer.find(b"\n")) < 0 and self._read_more():
+        searched = 0
+        while (end := self._buffer.find(b"\n", searched)) < 0:
+            searched = len(self._buffer)
             self._check_size()
+            if not self._read_more():
+                break
         line = self._line
         return self._take(end + 1 if end >= 0 else len(self._buffer)), line
 
@@ -209,19 +218,20 @@ class PlainSqlLexer:
 
     def _take_statement(self) -> bytes:
         at = 0
-        quoted: list[tuple[int, int]] = []  # begin and end of quoted texts, quoted names and comments
+        body = _StatementBody()
         while True:
+            unquoted = at
             match = self._search(_DELIMITER, at)
             if match is None:
                 raise corrupt(f"it ends inside the statement that begins in line {self._line}")
             begin, at = match.span()
+            body.add_unquoted(self._buffer, unquoted, begin)
             match match[0]:
                 case b";":
-                    if not _continues_after_semicolon(self._buffer, begin, quoted):
+                    if not body.continues_after_semicolon(self._buffer, begin):
                         return self._take(at)
-                    continue
                 case b"--":
-                    newline = self._search(re.compile(rb"\n"), at)
+                    newline = self._search(_NEWLINE, at)
                     at = newline.end() if newline else len(self._buffer)
                 case b"/*":
                     at = self._find_comment_end(begin)
@@ -229,8 +239,6 @@ class PlainSqlLexer:
                     at = self._find_dollar_end(begin)
                 case quote:
                     at = self._find_quote_end(bytes(quote), begin)
-            if len(quoted) < _MAX_QUOTED:
-                quoted.append((begin, at))
 
     def _find_quote_end(self, quote: bytes, begin: int) -> int:
         before = bytes(self._buffer[max(begin - 2, 0) : begin])
@@ -249,10 +257,13 @@ class PlainSqlLexer:
         before = bytes(self._buffer[max(begin - 1, 0) : begin])
         if match is None or before.isalnum() or before in (b"_", b"$"):
             return begin + 1
-        closing_quote = self._search(re.compile(re.escape(match[0])), match.end(), len(match[0]))
-        if closing_quote is None:
-            raise corrupt(f"it ends inside a dollar-quoted text of the statement that begins in line {self._line}")
-        return closing_quote.end()
+        closing_quote, at = bytes(match[0]), match.end()
+        while (end := self._buffer.find(closing_quote, at)) < 0:
+            at = max(at, len(self._buffer) - len(closing_quote) + 1)
+            self._check_size()
+            if not self._read_more():
+                raise corrupt(f"it ends inside a dollar-quoted text of the statement that begins in line {self._line}")
+        return end + len(closing_quote)
 
     def _find_comment_end(self, begin: int) -> int:
         depth, at = 0, begin
@@ -282,24 +293,30 @@ class PlainSqlLexer:
                 raise corrupt(f"it ends inside the rows of the COPY in line {copy_line}")
 
 
-def _continues_after_semicolon(buffer: bytearray, at: int, quoted: list[tuple[int, int]]) -> bool:
-    """Whether the semicolon at `at` is inside `BEGIN ATOMIC … END` or the parentheses of a rule.
+class _StatementBody:
+    """Decides whether a semicolon is inside `BEGIN ATOMIC … END` or the parentheses of a rule.
 
-    pg_dump writes this END at the beginning of a line.
+    Reads each byte outside of quotes and comments once. pg_dump writes this END at the beginning of a line.
     """
-    if not buffer.startswith(_MAY_CONTAIN_SEMICOLONS):
-        return False
-    head = bytes(buffer[: min(at, _FUNCTION_HEAD)])
-    if _RULE.match(head):
-        unquoted = _remove_quoted(bytes(buffer[:at]), quoted)
-        return unquoted.count(b"(") > unquoted.count(b")")
-    return _BEGIN_ATOMIC.search(_remove_quoted(head, quoted)) is not None and not buffer.endswith(b"\nEND", 0, at)
 
+    def __init__(self) -> None:
+        self._head = bytearray()  # the beginning of the statement, without what is quoted
+        self._open_parentheses = 0
+        self._is_atomic = False
 
-def _remove_quoted(text: bytes, quoted: list[tuple[int, int]]) -> bytes:
-    """Returns the text without quoted texts, quoted names and comments."""
-    unquoted, at = b"", 0
-    for begin, end in quoted:
-        unquoted += text[at:begin]
-        at = end
-    return unquoted + text[at:]
+    def add_unquoted(self, buffer: bytearray, begin: int, end: int) -> None:
+        """Adds text outside of quotes and comments."""
+        if not buffer.startswith(_MAY_CONTAIN_SEMICOLONS):
+            return
+        self._open_parentheses += buffer.count(b"(", begin, end) - buffer.count(b")", begin, end)
+        self._head += buffer[begin : min(end, begin + _FUNCTION_HEAD - len(self._head))]
+
+    def continues_after_semicolon(self, buffer: bytearray, at: int) -> bool:
+        """Whether the statement goes on after the semicolon at `at`."""
+        if not self._head:
+            return False
+        if _RULE.match(buffer):
+            return self._open_parentheses > 0
+        # Without BEGIN ATOMIC, the first semicolon ends a function.
+        self._is_atomic = self._is_atomic or _BEGIN_ATOMIC.search(self._head) is not None
+        return self._is_atomic and not buffer.endswith(b"\nEND", 0, at)
