@@ -130,12 +130,16 @@ def test_a_failed_statement_has_the_same_reason_and_hint(
         assert "ALTER FUNCTION public.tax(integer) SET search_path = public;" in german.hint
 
 
-def dump(server: PostgresServer, folder: Path, options: list[str]) -> Failure:
-    """Runs pg_dump as a role that may not read everything, and returns the failure."""
+def dump(server: PostgresServer, folder: Path, options: list[str], change: str = "") -> Failure:
+    """Runs pg_dump as a role that may not read everything, and returns the failure.
+
+    `change` is a statement that a superuser executes between the snapshot and the dump.
+    """
     reader, processes = build_endpoint(server), ClientProcesses()
     with connect(reader) as holder:
         holder.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         ((snapshot_id,),) = holder.execute("SELECT pg_catalog.pg_export_snapshot()").fetchall()
+        server.execute(change, "shop")
         arguments = [str(server.bin / "pg_dump"), f"--snapshot={snapshot_id}", f"--dbname={CLIENT_DBNAME}", *options]
         environ = build_client_environment(reader, write_passfile(reader, folder, "passfile"), os.environ)
         exit_code, errors = processes.run([*arguments, f"--file={folder / 'dump'}"], environ, on_line=lambda line: None)
@@ -157,6 +161,27 @@ def test_a_refused_pg_dump_has_the_same_reason_and_hint(
     assert german.hint == english.hint
     assert name in german.message
     assert "(SQLSTATE 42501)" in german.message
+
+
+@pytest.mark.parametrize(
+    ("create", "change", "name"),
+    [
+        ("CREATE VIEW w AS SELECT 1 AS id", "DROP VIEW w", "VIEW public.w"),
+        ("CREATE MATERIALIZED VIEW w AS SELECT 1 AS id", "DROP MATERIALIZED VIEW w", "MATERIALIZED VIEW public.w"),
+    ],
+    ids=["a view", "a materialised view"],
+)
+def test_what_is_dropped_after_the_snapshot_has_the_same_reason_and_hint(
+    servers: list[PostgresServer], tmp_path: Path, create: str, change: str, name: str
+) -> None:
+    failures = []
+    for server in servers:
+        server.execute(create, "shop")
+        failures.append(dump(server, tmp_path, ["--exclude-table=*s*", "--schema-only"], change))
+    german, english = failures
+    assert german.reason is english.reason is Reason.SOURCE_CHANGED
+    assert german.hint == english.hint != ""
+    assert german.message.startswith(f"{name} was dropped")
 
 
 def test_a_server_that_shuts_down_has_the_same_reason_and_hint() -> None:

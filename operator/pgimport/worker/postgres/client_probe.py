@@ -4,6 +4,7 @@ The clients print no SQLSTATE, and they print the server's messages in its langu
 English, because they run with LC_ALL=C.
 """
 
+import re
 import shutil
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -20,18 +21,23 @@ from pgimport.worker.postgres.errors import (
     ImportStopped,
     is_lost_connection,
     translate_client_end,
+    translate_dump_change,
     translate_dump_end,
     translate_restore_end,
     translate_snapshot_error,
+    translate_source_error,
 )
+from pgimport.worker.postgres.queries import read_query
 from pgimport.worker.postgres.server_errors import read_server_error
 from pgimport.worker.postgres.shadow import ShadowSessions
 from pgimport.worker.postgres.source import open_source_connection
+from pgimport.worker.postgres.sqlstates import Cause, find_cause
 
 REPEAT_SECONDS = 10  # a statement that runs longer without an error is taken as one that works
 FULL_BYTES = 1024 * 1024  # a scratch volume with less space is full
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 LOCK_SECONDS = 2
+_OID = re.compile(r"'(\d{1,10})'")  # of an object, in a statement of pg_dump
 _TIMED_OUT, _PREPARED_STATEMENT = "57014", "26000"  # SQLSTATEs; a statement that pg_dump prepared cannot be repeated
 # Writes 18 MB, more than PostgreSQL keeps in memory for a temporary table.
 _WRITE_PROBE = "CREATE TEMPORARY TABLE pgimport_probe ON COMMIT DROP AS SELECT pg_catalog.generate_series(1, 500000)"
@@ -69,8 +75,7 @@ def explain_dump_exit(returncode: int, errors: ClientErrorParser, dump_source: D
 
 def _repeat(connection: Connection, snapshot_id: str, statement: str | None, observation: ClientObservation) -> Failure:
     try:
-        connection.execute(_BEGIN)
-        connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(snapshot_id)))
+        _begin_in_snapshot(connection, snapshot_id)
     except psycopg.Error as error:
         return translate_snapshot_error(error, "pg_dump read it")
     if statement is None:
@@ -78,9 +83,40 @@ def _repeat(connection: Connection, snapshot_id: str, statement: str | None, obs
     refusal = _find_refusal(connection, statement)
     if refusal is None or refusal.sqlstate == _TIMED_OUT:
         return translate_dump_end(replace(observation, repeated=True))
+    if find_cause(refusal.sqlstate) is Cause.STATEMENT:
+        try:
+            changed = _find_changed_objects(connection, snapshot_id, statement)
+        except psycopg.Error as error:
+            return translate_source_error(error, "pg_dump read it")
+        if changed is not None:
+            return translate_dump_change(changed, observation)
     if refusal.sqlstate == _PREPARED_STATEMENT:
         return translate_dump_end(observation)
     return translate_dump_end(replace(observation, refusal=read_server_error(refusal)))
+
+
+def _begin_in_snapshot(connection: Connection, snapshot_id: str) -> None:
+    connection.execute(_BEGIN)
+    connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(snapshot_id)))
+
+
+def _find_changed_objects(connection: Connection, snapshot_id: str, statement: str) -> list[str] | None:
+    """Returns what the snapshot shows and the source has no longer. Returns None if nothing has changed.
+
+    A server builds a definition from its present catalogs, so it fails for an object that only the snapshot shows. The
+    list is empty if the statement works without the snapshot and nobody knows for which object it failed. Raises
+    psycopg.Error.
+    """
+    query, parameters = read_query("postgres/objects_by_oid"), {"oids": [int(oid) for oid in _OID.findall(statement)]}
+    connection.execute("ROLLBACK")
+    _begin_in_snapshot(connection, snapshot_id)
+    before = [str(title) for (title,) in connection.execute(query, parameters)]
+    connection.execute("ROLLBACK")
+    connection.execute(_BEGIN)
+    present = {str(title) for (title,) in connection.execute(query, parameters)}
+    if changed := [title for title in before if title not in present]:
+        return changed
+    return [] if _find_refusal(connection, statement) is None else None
 
 
 def _find_refusal(connection: Connection, statement: str) -> psycopg.Error | None:

@@ -276,6 +276,15 @@ def translate_dump_end(observation: ClientObservation) -> Failure:
     return Failure(Reason.DUMP_FAILED, text)
 
 
+def translate_dump_change(changed: list[str], observation: ClientObservation) -> Failure:
+    """Translates a failure of pg_dump at objects that another session dropped or created again meanwhile."""
+    names = ", ".join(changed) or "an object"
+    return Failure(
+        Reason.SOURCE_CHANGED,
+        f"{names} was dropped or created again at the source after the snapshot: {observation.text}",
+    )
+
+
 def translate_restore_end(observation: ClientObservation) -> Failure:
     """Translates a non-zero exit code of pg_restore."""
     text, refusal = observation.text, observation.refusal

@@ -1,6 +1,6 @@
 """Plans which entries of an archive are restored, and counts their rows."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from psycopg import sql
@@ -75,9 +75,16 @@ def create_post_data(run: ImportRun, restore: DefinitionRestore) -> None:
 
 
 def add_row_counts(
-    content: RestoredContent, plan: RestorePlan, entries: list[TocEntry], row_counts: dict[int, int]
+    content: RestoredContent,
+    plan: RestorePlan,
+    entries: list[TocEntry],
+    row_counts: Mapping[int, int],
+    root_copies: Mapping[str, str],
 ) -> None:
-    """Adds the row counts of restored and of skipped tables. `row_counts`: dump id → rows of its COPY."""
+    """Adds the row counts of restored and of skipped tables.
+
+    `row_counts`: dump id → rows of its COPY. `root_copies`: COPY of a partition → the one that restored its rows.
+    """
     restored = {entry.dump_id for entry in plan.restored_entries}
     content.sequence_count = sum(entry.kind == "SEQUENCE SET" for entry in plan.restored_entries)
     for entry in entries:
@@ -88,7 +95,8 @@ def add_row_counts(
         if entry.kind != "TABLE DATA" or entry.dump_id not in restored:
             continue
         if entry.dump_id in row_counts:
-            table = find_copy_target(entry.copy_statement) or (entry.schema, entry.tag)
+            statement = root_copies.get(entry.copy_statement, entry.copy_statement)
+            table = find_copy_target(statement) or (entry.schema, entry.tag)
             content.row_counts[table] += row_counts[entry.dump_id]
         elif entry.has_rows or entry.file:
             content.uncounted_tables.add(f"{entry.schema}.{entry.tag}")

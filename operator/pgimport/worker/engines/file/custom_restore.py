@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from pgimport.worker.archive.partition_roots import find_root_copies
 from pgimport.worker.archive.selection import Exclusions
 from pgimport.worker.archive.toc import ArchiveHeader, TocEntry, parse_table_of_contents
 from pgimport.worker.archive.toc_rewrite import rewrite_copy_statements
@@ -37,11 +38,12 @@ def restore_custom(
     create_missing_schemas(run, plan, exclusions, content)
     restore = content.restore = DefinitionRestore(run, plan)
     staging = open_staging(run)
-    rewrite_copy_statements(archive, staging.redirect_entries(plan.main_entries))
     restore.create_structure(run.meter.step)
+    root_copies = find_root_copies(plan.restored_entries)
+    rewrite_copy_statements(archive, {**root_copies, **staging.redirect_entries(plan.main_entries)})
     row_counts = _restore_rows(pg_restore, stream, header, entries, restore, archive)
     read_to_the_end(run.order, stream, download)
-    add_row_counts(content, plan, entries, row_counts)
+    add_row_counts(content, plan, entries, row_counts, root_copies)
     content.add_configuration_rows(move_rows(run, staging))
     create_post_data(run, restore)
     return content

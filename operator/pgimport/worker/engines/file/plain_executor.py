@@ -152,6 +152,8 @@ class PlainExecutor:
         if statement.verb == "drop":
             self.content.created.pop(subject.title, None)
         elif statement.is_definition:
+            if subject.kind in ("TABLE", "TABLE ATTACH"):
+                self.content.partition_roots.add(statement.text.decode(self.codec, "replace"))
             definition = statement.definition if subject.kind == "INDEX ATTACH" else None
             self.content.created[subject.title] = replace(subject, definition=definition)
             if (subject.schema, subject.name) in self._skipped_names:  # a second definition was accepted

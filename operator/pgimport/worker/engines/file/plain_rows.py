@@ -4,12 +4,13 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
 from pgimport.model.reasons import Failure, Reason
+from pgimport.worker.archive.partition_roots import redirect_rows
 from pgimport.worker.archive.sql_tokens import scan_tokens
 from pgimport.worker.engines.configuration_rows import ConfigurationStaging
 from pgimport.worker.engines.file.plain_executor import PlainExecutor
 from pgimport.worker.engines.file.plain_sql_lexer import CopyRows, SqlStatement
 from pgimport.worker.engines.file.plain_statement import Statement, parse_statement
-from pgimport.worker.engines.file.restored_content import RestoredContent
+from pgimport.worker.engines.file.restored_content import RestoredContent, find_copy_target
 from pgimport.worker.engines.file.statement_subject import Subject
 from pgimport.worker.postgres.errors import ImportStopped
 
@@ -26,6 +27,7 @@ class RowTarget:
 
     subject: Subject
     missing: str | None
+    head: bytes | None = None  # what an INSERT begins with instead, because its rows go through another table
 
 
 @dataclass
@@ -46,9 +48,13 @@ class PlainRows:
         if is_skipped:
             self.copied = RowTarget(statement.subject, "")
             return
-        table = (statement.subject.schema, statement.subject.tag)
-        text = self.staging.redirect(table, statement.definition)
-        self.copied = RowTarget(statement.subject, self._probe(text, statement.subject))
+        subject = statement.subject
+        self.executor.settle()  # so that all partitions before it are known
+        text = self.staging.redirect((subject.schema, subject.tag), statement.definition)
+        if (root := self.content.partition_roots.find_root((subject.schema, subject.tag))) is not None:
+            text = redirect_rows(text, root, "COPY")
+            subject = Subject(subject.kind, *(find_copy_target(text) or (subject.schema, subject.tag)))
+        self.copied = RowTarget(subject, self._probe(text, subject))
         if self.copied.missing is None:
             self.executor.execute(replace(statement, text=text.encode(self.executor.codec), definition=text))
 
@@ -72,7 +78,8 @@ class PlainRows:
             text = head.decode(codec, "replace")
             parsed = parse_statement(SqlStatement(head, item.line, b""), codec, default_schema)
             subject = parsed.subject or Subject("TABLE DATA", "", "")
-            table = RowTarget(subject, "" if subject.schema in skipped_schemas else self._probe(text, subject))
+            missing = "" if subject.schema in skipped_schemas else self._probe(text, subject)
+            table = RowTarget(subject, missing, self._redirect_insert(text, subject))
             if len(self.inserts) >= _MAX_INSERT_HEADS:
                 self.inserts.clear()
             self.inserts[head] = table
@@ -81,8 +88,14 @@ class PlainRows:
             self.executor.add_skipped_rows(table.subject, rows, table.missing)
             return
         self.content.uncounted_tables.add(f"{table.subject.schema}.{table.subject.tag}")
-        definition = item.text[:512].decode(codec, "replace")
-        self.executor.execute(Statement(item.text, item.line, definition, table.subject))
+        statement = item.text if table.head is None else table.head + item.text[len(head) :]
+        definition = statement[:512].decode(codec, "replace")
+        self.executor.execute(Statement(statement, item.line, definition, table.subject))
+
+    def _redirect_insert(self, head: str, subject: Subject) -> bytes | None:
+        """Returns the beginning of an INSERT into the root of a partition, or None if it stays as it is."""
+        root = self.content.partition_roots.find_root((subject.schema, subject.tag))
+        return None if root is None else redirect_rows(head, root, "INSERT INTO").encode(self.executor.codec)
 
     def _probe(self, statement: str, subject: Subject) -> str | None:
         """Returns the SQLSTATE of the reason why the target cannot take rows, or None.

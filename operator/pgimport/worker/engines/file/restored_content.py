@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from pgimport.model.result import SkippedObject
+from pgimport.worker.archive.partition_roots import PartitionRoots
 from pgimport.worker.archive.restore_plan import RestorePlan
 from pgimport.worker.archive.sql_tokens import parse_tokens
 from pgimport.worker.engines.configuration_rows import ConfigurationRows, list_refused_rows
@@ -30,6 +31,7 @@ class RestoredContent:
     # Of plain SQL:
     created: dict[str, Subject] = field(default_factory=dict)  # title → object that was created
     not_valid: set[str] = field(default_factory=set)  # titles of constraints that the source's rows violate
+    partition_roots: PartitionRoots = field(default_factory=PartitionRoots)
     deferred: list[Statement] = field(default_factory=list)  # they run after the rows were counted
 
     def add_configuration_rows(self, results: list[ConfigurationRows]) -> None:

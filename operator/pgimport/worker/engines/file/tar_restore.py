@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from pgimport.model.reasons import Failure, Reason
+from pgimport.worker.archive.partition_roots import find_root_copies
 from pgimport.worker.archive.selection import Exclusions
 from pgimport.worker.archive.toc import TOC_FILE, corrupt, parse_table_of_contents
 from pgimport.worker.archive.toc_rewrite import rewrite_copy_statements
@@ -49,11 +50,12 @@ def restore_tar(
     row_counts = count_archive_rows(folder, entries, run.meter.report_work)
     restore = content.restore = DefinitionRestore(run, plan)
     staging = open_staging(run)
-    rewrite_copy_statements(toc_file, staging.redirect_entries(plan.main_entries))
     restore.create_structure(run.meter.step)
+    root_copies = find_root_copies(plan.restored_entries)
+    rewrite_copy_statements(toc_file, {**root_copies, **staging.redirect_entries(plan.main_entries)})
     with reporting_server_progress(run.meter, run.shadow, ROWS_COPIED):
         pg_restore.restore_rows(restore.find_row_entries(), lambda _: run.meter.step())
-    add_row_counts(content, plan, entries, row_counts)
+    add_row_counts(content, plan, entries, row_counts, root_copies)
     content.add_configuration_rows(move_rows(run, staging))
     create_post_data(run, restore)
     return content

@@ -1,0 +1,167 @@
+"""Finds the partitions of a dump whose rows must be loaded through a partitioned table above them. Pure.
+
+The hash of an enum follows its OIDs, which are others in the copy, also inside of an array, a row or a range. So a row
+can belong into another partition there, and a COPY into the partition of the source fails. pg_dump loads only
+partitions by a plain enum through their root by itself.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from pgimport.worker.archive.sql_tokens import SqlToken, scan_tokens
+from pgimport.worker.archive.toc import TocEntry
+from pgimport.worker.archive.trim import ObjectName
+from pgimport.worker.text import quote_name
+
+# Types whose hashes are the same in every database, as pg_dump writes them, without their modifiers.
+_STABLE_TYPES = frozenset(
+    {
+        "bigint",
+        "boolean",
+        "bytea",
+        "character",
+        "character varying",
+        "cidr",
+        "date",
+        "double precision",
+        "inet",
+        "integer",
+        "interval",
+        "jsonb",
+        "macaddr",
+        "macaddr8",
+        "name",
+        "numeric",
+        "pg_lsn",
+        "real",
+        "smallint",
+        "text",
+        "time with time zone",
+        "time without time zone",
+        "timestamp",
+        "timestamp with time zone",
+        "timestamp without time zone",
+        "uuid",
+        "xid8",
+    }
+)
+_AFTER_TYPE = ("(", "not", "default", "generated", "constraint", "storage", "compression")
+
+
+class PartitionRoots:
+    """Collects partitioned tables and partitions from the definitions of a dump."""
+
+    def __init__(self) -> None:
+        self._parents: dict[ObjectName, ObjectName] = {}
+        self._unstable: set[ObjectName] = set()  # partitioned by a hash that may differ in the copy
+
+    def add(self, definition: str) -> None:
+        """Reads one statement and ignores all but CREATE TABLE and ALTER TABLE … ATTACH PARTITION."""
+        tokens = list(scan_tokens(definition))
+        if len(tokens) > 2 and tokens[0].is_("create") and any(token.is_("table") for token in tokens[1:3]):
+            self._add_table(tokens)
+        elif len(tokens) > 2 and tokens[0].is_("alter") and tokens[1].is_("table"):
+            attach = _find(tokens, "attach", "partition")
+            if attach is not None:
+                parent = _read_name(tokens, 3 if tokens[2].is_("only") else 2)
+                self._parents[_read_name(tokens, attach + 2)] = parent
+
+    def find_root(self, table: ObjectName) -> ObjectName | None:
+        """Returns the highest table above a partition whose hashes may differ in the copy, or None."""
+        root, seen = None, {table}
+        while (parent := self._parents.get(table)) is not None and parent not in seen:
+            table = parent
+            seen.add(table)
+            root = table if table in self._unstable else root
+        return root
+
+    def _add_table(self, tokens: list[SqlToken]) -> None:
+        begin = next(index for index, token in enumerate(tokens) if token.is_("table")) + 1
+        name = _read_name(tokens, begin)
+        partition_of = _find(tokens, "partition", "of")
+        if partition_of is not None:
+            self._parents[name] = _read_name(tokens, partition_of + 2)
+        key = _find(tokens, "partition", "by", "hash")
+        if key is not None and not _is_stable(_split_items(tokens[key + 3 :]), list(_split_items(tokens[begin:key]))):
+            self._unstable.add(name)
+
+
+def redirect_rows(statement: str, root: ObjectName, verb: str) -> str:
+    """Returns the COPY or INSERT of a partition with another table. One without names of columns remains as it is.
+
+    `verb` is `COPY` or `INSERT INTO`.
+    """
+    opening = next((token for token in scan_tokens(statement) if token.is_("(", "values", "from")), None)
+    if opening is None or not opening.is_("("):
+        return statement
+    return f"{verb} {quote_name(*root)} {statement[opening.start :]}"
+
+
+def find_root_copies(entries: Iterable[TocEntry]) -> dict[str, str]:
+    """Returns the COPY statements that must be changed in a table of contents: old → new.
+
+    `entries` are those that exist in the copy, with the rows to restore.
+    """
+    listed, roots = list(entries), PartitionRoots()
+    for entry in listed:
+        if entry.kind in ("TABLE", "TABLE ATTACH"):
+            roots.add(entry.definition)
+    changes: dict[str, str] = {}
+    for entry in listed:
+        root = roots.find_root((entry.schema, entry.tag)) if entry.kind == "TABLE DATA" else None
+        if root is not None and entry.copy_statement and not _copies_into(entry.copy_statement, root):
+            changes[entry.copy_statement] = redirect_rows(entry.copy_statement, root, "COPY")
+    return changes
+
+
+def _copies_into(statement: str, table: ObjectName) -> bool:
+    """True if pg_dump has written the root by itself."""
+    return _read_name(list(scan_tokens(statement)), 1) == table
+
+
+def _is_stable(key: Iterable[list[SqlToken]], columns: list[list[SqlToken]]) -> bool:
+    """True if each part of the key is a column with a type, collation and operator class of every database."""
+    types = {item[0].text: item[1:] for item in columns if item}
+    return all(len(item) == 1 and _is_stable_type(types.get(item[0].text, [])) for item in key)
+
+
+def _is_stable_type(tokens: list[SqlToken]) -> bool:
+    words: list[str] = []
+    for token in tokens:
+        if token.is_(*_AFTER_TYPE):
+            break
+        words.append("" if token.quoted else token.text)
+    return " ".join(words) in _STABLE_TYPES and not any(token.is_("collate") for token in tokens)
+
+
+def _split_items(tokens: list[SqlToken]) -> Iterator[list[SqlToken]]:
+    """Yields the comma-separated items in the first parentheses."""
+    depth, item = 0, list[SqlToken]()
+    for token in tokens:
+        depth -= token.is_(")")
+        if depth == 0 and token.is_(")"):
+            break
+        if depth == 1 and token.is_(","):
+            yield item
+            item = []
+        elif depth:
+            item.append(token)
+        depth += token.is_("(")
+    yield item
+
+
+def _find(tokens: list[SqlToken], *words: str) -> int | None:
+    """Returns the index of the first of these consecutive keywords outside of parentheses, or None."""
+    depth = 0
+    for index, token in enumerate(tokens):
+        depth += token.is_("(") - token.is_(")")
+        following = tokens[index : index + len(words)]
+        if depth == 0 and len(following) == len(words) and all(map(SqlToken.is_, following, words)):
+            return index
+    return None
+
+
+def _read_name(tokens: list[SqlToken], index: int) -> ObjectName:
+    """Returns schema and name. A name without schema is one of `public`."""
+    if len(tokens) > index + 2 and tokens[index + 1].is_("."):
+        return tokens[index].text, tokens[index + 2].text
+    return ("public", tokens[index].text) if len(tokens) > index else ("", "")
