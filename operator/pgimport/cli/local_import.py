@@ -5,6 +5,7 @@ The worker is started first. It imports its modules while this process reads the
 
 import json
 import signal
+import sys
 import traceback
 import uuid
 
@@ -14,7 +15,7 @@ from pgimport.cli.run_options import Options
 from pgimport.cli.run_output import print_plan, print_result
 from pgimport.cli.worker_process import AttemptFolder, WorkerProcess, open_attempt_folder, run_worker, start_worker
 from pgimport.model.errors import PgimportError, Refused, ServerUnavailable
-from pgimport.model.names import AttemptNames, attempt_names, attempt_password
+from pgimport.model.names import AttemptNames, attempt_names, attempt_password, replaced_names
 from pgimport.model.observations import ObservedServer
 from pgimport.model.order import Order, OrderTarget
 from pgimport.model.owner_comment import OwnerComment
@@ -69,7 +70,8 @@ def run_locally(options: Options, console: Console) -> None:
             print_plan(console, options, server, preflight.preflight, steps)
             return
         result = _import_and_swap(options, console, worker, folder, source, comment)
-    print_result(console, options, result)
+        print_result(console, options, result)  # before the clean-up: the password is shown nowhere else
+        _drop_replaced(options, attempt_names(pod_uid))
 
 
 def _import_and_swap(
@@ -80,9 +82,7 @@ def _import_and_swap(
     source: SourceInfo,
     comment: OwnerComment,
 ) -> WorkerResult:
-    """Copies into a shadow, gives it the target's name and drops the old database. On failure, drops the shadow."""
-    from pgimport.server.swap import drop_replaced
-
+    """Copies into a shadow and gives it the target's name. On failure, drops the shadow."""
     names = attempt_names(folder.pod_uid)
     try:
         result = _import(options, console, worker, folder, source, comment)
@@ -98,7 +98,6 @@ def _import_and_swap(
         traceback.clear_frames(error.__traceback__)
         _drop_attempt(options, names)
         raise
-    drop_replaced(options.access, names)
     return result
 
 
@@ -228,4 +227,26 @@ def _drop_attempt(options: Options, names: AttemptNames) -> None:
         print_error(
             f"pgimport: warning: database {names.database} and role {names.role}"
             f" may still exist on {options.access.address}: {error}"
+        )
+
+
+def _drop_replaced(options: Options, names: AttemptNames) -> None:
+    """Drops the old database and its owner. The import is completed, so a failure is only a warning."""
+    from pgimport.server.swap import drop_replaced
+
+    replaced = replaced_names(names.database)
+    try:
+        disabled_role = drop_replaced(options.access, names)
+    except PgimportError as error:
+        print(
+            f"pgimport: warning: the import is completed, but the old database {replaced.database} and role"
+            f" {replaced.role} may still exist on {options.access.address}: {error}",
+            file=sys.stderr,
+        )
+        return
+    if disabled_role is not None:
+        print(
+            f"pgimport: warning: the import is completed, but the old owner cannot be dropped yet: another database has"
+            f" rights for it. It cannot log in. Its name is now {disabled_role}",
+            file=sys.stderr,
         )

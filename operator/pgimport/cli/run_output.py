@@ -8,6 +8,7 @@ from pgimport.model.import_choices import SkipGroup
 from pgimport.model.import_report import count_refused
 from pgimport.model.observations import ObservedServer
 from pgimport.model.result import PreflightReport, SkippedObject, WorkerResult
+from pgimport.model.status import ImportState
 
 
 def print_plan(
@@ -54,6 +55,7 @@ def print_result(console: Console, options: Options, result: WorkerResult) -> No
         lines.append(f"password of {options.owner} (not shown again): {options.owner_password}")
     console.print_result(
         lines,
+        state=ImportState.COMPLETED.value,
         database=options.database,
         owner=options.owner,
         **({"ownerPassword": options.owner_password} if options.password_is_new else {}),

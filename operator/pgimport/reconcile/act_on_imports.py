@@ -34,6 +34,7 @@ from pgimport.model.names import (
     attempt_password,
     job_name,
     job_secret_name,
+    replaced_names,
 )
 from pgimport.model.owner_comment import OwnerComment
 from pgimport.model.reasons import Failure, Reason
@@ -44,7 +45,7 @@ from pgimport.reconcile.reconcile_context import ReconcileContext
 from pgimport.reconcile.server_credentials import read_admin_access, read_owner_access
 from pgimport.server.marked_objects import is_own_attempt
 from pgimport.server.server_access import Access
-from pgimport.server.shadow import ShadowPlan, drop_attempt, prepare_shadow
+from pgimport.server.shadow import ShadowPlan, drop_attempt, end_attempt, prepare_shadow
 from pgimport.server.swap import SwapPlan, drop_replaced, open_target, swap
 
 logger = logging.getLogger(__name__)
@@ -94,9 +95,17 @@ def _act_on_server(
         ):
             logger.warning("the status of import %s names a pod of another import", observed.object.meta.name)
         case DropAttempt(pod_uid):
-            drop_attempt(access, attempt_names(pod_uid))
+            names = attempt_names(pod_uid)
+            end_attempt(access, names)
+            context.drops.run_or_leave(
+                access.address, f"database {names.database}", lambda: drop_attempt(access, names)
+            )
         case DropReplaced(pod_uid):
-            drop_replaced(access, attempt_names(pod_uid))
+            names = attempt_names(pod_uid)
+            replaced = replaced_names(names.database)
+            context.drops.run_or_leave(
+                access.address, f"database {replaced.database}", lambda: drop_replaced(access, names)
+            )
         case OpenTarget():
             if observed.preview is not None and observed.preview.status.database is not None:
                 open_target(access, observed.preview.database)

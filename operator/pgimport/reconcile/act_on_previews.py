@@ -2,6 +2,7 @@
 
 import secrets
 from contextlib import suppress
+from functools import partial
 from urllib.parse import quote
 
 from pgimport.decide.decision import Action, CreateCloneImport, DropPreview, EnsurePreview, SetFinalizer
@@ -60,7 +61,10 @@ def _ensure_preview(context: ReconcileContext, observed: ObservedPreview, action
     access, password = read_admin_access(context, project.spec), entries["password"].decode()
     templates = project.spec.server.templates
     if action.recreate:
-        reset_preview(access, database, role, password, mark, templates=templates, expected_oid=action.oid)
+        reset = partial(reset_preview, access, database, role, password, mark)
+        context.drops.run(
+            access.address, f"the old database {database}", lambda: reset(templates=templates, expected_oid=action.oid)
+        )
     else:
         ensure_preview(access, database, role, password, mark, templates=templates)
 
@@ -96,5 +100,6 @@ def _drop_preview(context: ReconcileContext, observed: ObservedPreview, oid: int
     project = observed.project
     if project is None or project.spec is None:
         return
-    preview = observed.object
-    drop_preview(read_admin_access(context, project.spec), preview.database, preview.role, expected_oid=oid)
+    preview, access = observed.object, read_admin_access(context, project.spec)
+    drop = partial(drop_preview, access, preview.database, preview.role, expected_oid=oid)
+    context.drops.run(access.address, f"database {preview.database}", drop)

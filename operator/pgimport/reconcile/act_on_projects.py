@@ -1,5 +1,7 @@
 """Carries out the actions that are decided for a Project. Every action can be repeated."""
 
+from functools import partial
+
 from pgimport.decide.decision import (
     Action,
     DeleteOrphanedJobs,
@@ -56,7 +58,11 @@ def _drop_orphaned_objects(
         if not _is_orphaned(context, spec.namespace, marked_object.mark):
             continue
         try:
-            drop_marked_object(access, marked_object)
+            context.drops.run(
+                access.address,
+                f"{marked_object.kind} {marked_object.name}",
+                partial(drop_marked_object, access, marked_object),
+            )
         except (Refused, ServerUnavailable, Conflict) as error:
             if not marked_object.mark.dropped:  # such a role may belong to another admin, and delays nothing
                 errors.append(error)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from pgimport.kubernetes_client.api_client import KubernetesClient
 from pgimport.model.policy import Policy
+from pgimport.reconcile.background_drops import BackgroundDrops
 from pgimport.reconcile.pod_history import PodHistory
 from pgimport.reconcile.reconcile_times import ReconcileTimes
 from pgimport.server.circuit_breaker import CircuitBreaker
@@ -35,6 +36,7 @@ class ReconcileContext:
     pod_history: PodHistory = field(default_factory=PodHistory)
     reconcile_times: ReconcileTimes = field(default_factory=ReconcileTimes)
     circuit_breaker: CircuitBreaker = field(default_factory=CircuitBreaker)
+    drops: BackgroundDrops = field(default_factory=BackgroundDrops)
     _start_locks: dict[str, threading.Lock] = field(default_factory=dict)
     _start_locks_lock: threading.Lock = field(default_factory=threading.Lock)
 

@@ -165,6 +165,12 @@ def _end_access(connection: Connection, names: AttemptNames) -> None:
     end_access(connection, databases=[names.database], roles=[names.role])
 
 
+def end_attempt(access: Access, names: AttemptNames, *, connect: Connect = connect) -> None:
+    """Ends the attempt's access at once, so that its database and role can be dropped later."""
+    with session(access, connect=connect) as connection:
+        _end_access(connection, names)
+
+
 def drop_attempt(access: Access, names: AttemptNames, *, connect: Connect = connect) -> None:
     """Ends the attempt's access, then drops its database and its role; does nothing if they do not exist."""
     with session(access, connect=connect) as connection:

@@ -102,12 +102,15 @@ def open_target(access: Access, target: str, *, connect: Connect = connect) -> N
         _open_target(connection, target)
 
 
-def drop_replaced(access: Access, names: AttemptNames, *, connect: Connect = connect) -> None:
-    """Drops the database and the role that this attempt's swap replaced; does nothing if they do not exist."""
+def drop_replaced(access: Access, names: AttemptNames, *, connect: Connect = connect) -> str | None:
+    """Drops the database and the role that this attempt's swap replaced; does nothing if they do not exist.
+
+    Returns the new name of a role that could not be dropped yet, see `drop_role`.
+    """
     replaced = replaced_names(names.database)
     with session(access, connect=connect) as connection:
         drop_database(connection, access, replaced.database, connect)
-        drop_role(connection, access, replaced.role, connect)
+        return drop_role(connection, access, replaced.role, connect)
 
 
 def _read_objects(connection: Connection, plan: SwapPlan) -> SharedObjects:
