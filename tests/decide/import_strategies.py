@@ -206,6 +206,7 @@ def any_observation(draw: st.DrawFn) -> ObservedImport:
         pods=tuple(draw(st.lists(pods, max_size=2, unique_by=lambda pod: pod.uid))),
         progress=draw(progresses),
         start_warning=draw(st.none() | st.just("FailedMount: no such Secret")),
+        swap_refusal=draw(st.none() | st.just(Failure(Reason.TARGET_NOT_REPLACEABLE, "it has another owner"))),
         server=draw(st.just(a_server()) | st.just(UNREACHABLE)) if starting else None,
         target_objects=draw(st.none() | st.just(()) | st.just(("table public.users",)) | st.just(UNREACHABLE)),
         swap=draw(

@@ -91,6 +91,10 @@ class Tenant:
     def apply(self, name: str, **spec: Any) -> None:
         """Creates a preview and an import into it."""
         self.create(api_paths.resource(PREVIEWS, NAMESPACE), a_body(PREVIEWS, name, spec={"project": "shop"}))
+        self.apply_import(name, **spec)
+
+    def apply_import(self, name: str, **spec: Any) -> None:
+        """Creates an import into the preview of the same name."""
         defaults = {
             "project": "shop",
             "source": {"urlSecretRef": {"name": "source", "key": "url"}},

@@ -58,18 +58,14 @@ def test_a_connection_secret_that_lost_an_entry_is_filled_again(
         assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
+@pytest.mark.parametrize("recreate", [False, True])
 @pytest.mark.parametrize("value", [None, "/w=="], ids=["missing", "not UTF-8"])
 def test_an_import_names_the_secret_that_it_cannot_use_and_is_cancelled(
-    tenant: Tenant, name: str, value: str | None
+    tenant: Tenant, name: str, value: str | None, recreate: bool
 ) -> None:
     create_ready_preview(tenant, name)
     change_secret(tenant, f"{name}-connection", {"password": value, "user": value})
-    spec = {
-        "project": "shop",
-        "source": {"urlSecretRef": {"name": "source", "key": "url"}},
-        "target": {"previewDatabase": name},
-    }
-    tenant.create(api_paths.resource(IMPORTS, NAMESPACE), a_body(IMPORTS, name, spec=spec))
+    tenant.apply_import(name, recreate=recreate)
     operator = Operator(tenant.kubernetes)
     operator.reconcile(key(IMPORTS, name))
     shown = conditions(tenant, name, IMPORTS)["Ready"]
@@ -141,3 +137,17 @@ def test_a_pod_in_the_status_of_an_import_leads_to_no_shadow_of_another(tenant: 
     assert status["cleanedUp"]
     assert tenant.exists(names.database, names.role) == (True, True)
     assert base64.b64decode(tenant.read_secret(f"{name}-connection")["data"]["dbname"])  # type: ignore[index]
+
+
+def test_a_target_that_cannot_be_replaced_fails_the_import_before_its_job(tenant: Tenant, name: str) -> None:
+    """Seen before: the swap refused it after all rows were copied, as a conflict that was retried for ever."""
+    create_ready_preview(tenant, name)
+    role, other = tenant.status(name, PREVIEWS)["role"], f"other_{name}"
+    tenant.server.execute(f"CREATE DATABASE {other} OWNER {role}")
+    tenant.apply_import(name)
+    Operator(tenant.kubernetes).reconcile(key(IMPORTS, name))
+    status = tenant.status(name)
+    assert (status["state"], status["retryClassification"]) == ("failed", "permanent")
+    assert f"role {role} also owns database {other}" in status["error"]
+    assert tenant.jobs(tenant.get(IMPORTS, name)["metadata"]["uid"]) == []
+    tenant.server.execute(f"DROP DATABASE {other}")

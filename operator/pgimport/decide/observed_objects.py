@@ -15,7 +15,7 @@ from pgimport.model.observations import (
     OrphanedJob,
     Unreachable,
 )
-from pgimport.model.reasons import Reason
+from pgimport.model.reasons import Failure, Reason
 from pgimport.model.resources import ImportObject, PreviewObject, ProjectObject
 from pgimport.model.status import Progress
 
@@ -39,7 +39,8 @@ class ObservedImport:
     report: ObservedReport | None = None  # read once for each pod that has ended; None: read already, or nothing ended
     start_warning: str | None = None  # read only if nothing has started for a while
     server: ObservedServer | Unreachable | None = None  # read only before the Job is created
-    target_objects: tuple[str, ...] | Unreachable | None = None  # read if spec.recreate is false, at start and swap
+    swap_refusal: Failure | None = None  # why the server would refuse the swap; read only before the Job is created
+    target_objects: tuple[str, ...] | Unreachable | None = None  # read at start and swap; empty with spec.recreate
     swap: ObservedSwap | Unreachable | None = None  # read only if a shadow is verified
     shadow_bytes: int | None = None  # read while rows are copied and the Project has a limit
 

@@ -77,6 +77,8 @@ def _decide_start(
         if isinstance(answer, Unreachable):
             conditions = in_progress(answer.failure.reason, answer.failure.message)
             return running(status, conditions, now, policy.retry_interval)
+    if observed.swap_refusal is not None:
+        return failed(status, observed.swap_refusal, now)
     if isinstance(observed.target_objects, tuple) and observed.target_objects:
         return failed(status, _describe_target_objects(spec, observed.target_objects), now)
     if isinstance(observed.server, ObservedServer) and (failure := _find_no_image(observed.server, policy)) is not None:

@@ -26,6 +26,7 @@ from pgimport.reconcile.observe_projects import read_project_server
 from pgimport.reconcile.reconcile_context import ReconcileContext
 from pgimport.reconcile.reconcile_times import ImportTimes
 from pgimport.reconcile.server_credentials import read_admin_access, read_owner_access
+from pgimport.server.replacement_check import check_replaceable
 from pgimport.server.server_state import read_database_size, read_swap, read_user_objects
 
 WARNING_DELAY = timedelta(seconds=15)  # Kubernetes needs a while until it posts an event
@@ -64,6 +65,7 @@ def observe_import(context: ReconcileContext, key: ResourceKey, now: datetime) -
         report=observe_report(context, item, pods, now) if running else None,
         start_warning=_read_warning(context, item, job, pods, times),
         server=_read_server(context, project) if starting else None,
+        swap_refusal=_find_swap_refusal(context, item, project, preview) if starting else None,
         target_objects=_read_target_objects(context, item, project, preview) if running else None,
         swap=_read_swap(context, item, project, preview) if running else None,
         shadow_bytes=_read_shadow_size(context, item, project) if running and current is not None else None,
@@ -141,18 +143,35 @@ def _read_target_objects(
 ) -> tuple[str, ...] | Unreachable | None:
     """Lists what the target database holds, as the preview's owner role.
 
-    Reads before the Job is created, and again just before the swap. Returns None if spec.recreate is true.
+    Reads before the Job is created, and again just before the swap. With spec.recreate, nothing is listed, but the
+    owner's password must be readable: the swap needs it.
     """
     spec, shadow = item.spec, item.status.shadow
     due = item.status.job is None or (shadow is not None and shadow.verified)
-    if spec is None or spec.recreate or spec.dry_run or not due:
+    if spec is None or spec.dry_run or not due:
         return None
     if project is None or project.spec is None or preview is None or preview.status.database is None:
         return None
     try:
-        return tuple(read_user_objects(read_owner_access(context, project.spec, preview), preview.database))
+        access = read_owner_access(context, project.spec, preview)
+        return () if spec.recreate else tuple(read_user_objects(access, preview.database))
     except (Refused, ServerUnavailable) as error:
         return Unreachable(failure=error.failure)
+
+
+def _find_swap_refusal(
+    context: ReconcileContext, item: ImportObject, project: ProjectObject | None, preview: PreviewObject | None
+) -> Failure | None:
+    """Returns why the swap would be refused, so that no row is copied in vain."""
+    if item.spec is None or item.spec.dry_run or project is None or project.spec is None or preview is None:
+        return None
+    try:
+        check_replaceable(read_admin_access(context, project.spec), preview.database, preview.role)
+    except Refused as refused:
+        return refused.failure
+    except ServerUnavailable:  # `server` has the failure
+        return None
+    return None
 
 
 def _read_swap(
