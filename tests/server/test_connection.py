@@ -42,6 +42,7 @@ def test_a_failed_connection_has_a_reason_and_no_secret(
     with pytest.raises(ServerUnavailable) as raised:
         connect(dataclasses.replace(access, **changes))  # type: ignore[arg-type]
     assert raised.value.failure.reason is reason
+    assert ("SQLSTATE 28P01" in str(raised.value)) is (reason is Reason.SERVER_AUTH_FAILED)
     assert access.password not in str(raised.value)
     assert "wrong-secret" not in str(raised.value)
 

@@ -1,5 +1,6 @@
 """Connections to a target server, locks and settings of a session, and the translation of PostgreSQL's errors."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from functools import cache
@@ -10,6 +11,7 @@ import psycopg
 from psycopg import errors as postgres
 from psycopg.abc import Buffer
 from psycopg.adapt import Loader
+from psycopg.conninfo import make_conninfo
 
 from pgimport.model.errors import Conflict, PgimportError, Refused, ServerUnavailable
 from pgimport.model.project_spec import SSLMode
@@ -19,6 +21,7 @@ from pgimport.model.required_authentication import (
     has_refused_clear_password,
     required_authentication,
 )
+from pgimport.server.login_probe import read_refusal_sqlstate
 from pgimport.server.server_access import Access
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -41,7 +44,15 @@ _SETTINGS = {
     "idle_session_timeout": "360s",
     "default_transaction_read_only": "off",
 }
-_AUTHENTICATION_ERRORS = ("authentication", "no password supplied", "pg_hba.conf", "not permitted to log in", 'role "')
+# libpq sends nothing if the server wants a password and there is none.
+_NO_PASSWORD = "28P01"  # noqa: S105 (a SQLSTATE)
+_AUTHENTICATION_CLASS = "28"  # SQLSTATEs of a wrong password, an unknown role, and a rule of pg_hba.conf
+# The database does not exist, is not the role's to enter, accepts no connections, or pg_hba.conf does not admit to it.
+_DATABASE_REFUSED = ("3D000", "42501", "55000", "28000")
+# What libpq writes in front of the server's message: `…failed: FATAL:  `, with the severity in the server's language.
+_LIBPQ_PREFIX = re.compile(r"^(?:connection (?:to server .*? )?failed: )+(?:[^:]{1,40}:  )?")
+# Functions of the server that report a row of a catalogue which another session changed, as an internal error.
+_CHANGED_BY_ANOTHER = ("simple_heap_update", "simple_heap_delete")
 
 
 class Connect(Protocol):
@@ -67,9 +78,10 @@ def _connect(access: Access, dbname: str, application_name: str) -> Connection:
     except psycopg.OperationalError as error:
         refusal = str(error)
         has_logged_in = error.pgconn is not None and error.pgconn.used_password
+        sqlstate = _read_sqlstate(access, error, dbname, application_name)
     except UnicodeError:  # Python's IDNA codec: a label of the host name has more than 63 characters
-        refusal, has_logged_in = "the host name cannot be resolved", False
-    if dbname == MAINTENANCE_DATABASE and f'database "{MAINTENANCE_DATABASE}"' in refusal:
+        refusal, has_logged_in, sqlstate = "the host name cannot be resolved", False, None
+    if dbname == MAINTENANCE_DATABASE and sqlstate in _DATABASE_REFUSED:
         try:
             return _open(access, FALLBACK_MAINTENANCE_DATABASE, application_name)
         except psycopg.OperationalError:
@@ -79,7 +91,22 @@ def _connect(access: Access, dbname: str, application_name: str) -> Connection:
             return _open_without_conversion(access, dbname, application_name)
         except psycopg.OperationalError:
             pass
-    raise ServerUnavailable(_connection_failure(access, refusal))
+    raise ServerUnavailable(_connection_failure(access, refusal, sqlstate))
+
+
+def _read_sqlstate(access: Access, error: psycopg.Error, dbname: str, application_name: str) -> str | None:
+    """Returns the SQLSTATE of a refused login. None if no server answered, or not in time."""
+    if error.sqlstate is not None:
+        return error.sqlstate
+    connection = error.pgconn
+    if connection is None or isinstance(error, postgres.ConnectionTimeout):
+        return None
+    if connection.needs_password:
+        return _NO_PASSWORD
+    has_tls = access.sslmode == SSLMode.PREFER and connection.ssl_in_use
+    sslmode = SSLMode.REQUIRE.value if has_tls else access.sslmode
+    parameters = _build_parameters(access, sslmode, dbname, application_name, "utf8")
+    return read_refusal_sqlstate(make_conninfo("", **parameters))
 
 
 def _open_without_conversion(access: Access, dbname: str, application_name: str) -> Connection:
@@ -116,30 +143,35 @@ def _open(access: Access, dbname: str, application_name: str, client_encoding: s
 
 
 def _log_in(access: Access, sslmode: str, dbname: str, application_name: str, client_encoding: str) -> Connection:
-    return psycopg.connect(
-        host=access.host,
-        port=access.port,
-        user=access.user,
-        password=access.password,
-        dbname=dbname,
-        sslmode=sslmode,
-        require_auth=required_authentication(sslmode),
-        application_name=application_name,
-        client_encoding=client_encoding,
-        connect_timeout=CONNECT_SECONDS,
-        gssencmode="disable",
-        keepalives=1,
-        keepalives_idle=30,
-        keepalives_interval=10,
-        keepalives_count=3,
-        tcp_user_timeout=60_000,
-        options=" ".join(f"-c {name}={value}" for name, value in _SETTINGS.items()),
-        autocommit=True,
-        prepare_threshold=None,
-    )
+    parameters = _build_parameters(access, sslmode, dbname, application_name, client_encoding)
+    return psycopg.connect(**parameters, autocommit=True, prepare_threshold=None)  # type: ignore[arg-type]
 
 
-def _connection_failure(access: Access, text: str) -> Failure:
+def _build_parameters(
+    access: Access, sslmode: str, dbname: str, application_name: str, client_encoding: str
+) -> dict[str, str | int | None]:
+    return {
+        "host": access.host,
+        "port": access.port,
+        "user": access.user,
+        "password": access.password,
+        "dbname": dbname,
+        "sslmode": sslmode,
+        "require_auth": required_authentication(sslmode),
+        "application_name": application_name,
+        "client_encoding": client_encoding,
+        "connect_timeout": CONNECT_SECONDS,
+        "gssencmode": "disable",
+        "keepalives": 1,
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 60_000,
+        "options": " ".join(f"-c {name}={value}" for name, value in _SETTINGS.items()),
+    }
+
+
+def _connection_failure(access: Access, text: str, sqlstate: str | None) -> Failure:
     if has_refused_clear_password(text):
         return Failure(
             Reason.SERVER_AUTH_FAILED,
@@ -147,12 +179,14 @@ def _connection_failure(access: Access, text: str) -> Failure:
             "Turn on ssl at the server, or let it admit the admin by scram-sha-256 in pg_hba.conf. If you accept that"
             " passwords are sent in clear text, set the server's sslmode to disable.",
         )
-    line = _first_line(text).rpartition("FATAL:")[2].strip()
-    if any(word in line for word in _AUTHENTICATION_ERRORS):
+    line = _LIBPQ_PREFIX.sub("", _first_line(text)).strip()
+    code = f" (SQLSTATE {sqlstate})" if sqlstate else ""
+    if (sqlstate or "").startswith(_AUTHENTICATION_CLASS):
         return Failure(
-            Reason.SERVER_AUTH_FAILED, f"the target server {access.address} refused the role {access.user}: {line}"
+            Reason.SERVER_AUTH_FAILED,
+            f"the target server {access.address} refused the role {access.user}: {line}{code}",
         )
-    return Failure(Reason.SERVER_UNREACHABLE, f"the target server {access.address} cannot be reached: {line}")
+    return Failure(Reason.SERVER_UNREACHABLE, f"the target server {access.address} cannot be reached: {line}{code}")
 
 
 def _first_line(text: str) -> str:
@@ -182,7 +216,7 @@ def _translate_error(access: Access, error: psycopg.Error) -> PgimportError:
             return ServerUnavailable(Failure(Reason.TARGET_BUSY, f"an object is in use on {access.address}: {line}"))
         case postgres.DuplicateDatabase() | postgres.DuplicateObject() | postgres.UniqueViolation():
             return Conflict(f"another session created the same object on {access.address}: {line}")
-        case postgres.InternalError_() if "concurrently" in line:
+        case postgres.InternalError_() if error.diag.source_function in _CHANGED_BY_ANOTHER:
             return Conflict(f"another session changed the same object on {access.address}: {line}")
         case psycopg.OperationalError() if error.sqlstate is None or error.sqlstate[:2] == "08":
             return _build_unreachable(f"the connection to the target server {access.address} was lost: {line}")
