@@ -87,10 +87,19 @@ def check_kubectl(arguments: list[str]) -> None:
         for option, file in pairwise(arguments):
             check(option != "-f" or (ROOT / file).exists(), f"{file} does not exist")
         return
+    if verb == "rollout":
+        kinds = rest[0]
     mentioned = [name for name in rest if name.endswith(".capydb.dev")] if kinds == "crd" else kinds.split(",")
     check(mentioned, "the command names no resource")
-    for name in mentioned:
-        check(name in _find_resources() or name in ("namespace", "secret", "configmap"), f"there is no resource {name}")
+    _check_resources([name.partition("/")[0] for name in mentioned])
+
+
+def _check_resources(names: list[str]) -> None:
+    for name in names:
+        check(name in _find_resources() | _OF_KUBERNETES, f"there is no resource {name}")
+
+
+_OF_KUBERNETES = {"namespace", "secret", "secrets", "configmap", "configmaps", "deployment"}
 
 
 def _find_resources() -> set[str]:
@@ -100,6 +109,13 @@ def _find_resources() -> set[str]:
         known = body["spec"]["names"]
         names |= {body["metadata"]["name"], known["plural"], known["singular"], *known.get("shortNames", [])}
     return names
+
+
+def check_velero(arguments: list[str]) -> None:
+    """Checks that every resource that a backup or a restore includes exists."""
+    for option, names in pairwise(arguments):
+        if option == "--include-resources":
+            _check_resources(names.split(","))
 
 
 def check_python(arguments: list[str]) -> None:
@@ -116,6 +132,7 @@ CHECKS: dict[str, Callable[[list[str]], None]] = {
     "kubectl": check_kubectl,
     "make": check_make,
     "pip": check_pip,
+    "velero": check_velero,
     ".venv/bin/python": check_python,
 }
 
