@@ -33,6 +33,7 @@ from pgimport.decide.decision import (
     Decision,
     DeleteJob,
     DeleteJobSecret,
+    DeleteScratchClaims,
     DropAttempt,
     DropReplaced,
     PrepareShadow,
@@ -155,6 +156,8 @@ class Simulation:
             case SetJobTTL():
                 assert self.job is not None
                 self.job = replace(self.job, ttl_set=True)
+            case DeleteScratchClaims():
+                pass
             case DeleteJobSecret():
                 self.secret_exists = False
             case _:

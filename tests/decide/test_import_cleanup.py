@@ -12,6 +12,7 @@ from tests.support.samples import (
     a_failed_pod,
     a_finished_pod,
     a_job,
+    a_pod,
     a_preview,
     a_project,
     a_ready_status,
@@ -28,6 +29,7 @@ from pgimport.decide.decision import (
     DeleteJob,
     DeleteJobSecret,
     DeleteObject,
+    DeleteScratchClaims,
     DropAttempt,
     DropReplaced,
     ReleaseTarget,
@@ -166,6 +168,19 @@ def test_a_terminal_import_is_cleaned_up_once(observed: ObservedImport, actions:
     assert all(attempt.cleaned_up for attempt in decision.status.attempt_history)
     again = decide(observed_import(observed.object.spec, decision.status, job=observed.job, preview=CLAIMED))
     assert (again.actions, again.status, again.requeue_after) == ((), decision.status, None)
+
+
+@pytest.mark.isolation
+@pytest.mark.parametrize("state", [ImportState.COMPLETED, ImportState.FAILED, ImportState.CANCELLED])
+def test_the_claims_of_scratch_volumes_are_deleted_first(state: ImportState) -> None:
+    """Before, the unmasked dump of a masked import stayed in its volume until the Job's TTL ended, after a day."""
+    status, pods = ended(state, attempt_history=[]), (a_pod(), a_pod("uid-2", name="second"))
+    spec = an_import_spec(scratch={"size": "1Gi", "storageClassName": "fast"})
+    actions = decide(observed_import(spec, status, job=a_job(complete=True), pods=pods, preview=CLAIMED)).actions
+    assert actions[0] == DeleteScratchClaims((a_pod().name, "second"))
+    assert not any(
+        isinstance(action, DeleteScratchClaims) for action in decide(observed_import(status=status, pods=pods)).actions
+    )
 
 
 def test_a_terminal_import_shows_a_new_generation() -> None:

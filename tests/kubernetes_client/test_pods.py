@@ -10,7 +10,8 @@ from tests.support.samples import a_result
 
 from pgimport.kubernetes_client import api_paths
 from pgimport.kubernetes_client.api_client import KubernetesClient
-from pgimport.kubernetes_client.pods import list_pods, parse_pod, read_progress
+from pgimport.kubernetes_client.pods import delete_scratch_claim, list_pods, parse_pod, read_progress
+from pgimport.model.errors import NotFound
 from pgimport.model.names import LABEL_IMPORT_UID
 from pgimport.model.status import ImportPhase
 from pgimport.model.termination_message import build_termination_message
@@ -164,3 +165,16 @@ def test_progress_is_read_from_the_last_complete_line_of_the_log(
     request = kubernetes.requests("GET", "/pod-1/log")[-1]
     assert request.params["container"] == "import"
     assert int(request.params["tailLines"]) > 0
+
+
+@pytest.mark.isolation
+def test_the_claim_of_a_pods_scratch_volume_is_deleted_and_may_be_gone(cluster: KubernetesClient, name: str) -> None:
+    path = api_paths.core("shop", "persistentvolumeclaims", f"{name}-scratch")
+    cluster.create(
+        api_paths.core("shop", "persistentvolumeclaims"),
+        {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": f"{name}-scratch"}},
+    )
+    delete_scratch_claim(cluster, "shop", name)
+    with pytest.raises(NotFound):
+        cluster.get(path)
+    delete_scratch_claim(cluster, "shop", name)

@@ -102,6 +102,19 @@ def list_living_processes(group: int) -> list[str]:
     return [command for process_group, state, command in processes if int(process_group) == group and state[0] != "Z"]
 
 
+@pytest.mark.isolation
+def test_scratch_is_empty_at_the_end_of_an_attempt(bench: Bench) -> None:
+    """Before, the unmasked dump of a masked import stayed in its volume."""
+    scratch = bench.environment.scratch
+    (scratch / "dump").mkdir()
+    (scratch / "dump" / "rows").write_text("unmasked")
+    (scratch / "toc.dat").touch()
+    (scratch / "link").symlink_to(bench.home)
+    run(bench, "preflight", bench.order().model_dump_json(by_alias=True))
+    assert list(scratch.iterdir()) == []
+    assert (bench.home / "message").exists()
+
+
 @pytest.mark.parametrize("phase", ["while it waits for the gate", "while pg_dump runs"])
 def test_sigterm_ends_the_worker_and_its_clients_soon(bench: Bench, postgres16: PostgresServer, phase: str) -> None:
     """The clients are scripts that never end. They must end with the worker."""
@@ -121,6 +134,8 @@ def test_sigterm_ends_the_worker_and_its_clients_soon(bench: Bench, postgres16: 
         bench.source_url = postgres16.url("ended")
         order = bench.order().model_dump_json(by_alias=True)
         environment = {**os.environ, **bench.environ, order_model.ENV_ORDER: order}
+        (bench.environment.scratch / "dump").mkdir()
+        (bench.environment.scratch / "dump" / "rows").write_text("unmasked")
         with subprocess.Popen(
             [sys.executable, "-c", "import sys; from pgimport.worker.main import main; sys.exit(main(['import']))"],
             env=environment,
@@ -138,6 +153,7 @@ def test_sigterm_ends_the_worker_and_its_clients_soon(bench: Bench, postgres16: 
             worker.terminate()
             assert worker.wait(10) == 143
             assert time.monotonic() - start_time < 2
+        assert list(bench.environment.scratch.iterdir()) == []
         if not waits:
             group, deadline = int(pid_file.read_text()), time.monotonic() + 5
             while (

@@ -96,6 +96,13 @@ class DeleteJobSecret:
 
 
 @dataclass(frozen=True, slots=True)
+class DeleteScratchClaims:
+    """Deletes the PersistentVolumeClaims of these pods' scratch volumes, which hold the unmasked dump."""
+
+    pods: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class DeleteObject:
     """Deletes the import itself, if it is ephemeral."""
 
@@ -170,6 +177,7 @@ Action = (
     | DeleteJob
     | SetJobTTL
     | DeleteJobSecret
+    | DeleteScratchClaims
     | DeleteObject
     | SetFinalizer
     | EnsurePreview

@@ -10,6 +10,7 @@ from pgimport.decide.decision import (
     DeleteJob,
     DeleteJobSecret,
     DeleteObject,
+    DeleteScratchClaims,
     DeleteUpload,
     DropAttempt,
     DropReplaced,
@@ -44,7 +45,7 @@ def _build_cleanup(observed: ObservedImport, status: ImportStatus, policy: Polic
     """Builds the actions: stop the Job, drop databases and roles, delete the Secret, release the target."""
     job = observed.job if observed.job is not None and observed.job.ours else None
     end_job = _end_job(observed, status, job)
-    actions: list[Action] = [*end_job, *_drop_databases(observed, status)]
+    actions: list[Action] = [*end_job, *_delete_claims(observed), *_drop_databases(observed, status)]
     if status.started_at is not None:
         actions.append(DeleteJobSecret())
     if job is not None and DeleteJob() not in end_job and not job.ttl_set:
@@ -61,6 +62,17 @@ def _end_job(observed: ObservedImport, status: ImportStatus, job: ObservedJob | 
     if job.suspended:  # by a queue such as Kueue; activeDeadlineSeconds does not apply, so the Job would never end
         return (DeleteJob(),)
     return () if _ends_by_itself(observed, status) else (StopJob(),)
+
+
+def _delete_claims(observed: ObservedImport) -> tuple[Action, ...]:
+    """Deletes the claims of scratch volumes before anything that may have to wait for the target server.
+
+    Kubernetes deletes such a claim with its pod, but the pod of a finished Job stays until the Job's TTL ends.
+    """
+    spec = observed.object.spec
+    if spec is None or spec.scratch.storage_class_name is None or not observed.pods:
+        return ()
+    return (DeleteScratchClaims(tuple(pod.name for pod in observed.pods)),)
 
 
 def _drop_databases(observed: ObservedImport, status: ImportStatus) -> tuple[Action, ...]:

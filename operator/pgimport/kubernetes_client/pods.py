@@ -6,7 +6,7 @@ from datetime import datetime
 from pgimport.kubernetes_client import api_paths
 from pgimport.kubernetes_client.api_client import Json, KubernetesClient
 from pgimport.model.errors import PgimportError
-from pgimport.model.names import CONTAINER_IMPORT, CONTAINER_PREFLIGHT, LABEL_IMPORT_UID
+from pgimport.model.names import CONTAINER_IMPORT, CONTAINER_PREFLIGHT, LABEL_IMPORT_UID, scratch_claim_name
 from pgimport.model.observations import ObservedContainer, ObservedPod
 from pgimport.model.report_carrier import PART_CHARACTERS, decode_report
 from pgimport.model.result import ReportDigest
@@ -112,3 +112,8 @@ def read_progress(cluster: KubernetesClient, namespace: str, pod: str, container
         except (ValueError, KeyError, TypeError):
             continue
     return None
+
+
+def delete_scratch_claim(cluster: KubernetesClient, namespace: str, pod: str) -> None:
+    """Deletes the claim of the pod's scratch volume. A running pod keeps it until its end."""
+    cluster.delete(api_paths.core(namespace, "persistentvolumeclaims", scratch_claim_name(pod)))

@@ -18,6 +18,7 @@ from pgimport.model.names import (
     LABEL_PREFIX_KUEUE,
     LABEL_PROJECT,
     LABEL_QUEUE,
+    SCRATCH_VOLUME,
     SECRET_KEY_SEED,
     job_name,
     job_secret_name,
@@ -157,7 +158,7 @@ def _build_container(plan: JobPlan, policy: Policy, name: str) -> Json:
     if name == CONTAINER_IMPORT:
         mounts += [
             {"name": "seed", "mountPath": SEED_FOLDER, "readOnly": True},
-            {"name": "scratch", "mountPath": SCRATCH_FOLDER},
+            {"name": SCRATCH_VOLUME, "mountPath": SCRATCH_FOLDER},
         ]
     return {
         "name": name,
@@ -244,7 +245,7 @@ def _build_volumes(plan: JobPlan) -> list[Json]:
     return [
         *volumes,
         {"name": "seed", "secret": {"secretName": seed, "defaultMode": 0o440}},
-        {"name": "scratch", **_build_scratch(plan.spec)},
+        {"name": SCRATCH_VOLUME, **_build_scratch(plan.spec)},
     ]
 
 

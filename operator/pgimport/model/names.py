@@ -32,6 +32,7 @@ JOB_TYPE = "project.import"
 
 CONTAINER_PREFLIGHT = "preflight"
 CONTAINER_IMPORT = "import"
+SCRATCH_VOLUME = "scratch"  # of an import's pod
 REPORT_KEY = "report.jsonl"  # entry of the ConfigMaps with an import's report
 SECRET_KEY_SEED = "seed"  # noqa: S105 (a key's name)
 SECRET_KEY_URL = "url"  # noqa: S105 (a key's name; it holds the source's URL, or the signed URL of an upload)
@@ -60,6 +61,11 @@ def job_name(import_name: str, import_uid: str) -> str:
 def job_secret_name(import_name: str, import_uid: str) -> str:
     """Returns the name of the Secret with the seed (32 random bytes) of an import's Job."""
     return job_name(import_name, import_uid)
+
+
+def scratch_claim_name(pod: str) -> str:
+    """Returns the name of the claim that Kubernetes creates for the pod's ephemeral scratch volume."""
+    return f"{pod}-{SCRATCH_VOLUME}"
 
 
 def report_name(import_name: str, import_uid: str, number: int) -> str:

@@ -9,6 +9,7 @@ from pgimport.decide.decision import (
     DeleteJob,
     DeleteJobSecret,
     DeleteObject,
+    DeleteScratchClaims,
     DeleteUpload,
     DropAttempt,
     DropReplaced,
@@ -24,6 +25,7 @@ from pgimport.decide.observed_objects import ObservedImport
 from pgimport.kubernetes_client.api_paths import of_key
 from pgimport.kubernetes_client.custom_resources import list_imports, read_preview, write_status
 from pgimport.kubernetes_client.jobs import delete_job, set_job_ttl, stop_job
+from pgimport.kubernetes_client.pods import delete_scratch_claim
 from pgimport.kubernetes_client.secrets_and_config_maps import delete_owned_secret, read_owned_secret
 from pgimport.model.errors import Conflict, NotFound
 from pgimport.model.names import (
@@ -71,6 +73,9 @@ def act_on_import(context: ReconcileContext, observed: ObservedImport, action: A
             _act_on_server(context, observed, action)
         case StopJob() | DeleteJob() | SetJobTTL() | DeleteJobSecret():
             _act_on_job(context, observed, action)
+        case DeleteScratchClaims(pods):
+            for pod in pods:
+                delete_scratch_claim(context.cluster, observed.object.meta.namespace, pod)
         case DeleteUpload(key):
             _delete_upload(context, observed, key)
         case DeleteObject():

@@ -6,10 +6,12 @@ termination message and as a log line on standard output; the exit code is that 
 
 import os
 import secrets
+import shutil
 import signal
 import sys
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal, TextIO
 
@@ -40,7 +42,7 @@ def main(argv: list[str], environ: Mapping[str, str] = os.environ, stream: TextI
         return EXIT_USAGE
     reporter = Reporter(stream or sys.stdout)
     processes = ClientProcesses()
-    _end_on_sigterm(processes)
+    _end_on_sigterm(processes, environ.get(order_model.ENV_SCRATCH))
     environment, order = parse_environment(environ), parse_order(_read_order(environ))
     if isinstance(environment, Failure):
         return _refuse_to_start(program, environment, environ, reporter)
@@ -70,11 +72,14 @@ def main(argv: list[str], environ: Mapping[str, str] = os.environ, stream: TextI
         "run": {"preflight": run_preflight, "import": run_import},
     }
     exit_code = EXIT_OK
-    for step, run_step in steps[program].items():
-        result = _run_step(step, run_step, reporter)
-        exit_code = report_result(result, order, environment, reporter)
-        if not result.ok:
-            break
+    try:
+        for step, run_step in steps[program].items():
+            result = _run_step(step, run_step, reporter)
+            exit_code = report_result(result, order, environment, reporter)
+            if not result.ok:
+                break
+    finally:
+        empty_folder(environment.scratch)
     return exit_code
 
 
@@ -155,10 +160,23 @@ def _write_termination_message(path: str | None, result: WorkerResult) -> None:
             file.write(build_termination_message(result))
 
 
-def _end_on_sigterm(processes: ClientProcesses) -> None:
+def empty_folder(folder: Path) -> None:
+    """Removes all files of a folder: a dump in scratch must not outlive the attempt, which may mask it."""
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _end_on_sigterm(processes: ClientProcesses, scratch: str | None) -> None:
     """Makes SIGTERM end the worker and its clients, which cancels their statements. By default, PID 1 ignores it."""
 
     def end(_signal_number: int, _frame: object) -> None:
+        processes.end_all()
+        if scratch is not None:
+            with suppress(OSError):
+                empty_folder(Path(scratch))
         processes.end_all_and_exit(EXIT_TERMINATED)
 
     signal.signal(signal.SIGTERM, end)
