@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.support.samples import NOW, a_policy, an_import, an_import_spec, observed_import
+from tests.support.samples import NOW, a_policy, a_shadow, a_swap, an_import, an_import_spec, observed_import
 
 from pgimport.decide.decision import Decision, DeleteUpload
 from pgimport.decide.imports import decide_import
@@ -65,3 +65,19 @@ def test_the_uploaded_file_is_deleted_after_its_retention() -> None:
     assert late.actions == (DeleteUpload(OWN_UPLOAD),)
     assert late.status.upload_deleted is True
     assert decide(ended(timedelta(days=9), upload_deleted=True)).actions == ()
+
+
+@pytest.mark.isolation
+def test_a_verified_import_is_swapped_in_though_the_store_is_gone_since() -> None:
+    """Seen before: it failed with NotSupported although its swap may have been done already."""
+    status: dict[str, Any] = {"state": "running", "job": "pgi", "shadow": a_shadow(verified=True, oid=200).to_json()}
+    item = an_upload_import(**status)
+    decision = decide_import(observed_import(object=item, swap=a_swap(target_oid=200)), NOW, a_policy(uploads=False))
+    assert decision.status.state is ImportState.COMPLETED
+
+
+@pytest.mark.isolation
+def test_cancel_comes_before_an_unsupported_field() -> None:
+    item = an_import(an_import_spec(source={"uploadKey": OWN_UPLOAD}, cancel=True), ImportStatus())
+    decision = decide_import(observed_import(object=item), NOW, a_policy(uploads=False))
+    assert decision.status.state is ImportState.CANCELLED

@@ -198,3 +198,13 @@ def test_the_error_of_a_final_refusal_has_the_key_only_for_the_admin() -> None:
     text = describe_refusal(skipped, with_values=False)
     assert "4711" not in text
     assert text.startswith("the target refuses FK CONSTRAINT public.t f: violates foreign key")
+
+
+@pytest.mark.isolation
+def test_a_forged_digest_and_deep_lines_cost_no_memory_and_raise_nothing() -> None:
+    """Seen before: a digest with 10**9 parts made the operator build a list of as many numbers."""
+    digest, lines = encode_report("text", "1")
+    assert decode_report(digest.model_copy(update={"parts": 10**12}), lines) is None
+    deep = f'{{"report": {{{"[" * 100_000}'
+    assert decode_report(digest, [deep, *lines]) == "text"
+    assert parse_worker_result("[" * 4000) is None

@@ -48,12 +48,14 @@ def _decide_state(observed: ObservedImport, now: datetime, policy: Policy) -> De
         return decide_cleanup(observed, status, now, policy)
     if spec is None:
         return failed(status, Failure(Reason.INVALID_SPEC, item.spec_error or "spec: cannot be read"), now)
-    if (unsupported := find_unsupported_field(spec, policy.uploads)) is not None:
-        return failed(status, unsupported, now)
-    if item.status.state is ImportState.RUNNING:
+    unsupported = find_unsupported_field(spec, policy.uploads)
+    has_job = item.status.state is ImportState.RUNNING and item.status.job is not None
+    if has_job or (item.status.state is ImportState.RUNNING and unsupported is None):
         return decide_running(observed, status, spec, now, policy)
     if spec.cancel:
         return cancelled(status, now)
+    if unsupported is not None:
+        return failed(status, unsupported, now)
     return decide_pending(observed, status, spec, now, policy)
 
 

@@ -115,7 +115,7 @@ def _decide_lifecycle(
             _in_state(status, PreviewState.READY), DATABASE_READY, now, min(expires_at - now, LONGEST_INTERVAL)
         )
     if reset_due and claimed:
-        message = "spec.resetAt waits for the import that has claimed the preview."
+        message = f"spec.resetAt waits for import {status.active_import_name}, which has claimed the preview."
         return build_decision(
             _in_state(status, status.state), in_progress(Reason.PENDING, message), now, policy.waiting_interval
         )
@@ -193,7 +193,7 @@ def _decide_expiry(
     if status.state is PreviewState.EXPIRED:
         return build_decision(_in_state(status, PreviewState.EXPIRED), EXPIRED, now, LONGEST_INTERVAL)
     if status.active_import is not None:
-        message = "The ttl is over. The expiry waits for the import that has claimed the preview."
+        message = f"The ttl is over. The expiry waits for import {status.active_import_name}, which uses the preview."
         return build_decision(
             _in_state(status, status.state), in_progress(Reason.PENDING, message), now, policy.waiting_interval
         )
@@ -208,7 +208,7 @@ def _decide_deletion(
         message = "The preview is being deleted and has no database."
         return Decision(status=observed.object.status, message=message)
     if status.active_import is not None:
-        message = "The preview is being deleted. The import that has claimed it ends first."
+        message = f"The preview is being deleted. Import {status.active_import_name} has claimed it, and ends first."
         conditions = in_progress(Reason.DELETING, message)
         return build_decision(_in_state(status, PreviewState.DELETING), conditions, now, policy.retry_interval)
     drop: tuple[Action, ...] = (DropPreview(),) if observed.project is not None else ()

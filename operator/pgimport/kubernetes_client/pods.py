@@ -109,7 +109,7 @@ def read_progress(cluster: KubernetesClient, namespace: str, pod: str, container
     for line in reversed(log.splitlines()):
         try:
             return Progress.model_validate(json.loads(line)["progress"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             continue
     return None
 

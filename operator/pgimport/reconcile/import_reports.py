@@ -64,7 +64,8 @@ def _read_lines(context: ReconcileContext, namespace: str, pod: ObservedPod, con
 def _is_final(error: PgimportError, container: ObservedContainer, now: datetime) -> bool:
     if isinstance(error, NotFound | Forbidden):
         return True
-    return container.ended_at is None or now > container.ended_at + PATIENCE
+    # The end is a time of the node, whose clock may be ahead of ours.
+    return container.ended_at is None or abs(now - container.ended_at) > PATIENCE
 
 
 def store_report(context: ReconcileContext, meta: ObjectMeta, action: StoreReport) -> Failure | None:
