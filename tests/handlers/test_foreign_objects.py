@@ -151,3 +151,15 @@ def test_a_target_that_cannot_be_replaced_fails_the_import_before_its_job(tenant
     assert f"role {role} also owns database {other}" in status["error"]
     assert tenant.jobs(tenant.get(IMPORTS, name)["metadata"]["uid"]) == []
     tenant.server.execute(f"DROP DATABASE {other}")
+
+
+def test_an_import_whose_secret_is_deleted_ends_before_its_shadow_is_made(tenant: Tenant, name: str) -> None:
+    """Seen before: a conflict without a status, until the deadline."""
+    operator, job = start_import(tenant, name)
+    pod = tenant.show_pod(job, running(), WAITING, "Pending")
+    tenant.change_pod(pod, ended(PASSED, 0), running(), "Running")
+    tenant.cluster.delete(api_paths.core(NAMESPACE, "secrets", job["metadata"]["name"]))
+    operator.reconcile(key(IMPORTS, name))
+    status = tenant.status(name)
+    assert (status["state"], "was deleted while the import was running" in status["error"]) == ("failed", True)
+    assert tenant.exists(attempt_names(pod).database, attempt_names(pod).role) == (False, False)

@@ -27,7 +27,7 @@ from pgimport.kubernetes_client.custom_resources import list_imports, read_previ
 from pgimport.kubernetes_client.jobs import delete_job, set_job_ttl, stop_job
 from pgimport.kubernetes_client.pods import delete_scratch_claim
 from pgimport.kubernetes_client.secrets_and_config_maps import delete_owned_secret, read_owned_secret
-from pgimport.model.errors import Conflict, NotFound
+from pgimport.model.errors import Conflict, NotFound, Refused
 from pgimport.model.names import (
     IMPORTS,
     PREVIEWS,
@@ -179,7 +179,9 @@ def _prepare_shadow(context: ReconcileContext, observed: ObservedImport, action:
     meta = observed.object.meta
     entries = read_owned_secret(context.cluster, meta.namespace, job_secret_name(meta.name, meta.uid), meta.uid) or {}
     if SECRET_KEY_SEED not in entries:
-        raise Conflict(f"the Secret of the Job of import {meta.name} is gone")
+        message = f"Secret {job_secret_name(meta.name, meta.uid)} was deleted while the import was running"
+        advice = "Create a new import. Do not delete the Secret of its Job before the import has ended."
+        raise Refused(Failure(Reason.RESULT_LOST, message, advice))
     plan = ShadowPlan(
         names=attempt_names(action.pod_uid),
         password=attempt_password(entries[SECRET_KEY_SEED], action.pod_uid),

@@ -8,7 +8,7 @@ from pgimport.kubernetes_client.jobs import create_job
 from pgimport.kubernetes_client.secrets_and_config_maps import create_secret
 from pgimport.manifest.job import JobPlan, build_import_job
 from pgimport.manifest.secrets import build_job_secret
-from pgimport.model.errors import Conflict, Invalid
+from pgimport.model.errors import Invalid, ServerUnavailable
 from pgimport.model.import_spec import ImportSpec
 from pgimport.model.names import SECRET_KEY_SEED, SECRET_KEY_URL, job_secret_name
 from pgimport.model.object_references import SecretKey
@@ -29,10 +29,11 @@ _SMALLER_UPLOAD = (
 
 
 def require_specs(observed: ObservedImport) -> tuple[ImportSpec, ProjectSpec]:
-    """Returns the specs of the import and of its Project. Raises Conflict if one of them is gone."""
+    """Returns the specs of the import and of its Project. Raises ServerUnavailable if the Project is gone."""
     spec, project = observed.object.spec, observed.project.spec if observed.project else None
     if spec is None or project is None:
-        raise Conflict(f"import {observed.object.meta.name}: its Project is gone")
+        message = f"the Project of import {observed.object.meta.name} is gone or cannot be read"
+        raise ServerUnavailable(Failure(Reason.PROJECT_NOT_FOUND, message))
     return spec, project
 
 
