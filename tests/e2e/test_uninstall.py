@@ -3,12 +3,15 @@
 The Project has a target server outside of the chart, because the chart's own server is uninstalled with its data.
 """
 
+import json
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
-from tests.e2e.chart import RELEASE, helm, install
+import yaml
+from tests.e2e.chart import CHART, RELEASE, helm, install
 from tests.e2e.fixtures import KEPT_PROJECT
 from tests.e2e.postgres_pods import SYSTEM_NAMESPACE, Source, quoted, secret_manifest
 from tests.e2e.tenant import (
@@ -51,6 +54,31 @@ def kept(source: Source) -> Iterator[Tenant]:
         kubectl.run("delete", kind, "--all", "--namespace", NAME, "--timeout=80s")
     kubectl.delete(PROJECTS, NAME)
     kubectl.delete("secret", NAME, namespace=SYSTEM_NAMESPACE)
+
+
+def render_release_job(folder: Path) -> Manifest:
+    """Renders the Job of the uninstall hook as `helm template` does, with the values of the running release."""
+    values = folder / "values.yaml"
+    values.write_text(helm("get", "values", RELEASE, "--output", "yaml"), encoding="utf-8")
+    rendered = helm("template", RELEASE, CHART, "--values", str(values), "--show-only", "templates/release.yaml")
+    (job,) = (body for body in yaml.safe_load_all(rendered) if body and body["kind"] == "Job")
+    return dict(job)
+
+
+def test_a_hook_that_kubectl_creates_changes_nothing(cluster: None, tmp_path: Path) -> None:
+    """`helm template | kubectl apply` creates the Job of the hook, which stopped the operator."""
+    job = render_release_job(tmp_path)
+    name = job["metadata"]["name"]
+    before = [pod["metadata"]["uid"] for pod in operator_pods()]
+    kubectl.run("create", "--filename", "-", stdin=json.dumps(job))
+    try:
+        kubectl.run(
+            "wait", f"job/{name}", "--namespace", SYSTEM_NAMESPACE, "--for=condition=Complete", "--timeout=120s"
+        )
+        assert "no uninstall" in kubectl.run("logs", f"job/{name}", "--namespace", SYSTEM_NAMESPACE)
+    finally:
+        kubectl.delete("job", name, namespace=SYSTEM_NAMESPACE)
+    assert [pod["metadata"]["uid"] for pod in operator_pods()] == before
 
 
 @dataclass(frozen=True)
