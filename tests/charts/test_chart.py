@@ -85,6 +85,7 @@ SETS = {
     "everything": EVERYTHING,
     "an API": {"api": {"enabled": True}, "uploads": {"embedded": {"storage": {"persistent": True}}}},
     "a server without a project": {"embeddedServer": {"enabled": True, "project": {"create": False}}},
+    "roles of the admin": {"rbac": {"create": False}, "api": {"enabled": True}, **TRIAL},
     "another name": {"fullnameOverride": "imports", "embeddedServer": {"enabled": True}},
 }
 each_set = pytest.mark.parametrize("values", SETS.values(), ids=SETS)
@@ -148,7 +149,7 @@ def test_every_pod_is_restricted(values: Manifest, render: Render) -> None:
 @each_set
 def test_no_right_is_a_wildcard(values: Manifest, render: Render) -> None:
     rules = [rule for document in render(values) for rule in document.get("rules", [])]
-    assert rules
+    assert bool(rules) == values.get("rbac", {}).get("create", True)
     assert not [rule for rule in rules if "*" in str(rule)]
 
 
@@ -324,6 +325,20 @@ def test_services_reach_their_pods(render: Render) -> None:
         spec = find(documents, kind, workload)["spec"]
         assert selector == spec["selector"]["matchLabels"]
         assert selector.items() <= spec["template"]["metadata"]["labels"].items()
+
+
+def test_roles_can_be_left_to_the_admin(render: Render) -> None:
+    """Everything else stays the same, so that roles under the same names fit."""
+    values = {**TRIAL, "api": {"enabled": True}}
+    without = render({**values, "rbac": {"create": False}})
+    kinds = {"ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"}
+    assert kinds & {body["kind"] for body in render({**values, "rbac": {"create": True}})} == kinds
+    assert not kinds & {body["kind"] for body in without}
+
+    def others(documents: list[Manifest]) -> set[tuple[str, str]]:
+        return {(body["kind"], body["metadata"]["name"]) for body in documents if body["kind"] not in kinds}
+
+    assert others(without) == others(render(values))
 
 
 # --- CRDs and hooks ----------------------------------------------------------------------------------------------
