@@ -130,6 +130,10 @@ bench: up ## measure every figure that has a goal; writes tests/bench/report.md
 chaos: up ## let every part of an import fail at every point; writes tests/chaos/report.md
 	@$(BIN)/python -m tests.chaos
 
+.PHONY: attacks
+attacks: up ## let one tenant attack for ten minutes while another works; writes tests/attacks/report.md
+	@$(BIN)/python -m tests.attacks
+
 .PHONY: docs
 docs: $(DOCS_STAMP) ## the documentation site in build/site; a broken link is an error
 	@$(DOCS)/bin/zensical build --config-file .zensical.toml --clean --strict

@@ -1,0 +1,1 @@
+"""One tenant attacks for ten minutes while another one works."""
