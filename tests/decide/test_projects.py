@@ -6,7 +6,14 @@ import pytest
 from tests.support.samples import NOW, a_meta, a_policy, observed_project
 
 from pgimport.decide.conditions import ready_reason
-from pgimport.decide.decision import Action, DeleteOrphanedJobs, DropOrphanedObjects, EnsureRoleBindings, SetFinalizer
+from pgimport.decide.decision import (
+    Action,
+    DeleteOrphanedJobs,
+    DropOrphanedObjects,
+    EnsureRoleBindings,
+    SetConnectionLimits,
+    SetFinalizer,
+)
 from pgimport.decide.observed_objects import HeldRole, ObservedProject
 from pgimport.decide.projects import CHECK_INTERVAL, decide_project
 from pgimport.model.names import FINALIZER_PROJECT
@@ -175,3 +182,9 @@ def test_the_deletion_of_a_project_names_held_roles_and_does_not_wait() -> None:
     decision = decide_project(observed, NOW, POLICY)
     assert decision.actions == (DropOrphanedObjects(), SetFinalizer(False))
     assert "pgimport_dropped_1" in decision.message
+
+
+@pytest.mark.isolation
+def test_a_limit_that_changed_is_set_on_the_owner_roles_that_exist() -> None:
+    decision = decide_project(observed_project(roles_with_another_limit=("shop_1_owner",)), NOW, POLICY)
+    assert decision.actions == (EnsureRoleBindings(), SetConnectionLimits(("shop_1_owner",), 50))

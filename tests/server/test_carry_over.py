@@ -167,3 +167,19 @@ def test_marks_of_an_older_release_leave_the_databases(scenario: PreviewScenario
     assert swap(scenario.access, scenario.swap_plan()) is None
     assert scenario.query(comment, scenario.database) == [(None,)]
     assert scenario.tables() == ["new"]
+
+
+@pytest.mark.isolation
+def test_settings_that_are_too_long_or_that_change_the_role_are_not_carried_over(
+    scenario: PreviewScenario, caplog: pytest.LogCaptureFixture
+) -> None:
+    for setting in (f"search_path = '{'x' * 70_000}'", "role = 'none'", "work_mem = '9MB'"):
+        scenario.server.execute(f"ALTER DATABASE {scenario.database} SET {setting}")
+    scenario.prepare()
+    assert swap(scenario.access, scenario.swap_plan()) is None
+    assert scenario.query(
+        "SELECT unnest(setconfig) FROM pg_db_role_setting s JOIN pg_database d ON d.oid = setdatabase"
+        " WHERE datname = %s",
+        scenario.database,
+    ) == [("work_mem=9MB",)]
+    assert "longer than 64 KiB: search_path" in caplog.text

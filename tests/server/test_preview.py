@@ -10,9 +10,12 @@ from tests.support.postgres import PostgresServer
 
 from pgimport.model.errors import Conflict, Refused
 from pgimport.model.owner_comment import OwnerComment
+from pgimport.server.marked_objects import read_marked_objects
 from pgimport.server.preview import drop_preview, ensure_preview, reset_preview
+from pgimport.server.roles import set_connection_limit
 from pgimport.server.server_access import Access
 from pgimport.server.server_state import read_database_oid, read_database_size, read_user_objects
+from pgimport.server.swap import swap
 
 
 def _owner_access(scenario: PreviewScenario) -> Access:
@@ -186,3 +189,38 @@ def test_the_number_of_named_objects_is_limited(scenario: PreviewScenario) -> No
         for number in range(9):
             connection.execute(f"CREATE TABLE t{number} (id int)".encode())
     assert len(read_user_objects(_owner_access(scenario), scenario.database, limit=3)) == 3
+
+
+@pytest.mark.isolation
+def test_the_connections_of_an_owner_are_limited(scenario: PreviewScenario) -> None:
+    """A tenant could use all connections of the server. It may not change the limit of its own role."""
+    ensure_preview(
+        scenario.access,
+        scenario.database,
+        scenario.owner,
+        scenario.owner_password,
+        scenario.mark,
+        connection_limit=2,
+    )
+    first = scenario.as_owner()
+    with scenario.as_owner():
+        with pytest.raises(psycopg.OperationalError, match="too many connections for role"):
+            scenario.as_owner()
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            first.execute(f"ALTER ROLE {scenario.owner} CONNECTION LIMIT 9".encode())
+        first.execute("BEGIN")
+        first.execute(f"ALTER ROLE {scenario.owner} PASSWORD 'held'".encode())
+    set_connection_limit(scenario.access, scenario.owner, 3)  # ends the session that holds the role's row
+    first.close()
+    (role,) = [
+        item for item in read_marked_objects(scenario.access, scenario.mark.project_uid) if item.name == scenario.owner
+    ]
+    assert role.connection_limit == 3
+
+
+@pytest.mark.isolation
+def test_the_swap_keeps_the_connection_limit_of_the_owner(scenario: PreviewScenario) -> None:
+    set_connection_limit(scenario.access, scenario.owner, 3)
+    scenario.prepare()
+    assert swap(scenario.access, scenario.swap_plan()) is None
+    assert scenario.query("SELECT rolconnlimit FROM pg_roles WHERE rolname = %s", scenario.owner) == [(3,)]

@@ -152,6 +152,14 @@ class EnsureRoleBindings:
 
 
 @dataclass(frozen=True, slots=True)
+class SetConnectionLimits:
+    """Sets the CONNECTION LIMIT of the owner roles of previews."""
+
+    roles: tuple[str, ...]
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
 class DropOrphanedObjects:
     """Drops databases and roles that carry the Project's mark and whose owner is gone."""
 
@@ -185,6 +193,7 @@ Action = (
     | DropPreview
     | DeleteUpload
     | EnsureRoleBindings
+    | SetConnectionLimits
     | DropOrphanedObjects
     | DeleteOrphanedJobs
 )

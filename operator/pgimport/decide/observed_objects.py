@@ -79,3 +79,5 @@ class ObservedProject:
     orphaned_jobs: tuple[OrphanedJob, ...] = ()
     orphaned_objects: tuple[str, ...] = ()  # databases and roles with our mark whose owner is gone
     held_roles: tuple[HeldRole, ...] = ()
+    # Owner roles of previews whose CONNECTION LIMIT is not that of the spec.
+    roles_with_another_limit: tuple[str, ...] = ()

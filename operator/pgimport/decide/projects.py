@@ -11,6 +11,7 @@ from pgimport.decide.decision import (
     DeleteOrphanedJobs,
     DropOrphanedObjects,
     EnsureRoleBindings,
+    SetConnectionLimits,
     SetFinalizer,
     build_decision,
 )
@@ -106,7 +107,14 @@ def _show_ready(
         held = TypedCondition(CLEANED_UP, ConditionStatus.FALSE, Reason.ROLE_IN_USE, _describe_held_roles(observed))
         conditions = conditions.add(held)
     status = status.model_copy(update={"ready": True, "target_version": server.version})
-    return build_decision(status, conditions, now, CHECK_INTERVAL, (EnsureRoleBindings(), *_build_sweep(observed)))
+    actions = (EnsureRoleBindings(), *_build_limits(observed), *_build_sweep(observed))
+    return build_decision(status, conditions, now, CHECK_INTERVAL, actions)
+
+
+def _build_limits(observed: ObservedProject) -> tuple[Action, ...]:
+    """Applies a limit that changed, also to previews of older releases. A new preview gets it when it is created."""
+    spec, roles = observed.object.spec, observed.roles_with_another_limit
+    return (SetConnectionLimits(roles, spec.limits.max_connections_per_preview),) if spec is not None and roles else ()
 
 
 def _show_not_ready(

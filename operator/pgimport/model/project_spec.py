@@ -113,6 +113,13 @@ class Limits(StrictModel):
         ge=0,
         description="The number of PreviewDatabases that this Project may have. If absent, there is no limit.",
     )
+    max_connections_per_preview: int = Field(
+        default=50,
+        ge=1,
+        le=10_000,
+        description="The number of connections that the user of one PreviewDatabase may have at the same time. The"
+        " operator sets it as CONNECTION LIMIT of the owner role. Default: 50.",
+    )
 
 
 class UrlSecret(StrictModel):

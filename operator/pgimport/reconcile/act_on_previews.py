@@ -59,14 +59,14 @@ def _ensure_preview(context: ReconcileContext, observed: ObservedPreview, action
     ensure_connection_reader(context, meta.namespace, connection_secret_name(meta.name))
     mark = OwnerComment(project_uid=project.meta.uid, preview_uid=meta.uid, owner_name=meta.name)
     access, password = read_admin_access(context, project.spec), entries["password"].decode()
-    templates = project.spec.server.templates
+    templates, limit = project.spec.server.templates, project.spec.limits.max_connections_per_preview
     if action.recreate:
-        reset = partial(reset_preview, access, database, role, password, mark)
+        reset = partial(reset_preview, access, database, role, password, mark, connection_limit=limit)
         context.drops.run(
             access.address, f"the old database {database}", lambda: reset(templates=templates, expected_oid=action.oid)
         )
     else:
-        ensure_preview(access, database, role, password, mark, templates=templates)
+        ensure_preview(access, database, role, password, mark, templates=templates, connection_limit=limit)
 
 
 def _build_connection_entries(server: TargetServer, database: str, role: str, password: str) -> dict[str, bytes]:

@@ -7,6 +7,7 @@ from pgimport.decide.decision import (
     DeleteOrphanedJobs,
     DropOrphanedObjects,
     EnsureRoleBindings,
+    SetConnectionLimits,
     SetFinalizer,
 )
 from pgimport.kubernetes_client.custom_resources import status_matches
@@ -23,6 +24,7 @@ from pgimport.reconcile.reconcile_context import ReconcileContext
 from pgimport.reconcile.server_credentials import read_admin_access
 from pgimport.reconcile.tenant_access import ensure_role_bindings
 from pgimport.server.marked_objects import MarkedObject, drop_marked_object
+from pgimport.server.roles import set_connection_limit
 
 
 def act_on_project(context: ReconcileContext, observed: ProjectObservation, action: Action) -> None:
@@ -38,6 +40,10 @@ def act_on_project(context: ReconcileContext, observed: ProjectObservation, acti
             return
         case EnsureRoleBindings():
             ensure_role_bindings(context, spec.namespace)
+        case SetConnectionLimits(roles, limit):
+            access = read_admin_access(context, spec)
+            for role in roles:
+                set_connection_limit(access, role, limit)
         case DropOrphanedObjects():
             _drop_orphaned_objects(context, spec, observed.marked_objects)
         case DeleteOrphanedJobs(jobs):

@@ -54,12 +54,24 @@ def observe_project(context: ReconcileContext, key: ResourceKey, _now: datetime)
         imports=len(imports),
         orphaned_objects=tuple(item.name for item in orphaned_objects),
         marked_objects=orphaned_objects,
+        roles_with_another_limit=tuple(
+            item.name
+            for item in marked_objects
+            if _is_owner_role(item, project) and item.connection_limit != spec.limits.max_connections_per_preview
+        ),
         held_roles=tuple(
             HeldRole(item.name, item.holders)
             for item in marked_objects
             if item.mark.dropped and item.mark.project_uid == project.meta.uid
         ),
     )
+
+
+def _is_owner_role(item: MarkedObject, project: ProjectObject) -> bool:
+    """Tells whether this is the owner role of a preview of the Project. The role of an attempt has its own limit."""
+    mark = item.mark
+    own = mark.project_uid == project.meta.uid and mark.preview_uid is not None
+    return item.kind == "role" and own and mark.import_uid is None and not mark.dropped
 
 
 def read_project_server(context: ReconcileContext, spec: ProjectSpec) -> ObservedServer | Unreachable:

@@ -52,6 +52,7 @@ class StoredSettings:
     database: str | None
     role: str | None
     values: list[str]
+    too_long: list[str]  # names of settings that are left out
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,16 @@ def read_memberships(connection: Connection, role: str) -> list[RoleMembership]:
 def read_stored_settings(connection: Connection, database: str | None, role: str) -> list[StoredSettings]:
     """Returns the settings of the database for every role, and of the role in every database."""
     rows = connection.execute(read_query("stored_settings"), {"database": database, "role": role}).fetchall()
-    return [StoredSettings(*row) for row in rows]
+    stored = [StoredSettings(*row) for row in rows]
+    for settings in stored:
+        if settings.too_long:
+            _log.warning(
+                "Settings of database %s, role %s are not carried over, because they are longer than 64 KiB: %s",
+                settings.database or "(all)",
+                settings.role or "(all)",
+                ", ".join(settings.too_long),
+            )
+    return stored
 
 
 def write_carry_over(

@@ -71,17 +71,20 @@ def try_settings(
 
 def parse_names(value: str) -> list[str]:
     """Parses a list of names as PostgreSQL quotes them: `"$user", public` has two names, an empty value has one."""
-    names, name, quoted, position = [], "", False, 0
+    names: list[str] = []
+    name: list[str] = []  # letters; a string that grows would take quadratic time
+    quoted, position = False, 0
     while position < len(value):
         letter = value[position]
         if letter == '"' and quoted and value[position + 1 : position + 2] == '"':
-            name, position = name + '"', position + 1
+            name.append('"')
+            position += 1
         elif letter == '"':
             quoted = not quoted
         elif letter == "," and not quoted:
-            names.append(name)
-            name = ""
+            names.append("".join(name))
+            name = []
         elif quoted or not letter.isspace():
-            name += letter
+            name.append(letter)
         position += 1
-    return [*names, name]
+    return [*names, "".join(name)]

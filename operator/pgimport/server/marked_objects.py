@@ -21,6 +21,7 @@ class MarkedObject:
     mark: OwnerComment
     # Where something depends on a role that could not be dropped yet, such as `database shop`.
     holders: tuple[str, ...] = field(default=(), compare=False)
+    connection_limit: int | None = field(default=None, compare=False)  # of a role
 
 
 def read_marked_objects(access: Access, project_uid: str, *, connect: Connect = connect) -> list[MarkedObject]:
@@ -37,8 +38,8 @@ def read_marked_objects(access: Access, project_uid: str, *, connect: Connect = 
 def _read_all(connection: Connection) -> list[MarkedObject]:
     rows = connection.execute(read_query("marked_objects")).fetchall()
     return [
-        MarkedObject(kind, name, mark, tuple(holders))
-        for kind, name, comment, holders in rows
+        MarkedObject(kind, name, mark, tuple(holders), limit)
+        for kind, name, comment, holders, limit in rows
         if (mark := parse_owner_comment(comment)) is not None
     ]
 

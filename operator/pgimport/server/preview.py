@@ -17,6 +17,8 @@ from pgimport.server.server_access import Access
 from pgimport.server.sessions import allow_connections, disallow_connections, end_access
 from pgimport.server.shared_objects import SharedObject, read_shared_objects
 
+UNLIMITED = -1  # CONNECTION LIMIT
+
 
 def ensure_preview(
     access: Access,
@@ -26,11 +28,13 @@ def ensure_preview(
     mark: OwnerComment,
     *,
     templates: Sequence[str] = (),
+    connection_limit: int = UNLIMITED,
     connect: Connect = connect,
 ) -> None:
     """Creates the database and its owner, or completes what an earlier call did not finish; keeps existing content.
 
-    `templates`: databases from which the database may be created, see `create_database`.
+    `templates`: databases from which the database may be created, see `create_database`. `connection_limit`: of the
+    owner role. The owner could change a limit of its database, so that one has none.
 
     The last step allows the owner to log in. So a role that may not log in means that its database is not finished,
     and contains no data of a user.
@@ -39,7 +43,12 @@ def ensure_preview(
     """
     with session(access, connect=connect) as connection:
         lock_database_name(connection, database)
-        _ensure(connection, access, _PreviewPlan(database, role, password, mark, tuple(templates)), connect)
+        _ensure(
+            connection,
+            access,
+            _PreviewPlan(database, role, password, mark, tuple(templates), connection_limit),
+            connect,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +58,7 @@ class _PreviewPlan:
     password: str = field(repr=False)
     mark: OwnerComment
     templates: tuple[str, ...] = ()
+    connection_limit: int = UNLIMITED
 
 
 def _ensure(connection: Connection, access: Access, plan: _PreviewPlan, connect: Connect) -> None:
@@ -71,8 +81,10 @@ def _ensure(connection: Connection, access: Access, plan: _PreviewPlan, connect:
     if database is not None and not database.accepts_sessions:  # the import of an interrupted swap no longer exists
         allow_connections(connection, plan.database)
     connection.execute(
-        sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(
-            sql.Identifier(plan.role), sql.Literal(scram_verifier(connection, plan.role, plan.password))
+        sql.SQL("ALTER ROLE {} LOGIN CONNECTION LIMIT {} PASSWORD {}").format(
+            sql.Identifier(plan.role),
+            sql.Literal(plan.connection_limit),
+            sql.Literal(scram_verifier(connection, plan.role, plan.password)),
         )
     )
 
@@ -126,6 +138,7 @@ def reset_preview(
     mark: OwnerComment,
     *,
     templates: Sequence[str] = (),
+    connection_limit: int = UNLIMITED,
     expected_oid: int | None = None,
     connect: Connect = connect,
 ) -> None:
@@ -133,7 +146,12 @@ def reset_preview(
     with session(access, connect=connect) as connection:
         lock_database_name(connection, database)
         _drop(connection, access, (database, role), expected_oid, connect)
-        _ensure(connection, access, _PreviewPlan(database, role, password, mark, tuple(templates)), connect)
+        _ensure(
+            connection,
+            access,
+            _PreviewPlan(database, role, password, mark, tuple(templates), connection_limit),
+            connect,
+        )
 
 
 def _drop(

@@ -13,11 +13,12 @@ from pgimport.server.connection import (
     MAINTENANCE_DATABASE,
     Connect,
     Connection,
+    connect,
     scram_verifier,
     session,
 )
 from pgimport.server.server_access import Access
-from pgimport.server.sessions import end_access
+from pgimport.server.sessions import end_access, end_sessions
 from pgimport.server.shared_objects import SharedObject, read_shared_objects
 
 # DROP ROLE waits for every open transaction that grants something to the role, also of other tenants.
@@ -90,3 +91,16 @@ def _disable(connection: Connection, role: SharedObject) -> str:
             )
         )
     return new_name
+
+
+def set_connection_limit(access: Access, role: str, limit: int, *, connect: Connect = connect) -> None:
+    """Sets the CONNECTION LIMIT of a role; ends its sessions if one of them holds the role's row."""
+    with session(access, connect=connect) as connection:
+        statement = sql.SQL("ALTER ROLE {} CONNECTION LIMIT {}").format(sql.Identifier(role), sql.Literal(limit))
+        connection.execute(f"SET lock_timeout = '{_LOCK_SECONDS}s'".encode())
+        with suppress(postgres.UndefinedObject):  # dropped meanwhile
+            try:
+                connection.execute(statement)
+            except postgres.LockNotAvailable:
+                end_sessions(connection, databases=(), roles=[role])
+                connection.execute(statement)

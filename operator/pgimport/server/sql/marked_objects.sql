@@ -11,7 +11,7 @@ WITH mark AS (
 )
 SELECT 'database' AS kind, d.datname::text AS name,
        coalesce(CASE WHEN d.datname ~ '^pgimport_old_' THEN own.description END, same.description, owner.description)
-         AS comment, '{}'::text[] AS holders
+         AS comment, '{}'::text[] AS holders, NULL::int AS connection_limit
   FROM pg_database AS d
   LEFT JOIN pg_roles AS r ON r.rolname = d.datname
   LEFT JOIN mark AS own ON own.classoid = 'pg_database'::regclass AND own.objoid = d.oid
@@ -25,7 +25,8 @@ SELECT 'role', r.rolname::text, m.description,
              FROM pg_shdepend AS s
              JOIN pg_database AS d ON d.oid = s.dbid OR (s.classid = 'pg_database'::regclass AND d.oid = s.objid)
             WHERE s.refclassid = 'pg_authid'::regclass AND s.refobjid = r.oid
-            ORDER BY 1 LIMIT 5) ELSE '{}' END
+            ORDER BY 1 LIMIT 5) ELSE '{}' END,
+       r.rolconnlimit
   FROM pg_roles AS r
   JOIN mark AS m ON m.classoid = 'pg_authid'::regclass AND m.objoid = r.oid
  ORDER BY 1, 2

@@ -1,5 +1,12 @@
--- Lists ALTER DATABASE … SET and ALTER ROLE … SET of a database or a role. NULL means all databases or all roles.
-SELECT d.datname::text, r.rolname::text, s.setconfig
+-- Lists ALTER DATABASE … SET and ALTER ROLE … SET of a database or a role: the settings, and the names of those that are
+-- longer than 64 KiB, which are left out: a preview's owner can store values of any size. NULL means all databases or
+-- all roles. `role` and `session_authorization` would make another role of whoever connects, so they are left out too.
+SELECT d.datname::text, r.rolname::text,
+       ARRAY(SELECT c FROM unnest(s.setconfig) WITH ORDINALITY AS u(c, n)
+              WHERE octet_length(c) <= 65536 AND lower(split_part(left(c, 128), '=', 1)) NOT IN ('role', 'session_authorization')
+              ORDER BY n),
+       ARRAY(SELECT split_part(left(c, 128), '=', 1) FROM unnest(s.setconfig) WITH ORDINALITY AS u(c, n)
+              WHERE octet_length(c) > 65536 ORDER BY n LIMIT 5)
   FROM pg_db_role_setting AS s
   LEFT JOIN pg_database AS d ON d.oid = s.setdatabase
   LEFT JOIN pg_roles AS r ON r.oid = s.setrole
