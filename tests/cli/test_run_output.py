@@ -38,6 +38,20 @@ def test_each_skipped_object_is_a_line_with_rows_code_and_key() -> None:
     assert describe_skipped([]) == []
 
 
+def test_a_dry_run_lists_what_an_import_would_skip(command_line: CommandLine, postgres16: PostgresServer) -> None:
+    postgres16.execute(
+        "CREATE PUBLICATION news; CREATE FUNCTION native(int) RETURNS int LANGUAGE internal AS 'int4abs'", "cli_shop"
+    )
+    result = command_line.run("run", "--dry-run", "--template", "not_there")
+    assert result.code == 0, result.err
+    lines = result.out.splitlines()
+    first = next(index for index, line in enumerate(lines) if line.startswith("would skip 2 objects: "))
+    assert lines[first + 1].startswith("  likely refused: FUNCTION in C public.native: ")  # comes first
+    assert lines[first + 2].startswith("  by design: PUBLICATION news: ")
+    assert lines[-1] == "nothing was changed"
+    assert "warning: --template: the target server has no database not_there" in result.err
+
+
 @pytest.mark.parametrize("option", ["--json", None])
 def test_a_long_list_is_printed_completely(
     command_line: CommandLine, postgres16: PostgresServer, tmp_path: Path, option: str | None

@@ -17,7 +17,7 @@ from pgimport.decide.decision import (
 from pgimport.decide.observed_objects import HeldRole, ObservedProject
 from pgimport.decide.projects import CHECK_INTERVAL, decide_project
 from pgimport.model.names import FINALIZER_PROJECT
-from pgimport.model.observations import OrphanedJob, Unreachable
+from pgimport.model.observations import ObservedServer, OrphanedJob, Unreachable
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.resources import ProjectObject
 from pgimport.model.status import ProjectStatus
@@ -97,6 +97,15 @@ def test_a_ready_project_shows_the_servers_version_and_is_checked_again() -> Non
     assert decision.status.target_version == "17.12"
     assert decision.actions == (EnsureRoleBindings(),)
     assert decision.requeue_after == CHECK_INTERVAL
+
+
+def test_a_ready_project_shows_warnings_until_they_are_cured() -> None:
+    warned = ObservedServer(version="17.12", version_num=170012, warnings=("there is no database gis_template",))
+    decision = decide_project(observed_project(status=NEW, server=warned), NOW, POLICY)
+    assert (decision.status.ready, decision.status.warnings) == (True, ["there is no database gis_template"])
+    assert "Warning: there is no database gis_template." in decision.message
+    cured = decide_project(observed_project(status=decision.status), NOW, POLICY)
+    assert cured.status.warnings == []
 
 
 def test_a_deleted_project_shows_what_it_waits_for_and_stays_ready() -> None:

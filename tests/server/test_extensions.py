@@ -21,7 +21,7 @@ from pgimport.model.owner_comment import RefusedExtension, ShadowRecord
 from pgimport.model.reasons import Reason
 from pgimport.model.result import SourceInfo
 from pgimport.server.preview import reset_preview
-from pgimport.server.server_state import read_user_objects
+from pgimport.server.server_state import read_server_properties, read_user_objects
 from pgimport.server.shadow import prepare_shadow
 from pgimport.server.swap import swap
 
@@ -136,7 +136,9 @@ def test_an_extension_that_the_project_does_not_allow_is_never_created(scenario:
 
 def test_a_template_brings_extensions_that_the_admin_may_not_create(scenario: PreviewScenario, template: str) -> None:
     record = _prepare(scenario, build_source_info((UNTRUSTED, "1.0", "gis")), "not_there", template)
-    assert record == ShadowRecord()
+    (note,) = record.notes
+    assert "no database not_there" in note
+    assert (record.refused_extensions, record.settings) == ([], [])
     with scenario.as_attempt() as connection:
         connection.execute("CREATE TABLE public.homes (at gis.place)")
         connection.execute("INSERT INTO gis.places VALUES (1)")
@@ -179,3 +181,18 @@ def test_a_preview_from_a_template_is_empty_for_an_import(scenario: PreviewScena
     with scenario.as_owner() as connection:
         connection.execute("CREATE TABLE homes (at gis.place)")
         connection.execute("INSERT INTO gis.places VALUES (1)")
+
+
+def test_a_template_that_cannot_be_copied_is_a_warning_of_the_server_and_a_note_of_the_copy(
+    scenario: PreviewScenario, template: str
+) -> None:
+    """A name that does not exist was ignored silently, so the extensions that it should bring were missing."""
+    scenario.server.execute(f"ALTER DATABASE {template} IS_TEMPLATE false")
+    names = (template, "no_such_template")
+    warnings = read_server_properties(scenario.access, [], names).warnings
+    assert len(warnings) == 2
+    assert f'run ALTER DATABASE "{template}" IS_TEMPLATE true' in warnings[0]
+    assert "the target server has no database no_such_template" in warnings[1]
+    assert set(warnings) <= set(_prepare(scenario, build_source_info(), *names).notes)
+    scenario.server.execute(f"ALTER DATABASE {template} IS_TEMPLATE true")
+    assert read_server_properties(scenario.access, [], [template]).warnings == ()

@@ -10,6 +10,7 @@ import traceback
 import uuid
 
 from pgimport.cli.console import Console, print_error
+from pgimport.cli.hints import name_options
 from pgimport.cli.local_source import open_local_source
 from pgimport.cli.run_options import Options
 from pgimport.cli.run_output import print_plan, print_result
@@ -56,7 +57,9 @@ def run_locally(options: Options, console: Console) -> None:
         from pgimport.server.server_state import read_server_properties
 
         comment = OwnerComment(project_uid=IMPORT_NAME, import_uid=pod_uid, pod_uid=pod_uid)
-        server = read_server_properties(options.access, options.extensions)
+        server = read_server_properties(options.access, options.extensions, options.templates)
+        for warning in server.warnings:
+            console.print_step(f"warning: {name_options(warning)}")
         check_replaceable(options.access, options.database, options.owner)
         order = _build_order(options, server, pod_uid)
         console.print_step(f"checking {options.source_title}")

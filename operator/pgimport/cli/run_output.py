@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pgimport.cli.console import Console
 from pgimport.cli.run_options import Options
 from pgimport.model.import_choices import SkipGroup
-from pgimport.model.import_report import count_refused
+from pgimport.model.import_report import count_refused, sort_skipped
 from pgimport.model.observations import ObservedServer
 from pgimport.model.result import PreflightReport, SkippedObject, WorkerResult
 from pgimport.model.status import ImportState
@@ -29,6 +29,7 @@ def print_plan(
             f"  with {options.jobs} streams, engine {options.engine.value}, verify {options.verify.value}",
             *(f"    {step}" for step in steps),
             f"  then {action} {options.database}, owned by {options.owner}{password}",
+            *_describe_forecast(preflight),
             "nothing was changed",
         ],
         plan=True,
@@ -65,20 +66,36 @@ def print_result(console: Console, options: Options, result: WorkerResult) -> No
     )
 
 
-def describe_skipped(skipped: Sequence[SkippedObject]) -> list[str]:
-    """Returns a line with the numbers of skipped objects, and a line for each of them."""
+def _describe_forecast(preflight: PreflightReport | None) -> list[str]:
+    """Returns lines with what an import would skip, the most important first. The target's answer decides."""
+    skipped = sort_skipped(preflight.skipped) if preflight is not None else []
+    lines = describe_skipped(skipped, forecast=True)
+    more = preflight.more if preflight is not None else None
+    return [*lines, f"  and {more} more, which are not named"] if more else lines
+
+
+def describe_skipped(skipped: Sequence[SkippedObject], *, forecast: bool = False) -> list[str]:
+    """Returns a line with the numbers of skipped objects, and a line for each of them.
+
+    `forecast`: whether the preflight only expects this.
+    """
     if not skipped:
         return []
     refused = count_refused(skipped)
     noun = "object" if len(skipped) == 1 else "objects"
-    lines = [f"skipped {len(skipped)} {noun}: the target refused {refused}, {len(skipped) - refused} by design"]
-    return lines + [_describe_object(item) for item in skipped]
+    by_design = len(skipped) - refused
+    if forecast:
+        lines = [f"would skip {len(skipped)} {noun}: the target can refuse {refused}, {by_design} by design"]
+    else:
+        lines = [f"skipped {len(skipped)} {noun}: the target refused {refused}, {by_design} by design"]
+    return lines + [_describe_object(item, forecast=forecast) for item in skipped]
 
 
-def _describe_object(item: SkippedObject) -> str:
+def _describe_object(item: SkippedObject, *, forecast: bool) -> str:
     rows = f" ({item.rows} row{'' if item.rows == 1 else 's'})" if item.rows is not None else ""
     code = f" (SQLSTATE {item.sqlstate})" if item.sqlstate and item.sqlstate not in item.reason else ""
     key = item.offending_key
     shown_key = f"; offending key: {key}" if key and key not in item.reason else ""
-    kind = "refused" if item.group is SkipGroup.REFUSED else "by design"
+    refused = "likely refused" if forecast else "refused"
+    kind = refused if item.group is SkipGroup.REFUSED else "by design"
     return f"  {kind}: {item.object}{rows}: {item.reason}{code}{shown_key}"

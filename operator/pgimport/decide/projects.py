@@ -99,14 +99,17 @@ def _show_ready(
     observed: ObservedProject, status: ProjectStatus, server: ObservedServer, host: str, now: datetime
 ) -> Decision[ProjectStatus]:
     """Shows a Project whose server meets all requirements. Its previews and imports continue during its deletion."""
-    conditions = ready(Reason.READY, f"PostgreSQL {server.version} at {host} answers, and its admin has all rights.")
+    message = f"PostgreSQL {server.version} at {host} answers, and its admin has all rights."
+    warnings = f" Warning: {'. '.join(server.warnings)}." if server.warnings else ""
+    conditions = ready(Reason.READY, message + warnings)
     if observed.object.meta.deleting:
         users = f"{observed.previews} previews and {observed.imports} imports"
         conditions = in_progress(Reason.DELETING, f"The Project is being deleted. It waits for {users} to be deleted.")
     if observed.held_roles:
         held = TypedCondition(CLEANED_UP, ConditionStatus.FALSE, Reason.ROLE_IN_USE, _describe_held_roles(observed))
         conditions = conditions.add(held)
-    status = status.model_copy(update={"ready": True, "target_version": server.version})
+    shown = {"ready": True, "target_version": server.version, "warnings": list(server.warnings)}
+    status = status.model_copy(update=shown)
     actions = (EnsureRoleBindings(), *_build_limits(observed), *_build_sweep(observed))
     return build_decision(status, conditions, now, CHECK_INTERVAL, actions)
 

@@ -102,6 +102,7 @@ class ObservedServer:
     creatable_extensions: frozenset[str] = frozenset()  # allowed ones that the admin can create, by the catalogs
     available_extensions: frozenset[str] = frozenset()  # all that are installed on the server
     default_locale: str | None = None  # of template0, for messages
+    warnings: tuple[str, ...] = ()  # what the admin should change at the server
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

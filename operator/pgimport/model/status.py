@@ -325,6 +325,11 @@ class ProjectStatus(LenientModel):
         description="The value is true if the server can be reached and its admin has the required rights.",
     )
     target_version: str | None = Field(default=None, description="The PostgreSQL version of the Project's server.")
+    warnings: list[str] = Field(
+        default=[],
+        description="What the platform's admin should change at the server, for example a database of"
+        " spec.server.templates that does not exist. Imports run nevertheless.",
+    )
     updated_at: Time | None = Field(default=None, description="The time at which this status last changed.")
     observed_generation: int | None = Field(
         default=None, description="The metadata.generation for which the operator wrote this status."

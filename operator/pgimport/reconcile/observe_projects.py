@@ -77,7 +77,8 @@ def _is_owner_role(item: MarkedObject, project: ProjectObject) -> bool:
 def read_project_server(context: ReconcileContext, spec: ProjectSpec) -> ObservedServer | Unreachable:
     """Connects to the Project's server as its admin. A failure is a value."""
     try:
-        return read_server_properties(read_admin_access(context, spec), spec.allowed_extensions)
+        access = read_admin_access(context, spec)
+        return read_server_properties(access, spec.allowed_extensions, spec.server.templates)
     except (Refused, ServerUnavailable) as error:
         return Unreachable(failure=error.failure)
 

@@ -180,6 +180,25 @@ def _read_templates(connection: Connection, names: Sequence[str]) -> list[tuple[
     return templates
 
 
+def describe_unusable_templates(connection: Connection, names: Sequence[str]) -> list[str]:
+    """Returns a warning for each name of spec.server.templates that is no database which this role may copy."""
+    warnings = []
+    for name in names:
+        row = connection.execute(read_query("database_locale"), {"database": name}).fetchone()
+        if row is None:
+            warnings.append(
+                f"spec.server.templates: the target server has no database {name}, so databases are created without"
+                " what it should bring. Create it, or correct the name"
+            )
+        elif not row[6]:
+            statement = sql.SQL("ALTER DATABASE {} IS_TEMPLATE true").format(sql.Identifier(name)).as_string(connection)
+            warnings.append(
+                f"spec.server.templates: the admin may not copy database {name}, so databases are created without what"
+                f" it should bring. As its owner or a superuser, run {statement}"
+            )
+    return warnings
+
+
 def _describe_refusal(locale: DatabaseLocale, error: psycopg.Error) -> Failure:
     return Failure(
         Reason.INVALID_SPEC,

@@ -1,12 +1,13 @@
 """Queries that change nothing: properties of the server, the state of a swap, sizes and objects of a database."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from pgimport.model.errors import ServerUnavailable
 from pgimport.model.names import AttemptNames
 from pgimport.model.observations import ObservedServer, ObservedSwap
 from pgimport.model.reasons import Failure, Reason
 from pgimport.server.connection import Connect, connect, read_query, session
+from pgimport.server.database_locale import describe_unusable_templates
 from pgimport.server.server_access import Access
 from pgimport.server.shared_objects import read_shared_objects
 
@@ -14,14 +15,19 @@ from pgimport.server.shared_objects import read_shared_objects
 OLDEST_SERVER = 150000
 
 
-def read_server_properties(access: Access, allowed: Iterable[str], *, connect: Connect = connect) -> ObservedServer:
+def read_server_properties(
+    access: Access, allowed: Iterable[str], templates: Sequence[str] = (), *, connect: Connect = connect
+) -> ObservedServer:
     """Returns the version, the default locale, the available extensions, and those that the admin can create.
+
+    `templates`: databases that the admin should be able to copy; a warning names each other one.
 
     Raises ServerUnavailable (ServerNotFit) if the server or its admin does not meet the requirements of an import.
     """
     with session(access, connect=connect) as connection:
         row = connection.execute(read_query("server_properties")).fetchone()
         extensions = connection.execute(read_query("available_extensions"), {"allowed": list(allowed)}).fetchall()
+        warnings = describe_unusable_templates(connection, templates)
     if row is None:
         raise _not_fit(access, f"the role {access.user} was dropped")
     version, version_num, superuser, createdb, createrole, standby, default_locale = row
@@ -40,6 +46,7 @@ def read_server_properties(access: Access, allowed: Iterable[str], *, connect: C
         creatable_extensions=frozenset(name for name, creatable in extensions if creatable),
         available_extensions=frozenset(name for name, _ in extensions),
         default_locale=default_locale,
+        warnings=tuple(warnings),
     )
 
 

@@ -26,6 +26,7 @@ from pgimport.server.database_locale import (
     build_wanted_database,
     create_database,
     describe_fallback,
+    describe_unusable_templates,
 )
 from pgimport.server.database_settings import try_settings
 from pgimport.server.drop import drop_database
@@ -134,8 +135,9 @@ def _prepare_content(connection: Connection, plan: ShadowPlan) -> CreatedExtensi
 def _build_record(connection: Connection, plan: ShadowPlan, created: CreatedExtensions) -> ShadowRecord:
     settings, setting_notes = try_settings(connection, plan.names.database, plan.source.settings)
     locale_notes = describe_fallback(connection, plan.names.database, plan.wanted)
+    template_notes = describe_unusable_templates(connection, plan.templates)
     return ShadowRecord(
-        notes=[*created.notes, *locale_notes, *setting_notes],
+        notes=[*created.notes, *template_notes, *locale_notes, *setting_notes],
         refused_extensions=created.refused,
         settings=settings,
     )

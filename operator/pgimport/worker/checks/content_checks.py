@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from pgimport.model.import_choices import SkipGroup
 from pgimport.model.preflight_checks import CheckName
 from pgimport.model.reasons import Reason
 from pgimport.model.result import SkippedObject, SourceInfo
@@ -27,6 +28,8 @@ _OF_SERVER = "it belongs to the server, not to the database"
 _REPLICATION = "a copy must not take part in replication"
 _REMOTE = "it leads to another server"
 _FOREIGN_READER = "it reads a foreign table"
+# Kinds with a reason of their own that the import tries to create. The target's answer decides.
+_REFUSED = ("LEAKPROOF FUNCTION", "FUNCTION with a privileged setting")
 SKIP_REASONS: dict[str, str] = {
     "EVENT TRIGGER": _SUPERUSER,
     "PUBLICATION": _REPLICATION,
@@ -142,11 +145,16 @@ def judge_large_objects(rows: ResultRows | NotChecked, user: str) -> CheckResult
 def list_skipped(rows: ResultRows) -> tuple[list[SkippedObject], int]:
     """Returns each object that `unsupported.sql` names, with its reason, and the number of further objects."""
     skipped = [
-        SkippedObject(object=f"{kind} {name}", reason=SKIP_REASONS.get(kind, _SUPERUSER))
+        SkippedObject(object=f"{kind} {name}", reason=SKIP_REASONS.get(kind, _SUPERUSER), group=_find_group(kind))
         for kind, _, names in rows
         for name in names
     ]
     return skipped, sum(count for _, count, _ in rows) - len(skipped)
+
+
+def _find_group(kind: str) -> SkipGroup:
+    is_by_design = kind in SKIP_REASONS and kind not in _REFUSED
+    return SkipGroup.BY_DESIGN if is_by_design else SkipGroup.REFUSED
 
 
 def judge_unsupported(
