@@ -16,7 +16,9 @@ WITH member AS (
 ), own AS (
     SELECT r.oid FROM pg_roles AS r WHERE r.rolname = current_user
 )
-(SELECT format('GRANT USAGE ON SCHEMA %%I TO %%I', s.nspname, %(owner)s::text)
+(SELECT format('GRANT %%s ON SCHEMA %%I TO %%I',
+               CASE WHEN has_schema_privilege(current_user, s.oid, 'CREATE WITH GRANT OPTION') THEN 'USAGE, CREATE'
+                    ELSE 'USAGE' END, s.nspname, %(owner)s::text)
    FROM space AS s
   WHERE has_schema_privilege(current_user, s.oid, 'USAGE WITH GRANT OPTION')
   ORDER BY s.nspname)
