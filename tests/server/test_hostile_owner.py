@@ -10,8 +10,9 @@ from contextlib import ExitStack, contextmanager, suppress
 
 import psycopg
 import pytest
-from tests.server.conftest import PreviewScenario
+from tests.server.conftest import PreviewScenario, build_scenario
 
+from pgimport.model.errors import ServerUnavailable
 from pgimport.server.marked_objects import drop_marked_object, read_marked_objects
 from pgimport.server.preview import drop_preview, reset_preview
 from pgimport.server.swap import drop_replaced, swap
@@ -161,3 +162,18 @@ def test_an_owner_does_not_delay_the_swap_of_its_database(scenario: PreviewScena
         assert time.monotonic() - started < LONGEST_SECONDS
         assert scenario.leftovers() == []
         assert scenario.tables() == ["new"]
+
+
+@pytest.mark.thorough
+def test_a_silent_copy_of_another_tenant_ends_a_drop_after_some_seconds(scenario: PreviewScenario) -> None:
+    """DROP DATABASE waits for every process of the server, and a waiting COPY FROM STDIN does not react."""
+    attacker = build_scenario(scenario.server, scenario.access)
+    with attacker.as_owner() as connection, connection.cursor().copy("COPY old FROM STDIN") as copy:
+        copy.write_row((1,))
+        started = time.monotonic()
+        with pytest.raises(ServerUnavailable, match=f"of {attacker.owner} in database {attacker.database}"):
+            drop_preview(scenario.access, scenario.database, scenario.owner)
+        assert time.monotonic() - started < 10
+    drop_preview(scenario.access, scenario.database, scenario.owner)
+    assert scenario.query("SELECT FROM pg_database WHERE datname = %s", scenario.database) == []
+    assert scenario.query("SELECT FROM pg_roles WHERE rolname = %s", scenario.owner) == []

@@ -6,6 +6,7 @@ from psycopg import sql
 from pgimport.model.errors import ServerUnavailable
 from pgimport.model.owner_comment import OwnerComment
 from pgimport.model.reasons import Failure, Reason
+from pgimport.server.barrier_watch import barrier_watch
 from pgimport.server.connection import Connect, Connection, session
 from pgimport.server.server_access import Access
 from pgimport.server.sessions import (
@@ -32,7 +33,7 @@ def drop_database(connection: Connection, access: Access, name: str, connect: Co
     would fail with 42501 for as long as autovacuum runs.
 
     Raises ServerUnavailable (TargetBusy) if something else still uses the database, such as a superuser's session, a
-    background worker of an extension, or a subscription.
+    background worker of an extension, a subscription, or a session anywhere that does not process a barrier.
     """
     database = read_shared_objects(connection, databases=[name]).databases.get(name)
     if database is None:
@@ -43,7 +44,8 @@ def drop_database(connection: Connection, access: Access, name: str, connect: Co
     for attempt in range(1, DROP_ATTEMPTS + 1):
         remaining = end_sessions(connection, databases=[name])
         try:
-            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
+            with barrier_watch(connection, access, name, connect):
+                connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
             return
         except postgres.ObjectInUse as error:
             # A session that was just starting when connections were disallowed is listed only now: end it too.
