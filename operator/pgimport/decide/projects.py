@@ -59,7 +59,7 @@ def _describe_held_roles(observed: ObservedProject) -> str:
     named, more = ", ".join(roles[:HELD_ROLES_NAMED]), len(roles) - HELD_ROLES_NAMED
     return (
         f"Roles cannot be dropped yet: {named}{f' and {more} more' if more > 0 else ''}. They cannot log in."
-        " The operator tries again. To drop a role now, run DROP OWNED BY for it in these databases as a superuser."
+        " The operator tries again. In these databases, revoke what the role may, and run REASSIGN OWNED BY for it."
     )
 
 

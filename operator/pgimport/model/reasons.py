@@ -152,7 +152,8 @@ MEANINGS: dict[Reason, Meaning] = {
     Reason.NAME_TAKEN: Meaning(
         _PERMANENT,
         None,
-        "Delete or rename the object that the message names. The operator uses only objects that it has created.",
+        "Use another name. If nobody needs the object that the message names, its owner can rename it. The operator"
+        " uses only objects that it has created.",
     ),
     Reason.LIMIT_REACHED: Meaning(
         _PERMANENT,
@@ -272,7 +273,9 @@ MEANINGS: dict[Reason, Meaning] = {
     Reason.PROJECT_NOT_FOUND: Meaning(_TRANSIENT, None, "Create the Project, or set spec.project to an existing one."),
     Reason.TARGET_NOT_READY: Meaning(_TRANSIENT, None, "Read the conditions of the PreviewDatabase."),
     Reason.ROLE_IN_USE: Meaning(
-        _TRANSIENT, None, "Run DROP OWNED BY for the role in the databases that the message names, as a superuser."
+        _TRANSIENT,
+        None,
+        "Revoke what the role may in the databases that the message names, and run REASSIGN OWNED BY for it there.",
     ),
     Reason.TARGET_BUSY: Meaning(_TRANSIENT, None, "End the sessions and prepared transactions in the target database."),
     Reason.DISRUPTED: Meaning(

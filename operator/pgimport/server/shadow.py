@@ -124,7 +124,7 @@ def _prepare_content(connection: Connection, plan: ShadowPlan) -> CreatedExtensi
     if plan.templates and foreign:
         message = (
             f"a database of the Project's spec.server.templates contains {', '.join(foreign)}. A template may contain"
-            " only extensions: drop these objects in the template"
+            " only extensions. Create the template again, without these objects"
         )
         raise Refused(Failure(Reason.TEMPLATE_NOT_FIT, message))
     created = create_extensions(connection, plan.source.extensions, plan.allowed_extensions, plan.names.role)
