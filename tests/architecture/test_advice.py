@@ -8,7 +8,8 @@ import pgimport
 
 SOURCES = Path(pgimport.__file__).parent
 DESTRUCTIVE = re.compile(
-    r"\b[Rr]un (DROP|TRUNCATE|DELETE)\b|\b[Dd]rop (the|these|this|that|it|a|an|them)\b|\b[Dd]elete or\b|\b(DROP|TRUNCATE) .*;$"
+    r"\b[Rr]un (DROP|TRUNCATE|DELETE)\b|\b[Dd]rop (the|these|this|that|it|a|an|them)\b|\b[Dd]elete or\b|"
+    r"\b(DROP|TRUNCATE) .*;$"
 )
 STATEMENT = re.compile(r"^(ALTER|CREATE|DROP) ")  # executed in the shadow
 
