@@ -12,7 +12,13 @@ import yaml
 from tests.charts.conftest import CHART, Helm, Manifest, Render
 
 from pgimport.model.import_spec import ImportSpec
-from pgimport.model.names import FINALIZER_PREVIEW, FINALIZER_PROJECT, TENANT_ROLE_BINDING
+from pgimport.model.names import (
+    API_ROLE_BINDING,
+    CONNECTION_READER,
+    FINALIZER_PREVIEW,
+    FINALIZER_PROJECT,
+    TENANT_ROLE_BINDING,
+)
 from pgimport.model.preview_spec import PreviewSpec
 from pgimport.model.project_spec import ProjectSpec
 from pgimport.model.uploads import EmbeddedSettings, S3Settings
@@ -171,7 +177,7 @@ def test_the_operator_binds_only_the_tenant_role(render: Render) -> None:
     (bind,) = [rule for rule in rules if "bind" in rule["verbs"]]
     assert bind["resourceNames"] == ["pgimport-tenant"]
     named = [rule for rule in rules if rule["resources"] == ["rolebindings"] and "resourceNames" in rule]
-    assert [rule["resourceNames"] for rule in named] == [[TENANT_ROLE_BINDING]]
+    assert [rule["resourceNames"] for rule in named] == [[TENANT_ROLE_BINDING, API_ROLE_BINDING, CONNECTION_READER]]
     assert find(render(), "ClusterRole", "pgimport-tenant")
 
 
@@ -373,6 +379,11 @@ def test_finalizers_are_released_before_an_uninstall(render: Render) -> None:
     assert FINALIZER_PREVIEW != FINALIZER_PROJECT
     rules = find(documents, "ClusterRole", "pgimport-release")["rules"]
     assert {"projects", "previewdatabases"} <= {name for rule in rules for name in rule["resources"]}
+    named = {name: rule["resourceNames"] for rule in rules if "resourceNames" in rule for name in rule["resources"]}
+    assert named == {
+        "rolebindings": [TENANT_ROLE_BINDING, API_ROLE_BINDING, CONNECTION_READER],
+        "roles": [CONNECTION_READER],
+    }
 
 
 def test_hooks_can_be_repeated(render: Render) -> None:

@@ -6,9 +6,17 @@ from collections.abc import Iterator
 import pytest
 from tests.support.kubernetes import run_kubernetes
 
-from pgimport.cli.release_command import OperatorStillRunning, UnknownCreator, is_uninstall, stop_operator
+from pgimport.cli.release_command import (
+    OperatorStillRunning,
+    UnknownCreator,
+    is_uninstall,
+    remove_tenant_rights,
+    stop_operator,
+)
 from pgimport.kubernetes_client import api_paths
 from pgimport.kubernetes_client.api_client import KubernetesClient
+from pgimport.manifest.rbac import build_connection_reader, build_role_binding
+from pgimport.model.names import API_ROLE_BINDING, API_VERSION, CONNECTION_READER, PROJECTS, TENANT_ROLE_BINDING
 
 NAMESPACE, DEPLOYMENT = "system", "pgimport-operator"
 LABELS = {"app.kubernetes.io/name": "pgimport", "app.kubernetes.io/component": "operator"}
@@ -86,3 +94,26 @@ def test_a_job_of_another_tool_is_an_error(cluster: KubernetesClient, managers: 
     create_job(cluster, *managers)
     with pytest.raises(UnknownCreator, match="--no-hooks"):
         is_uninstall(cluster, NAMESPACE, "pgimport-release")
+
+
+@pytest.mark.isolation
+def test_the_rights_in_the_namespaces_of_projects_are_removed(cluster: KubernetesClient) -> None:
+    """Before, they stayed for whoever would create service accounts of these names."""
+    project = {
+        "apiVersion": API_VERSION,
+        "kind": "Project",
+        "metadata": {"name": "shop"},
+        "spec": {"namespace": NAMESPACE, "server": {}},
+    }
+    cluster.create(api_paths.resource(PROJECTS), project)
+    for name in (TENANT_ROLE_BINDING, API_ROLE_BINDING, CONNECTION_READER):
+        binding = build_role_binding(name, NAMESPACE, "pgimport-tenant", "account", "system")
+        cluster.create(api_paths.role_bindings(NAMESPACE), binding)
+    cluster.create(api_paths.roles(NAMESPACE), build_connection_reader(NAMESPACE, ["a"]))
+    foreign = build_role_binding("foreign", NAMESPACE, "view", "account", "system")
+    cluster.create(api_paths.role_bindings(NAMESPACE), foreign)
+    for _ in range(2):
+        remove_tenant_rights(cluster)
+        bindings = cluster.get(api_paths.role_bindings(NAMESPACE))["items"]
+        assert [item["metadata"]["name"] for item in bindings] == ["foreign"]
+        assert cluster.get(api_paths.roles(NAMESPACE))["items"] == []

@@ -105,6 +105,7 @@ def observations(kept: Tenant) -> Observations:
     helm("uninstall", RELEASE, "--wait")
     try:
         assert operator_pods() == []
+        assert kubectl.find("rolebinding", "pgimport-operator", kept.name) is None
         bodies = [body for kind in (PROJECTS, PREVIEWS, IMPORTS) for body in kubectl.list_objects(kind)]
         finalizers = [name for body in bodies for name in body["metadata"].get("finalizers", ())]
         names = {f"{body['kind']}/{body['metadata']['name']}" for body in bodies}

@@ -1,5 +1,6 @@
 """Tests of objects in the namespace of a Project."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,6 +10,8 @@ from pgimport.kubernetes_client import api_paths, namespaces
 from pgimport.kubernetes_client.api_client import KubernetesClient
 from pgimport.manifest.rbac import build_connection_reader, build_role_binding
 from pgimport.model.errors import Refused
+from pgimport.model.names import TENANT_ROLE_BINDING
+from pgimport.reconcile.tenant_access import grant_missing_rights
 
 
 def test_a_role_binding_is_created_once(kubernetes: Kubernetes, cluster: KubernetesClient, name: str) -> None:
@@ -95,3 +98,15 @@ def test_a_foreign_role_binding_and_role_are_refused(cluster: KubernetesClient, 
     cluster.create(api_paths.roles("shop"), role)
     with pytest.raises(Refused, match=f"Role {name} in namespace shop exists"):
         namespaces.ensure_role(cluster, "shop", lambda: role)
+
+
+@pytest.mark.isolation
+def test_missing_rights_are_granted_once(cluster: KubernetesClient, name: str) -> None:
+    """An uninstall removes them. Without them, a new installation could not read the log of a pod that has ended."""
+    policy = SimpleNamespace(operator_namespace="system")
+    identity = SimpleNamespace(service_account=name, tenant_cluster_role="tenant", api_service_account=None)
+    context = SimpleNamespace(cluster=cluster, policy=policy, identity=identity)
+    namespaces.remove_role_binding(cluster, "shop", TENANT_ROLE_BINDING)
+    assert grant_missing_rights(context, "shop")  # type: ignore[arg-type]
+    assert not grant_missing_rights(context, "shop")  # type: ignore[arg-type]
+    namespaces.remove_role_binding(cluster, "shop", TENANT_ROLE_BINDING)

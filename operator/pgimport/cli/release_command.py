@@ -1,4 +1,6 @@
-"""`pgimport release`: stops the operator and removes its finalizers. The chart's hook calls it before an uninstall.
+"""`pgimport release`: stops the operator, and removes its finalizers and its rights on tenants.
+
+The chart's hook calls it before an uninstall.
 
 `helm template | kubectl apply` creates the hook's Job too. So the Job names itself in PGIMPORT_JOB, and the command
 does nothing if kubectl created this Job.
@@ -15,8 +17,17 @@ from pgimport.extras import EX_CONFIG
 from pgimport.kubernetes_client import api_paths
 from pgimport.kubernetes_client.api_client import KubernetesClient, connect_kubernetes
 from pgimport.kubernetes_client.custom_resources import list_objects
+from pgimport.kubernetes_client.namespaces import remove_role, remove_role_binding
 from pgimport.model.errors import NotFound, PgimportError
-from pgimport.model.names import FINALIZER_PREVIEW, FINALIZER_PROJECT, PREVIEWS, PROJECTS
+from pgimport.model.names import (
+    API_ROLE_BINDING,
+    CONNECTION_READER,
+    FINALIZER_PREVIEW,
+    FINALIZER_PROJECT,
+    PREVIEWS,
+    PROJECTS,
+    TENANT_ROLE_BINDING,
+)
 from pgimport.model.resources import ResourceKey
 
 STOP_SECONDS = 60.0
@@ -53,8 +64,25 @@ def main(_arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
         return 0
     stop_operator(kubernetes, namespace, deployment)
     count = sum(remove_finalizers(kubernetes, kind, finalizer) for kind, finalizer in FINALIZERS)
+    remove_tenant_rights(kubernetes)
     print(f"removed the finalizers of {count} objects; databases on the target servers are unchanged")
     return 0
+
+
+def remove_tenant_rights(kubernetes: KubernetesClient) -> None:
+    """Removes what gives the operator and the HTTP API their rights in the namespaces of Projects.
+
+    Whoever creates a service account of the same name later must not find these rights. A new installation creates the
+    RoleBindings again.
+    """
+    try:
+        projects = list_objects(kubernetes, PROJECTS)["items"]
+    except NotFound:  # Without the CRD there are no Projects.
+        return
+    for namespace in sorted({project["spec"]["namespace"] for project in projects}):
+        for name in (TENANT_ROLE_BINDING, API_ROLE_BINDING, CONNECTION_READER):
+            remove_role_binding(kubernetes, namespace, name)
+        remove_role(kubernetes, namespace, CONNECTION_READER)
 
 
 def is_uninstall(kubernetes: KubernetesClient, namespace: str, job: str) -> bool:

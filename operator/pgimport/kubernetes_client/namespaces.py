@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from pgimport.kubernetes_client import api_paths
 from pgimport.kubernetes_client.api_client import Json, KubernetesClient
-from pgimport.kubernetes_client.ownership import require_managed
+from pgimport.kubernetes_client.ownership import is_managed, require_managed
 from pgimport.model.errors import NotFound
 from pgimport.model.names import MANAGER
 
@@ -55,6 +55,33 @@ def ensure_role(cluster: KubernetesClient, namespace: str, build: Callable[[], J
     if existing.get("rules") != role["rules"]:
         version = existing["metadata"]["resourceVersion"]
         cluster.patch(path, {"metadata": {"resourceVersion": version}, "rules": role["rules"]})
+
+
+def role_binding_exists(cluster: KubernetesClient, namespace: str, name: str) -> bool:
+    try:
+        cluster.get(api_paths.role_bindings(namespace, name))
+    except NotFound:
+        return False
+    return True
+
+
+def remove_role_binding(cluster: KubernetesClient, namespace: str, name: str) -> None:
+    """Deletes a RoleBinding of ours."""
+    _remove(cluster, api_paths.role_bindings(namespace, name))
+
+
+def remove_role(cluster: KubernetesClient, namespace: str, name: str) -> None:
+    """Deletes a Role of ours."""
+    _remove(cluster, api_paths.roles(namespace, name))
+
+
+def _remove(cluster: KubernetesClient, path: str) -> None:
+    try:
+        existing = cluster.get(path)
+    except NotFound:
+        return
+    if is_managed(existing):
+        cluster.delete(path, uid=existing["metadata"]["uid"])
 
 
 def post_event(cluster: KubernetesClient, event: Json) -> None:

@@ -33,9 +33,14 @@ def refuse_name(existing: Json, manifest: Json) -> NoReturn:
     raise _name_taken(title)
 
 
+def is_managed(body: Json) -> bool:
+    """Tells whether the object has our label."""
+    return (body["metadata"].get("labels") or {}).get(LABEL_MANAGED_BY) == MANAGER
+
+
 def require_managed(existing: Json, title: str) -> None:
     """Raises Refused (NameTaken) unless the object has our label."""
-    if (existing["metadata"].get("labels") or {}).get(LABEL_MANAGED_BY) != MANAGER:
+    if not is_managed(existing):
         raise _name_taken(title)
 
 

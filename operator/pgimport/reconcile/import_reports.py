@@ -16,6 +16,7 @@ from pgimport.model.reasons import Failure, Reason
 from pgimport.model.report_carrier import CONFIG_MAP_BYTES, MAX_CONFIG_MAPS
 from pgimport.model.resources import ImportObject, ObjectMeta
 from pgimport.reconcile.reconcile_context import ReconcileContext
+from pgimport.reconcile.tenant_access import grant_missing_rights
 
 # A log that cannot be read is read again for this time after the container's end: the kubelet may be restarting.
 PATIENCE = timedelta(seconds=30)
@@ -39,6 +40,8 @@ def observe_report(
         try:
             lines += _read_lines(context, item.meta.namespace, pod, container)
         except PgimportError as error:
+            if isinstance(error, Forbidden) and grant_missing_rights(context, item.meta.namespace):
+                raise Conflict(f"the operator had no rights in namespace {item.meta.namespace} yet") from error
             problems.append(f"The log of container {container.name} of pod {pod.name} cannot be read: {error}.")
             final = final and _is_final(error, container, now)
     parts = pack_lines(lines, CONFIG_MAP_BYTES, MAX_CONFIG_MAPS) if lines else []

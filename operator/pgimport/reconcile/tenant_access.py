@@ -2,7 +2,12 @@
 
 from pgimport.kubernetes_client.api_client import Json
 from pgimport.kubernetes_client.custom_resources import list_previews
-from pgimport.kubernetes_client.namespaces import ensure_role, ensure_role_binding
+from pgimport.kubernetes_client.namespaces import (
+    ensure_role,
+    ensure_role_binding,
+    remove_role_binding,
+    role_binding_exists,
+)
 from pgimport.manifest.rbac import build_connection_reader, build_role_binding
 from pgimport.model.names import API_ROLE_BINDING, CONNECTION_READER, TENANT_ROLE_BINDING
 from pgimport.reconcile.reconcile_context import ReconcileContext
@@ -29,6 +34,17 @@ def ensure_role_bindings(context: ReconcileContext, namespace: str) -> None:
             CONNECTION_READER, namespace, CONNECTION_READER, identity.api_service_account, operator_namespace, "Role"
         )
         ensure_role_binding(context.cluster, namespace, binding)
+    elif identity.service_account:  # an upgrade has removed the HTTP API
+        for name in (API_ROLE_BINDING, CONNECTION_READER):
+            remove_role_binding(context.cluster, namespace, name)
+
+
+def grant_missing_rights(context: ReconcileContext, namespace: str) -> bool:
+    """Creates the RoleBindings if the operator's is missing, as after an uninstall. Returns whether it was."""
+    if not context.identity.service_account or role_binding_exists(context.cluster, namespace, TENANT_ROLE_BINDING):
+        return False
+    ensure_role_bindings(context, namespace)
+    return True
 
 
 def ensure_connection_reader(context: ReconcileContext, namespace: str, new_secret: str | None = None) -> None:
