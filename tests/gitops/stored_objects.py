@@ -18,10 +18,12 @@ from tests.support.samples import (
     PROJECT,
     a_job,
     a_policy,
+    a_preview,
     a_preview_spec,
     a_project,
     a_project_spec,
     a_ready_status,
+    an_import,
     an_import_spec,
     observed_import,
     observed_preview,
@@ -29,6 +31,7 @@ from tests.support.samples import (
     observed_running_import,
 )
 
+from pgimport.decide.failures import show_import_failure, show_preview_failure, show_project_failure
 from pgimport.decide.imports import decide_import
 from pgimport.decide.previews import decide_preview
 from pgimport.decide.projects import decide_project
@@ -137,7 +140,31 @@ def _decide_project(**observed: Any) -> Json:
     return build_stored_object("Project", PROJECT, a_project_spec(), status)
 
 
-UNREACHABLE = Unreachable(failure=Failure(Reason.SERVER_UNREACHABLE, "the target server cannot be reached"))
+NO_ANSWER = Failure(Reason.SERVER_UNREACHABLE, "the target server cannot be reached")
+UNREACHABLE = Unreachable(failure=NO_ANSWER)
+
+
+def _fail_repeatedly(seconds: int) -> tuple[Json, Json]:
+    """Returns a preview and a Project whose reconciles have failed for some seconds."""
+    preview, project = a_preview(status=NEW_PREVIEW), a_project(status=NEW_PROJECT)
+    for now in (NOW, NOW + timedelta(seconds=seconds)):
+        shown = show_preview_failure(preview, NO_ANSWER, now, POLICY).status
+        shown_project = show_project_failure(project, NO_ANSWER, now, POLICY).status
+        preview, project = replace(preview, status=shown), replace(project, status=shown_project)
+    return (
+        build_stored_object("PreviewDatabase", PREVIEW, a_preview_spec(), preview.status),
+        build_stored_object("Project", PROJECT, a_project_spec(), project.status),
+    )
+
+
+def _fail_import(simulation: Simulation) -> Json:
+    """Returns the import after a reconcile or a clean-up that failed."""
+    item = an_import(an_import_spec(**simulation.spec), simulation.status)
+    simulation.status = show_import_failure(item, NO_ANSWER, simulation.now, POLICY).status
+    return export_import(simulation)
+
+
+TOO_LONG = int(POLICY.preview_patience.total_seconds()) + 1
 NEW_IMPORT = build_stored_object("PostgresImport", IMPORT, an_import_spec(), None)
 
 
@@ -189,6 +216,9 @@ IMPORTS = (
     _in_progress("import completed and changed", lambda: changed(export_import(_complete()))),
     _failed("import failed", lambda: export_import(_fail(Reason.SOURCE_AUTH_FAILED))),
     _failed("import cancelled", lambda: export_import(_set(_copy(), "cancel"))),
+    _in_progress("import whose reconcile fails", lambda: _fail_import(_copy())),
+    _current("completed import whose clean-up fails", lambda: _fail_import(_complete())),
+    _failed("failed import whose clean-up fails", lambda: _fail_import(_fail(Reason.SOURCE_AUTH_FAILED))),
     _terminating("running import being deleted", lambda: being_deleted(export_import(_copy()))),
     _terminating("completed import being deleted", lambda: being_deleted(export_import(_complete()))),
     _terminating("new import being deleted", lambda: being_deleted(NEW_IMPORT)),
@@ -221,6 +251,8 @@ PREVIEWS = (
             BORN + DAY, status=a_ready_status(active_import="import-uid"), active_import_exists=True
         ),
     ),
+    _in_progress("preview whose server does not answer", lambda: _fail_repeatedly(1)[0]),
+    _failed("preview whose server has not answered for long", lambda: _fail_repeatedly(TOO_LONG)[0]),
     _terminating("ready preview being deleted", lambda: being_deleted(_decide_preview(status=NEW_PREVIEW))),
     _terminating(
         "preview whose deletion waits for its import",
@@ -239,6 +271,8 @@ PROJECTS = (
     _in_progress("Project without its server", lambda: _decide_project(status=NEW_PROJECT, server=UNREACHABLE)),
     _current("Project ready", lambda: _decide_project(status=NEW_PROJECT)),
     _failed("Project whose namespace is taken", lambda: _decide_project(namespace_owner="first")),
+    _in_progress("Project whose reconcile fails", lambda: _fail_repeatedly(1)[1]),
+    _failed("Project whose reconcile has failed for long", lambda: _fail_repeatedly(TOO_LONG)[1]),
     _terminating("Project being deleted", lambda: being_deleted(_decide_project(status=NEW_PROJECT))),
     _terminating(
         "Project in use being deleted", lambda: being_deleted(_decide_project(previews=2, meta={"deleting": True}))
