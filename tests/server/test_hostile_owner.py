@@ -14,7 +14,8 @@ from tests.server.conftest import PreviewScenario, build_scenario
 
 from pgimport.model.errors import ServerUnavailable
 from pgimport.server.marked_objects import drop_marked_object, read_marked_objects
-from pgimport.server.preview import drop_preview, reset_preview
+from pgimport.server.preview import drop_preview, ensure_preview, reset_preview
+from pgimport.server.server_state import read_server_properties
 from pgimport.server.swap import drop_replaced, swap
 
 pytestmark = pytest.mark.isolation
@@ -177,3 +178,48 @@ def test_a_silent_copy_of_another_tenant_ends_a_drop_after_some_seconds(scenario
     drop_preview(scenario.access, scenario.database, scenario.owner)
     assert scenario.query("SELECT FROM pg_database WHERE datname = %s", scenario.database) == []
     assert scenario.query("SELECT FROM pg_roles WHERE rolname = %s", scenario.owner) == []
+
+
+def test_a_lock_that_a_tenant_took_delays_no_drop(scenario: PreviewScenario) -> None:
+    """PUBLIC may connect to the database `postgres` by default, and may take every advisory lock there."""
+    attacker = build_scenario(scenario.server, scenario.access)
+    scenario.server.execute("GRANT CONNECT ON DATABASE postgres TO PUBLIC")
+    with _ended_by_others(attacker.as_owner("postgres")) as connection:
+        scenario.server.execute("REVOKE CONNECT ON DATABASE postgres FROM PUBLIC")
+        connection.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [f"pgimport {scenario.database}"])
+        started = time.monotonic()
+        drop_preview(scenario.access, scenario.database, scenario.owner)
+        assert time.monotonic() - started < LONGEST_SECONDS
+
+
+def test_a_maintenance_database_that_is_open_to_public_gives_a_warning_with_the_statement(
+    scenario: PreviewScenario,
+) -> None:
+    scenario.server.execute("GRANT CONNECT ON DATABASE postgres TO PUBLIC")
+    (warning,) = read_server_properties(scenario.access, ()).warnings
+    scenario.server.execute("REVOKE CONNECT ON DATABASE postgres FROM PUBLIC")
+    assert "REVOKE CONNECT ON DATABASE postgres FROM PUBLIC" in warning
+    scenario.server.execute("GRANT CONNECT ON DATABASE postgres TO admin")
+    assert read_server_properties(scenario.access, ()).warnings == ()
+
+
+BRACKETS = "[" * 100_000
+FORGED = (
+    '{{"pgimport": {{"projectUid": "another", "importUid": "gone", "podUid": "pod", "ownerName": "../secrets/x"}}}}'
+)
+
+
+@pytest.mark.parametrize(
+    "comment", [BRACKETS, FORGED, "x" * 10_000_000], ids=["brackets", "forged-mark", "ten-megabytes"]
+)
+def test_a_comment_of_a_tenant_changes_nothing(scenario: PreviewScenario, comment: str) -> None:
+    """Seen before: 100,000 brackets raised RecursionError in each sweep of every Project on the server."""
+    with scenario.as_owner() as connection:
+        connection.execute(f"COMMENT ON DATABASE {scenario.database} IS '{comment}'".encode())
+    marked = [item for item in read_marked_objects(scenario.access, "another") if not item.mark.dropped]
+    assert marked == []
+    ensure_preview(scenario.access, scenario.database, scenario.owner, scenario.owner_password, scenario.mark)
+    scenario.prepare()
+    assert swap(scenario.access, scenario.swap_plan()) is None
+    drop_replaced(scenario.access, scenario.names)
+    assert scenario.tables() == ["new"]

@@ -17,7 +17,8 @@ from pgimport.model.names import replaced_names
 from pgimport.model.observations import ObservedSwap
 from pgimport.model.owner_comment import format_owner_comment
 from pgimport.model.reasons import Failure, Reason
-from pgimport.server.connection import connect, lock_database_name
+from pgimport.server.connection import connect
+from pgimport.server.database_locks import lock_database_name
 from pgimport.server.preview import ensure_preview
 from pgimport.server.server_state import read_swap
 from pgimport.server.shadow import drop_attempt, prepare_shadow

@@ -28,7 +28,8 @@ class OwnerComment(LenientModel):
     import_uid: str | None = None
     pod_uid: str | None = None
     # The name of the import, or of the preview without one. The sweep asks the API server whether it still exists.
-    owner_name: str | None = None
+    # It becomes a part of a path there, so a name that Kubernetes does not allow makes the comment no mark.
+    owner_name: str | None = Field(default=None, max_length=253, pattern=r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$")
     # True for a role that was to be dropped and could not be yet. Every Project's sweep on the server tries again.
     dropped: bool | None = None
 

@@ -250,14 +250,6 @@ def _build_unreachable(message: str) -> ServerUnavailable:
     return ServerUnavailable(Failure(Reason.SERVER_UNREACHABLE, message))
 
 
-def lock_database_name(connection: Connection, database: str) -> None:
-    """Locks a database name until the session ends, so that another operator waits before it changes the database.
-
-    Raises ServerUnavailable (TargetBusy) if the lock is not granted within lock_timeout.
-    """
-    connection.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [f"pgimport {database}"])
-
-
 def ensure_synchronous_commit(connection: Connection) -> bool:
     """Makes this session's commits wait until they are on disk; returns True if the server's default does not.
 

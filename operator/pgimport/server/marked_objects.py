@@ -5,7 +5,8 @@ from typing import Literal
 
 from pgimport.model.names import AttemptNames, replaced_names
 from pgimport.model.owner_comment import OwnerComment, parse_owner_comment
-from pgimport.server.connection import Connect, Connection, connect, lock_database_name, read_query, session
+from pgimport.server.connection import Connect, Connection, connect, read_query, session
+from pgimport.server.database_locks import lock_database_name
 from pgimport.server.drop import drop_database
 from pgimport.server.roles import drop_role
 from pgimport.server.server_access import Access

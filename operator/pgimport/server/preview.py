@@ -8,8 +8,9 @@ from psycopg import sql
 from pgimport.model.errors import Conflict, Refused
 from pgimport.model.owner_comment import OwnerComment
 from pgimport.model.reasons import Failure, Reason
-from pgimport.server.connection import Connect, Connection, connect, lock_database_name, scram_verifier, session
+from pgimport.server.connection import Connect, Connection, connect, scram_verifier, session
 from pgimport.server.database_locale import WantedDatabase, create_database
+from pgimport.server.database_locks import lock_database_name
 from pgimport.server.drop import drop_database
 from pgimport.server.extension_rights import grant_extension_rights
 from pgimport.server.roles import create_role, drop_role

@@ -30,7 +30,7 @@ def read_server_properties(
         warnings = describe_unusable_templates(connection, templates)
     if row is None:
         raise _not_fit(access, f"the role {access.user} was dropped")
-    version, version_num, superuser, createdb, createrole, standby, default_locale = row
+    version, version_num, superuser, createdb, createrole, standby, default_locale, open_to_public = row
     missing = [
         name for name, granted in (("CREATEDB", createdb), ("CREATEROLE", createrole)) if not (granted or superuser)
     ]
@@ -46,8 +46,19 @@ def read_server_properties(
         creatable_extensions=frozenset(name for name, creatable in extensions if creatable),
         available_extensions=frozenset(name for name, _ in extensions),
         default_locale=default_locale,
-        warnings=tuple(warnings),
+        warnings=(*warnings, *_describe_open_database(open_to_public, access.user)),
     )
+
+
+def _describe_open_database(database: str | None, admin: str) -> list[str]:
+    """Returns a warning if every role may connect to the maintenance database. None: only some may."""
+    if database is None:
+        return []
+    return [
+        f"The user of each preview may connect to database {database} and use memory, disk and locks there. If no other"
+        f" role needs it, run GRANT CONNECT ON DATABASE {database} TO {admin}; REVOKE CONNECT ON DATABASE {database}"
+        " FROM PUBLIC as its owner"
+    ]
 
 
 def _not_fit(access: Access, cause: str) -> ServerUnavailable:

@@ -96,8 +96,13 @@ def end_sessions(connection: Connection, *, databases: Iterable[str], roles: Ite
     rows = connection.execute(
         read_query("client_sessions"), {"databases": list(databases), "roles": list(roles)}
     ).fetchall()
+    return end_client_sessions(connection, [ClientSession(*row) for row in rows])
+
+
+def end_client_sessions(connection: Connection, clients: Iterable[ClientSession]) -> list[ClientSession]:
+    """Ends these sessions; returns those that the admin may not end."""
     remaining: list[ClientSession] = []
-    for client in (ClientSession(*row) for row in rows):
+    for client in clients:
         try:
             connection.execute("SELECT pg_terminate_backend(%s)", [client.pid])
         except postgres.InsufficientPrivilege:

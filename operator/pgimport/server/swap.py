@@ -33,10 +33,10 @@ from pgimport.server.connection import (
     Connection,
     connect,
     ensure_synchronous_commit,
-    lock_database_name,
     scram_verifier,
     session,
 )
+from pgimport.server.database_locks import lock_database_name
 from pgimport.server.drop import drop_database
 from pgimport.server.replacement_check import require_replaceable
 from pgimport.server.roles import drop_role
