@@ -31,16 +31,15 @@ def test_an_application_arrives(
     source, target = _create_database(servers, name, source_major), servers.server(target_major)
     with imported(_import(servers, name, path, source, target_major), target) as result:
         assert result.code == 0, result.err
-        assert [entry.title for entry in result.skipped] == SKIPPED.get(name, [])
+        assert [entry.title for entry in result.skipped] == SKIPPED.get(name, []), result.skipped
         if path.is_live:
             assert result.verification["verified"]
-        reference = {}
-        if source_major != target_major:
-            key = (name, source_major, target_major)
-            if key not in servers.references:
-                servers.references[key] = read_reference(source, target)
-            reference = servers.references[key]
-        assert "\n".join(compare_copy(source, target, SKIPPED.get(name, []), reference)) == ""
+        # A server prints the condition of some indexes differently after a restore, also of the same major.
+        key = (name, source_major, target_major)
+        if key not in servers.references:
+            servers.references[key] = read_reference(source, target)
+        differences = compare_copy(source, target, SKIPPED.get(name, []), servers.references[key])
+        assert "\n".join(differences) == ""
 
 
 def _create_database(servers: RealServers, name: str, major: int) -> Source:

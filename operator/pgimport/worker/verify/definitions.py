@@ -17,6 +17,7 @@ from pgimport.worker.postgres.endpoints import Connection
 from pgimport.worker.postgres.queries import read_query
 from pgimport.worker.postgres.server_errors import describe_message
 from pgimport.worker.text import quote_name
+from pgimport.worker.verify.array_casts import move_array_casts
 
 KINDS = (
     "columns",
@@ -81,7 +82,8 @@ class Definition:
     @property
     def compared(self) -> tuple[str | None, ...]:
         """Statements and operators, without the validity of a constraint: the comparison of structures covers it."""
-        return (*(text.removesuffix(NOT_VALID) if text else text for text in self.statements), self.operators)
+        texts = (move_array_casts(text.removesuffix(NOT_VALID)) if text else text for text in self.statements)
+        return (*texts, self.operators)
 
 
 @dataclass(frozen=True, slots=True)
