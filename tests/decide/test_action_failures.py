@@ -162,6 +162,19 @@ def test_law_no_result_of_an_action_leaves_a_status_unchanged(
     check_failure_is_shown(observed, shown.status, None, failure)
 
 
+@settings(max_examples=60, deadline=None)
+@given(any_observation(), times, st.sampled_from([UNREACHABLE, REFUSED, REPEATED]))
+def test_law_a_failure_that_comes_again_changes_nothing(
+    observed: ObservedImport, now: datetime, failure: Failure
+) -> None:
+    """A status that changed with each failure would cause an event, and thus another reconcile, without an end."""
+    first = show_import_failure(observed.object, failure, now, POLICY).status
+    again = show_import_failure(replace(observed.object, status=first), failure, now + timedelta(seconds=1), POLICY)
+    assert again.status.terminal or again.status == first
+    if first.terminal and observed.object.status.terminal:
+        assert again.status == first
+
+
 def check_failure_is_shown(observed: ObservedImport, status: ImportStatus, action: object, failure: Failure) -> None:
     if observed.object.meta.deleting or isinstance(action, StoreReport):
         return  # a report that is not stored is named in status.reportRef
@@ -238,6 +251,9 @@ def test_a_sweep_that_fails_does_not_stop_a_project() -> None:
     assert condition is not None
     assert condition.reason == Reason.SERVER_REFUSED
     assert decision.actions == ()
+    again = replace(observed, object=replace(observed.object, status=decision.status))
+    later = decide_failed_project(again, failed_action, NOW + timedelta(minutes=1), POLICY)
+    assert later.status == decision.status, "a status that changes each time would cause reconciles without an end"
 
 
 def test_every_step_of_an_import_ends_it_when_it_is_refused() -> None:

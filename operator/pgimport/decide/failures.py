@@ -161,7 +161,10 @@ def decide_failed_project(
     failure = failed_action.failure
     if isinstance(failed_action.action, DropOrphanedObjects | DeleteOrphanedJobs) and not observed.object.meta.deleting:
         decision = decide_project(observed, now, policy)
-        return replace(decision, status=put_condition(decision.status, _not_cleaned_up(failure), now), actions=())
+        # Keeps the time of the last transition: a status that changes each time would cause reconciles without an end.
+        earlier = [item for item in observed.object.status.conditions if item.type == CLEANED_UP]
+        status = decision.status.model_copy(update={"conditions": [*decision.status.conditions, *earlier]})
+        return replace(decision, status=put_condition(status, _not_cleaned_up(failure), now), actions=())
     if not failed_action.refused:
         return show_project_failure(observed.object, failure, now, policy)
     status = _of_generation(observed.object).model_copy(update={"ready": False})
