@@ -162,7 +162,7 @@ CREATE OR REPLACE VIEW v AS SELECT n, 1 AS one FROM t
 """
 
 
-@pytest.mark.parametrize("step", ["compare_rows", "release"])
+@pytest.mark.parametrize("step", ["compare_rows", "_release"])
 @pytest.mark.parametrize("engine", ["relay", "dump"])
 def test_functions_and_views_may_change_at_the_source_during_the_import(
     bench: Bench, postgres16: PostgresServer, monkeypatch: pytest.MonkeyPatch, step: str, engine: str
