@@ -3,6 +3,8 @@
 The admin is an ordinary role with CREATEDB and CREATEROLE. The README says so.
 """
 
+import dataclasses
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,8 +17,10 @@ from tests.server.conftest import PreviewScenario, build_scenario
 from pgimport.model.errors import ServerUnavailable
 from pgimport.server.marked_objects import drop_marked_object, read_marked_objects
 from pgimport.server.preview import drop_preview, ensure_preview, reset_preview
-from pgimport.server.server_state import read_server_properties
+from pgimport.server.roles import set_connection_limit
+from pgimport.server.server_state import read_server_properties, read_user_objects
 from pgimport.server.swap import drop_replaced, swap
+from pgimport.server.temporary_role import read_preview_objects
 
 pytestmark = pytest.mark.isolation
 
@@ -204,8 +208,8 @@ def test_a_maintenance_database_that_is_open_to_public_gives_a_warning_with_the_
 
 
 BRACKETS = "[" * 100_000
-FORGED = (
-    '{{"pgimport": {{"projectUid": "another", "importUid": "gone", "podUid": "pod", "ownerName": "../secrets/x"}}}}'
+FORGED = json.dumps(
+    {"pgimport": {"projectUid": "another", "importUid": "gone", "podUid": "pod", "ownerName": "../secrets/x"}}
 )
 
 
@@ -223,3 +227,13 @@ def test_a_comment_of_a_tenant_changes_nothing(scenario: PreviewScenario, commen
     assert swap(scenario.access, scenario.swap_plan()) is None
     drop_replaced(scenario.access, scenario.names)
     assert scenario.tables() == ["new"]
+
+
+def test_a_role_without_a_free_connection_does_not_stop_a_look_at_its_database(scenario: PreviewScenario) -> None:
+    set_connection_limit(scenario.access, scenario.owner, 1)
+    owner = dataclasses.replace(scenario.access, user=scenario.owner, password=scenario.owner_password)
+    with scenario.as_owner():
+        with pytest.raises(ServerUnavailable, match="too many connections for role"):
+            read_user_objects(owner, scenario.database)
+        assert read_preview_objects(owner, scenario.access, scenario.database, scenario.mark) == ["table public.old"]
+    assert scenario.query("SELECT FROM pg_roles WHERE rolname LIKE 'pgimport_temporary_%%'") == []

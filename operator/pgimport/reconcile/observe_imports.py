@@ -18,6 +18,7 @@ from pgimport.kubernetes_client.secrets_and_config_maps import read_config_map, 
 from pgimport.model.errors import Refused, ServerUnavailable
 from pgimport.model.names import CONTAINER_IMPORT, attempt_names, job_name
 from pgimport.model.observations import ObservedJob, ObservedPod, ObservedServer, ObservedSwap, Unreachable
+from pgimport.model.owner_comment import OwnerComment
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.resources import ImportObject, PreviewObject, ProjectObject, ResourceKey
 from pgimport.model.status import ImportState, Progress
@@ -27,7 +28,8 @@ from pgimport.reconcile.reconcile_context import ReconcileContext
 from pgimport.reconcile.reconcile_times import ImportTimes
 from pgimport.reconcile.server_credentials import read_admin_access, read_owner_access
 from pgimport.server.replacement_check import check_replaceable
-from pgimport.server.server_state import read_database_size, read_swap, read_user_objects
+from pgimport.server.server_state import read_database_size, read_swap
+from pgimport.server.temporary_role import read_preview_objects
 
 WARNING_DELAY = timedelta(seconds=15)  # Kubernetes needs a while until it posts an event
 
@@ -154,7 +156,11 @@ def _read_target_objects(
         return None
     try:
         access = read_owner_access(context, project.spec, preview)
-        return () if spec.recreate else tuple(read_user_objects(access, preview.database))
+        if spec.recreate:
+            return ()
+        mark = OwnerComment(project_uid=project.meta.uid, import_uid=item.meta.uid, owner_name=item.meta.name)
+        admin = read_admin_access(context, project.spec)
+        return tuple(read_preview_objects(access, admin, preview.database, mark))
     except (Refused, ServerUnavailable) as error:
         return Unreachable(failure=error.failure)
 

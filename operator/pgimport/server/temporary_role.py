@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from psycopg import sql
 
+from pgimport.model.errors import ServerUnavailable
 from pgimport.model.owner_comment import OwnerComment
 from pgimport.server.connection import Connect, Connection, connect, session
 from pgimport.server.roles import create_role, drop_role
@@ -27,6 +28,24 @@ def read_user_objects_as_temporary_role(
             return []
     with temporary_role(access, database, mark, connect) as role_access:
         return read_user_objects(role_access, database, limit, connect=connect)
+
+
+def read_preview_objects(
+    owner_access: Access,
+    access: Access,
+    database: str,
+    mark: OwnerComment,
+    *,
+    connect: Connect = connect,
+) -> list[str]:
+    """Returns the same as `read_user_objects`: as the owner, or as a temporary role if the owner cannot log in.
+
+    The user of a preview may use all connections of its owner role.
+    """
+    try:
+        return read_user_objects(owner_access, database, connect=connect)
+    except ServerUnavailable:
+        return read_user_objects_as_temporary_role(access, database, mark, connect=connect)
 
 
 @contextmanager
