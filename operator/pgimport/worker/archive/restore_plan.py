@@ -4,6 +4,7 @@ The plan is made before the restore, and grows during it: the target may refuse 
 dependencies has no meaning. An archive lists an object before everything that depends on it.
 """
 
+import heapq
 import threading
 from collections import Counter
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 
 from pgimport.model.import_choices import SkipGroup
 from pgimport.model.result import SkippedObject
+from pgimport.worker.archive.dependents import Dependents
 from pgimport.worker.archive.entry_names import ROUTINES, find_object_name, has_cast, is_sql_function, part_title
 from pgimport.worker.archive.sql_tokens import scan_tokens
 from pgimport.worker.archive.toc import TocEntry
@@ -95,6 +97,7 @@ class RestorePlan:
     _routines: dict[ObjectName, SkippedEntry] = field(default_factory=dict, repr=False)  # skipped ones
     _routine_counts: Counter[ObjectName] = field(default_factory=Counter, repr=False)  # number of overloads
     _skipped_routine_counts: Counter[ObjectName] = field(default_factory=Counter, repr=False)
+    _dependents: Dependents | None = field(default=None, repr=False)
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
     def __post_init__(self) -> None:
@@ -236,10 +239,15 @@ class RestorePlan:
         """Skips an entry that was planned, or even created, with everything that needs it. Returns all of them."""
         with self._lock:
             self.skip(cause)
-            withdrawn = [cause.entry]
-            for entry in [*self.main_entries, *self.row_security_entries]:
+            if self._dependents is None:
+                self._dependents = Dependents([*self.main_entries, *self.row_security_entries])
+            withdrawn, waiting = [cause.entry], self._dependents.find(cause.entry)
+            while waiting:
+                entry = self._dependents.entry(heapq.heappop(waiting))
                 if not self.is_skipped(entry) and not self.admit(entry):
                     withdrawn.append(entry)
+                    for position in self._dependents.find(entry):
+                        heapq.heappush(waiting, position)
             return withdrawn
 
     def _trim(self, entry: TocEntry, missing: list[SkippedEntry]) -> list[SkippedEntry]:
