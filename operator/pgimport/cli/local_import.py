@@ -8,6 +8,8 @@ import signal
 import sys
 import traceback
 import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pgimport.cli.console import Console, print_error
 from pgimport.cli.hints import name_options
@@ -23,6 +25,9 @@ from pgimport.model.owner_comment import OwnerComment
 from pgimport.model.project_spec import AllowedSources, SSLMode
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.result import SourceInfo, WorkerResult
+
+if TYPE_CHECKING:
+    from pgimport.server.kept_connection import KeptConnection
 
 # The user may reach every address that this machine reaches, so no address is refused.
 ALL_ADDRESSES = AllowedSources(allowed_cidrs=["0.0.0.0/0", "::/0"])
@@ -44,6 +49,22 @@ def ignore_signals() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Attempt:
+    """What the steps of one import share."""
+
+    options: Options
+    console: Console
+    worker: WorkerProcess
+    folder: AttemptFolder
+    comment: OwnerComment
+    connect: "KeptConnection"
+
+    @property
+    def names(self) -> AttemptNames:
+        return attempt_names(self.folder.pod_uid)
+
+
 def run_locally(options: Options, console: Console) -> None:
     """Runs all steps and prints the result. Raises ImportFailed, PgimportError, and what a signal handler raises."""
     pod_uid = str(uuid.uuid4())
@@ -52,54 +73,61 @@ def run_locally(options: Options, console: Console) -> None:
         open_attempt_folder(options.source_text, pod_uid, options.ca, options.post_import, source_file) as folder,
         start_worker("preflight" if options.dry_run else "run", folder) as worker,
     ):
-        # Only now: these load psycopg, and the worker loads its own modules at the same time.
-        from pgimport.server.replacement_check import check_replaceable
-        from pgimport.server.server_state import read_server_properties
+        # Only now: this loads psycopg, and the worker loads its own modules at the same time.
+        from pgimport.server.kept_connection import KeptConnection
 
         comment = OwnerComment(project_uid=IMPORT_NAME, import_uid=pod_uid, pod_uid=pod_uid)
-        server = read_server_properties(options.access, options.extensions, options.templates)
-        for warning in server.warnings:
-            console.print_step(f"warning: {name_options(warning)}")
-        check_replaceable(options.access, options.database, options.owner)
-        order = _build_order(options, server, pod_uid)
-        console.print_step(f"checking {options.source_title}")
-        worker.send_order(order)
-        preflight = worker.follow_preflight(console.print_worker_line)
-        console.print_checks(preflight.preflight)
-        source = _get_source(preflight)
-        _require_empty_target(options, comment)
-        if options.dry_run:
-            steps = _read_plan(folder, order) if options.plan else []
-            print_plan(console, options, server, preflight.preflight, steps)
-            return
-        result = _import_and_swap(options, console, worker, folder, source, comment)
-        print_result(console, options, result)  # before the clean-up: the password is shown nowhere else
-        _drop_replaced(options, attempt_names(pod_uid))
+        with KeptConnection(options.access) as connect:
+            attempt = _Attempt(
+                options=options, console=console, worker=worker, folder=folder, comment=comment, connect=connect
+            )
+            result = _run_steps(attempt)
+        if result is not None:
+            print_result(console, options, result)  # before the clean-up: the password is shown nowhere else
+            _drop_replaced(options, attempt.names)
 
 
-def _import_and_swap(
-    options: Options,
-    console: Console,
-    worker: WorkerProcess,
-    folder: AttemptFolder,
-    source: SourceInfo,
-    comment: OwnerComment,
-) -> WorkerResult:
+def _run_steps(attempt: _Attempt) -> WorkerResult | None:
+    """Runs all steps. Returns the result of an import; a dry run prints its own and returns None."""
+    from pgimport.server.replacement_check import check_replaceable
+    from pgimport.server.server_state import read_server_properties
+
+    options, console, worker = attempt.options, attempt.console, attempt.worker
+    server = read_server_properties(options.access, options.extensions, options.templates, connect=attempt.connect)
+    for warning in server.warnings:
+        console.print_step(f"warning: {name_options(warning)}")
+    check_replaceable(options.access, options.database, options.owner, connect=attempt.connect)
+    order = _build_order(options, server, attempt.folder.pod_uid)
+    console.print_step(f"checking {options.source_title}")
+    worker.send_order(order)
+    objects = _read_target_objects(attempt)  # while the worker checks the source
+    preflight = worker.follow_preflight(console.print_worker_line)
+    console.print_checks(preflight.preflight)
+    source = _get_source(preflight)
+    _require_no_objects(options, objects)
+    if options.dry_run:
+        steps = _read_plan(attempt.folder, order) if options.plan else []
+        print_plan(console, options, server, preflight.preflight, steps)
+        return None
+    return _import_and_swap(attempt, source)
+
+
+def _import_and_swap(attempt: _Attempt, source: SourceInfo) -> WorkerResult:
     """Copies into a shadow and gives it the target's name. On failure, drops the shadow."""
-    names = attempt_names(folder.pod_uid)
+    options = attempt.options
     try:
-        result = _import(options, console, worker, folder, source, comment)
-        _require_empty_target(options, comment)
+        result = _import(attempt, source)
+        _require_no_objects(options, _read_target_objects(attempt))
         ignore_signals()  # The copy is complete. From here on the command finishes.
-        console.print_step(f"replacing {options.database} with the copy")
-        _swap(options, names)
+        attempt.console.print_step(f"replacing {options.database} with the copy")
+        _swap(attempt)
     except BaseException as error:
         ignore_signals()
-        worker.stop()
+        attempt.worker.stop()
         # Closes a connection that a signal interrupted during its login. Its backend would block DROP DATABASE until
         # authentication_timeout (seen: 60 s).
         traceback.clear_frames(error.__traceback__)
-        _drop_attempt(options, names)
+        _drop_attempt(options, attempt.names)
         raise
     return result
 
@@ -146,13 +174,20 @@ def _get_failure(result: WorkerResult) -> Failure:
     return Failure(Reason.WORKER_FAILED, f"the worker's {result.step} failed without a reason")
 
 
-def _require_empty_target(options: Options, comment: OwnerComment) -> None:
-    """Raises ImportFailed if the target has objects of a user. With --recreate they may be replaced."""
+def _read_target_objects(attempt: _Attempt) -> list[str]:
+    """Returns objects of a user in the target, which the import may not replace. With --recreate it may replace all."""
     from pgimport.server.temporary_role import read_user_objects_as_temporary_role
 
+    options = attempt.options
     if options.recreate:
-        return
-    objects = read_user_objects_as_temporary_role(options.access, options.database, comment)
+        return []
+    return read_user_objects_as_temporary_role(
+        options.access, options.database, attempt.comment, connect=attempt.connect
+    )
+
+
+def _require_no_objects(options: Options, objects: list[str]) -> None:
+    """Raises ImportFailed if the target has such objects."""
     if objects:
         message = f"database {options.database} has objects of its own: {', '.join(objects)}"
         raise ImportFailed(Failure(Reason.TARGET_NOT_EMPTY, message))
@@ -167,31 +202,25 @@ def _read_plan(folder: AttemptFolder, order: Order) -> list[str]:
     return steps
 
 
-def _import(
-    options: Options,
-    console: Console,
-    worker: WorkerProcess,
-    folder: AttemptFolder,
-    source: SourceInfo,
-    comment: OwnerComment,
-) -> WorkerResult:
+def _import(attempt: _Attempt, source: SourceInfo) -> WorkerResult:
     """Creates the shadow, lets the worker fill it and returns the worker's result."""
     from pgimport.server.shadow import ShadowPlan, prepare_shadow
 
-    names = attempt_names(folder.pod_uid)
+    options, console, worker = attempt.options, attempt.console, attempt.worker
     plan = ShadowPlan(
-        names=names,
-        password=attempt_password(folder.seed, folder.pod_uid),
+        names=attempt.names,
+        password=attempt_password(attempt.folder.seed, attempt.folder.pod_uid),
         source=source,
-        mark=comment,
+        mark=attempt.comment,
         allowed_extensions=options.extensions,
         templates=options.templates,
         locale=options.locale,
         close_other_databases=False,  # The admin's other databases belong to the user: they stay open.
     )
-    console.print_step(f"copying into {names.database}")
+    console.print_step(f"copying into {attempt.names.database}")
     try:
-        prepare_shadow(options.access, plan)  # The worker waits until its role may log in. It reports the notes.
+        # The worker waits until its role may log in. It reports the notes.
+        prepare_shadow(options.access, plan, connect=attempt.connect)
     except Refused as refused:
         raise ImportFailed(refused.failure) from refused
     result = worker.follow(console.print_worker_line)
@@ -200,19 +229,20 @@ def _import(
     return result
 
 
-def _swap(options: Options, names: AttemptNames) -> None:
+def _swap(attempt: _Attempt) -> None:
     """Gives the target's name to the copy, in one transaction."""
     from pgimport.server.swap import SwapPlan, swap
 
+    options = attempt.options
     plan = SwapPlan(
         target=options.database,
         owner=options.owner,
         owner_password=options.owner_password,
-        names=names,
+        names=attempt.names,
         busy_timeout_seconds=BUSY_TIMEOUT,
     )
     try:
-        failure = swap(options.access, plan)
+        failure = swap(options.access, plan, connect=attempt.connect)
     except ServerUnavailable:
         # The server may have committed before the connection was lost. A second call detects that.
         failure = swap(options.access, plan)

@@ -1,14 +1,15 @@
 """Connections to a target server, locks and settings of a session, and the translation of PostgreSQL's errors."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import cache
 from importlib.resources import files
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import psycopg
 from psycopg import errors as postgres
+from psycopg import sql
 from psycopg.abc import Buffer
 from psycopg.adapt import Loader
 from psycopg.conninfo import make_conninfo
@@ -59,6 +60,13 @@ class Connect(Protocol):
     """Opens a connection; tests pass their own, which fails at a chosen statement."""
 
     def __call__(self, access: Access, dbname: str = MAINTENANCE_DATABASE, /) -> Connection: ...
+
+
+@runtime_checkable
+class KeepsConnections(Protocol):
+    """A `Connect` that decides itself when a connection is closed."""
+
+    def release(self, connection: Connection, *, failed: bool) -> None: ...
 
 
 def connect(access: Access, dbname: str = MAINTENANCE_DATABASE, *, application_name: str = "pgimport") -> Connection:
@@ -197,11 +205,26 @@ def _first_line(text: str) -> str:
 def session(access: Access, dbname: str = MAINTENANCE_DATABASE, connect: Connect = connect) -> Iterator[Connection]:
     """Opens a connection for a block, and translates PostgreSQL's errors into ours."""
     connection = connect(access, dbname)
+    failed = True
     try:
-        with connection:
-            yield connection
+        yield connection
+        failed = False
     except psycopg.Error as error:
         raise _translate_error(access, error) from error
+    finally:
+        if isinstance(connect, KeepsConnections):
+            connect.release(connection, failed=failed)
+        else:
+            connection.close()
+
+
+def execute_together(connection: Connection, statements: Iterable[sql.Composable]) -> None:
+    """Executes statements in one transaction and with one round trip; does nothing if there are none.
+
+    PostgreSQL runs the statements of one simple query as one transaction, unless the session is in one already.
+    """
+    if text := list(statements):
+        connection.execute(sql.SQL(";\n").join(text))
 
 
 def _translate_error(access: Access, error: psycopg.Error) -> PgimportError:

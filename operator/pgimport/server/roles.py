@@ -14,6 +14,7 @@ from pgimport.server.connection import (
     Connect,
     Connection,
     connect,
+    execute_together,
     scram_verifier,
     session,
 )
@@ -33,14 +34,13 @@ def create_role(connection: Connection, role: str, password: str, mark: OwnerCom
     """
     name = sql.Identifier(role)
     inherit = sql.SQL(" WITH INHERIT TRUE, SET TRUE" if connection.info.server_version >= 160000 else "")
-    with connection.transaction():
-        connection.execute(
-            sql.SQL("CREATE ROLE {} NOLOGIN PASSWORD {}").format(
-                name, sql.Literal(scram_verifier(connection, role, password))
-            )
-        )
-        connection.execute(sql.SQL("COMMENT ON ROLE {} IS {}").format(name, sql.Literal(format_owner_comment(mark))))
-        connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(name) + inherit)
+    verifier = sql.Literal(scram_verifier(connection, role, password))
+    statements = [
+        sql.SQL("CREATE ROLE {} NOLOGIN PASSWORD {}").format(name, verifier),
+        sql.SQL("COMMENT ON ROLE {} IS {}").format(name, sql.Literal(format_owner_comment(mark))),
+        sql.SQL("GRANT {} TO CURRENT_USER").format(name) + inherit,
+    ]
+    execute_together(connection, statements)
 
 
 def drop_role(connection: Connection, access: Access, name: str, connect: Connect) -> str | None:

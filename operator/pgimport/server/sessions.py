@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from psycopg import errors as postgres
 from psycopg import sql
 
-from pgimport.server.connection import Connection, read_query
+from pgimport.server.connection import Connection, execute_together, read_query
 from pgimport.server.shared_objects import read_shared_objects
 
 # How often `end_access` ends the sessions that hold what it waits for. A tenant that connects in a loop needs several.
@@ -72,15 +72,17 @@ def disallow_connections(connection: Connection, *, databases: Iterable[str], ro
     login of its owner either.
     """
     existing = read_shared_objects(connection, databases=databases, roles=roles)
-    with connection.transaction():
-        for role in existing.roles.values():
-            if role.accepts_sessions:
-                connection.execute(sql.SQL("ALTER ROLE {} NOLOGIN").format(sql.Identifier(role.name)))
-        for database in existing.databases.values():
-            if database.accepts_sessions and not database.invalid:
-                connection.execute(
-                    sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(sql.Identifier(database.name))
-                )
+    logins = [
+        sql.SQL("ALTER ROLE {} NOLOGIN").format(sql.Identifier(role.name))
+        for role in existing.roles.values()
+        if role.accepts_sessions
+    ]
+    connections = [
+        sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(sql.Identifier(database.name))
+        for database in existing.databases.values()
+        if database.accepts_sessions and not database.invalid
+    ]
+    execute_together(connection, [*logins, *connections])
 
 
 def allow_connections(connection: Connection, database: str) -> None:

@@ -20,7 +20,15 @@ from pgimport.model.owner_comment import (
 )
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.result import SourceInfo
-from pgimport.server.connection import Connect, Connection, connect, ensure_synchronous_commit, read_query, session
+from pgimport.server.connection import (
+    Connect,
+    Connection,
+    connect,
+    ensure_synchronous_commit,
+    execute_together,
+    read_query,
+    session,
+)
 from pgimport.server.database_locale import (
     WantedDatabase,
     build_wanted_database,
@@ -112,10 +120,12 @@ def _restrict(connection: Connection, plan: ShadowPlan) -> None:
     comment = (plan.source.comment or "")[:MAX_COMMENT] or None
     if parse_owner_comment(comment) is not None:  # the source is a preview of an older release
         comment = None
-    with connection.transaction():
-        connection.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(database, sql.Literal(comment)))
-        connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))
-        connection.execute(sql.SQL("GRANT CONNECT, CREATE, TEMPORARY ON DATABASE {} TO {}").format(database, role))
+    statements = [
+        sql.SQL("COMMENT ON DATABASE {} IS {}").format(database, sql.Literal(comment)),
+        sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database),
+        sql.SQL("GRANT CONNECT, CREATE, TEMPORARY ON DATABASE {} TO {}").format(database, role),
+    ]
+    execute_together(connection, statements)
 
 
 def _prepare_content(connection: Connection, plan: ShadowPlan) -> CreatedExtensions:
@@ -148,11 +158,8 @@ def _open_gate(connection: Connection, plan: ShadowPlan, record: ShadowRecord) -
     role = sql.Identifier(plan.names.role)
     if ensure_synchronous_commit(connection):
         connection.execute(sql.SQL("ALTER ROLE {} SET synchronous_commit = local").format(role))
-    with connection.transaction():
-        connection.execute(
-            sql.SQL("COMMENT ON ROLE {} IS {}").format(role, sql.Literal(format_owner_comment(plan.mark, record)))
-        )
-        connection.execute(sql.SQL("ALTER ROLE {} LOGIN").format(role))
+    comment = sql.SQL("COMMENT ON ROLE {} IS {}").format(role, sql.Literal(format_owner_comment(plan.mark, record)))
+    execute_together(connection, [comment, sql.SQL("ALTER ROLE {} LOGIN").format(role)])
 
 
 def _close_other_databases(connection: Connection) -> None:
