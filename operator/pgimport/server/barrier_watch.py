@@ -69,5 +69,5 @@ def _describe(database: str, holders: list[ClientSession]) -> Failure:
         Reason.TARGET_BUSY,
         f"database {database} cannot be dropped yet: DROP DATABASE waits for each session of the server, and one does"
         f" not react. Sessions that wait for their client in COPY FROM STDIN or alike: {names or 'none is visible'}."
-        " The operator tries again. To drop it now, end the session with pg_terminate_backend",
+        " The operator tries again. To go on now, end the session with pg_terminate_backend",
     )
