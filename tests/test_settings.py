@@ -20,6 +20,10 @@ def test_a_list_is_separated_by_commas() -> None:
     assert settings.to_policy().image_pull_secrets == ("one", "two")
 
 
+def test_a_scope_is_a_list_of_namespaces() -> None:
+    assert read_settings(VALID | {"PGIMPORT_WATCH_NAMESPACES": "shop,blog"}).watch_namespaces == ("shop", "blog")
+
+
 def test_an_empty_variable_counts_as_absent() -> None:
     assert read_settings(VALID | {"PGIMPORT_WORKERS": ""}).workers == 8
 

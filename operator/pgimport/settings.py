@@ -10,11 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pgimport.extras import explain_missing_package
 from pgimport.model.policy import Policy
 from pgimport.model.uploads import StoreSettings
+from pgimport.model.watch_scope import split_names
 from pgimport.store.upload_store import UploadStore, open_store
 
 PREFIX = "PGIMPORT_"
 _JSON_FIELDS = ("worker_images", "uploads")
-_LIST_FIELDS = ("image_pull_secrets", "clerk_parties")
+_LIST_FIELDS = ("image_pull_secrets", "clerk_parties", "watch_namespaces")
 
 
 SettingsT = TypeVar("SettingsT", bound=BaseModel)
@@ -46,6 +47,9 @@ class Settings(BaseModel):
         default=None, description="The ClusterRole that the API gets in the namespaces of Projects."
     )
     uploads: StoreSettings | None = Field(default=None, description="The object store for uploads, as JSON.")
+    watch_namespaces: tuple[str, ...] = Field(
+        default=(), description="The namespaces of the Projects that this operator serves, separated by commas."
+    )
     log_level: str = "info"
     health_port: int = Field(default=8080, ge=1, le=65535)
     workers: int = Field(
@@ -109,7 +113,7 @@ def open_uploads(settings: Settings | ApiSettings, environment: Mapping[str, str
 def _parse(name: str, value: str) -> object:
     if name in _JSON_FIELDS:
         return json.loads(value)
-    return tuple(item.strip() for item in value.split(",") if item.strip()) if name in _LIST_FIELDS else value
+    return split_names(value) if name in _LIST_FIELDS else value
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:

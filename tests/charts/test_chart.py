@@ -333,6 +333,13 @@ def test_services_reach_their_pods(render: Render) -> None:
         assert selector.items() <= spec["template"]["metadata"]["labels"].items()
 
 
+@pytest.mark.parametrize(("kind", "name"), [("Deployment", "pgimport-operator"), ("Job", "pgimport-release")])
+def test_an_operator_and_its_uninstall_have_one_scope(kind: str, name: str, render: Render) -> None:
+    """An uninstall without the scope would release the objects of another operator."""
+    documents = render({"operator": {"watchNamespaces": ["shop", "blog"]}})
+    assert environment(documents, kind, name)["PGIMPORT_WATCH_NAMESPACES"] == "shop,blog"
+
+
 def test_roles_can_be_left_to_the_admin(render: Render) -> None:
     """Everything else stays the same, so that roles under the same names fit."""
     values = {**TRIAL, "api": {"enabled": True}}
@@ -372,6 +379,7 @@ def test_finalizers_are_released_before_an_uninstall(render: Render) -> None:
     assert environment(documents, "Job", "pgimport-release") == {
         "PGIMPORT_NAMESPACE": {"fieldRef": {"fieldPath": "metadata.namespace"}},
         "PGIMPORT_DEPLOYMENT": "pgimport-operator",
+        "PGIMPORT_WATCH_NAMESPACES": "",
         "PGIMPORT_JOB": job["metadata"]["name"],
     }
     readable = [rule for rule in find(documents, "Role", "pgimport-release")["rules"] if rule["resources"] == ["jobs"]]

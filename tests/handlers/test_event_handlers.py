@@ -11,6 +11,7 @@ from pgimport.handlers.observed_versions import ObservedVersions
 from pgimport.handlers.sweep import build_key, is_settled
 from pgimport.model.names import GROUP, IMPORTS, LABEL_EPHEMERAL, LABEL_IMPORT, LABEL_IMPORT_UID, PREVIEWS, PROJECTS
 from pgimport.model.resources import ResourceKey
+from pgimport.model.watch_scope import WatchScope
 from pgimport.reconcile.pod_history import PodHistory
 from pgimport.reconcile.work_queue import ReconcileResult, WorkQueue
 
@@ -177,6 +178,35 @@ def test_settled_objects_are_enqueued_later_than_others(kind: str, body: dict[st
     observed: Any = body | {"metadata": {**body["metadata"], "resourceVersion": "7"}}
     enqueue(targets, kind, kopf.Body(observed))
     assert enqueued == ([] if delay is None else [(build_key(kind, body), delay)])
+
+
+def test_events_outside_of_the_scope_are_of_another_operator() -> None:
+    enqueued: list[ResourceKey] = []
+
+    class Queue(WorkQueue):
+        def add(self, key: ResourceKey, after: float = 0.0) -> None:
+            enqueued.append(key)
+
+    targets = EventTargets(
+        queue=Queue(lambda _: ReconcileResult()),
+        versions=ObservedVersions(),
+        pod_history=PodHistory(),
+        scope=WatchScope(("shop",)),
+    )
+    for namespace in ("shop", "blog"):
+        metadata = {"name": "x", "namespace": namespace, "resourceVersion": "7", "labels": {LABEL_IMPORT: "x"}}
+        project = {"metadata": {"name": namespace, "resourceVersion": "7"}, "spec": {"namespace": namespace}}
+        body: Any
+        for kind, body in ((IMPORTS, {"metadata": metadata}), (PREVIEWS, {"metadata": metadata}), (PROJECTS, project)):
+            enqueue(targets, kind, kopf.Body(body))
+        pod: Any = {"metadata": metadata}
+        enqueue_owner(targets, kopf.Body(pod))
+    expected = [
+        ResourceKey(IMPORTS, "shop", "x"),
+        ResourceKey(PREVIEWS, "shop", "x"),
+        ResourceKey(PROJECTS, "", "shop"),
+    ]
+    assert enqueued == [*expected, ResourceKey(IMPORTS, "shop", "x")]
 
 
 def test_kopf_posts_nothing_scans_nothing_and_watches_by_label() -> None:

@@ -29,6 +29,7 @@ from pgimport.model.names import (
     TENANT_ROLE_BINDING,
 )
 from pgimport.model.resources import ResourceKey
+from pgimport.model.watch_scope import WatchScope, split_names
 
 STOP_SECONDS = 60.0
 POLL_SECONDS = 0.5
@@ -63,7 +64,8 @@ def main(_arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
         )
         return 0
     stop_operator(kubernetes, namespace, deployment)
-    count = sum(remove_finalizers(kubernetes, kind, finalizer) for kind, finalizer in FINALIZERS)
+    scope = WatchScope(split_names(environment.get("PGIMPORT_WATCH_NAMESPACES", "")))
+    count = sum(remove_finalizers(kubernetes, kind, finalizer, scope) for kind, finalizer in FINALIZERS)
     remove_tenant_rights(kubernetes)
     print(f"removed the finalizers of {count} objects; databases on the target servers are unchanged")
     return 0
@@ -127,8 +129,8 @@ def stop_operator(
         time.sleep(poll_seconds)
 
 
-def remove_finalizers(kubernetes: KubernetesClient, kind: str, finalizer: str) -> int:
-    """Returns the number of objects of this kind that had the finalizer."""
+def remove_finalizers(kubernetes: KubernetesClient, kind: str, finalizer: str, scope: WatchScope) -> int:
+    """Returns the number of objects of this kind and scope that had the finalizer."""
     count = 0
     try:
         resources = list_objects(kubernetes, kind)["items"]
@@ -137,7 +139,7 @@ def remove_finalizers(kubernetes: KubernetesClient, kind: str, finalizer: str) -
     for resource in resources:
         metadata = resource["metadata"]
         finalizers = metadata.get("finalizers", [])
-        if finalizer not in finalizers:
+        if finalizer not in finalizers or not scope.includes(kind, resource):
             continue
         path = api_paths.of_key(ResourceKey(kind, metadata.get("namespace", ""), metadata["name"]))
         others = [name for name in finalizers if name != finalizer]

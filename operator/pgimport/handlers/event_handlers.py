@@ -13,6 +13,7 @@ from pgimport.handlers.sweep import build_key, is_settled
 from pgimport.kubernetes_client.pods import parse_pod
 from pgimport.model.names import GROUP, IMPORTS, LABEL_IMPORT, LABEL_IMPORT_UID, PREVIEWS, PROJECTS, VERSION
 from pgimport.model.resources import ResourceKey
+from pgimport.model.watch_scope import EVERYWHERE, WatchScope
 from pgimport.reconcile.pod_history import PodHistory
 from pgimport.reconcile.work_queue import WorkQueue
 
@@ -30,6 +31,7 @@ class EventTargets:
     queue: WorkQueue
     versions: ObservedVersions
     pod_history: PodHistory
+    scope: WatchScope = EVERYWHERE
 
 
 def register(registry: kopf.OperatorRegistry, targets: EventTargets) -> None:
@@ -52,7 +54,8 @@ def register(registry: kopf.OperatorRegistry, targets: EventTargets) -> None:
 
     @kopf.on.event("", "v1", "pods", registry=registry)
     def pod_changed(body: kopf.Body, **_: Any) -> None:
-        targets.pod_history.remember(parse_pod(dict(body)))
+        if targets.scope.includes(IMPORTS, body):
+            targets.pod_history.remember(parse_pod(dict(body)))
         enqueue_owner(targets, body)
 
     @kopf.on.probe(registry=registry, id="watches")
@@ -70,6 +73,8 @@ def _register_kind(registry: kopf.OperatorRegistry, targets: EventTargets, kind:
 
 def enqueue(targets: EventTargets, kind: str, body: kopf.Body) -> None:
     """Enqueues one of our objects that has changed, or that existed when the operator started."""
+    if not targets.scope.includes(kind, body):
+        return
     key = build_key(kind, body)
     targets.versions.record(key, body["metadata"]["resourceVersion"])
     if not is_settled(body):
@@ -83,6 +88,8 @@ def enqueue_owner(targets: EventTargets, body: kopf.Body) -> None:
 
     The import's name is in a label. If it is too long for a label, the Job's owner reference has it.
     """
+    if not targets.scope.includes(IMPORTS, body):
+        return
     metadata = body["metadata"]
     owners = [owner["name"] for owner in metadata.get("ownerReferences", ()) if owner["kind"] != "Job"]
     name = owners[0] if owners else metadata.get("labels", {}).get(LABEL_IMPORT)

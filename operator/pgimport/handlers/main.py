@@ -14,6 +14,7 @@ from pgimport.handlers.sweep import run_sweeps
 from pgimport.kubernetes_client.api_client import connect_kubernetes
 from pgimport.log import start_logging
 from pgimport.model.errors import KubernetesNotConfigured
+from pgimport.model.watch_scope import WatchScope
 from pgimport.reconcile.reconcile_context import OperatorIdentity, ReconcileContext
 from pgimport.reconcile.reconcile_loop import reconcile, report_error
 from pgimport.reconcile.work_queue import WorkQueue
@@ -50,9 +51,10 @@ def run(context: ReconcileContext, settings: Settings, stop_flag: threading.Even
     queue = WorkQueue(partial(reconcile, context), workers=settings.workers, report=partial(report_error, context))
     versions, stop = ObservedVersions(), threading.Event()
     registry = kopf.OperatorRegistry()
-    register(registry, EventTargets(queue=queue, versions=versions, pod_history=context.pod_history))
+    scope = WatchScope(settings.watch_namespaces)
+    register(registry, EventTargets(queue=queue, versions=versions, pod_history=context.pod_history, scope=scope))
     sweeper = threading.Thread(
-        target=run_sweeps, args=(context, queue, versions, settings.sweep_seconds, stop), name="sweep", daemon=True
+        target=run_sweeps, args=(context, queue, versions, settings, stop), name="sweep", daemon=True
     )
     queue.start()
     sweeper.start()

@@ -9,8 +9,10 @@ from pgimport.kubernetes_client.custom_resources import list_objects
 from pgimport.model.errors import PgimportError
 from pgimport.model.names import IMPORTS, LABEL_EPHEMERAL, PREVIEWS, PROJECTS
 from pgimport.model.resources import ResourceKey
+from pgimport.model.watch_scope import EVERYWHERE, WatchScope
 from pgimport.reconcile.reconcile_context import ReconcileContext
 from pgimport.reconcile.work_queue import WorkQueue
+from pgimport.settings import Settings
 
 logger = logging.getLogger(__name__)
 TERMINAL_STATES = ("completed", "failed", "cancelled")
@@ -36,14 +38,18 @@ def is_settled(body: Any) -> bool:
     return status.get("state") in SETTLED_STATES or bool(status.get("ready"))
 
 
-def sweep_once(context: ReconcileContext, queue: WorkQueue, versions: ObservedVersions) -> None:
-    """Enqueues every object that is not settled or whose newest version no event has shown.
+def sweep_once(
+    context: ReconcileContext, queue: WorkQueue, versions: ObservedVersions, scope: WatchScope = EVERYWHERE
+) -> None:
+    """Enqueues every object of the scope that is not settled or whose newest version no event has shown.
 
     Raises KubernetesUnavailable.
     """
     listed: dict[ResourceKey, int] = {}
     for kind in (PROJECTS, PREVIEWS, IMPORTS):
         for body in list_objects(context.cluster, kind)["items"]:
+            if not scope.includes(kind, body):
+                continue
             key = build_key(kind, body)
             listed[key] = int(body["metadata"]["resourceVersion"])
             if not is_settled(body):
@@ -53,12 +59,17 @@ def sweep_once(context: ReconcileContext, queue: WorkQueue, versions: ObservedVe
 
 
 def run_sweeps(
-    context: ReconcileContext, queue: WorkQueue, versions: ObservedVersions, seconds: float, stop: threading.Event
+    context: ReconcileContext,
+    queue: WorkQueue,
+    versions: ObservedVersions,
+    settings: Settings,
+    stop: threading.Event,
 ) -> None:
     """Sweeps every few seconds until `stop` is set."""
-    while not stop.wait(seconds):
+    scope = WatchScope(settings.watch_namespaces)
+    while not stop.wait(settings.sweep_seconds):
         try:
-            sweep_once(context, queue, versions)
+            sweep_once(context, queue, versions, scope)
         except PgimportError as error:
             logger.warning("The sweep failed and is repeated: %s", error)
         except Exception:

@@ -1,0 +1,33 @@
+"""Decides which objects an operator works on, so that two operators can share a cluster."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pgimport.model.names import PROJECTS
+
+
+def split_names(text: str) -> tuple[str, ...]:
+    """Splits a list of names that are separated by commas."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+@dataclass(frozen=True, slots=True)
+class WatchScope:
+    """The namespaces whose Projects, previews, imports, Jobs and pods belong to this operator; all, if there are none.
+
+    Another operator works on the others. So an object outside of the scope is never read, changed or released.
+    """
+
+    namespaces: tuple[str, ...] = ()
+
+    def includes(self, kind: str, body: Mapping[str, Any]) -> bool:
+        """Tells whether an object, as the API server returns it, is in the scope. A Project is in its spec.namespace."""
+        if not self.namespaces:
+            return True
+        if kind == PROJECTS:
+            return (body.get("spec") or {}).get("namespace") in self.namespaces
+        return body["metadata"].get("namespace") in self.namespaces
+
+
+EVERYWHERE = WatchScope()
