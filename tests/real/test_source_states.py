@@ -93,11 +93,12 @@ def test_partitions_by_an_enum_behind_something_arrive(servers: RealServers, kin
 
 
 @pytest.mark.thorough
-def test_inserts_into_partitions_by_an_enum_go_through_their_root(servers: RealServers) -> None:
+@pytest.mark.parametrize("option", ["--inserts", "--column-inserts"])
+def test_inserts_into_partitions_by_an_enum_go_through_their_root(servers: RealServers, option: str) -> None:
     script = ENUM_PARTITIONS.format(type="color[]", key="c", value="ARRAY[(enum_range(NULL::color))[1 + i % 5]]")
     server = servers.server(17)
     with create_source(server, "enum_partitions", script) as source:
-        content = source.dump(ImportPath.PLAIN, servers.folder, "--column-inserts")
+        content = source.dump(ImportPath.PLAIN, servers.folder, option)
         with imported(import_file(servers, content, server), server) as result:
             assert result.code == 0, result.err
             assert server.query("SELECT count(*) FROM parted", COPY) == [(50,)]

@@ -53,3 +53,12 @@ def test_the_highest_table_with_such_a_hash_is_the_root() -> None:
 )
 def test_only_a_statement_with_columns_gets_the_root(statement: str, verb: str, expected: str) -> None:
     assert redirect_rows(statement, ("public", "root"), verb) == expected
+
+
+def test_an_insert_without_columns_gets_those_of_its_partition() -> None:
+    roots = PartitionRoots()
+    roots.add('CREATE TABLE public.p0 (c color[], "Id" integer NOT NULL, CONSTRAINT x CHECK (("Id" > 0)));')
+    columns = roots.find_columns(("public", "p0"))
+    for rest in ("VALUES ('{}', 1);", "OVERRIDING SYSTEM VALUE VALUES ('{}', 1);"):
+        statement = redirect_rows(f"INSERT INTO public.p0 {rest}", ("public", "root"), "INSERT INTO", columns)
+        assert statement == f'INSERT INTO "public"."root" ("c", "Id") {rest}'

@@ -44,6 +44,7 @@ _STABLE_TYPES = frozenset(
         "xid8",
     }
 )
+_NOT_A_COLUMN = ("constraint", "check", "primary", "unique", "foreign", "exclude", "like")
 _AFTER_TYPE = ("(", "not", "default", "generated", "constraint", "storage", "compression")
 
 
@@ -52,6 +53,7 @@ class PartitionRoots:
 
     def __init__(self) -> None:
         self._parents: dict[ObjectName, ObjectName] = {}
+        self._columns: dict[ObjectName, tuple[str, ...]] = {}
         self._unstable: set[ObjectName] = set()  # partitioned by a hash that may differ in the copy
 
     def add(self, definition: str) -> None:
@@ -74,26 +76,36 @@ class PartitionRoots:
             root = table if table in self._unstable else root
         return root
 
+    def find_columns(self, table: ObjectName) -> tuple[str, ...]:
+        """Returns the columns of a table in its order, or nothing if its definition does not list them."""
+        return self._columns.get(table, ())
+
     def _add_table(self, tokens: list[SqlToken]) -> None:
         begin = next(index for index, token in enumerate(tokens) if token.is_("table")) + 1
         name = _read_name(tokens, begin)
         partition_of = _find(tokens, "partition", "of")
         if partition_of is not None:
             self._parents[name] = _read_name(tokens, partition_of + 2)
+        columns = [item for item in _split_items(tokens[begin:]) if item and not item[0].is_(*_NOT_A_COLUMN)]
+        if partition_of is None:
+            self._columns[name] = tuple(item[0].text for item in columns)
         key = _find(tokens, "partition", "by", "hash")
-        if key is not None and not _is_stable(_split_items(tokens[key + 3 :]), list(_split_items(tokens[begin:key]))):
+        if key is not None and not _is_stable(_split_items(tokens[key + 3 :]), columns):
             self._unstable.add(name)
 
 
-def redirect_rows(statement: str, root: ObjectName, verb: str) -> str:
-    """Returns the COPY or INSERT of a partition with another table. One without names of columns remains as it is.
+def redirect_rows(statement: str, root: ObjectName, verb: str, columns: Iterable[str] = ()) -> str:
+    """Returns the COPY or INSERT of a partition with another table. `verb` is `COPY` or `INSERT INTO`.
 
-    `verb` is `COPY` or `INSERT INTO`.
+    `columns` are those of the partition, whose order can differ. Without them, a statement that names no columns
+    remains as it is.
     """
-    opening = next((token for token in scan_tokens(statement) if token.is_("(", "values", "from")), None)
-    if opening is None or not opening.is_("("):
+    opening = next((token for token in scan_tokens(statement) if token.is_("(", "values", "overriding", "from")), None)
+    names = ", ".join(quote_name(column) for column in columns)
+    if opening is None or not (opening.is_("(") or names):
         return statement
-    return f"{verb} {quote_name(*root)} {statement[opening.start :]}"
+    listed = "" if opening.is_("(") else f"({names}) "
+    return f"{verb} {quote_name(*root)} {listed}{statement[opening.start :]}"
 
 
 def find_root_copies(entries: Iterable[TocEntry]) -> dict[str, str]:

@@ -94,8 +94,10 @@ class PlainRows:
 
     def _redirect_insert(self, head: str, subject: Subject) -> bytes | None:
         """Returns the beginning of an INSERT into the root of a partition, or None if it stays as it is."""
-        root = self.content.partition_roots.find_root((subject.schema, subject.tag))
-        return None if root is None else redirect_rows(head, root, "INSERT INTO").encode(self.executor.codec)
+        roots, table = self.content.partition_roots, (subject.schema, subject.tag)
+        if (root := roots.find_root(table)) is None:
+            return None
+        return redirect_rows(head, root, "INSERT INTO", roots.find_columns(table)).encode(self.executor.codec)
 
     def _probe(self, statement: str, subject: Subject) -> str | None:
         """Returns the SQLSTATE of the reason why the target cannot take rows, or None.
