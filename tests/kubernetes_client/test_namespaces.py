@@ -95,7 +95,8 @@ def test_a_foreign_role_binding_and_role_are_refused(cluster: KubernetesClient, 
         namespaces.ensure_role_binding(cluster, "shop", a_binding(name))
     role = build_connection_reader("shop", [])
     role["metadata"] |= {"name": name, "labels": {}}
-    cluster.create(api_paths.roles("shop"), role)
+    theirs = [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]
+    cluster.create(api_paths.roles("shop"), role | {"rules": theirs})
     with pytest.raises(Refused, match=f"Role {name} in namespace shop exists"):
         namespaces.ensure_role(cluster, "shop", lambda: role)
 

@@ -50,9 +50,9 @@ def ensure_role(cluster: KubernetesClient, namespace: str, build: Callable[[], J
     except NotFound:
         cluster.create(api_paths.roles(namespace), role)
         return
-    require_managed(existing, f"Role {role['metadata']['name']} in namespace {namespace}")
     role = build()
     if existing.get("rules") != role["rules"]:
+        require_managed(existing, f"Role {role['metadata']['name']} in namespace {namespace}")
         version = existing["metadata"]["resourceVersion"]
         cluster.patch(path, {"metadata": {"resourceVersion": version}, "rules": role["rules"]})
 
