@@ -87,3 +87,19 @@ def test_a_conflict_is_not_remembered() -> None:
     with pytest.raises(Conflict):
         drops.run("server", "shop", refuse)
     drops.run("server", "shop", lambda: None)
+
+
+def test_a_later_request_does_not_get_the_result_of_an_earlier_one() -> None:
+    """A preview is reset again before the operator has seen that the first reset is done."""
+    drops, release = BackgroundDrops(patience=0.05), threading.Event()
+    done: list[str] = []
+
+    def reset() -> None:
+        release.wait()
+        done.append("first")
+
+    with pytest.raises(ServerUnavailable):
+        drops.run("server", "shop", reset, request=1)
+    release.set()
+    drops.run("server", "shop", lambda: done.append("second"), request=2)
+    assert done == ["first", "second"]

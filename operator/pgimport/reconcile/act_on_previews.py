@@ -63,7 +63,10 @@ def _ensure_preview(context: ReconcileContext, observed: ObservedPreview, action
     if action.recreate:
         reset = partial(reset_preview, access, database, role, password, mark, connection_limit=limit)
         context.drops.run(
-            access.address, f"the old database {database}", lambda: reset(templates=templates, expected_oid=action.oid)
+            access.address,
+            f"the old database {database}",
+            lambda: reset(templates=templates, expected_oid=action.oid),
+            request=observed.object.spec and observed.object.spec.reset_at,
         )
     else:
         ensure_preview(access, database, role, password, mark, templates=templates, connection_limit=limit)

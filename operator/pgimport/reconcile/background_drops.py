@@ -23,7 +23,7 @@ LONGEST_PAUSE = 600.0
 FORGOTTEN_AFTER = 3600.0  # seconds after which a drop that nobody asks for is forgotten
 
 
-_Key = tuple[str, str]  # server and name
+_Key = tuple[str, str, object]  # server, name and request
 
 
 @dataclass(slots=True)
@@ -44,13 +44,15 @@ class BackgroundDrops:
         self._drops: dict[_Key, _Drop] = {}
         self._lock = threading.Lock()
 
-    def run(self, server: str, name: str, drop: Callable[[], object]) -> None:
+    def run(self, server: str, name: str, drop: Callable[[], object], request: object = None) -> None:
         """Runs a drop, or asks for the result of the one that is running. `name` says what is dropped.
+
+        `request` tells two drops of one name apart: the result of an earlier request does not answer a later one.
 
         Raises what the drop has raised. A drop that failed runs again at the earliest after a pause, until then its
         error is raised again. Raises ServerUnavailable (TargetBusy) while the drop is running.
         """
-        key = server, name
+        key = server, name, request
         running = self._begin(key, drop)
         try:
             running.future.result(timeout=self._patience)
