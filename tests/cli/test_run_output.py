@@ -107,3 +107,20 @@ def test_a_refusal_that_ends_the_import_is_printed_with_its_key(
     assert result.code == 76
     assert "orders_customer_fkey" in result.err
     assert KEY in result.err
+
+
+def test_long_settings_and_comments_of_the_source_are_copied(
+    command_line: CommandLine, postgres16: PostgresServer, postgres18: PostgresServer, tmp_path: Path
+) -> None:
+    """They were listed and not copied, because a termination message holds 4 KiB."""
+    path = ", ".join(f"schema_{number:04}" for number in range(2000))
+    postgres16.execute(f"ALTER DATABASE cli_shop SET search_path TO {path}")
+    postgres16.execute(f"COMMENT ON DATABASE cli_shop IS '{'ä' * 60_000}'")
+    result = command_line.run("run", "--json", **current_clients(tmp_path))
+    assert result.code == 0, result.err
+    summary = json.loads(result.out.splitlines()[-1])["result"]
+    assert summary["skipped"] == []
+    with postgres18.connect(summary["database"]) as connection:
+        assert connection.execute("SHOW search_path").fetchone() == (path,)
+        comment = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = current_database()"
+        assert connection.execute(comment).fetchone() == ("ä" * 60_000,)

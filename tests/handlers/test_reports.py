@@ -12,9 +12,10 @@ from pgimport.kubernetes_client import api_paths
 from pgimport.model.errors import NotFound
 from pgimport.model.import_choices import SkipGroup
 from pgimport.model.import_report import ImportReport, build_report_lines, parse_report
-from pgimport.model.names import IMPORTS, report_name
+from pgimport.model.names import IMPORTS, attempt_names, report_name
+from pgimport.model.owner_comment import parse_shadow_record
 from pgimport.model.report_carrier import encode_report
-from pgimport.model.result import SkippedObject, WorkerResult
+from pgimport.model.result import DatabaseSetting, SkippedObject, WorkerResult
 from pgimport.model.termination_message import cut_skipped
 from pgimport.reconcile import import_reports
 
@@ -154,3 +155,36 @@ def test_the_surplus_parts_of_an_earlier_attempt_are_deleted(
     assert 12 >= counts[0] > counts[1] >= 1
     with pytest.raises(NotFound):
         tenant.cluster.get(api_paths.core(NAMESPACE, "configmaps", report_name(name, uid, counts[0])))
+
+
+LONG_PATH = ", ".join(f"schema_{number:04}" for number in range(2000))
+
+
+@pytest.mark.parametrize("log", [True, False], ids=["log", "lost log"])
+def test_long_settings_and_comments_come_from_the_log(tenant: Tenant, name: str, log: bool) -> None:
+    """They were listed and not carried, because a termination message holds 4 KiB."""
+    operator, job = start_import(tenant, name)
+    pod = tenant.show_pod(job, running(), WAITING, "Pending")
+    assert PASSED.preflight is not None
+    assert PASSED.preflight.source is not None
+    properties = {"comment": "ä" * 60_000, "settings": [DatabaseSetting(name="search_path", value=LONG_PATH)]}
+    source = PASSED.preflight.source.model_copy(update=properties)
+    result = PASSED.model_copy(update={"preflight": PASSED.preflight.model_copy(update={"source": source})})
+    (reported,) = log_report(tenant, pod, result)
+    if not log:
+        tenant.kubernetes.emulator.faults.logs.pop(pod)
+    tenant.change_pod(pod, ended(reported, 0), running(), "Running")
+    operator.reconcile(key(IMPORTS, name))
+    names = attempt_names(pod)
+    with tenant.server.connect() as connection:
+        (comment, mark) = connection.execute(
+            "SELECT shobj_description(d.oid, 'pg_database'), shobj_description(r.oid, 'pg_authid')"
+            " FROM pg_database AS d, pg_roles AS r WHERE d.datname = %s AND r.rolname = %s",
+            [names.database, names.role],
+        ).fetchone() or (None, None)
+    record = parse_shadow_record(mark)
+    if log:
+        assert (comment, record.settings, record.notes) == (properties["comment"], properties["settings"], [])
+    else:
+        assert (comment, record.settings) == (None, [])
+        assert "comment and settings of the source database are not copied: the log of container" in record.notes[0]

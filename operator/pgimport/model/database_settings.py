@@ -9,9 +9,12 @@ from collections.abc import Iterable
 
 from pgimport.model.result import DatabaseSetting, SkippedObject
 
-# Characters of one value, and of all values: they travel in a termination message.
-MAX_VALUE, MAX_ALL_VALUES = 300, 1000
-MAX_COMMENT = 500  # characters of the database's comment
+# Bytes of one value, and of all values. With its name, a value has at most 64 KiB: so much is kept at a swap.
+MAX_VALUE, MAX_ALL_VALUES = 65_408, 524_288
+# PostgreSQL 18 sends search_path at each login, and libpq refuses a message of more than 30,000 bytes there.
+MAX_SEARCH_PATH = 29_000
+MAX_SETTINGS = 400  # more than names in the list, for the database and its owner
+MAX_COMMENT = 65_536  # characters of the database's comment
 
 NOT_CARRIED = "it is not in the list of settings that an import copies; set it in the preview if you need it"
 _PREFIXES = ("enable_", "geqo", "jit")  # all settings of the planner with these beginnings
@@ -80,17 +83,24 @@ def is_carried(name: str) -> bool:
     return lower in _NAMES or (lower.startswith(_PREFIXES) and "." not in lower and lower not in _PRIVILEGED)
 
 
+def find_length_limit(name: str) -> int:
+    """Returns the most bytes that the value of a setting may have."""
+    return MAX_SEARCH_PATH if name.lower() == "search_path" else MAX_VALUE
+
+
 def split_settings(settings: Iterable[DatabaseSetting]) -> tuple[list[DatabaseSetting], list[SkippedObject]]:
     """Returns the settings that the copy gets, and the others by name, without their values."""
     carried: list[DatabaseSetting] = []
     skipped: list[SkippedObject] = []
     total = 0
     for setting in settings:
-        size = len(setting.value)
+        size = len(setting.value.encode())
         if not is_carried(setting.name):
             reason = NOT_CARRIED
-        elif size > MAX_VALUE or total + size > MAX_ALL_VALUES:
-            reason = f"its value is too long: an import copies {MAX_VALUE} characters of one value"
+        elif size > find_length_limit(setting.name) or total + size > MAX_ALL_VALUES:
+            reason = (
+                f"its value is too long: an import copies values of at most {find_length_limit(setting.name)} bytes"
+            )
         else:
             total += size
             carried.append(setting)

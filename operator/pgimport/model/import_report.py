@@ -16,13 +16,15 @@ from pgimport.model.import_choices import SkipGroup
 from pgimport.model.result import (
     ComparedObjects,
     FailureReport,
+    LongProperties,
     PreflightCheck,
     SkippedObject,
+    SourceInfo,
     TableDifference,
     WorkerResult,
 )
 from pgimport.model.row_values import HIDDEN_VALUE, hide_unmarked_values
-from pgimport.model.termination_message import truncate
+from pgimport.model.termination_message import has_long_properties, truncate
 from pgimport.model.visible_text import format_json
 
 REPORT_VERSION = 1
@@ -45,6 +47,7 @@ class ImportReport(LenientModel):
     note: list[str] = Field(default=[])
     compared: list[ComparedObjects] = Field(default=[])
     check: list[PreflightCheck] = Field(default=[])
+    properties: list[LongProperties] = Field(default=[])  # of the source, if a termination message cannot hold them
     omitted: list[int] = Field(default=[])
 
 
@@ -110,6 +113,8 @@ def _list_entries(result: WorkerResult) -> list[tuple[str, Any]]:
         entries += [("note", text) for text in verification.notes]
         entries += [("compared", item.to_json()) for item in verification.compared]
     if (preflight := result.preflight) is not None:
+        if (source := preflight.source) is not None and has_long_properties(source):
+            entries.append(("properties", LongProperties(comment=source.comment, settings=source.settings).to_json()))
         entries += [("check", item.to_json()) for item in preflight.checks]
         entries += [("forecast", _limit_texts(item).to_json()) for item in preflight.skipped]
     return entries
@@ -171,13 +176,33 @@ def parse_report(texts: Sequence[str]) -> ImportReport:
     return ImportReport().model_copy(update=fields)
 
 
+def is_properties_line(line: str) -> bool:
+    """Whether a line of a report has the source's comment and settings."""
+    return line.startswith('{"properties":')
+
+
+def complete_source(source: SourceInfo, report: ImportReport) -> SourceInfo:
+    """Returns the source with its comment and settings, which can be too long for a termination message."""
+    if not source.has_long_properties or not report.properties:
+        return source
+    return source.model_copy(
+        update={
+            "comment": report.properties[0].comment,
+            "settings": report.properties[0].settings,
+            "has_long_properties": False,
+        }
+    )
+
+
 def complete_result(result: WorkerResult, report: ImportReport) -> WorkerResult:
     """Returns the result with the lists and texts of its report, which are not cut."""
     changes: dict[str, object] = {"skipped": report.skipped}
     if report.failure:
         changes["failure"] = report.failure[0]
     if result.preflight is not None:
-        checks = {"checks": report.check, "skipped": report.forecast, "more": None}
+        source = result.preflight.source
+        source = source and complete_source(source, report)
+        checks = {"checks": report.check, "skipped": report.forecast, "more": None, "source": source}
         changes["preflight"] = result.preflight.model_copy(update=checks)
     if result.verification is not None:
         lists = {"differences": report.difference, "not_compared": report.not_compared, "notes": report.note}

@@ -95,6 +95,13 @@ class SkippedObject(LenientModel):
     )
 
 
+class LongProperties(LenientModel):
+    """Holds the settings and the comment of a source that are too long for a termination message."""
+
+    comment: str | None = Field(default=None, description="The comment on the source database.")
+    settings: list[DatabaseSetting] = Field(default=[], description="The settings that the copy gets.")
+
+
 class SourceInfo(LenientModel):
     """Describes the source as the preflight read it. The shadow database gets the same encoding and locale."""
 
@@ -121,6 +128,9 @@ class SourceInfo(LenientModel):
     comment: str | None = Field(default=None, description="The comment on the source database.")
     settings: list[DatabaseSetting] = Field(
         default=[], description="The settings of the source database and of its owner that the copy gets."
+    )
+    has_long_properties: bool = Field(
+        default=False, description="The value is true if only the report has the comment and the settings."
     )
 
 

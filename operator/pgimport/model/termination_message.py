@@ -5,7 +5,7 @@ The whole report is in the container's log (pgimport.model.report_carrier).
 
 from collections.abc import Sequence
 
-from pgimport.model.result import PreflightReport, SkippedObject, WorkerResult
+from pgimport.model.result import PreflightReport, SkippedObject, SourceInfo, WorkerResult
 from pgimport.model.visible_text import format_json
 
 # The kubelet truncates a termination message at 4096 bytes (tried); the rest is reserved for its framing.
@@ -14,6 +14,7 @@ TAIL_LIMIT = 1000  # characters of stdout and stderr in the result; the full tex
 MIN_SKIPPED_OBJECTS = 8  # the lists of skipped objects are cut to this length before any text of a check is cut
 MAX_SKIPPED_OBJECTS = 16  # the status shows at most this many
 SKIP_REASON_LIMIT = 300  # characters
+MAX_PROPERTIES = 1000  # characters of the source's comment and of the values of its settings
 
 
 def _measure_size(result: WorkerResult) -> int:
@@ -55,11 +56,24 @@ def _halve_forecast(report: PreflightReport) -> PreflightReport:
 def cut_lists(result: WorkerResult) -> WorkerResult:
     """Returns the result with the first skipped objects and the start of their reasons."""
     changes: dict[str, object] = {"skipped": cut_skipped(result.skipped, MAX_SKIPPED_OBJECTS, SKIP_REASON_LIMIT)}
-    if (report := result.preflight) is not None and len(report.skipped) > MAX_SKIPPED_OBJECTS:
-        omitted = len(report.skipped) - MAX_SKIPPED_OBJECTS
-        cut = {"skipped": report.skipped[:MAX_SKIPPED_OBJECTS], "more": (report.more or 0) + omitted}
+    if (report := result.preflight) is not None:
+        cut: dict[str, object] = {"source": report.source and cut_long_properties(report.source)}
+        if (omitted := len(report.skipped) - MAX_SKIPPED_OBJECTS) > 0:
+            cut |= {"skipped": report.skipped[:MAX_SKIPPED_OBJECTS], "more": (report.more or 0) + omitted}
         changes["preflight"] = report.model_copy(update=cut)
     return result.model_copy(update=changes)
+
+
+def has_long_properties(source: SourceInfo) -> bool:
+    """Whether the comment and the settings need the report."""
+    return len(source.comment or "") + sum(len(item.value) for item in source.settings) > MAX_PROPERTIES
+
+
+def cut_long_properties(source: SourceInfo) -> SourceInfo:
+    """Returns the source without comment and settings, if they are too long for a termination message."""
+    if not has_long_properties(source):
+        return source
+    return source.model_copy(update={"comment": None, "settings": [], "has_long_properties": True})
 
 
 def cut_skipped(skipped: Sequence[SkippedObject], count: int, limit: int) -> list[SkippedObject]:

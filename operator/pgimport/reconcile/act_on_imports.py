@@ -41,7 +41,7 @@ from pgimport.model.names import (
 from pgimport.model.owner_comment import OwnerComment
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.resources import ObjectMeta, PreviewObject, ResourceKey
-from pgimport.reconcile.import_reports import store_report
+from pgimport.reconcile.import_reports import read_whole_source, store_report
 from pgimport.reconcile.job_creation import create_import_job, require_specs
 from pgimport.reconcile.reconcile_context import ReconcileContext
 from pgimport.reconcile.server_credentials import read_admin_access, read_owner_access
@@ -182,10 +182,12 @@ def _prepare_shadow(context: ReconcileContext, observed: ObservedImport, action:
         message = f"Secret {job_secret_name(meta.name, meta.uid)} was deleted while the import was running"
         advice = "Create a new import. Do not delete the Secret of its Job before the import has ended."
         raise Refused(Failure(Reason.RESULT_LOST, message, advice))
+    source, notes = read_whole_source(context, observed, action)
     plan = ShadowPlan(
         names=attempt_names(action.pod_uid),
         password=attempt_password(entries[SECRET_KEY_SEED], action.pod_uid),
-        source=action.source,
+        source=source,
+        notes=notes,
         mark=OwnerComment(
             project_uid=observed.project.meta.uid if observed.project else "",
             import_uid=meta.uid,

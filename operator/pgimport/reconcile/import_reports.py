@@ -1,20 +1,22 @@
 """Reads the report of an attempt from the log of its pod, and stores it in ConfigMaps."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from pgimport.decide.attempts import last_ended_pod
-from pgimport.decide.decision import StoreReport
+from pgimport.decide.decision import PrepareShadow, StoreReport
+from pgimport.decide.observed_objects import ObservedImport
 from pgimport.kubernetes_client.pods import read_report
 from pgimport.kubernetes_client.secrets_and_config_maps import delete_config_map, write_config_map
 from pgimport.manifest.reports import build_report_part
 from pgimport.model.errors import Conflict, Forbidden, Invalid, NotFound, PgimportError
-from pgimport.model.import_report import count_omitted, pack_lines
+from pgimport.model.import_report import complete_source, count_omitted, is_properties_line, pack_lines, parse_report
 from pgimport.model.names import report_name
 from pgimport.model.observations import ObservedContainer, ObservedPod, ObservedReport
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.report_carrier import CONFIG_MAP_BYTES, MAX_CONFIG_MAPS
 from pgimport.model.resources import ImportObject, ObjectMeta
+from pgimport.model.result import SourceInfo
 from pgimport.reconcile.reconcile_context import ReconcileContext
 from pgimport.reconcile.tenant_access import grant_missing_rights
 
@@ -48,6 +50,35 @@ def observe_report(
     if omitted := count_omitted(parts):
         problems.append(f"The report is too large: {omitted} entries are missing at its end.")
     return ObservedReport(pod_uid=pod.uid, parts=tuple(parts), problem=" ".join(problems) or None, final=final)
+
+
+def read_whole_source(
+    context: ReconcileContext, observed: ObservedImport, action: PrepareShadow
+) -> tuple[SourceInfo, list[str]]:
+    """Returns the source with its comment and settings, and a note if the log that has them cannot be read.
+
+    Raises PgimportError as long as the log may be readable later.
+    """
+    source = action.source
+    if not source.has_long_properties:
+        return source, []
+    pod = next((pod for pod in observed.pods if pod.uid == action.pod_uid), None)
+    container = pod.preflight if pod is not None else None
+    if pod is not None and container is not None and _has_report(container):
+        try:
+            lines = _read_lines(context, observed.object.meta.namespace, pod, container)
+        except PgimportError as error:
+            if not _is_final(error, container, datetime.now(UTC)):
+                raise
+            cause = f"the log of container {container.name} of pod {pod.name} cannot be read: {error}"
+        else:
+            whole = complete_source(source, parse_report([line for line in lines if is_properties_line(line)][:1]))
+            if not whole.has_long_properties:
+                return whole, []
+            cause = "the report lacks them"
+    else:
+        cause = "the pod left no report"
+    return source, [f"comment and settings of the source database are not copied: {cause}"]
 
 
 def _has_report(container: ObservedContainer) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import psycopg
 from psycopg import sql
 
-from pgimport.model.database_settings import MAX_VALUE, is_carried
+from pgimport.model.database_settings import MAX_SETTINGS, find_length_limit, is_carried
 from pgimport.model.result import DatabaseSetting
 from pgimport.model.row_values import hide_values, mark_message
 from pgimport.server.connection import Connection
@@ -50,8 +50,8 @@ def try_settings(
     """
     accepted: list[DatabaseSetting] = []
     notes: list[str] = []
-    for setting in settings:
-        if not is_carried(setting.name) or len(setting.value) > MAX_VALUE:
+    for setting in settings[:MAX_SETTINGS]:
+        if not is_carried(setting.name) or len(setting.value.encode()) > find_length_limit(setting.name):
             continue
         try:
             with connection.transaction() as transaction:

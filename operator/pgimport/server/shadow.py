@@ -59,6 +59,7 @@ class ShadowPlan:
     allowed_extensions: Collection[str] = ()
     templates: Sequence[str] = ()  # databases from which the shadow may be created
     locale: TargetLocale | None = None  # instead of the source's
+    notes: Sequence[str] = ()  # about the source, for the user
     # Whether to revoke CONNECT from PUBLIC on all databases that the admin owns. False if the admin is a person's role.
     close_other_databases: bool = True
 
@@ -147,7 +148,7 @@ def _build_record(connection: Connection, plan: ShadowPlan, created: CreatedExte
     locale_notes = describe_fallback(connection, plan.names.database, plan.wanted)
     template_notes = describe_unusable_templates(connection, plan.templates)
     return ShadowRecord(
-        notes=[*created.notes, *template_notes, *locale_notes, *setting_notes],
+        notes=[*plan.notes, *created.notes, *template_notes, *locale_notes, *setting_notes],
         refused_extensions=created.refused,
         settings=settings,
     )

@@ -3,7 +3,7 @@
 import pytest
 from tests.support.postgres import PostgresServer
 
-from pgimport.model.database_settings import MAX_VALUE, is_carried
+from pgimport.model.database_settings import MAX_SEARCH_PATH, is_carried
 from pgimport.model.owner_comment import OwnerComment, format_owner_comment
 from pgimport.model.result import DatabaseSetting
 from pgimport.worker.archive.database_settings import parse_comment, parse_settings
@@ -46,7 +46,7 @@ def test_only_listed_settings_travel_with_their_values() -> None:
     settings = [
         DatabaseSetting(name="app.token", value="secret"),
         DatabaseSetting(name="statement_timeout", value="1s", for_owner=True),
-        DatabaseSetting(name="search_path", value="x" * (MAX_VALUE + 1)),
+        DatabaseSetting(name="search_path", value="x" * (MAX_SEARCH_PATH + 1)),
         DatabaseSetting(name="DateStyle", value="German"),
     ]
     stored = build_stored_properties(settings, "shop")
