@@ -24,4 +24,5 @@ def lock_database_name(connection: Connection, database: str) -> None:
             rows = connection.execute(read_query("advisory_lock_holders"), {"name": name}).fetchall()
             end_client_sessions(connection, [ClientSession(*row) for row in rows])
         finally:
-            connection.execute("RESET lock_timeout")
+            if not connection.closed:
+                connection.execute("RESET lock_timeout")
