@@ -215,6 +215,7 @@ def test_environment_of_the_operator(render: Render) -> None:
         "PGIMPORT_TENANT_CLUSTER_ROLE": "pgimport-tenant",
         "PGIMPORT_IMAGE_PULL_POLICY": "IfNotPresent",
         "PGIMPORT_IMAGE_PULL_SECRETS": "",
+        "PGIMPORT_WATCH_NAMESPACES": "",
         "PGIMPORT_LOG_LEVEL": "info",
     }
 

@@ -201,12 +201,8 @@ def test_events_outside_of_the_scope_are_of_another_operator() -> None:
             enqueue(targets, kind, kopf.Body(body))
         pod: Any = {"metadata": metadata}
         enqueue_owner(targets, kopf.Body(pod))
-    expected = [
-        ResourceKey(IMPORTS, "shop", "x"),
-        ResourceKey(PREVIEWS, "shop", "x"),
-        ResourceKey(PROJECTS, "", "shop"),
-    ]
-    assert enqueued == [*expected, ResourceKey(IMPORTS, "shop", "x")]
+    item = ResourceKey(IMPORTS, "shop", "x")
+    assert enqueued == [item, ResourceKey(PREVIEWS, "shop", "x"), ResourceKey(PROJECTS, "", "shop"), item]
 
 
 def test_kopf_posts_nothing_scans_nothing_and_watches_by_label() -> None:

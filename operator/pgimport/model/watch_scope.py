@@ -22,7 +22,7 @@ class WatchScope:
     namespaces: tuple[str, ...] = ()
 
     def includes(self, kind: str, body: Mapping[str, Any]) -> bool:
-        """Tells whether an object, as the API server returns it, is in the scope. A Project is in its spec.namespace."""
+        """Tells whether an object of the API server is in the scope. A Project is in its spec.namespace."""
         if not self.namespaces:
             return True
         if kind == PROJECTS:
