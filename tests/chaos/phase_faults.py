@@ -153,6 +153,9 @@ _TABLE: tuple[tuple[PhaseFault, Collection[Phase]], ...] = (
         PhaseFault("source silent for good", _on_source_proxy(_silence), None, STALLED_OR_UNREACHABLE, SHORT_STALL),
         (SCHEMA, DATA),
     ),
+    # Longer than a session survives: the attempt ends, and the next one completes.
+    (PhaseFault("source silent for 75 s", _on_source_proxy(_silence), 75), (DATA,)),
+    (PhaseFault("target silent for 75 s, while rows are sent", _on_target_proxy(_silence), 75), (DATA,)),
     (PhaseFault("target server crashed", _at_target(_crash_server)), TARGET_PHASES),
     (PhaseFault("target server restarted", _at_target(_restart_server)), (DATA, VERIFY, SWAP)),
     (PhaseFault("target server stopped for 10 s", _at_target(_stop_server), 10), (GATE, DATA, INDEXES, SWAP, DROP)),

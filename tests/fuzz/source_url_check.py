@@ -9,7 +9,7 @@ from pgimport.model.project_spec import AllowedSources
 from pgimport.model.reasons import Failure
 from pgimport.model.source_url import FileURL, PinnedURL, SourceURL, parse_source, resolve_source
 from pgimport.worker.engines.file.download import _build_context, _PinnedConnection
-from pgimport.worker.postgres.endpoints import KEEPALIVES, build_client_environment, build_source_endpoint
+from pgimport.worker.postgres.endpoints import KEEPALIVES, SEND_TIMEOUT, build_client_environment, build_source_endpoint
 from pgimport.worker.postgres.source import FileLocation
 
 _HOME = Path("/run/private/source.pgpass")
@@ -30,6 +30,7 @@ ALLOWED_KEYWORDS = frozenset(
         "connect_timeout",
         "passfile",
         *KEEPALIVES,
+        *SEND_TIMEOUT,
     }
 )
 _ALLOWED_VARIABLES = frozenset(

@@ -10,6 +10,7 @@ from pgimport.worker.postgres.endpoints import Endpoint
 from pgimport.worker.postgres.interruption import Interruption
 from pgimport.worker.postgres.shadow import ShadowSessions
 from pgimport.worker.postgres.shadow_state import ShadowState
+from pgimport.worker.postgres.target_watch import TargetWatch
 from pgimport.worker.report.progress_meter import ProgressMeter
 from pgimport.worker.report.reporter import Reporter
 
@@ -25,7 +26,8 @@ class ImportRun:
     reporter: Reporter
     meter: ProgressMeter
     shadow_sessions: ShadowSessions
-    interruption: Interruption = field(default_factory=Interruption)
+    interruption: Interruption
+    target_watch: TargetWatch
     shadow_state: ShadowState = field(default_factory=ShadowState)  # known after the gate
 
     @property

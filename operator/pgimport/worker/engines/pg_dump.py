@@ -7,7 +7,7 @@ from pathlib import Path
 from pgimport.worker.archive.toc import TOC_FILE, TocEntry, parse_table_of_contents
 from pgimport.worker.engines.client_log import log_client_lines
 from pgimport.worker.postgres.client_probe import DumpSource, explain_dump_exit
-from pgimport.worker.postgres.endpoints import CLIENT_DBNAME, build_client_environment, write_passfile
+from pgimport.worker.postgres.endpoints import DUMP_DBNAME, build_client_environment, write_passfile
 from pgimport.worker.postgres.errors import ImportStopped
 from pgimport.worker.run import ImportRun
 from pgimport.worker.scope.table_locks import WAIT_SECONDS
@@ -47,7 +47,7 @@ def run_pg_dump(
         *options,
         f"--snapshot={dump_source.snapshot_id}",
         f"--file={run.archive_folder}",
-        f"--dbname={CLIENT_DBNAME}",
+        f"--dbname={DUMP_DBNAME}",
     ]
     environ = build_client_environment(dump_source.client, passfile, os.environ)
     with run.interruption.ending(run.processes.end_all):

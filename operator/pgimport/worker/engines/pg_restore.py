@@ -40,7 +40,8 @@ class PgRestore:
         run = self._run
         arguments = [*self._build_arguments(entries), f"--jobs={run.jobs}", str(run.archive_folder)]
         passfile, environ = self._log_in()
-        exit_code, errors = run.processes.run(arguments, environ, log_client_lines(run.reporter, on_line))
+        with run.interruption.ending(run.processes.end_all):
+            exit_code, errors = run.processes.run(arguments, environ, log_client_lines(run.reporter, on_line))
         passfile.unlink(missing_ok=True)
         if exit_code != 0:
             raise ImportStopped(explain_restore_exit(exit_code, errors, run.shadow_sessions))
@@ -50,9 +51,10 @@ class PgRestore:
         run, errors = self._run, ClientErrorParser()
         arguments = self._build_arguments(entries)
         passfile, environ = self._log_in()
-        exit_code = run.processes.run_with_input(
-            arguments, environ, log_client_lines(run.reporter, errors.read_line), write_input
-        )
+        with run.interruption.ending(run.processes.end_all):
+            exit_code = run.processes.run_with_input(
+                arguments, environ, log_client_lines(run.reporter, errors.read_line), write_input
+            )
         passfile.unlink(missing_ok=True)
         if exit_code != 0:
             raise ImportStopped(explain_restore_exit(exit_code, errors, run.shadow_sessions))

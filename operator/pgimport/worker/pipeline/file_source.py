@@ -57,6 +57,7 @@ class FileSource:
             )
             meter = FileProgressMeter(self._run.reporter, download.length)
             run = replace(self._run, meter=meter)
+            run.target_watch.on_work = meter.report_work
             meter.begin(Stage.ROWS)
             with PeriodicCall(lambda: meter.receive(download.bytes_read)):
                 match dump_format:

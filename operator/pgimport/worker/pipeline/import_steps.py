@@ -27,9 +27,11 @@ from pgimport.worker.pipeline.source import Source
 from pgimport.worker.postgres.clients import ClientProcesses, ClientPrograms
 from pgimport.worker.postgres.endpoints import Endpoint, build_shadow_endpoint, resolve_host
 from pgimport.worker.postgres.errors import ImportStopped
+from pgimport.worker.postgres.interruption import Interruption
 from pgimport.worker.postgres.shadow import ShadowSessions
 from pgimport.worker.postgres.shadow_state import read_shadow_state
 from pgimport.worker.postgres.source import DumpLocation, FileLocation, LocalDump, read_source_location, settle_source
+from pgimport.worker.postgres.target_watch import TargetWatch
 from pgimport.worker.report.progress_meter import ProgressMeter, Stage
 from pgimport.worker.report.reporter import Reporter
 from pgimport.worker.run import ImportRun
@@ -54,7 +56,7 @@ def run_import(
             run.shadow_sessions.wait_for_gate(reporter)
             with run.shadow_sessions.session("its extensions were listed") as shadow:
                 run = replace(run, shadow_state=read_shadow_state(shadow))
-            with _open_source(run, pg_restore, location) as source:
+            with run.target_watch.running(), _open_source(run, pg_restore, location) as source:
                 return run_steps(run, source)
     except ImportStopped as stopped:
         return _build_result(None, stopped.failure)
@@ -129,12 +131,15 @@ def _prepare(
         raise ImportStopped(Failure(Reason.ORDER_UNREADABLE, message)) from None
     shadow = build_shadow_endpoint(order.target, environment.pod_uid, seed)
     reporter.hide(shadow.password, seed.hex())
+    meter, interruption = ProgressMeter(reporter), Interruption()
     return ImportRun(
         order=order,
         environment=environment,
         clients=clients,
         processes=processes,
         reporter=reporter,
-        meter=ProgressMeter(reporter),
+        meter=meter,
+        interruption=interruption,
+        target_watch=TargetWatch(shadow, meter.report_work, interruption.request),
         shadow_sessions=ShadowSessions(shadow),
     )

@@ -17,7 +17,7 @@ import asyncpg
 
 from pgimport.model.project_spec import SSLMode
 from pgimport.worker.postgres.clear_password_guard import ClearPasswordGuard, ClearPasswordRefused
-from pgimport.worker.postgres.endpoints import KEEPALIVES, Endpoint
+from pgimport.worker.postgres.endpoints import KEEPALIVES, SEND_TIMEOUT, Endpoint
 from pgimport.worker.postgres.session_settings import build_session_statement
 
 _SOCKET_OPTIONS = {
@@ -27,6 +27,7 @@ _SOCKET_OPTIONS = {
 }
 # Whether the connection that this task opens has no TLS and must not send the password in clear text.
 _IS_GUARDED: ContextVar[bool] = ContextVar("_IS_GUARDED", default=False)
+_SENDS_ROWS: ContextVar[bool] = ContextVar("_SENDS_ROWS", default=False)  # see Endpoint.sends_rows
 
 
 class PinnedLoop(asyncio.SelectorEventLoop):
@@ -49,6 +50,9 @@ class PinnedLoop(asyncio.SelectorEventLoop):
         transport_socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for option, value in _SOCKET_OPTIONS.items():
             transport_socket.setsockopt(socket.IPPROTO_TCP, option, value)
+        if not _SENDS_ROWS.get():
+            timeout = SEND_TIMEOUT["tcp_user_timeout"]
+            transport_socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, timeout)
         return transport, protocol.protocol if is_guarded else protocol
 
 
@@ -81,6 +85,7 @@ async def connect_asyncpg(endpoint: Endpoint) -> asyncpg.Connection:
 
 async def _connect(endpoint: Endpoint) -> asyncpg.Connection:
     _IS_GUARDED.set(endpoint.without_clear_password)
+    _SENDS_ROWS.set(endpoint.sends_rows)
     try:
         connection = await asyncpg.connect(
             host=endpoint.host,

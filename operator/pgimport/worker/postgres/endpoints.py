@@ -28,6 +28,8 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 CONNECT_TIMEOUT = 10  # seconds
 # Notices a dead peer after about a minute, and keeps firewalls from forgetting idle connections.
 KEEPALIVES = {"keepalives": 1, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+# Notices a dead peer while data is sent to it. Longer than an outage of a network that a session survives.
+SEND_TIMEOUT = {"tcp_user_timeout": 40_000}  # milliseconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,7 @@ class Endpoint:
     sslrootcert: str | None = None
     connect_timeout: int = CONNECT_TIMEOUT
     without_clear_password: bool = False  # of a connection without TLS that nobody has asked for
+    sends_rows: bool = False  # such sessions have no SEND_TIMEOUT: see target_watch.py
     lock_seconds: int = 0  # how long a session of the worker waits for a lock; 0: without limit
 
     @property
@@ -164,6 +167,8 @@ def _log_in(endpoint: Endpoint) -> Connection:
     keywords: dict[str, Any] = {**endpoint.parameters(), **KEEPALIVES, "passfile": os.devnull}
     if endpoint.password is not None:
         keywords["password"] = endpoint.password
+    if not endpoint.sends_rows:
+        keywords.update(SEND_TIMEOUT)
     try:
         return psycopg.connect(**keywords, autocommit=True, prepare_threshold=None)
     except psycopg.OperationalError as error:
@@ -220,3 +225,5 @@ def build_client_environment(endpoint: Endpoint, passfile: Path, base: Mapping[s
 
 # Clients get keepalives by --dbname, because libpq reads no environment variables for them.
 CLIENT_DBNAME = " ".join(f"{name}={value}" for name, value in KEEPALIVES.items())
+# Of pg_dump, which sends no rows. pg_restore and psql do, and the target's watch ends them.
+DUMP_DBNAME = " ".join(f"{name}={value}" for name, value in {**KEEPALIVES, **SEND_TIMEOUT}.items())

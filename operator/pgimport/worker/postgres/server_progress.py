@@ -1,7 +1,7 @@
 """Reports how far a server is with the statements of an import."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 import psycopg
 
@@ -29,7 +29,14 @@ def reporting_server_progress(meter: ProgressMeter, endpoint: Endpoint, query: s
             return
 
         def report() -> None:
-            rows = connection.execute(read_query(query)).fetchall()
+            nonlocal connection
+            try:
+                rows = connection.execute(read_query(query)).fetchall()
+            except psycopg.Error:
+                if connection.closed:
+                    with suppress(psycopg.Error):  # tries again a second later
+                        connection = stack.enter_context(connect(endpoint))
+                return
             if query == COPY_PROGRESS:
                 meter.report_copied_bytes({oid: copied for oid, copied in rows})
             else:

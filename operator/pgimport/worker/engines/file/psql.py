@@ -189,7 +189,8 @@ def run_psql(run: ImportRun, talk: Callable[[PsqlSession], None]) -> None:
     arguments = [str(psql), *OPTIONS, f"--dbname={CLIENT_DBNAME}"]
     environ = build_client_environment(run.shadow_sessions.client_endpoint, passfile, os.environ)
     try:
-        exit_code = run.processes.converse(arguments, environ, session.read_line, write_input, session.end)
+        with run.interruption.ending(run.processes.end_all):
+            exit_code = run.processes.converse(arguments, environ, session.read_line, write_input, session.end)
     finally:
         passfile.unlink(missing_ok=True)
     if exit_code != 0:

@@ -40,6 +40,8 @@ class AsyncpgSession:
         self._loop = self._runner.get_loop()
         self._connections: list[asyncpg.Connection] = []  # source, shadow
         self._buffer: RowBuffer | None = None
+        self._tasks: tuple[asyncio.Task[int], ...] = ()  # of the running COPY
+        self._stopped = False
         self.shadow_pid: int | None = None  # process ID of the shadow's backend
 
     def open(self) -> None:
@@ -61,7 +63,14 @@ class AsyncpgSession:
     def abort(self) -> None:
         """Makes the running step fail. May be called from another thread."""
         with suppress(RuntimeError):  # the loop is closed
-            self._loop.call_soon_threadsafe(self._terminate)
+            self._loop.call_soon_threadsafe(self._stop)
+
+    def _stop(self) -> None:
+        """Cancels the tasks too: if the server does not read, asyncpg waits to send even after its transport ended."""
+        self._stopped = True
+        for task in self._tasks:
+            task.cancel()
+        self._terminate()
 
     def end_rows_early(self) -> None:
         """Ends the rows of the running COPY, whose backend at the shadow has failed. May be called from another thread.
@@ -116,8 +125,12 @@ class AsyncpgSession:
         source, shadow = self._connections
         read_task = asyncio.create_task(_read_rows(source, table_copy, buffer, on_bytes))
         write_task = asyncio.create_task(_write_rows(shadow, step, table_copy, buffer))
-        tasks = (read_task, write_task)
+        tasks = self._tasks = (read_task, write_task)
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        action = f"the rows of {table_copy.table.title} were copied"
+        if self._stopped:
+            await asyncio.gather(*tasks, return_exceptions=True)
+            raise build_target_failure(ConnectionAbortedError("the stream was stopped"), action)
         failed_task = next((task for task in tasks if task in done and task.exception()), None)
         if failed_task is None:
             return check_row_counts(table_copy.table.title, read_task.result(), write_task.result())
@@ -130,7 +143,7 @@ class AsyncpgSession:
         if not isinstance(error, _SESSION_ERRORS):
             raise error
         build_failure = build_source_failure if failed_task is read_task else build_target_failure
-        raise build_failure(error, f"the rows of {table_copy.table.title} were copied") from error
+        raise build_failure(error, action) from error
 
 
 async def _read_rows(source: asyncpg.Connection, table_copy: TableCopy, buffer: RowBuffer, on_bytes: OnBytes) -> int:

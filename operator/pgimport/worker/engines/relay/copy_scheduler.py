@@ -19,7 +19,6 @@ from pgimport.worker.engines.relay.index_workers import IndexWorker
 from pgimport.worker.engines.relay.relay_plan import RelayPlan, Step
 from pgimport.worker.engines.relay.step_errors import StepFailed
 from pgimport.worker.engines.relay.throughput import Throughput
-from pgimport.worker.engines.relay.watchdog import watching_shadow
 from pgimport.worker.postgres.errors import ImportStopped
 from pgimport.worker.postgres.server_progress import INDEX_PROGRESS, reporting_server_progress
 from pgimport.worker.report.periodic_call import PeriodicCall
@@ -76,7 +75,7 @@ class CopyScheduler:
             PeriodicCall(self._throughput.report),
             PeriodicCall(self._adjust_stream_limit, SAMPLE_SECONDS),
             reporting_server_progress(run.meter, run.shadow, INDEX_PROGRESS),
-            watching_shadow(run.shadow, storage_limit, self._report_failed_backends, run.interruption.request),
+            run.target_watch.watching_copy(storage_limit, self._report_failed_backends),
         ):
             futures = [pool.submit(self._run_stream, stream, finish_reading) for stream in self._streams]
             workers = min(plan.index_workers, len(self._builds))

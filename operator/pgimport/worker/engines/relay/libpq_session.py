@@ -4,6 +4,8 @@ A step of many small tables costs one round trip: all its COPYs are sent to the 
 for encodings other than UTF-8, for channel binding, and for COPY in binary format.
 """
 
+import os
+import socket
 from contextlib import suppress
 
 import psycopg
@@ -31,6 +33,8 @@ from pgimport.worker.engines.relay.step_errors import (
 from pgimport.worker.engines.relay.throughput import OnBytes
 from pgimport.worker.postgres.encodings import find_client_encoding
 from pgimport.worker.postgres.endpoints import Connection, Endpoint, connect
+
+CANCEL_SECONDS = 5
 
 
 class LibpqSession:
@@ -68,10 +72,12 @@ class LibpqSession:
             connection.close()
 
     def abort(self) -> None:
-        """Makes the running step fail. May be called from another thread."""
+        """Makes the running step fail, also if a server is silent. May be called from another thread."""
         for connection in self.connections:
             with suppress(psycopg.Error):
-                connection.cancel_safe(timeout=5)
+                connection.cancel_safe(timeout=CANCEL_SECONDS)
+            with suppress(psycopg.Error, OSError), socket.socket(fileno=os.dup(connection.fileno())) as own_socket:
+                own_socket.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits for the server
 
 
 class _StepCopy:

@@ -1,6 +1,7 @@
 """Copies a live source by relay: structure by pg_dump and pg_restore, rows by COPY from server to server."""
 
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -52,7 +53,9 @@ def copy_by_relay(
     for note in relay_plan.notes:
         run.reporter.log(note)
     builds = plan_index_builds(plan.restored_entries, inputs.tables, inputs.standalone)
-    endpoints = StreamEndpoints(source=source, shadow=run.shadow, snapshot=snapshot.id, encoding=inputs.encoding)
+    endpoints = StreamEndpoints(
+        source=source, shadow=replace(run.shadow, sends_rows=True), snapshot=snapshot.id, encoding=inputs.encoding
+    )
 
     def finish_reading() -> None:
         _count_refused_rows(snapshot, plan)
