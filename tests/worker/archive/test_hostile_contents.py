@@ -197,6 +197,7 @@ STATEMENTS: dict[str, Callable[[], bytes]] = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("build", STATEMENTS.values(), ids=STATEMENTS.keys())
 def test_plain_sql_is_split_in_linear_time(build: Callable[[], bytes]) -> None:
     statement = build()

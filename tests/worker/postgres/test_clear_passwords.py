@@ -116,6 +116,7 @@ def test_an_explicit_sslmode_without_tls_sends_it(plain_server: PostgresServer, 
         connect_by_asyncpg(endpoint)
 
 
+@pytest.mark.thorough  # starts a server of its own
 @pytest.mark.parametrize("sslmode", ["prefer", "require"])
 def test_with_tls_the_server_may_ask_for_it(tls_server: PostgresServer, sslmode: str) -> None:
     with clear_login(tls_server) as login:
@@ -135,6 +136,7 @@ def test_a_login_by_scram_needs_no_tls(plain_server: PostgresServer) -> None:
     connect_by_asyncpg(endpoint)
 
 
+@pytest.mark.thorough
 def test_a_wrong_password_is_named_rather_than_the_method(tls_server: PostgresServer) -> None:
     with clear_login(tls_server) as login:
         endpoint = build_endpoint(tls_server, replace(login, password="wrong"))
