@@ -103,3 +103,17 @@ def test_a_later_request_does_not_get_the_result_of_an_earlier_one() -> None:
     release.set()
     drops.run("server", "shop", lambda: done.append("second"), request=2)
     assert done == ["first", "second"]
+
+
+def test_a_caller_that_does_not_wait_gets_the_result_later() -> None:
+    drops, release, ended = BackgroundDrops(), threading.Event(), threading.Event()
+
+    def drop() -> None:
+        release.wait()
+        ended.set()
+
+    with pytest.raises(ServerUnavailable, match="is being dropped in the background"):
+        drops.run("server", "shop", drop, waits=False)
+    release.set()
+    assert ended.wait(10)
+    drops.run("server", "shop", drop)

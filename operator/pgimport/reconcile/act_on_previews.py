@@ -105,4 +105,4 @@ def _drop_preview(context: ReconcileContext, observed: ObservedPreview, oid: int
         return
     preview, access = observed.object, read_admin_access(context, project.spec)
     drop = partial(drop_preview, access, preview.database, preview.role, expected_oid=oid)
-    context.drops.run(access.address, f"database {preview.database}", drop)
+    context.drops.run(access.address, f"database {preview.database}", drop, request=oid)

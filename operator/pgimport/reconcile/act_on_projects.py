@@ -60,6 +60,7 @@ def _drop_orphaned_objects(
     """Drops each one that it can. Raises the first error afterwards, so that one object does not keep the others."""
     access = read_admin_access(context, spec)
     errors: list[PgimportError] = []
+    waits = True  # until a drop is late or fails: the sweep of many objects must not cost a worker a long time
     for marked_object in marked_objects:
         if not _is_orphaned(context, spec.namespace, marked_object.mark):
             continue
@@ -68,8 +69,10 @@ def _drop_orphaned_objects(
                 access.address,
                 f"{marked_object.kind} {marked_object.name}",
                 partial(drop_marked_object, access, marked_object),
+                waits=waits,
             )
         except (Refused, ServerUnavailable, Conflict) as error:
+            waits = False
             if not marked_object.mark.dropped:  # such a role may belong to another admin, and delays nothing
                 errors.append(error)
     if errors:

@@ -44,9 +44,12 @@ class BackgroundDrops:
         self._drops: dict[_Key, _Drop] = {}
         self._lock = threading.Lock()
 
-    def run(self, server: str, name: str, drop: Callable[[], object], request: object = None) -> None:
+    def run(
+        self, server: str, name: str, drop: Callable[[], object], *, request: object = None, waits: bool = True
+    ) -> None:
         """Runs a drop, or asks for the result of the one that is running. `name` says what is dropped.
 
+        Waits PATIENCE seconds for it, or not at all.
         `request` tells two drops of one name apart: the result of an earlier request does not answer a later one.
 
         Raises what the drop has raised. A drop that failed runs again at the earliest after a pause, until then its
@@ -55,7 +58,7 @@ class BackgroundDrops:
         key = server, name, request
         running = self._begin(key, drop)
         try:
-            running.future.result(timeout=self._patience)
+            running.future.result(timeout=self._patience if waits else 0)
         except TimeoutError as error:
             if running.future.done():  # the drop itself raised it
                 raise
