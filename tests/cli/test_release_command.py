@@ -10,13 +10,23 @@ from pgimport.cli.release_command import (
     OperatorStillRunning,
     UnknownCreator,
     is_uninstall,
+    remove_finalizers,
     remove_tenant_rights,
     stop_operator,
 )
 from pgimport.kubernetes_client import api_paths
 from pgimport.kubernetes_client.api_client import KubernetesClient
 from pgimport.manifest.rbac import build_connection_reader, build_role_binding
-from pgimport.model.names import API_ROLE_BINDING, API_VERSION, CONNECTION_READER, PROJECTS, TENANT_ROLE_BINDING
+from pgimport.model.names import (
+    API_ROLE_BINDING,
+    API_VERSION,
+    CONNECTION_READER,
+    FINALIZER_PREVIEW,
+    PREVIEWS,
+    PROJECTS,
+    TENANT_ROLE_BINDING,
+)
+from pgimport.model.watch_scope import WatchScope
 
 NAMESPACE, DEPLOYMENT = "system", "pgimport-operator"
 LABELS = {"app.kubernetes.io/name": "pgimport", "app.kubernetes.io/component": "operator"}
@@ -112,8 +122,23 @@ def test_the_rights_in_the_namespaces_of_projects_are_removed(cluster: Kubernete
     cluster.create(api_paths.roles(NAMESPACE), build_connection_reader(NAMESPACE, ["a"]))
     foreign = build_role_binding("foreign", NAMESPACE, "view", "account", "system")
     cluster.create(api_paths.role_bindings(NAMESPACE), foreign)
+    remove_tenant_rights(cluster, WatchScope(("of-another-operator",)))
+    assert len(cluster.get(api_paths.role_bindings(NAMESPACE))["items"]) == 4
     for _ in range(2):
         remove_tenant_rights(cluster)
         bindings = cluster.get(api_paths.role_bindings(NAMESPACE))["items"]
         assert [item["metadata"]["name"] for item in bindings] == ["foreign"]
         assert cluster.get(api_paths.roles(NAMESPACE))["items"] == []
+
+
+def test_the_objects_of_another_operator_keep_their_finalizers(cluster: KubernetesClient) -> None:
+    for namespace in ("shop", "blog"):
+        metadata = {"name": "x", "namespace": namespace, "finalizers": [FINALIZER_PREVIEW, "of.another/tool"]}
+        body = {"apiVersion": API_VERSION, "kind": "PreviewDatabase", "metadata": metadata, "spec": {}}
+        cluster.create(api_paths.resource(PREVIEWS, namespace), body)
+    assert remove_finalizers(cluster, PREVIEWS, FINALIZER_PREVIEW, WatchScope(("shop",))) == 1
+    left = {
+        namespace: cluster.get(api_paths.resource(PREVIEWS, namespace, "x"))["metadata"]["finalizers"]
+        for namespace in ("shop", "blog")
+    }
+    assert left == {"shop": ["of.another/tool"], "blog": [FINALIZER_PREVIEW, "of.another/tool"]}

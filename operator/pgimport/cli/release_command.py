@@ -29,7 +29,7 @@ from pgimport.model.names import (
     TENANT_ROLE_BINDING,
 )
 from pgimport.model.resources import ResourceKey
-from pgimport.model.watch_scope import WatchScope, split_names
+from pgimport.model.watch_scope import EVERYWHERE, WatchScope, split_names
 
 STOP_SECONDS = 60.0
 POLL_SECONDS = 0.5
@@ -66,13 +66,13 @@ def main(_arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
     stop_operator(kubernetes, namespace, deployment)
     scope = WatchScope(split_names(environment.get("PGIMPORT_WATCH_NAMESPACES", "")))
     count = sum(remove_finalizers(kubernetes, kind, finalizer, scope) for kind, finalizer in FINALIZERS)
-    remove_tenant_rights(kubernetes)
+    remove_tenant_rights(kubernetes, scope)
     print(f"removed the finalizers of {count} objects; databases on the target servers are unchanged")
     return 0
 
 
-def remove_tenant_rights(kubernetes: KubernetesClient) -> None:
-    """Removes what gives the operator and the HTTP API their rights in the namespaces of Projects.
+def remove_tenant_rights(kubernetes: KubernetesClient, scope: WatchScope = EVERYWHERE) -> None:
+    """Removes what gives the operator and the HTTP API their rights in the namespaces of the scope's Projects.
 
     Whoever creates a service account of the same name later must not find these rights. A new installation creates the
     RoleBindings again.
@@ -81,7 +81,7 @@ def remove_tenant_rights(kubernetes: KubernetesClient) -> None:
         projects = list_objects(kubernetes, PROJECTS)["items"]
     except NotFound:  # Without the CRD there are no Projects.
         return
-    for namespace in sorted({project["spec"]["namespace"] for project in projects}):
+    for namespace in sorted({item["spec"]["namespace"] for item in projects if scope.includes(PROJECTS, item)}):
         for name in (TENANT_ROLE_BINDING, API_ROLE_BINDING, CONNECTION_READER):
             remove_role_binding(kubernetes, namespace, name)
         remove_role(kubernetes, namespace, CONNECTION_READER)
