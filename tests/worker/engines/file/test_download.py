@@ -1,17 +1,21 @@
 """Dump files are downloaded from the checked address, completely and within limits, and no message holds the URL."""
 
 import hashlib
+import http.server
 import ssl
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from tests.support.https import HttpsServer, body, redirect, run_https_server
 
 from pgimport.model.project_spec import AllowedSources
-from pgimport.model.reasons import Failure, Reason
+from pgimport.model.reasons import Failure, Reason, RetryClassification
 from pgimport.model.source_addresses import Resolve
 from pgimport.model.source_url import FileURL, parse_file_url
+from pgimport.worker.engines.file import download
 from pgimport.worker.engines.file.download import open_download
 from pgimport.worker.postgres.errors import ImportStopped
 from pgimport.worker.postgres.source import FileLocation, pin
@@ -47,12 +51,12 @@ def make_source(
 
 def read_all(source: FileLocation, limit: int | None = None) -> tuple[bytes, str, int | None]:
     content = b""
-    with open_download(source, limit) as download:
-        while chunk := download.read(10_000):
+    with open_download(source, limit) as opened:
+        while chunk := opened.read(10_000):
             content += chunk
-        assert download.bytes_read == len(content)
-        assert download.ended
-        return content, download.sha256, download.length
+        assert opened.bytes_read == len(content)
+        assert opened.ended
+        return content, opened.sha256, opened.length
 
 
 def read_failure(source: FileLocation, limit: int | None = None) -> Failure:
@@ -197,3 +201,26 @@ def test_a_ca_that_is_not_a_certificate_is_named(server: HttpsServer, tmp_path: 
 def test_a_refused_connection_is_temporary(server: HttpsServer) -> None:
     failure = read_failure(make_source(server, f"https://{NAME}:1/shop.dump"))
     assert (failure.reason, "Connection refused" in failure.message) == (Reason.SOURCE_UNREACHABLE, True)
+
+
+@pytest.mark.isolation
+def test_a_server_that_drips_ends_the_attempt(server: HttpsServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A backend of the target would wait for the file in COPY, and block each DROP DATABASE."""
+    monkeypatch.setattr(download, "SLOW_SECONDS", 0.4)
+
+    def drip(request: http.server.BaseHTTPRequestHandler) -> None:
+        request.send_response(200)
+        request.send_header("Content-Length", "1000")
+        request.end_headers()
+        with suppress(OSError):  # the worker closes the connection
+            for _ in range(100):
+                request.wfile.write(b"x")
+                request.wfile.flush()
+                time.sleep(0.05)
+
+    server.answers["/drip.dump"] = drip
+    began = time.monotonic()
+    failure = read_failure(make_source(server, server.url("/drip.dump")))
+    assert time.monotonic() - began < 3
+    assert (failure.reason, failure.classification) == (Reason.SOURCE_UNREACHABLE, RetryClassification.TRANSIENT)
+    assert "its server sends less than 64 KiB in" in failure.message

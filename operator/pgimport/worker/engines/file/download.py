@@ -9,6 +9,7 @@ import http.client
 import re
 import socket
 import ssl
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,7 +23,10 @@ from pgimport.worker.postgres.errors import ImportStopped
 from pgimport.worker.postgres.source import DumpLocation, FileLocation
 
 CONNECT_TIMEOUT = 10  # seconds
-READ_TIMEOUT = 60  # seconds without a byte
+READ_TIMEOUT = 30  # seconds without a byte
+# While the worker waits for a file, a backend of the target can wait for it in COPY, which blocks each DROP DATABASE of
+# that server. So a server that sends less than this ends the attempt.
+SLOW_BYTES, SLOW_SECONDS = 64 * 1024, 30.0  # of waiting
 MAX_REDIRECTS = 5
 ERROR_BODY = 4096  # bytes of an error's body that are read: object stores describe the error there
 # Stores send a file as it was uploaded, with the encoding that the uploader declared. Its first bytes tell whether it
@@ -52,6 +56,7 @@ class Download:
     bytes_read: int = 0
     _hash: "hashlib._Hash" = field(default_factory=hashlib.sha256, repr=False)
     ended: bool = False
+    _period: tuple[int, float] = (0, 0.0)  # bytes that arrived, and seconds that the worker waited for them
 
     @property
     def sha256(self) -> str:
@@ -61,7 +66,7 @@ class Download:
     def read(self, count: int) -> bytes:
         """Returns at most `count` bytes, and b"" at the end of the file. Raises ImportStopped."""
         try:
-            chunk = self._response.read(count)
+            chunk = self._read(count)
         except (OSError, http.client.HTTPException) as error:
             raise ImportStopped(_truncated(self, _describe_error(error))) from error
         self.bytes_read += len(chunk)
@@ -73,6 +78,29 @@ class Download:
                 raise ImportStopped(_truncated(self, "the connection was closed"))
             self.ended = True
         return chunk
+
+    def _read(self, count: int) -> bytes:
+        """Reads until there are `count` bytes or the file ends, and watches how fast they arrive."""
+        if not isinstance(self._response, http.client.HTTPResponse):
+            return self._response.read(count)
+        chunk = bytearray()
+        while len(chunk) < count:
+            began = time.monotonic()
+            piece = self._response.read1(count - len(chunk))
+            if not piece:
+                break
+            chunk += piece
+            self._check_speed(len(piece), time.monotonic() - began)
+        return bytes(chunk)
+
+    def _check_speed(self, size: int, seconds: float) -> None:
+        self._period = (self._period[0] + size, self._period[1] + seconds)
+        if self._period[1] < SLOW_SECONDS:
+            return
+        if self._period[0] < SLOW_BYTES:
+            message = f"its server sends less than {SLOW_BYTES // 1024} KiB in {SLOW_SECONDS:.0f} s"
+            raise ImportStopped(_truncated(self, message))
+        self._period = (0, 0.0)
 
 
 @contextmanager
