@@ -138,7 +138,14 @@ def _sweep(scenario: PreviewScenario) -> None:
         drop_marked_object(scenario.access, marked)
 
 
-@pytest.mark.parametrize("operation", [_drop, _reset, _sweep], ids=["drop", "reset", "sweep"])
+@pytest.mark.parametrize(
+    "operation",
+    [
+        pytest.param(_drop, id="drop"),
+        pytest.param(_reset, id="reset", marks=pytest.mark.thorough),
+        pytest.param(_sweep, id="sweep", marks=pytest.mark.thorough),
+    ],
+)
 @pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
 def test_an_owner_does_not_delay_the_drop_of_its_database(
     scenario: PreviewScenario, attack: Attack, operation: Callable[[PreviewScenario], None]
