@@ -131,6 +131,19 @@ def check_rows_of_holds(imported: ImportedCase) -> None:
     assert (first.title, first.rows) == ("TABLE public.holds", 3)
 
 
+def check_views_are_refused(imported: ImportedCase) -> None:
+    """What needs an extension that the target does not have is lost, although the extension is skipped by design."""
+    groups = {entry.title: entry.group for entry in imported.result.skipped}
+    assert {groups[title] for title in groups if title.startswith("VIEW ")} == {"refused"}
+
+
+def check_all_but_the_extension_are_refused(imported: ImportedCase) -> None:
+    """Tables, views and functions that need an excluded extension are in one group, and a table has its row count."""
+    skipped = imported.result.skipped
+    assert {entry.title for entry in skipped if entry.group != "refused"} == {"EXTENSION citext"}
+    assert [entry.rows for entry in skipped if entry.title == "TABLE public.emails"] == [2]
+
+
 REFUSED_OF_EVERY_KIND = _skip(
     "FUNCTION public.positive(integer)",
     "FUNCTION public.fast(integer)",
@@ -172,6 +185,22 @@ CASES = [
     ),
     Case("extension-nothing-needs.sql", _skip("EXTENSION pg_stat_statements"), check=check_no_advice_to_drop),
     Case("fdw-without-tables.sql", _skip("EXTENSION postgres_fdw"), check=check_no_advice_to_drop),
+    Case(
+        "view-on-an-unavailable-extension.sql",
+        _skip("EXTENSION dblink", "VIEW public.far", "VIEW public.far_and_near"),
+        check=check_views_are_refused,
+    ),
+    Case(
+        "excluded-extension.sql",
+        _skip(
+            "EXTENSION citext",
+            "TABLE public.emails",
+            "VIEW public.of_emails",
+            "FUNCTION public.is_known(public.citext)",
+        ),
+        arguments=("--exclude-extension", "citext"),
+        check=check_all_but_the_extension_are_refused,
+    ),
     Case(
         "cast-between-system-types.sql",
         _skip("CAST CAST (timestamp with time zone AS interval)"),

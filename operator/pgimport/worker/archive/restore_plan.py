@@ -64,6 +64,11 @@ class SkippedEntry:
     group: SkipGroup = SkipGroup.BY_DESIGN
     sqlstate: str | None = None
     key: str | None = None  # of a row that violates the constraint
+    dependents_group: SkipGroup | None = None  # of what needs it; None: its own group
+
+    @property
+    def group_of_dependents(self) -> SkipGroup:
+        return self.dependents_group or self.group
 
     @property
     def reason_of_dependents(self) -> str:
@@ -183,9 +188,9 @@ class RestorePlan:
             elif not missing and entry.kind in ROUTINES:
                 missing = self._find_called(entry)
             if missing:
-                cause = next((item for item in missing if item.group is SkipGroup.REFUSED), missing[0])
+                cause = next((item for item in missing if item.group_of_dependents is SkipGroup.REFUSED), missing[0])
                 silent = entry.kind in ATTACHED_KINDS and not _is_default_of_kept_table(entry, missing)
-                self.skip(SkippedEntry(entry, cause.reason_of_dependents, cause.group), silent=silent)
+                self.skip(SkippedEntry(entry, cause.reason_of_dependents, cause.group_of_dependents), silent=silent)
             return not missing
 
     def find_entry(self, entry: TocEntry, *kinds: str) -> TocEntry | None:
@@ -309,7 +314,7 @@ class RestorePlan:
 
 
 def _depend_on(entry: TocEntry, cause: SkippedEntry | None) -> SkippedEntry | None:
-    return SkippedEntry(entry, cause.reason_of_dependents, cause.group) if cause is not None else None
+    return SkippedEntry(entry, cause.reason_of_dependents, cause.group_of_dependents) if cause is not None else None
 
 
 def _is_default_of_kept_table(entry: TocEntry, missing: list[SkippedEntry]) -> bool:

@@ -70,6 +70,7 @@ class Exclusions:
     find_reason: ExclusionRule = lambda _: None  # by name: for the user's filter and the provider's own objects
     with_sequence_values: bool = False  # sequences get the archive's values, because there is no source to ask
     rowless_tables: frozenset[tuple[str, str]] = frozenset()  # schema and name of tables without their rows
+    unavailable_extensions: frozenset[str] = frozenset()  # skipped ones; what needs them counts as refused
     forecast: bool = False  # also skips what only a superuser can create, which an import tries to create
 
 
@@ -130,7 +131,8 @@ def _is_silent(entry: TocEntry, exclusions: Exclusions) -> bool:
 def _judge(entry: TocEntry, exclusions: Exclusions) -> SkippedEntry | None:
     """Returns the entry as skipped if there is a reason regardless of its dependencies, or None."""
     if (reason := _find_reason(entry, exclusions)) is not None:
-        return SkippedEntry(entry, reason)
+        is_unavailable = entry.kind == "EXTENSION" and entry.tag in exclusions.unavailable_extensions
+        return SkippedEntry(entry, reason, dependents_group=SkipGroup.REFUSED if is_unavailable else None)
     if exclusions.forecast and (reason := find_superuser_reason(entry.kind, entry.definition)) is not None:
         return SkippedEntry(entry, reason, SkipGroup.REFUSED)
     return None

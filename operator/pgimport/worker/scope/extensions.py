@@ -29,6 +29,7 @@ class ExtensionSplit:
     skipped: dict[str, str] = field(default_factory=dict)
     # Skipped ones that everything that depends on them follows. What needs another one is tried at the target.
     roots: frozenset[str] = frozenset()
+    unavailable: frozenset[str] = frozenset()  # skipped ones, no roots, that something needs: that counts as refused
     dependents: dict[str, list[str]] = field(default_factory=dict)  # imported extension → objects that need it
 
     @property
@@ -60,11 +61,14 @@ def split_extensions(context: ExtensionContext, extensions: Sequence[SourceExten
     imported: list[SourceExtension] = []
     dependents: dict[str, list[str]] = {}
     roots: set[str] = set()
+    unavailable: set[str] = set()
     for item in sorted((item for item in extensions if item.name != ALWAYS_THERE), key=lambda item: item.name):
         needed_by = None if context.needs is None else context.needs.find_dependents(item.name)
         reason = _find_own_reason(item.name, context, of_provider, is_excluded)
         if reason is not None and not is_excluded(item.name):
             roots.add(item.name)
+        if item.name not in roots and needed_by != []:
+            unavailable.add(item.name)
         reason = reason or _find_reason(item.name, needed_by, context)
         if reason is not None:
             skipped[item.name] = reason
@@ -72,7 +76,7 @@ def split_extensions(context: ExtensionContext, extensions: Sequence[SourceExten
         required = needed_by != [] and not is_dispensable(item.name)
         imported.append(item.model_copy(update={"required": required}))
         dependents[item.name] = needed_by or []
-    return ExtensionSplit(imported, skipped, frozenset(roots), dependents)
+    return ExtensionSplit(imported, skipped, frozenset(roots), frozenset(unavailable & skipped.keys()), dependents)
 
 
 def _find_own_reason(

@@ -45,6 +45,7 @@ class SourceScope:
     rowless: frozenset[int] = frozenset()  # oids of tables that are imported without rows
     rowless_names: tuple[tuple[str, str], ...] = ()  # schema and name of the same tables
     skipped: tuple[SkippedObject, ...] = ()  # settings of the database
+    unavailable_extensions: frozenset[str] = frozenset()  # skipped ones; what needs them counts as refused
 
     def excludes(self, oid: int) -> bool:
         """True for a relation that is not imported."""
@@ -122,6 +123,7 @@ def read_scope(source: Connection, order: Order, endpoint: Endpoint, shadow: Sha
         rowless=frozenset(rowless),
         rowless_names=tuple((schema, name) for oid, schema, name in relations if oid in rowless),
         skipped=tuple(build_live_properties(setting_cursor.fetchall()).skipped),
+        unavailable_extensions=split.unavailable,
     )
 
 
@@ -194,6 +196,7 @@ def read_exclusions(shadow: Connection, scope: SourceScope, *, with_sequence_val
         objects=scope.excluded,
         table_parts=scope.table_parts,
         with_sequence_values=with_sequence_values,
+        unavailable_extensions=scope.unavailable_extensions,
         rowless_tables=frozenset(scope.rowless_names),
     )
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from pgimport.model.import_choices import OnObjectError
+from pgimport.model.import_choices import OnObjectError, SkipGroup
 from pgimport.model.import_report import describe_refusal
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.result import SkippedObject
@@ -30,9 +30,17 @@ class DefinitionContext:
     def report_refusal(self, title: str, refusal: Refusal) -> None:
         """Logs a refusal without values of rows. Raises ImportStopped if a refusal ends the import."""
         skipped = SkippedObject(
-            object=title, reason=refusal.reason, sqlstate=refusal.sqlstate, offending_key=refusal.key
+            object=title,
+            reason=refusal.reason,
+            group=SkipGroup.REFUSED,
+            sqlstate=refusal.sqlstate,
+            offending_key=refusal.key,
         )
-        if self.on_object_error is OnObjectError.FAIL:
+        self.stop_at(skipped)
+        self.reporter.log(describe_refusal(skipped, with_values=False), "warning")
+
+    def stop_at(self, skipped: SkippedObject) -> None:
+        """Raises ImportStopped if this object ends the import."""
+        if self.on_object_error is OnObjectError.FAIL and skipped.group is SkipGroup.REFUSED:
             message = describe_refusal(skipped, with_values=self.shows_values)
             raise ImportStopped(Failure(Reason.RESTORE_FAILED, message))
-        self.reporter.log(describe_refusal(skipped, with_values=False), "warning")

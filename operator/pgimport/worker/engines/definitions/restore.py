@@ -47,6 +47,8 @@ class DefinitionRestore:
 
     def create_structure(self, on_entry: OnEntry) -> None:
         """Creates what comes before the rows. Raises ImportStopped."""
+        for skipped in self.plan.skipped:  # what needs an extension that the target does not have
+            self.context.stop_at(skipped)
         entries = find_pre_data(self.plan.main_entries)
         with self.open_session() as session:
             # A dump of some tables or schemas does not contain the schemas.

@@ -16,7 +16,7 @@ from pgimport.worker.engines.file.restored_content import RestoredContent, descr
 from pgimport.worker.postgres.server_progress import INDEX_PROGRESS, reporting_server_progress
 from pgimport.worker.report.progress_meter import Stage
 from pgimport.worker.run import ImportRun
-from pgimport.worker.scope.archive_scope import build_exclusion_rule
+from pgimport.worker.scope.archive_scope import build_exclusion_rule, split_archive_extensions
 from pgimport.worker.scope.database_settings import build_stored_properties
 
 SYSTEM_SCHEMAS = ("pg_catalog", "information_schema")
@@ -29,9 +29,12 @@ def plan_archive(
 
     Raises ImportStopped if a filter matches nothing in the archive.
     """
-    plan = plan_restore(
-        entries, replace(exclusions, find_reason=build_exclusion_rule(run.order, entries, run.shadow_state))
+    exclusions = replace(
+        exclusions,
+        find_reason=build_exclusion_rule(run.order, entries, run.shadow_state),
+        unavailable_extensions=split_archive_extensions(run.order, entries, run.shadow_state).unavailable,
     )
+    plan = plan_restore(entries, exclusions)
     plan.skipped += build_stored_properties(*read_archive_settings(entries)).skipped
     populated_views = {
         (entry.schema, entry.tag)
