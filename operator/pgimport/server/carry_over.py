@@ -5,6 +5,7 @@ They are read before the transaction of the swap, and written within it.
 
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from psycopg import errors as postgres
@@ -17,7 +18,7 @@ from pgimport.model.owner_comment import (
     parse_shadow_record,
 )
 from pgimport.model.result import DatabaseSetting
-from pgimport.server.connection import Connection, read_query
+from pgimport.server.connection import Connection, execute_together, read_query
 from pgimport.server.database_settings import build_alter_clause, build_set_statement
 
 _log = logging.getLogger(__name__)
@@ -112,22 +113,36 @@ def write_carry_over(
     """
     database, role = sql.Identifier(target), sql.Identifier(owner)
     database_owner, limit = carry_over.database or (owner, -1)
-    connection.execute(sql.SQL("ALTER DATABASE {} OWNER TO {}").format(database, sql.Identifier(database_owner)))
-    connection.execute(
-        sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true CONNECTION LIMIT {}").format(database, sql.Literal(limit))
-    )
-    limit, until, comment = carry_over.role or (-1, None, None)
-    connection.execute(sql.SQL("ALTER ROLE {} CONNECTION LIMIT {}").format(role, sql.Literal(limit)))
+    role_limit, until, comment = carry_over.role or (-1, None, None)
+    role_comment = sql.Literal(_build_role_comment(comment, settings))
+    statements = [
+        sql.SQL("ALTER DATABASE {} OWNER TO {}").format(database, sql.Identifier(database_owner)),
+        sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true CONNECTION LIMIT {}").format(database, sql.Literal(limit)),
+        sql.SQL("ALTER ROLE {} CONNECTION LIMIT {}").format(role, sql.Literal(role_limit)),
+        sql.SQL("COMMENT ON ROLE {} IS {}").format(role, role_comment),
+    ]
     if until is not None:
-        connection.execute(sql.SQL("ALTER ROLE {} VALID UNTIL {}").format(role, sql.Literal(until)))
-    connection.execute(
-        sql.SQL("COMMENT ON ROLE {} IS {}").format(role, sql.Literal(_build_role_comment(comment, settings)))
+        statements.append(sql.SQL("ALTER ROLE {} VALID UNTIL {}").format(role, sql.Literal(until)))
+    execute_together(connection, statements)
+    _write_properties(
+        connection,
+        target,
+        [
+            *_build_privilege_grants(carry_over, database),
+            *_build_membership_grants(carry_over),
+            *_build_setting_statements(carry_over, settings, target, owner),
+        ],
     )
-    for statement in (
-        *_build_privilege_grants(carry_over, database),
-        *_build_membership_grants(carry_over),
-        *_build_setting_statements(carry_over, settings, target, owner),
-    ):
+
+
+def _write_properties(connection: Connection, target: str, statements: Sequence[sql.Composed]) -> None:
+    """Executes statements together, or each by itself if the server refuses one; logs what it refuses."""
+    if not statements:
+        return
+    with suppress(*_REFUSALS), connection.transaction():
+        execute_together(connection, statements)
+        return
+    for statement in statements:
         try:
             with connection.transaction():
                 connection.execute(statement)
