@@ -1,6 +1,6 @@
 """Decides what an object shows if its server does not answer, an action is refused, or its reconcile keeps failing.
 
-Every failure is visible in the status, and none is in the way of cancel and deadline.
+Every failure is visible in the status. No failure keeps cancel or the deadline from ending an import.
 """
 
 from dataclasses import dataclass, replace
@@ -37,7 +37,7 @@ from pgimport.model.reasons import Failure
 from pgimport.model.resources import ImportObject, PreviewObject, ProjectObject
 from pgimport.model.status import ConditionStatus, ImportState, ImportStatus, PreviewState, PreviewStatus, ProjectStatus
 
-# An import that cannot be observed is ended this long after its deadline: its copy may be verified already.
+# An import that the operator cannot observe ends this long after its deadline: its copy may be verified already.
 UNOBSERVED_GRACE = timedelta(seconds=60)
 # The actions without which an import cannot go on. Any other action is part of a clean-up, which never fails an import.
 STEPS = (CreateJob, PrepareShadow, Swap)
@@ -68,7 +68,7 @@ def decide_failed_import(
 
 
 def show_import_failure(item: ImportObject, failure: Failure, now: datetime, policy: Policy) -> Decision[ImportStatus]:
-    """Shows a failure that was met while the import was observed or cleaned up. Cancel and deadline end the import."""
+    """Shows a failure of an import's observation or clean-up. Cancel and the deadline still end the import."""
     status = refresh_status(item, None)
     if item.meta.deleting:
         return Decision(status=item.status, requeue_after=policy.retry_interval, message=failure.message)
@@ -89,7 +89,7 @@ def _not_cleaned_up(failure: Failure) -> TypedCondition:
 def _find_end(
     item: ImportObject, status: ImportStatus, failure: Failure, now: datetime, policy: Policy
 ) -> Decision[ImportStatus] | None:
-    """Returns the end of an import that is cancelled or late, and that has not begun to swap."""
+    """Returns the decision that ends a cancelled or late import, or None. Never ends an import whose swap has begun."""
     spec, shadow = item.spec, status.shadow
     if spec is None or (shadow is not None and shadow.oid is not None):
         return None
@@ -128,14 +128,14 @@ def decide_failed_preview(
 def show_preview_failure(
     item: PreviewObject, failure: Failure, now: datetime, policy: Policy
 ) -> Decision[PreviewStatus]:
-    """Shows a failure that may heal. After `policy.preview_patience` the preview is stalled, and still tried again."""
+    """Shows a failure that may be temporary. After `policy.preview_patience`, it is stalled; retries continue."""
     status = _in_state_of_failure(item, PreviewState.PENDING)
     conditions = _describe_failure(status, failure, now, policy)
     return build_decision(status, conditions, now, policy.retry_interval)
 
 
 def _in_state_of_failure(item: PreviewObject, without_database: PreviewState) -> PreviewStatus:
-    """Returns the status in its state: a preview that has a database keeps its state."""
+    """Returns the status with the state to show. A preview that has a database keeps its state."""
     status = item.status.model_copy(update={"observed_generation": item.meta.generation})
     kept = status.state not in (None, PreviewState.PENDING, PreviewState.FAILED)
     state = PreviewState.DELETING if item.meta.deleting else status.state if kept else without_database
@@ -157,11 +157,11 @@ def _describe_failure(
 def decide_failed_project(
     observed: ObservedProject, failed_action: FailedAction, now: datetime, policy: Policy
 ) -> Decision[ProjectStatus]:
-    """Shows a failure of a Project's action. A sweep that fails has a condition of its own: imports go on."""
+    """Shows a failure of a Project's action. A failed sweep only sets the condition CleanedUp, so imports continue."""
     failure = failed_action.failure
     if isinstance(failed_action.action, DropOrphanedObjects | DeleteOrphanedJobs) and not observed.object.meta.deleting:
         decision = decide_project(observed, now, policy)
-        # Keeps the time of the last transition: a status that changes each time would cause reconciles without an end.
+        # Keeps the time of the last transition: a status that changes each time would cause endless reconciles.
         earlier = [item for item in observed.object.status.conditions if item.type == CLEANED_UP]
         status = decision.status.model_copy(update={"conditions": [*decision.status.conditions, *earlier]})
         return replace(decision, status=put_condition(status, _not_cleaned_up(failure), now), actions=())
@@ -174,7 +174,7 @@ def decide_failed_project(
 def show_project_failure(
     item: ProjectObject, failure: Failure, now: datetime, policy: Policy
 ) -> Decision[ProjectStatus]:
-    """Shows a failure that may heal. `ready` stays as it is: only the server's answer changes it."""
+    """Shows a failure that may be temporary. Keeps `ready`, which only an answer of the server changes."""
     status = _of_generation(item)
     return build_decision(status, _describe_failure(status, failure, now, policy), now, policy.retry_interval)
 

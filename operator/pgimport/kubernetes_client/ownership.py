@@ -1,4 +1,4 @@
-"""Objects that exist under a name of ours: whose they are, and what to do about them."""
+"""Tells whether an existing Kubernetes object belongs to the operator, and raises an error if it does not."""
 
 from collections.abc import Set
 from typing import NoReturn

@@ -9,10 +9,10 @@ CLEAR_PASSWORD_REFUSED = "the server asks for the password in clear text, and th
 
 
 def required_authentication(sslmode: str) -> str | None:
-    """Returns libpq's `require_auth`, or None if the client may answer every request of the server.
+    """Returns libpq's `require_auth`, or None if the server may ask for every method.
 
-    Only `prefer`, a default, leads to a connection without TLS that nobody has asked for. Who writes `disable` or
-    `allow` accepts one. All other modes have TLS.
+    Only `prefer`, a default, can connect without TLS although no user asked for that. Whoever writes `disable` or
+    `allow` accepts a connection without TLS. All other modes use TLS.
     """
     return NO_CLEAR_PASSWORD if sslmode == SSLMode.PREFER else None
 

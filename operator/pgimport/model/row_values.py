@@ -1,7 +1,7 @@
 """Finds values of rows in the errors of PostgreSQL, in any language of the server. Pure.
 
-The worker marks what can be a value of a row. The report shows it; status, events, logs, REST and metrics hide it. Only
-the structure of a text counts, because words are in the server's language: quotes, the first colon of a COPY's CONTEXT
+The worker marks what can be a value of a row. The report shows it; status, events, logs, REST and metrics hide it. The
+words of a text are in the server's language, so only its structure counts: quotes, the first colon of a COPY's CONTEXT
 (`COPY t, line 1, column c: "value"`), and the SQLSTATE.
 """
 
@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 HIDDEN_VALUE = "…"
 # Private-use characters around a value. They are removed from what a server sends.
 _START, _END = "\ue000", "\ue001"
-_MARKED = re.compile(f"{_START}[^{_START}{_END}]*(?:{_END}|(?={_START})|$)")  # a text that was cut lacks the end
+_MARKED = re.compile(f"{_START}[^{_START}{_END}]*(?:{_END}|(?={_START})|$)")  # a cut text has no end mark
 _MARKS = re.compile(f"[{_START}{_END}]")
-# A label of which everything is hidden says nothing.
+# A label whose whole text is hidden says nothing, so it is removed.
 _EMPTY_LABEL = re.compile(
     rf"[;.]? *\b(?:DETAIL|HINT|CONTEXT): *{HIDDEN_VALUE}(?:\s*/\s*{HIDDEN_VALUE})*(?=;|\s*\(|\s*$)"
 )
@@ -36,7 +36,7 @@ _RAISED = ("P0001", "P0004")  # by RAISE and ASSERT of a function
 _AT_RAISE = re.compile(r"^[^\n]*PL/pgSQL[^\n]*\bRAISE\b")
 _WITH_KEY = ("23503", "23505", "23P01")  # DETAIL of other violations is the whole row
 _WITHOUT_VALUES = ("22P04", "22021", "22P05")  # of class 22: the message quotes names of columns and encodings
-_OF_NAMES = ("23", "42", "3F", "3D")  # classes whose message names objects, also if the error is that of a row
+_OF_NAMES = ("23", "42", "3F", "3D")  # classes whose message names objects, even if a row of COPY caused the error
 _OF_EXTENSIONS = ("XX", "P0", "38", "39")  # classes whose HINT an extension or a function wrote
 
 
@@ -85,7 +85,7 @@ def mark_message(message: str, sqlstate: str | None) -> str:
 
 
 def close_mark(text: str) -> str:
-    """Adds the mark that a text lacks which was cut inside a value."""
+    """Adds the end mark to a text that was cut inside a value."""
     return text + _END if text.count(_START) > text.count(_END) else text
 
 
@@ -159,7 +159,7 @@ def _mark_hint(fields: ErrorFields, hint: str) -> str:
 
 
 def _mark_context_line(line: str) -> str:
-    """Keeps table, line and column of COPY, and names of functions. SQL and data can contain values of rows."""
+    """Keeps table, line and column of COPY, and names of functions. Marks all else: it can contain values of rows."""
     if match := _COPY.match(line):
         rest = line[match.end() :]
         return match[0] + (f"{rest[0]} {_mark(rest[1:].strip())}" if rest[1:].strip() else rest)

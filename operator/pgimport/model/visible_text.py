@@ -1,6 +1,6 @@
 """Makes control characters of sources, dumps and servers visible, so that no terminal or log interprets them. Pure.
 
-Names of objects, messages of servers and comments may hold every character. Output passes through this module where it
+Names of objects, messages of servers and comments may contain any character. Output passes through this module where it
 leaves the program: the console of the CLI, log lines, the worker's lines, statuses, events and reports.
 """
 
@@ -63,7 +63,7 @@ def show_controls_of_json(value: Any) -> Any:
 
 
 def show_controls_of_model(model: _ModelT) -> _ModelT:
-    """Returns the same model if no string of it has a control character, else one in which they are visible."""
+    """Returns a model whose strings show control characters as escapes: the same model if there are none."""
     before = model.to_json()
     after = show_controls_of_json(before)
     return model if after == before else type(model).model_validate(after)

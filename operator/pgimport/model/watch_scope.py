@@ -14,15 +14,15 @@ def split_names(text: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class WatchScope:
-    """The namespaces whose Projects, previews, imports, Jobs and pods belong to this operator; all, if there are none.
+    """The namespaces whose Projects, previews, imports, Jobs and pods belong to this operator. If empty, all do.
 
-    Another operator works on the others. So an object outside of the scope is never read, changed or released.
+    Another operator works on all other objects, so this one never reconciles, changes or releases them.
     """
 
     namespaces: tuple[str, ...] = ()
 
     def includes(self, kind: str, body: Mapping[str, Any]) -> bool:
-        """Tells whether an object of the API server is in the scope. A Project is in its spec.namespace."""
+        """Tells whether an object of the API server is in the scope. A Project belongs to its spec.namespace."""
         if not self.namespaces:
             return True
         if kind == PROJECTS:

@@ -1,7 +1,7 @@
 """Drops databases and roles in threads of their own, one at a time for each server.
 
-Each DROP DATABASE forces a checkpoint, and another tenant's session can make it hang. So a drop costs a worker of the
-queue at most PATIENCE seconds, and nothing but the same drop waits for it.
+Each DROP DATABASE forces a checkpoint, and another tenant's session can make it hang. So a worker of the work queue
+waits at most PATIENCE seconds for a drop. Only later drops on the same server wait longer for it.
 """
 
 import logging
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 PATIENCE = 2.0  # seconds that a caller waits for its drop
 FIRST_PAUSE = 10.0  # seconds between two attempts of a drop that failed; doubles each time
 LONGEST_PAUSE = 600.0
-FORGOTTEN_AFTER = 3600.0  # seconds after which a drop that nobody asks for is forgotten
+FORGOTTEN_AFTER = 3600.0  # seconds after which a drop is forgotten if no caller asks for it
 
 
 _Key = tuple[str, str, object]  # server, name and request
@@ -47,13 +47,13 @@ class BackgroundDrops:
     def run(
         self, server: str, name: str, drop: Callable[[], object], *, request: object = None, waits: bool = True
     ) -> None:
-        """Runs a drop, or asks for the result of the one that is running. `name` says what is dropped.
+        """Starts a drop, unless the same drop is running or has a result, and waits PATIENCE seconds for the result.
 
-        Waits PATIENCE seconds for it, or not at all.
-        `request` tells two drops of one name apart: the result of an earlier request does not answer a later one.
+        `name` says what is dropped. `request` distinguishes two drops of one name, so that a later request never gets
+        the result of an earlier one. If `waits` is false, the method does not wait.
 
-        Raises what the drop has raised. A drop that failed runs again at the earliest after a pause, until then its
-        error is raised again. Raises ServerUnavailable (TargetBusy) while the drop is running.
+        Raises what the drop has raised. A failed drop runs again after a pause; until then, each call raises its error
+        again. Raises ServerUnavailable (TargetBusy) while the drop is running.
         """
         key = server, name, request
         running = self._begin(key, drop)
@@ -64,7 +64,7 @@ class BackgroundDrops:
                 raise
             message = f"{name} is being dropped in the background on {server}"
             raise ServerUnavailable(Failure(Reason.TARGET_BUSY, message)) from error
-        except Conflict:  # observe again: the next call knows the newer database
+        except Conflict:  # the caller observes the server again, and its next call starts a new drop
             self._take(key)
             raise
         self._take(key)
@@ -74,7 +74,7 @@ class BackgroundDrops:
             self._drops.pop(key, None)
 
     def run_or_leave(self, server: str, name: str, drop: Callable[[], object]) -> None:
-        """Runs a drop for which nothing waits: the sweep of the Project completes one that is late or that fails."""
+        """Runs a drop for which nothing waits. If it is late or fails, the sweep of the Project repeats it."""
         try:
             self.run(server, name, drop)
         except PgimportError as error:
@@ -85,7 +85,7 @@ class BackgroundDrops:
             now = self._clock()
             self._forget(now)
             known = self._drops.get(key)
-            # The result of a drop that has succeeded is still to be taken by its caller.
+            # A drop that has succeeded stays until a caller has taken its result.
             if known is None or (known.future.done() and known.future.exception() and now >= known.next_attempt):
                 known = _Drop(work, failures=known.failures if known is not None else 0)
                 self._drops[key] = known
@@ -97,7 +97,7 @@ class BackgroundDrops:
         existing = self._queues.get(server)
         if existing is None:
             existing = self._queues[server] = queue.SimpleQueue()
-            # A daemon thread: the operator does not wait for a drop when it ends. A drop may be repeated.
+            # A daemon thread, so that the operator can end during a drop. The drop may be repeated.
             threading.Thread(target=self._work, args=(existing,), name=f"drops-{server}", daemon=True).start()
         return existing
 

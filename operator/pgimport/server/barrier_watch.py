@@ -1,4 +1,4 @@
-"""Ends a DROP DATABASE that waits for a session which does not react.
+"""Cancels a DROP DATABASE that waits for an unresponsive session.
 
 DROP DATABASE waits until every process of the server has processed a barrier (ProcSignalBarrier). A session of any
 database that waits for the next data of `COPY FROM STDIN` does not process it, so any tenant can make every drop of the
@@ -19,7 +19,7 @@ from pgimport.server.server_access import Access
 from pgimport.server.sessions import ClientSession
 
 LONGEST_WAIT = 5  # seconds at the barrier
-_INTERVAL = 1.0  # seconds between two looks; a drop that is faster costs no second connection
+_INTERVAL = 1.0  # seconds between two checks; a faster drop needs no second connection
 
 
 @dataclass(slots=True)
@@ -32,7 +32,7 @@ class _Watch:
 def barrier_watch(connection: Connection, access: Access, database: str, connect: Connect) -> Iterator[None]:
     """Cancels the statement of the block if it waits for the barrier for LONGEST_WAIT seconds.
 
-    Raises ServerUnavailable (TargetBusy) then, which names the sessions for which it waits.
+    Then raises ServerUnavailable (TargetBusy), which names the sessions that may block the statement.
     """
     watch, pid = _Watch(), connection.info.backend_pid
     thread = threading.Thread(target=_run, args=(watch, access, pid, connect), name=f"barrier-{pid}", daemon=True)
@@ -68,6 +68,7 @@ def _describe(database: str, holders: list[ClientSession]) -> Failure:
     return Failure(
         Reason.TARGET_BUSY,
         f"database {database} cannot be dropped yet: DROP DATABASE waits for each session of the server, and one does"
-        f" not react. Sessions that wait for their client in COPY FROM STDIN or alike: {names or 'none is visible'}."
+        " not react. Sessions that wait for their client in COPY FROM STDIN or a similar statement:"
+        f" {names or 'none is visible'}."
         " The operator tries again. To go on now, end the session with pg_terminate_backend",
     )

@@ -1,4 +1,4 @@
-"""Locks of database names, by which two operators wait for each other."""
+"""Locks database names, so that only one operator at a time changes a database."""
 
 from psycopg import errors as postgres
 
@@ -9,8 +9,9 @@ from pgimport.server.sessions import ROUNDS, ClientSession, end_client_sessions
 def lock_database_name(connection: Connection, database: str) -> None:
     """Locks a database name until the session ends, so that another operator waits before it changes the database.
 
-    A tenant that may connect to the maintenance database could take the lock and keep it. Its session is ended. The
-    sessions of the admin's own role are left alone. Raises ServerUnavailable (TargetBusy) if the lock is not granted.
+    A tenant that may connect to the maintenance database could take the lock and keep it. So this function ends the
+    sessions of other roles that hold or await the lock. It never ends sessions of the admin's own role. Raises
+    ServerUnavailable (TargetBusy) if the lock is not granted.
     """
     name = f"pgimport {database}"
     for attempt in range(1, ROUNDS + 1):

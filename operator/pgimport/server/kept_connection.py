@@ -1,4 +1,4 @@
-"""One login of the admin for several calls: each login takes five round trips, and `pgimport run` makes six calls."""
+"""Reuses one login of the admin: each login takes five round trips, and `pgimport run` makes six calls."""
 
 import time
 from collections.abc import Callable
@@ -13,10 +13,10 @@ MAX_IDLE_SECONDS = 60.0
 
 
 class KeptConnection:
-    """Implements `Connect`: hands out one connection to the maintenance database again and again. For one thread.
+    """Implements `Connect`: reuses one connection to the maintenance database. Not thread-safe.
 
-    Each use gets a connection outside of a transaction. While it is in use, and for other roles and databases, it opens
-    further connections. A session in which an error was raised is not used again.
+    Each caller gets a connection outside of a transaction. If the kept connection is in use, or the role or database
+    differs, the caller gets a new connection. A session in which an error was raised is not used again.
     """
 
     def __init__(self, access: Access, connect: Connect = connect, clock: Callable[[], float] = time.monotonic) -> None:
@@ -37,7 +37,7 @@ class KeptConnection:
         if self._kept is None or not self._is_usable(self._kept):
             self.close()
             connection = self._connect(access, dbname)
-            # A session in the fallback, template1, would disturb CREATE DATABASE of others.
+            # Not kept: a session in the fallback, template1, can block CREATE DATABASE of others.
             if connection.info.dbname != MAINTENANCE_DATABASE:
                 return connection
             self._kept = connection
@@ -45,7 +45,7 @@ class KeptConnection:
         return self._kept
 
     def release(self, connection: Connection, *, failed: bool) -> None:
-        """Ends a use of a connection. Closes it, unless it is the kept one and nothing failed."""
+        """Takes a connection back. Closes it, unless it is the kept one and nothing failed."""
         if connection is not self._kept:
             connection.close()
             return

@@ -1,4 +1,4 @@
-"""Roles that we create: created with a mark, dropped, or disabled as long as they cannot be dropped."""
+"""Creates roles with a mark, drops them, and disables those that cannot be dropped yet."""
 
 from contextlib import suppress
 
@@ -22,7 +22,7 @@ from pgimport.server.server_access import Access
 from pgimport.server.sessions import end_access, end_sessions
 from pgimport.server.shared_objects import SharedObject, read_shared_objects
 
-# DROP ROLE waits for every open transaction that grants something to the role, also of other tenants.
+# DROP ROLE waits for every open transaction that grants something to the role, even one of another tenant.
 _LOCK_SECONDS = 1
 _NOT_DROPPED = (postgres.DependentObjectsStillExist, postgres.LockNotAvailable, postgres.InternalError_)
 
@@ -49,7 +49,7 @@ def drop_role(connection: Connection, access: Access, name: str, connect: Connec
     A role can own objects there if PUBLIC may connect, which is PostgreSQL's default.
 
     Any tenant can keep a role from being dropped, with a GRANT to it. Such a role is disabled, renamed, and marked as
-    dropped, so that the sweep tries again. Returns its new name then, else None.
+    dropped, so that the sweep tries again. Returns the new name of such a role, else None.
     """
     role = read_shared_objects(connection, roles=[name]).roles.get(name)
     if role is None:
@@ -65,7 +65,7 @@ def drop_role(connection: Connection, access: Access, name: str, connect: Connec
 
 
 def _try_drop(connection: Connection, name: str) -> bool:
-    """Returns False if something depends on the role, or an open transaction is about to."""
+    """Returns False if something depends on the role, or may depend on it after an open transaction."""
     try:
         with connection.transaction():
             connection.execute(f"SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'".encode())

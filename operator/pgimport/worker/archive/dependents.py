@@ -1,4 +1,4 @@
-"""Finds the entries that need another entry, without a search through the whole archive for each. Pure."""
+"""Finds the entries that need a given entry, over an index instead of a search through the archive. Pure."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from pgimport.worker.archive.trim import ObjectName, find_mentions
 
 
 class Dependents:
-    """The entries of an archive by what they depend on. Positions are those of the archive's order."""
+    """Index of an archive's entries by what they depend on. A position is an entry's place in the archive's order."""
 
     def __init__(self, entries: Sequence[TocEntry]) -> None:
         self._entries = entries
@@ -23,7 +23,7 @@ class Dependents:
         return self._entries[position]
 
     def find(self, entry: TocEntry) -> list[int]:
-        """Returns the sorted positions of the entries that depend on this one, or call it in a body."""
+        """Returns the sorted positions of the entries that depend on this one, or whose body calls it."""
         positions = self._by_id.get(entry.dump_id, [])
         name = find_object_name(entry) if entry.kind in ROUTINES else None
         return sorted({*positions, *self._find_callers(name)}) if name is not None else list(positions)

@@ -1,8 +1,8 @@
 """Finds the partitions of a dump whose rows must be loaded through a partitioned table above them. Pure.
 
-The hash of an enum follows its OIDs, which are others in the copy, also inside of an array, a row or a range. So a row
-can belong into another partition there, and a COPY into the partition of the source fails. pg_dump loads only
-partitions by a plain enum through their root by itself.
+PostgreSQL hashes an enum value by its OID, which differs in the copy. This also applies to arrays, rows and ranges of
+enums. So a row can belong to another partition in the copy, and a COPY into the partition of the source fails. pg_dump
+itself loads rows through the root only if the partition key is a plain enum.
 """
 
 from collections.abc import Iterable, Iterator
@@ -77,7 +77,7 @@ class PartitionRoots:
         return root
 
     def find_columns(self, table: ObjectName) -> tuple[str, ...]:
-        """Returns the columns of a table in its order, or nothing if its definition does not list them."""
+        """Returns the columns of a table in their order. Returns no columns if its definition does not list them."""
         return self._columns.get(table, ())
 
     def _add_table(self, tokens: list[SqlToken]) -> None:
@@ -95,10 +95,10 @@ class PartitionRoots:
 
 
 def redirect_rows(statement: str, root: ObjectName, verb: str, columns: Iterable[str] = ()) -> str:
-    """Returns the COPY or INSERT of a partition with another table. `verb` is `COPY` or `INSERT INTO`.
+    """Returns the COPY or INSERT of a partition, changed to write to `root`. `verb` is `COPY` or `INSERT INTO`.
 
-    `columns` are those of the partition, whose order can differ. Without them, a statement that names no columns
-    remains as it is.
+    `columns` are those of the partition, whose order can differ from the root's. Without them, a statement that names
+    no columns stays unchanged.
     """
     opening = next((token for token in scan_tokens(statement) if token.is_("(", "values", "overriding", "from")), None)
     names = ", ".join(quote_name(column) for column in columns)
@@ -111,7 +111,7 @@ def redirect_rows(statement: str, root: ObjectName, verb: str, columns: Iterable
 def find_root_copies(entries: Iterable[TocEntry]) -> dict[str, str]:
     """Returns the COPY statements that must be changed in a table of contents: old → new.
 
-    `entries` are those that exist in the copy, with the rows to restore.
+    `entries` are the objects that exist in the copy, and the rows to restore.
     """
     listed, roots = list(entries), PartitionRoots()
     for entry in listed:
@@ -126,12 +126,12 @@ def find_root_copies(entries: Iterable[TocEntry]) -> dict[str, str]:
 
 
 def _copies_into(statement: str, table: ObjectName) -> bool:
-    """True if pg_dump has written the root by itself."""
+    """Tells whether pg_dump itself has named the root in its statement."""
     return _read_name(list(scan_tokens(statement)), 1) == table
 
 
 def _is_stable(key: Iterable[list[SqlToken]], columns: list[list[SqlToken]]) -> bool:
-    """True if each part of the key is a column with a type, collation and operator class of every database."""
+    """Tells whether each part is a column of a stable type, with the default collation and operator class."""
     types = {item[0].text: item[1:] for item in columns if item}
     return all(len(item) == 1 and _is_stable_type(types.get(item[0].text, [])) for item in key)
 

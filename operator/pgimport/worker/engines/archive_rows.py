@@ -38,7 +38,7 @@ def count_archive_rows(folder: Path, entries: Iterable[TocEntry], report_work: C
 def _find_file(folder: Path, entry: TocEntry) -> tuple[Path, Compression]:
     name = Path(entry.file).name
     if entry.kind == "BLOBS" and not (folder / name).exists():
-        # The member may have another name than the table of contents says. pg_restore looks for the latter name.
+        # The file may have another name than in the table of contents. pg_restore opens the name that is there.
         for other in (f"blobs_{entry.dump_id}.toc", "blobs.toc"):
             if (folder / other).exists():
                 (folder / name).hardlink_to(folder / other)
@@ -50,7 +50,7 @@ def _find_file(folder: Path, entry: TocEntry) -> tuple[Path, Compression]:
 
 
 def _check_large_object_list(path: Path) -> None:
-    """Raises ImportStopped if a list of large objects names a file that pg_dump never writes: pg_restore opens all."""
+    """Raises ImportStopped if the list names a file that pg_dump never writes: pg_restore opens every listed file."""
     with path.open("rb") as file:
         while line := file.readline(_LONGEST_LINE):
             if not _LARGE_OBJECT_LINE.fullmatch(line):

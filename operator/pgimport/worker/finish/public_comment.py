@@ -1,6 +1,6 @@
 """Removes the comment that every new database has on the schema public, if the source has none there.
 
-With --quote-all-identifiers, pg_dump does not recognise the schema, and does not write that its comment was removed.
+With --quote-all-identifiers, pg_dump does not recognise the schema, so it does not write that the comment is missing.
 """
 
 from pgimport.worker.postgres.endpoints import Connection

@@ -1,4 +1,4 @@
-"""Reads at the source what the steps after its release need: what the copy is compared with."""
+"""Reads at the source, before its release, what later steps compare the copy with."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field

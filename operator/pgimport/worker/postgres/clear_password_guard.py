@@ -25,14 +25,14 @@ class ClearPasswordRefused(OSError):
 class ClearPasswordGuard(asyncio.Protocol):
     """Passes the messages of a login on to asyncpg's protocol, and leaves the connection when the login has succeeded.
 
-    Hangs up if the server asks for the password in clear text, or sends a message that no login has.
+    Hangs up if the server asks for the password in clear text, or sends a message of an impossible length.
     """
 
     def __init__(self, protocol: asyncio.Protocol) -> None:
         self.protocol = protocol
         self._transport: asyncio.Transport | None = None
         self._refusal: ClearPasswordRefused | None = None
-        self._pending = bytearray()  # the beginning of a message whose end has not come yet
+        self._pending = bytearray()  # the beginning of a message whose end has not arrived yet
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 (a socket's transport reads and writes)

@@ -1,6 +1,6 @@
 """Marks the values of rows in what pg_dump and pg_restore write to stderr. Pure.
 
-They print no SQLSTATE. The labels are the client's, which runs with LC_ALL=C; the words are in the server's language.
+They print no SQLSTATE. They run with LC_ALL=C, so their labels are English. Other words are in the server's language.
 """
 
 import re
@@ -47,14 +47,14 @@ class ClientLines:
 
     def __init__(self) -> None:
         self._hides_continuation = False
-        self._is_of_a_row = False  # whether the last error is that of a row
+        self._is_of_a_row = False  # whether a row of COPY caused the last error
 
     def hide(self, line: str) -> str | None:
         """Takes the next line. Returns it without values; None if it continues a text that can be a value."""
         if line.startswith(_HEAD):
             self._is_of_a_row = self._hides_continuation = _OF_A_ROW.match(line) is not None
             match = _SERVER_MESSAGE.match(line) if self._is_of_a_row else None
-            return line if match is None else f"{match[1]}{HIDDEN_VALUE}"  # a later line tells who wrote the message
+            return line if match is None else f"{match[1]}{HIDDEN_VALUE}"  # only a later line tells who wrote it
         if match := _LABEL.match(line):
             self._hides_continuation = True
             marked = _mark_fields("", {match[1]: match[2]}, of_a_row=False)

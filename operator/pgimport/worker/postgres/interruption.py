@@ -1,4 +1,4 @@
-"""Lets a watchdog end what runs, and says why it ended."""
+"""Lets a watchdog end an import early, and keeps the reason."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ class Interruption:
         self._lock = threading.Lock()
 
     def request(self, failure: Failure) -> None:
-        """Ends what runs. Only the first reason counts."""
+        """Keeps the reason, and calls the `end` of each running block. Only the first reason counts."""
         with self._lock:
             if self.failure is not None:
                 return

@@ -1,8 +1,8 @@
 """Watches the shadow from the gate to the end of an import: whether its server answers, and what our sessions do there.
 
 A server that does not read for a while, for example because a lock stops a COPY, is not dead. TCP_USER_TIMEOUT cannot
-tell the difference, because probes of a closed window count towards it. So sessions that send rows do not have it. The
-watch has a session of its own, with that timeout: if this one is silent too, the server is gone.
+tell the difference, because it also counts probes of a closed window. So sessions that send rows do not have it. The
+watch has a session of its own, with this timeout. If the watch's session is silent too, the server is gone.
 """
 
 import threading
@@ -20,8 +20,8 @@ from pgimport.worker.postgres.shadow import DATABASE_SIZE
 from pgimport.worker.text import format_bytes
 
 INTERVAL_SECONDS = 1.0
-ANSWER_SECONDS = 2.0  # a server that lives refuses a connection sooner
-RESTART_SECONDS = 40.0  # time for a server that answers to end its errors: it may restart, as streams allow too
+ANSWER_SECONDS = 2.0  # a live server refuses a connection sooner
+RESTART_SECONDS = 40.0  # a server may answer with errors for this time, because it may be restarting
 _ACTION = "its sessions were watched"
 
 

@@ -1,8 +1,8 @@
 """Watches the sessions of an import at the source, over the session that holds the snapshot.
 
-It finds what PostgreSQL cannot: another session waits for our lock, and a session of ours waits behind it. That is a
-deadlock between our two sessions, but only the other session connects them. `pg_dump` sets `lock_timeout = 0` itself,
-so nothing else would end its wait.
+PostgreSQL does not detect this deadlock: another session waits for a lock of one of our sessions, and a second session
+of ours waits behind it. The server does not know that our two sessions depend on each other. `pg_dump` sets
+`lock_timeout = 0` itself, so nothing else would end its wait.
 """
 
 import threading
@@ -22,7 +22,7 @@ from pgimport.worker.scope import table_locks
 from pgimport.worker.scope.table_locks import LockHolder
 
 INTERVAL_SECONDS = 2.0  # also keeps proxies from ending a session that is silent
-# The watch names who holds the lock, so it is a little faster than the lock_timeout of the session that waits.
+# The watch names the holder of the lock, so it must act before the lock_timeout of the waiting session.
 HEAD_START_SECONDS = 3.0
 
 
@@ -31,7 +31,7 @@ class WatchReports:
     """What the watch calls. `on_failure` gets the reason to end the import, and is called once at most."""
 
     on_wait: Callable[[str | None], None]  # gets a sentence without a full stop; None: no session waits
-    on_work: Callable[[], None]  # a session at the source works, although no row may arrive
+    on_work: Callable[[], None]  # a session at the source works, even if no rows arrive
     on_failure: Callable[[Failure], None]
 
 
@@ -55,7 +55,7 @@ class SourceWatch:
             self.end()
 
     def end(self) -> None:
-        """Returns when the connection is free."""
+        """Ends the watch. Returns when it no longer uses the connection."""
         self._ended.set()
         with self._lock:
             return

@@ -1,4 +1,4 @@
-"""Makes two texts of one array equal, of which a server prints one before and the other after a restore. Pure.
+"""Makes equal the two texts that a server prints for one array before and after a restore. Pure.
 
 PostgreSQL stores `status IN ('a', 'b')` on a varchar column as `(ARRAY['a'::varchar, 'b'::varchar])::text[]`. When it
 reads this text again, it applies the cast to each element, and from then on prints
@@ -25,7 +25,7 @@ def move_array_casts(text: str) -> str:
 
 
 def _move_cast(text: str, tokens: list[SqlToken], begin: int) -> str | None:
-    """Returns the text with the cast moved of the array whose parenthesis is the token `begin`, else None."""
+    """Moves the cast of the array whose parenthesis is the token `begin`. Returns None if there is no such cast."""
     if not (_is_at(tokens, begin, "(", "array", "[")):
         return None
     end = _find_end(tokens, begin + 2)

@@ -1,8 +1,8 @@
 """Writes the rows of a step into the shadow with COPY, and leaves no COPY open while no rows arrive.
 
-A backend that waits in COPY FROM STDIN blocks every DROP DATABASE of its server. So the rows of small tables are
-collected first, and then written with one query of many COPYs. The COPY of a larger table is ended at a row's end when
-the source is silent, and another one is opened when rows arrive again.
+A backend that waits in COPY FROM STDIN blocks every DROP DATABASE of its server. So the writer collects the rows of
+small tables, and writes them with one query of many COPYs. If the source is silent, the writer ends the COPY of a
+larger table after a whole row. When rows arrive again, it opens another COPY.
 """
 
 import time
@@ -19,7 +19,7 @@ from pgimport.worker.engines.relay.throughput import OnBytes
 from pgimport.worker.postgres.endpoints import Connection
 
 CHUNK_BYTES = 64 * 1024  # rows are sent in chunks of this size, because libpq returns one row at a time
-COLLECTED_BYTES = 1024 * 1024  # rows of small tables are written when so many bytes are collected
+COLLECTED_BYTES = 1024 * 1024  # rows of small tables are written when this many bytes are collected
 # Begin and end of COPY in binary format: https://www.postgresql.org/docs/current/sql-copy.html#id-1.9.55.9.4
 BINARY_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 BINARY_TRAILER = b"\xff\xff"
@@ -56,7 +56,7 @@ class RowWriter:
             self._send()
 
     def pause(self) -> None:
-        """Sends what has arrived of a table that is being copied, and ends its COPY after a silence."""
+        """Sends the collected rows of an open COPY. If there are none for SILENCE_SECONDS, ends this COPY."""
         if not self._is_open:
             return
         if self._chunk:
@@ -82,11 +82,11 @@ class RowWriter:
                 self._write_collected()
 
     def finish(self) -> None:
-        """Writes what is collected."""
+        """Writes the collected tables."""
         self._write_collected()
 
     def _send(self) -> None:
-        """Sends the chunk, if it ends with a row, and opens a COPY for it if none is open."""
+        """Sends the chunk if it ends with a whole row. Opens a COPY first if none is open."""
         if not self._step.binary and not self._chunk.endswith(ROW_END):
             return
         self._write_collected()

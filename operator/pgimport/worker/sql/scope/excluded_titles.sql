@@ -1,5 +1,5 @@
 -- Lists those of the given objects (`catalogs` and `oids`) that a dump lists on their own: catalog, oid, and the title
--- that a dump's table of contents would give. Parts of a table, such as indexes, are not listed, nor are members of
+-- that a dump's table of contents would give. Leaves out parts of a table, such as indexes, and members of
 -- extensions.
 WITH given AS (
     SELECT g.classid::pg_catalog.oid AS classid, g.objid::pg_catalog.oid AS objid

@@ -1,5 +1,5 @@
 -- Lists the other sessions of this import in this database: PID, whether it waits for a lock, and whether it works. The
--- session that runs this query was the first one. A session that waits for its client does not work.
+-- session that runs this query is the import's oldest. A session that waits for its client does not work.
 SELECT
     pid,
     COALESCE(wait_event_type = 'Lock', false),
