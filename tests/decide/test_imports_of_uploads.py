@@ -41,9 +41,9 @@ def test_an_upload_of_another_project_does_not_exist_for_an_import(key: str) -> 
     [
         (
             {"verify": "checksums"},
-            "spec.verify: checksums needs a live source; for a dump file, set spec.source.sha256",
+            "spec.verify: checksums needs a live source, and the source is a dump file",
         ),
-        ({"engine": "relay"}, "spec.engine: relay needs a live source; for a dump file, use auto or dump"),
+        ({"engine": "relay"}, "spec.engine: relay needs a live source, and the source is a dump file"),
     ],
     ids=["digests", "the relay"],
 )

@@ -101,8 +101,10 @@ class ImportTarget(StrictModel):
     )
 
 
-RELAY_NEEDS_LIVE_SOURCE = "spec.engine: relay needs a live source; for a dump file, use auto or dump"
-CHECKSUMS_NEED_LIVE_SOURCE = "spec.verify: checksums needs a live source; for a dump file, set spec.source.sha256"
+RELAY_NEEDS_LIVE_SOURCE = "spec.engine: relay needs a live source, and the source is a dump file"
+RELAY_ADVICE = "Leave spec.engine out, or set it to auto or dump."
+CHECKSUMS_NEED_LIVE_SOURCE = "spec.verify: checksums needs a live source, and the source is a dump file"
+CHECKSUMS_ADVICE = "Leave spec.verify out. To check the file itself, set spec.source.sha256 to its checksum."
 
 
 class Filter(StrictModel):

@@ -319,7 +319,7 @@ FILES = [
     ),
     BrokenInput(
         "the relay for a file",
-        ("needs a live source", "dump file", "use auto or dump"),
+        ("needs a live source", "dump file", "set it to auto or dump"),
         content=lambda custom, plain: custom,
         order={"engine": Engine.RELAY},
     ),
@@ -332,7 +332,12 @@ FILES = [
     ),
     BrokenInput(
         "an archive newer than the target",
-        ("archive of version 1.99", "pg_dump 16", "Dump with pg_dump 18 or older"),
+        ("archive of version 1.99", "pg_dump 19", "Dump with pg_dump 18 or older"),
+        content=lambda custom, plain: custom[:6] + b"\x63" + custom[7:].replace(b"16.", b"19.", 2),
+    ),
+    BrokenInput(
+        "an archive of a version that its pg_dump does not write",
+        ("archive of version 1.99", "pg_dump 16", "damaged"),
         content=lambda custom, plain: custom[:6] + b"\x63" + custom[7:],
     ),
 ]

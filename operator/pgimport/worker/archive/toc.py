@@ -248,6 +248,13 @@ def _describe_newer_archive(reader: _TocReader, version: tuple[int, int]) -> Fai
             reader.integer()
         texts = [reader.text() or "" for _ in range(3)]
         client = texts[2].split(" ")[0] if texts[2][:1].isdigit() else ""
+    major = re.match(r"\d+", client)
+    if major is not None and int(major[0]) <= NEWEST_CLIENT:
+        return Failure(
+            Reason.DUMP_CORRUPT,
+            f"the dump file says that pg_dump {client} wrote it as an archive of version {format_version(version)}."
+            " That program does not write this version, so the file is damaged, or another program changed it",
+        )
     return Failure(
         Reason.DUMP_UNSUPPORTED,
         f"pg_dump{f' {client}' if client else ''} wrote the dump as an archive of version {format_version(version)},"

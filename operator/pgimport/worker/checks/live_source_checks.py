@@ -71,6 +71,7 @@ def _check(order: Order, endpoint: Endpoint, reader: CatalogReader, probe: Sessi
     installed = [
         SourceExtension(name=name, version=version, schema_name=schema) for name, version, schema, _ in extension_rows
     ]
+    # Whether an object comes along, and whether its rows do.
     includes, includes_rows = (
         build_name_filter(order.filter, own_schemas, user, rows=only_rows) for only_rows in (False, True)
     )

@@ -3,7 +3,12 @@
 from dataclasses import replace
 
 from pgimport.model.import_choices import Engine, Verify
-from pgimport.model.import_spec import CHECKSUMS_NEED_LIVE_SOURCE, RELAY_NEEDS_LIVE_SOURCE
+from pgimport.model.import_spec import (
+    CHECKSUMS_ADVICE,
+    CHECKSUMS_NEED_LIVE_SOURCE,
+    RELAY_ADVICE,
+    RELAY_NEEDS_LIVE_SOURCE,
+)
 from pgimport.model.order import Order
 from pgimport.model.preflight_checks import CheckName
 from pgimport.model.reasons import Failure, Reason
@@ -35,9 +40,9 @@ def _read_report(order: Order, source: Endpoint | DumpLocation) -> SourceReport:
     """Reads the report. Imports only the modules of this kind of source, which saves 0.1 s. Raises ImportStopped."""
     if isinstance(source, FileLocation | LocalDump):
         if order.verify is Verify.CHECKSUMS:
-            raise ImportStopped(Failure(Reason.NOT_SUPPORTED, CHECKSUMS_NEED_LIVE_SOURCE))
+            raise ImportStopped(Failure(Reason.NOT_SUPPORTED, CHECKSUMS_NEED_LIVE_SOURCE, CHECKSUMS_ADVICE))
         if order.engine is Engine.RELAY:
-            raise ImportStopped(Failure(Reason.NOT_SUPPORTED, RELAY_NEEDS_LIVE_SOURCE))
+            raise ImportStopped(Failure(Reason.NOT_SUPPORTED, RELAY_NEEDS_LIVE_SOURCE, RELAY_ADVICE))
         from pgimport.worker.checks.dump_file_reader import check_file
 
         return check_file(order, source)

@@ -8,10 +8,10 @@ from pgimport.worker.scope.patterns import NameFilter
 from pgimport.worker.text import count_of, quote_name, some_of
 
 SEQUENCE = "S"  # pg_class.relkind
-ROW_LIMIT = 5000  # the LIMIT of both queries: their rows must fit into memory
+ROW_LIMIT = 5000  # the LIMIT of the queries that list objects: their rows must fit into memory
 SCHEMAS_IN_ADVICE = 5  # for more schemas, the advice is to grant pg_read_all_data
 NAMES_IN_A_GRANT = 3  # for more objects of one schema, the advice is to grant ON ALL TABLES IN SCHEMA
-_TRUNCATED = NotChecked(f"the query returned {ROW_LIMIT} objects that the import skips, and no others")
+TRUNCATED = NotChecked(f"the query returned {ROW_LIMIT} objects that the import skips, and no others")
 
 
 def judge_privileges(rows: ResultRows | NotChecked, includes: NameFilter, user: str) -> CheckResult:
@@ -20,7 +20,7 @@ def judge_privileges(rows: ResultRows | NotChecked, includes: NameFilter, user: 
         return unknown_check(CheckName.SOURCE_PRIVILEGES, rows)
     unreadable = [row for row in rows if includes(row[1], row[2])]
     if not unreadable and len(rows) >= ROW_LIMIT:
-        return unknown_check(CheckName.SOURCE_PRIVILEGES, _TRUNCATED)
+        return unknown_check(CheckName.SOURCE_PRIVILEGES, TRUNCATED)
     if not unreadable:
         return passed_check(CheckName.SOURCE_PRIVILEGES, f"{user} can read every table and sequence to import")
     tables = [f"{schema}.{name}" for kind, schema, name, _ in unreadable if kind != SEQUENCE]
@@ -66,7 +66,7 @@ def judge_row_security(rows: ResultRows | NotChecked, includes_rows: NameFilter,
     secured = [row for row in rows if includes_rows(row[0], row[1])]
     hidden = [(quote_name(schema, name), forced) for schema, name, forced, active in secured if active]
     if not hidden and len(rows) >= ROW_LIMIT:
-        return unknown_check(CheckName.ROW_LEVEL_SECURITY, _TRUNCATED)
+        return unknown_check(CheckName.ROW_LEVEL_SECURITY, TRUNCATED)
     if not secured:
         return passed_check(CheckName.ROW_LEVEL_SECURITY, "no table has row level security")
     if not hidden:
@@ -74,7 +74,8 @@ def judge_row_security(rows: ResultRows | NotChecked, includes_rows: NameFilter,
         return passed_check(CheckName.ROW_LEVEL_SECURITY, f"row level security of {tables} does not apply to {user}")
     titles = [title for title, _ in hidden]
     forced = [title for title, is_forced in hidden if is_forced]
-    advice = f"Run ALTER ROLE {quote_name(user)} BYPASSRLS; or use the URL of a role that has BYPASSRLS"
+    role = quote_name(user)
+    advice = f"Ask a superuser of the source to run ALTER ROLE {role} BYPASSRLS; or use the URL of a role that has it"
     if forced:
         advice += f", or, for their owner, run ALTER TABLE {forced[0]} NO FORCE ROW LEVEL SECURITY;"
     else:

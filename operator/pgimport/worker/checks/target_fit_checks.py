@@ -209,7 +209,8 @@ def _refuse_extensions(split: ExtensionSplit, forbidden: Sequence[str], missing:
     names = [*forbidden, *missing]
     if preloaded := [name for name in names if name in PRELOADED]:
         sentences.append(f"The target's shared_preload_libraries must also contain {', '.join(preloaded)}")
-    sentences.append(_describe_losses(split, names).replace("would then lack", "would lack without them:"))
+    losses = _describe_losses(split, names)
+    sentences.append(losses.replace("The copy would then lack", "Without them, the copy would lack"))
     return failed_check(
         CheckName.EXTENSIONS_AVAILABLE_ON_TARGET,
         Reason.EXTENSION_NOT_ALLOWED,

@@ -72,7 +72,7 @@ TARGET_ADVICE: dict[str, str] = {
 
 _UNKNOWN_NAME_ADVICE = (
     "A value of this column names a role or an object that the copy lacks. Create the role on the target server, import"
-    " the object too, or leave the rows out with filter.excludeTableData."
+    " the object too, or correct the value at the source. With filter.excludeTableData, the table comes without rows."
 )
 
 

@@ -27,6 +27,11 @@ class DumpFormat(StrEnum):
 
 
 _USE_FILE_OPTION = "write the dump with `pg_dump --file`, because your shell changes text that is redirected"
+_RESTORE_FIRST = (
+    "restore it into a server of its kind, copy that database into PostgreSQL, for example with pgloader, and import"
+    " the copy"
+)
+_LOAD_FIRST = "load it into PostgreSQL, for example with pgloader, and import that database"
 _DECRYPT = "an encrypted file: decrypt it and import the result"
 _UTF16 = f"text in UTF-16: {_USE_FILE_OPTION}"
 # First bytes of a file → what the file is.
@@ -53,7 +58,7 @@ _OTHER_FILES: tuple[tuple[bytes, str], ...] = (
     (b"\x85\x02\x0c\x03", _DECRYPT),  # of 4096
     (b"\x84\x5e\x03", _DECRYPT),  # of curve 25519
     (b"\xc1\xc0\x4c\x03", _DECRYPT),
-    (b"SQLite format 3", "an SQLite database, not a dump of PostgreSQL: convert it with a tool such as pgloader"),
+    (b"SQLite format 3", f"an SQLite database, not a dump of PostgreSQL: {_LOAD_FIRST}"),
     (b"\x03\x00EXPORT:V", "an export of Oracle, not a dump of PostgreSQL"),
     (b"TAPE\x00\x00", "a backup of SQL Server, not a dump of PostgreSQL"),
     (b"REDIS", "a dump of Redis, not of PostgreSQL"),
@@ -67,12 +72,12 @@ _OTHER_FILES: tuple[tuple[bytes, str], ...] = (
 )
 # Text near the beginning of a dump → which dump it is.
 _OTHER_DUMPS: tuple[tuple[bytes, str], ...] = (
-    (b"-- MySQL dump", "of MySQL, not of PostgreSQL: convert it with a tool such as pgloader"),
-    (b"-- MariaDB dump", "of MariaDB, not of PostgreSQL: convert it with a tool such as pgloader"),
-    (b"-- phpMyAdmin SQL Dump", "of MySQL, not of PostgreSQL: convert it with a tool such as pgloader"),
-    (b"/*!40", "of MySQL or MariaDB, not of PostgreSQL: convert it with a tool such as pgloader"),
-    (b"/*M!", "of MariaDB, not of PostgreSQL: convert it with a tool such as pgloader"),
-    (b"PRAGMA foreign_keys", "of SQLite, not of PostgreSQL: convert it with a tool such as pgloader"),
+    (b"-- MySQL dump", f"of MySQL, not of PostgreSQL: {_RESTORE_FIRST}"),
+    (b"-- MariaDB dump", f"of MariaDB, not of PostgreSQL: {_RESTORE_FIRST}"),
+    (b"-- phpMyAdmin SQL Dump", f"of MySQL, not of PostgreSQL: {_RESTORE_FIRST}"),
+    (b"/*!40", f"of MySQL or MariaDB, not of PostgreSQL: {_RESTORE_FIRST}"),
+    (b"/*M!", f"of MariaDB, not of PostgreSQL: {_RESTORE_FIRST}"),
+    (b"PRAGMA foreign_keys", f"of SQLite, not of PostgreSQL: {_LOAD_FIRST}"),
 )
 _PLAIN = b"-- PostgreSQL database dump\n"
 _CLUSTER = b"-- PostgreSQL database cluster dump\n"  # by pg_dumpall: imported if one of its databases has objects
