@@ -7,7 +7,7 @@ import psycopg
 import pytest
 from tests.docs.blocks import ROOT, parse_blocks
 from tests.handlers.emulated_tenant import NAMESPACE, Tenant, wait_for
-from tests.handlers.test_operator_program import complete, operator, write_kubeconfig
+from tests.handlers.running_operator import complete, run_operator, write_kubeconfig
 from tests.support.kubernetes import BYSTANDER, Kubernetes, run_kubernetes
 from tests.support.postgres import PostgresServer
 from tests.support.tcp_proxies import run_slow_proxy
@@ -63,7 +63,7 @@ def restore(tenant: Tenant, *keys: ResourceKey) -> None:
 
 
 def test_a_restore_gives_new_databases_and_runs_imports_again(kubernetes: Kubernetes, tenant: Tenant) -> None:
-    with operator(kubernetes):
+    with run_operator(kubernetes):
         tenant.apply("restored")
         complete(tenant, "restored")
         before = tenant.status("restored", PREVIEWS)["database"]
@@ -74,7 +74,7 @@ def test_a_restore_gives_new_databases_and_runs_imports_again(kubernetes: Kubern
         ResourceKey(PREVIEWS, NAMESPACE, "restored"),
         ResourceKey(PROJECTS, "", "shop"),
     )
-    with operator(kubernetes):
+    with run_operator(kubernetes):
         complete(tenant, "restored")
         after = tenant.status("restored", PREVIEWS)["database"]
     new_project = tenant.cluster.get(api_paths.resource(PROJECTS, name="shop"))["metadata"]["uid"]
@@ -85,7 +85,7 @@ def test_a_restore_gives_new_databases_and_runs_imports_again(kubernetes: Kubern
 
 
 def test_previews_follow_their_server_to_another_address(kubernetes: Kubernetes, tenant: Tenant) -> None:
-    with operator(kubernetes):
+    with run_operator(kubernetes):
         tenant.apply("moved")
         complete(tenant, "moved")
     secret = tenant.status("moved", PREVIEWS)["connectionSecret"]
@@ -94,7 +94,7 @@ def test_previews_follow_their_server_to_another_address(kubernetes: Kubernetes,
         change = {"spec": {"server": {"port": address.port}}}
         tenant.cluster.patch(api_paths.resource(PROJECTS, name="shop"), change)
         tenant.cluster.delete(api_paths.core(NAMESPACE, "secrets", secret))
-        with operator(kubernetes):
+        with run_operator(kubernetes):
             new = wait_for("a new connection Secret", lambda: tenant.read_secret(secret))
             assert old is not None
             assert new["data"]["port"] != old["data"]["port"]

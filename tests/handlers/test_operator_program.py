@@ -4,19 +4,16 @@ The test acts as the user, the kubelet and the worker: it applies objects, creat
 """
 
 import json
-import socket
-import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from tests.handlers.emulated_tenant import HOME, NAMESPACE, PASSED, WAITING, Tenant, ended, running, wait_for
-from tests.support.kubernetes import BYSTANDER, Json, Kubernetes, run_kubernetes
+from tests.handlers.running_operator import complete, run_operator, write_kubeconfig
+from tests.support.kubernetes import BYSTANDER, Json, run_kubernetes
 from tests.support.postgres import PostgresServer
-from tests.support.samples import a_failed_result, a_result
+from tests.support.samples import a_failed_result
 
-from pgimport.handlers.main import run
 from pgimport.kubernetes_client import api_paths
 from pgimport.model.errors import KubernetesUnavailable, NotFound
 from pgimport.model.names import (
@@ -27,16 +24,8 @@ from pgimport.model.names import (
     replaced_names,
 )
 from pgimport.model.reasons import Reason
-from pgimport.reconcile.reconcile_context import ReconcileContext
-from pgimport.settings import read_settings
 
 pytestmark = pytest.mark.slow
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
@@ -45,58 +34,8 @@ def tenant(postgres16: PostgresServer, tmp_path_factory: pytest.TempPathFactory)
         patch.setenv("KUBECONFIG", str(write_kubeconfig(kubernetes.url, tmp_path_factory.mktemp("kubeconfig"))))
         prepared = Tenant(kubernetes, kubernetes.connect(BYSTANDER), postgres16)
         prepared.prepare()
-        with operator(kubernetes):
+        with run_operator(kubernetes):
             yield prepared
-
-
-def write_kubeconfig(url: str, folder: Path) -> Path:
-    path = folder / "config"
-    config = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "test",
-        "clusters": [{"name": "test", "cluster": {"server": url}}],
-        "users": [{"name": "test", "user": {"token": "anything"}}],
-        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
-    }
-    path.write_text(json.dumps(config))
-    return path
-
-
-class operator:
-    """Runs the operator's own program in a thread for the duration of a block."""
-
-    def __init__(self, kubernetes: Kubernetes) -> None:
-        settings = read_settings(
-            {
-                "PGIMPORT_NAMESPACE": HOME,
-                "PGIMPORT_WORKER_IMAGES": '{"16": "registry/worker:16"}',
-                "PGIMPORT_HEALTH_PORT": str(free_port()),
-                "PGIMPORT_SWEEP_SECONDS": "1",
-            }
-        )
-        context = ReconcileContext(cluster=kubernetes.connect(), policy=settings.to_policy())
-        self.stop = threading.Event()
-        self.thread = threading.Thread(target=run, args=(context, settings, self.stop), name="operator", daemon=True)
-
-    def __enter__(self) -> None:
-        self.thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self.stop.set()
-        self.thread.join(20)
-        assert not self.thread.is_alive()
-
-
-def complete(tenant: Tenant, name: str) -> tuple[str, Json]:
-    """Brings an import from its Job to `completed`. Returns its pod and its last status."""
-    job = tenant.job(name)
-    pod = tenant.show_pod(job, running(), WAITING, "Pending")
-    tenant.change_pod(pod, ended(PASSED, 0), running(), "Running")
-    tenant.fill(job, pod, "CREATE TABLE cats (id int PRIMARY KEY, name text)", "INSERT INTO cats VALUES (1, 'Ada')")
-    tenant.change_pod(pod, ended(PASSED, 0), ended(a_result(), 0), "Succeeded")
-    tenant.end_job(job, {"type": "Complete", "status": "True"})
-    return pod, tenant.wait_for_state(name, "completed")
 
 
 def conditions(status: Json) -> dict[str, tuple[str, str]]:
