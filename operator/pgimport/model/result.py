@@ -130,7 +130,9 @@ class SourceInfo(LenientModel):
         default=[], description="The settings of the source database and of its owner that the copy gets."
     )
     has_long_properties: bool = Field(
-        default=False, description="The value is true if only the report has the comment and the settings."
+        default=False,
+        description="The value is true if comment and settings are too long for the termination message. The report"
+        " has them.",
     )
 
 

@@ -90,7 +90,8 @@ class Progress(LenientModel):
         " number stays after the release. It is absent for a dump file.",
     )
     source_held_for: str | None = Field(
-        default=None, description="Why the source is held after its last row was read. It is absent otherwise."
+        default=None,
+        description="The reason why the source is held after its last row was read. It is absent otherwise.",
     )
     at: Time | None = Field(
         default=None,
@@ -148,8 +149,8 @@ class Shadow(LenientModel):
     verified: bool = Field(default=False, description="The value is true after the worker verified the copy.")
     verified_at: Time | None = Field(
         default=None,
-        description="The time at which the operator learned that the copy is verified. The limit of the swap starts"
-        " here.",
+        description="The time at which the operator learned that the copy is verified. The 30 minutes for the swap"
+        " start here.",
     )
 
 
@@ -327,7 +328,7 @@ class ProjectStatus(LenientModel):
     target_version: str | None = Field(default=None, description="The PostgreSQL version of the Project's server.")
     warnings: list[str] = Field(
         default=[],
-        description="What the platform's admin should change at the server, for example a database of"
+        description="A list of what the platform's admin should change at the server, for example a database of"
         " spec.server.templates that does not exist. Imports run nevertheless.",
     )
     updated_at: Time | None = Field(default=None, description="The time at which this status last changed.")
