@@ -59,7 +59,7 @@ def open_cluster_session(source: Source, folder: Path) -> Iterator[Session]:
             "namespace: shop\n": f"namespace: {NEW_PROJECT}\n",
             "namespace shop\n": f"namespace {NEW_PROJECT}\n",
             "namespace/shop ": f"namespace/{NEW_PROJECT} ",
-            "project/shop\n": f"project/{NEW_PROJECT}\n",
+            "projects.capydb.dev/shop\n": f"projects.capydb.dev/{NEW_PROJECT}\n",
             "project.capydb.dev/shop ": f"project.capydb.dev/{NEW_PROJECT} ",
             "8090": str(_port()),
         },

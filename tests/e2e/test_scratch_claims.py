@@ -13,7 +13,7 @@ OPERATOR = f"system:serviceaccount:{SYSTEM_NAMESPACE}:pgimport-operator"
 
 def list_claims(tenant: Tenant) -> list[str]:
     claims = kubectl.list_objects("persistentvolumeclaims", tenant.name)
-    return [name for claim in claims if (name := claim["metadata"]["name"]).startswith("scratch-claim")]
+    return [name for claim in claims if "scratch-claim" in (name := claim["metadata"]["name"])]
 
 
 def test_the_claim_of_a_cancelled_import_is_deleted(tenant: Tenant) -> None:
