@@ -4,11 +4,7 @@ The text of such a value depends on `lc_monetary` of the session that dumped it,
 es_AR is `$ 12,34`, and an en_US session reads it as 1234.
 """
 
-from collections.abc import Iterator
-
-from pgimport.worker.archive.sql_tokens import SqlToken, scan_tokens
-
-_NOT_A_COLUMN = ("constraint", "check", "primary", "unique", "foreign", "exclude", "like")
+from pgimport.worker.archive.sql_tokens import scan_tokens, split_columns
 
 
 class MoneyColumns:
@@ -31,7 +27,7 @@ class MoneyColumns:
             if rest[:1] == ["as"] and self._is_money(rest[1:]):
                 self._types.add(tuple(name))
             return
-        columns = [item[0].text for item in _split_items(tokens) if self._is_money([token.text for token in item[1:]])]
+        columns = [item[0].text for item in split_columns(tokens) if self._is_money([token.text for token in item[1:]])]
         if words[1] == "table":
             self.names += ["".join([*name, ".", column]) for column in columns]
         elif columns:
@@ -47,25 +43,3 @@ class MoneyColumns:
 def _split_name(words: list[str]) -> tuple[list[str], list[str]]:
     length = 3 if words[1:2] == ["."] else 1
     return words[:length], words[length:]
-
-
-def _split_items(tokens: list[SqlToken]) -> Iterator[list[SqlToken]]:
-    """Yields the tokens of each column, which are the comma-separated items in the first parentheses."""
-    depth, item = 0, list[SqlToken]()
-    for token in tokens:
-        depth -= token.is_(")")
-        if depth == 0 and token.is_(")"):
-            break
-        if depth == 1 and token.is_(","):
-            if _is_column(item):
-                yield item
-            item = []
-        elif depth:
-            item.append(token)
-        depth += token.is_("(")
-    if _is_column(item):
-        yield item
-
-
-def _is_column(item: list[SqlToken]) -> bool:
-    return bool(item) and not item[0].is_(*_NOT_A_COLUMN)

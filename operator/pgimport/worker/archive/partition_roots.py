@@ -5,9 +5,9 @@ enums. So a row can belong to another partition in the copy, and a COPY into the
 itself loads rows through the root only if the partition key is a plain enum.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
-from pgimport.worker.archive.sql_tokens import SqlToken, scan_tokens
+from pgimport.worker.archive.sql_tokens import SqlToken, scan_tokens, split_columns, split_items
 from pgimport.worker.archive.toc import TocEntry
 from pgimport.worker.archive.trim import ObjectName
 from pgimport.worker.text import quote_name
@@ -44,7 +44,6 @@ _STABLE_TYPES = frozenset(
         "xid8",
     }
 )
-_NOT_A_COLUMN = ("constraint", "check", "primary", "unique", "foreign", "exclude", "like")
 _AFTER_TYPE = ("(", "not", "default", "generated", "constraint", "storage", "compression")
 
 
@@ -86,11 +85,11 @@ class PartitionRoots:
         partition_of = _find(tokens, "partition", "of")
         if partition_of is not None:
             self._parents[name] = _read_name(tokens, partition_of + 2)
-        columns = [item for item in _split_items(tokens[begin:]) if item and not item[0].is_(*_NOT_A_COLUMN)]
+        columns = list(split_columns(tokens[begin:]))
         if partition_of is None:
             self._columns[name] = tuple(item[0].text for item in columns)
         key = _find(tokens, "partition", "by", "hash")
-        if key is not None and not _is_stable(_split_items(tokens[key + 3 :]), columns):
+        if key is not None and not _is_stable(split_items(tokens[key + 3 :]), columns):
             self._unstable.add(name)
 
 
@@ -143,22 +142,6 @@ def _is_stable_type(tokens: list[SqlToken]) -> bool:
             break
         words.append("" if token.quoted else token.text)
     return " ".join(words) in _STABLE_TYPES and not any(token.is_("collate") for token in tokens)
-
-
-def _split_items(tokens: list[SqlToken]) -> Iterator[list[SqlToken]]:
-    """Yields the comma-separated items in the first parentheses."""
-    depth, item = 0, list[SqlToken]()
-    for token in tokens:
-        depth -= token.is_(")")
-        if depth == 0 and token.is_(")"):
-            break
-        if depth == 1 and token.is_(","):
-            yield item
-            item = []
-        elif depth:
-            item.append(token)
-        depth += token.is_("(")
-    yield item
 
 
 def _find(tokens: list[SqlToken], *words: str) -> int | None:

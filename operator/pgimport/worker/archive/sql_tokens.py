@@ -17,6 +17,7 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 
+_NOT_A_COLUMN = ("constraint", "check", "primary", "unique", "foreign", "exclude", "like")
 _DOLLAR_QUOTE = re.compile(r"(?=(\$[A-Za-z0-9_\x80-\U0010ffff]*\$))")
 
 
@@ -96,3 +97,24 @@ def find_top_level_tokens(tokens: Iterable[SqlToken]) -> Iterator[SqlToken]:
             yield token
         if token.is_("("):
             depth += 1
+
+
+def split_items(tokens: Iterable[SqlToken]) -> Iterator[list[SqlToken]]:
+    """Yields the tokens of each of the comma-separated items in the first parentheses."""
+    depth, item = 0, list[SqlToken]()
+    for token in tokens:
+        depth -= token.is_(")")
+        if depth == 0 and token.is_(")"):
+            break
+        if depth == 1 and token.is_(","):
+            yield item
+            item = []
+        elif depth:
+            item.append(token)
+        depth += token.is_("(")
+    yield item
+
+
+def split_columns(tokens: Iterable[SqlToken]) -> Iterator[list[SqlToken]]:
+    """Yields the tokens of each column in the definition of a table: name, type, and what follows."""
+    return (item for item in split_items(tokens) if item and not item[0].is_(*_NOT_A_COLUMN))
