@@ -19,6 +19,7 @@ from pgimport.model.names import attempt_password
 from pgimport.model.owner_comment import OwnerComment
 from pgimport.model.reasons import Reason
 from pgimport.model.result import WorkerResult
+from pgimport.model.row_values import show_values
 from pgimport.server.server_access import Access
 from pgimport.server.shadow import ShadowPlan, drop_attempt, prepare_shadow
 from pgimport.worker.pipeline.import_steps import run_import
@@ -158,7 +159,7 @@ class Matrix:
         bench: Bench,
         result: WorkerResult,
     ) -> Outcome:
-        skipped = {item.object: item.reason for item in result.skipped}
+        skipped = {item.object: show_values(item.reason) for item in result.skipped}
         failure = f"{result.failure.reason}: {result.failure.message}" if result.failure else None
         if result.failure is not None and result.failure.reason is not Reason.VERIFICATION_FAILED:
             return Outcome(failure=failure, skipped=skipped)
