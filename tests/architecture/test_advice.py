@@ -29,10 +29,10 @@ def list_texts(path: Path) -> list[str]:
 
 
 def test_no_text_tells_to_drop_something() -> None:
-    found = [
+    texts = [
         f"{path.relative_to(SOURCES)}: {text}"
         for path in SOURCES.rglob("*.py")
         for text in list_texts(path)
         if DESTRUCTIVE.search(text) and not STATEMENT.match(text)
     ]
-    assert found == []
+    assert texts == []
