@@ -181,3 +181,10 @@ def test_a_clone_that_fails_says_why_and_is_tried_again(tenant: Tenant, primary:
     tenant.change_preview("doomed", resetAt=now())
     wait_for_state(tenant, "doomed", "ready")
     comparison.assert_same(tenant.source.server, "small", EMBEDDED, tenant.database("doomed"))
+
+
+@pytest.mark.isolation
+def test_tenants_cannot_take_the_last_connections_of_the_trial_server() -> None:
+    """Seen before: one tenant held all of them, and another one's preview waited for 40 seconds."""
+    assert EMBEDDED.value("SELECT pg_has_role('pgimport_admin', 'pg_use_reserved_connections', 'USAGE')") == "t"
+    assert EMBEDDED.value("SHOW reserved_connections") == "10"

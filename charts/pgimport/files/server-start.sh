@@ -17,6 +17,10 @@ fi
 chmod 0700 "$PGDATA"
 
 set -- -c hba_file=/etc/pgimport/pg_hba.conf -c unix_socket_directories=/run/postgresql
+# Tenants cannot take the last connections from the operator. PostgreSQL 15 has no such setting.
+if [ "$(cat "$PGDATA/PG_VERSION")" -ge 16 ]; then
+    set -- "$@" -c reserved_connections=10
+fi
 
 # Without listen_addresses, nobody can connect from outside before the admin has its password.
 pg_ctl start --pgdata="$PGDATA" --wait --silent --options="$* -c listen_addresses=''"
