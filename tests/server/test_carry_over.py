@@ -153,7 +153,8 @@ def test_a_later_import_replaces_the_settings_of_an_earlier_one(scenario: Previe
     assert again.query(
         "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s", again.database
     ) == [(None,)]
-    own = [marked.name for marked in read_marked_objects(again.access, again.mark.project_uid)]
+    uid = again.mark.project_uid
+    own = [marked.name for marked in read_marked_objects(again.access, uid) if marked.mark.project_uid == uid]
     assert own == [again.database, again.owner]
 
 

@@ -34,7 +34,7 @@ def test_leftovers_are_dropped_and_other_objects_stay(scenario: PreviewScenario)
     scenario.prepare()
     assert swap(scenario.access, scenario.swap_plan()) is None
     for marked in read_marked_objects(scenario.access, scenario.mark.project_uid):
-        if marked.mark.import_uid is not None:
+        if marked.mark.import_uid is not None and marked.mark.project_uid == scenario.mark.project_uid:
             drop_marked_object(scenario.access, marked)
     assert scenario.leftovers() == []
     assert scenario.tables() == ["new"]
@@ -46,7 +46,7 @@ def test_partly_created_objects_are_found(scenario: PreviewScenario) -> None:
         with pytest.raises(Crash):
             prepare_shadow(scenario.access, scenario.shadow_plan, connect=CrashingConnect(statements))
         for marked in read_marked_objects(scenario.access, scenario.mark.project_uid):
-            if marked.mark.pod_uid is not None:
+            if marked.mark.pod_uid is not None and marked.mark.project_uid == scenario.mark.project_uid:
                 drop_marked_object(scenario.access, marked)
         assert scenario.leftovers() == []
 
