@@ -94,7 +94,7 @@ class LiveSource:
         )
         client_source = self._choose_client_source(engine)
         if run.order.verify is not Verify.NONE:  # before pg_dump reads them, because others may change them meanwhile
-            self._definitions = self._read_source(read_source_definitions, "its definitions were read")
+            self._definitions = self._read_source(_read_definitions, "its definitions were read")
         with self._watch.running():
             self._result = self._run_engine(engine, dump_cause, client_source, exclusions, inputs)
         if lacks_comment:
@@ -271,15 +271,17 @@ class LiveSource:
         ]
 
     def _read_source(self, read: Callable[[Connection], T], action: str) -> T:
-        """Calls `read` with the session that holds the snapshot. `action` describes the call in error messages.
-
-        The savepoint releases the locks that the functions take that print definitions: on views, for example.
-        """
+        """Calls `read` with the session that holds the snapshot. `action` describes the call in error messages."""
         try:
-            with self._snapshot.connection.transaction(force_rollback=True):
-                return read(self._snapshot.connection)
+            return read(self._snapshot.connection)
         except psycopg.Error as error:
             raise ImportStopped(translate_source_error(error, action)) from error
+
+
+def _read_definitions(connection: Connection) -> DefinitionList:
+    """Reads definitions in a savepoint, whose end releases the locks of the functions that print them, as on views."""
+    with connection.transaction(force_rollback=True):
+        return read_source_definitions(connection)
 
 
 def find_compared_tables(snapshot: Snapshot, skipped_keys: Collection[tuple[int, int]]) -> tuple[Table, ...]:
