@@ -1,8 +1,9 @@
 """Locks database names, so that only one operator at a time changes a database."""
 
 from psycopg import errors as postgres
+from psycopg import sql
 
-from pgimport.server.connection import Connection, read_query
+from pgimport.server.connection import Connection, execute_together, read_query
 from pgimport.server.sessions import ROUNDS, ClientSession, end_client_sessions
 
 
@@ -16,14 +17,17 @@ def lock_database_name(connection: Connection, database: str) -> None:
     name = f"pgimport {database}"
     for attempt in range(1, ROUNDS + 1):
         try:
-            connection.execute("SET lock_timeout = '1s'" if attempt < ROUNDS else "SET lock_timeout = '10s'")
-            connection.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [name])
-            break
+            execute_together(
+                connection,
+                [
+                    sql.SQL("SET lock_timeout = '1s'" if attempt < ROUNDS else "SET lock_timeout = '10s'"),
+                    sql.SQL("SELECT pg_advisory_lock(hashtextextended({}, 0))").format(sql.Literal(name)),
+                    sql.SQL("RESET lock_timeout"),
+                ],
+            )
+            return
         except postgres.LockNotAvailable:
             if attempt == ROUNDS:
                 raise
             rows = connection.execute(read_query("advisory_lock_holders"), {"name": name}).fetchall()
             end_client_sessions(connection, [ClientSession(*row) for row in rows])
-        finally:
-            if not connection.closed:
-                connection.execute("RESET lock_timeout")
