@@ -77,26 +77,12 @@ _UNKNOWN_NAME_ADVICE = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ServerError:
+class ServerError(ErrorFields):
     """The fields of an error message. `sqlstate` is None for an error of the client, such as a lost connection."""
-
-    message: str
-    sqlstate: str | None = None
-    detail: str | None = None
-    hint: str | None = None
-    context: str | None = None
 
     def describe(self) -> str:
         """Returns one line: message, DETAIL, HINT, CONTEXT and SQLSTATE. Values of rows have marks."""
-        marked = mark_values(
-            ErrorFields(
-                message=self.message,
-                sqlstate=self.sqlstate,
-                detail=self.detail,
-                hint=self.hint,
-                context=self.context,
-            )
-        )
+        marked = mark_values(self)
         fields = {"DETAIL": marked.detail, "HINT": marked.hint, "CONTEXT": _shorten_context(marked.context)}
         parts = [
             marked.message,

@@ -30,30 +30,17 @@ _MAX_LINES = 200  # of one message that are kept
 _MAX_ERRORS = 10_000  # of one synchronisation
 
 
-@dataclass(frozen=True, slots=True)
-class PsqlError:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PsqlError(ErrorFields):
     """One error. `sqlstate` is None for an error of psql itself."""
 
     line: int | None  # of psql's input
-    sqlstate: str | None
-    message: str
-    detail: str | None = None
-    hint: str | None = None
-    context: str | None = None
     constraint: str | None = None
 
     @property
     def text(self) -> str:
         """The server's words as one line: message, DETAIL, HINT, CONTEXT, SQLSTATE. Values of rows have marks."""
-        marked = mark_values(
-            ErrorFields(
-                message=self.message,
-                sqlstate=self.sqlstate,
-                detail=self.detail,
-                hint=self.hint,
-                context=self.context,
-            )
-        )
+        marked = mark_values(self)
         parts = [marked.message]
         for label, value in (("DETAIL", marked.detail), ("HINT", marked.hint), ("CONTEXT", marked.context)):
             parts += [f"{label}: {value}"] if value else []
@@ -142,15 +129,17 @@ class PsqlMessageParser:
         if self._head is None:
             return
         texts = {label: "\n".join(lines).strip() for label, lines in self._parts.items()}
+        line, sqlstate = self._head
         if len(self.errors) < _MAX_ERRORS:
             self.errors.append(
                 PsqlError(
-                    *self._head,
-                    texts["MESSAGE"],
-                    texts.get("DETAIL"),
-                    texts.get("HINT"),
-                    texts.get("CONTEXT"),
-                    texts.get("CONSTRAINT NAME"),
+                    line=line,
+                    sqlstate=sqlstate,
+                    message=texts["MESSAGE"],
+                    detail=texts.get("DETAIL"),
+                    hint=texts.get("HINT"),
+                    context=texts.get("CONTEXT"),
+                    constraint=texts.get("CONSTRAINT NAME"),
                 )
             )
         self._head = None
