@@ -100,11 +100,11 @@ def find_top_level_tokens(tokens: Iterable[SqlToken]) -> Iterator[SqlToken]:
 
 
 def split_items(tokens: Iterable[SqlToken]) -> Iterator[list[SqlToken]]:
-    """Yields the tokens of each of the comma-separated items in the first parentheses."""
+    """Yields the tokens of each of the comma-separated items in the first parentheses of a statement."""
     depth, item = 0, list[SqlToken]()
     for token in tokens:
         depth -= token.is_(")")
-        if depth == 0 and token.is_(")"):
+        if depth == 0 and token.is_(")", ";"):
             break
         if depth == 1 and token.is_(","):
             yield item

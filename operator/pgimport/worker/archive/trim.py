@@ -8,7 +8,7 @@ whose rows come later, and the source's own rows may violate it.
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
-from pgimport.worker.archive.sql_tokens import SqlToken, scan_tokens
+from pgimport.worker.archive.sql_tokens import SqlToken, scan_tokens, split_items
 from pgimport.worker.text import quote_name
 
 DEFAULT, CHECK = "DEFAULT", "CHECK CONSTRAINT"
@@ -39,7 +39,7 @@ def trim_definition(kind: str, definition: str, unwanted: Callable[[TablePart], 
 
 def trim_table(definition: str, unwanted: Callable[[TablePart], bool]) -> tuple[str, list[TablePart]]:
     """Returns CREATE TABLE without the unwanted parts, and the parts that were removed."""
-    items = [item for item in _split_items(definition) if item]
+    items = [item for item in split_items(scan_tokens(definition)) if item]
     kept: list[str] = []
     removed: list[TablePart] = []
     for item in items:
@@ -113,26 +113,6 @@ def _find_domain_parts(definition: str) -> Iterator[TablePart]:
         elif depth == 0 and token is not None and token.is_("default"):
             begin = index
         depth += token is not None and token.is_("(")
-
-
-def _split_items(definition: str) -> Iterator[list[SqlToken]]:
-    """Yields the tokens of each column and constraint, which are the comma-separated items in the first parentheses."""
-    depth, item = 0, list[SqlToken]()
-    for token in scan_tokens(definition):
-        if token.is_(";") and depth == 0:
-            break
-        if token.is_(")"):
-            depth -= 1
-            if depth == 0:
-                break
-        if depth == 1 and token.is_(","):
-            yield item
-            item = []
-        elif depth:
-            item.append(token)
-        if token.is_("("):
-            depth += 1
-    yield item
 
 
 def _find_default(item: list[SqlToken]) -> Iterator[SqlToken]:
