@@ -5,7 +5,6 @@ The worker is started first. It imports its modules while this process reads the
 
 import json
 import signal
-import sys
 import traceback
 import uuid
 from dataclasses import dataclass
@@ -271,15 +270,13 @@ def _drop_replaced(options: Options, names: AttemptNames) -> None:
     try:
         disabled_role = drop_replaced(options.access, names)
     except PgimportError as error:
-        print(
+        print_error(
             f"pgimport: warning: the import is completed, but the old database {replaced.database} and role"
-            f" {replaced.role} may still exist on {options.access.address}: {error}",
-            file=sys.stderr,
+            f" {replaced.role} may still exist on {options.access.address}: {error}"
         )
         return
     if disabled_role is not None:
-        print(
+        print_error(
             f"pgimport: warning: the import is completed, but the old owner cannot be dropped yet: another database has"
-            f" rights for it. It cannot log in. Its name is now {disabled_role}",
-            file=sys.stderr,
+            f" rights for it. It cannot log in. Its name is now {disabled_role}"
         )

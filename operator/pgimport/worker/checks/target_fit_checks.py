@@ -184,11 +184,11 @@ def _describe_doubts(split: ExtensionSplit, doubtful: Sequence[SourceExtension])
     return sentences
 
 
-def _describe_losses(split: ExtensionSplit, names: Sequence[str]) -> str:
+def _describe_losses(split: ExtensionSplit, names: Sequence[str], before: str = "The copy would then lack") -> str:
     losses = list(dict.fromkeys(title for name in names for title in split.dependents.get(name, ())))
     if not losses:
         return "A plain dump does not tell which objects the copy would then lack"
-    return f"The copy would then lack {some_of(losses, MAX_LOSSES)}"
+    return f"{before} {some_of(losses, MAX_LOSSES)}"
 
 
 _INSTALL = (
@@ -209,8 +209,7 @@ def _refuse_extensions(split: ExtensionSplit, forbidden: Sequence[str], missing:
     names = [*forbidden, *missing]
     if preloaded := [name for name in names if name in PRELOADED]:
         sentences.append(f"The target's shared_preload_libraries must also contain {', '.join(preloaded)}")
-    losses = _describe_losses(split, names)
-    sentences.append(losses.replace("The copy would then lack", "Without them, the copy would lack"))
+    sentences.append(_describe_losses(split, names, "Without them, the copy would lack"))
     return failed_check(
         CheckName.EXTENSIONS_AVAILABLE_ON_TARGET,
         Reason.EXTENSION_NOT_ALLOWED,
