@@ -203,7 +203,7 @@ def test_an_extension_that_only_a_superuser_may_create_is_a_warning_with_its_los
     )
     assert verdict(result) == ("warn", None)
     assert "lets only a superuser create postgis. The import tries it before it copies any row" in result.check.detail
-    assert "excludeExtensions (--exclude-extension)" in result.check.detail
+    assert "spec.filter.excludeExtensions." in result.check.detail
     assert "The copy would then lack COLUMN public.homes.at, VIEW public.near" in result.check.detail
 
 

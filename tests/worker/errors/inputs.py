@@ -103,7 +103,7 @@ URLS = [
     ),
     BrokenInput(
         "an address that is not allowed",
-        ("is not a public address", "10.1.2.3", "Write the public host name"),
+        ("is not a public address", "10.1.2.3", "Use the public address of the source server, or ask"),
         url="postgresql://u:p@10.1.2.3/s",
     ),
     BrokenInput(
@@ -155,7 +155,7 @@ URLS += [
     ),
     BrokenInput(
         "a private IPv6 address",
-        ("is not", "fd00::1", "Write the public host name"),
+        ("is not", "fd00::1", "Use the public address of the source server, or ask"),
         url="postgresql://u:p@[fd00::1]/shop",
     ),
     BrokenInput(
@@ -193,17 +193,17 @@ FILES = [
     ),
     BrokenInput(
         "an HTML page",
-        ("web page", "the file", "check that the URL"),
+        ("web page", "the file", "check that the link"),
         content=lambda custom, plain: b"<!DOCTYPE html><html>login</html>",
     ),
     BrokenInput(
         "an error of a store",
-        ("JSON or XML", "the file", "open the URL"),
+        ("JSON or XML", "the file", "Open it and read it"),
         content=lambda custom, plain: b"<?xml version='1.0'?><Error/>",
     ),
     BrokenInput(
         "JSON",
-        ("JSON or XML", "the file", "open the URL"),
+        ("JSON or XML", "the file", "Open it and read it"),
         content=lambda custom, plain: b'{"error": "no such object"}',
     ),
     BrokenInput(
@@ -332,7 +332,7 @@ FILES = [
     ),
     BrokenInput(
         "an archive newer than the target",
-        ("archive of version 1.99", "pg_dump 19", "Dump with pg_dump 18 or older"),
+        ("archive of version 1.99", "pg_dump 19", "a server up to PostgreSQL 18 with pg_dump 18"),
         content=lambda custom, plain: custom[:6] + b"\x63" + custom[7:].replace(b"16.", b"19.", 2),
     ),
     BrokenInput(

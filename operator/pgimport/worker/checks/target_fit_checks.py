@@ -81,8 +81,8 @@ def _describe_limit(limit: int | None, size: int | None) -> str:
     if limit is None:
         return "and the plan has no limit"
     if size is not None and size > limit:
-        return f"but the plan allows only {format_bytes(limit)}"
-    return f"and the plan allows {format_bytes(limit)}"
+        return f"but the Project allows only {format_bytes(limit)}"
+    return f"and the Project allows {format_bytes(limit)}"
 
 
 def _is_nearly_full(limit: int | None, size: int) -> bool:
@@ -178,8 +178,8 @@ def _describe_doubts(split: ExtensionSplit, doubtful: Sequence[SourceExtension])
     if required := [extension.name for extension in doubtful if extension.required]:
         sentences.append(
             f"If the server refuses {', '.join(required)} and no database of the Project's spec.server.templates"
-            " contains it, the import ends. To import without it, name it in spec.filter.excludeExtensions"
-            f" (--exclude-extension). {_describe_losses(split, required)}"
+            " contains it, the import ends. To import without it, name it in spec.filter.excludeExtensions."
+            f" {_describe_losses(split, required)}"
         )
     return sentences
 

@@ -109,7 +109,7 @@ class TargetWatch:
         if size <= limit_bytes:
             return None
         message = (
-            f"the new database has {format_bytes(size)} before the copy is complete; the plan allows"
+            f"the new database has {format_bytes(size)} before the copy is complete; the Project allows"
             f" {format_bytes(limit_bytes)}"
         )
         return Failure(Reason.SOURCE_TOO_LARGE, message)

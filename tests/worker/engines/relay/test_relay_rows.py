@@ -228,7 +228,7 @@ def test_a_copy_that_exceeds_the_storage_limit_is_stopped(
         result = bench.run(engine="relay", jobs=1, storage_limit_bytes=12 * MIB)
     assert result.failure is not None
     assert result.failure.reason is Reason.SOURCE_TOO_LARGE
-    assert "before the copy is complete; the plan allows 12.0 MiB" in result.failure.message
+    assert "before the copy is complete; the Project allows 12.0 MiB" in result.failure.message
 
 
 BINARY_VALUES = """

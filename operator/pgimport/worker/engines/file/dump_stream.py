@@ -126,7 +126,7 @@ class DumpStream:
             raise ImportStopped(
                 Failure(
                     Reason.SOURCE_TOO_LARGE,
-                    f"the dump file unpacks to more than {self.limit} bytes, which is more than the plan allows",
+                    f"the dump file unpacks to more than {self.limit} bytes, which is more than the Project allows",
                     SMALLER_DUMP,
                 )
             )

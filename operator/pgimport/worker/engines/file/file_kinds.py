@@ -167,9 +167,12 @@ def quote_text(content: bytes, length: int = 80) -> str:
 def _describe_other_file(head: bytes) -> str:
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if text.startswith((b"<!doctype", b"<html")):
-        return "the file is a web page, not a dump: check that the URL leads to the dump itself and has not expired"
+        return "the file is a web page, not a dump: check that the link leads to the dump itself and has not expired"
     if text.startswith((b"{", b"[{", b"<?xml", b"<error")):
-        return "the file is JSON or XML, most likely an error message of the server that stores the dump: open the URL"
+        return (
+            "the file is JSON or XML, not a dump. Open it and read it: most likely it holds an error message of the"
+            " server that stores the dump"
+        )
     if b"\x00" in head:
         return "the file is not a dump: use pg_dump's custom, tar or plain format, or put its directory into a tar"
     if _is_table_of_values(head):
