@@ -22,6 +22,9 @@ def test_a_failures_own_advice_comes_first() -> None:
 
 
 def test_names_of_fields_become_options() -> None:
+    assert name_options("spec.filter.includeSchemas does not name its schema") == (
+        "--include-schema does not name its schema"
+    )
     assert name_options("spec.filter.excludeTables, filter.excludeTableData: spec.jobs") == (
         "--exclude-table, --exclude-table-data: --jobs"
     )

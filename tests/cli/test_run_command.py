@@ -112,7 +112,7 @@ def test_a_dump_file_is_imported_with_a_filter_and_post_import_sql(
     assert result.code == 0, result.err
     assert f"the dump file at localhost:{server.port}" in result.err
     assert "0123456789abcdef" not in result.err + result.out
-    assert "by design: TABLE public.other (0 rows): spec.filter leaves it out" in result.out
+    assert "by design: TABLE public.other (0 rows): --exclude-table leaves it out" in result.out
     assert postgres18.query("SELECT id FROM items ORDER BY 1", "cli_copy") == [(101,), (102,)]
     _assert_clean(command_line, postgres18)
 

@@ -28,12 +28,14 @@ def test_each_skipped_object_is_a_line_with_rows_code_and_key() -> None:
             offending_key="(id)=(7)",
         ),
         SkippedObject(object="PUBLICATION p", reason="no import copies publications"),
+        SkippedObject(object="TABLE spec.jobs", reason="spec.filter.excludeTables leaves it out"),
     ]
     assert describe_skipped(skipped) == [
-        "skipped 3 objects: the target refused 2, 1 by design",
+        "skipped 4 objects: the target refused 2, 2 by design",
         "  refused: TABLE public.t (1 row): it needs TYPE public.x (SQLSTATE 42501)",
         "  refused: INDEX public.u: could not create (SQLSTATE 23505); offending key: (id)=(7)",
         "  by design: PUBLICATION p: no import copies publications",
+        "  by design: TABLE spec.jobs: --exclude-table leaves it out",
     ]
     assert describe_skipped([]) == []
 

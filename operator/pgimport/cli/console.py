@@ -80,7 +80,7 @@ class Console:
         if progress is not None and self._shows_progress:
             self._draw_progress(format_progress(progress))
         elif isinstance(log, dict) and log.get("level") == "warning":
-            self.print_step(str(log.get("message", "")))
+            self.print_step(name_options(str(log.get("message", ""))))
 
     def print_checks(self, preflight: PreflightReport | None) -> None:
         """Prints one line for each check of the preflight."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from pgimport.cli.console import Console
+from pgimport.cli.hints import name_options
 from pgimport.cli.run_options import Options
 from pgimport.model.import_choices import SkipGroup
 from pgimport.model.import_report import count_refused, sort_skipped
@@ -51,7 +52,7 @@ def print_result(console: Console, options: Options, result: WorkerResult) -> No
         )
     lines += describe_skipped(result.skipped)
     if verification is not None:
-        lines += [f"  note: {note}" for note in verification.notes]
+        lines += [f"  note: {name_options(note)}" for note in verification.notes]
     if options.password_is_new:
         lines.append(f"password of {options.owner} (not shown again): {options.owner_password}")
     console.print_result(
@@ -98,4 +99,4 @@ def _describe_object(item: SkippedObject, *, forecast: bool) -> str:
     shown_key = f"; offending key: {key}" if key and key not in item.reason else ""
     refused = "likely refused" if forecast else "refused"
     kind = refused if item.group is SkipGroup.REFUSED else "by design"
-    return f"  {kind}: {item.object}{rows}: {item.reason}{code}{shown_key}"
+    return f"  {kind}: {item.object}{rows}: {name_options(item.reason)}{code}{shown_key}"

@@ -72,7 +72,7 @@ NEEDED = ExtensionNeeds(objects={"postgis": ["COLUMN public.homes.at"], "dblink"
             "postgis",
             NEEDED,
             {"filter": Filter(exclude_extensions=["post*"])},
-            "spec.filter leaves it out",
+            "spec.filter.excludeExtensions leaves it out",
             id="excluded by a pattern",
         ),
     ],

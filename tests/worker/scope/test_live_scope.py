@@ -142,7 +142,7 @@ def test_T24_T39_tables_are_copied_without_their_rows(partial_bench: Bench) -> N
         assert partial_bench.target.query(
             "SELECT (SELECT count(*) FROM sessions), (SELECT count(*) FROM audit.log)", shadow
         ) == [(0, 0)]
-    assert "without its rows, as spec.filter says: public.sessions" in notes
+    assert "without its rows, as spec.filter.excludeTableData says: public.sessions" in notes
 
 
 @pytest.mark.parametrize(

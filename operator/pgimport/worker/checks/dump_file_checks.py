@@ -99,13 +99,13 @@ def _describe_locale(order: Order, properties: DatabaseProperties) -> list[str]:
         copy_locale = properties.collate if properties.locale_known else copy_locale
         return [
             f"The database has the locale {names}, which only Windows has. The copy gets {copy_locale}, and text may be"
-            " sorted differently. To choose another one, set spec.target.locale (--locale)"
+            " sorted differently. To choose another one, set spec.target.locale"
         ]
     if not properties.locale_known:
         return [
             f"The file does not contain the locale of its database. The copy gets {copy_locale}. If the source has"
             " another one, text is sorted differently, and lower() and upper() may return other values: set"
-            " spec.target.locale (--locale)"
+            " spec.target.locale"
         ]
     return []
 

@@ -34,6 +34,7 @@ from pgimport.worker.postgres.text_settings import (
 from pgimport.worker.report.progress_meter import Stage
 from pgimport.worker.run import ImportRun
 from pgimport.worker.scope.live_scope import ObjectKey, read_excluded_objects, read_exclusions, read_undumped_objects
+from pgimport.worker.scope.patterns import EXCLUDED_ROWS
 from pgimport.worker.scope.snapshot import Snapshot, Table
 from pgimport.worker.scope.source_watch import SourceWatch, WatchReports
 from pgimport.worker.text import count_of
@@ -223,7 +224,7 @@ class LiveSource:
         settlement = self._settle_definitions(findings, KINDS)
         findings.compared = {**Counter(item.kind for item in settlement.compared), **comparison.counts}
         report_differences(settlement, self._definitions, findings, self._run.order.on_object_error)
-        findings.not_compared += [f"rows of {s}.{n}: spec.filter leaves them out" for s, n in scope.rowless_names]
+        findings.not_compared += [f"rows of {s}.{n}: {EXCLUDED_ROWS}" for s, n in scope.rowless_names]
         if views := comparison.counts.get("materialized view"):
             findings.not_compared.append(f"rows of {views} materialised views: the copy makes them anew")
 
@@ -267,7 +268,8 @@ class LiveSource:
     def _describe_choices(self) -> list[str]:
         notes = [*([self._pg_dump.note] if self._pg_dump.note else []), *self._describe_money()]
         return notes + [
-            f"without its rows, as spec.filter says: {s}.{n}" for s, n in self._snapshot.scope.rowless_names
+            f"without its rows, as spec.filter.excludeTableData says: {s}.{n}"
+            for s, n in self._snapshot.scope.rowless_names
         ]
 
     def _read_source(self, read: Callable[[Connection], T], action: str) -> T:

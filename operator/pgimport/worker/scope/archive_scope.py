@@ -15,9 +15,10 @@ from pgimport.worker.scope.extension_needs import collect_archive_needs
 from pgimport.worker.scope.extensions import ExtensionContext, ExtensionSplit, split_extensions
 from pgimport.worker.scope.patterns import (
     ANY_RELATION,
-    EXCLUDED_BY_FILTER,
+    EXCLUDED_ROWS,
     NameFilter,
     build_name_filter,
+    find_exclusion,
     find_partitions,
     find_unmatched_extension,
     find_unmatched_pattern,
@@ -25,7 +26,6 @@ from pgimport.worker.scope.patterns import (
 from pgimport.worker.scope.provider import detect_file_provider
 
 _RELATION_KINDS = ("TABLE", "VIEW", "MATERIALIZED VIEW", "SEQUENCE", "FOREIGN TABLE")
-EXCLUDED_ROWS = "spec.filter wants it without its rows"
 
 
 def split_archive_extensions(
@@ -75,7 +75,7 @@ def build_exclusion_rule(order: Order, entries: Iterable[TocEntry], shadow: Shad
         if entry.kind == "TABLE DATA":
             return EXCLUDED_ROWS if (schema, entry.tag) in rowless else None
         name = entry.tag if entry.kind in _RELATION_KINDS else ANY_RELATION
-        return None if includes(schema, name) else EXCLUDED_BY_FILTER
+        return find_exclusion(order.filter, schema, name)
 
     return find_reason
 
@@ -116,5 +116,5 @@ def find_skipped_extension(order: Order, name: str, shadow: ShadowState) -> Skip
 def refuse_filter_for_plain_sql(order: Order) -> None:
     """Raises ImportStopped if the order has a filter for names: plain SQL has no table of contents to choose from."""
     if order.filter is not None and order.filter != Filter(exclude_extensions=order.filter.exclude_extensions):
-        message = "spec.filter needs a live source or an archive: plain SQL comes whole"
+        message = "spec.filter can choose schemas and tables of a live source or an archive only: plain SQL comes whole"
         raise ImportStopped(Failure(Reason.FILTER_INVALID, message))

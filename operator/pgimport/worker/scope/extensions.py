@@ -15,7 +15,7 @@ from pgimport.worker.scope.extension_rules import (
     is_dispensable,
     is_foreign_data_wrapper,
 )
-from pgimport.worker.scope.patterns import EXCLUDED_BY_FILTER, compile_patterns
+from pgimport.worker.scope.patterns import EXCLUDED_EXTENSION, compile_patterns
 
 ALWAYS_THERE = "plpgsql"  # every new database has it
 NOTHING_NEEDS_IT = "nothing in the database needs it"
@@ -84,7 +84,7 @@ def _find_own_reason(
 ) -> str | None:
     """Returns the reason to skip an extension whatever needs it, or None."""
     if is_excluded(name):
-        return EXCLUDED_BY_FILTER
+        return EXCLUDED_EXTENSION
     if name in of_provider:
         return f"it belongs to {context.provider.title}"
     return LEADS_ELSEWHERE if is_foreign_data_wrapper(name) else None

@@ -20,9 +20,9 @@ from pgimport.worker.scope.extension_needs import collect_needs
 from pgimport.worker.scope.extensions import ExtensionContext, ExtensionSplit, split_extensions
 from pgimport.worker.scope.patterns import (
     ANY_RELATION,
-    EXCLUDED_BY_FILTER,
     NameFilter,
     build_name_filter,
+    find_exclusion,
     find_partitions,
     find_unmatched_extension,
     find_unmatched_pattern,
@@ -32,6 +32,7 @@ from pgimport.worker.scope.provider import SIGN_PARAMETERS, detect_provider
 ObjectKey = tuple[int, int]  # oid of the catalog, oid of the object
 PartKey = tuple[int, str, str]  # oid of the table, kind of the part, name
 Relation = tuple[int, str, str]  # oid, schema, name
+UNREADABLE = "it is unlogged, so a standby cannot read it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +110,16 @@ def read_scope(source: Connection, order: Order, endpoint: Endpoint, shadow: Sha
     ]
     parents = {oid: parent for oid, _, _, parent, _ in relation_rows if parent is not None}
     rowless = _find_rowless(relations, parents, includes, includes_rows)
+    own = f"it belongs to {provider.rules.title}"
     schema_reasons = {
-        schema: f"it belongs to {provider.rules.title}" if schema in provider.own_schemas else EXCLUDED_BY_FILTER
+        schema: own if schema in provider.own_schemas else find_exclusion(order.filter, schema, ANY_RELATION) or own
         for schema in excluded_schemas
     }
-    excluded = _find_excluded(source, schema_reasons, split.roots, excluded_relations)
+    relation_reasons = {
+        oid: find_exclusion(order.filter, schema, name, endpoint.user) or UNREADABLE
+        for oid, schema, name in excluded_relations
+    }
+    excluded = _find_excluded(source, schema_reasons, split.roots, relation_reasons)
     excluded |= _read_extension_keys(source, split)
     return SourceScope(
         excluded=excluded,
@@ -149,25 +155,24 @@ def _find_excluded(
     source: Connection,
     schemas: Mapping[str, str],
     extensions: Collection[str],
-    relations: Collection[Relation],
+    relations: Mapping[int, str],
 ) -> dict[ObjectKey, str]:
     """Returns the given objects and everything that depends on them, with the reason of each.
 
-    `schemas`: name → reason.
+    `schemas`: name → reason. `relations`: oid → reason.
     """
     if not schemas and not extensions and not relations:
         return {}
-    relation_keys = {(PG_CLASS, oid) for oid, _, _ in relations}
     parameters = {
         "schemas": sorted(schemas),
         "extensions": sorted(extensions),
-        "relations": [oid for oid, _, _ in relations],
+        "relations": list(relations),
     }
     excluded = {
         (int(catalog), int(oid)): f"it needs {title}, which is skipped"
         for catalog, oid, title in source.execute(read_query("scope/excluded_objects"), parameters)
     }
-    excluded |= dict.fromkeys(relation_keys, EXCLUDED_BY_FILTER)
+    excluded |= {(PG_CLASS, oid): reason for oid, reason in relations.items()}
     statement = "SELECT tableoid::bigint, oid::bigint, nspname::text FROM pg_catalog.pg_namespace"
     return excluded | {
         (catalog, oid): schemas[name] for catalog, oid, name in source.execute(statement) if name in schemas

@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from pgimport.model.import_spec import Filter
 
 NameFilter = Callable[[str, str], bool]  # schema, name → whether it is imported
-EXCLUDED_BY_FILTER = "spec.filter leaves it out"  # reason of a skipped object
+EXCLUDED_EXTENSION = "spec.filter.excludeExtensions leaves it out"  # reason of a skipped object
+EXCLUDED_ROWS = "spec.filter.excludeTableData leaves them out"  # reason for missing rows
 ANY_RELATION = "\x00"  # a name that no table pattern matches, to ask only about the schema
 TablePattern = tuple[re.Pattern[str] | None, re.Pattern[str]]  # schema, if the pattern names one, and table
 
@@ -32,6 +33,19 @@ def build_name_filter(
         return not any(_matches_table(pattern, schema, name, user) for pattern in table_patterns)
 
     return is_imported
+
+
+def find_exclusion(filter_: Filter | None, schema: str, name: str, user: str = "") -> str | None:
+    """Returns the reason by which a filter leaves out a relation, with the field that does, or None."""
+    spec = filter_ or Filter()
+    if spec.include_schemas and not _matches_any(_compile_all(spec.include_schemas), schema):
+        return "spec.filter.includeSchemas does not name its schema"
+    if _matches_any(_compile_all(spec.exclude_schemas), schema):
+        return "spec.filter.excludeSchemas leaves it out"
+    patterns = (_compile_table(pattern) for pattern in spec.exclude_tables)
+    if any(_matches_table(pattern, schema, name, user) for pattern in patterns):
+        return "spec.filter.excludeTables leaves it out"
+    return None
 
 
 def compile_patterns(patterns: Iterable[str]) -> Callable[[str], bool]:

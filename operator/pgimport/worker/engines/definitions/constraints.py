@@ -80,7 +80,7 @@ def add_not_valid(
     if not _may_be_not_valid(constraint, refusal) or session.execute(statement, constraint.title) is not None:
         return False
     if rowless is not None:
-        reason = f"spec.filter excludes the rows of {rowless}, so the foreign key is NOT VALID"
+        reason = f"spec.filter.excludeTableData leaves out the rows of {rowless}, so the foreign key is NOT VALID"
         skipped = SkippedEntry(constraint.entry, reason)
     else:
         key = refusal.key or read_violating_key(session.connection, constraint.name)
