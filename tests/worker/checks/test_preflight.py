@@ -24,8 +24,11 @@ from pgimport.model.result import CheckStatus, PreflightReport, WorkerResult
 from pgimport.model.termination_message import build_termination_message
 from pgimport.worker.checks.catalog_reader import BEGIN, CatalogReader, run_statements
 from pgimport.worker.checks.check_results import NotChecked
+from pgimport.worker.checks.live_source_checks import FIRST_QUERIES, QUERIES_BY_SCHEMA
 from pgimport.worker.checks.preflight import run_preflight
+from pgimport.worker.postgres.queries import read_query
 from pgimport.worker.report.reporter import Reporter
+from pgimport.worker.scope.provider import SIGN_PARAMETERS
 
 ALL_CHECKS = [name.value for name in CheckName]
 ROUND_TRIPS = 30  # at most, for two log-ins and all queries, whatever the number of tables
@@ -449,6 +452,27 @@ def test_a_providers_own_schemas_are_skipped_as_a_whole(bench: Bench, postgres16
     ]
 
 
+def test_queries_of_one_message_return_what_each_returns_alone(postgres16: PostgresServer) -> None:
+    values = {**SIGN_PARAMETERS, "skipped_schemas": ["pg_catalog"]}
+    with postgres16.connect() as connection:
+        run_statements(connection, BEGIN)
+        together, alone = CatalogReader(connection), CatalogReader(connection)
+        together.read_ahead([*FIRST_QUERIES, *QUERIES_BY_SCHEMA], **values)
+        for name in (*FIRST_QUERIES, *QUERIES_BY_SCHEMA):
+            needed = {key: value for key, value in values.items() if f"%({key})s".encode() in read_query(name)}
+            assert together.read(name) == alone.read(name, **needed), name
+
+
+def test_a_query_that_is_refused_among_others_is_the_only_one_not_checked(postgres16: PostgresServer) -> None:
+    with postgres16.connect() as connection:
+        run_statements(connection, BEGIN)
+        catalog = CatalogReader(connection)
+        catalog.read_ahead(["checks/collations", "checks/cron_jobs", "checks/source_facts"])
+        assert isinstance(catalog.read("checks/cron_jobs"), NotChecked)
+        assert catalog.read("checks/collations") == []
+        assert len(catalog.read_required("checks/source_facts")) == 1
+
+
 def test_a_refused_query_is_not_checked_and_the_next_one_runs(postgres16: PostgresServer) -> None:
     with postgres16.connect() as connection:
         run_statements(connection, BEGIN)
@@ -462,6 +486,9 @@ def test_a_refused_query_is_not_checked_and_the_next_one_runs(postgres16: Postgr
 # --- queries ---
 
 
+SAVEPOINT_STATEMENTS = ("SAVEPOINT before_query", "RELEASE before_query")
+
+
 def test_T2_T10_statements_only_read_and_never_read_passwords(bench: Bench) -> None:
     with run_postgres(16, log_statement="all", log_line_prefix="%u:", max_prepared_transactions="0") as server:
         ((data,),) = server.query("SHOW data_directory")
@@ -472,9 +499,10 @@ def test_T2_T10_statements_only_read_and_never_read_passwords(bench: Bench) -> N
         assert bench.preflight(dry_run=True).ok
         assert server.query("SELECT pg_current_wal_insert_lsn()") == before
         log = (Path(data).parent / "log").read_text().split(f"{READER}:LOG:  statement: ")[1:]
-    statements = [re.sub(r"^\s*--.*\n", "", text, flags=re.MULTILINE).lstrip() for text in log]
-    assert len(statements) > 10
-    allowed = ("BEGIN", "SELECT", "WITH RECURSIVE", "SAVEPOINT before_query; ", "COMMIT")
+    messages = [re.sub(r"--.*", "", text) for text in log]
+    statements = [text.strip() for message in messages for text in re.split(r";\s", message)]
+    assert len(statements) > 20
+    allowed = ("BEGIN", "SELECT", "WITH", "COMMIT", "SET TRANSACTION SNAPSHOT", *SAVEPOINT_STATEMENTS)
     assert [text for text in statements if not text.startswith(allowed)] == []
     assert not any("pg_authid" in text or "pg_shadow" in text for text in statements)
 

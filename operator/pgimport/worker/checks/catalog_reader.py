@@ -1,6 +1,6 @@
 """Runs the queries of a preflight in the read-only transaction of a live source."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import psycopg
@@ -31,36 +31,69 @@ def run_statements(
 
 
 class CatalogReader:
-    """Runs queries on a connection that has begun its read-only transaction. Each query is one round trip."""
+    """Runs queries on a connection that has begun its read-only transaction. Each query is one round trip.
+
+    `read_ahead` runs several queries in one round trip; `read` and `read_required` then return their rows.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._rows: dict[str, ResultRows] = {}  # by the query's name
+
+    def read_ahead(self, names: Iterable[str], **values: Any) -> None:
+        """Runs the queries `sql/<name>.sql` together. If the server refuses one, each of them runs alone later.
+
+        The transaction stays usable. Raises ImportStopped if the connection is lost.
+        """
+        queries = {name: _read_statement(name) for name in names}
+        with psycopg.ClientCursor(self._connection) as cursor:
+            texts = [cursor.mogrify(text, values).encode() if b"%(" in text else text for text in queries.values()]
+            try:
+                cursor.execute(b"; ".join([b"SAVEPOINT before_query", *texts, b"RELEASE before_query"]))
+            except psycopg.Error as error:
+                self._undo(error, "its catalogs were read")
+                return
+            results = [result.fetchall() for result in cursor.results() if result.description is not None]
+        self._rows |= dict(zip(queries, results, strict=True))
+
+    def _undo(self, error: psycopg.Error, action: str) -> None:
+        """Makes the transaction usable after an error. Raises ImportStopped if the connection is lost."""
+        if self._connection.closed or error.sqlstate is None:
+            raise ImportStopped(translate_source_error(error, action)) from error
+        self._connection.execute("ROLLBACK TO before_query")
 
     def read(self, name: str, **values: Any) -> ResultRows | NotChecked:
         """Returns the rows of `sql/<name>.sql`, or the server's error if it refuses the query.
 
         The transaction stays usable. Raises ImportStopped if the connection is lost.
         """
+        if name in self._rows:
+            return self._rows[name]
         try:
             return run_statements(
                 self._connection,
                 "SAVEPOINT before_query",
-                read_query(name).rstrip().rstrip(b";"),
+                _read_statement(name),
                 "RELEASE before_query",
                 values=values or None,
             )
         except psycopg.Error as error:
-            if self._connection.closed or error.sqlstate is None:
-                raise ImportStopped(translate_source_error(error, _describe_action(name))) from error
-            self._connection.execute("ROLLBACK TO before_query")
+            self._undo(error, _describe_action(name))
             return NotChecked(f"{first_line(error)} (SQLSTATE {error.sqlstate})")
 
     def read_required(self, name: str) -> ResultRows:
         """Returns the rows of a query without which no check is possible. Raises ImportStopped."""
+        if name in self._rows:
+            return self._rows[name]
         try:
             return run_statements(self._connection, read_query(name))
         except psycopg.Error as error:
             raise ImportStopped(translate_source_error(error, _describe_action(name))) from error
+
+
+def _read_statement(name: str) -> bytes:
+    """Returns the query without its semicolon, so that it can be one of several statements."""
+    return read_query(name).rstrip().rstrip(b";")
 
 
 def _describe_action(name: str) -> str:

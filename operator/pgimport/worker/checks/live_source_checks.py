@@ -1,8 +1,8 @@
 """Reads what the checks of a live source need, and builds the whole report.
 
-All queries run in one read-only transaction. Each is one round trip, whatever the number of tables. A second
-connection shows whether the address leads to a pooler or to several servers. No setting of a session is changed: behind
-a pooler, the change would also affect other clients.
+All queries run in one read-only transaction, in two round trips, whatever the number of tables. A second connection
+shows whether the address leads to a pooler or to several servers. No setting of a session is changed: behind a pooler,
+the change would also affect other clients.
 """
 
 from contextlib import ExitStack, closing
@@ -43,6 +43,18 @@ from pgimport.worker.scope.patterns import NameFilter, build_name_filter
 from pgimport.worker.scope.provider import SIGN_PARAMETERS, DetectedProvider, detect_provider
 
 DATABASE_COLLATION_VERSION = 150000  # server_version_num of the first server with pg_database.datcollversion
+# Queries that need to know nothing of the source, and those that need to know the provider's own schemas.
+FIRST_QUERIES = (
+    "checks/source_facts",
+    "scope/extensions",
+    "scope/provider_signs",
+    "scope/extension_needs",
+    "scope/database_settings",
+    "checks/collations",
+    "checks/large_objects",
+    "checks/side_effects",
+)
+QUERIES_BY_SCHEMA = ("checks/unsupported", "checks/privileges", "checks/row_level_security", "checks/reg_columns")
 
 
 def check_source(order: Order, endpoint: Endpoint) -> SourceReport:
@@ -63,11 +75,13 @@ def _open_second_connection(stack: ExitStack, endpoint: Endpoint) -> Connection 
 
 
 def _check(order: Order, endpoint: Endpoint, reader: CatalogReader, probe: SessionProbe) -> SourceReport:
+    reader.read_ahead(FIRST_QUERIES, **SIGN_PARAMETERS)
     (row,) = reader.read_required("checks/source_facts")
     *properties, user, is_standby = row
     extension_rows = reader.read_required("scope/extensions")
     detected = _detect_provider(order, endpoint, reader, extension_rows)
     provider, own_schemas = detected.rules, detected.own_schemas
+    reader.read_ahead(QUERIES_BY_SCHEMA, skipped_schemas=own_schemas)
     installed = [
         SourceExtension(name=name, version=version, schema_name=schema) for name, version, schema, _ in extension_rows
     ]
