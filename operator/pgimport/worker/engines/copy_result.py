@@ -6,7 +6,13 @@ from dataclasses import dataclass, field
 from pgimport.worker.archive.restore_plan import RestorePlan
 from pgimport.worker.engines.definitions.restore import DefinitionRestore
 
-ReleaseSource = Callable[[], None]  # an engine calls it once, after it has read the source's last row
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceSteps:
+    """What an engine calls once each. Both raise ImportStopped."""
+
+    read_definitions: Callable[[], None]  # runs beside pg_dump, in a thread: both mostly wait for the source's answers
+    release: Callable[[], None]  # after the source's last row was read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from pgimport.model.reasons import Failure, Reason
 from pgimport.model.result import SkippedObject
 from pgimport.worker.archive.restore_plan import RestorePlan
 from pgimport.worker.archive.selection import PG_CLASS, Exclusions
-from pgimport.worker.engines.copy_result import CopyResult
+from pgimport.worker.engines.copy_result import CopyResult, SourceSteps
 from pgimport.worker.engines.pg_restore import PgRestore
 from pgimport.worker.engines.relay.relay_inputs import read_relay_inputs
 from pgimport.worker.engines.relay.relay_plan import RelayInputs, choose_engine
@@ -72,7 +72,11 @@ class LiveSource:
         self._watch = SourceWatch(snapshot.connection, reports)
         self._skipped: list[SkippedObject] = []
         self._text_settings = SourceTextSettings()
+        # Read beside pg_dump:
         self._definitions = DefinitionList()
+        self._undumped: list[SkippedObject] = []
+        self._excluded: dict[ObjectKey, SkippedObject] = {}
+        self._lacks_public_comment = False
 
     def copy(self) -> Copied:
         run, snapshot = self._run, self._snapshot
@@ -80,9 +84,6 @@ class LiveSource:
         run.meter.begin(Stage.SNAPSHOT)
         with run.shadow_sessions.session("its schemas and roles were listed") as shadow:
             exclusions = read_exclusions(shadow, snapshot.scope)
-        undumped = self._read_source(read_undumped_objects, "what cannot come along was listed")
-        excluded = self._list_excluded(undumped, exclusions.present_schemas)
-        lacks_comment = self._lacks_public_comment()
         inputs = read_relay_inputs(snapshot, self._source, run.shadow.host)
         engine, dump_cause = choose_engine(run.order.engine, inputs)
         if engine is not run.order.engine and run.order.engine is not Engine.AUTO:
@@ -94,18 +95,16 @@ class LiveSource:
             tables=len(snapshot.copied),
         )
         client_source = self._choose_client_source(engine)
-        if run.order.verify is not Verify.NONE:  # before pg_dump reads them, because others may change them meanwhile
-            self._definitions = self._read_source(_read_definitions, "its definitions were read")
         with self._watch.running():
             self._result = self._run_engine(engine, dump_cause, client_source, exclusions, inputs)
-        if lacks_comment:
+        if self._lacks_public_comment:
             with run.shadow_sessions.session("its comment on the schema public was removed") as shadow:
                 remove_public_comment(shadow)
         self._skipped += [
-            *undumped,
+            *self._undumped,
             *snapshot.scope.skipped,
             *self._result.plan.skipped,
-            *(item for key, item in excluded.items() if key not in self._result.plan.skipped_keys),
+            *self._list_excluded(exclusions.present_schemas),
         ]
         return Copied(
             skipped=self._skipped,
@@ -124,14 +123,15 @@ class LiveSource:
     ) -> CopyResult:
         """Copies structure and rows. `dump_cause`: why it is not the relay. Raises ImportStopped."""
         run, snapshot, pg_dump = self._run, self._snapshot, self._pg_dump.path
+        steps = SourceSteps(read_definitions=self._read_beside_dump, release=self._release)
         # Import only the libraries of this engine, which saves 0.05 s.
         if engine is Engine.RELAY:
             from pgimport.worker.engines.relay.relay_engine import copy_by_relay
 
-            return copy_by_relay(run, client_source, snapshot, pg_dump, exclusions, inputs, self._release)
+            return copy_by_relay(run, client_source, snapshot, pg_dump, exclusions, inputs, steps)
         from pgimport.worker.engines.dump.dump_engine import copy_by_dump
 
-        result = copy_by_dump(run, client_source, snapshot, pg_dump, self._pg_restore, exclusions, self._release)
+        result = copy_by_dump(run, client_source, snapshot, pg_dump, self._pg_restore, exclusions, steps)
         notes = [f"the rows came by a dump: {dump_cause}"] if dump_cause else []
         return replace(result, notes=[*result.notes, *notes])
 
@@ -148,25 +148,25 @@ class LiveSource:
         snapshot.connection.close()
         run.meter.end_hold()
 
-    def _list_excluded(
-        self, undumped: list[SkippedObject], present_schemas: Collection[str]
-    ) -> dict[ObjectKey, SkippedObject]:
-        """Returns the excluded objects that a dump could list, except those that the copy has, or that are undumped.
-
-        Raises ImportStopped.
-        """
+    def _read_beside_dump(self) -> None:
+        """Reads what the copy is compared with, and what is reported as skipped. Raises ImportStopped."""
         scope = self._snapshot.scope
-        titles = {item.object for item in undumped} | {f"SCHEMA {name}" for name in present_schemas}
-        excluded = self._read_source(
-            lambda connection: read_excluded_objects(connection, scope), "what the filter excludes was listed"
-        )
-        return {key: item for key, item in excluded.items() if item.object not in titles}
+        with self._watch.pausing():
+            if self._run.order.verify is not Verify.NONE:
+                self._definitions = self._read_source(_read_definitions, "its definitions were read")
+            self._undumped = self._read_source(read_undumped_objects, "what cannot come along was listed")
+            self._excluded = self._read_source(
+                lambda connection: read_excluded_objects(connection, scope), "what the filter excludes was listed"
+            )
+            self._lacks_public_comment = "public" not in scope.schemas and self._read_source(
+                lacks_public_comment, "its comment on the schema public was read"
+            )
 
-    def _lacks_public_comment(self) -> bool:
-        """Returns whether the source has the schema public, and no comment on it. Raises ImportStopped."""
-        return "public" not in self._snapshot.scope.schemas and self._read_source(
-            lacks_public_comment, "its comment on the schema public was read"
-        )
+    def _list_excluded(self, present_schemas: Collection[str]) -> list[SkippedObject]:
+        """Returns the excluded objects that a dump could list, except those that the copy has, or that are undumped."""
+        titles = {item.object for item in self._undumped} | {f"SCHEMA {name}" for name in present_schemas}
+        listed = self._result.plan.skipped_keys
+        return [item for key, item in self._excluded.items() if key not in listed and item.object not in titles]
 
     def compare_rows(self, findings: Findings) -> None:
         run, snapshot = self._run, self._snapshot

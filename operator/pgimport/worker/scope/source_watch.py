@@ -60,6 +60,12 @@ class SourceWatch:
         with self._lock:
             return
 
+    @contextmanager
+    def pausing(self) -> Iterator[None]:
+        """Leaves the connection to the block. What the block waits for has a `lock_timeout` of its own."""
+        with self._lock:
+            yield
+
     def _repeat(self) -> None:
         failure: Failure | None = None
         while failure is None and not self._ended.wait(INTERVAL_SECONDS):

@@ -1,5 +1,6 @@
 """Copies a live source through an archive of pg_dump in the scratch volume."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from pgimport.worker.archive.selection import Exclusions, plan_restore
@@ -14,7 +15,7 @@ from pgimport.worker.engines.configuration_rows import (
     move_rows,
     open_staging,
 )
-from pgimport.worker.engines.copy_result import CopyResult, ReleaseSource
+from pgimport.worker.engines.copy_result import CopyResult, SourceSteps
 from pgimport.worker.engines.definitions.phases import KINDS_AFTER_ROWS
 from pgimport.worker.engines.definitions.restore import DefinitionRestore
 from pgimport.worker.engines.pg_dump import read_archive_entries, run_pg_dump
@@ -35,11 +36,11 @@ def copy_by_dump(
     pg_dump: Path,
     pg_restore: PgRestore,
     exclusions: Exclusions,
-    release_source: ReleaseSource,
+    steps: SourceSteps,
 ) -> CopyResult:
     """Copies structure, rows, sequences and indexes, and reports progress in stages. Raises ImportStopped."""
-    _dump(run, source, snapshot, pg_dump)
-    release_source()
+    _dump(run, source, snapshot, pg_dump, steps.read_definitions)
+    steps.release()
     entries = read_archive_entries(run.archive_folder)
     row_counts = _count_rows(run, entries)
     plan = plan_restore(entries, exclusions)
@@ -62,7 +63,7 @@ def _count_rows(run: ImportRun, entries: list[TocEntry]) -> dict[int, int]:
     return {entry.oid: counts[entry.dump_id] for entry in entries if entry.dump_id in counts}
 
 
-def _dump(run: ImportRun, source: Endpoint, snapshot: Snapshot, pg_dump: Path) -> None:
+def _dump(run: ImportRun, source: Endpoint, snapshot: Snapshot, pg_dump: Path, beside: Callable[[], None]) -> None:
     names = {table.oid: (table.schema, table.name) for table in snapshot.copied}
     progress = PgDumpProgress(run.meter, names, serial=run.jobs == 1)
     run.meter.begin(Stage.DUMP)
@@ -71,7 +72,7 @@ def _dump(run: ImportRun, source: Endpoint, snapshot: Snapshot, pg_dump: Path) -
     options = [*by_root, *snapshot.scope.dump_options(), run.clients.compress_option(pg_dump), f"--jobs={run.jobs}"]
     with reporting_server_progress(run.meter, source, COPY_PROGRESS):
         dump_source = DumpSource(source=source, client=source, snapshot_id=snapshot.id)
-        run_pg_dump(run, pg_dump, dump_source, options, progress.read_line)
+        run_pg_dump(run, pg_dump, dump_source, options, progress.read_line, beside)
 
 
 def _restore(

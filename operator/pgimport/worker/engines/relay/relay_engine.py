@@ -1,5 +1,6 @@
 """Copies a live source by relay: structure by pg_dump and pg_restore, rows by COPY from server to server."""
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from psycopg import sql
 
 from pgimport.worker.archive.restore_plan import RestorePlan
 from pgimport.worker.archive.selection import PG_CLASS, Exclusions, plan_restore
-from pgimport.worker.engines.copy_result import CopyResult, ReleaseSource
+from pgimport.worker.engines.copy_result import CopyResult, SourceSteps
 from pgimport.worker.engines.definitions.phases import KINDS_AFTER_ROWS
 from pgimport.worker.engines.definitions.restore import DefinitionRestore
 from pgimport.worker.engines.pg_dump import read_archive_entries, run_pg_dump
@@ -39,13 +40,13 @@ def copy_by_relay(
     pg_dump: Path,
     exclusions: Exclusions,
     inputs: RelayInputs,
-    release_source: ReleaseSource,
+    steps: SourceSteps,
 ) -> CopyResult:
     """Copies the structure, then rows and indexes at the same time, then objects that need all rows.
 
     Raises ImportStopped.
     """
-    _dump_structure(run, source, snapshot, pg_dump)
+    _dump_structure(run, source, snapshot, pg_dump, steps.read_definitions)
     plan = plan_restore(read_archive_entries(run.archive_folder), exclusions)
     restore = DefinitionRestore(run, plan)
     inputs = keep_tables(inputs, _create_structure(run, restore))
@@ -59,7 +60,7 @@ def copy_by_relay(
 
     def finish_reading() -> None:
         _count_refused_rows(snapshot, plan)
-        release_source()
+        steps.release()
 
     row_counts = CopyScheduler(run, endpoints, relay_plan, builds, restore).copy_rows(finish_reading)
 
@@ -76,7 +77,9 @@ def copy_by_relay(
     )
 
 
-def _dump_structure(run: ImportRun, source: Endpoint, snapshot: Snapshot, pg_dump: Path) -> None:
+def _dump_structure(
+    run: ImportRun, source: Endpoint, snapshot: Snapshot, pg_dump: Path, beside: Callable[[], None]
+) -> None:
     """Dumps the structure, through a proxy if pg_dump would send a query for each of many sequences."""
     client = source
     with ExitStack() as stack:
@@ -89,7 +92,7 @@ def _dump_structure(run: ImportRun, source: Endpoint, snapshot: Snapshot, pg_dum
                 run.reporter.log(f"the pg_dump proxy cannot start: {error}; {effect}", "warning")
         options = [*snapshot.scope.dump_options(), "--schema-only"]
         dump_source = DumpSource(source=source, client=client, snapshot_id=snapshot.id)
-        run_pg_dump(run, pg_dump, dump_source, options, lambda _: None)
+        run_pg_dump(run, pg_dump, dump_source, options, lambda _: None, beside)
 
 
 def _count_refused_rows(snapshot: Snapshot, plan: RestorePlan) -> None:
