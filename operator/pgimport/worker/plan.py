@@ -9,7 +9,7 @@ from pgimport.worker.engines.relay.relay_plan import choose_engine, describe_pla
 from pgimport.worker.environment import WorkerEnvironment
 from pgimport.worker.postgres.endpoints import Endpoint, resolve_host
 from pgimport.worker.postgres.errors import ImportStopped
-from pgimport.worker.postgres.source import FileLocation, LocalDump, read_source_location
+from pgimport.worker.postgres.source import FileLocation, LocalDump, open_source_connection, read_source_location
 from pgimport.worker.report.reporter import Reporter
 from pgimport.worker.scope.snapshot import hold_snapshot
 from pgimport.worker.text import count_of
@@ -33,7 +33,8 @@ def run_plan(
 
 def _read_steps(order: Order, source: Endpoint, reporter: Reporter) -> list[str]:
     """Returns one line for the engine and, for the relay, one for each step. Raises ImportStopped."""
-    with hold_snapshot(source, order, on_wait=lambda text: reporter.log(text, "warning")) as snapshot:
+    connection = open_source_connection(source)
+    with hold_snapshot(connection, source, order, on_wait=lambda text: reporter.log(text, "warning")) as snapshot:
         inputs = read_relay_inputs(snapshot, source, order.target.host)
         engine, reason = choose_engine(order.engine, inputs)
         if engine is Engine.DUMP:

@@ -33,7 +33,7 @@ from pgimport.worker.postgres.endpoints import (
     write_passfile,
 )
 from pgimport.worker.postgres.errors import ImportStopped
-from pgimport.worker.postgres.source import open_source_connection, settle_source
+from pgimport.worker.postgres.source import open_source_connection
 
 pytestmark = pytest.mark.isolation
 
@@ -129,7 +129,9 @@ def test_with_tls_the_server_may_ask_for_it(tls_server: PostgresServer, sslmode:
 
 def test_a_login_by_scram_needs_no_tls(plain_server: PostgresServer) -> None:
     login = ClearLogin("postgres", plain_server.superuser_password)
-    endpoint = settle_source(build_endpoint(plain_server, login))
+    endpoint = build_endpoint(plain_server, login)
+    with closing(open_source_connection(endpoint)) as connection:
+        endpoint = settle_tls(endpoint, connection)
     assert endpoint.sslmode == "disable"
     assert endpoint.require_auth == "!password"
     connect(endpoint).close()

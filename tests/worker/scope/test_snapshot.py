@@ -6,7 +6,7 @@ from tests.support.postgres import PostgresServer
 from pgimport.model.reasons import Reason
 from pgimport.worker.postgres.errors import ImportStopped
 from pgimport.worker.scope.live_scope import SourceScope
-from pgimport.worker.scope.snapshot import begin_snapshot, read_rewritten, take_snapshot
+from pgimport.worker.scope.snapshot import begin_snapshot, read_locked_tables, take_snapshot
 from pgimport.worker.scope.table_locks import lock_tables
 
 
@@ -18,7 +18,7 @@ def test_a_table_rewritten_before_it_was_locked_is_noticed(postgres16: PostgresS
             _, tables = begin_snapshot(connection, SourceScope())
             postgres16.execute(change, "rewritten")
             lock_tables(connection, tables)
-            assert read_rewritten(connection, tables) == ["public.a"]
+            assert read_locked_tables(connection, tables).rewritten == ["public.a"]
             connection.execute("ROLLBACK")
             snapshot = take_snapshot(connection, SourceScope())
             assert [table.title for table in snapshot.copied] == ["public.a", "public.b"]

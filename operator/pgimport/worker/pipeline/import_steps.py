@@ -9,7 +9,7 @@ A copy counts as verified only after the last comparison. The operator then swap
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 
 from pgimport.model.import_choices import OnObjectError, Verify
@@ -25,12 +25,13 @@ from pgimport.worker.finish.post_import import run_post_import
 from pgimport.worker.memory import keep_freed_memory
 from pgimport.worker.pipeline.source import Source
 from pgimport.worker.postgres.clients import ClientProcesses, ClientPrograms
-from pgimport.worker.postgres.endpoints import Endpoint, build_shadow_endpoint, resolve_host
+from pgimport.worker.postgres.early_login import EarlyLogin
+from pgimport.worker.postgres.endpoints import Endpoint, build_shadow_endpoint, resolve_host, settle_tls
 from pgimport.worker.postgres.errors import ImportStopped
 from pgimport.worker.postgres.interruption import Interruption
 from pgimport.worker.postgres.shadow import ShadowSessions
 from pgimport.worker.postgres.shadow_state import read_shadow_state
-from pgimport.worker.postgres.source import DumpLocation, FileLocation, LocalDump, read_source_location, settle_source
+from pgimport.worker.postgres.source import DumpLocation, read_source_location
 from pgimport.worker.postgres.target_watch import TargetWatch
 from pgimport.worker.report.progress_meter import ProgressMeter, Stage
 from pgimport.worker.report.reporter import Reporter
@@ -52,11 +53,12 @@ def run_import(
         run = _prepare(order, environment, reporter, clients, processes)
         pg_restore = PgRestore(run)
         location = read_source_location(environment, order, resolve, reporter)
-        with closing(run.shadow_sessions):
+        with closing(run.shadow_sessions), ExitStack() as stack:
+            origin = stack.enter_context(closing(EarlyLogin(location))) if isinstance(location, Endpoint) else location
             run.shadow_sessions.wait_for_gate(reporter)
             with run.shadow_sessions.session("its extensions were listed") as shadow:
                 run = replace(run, shadow_state=read_shadow_state(shadow))
-            with run.target_watch.running(), _open_source(run, pg_restore, location) as source:
+            with run.target_watch.running(), _open_source(run, pg_restore, origin) as source:
                 return run_steps(run, source)
     except ImportStopped as stopped:
         return _build_result(None, stopped.failure)
@@ -97,20 +99,21 @@ def run_steps(run: ImportRun, source: Source) -> WorkerResult:
 
 
 @contextmanager
-def _open_source(run: ImportRun, pg_restore: PgRestore, location: Endpoint | DumpLocation) -> Iterator[Source]:
+def _open_source(run: ImportRun, pg_restore: PgRestore, origin: EarlyLogin | DumpLocation) -> Iterator[Source]:
     # Import only the engines of this kind of source, which saves 0.1 s.
-    if isinstance(location, FileLocation | LocalDump):
+    if not isinstance(origin, EarlyLogin):
         from pgimport.worker.pipeline.file_source import FileSource
 
         run.meter.begin(Stage.SNAPSHOT)
-        yield FileSource(run, pg_restore, location)
+        yield FileSource(run, pg_restore, origin)
         return
     from pgimport.worker.pipeline.live_source import LiveSource
     from pgimport.worker.scope.snapshot import hold_snapshot
 
-    source = settle_source(location)
+    connection = origin.take()
+    source = settle_tls(origin.endpoint, connection)  # for pg_dump, which cannot try both ways
     run.meter.begin_hold()
-    with hold_snapshot(source, run.order, run.shadow_state, run.meter.report_waiting) as snapshot:
+    with hold_snapshot(connection, source, run.order, run.shadow_state, run.meter.report_waiting) as snapshot:
         yield LiveSource(run, pg_restore, source, snapshot)
 
 

@@ -1,7 +1,7 @@
 """Reads the source's URL, checks its address and opens connections to it."""
 
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from pgimport.model.source_url import (
     resolve_source,
 )
 from pgimport.worker.environment import WorkerEnvironment
-from pgimport.worker.postgres.endpoints import Connection, Endpoint, build_source_endpoint, connect, settle_tls
+from pgimport.worker.postgres.endpoints import Connection, Endpoint, build_source_endpoint, connect
 from pgimport.worker.postgres.errors import (
     ImportStopped,
     translate_connect_error,
@@ -153,17 +153,6 @@ def open_source_connection(endpoint: Endpoint, enter: Callable[[Endpoint], Conne
         except psycopg.Error as error:
             failure, _ = _explain_refusal(error, endpoint)
     raise ImportStopped(_add_provider_hint(failure, endpoint.host))
-
-
-def settle_source(endpoint: Endpoint) -> Endpoint:
-    """Finds out whether a source with sslmode=prefer has TLS, and returns the endpoint that says so.
-
-    Raises ImportStopped.
-    """
-    if endpoint.sslmode != SSLMode.PREFER:
-        return endpoint
-    with closing(open_source_connection(endpoint)) as connection:
-        return settle_tls(endpoint, connection)
 
 
 def _explain_refusal(error: psycopg.Error, endpoint: Endpoint) -> tuple[Failure, bool]:

@@ -13,7 +13,6 @@ from pgimport.worker.postgres.endpoints import Connection, Endpoint
 from pgimport.worker.postgres.errors import ImportStopped, translate_source_error
 from pgimport.worker.postgres.queries import read_query
 from pgimport.worker.postgres.shadow_state import ShadowState
-from pgimport.worker.postgres.source import open_source_connection
 from pgimport.worker.scope.live_scope import SourceScope, read_scope
 from pgimport.worker.scope.table_locks import OnWait, lock_tables
 
@@ -71,15 +70,27 @@ class Snapshot:
         return tuple(table for table in self.tables if not table.partitioned and table.oid not in self.scope.rowless)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockedTables:
+    """What was read after the tables were locked."""
+
+    rewritten: list[str]  # tables that the snapshot would read as empty, because they were rewritten before the lock
+    sizes: dict[int, int]  # oid → bytes
+    sequence_rows: list[tuple[str, str, bool, int]]  # those of sequences.sql
+
+
 @contextmanager
 def hold_snapshot(
-    endpoint: Endpoint, order: Order, shadow: ShadowState | None = None, on_wait: OnWait = lambda _: None
+    connection: Connection,
+    endpoint: Endpoint,
+    order: Order,
+    shadow: ShadowState | None = None,
+    on_wait: OnWait = lambda _: None,
 ) -> Iterator[Snapshot]:
-    """Holds locks and snapshot until the block ends. Raises ImportStopped.
+    """Holds locks and snapshot over the source's connection, which it closes. Raises ImportStopped.
 
     `shadow`: what the target has, known after the gate. `on_wait` is called while a lock is not granted.
     """
-    connection = open_source_connection(endpoint)
     try:
         try:
             scope = read_scope(connection, order, endpoint, shadow)
@@ -96,21 +107,21 @@ def take_snapshot(connection: Connection, scope: SourceScope, on_wait: OnWait = 
         for _ in range(TRIES):
             snapshot_id, tables = begin_snapshot(connection, scope)
             lock_tables(connection, tables, on_wait)
-            changed = read_rewritten(connection, tables)
-            if not changed:
+            locked = read_locked_tables(connection, tables)
+            if not locked.rewritten:
                 return Snapshot(
                     connection,
                     snapshot_id,
                     connection.info.server_version,
-                    read_sizes(connection, tables),
-                    read_sequences(connection, scope),
+                    _add_sizes(tables, locked.sizes),
+                    _read_sequence_values(connection, scope, locked.sequence_rows),
                     scope,
                 )
             connection.execute("ROLLBACK")
     except psycopg.Error as error:
         raise ImportStopped(translate_source_error(error, "a snapshot of it was taken")) from error
     raise ImportStopped(
-        Failure(Reason.SOURCE_CHANGED, f"the source rewrites or truncates {_names(changed)} again and again")
+        Failure(Reason.SOURCE_CHANGED, f"the source rewrites or truncates {_names(locked.rewritten)} again and again")
     )
 
 
@@ -119,12 +130,14 @@ def begin_snapshot(connection: Connection, scope: SourceScope) -> tuple[str, tup
 
     Raises ImportStopped if a table cannot be read.
     """
-    cursor = connection.execute(f"{BEGIN}; SELECT pg_catalog.pg_export_snapshot()")
+    begin = f"{BEGIN}; SELECT pg_catalog.pg_export_snapshot(); ".encode()
+    cursor = connection.execute(begin + read_query("scope/tables"))
     cursor.nextset()  # BEGIN's result comes first
     row = cursor.fetchone()
+    cursor.nextset()
     tables = tuple(
         Table(oid, schema, name, kind == "p", 0, counted_as, readable)
-        for oid, schema, name, kind, counted_as, readable in connection.execute(read_query("scope/tables"))
+        for oid, schema, name, kind, counted_as, readable in cursor
         if not scope.excludes(oid)
     )
     if unreadable := [table.title for table in tables if not table.readable]:
@@ -132,17 +145,22 @@ def begin_snapshot(connection: Connection, scope: SourceScope) -> tuple[str, tup
     return str(row[0] if row else ""), tables
 
 
-def read_rewritten(connection: Connection, tables: tuple[Table, ...]) -> list[str]:
-    """Returns the tables that were rewritten before they were locked: the snapshot would read them as empty."""
+def read_locked_tables(connection: Connection, tables: tuple[Table, ...]) -> LockedTables:
+    """Reads what is only certain after the tables were locked, in one round trip. Raises psycopg.Error."""
     oids = [table.oid for table in tables]
-    return [f"{schema}.{name}" for schema, name in connection.execute(read_query("scope/rewritten_tables"), [oids])]
-
-
-def read_sizes(connection: Connection, tables: tuple[Table, ...]) -> tuple[Table, ...]:
-    """Returns the tables, which must be locked, with their sizes, the largest first."""
-    sizes: dict[int, int] = dict(
-        connection.execute(read_query("scope/table_sizes"), [[table.oid for table in tables]]).fetchall()
+    with connection.pipeline():
+        rewritten_cursor = connection.execute(read_query("scope/rewritten_tables"), [oids])
+        size_cursor = connection.execute(read_query("scope/table_sizes"), [oids])
+        sequence_cursor = connection.execute(read_query("scope/sequences"))
+    return LockedTables(
+        rewritten=[f"{schema}.{name}" for schema, name in rewritten_cursor.fetchall()],
+        sizes=dict(size_cursor.fetchall()),
+        sequence_rows=sequence_cursor.fetchall(),
     )
+
+
+def _add_sizes(tables: tuple[Table, ...], sizes: dict[int, int]) -> tuple[Table, ...]:
+    """Returns the tables with their sizes, the largest first. Pure. `sizes`: oid → bytes."""
     return tuple(sorted((replace(table, bytes=sizes[table.oid]) for table in tables), key=_sort_key))
 
 
@@ -150,9 +168,10 @@ def _sort_key(table: Table) -> tuple[int, int]:
     return -table.bytes, table.oid
 
 
-def read_sequences(connection: Connection, scope: SourceScope) -> tuple[Sequence, ...]:
+def _read_sequence_values(
+    connection: Connection, scope: SourceScope, rows: list[tuple[str, str, bool, int]]
+) -> tuple[Sequence, ...]:
     """Returns all sequences with their stored values. pg_sequences would show NULL after setval(…, false)."""
-    rows = connection.execute(read_query("scope/sequences")).fetchall()
     names = [row[:3] for row in rows if not scope.excludes(row[3])]
     if unreadable := [f"{schema}.{name}" for schema, name, readable in names if not readable]:
         raise ImportStopped(_build_permission_failure(connection.info.user, "sequence", "SEQUENCE", unreadable))

@@ -70,9 +70,11 @@ def lock_tables(connection: Connection, tables: Sequence[LockableTable], on_wait
 def _try_lock(connection: Connection, batch: Sequence[LockableTable]) -> bool:
     """Returns False if a lock was not granted in time. The transaction stays usable."""
     names = sql.SQL(", ").join(sql.SQL("ONLY {}").format(table.identifier) for table in batch)
+    # The session may wait for other locks later, for example to print a view's definition.
     statement = sql.SQL(
-        "SAVEPOINT before_locks; SET LOCAL lock_timeout = {}; LOCK TABLE {} IN ACCESS SHARE MODE"
-    ).format(sql.Literal(f"{REPORT_SECONDS}s"), names)
+        "SAVEPOINT before_locks; SET LOCAL lock_timeout = {}; LOCK TABLE {} IN ACCESS SHARE MODE;"
+        " SET LOCAL lock_timeout = {}; RELEASE before_locks"
+    ).format(sql.Literal(f"{REPORT_SECONDS}s"), names, sql.Literal(f"{WAIT_SECONDS}s"))
     try:
         connection.execute(statement)
     except psycopg.Error as error:
@@ -80,8 +82,6 @@ def _try_lock(connection: Connection, batch: Sequence[LockableTable]) -> bool:
             raise
         connection.execute("ROLLBACK TO before_locks")
         return False
-    # The session may wait for other locks later, for example to print a view's definition.
-    connection.execute(f"SET LOCAL lock_timeout = '{WAIT_SECONDS}s'; RELEASE before_locks")
     return True
 
 
