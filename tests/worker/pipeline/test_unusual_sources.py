@@ -80,6 +80,8 @@ def test_unlogged_relations_of_a_standby_are_skipped_and_named(
         "TABLE public.cache",
         "TABLE public.identities",
         "TABLE public.parts_2",
+        "SEQUENCE public.cache_id_seq",
+        "SEQUENCE public.identities_id_seq",
         "SEQUENCE public.loose",
     }
     assert "VIEW public.cached" in skipped
