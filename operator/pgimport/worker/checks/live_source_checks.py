@@ -5,6 +5,7 @@ shows whether the address leads to a pooler or to several servers. No setting of
 the change would also affect other clients.
 """
 
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from typing import Any
 
@@ -28,7 +29,7 @@ from pgimport.worker.checks.content_checks import (
     judge_unsupported,
     list_skipped,
 )
-from pgimport.worker.checks.pooler_check import SessionProbe, judge_pooling, probe_sessions
+from pgimport.worker.checks.pooler_check import SessionProbe, judge_pooling, probing_sessions
 from pgimport.worker.checks.privilege_checks import judge_privileges, judge_row_security
 from pgimport.worker.checks.target_fit_checks import judge_extensions, judge_size, judge_version
 from pgimport.worker.checks.value_checks import describe_reg_columns, describe_rowless_references
@@ -61,8 +62,8 @@ def check_source(order: Order, endpoint: Endpoint) -> SourceReport:
     """Checks a live source. Raises ImportStopped if it cannot be queried at all."""
     with ExitStack() as stack:
         connection = stack.enter_context(closing(open_source_connection(endpoint, open_connection)))
-        probe = probe_sessions(connection, _open_second_connection(stack, endpoint))
-        report = _check(order, endpoint, CatalogReader(connection), probe)
+        with probing_sessions(connection, lambda: _open_second_connection(stack, endpoint)) as wait_for_probe:
+            report = _check(order, endpoint, CatalogReader(connection), wait_for_probe)
         connection.execute("COMMIT")
     return report
 
@@ -74,14 +75,17 @@ def _open_second_connection(stack: ExitStack, endpoint: Endpoint) -> Connection 
         return NotChecked(stopped.failure.message)
 
 
-def _check(order: Order, endpoint: Endpoint, reader: CatalogReader, probe: SessionProbe) -> SourceReport:
+def _check(
+    order: Order, endpoint: Endpoint, reader: CatalogReader, wait_for_probe: Callable[[], SessionProbe]
+) -> SourceReport:
     reader.read_ahead(FIRST_QUERIES, **SIGN_PARAMETERS)
     (row,) = reader.read_required("checks/source_facts")
     *properties, user, is_standby = row
     extension_rows = reader.read_required("scope/extensions")
     detected = _detect_provider(order, endpoint, reader, extension_rows)
     provider, own_schemas = detected.rules, detected.own_schemas
-    reader.read_ahead(QUERIES_BY_SCHEMA, skipped_schemas=own_schemas)
+    with_version = ["checks/collation_version"] if properties[1] >= DATABASE_COLLATION_VERSION else []
+    reader.read_ahead([*QUERIES_BY_SCHEMA, *with_version], skipped_schemas=own_schemas)
     installed = [
         SourceExtension(name=name, version=version, schema_name=schema) for name, version, schema, _ in extension_rows
     ]
@@ -103,7 +107,7 @@ def _check(order: Order, endpoint: Endpoint, reader: CatalogReader, probe: Sessi
     row_security_rows = reader.read("checks/row_level_security", skipped_schemas=own_schemas)
     results = [
         _judge_reachable(endpoint, facts, is_standby),
-        judge_pooling(endpoint, provider, probe),
+        judge_pooling(endpoint, provider, wait_for_probe()),
         judge_version(order, facts.server_version, facts.server_version_num),
         judge_size(order, facts.database_size_bytes or 0, with_rows, read_memory_limit()),
         judge_privileges(privilege_rows, includes, user),

@@ -7,6 +7,9 @@ a snapshot.
 """
 
 import re
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import psycopg
@@ -49,24 +52,96 @@ class SessionProbe:
         return self.announced_pid not in self.first_pids
 
 
-def probe_sessions(connection: Connection, second: Connection | NotChecked) -> SessionProbe:
-    """Probes both connections. Leaves the first in the read-only transaction of later queries. Raises ImportStopped."""
+@contextmanager
+def probing_sessions(
+    connection: Connection, open_second: Callable[[], Connection | NotChecked]
+) -> Iterator[Callable[[], SessionProbe]]:
+    """Begins the read-only transaction of the block's queries, and yields a function that returns the probe.
+
+    Opens and probes the second connection beside the block, unless the first already leads to a pooler or proxy.
+    Raises ImportStopped.
+    """
     announced_pid = connection.info.backend_pid
-    first_pids = set[int]()
     try:
-        first_pids.add(_read_backend_pid(connection))
+        pid = _read_backend_pid(connection)
+    except psycopg.Error as error:
+        raise _translate_begin_error(error) from error
+    if pid != announced_pid:
+        probe = _probe_in_turn(connection, open_second(), pid)
+        yield lambda: probe
+        return
+    try:
+        pid_in_transaction, snapshot = _begin_and_export(connection)
+    except psycopg.Error as error:
+        raise _translate_begin_error(error) from error
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="second-session") as executor:
+        second = executor.submit(lambda: _probe_second(open_second(), snapshot))
+
+        def wait_for_probe() -> SessionProbe:
+            second_pids, snapshot_shared = second.result()
+            return SessionProbe(
+                announced_pid=announced_pid,
+                first_pids=frozenset({pid, pid_in_transaction}),
+                second_pids=second_pids,
+                snapshot_shared=snapshot_shared,
+            )
+
+        yield wait_for_probe
+
+
+def _translate_begin_error(error: psycopg.Error) -> ImportStopped:
+    return ImportStopped(translate_source_error(error, "a read-only transaction was begun"))
+
+
+def _begin_and_export(connection: Connection) -> tuple[int, str | NotChecked]:
+    """Begins a transaction with the settings of all queries. Returns the backend's PID and the snapshot's id."""
+    try:
+        ((pid, snapshot),) = run_statements(connection, BEGIN, _read_settings(), _PID_AND_SNAPSHOT)
+    except psycopg.Error as error:
+        if connection.closed or error.sqlstate is None:
+            raise
+        run_statements(connection, "ROLLBACK")
+        ((pid,),) = run_statements(connection, BEGIN, _read_settings(), _BACKEND_PID)
+        return int(pid), NotChecked(first_line(error))
+    return int(pid), _check_snapshot_id(snapshot)
+
+
+def _check_snapshot_id(snapshot: str) -> str | NotChecked:
+    invalid = NotChecked("the source returned an invalid snapshot identifier")
+    return snapshot if _SNAPSHOT_ID.fullmatch(snapshot) else invalid
+
+
+def _probe_second(
+    second: Connection | NotChecked, snapshot: str | NotChecked
+) -> tuple[frozenset[int] | NotChecked, bool | NotChecked]:
+    """Returns the second connection's PIDs, and whether it could use the first one's snapshot."""
+    if isinstance(second, NotChecked):
+        return second, second
+    try:
+        shared = snapshot if isinstance(snapshot, NotChecked) else _import_snapshot(second, snapshot)
+        return frozenset({_read_backend_pid(second)}), shared
+    except psycopg.Error as error:
+        not_checked = NotChecked(first_line(error))
+        return not_checked, not_checked
+
+
+def _probe_in_turn(connection: Connection, second: Connection | NotChecked, pid: int) -> SessionProbe:
+    """Probes both connections through a pooler or proxy, before any of them holds a transaction.
+
+    Leaves the first in the read-only transaction of later queries. Raises ImportStopped.
+    """
+    first_pids = {pid}
+    try:
         second_pids, snapshot = _export_snapshot(second, connection, first_pids)
         snapshot_shared = snapshot if isinstance(snapshot, NotChecked) else _import_snapshot(connection, snapshot)
         begin = [] if snapshot_shared is True else [BEGIN]
         ((pid,),) = run_statements(connection, *begin, _read_settings(), _BACKEND_PID)
     except psycopg.Error as error:
         # A pooler in statement mode refuses transactions, and one with a single backend cannot serve both connections.
-        if first_pids and announced_pid not in first_pids:
-            message = f"a pooler in front of the source refused a transaction: {first_line(error)}. Use {_SERVER_URL}"
-            raise ImportStopped(Failure(Reason.SOURCE_POOLED, message)) from error
-        raise ImportStopped(translate_source_error(error, "a read-only transaction was begun")) from error
+        message = f"a pooler in front of the source refused a transaction: {first_line(error)}. Use {_SERVER_URL}"
+        raise ImportStopped(Failure(Reason.SOURCE_POOLED, message)) from error
     return SessionProbe(
-        announced_pid=announced_pid,
+        announced_pid=connection.info.backend_pid,
         first_pids=frozenset({*first_pids, pid}),
         second_pids=second_pids,
         snapshot_shared=snapshot_shared,
@@ -85,27 +160,24 @@ def _read_backend_pid(connection: Connection) -> int:
 def _export_snapshot(
     second: Connection | NotChecked, connection: Connection, first_pids: set[int]
 ) -> tuple[frozenset[int] | NotChecked, str | NotChecked]:
-    """Returns the second connection's PIDs and its snapshot.
+    """Returns the second connection's PIDs and its snapshot. Adds to `first_pids`.
 
-    If a pooler is likely, queries both connections in turn and adds to `first_pids`. One query on each is not enough:
-    by chance, a pooler with other clients may serve the two queries with two backends.
+    Queries both connections in turn. One query on each is not enough: by chance, a pooler with other clients may serve
+    the two queries with two backends.
     """
     if isinstance(second, NotChecked):
         return second, second
     second_pids = set[int]()
     try:
-        if connection.info.backend_pid not in first_pids:
-            for _ in range(PROBES):
-                second_pids.add(_read_backend_pid(second))
-                first_pids.add(_read_backend_pid(connection))
+        for _ in range(PROBES):
+            second_pids.add(_read_backend_pid(second))
+            first_pids.add(_read_backend_pid(connection))
         run_statements(second, BEGIN, _read_settings())
         ((pid, snapshot),) = run_statements(second, _PID_AND_SNAPSHOT)
     except psycopg.Error as error:
         not_checked = NotChecked(first_line(error))
         return not_checked, not_checked
-    is_valid = _SNAPSHOT_ID.fullmatch(snapshot)
-    invalid = NotChecked("the source returned an invalid snapshot identifier")
-    return frozenset({*second_pids, int(pid)}), snapshot if is_valid else invalid
+    return frozenset({*second_pids, int(pid)}), _check_snapshot_id(snapshot)
 
 
 def _import_snapshot(connection: Connection, snapshot: str) -> bool | NotChecked:
