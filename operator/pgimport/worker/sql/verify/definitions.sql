@@ -52,7 +52,10 @@ WITH own AS (
                 pg_catalog.quote_ident(a.attname), ' ', pg_catalog.format_type(a.atttypid, a.atttypmod),
                 CASE WHEN a.attcollation <> t.typcollation THEN ' COLLATE ' || pg_catalog.quote_ident(k.collname) END,
                 CASE WHEN a.attnotnull THEN ' NOT NULL' END,
-                CASE a.attidentity WHEN 'a' THEN ' ALWAYS AS IDENTITY' WHEN 'd' THEN ' BY DEFAULT AS IDENTITY' END
+                -- Before 17, a partition does not have the identity of its parent, and from then on always.
+                CASE WHEN NOT r.relispartition THEN
+                    CASE a.attidentity WHEN 'a' THEN ' ALWAYS AS IDENTITY' WHEN 'd' THEN ' BY DEFAULT AS IDENTITY' END
+                END
             ),
             ', ' ORDER BY a.attnum
         )
