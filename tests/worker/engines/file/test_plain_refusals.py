@@ -50,6 +50,28 @@ def make_dump(server: PostgresServer, folder: Path, statements: str, *options: s
         return dump(server, name, "plain", folder, *options)
 
 
+def test_a_sequence_without_its_skipped_table_is_named(
+    file_bench: Bench, serve_dump: ServeDump, postgres16: PostgresServer, tmp_path: Path
+) -> None:
+    """Another table's default keeps the sequence, which then belongs to nothing."""
+    statements = """
+    CREATE FUNCTION size(int) RETURNS int LANGUAGE internal IMMUTABLE STRICT AS 'int4abs';
+    CREATE TABLE refused (id int, s int GENERATED ALWAYS AS (size(id)) STORED);
+    CREATE SEQUENCE numbers OWNED BY refused.id;
+    CREATE TABLE kept (id int DEFAULT nextval('numbers')); INSERT INTO kept DEFAULT VALUES;
+    """
+    serve_dump(make_dump(postgres16, tmp_path, statements))
+    with file_bench.shadow() as shadow:
+        result = file_bench.run()
+        assert result.ok, result.failure
+        sequences = file_bench.target.query("SELECT relname FROM pg_class WHERE relkind = 'S'", shadow)
+    skipped = list_skipped(result)
+    assert "TABLE public.refused" in skipped
+    named = "SEQUENCE OWNED BY public.numbers" if sequences else "SEQUENCE public.numbers"
+    assert "TABLE public.refused" in skipped[named].reason
+    assert sequences or "DEFAULT public.kept id" in skipped
+
+
 def test_a_refused_function_costs_only_what_needs_it(
     file_bench: Bench, serve_dump: ServeDump, postgres16: PostgresServer, tmp_path: Path
 ) -> None:

@@ -298,17 +298,20 @@ class PlainExecutor:
         if statement.is_definition and subject.kind not in _ATTACHED_KINDS:
             return False
         if subject.kind == "SEQUENCE OWNED BY" and (needed := self._find_needed(statement)) is not None:
-            self._drop_sequence(subject, needed)
+            self._skip_owned_sequence(subject, needed)
             return True
         return any(name in self._skipped_names for name in _find_owner_names(subject))
 
-    def _drop_sequence(self, subject: Subject, needed: SkippedObject) -> None:
-        """Skips a sequence whose table is skipped."""
+    def _skip_owned_sequence(self, subject: Subject, needed: SkippedObject) -> None:
+        """Skips a sequence whose table is skipped. If another object uses it already, only its owner is lost."""
         sequence = Subject("SEQUENCE", subject.schema, subject.tag)
         if self._try(f"DROP SEQUENCE {quote_name(subject.schema, subject.tag)};".encode(self.codec)) is None:
             self.content.created.pop(sequence.title, None)
             reason = f"it belongs to {needed.object}, which is skipped"
             self.skip(sequence, SkippedObject(object=sequence.title, reason=reason, group=needed.group))
+        else:
+            reason = f"{describe_need(needed)}; the sequence is there, because another object uses it"
+            self.skip(None, SkippedObject(object=subject.title, reason=reason, group=needed.group))
 
 
 def _may_be_not_valid(statement: Statement, sqlstate: str) -> bool:
