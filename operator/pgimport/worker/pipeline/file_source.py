@@ -87,7 +87,7 @@ class FileSource:
                 run.meter.step()
             findings.large_objects = count_large_objects(shadow)
             findings.notes += describe_partial_dump(
-                shadow, has_rows=bool(content.row_counts or content.uncounted_tables)
+                shadow, findings.skipped, has_rows=bool(content.row_counts or content.uncounted_tables)
             )
         findings.sequences = content.sequence_count
         if content.uncounted_tables:

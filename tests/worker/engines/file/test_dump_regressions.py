@@ -173,6 +173,25 @@ def test_T15_a_partial_dump_is_reported(
     assert warnings or any("no rows" in note or "no indexes" in note for note in notes)
 
 
+@pytest.mark.parametrize("dump_format", ["custom", "plain"])
+def test_refused_indexes_are_not_missing_from_the_dump(
+    file_bench: Bench, serve_dump: ServeDump, postgres16: PostgresServer, tmp_path: Path, dump_format: str
+) -> None:
+    with postgres16.database("refused"):
+        postgres16.execute(
+            "CREATE FUNCTION size(int) RETURNS int LANGUAGE internal IMMUTABLE STRICT AS 'int4abs';"
+            "CREATE TABLE a (x int); CREATE INDEX by_size ON a (size(x)); INSERT INTO a VALUES (1)",
+            "refused",
+        )
+        serve_dump(dump(postgres16, "refused", dump_format, tmp_path))
+    with file_bench.shadow():
+        result = file_bench.run()
+    assert result.ok, result.failure
+    assert "INDEX public.by_size" in {item.object for item in result.skipped}
+    assert result.verification is not None
+    assert [note for note in result.verification.notes if "no indexes" in note] == []
+
+
 @pytest.mark.parametrize("shape", ["a byte order mark", "lines that end with CR LF"])
 def test_a_dump_that_a_shell_changed_is_reported_as_such(
     file_bench: Bench, serve_dump: ServeDump, dumps: dict[str, bytes], shape: str
