@@ -31,7 +31,7 @@ class Outcome:
     memory_after: float
     played: Mapping[str, int]
     refused: Mapping[str, int]
-    drops: Sequence[float]
+    drops: Mapping[str, Sequence[float]]  # attack → seconds from the deletion of its preview to the end
     machine: Rows = field(default_factory=list)
 
     def find_broken(self) -> list[str]:
@@ -57,9 +57,11 @@ class Outcome:
         times: Rows = [("20 of each", "alone, mean", "slowest", "attacked, mean", "slowest")]
         for name, alone, attacked in self._pairs():
             times.append((name, _mean(alone), _slowest(alone), _mean(attacked), _slowest(attacked)))
-        attacks: Rows = [("attack", "played", "refused")]
-        names = sorted({*self.played, *self.refused})
-        attacks += [(name, str(self.played.get(name, 0)), str(self.refused.get(name, 0))) for name in names]
+        attacks: Rows = [("attack", "played", "refused", "its preview was gone after, mean", "slowest")]
+        for name in sorted({*self.played, *self.refused}):
+            drops = self.drops.get(name, ())
+            counts = str(self.played.get(name, 0)), str(self.refused.get(name, 0))
+            attacks.append((name, *counts, _mean(drops), _slowest(drops)))
         return "\n".join(
             [
                 "# Attacks of one tenant on another",
@@ -71,7 +73,6 @@ class Outcome:
                 *format_table(times),
                 "",
                 f"The operator's memory was {self.memory_before:.1f} MiB before and {self.memory_after:.1f} MiB after.",
-                f"The slowest of {len(self.drops)} hostile previews was gone after {_slowest(self.drops)}.",
                 "",
                 *format_table(attacks),
                 "",

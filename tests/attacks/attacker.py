@@ -26,7 +26,7 @@ class Attacker:
         self._sessions = ThreadPoolExecutor(max_workers=24)
         self.played: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()  # attacks that the server or the operator refused
-        self.drops: list[float] = []  # seconds from the deletion of a preview to its end
+        self.drops: dict[str, list[float]] = {attack.name: [] for attack in ATTACKS}  # seconds of each deletion
 
     @contextmanager
     def attacking(self) -> Iterator[None]:
@@ -70,7 +70,7 @@ class Attacker:
         finally:
             began = time.monotonic()
             kubectl.delete(PREVIEWS, name, namespace=self._tenant.name)
-            self.drops.append(time.monotonic() - began)
+            self.drops[attack.name].append(time.monotonic() - began)
 
     def _hold(self, name: str, script: str) -> None:
         with suppress(kubectl.KubectlError):  # the drop ends the session

@@ -36,7 +36,7 @@ def an_outcome(attacked: float, memory_after: float = 100.0) -> Outcome:
         memory_after=memory_after,
         played={"a": 3},
         refused={"b": 1},
-        drops=[1.0, 4.0],
+        drops={"a": [1.0, 4.0]},
         machine=[("System", "Linux")],
     )
 
@@ -50,4 +50,5 @@ def test_the_report_names_what_does_not_hold() -> None:
         "imports took 10.50 s, and 5.00 s alone",
         "the operator's memory grew by 21.0 MiB",
     ]
-    assert "| b | 0 | 1 |" in broken.format_report()
+    assert "| a | 3 | 0 | 2.50 s | 4.00 s |" in broken.format_report()
+    assert "| b | 0 | 1 | - | - |" in broken.format_report()
