@@ -73,7 +73,7 @@ def test_a_database_is_imported_and_replaced(
 @pytest.mark.thorough
 @pytest.mark.parametrize(
     ("verify", "output"),
-    [("checksums", "verified (checksums): 1 tables, 2 rows"), ("none", "note: not verified: spec.verify is none")],
+    [("checksums", "verified (checksums): 1 tables, 2 rows"), ("none", "note: not verified: --verify is none")],
     ids=["checksums", "none"],
 )
 def test_the_copy_is_compared_as_verify_says(

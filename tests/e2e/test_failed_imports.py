@@ -49,7 +49,9 @@ CASES = {
     "wrong-database": Case(Reason.SOURCE_DATABASE_NOT_FOUND, ("absent",)),
     "newer-source": Case(Reason.SOURCE_NEWER_THAN_TARGET, ("18", "17")),
     "extension": Case(Reason.EXTENSION_NOT_ALLOWED, ("tablefunc",)),
-    "too-large": Case(Reason.SOURCE_TOO_LARGE, ("plan",), small=True, hint="Ask the platform's admin to raise"),
+    "too-large": Case(
+        Reason.SOURCE_TOO_LARGE, ("the Project allows",), small=True, hint="Ask the platform's admin to raise"
+    ),
     "no-url": Case(Reason.SOURCE_URL_INVALID, ("postgresql://",)),
     "forbidden-host": Case(Reason.SOURCE_ADDRESS_FORBIDDEN, ("kubernetes.default",)),
     "metadata-address": Case(Reason.SOURCE_ADDRESS_FORBIDDEN, ("169.254.169.254",), hint="Write the public host name"),
