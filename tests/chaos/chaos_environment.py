@@ -39,6 +39,7 @@ PROJECT = "chaos"
 DATABASE = "busy"
 END_SECONDS = 150
 CLEANUP_SECONDS = 30
+RECOVERY_SECONDS = 30
 POLL_SECONDS = 0.3
 MAX_PROBLEM_LENGTH = 600  # characters
 
@@ -124,8 +125,9 @@ class ChaosEnvironment:
             if not self.operator.lives:
                 leftover_problem = leftover_problem or "the operator ended by itself"
                 self.operator.ensure()
-        # After a crash, the source's sequences continue beyond the last value that was written to disk.
-        new.add(self.source.read_content())
+        # After a crash, the source's sequences continue beyond the last value that was written to disk. The import can
+        # be over before its source has recovered, because it releases it early.
+        new.add(self.source.await_content(RECOVERY_SECONDS))
         target, target_problem = self._check_target(body, watch, login, old, new)
         end_problem = _check_end(body, expected, spec.get("maxAttempts", 3))
         problem = problem or target_problem or end_problem or leftover_problem

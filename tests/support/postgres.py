@@ -9,6 +9,7 @@ import ctypes
 import os
 import pwd
 import secrets
+import select
 import shutil
 import signal
 import socket
@@ -17,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
@@ -123,9 +124,13 @@ class PostgresServer:
             return connection.execute(statement.encode()).fetchall()
 
     def crash(self, dbname: str = "postgres") -> None:
-        """Crashes the server by killing one backend, and waits until it has recovered."""
-        with self.connect(dbname) as connection:
+        """Crashes the server by killing one backend, and waits until it has recovered.
+
+        The end of another session shows that the server has noticed; until then it still accepts new ones.
+        """
+        with closing(self.connect(dbname)) as other, closing(self.connect(dbname)) as connection:
             os.kill(connection.info.backend_pid, signal.SIGKILL)
+            select.select([other], [], [], START_SECONDS)
         deadline = time.monotonic() + START_SECONDS
         while True:
             try:
