@@ -15,8 +15,9 @@ OPENAPI := operator/openapi.json
 # The generator of the documentation has an environment of its own, so that `make check` stays quick.
 DOCS := build/docs-environment
 DOCS_STAMP := $(DOCS)/installed
-# Tests that need no cluster; the rest are `make e2e`.
-UNIT := -m "not cluster and not thorough and not real" --numprocesses auto --maxprocesses 4 --dist loadfile
+# Tests that need no cluster; the rest are `make e2e`. They wait for servers a quarter of the time, so there are more
+# processes than cores.
+UNIT := -m "not cluster and not thorough and not real" --numprocesses 4 --dist loadfile
 # Tests against the cluster mostly wait, so there are more processes than cores (tests/e2e/fixtures.py).
 SIDE_BY_SIDE := --numprocesses 4 --dist loadfile --no-loadscope-reorder
 COMPILE := uv pip compile --quiet --universal --generate-hashes --no-annotate --no-emit-find-links \
