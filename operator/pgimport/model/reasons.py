@@ -177,7 +177,7 @@ MEANINGS: dict[Reason, Meaning] = {
     Reason.SOURCE_PERMISSION_DENIED: Meaning(
         _PERMANENT,
         69,
-        "Grant the source user the privilege that the error names, or exclude the object with spec.filter.",
+        "Give the source user the right that the error names, or exclude the object and what uses it with spec.filter.",
     ),
     Reason.SOURCE_TOO_LARGE: Meaning(
         _PERMANENT,
@@ -201,7 +201,9 @@ MEANINGS: dict[Reason, Meaning] = {
         _PERMANENT, None, "Ask the platform's admin to correct the databases of the Project's spec.server.templates."
     ),
     Reason.DUMP_CORRUPT: Meaning(
-        _PERMANENT, 74, "Create the dump again, and compare its size and checksum after the transfer."
+        _PERMANENT,
+        74,
+        "Compare size and checksum with the original file. Transfer it again if they differ, or else create it again.",
     ),
     Reason.DUMP_FAILED: Meaning(
         _PERMANENT, 75, "Correct what the error names at the source, or exclude the object with spec.filter."
@@ -217,7 +219,7 @@ MEANINGS: dict[Reason, Meaning] = {
     Reason.DUMP_UNSUPPORTED: Meaning(
         _PERMANENT,
         80,
-        "Import a file as pg_dump writes it, of a major version that is not newer than the target's.",
+        "Import a file that pg_dump wrote from a server whose major version is not newer than the target's.",
     ),
     Reason.DUMP_NOT_FOUND: Meaning(
         _PERMANENT, 81, "Check that the URL still leads to the dump file, or upload the file again."
@@ -245,7 +247,10 @@ MEANINGS: dict[Reason, Meaning] = {
         _PERMANENT, None, "Cure at the target server what the message names, or choose another target or owner."
     ),
     Reason.SOURCE_UNREACHABLE: Meaning(
-        _TRANSIENT, 10, "Check host, port and firewall. A serverless source can need some seconds to start."
+        _TRANSIENT,
+        10,
+        "Check that the server runs and listens on this address, and check host, port and firewall. If a serverless"
+        " source is still starting, import again.",
     ),
     Reason.SOURCE_CHANGED: Meaning(
         _TRANSIENT, 11, "Import again when no migration or rewrite of tables runs at the source."

@@ -108,7 +108,7 @@ URLS = [
     ),
     BrokenInput(
         "a closed port",
-        ("refused", "127.0.0.1:1", "Check host, port"),
+        ("refused", "127.0.0.1:1", "check host, port"),
         url="postgresql://u:p@127.0.0.1:1/shop?sslmode=disable",
     ),
     BrokenInput(
@@ -133,7 +133,7 @@ URLS = [
     ),
     BrokenInput(
         "template0",
-        ("not currently accepting connections", "template0", "Name the database that the application uses"),
+        ("not currently accepting connections", "template0", "Name the application's database"),
         url="postgresql://postgres:{password}@127.0.0.1:{port}/template0?sslmode=disable",
     ),
     BrokenInput(
@@ -188,9 +188,7 @@ FILES = [
         content=lambda custom, plain: b"",
         status=500,
     ),
-    BrokenInput(
-        "an empty file", ("it is empty", "dump file", "Create the dump again"), content=lambda custom, plain: b""
-    ),
+    BrokenInput("an empty file", ("it is empty", "dump file", "create it again"), content=lambda custom, plain: b""),
     BrokenInput(
         "an HTML page",
         ("web page", "the file", "check that the link"),
@@ -223,7 +221,7 @@ FILES = [
     ),
     BrokenInput(
         "an image",
-        ("PNG image", "the file", "as pg_dump writes it"),
+        ("PNG image", "the file", "a file that pg_dump wrote"),
         content=lambda custom, plain: b"\x89PNG\r\n\x1a\n" + bytes(200),
     ),
     BrokenInput(
@@ -243,18 +241,18 @@ FILES = [
     ),
     BrokenInput(
         "a truncated archive",
-        ("ends inside its table of contents", "dump file", "Create the dump again"),
+        ("ends inside its table of contents", "dump file", "create it again"),
         content=lambda custom, plain: custom[:300],
     ),
     BrokenInput(
         "an archive truncated in its rows",
-        ("in the middle of its rows", "dump file", "Create the dump again"),
+        ("in the middle of its rows", "dump file", "create it again"),
         runs=True,
         content=lambda custom, plain: custom[:-200],
     ),
     BrokenInput(
         "a truncated plain dump",
-        ("ends inside the rows of the COPY", "in line 41", "Create the dump again"),
+        ("ends inside the rows of the COPY", "in line 41", "create it again"),
         runs=True,
         content=lambda custom, plain: plain[:-900],
     ),
@@ -282,7 +280,7 @@ FILES = [
     ),
     BrokenInput(
         "a truncated gzip",
-        ("truncated", "gzip stream", "Create the dump again"),
+        ("truncated", "gzip stream", "create it again"),
         runs=True,
         content=lambda c, plain: gzip.compress(c)[:-40],
     ),
@@ -331,8 +329,8 @@ FILES = [
         runs=True,
     ),
     BrokenInput(
-        "an archive newer than the target",
-        ("archive of version 1.99", "pg_dump 19", "a server up to PostgreSQL 18 with pg_dump 18"),
+        "an archive newer than the worker reads",
+        ("archive of version 1.99", "pg_dump 19", "dump it again with pg_dump 18"),
         content=lambda custom, plain: custom[:6] + b"\x63" + custom[7:].replace(b"16.", b"19.", 2),
     ),
     BrokenInput(

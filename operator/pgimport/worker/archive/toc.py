@@ -258,8 +258,8 @@ def _describe_newer_archive(reader: _TocReader, version: tuple[int, int]) -> Fai
     return Failure(
         Reason.DUMP_UNSUPPORTED,
         f"pg_dump{f' {client}' if client else ''} wrote the dump as an archive of version {format_version(version)},"
-        f" but this worker reads up to version {format_version(NEWEST)}, which pg_dump {NEWEST_CLIENT} writes. Dump"
-        f" a server up to PostgreSQL {NEWEST_CLIENT} with pg_dump {NEWEST_CLIENT}, and a newer server as plain SQL",
+        f" but this worker reads up to version {format_version(NEWEST)}, which pg_dump {NEWEST_CLIENT} writes. If"
+        f" the dumped server has PostgreSQL {NEWEST_CLIENT} or older, dump it again with pg_dump {NEWEST_CLIENT}",
     )
 
 

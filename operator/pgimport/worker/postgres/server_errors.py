@@ -29,8 +29,8 @@ _DAMAGED = "The source's storage is damaged. Restore the source from a backup, o
 CONNECT_ADVICE: dict[str, str] = {
     "42501": "At the source, run GRANT CONNECT ON DATABASE … TO the user of the source URL.",
     "55000": (
-        "Name the database that the application uses in the source URL. A template such as template0 holds no data of"
-        " an application. Ask the source's admin why any other database accepts no connections."
+        "Name the application's database in the source URL. If this is that database, ask the source's admin to run"
+        " ALTER DATABASE … ALLOW_CONNECTIONS true."
     ),
 }
 SOURCE_ADVICE: dict[str, str] = {
@@ -39,8 +39,8 @@ SOURCE_ADVICE: dict[str, str] = {
     "40001": f"Import again. {_STANDBY_CONFLICT}",
     "40P01": "Import again when no migration runs at the source.",
     "42501": (
-        "Grant the source user the privilege that the error names (BYPASSRLS for row-level security), or exclude the"
-        " object with spec.filter."
+        "Give the source user the right that the error names (for row-level security, ALTER ROLE … BYPASSRLS), or"
+        " exclude the object and what uses it with spec.filter."
     ),
     "53100": "Free space on the source's disk.",
     "53200": (
@@ -71,8 +71,8 @@ TARGET_ADVICE: dict[str, str] = {
 
 
 _UNKNOWN_NAME_ADVICE = (
-    "A value of this column names a role or an object that the copy lacks. Create the role on the target server, import"
-    " the object too, or correct the value at the source. With filter.excludeTableData, the table comes without rows."
+    "A value of this column names a role or an object that the copy lacks. Create a missing role on the target server,"
+    " or import a missing object too. With filter.excludeTableData, the table comes without rows."
 )
 
 
