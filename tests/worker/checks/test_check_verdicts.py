@@ -237,7 +237,7 @@ def test_an_unusual_schema_of_an_extension_is_named() -> None:
 def test_T5_a_failed_privilege_check_names_the_objects_and_the_grants(rows: list[tuple[Any, ...]], grants: str) -> None:
     result = judge_privileges(rows, EVERYTHING, "reader")
     assert verdict(result) == ("fail", Reason.SOURCE_PERMISSION_DENIED)
-    assert result.check.detail.endswith(f"Ask their owner to run: {grants}")
+    assert result.check.detail.endswith(f"Ask their owners, or a superuser, to run: {grants}")
     assert result.failure is not None
     assert grants in result.failure.message
 

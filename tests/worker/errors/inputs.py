@@ -216,7 +216,7 @@ FILES = [
     ),
     BrokenInput(
         "a CSV",
-        ("rows of one table", "the file", "write the dump with pg_dump"),
+        ("rows of one table", "the file", r"load them into one with \copy"),
         content=lambda custom, plain: b"id,name\n1,one\n2,two\n" * 20,
     ),
     BrokenInput(

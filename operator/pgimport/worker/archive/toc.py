@@ -259,7 +259,8 @@ def _describe_newer_archive(reader: _TocReader, version: tuple[int, int]) -> Fai
         Reason.DUMP_UNSUPPORTED,
         f"pg_dump{f' {client}' if client else ''} wrote the dump as an archive of version {format_version(version)},"
         f" but this worker reads up to version {format_version(NEWEST)}, which pg_dump {NEWEST_CLIENT} writes. If"
-        f" the dumped server has PostgreSQL {NEWEST_CLIENT} or older, dump it again with pg_dump {NEWEST_CLIENT}",
+        f" the dumped server has PostgreSQL {NEWEST_CLIENT} or older, dump it again with pg_dump {NEWEST_CLIENT}. This"
+        " worker cannot import from a newer server",
     )
 
 

@@ -34,7 +34,7 @@ def judge_privileges(rows: ResultRows | NotChecked, includes: NameFilter, user: 
         CheckName.SOURCE_PRIVILEGES,
         Reason.SOURCE_PERMISSION_DENIED,
         f"{user} cannot read {' and '.join(objects)}",
-        f"Ask their owner to run: {_build_grants(unreadable, user)}",
+        f"Ask their owners, or a superuser, to run: {_build_grants(unreadable, user)}",
     )
 
 
@@ -75,7 +75,9 @@ def judge_row_security(rows: ResultRows | NotChecked, includes_rows: NameFilter,
     titles = [title for title, _ in hidden]
     forced = [title for title, is_forced in hidden if is_forced]
     role = quote_name(user)
-    advice = f"Ask a superuser of the source to run ALTER ROLE {role} BYPASSRLS; or use the URL of a role that has it"
+    advice = (
+        f"Ask a superuser of the source to run ALTER ROLE {role} BYPASSRLS; or use the URL of a role that has BYPASSRLS"
+    )
     if forced:
         advice += f", or, for their owner, run ALTER TABLE {forced[0]} NO FORCE ROW LEVEL SECURITY;"
     else:

@@ -176,7 +176,10 @@ def _describe_other_file(head: bytes) -> str:
     if b"\x00" in head:
         return "the file is not a dump: use pg_dump's custom, tar or plain format, or put its directory into a tar"
     if _is_table_of_values(head):
-        return "the file holds rows of one table, as COPY or a spreadsheet writes them: write the dump with pg_dump"
+        return (
+            "the file holds rows of one table, as COPY or a spreadsheet writes them. If they are of a PostgreSQL"
+            " database, dump that database with pg_dump. Otherwise load them into one with \\copy of psql, and dump it"
+        )
     if _MESSAGE.match(head):
         line = head.strip().split(b"\n")[0].strip()
         return f"the file holds a message instead of a dump ({quote_text(line)}): correct its cause and dump again"
