@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -41,3 +43,23 @@ def test_a_waiting_worker_ends_with_its_block(tmp_path: Path, monkeypatch: pytes
             worker.follow(lose_connection)
             pytest.fail("the worker ended without being stopped")
         assert list_children(os.getpid()) == others
+
+
+def test_a_worker_that_got_no_order_ends_without_a_word(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Before, its input ended first: it wrote an error to its closed output, and the user saw a traceback."""
+    terminate = subprocess.Popen.terminate
+
+    def terminate_late(child: "subprocess.Popen[str]") -> None:
+        time.sleep(1)
+        terminate(child)
+
+    monkeypatch.setattr(subprocess.Popen, "terminate", terminate_late)
+    with (
+        open_attempt_folder(f"postgresql://reader@{LOOPBACK}/shop", "pod") as folder,
+        suppress(ConnectionError),
+        start_worker("run", folder),
+    ):
+        raise ConnectionError
+    assert capfd.readouterr().err == ""

@@ -174,12 +174,13 @@ def start_worker(program: WorkerProgram, folder: AttemptFolder) -> Iterator[Work
         start_new_session=True,
         pass_fds=[folder.source.descriptor] if folder.source and folder.source.descriptor is not None else [],
     )
-    try:
-        assert child.stdout is not None  # noqa: S101 (stdout=PIPE)
-        with child.stdout as lines:
+    assert child.stdout is not None  # noqa: S101 (stdout=PIPE)
+    # The child ends before its output is closed: a line that it cannot write would be a traceback.
+    with child.stdout as lines:
+        try:
             yield WorkerProcess(program, folder, child, lines)
-    finally:
-        _stop(child)
+        finally:
+            _stop(child)
 
 
 def run_worker(
@@ -202,12 +203,15 @@ def _build_lost_result(program: WorkerProgram, exit_code: int) -> WorkerResult:
 
 
 def _stop(child: "subprocess.Popen[str]") -> None:
+    """Ends the child. The signal comes first: at the end of its input, a child without an order reports an error."""
+    running = child.poll() is None
+    if running:
+        child.terminate()
     if child.stdin is not None:
         with suppress(BrokenPipeError):
             child.stdin.close()
-    if child.poll() is not None:
+    if not running:
         return
-    child.terminate()
     try:
         child.wait(STOP_SECONDS)
     except subprocess.TimeoutExpired:
