@@ -63,6 +63,16 @@ def test_a_suspension_does_not_delete_a_job_of_another_owner() -> None:
     assert DeleteJob() not in decide(observed).actions
 
 
+def test_an_import_that_is_resumed_before_its_job_was_deleted_waits_without_it() -> None:
+    status = a_running_status(state=ImportState.PENDING, attempts=1, attempt_history=[an_attempt()], shadow=a_shadow())
+    missing = (Reason.SOURCE_SECRET_MISSING, "Secret source with the key url")
+    decision = decide(observed_running_import(status=status, missing_mount=missing))
+    assert decision.actions == (DeleteJob(), DropAttempt("pod-uid-1"), DeleteJobSecret(), ReleaseTarget())
+    shown = decision.status
+    assert (shown.state, reason(decision)) == (ImportState.PENDING, Reason.SOURCE_SECRET_MISSING)
+    assert (shown.job, shown.shadow, shown.started_at, shown.attempts) == (None, None, None, 0)
+
+
 def test_a_resumed_import_starts_with_a_new_timeout() -> None:
     suspended = decide(
         observed_running_import(an_import_spec(suspend=True), a_running_status(state=ImportState.PENDING))

@@ -24,6 +24,7 @@ from tests.support.samples import (
 from pgimport.decide.conditions import in_progress, ready_reason
 from pgimport.decide.decision import (
     ClaimTarget,
+    ReleaseTarget,
 )
 from pgimport.decide.imports import decide_import
 from pgimport.decide.observed_objects import ObservedImport
@@ -56,6 +57,9 @@ def another(
     )
 
 
+MASKED = {"postImport": {"sqlConfigMapRef": {"name": "mask", "key": "sql"}}}
+TYPO = {"urlSecretRef": {"name": "source", "key": "ulr"}}
+CLONE = a_preview(status=a_ready_status(state=PreviewState.PENDING, clone_import="debian"))
 ONE_SLOT = a_project(a_project_spec(limits={"maxConcurrentImports": 1}))
 ELSEWHERE = {"previewDatabase": "pr-1"}
 
@@ -139,6 +143,26 @@ WAITS = [
         id="an older import of the same target goes first",
     ),
     pytest.param(
+        observed_import(
+            other_imports=(another("older", SECOND, ImportState.PENDING, Reason.SOURCE_SECRET_MISSING, jobs=2),)
+        ),
+        Reason.WAITING_FOR_TARGET,
+        "waits for import older",
+        id="an older import has waited for the Secret that is there now",
+    ),
+    pytest.param(
+        observed_import(other_imports=(another("older", SECOND, ImportState.PENDING, Reason.WAITING_FOR_SLOT),)),
+        Reason.WAITING_FOR_TARGET,
+        "waits for import older",
+        id="an older import needs only a slot",
+    ),
+    pytest.param(
+        observed_import(other_imports=(another("older", SECOND, ImportState.RUNNING, Reason.RETRYING),)),
+        Reason.WAITING_FOR_TARGET,
+        "waits for import older",
+        id="an import between two attempts keeps its target",
+    ),
+    pytest.param(
         observed_import(other_imports=(another("older"), another("oldest", 2 * SECOND))),
         Reason.WAITING_FOR_TARGET,
         "waits for import oldest",
@@ -195,6 +219,34 @@ STARTS = [
         observed_import(other_imports=(another("unwanted", cancel=True),)),
         id="an older import is about to be cancelled",
     ),
+    pytest.param(
+        observed_import(
+            other_imports=(another("typo", SECOND, ImportState.PENDING, Reason.SOURCE_SECRET_MISSING, source=TYPO),)
+        ),
+        id="an older import waits for another key",
+    ),
+    pytest.param(
+        observed_import(
+            other_imports=(another("masked", SECOND, ImportState.PENDING, Reason.CONFIG_MAP_MISSING, **MASKED),)
+        ),
+        id="an older import waits for its SQL",
+    ),
+    pytest.param(
+        observed_import(other_imports=(another("broken", SECOND, ImportState.PENDING, Reason.REPEATED_ERROR),)),
+        id="the reconcile of an older import keeps failing",
+    ),
+    pytest.param(
+        observed_import(
+            other_imports=(another("lost", SECOND, ImportState.PENDING, Reason.PROJECT_NOT_FOUND, project="shpo"),)
+        ),
+        id="an older import names another project",
+    ),
+    pytest.param(
+        observed_import(
+            preview=CLONE, other_imports=(another("early", SECOND, ImportState.PENDING, Reason.TARGET_NOT_READY),)
+        ),
+        id="an older import waits for the clone that this import fills",
+    ),
     pytest.param(observed_import(other_imports=(another("dry", dryRun=True),)), id="an older dry run takes no target"),
     pytest.param(
         observed_import(other_imports=(another("other", target=ELSEWHERE),)), id="an older import has another target"
@@ -232,6 +284,31 @@ def test_an_import_whose_needs_are_met_claims_its_target_and_runs(observed: Obse
     assert decision.requeue_after == timedelta(0)
     assert decision.status.started_at == NOW
     assert decision.status.locked_resource == "preview/shop/pr-42"
+
+
+CLAIMED = a_preview(status=a_ready_status(active_import=IMPORT_UID))
+
+
+@pytest.mark.parametrize(
+    "observed",
+    [
+        pytest.param(observed_import(preview=CLAIMED, missing_mount=NO_SECRET), id="for its Secret"),
+        pytest.param(observed_import(preview=CLAIMED, project=None), id="for its Project"),
+        pytest.param(observed_import(preview=CLAIMED, other_imports=(another("older"),)), id="for an older import"),
+        pytest.param(
+            observed_import(
+                preview=CLAIMED,
+                project=ONE_SLOT,
+                other_imports=(another("busy", state=ImportState.RUNNING, target=ELSEWHERE),),
+            ),
+            id="for a slot",
+        ),
+    ],
+)
+def test_an_import_that_waits_releases_the_claim_from_before_a_crash(observed: ObservedImport) -> None:
+    decision = decide(observed)
+    assert decision.status.state is ImportState.PENDING
+    assert decision.actions == (ReleaseTarget(),)
 
 
 @pytest.mark.parametrize(

@@ -32,14 +32,17 @@ STARTING = in_progress(Reason.STARTING, "Everything the import needs exists. The
 def decide_pending(
     observed: ObservedImport, status: ImportStatus, spec: ImportSpec, now: datetime, policy: Policy
 ) -> Decision[ImportStatus]:
-    """Keeps the import pending until everything it needs exists. Then it claims its target and runs."""
+    """Keeps the import pending until everything it needs exists. Then it claims its target and runs.
+
+    An import that waits holds nothing: neither a claim from before a crash nor the Job of a short suspension.
+    """
     if (refusal := _find_refusal(observed, spec)) is not None:
         return failed(status, refusal, now)
     if spec.suspend:
         return pending(without_job(status), SUSPENDED, now, policy.waiting_interval, release_all(observed))
     for find_wait in WAITS:
         if (conditions := find_wait(observed, spec)) is not None:
-            return pending(status, conditions, now, policy.waiting_interval)
+            return pending(without_job(status), conditions, now, policy.waiting_interval, release_all(observed))
     started = status.model_copy(
         update={
             "started_at": now,
@@ -98,7 +101,7 @@ def _wait_for_target(observed: ObservedImport, spec: ImportSpec) -> ConditionSet
         message = f"The import waits for PreviewDatabase {name}, which is {obstacle}."
         return in_progress(Reason.TARGET_NOT_READY, message)
     claimant = preview.status.active_import
-    first = _find_first_rival(observed, name)
+    first = _find_first_rival(observed, spec, preview)
     if first is not None or claimant not in (None, observed.object.meta.uid):
         rival = f"import {first}" if first else "another import"
         message = f"The import waits for {rival}, which uses PreviewDatabase {name}."
@@ -111,9 +114,7 @@ def _find_obstacle(observed: ObservedImport, preview: PreviewObject) -> str | No
     if preview.meta.deleting:
         return "deleting"
     status = preview.status
-    # A preview of mode clone is not ready before this import has filled it.
-    fills_clone = status.state is PreviewState.PENDING and status.clone_import == observed.object.meta.name
-    if status.state is not PreviewState.READY and not fills_clone:
+    if status.state is not PreviewState.READY and not _fills_clone(observed, preview):
         return status.state or "pending"
     reset_at = preview.spec.reset_at if preview.spec else None
     if reset_at is not None and (status.reset_at is None or reset_at > status.reset_at):
@@ -121,26 +122,50 @@ def _find_obstacle(observed: ObservedImport, preview: PreviewObject) -> str | No
     return None
 
 
+def _fills_clone(observed: ObservedImport, preview: PreviewObject) -> bool:
+    """Tells whether a preview of mode clone waits for this import, which makes it ready."""
+    status = preview.status
+    return status.state is PreviewState.PENDING and status.clone_import == observed.object.meta.name
+
+
 def _age(item: ImportObject) -> tuple[datetime, str]:
     return item.meta.created_at, item.meta.uid
 
 
-def _find_first_rival(observed: ObservedImport, target: str) -> str | None:
-    """Returns the name of the import that may use the target first: a running one, or an older one that may start."""
+def _find_first_rival(observed: ObservedImport, spec: ImportSpec, preview: PreviewObject) -> str | None:
+    """Returns the name of the import that may use the target first: a running one, or an older one that can start."""
     rivals = [
         other
         for other in observed.other_imports
         if other.spec is not None
         and not other.spec.dry_run
         and other.spec.target is not None
-        and other.spec.target.preview_database == target
+        and other.spec.target.preview_database == preview.meta.name
         and not other.meta.deleting
         and (
             other.status.state is ImportState.RUNNING
-            or (_age(other) < _age(observed.object) and not other.spec.suspend and not other.spec.cancel)
+            or (
+                _age(other) < _age(observed.object)
+                and _can_start(other, other.spec, spec)
+                and not _fills_clone(observed, preview)  # until this import has, no other one can start
+            )
         )
     ]
     return min(rivals, key=_age).meta.name if rivals else None
+
+
+def _can_start(other: ImportObject, other_spec: ImportSpec, spec: ImportSpec) -> bool:
+    """Tells whether a pending import of the same target needs nothing that the import with `spec` does not need too.
+
+    The observed import has its Secrets and ConfigMaps. So an import that mounts the same ones can start too, although
+    its status does not show it yet. This keeps the order of imports that wait for one Secret.
+    """
+    if other_spec.suspend or other_spec.cancel or other_spec.project != spec.project:
+        return False
+    reason = ready_reason(other.status.conditions)
+    if reason in (Reason.SOURCE_SECRET_MISSING, Reason.CONFIG_MAP_MISSING):
+        return all(mount in spec.mounts for mount in other_spec.mounts)
+    return reason != Reason.REPEATED_ERROR
 
 
 def wait_for_slot(observed: ObservedImport, spec: ImportSpec) -> ConditionSet | None:

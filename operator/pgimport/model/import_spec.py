@@ -256,6 +256,13 @@ class ImportSpec(StrictModel):
         " has ended. Default: 86400.",
     )
 
+    @property
+    def mounts(self) -> tuple[SecretKey | ConfigMapKey, ...]:
+        """The keys of Secrets and ConfigMaps that the import's pod mounts."""
+        script = self.post_import.sql_config_map_ref if self.post_import else None
+        references = (self.source.url_secret_ref, self.source.ca_secret_ref, script)
+        return tuple(reference for reference in references if reference is not None)
+
     @model_validator(mode="after")
     def _require_target_unless_dry_run(self) -> "ImportSpec":
         if self.target is None and not self.dry_run:

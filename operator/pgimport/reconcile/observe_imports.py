@@ -17,6 +17,7 @@ from pgimport.kubernetes_client.pods import list_pods, read_progress
 from pgimport.kubernetes_client.secrets_and_config_maps import read_config_map, read_secret
 from pgimport.model.errors import Refused, ServerUnavailable
 from pgimport.model.names import CONTAINER_IMPORT, attempt_names, job_name
+from pgimport.model.object_references import SecretKey
 from pgimport.model.observations import ObservedJob, ObservedPod, ObservedServer, ObservedSwap, Unreachable
 from pgimport.model.owner_comment import OwnerComment
 from pgimport.model.reasons import Failure, Reason
@@ -108,12 +109,12 @@ def _find_missing_mount(
         return None
     if project.spec.namespace != namespace:
         return None
-    for secret in (spec.source.url_secret_ref, spec.source.ca_secret_ref):
-        if secret is not None and secret.key not in (read_secret(context.cluster, namespace, secret.name) or {}):
-            return Reason.SOURCE_SECRET_MISSING, f"Secret {secret.name} with the key {secret.key}"
-    script = spec.post_import.sql_config_map_ref if spec.post_import else None
-    if script is not None and script.key not in read_config_map(context.cluster, namespace, script.name):
-        return Reason.CONFIG_MAP_MISSING, f"ConfigMap {script.name} with the key {script.key}"
+    for mount in spec.mounts:
+        if isinstance(mount, SecretKey):
+            if mount.key not in (read_secret(context.cluster, namespace, mount.name) or {}):
+                return Reason.SOURCE_SECRET_MISSING, f"Secret {mount.name} with the key {mount.key}"
+        elif mount.key not in read_config_map(context.cluster, namespace, mount.name):
+            return Reason.CONFIG_MAP_MISSING, f"ConfigMap {mount.name} with the key {mount.key}"
     return None
 
 

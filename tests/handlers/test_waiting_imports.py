@@ -1,0 +1,96 @@
+"""Imports that cannot run yet, on an emulated Kubernetes API: they block no other import of their target."""
+
+from typing import Any
+
+import pytest
+from tests.handlers.emulated_tenant import NAMESPACE, Tenant
+from tests.handlers.stepwise_operator import Operator, create_ready_preview, key
+from tests.support.kubernetes import a_body
+
+from pgimport.kubernetes_client import api_paths
+from pgimport.model.names import IMPORTS, PREVIEWS
+
+pytestmark = pytest.mark.slow
+
+
+def create_import(tenant: Tenant, name: str, target: str, secret: str, created_at: str) -> None:
+    spec = {
+        "project": "shop",
+        "source": {"urlSecretRef": {"name": secret, "key": "url"}},
+        "target": {"previewDatabase": target},
+    }
+    body = a_body(IMPORTS, name, spec=spec)
+    body["metadata"]["creationTimestamp"] = created_at
+    tenant.create(api_paths.resource(IMPORTS, NAMESPACE), body)
+
+
+def shown(tenant: Tenant, name: str) -> tuple[str, str]:
+    status = tenant.status(name)
+    return status["state"], status["conditions"][0]["reason"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "reason", "message"),
+    [
+        pytest.param(
+            {"source": {"urlSecretRef": {"name": "source", "key": "ulr"}}},
+            "SourceSecretMissing",
+            "The import waits for Secret source with the key ulr.",
+            id="the URL",
+        ),
+        pytest.param(
+            {
+                "source": {
+                    "urlSecretRef": {"name": "source", "key": "url"},
+                    "caSecretRef": {"name": "no-ca", "key": "ca.crt"},
+                }
+            },
+            "SourceSecretMissing",
+            "The import waits for Secret no-ca with the key ca.crt.",
+            id="the CA",
+        ),
+        pytest.param(
+            {"postImport": {"sqlConfigMapRef": {"name": "no-sql", "key": "mask.sql"}}},
+            "ConfigMapMissing",
+            "The import waits for ConfigMap no-sql with the key mask.sql.",
+            id="the SQL",
+        ),
+    ],
+)
+def test_an_import_names_what_its_pod_could_not_mount(
+    tenant: Tenant, name: str, spec: dict[str, Any], reason: str, message: str
+) -> None:
+    tenant.apply(name, **spec)
+    Operator(tenant.kubernetes).reconcile(key(IMPORTS, name))
+    condition = tenant.status(name)["conditions"][0]
+    assert (condition["reason"], condition["message"]) == (reason, message)
+
+
+def test_an_import_with_a_typo_does_not_block_its_correction(tenant: Tenant, name: str) -> None:
+    create_ready_preview(tenant, name)
+    typo, corrected = f"{name}-typo", f"{name}-corrected"
+    create_import(tenant, typo, name, f"{name}-sorce", "2026-01-01T12:00:00Z")
+    operator = Operator(tenant.kubernetes)
+    operator.reconcile(key(IMPORTS, typo))
+    create_import(tenant, corrected, name, "source", "2026-01-01T12:01:00Z")
+    operator.reconcile(key(IMPORTS, corrected), key(IMPORTS, typo))
+    assert shown(tenant, typo) == ("pending", "SourceSecretMissing")
+    assert shown(tenant, corrected)[0] == "running"
+    assert tenant.status(name, PREVIEWS)["activeImportName"] == corrected
+
+
+def test_a_claim_from_before_a_crash_does_not_block_another_import(tenant: Tenant, name: str) -> None:
+    """The operator writes the claim before the state. A crash in between leaves a pending import with a claim."""
+    create_ready_preview(tenant, name)
+    crashed, other = f"{name}-crashed", f"{name}-other"
+    create_import(tenant, crashed, name, f"{name}-gone", "2026-01-01T12:00:00Z")
+    claim = {"activeImport": tenant.get(IMPORTS, crashed)["metadata"]["uid"], "activeImportName": crashed}
+    tenant.cluster.patch(api_paths.resource(PREVIEWS, NAMESPACE, f"{name}/status"), {"status": claim})
+    create_import(tenant, other, name, "source", "2026-01-01T12:01:00Z")
+    operator = Operator(tenant.kubernetes)
+    operator.reconcile(key(IMPORTS, other))
+    assert shown(tenant, other) == ("pending", "WaitingForTarget")
+    operator.reconcile(key(IMPORTS, crashed), key(IMPORTS, other))
+    assert shown(tenant, crashed) == ("pending", "SourceSecretMissing")
+    assert shown(tenant, other)[0] == "running"
+    assert tenant.status(name, PREVIEWS)["activeImportName"] == other
