@@ -20,6 +20,7 @@ from tests.support.samples import (
     a_shadow,
     an_attempt,
     an_import_spec,
+    observed_import,
     observed_running_import,
 )
 
@@ -28,7 +29,7 @@ from pgimport.decide.conditions import ready_reason
 from pgimport.decide.imports import decide_import
 from pgimport.model.observations import ObservedPod
 from pgimport.model.reasons import MEANINGS, Reason, find_reason_by_exit_code
-from pgimport.model.status import ImportPhase, Progress
+from pgimport.model.status import ImportPhase, ImportState, ImportStatus, Progress
 from pgimport.worker.postgres.errors import (
     ClientObservation,
     ConnectObservation,
@@ -98,6 +99,11 @@ OBSERVED_IMPORTS = {
     ("Job", "DeadlineExceeded"): observed_running_import(job=a_job(failed_reason="DeadlineExceeded"), pods=()),
     ("Job", "BackoffLimitExceeded, and no attempt has a reason"): observed_running_import(
         job=a_job(failed_reason="BackoffLimitExceeded"), pods=()
+    ),
+    ("operator's clock", "spec.pendingTimeout is over"): observed_import(
+        an_import_spec(pendingTimeout="10m"),
+        ImportStatus(state=ImportState.PENDING, pending_since=BORN),
+        preview=None,
     ),
     ("operator's clock", "spec.timeout is over"): observed_running_import(an_import_spec(timeout="10m")),
     (

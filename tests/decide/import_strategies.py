@@ -56,6 +56,7 @@ specs = st.one_of(
         dryRun=st.booleans(),
         maxAttempts=st.integers(1, 10),
         timeout=st.sampled_from(["1m", "6h"]),
+        pendingTimeout=st.sampled_from([None, "1s", "144h"]),
         engine=st.sampled_from(["auto", "dump", "relay"]),
     ),
 )
@@ -120,6 +121,7 @@ statuses = st.builds(
     a_running_status,
     state=st.none() | st.sampled_from(list(ImportState)),
     started_at=st.none() | times,
+    pending_since=st.none() | times,
     job=st.none() | st.just("pgi-debian"),
     attempt_history=attempts,
     conditions=conditions,
@@ -237,6 +239,8 @@ events = st.one_of(
             ("pod_vanishes",),
             ("job_vanishes",),
             ("preview_is_deleted",),
+            ("source_changes", False),
+            ("source_changes", True),
             ("set_option", "cancel", True),
             ("set_option", "suspend", True),
             ("set_option", "suspend", False),
@@ -255,5 +259,10 @@ events = st.one_of(
     )
 )
 specs_of_simulations = st.fixed_dictionaries(
-    {"maxAttempts": st.integers(1, 3), "recreate": st.booleans(), "dryRun": st.sampled_from([False, False, True])}
+    {
+        "maxAttempts": st.integers(1, 3),
+        "recreate": st.booleans(),
+        "dryRun": st.sampled_from([False, False, True]),
+        "pendingTimeout": st.sampled_from([None, "6h"]),
+    }
 )

@@ -54,6 +54,7 @@ from pgimport.reconcile.reconcile_times import ReconcileTimes
 
 POLICY = a_policy()
 OLD_TARGET = 100
+MISSING_SOURCE = (Reason.SOURCE_SECRET_MISSING, "Secret source with the key url")
 
 
 @dataclass
@@ -65,6 +66,7 @@ class Simulation:
     status: ImportStatus = field(default_factory=ImportStatus)
     claimant: str | None = None
     preview_is_deleting: bool = False
+    source_exists: bool = True  # the Secret with the source's URL
     job: ObservedJob | None = None
     retries_left: int = 0
     secret_exists: bool = False
@@ -97,6 +99,7 @@ class Simulation:
             waiting_since=times.waiting_since,
             project=a_project(),
             preview=None if spec.dry_run else self._preview(),
+            missing_mount=None if running or self.source_exists else MISSING_SOURCE,
             job=self.job if status.started_at is not None else None,
             pods=tuple(self.pods) if self.job is not None and status.started_at is not None else (),
             server=a_server() if starting else None,
@@ -259,6 +262,9 @@ class Simulation:
 
     def preview_is_deleted(self) -> None:
         self.preview_is_deleting = True
+
+    def source_changes(self, exists: bool) -> None:
+        self.source_exists = exists
 
     def time_passes(self, seconds: int) -> None:
         self.now += timedelta(seconds=seconds)

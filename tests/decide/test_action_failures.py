@@ -123,6 +123,7 @@ def test_a_refused_clean_up_does_not_end_a_running_import() -> None:
 
 LATE = BORN + timedelta(hours=6, minutes=30) + 2 * UNOBSERVED_GRACE
 VERIFIED: dict[str, Any] = {"verified": True, "verified_at": BORN}
+WAITING: dict[str, Any] = {"state": ImportState.PENDING, "pending_since": BORN}
 LAST_STEPS = [
     pytest.param({}, {"cancel": True}, NOW, ImportState.CANCELLED, id="cancel"),
     pytest.param({"state": None}, {"cancel": True}, NOW, ImportState.CANCELLED, id="cancel at first sight"),
@@ -132,6 +133,9 @@ LAST_STEPS = [
     ),
     pytest.param({}, {"timeout": "30s"}, BORN + timedelta(hours=1), ImportState.FAILED, id="deadline"),
     pytest.param({}, {}, NOW, ImportState.RUNNING, id="neither"),
+    pytest.param(WAITING, {"pendingTimeout": "30s"}, NOW, ImportState.FAILED, id="the limit of its wait"),
+    pytest.param(WAITING, {"pendingTimeout": "1h"}, NOW, ImportState.PENDING, id="a wait within its limit"),
+    pytest.param(WAITING, {"pendingTimeout": "30s", "suspend": True}, NOW, ImportState.PENDING, id="it is suspended"),
     pytest.param({"shadow": a_shadow(**VERIFIED)}, {}, LATE, ImportState.FAILED, id="the limit of the swap"),
     pytest.param({"shadow": a_shadow(oid=200, **VERIFIED)}, {}, LATE, ImportState.RUNNING, id="the swap may be done"),
 ]

@@ -100,6 +100,11 @@ def check_guarantees(simulation: Simulation) -> None:
         assert simulation.target == status.shadow.oid != OLD_TARGET
     else:
         assert simulation.target == OLD_TARGET
+    waits = status.state is ImportState.PENDING
+    if waits:
+        assert (simulation.claimant, simulation.job, simulation.shadows) == (None, None, {})
+    if not status.terminal:
+        assert (status.pending_since is not None) == (waits and not simulation.spec.get("suspend"))
     if status.terminal:
         remaining = (
             simulation.shadows,
@@ -116,6 +121,11 @@ def check_guarantees(simulation: Simulation) -> None:
 @settings(max_examples=1000, deadline=None)
 @given(specs_of_simulations, st.lists(events, max_size=30), st.booleans())
 @example({"maxAttempts": 1, "recreate": False, "dryRun": False}, list(GOOD), True)
+@example(
+    {"maxAttempts": 1, "recreate": False, "dryRun": False, "pendingTimeout": "6h"},
+    [("set_option", "suspend", True), ("source_changes", False), ("set_option", "suspend", False)],
+    True,
+)
 @example({"maxAttempts": 1, "recreate": False, "dryRun": True}, list(GOOD), True)
 @example({"maxAttempts": 2, "recreate": True, "dryRun": False}, [*GOOD[:2], ("pod_vanishes",), *GOOD], True)
 @example(
@@ -149,6 +159,10 @@ def test_any_sequence_of_events_keeps_all_guarantees_and_settles(
 
 @settings(max_examples=60, deadline=None)
 @given(specs_of_simulations, st.lists(events, max_size=10))
+@example(
+    {"maxAttempts": 1, "recreate": False, "dryRun": False, "pendingTimeout": "6h"},
+    [("set_option", "suspend", True), ("source_changes", False)],
+)
 def test_every_import_that_may_run_ends_within_its_timeout(
     spec: dict[str, object], sequence: list[tuple[Any, ...]]
 ) -> None:
@@ -156,10 +170,10 @@ def test_every_import_that_may_run_ends_within_its_timeout(
     for event in sequence:
         apply_event(simulation, event)
         simulation.settle()
-    if simulation.preview_is_deleting and simulation.status.started_at is None:
-        return  # it waits for a preview that its user has deleted
     simulation.set_option("suspend", False)
     simulation.settle()
+    if simulation.status.state is ImportState.PENDING and simulation.spec["pendingTimeout"] is None:
+        return  # it waits for its Secret, or for a preview that its user has deleted
     simulation.time_passes(7 * 3600)
     simulation.settle()
     assert simulation.status.terminal

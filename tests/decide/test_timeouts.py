@@ -1,6 +1,7 @@
 """Timeouts that the operator measures with its own clock."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from tests.decide.import_decisions import COPYING, NEW_PROGRESS, decide, reason
@@ -12,9 +13,15 @@ from tests.support.samples import (
     a_failed_pod,
     a_job,
     a_pod,
+    a_policy,
+    a_project,
+    a_project_spec,
     a_running_status,
     a_shadow,
     an_attempt,
+    an_import,
+    an_import_spec,
+    observed_import,
     observed_running_import,
     passed_preflight,
 )
@@ -22,8 +29,8 @@ from tests.support.samples import (
 from pgimport.decide.observed_objects import ObservedImport
 from pgimport.decide.timeouts import awaited_stage
 from pgimport.model.observations import ObservedJob, ObservedPod
-from pgimport.model.reasons import Reason
-from pgimport.model.status import ImportPhase, ImportState, Progress
+from pgimport.model.reasons import Reason, RetryClassification
+from pgimport.model.status import ImportPhase, ImportState, ImportStatus, Progress
 
 WAITING_POD = a_pod(
     preflight=a_container("preflight", waiting_reason="ImagePullBackOff", waiting_message="no such tag")
@@ -133,6 +140,86 @@ def test_an_import_within_its_timeouts_goes_on(
 
 
 AN_HOUR = timedelta(hours=1)
+NO_SECRET = (Reason.SOURCE_SECRET_MISSING, "Secret source with the key url")
+WAITING = ImportStatus(state=ImportState.PENDING, pending_since=BORN)
+PATIENT = an_import_spec(pendingTimeout="1h")
+
+
+@pytest.mark.parametrize(
+    ("changes", "obstacle"),
+    [
+        pytest.param({"missing_mount": NO_SECRET}, "waits for Secret source with the key url", id="Secret"),
+        pytest.param({"project": None}, "waits for Project shop, which does not exist", id="Project"),
+        pytest.param({"preview": None}, "waits for PreviewDatabase pr-42, which does not exist", id="target"),
+        pytest.param(
+            {
+                "project": a_project(a_project_spec(limits={"maxConcurrentImports": 1})),
+                "other_imports": (
+                    an_import(an_import_spec(target={"previewDatabase": "pr-1"}), a_running_status(), uid="other"),
+                ),
+            },
+            "waits for a free slot",
+            id="slot",
+        ),
+    ],
+)
+def test_an_import_that_waits_longer_than_it_may_fails(changes: dict[str, Any], obstacle: str) -> None:
+    observed = observed_import(PATIENT, WAITING, **changes)
+    almost, over = decide(observed, BORN + AN_HOUR - timedelta(seconds=3)), decide(observed, BORN + AN_HOUR)
+    assert (almost.status.state, almost.requeue_after) == (ImportState.PENDING, timedelta(seconds=3))
+    assert (over.status.state, reason(over)) == (ImportState.FAILED, Reason.PENDING_TIMEOUT)
+    assert f"within spec.pendingTimeout (1h): the import {obstacle}" in (over.status.error or "")
+    assert over.status.retry_classification is RetryClassification.TRANSIENT
+
+
+@pytest.mark.parametrize(
+    "observed",
+    [
+        pytest.param(observed_import(status=WAITING, missing_mount=NO_SECRET), id="without a limit"),
+        pytest.param(
+            observed_import(an_import_spec(pendingTimeout="1h", suspend=True), WAITING, missing_mount=NO_SECRET),
+            id="while it is suspended",
+        ),
+    ],
+)
+def test_an_import_may_wait_for_ever(observed: ObservedImport) -> None:
+    decision = decide(observed, BORN + timedelta(days=365))
+    assert decision.status.state is ImportState.PENDING
+    assert decision.requeue_after == a_policy().waiting_interval
+
+
+def test_an_import_that_can_start_does_so_after_its_limit() -> None:
+    """The operator may have been down when the Secret appeared."""
+    assert decide(observed_import(PATIENT, WAITING), BORN + 2 * AN_HOUR).status.state is ImportState.RUNNING
+
+
+def test_a_running_import_has_no_limit_to_its_wait() -> None:
+    started = decide(observed_import(PATIENT, WAITING)).status
+    assert started.pending_since is None
+    observed = observed_running_import(PATIENT, a_running_status(), pods=(a_copying_pod(),), observed_since=BORN)
+    assert decide(observed, BORN + timedelta(minutes=9)).status.pending_since is None
+
+
+@pytest.mark.parametrize(
+    ("shown", "expected"),
+    [
+        pytest.param(None, NOW, id="its first reconcile"),
+        pytest.param(BORN, BORN, id="a later one"),
+        pytest.param(NOW + AN_HOUR, NOW, id="after an operator whose clock was ahead of ours"),
+    ],
+)
+def test_the_wait_begins_with_the_first_reconcile(shown: datetime | None, expected: datetime) -> None:
+    created = {"created_at": NOW - timedelta(days=1)}  # by the API server's clock
+    observed = observed_import(PATIENT, ImportStatus(pending_since=shown), missing_mount=NO_SECRET, meta=created)
+    decision = decide(observed)
+    assert (decision.status.state, decision.status.pending_since) == (ImportState.PENDING, expected)
+
+
+def test_the_wait_begins_anew_after_a_suspension() -> None:
+    suspended = decide(observed_import(an_import_spec(pendingTimeout="1h", suspend=True), WAITING)).status
+    assert suspended.pending_since is None
+    resumed = decide(observed_import(PATIENT, suspended, missing_mount=NO_SECRET), BORN + 2 * AN_HOUR).status
+    assert (resumed.state, resumed.pending_since) == (ImportState.PENDING, BORN + 2 * AN_HOUR)
 
 
 @pytest.mark.parametrize(

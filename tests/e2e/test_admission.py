@@ -113,6 +113,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "recreate": (False, True),
     "dryRun": (False, True),
     "maxAttempts": (3, 4),
+    "pendingTimeout": ("1h", "2h"),
     "timeout": ("6h", "7h"),
     "startTimeout": ("5m", "6m"),
     "stallTimeout": ("10m", "11m"),
@@ -266,6 +267,9 @@ BAD = [
     ),
     pytest.param(
         IMPORT, {"spec.stallTimeout": "0s"}, r"spec\.stallTimeout: .*more than 0s and at most 144h", id="no patience"
+    ),
+    pytest.param(
+        IMPORT, {"spec.pendingTimeout": "0s"}, r"spec\.pendingTimeout: .*more than 0s and at most 144h", id="no wait"
     ),
     pytest.param(IMPORT, {"spec.timeout": "9" * 20 + "h"}, r"timeout", id="a duration that no clock can hold"),
     pytest.param(IMPORT, {"spec.suspend": "yes"}, r"spec\.suspend: Invalid value", id="suspend as a string"),

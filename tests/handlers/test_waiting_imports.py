@@ -1,5 +1,7 @@
-"""Imports that cannot run yet, on an emulated Kubernetes API: they block no other import of their target."""
+"""Imports that cannot run yet, on an emulated Kubernetes API: what they say, how long they wait, whom they block."""
 
+import time
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ from tests.support.kubernetes import a_body
 
 from pgimport.kubernetes_client import api_paths
 from pgimport.model.names import IMPORTS, PREVIEWS
+from pgimport.reconcile.reconcile_loop import reconcile
 
 pytestmark = pytest.mark.slow
 
@@ -94,3 +97,24 @@ def test_a_claim_from_before_a_crash_does_not_block_another_import(tenant: Tenan
     assert shown(tenant, crashed) == ("pending", "SourceSecretMissing")
     assert shown(tenant, other)[0] == "running"
     assert tenant.status(name, PREVIEWS)["activeImportName"] == other
+
+
+def test_an_import_that_waits_too_long_fails_on_time_and_leaves_nothing(tenant: Tenant, name: str) -> None:
+    source = {"urlSecretRef": {"name": "no-source", "key": "url"}}
+    tenant.apply(name, source=source, pendingTimeout="1s")
+    operator = Operator(tenant.kubernetes)
+    operator.reconcile(key(PREVIEWS, name))
+    delay = reconcile(operator.context, key(IMPORTS, name)).requeue_after
+    assert shown(tenant, name) == ("pending", "SourceSecretMissing")
+    assert delay is not None
+    assert delay <= timedelta(seconds=1)
+    time.sleep(delay.total_seconds())
+    operator.reconcile(key(IMPORTS, name))
+    status = tenant.status(name)
+    assert (*shown(tenant, name), status["cleanedUp"]) == ("failed", "PendingTimeout", True)
+    assert status["error"].startswith(
+        "the import did not start within spec.pendingTimeout (1s): the import waits for Secret no-source with the key"
+        " url (hint: "
+    )
+    assert tenant.jobs(tenant.get(IMPORTS, name)["metadata"]["uid"]) == []
+    assert "activeImport" not in tenant.status(name, PREVIEWS)

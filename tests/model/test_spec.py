@@ -23,6 +23,7 @@ def test_defaults_of_an_import_are_as_documented() -> None:
     assert (spec.max_attempts, spec.jobs, spec.recreate, spec.dry_run, spec.suspend) == (3, 4, False, False, False)
     dumped = spec.model_dump(mode="json", by_alias=True)
     assert (dumped["timeout"], dumped["startTimeout"], dumped["stallTimeout"]) == ("6h", "5m", "10m")
+    assert dumped["pendingTimeout"] is None
     assert (dumped["engine"], dumped["provider"], dumped["verify"]) == ("auto", "auto", "counts")
 
 
@@ -40,6 +41,7 @@ def test_defaults_of_an_import_are_as_documented() -> None:
         pytest.param({"maxAttempts": 11}, ("maxAttempts",), "less than or equal to 10", id="too many attempts"),
         pytest.param({"maxAttempts": 0}, ("maxAttempts",), "greater than or equal to 1", id="no attempt"),
         pytest.param({"timeout": "145h"}, (), "timeout must be more than 0s and at most 144h", id="too long"),
+        pytest.param({"pendingTimeout": "0s"}, (), "pendingTimeout must be more than 0s", id="no time to wait"),
         pytest.param({"stallTimeout": "0s"}, (), "stallTimeout must be more than 0s", id="too short"),
         pytest.param({"project": "Shop"}, ("project",), "should match pattern", id="a project's name with capitals"),
         pytest.param({"sourceURL": "postgresql://"}, ("sourceURL",), "Extra inputs", id="a URL in the spec"),

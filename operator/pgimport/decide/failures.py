@@ -30,7 +30,7 @@ from pgimport.decide.import_reports import decide_unstored_report
 from pgimport.decide.import_transitions import cancelled, failed, pending, refresh_status, running
 from pgimport.decide.observed_objects import ObservedImport, ObservedPreview, ObservedProject
 from pgimport.decide.projects import decide_project
-from pgimport.decide.timeouts import find_deadline, find_swap_overdue
+from pgimport.decide.timeouts import find_deadline, find_pending_overdue, find_swap_overdue
 from pgimport.decide.wake_targets import wake_after_import
 from pgimport.model.policy import Policy
 from pgimport.model.reasons import Failure
@@ -61,15 +61,15 @@ def decide_failed_import(
     """Ends an import whose step was refused. After any other failure, the operator tries again later."""
     item, failure = observed.object, failed_action.failure
     if isinstance(failed_action.action, StoreReport):
-        return decide_unstored_report(observed, refresh_status(item, observed.project), failure.message, now)
+        return decide_unstored_report(observed, refresh_status(item, observed.project, now), failure.message, now)
     if failed_action.refused and isinstance(failed_action.action, STEPS) and not item.status.terminal:
-        return _wake_others(item, failed(refresh_status(item, observed.project), failure, now))
+        return _wake_others(item, failed(refresh_status(item, observed.project, now), failure, now))
     return show_import_failure(item, failure, now, policy)
 
 
 def show_import_failure(item: ImportObject, failure: Failure, now: datetime, policy: Policy) -> Decision[ImportStatus]:
     """Shows a failure of an import's observation or clean-up. Cancel and the deadline still end the import."""
-    status = refresh_status(item, None)
+    status = refresh_status(item, None, now)
     if item.meta.deleting:
         return Decision(status=item.status, requeue_after=policy.retry_interval, message=failure.message)
     if status.terminal:
@@ -96,7 +96,8 @@ def _find_end(
     if spec.cancel:
         return cancelled(status, now)
     if status.state is not ImportState.RUNNING:
-        return None
+        overdue = find_pending_overdue(status, spec, now, failure.message)
+        return failed(status, overdue, now) if overdue is not None else None
     if shadow is not None and shadow.verified:
         late = find_swap_overdue(shadow, now, policy, failure.message)
     else:

@@ -16,8 +16,8 @@ from pgimport.model.status import ImportState, ImportStatus
 ERROR_LIMIT = 2000  # characters; the failing statement may be long
 
 
-def refresh_status(item: ImportObject, project: ProjectObject | None) -> ImportStatus:
-    """Returns the status with all fields that follow from the import and its Project.
+def refresh_status(item: ImportObject, project: ProjectObject | None, now: datetime) -> ImportStatus:
+    """Returns the status with all fields that follow from the import, its Project and the time.
 
     In a terminal status, only the observed generation changes.
     """
@@ -37,9 +37,18 @@ def refresh_status(item: ImportObject, project: ProjectObject | None) -> ImportS
         "cluster_id": project_spec.server.cluster_id if project_spec else item.status.cluster_id,
         "organization_id": project_spec.organization_id if project_spec else item.status.organization_id,
         "created_at": item.meta.created_at,
+        "pending_since": _find_start_of_wait(item, now),
         "observed_generation": item.meta.generation,
     }
     return item.status.model_copy(update=fields)
+
+
+def _find_start_of_wait(item: ImportObject, now: datetime) -> datetime | None:
+    """Returns when the import began to wait, by our clock. It begins anew after a suspension."""
+    if item.status.state is ImportState.RUNNING or (item.spec is not None and item.spec.suspend):
+        return None
+    # A time in the future was written by an operator whose clock was ahead of ours.
+    return min(item.status.pending_since or now, now)
 
 
 def pending(
@@ -62,7 +71,7 @@ def running(
     actions: tuple[Action, ...] = (),
 ) -> Decision[ImportStatus]:
     """Keeps the import running, or starts it."""
-    running_status = status.model_copy(update={"state": ImportState.RUNNING})
+    running_status = status.model_copy(update={"state": ImportState.RUNNING, "pending_since": None})
     return build_decision(running_status, conditions, now, requeue_after, actions)
 
 

@@ -43,7 +43,7 @@ def decide_import(observed: ObservedImport, now: datetime, policy: Policy) -> De
 
 def _decide_state(observed: ObservedImport, now: datetime, policy: Policy) -> Decision[ImportStatus]:
     item, spec = observed.object, observed.object.spec
-    status = refresh_status(item, observed.project)
+    status = refresh_status(item, observed.project, now)
     if item.status.terminal:
         return decide_cleanup(observed, status, now, policy)
     if spec is None:

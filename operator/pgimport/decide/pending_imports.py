@@ -17,6 +17,7 @@ from pgimport.decide.decision import (
 )
 from pgimport.decide.import_transitions import failed, pending, running
 from pgimport.decide.observed_objects import ObservedImport
+from pgimport.decide.timeouts import find_pending_overdue, remaining_wait
 from pgimport.model.import_spec import ImportSpec
 from pgimport.model.policy import Policy
 from pgimport.model.project_spec import ProjectSpec
@@ -42,7 +43,7 @@ def decide_pending(
         return pending(without_job(status), SUSPENDED, now, policy.waiting_interval, release_all(observed))
     for find_wait in WAITS:
         if (conditions := find_wait(observed, spec)) is not None:
-            return pending(without_job(status), conditions, now, policy.waiting_interval, release_all(observed))
+            return _wait(observed, status, spec, conditions, now, policy)
     started = status.model_copy(
         update={
             "started_at": now,
@@ -53,6 +54,23 @@ def decide_pending(
         }
     )
     return running(started, STARTING, now, IMMEDIATELY, () if spec.dry_run else (ClaimTarget(),))
+
+
+def _wait(
+    observed: ObservedImport,
+    status: ImportStatus,
+    spec: ImportSpec,
+    conditions: ConditionSet,
+    now: datetime,
+    policy: Policy,
+) -> Decision[ImportStatus]:
+    """Keeps the import pending until spec.pendingTimeout is over."""
+    obstacle = conditions.message.removesuffix(".")
+    if (overdue := find_pending_overdue(status, spec, now, obstacle[:1].lower() + obstacle[1:])) is not None:
+        return failed(status, overdue, now)
+    remaining = remaining_wait(status, spec, now)
+    delay = policy.waiting_interval if remaining is None else min(policy.waiting_interval, remaining)
+    return pending(without_job(status), conditions, now, delay, release_all(observed))
 
 
 def _find_refusal(observed: ObservedImport, spec: ImportSpec) -> Failure | None:

@@ -22,6 +22,22 @@ BACKOFF_ALLOWANCE = timedelta(minutes=7)
 STARTING = (None, "PodInitializing", "ContainerCreating")
 
 
+def find_pending_overdue(status: ImportStatus, spec: ImportSpec, now: datetime, obstacle: str) -> Failure | None:
+    """Compares the time since pendingSince with spec.pendingTimeout. `obstacle` says what the import waits for."""
+    remaining = remaining_wait(status, spec, now)
+    if spec.pending_timeout is None or remaining is None or remaining > timedelta(0):
+        return None
+    limit = format_duration(spec.pending_timeout)
+    return Failure(Reason.PENDING_TIMEOUT, f"the import did not start within spec.pendingTimeout ({limit}): {obstacle}")
+
+
+def remaining_wait(status: ImportStatus, spec: ImportSpec, now: datetime) -> timedelta | None:
+    """Returns how long the import may still wait, or None if it may wait without a limit."""
+    if spec.pending_timeout is None or status.pending_since is None:
+        return None
+    return status.pending_since + spec.pending_timeout - now
+
+
 def find_deadline(status: ImportStatus, spec: ImportSpec, now: datetime) -> Failure | None:
     """Compares the time since startedAt, over all attempts, with spec.timeout."""
     if status.started_at is None or now - status.started_at <= spec.timeout:

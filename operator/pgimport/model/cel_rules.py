@@ -44,7 +44,7 @@ IMPORT_SPEC_RULES: list[dict[str, str]] = [
             "message": f"{field} must be more than 0s and at most 144h",
             "fieldPath": f".{field}",
         }
-        for field in ("timeout", "startTimeout", "stallTimeout")
+        for field in ("pendingTimeout", "timeout", "startTimeout", "stallTimeout")
     ),
     *(
         immutable_rule(to_name, "create a new PostgresImport under another name")

@@ -205,6 +205,11 @@ class ImportSpec(StrictModel):
     max_attempts: int = Field(
         default=3, ge=1, le=10, description="The number of attempts after which a failing import ends. Default: 3."
     )
+    pending_timeout: Duration | None = Field(
+        default=None,
+        description="The import fails if it waits for this long, for example for its Secret, its target or a slot. The"
+        " time in which it is suspended does not count. If absent, it waits without a limit. At most 144h.",
+    )
     timeout: Duration = Field(
         default=timedelta(hours=6),
         description="The import fails if it is not completed this long after status.startedAt, counting all attempts."
@@ -272,11 +277,12 @@ class ImportSpec(StrictModel):
     @model_validator(mode="after")
     def _check_timeouts(self) -> "ImportSpec":
         for name, value in (
+            ("pendingTimeout", self.pending_timeout),
             ("timeout", self.timeout),
             ("startTimeout", self.start_timeout),
             ("stallTimeout", self.stall_timeout),
         ):
-            if not timedelta(0) < value <= timedelta(days=6):
+            if value is not None and not timedelta(0) < value <= timedelta(days=6):
                 raise ValueError(f"{name} must be more than 0s and at most 144h")
         return self
 

@@ -105,6 +105,7 @@ class Reason(StrEnum):
     POD_GONE = "PodGone"
     RESULT_LOST = "ResultLost"
     DEADLINE_EXCEEDED = "DeadlineExceeded"
+    PENDING_TIMEOUT = "PendingTimeout"
     START_TIMEOUT = "StartTimeout"
     STALLED = "Stalled"
     REPEATED_ERROR = "RepeatedError"
@@ -293,6 +294,12 @@ MEANINGS: dict[Reason, Meaning] = {
         _TRANSIENT, None, "Create a new import. Do not delete the Job or its pod before the import has ended."
     ),
     Reason.DEADLINE_EXCEEDED: Meaning(_TRANSIENT, None, "Raise spec.timeout, or import less with spec.filter."),
+    Reason.PENDING_TIMEOUT: Meaning(
+        _TRANSIENT,
+        None,
+        "Provide what the import waited for, and create the import under a new name. To wait longer, raise"
+        " spec.pendingTimeout.",
+    ),
     Reason.START_TIMEOUT: Meaning(_TRANSIENT, None, "Read the events of the import's pod."),
     Reason.STALLED: Meaning(
         _TRANSIENT, None, "Look for locks at the source and the target, or raise spec.stallTimeout."

@@ -253,6 +253,11 @@ class ImportStatus(JobFields, LenientModel):
     shadow: Shadow | None = Field(
         default=None, description="The attempt whose shadow database becomes, or has become, the target."
     )
+    pending_since: Time | None = Field(
+        default=None,
+        description="The time since which the import waits for what it needs. It is absent while the import is"
+        " suspended or running. The period of spec.pendingTimeout starts here.",
+    )
     job: str | None = Field(default=None, description="The name of the import's Job.")
     cleaned_up: bool | None = Field(
         default=None, description="The value is true after everything temporary of this import was deleted."

@@ -134,6 +134,8 @@ VALUES: dict[tuple[str, str], tuple[SampleValue, ...]] = {
     ("PostgresImport", "target.locale.icuLocale"): (SampleValue("und"),),
     ("PostgresImport", "target.locale.icuRules"): (SampleValue("&a < g"),),
     ("PostgresImport", "target.locale.builtinLocale"): (SampleValue("C.UTF-8"),),
+    # The import may have to wait for longer than a second for a slot.
+    ("PostgresImport", "pendingTimeout"): (SampleValue("144h"), SampleValue("1s", ("Running", "PendingTimeout"))),
     ("PostgresImport", "timeout"): (SampleValue("144h"), SampleValue("1s", ("DeadlineExceeded",))),
     ("PostgresImport", "startTimeout"): (SampleValue("144h"), SampleValue("1s")),
     ("PostgresImport", "stallTimeout"): (SampleValue("144h"), SampleValue("1s")),
@@ -212,6 +214,7 @@ RULE_VIOLATIONS: dict[str, dict[str, Any]] = {
     "target.previewDatabase is required unless dryRun is true": {"target": ABSENT},
     "exactly one of urlSecretRef and uploadKey must be set": {"source.uploadKey": "two/ways"},
     "cancel never goes back to false: create a new import": {"cancel": False},
+    "pendingTimeout must be more than 0s and at most 144h": {"pendingTimeout": "144h1s"},
     "timeout must be more than 0s and at most 144h": {"timeout": "145h"},
     "startTimeout must be more than 0s and at most 144h": {"startTimeout": "144h1s"},
     "stallTimeout must be more than 0s and at most 144h": {"stallTimeout": "0m"},
@@ -227,7 +230,8 @@ RULE_VIOLATIONS: dict[str, dict[str, Any]] = {
 FIELDS_WITHOUT_JOB_EFFECT = frozenset(
     f"PostgresImport spec.{name}"
     for name in (
-        "startTimeout",  # used by the operator
+        "pendingTimeout",  # used by the operator
+        "startTimeout",
         "stallTimeout",
         "recreate",  # used by the operator when it inspects the target
         "ttlSecondsAfterFinished",  # added when the import ends
