@@ -106,6 +106,10 @@ def test_a_preview_is_created_extended_reset_and_deleted(api: Api) -> None:
     extended = api.call("POST", "/preview-databases/shop.life/extend", json={"ttl_hours": 100})
     assert (extended.status_code, extended.json()["preview"]["ttl_hours"]) == (200, 100)
     assert extended.json()["preview"]["expires_at"] > preview["expires_at"]
+    in_force = "2026-01-02T12:00:00.000Z"  # while spec.renewedAt is in the future
+    generation = api.read(PREVIEWS, "life")["metadata"]["generation"]
+    api.set_status(PREVIEWS, "life", state="ready", expiresAt=in_force, observedGeneration=generation)
+    assert api.call("GET", "/preview-databases/shop.life").json()["preview"]["expires_at"] == in_force
     reset = api.call("POST", "/preview-databases/shop.life/reset")
     assert reset.status_code == 202
     assert "resetAt" in api.read(PREVIEWS, "life")["spec"]

@@ -208,6 +208,10 @@ def test_a_pending_import_says_what_it_waits_for(observed: ObservedImport, expec
 STARTS = [
     pytest.param(observed_import(), id="everything exists"),
     pytest.param(
+        observed_import(preview=a_preview(a_preview_spec(resetAt="2099-01-01T00:00:00Z"))),
+        id="the preview's resetAt is in the future",
+    ),
+    pytest.param(
         observed_import(preview=a_preview(status=a_ready_status(active_import=IMPORT_UID))),
         id="it took the preview before a crash",
     ),

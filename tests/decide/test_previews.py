@@ -157,6 +157,29 @@ def test_the_ttl_counts_from_the_renewal() -> None:
     assert decision.status.expires_at == BORN + timedelta(hours=2)
 
 
+def test_a_renewal_in_the_future_keeps_the_last_one() -> None:
+    """A renewal for the year 2099 would otherwise keep a database for ever."""
+    renewed = decide(observed_preview(a_preview_spec(ttl="1h", renewedAt="2026-01-01T12:05:00Z"))).status
+    observed = observed_preview(a_preview_spec(ttl="1h", renewedAt="2099-01-01T00:00:00Z"), renewed)
+    decision = decide(observed)
+    assert (decision.actions, decision.status.state, reason(decision)) == ((), PreviewState.READY, Reason.INVALID_SPEC)
+    assert "spec.renewedAt is 2099-01-01T00:00:00.000Z, which is in the future" in decision.message
+    assert decision.status.expires_at == BORN + timedelta(minutes=65)
+    assert decide(observed, BORN + timedelta(minutes=65)).status.state is PreviewState.EXPIRED
+
+
+def test_an_expired_preview_says_that_its_renewal_is_in_the_future() -> None:
+    spec = a_preview_spec(renewedAt="2099-01-01T00:00:00Z")
+    decision = decide(observed_preview(spec, a_ready_status(state=PreviewState.EXPIRED)), BORN + DAY)
+    assert (decision.actions, reason(decision)) == ((), Reason.INVALID_SPEC)
+
+
+def test_a_clock_that_is_a_minute_ahead_is_no_future() -> None:
+    spec = a_preview_spec(renewedAt="2026-01-01T12:01:00Z")
+    assert reason(decide(observed_preview(spec), BORN)) == Reason.READY
+    assert reason(decide(observed_preview(spec), BORN - SECOND)) == Reason.INVALID_SPEC
+
+
 def test_an_expiry_waits_for_the_import_that_has_claimed_the_preview() -> None:
     decision = decide(observed_preview(status=CLAIMED, active_import_exists=True), BORN + DAY)
     assert (decision.actions, decision.status.state) == ((), PreviewState.READY)
@@ -220,6 +243,21 @@ def test_a_reset_that_is_requested_before_the_database_exists_drops_nothing() ->
 def test_a_reset_older_than_the_last_one_does_nothing() -> None:
     status = a_ready_status(reset_at=BORN + DAY)
     assert decide(observed_preview(RESET, status)).actions == ()
+
+
+def test_a_reset_in_the_future_has_no_effect_until_then() -> None:
+    later = BORN + timedelta(minutes=30)
+    spec = a_preview_spec(resetAt="2026-01-01T12:30:00Z")
+    decision = decide(observed_preview(spec), BORN)
+    assert (decision.actions, decision.status.reset_at, reason(decision)) == ((), None, Reason.INVALID_SPEC)
+    assert decision.requeue_after == timedelta(minutes=30)
+    assert EnsurePreview(recreate=True) in decide(observed_preview(spec, decision.status), later).actions
+
+
+def test_a_new_database_does_not_do_a_reset_of_the_future() -> None:
+    decision = decide(observed_preview(a_preview_spec(resetAt="2099-01-01T00:00:00Z"), NEW))
+    assert EnsurePreview(recreate=False) in decision.actions
+    assert decision.status.reset_at is None
 
 
 def test_a_reset_waits_for_the_import_that_has_claimed_the_preview() -> None:

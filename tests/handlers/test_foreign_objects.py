@@ -107,7 +107,7 @@ def test_names_in_the_status_of_a_preview_lead_to_no_other_database(tenant: Tena
     forged = {field: names[field] for field in ("database", "role", "connectionSecret")}
     change_status(tenant, PREVIEWS, name, **forged)
     path = api_paths.resource(PREVIEWS, NAMESPACE, name)
-    tenant.cluster.patch(path, {"spec": {"resetAt": "2099-01-01T00:00:00Z"}})
+    tenant.cluster.patch(path, {"spec": {"resetAt": "2020-01-01T00:00:00Z"}})
     operator = Operator(tenant.kubernetes)
     operator.reconcile(key(PREVIEWS, name))
     assert tenant.status(name, PREVIEWS)["database"] != names["database"]

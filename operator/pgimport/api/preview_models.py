@@ -94,9 +94,12 @@ class ConnectionsAnswer(ResponseModel):
     connections: Connections
 
 
-def calculate_expiry(spec: PreviewSpec, created_at: datetime) -> datetime:
-    """Returns the time at which the database expires; needs no status, so it works before the first reconcile."""
-    return (spec.renewed_at or created_at) + spec.ttl
+def _find_expiry(preview: PreviewObject, spec: PreviewSpec) -> datetime:
+    """Returns the time at which the database expires; as the spec says until the operator has read this spec."""
+    status = preview.status
+    if status.expires_at is not None and status.observed_generation == preview.meta.generation:
+        return status.expires_at
+    return (spec.renewed_at or preview.meta.created_at) + spec.ttl
 
 
 def build_preview_body(project: ProjectObject, preview: PreviewObject) -> Preview:
@@ -111,5 +114,5 @@ def build_preview_body(project: ProjectObject, preview: PreviewObject) -> Previe
         state=PreviewState.DELETING if preview.meta.deleting else state,
         ttl_hours=-(-spec.ttl // timedelta(hours=1)),  # rounded up
         created_at=preview.meta.created_at,
-        expires_at=calculate_expiry(spec, preview.meta.created_at),
+        expires_at=_find_expiry(preview, spec),
     )

@@ -1,6 +1,5 @@
 """Decides what a pending import waits for, in the order in which a user would fix it."""
 
-from collections.abc import Callable
 from datetime import datetime
 
 from pgimport.decide.attempts import count_attempts
@@ -41,9 +40,8 @@ def decide_pending(
         return failed(status, refusal, now)
     if spec.suspend:
         return pending(without_job(status), SUSPENDED, now, policy.waiting_interval, release_all(observed))
-    for find_wait in WAITS:
-        if (conditions := find_wait(observed, spec)) is not None:
-            return _wait(observed, status, spec, conditions, now, policy)
+    if (conditions := _find_wait(observed, spec, now)) is not None:
+        return _wait(observed, status, spec, conditions, now, policy)
     started = status.model_copy(
         update={
             "started_at": now,
@@ -89,6 +87,16 @@ def _find_refusal(observed: ObservedImport, spec: ImportSpec) -> Failure | None:
     return None
 
 
+def _find_wait(observed: ObservedImport, spec: ImportSpec, now: datetime) -> ConditionSet | None:
+    """Returns the first thing that the import waits for. Its slot comes last, so that a waiting import holds none."""
+    return (
+        _wait_for_project(observed, spec)
+        or _wait_for_mounts(observed)
+        or _wait_for_target(observed, spec, now)
+        or wait_for_slot(observed, spec)
+    )
+
+
 def _wait_for_project(observed: ObservedImport, spec: ImportSpec) -> ConditionSet | None:
     if observed.project is None:
         message = f"The import waits for Project {spec.project}, which does not exist."
@@ -101,21 +109,21 @@ def _wait_for_project(observed: ObservedImport, spec: ImportSpec) -> ConditionSe
     return None
 
 
-def _wait_for_mounts(observed: ObservedImport, _spec: ImportSpec) -> ConditionSet | None:
+def _wait_for_mounts(observed: ObservedImport) -> ConditionSet | None:
     if observed.missing_mount is None:
         return None
     reason, name = observed.missing_mount
     return in_progress(reason, f"The import waits for {name}.")
 
 
-def _wait_for_target(observed: ObservedImport, spec: ImportSpec) -> ConditionSet | None:
+def _wait_for_target(observed: ObservedImport, spec: ImportSpec, now: datetime) -> ConditionSet | None:
     if spec.dry_run or spec.target is None:
         return None
     name, preview = spec.target.preview_database, observed.preview
     if preview is None:
         message = f"The import waits for PreviewDatabase {name}, which does not exist."
         return in_progress(Reason.TARGET_NOT_FOUND, message)
-    if (obstacle := _find_obstacle(observed, preview)) is not None:
+    if (obstacle := _find_obstacle(observed, preview, now)) is not None:
         message = f"The import waits for PreviewDatabase {name}, which is {obstacle}."
         return in_progress(Reason.TARGET_NOT_READY, message)
     claimant = preview.status.active_import
@@ -127,15 +135,14 @@ def _wait_for_target(observed: ObservedImport, spec: ImportSpec) -> ConditionSet
     return None
 
 
-def _find_obstacle(observed: ObservedImport, preview: PreviewObject) -> str | None:
+def _find_obstacle(observed: ObservedImport, preview: PreviewObject, now: datetime) -> str | None:
     """Returns why the preview cannot be imported into, as the rest of "which is …"."""
     if preview.meta.deleting:
         return "deleting"
     status = preview.status
     if status.state is not PreviewState.READY and not _fills_clone(observed, preview):
         return status.state or "pending"
-    reset_at = preview.spec.reset_at if preview.spec else None
-    if reset_at is not None and (status.reset_at is None or reset_at > status.reset_at):
+    if preview.spec is not None and preview.spec.reset_due(status.reset_at, now):
         return "about to be reset"
     return None
 
@@ -225,14 +232,6 @@ def _count_older_waiting(observed: ObservedImport) -> int:
         and not (other.spec and (other.spec.suspend or other.spec.cancel))
         for other in observed.other_imports
     )
-
-
-WAITS: tuple[Callable[[ObservedImport, ImportSpec], ConditionSet | None], ...] = (
-    _wait_for_project,
-    _wait_for_mounts,
-    _wait_for_target,
-    wait_for_slot,
-)
 
 
 def release_all(observed: ObservedImport) -> tuple[Action, ...]:

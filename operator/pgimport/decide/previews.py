@@ -25,9 +25,10 @@ from pgimport.model.names import (
     clone_name,
 )
 from pgimport.model.policy import Policy
-from pgimport.model.preview_spec import PreviewMode, PreviewSpec
+from pgimport.model.preview_spec import PreviewMode, PreviewSpec, is_future
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.resources import PreviewObject, ProjectObject
+from pgimport.model.scalar_types import format_time
 from pgimport.model.status import ImportState, PreviewState, PreviewStatus
 
 LONGEST_INTERVAL = timedelta(hours=1)
@@ -102,18 +103,19 @@ def _decide_lifecycle(
     observed: ObservedPreview, spec: PreviewSpec, status: PreviewStatus, now: datetime, policy: Policy
 ) -> Decision[PreviewStatus]:
     """Decides about a preview whose Project is ready: expiry, reset, or creation."""
-    expires_at = _expires_at(observed.object, spec)
-    status = status.model_copy(update={"expires_at": expires_at})
+    renewed_at = _find_renewal(spec, status, now)
+    expires_at = (renewed_at or observed.object.meta.created_at) + spec.ttl
+    status = status.model_copy(update={"renewed_at": renewed_at, "expires_at": expires_at})
     claimed, previous_claim = status.active_import is not None, observed.object.status.active_import
     if now >= expires_at:
-        return _decide_expiry(observed, status, now, policy)
-    reset_due = _reset_due(spec, status)
+        return _decide_expiry(observed, spec, status, now, policy)
+    reset_due = spec.reset_due(status.reset_at, now)
     # An import that was deleted during its swap may have left the database without ALLOW_CONNECTIONS.
     abandoned = previous_claim is not None and not claimed
     if status.state is PreviewState.READY and observed.secret_exists and not reset_due and not abandoned:
-        return build_decision(
-            _in_state(status, PreviewState.READY), DATABASE_READY, now, min(expires_at - now, LONGEST_INTERVAL)
-        )
+        conditions = _refuse_future_dates(spec, now) or DATABASE_READY
+        interval = min(expires_at - now, _find_interval(spec, now))
+        return build_decision(_in_state(status, PreviewState.READY), conditions, now, interval)
     if reset_due and claimed:
         message = f"spec.resetAt waits for import {status.active_import_name}, which has claimed the preview."
         return build_decision(
@@ -126,7 +128,7 @@ def _decide_lifecycle(
             "role": item.role,
             "connection_secret": item.connection_secret,
             # A new database is empty, so a reset that was requested earlier is done too.
-            "reset_at": spec.reset_at or status.reset_at,
+            "reset_at": spec.reset_at if spec.reset_due(status.reset_at, now) else status.reset_at,
         }
     )
     ensure = _ensure_preview(observed, recreate=reset_due and status.database is not None)
@@ -139,12 +141,25 @@ def _ensure_preview(observed: ObservedPreview, recreate: bool) -> EnsurePreview:
     return EnsurePreview(recreate, observed.database_oid if recreate else None)
 
 
-def _expires_at(item: PreviewObject, spec: PreviewSpec) -> datetime:
-    return (spec.renewed_at or item.meta.created_at) + spec.ttl
+def _find_renewal(spec: PreviewSpec, status: PreviewStatus, now: datetime) -> datetime | None:
+    """Returns the date from which the ttl counts, or None if it counts from the creation of the object."""
+    if spec.renewed_at is not None and is_future(spec.renewed_at, now):
+        return status.renewed_at
+    return spec.renewed_at
 
 
-def _reset_due(spec: PreviewSpec, status: PreviewStatus) -> bool:
-    return spec.reset_at is not None and (status.reset_at is None or spec.reset_at > status.reset_at)
+def _refuse_future_dates(spec: PreviewSpec, now: datetime) -> ConditionSet | None:
+    """Describes dates that have no effect yet. The database stays usable, so the preview keeps its state."""
+    dates = [f"{name} is {format_time(date)}" for name, date in spec.find_future_dates(now).items()]
+    if not dates:
+        return None
+    future = f"{' and '.join(dates)}, which is in the future and has no effect until then"
+    return stalled(Reason.INVALID_SPEC, f"{future}. Set it to the current time.")
+
+
+def _find_interval(spec: PreviewSpec, now: datetime) -> timedelta:
+    """Returns the time until the first future date has an effect, at most LONGEST_INTERVAL."""
+    return min([LONGEST_INTERVAL, *(date - now for date in spec.find_future_dates(now).values())])
 
 
 def loses_database(item: PreviewObject, now: datetime) -> bool:
@@ -155,8 +170,9 @@ def loses_database(item: PreviewObject, now: datetime) -> bool:
     spec, status = item.spec, item.status
     if spec is None or item.meta.deleting or status.database is None:
         return False
-    expires = now >= _expires_at(item, spec) and status.state is not PreviewState.EXPIRED
-    return expires or _reset_due(spec, status)
+    expires_at = (_find_renewal(spec, status, now) or item.meta.created_at) + spec.ttl
+    expires = now >= expires_at and status.state is not PreviewState.EXPIRED
+    return expires or spec.reset_due(status.reset_at, now)
 
 
 def _decide_clone(
@@ -188,10 +204,11 @@ def _decide_clone(
 
 
 def _decide_expiry(
-    observed: ObservedPreview, status: PreviewStatus, now: datetime, policy: Policy
+    observed: ObservedPreview, spec: PreviewSpec, status: PreviewStatus, now: datetime, policy: Policy
 ) -> Decision[PreviewStatus]:
     if status.state is PreviewState.EXPIRED:
-        return build_decision(_in_state(status, PreviewState.EXPIRED), EXPIRED, now, LONGEST_INTERVAL)
+        conditions = _refuse_future_dates(spec, now) or EXPIRED
+        return build_decision(_in_state(status, PreviewState.EXPIRED), conditions, now, _find_interval(spec, now))
     if status.active_import is not None:
         message = f"The ttl is over. The expiry waits for import {status.active_import_name}, which uses the preview."
         return build_decision(

@@ -4,7 +4,7 @@ A rule between fields exists twice: as CEL for the API server (`cel_rules.py`), 
 older CRD may have accepted an object that breaks it.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from pydantic import Field, model_validator
@@ -16,6 +16,8 @@ from pgimport.model.string_types import (
 )
 
 MAX_TTL = timedelta(hours=168)
+# A date may be this much later than the operator's clock, because the clocks of two machines differ.
+CLOCK_SKEW = timedelta(minutes=1)
 
 
 class PreviewMode(StrEnum):
@@ -40,11 +42,14 @@ class PreviewSpec(StrictModel):
         " Default: 24h; at most 168h.",
     )
     renewed_at: SpecTime | None = Field(
-        default=None, description="The time from which ttl counts. Set it to the current time to extend the preview."
+        default=None,
+        description="The time from which ttl counts. Set it to the current time to extend the preview. A time in the"
+        " future has no effect until then.",
     )
     reset_at: SpecTime | None = Field(
         default=None,
-        description="If newer than status.resetAt, the operator replaces the database with an empty one or a new copy.",
+        description="If newer than status.resetAt, the operator replaces the database with an empty one or a new copy."
+        " A time in the future has no effect until then.",
     )
 
     @model_validator(mode="after")
@@ -52,3 +57,18 @@ class PreviewSpec(StrictModel):
         if not timedelta(0) < self.ttl <= MAX_TTL:
             raise ValueError("ttl must be more than 0s and at most 168h")
         return self
+
+    def find_future_dates(self, now: datetime) -> dict[str, datetime]:
+        """Returns the dates that are in the future, by field. CEL cannot refuse them: it has no clock."""
+        dates = {"spec.renewedAt": self.renewed_at, "spec.resetAt": self.reset_at}
+        return {name: date for name, date in dates.items() if date is not None and is_future(date, now)}
+
+    def reset_due(self, done: datetime | None, now: datetime) -> bool:
+        """Tells whether resetAt asks for another reset than the one that was done last."""
+        date = self.reset_at
+        return date is not None and not is_future(date, now) and (done is None or date > done)
+
+
+def is_future(date: datetime, now: datetime) -> bool:
+    """Tells whether a date is in the future, even if the clock that made it is ahead by CLOCK_SKEW."""
+    return date > now + CLOCK_SKEW

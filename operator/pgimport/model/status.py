@@ -311,6 +311,9 @@ class PreviewStatus(LenientModel):
         default=None, description="The number of copies of the primary database that started so far."
     )
     expires_at: Time | None = Field(default=None, description="The time at which the operator drops the database.")
+    renewed_at: Time | None = Field(
+        default=None, description="The value of spec.renewedAt from which the operator counts the ttl."
+    )
     reset_at: Time | None = Field(
         default=None, description="The value of spec.resetAt that the operator carried out last."
     )

@@ -174,6 +174,8 @@ EXPECTED_REASONS: dict[tuple[str, str], tuple[str, ...]] = {
 }
 # Kind, field and value → reasons of this value.
 EXPECTED_REASONS_OF_VALUES: dict[tuple[str, str, Any], tuple[str, ...]] = {
+    ("PreviewDatabase", "renewedAt", "2999-12-31T23:59:59-12:00"): ("InvalidSpec",),
+    ("PreviewDatabase", "resetAt", "2999-12-31T23:59:59-12:00"): ("InvalidSpec",),
     ("Project", "server.host", "pgimport-server.pgimport-system.svc.cluster.local"): ("Ready",),
     ("Project", "server.adminSecretRef.name", "pgimport-server-admin"): ("Ready",),
     ("Project", "server.adminSecretRef.userKey", "user"): ("Ready",),
