@@ -16,7 +16,7 @@ from tests.support.samples import (
 )
 
 from pgimport.decide.conditions import ready_reason
-from pgimport.decide.decision import CreateCloneImport, Decision, EnsurePreview
+from pgimport.decide.decision import ClaimServer, CreateCloneImport, Decision, EnsurePreview
 from pgimport.decide.observed_objects import ObservedPreview
 from pgimport.decide.previews import decide_preview
 from pgimport.model.names import clone_name
@@ -54,7 +54,7 @@ def ended(state: ImportState, **status: Any) -> ImportObject:
 
 def test_a_clone_is_created_empty_and_filled_by_an_import() -> None:
     decision = cloning(status=NEW)
-    assert decision.actions == (EnsurePreview(recreate=False), CreateCloneImport(FIRST_CLONE))
+    assert decision.actions == (ClaimServer(), EnsurePreview(recreate=False), CreateCloneImport(FIRST_CLONE))
     shown = decision.status
     assert (shown.state, reason(decision), shown.clone_import) == (PreviewState.PENDING, Reason.CLONING, FIRST_CLONE)
 
@@ -71,7 +71,7 @@ def test_a_clone_is_ready_when_its_import_has_completed_and_stays_so() -> None:
     later = cloning(status=decision.status)
     assert (later.actions, later.status.state) == ((), PreviewState.READY), "the import may be deleted then"
     lost = cloning(status=decision.status, secret_exists=False, project=a_project())
-    assert lost.actions == (EnsurePreview(recreate=False),)
+    assert lost.actions == (ClaimServer(), EnsurePreview(recreate=False))
 
 
 def test_a_clone_fails_with_its_import_and_a_reset_begins_a_new_one() -> None:
@@ -79,17 +79,17 @@ def test_a_clone_fails_with_its_import_and_a_reset_begins_a_new_one() -> None:
     assert (failed.status.state, reason(failed)) == (PreviewState.FAILED, Reason.CLONE_FAILED)
     assert "the source did not answer" in failed.message
     again = cloning(CLONE_WITH_RESET, failed.status, clone=ended(ImportState.FAILED))
-    assert again.actions == (EnsurePreview(recreate=True), CreateCloneImport(SECOND_CLONE))
+    assert again.actions == (ClaimServer(), EnsurePreview(recreate=True), CreateCloneImport(SECOND_CLONE))
     assert (again.status.state, again.status.clones) == (PreviewState.PENDING, 2)
 
 
 def test_a_deleted_import_of_a_clone_is_created_again() -> None:
-    assert cloning().actions == (EnsurePreview(recreate=False), CreateCloneImport(FIRST_CLONE))
+    assert cloning().actions == (ClaimServer(), EnsurePreview(recreate=False), CreateCloneImport(FIRST_CLONE))
 
 
 def test_a_renewed_clone_is_filled_by_a_new_import() -> None:
     back = cloning(status=CLONING.model_copy(update={"state": PreviewState.EXPIRED}))
-    assert back.actions == (EnsurePreview(recreate=False), CreateCloneImport(SECOND_CLONE))
+    assert back.actions == (ClaimServer(), EnsurePreview(recreate=False), CreateCloneImport(SECOND_CLONE))
 
 
 def test_a_clone_waits_for_the_projects_primary() -> None:

@@ -19,7 +19,7 @@ from tests.support.samples import (
 )
 
 from pgimport.decide.conditions import ready_reason
-from pgimport.decide.decision import Action, Decision, DropPreview, EnsurePreview, SetFinalizer
+from pgimport.decide.decision import Action, ClaimServer, Decision, DropPreview, EnsurePreview, SetFinalizer
 from pgimport.decide.observed_objects import ObservedPreview
 from pgimport.decide.previews import decide_preview, loses_database
 from pgimport.model.names import FINALIZER_PREVIEW, owner_role_name
@@ -51,7 +51,7 @@ def test_the_finalizer_is_written_before_anything_is_created() -> None:
 
 def test_a_preview_with_its_finalizer_gets_its_database() -> None:
     decision = decide(observed_preview(status=NEW))
-    assert decision.actions == (EnsurePreview(recreate=False),)
+    assert decision.actions == (ClaimServer(), EnsurePreview(recreate=False))
     shown = decision.status
     assert (shown.state, reason(decision)) == (PreviewState.READY, Reason.READY)
     assert (shown.database, shown.role, shown.connection_secret) == (
@@ -70,7 +70,7 @@ def test_a_ready_preview_is_not_changed_until_it_expires() -> None:
 
 
 def test_a_deleted_connection_secret_is_created_again_and_the_database_is_kept() -> None:
-    assert decide(observed_preview(secret_exists=False)).actions == (EnsurePreview(recreate=False),)
+    assert decide(observed_preview(secret_exists=False)).actions == (ClaimServer(), EnsurePreview(recreate=False))
 
 
 SHORT = a_project(a_project_spec(limits={"maxPreviews": 1}))
@@ -194,7 +194,7 @@ def test_the_claim_of_an_import_that_is_gone_does_not_delay_the_expiry() -> None
 
 def test_a_database_that_a_deleted_import_left_closed_is_opened() -> None:
     decision = decide(observed_preview(status=CLAIMED, active_import_exists=False))
-    assert (decision.actions, decision.status.active_import) == ((EnsurePreview(recreate=False),), None)
+    assert (decision.actions, decision.status.active_import) == ((ClaimServer(), EnsurePreview(recreate=False)), None)
     assert decide(observed_preview(status=decision.status)).actions == ()
 
 
@@ -223,20 +223,20 @@ def test_the_database_of_an_expired_preview_is_dropped_once() -> None:
 def test_a_renewal_of_an_expired_preview_creates_an_empty_database() -> None:
     spec = a_preview_spec(renewedAt="2026-01-02T12:00:00Z")
     decision = decide(observed_preview(spec, a_ready_status(state=PreviewState.EXPIRED)), BORN + DAY + SECOND)
-    assert decision.actions == (EnsurePreview(recreate=False),)
+    assert decision.actions == (ClaimServer(), EnsurePreview(recreate=False))
     assert (decision.status.state, decision.status.database) == (PreviewState.READY, DATABASE)
 
 
 def test_a_reset_recreates_the_database_once() -> None:
     decision = decide(observed_preview(RESET, database_oid=100))
-    assert decision.actions == (EnsurePreview(recreate=True, oid=100),)
+    assert decision.actions == (ClaimServer(), EnsurePreview(recreate=True, oid=100))
     assert decision.status.reset_at == RESET.reset_at
     assert decide(observed_preview(RESET, decision.status)).actions == ()
 
 
 def test_a_reset_that_is_requested_before_the_database_exists_drops_nothing() -> None:
     decision = decide(observed_preview(RESET, NEW))
-    assert decision.actions == (EnsurePreview(recreate=False),)
+    assert decision.actions == (ClaimServer(), EnsurePreview(recreate=False))
     assert decision.status.reset_at == RESET.reset_at
 
 
@@ -265,6 +265,7 @@ def test_a_reset_waits_for_the_import_that_has_claimed_the_preview() -> None:
     assert (decision.actions, decision.status.reset_at) == ((), None)
     assert decision.requeue_after == POLICY.waiting_interval
     assert decide(observed_preview(RESET, CLAIMED, active_import_exists=False)).actions == (
+        ClaimServer(),
         EnsurePreview(recreate=True),
     )
 

@@ -1,12 +1,13 @@
 """Projects: when they are ready, what the operator does for them, and when they may be deleted."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from tests.support.samples import NOW, a_meta, a_policy, observed_project
 
 from pgimport.decide.conditions import ready_reason
 from pgimport.decide.decision import (
+    IMMEDIATELY,
     Action,
     DeleteOrphanedJobs,
     DropOrphanedObjects,
@@ -167,6 +168,51 @@ def test_a_server_that_does_not_answer_is_checked_sooner() -> None:
 )
 def test_the_actions_of_a_project(observed: ObservedProject, actions: tuple[Action, ...]) -> None:
     assert decide_project(observed, NOW, POLICY).actions == actions
+
+
+IN_USE, UNUSED = ProjectStatus(in_use=True), ProjectStatus(in_use=True, unused_since=NOW - CHECK_INTERVAL)
+
+
+@pytest.mark.parametrize(
+    ("status", "created_previews", "server_objects", "expected"),
+    [
+        pytest.param(NEW, 0, 0, (False, None), id="new"),
+        pytest.param(NEW, 0, None, (None, None), id="new, and its server does not answer: its address may be wrong"),
+        pytest.param(NEW, 1, 0, (True, None), id="a preview may have a database"),
+        pytest.param(NEW, 1, None, (True, None), id="a preview may have a database on a server that does not answer"),
+        pytest.param(NEW, 0, 1, (True, None), id="a database is left on the server"),
+        pytest.param(IN_USE, 0, None, (True, None), id="only the server knows what is left"),
+        pytest.param(IN_USE, 0, 0, (True, NOW), id="the first look finds nothing"),
+        pytest.param(UNUSED, 0, 0, (False, None), id="the second look finds nothing"),
+        pytest.param(UNUSED, 0, None, (True, UNUSED.unused_since), id="the second look fails"),
+        pytest.param(UNUSED, 1, 0, (True, None), id="the second look finds a preview"),
+        pytest.param(UNUSED, 0, 1, (True, None), id="the second look finds a database"),
+    ],
+)
+@pytest.mark.parametrize("namespace_exists", [True, False])
+def test_a_project_is_in_use_until_two_looks_find_nothing(
+    status: ProjectStatus,
+    created_previews: int,
+    server_objects: int | None,
+    expected: tuple[bool | None, datetime | None],
+    namespace_exists: bool,
+) -> None:
+    observed = observed_project(
+        status=status,
+        meta=OURS,
+        previews=created_previews,
+        created_previews=created_previews,
+        server_objects=server_objects,
+        namespace_exists=namespace_exists,
+    )
+    decided = decide_project(observed, NOW, POLICY)
+    assert (decided.status.in_use, decided.status.unused_since) == expected
+    assert (decided.requeue_after == IMMEDIATELY) is (decided.status.unused_since == NOW)
+
+
+def test_a_preview_without_a_database_does_not_lock_a_wrong_address() -> None:
+    observed = observed_project(status=NEW, meta=OURS, previews=1, server=unreachable(Reason.SERVER_UNREACHABLE, "?"))
+    assert not decide_project(observed, NOW, POLICY).status.in_use
 
 
 HELD = HeldRole("pgimport_dropped_1", ("database shop_1",))

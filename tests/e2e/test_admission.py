@@ -413,6 +413,53 @@ def test_a_project_never_moves(namespace: str) -> None:
         accepted(kubectl("delete", "project.capydb.dev", name))
 
 
+def patch_project(name: str, change: dict[str, Any], *arguments: str) -> subprocess.CompletedProcess[str]:
+    return kubectl("patch", "project.capydb.dev", name, "--type=merge", "-p", json.dumps(change), *arguments)
+
+
+@pytest.fixture(scope="module")
+def unreachable_project() -> Iterator[str]:
+    """Yields a Project whose server does not answer, so that a running operator leaves its status.inUse as it is."""
+    name = f"in-use-{uuid.uuid4().hex[:8]}"
+    accepted(kubectl("create", "-f", "-", manifest=changed(PROJECT, {"metadata.name": name, "spec.namespace": name})))
+    yield name
+    accepted(kubectl("delete", "project.capydb.dev", name))
+
+
+ADDRESS = [
+    pytest.param({"clusterID": "other"}, "clusterID", id="another cluster"),
+    pytest.param({"host": "other.invalid"}, "host", id="another host"),
+    pytest.param({"port": 5433}, "port", id="another port"),
+]
+
+
+@pytest.mark.parametrize(("server", "field"), ADDRESS)
+def test_the_address_of_a_server_in_use_never_changes(
+    server: dict[str, Any], field: str, unreachable_project: str
+) -> None:
+    change, dry_run = {"spec": {"server": server}}, "--dry-run=server"
+    for in_use in (None, False):
+        accepted(patch_project(unreachable_project, {"status": {"inUse": in_use}}, "--subresource=status"))
+        accepted(patch_project(unreachable_project, change, dry_run))
+    accepted(patch_project(unreachable_project, {"status": {"inUse": True}}, "--subresource=status"))
+    message = rf"spec\.server\.{field}: .*{field} cannot change while status\.inUse is true.*docs/operations/backup\.md"
+    refused(patch_project(unreachable_project, change, dry_run), message)
+
+
+MUTABLE = [
+    pytest.param({"sslmode": "require"}, id="sslmode"),
+    pytest.param({"templates": ["gis_template"]}, id="templates"),
+    pytest.param({"adminSecretRef": {"name": "other"}}, id="another Secret"),
+    pytest.param({"port": 5432}, id="the default of the port"),
+]
+
+
+@pytest.mark.parametrize("server", MUTABLE)
+def test_other_fields_of_a_server_in_use_change(server: dict[str, Any], unreachable_project: str) -> None:
+    accepted(patch_project(unreachable_project, {"status": {"inUse": True}}, "--subresource=status"))
+    accepted(patch_project(unreachable_project, {"spec": {"server": server}}, "--dry-run=server"))
+
+
 @pytest.mark.parametrize("terminal", ["completed", "failed", "cancelled"])
 def test_a_terminal_state_stays(terminal: str, namespace: str) -> None:
     name = f"state-{terminal}"

@@ -91,8 +91,10 @@ def test_previews_follow_their_server_to_another_address(kubernetes: Kubernetes,
     secret = tenant.status("moved", PREVIEWS)["connectionSecret"]
     old = tenant.read_secret(secret)
     with run_slow_proxy(tenant.server, 0) as address:
-        change = {"spec": {"server": {"port": address.port}}}
-        tenant.cluster.patch(api_paths.resource(PROJECTS, name="shop"), change)
+        project = api_paths.resource(PROJECTS, name="shop")
+        assert tenant.cluster.get(project)["status"]["inUse"] is True
+        tenant.cluster.patch(f"{project}/status", {"status": {"inUse": False}})
+        tenant.cluster.patch(project, {"spec": {"server": {"port": address.port}}})
         tenant.cluster.delete(api_paths.core(NAMESPACE, "secrets", secret))
         with run_operator(kubernetes):
             new = wait_for("a new connection Secret", lambda: tenant.read_secret(secret))
@@ -100,3 +102,4 @@ def test_previews_follow_their_server_to_another_address(kubernetes: Kubernetes,
             assert new["data"]["port"] != old["data"]["port"]
             assert new["data"]["password"] != old["data"]["password"]
             assert wait_for("the new password", lambda: read_rows(tenant, "moved")) == [(1, "Ada")]
+            assert tenant.cluster.get(project)["status"]["inUse"] is True

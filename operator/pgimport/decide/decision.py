@@ -115,6 +115,11 @@ class SetFinalizer:
 
 
 @dataclass(frozen=True, slots=True)
+class ClaimServer:
+    """Makes sure that the Project's status.inUse is true before a database is created on its server."""
+
+
+@dataclass(frozen=True, slots=True)
 class EnsurePreview:
     """Creates the connection Secret, the role and the database, as far as they are missing.
 
@@ -188,6 +193,7 @@ Action = (
     | DeleteScratchClaims
     | DeleteObject
     | SetFinalizer
+    | ClaimServer
     | EnsurePreview
     | CreateCloneImport
     | DropPreview

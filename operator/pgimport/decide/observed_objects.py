@@ -76,6 +76,8 @@ class ObservedProject:
     namespace_owner: str | None = None  # name of an older Project with the same namespace
     previews: int = 0
     imports: int = 0
+    created_previews: int = 0  # with the operator's finalizer, so that each may have a database on the server
+    server_objects: int | None = None  # databases and roles with the Project's mark; None: not read
     orphaned_jobs: tuple[OrphanedJob, ...] = ()
     orphaned_objects: tuple[str, ...] = ()  # databases and roles with our mark whose owner is gone
     held_roles: tuple[HeldRole, ...] = ()

@@ -11,6 +11,7 @@ from pgimport.decide.conditions import READY, ConditionSet, find_condition, in_p
 from pgimport.decide.decision import (
     IMMEDIATELY,
     Action,
+    ClaimServer,
     CreateCloneImport,
     Decision,
     DropPreview,
@@ -134,7 +135,9 @@ def _decide_lifecycle(
     ensure = _ensure_preview(observed, recreate=reset_due and status.database is not None)
     if spec.mode is PreviewMode.CLONE and (ensure.recreate or status.state is not PreviewState.READY):
         return _decide_clone(observed, created, ensure, now, policy)
-    return build_decision(_in_state(created, PreviewState.READY), DATABASE_READY, now, IMMEDIATELY, (ensure,))
+    return build_decision(
+        _in_state(created, PreviewState.READY), DATABASE_READY, now, IMMEDIATELY, (ClaimServer(), ensure)
+    )
 
 
 def _ensure_preview(observed: ObservedPreview, recreate: bool) -> EnsurePreview:
@@ -199,7 +202,7 @@ def _decide_clone(
         )
     at_work = clone is not None and not ensure.recreate and observed.secret_exists
     conditions = in_progress(Reason.CLONING, f"Import {name} copies the Project's primary database.")
-    actions = () if at_work else (ensure, CreateCloneImport(name))
+    actions = () if at_work else (ClaimServer(), ensure, CreateCloneImport(name))
     return build_decision(_in_state(created, PreviewState.PENDING), conditions, now, policy.waiting_interval, actions)
 
 

@@ -31,6 +31,8 @@ HELD_ROLES_NAMED = 5
 def decide_project(observed: ObservedProject, now: datetime, policy: Policy) -> Decision[ProjectStatus]:
     """Decides the whole next status of the Project and what to do. Never raises for a valid observation."""
     decision = _decide_finalizer(observed, now) or _decide_readiness(observed, now, policy)
+    if decision.status.unused_since == now:  # the second look follows
+        decision = replace(decision, requeue_after=IMMEDIATELY)
     return replace(decision, wake=wake_after_project(observed.object, decision.status))
 
 
@@ -70,7 +72,7 @@ def _build_sweep(observed: ObservedProject) -> tuple[Action, ...]:
 
 def _decide_readiness(observed: ObservedProject, now: datetime, policy: Policy) -> Decision[ProjectStatus]:
     item = observed.object
-    status = item.status.model_copy(update={"observed_generation": item.meta.generation})
+    status = _decide_use(observed, now).model_copy(update={"observed_generation": item.meta.generation})
     if item.spec is None:
         conditions = stalled(Reason.INVALID_SPEC, item.spec_error or "spec: cannot be read")
         return _show_not_ready(status, conditions, now)
@@ -86,6 +88,23 @@ def _decide_readiness(observed: ObservedProject, now: datetime, policy: Policy) 
         return _show_ready(observed, status, observed.server, item.spec.server.host, now)
     conditions = _describe_server_failure(observed.server)
     return _show_not_ready(status, conditions, now, policy.retry_interval, (EnsureRoleBindings(),))
+
+
+def _decide_use(observed: ObservedProject, now: datetime) -> ProjectStatus:
+    """Decides `inUse`, which locks the address of the server in the spec.
+
+    Only the server knows what is left on it, so `inUse` stays true while the server does not answer. It becomes false
+    after two looks at the server and the previews. In between, `unusedSince` is set, and `ClaimServer` removes it: a
+    preview that both looks missed has changed the status since, so the write of `inUse: false` is a conflict.
+    """
+    status = observed.object.status
+    if observed.created_previews or observed.server_objects:
+        return status.model_copy(update={"in_use": True, "unused_since": None})
+    if observed.server_objects is None:
+        return status
+    if status.in_use and status.unused_since is None:
+        return status.model_copy(update={"unused_since": now})
+    return status.model_copy(update={"in_use": False, "unused_since": None})
 
 
 def _describe_server_failure(server: Unreachable | None) -> ConditionSet:

@@ -8,6 +8,7 @@ from pgimport.model.import_spec import (
     MUTABLE_IMPORT_FIELDS,
     ImportSpec,
 )
+from pgimport.model.project_spec import TargetServer
 
 _CEL_RESERVED = ("namespace",)
 
@@ -80,11 +81,34 @@ PREVIEW_SPEC_RULES: list[dict[str, str]] = [
     immutable_rule("project", "create a new PreviewDatabase under another name"),
     immutable_rule("mode", "create a new PreviewDatabase under another name"),
 ]
+_IN_USE = "has(oldSelf.status) && has(oldSelf.status.inUse) && oldSelf.status.inUse"
+
+
+def server_address_rule(field: str, default: object = None) -> dict[str, str]:
+    """Builds a rule of the whole Project that refuses another value of a field of spec.server while it is in use.
+
+    `default`: value of an optional field that is absent. To write it out, or to leave it out, is no change.
+    """
+    new, old = (
+        path if default is None else f"(has({path}) ? {path} : {default})"
+        for path in (f"self.spec.server.{field}", f"oldSelf.spec.server.{field}")
+    )
+    return {
+        "rule": f"!({_IN_USE}) || {new} == {old}",
+        "message": f"{field} cannot change while status.inUse is true, because databases of this Project are on the"
+        " server: follow 'Move a Project to another server' in docs/operations/backup.md",
+        "fieldPath": f".spec.server.{field}",
+    }
+
+
 PROJECT_RULES: list[dict[str, str]] = [
     {
         "rule": "self.metadata.name.size() <= 63 && !self.metadata.name.contains('.')",
         "message": "metadata.name must be a DNS label: at most 63 lower-case letters, digits and dashes, without a dot",
     },
+    server_address_rule("clusterID"),
+    server_address_rule("host"),
+    server_address_rule("port", default=TargetServer.model_fields["port"].default),
 ]
 PROJECT_SPEC_RULES: list[dict[str, str]] = [
     immutable_rule("namespace", "create a new Project under another name"),

@@ -60,11 +60,20 @@ class AdminSecret(StrictModel):
 class TargetServer(StrictModel):
     """Connects a Project to its target PostgreSQL server."""
 
-    cluster_id: ShortText = Field(description="The name of the server that imports show as status.clusterID.")
-    host: HostName = Field(
-        description="The host name or IP address at which the operator and import pods reach the server."
+    cluster_id: ShortText = Field(
+        description="The name of the server that imports show as status.clusterID. Immutable while status.inUse is"
+        " true."
     )
-    port: int = Field(default=5432, ge=1, le=65535, description="The port on which the server listens. Default: 5432.")
+    host: HostName = Field(
+        description="The host name or IP address at which the operator and import pods reach the server. Immutable"
+        " while status.inUse is true."
+    )
+    port: int = Field(
+        default=5432,
+        ge=1,
+        le=65535,
+        description="The port on which the server listens. Default: 5432. Immutable while status.inUse is true.",
+    )
     admin_secret_ref: AdminSecret = Field(
         description="Names the Secret of an admin role with CREATEDB and CREATEROLE; it needs no superuser rights."
     )

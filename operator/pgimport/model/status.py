@@ -333,6 +333,16 @@ class ProjectStatus(LenientModel):
         default=None,
         description="The value is true if the server can be reached and its admin has the required rights.",
     )
+    in_use: bool | None = Field(
+        default=None,
+        description="The value is true while the server has, or may have, databases or roles of this Project. Then"
+        " spec.server.host, port and clusterID cannot change.",
+    )
+    unused_since: Time | None = Field(
+        default=None,
+        description="The time at which the operator found nothing of the Project on the server. It looks once more"
+        " before inUse becomes false.",
+    )
     target_version: str | None = Field(default=None, description="The PostgreSQL version of the Project's server.")
     warnings: list[str] = Field(
         default=[],

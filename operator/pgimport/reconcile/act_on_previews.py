@@ -5,14 +5,15 @@ from contextlib import suppress
 from functools import partial
 from urllib.parse import quote
 
-from pgimport.decide.decision import Action, CreateCloneImport, DropPreview, EnsurePreview, SetFinalizer
+from pgimport.decide.decision import Action, ClaimServer, CreateCloneImport, DropPreview, EnsurePreview, SetFinalizer
 from pgimport.decide.observed_objects import ObservedPreview
 from pgimport.kubernetes_client import api_paths
+from pgimport.kubernetes_client.custom_resources import confirm_unchanged, write_status
 from pgimport.kubernetes_client.secrets_and_config_maps import create_secret, replace_entries
 from pgimport.manifest.clone_import import build_clone_import
 from pgimport.manifest.secrets import build_connection_secret
 from pgimport.model.errors import Conflict
-from pgimport.model.names import FINALIZER_PREVIEW, IMPORTS, PREVIEWS, connection_secret_name
+from pgimport.model.names import FINALIZER_PREVIEW, IMPORTS, PREVIEWS, PROJECTS, connection_secret_name
 from pgimport.model.owner_comment import OwnerComment
 from pgimport.model.project_spec import TargetServer
 from pgimport.model.resources import ResourceKey
@@ -34,6 +35,8 @@ def act_on_preview(context: ReconcileContext, observed: ObservedPreview, action:
     match action:
         case SetFinalizer(present):
             write_finalizer(context, ResourceKey(PREVIEWS, meta.namespace, meta.name), meta, FINALIZER_PREVIEW, present)
+        case ClaimServer():
+            _claim_server(context, observed)
         case EnsurePreview():
             _ensure_preview(context, observed, action)
         case CreateCloneImport(name):
@@ -42,6 +45,19 @@ def act_on_preview(context: ReconcileContext, observed: ObservedPreview, action:
             _drop_preview(context, observed, oid)
         case _:
             raise TypeError(f"not an action on a preview: {action!r}")
+
+
+def _claim_server(context: ReconcileContext, observed: ObservedPreview) -> None:
+    """Raises Conflict if the Project has changed since it was observed: its server may be another one by now."""
+    project = observed.project
+    if project is None:
+        raise Conflict(f"PreviewDatabase {observed.object.meta.name}: its Project is gone")
+    key = ResourceKey(PROJECTS, "", project.meta.name)
+    if project.status.in_use and project.status.unused_since is None:
+        confirm_unchanged(context.cluster, key, project.meta)
+    else:
+        claimed = project.status.model_copy(update={"in_use": True, "unused_since": None})
+        write_status(context.cluster, key, project.meta, claimed)
 
 
 def _ensure_preview(context: ReconcileContext, observed: ObservedPreview, action: EnsurePreview) -> None:

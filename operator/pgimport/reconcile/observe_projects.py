@@ -8,6 +8,7 @@ from pgimport.kubernetes_client.custom_resources import list_imports, list_previ
 from pgimport.kubernetes_client.jobs import list_orphans
 from pgimport.kubernetes_client.namespaces import namespace_exists
 from pgimport.model.errors import Refused, ServerUnavailable
+from pgimport.model.names import FINALIZER_PREVIEW
 from pgimport.model.observations import ObservedServer, Unreachable
 from pgimport.model.project_spec import ProjectSpec
 from pgimport.model.resources import ImportObject, PreviewObject, ProjectObject, ResourceKey
@@ -34,13 +35,14 @@ def observe_project(context: ReconcileContext, key: ResourceKey, _now: datetime)
         return ProjectObservation(object=project)
     server = read_project_server(context, spec)
     # Marks are read before the lists. A mark is written after its owner was created, so the lists have the owner.
-    marked_objects = _read_marked_objects(context, project, spec) if isinstance(server, ObservedServer) else ()
+    marked_objects = _read_marked_objects(context, project, spec) if isinstance(server, ObservedServer) else None
     previews = [item for item in list_previews(context.cluster, spec.namespace) if _uses_project(item, key)]
     imports = [item for item in list_imports(context.cluster, spec.namespace) if _uses_project(item, key)]
     # An import that was cleaned up owns nothing. An operator that was too slow may have created marked objects later.
     cleaned_up = {item.meta.uid for item in imports if item.status.cleaned_up}
     owners = ({item.meta.uid for item in previews} | {item.meta.uid for item in imports}) - cleaned_up
-    orphaned_objects = tuple(item for item in marked_objects if item.mark.dropped or item.mark.owner_uid not in owners)
+    marked = marked_objects or ()
+    orphaned_objects = tuple(item for item in marked if item.mark.dropped or item.mark.owner_uid not in owners)
     exists = namespace_exists(context.cluster, spec.namespace)
     namespace_owner = _find_namespace_owner(context, project, spec)
     readable = exists and namespace_owner is None
@@ -52,16 +54,20 @@ def observe_project(context: ReconcileContext, key: ResourceKey, _now: datetime)
         orphaned_jobs=list_orphans(context.cluster, spec.namespace, cleaned_up) if readable else (),
         previews=len(previews),
         imports=len(imports),
+        created_previews=sum(FINALIZER_PREVIEW in item.meta.finalizers for item in previews),
+        server_objects=None
+        if marked_objects is None
+        else sum(item.mark.project_uid == project.meta.uid for item in marked_objects),
         orphaned_objects=tuple(item.name for item in orphaned_objects),
         marked_objects=orphaned_objects,
         roles_with_another_limit=tuple(
             item.name
-            for item in marked_objects
+            for item in marked
             if _is_owner_role(item, project) and item.connection_limit != spec.limits.max_connections_per_preview
         ),
         held_roles=tuple(
             HeldRole(item.name, item.holders)
-            for item in marked_objects
+            for item in marked
             if item.mark.dropped and item.mark.project_uid == project.meta.uid
         ),
     )
@@ -89,12 +95,12 @@ def _uses_project(item: PreviewObject | ImportObject, key: ResourceKey) -> bool:
 
 def _read_marked_objects(
     context: ReconcileContext, project: ProjectObject, spec: ProjectSpec
-) -> tuple[MarkedObject, ...]:
-    """Reads the databases and roles whose mark names this Project."""
+) -> tuple[MarkedObject, ...] | None:
+    """Reads the databases and roles whose mark names this Project. Returns None if the server does not answer."""
     try:
         return tuple(read_marked_objects(read_admin_access(context, spec), project.meta.uid))
     except (Refused, ServerUnavailable):
-        return ()
+        return None
 
 
 def _find_namespace_owner(context: ReconcileContext, project: ProjectObject, spec: ProjectSpec) -> str | None:
