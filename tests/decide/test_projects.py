@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 import pytest
-from tests.support.samples import NOW, a_meta, a_policy, observed_project
+from tests.support.samples import NOW, a_meta, a_policy, a_project_spec, observed_project
 
 from pgimport.decide.conditions import ready_reason
 from pgimport.decide.decision import (
@@ -44,6 +44,13 @@ READINESS = [
         Reason.INVALID_SPEC,
         "spec.server",
         id="a spec that cannot be read",
+    ),
+    pytest.param(
+        observed_project(a_project_spec(namespace="pgimport")),
+        False,
+        Reason.INVALID_SPEC,
+        "pgimport is the operator's own",
+        id="the operator's namespace",
     ),
     pytest.param(
         observed_project(namespace_owner="first"),

@@ -326,6 +326,9 @@ BAD = [
         id="a limit that is no quantity",
     ),
     pytest.param(
+        PROJECT, {"spec.namespace": "kube-system"}, r"spec\.namespace: .*must not begin with kube-", id="kube-system"
+    ),
+    pytest.param(
         PROJECT,
         {"spec.limits": {"maxConcurrentImports": 0}},
         r"spec\.limits\.maxConcurrentImports: Invalid value: 0",

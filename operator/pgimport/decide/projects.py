@@ -76,6 +76,9 @@ def _decide_readiness(observed: ObservedProject, now: datetime, policy: Policy) 
     if item.spec is None:
         conditions = stalled(Reason.INVALID_SPEC, item.spec_error or "spec: cannot be read")
         return _show_not_ready(status, conditions, now)
+    if item.spec.namespace == policy.operator_namespace:
+        message = f"spec.namespace: {item.spec.namespace} is the operator's own. Create a Project with another one"
+        return _show_not_ready(status, stalled(Reason.INVALID_SPEC, message), now)
     if observed.namespace_owner is not None:
         message = f"spec.namespace: {item.spec.namespace} already belongs to Project {observed.namespace_owner}"
         return _show_not_ready(status, stalled(Reason.NAMESPACE_TAKEN, message), now)

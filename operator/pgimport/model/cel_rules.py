@@ -8,7 +8,7 @@ from pgimport.model.import_spec import (
     MUTABLE_IMPORT_FIELDS,
     ImportSpec,
 )
-from pgimport.model.project_spec import TargetServer
+from pgimport.model.project_spec import KUBERNETES_PREFIX, NAMESPACE_RULE, TargetServer
 
 _CEL_RESERVED = ("namespace",)
 
@@ -111,6 +111,11 @@ PROJECT_RULES: list[dict[str, str]] = [
     server_address_rule("port", default=TargetServer.model_fields["port"].default),
 ]
 PROJECT_SPEC_RULES: list[dict[str, str]] = [
+    {
+        "rule": f"!self.__namespace__.startsWith('{KUBERNETES_PREFIX}')",
+        "message": NAMESPACE_RULE,
+        "fieldPath": ".namespace",
+    },
     immutable_rule("namespace", "create a new Project under another name"),
 ]
 TERMINAL_STATUS_RULE: dict[str, str] = {

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pgimport.model.base_models import StrictModel
 from pgimport.model.object_references import SecretKey
@@ -137,12 +137,18 @@ class UrlSecret(StrictModel):
     url_secret_ref: SecretKey = Field(description="Names the Secret and key that hold a postgresql:// URL.")
 
 
+# In the namespace of a Project, the operator reads Secrets and tenants write objects.
+KUBERNETES_PREFIX = "kube-"
+NAMESPACE_RULE = "namespace must not begin with kube-, as those of Kubernetes do: give the Project one of its own"
+
+
 class ProjectSpec(StrictModel):
     """Configures one tenant: the server of its databases, its namespace and its limits."""
 
     organization_id: ShortText = Field(description="The ID of the organization that owns the Project.")
     namespace: Label = Field(
         description="The namespace of its PreviewDatabases and PostgresImports. Two Projects cannot share a namespace."
+        " It cannot be the operator's own, and its name cannot begin with kube-, as those of Kubernetes do."
     )
     server: TargetServer = Field(description="Connects the Project to its target PostgreSQL server.")
     storage_limit_bytes: Bytes | None = Field(
@@ -171,3 +177,9 @@ class ProjectSpec(StrictModel):
         default=None,
         description="Names the Secret, in spec.namespace, of the primary database that previews of mode clone copy.",
     )
+
+    @model_validator(mode="after")
+    def _refuse_namespaces_of_kubernetes(self) -> "ProjectSpec":
+        if self.namespace.startswith(KUBERNETES_PREFIX):
+            raise ValueError(NAMESPACE_RULE)
+        return self

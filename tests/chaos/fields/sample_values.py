@@ -14,6 +14,7 @@ from pgimport.model.import_spec import (
     ICU_LOCALE_NEEDED,
     ICU_ONLY,
 )
+from pgimport.model.project_spec import NAMESPACE_RULE
 from pgimport.model.scalar_types import DURATION_PATTERN, QUANTITY_PATTERN, SPEC_TIME_PATTERN
 from pgimport.model.string_types import (
     DNS_LABEL_PATTERN,
@@ -227,6 +228,7 @@ RULE_VIOLATIONS: dict[str, dict[str, Any]] = {
     HOST_RULE: {"server.host": "one,two"},
     HOST_PATTERN_RULE: {"sources.allowedHosts": ["*.example.com", "*"]},
     NETWORK_RULE: {"sources.allowedCIDRs": ["10.0.0.0/8", "10.0.0.0/33"]},
+    NAMESPACE_RULE: {"namespace": "kube-system"},
 }
 # Fields of an import that its Job does not show. Other tests prove what they do.
 FIELDS_WITHOUT_JOB_EFFECT = frozenset(
