@@ -128,17 +128,18 @@ class AsyncpgSession:
         tasks = self._tasks = (read_task, write_task)
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
         action = f"the rows of {table_copy.table.title} were copied"
-        if self._stopped:
-            await asyncio.gather(*tasks, return_exceptions=True)
-            raise build_target_failure(ConnectionAbortedError("the stream was stopped"), action)
-        failed_task = next((task for task in tasks if task in done and task.exception()), None)
-        if failed_task is None:
-            return check_row_counts(table_copy.table.title, read_task.result(), write_task.result())
-        error = failed_task.exception()
+        failed_task = None
+        if not self._stopped:  # or else a cancelled task has no exception
+            failed_task = next((task for task in tasks if task in done and task.exception()), None)
+            if failed_task is None:
+                return check_row_counts(table_copy.table.title, read_task.result(), write_task.result())
         self._terminate()
-        for task in tasks:
+        for task in tasks:  # also if `_stop` came before they were created
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if failed_task is None:
+            raise build_target_failure(ConnectionAbortedError("the stream was stopped"), action)
+        error = failed_task.exception()
         assert error is not None  # noqa: S101 (it has failed)
         if not isinstance(error, _SESSION_ERRORS):
             raise error
