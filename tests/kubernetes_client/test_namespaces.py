@@ -10,8 +10,8 @@ from pgimport.kubernetes_client import api_paths, namespaces
 from pgimport.kubernetes_client.api_client import KubernetesClient
 from pgimport.manifest.rbac import build_connection_reader, build_role_binding
 from pgimport.model.errors import Refused
-from pgimport.model.names import TENANT_ROLE_BINDING
-from pgimport.reconcile.tenant_access import grant_missing_rights
+from pgimport.model.names import API_VERSION, CONNECTION_READER, PREVIEWS, TENANT_ROLE_BINDING, connection_secret_name
+from pgimport.reconcile.tenant_access import ensure_connection_reader, grant_missing_rights
 
 
 def test_a_role_binding_is_created_once(kubernetes: Kubernetes, cluster: KubernetesClient, name: str) -> None:
@@ -98,7 +98,7 @@ def test_a_foreign_role_binding_and_role_are_refused(cluster: KubernetesClient, 
     theirs = [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]
     cluster.create(api_paths.roles("shop"), role | {"rules": theirs})
     with pytest.raises(Refused, match=f"Role {name} in namespace shop exists"):
-        namespaces.ensure_role(cluster, "shop", lambda: role)
+        namespaces.ensure_role(cluster, "shop", name, lambda _rules: role)
 
 
 @pytest.mark.isolation
@@ -111,3 +111,29 @@ def test_missing_rights_are_granted_once(cluster: KubernetesClient, name: str) -
     assert grant_missing_rights(context, "shop")  # type: ignore[arg-type]
     assert not grant_missing_rights(context, "shop")  # type: ignore[arg-type]
     namespaces.remove_role_binding(cluster, "shop", TENANT_ROLE_BINDING)
+
+
+@pytest.mark.isolation
+def test_a_connection_can_be_read_from_its_creation_until_its_preview_is_gone(
+    cluster: KubernetesClient, name: str
+) -> None:
+    """Before, a reconcile of the Project removed the right again until the preview's status named its Secret."""
+    policy, identity = SimpleNamespace(operator_namespace="system"), SimpleNamespace(api_service_account="api")
+    context = SimpleNamespace(cluster=cluster, policy=policy, identity=identity)
+
+    def read_names() -> list[str]:
+        rules = cluster.get(api_paths.roles("shop", CONNECTION_READER))["rules"]
+        return [secret for rule in rules for secret in rule["resourceNames"] if secret.startswith(name)]
+
+    preview = api_paths.resource(PREVIEWS, "shop", name)
+    body = {"apiVersion": API_VERSION, "kind": "PreviewDatabase", "metadata": {"name": name}}
+    cluster.create(api_paths.resource(PREVIEWS, "shop"), {**body, "spec": {"project": "shop"}})
+    secret = connection_secret_name(name)
+    ensure_connection_reader(context, "shop")  # type: ignore[arg-type]
+    assert read_names() == []
+    ensure_connection_reader(context, "shop", secret)  # type: ignore[arg-type]
+    ensure_connection_reader(context, "shop")  # type: ignore[arg-type]
+    assert read_names() == [secret]
+    cluster.delete(preview)
+    ensure_connection_reader(context, "shop")  # type: ignore[arg-type]
+    assert read_names() == []

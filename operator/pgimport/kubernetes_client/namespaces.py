@@ -37,22 +37,22 @@ def _grants_the_same(existing: Json, manifest: Json) -> bool:
     return existing["roleRef"] == manifest["roleRef"] and subjects(existing) == subjects(manifest)
 
 
-def ensure_role(cluster: KubernetesClient, namespace: str, build: Callable[[], Json]) -> None:
-    """Creates or updates a Role. Calls `build` again after the read, so that the later of two writers wins.
+def ensure_role(cluster: KubernetesClient, namespace: str, name: str, build: Callable[[list[Json]], Json]) -> None:
+    """Creates or updates a Role. `build` gets the rules that the Role has now, and returns the manifest.
 
+    `build` is called after the read. So the later of two writers wins, and both see the same state of the cluster.
     Raises Refused (NameTaken) if it is not ours, Conflict if another writer was faster, and NotFound if the namespace
     does not exist.
     """
-    role = build()
-    path = api_paths.roles(namespace, role["metadata"]["name"])
+    path = api_paths.roles(namespace, name)
     try:
         existing = cluster.get(path)
     except NotFound:
-        cluster.create(api_paths.roles(namespace), role)
+        cluster.create(api_paths.roles(namespace), build([]))
         return
-    role = build()
+    role = build(existing.get("rules") or [])
     if existing.get("rules") != role["rules"]:
-        require_managed(existing, f"Role {role['metadata']['name']} in namespace {namespace}")
+        require_managed(existing, f"Role {name} in namespace {namespace}")
         version = existing["metadata"]["resourceVersion"]
         cluster.patch(path, {"metadata": {"resourceVersion": version}, "rules": role["rules"]})
 

@@ -50,14 +50,19 @@ def grant_missing_rights(context: ReconcileContext, namespace: str) -> bool:
 def ensure_connection_reader(context: ReconcileContext, namespace: str, new_secret: str | None = None) -> None:
     """Lets the HTTP API read the connection Secrets of all previews, and `new_secret`, which no status names yet.
 
-    Raises Conflict if another writer changed the Role at the same time.
+    A name that the Role has already stays as long as its preview exists. Otherwise a reconcile of the Project would
+    remove a name between `new_secret` and the status. Raises Conflict if another writer changed the Role meanwhile.
     """
     if not context.identity.api_service_account:
         return
 
-    def build() -> Json:
-        previews = list_previews(context.cluster, namespace)
-        names = {new_secret, *(preview.connection_secret for preview in previews if preview.status.connection_secret)}
-        return build_connection_reader(namespace, [name for name in names if name])
+    def build(rules: list[Json]) -> Json:
+        granted = {name for rule in rules for name in rule.get("resourceNames") or ()}
+        names = {
+            preview.connection_secret
+            for preview in list_previews(context.cluster, namespace)
+            if preview.status.connection_secret or preview.connection_secret in granted
+        }
+        return build_connection_reader(namespace, list(names | {new_secret} if new_secret else names))
 
-    ensure_role(context.cluster, namespace, build)
+    ensure_role(context.cluster, namespace, CONNECTION_READER, build)
