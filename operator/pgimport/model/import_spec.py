@@ -257,8 +257,8 @@ class ImportSpec(StrictModel):
         default=None,
         ge=0,
         le=2**31 - 1,  # the limit of the Job's own field
-        description="The operator deletes the Job, and keeps the PostgresImport, this many seconds after the import"
-        " has ended. Default: 86400.",
+        description="The operator deletes the Job this many seconds after the import has ended. It keeps the"
+        " PostgresImport. Default: 86400.",
     )
 
     @property

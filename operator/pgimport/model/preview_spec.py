@@ -48,8 +48,8 @@ class PreviewSpec(StrictModel):
     )
     reset_at: SpecTime | None = Field(
         default=None,
-        description="If newer than status.resetAt, the operator replaces the database with an empty one or a new copy."
-        " A time in the future has no effect until then.",
+        description="If this time is newer than status.resetAt, the operator replaces the database with an empty"
+        " one or a new copy. A time in the future has no effect until then.",
     )
 
     @model_validator(mode="after")

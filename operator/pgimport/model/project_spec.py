@@ -61,7 +61,7 @@ class TargetServer(StrictModel):
     """Connects a Project to its target PostgreSQL server."""
 
     cluster_id: ShortText = Field(
-        description="The name of the server that imports show as status.clusterID. Immutable while status.inUse is"
+        description="Your name for the server. Imports show it as status.clusterID. Immutable while status.inUse is"
         " true."
     )
     host: HostName = Field(

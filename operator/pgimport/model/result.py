@@ -81,8 +81,8 @@ class SkippedObject(LenientModel):
     reason: str = Field(alias="why", description="The reason why the import skips the object.")
     group: SkipGroup = Field(
         default=SkipGroup.BY_DESIGN,
-        description="The value is byDesign if no import copies such objects, or refused if the target refused the"
-        " object or an object that it needs.",
+        description="The value is byDesign if the rules of an import or its filter skip the object, or refused if the"
+        " target refused the object or one that it needs.",
     )
     rows: int | None = Field(
         default=None, description="The number of rows in the source that are not in the copy, if it is known."
@@ -90,8 +90,8 @@ class SkippedObject(LenientModel):
     sqlstate: str | None = Field(default=None, description="The SQLSTATE of the target's error.")
     offending_key: str | None = Field(
         default=None,
-        description="The key of a row in the source that violates the constraint or index. A status never contains"
-        " it: it is data of the source, and appears in the report alone.",
+        description="The key of a row in the source that violates the constraint or index. Because it"
+        " is data of the source, only the report contains it, never a status.",
     )
 
 

@@ -24,8 +24,7 @@ class Condition(LenientModel):
     """Describes one aspect of the object, like metav1.Condition; Ready, Reconciling and Stalled follow kstatus."""
 
     type: str = Field(
-        description="The type of the condition: Ready, Reconciling, Stalled, Succeeded, Finished, FullyImported or"
-        " CleanedUp."
+        description="The type of the condition. The description of the field conditions lists the types of this kind."
     )
     status: ConditionStatus = Field(description="The status of the condition: True, False or Unknown.")
     reason: str = Field(description="A code in CamelCase that says why the condition has this status.")

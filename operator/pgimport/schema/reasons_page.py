@@ -7,7 +7,7 @@ from pgimport.model.reasons import MEANINGS, Reason, RetryClassification
 _INTRODUCTION = """\
 # Reasons
 
-This page lists every reason that a condition, an exit code or the command line can give.
+This page lists every reason that a condition or the command line shows, with the exit code of the worker.
 
 `status.retryClassification` follows from the reason. [Causes](causes.md) lists which exit code, SQLSTATE or message
 leads to which reason.
@@ -15,11 +15,15 @@ leads to which reason.
 
 _SECTIONS: tuple[tuple[RetryClassification, str, str], ...] = (
     (RetryClassification.PERMANENT, "Permanent", "The import would fail in the same way again, so it is not retried."),
-    (RetryClassification.TRANSIENT, "Transient", "The import is retried while attempts are left."),
+    (
+        RetryClassification.TRANSIENT,
+        "Transient",
+        "A failed attempt is retried while attempts are left. If such a reason ends the import, a new one may succeed.",
+    ),
     (
         RetryClassification.RESOURCE,
         "Resource",
-        "The import is retried while attempts are left. The hint says what to raise.",
+        "A failed attempt is retried while attempts are left. The last column says which resource is short.",
     ),
     (RetryClassification.CANCELLED, "Cancelled", "You cancelled the import with `spec.cancel`."),
 )
