@@ -26,7 +26,10 @@ MAX_DRY_RUNS = 16  # of one Project, started through any replica, that have not 
 
 
 class InvalidCredentials(Exception):
-    """An API key or session token is not valid. The text is shown to the client and contains no part of it."""
+    """An API key or session token is not valid.
+
+    The message is shown to the client and contains no part of the key or token.
+    """
 
 
 class Authenticate(Protocol):

@@ -30,7 +30,10 @@ class CallerAccess:
             raise ApiError(403, f"the API key lacks the scope {scope.value}")
 
     def find_project(self, name: str, kind: str = "project") -> ProjectObject:
-        """Returns the Project. Raises ApiError 404, whose text names `kind`."""
+        """Returns the Project. Raises ApiError 404.
+
+        `kind` is the kind of object that the caller asked for, for the message.
+        """
         body = self.cache.find(PROJECTS, "", name)
         project = parse_project(body) if body else None
         if project is None or project.spec is None or not self.caller.may_access(project.spec.organization_id, name):

@@ -114,7 +114,7 @@ def translate(error: PgimportError) -> ApiError:
 
 
 def _last_sentence(text: str) -> str:
-    """Returns the API server's message without our prefix, such as `POST /apis/…: 422`."""
+    """Removes our prefix (for example `POST /apis/…: 422`) from the API server's message."""
     return text.partition(": ")[2].partition(" ")[2]
 
 

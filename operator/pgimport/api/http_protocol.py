@@ -1,4 +1,4 @@
-"""HTTP/1.1 connections of the API: uvicorn's, with a time limit for headers and JSON bodies for refused requests.
+"""Extends uvicorn's HTTP/1.1 protocol: limits the time for headers, and answers refused requests in JSON.
 
 uvicorn has no time limit for a request's headers, so a client that sends a byte a minute would hold a connection for
 ever. It also answers a request that h11 refuses in plain text.
@@ -53,7 +53,7 @@ class ApiProtocol(H11Protocol):
             self._refuse(408, f"the request's headers did not arrive within {self.header_seconds:g} seconds")
 
     def _refuse(self, status: int, text: str) -> None:
-        """Sends a response and closes the connection. Without a possible response, only closes it."""
+        """Sends a response and closes the connection. If no response can be sent any more, only closes it."""
         body = json.dumps({"error": text}).encode()
         headers = [
             (b"content-type", b"application/json"),

@@ -95,7 +95,7 @@ class ConnectionsAnswer(ResponseModel):
 
 
 def _find_expiry(preview: PreviewObject, spec: PreviewSpec) -> datetime:
-    """Returns the time at which the database expires; as the spec says until the operator has read this spec."""
+    """Returns the time of expiry: from the status if the operator has observed this spec, otherwise from the spec."""
     status = preview.status
     if status.expires_at is not None and status.observed_generation == preview.meta.generation:
         return status.expires_at

@@ -1,4 +1,4 @@
-"""Limits the requests that wait for something slow, in all and of each caller, so that nobody takes every place."""
+"""Limits how many slow requests run at the same time, in total and for each caller."""
 
 import threading
 from collections import Counter
@@ -17,7 +17,7 @@ class RequestLimit:
     """Counts requests that run at the same time. Safe to use from several threads."""
 
     def __init__(self, what: str, total: int, each: int) -> None:
-        """`what` names the requests in errors: `preflights`. `each`: most at the same time for one key."""
+        """`what` names the requests in errors: `preflights`. `each`: maximum number of running requests for one key."""
         self._what, self._total, self._each = what, total, each
         self._changed = threading.Condition()
         self._running: Counter[str] = Counter()
@@ -61,7 +61,10 @@ class HostResolver:
     """Resolves host names in threads of its own, because getaddrinfo has no time limit."""
 
     def __init__(self, resolve: Resolve, seconds: float, threads: int, each: int) -> None:
-        """`each`: most lookups at the same time for one key, also of those that nobody waits for any more."""
+        """`each`: maximum number of running lookups for one key.
+
+        Lookups whose caller has given up still count.
+        """
         self._resolve, self._seconds = resolve, seconds
         self._limit = RequestLimit("lookups of host names", threads, each)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="resolve")

@@ -48,7 +48,7 @@ def create_object(context: ApiContext, resource: str, manifest: Json) -> Json:
 def _ensure_source_secret(context: ApiContext, owner: Json, url: str) -> None:
     """Creates the Secret if it does not exist.
 
-    The same request created an existing Secret, because the Secret's name contains the import's name.
+    If the Secret exists, an earlier call for the same request created it: its name contains the import's name.
     """
     namespace = owner["metadata"]["namespace"]
     try:

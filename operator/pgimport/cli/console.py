@@ -44,7 +44,7 @@ def format_progress(progress: Progress) -> str:
 
 
 def find_exit_code(failure: Failure) -> int:
-    """Returns the reason's exit code, else 1."""
+    """Returns the exit code of the reason, or 1 if it has none."""
     return MEANINGS[failure.reason].exit_code or EXIT_FAILED
 
 
@@ -126,7 +126,7 @@ class Console:
 
 
 def _parse_worker_line(line: str) -> tuple[dict[str, Any], Progress | None]:
-    """Parses a JSON line of the worker. Another line is an empty message."""
+    """Parses a line of the worker. Returns an empty message if it is no JSON object or its progress is not valid."""
     try:
         message = json.loads(line)
         if not isinstance(message, dict):

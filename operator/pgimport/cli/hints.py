@@ -1,6 +1,7 @@
 """Says what to do about a failure, in the words of the command line. Pure.
 
-Messages and hints of the model name fields of Kubernetes resources. A user of the command line has options instead.
+The messages and hints in `model` mention fields of Kubernetes resources. A user of the command line has options
+instead.
 """
 
 import re

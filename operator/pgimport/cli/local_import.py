@@ -174,7 +174,10 @@ def _get_failure(result: WorkerResult) -> Failure:
 
 
 def _read_target_objects(attempt: _Attempt) -> list[str]:
-    """Returns objects of a user in the target, which the import may not replace. With --recreate it may replace all."""
+    """Returns the objects that users created in the target.
+
+    Returns none with --recreate, because the import may then replace them.
+    """
     from pgimport.server.temporary_role import read_user_objects_as_temporary_role
 
     options = attempt.options
@@ -186,7 +189,7 @@ def _read_target_objects(attempt: _Attempt) -> list[str]:
 
 
 def _require_no_objects(options: Options, objects: list[str]) -> None:
-    """Raises ImportFailed if the target has such objects."""
+    """Raises ImportFailed if the target has objects that the import may not replace."""
     if objects:
         message = f"database {options.database} has objects of its own: {', '.join(objects)}"
         raise ImportFailed(Failure(Reason.TARGET_NOT_EMPTY, message))

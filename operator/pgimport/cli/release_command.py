@@ -72,10 +72,10 @@ def main(_arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
 
 
 def remove_tenant_rights(kubernetes: KubernetesClient, scope: WatchScope = EVERYWHERE) -> None:
-    """Removes what gives the operator and the HTTP API their rights in the namespaces of the scope's Projects.
+    """Deletes the RoleBindings and Roles of the operator and the HTTP API in the namespaces of the scope's Projects.
 
-    Whoever creates a service account of the same name later must not find these rights. A new installation creates the
-    RoleBindings again.
+    Otherwise, a service account created later with the operator's or API's name would have these rights. A new
+    installation creates the RoleBindings again.
     """
     try:
         projects = list_objects(kubernetes, PROJECTS)["items"]
@@ -130,7 +130,7 @@ def stop_operator(
 
 
 def remove_finalizers(kubernetes: KubernetesClient, kind: str, finalizer: str, scope: WatchScope) -> int:
-    """Returns the number of objects of this kind and scope that had the finalizer."""
+    """Removes the finalizer from all objects of this kind and scope. Returns how many had it."""
     count = 0
     try:
         resources = list_objects(kubernetes, kind)["items"]

@@ -68,7 +68,10 @@ def print_result(console: Console, options: Options, result: WorkerResult) -> No
 
 
 def _describe_forecast(preflight: PreflightReport | None) -> list[str]:
-    """Returns lines with what an import would skip, the most important first. The target's answer decides."""
+    """Returns lines with what an import would skip, the most important first.
+
+    This is a forecast: during the import, the target decides which objects it refuses.
+    """
     skipped = sort_skipped(preflight.skipped) if preflight is not None else []
     lines = describe_skipped(skipped, forecast=True)
     more = preflight.more if preflight is not None else None

@@ -125,7 +125,7 @@ class WorkerProcess:
         return self._read_result()
 
     def _list_lines(self, on_line: Callable[[str], None]) -> Iterator[str]:
-        """Yields the lines of the output after `on_line` was called, and keeps those of reports."""
+        """Calls `on_line` for each output line, then yields the line. Only stores the lines of reports."""
         for line in self._lines:
             if is_report_line(line):
                 self._report_lines.append(line)
@@ -203,7 +203,10 @@ def _build_lost_result(program: WorkerProgram, exit_code: int) -> WorkerResult:
 
 
 def _stop(child: "subprocess.Popen[str]") -> None:
-    """Ends the child. The signal comes first: at the end of its input, a child without an order reports an error."""
+    """Ends the child.
+
+    Sends the signal before it closes stdin. Otherwise, a child that has no order yet would report an error.
+    """
     running = child.poll() is None
     if running:
         child.terminate()

@@ -13,7 +13,7 @@ NAME_LIMIT = 150  # characters
 
 
 def judge_completeness(status: ImportStatus) -> TypedCondition | None:
-    """Returns the condition FullyImported of a completed import. None if the worker counted nothing."""
+    """Returns the condition FullyImported of a completed import. Returns None if the worker reported no counts."""
     if status.skipped is None or status.refused is None:
         return None
     by_design = status.skipped - status.refused

@@ -36,7 +36,7 @@ class TypedCondition:
 
 @dataclass(frozen=True, slots=True)
 class ConditionSet:
-    """The conditions that an object is to have. Those of `statuses` have one reason and one message."""
+    """The conditions that an object is to have. All conditions in `statuses` share one reason and one message."""
 
     reason: Reason
     message: str
@@ -122,7 +122,10 @@ def find_condition(conditions: Sequence[Condition], kind: str) -> Condition | No
 
 
 def not_ready_since(conditions: Sequence[Condition], now: datetime) -> datetime | None:
-    """Returns when the object stopped being ready, or None if it is overdue already: stalled, but tried again."""
+    """Returns since when the object is not ready.
+
+    Returns None if it is already shown as stalled and only being retried.
+    """
     stalled_now = find_condition(conditions, STALLED)
     if stalled_now is not None and stalled_now.status is ConditionStatus.TRUE and _is_retried(stalled_now.reason):
         return None

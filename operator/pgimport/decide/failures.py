@@ -129,7 +129,10 @@ def decide_failed_preview(
 def show_preview_failure(
     item: PreviewObject, failure: Failure, now: datetime, policy: Policy
 ) -> Decision[PreviewStatus]:
-    """Shows a failure that may be temporary. After `policy.preview_patience`, it is stalled; retries continue."""
+    """Shows a failure that may be temporary.
+
+    After `policy.preview_patience`, the preview is shown as stalled, and the operator keeps retrying.
+    """
     status = _in_state_of_failure(item, PreviewState.PENDING)
     conditions = _describe_failure(status, failure, now, policy)
     return build_decision(status, conditions, now, policy.retry_interval)

@@ -22,8 +22,9 @@ def decide_swap(
     """Decides the next step of the swap. Timeouts do not apply any more.
 
     `pg_database` shows how far an earlier swap came: if the target has the shadow's OID, the swap is done.
-    A cancel is obeyed until `shadow.oid` is written, because the swap begins then. The swap has its own limit. It ends
-    no import whose swap has begun on a server that does not answer: the swap may be done.
+    A cancel is obeyed until `shadow.oid` is written, because the swap begins then. The swap has its own limit. This
+    limit does not end an import while the server is unreachable after the swap has begun, because the swap may have
+    succeeded.
     """
     shadow, facts = status.shadow, observed.swap
     assert shadow is not None  # noqa: S101 (the caller has checked it)

@@ -34,7 +34,8 @@ def decide_pending(
 ) -> Decision[ImportStatus]:
     """Keeps the import pending until everything it needs exists. Then it claims its target and runs.
 
-    An import that waits holds nothing: neither a claim from before a crash nor the Job of a short suspension.
+    While it waits, it releases what it may still hold: a claim from before a crash, or a Job from before a short
+    suspension.
     """
     if (refusal := _find_refusal(observed, spec)) is not None:
         return failed(status, refusal, now)
@@ -88,7 +89,10 @@ def _find_refusal(observed: ObservedImport, spec: ImportSpec) -> Failure | None:
 
 
 def _find_wait(observed: ObservedImport, spec: ImportSpec, now: datetime) -> ConditionSet | None:
-    """Returns the first thing that the import waits for. Its slot comes last, so that a waiting import holds none."""
+    """Returns the first thing that the import waits for.
+
+    Checks limits.maxConcurrentImports last, so that an import that waits for something else occupies no slot.
+    """
     return (
         _wait_for_project(observed, spec)
         or _wait_for_mounts(observed)
@@ -136,7 +140,7 @@ def _wait_for_target(observed: ObservedImport, spec: ImportSpec, now: datetime) 
 
 
 def _find_obstacle(observed: ObservedImport, preview: PreviewObject, now: datetime) -> str | None:
-    """Returns why the preview cannot be imported into, as the rest of "which is …"."""
+    """Returns why the preview cannot be imported into, worded to follow "which is"."""
     if preview.meta.deleting:
         return "deleting"
     status = preview.status
@@ -148,7 +152,7 @@ def _find_obstacle(observed: ObservedImport, preview: PreviewObject, now: dateti
 
 
 def _fills_clone(observed: ObservedImport, preview: PreviewObject) -> bool:
-    """Tells whether a preview of mode clone waits for this import, which makes it ready."""
+    """Tells whether this is the import that fills a preview of mode clone and so makes the preview ready."""
     status = preview.status
     return status.state is PreviewState.PENDING and status.clone_import == observed.object.meta.name
 
@@ -180,10 +184,11 @@ def _find_first_rival(observed: ObservedImport, spec: ImportSpec, preview: Previ
 
 
 def _can_start(other: ImportObject, other_spec: ImportSpec, spec: ImportSpec) -> bool:
-    """Tells whether a pending import of the same target needs nothing that the import with `spec` does not need too.
+    """Tells whether another pending import of the same target can start as soon as the import with `spec` can.
 
-    The observed import has its Secrets and ConfigMaps. So an import that mounts the same ones can start too, although
-    its status does not show it yet. This keeps the order of imports that wait for one Secret.
+    The import with `spec` has its Secrets and ConfigMaps. So an import that waits for a Secret or ConfigMap, and mounts
+    no others than these, can start too, although its status does not show it yet. This keeps the order of imports that
+    wait for one Secret.
     """
     if other_spec.suspend or other_spec.cancel or other_spec.project != spec.project:
         return False

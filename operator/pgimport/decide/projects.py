@@ -97,8 +97,8 @@ def _decide_use(observed: ObservedProject, now: datetime) -> ProjectStatus:
     """Decides `inUse`, which locks the address of the server in the spec.
 
     Only the server knows what is left on it, so `inUse` stays true while the server does not answer. It becomes false
-    after two looks at the server and the previews. In between, `unusedSince` is set, and `ClaimServer` removes it: a
-    preview that both looks missed has changed the status since, so the write of `inUse: false` is a conflict.
+    only after two checks of the server and the previews find nothing; the first sets `unusedSince`. If a preview claims
+    the server in between, `ClaimServer` removes `unusedSince`. The write of `inUse: false` then fails with a conflict.
     """
     status = observed.object.status
     if observed.created_previews or observed.server_objects:
@@ -137,7 +137,10 @@ def _show_ready(
 
 
 def _build_limits(observed: ObservedProject) -> tuple[Action, ...]:
-    """Applies a limit that changed, also to previews of older releases. A new preview gets it when it is created."""
+    """Sets limits.maxConnectionsPerPreview on all owner roles that have another limit.
+
+    These include roles that an older operator version created. A new role gets the limit when it is created.
+    """
     spec, roles = observed.object.spec, observed.roles_with_another_limit
     return (SetConnectionLimits(roles, spec.limits.max_connections_per_preview),) if spec is not None and roles else ()
 

@@ -113,7 +113,7 @@ def _describe_waiting_container(pod: ObservedPod | None) -> str | None:
 def has_progressed(shown: Progress | None, logged: Progress | None) -> bool:
     """Tells whether the worker has logged a line that the status does not show yet.
 
-    The worker's own time distinguishes two lines, and is compared with nothing else.
+    The worker's timestamp only tells two lines apart. It is never compared with our clock.
     """
     if logged is None:
         return False

@@ -158,7 +158,8 @@ def confirm_unchanged(cluster: KubernetesClient, key: ResourceKey, meta: ObjectM
 def status_matches(cluster: KubernetesClient, key: ResourceKey, uid: str, *terms: tuple[str, object]) -> bool:
     """Tells whether the object still has this uid, and its status these values, such as `("/cleanedUp", True)`.
 
-    A write asks the API server, so the answer is never outdated. Returns False if the object does not exist.
+    Sends a patch that tests these values and changes nothing, so the API server compares its newest version. Returns
+    False if the object does not exist.
     """
     conditions = [("/metadata/uid", uid), *((f"/status{path}", value) for path, value in terms)]
     try:

@@ -22,7 +22,8 @@ def owner_uids(manifest: Json) -> set[str]:
 def refuse_name(existing: Json, manifest: Json) -> NoReturn:
     """Raises Conflict if Kubernetes is about to delete the existing object, and else Refused (NameTaken).
 
-    Kubernetes deletes it if it belongs to an earlier owner of the same name, or if it is being deleted already.
+    Kubernetes will delete it if its owner is gone (an earlier object of the same name), or if it has a
+    deletionTimestamp.
     """
     meta = existing["metadata"]
     title = f"{manifest['kind']} {meta['name']} in namespace {meta.get('namespace', '')}"

@@ -90,7 +90,7 @@ class WatchCache:
     ) -> list[Json]:
         """Lists the objects of a namespace, newest first, whose labels satisfy `matches`.
 
-        `before`: list only objects after the one with this sort key, for the next page (see `sort_key`).
+        `before`: list only objects older than the one with this sort key, for the next page (see `sort_key`).
         """
         with self._changed:
             bodies = [

@@ -85,9 +85,10 @@ _IN_USE = "has(oldSelf.status) && has(oldSelf.status.inUse) && oldSelf.status.in
 
 
 def server_address_rule(field: str, default: object = None) -> dict[str, str]:
-    """Builds a rule of the whole Project that refuses another value of a field of spec.server while it is in use.
+    """Builds a rule on the Project that makes a field of spec.server immutable while status.inUse is true.
 
-    `default`: value of an optional field that is absent. To write it out, or to leave it out, is no change.
+    `default`: value of an optional field that is absent. Setting the field to its default, or removing it then, does
+    not count as a change.
     """
     new, old = (
         path if default is None else f"(has({path}) ? {path} : {default})"

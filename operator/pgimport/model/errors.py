@@ -27,7 +27,10 @@ class PgimportError(Exception):
 
 
 class Conflict(PgimportError):
-    """The object changed since it was read, or another writer took its name. Never for a state that stays."""
+    """The object changed since it was read, or another writer took its name.
+
+    Not used for a state that a retry does not change; use Refused.
+    """
 
 
 class Unavailable(PgimportError):

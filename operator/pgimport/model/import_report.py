@@ -61,7 +61,7 @@ def count_refused(skipped: Iterable[SkippedObject]) -> int:
 
 
 def hide_row_values(item: SkippedObject) -> SkippedObject:
-    """Returns the object without the values of rows that its key and the server's words may contain.
+    """Returns the skipped object without row values, which its key and the server's error message may contain.
 
     Values of rows appear only in the report, because status, events, logs and metrics have more readers.
     """
@@ -70,7 +70,7 @@ def hide_row_values(item: SkippedObject) -> SkippedObject:
 
 
 def hide_values_in_reason(reason: str, sqlstate: str | None, offending_key: str | None = None) -> str:
-    """Returns the server's words about a refused object without the values of rows that they may contain."""
+    """Returns the server's error message about a refused object without the row values that it may contain."""
     if offending_key:
         reason = reason.replace(offending_key, HIDDEN_VALUE)
     if (sqlstate or "").startswith(_RAISED):
@@ -79,7 +79,7 @@ def hide_values_in_reason(reason: str, sqlstate: str | None, offending_key: str 
 
 
 def hide_values_in_text(text: str, sqlstate: str | None = None) -> str:
-    """Returns a text of the report, with the server's words in it, without the values of rows."""
+    """Returns a text of the report, which may contain a server's error message, without row values."""
     return hide_key_values(hide_unmarked_values(text, sqlstate))
 
 
@@ -131,7 +131,10 @@ def _format_line(name: str, value: Any) -> str:
 
 
 def pack_lines(lines: Iterable[str], part_bytes: int, max_parts: int) -> list[str]:
-    """Joins lines to texts of at most `part_bytes` bytes. Counts the lines that do not fit in a last line."""
+    """Joins lines to texts of at most `part_bytes` bytes.
+
+    If lines do not fit, appends a last line with their number.
+    """
     parts: list[list[str]] = [[]]
     room, omitted = part_bytes, 0
     reserved = len(_format_line(OMITTED, 10**9)) + 1
@@ -154,7 +157,7 @@ def pack_lines(lines: Iterable[str], part_bytes: int, max_parts: int) -> list[st
 
 
 def count_omitted(texts: Iterable[str]) -> int:
-    """Returns the number of lines that a report in parts lacks because of its size."""
+    """Returns how many lines were omitted from a report because it was too large."""
     prefix = _format_line(OMITTED, 0).removesuffix("0}")
     lines = (line for text in texts for line in text.split("\n") if line.startswith(prefix))
     return sum(int(line.removeprefix(prefix).removesuffix("}")) for line in lines)

@@ -122,7 +122,7 @@ def replaced_names(shadow: str) -> AttemptNames:
 
 
 def dropped_role_name(name: str, oid: int) -> str:
-    """Returns the name of a role that was to be dropped and could not be yet. A dropped role keeps its name."""
+    """Returns the new name of a role that cannot be dropped yet. A role that already has such a name keeps it."""
     prefix = "pgimport_dropped_"
     return name if name.startswith(prefix) else prefix + short_hash(f"{name} {oid}", 20)
 

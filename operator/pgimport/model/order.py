@@ -71,5 +71,8 @@ class Order(LenientModel):
 
     @property
     def shows_row_values(self) -> bool:
-        """Says whether errors may contain values of rows: only `pgimport run` shows them to the admin alone."""
+        """Says whether errors may contain row values.
+
+        True only for `pgimport run`, whose output nobody but the admin sees.
+        """
         return not self.namespace

@@ -1,6 +1,7 @@
 """Formats and parses the mark: the comment on roles that we create, which names their owner.
 
-The sweep recognises our roles and their databases by it. The comment on a database belongs to its source.
+The sweep recognises our roles and their databases by it. Databases carry no mark, because their comment is copied from
+the source.
 """
 
 import json

@@ -1,7 +1,7 @@
 """Defines `Project.spec.podTemplate`: the part of a PodTemplateSpec that a platform's admin sets for import pods.
 
-Parts that Kubernetes defines in dozens of fields are objects of any content here. The API server checks them when it
-creates the Job, and its answer becomes the import's error.
+Large Kubernetes structures, such as affinity, are not validated here (x-kubernetes-preserve-unknown-fields). The API
+server checks them when it creates the Job, and its answer becomes the import's error.
 """
 
 from typing import Annotated, Any

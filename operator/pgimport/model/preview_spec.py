@@ -70,5 +70,5 @@ class PreviewSpec(StrictModel):
 
 
 def is_future(date: datetime, now: datetime) -> bool:
-    """Tells whether a date is in the future, even if the clock that made it is ahead by CLOCK_SKEW."""
+    """Tells whether a date is more than CLOCK_SKEW in the future."""
     return date > now + CLOCK_SKEW

@@ -14,8 +14,8 @@ TRANSACTION, SESSION = "transaction", "session"
 class ProviderFingerprint:
     """Names in one database by which a provider is detected. One match is enough.
 
-    Contains no roles, because roles belong to the whole server: a dump restored with its roles leaves them on servers
-    of others.
+    Contains no roles, because roles belong to the whole server: restoring a dump with its roles creates the
+    provider's roles on other servers too.
     """
 
     schemas: frozenset[str] = frozenset()

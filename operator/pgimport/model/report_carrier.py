@@ -36,7 +36,7 @@ def encode_report(text: str, report_id: str) -> tuple[ReportDigest, list[str]]:
 
 
 def is_report_line(line: str) -> bool:
-    """Tells whether a line of a worker's output is a part of a report, which nobody reads as it is."""
+    """Tells whether an output line carries an encoded report part, which is not meant for people."""
     return line.startswith(f'{{"{LINE_KEY}": {{')
 
 

@@ -174,7 +174,7 @@ class TableDifference(LenientModel):
 
     @property
     def is_equal(self) -> bool:
-        """False also if nobody counted the source's rows."""
+        """True if row counts and checksums are equal. False if the source's rows were not counted."""
         return self.source_rows is not None and (self.source_rows, self.source_digest) == (
             self.target_rows,
             self.target_digest,

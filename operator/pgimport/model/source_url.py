@@ -1,7 +1,7 @@
 """Parses source URLs with an allow-list of parameters, and pins the address of their host.
 
-Users of a URL rebuild it from its parts, so libpq never reads the user's text. No message contains a password: messages
-quote a part of the URL only after it was recognised as that part.
+Callers rebuild the URL from its parsed parts, so libpq never sees the user's text. No message contains a password:
+messages quote a part of the URL only after it was recognised as that part.
 """
 
 import ipaddress

@@ -65,7 +65,7 @@ def cut_lists(result: WorkerResult) -> WorkerResult:
 
 
 def has_long_properties(source: SourceInfo) -> bool:
-    """Whether the comment and the settings need the report."""
+    """Returns whether comment and settings are too long for the termination message and must go into the report."""
     return len(source.comment or "") + sum(len(item.value) for item in source.settings) > MAX_PROPERTIES
 
 
@@ -95,7 +95,7 @@ def _halve_skipped(result: WorkerResult, least: int) -> WorkerResult:
 
 
 def _shorten(result: WorkerResult, limit: int) -> WorkerResult:
-    """Cuts texts that only inform to `limit` characters, and halves the lists."""
+    """Cuts informational texts to `limit` characters, and halves the lists."""
     changes: dict[str, object] = {
         "stdout_tail": None if limit < 100 else result.stdout_tail and result.stdout_tail[-limit:],
         "stderr_tail": None if limit < 100 else result.stderr_tail and result.stderr_tail[-limit:],

@@ -14,7 +14,10 @@ def split_names(text: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class WatchScope:
-    """The namespaces whose Projects, previews, imports, Jobs and pods belong to this operator. If empty, all do.
+    """The namespaces whose Projects, previews, imports, Jobs and pods belong to this operator.
+
+    If empty, the operator works on all namespaces.
+
 
     Another operator works on all other objects, so this one never reconciles, changes or releases them.
     """

@@ -56,7 +56,8 @@ logger = logging.getLogger(__name__)
 def act_on_import(context: ReconcileContext, observed: ObservedImport, action: Action) -> Failure | None:
     """Carries out one action. Returns a failure that ends the import, or None.
 
-    Raises Refused, Conflict or Unavailable. Before it raises, the swap has opened the target.
+    Raises Refused, Conflict or Unavailable. If a swap fails, the target accepts connections again before the
+    exception is raised.
     """
     match action:
         case CreateJob(remaining_attempts):
@@ -147,7 +148,7 @@ def _delete_upload(context: ReconcileContext, observed: ObservedImport, key: str
 def _read_admin_access(context: ReconcileContext, observed: ObservedImport) -> Access | None:
     """Reads the admin's credentials. Returns None if the Project is gone.
 
-    The finalizer keeps a Project as long as it has databases.
+    Then nothing is left to drop, because the finalizer keeps a Project that has databases.
     """
     project = observed.project
     return read_admin_access(context, project.spec) if project is not None and project.spec is not None else None

@@ -57,7 +57,10 @@ def act_on_project(context: ReconcileContext, observed: ProjectObservation, acti
 def _drop_orphaned_objects(
     context: ReconcileContext, spec: ProjectSpec, marked_objects: tuple[MarkedObject, ...]
 ) -> None:
-    """Drops each one that it can. Raises the first error afterwards, so that one object does not keep the others."""
+    """Drops each one that it can.
+
+    Raises the first error afterwards, so that one failure does not prevent the other drops.
+    """
     access = read_admin_access(context, spec)
     errors: list[PgimportError] = []
     waits = True  # until a drop is late or fails: the sweep of many objects must not cost a worker a long time

@@ -41,8 +41,8 @@ def observe_preview(context: ReconcileContext, key: ResourceKey, now: datetime) 
 def find_position(previews: Sequence[PreviewObject], preview: PreviewObject) -> int:
     """Returns the preview's position, from 1, among those that count towards limits.maxPreviews.
 
-    Previews with a database come first, then older ones. Creation times are whole seconds: of two previews of the
-    same second, the one with the greater uid may have its database already.
+    Previews with a database come first, then older ones. Creation times have a resolution of one second,
+    so creation order alone could put a preview without a database before one that has it.
     """
     age = preview.meta.created_at, preview.meta.uid
     counted = [item for item in previews if not item.meta.deleting and item.status.state is not PreviewState.EXPIRED]

@@ -1,4 +1,4 @@
-"""Observes a Project: reads it, its server, its namespace, its users and what is orphaned."""
+"""Observes a Project: its server, its namespace, the previews and imports that use it, and orphaned objects."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -81,7 +81,7 @@ def _is_owner_role(item: MarkedObject, project: ProjectObject) -> bool:
 
 
 def read_project_server(context: ReconcileContext, spec: ProjectSpec) -> ObservedServer | Unreachable:
-    """Connects to the Project's server as its admin. A failure is a value."""
+    """Connects to the Project's server as its admin. Returns a failure instead of raising it."""
     try:
         access = read_admin_access(context, spec)
         return read_server_properties(access, spec.allowed_extensions, spec.server.templates)

@@ -36,7 +36,7 @@ class ReconcileResult:
 
 
 def find_share(key: ResourceKey) -> str:
-    """Returns the name of the share of workers that a key uses: the namespace of its Project, or the Project itself."""
+    """Returns the name under which a key's busy workers are counted: the namespace of its Project, or the Project."""
     return f"namespace {key.namespace}" if key.namespace else f"Project {key.name}"
 
 
@@ -49,7 +49,10 @@ class WorkQueue:
         workers: int = 8,
         report: Callable[[ResourceKey, int, Exception], None] = lambda key, count, error: None,
     ) -> None:
-        """`workers`: of each Project. `report`: called with the number of exceptions in a row, after each of them."""
+        """`workers`: how many keys of one Project are reconciled at the same time.
+
+        `report`: called with the number of exceptions in a row, after each of them.
+        """
         self._work = work
         self._report = report
         self._workers_of_a_share = workers
@@ -121,9 +124,9 @@ class WorkQueue:
             return None
 
     def _hold_back(self) -> float | None:
-        """Removes entries that count no more and those whose share is used up. Returns the seconds until the next key.
+        """Discards outdated entries, and sets aside keys whose Project has no free worker.
 
-        Returns None if there is no key.
+        Returns the seconds until the next key, or None if there is no key.
         """
         while self._heap:
             due, _, key = self._heap[0]

@@ -3,8 +3,8 @@
 A server that drops packets costs each caller the whole connect timeout. Without a circuit breaker, a few imports to
 such a server would occupy all workers of the Project.
 
-An operation is a connection to one database as one role. Only the maintenance database speaks for the whole server: a
-tenant can make connections to its own database as slow as it likes.
+An operation is a connection to one database as one role. Only a failure at the maintenance database
+counts for the whole server, because a tenant can slow down logins to its own database.
 """
 
 import threading
@@ -41,7 +41,8 @@ class CircuitBreaker:
     def connecting(self, address: str, operation: str = "") -> Iterator[None]:
         """Wraps one attempt to connect. Raises ServerUnavailable with the last failure while the circuit is open.
 
-        `operation`: names what fails alone. The empty one fails for the whole server: no other is tried meanwhile.
+        `operation`: name of the circuit. The empty name stands for the whole server: while it is open, all operations
+        fail.
         """
         if operation:
             self._refuse_if_open(address, "", tries=False)  # a slow database must not use up the server's next try

@@ -56,8 +56,9 @@ def drop_database(connection: Connection, access: Access, name: str, connect: Co
 def _close(connection: Connection, access: Access, database: SharedObject, owners: list[str], connect: Connect) -> None:
     """Ends what the owner can do to keep its database: sessions, prepared transactions, IS_TEMPLATE.
 
-    A session of the owner in another database can hold the row of this one. A prepared transaction can hold the rows
-    of the database and of the role, so it is rolled back before these are changed, and again afterwards.
+    A session of the owner in another database can hold a lock on this database's row in pg_database. A prepared
+    transaction can lock the rows of the database and of the role, so it is rolled back before these are changed, and
+    again afterwards.
     """
     if read_prepared_transactions(connection, [database.name]):
         end_sessions(connection, databases=[database.name], roles=owners)

@@ -1,4 +1,4 @@
-"""Gives the owner of a new database the rights on its extensions that a role with the same rights has at a source."""
+"""Gives the owner of a new database the rights on extension objects that the source database's owner has there."""
 
 from psycopg import errors as postgres
 from psycopg import sql
@@ -9,9 +9,10 @@ from pgimport.server.connection import Connection, read_query
 def grant_extension_rights(connection: Connection, owner: str) -> list[str]:
     """Grants rights on the objects of all extensions of the connected database; returns notes for the user.
 
-    The admin, or in a database from a template a superuser, owns these objects. The owner of the database gets the
-    schemas that the admin owns, and rights on tables, views, sequences and functions, as far as the admin may grant
-    them. A function that would run with the admin's rights (SECURITY DEFINER) is closed to everybody else.
+    These objects belong to the admin, or to a superuser if the database was created from a template. The owner of the
+    database gets the schemas that the admin owns, and rights on tables, views, sequences and functions, as far as the
+    admin may grant them. A function that would run with the admin's rights (SECURITY DEFINER) is closed to everybody
+    else.
 
     Must run before the database contains anything of its source. May be repeated.
     """

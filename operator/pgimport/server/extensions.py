@@ -1,6 +1,7 @@
 """Creates the extensions of the source in an empty shadow.
 
-Whether the admin may create an extension is tried: servers allow and deny by hooks what their catalogs do not tell.
+The only reliable test is CREATE EXTENSION: managed servers use hooks, so their catalogs do not show what the admin may
+create.
 """
 
 from collections.abc import Collection, Iterable

@@ -28,7 +28,7 @@ class MarkedObject:
 def read_marked_objects(access: Access, project_uid: str, *, connect: Connect = connect) -> list[MarkedObject]:
     """Returns the marked databases of a Project, then its marked roles; this is the order in which to drop them.
 
-    Roles that were to be dropped are those of every Project on the server: theirs may be gone.
+    Includes disabled roles (see `drop_role`) of all Projects, because their own Project may no longer exist.
     """
     with session(access, connect=connect) as connection:
         return [

@@ -35,7 +35,7 @@ def ensure_preview(
     """Creates the database and its owner, or completes what an earlier call did not finish; keeps existing content.
 
     `templates`: databases from which the database may be created, see `create_database`. `connection_limit`: of the
-    owner role. The owner could change a limit of its database, so that one has none.
+    owner role. The database itself gets no limit, because its owner could change it.
 
     The last step allows the owner to log in. So a role that may not log in means that its database is not finished,
     and contains no data of a user.

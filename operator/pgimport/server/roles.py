@@ -94,7 +94,7 @@ def _disable(connection: Connection, role: SharedObject) -> str:
 
 
 def set_connection_limit(access: Access, role: str, limit: int, *, connect: Connect = connect) -> None:
-    """Sets the CONNECTION LIMIT of a role; ends its sessions if one of them holds the role's row."""
+    """Sets the CONNECTION LIMIT of a role; ends its sessions if one of them locks its row in pg_authid."""
     with session(access, connect=connect) as connection:
         statement = sql.SQL("ALTER ROLE {} CONNECTION LIMIT {}").format(sql.Identifier(role), sql.Literal(limit))
         connection.execute(f"SET lock_timeout = '{_LOCK_SECONDS}s'".encode())

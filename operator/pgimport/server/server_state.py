@@ -20,7 +20,8 @@ def read_server_properties(
 ) -> ObservedServer:
     """Returns the version, the default locale, the available extensions, and those that the admin can create.
 
-    `templates`: databases that the admin should be able to copy; a warning names each other one.
+    `templates`: databases that the admin should be able to copy; a warning names each template that the admin
+    cannot copy.
 
     Raises ServerUnavailable (ServerNotFit) if the server or its admin does not meet the requirements of an import.
     """
@@ -51,7 +52,10 @@ def read_server_properties(
 
 
 def _describe_open_database(database: str | None, admin: str) -> list[str]:
-    """Returns a warning if every role may connect to the maintenance database. None: only some may."""
+    """Returns a warning if every role may connect to the maintenance database.
+
+    `database`: None if only some roles may connect.
+    """
     if database is None:
         return []
     return [

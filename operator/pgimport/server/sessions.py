@@ -48,8 +48,8 @@ def end_access(
     Returns the sessions that the admin may not end. Roles of `roles_with_login` lose their sessions, and keep their
     login.
 
-    An open transaction of a tenant may hold the row of its own role or database, for which ALTER ROLE and ALTER
-    DATABASE wait. Then sessions end first, and again afterwards.
+    An open transaction of a tenant may hold a lock on the row of its own role in pg_authid, or of its own database in
+    pg_database. ALTER ROLE and ALTER DATABASE wait for this lock. Then sessions end first, and again afterwards.
     """
     all_roles = [*roles, *roles_with_login]
     for attempt in range(1, ROUNDS + 1):
@@ -68,8 +68,8 @@ def end_access(
 def disallow_connections(connection: Connection, *, databases: Iterable[str], roles: Iterable[str]) -> None:
     """Disallows new sessions in these databases and of these roles, in one transaction; ignores missing ones.
 
-    ALTER DATABASE needs the same right as DROP DATABASE. So an admin who may not drop a database does not disable the
-    login of its owner either.
+    ALTER DATABASE needs the same right as DROP DATABASE. One transaction does both, so an admin who may not drop the
+    database cannot disable its owner's login by mistake.
     """
     existing = read_shared_objects(connection, databases=databases, roles=roles)
     logins = [

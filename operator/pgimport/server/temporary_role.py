@@ -40,7 +40,7 @@ def read_preview_objects(
 ) -> list[str]:
     """Returns the same as `read_user_objects`: as the owner, or as a temporary role if the owner cannot log in.
 
-    The user of a preview may use all connections of its owner role.
+    The owner cannot log in, for example, if the preview's user has used up its CONNECTION LIMIT.
     """
     try:
         return read_user_objects(owner_access, database, connect=connect)
@@ -54,7 +54,7 @@ def temporary_role(
 ) -> Iterator[Access]:
     """Creates a role that may connect to one database, for the length of a block.
 
-    With `member_of` it gets the right to connect from this role, and may act as it.
+    If `member_of` is set, the role inherits CONNECT from that role and may SET ROLE to it.
     """
     name, password = f"pgimport_temporary_{secrets.token_hex(10)}", secrets.token_hex(32)
     role_name, database_name = sql.Identifier(name), sql.Identifier(database)
@@ -75,7 +75,10 @@ def temporary_role(
 
 
 def _override_settings(connection: Connection, role: sql.Identifier, database: sql.Identifier) -> None:
-    """Sets what `connect` cannot set on every version. It wins over ALTER DATABASE … SET of the database's owner."""
+    """Stores settings for the role that `connect` cannot pass on every version.
+
+    They override the owner's ALTER DATABASE … SET.
+    """
     if connection.info.server_version >= 170000:
         clause = sql.SQL("ALTER ROLE {} IN DATABASE {} SET transaction_timeout TO 0")
         connection.execute(clause.format(role, database))

@@ -161,7 +161,10 @@ def _write_termination_message(path: str | None, result: WorkerResult) -> None:
 
 
 def empty_folder(folder: Path) -> None:
-    """Removes all files of a folder: a dump in scratch must not outlive the attempt, which may mask it."""
+    """Removes all files of a folder.
+
+    A dump in scratch must not outlive the attempt, because it holds data that spec.postImport masks in the copy.
+    """
     for path in folder.iterdir() if folder.is_dir() else ():
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)

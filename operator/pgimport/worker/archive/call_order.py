@@ -17,7 +17,10 @@ MAX_VISITS_PER_ENTRY = 50  # on average
 
 
 def order_by_calls(entries: Iterable[TocEntry]) -> list[TocEntry]:
-    """Returns the entries in the archive's order, but a called function, and what it needs, before its callers."""
+    """Returns the entries in the archive's order.
+
+    As an exception, a called function and its dependencies come before its callers.
+    """
     return _CallOrder(list(entries)).sort()
 
 

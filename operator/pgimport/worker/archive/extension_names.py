@@ -1,4 +1,4 @@
-"""Tells which extension an object belongs to that the target does not have, by the object's name. Pure.
+"""Guesses from an object's name which missing extension it belongs to. Pure.
 
 Plain SQL has no dependencies, and an archive of single tables does not list their extensions. The table contains the
 names by which definitions use the extensions that databases of applications have most often.

@@ -57,7 +57,10 @@ ConstraintName = tuple[str, str, str]  # schema, table or domain, constraint
 
 @dataclass(frozen=True, slots=True)
 class SkippedEntry:
-    """An entry that is not restored. A silent one belongs to another skipped entry."""
+    """An entry that is not restored.
+
+    The report does not list it if it was skipped with `silent`, because it is then part of another skipped entry.
+    """
 
     entry: TocEntry
     reason: str

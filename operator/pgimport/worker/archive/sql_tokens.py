@@ -37,7 +37,7 @@ class SqlToken:
 
 
 def scan_tokens(definition: str) -> Iterator[SqlToken]:
-    """Yields all tokens but comments, in a time that grows with the length. A quote without an end is a sign."""
+    """Yields all tokens except comments, in linear time. Yields an unterminated quote as a symbol."""
     quotes, at = _QuoteEnds(definition), 0
     while (match := _TOKEN.search(definition, at)) is not None:
         start, at = match.span()
@@ -67,7 +67,7 @@ def scan_tokens(definition: str) -> Iterator[SqlToken]:
 class _QuoteEnds:
     """Finds the ends of comments and dollar quotes.
 
-    Knows where each occurs last, so that a thousand quotes without an end do not search the whole text each.
+    Remembers the last position of each closing text, so that many unterminated quotes do not make scanning quadratic.
     """
 
     def __init__(self, definition: str) -> None:

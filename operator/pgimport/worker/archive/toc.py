@@ -164,7 +164,7 @@ class _TocReader:
 
 
 def find_owner_entries(entries: Iterable[TocEntry]) -> dict[int, TocEntry]:
-    """Returns dump id → its entry; for an entry without a section, such as a comment, the entry that it describes."""
+    """Maps each dump id to the entry that owns it: the entry itself, or for a comment or ACL the entry it describes."""
     owners: dict[int, TocEntry] = {}
     for entry in entries:
         described = next((owners[dump_id] for dump_id in entry.dependencies if dump_id in owners), None)

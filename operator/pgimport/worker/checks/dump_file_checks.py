@@ -55,7 +55,7 @@ def judge_file(order: Order, contents: FileContents) -> list[CheckResult]:
 
 
 def split_file_extensions(order: Order, contents: FileContents) -> ExtensionSplit:
-    """Decides about the extensions of a file."""
+    """Splits the extensions of a file into imported and skipped ones."""
     provider = detect_file_provider(order, contents.schemas, [item.name for item in contents.extensions])
     return split_extensions(ExtensionContext(order, provider, contents.extension_needs), contents.extensions)
 

@@ -9,7 +9,7 @@ from pgimport.worker.engines.definitions.restore import DefinitionRestore
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceSteps:
-    """What an engine calls once each. Both raise ImportStopped."""
+    """Callbacks, each of which an engine calls exactly once. Both raise ImportStopped."""
 
     read_definitions: Callable[[], None]  # runs beside pg_dump, in a thread: both mostly wait for the source's answers
     release: Callable[[], None]  # after the source's last row was read

@@ -22,7 +22,7 @@ def read_populated_views(connection: Connection) -> set[ViewName]:
 
 
 def refresh_materialized_views(shadow: ShadowSessions, populated: Collection[ViewName]) -> list[SkippedObject]:
-    """Refreshes the views that are `populated` at the source. Returns the content that the target refuses to compute.
+    """Refreshes the views that are `populated` at the source. Returns the views whose refresh the target refuses.
 
     While a view is not populated, views that read it fail. They are tried again after it. Raises ImportStopped.
     """

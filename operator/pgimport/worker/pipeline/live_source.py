@@ -121,7 +121,10 @@ class LiveSource:
         exclusions: Exclusions,
         inputs: RelayInputs,
     ) -> CopyResult:
-        """Copies structure and rows. `dump_cause`: why it is not the relay. Raises ImportStopped."""
+        """Copies structure and rows. Raises ImportStopped.
+
+        `dump_cause`: why the dump engine is used instead of the relay.
+        """
         run, snapshot, pg_dump = self._run, self._snapshot, self._pg_dump.path
         steps = SourceSteps(read_definitions=self._read_beside_dump, release=self._release)
         # Import only the libraries of this engine, which saves 0.05 s.
@@ -163,7 +166,10 @@ class LiveSource:
             )
 
     def _list_excluded(self, present_schemas: Collection[str]) -> list[SkippedObject]:
-        """Returns the excluded objects that a dump could list, except those that the copy has, or that are undumped."""
+        """Returns the excluded objects that a dump could list.
+
+        Leaves out those that the copy has, or that pg_dump is told to leave out (see `read_undumped_objects`).
+        """
         titles = {item.object for item in self._undumped} | {f"SCHEMA {name}" for name in present_schemas}
         listed = self._result.plan.skipped_keys
         return [item for key, item in self._excluded.items() if key not in listed and item.object not in titles]
@@ -281,7 +287,10 @@ class LiveSource:
 
 
 def _read_definitions(connection: Connection) -> DefinitionList:
-    """Reads definitions in a savepoint, whose end releases the locks of the functions that print them, as on views."""
+    """Reads definitions in a savepoint.
+
+    pg_get_viewdef and similar functions lock objects; rolling back releases these locks.
+    """
     with connection.transaction(force_rollback=True):
         return read_source_definitions(connection)
 

@@ -13,7 +13,8 @@ from pgimport.worker.postgres.source import open_source_connection
 class EarlyLogin:
     """Logs in at the source in a thread while the caller waits for something else, which hides the login's round trips.
 
-    Closes the session after REUSE_SECONDS: a source may not be kept from sleeping, and firewalls drop idle sessions.
+    Closes the session after REUSE_SECONDS. An idle session would keep a serverless source awake, and firewalls drop
+    idle sessions.
     """
 
     def __init__(self, endpoint: Endpoint) -> None:

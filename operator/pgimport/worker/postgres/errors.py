@@ -233,7 +233,7 @@ class ClientErrorParser:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientObservation:
-    """How a client program ended, and what a question to its server showed afterwards."""
+    """How a client program ended, and what a query to its server showed afterwards."""
 
     program: str
     returncode: int

@@ -123,7 +123,10 @@ CONNECT_CODES = {"55000": Reason.SOURCE_DATABASE_NOT_FOUND}
 
 
 def find_cause(sqlstate: str | None) -> Cause:
-    """Returns the cause of a SQLSTATE. Without one, the connection was lost. An unknown class is the statement's."""
+    """Returns the cause of a SQLSTATE. Without one, the connection was lost.
+
+    An unknown class counts as an error of the statement.
+    """
     if sqlstate is None:
         return Cause.CONNECTION
     return CODES.get(sqlstate) or CLASSES.get(sqlstate[:2], Cause.STATEMENT)
@@ -132,7 +135,8 @@ def find_cause(sqlstate: str | None) -> Cause:
 def find_connect_reason(sqlstate: str | None) -> Reason:
     """Returns the reason of a refused connection to the source.
 
-    Poolers and proxies send SQLSTATEs of any class while a server starts, so an unknown one may pass.
+    Poolers and proxies send SQLSTATEs of any class while a server starts, so an unknown SQLSTATE counts as
+    temporary.
     """
     if sqlstate in CONNECT_CODES:
         return CONNECT_CODES[sqlstate]

@@ -9,7 +9,7 @@ Change = Callable[[str], str]
 
 
 def order_skipped(result: WorkerResult) -> WorkerResult:
-    """Returns the result with the most important skipped objects first, and their numbers."""
+    """Sorts the skipped objects by importance, and sets their counts if the step was an import."""
     changes: dict[str, object] = {"skipped": sort_skipped(result.skipped)}
     if result.step == "import":
         changes |= {"skipped_count": len(result.skipped), "refused_count": count_refused(result.skipped)}

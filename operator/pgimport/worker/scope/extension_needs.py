@@ -23,7 +23,7 @@ class ExtensionNeeds:
         self.objects.setdefault(extension, []).append(title)
 
     def find_dependents(self, extension: str, seen: Collection[str] = ()) -> list[str]:
-        """Returns titles of the objects that need an extension, also by another extension."""
+        """Returns titles of the objects that need an extension directly or through another extension."""
         titles = list(self.objects.get(extension, ()))
         for other in sorted(self.requiring.get(extension, set()).difference(seen, (extension,))):
             titles += self.find_dependents(other, (*seen, extension))

@@ -36,7 +36,7 @@ def build_name_filter(
 
 
 def find_exclusion(filter_: Filter | None, schema: str, name: str, user: str = "") -> str | None:
-    """Returns the reason by which a filter leaves out a relation, with the field that does, or None."""
+    """Returns why a filter excludes a relation, naming the field of spec.filter, or None."""
     spec = filter_ or Filter()
     if spec.include_schemas and not _matches_any(_compile_all(spec.include_schemas), schema):
         return "spec.filter.includeSchemas does not name its schema"

@@ -1,7 +1,7 @@
-"""Creates definitions of the copy again that mean something else than at the source.
+"""Recreates objects of the copy whose definition means something else than at the source.
 
-A definition is created again with the search_path of the source's text, in which the schemas of operators are. What
-still differs afterwards is returned.
+An object is recreated with the search_path of the source's text, which contains the schemas of operators. What still
+differs afterwards is returned.
 """
 
 from collections.abc import Collection, Iterator, Sequence

@@ -2,9 +2,9 @@
 
 pg_dump restores definitions with an empty search_path. A definition does not print the operators of NULLIF, IS DISTINCT
 FROM and the like, so it may then mean another operator than at the source. The server shows this: it prints a cast that
-the source does not print. It prints each definition once with an empty search_path, where operators and types are
-qualified, and once with the schemas of operators. The operators on which the object depends are compared too, because
-no text shows that of CASE a WHEN b.
+the source does not print. Therefore each definition is read twice: with an empty search_path, where operators and types
+are qualified, and with one that contains the operators' schemas. The operators on which the object depends are compared
+too, because the text of `CASE a WHEN b` does not show its operator.
 """
 
 from collections.abc import Collection, Iterable

@@ -39,7 +39,10 @@ RowsByOid = Mapping[int, Row]  # by oid at the source, of the root where a root 
 
 
 def plan_counts(tables: tuple[Table, ...]) -> list[tuple[Table, bool]]:
-    """Returns each table to count, with True for ONLY and False for a root counted instead of its partitions."""
+    """Returns (table, only) pairs of the tables to count.
+
+    `only` is False for a partitioned root, which is counted with all its partitions.
+    """
     by_oid = {table.oid: table for table in tables}
     roots = {table.counted_as for table in tables if table.counted_as is not None}
     own = [(table, True) for table in tables if not table.partitioned and table.counted_as is None]

@@ -40,7 +40,7 @@ class SkippedItems(NamedTuple):
     not_valid: Collection[tuple[str, str, str]] = ()  # constraints that are not valid in the copy
 
     def contains(self, item: StructureItem) -> bool:
-        """True for an item that the copy lacks."""
+        """Returns whether the copy lacks this item because it was skipped."""
         if (item.catalog, item.oid) in self.keys or (PG_CLASS, item.owner_oid) in self.keys:
             return True
         if item.kind == "index":

@@ -1,4 +1,4 @@
-"""Creates constraints that the source's own rows violate as NOT VALID, and finds the key of such a row."""
+"""Creates a constraint as NOT VALID if the source's own rows violate it, and finds the key of such a row."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What all steps share that create the objects of one archive."""
+"""Shared state of the steps that create the objects of one archive."""
 
 from dataclasses import dataclass
 

@@ -52,7 +52,7 @@ def plan_archive(
 def create_missing_schemas(run: ImportRun, plan: RestorePlan, exclusions: Exclusions, content: RestoredContent) -> None:
     """Creates the schemas that the dump's objects are in, but that it does not contain. Raises ImportStopped.
 
-    `pg_dump --table` dumps no schema, and of `--schema` only the named ones.
+    `pg_dump --table` dumps no schemas; `--schema` dumps only the named ones.
     """
     missing = find_missing_schemas(plan.main_entries, exclusions.present_schemas)
     if missing:

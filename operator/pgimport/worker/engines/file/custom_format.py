@@ -83,7 +83,7 @@ def forward_rows(
 
 
 def _refuse_other_content(stream: DumpStream) -> None:
-    """Raises ImportStopped if a second archive follows, or a text, for which some program has a reason."""
+    """Raises ImportStopped if a second archive or text, such as a program's error message, follows."""
     if stream.peek(len(MAGIC)) == MAGIC:
         message = "the dump file holds two archives, one after the other: it was joined from two dumps"
         raise ImportStopped(Failure(Reason.DUMP_CORRUPT, message, _SPLIT))

@@ -48,8 +48,8 @@ class OpenedDump:
 def open_dump(reader: ByteReader, limit: int | None = None) -> OpenedDump:
     """Finds the dump in a file, and reads its first bytes.
 
-    The end of its stream reads the rest of the file, so that a second dump is noticed. `limit`: the most bytes that the
-    file may unpack to. Raises ImportStopped if the file does not contain exactly one dump.
+    When the dump's stream has been read, the rest of the file is read too, so that a second dump is detected. `limit`:
+    the most bytes that the file may unpack to. Raises ImportStopped if the file does not contain exactly one dump.
     """
     return _open(DumpStream(reader, limit), 1)
 
@@ -86,7 +86,7 @@ def _describe_compression(opened: OpenedDump, outer: DumpStream) -> str:
 
 
 class _Inner:
-    """Reads a stream as the packed bytes of another one."""
+    """Lets one stream be the compressed input of another."""
 
     def __init__(self, stream: DumpStream) -> None:
         self._stream = stream
@@ -119,7 +119,10 @@ def _refuse_other_backups(names: list[str]) -> None:
 
 
 def _open_only_dump(members: Iterator[TarMember] | Iterator[ZipMember], stream: DumpStream, depth: int) -> OpenedDump:
-    """Returns the first dump of a tar or zip. Its end looks for others. Raises ImportStopped."""
+    """Returns the first dump of a tar or zip. Raises ImportStopped.
+
+    When it is read to its end, searches the remaining members for another dump.
+    """
     names: list[str] = []
     refusals: list[Failure] = []
     for member in members:

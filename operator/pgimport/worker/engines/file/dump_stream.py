@@ -87,7 +87,7 @@ class DumpStream:
         return content
 
     def after_its_end(self, finish: Callable[[], None]) -> None:
-        """Sets what reads and checks the file around this stream when this stream was read to its end."""
+        """Sets a callback that runs at the end of this stream; it reads and checks the rest of the enclosing file."""
         self._finish = finish
 
     def read_to_the_end(self) -> None:

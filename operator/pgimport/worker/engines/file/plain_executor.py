@@ -41,7 +41,7 @@ class SqlRoutine:
 
 
 def describe_need(needed: SkippedObject) -> str:
-    """Returns the reason of what needs a skipped object."""
+    """Returns the reason to skip an object that needs a skipped one."""
     return f"it needs {needed.object}, which {'the target refused' if needed.sqlstate else 'is skipped'}"
 
 
@@ -130,7 +130,7 @@ class PlainExecutor:
                 self.content.skipped[index] = item.model_copy(update={"rows": self._skipped_rows[item.object]})
 
     def withdraw_schema(self, schema: str, reason: str) -> None:
-        """Skips a schema that was created, and is empty yet."""
+        """Skips a schema that was created and is still empty."""
         self.settle()
         subject = Subject("SCHEMA", "", schema)
         if self.content.created.pop(subject.title, None) is not None:
@@ -303,7 +303,10 @@ class PlainExecutor:
         return any(name in self._skipped_names for name in _find_owner_names(subject))
 
     def _skip_owned_sequence(self, subject: Subject, needed: SkippedObject) -> None:
-        """Skips a sequence whose table is skipped. If another object uses it already, only its owner is lost."""
+        """Skips a sequence whose table is skipped.
+
+        If another object already uses the sequence, it stays and only OWNED BY is lost.
+        """
         sequence = Subject("SEQUENCE", subject.schema, subject.tag)
         if self._try(f"DROP SEQUENCE {quote_name(subject.schema, subject.tag)};".encode(self.codec)) is None:
             self.content.created.pop(sequence.title, None)
@@ -315,7 +318,10 @@ class PlainExecutor:
 
 
 def _may_be_not_valid(statement: Statement, sqlstate: str) -> bool:
-    """True for a foreign key or CHECK that exists but for its rows. A function in a CHECK may raise any error."""
+    """True for a foreign key or CHECK that was refused only because of rows.
+
+    A function in a CHECK may raise any error.
+    """
     kind = statement.subject.kind if statement.subject is not None else ""
     if statement.verb != "alter" or kind not in ("CHECK CONSTRAINT", "FK CONSTRAINT"):
         return False

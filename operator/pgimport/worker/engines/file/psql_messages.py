@@ -72,7 +72,7 @@ class PsqlMessageParser:
 
     @property
     def open_line(self) -> int | None:
-        """Line of psql's input of the error that is being read."""
+        """Input line number of the error that is being parsed."""
         return self._head[0] if self._head is not None else None
 
     def read_line(self, line: str) -> bool:
@@ -146,7 +146,7 @@ class PsqlMessageParser:
 
 
 def is_target_lost(error: PsqlError) -> bool:
-    """True if the error says that the server cannot go on, now."""
+    """True if the error says that the server is currently unavailable."""
     return error.sqlstate is not None and (error.sqlstate in _TARGET_LOST_CODES or error.sqlstate[:2] == "08")
 
 

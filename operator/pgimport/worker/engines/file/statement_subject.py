@@ -62,7 +62,7 @@ class Subject:
 
     @property
     def is_entry(self) -> bool:
-        """Whether an ALTER of it creates it: `ALTER TABLE … ADD CONSTRAINT`."""
+        """Whether ALTER creates the object, which has its own archive entry, as in `ALTER TABLE … ADD CONSTRAINT`."""
         return self.kind in _ALTERED_ENTRIES
 
     @property

@@ -49,7 +49,7 @@ class AsyncpgSession:
         self._runner.run(self._open())
 
     def copy_step(self, step: RowsStep, on_bytes: OnBytes) -> dict[int, int]:
-        """Copies the step in one transaction, and returns the committed rows of each table by oid.
+        """Copies the step in one transaction, and returns oid → number of committed rows.
 
         Raises StepFailed.
         """

@@ -59,7 +59,7 @@ class CopyScheduler:
         self._finished_builds = 0
 
     def copy_rows(self, finish_reading: Callable[[], None]) -> dict[int, int]:
-        """Copies all rows, and returns the number that the source sent of each table by oid. Raises ImportStopped.
+        """Copies all rows, and returns oid → number of rows that the source sent. Raises ImportStopped.
 
         Calls `finish_reading` after the last row, while indexes are still built.
         """

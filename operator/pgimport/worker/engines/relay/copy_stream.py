@@ -38,7 +38,7 @@ class CopyStream:
         self._aborted = threading.Event()
 
     def run_step(self, step: Step) -> dict[int, int]:
-        """Copies a step, and returns the committed rows of each table by oid.
+        """Copies a step, and returns oid → number of committed rows.
 
         Repeats the step if a connection is lost, and once in binary format if a row is too long as text. Raises
         StepFailed.

@@ -61,7 +61,7 @@ class LibpqSession:
             shadow.execute(set_encoding.encode())
 
     def copy_step(self, step: RowsStep, on_bytes: OnBytes) -> dict[int, int]:
-        """Copies the step in one transaction, and returns the committed rows of each table by oid.
+        """Copies the step in one transaction, and returns oid → number of committed rows.
 
         Raises StepFailed.
         """
