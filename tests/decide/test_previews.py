@@ -251,12 +251,13 @@ def test_a_reset_in_the_future_has_no_effect_until_then() -> None:
     decision = decide(observed_preview(spec), BORN)
     assert (decision.actions, decision.status.reset_at, reason(decision)) == ((), None, Reason.INVALID_SPEC)
     assert decision.requeue_after == timedelta(minutes=30)
-    assert EnsurePreview(recreate=True) in decide(observed_preview(spec, decision.status), later).actions
+    due = decide(observed_preview(spec, decision.status), later)
+    assert due.actions == (ClaimServer(), EnsurePreview(recreate=True))
 
 
 def test_a_new_database_does_not_do_a_reset_of_the_future() -> None:
     decision = decide(observed_preview(a_preview_spec(resetAt="2099-01-01T00:00:00Z"), NEW))
-    assert EnsurePreview(recreate=False) in decision.actions
+    assert decision.actions == (ClaimServer(), EnsurePreview(recreate=False))
     assert decision.status.reset_at is None
 
 

@@ -106,10 +106,10 @@ def test_missing_rights_are_granted_once(cluster: KubernetesClient, name: str) -
     """An uninstall removes them. Without them, a new installation could not read the log of a pod that has ended."""
     policy = SimpleNamespace(operator_namespace="system")
     identity = SimpleNamespace(service_account=name, tenant_cluster_role="tenant", api_service_account=None)
-    context = SimpleNamespace(cluster=cluster, policy=policy, identity=identity)
+    context: Any = SimpleNamespace(cluster=cluster, policy=policy, identity=identity)
     namespaces.remove_role_binding(cluster, "shop", TENANT_ROLE_BINDING)
-    assert grant_missing_rights(context, "shop")  # type: ignore[arg-type]
-    assert not grant_missing_rights(context, "shop")  # type: ignore[arg-type]
+    assert grant_missing_rights(context, "shop")
+    assert not grant_missing_rights(context, "shop")
     namespaces.remove_role_binding(cluster, "shop", TENANT_ROLE_BINDING)
 
 
@@ -119,7 +119,7 @@ def test_a_connection_can_be_read_from_its_creation_until_its_preview_is_gone(
 ) -> None:
     """Before, a reconcile of the Project removed the right again until the preview's status named its Secret."""
     policy, identity = SimpleNamespace(operator_namespace="system"), SimpleNamespace(api_service_account="api")
-    context = SimpleNamespace(cluster=cluster, policy=policy, identity=identity)
+    context: Any = SimpleNamespace(cluster=cluster, policy=policy, identity=identity)
 
     def read_names() -> list[str]:
         rules = cluster.get(api_paths.roles("shop", CONNECTION_READER))["rules"]
@@ -129,11 +129,11 @@ def test_a_connection_can_be_read_from_its_creation_until_its_preview_is_gone(
     body = {"apiVersion": API_VERSION, "kind": "PreviewDatabase", "metadata": {"name": name}}
     cluster.create(api_paths.resource(PREVIEWS, "shop"), {**body, "spec": {"project": "shop"}})
     secret = connection_secret_name(name)
-    ensure_connection_reader(context, "shop")  # type: ignore[arg-type]
+    ensure_connection_reader(context, "shop")
     assert read_names() == []
-    ensure_connection_reader(context, "shop", secret)  # type: ignore[arg-type]
-    ensure_connection_reader(context, "shop")  # type: ignore[arg-type]
+    ensure_connection_reader(context, "shop", secret)
+    ensure_connection_reader(context, "shop")
     assert read_names() == [secret]
     cluster.delete(preview)
-    ensure_connection_reader(context, "shop")  # type: ignore[arg-type]
+    ensure_connection_reader(context, "shop")
     assert read_names() == []

@@ -205,16 +205,13 @@ def _build_lost_result(program: WorkerProgram, exit_code: int) -> WorkerResult:
 def _stop(child: "subprocess.Popen[str]") -> None:
     """Ends the child.
 
-    Sends the signal before it closes stdin. Otherwise, a child that has no order yet would report an error.
+    Sends the signal before it closes stdin. Otherwise, a child that has no order yet would report an error. A child
+    that has ended gets no signal, and there is nothing to wait for.
     """
-    running = child.poll() is None
-    if running:
-        child.terminate()
+    child.terminate()
     if child.stdin is not None:
         with suppress(BrokenPipeError):
             child.stdin.close()
-    if not running:
-        return
     try:
         child.wait(STOP_SECONDS)
     except subprocess.TimeoutExpired:

@@ -104,9 +104,8 @@ def _decide_lifecycle(
     observed: ObservedPreview, spec: PreviewSpec, status: PreviewStatus, now: datetime, policy: Policy
 ) -> Decision[PreviewStatus]:
     """Decides about a preview whose Project is ready: expiry, reset, or creation."""
-    renewed_at = _find_renewal(spec, status, now)
-    expires_at = (renewed_at or observed.object.meta.created_at) + spec.ttl
-    status = status.model_copy(update={"renewed_at": renewed_at, "expires_at": expires_at})
+    expires_at = _expires_at(observed.object, spec, now)
+    status = status.model_copy(update={"renewed_at": _find_renewal(spec, status, now), "expires_at": expires_at})
     claimed, previous_claim = status.active_import is not None, observed.object.status.active_import
     if now >= expires_at:
         return _decide_expiry(observed, spec, status, now, policy)
@@ -129,7 +128,7 @@ def _decide_lifecycle(
             "role": item.role,
             "connection_secret": item.connection_secret,
             # A new database is empty, so a reset that was requested earlier is done too.
-            "reset_at": spec.reset_at if spec.reset_due(status.reset_at, now) else status.reset_at,
+            "reset_at": spec.reset_at if reset_due else status.reset_at,
         }
     )
     ensure = _ensure_preview(observed, recreate=reset_due and status.database is not None)
@@ -149,6 +148,10 @@ def _find_renewal(spec: PreviewSpec, status: PreviewStatus, now: datetime) -> da
     if spec.renewed_at is not None and is_future(spec.renewed_at, now):
         return status.renewed_at
     return spec.renewed_at
+
+
+def _expires_at(item: PreviewObject, spec: PreviewSpec, now: datetime) -> datetime:
+    return (_find_renewal(spec, item.status, now) or item.meta.created_at) + spec.ttl
 
 
 def _refuse_future_dates(spec: PreviewSpec, now: datetime) -> ConditionSet | None:
@@ -173,8 +176,7 @@ def loses_database(item: PreviewObject, now: datetime) -> bool:
     spec, status = item.spec, item.status
     if spec is None or item.meta.deleting or status.database is None:
         return False
-    expires_at = (_find_renewal(spec, status, now) or item.meta.created_at) + spec.ttl
-    expires = now >= expires_at and status.state is not PreviewState.EXPIRED
+    expires = now >= _expires_at(item, spec, now) and status.state is not PreviewState.EXPIRED
     return expires or spec.reset_due(status.reset_at, now)
 
 

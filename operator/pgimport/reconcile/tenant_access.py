@@ -63,6 +63,8 @@ def ensure_connection_reader(context: ReconcileContext, namespace: str, new_secr
             for preview in list_previews(context.cluster, namespace)
             if preview.status.connection_secret or preview.connection_secret in granted
         }
-        return build_connection_reader(namespace, list(names | {new_secret} if new_secret else names))
+        if new_secret is not None:
+            names.add(new_secret)
+        return build_connection_reader(namespace, list(names))
 
     ensure_role(context.cluster, namespace, CONNECTION_READER, build)
