@@ -34,6 +34,7 @@ from tests.e2e.tenant import (
 )
 from tests.support import kubectl
 from tests.support.kubectl import KubectlError, Manifest
+from tests.support.postgres import retry_while_refused
 
 PROJECT = "chaos"
 DATABASE = "busy"
@@ -127,7 +128,7 @@ class ChaosEnvironment:
                 self.operator.ensure()
         # After a crash, the source's sequences continue beyond the last value that was written to disk. The import can
         # be over before its source has recovered, because it releases it early.
-        new.add(self.source.await_content(RECOVERY_SECONDS))
+        new.add(retry_while_refused(self.source.read_content, RECOVERY_SECONDS))
         target, target_problem = self._check_target(body, watch, login, old, new)
         end_problem = _check_end(body, expected, spec.get("maxAttempts", 3))
         problem = problem or target_problem or end_problem or leftover_problem

@@ -4,7 +4,6 @@ At every moment the target must hold the complete old content or the complete ne
 """
 
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -48,17 +47,6 @@ class DatabaseLogin:
         ) as connection:
             row = connection.execute(_CONTENT).fetchone()
             return str(row[0]) if row else ""
-
-    def await_content(self, seconds: float) -> str:
-        """Hash the content as soon as the server accepts sessions again. Raises psycopg.Error after `seconds`."""
-        deadline = time.monotonic() + seconds
-        while True:
-            try:
-                return self.read_content()
-            except psycopg.OperationalError:
-                if time.monotonic() > deadline:
-                    raise
-            time.sleep(PAUSE_SECONDS)
 
 
 @dataclass

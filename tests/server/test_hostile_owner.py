@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager, suppress
 import psycopg
 import pytest
 from tests.server.conftest import PreviewScenario, build_scenario
+from tests.support.postgres import retry_while_refused
 
 from pgimport.model.errors import ServerUnavailable
 from pgimport.server.marked_objects import drop_marked_object, read_marked_objects
@@ -97,18 +98,6 @@ def _lock_out_of_prepared(scenario: PreviewScenario, stack: ExitStack) -> None:
         "SELECT FROM pg_stat_activity WHERE query LIKE 'VACUUM FULL%%' AND wait_event = 'relation'"
     ):
         assert time.monotonic() < deadline
-
-
-def _open_only_session(scenario: PreviewScenario) -> psycopg.Connection[tuple[object, ...]]:
-    """Waits until the server has noticed the end of the owner's earlier sessions."""
-    deadline = time.monotonic() + 10
-    while True:
-        try:
-            return scenario.as_owner()
-        except psycopg.OperationalError:
-            if time.monotonic() > deadline:
-                raise
-        time.sleep(0.02)
 
 
 def _start(action: Callable[[], object]) -> None:
@@ -253,7 +242,8 @@ def test_a_comment_of_a_tenant_changes_nothing(scenario: PreviewScenario, commen
 def test_a_role_without_a_free_connection_does_not_stop_a_look_at_its_database(scenario: PreviewScenario) -> None:
     set_connection_limit(scenario.access, scenario.owner, 1)
     owner = dataclasses.replace(scenario.access, user=scenario.owner, password=scenario.owner_password)
-    with _open_only_session(scenario):
+    # The server may still count an earlier session of the owner.
+    with retry_while_refused(scenario.as_owner, 10):
         with pytest.raises(ServerUnavailable, match="too many connections for role"):
             read_user_objects(owner, scenario.database)
         assert read_preview_objects(owner, scenario.access, scenario.database, scenario.mark) == ["table public.old"]

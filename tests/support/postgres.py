@@ -24,12 +24,13 @@ from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg import sql
 from tests.support.server_folder import open_server_folder
 
+T = TypeVar("T")
 INSTALLATIONS = {16: "pginstall", 18: "pginstall18"}
 SUPERUSER = "postgres"
 ADMIN = "admin"
@@ -131,15 +132,7 @@ class PostgresServer:
         with closing(self.connect(dbname)) as other, closing(self.connect(dbname)) as connection:
             os.kill(connection.info.backend_pid, signal.SIGKILL)
             select.select([other], [], [], START_SECONDS)
-        deadline = time.monotonic() + START_SECONDS
-        while True:
-            try:
-                self.query("SELECT", dbname)
-                return
-            except psycopg.OperationalError:
-                if time.monotonic() > deadline:
-                    raise
-            time.sleep(0.1)
+        retry_while_refused(lambda: self.query("SELECT", dbname), START_SECONDS)
 
     @contextmanager
     def database(self, name: str, owner: str = SUPERUSER) -> Iterator[str]:
@@ -282,6 +275,21 @@ def _initialise(programs: Programs, home: Path, major: int, password: str) -> No
         env=ENVIRONMENT,
         **programs.account,
     )
+
+
+def retry_while_refused(action: Callable[[], T], seconds: float) -> T:
+    """Calls `action` until a server no longer refuses its connection, and returns its result.
+
+    Raises psycopg.OperationalError after `seconds`.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return action()
+        except psycopg.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(0.1)
 
 
 def _wait_until_ready(server: PostgresServer, process: "subprocess.Popen[bytes]", log: Path) -> None:

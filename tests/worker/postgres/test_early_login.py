@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 from tests.support.postgres import PostgresServer
+from tests.worker.superuser_endpoint import build_superuser_endpoint
 
 from pgimport.worker.postgres import early_login
 from pgimport.worker.postgres.early_login import EarlyLogin
@@ -14,15 +15,7 @@ from pgimport.worker.postgres.errors import ImportStopped
 
 
 def build_endpoint(server: PostgresServer) -> Endpoint:
-    return Endpoint(
-        host=server.host,
-        port=server.port,
-        user="postgres",
-        password=server.superuser_password,
-        dbname="postgres",
-        sslmode="disable",
-        application_name="early",
-    )
+    return replace(build_superuser_endpoint(server, "postgres"), application_name="early")
 
 
 SESSIONS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'early'"

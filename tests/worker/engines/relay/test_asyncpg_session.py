@@ -5,13 +5,13 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from tests.support.postgres import SUPERUSER, PostgresServer
+from tests.support.postgres import PostgresServer
+from tests.worker.superuser_endpoint import build_superuser_endpoint
 
 from pgimport.worker.engines.relay import asyncpg_session
 from pgimport.worker.engines.relay.asyncpg_session import AsyncpgSession
 from pgimport.worker.engines.relay.relay_plan import Driver, RowsStep, TableCopy
 from pgimport.worker.engines.relay.step_errors import StepFailed
-from pgimport.worker.postgres.endpoints import Endpoint
 from pgimport.worker.scope.snapshot import Table
 
 
@@ -27,14 +27,7 @@ def test_a_stream_that_is_stopped_after_the_begin_of_its_step_ends(
         holder.execute("CREATE TABLE items AS SELECT generate_series(1, 10) AS id")
         holder.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
         ((snapshot,),) = holder.execute("SELECT pg_export_snapshot()").fetchall()
-        endpoint = Endpoint(
-            host=postgres16.host,
-            port=postgres16.port,
-            user=SUPERUSER,
-            password=postgres16.superuser_password,
-            dbname=dbname,
-            sslmode="disable",
-        )
+        endpoint = build_superuser_endpoint(postgres16, dbname)
         session = AsyncpgSession(endpoint, endpoint, snapshot)
 
         async def run_and_stop(work: Coroutine[Any, Any, Any], action: str) -> Any:

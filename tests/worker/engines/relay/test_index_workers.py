@@ -3,7 +3,8 @@
 import io
 from contextlib import closing
 
-from tests.support.postgres import SUPERUSER, run_postgres
+from tests.support.postgres import run_postgres
+from tests.worker.superuser_endpoint import build_superuser_endpoint
 
 from pgimport.worker.archive.restore_plan import RestorePlan
 from pgimport.worker.engines.definitions.context import DefinitionContext
@@ -12,7 +13,6 @@ from pgimport.worker.engines.definitions.session import DefinitionSession
 from pgimport.worker.engines.definitions.statements import ArchiveSettings
 from pgimport.worker.engines.relay.index_builds import IndexBuild
 from pgimport.worker.engines.relay.index_workers import IndexWorker
-from pgimport.worker.postgres.endpoints import Endpoint
 from pgimport.worker.report.reporter import Reporter
 
 INDEX = IndexBuild(
@@ -24,14 +24,7 @@ def test_flushed_indexes_survive_a_crash_of_the_server() -> None:
     # The WAL writer sleeps, so asynchronous commits stay in memory for long.
     with run_postgres(18, synchronous_commit="on", wal_writer_delay="10s") as server, server.database("d") as name:
         server.execute("CREATE TABLE t AS SELECT 1 AS n", name)
-        endpoint = Endpoint(
-            host=server.host,
-            port=server.port,
-            user=SUPERUSER,
-            password=server.superuser_password,
-            dbname=name,
-            sslmode="disable",
-        )
+        endpoint = build_superuser_endpoint(server, name)
         context = DefinitionContext(RestorePlan(), ArchiveSettings(), Reporter(io.StringIO()))
         session = DefinitionSession(endpoint, context.settings, 1)
         worker = IndexWorker(session, DefinitionExecutor(context))

@@ -3,12 +3,14 @@
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 
 import pytest
 from tests.support.postgres import PostgresServer, run_postgres
 from tests.worker.conftest import Bench
+from tests.worker.superuser_endpoint import build_superuser_endpoint
 
 from pgimport.worker.engines.relay.pg_dump_proxy import run_pg_dump_proxy
 from pgimport.worker.postgres.clients import ClientProcesses
@@ -35,17 +37,6 @@ def logging_server() -> Iterator[PostgresServer]:
         yield server
 
 
-def build_endpoint(server: PostgresServer, dbname: str, password: str | None = None) -> Endpoint:
-    return Endpoint(
-        host=server.host,
-        port=server.port,
-        user="postgres",
-        password=password or server.superuser_password,
-        dbname=dbname,
-        sslmode="disable",
-    )
-
-
 def run_pg_dump(
     server: PostgresServer, source: Endpoint, folder: Path, processes: ClientProcesses
 ) -> tuple[int, ClientErrorParser, str]:
@@ -65,7 +56,7 @@ def remove_restrict_keys(text: str) -> str:
 def test_the_dump_is_the_same_and_reads_all_sequences_with_one_query(
     logging_server: PostgresServer, tmp_path: Path
 ) -> None:
-    source = build_endpoint(logging_server, "many")
+    source = build_superuser_endpoint(logging_server, "many")
     _, _, direct_dump = run_pg_dump(logging_server, source, tmp_path, ClientProcesses())
     assert logging_server.log is not None
     log_length = len(logging_server.log.read_text())
@@ -118,7 +109,9 @@ def test_an_error_of_the_source_is_reported_in_its_own_words(logging_server: Pos
 
 
 def test_a_refused_login_is_reported(logging_server: PostgresServer, tmp_path: Path) -> None:
-    with run_pg_dump_proxy(build_endpoint(logging_server, "many", password="wrong"), tmp_path) as proxy:
+    with run_pg_dump_proxy(
+        replace(build_superuser_endpoint(logging_server, "many"), password="wrong"), tmp_path
+    ) as proxy:
         exit_code, errors, _ = run_pg_dump(logging_server, proxy, tmp_path, ClientProcesses())
     assert exit_code == 1
     assert "password authentication failed" in (errors.error or "")
@@ -149,7 +142,7 @@ def start_blocked_pg_dump(
 def test_a_lost_source_is_reported_in_its_own_words(logging_server: PostgresServer, tmp_path: Path) -> None:
     with (
         logging_server.connect("many") as holder,
-        run_pg_dump_proxy(build_endpoint(logging_server, "many"), tmp_path) as proxy,
+        run_pg_dump_proxy(build_superuser_endpoint(logging_server, "many"), tmp_path) as proxy,
     ):
         holder.execute("BEGIN; LOCK TABLE t1")
         thread, errors_at_end = start_blocked_pg_dump(logging_server, proxy, tmp_path, ClientProcesses())
@@ -163,7 +156,7 @@ def test_a_terminated_pg_dump_leaves_no_statement_at_the_source(logging_server: 
     processes = ClientProcesses()
     with (
         logging_server.connect("many") as holder,
-        run_pg_dump_proxy(build_endpoint(logging_server, "many"), tmp_path) as proxy,
+        run_pg_dump_proxy(build_superuser_endpoint(logging_server, "many"), tmp_path) as proxy,
     ):
         holder.execute("BEGIN; LOCK TABLE t1")
         thread, _ = start_blocked_pg_dump(logging_server, proxy, tmp_path, processes)
@@ -181,12 +174,15 @@ def test_a_folder_whose_path_is_too_long_for_a_socket_is_refused(
 ) -> None:
     folder = tmp_path / ("x" * 100)
     folder.mkdir()
-    with pytest.raises(OSError, match="too long"), run_pg_dump_proxy(build_endpoint(logging_server, "many"), folder):
+    with (
+        pytest.raises(OSError, match="too long"),
+        run_pg_dump_proxy(build_superuser_endpoint(logging_server, "many"), folder),
+    ):
         pass
 
 
 def test_only_the_workers_user_can_connect_to_the_socket(logging_server: PostgresServer, tmp_path: Path) -> None:
-    with run_pg_dump_proxy(build_endpoint(logging_server, "many"), tmp_path):
+    with run_pg_dump_proxy(build_superuser_endpoint(logging_server, "many"), tmp_path):
         (socket,) = tmp_path.glob(".s.PGSQL.*")
         assert socket.stat().st_mode & 0o777 == 0o600
     assert not socket.exists()
