@@ -226,7 +226,7 @@ def _parse(text: str) -> SourceURL:
     # There must be one @ before the host. Otherwise a part below could belong to a password that was not encoded.
     if text.count("@") != 1 or "@" not in parts.netloc:
         raise _Invalid(
-            "it needs exactly one @, between password and host; percent-encode special characters"
+            "it must have exactly one @, between password and host; percent-encode special characters"
             " of user and password (@ is %40, / is %2F, ? is %3F, # is %23)"
         )
     if parts.fragment or text.endswith("#"):

@@ -290,7 +290,7 @@ def test_T2_T5_a_role_with_few_privileges_gets_all_checks(bench: Bench, postgres
         assert checks["source_privileges"] == (
             "fail",
             "reader cannot read 1 table (shop.orders) and 1 sequence (shop.ids)."
-            " Ask their owners, or a superuser, to run:"
+            " Ask the owners of these schemas and objects, or a superuser, to run:"
             ' GRANT USAGE ON SCHEMA "shop" TO "reader"; GRANT SELECT ON TABLE "shop"."orders" TO "reader";'
             ' GRANT SELECT ON SEQUENCE "shop"."ids" TO "reader";',
         )

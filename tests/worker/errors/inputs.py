@@ -65,7 +65,7 @@ URLS = [
     ),
     BrokenInput(
         "an @ in the password",
-        ("needs exactly one @", "source URL", "percent-encode"),
+        ("exactly one @", "source URL", "percent-encode"),
         url="postgresql://u:p@ss@127.0.0.1/shop",
     ),
     BrokenInput(
@@ -216,7 +216,7 @@ FILES = [
     ),
     BrokenInput(
         "a CSV",
-        ("rows of one table", "the file", r"load them into one with \copy"),
+        ("rows of one table", "the file", r"load the rows into it with \copy"),
         content=lambda custom, plain: b"id,name\n1,one\n2,two\n" * 20,
     ),
     BrokenInput(
@@ -330,7 +330,7 @@ FILES = [
     ),
     BrokenInput(
         "an archive newer than the worker reads",
-        ("archive of version 1.99", "pg_dump 19", "dump it again with pg_dump 18"),
+        ("archive of version 1.99", "PostgreSQL 19", "a release that imports from PostgreSQL 19"),
         content=lambda custom, plain: custom[:6] + b"\x63" + custom[7:].replace(b"16.", b"19.", 2),
     ),
     BrokenInput(

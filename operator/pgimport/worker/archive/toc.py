@@ -238,8 +238,8 @@ def format_version(version: tuple[int, ...]) -> str:
 
 
 def _describe_newer_archive(reader: _TocReader, version: tuple[int, int]) -> Failure:
-    """Names the pg_dump that wrote the archive, if its header still has the layout of the newest known version."""
-    client = ""
+    """Names pg_dump and server of the archive, if its header still has the layout of the newest known version."""
+    client, server = "", None
     with suppress(ImportStopped):
         reader.take(1)
         reader.integer_bytes = min(reader.byte(), 8)
@@ -248,6 +248,7 @@ def _describe_newer_archive(reader: _TocReader, version: tuple[int, int]) -> Fai
             reader.integer()
         texts = [reader.text() or "" for _ in range(3)]
         client = texts[2].split(" ")[0] if texts[2][:1].isdigit() else ""
+        server = re.match(r"\d+", texts[1])
     major = re.match(r"\d+", client)
     if major is not None and int(major[0]) <= NEWEST_CLIENT:
         return Failure(
@@ -258,9 +259,20 @@ def _describe_newer_archive(reader: _TocReader, version: tuple[int, int]) -> Fai
     return Failure(
         Reason.DUMP_UNSUPPORTED,
         f"pg_dump{f' {client}' if client else ''} wrote the dump as an archive of version {format_version(version)},"
-        f" but this worker reads up to version {format_version(NEWEST)}, which pg_dump {NEWEST_CLIENT} writes. If"
-        f" the dumped server has PostgreSQL {NEWEST_CLIENT} or older, dump it again with pg_dump {NEWEST_CLIENT}. This"
-        " worker cannot import from a newer server",
+        f" but this worker reads up to version {format_version(NEWEST)}, which pg_dump {NEWEST_CLIENT} writes."
+        f" {_advise_newer_archive(int(server[0]) if server is not None else None)}",
+    )
+
+
+def _advise_newer_archive(server_major: int | None) -> str:
+    again = f"dump it again with pg_dump {NEWEST_CLIENT}"
+    if server_major is None:
+        return f"If the dumped server has PostgreSQL {NEWEST_CLIENT} or older, {again}"
+    if server_major <= NEWEST_CLIENT:
+        return f"The dumped server has PostgreSQL {server_major}: {again}"
+    return (
+        f"The dumped server has PostgreSQL {server_major}, which an older pg_dump refuses too: ask the admin of"
+        f" pgimport for a release that imports from PostgreSQL {server_major}"
     )
 
 

@@ -34,8 +34,17 @@ def judge_privileges(rows: ResultRows | NotChecked, includes: NameFilter, user: 
         CheckName.SOURCE_PRIVILEGES,
         Reason.SOURCE_PERMISSION_DENIED,
         f"{user} cannot read {' and '.join(objects)}",
-        f"Ask their owners, or a superuser, to run: {_build_grants(unreadable, user)}",
+        f"Ask {_name_grantors(unreadable)} to run: {_build_grants(unreadable, user)}",
     )
+
+
+def _name_grantors(unreadable: ResultRows) -> str:
+    """Returns who may execute the statements of `_build_grants`."""
+    if len({row[1] for row in unreadable}) > SCHEMAS_IN_ADVICE:
+        return "a superuser"
+    if any(row[3] for row in unreadable):
+        return "the owners of these schemas and objects, or a superuser,"
+    return f"{'its owner' if len(unreadable) == 1 else 'their owners'}, or a superuser,"
 
 
 def _build_grants(unreadable: ResultRows, user: str) -> str:

@@ -204,7 +204,7 @@ def _refuse_extensions(split: ExtensionSplit, forbidden: Sequence[str], missing:
     if missing:
         sentences.append(
             f"{'The' if forbidden else 'the'} target server does not have extensions: {', '.join(missing)}. Ask its"
-            " admin to install their packages"
+            " admin to install their packages; a superuser must create those that are not trusted"
         )
     names = [*forbidden, *missing]
     if preloaded := [name for name in names if name in PRELOADED]:

@@ -29,7 +29,7 @@ _DAMAGED = "The source's storage is damaged. Restore the source from a backup, o
 CONNECT_ADVICE: dict[str, str] = {
     "42501": "At the source, run GRANT CONNECT ON DATABASE … TO the user of the source URL.",
     "55000": (
-        "Name the application's database in the source URL. If this is that database, ask the source's admin to run"
+        "Name the application's database in the source URL. If this is that database, ask its owner to run"
         " ALTER DATABASE … ALLOW_CONNECTIONS true."
     ),
 }

@@ -178,7 +178,8 @@ def _describe_other_file(head: bytes) -> str:
     if _is_table_of_values(head):
         return (
             "the file holds rows of one table, as COPY or a spreadsheet writes them. If they are of a PostgreSQL"
-            " database, dump that database with pg_dump. Otherwise load them into one with \\copy of psql, and dump it"
+            " database, dump that database with pg_dump. Otherwise create a table with these columns in a database,"
+            " load the rows into it with \\copy of psql, and dump that database"
         )
     if _MESSAGE.match(head):
         line = head.strip().split(b"\n")[0].strip()
