@@ -24,6 +24,12 @@ def test_a_scope_is_a_list_of_namespaces() -> None:
     assert read_settings(VALID | {"PGIMPORT_WATCH_NAMESPACES": "shop,blog"}).watch_namespaces == ("shop", "blog")
 
 
+def test_networks_that_import_pods_must_not_reach() -> None:
+    variables = {"PGIMPORT_NETWORK_POLICY": "true", "PGIMPORT_DENIED_NETWORKS": "10.20.0.0/16,2001:db8::/32"}
+    policy = read_settings(VALID | variables).to_policy()
+    assert (policy.network_policy, policy.denied_networks) == (True, ("10.20.0.0/16", "2001:db8::/32"))
+
+
 def test_an_empty_variable_counts_as_absent() -> None:
     assert read_settings(VALID | {"PGIMPORT_WORKERS": ""}).workers == 8
 
@@ -40,6 +46,7 @@ def test_an_empty_variable_counts_as_absent() -> None:
         pytest.param({"PGIMPORT_WORKERS": "many"}, "PGIMPORT_WORKERS: Input should be a valid integer", id="no number"),
         pytest.param({"PGIMPORT_WORKERS": "0"}, "PGIMPORT_WORKERS: Input should be greater", id="no worker"),
         pytest.param({"PGIMPORT_SWEEP_SECONDS": "11"}, "PGIMPORT_SWEEP_SECONDS: ", id="too long an interval"),
+        pytest.param({"PGIMPORT_DENIED_NETWORKS": "10.0.0"}, "PGIMPORT_DENIED_NETWORKS: ", id="no network"),
         pytest.param({"PGIMPORT_HEALTH_PORT": "70000"}, "PGIMPORT_HEALTH_PORT: ", id="no port"),
     ],
 )

@@ -9,13 +9,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pgimport.extras import explain_missing_package
 from pgimport.model.policy import Policy
+from pgimport.model.string_types import NetworkAddress
 from pgimport.model.uploads import StoreSettings
 from pgimport.model.watch_scope import split_names
 from pgimport.store.upload_store import UploadStore, open_store
 
 PREFIX = "PGIMPORT_"
 _JSON_FIELDS = ("worker_images", "uploads")
-_LIST_FIELDS = ("image_pull_secrets", "clerk_parties", "watch_namespaces")
+_LIST_FIELDS = ("image_pull_secrets", "clerk_parties", "watch_namespaces", "denied_networks")
 
 
 SettingsT = TypeVar("SettingsT", bound=BaseModel)
@@ -46,6 +47,15 @@ class Settings(BaseModel):
     api_cluster_role: str | None = Field(
         default=None, description="The ClusterRole that the API gets in the namespaces of Projects."
     )
+    release_name: str = Field(
+        default="pgimport", description="The prefix of the objects that the operator creates in Projects' namespaces."
+    )
+    network_policy: bool = Field(
+        default=False, description="Whether the operator creates a NetworkPolicy for import pods."
+    )
+    denied_networks: tuple[NetworkAddress, ...] = Field(
+        default=(), description="More networks that import pods must not reach, separated by commas."
+    )
     uploads: StoreSettings | None = Field(default=None, description="The object store for uploads, as JSON.")
     watch_namespaces: tuple[str, ...] = Field(
         default=(), description="The namespaces of the Projects that this operator serves, separated by commas."
@@ -66,6 +76,9 @@ class Settings(BaseModel):
             worker_images=dict(self.worker_images),
             image_pull_policy=self.image_pull_policy,
             image_pull_secrets=self.image_pull_secrets,
+            release_name=self.release_name,
+            network_policy=self.network_policy,
+            denied_networks=self.denied_networks,
             uploads=self.uploads is not None,
             upload_retention=self.uploads.retention if self.uploads else timedelta(0),
         )

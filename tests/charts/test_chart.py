@@ -18,6 +18,7 @@ from pgimport.model.names import (
     FINALIZER_PREVIEW,
     FINALIZER_PROJECT,
     TENANT_ROLE_BINDING,
+    network_policy_name,
 )
 from pgimport.model.preview_spec import PreviewSpec
 from pgimport.model.project_spec import ProjectSpec
@@ -68,6 +69,7 @@ EVERYTHING: Manifest = {
     "imagePullSecrets": [{"name": "one"}, {"name": "two"}],
     "worker": {"images": {"17": "mirror.test:5000/worker:17"}},
     "operator": {"logLevel": "debug", **PLACEMENT},
+    "networkPolicy": {"create": False, "deniedCIDRs": ["10.20.0.0/16", "2001:db8::/32"]},
     "serviceAccount": {"create": False, "name": "mine"},
     "crds": {"install": False},
     "embeddedServer": {
@@ -98,7 +100,9 @@ each_set = pytest.mark.parametrize("values", SETS.values(), ids=SETS)
 
 
 def find(documents: list[Manifest], kind: str, name: str) -> Manifest:
-    return next(body for body in documents if body["kind"] == kind and body["metadata"]["name"] == name)
+    """Returns an object of the release's namespace or of the whole cluster."""
+    named = [body for body in documents if body["kind"] == kind and body["metadata"]["name"] == name]
+    return next(body for body in named if body["metadata"].get("namespace") != "default")
 
 
 def pods(documents: list[Manifest]) -> Iterator[tuple[str, Manifest]]:
@@ -182,10 +186,25 @@ def test_the_operator_binds_only_the_tenant_role(render: Render) -> None:
 
 
 def test_objects_carry_their_namespace(render: Render) -> None:
+    """The right to read the addresses of the API server is the exception: it is in `default`."""
     cluster_wide = {"ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "Namespace"}
+    elsewhere = []
     for document in render(TRIAL):
-        if document["kind"] not in cluster_wide:
-            assert document["metadata"]["namespace"] == "pgimport-system", document["metadata"]["name"]
+        if document["kind"] not in cluster_wide and document["metadata"]["namespace"] != "pgimport-system":
+            elsewhere.append((document["kind"], document["metadata"]["namespace"], document["metadata"]["name"]))
+    name = ("default", "pgimport-operator")
+    assert elsewhere == [("Role", *name), ("RoleBinding", *name)]
+
+
+def test_the_operator_may_change_only_its_own_network_policy(render: Render) -> None:
+    documents = render({"fullnameOverride": "imports"})
+    rules = find(documents, "ClusterRole", "imports-tenant")["rules"]
+    policies = [rule for rule in rules if rule["resources"] == ["networkpolicies"]]
+    created = environment(documents, "Deployment", "imports-operator")["PGIMPORT_RELEASE_NAME"]
+    assert [(rule["verbs"], rule.get("resourceNames")) for rule in policies] == [
+        (["create"], None),
+        (["get", "patch", "delete"], [network_policy_name(created)]),
+    ]
 
 
 # --- The operator ------------------------------------------------------------------------------------------------
@@ -216,6 +235,9 @@ def test_environment_of_the_operator(render: Render) -> None:
         "PGIMPORT_IMAGE_PULL_POLICY": "IfNotPresent",
         "PGIMPORT_IMAGE_PULL_SECRETS": "",
         "PGIMPORT_WATCH_NAMESPACES": "",
+        "PGIMPORT_RELEASE_NAME": "pgimport",
+        "PGIMPORT_NETWORK_POLICY": "true",
+        "PGIMPORT_DENIED_NETWORKS": "",
         "PGIMPORT_LOG_LEVEL": "info",
     }
 
@@ -310,6 +332,8 @@ def test_values_reach_the_operator(render: Render) -> None:
     assert variables["PGIMPORT_IMAGE_PULL_SECRETS"] == "one,two"
     assert variables["PGIMPORT_IMAGE_PULL_POLICY"] == "Always"
     assert variables["PGIMPORT_LOG_LEVEL"] == "debug"
+    assert variables["PGIMPORT_NETWORK_POLICY"] == "false"
+    assert variables["PGIMPORT_DENIED_NETWORKS"] == "10.20.0.0/16,2001:db8::/32"
     assert json.loads(variables["PGIMPORT_WORKER_IMAGES"])["17"] == "mirror.test:5000/worker:17"
     spec = dict(pods(documents))["Deployment pgimport-operator"]
     assert spec["containers"][0]["image"] == f"mirror.test:5000/pgimport/operator:1.2.3@sha256:{'a' * 64}"
@@ -496,6 +520,9 @@ BAD = [
     pytest.param({"operator": {"logLevel": "loud"}}, r"/operator/logLevel.*'info'", id="a log level"),
     pytest.param({"operator": {"replicas": 2}}, r"/operator.*replicas", id="two operators"),
     pytest.param({"serviceAccount": {"create": False}}, r"/serviceAccount/name", id="no account at all"),
+    pytest.param(
+        {"networkPolicy": {"deniedCIDRs": ["0.0.0.0/0"]}}, r"/networkPolicy/deniedCIDRs/0.*pattern", id="all networks"
+    ),
     pytest.param({"crds": {"install": "yes"}}, r"/crds/install.*want boolean", id="a word for a boolean"),
     pytest.param(
         {"embeddedServer": {"storage": {"size": "big"}}}, r"/embeddedServer/storage/size.*pattern", id="a size"

@@ -11,19 +11,22 @@ from pgimport.decide.decision import (
     Action,
     DeleteOrphanedJobs,
     DropOrphanedObjects,
+    EnsureNetworkPolicy,
     EnsureRoleBindings,
+    RemoveNetworkPolicy,
     SetConnectionLimits,
     SetFinalizer,
 )
 from pgimport.decide.observed_objects import HeldRole, ObservedProject
 from pgimport.decide.projects import CHECK_INTERVAL, decide_project
 from pgimport.model.names import FINALIZER_PROJECT
-from pgimport.model.observations import ObservedServer, OrphanedJob, Unreachable
+from pgimport.model.observations import ApiServerEndpoint, ObservedServer, OrphanedJob, Unreachable
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.resources import ProjectObject
 from pgimport.model.status import ProjectStatus
 
 POLICY = a_policy()
+NAMESPACE_ACTIONS = (EnsureRoleBindings(), RemoveNetworkPolicy())  # without NetworkPolicies
 NEW = ProjectStatus(observed_generation=-1)
 OURS = {"finalizers": (FINALIZER_PROJECT,)}
 
@@ -103,8 +106,23 @@ def test_a_project_is_ready_or_shows_the_reason(
 def test_a_ready_project_shows_the_servers_version_and_is_checked_again() -> None:
     decision = decide_project(observed_project(status=NEW), NOW, POLICY)
     assert decision.status.target_version == "17.12"
-    assert decision.actions == (EnsureRoleBindings(),)
+    assert decision.actions == NAMESPACE_ACTIONS
     assert decision.requeue_after == CHECK_INTERVAL
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        pytest.param(ObservedServer(version="17.12", version_num=170012), id="ready"),
+        pytest.param(unreachable(Reason.SERVER_UNREACHABLE, "no route to host"), id="not ready"),
+    ],
+)
+def test_the_network_policy_follows_the_operators_rights(server: ObservedServer | Unreachable) -> None:
+    """The operator gets the right to create it from its RoleBinding in the namespace."""
+    endpoints = (ApiServerEndpoint("10.96.0.1", 443),)
+    observed = observed_project(server=server, api_server=endpoints)
+    decision = decide_project(observed, NOW, a_policy(network_policy=True))
+    assert decision.actions == (EnsureRoleBindings(), EnsureNetworkPolicy(endpoints))
 
 
 def test_a_ready_project_shows_warnings_until_they_are_cured() -> None:
@@ -132,18 +150,16 @@ def test_a_server_that_does_not_answer_is_checked_sooner() -> None:
     [
         pytest.param(observed_project(imports=1), (SetFinalizer(True),), id="an import uses it"),
         pytest.param(observed_project(previews=1), (SetFinalizer(True),), id="a preview uses it"),
-        pytest.param(
-            observed_project(previews=1, meta=OURS), (EnsureRoleBindings(),), id="it has its finalizer already"
-        ),
-        pytest.param(observed_project(), (EnsureRoleBindings(),), id="nobody uses it"),
+        pytest.param(observed_project(previews=1, meta=OURS), NAMESPACE_ACTIONS, id="it has its finalizer already"),
+        pytest.param(observed_project(), NAMESPACE_ACTIONS, id="nobody uses it"),
         pytest.param(
             observed_project(orphaned_objects=("pgimport_1",)),
-            (EnsureRoleBindings(), DropOrphanedObjects()),
+            (*NAMESPACE_ACTIONS, DropOrphanedObjects()),
             id="orphaned objects are dropped",
         ),
         pytest.param(
             observed_project(orphaned_jobs=(OrphanedJob("pgi-a", "uid"),)),
-            (EnsureRoleBindings(), DeleteOrphanedJobs((OrphanedJob("pgi-a", "uid"),))),
+            (*NAMESPACE_ACTIONS, DeleteOrphanedJobs((OrphanedJob("pgi-a", "uid"),))),
             id="orphaned Jobs are deleted",
         ),
         pytest.param(
@@ -158,7 +174,7 @@ def test_a_server_that_does_not_answer_is_checked_sooner() -> None:
         ),
         pytest.param(
             observed_project(meta={"deleting": True, **OURS}, previews=1),
-            (EnsureRoleBindings(),),
+            NAMESPACE_ACTIONS,
             id="it stays while somebody uses it",
         ),
         pytest.param(
@@ -249,4 +265,4 @@ def test_the_deletion_of_a_project_names_held_roles_and_does_not_wait() -> None:
 @pytest.mark.isolation
 def test_a_limit_that_changed_is_set_on_the_owner_roles_that_exist() -> None:
     decision = decide_project(observed_project(roles_with_another_limit=("shop_1_owner",)), NOW, POLICY)
-    assert decision.actions == (EnsureRoleBindings(), SetConnectionLimits(("shop_1_owner",), 50))
+    assert decision.actions == (*NAMESPACE_ACTIONS, SetConnectionLimits(("shop_1_owner",), 50))

@@ -14,6 +14,7 @@
 {{- define "pgimport.adminSecret" -}}{{ include "pgimport.server" . }}-admin{{- end -}}
 {{- define "pgimport.adminUser" -}}pgimport_admin{{- end -}}
 {{- define "pgimport.tenantRole" -}}{{ include "pgimport.fullname" . }}-tenant{{- end -}}
+{{- define "pgimport.networkPolicy" -}}{{ include "pgimport.fullname" . }}-imports{{- end -}}
 {{- define "pgimport.api" -}}{{ include "pgimport.fullname" . }}-api{{- end -}}
 {{- define "pgimport.apiTenantRole" -}}{{ include "pgimport.fullname" . }}-api-tenant{{- end -}}
 {{- define "pgimport.initialKey" -}}{{ include "pgimport.fullname" . }}-initial-key{{- end -}}

@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 
 from pgimport.decide.conditions import ConditionSet, with_conditions
 from pgimport.decide.wake_targets import WakeTarget
-from pgimport.model.observations import OrphanedJob
+from pgimport.model.observations import ApiServerEndpoint, OrphanedJob
 from pgimport.model.result import SourceInfo
 from pgimport.model.status import ImportStatus, PreviewStatus, ProjectStatus
 
@@ -157,6 +157,18 @@ class EnsureRoleBindings:
 
 
 @dataclass(frozen=True, slots=True)
+class EnsureNetworkPolicy:
+    """Creates or updates the NetworkPolicy that keeps import pods away from these endpoints and metadata services."""
+
+    api_server: tuple[ApiServerEndpoint, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveNetworkPolicy:
+    """Deletes the NetworkPolicy of import pods, which an earlier configuration may have created."""
+
+
+@dataclass(frozen=True, slots=True)
 class SetConnectionLimits:
     """Sets the CONNECTION LIMIT of the owner roles of previews."""
 
@@ -199,6 +211,8 @@ Action = (
     | DropPreview
     | DeleteUpload
     | EnsureRoleBindings
+    | EnsureNetworkPolicy
+    | RemoveNetworkPolicy
     | SetConnectionLimits
     | DropOrphanedObjects
     | DeleteOrphanedJobs

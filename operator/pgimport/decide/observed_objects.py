@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pgimport.model.observations import (
+    ApiServerEndpoint,
     ObservedJob,
     ObservedPod,
     ObservedReport,
@@ -74,6 +75,7 @@ class ObservedProject:
     server: ObservedServer | Unreachable | None = None  # None: not read, because the spec is invalid
     namespace_exists: bool = False
     namespace_owner: str | None = None  # name of an older Project with the same namespace
+    api_server: tuple[ApiServerEndpoint, ...] = ()  # read only if the installation has NetworkPolicies
     previews: int = 0
     imports: int = 0
     created_previews: int = 0  # with the operator's finalizer, so that each may have a database on the server

@@ -10,7 +10,9 @@ from pgimport.decide.decision import (
     Decision,
     DeleteOrphanedJobs,
     DropOrphanedObjects,
+    EnsureNetworkPolicy,
     EnsureRoleBindings,
+    RemoveNetworkPolicy,
     SetConnectionLimits,
     SetFinalizer,
     build_decision,
@@ -88,9 +90,15 @@ def _decide_readiness(observed: ObservedProject, now: datetime, policy: Policy) 
         conditions = in_progress(Reason.PENDING, message)
         return _show_not_ready(status, conditions, now, policy.retry_interval, _build_sweep(observed))
     if isinstance(observed.server, ObservedServer):
-        return _show_ready(observed, status, observed.server, item.spec.server.host, now)
+        return _show_ready(observed, status, observed.server, now, policy)
     conditions = _describe_server_failure(observed.server)
-    return _show_not_ready(status, conditions, now, policy.retry_interval, (EnsureRoleBindings(),))
+    return _show_not_ready(status, conditions, now, policy.retry_interval, _prepare_namespace(observed, policy))
+
+
+def _prepare_namespace(observed: ObservedProject, policy: Policy) -> tuple[Action, ...]:
+    """Returns the actions that create what the operator needs in the Project's namespace, its own rights first."""
+    network_policy = EnsureNetworkPolicy(observed.api_server) if policy.network_policy else RemoveNetworkPolicy()
+    return EnsureRoleBindings(), network_policy
 
 
 def _decide_use(observed: ObservedProject, now: datetime) -> ProjectStatus:
@@ -118,9 +126,10 @@ def _describe_server_failure(server: Unreachable | None) -> ConditionSet:
 
 
 def _show_ready(
-    observed: ObservedProject, status: ProjectStatus, server: ObservedServer, host: str, now: datetime
+    observed: ObservedProject, status: ProjectStatus, server: ObservedServer, now: datetime, policy: Policy
 ) -> Decision[ProjectStatus]:
     """Shows a Project whose server meets all requirements. Its previews and imports continue during its deletion."""
+    host = observed.object.spec.server.host if observed.object.spec is not None else None
     message = f"PostgreSQL {server.version} at {host} answers, and its admin has all rights."
     warnings = f" Warning: {'. '.join(server.warnings)}." if server.warnings else ""
     conditions = ready(Reason.READY, message + warnings)
@@ -132,7 +141,7 @@ def _show_ready(
         conditions = conditions.add(held)
     shown = {"ready": True, "target_version": server.version, "warnings": list(server.warnings)}
     status = status.model_copy(update=shown)
-    actions = (EnsureRoleBindings(), *_build_limits(observed), *_build_sweep(observed))
+    actions = (*_prepare_namespace(observed, policy), *_build_limits(observed), *_build_sweep(observed))
     return build_decision(status, conditions, now, CHECK_INTERVAL, actions)
 
 

@@ -30,6 +30,14 @@ def roles(namespace: str, name: str = "") -> str:
     return f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/roles" + (f"/{name}" if name else "")
 
 
+def network_policies(namespace: str, name: str = "") -> str:
+    return f"/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies" + (f"/{name}" if name else "")
+
+
+def endpoint_slices(namespace: str) -> str:
+    return f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"
+
+
 def deployments(namespace: str, name: str) -> str:
     return f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}"
 

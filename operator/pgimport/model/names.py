@@ -40,6 +40,7 @@ TENANT_ROLE_BINDING = "pgimport-operator"
 API_ROLE_BINDING = "pgimport-api"
 CONNECTION_READER = "pgimport-api-connections"  # Role and RoleBinding that may read the connection Secrets of previews
 
+
 # PostgreSQL truncates identifiers at 63 bytes. Job names become pod labels, which have at most 63 characters.
 NAME_LIMIT = 63
 
@@ -61,6 +62,11 @@ def job_name(import_name: str, import_uid: str) -> str:
 def job_secret_name(import_name: str, import_uid: str) -> str:
     """Returns the name of the Secret with the seed (32 random bytes) of an import's Job."""
     return job_name(import_name, import_uid)
+
+
+def network_policy_name(release: str) -> str:
+    """Returns `<release>-imports`, the name of the NetworkPolicy of import pods in a Project's namespace."""
+    return f"{release}-imports"
 
 
 def scratch_claim_name(pod: str) -> str:

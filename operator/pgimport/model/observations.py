@@ -85,6 +85,14 @@ class ObservedReport:
     final: bool = True  # reading the log again would not change the problem
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class ApiServerEndpoint:
+    """An address and TCP port at which pods reach the API server: of its Service, or of one of its instances."""
+
+    address: str
+    port: int
+
+
 @dataclass(frozen=True, slots=True)
 class OrphanedJob:
     """Job of ours whose import is gone. Its Secret has the same name."""

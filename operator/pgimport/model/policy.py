@@ -12,6 +12,9 @@ class Policy:
     worker_images: dict[str, str] = field(default_factory=dict)  # major of the target server → image
     image_pull_policy: str = "IfNotPresent"
     image_pull_secrets: tuple[str, ...] = ()
+    release_name: str = "pgimport"  # prefix of the objects that the operator creates in the namespaces of Projects
+    network_policy: bool = False  # the operator creates the NetworkPolicy of import pods
+    denied_networks: tuple[str, ...] = ()  # more networks, in CIDR notation, that import pods must not reach
     uploads: bool = False  # the installation has an upload store
     upload_retention: timedelta = timedelta(hours=24)  # time from the end of the import to the file's deletion
 

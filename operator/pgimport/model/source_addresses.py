@@ -42,7 +42,7 @@ _NEVER_BY_NAME = _networks(
     "fd20:ce::254/128",
     "ff00::/8",
 )
-_METADATA = _networks(
+METADATA_SERVICES = _networks(
     "169.254.169.254/32",
     "100.100.100.200/32",
     "168.63.129.16/32",
@@ -64,7 +64,7 @@ _NOT_PUBLIC_4 = _networks(
 )
 _PUBLIC_6 = ipaddress.IPv6Network("2000::/3")
 _NOT_PUBLIC_6 = _networks("2001::/23", "2001:db8::/32", "3fff::/20")
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _COMPATIBLE = ipaddress.IPv6Network("::/96")  # RFC 4291 2.5.5.1: an IPv4 address in an IPv6 one, long deprecated
 
 
@@ -79,7 +79,7 @@ def _unwrap(address: Address) -> tuple[Address, ...]:
         return (address,)
     if address.ipv4_mapped is not None:
         return (address.ipv4_mapped,)
-    if address in _NAT64 or (address in _COMPATIBLE and int(address) > 1):
+    if address in NAT64 or (address in _COMPATIBLE and int(address) > 1):
         return (ipaddress.IPv4Address(int(address) & 0xFFFFFFFF),)
     if address.sixtofour is not None:
         return (address.sixtofour,)
@@ -105,7 +105,7 @@ def _is_host_allowed(host: str, patterns: list[str]) -> bool:
 def _describe_reserved(address: Address) -> str:
     if address.is_loopback:
         return "a loopback address, by which a pod reaches only itself"
-    if _is_within(address, _METADATA):
+    if _is_within(address, METADATA_SERVICES):
         return "the address of a cloud's metadata service, which is no database server"
     return "a link-local address" if address.is_link_local else "a reserved address, which no server can have"
 

@@ -6,15 +6,19 @@ from pgimport.decide.decision import (
     Action,
     DeleteOrphanedJobs,
     DropOrphanedObjects,
+    EnsureNetworkPolicy,
     EnsureRoleBindings,
+    RemoveNetworkPolicy,
     SetConnectionLimits,
     SetFinalizer,
 )
 from pgimport.kubernetes_client.custom_resources import status_matches
 from pgimport.kubernetes_client.jobs import delete_job
+from pgimport.kubernetes_client.network_policies import ensure_network_policy, remove_network_policy
 from pgimport.kubernetes_client.secrets_and_config_maps import delete_secret
+from pgimport.manifest.network_policy import build_network_policy
 from pgimport.model.errors import Conflict, PgimportError, Refused, ServerUnavailable
-from pgimport.model.names import FINALIZER_PROJECT, IMPORTS, PREVIEWS, PROJECTS
+from pgimport.model.names import FINALIZER_PROJECT, IMPORTS, PREVIEWS, PROJECTS, network_policy_name
 from pgimport.model.owner_comment import OwnerComment
 from pgimport.model.project_spec import ProjectSpec
 from pgimport.model.resources import ResourceKey
@@ -40,6 +44,13 @@ def act_on_project(context: ReconcileContext, observed: ProjectObservation, acti
             return
         case EnsureRoleBindings():
             ensure_role_bindings(context, spec.namespace)
+        case EnsureNetworkPolicy(api_server):
+            policy, name = context.policy, network_policy_name(context.policy.release_name)
+            manifest = build_network_policy(name, spec.namespace, meta, api_server, policy.denied_networks)
+            ensure_network_policy(context.cluster, manifest)
+        case RemoveNetworkPolicy():
+            name = network_policy_name(context.policy.release_name)
+            remove_network_policy(context.cluster, spec.namespace, name)
         case SetConnectionLimits(roles, limit):
             access = read_admin_access(context, spec)
             for role in roles:

@@ -7,6 +7,7 @@ from pgimport.decide.observed_objects import HeldRole, ObservedProject
 from pgimport.kubernetes_client.custom_resources import list_imports, list_previews, list_projects, read_project
 from pgimport.kubernetes_client.jobs import list_orphans
 from pgimport.kubernetes_client.namespaces import namespace_exists
+from pgimport.kubernetes_client.network_policies import read_api_server
 from pgimport.model.errors import Refused, ServerUnavailable
 from pgimport.model.names import FINALIZER_PREVIEW
 from pgimport.model.observations import ObservedServer, Unreachable
@@ -52,6 +53,7 @@ def observe_project(context: ReconcileContext, key: ResourceKey, _now: datetime)
         namespace_exists=exists,
         namespace_owner=namespace_owner,
         orphaned_jobs=list_orphans(context.cluster, spec.namespace, cleaned_up) if readable else (),
+        api_server=read_api_server(context.cluster) if context.policy.network_policy else (),
         previews=len(previews),
         imports=len(imports),
         created_previews=sum(FINALIZER_PREVIEW in item.meta.finalizers for item in previews),
