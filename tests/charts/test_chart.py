@@ -13,18 +13,17 @@ from tests.charts.conftest import CHART, Helm, Manifest, Render
 
 from pgimport.model.import_spec import ImportSpec
 from pgimport.model.names import (
-    API_ROLE_BINDING,
-    CONNECTION_READER,
+    EARLIER_NAMES,
     FINALIZER_PREVIEW,
     FINALIZER_PROJECT,
-    TENANT_ROLE_BINDING,
-    network_policy_name,
+    namespace_names,
 )
 from pgimport.model.preview_spec import PreviewSpec
 from pgimport.model.project_spec import ProjectSpec
 from pgimport.model.uploads import EmbeddedSettings, S3Settings
 
 EXAMPLES = CHART / "examples"
+BINDINGS = [EARLIER_NAMES.operator_binding, EARLIER_NAMES.api_binding, EARLIER_NAMES.connection_reader]
 TRIAL: Manifest = yaml.safe_load((EXAMPLES / "values.yaml").read_text(encoding="utf-8"))
 UPLOADS = {"enabled": True, "endpoint": "http://store:9000", "bucket": "dumps", "credentialsSecret": "store"}
 PLACEMENT: Manifest = {
@@ -181,7 +180,7 @@ def test_the_operator_binds_only_the_tenant_role(render: Render) -> None:
     (bind,) = [rule for rule in rules if "bind" in rule["verbs"]]
     assert bind["resourceNames"] == ["pgimport-tenant"]
     named = [rule for rule in rules if rule["resources"] == ["rolebindings"] and "resourceNames" in rule]
-    assert [rule["resourceNames"] for rule in named] == [[TENANT_ROLE_BINDING, API_ROLE_BINDING, CONNECTION_READER]]
+    assert [rule["resourceNames"] for rule in named] == [BINDINGS]
     assert find(render(), "ClusterRole", "pgimport-tenant")
 
 
@@ -203,7 +202,7 @@ def test_the_operator_may_change_only_its_own_network_policy(render: Render) -> 
     created = environment(documents, "Deployment", "imports-operator")["PGIMPORT_RELEASE_NAME"]
     assert [(rule["verbs"], rule.get("resourceNames")) for rule in policies] == [
         (["create"], None),
-        (["get", "patch", "delete"], [network_policy_name(created)]),
+        (["get", "patch", "delete"], [namespace_names(created).network_policy]),
     ]
 
 
@@ -405,6 +404,7 @@ def test_finalizers_are_released_before_an_uninstall(render: Render) -> None:
         "PGIMPORT_NAMESPACE": {"fieldRef": {"fieldPath": "metadata.namespace"}},
         "PGIMPORT_DEPLOYMENT": "pgimport-operator",
         "PGIMPORT_WATCH_NAMESPACES": "",
+        "PGIMPORT_RELEASE_NAME": "pgimport",
         "PGIMPORT_JOB": job["metadata"]["name"],
     }
     readable = [rule for rule in find(documents, "Role", "pgimport-release")["rules"] if rule["resources"] == ["jobs"]]
@@ -414,9 +414,28 @@ def test_finalizers_are_released_before_an_uninstall(render: Render) -> None:
     assert {"projects", "previewdatabases"} <= {name for rule in rules for name in rule["resources"]}
     named = {name: rule["resourceNames"] for rule in rules if "resourceNames" in rule for name in rule["resources"]}
     assert named == {
-        "rolebindings": [TENANT_ROLE_BINDING, API_ROLE_BINDING, CONNECTION_READER],
-        "roles": [CONNECTION_READER],
+        "rolebindings": BINDINGS,
+        "roles": [EARLIER_NAMES.connection_reader],
     }
+
+
+def test_the_names_of_bindings_follow_the_release(render: Render) -> None:
+    documents = render({"fullnameOverride": "imports", "api": {"enabled": True}})
+    for kind, name in (("Deployment", "imports-operator"), ("Job", "imports-release")):
+        assert environment(documents, kind, name)["PGIMPORT_RELEASE_NAME"] == "imports"
+    names = namespace_names("imports")
+    bindings = [names.operator_binding, names.api_binding, names.connection_reader]
+
+    def read_names(role: str, resource: str, verb: str) -> list[str]:
+        rules = find(documents, "ClusterRole", role)["rules"]
+        named = [rule for rule in rules if rule["resources"] == [resource] and verb in rule["verbs"]]
+        return [name for rule in named for name in rule.get("resourceNames", ())]
+
+    assert read_names("imports-operator", "rolebindings", "delete") == [*bindings, *BINDINGS]
+    assert read_names("imports-tenant", "roles", "patch") == [names.connection_reader]
+    assert read_names("imports-tenant", "roles", "delete") == [names.connection_reader, BINDINGS[-1]]
+    assert read_names("imports-release", "rolebindings", "delete") == bindings
+    assert read_names("imports-release", "roles", "delete") == [names.connection_reader]
 
 
 def test_hooks_can_be_repeated(render: Render) -> None:

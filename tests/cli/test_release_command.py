@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from tests.support.kubernetes import run_kubernetes
+from tests.support.samples import a_meta
 
 from pgimport.cli.release_command import (
     OperatorStillRunning,
@@ -18,13 +19,11 @@ from pgimport.kubernetes_client import api_paths
 from pgimport.kubernetes_client.api_client import KubernetesClient
 from pgimport.manifest.rbac import build_connection_reader, build_role_binding
 from pgimport.model.names import (
-    API_ROLE_BINDING,
     API_VERSION,
-    CONNECTION_READER,
     FINALIZER_PREVIEW,
     PREVIEWS,
     PROJECTS,
-    TENANT_ROLE_BINDING,
+    namespace_names,
 )
 from pgimport.model.watch_scope import WatchScope
 
@@ -116,16 +115,18 @@ def test_the_rights_in_the_namespaces_of_projects_are_removed(cluster: Kubernete
         "spec": {"namespace": NAMESPACE, "server": {}},
     }
     cluster.create(api_paths.resource(PROJECTS), project)
-    for name in (TENANT_ROLE_BINDING, API_ROLE_BINDING, CONNECTION_READER):
-        binding = build_role_binding(name, NAMESPACE, "pgimport-tenant", "account", "system")
+    names, owner, account = namespace_names("imports"), a_meta("shop", namespace=""), ("account", "system")
+    for name in (names.operator_binding, names.api_binding, names.connection_reader):
+        binding = build_role_binding(name, NAMESPACE, owner, "imports-tenant", account)
         cluster.create(api_paths.role_bindings(NAMESPACE), binding)
-    cluster.create(api_paths.roles(NAMESPACE), build_connection_reader(NAMESPACE, ["a"]))
-    foreign = build_role_binding("foreign", NAMESPACE, "view", "account", "system")
+    reader = build_connection_reader(names.connection_reader, NAMESPACE, owner, ["a"])
+    cluster.create(api_paths.roles(NAMESPACE), reader)
+    foreign = build_role_binding("foreign", NAMESPACE, owner, "view", account)
     cluster.create(api_paths.role_bindings(NAMESPACE), foreign)
-    remove_tenant_rights(cluster, WatchScope(("of-another-operator",)))
+    remove_tenant_rights(cluster, names, WatchScope(("of-another-operator",)))
     assert len(cluster.get(api_paths.role_bindings(NAMESPACE))["items"]) == 4
     for _ in range(2):
-        remove_tenant_rights(cluster)
+        remove_tenant_rights(cluster, names)
         bindings = cluster.get(api_paths.role_bindings(NAMESPACE))["items"]
         assert [item["metadata"]["name"] for item in bindings] == ["foreign"]
         assert cluster.get(api_paths.roles(NAMESPACE))["items"] == []

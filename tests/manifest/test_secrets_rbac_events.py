@@ -12,12 +12,15 @@ from pgimport.manifest.rbac import build_connection_reader, build_role_binding
 from pgimport.manifest.secrets import build_connection_secret, build_job_secret
 
 META = a_meta("x" * 253)
+PROJECT = a_meta("shop", namespace="")
 KUBERNETES = "1.35"
 OBJECTS = [
     pytest.param(build_job_secret(META), id="the Secret of a Job"),
     pytest.param(build_connection_secret(a_meta("pr-42")), id="a connection Secret"),
-    pytest.param(build_role_binding("own", "shop", "pgimport-tenant", "pgimport", "system"), id="a RoleBinding"),
-    pytest.param(build_connection_reader("shop", ["b", "a"]), id="a Role for connection Secrets"),
+    pytest.param(
+        build_role_binding("own", "shop", PROJECT, "pgimport-tenant", ("pgimport", "system")), id="a RoleBinding"
+    ),
+    pytest.param(build_connection_reader("own", "shop", PROJECT, ["b", "a"]), id="a Role for connection Secrets"),
 ]
 
 
@@ -28,8 +31,8 @@ def test_each_field_is_in_the_schema_of_kubernetes(manifest: dict[str, Any]) -> 
 
 def test_no_role_allows_all_secrets() -> None:
     """A rule without names would allow all Secrets."""
-    assert build_connection_reader("shop", [])["rules"] == []
-    assert build_connection_reader("shop", ["b", "a"])["rules"][0]["resourceNames"] == ["a", "b"]
+    assert build_connection_reader("own", "shop", PROJECT, [])["rules"] == []
+    assert build_connection_reader("own", "shop", PROJECT, ["b", "a"])["rules"][0]["resourceNames"] == ["a", "b"]
 
 
 @pytest.mark.parametrize("build", [build_job_secret, build_connection_secret])

@@ -17,6 +17,7 @@
 {{- define "pgimport.networkPolicy" -}}{{ include "pgimport.fullname" . }}-imports{{- end -}}
 {{- define "pgimport.api" -}}{{ include "pgimport.fullname" . }}-api{{- end -}}
 {{- define "pgimport.apiTenantRole" -}}{{ include "pgimport.fullname" . }}-api-tenant{{- end -}}
+{{- define "pgimport.connectionReader" -}}{{ include "pgimport.api" . }}-connections{{- end -}}
 {{- define "pgimport.initialKey" -}}{{ include "pgimport.fullname" . }}-initial-key{{- end -}}
 {{- define "pgimport.release" -}}{{ include "pgimport.fullname" . }}-release{{- end -}}
 {{- define "pgimport.project" -}}{{ include "pgimport.fullname" . }}-project{{- end -}}
@@ -28,6 +29,11 @@
 
 {{- define "pgimport.apiServiceAccount" -}}
 {{- default (include "pgimport.api" .) .Values.api.serviceAccount.name -}}
+{{- end -}}
+
+{{/* Names of the RoleBindings that the operator creates in the namespaces of Projects, as a JSON array. */}}
+{{- define "pgimport.bindings" -}}
+{{- list (include "pgimport.operator" .) (include "pgimport.api" .) (include "pgimport.connectionReader" .) | toJson -}}
 {{- end -}}
 
 {{- define "pgimport.image" -}}

@@ -20,13 +20,13 @@ from pgimport.kubernetes_client.custom_resources import list_objects
 from pgimport.kubernetes_client.namespaces import remove_role, remove_role_binding
 from pgimport.model.errors import NotFound, PgimportError
 from pgimport.model.names import (
-    API_ROLE_BINDING,
-    CONNECTION_READER,
+    EARLIER_NAMES,
     FINALIZER_PREVIEW,
     FINALIZER_PROJECT,
     PREVIEWS,
     PROJECTS,
-    TENANT_ROLE_BINDING,
+    NamespaceNames,
+    namespace_names,
 )
 from pgimport.model.resources import ResourceKey
 from pgimport.model.watch_scope import EVERYWHERE, WatchScope, split_names
@@ -66,12 +66,13 @@ def main(_arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
     stop_operator(kubernetes, namespace, deployment)
     scope = WatchScope(split_names(environment.get("PGIMPORT_WATCH_NAMESPACES", "")))
     count = sum(remove_finalizers(kubernetes, kind, finalizer, scope) for kind, finalizer in FINALIZERS)
-    remove_tenant_rights(kubernetes, scope)
+    release = environment.get("PGIMPORT_RELEASE_NAME")
+    remove_tenant_rights(kubernetes, namespace_names(release) if release else EARLIER_NAMES, scope)
     print(f"removed the finalizers of {count} objects; databases on the target servers are unchanged")
     return 0
 
 
-def remove_tenant_rights(kubernetes: KubernetesClient, scope: WatchScope = EVERYWHERE) -> None:
+def remove_tenant_rights(kubernetes: KubernetesClient, names: NamespaceNames, scope: WatchScope = EVERYWHERE) -> None:
     """Deletes the RoleBindings and Roles of the operator and the HTTP API in the namespaces of the scope's Projects.
 
     Otherwise, a service account created later with the operator's or API's name would have these rights. A new
@@ -82,9 +83,9 @@ def remove_tenant_rights(kubernetes: KubernetesClient, scope: WatchScope = EVERY
     except NotFound:  # Without the CRD there are no Projects.
         return
     for namespace in sorted({item["spec"]["namespace"] for item in projects if scope.includes(PROJECTS, item)}):
-        for name in (TENANT_ROLE_BINDING, API_ROLE_BINDING, CONNECTION_READER):
+        for name in (names.operator_binding, names.api_binding, names.connection_reader):
             remove_role_binding(kubernetes, namespace, name)
-        remove_role(kubernetes, namespace, CONNECTION_READER)
+        remove_role(kubernetes, namespace, names.connection_reader)
 
 
 def is_uninstall(kubernetes: KubernetesClient, namespace: str, job: str) -> bool:

@@ -1,6 +1,6 @@
 """Objects in the namespace of a Project: RoleBindings and Roles for the operator and the API, and events."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from datetime import UTC, datetime
 
 from pgimport.kubernetes_client import api_paths
@@ -13,8 +13,8 @@ from pgimport.model.names import MANAGER
 def ensure_role_binding(cluster: KubernetesClient, namespace: str, manifest: Json) -> None:
     """Creates the RoleBinding, or creates ours anew if it grants something else, such as the role of an older release.
 
-    Raises Refused (NameTaken) if it is not ours, Conflict if another writer was faster, and NotFound if the namespace
-    does not exist.
+    A RoleBinding of others that grants the same stays as it is. Raises Refused (NameTaken) if one of others grants
+    something else, Conflict if another writer was faster, and NotFound if the namespace does not exist.
     """
     name = manifest["metadata"]["name"]
     path = api_paths.role_bindings(namespace, name)
@@ -24,6 +24,8 @@ def ensure_role_binding(cluster: KubernetesClient, namespace: str, manifest: Jso
         cluster.create(api_paths.role_bindings(namespace), manifest)
         return
     if _grants_the_same(existing, manifest):
+        if is_managed(existing):
+            _ensure_owners(cluster, path, existing, manifest)
         return
     require_managed(existing, f"RoleBinding {name} in namespace {namespace}")
     cluster.delete(path, uid=existing["metadata"]["uid"])
@@ -35,6 +37,14 @@ def _grants_the_same(existing: Json, manifest: Json) -> bool:
         return {(item["kind"], item["name"], item.get("namespace", "")) for item in body.get("subjects") or ()}
 
     return existing["roleRef"] == manifest["roleRef"] and subjects(existing) == subjects(manifest)
+
+
+def _ensure_owners(cluster: KubernetesClient, path: str, existing: Json, manifest: Json) -> None:
+    """Sets the owners if they differ, such as after a restore of the Project, which gives it a new uid."""
+    owners, meta = manifest["metadata"]["ownerReferences"], existing["metadata"]
+    if meta.get("ownerReferences") != owners:
+        changes = {"resourceVersion": meta["resourceVersion"], "ownerReferences": owners}
+        cluster.patch(path, {"metadata": changes})
 
 
 def ensure_role(cluster: KubernetesClient, namespace: str, name: str, build: Callable[[list[Json]], Json]) -> None:
@@ -51,10 +61,11 @@ def ensure_role(cluster: KubernetesClient, namespace: str, name: str, build: Cal
         cluster.create(api_paths.roles(namespace), build([]))
         return
     role = build(existing.get("rules") or [])
-    if existing.get("rules") != role["rules"]:
+    owners, meta = role["metadata"]["ownerReferences"], existing["metadata"]
+    if existing.get("rules") != role["rules"] or meta.get("ownerReferences") != owners:
         require_managed(existing, f"Role {name} in namespace {namespace}")
-        version = existing["metadata"]["resourceVersion"]
-        cluster.patch(path, {"metadata": {"resourceVersion": version}, "rules": role["rules"]})
+        changes = {"resourceVersion": meta["resourceVersion"], "ownerReferences": owners}
+        cluster.patch(path, {"metadata": changes, "rules": role["rules"]})
 
 
 def role_binding_exists(cluster: KubernetesClient, namespace: str, name: str) -> bool:
@@ -65,17 +76,28 @@ def role_binding_exists(cluster: KubernetesClient, namespace: str, name: str) ->
     return True
 
 
-def remove_role_binding(cluster: KubernetesClient, namespace: str, name: str) -> None:
-    """Deletes a RoleBinding of ours."""
-    _remove(cluster, api_paths.role_bindings(namespace, name))
+def remove_role_binding(
+    cluster: KubernetesClient, namespace: str, name: str, accounts: Set[tuple[str, str]] | None = None
+) -> bool:
+    """Deletes a RoleBinding of ours. Returns whether it was deleted.
+
+    `accounts`: deletes it only if it grants rights to one of these service accounts, given as name and namespace.
+    """
+    path = api_paths.role_bindings(namespace, name)
+    try:
+        existing = cluster.get(path)
+    except NotFound:
+        return False
+    granted = {(item["name"], item.get("namespace", "")) for item in existing.get("subjects") or ()}
+    if not is_managed(existing) or (accounts is not None and not accounts & granted):
+        return False
+    cluster.delete(path, uid=existing["metadata"]["uid"])
+    return True
 
 
 def remove_role(cluster: KubernetesClient, namespace: str, name: str) -> None:
     """Deletes a Role of ours."""
-    _remove(cluster, api_paths.roles(namespace, name))
-
-
-def _remove(cluster: KubernetesClient, path: str) -> None:
+    path = api_paths.roles(namespace, name)
     try:
         existing = cluster.get(path)
     except NotFound:

@@ -36,9 +36,6 @@ SCRATCH_VOLUME = "scratch"  # of an import's pod
 REPORT_KEY = "report.jsonl"  # entry of the ConfigMaps with an import's report
 SECRET_KEY_SEED = "seed"  # noqa: S105 (a key's name)
 SECRET_KEY_URL = "url"  # noqa: S105 (a key's name; it holds the source's URL, or the signed URL of an upload)
-TENANT_ROLE_BINDING = "pgimport-operator"
-API_ROLE_BINDING = "pgimport-api"
-CONNECTION_READER = "pgimport-api-connections"  # Role and RoleBinding that may read the connection Secrets of previews
 
 
 # PostgreSQL truncates identifiers at 63 bytes. Job names become pod labels, which have at most 63 characters.
@@ -64,9 +61,28 @@ def job_secret_name(import_name: str, import_uid: str) -> str:
     return job_name(import_name, import_uid)
 
 
-def network_policy_name(release: str) -> str:
-    """Returns `<release>-imports`, the name of the NetworkPolicy of import pods in a Project's namespace."""
-    return f"{release}-imports"
+@dataclass(frozen=True, slots=True)
+class NamespaceNames:
+    """Names of the objects that an installation creates in the namespace of each Project."""
+
+    operator_binding: str
+    api_binding: str
+    connection_reader: str  # Role and RoleBinding of the API, for the connection Secrets of previews
+    network_policy: str  # of import pods
+
+
+def namespace_names(release: str) -> NamespaceNames:
+    """Returns the names of one installation. `release`: the prefix of the objects of its chart."""
+    return NamespaceNames(
+        operator_binding=f"{release}-operator",
+        api_binding=f"{release}-api",
+        connection_reader=f"{release}-api-connections",
+        network_policy=f"{release}-imports",
+    )
+
+
+# Of all installations, before the names followed the release's name. An upgrade removes objects with these names.
+EARLIER_NAMES = namespace_names("pgimport")
 
 
 def scratch_claim_name(pod: str) -> str:

@@ -72,7 +72,7 @@ def _ensure_preview(context: ReconcileContext, observed: ObservedPreview, action
     if not is_complete(entries):
         replace_entries(context.cluster, meta.namespace, connection_secret_name(meta.name), new_entries)
         entries = new_entries
-    ensure_connection_reader(context, meta.namespace, connection_secret_name(meta.name))
+    ensure_connection_reader(context, meta.namespace, project.meta, connection_secret_name(meta.name))
     mark = OwnerComment(project_uid=project.meta.uid, preview_uid=meta.uid, owner_name=meta.name)
     access, password = read_admin_access(context, project.spec), entries["password"].decode()
     templates, limit = project.spec.server.templates, project.spec.limits.max_connections_per_preview

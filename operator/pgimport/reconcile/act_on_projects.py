@@ -18,7 +18,7 @@ from pgimport.kubernetes_client.network_policies import ensure_network_policy, r
 from pgimport.kubernetes_client.secrets_and_config_maps import delete_secret
 from pgimport.manifest.network_policy import build_network_policy
 from pgimport.model.errors import Conflict, PgimportError, Refused, ServerUnavailable
-from pgimport.model.names import FINALIZER_PROJECT, IMPORTS, PREVIEWS, PROJECTS, network_policy_name
+from pgimport.model.names import FINALIZER_PROJECT, IMPORTS, PREVIEWS, PROJECTS, namespace_names
 from pgimport.model.owner_comment import OwnerComment
 from pgimport.model.project_spec import ProjectSpec
 from pgimport.model.resources import ResourceKey
@@ -43,13 +43,14 @@ def act_on_project(context: ReconcileContext, observed: ProjectObservation, acti
         case _ if spec is None:
             return
         case EnsureRoleBindings():
-            ensure_role_bindings(context, spec.namespace)
+            ensure_role_bindings(context, spec.namespace, meta)
         case EnsureNetworkPolicy(api_server):
-            policy, name = context.policy, network_policy_name(context.policy.release_name)
+            policy = context.policy
+            name = namespace_names(policy.release_name).network_policy
             manifest = build_network_policy(name, spec.namespace, meta, api_server, policy.denied_networks)
             ensure_network_policy(context.cluster, manifest)
         case RemoveNetworkPolicy():
-            name = network_policy_name(context.policy.release_name)
+            name = namespace_names(context.policy.release_name).network_policy
             remove_network_policy(context.cluster, spec.namespace, name)
         case SetConnectionLimits(roles, limit):
             access = read_admin_access(context, spec)

@@ -42,7 +42,8 @@ def observe_report(
         try:
             lines += _read_lines(context, item.meta.namespace, pod, container)
         except PgimportError as error:
-            if isinstance(error, Forbidden) and grant_missing_rights(context, item.meta.namespace):
+            project = item.spec.project if item.spec is not None else ""
+            if isinstance(error, Forbidden) and grant_missing_rights(context, item.meta.namespace, project):
                 raise Conflict(f"the operator had no rights in namespace {item.meta.namespace} yet") from error
             problems.append(f"The log of container {container.name} of pod {pod.name} cannot be read: {error}.")
             final = final and _is_final(error, container, now)
