@@ -1,8 +1,8 @@
 """A queue of keys to reconcile, like the rate-limited work queue of Kubernetes controllers.
 
-A key has at most one worker at a time. Each Project has workers of its own: keys that wait for a slow server delay no
-other Project. Any number of events before a reconcile lead to one reconcile. Events during
-a reconcile lead to one more. An exception leads to another reconcile after a delay that doubles each time.
+A key has at most one worker at a time. Each Project may occupy only a limited number of workers, so that keys that
+wait for a slow server delay no other Project. Any number of events before a reconcile lead to one reconcile. Events
+during a reconcile lead to one more. An exception leads to another reconcile after a delay that doubles each time.
 """
 
 import heapq
@@ -35,8 +35,8 @@ class ReconcileResult:
     wake: tuple[ResourceKey, ...] = ()  # other keys to reconcile now
 
 
-def find_share(key: ResourceKey) -> str:
-    """Returns the name under which a key's busy workers are counted: the namespace of its Project, or the Project."""
+def find_tenant(key: ResourceKey) -> str:
+    """Returns the name under which busy workers are counted: the namespace of a Project, or the Project itself."""
     return f"namespace {key.namespace}" if key.namespace else f"Project {key.name}"
 
 
@@ -55,13 +55,13 @@ class WorkQueue:
         """
         self._work = work
         self._report = report
-        self._workers_of_a_share = workers
+        self._workers_per_tenant = workers
         self._heap: list[tuple[float, int, ResourceKey]] = []  # (due time, tie breaker, key), by time.monotonic()
-        self._held: dict[str, list[tuple[float, int, ResourceKey]]] = {}  # due, but their share has no free worker
+        self._held: dict[str, list[tuple[float, int, ResourceKey]]] = {}  # due, but their tenant has no free worker
         self._due: dict[ResourceKey, float] = {}  # the time that counts; the heap may hold replaced entries
         # Keys that are being reconciled, with the time at which they are due again, or None.
         self._busy: dict[ResourceKey, float | None] = {}
-        self._busy_by_share: Counter[str] = Counter()
+        self._busy_by_tenant: Counter[str] = Counter()
         self._failures: dict[ResourceKey, int] = {}  # exceptions in a row
         self._tie_breaker = itertools.count()
         self._changed = threading.Condition()
@@ -115,7 +115,7 @@ class WorkQueue:
                     _, _, key = heapq.heappop(self._heap)
                     del self._due[key]
                     self._busy[key] = None
-                    self._busy_by_share[find_share(key)] += 1
+                    self._busy_by_tenant[find_tenant(key)] += 1
                     self._idle -= 1
                     if self._idle == 0:  # somebody must wait for the next key
                         self._start_thread()
@@ -130,11 +130,11 @@ class WorkQueue:
         """
         while self._heap:
             due, _, key = self._heap[0]
-            share = find_share(key)
+            tenant = find_tenant(key)
             if self._due.get(key) != due:
                 heapq.heappop(self._heap)  # an earlier time replaced this entry
-            elif due <= time.monotonic() and self._busy_by_share[share] >= self._workers_of_a_share:
-                self._held.setdefault(share, []).append(heapq.heappop(self._heap))
+            elif due <= time.monotonic() and self._busy_by_tenant[tenant] >= self._workers_per_tenant:
+                self._held.setdefault(tenant, []).append(heapq.heappop(self._heap))
             else:
                 return due - time.monotonic()
         return None
@@ -144,18 +144,18 @@ class WorkQueue:
             delay = self._reconcile(key)
             with self._changed:
                 self._idle += 1
-                self._release_share(find_share(key))
+                self._release_worker(find_tenant(key))
                 added = self._busy.pop(key)
                 if added is not None:
                     self._push(key, added)
                 if delay is not None:
                     self._push(key, time.monotonic() + delay)
 
-    def _release_share(self, share: str) -> None:
-        self._busy_by_share[share] -= 1
-        if self._busy_by_share[share] == 0:
-            del self._busy_by_share[share]
-        for entry in self._held.pop(share, ()):
+    def _release_worker(self, tenant: str) -> None:
+        self._busy_by_tenant[tenant] -= 1
+        if self._busy_by_tenant[tenant] == 0:
+            del self._busy_by_tenant[tenant]
+        for entry in self._held.pop(tenant, ()):
             heapq.heappush(self._heap, entry)
             self._changed.notify()
 
