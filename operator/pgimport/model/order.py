@@ -34,11 +34,12 @@ class OrderTarget(LenientModel):
     server_version_num: int
     creatable_extensions: list[str] = Field(
         default=[],
-        description="Extensions that the Project allows and that, by the catalogs, the admin can create. A server may"
-        " allow or refuse others by a hook.",
+        description="Extensions that the Project allows and that, as the server's catalogs say, the admin can create."
+        " A hook of the server may still allow others or refuse these.",
     )
     available_extensions: list[str] | None = Field(
-        default=None, description="All extensions that are installed on the server; None if an older operator ordered."
+        default=None,
+        description="All extensions that are installed on the server; None if an older operator sent the order.",
     )
     default_locale: str | None = Field(
         default=None, description="Locale of a new database for a source whose locale is unknown."

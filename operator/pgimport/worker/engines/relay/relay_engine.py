@@ -1,4 +1,4 @@
-"""Copies a live source by relay: structure by pg_dump and pg_restore, rows by COPY from server to server."""
+"""Copies a live source by relay: pg_dump reads the structure, COPY copies the rows from server to server."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
