@@ -28,7 +28,7 @@ from pgimport.worker.report.reporter import Reporter
 
 MAJORS = (15, 16, 17, 18)
 TARGETS = (17, 18)
-LIVE, LIVE_DUMP, NEWER_CLIENT = "live", "live, by a dump", "live, by the target's pg_dump"
+LIVE, LIVE_DUMP, NEWER_CLIENT = "live, `relay`", "live, `engine: dump`", "live, newer `pg_dump`"
 METHODS = (LIVE, LIVE_DUMP, NEWER_CLIENT, *FORMATS)
 # The newest minor version of each client is not available everywhere, and these tests do not need it.
 NO_MINIMUM_MINORS = {major: 0 for major in MAJORS}

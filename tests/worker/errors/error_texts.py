@@ -1,4 +1,4 @@
-"""Produces the text that a person sees for an input that cannot arrive."""
+"""Produces the text that a person sees for an input that cannot be imported."""
 
 import io
 import re
@@ -46,7 +46,7 @@ def _run(case: BrokenInput, bench: Bench) -> WorkerResult:
 
 
 def _format(result: WorkerResult) -> str:
-    assert result.failure is not None, "the input arrived"
+    assert result.failure is not None, "the input was imported"
     failure = result.failure.to_failure()
     err = io.StringIO()
     if failure.reason in LIMITS_OF_A_PROJECT:
@@ -59,14 +59,15 @@ def _format(result: WorkerResult) -> str:
 
 PAGE_HEAD = """# Errors
 
-This page lists inputs that cannot arrive, and what `pgimport run` prints for each of them.
+This page lists inputs that cannot be imported, and what `pgimport run` prints for each of them.
 
-The same text is in `status.error` of an import, with names of fields instead of options. A test tries every row.
-The command line allows every address and size. So the texts about addresses and sizes are those of `status.error`.
+`status.error` of an import has the same text, with names of fields instead of options. A test tries every row.
+`pgimport run` accepts every address and every size. So the rows about addresses and sizes show the text of
+`status.error`.
 
 [Causes](causes.md) lists which reason an error gets, and [Reasons](reasons.md) what each reason means.
 
-Readers who had not seen the code gave each text a verdict, each of them after a revision:
+New readers judged the texts several times. After each reading, the criticised texts were changed:
 
 | verdict | before the first revision | first reading | second | third | fourth | fifth | sixth |
 |---|---|---|---|---|---|---|---|
@@ -76,9 +77,8 @@ Readers who had not seen the code gave each text a verdict, each of them after a
 | says nothing | 3 | 0 | 0 | 0 | 0 | 0 | 0 |
 | texts | 65 | 72 | 72 | 73 | 73 | 73 | 73 |
 
-Every text that a reader criticised was changed afterwards, except one of the fifth reading: the advice about
-row-level security already has other words for a table that forces it on its owner. In the sixth reading, only the
-archive of a newer server had no next step.
+One text of the fifth reading was not changed: for a table that forces row-level security on its owner, the advice
+already has other words.
 
 | input | text |
 |---|---|

@@ -1,4 +1,4 @@
-"""Inputs that cannot arrive, and what the text that a person sees must contain: cause, object, and next step."""
+"""Inputs that cannot be imported, and what the text that a person sees must contain: cause, object, next step."""
 
 import gzip
 import io

@@ -1,4 +1,4 @@
-"""Each input that cannot arrive is answered with its cause, the object and the next step, and is on the docs' page."""
+"""The text for an input that cannot be imported has cause, object and next step, and is on the page of errors."""
 
 import os
 import re
