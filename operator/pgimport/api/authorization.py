@@ -1,6 +1,7 @@
 """Looks up Projects, imports and previews that a caller may access.
 
-An object that does not exist and an object of another organization take the same path and give the same response.
+A caller cannot distinguish an object of another organization from one that does not exist: the code and the response
+are the same for both.
 """
 
 from dataclasses import dataclass

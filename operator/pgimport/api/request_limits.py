@@ -37,7 +37,7 @@ class RequestLimit:
             self._running[key] += 1
 
     def end(self, key: str) -> None:
-        """Uncounts a request that `begin` has counted."""
+        """Ends a request that `begin` has counted."""
         with self._changed:
             self._running[key] -= 1
             if self._running[key] == 0:

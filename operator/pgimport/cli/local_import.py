@@ -50,7 +50,7 @@ def ignore_signals() -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Attempt:
-    """What the steps of one import share."""
+    """Values and connections that the steps of one import share."""
 
     options: Options
     console: Console

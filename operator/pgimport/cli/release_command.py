@@ -89,7 +89,7 @@ def remove_tenant_rights(kubernetes: KubernetesClient, names: NamespaceNames, sc
 
 
 def is_uninstall(kubernetes: KubernetesClient, namespace: str, job: str) -> bool:
-    """Tells whether the Job was created for an uninstall, or with kubectl as one of many manifests.
+    """Returns True if the Job was created for an uninstall, and False if kubectl created it as one of many manifests.
 
     Raises UnknownCreator if another tool created it.
     """

@@ -65,9 +65,10 @@ def _end_job(observed: ObservedImport, status: ImportStatus, job: ObservedJob | 
 
 
 def _delete_claims(observed: ObservedImport) -> tuple[Action, ...]:
-    """Deletes the claims of scratch volumes before anything that may have to wait for the target server.
+    """Deletes the PersistentVolumeClaims of scratch before anything that may have to wait for the target server.
 
-    Kubernetes deletes such a claim with its pod, but the pod of a finished Job stays until the Job's TTL ends.
+    Kubernetes deletes such a PersistentVolumeClaim with its pod, but the pod of a finished Job stays until the Job's
+    TTL ends.
     """
     spec = observed.object.spec
     if spec is None or spec.scratch.storage_class_name is None or not observed.pods:

@@ -42,7 +42,7 @@ def read_job(cluster: KubernetesClient, namespace: str, name: str, import_uid: s
 def list_orphans(
     cluster: KubernetesClient, namespace: str, cleaned_up_uids: Collection[str]
 ) -> tuple[OrphanedJob, ...]:
-    """Lists the Jobs of ours that no import will clean up.
+    """Lists the operator's Jobs that no import will clean up.
 
     These are Jobs without an owner, whose import was deleted with `--cascade=orphan`, and Jobs without a TTL that were
     created after the clean-up of their import. `cleaned_up_uids`: the uids of imports that were cleaned up.

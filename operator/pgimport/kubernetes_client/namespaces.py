@@ -11,7 +11,8 @@ from pgimport.model.names import MANAGER
 
 
 def ensure_role_binding(cluster: KubernetesClient, namespace: str, manifest: Json) -> None:
-    """Creates the RoleBinding, or creates ours anew if it grants something else, such as the role of an older release.
+    """Creates the RoleBinding. Creates it again if it is ours and grants something else, such as the role of an older
+    release.
 
     A RoleBinding of others that grants the same stays as it is. Raises Refused (NameTaken) if one of others grants
     something else, Conflict if another writer was faster, and NotFound if the namespace does not exist.
@@ -50,8 +51,8 @@ def _ensure_owners(cluster: KubernetesClient, path: str, existing: Json, manifes
 def ensure_role(cluster: KubernetesClient, namespace: str, name: str, build: Callable[[list[Json]], Json]) -> None:
     """Creates or updates a Role. `build` gets the rules that the Role has now, and returns the manifest.
 
-    `build` is called after the read. So the later of two writers wins, and both see the same state of the cluster.
-    Raises Refused (NameTaken) if it is not ours, Conflict if another writer was faster, and NotFound if the namespace
+    `build` is called after the Role was read, so what it reads in the cluster is at least as new. Raises Refused
+    (NameTaken) if the Role is not ours, Conflict if another writer changed it in between, and NotFound if the namespace
     does not exist.
     """
     path = api_paths.roles(namespace, name)

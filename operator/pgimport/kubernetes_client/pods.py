@@ -115,5 +115,5 @@ def read_progress(cluster: KubernetesClient, namespace: str, pod: str, container
 
 
 def delete_scratch_claim(cluster: KubernetesClient, namespace: str, pod: str) -> None:
-    """Deletes the claim of the pod's scratch volume. A running pod keeps it until its end."""
+    """Deletes the PersistentVolumeClaim of the pod's scratch volume. A running pod keeps it until its end."""
     cluster.delete(api_paths.core(namespace, "persistentvolumeclaims", scratch_claim_name(pod)))

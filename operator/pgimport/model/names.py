@@ -86,7 +86,7 @@ EARLIER_NAMES = namespace_names("pgimport")
 
 
 def scratch_claim_name(pod: str) -> str:
-    """Returns the name of the claim that Kubernetes creates for the pod's ephemeral scratch volume."""
+    """Returns the name of the PersistentVolumeClaim that Kubernetes creates for the pod's ephemeral scratch volume."""
     return f"{pod}-{SCRATCH_VOLUME}"
 
 

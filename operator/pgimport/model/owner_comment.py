@@ -41,7 +41,7 @@ class OwnerComment(LenientModel):
 
 
 class RefusedExtension(LenientModel):
-    """An extension of the source that the shadow does not have, because nothing forces the import to have it."""
+    """An extension that could not be created in the shadow as at the source, and that the import can do without."""
 
     name: str
     message: str

@@ -1,8 +1,8 @@
 """Carries a report through the log of a container, because the termination message has only 4 KiB.
 
 The report is compressed and written as numbered lines, `{"report": {"id": …, "part": …, "data": …}}`. The termination
-message states the random id, the number of lines and the digest. So nothing else in the log can pass for the report,
-and a report of which a line is missing is never taken for a whole one.
+message states the random id, the number of lines and the digest. So nothing else in the log can be mistaken for the
+report, and a report that lacks a line is never taken as complete.
 """
 
 import base64

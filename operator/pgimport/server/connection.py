@@ -228,7 +228,7 @@ def execute_together(connection: Connection, statements: Iterable[sql.Composable
 
 
 def _translate_error(access: Access, error: psycopg.Error) -> PgimportError:
-    """Returns an error with the server's words: Refused, if the same statement would be refused again."""
+    """Returns an error with the server's message. It is Refused if the server would refuse the same statement again."""
     line = _first_line(error.diag.message_primary or str(error))
     match error:
         case postgres.InsufficientPrivilege():

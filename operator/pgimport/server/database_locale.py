@@ -45,7 +45,10 @@ class DatabaseLocale:
         return self.collate if self.collate == self.ctype else f"{self.collate}/{self.ctype}"
 
     def is_same(self, other: "DatabaseLocale") -> bool:
-        """Says whether both have the same effect: the libc locale has none in a database of another provider."""
+        """Says whether both have the same effect.
+
+        The libc locale has no effect in a database with another locale provider.
+        """
         if self.provider == other.provider != LIBC:
             return (self.encoding, self.locale, self.rules) == (other.encoding, other.locale, other.rules)
         return self == other
@@ -181,7 +184,7 @@ def _read_templates(connection: Connection, names: Sequence[str]) -> list[tuple[
 
 
 def describe_unusable_templates(connection: Connection, names: Sequence[str]) -> list[str]:
-    """Returns a warning for each name of spec.server.templates that is no database which this role may copy."""
+    """Returns a warning for each template of the Project that does not exist, or that this role may not copy."""
     warnings = []
     for name in names:
         row = connection.execute(read_query("database_locale"), {"database": name}).fetchone()

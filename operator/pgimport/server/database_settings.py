@@ -45,8 +45,8 @@ def try_settings(
 ) -> tuple[list[DatabaseSetting], list[str]]:
     """Returns the settings that this server accepts, and a note for each that it refuses.
 
-    Ignores settings that are not in the list of `is_carried`: a worker reports them, and it is not trusted. Changes
-    nothing: the settings would also apply to the sessions of the import.
+    Ignores settings that are not in the list of `is_carried`: a worker reports them, and it is not trusted. Stores no
+    setting: stored settings would also apply to the sessions of the import.
     """
     accepted: list[DatabaseSetting] = []
     notes: list[str] = []

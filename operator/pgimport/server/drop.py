@@ -54,7 +54,7 @@ def drop_database(connection: Connection, access: Access, name: str, connect: Co
 
 
 def _close(connection: Connection, access: Access, database: SharedObject, owners: list[str], connect: Connect) -> None:
-    """Ends what the owner can do to keep its database: sessions, prepared transactions, IS_TEMPLATE.
+    """Removes what keeps the database from being dropped: sessions, prepared transactions and IS_TEMPLATE.
 
     A session of the owner in another database can hold a lock on this database's row in pg_database. A prepared
     transaction can lock the rows of the database and of the role, so it is rolled back before these are changed, and

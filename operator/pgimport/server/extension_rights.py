@@ -10,9 +10,8 @@ def grant_extension_rights(connection: Connection, owner: str) -> list[str]:
     """Grants rights on the objects of all extensions of the connected database; returns notes for the user.
 
     These objects belong to the admin, or to a superuser if the database was created from a template. The owner of the
-    database gets the schemas that the admin owns, and rights on tables, views, sequences and functions, as far as the
-    admin may grant them. A function that would run with the admin's rights (SECURITY DEFINER) is closed to everybody
-    else.
+    database gets rights on their schemas, tables, views, sequences and functions, as far as the admin may grant them.
+    EXECUTE on a function that would run with the admin's rights (SECURITY DEFINER) is revoked from PUBLIC.
 
     Must run before the database contains anything of its source. May be repeated.
     """

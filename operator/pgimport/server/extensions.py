@@ -41,7 +41,8 @@ class CreatedExtensions:
 def create_extensions(
     connection: Connection, extensions: Iterable[SourceExtension], allowed: Collection[str], owner: str
 ) -> CreatedExtensions:
-    """Creates each allowed extension at this server's version in the schema of the source, and grants its use.
+    """Creates each allowed extension in this server's version and in the schema that it has at the source, and grants
+    its use.
 
     Extensions that the template of the database contained stay as they are. May be repeated while the database
     contains nothing else. Raises Refused (ExtensionNotAllowed) if a required extension cannot be created, or
@@ -103,14 +104,16 @@ def _sort_by_requirements(connection: Connection, requested: dict[str, SourceExt
 
 
 def _refuse(created: CreatedExtensions, source: SourceExtension, message: str, sqlstate: str | None) -> None:
-    """Records an extension that the import can do without. Raises Refused for another one."""
+    """Records an extension that the import can do without. Raises Refused for any other extension."""
     if source.required:
         raise Refused(Failure(Reason.EXTENSION_NOT_ALLOWED, message))
     created.refused.append(RefusedExtension(name=source.name, message=message, sqlstate=sqlstate))
 
 
 def _describe_error(source: SourceExtension, error: psycopg.Error) -> str:
-    """Returns the server's own words. The admin of the platform can install the extension in a template."""
+    """Returns the server's message with DETAIL and HINT: the platform's admin needs it to install the extension in a
+    template.
+    """
     detail = f" {error.diag.message_detail}" if error.diag.message_detail else ""
     hint = f" {error.diag.message_hint}" if error.diag.message_hint else ""
     text = f"{error.diag.message_primary} ({error.sqlstate}).{detail}{hint}".rstrip(".")

@@ -58,9 +58,11 @@ def drop_marked_object(access: Access, marked: MarkedObject, *, connect: Connect
 
 
 def is_own_attempt(access: Access, names: AttemptNames, import_uid: str, *, connect: Connect = connect) -> bool:
-    """Tells whether the mark of an attempt's role, and of the role that its swap replaced, names this import.
+    """Tells whether all objects of an attempt on the server belong to this import.
 
-    An attempt without a role is dropped or swapped in. The pod's uid comes from a status that others may write.
+    The mark of the attempt's role, and of the role that its swap replaced, must name the import. If neither role
+    exists, the attempt must have no database either. The check is needed because the names are derived from the pod's
+    uid in the status, which others may write.
     """
     replaced = replaced_names(names.database)
     with session(access, connect=connect) as connection:

@@ -71,8 +71,8 @@ class ShadowPlan:
 def prepare_shadow(access: Access, plan: ShadowPlan, *, connect: Connect = connect) -> ShadowRecord:
     """Creates an empty database like the source and its role, then opens the gate.
 
-    Returns what the user must know. The worker reads the same in the comment of its role. May be repeated after a crash
-    at any point. Changes nothing once the gate is open.
+    Returns notes for the user. The worker reads the same notes in the comment of its role. May be repeated after a
+    crash at any point. Changes nothing once the gate is open.
 
     Raises Refused if the server cannot hold a copy of this source, or if a database or role of this name is not the
     attempt's. Raises Conflict if `drop_attempt` ended this attempt.

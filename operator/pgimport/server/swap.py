@@ -180,7 +180,10 @@ def _open_target(connection: Connection, target: str) -> None:
 
 
 def _open_again(connection: Connection, access: Access, plan: SwapPlan, connect: Connect) -> None:
-    """Allows connections to the target, also after the connection was lost; if this fails, the next `swap` does it."""
+    """Allows connections to the target, over a new connection if the old one was lost.
+
+    If this fails, the next `swap` does it.
+    """
     with suppress(psycopg.Error, PgimportError):
         if not connection.closed:
             _open_target(connection, plan.target)

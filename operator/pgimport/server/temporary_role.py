@@ -75,7 +75,7 @@ def temporary_role(
 
 
 def _override_settings(connection: Connection, role: sql.Identifier, database: sql.Identifier) -> None:
-    """Stores settings for the role that `connect` cannot pass on every version.
+    """Stores settings for the role that `connect` cannot set on servers of every version.
 
     They override the owner's ALTER DATABASE … SET.
     """

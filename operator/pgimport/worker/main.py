@@ -1,7 +1,8 @@
 """Runs one of the worker's programs: `preflight`, `plan`, `import`, or `run`, which is preflight and then import.
 
 The order and the paths of all files come from environment variables (pgimport.model.order). The result is written as
-termination message and as a log line on standard output; the exit code is that of its reason (REASONS.md).
+termination message and as a log line on standard output; the exit code is that of its reason
+(docs/reference/reasons.md).
 """
 
 import os

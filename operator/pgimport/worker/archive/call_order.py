@@ -42,7 +42,10 @@ class _CallOrder:
         return list(self._sorted.values())
 
     def _add(self, entry: TocEntry, callers: frozenset[int]) -> None:
-        """Adds an entry after the functions that it calls, except those that need one of the callers themselves."""
+        """Adds an entry after the functions that it calls.
+
+        Ignores a call if the called function needs one of the `callers`: such calls form a cycle.
+        """
         if entry.dump_id in self._sorted:
             return
         callers = callers | {entry.dump_id}

@@ -32,12 +32,12 @@ _EXTENSIONS = {name: extension for extension, names in _OBJECTS.items() for name
 
 
 def find_extension(mentions: Iterable[tuple[str, str]]) -> str | None:
-    """Returns the extension from which one of the mentioned names (schema, name) is known, or None."""
+    """Returns the extension to which one of the mentioned names (schema, name) most likely belongs, or None."""
     return next((_EXTENSIONS[name] for _, name in sorted(mentions) if name in _EXTENSIONS), None)
 
 
 def describe_missing_extension(mentions: Iterable[tuple[str, str]], in_dump: Collection[str]) -> str | None:
-    """Returns what to do if one of the mentioned names (schema, name) is known from an extension, else None.
+    """Returns what to do if one of the mentioned names (schema, name) most likely belongs to an extension, else None.
 
     `in_dump`: extensions that the dump creates.
     """

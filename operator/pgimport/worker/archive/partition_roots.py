@@ -156,7 +156,7 @@ def _find(tokens: list[SqlToken], *words: str) -> int | None:
 
 
 def _read_name(tokens: list[SqlToken], index: int) -> ObjectName:
-    """Returns schema and name. A name without schema is one of `public`."""
+    """Returns schema and name. A name without a schema counts as one of the schema `public`."""
     if len(tokens) > index + 2 and tokens[index + 1].is_("."):
         return tokens[index].text, tokens[index + 2].text
     return ("public", tokens[index].text) if len(tokens) > index else ("", "")

@@ -304,7 +304,10 @@ class RestorePlan:
         return needed
 
     def _find_called(self, entry: TocEntry) -> list[SkippedEntry]:
-        """Returns skipped functions that an SQL function calls. A body in a string has no dependencies."""
+        """Returns skipped functions that an SQL function calls.
+
+        An archive lists no dependencies for a body in a string.
+        """
         if not self._routines or not is_sql_function(entry.definition):
             return []
         mentions = find_mentions(scan_tokens(entry.definition))
@@ -321,5 +324,5 @@ def _depend_on(entry: TocEntry, cause: SkippedEntry | None) -> SkippedEntry | No
 
 
 def _is_default_of_kept_table(entry: TocEntry, missing: list[SkippedEntry]) -> bool:
-    """A default is listed unless its whole table is skipped."""
+    """Returns True for a default of a table that is not skipped: only such a default is listed."""
     return entry.kind == DEFAULT and all(item.entry.kind != TABLE for item in missing)

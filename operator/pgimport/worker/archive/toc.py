@@ -280,8 +280,8 @@ def check_appended_contents(read: Read, header: ArchiveHeader, entries: Iterable
     """Reads a second table of contents, and raises ImportStopped if it does not list the same entries.
 
     pg_dump writes it after the rows of a custom archive, to add the offsets of the rows to the first one: it seeks back
-    and writes again (`_CloseArchive` in `pg_backup_custom.c`). Since version 16 it opens a standard output that is a
-    file for appending, so the second one lands at the end of the file.
+    and writes again (`_CloseArchive` in `pg_backup_custom.c`). Since version 16, pg_dump opens standard output for
+    appending. If standard output is a file, the second table of contents then lands at its end.
     """
     reader = _TocReader(read)
     reader.integer_bytes = header.integer_bytes

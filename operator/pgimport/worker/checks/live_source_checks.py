@@ -193,7 +193,10 @@ def _read_value_notes(
     *,
     skips_objects: bool,
 ) -> list[str]:
-    """Returns notes about rows that the copy may refuse. `filters`: of relations, and of their rows."""
+    """Returns notes about rows that the copy may refuse.
+
+    `filters` tell which relations are imported, and which with rows.
+    """
     includes, includes_rows = filters
     reg_rows = reader.read("checks/reg_columns", skipped_schemas=own_schemas)
     has_filter = order.filter is not None

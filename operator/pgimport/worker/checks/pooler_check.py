@@ -58,8 +58,8 @@ def probing_sessions(
 ) -> Iterator[Callable[[], SessionProbe]]:
     """Begins the read-only transaction of the block's queries, and yields a function that returns the probe.
 
-    Opens and probes the second connection beside the block, unless the first already leads to a pooler or proxy.
-    Raises ImportStopped.
+    Opens and probes the second connection while the block runs. If the first connection leads to a pooler or proxy,
+    does so before the block. Raises ImportStopped.
     """
     announced_pid = connection.info.backend_pid
     try:

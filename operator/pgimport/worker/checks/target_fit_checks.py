@@ -139,8 +139,8 @@ def judge_file_size(order: Order, size: int | None) -> CheckResult:
 def judge_extensions(order: Order, split: ExtensionSplit, with_rows: Sequence[str] = ()) -> CheckResult:
     """Judges the source's extensions. `with_rows`: extensions whose own tables contain rows of users.
 
-    Only a forecast: whether the admin may create an extension is tried before any row is copied, as servers allow and
-    deny by hooks what their catalogs do not tell.
+    This is only a forecast. Before any row is copied, the operator tries to create each extension: hooks of a server
+    may allow or deny one, which its catalogs do not show.
     """
     required = [extension.name for extension in split.imported if extension.required]
     forbidden = [name for name in required if name not in order.allowed_extensions]
@@ -169,7 +169,7 @@ def judge_extensions(order: Order, split: ExtensionSplit, with_rows: Sequence[st
 
 
 def _describe_doubts(split: ExtensionSplit, doubtful: Sequence[SourceExtension]) -> list[str]:
-    """Returns sentences about extensions that, by the catalogs, only a superuser of the target may create."""
+    """Returns sentences about extensions that only a superuser may create, as the target's catalogs say."""
     names = ", ".join(extension.name for extension in doubtful)
     sentences = [
         f"By its catalogs, the target server lets only a superuser create {names}. The import tries it before it copies"

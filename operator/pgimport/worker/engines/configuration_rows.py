@@ -52,7 +52,7 @@ class ConfigurationRows:
 
     @property
     def kept(self) -> int:
-        """The number of rows whose key the extension itself has filled; its own row stays."""
+        """The number of rows that were not inserted, because the extension has a row of its own with the same key."""
         return 0 if self.refusal else self.staged - self.inserted
 
 

@@ -57,7 +57,8 @@ def find_codec(name: str) -> str:
 def find_client_encoding(server_encoding: str) -> str:
     """Returns the client_encoding of sessions in a database.
 
-    A server converts nothing between SQL_ASCII and another encoding. psycopg returns text as `str` only for the other.
+    For SQL_ASCII this is LATIN1: a server converts nothing between the two, and psycopg returns SQL_ASCII as `bytes`,
+    but LATIN1 as `str`.
     """
     return "LATIN1" if server_encoding.upper() == _NO_ENCODING else server_encoding
 

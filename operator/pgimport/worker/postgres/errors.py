@@ -63,7 +63,10 @@ class ConnectProblem(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectObservation:
-    """What a refused connection showed. With neither field, a second attempt succeeded."""
+    """What a second attempt after a refused connection showed.
+
+    If it has neither refusal nor problem, the attempt succeeded.
+    """
 
     refusal: ServerError | None = None
     problem: ConnectProblem | None = None
@@ -132,7 +135,10 @@ def translate_connect_error(error: psycopg.Error, address: str, observation: Con
 
 
 def translate_source_error(error: psycopg.Error | ServerError, action: str) -> Failure:
-    """Translates a statement that failed at the source. `action`, as in "its tables were listed", is what it did."""
+    """Translates a statement that failed at the source.
+
+    `action` says what it should do, as in "its tables were listed".
+    """
     refusal = _read(error)
     message = f"the source failed while {action}: {refusal.describe()}"
     return Failure(find_source_reason(refusal.sqlstate), message, find_source_advice(refusal))
@@ -147,7 +153,7 @@ def translate_snapshot_error(error: psycopg.Error | ServerError, action: str) ->
 
 
 def translate_target_error(error: psycopg.Error | ServerError, action: str) -> Failure:
-    """Translates a statement that failed in the shadow. `action`, as in "ANALYZE ran", is what it did."""
+    """Translates a statement that failed in the shadow. `action` says what it should do, as in "ANALYZE ran"."""
     refusal = _read(error)
     message = f"the target failed while {action}: {refusal.describe()}"
     return Failure(find_target_reason(refusal.sqlstate), message, find_target_advice(refusal))

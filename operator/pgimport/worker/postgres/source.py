@@ -141,7 +141,8 @@ def _add_ca(endpoint: Endpoint, url: SourceURL, ca: Path | None) -> Endpoint:
 def open_source_connection(endpoint: Endpoint, enter: Callable[[Endpoint], Connection] = connect) -> Connection:
     """Opens a connection. Raises ImportStopped.
 
-    Tries again after a timeout, for a suspended source to start, and if the server has admitted the probe.
+    Tries once more after a timeout, because a suspended source may be starting, and if the second login of
+    `login_probe` succeeded.
     """
     try:
         return enter(endpoint)

@@ -134,7 +134,10 @@ def read_scope(source: Connection, order: Order, endpoint: Endpoint, shadow: Sha
 
 
 def _read_extension_keys(source: Connection, split: ExtensionSplit) -> dict[ObjectKey, str]:
-    """Returns the skipped extensions themselves. What needs one of them is tried at the target, if it is no root."""
+    """Returns the skipped extensions themselves, with their reasons.
+
+    Objects that need one are tried at the target, unless the extension is one of `split.roots`.
+    """
     if not split.skipped:
         return {}
     statement = "SELECT tableoid::bigint, oid::bigint, extname::text FROM pg_catalog.pg_extension"

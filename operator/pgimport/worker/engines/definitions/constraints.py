@@ -47,7 +47,8 @@ def find_constraint(plan: RestorePlan, entry: TocEntry) -> Constraint | None:
 def add_checks(session: DefinitionSession, context: DefinitionContext, entry: TocEntry) -> None:
     """Adds the CHECK constraints that were removed from a table or domain. Raises ImportStopped.
 
-    One ALTER TABLE adds all of a table, because each reads all rows. If it is refused, each constraint gets its own.
+    One ALTER TABLE adds all CHECKs of a table, because each statement reads all its rows. If the target refuses it,
+    each constraint gets a statement of its own.
     """
     parts = list(context.plan.later_checks.get(entry.dump_id, []))
     statement = build_check_additions((entry.schema, entry.tag), parts)

@@ -38,17 +38,23 @@ def find_pre_data(entries: Iterable[TocEntry]) -> list[TocEntry]:
 
 
 def _precedes_rows(entry: TocEntry) -> bool:
-    """Returns whether an entry is created before the rows: pg_dump 17 lists large objects as data, with OIDs alone."""
+    """Returns whether an entry is created before the rows. pg_dump 17 lists large objects in the section of data."""
     return entry.section is Section.PRE_DATA or entry.kind == "BLOB METADATA"
 
 
 def _is_schema_comment(entry: TocEntry) -> bool:
-    """True for a comment on a schema, which the operator may have created: its own entry is then not restored."""
+    """True for a comment on a schema.
+
+    It is created even if the schema's own entry is not, because the schema exists already.
+    """
     return entry.kind == "COMMENT" and entry.tag.startswith("SCHEMA ")
 
 
 def find_undumped_schemas(archive: Iterable[TocEntry], created: Iterable[TocEntry]) -> list[str]:
-    """Returns the schemas of what is created that the archive does not create. The target may have them already."""
+    """Returns the schemas that the archive does not create, although it has objects in them.
+
+    The target may have them already.
+    """
     dumped = {entry.tag for entry in archive if entry.kind == "SCHEMA"}
     return sorted({entry.schema for entry in created if entry.schema} - dumped - _SYSTEM_SCHEMAS)
 

@@ -195,7 +195,7 @@ class PlainExecutor:
         return True
 
     def _create_schema(self, schema: str) -> bool:
-        """Creates a schema that the file does not contain, as one by `pg_dump --table`."""
+        """Creates a schema that the file does not contain. A file by `pg_dump --table` contains no schemas."""
         if not schema or self._try(f"CREATE SCHEMA {quote_name(schema)};".encode(self.codec)) is not None:
             return False
         self.content.notes.append(describe_created_schema(schema))

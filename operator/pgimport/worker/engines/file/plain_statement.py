@@ -78,7 +78,7 @@ def remove_oids(statement: Statement) -> Statement:
 
 
 def _tells_more(announced: Subject, subject: Subject) -> bool:
-    """Whether the comment is better than the tokens: it has no newlines in names, but the types of arguments."""
+    """Whether pg_dump's comment says more than the tokens: it has the types of arguments, but no newlines in names."""
     if subject.kind == "TABLE" and announced.kind == "SEQUENCE":  # ALTER TABLE … ADD GENERATED … AS IDENTITY
         return True
     if subject.kind != announced.kind:

@@ -82,7 +82,7 @@ class PsqlSession:
                     self._changed.notify_all()
 
     def end(self) -> None:
-        """Says that psql has closed its stderr. Called by another thread."""
+        """Notes that psql has closed its stderr. Called by another thread."""
         with self._changed:
             self._ended = True
             self._changed.notify_all()

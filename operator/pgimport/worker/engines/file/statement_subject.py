@@ -85,8 +85,8 @@ def parse_entry_comment(comments: str) -> Subject | None:
 def parse_subject(definition: str, default_schema: str = "public") -> Subject | None:
     """Returns the object of the statement, or None for a statement without one, such as SET.
 
-    `default_schema`: schema of names without one. The subject of ALTER is the object itself, except where a table of
-    contents has an own entry: a constraint, a default, an attached partition.
+    `default_schema`: schema of names without one. The subject of ALTER is the altered object. Exceptions are what has
+    an entry of its own in a table of contents: a constraint, a default, an attached partition.
     """
     tokens = list(scan_tokens(definition))
     if not tokens:

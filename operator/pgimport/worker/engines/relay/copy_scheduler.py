@@ -31,7 +31,7 @@ CONNECTION_RETRIES = 30  # tries of the last stream, one per second, while a ser
 class CopyScheduler:
     """Copies the rows of one import and builds indexes at the same time.
 
-    `restore` creates all other objects before and afterwards. The progress meter counts those of afterwards too.
+    `restore` creates the other objects, before and after the rows. The progress meter also counts the later ones.
     """
 
     def __init__(
@@ -153,7 +153,10 @@ class CopyScheduler:
             self._changed.notify_all()
 
     def _count_stream_end(self) -> None:
-        """Begins the stage of index builds when the last stream ends. The caller holds the lock."""
+        """Counts the end of a stream.
+
+        At the end of the last one, begins the stage of index builds. The caller holds the lock.
+        """
         self._active_streams -= 1
         if self._active_streams == 0:
             build_count = len(self._builds) + self._count_later_builds()
