@@ -73,7 +73,9 @@ EMPTY_DIR = 'Usage of EmptyDir volume "scratch" exceeds the limit "10Gi".'
 EPHEMERAL = "Pod ephemeral local storage usage exceeds the total limit of containers 1Gi."
 NODE_PRESSURE = "The node was low on resource: ephemeral-storage."
 PODS = {
-    "the container's own result, whatever its exit code": a_copying_pod(phase="Failed", import_=FAILED_CONTAINER),
+    "the container's own result, for example `RestoreFailed`, whatever its exit code": a_copying_pod(
+        phase="Failed", import_=FAILED_CONTAINER
+    ),
     "exit code 0 without a result": a_failed_pod(0, "Completed"),
     "OOMKilled, exit code 137": a_failed_pod(137, "OOMKilled"),
     "killed, exit code 137": a_failed_pod(137),
@@ -81,21 +83,22 @@ PODS = {
     "deleted, exit code 137": a_failed_pod(137, deleting=True),
     "evicted: its emptyDir is over its limit": a_failed_pod(137, reason="Evicted", message=EMPTY_DIR),
     "evicted: its ephemeral storage is over its limit": a_failed_pod(137, reason="Evicted", message=EPHEMERAL),
-    "evicted: a resource of the node is exhausted": a_failed_pod(
+    "evicted: the node ran out of a resource": a_failed_pod(
         137, reason="Evicted", message=NODE_PRESSURE, disrupted=True
     ),
     "disrupted: drained, preempted, or its node is gone": a_failed_pod(143, disrupted=True),
     "failed without a container status": a_pod(phase="Failed", reason="NodeLost", preflight=None, import_=None),
     "another exit code without a result": a_failed_pod(1),
 }
-GONE_POD = "gone before the operator observed its end"
+GONE_POD = "deleted before the operator observed its end"
 
 
 COPYING = a_running_status(shadow=a_shadow(), progress=Progress(phase=ImportPhase.DATA, percent=5, at=BORN))
 OBSERVED_IMPORTS = {
-    ("Job", "deleted, or complete and its pod gone before the result was read"): observed_running_import(
-        job=None, pods=()
-    ),
+    (
+        "Job",
+        "the Job was deleted, or it is complete and its pod was deleted before the operator read the result",
+    ): observed_running_import(job=None, pods=()),
     ("Job", "DeadlineExceeded"): observed_running_import(job=a_job(failed_reason="DeadlineExceeded"), pods=()),
     ("Job", "BackoffLimitExceeded, and no attempt has a reason"): observed_running_import(
         job=a_job(failed_reason="BackoffLimitExceeded"), pods=()
@@ -108,14 +111,14 @@ OBSERVED_IMPORTS = {
     ("operator's clock", "spec.timeout is over"): observed_running_import(an_import_spec(timeout="10m")),
     (
         "operator's clock",
-        "no container for spec.startTimeout: an image that cannot be pulled, a Secret, a quota",
+        "no container runs for spec.startTimeout: a missing image or Secret, or a quota",
     ): observed_running_import(
         pods=(a_pod(preflight=a_container("preflight", waiting_reason="ErrImagePull")),), waiting_since=BORN
     ),
     ("operator's clock", "no progress for spec.stallTimeout"): observed_running_import(
         status=COPYING, pods=(a_copying_pod(),)
     ),
-    ("operator's clock", "a verified copy that cannot be swapped in for 30 minutes"): observed_running_import(
+    ("operator's clock", "the swap of a verified copy is not possible for 30 minutes"): observed_running_import(
         status=a_running_status(shadow=a_shadow(verified=True, verified_at=BORN - timedelta(hours=1)))
     ),
     ("operator's clock", "ten disruptions"): observed_running_import(
@@ -130,14 +133,18 @@ LOGINS = {
         for state in ("28P01", "28000", "3D000", "42501", "53300", "55000", "57P03")
     },
     "any other SQLSTATE": ConnectObservation(refusal=ServerError(message="no", sqlstate="XX000")),
-    "28000, but not with TLS": ConnectObservation(
+    "28000 without TLS, but not with TLS": ConnectObservation(
         refusal=ServerError(message="no", sqlstate="28000"), problem=ConnectProblem.TLS_WANTED
     ),
     "a certificate that is not valid": ConnectObservation(problem=ConnectProblem.TLS_FAILED),
     "no TLS, but the URL requires it": ConnectObservation(problem=ConnectProblem.TLS_MISSING),
-    "a password is wanted, and the URL has none": ConnectObservation(problem=ConnectProblem.PASSWORD_MISSING),
-    "a password is wanted in clear text, without TLS": ConnectObservation(problem=ConnectProblem.PASSWORD_IN_CLEAR),
-    "an authentication method that the worker lacks": ConnectObservation(problem=ConnectProblem.METHOD_UNKNOWN),
+    "the server wants a password, and the URL has none": ConnectObservation(problem=ConnectProblem.PASSWORD_MISSING),
+    "the server wants the password in clear text, without TLS": ConnectObservation(
+        problem=ConnectProblem.PASSWORD_IN_CLEAR
+    ),
+    "the server wants an authentication method that the worker does not have": ConnectObservation(
+        problem=ConnectProblem.METHOD_UNKNOWN
+    ),
     "no answer, or a closed connection": ConnectObservation(problem=ConnectProblem.NO_ANSWER),
 }
 

@@ -148,7 +148,7 @@ class ProjectSpec(StrictModel):
     organization_id: ShortText = Field(description="The ID of the organization that owns the Project.")
     namespace: Label = Field(
         description="The namespace of its PreviewDatabases and PostgresImports. Two Projects cannot share a namespace."
-        " It cannot be the operator's own, and its name cannot begin with kube-, as those of Kubernetes do."
+        " It cannot be the operator's own namespace, and its name cannot begin with kube-."
     )
     server: TargetServer = Field(description="Connects the Project to its target PostgreSQL server.")
     storage_limit_bytes: Bytes | None = Field(

@@ -71,10 +71,10 @@ class Progress(LenientModel):
     tables_done: int | None = Field(default=None, description="The number of tables that are copied so far.")
     tables_total: int | None = Field(default=None, description="The number of tables that the import copies.")
     bytes_done: int | None = Field(
-        default=None, description="The number of bytes copied so far, in the size that the source stores."
+        default=None, description="The number of bytes copied so far, measured as the source stores them."
     )
     bytes_total: int | None = Field(
-        default=None, description="The number of bytes that the import copies, in the size that the source stores."
+        default=None, description="The number of bytes that the import copies, measured as the source stores them."
     )
     bytes_per_second: int | None = Field(default=None, description="The average rate of the current phase.")
     eta_seconds: int | None = Field(
@@ -143,7 +143,7 @@ class Shadow(LenientModel):
     role: str = Field(description="The role that owns the content of the shadow database.")
     oid: int | None = Field(
         default=None,
-        description="The OID of the shadow database, written before the swap. A target with this OID has been swapped.",
+        description="The OID of the shadow database, written before the swap. The swap is done if the target has it.",
     )
     verified: bool = Field(default=False, description="The value is true after the worker verified the copy.")
     verified_at: Time | None = Field(

@@ -31,12 +31,12 @@ _SECTIONS: tuple[tuple[RetryClassification, str, str], ...] = (
 # Reasons of conditions that no attempt ends with, so MEANINGS does not have them.
 CONDITIONS: dict[Reason, str] = {
     Reason.ACCEPTED: "The operator has accepted the import.",
-    Reason.SUSPENDED: "`spec.suspend` holds the import.",
+    Reason.SUSPENDED: "The import is suspended by `spec.suspend`.",
     Reason.SOURCE_SECRET_MISSING: "The Secret with the source's URL or CA does not exist yet.",
     Reason.CONFIG_MAP_MISSING: "The ConfigMap of `spec.postImport` does not exist yet.",
     Reason.PROJECT_NOT_READY: "The Project's server cannot be used at the moment.",
     Reason.TARGET_NOT_FOUND: "The PreviewDatabase does not exist yet.",
-    Reason.WAITING_FOR_TARGET: "Another import holds the target.",
+    Reason.WAITING_FOR_TARGET: "Another import uses the target, or an older one is next.",
     Reason.WAITING_FOR_SLOT: "The Project runs as many imports as it may.",
     Reason.STARTING: "The Job exists, and its pod has not started yet.",
     Reason.RUNNING: "An attempt is running.",
@@ -45,11 +45,11 @@ CONDITIONS: dict[Reason, str] = {
     Reason.NOTHING_REFUSED: "The target refused no object of the import.",
     Reason.OBJECTS_REFUSED: "The import skipped objects that the target refused, or that need such an object.",
     Reason.READY: "The Project or the PreviewDatabase can be used.",
-    Reason.PENDING: "The operator has not finished creating the object's database.",
-    Reason.EXPIRED: "The preview's time is over, and its database is dropped.",
+    Reason.PENDING: "The operator has not finished preparing the Project or the PreviewDatabase.",
+    Reason.EXPIRED: "The preview's `ttl` is over, and the operator has dropped its database.",
     Reason.DELETING: "The object is being deleted.",
     Reason.PRIMARY_MISSING: "The Project names no primary database, so there is nothing to clone.",
-    Reason.CLONING: "The import that copies the primary database is at work.",
+    Reason.CLONING: "The import that copies the primary database has not ended yet.",
     Reason.CLONE_FAILED: "The import that copies the primary database has failed; its own status says why.",
 }
 
