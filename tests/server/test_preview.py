@@ -9,7 +9,7 @@ from tests.server.crashing_connection import Crash, CrashingConnect, crash_at_ea
 from tests.support.postgres import PostgresServer
 
 from pgimport.model.errors import Conflict, Refused
-from pgimport.model.owner_comment import OwnerComment
+from pgimport.model.owner_comment import DatabasePhase, OwnerComment, format_owner_comment
 from pgimport.server.marked_objects import read_marked_objects
 from pgimport.server.preview import drop_preview, ensure_preview, reset_preview
 from pgimport.server.roles import set_connection_limit
@@ -156,6 +156,43 @@ def test_an_interrupted_drop_is_completed(scenario: PreviewScenario) -> None:
     scenario.query("UPDATE pg_database SET datconnlimit = -2 WHERE datname = %s RETURNING 1", scenario.database)
     ensure_preview(scenario.access, scenario.database, scenario.owner, scenario.owner_password, scenario.mark)
     assert scenario.tables() == []
+
+
+NO_LOGIN = "ALTER ROLE {owner} NOLOGIN"
+CLOSED = "ALTER DATABASE {database} ALLOW_CONNECTIONS false"
+
+
+@pytest.mark.parametrize(
+    ("phase", "statements", "kept"),
+    [
+        pytest.param(DatabasePhase.READY, (), True, id="ready"),
+        pytest.param(DatabasePhase.READY, (NO_LOGIN,), True, id="ready, without login"),
+        pytest.param(DatabasePhase.READY, (NO_LOGIN, CLOSED), True, id="ready, without login, closed"),
+        pytest.param(DatabasePhase.CREATING, (NO_LOGIN,), True, id="creating"),
+        pytest.param(DatabasePhase.DROPPING, (), False, id="dropping"),
+        pytest.param(DatabasePhase.DROPPING, (NO_LOGIN, CLOSED), False, id="dropping, without login, closed"),
+        pytest.param(None, (), True, id="older release, ready"),
+        pytest.param(None, (NO_LOGIN,), True, id="older release, creating"),
+        pytest.param(None, (CLOSED,), True, id="older release, interrupted swap"),
+        pytest.param(None, (NO_LOGIN, CLOSED), False, id="older release, dropping"),
+    ],
+)
+def test_the_comment_of_the_role_says_whether_the_database_is_to_be_dropped(
+    scenario: PreviewScenario, phase: DatabasePhase | None, statements: tuple[str, ...], kept: bool
+) -> None:
+    """Neither the login of the role nor the state of the database does: a role without login may own data."""
+    comment = format_owner_comment(scenario.mark.model_copy(update={"phase": phase}))
+    scenario.server.execute(f"COMMENT ON ROLE {scenario.owner} IS '{comment}'")
+    for statement in statements:
+        scenario.server.execute(statement.format(owner=scenario.owner, database=scenario.database))
+    ensure_preview(scenario.access, scenario.database, scenario.owner, scenario.owner_password, scenario.mark)
+    assert scenario.tables() == (["old"] if kept else [])
+    assert _read_phase(scenario) is DatabasePhase.READY
+
+
+def _read_phase(scenario: PreviewScenario) -> DatabasePhase | None:
+    marked = read_marked_objects(scenario.access, scenario.mark.project_uid)
+    return next(item.mark.phase for item in marked if item.name == scenario.owner)
 
 
 def test_the_size_of_a_database_is_read(scenario: PreviewScenario) -> None:

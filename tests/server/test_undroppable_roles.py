@@ -32,11 +32,11 @@ GRANTS = {
 
 def _list_dropped(scenario: PreviewScenario) -> list[str]:
     marked_objects = read_marked_objects(scenario.access, scenario.mark.project_uid)
-    return [marked.name for marked in marked_objects if marked.mark.dropped and marked.mark == _dropped(scenario)]
-
-
-def _dropped(scenario: PreviewScenario) -> object:
-    return scenario.mark.model_copy(update={"dropped": True})
+    return [
+        marked.name
+        for marked in marked_objects
+        if marked.mark.dropped and marked.mark.preview_uid == scenario.mark.preview_uid
+    ]
 
 
 @pytest.mark.parametrize("grant", GRANTS.values(), ids=GRANTS)

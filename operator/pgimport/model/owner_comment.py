@@ -5,6 +5,7 @@ the source.
 """
 
 import json
+from enum import StrEnum
 
 from pydantic import ConfigDict, Field
 
@@ -13,6 +14,14 @@ from pgimport.model.result import DatabaseSetting
 
 COMMENT_KEY = "pgimport"
 RECORD_KEY = "shadow"  # a second object in the same JSON text
+
+
+class DatabasePhase(StrEnum):
+    """What the operator has done with the database of a preview's owner role."""
+
+    CREATING = "creating"  # the database is missing, or contains nothing of a user
+    READY = "ready"
+    DROPPING = "dropping"  # the database is to be dropped, whatever it contains
 
 
 class OwnerComment(LenientModel):
@@ -33,6 +42,8 @@ class OwnerComment(LenientModel):
     owner_name: str | None = Field(default=None, max_length=253, pattern=r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$")
     # True for a role that was to be dropped and could not be yet. Every Project's sweep on the server tries again.
     dropped: bool | None = None
+    # Only of a preview's owner role. None: an older release wrote the mark.
+    phase: DatabasePhase | None = None
 
     @property
     def owner_uid(self) -> str | None:

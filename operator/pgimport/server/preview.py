@@ -6,9 +6,22 @@ from dataclasses import dataclass, field
 from psycopg import sql
 
 from pgimport.model.errors import Conflict, Refused
-from pgimport.model.owner_comment import OwnerComment
+from pgimport.model.owner_comment import (
+    DatabasePhase,
+    OwnerComment,
+    ShadowRecord,
+    format_owner_comment,
+    parse_shadow_record,
+)
 from pgimport.model.reasons import Failure, Reason
-from pgimport.server.connection import Connect, Connection, connect, scram_verifier, session
+from pgimport.server.connection import (
+    Connect,
+    Connection,
+    connect,
+    execute_together,
+    scram_verifier,
+    session,
+)
 from pgimport.server.database_locale import WantedDatabase, create_database
 from pgimport.server.database_locks import lock_database_name
 from pgimport.server.drop import drop_database
@@ -37,8 +50,8 @@ def ensure_preview(
     `templates`: databases from which the database may be created, see `create_database`. `connection_limit`: of the
     owner role. The database itself gets no limit, because its owner could change it.
 
-    The last step allows the owner to log in. So a role that may not log in means that its database is not finished,
-    and contains no data of a user.
+    The last step allows the owner to log in, and notes in the role's comment that the database is ready. Until then,
+    the database contains nothing of a user.
 
     Raises Refused (NameTaken) if a database or role of this name was not created for this preview.
     """
@@ -66,34 +79,64 @@ def _ensure(connection: Connection, access: Access, plan: _PreviewPlan, connect:
     existing = read_shared_objects(connection, databases=[plan.database], roles=[plan.role])
     owner, database = existing.roles.get(plan.role), existing.databases.get(plan.database)
     _refuse_foreign_objects(owner, database, plan)
-    owner_was_ready = owner is not None and owner.accepts_sessions
-    if owner is None:
-        create_role(connection, plan.role, plan.password, plan.mark)
-    if database is not None and _is_partly_dropped(database, owner):
+    phase = _find_phase(owner, database)
+    if database is not None and (database.invalid or phase is DatabasePhase.DROPPING):
         drop_database(connection, access, plan.database, connect)
         database = None
-    if database is None:
+    if owner is None:
+        creating = plan.mark.model_copy(update={"phase": DatabasePhase.CREATING})
+        create_role(connection, plan.role, plan.password, creating)
+    elif database is None:
         disallow_connections(connection, databases=(), roles=[plan.role])
+        _write_mark(connection, plan.role, plan.mark, DatabasePhase.CREATING)
+    if database is None:
         create_database(connection, plan.database, WantedDatabase(templates=plan.templates), plan.role)
-    if database is None or not owner_was_ready:
+    if database is None or phase is not DatabasePhase.READY:
         _prepare_database(connection, access, plan, connect)
     if database is not None and database.mark is not None:  # an older release marked the database too
         connection.execute(sql.SQL("COMMENT ON DATABASE {} IS NULL").format(sql.Identifier(plan.database)))
     if database is not None and not database.accepts_sessions:  # the import of an interrupted swap no longer exists
         allow_connections(connection, plan.database)
-    connection.execute(
-        sql.SQL("ALTER ROLE {} LOGIN CONNECTION LIMIT {} PASSWORD {}").format(
-            sql.Identifier(plan.role),
-            sql.Literal(plan.connection_limit),
-            sql.Literal(scram_verifier(connection, plan.role, plan.password)),
-        )
+    record = parse_shadow_record(owner.comment) if owner is not None and database is not None else None
+    _finish(connection, plan, record)
+
+
+def _find_phase(owner: SharedObject | None, database: SharedObject | None) -> DatabasePhase:
+    """Returns the phase in the comment of the owner role.
+
+    Older releases wrote none. They allowed the owner to log in as the last step of the creation. Before a drop, they
+    disabled this login and disallowed connections to the database.
+    """
+    if owner is None:
+        return DatabasePhase.CREATING
+    if owner.mark is not None and owner.mark.phase is not None:
+        return owner.mark.phase
+    if owner.accepts_sessions:
+        return DatabasePhase.READY
+    closed = database is not None and not database.accepts_sessions
+    return DatabasePhase.DROPPING if closed else DatabasePhase.CREATING
+
+
+def _write_mark(connection: Connection, role: str, mark: OwnerComment, phase: DatabasePhase) -> None:
+    connection.execute(_build_mark_statement(role, mark, phase))
+
+
+def _build_mark_statement(
+    role: str, mark: OwnerComment, phase: DatabasePhase, record: ShadowRecord | None = None
+) -> sql.Composed:
+    comment = format_owner_comment(mark.model_copy(update={"phase": phase}), record)
+    return sql.SQL("COMMENT ON ROLE {} IS {}").format(sql.Identifier(role), sql.Literal(comment))
+
+
+def _finish(connection: Connection, plan: _PreviewPlan, record: ShadowRecord | None) -> None:
+    """Allows the owner to log in and notes that the database is ready, in one transaction."""
+    login = sql.SQL("ALTER ROLE {} LOGIN CONNECTION LIMIT {} PASSWORD {}").format(
+        sql.Identifier(plan.role),
+        sql.Literal(plan.connection_limit),
+        sql.Literal(scram_verifier(connection, plan.role, plan.password)),
     )
-
-
-def _is_partly_dropped(database: SharedObject, owner: SharedObject | None) -> bool:
-    """Tells whether a drop was interrupted: by the server, or between two statements of ours."""
-    login_disallowed = owner is not None and not owner.accepts_sessions
-    return database.invalid or (not database.accepts_sessions and login_disallowed)
+    mark = _build_mark_statement(plan.role, plan.mark, DatabasePhase.READY, record)
+    execute_together(connection, [login, mark])
 
 
 def _refuse_foreign_objects(owner: SharedObject | None, database: SharedObject | None, plan: _PreviewPlan) -> None:
@@ -159,9 +202,12 @@ def _drop(
     connection: Connection, access: Access, names: tuple[str, str], expected_oid: int | None, connect: Connect
 ) -> None:
     database, role = names
-    existing = read_shared_objects(connection, databases=[database]).databases.get(database)
+    shared = read_shared_objects(connection, databases=[database], roles=[role])
+    existing, owner = shared.databases.get(database), shared.roles.get(role)
     if expected_oid is not None and existing is not None and existing.oid != expected_oid:
         raise Conflict(f"database {database} was replaced since it was last observed: the new one stays")
+    if owner is not None and owner.mark is not None:
+        _write_mark(connection, role, owner.mark, DatabasePhase.DROPPING)
     end_access(connection, databases=[database], roles=[role])
     drop_database(connection, access, database, connect)
     drop_role(connection, access, role, connect)
