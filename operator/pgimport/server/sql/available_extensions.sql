@@ -1,4 +1,4 @@
--- Lists all extensions of the server: name, and whether it is allowed and, by the catalogs, this role can create it.
+-- Lists all extensions of the server: name, and whether it is allowed and this role can create it, as the catalogs say.
 SELECT e.name::text,
        e.name = ANY (%(allowed)s::text[])
        AND (coalesce(v.trusted OR NOT v.superuser, false)

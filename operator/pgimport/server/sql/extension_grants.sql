@@ -1,6 +1,6 @@
 -- Builds the statements that give the owner of a database the rights on members of extensions that this role may grant:
--- schemas, then tables, views and sequences, then functions. Functions that run with the rights of this role
--- (SECURITY DEFINER) are closed to PUBLIC instead.
+-- schemas, then tables, views and sequences, then functions. For functions that run with the rights of this role
+-- (SECURITY DEFINER), EXECUTE is revoked from PUBLIC instead.
 WITH member AS (
     SELECT d.classid, d.objid FROM pg_depend AS d
      WHERE d.deptype = 'e' AND d.refclassid = 'pg_extension'::regclass

@@ -1,8 +1,8 @@
 -- Lists the databases and roles whose comment may contain a mark, databases first: the comment of the role itself, and
 -- for a database that of the role with the same name or of the owner. The comment on a database belongs to its source,
--- except on a database that a swap has replaced. Tenants can write comments on their databases, not on roles. A long one
--- is left out; octet_length does not read a long value. For a role that was to be dropped, `holders` names the databases
--- in which something depends on it.
+-- except on a database that a swap has replaced. Tenants can write comments on their databases, not on roles. A long
+-- comment is left out; octet_length does not read a long value. For a role that was to be dropped, `holders` names the
+-- databases in which something depends on it.
 WITH mark AS (
     SELECT s.classoid, s.objoid, s.description
       FROM pg_shdescription AS s

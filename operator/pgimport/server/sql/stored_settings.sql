@@ -1,6 +1,6 @@
--- Lists ALTER DATABASE … SET and ALTER ROLE … SET of a database or a role: the settings, and the names of those that are
--- longer than 64 KiB, which are left out: a preview's owner can store values of any size. NULL means all databases or
--- all roles. `role` and `session_authorization` would make another role of whoever connects, so they are left out too.
+-- Lists ALTER DATABASE … SET and ALTER ROLE … SET of a database or a role: the settings, and the names of those that
+-- are longer than 64 KiB, which are left out: a preview's owner can store values of any size. NULL means all databases
+-- or all roles. `role` and `session_authorization` would change the role of whoever connects, so they are left out too.
 SELECT d.datname::text, r.rolname::text,
        ARRAY(SELECT c FROM unnest(s.setconfig) WITH ORDINALITY AS u(c, n)
               WHERE octet_length(c) <= 65536 AND lower(split_part(left(c, 128), '=', 1)) NOT IN ('role', 'session_authorization')

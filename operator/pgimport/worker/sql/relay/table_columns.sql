@@ -1,6 +1,7 @@
 -- Lists the tables with the given oids. Columns: oid, names of the columns that COPY transfers, whether the table is
 -- neither a partition nor a parent, number of indexes, names and types of columns whose binary form cannot be copied.
--- That form of reg* types, arrays and composite types contains oids, which differ between databases. Generated columns are excluded: the target computes them.
+-- The binary form of reg* types, arrays and composite types contains oids, which differ between databases. Generated
+-- columns are excluded: the target computes them.
 WITH RECURSIVE text_only AS (
     SELECT t.oid
     FROM pg_catalog.pg_type AS t

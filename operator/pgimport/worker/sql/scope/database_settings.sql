@@ -1,7 +1,8 @@
--- Lists what is stored for the database and for its owner: kind (`database`, `owner` or `comment`) and text. A setting is
--- `name=value`. Settings of the owner in this database win over those for all databases. If the database has columns of
--- type money, lc_monetary of new sessions is a setting of the database too: it says how many decimals an amount has. A
--- comment may have a gigabyte: one character more than is kept tells that it is too long.
+-- Lists what is stored for the database and for its owner: kind (`database`, `owner` or `comment`) and text. A setting
+-- is `name=value`. Settings of the owner in this database win over those for all databases. If the database has columns
+-- of type money, lc_monetary of new sessions is a setting of the database too: it says how many decimals an amount has.
+-- A comment may be as long as 1 GB. At most one character more than is kept is returned, which shows that it is too
+-- long.
 SELECT 'comment', pg_catalog.left(pg_catalog.shobj_description(d.oid, 'pg_database'), 65537)
 FROM pg_catalog.pg_database AS d
 WHERE d.datname = pg_catalog.current_database() AND pg_catalog.shobj_description(d.oid, 'pg_database') IS NOT NULL

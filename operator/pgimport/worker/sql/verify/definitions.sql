@@ -1,8 +1,9 @@
 -- Lists the definitions that a copy must have, as statements of this server. Columns: kind, schema, relation (or type),
--- name, catalog, oid, oid of the relation, statement, operators that it uses. CASE a WHEN b does not print its operator,
--- but the server records that the object depends on it. (Operators of pg_catalog are not recorded.) The statement is NULL if the object was dropped after the
--- transaction's snapshot: pg_get_viewdef and the like read the current catalogs.
--- Excludes the same objects as structure.sql. :kinds selects kinds; the server skips the other branches.
+-- name, catalog, oid, oid of the relation, statement, operators that it uses. CASE a WHEN b does not print its
+-- operator, but the server records that the object depends on it. Operators of pg_catalog are not recorded. The
+-- statement is NULL if the object was dropped after the transaction's snapshot: pg_get_viewdef and the like read the
+-- current catalogs. Excludes the same objects as structure.sql. :kinds selects kinds; the server skips the other
+-- branches.
 WITH own AS (
     SELECT n.oid, n.nspname::text AS name
     FROM pg_catalog.pg_namespace AS n
