@@ -120,7 +120,7 @@ def read_search_paths(connection: Connection) -> tuple[str, ...]:
 def read_definitions(
     connection: Connection, search_paths: tuple[str, ...], kinds: Collection[str] = KINDS
 ) -> tuple[Definition, ...]:
-    """Returns the definitions of these kinds, with two queries for each search_path. Raises psycopg.Error."""
+    """Returns the definitions of these kinds as the server prints them with each search_path. Raises psycopg.Error."""
     keys: dict[tuple[str, int, int], tuple[str, str, str, int, str]] = {}
     texts: dict[tuple[str, int, int], list[str | None]] = {}
     for search_path in search_paths:
