@@ -53,21 +53,21 @@ endef
 ##@ First steps
 
 .PHONY: demo
-demo: up ## a cluster, a source with real data, one import with live progress, and what to try next
+demo: up ## start a cluster, import real data with live progress, and show what to try next
 	@$(BIN)/python -m tests.demo
 
 .PHONY: up
-up: setup ## the cluster with operator and trial server; CLUSTER=kind|bare|current chooses (quick when it is there)
+up: setup ## start or update the cluster with operator and trial server; CLUSTER=kind|bare|current chooses it
 	@$(BIN)/python -m tests.cluster up
 
 .PHONY: down
-down: setup ## take away all that `make up` started
+down: setup ## remove everything that `make up` started
 	@$(BIN)/python -m tests.cluster down
 
 ##@ Proof
 
 .PHONY: test
-test: setup ## everything: static checks, unit tests, and the whole suite against the real cluster
+test: setup ## run everything: static checks, unit tests, and all tests against the real cluster
 	@mkdir -p $(LOGS)
 	@# The cluster comes up while the static checks run, in a process group of its own that ends with this one. Unit
 	@# tests wait for it: they start servers and operators of their own and should not race a compiler.
@@ -91,20 +91,20 @@ test: setup ## everything: static checks, unit tests, and the whole suite agains
 	if [ -n "$$failed" ]; then echo "failed: $$failed" >&2; exit 1; fi
 
 .PHONY: check
-check: setup ## format, lint, types, import rules, generated files, unit tests; no cluster
+check: setup ## check format, lint, types, import rules and generated files, and run the unit tests; no cluster
 	@# The static checks run one after the other beside the unit tests, which often wait for servers.
 	@$(MAKE) --jobs 2 --keep-going --output-sync=target unit types style imports fresh
 
 .PHONY: unit
-unit: setup ## unit tests alone
+unit: setup ## run the unit tests alone
 	@$(BIN)/python -m pytest $(UNIT)
 
 .PHONY: test-pythons
-test-pythons: setup ## the quick unit tests on Python 3.11, 3.13 and 3.14
+test-pythons: setup ## run the quick unit tests on Python 3.11, 3.13 and 3.14
 	@$(BIN)/python -m tests.packages.pythons
 
 .PHONY: e2e
-e2e: setup ## the tests against the cluster of `make up`, and the thorough ones
+e2e: setup ## run the tests against the cluster of `make up`, and the thorough ones
 	@# First the tests that share the cluster. Then those that need it for themselves, beside those that need none.
 	@status=0; \
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "cluster and not exclusive" || status=1; \
@@ -136,7 +136,7 @@ attacks: up ## let one tenant attack for ten minutes while another works; writes
 	@$(BIN)/python -m tests.attacks
 
 .PHONY: docs
-docs: $(DOCS_STAMP) ## the documentation site in build/site; a broken link is an error
+docs: $(DOCS_STAMP) ## build the documentation site in build/site; a broken link is an error
 	@$(DOCS)/bin/zensical build --config-file .zensical.toml --clean --strict
 	@# The theme's script could load diagrams and editors, which no page has, from another host.
 	@find build/site/assets -name '*.js' -exec sed -E -i \
@@ -152,7 +152,7 @@ $(DOCS_STAMP): docs/requirements.txt
 ##@ Development
 
 .PHONY: setup
-setup: $(STAMP) ## the virtual environment .venv, from hash-locked requirements
+setup: $(STAMP) ## create the virtual environment .venv, from hash-locked requirements
 	@:
 
 $(STAMP): tests/requirements.txt pyproject.toml
@@ -178,7 +178,7 @@ style: setup ## check format and lint
 	@$(BIN)/ruff check .
 
 .PHONY: types
-types: setup ## mypy, strict
+types: setup ## check types with mypy, strict
 	@$(BIN)/mypy
 
 .PHONY: imports
@@ -195,7 +195,7 @@ errors: setup ## write the page of errors, with the text of each input
 	@PGIMPORT_WRITE_ERRORS_PAGE=1 $(BIN)/python -m pytest -q tests/worker/errors
 
 .PHONY: fresh
-fresh: setup ## generated files are what `make generate` would write
+fresh: setup ## check that generated files are what `make generate` would write
 	@fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; status=0; \
 	for name in $$($(BIN)/python -m pgimport schema "$$fresh"); do \
 		cmp -s "$$fresh/$$name" "$$name" || { echo "$$name is stale: run make generate" >&2; status=1; }; \
@@ -205,7 +205,7 @@ fresh: setup ## generated files are what `make generate` would write
 	exit $$status
 
 .PHONY: package
-package: setup ## wheel and sdist of pgimport, in dist
+package: setup ## build wheel and sdist of pgimport, in dist
 	@rm -rf dist
 	@$(BIN)/python -m build --no-isolation --outdir dist . > /dev/null
 	@ls dist/*
@@ -227,11 +227,11 @@ lock: ## lock the dependencies with hashes; `make lock UPGRADE=--upgrade` takes 
 	@echo "requirements are locked in tests, operator and docs; run make setup"
 
 .PHONY: clean
-clean: ## remove the virtual environment and what tools left; the cluster stays
+clean: ## remove .venv, build, logs and the caches of tools; the cluster stays
 	@rm -rf .venv .logs .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .cache build
 
 .PHONY: help
-help: ## this list
+help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} \
 		/^##@ / {printf "\n%s\n", substr($$0, 5)} \
 		/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
