@@ -11,7 +11,7 @@ SQL = [attack for attack in ATTACKS if "\\" not in attack.script]
 
 @pytest.mark.parametrize("attack", SQL, ids=[attack.name for attack in SQL])
 def test_an_attack_is_possible_for_an_owner(attack: Attack, postgres16: PostgresServer) -> None:
-    """Otherwise the measurement would show nothing."""
+    """If the server refused an attack, the measurement would show nothing."""
     postgres16.execute("CREATE ROLE attacker LOGIN PASSWORD 'p'; CREATE ROLE neighbour")
     try:
         with postgres16.database("attacked", "attacker"):

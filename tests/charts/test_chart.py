@@ -293,7 +293,7 @@ def test_more_replicas_need_another_store(helm: Helm, render: Render) -> None:
 
 
 def test_the_apis_strategy_is_named_as_a_whole(render: Render) -> None:
-    """An upgrade to Recreate that keeps the parameters of RollingUpdate is refused by Kubernetes."""
+    """Kubernetes refuses an upgrade to the strategy Recreate that keeps the parameters of RollingUpdate."""
     spec = find(render({"api": {"enabled": True}, "uploads": UPLOADS}), "Deployment", "pgimport-api")["spec"]
     assert spec["strategy"] == {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
 
@@ -365,7 +365,7 @@ def test_an_operator_and_its_uninstall_have_one_scope(kind: str, name: str, rend
 
 
 def test_roles_can_be_left_to_the_admin(render: Render) -> None:
-    """Everything else stays the same, so that roles under the same names fit."""
+    """No other object changes, so that the roles can have the same names."""
     values = {**TRIAL, "api": {"enabled": True}}
     without = render({**values, "rbac": {"create": False}})
     kinds = {"ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"}

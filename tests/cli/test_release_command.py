@@ -93,7 +93,7 @@ def test_a_job_of_helm_or_argo_cd_belongs_to_an_uninstall(cluster: KubernetesCli
 
 @pytest.mark.parametrize("manager", ["kubectl-client-side-apply", "kubectl", "kubectl-create"])
 def test_a_rendered_job_that_kubectl_created_is_no_uninstall(cluster: KubernetesClient, manager: str) -> None:
-    """`helm template | kubectl apply` stopped the operator that it had just installed."""
+    """Seen before: `helm template | kubectl apply` stopped the operator that it had just installed."""
     create_job(cluster, manager)
     assert not is_uninstall(cluster, NAMESPACE, "pgimport-release")
 

@@ -114,7 +114,7 @@ def test_a_refusal_that_ends_the_import_is_printed_with_its_key(
 def test_long_settings_and_comments_of_the_source_are_copied(
     command_line: CommandLine, postgres16: PostgresServer, postgres18: PostgresServer, tmp_path: Path
 ) -> None:
-    """They were listed and not copied, because a termination message holds 4 KiB."""
+    """Seen before: they were listed but not copied, because a termination message holds 4 KiB."""
     path = ", ".join(f"schema_{number:04}" for number in range(2000))
     postgres16.execute(f"ALTER DATABASE cli_shop SET search_path TO {path}")
     postgres16.execute(f"COMMENT ON DATABASE cli_shop IS '{'ä' * 60_000}'")

@@ -173,7 +173,7 @@ def test_a_terminal_import_is_cleaned_up_once(observed: ObservedImport, actions:
 @pytest.mark.isolation
 @pytest.mark.parametrize("state", [ImportState.COMPLETED, ImportState.FAILED, ImportState.CANCELLED])
 def test_the_claims_of_scratch_volumes_are_deleted_first(state: ImportState) -> None:
-    """Before, the unmasked dump of a masked import stayed in its volume until the Job's TTL ended, after a day."""
+    """Seen before: the unmasked dump of a masked import stayed in its volume for a day, until the Job's TTL ended."""
     status, pods = ended(state, attempt_history=[]), (a_pod(), a_pod("uid-2", name="second"))
     spec = an_import_spec(scratch={"size": "1Gi", "storageClassName": "fast"})
     actions = decide(observed_import(spec, status, job=a_job(complete=True), pods=pods, preview=CLAIMED)).actions

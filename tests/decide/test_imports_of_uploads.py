@@ -69,7 +69,7 @@ def test_the_uploaded_file_is_deleted_after_its_retention() -> None:
 
 @pytest.mark.isolation
 def test_a_verified_import_is_swapped_in_though_the_store_is_gone_since() -> None:
-    """Seen before: it failed with NotSupported although its swap may have been done already."""
+    """Seen before: such an import failed with NotSupported, although its swap could have been done already."""
     status: dict[str, Any] = {"state": "running", "job": "pgi", "shadow": a_shadow(verified=True, oid=200).to_json()}
     item = an_upload_import(**status)
     decision = decide_import(observed_import(object=item, swap=a_swap(target_oid=200)), NOW, a_policy(uploads=False))

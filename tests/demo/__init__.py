@@ -1,1 +1,1 @@
-"""A source with real data, one import of it, one that fails, and what to try next: what `make demo` runs."""
+"""`make demo`: starts a source with real data, imports it, shows an import that fails, and says what to try next."""

@@ -1,4 +1,4 @@
-"""The claim of an import's scratch volume ends with the import, and the operator has the rights that it uses."""
+"""The PersistentVolumeClaim of scratch is deleted with its import, and the operator has the rights that it uses."""
 
 import json
 
@@ -17,7 +17,7 @@ def list_claims(tenant: Tenant) -> list[str]:
 
 
 def test_the_claim_of_a_cancelled_import_is_deleted(tenant: Tenant) -> None:
-    """No node offers the storage class, so that the pod waits."""
+    """No node offers the storage class, so the pod stays pending."""
     tenant.make_previews("scratch-claim")
     scratch = {"size": "1Gi", "storageClassName": "no-such-class"}
     tenant.start("scratch-claim", "small", "scratch-claim", scratch=scratch)

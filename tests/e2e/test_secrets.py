@@ -89,7 +89,7 @@ def _read_attempt(tenant: Tenant, name: str) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def observed(tenant: Tenant, source: Source, source_password: str) -> Observed:
-    """Watches an import by each engine from its creation to its end, and one that fails for its password."""
+    """Watches an import by each engine from its creation to its end, and one that fails because of its password."""
     observed = Observed()
     tenant.make_previews("watched", "watched-dump", "watched-wrong")
     tenant.make_secrets({"watched-wrong": source.url("small", password=WRONG_PASSWORD)})

@@ -68,7 +68,9 @@ def test_no_tool_ends_its_wait_before_the_import_has_ended() -> None:
 
 
 def test_kstatus_needs_the_status_with_which_an_object_is_created() -> None:
-    """kstatus takes an object that nobody has observed for a finished one without `status.observedGeneration: -1`."""
+    """kstatus judges an object that the operator has not observed yet as current, unless its status has
+    `observedGeneration: -1`.
+    """
     bare = {key: value for key, value in NEW_IMPORT.items() if key != "status"}
     answers = judge(
         [bare, NEW_IMPORT], "[{apiVersion: capydb.dev/v1alpha1, kind: PostgresImport, current: 'false'}]", "return {}"

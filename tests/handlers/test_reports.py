@@ -162,7 +162,7 @@ LONG_PATH = ", ".join(f"schema_{number:04}" for number in range(2000))
 
 @pytest.mark.parametrize("log", [True, False], ids=["log", "lost log"])
 def test_long_settings_and_comments_come_from_the_log(tenant: Tenant, name: str, log: bool) -> None:
-    """They were listed and not carried, because a termination message holds 4 KiB."""
+    """Seen before: they were listed but not copied, because a termination message holds 4 KiB."""
     operator, job = start_import(tenant, name)
     pod = tenant.show_pod(job, running(), WAITING, "Pending")
     assert PASSED.preflight is not None

@@ -110,7 +110,7 @@ def check_unresolved_values(imported: ImportedCase) -> None:
 
 
 def check_settings_of_roles(imported: ImportedCase) -> None:
-    """Settings that an owner may have come; the others are listed by name, without their value."""
+    """The copy gets the settings that an owner may have. The others are listed by name, without their value."""
     assert "secret-of-the-application" not in imported.result.text
     for name in ("search_path", "TimeZone"):
         query = f"SELECT current_setting('{name}')"
@@ -132,7 +132,9 @@ def check_rows_of_holds(imported: ImportedCase) -> None:
 
 
 def check_views_are_refused(imported: ImportedCase) -> None:
-    """What needs an extension that the target does not have is lost, although the extension is skipped by design."""
+    """What needs an extension that the target does not have counts as refused, although the extension is skipped by
+    design.
+    """
     groups = {entry.title: entry.group for entry in imported.result.skipped}
     assert {groups[title] for title in groups if title.startswith("VIEW ")} == {"refused"}
 

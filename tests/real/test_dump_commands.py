@@ -1,4 +1,4 @@
-"""Dump files as the commands of pg_dump's manual write them arrive; damaged ones are refused before the swap."""
+"""Dump files that the commands of pg_dump's manual write are imported. Damaged ones are refused before the swap."""
 
 import shlex
 import subprocess

@@ -1,4 +1,4 @@
-"""PostGIS and pg_partman, which only a superuser can create, arrive from a template by every path."""
+"""PostGIS and pg_partman, which only a superuser can create, come from a template in imports by every path."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Rows of the source that violate its own constraints: the rows come, and the constraint is named with its key."""
+"""Rows of the source that violate its own constraints are copied, and the report names each constraint with its key."""
 
 from dataclasses import dataclass
 

@@ -56,7 +56,7 @@ def running(work: Callable[[ResourceKey], ReconcileResult], workers: int = 4) ->
 
 
 def rest() -> None:
-    """Waits long enough for everything that is due, and for anything that must not happen."""
+    """Waits long enough for everything that is due, and so long that a forbidden reconcile would have happened."""
     time.sleep(0.1)
 
 

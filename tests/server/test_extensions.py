@@ -186,7 +186,7 @@ def test_a_preview_from_a_template_is_empty_for_an_import(scenario: PreviewScena
 def test_a_template_that_cannot_be_copied_is_a_warning_of_the_server_and_a_note_of_the_copy(
     scenario: PreviewScenario, template: str
 ) -> None:
-    """A name that does not exist was ignored silently, so the extensions that it should bring were missing."""
+    """Seen before: a name that does not exist was ignored silently, so the extensions of that template were missing."""
     scenario.server.execute(f"ALTER DATABASE {template} IS_TEMPLATE false")
     names = (template, "no_such_template")
     warnings = read_server_properties(scenario.access, [], names).warnings

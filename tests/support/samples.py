@@ -78,7 +78,10 @@ def a_meta(name: str = IMPORT, uid: str = IMPORT_UID, **changes: Any) -> ObjectM
 
 
 def an_import_spec(**changes: Any) -> ImportSpec:
-    """In the resource's own spelling: `an_import_spec(maxAttempts=1)`; None takes a field away."""
+    """Builds a spec.
+
+    Fields have the names of the resource, as in `an_import_spec(maxAttempts=1)`; None removes a field.
+    """
     given: dict[str, Any] = {
         "project": PROJECT,
         "source": {"urlSecretRef": {"name": "source", "key": "url"}},
@@ -259,7 +262,7 @@ def a_swap(**changes: Any) -> ObservedSwap:
 def observed_import(
     spec: ImportSpec | None = None, status: ImportStatus | None = None, **changes: Any
 ) -> ObservedImport:
-    """A pending import, all it needs is there. `meta={…}` changes its metadata."""
+    """Builds the observation of a pending import, with everything that it needs. `meta={…}` changes its metadata."""
     meta = changes.pop("meta", {})
     given: dict[str, Any] = {
         "object": an_import(spec, status, **meta),
@@ -273,7 +276,9 @@ def observed_import(
 def observed_running_import(
     spec: ImportSpec | None = None, status: ImportStatus | None = None, **changes: Any
 ) -> ObservedImport:
-    """A running import: its Job is made, it holds its target, its first pod is in its preflight."""
+    """Builds the observation of a running import: its Job exists, it has claimed its target, its first pod runs
+    preflight.
+    """
     given: dict[str, Any] = {
         "preview": a_preview(status=a_ready_status(active_import=IMPORT_UID)),
         "job": a_job(),

@@ -1,4 +1,4 @@
-"""Databases of real applications arrive by every path: every object and every table is equal, or listed."""
+"""Imports databases of real applications by every path: every object and every table is equal, or listed."""
 
 from collections.abc import Iterator
 

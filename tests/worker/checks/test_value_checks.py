@@ -1,4 +1,6 @@
-"""Preflight names columns whose values the copy may not know, and foreign keys to rows that are left out."""
+"""Preflight names columns whose values may name objects that the copy lacks, and foreign keys to rows that are left
+out.
+"""
 
 import pytest
 from tests.support.postgres import PostgresServer

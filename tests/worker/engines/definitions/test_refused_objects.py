@@ -1,4 +1,4 @@
-"""What the target refuses is skipped with everything that needs it, and the rest arrives."""
+"""What the target refuses is skipped with everything that needs it, and the rest is imported."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Plain SQL arrives in the shapes in which people have it."""
+"""Plain SQL is imported in all the forms in which people write it."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""Memory of the worker: it is limited by the streams and the largest_row row, whatever the size of a table."""
+"""Memory of the worker: it depends on the number of streams and on the largest row, not on the size of a table."""
 
 import os
 import re
