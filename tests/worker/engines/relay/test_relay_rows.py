@@ -238,13 +238,14 @@ CREATE TABLE kinds AS SELECT i, i::numeric / 7 AS n, now() + i * interval '1 day
   FROM generate_series(1, 200) AS i;
 CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE TYPE pair AS (of regclass, n int);
 CREATE DOMAIN owned AS regclass; CREATE TYPE moods AS RANGE (subtype = mood);
+CREATE TYPE tables AS RANGE (subtype = regclass, subtype_opclass = oid_ops, multirange_type_name = table_sets);
 CREATE FUNCTION noted(int) RETURNS int LANGUAGE sql AS 'SELECT 1';
 CREATE TABLE registered (id int GENERATED ALWAYS AS IDENTITY, c regclass, p regprocedure, t regtype, o owned,
-  n regnamespace, many regclass[], moods mood[], two pair, r moods, f bytea,
+  n regnamespace, many regclass[], moods mood[], two pair, r moods, s table_sets, f bytea,
   twice int GENERATED ALWAYS AS (id * 2) STORED);
-INSERT INTO registered (c, p, t, o, n, many, moods, two, r, f)
+INSERT INTO registered (c, p, t, o, n, many, moods, two, r, s, f)
   SELECT 'kinds', 'noted(int)', 'mood', 'kinds', 'public', ARRAY['kinds', 'registered'::regclass],
-    ARRAY['ok'::mood, NULL], ROW('kinds', 1)::pair, '[sad,ok]', 'x' FROM generate_series(1, 5);
+    ARRAY['ok'::mood, NULL], ROW('kinds', 1)::pair, '[sad,ok]', '{[kinds,registered]}', 'x' FROM generate_series(1, 5);
 CREATE TABLE parted (id int, at date) PARTITION BY HASH (id);
 CREATE TABLE parted_0 PARTITION OF parted FOR VALUES WITH (MODULUS 2, REMAINDER 0);
 CREATE TABLE parted_1 PARTITION OF parted FOR VALUES WITH (MODULUS 2, REMAINDER 1);

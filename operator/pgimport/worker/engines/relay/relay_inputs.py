@@ -36,7 +36,7 @@ def keep_tables(inputs: RelayInputs, oids: frozenset[int]) -> RelayInputs:
 def _read_inputs(snapshot: Snapshot, source: Endpoint, target_host: str) -> RelayInputs:
     execute = snapshot.connection.execute
     with snapshot.connection.pipeline():  # one round trip for four queries
-        table_cursor = execute(read_query("relay/table_columns"), [[table.oid for table in snapshot.copied]])
+        table_cursor = execute(read_query("relay/table_columns"), {"tables": [table.oid for table in snapshot.copied]})
         server_cursor = execute(read_query("relay/source_server"))
         large_object_cursor = execute(read_query("relay/large_object_ranges"), {"step_size": LARGE_OBJECTS_PER_STEP})
         extension_cursor = execute(read_query("relay/extension_tables"))

@@ -2,7 +2,15 @@
 -- neither a partition nor a parent, number of indexes, names and types of columns whose binary form cannot be copied.
 -- The binary form of reg* types, arrays and composite types contains oids, which differ between databases. Generated
 -- columns are excluded: the target computes them.
-WITH RECURSIVE text_only AS (
+WITH RECURSIVE containing_types (part, whole) AS (
+    SELECT t.typelem, t.oid FROM pg_catalog.pg_type AS t WHERE t.typelem <> 0
+    UNION ALL
+    SELECT t.typbasetype, t.oid FROM pg_catalog.pg_type AS t WHERE t.typbasetype <> 0
+    UNION ALL
+    SELECT r.rngsubtype, r.rngtypid FROM pg_catalog.pg_range AS r
+    UNION ALL
+    SELECT r.rngtypid, r.rngmultitypid FROM pg_catalog.pg_range AS r
+), text_only AS (
     SELECT t.oid
     FROM pg_catalog.pg_type AS t
     LEFT JOIN pg_catalog.pg_type AS e ON e.oid = t.typelem
@@ -18,28 +26,33 @@ WITH RECURSIVE text_only AS (
        )
        OR e.typnamespace <> 'pg_catalog'::pg_catalog.regnamespace
     UNION
-    SELECT t.oid
+    SELECT c.whole
     FROM text_only AS o
-    CROSS JOIN pg_catalog.pg_type AS t
-    LEFT JOIN pg_catalog.pg_range AS r ON r.rngtypid = t.oid
-    WHERE o.oid IN (t.typelem, t.typbasetype, r.rngsubtype)
+    JOIN containing_types AS c ON c.part = o.oid
+), copied_columns AS (
+    SELECT a.attrelid, a.attnum, a.attname::text AS name, a.atttypid, a.atttypmod
+    FROM pg_catalog.pg_attribute AS a
+    WHERE a.attrelid = ANY (%(tables)s::pg_catalog.oid[])
+      AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+), text_columns AS (
+    SELECT a.attrelid,
+           pg_catalog.array_agg(ARRAY[a.name, pg_catalog.format_type(a.atttypid, a.atttypmod)] ORDER BY a.attnum)
+               AS columns
+    FROM copied_columns AS a
+    JOIN text_only AS o ON o.oid = a.atttypid
+    GROUP BY a.attrelid
+), names AS (
+    SELECT a.attrelid, pg_catalog.array_agg(a.name ORDER BY a.attnum) AS names
+    FROM copied_columns AS a
+    GROUP BY a.attrelid
 )
 SELECT
     c.oid::bigint,
-    ARRAY(
-        SELECT a.attname::text
-        FROM pg_catalog.pg_attribute AS a
-        WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
-        ORDER BY a.attnum
-    ),
+    COALESCE(n.names, '{}'),
     NOT c.relispartition AND NOT c.relhassubclass,
     (SELECT pg_catalog.count(*) FROM pg_catalog.pg_index AS i WHERE i.indrelid = c.oid),
-    ARRAY(
-        SELECT ARRAY[a.attname::text, pg_catalog.format_type(a.atttypid, a.atttypmod)]
-        FROM pg_catalog.pg_attribute AS a
-        WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
-          AND a.atttypid IN (SELECT oid FROM text_only)
-        ORDER BY a.attnum
-    )
+    COALESCE(t.columns, '{}')
 FROM pg_catalog.pg_class AS c
-WHERE c.oid = ANY (%s::pg_catalog.oid[]);
+LEFT JOIN names AS n ON n.attrelid = c.oid
+LEFT JOIN text_columns AS t ON t.attrelid = c.oid
+WHERE c.oid = ANY (%(tables)s::pg_catalog.oid[]);
