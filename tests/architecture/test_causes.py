@@ -91,6 +91,7 @@ PODS = {
     "another exit code without a result": a_failed_pod(1),
 }
 GONE_POD = "deleted before the operator observed its end"
+PREEMPTED_POD = "deleted, or about to be deleted, because a queue suspended its Job"
 
 
 COPYING = a_running_status(shadow=a_shadow(), progress=Progress(phase=ImportPhase.DATA, percent=5, at=BORN))
@@ -177,7 +178,9 @@ def find_client_reason(program: str, observation: str) -> Reason:
 def find_reason(row: Row) -> Reason | str | None:
     match row.origin:
         case "pod" if row.observation == GONE_POD:
-            return merge_attempts([an_attempt()], [], NOW)[0].reason
+            return merge_attempts([an_attempt()], [], NOW, a_job())[0].reason
+        case "pod" if row.observation == PREEMPTED_POD:
+            return merge_attempts([an_attempt()], [], NOW, a_job(suspended=True))[0].reason
         case "pod":
             failure = pod_outcome(PODS[row.observation]).failure
             return failure.reason if failure is not None else None
@@ -209,7 +212,7 @@ def observations_of(origin: str) -> set[str]:
 
 
 def test_no_cause_is_missing() -> None:
-    assert observations_of("pod") == {*PODS, GONE_POD}
+    assert observations_of("pod") == {*PODS, GONE_POD, PREEMPTED_POD}
     assert {(row.origin, row.observation) for row in ROWS if row.origin in ("Job", "operator's clock")} == set(
         OBSERVED_IMPORTS
     )

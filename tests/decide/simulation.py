@@ -20,6 +20,7 @@ from tests.support.samples import (
     a_policy,
     a_preview,
     a_project,
+    a_project_spec,
     a_ready_status,
     a_result,
     a_server,
@@ -62,6 +63,7 @@ class Simulation:
     """Holds one import and everything that its decisions can observe or change."""
 
     spec: dict[str, object]
+    queue: str | None = None  # of the Project
     now: datetime = BORN
     status: ImportStatus = field(default_factory=ImportStatus)
     claimant: str | None = None
@@ -84,6 +86,7 @@ class Simulation:
         status, spec = self.status, an_import_spec(**self.spec)
         running = status.state is ImportState.RUNNING
         starting = running and status.job is None
+        has_job = status.started_at is not None or status.job is not None
         verified = status.shadow is not None and status.shadow.verified
         stage = awaited_stage(self.job, self.pods) if running else None
         times = self.reconcile_times.record(IMPORT_UID, self.now, stage)
@@ -97,11 +100,11 @@ class Simulation:
             object=ImportObject(meta=a_meta(), spec=spec, status=status),
             observed_since=times.observed_since,
             waiting_since=times.waiting_since,
-            project=a_project(),
+            project=a_project(a_project_spec(queueName=self.queue)),
             preview=None if spec.dry_run else self._preview(),
             missing_mount=None if running or self.source_exists else MISSING_SOURCE,
-            job=self.job if status.started_at is not None else None,
-            pods=tuple(self.pods) if self.job is not None and status.started_at is not None else (),
+            job=self.job if has_job else None,
+            pods=tuple(self.pods) if self.job is not None and has_job else (),
             server=a_server() if starting else None,
             target_objects=() if running and not spec.recreate and (starting or verified) else None,
             swap=swap,
@@ -138,7 +141,10 @@ class Simulation:
             case CreateJob(remaining_attempts):
                 self.secret_exists = not self.spec.get("dryRun", False)
                 if self.job is None:
-                    self.job, self.pods = a_job(created_at=self.now), []
+                    self.job, self.pods = a_job(created_at=self.now, queue=self.queue), []
+                    self.job = replace(
+                        self.job, suspended=self.queue is not None, started_at=None if self.queue else self.now
+                    )
                     self.retries_left = remaining_attempts - 1
             case PrepareShadow(pod_uid):
                 self.shadow_count += 1
@@ -180,14 +186,16 @@ class Simulation:
 
     @property
     def at_work(self) -> ObservedPod | None:
-        return next((pod for pod in self.pods if not pod.has_ended), None)
+        return next((pod for pod in self.pods if not pod.has_ended and not pod.deleting), None)
 
     def _put(self, pod: ObservedPod) -> None:
         self.pods = [pod if item.uid == pod.uid else item for item in self.pods]
 
     def pod_appears(self) -> None:
         job = self.job
-        if job is None or job.complete or job.failed_reason or job.suspended or self.at_work:
+        if job is None or job.complete or job.failed_reason or job.suspended:
+            return
+        if any(not pod.has_ended for pod in self.pods):  # podReplacementPolicy: Failed
             return
         uid = f"pod-{self.shadow_count}-{len(self.pods)}-{self.now.timestamp():.0f}"
         pod = a_pod(uid, created_at=self.now, preflight=a_container("preflight", running_since=self.now))
@@ -252,6 +260,23 @@ class Simulation:
         if (pod := self.at_work) is not None:
             self.pods.remove(pod)
             self._count_failure()
+
+    def queue_admits(self) -> None:
+        if self.job is not None and self.job.suspended:
+            self.job = replace(self.job, suspended=False, started_at=self.now)
+
+    def queue_preempts(self) -> None:
+        """Suspends the Job. Kubernetes deletes its pods, which are in their grace period then."""
+        if self.job is None or self.job.complete or self.job.failed_reason is not None:
+            return
+        self.job = replace(self.job, suspended=True, started_at=None)
+        self.pods = [pod if pod.has_ended else replace(pod, deleting=True) for pod in self.pods]
+
+    def preempted_pods_end(self, remembered: bool) -> None:
+        """Ends the deleted pods. The operator remembers their ends if it has seen the events."""
+        ended = a_container("import", exit_code=143, ended_at=self.now)
+        stopped = [replace(pod, import_=ended) for pod in self.pods if pod.deleting and not pod.has_ended]
+        self.pods = [pod for pod in self.pods if not pod.deleting] + (stopped if remembered else [])
 
     def job_vanishes(self) -> None:
         self.job, self.pods = None, []

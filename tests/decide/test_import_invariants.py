@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.decide.import_strategies import any_observation, events, specs_of_simulations, times
 from tests.decide.simulation import OLD_TARGET, Simulation
 from tests.support.samples import (
+    IMPORT_UID,
     a_policy,
 )
 
@@ -101,10 +102,15 @@ def check_guarantees(simulation: Simulation) -> None:
     else:
         assert simulation.target == OLD_TARGET
     waits = status.state is ImportState.PENDING
-    if waits:
+    if status.queued:
+        holder = None if simulation.spec["dryRun"] else IMPORT_UID
+        assert (simulation.claimant, status.shadow, simulation.shadows) == (holder, None, {})
+        assert status.started_at is None
+    elif waits:
         assert (simulation.claimant, simulation.job, simulation.shadows) == (None, None, {})
     if not status.terminal:
-        assert (status.pending_since is not None) == (waits and not simulation.spec.get("suspend"))
+        counts = waits and not status.queued and not simulation.spec.get("suspend")
+        assert (status.pending_since is not None) == counts
     if status.terminal:
         remaining = (
             simulation.shadows,
@@ -119,25 +125,34 @@ def check_guarantees(simulation: Simulation) -> None:
 
 @pytest.mark.slow
 @settings(max_examples=1000, deadline=None)
-@given(specs_of_simulations, st.lists(events, max_size=30), st.booleans())
-@example({"maxAttempts": 1, "recreate": False, "dryRun": False}, list(GOOD), True)
+@given(specs_of_simulations, st.sampled_from([None, None, "imports"]), st.lists(events, max_size=30), st.booleans())
+@example({"maxAttempts": 1, "recreate": False, "dryRun": False}, None, list(GOOD), True)
+@example({"maxAttempts": 1, "recreate": False, "dryRun": False}, "imports", [("queue_admits",), *GOOD], True)
+@example(
+    {"maxAttempts": 1, "recreate": False, "dryRun": False},
+    None,
+    [*GOOD[:2], ("queue_preempts",), ("preempted_pods_end", True), ("queue_admits",), *GOOD],
+    False,
+)
 @example(
     {"maxAttempts": 1, "recreate": False, "dryRun": False, "pendingTimeout": "6h"},
+    None,
     [("set_option", "suspend", True), ("source_changes", False), ("set_option", "suspend", False)],
     True,
 )
-@example({"maxAttempts": 1, "recreate": False, "dryRun": True}, list(GOOD), True)
-@example({"maxAttempts": 2, "recreate": True, "dryRun": False}, [*GOOD[:2], ("pod_vanishes",), *GOOD], True)
+@example({"maxAttempts": 1, "recreate": False, "dryRun": True}, None, list(GOOD), True)
+@example({"maxAttempts": 2, "recreate": True, "dryRun": False}, None, [*GOOD[:2], ("pod_vanishes",), *GOOD], True)
 @example(
     {"maxAttempts": 2, "recreate": False, "dryRun": False},
+    None,
     [*GOOD[:2], ("set_option", "suspend", True), ("set_option", "cancel", True)],
     True,
 )
 def test_any_sequence_of_events_keeps_all_guarantees_and_settles(
-    spec: dict[str, object], sequence: list[tuple[Any, ...]], reconciles_always: bool
+    spec: dict[str, object], queue: str | None, sequence: list[tuple[Any, ...]], reconciles_always: bool
 ) -> None:
     """`reconciles_always`: after every event, else only after every third."""
-    simulation = Simulation(dict(spec))
+    simulation = Simulation(dict(spec), queue)
     simulation.settle()
     ended: ImportStatus | None = None
     for count, event in enumerate(sequence):
@@ -158,19 +173,22 @@ def test_any_sequence_of_events_keeps_all_guarantees_and_settles(
 
 
 @settings(max_examples=60, deadline=None)
-@given(specs_of_simulations, st.lists(events, max_size=10))
+@given(specs_of_simulations, st.sampled_from([None, None, "imports"]), st.lists(events, max_size=10))
 @example(
     {"maxAttempts": 1, "recreate": False, "dryRun": False, "pendingTimeout": "6h"},
+    None,
     [("set_option", "suspend", True), ("source_changes", False)],
 )
 def test_every_import_that_may_run_ends_within_its_timeout(
-    spec: dict[str, object], sequence: list[tuple[Any, ...]]
+    spec: dict[str, object], queue: str | None, sequence: list[tuple[Any, ...]]
 ) -> None:
-    simulation = Simulation(dict(spec))
+    simulation = Simulation(dict(spec), queue)
     for event in sequence:
         apply_event(simulation, event)
         simulation.settle()
     simulation.set_option("suspend", False)
+    simulation.settle()
+    simulation.queue_admits()
     simulation.settle()
     if simulation.status.state is ImportState.PENDING and simulation.spec["pendingTimeout"] is None:
         return  # it waits for its Secret, or for a preview that its user has deleted

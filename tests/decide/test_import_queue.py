@@ -24,6 +24,7 @@ from tests.support.samples import (
 from pgimport.decide.decision import ClaimTarget, ReleaseTarget
 from pgimport.decide.imports import decide_import
 from pgimport.decide.observed_objects import ObservedImport
+from pgimport.model.names import LABEL_QUEUE
 from pgimport.model.reasons import Reason
 from pgimport.model.resources import ImportObject
 from pgimport.model.status import ImportState, ImportStatus
@@ -40,6 +41,8 @@ class QueuedImport:
     uid: str
     created_at: datetime
     spec: dict[str, Any]
+    queue: str | None = None  # the queue of Kueue that admits its Job
+    held: bool = False  # Kueue holds its Job
     status: ImportStatus = field(default_factory=ImportStatus)
 
     @property
@@ -54,9 +57,18 @@ class QueuedImport:
     def runs(self) -> bool:
         return self.status.state is ImportState.RUNNING
 
+    @property
+    def has_slot(self) -> bool:
+        return self.runs and (self.queue is None or self.status.job is not None)
+
+    @property
+    def has_target(self) -> bool:
+        return self.runs or self.status.queued
+
     def build(self) -> ImportObject:
         spec = an_import_spec(**self.spec)
-        return an_import(spec, self.status, name=self.uid, uid=self.uid, created_at=self.created_at)
+        labels = {LABEL_QUEUE: self.queue} if self.queue else {}
+        return an_import(spec, self.status, name=self.uid, uid=self.uid, created_at=self.created_at, labels=labels)
 
 
 class Queue:
@@ -70,12 +82,17 @@ class Queue:
 
     # --- events ---
 
-    def create(self, target: str, secret: str) -> None:
+    def create(self, target: str, secret: str, queue: str | None = None) -> None:
         spec = {
             "target": {"previewDatabase": target},
             "source": {"urlSecretRef": {"name": secret, "key": "url"}},
         }
-        self.imports.append(QueuedImport(f"import-{len(self.imports)}", self.now, spec))
+        self.imports.append(QueuedImport(f"import-{len(self.imports)}", self.now, spec, queue))
+
+    def hold(self, number: int, held: bool) -> None:
+        """Lets Kueue admit or preempt an import."""
+        if self.imports:
+            self.imports[number % len(self.imports)].held = held
 
     def set_option(self, number: int, name: str, value: bool) -> None:
         if self.imports and (name == "suspend" or value):
@@ -97,16 +114,16 @@ class Queue:
     # --- the operator ---
 
     def _reconcile(self, item: QueuedImport) -> None:
-        ran = item.runs
+        had_target = item.has_target
         decision = decide_import(self._observe(item), self.now, POLICY)
         self._act(item, decision.actions)
-        if decision.status.state is ImportState.RUNNING and not ran:
+        if decision.status.state is ImportState.RUNNING and not had_target:
             assert self._overtaken_by(item) == []
         item.status = decision.status
         self._check_limits()
 
     def _observe(self, item: QueuedImport) -> ObservedImport:
-        has_job = item.runs and item.status.job is not None
+        has_job = item.has_target and item.status.job is not None
         missing = (Reason.SOURCE_SECRET_MISSING, "its Secret") if item.secret not in self.secrets else None
         return ObservedImport(
             object=item.build(),
@@ -116,9 +133,9 @@ class Queue:
             other_imports=tuple(
                 other.build() for other in self.imports if other is not item and not other.status.terminal
             ),
-            missing_mount=None if item.runs else missing,
-            job=a_job() if has_job else None,
-            pods=(a_pod(),) if has_job else (),
+            missing_mount=None if item.has_target else missing,
+            job=a_job(queue=item.queue, suspended=item.held) if has_job else None,
+            pods=(a_pod(),) if has_job and not item.held else (),
             server=a_server(),
             target_objects=(),
         )
@@ -127,6 +144,7 @@ class Queue:
         if ClaimTarget() in actions:
             assert self.claims[item.target] in (None, item.uid)
             self.claims[item.target] = item.uid
+            item.held = item.queue is not None
         if ReleaseTarget() in actions:
             self.claims[item.target] = None
 
@@ -162,18 +180,22 @@ class Queue:
         ]
 
     def _check_limits(self) -> None:
-        running = [item for item in self.imports if item.runs]
-        assert len(running) <= SLOTS
-        assert len({item.target for item in running}) == len(running)
-        assert all(self.claims[item.target] == item.uid for item in running)
+        assert sum(item.has_slot for item in self.imports) <= SLOTS
+        holders = [item for item in self.imports if item.has_target]
+        assert len({item.target for item in holders}) == len(holders)
+        assert all(self.claims[item.target] == item.uid for item in holders)
 
     def check_settled(self) -> None:
-        running = [item for item in self.imports if item.runs]
         holders = {target: uid for target, uid in self.claims.items() if uid is not None}
-        assert holders == {item.target: item.uid for item in running}
+        assert holders == {item.target: item.uid for item in self.imports if item.has_target}
         free = set(TARGETS) - holders.keys()
-        blocked = [item.uid for item in self.imports if item.target in free and self.can_run(item)]
-        assert len(running) == SLOTS or blocked == []
+        full = sum(item.has_slot for item in self.imports) == SLOTS
+        for item in self.imports:
+            if item.queue is None:
+                assert full or item.target not in free or not self.can_run(item)
+            else:  # it needs a slot when Kueue has admitted it
+                assert item.target not in free or not self.can_run(item)
+                assert full or item.held or not item.status.queued
 
 
 def _reason(item: QueuedImport) -> Reason | None:
@@ -182,7 +204,10 @@ def _reason(item: QueuedImport) -> Reason | None:
 
 NUMBERS = st.integers(0, 7)
 EVENTS = st.one_of(
-    st.tuples(st.just("create"), st.sampled_from(TARGETS), st.sampled_from(SECRETS)),
+    st.tuples(
+        st.just("create"), st.sampled_from(TARGETS), st.sampled_from(SECRETS), st.sampled_from([None, "imports"])
+    ),
+    st.tuples(st.just("hold"), NUMBERS, st.booleans()),
     st.tuples(st.just("set_option"), NUMBERS, st.sampled_from(["suspend", "cancel"]), st.booleans()),
     st.tuples(st.just("toggle_secret"), st.sampled_from(SECRETS)),
     st.tuples(st.just("reconcile"), NUMBERS),
@@ -195,6 +220,11 @@ EVENTS = st.one_of(
 @given(st.lists(EVENTS, max_size=25), st.permutations(range(8)))
 @example([("create", "pr-1", "typo"), ("reconcile", 0), ("create", "pr-1", "right")], [1, 0])
 @example([("create", "pr-1", "right"), ("crash", 0), ("toggle_secret", "right")], [0])
+@example(
+    [("create", target, "right", "imports") for target in TARGETS]
+    + [event for number in range(3) for event in [("reconcile", number)] * 3 + [("hold", number, False)]],
+    [0, 1, 2],
+)
 def test_an_import_that_cannot_run_holds_nothing_that_another_one_needs(
     sequence: list[tuple[Any, ...]], order: list[int]
 ) -> None:

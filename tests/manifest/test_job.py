@@ -277,7 +277,7 @@ def test_the_queue_of_an_import_takes_precedence_over_the_projects() -> None:
     assert (job["metadata"]["labels"][LABEL_QUEUE], job["metadata"]["labels"][PRIORITY]) == ("own", "high")
     assert job["spec"]["suspend"] is True
     job = build_import_job(a_plan(labels={PRIORITY: "high"}), a_policy())
-    assert PRIORITY not in job["metadata"]["labels"]
+    assert job["metadata"]["labels"][PRIORITY] == "high"
     assert "suspend" not in job["spec"]
 
 

@@ -16,7 +16,14 @@ from pgimport.model.names import (
     owner_role_name,
     preview_database_name,
 )
-from pgimport.model.observations import ObservedContainer, ObservedJob, ObservedPod, ObservedServer, ObservedSwap
+from pgimport.model.observations import (
+    ObservedContainer,
+    ObservedJob,
+    ObservedPod,
+    ObservedServer,
+    ObservedSwap,
+    ObservedWorkload,
+)
 from pgimport.model.policy import Policy
 from pgimport.model.preview_spec import PreviewSpec
 from pgimport.model.project_spec import ProjectSpec
@@ -165,6 +172,14 @@ def a_job(**changes: Any) -> ObservedJob:
         "created_at": BORN,
     }
     return ObservedJob(**(given | changes))
+
+
+def a_workload(**changes: Any) -> ObservedWorkload:
+    given: dict[str, Any] = {
+        "name": f"job-{job_name(IMPORT, IMPORT_UID)}-1a2b3",
+        "message": "couldn't assign flavors to pod set main: insufficient unused quota for cpu in flavor default",
+    }
+    return ObservedWorkload(**(given | changes))
 
 
 def a_source(**changes: Any) -> SourceInfo:

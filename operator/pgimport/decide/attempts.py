@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from pgimport.model.observations import ObservedContainer, ObservedPod
+from pgimport.model.observations import ObservedContainer, ObservedJob, ObservedPod
 from pgimport.model.reasons import EXIT_OK, EXIT_TERMINATED, Failure, Reason, find_reason_by_exit_code
 from pgimport.model.result import WorkerResult
 from pgimport.model.status import Attempt
 
 HISTORY_LIMIT = 20  # at most 10 attempts and 10 disruptions
+PREEMPTED_LIMIT = 5  # further ones; a queue may preempt an import any number of times
 # Characters of an error and of an output in attemptHistory. The status has the last attempt's full texts.
 ERROR_LIMIT, TAIL_LIMIT = 500, 400
 
@@ -91,30 +92,71 @@ def _pod_failure(pod: ObservedPod) -> Failure:
     return Failure(Reason.POD_GONE, f"pod {pod.name} ended before its work was done: {message}")
 
 
-def merge_attempts(history: Sequence[Attempt], pods: Sequence[ObservedPod], now: datetime) -> list[Attempt]:
-    """Returns the history, updated from the pods. An attempt whose pod vanished gets the reason PodGone.
+def merge_attempts(
+    history: Sequence[Attempt], pods: Sequence[ObservedPod], now: datetime, job: ObservedJob | None
+) -> list[Attempt]:
+    """Returns the history, updated from the pods of the Job. An attempt whose pod vanished gets the reason PodGone.
 
-    Numbers the attempts anew. An attempt that a disruption ended has the number 0 and does not count.
+    Numbers the attempts anew. An attempt that a disruption or a queue ended has the number 0 and does not count.
     """
     by_uid = {pod.uid: pod for pod in pods}
     recorded = {attempt.pod_uid for attempt in history}
-    attempts = [_update(attempt, by_uid.get(attempt.pod_uid), now) for attempt in history]
-    attempts += [_update(_new_attempt(pod), pod, now) for pod in pods if pod.uid not in recorded]
+    attempts = [_update(attempt, by_uid.get(attempt.pod_uid), now, job) for attempt in history]
+    new = [pod for pod in pods if pod.uid not in recorded and not _is_preempted(pod, pod.created_at, job)]
+    attempts += [_update(_new_attempt(pod), pod, now, job) for pod in new]
     numbered, number = [], 0
     for attempt in attempts:
-        counts = attempt.reason != Reason.DISRUPTED
+        counts = attempt.reason not in (Reason.DISRUPTED, Reason.PREEMPTED)
         number += counts
         numbered.append(attempt.model_copy(update={"number": number if counts else 0}))
-    return numbered[-HISTORY_LIMIT:]
+    return _limit(numbered)
+
+
+def _limit(attempts: Sequence[Attempt]) -> list[Attempt]:
+    """Drops the oldest attempts."""
+    preempted = [attempt for attempt in attempts if attempt.reason == Reason.PREEMPTED][-PREEMPTED_LIMIT:]
+    others = [attempt for attempt in attempts if attempt.reason != Reason.PREEMPTED][-HISTORY_LIMIT:]
+    kept = {attempt.pod_uid for attempt in (*preempted, *others)}
+    return [attempt for attempt in attempts if attempt.pod_uid in kept]
+
+
+def without_preempted(
+    pods: Sequence[ObservedPod], history: Sequence[Attempt], job: ObservedJob | None
+) -> tuple[ObservedPod, ...]:
+    """Returns the pods without those that a queue preempted. Their shadows are gone, so their ends mean nothing."""
+    ended = {attempt.pod_uid for attempt in history if attempt.reason == Reason.PREEMPTED}
+    return tuple(pod for pod in pods if pod.uid not in ended and not _is_preempted(pod, pod.created_at, job))
+
+
+def _is_preempted(pod: ObservedPod | None, started_at: datetime | None, job: ObservedJob | None) -> bool:
+    """Tells whether a pod ends, or is gone, because its Job was suspended.
+
+    Kubernetes then deletes the pods that have not ended. The Job may run again already: then it started after the pod.
+    Both times are Kubernetes' own. A pod that ended by itself just before has a result, which counts.
+    """
+    if job is None or (pod is not None and pod.has_ended and not _was_stopped(pod)):
+        return False
+    if job.suspended:
+        return True
+    gone = pod is None or pod.deleting
+    return gone and started_at is not None and job.started_at is not None and started_at < job.started_at
+
+
+def _was_stopped(pod: ObservedPod) -> bool:
+    failure = pod_outcome(pod).failure
+    return pod.deleting and failure is not None and failure.reason is Reason.POD_GONE
 
 
 def _new_attempt(pod: ObservedPod) -> Attempt:
     return Attempt(number=0, pod=pod.name, pod_uid=pod.uid, started_at=pod.started_at or pod.created_at)
 
 
-def _update(attempt: Attempt, pod: ObservedPod | None, now: datetime) -> Attempt:
+def _update(attempt: Attempt, pod: ObservedPod | None, now: datetime, job: ObservedJob | None) -> Attempt:
     if attempt.ended_at is not None or attempt.reason is not None:
         return attempt
+    if _is_preempted(pod, pod.created_at if pod is not None else attempt.started_at, job):
+        failure = Failure(Reason.PREEMPTED, f"a queue suspended the import's Job, which ended pod {attempt.pod}")
+        return _end(attempt, PodOutcome(failure=failure), now)
     if pod is None:
         failure = Failure(Reason.POD_GONE, f"pod {attempt.pod} was deleted before it ended")
         return _end(attempt, PodOutcome(failure=failure), now)
@@ -146,7 +188,7 @@ def _tail(text: str | None) -> str | None:
 
 
 def count_attempts(attempts: Sequence[Attempt]) -> int:
-    """Counts the attempts that were begun, without those that a disruption ended."""
+    """Counts the attempts that were begun, without those that a disruption or a queue ended."""
     return max((attempt.number for attempt in attempts), default=0)
 
 

@@ -46,7 +46,7 @@ def _build_cleanup(observed: ObservedImport, status: ImportStatus, policy: Polic
     job = observed.job if observed.job is not None and observed.job.ours else None
     end_job = _end_job(observed, status, job)
     actions: list[Action] = [*end_job, *_delete_claims(observed), *_drop_databases(observed, status)]
-    if status.started_at is not None:
+    if status.started_at is not None or status.job is not None:
         actions.append(DeleteJobSecret())
     if job is not None and DeleteJob() not in end_job and not job.ttl_set:
         seconds = observed.object.spec.ttl_seconds_after_finished if observed.object.spec else None

@@ -45,7 +45,8 @@ def refresh_status(item: ImportObject, project: ProjectObject | None, now: datet
 
 def _find_start_of_wait(item: ImportObject, now: datetime) -> datetime | None:
     """Returns when the import began to wait, by our clock. It begins anew after a suspension."""
-    if item.status.state is ImportState.RUNNING or (item.spec is not None and item.spec.suspend):
+    suspended = item.spec is not None and item.spec.suspend
+    if item.status.state is ImportState.RUNNING or item.status.queued or suspended:
         return None
     # A time in the future was written by an operator whose clock was ahead of ours.
     return min(item.status.pending_since or now, now)

@@ -3,6 +3,7 @@
     (none) ──► pending ──► running ──► completed
                   ▲           │  ├───► failed
                   └─ suspend ─┘  └───► cancelled          pending ──► failed or cancelled, too
+                    or queue
 
 A terminal state never changes; only the clean-up follows. A running import takes one step in each reconcile:
 
@@ -21,6 +22,7 @@ from pgimport.decide.import_cleanup import decide_cleanup
 from pgimport.decide.import_transitions import cancelled, failed, refresh_status
 from pgimport.decide.observed_objects import ObservedImport
 from pgimport.decide.pending_imports import decide_pending
+from pgimport.decide.queued_imports import decide_queued, has_queued_job
 from pgimport.decide.running_imports import decide_running
 from pgimport.decide.unsupported_fields import find_unsupported_field
 from pgimport.decide.wake_targets import wake_after_import, wake_after_removal
@@ -54,6 +56,8 @@ def _decide_state(observed: ObservedImport, now: datetime, policy: Policy) -> De
         return decide_running(observed, status, spec, now, policy)
     if spec.cancel:
         return cancelled(status, now)
+    if has_queued_job(item.status, observed.job) and not spec.suspend:
+        return decide_queued(observed, status, spec, now, policy)
     if unsupported is not None:
         return failed(status, unsupported, now)
     return decide_pending(observed, status, spec, now, policy)

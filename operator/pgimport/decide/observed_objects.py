@@ -13,6 +13,7 @@ from pgimport.model.observations import (
     ObservedReport,
     ObservedServer,
     ObservedSwap,
+    ObservedWorkload,
     OrphanedJob,
     Unreachable,
 )
@@ -35,6 +36,7 @@ class ObservedImport:
         None  # what the pod cannot mount, such as `Secret shop-source with the key url`
     )
     job: ObservedJob | None = None  # None: does not exist
+    workload: ObservedWorkload | None = None  # read only while the Job is suspended; None: Kueue has none
     pods: tuple[ObservedPod, ...] = ()  # of this Job, oldest first, including remembered pods that are gone
     progress: Progress | None = None  # None: no progress was logged, or nothing runs
     report: ObservedReport | None = None  # read once for each pod that has ended; None: read already, or nothing ended

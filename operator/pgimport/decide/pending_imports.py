@@ -20,6 +20,7 @@ from pgimport.decide.timeouts import find_pending_overdue, remaining_wait
 from pgimport.model.import_spec import ImportSpec
 from pgimport.model.policy import Policy
 from pgimport.model.project_spec import ProjectSpec
+from pgimport.model.queue_labels import find_queue
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.resources import ImportObject, PreviewObject
 from pgimport.model.status import ImportState, ImportStatus, PreviewState
@@ -91,14 +92,25 @@ def _find_refusal(observed: ObservedImport, spec: ImportSpec) -> Failure | None:
 def _find_wait(observed: ObservedImport, spec: ImportSpec, now: datetime) -> ConditionSet | None:
     """Returns the first thing that the import waits for.
 
-    Checks limits.maxConcurrentImports last, so that an import that waits for something else occupies no slot.
+    Checks limits.maxConcurrentImports last, so that an import that waits for something else occupies no slot. An import
+    with a queue needs no slot before the queue admits its Job.
     """
     return (
         _wait_for_project(observed, spec)
         or _wait_for_mounts(observed)
         or _wait_for_target(observed, spec, now)
-        or wait_for_slot(observed, spec)
+        or (wait_for_slot(observed, spec) if find_own_queue(observed) is None else None)
     )
+
+
+def find_own_queue(observed: ObservedImport) -> str | None:
+    """Returns the queue that is to admit the import's Job, or None."""
+    return _find_queue_of(observed.object, observed)
+
+
+def _find_queue_of(item: ImportObject, observed: ObservedImport) -> str | None:
+    project = observed.project.spec if observed.project else None
+    return find_queue(item.meta.labels, project.queue_name if project is not None else None)
 
 
 def _wait_for_project(observed: ObservedImport, spec: ImportSpec) -> ConditionSet | None:
@@ -139,6 +151,18 @@ def _wait_for_target(observed: ObservedImport, spec: ImportSpec, now: datetime) 
     return None
 
 
+def find_lost_target(observed: ObservedImport, spec: ImportSpec) -> Failure | None:
+    """Returns a failure if the target was deleted, or claimed by another import, after this import had claimed it."""
+    preview = observed.preview
+    name = spec.target.preview_database if spec.target else ""
+    if preview is None or preview.meta.deleting:
+        activity = "queued" if observed.object.status.queued else "running"
+        return Failure(Reason.TARGET_GONE, f"PreviewDatabase {name} was deleted while the import was {activity}")
+    if preview.status.active_import not in (None, observed.object.meta.uid):
+        return Failure(Reason.TARGET_GONE, f"PreviewDatabase {name} is claimed by another import")
+    return None
+
+
 def _find_obstacle(observed: ObservedImport, preview: PreviewObject, now: datetime) -> str | None:
     """Returns why the preview cannot be imported into, worded to follow "which is"."""
     if preview.meta.deleting:
@@ -162,7 +186,7 @@ def _age(item: ImportObject) -> tuple[datetime, str]:
 
 
 def _find_first_rival(observed: ObservedImport, spec: ImportSpec, preview: PreviewObject) -> str | None:
-    """Returns the name of the import that may use the target first: a running one, or an older one that can start."""
+    """Returns the name of the import that may use the target first: its holder, or an older import that can start."""
     rivals = [
         other
         for other in observed.other_imports
@@ -173,6 +197,7 @@ def _find_first_rival(observed: ObservedImport, spec: ImportSpec, preview: Previ
         and not other.meta.deleting
         and (
             other.status.state is ImportState.RUNNING
+            or other.status.queued
             or (
                 _age(other) < _age(observed.object)
                 and _can_start(other, other.spec, spec)
@@ -220,10 +245,13 @@ def wait_for_slot(observed: ObservedImport, spec: ImportSpec) -> ConditionSet | 
 
 
 def _find_running(observed: ObservedImport) -> list[ImportObject]:
+    """Returns the other imports that hold a slot. An import that creates its Job for a queue does not hold one yet."""
     return [
         other
         for other in observed.other_imports
-        if other.status.state is ImportState.RUNNING and not (other.spec and other.spec.dry_run)
+        if other.status.state is ImportState.RUNNING
+        and not (other.spec and other.spec.dry_run)
+        and (other.status.job is not None or _find_queue_of(other, observed) is None)
     ]
 
 
@@ -247,7 +275,7 @@ def release_all(observed: ObservedImport) -> tuple[Action, ...]:
     if status.shadow is not None and status.shadow.pod_uid not in pod_uids:
         pod_uids.append(status.shadow.pod_uid)
     actions += [DropAttempt(uid) for uid in pod_uids]
-    if status.started_at is not None:
+    if status.started_at is not None or status.job is not None:
         actions.append(DeleteJobSecret())
     if observed.preview is not None and observed.preview.status.active_import == observed.object.meta.uid:
         actions.append(ReleaseTarget())

@@ -1,5 +1,6 @@
 """Decides the next step of a running import: its Job, its shadow, its swap, or its end."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from pgimport.decide import timeouts
@@ -12,6 +13,7 @@ from pgimport.decide.attempts import (
     merge_attempts,
     pod_at_work,
     pod_outcome,
+    without_preempted,
 )
 from pgimport.decide.conditions import ConditionSet, in_progress
 from pgimport.decide.decision import IMMEDIATELY, Action, CreateJob, Decision, DropAttempt, PrepareShadow
@@ -19,7 +21,15 @@ from pgimport.decide.import_reports import decide_report
 from pgimport.decide.import_swap import SWAP_BEGINS, decide_swap
 from pgimport.decide.import_transitions import cancelled, completed, failed, pending, running
 from pgimport.decide.observed_objects import ObservedImport
-from pgimport.decide.pending_imports import SUSPENDED, release_all, wait_for_slot, without_job
+from pgimport.decide.pending_imports import (
+    SUSPENDED,
+    find_lost_target,
+    find_own_queue,
+    release_all,
+    wait_for_slot,
+    without_job,
+)
+from pgimport.decide.queued_imports import AT_WORK, enqueue, preempt
 from pgimport.model.import_spec import ImportSpec
 from pgimport.model.names import attempt_names, job_name
 from pgimport.model.observations import ObservedPod, ObservedServer, Unreachable
@@ -28,7 +38,6 @@ from pgimport.model.reasons import Failure, Reason, RetryClassification
 from pgimport.model.result import SourceInfo, WorkerResult
 from pgimport.model.status import Attempt, ImportPhase, ImportStatus, Progress, Shadow
 
-AT_WORK = in_progress(Reason.RUNNING, "The import's Job is running.")
 # Progress is also written if it comes this much before its interval is over.
 INTERVAL_TOLERANCE = timedelta(milliseconds=300)
 
@@ -38,28 +47,18 @@ def decide_running(
 ) -> Decision[ImportStatus]:
     """Decides in this order: the swap of a verified shadow, cancel or suspend, and then the Job and its pods."""
     if status.job is not None:
-        status = _with_attempts(observed, status, now)
+        observed, status = _with_attempts(observed, status, now)
     if status.shadow is not None and status.shadow.verified:
         return decide_swap(observed, status, spec, now, policy)
     if spec.cancel:
         return cancelled(status, now)
     if spec.suspend:
         return pending(status, SUSPENDED, now, IMMEDIATELY)
-    if not spec.dry_run and (lost := _find_lost_target(observed, spec)) is not None:
+    if not spec.dry_run and (lost := find_lost_target(observed, spec)) is not None:
         return failed(status, lost, now)
     if status.job is None:
         return _decide_start(observed, status, spec, now, policy)
     return _decide_progress(observed, status, spec, now, policy)
-
-
-def _find_lost_target(observed: ObservedImport, spec: ImportSpec) -> Failure | None:
-    preview = observed.preview
-    name = spec.target.preview_database if spec.target else ""
-    if preview is None or preview.meta.deleting:
-        return Failure(Reason.TARGET_GONE, f"PreviewDatabase {name} was deleted while the import was running")
-    if preview.status.active_import not in (None, observed.object.meta.uid):
-        return Failure(Reason.TARGET_GONE, f"PreviewDatabase {name} is claimed by another import")
-    return None
 
 
 # --- before the Job ---
@@ -71,7 +70,8 @@ def _decide_start(
     """Creates the Job, if the slot is still free, the server answers, and the target may be replaced."""
     if (late := timeouts.find_deadline(status, spec, now)) is not None:
         return failed(status, late, now)
-    if (no_slot := wait_for_slot(observed, spec)) is not None:
+    queue = find_own_queue(observed)
+    if queue is None and (no_slot := wait_for_slot(observed, spec)) is not None:
         return pending(without_job(status), no_slot, now, policy.waiting_interval, release_all(observed))
     for answer in (observed.server, observed.target_objects):
         if isinstance(answer, Unreachable):
@@ -83,11 +83,13 @@ def _decide_start(
         return failed(status, _describe_target_objects(spec, observed.target_objects), now)
     if isinstance(observed.server, ObservedServer) and (failure := _find_no_image(observed.server, policy)) is not None:
         return failed(status, failure, now)
+    create = CreateJob(max(spec.max_attempts - count_attempts(status.attempt_history), 1))
+    if queue is not None:
+        return enqueue(observed, status, queue, now, policy, (create,))
     meta = observed.object.meta
     progress = Progress(phase=ImportPhase.PREFLIGHT, percent=0, at=now)
     started = status.model_copy(update={"progress": progress, "job": job_name(meta.name, meta.uid)})
-    remaining_attempts = max(spec.max_attempts - count_attempts(status.attempt_history), 1)
-    return running(started, AT_WORK, now, policy.progress_interval, (CreateJob(remaining_attempts),))
+    return running(started, AT_WORK, now, policy.progress_interval, (create,))
 
 
 def _find_no_image(server: ObservedServer, policy: Policy) -> Failure | None:
@@ -112,9 +114,15 @@ def _describe_target_objects(spec: ImportSpec, objects: tuple[str, ...]) -> Fail
 # --- while the Job works ---
 
 
-def _with_attempts(observed: ObservedImport, status: ImportStatus, now: datetime) -> ImportStatus:
-    """Returns the status with the attempts, the current pod, and the report of the last container that ended."""
-    attempts = merge_attempts(status.attempt_history, observed.pods, now)
+def _with_attempts(
+    observed: ObservedImport, status: ImportStatus, now: datetime
+) -> tuple[ObservedImport, ImportStatus]:
+    """Returns the status with the attempts, the current pod, and the report of the last container that ended.
+
+    Also returns the observation without the pods of attempts that a queue preempted.
+    """
+    attempts = merge_attempts(status.attempt_history, observed.pods, now, observed.job)
+    observed = replace(observed, pods=without_preempted(observed.pods, attempts, observed.job))
     changes: dict[str, object] = {"attempt_history": attempts, "attempts": count_attempts(attempts)}
     if attempts and attempts[-1].pod != status.claimed_by:
         changes |= {"claimed_by": attempts[-1].pod, "claimed_at": now}
@@ -124,7 +132,7 @@ def _with_attempts(observed: ObservedImport, status: ImportStatus, now: datetime
                 changes |= _report_fields(container.result)
     if (last := last_ended_pod(observed.pods)) is not None:
         changes["last_exit_code"] = pod_outcome(last).exit_code
-    return status.model_copy(update=changes)
+    return observed, status.model_copy(update=changes)
 
 
 def _report_fields(result: WorkerResult) -> dict[str, object]:
@@ -150,9 +158,12 @@ def _decide_progress(
     outcome = pod_outcome(last) if last is not None else None
     if last is not None and outcome is not None and _is_success(outcome, spec):
         return _decide_success(status, spec, last, outcome, now)
-    failure = _find_final_failure(observed, status, spec, outcome, policy) or _find_late(observed, status, spec, now)
-    if failure is not None:
+    if (failure := _find_final_failure(observed, status, spec, outcome, policy)) is not None:
         return failed(status, failure, now)
+    if observed.job is not None and observed.job.suspended:
+        return preempt(observed, status, now, policy)
+    if (late := _find_late(observed, status, spec, now)) is not None:
+        return failed(status, late, now)
     pod = current_pod(observed.pods)
     status, actions = _drop_ended(status, pod)
     if pod is not None and (source := _find_gate(status, spec, pod)) is not None:
@@ -204,9 +215,13 @@ def _find_final_failure(
 
 
 def _last_recorded_failure(history: list[Attempt]) -> Failure | None:
-    """Returns the newest failure in the history. Another version may have written reasons unknown to this one."""
+    """Returns the newest failure in the history, except a preemption, after which the import goes on.
+
+    Another version may have written reasons unknown to this one.
+    """
     for attempt in reversed(history):
-        if attempt.reason is not None and attempt.reason in Reason.__members__.values() and attempt.error:
+        known = attempt.reason in Reason.__members__.values() and attempt.reason != Reason.PREEMPTED
+        if attempt.reason is not None and known and attempt.error:
             return Failure(Reason(attempt.reason), attempt.error)
     return None
 

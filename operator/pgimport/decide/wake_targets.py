@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pgimport.model.names import PREVIEWS, PROJECTS
 from pgimport.model.resources import ImportObject, PreviewObject, ProjectObject, ResourceKey
-from pgimport.model.status import ImportStatus, PreviewStatus, ProjectStatus
+from pgimport.model.status import ImportState, ImportStatus, PreviewStatus, ProjectStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +54,15 @@ def wake_after_removal(key: ResourceKey) -> tuple[WakeTarget, ...]:
 def wake_after_import(before: ImportObject, after: ImportStatus) -> tuple[WakeTarget, ...]:
     """Returns the preview of an import that ends and the imports that may take its slot or target.
 
-    An import ends in two steps, the terminal state and the clean-up. Each may free the slot or the target.
+    An import ends in two steps, the terminal state and the clean-up. Each may free the slot or the target. An import
+    that a queue or its user stops frees its slot, too.
     """
+    namespace, target = before.meta.namespace, before.spec.target if before.spec else None
+    if before.status.state is ImportState.RUNNING and after.state is ImportState.PENDING:
+        return (PendingImports(namespace),)
     cleaned_up = before.status.cleaned_up != after.cleaned_up
     if not after.terminal or (before.status.terminal and not cleaned_up):
         return ()
-    namespace, target = before.meta.namespace, before.spec.target if before.spec else None
     preview = (ResourceKey(PREVIEWS, namespace, target.preview_database),) if target else ()
     return (*preview, PendingImports(namespace))
 

@@ -22,6 +22,11 @@ def jobs(namespace: str, name: str = "") -> str:
     return f"/apis/batch/v1/namespaces/{namespace}/jobs" + (f"/{name}" if name else "")
 
 
+def workloads(namespace: str, version: str) -> str:
+    """Returns the path of the list of Kueue's Workloads."""
+    return f"/apis/kueue.x-k8s.io/{version}/namespaces/{namespace}/workloads"
+
+
 def role_bindings(namespace: str, name: str = "") -> str:
     return f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/rolebindings" + (f"/{name}" if name else "")
 

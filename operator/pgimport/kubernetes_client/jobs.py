@@ -7,7 +7,7 @@ from pgimport.kubernetes_client import api_paths
 from pgimport.kubernetes_client.api_client import Json, KubernetesClient
 from pgimport.kubernetes_client.ownership import is_owned, refuse_name
 from pgimport.model.errors import Conflict, NotFound
-from pgimport.model.names import LABEL_IMPORT_UID
+from pgimport.model.names import LABEL_IMPORT_UID, LABEL_QUEUE
 from pgimport.model.observations import ObservedJob, OrphanedJob
 
 
@@ -23,7 +23,9 @@ def parse_job(body: Json, import_uid: str) -> ObservedJob:
         uid=meta["uid"],
         ours=any(owner["uid"] == import_uid for owner in meta.get("ownerReferences", ())),
         created_at=datetime.fromisoformat(meta["creationTimestamp"]),
+        queue=meta.get("labels", {}).get(LABEL_QUEUE),
         suspended=bool(spec.get("suspend")),
+        started_at=datetime.fromisoformat(status["startTime"]) if status.get("startTime") else None,
         complete="Complete" in conditions,
         failed_reason=failed.get("reason"),
         failed_message=failed.get("message"),

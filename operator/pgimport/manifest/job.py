@@ -15,7 +15,6 @@ from pgimport.model.names import (
     CONTAINER_PREFLIGHT,
     LABEL_IMPORT,
     LABEL_IMPORT_UID,
-    LABEL_PREFIX_KUEUE,
     LABEL_PROJECT,
     LABEL_QUEUE,
     SCRATCH_VOLUME,
@@ -28,6 +27,7 @@ from pgimport.model.object_references import SecretKey
 from pgimport.model.order import Order
 from pgimport.model.pod_template import PodTemplate, PodTemplateSpec
 from pgimport.model.policy import Policy
+from pgimport.model.queue_labels import find_queue_labels
 from pgimport.model.reasons import PERMANENT_EXIT_CODES
 from pgimport.model.resources import ObjectMeta
 from pgimport.model.scalar_types import measure_quantity
@@ -63,7 +63,7 @@ class JobPlan:
 def build_import_job(plan: JobPlan, policy: Policy) -> Json:
     """Builds the manifest. The pod of a dry run has one container, which runs the preflight."""
     labels, template = _build_labels(plan), plan.pod_template.metadata
-    queue = _build_queue_labels(plan)
+    queue = find_queue_labels(plan.meta.labels, plan.queue_name)
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -75,7 +75,7 @@ def build_import_job(plan: JobPlan, policy: Policy) -> Json:
         },
         "spec": {
             # Kueue starts Jobs that were created suspended.
-            **({"suspend": True} if queue else {}),
+            **({"suspend": True} if LABEL_QUEUE in queue else {}),
             "backoffLimit": max(plan.remaining_attempts - 1, 0),
             "activeDeadlineSeconds": int(plan.spec.timeout.total_seconds()),
             "podReplacementPolicy": "Failed",
@@ -97,14 +97,6 @@ def build_import_job(plan: JobPlan, policy: Policy) -> Json:
             },
         },
     }
-
-
-def _build_queue_labels(plan: JobPlan) -> dict[str, str]:
-    """Returns Kueue's labels of the import, with the Project's queue as the default."""
-    labels = {key: value for key, value in plan.meta.labels.items() if key.startswith(LABEL_PREFIX_KUEUE)}
-    if plan.queue_name is not None:
-        labels.setdefault(LABEL_QUEUE, plan.queue_name)
-    return labels if LABEL_QUEUE in labels else {}
 
 
 def _build_labels(plan: JobPlan) -> dict[str, str]:

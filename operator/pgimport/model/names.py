@@ -26,6 +26,7 @@ LABEL_EPHEMERAL = f"{GROUP}/ephemeral"
 LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
 LABEL_PREFIX_KUEUE = "kueue.x-k8s.io/"
 LABEL_QUEUE = f"{LABEL_PREFIX_KUEUE}queue-name"
+LABEL_JOB_UID = f"{LABEL_PREFIX_KUEUE}job-uid"  # of the Workload that Kueue creates for a Job
 FINALIZER_PREVIEW = f"{GROUP}/database"
 FINALIZER_PROJECT = f"{GROUP}/in-use"
 JOB_TYPE = "project.import"

@@ -67,12 +67,22 @@ class ObservedJob:
     uid: str
     ours: bool  # its owner reference names this import, with its uid
     created_at: datetime
-    suspended: bool = False
+    queue: str | None = None  # the Kueue LocalQueue of its label
+    suspended: bool = False  # the operator never suspends a Job after its creation, so a queue or a person did
+    started_at: datetime | None = None  # when it last started or resumed; None: suspended, or not started yet
     complete: bool = False
     failed_reason: str | None = None  # reason of the condition FailureTarget or Failed
     failed_message: str | None = None
     ttl_set: bool = False
     deleting: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObservedWorkload:
+    """Observed state of Kueue's Workload of a Job."""
+
+    name: str
+    message: str | None = None  # why it is not admitted, in Kueue's words; None: Kueue says nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,7 @@ class Reason(StrEnum):
     # States without a failure.
     ACCEPTED = "Accepted"
     SUSPENDED = "Suspended"
+    QUEUED = "Queued"
     PROJECT_NOT_FOUND = "ProjectNotFound"
     PROJECT_NOT_READY = "ProjectNotReady"
     SOURCE_SECRET_MISSING = "SourceSecretMissing"  # noqa: S105 (a reason, not a secret)
@@ -102,6 +103,7 @@ class Reason(StrEnum):
     TARGET_CONFLICT = "TargetConflict"
     WORKER_FAILED = "WorkerFailed"
     DISRUPTED = "Disrupted"
+    PREEMPTED = "Preempted"
     POD_GONE = "PodGone"
     RESULT_LOST = "ResultLost"
     DEADLINE_EXCEEDED = "DeadlineExceeded"
@@ -286,6 +288,9 @@ MEANINGS: dict[Reason, Meaning] = {
     Reason.TARGET_BUSY: Meaning(_TRANSIENT, None, "End the sessions and prepared transactions in the target database."),
     Reason.DISRUPTED: Meaning(
         _TRANSIENT, None, "Find out why the cluster evicts the import's pod: read the events of its nodes."
+    ),
+    Reason.PREEMPTED: Meaning(
+        _TRANSIENT, None, "Wait until the queue admits the import again, or give it a higher priority in Kueue."
     ),
     Reason.POD_GONE: Meaning(
         _TRANSIENT, None, "Find out who deleted the import's pod: read its events and the audit log."

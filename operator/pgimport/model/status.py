@@ -105,8 +105,8 @@ class Attempt(LenientModel):
     """Describes one pod of the import's Job."""
 
     number: int = Field(
-        description="The number of the attempt, from 1. It is 0 if a disruption ended the pod, because that does not"
-        " count."
+        description="The number of the attempt, from 1. It is 0 if a disruption or a queue ended the pod, because that"
+        " does not count."
     )
     pod: str = Field(description="The name of the attempt's pod.")
     pod_uid: str = Field(
@@ -180,7 +180,8 @@ class JobFields(BaseModel):
     id: str | None = Field(default=None, description="The ID of the job in the HTTP API, in the form <project>.<name>.")
     attempts: int | None = Field(
         default=None,
-        description="The number of attempts that started so far. Attempts that a disruption ended do not count.",
+        description="The number of attempts that started so far. Attempts that a disruption or a queue ended do not"
+        " count.",
     )
     max_attempts: int | None = Field(default=None, description="The value of spec.maxAttempts when the import started.")
     retry_classification: RetryClassification | None = Field(
@@ -204,7 +205,8 @@ class JobFields(BaseModel):
     created_at: Time | None = Field(default=None, description="The time at which the PostgresImport was created.")
     started_at: Time | None = Field(
         default=None,
-        description="The time at which the operator created the Job. The period of spec.timeout starts here.",
+        description="The time at which the operator began to create the Job, or at which a queue admitted it. The"
+        " period of spec.timeout starts here.",
     )
     completed_at: Time | None = Field(
         default=None, description="The time at which the import was completed, failed or was cancelled."
@@ -233,7 +235,10 @@ class JobFields(BaseModel):
 class ImportStatus(JobFields, LenientModel):
     """Shows the state, progress and result of an import."""
 
-    attempt_history: list[Attempt] = Field(default=[], description="The last 20 attempts of the import, oldest first.")
+    attempt_history: list[Attempt] = Field(
+        default=[],
+        description="The last 20 attempts of the import, and the last 5 that a queue preempted, oldest first.",
+    )
     preflight: PreflightReport | None = Field(default=None, description="The preflight report of the last attempt.")
     progress: Progress | None = Field(
         default=None, description="The progress of the current attempt, or of the last attempt if none runs."
@@ -255,7 +260,7 @@ class ImportStatus(JobFields, LenientModel):
     pending_since: Time | None = Field(
         default=None,
         description="The time since which the import waits for what it needs. It is absent while the import is"
-        " suspended or running. The period of spec.pendingTimeout starts here.",
+        " suspended, queued or running. The period of spec.pendingTimeout starts here.",
     )
     job: str | None = Field(default=None, description="The name of the import's Job.")
     cleaned_up: bool | None = Field(
@@ -276,6 +281,12 @@ class ImportStatus(JobFields, LenientModel):
     @property
     def terminal(self) -> bool:
         return self.state is not None and self.state.terminal
+
+    @property
+    def queued(self) -> bool:
+        """Says whether the import waits with a Job that a queue has not admitted, or that has no slot yet."""
+        waits = self.state in (None, ImportState.PENDING)
+        return waits and self.job is not None and self.started_at is None
 
 
 class PreviewState(StrEnum):

@@ -1,9 +1,11 @@
 """Observes a PostgresImport: reads it and what the decision about its current state needs, and nothing else."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from pgimport.decide.attempts import current_pod, pod_at_work
+from pgimport.decide.attempts import current_pod, pod_at_work, without_preempted
 from pgimport.decide.observed_objects import ObservedImport
+from pgimport.decide.queued_imports import has_queued_job
 from pgimport.decide.timeouts import awaited_stage
 from pgimport.kubernetes_client.custom_resources import (
     list_active_imports,
@@ -15,10 +17,18 @@ from pgimport.kubernetes_client.jobs import read_job
 from pgimport.kubernetes_client.namespaces import read_start_warning
 from pgimport.kubernetes_client.pods import list_pods, read_progress
 from pgimport.kubernetes_client.secrets_and_config_maps import read_config_map, read_secret
+from pgimport.kubernetes_client.workloads import read_workload
 from pgimport.model.errors import Refused, ServerUnavailable
 from pgimport.model.names import CONTAINER_IMPORT, attempt_names, job_name
 from pgimport.model.object_references import SecretKey
-from pgimport.model.observations import ObservedJob, ObservedPod, ObservedServer, ObservedSwap, Unreachable
+from pgimport.model.observations import (
+    ObservedJob,
+    ObservedPod,
+    ObservedServer,
+    ObservedSwap,
+    ObservedWorkload,
+    Unreachable,
+)
 from pgimport.model.owner_comment import OwnerComment
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.resources import ImportObject, PreviewObject, ProjectObject, ResourceKey
@@ -45,15 +55,17 @@ def observe_import(context: ReconcileContext, key: ResourceKey, now: datetime) -
         return ObservedImport(object=item, observed_since=now)
     project, preview = _read_project(context, item), _read_preview(context, item)
     # An import that never ran has no Job. The operator may have no right to read Jobs in its namespace.
-    started = item.status.started_at is not None
+    started = item.status.started_at is not None or item.status.job is not None
     name, uid = item.meta.name, item.meta.uid
     job = read_job(context.cluster, key.namespace, job_name(name, uid), uid) if started else None
     pods = _read_pods(context, item, job)
     running = item.status.state is ImportState.RUNNING
     starting = running and item.status.job is None
     pending = not running and not item.status.terminal
-    current = current_pod(pods)
-    times = context.reconcile_times.record(uid, now, awaited_stage(job, pods) if running else None)
+    queued = has_queued_job(item.status, job)
+    at_work = without_preempted(pods, item.status.attempt_history, job)
+    current = current_pod(at_work)
+    times = context.reconcile_times.record(uid, now, awaited_stage(job, at_work) if running else None)
     return ObservedImport(
         object=item,
         observed_since=times.observed_since,
@@ -61,12 +73,13 @@ def observe_import(context: ReconcileContext, key: ResourceKey, now: datetime) -
         project=project,
         preview=preview,
         other_imports=_list_other_imports(context, item) if pending or starting else (),
-        missing_mount=_find_missing_mount(context, item, project) if pending else None,
+        missing_mount=_find_missing_mount(context, item, project) if pending and not queued else None,
         job=job,
+        workload=_read_workload(context, item, job),
         pods=tuple(pods),
         progress=_read_progress(context, item, current) if running else None,
-        report=observe_report(context, item, pods, now) if running else None,
-        start_warning=_read_warning(context, item, job, pods, times),
+        report=observe_report(context, item, at_work, now) if running else None,
+        start_warning=_read_warning(context, item, job, at_work, times),
         server=_read_server(context, project) if starting else None,
         swap_refusal=_find_swap_refusal(context, item, project, preview) if starting else None,
         target_objects=_read_target_objects(context, item, project, preview) if running else None,
@@ -84,6 +97,12 @@ def _read_preview(context: ReconcileContext, item: ImportObject) -> PreviewObjec
     if item.spec is None or item.spec.target is None or item.spec.dry_run:
         return None
     return read_preview(context.cluster, item.meta.namespace, item.spec.target.preview_database)
+
+
+def _read_workload(context: ReconcileContext, item: ImportObject, job: ObservedJob | None) -> ObservedWorkload | None:
+    if job is None or not job.ours or not job.suspended or item.status.terminal:
+        return None
+    return read_workload(context.cluster, item.meta.namespace, job.uid)
 
 
 def _read_pods(context: ReconcileContext, item: ImportObject, job: ObservedJob | None) -> list[ObservedPod]:
@@ -125,7 +144,11 @@ def _read_progress(context: ReconcileContext, item: ImportObject, pod: ObservedP
 
 
 def _read_warning(
-    context: ReconcileContext, item: ImportObject, job: ObservedJob | None, pods: list[ObservedPod], times: ImportTimes
+    context: ReconcileContext,
+    item: ImportObject,
+    job: ObservedJob | None,
+    pods: Sequence[ObservedPod],
+    times: ImportTimes,
 ) -> str | None:
     """Reads why no container starts, after the import has waited long enough for Kubernetes to say so."""
     if job is None or times.waiting_since is None or times.last - times.waiting_since < WARNING_DELAY:

@@ -32,6 +32,7 @@ _SECTIONS: tuple[tuple[RetryClassification, str, str], ...] = (
 CONDITIONS: dict[Reason, str] = {
     Reason.ACCEPTED: "The operator has accepted the import.",
     Reason.SUSPENDED: "The import is suspended by `spec.suspend`.",
+    Reason.QUEUED: "A queue such as Kueue has not admitted the import's Job, or has stopped it.",
     Reason.SOURCE_SECRET_MISSING: "The Secret with the source's URL or CA does not exist yet.",
     Reason.CONFIG_MAP_MISSING: "The ConfigMap of `spec.postImport` does not exist yet.",
     Reason.PROJECT_NOT_READY: "The Project's server cannot be used at the moment.",

@@ -223,7 +223,7 @@ def create_living_imports(environment: FieldEnvironment) -> list[LivingImport]:
     spec = build_import_spec("not-there")
     without_secret = {**spec, "source": {"urlSecretRef": {"name": "not-there", "key": "url"}}}
     living_imports = [
-        LivingImport("held", "Running", build_import_spec("held"), ended=False),
+        LivingImport("held", "Queued", build_import_spec("held"), ended=False),
         LivingImport("waiting", "SourceSecretMissing", without_secret, ended=False),
         LivingImport("failed", "NotSupported", {**spec, "source": {"uploadKey": "any"}, "verify": "checksums"}),
         LivingImport("cancelled", "Cancelled", {**without_secret, "cancel": True}),

@@ -53,9 +53,9 @@ class SampleValue:
 
 
 # Reason of each kind when nothing is wrong with it.
-HEALTHY = {"Project": ("Ready",), "PreviewDatabase": ("Ready",), "PostgresImport": ("Running",)}
+HEALTHY = {"Project": ("Ready",), "PreviewDatabase": ("Ready",), "PostgresImport": ("Queued",)}
 
-_TOO_LARGE = ("Running", "InvalidSpec")
+_TOO_LARGE = ("Queued", "InvalidSpec")
 VALUES_OF_PATTERNS: dict[str, tuple[SampleValue, ...]] = {
     DNS_LABEL_PATTERN: (SampleValue("a"), SampleValue("0--9"), SampleValue("x" * 63)),
     DNS_SUBDOMAIN_PATTERN: (SampleValue("a"), SampleValue("a.b-c.0"), SampleValue("x" * 253)),
@@ -113,13 +113,13 @@ VALUES: dict[tuple[str, str], tuple[SampleValue, ...]] = {
     ("Project", "storageLimitBytes"): (SampleValue("0"), SampleValue("9" * 31 + "P")),
     ("Project", "primary.urlSecretRef.key"): (SampleValue("url"),),
     ("PreviewDatabase", "ttl"): (SampleValue("168h"), SampleValue("1s", ("Expired",))),
-    ("PostgresImport", "source.urlSecretRef.name"): (SampleValue(SOURCE_SECRET, ("Running",)),),
-    ("PostgresImport", "source.urlSecretRef.key"): (SampleValue("url", ("Running",)),),
+    ("PostgresImport", "source.urlSecretRef.name"): (SampleValue(SOURCE_SECRET, ("Queued",)),),
+    ("PostgresImport", "source.urlSecretRef.key"): (SampleValue("url", ("Queued",)),),
     ("PostgresImport", "source.uploadKey"): (SampleValue(f"{PROJECT}/{'0' * 32}"), SampleValue("other/key")),
-    ("PostgresImport", "source.caSecretRef.name"): (SampleValue(CA_SECRET, ("Running",)),),
-    ("PostgresImport", "source.caSecretRef.key"): (SampleValue("ca.crt", ("Running",)),),
-    ("PostgresImport", "postImport.sqlConfigMapRef.name"): (SampleValue(SCRIPT, ("Running",)),),
-    ("PostgresImport", "postImport.sqlConfigMapRef.key"): (SampleValue("mask.sql", ("Running",)),),
+    ("PostgresImport", "source.caSecretRef.name"): (SampleValue(CA_SECRET, ("Queued",)),),
+    ("PostgresImport", "source.caSecretRef.key"): (SampleValue("ca.crt", ("Queued",)),),
+    ("PostgresImport", "postImport.sqlConfigMapRef.name"): (SampleValue(SCRIPT, ("Queued",)),),
+    ("PostgresImport", "postImport.sqlConfigMapRef.key"): (SampleValue("mask.sql", ("Queued",)),),
     ("PostgresImport", "filter.includeSchemas[]"): (SampleValue("public"), SampleValue("app_*")),
     ("PostgresImport", "filter.excludeSchemas[]"): (SampleValue("audit"),),
     ("PostgresImport", "filter.excludeTables[]"): (SampleValue("public.sessions"),),
@@ -136,7 +136,7 @@ VALUES: dict[tuple[str, str], tuple[SampleValue, ...]] = {
     ("PostgresImport", "target.locale.icuRules"): (SampleValue("&a < g"),),
     ("PostgresImport", "target.locale.builtinLocale"): (SampleValue("C.UTF-8"),),
     # The import may have to wait for longer than a second for a slot.
-    ("PostgresImport", "pendingTimeout"): (SampleValue("144h"), SampleValue("1s", ("Running", "PendingTimeout"))),
+    ("PostgresImport", "pendingTimeout"): (SampleValue("144h"), SampleValue("1s", ("Queued", "PendingTimeout"))),
     ("PostgresImport", "timeout"): (SampleValue("144h"), SampleValue("1s", ("DeadlineExceeded",))),
     ("PostgresImport", "startTimeout"): (SampleValue("144h"), SampleValue("1s")),
     ("PostgresImport", "stallTimeout"): (SampleValue("144h"), SampleValue("1s")),

@@ -19,7 +19,7 @@ _CONDITIONS: tuple[dict[str, str], ...] = (
     {"Ready": "Unknown", "Reconciling": "True"},
     {"Ready": "False", "Stalled": "True"},
 )
-_REASONS_OF_HEALTHY = ("Ready", "Running", "Completed", "Cancelled", "Suspended", "Expired")
+_REASONS_OF_HEALTHY = ("Ready", "Queued", "Running", "Completed", "Cancelled", "Suspended", "Expired")
 _TERMINAL = ("completed", "failed", "cancelled")
 # Messages of the API server about a rule that failed itself.
 _UNCLEAR = re.compile(r"(?i)internal error|rule evaluation|no such overload|no such key|panic|budget")
@@ -136,13 +136,14 @@ class Inspector:
         metadata, status = body["metadata"], body["status"]
         state, jobs = status["state"], self.list_jobs(body)
         secrets = self._list("/api/v1", metadata["namespace"], "secrets", metadata["uid"])
-        if state == "running" and [job["metadata"]["name"] for job in jobs] != [status.get("job")]:
-            yield f"it is running with the Job {status.get('job')}, and there are {len(jobs)} Jobs"
-        if state == "pending" and (jobs or secrets):
+        has_job = state == "running" or (state == "pending" and "job" in status)  # pending with a Job: queued
+        if has_job and [job["metadata"]["name"] for job in jobs] != [status.get("job")]:
+            yield f"it is {state} with the Job {status.get('job')}, and there are {len(jobs)} Jobs"
+        if state == "pending" and not has_job and (jobs or secrets):
             yield "it is pending and has a Job or a Secret"
         if state in _TERMINAL and secrets:
             yield "it has ended, and its Secret is still there"
-        holds_target = state == "running" and not body["spec"].get("dryRun", False)
+        holds_target = has_job and not body["spec"].get("dryRun", False)
         target = body["spec"].get("target", {}).get("previewDatabase", "")
         preview = self.api.get("PreviewDatabase", metadata["namespace"], target) if target else None
         if preview is not None and (preview["status"].get("activeImport") == metadata["uid"]) is not holds_target:

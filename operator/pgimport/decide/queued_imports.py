@@ -1,0 +1,94 @@
+"""Decides about an import whose Job a queue such as Kueue holds, and about a Job that a queue preempts.
+
+A queued import is pending. It has its Job and its target, but no slot, and no limit on its time counts. It takes its
+slot when the queue admits the Job. If no slot is free then, its pod waits at the gate.
+"""
+
+from datetime import datetime
+
+from pgimport.decide.attempts import count_attempts
+from pgimport.decide.conditions import ConditionSet, in_progress
+from pgimport.decide.decision import IMMEDIATELY, Action, Decision, DropAttempt
+from pgimport.decide.import_transitions import failed, pending, running
+from pgimport.decide.observed_objects import ObservedImport
+from pgimport.decide.pending_imports import find_lost_target, wait_for_slot
+from pgimport.model.import_spec import ImportSpec
+from pgimport.model.names import job_name
+from pgimport.model.observations import ObservedJob, ObservedWorkload
+from pgimport.model.policy import Policy
+from pgimport.model.reasons import Reason
+from pgimport.model.status import ImportPhase, ImportStatus, Progress
+
+AT_WORK = in_progress(Reason.RUNNING, "The import's Job is running.")
+
+
+def has_queued_job(status: ImportStatus, job: ObservedJob | None) -> bool:
+    """Tells whether the import is queued and its Job still exists. Without its Job, it starts anew."""
+    return status.queued and job is not None and job.ours and not job.deleting
+
+
+def decide_queued(
+    observed: ObservedImport, status: ImportStatus, spec: ImportSpec, now: datetime, policy: Policy
+) -> Decision[ImportStatus]:
+    """Keeps the import pending until the queue admits its Job and a slot is free. Then the timeout begins."""
+    if not spec.dry_run and (lost := find_lost_target(observed, spec)) is not None:
+        return failed(status, lost, now)
+    if observed.job is None or observed.job.suspended:
+        return pending(status, _describe_queue(observed.job, observed.workload), now, policy.waiting_interval)
+    if (no_slot := wait_for_slot(observed, spec)) is not None:
+        return pending(status, no_slot, now, policy.waiting_interval)
+    progress = Progress(phase=ImportPhase.PREFLIGHT, percent=0, at=now)
+    admitted = status.model_copy(update={"started_at": now, "progress": progress})
+    return running(admitted, AT_WORK, now, IMMEDIATELY)
+
+
+def enqueue(
+    observed: ObservedImport,
+    status: ImportStatus,
+    queue: str,
+    now: datetime,
+    policy: Policy,
+    actions: tuple[Action, ...],
+) -> Decision[ImportStatus]:
+    """Makes the import pending while `actions` create its Job, which the queue is to admit."""
+    meta = observed.object.meta
+    queued = status.model_copy(update={"job": job_name(meta.name, meta.uid), "started_at": None, "progress": None})
+    conditions = in_progress(Reason.QUEUED, f"The import waits in queue {queue}.")
+    return pending(queued, conditions, now, policy.waiting_interval, actions)
+
+
+def preempt(observed: ObservedImport, status: ImportStatus, now: datetime, policy: Policy) -> Decision[ImportStatus]:
+    """Makes a running import pending because a queue has suspended its Job. It keeps its Job and its target.
+
+    Kubernetes deletes the pods. The next admission starts a new one, with the whole timeout.
+    """
+    left = [attempt.pod_uid for attempt in status.attempt_history if not attempt.cleaned_up]
+    left += [status.shadow.pod_uid] if status.shadow is not None else []
+    history = [attempt.model_copy(update={"cleaned_up": True}) for attempt in status.attempt_history]
+    queued = status.model_copy(
+        update={
+            "shadow": None,
+            "progress": None,
+            "started_at": None,
+            "claimed_at": None,
+            "claimed_by": None,
+            "attempt_history": history,
+            "attempts": count_attempts(history),
+        }
+    )
+    drops = tuple(DropAttempt(uid) for uid in dict.fromkeys(left))
+    conditions = _describe_queue(observed.job, observed.workload)
+    return pending(queued, conditions, now, policy.waiting_interval, drops)
+
+
+def _describe_queue(job: ObservedJob | None, workload: ObservedWorkload | None) -> ConditionSet:
+    """Says in the queue's own words why it holds the Job, if Kueue has a Workload for it."""
+    queue = job.queue if job is not None else None
+    if workload is not None and workload.message is not None:
+        place = f"queue {queue}" if queue else "a queue"
+        return in_progress(Reason.QUEUED, f"The import waits in {place}: {workload.message}")
+    if job is not None and queue is None:
+        message = f"Job {job.name} is suspended, but not by the operator. The import continues when the Job is resumed."
+        return in_progress(Reason.QUEUED, message)
+    message = f"The import waits in queue {queue}. Kueue has not considered it yet: check that Kueue is running."
+    return in_progress(Reason.QUEUED, message)
