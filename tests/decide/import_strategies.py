@@ -131,6 +131,7 @@ statuses = st.builds(
     cleaned_up=st.none() | st.booleans(),
     completed_at=st.none() | times,
     updated_at=st.none() | times,
+    upload_signed_at=st.none() | times,
     error=st.none() | st.just("the first error"),
     observed_generation=st.integers(-1, 3),
 )

@@ -34,7 +34,15 @@ from tests.support.samples import (
 )
 
 from pgimport.decide.conditions import in_progress
-from pgimport.decide.decision import ClaimTarget, CreateJob, Decision, DeleteJob, DeleteJobSecret, DropAttempt
+from pgimport.decide.decision import (
+    ClaimTarget,
+    CreateJob,
+    Decision,
+    DeleteJob,
+    DeleteJobSecret,
+    DropAttempt,
+    SignUpload,
+)
 from pgimport.decide.failures import show_import_failure
 from pgimport.decide.imports import decide_import
 from pgimport.decide.observed_objects import ObservedImport
@@ -43,6 +51,7 @@ from pgimport.model.names import LABEL_QUEUE, job_name
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.resources import ImportObject
 from pgimport.model.status import Condition, ImportState, ImportStatus
+from pgimport.model.uploads import build_object_key
 
 JOB = job_name(IMPORT, IMPORT_UID)
 QUEUED = a_running_status(state=ImportState.PENDING, started_at=None, progress=None)
@@ -264,6 +273,40 @@ def test_an_import_may_be_preempted_any_number_of_times() -> None:
         status = decide(queued(status, pods=(replace(pod, deleting=True),))).status
         status = decide(queued(status, job=ADMITTED)).status
     assert (status.state, status.attempts, len(status.attempt_history)) == (ImportState.RUNNING, 1, 6)
+
+
+# --- it imports an upload ---
+
+UPLOAD = {"source": {"uploadKey": build_object_key("shop", bytes(16))}}
+
+
+def test_the_url_of_an_upload_is_signed_with_the_job() -> None:
+    observed = starting(spec=an_import_spec(**UPLOAD), project=a_project(a_project_spec(queueName="imports")))
+    decision = decide_import(observed, NOW, replace(POLICY, uploads=True))
+    assert (decision.actions, decision.status.upload_signed_at) == ((CreateJob(3),), NOW)
+
+
+@pytest.mark.parametrize(
+    ("spec", "age", "job", "signed"),
+    [
+        pytest.param(UPLOAD, timedelta(minutes=14), HELD, False, id="it is new"),
+        pytest.param(UPLOAD, timedelta(minutes=15), HELD, True, id="it gets old"),
+        pytest.param(UPLOAD, timedelta(days=-1), HELD, True, id="another operator's clock was ahead"),
+        pytest.param(UPLOAD, timedelta(minutes=1), ADMITTED, True, id="the queue admits the Job"),
+        pytest.param({}, timedelta(days=1), HELD, False, id="no upload"),
+    ],
+)
+def test_the_url_of_an_upload_stays_valid_in_the_queue(spec: Any, age: timedelta, job: Any, signed: bool) -> None:
+    status = QUEUED.model_copy(update={"upload_signed_at": NOW - age})
+    decision = decide(queued(status, spec=an_import_spec(**spec), job=job))
+    assert decision.actions == ((SignUpload(),) if signed else ())
+    assert decision.status.upload_signed_at == (NOW if signed else NOW - age)
+
+
+def test_a_preempted_import_gets_a_new_url_before_its_next_pod() -> None:
+    status = COPYING.model_copy(update={"upload_signed_at": BORN - timedelta(hours=5)})
+    decision = decide(queued(status, spec=an_import_spec(**UPLOAD), pods=()))
+    assert decision.actions == (SignUpload(), DropAttempt("pod-uid-1"))
 
 
 # --- it ends, or somebody changes it ---

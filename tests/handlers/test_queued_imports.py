@@ -1,5 +1,8 @@
 """Imports that a queue holds, on an emulated Kubernetes API. The test acts as Kueue and as the Job controller."""
 
+import base64
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,21 +12,50 @@ from tests.support.kubernetes import Json, a_body
 
 from pgimport.kubernetes_client import api_paths
 from pgimport.model.names import IMPORTS, LABEL_JOB_UID, LABEL_QUEUE, PREVIEWS, attempt_names
+from pgimport.model.uploads import UploadSettings, build_object_key
+from pgimport.store.upload_store import UploadStore
 
 pytestmark = pytest.mark.slow
 
 
-def create_queued_import(tenant: Tenant, name: str) -> tuple[Operator, Json]:
+class FakeStore:
+    """A store whose URLs say when they were signed. It has every file."""
+
+    settings = UploadSettings(endpoint="http://store.test", max_bytes=100)
+
+    def __init__(self) -> None:
+        self.signed = 0
+
+    def sign_put(self, key: str, api_url: str) -> str:
+        raise NotImplementedError
+
+    def sign_get(self, key: str, lifetime: timedelta) -> str:
+        self.signed += 1
+        return f"http://store.test/{key}?number={self.signed}&hours={lifetime.total_seconds() / 3600:g}"
+
+    def find_size(self, key: str) -> int | None:
+        return 50
+
+    def delete(self, key: str) -> None:
+        pass
+
+
+def create_queued_import(
+    tenant: Tenant, name: str, source: Json | None = None, store: UploadStore | None = None
+) -> tuple[Operator, Json]:
     create_ready_preview(tenant, name)
     spec = {
         "project": "shop",
-        "source": {"urlSecretRef": {"name": "source", "key": "url"}},
+        "source": source or {"urlSecretRef": {"name": "source", "key": "url"}},
         "target": {"previewDatabase": name},
+        "timeout": "2h",
     }
     body = a_body(IMPORTS, name, spec=spec)
     body["metadata"]["labels"] = {LABEL_QUEUE: "imports"}
     tenant.create(api_paths.resource(IMPORTS, NAMESPACE), body)
     operator = Operator(tenant.kubernetes)
+    policy = replace(operator.context.policy, uploads=store is not None)
+    operator.context = replace(operator.context, store=store, policy=policy)
     operator.reconcile(key(IMPORTS, name))
     return operator, tenant.job(name)
 
@@ -94,3 +126,27 @@ def test_a_preempted_import_drops_its_shadow_and_starts_again(tenant: Tenant, na
     history = [(attempt["podUID"], attempt["number"], attempt["reason"]) for attempt in status["attemptHistory"]]
     assert history == [(pod, 0, "Preempted") for pod in pods]
     assert status["attempts"] == 0
+
+
+def read_urls(tenant: Tenant, job: Json) -> dict[str, str]:
+    secret = tenant.read_secret(job["metadata"]["name"])
+    assert secret is not None
+    return {name: base64.b64decode(value).decode(errors="replace") for name, value in secret["data"].items()}
+
+
+def test_the_url_of_an_upload_is_renewed_until_the_admission(tenant: Tenant, name: str) -> None:
+    """Seen before: the URL expired in the queue, and the Secret could not be changed."""
+    upload = build_object_key("shop", bytes(16))
+    operator, job = create_queued_import(tenant, name, {"uploadKey": upload}, FakeStore())
+    first = read_urls(tenant, job)
+    assert first["url"] == f"http://store.test/{upload}?number=1&hours=3"
+    operator.reconcile(key(IMPORTS, name))
+    assert read_urls(tenant, job) == first
+    path = f"{api_paths.resource(IMPORTS, NAMESPACE, name)}/status"
+    tenant.cluster.patch(path, {"status": {"uploadSignedAt": "2026-01-01T00:00:00Z"}})
+    operator.reconcile(key(IMPORTS, name))
+    assert read_urls(tenant, job) == {**first, "url": f"http://store.test/{upload}?number=2&hours=3"}
+    suspend(tenant, job, False)
+    operator.reconcile(key(IMPORTS, name))
+    assert read_urls(tenant, job) == {**first, "url": f"http://store.test/{upload}?number=3&hours=3"}
+    assert shown(tenant, name)[:2] == ("running", "Running")

@@ -32,6 +32,11 @@ class CreateJob:
 
 
 @dataclass(frozen=True, slots=True)
+class SignUpload:
+    """Replaces the signed URL of the upload in the Job's Secret by a new one."""
+
+
+@dataclass(frozen=True, slots=True)
 class PrepareShadow:
     """Creates the attempt's role and shadow database with the source's properties, and opens the gate."""
 
@@ -192,6 +197,7 @@ Action = (
     ClaimTarget
     | ReleaseTarget
     | CreateJob
+    | SignUpload
     | PrepareShadow
     | StoreReport
     | DropAttempt

@@ -4,11 +4,11 @@ A queued import is pending. It has its Job and its target, but no slot, and no l
 slot when the queue admits the Job. If no slot is free then, its pod waits at the gate.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pgimport.decide.attempts import count_attempts
 from pgimport.decide.conditions import ConditionSet, in_progress
-from pgimport.decide.decision import IMMEDIATELY, Action, Decision, DropAttempt
+from pgimport.decide.decision import IMMEDIATELY, Action, Decision, DropAttempt, SignUpload
 from pgimport.decide.import_transitions import failed, pending, running
 from pgimport.decide.observed_objects import ObservedImport
 from pgimport.decide.pending_imports import find_lost_target, wait_for_slot
@@ -33,13 +33,32 @@ def decide_queued(
     """Keeps the import pending until the queue admits its Job and a slot is free. Then the timeout begins."""
     if not spec.dry_run and (lost := find_lost_target(observed, spec)) is not None:
         return failed(status, lost, now)
-    if observed.job is None or observed.job.suspended:
-        return pending(status, _describe_queue(observed.job, observed.workload), now, policy.waiting_interval)
-    if (no_slot := wait_for_slot(observed, spec)) is not None:
-        return pending(status, no_slot, now, policy.waiting_interval)
+    obstacle = _find_obstacle(observed, spec)
+    status, actions = _sign_upload(status, spec, now, policy.upload_url_age if obstacle is not None else timedelta(0))
+    if obstacle is not None:
+        return pending(status, obstacle, now, policy.waiting_interval, actions)
     progress = Progress(phase=ImportPhase.PREFLIGHT, percent=0, at=now)
     admitted = status.model_copy(update={"started_at": now, "progress": progress})
-    return running(admitted, AT_WORK, now, IMMEDIATELY)
+    return running(admitted, AT_WORK, now, IMMEDIATELY, actions)
+
+
+def _find_obstacle(observed: ObservedImport, spec: ImportSpec) -> ConditionSet | None:
+    if observed.job is None or observed.job.suspended:
+        return _describe_queue(observed.job, observed.workload)
+    return wait_for_slot(observed, spec)
+
+
+def _sign_upload(
+    status: ImportStatus, spec: ImportSpec, now: datetime, age: timedelta
+) -> tuple[ImportStatus, tuple[Action, ...]]:
+    """Signs the URL of the upload anew if it is at least this old.
+
+    The pod of an admitted Job may start before the operator looks, so the URL must always be valid for long enough.
+    """
+    signed_at = status.upload_signed_at
+    if spec.source.upload_key is None or (signed_at is not None and timedelta(0) <= now - signed_at < age):
+        return status, ()
+    return status.model_copy(update={"upload_signed_at": now}), (SignUpload(),)
 
 
 def enqueue(
@@ -57,7 +76,9 @@ def enqueue(
     return pending(queued, conditions, now, policy.waiting_interval, actions)
 
 
-def preempt(observed: ObservedImport, status: ImportStatus, now: datetime, policy: Policy) -> Decision[ImportStatus]:
+def preempt(
+    observed: ObservedImport, status: ImportStatus, spec: ImportSpec, now: datetime, policy: Policy
+) -> Decision[ImportStatus]:
     """Makes a running import pending because a queue has suspended its Job. It keeps its Job and its target.
 
     Kubernetes deletes the pods. The next admission starts a new one, with the whole timeout.
@@ -76,9 +97,10 @@ def preempt(observed: ObservedImport, status: ImportStatus, now: datetime, polic
             "attempts": count_attempts(history),
         }
     )
-    drops = tuple(DropAttempt(uid) for uid in dict.fromkeys(left))
+    queued, actions = _sign_upload(queued, spec, now, policy.upload_url_age)
+    actions += tuple(DropAttempt(uid) for uid in dict.fromkeys(left))
     conditions = _describe_queue(observed.job, observed.workload)
-    return pending(queued, conditions, now, policy.waiting_interval, drops)
+    return pending(queued, conditions, now, policy.waiting_interval, actions)
 
 
 def _describe_queue(job: ObservedJob | None, workload: ObservedWorkload | None) -> ConditionSet:

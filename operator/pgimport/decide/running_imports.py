@@ -83,6 +83,8 @@ def _decide_start(
         return failed(status, _describe_target_objects(spec, observed.target_objects), now)
     if isinstance(observed.server, ObservedServer) and (failure := _find_no_image(observed.server, policy)) is not None:
         return failed(status, failure, now)
+    if spec.source.upload_key is not None:
+        status = status.model_copy(update={"upload_signed_at": now})
     create = CreateJob(max(spec.max_attempts - count_attempts(status.attempt_history), 1))
     if queue is not None:
         return enqueue(observed, status, queue, now, policy, (create,))
@@ -161,7 +163,7 @@ def _decide_progress(
     if (failure := _find_final_failure(observed, status, spec, outcome, policy)) is not None:
         return failed(status, failure, now)
     if observed.job is not None and observed.job.suspended:
-        return preempt(observed, status, now, policy)
+        return preempt(observed, status, spec, now, policy)
     if (late := _find_late(observed, status, spec, now)) is not None:
         return failed(status, late, now)
     pod = current_pod(observed.pods)

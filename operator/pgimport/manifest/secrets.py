@@ -10,11 +10,13 @@ from pgimport.model.resources import ObjectMeta
 
 
 def build_job_secret(meta: ObjectMeta) -> Json:
-    """Builds the Secret of an import's Job without its data. The caller adds the random seed."""
+    """Builds the Secret of an import's Job without its data. The caller adds the random seed.
+
+    The Secret is not immutable: a queued import needs a new URL of its upload from time to time.
+    """
     return {
         "apiVersion": "v1",
         "kind": "Secret",
-        "immutable": True,
         "metadata": {
             "name": job_secret_name(meta.name, meta.uid),
             "namespace": meta.namespace,

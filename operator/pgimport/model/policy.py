@@ -18,6 +18,9 @@ class Policy:
     uploads: bool = False  # the installation has an upload store
     upload_retention: timedelta = timedelta(hours=24)  # time from the end of the import to the file's deletion
 
+    # While an import is queued, the signed URL of its upload is replaced when it is this old.
+    upload_url_age: timedelta = timedelta(minutes=15)
+
     # Progress is written at most this often, because each write causes an event.
     progress_interval: timedelta = timedelta(seconds=5)
     # A waiting object is reconciled again after this time, because watch events can be lost.

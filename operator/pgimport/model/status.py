@@ -266,6 +266,10 @@ class ImportStatus(JobFields, LenientModel):
     cleaned_up: bool | None = Field(
         default=None, description="The value is true after everything temporary of this import was deleted."
     )
+    upload_signed_at: Time | None = Field(
+        default=None,
+        description="The time at which the operator last signed the URL from which the pod reads the upload.",
+    )
     upload_deleted: bool | None = Field(
         default=None, description="The value is true after the uploaded dump file was deleted."
     )

@@ -17,6 +17,7 @@ from pgimport.decide.decision import (
     PrepareShadow,
     ReleaseTarget,
     SetJobTTL,
+    SignUpload,
     StopJob,
     StoreReport,
     Swap,
@@ -42,7 +43,7 @@ from pgimport.model.owner_comment import OwnerComment
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.resources import ObjectMeta, PreviewObject, ResourceKey
 from pgimport.reconcile.import_reports import read_whole_source, store_report
-from pgimport.reconcile.job_creation import create_import_job, require_specs
+from pgimport.reconcile.job_creation import create_import_job, require_specs, sign_upload
 from pgimport.reconcile.reconcile_context import ReconcileContext
 from pgimport.reconcile.server_credentials import read_admin_access, read_owner_access
 from pgimport.server.marked_objects import is_own_attempt
@@ -68,6 +69,8 @@ def act_on_import(context: ReconcileContext, observed: ObservedImport, action: A
             return _swap(context, observed, pod_uid)
         case ClaimTarget() | ReleaseTarget():
             _write_claim(context, observed, observed.object.meta if isinstance(action, ClaimTarget) else None)
+        case SignUpload():
+            sign_upload(context, observed)
         case PrepareShadow():
             _prepare_shadow(context, observed, action)
         case DropAttempt() | DropReplaced() | OpenTarget():

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from pgimport.decide.observed_objects import ObservedImport
 from pgimport.kubernetes_client.jobs import create_job
-from pgimport.kubernetes_client.secrets_and_config_maps import create_secret
+from pgimport.kubernetes_client.secrets_and_config_maps import create_secret, replace_entries
 from pgimport.manifest.job import JobPlan, build_import_job
 from pgimport.manifest.secrets import build_job_secret
 from pgimport.model.errors import Invalid, ServerUnavailable
@@ -19,6 +19,7 @@ from pgimport.model.reasons import Failure, Reason
 from pgimport.model.resources import ObjectMeta
 from pgimport.model.source_url import parse_origin
 from pgimport.reconcile.reconcile_context import ReconcileContext
+from pgimport.store.upload_store import UploadStore
 
 SEED_BYTES = 32
 # A signed URL must outlive spec.timeout, because an attempt that starts late still reads the upload.
@@ -75,6 +76,22 @@ def _create_job_secret(context: ReconcileContext, meta: ObjectMeta, spec: Import
         create_secret(context.cluster, meta.namespace, build_job_secret(meta), entries)
 
 
+def sign_upload(context: ReconcileContext, observed: ObservedImport) -> None:
+    """Writes a new URL of the upload into the Job's Secret. The kubelet updates it in pods, too.
+
+    Creates the Secret again if somebody has deleted it. Raises Refused (NameTaken) if it is not ours.
+    """
+    spec, _ = require_specs(observed)
+    meta, key = observed.object.meta, spec.source.upload_key
+    if key is None or context.store is None:
+        return
+    url = _sign_url(context.store, key, spec)
+    _create_job_secret(context, meta, spec, url)
+    replace_entries(
+        context.cluster, meta.namespace, job_secret_name(meta.name, meta.uid), {SECRET_KEY_URL: url.encode()}
+    )
+
+
 def _build_order(
     meta: ObjectMeta, spec: ImportSpec, project: ProjectSpec, server: ObservedServer, upload_origin: str | None
 ) -> Order:
@@ -121,4 +138,8 @@ def _sign_upload(context: ReconcileContext, spec: ImportSpec) -> str | Failure |
     if size > limit:
         message = f"the upload has {size} bytes; at most {limit} are allowed"
         return Failure(Reason.SOURCE_TOO_LARGE, message, _SMALLER_UPLOAD)
+    return _sign_url(store, key, spec)
+
+
+def _sign_url(store: UploadStore, key: str, spec: ImportSpec) -> str:
     return store.sign_get(key, spec.timeout + SIGNED_URL_MARGIN)
