@@ -65,6 +65,15 @@ def test_a_ttl_out_of_range_is_refused(ttl: str) -> None:
         PreviewSpec.model_validate({"project": "shop", "ttl": ttl})
 
 
+def test_the_name_of_a_queue_fits_into_a_label() -> None:
+    """Seen before: the API server accepted a longer name, and every import failed because its Job was refused."""
+    project = {"organizationID": "capy", "namespace": "shop", "server": SERVER}
+    assert ProjectSpec.model_validate({**project, "queueName": "nightly.imports"}).queue_name == "nightly.imports"
+    for name in ("x" * 64, "Imports", "imports."):
+        with pytest.raises(ValidationError, match="queueName"):
+            ProjectSpec.model_validate({**project, "queueName": name})
+
+
 def test_a_storage_limit_may_be_bytes_or_a_quantity() -> None:
     for value, limit in ((1024, 1024), ("10Gi", 10 * 2**30)):
         body = {"organizationID": "capy", "namespace": "shop", "server": SERVER, "storageLimitBytes": value}

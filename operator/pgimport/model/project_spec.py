@@ -14,6 +14,7 @@ from pgimport.model.string_types import (
     HostName,
     HostPattern,
     Label,
+    LabelledName,
     NetworkAddress,
     ObjectName,
     ShortText,
@@ -168,10 +169,10 @@ class ProjectSpec(StrictModel):
     pod_template: PodTemplate = Field(
         default=PodTemplate(), description="Settings of the Project's import pods: placement, labels and defaults."
     )
-    queue_name: ObjectName | None = Field(
+    queue_name: LabelledName | None = Field(
         default=None,
-        description="The Kueue LocalQueue of the Project's imports. An import's label kueue.x-k8s.io/queue-name takes"
-        " precedence.",
+        description="The Kueue LocalQueue of the Project's imports, in spec.namespace. An import's label"
+        " kueue.x-k8s.io/queue-name takes precedence. A change concerns imports whose Job does not exist yet.",
     )
     primary: UrlSecret | None = Field(
         default=None,

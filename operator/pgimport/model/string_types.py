@@ -13,12 +13,15 @@ from pydantic import AfterValidator, StringConstraints, WithJsonSchema
 
 DNS_LABEL_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 DNS_SUBDOMAIN_PATTERN = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
+# The name of an object that is also the value of a label.
+LABELLED_NAME_PATTERN = r"^[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?$"
 ONE_LINE_PATTERN = r"^[^\x00-\x1f\x7f]+$"
 WITHOUT_NUL_PATTERN = r"^[^\x00]+$"
 EXTENSION_PATTERN = r"^[0-9A-Za-z_]([-0-9A-Za-z_.]*[0-9A-Za-z_])?$"
 
 Label = Annotated[str, StringConstraints(pattern=DNS_LABEL_PATTERN, min_length=1, max_length=63)]
 ObjectName = Annotated[str, StringConstraints(pattern=DNS_SUBDOMAIN_PATTERN, min_length=1, max_length=253)]
+LabelledName = Annotated[str, StringConstraints(pattern=LABELLED_NAME_PATTERN, min_length=1, max_length=63)]
 ShortText = Annotated[str, StringConstraints(pattern=ONE_LINE_PATTERN, min_length=1, max_length=253)]
 NamePattern = Annotated[str, StringConstraints(pattern=WITHOUT_NUL_PATTERN, min_length=1, max_length=255)]
 ExtensionName = Annotated[str, StringConstraints(pattern=EXTENSION_PATTERN, min_length=1, max_length=63)]

@@ -22,6 +22,7 @@ from pgimport.model.string_types import (
     EXTENSION_PATTERN,
     HOST_PATTERN_RULE,
     HOST_RULE,
+    LABELLED_NAME_PATTERN,
     NETWORK_RULE,
     ONE_LINE_PATTERN,
     WITHOUT_NUL_PATTERN,
@@ -59,6 +60,7 @@ _TOO_LARGE = ("Queued", "InvalidSpec")
 VALUES_OF_PATTERNS: dict[str, tuple[SampleValue, ...]] = {
     DNS_LABEL_PATTERN: (SampleValue("a"), SampleValue("0--9"), SampleValue("x" * 63)),
     DNS_SUBDOMAIN_PATTERN: (SampleValue("a"), SampleValue("a.b-c.0"), SampleValue("x" * 253)),
+    LABELLED_NAME_PATTERN: (SampleValue("a"), SampleValue("a.b-c.0"), SampleValue("x" * 63)),
     DURATION_PATTERN: (SampleValue("1h30m"), SampleValue("90m0s"), SampleValue("1h" + "0s" * 15)),
     QUANTITY_PATTERN: (SampleValue("1.5Gi"), SampleValue("20000M"), SampleValue(2**40), SampleValue("1P")),
     AMOUNT_PATTERN: (SampleValue("1.5Gi"), SampleValue("2000M"), SampleValue(2**30), SampleValue("1073741824000m")),
@@ -137,7 +139,7 @@ VALUES: dict[tuple[str, str], tuple[SampleValue, ...]] = {
     ("PostgresImport", "target.locale.builtinLocale"): (SampleValue("C.UTF-8"),),
     # The import may have to wait for longer than a second for a slot.
     ("PostgresImport", "pendingTimeout"): (SampleValue("144h"), SampleValue("1s", ("Queued", "PendingTimeout"))),
-    ("PostgresImport", "timeout"): (SampleValue("144h"), SampleValue("1s", ("DeadlineExceeded",))),
+    ("PostgresImport", "timeout"): (SampleValue("144h"), SampleValue("1s", ("Queued", "DeadlineExceeded"))),
     ("PostgresImport", "startTimeout"): (SampleValue("144h"), SampleValue("1s")),
     ("PostgresImport", "stallTimeout"): (SampleValue("144h"), SampleValue("1s")),
     ("PostgresImport", "scratch.storageClassName"): (SampleValue("fast"),),
