@@ -107,7 +107,7 @@ test-pythons: setup ## run the quick unit tests on Python 3.11, 3.13 and 3.14
 e2e: setup ## run the tests against the cluster of `make up`, and the thorough ones
 	@# First the tests that share the cluster. Then those that need it for themselves, beside those that need none.
 	@status=0; \
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "cluster and not exclusive" || status=1; \
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "cluster and not exclusive and not kueue" || status=1; \
 	$(MAKE) --jobs 2 --keep-going --output-sync=target exclusive thorough || status=1; \
 	exit $$status
 
@@ -118,6 +118,10 @@ exclusive: setup
 .PHONY: thorough
 thorough: setup
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m "thorough and not cluster"
+
+.PHONY: kueue
+kueue: up ## imports in queues of Kueue's own controller, which is built from source first (twelve minutes)
+	@$(BIN)/python -m pytest --numprocesses 0 -m kueue
 
 .PHONY: real
 real: setup ## import real inputs by every path, from every major version to 17 and 18; an hour, no cluster
