@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 from pgimport.decide.conditions import ConditionSet, with_conditions
 from pgimport.decide.wake_targets import WakeTarget
 from pgimport.model.observations import ApiServerEndpoint, OrphanedJob
+from pgimport.model.resources import ObjectMeta
 from pgimport.model.result import SourceInfo
 from pgimport.model.status import ImportStatus, PreviewStatus, ProjectStatus
 
@@ -193,6 +194,13 @@ class DeleteOrphanedJobs:
     jobs: tuple[OrphanedJob, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class DeleteImports:
+    """Deletes imports that have ended, because the Project's spec.history does not keep them."""
+
+    imports: tuple[ObjectMeta, ...]
+
+
 Action = (
     ClaimTarget
     | ReleaseTarget
@@ -222,6 +230,7 @@ Action = (
     | SetConnectionLimits
     | DropOrphanedObjects
     | DeleteOrphanedJobs
+    | DeleteImports
 )
 
 

@@ -80,6 +80,8 @@ class ObservedProject:
     api_server: tuple[ApiServerEndpoint, ...] = ()  # read only if the installation has NetworkPolicies
     previews: int = 0
     imports: int = 0
+    finished_imports: tuple[ImportObject, ...] = ()  # of this Project; empty without spec.history
+    clone_imports: frozenset[str] = frozenset()  # names in status.cloneImport of the namespace's previews
     created_previews: int = 0  # with the operator's finalizer, so that each may have a database on the server
     server_objects: int | None = None  # databases and roles with the Project's mark; None: not read
     orphaned_jobs: tuple[OrphanedJob, ...] = ()

@@ -8,6 +8,7 @@ from pgimport.decide.decision import (
     IMMEDIATELY,
     Action,
     Decision,
+    DeleteImports,
     DeleteOrphanedJobs,
     DropOrphanedObjects,
     EnsureNetworkPolicy,
@@ -17,6 +18,7 @@ from pgimport.decide.decision import (
     SetFinalizer,
     build_decision,
 )
+from pgimport.decide.import_history import find_old_imports
 from pgimport.decide.observed_objects import ObservedProject
 from pgimport.decide.wake_targets import wake_after_project
 from pgimport.model.names import FINALIZER_PROJECT
@@ -141,8 +143,16 @@ def _show_ready(
         conditions = conditions.add(held)
     shown = {"ready": True, "target_version": server.version, "warnings": list(server.warnings)}
     status = status.model_copy(update=shown)
-    actions = (*_prepare_namespace(observed, policy), *_build_limits(observed), *_build_sweep(observed))
+    limits, history = _build_limits(observed), _build_history(observed, now)
+    actions = (*_prepare_namespace(observed, policy), *limits, *history, *_build_sweep(observed))
     return build_decision(status, conditions, now, CHECK_INTERVAL, actions)
+
+
+def _build_history(observed: ObservedProject, now: datetime) -> tuple[Action, ...]:
+    spec = observed.object.spec
+    history = spec.history if spec is not None else None
+    old = find_old_imports(observed.finished_imports, observed.clone_imports, history, now)
+    return (DeleteImports(old),) if old else ()
 
 
 def _build_limits(observed: ObservedProject) -> tuple[Action, ...]:

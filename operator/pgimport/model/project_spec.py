@@ -1,5 +1,6 @@
 """Defines the `spec` of a Project."""
 
+from datetime import timedelta
 from enum import StrEnum
 
 from pydantic import Field, model_validator
@@ -132,6 +133,28 @@ class Limits(StrictModel):
     )
 
 
+# A repeated request to the HTTP API, with the same Idempotency-Key, must find its import for at least this long.
+SHORTEST_HISTORY = timedelta(hours=24)
+
+
+class History(StrictModel):
+    """Limits how long the operator keeps PostgresImports that have ended. Each is kept for at least 24 hours."""
+
+    max_finished_imports: int | None = Field(
+        default=None,
+        ge=0,
+        le=1_000_000,
+        description="The number of ended imports that the operator keeps: the last ones. If absent, it keeps all.",
+    )
+    ttl_seconds: int | None = Field(
+        default=None,
+        ge=int(SHORTEST_HISTORY.total_seconds()),
+        le=315_360_000,
+        description="The time in seconds after which the operator deletes an ended import, at least 86400. If absent,"
+        " it keeps imports of any age.",
+    )
+
+
 class UrlSecret(StrictModel):
     """Names the Secret that holds a connection URL."""
 
@@ -166,6 +189,11 @@ class ProjectSpec(StrictModel):
         default=AllowedSources(), description="Allows sources at addresses that are not public."
     )
     limits: Limits = Field(default=Limits(), description="Limits what the Project may use at the same time.")
+    history: History | None = Field(
+        default=None,
+        description="Limits how many PostgresImports that have ended are kept. If absent, the operator deletes none. Do"
+        " not set it if a GitOps tool applies imports: it would create a deleted import again, and this would run.",
+    )
     pod_template: PodTemplate = Field(
         default=PodTemplate(), description="Settings of the Project's import pods: placement, labels and defaults."
     )

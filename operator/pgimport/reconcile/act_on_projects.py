@@ -4,6 +4,7 @@ from functools import partial
 
 from pgimport.decide.decision import (
     Action,
+    DeleteImports,
     DeleteOrphanedJobs,
     DropOrphanedObjects,
     EnsureNetworkPolicy,
@@ -12,6 +13,7 @@ from pgimport.decide.decision import (
     SetConnectionLimits,
     SetFinalizer,
 )
+from pgimport.kubernetes_client.api_paths import of_key
 from pgimport.kubernetes_client.custom_resources import status_matches
 from pgimport.kubernetes_client.jobs import delete_job
 from pgimport.kubernetes_client.network_policies import ensure_network_policy, remove_network_policy
@@ -58,12 +60,21 @@ def act_on_project(context: ReconcileContext, observed: ProjectObservation, acti
                 set_connection_limit(access, role, limit)
         case DropOrphanedObjects():
             _drop_orphaned_objects(context, spec, observed.marked_objects)
+        case DeleteImports(imports):
+            for old in imports:
+                _delete_import(context, ResourceKey(IMPORTS, spec.namespace, old.name), old.uid)
         case DeleteOrphanedJobs(jobs):
             for job in jobs:
                 delete_job(context.cluster, spec.namespace, job.name, job.uid)
                 delete_secret(context.cluster, spec.namespace, job.name)
         case _:
             raise TypeError(f"not an action on a project: {action!r}")
+
+
+def _delete_import(context: ReconcileContext, key: ResourceKey, uid: str) -> None:
+    """Deletes an import if the API server confirms that it is cleaned up: the list may be old."""
+    if status_matches(context.cluster, key, uid, ("/cleanedUp", True)):
+        context.cluster.delete(of_key(key), uid=uid)
 
 
 def _drop_orphaned_objects(

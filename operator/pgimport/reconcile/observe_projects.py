@@ -37,7 +37,8 @@ def observe_project(context: ReconcileContext, key: ResourceKey, _now: datetime)
     server = read_project_server(context, spec)
     # Marks are read before the lists. A mark is written after its owner was created, so the lists have the owner.
     marked_objects = _read_marked_objects(context, project, spec) if isinstance(server, ObservedServer) else None
-    previews = [item for item in list_previews(context.cluster, spec.namespace) if _uses_project(item, key)]
+    all_previews = list_previews(context.cluster, spec.namespace)
+    previews = [item for item in all_previews if _uses_project(item, key)]
     imports = [item for item in list_imports(context.cluster, spec.namespace) if _uses_project(item, key)]
     # An import that was cleaned up owns nothing. An operator that was too slow may have created marked objects later.
     cleaned_up = {item.meta.uid for item in imports if item.status.cleaned_up}
@@ -56,6 +57,8 @@ def observe_project(context: ReconcileContext, key: ResourceKey, _now: datetime)
         api_server=read_api_server(context.cluster) if context.policy.network_policy else (),
         previews=len(previews),
         imports=len(imports),
+        finished_imports=tuple(item for item in imports if item.status.terminal) if spec.history is not None else (),
+        clone_imports=frozenset(item.status.clone_import for item in all_previews if item.status.clone_import),
         created_previews=sum(FINALIZER_PREVIEW in item.meta.finalizers for item in previews),
         server_objects=None
         if marked_objects is None
