@@ -13,7 +13,6 @@ from pgimport.decide.import_transitions import failed, pending, running
 from pgimport.decide.observed_objects import ObservedImport
 from pgimport.decide.pending_imports import find_lost_target, wait_for_slot
 from pgimport.model.import_spec import ImportSpec
-from pgimport.model.names import job_name
 from pgimport.model.observations import ObservedJob, ObservedWorkload
 from pgimport.model.policy import Policy
 from pgimport.model.reasons import Reason
@@ -59,21 +58,6 @@ def _sign_upload(
     if spec.source.upload_key is None or (signed_at is not None and timedelta(0) <= now - signed_at < age):
         return status, ()
     return status.model_copy(update={"upload_signed_at": now}), (SignUpload(),)
-
-
-def enqueue(
-    observed: ObservedImport,
-    status: ImportStatus,
-    queue: str,
-    now: datetime,
-    policy: Policy,
-    actions: tuple[Action, ...],
-) -> Decision[ImportStatus]:
-    """Makes the import pending while `actions` create its Job, which the queue is to admit."""
-    meta = observed.object.meta
-    queued = status.model_copy(update={"job": job_name(meta.name, meta.uid), "started_at": None, "progress": None})
-    conditions = in_progress(Reason.QUEUED, f"The import waits in queue {queue}.")
-    return pending(queued, conditions, now, policy.waiting_interval, actions)
 
 
 def preempt(

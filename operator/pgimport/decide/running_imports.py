@@ -29,7 +29,7 @@ from pgimport.decide.pending_imports import (
     wait_for_slot,
     without_job,
 )
-from pgimport.decide.queued_imports import AT_WORK, enqueue, preempt
+from pgimport.decide.queued_imports import AT_WORK, preempt
 from pgimport.model.import_spec import ImportSpec
 from pgimport.model.names import attempt_names, job_name
 from pgimport.model.observations import ObservedPod, ObservedServer, Unreachable
@@ -86,11 +86,14 @@ def _decide_start(
     if spec.source.upload_key is not None:
         status = status.model_copy(update={"upload_signed_at": now})
     create = CreateJob(max(spec.max_attempts - count_attempts(status.attempt_history), 1))
-    if queue is not None:
-        return enqueue(observed, status, queue, now, policy, (create,))
     meta = observed.object.meta
+    job = job_name(meta.name, meta.uid)
+    if queue is not None:
+        queued = status.model_copy(update={"job": job, "started_at": None, "progress": None})
+        conditions = in_progress(Reason.QUEUED, f"The import waits in queue {queue}.")
+        return pending(queued, conditions, now, policy.waiting_interval, (create,))
     progress = Progress(phase=ImportPhase.PREFLIGHT, percent=0, at=now)
-    started = status.model_copy(update={"progress": progress, "job": job_name(meta.name, meta.uid)})
+    started = status.model_copy(update={"progress": progress, "job": job})
     return running(started, AT_WORK, now, policy.progress_interval, (create,))
 
 

@@ -63,6 +63,7 @@ def observe_import(context: ReconcileContext, key: ResourceKey, now: datetime) -
     starting = running and item.status.job is None
     pending = not running and not item.status.terminal
     queued = has_queued_job(item.status, job)
+    held = queued and job is not None and job.suspended  # needs no slot before the queue admits it
     at_work = without_preempted(pods, item.status.attempt_history, job)
     current = current_pod(at_work)
     times = context.reconcile_times.record(uid, now, awaited_stage(job, at_work) if running else None)
@@ -72,7 +73,7 @@ def observe_import(context: ReconcileContext, key: ResourceKey, now: datetime) -
         waiting_since=times.waiting_since,
         project=project,
         preview=preview,
-        other_imports=_list_other_imports(context, item) if pending or starting else (),
+        other_imports=_list_other_imports(context, item) if (pending and not held) or starting else (),
         missing_mount=_find_missing_mount(context, item, project) if pending and not queued else None,
         job=job,
         workload=_read_workload(context, item, job),
