@@ -14,7 +14,7 @@ from tests.api.conftest import SOURCE, Api, a_session, serve
 
 from pgimport.api.app import build_app
 from pgimport.api.failure_throttle import MAX_FAILURES, FailureThrottle
-from pgimport.kubernetes_client.watch_cache import WatchCache
+from pgimport.kubernetes_client.json_cache import JsonCache
 from pgimport.model.api_caller import ApiScope
 
 WRITE, READ, JOBS = ApiScope.PROJECTS_WRITE, ApiScope.PROJECTS_READ, ApiScope.JOBS_READ
@@ -142,7 +142,7 @@ def test_the_log_says_once_that_a_proxy_is_not_trusted(api: Api, caplog: pytest.
 
 
 def test_while_kubernetes_does_not_answer_every_route_responds_with_503(api: Api) -> None:
-    with serve(replace(api.context, cache=WatchCache(api.context.cluster, ()))) as url:
+    with serve(replace(api.context, cache=JsonCache(api.context.cluster, ()))) as url:
         for path in ("/readyz", "/v1/projects/shop/jobs"):
             response = httpx.get(url + path, headers={"X-API-Key": api.keys["all"]})
             assert (response.status_code, set(response.json()), response.headers["retry-after"]) == (

@@ -22,7 +22,7 @@ from tests.support import kubectl
 from tests.support.recording_proxy import run_recording_proxy
 
 from pgimport.kubernetes_client.api_client import KubernetesClient
-from pgimport.kubernetes_client.watch_cache import WatchCache
+from pgimport.kubernetes_client.json_cache import JsonCache
 
 pytestmark = pytest.mark.cluster
 
@@ -106,7 +106,7 @@ def test_a_version_that_is_too_old_is_listed_anew(tenant: Tenant) -> None:
     cluster = KubernetesClient(config.new_client_from_config(kubectl.environment()["KUBECONFIG"]))
     lists: list[str] = []
 
-    class Forgetful(WatchCache):
+    class Forgetful(JsonCache):
         def _list(self, kind: str) -> str:
             lists.append(super()._list(kind))
             return "1" if len(lists) == 1 else lists[-1]

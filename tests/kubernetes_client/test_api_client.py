@@ -56,6 +56,25 @@ def test_a_created_object_can_be_read(cluster: KubernetesClient, name: str) -> N
     assert cluster.get(path)["metadata"]["name"] == name
 
 
+def test_a_list_is_read_page_by_page(cluster: KubernetesClient, name: str) -> None:
+    names = {f"{name}-{number}" for number in range(5)}
+    for item in names:
+        put(cluster, item)
+    pages = [page["items"] for page in cluster.list_pages(api_paths.resource(IMPORTS), 2)]
+    assert all(len(items) == 2 for items in pages[:-1])
+    listed = [item["metadata"]["name"] for items in pages for item in items if item["metadata"]["name"] in names]
+    assert sorted(listed) == sorted(names)
+
+
+def test_a_list_of_metadata_asks_for_nothing_else(kubernetes: Kubernetes, cluster: KubernetesClient, name: str) -> None:
+    put(cluster, name)
+    listed = cluster.list_metadata(api_paths.resource(IMPORTS, "shop"), resourceVersion="0")
+    assert name in [meta["name"] for meta in listed]
+    request = kubernetes.requests("GET", "/namespaces/shop/postgresimports")[-1]
+    assert request.headers["Accept"] == "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+    assert request.params["resourceVersion"] == "0"
+
+
 def test_a_name_that_is_taken_is_a_conflict(cluster: KubernetesClient, name: str) -> None:
     put(cluster, name)
     with pytest.raises(Conflict):

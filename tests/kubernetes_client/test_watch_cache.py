@@ -9,17 +9,18 @@ import pytest
 from kmock import Request
 from tests.support.kubernetes import Kubernetes, Refusal, a_body
 
-from pgimport.kubernetes_client.api_client import KubernetesClient
-from pgimport.kubernetes_client.watch_cache import WatchCache
+from pgimport.kubernetes_client.api_client import Json, KubernetesClient
+from pgimport.kubernetes_client.json_cache import JsonCache
 from pgimport.model.names import IMPORTS
+from pgimport.model.resources import ResourceKey
 
 PATH = f"/apis/capydb.dev/v1alpha1/namespaces/shop/{IMPORTS}"
 ALL = f"/apis/capydb.dev/v1alpha1/{IMPORTS}"
 
 
 @pytest.fixture
-def cache(cluster: KubernetesClient) -> Iterator[WatchCache]:
-    cache = WatchCache(cluster, (IMPORTS,))
+def cache(cluster: KubernetesClient) -> Iterator[JsonCache]:
+    cache = JsonCache(cluster, (IMPORTS,))
     cache.start()
     assert cache.wait_for(lambda: cache.ready, 20)
     yield cache
@@ -38,11 +39,11 @@ def list_requests(kubernetes: Kubernetes) -> list[Request]:
     return [request for request in kubernetes.requests("GET", ALL) if not is_watch(request)]
 
 
-def shows(cache: WatchCache, name: str, check: Callable[[Any], bool] = bool) -> bool:
+def shows(cache: JsonCache, name: str, check: Callable[[Any], bool] = bool) -> bool:
     return cache.wait_for(lambda: check(cache.find(IMPORTS, "shop", name)), 10)
 
 
-def test_changes_of_others_appear_in_the_cache(cache: WatchCache, cluster: KubernetesClient, name: str) -> None:
+def test_changes_of_others_appear_in_the_cache(cache: JsonCache, cluster: KubernetesClient, name: str) -> None:
     create_import(cluster, name, jobs=1)
     assert shows(cache, name)
     cluster.patch(f"{PATH}/{name}", {"spec": {"jobs": 2}})
@@ -51,7 +52,7 @@ def test_changes_of_others_appear_in_the_cache(cache: WatchCache, cluster: Kuber
     assert shows(cache, name, lambda body: body is None)
 
 
-def test_a_newer_version_is_not_replaced(cache: WatchCache, cluster: KubernetesClient, name: str) -> None:
+def test_a_newer_version_is_not_replaced(cache: JsonCache, cluster: KubernetesClient, name: str) -> None:
     old = create_import(cluster, name, jobs=1)
     new = cluster.patch(f"{PATH}/{name}", {"spec": {"jobs": 2}})
     cache.remember(IMPORTS, new)
@@ -66,7 +67,7 @@ def test_a_watch_whose_version_is_too_old_lists_again(
 ) -> None:
     """The API server refuses the watch with 410; the second list contains earlier changes."""
     kubernetes.emulator.faults.refusals.append(Refusal(is_watch, 410))
-    cache = WatchCache(cluster, (IMPORTS,))
+    cache = JsonCache(cluster, (IMPORTS,))
     before = len(list_requests(kubernetes))
     cache.start()
     try:
@@ -81,7 +82,7 @@ def test_a_watch_whose_version_is_too_old_lists_again(
 def test_waiting_threads_wake_at_the_first_response(kubernetes: Kubernetes, cluster: KubernetesClient) -> None:
     """The first response comes after the list, and no object changes meanwhile."""
     kubernetes.refuse("GET", "/version", 503, times=1)
-    cache = WatchCache(cluster, (IMPORTS,))
+    cache = JsonCache(cluster, (IMPORTS,))
     started = time.monotonic()
     cache.start()
     try:
@@ -93,7 +94,7 @@ def test_waiting_threads_wake_at_the_first_response(kubernetes: Kubernetes, clus
 
 def test_the_cache_is_not_ready_while_nothing_responds(kubernetes: Kubernetes, cluster: KubernetesClient) -> None:
     now = [1000.0]
-    cache = WatchCache(cluster, (IMPORTS,), lambda: now[0])
+    cache = JsonCache(cluster, (IMPORTS,), lambda: now[0])
     cache.start()
     try:
         assert cache.wait_for(lambda: cache.ready, 20)
@@ -110,7 +111,7 @@ def test_the_cache_is_not_ready_while_nothing_responds(kubernetes: Kubernetes, c
         cache.stop()
 
 
-def test_objects_are_listed_newest_first_in_pages(cache: WatchCache, cluster: KubernetesClient) -> None:
+def test_objects_are_listed_newest_first_in_pages(cache: JsonCache, cluster: KubernetesClient) -> None:
     names = [f"page-{number}-{token_hex(3)}" for number in range(3)]
     for name in names:
         create_import(cluster, name)
@@ -120,3 +121,73 @@ def test_objects_are_listed_newest_first_in_pages(cache: WatchCache, cluster: Ku
     assert cache.list_newest(IMPORTS, "mall") == []
     assert set(names) <= {body["metadata"]["name"] for body in cache.list_all(IMPORTS)}
     assert len(cache.list_newest(IMPORTS, "shop", limit=2)) == 2
+
+
+class RecordingCache(JsonCache):
+    """Records what it reports, with the name and whether the cache had the object at that time."""
+
+    def __init__(self, cluster: KubernetesClient) -> None:
+        super().__init__(cluster, (IMPORTS,))
+        self.reports: list[tuple[str, bool]] = []
+
+    def on_change(self, kind: str, body: Json) -> None:
+        self._report(body["metadata"]["name"])
+
+    def on_removal(self, key: ResourceKey) -> None:
+        self._report(key.name)
+
+    def _report(self, name: str) -> None:
+        self.reports.append((name, self.find(IMPORTS, "shop", name) is not None))
+
+    def wait_for_removal(self, name: str) -> list[bool]:
+        """Waits for the report of a removal. Returns what the reports about the object said before."""
+        deadline = time.monotonic() + 10
+        while (name, False) not in self.reports:
+            assert time.monotonic() < deadline, self.reports
+            time.sleep(0.01)
+        shown = [cached for reported, cached in self.reports if reported == name]
+        return shown[: shown.index(False)]
+
+
+def test_changes_and_removals_are_reported_after_the_cache_has_them(cluster: KubernetesClient, name: str) -> None:
+    create_import(cluster, name)
+    cache = RecordingCache(cluster)
+    cache.start()
+    try:
+        assert cache.wait_for(lambda: cache.ready, 20)
+        cluster.patch(f"{PATH}/{name}", {"spec": {"jobs": 2}})
+        assert shows(cache, name, lambda body: body["spec"] == {"jobs": 2})
+        cluster.delete(f"{PATH}/{name}")
+        assert shows(cache, name, lambda body: body is None)
+        assert len(cache.wait_for_removal(name)) >= 2  # the emulator's watch repeats what was listed
+    finally:
+        cache.stop()
+
+
+def test_an_object_whose_deletion_was_lost_goes_with_the_next_list(cluster: KubernetesClient, name: str) -> None:
+    cache = RecordingCache(cluster)
+    cache.remember(IMPORTS, a_body(IMPORTS, name) | {"metadata": a_meta(name, version=1)})
+    cache.start()
+    try:
+        assert cache.wait_for(lambda: cache.ready, 20)
+        assert cache.find(IMPORTS, "shop", name) is None
+        assert cache.wait_for_removal(name) == []
+    finally:
+        cache.stop()
+
+
+def test_an_object_that_was_written_during_a_list_stays(cluster: KubernetesClient, name: str) -> None:
+    """The list is older than the write, so it lacks the object."""
+    cache = RecordingCache(cluster)
+    cache.remember(IMPORTS, a_body(IMPORTS, name) | {"metadata": a_meta(name, version=10**9)})
+    cache.start()
+    try:
+        assert cache.wait_for(lambda: cache.ready, 20)
+        assert cache.find(IMPORTS, "shop", name) is not None
+    finally:
+        cache.stop()
+
+
+def a_meta(name: str, version: int) -> Json:
+    created = "2026-01-01T12:00:00Z"
+    return {"name": name, "namespace": "shop", "resourceVersion": str(version), "creationTimestamp": created}

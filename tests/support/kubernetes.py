@@ -205,6 +205,10 @@ class Emulator(KubernetesEmulator, _Direct):
             int(entry.last.raw["metadata"]["resourceVersion"]) for entry in self._objects.values() if entry.last
         ]
         body["metadata"]["resourceVersion"] = str(max(versions, default=1))
+        if size := int(request.params.get("limit", 0)):
+            end = int(request.params.get("continue", 0)) + size  # the token is the number of the next item
+            body["metadata"] |= {"continue": str(end)} if end < len(body["items"]) else {}
+            body["items"] = body["items"][end - size : end]
         return aiohttp.web.json_response(body)
 
     async def _delete_owned(self, request: Request) -> None:

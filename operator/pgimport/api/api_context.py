@@ -11,7 +11,7 @@ from fastapi import Depends, Request
 
 from pgimport.api.request_limits import HostResolver, RequestLimit
 from pgimport.kubernetes_client.api_client import KubernetesClient
-from pgimport.kubernetes_client.watch_cache import WatchCache
+from pgimport.kubernetes_client.json_cache import JsonCache
 from pgimport.model.api_caller import Caller
 from pgimport.model.source_addresses import Resolve
 from pgimport.store.upload_store import UploadStore
@@ -70,7 +70,7 @@ class ApiContext:
     """Connections, settings and limits of one API process."""
 
     cluster: KubernetesClient
-    cache: WatchCache
+    cache: JsonCache
     authenticate: Authenticate
     throttle: Throttle
     store: UploadStore | None = None

@@ -10,7 +10,7 @@ from pgimport.api.error_responses import ApiError, not_found
 from pgimport.kubernetes_client import api_paths
 from pgimport.kubernetes_client.api_client import Json, KubernetesClient
 from pgimport.kubernetes_client.custom_resources import parse_import, parse_preview, parse_project
-from pgimport.kubernetes_client.watch_cache import WatchCache
+from pgimport.kubernetes_client.json_cache import JsonCache
 from pgimport.model.api_caller import ApiScope, Caller
 from pgimport.model.errors import NotFound
 from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS
@@ -22,7 +22,7 @@ class CallerAccess:
     """Checks the scopes of one caller and finds the objects of its organization."""
 
     cluster: KubernetesClient
-    cache: WatchCache
+    cache: JsonCache
     caller: Caller
 
     def require_scope(self, scope: ApiScope) -> None:

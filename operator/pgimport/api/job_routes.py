@@ -16,8 +16,8 @@ from pgimport.api.openapi_parameters import ERROR_RESPONSES, JobID, ProjectID
 from pgimport.api.report_models import ReportAnswer, build_report
 from pgimport.api.resource_writer import patch_object
 from pgimport.kubernetes_client.custom_resources import parse_import
+from pgimport.kubernetes_client.json_cache import sort_key
 from pgimport.kubernetes_client.secrets_and_config_maps import read_config_map_entry
-from pgimport.kubernetes_client.watch_cache import sort_key
 from pgimport.model.api_caller import ApiScope
 from pgimport.model.import_report import parse_report
 from pgimport.model.names import IMPORTS, LABEL_EPHEMERAL, REPORT_KEY, report_name

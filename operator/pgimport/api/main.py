@@ -22,8 +22,8 @@ from pgimport.api.http_protocol import ApiProtocol
 from pgimport.api.key_verifier import ApiKeyVerifier
 from pgimport.api.upload_sweep import start_upload_sweeps
 from pgimport.kubernetes_client.api_client import KubernetesClient, connect_kubernetes
+from pgimport.kubernetes_client.json_cache import JsonCache
 from pgimport.kubernetes_client.secrets_and_config_maps import read_secret
-from pgimport.kubernetes_client.watch_cache import WatchCache
 from pgimport.log import start_logging
 from pgimport.model.api_caller import Caller
 from pgimport.model.api_keys import API_KEY_PREFIX, API_KEYS_SECRET
@@ -76,7 +76,7 @@ def build_context(cluster: KubernetesClient, settings: ApiSettings, secret: byte
     """Builds the context of a production process. Raises SettingsError."""
     return ApiContext(
         cluster=cluster,
-        cache=WatchCache(cluster, (PROJECTS, PREVIEWS, IMPORTS)),
+        cache=JsonCache(cluster, (PROJECTS, PREVIEWS, IMPORTS)),
         authenticate=_build_authenticate(cluster, settings),
         throttle=FailureThrottle(),
         secret=secret,

@@ -6,7 +6,7 @@ import time
 from functools import partial
 
 from pgimport.kubernetes_client.custom_resources import parse_import
-from pgimport.kubernetes_client.watch_cache import WatchCache
+from pgimport.kubernetes_client.json_cache import JsonCache
 from pgimport.model.names import IMPORTS
 from pgimport.store.embedded_store import LocalStore
 
@@ -14,12 +14,12 @@ SWEEP_SECONDS = 30.0  # between two sweeps
 _log = logging.getLogger(__name__)
 
 
-def start_upload_sweeps(store: LocalStore, cache: WatchCache, stop: threading.Event) -> None:
+def start_upload_sweeps(store: LocalStore, cache: JsonCache, stop: threading.Event) -> None:
     """Starts a thread that sweeps until `stop` is set."""
     threading.Thread(target=partial(_sweep_repeatedly, store, cache, stop), name="uploads", daemon=True).start()
 
 
-def _sweep_repeatedly(store: LocalStore, cache: WatchCache, stop: threading.Event) -> None:
+def _sweep_repeatedly(store: LocalStore, cache: JsonCache, stop: threading.Event) -> None:
     while not stop.wait(min(SWEEP_SECONDS, store.settings.expiry.total_seconds())):
         try:
             sweep_uploads(store, cache, time.time())
@@ -27,7 +27,7 @@ def _sweep_repeatedly(store: LocalStore, cache: WatchCache, stop: threading.Even
             _log.exception("unused uploads could not be deleted")
 
 
-def sweep_uploads(store: LocalStore, cache: WatchCache, now: float) -> None:
+def sweep_uploads(store: LocalStore, cache: JsonCache, now: float) -> None:
     """Deletes the files that were uploaded more than `expiry` before `now` and that no import names."""
     old_keys = store.list_expired(now)
     if not old_keys or not cache.ready:

@@ -39,6 +39,22 @@ class KubernetesClient:
         """Reads an object or a list. Raises NotFound if it does not exist."""
         return self._json("GET", path, query)
 
+    def list_pages(self, path: str, size: int, **query: str) -> Iterator[Json]:
+        """Yields a list page by page. Raises NotFound if the API server no longer has the list's version."""
+        query = {**query, "limit": str(size)}
+        while True:
+            page = self.get(path, **query)
+            yield page
+            if not (token := page["metadata"].get("continue")):
+                return
+            query["continue"] = token
+
+    def list_metadata(self, path: str, **query: str) -> list[Json]:
+        """Lists the metadata of objects, without their spec and status."""
+        accept = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+        listed = json.loads(self._call("GET", path, query, accept=accept))
+        return [item["metadata"] for item in listed["items"]]
+
     def get_text(self, path: str, **query: str) -> str:
         """Reads a text, such as the log of a pod."""
         return self._call("GET", path, query).decode(errors="replace")
@@ -111,9 +127,15 @@ class KubernetesClient:
         return answer
 
     def _call(
-        self, method: str, path: str, query: Mapping[str, str], body: Any = None, content_type: str = "application/json"
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: Any = None,
+        content_type: str = "application/json",
+        accept: str = "application/json",
     ) -> bytes:
-        response = self._send(method, path, query, body, content_type)
+        response = self._send(method, path, query, body, content_type, accept=accept)
         try:
             data: bytes = response.read() or b""
         except urllib3.exceptions.HTTPError as error:
@@ -132,11 +154,12 @@ class KubernetesClient:
         body: Any = None,
         content_type: str = "application/json",
         timeout: tuple[int, int] | None = None,
+        accept: str = "application/json",
     ) -> Any:
         _, url, headers, _, _ = self._api.param_serialize(
             method,
             path + (f"?{urlencode(query)}" if query else ""),
-            header_params={"Accept": "application/json", "Content-Type": content_type},
+            header_params={"Accept": accept, "Content-Type": content_type},
             auth_settings=["BearerToken"],
         )
         if content_type == "application/apply-patch+yaml":

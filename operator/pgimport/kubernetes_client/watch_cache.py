@@ -1,54 +1,70 @@
 """A cache of all objects of some kinds, which one watch for each kind keeps up to date.
 
-The API reads from it. Objects are stored as JSON without managed fields, about 4 kB each.
+The subclasses decide what is kept of an object: the API keeps JSON (`json_cache`), the operator keeps little of an
+import that has ended (`resource_cache`).
 """
 
-import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from abc import abstractmethod
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 from pgimport.kubernetes_client import api_paths
 from pgimport.kubernetes_client.api_client import Json, KubernetesClient
 from pgimport.model.errors import NotFound, PgimportError
+from pgimport.model.resources import ResourceKey
 
-PAGE = "500"  # objects in one page of a list
+# Objects in one page of a list. A page is in memory as a whole, and an import with a long status has 20 kB.
+PAGE = 100
 WATCH_SECONDS = 240  # a watch ends after this time; the next one continues at its last resourceVersion
+RELIST_SECONDS = 600.0  # all objects are listed again after this time, in case an event was lost
 PROBE_SECONDS = 3.0
 STALE_SECONDS = 12.0  # without a response, the cache may be outdated
 _RETRY_SECONDS = 1.0
 _log = logging.getLogger(__name__)
+ContentT = TypeVar("ContentT")
 
 
 @dataclass(frozen=True, slots=True)
-class _CachedObject:
+class _CachedObject(Generic[ContentT]):
     version: int
-    created: str
-    labels: dict[str, str]
-    body: bytes | None  # None: deleted; kept until the watch has passed this version
+    content: ContentT | None  # None: deleted; kept until the watch has passed this version
 
 
 @dataclass
-class _CachedKind:
-    objects: dict[tuple[str, str], _CachedObject] = field(default_factory=dict)  # (namespace, name)
+class _CachedKind(Generic[ContentT]):
+    # by namespace, then by name; a Project has no namespace
+    objects: dict[str, dict[str, _CachedObject[ContentT]]] = field(default_factory=dict)
     listed: bool = False
+    listed_at: float = -1e9
     end_watch: Callable[[], None] | None = None
 
 
-class WatchCache:
-    """Reads and waits for cached objects; safe to share between threads."""
+class WatchCache(Generic[ContentT]):
+    """Keeps the newest content of each object, and waits for changes; safe to share between threads."""
 
     def __init__(
         self, cluster: KubernetesClient, kinds: Iterable[str], clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._cluster, self._clock = cluster, clock
-        self._kinds = {kind: _CachedKind() for kind in kinds}
+        self._kinds: dict[str, _CachedKind[ContentT]] = {kind: _CachedKind() for kind in kinds}
         self._changed = threading.Condition()
         self._stopping = threading.Event()
         self._last_response_at = -1e9
+
+    @abstractmethod
+    def pack(self, kind: str, body: Json) -> ContentT:
+        """Returns what the cache keeps of an object."""
+
+    def on_change(self, kind: str, body: Json) -> None:
+        """Is called for each object that was listed or watched, after the cache has it. Does nothing by default."""
+
+    def on_removal(self, key: ResourceKey) -> None:
+        """Is called for each object that is gone, after the cache has dropped it. Does nothing by default."""
 
     def start(self) -> None:
         """Starts a thread for each kind, and one that probes the API server."""
@@ -65,9 +81,14 @@ class WatchCache:
                     kind.end_watch()
 
     @property
+    def listed(self) -> bool:
+        """True if every kind was listed once."""
+        return all(kind.listed for kind in self._kinds.values())
+
+    @property
     def ready(self) -> bool:
         """True if every kind was listed, and the API server responded recently."""
-        return all(kind.listed for kind in self._kinds.values()) and self._responds
+        return self.listed and self._responds
 
     @property
     def _responds(self) -> bool:
@@ -75,37 +96,25 @@ class WatchCache:
 
     # --- read ---
 
-    def find(self, kind: str, namespace: str, name: str) -> Json | None:
+    def find_content(self, kind: str, namespace: str, name: str) -> ContentT | None:
         with self._changed:
-            cached = self._kinds[kind].objects.get((namespace, name))
-        return json.loads(cached.body) if cached and cached.body else None
+            cached = self._kinds[kind].objects.get(namespace, {}).get(name)
+        return cached.content if cached is not None else None
 
-    def list_newest(
-        self,
-        kind: str,
-        namespace: str,
-        limit: int | None = None,
-        before: str = "",
-        matches: Callable[[dict[str, str]], bool] = lambda _: True,
-    ) -> list[Json]:
-        """Lists the objects of a namespace, newest first, whose labels satisfy `matches`.
-
-        `before`: list only objects older than the one with this sort key, for the next page (see `sort_key`).
-        """
+    def find_version(self, key: ResourceKey) -> int:
+        """Returns the newest resourceVersion that the cache has seen of an object, or 0."""
         with self._changed:
-            bodies = [
-                (f"{cached.created} {name}", cached.body)
-                for (object_namespace, name), cached in self._kinds[kind].objects.items()
-                if object_namespace == namespace and cached.body and matches(cached.labels)
+            cached = self._kinds[key.kind].objects.get(key.namespace, {}).get(key.name)
+        return cached.version if cached is not None else 0
+
+    def list_contents(self, kind: str, namespace: str | None = None) -> list[tuple[str, ContentT]]:
+        """Lists names and contents in a namespace, or in all namespaces, in no order."""
+        with self._changed:
+            objects = self._kinds[kind].objects
+            parts = objects.values() if namespace is None else (objects.get(namespace, {}),)
+            return [
+                (name, cached.content) for part in parts for name, cached in part.items() if cached.content is not None
             ]
-        page = sorted(((key, body) for key, body in bodies if not before or key < before), reverse=True)
-        return [json.loads(body) for _, body in page[:limit] if body]
-
-    def list_all(self, kind: str) -> Iterator[Json]:
-        """Yields the objects of all namespaces, in no order."""
-        with self._changed:
-            bodies = [cached.body for cached in self._kinds[kind].objects.values() if cached.body]
-        return map(json.loads, bodies)
 
     def wait_for(self, check: Callable[[], bool], seconds: float) -> bool:
         """Waits until `check` is true, and calls it after each change; returns False on a timeout."""
@@ -118,17 +127,17 @@ class WatchCache:
         """Stores the response to our own write, so that the next read sees it; never replaces a newer version."""
         self._store(kind, body, deleted=False)
 
-    def _store(self, kind: str, body: Json, *, deleted: bool) -> None:
+    def _store(self, kind: str, body: Json, *, deleted: bool) -> bool:
+        """Returns whether the version is newer than the one that was cached."""
         meta = body["metadata"]
-        key, version = (meta.get("namespace", ""), meta["name"]), int(meta["resourceVersion"])
-        content = None if deleted else _remove_managed_fields(body)
+        namespace, name, version = meta.get("namespace", ""), meta["name"], int(meta["resourceVersion"])
+        content = None if deleted else self.pack(kind, body)
         with self._changed:
-            known = self._kinds[kind].objects.get(key)
+            known = self._kinds[kind].objects.setdefault(namespace, {}).get(name)
             if known is None or known.version <= version:
-                self._kinds[kind].objects[key] = _CachedObject(
-                    version, meta["creationTimestamp"], meta.get("labels", {}), content
-                )
+                self._kinds[kind].objects[namespace][name] = _CachedObject(version, content)
             self._changed.notify_all()
+        return known is None or known.version < version
 
     # --- watch ---
 
@@ -136,7 +145,8 @@ class WatchCache:
         version = ""
         while not self._stopping.is_set():
             try:
-                version = version or self._list(kind)
+                if not version or self._clock() - self._kinds[kind].listed_at > RELIST_SECONDS:
+                    version = self._list(kind)
                 version = self._watch(kind, version)
             except NotFound:  # 410 Gone: the API server no longer has the events after this version
                 version = ""
@@ -149,28 +159,38 @@ class WatchCache:
                 self._stopping.wait(_RETRY_SECONDS)
 
     def _list(self, kind: str) -> str:
-        objects: dict[tuple[str, str], _CachedObject] = {}
-        query = {"limit": PAGE}
-        while True:
-            answer = self._cluster.get(api_paths.resource(kind), **query)
-            for body in answer["items"]:
+        """Stores all objects page by page, so that one page at a time is in memory. Returns the list's version."""
+        names: set[tuple[str, str]] = set()
+        version = ""
+        for page in self._cluster.list_pages(api_paths.resource(kind), PAGE):
+            version = str(page["metadata"]["resourceVersion"])
+            for body in page["items"]:
                 meta = body["metadata"]
-                version = int(meta["resourceVersion"])
-                cached = _CachedObject(
-                    version, meta["creationTimestamp"], meta.get("labels", {}), _remove_managed_fields(body)
-                )
-                objects[meta.get("namespace", ""), meta["name"]] = cached
-            if not (token := answer["metadata"].get("continue")):
-                break
-            query["continue"] = token
-        listed = int(answer["metadata"]["resourceVersion"])
+                names.add((meta.get("namespace", ""), meta["name"]))
+                if self._store(kind, body, deleted=False):
+                    self.on_change(kind, body)
+            self._record_response()
+        gone = self._drop_unlisted(kind, names, int(version))
         with self._changed:
-            # Our own writes since the list began are newer than the list.
-            newer = {key: cached for key, cached in self._kinds[kind].objects.items() if cached.version > listed}
-            self._kinds[kind].objects = objects | newer
             self._kinds[kind].listed = True
+            self._kinds[kind].listed_at = self._clock()
             self._changed.notify_all()
-        return str(listed)
+        for key in gone:
+            self.on_removal(key)
+        return version
+
+    def _drop_unlisted(self, kind: str, names: set[tuple[str, str]], version: int) -> list[ResourceKey]:
+        """Drops objects that a list of this version lacks. Our own writes since the list began are newer, and stay."""
+        with self._changed:
+            gone = [
+                ResourceKey(kind, namespace, name)
+                for namespace, part in self._kinds[kind].objects.items()
+                for name, cached in part.items()
+                if (namespace, name) not in names and cached.version <= version
+            ]
+            for key in gone:
+                del self._kinds[kind].objects[key.namespace][key.name]
+        return gone
 
     def _watch(self, kind: str, version: str) -> str:
         def on_open(end: Callable[[], None]) -> None:
@@ -183,17 +203,25 @@ class WatchCache:
             version = str(body["metadata"]["resourceVersion"])
             self._record_response()
             if event["type"] != "BOOKMARK":
-                self._store(kind, body, deleted=event["type"] == "DELETED")
+                self._handle_event(kind, body, deleted=event["type"] == "DELETED")
             if self._stopping.is_set():
                 break
         self._drop_deleted(kind, int(version))
         return version
 
+    def _handle_event(self, kind: str, body: Json, *, deleted: bool) -> None:
+        self._store(kind, body, deleted=deleted)
+        if deleted:
+            self.on_removal(ResourceKey(kind, body["metadata"].get("namespace", ""), body["metadata"]["name"]))
+        else:
+            self.on_change(kind, body)
+
     def _drop_deleted(self, kind: str, version: int) -> None:
         with self._changed:
-            objects = self._kinds[kind].objects
-            for key in [key for key, cached in objects.items() if cached.body is None and cached.version <= version]:
-                del objects[key]
+            for part in self._kinds[kind].objects.values():
+                gone = [name for name, cached in part.items() if cached.content is None and cached.version <= version]
+                for name in gone:
+                    del part[name]
 
     def _probe(self) -> None:
         while not self._stopping.wait(0 if self._last_response_at < 0 else PROBE_SECONDS):
@@ -212,13 +240,3 @@ class WatchCache:
             self._last_response_at = self._clock()
             if was_silent:
                 self._changed.notify_all()
-
-
-def sort_key(body: Json) -> str:
-    """Returns the position of an object in `list_newest`."""
-    return f"{body['metadata']['creationTimestamp']} {body['metadata']['name']}"
-
-
-def _remove_managed_fields(body: Json) -> bytes:
-    meta = {name: value for name, value in body["metadata"].items() if name != "managedFields"}
-    return json.dumps({**body, "metadata": meta}, separators=(",", ":")).encode()

@@ -1,0 +1,59 @@
+"""The cache of the HTTP API: objects as JSON without managed fields, about 4 kB each."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from pgimport.kubernetes_client.api_client import Json
+from pgimport.kubernetes_client.watch_cache import WatchCache
+
+
+@dataclass(frozen=True, slots=True)
+class CachedJson:
+    """One object, with what lists select and sort by."""
+
+    created: str
+    labels: dict[str, str]
+    body: bytes
+
+
+class JsonCache(WatchCache[CachedJson]):
+    """Answers reads with whole objects."""
+
+    def pack(self, kind: str, body: Json) -> CachedJson:
+        meta = {name: value for name, value in body["metadata"].items() if name != "managedFields"}
+        packed = json.dumps({**body, "metadata": meta}, separators=(",", ":")).encode()
+        return CachedJson(meta["creationTimestamp"], meta.get("labels", {}), packed)
+
+    def find(self, kind: str, namespace: str, name: str) -> Json | None:
+        content = self.find_content(kind, namespace, name)
+        return json.loads(content.body) if content is not None else None
+
+    def list_newest(
+        self,
+        kind: str,
+        namespace: str,
+        limit: int | None = None,
+        before: str = "",
+        matches: Callable[[dict[str, str]], bool] = lambda _: True,
+    ) -> list[Json]:
+        """Lists the objects of a namespace, newest first, whose labels satisfy `matches`.
+
+        `before`: list only objects older than the one with this sort key, for the next page (see `sort_key`).
+        """
+        positions = [
+            (f"{content.created} {name}", content.body)
+            for name, content in self.list_contents(kind, namespace)
+            if matches(content.labels)
+        ]
+        page = sorted(((key, body) for key, body in positions if not before or key < before), reverse=True)
+        return [json.loads(body) for _, body in page[:limit]]
+
+    def list_all(self, kind: str) -> Iterator[Json]:
+        """Yields the objects of all namespaces, in no order."""
+        return (json.loads(content.body) for _, content in self.list_contents(kind))
+
+
+def sort_key(body: Json) -> str:
+    """Returns the position of an object in `list_newest`."""
+    return f"{body['metadata']['creationTimestamp']} {body['metadata']['name']}"
