@@ -12,6 +12,7 @@ from tests.support.kubernetes import Json, Kubernetes
 from tests.support.samples import a_result
 
 from pgimport.handlers.main import run
+from pgimport.kubernetes_client.resource_cache import ResourceCache
 from pgimport.reconcile.reconcile_context import ReconcileContext
 from pgimport.settings import read_settings
 
@@ -47,9 +48,11 @@ def run_operator(kubernetes: Kubernetes) -> Iterator[None]:
             "PGIMPORT_SWEEP_SECONDS": "1",
         }
     )
-    context = ReconcileContext(cluster=kubernetes.connect(), policy=settings.to_policy())
+    cluster = kubernetes.connect()
+    cache = ResourceCache(cluster)
+    context = ReconcileContext(cluster=cluster, lists=cache, policy=settings.to_policy())
     stop = threading.Event()
-    thread = threading.Thread(target=run, args=(context, settings, stop), name="operator", daemon=True)
+    thread = threading.Thread(target=run, args=(context, cache, settings, stop), name="operator", daemon=True)
     thread.start()
     try:
         yield

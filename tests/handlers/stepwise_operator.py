@@ -8,10 +8,11 @@ from tests.support.kubernetes import Json, Kubernetes, a_body
 
 from pgimport.kubernetes_client import api_paths
 from pgimport.kubernetes_client.api_client import KubernetesClient
+from pgimport.kubernetes_client.resource_lists import DirectLists, ResourceLists
 from pgimport.model.errors import Conflict, NotFound, PgimportError
 from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS
 from pgimport.model.policy import Policy
-from pgimport.model.resources import ResourceKey
+from pgimport.model.resources import ImportObject, ImportOwner, PreviewObject, ProjectObject, ResourceKey
 from pgimport.reconcile.reconcile_context import ReconcileContext
 from pgimport.reconcile.reconcile_loop import reconcile
 from pgimport.reconcile.work_queue import ReconcileResult
@@ -20,6 +21,30 @@ PROJECT = ResourceKey(PROJECTS, "", "shop")
 
 
 POLICY = Policy(operator_namespace=HOME, worker_images={"16": "registry/worker:16"})
+
+
+def build_context(cluster: KubernetesClient, lists: ResourceLists | None = None) -> ReconcileContext:
+    """Builds the context of an operator, without a cache unless `lists` is one."""
+    return ReconcileContext(cluster=cluster, lists=lists or DirectLists(cluster), policy=POLICY)
+
+
+class EmptyLists:
+    """The lists of a cache that has not seen any object yet."""
+
+    def list_active_imports(self, namespace: str) -> list[ImportObject]:
+        return []
+
+    def list_import_owners(self, namespace: str) -> list[ImportOwner]:
+        return []
+
+    def list_previews(self, namespace: str) -> list[PreviewObject]:
+        return []
+
+    def list_projects(self) -> list[ProjectObject]:
+        return []
+
+    def remember(self, kind: str, body: Json) -> None:
+        pass
 
 
 class Stopped(Exception):
@@ -62,9 +87,9 @@ class FreezableClient(KubernetesClient):
 class Operator:
     """One operator process with its own view of the cluster."""
 
-    def __init__(self, kubernetes: Kubernetes) -> None:
+    def __init__(self, kubernetes: Kubernetes, lists: ResourceLists | None = None) -> None:
         self.view = FreezableClient(kubernetes)
-        self.context = ReconcileContext(cluster=self.view, policy=POLICY)
+        self.context = build_context(self.view, lists)
 
     def reconcile(self, *keys: ResourceKey) -> None:
         """Reconciles each key until nothing is requeued immediately."""

@@ -6,12 +6,21 @@ from typing import Any
 import kopf
 import pytest
 
-from pgimport.handlers.event_handlers import SETTLED_DELAY, EventTargets, configure_kopf, enqueue, enqueue_owner
+from pgimport.handlers.event_handlers import (
+    SETTLED_DELAY,
+    EventTargets,
+    configure_kopf,
+    enqueue,
+    enqueue_owner,
+    enqueue_removed,
+    is_settled,
+)
 from pgimport.handlers.observed_versions import ObservedVersions
-from pgimport.handlers.sweep import build_key, is_settled
+from pgimport.handlers.sweep import build_key
+from pgimport.kubernetes_client.resource_cache import CachedResource
 from pgimport.model.names import GROUP, IMPORTS, LABEL_EPHEMERAL, LABEL_IMPORT, LABEL_IMPORT_UID, PREVIEWS, PROJECTS
-from pgimport.model.resources import ResourceKey
-from pgimport.model.watch_scope import WatchScope
+from pgimport.model.resources import ImportOwner, ResourceKey
+from pgimport.model.watch_scope import EVERYWHERE, WatchScope
 from pgimport.reconcile.pod_history import PodHistory
 from pgimport.reconcile.work_queue import ReconcileResult, WorkQueue
 
@@ -21,48 +30,71 @@ FIRST, OTHER = ResourceKey(IMPORTS, "shop", "first"), ResourceKey(IMPORTS, "shop
 # --- stalled watches ---
 
 
-def test_a_version_that_an_event_has_shown_is_not_missing() -> None:
-    versions = ObservedVersions()
-    versions.record(FIRST, "7")
-    assert versions.compare({FIRST: 7}) == set()
-    assert versions.compare({FIRST: 6}) == set()
-    assert versions.stalled is None
+class Watches:
+    """The newest version of each object that a watch has shown."""
+
+    def __init__(self) -> None:
+        self.shown: dict[ResourceKey, int] = {}
+        self.versions = ObservedVersions(lambda key: self.shown.get(key, 0))
 
 
-def test_a_version_that_no_event_has_shown_is_missing_and_twice_in_a_row_is_a_stall() -> None:
-    versions = ObservedVersions()
-    versions.record(FIRST, "7")
-    assert versions.compare({FIRST: 8, OTHER: 3}) == {FIRST, OTHER}
-    assert versions.stalled is None
-    versions.record(OTHER, "3")
-    assert versions.compare({FIRST: 8, OTHER: 3}) == {FIRST}
-    assert versions.stalled == "the watch has stalled: no event of postgresimports/shop/first for two sweeps"
+def test_a_version_that_a_watch_has_shown_is_not_missing() -> None:
+    watches = Watches()
+    watches.shown[FIRST] = 7
+    assert watches.versions.compare({FIRST: 7}) == set()
+    assert watches.versions.compare({FIRST: 6}) == set()
+    assert watches.versions.stalled is None
+
+
+def test_a_version_that_no_watch_has_shown_is_missing_and_twice_in_a_row_is_a_stall() -> None:
+    watches = Watches()
+    watches.shown[FIRST] = 7
+    assert watches.versions.compare({FIRST: 8, OTHER: 3}) == {FIRST, OTHER}
+    assert watches.versions.stalled is None
+    watches.shown[OTHER] = 3
+    assert watches.versions.compare({FIRST: 8, OTHER: 3}) == {FIRST}
+    assert watches.versions.stalled == "the watch has stalled: no event of postgresimports/shop/first for two sweeps"
 
 
 def test_a_stall_ends_with_the_event() -> None:
-    versions = ObservedVersions()
+    watches = Watches()
     for _ in range(2):
-        versions.compare({FIRST: 8})
-    assert versions.stalled is not None
-    versions.record(FIRST, "8")
-    versions.compare({FIRST: 8})
-    assert versions.stalled is None
+        watches.versions.compare({FIRST: 8})
+    assert watches.versions.stalled is not None
+    watches.shown[FIRST] = 8
+    watches.versions.compare({FIRST: 8})
+    assert watches.versions.stalled is None
 
 
 def test_events_that_come_one_sweep_late_are_no_stall() -> None:
-    versions = ObservedVersions()
+    watches = Watches()
     for version in range(10, 20):
-        versions.compare({FIRST: version})
-        versions.record(FIRST, str(version))
-    assert versions.stalled is None
+        watches.versions.compare({FIRST: version})
+        watches.shown[FIRST] = version
+    assert watches.versions.stalled is None
 
 
 def test_a_deleted_object_is_forgotten() -> None:
-    versions = ObservedVersions()
-    versions.compare({FIRST: 8})
-    versions.compare({})
-    versions.compare({})
-    assert versions.stalled is None
+    watches = Watches()
+    watches.versions.compare({FIRST: 8})
+    watches.versions.compare({})
+    watches.versions.compare({})
+    assert watches.versions.stalled is None
+
+
+class RecordingQueue(WorkQueue):
+    """Records what is added."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda _: ReconcileResult())
+        self.added: list[tuple[ResourceKey, float]] = []
+
+    def add(self, key: ResourceKey, after: float = 0.0) -> None:
+        self.added.append((key, after))
+
+
+def a_target(queue: WorkQueue, scope: WatchScope = EVERYWHERE) -> EventTargets:
+    return EventTargets(queue=queue, versions=Watches().versions, pod_history=PodHistory(), scope=scope)
 
 
 # --- settled objects ---
@@ -108,7 +140,7 @@ def test_an_ephemeral_import_is_never_settled() -> None:
 
 
 def test_the_key_of_a_project_has_no_namespace() -> None:
-    assert build_key(PROJECTS, {"metadata": {"name": "shop"}}) == ResourceKey(PROJECTS, "", "shop")
+    assert build_key(PROJECTS, {"name": "shop"}) == ResourceKey(PROJECTS, "", "shop")
 
 
 # --- events of Jobs and pods ---
@@ -145,7 +177,7 @@ def test_an_event_of_a_job_or_a_pod_enqueues_its_import(meta: dict[str, Any], ke
         return ReconcileResult()
 
     queue = WorkQueue(work, workers=1)
-    targets = EventTargets(queue=queue, versions=ObservedVersions(), pod_history=PodHistory())
+    targets = a_target(queue)
     body: Any = {"metadata": {"name": "x", "namespace": "shop", **meta}}
     enqueue_owner(targets, kopf.Body(body))
     queue.add(OTHER, after=0.01)
@@ -166,43 +198,46 @@ def test_an_event_of_a_job_or_a_pod_enqueues_its_import(meta: dict[str, Any], ke
     ],
 )
 def test_settled_objects_are_enqueued_later_than_others(kind: str, body: dict[str, Any], delay: float | None) -> None:
-    enqueued: list[tuple[ResourceKey, float]] = []
-
-    class Queue(WorkQueue):
-        def add(self, key: ResourceKey, after: float = 0.0) -> None:
-            enqueued.append((key, after))
-
-    targets = EventTargets(
-        queue=Queue(lambda _: ReconcileResult()), versions=ObservedVersions(), pod_history=PodHistory()
-    )
-    observed: Any = body | {"metadata": {**body["metadata"], "resourceVersion": "7"}}
-    enqueue(targets, kind, kopf.Body(observed))
-    assert enqueued == ([] if delay is None else [(build_key(kind, body), delay)])
+    queue = RecordingQueue()
+    enqueue(a_target(queue), kind, body)
+    assert queue.added == ([] if delay is None else [(build_key(kind, body["metadata"]), delay)])
 
 
 def test_events_outside_of_the_scope_are_of_another_operator() -> None:
-    enqueued: list[ResourceKey] = []
-
-    class Queue(WorkQueue):
-        def add(self, key: ResourceKey, after: float = 0.0) -> None:
-            enqueued.append(key)
-
-    targets = EventTargets(
-        queue=Queue(lambda _: ReconcileResult()),
-        versions=ObservedVersions(),
-        pod_history=PodHistory(),
-        scope=WatchScope(("shop",)),
-    )
+    queue = RecordingQueue()
+    targets = a_target(queue, WatchScope(("shop",)))
     for namespace in ("shop", "blog"):
-        metadata = {"name": "x", "namespace": namespace, "resourceVersion": "7", "labels": {LABEL_IMPORT: "x"}}
-        project = {"metadata": {"name": namespace, "resourceVersion": "7"}, "spec": {"namespace": namespace}}
+        metadata = {"name": "x", "namespace": namespace, "labels": {LABEL_IMPORT: "x"}}
+        project = {"metadata": {"name": namespace}, "spec": {"namespace": namespace}}
         body: Any
         for kind, body in ((IMPORTS, {"metadata": metadata}), (PREVIEWS, {"metadata": metadata}), (PROJECTS, project)):
-            enqueue(targets, kind, kopf.Body(body))
+            enqueue(targets, kind, body)
         pod: Any = {"metadata": metadata}
         enqueue_owner(targets, kopf.Body(pod))
-    item = ResourceKey(IMPORTS, "shop", "x")
-    assert enqueued == [item, ResourceKey(PREVIEWS, "shop", "x"), ResourceKey(PROJECTS, "", "shop"), item]
+        enqueue_removed(targets, ResourceKey(PREVIEWS, namespace, "gone"), None)
+    item, gone = ResourceKey(IMPORTS, "shop", "x"), ResourceKey(PREVIEWS, "shop", "gone")
+    enqueued = [item, ResourceKey(PREVIEWS, "shop", "x"), ResourceKey(PROJECTS, "", "shop"), item, gone]
+    assert [key for key, _ in queue.added] == enqueued
+
+
+@pytest.mark.parametrize(
+    ("key", "last", "enqueued"),
+    [
+        pytest.param(FIRST, None, True, id="an import that the cache did not have"),
+        pytest.param(
+            FIRST, ImportOwner(name="x", uid="x", project="shop", cleaned_up=False), True, id="not cleaned up"
+        ),
+        pytest.param(FIRST, ImportOwner(name="x", uid="x", project="shop", cleaned_up=True), False, id="cleaned up"),
+        pytest.param(ResourceKey(PREVIEWS, "shop", "first"), None, True, id="a preview"),
+        pytest.param(ResourceKey(PROJECTS, "", "shop"), None, False, id="a project"),
+    ],
+)
+def test_others_learn_of_a_removed_object_that_may_have_owned_something(
+    key: ResourceKey, last: CachedResource | None, enqueued: bool
+) -> None:
+    queue = RecordingQueue()
+    enqueue_removed(a_target(queue), key, last)
+    assert queue.added == ([(key, 0.0)] if enqueued else [])
 
 
 def test_kopf_posts_nothing_scans_nothing_and_watches_by_label() -> None:

@@ -7,13 +7,12 @@ from functools import partial
 
 import pytest
 from tests.handlers.emulated_tenant import HOME, NAMESPACE, Tenant, wait_for
-from tests.handlers.stepwise_operator import POLICY, key
+from tests.handlers.stepwise_operator import POLICY, build_context, key
 from tests.support.kubernetes import a_body
 
 from pgimport.kubernetes_client import api_paths
 from pgimport.model.names import PREVIEWS, PROJECTS
 from pgimport.model.resources import ResourceKey
-from pgimport.reconcile.reconcile_context import ReconcileContext
 from pgimport.reconcile.reconcile_loop import reconcile, report_error
 from pgimport.reconcile.work_queue import WorkQueue
 from pgimport.server import connection
@@ -61,7 +60,7 @@ def test_twenty_previews_on_a_silent_server_do_not_delay_another_tenants_preview
     """Seen before: they occupied all 8 workers, and the other preview waited for the connect timeout."""
     assert POLICY.operator_namespace == HOME
     monkeypatch.setattr(connection, "CONNECT_SECONDS", BLOCKED_SECONDS)
-    context = ReconcileContext(cluster=tenant.kubernetes.connect(), policy=POLICY)
+    context = build_context(tenant.kubernetes.connect())
     queue = WorkQueue(partial(reconcile, context), report=partial(report_error, context))
     hostile = create_hostile_project(tenant, silent_port)
     queue.start()

@@ -5,7 +5,7 @@ from contextlib import contextmanager, suppress
 
 import pytest
 from tests.handlers.emulated_tenant import NAMESPACE, Tenant
-from tests.handlers.stepwise_operator import POLICY, PROJECT, Operator, create_ready_preview, key
+from tests.handlers.stepwise_operator import POLICY, PROJECT, EmptyLists, Operator, create_ready_preview, key
 from tests.support.kubernetes import Json, a_body
 from tests.support.samples import NOW
 
@@ -13,7 +13,7 @@ from pgimport.decide.projects import decide_project
 from pgimport.kubernetes_client import api_paths
 from pgimport.kubernetes_client.custom_resources import write_status
 from pgimport.model.errors import Conflict, KubernetesUnavailable
-from pgimport.model.names import PREVIEWS, PROJECTS
+from pgimport.model.names import FINALIZER_PROJECT, PREVIEWS, PROJECTS
 from pgimport.model.owner_comment import OwnerComment, format_owner_comment
 from pgimport.reconcile.observe_previews import observe_preview
 from pgimport.reconcile.observe_projects import observe_project
@@ -79,6 +79,20 @@ def test_the_project_is_in_use_before_its_first_database_exists(tenant: Tenant, 
     operator.reconcile(key(PREVIEWS, name))
     assert read_status(tenant)["inUse"] is True
     assert len(list_databases(tenant)) == 1
+
+
+def test_a_preview_that_the_cache_lacks_locks_the_project(tenant: Tenant, operator: Operator, name: str) -> None:
+    """Another operator is about to create its database, so the server has none yet."""
+    create_preview(tenant, name)
+    begin_preview(operator, name)
+    Operator(tenant.kubernetes, EmptyLists()).reconcile(PROJECT)
+    assert read_status(tenant)["inUse"] is True
+    tenant.cluster.patch(PROJECT_PATH, {"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}})
+    try:
+        Operator(tenant.kubernetes, EmptyLists()).reconcile(PROJECT)
+        assert FINALIZER_PROJECT in tenant.cluster.get(PROJECT_PATH)["metadata"]["finalizers"]
+    finally:
+        tenant.cluster.patch(PROJECT_PATH, {"metadata": {"deletionTimestamp": None}})
 
 
 def test_a_preview_that_may_have_a_database_keeps_the_project_in_use(

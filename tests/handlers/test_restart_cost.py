@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
-from tests.handlers.emulated_tenant import HOME, NAMESPACE, PASSED, Tenant, ended, running
+from tests.handlers.emulated_tenant import NAMESPACE, PASSED, Tenant, ended, running
+from tests.handlers.stepwise_operator import build_context
 from tests.support.kubernetes import BYSTANDER, Json, Kubernetes, a_body, run_kubernetes
 from tests.support.postgres import PostgresServer
 
@@ -21,10 +22,8 @@ from pgimport.model.names import (
     attempt_names,
     job_name,
 )
-from pgimport.model.policy import Policy
 from pgimport.model.resources import ResourceKey
 from pgimport.model.status import Attempt, ImportPhase, ImportState, ImportStatus, Progress, Shadow
-from pgimport.reconcile.reconcile_context import ReconcileContext
 from pgimport.reconcile.reconcile_loop import reconcile
 
 pytestmark = pytest.mark.slow
@@ -107,7 +106,7 @@ def test_a_first_reconcile_costs_few_reads_whatever_the_number_of_objects(
     for name in NAMES:
         create_running_import(tenant, name)
     before = len(kubernetes.requests("GET"))
-    context = ReconcileContext(cluster=kubernetes.connect(), policy=Policy(operator_namespace=HOME))
+    context = build_context(kubernetes.connect())
     for name in NAMES:
         reconcile(context, ResourceKey(PREVIEWS, NAMESPACE, name))
         reconcile(context, ResourceKey(IMPORTS, NAMESPACE, name))

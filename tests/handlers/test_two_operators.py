@@ -12,6 +12,7 @@ import pytest
 from tests.handlers.emulated_tenant import NAMESPACE, PASSED, Tenant, ended, running
 from tests.handlers.stepwise_operator import (
     PROJECT,
+    EmptyLists,
     Operator,
     create_ready_preview,
     create_table,
@@ -19,11 +20,13 @@ from tests.handlers.stepwise_operator import (
     read_tables,
     start_import,
 )
+from tests.support.kubernetes import a_body
 from tests.support.samples import a_result
 
 from pgimport.kubernetes_client import api_paths
 from pgimport.model.errors import Conflict
 from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS, attempt_names
+from pgimport.model.resources import ResourceKey
 from pgimport.reconcile.reconcile_loop import reconcile
 
 pytestmark = pytest.mark.slow
@@ -89,6 +92,28 @@ def test_an_outdated_list_drops_no_database_of_a_newer_owner(tenant: Tenant, nam
     assert read_tables(tenant, name) == [("mine",)]
     shadow = attempt_names(pod)
     assert tenant.exists(shadow.database, shadow.role) == (True, True)
+
+
+def test_a_cache_without_the_owner_drops_nothing(tenant: Tenant, name: str) -> None:
+    """The databases of a new owner are marked, and another operator's cache does not have the owner yet."""
+    create_ready_preview(tenant, name)
+    create_table(tenant, name, "mine")
+    operator, job = start_import(tenant, f"{name}-import")
+    pod = tenant.show_pod(job, ended(PASSED, 0), running(), "Running")
+    operator.reconcile(key(IMPORTS, f"{name}-import"))
+    Operator(tenant.kubernetes, EmptyLists()).reconcile(PROJECT)
+    assert read_tables(tenant, name) == [("mine",)]
+    shadow = attempt_names(pod)
+    assert tenant.exists(shadow.database, shadow.role) == (True, True)
+
+
+def test_a_cache_without_the_older_project_lets_no_other_one_take_its_namespace(tenant: Tenant, name: str) -> None:
+    spec = tenant.cluster.get(api_paths.resource(PROJECTS, name="shop"))["spec"]
+    tenant.create(api_paths.resource(PROJECTS), a_body(PROJECTS, name, None, spec=spec))
+    Operator(tenant.kubernetes, EmptyLists()).reconcile(ResourceKey(PROJECTS, "", name))
+    status = tenant.cluster.get(api_paths.resource(PROJECTS, name=name))["status"]
+    assert {condition["reason"] for condition in status["conditions"]} == {"NamespaceTaken"}
+    tenant.cluster.delete(api_paths.resource(PROJECTS, name=name))
 
 
 def test_a_terminal_import_gets_no_job_no_secret_and_no_shadow(tenant: Tenant, name: str) -> None:
@@ -206,3 +231,18 @@ def test_two_operators_that_observe_one_free_slot_use_it_once(tenant: Tenant, na
     jobs = [tenant.jobs(tenant.get(IMPORTS, import_name)["metadata"]["uid"]) for import_name in names]
     assert sorted(map(len, jobs)) == [0, 1]
     assert sorted(str(tenant.status(import_name)["state"]) for import_name in names) == ["pending", "running"]
+
+
+@pytest.mark.usefixtures("one_slot")
+def test_two_operators_whose_caches_lack_the_other_import_use_one_slot_once(tenant: Tenant, name: str) -> None:
+    """An operator's cache has its own writes, but those of another operator come later."""
+    names = [f"{name}-{letter}" for letter in "ab"]
+    operators = [Operator(tenant.kubernetes, EmptyLists()) for _ in names]
+    for operator, import_name in zip(operators, names, strict=True):
+        tenant.apply(import_name)
+        operator.reconcile(key(PREVIEWS, import_name))
+        reconcile(operator.context, key(IMPORTS, import_name))
+    assert [tenant.status(import_name)["state"] for import_name in names] == ["running", "running"]
+    for operator, import_name in zip(operators, names, strict=True):
+        reconcile(operator.context, key(IMPORTS, import_name))
+    assert [tenant.status(import_name)["state"] for import_name in names] == ["pending", "running"]

@@ -1,6 +1,5 @@
 """Tests of the three custom resources: parsed, listed and written."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,7 +9,7 @@ from pgimport.kubernetes_client import api_paths, custom_resources
 from pgimport.kubernetes_client.api_client import KubernetesClient
 from pgimport.model.errors import Conflict
 from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS
-from pgimport.model.resources import ImportObject, ResourceKey
+from pgimport.model.resources import ResourceKey
 from pgimport.model.status import ImportState, ImportStatus, PreviewStatus
 
 SPEC = {
@@ -47,6 +46,33 @@ def test_an_import_is_parsed(cluster: KubernetesClient, name: str) -> None:
     assert import_.status.observed_generation == -1
 
 
+ENDED = {"state": "completed", "completedAt": "2026-07-01T12:00:00Z", "cleanedUp": True}
+UPLOAD = {**SPEC, "source": {"uploadKey": "shop/00/dump"}}
+
+
+@pytest.mark.parametrize(
+    ("parts", "removable"),
+    [
+        pytest.param({"status": ENDED}, True, id="completed"),
+        pytest.param({"status": {**ENDED, "state": "failed"}}, True, id="failed"),
+        pytest.param({"status": {**ENDED, "state": "cancelled"}}, True, id="cancelled"),
+        pytest.param({"status": {**ENDED, "state": "running"}}, False, id="it has not ended"),
+        pytest.param({"status": {**ENDED, "cleanedUp": False}}, False, id="it is not cleaned up"),
+        pytest.param({"spec": UPLOAD, "status": ENDED}, False, id="its upload exists"),
+        pytest.param({"spec": UPLOAD, "status": {**ENDED, "uploadDeleted": True}}, True, id="its upload is deleted"),
+        pytest.param({"deleting": True, "status": ENDED}, False, id="it is being deleted"),
+    ],
+)
+def test_an_ended_import_says_whether_something_still_needs_it(parts: dict[str, Any], removable: bool) -> None:
+    body = a_body(IMPORTS, "first", "shop", spec=parts.get("spec", SPEC), status=parts["status"])
+    body["metadata"]["uid"] = "u"
+    if parts.get("deleting"):
+        body["metadata"]["deletionTimestamp"] = "2026-07-01T13:00:00Z"
+    owner = custom_resources.parse_import_owner(body)
+    assert (owner.name, owner.project, owner.removable) == ("first", "shop", removable)
+    assert (owner.ended_at is not None) == (parts["status"]["state"] != "running")
+
+
 def test_a_project_has_no_namespace(cluster: KubernetesClient, name: str) -> None:
     put(cluster, PROJECTS, name, spec=PROJECT_SPEC)
     project = custom_resources.read_project(cluster, name)
@@ -81,28 +107,6 @@ def test_unknown_parts_of_a_status_are_ignored(cluster: KubernetesClient, name: 
     import_ = custom_resources.read_import(cluster, "shop", name)
     assert import_ is not None
     assert (import_.status.state, import_.status.attempts, import_.status.progress) == (ImportState.RUNNING, None, None)
-
-
-@pytest.mark.parametrize(
-    ("list_function", "expected"),
-    [
-        pytest.param(custom_resources.list_active_imports, ["new", "pending", "running"], id="not terminal"),
-        pytest.param(custom_resources.list_pending_imports, ["new", "pending"], id="neither terminal nor running"),
-    ],
-)
-def test_imports_are_listed_by_their_state(
-    cluster: KubernetesClient,
-    name: str,
-    list_function: Callable[[KubernetesClient, str], list[ImportObject]],
-    expected: list[str],
-) -> None:
-    for state in ("pending", "running", "completed", "failed", "cancelled"):
-        put(cluster, IMPORTS, f"{name}-{state}", spec=SPEC, status={"state": state})
-    put(cluster, IMPORTS, f"{name}-new", spec=SPEC)
-    imports = list_function(cluster, "shop")
-    names = [import_.meta.name for import_ in imports]
-    states = sorted(listed.removeprefix(f"{name}-") for listed in names if listed.startswith(name))
-    assert states == expected
 
 
 def test_a_status_is_replaced(cluster: KubernetesClient, name: str) -> None:

@@ -10,6 +10,7 @@ from tests.support.samples import a_meta
 
 from pgimport.kubernetes_client import api_paths, namespaces
 from pgimport.kubernetes_client.api_client import KubernetesClient
+from pgimport.kubernetes_client.resource_lists import DirectLists
 from pgimport.manifest.rbac import build_connection_reader, build_role_binding
 from pgimport.model.errors import Refused
 from pgimport.model.names import (
@@ -84,7 +85,10 @@ def a_binding(
 
 def a_context(cluster: KubernetesClient, release: str = "pgimport", **identity: str) -> Any:
     policy = SimpleNamespace(operator_namespace="system", release_name=release)
-    return SimpleNamespace(cluster=cluster, policy=policy, identity=OperatorIdentity(**identity))
+    lists = DirectLists(cluster)
+    return SimpleNamespace(
+        cluster=cluster, lists=lists, direct_lists=lists, policy=policy, identity=OperatorIdentity(**identity)
+    )
 
 
 @pytest.mark.isolation
@@ -190,6 +194,9 @@ def test_a_connection_can_be_read_from_its_creation_until_its_preview_is_gone(
     ensure_connection_reader(context, "shop", PROJECT)
     assert read_names() == []
     ensure_connection_reader(context, "shop", PROJECT, secret)
+    ensure_connection_reader(context, "shop", PROJECT)
+    assert read_names() == [secret]
+    context.lists = SimpleNamespace(list_previews=lambda _: [])  # a cache that does not have the preview yet
     ensure_connection_reader(context, "shop", PROJECT)
     assert read_names() == [secret]
     cluster.delete(preview)

@@ -12,7 +12,6 @@ from tests.support.kubernetes import Kubernetes, Refusal, a_body
 from pgimport.kubernetes_client.api_client import Json, KubernetesClient
 from pgimport.kubernetes_client.json_cache import JsonCache
 from pgimport.model.names import IMPORTS
-from pgimport.model.resources import ResourceKey
 
 PATH = f"/apis/capydb.dev/v1alpha1/namespaces/shop/{IMPORTS}"
 ALL = f"/apis/capydb.dev/v1alpha1/{IMPORTS}"
@@ -124,17 +123,14 @@ def test_objects_are_listed_newest_first_in_pages(cache: JsonCache, cluster: Kub
 
 
 class RecordingCache(JsonCache):
-    """Records what it reports, with the name and whether the cache had the object at that time."""
+    """Records what it reports: the name, and whether the cache had the object at that time."""
 
     def __init__(self, cluster: KubernetesClient) -> None:
         super().__init__(cluster, (IMPORTS,))
         self.reports: list[tuple[str, bool]] = []
 
-    def on_change(self, kind: str, body: Json) -> None:
-        self._report(body["metadata"]["name"])
-
-    def on_removal(self, key: ResourceKey) -> None:
-        self._report(key.name)
+    def record(self) -> None:
+        self.start(lambda _, body: self._report(body["metadata"]["name"]), lambda key, _: self._report(key.name))
 
     def _report(self, name: str) -> None:
         self.reports.append((name, self.find(IMPORTS, "shop", name) is not None))
@@ -152,7 +148,7 @@ class RecordingCache(JsonCache):
 def test_changes_and_removals_are_reported_after_the_cache_has_them(cluster: KubernetesClient, name: str) -> None:
     create_import(cluster, name)
     cache = RecordingCache(cluster)
-    cache.start()
+    cache.record()
     try:
         assert cache.wait_for(lambda: cache.ready, 20)
         cluster.patch(f"{PATH}/{name}", {"spec": {"jobs": 2}})
@@ -167,7 +163,7 @@ def test_changes_and_removals_are_reported_after_the_cache_has_them(cluster: Kub
 def test_an_object_whose_deletion_was_lost_goes_with_the_next_list(cluster: KubernetesClient, name: str) -> None:
     cache = RecordingCache(cluster)
     cache.remember(IMPORTS, a_body(IMPORTS, name) | {"metadata": a_meta(name, version=1)})
-    cache.start()
+    cache.record()
     try:
         assert cache.wait_for(lambda: cache.ready, 20)
         assert cache.find(IMPORTS, "shop", name) is None
@@ -180,7 +176,7 @@ def test_an_object_that_was_written_during_a_list_stays(cluster: KubernetesClien
     """The list is older than the write, so it lacks the object."""
     cache = RecordingCache(cluster)
     cache.remember(IMPORTS, a_body(IMPORTS, name) | {"metadata": a_meta(name, version=10**9)})
-    cache.start()
+    cache.record()
     try:
         assert cache.wait_for(lambda: cache.ready, 20)
         assert cache.find(IMPORTS, "shop", name) is not None

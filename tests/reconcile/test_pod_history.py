@@ -55,6 +55,6 @@ def test_the_number_of_remembered_pods_is_limited(monkeypatch: pytest.MonkeyPatc
 
 
 def test_imports_of_one_namespace_start_one_at_a_time() -> None:
-    shared = reconcile_context.ReconcileContext(cluster=None, policy=None)  # type: ignore[arg-type]
+    shared = reconcile_context.ReconcileContext(cluster=None, lists=None, policy=None)  # type: ignore[arg-type]
     assert shared.start_lock("shop") is shared.start_lock("shop")
     assert shared.start_lock("shop") is not shared.start_lock("other")

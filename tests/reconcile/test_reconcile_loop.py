@@ -20,10 +20,11 @@ from tests.support.samples import (
 
 from pgimport.decide.conditions import ready_reason
 from pgimport.decide.wake_targets import AllPreviews, ClaimedPreviews, NamespaceProjects, PendingImports, WakeTarget
+from pgimport.kubernetes_client.resource_lists import DirectLists
 from pgimport.model.errors import Conflict, KubernetesUnavailable, ServerUnavailable
 from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS
 from pgimport.model.reasons import Failure, Reason
-from pgimport.model.resources import ResourceKey
+from pgimport.model.resources import ImportObject, PreviewObject, ProjectObject, ResourceKey
 from pgimport.model.status import ImportState
 from pgimport.reconcile import reconcile_loop
 from pgimport.reconcile.reconcile_context import ReconcileContext
@@ -35,13 +36,28 @@ OTHER_PROJECT = a_project(a_project_spec(namespace="other"))
 PREVIEW = ResourceKey(PREVIEWS, "shop", "free")
 
 
+class Lists(DirectLists):
+    """Lists of a cluster with a pending and a running import, two previews and two Projects."""
+
+    def __init__(self) -> None:
+        self.remembered: list[Any] = []
+
+    def list_active_imports(self, namespace: str) -> list[ImportObject]:
+        return [an_import(namespace=namespace), an_import(status=a_running_status(), name="running")]
+
+    def list_previews(self, namespace: str) -> list[PreviewObject]:
+        return [CLAIMED, FREE]
+
+    def list_projects(self) -> list[ProjectObject]:
+        return [a_project(), OTHER_PROJECT]
+
+    def remember(self, kind: str, body: Any) -> None:
+        self.remembered.append((kind, body))
+
+
 @pytest.fixture
-def context(monkeypatch: pytest.MonkeyPatch) -> ReconcileContext:
-    """A context whose cluster has a pending import, two previews and two Projects."""
-    monkeypatch.setattr(reconcile_loop, "list_pending_imports", lambda _, namespace: [an_import(namespace=namespace)])
-    monkeypatch.setattr(reconcile_loop, "list_previews", lambda *_: [CLAIMED, FREE])
-    monkeypatch.setattr(reconcile_loop, "list_projects", lambda _: [a_project(), OTHER_PROJECT])
-    return ReconcileContext(cluster=None, policy=a_policy())  # type: ignore[arg-type]
+def context() -> ReconcileContext:
+    return ReconcileContext(cluster=None, lists=Lists(), policy=a_policy())  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

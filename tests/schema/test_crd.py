@@ -77,11 +77,12 @@ def test_a_crd_has_these_columns(kind: Kind, columns: list[str]) -> None:
     assert [column.name for column in kind.columns] == columns
 
 
-def test_imports_can_be_selected_by_state_and_target() -> None:
+def test_imports_can_be_selected_by_state_target_and_upload() -> None:
     (version,) = build_crd(IMPORT)["spec"]["versions"]
     assert [field["jsonPath"] for field in version["selectableFields"]] == [
         ".status.state",
         ".spec.target.previewDatabase",
+        ".spec.source.uploadKey",
     ]
 
 

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 from pgimport.decide.conditions import ConditionSet, with_conditions
 from pgimport.decide.wake_targets import WakeTarget
 from pgimport.model.observations import ApiServerEndpoint, OrphanedJob
-from pgimport.model.resources import ObjectMeta
+from pgimport.model.resources import ImportOwner
 from pgimport.model.result import SourceInfo
 from pgimport.model.status import ImportStatus, PreviewStatus, ProjectStatus
 
@@ -198,7 +198,7 @@ class DeleteOrphanedJobs:
 class DeleteImports:
     """Deletes imports that have ended, because the Project's spec.history does not keep them."""
 
-    imports: tuple[ObjectMeta, ...]
+    imports: tuple[ImportOwner, ...]
 
 
 Action = (

@@ -18,7 +18,7 @@ from pgimport.model.observations import (
     Unreachable,
 )
 from pgimport.model.reasons import Failure, Reason
-from pgimport.model.resources import ImportObject, PreviewObject, ProjectObject
+from pgimport.model.resources import ImportObject, ImportOwner, PreviewObject, ProjectObject
 from pgimport.model.status import Progress
 
 
@@ -54,7 +54,7 @@ class ObservedPreview:
 
     object: PreviewObject
     project: ProjectObject | None = None  # None: does not exist
-    position: int = 0  # from 1, among the previews that count towards limits.maxPreviews; 0: there is no limit
+    position: int = 0  # from 1, among the previews that count towards limits.maxPreviews; 0: no limit, or ready
     secret_exists: bool = True  # the connection Secret
     active_import_exists: bool = False  # the import in status.activeImport exists and is not cleaned up
     database_oid: int | None = None  # read if a reset or an expiry is due; 0: the database does not exist
@@ -80,7 +80,7 @@ class ObservedProject:
     api_server: tuple[ApiServerEndpoint, ...] = ()  # read only if the installation has NetworkPolicies
     previews: int = 0
     imports: int = 0
-    finished_imports: tuple[ImportObject, ...] = ()  # of this Project; empty without spec.history
+    import_owners: tuple[ImportOwner, ...] = ()  # the imports of this Project, including those that ended
     clone_imports: frozenset[str] = frozenset()  # names in status.cloneImport of the namespace's previews
     created_previews: int = 0  # with the operator's finalizer, so that each may have a database on the server
     server_objects: int | None = None  # databases and roles with the Project's mark; None: not read

@@ -151,7 +151,7 @@ def _show_ready(
 def _build_history(observed: ObservedProject, now: datetime) -> tuple[Action, ...]:
     spec = observed.object.spec
     history = spec.history if spec is not None else None
-    old = find_old_imports(observed.finished_imports, observed.clone_imports, history, now)
+    old = find_old_imports(observed.import_owners, observed.clone_imports, history, now)
     return (DeleteImports(old),) if old else ()
 
 

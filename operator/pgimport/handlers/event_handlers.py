@@ -1,6 +1,7 @@
-"""Handles kopf's events: each handler puts the key of the changed object into the work queue and does nothing else.
+"""Handles events: each handler puts the key of the changed object into the work queue and does nothing else.
 
-kopf's `on.event` adds neither annotations nor finalizers to an object. The sweep finds objects whose event was lost.
+kopf watches Jobs and pods, and the operator's cache our own kinds. kopf's `on.event` adds neither annotations nor
+finalizers to an object. The sweep finds objects whose event was lost.
 """
 
 from dataclasses import dataclass
@@ -9,10 +10,13 @@ from typing import Any
 import kopf
 
 from pgimport.handlers.observed_versions import ObservedVersions
-from pgimport.handlers.sweep import build_key, is_settled
+from pgimport.handlers.sweep import build_key
+from pgimport.kubernetes_client.api_client import Json
 from pgimport.kubernetes_client.pods import parse_pod
-from pgimport.model.names import GROUP, IMPORTS, LABEL_IMPORT, LABEL_IMPORT_UID, PREVIEWS, PROJECTS, VERSION
-from pgimport.model.resources import ResourceKey
+from pgimport.kubernetes_client.resource_cache import CachedResource
+from pgimport.model.names import GROUP, IMPORTS, LABEL_EPHEMERAL, LABEL_IMPORT, LABEL_IMPORT_UID, PROJECTS
+from pgimport.model.resources import ImportOwner, ResourceKey
+from pgimport.model.status import TERMINAL_STATES
 from pgimport.model.watch_scope import EVERYWHERE, WatchScope
 from pgimport.reconcile.pod_history import PodHistory
 from pgimport.reconcile.work_queue import WorkQueue
@@ -22,6 +26,7 @@ WATCH_SERVER_TIMEOUT = 300  # an integer: the API server rejects 300.0
 WATCH_CONNECT_TIMEOUT = 10.0  # seconds
 # At start-up every object causes an event. Settled objects (`is_settled`) wait this long, so that others come first.
 SETTLED_DELAY = 5.0  # seconds
+SETTLED_STATES = ("ready", "expired")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,9 +50,6 @@ def register(registry: kopf.OperatorRegistry, targets: EventTargets) -> None:
     def login(**arguments: Any) -> kopf.ConnectionInfo | None:
         return kopf.login_with_service_account(**arguments) or kopf.login_with_kubeconfig(**arguments)
 
-    for kind in (PROJECTS, PREVIEWS, IMPORTS):
-        _register_kind(registry, targets, kind)
-
     @kopf.on.event("batch", "v1", "jobs", registry=registry)
     def job_changed(body: kopf.Body, **_: Any) -> None:
         enqueue_owner(targets, body)
@@ -65,22 +67,36 @@ def register(registry: kopf.OperatorRegistry, targets: EventTargets) -> None:
         return "alive"
 
 
-def _register_kind(registry: kopf.OperatorRegistry, targets: EventTargets, kind: str) -> None:
-    @kopf.on.event(GROUP, VERSION, kind, registry=registry, id=f"{kind}-changed")
-    def changed(body: kopf.Body, **_: Any) -> None:
-        enqueue(targets, kind, body)
+def is_settled(body: Json) -> bool:
+    """Tells whether nothing is to be done for this generation of an object.
+
+    A terminal object is settled after its clean-up, if it is not ephemeral. Others are settled when they are ready
+    or expired.
+    """
+    metadata, status = body["metadata"], body.get("status") or {}
+    if "deletionTimestamp" in metadata or status.get("observedGeneration") != metadata.get("generation"):
+        return False
+    if status.get("state") in TERMINAL_STATES:
+        return bool(status.get("cleanedUp")) and LABEL_EPHEMERAL not in metadata.get("labels", {})
+    return status.get("state") in SETTLED_STATES or bool(status.get("ready"))
 
 
-def enqueue(targets: EventTargets, kind: str, body: kopf.Body) -> None:
+def enqueue(targets: EventTargets, kind: str, body: Json) -> None:
     """Enqueues one of our objects that has changed, or that existed when the operator started."""
     if not targets.scope.includes(kind, body):
         return
-    key = build_key(kind, body)
-    targets.versions.record(key, body["metadata"]["resourceVersion"])
+    key = build_key(kind, body["metadata"])
     if not is_settled(body):
         targets.queue.add(key)
     elif kind != IMPORTS:  # a settled import needs no reconcile, but previews expire and Projects are checked
         targets.queue.add(key, after=SETTLED_DELAY)
+
+
+def enqueue_removed(targets: EventTargets, key: ResourceKey, last: CachedResource | None) -> None:
+    """Enqueues a preview or import that is gone, unless it owned nothing any more."""
+    owned_nothing = isinstance(last, ImportOwner) and last.cleaned_up
+    if key.kind != PROJECTS and not owned_nothing and targets.scope.includes_namespace(key.namespace):
+        targets.queue.add(key)
 
 
 def enqueue_owner(targets: EventTargets, body: kopf.Body) -> None:

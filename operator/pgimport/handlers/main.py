@@ -1,4 +1,4 @@
-"""Runs the operator: kopf, the work queue and the sweep, in one process."""
+"""Runs the operator: kopf, the cache with its watches, the work queue and the sweep, in one process."""
 
 import asyncio
 import os
@@ -8,10 +8,11 @@ from functools import partial
 
 import kopf
 
-from pgimport.handlers.event_handlers import EventTargets, register
+from pgimport.handlers.event_handlers import EventTargets, enqueue, enqueue_removed, register
 from pgimport.handlers.observed_versions import ObservedVersions
 from pgimport.handlers.sweep import run_sweeps
 from pgimport.kubernetes_client.api_client import connect_kubernetes
+from pgimport.kubernetes_client.resource_cache import ResourceCache
 from pgimport.log import start_logging
 from pgimport.model.errors import KubernetesNotConfigured
 from pgimport.model.watch_scope import WatchScope
@@ -31,8 +32,10 @@ def main(arguments: list[str]) -> int:
         print(error, file=sys.stderr)
         return 78  # EX_CONFIG
     start_logging(settings.log_level)
+    cache = ResourceCache(kubernetes)
     context = ReconcileContext(
         cluster=kubernetes,
+        lists=cache,
         policy=settings.to_policy(),
         store=store,
         identity=OperatorIdentity(
@@ -42,22 +45,28 @@ def main(arguments: list[str]) -> int:
             api_cluster_role=settings.api_cluster_role,
         ),
     )
-    run(context, settings)
+    run(context, cache, settings)
     return 0
 
 
-def run(context: ReconcileContext, settings: Settings, stop_flag: threading.Event | None = None) -> None:
+def run(
+    context: ReconcileContext, cache: ResourceCache, settings: Settings, stop_flag: threading.Event | None = None
+) -> None:
     """Runs until a signal or `stop_flag`, and then waits for reconciles that are running."""
     queue = WorkQueue(partial(reconcile, context), workers=settings.workers, report=partial(report_error, context))
-    versions, stop = ObservedVersions(), threading.Event()
+    versions, stop = ObservedVersions(cache.find_version), threading.Event()
     registry = kopf.OperatorRegistry()
     scope = WatchScope(settings.watch_namespaces)
-    register(registry, EventTargets(queue=queue, versions=versions, pod_history=context.pod_history, scope=scope))
-    sweeper = threading.Thread(
-        target=run_sweeps, args=(context, queue, versions, settings, stop), name="sweep", daemon=True
-    )
-    queue.start()
-    sweeper.start()
+    targets = EventTargets(queue=queue, versions=versions, pod_history=context.pod_history, scope=scope)
+    register(registry, targets)
+
+    def work() -> None:
+        if _wait_until_listed(cache, stop):
+            queue.start()
+            run_sweeps(context.cluster, queue, versions, scope, settings.sweep_seconds, stop)
+
+    cache.start(partial(enqueue, targets), partial(enqueue_removed, targets))
+    threading.Thread(target=work, name="sweep", daemon=True).start()
     try:
         asyncio.run(
             kopf.operator(
@@ -70,4 +79,13 @@ def run(context: ReconcileContext, settings: Settings, stop_flag: threading.Even
         )
     finally:
         stop.set()
+        cache.stop()
         queue.stop()
+
+
+def _wait_until_listed(cache: ResourceCache, stop: threading.Event) -> bool:
+    """Waits until the cache has all objects: before, a decision would not know the other imports of its namespace."""
+    while not stop.is_set():
+        if cache.wait_for(lambda: cache.listed, 1.0):
+            return True
+    return False

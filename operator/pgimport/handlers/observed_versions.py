@@ -1,6 +1,6 @@
-"""Detects stalled watches by comparing the resourceVersions of events with those of lists."""
+"""Detects stalled watches by comparing the resourceVersions of lists with those that the watches have shown."""
 
-import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from pgimport.model.resources import ResourceKey
@@ -8,32 +8,18 @@ from pgimport.model.resources import ResourceKey
 
 @dataclass(slots=True)
 class ObservedVersions:
-    """The newest resourceVersion of each object that an event has shown. Handlers and the sweep share it."""
+    """Compares the versions of the sweep with those of the cache. `stalled` may be read by another thread."""
 
-    _observed: dict[ResourceKey, int] = field(default_factory=dict)
-    _missing: dict[ResourceKey, int] = field(default_factory=dict)  # of the last comparison
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    find_version: Callable[[ResourceKey], int]  # the newest version that a watch has shown, or 0
     stalled: str | None = None  # message for the liveness probe; None: all watches deliver
+    _missing: dict[ResourceKey, int] = field(default_factory=dict)  # of the last comparison
 
-    def record(self, key: ResourceKey, resource_version: str) -> None:
-        """Records the version that an event has shown."""
-        with self._lock:
-            self._observed[key] = max(int(resource_version), self._observed.get(key, 0))
-
-    def compare(self, listed: dict[ResourceKey, int]) -> set[ResourceKey]:
-        """Returns the keys whose listed version no event has shown.
+    def compare(self, listed: Mapping[ResourceKey, int]) -> set[ResourceKey]:
+        """Returns the keys whose listed version no watch has shown.
 
         Sets `stalled` if a version is missing in two comparisons in a row.
         """
-        with self._lock:
-            missing = {key: version for key, version in listed.items() if self._observed.get(key, 0) < version}
-            late = [key for key, version in self._missing.items() if self._observed.get(key, 0) < version]
-            late = [key for key in late if key in listed]
-            self.stalled = f"the watch has stalled: no event of {late[0]} for two sweeps" if late else None
-            self._missing = missing
-            # An object that was created after the lists were read is not in them and must not be forgotten.
-            newest = max(listed.values(), default=0)
-            self._observed = {
-                key: version for key, version in self._observed.items() if key in listed or version > newest
-            }
-            return set(missing)
+        late = [key for key in self._missing if key in listed and self.find_version(key) < self._missing[key]]
+        self.stalled = f"the watch has stalled: no event of {late[0]} for two sweeps" if late else None
+        self._missing = {key: version for key, version in listed.items() if self.find_version(key) < version}
+        return set(self._missing)

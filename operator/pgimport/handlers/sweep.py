@@ -1,75 +1,71 @@
-"""Sweeps: lists our three kinds every few seconds and enqueues objects that an event may have missed."""
+"""Sweeps: asks the API server every few seconds for changes whose event was lost.
+
+Finished imports are left out, and of the others only the metadata is read. So a sweep costs little, however many
+imports have ended. The cache lists all objects again every ten minutes.
+"""
 
 import logging
 import threading
-from typing import Any
+from collections.abc import Iterator
 
 from pgimport.handlers.observed_versions import ObservedVersions
-from pgimport.kubernetes_client.custom_resources import list_objects
+from pgimport.kubernetes_client import api_paths
+from pgimport.kubernetes_client.api_client import Json, KubernetesClient
+from pgimport.kubernetes_client.resource_lists import ACTIVE
 from pgimport.model.errors import PgimportError
-from pgimport.model.names import IMPORTS, LABEL_EPHEMERAL, PREVIEWS, PROJECTS
+from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS
 from pgimport.model.resources import ResourceKey
 from pgimport.model.watch_scope import EVERYWHERE, WatchScope
-from pgimport.reconcile.reconcile_context import ReconcileContext
 from pgimport.reconcile.work_queue import WorkQueue
-from pgimport.settings import Settings
 
 logger = logging.getLogger(__name__)
-TERMINAL_STATES = ("completed", "failed", "cancelled")
-SETTLED_STATES = ("ready", "expired")
-
-
-def build_key(kind: str, body: Any) -> ResourceKey:
-    """Builds the key of an object as the API server returned it."""
-    return ResourceKey(kind, body["metadata"].get("namespace", ""), body["metadata"]["name"])
-
-
-def is_settled(body: Any) -> bool:
-    """Tells whether nothing is to be done for this generation of an object.
-
-    A terminal object is settled after its clean-up, if it is not ephemeral. Others are settled when they are ready
-    or expired.
-    """
-    metadata, status = body["metadata"], body.get("status") or {}
-    if "deletionTimestamp" in metadata or status.get("observedGeneration") != metadata.get("generation"):
-        return False
-    if status.get("state") in TERMINAL_STATES:
-        return bool(status.get("cleanedUp")) and LABEL_EPHEMERAL not in metadata.get("labels", {})
-    return status.get("state") in SETTLED_STATES or bool(status.get("ready"))
+# The API server answers from its memory. The answer may be a little old, which only delays what the sweep finds.
+FROM_MEMORY = {"resourceVersion": "0"}
 
 
 def sweep_once(
-    context: ReconcileContext, queue: WorkQueue, versions: ObservedVersions, scope: WatchScope = EVERYWHERE
+    cluster: KubernetesClient, queue: WorkQueue, versions: ObservedVersions, scope: WatchScope = EVERYWHERE
 ) -> None:
-    """Enqueues every object of the scope that is not settled or whose newest version no event has shown.
+    """Enqueues every object of the scope whose newest version no watch has shown.
 
     Raises KubernetesUnavailable.
     """
-    listed: dict[ResourceKey, int] = {}
-    for kind in (PROJECTS, PREVIEWS, IMPORTS):
-        for body in list_objects(context.cluster, kind)["items"]:
-            if not scope.includes(kind, body):
-                continue
-            key = build_key(kind, body)
-            listed[key] = int(body["metadata"]["resourceVersion"])
-            if not is_settled(body):
-                queue.add(key)
+    listed = {
+        build_key(kind, body["metadata"]): int(body["metadata"]["resourceVersion"])
+        for kind, body in _list_unfinished(cluster)
+        if scope.includes(kind, body)
+    }
     for key in versions.compare(listed):
         queue.add(key)
 
 
+def build_key(kind: str, meta: Json) -> ResourceKey:
+    """Builds the key of an object from its metadata."""
+    return ResourceKey(kind, meta.get("namespace", ""), meta["name"])
+
+
+def _list_unfinished(cluster: KubernetesClient) -> Iterator[tuple[str, Json]]:
+    """Yields Projects, and the metadata of previews and of imports that have not ended."""
+    for body in cluster.get(api_paths.resource(PROJECTS), **FROM_MEMORY)["items"]:
+        yield PROJECTS, body
+    for meta in cluster.list_metadata(api_paths.resource(PREVIEWS), **FROM_MEMORY):
+        yield PREVIEWS, {"metadata": meta}
+    for meta in cluster.list_metadata(api_paths.resource(IMPORTS), fieldSelector=ACTIVE, **FROM_MEMORY):
+        yield IMPORTS, {"metadata": meta}
+
+
 def run_sweeps(
-    context: ReconcileContext,
+    cluster: KubernetesClient,
     queue: WorkQueue,
     versions: ObservedVersions,
-    settings: Settings,
+    scope: WatchScope,
+    seconds: float,
     stop: threading.Event,
 ) -> None:
     """Sweeps every few seconds until `stop` is set."""
-    scope = WatchScope(settings.watch_namespaces)
-    while not stop.wait(settings.sweep_seconds):
+    while not stop.wait(seconds):
         try:
-            sweep_once(context, queue, versions, scope)
+            sweep_once(cluster, queue, versions, scope)
         except PgimportError as error:
             logger.warning("The sweep failed and is repeated: %s", error)
         except Exception:

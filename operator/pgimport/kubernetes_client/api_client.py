@@ -25,6 +25,8 @@ from pgimport.model.errors import (
 from pgimport.model.names import MANAGER
 
 REQUEST_TIMEOUT = (5, 30)  # seconds to connect and to read
+# Objects in one page of a list. A page is in memory as a whole, and an import with a long status has 20 kB.
+PAGE = 100
 WATCH_SILENCE = 100  # seconds without data; the API server sends a bookmark about once a minute
 Json = dict[str, Any]
 
@@ -39,7 +41,7 @@ class KubernetesClient:
         """Reads an object or a list. Raises NotFound if it does not exist."""
         return self._json("GET", path, query)
 
-    def list_pages(self, path: str, size: int, **query: str) -> Iterator[Json]:
+    def list_pages(self, path: str, size: int = PAGE, **query: str) -> Iterator[Json]:
         """Yields a list page by page. Raises NotFound if the API server no longer has the list's version."""
         query = {**query, "limit": str(size)}
         while True:

@@ -1,4 +1,7 @@
-"""Parses, reads and lists the three custom resources, and writes their status. No other module writes it."""
+"""Parses and reads the three custom resources, and writes their status. No other module writes it.
+
+Each write returns the object as the API server answers it.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -14,8 +17,15 @@ from pgimport.model.import_spec import ImportSpec
 from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS
 from pgimport.model.preview_spec import PreviewSpec
 from pgimport.model.project_spec import ProjectSpec
-from pgimport.model.resources import ImportObject, ObjectMeta, PreviewObject, ProjectObject, ResourceKey
-from pgimport.model.status import ImportState, ImportStatus, PreviewStatus, ProjectStatus
+from pgimport.model.resources import (
+    ImportObject,
+    ImportOwner,
+    ObjectMeta,
+    PreviewObject,
+    ProjectObject,
+    ResourceKey,
+)
+from pgimport.model.status import TERMINAL_STATES, ImportStatus, PreviewStatus, ProjectStatus
 from pgimport.model.visible_text import show_controls_of_json
 
 SpecT = TypeVar("SpecT", bound=StrictModel)
@@ -79,6 +89,27 @@ def parse_project(body: Json) -> ProjectObject:
     return ProjectObject(meta=parse_meta(body), spec=spec, spec_error=problem, status=parse_status(body, ProjectStatus))
 
 
+def parse_import_owner(body: Json) -> ImportOwner:
+    """Reads the few fields without the cost of `parse_import`. The CRD's schema ensures their types."""
+    meta, spec, status = body["metadata"], body.get("spec") or {}, body.get("status") or {}
+    ended, cleaned_up = is_terminal(body), status.get("cleanedUp", False)
+    upload_gone = "uploadKey" not in (spec.get("source") or {}) or status.get("uploadDeleted", False)
+    completed_at = status.get("completedAt") if ended else None
+    return ImportOwner(
+        name=meta["name"],
+        uid=meta["uid"],
+        project=spec.get("project", ""),
+        cleaned_up=cleaned_up,
+        ended_at=datetime.fromisoformat(completed_at) if completed_at else None,
+        removable=ended and cleaned_up and upload_gone and "deletionTimestamp" not in meta,
+    )
+
+
+def is_terminal(body: Json) -> bool:
+    """Tells whether an import has ended, without the cost of `parse_import`."""
+    return (body.get("status") or {}).get("state") in TERMINAL_STATES
+
+
 def read_import(cluster: KubernetesClient, namespace: str, name: str) -> ImportObject | None:
     body = _read(cluster, ResourceKey(IMPORTS, namespace, name))
     return parse_import(body) if body else None
@@ -94,45 +125,14 @@ def read_project(cluster: KubernetesClient, name: str) -> ProjectObject | None:
     return parse_project(body) if body else None
 
 
-TERMINAL_STATES = ("completed", "failed", "cancelled")
-
-
-def list_imports(cluster: KubernetesClient, namespace: str, selector: str = "") -> list[ImportObject]:
-    """Lists the imports of a namespace that match a field selector."""
-    query = {"fieldSelector": selector} if selector else {}
-    return [parse_import(item) for item in cluster.get(api_paths.resource(IMPORTS, namespace), **query)["items"]]
-
-
-def list_active_imports(cluster: KubernetesClient, namespace: str) -> list[ImportObject]:
-    """Lists the imports that are not terminal, including those that have no state yet."""
-    return _list_except(cluster, namespace, *TERMINAL_STATES)
-
-
-def list_pending_imports(cluster: KubernetesClient, namespace: str) -> list[ImportObject]:
-    """Lists the imports that wait. The API server filters, because this is called whenever an import ends."""
-    return _list_except(cluster, namespace, *TERMINAL_STATES, ImportState.RUNNING.value)
-
-
-def _list_except(cluster: KubernetesClient, namespace: str, *states: str) -> list[ImportObject]:
-    return list_imports(cluster, namespace, ",".join(f"status.state!={state}" for state in states))
-
-
-def list_previews(cluster: KubernetesClient, namespace: str) -> list[PreviewObject]:
-    return [parse_preview(item) for item in cluster.get(api_paths.resource(PREVIEWS, namespace))["items"]]
-
-
-def list_projects(cluster: KubernetesClient) -> list[ProjectObject]:
-    return [parse_project(item) for item in cluster.get(api_paths.resource(PROJECTS))["items"]]
-
-
 def list_objects(cluster: KubernetesClient, kind: str) -> Json:
-    """Lists the objects of one kind in all namespaces, unparsed, for the sweep."""
+    """Lists the objects of one kind in all namespaces, unparsed."""
     return cluster.get(api_paths.resource(kind))
 
 
-def write_status(cluster: KubernetesClient, key: ResourceKey, meta: ObjectMeta, status: LenientModel) -> None:
+def write_status(cluster: KubernetesClient, key: ResourceKey, meta: ObjectMeta, status: LenientModel) -> Json:
     """Replaces the whole status. Raises Conflict if the object changed since `meta` was read."""
-    _patch_status(
+    return _patch_status(
         cluster,
         key,
         [
@@ -169,14 +169,14 @@ def status_matches(cluster: KubernetesClient, key: ResourceKey, uid: str, *terms
     return True
 
 
-def _patch_status(cluster: KubernetesClient, key: ResourceKey, patch: list[Json]) -> None:
-    cluster.patch(f"{api_paths.of_key(key)}/status", patch)
+def _patch_status(cluster: KubernetesClient, key: ResourceKey, patch: list[Json]) -> Json:
+    return cluster.patch(f"{api_paths.of_key(key)}/status", patch)
 
 
-def write_finalizers(cluster: KubernetesClient, key: ResourceKey, meta: ObjectMeta, finalizers: Sequence[str]) -> None:
+def write_finalizers(cluster: KubernetesClient, key: ResourceKey, meta: ObjectMeta, finalizers: Sequence[str]) -> Json:
     """Replaces the finalizers. Raises Conflict if the object changed since `meta` was read."""
     body = {"metadata": {"resourceVersion": meta.resource_version, "finalizers": list(finalizers)}}
-    cluster.patch(api_paths.of_key(key), body)
+    return cluster.patch(api_paths.of_key(key), body)
 
 
 def _read(cluster: KubernetesClient, key: ResourceKey) -> Json | None:

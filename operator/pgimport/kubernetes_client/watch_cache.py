@@ -18,8 +18,6 @@ from pgimport.kubernetes_client.api_client import Json, KubernetesClient
 from pgimport.model.errors import NotFound, PgimportError
 from pgimport.model.resources import ResourceKey
 
-# Objects in one page of a list. A page is in memory as a whole, and an import with a long status has 20 kB.
-PAGE = 100
 WATCH_SECONDS = 240  # a watch ends after this time; the next one continues at its last resourceVersion
 RELIST_SECONDS = 600.0  # all objects are listed again after this time, in case an event was lost
 PROBE_SECONDS = 3.0
@@ -55,19 +53,24 @@ class WatchCache(Generic[ContentT]):
         self._changed = threading.Condition()
         self._stopping = threading.Event()
         self._last_response_at = -1e9
+        self._on_change: Callable[[str, Json], None]
+        self._on_removal: Callable[[ResourceKey, ContentT | None], None]
 
     @abstractmethod
     def pack(self, kind: str, body: Json) -> ContentT:
         """Returns what the cache keeps of an object."""
 
-    def on_change(self, kind: str, body: Json) -> None:
-        """Is called for each object that was listed or watched, after the cache has it. Does nothing by default."""
+    def start(
+        self,
+        on_change: Callable[[str, Json], None] = lambda kind, body: None,
+        on_removal: Callable[[ResourceKey, ContentT | None], None] = lambda key, content: None,
+    ) -> None:
+        """Starts a thread for each kind, and one that probes the API server.
 
-    def on_removal(self, key: ResourceKey) -> None:
-        """Is called for each object that is gone, after the cache has dropped it. Does nothing by default."""
-
-    def start(self) -> None:
-        """Starts a thread for each kind, and one that probes the API server."""
+        `on_change` is called for each object that was listed or watched, after the cache has it. `on_removal` is called
+        for each object that is gone, with its last content if the cache had it.
+        """
+        self._on_change, self._on_removal = on_change, on_removal
         for kind in self._kinds:
             threading.Thread(target=self._watch_kind, args=(kind,), name=f"watch-{kind}", daemon=True).start()
         threading.Thread(target=self._probe, name="probe", daemon=True).start()
@@ -127,8 +130,8 @@ class WatchCache(Generic[ContentT]):
         """Stores the response to our own write, so that the next read sees it; never replaces a newer version."""
         self._store(kind, body, deleted=False)
 
-    def _store(self, kind: str, body: Json, *, deleted: bool) -> bool:
-        """Returns whether the version is newer than the one that was cached."""
+    def _store(self, kind: str, body: Json, *, deleted: bool) -> _CachedObject[ContentT] | None:
+        """Stores an object, unless the cache has a newer version. Returns what the cache had before."""
         meta = body["metadata"]
         namespace, name, version = meta.get("namespace", ""), meta["name"], int(meta["resourceVersion"])
         content = None if deleted else self.pack(kind, body)
@@ -137,7 +140,7 @@ class WatchCache(Generic[ContentT]):
             if known is None or known.version <= version:
                 self._kinds[kind].objects[namespace][name] = _CachedObject(version, content)
             self._changed.notify_all()
-        return known is None or known.version < version
+        return known
 
     # --- watch ---
 
@@ -148,8 +151,12 @@ class WatchCache(Generic[ContentT]):
                 if not version or self._clock() - self._kinds[kind].listed_at > RELIST_SECONDS:
                     version = self._list(kind)
                 version = self._watch(kind, version)
-            except NotFound:  # 410 Gone: the API server no longer has the events after this version
-                version = ""
+            except NotFound as error:
+                if version:  # 410 Gone: the API server no longer has the events after this version
+                    version = ""
+                else:
+                    _log.warning("The list of %s failed: %s", kind, error)
+                    self._stopping.wait(_RETRY_SECONDS)
             except PgimportError as error:
                 _log.warning("The watch of %s failed: %s", kind, error)
                 self._stopping.wait(_RETRY_SECONDS)
@@ -162,39 +169,44 @@ class WatchCache(Generic[ContentT]):
         """Stores all objects page by page, so that one page at a time is in memory. Returns the list's version."""
         names: set[tuple[str, str]] = set()
         version = ""
-        for page in self._cluster.list_pages(api_paths.resource(kind), PAGE):
+        for page in self._cluster.list_pages(api_paths.resource(kind)):
             version = str(page["metadata"]["resourceVersion"])
             for body in page["items"]:
                 meta = body["metadata"]
                 names.add((meta.get("namespace", ""), meta["name"]))
-                if self._store(kind, body, deleted=False):
-                    self.on_change(kind, body)
+                known = self._store(kind, body, deleted=False)
+                if known is None or known.version < int(meta["resourceVersion"]):
+                    self._on_change(kind, body)
             self._record_response()
         gone = self._drop_unlisted(kind, names, int(version))
         with self._changed:
             self._kinds[kind].listed = True
             self._kinds[kind].listed_at = self._clock()
             self._changed.notify_all()
-        for key in gone:
-            self.on_removal(key)
+        for key, content in gone:
+            self._on_removal(key, content)
         return version
 
-    def _drop_unlisted(self, kind: str, names: set[tuple[str, str]], version: int) -> list[ResourceKey]:
+    def _drop_unlisted(
+        self, kind: str, names: set[tuple[str, str]], version: int
+    ) -> list[tuple[ResourceKey, ContentT | None]]:
         """Drops objects that a list of this version lacks. Our own writes since the list began are newer, and stay."""
         with self._changed:
             gone = [
-                ResourceKey(kind, namespace, name)
+                (ResourceKey(kind, namespace, name), cached.content)
                 for namespace, part in self._kinds[kind].objects.items()
                 for name, cached in part.items()
                 if (namespace, name) not in names and cached.version <= version
             ]
-            for key in gone:
+            for key, _ in gone:
                 del self._kinds[kind].objects[key.namespace][key.name]
         return gone
 
     def _watch(self, kind: str, version: str) -> str:
         def on_open(end: Callable[[], None]) -> None:
             self._kinds[kind].end_watch = end
+            if self._stopping.is_set():  # since the list
+                end()
 
         for event in self._cluster.watch(api_paths.resource(kind), version, WATCH_SECONDS, on_open):
             body = event["object"]
@@ -210,11 +222,12 @@ class WatchCache(Generic[ContentT]):
         return version
 
     def _handle_event(self, kind: str, body: Json, *, deleted: bool) -> None:
-        self._store(kind, body, deleted=deleted)
+        known, meta = self._store(kind, body, deleted=deleted), body["metadata"]
         if deleted:
-            self.on_removal(ResourceKey(kind, body["metadata"].get("namespace", ""), body["metadata"]["name"]))
+            key = ResourceKey(kind, meta.get("namespace", ""), meta["name"])
+            self._on_removal(key, known.content if known is not None else None)
         else:
-            self.on_change(kind, body)
+            self._on_change(kind, body)
 
     def _drop_deleted(self, kind: str, version: int) -> None:
         with self._changed:

@@ -48,6 +48,18 @@ class ImportObject:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ImportOwner:
+    """A PostgresImport as the owner of databases, roles and a Job. It may have ended long ago."""
+
+    name: str
+    uid: str
+    project: str  # empty: the spec names none
+    cleaned_up: bool  # then it owns nothing any more
+    ended_at: datetime | None = None
+    removable: bool = False  # it has ended, is cleaned up and not being deleted, and its uploaded file is gone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PreviewObject:
     """PreviewDatabase. See ImportObject for `spec_error`.
 

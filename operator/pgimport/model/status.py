@@ -46,7 +46,10 @@ class ImportState(StrEnum):
 
     @property
     def terminal(self) -> bool:
-        return self in (ImportState.COMPLETED, ImportState.FAILED, ImportState.CANCELLED)
+        return self in TERMINAL_STATES
+
+
+TERMINAL_STATES = (ImportState.COMPLETED, ImportState.FAILED, ImportState.CANCELLED)
 
 
 class ImportPhase(StrEnum):

@@ -25,12 +25,16 @@ class WatchScope:
     namespaces: tuple[str, ...] = ()
 
     def includes(self, kind: str, body: Mapping[str, Any]) -> bool:
-        """Tells whether an object of the API server is in the scope. A Project belongs to its spec.namespace."""
-        if not self.namespaces:
-            return True
+        """Tells whether an object of the API server is in the scope. A Project belongs to its spec.namespace.
+
+        Of the body, only `metadata` is needed, and `spec` for a Project.
+        """
         if kind == PROJECTS:
-            return (body.get("spec") or {}).get("namespace") in self.namespaces
-        return body["metadata"].get("namespace") in self.namespaces
+            return self.includes_namespace((body.get("spec") or {}).get("namespace", ""))
+        return self.includes_namespace(body["metadata"].get("namespace", ""))
+
+    def includes_namespace(self, namespace: str) -> bool:
+        return not self.namespaces or namespace in self.namespaces
 
 
 EVERYWHERE = WatchScope()

@@ -24,9 +24,10 @@ from pgimport.decide.decision import (
 )
 from pgimport.decide.observed_objects import ObservedImport
 from pgimport.kubernetes_client.api_paths import of_key
-from pgimport.kubernetes_client.custom_resources import list_imports, read_preview, write_status
+from pgimport.kubernetes_client.custom_resources import read_preview, write_status
 from pgimport.kubernetes_client.jobs import delete_job, set_job_ttl, stop_job
 from pgimport.kubernetes_client.pods import delete_scratch_claim
+from pgimport.kubernetes_client.resource_lists import list_imports_of_upload
 from pgimport.kubernetes_client.secrets_and_config_maps import delete_owned_secret, read_owned_secret
 from pgimport.model.errors import Conflict, NotFound, Refused
 from pgimport.model.names import (
@@ -142,8 +143,8 @@ def _act_on_job(
 def _delete_upload(context: ReconcileContext, observed: ObservedImport, key: str) -> None:
     """Deletes an uploaded file unless another import still names it. Raises StoreUnavailable."""
     meta = observed.object.meta
-    others = [item for item in list_imports(context.cluster, meta.namespace) if item.meta != meta]
-    shared = any(item.spec and item.spec.source.upload_key == key and not item.status.upload_deleted for item in others)
+    users = list_imports_of_upload(context.cluster, meta.namespace, key)
+    shared = any(item.meta.uid != meta.uid and not item.status.upload_deleted for item in users)
     if context.store is not None and not shared:
         context.store.delete(key)
 
@@ -169,12 +170,12 @@ def _write_claim(context: ReconcileContext, observed: ObservedImport, claimant: 
             return
     claim = {"active_import": claimant and claimant.uid, "active_import_name": claimant and claimant.name}
     status = preview.status.model_copy(update=claim)
+    key = ResourceKey(PREVIEWS, preview.meta.namespace, preview.meta.name)
     try:
-        write_status(
-            context.cluster, ResourceKey(PREVIEWS, preview.meta.namespace, preview.meta.name), preview.meta, status
-        )
+        body = write_status(context.cluster, key, preview.meta, status)
     except NotFound:
         return
+    context.lists.remember(PREVIEWS, body)
 
 
 def _prepare_shadow(context: ReconcileContext, observed: ObservedImport, action: PrepareShadow) -> None:

@@ -57,7 +57,7 @@ def _claim_server(context: ReconcileContext, observed: ObservedPreview) -> None:
         confirm_unchanged(context.cluster, key, project.meta)
     else:
         claimed = project.status.model_copy(update={"in_use": True, "unused_since": None})
-        write_status(context.cluster, key, project.meta, claimed)
+        context.lists.remember(PROJECTS, write_status(context.cluster, key, project.meta, claimed))
 
 
 def _ensure_preview(context: ReconcileContext, observed: ObservedPreview, action: EnsurePreview) -> None:

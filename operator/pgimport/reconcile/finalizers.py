@@ -12,6 +12,7 @@ def write_finalizer(
     """Adds or removes one finalizer and keeps all others. Raises Conflict if the object changed since `meta`."""
     others = [name for name in meta.finalizers if name != finalizer]
     try:
-        write_finalizers(context.cluster, key, meta, [*others, finalizer] if present else others)
+        body = write_finalizers(context.cluster, key, meta, [*others, finalizer] if present else others)
     except NotFound:
         return
+    context.lists.remember(key.kind, body)

@@ -7,15 +7,11 @@ from pgimport.decide.attempts import current_pod, pod_at_work, without_preempted
 from pgimport.decide.observed_objects import ObservedImport
 from pgimport.decide.queued_imports import has_queued_job
 from pgimport.decide.timeouts import awaited_stage
-from pgimport.kubernetes_client.custom_resources import (
-    list_active_imports,
-    read_import,
-    read_preview,
-    read_project,
-)
+from pgimport.kubernetes_client.custom_resources import read_import, read_preview, read_project
 from pgimport.kubernetes_client.jobs import read_job
 from pgimport.kubernetes_client.namespaces import read_start_warning
 from pgimport.kubernetes_client.pods import list_pods, read_progress
+from pgimport.kubernetes_client.resource_lists import list_running_imports
 from pgimport.kubernetes_client.secrets_and_config_maps import read_config_map, read_secret
 from pgimport.kubernetes_client.workloads import read_workload
 from pgimport.model.errors import Refused, ServerUnavailable
@@ -73,7 +69,7 @@ def observe_import(context: ReconcileContext, key: ResourceKey, now: datetime) -
         waiting_since=times.waiting_since,
         project=project,
         preview=preview,
-        other_imports=_list_other_imports(context, item) if (pending and not held) or starting else (),
+        other_imports=_list_other_imports(context, item, starting) if (pending and not held) or starting else (),
         missing_mount=_find_missing_mount(context, item, project) if pending and not queued else None,
         job=job,
         workload=_read_workload(context, item, job),
@@ -112,9 +108,17 @@ def _read_pods(context: ReconcileContext, item: ImportObject, job: ObservedJob |
     return context.pod_history.merge(job.uid, list_pods(context.cluster, item.meta.namespace, item.meta.uid))
 
 
-def _list_other_imports(context: ReconcileContext, item: ImportObject) -> tuple[ImportObject, ...]:
-    active = list_active_imports(context.cluster, item.meta.namespace)
-    return tuple(other for other in active if other.meta.uid != item.meta.uid)
+def _list_other_imports(context: ReconcileContext, item: ImportObject, starting: bool) -> tuple[ImportObject, ...]:
+    """Lists the imports that may have the slot or the target.
+
+    Just before the Job is created, the API server lists the running ones: another operator may have used the slot.
+    """
+    namespace = item.meta.namespace
+    if starting:
+        others = list_running_imports(context.cluster, namespace)
+    else:
+        others = context.lists.list_active_imports(namespace)
+    return tuple(other for other in others if other.meta.uid != item.meta.uid)
 
 
 def _find_missing_mount(

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from pgimport.decide.observed_objects import ObservedPreview
 from pgimport.decide.previews import loses_database
-from pgimport.kubernetes_client.custom_resources import list_previews, read_import, read_preview, read_project
+from pgimport.kubernetes_client.custom_resources import read_import, read_preview, read_project
 from pgimport.kubernetes_client.secrets_and_config_maps import read_owned_secret
 from pgimport.model.names import clone_name
 from pgimport.model.resources import ImportObject, PreviewObject, ProjectObject, ResourceKey
@@ -24,12 +24,13 @@ def observe_preview(context: ReconcileContext, key: ResourceKey, now: datetime) 
     if preview is None:
         return None
     project = read_project(context.cluster, preview.spec.project) if preview.spec else None
-    limited = project is not None and project.spec is not None and project.spec.limits.max_previews is not None
+    has_limit = project is not None and project.spec is not None and project.spec.limits.max_previews is not None
+    limited = has_limit and preview.status.state is not PreviewState.READY
     active_import_exists = _active_import_exists(context, preview)
     return ObservedPreview(
         object=preview,
         project=project,
-        position=find_position(list_previews(context.cluster, key.namespace), preview) if limited else 0,
+        position=find_position(context.direct_lists.list_previews(key.namespace), preview) if limited else 0,
         # When the namespace is deleted, the operator loses the right to read Secrets in it.
         secret_exists=not preview.meta.deleting and _secret_exists(context, preview),
         active_import_exists=active_import_exists,

@@ -4,15 +4,16 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pgimport.decide.observed_objects import HeldRole, ObservedProject
-from pgimport.kubernetes_client.custom_resources import list_imports, list_previews, list_projects, read_project
+from pgimport.kubernetes_client.custom_resources import read_project
 from pgimport.kubernetes_client.jobs import list_orphans
 from pgimport.kubernetes_client.namespaces import namespace_exists
 from pgimport.kubernetes_client.network_policies import read_api_server
+from pgimport.kubernetes_client.resource_lists import ResourceLists
 from pgimport.model.errors import Refused, ServerUnavailable
 from pgimport.model.names import FINALIZER_PREVIEW
 from pgimport.model.observations import ObservedServer, Unreachable
 from pgimport.model.project_spec import ProjectSpec
-from pgimport.model.resources import ImportObject, PreviewObject, ProjectObject, ResourceKey
+from pgimport.model.resources import ImportOwner, PreviewObject, ProjectObject, ResourceKey
 from pgimport.reconcile.reconcile_context import ReconcileContext
 from pgimport.reconcile.server_credentials import read_admin_access
 from pgimport.server.marked_objects import MarkedObject, read_marked_objects
@@ -35,14 +36,12 @@ def observe_project(context: ReconcileContext, key: ResourceKey, _now: datetime)
     if spec is None:
         return ProjectObservation(object=project)
     server = read_project_server(context, spec)
-    # Marks are read before the lists. A mark is written after its owner was created, so the lists have the owner.
+    # A mark is written after its owner was created. If a list lacks the owner, the action finds it at the API server.
     marked_objects = _read_marked_objects(context, project, spec) if isinstance(server, ObservedServer) else None
-    all_previews = list_previews(context.cluster, spec.namespace)
-    previews = [item for item in all_previews if _uses_project(item, key)]
-    imports = [item for item in list_imports(context.cluster, spec.namespace) if _uses_project(item, key)]
+    previews, imports = _list_users(context, key, spec.namespace)
     # An import that was cleaned up owns nothing. An operator that was too slow may have created marked objects later.
-    cleaned_up = {item.meta.uid for item in imports if item.status.cleaned_up}
-    owners = ({item.meta.uid for item in previews} | {item.meta.uid for item in imports}) - cleaned_up
+    cleaned_up = {item.uid for item in imports if item.cleaned_up}
+    owners = ({item.meta.uid for item in previews} | {item.uid for item in imports}) - cleaned_up
     marked = marked_objects or ()
     orphaned_objects = tuple(item for item in marked if item.mark.dropped or item.mark.owner_uid not in owners)
     exists = namespace_exists(context.cluster, spec.namespace)
@@ -57,8 +56,8 @@ def observe_project(context: ReconcileContext, key: ResourceKey, _now: datetime)
         api_server=read_api_server(context.cluster) if context.policy.network_policy else (),
         previews=len(previews),
         imports=len(imports),
-        finished_imports=tuple(item for item in imports if item.status.terminal) if spec.history is not None else (),
-        clone_imports=frozenset(item.status.clone_import for item in all_previews if item.status.clone_import),
+        import_owners=tuple(imports),
+        clone_imports=_list_clone_imports(context, spec.namespace),
         created_previews=sum(FINALIZER_PREVIEW in item.meta.finalizers for item in previews),
         server_objects=None
         if marked_objects is None
@@ -94,8 +93,33 @@ def read_project_server(context: ReconcileContext, spec: ProjectSpec) -> Observe
         return Unreachable(failure=error.failure)
 
 
-def _uses_project(item: PreviewObject | ImportObject, key: ResourceKey) -> bool:
-    return item.spec is not None and item.spec.project == key.name
+def _list_users(
+    context: ReconcileContext, key: ResourceKey, namespace: str
+) -> tuple[list[PreviewObject], list[ImportOwner]]:
+    """Lists the previews and imports of a Project.
+
+    A Project that nothing uses loses its finalizer, and the address of its server may change. So the API server must
+    confirm that it has no preview with a database, and no import.
+    """
+    previews = _filter_previews(context.lists, key, namespace)
+    if not any(FINALIZER_PREVIEW in item.meta.finalizers for item in previews):
+        previews = _filter_previews(context.direct_lists, key, namespace)
+    imports = _filter_imports(context.lists, key, namespace)
+    return previews, imports or _filter_imports(context.direct_lists, key, namespace)
+
+
+def _list_clone_imports(context: ReconcileContext, namespace: str) -> frozenset[str]:
+    """Lists the names of the imports that fill clones, of all Projects: any preview may name one."""
+    previews = context.lists.list_previews(namespace)
+    return frozenset(item.status.clone_import for item in previews if item.status.clone_import)
+
+
+def _filter_previews(lists: ResourceLists, key: ResourceKey, namespace: str) -> list[PreviewObject]:
+    return [item for item in lists.list_previews(namespace) if item.spec and item.spec.project == key.name]
+
+
+def _filter_imports(lists: ResourceLists, key: ResourceKey, namespace: str) -> list[ImportOwner]:
+    return [item for item in lists.list_import_owners(namespace) if item.project == key.name]
 
 
 def _read_marked_objects(
@@ -111,9 +135,10 @@ def _read_marked_objects(
 def _find_namespace_owner(context: ReconcileContext, project: ProjectObject, spec: ProjectSpec) -> str | None:
     """Returns the name of an older Project with the same namespace: the oldest one owns it."""
     age = project.meta.created_at, project.meta.uid
+    lists = context.lists if project.status.ready else context.direct_lists
     older = [
         other
-        for other in list_projects(context.cluster)
+        for other in lists.list_projects()
         if other.spec is not None
         and other.spec.namespace == spec.namespace
         and other.meta.uid != project.meta.uid

@@ -4,6 +4,7 @@ import threading
 from dataclasses import dataclass, field
 
 from pgimport.kubernetes_client.api_client import KubernetesClient
+from pgimport.kubernetes_client.resource_lists import DirectLists, ResourceLists
 from pgimport.model.policy import Policy
 from pgimport.reconcile.background_drops import BackgroundDrops
 from pgimport.reconcile.pod_history import PodHistory
@@ -30,6 +31,7 @@ class ReconcileContext:
     """Everything a reconcile needs besides its key. One exists per process."""
 
     cluster: KubernetesClient
+    lists: ResourceLists  # may lack what others wrote a moment ago; see `direct_lists`
     policy: Policy
     identity: OperatorIdentity = field(default_factory=OperatorIdentity)
     store: UploadStore | None = None
@@ -39,6 +41,11 @@ class ReconcileContext:
     drops: BackgroundDrops = field(default_factory=BackgroundDrops)
     _start_locks: dict[str, threading.Lock] = field(default_factory=dict)
     _start_locks_lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def direct_lists(self) -> DirectLists:
+        """Lists to confirm that an object is really absent from `lists`, before that has consequences."""
+        return DirectLists(self.cluster)
 
     def start_lock(self, namespace: str) -> threading.Lock:
         """Returns the lock under which imports of a namespace start one after another."""

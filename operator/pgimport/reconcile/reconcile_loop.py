@@ -32,9 +32,6 @@ from pgimport.decide.wake_targets import (
 from pgimport.kubernetes_client.api_client import KubernetesClient
 from pgimport.kubernetes_client.custom_resources import (
     confirm_unchanged,
-    list_pending_imports,
-    list_previews,
-    list_projects,
     read_import,
     read_preview,
     read_project,
@@ -227,26 +224,27 @@ def _try(
 
 
 def _list_keys(context: ReconcileContext, targets: tuple[WakeTarget, ...]) -> tuple[ResourceKey, ...]:
-    """Lists the keys of the selected objects in the cluster."""
+    """Lists the keys of the selected objects. An object that the lists lack yet causes an event of its own."""
     keys: list[ResourceKey] = []
     for target in targets:
         match target:
             case ResourceKey():
                 keys.append(target)
             case PendingImports(namespace):
-                imports = list_pending_imports(context.cluster, namespace)
-                keys += [ResourceKey(IMPORTS, namespace, item.meta.name) for item in imports]
+                imports = context.lists.list_active_imports(namespace)
+                pending = [item for item in imports if item.status.state is not ImportState.RUNNING]
+                keys += [ResourceKey(IMPORTS, namespace, item.meta.name) for item in pending]
             case ClaimedPreviews(namespace):
-                previews = list_previews(context.cluster, namespace)
+                previews = context.lists.list_previews(namespace)
                 claimed = [item for item in previews if item.status.active_import is not None]
                 keys += [ResourceKey(PREVIEWS, namespace, item.meta.name) for item in claimed]
             case AllPreviews(namespace):
-                previews = list_previews(context.cluster, namespace)
+                previews = context.lists.list_previews(namespace)
                 keys += [ResourceKey(PREVIEWS, namespace, item.meta.name) for item in previews]
             case NamespaceProjects(namespace):
                 keys += [
                     ResourceKey(PROJECTS, "", item.meta.name)
-                    for item in list_projects(context.cluster)
+                    for item in context.lists.list_projects()
                     if item.spec is not None and item.spec.namespace == namespace
                 ]
     return tuple(keys)
@@ -262,7 +260,7 @@ def _write_status(context: ReconcileContext, key: ResourceKey, item: Resource, d
         return
     status = unstamped.model_copy(update={"updated_at": _now()})
     try:
-        write_status(context.cluster, key, item.meta, status)
+        context.lists.remember(key.kind, write_status(context.cluster, key, item.meta, status))
     except NotFound:
         if not item.meta.deleting:  # an object whose finalizer was just removed has no status any more
             raise

@@ -1,7 +1,7 @@
 """Grants the operator and the HTTP API their rights in a Project's namespace."""
 
 from pgimport.kubernetes_client.api_client import Json
-from pgimport.kubernetes_client.custom_resources import list_previews, read_project
+from pgimport.kubernetes_client.custom_resources import read_project
 from pgimport.kubernetes_client.namespaces import (
     ensure_role,
     ensure_role_binding,
@@ -9,6 +9,7 @@ from pgimport.kubernetes_client.namespaces import (
     remove_role_binding,
     role_binding_exists,
 )
+from pgimport.kubernetes_client.resource_lists import ResourceLists
 from pgimport.manifest.rbac import build_connection_reader, build_role_binding
 from pgimport.model.names import EARLIER_NAMES, NamespaceNames, namespace_names
 from pgimport.model.resources import ObjectMeta
@@ -81,11 +82,9 @@ def ensure_connection_reader(
 
     def build(rules: list[Json]) -> Json:
         granted = {name for rule in rules for name in rule.get("resourceNames") or ()}
-        names = {
-            preview.connection_secret
-            for preview in list_previews(context.cluster, namespace)
-            if preview.status.connection_secret or preview.connection_secret in granted
-        }
+        names = _list_connection_secrets(context.lists, namespace, granted)
+        if not granted <= names:
+            names = _list_connection_secrets(context.direct_lists, namespace, granted)
         if new_secret is not None:
             names.add(new_secret)
         return build_connection_reader(reader, namespace, project, list(names))
@@ -95,3 +94,11 @@ def ensure_connection_reader(
 
 def _names(context: ReconcileContext) -> NamespaceNames:
     return namespace_names(context.policy.release_name)
+
+
+def _list_connection_secrets(lists: ResourceLists, namespace: str, granted: set[str]) -> set[str]:
+    return {
+        preview.connection_secret
+        for preview in lists.list_previews(namespace)
+        if preview.status.connection_secret or preview.connection_secret in granted
+    }

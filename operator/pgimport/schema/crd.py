@@ -161,7 +161,7 @@ IMPORT = Kind(
         _AGE,
     ),
     short_names=("pgi",),
-    selectable=(".status.state", ".spec.target.previewDatabase"),
+    selectable=(".status.state", ".spec.target.previewDatabase", ".spec.source.uploadKey"),
     spec_rules=tuple(IMPORT_SPEC_RULES),
     status_rules=(TERMINAL_STATUS_RULE,),
     field_rules=(("source", tuple(IMPORT_SOURCE_RULES)), ("target", tuple(IMPORT_TARGET_RULES))),
