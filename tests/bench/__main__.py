@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 
-from tests.bench import api_load, operator_latency, operator_overhead, pod_memory, pod_startup
+from tests.bench import api_load, operator_latency, operator_overhead, operator_scale, pod_memory, pod_startup
 from tests.bench.engines.launcher import measure_engines
 from tests.bench.report import FOLDER, Report, write_report
 from tests.e2e.machine import describe_machine
@@ -28,9 +28,10 @@ def main(scale: str) -> int:
     startup = pod_startup.measure_pod_startup(pod_startup.QUICK if quick else pod_startup.FULL)
     memory = pod_memory.measure_memory(pod_memory.QUICK if quick else pod_memory.FULL)
     latency = operator_latency.measure_latency(operator_latency.QUICK if quick else operator_latency.FULL)
+    many_imports = operator_scale.measure_scale(operator_scale.QUICK if quick else operator_scale.FULL)
     api = api_load.measure_api(api_load.QUICK if quick else api_load.FULL)
     report = Report(
-        measures=[overhead, *latency, startup, memory, *api, *engines.measures],
+        measures=[overhead, *latency, startup, memory, *many_imports, *api, *engines.measures],
         details=engines.details,
         facts=[*describe_machine(), *engines.facts],
     )

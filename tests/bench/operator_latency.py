@@ -12,8 +12,7 @@ from typing import Any
 from kubernetes import client, config
 from tests.bench.bench_tenant import bench_tenant
 from tests.bench.report import Measure
-from tests.e2e.operator_process import DEPLOYMENT, Operator
-from tests.e2e.postgres_pods import SYSTEM_NAMESPACE
+from tests.e2e.operator_process import Operator, stopped_deployment
 from tests.e2e.tenant import IMPORTS, PREVIEWS, Tenant, state_of
 from tests.support import kubectl
 from tests.support.kubectl import Manifest
@@ -122,9 +121,7 @@ def _measure_restart(tenant: Tenant, amount: Amount) -> Measure:
     options = {"resources": huge, "startTimeout": "2h"}
     objects.create(IMPORTS, [tenant.import_manifest(name, "slow", name, **options) for name in names])
     _wait_for(objects, lambda imports: all(_is_running(imports[name]) for name in names))
-    kubectl.run("-n", SYSTEM_NAMESPACE, "scale", f"deployment/{DEPLOYMENT}", "--replicas=0")
-    try:
-        kubectl.run("-n", SYSTEM_NAMESPACE, "wait", "--for=delete", "pod", "-l", "app.kubernetes.io/component=operator")
+    with stopped_deployment():
         cancelled, others = names[::2], names[1::2]
         objects.change(cancelled, cancel=True)
         objects.change(others, suspend=False)
@@ -138,8 +135,6 @@ def _measure_restart(tenant: Tenant, amount: Amount) -> Measure:
                 seconds = time.monotonic() - started_at
             finally:
                 operator.kill()
-    finally:
-        kubectl.run("-n", SYSTEM_NAMESPACE, "scale", f"deployment/{DEPLOYMENT}", "--replicas=1")
     return Measure(
         name="restart_seconds",
         title=f"From the operator's start to {amount.running_imports} current statuses",

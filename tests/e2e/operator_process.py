@@ -24,6 +24,17 @@ def chart_settings() -> dict[str, str]:
     return {entry["name"]: entry["value"] for entry in container["env"] if entry["name"] in _TAKEN}
 
 
+@contextmanager
+def stopped_deployment() -> Iterator[None]:
+    """Stops the chart's operator during the block."""
+    kubectl.run("-n", SYSTEM_NAMESPACE, "scale", f"deployment/{DEPLOYMENT}", "--replicas=0")
+    try:
+        kubectl.run("-n", SYSTEM_NAMESPACE, "wait", "--for=delete", "pod", "-l", "app.kubernetes.io/component=operator")
+        yield
+    finally:
+        kubectl.run("-n", SYSTEM_NAMESPACE, "scale", f"deployment/{DEPLOYMENT}", "--replicas=1")
+
+
 class Operator:
     """One operator process; `start` and `kill` may be repeated."""
 
@@ -86,6 +97,13 @@ class Operator:
             self.kill()
             self._environment = before
             self.start()
+
+    @property
+    def pid(self) -> int:
+        """The process's id. Raises RuntimeError before the first start."""
+        if self._process is None:
+            raise RuntimeError("the operator was not started")
+        return self._process.pid
 
     @property
     def lives(self) -> bool:

@@ -1,0 +1,265 @@
+"""Creates thousands of imports without running them: ended ones, ones whose pods never start, and waiting ones."""
+
+import base64
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pgimport.kubernetes_client import api_paths
+from pgimport.kubernetes_client.api_client import Json, KubernetesClient
+from pgimport.manifest.metadata import build_owner_reference
+from pgimport.manifest.secrets import build_connection_secret
+from pgimport.model.names import (
+    API_VERSION,
+    FINALIZER_PREVIEW,
+    IMPORTS,
+    LABEL_IMPORT,
+    LABEL_IMPORT_UID,
+    PREVIEWS,
+    job_name,
+)
+from pgimport.model.reasons import RetryClassification
+from pgimport.model.resources import ObjectMeta
+from pgimport.model.result import CheckStatus, PreflightCheck, PreflightReport, SkippedObject
+from pgimport.model.status import (
+    Attempt,
+    Condition,
+    ConditionStatus,
+    ImportState,
+    ImportStatus,
+    PreviewState,
+    PreviewStatus,
+)
+from pgimport.model.termination_message import TAIL_LIMIT
+from pgimport.reconcile.server_credentials import CONNECTION_KEYS
+
+THREADS = 8
+ABSENT = "absent"  # a Secret that does not exist
+ATTEMPTS, CHECKS, SKIPPED = 3, 12, 20
+SENTENCE = 'could not execute query: ERROR: relation "public.orders" does not exist at character 15. '
+TAIL = (SENTENCE * 20)[:TAIL_LIMIT]
+
+
+@dataclass(frozen=True)
+class ImportFactory:
+    """Creates objects of one Project, whose namespace has its name."""
+
+    cluster: KubernetesClient
+    project: str
+
+    def create_ended(self, count: int) -> list[str]:
+        """Creates imports that have failed and are cleaned up, with a status of the usual size. Returns their names."""
+        status = build_ended_status().to_json()
+
+        def create(number: int) -> str:
+            body = self._create(IMPORTS, f"ended-{number:05}", self._import_spec("none", ABSENT))
+            self._write_status(IMPORTS, body, status | {"id": f"{self.project}.{body['metadata']['name']}"})
+            return str(body["metadata"]["name"])
+
+        return in_parallel(create, range(count))
+
+    def create_running(self, count: int) -> list[str]:
+        """Creates running imports, each with its preview, Job and a pod that a scheduling gate holds back for ever.
+
+        The Job controller leaves their Jobs alone, because of `managedBy`. Returns their names.
+        """
+
+        def create(number: int) -> str:
+            name = f"running-{number:05}"
+            body = self._create(
+                IMPORTS, name, self._import_spec(name, ABSENT) | {"startTimeout": "24h", "timeout": "48h"}
+            )
+            meta = _read_meta(body)
+            self._create_ready_preview(name, meta.uid)
+            job = self._create_job(meta)
+            self._write_status(IMPORTS, body, build_running_status(job).to_json())
+            return name
+
+        return in_parallel(create, range(count))
+
+    def create_waiting(self, count: int) -> list[str]:
+        """Creates imports that wait for a Secret each."""
+
+        def create(number: int) -> str:
+            name = f"waiting-{number:05}"
+            self._create(IMPORTS, name, self._import_spec(name, f"{ABSENT}-{number}"))
+            return name
+
+        return in_parallel(create, range(count))
+
+    def create_import(self, name: str, secret: str, preview: str) -> None:
+        self._create(IMPORTS, name, self._import_spec(preview, secret))
+
+    def create_preview(self, name: str) -> Json:
+        return self._create(PREVIEWS, name, {"project": self.project})
+
+    def change(self, names: Iterable[str], **spec: Any) -> None:
+        """Changes the spec of imports."""
+        in_parallel(lambda name: self.cluster.patch(self._path(IMPORTS, name), {"spec": spec}), names)
+
+    def read_current(self) -> dict[str, bool]:
+        """Tells for each import that is not ended whether its status is that of its newest generation."""
+        listed = self.cluster.get(self._path(IMPORTS), fieldSelector="status.state!=failed")["items"]
+        return {
+            body["metadata"]["name"]: body.get("status", {}).get("observedGeneration") == body["metadata"]["generation"]
+            for body in listed
+        }
+
+    def has_job(self, name: str) -> bool:
+        listed = self.cluster.get(api_paths.jobs(self.project), labelSelector=f"{LABEL_IMPORT}={name}")["items"]
+        return bool(listed)
+
+    def remove(self) -> None:
+        """Deletes all imports, and the Jobs and pods of those that run. Previews stay."""
+        for path in (self._path(IMPORTS), api_paths.jobs(self.project), api_paths.core(self.project, "pods")):
+            self.cluster.delete(path)
+
+    def _path(self, kind: str, name: str = "") -> str:
+        return api_paths.resource(kind, self.project, name)
+
+    def _create(self, kind: str, name: str, spec: Json, **meta: Any) -> Json:
+        body = {
+            "apiVersion": API_VERSION,
+            "kind": "PostgresImport" if kind == IMPORTS else "PreviewDatabase",
+            "metadata": {"name": name, "namespace": self.project, **meta},
+            "spec": spec,
+        }
+        return self.cluster.create(self._path(kind), body)
+
+    def _write_status(self, kind: str, body: Json, status: Json) -> None:
+        self.cluster.patch(f"{self._path(kind, body['metadata']['name'])}/status", {"status": status})
+
+    def _import_spec(self, preview: str, secret: str) -> Json:
+        return {
+            "project": self.project,
+            "source": {"urlSecretRef": {"name": secret, "key": "url"}},
+            "target": {"previewDatabase": preview},
+        }
+
+    def _create_ready_preview(self, name: str, claimant: str) -> None:
+        """Creates a preview that an import has claimed. Its database does not exist."""
+        body = self._create(PREVIEWS, name, {"project": self.project}, finalizers=[FINALIZER_PREVIEW])
+        meta = _read_meta(body)
+        secret = build_connection_secret(meta)
+        entries = {key: base64.b64encode(b"1").decode() for key in CONNECTION_KEYS}
+        self.cluster.create(api_paths.core(self.project, "secrets"), {**secret, "data": entries})
+        status = PreviewStatus(
+            state=PreviewState.READY,
+            database=name,
+            role=name,
+            connection_secret=secret["metadata"]["name"],
+            active_import=claimant,
+            active_import_name=name,
+            observed_generation=1,
+            conditions=[_condition("Ready", "Ready")],
+        )
+        self._write_status(PREVIEWS, body, status.to_json())
+
+    def _create_job(self, owner: ObjectMeta) -> str:
+        """Creates the Job of an import, and its pod. Returns their name."""
+        name = job_name(owner.name, owner.uid)
+        labels = {LABEL_IMPORT: owner.name, LABEL_IMPORT_UID: owner.uid}
+        meta = {"name": name, "namespace": self.project, "labels": labels}
+        pod = {
+            "restartPolicy": "Never",
+            "schedulingGates": [{"name": "bench.capydb.dev/never"}],
+            "initContainers": [{"name": "preflight", "image": "none"}],
+            "containers": [{"name": "import", "image": "none"}],
+        }
+        spec = {"managedBy": "bench.capydb.dev/none", "template": {"metadata": {"labels": labels}, "spec": pod}}
+        reference = build_owner_reference("PostgresImport", owner)
+        body = {"metadata": meta | {"ownerReferences": [reference]}, "spec": spec}
+        job = self.cluster.create(api_paths.jobs(self.project), {"apiVersion": "batch/v1", "kind": "Job", **body})
+        controller: Json = {"apiVersion": "batch/v1", "kind": "Job", "name": name, "controller": True}
+        body = {"metadata": meta | {"ownerReferences": [controller | {"uid": job["metadata"]["uid"]}]}, "spec": pod}
+        self.cluster.create(api_paths.core(self.project, "pods"), {"apiVersion": "v1", "kind": "Pod", **body})
+        return name
+
+
+def in_parallel(work: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
+    with ThreadPoolExecutor(THREADS) as pool:
+        return list(pool.map(work, items))
+
+
+def _read_meta(body: Json) -> ObjectMeta:
+    meta = body["metadata"]
+    return ObjectMeta(
+        name=meta["name"],
+        namespace=meta["namespace"],
+        uid=meta["uid"],
+        resource_version=meta["resourceVersion"],
+        generation=meta["generation"],
+        created_at=datetime.now(UTC),
+    )
+
+
+def _condition(kind: str, reason: str, status: ConditionStatus = ConditionStatus.TRUE) -> Condition:
+    return Condition(
+        type=kind, status=status, reason=reason, message=SENTENCE, last_transition_time=_now(), observed_generation=1
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def build_ended_status() -> ImportStatus:
+    """Builds the status of an import that failed after three attempts, with all that it usually shows."""
+    attempts = [
+        Attempt(
+            number=number,
+            pod=f"pgi-ended-{number}",
+            pod_uid=f"00000000-0000-0000-0000-00000000000{number}",
+            started_at=_now(),
+            ended_at=_now(),
+            exit_code=1,
+            reason="RestoreFailed",
+            error=SENTENCE,
+            hint=SENTENCE,
+            last_stdout=TAIL,
+            last_stderr=TAIL,
+            retry_classification=RetryClassification.TRANSIENT,
+            cleaned_up=True,
+        )
+        for number in range(1, ATTEMPTS + 1)
+    ]
+    checks = [
+        PreflightCheck(name=f"check_number_{number}", status=CheckStatus.PASS, detail=SENTENCE)
+        for number in range(CHECKS)
+    ]
+    skipped = [SkippedObject(object=f"TABLE public.table_{number}", reason=SENTENCE) for number in range(SKIPPED)]
+    return ImportStatus(
+        state=ImportState.FAILED,
+        observed_generation=1,
+        started_at=_now() - timedelta(minutes=5),
+        completed_at=_now(),
+        updated_at=_now(),
+        cleaned_up=True,
+        attempts=ATTEMPTS,
+        attempt_history=attempts,
+        preflight=PreflightReport(checks=checks, ok=True, skipped=skipped),
+        skipped=SKIPPED,
+        skipped_objects=skipped,
+        error=SENTENCE,
+        last_stdout=TAIL,
+        last_stderr=TAIL,
+        conditions=[
+            _condition("Ready", "RestoreFailed", ConditionStatus.FALSE),
+            _condition("Stalled", "RestoreFailed"),
+            _condition("Succeeded", "RestoreFailed", ConditionStatus.FALSE),
+            _condition("Finished", "RestoreFailed"),
+        ],
+    )
+
+
+def build_running_status(job: str) -> ImportStatus:
+    return ImportStatus(
+        state=ImportState.RUNNING,
+        observed_generation=1,
+        started_at=_now(),
+        updated_at=_now(),
+        job=job,
+        conditions=[_condition("Ready", "Running", ConditionStatus.UNKNOWN), _condition("Reconciling", "Running")],
+    )

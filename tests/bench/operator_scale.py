@@ -1,0 +1,185 @@
+"""Measures the operator with thousands of imports: its memory, its idle CPU, its start, and a new import's delay."""
+
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from kubernetes import config
+from tests.bench.bench_tenant import bench_tenant
+from tests.bench.many_imports import ImportFactory
+from tests.bench.process_usage import ProcessUsage, read_usage
+from tests.bench.report import Measure
+from tests.e2e.operator_process import Operator, stopped_deployment
+from tests.support import kubectl
+
+from pgimport.kubernetes_client.api_client import KubernetesClient
+
+PROJECT, OTHER_PROJECT = "bench-scale", "bench-scale-other"
+GOAL_MIB, GOAL_CORES, GOAL_START, GOAL_JOB = 250, 0.05, 10.0, 2.0
+TIMEOUT_SECONDS = 300.0
+SETTLE_SECONDS = 30.0  # from the last reconcile that the start caused until the operator counts as idle
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Amount:
+    """How many imports there are, and how long the operator is observed."""
+
+    ended: int
+    running: int
+    waiting: int
+    new: int
+    idle_seconds: float
+
+    @property
+    def method(self) -> str:
+        return f"""\
+{self.ended:,} imports have failed, each with three attempts, twelve checks and twenty skipped objects in its status.
+{self.running} are running: each has its target, its Job, and a pod that is never scheduled. The operator runs as a
+program on this host."""
+
+
+FULL = Amount(ended=10_000, running=500, waiting=300, new=5, idle_seconds=120.0)
+QUICK = Amount(ended=200, running=10, waiting=10, new=1, idle_seconds=10.0)
+
+
+class OperatorProcess(Protocol):
+    """The operator as a program that can be started once."""
+
+    def start(self) -> None: ...
+
+    @property
+    def pid(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """What was measured."""
+
+    start_seconds: float
+    idle_cores: float
+    job_seconds: list[float]
+    usage: ProcessUsage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tenants:
+    """Two Projects: one with many imports, and one with a ready preview for each new import."""
+
+    many: ImportFactory
+    other: ImportFactory
+    source_secret: str  # of the other one
+
+
+def measure_scale(amount: Amount) -> list[Measure]:
+    """Creates the imports while no operator runs, starts one as a program, and removes everything."""
+    limits = {"maxConcurrentImports": amount.running}
+    with bench_tenant(PROJECT, "empty", limits=limits), bench_tenant(OTHER_PROJECT, "empty") as other:
+        other.make_previews(*_list_new(amount))
+        kubeconfig = Path(kubectl.environment()["KUBECONFIG"])
+        cluster = KubernetesClient(config.new_client_from_config(str(kubeconfig)))
+        tenants = Tenants(
+            many=ImportFactory(cluster, PROJECT), other=ImportFactory(cluster, OTHER_PROJECT), source_secret="empty"
+        )
+        with stopped_deployment(), tempfile.TemporaryDirectory() as folder:
+            operator = Operator(kubeconfig, Path(folder) / "operator.log", PGIMPORT_SWEEP_SECONDS="10")
+            try:
+                figures = measure_operator(operator, tenants, amount)
+            finally:
+                operator.kill()
+                tenants.many.remove()
+    return build_measures(figures, amount)
+
+
+def measure_operator(operator: OperatorProcess, tenants: Tenants, amount: Amount) -> Figures:
+    many = tenants.many
+    many.create_ended(amount.ended)
+    running = many.create_running(amount.running)
+    many.change(running, suspend=False)  # a change without effect, but the status must show that it was observed
+    started_at = time.monotonic()
+    operator.start()
+    _wait_for(lambda: all(many.read_current().values()), "all statuses to be current")
+    start_seconds = time.monotonic() - started_at
+    time.sleep(SETTLE_SECONDS)
+    idle_cores = _measure_cores(operator, amount.idle_seconds)
+    many.create_waiting(amount.waiting)
+    _wait_for(lambda: all(many.read_current().values()), "all waiting imports to have a status")
+    return Figures(
+        start_seconds=start_seconds,
+        idle_cores=idle_cores,
+        job_seconds=[_time_job(tenants, name) for name in _list_new(amount)],
+        usage=read_usage(operator.pid),
+    )
+
+
+def _list_new(amount: Amount) -> list[str]:
+    return [f"new-{number}" for number in range(amount.new)]
+
+
+def _measure_cores(operator: OperatorProcess, seconds: float) -> float:
+    before, started_at = read_usage(operator.pid), time.monotonic()
+    time.sleep(seconds)
+    used = read_usage(operator.pid).cpu_seconds - before.cpu_seconds
+    return used / (time.monotonic() - started_at)
+
+
+def _time_job(tenants: Tenants, name: str) -> float:
+    """Creates an import into the ready preview of its name. Returns the seconds until its Job exists."""
+    started_at = time.monotonic()
+    tenants.other.create_import(name, tenants.source_secret, name)
+    _wait_for(lambda: tenants.other.has_job(name), f"the Job of {name}")
+    seconds = time.monotonic() - started_at
+    tenants.other.change([name], cancel=True)
+    return seconds
+
+
+def _wait_for(condition: Callable[[], bool], description: str) -> None:
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited {TIMEOUT_SECONDS:.0f} s in vain for {description}")
+        time.sleep(0.1)
+
+
+def build_measures(figures: Figures, amount: Amount) -> list[Measure]:
+    imports = f"{amount.ended:,} ended and {amount.running} running imports"
+    waiting = f"{amount.waiting} imports of another Project wait for a Secret each."
+    return [
+        Measure(
+            name="operator_memory_mib",
+            title=f"Peak memory of the operator with {imports}",
+            value=round(figures.usage.peak_mib),
+            goal=GOAL_MIB,
+            unit="MiB",
+            method=amount.method,
+            rows=[("", "MiB"), ("at the end", f"{figures.usage.resident_mib:.0f}")],
+        ),
+        Measure(
+            name="operator_idle_cores",
+            title=f"Idle CPU of the operator with {imports}",
+            value=round(figures.idle_cores, 3),
+            goal=GOAL_CORES,
+            unit="cores",
+            method=f"CPU time in {amount.idle_seconds:.0f} s in which nothing changes.",
+        ),
+        Measure(
+            name="operator_start_seconds",
+            title=f"Start of the operator with {imports}",
+            value=round(figures.start_seconds, 2),
+            goal=GOAL_START,
+            unit="s",
+            method="Each running import is changed while the operator is stopped. The time from its start until all"
+            " statuses have the current generation.",
+        ),
+        Measure(
+            name="new_import_to_job_seconds",
+            title=f"From a new import to its Job, with {imports}",
+            value=round(max(figures.job_seconds), 2),
+            goal=GOAL_JOB,
+            unit="s",
+            method=f"The longest time of {amount.new} imports, one after the other. {waiting}",
+            rows=[("", "s"), *((f"import {number}", f"{s:.2f}") for number, s in enumerate(figures.job_seconds, 1))],
+        ),
+    ]

@@ -1,0 +1,78 @@
+"""Tests of the objects that the measure of many imports creates, and of its figures."""
+
+import json
+import os
+from collections.abc import Iterator
+
+import pytest
+from tests.bench.many_imports import ImportFactory, build_ended_status
+from tests.bench.operator_scale import QUICK, Figures, build_measures
+from tests.bench.process_usage import ProcessUsage, read_usage
+from tests.support.kubernetes import run_kubernetes
+
+from pgimport.handlers.event_handlers import is_settled
+from pgimport.kubernetes_client import api_paths, custom_resources
+from pgimport.kubernetes_client.api_client import KubernetesClient
+from pgimport.kubernetes_client.jobs import read_job
+from pgimport.kubernetes_client.pods import list_pods
+from pgimport.model.names import IMPORTS, PREVIEWS
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[KubernetesClient]:
+    with run_kubernetes() as kubernetes:
+        yield kubernetes.connect()
+
+
+def test_an_ended_import_is_settled_and_has_a_status_of_the_usual_size(cluster: KubernetesClient) -> None:
+    (name,) = ImportFactory(cluster, "shop").create_ended(1)
+    body = cluster.get(api_paths.resource(IMPORTS, "shop", name))
+    assert is_settled(body)
+    status = build_ended_status()
+    assert (len(status.attempt_history), len(status.skipped_objects)) == (3, 20)
+    assert status.preflight is not None
+    assert len(status.preflight.checks) == 12
+    assert 12_000 < len(json.dumps(body)) < 20_000
+
+
+def test_a_running_import_has_its_preview_its_job_and_its_pod(cluster: KubernetesClient) -> None:
+    (name,) = ImportFactory(cluster, "shop").create_running(1)
+    item = custom_resources.read_import(cluster, "shop", name)
+    preview = custom_resources.read_preview(cluster, "shop", name)
+    assert item is not None
+    assert preview is not None
+    assert preview.status.active_import == item.meta.uid
+    assert is_settled(cluster.get(api_paths.resource(PREVIEWS, "shop", name)))
+    job = read_job(cluster, "shop", str(item.status.job), item.meta.uid)
+    assert job is not None
+    assert job.ours
+    assert [pod.job_uid for pod in list_pods(cluster, "shop", item.meta.uid)] == [job.uid]
+
+
+def test_only_imports_that_have_not_ended_must_become_current(cluster: KubernetesClient) -> None:
+    factory = ImportFactory(cluster, "shop")
+    factory.create_waiting(2)
+    current = factory.read_current()
+    assert current["waiting-00000"] is False
+    assert not [name for name in current if name.startswith("ended")]
+    assert not factory.has_job("waiting-00000")
+
+
+def test_the_usage_of_this_process_is_read() -> None:
+    before = read_usage(os.getpid())
+    sum(range(5_000_000))
+    after = read_usage(os.getpid())
+    assert 10 < after.resident_mib <= after.peak_mib
+    assert after.cpu_seconds > before.cpu_seconds
+
+
+def test_the_longest_time_to_a_job_counts() -> None:
+    usage = ProcessUsage(resident_mib=100.0, peak_mib=131.4, cpu_seconds=9.0)
+    figures = Figures(start_seconds=3.21, idle_cores=0.0432, job_seconds=[0.5, 2.5], usage=usage)
+    values = {measure.name: (measure.value, measure.holds) for measure in build_measures(figures, QUICK)}
+    assert values == {
+        "operator_memory_mib": (131, True),
+        "operator_idle_cores": (0.043, True),
+        "operator_start_seconds": (3.21, True),
+        "new_import_to_job_seconds": (2.5, False),
+    }
