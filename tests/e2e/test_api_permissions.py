@@ -1,11 +1,10 @@
 """Compares the permissions of the API's service account with the API server's audit log: none is unused."""
 
-import json
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from tests.e2e.api_calls import Curl, forward_port, make_key
+from tests.e2e.audit_log import Right, is_allowed, read_requests, read_rights, right_of
 from tests.e2e.fixtures import file_lock
 from tests.e2e.postgres_pods import SYSTEM_NAMESPACE, Source
 from tests.e2e.tenant import READY_SECONDS, Tenant
@@ -14,8 +13,11 @@ from tests.support import kubectl
 pytestmark = pytest.mark.cluster
 
 ACCOUNT = f"system:serviceaccount:{SYSTEM_NAMESPACE}:pgimport-api"
-ROLES = (("clusterrole", "pgimport-api"), ("clusterrole", "pgimport-api-tenant"), ("role", "pgimport-api"))
-Right = tuple[str, str]  # verb, resource
+ROLES = (
+    ("clusterrole", "pgimport-api", None),
+    ("clusterrole", "pgimport-api-tenant", None),
+    ("role", "pgimport-api", SYSTEM_NAMESPACE),
+)
 
 
 @pytest.fixture(scope="module")
@@ -69,37 +71,15 @@ def walk(curl: Curl, source: Source, tenant: Tenant) -> None:
         assert status == expected or (path.endswith(("extend", "reset")) and status in (200, 202)), (path, answer)
 
 
-def read_audit() -> Iterator[dict[str, Any]]:
-    """Yields the API's requests to Kubernetes since the cluster was started."""
-    paths = sorted((kubectl.cluster_folder() / "logs").glob("audit*.log"))  # the API server begins a file every 100 MB
-    if not paths:
-        pytest.skip("only the API server of CLUSTER=bare writes an audit log here")
-    for path in paths:
-        with path.open() as lines:
-            for line in lines:
-                event: dict[str, Any] = json.loads(line)
-                if event["user"]["username"] == ACCOUNT and "resource" in event.get("objectRef", {}):
-                    yield event
-
-
-def find_granted() -> set[Right]:
-    permissions = set()
-    for kind, name in ROLES:
-        namespace = SYSTEM_NAMESPACE if kind == "role" else None
-        for rule in kubectl.get(kind, name, namespace)["rules"]:
-            permissions |= {(verb, resource) for verb in rule["verbs"] for resource in rule["resources"]}
-    return permissions
-
-
 def test_what_is_granted_is_used_and_nothing_else_was_tried(curl: Curl, source: Source, tenant: Tenant) -> None:
     walk(curl, source, tenant)
     used: set[Right] = set()
-    for event in read_audit():
+    for event in read_requests(ACCOUNT):
         verb, reference = event["verb"], event["objectRef"]
         assert "subresource" not in reference, event
-        if event["annotations"]["authorization.k8s.io/decision"] == "allow":
-            used.add((verb, reference["resource"]))
+        if is_allowed(event):
+            used.add(right_of(event))
         if reference["resource"] == "secrets" and verb != "create":
             assert verb == "get", event
             assert reference["name"] == "pgimport-api-keys" or reference["name"].endswith("-connection"), event
-    assert used == find_granted()
+    assert used == read_rights(*ROLES)
