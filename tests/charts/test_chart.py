@@ -68,6 +68,7 @@ EVERYTHING: Manifest = {
     "imagePullSecrets": [{"name": "one"}, {"name": "two"}],
     "worker": {"images": {"17": "mirror.test:5000/worker:17"}},
     "operator": {"logLevel": "debug", **PLACEMENT},
+    "rbac": {"projectNamespaces": ["acme-databases"]},
     "networkPolicy": {"create": False, "deniedCIDRs": ["10.20.0.0/16", "2001:db8::/32"]},
     "serviceAccount": {"create": False, "name": "mine"},
     "crds": {"install": False},
@@ -419,6 +420,37 @@ def test_finalizers_are_released_before_an_uninstall(render: Render) -> None:
     }
 
 
+def test_the_chart_can_bind_the_roles_so_that_the_operator_need_not(render: Render) -> None:
+    values = {"rbac": {"projectNamespaces": ["shop", "blog"]}, "api": {"enabled": True}}
+    documents = render(values)
+    for kind in ("ClusterRole", "Role"):
+        rules = [rule for body in documents if body["kind"] == kind for rule in body["rules"]]
+        assert not [rule for rule in rules if "bind" in rule["verbs"]]
+    operator = find(documents, "ClusterRole", "pgimport-operator")["rules"]
+    assert not [rule for rule in operator if "rolebindings" in rule["resources"]]
+    bindings = [body for body in documents if body["kind"] == "RoleBinding"]
+    for namespace in ("shop", "blog"):
+        granted = {
+            (body["roleRef"]["kind"], body["roleRef"]["name"], body["subjects"][0]["name"])
+            for body in bindings
+            if body["metadata"]["namespace"] == namespace
+        }
+        assert granted == {
+            ("ClusterRole", "pgimport-tenant", "pgimport-operator"),
+            ("ClusterRole", "pgimport-api-tenant", "pgimport-api"),
+            ("Role", EARLIER_NAMES.connection_reader, "pgimport-api"),
+        }
+    names = {body["metadata"]["name"] for body in bindings if body["metadata"]["namespace"] == "shop"}
+    assert not names & {*BINDINGS}, "Helm refuses to replace an object of the operator"
+    variables = environment(documents, "Deployment", "pgimport-operator")
+    assert variables["PGIMPORT_API_SERVICE_ACCOUNT"] == "pgimport-api"
+    assert not {"PGIMPORT_SERVICE_ACCOUNT", "PGIMPORT_TENANT_CLUSTER_ROLE", "PGIMPORT_API_CLUSTER_ROLE"} & {*variables}
+    without_api = render({"rbac": {"projectNamespaces": ["shop"]}})
+    assert [body["metadata"]["name"] for body in without_api if body["metadata"].get("namespace") == "shop"] == [
+        "pgimport-project-operator"
+    ]
+
+
 def test_the_names_of_bindings_follow_the_release(render: Render) -> None:
     documents = render({"fullnameOverride": "imports", "api": {"enabled": True}})
     for kind, name in (("Deployment", "imports-operator"), ("Job", "imports-release")):
@@ -542,6 +574,7 @@ BAD = [
     pytest.param(
         {"networkPolicy": {"deniedCIDRs": ["0.0.0.0/0"]}}, r"/networkPolicy/deniedCIDRs/0.*pattern", id="all networks"
     ),
+    pytest.param({"rbac": {"projectNamespaces": ["*"]}}, r"/rbac/projectNamespaces/0.*pattern", id="all namespaces"),
     pytest.param({"crds": {"install": "yes"}}, r"/crds/install.*want boolean", id="a word for a boolean"),
     pytest.param(
         {"embeddedServer": {"storage": {"size": "big"}}}, r"/embeddedServer/storage/size.*pattern", id="a size"

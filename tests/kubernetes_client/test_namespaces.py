@@ -151,6 +151,15 @@ def test_an_upgrade_removes_the_bindings_under_the_names_of_all_installations(cl
     }
 
 
+def test_with_bindings_of_the_chart_the_operator_creates_only_the_role_for_connections(
+    kubernetes: Kubernetes, cluster: KubernetesClient, name: str
+) -> None:
+    ensure_role_bindings(a_context(cluster, name, api_service_account="api"), "shop", PROJECT)
+    assert cluster.get(api_paths.roles("shop", namespace_names(name).connection_reader))["rules"] is not None
+    bindings = [item["metadata"]["name"] for item in cluster.get(api_paths.role_bindings("shop"))["items"]]
+    assert not [binding for binding in bindings if binding.startswith(name)]
+
+
 @pytest.mark.isolation
 def test_a_foreign_role_binding_and_role_are_refused(cluster: KubernetesClient, name: str) -> None:
     foreign = a_binding(name, role="their-role")

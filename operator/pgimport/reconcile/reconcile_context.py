@@ -17,7 +17,7 @@ from pgimport.store.upload_store import UploadStore
 class OperatorIdentity:
     """Service accounts and ClusterRoles for the RoleBindings that the operator creates.
 
-    If a field is None, the operator does not create that RoleBinding.
+    If a ClusterRole is None, the operator does not create its RoleBinding.
     """
 
     service_account: str | None = None

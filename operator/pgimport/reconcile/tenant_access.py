@@ -17,22 +17,25 @@ from pgimport.reconcile.reconcile_context import ReconcileContext
 
 
 def ensure_role_bindings(context: ReconcileContext, namespace: str, project: ObjectMeta) -> None:
-    """Creates the RoleBindings of the operator and then of the HTTP API.
+    """Creates the RoleBindings of the operator and then of the HTTP API, and the Role for connection Secrets.
 
-    The operator comes first, because Kubernetes lets it grant only rights that it has itself.
+    The operator comes first, because Kubernetes lets it grant only rights that it has itself. It creates no RoleBinding
+    of an account whose ClusterRole it does not know, because the chart has created it.
     """
     identity, names, home = context.identity, _names(context), context.policy.operator_namespace
     if identity.service_account and identity.tenant_cluster_role:
         operator = (identity.service_account, home)
         binding = build_role_binding(names.operator_binding, namespace, project, identity.tenant_cluster_role, operator)
         ensure_role_binding(context.cluster, namespace, binding)
-    if identity.api_service_account and identity.api_cluster_role:
+    if identity.api_service_account:
         api, reader = (identity.api_service_account, home), names.connection_reader
-        binding = build_role_binding(names.api_binding, namespace, project, identity.api_cluster_role, api)
-        ensure_role_binding(context.cluster, namespace, binding)
+        if identity.api_cluster_role:
+            binding = build_role_binding(names.api_binding, namespace, project, identity.api_cluster_role, api)
+            ensure_role_binding(context.cluster, namespace, binding)
         ensure_connection_reader(context, namespace, project)
-        binding = build_role_binding(reader, namespace, project, reader, api, "Role")
-        ensure_role_binding(context.cluster, namespace, binding)
+        if identity.api_cluster_role:
+            binding = build_role_binding(reader, namespace, project, reader, api, "Role")
+            ensure_role_binding(context.cluster, namespace, binding)
     elif identity.service_account:  # an upgrade has removed the HTTP API
         for name in (names.api_binding, names.connection_reader):
             remove_role_binding(context.cluster, namespace, name)
