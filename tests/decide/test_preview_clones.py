@@ -92,6 +92,16 @@ def test_a_renewed_clone_is_filled_by_a_new_import() -> None:
     assert back.actions == (ClaimServer(), EnsurePreview(recreate=False), CreateCloneImport(SECOND_CLONE))
 
 
+def test_a_clone_whose_database_is_gone_is_filled_by_a_new_import() -> None:
+    gone = cloning(status=CLONING.model_copy(update={"state": PreviewState.READY}), database_oid=0)
+    assert (reason(gone), gone.status.state) == (Reason.DATABASE_GONE, PreviewState.PENDING)
+    assert "with a new copy of the primary database" in gone.message
+    again = cloning(status=gone.status)
+    assert again.actions == (ClaimServer(), EnsurePreview(recreate=False), CreateCloneImport(SECOND_CLONE))
+    filled = cloning(status=again.status, clone=ended(ImportState.COMPLETED))
+    assert (filled.status.state, filled.status.database_lost_at) == (PreviewState.READY, None)
+
+
 def test_a_clone_waits_for_the_projects_primary() -> None:
     decision = cloning(status=NEW, project=a_project())
     assert (decision.actions, reason(decision)) == ((), Reason.PRIMARY_MISSING)

@@ -18,13 +18,22 @@ from tests.support.samples import (
     observed_preview,
 )
 
-from pgimport.decide.conditions import ready_reason
-from pgimport.decide.decision import Action, ClaimServer, Decision, DropPreview, EnsurePreview, SetFinalizer
+from pgimport.decide.conditions import is_warning, ready_reason
+from pgimport.decide.decision import (
+    IMMEDIATELY,
+    Action,
+    ClaimServer,
+    Decision,
+    DropPreview,
+    EnsurePreview,
+    SetFinalizer,
+)
 from pgimport.decide.observed_objects import ObservedPreview
 from pgimport.decide.previews import decide_preview, loses_database
 from pgimport.model.names import FINALIZER_PREVIEW, owner_role_name
 from pgimport.model.reasons import Reason
 from pgimport.model.resources import PreviewObject
+from pgimport.model.scalar_types import format_time
 from pgimport.model.status import PreviewState, PreviewStatus, ProjectStatus
 
 POLICY = a_policy()
@@ -71,6 +80,54 @@ def test_a_ready_preview_is_not_changed_until_it_expires() -> None:
 
 def test_a_deleted_connection_secret_is_created_again_and_the_database_is_kept() -> None:
     assert decide(observed_preview(secret_exists=False)).actions == (ClaimServer(), EnsurePreview(recreate=False))
+
+
+def test_a_new_connection_secret_is_announced() -> None:
+    event = decide(observed_preview(secret_exists=False)).event
+    assert event is not None
+    assert (event.reason, is_warning(event.reason, stalled=False)) == (Reason.CONNECTION_REPLACED, True)
+    assert "Secret pr-42-connection" in event.message
+    assert "new password" in event.message
+
+
+@pytest.mark.parametrize(
+    "observed",
+    [
+        pytest.param(observed_preview(status=NEW, secret_exists=False), id="a new preview"),
+        pytest.param(observed_preview(RESET, secret_exists=False, database_oid=7), id="a reset"),
+        pytest.param(observed_preview(status=CLAIMED), id="the claim of an import that is gone"),
+    ],
+)
+def test_an_expected_connection_secret_is_not_announced(observed: ObservedPreview) -> None:
+    decision = decide(observed)
+    assert decision.actions
+    assert decision.event is None
+
+
+def test_a_database_that_is_gone_is_shown_and_then_created_again() -> None:
+    """Before, the preview stayed ready without a database."""
+    gone = decide(observed_preview(database_oid=0))
+    assert (gone.actions, gone.requeue_after, gone.status.state) == ((), IMMEDIATELY, PreviewState.PENDING)
+    assert (reason(gone), is_warning(reason(gone), stalled=False)) == (Reason.DATABASE_GONE, True)
+    assert f"Database {DATABASE} no longer exists" in gone.message
+    assert "its content is lost" in gone.message
+    again = decide(observed_preview(status=gone.status))
+    assert again.actions == (ClaimServer(), EnsurePreview(recreate=False))
+    assert (again.status.state, reason(again), again.event) == (PreviewState.READY, Reason.READY, None)
+    later = decide(observed_preview(status=again.status))
+    assert (later.actions, later.message) == ((), again.message)
+    assert f"gone from the target server at {format_time(NOW)}" in later.message
+
+
+def test_a_database_that_exists_is_kept() -> None:
+    assert decide(observed_preview(database_oid=7)).actions == ()
+
+
+def test_a_reset_and_an_expiry_forget_that_the_database_was_gone() -> None:
+    lost = a_ready_status(database_lost_at=BORN)
+    assert decide(observed_preview(RESET, lost, database_oid=7)).status.database_lost_at is None
+    assert decide(observed_preview(RESET, database_oid=0)).actions == (ClaimServer(), EnsurePreview(True, 0))
+    assert decide(observed_preview(status=lost, database_oid=7), BORN + DAY).status.database_lost_at is None
 
 
 SHORT = a_project(a_project_spec(limits={"maxPreviews": 1}))

@@ -13,16 +13,17 @@ from pgimport.decide.decision import (
     DropOrphanedObjects,
     EnsureNetworkPolicy,
     EnsureRoleBindings,
+    ObserveDatabases,
     RemoveNetworkPolicy,
     SetConnectionLimits,
     SetFinalizer,
 )
 from pgimport.decide.observed_objects import HeldRole, ObservedProject
 from pgimport.decide.projects import CHECK_INTERVAL, decide_project
-from pgimport.model.names import FINALIZER_PROJECT
+from pgimport.model.names import FINALIZER_PROJECT, PREVIEWS
 from pgimport.model.observations import ApiServerEndpoint, ObservedServer, OrphanedJob, Unreachable
 from pgimport.model.reasons import Failure, Reason
-from pgimport.model.resources import ProjectObject
+from pgimport.model.resources import ProjectObject, ResourceKey
 from pgimport.model.status import ProjectStatus
 
 POLICY = a_policy()
@@ -123,6 +124,13 @@ def test_the_network_policy_follows_the_operators_rights(server: ObservedServer 
     observed = observed_project(server=server, api_server=endpoints)
     decision = decide_project(observed, NOW, a_policy(network_policy=True))
     assert decision.actions == (EnsureRoleBindings(), EnsureNetworkPolicy(endpoints))
+
+
+def test_previews_without_database_or_secret_are_reconciled_at_once() -> None:
+    observed = observed_project(previews_without_database=("a", "b"), previews_without_secret=("b", "c"))
+    decision = decide_project(observed, NOW, POLICY)
+    assert decision.actions == (*NAMESPACE_ACTIONS, ObserveDatabases(("a", "b")))
+    assert decision.wake[-3:] == tuple(ResourceKey(PREVIEWS, "shop", name) for name in "abc")
 
 
 def test_a_ready_project_shows_warnings_until_they_are_cured() -> None:

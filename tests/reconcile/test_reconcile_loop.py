@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from tests.support.samples import (
     IMPORT_UID,
+    NOW,
     a_policy,
     a_preview,
     a_project,
@@ -88,6 +89,23 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     monkeypatch.setattr(reconcile_loop, "write_status", lambda _cluster, _key, _meta, status: statuses.append(status))
     monkeypatch.setattr(reconcile_loop, "post_event", lambda *_: None)
     return statuses
+
+
+def test_an_event_is_posted_before_the_status(context: ReconcileContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the status, a conflict would lose the event: the next decision has no reason for it."""
+    notes: list[str] = []
+
+    def refuse(*_: Any) -> None:
+        raise Conflict("the object has changed")
+
+    monkeypatch.setattr(reconcile_loop, "post_event", lambda _, event: notes.append(event["note"]))
+    monkeypatch.setattr(reconcile_loop, "write_status", refuse)
+    monkeypatch.setattr(reconcile_loop, "_now", lambda: NOW)  # before the preview expires
+    observed = observed_preview(secret_exists=False)
+    set_reconciler(monkeypatch, observe=lambda *_: observed, act=lambda *_: None)
+    with pytest.raises(Conflict):
+        reconcile_loop.reconcile(context, PREVIEW)
+    assert [note for note in notes if "new password" in note]
 
 
 def set_reconciler(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:

@@ -20,7 +20,11 @@ MESSAGE_LIMIT = 1024  # characters
 # Ends that the user asked for.
 _INTENDED_ENDS = {Reason.CANCELLED, Reason.EXPIRED}
 # Failures, except those that only name what an object waits for: objects may be created in any order.
-_WARNINGS = {*MEANINGS, Reason.RETRYING} - {*_INTENDED_ENDS, Reason.PROJECT_NOT_FOUND, Reason.TARGET_NOT_READY}
+_WARNINGS = {*MEANINGS, Reason.RETRYING, Reason.DATABASE_GONE, Reason.CONNECTION_REPLACED} - {
+    *_INTENDED_ENDS,
+    Reason.PROJECT_NOT_FOUND,
+    Reason.TARGET_NOT_READY,
+}
 StatusT = TypeVar("StatusT", ImportStatus, PreviewStatus, ProjectStatus)
 
 

@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 from pgimport.decide.conditions import ConditionSet, with_conditions
 from pgimport.decide.wake_targets import WakeTarget
 from pgimport.model.observations import ApiServerEndpoint, OrphanedJob
+from pgimport.model.reasons import Reason
 from pgimport.model.resources import ImportOwner
 from pgimport.model.result import SourceInfo
 from pgimport.model.status import ImportStatus, PreviewStatus, ProjectStatus
@@ -158,6 +159,13 @@ class DeleteUpload:
 
 
 @dataclass(frozen=True, slots=True)
+class ObserveDatabases:
+    """Makes the next reconcile of these previews of the Project read whether their databases exist."""
+
+    previews: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class EnsureRoleBindings:
     """Creates the RoleBindings of the operator and of the HTTP API in the Project's namespace."""
 
@@ -224,6 +232,7 @@ Action = (
     | CreateCloneImport
     | DropPreview
     | DeleteUpload
+    | ObserveDatabases
     | EnsureRoleBindings
     | EnsureNetworkPolicy
     | RemoveNetworkPolicy
@@ -234,17 +243,26 @@ Action = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An event about something that the status does not show."""
+
+    reason: Reason
+    message: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision(Generic[StatusT]):
     """Next status of an object and the actions that lead to it.
 
-    The loop carries out `actions` in order. It writes `status` only if all of them succeed.
+    The loop carries out `actions` in order. It posts `event` and writes `status` only if all of them succeed.
     """
 
     status: StatusT
-    message: str  # for the log and the event
+    message: str  # for the log and the event about a change of the status
     actions: tuple[Action, ...] = ()
     requeue_after: timedelta | None = None  # None: not before the next event
+    event: Event | None = None  # besides the one about a change of the status
     wake: tuple[WakeTarget, ...] = ()  # other objects to reconcile once the status is written
 
 

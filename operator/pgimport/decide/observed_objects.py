@@ -57,7 +57,8 @@ class ObservedPreview:
     position: int = 0  # from 1, among the previews that count towards limits.maxPreviews; 0: no limit, or ready
     secret_exists: bool = True  # the connection Secret
     active_import_exists: bool = False  # the import in status.activeImport exists and is not cleaned up
-    database_oid: int | None = None  # read if a reset or an expiry is due; 0: the database does not exist
+    # Read if a reset or an expiry is due, or if a check of the Project has missed the database. 0: it does not exist.
+    database_oid: int | None = None
     clone: ImportObject | None = None  # None: status.cloneImport names no import, or it does not exist
 
 
@@ -82,6 +83,8 @@ class ObservedProject:
     imports: int = 0
     import_owners: tuple[ImportOwner, ...] = ()  # the imports of this Project, including those that ended
     clone_imports: frozenset[str] = frozenset()  # names in status.cloneImport of the namespace's previews
+    previews_without_database: tuple[str, ...] = ()  # ready ones, whose database the list of marks lacks
+    previews_without_secret: tuple[str, ...] = ()  # ready ones; a check reads only some connection Secrets
     created_previews: int = 0  # with the operator's finalizer, so that each may have a database on the server
     server_objects: int | None = None  # databases and roles with the Project's mark; None: not read
     orphaned_jobs: tuple[OrphanedJob, ...] = ()

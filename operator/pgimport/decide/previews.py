@@ -16,6 +16,7 @@ from pgimport.decide.decision import (
     Decision,
     DropPreview,
     EnsurePreview,
+    Event,
     SetFinalizer,
     build_decision,
 )
@@ -112,8 +113,10 @@ def _decide_lifecycle(
     reset_due = spec.reset_due(status.reset_at, now)
     # An import that was deleted during its swap may have left the database without ALLOW_CONNECTIONS.
     abandoned = previous_claim is not None and not claimed
+    if status.state is PreviewState.READY and observed.database_oid == 0 and not reset_due:
+        return _decide_lost_database(observed.object, spec, status, now)
     if status.state is PreviewState.READY and observed.secret_exists and not reset_due and not abandoned:
-        conditions = _refuse_future_dates(spec, now) or DATABASE_READY
+        conditions = _refuse_future_dates(spec, now) or _describe_ready(status)
         interval = min(expires_at - now, _find_interval(spec, now))
         return build_decision(_in_state(status, PreviewState.READY), conditions, now, interval)
     if reset_due and claimed:
@@ -129,14 +132,53 @@ def _decide_lifecycle(
             "connection_secret": item.connection_secret,
             # A new database is empty, so a reset that was requested earlier is done too.
             "reset_at": spec.reset_at if reset_due else status.reset_at,
+            "database_lost_at": None if reset_due else status.database_lost_at,
         }
     )
     ensure = _ensure_preview(observed, recreate=reset_due and status.database is not None)
     if spec.mode is PreviewMode.CLONE and (ensure.recreate or status.state is not PreviewState.READY):
         return _decide_clone(observed, created, ensure, now, policy)
-    return build_decision(
-        _in_state(created, PreviewState.READY), DATABASE_READY, now, IMMEDIATELY, (ClaimServer(), ensure)
+    decision = build_decision(
+        _in_state(created, PreviewState.READY), _describe_ready(created), now, IMMEDIATELY, (ClaimServer(), ensure)
     )
+    # Not after a reset or an expiry, where the user expects a new Secret if the old one was deleted.
+    replaced = status.state is PreviewState.READY and not observed.secret_exists and not reset_due
+    return replace(decision, event=_announce_secret(item)) if replaced else decision
+
+
+def _decide_lost_database(
+    item: PreviewObject, spec: PreviewSpec, status: PreviewStatus, now: datetime
+) -> Decision[PreviewStatus]:
+    """Shows that the database is gone. The next reconcile creates it, or begins a new copy of the primary database."""
+    again = "empty. To get the content back, import it again."
+    if spec.mode is PreviewMode.CLONE:
+        again = "with a new copy of the primary database."
+    message = (
+        f"Database {item.database} no longer exists on the target server, and its content is lost."
+        f" The operator creates it again, {again}"
+    )
+    lost = status.model_copy(update={"database_lost_at": now, "clone_import": None})
+    return build_decision(
+        _in_state(lost, PreviewState.PENDING), in_progress(Reason.DATABASE_GONE, message), now, IMMEDIATELY
+    )
+
+
+def _describe_ready(status: PreviewStatus) -> ConditionSet:
+    if status.database_lost_at is None:
+        return DATABASE_READY
+    message = (
+        "The database is ready. The operator created it again, because it was gone from the target server at"
+        f" {format_time(status.database_lost_at)}. Its earlier content is lost."
+    )
+    return ready(Reason.READY, message)
+
+
+def _announce_secret(item: PreviewObject) -> Event:
+    message = (
+        f"Secret {item.connection_secret} was missing or incomplete. The operator created it again with a new password."
+        " Restart what has read the old one."
+    )
+    return Event(Reason.CONNECTION_REPLACED, message)
 
 
 def _ensure_preview(observed: ObservedPreview, recreate: bool) -> EnsurePreview:
@@ -197,6 +239,7 @@ def _decide_clone(
     elif clone is not None and clone.status.terminal:
         if clone.status.state is ImportState.COMPLETED:
             filled = ready(Reason.READY, f"Import {name} has copied the primary database.")
+            created = created.model_copy(update={"database_lost_at": None})
             return build_decision(_in_state(created, PreviewState.READY), filled, now, IMMEDIATELY)
         message = f"Import {name} {clone.status.state}: {clone.status.error}. Set spec.resetAt to begin a new one."
         return build_decision(
@@ -219,8 +262,8 @@ def _decide_expiry(
         return build_decision(
             _in_state(status, status.state), in_progress(Reason.PENDING, message), now, policy.waiting_interval
         )
-    drop = DropPreview(observed.database_oid)
-    return build_decision(_in_state(status, PreviewState.EXPIRED), EXPIRED, now, LONGEST_INTERVAL, (drop,))
+    drop, expired = DropPreview(observed.database_oid), status.model_copy(update={"database_lost_at": None})
+    return build_decision(_in_state(expired, PreviewState.EXPIRED), EXPIRED, now, LONGEST_INTERVAL, (drop,))
 
 
 def _decide_deletion(

@@ -13,6 +13,7 @@ from pgimport.decide.decision import (
     DropOrphanedObjects,
     EnsureNetworkPolicy,
     EnsureRoleBindings,
+    ObserveDatabases,
     RemoveNetworkPolicy,
     SetConnectionLimits,
     SetFinalizer,
@@ -21,10 +22,11 @@ from pgimport.decide.decision import (
 from pgimport.decide.import_history import find_old_imports
 from pgimport.decide.observed_objects import ObservedProject
 from pgimport.decide.wake_targets import wake_after_project
-from pgimport.model.names import FINALIZER_PROJECT
+from pgimport.model.names import FINALIZER_PROJECT, PREVIEWS
 from pgimport.model.observations import ObservedServer, Unreachable
 from pgimport.model.policy import Policy
 from pgimport.model.reasons import MEANINGS, Reason
+from pgimport.model.resources import ResourceKey
 from pgimport.model.status import ConditionStatus, ProjectStatus
 
 # How often the operator checks a ready server and sweeps orphans.
@@ -37,7 +39,7 @@ def decide_project(observed: ObservedProject, now: datetime, policy: Policy) -> 
     decision = _decide_finalizer(observed, now) or _decide_readiness(observed, now, policy)
     if decision.status.unused_since == now:  # the second look follows
         decision = replace(decision, requeue_after=IMMEDIATELY)
-    return replace(decision, wake=wake_after_project(observed.object, decision.status))
+    return replace(decision, wake=(*wake_after_project(observed.object, decision.status), *decision.wake))
 
 
 def _decide_finalizer(observed: ObservedProject, now: datetime) -> Decision[ProjectStatus] | None:
@@ -143,9 +145,20 @@ def _show_ready(
         conditions = conditions.add(held)
     shown = {"ready": True, "target_version": server.version, "warnings": list(server.warnings)}
     status = status.model_copy(update=shown)
+    missing = observed.previews_without_database
+    observe: tuple[Action, ...] = (ObserveDatabases(missing),) if missing else ()
     limits, history = _build_limits(observed), _build_history(observed, now)
-    actions = (*_prepare_namespace(observed, policy), *limits, *history, *_build_sweep(observed))
-    return build_decision(status, conditions, now, CHECK_INTERVAL, actions)
+    actions = (*_prepare_namespace(observed, policy), *limits, *history, *_build_sweep(observed), *observe)
+    decision = build_decision(status, conditions, now, CHECK_INTERVAL, actions)
+    return replace(decision, wake=_find_damaged_previews(observed))
+
+
+def _find_damaged_previews(observed: ObservedProject) -> tuple[ResourceKey, ...]:
+    """Returns the previews that have lost their database or their connection Secret."""
+    if observed.object.spec is None:
+        return ()
+    names = dict.fromkeys([*observed.previews_without_database, *observed.previews_without_secret])
+    return tuple(ResourceKey(PREVIEWS, observed.object.spec.namespace, name) for name in names)
 
 
 def _build_history(observed: ObservedProject, now: datetime) -> tuple[Action, ...]:

@@ -47,6 +47,8 @@ class Reason(StrEnum):
     PENDING = "Pending"
     EXPIRED = "Expired"
     DELETING = "Deleting"
+    DATABASE_GONE = "DatabaseGone"
+    CONNECTION_REPLACED = "ConnectionReplaced"
     PRIMARY_MISSING = "PrimaryMissing"
     CLONING = "Cloning"
 

@@ -334,6 +334,11 @@ class PreviewStatus(LenientModel):
     reset_at: Time | None = Field(
         default=None, description="The value of spec.resetAt that the operator carried out last."
     )
+    database_lost_at: Time | None = Field(
+        default=None,
+        description="The time at which the operator found that the database, and thus its content, no longer existed on"
+        " the server. A reset or an expiry removes this field.",
+    )
     updated_at: Time | None = Field(default=None, description="The time at which this status last changed.")
     observed_generation: int | None = Field(
         default=None, description="The metadata.generation for which the operator wrote this status."

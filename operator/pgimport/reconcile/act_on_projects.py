@@ -9,6 +9,7 @@ from pgimport.decide.decision import (
     DropOrphanedObjects,
     EnsureNetworkPolicy,
     EnsureRoleBindings,
+    ObserveDatabases,
     RemoveNetworkPolicy,
     SetConnectionLimits,
     SetFinalizer,
@@ -54,6 +55,8 @@ def act_on_project(context: ReconcileContext, observed: ProjectObservation, acti
         case RemoveNetworkPolicy():
             name = namespace_names(context.policy.release_name).network_policy
             remove_network_policy(context.cluster, spec.namespace, name)
+        case ObserveDatabases(previews):
+            context.preview_checks.suspect(ResourceKey(PREVIEWS, spec.namespace, name) for name in previews)
         case SetConnectionLimits(roles, limit):
             access = read_admin_access(context, spec)
             for role in roles:

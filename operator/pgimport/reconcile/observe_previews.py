@@ -18,7 +18,7 @@ from pgimport.server.server_state import read_database_oid
 def observe_preview(context: ReconcileContext, key: ResourceKey, now: datetime) -> ObservedPreview | None:
     """Reads everything that the decision needs. Returns None if the preview does not exist.
 
-    Raises ServerUnavailable if a reset or an expiry is due and the server does not answer.
+    Raises ServerUnavailable if the database must be read and the server does not answer.
     """
     preview = read_preview(context.cluster, key.namespace, key.name)
     if preview is None:
@@ -32,9 +32,9 @@ def observe_preview(context: ReconcileContext, key: ResourceKey, now: datetime) 
         project=project,
         position=find_position(context.direct_lists.list_previews(key.namespace), preview) if limited else 0,
         # When the namespace is deleted, the operator loses the right to read Secrets in it.
-        secret_exists=not preview.meta.deleting and _secret_exists(context, preview),
+        secret_exists=not preview.meta.deleting and has_complete_secret(context, preview),
         active_import_exists=active_import_exists,
-        database_oid=None if active_import_exists else _read_lost_database(context, preview, project, now),
+        database_oid=None if active_import_exists else _read_database(context, key, preview, project, now),
         clone=_read_clone_import(context, preview),
     )
 
@@ -54,7 +54,7 @@ def find_position(previews: Sequence[PreviewObject], preview: PreviewObject) -> 
     )
 
 
-def _secret_exists(context: ReconcileContext, preview: PreviewObject) -> bool:
+def has_complete_secret(context: ReconcileContext, preview: PreviewObject) -> bool:
     """Tells whether the preview's own Secret exists and has all entries."""
     if preview.status.connection_secret is None:
         return False
@@ -63,11 +63,15 @@ def _secret_exists(context: ReconcileContext, preview: PreviewObject) -> bool:
     return entries is not None and is_complete(entries)
 
 
-def _read_lost_database(
-    context: ReconcileContext, preview: PreviewObject, project: ProjectObject | None, now: datetime
+def _read_database(
+    context: ReconcileContext, key: ResourceKey, preview: PreviewObject, project: ProjectObject | None, now: datetime
 ) -> int | None:
-    """Reads the OID of a database that is about to be dropped, so that a newer one is never taken for it."""
-    if not loses_database(preview, now) or preview.status.database is None:
+    """Reads the OID of a database that is about to be dropped, or that a check of the Project has not found.
+
+    The OID of a database to drop is needed so that a newer one is never taken for it.
+    """
+    suspect = context.preview_checks.take_suspect(key)
+    if not (suspect or loses_database(preview, now)) or preview.status.database is None:
         return None
     if project is None or project.spec is None or not project.status.ready:
         return None

@@ -1,5 +1,6 @@
 """Observes a Project: its server, its namespace, the previews and imports that use it, and orphaned objects."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,11 +10,13 @@ from pgimport.kubernetes_client.jobs import list_orphans
 from pgimport.kubernetes_client.namespaces import namespace_exists
 from pgimport.kubernetes_client.network_policies import read_api_server
 from pgimport.kubernetes_client.resource_lists import ResourceLists
-from pgimport.model.errors import Refused, ServerUnavailable
+from pgimport.model.errors import Forbidden, Refused, ServerUnavailable
 from pgimport.model.names import FINALIZER_PREVIEW
 from pgimport.model.observations import ObservedServer, Unreachable
 from pgimport.model.project_spec import ProjectSpec
 from pgimport.model.resources import ImportOwner, PreviewObject, ProjectObject, ResourceKey
+from pgimport.model.status import PreviewState
+from pgimport.reconcile.observe_previews import has_complete_secret
 from pgimport.reconcile.reconcile_context import ReconcileContext
 from pgimport.reconcile.server_credentials import read_admin_access
 from pgimport.server.marked_objects import MarkedObject, read_marked_objects
@@ -27,7 +30,7 @@ class ProjectObservation(ObservedProject):
     marked_objects: tuple[MarkedObject, ...] = ()
 
 
-def observe_project(context: ReconcileContext, key: ResourceKey, _now: datetime) -> ProjectObservation | None:
+def observe_project(context: ReconcileContext, key: ResourceKey, now: datetime) -> ProjectObservation | None:
     """Reads everything that the decision needs. Returns None if the Project does not exist."""
     project = read_project(context.cluster, key.name)
     if project is None:
@@ -58,6 +61,8 @@ def observe_project(context: ReconcileContext, key: ResourceKey, _now: datetime)
         imports=len(imports),
         import_owners=tuple(imports),
         clone_imports=_list_clone_imports(context, spec.namespace),
+        previews_without_database=_find_previews_without_database(previews, marked_objects),
+        previews_without_secret=_find_previews_without_secret(context, project, previews, now) if readable else (),
         created_previews=sum(FINALIZER_PREVIEW in item.meta.finalizers for item in previews),
         server_objects=None
         if marked_objects is None
@@ -75,6 +80,34 @@ def observe_project(context: ReconcileContext, key: ResourceKey, _now: datetime)
             if item.mark.dropped and item.mark.project_uid == project.meta.uid
         ),
     )
+
+
+def _find_previews_without_database(
+    previews: Sequence[PreviewObject], marked_objects: Sequence[MarkedObject] | None
+) -> tuple[str, ...]:
+    """Returns ready previews whose database is not among the marked ones. Each must then read it by itself."""
+    if marked_objects is None:
+        return ()
+    databases = {item.name for item in marked_objects if item.kind == "database"}
+    return tuple(item.meta.name for item in previews if _is_idle(item) and item.database not in databases)
+
+
+def _find_previews_without_secret(
+    context: ReconcileContext, project: ProjectObject, previews: Sequence[PreviewObject], now: datetime
+) -> tuple[str, ...]:
+    """Reads some of the connection Secrets. Returns the ready previews whose Secret is missing or incomplete."""
+    idle = [item for item in previews if _is_idle(item) and item.status.connection_secret is not None]
+    chosen = context.preview_checks.choose_secrets(project.meta.uid, idle, now) if project.status.ready else []
+    try:
+        return tuple(item.meta.name for item in chosen if not has_complete_secret(context, item))
+    except Forbidden:  # the operator's RoleBinding is missing, and this reconcile creates it again
+        return ()
+
+
+def _is_idle(item: PreviewObject) -> bool:
+    """Tells whether the preview is ready and neither claimed nor being deleted."""
+    status = item.status
+    return status.state is PreviewState.READY and status.active_import is None and not item.meta.deleting
 
 
 def _is_owner_role(item: MarkedObject, project: ProjectObject) -> bool:

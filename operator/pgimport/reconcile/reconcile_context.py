@@ -8,6 +8,7 @@ from pgimport.kubernetes_client.resource_lists import DirectLists, ResourceLists
 from pgimport.model.policy import Policy
 from pgimport.reconcile.background_drops import BackgroundDrops
 from pgimport.reconcile.pod_history import PodHistory
+from pgimport.reconcile.preview_checks import PreviewChecks
 from pgimport.reconcile.reconcile_times import ReconcileTimes
 from pgimport.server.circuit_breaker import CircuitBreaker
 from pgimport.store.upload_store import UploadStore
@@ -37,6 +38,7 @@ class ReconcileContext:
     store: UploadStore | None = None
     pod_history: PodHistory = field(default_factory=PodHistory)
     reconcile_times: ReconcileTimes = field(default_factory=ReconcileTimes)
+    preview_checks: PreviewChecks = field(default_factory=PreviewChecks)
     circuit_breaker: CircuitBreaker = field(default_factory=CircuitBreaker)
     drops: BackgroundDrops = field(default_factory=BackgroundDrops)
     _start_locks: dict[str, threading.Lock] = field(default_factory=dict)

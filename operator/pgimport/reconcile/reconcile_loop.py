@@ -196,6 +196,10 @@ def _decide_and_act(
     if decision.actions and reconciler.confirms:
         confirm_unchanged(context.cluster, key, observed.object.meta)
     decision = _act(context, reconciler, observed, decision)
+    if decision.event is not None:  # before the write, which may be refused: the next decision has no reason for it
+        event = decision.event
+        warning = is_warning(event.reason, stalled=False)
+        _post(context, reconciler.kind, observed.object, event.reason, event.message, warning=warning)
     _write_status(context, key, observed.object, decision)
     return ReconcileResult(requeue_after=decision.requeue_after, wake=_list_keys(context, decision.wake))
 
@@ -276,11 +280,15 @@ def _report_transition(
         return
     logger.info("%s: %s: %s", key, f"{state} ({reason})" if state else reason, message)
     kind, warning = RECONCILERS[key.kind].kind, is_warning(reason, stalled)
-    event = build_event(kind, item.meta, reason or "Seen", message, warning=warning)
+    _post(context, kind, item, reason or "Seen", message, warning=warning)
+
+
+def _post(context: ReconcileContext, kind: str, item: Resource, reason: str, message: str, *, warning: bool) -> None:
+    """Posts an event. A failure is only logged, because an event is no more than a notice."""
     try:
-        post_event(context.cluster, event)
+        post_event(context.cluster, build_event(kind, item.meta, reason, message, warning=warning))
     except PgimportError as error:
-        logger.debug("%s: the event was not posted: %s", key, error)
+        logger.debug("%s %s: the event was not posted: %s", kind, item.meta.name, error)
 
 
 def _describe_state(status: Status) -> tuple[str | None, str | None, bool]:

@@ -49,6 +49,9 @@ CONDITIONS: dict[Reason, str] = {
     Reason.PENDING: "The operator has not finished preparing the Project or the PreviewDatabase.",
     Reason.EXPIRED: "The preview's `ttl` is over, and the operator has dropped its database.",
     Reason.DELETING: "The object is being deleted.",
+    Reason.DATABASE_GONE: "The preview's database no longer exists on the server. The operator creates it again.",
+    Reason.CONNECTION_REPLACED: "The preview's connection Secret was missing or incomplete, and has a new password now."
+    " Only events have this reason.",
     Reason.PRIMARY_MISSING: "The Project names no primary database, so there is nothing to clone.",
     Reason.CLONING: "The import that copies the primary database has not ended yet.",
     Reason.CLONE_FAILED: "The import that copies the primary database has failed; its own status says why.",
