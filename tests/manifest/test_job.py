@@ -18,7 +18,7 @@ from pgimport.manifest.job import JobPlan, build_import_job
 from pgimport.model.names import LABEL_IMPORT, LABEL_QUEUE
 from pgimport.model.object_references import SecretKey
 from pgimport.model.order import ENV_ORDER, Order, OrderTarget
-from pgimport.model.pod_template import PodTemplate
+from pgimport.model.pod_template import PodTemplate, PodTemplateMetadata, PodTemplateSpec
 from pgimport.model.policy import Policy
 from pgimport.model.project_spec import SSLMode
 from pgimport.model.reasons import PERMANENT_EXIT_CODES
@@ -58,7 +58,7 @@ def a_plan(
     )
 
 
-POD_TEMPLATE = {
+POD_TEMPLATE: dict[str, dict[str, Any]] = {
     "metadata": {
         "labels": {"team": "platform", LABEL_IMPORT: "forged"},
         "annotations": {"example.com/cost-center": "42"},
@@ -279,6 +279,12 @@ def test_the_queue_of_an_import_takes_precedence_over_the_projects() -> None:
     job = build_import_job(a_plan(labels={PRIORITY: "high"}), a_policy())
     assert job["metadata"]["labels"][PRIORITY] == "high"
     assert "suspend" not in job["spec"]
+
+
+def test_the_golden_file_has_each_field_of_a_pod_template() -> None:
+    fields = {field.alias or name for name, field in PodTemplateSpec.model_fields.items()}
+    assert POD_TEMPLATE["spec"].keys() == fields
+    assert POD_TEMPLATE["metadata"].keys() == {field for field in PodTemplateMetadata.model_fields}
 
 
 @pytest.mark.parametrize(

@@ -175,6 +175,8 @@ def _decide_progress(
         return _open_gate(status, pod, now, policy, (*actions, PrepareShadow(pod.uid, source)))
     status = _with_progress(observed, status, now, policy)
     conditions = _describe_work(status.progress)
+    if (obstacle := timeouts.describe_obstacle(observed, pod)) is not None:
+        conditions = in_progress(Reason.STARTING, f"No container of the import starts: {obstacle}")
     if pod is None and outcome is not None and outcome.failure is not None:
         message = f"Attempt {status.attempts} of {spec.max_attempts} failed and is repeated: {outcome.failure.message}"
         conditions = in_progress(Reason.RETRYING, message)

@@ -98,9 +98,16 @@ def find_no_start(
     backoff = BACKOFF_ALLOWANCE if pod is None and status.attempt_history else timedelta(0)
     if now - observed.waiting_since <= spec.start_timeout + backoff:
         return None
-    cause = _describe_waiting_container(pod) or observed.start_warning or "Kubernetes gives no reason"
+    cause = describe_obstacle(observed, pod) or "Kubernetes gives no reason"
     limit = format_duration(spec.start_timeout)
     return Failure(Reason.START_TIMEOUT, f"no container was running within spec.startTimeout ({limit}): {cause}")
+
+
+def describe_obstacle(observed: ObservedImport, pod: ObservedPod | None) -> str | None:
+    """Returns in the words of Kubernetes why no container starts, or None if it gives no reason or one has started."""
+    if observed.waiting_since is None or _runs_preflight(pod):
+        return None
+    return _describe_waiting_container(pod) or observed.start_warning
 
 
 def _describe_waiting_container(pod: ObservedPod | None) -> str | None:

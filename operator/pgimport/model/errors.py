@@ -66,7 +66,7 @@ class NotFound(PgimportError):
 
 
 class Forbidden(PgimportError):
-    """Kubernetes denied the request, because a right is missing."""
+    """Kubernetes denied the request: a right is missing, a quota is used up, or a policy of the cluster forbids it."""
 
 
 class Invalid(PgimportError):

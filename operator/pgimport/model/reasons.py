@@ -99,6 +99,7 @@ class Reason(StrEnum):
     SERVER_UNREACHABLE = "ServerUnreachable"
     SERVER_AUTH_FAILED = "ServerAuthFailed"
     SERVER_NOT_FIT = "ServerNotFit"
+    JOB_REFUSED = "JobRefused"
     TARGET_BUSY = "TargetBusy"
     ROLE_IN_USE = "RoleInUse"
     TARGET_LOST = "TargetLost"
@@ -286,6 +287,11 @@ MEANINGS: dict[Reason, Meaning] = {
         _TRANSIENT,
         None,
         "Revoke what the role may in the databases that the message names, and run REASSIGN OWNED BY for it there.",
+    ),
+    Reason.JOB_REFUSED: Meaning(
+        _TRANSIENT,
+        None,
+        "Ask the platform's admin to allow what the message names, for example with a larger ResourceQuota.",
     ),
     Reason.TARGET_BUSY: Meaning(_TRANSIENT, None, "End the sessions and prepared transactions in the target database."),
     Reason.DISRUPTED: Meaning(

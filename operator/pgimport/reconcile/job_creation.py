@@ -8,7 +8,7 @@ from pgimport.kubernetes_client.jobs import create_job
 from pgimport.kubernetes_client.secrets_and_config_maps import create_secret, replace_entries
 from pgimport.manifest.job import JobPlan, build_import_job
 from pgimport.manifest.secrets import build_job_secret
-from pgimport.model.errors import Invalid, ServerUnavailable
+from pgimport.model.errors import Forbidden, Invalid, ServerUnavailable
 from pgimport.model.import_spec import ImportSpec
 from pgimport.model.names import SECRET_KEY_SEED, SECRET_KEY_URL, job_secret_name
 from pgimport.model.object_references import SecretKey
@@ -24,6 +24,9 @@ from pgimport.store.upload_store import UploadStore
 SEED_BYTES = 32
 # A signed URL must outlive spec.timeout, because an attempt that starts late still reads the upload.
 SIGNED_URL_MARGIN = timedelta(hours=1)
+# In the messages of validating webhooks, and of ValidatingAdmissionPolicies.
+POLICY_DENIALS = ("denied the request", "denied request")
+_ALLOWED_JOB = "Ask the platform's admin which Jobs the policy that the message names allows, and import again."
 _SMALLER_UPLOAD = (
     "Upload a smaller dump (pg_dump --exclude-table-data), or ask the platform's admin to raise the store's limit."
 )
@@ -39,7 +42,10 @@ def require_specs(observed: ObservedImport) -> tuple[ImportSpec, ProjectSpec]:
 
 
 def create_import_job(context: ReconcileContext, observed: ObservedImport, remaining_attempts: int) -> Failure | None:
-    """Creates the Secret and the Job. Returns a failure if the upload is gone or Kubernetes rejects the Job."""
+    """Creates the Secret and the Job. Returns a failure if the upload is gone or Kubernetes rejects the Job.
+
+    Raises ServerUnavailable (JobRefused) if Kubernetes may accept the Job later, such as under a quota.
+    """
     spec, project = require_specs(observed)
     meta, server = observed.object.meta, observed.server
     if not isinstance(server, ObservedServer):
@@ -47,7 +53,6 @@ def create_import_job(context: ReconcileContext, observed: ObservedImport, remai
     upload_url = _sign_upload(context, spec)
     if isinstance(upload_url, Failure):
         return upload_url
-    _create_job_secret(context, meta, spec, upload_url)
     upload_origin = parse_origin(context.store.settings.endpoint) if upload_url is not None and context.store else None
     plan = JobPlan(
         meta=meta,
@@ -61,10 +66,24 @@ def create_import_job(context: ReconcileContext, observed: ObservedImport, remai
         queue_name=project.queue_name,
     )
     try:
+        _create_job_secret(context, meta, spec, upload_url)
         create_job(context.cluster, meta.namespace, build_import_job(plan, context.policy), meta.uid)
     except Invalid as error:  # spec.resources and spec.scratch allow values that only the API server can check
-        return Failure(Reason.INVALID_SPEC, f"Kubernetes does not accept the import's Job: {error}")
+        return _describe_rejection(error)
+    except Forbidden as error:
+        if any(words in str(error) for words in POLICY_DENIALS):
+            return _describe_rejection(error)
+        message = f"Kubernetes does not accept the import's Job: {error}"
+        raise ServerUnavailable(Failure(Reason.JOB_REFUSED, message)) from error
     return None
+
+
+def _describe_rejection(error: Invalid | Forbidden) -> Failure:
+    """Describes a refusal that would be the same for each Job of this import, in the words of Kubernetes."""
+    text = str(error)
+    denied = any(words in text for words in POLICY_DENIALS)
+    message = f"Kubernetes does not accept the import's Job: {text}"
+    return Failure(Reason.INVALID_SPEC, message, _ALLOWED_JOB if denied else "")
 
 
 def _create_job_secret(context: ReconcileContext, meta: ObjectMeta, spec: ImportSpec, upload_url: str | None) -> None:
