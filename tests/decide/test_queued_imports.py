@@ -204,19 +204,33 @@ COPYING = a_running_status(
     ],
 )
 def test_a_preempted_import_waits_again_without_a_lost_attempt(pods: Any) -> None:
-    decision = decide(queued(COPYING, pods=pods, workload=a_workload(message="Preempted to accommodate a workload")))
+    workload = a_workload(message="Preempted to accommodate a workload")
+    decision = decide(queued(COPYING, pods=pods, workload=workload))
     shown = decision.status
-    assert decision.actions == (DropAttempt("pod-uid-1"),)
+    assert decision.actions == ()
     assert decision.wake == (PendingImports("shop"),)
     assert (shown.state, reason(decision), shown.job) == (ImportState.PENDING, Reason.QUEUED, JOB)
     assert message(decision) == "The import waits in queue imports: Preempted to accommodate a workload"
-    assert (shown.started_at, shown.shadow, shown.progress, shown.claimed_by, shown.claimed_at) == (None,) * 5
+    assert (shown.started_at, shown.progress, shown.claimed_by, shown.claimed_at) == (None,) * 4
     assert shown.locked_resource == f"preview/shop/{PREVIEW}"
-    history = [
-        (attempt.pod_uid, attempt.number, attempt.reason, attempt.cleaned_up) for attempt in shown.attempt_history
-    ]
-    assert history == [("earlier", 1, "SourceUnreachable", True), ("pod-uid-1", 0, "Preempted", True)]
+    history = [(attempt.pod_uid, attempt.number, attempt.reason) for attempt in shown.attempt_history]
+    assert history == [("earlier", 1, "SourceUnreachable"), ("pod-uid-1", 0, "Preempted")]
     assert shown.attempts == 1
+    dropping = decide(queued(shown, workload=workload))
+    assert dropping.actions == (DropAttempt("pod-uid-1"),)
+    assert (dropping.status.shadow, dropping.status.attempt_history[-1].cleaned_up) == (None, True)
+    assert decide(queued(dropping.status, workload=workload)).actions == ()
+
+
+def test_a_preempted_import_gives_back_its_slot_although_the_server_does_not_answer() -> None:
+    preempted = decide(queued(COPYING, pods=())).status
+    item = queued(preempted).object
+    failure = Failure(Reason.SERVER_UNREACHABLE, "the target server cannot be reached")
+    shown = show_import_failure(item, failure, LATER, POLICY).status
+    assert (shown.state, shown.queued) == (ImportState.PENDING, True)
+    assert decide(queued(shown)).actions == (DropAttempt("pod-uid-1"),)
+    admitted = decide(queued(shown, job=ADMITTED))
+    assert (admitted.status.state, admitted.actions) == (ImportState.RUNNING, (DropAttempt("pod-uid-1"),))
 
 
 def test_an_admission_after_a_preemption_begins_a_new_attempt_with_the_whole_timeout() -> None:
@@ -305,8 +319,9 @@ def test_the_url_of_an_upload_stays_valid_in_the_queue(spec: Any, age: timedelta
 
 def test_a_preempted_import_gets_a_new_url_before_its_next_pod() -> None:
     status = COPYING.model_copy(update={"upload_signed_at": BORN - timedelta(hours=5)})
-    decision = decide(queued(status, spec=an_import_spec(**UPLOAD), pods=()))
-    assert decision.actions == (SignUpload(), DropAttempt("pod-uid-1"))
+    spec = an_import_spec(**UPLOAD)
+    preempted = decide(queued(status, spec=spec, pods=())).status
+    assert decide(queued(preempted, spec=spec)).actions == (SignUpload(), DropAttempt("pod-uid-1"))
 
 
 # --- it ends, or somebody changes it ---

@@ -6,7 +6,6 @@ slot when the queue admits the Job. If no slot is free then, its pod waits at th
 
 from datetime import datetime, timedelta
 
-from pgimport.decide.attempts import count_attempts
 from pgimport.decide.conditions import ConditionSet, in_progress
 from pgimport.decide.decision import IMMEDIATELY, Action, Decision, DropAttempt, SignUpload
 from pgimport.decide.import_transitions import failed, pending, running
@@ -33,7 +32,9 @@ def decide_queued(
     if not spec.dry_run and (lost := find_lost_target(observed, spec)) is not None:
         return failed(status, lost, now)
     obstacle = _find_obstacle(observed, spec)
+    status, drops = _drop_attempts(status)
     status, actions = _sign_upload(status, spec, now, policy.upload_url_age if obstacle is not None else timedelta(0))
+    actions += drops
     if obstacle is not None:
         return pending(status, obstacle, now, policy.waiting_interval, actions)
     progress = Progress(phase=ImportPhase.PREFLIGHT, percent=0, at=now)
@@ -60,31 +61,23 @@ def _sign_upload(
     return status.model_copy(update={"upload_signed_at": now}), (SignUpload(),)
 
 
-def preempt(
-    observed: ObservedImport, status: ImportStatus, spec: ImportSpec, now: datetime, policy: Policy
-) -> Decision[ImportStatus]:
+def preempt(observed: ObservedImport, status: ImportStatus, now: datetime) -> Decision[ImportStatus]:
     """Makes a running import pending because a queue has suspended its Job. It keeps its Job and its target.
 
-    Kubernetes deletes the pods. The next admission starts a new one, with the whole timeout.
+    Kubernetes deletes the pods. The next reconcile drops the shadow, so that slot and clock do not wait for the server.
     """
+    cleared = dict.fromkeys(("progress", "started_at", "claimed_at", "claimed_by"))
+    conditions = _describe_queue(observed.job, observed.workload)
+    return pending(status.model_copy(update=cleared), conditions, now, IMMEDIATELY)
+
+
+def _drop_attempts(status: ImportStatus) -> tuple[ImportStatus, tuple[Action, ...]]:
+    """Drops what a preempted attempt has left on the server."""
     left = [attempt.pod_uid for attempt in status.attempt_history if not attempt.cleaned_up]
     left += [status.shadow.pod_uid] if status.shadow is not None else []
     history = [attempt.model_copy(update={"cleaned_up": True}) for attempt in status.attempt_history]
-    queued = status.model_copy(
-        update={
-            "shadow": None,
-            "progress": None,
-            "started_at": None,
-            "claimed_at": None,
-            "claimed_by": None,
-            "attempt_history": history,
-            "attempts": count_attempts(history),
-        }
-    )
-    queued, actions = _sign_upload(queued, spec, now, policy.upload_url_age)
-    actions += tuple(DropAttempt(uid) for uid in dict.fromkeys(left))
-    conditions = _describe_queue(observed.job, observed.workload)
-    return pending(queued, conditions, now, policy.waiting_interval, actions)
+    clean = status.model_copy(update={"shadow": None, "attempt_history": history})
+    return clean, tuple(DropAttempt(uid) for uid in dict.fromkeys(left))
 
 
 def _describe_queue(job: ObservedJob | None, workload: ObservedWorkload | None) -> ConditionSet:

@@ -166,7 +166,7 @@ def _decide_progress(
     if (failure := _find_final_failure(observed, status, spec, outcome, policy)) is not None:
         return failed(status, failure, now)
     if observed.job is not None and observed.job.suspended:
-        return preempt(observed, status, spec, now, policy)
+        return preempt(observed, status, now)
     if (late := _find_late(observed, status, spec, now)) is not None:
         return failed(status, late, now)
     pod = current_pod(observed.pods)
