@@ -120,7 +120,7 @@ thorough: setup
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m "thorough and not cluster"
 
 .PHONY: kueue
-kueue: up ## imports in queues of Kueue's own controller, which is built from source first (twelve minutes)
+kueue: up ## run the tests of queues with Kueue's own controller, which it builds first (twelve minutes)
 	@$(BIN)/python -m pytest --numprocesses 0 -m kueue
 
 .PHONY: real
