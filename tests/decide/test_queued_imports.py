@@ -255,7 +255,8 @@ def test_a_preemption_that_the_operator_did_not_see_does_not_count() -> None:
     spec = an_import_spec(maxAttempts=1)
     for pods in ((stopped,), ()):
         decision = decide(queued(a_running_status(attempt_history=[an_attempt()]), spec=spec, job=resumed, pods=pods))
-        assert (decision.status.state, decision.status.attempts) == (ImportState.RUNNING, 0)
+        shown = decision.status
+        assert (shown.state, shown.attempts, shown.started_at) == (ImportState.RUNNING, 0, NOW)
         assert decision.actions == (DropAttempt("pod-uid-1"),)
 
 

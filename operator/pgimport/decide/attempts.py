@@ -120,11 +120,16 @@ def _limit(attempts: Sequence[Attempt]) -> list[Attempt]:
     return [attempt for attempt in attempts if attempt.pod_uid in kept]
 
 
+def preempted_pods(attempts: Sequence[Attempt]) -> set[str]:
+    """Returns the uids of the pods that a queue ended."""
+    return {attempt.pod_uid for attempt in attempts if attempt.reason == Reason.PREEMPTED}
+
+
 def without_preempted(
     pods: Sequence[ObservedPod], history: Sequence[Attempt], job: ObservedJob | None
 ) -> tuple[ObservedPod, ...]:
     """Returns the pods without those that a queue preempted. Their shadows are gone, so their ends mean nothing."""
-    ended = {attempt.pod_uid for attempt in history if attempt.reason == Reason.PREEMPTED}
+    ended = preempted_pods(history)
     return tuple(pod for pod in pods if pod.uid not in ended and not _is_preempted(pod, pod.created_at, job))
 
 

@@ -13,6 +13,7 @@ from pgimport.decide.attempts import (
     merge_attempts,
     pod_at_work,
     pod_outcome,
+    preempted_pods,
     without_preempted,
 )
 from pgimport.decide.conditions import ConditionSet, in_progress
@@ -129,6 +130,8 @@ def _with_attempts(
     attempts = merge_attempts(status.attempt_history, observed.pods, now, observed.job)
     observed = replace(observed, pods=without_preempted(observed.pods, attempts, observed.job))
     changes: dict[str, object] = {"attempt_history": attempts, "attempts": count_attempts(attempts)}
+    if preempted_pods(attempts) - preempted_pods(status.attempt_history):
+        changes["started_at"] = now  # if the Job already runs again, the timeout starts anew
     if attempts and attempts[-1].pod != status.claimed_by:
         changes |= {"claimed_by": attempts[-1].pod, "claimed_at": now}
     for pod in observed.pods:
