@@ -57,7 +57,8 @@ class WorkQueue:
         self._report = report
         self._workers_per_tenant = workers
         self._heap: list[tuple[float, int, ResourceKey]] = []  # (due time, tie breaker, key), by time.monotonic()
-        self._held: dict[str, list[tuple[float, int, ResourceKey]]] = {}  # due, but their tenant has no free worker
+        # Heaps of keys that are due, but whose tenant has no free worker.
+        self._held: dict[str, list[tuple[float, int, ResourceKey]]] = {}
         self._due: dict[ResourceKey, float] = {}  # the time that counts; the heap may hold replaced entries
         # Keys that are being reconciled, with the time at which they are due again, or None.
         self._busy: dict[ResourceKey, float | None] = {}
@@ -134,7 +135,7 @@ class WorkQueue:
             if self._due.get(key) != due:
                 heapq.heappop(self._heap)  # an earlier time replaced this entry
             elif due <= time.monotonic() and self._busy_by_tenant[tenant] >= self._workers_per_tenant:
-                self._held.setdefault(tenant, []).append(heapq.heappop(self._heap))
+                heapq.heappush(self._held.setdefault(tenant, []), heapq.heappop(self._heap))
             else:
                 return due - time.monotonic()
         return None
@@ -152,12 +153,19 @@ class WorkQueue:
                     self._push(key, time.monotonic() + delay)
 
     def _release_worker(self, tenant: str) -> None:
+        """Counts a worker as free, and makes the first key that waits for one available."""
         self._busy_by_tenant[tenant] -= 1
         if self._busy_by_tenant[tenant] == 0:
             del self._busy_by_tenant[tenant]
-        for entry in self._held.pop(tenant, ()):
-            heapq.heappush(self._heap, entry)
-            self._changed.notify()
+        held = self._held.pop(tenant, [])
+        while held:
+            due, _, key = entry = heapq.heappop(held)
+            if self._due.get(key) == due:  # else an earlier time has replaced this entry
+                heapq.heappush(self._heap, entry)
+                self._changed.notify()
+                break
+        if held:
+            self._held[tenant] = held
 
     def _reconcile(self, key: ResourceKey) -> float | None:
         """Reconciles a key. Returns the seconds until the next reconcile, or None to wait for an event."""
