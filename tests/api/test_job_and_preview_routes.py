@@ -41,12 +41,14 @@ def test_a_job_shows_its_status(api: Api) -> None:
         lastStderr="no route",
         claimedBy="pod-1",
         completedAt="2026-01-01T12:00:00.000Z",
+        dataAsOf="2026-01-01T11:00:00.000Z",
         lockedResource="preview/shop/x",
     )
     body = api.call("GET", f"/jobs/{job}").json()["job"]
     assert (body["state"], body["attempts"], body["error"]) == ("failed", 2, "the source was away")
     assert (body["retry_classification"], body["last_exit_code"], body["claimed_by"]) == ("transient", 10, "pod-1")
     assert body["completed_at"] == "2026-01-01T12:00:00.000Z"
+    assert body["data_as_of"] == "2026-01-01T11:00:00.000Z"
     assert "last_stdout" not in body
 
 
@@ -65,7 +67,8 @@ def test_a_job_that_is_not_finished_can_be_cancelled(api: Api) -> None:
 
 def test_a_preview_is_created_extended_reset_and_deleted(api: Api) -> None:
     preview = api.call("POST", "/projects/shop/preview-databases", json={"name": "life"}).json()["preview"]
-    assert set(preview) == {"id", "name", "project_id", "mode", "state", "ttl_hours", "created_at", "expires_at"}
+    times = {"created_at", "expires_at", "data_as_of"}
+    assert set(preview) == {"id", "name", "project_id", "mode", "state", "ttl_hours", *times}
     assert (preview["state"], preview["mode"], preview["ttl_hours"]) == ("pending", "empty", 24)
     assert preview in api.call("GET", "/projects/shop/preview-databases").json()["previews"]
     duplicate = api.call("POST", "/projects/shop/preview-databases", json={"name": "life"})
@@ -110,6 +113,8 @@ def test_a_preview_is_created_extended_reset_and_deleted(api: Api) -> None:
     generation = api.read(PREVIEWS, "life")["metadata"]["generation"]
     api.set_status(PREVIEWS, "life", state="ready", expiresAt=in_force, observedGeneration=generation)
     assert api.call("GET", "/preview-databases/shop.life").json()["preview"]["expires_at"] == in_force
+    api.set_status(PREVIEWS, "life", state="ready", dataAsOf=in_force)
+    assert api.call("GET", "/preview-databases/shop.life").json()["preview"]["data_as_of"] == in_force
     reset = api.call("POST", "/preview-databases/shop.life/reset")
     assert reset.status_code == 202
     assert "resetAt" in api.read(PREVIEWS, "life")["spec"]

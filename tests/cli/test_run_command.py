@@ -4,6 +4,7 @@ import hashlib
 import json
 import signal
 import subprocess
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
@@ -50,6 +51,7 @@ def test_a_database_is_imported_and_replaced(
     result = command_line.run("run", **clients)
     assert (result.code, result.err.count("pgimport:")) == (0, 0), result.err
     assert "verified (counts): 1 tables, 2 rows" in result.out
+    assert f"\ndata as of {datetime.now(UTC).date()}T" in result.out
     password = result.out.rstrip().rpartition(": ")[2]
     with postgres18.connect("cli_copy", "cli_copy_owner", password) as connection:
         assert connection.execute("SELECT count(*) FROM items").fetchone() == (2,)
@@ -60,6 +62,7 @@ def test_a_database_is_imported_and_replaced(
     result = command_line.run("run", "--recreate", "--json", "--owner-password-file", f"{tmp_path}/password", **clients)
     assert result.code == 0
     summary = json.loads(result.out.splitlines()[-1])["result"]
+    assert datetime.now(UTC) - datetime.fromisoformat(summary["dataAsOf"]) < timedelta(minutes=5)
     assert (summary["owner"], summary["verification"]["rows"], "ownerPassword" in summary) == (
         "cli_copy_owner",
         2,

@@ -291,6 +291,29 @@ def test_a_reset_recreates_the_database_once() -> None:
     assert decide(observed_preview(RESET, decision.status)).actions == ()
 
 
+@pytest.mark.parametrize(
+    ("observed", "now"),
+    [
+        pytest.param(observed_preview(RESET, a_ready_status(data_as_of=BORN), database_oid=100), NOW, id="reset"),
+        pytest.param(
+            observed_preview(
+                a_preview_spec(renewedAt="2026-01-02T12:00:00Z"),
+                a_ready_status(state=PreviewState.EXPIRED, data_as_of=BORN),
+            ),
+            BORN + DAY + SECOND,
+            id="renewed after its expiry",
+        ),
+    ],
+)
+def test_an_empty_database_has_no_age(observed: ObservedPreview, now: datetime) -> None:
+    assert decide(observed, now).status.data_as_of is None
+
+
+def test_the_age_of_the_data_stays_while_the_database_does() -> None:
+    observed = observed_preview(status=a_ready_status(data_as_of=BORN), secret_exists=False)
+    assert decide(observed).status.data_as_of == BORN
+
+
 def test_a_reset_that_is_requested_before_the_database_exists_drops_nothing() -> None:
     decision = decide(observed_preview(RESET, NEW))
     assert decision.actions == (ClaimServer(), EnsurePreview(recreate=False))

@@ -266,6 +266,13 @@ def test_a_pod_that_completed_leads_to_the_swap_even_after_the_timeout() -> None
     assert (decision.actions, decision.requeue_after) == ((), timedelta(0))
 
 
+def test_a_verified_copy_has_the_time_of_its_sources_snapshot() -> None:
+    ended = a_container("import", exit_code=0, ended_at=NOW, result=a_result(data_as_of=BORN))
+    decision = decide(observed_running_import(status=COPYING, pods=(a_finished_pod(import_=ended),)))
+    assert decision.status.data_as_of == BORN
+    assert decide(observed_running_import(status=COPYING, pods=(a_finished_pod(),))).status.data_as_of is None
+
+
 def test_a_preflight_that_passed_is_no_verified_copy() -> None:
     pod = a_pod(phase="Succeeded", preflight=passed_preflight(), import_=None)
     decision = decide(observed_running_import(pods=(pod,)))

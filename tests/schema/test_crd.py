@@ -67,9 +67,11 @@ def test_a_crd_has_a_short_name_that_shows_whose_it_is(kind: Kind) -> None:
     ("kind", "columns"),
     [
         pytest.param(
-            IMPORT, ["State", "Target", "Attempts", "Progress", "Skipped", "Full", "Reason", "Age"], id="PostgresImport"
+            IMPORT,
+            ["State", "Target", "Attempts", "Progress", "DataAsOf", "Skipped", "Full", "Reason", "Age"],
+            id="PostgresImport",
         ),
-        pytest.param(PREVIEW, ["State", "Database", "Expires", "Reason", "Age"], id="PreviewDatabase"),
+        pytest.param(PREVIEW, ["State", "Database", "DataAsOf", "Expires", "Reason", "Age"], id="PreviewDatabase"),
         pytest.param(PROJECT, ["Ready", "Version", "Namespace", "Reason", "Age"], id="Project"),
     ],
 )

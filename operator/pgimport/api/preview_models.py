@@ -61,6 +61,11 @@ class Preview(ResponseModel):
     mode: PreviewMode = Field(description="The value is empty, or clone for a copy of the Project's primary database.")
     state: PreviewState = Field(description="The state is pending, ready, failed, expired or deleting.")
     ttl_hours: int = Field(description="The time from creation or extension to expiry, in hours, rounded up.")
+    data_as_of: Time | None = Field(
+        default=None,
+        description="The time of the source's snapshot that the last completed import copied. It is absent if no"
+        " import was completed, or if a dump file was imported.",
+    )
     created_at: Time = Field(description="The time at which the preview database was created.")
     expires_at: Time = Field(description="The time at which the operator drops the database.")
 
@@ -113,6 +118,7 @@ def build_preview_body(project: ProjectObject, preview: PreviewObject) -> Previe
         mode=spec.mode,
         state=PreviewState.DELETING if preview.meta.deleting else state,
         ttl_hours=-(-spec.ttl // timedelta(hours=1)),  # rounded up
+        data_as_of=preview.status.data_as_of,
         created_at=preview.meta.created_at,
         expires_at=_find_expiry(preview, spec),
     )

@@ -9,6 +9,7 @@ from pgimport.model.import_choices import SkipGroup
 from pgimport.model.import_report import count_refused, sort_skipped
 from pgimport.model.observations import ObservedServer
 from pgimport.model.result import PreflightReport, SkippedObject, WorkerResult
+from pgimport.model.scalar_types import format_time
 from pgimport.model.status import ImportState
 
 
@@ -50,6 +51,8 @@ def print_result(console: Console, options: Options, result: WorkerResult) -> No
             f"verified ({verification.mode}): {verification.tables} tables, {verification.rows} rows,"
             f" {verification.sequences} sequences"
         )
+    if result.data_as_of is not None:
+        lines.append(f"data as of {format_time(result.data_as_of)}")
     lines += describe_skipped(result.skipped)
     if verification is not None:
         lines += [f"  note: {name_options(note)}" for note in verification.notes]
@@ -62,6 +65,7 @@ def print_result(console: Console, options: Options, result: WorkerResult) -> No
         owner=options.owner,
         **({"ownerPassword": options.owner_password} if options.password_is_new else {}),
         verification=verification.to_json() if verification else None,
+        **({"dataAsOf": format_time(result.data_as_of)} if result.data_as_of else {}),
         skipped=[item.to_json() for item in result.skipped],
         refused=count_refused(result.skipped),
     )

@@ -136,6 +136,8 @@ def _decide_lifecycle(
         }
     )
     ensure = _ensure_preview(observed, recreate=reset_due and status.database is not None)
+    if ensure.recreate or status.state is PreviewState.EXPIRED:
+        created = created.model_copy(update={"data_as_of": None})
     if spec.mode is PreviewMode.CLONE and (ensure.recreate or status.state is not PreviewState.READY):
         return _decide_clone(observed, created, ensure, now, policy)
     decision = build_decision(

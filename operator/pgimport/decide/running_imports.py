@@ -148,6 +148,7 @@ def _report_fields(result: WorkerResult) -> dict[str, object]:
     fields = {
         "preflight": result.preflight,
         "verification": result.verification,
+        "data_as_of": result.data_as_of,
         "skipped": result.skipped_count,
         "refused": result.refused_count,
         "skipped_objects": result.skipped if result.skipped_count is not None else None,

@@ -254,6 +254,8 @@ class WorkerResult(LenientModel):
     skipped: list[SkippedObject] = Field(default=[])
     skipped_count: int | None = None
     refused_count: int | None = None
+    # The time of the source's snapshot, by the source's clock. Only of a verified copy of a live source.
+    data_as_of: Time | None = None
     report: ReportDigest | None = None
     stdout_tail: str | None = None
     stderr_tail: str | None = None

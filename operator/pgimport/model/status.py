@@ -214,6 +214,11 @@ class JobFields(BaseModel):
     completed_at: Time | None = Field(
         default=None, description="The time at which the import was completed, failed or was cancelled."
     )
+    data_as_of: Time | None = Field(
+        default=None,
+        description="The time of the source's snapshot that the verified copy contains, by the source's clock. It is"
+        " absent if the source is a dump file, which does not contain it.",
+    )
     updated_at: Time | None = Field(default=None, description="The time at which this status last changed.")
     skipped: int | None = Field(
         default=None, description="The number of objects that the import skipped. The report lists all of them."
@@ -326,6 +331,11 @@ class PreviewStatus(LenientModel):
     )
     clones: int | None = Field(
         default=None, description="The number of copies of the primary database that started so far."
+    )
+    data_as_of: Time | None = Field(
+        default=None,
+        description="The time of the snapshot of the source that the last completed import copied, by the source's"
+        " clock. It is absent if no import was completed, or if a dump file was imported.",
     )
     expires_at: Time | None = Field(default=None, description="The time at which the operator drops the database.")
     renewed_at: Time | None = Field(

@@ -43,6 +43,7 @@ from pgimport.model.names import (
 from pgimport.model.owner_comment import OwnerComment
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.resources import ObjectMeta, PreviewObject, ResourceKey
+from pgimport.model.status import ImportState
 from pgimport.reconcile.import_reports import read_whole_source, store_report
 from pgimport.reconcile.job_creation import create_import_job, require_specs, sign_upload
 from pgimport.reconcile.reconcile_context import ReconcileContext
@@ -159,7 +160,10 @@ def _read_admin_access(context: ReconcileContext, observed: ObservedImport) -> A
 
 
 def _write_claim(context: ReconcileContext, observed: ObservedImport, claimant: ObjectMeta | None) -> None:
-    """Writes or removes the claim in the target's status.activeImport. A preview that is gone needs no release."""
+    """Writes or removes the claim in the target's status.activeImport. A preview that is gone needs no release.
+
+    A completed import also writes dataAsOf, in the same write.
+    """
     preview = observed.preview
     if preview is None:
         return
@@ -168,7 +172,12 @@ def _write_claim(context: ReconcileContext, observed: ObservedImport, claimant: 
         preview = read_preview(context.cluster, preview.meta.namespace, preview.meta.name)
         if preview is None or preview.status.active_import != observed.object.meta.uid:
             return
-    claim = {"active_import": claimant and claimant.uid, "active_import_name": claimant and claimant.name}
+    claim: dict[str, object] = {
+        "active_import": claimant and claimant.uid,
+        "active_import_name": claimant and claimant.name,
+    }
+    if observed.object.status.state is ImportState.COMPLETED:
+        claim["data_as_of"] = observed.object.status.data_as_of
     status = preview.status.model_copy(update=claim)
     key = ResourceKey(PREVIEWS, preview.meta.namespace, preview.meta.name)
     try:

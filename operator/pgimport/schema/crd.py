@@ -129,6 +129,7 @@ PREVIEW = Kind(
     columns=(
         Column(name="State", path=".status.state"),
         Column(name="Database", path=".status.database"),
+        Column(name="DataAsOf", path=".status.dataAsOf"),
         Column(name="Expires", path=".status.expiresAt"),
         _REASON,
         _AGE,
@@ -150,6 +151,7 @@ IMPORT = Kind(
         Column(name="Target", path=".spec.target.previewDatabase"),
         Column(name="Attempts", path=".status.attempts"),
         Column(name="Progress", path=".status.progress.percent"),
+        Column(name="DataAsOf", path=".status.dataAsOf"),
         Column(name="Skipped", path=".status.skipped"),
         Column(
             name="Full",

@@ -1,5 +1,7 @@
 """The snapshot in which a source is read, and the locks on its tables."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from tests.support.postgres import PostgresServer
 
@@ -15,7 +17,7 @@ def test_a_table_rewritten_before_it_was_locked_is_noticed(postgres16: PostgresS
     with postgres16.database("rewritten"):
         postgres16.execute("CREATE TABLE a AS SELECT 1 AS x; CREATE TABLE b (x int)", "rewritten")
         with postgres16.connect("rewritten") as connection:
-            _, tables = begin_snapshot(connection, SourceScope())
+            _, _, tables = begin_snapshot(connection, SourceScope())
             postgres16.execute(change, "rewritten")
             lock_tables(connection, tables)
             assert read_locked_tables(connection, tables).rewritten == ["public.a"]
@@ -24,11 +26,20 @@ def test_a_table_rewritten_before_it_was_locked_is_noticed(postgres16: PostgresS
             assert [table.title for table in snapshot.copied] == ["public.a", "public.b"]
 
 
+@pytest.mark.parametrize("style", ["ISO", "German", "Postgres, DMY"])
+def test_the_time_of_the_snapshot_is_that_of_the_source(postgres16: PostgresServer, style: str) -> None:
+    with postgres16.database("dated"), postgres16.connect("dated") as connection:
+        connection.execute(f"SET DateStyle = '{style}'; SET TimeZone = 'Asia/Tokyo'".encode())
+        before = datetime.now(UTC)
+        snapshot = take_snapshot(connection, SourceScope())
+        assert before - timedelta(seconds=1) <= snapshot.taken_at <= datetime.now(UTC)
+
+
 def test_a_table_dropped_before_it_was_locked_is_an_error_with_its_sqlstate(postgres16: PostgresServer) -> None:
     with postgres16.database("dropped"):
         postgres16.execute("CREATE TABLE a (x int)", "dropped")
         with postgres16.connect("dropped") as connection:
-            _, tables = begin_snapshot(connection, SourceScope())
+            _, _, tables = begin_snapshot(connection, SourceScope())
             postgres16.execute("DROP TABLE a", "dropped")
             with pytest.raises(Exception, match="does not exist") as caught:
                 lock_tables(connection, tables)

@@ -96,7 +96,8 @@ def run_steps(run: ImportRun, source: Source) -> WorkerResult:
         run.reporter.log("running the SQL of spec.postImport")
         findings.notes += run_post_import(run.shadow_sessions, run.environment.post_import, run.meter)
     verification = findings.to_verification() if comparing else build_unverified(findings.notes)
-    return _build_result(verification, None, findings.skipped)
+    result = _build_result(verification, None, findings.skipped)
+    return result.model_copy(update={"data_as_of": copied.data_as_of})
 
 
 def _import_modules(order: Order, origin: EarlyLogin | DumpLocation) -> None:

@@ -110,6 +110,7 @@ class LiveSource:
             skipped=self._skipped,
             notes=[*self._result.notes, *self._describe_choices()],
             analyzed=self._result.analyzed,
+            data_as_of=snapshot.taken_at,
             populated_views=self._record.populated_views,
         )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
 from pgimport.model.result import SkippedObject
@@ -18,6 +19,7 @@ class Copied:
     skipped: list[SkippedObject] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     analyzed: frozenset[tuple[str, str]] = frozenset()  # schema and name of tables with fresh statistics
+    data_as_of: datetime | None = None  # the time of the source's snapshot; None: a dump file does not contain it
     populated_views: Collection[tuple[str, str]] = ()  # materialised views that hold rows at the source
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 import psycopg
 from psycopg import sql
@@ -59,6 +60,7 @@ class Snapshot:
 
     connection: Connection
     id: str
+    taken_at: datetime  # by the source's clock
     server_version_num: int
     tables: tuple[Table, ...]
     sequences: tuple[Sequence, ...]
@@ -105,13 +107,14 @@ def take_snapshot(connection: Connection, scope: SourceScope, on_wait: OnWait = 
     """Takes a snapshot and locks its tables. Starts again if a table was rewritten in between. Raises ImportStopped."""
     try:
         for _ in range(TRIES):
-            snapshot_id, tables = begin_snapshot(connection, scope)
+            snapshot_id, taken_at, tables = begin_snapshot(connection, scope)
             lock_tables(connection, tables, on_wait)
             locked = read_locked_tables(connection, tables)
             if not locked.rewritten:
                 return Snapshot(
                     connection,
                     snapshot_id,
+                    taken_at,
                     connection.info.server_version,
                     _add_sizes(tables, locked.sizes),
                     _read_sequence_values(connection, scope, locked.sequence_rows),
@@ -125,12 +128,16 @@ def take_snapshot(connection: Connection, scope: SourceScope, on_wait: OnWait = 
     )
 
 
-def begin_snapshot(connection: Connection, scope: SourceScope) -> tuple[str, tuple[Table, ...]]:
-    """Exports a snapshot and returns its id and tables, without their sizes.
+def begin_snapshot(connection: Connection, scope: SourceScope) -> tuple[str, datetime, tuple[Table, ...]]:
+    """Exports a snapshot and returns its id, its time by the source's clock, and its tables, without their sizes.
 
     Raises ImportStopped if a table cannot be read.
     """
-    begin = f"{BEGIN}; SELECT pg_catalog.pg_export_snapshot(); ".encode()
+    # As a number, the time does not depend on the source's DateStyle.
+    begin = (
+        f"{BEGIN}; SELECT pg_catalog.pg_export_snapshot(),"
+        " pg_catalog.date_part('epoch', pg_catalog.transaction_timestamp()); "
+    ).encode()
     cursor = connection.execute(begin + read_query("scope/tables"))
     cursor.nextset()  # BEGIN's result comes first
     row = cursor.fetchone()
@@ -142,7 +149,8 @@ def begin_snapshot(connection: Connection, scope: SourceScope) -> tuple[str, tup
     )
     if unreadable := [table.title for table in tables if not table.readable]:
         raise ImportStopped(_build_permission_failure(connection.info.user, "table", "TABLE", unreadable))
-    return str(row[0] if row else ""), tables
+    snapshot_id, epoch = row or ("", 0.0)
+    return str(snapshot_id), datetime.fromtimestamp(epoch, UTC), tables
 
 
 def read_locked_tables(connection: Connection, tables: tuple[Table, ...]) -> LockedTables:
