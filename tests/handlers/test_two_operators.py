@@ -5,8 +5,11 @@ The test lets them reconcile in turn.
 """
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
+from threading import Barrier
 
 import pytest
 from tests.handlers.emulated_tenant import NAMESPACE, PASSED, Tenant, ended, running
@@ -23,10 +26,14 @@ from tests.handlers.stepwise_operator import (
 from tests.support.kubernetes import a_body
 from tests.support.samples import a_result
 
+from pgimport.decide.observed_objects import ObservedImport
 from pgimport.kubernetes_client import api_paths
 from pgimport.model.errors import Conflict
 from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS, attempt_names
 from pgimport.model.resources import ResourceKey
+from pgimport.reconcile import reconcile_loop
+from pgimport.reconcile.observe_imports import observe_import
+from pgimport.reconcile.reconcile_context import ReconcileContext
 from pgimport.reconcile.reconcile_loop import reconcile
 
 pytestmark = pytest.mark.slow
@@ -215,12 +222,17 @@ def one_slot(tenant: Tenant) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("one_slot")
-def test_two_operators_that_observe_one_free_slot_use_it_once(tenant: Tenant, name: str) -> None:
+@pytest.mark.parametrize(
+    "lists", [None, EmptyLists()], ids=["without a cache", "with caches that lack the other import"]
+)
+def test_two_operators_that_observe_one_free_slot_use_it_once(
+    tenant: Tenant, name: str, lists: EmptyLists | None
+) -> None:
     names = [f"{name}-{letter}" for letter in "ab"]
     for import_name in names:
         tenant.apply(import_name)
         Operator(tenant.kubernetes).reconcile(key(PREVIEWS, import_name))
-    late, other = Operator(tenant.kubernetes), Operator(tenant.kubernetes)
+    late, other = Operator(tenant.kubernetes, lists), Operator(tenant.kubernetes, lists)
     late.freeze(key(IMPORTS, names[0]), f"/postgresimports/{names[0]}/status")
     reconcile(other.context, key(IMPORTS, names[1]))
     reconcile(late.context, key(IMPORTS, names[0]))
@@ -234,15 +246,35 @@ def test_two_operators_that_observe_one_free_slot_use_it_once(tenant: Tenant, na
 
 
 @pytest.mark.usefixtures("one_slot")
-def test_two_operators_whose_caches_lack_the_other_import_use_one_slot_once(tenant: Tenant, name: str) -> None:
+def test_a_slot_that_the_cache_shows_as_free_is_not_taken(tenant: Tenant, name: str) -> None:
     """An operator's cache has its own writes, but those of another operator come later."""
     names = [f"{name}-{letter}" for letter in "ab"]
-    operators = [Operator(tenant.kubernetes, EmptyLists()) for _ in names]
-    for operator, import_name in zip(operators, names, strict=True):
+    for import_name in names:
         tenant.apply(import_name)
+        operator = Operator(tenant.kubernetes, EmptyLists())
         operator.reconcile(key(PREVIEWS, import_name))
         reconcile(operator.context, key(IMPORTS, import_name))
-    assert [tenant.status(import_name)["state"] for import_name in names] == ["running", "running"]
-    for operator, import_name in zip(operators, names, strict=True):
-        reconcile(operator.context, key(IMPORTS, import_name))
-    assert [tenant.status(import_name)["state"] for import_name in names] == ["pending", "running"]
+    assert [tenant.status(import_name)["state"] for import_name in names] == ["running", "pending"]
+
+
+@pytest.mark.usefixtures("one_slot")
+def test_two_workers_that_observe_one_free_slot_use_it_once(
+    tenant: Tenant, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"{name}-{letter}" for letter in "ab"]
+    operator = Operator(tenant.kubernetes)
+    for import_name in names:
+        tenant.apply(import_name)
+        operator.reconcile(key(PREVIEWS, import_name))
+    both = Barrier(2)
+
+    def observe_together(context: ReconcileContext, item: ResourceKey, now: datetime) -> ObservedImport | None:
+        observed = observe_import(context, item, now)
+        both.wait(20)
+        return observed
+
+    changed = replace(reconcile_loop.RECONCILERS[IMPORTS], observe=observe_together)
+    monkeypatch.setitem(reconcile_loop.RECONCILERS, IMPORTS, changed)
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda import_name: reconcile(operator.context, key(IMPORTS, import_name)), names))
+    assert sorted(str(tenant.status(import_name)["state"]) for import_name in names) == ["pending", "running"]

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 from tests.handlers.emulated_tenant import NAMESPACE, Tenant
-from tests.handlers.stepwise_operator import Operator, create_ready_preview, key
+from tests.handlers.stepwise_operator import EmptyLists, Operator, create_ready_preview, key
 from tests.support.kubernetes import a_body
 
 from pgimport.kubernetes_client import api_paths
-from pgimport.model.names import IMPORTS, PREVIEWS
+from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS
 from pgimport.reconcile.reconcile_loop import reconcile
 
 pytestmark = pytest.mark.slow
@@ -67,6 +67,24 @@ def test_an_import_names_what_its_pod_could_not_mount(
     Operator(tenant.kubernetes).reconcile(key(IMPORTS, name))
     condition = tenant.status(name)["conditions"][0]
     assert (condition["reason"], condition["message"]) == (reason, message)
+
+
+@pytest.mark.isolation
+def test_a_look_at_a_waiting_import_reads_each_object_once_and_lists_nothing(tenant: Tenant, name: str) -> None:
+    """Seen before: each look listed the namespace twice, and 300 waiting imports delayed another one by 200 s."""
+    tenant.apply(name, source={"urlSecretRef": {"name": "no-source", "key": "url"}})
+    operator = Operator(tenant.kubernetes, EmptyLists())
+    operator.reconcile(key(PREVIEWS, name), key(IMPORTS, name))
+    assert shown(tenant, name) == ("pending", "SourceSecretMissing")
+    before = len(tenant.kubernetes.requests("GET"))
+    operator.reconcile(key(IMPORTS, name))
+    reads = [request.url.path for request in tenant.kubernetes.requests("GET")[before:]]
+    assert reads == [
+        api_paths.resource(IMPORTS, NAMESPACE, name),
+        api_paths.resource(PROJECTS, name="shop"),
+        api_paths.resource(PREVIEWS, NAMESPACE, name),
+        api_paths.core(NAMESPACE, "secrets", "no-source"),
+    ]
 
 
 def test_an_import_with_a_typo_does_not_block_its_correction(tenant: Tenant, name: str) -> None:

@@ -1,6 +1,7 @@
 """Observes a PostgresImport: reads it and what the decision about its current state needs, and nothing else."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from pgimport.decide.attempts import current_pod, pod_at_work, without_preempted
@@ -106,6 +107,17 @@ def _read_pods(context: ReconcileContext, item: ImportObject, job: ObservedJob |
     if job is None or not job.ours:
         return []
     return context.pod_history.merge(job.uid, list_pods(context.cluster, item.meta.namespace, item.meta.uid))
+
+
+def refresh_other_imports(context: ReconcileContext, observed: ObservedImport) -> ObservedImport:
+    """Lists the other imports again, the running ones from the API server.
+
+    What else was observed is confirmed by the writes, which fail if it has changed.
+    """
+    running = _list_other_imports(context, observed.object, starting=True)
+    listed = _list_other_imports(context, observed.object, starting=False)
+    waiting = tuple(other for other in listed if other.status.state is not ImportState.RUNNING)
+    return replace(observed, other_imports=running + waiting)
 
 
 def _list_other_imports(context: ReconcileContext, item: ImportObject, starting: bool) -> tuple[ImportObject, ...]:

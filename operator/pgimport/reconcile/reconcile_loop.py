@@ -49,7 +49,7 @@ from pgimport.model.visible_text import show_controls_of_model
 from pgimport.reconcile.act_on_imports import act_on_import
 from pgimport.reconcile.act_on_previews import act_on_preview
 from pgimport.reconcile.act_on_projects import act_on_project
-from pgimport.reconcile.observe_imports import observe_import
+from pgimport.reconcile.observe_imports import observe_import, refresh_other_imports
 from pgimport.reconcile.observe_previews import observe_preview
 from pgimport.reconcile.observe_projects import ProjectObservation, observe_project
 from pgimport.reconcile.reconcile_context import ReconcileContext
@@ -78,14 +78,16 @@ class Reconciler(Generic[ObservedT]):
     show_failure: Callable[[Any, Failure, datetime, Policy], Decision[Any]]
     # Before any action, a write proves that the observed version is the newest: a cached read may be old.
     confirms: bool = True
-    # Whether the object must be observed and decided under the namespace's start lock.
-    starts: Callable[[ObservedT], bool] = lambda _: False
+    # Tells whether the decision takes something that another object of the namespace may take at the same time. It is
+    # then decided again, under the namespace's start lock and with the newest lists, which `refresh` adds.
+    takes: Callable[[ObservedT, Decision[Any]], bool] = lambda observed, decision: False
+    refresh: Callable[[ReconcileContext, ObservedT], ObservedT] = lambda context, observed: observed
 
 
-def _may_start(observed: ObservedImport) -> bool:
-    """Tells whether this import may take a slot. Two imports that see one free slot would both take it."""
-    status = observed.object.status
-    return not (observed.object.meta.deleting or status.terminal or status.state is ImportState.RUNNING)
+def _takes_slot(observed: ObservedImport, decision: Decision[ImportStatus]) -> bool:
+    """Tells whether a pending import is about to run. Two imports that see one free slot would both take it."""
+    runs = decision.status.state is ImportState.RUNNING
+    return runs and observed.object.status.state is not ImportState.RUNNING
 
 
 RECONCILERS: dict[str, Reconciler[Any]] = {
@@ -97,7 +99,8 @@ RECONCILERS: dict[str, Reconciler[Any]] = {
         decide_failed_action=decide_failed_import,
         read=lambda cluster, key: read_import(cluster, key.namespace, key.name),
         show_failure=show_import_failure,
-        starts=_may_start,
+        takes=_takes_slot,
+        refresh=refresh_other_imports,
     ),
     PREVIEWS: Reconciler(
         kind="PreviewDatabase",
@@ -136,11 +139,13 @@ def _reconcile(context: ReconcileContext, key: ResourceKey, reconciler: Reconcil
         observed = reconciler.observe(context, key, _now())
         if observed is None:
             return ReconcileResult(wake=_list_keys(context, wake_after_removal(key)))
-        if not reconciler.starts(observed):
-            return _decide_and_act(context, key, reconciler, observed)
+        decision = reconciler.decide(observed, _now(), context.policy)
+        if not reconciler.takes(observed, decision):
+            return _act_and_write(context, key, reconciler, observed, decision)
         with context.start_lock(key.namespace):
-            observed = reconciler.observe(context, key, _now())
-            return ReconcileResult() if observed is None else _decide_and_act(context, key, reconciler, observed)
+            observed = reconciler.refresh(context, observed)
+            decision = reconciler.decide(observed, _now(), context.policy)
+            return _act_and_write(context, key, reconciler, observed, decision)
     except (Refused, ServerUnavailable) as error:  # while the object was observed
         logger.warning("%s: %s", key, error)
         return _show_failure(context, key, reconciler, error.failure)
@@ -189,10 +194,13 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _decide_and_act(
-    context: ReconcileContext, key: ResourceKey, reconciler: Reconciler[ObservedT], observed: ObservedT
+def _act_and_write(
+    context: ReconcileContext,
+    key: ResourceKey,
+    reconciler: Reconciler[ObservedT],
+    observed: ObservedT,
+    decision: Decision[Any],
 ) -> ReconcileResult:
-    decision = reconciler.decide(observed, _now(), context.policy)
     if decision.actions and reconciler.confirms:
         confirm_unchanged(context.cluster, key, observed.object.meta)
     decision = _act(context, reconciler, observed, decision)
