@@ -20,6 +20,7 @@ from tests.support.samples import (
     a_meta,
     a_pod,
     a_preview,
+    a_preview_spec,
     a_project,
     a_project_spec,
     a_ready_status,
@@ -41,6 +42,7 @@ from pgimport.decide.decision import (
     DeleteJob,
     DeleteJobSecret,
     DropAttempt,
+    ReleaseTarget,
     SignUpload,
 )
 from pgimport.decide.failures import show_import_failure
@@ -49,7 +51,7 @@ from pgimport.decide.observed_objects import ObservedImport
 from pgimport.decide.wake_targets import PendingImports
 from pgimport.model.names import LABEL_QUEUE, job_name
 from pgimport.model.reasons import Failure, Reason
-from pgimport.model.resources import ImportObject
+from pgimport.model.resources import ImportObject, PreviewObject
 from pgimport.model.status import Condition, ImportState, ImportStatus
 from pgimport.model.uploads import build_object_key
 
@@ -350,6 +352,29 @@ def test_a_queued_import_fails_if_its_target_is_deleted() -> None:
     decision = decide(queued(preview=a_preview(deleting=True)))
     assert decision.status.state is ImportState.FAILED
     assert f"PreviewDatabase {PREVIEW} was deleted while the import was queued" in (decision.status.error or "")
+
+
+@pytest.mark.parametrize(
+    ("preview", "obstacle"),
+    [
+        pytest.param(
+            a_preview(status=a_ready_status(active_import=IMPORT_UID, expires_at=NOW)), "about to expire", id="expiry"
+        ),
+        pytest.param(
+            a_preview(a_preview_spec(resetAt=NOW.isoformat()), a_ready_status(active_import=IMPORT_UID)),
+            "about to be reset",
+            id="reset",
+        ),
+    ],
+)
+def test_reset_and_expiry_do_not_wait_for_a_queue(preview: PreviewObject, obstacle: str) -> None:
+    decision = decide(queued(preview=preview))
+    assert decision.actions == (DeleteJob(), DeleteJobSecret(), ReleaseTarget())
+    assert (decision.status.state, decision.status.job) == (ImportState.PENDING, None)
+    assert message(decision) == f"The import waits for PreviewDatabase {PREVIEW}, which is {obstacle}."
+    released = replace(preview, status=preview.status.model_copy(update={"active_import": None}))
+    waiting = decide(observed_import(status=decision.status, preview=released))
+    assert (waiting.status.state, waiting.actions) == (ImportState.PENDING, ())
 
 
 @pytest.mark.parametrize("job", [None, replace(HELD, deleting=True)], ids=["gone", "being deleted"])

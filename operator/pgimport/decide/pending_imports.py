@@ -133,6 +133,20 @@ def _wait_for_mounts(observed: ObservedImport) -> ConditionSet | None:
 
 
 def _wait_for_target(observed: ObservedImport, spec: ImportSpec, now: datetime) -> ConditionSet | None:
+    preview = observed.preview
+    if (unready := find_unready_target(observed, spec, now)) is not None or preview is None or spec.dry_run:
+        return unready
+    name, claimant = preview.meta.name, preview.status.active_import
+    first = _find_first_rival(observed, spec, preview)
+    if first is not None or claimant not in (None, observed.object.meta.uid):
+        rival = f"import {first}" if first else "another import"
+        message = f"The import waits for {rival}, which uses PreviewDatabase {name}."
+        return in_progress(Reason.WAITING_FOR_TARGET, message)
+    return None
+
+
+def find_unready_target(observed: ObservedImport, spec: ImportSpec, now: datetime) -> ConditionSet | None:
+    """Returns a waiting condition if the target cannot be imported into, whoever has claimed it."""
     if spec.dry_run or spec.target is None:
         return None
     name, preview = spec.target.preview_database, observed.preview
@@ -142,12 +156,6 @@ def _wait_for_target(observed: ObservedImport, spec: ImportSpec, now: datetime) 
     if (obstacle := _find_obstacle(observed, preview, now)) is not None:
         message = f"The import waits for PreviewDatabase {name}, which is {obstacle}."
         return in_progress(Reason.TARGET_NOT_READY, message)
-    claimant = preview.status.active_import
-    first = _find_first_rival(observed, spec, preview)
-    if first is not None or claimant not in (None, observed.object.meta.uid):
-        rival = f"import {first}" if first else "another import"
-        message = f"The import waits for {rival}, which uses PreviewDatabase {name}."
-        return in_progress(Reason.WAITING_FOR_TARGET, message)
     return None
 
 
@@ -172,6 +180,8 @@ def _find_obstacle(observed: ObservedImport, preview: PreviewObject, now: dateti
         return status.state or "pending"
     if preview.spec is not None and preview.spec.reset_due(status.reset_at, now):
         return "about to be reset"
+    if status.expires_at is not None and status.expires_at <= now:
+        return "about to expire"
     return None
 
 

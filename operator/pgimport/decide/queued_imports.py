@@ -10,7 +10,13 @@ from pgimport.decide.conditions import ConditionSet, in_progress
 from pgimport.decide.decision import IMMEDIATELY, Action, Decision, DropAttempt, SignUpload
 from pgimport.decide.import_transitions import failed, pending, running
 from pgimport.decide.observed_objects import ObservedImport
-from pgimport.decide.pending_imports import find_lost_target, wait_for_slot
+from pgimport.decide.pending_imports import (
+    find_lost_target,
+    find_unready_target,
+    release_all,
+    wait_for_slot,
+    without_job,
+)
 from pgimport.model.import_spec import ImportSpec
 from pgimport.model.observations import ObservedJob, ObservedWorkload
 from pgimport.model.policy import Policy
@@ -28,9 +34,15 @@ def has_queued_job(status: ImportStatus, job: ObservedJob | None) -> bool:
 def decide_queued(
     observed: ObservedImport, status: ImportStatus, spec: ImportSpec, now: datetime, policy: Policy
 ) -> Decision[ImportStatus]:
-    """Keeps the import pending until the queue admits its Job and a slot is free. Then the timeout begins."""
+    """Keeps the import pending until the queue admits its Job and a slot is free. Then the timeout begins.
+
+    If the target is about to be reset or to expire, the import gives up its Job and its claim.
+    """
     if not spec.dry_run and (lost := find_lost_target(observed, spec)) is not None:
         return failed(status, lost, now)
+    if (unready := find_unready_target(observed, spec, now)) is not None:
+        # A preview must not outlive its ttl because an import of it waits in a queue.
+        return pending(without_job(status), unready, now, policy.waiting_interval, release_all(observed))
     obstacle = _find_obstacle(observed, spec)
     status, drops = _drop_attempts(status)
     status, actions = _sign_upload(status, spec, now, policy.upload_url_age if obstacle is not None else timedelta(0))
