@@ -176,6 +176,13 @@ def test_secrets_are_never_readable_cluster_wide(render: Render) -> None:
     assert "secrets" not in str(rules)
 
 
+def test_the_operator_only_lists_the_workloads_of_projects(render: Render) -> None:
+    documents = [item for item in render() if "workloads" in str(item.get("rules"))]
+    assert [item["metadata"]["name"] for item in documents] == ["pgimport-tenant"]
+    (rule,) = [rule for rule in documents[0]["rules"] if rule["resources"] == ["workloads"]]
+    assert (rule["apiGroups"], rule["verbs"]) == (["kueue.x-k8s.io"], ["list"])
+
+
 def test_the_operator_binds_only_the_tenant_role(render: Render) -> None:
     rules = find(render(), "ClusterRole", "pgimport-operator")["rules"]
     (bind,) = [rule for rule in rules if "bind" in rule["verbs"]]

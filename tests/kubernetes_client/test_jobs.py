@@ -1,5 +1,6 @@
 """Tests of the Job of an import."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -7,6 +8,9 @@ import pytest
 from pgimport.kubernetes_client import api_paths, jobs
 from pgimport.kubernetes_client.api_client import KubernetesClient
 from pgimport.model.errors import Conflict, Refused
+from pgimport.model.names import LABEL_QUEUE
+
+METADATA = {"uid": "job-uid", "creationTimestamp": "2026-01-01T11:00:00Z"}
 
 
 def a_job(name: str, owner: str = "import-uid", **status: Any) -> dict[str, Any]:
@@ -99,3 +103,16 @@ def test_stopping_a_missing_job_does_nothing(cluster: KubernetesClient, name: st
     jobs.set_job_ttl(cluster, "shop", name, 60)
     jobs.delete_job(cluster, "shop", name, "uid")
     assert jobs.read_job(cluster, "shop", name, "import-uid") is None
+
+
+def test_the_queue_of_a_job_is_read_from_its_label(cluster: KubernetesClient, name: str) -> None:
+    body = a_job(name)
+    body["metadata"]["labels"] = {LABEL_QUEUE: "imports"}
+    body["spec"]["suspend"] = True
+    cluster.create(api_paths.jobs("shop"), body)
+    held = jobs.read_job(cluster, "shop", name, "import-uid")
+    assert held is not None
+    assert (held.queue, held.suspended, held.started_at) == ("imports", True, None)
+    resumed = {"spec": {"suspend": False}, "status": {"startTime": "2026-01-01T12:00:00Z"}}
+    admitted = jobs.parse_job({**body, **resumed, "metadata": {**body["metadata"], **METADATA}}, "import-uid")
+    assert (admitted.suspended, admitted.started_at) == (False, datetime(2026, 1, 1, 12, tzinfo=UTC))
