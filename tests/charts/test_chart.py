@@ -34,6 +34,7 @@ PLACEMENT: Manifest = {
         {"maxSkew": 1, "topologyKey": "topology.kubernetes.io/zone", "whenUnsatisfiable": "ScheduleAnyway"}
     ],
     "priorityClassName": "high",
+    "runtimeClassName": "gvisor",
     "podLabels": {"network": "internal"},
     "podAnnotations": {"example.test/scrape": "true"},
     "extraEnv": [{"name": "HTTPS_PROXY", "value": "http://proxy.test:3128"}],
@@ -651,7 +652,7 @@ def test_tenants_may_not_write_a_status(render: Render) -> None:
 @pytest.mark.parametrize("component", ["operator", "api"])
 def test_pods_get_placement_labels_and_environment(component: str, render: Render) -> None:
     template = find(render(EVERYTHING), "Deployment", f"pgimport-{component}")["spec"]["template"]
-    for name in ("nodeSelector", "tolerations", "affinity", "topologySpreadConstraints", "priorityClassName"):
+    for name in PLACEMENT.keys() - {"podLabels", "podAnnotations", "extraEnv"}:
         assert template["spec"][name] == PLACEMENT[name]
     assert PLACEMENT["podLabels"].items() <= template["metadata"]["labels"].items()
     assert PLACEMENT["podAnnotations"].items() <= template["metadata"]["annotations"].items()
