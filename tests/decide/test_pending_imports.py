@@ -201,7 +201,9 @@ def test_a_pending_import_says_what_it_waits_for(observed: ObservedImport, expec
     assert text in decision.message
     assert decision.status.conditions[0].message == decision.message
     assert decision.actions == ()
-    assert decision.requeue_after == POLICY.waiting_interval
+    # Only a change of its own spec, which causes an event, ends a suspension.
+    suspended = expected is Reason.SUSPENDED
+    assert decision.requeue_after == (POLICY.longest_waiting_interval if suspended else POLICY.waiting_interval)
     assert decision.status.started_at is None
 
 

@@ -1,5 +1,6 @@
 """Timeouts that the operator measures with its own clock."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -185,7 +186,60 @@ def test_an_import_that_waits_longer_than_it_may_fails(changes: dict[str, Any], 
 def test_an_import_may_wait_for_ever(observed: ObservedImport) -> None:
     decision = decide(observed, BORN + timedelta(days=365))
     assert decision.status.state is ImportState.PENDING
-    assert decision.requeue_after == a_policy().waiting_interval
+    assert decision.requeue_after == a_policy().longest_waiting_interval
+
+
+@pytest.mark.parametrize(
+    ("waited", "seconds"),
+    [
+        pytest.param(timedelta(0), 15, id="new"),
+        pytest.param(timedelta(minutes=2), 15, id="for a short time"),
+        pytest.param(timedelta(minutes=10), 60, id="for a while"),
+        pytest.param(timedelta(days=30), 120, id="for very long"),
+    ],
+)
+def test_an_import_that_waits_for_long_is_looked_at_less_often(waited: timedelta, seconds: int) -> None:
+    """Seen before: 300 imports that waited for Secrets kept the operator busy, each with a look every 10 s."""
+    observed = observed_import(status=WAITING, missing_mount=NO_SECRET)
+    assert decide(observed, BORN + waited).requeue_after == timedelta(seconds=seconds)
+
+
+QUEUED_JOB = a_job(suspended=True, queue="tenants")
+
+
+@pytest.mark.parametrize(("queued_for", "seconds"), [(timedelta(0), 15), (timedelta(hours=5), 120)])
+def test_an_import_that_is_queued_for_long_is_looked_at_less_often(queued_for: timedelta, seconds: int) -> None:
+    status = a_running_status(state=ImportState.PENDING, started_at=None, progress=None, queued=True)
+    observed = observed_running_import(status=status, job=replace(QUEUED_JOB, created_at=NOW - queued_for), pods=())
+    assert decide(observed, NOW).requeue_after == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    ("changes", "waited", "seconds"),
+    [
+        pytest.param({"pods": (a_copying_pod(),)}, None, 5, id="it copies"),
+        pytest.param({"pods": (WAITING_POD,)}, timedelta(seconds=20), 5, id="no container runs yet"),
+        pytest.param({"pods": (WAITING_POD,)}, timedelta(minutes=4), 24, id="no container runs for a while"),
+        pytest.param({"pods": (WAITING_POD,)}, timedelta(minutes=4, seconds=55), 6, id="almost too long"),
+        pytest.param({"pods": ()}, timedelta(minutes=4, seconds=50), 11, id="almost too long without a pod"),
+        pytest.param({"pods": (a_pod(),)}, timedelta(minutes=9, seconds=50), 11, id="a preflight almost hangs"),
+    ],
+)
+def test_a_running_import_is_looked_at_often_while_it_may_report_progress(
+    changes: dict[str, Any], waited: timedelta | None, seconds: int
+) -> None:
+    """A limit is found one second after it."""
+    waiting_since = NOW - waited if waited is not None else None
+    observed = observed_running_import(waiting_since=waiting_since, observed_since=NOW, **changes)
+    assert decide(observed, NOW).requeue_after == timedelta(seconds=seconds)
+
+
+def test_the_timeout_of_an_import_without_a_container_is_found_on_time() -> None:
+    spec = an_import_spec(startTimeout="24h", timeout="2h")
+    observed = observed_running_import(spec, pods=(), waiting_since=BORN)
+    almost = decide(observed, BORN + timedelta(hours=1, minutes=59))
+    assert almost.requeue_after == timedelta(seconds=61)
+    assert reason(decide(observed, BORN + timedelta(hours=2, seconds=1))) == Reason.DEADLINE_EXCEEDED
 
 
 def test_an_import_that_can_start_does_so_after_its_limit() -> None:

@@ -1,10 +1,11 @@
 """Times of imports: only the time in which this process reconciled them counts."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from tests.support.samples import BORN
 
+from pgimport.model.policy import Policy
 from pgimport.reconcile import reconcile_times as reconcile_times_module
 from pgimport.reconcile.reconcile_times import ReconcileTimes
 
@@ -40,6 +41,20 @@ def test_downtime_of_the_operator_does_not_count() -> None:
     later = BORN + timedelta(hours=1)
     times = reconcile_times.record("one", later, "a pod")
     assert (times.observed_since, times.waiting_since) == (later, later)
+
+
+@pytest.mark.parametrize(
+    ("stage", "since"), [("a pod", BORN), (None, BORN + timedelta(minutes=2))], ids=["it waits", "it copies"]
+)
+def test_an_import_that_waits_may_be_reconciled_less_often(stage: str | None, since: datetime) -> None:
+    reconcile_times = ReconcileTimes()
+    reconcile_times.record("one", BORN, stage)
+    assert reconcile_times.record("one", BORN + timedelta(minutes=2), stage).observed_since == since
+
+
+def test_the_longest_interval_is_no_downtime() -> None:
+    longest = Policy(operator_namespace="pgimport").longest_waiting_interval
+    assert longest * 1.25 < reconcile_times_module.LONGEST_WAITING_PAUSE
 
 
 def test_a_clock_that_is_set_back_begins_new_times() -> None:

@@ -1,6 +1,6 @@
 """Decides what a pending import waits for, in the order in which a user would fix it."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pgimport.decide.attempts import count_attempts
 from pgimport.decide.conditions import READY, ConditionSet, find_condition, in_progress, ready_reason
@@ -16,7 +16,7 @@ from pgimport.decide.decision import (
 )
 from pgimport.decide.import_transitions import failed, pending, running
 from pgimport.decide.observed_objects import ObservedImport
-from pgimport.decide.timeouts import find_pending_overdue, remaining_wait
+from pgimport.decide.timeouts import find_pending_overdue, find_waiting_interval, remaining_wait
 from pgimport.model.import_spec import ImportSpec
 from pgimport.model.policy import Policy
 from pgimport.model.project_spec import ProjectSpec
@@ -41,7 +41,7 @@ def decide_pending(
     if (refusal := _find_refusal(observed, spec)) is not None:
         return failed(status, refusal, now)
     if spec.suspend:
-        return pending(without_job(status), SUSPENDED, now, policy.waiting_interval, release_all(observed))
+        return pending(without_job(status), SUSPENDED, now, policy.longest_waiting_interval, release_all(observed))
     if (conditions := _find_wait(observed, spec, now)) is not None:
         return _wait(observed, status, spec, conditions, now, policy)
     started = status.model_copy(
@@ -68,8 +68,10 @@ def _wait(
     obstacle = conditions.message.removesuffix(".")
     if (overdue := find_pending_overdue(status, spec, now, obstacle[:1].lower() + obstacle[1:])) is not None:
         return failed(status, overdue, now)
+    waited = now - status.pending_since if status.pending_since is not None else timedelta(0)
+    interval = find_waiting_interval(policy.waiting_interval, waited, policy)
     remaining = remaining_wait(status, spec, now)
-    delay = policy.waiting_interval if remaining is None else min(policy.waiting_interval, remaining)
+    delay = interval if remaining is None else min(interval, remaining)
     return pending(without_job(status), conditions, now, delay, release_all(observed))
 
 

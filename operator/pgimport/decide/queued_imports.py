@@ -17,6 +17,7 @@ from pgimport.decide.pending_imports import (
     wait_for_slot,
     without_job,
 )
+from pgimport.decide.timeouts import find_waiting_interval
 from pgimport.model.import_spec import ImportSpec
 from pgimport.model.observations import ObservedJob, ObservedWorkload
 from pgimport.model.policy import Policy
@@ -48,7 +49,10 @@ def decide_queued(
     status, actions = _sign_upload(status, spec, now, policy.upload_url_age if obstacle is not None else timedelta(0))
     actions += drops
     if obstacle is not None:
-        return pending(status, obstacle, now, policy.waiting_interval, actions)
+        # Only an interval follows from this age, so the clock of the API server may differ from ours.
+        queued_for = now - observed.job.created_at if observed.job is not None else timedelta(0)
+        interval = find_waiting_interval(policy.waiting_interval, queued_for, policy)
+        return pending(status, obstacle, now, interval, actions)
     progress = Progress(phase=ImportPhase.PREFLIGHT, percent=0, at=now)
     admitted = status.model_copy(update={"started_at": now, "progress": progress})
     return running(admitted, AT_WORK, now, IMMEDIATELY, actions)

@@ -185,7 +185,8 @@ def _decide_progress(
         message = f"Attempt {status.attempts} of {spec.max_attempts} failed and is repeated: {outcome.failure.message}"
         conditions = in_progress(Reason.RETRYING, message)
         status = status.model_copy(update={"retry_classification": outcome.failure.classification})
-    return running(status, conditions, now, policy.progress_interval, actions)
+    interval = timeouts.find_next_look(observed, status, spec, now, policy)
+    return running(status, conditions, now, interval, actions)
 
 
 def _is_success(outcome: PodOutcome, spec: ImportSpec) -> bool:
@@ -262,7 +263,7 @@ def _find_late(observed: ObservedImport, status: ImportStatus, spec: ImportSpec,
     return (
         timeouts.find_deadline(status, spec, now)
         or timeouts.find_no_start(observed, status, spec, pod, now)
-        or timeouts.find_hung_preflight(observed, spec, pod, now)
+        or timeouts.find_hung_preflight(observed, status, spec, pod, now)
         or (None if at_gate else timeouts.find_stall(observed, status, spec, now))
         or _find_too_large(observed)
     )

@@ -18,8 +18,43 @@ from pgimport.model.status import ImportStatus, Progress, Shadow
 
 # The Job controller waits up to six minutes before it replaces a failed pod.
 BACKOFF_ALLOWANCE = timedelta(minutes=7)
+# A limit is exceeded only after it. A look this much later finds it.
+BEYOND_LIMIT = timedelta(seconds=1)
 # Waiting reasons of a container that starts normally.
 STARTING = (None, "PodInitializing", "ContainerCreating")
+
+
+def find_waiting_interval(shortest: timedelta, waited: timedelta, policy: Policy) -> timedelta:
+    """Returns after which time to look again at an import that has waited for `waited`.
+
+    Events show most of what it waits for. Looks find the rest, such as a Secret or an event that was lost, after a
+    tenth of the time that the import has waited anyway. So imports that wait for hours cost little.
+    """
+    return min(max(shortest, waited / 10), policy.longest_waiting_interval)
+
+
+def find_next_look(
+    observed: ObservedImport, status: ImportStatus, spec: ImportSpec, now: datetime, policy: Policy
+) -> timedelta:
+    """Returns after which time to look again at a running import: often while it may report progress.
+
+    While it waits for a container, its limits are found on time.
+    """
+    since = observed.waiting_since
+    if since is None:
+        return policy.progress_interval
+    limits = [since + _find_waiting_limit(status, spec, pod_at_work(observed.pods))]
+    limits += [status.started_at + spec.timeout] if status.started_at is not None else []
+    remaining = [limit + BEYOND_LIMIT - now for limit in limits]
+    interval = find_waiting_interval(policy.progress_interval, now - since, policy)
+    return min([interval, *(time for time in remaining if time > timedelta(0))])
+
+
+def _find_waiting_limit(status: ImportStatus, spec: ImportSpec, pod: ObservedPod | None) -> timedelta:
+    """Returns how long a running import may wait for a container to start, or for the preflight to end."""
+    if _runs_preflight(pod):
+        return spec.stall_timeout
+    return spec.start_timeout + (BACKOFF_ALLOWANCE if pod is None and status.attempt_history else timedelta(0))
 
 
 def find_pending_overdue(status: ImportStatus, spec: ImportSpec, now: datetime, obstacle: str) -> Failure | None:
@@ -76,14 +111,14 @@ def _runs_preflight(pod: ObservedPod | None) -> bool:
 
 
 def find_hung_preflight(
-    observed: ObservedImport, spec: ImportSpec, pod: ObservedPod | None, now: datetime
+    observed: ObservedImport, status: ImportStatus, spec: ImportSpec, pod: ObservedPod | None, now: datetime
 ) -> Failure | None:
     """Compares the duration of a preflight with spec.stallTimeout.
 
     The preflight's queries have timeouts of their own, so only a hanging node or process exceeds this limit.
     """
     since = observed.waiting_since
-    if not _runs_preflight(pod) or since is None or now - since <= spec.stall_timeout:
+    if not _runs_preflight(pod) or since is None or now - since <= _find_waiting_limit(status, spec, pod):
         return None
     limit = format_duration(spec.stall_timeout)
     return Failure(Reason.STALLED, f"no progress in phase preflight within spec.stallTimeout ({limit})")
@@ -95,8 +130,7 @@ def find_no_start(
     """Compares the time for which no container has started with spec.startTimeout."""
     if observed.waiting_since is None or _runs_preflight(pod):
         return None
-    backoff = BACKOFF_ALLOWANCE if pod is None and status.attempt_history else timedelta(0)
-    if now - observed.waiting_since <= spec.start_timeout + backoff:
+    if now - observed.waiting_since <= _find_waiting_limit(status, spec, pod):
         return None
     cause = describe_obstacle(observed, pod) or "Kubernetes gives no reason"
     limit = format_duration(spec.start_timeout)

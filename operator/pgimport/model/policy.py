@@ -23,8 +23,10 @@ class Policy:
 
     # Progress is written at most this often, because each write causes an event.
     progress_interval: timedelta = timedelta(seconds=5)
-    # A waiting object is reconciled again after this time, because watch events can be lost.
+    # A waiting object is reconciled again after this time: watch events can be lost, and Secrets are not watched.
     waiting_interval: timedelta = timedelta(seconds=15)
+    # An import that has waited for long is reconciled again after this time at most.
+    longest_waiting_interval: timedelta = timedelta(minutes=2)
     # An unavailable server is tried again after this time.
     retry_interval: timedelta = timedelta(seconds=10)
     # The swap waits this long for sessions in the target before it reports TargetBusy.

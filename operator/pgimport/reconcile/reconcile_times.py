@@ -6,8 +6,10 @@ Operator downtime must not count towards stallTimeout or startTimeout, and the c
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-# A running import is reconciled every few seconds. A longer pause means that the operator was not at work.
+# An import that may report progress is reconciled every few seconds. A longer pause means that the operator was not at
+# work. An import that waits for a container is reconciled less often (Policy.longest_waiting_interval).
 LONGEST_PAUSE = timedelta(seconds=60)
+LONGEST_WAITING_PAUSE = timedelta(minutes=3)
 TRACKED_IMPORTS = 10_000
 
 
@@ -21,6 +23,10 @@ class ImportTimes:
     waiting_since: datetime | None = None  # when the wait for `stage` began
 
 
+def _longest_pause(times: ImportTimes) -> timedelta:
+    return LONGEST_PAUSE if times.stage is None else LONGEST_WAITING_PAUSE
+
+
 class ReconcileTimes:
     """Keeps the times of imports by uid."""
 
@@ -30,12 +36,12 @@ class ReconcileTimes:
     def record(self, uid: str, now: datetime, stage: str | None) -> ImportTimes:
         """Records that an import is reconciled now. `stage` names what it waits for, or is None."""
         previous = self._times.get(uid)
-        if previous is None or not timedelta(0) <= now - previous.last <= LONGEST_PAUSE:
+        if previous is None or not timedelta(0) <= now - previous.last <= _longest_pause(previous):
             previous = ImportTimes(now, now)
         waiting_since = previous.waiting_since if stage is not None and stage == previous.stage else now
         times = ImportTimes(previous.observed_since, now, stage, waiting_since if stage is not None else None)
         if len(self._times) >= TRACKED_IMPORTS:  # most of them are deleted imports
-            self._times = {key: kept for key, kept in self._times.items() if now - kept.last <= LONGEST_PAUSE}
+            self._times = {key: kept for key, kept in self._times.items() if now - kept.last <= LONGEST_WAITING_PAUSE}
         self._times[uid] = times
         return times
 
