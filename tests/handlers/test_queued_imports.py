@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 from tests.handlers.emulated_tenant import NAMESPACE, PASSED, Tenant, ended, now, running
-from tests.handlers.stepwise_operator import Operator, create_ready_preview, key
+from tests.handlers.stepwise_operator import EmptyLists, Operator, create_ready_preview, key
 from tests.support.kubernetes import Json, a_body
 
 from pgimport.kubernetes_client import api_paths
-from pgimport.model.names import IMPORTS, LABEL_JOB_UID, LABEL_QUEUE, PREVIEWS, attempt_names
+from pgimport.kubernetes_client.resource_lists import list_running_imports
+from pgimport.model.names import IMPORTS, LABEL_JOB_UID, LABEL_QUEUE, PREVIEWS, PROJECTS, attempt_names
 from pgimport.model.uploads import UploadSettings, build_object_key
 from pgimport.store.upload_store import UploadStore
 
@@ -126,6 +127,26 @@ def test_a_preempted_import_drops_its_shadow_and_starts_again(tenant: Tenant, na
     history = [(attempt["podUID"], attempt["number"], attempt["reason"]) for attempt in status["attemptHistory"]]
     assert history == [(pod, 0, "Preempted") for pod in pods]
     assert status["attempts"] == 0
+
+
+def test_an_admitted_import_sees_a_slot_that_the_cache_still_shows_as_free(tenant: Tenant, name: str) -> None:
+    path = api_paths.resource(PROJECTS, name="shop")
+    running_imports = len(list_running_imports(tenant.cluster, NAMESPACE))  # of the other tests
+    tenant.cluster.patch(path, {"spec": {"limits": {"maxConcurrentImports": running_imports + 1}}})
+    try:
+        operator, job = create_queued_import(tenant, name)
+        operator.context = replace(operator.context, lists=EmptyLists())
+        tenant.apply_import(f"{name}-other")
+        other = f"{api_paths.resource(IMPORTS, NAMESPACE, f'{name}-other')}/status"
+        tenant.cluster.patch(other, {"status": {"state": "running", "job": "pgi-other"}})
+        suspend(tenant, job, False)
+        operator.reconcile(key(IMPORTS, name))
+        assert shown(tenant, name)[:2] == ("pending", "WaitingForSlot")
+        tenant.cluster.delete(other.removesuffix("/status"))
+        operator.reconcile(key(IMPORTS, name))
+        assert shown(tenant, name)[:2] == ("running", "Running")
+    finally:
+        tenant.cluster.patch(path, {"spec": {"limits": None}})
 
 
 def read_urls(tenant: Tenant, job: Json) -> dict[str, str]:

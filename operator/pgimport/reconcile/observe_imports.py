@@ -61,6 +61,7 @@ def observe_import(context: ReconcileContext, key: ResourceKey, now: datetime) -
     pending = not running and not item.status.terminal
     queued = has_queued_job(item.status, job)
     held = queued and job is not None and job.suspended  # needs no slot before the queue admits it
+    asks_for_slot = starting or (pending and not held)
     at_work = without_preempted(pods, item.status.attempt_history, job)
     current = current_pod(at_work)
     times = context.reconcile_times.record(uid, now, awaited_stage(job, at_work) if running else None)
@@ -70,7 +71,7 @@ def observe_import(context: ReconcileContext, key: ResourceKey, now: datetime) -
         waiting_since=times.waiting_since,
         project=project,
         preview=preview,
-        other_imports=_list_other_imports(context, item, starting) if (pending and not held) or starting else (),
+        other_imports=tuple(_list_other_imports(context, item, starting or queued)) if asks_for_slot else (),
         missing_mount=_find_missing_mount(context, item, project) if pending and not queued else None,
         job=job,
         workload=_read_workload(context, item, job),
@@ -114,23 +115,19 @@ def refresh_other_imports(context: ReconcileContext, observed: ObservedImport) -
 
     What else was observed is confirmed by the writes, which fail if it has changed.
     """
-    running = _list_other_imports(context, observed.object, starting=True)
-    listed = _list_other_imports(context, observed.object, starting=False)
-    waiting = tuple(other for other in listed if other.status.state is not ImportState.RUNNING)
-    return replace(observed, other_imports=running + waiting)
+    return replace(observed, other_imports=tuple(_list_other_imports(context, observed.object, confirmed=True)))
 
 
-def _list_other_imports(context: ReconcileContext, item: ImportObject, starting: bool) -> tuple[ImportObject, ...]:
+def _list_other_imports(context: ReconcileContext, item: ImportObject, confirmed: bool) -> list[ImportObject]:
     """Lists the imports that may have the slot or the target.
 
-    Just before the Job is created, the API server lists the running ones: another operator may have used the slot.
+    `confirmed`: the API server lists the running ones, because another operator may have used the slot.
     """
-    namespace = item.meta.namespace
-    if starting:
-        others = list_running_imports(context.cluster, namespace)
-    else:
-        others = context.lists.list_active_imports(namespace)
-    return tuple(other for other in others if other.meta.uid != item.meta.uid)
+    others = context.lists.list_active_imports(item.meta.namespace)
+    if confirmed:
+        waiting = [other for other in others if other.status.state is not ImportState.RUNNING]
+        others = [*waiting, *list_running_imports(context.cluster, item.meta.namespace)]
+    return [other for other in others if other.meta.uid != item.meta.uid]
 
 
 def _find_missing_mount(
