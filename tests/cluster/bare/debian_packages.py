@@ -23,6 +23,7 @@ PACKAGES = {
     "buildah": "buildah",
     "debootstrap": "debootstrap",
     "openssl": "openssl",
+    "ipset": "ipset",  # tests/network_policy enforces a NetworkPolicy
 }
 
 NETWORK_PLUGINS = (Path("/usr/lib/cni"), Path("/opt/cni/bin"))
