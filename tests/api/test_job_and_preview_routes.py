@@ -68,7 +68,7 @@ def test_a_job_that_is_not_finished_can_be_cancelled(api: Api) -> None:
 def test_a_preview_is_created_extended_reset_and_deleted(api: Api) -> None:
     preview = api.call("POST", "/projects/shop/preview-databases", json={"name": "life"}).json()["preview"]
     times = {"created_at", "expires_at", "data_as_of"}
-    assert set(preview) == {"id", "name", "project_id", "mode", "state", "ttl_hours", *times}
+    assert set(preview) == {"id", "name", "project_id", "mode", "golden", "state", "ttl_hours", *times}
     assert (preview["state"], preview["mode"], preview["ttl_hours"]) == ("pending", "empty", 24)
     assert preview in api.call("GET", "/projects/shop/preview-databases").json()["previews"]
     duplicate = api.call("POST", "/projects/shop/preview-databases", json={"name": "life"})
@@ -134,3 +134,25 @@ def test_a_preview_that_has_expired_or_is_being_deleted_cannot_be_changed(api: A
     ):
         response = api.call(call, f"/preview-databases/shop.preview-{state}/{path}", json=body)
         assert (response.status_code, set(response.json())) == (409, {"error"})
+
+
+def test_a_golden_preview_has_no_connections_and_never_expires(api: Api) -> None:
+    path = "/projects/shop/preview-databases"
+    preview = api.call("POST", path, json={"name": "nightly", "golden": True}).json()["preview"]
+    assert (preview["golden"], preview["ttl_hours"], preview["expires_at"]) == (True, None, None)
+    assert api.read(PREVIEWS, "nightly")["spec"] == {"project": "shop", "mode": "empty", "golden": True}
+    api.set_status(PREVIEWS, "nightly", state="ready", dataAsOf="2026-01-01T02:00:00.000Z")
+    assert api.call("GET", "/preview-databases/shop.nightly").json()["preview"]["data_as_of"] == (
+        "2026-01-01T02:00:00.000Z"
+    )
+    for method, route, body in (("GET", "connections", None), ("POST", "extend", {"ttl_hours": 1})):
+        response = api.call(method, f"/preview-databases/shop.nightly/{route}", json=body)
+        assert response.status_code == 409
+        assert "is golden" in response.json()["error"]
+
+
+@pytest.mark.parametrize("body", [{"golden": True, "ttl_hours": 24}, {"golden": True, "mode": "clone"}])
+def test_a_golden_preview_has_neither_a_ttl_nor_a_source(api: Api, body: dict[str, object]) -> None:
+    response = api.call("POST", "/projects/shop/preview-databases", json=body)
+    assert response.status_code == 400
+    assert "a golden preview database" in response.json()["error"]

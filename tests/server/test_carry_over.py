@@ -54,7 +54,7 @@ def _read_properties(scenario: PreviewScenario, reader: str, group: str) -> list
         ),
         scenario.query(
             "SELECT rolconnlimit, rolvaliduntil, rolcanlogin, pg_has_role(%s, oid, 'USAGE'),"
-            " pg_has_role(oid, %s::regrole::oid, 'USAGE'), shobj_description(oid, 'pg_authid')"
+            " pg_has_role(oid, %s::regrole::oid, 'USAGE'), shobj_description(oid, 'pg_authid')::json ->> 'pgimport'"
             " FROM pg_roles WHERE rolname = %s",
             reader,
             group,

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Annotated
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from pgimport.api.rest_models import ID_DESCRIPTION, RequestModel, ResponseModel
 from pgimport.model.preview_spec import MAX_TTL, PreviewMode, PreviewSpec
@@ -39,9 +39,23 @@ class PreviewRequest(RequestModel):
     name: Label | None = Field(
         default=None, description="The name must be a DNS label; without it, the API generates one."
     )
-    ttl_hours: Hours = Field(
-        default=24, description=f"The database is dropped after this many hours, 1 to {MAX_HOURS}."
+    golden: bool = Field(
+        default=False,
+        strict=True,
+        description="If true, the database only holds data to copy from: nobody can log in, and it never expires.",
     )
+    ttl_hours: Hours = Field(
+        default=24,
+        description=f"The database is dropped after this many hours, 1 to {MAX_HOURS}. Not for a golden one.",
+    )
+
+    @model_validator(mode="after")
+    def _check_golden(self) -> "PreviewRequest":
+        if self.golden and "ttl_hours" in self.model_fields_set:
+            raise ValueError("ttl_hours: a golden preview database never expires")
+        if self.golden and self.mode is not PreviewMode.EMPTY:
+            raise ValueError("mode: a golden preview database starts empty; import into it")
+        return self
 
 
 class ExtendRequest(RequestModel):
@@ -60,14 +74,20 @@ class Preview(ResponseModel):
     project_id: str = Field(description="The name of the Project that the preview database belongs to.")
     mode: PreviewMode = Field(description="The value is empty, or clone for a copy of the Project's primary database.")
     state: PreviewState = Field(description="The state is pending, ready, failed, expired or deleting.")
-    ttl_hours: int = Field(description="The time from creation or extension to expiry, in hours, rounded up.")
+    golden: bool = Field(description="The value is true if the database only holds data to copy from.")
+    ttl_hours: int | None = Field(
+        description="The time from creation or extension to expiry, in hours, rounded up. It is null if the database is"
+        " golden."
+    )
     data_as_of: Time | None = Field(
         default=None,
         description="The time of the source's snapshot that the last completed import copied. It is absent if no"
         " import was completed, or if a dump file was imported.",
     )
     created_at: Time = Field(description="The time at which the preview database was created.")
-    expires_at: Time = Field(description="The time at which the operator drops the database.")
+    expires_at: Time | None = Field(
+        description="The time at which the operator drops the database. It is null if the database is golden."
+    )
 
 
 class PreviewAnswer(ResponseModel):
@@ -99,9 +119,11 @@ class ConnectionsAnswer(ResponseModel):
     connections: Connections
 
 
-def _find_expiry(preview: PreviewObject, spec: PreviewSpec) -> datetime:
+def _find_expiry(preview: PreviewObject, spec: PreviewSpec) -> datetime | None:
     """Returns the time of expiry: from the status if the operator has observed this spec, otherwise from the spec."""
     status = preview.status
+    if spec.golden:
+        return None
     if status.expires_at is not None and status.observed_generation == preview.meta.generation:
         return status.expires_at
     return (spec.renewed_at or preview.meta.created_at) + spec.ttl
@@ -117,7 +139,8 @@ def build_preview_body(project: ProjectObject, preview: PreviewObject) -> Previe
         project_id=project.meta.name,
         mode=spec.mode,
         state=PreviewState.DELETING if preview.meta.deleting else state,
-        ttl_hours=-(-spec.ttl // timedelta(hours=1)),  # rounded up
+        golden=spec.golden,
+        ttl_hours=None if spec.golden else -(-spec.ttl // timedelta(hours=1)),  # rounded up
         data_as_of=preview.status.data_as_of,
         created_at=preview.meta.created_at,
         expires_at=_find_expiry(preview, spec),

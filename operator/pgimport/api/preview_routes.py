@@ -127,6 +127,9 @@ def reset_preview(preview_id: PreviewID, access: Access, context: CurrentContext
 def extend_preview(
     preview_id: PreviewID, body: ExtendRequest, access: Access, context: CurrentContext
 ) -> PreviewAnswer:
+    access.require_scope(ApiScope.PROJECTS_WRITE)
+    if access.find_preview(preview_id)[1].golden:
+        raise ApiError(409, "the preview database is golden, so it never expires")
     return _patch_preview(preview_id, build_extension(body.ttl_hours, context.now()), access, context)
 
 
@@ -148,6 +151,8 @@ def get_connections(preview_id: PreviewID, access: Access) -> ConnectionsAnswer:
     access.require_scope(ApiScope.PROJECTS_WRITE)
     _, preview = access.find_preview(preview_id)
     _require_usable(preview)
+    if preview.golden:
+        raise ApiError(409, "the preview database is golden, so nobody can log in; make a copy and connect to that")
     meta = preview.meta
     entries = read_owned_secret(access.cluster, meta.namespace, preview.connection_secret, meta.uid)
     if entries is None or preview.status.state is not PreviewState.READY:

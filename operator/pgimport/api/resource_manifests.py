@@ -72,12 +72,16 @@ def build_source_secret(owner: Json, url: str) -> Json:
 
 def build_preview(name: ObjectName, request: PreviewRequest, origin: RequestOrigin) -> Json:
     """Builds a PreviewDatabase."""
-    ttl = format_duration(timedelta(hours=request.ttl_hours))
+    spec: Json = {"project": name.project, "mode": request.mode.value}
+    if request.golden:
+        spec["golden"] = True
+    else:
+        spec["ttl"] = format_duration(timedelta(hours=request.ttl_hours))
     return {
         "apiVersion": API_VERSION,
         "kind": "PreviewDatabase",
         "metadata": _build_metadata(name, origin, {}),
-        "spec": {"project": name.project, "mode": request.mode.value, "ttl": ttl},
+        "spec": spec,
     }
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from pgimport.model.observations import (
     ApiServerEndpoint,
+    ObservedContent,
     ObservedJob,
     ObservedPod,
     ObservedReport,
@@ -60,6 +61,7 @@ class ObservedPreview:
     # Read if a reset or an expiry is due, or if a check of the Project has missed the database. 0: it does not exist.
     database_oid: int | None = None
     clone: ImportObject | None = None  # None: status.cloneImport names no import, or it does not exist
+    content: ObservedContent | None = None  # read for a golden preview that was created; None: not read
 
 
 @dataclass(frozen=True, slots=True)

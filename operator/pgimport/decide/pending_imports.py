@@ -178,7 +178,7 @@ def _find_obstacle(observed: ObservedImport, preview: PreviewObject, now: dateti
     if preview.meta.deleting:
         return "deleting"
     status = preview.status
-    if status.state is not PreviewState.READY and not _fills_clone(observed, preview):
+    if status.state is not PreviewState.READY and not _fills_clone(observed, preview) and not _awaits_data(preview):
         return status.state or "pending"
     if preview.spec is not None and preview.spec.reset_due(status.reset_at, now):
         return "about to be reset"
@@ -191,6 +191,11 @@ def _fills_clone(observed: ObservedImport, preview: PreviewObject) -> bool:
     """Tells whether this is the import that fills a preview of mode clone and so makes the preview ready."""
     status = preview.status
     return status.state is PreviewState.PENDING and status.clone_import == observed.object.meta.name
+
+
+def _awaits_data(preview: PreviewObject) -> bool:
+    """Tells whether this is a golden preview with a database that no import has filled yet."""
+    return preview.golden and preview.status.state is PreviewState.PENDING and preview.status.database is not None
 
 
 def _age(item: ImportObject) -> tuple[datetime, str]:

@@ -5,7 +5,7 @@ an expiry wait for the import that has claimed the preview. A deletion makes tha
 """
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from pgimport.decide.conditions import READY, ConditionSet, find_condition, in_progress, ready, stalled
 from pgimport.decide.decision import (
@@ -20,7 +20,15 @@ from pgimport.decide.decision import (
     SetFinalizer,
     build_decision,
 )
+from pgimport.decide.golden_previews import decide_golden_preview
 from pgimport.decide.observed_objects import ObservedPreview
+from pgimport.decide.preview_transitions import (
+    LONGEST_INTERVAL,
+    delay_reset,
+    find_interval,
+    in_state,
+    refuse_future_dates,
+)
 from pgimport.decide.wake_targets import wake_after_preview
 from pgimport.model.names import (
     FINALIZER_PREVIEW,
@@ -33,7 +41,6 @@ from pgimport.model.resources import PreviewObject, ProjectObject
 from pgimport.model.scalar_types import format_time
 from pgimport.model.status import ImportState, PreviewState, PreviewStatus
 
-LONGEST_INTERVAL = timedelta(hours=1)
 DATABASE_READY = ready(Reason.READY, "The database is ready.")
 EXPIRED = stalled(
     Reason.EXPIRED, "The ttl is over and the database was dropped. Set spec.renewedAt to get a new, empty one."
@@ -55,16 +62,16 @@ def _decide(observed: ObservedPreview, now: datetime, policy: Policy) -> Decisio
         return _decide_deletion(observed, status, now, policy)
     if (refusal := _find_refusal(observed)) is not None:
         conditions = stalled(refusal.reason, refusal.format_with_hint())
-        return build_decision(_in_state(status, PreviewState.FAILED), conditions, now, LONGEST_INTERVAL)
+        return build_decision(in_state(status, PreviewState.FAILED), conditions, now, LONGEST_INTERVAL)
     assert item.spec is not None  # noqa: S101 (_find_refusal has refused a spec that cannot be read)
     if (wait := _wait_for_project(observed, item.spec)) is not None:
         keeps_state = status.state in (PreviewState.READY, PreviewState.EXPIRED)
         return build_decision(
-            _in_state(status, status.state if keeps_state else PreviewState.PENDING), wait, now, policy.waiting_interval
+            in_state(status, status.state if keeps_state else PreviewState.PENDING), wait, now, policy.waiting_interval
         )
     if FINALIZER_PREVIEW not in item.meta.finalizers:
         conditions = in_progress(Reason.PENDING, "The operator creates the database.")
-        return build_decision(_in_state(status, status.state), conditions, now, IMMEDIATELY, (SetFinalizer(True),))
+        return build_decision(in_state(status, status.state), conditions, now, IMMEDIATELY, (SetFinalizer(True),))
     return _decide_lifecycle(observed, item.spec, status, now, policy)
 
 
@@ -105,6 +112,8 @@ def _decide_lifecycle(
     observed: ObservedPreview, spec: PreviewSpec, status: PreviewStatus, now: datetime, policy: Policy
 ) -> Decision[PreviewStatus]:
     """Decides about a preview whose Project is ready: expiry, reset, or creation."""
+    if spec.golden:
+        return decide_golden_preview(observed, spec, status, now, policy)
     expires_at = _expires_at(observed.object, spec, now)
     status = status.model_copy(update={"renewed_at": _find_renewal(spec, status, now), "expires_at": expires_at})
     claimed, previous_claim = status.active_import is not None, observed.object.status.active_import
@@ -116,14 +125,11 @@ def _decide_lifecycle(
     if status.state is PreviewState.READY and observed.database_oid == 0 and not reset_due:
         return _decide_lost_database(observed.object, spec, status, now)
     if status.state is PreviewState.READY and observed.secret_exists and not reset_due and not abandoned:
-        conditions = _refuse_future_dates(spec, now) or _describe_ready(status)
-        interval = min(expires_at - now, _find_interval(spec, now))
-        return build_decision(_in_state(status, PreviewState.READY), conditions, now, interval)
+        conditions = refuse_future_dates(spec, now) or _describe_ready(status)
+        interval = min(expires_at - now, find_interval(spec, now))
+        return build_decision(in_state(status, PreviewState.READY), conditions, now, interval)
     if reset_due and claimed:
-        message = f"spec.resetAt waits for import {status.active_import_name}, which has claimed the preview."
-        return build_decision(
-            _in_state(status, status.state), in_progress(Reason.PENDING, message), now, policy.waiting_interval
-        )
+        return delay_reset(status, now, policy)
     item = observed.object
     created = status.model_copy(
         update={
@@ -141,7 +147,7 @@ def _decide_lifecycle(
     if spec.mode is PreviewMode.CLONE and (ensure.recreate or status.state is not PreviewState.READY):
         return _decide_clone(observed, created, ensure, now, policy)
     decision = build_decision(
-        _in_state(created, PreviewState.READY), _describe_ready(created), now, IMMEDIATELY, (ClaimServer(), ensure)
+        in_state(created, PreviewState.READY), _describe_ready(created), now, IMMEDIATELY, (ClaimServer(), ensure)
     )
     # Not after a reset or an expiry, where the user expects a new Secret if the old one was deleted.
     replaced = status.state is PreviewState.READY and not observed.secret_exists and not reset_due
@@ -161,7 +167,7 @@ def _decide_lost_database(
     )
     lost = status.model_copy(update={"database_lost_at": now, "clone_import": None})
     return build_decision(
-        _in_state(lost, PreviewState.PENDING), in_progress(Reason.DATABASE_GONE, message), now, IMMEDIATELY
+        in_state(lost, PreviewState.PENDING), in_progress(Reason.DATABASE_GONE, message), now, IMMEDIATELY
     )
 
 
@@ -198,20 +204,6 @@ def _expires_at(item: PreviewObject, spec: PreviewSpec, now: datetime) -> dateti
     return (_find_renewal(spec, item.status, now) or item.meta.created_at) + spec.ttl
 
 
-def _refuse_future_dates(spec: PreviewSpec, now: datetime) -> ConditionSet | None:
-    """Describes dates that have no effect yet. The database stays usable, so the preview keeps its state."""
-    dates = [f"{name} is {format_time(date)}" for name, date in spec.find_future_dates(now).items()]
-    if not dates:
-        return None
-    future = f"{' and '.join(dates)}, which is in the future and has no effect until then"
-    return stalled(Reason.INVALID_SPEC, f"{future}. Set it to the current time.")
-
-
-def _find_interval(spec: PreviewSpec, now: datetime) -> timedelta:
-    """Returns the time until the first future date has an effect, at most LONGEST_INTERVAL."""
-    return min([LONGEST_INTERVAL, *(date - now for date in spec.find_future_dates(now).values())])
-
-
 def loses_database(item: PreviewObject, now: datetime) -> bool:
     """Tells whether a reset or an expiry is due.
 
@@ -220,7 +212,7 @@ def loses_database(item: PreviewObject, now: datetime) -> bool:
     spec, status = item.spec, item.status
     if spec is None or item.meta.deleting or status.database is None:
         return False
-    expires = now >= _expires_at(item, spec, now) and status.state is not PreviewState.EXPIRED
+    expires = not spec.golden and now >= _expires_at(item, spec, now) and status.state is not PreviewState.EXPIRED
     return expires or spec.reset_due(status.reset_at, now)
 
 
@@ -233,7 +225,7 @@ def _decide_clone(
         message = "A preview with mode clone waits for spec.primary of its Project, which names the database to copy."
         unchanged = observed.object.status.model_copy(update={"observed_generation": meta.generation})
         conditions = in_progress(Reason.PRIMARY_MISSING, message)
-        return build_decision(_in_state(unchanged, unchanged.state), conditions, now, policy.waiting_interval)
+        return build_decision(in_state(unchanged, unchanged.state), conditions, now, policy.waiting_interval)
     if name is None or ensure.recreate or created.state is PreviewState.EXPIRED:
         number = (created.clones or 0) + 1
         name = clone_name(meta.name, meta.uid, number)
@@ -242,30 +234,30 @@ def _decide_clone(
         if clone.status.state is ImportState.COMPLETED:
             filled = ready(Reason.READY, f"Import {name} has copied the primary database.")
             created = created.model_copy(update={"database_lost_at": None})
-            return build_decision(_in_state(created, PreviewState.READY), filled, now, IMMEDIATELY)
+            return build_decision(in_state(created, PreviewState.READY), filled, now, IMMEDIATELY)
         message = f"Import {name} {clone.status.state}: {clone.status.error}. Set spec.resetAt to begin a new one."
         return build_decision(
-            _in_state(created, PreviewState.FAILED), stalled(Reason.CLONE_FAILED, message), now, LONGEST_INTERVAL
+            in_state(created, PreviewState.FAILED), stalled(Reason.CLONE_FAILED, message), now, LONGEST_INTERVAL
         )
     at_work = clone is not None and not ensure.recreate and observed.secret_exists
     conditions = in_progress(Reason.CLONING, f"Import {name} copies the Project's primary database.")
     actions = () if at_work else (ClaimServer(), ensure, CreateCloneImport(name))
-    return build_decision(_in_state(created, PreviewState.PENDING), conditions, now, policy.waiting_interval, actions)
+    return build_decision(in_state(created, PreviewState.PENDING), conditions, now, policy.waiting_interval, actions)
 
 
 def _decide_expiry(
     observed: ObservedPreview, spec: PreviewSpec, status: PreviewStatus, now: datetime, policy: Policy
 ) -> Decision[PreviewStatus]:
     if status.state is PreviewState.EXPIRED:
-        conditions = _refuse_future_dates(spec, now) or EXPIRED
-        return build_decision(_in_state(status, PreviewState.EXPIRED), conditions, now, _find_interval(spec, now))
+        conditions = refuse_future_dates(spec, now) or EXPIRED
+        return build_decision(in_state(status, PreviewState.EXPIRED), conditions, now, find_interval(spec, now))
     if status.active_import is not None:
         message = f"The ttl is over. The expiry waits for import {status.active_import_name}, which uses the preview."
         return build_decision(
-            _in_state(status, status.state), in_progress(Reason.PENDING, message), now, policy.waiting_interval
+            in_state(status, status.state), in_progress(Reason.PENDING, message), now, policy.waiting_interval
         )
     drop, expired = DropPreview(observed.database_oid), status.model_copy(update={"database_lost_at": None})
-    return build_decision(_in_state(expired, PreviewState.EXPIRED), EXPIRED, now, LONGEST_INTERVAL, (drop,))
+    return build_decision(in_state(expired, PreviewState.EXPIRED), EXPIRED, now, LONGEST_INTERVAL, (drop,))
 
 
 def _decide_deletion(
@@ -277,15 +269,10 @@ def _decide_deletion(
     if status.active_import is not None:
         message = f"The preview is being deleted. Import {status.active_import_name} has claimed it, and ends first."
         conditions = in_progress(Reason.DELETING, message)
-        return build_decision(_in_state(status, PreviewState.DELETING), conditions, now, policy.retry_interval)
+        return build_decision(in_state(status, PreviewState.DELETING), conditions, now, policy.retry_interval)
     drop: tuple[Action, ...] = (DropPreview(),) if observed.project is not None else ()
     return Decision(
         status=observed.object.status,  # without its finalizer the object is gone, so no status is written
         actions=(*drop, SetFinalizer(False)),
         message="The preview is being deleted. The operator drops its database and role.",
     )
-
-
-def _in_state(status: PreviewStatus, state: PreviewState | None) -> PreviewStatus:
-    """Returns the status in this state. A preview without a state is pending."""
-    return status.model_copy(update={"state": state or PreviewState.PENDING})

@@ -72,6 +72,7 @@ IMPORT_TARGET_RULES: list[dict[str, str]] = [
         (f"{_PROVIDER} == 'builtin' || !has(self.locale.builtinLocale)", BUILTIN_ONLY),
     )
 ]
+_GOLDEN = "(has(self.golden) && self.golden)"
 PREVIEW_SPEC_RULES: list[dict[str, str]] = [
     {
         "rule": "!has(self.ttl) || (duration(self.ttl) > duration('0s') && duration(self.ttl) <= duration('168h'))",
@@ -80,6 +81,20 @@ PREVIEW_SPEC_RULES: list[dict[str, str]] = [
     },
     immutable_rule("project", "create a new PreviewDatabase under another name"),
     immutable_rule("mode", "create a new PreviewDatabase under another name"),
+    immutable_rule("golden", "create a new PreviewDatabase under another name"),
+    *(
+        {
+            "rule": f"!{_GOLDEN} || !has(self.{field})",
+            "message": f"{field} cannot be set if golden is true: a golden preview never expires",
+            "fieldPath": f".{field}",
+        }
+        for field in ("ttl", "renewedAt")
+    ),
+    {
+        "rule": f"!{_GOLDEN} || !has(self.mode) || self.mode == 'empty'",
+        "message": "mode must be empty if golden is true: imports fill a golden preview",
+        "fieldPath": ".mode",
+    },
 ]
 _IN_USE = "has(oldSelf.status) && has(oldSelf.status.inUse) && oldSelf.status.inUse"
 

@@ -133,6 +133,15 @@ class ObservedSwap:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ObservedContent:
+    """What a preview's database holds, as the server says."""
+
+    exists: bool = True  # whether the database exists
+    imported: bool = False  # a completed import has filled it
+    data_as_of: datetime | None = None  # the time of the snapshot that was imported, if it is known
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Unreachable:
     """Server that could not be reached or queried, with the failure."""
 

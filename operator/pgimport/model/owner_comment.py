@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field
 
 from pgimport.model.base_models import LenientModel
 from pgimport.model.result import DatabaseSetting
+from pgimport.model.scalar_types import Time
 
 COMMENT_KEY = "pgimport"
 RECORD_KEY = "shadow"  # a second object in the same JSON text
@@ -59,15 +60,23 @@ class RefusedExtension(LenientModel):
     sqlstate: str | None = None
 
 
+class ImportedContent(LenientModel):
+    """What a completed import, or a copy of its target, put into a database."""
+
+    data_as_of: Time | None = None  # the time of the source's snapshot; None: a dump file does not contain it
+
+
 class ShadowRecord(LenientModel):
     """What the operator found out when it prepared a shadow.
 
-    The worker reads it in the comment of its own role, and reports it. The swap reads the settings.
+    The worker reads it in the comment of its own role, and reports it. The swap reads the settings, and leaves settings
+    and content in the comment of the target's owner.
     """
 
     notes: list[str] = Field(default=[])
     refused_extensions: list[RefusedExtension] = Field(default=[])
     settings: list[DatabaseSetting] = Field(default=[])  # of the source, which the copy gets at the swap
+    imported: ImportedContent | None = None  # set by the swap; None: no import has filled the database
 
 
 def format_owner_comment(mark: OwnerComment | None, record: ShadowRecord | None = None) -> str:

@@ -36,6 +36,11 @@ class PreviewSpec(StrictModel):
         description="The value empty creates an empty database; clone copies the Project's primary database."
         " Default: empty.",
     )
+    golden: bool = Field(
+        default=False,
+        description="If true, the database only holds data to copy from: nobody can log in, it has no ttl and no"
+        " connection Secret, and it is ready when an import has filled it. Immutable. Default: false.",
+    )
     ttl: Duration = Field(
         default=timedelta(hours=24),
         description="The database expires this long after renewedAt, or after its creation if renewedAt is absent."

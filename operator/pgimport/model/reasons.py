@@ -51,6 +51,7 @@ class Reason(StrEnum):
     CONNECTION_REPLACED = "ConnectionReplaced"
     PRIMARY_MISSING = "PrimaryMissing"
     CLONING = "Cloning"
+    NO_DATA = "NoData"
 
     # Ended by the user.
     CANCELLED = "Cancelled"

@@ -72,6 +72,11 @@ class PreviewObject:
     status: PreviewStatus = field(default_factory=PreviewStatus)
 
     @property
+    def golden(self) -> bool:
+        """Whether the preview only holds data to copy from, and nobody may log in."""
+        return self.spec is not None and self.spec.golden
+
+    @property
     def database(self) -> str:
         """Name of the preview's database, whether it exists or not. It never changes."""
         return preview_database_name(self.spec.project if self.spec else "", self.meta.name, self.meta.uid)

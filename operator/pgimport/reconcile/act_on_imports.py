@@ -40,7 +40,7 @@ from pgimport.model.names import (
     job_secret_name,
     replaced_names,
 )
-from pgimport.model.owner_comment import OwnerComment
+from pgimport.model.owner_comment import ImportedContent, OwnerComment
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.resources import ObjectMeta, PreviewObject, ResourceKey
 from pgimport.model.status import ImportState
@@ -221,15 +221,18 @@ def _swap(context: ReconcileContext, observed: ObservedImport, pod_uid: str) -> 
     preview: PreviewObject | None = observed.preview
     if preview is None or preview.status.database is None:
         raise Conflict("the target preview changed before the swap")
-    owner, access = read_owner_access(context, project, preview), read_admin_access(context, project)
+    password = None if preview.golden else read_owner_access(context, project, preview).password
+    access = read_admin_access(context, project)
     if not is_own_attempt(access, attempt_names(pod_uid), observed.object.meta.uid):
         message = f"status.shadow names the attempt of pod {pod_uid}, which is not an attempt of this import"
         return Failure(Reason.NAME_TAKEN, message)
     plan = SwapPlan(
         target=preview.database,
         owner=preview.role,
-        owner_password=owner.password,
+        owner_password=password,
         names=attempt_names(pod_uid),
         busy_timeout_seconds=context.policy.swap_patience.total_seconds(),
+        may_log_in=not preview.golden,
+        content=ImportedContent(data_as_of=observed.object.status.data_as_of),
     )
     return swap(access, plan)

@@ -16,7 +16,7 @@ from pgimport.model.errors import Conflict
 from pgimport.model.names import FINALIZER_PREVIEW, IMPORTS, PREVIEWS, PROJECTS, connection_secret_name
 from pgimport.model.owner_comment import OwnerComment
 from pgimport.model.project_spec import TargetServer
-from pgimport.model.resources import ResourceKey
+from pgimport.model.resources import PreviewObject, ProjectObject, ResourceKey
 from pgimport.reconcile.finalizers import write_finalizer
 from pgimport.reconcile.reconcile_context import ReconcileContext
 from pgimport.reconcile.server_credentials import is_complete, read_admin_access
@@ -61,20 +61,17 @@ def _claim_server(context: ReconcileContext, observed: ObservedPreview) -> None:
 
 
 def _ensure_preview(context: ReconcileContext, observed: ObservedPreview, action: EnsurePreview) -> None:
-    """Creates the connection Secret, the role and the database, in this order: only the Secret knows the password."""
-    project, meta = observed.project, observed.object.meta
-    if project is None or project.spec is None:
+    """Creates the connection Secret, the role and the database, in this order: only the Secret knows the password.
+
+    A golden preview has no password and no Secret.
+    """
+    project, meta, spec = observed.project, observed.object.meta, observed.object.spec
+    if project is None or project.spec is None or spec is None:
         raise Conflict(f"PreviewDatabase {meta.name}: its Project is gone")
     database, role = observed.object.database, observed.object.role
-    password = secrets.token_urlsafe(PASSWORD_BYTES)
-    new_entries = _build_connection_entries(project.spec.server, database, role, password)
-    entries = create_secret(context.cluster, meta.namespace, build_connection_secret(meta), new_entries)
-    if not is_complete(entries):
-        replace_entries(context.cluster, meta.namespace, connection_secret_name(meta.name), new_entries)
-        entries = new_entries
-    ensure_connection_reader(context, meta.namespace, project.meta, connection_secret_name(meta.name))
+    password = None if spec.golden else _ensure_connection_secret(context, observed.object, project)
     mark = OwnerComment(project_uid=project.meta.uid, preview_uid=meta.uid, owner_name=meta.name)
-    access, password = read_admin_access(context, project.spec), entries["password"].decode()
+    access = read_admin_access(context, project.spec)
     templates, limit = project.spec.server.templates, project.spec.limits.max_connections_per_preview
     if action.recreate:
         reset = partial(reset_preview, access, database, role, password, mark, connection_limit=limit)
@@ -82,10 +79,25 @@ def _ensure_preview(context: ReconcileContext, observed: ObservedPreview, action
             access.address,
             f"the old database {database}",
             lambda: reset(templates=templates, expected_oid=action.oid),
-            request=observed.object.spec and observed.object.spec.reset_at,
+            request=spec.reset_at,
         )
     else:
         ensure_preview(access, database, role, password, mark, templates=templates, connection_limit=limit)
+
+
+def _ensure_connection_secret(context: ReconcileContext, preview: PreviewObject, project: ProjectObject) -> str:
+    """Creates the connection Secret, or completes it, and lets the HTTP API read it. Returns the password in it."""
+    if project.spec is None:
+        raise Conflict(f"PreviewDatabase {preview.meta.name}: its Project is gone")
+    namespace, name = preview.meta.namespace, connection_secret_name(preview.meta.name)
+    password = secrets.token_urlsafe(PASSWORD_BYTES)
+    new_entries = _build_connection_entries(project.spec.server, preview.database, preview.role, password)
+    entries = create_secret(context.cluster, namespace, build_connection_secret(preview.meta), new_entries)
+    if not is_complete(entries):
+        replace_entries(context.cluster, namespace, name, new_entries)
+        entries = new_entries
+    ensure_connection_reader(context, namespace, project.meta, name)
+    return entries["password"].decode()
 
 
 def _build_connection_entries(server: TargetServer, database: str, role: str, password: str) -> dict[str, bytes]:

@@ -184,7 +184,8 @@ def _read_target_objects(
     """Lists what the target database holds, as the preview's owner role.
 
     Reads before the Job is created, and again just before the swap. With spec.recreate, nothing is listed, but the
-    owner's password must be readable: the swap needs it.
+    owner's password must be readable: the swap needs it. The owner of a golden preview has no password and cannot log
+    in, so a temporary role reads its objects.
     """
     spec, shadow = item.spec, item.status.shadow
     due = item.status.job is None or (shadow is not None and shadow.verified)
@@ -193,12 +194,12 @@ def _read_target_objects(
     if project is None or project.spec is None or preview is None or preview.status.database is None:
         return None
     try:
-        access = read_owner_access(context, project.spec, preview)
+        owner = None if preview.golden else read_owner_access(context, project.spec, preview)
         if spec.recreate:
             return ()
         mark = OwnerComment(project_uid=project.meta.uid, import_uid=item.meta.uid, owner_name=item.meta.name)
         admin = read_admin_access(context, project.spec)
-        return tuple(read_preview_objects(access, admin, preview.database, mark))
+        return tuple(read_preview_objects(owner, admin, preview.database, mark))
     except (Refused, ServerUnavailable) as error:
         return Unreachable(failure=error.failure)
 

@@ -8,17 +8,18 @@ from pgimport.decide.previews import loses_database
 from pgimport.kubernetes_client.custom_resources import read_import, read_preview, read_project
 from pgimport.kubernetes_client.secrets_and_config_maps import read_owned_secret
 from pgimport.model.names import clone_name
+from pgimport.model.observations import ObservedContent
 from pgimport.model.resources import ImportObject, PreviewObject, ProjectObject, ResourceKey
 from pgimport.model.status import PreviewState
 from pgimport.reconcile.reconcile_context import ReconcileContext
 from pgimport.reconcile.server_credentials import is_complete, read_admin_access
-from pgimport.server.server_state import read_database_oid
+from pgimport.server.server_state import read_content, read_database_oid
 
 
 def observe_preview(context: ReconcileContext, key: ResourceKey, now: datetime) -> ObservedPreview | None:
     """Reads everything that the decision needs. Returns None if the preview does not exist.
 
-    Raises ServerUnavailable if the database must be read and the server does not answer.
+    Raises ServerUnavailable if the server must be asked and does not answer.
     """
     preview = read_preview(context.cluster, key.namespace, key.name)
     if preview is None:
@@ -36,6 +37,7 @@ def observe_preview(context: ReconcileContext, key: ResourceKey, now: datetime) 
         active_import_exists=active_import_exists,
         database_oid=None if active_import_exists else _read_database(context, key, preview, project, now),
         clone=_read_clone_import(context, preview),
+        content=_read_content(context, preview, project),
     )
 
 
@@ -76,6 +78,18 @@ def _read_database(
     if project is None or project.spec is None or not project.status.ready:
         return None
     return read_database_oid(read_admin_access(context, project.spec), preview.database)
+
+
+def _read_content(
+    context: ReconcileContext, preview: PreviewObject, project: ProjectObject | None
+) -> ObservedContent | None:
+    """Reads what a golden preview contains. Imports of other previews show it in the status."""
+    spec = preview.spec
+    if spec is None or not spec.golden or preview.meta.deleting or preview.status.database is None:
+        return None
+    if project is None or project.spec is None or not project.status.ready:
+        return None
+    return read_content(read_admin_access(context, project.spec), preview.database, preview.role)
 
 
 def _read_clone_import(context: ReconcileContext, preview: PreviewObject) -> ImportObject | None:

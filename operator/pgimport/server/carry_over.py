@@ -105,16 +105,17 @@ def read_stored_settings(connection: Connection, database: str | None, role: str
 
 
 def write_carry_over(
-    connection: Connection, carry_over: CarryOver, target: str, owner: str, settings: Sequence[DatabaseSetting] = ()
+    connection: Connection, carry_over: CarryOver, target: str, owner: str, record: ShadowRecord
 ) -> None:
     """Writes the properties after the renames, in the same transaction; logs those that the admin may not set.
 
-    `settings` are those of the source. The database keeps the comment of its source.
+    `record` has the settings of the source, and becomes a part of the owner's comment. The database keeps the comment
+    of its source.
     """
     database, role = sql.Identifier(target), sql.Identifier(owner)
     database_owner, limit = carry_over.database or (owner, -1)
     role_limit, until, comment = carry_over.role or (-1, None, None)
-    role_comment = sql.Literal(_build_role_comment(comment, settings))
+    role_comment = sql.Literal(_build_role_comment(comment, record))
     statements = [
         sql.SQL("ALTER DATABASE {} OWNER TO {}").format(database, sql.Identifier(database_owner)),
         sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true CONNECTION LIMIT {}").format(database, sql.Literal(limit)),
@@ -130,7 +131,7 @@ def write_carry_over(
         [
             *_build_privilege_grants(carry_over, database),
             *_build_membership_grants(carry_over),
-            *_build_setting_statements(carry_over, settings, target, owner),
+            *_build_setting_statements(carry_over, record.settings, target, owner),
         ],
     )
 
@@ -152,12 +153,17 @@ def _write_properties(connection: Connection, target: str, statements: Sequence[
             )
 
 
-def _build_role_comment(comment: str | None, settings: Sequence[DatabaseSetting]) -> str | None:
-    """Returns the old owner's comment, with the settings of the source so that the next import can replace them."""
-    mark, record = parse_owner_comment(comment), ShadowRecord(settings=list(settings))
+def _build_role_comment(comment: str | None, record: ShadowRecord) -> str | None:
+    """Returns the old owner's comment, with the settings of the source so that the next import can replace them.
+
+    A target that the command line created has no mark. Its comment names only settings.
+    """
+    mark = parse_owner_comment(comment)
+    if mark is None:
+        record = record.model_copy(update={"imported": None})
     if mark is None and comment is not None and parse_shadow_record(comment) == ShadowRecord():
         return comment  # a person wrote it
-    return format_owner_comment(mark, record) if mark is not None or settings else None
+    return format_owner_comment(mark, record) if mark is not None or record.settings else None
 
 
 def _build_privilege_grants(carry_over: CarryOver, database: sql.Identifier) -> Iterator[sql.Composed]:

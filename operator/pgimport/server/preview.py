@@ -38,7 +38,7 @@ def ensure_preview(
     access: Access,
     database: str,
     role: str,
-    password: str,
+    password: str | None,
     mark: OwnerComment,
     *,
     templates: Sequence[str] = (),
@@ -47,10 +47,11 @@ def ensure_preview(
 ) -> None:
     """Creates the database and its owner, or completes what an earlier call did not finish; keeps existing content.
 
+    `password`: of the owner role. None: the database is golden, so nobody may log in.
     `templates`: databases from which the database may be created, see `create_database`. `connection_limit`: of the
     owner role. The database itself gets no limit, because its owner could change it.
 
-    The last step allows the owner to log in, and notes in the role's comment that the database is ready. Until then,
+    The last step notes in the role's comment that the database is ready, and allows the owner to log in. Until then,
     the database contains nothing of a user.
 
     Raises Refused (NameTaken) if a database or role of this name was not created for this preview.
@@ -69,7 +70,7 @@ def ensure_preview(
 class _PreviewPlan:
     database: str
     role: str
-    password: str = field(repr=False)
+    password: str | None = field(repr=False)
     mark: OwnerComment
     templates: tuple[str, ...] = ()
     connection_limit: int = UNLIMITED
@@ -129,11 +130,13 @@ def _build_mark_statement(
 
 
 def _finish(connection: Connection, plan: _PreviewPlan, record: ShadowRecord | None) -> None:
-    """Allows the owner to log in and notes that the database is ready, in one transaction."""
-    login = sql.SQL("ALTER ROLE {} LOGIN CONNECTION LIMIT {} PASSWORD {}").format(
+    """Allows the owner to log in, if it has a password, and notes that the database is ready, in one transaction."""
+    verifier = scram_verifier(connection, plan.role, plan.password) if plan.password is not None else None
+    login = sql.SQL("ALTER ROLE {} {} CONNECTION LIMIT {} PASSWORD {}").format(
         sql.Identifier(plan.role),
+        sql.SQL("LOGIN" if verifier is not None else "NOLOGIN"),
         sql.Literal(plan.connection_limit),
-        sql.Literal(scram_verifier(connection, plan.role, plan.password)),
+        sql.Literal(verifier),
     )
     mark = _build_mark_statement(plan.role, plan.mark, DatabasePhase.READY, record)
     execute_together(connection, [login, mark])
@@ -178,7 +181,7 @@ def reset_preview(
     access: Access,
     database: str,
     role: str,
-    password: str,
+    password: str | None,
     mark: OwnerComment,
     *,
     templates: Sequence[str] = (),

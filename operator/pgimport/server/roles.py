@@ -27,14 +27,14 @@ _LOCK_SECONDS = 1
 _NOT_DROPPED = (postgres.DependentObjectsStillExist, postgres.LockNotAvailable, postgres.InternalError_)
 
 
-def create_role(connection: Connection, role: str, password: str, mark: OwnerComment) -> None:
+def create_role(connection: Connection, role: str, password: str | None, mark: OwnerComment) -> None:
     """Creates a marked role that may not log in yet, and makes the admin a member of it.
 
     Membership lets the admin create databases for the role and drop them.
     """
     name = sql.Identifier(role)
     inherit = sql.SQL(" WITH INHERIT TRUE, SET TRUE" if connection.info.server_version >= 160000 else "")
-    verifier = sql.Literal(scram_verifier(connection, role, password))
+    verifier = sql.Literal(scram_verifier(connection, role, password) if password is not None else None)
     statements = [
         sql.SQL("CREATE ROLE {} NOLOGIN PASSWORD {}").format(name, verifier),
         sql.SQL("COMMENT ON ROLE {} IS {}").format(name, sql.Literal(format_owner_comment(mark))),

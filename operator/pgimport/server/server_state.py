@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 
 from pgimport.model.errors import ServerUnavailable
 from pgimport.model.names import AttemptNames
-from pgimport.model.observations import ObservedServer, ObservedSwap
+from pgimport.model.observations import ObservedContent, ObservedServer, ObservedSwap
+from pgimport.model.owner_comment import DatabasePhase, parse_shadow_record
 from pgimport.model.reasons import Failure, Reason
 from pgimport.server.connection import Connect, connect, read_query, session
 from pgimport.server.database_locale import describe_unusable_templates
@@ -89,6 +90,21 @@ def read_database_oid(access: Access, database: str, *, connect: Connect = conne
     with session(access, connect=connect) as connection:
         existing = read_shared_objects(connection, databases=[database]).databases.get(database)
     return existing.oid if existing is not None else 0
+
+
+def read_content(access: Access, database: str, role: str, *, connect: Connect = connect) -> ObservedContent:
+    """Reads whether a preview's database exists, and what filled it. The comment of its owner role says so."""
+    with session(access, connect=connect) as connection:
+        existing = read_shared_objects(connection, databases=[database], roles=[role])
+    found, owner = existing.databases.get(database), existing.roles.get(role)
+    if found is None or found.invalid or owner is None or owner.mark is None:
+        return ObservedContent(exists=False)
+    imported = parse_shadow_record(owner.comment).imported
+    return ObservedContent(
+        exists=owner.mark.phase is DatabasePhase.READY,
+        imported=imported is not None,
+        data_as_of=imported.data_as_of if imported is not None else None,
+    )
 
 
 def read_database_size(access: Access, database: str, *, connect: Connect = connect) -> int | None:

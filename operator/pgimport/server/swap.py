@@ -18,7 +18,13 @@ from psycopg import sql
 
 from pgimport.model.errors import PgimportError, Refused
 from pgimport.model.names import AttemptNames, replaced_names
-from pgimport.model.owner_comment import format_owner_comment, parse_owner_comment, parse_shadow_record
+from pgimport.model.owner_comment import (
+    ImportedContent,
+    ShadowRecord,
+    format_owner_comment,
+    parse_owner_comment,
+    parse_shadow_record,
+)
 from pgimport.model.reasons import Failure, Reason
 from pgimport.server.carry_over import (
     CarryOver,
@@ -57,6 +63,8 @@ class SwapPlan:
     owner_password: str | None = field(repr=False)  # None: the new owner has no password
     names: AttemptNames
     busy_timeout_seconds: float  # how long to try again while a database is in use
+    may_log_in: bool = True  # whether the new owner may log in: nobody may log in to a golden preview
+    content: ImportedContent = field(default_factory=ImportedContent)  # what the new owner's comment says
 
     @property
     def replaced(self) -> AttemptNames:
@@ -213,10 +221,12 @@ def _rename(connection: Connection, plan: SwapPlan, carry_over: CarryOver, verif
         connection.execute(sql.SQL("COMMENT ON ROLE {} IS {}").format(sql.Identifier(old.role), sql.Literal(mark)))
     _reset_attempt_role(connection, new.role)
     _run(connection, "ALTER ROLE {} RENAME TO {}", new.role, plan.owner)
+    login = sql.SQL("LOGIN" if plan.may_log_in else "NOLOGIN")
     connection.execute(
-        sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(plan.owner), sql.Literal(verifier))
+        sql.SQL("ALTER ROLE {} {} PASSWORD {}").format(sql.Identifier(plan.owner), login, sql.Literal(verifier))
     )
-    write_carry_over(connection, carry_over, plan.target, plan.owner, parse_shadow_record(comment).settings)
+    record = ShadowRecord(settings=parse_shadow_record(comment).settings, imported=plan.content)
+    write_carry_over(connection, carry_over, plan.target, plan.owner, record)
 
 
 def _reset_attempt_role(connection: Connection, role: str) -> None:

@@ -5,7 +5,7 @@ The admin never connects to a database that may contain hostile objects.
 
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from psycopg import sql
@@ -31,7 +31,7 @@ def read_user_objects_as_temporary_role(
 
 
 def read_preview_objects(
-    owner_access: Access,
+    owner_access: Access | None,
     access: Access,
     database: str,
     mark: OwnerComment,
@@ -40,12 +40,13 @@ def read_preview_objects(
 ) -> list[str]:
     """Returns the same as `read_user_objects`: as the owner, or as a temporary role if the owner cannot log in.
 
-    The owner cannot log in, for example, if the preview's user has used up its CONNECTION LIMIT.
+    `owner_access`: None if the owner may never log in. For other owners, it can happen that the preview's user has used
+    up its CONNECTION LIMIT.
     """
-    try:
-        return read_user_objects(owner_access, database, connect=connect)
-    except ServerUnavailable:
-        return read_user_objects_as_temporary_role(access, database, mark, connect=connect)
+    if owner_access is not None:
+        with suppress(ServerUnavailable):
+            return read_user_objects(owner_access, database, connect=connect)
+    return read_user_objects_as_temporary_role(access, database, mark, connect=connect)
 
 
 @contextmanager

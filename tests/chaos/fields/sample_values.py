@@ -183,6 +183,7 @@ EXPECTED_REASONS_OF_VALUES: dict[tuple[str, str, Any], tuple[str, ...]] = {
     ("Project", "server.adminSecretRef.name", "pgimport-server-admin"): ("Ready",),
     ("Project", "server.adminSecretRef.userKey", "user"): ("Ready",),
     ("Project", "server.adminSecretRef.passwordKey", "password"): ("Ready",),
+    ("PreviewDatabase", "golden", True): ("NoData",),
     ("PostgresImport", "cancel", True): ("Cancelled",),
     ("PostgresImport", "suspend", True): ("Suspended",),
 }
@@ -205,7 +206,7 @@ EXCLUDED_FROM_COMPLETE = frozenset(
         "target.locale.icuRules",
         "target.locale.builtinLocale",
     )
-)
+) | {("PreviewDatabase", "golden")}
 # Kind and field → values that match its pattern and mean nothing for this field.
 FORBIDDEN_VALUES: dict[tuple[str, str], tuple[Any, ...]] = {
     ("Project", "sources.allowedCIDRs[]"): ("not-a-network", "10.0.0.0/33"),
@@ -216,6 +217,12 @@ FORBIDDEN_VALUES: dict[tuple[str, str], tuple[Any, ...]] = {
 # Message of a CEL rule → fields that break it in a valid spec.
 RULE_VIOLATIONS: dict[str, dict[str, Any]] = {
     "ttl must be more than 0s and at most 168h": {"ttl": "168h1s"},
+    "ttl cannot be set if golden is true: a golden preview never expires": {"golden": True, "ttl": "1h"},
+    "renewedAt cannot be set if golden is true: a golden preview never expires": {
+        "golden": True,
+        "renewedAt": "2026-01-01T00:00:00Z",
+    },
+    "mode must be empty if golden is true: imports fill a golden preview": {"golden": True, "mode": "clone"},
     "target.previewDatabase is required unless dryRun is true": {"target": ABSENT},
     "exactly one of urlSecretRef and uploadKey must be set": {"source.uploadKey": "two/ways"},
     "cancel never goes back to false: create a new import": {"cancel": False},
