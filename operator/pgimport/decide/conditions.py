@@ -20,11 +20,13 @@ MESSAGE_LIMIT = 1024  # characters
 # Ends that the user asked for.
 _INTENDED_ENDS = {Reason.CANCELLED, Reason.EXPIRED}
 # Failures, except those that only name what an object waits for: objects may be created in any order.
-_WARNINGS = {*MEANINGS, Reason.RETRYING, Reason.DATABASE_GONE, Reason.CONNECTION_REPLACED} - {
-    *_INTENDED_ENDS,
+_WAITS = {
     Reason.PROJECT_NOT_FOUND,
     Reason.TARGET_NOT_READY,
+    Reason.SOURCE_PREVIEW_NOT_READY,
+    Reason.WAITING_FOR_REFRESH,
 }
+_WARNINGS = {*MEANINGS, Reason.RETRYING, Reason.DATABASE_GONE, Reason.CONNECTION_REPLACED} - _INTENDED_ENDS - _WAITS
 StatusT = TypeVar("StatusT", ImportStatus, PreviewStatus, ProjectStatus)
 
 

@@ -139,6 +139,7 @@ class ObservedContent:
     exists: bool = True  # whether the database exists
     imported: bool = False  # a completed import has filled it
     data_as_of: datetime | None = None  # the time of the snapshot that was imported, if it is known
+    copy_number: int | None = None  # of a database that is a copy: which copy of this preview it is
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,6 +64,8 @@ class ImportedContent(LenientModel):
     """What a completed import, or a copy of its target, put into a database."""
 
     data_as_of: Time | None = None  # the time of the source's snapshot; None: a dump file does not contain it
+    # Counts the copies of a preview that copies another one. None: an import filled the database.
+    copy_number: int | None = None
 
 
 class ShadowRecord(LenientModel):

@@ -52,6 +52,9 @@ class Reason(StrEnum):
     PRIMARY_MISSING = "PrimaryMissing"
     CLONING = "Cloning"
     NO_DATA = "NoData"
+    SOURCE_PREVIEW_NOT_FOUND = "SourcePreviewNotFound"
+    SOURCE_PREVIEW_NOT_READY = "SourcePreviewNotReady"
+    WAITING_FOR_REFRESH = "WaitingForRefresh"
 
     # Ended by the user.
     CANCELLED = "Cancelled"
@@ -284,6 +287,10 @@ MEANINGS: dict[Reason, Meaning] = {
     ),
     Reason.PROJECT_NOT_FOUND: Meaning(_TRANSIENT, None, "Create the Project, or set spec.project to an existing one."),
     Reason.TARGET_NOT_READY: Meaning(_TRANSIENT, None, "Read the conditions of the PreviewDatabase."),
+    Reason.SOURCE_PREVIEW_NOT_READY: Meaning(
+        _TRANSIENT, None, "Read the conditions of the PreviewDatabase that is to be copied."
+    ),
+    Reason.WAITING_FOR_REFRESH: Meaning(_TRANSIENT, None, "Wait until the import into the copied preview has ended."),
     Reason.ROLE_IN_USE: Meaning(
         _TRANSIENT,
         None,

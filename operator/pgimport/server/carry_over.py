@@ -125,7 +125,7 @@ def write_carry_over(
     if until is not None:
         statements.append(sql.SQL("ALTER ROLE {} VALID UNTIL {}").format(role, sql.Literal(until)))
     execute_together(connection, statements)
-    _write_properties(
+    write_properties(
         connection,
         target,
         [
@@ -136,7 +136,7 @@ def write_carry_over(
     )
 
 
-def _write_properties(connection: Connection, target: str, statements: Sequence[sql.Composed]) -> None:
+def write_properties(connection: Connection, target: str, statements: Sequence[sql.Composed]) -> None:
     """Executes statements together, or each by itself if the server refuses one; logs what it refuses."""
     if not statements:
         return
@@ -148,9 +148,7 @@ def _write_properties(connection: Connection, target: str, statements: Sequence[
             with connection.transaction():
                 connection.execute(statement)
         except _REFUSALS as error:
-            _log.warning(
-                "The swap did not carry over a property to database %s: %s", target, error.diag.message_primary
-            )
+            _log.warning("A property was not written to database %s: %s", target, error.diag.message_primary)
 
 
 def _build_role_comment(comment: str | None, record: ShadowRecord) -> str | None:

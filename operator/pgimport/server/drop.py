@@ -94,7 +94,7 @@ def _roll_back_prepared(connection: Connection, access: Access, database: Shared
         for prepared in prepared_transactions:
             mark = OwnerComment(project_uid="", dropped=True)
             with (
-                temporary_role(access, database.name, mark, connect, member_of=prepared.owner) as role_access,
+                temporary_role(access, database.name, mark, connect, member_of=(prepared.owner,)) as role_access,
                 session(role_access, database.name, connect) as member,
             ):
                 member.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(prepared.owner)))

@@ -5,6 +5,9 @@ from psycopg import sql
 
 from pgimport.server.connection import Connection, read_query
 
+# Its member is the owner of the current database, so a copy's owner has the rights without a new grant.
+DATABASE_OWNER = "pg_database_owner"
+
 
 def grant_extension_rights(connection: Connection, owner: str) -> list[str]:
     """Grants rights on the objects of all extensions of the connected database; returns notes for the user.
@@ -15,7 +18,11 @@ def grant_extension_rights(connection: Connection, owner: str) -> list[str]:
 
     Must run before the database contains anything of its source. May be repeated.
     """
-    statements = [str(text) for (text,) in connection.execute(read_query("extension_grants"), {"owner": owner})]
+    statements = [
+        str(text)
+        for role in (owner, DATABASE_OWNER)
+        for (text,) in connection.execute(read_query("extension_grants"), {"owner": role})
+    ]
     if statements:
         with connection.transaction():
             connection.execute("; ".join(statements).encode())

@@ -61,13 +61,15 @@ def ensure_preview(
         _ensure(
             connection,
             access,
-            _PreviewPlan(database, role, password, mark, tuple(templates), connection_limit),
+            PreviewPlan(database, role, password, mark, tuple(templates), connection_limit),
             connect,
         )
 
 
 @dataclass(frozen=True, slots=True)
-class _PreviewPlan:
+class PreviewPlan:
+    """The names of a preview's database and owner role, and what they are created with."""
+
     database: str
     role: str
     password: str | None = field(repr=False)
@@ -76,10 +78,10 @@ class _PreviewPlan:
     connection_limit: int = UNLIMITED
 
 
-def _ensure(connection: Connection, access: Access, plan: _PreviewPlan, connect: Connect) -> None:
+def _ensure(connection: Connection, access: Access, plan: PreviewPlan, connect: Connect) -> None:
     existing = read_shared_objects(connection, databases=[plan.database], roles=[plan.role])
     owner, database = existing.roles.get(plan.role), existing.databases.get(plan.database)
-    _refuse_foreign_objects(owner, database, plan)
+    refuse_foreign_objects(owner, database, plan)
     phase = _find_phase(owner, database)
     if database is not None and (database.invalid or phase is DatabasePhase.DROPPING):
         drop_database(connection, access, plan.database, connect)
@@ -99,7 +101,7 @@ def _ensure(connection: Connection, access: Access, plan: _PreviewPlan, connect:
     if database is not None and not database.accepts_sessions:  # the import of an interrupted swap no longer exists
         allow_connections(connection, plan.database)
     record = parse_shadow_record(owner.comment) if owner is not None and database is not None else None
-    _finish(connection, plan, record)
+    finish_preview(connection, plan, record)
 
 
 def _find_phase(owner: SharedObject | None, database: SharedObject | None) -> DatabasePhase:
@@ -129,7 +131,7 @@ def _build_mark_statement(
     return sql.SQL("COMMENT ON ROLE {} IS {}").format(sql.Identifier(role), sql.Literal(comment))
 
 
-def _finish(connection: Connection, plan: _PreviewPlan, record: ShadowRecord | None) -> None:
+def finish_preview(connection: Connection, plan: PreviewPlan, record: ShadowRecord | None) -> None:
     """Allows the owner to log in, if it has a password, and notes that the database is ready, in one transaction."""
     verifier = scram_verifier(connection, plan.role, plan.password) if plan.password is not None else None
     login = sql.SQL("ALTER ROLE {} {} CONNECTION LIMIT {} PASSWORD {}").format(
@@ -142,7 +144,7 @@ def _finish(connection: Connection, plan: _PreviewPlan, record: ShadowRecord | N
     execute_together(connection, [login, mark])
 
 
-def _refuse_foreign_objects(owner: SharedObject | None, database: SharedObject | None, plan: _PreviewPlan) -> None:
+def refuse_foreign_objects(owner: SharedObject | None, database: SharedObject | None, plan: PreviewPlan) -> None:
     """Raises Refused (NameTaken) unless the role has the preview's mark and owns the database."""
     foreign = None
     if owner is not None and (
@@ -157,7 +159,7 @@ def _refuse_foreign_objects(owner: SharedObject | None, database: SharedObject |
         raise Refused(Failure(Reason.NAME_TAKEN, message, f"Rename the {foreign.kind} on the target server."))
 
 
-def _prepare_database(connection: Connection, access: Access, plan: _PreviewPlan, connect: Connect) -> None:
+def _prepare_database(connection: Connection, access: Access, plan: PreviewPlan, connect: Connect) -> None:
     connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(plan.database)))
     with session(access, plan.database, connect) as database_connection:
         database_connection.execute(sql.SQL("ALTER SCHEMA public OWNER TO {}").format(sql.Identifier(plan.role)))
@@ -174,7 +176,8 @@ def drop_preview(
     """
     with session(access, connect=connect) as connection:
         lock_database_name(connection, database)
-        _drop(connection, access, (database, role), expected_oid, connect)
+        _require_oid(connection, database, expected_oid)
+        drop_with_role(connection, access, database, role, connect)
 
 
 def reset_preview(
@@ -192,23 +195,26 @@ def reset_preview(
     """Drops the database and creates an empty one for the same owner; `expected_oid` as in `drop_preview`."""
     with session(access, connect=connect) as connection:
         lock_database_name(connection, database)
-        _drop(connection, access, (database, role), expected_oid, connect)
+        _require_oid(connection, database, expected_oid)
+        drop_with_role(connection, access, database, role, connect)
         _ensure(
             connection,
             access,
-            _PreviewPlan(database, role, password, mark, tuple(templates), connection_limit),
+            PreviewPlan(database, role, password, mark, tuple(templates), connection_limit),
             connect,
         )
 
 
-def _drop(
-    connection: Connection, access: Access, names: tuple[str, str], expected_oid: int | None, connect: Connect
-) -> None:
-    database, role = names
-    shared = read_shared_objects(connection, databases=[database], roles=[role])
-    existing, owner = shared.databases.get(database), shared.roles.get(role)
+def _require_oid(connection: Connection, database: str, expected_oid: int | None) -> None:
+    """Raises Conflict if the database exists and has another OID than the expected one."""
+    existing = read_shared_objects(connection, databases=[database]).databases.get(database)
     if expected_oid is not None and existing is not None and existing.oid != expected_oid:
         raise Conflict(f"database {database} was replaced since it was last observed: the new one stays")
+
+
+def drop_with_role(connection: Connection, access: Access, database: str, role: str, connect: Connect) -> None:
+    """Drops the database and then its owner role. Notes first that they are being dropped, so this can be repeated."""
+    owner = read_shared_objects(connection, roles=[role]).roles.get(role)
     if owner is not None and owner.mark is not None:
         _write_mark(connection, role, owner.mark, DatabasePhase.DROPPING)
     end_access(connection, databases=[database], roles=[role])

@@ -7,7 +7,7 @@ from psycopg import sql
 
 from pgimport.model.errors import Refused, ServerUnavailable
 from pgimport.model.names import dropped_role_name
-from pgimport.model.owner_comment import OwnerComment, format_owner_comment
+from pgimport.model.owner_comment import OwnerComment, ShadowRecord, format_owner_comment
 from pgimport.server.connection import (
     FALLBACK_MAINTENANCE_DATABASE,
     MAINTENANCE_DATABASE,
@@ -27,7 +27,13 @@ _LOCK_SECONDS = 1
 _NOT_DROPPED = (postgres.DependentObjectsStillExist, postgres.LockNotAvailable, postgres.InternalError_)
 
 
-def create_role(connection: Connection, role: str, password: str | None, mark: OwnerComment) -> None:
+def create_role(
+    connection: Connection,
+    role: str,
+    password: str | None,
+    mark: OwnerComment,
+    record: ShadowRecord | None = None,
+) -> None:
     """Creates a marked role that may not log in yet, and makes the admin a member of it.
 
     Membership lets the admin create databases for the role and drop them.
@@ -37,7 +43,7 @@ def create_role(connection: Connection, role: str, password: str | None, mark: O
     verifier = sql.Literal(scram_verifier(connection, role, password) if password is not None else None)
     statements = [
         sql.SQL("CREATE ROLE {} NOLOGIN PASSWORD {}").format(name, verifier),
-        sql.SQL("COMMENT ON ROLE {} IS {}").format(name, sql.Literal(format_owner_comment(mark))),
+        sql.SQL("COMMENT ON ROLE {} IS {}").format(name, sql.Literal(format_owner_comment(mark, record))),
         sql.SQL("GRANT {} TO CURRENT_USER").format(name) + inherit,
     ]
     execute_together(connection, statements)

@@ -104,6 +104,7 @@ def read_content(access: Access, database: str, role: str, *, connect: Connect =
         exists=owner.mark.phase is DatabasePhase.READY,
         imported=imported is not None,
         data_as_of=imported.data_as_of if imported is not None else None,
+        copy_number=imported.copy_number if imported is not None else None,
     )
 
 

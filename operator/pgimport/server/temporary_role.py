@@ -4,7 +4,7 @@ The admin never connects to a database that may contain hostile objects.
 """
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
@@ -51,26 +51,27 @@ def read_preview_objects(
 
 @contextmanager
 def temporary_role(
-    access: Access, database: str, mark: OwnerComment, connect: Connect, *, member_of: str | None = None
+    access: Access, database: str, mark: OwnerComment, connect: Connect, *, member_of: Sequence[str] = ()
 ) -> Iterator[Access]:
     """Creates a role that may connect to one database, for the length of a block.
 
-    If `member_of` is set, the role inherits CONNECT from that role and may SET ROLE to it.
+    If `member_of` is set, the role inherits CONNECT from one of these roles and may SET ROLE to each of them.
     """
     name, password = f"pgimport_temporary_{secrets.token_hex(10)}", secrets.token_hex(32)
     role_name, database_name = sql.Identifier(name), sql.Identifier(database)
     with session(access, connect=connect) as connection:
         try:
             create_role(connection, name, password, mark)
-            if member_of is not None:
-                connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(member_of), role_name))
+            if member_of:
+                roles = sql.SQL(", ").join(map(sql.Identifier, member_of))
+                connection.execute(sql.SQL("GRANT {} TO {}").format(roles, role_name))
             else:
                 connection.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(database_name, role_name))
             _override_settings(connection, role_name, database_name)
             connection.execute(sql.SQL("ALTER ROLE {} LOGIN").format(role_name))
             yield replace(access, user=name, password=password)
         finally:
-            if member_of is None:
+            if not member_of:
                 connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM {}").format(database_name, role_name))
             drop_role(connection, access, name, connect)
 

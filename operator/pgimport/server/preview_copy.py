@@ -1,0 +1,269 @@
+"""Copies the database of another preview by CREATE DATABASE … TEMPLATE.
+
+1. Lock the source's name, so that no import replaces the source meanwhile. Copies share this lock.
+2. Create the owner role. Its comment says which copy this is and how old its data is.
+3. CREATE DATABASE. PostgreSQL keeps all of it or nothing.
+4. Make the role the owner of the content, write the properties that CREATE DATABASE does not copy, and allow the login.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+from psycopg import errors as postgres
+from psycopg import sql
+
+from pgimport.model.errors import Conflict, PgimportError, Refused, ServerUnavailable
+from pgimport.model.names import short_hash
+from pgimport.model.owner_comment import (
+    DatabasePhase,
+    ImportedContent,
+    OwnerComment,
+    ShadowRecord,
+    parse_owner_comment,
+    parse_shadow_record,
+)
+from pgimport.model.reasons import Failure, Reason
+from pgimport.server.carry_over import read_stored_settings, write_properties
+from pgimport.server.connection import Connect, Connection, connect, ensure_synchronous_commit, read_query, session
+from pgimport.server.database_locks import lock_database_name, share_database_name
+from pgimport.server.database_settings import build_set_statement
+from pgimport.server.preview import PreviewPlan, drop_with_role, finish_preview, refuse_foreign_objects
+from pgimport.server.roles import create_role
+from pgimport.server.server_access import Access
+from pgimport.server.sessions import ClientSession, allow_connections, end_client_sessions, end_sessions
+from pgimport.server.shared_objects import SharedObject, read_shared_objects
+from pgimport.server.temporary_role import temporary_role
+
+_log = logging.getLogger(__name__)
+
+# Below this size, WAL_LOG is used: the two checkpoints that FILE_COPY forces cost the whole server more than the copy.
+FILE_COPY_FROM_BYTES = 64 * 1024 * 1024
+FIRST_WITH_CLONE = 180000  # file_copy_method
+# Objects whose owner changes in one transaction. It locks each of them with its indexes, and the lock table of a server
+# with default settings has room for 6,400 locks. 10,000 tables took 6 to 8 seconds.
+OWNERS_PER_TRANSACTION = 50
+POLL_SECONDS = 0.5
+# CREATE DATABASE waits 5 seconds for sessions in the source to end (CountOtherDBBackends in PostgreSQL's procarray.c).
+DISCONNECT_SECONDS = 6.0
+DISCONNECT_INTERVAL = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyPlan:
+    """The source of a copy, and the database to create."""
+
+    source: str
+    source_role: str  # owner of the source database
+    preview: PreviewPlan
+    number: int  # counts the copies of this preview; an older one never replaces a newer one
+    disconnect: bool = False  # end the sessions in the source
+    size_limit: int | None = None  # bytes
+    timeout_seconds: float = field(default=6 * 3600.0)  # of CREATE DATABASE
+
+
+def ensure_copy(access: Access, plan: CopyPlan, *, connect: Connect = connect) -> None:
+    """Copies the source, or completes this copy if an earlier call did not; does nothing if it is complete.
+
+    Drops an older copy first. May take hours. Raises Refused if the server or a limit does not allow the copy, Conflict
+    if a newer copy exists, and ServerUnavailable if the source is in use.
+    """
+    preview = plan.preview
+    with session(access, connect=connect) as connection:
+        _wait_for_earlier_session(connection, plan)
+        connection.execute(
+            sql.SQL("SET application_name TO {}").format(sql.Literal(_build_session_name(preview.database)))
+        )
+        lock_database_name(connection, preview.database)
+        ensure_synchronous_commit(connection)
+        existing = read_shared_objects(connection, databases=[preview.database], roles=[preview.role])
+        owner, database = existing.roles.get(preview.role), existing.databases.get(preview.database)
+        refuse_foreign_objects(owner, database, preview)
+        phase, number = _read_progress(owner)
+        if number is not None and number > plan.number:
+            raise Conflict(f"database {preview.database} was copied again since: the newer copy stays")
+        copied = number == plan.number and database is not None and not database.invalid
+        if copied and phase is DatabasePhase.READY:
+            return
+        if not copied or phase is not DatabasePhase.CREATING:
+            drop_with_role(connection, access, preview.database, preview.role, connect)
+            _copy_database(connection, access, plan, connect)
+        _complete(connection, access, plan, connect)
+
+
+def end_copy(access: Access, database: str, *, connect: Connect = connect) -> None:
+    """Ends the sessions that copy into a database, also those of an operator that was killed."""
+    with session(access, connect=connect) as connection:
+        end_client_sessions(connection, _read_copy_sessions(connection, database))
+
+
+def _build_session_name(database: str) -> str:
+    """Builds the application_name by which the session is recognised. It has at most 63 bytes."""
+    return f"pgimport copy {short_hash(database, 20)}"
+
+
+def _read_copy_sessions(connection: Connection, database: str) -> list[ClientSession]:
+    name = {"application_name": _build_session_name(database)}
+    return [ClientSession(*row) for row in connection.execute(read_query("copy_sessions"), name).fetchall()]
+
+
+def _wait_for_earlier_session(connection: Connection, plan: CopyPlan) -> None:
+    """Waits for the session of an operator that was killed: the server continues its CREATE DATABASE.
+
+    Ends it if it copies something else. Raises ServerUnavailable after the plan's timeout.
+    """
+    preview, deadline = plan.preview, time.monotonic() + plan.timeout_seconds
+    while sessions := _read_copy_sessions(connection, preview.database):
+        owner = read_shared_objects(connection, roles=[preview.role]).roles.get(preview.role)
+        if _read_progress(owner)[1] != plan.number:
+            end_client_sessions(connection, sessions)
+        if time.monotonic() > deadline:
+            message = f"an earlier copy into database {preview.database} does not end"
+            raise ServerUnavailable(Failure(Reason.TARGET_BUSY, message))
+        time.sleep(POLL_SECONDS)
+
+
+def _read_progress(owner: SharedObject | None) -> tuple[DatabasePhase | None, int | None]:
+    """Returns the phase and the number of the copy from the comment of the owner role."""
+    if owner is None or owner.mark is None:
+        return None, None
+    imported = parse_shadow_record(owner.comment).imported
+    return owner.mark.phase, imported.copy_number if imported is not None else None
+
+
+def _copy_database(connection: Connection, access: Access, plan: CopyPlan, connect: Connect) -> None:
+    """Creates the owner role and the database, which accepts no connections yet."""
+    preview = plan.preview
+    with share_database_name(connection, plan.source):
+        source = read_shared_objects(connection, databases=[plan.source], roles=[plan.source_role])
+        source_owner = source.roles.get(plan.source_role)
+        if plan.source not in source.databases or source_owner is None:
+            message = f"database {plan.source}, which is to be copied, does not exist"
+            raise ServerUnavailable(Failure(Reason.SOURCE_PREVIEW_NOT_READY, message))
+        record = parse_shadow_record(source_owner.comment)
+        imported = (record.imported or ImportedContent()).model_copy(update={"copy_number": plan.number})
+        mark = preview.mark.model_copy(update={"phase": DatabasePhase.CREATING})
+        create_role(
+            connection,
+            preview.role,
+            preview.password,
+            mark,
+            ShadowRecord(settings=record.settings, imported=imported),
+        )
+        statement = sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE {} STRATEGY {} ALLOW_CONNECTIONS false").format(
+            sql.Identifier(preview.database),
+            sql.Identifier(preview.role),
+            sql.Identifier(plan.source),
+            sql.SQL(_choose_strategy(connection, plan)),
+        )
+        connection.execute(f"SET statement_timeout = '{int(plan.timeout_seconds)}s'".encode())
+        with _disconnecting(access, plan, connect):
+            connection.execute(statement)
+        connection.execute("RESET statement_timeout")
+
+
+def _choose_strategy(connection: Connection, plan: CopyPlan) -> str:
+    """Returns WAL_LOG for a small source and FILE_COPY for a large one; since 18, its files may be cloned.
+
+    Raises Refused if the source is larger than a preview may be.
+    """
+    row = connection.execute(read_query("database_size"), {"database": plan.source}).fetchone()
+    size = int(row[0]) if row is not None and row[0] is not None else 0
+    if plan.size_limit is not None and size > plan.size_limit:
+        message = f"database {plan.source} has {size} bytes; the Project's storageLimitBytes is {plan.size_limit}"
+        raise Refused(Failure(Reason.SOURCE_TOO_LARGE, message))
+    if size < FILE_COPY_FROM_BYTES:
+        return "WAL_LOG"
+    if connection.info.server_version >= FIRST_WITH_CLONE:
+        with suppress(postgres.InvalidParameterValue):  # the server's system cannot clone files
+            connection.execute("SET file_copy_method = clone")
+    return "FILE_COPY"
+
+
+@contextmanager
+def _disconnecting(access: Access, plan: CopyPlan, connect: Connect) -> Iterator[None]:
+    """Ends the sessions in the source during the first seconds of a block, from a second connection.
+
+    CREATE DATABASE must be running: it keeps new sessions waiting, and itself waits some seconds for the old ones.
+    """
+    if not plan.disconnect:
+        yield
+        return
+    ended = threading.Event()
+
+    def end_all() -> None:
+        deadline = time.monotonic() + DISCONNECT_SECONDS
+        with suppress(PgimportError), session(access, connect=connect) as second:
+            while not ended.wait(DISCONNECT_INTERVAL) and time.monotonic() < deadline:
+                end_sessions(second, databases=[plan.source])
+
+    helper = threading.Thread(target=end_all, name=f"disconnect-{plan.source}", daemon=True)
+    helper.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        helper.join()
+
+
+def _complete(connection: Connection, access: Access, plan: CopyPlan, connect: Connect) -> None:
+    """Gives the content to the owner role, writes the database's properties, and allows the login as the last step."""
+    preview, database = plan.preview, sql.Identifier(plan.preview.database)
+    connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))
+    allow_connections(connection, preview.database)
+    _take_content(connection, access, preview, connect)
+    role = read_shared_objects(connection, roles=[preview.role]).roles[preview.role]
+    record = parse_shadow_record(role.comment)
+    _write_source_properties(connection, plan, record)
+    finish_preview(connection, preview, record)
+    _log.info("database %s is a copy of database %s", preview.database, plan.source)
+
+
+def _take_content(connection: Connection, access: Access, preview: PreviewPlan, connect: Connect) -> None:
+    """Makes the role the owner of everything that belonged to the source's owner.
+
+    A temporary role does it, as a member of both: the admin never connects to a database with imported content. The
+    source's owner may have another name by now, if an import has replaced the source since.
+    """
+    rows = connection.execute(read_query("content_owners"), {"database": preview.database}).fetchall()
+    owners = [name for name, comment in rows if parse_owner_comment(comment) is not None and name != preview.role]
+    if not owners:
+        return
+    mark = OwnerComment(project_uid="", dropped=True)
+    with (
+        temporary_role(access, preview.database, mark, connect, member_of=(preview.role, *owners)) as role_access,
+        session(role_access, preview.database, connect) as member,
+    ):
+        names = {"owner": preview.role, "owners": owners}
+        statements = [str(text) for (text,) in member.execute(read_query("owner_changes"), names).fetchall()]
+        for begin in range(0, len(statements), OWNERS_PER_TRANSACTION):
+            # PostgreSQL runs the statements of one simple query as one transaction.
+            member.execute("; ".join(statements[begin : begin + OWNERS_PER_TRANSACTION]).encode())
+
+
+def _write_source_properties(connection: Connection, plan: CopyPlan, record: ShadowRecord) -> None:
+    """Writes comment and settings of the source, as far as it still exists: CREATE DATABASE copies neither."""
+    preview = plan.preview
+    source = read_shared_objects(connection, databases=[plan.source]).databases.get(plan.source)
+    comment = source.comment if source is not None and parse_owner_comment(source.comment) is None else None
+    settings = [
+        build_set_statement(preview.database, preview.role if item.for_owner else None, item.name, item.value)
+        for item in record.settings
+    ]
+    for stored in read_stored_settings(connection, plan.source, plan.source_role):
+        if stored.role in (None, plan.source_role):
+            database = preview.database if stored.database is not None else None
+            role = preview.role if stored.role is not None else None
+            pairs = (text.partition("=") for text in stored.values)
+            settings += [build_set_statement(database, role, name, value) for name, _, value in pairs]
+    write_properties(
+        connection,
+        preview.database,
+        [
+            sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(preview.database), sql.Literal(comment)),
+            *settings,
+        ],
+    )

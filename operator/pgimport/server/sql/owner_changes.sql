@@ -1,0 +1,23 @@
+-- Builds the statements that give the objects of some roles in this database to a new owner: schemas first, because the
+-- new owner needs CREATE on the schema of each object. Leaves out sequences of columns, which follow their table.
+-- PostgreSQL has no statement for the owner of default privileges.
+SELECT format('ALTER %%s %%s OWNER TO %%I', k.keyword, o.identity, %(owner)s::text)
+  FROM pg_shdepend AS s
+  JOIN pg_database AS d ON d.oid = s.dbid
+  JOIN pg_roles AS r ON r.oid = s.refobjid
+  CROSS JOIN LATERAL pg_identify_object(s.classid, s.objid, s.objsubid) AS o
+  JOIN (VALUES ('schema', 'SCHEMA'), ('table', 'TABLE'), ('view', 'VIEW'), ('materialized view', 'MATERIALIZED VIEW'),
+               ('foreign table', 'FOREIGN TABLE'), ('sequence', 'SEQUENCE'), ('type', 'TYPE'),
+               ('function', 'ROUTINE'), ('procedure', 'ROUTINE'), ('aggregate', 'ROUTINE'), ('collation', 'COLLATION'),
+               ('conversion', 'CONVERSION'), ('operator', 'OPERATOR'), ('operator class', 'OPERATOR CLASS'),
+               ('operator family', 'OPERATOR FAMILY'), ('statistics object', 'STATISTICS'),
+               ('text search dictionary', 'TEXT SEARCH DICTIONARY'),
+               ('text search configuration', 'TEXT SEARCH CONFIGURATION'), ('large object', 'LARGE OBJECT'),
+               ('publication', 'PUBLICATION'), ('server', 'SERVER')) AS k(type, keyword) ON k.type = o.type
+ WHERE s.refclassid = 'pg_authid'::regclass AND s.deptype = 'o'
+   AND d.datname = current_database() AND r.rolname = ANY (%(owners)s::text[])
+   AND NOT (o.type = 'sequence' AND EXISTS (
+           SELECT FROM pg_depend AS p
+            WHERE p.classid = 'pg_class'::regclass AND p.objid = s.objid
+              AND p.refclassid = 'pg_class'::regclass AND p.refobjsubid > 0 AND p.deptype IN ('a', 'i')))
+ ORDER BY o.type <> 'schema', s.classid, s.objid

@@ -1,0 +1,453 @@
+"""Copies of a preview's database on a real server: owners, properties, crashes, refreshes and lost operators."""
+
+import dataclasses
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from datetime import UTC, datetime
+
+import psycopg
+import pytest
+from tests.server.conftest import DEPENDENT, TRUSTED, PreviewScenario, build_source_info
+from tests.server.crashing_connection import Crash, CrashingConnect, crash_at_each_statement
+
+from pgimport.model.errors import Conflict, Refused, ServerUnavailable
+from pgimport.model.names import replaced_names
+from pgimport.model.observations import ObservedContent
+from pgimport.model.owner_comment import ImportedContent, OwnerComment
+from pgimport.model.reasons import Reason
+from pgimport.model.result import DatabaseSetting
+from pgimport.server import preview_copy
+from pgimport.server.connection import MAINTENANCE_DATABASE, Connection, connect
+from pgimport.server.marked_objects import drop_marked_object, read_marked_objects
+from pgimport.server.preview import PreviewPlan, drop_preview, ensure_preview
+from pgimport.server.preview_copy import CopyPlan, end_copy, ensure_copy
+from pgimport.server.server_access import Access
+from pgimport.server.server_state import read_content
+from pgimport.server.shadow import prepare_shadow
+from pgimport.server.swap import drop_replaced, swap
+
+SNAPSHOT = datetime(2026, 1, 1, 2, 0, tzinfo=UTC)
+CONTENT = (
+    "CREATE SCHEMA app",
+    "CREATE TABLE app.parent (id serial PRIMARY KEY, x int GENERATED ALWAYS AS IDENTITY)",
+    "CREATE TABLE app.parts (id int) PARTITION BY LIST (id)",
+    "CREATE TABLE app.part PARTITION OF app.parts FOR VALUES IN (1)",
+    "CREATE VIEW app.view AS SELECT * FROM app.parent",
+    "CREATE MATERIALIZED VIEW app.matview AS SELECT * FROM app.parent",
+    "CREATE SEQUENCE app.sequence",
+    "CREATE FUNCTION app.function(int) RETURNS int RETURN 1",
+    "CREATE PROCEDURE app.procedure() LANGUAGE sql AS ''",
+    "CREATE AGGREGATE app.aggregate(int) (sfunc = int4pl, stype = int)",
+    "CREATE FUNCTION app.final(int, float8) RETURNS int RETURN $1",
+    "CREATE AGGREGATE app.ordered(float8 ORDER BY int)"
+    " (sfunc = int4pl, stype = int, initcond = '0', finalfunc = app.final)",
+    "CREATE TYPE app.enum AS ENUM ('a')",
+    "CREATE TYPE app.composite AS (a int)",
+    "CREATE TYPE app.range AS RANGE (subtype = int)",
+    "CREATE DOMAIN app.domain AS int",
+    'CREATE COLLATION app.collation FROM "C"',
+    "CREATE CONVERSION app.conversion FOR 'LATIN1' TO 'UTF8' FROM iso8859_1_to_utf8",
+    "CREATE STATISTICS app.statistics ON id, x FROM app.parent",
+    "CREATE TEXT SEARCH CONFIGURATION app.configuration (COPY = simple)",
+    "CREATE TEXT SEARCH DICTIONARY app.dictionary (TEMPLATE = simple)",
+    "CREATE OPERATOR app.### (function = int4pl, leftarg = int, rightarg = int)",
+    'CREATE TABLE app."odd "" name" (id int)',
+    "CREATE PUBLICATION news FOR TABLE app.parent",
+    "SELECT lo_create(4711)",
+)
+
+
+@pytest.fixture
+def golden(scenario: PreviewScenario) -> PreviewScenario:
+    """A golden preview with a table `new`, whose snapshot was taken at SNAPSHOT."""
+    drop_preview(scenario.access, scenario.database, scenario.owner)
+    ensure_preview(scenario.access, scenario.database, scenario.owner, None, scenario.mark)
+    scenario.prepare()
+    _swap(scenario)
+    return scenario
+
+
+def _swap(golden: PreviewScenario, at: datetime = SNAPSHOT) -> None:
+    plan = dataclasses.replace(
+        golden.swap_plan(), owner_password=None, may_log_in=False, content=ImportedContent(data_as_of=at)
+    )
+    assert swap(golden.access, plan) is None
+    drop_replaced(golden.access, golden.names)
+
+
+def _plan(source: PreviewScenario, number: int = 1, name: str = "", **changes: object) -> CopyPlan:
+    database = name or f"copy_{secrets.token_hex(4)}"
+    mark = OwnerComment(project_uid=source.mark.project_uid, preview_uid=f"uid-{database}", owner_name="copy")
+    preview = PreviewPlan(database, f"{database}_owner", "secret", mark, connection_limit=7)
+    plan = CopyPlan(source=source.database, source_role=source.owner, preview=preview, number=number)
+    return dataclasses.replace(plan, **changes)  # type: ignore[arg-type]
+
+
+def _open(source: PreviewScenario, plan: CopyPlan) -> "psycopg.Connection[tuple[object, ...]]":
+    return source.server.connect(plan.preview.database, plan.preview.role, "secret")
+
+
+def _list_tables(source: PreviewScenario, plan: CopyPlan) -> list[str]:
+    with _open(source, plan) as connection:
+        rows = connection.execute("SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'").fetchall()
+    return [str(name) for (name,) in rows]
+
+
+def _read(source: PreviewScenario, plan: CopyPlan) -> ObservedContent:
+    return read_content(source.access, plan.preview.database, plan.preview.role)
+
+
+def test_a_copy_has_the_content_and_its_age_and_its_owner_may_change_everything(golden: PreviewScenario) -> None:
+    plan = _plan(golden)
+    ensure_copy(golden.access, plan)
+    assert _read(golden, plan) == ObservedContent(imported=True, data_as_of=SNAPSHOT, copy_number=1)
+    with _open(golden, plan) as connection:
+        connection.execute("ALTER TABLE new ADD y int; CREATE TABLE more (id int); CREATE SCHEMA mine")
+        connection.execute(f"ALTER DATABASE {plan.preview.database} SET work_mem = '5MB'".encode())
+    limits = golden.query(
+        "SELECT rolconnlimit, datallowconn, datconnlimit, has_database_privilege('public', d.oid, 'CONNECT')"
+        " FROM pg_roles, pg_database AS d WHERE rolname = %s AND datname = %s",
+        plan.preview.role,
+        plan.preview.database,
+    )
+    assert limits == [(7, True, -1, False)]
+
+
+def test_every_object_belongs_to_the_owner_of_the_copy(golden: PreviewScenario) -> None:
+    golden.server.execute(f"ALTER ROLE {golden.owner} LOGIN PASSWORD 'filled'")
+    with golden.server.connect(golden.database, golden.owner, "filled") as connection:
+        for statement in CONTENT:
+            connection.execute(statement.encode())
+    golden.server.execute(f"ALTER ROLE {golden.owner} NOLOGIN")
+    plan = _plan(golden)
+    ensure_copy(golden.access, plan)
+    owners = golden.query(
+        "SELECT DISTINCT s.refobjid::regrole::text FROM pg_shdepend AS s, pg_database AS d"
+        " WHERE d.oid = s.dbid AND s.deptype = 'o' AND d.datname = %s",
+        plan.preview.database,
+    )
+    assert owners == [(plan.preview.role,)]
+    # Nothing in the copy depends on the golden preview's owner, so a refresh can drop it.
+    with _open(golden, plan) as connection:
+        connection.execute('ALTER TABLE app."odd "" name" ADD y int; REFRESH MATERIALIZED VIEW app.matview')
+        connection.execute("DROP SCHEMA app CASCADE; SELECT lo_unlink(4711)")
+
+
+def test_settings_and_comment_of_the_source_are_written_anew(golden: PreviewScenario) -> None:
+    for statement in (
+        f"ALTER DATABASE {golden.database} SET search_path = app, public",
+        f"ALTER ROLE {golden.owner} IN DATABASE {golden.database} SET work_mem = '7MB'",
+        f"COMMENT ON DATABASE {golden.database} IS 'the shop''s data'",
+    ):
+        golden.server.execute(statement)
+    plan = _plan(golden)
+    ensure_copy(golden.access, plan)
+    with _open(golden, plan) as connection:
+        assert connection.execute("SHOW search_path").fetchone() == ("app, public",)
+        assert connection.execute("SHOW work_mem").fetchone() == ("7MB",)
+    comment = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s"
+    assert golden.query(comment, plan.preview.database) == [("the shop's data",)]
+
+
+def test_the_copy_of_a_source_with_settings_lets_the_next_import_replace_them(scenario: PreviewScenario) -> None:
+    setting = DatabaseSetting(name="search_path", value="app, public")
+    prepare_shadow(
+        scenario.access,
+        dataclasses.replace(
+            scenario.shadow_plan, source=build_source_info().model_copy(update={"settings": [setting]})
+        ),
+    )
+    assert swap(scenario.access, scenario.swap_plan()) is None
+    plan = _plan(scenario)
+    ensure_copy(scenario.access, plan)
+    (role,) = [
+        item
+        for item in read_marked_objects(scenario.access, scenario.mark.project_uid)
+        if item.name == plan.preview.role
+    ]
+    assert role.mark.preview_uid == plan.preview.mark.preview_uid
+    with _open(scenario, plan) as connection:
+        assert connection.execute("SHOW search_path").fetchone() == ("app, public",)
+
+
+def test_the_owner_of_a_copy_may_use_the_extensions(golden: PreviewScenario) -> None:
+    if golden.server.major != 18:
+        pytest.skip("the tests' extensions need extension_control_path, which PostgreSQL 18 introduced")
+    source = build_source_info((TRUSTED, "1.1", "public"), (DEPENDENT, "1.0", "dependent"))
+    later = dataclasses.replace(golden, names=dataclasses.replace(golden.names, role="r_ext", database="d_ext"))
+    prepare_shadow(golden.access, dataclasses.replace(later.shadow_plan, source=source))
+    _swap(later)
+    plan = _plan(golden)
+    ensure_copy(golden.access, plan)
+    with _open(golden, plan) as connection:
+        assert connection.execute("INSERT INTO dependent.rules DEFAULT VALUES RETURNING id").fetchone() == (1,)
+        assert connection.execute("SELECT dependent.own()").fetchone() == (1,)
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("SELECT dependent.as_admin()")
+
+
+@pytest.mark.isolation
+def test_a_copy_reaches_neither_golden_nor_other_copies(golden: PreviewScenario) -> None:
+    first, second = _plan(golden), _plan(golden)
+    ensure_copy(golden.access, first)
+    ensure_copy(golden.access, second)
+    for database in (golden.database, second.preview.database):
+        with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
+            golden.server.connect(database, first.preview.role, "secret")
+    with _open(golden, first) as connection:
+        for role in (golden.owner, second.preview.role):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(f"SET ROLE {role}".encode())
+    memberships = golden.query(
+        "SELECT member::regrole::text FROM pg_auth_members WHERE roleid IN (%s::regrole, %s::regrole)",
+        golden.owner,
+        first.preview.role,
+    )
+    assert set(memberships) == {("admin",)}
+
+
+def test_a_copy_stays_as_it_is_when_golden_is_refreshed_or_dropped(golden: PreviewScenario) -> None:
+    plan = _plan(golden)
+    ensure_copy(golden.access, plan)
+    _refresh(golden, "CREATE TABLE newer (id int)")
+    assert _list_tables(golden, plan) == ["new"]
+    second = _plan(golden, 2, plan.preview.database)
+    ensure_copy(golden.access, second)
+    assert _list_tables(golden, second) == ["newer"]
+    drop_preview(golden.access, golden.database, golden.owner)
+    assert _list_tables(golden, second) == ["newer"]
+    assert golden.query("SELECT FROM pg_roles WHERE rolname LIKE 'pgimport_dropped%%' OR rolname = %s", "x") == []
+
+
+def _refresh(golden: PreviewScenario, statement: str) -> None:
+    tag = secrets.token_hex(4)
+    names = dataclasses.replace(golden.names, role=f"pgimport_{tag}", database=f"pgimport_{tag}")
+    later = dataclasses.replace(golden, names=names)
+    prepare_shadow(later.access, later.shadow_plan)
+    with later.as_attempt() as connection:
+        connection.execute(statement.encode())
+    _swap(later, SNAPSHOT.replace(hour=3))
+
+
+def test_an_older_copy_never_replaces_a_newer_one(golden: PreviewScenario) -> None:
+    plan = _plan(golden, 2)
+    ensure_copy(golden.access, plan)
+    with pytest.raises(Conflict, match="the newer copy stays"):
+        ensure_copy(golden.access, dataclasses.replace(plan, number=1))
+    ensure_copy(golden.access, plan)  # complete: nothing happens
+    assert _list_tables(golden, plan) == ["new"]
+
+
+def _copy_until_crash(golden: PreviewScenario, plan: CopyPlan, connect: CrashingConnect) -> None:
+    """Raises Crash. The clean-up of a temporary role then fails, because its session is closed too."""
+    try:
+        ensure_copy(golden.access, plan, connect=connect)
+    except ServerUnavailable as error:
+        raise Crash from error
+
+
+def test_the_next_call_completes_a_copy_that_crashed_anywhere(golden: PreviewScenario) -> None:
+    """After each crash there is none, or one that is not shown as complete; at the end, nothing is left over."""
+    plan = _plan(golden)
+
+    crashes = 0
+    for _ in crash_at_each_statement(lambda connect: _copy_until_crash(golden, plan, connect), limit=250):
+        crashes += 1
+        assert not _read(golden, plan).exists
+        with pytest.raises(psycopg.OperationalError):
+            _open(golden, plan)
+    assert crashes > 15
+    assert _list_tables(golden, plan) == ["new"]
+    for marked in read_marked_objects(golden.access, "another Project"):
+        drop_marked_object(golden.access, marked)  # temporary roles of crashed calls
+    assert golden.query("SELECT rolname FROM pg_roles WHERE rolname LIKE %s", "pgimport_temporary%") == []
+
+
+@pytest.mark.parametrize("statements", range(4, 60, 7))
+def test_a_copy_that_is_made_again_is_the_old_one_none_or_the_new_one(golden: PreviewScenario, statements: int) -> None:
+    plan = _plan(golden)
+    ensure_copy(golden.access, plan)
+    again = dataclasses.replace(plan, number=2)
+    with suppress(Crash):
+        _copy_until_crash(golden, again, CrashingConnect(statements))
+    content = _read(golden, plan)
+    assert not content.exists or content.copy_number in (1, 2)
+    ensure_copy(golden.access, again)
+    assert _read(golden, plan).copy_number == 2
+
+
+def test_deleting_a_copy_that_crashed_anywhere_leaves_nothing(golden: PreviewScenario) -> None:
+    for statements in range(5, 60, 9):
+        plan = _plan(golden)
+        with suppress(Crash):
+            _copy_until_crash(golden, plan, CrashingConnect(statements))
+        drop_preview(golden.access, plan.preview.database, plan.preview.role)
+        left = golden.query(
+            "SELECT datname::text FROM pg_database WHERE datname = %s UNION SELECT rolname::text FROM pg_roles"
+            " WHERE rolname = %s",
+            plan.preview.database,
+            plan.preview.role,
+        )
+        assert left == []
+
+
+@contextmanager
+def _running(work: Callable[[], object]) -> Iterator[threading.Thread]:
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield thread
+    finally:
+        thread.join(60)
+
+
+def _wait_for(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def _copy_session(golden: PreviewScenario) -> list[tuple[object, ...]]:
+    return golden.query(
+        "SELECT pid, query FROM pg_stat_activity WHERE application_name LIKE %s AND query LIKE 'CREATE DATABASE%%'",
+        "pgimport copy%",
+    )
+
+
+class _Network:
+    """Opens connections that can all be cut, as by the end of the operator's process: the server does not notice."""
+
+    def __init__(self) -> None:
+        self._connections: list[Connection] = []
+
+    def __call__(self, access: Access, dbname: str = MAINTENANCE_DATABASE, /) -> Connection:
+        self._connections.append(connect(access, dbname))
+        return self._connections[-1]
+
+    def cut(self) -> None:
+        for connection in self._connections:
+            with closing(socket.socket(fileno=os.dup(connection.fileno()))) as client:
+                client.shutdown(socket.SHUT_RD)
+
+
+def test_a_killed_operators_create_database_is_found_again(golden: PreviewScenario) -> None:
+    """The server continues its statement. The next operator waits for it and completes the same copy."""
+    plan, network = _plan(golden), _Network()
+    with closing(golden.server.connect(golden.database)) as holder:  # CREATE DATABASE waits up to five seconds for it
+        with _running(lambda: _try(lambda: ensure_copy(golden.access, plan, connect=network))) as first:
+            _wait_for(lambda: _copy_session(golden))
+            network.cut()
+            first.join(30)
+        assert len(_copy_session(golden)) == 1
+        with _running(lambda: ensure_copy(golden.access, plan)) as second:
+            time.sleep(0.7)
+            assert second.is_alive()
+            assert len(_copy_session(golden)) == 1  # it waits, and creates nothing itself
+            holder.close()
+    assert _list_tables(golden, plan) == ["new"]
+    assert golden.server.log is not None
+    statement = f'CREATE DATABASE "{plan.preview.database}"'
+    assert golden.server.log.read_text(errors="replace").count(f"statement: {statement}") == 1
+
+
+def _try(work: Callable[[], object]) -> None:
+    with suppress(ServerUnavailable, Refused, Crash):
+        work()
+
+
+def test_a_deletion_ends_a_running_copy(golden: PreviewScenario) -> None:
+    plan = _plan(golden)
+    with (
+        closing(golden.server.connect(golden.database)),
+        _running(lambda: _try(lambda: ensure_copy(golden.access, plan))),
+    ):
+        _wait_for(lambda: _copy_session(golden))
+        end_copy(golden.access, plan.preview.database)
+        drop_preview(golden.access, plan.preview.database, plan.preview.role)
+        assert _copy_session(golden) == []
+    assert golden.query("SELECT FROM pg_database WHERE datname = %s", plan.preview.database) == []
+
+
+def test_copies_run_side_by_side_and_a_swap_waits_for_them(golden: PreviewScenario) -> None:
+    """A copy that begins while the swap waits would delay it again, so the server grants the lock to the swap first."""
+    plans = [_plan(golden) for _ in range(3)]
+    with closing(golden.server.connect(golden.database)) as holder:
+        threads = [threading.Thread(target=lambda p=plan: ensure_copy(golden.access, p)) for plan in plans]
+        for thread in threads:
+            thread.start()
+        _wait_for(lambda: len(_copy_session(golden)) == 3)
+        holder.close()
+        for thread in threads:
+            thread.join(60)
+    assert [_list_tables(golden, plan) for plan in plans] == [["new"]] * 3
+
+
+@pytest.mark.isolation
+def test_no_copy_begins_while_the_source_is_being_replaced(golden: PreviewScenario) -> None:
+    with golden.server.connect(user="admin") as connection:
+        connection.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [f"pgimport {golden.database}"])
+        with pytest.raises(ServerUnavailable) as caught:
+            ensure_copy(golden.access, _plan(golden))
+    assert caught.value.failure.reason is Reason.WAITING_FOR_REFRESH
+
+
+def test_sessions_in_the_source_end_only_if_the_user_allows_it(scenario: PreviewScenario) -> None:
+    plan = _plan(scenario)
+    with closing(scenario.as_owner()) as user:
+        with pytest.raises(ServerUnavailable) as caught:
+            ensure_copy(scenario.access, plan)
+        assert caught.value.failure.reason is Reason.TARGET_BUSY
+        assert user.execute("SELECT 1").fetchone() == (1,)
+        ensure_copy(scenario.access, dataclasses.replace(plan, disconnect=True))
+        with pytest.raises(psycopg.OperationalError):
+            user.execute("SELECT 1")
+    assert _list_tables(scenario, plan) == ["old"]
+    assert scenario.tables() == ["old"]  # its users may connect again
+
+
+def test_a_source_larger_than_the_limit_is_refused(golden: PreviewScenario) -> None:
+    plan = _plan(golden, size_limit=1000)
+    with pytest.raises(Refused) as caught:
+        ensure_copy(golden.access, plan)
+    assert caught.value.failure.reason is Reason.SOURCE_TOO_LARGE
+    assert not _read(golden, plan).exists
+
+
+def test_a_source_that_is_gone_is_waited_for(golden: PreviewScenario) -> None:
+    drop_preview(golden.access, golden.database, golden.owner)
+    with pytest.raises(ServerUnavailable) as caught:
+        ensure_copy(golden.access, _plan(golden))
+    assert caught.value.failure.reason is Reason.SOURCE_PREVIEW_NOT_READY
+
+
+def test_a_large_source_is_copied_by_its_files(golden: PreviewScenario, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preview_copy, "FILE_COPY_FROM_BYTES", 0)
+    plan = _plan(golden)
+    ensure_copy(golden.access, plan)
+    assert _list_tables(golden, plan) == ["new"]
+    log = golden.server.log.read_text(errors="replace") if golden.server.log else ""
+    assert f'CREATE DATABASE "{plan.preview.database}"' in log
+    assert "STRATEGY FILE_COPY" in log
+    assert ("SET file_copy_method = clone" in log) is (golden.server.major >= 18)
+
+
+def test_the_password_of_a_copy_is_not_in_the_log(golden: PreviewScenario) -> None:
+    plan = _plan(golden)
+    secret = f"secret-{secrets.token_hex(8)}"
+    preview = dataclasses.replace(plan.preview, password=secret)
+    ensure_copy(golden.access, dataclasses.replace(plan, preview=preview))
+    assert golden.server.log is not None
+    assert secret not in golden.server.log.read_text(errors="replace")
+
+
+def test_names_of_a_replaced_golden_preview_are_free_again(golden: PreviewScenario) -> None:
+    ensure_copy(golden.access, _plan(golden))
+    _refresh(golden, "CREATE TABLE newer (id int)")
+    replaced = replaced_names(golden.names.database)
+    assert golden.query("SELECT FROM pg_roles WHERE rolname = %s", replaced.role) == []
