@@ -325,6 +325,15 @@ def test_a_reset_older_than_the_last_one_does_nothing() -> None:
     assert decide(observed_preview(RESET, status)).actions == ()
 
 
+def test_a_date_with_microseconds_is_carried_out_once() -> None:
+    """A status keeps milliseconds. Such a reset was due again in each reconcile, and emptied the database each time."""
+    spec = a_preview_spec(resetAt="2026-01-01T12:05:00.123456Z", renewedAt="2026-01-01T12:05:00.123456Z")
+    first = decide(observed_preview(spec, database_oid=100))
+    stored = PreviewStatus.model_validate(first.status.to_json())
+    second = decide(observed_preview(spec, stored))
+    assert (second.actions, second.status) == ((), stored)
+
+
 def test_a_reset_in_the_future_has_no_effect_until_then() -> None:
     later = BORN + timedelta(minutes=30)
     spec = a_preview_spec(resetAt="2026-01-01T12:30:00Z")

@@ -97,10 +97,16 @@ def _check_year(value: datetime) -> datetime:
     return value
 
 
+def _cut_to_milliseconds(value: datetime) -> datetime:
+    """Cuts a time to what `format_time` keeps: a status that repeats it must equal the spec."""
+    return value.replace(microsecond=value.microsecond // 1000 * 1000)
+
+
 SPEC_TIME_PATTERN = "^2[0-9]{3}-"
 # A time that a user writes. Its year is far enough from the ends of the calendar to calculate with it in any zone.
 SpecTime = Annotated[
     Time,
     AfterValidator(_check_year),
+    AfterValidator(_cut_to_milliseconds),
     WithJsonSchema({"type": "string", "format": "date-time", "pattern": SPEC_TIME_PATTERN}),
 ]
