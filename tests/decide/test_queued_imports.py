@@ -48,7 +48,7 @@ from pgimport.decide.decision import (
 from pgimport.decide.failures import show_import_failure
 from pgimport.decide.imports import decide_import
 from pgimport.decide.observed_objects import ObservedImport
-from pgimport.decide.wake_targets import PendingImports
+from pgimport.decide.wake_targets import FirstSlotWaiter, PendingImports
 from pgimport.model.names import LABEL_QUEUE, job_name
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.resources import ImportObject, PreviewObject
@@ -210,7 +210,7 @@ def test_a_preempted_import_waits_again_without_a_lost_attempt(pods: Any) -> Non
     decision = decide(queued(COPYING, pods=pods, workload=workload))
     shown = decision.status
     assert decision.actions == ()
-    assert decision.wake == (PendingImports("shop"),)
+    assert decision.wake == (PendingImports("shop", "pr-42"), FirstSlotWaiter("shop"))
     assert (shown.state, reason(decision), shown.job) == (ImportState.PENDING, Reason.QUEUED, JOB)
     assert message(decision) == "The import waits in queue imports: Preempted to accommodate a workload"
     assert (shown.started_at, shown.progress, shown.claimed_by, shown.claimed_at) == (None,) * 4

@@ -12,6 +12,7 @@ from tests.support.samples import (
     a_preview_spec,
     a_ready_status,
     a_running_status,
+    an_import,
     an_import_spec,
     observed_import,
     observed_preview,
@@ -19,6 +20,7 @@ from tests.support.samples import (
     observed_running_import,
 )
 
+from pgimport.decide.conditions import in_progress, with_conditions
 from pgimport.decide.decision import Swap
 from pgimport.decide.failures import FailedAction, decide_failed_import, show_import_failure
 from pgimport.decide.imports import decide_import
@@ -28,21 +30,27 @@ from pgimport.decide.projects import decide_project
 from pgimport.decide.wake_targets import (
     AllPreviews,
     ClaimedPreviews,
+    FirstSlotWaiter,
+    ImportSelector,
     NamespaceProjects,
     PendingImports,
+    TargetWaiters,
     WakeTarget,
+    select_imports,
     wake_after_removal,
 )
 from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS
 from pgimport.model.reasons import Failure, Reason
-from pgimport.model.resources import ResourceKey
+from pgimport.model.resources import ImportObject, ResourceKey
 from pgimport.model.status import ImportState, ImportStatus, PreviewStatus
 
 POLICY = a_policy()
 NAMESPACE = "shop"
 TARGET = ResourceKey(PREVIEWS, NAMESPACE, PREVIEW)
-AFTER_THE_END = (TARGET, PendingImports(NAMESPACE))
-AFTER_A_DELETION = (ClaimedPreviews(NAMESPACE), NamespaceProjects(NAMESPACE))
+FOR_TARGET, FOR_SLOT = PendingImports(NAMESPACE, PREVIEW), FirstSlotWaiter(NAMESPACE)
+AFTER_THE_END = (TARGET, FOR_TARGET, FOR_SLOT)
+AFTER_A_REMOVAL = (ClaimedPreviews(NAMESPACE), NamespaceProjects(NAMESPACE))
+AFTER_A_DELETION = (*AFTER_A_REMOVAL, TargetWaiters(NAMESPACE), FOR_SLOT)
 FAILURE = Failure(Reason.TARGET_BUSY, "a prepared transaction uses the target")
 
 
@@ -50,16 +58,33 @@ def ended(**changes: object) -> ImportStatus:
     return a_running_status(**({"state": ImportState.FAILED, "completed_at": BORN, "attempt_history": []} | changes))
 
 
+def waiting(reason: Reason) -> ImportStatus:
+    conditions = with_conditions(ImportStatus(), in_progress(reason, "It waits."), BORN).conditions
+    return ImportStatus(state=ImportState.PENDING, conditions=conditions)
+
+
 @pytest.mark.parametrize(
     ("observed", "wake"),
     [
-        pytest.param(observed_import(project=None), (), id="it stays pending"),
+        pytest.param(observed_import(project=None), (FOR_TARGET,), id="it begins to wait"),
+        pytest.param(
+            observed_import(project=None, status=waiting(Reason.PROJECT_NOT_FOUND)), (), id="it waits for the same"
+        ),
+        pytest.param(
+            observed_import(project=None, status=waiting(Reason.WAITING_FOR_SLOT)),
+            (FOR_TARGET, FOR_SLOT),
+            id="it waits for something else than a slot",
+        ),
+        pytest.param(observed_import(status=waiting(Reason.WAITING_FOR_SLOT)), (FOR_SLOT,), id="it has got a slot"),
+        pytest.param(
+            observed_running_import(an_import_spec(suspend=True)), (FOR_TARGET, FOR_SLOT), id="it is suspended"
+        ),
         pytest.param(observed_import(), (), id="it starts"),
         pytest.param(observed_running_import(), (), id="it stays running"),
         pytest.param(observed_running_import(an_import_spec(cancel=True)), AFTER_THE_END, id="it ends"),
         pytest.param(
             observed_import(an_import_spec(dryRun=True, target=None, cancel=True), preview=None),
-            (PendingImports(NAMESPACE),),
+            (FOR_SLOT,),
             id="it ends and has no target",
         ),
         pytest.param(observed_import(status=ended()), AFTER_THE_END, id="it is cleaned up"),
@@ -69,7 +94,7 @@ def ended(**changes: object) -> ImportStatus:
         ),
     ],
 )
-def test_an_import_wakes_others_when_it_ends(observed: ObservedImport, wake: tuple[WakeTarget, ...]) -> None:
+def test_an_import_wakes_those_that_wait_for_it(observed: ObservedImport, wake: tuple[WakeTarget, ...]) -> None:
     assert decide_import(observed, NOW, POLICY).wake == wake
 
 
@@ -91,20 +116,20 @@ CLAIMED = a_ready_status(active_import=IMPORT_UID, active_import_name="debian")
 @pytest.mark.parametrize(
     ("observed", "wake"),
     [
-        pytest.param(observed_preview(status=PreviewStatus()), (PendingImports(NAMESPACE),), id="it is created"),
+        pytest.param(observed_preview(status=PreviewStatus()), (FOR_TARGET,), id="it is created"),
         pytest.param(
             observed_preview(status=CLAIMED, active_import_exists=False),
-            (PendingImports(NAMESPACE),),
+            (FOR_TARGET,),
             id="its import is gone",
         ),
         pytest.param(
-            observed_preview(a_preview_spec(ttl="2h"), CLAIMED, active_import_exists=True), (), id="it is claimed"
+            observed_preview(a_preview_spec(ttl="2h"), CLAIMED, active_import_exists=True),
+            (ResourceKey(IMPORTS, NAMESPACE, "debian"),),
+            id="it is claimed",
         ),
     ],
 )
-def test_a_preview_wakes_pending_imports_when_it_changes(
-    observed: ObservedPreview, wake: tuple[WakeTarget, ...]
-) -> None:
+def test_a_preview_wakes_its_imports_when_it_changes(observed: ObservedPreview, wake: tuple[WakeTarget, ...]) -> None:
     assert decide_preview(observed, NOW, POLICY).wake == wake
 
 
@@ -128,7 +153,7 @@ def test_a_project_wakes_its_previews_and_pending_imports_when_it_changes(observ
     ("key", "wake"),
     [
         pytest.param(ResourceKey(IMPORTS, NAMESPACE, "debian"), AFTER_A_DELETION, id="an import"),
-        pytest.param(TARGET, AFTER_A_DELETION, id="a preview"),
+        pytest.param(TARGET, (*AFTER_A_REMOVAL, FOR_TARGET), id="a preview"),
         pytest.param(ResourceKey(PROJECTS, "", "shop"), (), id="a Project"),
     ],
 )
@@ -136,3 +161,36 @@ def test_an_object_that_is_gone_wakes_those_that_it_leaves_something_to(
     key: ResourceKey, wake: tuple[WakeTarget, ...]
 ) -> None:
     assert wake_after_removal(key) == wake
+
+
+def an_active_import(name: str, status: ImportStatus, preview: str = PREVIEW, minute: int = 0) -> ImportObject:
+    spec = an_import_spec(target={"previewDatabase": preview})
+    return an_import(spec, status, name=name, uid=name, created_at=BORN + timedelta(minutes=minute))
+
+
+ACTIVE = [
+    an_active_import("runs", a_running_status()),
+    an_active_import("new", ImportStatus(), preview="other"),
+    an_active_import("second", waiting(Reason.WAITING_FOR_SLOT), minute=2),
+    an_active_import("first", waiting(Reason.WAITING_FOR_SLOT), minute=1),
+    an_active_import("behind", waiting(Reason.WAITING_FOR_TARGET)),
+    an_active_import("typo", waiting(Reason.SOURCE_SECRET_MISSING), preview="other"),
+]
+
+
+@pytest.mark.parametrize(
+    ("selector", "names"),
+    [
+        pytest.param(PendingImports(NAMESPACE), ["new", "second", "first", "behind", "typo"], id="all that wait"),
+        pytest.param(PendingImports(NAMESPACE, "other"), ["new", "typo"], id="those of a target"),
+        pytest.param(TargetWaiters(NAMESPACE), ["behind"], id="those behind another import"),
+        pytest.param(FOR_SLOT, ["first"], id="the one that may take a slot"),
+    ],
+)
+def test_only_imports_that_wait_for_it_are_woken(selector: ImportSelector, names: list[str]) -> None:
+    """Seen before: each end of an import woke all 300 imports of its namespace that waited."""
+    assert [item.meta.name for item in select_imports(selector, ACTIVE)] == names
+
+
+def test_nobody_is_woken_if_nobody_waits_for_a_slot() -> None:
+    assert select_imports(FOR_SLOT, ACTIVE[:2]) == []

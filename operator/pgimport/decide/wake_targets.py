@@ -3,16 +3,34 @@
 Only a cluster can list objects, so a decision names them by a selector, and the loop turns selectors into keys.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pgimport.model.names import PREVIEWS, PROJECTS
+from pgimport.decide.conditions import ready_reason
+from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS
+from pgimport.model.reasons import Reason
 from pgimport.model.resources import ImportObject, PreviewObject, ProjectObject, ResourceKey
 from pgimport.model.status import ImportState, ImportStatus, PreviewStatus, ProjectStatus
 
 
 @dataclass(frozen=True, slots=True)
 class PendingImports:
-    """Selects the imports of a namespace that neither run nor have ended."""
+    """Selects the imports of a namespace that neither run nor have ended, or those of them into one preview."""
+
+    namespace: str
+    preview: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TargetWaiters:
+    """Selects the imports of a namespace that wait for another import of their target."""
+
+    namespace: str
+
+
+@dataclass(frozen=True, slots=True)
+class FirstSlotWaiter:
+    """Selects the oldest import of a namespace that waits for a slot. It wakes the next one when it starts."""
 
     namespace: str
 
@@ -38,7 +56,31 @@ class NamespaceProjects:
     namespace: str
 
 
-WakeTarget = ResourceKey | PendingImports | ClaimedPreviews | AllPreviews | NamespaceProjects
+ImportSelector = PendingImports | TargetWaiters | FirstSlotWaiter
+WakeTarget = ResourceKey | ImportSelector | ClaimedPreviews | AllPreviews | NamespaceProjects
+
+
+def select_imports(selector: ImportSelector, active: Sequence[ImportObject]) -> list[ImportObject]:
+    """Selects imports from those of the namespace that have not ended."""
+    pending = [item for item in active if item.status.state is not ImportState.RUNNING]
+    match selector:
+        case PendingImports(_, None):
+            return pending
+        case PendingImports(_, preview):
+            return [item for item in pending if _find_target(item) == preview]
+        case TargetWaiters():
+            return [item for item in pending if _waits_for(item, Reason.WAITING_FOR_TARGET)]
+        case FirstSlotWaiter():
+            waiters = [item for item in pending if _waits_for(item, Reason.WAITING_FOR_SLOT)]
+            return sorted(waiters, key=lambda item: (item.meta.created_at, item.meta.uid))[:1]
+
+
+def _find_target(item: ImportObject) -> str | None:
+    return item.spec.target.preview_database if item.spec is not None and item.spec.target is not None else None
+
+
+def _waits_for(item: ImportObject, reason: Reason) -> bool:
+    return ready_reason(item.status.conditions) == reason
 
 
 def wake_after_removal(key: ResourceKey) -> tuple[WakeTarget, ...]:
@@ -48,29 +90,43 @@ def wake_after_removal(key: ResourceKey) -> tuple[WakeTarget, ...]:
     """
     if key.kind == PROJECTS:
         return ()
-    return ClaimedPreviews(key.namespace), NamespaceProjects(key.namespace)
+    waiting: tuple[WakeTarget, ...] = (PendingImports(key.namespace, key.name),)
+    if key.kind == IMPORTS:
+        waiting = TargetWaiters(key.namespace), FirstSlotWaiter(key.namespace)
+    return (ClaimedPreviews(key.namespace), NamespaceProjects(key.namespace), *waiting)
 
 
 def wake_after_import(before: ImportObject, after: ImportStatus) -> tuple[WakeTarget, ...]:
     """Returns the preview of an import that ends and the imports that may take its slot or target.
 
     An import ends in two steps, the terminal state and the clean-up. Each may free the slot or the target. An import
-    that a queue or its user stops frees its slot, too.
+    that a queue or its user stops frees its slot, too. An import that waits for something else than before may let a
+    newer one be first.
     """
-    namespace, target = before.meta.namespace, before.spec.target if before.spec else None
-    if before.status.state is ImportState.RUNNING and after.state is ImportState.PENDING:
-        return (PendingImports(namespace),)
+    namespace, target = before.meta.namespace, _find_target(before)
     cleaned_up = before.status.cleaned_up != after.cleaned_up
-    if not after.terminal or (before.status.terminal and not cleaned_up):
-        return ()
-    preview = (ResourceKey(PREVIEWS, namespace, target.preview_database),) if target else ()
-    return (*preview, PendingImports(namespace))
+    ended = after.terminal and (not before.status.terminal or cleaned_up)
+    stopped = before.status.state is ImportState.RUNNING and after.state is ImportState.PENDING
+    waits_anew = ready_reason(before.status.conditions) != ready_reason(after.conditions)
+    wake: list[WakeTarget] = []
+    if ended and target is not None:
+        wake.append(ResourceKey(PREVIEWS, namespace, target))
+    if target is not None and (ended or stopped or (waits_anew and after.state is ImportState.PENDING)):
+        wake.append(PendingImports(namespace, target))
+    if ended or stopped or (waits_anew and _waits_for(before, Reason.WAITING_FOR_SLOT)):
+        wake.append(FirstSlotWaiter(namespace))
+    return tuple(wake)
 
 
 def wake_after_preview(before: PreviewObject, after: PreviewStatus) -> tuple[WakeTarget, ...]:
-    """Returns the imports that may wait for a preview that has changed and that no import has claimed."""
-    changed = after != before.status
-    return (PendingImports(before.meta.namespace),) if changed and after.active_import is None else ()
+    """Returns the import that has claimed a preview that has changed, or those that may wait for the preview."""
+    namespace = before.meta.namespace
+    if after == before.status:
+        return ()
+    if after.active_import is None:
+        return (PendingImports(namespace, before.meta.name),)
+    name = after.active_import_name
+    return (ResourceKey(IMPORTS, namespace, name),) if name is not None else ()
 
 
 def wake_after_project(before: ProjectObject, after: ProjectStatus) -> tuple[WakeTarget, ...]:

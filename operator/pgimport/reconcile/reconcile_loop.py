@@ -24,9 +24,12 @@ from pgimport.decide.projects import decide_project
 from pgimport.decide.wake_targets import (
     AllPreviews,
     ClaimedPreviews,
+    FirstSlotWaiter,
     NamespaceProjects,
     PendingImports,
+    TargetWaiters,
     WakeTarget,
+    select_imports,
     wake_after_removal,
 )
 from pgimport.kubernetes_client.api_client import KubernetesClient
@@ -242,10 +245,9 @@ def _list_keys(context: ReconcileContext, targets: tuple[WakeTarget, ...]) -> tu
         match target:
             case ResourceKey():
                 keys.append(target)
-            case PendingImports(namespace):
-                imports = context.lists.list_active_imports(namespace)
-                pending = [item for item in imports if item.status.state is not ImportState.RUNNING]
-                keys += [ResourceKey(IMPORTS, namespace, item.meta.name) for item in pending]
+            case PendingImports() | TargetWaiters() | FirstSlotWaiter():
+                imports = select_imports(target, context.lists.list_active_imports(target.namespace))
+                keys += [ResourceKey(IMPORTS, target.namespace, item.meta.name) for item in imports]
             case ClaimedPreviews(namespace):
                 previews = context.lists.list_previews(namespace)
                 claimed = [item for item in previews if item.status.active_import is not None]
