@@ -55,6 +55,8 @@ def _build(folder: Path) -> None:
     command = ["go", "mod", "download", "-json", f"{MODULE}@{VERSION}"]
     module = subprocess.run(command, env=environment, check=True, cwd="/", stdout=subprocess.PIPE, text=True)
     shutil.copytree(Path(json.loads(module.stdout)["Dir"]) / "charts" / "kueue", unfinished / "chart")
+    for path in [unfinished / "chart", *(unfinished / "chart").rglob("*/")]:
+        path.chmod(0o755)  # folders of modules are read-only, so nobody but root could remove a copy
     shutil.rmtree(folder, ignore_errors=True)
     unfinished.rename(folder)
 

@@ -196,7 +196,7 @@ def test_a_preempted_import_waits_again_and_completes(queued_tenant: Tenant) -> 
     assert state_of(body) == "pending"
     assert "startedAt" not in body["status"]
     assert tenant.preview("low")["status"]["activeImportName"] == "low"
-    assert tenant.attempts_on_server(before) == [], "its shadow is gone"
+    kubectl.wait_until(lambda: tenant.attempts_on_server(before) == [], "its shadow is gone", READY_SECONDS)
     tenant.wait_for_end("high", "completed")
     ended = tenant.wait_for_end("low", "completed")
     history = [(attempt["number"], attempt["reason"]) for attempt in ended["status"]["attemptHistory"]]
