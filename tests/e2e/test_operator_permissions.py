@@ -33,7 +33,8 @@ RARELY_USED: set[Right] = {
     ("get", "configmaps"),  # an import has postImport
     ("patch", "configmaps"),  # a report is written again
     ("delete", "configmaps"),  # the report of a later attempt has fewer parts
-    ("list", "events"),  # a pod does not start for minutes
+    ("list", "events"),  # a pod does not start for 15 s
+    ("list", "workloads"),  # a queue of Kueue holds an import
     ("delete", "persistentvolumeclaims"),  # a scratch volume has a storage class
 }
 
