@@ -102,6 +102,13 @@ def test_a_clone_whose_database_is_gone_is_filled_by_a_new_import() -> None:
     assert (filled.status.state, filled.status.database_lost_at) == (PreviewState.READY, None)
 
 
+def test_a_clone_announces_a_new_connection_secret() -> None:
+    replaced = cloning(clone=ended(ImportState.RUNNING), secret_exists=False).event
+    assert replaced is not None
+    assert replaced.reason is Reason.CONNECTION_REPLACED
+    assert cloning(clone=ended(ImportState.RUNNING)).event is None
+
+
 def test_a_clone_waits_for_the_projects_primary() -> None:
     decision = cloning(status=NEW, project=a_project())
     assert (decision.actions, reason(decision)) == ((), Reason.PRIMARY_MISSING)

@@ -82,8 +82,19 @@ def test_a_deleted_connection_secret_is_created_again_and_the_database_is_kept()
     assert decide(observed_preview(secret_exists=False)).actions == (ClaimServer(), EnsurePreview(recreate=False))
 
 
-def test_a_new_connection_secret_is_announced() -> None:
-    event = decide(observed_preview(secret_exists=False)).event
+@pytest.mark.parametrize(
+    "observed",
+    [
+        pytest.param(observed_preview(secret_exists=False), id="a ready preview"),
+        pytest.param(observed_preview(RESET, secret_exists=False, database_oid=7), id="a reset"),
+        pytest.param(
+            observed_preview(status=a_ready_status(state=PreviewState.PENDING), secret_exists=False),
+            id="a preview whose database is gone, too",
+        ),
+    ],
+)
+def test_a_new_connection_secret_is_announced(observed: ObservedPreview) -> None:
+    event = decide(observed).event
     assert event is not None
     assert (event.reason, is_warning(event.reason, stalled=False)) == (Reason.CONNECTION_REPLACED, True)
     assert "Secret pr-42-connection" in event.message
@@ -94,11 +105,11 @@ def test_a_new_connection_secret_is_announced() -> None:
     "observed",
     [
         pytest.param(observed_preview(status=NEW, secret_exists=False), id="a new preview"),
-        pytest.param(observed_preview(RESET, secret_exists=False, database_oid=7), id="a reset"),
+        pytest.param(observed_preview(RESET, database_oid=7), id="a reset"),
         pytest.param(observed_preview(status=CLAIMED), id="the claim of an import that is gone"),
     ],
 )
-def test_an_expected_connection_secret_is_not_announced(observed: ObservedPreview) -> None:
+def test_no_connection_secret_is_announced_that_was_not_replaced(observed: ObservedPreview) -> None:
     decision = decide(observed)
     assert decision.actions
     assert decision.event is None
@@ -106,7 +117,8 @@ def test_an_expected_connection_secret_is_not_announced(observed: ObservedPrevie
 
 def test_a_database_that_is_gone_is_shown_and_then_created_again() -> None:
     """Before, the preview stayed ready without a database."""
-    gone = decide(observed_preview(database_oid=0))
+    gone = decide(observed_preview(status=a_ready_status(data_as_of=BORN), database_oid=0))
+    assert gone.status.data_as_of is None
     assert (gone.actions, gone.requeue_after, gone.status.state) == ((), IMMEDIATELY, PreviewState.PENDING)
     assert (reason(gone), is_warning(reason(gone), stalled=False)) == (Reason.DATABASE_GONE, True)
     assert f"Database {DATABASE} no longer exists" in gone.message

@@ -7,10 +7,16 @@ from typing import Any
 import pytest
 from tests.handlers.emulated_tenant import NAMESPACE, Tenant
 from tests.handlers.stepwise_operator import PROJECT, Operator, create_ready_preview, key
+from tests.support.samples import IMPORT_UID, NOW, observed_import
 
+from pgimport.decide.decision import ReleaseTarget
 from pgimport.kubernetes_client import api_paths
+from pgimport.kubernetes_client.custom_resources import read_preview
 from pgimport.model.names import PREVIEWS
+from pgimport.model.scalar_types import format_time
+from pgimport.model.status import ImportState, ImportStatus
 from pgimport.reconcile import preview_checks
+from pgimport.reconcile.act_on_imports import act_on_import
 from pgimport.reconcile.preview_checks import PARTS
 from pgimport.reconcile.reconcile_loop import reconcile
 
@@ -44,6 +50,20 @@ def test_a_dropped_database_is_found_and_created_again(tenant: Tenant, name: str
     with tenant.as_owner(name) as connection:
         connection.execute("CREATE TABLE again (id int)")
     assert key(PREVIEWS, name) not in reconcile(operator.context, PROJECT).wake
+
+
+def test_a_completed_import_removes_the_note_about_the_lost_content(tenant: Tenant, name: str) -> None:
+    create_ready_preview(tenant, name)
+    claimed = {"databaseLostAt": format_time(NOW), "activeImport": IMPORT_UID, "activeImportName": "refill"}
+    path = f"{api_paths.resource(PREVIEWS, NAMESPACE, name)}/status"
+    tenant.cluster.patch(path, {"status": claimed})
+    operator = Operator(tenant.kubernetes)
+    completed = ImportStatus(state=ImportState.COMPLETED, data_as_of=NOW)
+    preview = read_preview(operator.context.cluster, NAMESPACE, name)
+    act_on_import(operator.context, observed_import(status=completed, preview=preview), ReleaseTarget())
+    status = tenant.status(name, PREVIEWS)
+    assert ("databaseLostAt" in status, "activeImport" in status) == (False, False)
+    assert status["dataAsOf"] == format_time(NOW)
 
 
 def test_a_database_that_exists_is_never_taken_for_a_lost_one(tenant: Tenant, name: str) -> None:

@@ -145,12 +145,12 @@ def _decide_lifecycle(
     if ensure.recreate or status.state is PreviewState.EXPIRED:
         created = created.model_copy(update={"data_as_of": None})
     if spec.mode is PreviewMode.CLONE and (ensure.recreate or status.state is not PreviewState.READY):
-        return _decide_clone(observed, created, ensure, now, policy)
-    decision = build_decision(
-        in_state(created, PreviewState.READY), _describe_ready(created), now, IMMEDIATELY, (ClaimServer(), ensure)
-    )
-    # Not after a reset or an expiry, where the user expects a new Secret if the old one was deleted.
-    replaced = status.state is PreviewState.READY and not observed.secret_exists and not reset_due
+        decision = _decide_clone(observed, created, ensure, now, policy)
+    else:
+        decision = build_decision(
+            in_state(created, PreviewState.READY), _describe_ready(created), now, IMMEDIATELY, (ClaimServer(), ensure)
+        )
+    replaced = status.connection_secret is not None and not observed.secret_exists and ensure in decision.actions
     return replace(decision, event=_announce_secret(item)) if replaced else decision
 
 
@@ -165,7 +165,7 @@ def _decide_lost_database(
         f"Database {item.database} no longer exists on the target server, and its content is lost."
         f" The operator creates it again, {again}"
     )
-    lost = status.model_copy(update={"database_lost_at": now, "clone_import": None})
+    lost = status.model_copy(update={"database_lost_at": now, "data_as_of": None, "clone_import": None})
     return build_decision(
         in_state(lost, PreviewState.PENDING), in_progress(Reason.DATABASE_GONE, message), now, IMMEDIATELY
     )

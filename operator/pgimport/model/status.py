@@ -347,7 +347,7 @@ class PreviewStatus(LenientModel):
     database_lost_at: Time | None = Field(
         default=None,
         description="The time at which the operator found that the database, and thus its content, no longer existed on"
-        " the server. A reset or an expiry removes this field.",
+        " the server. A completed import, a reset or an expiry removes this field.",
     )
     updated_at: Time | None = Field(default=None, description="The time at which this status last changed.")
     observed_generation: int | None = Field(

@@ -162,7 +162,7 @@ def _read_admin_access(context: ReconcileContext, observed: ObservedImport) -> A
 def _write_claim(context: ReconcileContext, observed: ObservedImport, claimant: ObjectMeta | None) -> None:
     """Writes or removes the claim in the target's status.activeImport. A preview that is gone needs no release.
 
-    A completed import also writes dataAsOf, in the same write.
+    A completed import also writes dataAsOf and removes databaseLostAt, in the same write.
     """
     preview = observed.preview
     if preview is None:
@@ -177,7 +177,7 @@ def _write_claim(context: ReconcileContext, observed: ObservedImport, claimant: 
         "active_import_name": claimant and claimant.name,
     }
     if observed.object.status.state is ImportState.COMPLETED:
-        claim["data_as_of"] = observed.object.status.data_as_of
+        claim |= {"data_as_of": observed.object.status.data_as_of, "database_lost_at": None}
     status = preview.status.model_copy(update=claim)
     key = ResourceKey(PREVIEWS, preview.meta.namespace, preview.meta.name)
     try:
