@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from tests.support.samples import (
     BORN,
+    DATABASE,
     IMPORT_UID,
     NOW,
     PREVIEW,
@@ -40,9 +41,10 @@ from pgimport.decide.wake_targets import (
     wake_after_removal,
 )
 from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS
+from pgimport.model.observations import ObservedContent
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.resources import ImportObject, ResourceKey
-from pgimport.model.status import ImportState, ImportStatus, PreviewStatus
+from pgimport.model.status import ImportState, ImportStatus, PreviewState, PreviewStatus
 
 POLICY = a_policy()
 NAMESPACE = "shop"
@@ -117,6 +119,15 @@ CLAIMED = a_ready_status(active_import=IMPORT_UID, active_import_name="debian")
     ("observed", "wake"),
     [
         pytest.param(observed_preview(status=PreviewStatus()), (FOR_TARGET,), id="it is created"),
+        pytest.param(
+            observed_preview(
+                a_preview_spec(golden=True),
+                PreviewStatus(state=PreviewState.PENDING, database=DATABASE),
+                content=ObservedContent(imported=True),
+            ),
+            (AllPreviews(NAMESPACE), FOR_TARGET),
+            id="it is golden and has data, for which copies wait",
+        ),
         pytest.param(
             observed_preview(status=CLAIMED, active_import_exists=False),
             (FOR_TARGET,),

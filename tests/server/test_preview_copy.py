@@ -16,14 +16,14 @@ from tests.server.conftest import DEPENDENT, TRUSTED, PreviewScenario, build_sou
 from tests.server.crashing_connection import Crash, CrashingConnect, crash_at_each_statement
 
 from pgimport.model.errors import Conflict, Refused, ServerUnavailable
-from pgimport.model.names import replaced_names
+from pgimport.model.names import replaced_names, short_hash
 from pgimport.model.observations import ObservedContent
 from pgimport.model.owner_comment import ImportedContent, OwnerComment
 from pgimport.model.reasons import Reason
 from pgimport.model.result import DatabaseSetting
 from pgimport.server import preview_copy
 from pgimport.server.connection import MAINTENANCE_DATABASE, Connection, connect
-from pgimport.server.marked_objects import drop_marked_object, read_marked_objects
+from pgimport.server.marked_objects import read_marked_objects
 from pgimport.server.preview import PreviewPlan, drop_preview, ensure_preview
 from pgimport.server.preview_copy import CopyPlan, end_copy, ensure_copy
 from pgimport.server.server_access import Access
@@ -263,9 +263,8 @@ def test_the_next_call_completes_a_copy_that_crashed_anywhere(golden: PreviewSce
             _open(golden, plan)
     assert crashes > 15
     assert _list_tables(golden, plan) == ["new"]
-    for marked in read_marked_objects(golden.access, "another Project"):
-        drop_marked_object(golden.access, marked)  # temporary roles of crashed calls
-    assert golden.query("SELECT rolname FROM pg_roles WHERE rolname LIKE %s", "pgimport_temporary%") == []
+    temporary = f"pgimport_temporary_{short_hash(plan.preview.database, 20)}"
+    assert golden.query("SELECT rolname FROM pg_roles WHERE rolname = %s", temporary) == []
 
 
 @pytest.mark.parametrize("statements", range(4, 60, 7))

@@ -138,6 +138,14 @@ class EnsurePreview:
 
 
 @dataclass(frozen=True, slots=True)
+class BeginCopy:
+    """Creates the connection Secret, then begins to copy another preview's database in the background."""
+
+    number: int  # counts the copies of the preview
+    disconnect: bool = False  # end the sessions in the source
+
+
+@dataclass(frozen=True, slots=True)
 class CreateCloneImport:
     """Creates the import that copies the Project's primary database into a preview."""
 
@@ -229,6 +237,7 @@ Action = (
     | SetFinalizer
     | ClaimServer
     | EnsurePreview
+    | BeginCopy
     | CreateCloneImport
     | DropPreview
     | DeleteUpload

@@ -47,6 +47,8 @@ def decide_swap(
         return failed(status, Failure(Reason.RESULT_LOST, message), now)
     if (failure := _find_lost_target(observed)) is not None:
         return failed(status, failure, now)
+    if observed.copies:
+        return _wait_for_copies(observed, status, shadow, now, policy)
     if (late := find_swap_overdue(shadow, now, policy, _last_obstacle(status))) is not None:
         return failed(status, late, now)
     if isinstance(observed.target_objects, Unreachable):
@@ -55,6 +57,18 @@ def decide_swap(
     if (failure := _find_new_objects(observed)) is not None:
         return failed(status, failure, now)
     return _begin_swap(status, shadow, facts, now)
+
+
+def _wait_for_copies(
+    observed: ObservedImport, status: ImportStatus, shadow: Shadow, now: datetime, policy: Policy
+) -> Decision[ImportStatus]:
+    """Waits for copies of the target that have begun. No other one begins, and the swap's limit counts afterwards."""
+    count, limit = len(observed.copies), policy.swap_limit
+    if shadow.verified_at is None or now - shadow.verified_at > limit / 2:  # not each time: each write is an event
+        status = status.model_copy(update={"shadow": shadow.model_copy(update={"verified_at": now})})
+    copies = f"{count} copies" if count > 1 else f"the copy {observed.copies[0]}"
+    message = f"The new data is verified. The swap waits for {copies} of the target to end."
+    return running(status, in_progress(Reason.RUNNING, message), now, policy.retry_interval)
 
 
 def _begin_swap(status: ImportStatus, shadow: Shadow, facts: ObservedSwap, now: datetime) -> Decision[ImportStatus]:

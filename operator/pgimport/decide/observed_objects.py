@@ -9,6 +9,7 @@ from datetime import datetime
 from pgimport.model.observations import (
     ApiServerEndpoint,
     ObservedContent,
+    ObservedCopy,
     ObservedJob,
     ObservedPod,
     ObservedReport,
@@ -46,6 +47,7 @@ class ObservedImport:
     swap_refusal: Failure | None = None  # why the server would refuse the swap; read only before the Job is created
     target_objects: tuple[str, ...] | Unreachable | None = None  # read at start and swap; empty with spec.recreate
     swap: ObservedSwap | Unreachable | None = None  # read only if a shadow is verified
+    copies: tuple[str, ...] = ()  # previews into which the target is being copied; read only if a shadow is verified
     shadow_bytes: int | None = None  # read while rows are copied and the Project has a limit
 
 
@@ -61,7 +63,11 @@ class ObservedPreview:
     # Read if a reset or an expiry is due, or if a check of the Project has missed the database. 0: it does not exist.
     database_oid: int | None = None
     clone: ImportObject | None = None  # None: status.cloneImport names no import, or it does not exist
-    content: ObservedContent | None = None  # read for a golden preview that was created; None: not read
+    # Read for a golden preview that was created, and for a copy that is not complete; None: not read.
+    content: ObservedContent | None = None
+    source: PreviewObject | None = None  # the preview to copy; None: does not exist, or nothing is to be copied
+    source_is_swapped: bool = False  # an import has a verified shadow and is about to replace the source
+    copying: ObservedCopy | None = None  # None: this operator does not work on a copy
 
 
 @dataclass(frozen=True, slots=True)

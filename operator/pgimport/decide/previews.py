@@ -22,6 +22,7 @@ from pgimport.decide.decision import (
 )
 from pgimport.decide.golden_previews import decide_golden_preview
 from pgimport.decide.observed_objects import ObservedPreview
+from pgimport.decide.preview_copies import decide_copy, find_copy_source
 from pgimport.decide.preview_transitions import (
     LONGEST_INTERVAL,
     delay_reset,
@@ -145,6 +146,10 @@ def _decide_lifecycle(
     if ensure.recreate or status.state is PreviewState.EXPIRED:
         created = created.model_copy(update={"data_as_of": None})
     if spec.mode is PreviewMode.CLONE and (ensure.recreate or status.state is not PreviewState.READY):
+        source = find_copy_source(spec, observed.project.spec if observed.project else None)
+        if source is not None:
+            anew = ensure.recreate or status.state is PreviewState.EXPIRED
+            return decide_copy(observed, source, created, now, policy, anew=anew)
         decision = _decide_clone(observed, created, ensure, now, policy)
     else:
         decision = build_decision(

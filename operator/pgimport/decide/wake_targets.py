@@ -119,14 +119,18 @@ def wake_after_import(before: ImportObject, after: ImportStatus) -> tuple[WakeTa
 
 
 def wake_after_preview(before: PreviewObject, after: PreviewStatus) -> tuple[WakeTarget, ...]:
-    """Returns the import that has claimed a preview that has changed, or those that may wait for the preview."""
+    """Returns the import that has claimed a preview that has changed, or those that may wait for the preview.
+
+    Other previews may wait until a golden one has data.
+    """
     namespace = before.meta.namespace
     if after == before.status:
         return ()
+    copies = (AllPreviews(namespace),) if before.golden and after.state != before.status.state else ()
     if after.active_import is None:
-        return (PendingImports(namespace, before.meta.name),)
+        return (*copies, PendingImports(namespace, before.meta.name))
     name = after.active_import_name
-    return (ResourceKey(IMPORTS, namespace, name),) if name is not None else ()
+    return (*copies, ResourceKey(IMPORTS, namespace, name)) if name is not None else copies
 
 
 def wake_after_project(before: ProjectObject, after: ProjectStatus) -> tuple[WakeTarget, ...]:

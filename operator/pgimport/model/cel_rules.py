@@ -81,6 +81,12 @@ PREVIEW_SPEC_RULES: list[dict[str, str]] = [
     },
     immutable_rule("project", "create a new PreviewDatabase under another name"),
     immutable_rule("mode", "create a new PreviewDatabase under another name"),
+    immutable_rule("from", "create a new PreviewDatabase under another name"),
+    {
+        "rule": "!has(self.from) || (has(self.mode) && self.mode == 'clone')",
+        "message": "from needs mode: clone",
+        "fieldPath": ".from",
+    },
     immutable_rule("golden", "create a new PreviewDatabase under another name"),
     *(
         {

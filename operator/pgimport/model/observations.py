@@ -143,6 +143,15 @@ class ObservedContent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ObservedCopy:
+    """A copy into a preview's database that this operator process works on."""
+
+    number: int  # counts the copies of the preview
+    failure: Failure | None = None  # None: it waits for its turn, or runs. Otherwise it begins again after a pause.
+    refused: bool = False  # the failure would be the same in a new attempt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Unreachable:
     """Server that could not be reached or queried, with the failure."""
 

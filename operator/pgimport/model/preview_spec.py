@@ -11,9 +11,7 @@ from pydantic import Field, model_validator
 
 from pgimport.model.base_models import StrictModel
 from pgimport.model.scalar_types import Duration, SpecTime
-from pgimport.model.string_types import (
-    Label,
-)
+from pgimport.model.string_types import Label, ObjectName
 
 MAX_TTL = timedelta(hours=168)
 # A date may be this much later than the operator's clock, because the clocks of two machines differ.
@@ -27,14 +25,33 @@ class PreviewMode(StrEnum):
     CLONE = "clone"
 
 
+class CopySource(StrictModel):
+    """Names the preview whose database is copied."""
+
+    preview_database: ObjectName = Field(
+        description="The name of a PreviewDatabase of the same Project: a golden one, unless disconnect is true."
+    )
+    disconnect: bool = Field(
+        default=False,
+        description="If true, the source may be any preview: its sessions end, and new ones wait until the copy"
+        " exists. Default: false.",
+    )
+
+
 class PreviewSpec(StrictModel):
     """Configures a temporary database with its own owner role."""
 
     project: Label = Field(description="The name of the Project whose spec.namespace is this namespace.")
     mode: PreviewMode = Field(
         default=PreviewMode.EMPTY,
-        description="The value empty creates an empty database; clone copies the Project's primary database."
-        " Default: empty.",
+        description="The value empty creates an empty database; clone copies the preview in from, or the Project's"
+        " primary database. Default: empty.",
+    )
+    copy_from: CopySource | None = Field(
+        default=None,
+        alias="from",
+        description="The preview that mode clone copies. The server copies its database, which takes seconds and"
+        " needs no import. If absent, the Project's primary database is copied. Immutable.",
     )
     golden: bool = Field(
         default=False,

@@ -86,6 +86,11 @@ class TargetServer(StrictModel):
             " without TLS, unless this is disable or allow. Default: prefer."
         ),
     )
+
+    @property
+    def address(self) -> str:
+        return f"{self.host}:{self.port}"
+
     templates: list[DatabaseName] = Field(
         default=[],
         max_length=16,

@@ -330,7 +330,7 @@ class PreviewStatus(LenientModel):
         default=None, description="The name of the import that copies the primary database into the preview."
     )
     clones: int | None = Field(
-        default=None, description="The number of copies of the primary database that started so far."
+        default=None, description="The number of copies of another database that started so far."
     )
     data_as_of: Time | None = Field(
         default=None,

@@ -5,23 +5,36 @@ from contextlib import suppress
 from functools import partial
 from urllib.parse import quote
 
-from pgimport.decide.decision import Action, ClaimServer, CreateCloneImport, DropPreview, EnsurePreview, SetFinalizer
+from pgimport.decide.decision import (
+    Action,
+    BeginCopy,
+    ClaimServer,
+    CreateCloneImport,
+    DropPreview,
+    EnsurePreview,
+    SetFinalizer,
+)
 from pgimport.decide.observed_objects import ObservedPreview
 from pgimport.kubernetes_client import api_paths
 from pgimport.kubernetes_client.custom_resources import confirm_unchanged, write_status
 from pgimport.kubernetes_client.secrets_and_config_maps import create_secret, replace_entries
 from pgimport.manifest.clone_import import build_clone_import
 from pgimport.manifest.secrets import build_connection_secret
-from pgimport.model.errors import Conflict
+from pgimport.model.errors import Conflict, ServerUnavailable
 from pgimport.model.names import FINALIZER_PREVIEW, IMPORTS, PREVIEWS, PROJECTS, connection_secret_name
 from pgimport.model.owner_comment import OwnerComment
+from pgimport.model.preview_spec import PreviewMode
 from pgimport.model.project_spec import TargetServer
+from pgimport.model.reasons import Failure, Reason
 from pgimport.model.resources import PreviewObject, ProjectObject, ResourceKey
+from pgimport.reconcile.background_drops import PATIENCE
 from pgimport.reconcile.finalizers import write_finalizer
 from pgimport.reconcile.reconcile_context import ReconcileContext
 from pgimport.reconcile.server_credentials import is_complete, read_admin_access
 from pgimport.reconcile.tenant_access import ensure_connection_reader
-from pgimport.server.preview import drop_preview, ensure_preview, reset_preview
+from pgimport.server.preview import PreviewPlan, drop_preview, ensure_preview, reset_preview
+from pgimport.server.preview_copy import CopyPlan, end_copy, ensure_copy
+from pgimport.server.server_access import Access
 
 PASSWORD_BYTES = 24
 
@@ -39,6 +52,8 @@ def act_on_preview(context: ReconcileContext, observed: ObservedPreview, action:
             _claim_server(context, observed)
         case EnsurePreview():
             _ensure_preview(context, observed, action)
+        case BeginCopy():
+            _begin_copy(context, observed, action)
         case CreateCloneImport(name):
             _create_clone_import(context, observed, name)
         case DropPreview(oid):
@@ -83,6 +98,42 @@ def _ensure_preview(context: ReconcileContext, observed: ObservedPreview, action
         )
     else:
         ensure_preview(access, database, role, password, mark, templates=templates, connection_limit=limit)
+
+
+def _begin_copy(context: ReconcileContext, observed: ObservedPreview, action: BeginCopy) -> None:
+    """Creates the connection Secret, and begins the copy in the background."""
+    project, source, preview = observed.project, observed.source, observed.object
+    if project is None or project.spec is None or source is None:
+        raise Conflict(f"PreviewDatabase {preview.meta.name}: its Project or the preview to copy is gone")
+    password = _ensure_connection_secret(context, preview, project)
+    mark = OwnerComment(project_uid=project.meta.uid, preview_uid=preview.meta.uid, owner_name=preview.meta.name)
+    limits, access = project.spec.limits, read_admin_access(context, project.spec)
+    plan = CopyPlan(
+        source=source.database,
+        source_role=source.role,
+        preview=PreviewPlan(
+            preview.database, preview.role, password, mark, connection_limit=limits.max_connections_per_preview
+        ),
+        number=action.number,
+        disconnect=action.disconnect,
+        size_limit=project.spec.storage_limit_bytes,
+    )
+    context.copies.begin(
+        access.address, project.meta.uid, preview.database, action.number, lambda: ensure_copy(access, plan)
+    )
+
+
+def _end_copy(context: ReconcileContext, access: Access, database: str) -> None:
+    """Ends a copy that waits or runs, also one of an earlier operator process.
+
+    Raises ServerUnavailable (TargetBusy) if it does not end within seconds.
+    """
+    running = context.copies.cancel(access.address, database)
+    end_copy(access, database)
+    if running is not None and not running.wait(PATIENCE):
+        message = f"the copy into database {database} is being ended on {access.address}"
+        raise ServerUnavailable(Failure(Reason.TARGET_BUSY, message))
+    context.copies.cancel(access.address, database)
 
 
 def _ensure_connection_secret(context: ReconcileContext, preview: PreviewObject, project: ProjectObject) -> str:
@@ -132,5 +183,7 @@ def _drop_preview(context: ReconcileContext, observed: ObservedPreview, oid: int
     if project is None or project.spec is None:
         return
     preview, access = observed.object, read_admin_access(context, project.spec)
+    if preview.spec is not None and preview.spec.mode is PreviewMode.CLONE:
+        _end_copy(context, access, preview.database)
     drop = partial(drop_preview, access, preview.database, preview.role, expected_oid=oid)
     context.drops.run(access.address, f"database {preview.database}", drop, request=oid)

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from pgimport.decide.attempts import current_pod, pod_at_work, without_preempted
 from pgimport.decide.observed_objects import ObservedImport
+from pgimport.decide.preview_copies import is_being_copied
 from pgimport.decide.queued_imports import has_queued_job
 from pgimport.decide.timeouts import awaited_stage
 from pgimport.kubernetes_client.custom_resources import read_import, read_preview, read_project
@@ -83,6 +84,7 @@ def observe_import(context: ReconcileContext, key: ResourceKey, now: datetime) -
         swap_refusal=_find_swap_refusal(context, item, project, preview) if starting else None,
         target_objects=_read_target_objects(context, item, project, preview) if running else None,
         swap=_read_swap(context, item, project, preview) if running else None,
+        copies=_list_copies(context, item, project, preview) if running else (),
         shadow_bytes=_read_shadow_size(context, item, project) if running and current is not None else None,
     )
 
@@ -231,6 +233,19 @@ def _read_swap(
         return read_swap(read_admin_access(context, project.spec), target or "", names)
     except (Refused, ServerUnavailable) as error:
         return Unreachable(failure=error.failure)
+
+
+def _list_copies(
+    context: ReconcileContext, item: ImportObject, project: ProjectObject | None, preview: PreviewObject | None
+) -> tuple[str, ...]:
+    """Lists the previews into which the target is being copied, once the import could swap."""
+    shadow = item.status.shadow
+    if shadow is None or not shadow.verified or preview is None or project is None:
+        return ()
+    previews = context.direct_lists.list_previews(item.meta.namespace)
+    return tuple(
+        sorted(other.meta.name for other in previews if is_being_copied(other, preview.meta.name, project.spec))
+    )
 
 
 def _read_shadow_size(context: ReconcileContext, item: ImportObject, project: ProjectObject | None) -> int | None:

@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from pgimport.decide.observed_objects import ObservedPreview
+from pgimport.decide.preview_copies import find_copy_source
 from pgimport.decide.previews import loses_database
 from pgimport.kubernetes_client.custom_resources import read_import, read_preview, read_project
 from pgimport.kubernetes_client.secrets_and_config_maps import read_owned_secret
 from pgimport.model.names import clone_name
 from pgimport.model.observations import ObservedContent
+from pgimport.model.preview_spec import CopySource
 from pgimport.model.resources import ImportObject, PreviewObject, ProjectObject, ResourceKey
 from pgimport.model.status import PreviewState
 from pgimport.reconcile.reconcile_context import ReconcileContext
@@ -28,6 +30,9 @@ def observe_preview(context: ReconcileContext, key: ResourceKey, now: datetime) 
     has_limit = project is not None and project.spec is not None and project.spec.limits.max_previews is not None
     limited = has_limit and preview.status.state is not PreviewState.READY
     active_import_exists = _active_import_exists(context, preview)
+    copied = _find_source_of_copy(preview, project, now)
+    source = read_preview(context.cluster, key.namespace, copied.preview_database) if copied else None
+    copying = context.copies.look(_address(project), preview.database) if copied else None
     return ObservedPreview(
         object=preview,
         project=project,
@@ -37,7 +42,10 @@ def observe_preview(context: ReconcileContext, key: ResourceKey, now: datetime) 
         active_import_exists=active_import_exists,
         database_oid=None if active_import_exists else _read_database(context, key, preview, project, now),
         clone=_read_clone_import(context, preview),
-        content=_read_content(context, preview, project),
+        content=_read_content(context, preview, project) if preview.golden or (copied and not copying) else None,
+        source=source,
+        source_is_swapped=_is_swapped(context, source),
+        copying=copying,
     )
 
 
@@ -80,12 +88,34 @@ def _read_database(
     return read_database_oid(read_admin_access(context, project.spec), preview.database)
 
 
+def _find_source_of_copy(preview: PreviewObject, project: ProjectObject | None, now: datetime) -> CopySource | None:
+    """Returns what is to be copied, if the preview is a copy that is not complete or must be made again."""
+    spec = preview.spec
+    if spec is None or preview.meta.deleting or project is None or not project.status.ready:
+        return None
+    complete = preview.status.state is PreviewState.READY and not spec.reset_due(preview.status.reset_at, now)
+    return None if complete else find_copy_source(spec, project.spec)
+
+
+def _address(project: ProjectObject | None) -> str:
+    return project.spec.server.address if project is not None and project.spec is not None else ""
+
+
+def _is_swapped(context: ReconcileContext, source: PreviewObject | None) -> bool:
+    """Tells whether the import that has claimed the source is about to replace it."""
+    if source is None or source.status.active_import_name is None:
+        return False
+    item = read_import(context.cluster, source.meta.namespace, source.status.active_import_name)
+    if item is None or item.status.terminal or item.status.shadow is None:
+        return False
+    return item.meta.uid == source.status.active_import and item.status.shadow.verified
+
+
 def _read_content(
     context: ReconcileContext, preview: PreviewObject, project: ProjectObject | None
 ) -> ObservedContent | None:
-    """Reads what a golden preview contains. Imports of other previews show it in the status."""
-    spec = preview.spec
-    if spec is None or not spec.golden or preview.meta.deleting or preview.status.database is None:
+    """Reads what a golden preview or a copy contains. Imports into other previews write it to the status."""
+    if preview.meta.deleting or preview.status.database is None:
         return None
     if project is None or project.spec is None or not project.status.ready:
         return None

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pgimport.kubernetes_client.api_client import KubernetesClient
 from pgimport.kubernetes_client.resource_lists import DirectLists, ResourceLists
 from pgimport.model.policy import Policy
+from pgimport.reconcile.background_copies import BackgroundCopies
 from pgimport.reconcile.background_drops import BackgroundDrops
 from pgimport.reconcile.pod_history import PodHistory
 from pgimport.reconcile.preview_checks import PreviewChecks
@@ -41,6 +42,7 @@ class ReconcileContext:
     preview_checks: PreviewChecks = field(default_factory=PreviewChecks)
     circuit_breaker: CircuitBreaker = field(default_factory=CircuitBreaker)
     drops: BackgroundDrops = field(default_factory=BackgroundDrops)
+    copies: BackgroundCopies = field(default_factory=BackgroundCopies)
     _start_locks: dict[str, threading.Lock] = field(default_factory=dict)
     _start_locks_lock: threading.Lock = field(default_factory=threading.Lock)
 

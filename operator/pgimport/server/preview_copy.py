@@ -21,7 +21,6 @@ from pgimport.model.names import short_hash
 from pgimport.model.owner_comment import (
     DatabasePhase,
     ImportedContent,
-    OwnerComment,
     ShadowRecord,
     parse_owner_comment,
     parse_shadow_record,
@@ -32,7 +31,7 @@ from pgimport.server.connection import Connect, Connection, connect, ensure_sync
 from pgimport.server.database_locks import lock_database_name, share_database_name
 from pgimport.server.database_settings import build_set_statement
 from pgimport.server.preview import PreviewPlan, drop_with_role, finish_preview, refuse_foreign_objects
-from pgimport.server.roles import create_role
+from pgimport.server.roles import create_role, drop_role
 from pgimport.server.server_access import Access
 from pgimport.server.sessions import ClientSession, allow_connections, end_client_sessions, end_sessions
 from pgimport.server.shared_objects import SharedObject, read_shared_objects
@@ -230,11 +229,15 @@ def _take_content(connection: Connection, access: Access, preview: PreviewPlan, 
     """
     rows = connection.execute(read_query("content_owners"), {"database": preview.database}).fetchall()
     owners = [name for name, comment in rows if parse_owner_comment(comment) is not None and name != preview.role]
+    temporary = f"pgimport_temporary_{short_hash(preview.database, 20)}"
     if not owners:
+        drop_role(connection, access, temporary, connect)  # a crash after the last change may have left it
         return
-    mark = OwnerComment(project_uid="", dropped=True)
+    members = (preview.role, *owners)
     with (
-        temporary_role(access, preview.database, mark, connect, member_of=(preview.role, *owners)) as role_access,
+        temporary_role(
+            access, preview.database, preview.mark, connect, member_of=members, name=temporary
+        ) as role_access,
         session(role_access, preview.database, connect) as member,
     ):
         names = {"owner": preview.role, "owners": owners}

@@ -51,15 +51,27 @@ def read_preview_objects(
 
 @contextmanager
 def temporary_role(
-    access: Access, database: str, mark: OwnerComment, connect: Connect, *, member_of: Sequence[str] = ()
+    access: Access,
+    database: str,
+    mark: OwnerComment,
+    connect: Connect,
+    *,
+    member_of: Sequence[str] = (),
+    name: str | None = None,
 ) -> Iterator[Access]:
     """Creates a role that may connect to one database, for the length of a block.
 
+    `name`: of the role, if no other caller uses it at the same time; a role that a crash left is dropped first. Without
+    it, the name is random.
+
     If `member_of` is set, the role inherits CONNECT from one of these roles and may SET ROLE to each of them.
     """
-    name, password = f"pgimport_temporary_{secrets.token_hex(10)}", secrets.token_hex(32)
+    left_over, password = name, secrets.token_hex(32)
+    name = name or f"pgimport_temporary_{secrets.token_hex(10)}"
     role_name, database_name = sql.Identifier(name), sql.Identifier(database)
     with session(access, connect=connect) as connection:
+        if left_over is not None:
+            drop_role(connection, access, left_over, connect)
         try:
             create_role(connection, name, password, mark)
             if member_of:

@@ -88,6 +88,7 @@ FORBIDDEN_DESPITE_PATTERN: dict[str, tuple[Any, ...]] = {
 FREE_TEXT_PATTERNS = (ONE_LINE_PATTERN, WITHOUT_NUL_PATTERN)
 
 _MISSING = ("SourceSecretMissing",)
+_CLONE = {"mode": "clone"}
 _UPLOAD = {"source.urlSecretRef": ABSENT}
 _ICU = {"target.locale.provider": "icu", "target.locale.icuLocale": "und"}
 # Kind and field → values. The first one leaves the object healthy or names the reason it leads to.
@@ -163,6 +164,8 @@ EXPECTED_REASONS: dict[tuple[str, str], tuple[str, ...]] = {
     ("Project", "server.adminSecretRef.passwordKey"): ("ServerAuthFailed",),
     ("PreviewDatabase", "project"): ("ProjectNotFound",),
     ("PreviewDatabase", "mode"): ("Ready", "PrimaryMissing"),
+    ("PreviewDatabase", "from.previewDatabase"): ("SourcePreviewNotFound",),
+    ("PreviewDatabase", "from.disconnect"): ("SourcePreviewNotFound",),
     ("PreviewDatabase", "renewedAt"): ("Ready", "Expired"),
     ("PostgresImport", "project"): ("ProjectNotFound",),
     ("PostgresImport", "source.urlSecretRef.name"): _MISSING,
@@ -189,6 +192,8 @@ EXPECTED_REASONS_OF_VALUES: dict[tuple[str, str, Any], tuple[str, ...]] = {
 }
 # Kind and field → other fields that must change with it.
 REQUIRED_CHANGES: dict[tuple[str, str], dict[str, Any]] = {
+    ("PreviewDatabase", "from.previewDatabase"): _CLONE,
+    ("PreviewDatabase", "from.disconnect"): {**_CLONE, "from.previewDatabase": "no-such-preview"},
     ("PostgresImport", "source.uploadKey"): _UPLOAD,
     ("PostgresImport", "source.sha256"): {**_UPLOAD, "source.uploadKey": f"{PROJECT}/{'0' * 32}"},
     ("PostgresImport", "target.locale.icuLocale"): {"target.locale.provider": "icu"},
@@ -206,7 +211,7 @@ EXCLUDED_FROM_COMPLETE = frozenset(
         "target.locale.icuRules",
         "target.locale.builtinLocale",
     )
-) | {("PreviewDatabase", "golden")}
+) | {("PreviewDatabase", "golden"), ("PreviewDatabase", "from")}
 # Kind and field → values that match its pattern and mean nothing for this field.
 FORBIDDEN_VALUES: dict[tuple[str, str], tuple[Any, ...]] = {
     ("Project", "sources.allowedCIDRs[]"): ("not-a-network", "10.0.0.0/33"),
@@ -217,6 +222,7 @@ FORBIDDEN_VALUES: dict[tuple[str, str], tuple[Any, ...]] = {
 # Message of a CEL rule → fields that break it in a valid spec.
 RULE_VIOLATIONS: dict[str, dict[str, Any]] = {
     "ttl must be more than 0s and at most 168h": {"ttl": "168h1s"},
+    "from needs mode: clone": {"mode": "empty", "from.previewDatabase": "nightly"},
     "ttl cannot be set if golden is true: a golden preview never expires": {"golden": True, "ttl": "1h"},
     "renewedAt cannot be set if golden is true: a golden preview never expires": {
         "golden": True,

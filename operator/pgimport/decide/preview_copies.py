@@ -1,0 +1,101 @@
+"""Decides about a preview of mode clone whose source is another preview: the operator copies its database.
+
+A copy needs neither import nor pod. It runs in the background, and a reconcile only looks at it. Copies are numbered:
+each reset and each expiry needs a new one.
+"""
+
+from datetime import datetime, timedelta
+
+from pgimport.decide.conditions import ConditionSet, in_progress, ready, ready_reason, stalled
+from pgimport.decide.decision import IMMEDIATELY, BeginCopy, ClaimServer, Decision, build_decision
+from pgimport.decide.observed_objects import ObservedPreview
+from pgimport.decide.preview_transitions import in_state
+from pgimport.model.policy import Policy
+from pgimport.model.preview_spec import CopySource, PreviewMode, PreviewSpec
+from pgimport.model.project_spec import ProjectSpec
+from pgimport.model.reasons import Reason
+from pgimport.model.resources import PreviewObject
+from pgimport.model.status import PreviewState, PreviewStatus
+
+# A clone of files takes a second or two, and nothing else tells that it has ended.
+LOOK_INTERVAL = timedelta(seconds=1)
+
+
+def find_copy_source(spec: PreviewSpec | None, project: ProjectSpec | None) -> CopySource | None:
+    """Returns the preview that a preview copies. None: it is empty, or an import fills it."""
+    if spec is None or spec.mode is not PreviewMode.CLONE or project is None:
+        return None
+    return spec.copy_from
+
+
+def is_being_copied(item: PreviewObject, source: str, project: ProjectSpec | None) -> bool:
+    """Tells whether a copy of the preview `source` has begun and has not ended."""
+    copied = find_copy_source(item.spec, project)
+    begun = item.status.state is PreviewState.PENDING and ready_reason(item.status.conditions) == Reason.CLONING
+    return copied is not None and copied.preview_database == source and begun and not item.meta.deleting
+
+
+def decide_copy(
+    observed: ObservedPreview,
+    source: CopySource,
+    created: PreviewStatus,
+    now: datetime,
+    policy: Policy,
+    *,
+    anew: bool,
+) -> Decision[PreviewStatus]:
+    """Decides about a copy that is not complete. `created`: its status as soon as the copy has begun.
+
+    `anew`: the preview needs another copy than the one that it has or had.
+    """
+    content, copying = observed.content, observed.copying
+    number = max(created.clones or 0, (content.copy_number or 0) if content is not None else 0)
+    number += anew or number == 0
+    begun = created.model_copy(update={"clones": number})
+    unchanged = observed.object.status.model_copy(update={"observed_generation": observed.object.meta.generation})
+    if content is not None and content.exists and content.copy_number == number:
+        copied = begun.model_copy(update={"data_as_of": content.data_as_of})
+        message = f"The database is a copy of PreviewDatabase {source.preview_database}."
+        return build_decision(in_state(copied, PreviewState.READY), ready(Reason.READY, message), now, IMMEDIATELY)
+    if copying is not None and copying.failure is None:
+        conditions = in_progress(Reason.CLONING, f"The operator copies PreviewDatabase {source.preview_database}.")
+        shown = begun if copying.number == number else unchanged
+        return build_decision(in_state(shown, PreviewState.PENDING), conditions, now, LOOK_INTERVAL)
+    if (obstacle := _find_obstacle(observed, source)) is not None:
+        return build_decision(in_state(unchanged, unchanged.state), obstacle, now, policy.waiting_interval)
+    if copying is not None and copying.failure is not None:
+        message = copying.failure.format_with_hint()
+        build, state = (stalled, PreviewState.FAILED) if copying.refused else (in_progress, PreviewState.PENDING)
+        conditions = build(copying.failure.reason, message)
+        return build_decision(in_state(begun, state), conditions, now, policy.retry_interval)
+    conditions = in_progress(Reason.CLONING, f"The operator copies PreviewDatabase {source.preview_database}.")
+    actions = (ClaimServer(), BeginCopy(number, source.disconnect))
+    return build_decision(in_state(begun, PreviewState.PENDING), conditions, now, LOOK_INTERVAL, actions)
+
+
+def _find_obstacle(observed: ObservedPreview, source: CopySource) -> ConditionSet | None:
+    """Returns why the copy cannot begin yet."""
+    name, preview, spec = source.preview_database, observed.source, observed.object.spec
+    if name == observed.object.meta.name:
+        return stalled(Reason.INVALID_SPEC, f"spec.from.previewDatabase: {name} is this preview itself. Name another.")
+    if preview is None:
+        message = f"The preview waits for PreviewDatabase {name}, which does not exist."
+        return in_progress(Reason.SOURCE_PREVIEW_NOT_FOUND, message)
+    if preview.spec is None or spec is None or preview.spec.project != spec.project:
+        message = f"The preview waits for PreviewDatabase {name}, which belongs to another Project."
+        return in_progress(Reason.SOURCE_PREVIEW_NOT_READY, message)
+    if not preview.golden and not source.disconnect:
+        message = (
+            f"spec.from.previewDatabase: {name} is not golden. Copy a golden preview, or create the preview again with"
+            " from.disconnect: true. Then the sessions in the source end, and new ones wait until the copy exists."
+        )
+        return stalled(Reason.INVALID_SPEC, message)
+    if preview.meta.deleting or preview.status.state is not PreviewState.READY:
+        reason = Reason.NO_DATA if preview.golden else Reason.SOURCE_PREVIEW_NOT_READY
+        state = "deleting" if preview.meta.deleting else preview.status.state or "pending"
+        what = f"which is {state}" + (" and has no data yet" if preview.golden and state == "pending" else "")
+        return in_progress(reason, f"The preview waits for PreviewDatabase {name}, {what}.")
+    if observed.source_is_swapped:
+        message = f"An import is about to replace PreviewDatabase {name}. The copy begins afterwards."
+        return in_progress(Reason.WAITING_FOR_REFRESH, message)
+    return None
