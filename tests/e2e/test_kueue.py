@@ -115,7 +115,6 @@ def _open_queue(queued_tenant: Tenant) -> Iterator[None]:
 
 
 def start(tenant: Tenant, name: str, secret: str, priority: str = LOW, **spec: object) -> None:
-    tenant.make_previews(name)
     manifest = tenant.import_manifest(name, secret, name, **spec)
     manifest["metadata"]["labels"] = {f"{GROUP}/priority-class": priority}
     kubectl.create(manifest)
@@ -143,8 +142,9 @@ def read_time(text: str) -> datetime:
 
 def test_an_import_waits_in_its_queue_for_longer_than_its_timeout(queued_tenant: Tenant) -> None:
     tenant = queued_tenant
+    tenant.make_previews("waiting")
     hold_queue(True)
-    start(tenant, "waiting", "small", timeout=f"{TIMEOUT.seconds}s", startTimeout="30s")
+    start(tenant, "waiting", "small", timeout=f"{TIMEOUT.seconds}s", startTimeout="60s")
     body = tenant.wait_for_reason("waiting", "Queued")
     assert state_of(body) == "pending"
     assert "startedAt" not in body["status"]
@@ -167,6 +167,7 @@ def test_an_import_waits_in_its_queue_for_longer_than_its_timeout(queued_tenant:
 
 def test_a_queued_import_is_suspended_resumed_and_cancelled(queued_tenant: Tenant) -> None:
     tenant = queued_tenant
+    tenant.make_previews("changed")
     hold_queue(True)
     start(tenant, "changed", "small")
     uid = tenant.wait_for_reason("changed", "Queued")["metadata"]["uid"]
@@ -189,6 +190,7 @@ def test_a_queued_import_is_suspended_resumed_and_cancelled(queued_tenant: Tenan
 
 def test_a_preempted_import_waits_again_and_completes(queued_tenant: Tenant) -> None:
     tenant = queued_tenant
+    tenant.make_previews("low", "high")
     start(tenant, "low", "slow")
     before = tenant.wait_until_copying("low")
     start(tenant, "high", "small", HIGH)
@@ -207,6 +209,7 @@ def test_a_preempted_import_waits_again_and_completes(queued_tenant: Tenant) -> 
 
 def test_an_admitted_import_waits_for_its_slot_at_the_gate(queued_tenant: Tenant) -> None:
     tenant = queued_tenant
+    tenant.make_previews("first", "second")
     kubectl.merge_patch(PROJECTS, tenant.name, None, {"spec": {"limits": {"maxConcurrentImports": 1}}})
     try:
         set_quota(2)
