@@ -259,7 +259,7 @@ def build_running_status(job: str) -> ImportStatus:
         state=ImportState.RUNNING,
         observed_generation=1,
         started_at=_now(),
-        updated_at=_now(),
+        updated_at=_now() - timedelta(hours=1),
         job=job,
         conditions=[_condition("Ready", "Running", ConditionStatus.UNKNOWN), _condition("Reconciling", "Running")],
     )

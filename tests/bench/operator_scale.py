@@ -97,7 +97,7 @@ def measure_operator(operator: OperatorProcess, tenants: Tenants, amount: Amount
     many = tenants.many
     many.create_ended(amount.ended)
     running = many.create_running(amount.running)
-    many.change(running, suspend=False)  # a change without effect, but the status must show that it was observed
+    many.change(running[::10], suspend=False)  # a change without effect, but the status must show that it was observed
     started_at = time.monotonic()
     operator.start()
     _wait_for(lambda: all(many.read_current().values()), "all statuses to be current")
@@ -170,8 +170,8 @@ def build_measures(figures: Figures, amount: Amount) -> list[Measure]:
             value=round(figures.start_seconds, 2),
             goal=GOAL_START,
             unit="s",
-            method="Each running import is changed while the operator is stopped. The time from its start until all"
-            " statuses have the current generation.",
+            method="Every tenth running import is changed while the operator is stopped. The time from its start until"
+            " all statuses have the current generation.",
         ),
         Measure(
             name="new_import_to_job_seconds",

@@ -234,6 +234,14 @@ def test_a_running_import_is_looked_at_often_while_it_may_report_progress(
     assert decide(observed, NOW).requeue_after == timedelta(seconds=seconds)
 
 
+def test_a_start_of_the_operator_does_not_make_it_look_at_all_waiting_imports_often() -> None:
+    """`waiting_since` begins anew with each start."""
+    status = a_running_status(updated_at=NOW - timedelta(minutes=10))
+    spec = an_import_spec(startTimeout="24h")
+    observed = observed_running_import(spec, status, pods=(WAITING_POD,), waiting_since=NOW)
+    assert decide(observed, NOW).requeue_after == timedelta(seconds=60)
+
+
 def test_the_timeout_of_an_import_without_a_container_is_found_on_time() -> None:
     spec = an_import_spec(startTimeout="24h", timeout="2h")
     observed = observed_running_import(spec, pods=(), waiting_since=BORN)

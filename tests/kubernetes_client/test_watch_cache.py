@@ -1,5 +1,6 @@
 """Tests of the watch cache: it always has the newest version that was listed, watched or written."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from secrets import token_hex
@@ -158,6 +159,21 @@ def test_changes_and_removals_are_reported_after_the_cache_has_them(cluster: Kub
         assert len(cache.wait_for_removal(name)) >= 2  # the emulator's watch repeats what was listed
     finally:
         cache.stop()
+
+
+def test_a_stop_is_no_failure_of_the_watch(cluster: KubernetesClient, caplog: pytest.LogCaptureFixture) -> None:
+    before = set(threading.enumerate())
+    cache = RecordingCache(cluster)
+    cache.record()
+    assert cache.wait_for(lambda: cache.ready, 20)
+    deadline = time.monotonic() + 10
+    while cache._kinds[IMPORTS].end_watch is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    cache.stop()
+    for thread in set(threading.enumerate()) - before:
+        thread.join(10)
+    assert [record.getMessage() for record in caplog.records if "failed" in record.getMessage()] == []
 
 
 def test_an_object_whose_deletion_was_lost_goes_with_the_next_list(cluster: KubernetesClient, name: str) -> None:

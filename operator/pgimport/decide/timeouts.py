@@ -38,7 +38,8 @@ def find_next_look(
 ) -> timedelta:
     """Returns after which time to look again at a running import: often while it may report progress.
 
-    While it waits for a container, its limits are found on time.
+    While it waits for a container, its limits are found on time. After a start of the operator, the time of the last
+    change tells how long it has waited.
     """
     since = observed.waiting_since
     if since is None:
@@ -46,7 +47,8 @@ def find_next_look(
     limits = [since + _find_waiting_limit(status, spec, pod_at_work(observed.pods))]
     limits += [status.started_at + spec.timeout] if status.started_at is not None else []
     remaining = [limit + BEYOND_LIMIT - now for limit in limits]
-    interval = find_waiting_interval(policy.progress_interval, now - since, policy)
+    changed_at = min(since, status.updated_at or since)
+    interval = find_waiting_interval(policy.progress_interval, now - changed_at, policy)
     return min([interval, *(time for time in remaining if time > timedelta(0))])
 
 

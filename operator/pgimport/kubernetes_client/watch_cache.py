@@ -158,7 +158,8 @@ class WatchCache(Generic[ContentT]):
                     _log.warning("The list of %s failed: %s", kind, error)
                     self._stopping.wait(_RETRY_SECONDS)
             except PgimportError as error:
-                _log.warning("The watch of %s failed: %s", kind, error)
+                if not self._stopping.is_set():  # else `stop` has interrupted the watch
+                    _log.warning("The watch of %s failed: %s", kind, error)
                 self._stopping.wait(_RETRY_SECONDS)
             except Exception:
                 _log.exception("The watch of %s failed unexpectedly.", kind)
