@@ -1,5 +1,7 @@
 """The routes of jobs and preview databases."""
 
+import time
+
 import pytest
 from tests.api.conftest import Api, start_import
 
@@ -156,3 +158,17 @@ def test_a_golden_preview_has_neither_a_ttl_nor_a_source(api: Api, body: dict[st
     response = api.call("POST", "/projects/shop/preview-databases", json=body)
     assert response.status_code == 400
     assert "a golden preview database" in response.json()["error"]
+
+
+def test_a_clone_may_copy_a_golden_primary(api: Api) -> None:
+    project, path = "/apis/capydb.dev/v1alpha1/projects/mall", "/projects/mall/preview-databases"
+    api.context.cluster.patch(project, {"spec": {"primary": {"previewDatabase": "nightly"}}})
+    try:
+        deadline = time.monotonic() + 10
+        while (response := api.call("POST", path, json={"mode": "clone", "name": "quick"})).status_code == 400:
+            assert time.monotonic() < deadline  # the cache learns of the change soon
+            time.sleep(0.05)
+        assert (response.status_code, response.json()["preview"]["mode"]) == (201, "clone")
+        assert api.read(PREVIEWS, "quick", "mall")["spec"] == {"project": "mall", "mode": "clone", "ttl": "24h"}
+    finally:
+        api.context.cluster.patch(project, {"spec": {"primary": None}})

@@ -20,6 +20,7 @@ from tests.support.samples import (
     a_ready_status,
     a_shadow,
     a_swap,
+    an_import,
     observed_preview,
     observed_running_import,
 )
@@ -27,12 +28,13 @@ from tests.support.samples import (
 from pgimport.decide.conditions import in_progress, ready_reason, with_conditions
 from pgimport.decide.decision import BeginCopy, ClaimServer, Decision, DropPreview, EnsurePreview, SetFinalizer, Swap
 from pgimport.decide.observed_objects import ObservedPreview
-from pgimport.decide.preview_copies import is_being_copied
+from pgimport.decide.preview_copies import find_copy_source, is_being_copied
 from pgimport.decide.previews import decide_preview
 from pgimport.model.observations import ObservedContent, ObservedCopy
+from pgimport.model.preview_spec import CopySource
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.resources import PreviewObject
-from pgimport.model.status import ConditionStatus, PreviewState, PreviewStatus
+from pgimport.model.status import ConditionStatus, ImportState, ImportStatus, PreviewState, PreviewStatus
 
 POLICY = a_policy()
 NEW = PreviewStatus(observed_generation=-1)
@@ -244,3 +246,61 @@ def test_the_limit_of_a_swap_counts_after_the_copies() -> None:
 def test_a_project_without_its_namespace_copies_nothing() -> None:
     decision = decide(project=a_project(a_project_spec(namespace="elsewhere")))
     assert (decision.actions, reason(decision)) == ((), Reason.PROJECT_MISMATCH)
+
+
+# --- the Project's primary ---
+
+GOLDEN_PROJECT = a_project(a_project_spec(primary={"previewDatabase": "nightly"}))
+CLONE = a_preview_spec(mode="clone")
+
+
+def test_a_clone_without_a_source_copies_the_projects_golden_preview() -> None:
+    decision = decide(CLONE, project=GOLDEN_PROJECT)
+    assert decision.actions == (ClaimServer(), BeginCopy(1))
+    complete = decide(CLONE, decision.status, project=GOLDEN_PROJECT, content=COMPLETE)
+    assert (complete.status.state, complete.status.data_as_of) == (PreviewState.READY, BORN)
+
+
+def test_the_source_of_a_preview_goes_before_the_projects() -> None:
+    other = a_project(a_project_spec(primary={"previewDatabase": "weekly"}))
+    assert find_copy_source(COPY, other.spec) == CopySource(preview_database="nightly")
+    assert find_copy_source(CLONE, other.spec) == CopySource(preview_database="weekly")
+    assert find_copy_source(a_preview_spec(), other.spec) is None
+    by_url = a_project_spec(primary={"urlSecretRef": {"name": "primary", "key": "url"}})
+    assert find_copy_source(CLONE, by_url) is None
+
+
+def test_a_primary_that_is_not_golden_is_refused_with_the_field() -> None:
+    decision = decide(CLONE, project=GOLDEN_PROJECT, source=a_golden(golden=False))
+    assert reason(decision) == Reason.INVALID_SPEC
+    assert "the Project's spec.primary.previewDatabase: nightly is not golden" in decision.message
+
+
+@pytest.mark.parametrize(
+    ("state", "actions"),
+    [
+        pytest.param(ImportState.RUNNING, (), id="it runs"),
+        pytest.param(ImportState.COMPLETED, (), id="it was completed"),
+    ],
+)
+def test_the_import_of_an_earlier_primary_ends_first(state: ImportState, actions: tuple[object, ...]) -> None:
+    status = COPYING_STATUS.model_copy(update={"clone_import": "pr-42-clone"})
+    decision = decide(CLONE, status, project=GOLDEN_PROJECT, clone=an_import(status=ImportStatus(state=state)))
+    assert decision.actions == actions
+    completed = state is ImportState.COMPLETED
+    assert decision.status.state is (PreviewState.READY if completed else PreviewState.PENDING)
+
+
+def test_a_reset_after_a_change_of_the_primary_makes_a_copy() -> None:
+    status = a_ready_status(clones=1, clone_import="pr-42-clone")
+    spec = CLONE.model_copy(update={"reset_at": RESET.reset_at})
+    ended = an_import(status=ImportStatus(state=ImportState.COMPLETED))
+    decision = decide(spec, status, project=GOLDEN_PROJECT, clone=ended, content=ObservedContent(imported=True))
+    assert decision.actions == (ClaimServer(), BeginCopy(2))
+    assert decision.status.clone_import is None
+
+
+@pytest.mark.parametrize("primary", [{}, {"urlSecretRef": {"name": "a", "key": "url"}, "previewDatabase": "nightly"}])
+def test_a_primary_names_exactly_one_database(primary: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="exactly one of urlSecretRef and previewDatabase"):
+        a_project_spec(primary=primary)

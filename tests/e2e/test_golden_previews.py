@@ -5,7 +5,17 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from tests.e2e import comparison
 from tests.e2e.postgres_pods import EMBEDDED, login
-from tests.e2e.tenant import END_SECONDS, KEPT, KEPT_ROWS, PREVIEWS, READY_SECONDS, Tenant, reason_of, state_of
+from tests.e2e.tenant import (
+    END_SECONDS,
+    KEPT,
+    KEPT_ROWS,
+    PREVIEWS,
+    PROJECTS,
+    READY_SECONDS,
+    Tenant,
+    reason_of,
+    state_of,
+)
 from tests.support import kubectl
 from tests.support.kubectl import Manifest
 
@@ -106,3 +116,15 @@ def test_an_ordinary_preview_is_copied_if_its_sessions_may_end(tenant: Tenant) -
     wait_until_ready(tenant, "sibling")
     assert tenant.kept_rows("sibling") == KEPT_ROWS
     assert tenant.kept_rows("origin") == KEPT_ROWS
+
+
+def test_a_clone_copies_the_golden_primary_of_its_project(tenant: Tenant) -> None:
+    create_golden(tenant, "main", "small")
+    kubectl.merge_patch(PROJECTS, tenant.name, None, {"spec": {"primary": {"previewDatabase": "main"}}})
+    try:
+        kubectl.create(tenant.preview_manifest("quick", mode="clone", ttl="1h"))
+        body = wait_until_ready(tenant, "quick")["quick"]
+        assert "cloneImport" not in body["status"]
+        comparison.assert_same(tenant.source.server, "small", EMBEDDED, tenant.database("quick"))
+    finally:
+        kubectl.merge_patch(PROJECTS, tenant.name, None, {"spec": {"primary": None}})

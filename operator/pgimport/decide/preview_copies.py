@@ -25,7 +25,10 @@ def find_copy_source(spec: PreviewSpec | None, project: ProjectSpec | None) -> C
     """Returns the preview that a preview copies. None: it is empty, or an import fills it."""
     if spec is None or spec.mode is not PreviewMode.CLONE or project is None:
         return None
-    return spec.copy_from
+    if spec.copy_from is not None:
+        return spec.copy_from
+    golden = project.primary.preview_database if project.primary is not None else None
+    return CopySource(preview_database=golden) if golden is not None else None
 
 
 def is_being_copied(item: PreviewObject, source: str, project: ProjectSpec | None) -> bool:
@@ -51,7 +54,7 @@ def decide_copy(
     content, copying = observed.content, observed.copying
     number = max(created.clones or 0, (content.copy_number or 0) if content is not None else 0)
     number += anew or number == 0
-    begun = created.model_copy(update={"clones": number})
+    begun = created.model_copy(update={"clones": number, "clone_import": None})
     unchanged = observed.object.status.model_copy(update={"observed_generation": observed.object.meta.generation})
     if content is not None and content.exists and content.copy_number == number:
         copied = begun.model_copy(update={"data_as_of": content.data_as_of})
@@ -76,8 +79,10 @@ def decide_copy(
 def _find_obstacle(observed: ObservedPreview, source: CopySource) -> ConditionSet | None:
     """Returns why the copy cannot begin yet."""
     name, preview, spec = source.preview_database, observed.source, observed.object.spec
+    in_from = spec is not None and spec.copy_from is not None
+    field = "spec.from.previewDatabase" if in_from else "the Project's spec.primary.previewDatabase"
     if name == observed.object.meta.name:
-        return stalled(Reason.INVALID_SPEC, f"spec.from.previewDatabase: {name} is this preview itself. Name another.")
+        return stalled(Reason.INVALID_SPEC, f"{field}: {name} is this preview itself. Name another.")
     if preview is None:
         message = f"The preview waits for PreviewDatabase {name}, which does not exist."
         return in_progress(Reason.SOURCE_PREVIEW_NOT_FOUND, message)
@@ -86,8 +91,8 @@ def _find_obstacle(observed: ObservedPreview, source: CopySource) -> ConditionSe
         return in_progress(Reason.SOURCE_PREVIEW_NOT_READY, message)
     if not preview.golden and not source.disconnect:
         message = (
-            f"spec.from.previewDatabase: {name} is not golden. Copy a golden preview, or create the preview again with"
-            " from.disconnect: true. Then the sessions in the source end, and new ones wait until the copy exists."
+            f"{field}: {name} is not golden. Name a golden preview, or create this preview again with from and"
+            " disconnect: true. Then the sessions in the source end, and new ones wait until the copy exists."
         )
         return stalled(Reason.INVALID_SPEC, message)
     if preview.meta.deleting or preview.status.state is not PreviewState.READY:

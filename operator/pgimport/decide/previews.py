@@ -147,7 +147,9 @@ def _decide_lifecycle(
         created = created.model_copy(update={"data_as_of": None})
     if spec.mode is PreviewMode.CLONE and (ensure.recreate or status.state is not PreviewState.READY):
         source = find_copy_source(spec, observed.project.spec if observed.project else None)
-        if source is not None:
+        # The import of an earlier spec.primary ends first.
+        in_import = observed.clone is not None and status.state is PreviewState.PENDING and not ensure.recreate
+        if source is not None and not in_import:
             anew = ensure.recreate or status.state is PreviewState.EXPIRED
             return decide_copy(observed, source, created, now, policy, anew=anew)
         decision = _decide_clone(observed, created, ensure, now, policy)

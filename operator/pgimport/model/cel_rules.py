@@ -8,7 +8,7 @@ from pgimport.model.import_spec import (
     MUTABLE_IMPORT_FIELDS,
     ImportSpec,
 )
-from pgimport.model.project_spec import KUBERNETES_PREFIX, NAMESPACE_RULE, TargetServer
+from pgimport.model.project_spec import KUBERNETES_PREFIX, NAMESPACE_RULE, ONE_PRIMARY, TargetServer
 
 _CEL_RESERVED = ("namespace",)
 
@@ -139,6 +139,9 @@ PROJECT_SPEC_RULES: list[dict[str, str]] = [
         "fieldPath": ".namespace",
     },
     immutable_rule("namespace", "create a new Project under another name"),
+]
+PROJECT_PRIMARY_RULES: list[dict[str, str]] = [
+    {"rule": "has(self.urlSecretRef) != has(self.previewDatabase)", "message": ONE_PRIMARY}
 ]
 TERMINAL_STATUS_RULE: dict[str, str] = {
     "rule": "!has(oldSelf.state) || !(oldSelf.state in ['completed', 'failed', 'cancelled'])"

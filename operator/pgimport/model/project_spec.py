@@ -160,10 +160,27 @@ class History(StrictModel):
     )
 
 
-class UrlSecret(StrictModel):
-    """Names the Secret that holds a connection URL."""
+ONE_PRIMARY = "exactly one of urlSecretRef and previewDatabase must be set"
 
-    url_secret_ref: SecretKey = Field(description="Names the Secret and key that hold a postgresql:// URL.")
+
+class PrimaryDatabase(StrictModel):
+    """Names the database that previews of mode clone copy: by a URL, or a golden preview."""
+
+    url_secret_ref: SecretKey | None = Field(
+        default=None,
+        description="Names the Secret and key that hold a postgresql:// URL. An import copies this database.",
+    )
+    preview_database: ObjectName | None = Field(
+        default=None,
+        description="The name of a golden PreviewDatabase. The server copies it, which takes seconds and needs no"
+        " import.",
+    )
+
+    @model_validator(mode="after")
+    def _exactly_one_primary(self) -> "PrimaryDatabase":
+        if (self.url_secret_ref is None) == (self.preview_database is None):
+            raise ValueError(ONE_PRIMARY)
+        return self
 
 
 # In the namespace of a Project, the operator reads Secrets and tenants write objects.
@@ -207,9 +224,10 @@ class ProjectSpec(StrictModel):
         description="The Kueue LocalQueue of the Project's imports, in spec.namespace. An import's label"
         " kueue.x-k8s.io/queue-name takes precedence. A change concerns imports whose Job does not exist yet.",
     )
-    primary: UrlSecret | None = Field(
+    primary: PrimaryDatabase | None = Field(
         default=None,
-        description="Names the Secret, in spec.namespace, of the primary database that previews of mode clone copy.",
+        description="Names the primary database that previews of mode clone copy: its Secret, or a golden preview, in"
+        " spec.namespace.",
     )
 
     @model_validator(mode="after")

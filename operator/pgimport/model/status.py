@@ -327,7 +327,8 @@ class PreviewStatus(LenientModel):
         default=None, description="The name of the import that has claimed the preview."
     )
     clone_import: str | None = Field(
-        default=None, description="The name of the import that copies the primary database into the preview."
+        default=None,
+        description="The name of the import that copies the primary database into the preview, if it has a URL.",
     )
     clones: int | None = Field(
         default=None, description="The number of copies of another database that started so far."

@@ -170,8 +170,8 @@ def _build_connection_entries(server: TargetServer, database: str, role: str, pa
 def _create_clone_import(context: ReconcileContext, observed: ObservedPreview, name: str) -> None:
     """Creates the import of a clone. An import of this name is ours: the name holds a hash of the preview's uid."""
     spec, meta = observed.project.spec if observed.project else None, observed.object.meta
-    if spec is None or spec.primary is None or observed.object.spec is None:
-        raise Conflict(f"PreviewDatabase {meta.name}: its Project is gone")
+    if spec is None or spec.primary is None or spec.primary.url_secret_ref is None or observed.object.spec is None:
+        raise Conflict(f"PreviewDatabase {meta.name}: its Project is gone, or names another primary database")
     body = build_clone_import(meta, name, observed.object.spec.project, spec.primary.url_secret_ref)
     with suppress(Conflict):
         context.cluster.create(api_paths.resource(IMPORTS, meta.namespace), body)

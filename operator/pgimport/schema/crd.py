@@ -11,6 +11,7 @@ from pgimport.model.cel_rules import (
     IMPORT_SPEC_RULES,
     IMPORT_TARGET_RULES,
     PREVIEW_SPEC_RULES,
+    PROJECT_PRIMARY_RULES,
     PROJECT_RULES,
     PROJECT_SPEC_RULES,
     TERMINAL_STATUS_RULE,
@@ -117,6 +118,7 @@ PROJECT = Kind(
     short_names=("pgproj",),
     root_rules=tuple(PROJECT_RULES),
     spec_rules=tuple(PROJECT_SPEC_RULES),
+    field_rules=(("primary", tuple(PROJECT_PRIMARY_RULES)),),
 )
 PREVIEW = Kind(
     kind="PreviewDatabase",

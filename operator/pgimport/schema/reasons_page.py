@@ -53,7 +53,7 @@ CONDITIONS: dict[Reason, str] = {
     Reason.CONNECTION_REPLACED: "The preview's connection Secret was missing or incomplete, and has a new password now."
     " Only events have this reason.",
     Reason.PRIMARY_MISSING: "The Project names no primary database, so there is nothing to clone.",
-    Reason.CLONING: "The import that copies the primary database has not ended yet.",
+    Reason.CLONING: "The copy of the primary database, or of the preview in from, has not ended yet.",
     Reason.NO_DATA: "No import has filled the golden preview yet. Imports may.",
     Reason.SOURCE_PREVIEW_NOT_FOUND: "The preview that is to be copied does not exist.",
     Reason.CLONE_FAILED: "The import that copies the primary database has failed; its own status says why.",

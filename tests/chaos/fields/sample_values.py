@@ -14,7 +14,7 @@ from pgimport.model.import_spec import (
     ICU_LOCALE_NEEDED,
     ICU_ONLY,
 )
-from pgimport.model.project_spec import NAMESPACE_RULE
+from pgimport.model.project_spec import NAMESPACE_RULE, ONE_PRIMARY
 from pgimport.model.scalar_types import DURATION_PATTERN, QUANTITY_PATTERN, SPEC_TIME_PATTERN
 from pgimport.model.string_types import (
     DNS_LABEL_PATTERN,
@@ -192,6 +192,7 @@ EXPECTED_REASONS_OF_VALUES: dict[tuple[str, str, Any], tuple[str, ...]] = {
 }
 # Kind and field → other fields that must change with it.
 REQUIRED_CHANGES: dict[tuple[str, str], dict[str, Any]] = {
+    ("Project", "primary.previewDatabase"): {"primary.urlSecretRef": ABSENT},
     ("PreviewDatabase", "from.previewDatabase"): _CLONE,
     ("PreviewDatabase", "from.disconnect"): {**_CLONE, "from.previewDatabase": "no-such-preview"},
     ("PostgresImport", "source.uploadKey"): _UPLOAD,
@@ -211,7 +212,7 @@ EXCLUDED_FROM_COMPLETE = frozenset(
         "target.locale.icuRules",
         "target.locale.builtinLocale",
     )
-) | {("PreviewDatabase", "golden"), ("PreviewDatabase", "from")}
+) | {("PreviewDatabase", "golden"), ("PreviewDatabase", "from"), ("Project", "primary.previewDatabase")}
 # Kind and field → values that match its pattern and mean nothing for this field.
 FORBIDDEN_VALUES: dict[tuple[str, str], tuple[Any, ...]] = {
     ("Project", "sources.allowedCIDRs[]"): ("not-a-network", "10.0.0.0/33"),
@@ -222,6 +223,7 @@ FORBIDDEN_VALUES: dict[tuple[str, str], tuple[Any, ...]] = {
 # Message of a CEL rule → fields that break it in a valid spec.
 RULE_VIOLATIONS: dict[str, dict[str, Any]] = {
     "ttl must be more than 0s and at most 168h": {"ttl": "168h1s"},
+    ONE_PRIMARY: {"primary.urlSecretRef": {"name": "a", "key": "url"}, "primary.previewDatabase": "nightly"},
     "from needs mode: clone": {"mode": "empty", "from.previewDatabase": "nightly"},
     "ttl cannot be set if golden is true: a golden preview never expires": {"golden": True, "ttl": "1h"},
     "renewedAt cannot be set if golden is true: a golden preview never expires": {
