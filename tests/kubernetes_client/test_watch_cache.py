@@ -133,6 +133,14 @@ class RecordingCache(JsonCache):
     def record(self) -> None:
         self.start(lambda _, body: self._report(body["metadata"]["name"]), lambda key, _: self._report(key.name))
 
+    def stop(self) -> None:
+        """Waits until the emulator has answered the watch: an answer that comes later would keep it from ending."""
+        deadline = time.monotonic() + 10
+        while self._kinds[IMPORTS].end_watch is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        super().stop()
+
     def _report(self, name: str) -> None:
         self.reports.append((name, self.find(IMPORTS, "shop", name) is not None))
 
@@ -166,10 +174,6 @@ def test_a_stop_is_no_failure_of_the_watch(cluster: KubernetesClient, caplog: py
     cache = RecordingCache(cluster)
     cache.record()
     assert cache.wait_for(lambda: cache.ready, 20)
-    deadline = time.monotonic() + 10
-    while cache._kinds[IMPORTS].end_watch is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
     cache.stop()
     for thread in set(threading.enumerate()) - before:
         thread.join(10)
