@@ -49,10 +49,11 @@ def list_orphans(
     These are Jobs without an owner, whose import was deleted with `--cascade=orphan`, and Jobs without a TTL that were
     created after the clean-up of their import. `cleaned_up_uids`: the uids of imports that were cleaned up.
     """
-    listed = cluster.get(api_paths.jobs(namespace), labelSelector=LABEL_IMPORT_UID)["items"]
+    pages = cluster.list_pages(api_paths.jobs(namespace), labelSelector=LABEL_IMPORT_UID)
     return tuple(
         OrphanedJob(item["metadata"]["name"], item["metadata"]["uid"])
-        for item in listed
+        for page in pages
+        for item in page["items"]
         if not item["metadata"].get("ownerReferences")
         or (
             item["metadata"]["labels"][LABEL_IMPORT_UID] in cleaned_up_uids
