@@ -139,6 +139,13 @@ def test_an_ephemeral_import_is_never_settled() -> None:
     assert not is_settled(body)
 
 
+@pytest.mark.parametrize(("deleted", "settled"), [({}, False), ({"uploadDeleted": True}, True)])
+def test_an_import_is_settled_when_its_upload_is_deleted(deleted: dict[str, bool], settled: bool) -> None:
+    """Seen before: an operator that started during the retention never deleted the file."""
+    body = a_body("completed", cleanedUp=True, **deleted)
+    assert is_settled(body | {"spec": {"source": {"uploadKey": "uploads/shop/a"}}}) is settled
+
+
 def test_the_key_of_a_project_has_no_namespace() -> None:
     assert build_key(PROJECTS, {"name": "shop"}) == ResourceKey(PROJECTS, "", "shop")
 

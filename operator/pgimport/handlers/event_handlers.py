@@ -70,14 +70,17 @@ def register(registry: kopf.OperatorRegistry, targets: EventTargets) -> None:
 def is_settled(body: Json) -> bool:
     """Tells whether nothing is to be done for this generation of an object.
 
-    A terminal object is settled after its clean-up, if it is not ephemeral. Others are settled when they are ready
-    or expired.
+    A terminal object is settled after its clean-up, if it is not ephemeral and its upload is deleted. Others are
+    settled when they are ready or expired.
     """
     metadata, status = body["metadata"], body.get("status") or {}
     if "deletionTimestamp" in metadata or status.get("observedGeneration") != metadata.get("generation"):
         return False
     if status.get("state") in TERMINAL_STATES:
-        return bool(status.get("cleanedUp")) and LABEL_EPHEMERAL not in metadata.get("labels", {})
+        source = (body.get("spec") or {}).get("source") or {}
+        keeps_upload = "uploadKey" in source and not status.get("uploadDeleted")
+        ephemeral = LABEL_EPHEMERAL in metadata.get("labels", {})
+        return bool(status.get("cleanedUp")) and not keeps_upload and not ephemeral
     return status.get("state") in SETTLED_STATES or bool(status.get("ready"))
 
 
