@@ -9,9 +9,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
+from typing import Any
 
 import psycopg
 import pytest
+from psycopg import sql
 from tests.server.conftest import DEPENDENT, TRUSTED, PreviewScenario, build_source_info
 from tests.server.crashing_connection import Crash, CrashingConnect, crash_at_each_statement
 
@@ -59,6 +61,9 @@ CONTENT = (
     'CREATE TABLE app."odd "" name" (id int)',
     "CREATE PUBLICATION news FOR TABLE app.parent",
     "SELECT lo_create(4711)",
+    "CREATE POLICY for_owner ON app.parent TO CURRENT_USER, pg_monitor USING (true)",
+    "CREATE POLICY for_public ON app.parent USING (true)",
+    "ALTER TABLE app.parent ENABLE ROW LEVEL SECURITY",
 )
 
 
@@ -132,7 +137,16 @@ def test_every_object_belongs_to_the_owner_of_the_copy(golden: PreviewScenario) 
         plan.preview.database,
     )
     assert owners == [(plan.preview.role,)]
-    # Nothing in the copy depends on the golden preview's owner, so a refresh can drop it.
+    others = golden.query(
+        "SELECT s.deptype::text FROM pg_shdepend AS s, pg_database AS d WHERE d.oid = s.dbid AND d.datname = %s"
+        " AND s.refobjid = %s::regrole",
+        plan.preview.database,
+        golden.owner,
+    )
+    assert others == []  # so a refresh can drop the golden preview's owner
+    with _open(golden, plan) as connection:
+        policies = connection.execute("SELECT polroles::regrole[]::text[] FROM pg_policy ORDER BY polname").fetchall()
+        assert policies == [([plan.preview.role, "pg_monitor"],), (["-"],)]
     with _open(golden, plan) as connection:
         connection.execute('ALTER TABLE app."odd "" name" ADD y int; REFRESH MATERIALIZED VIEW app.matview')
         connection.execute("DROP SCHEMA app CASCADE; SELECT lo_unlink(4711)")
@@ -434,6 +448,54 @@ def test_a_large_source_is_copied_by_its_files(golden: PreviewScenario, monkeypa
     assert f'CREATE DATABASE "{plan.preview.database}"' in log
     assert "STRATEGY FILE_COPY" in log
     assert ("SET file_copy_method = clone" in log) is (golden.server.major >= 18)
+
+
+def test_files_are_copied_if_the_file_system_cannot_clone_them(
+    golden: PreviewScenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if golden.server.major < 18:
+        pytest.skip("file_copy_method is a setting of PostgreSQL 18")
+    monkeypatch.setattr(preview_copy, "FILE_COPY_FROM_BYTES", 0)
+    refused: list[str] = []
+
+    def connect_to_old_files(access: Access, dbname: str = MAINTENANCE_DATABASE, /) -> Connection:
+        """Opens a connection to a server whose file system cannot clone files."""
+        connection = connect(access, dbname)
+
+        class Cursor(psycopg.Cursor[Any]):
+            def execute(self, query: Any, *arguments: Any, **options: Any) -> Any:
+                text = query.as_string(self.connection) if isinstance(query, sql.Composable) else str(query)
+                if text.startswith("CREATE DATABASE") and not refused:
+                    refused.append(text)
+                    raise psycopg.errors.InternalError_("could not clone file: Invalid cross-device link")
+                return super().execute(query, *arguments, **options)
+
+        connection.cursor_factory = Cursor
+        return connection
+
+    plan = _plan(golden)
+    ensure_copy(golden.access, plan, connect=connect_to_old_files)
+    assert len(refused) == 1
+    assert _list_tables(golden, plan) == ["new"]
+    log = golden.server.log.read_text(errors="replace") if golden.server.log else ""
+    assert "SET file_copy_method = copy" in log
+
+
+def test_a_changed_collation_version_is_refused_with_the_next_step(golden: PreviewScenario) -> None:
+    if golden.server.major not in (15, 17):
+        pytest.skip("the packaged servers of the other majors have only collations without a version")
+    ensure_copy(golden.access, _plan(golden))
+    database = f"icu_{secrets.token_hex(4)}"
+    golden.server.execute(
+        f"CREATE DATABASE {database} OWNER {golden.owner} TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'und'"
+    )
+    plan = dataclasses.replace(_plan(golden), source=database)
+    golden.query("UPDATE pg_database SET datcollversion = '1' WHERE datname = %s RETURNING 1", database)
+    with pytest.raises(Refused, match="has collation version 1, and the server has version") as caught:
+        ensure_copy(golden.access, plan)
+    assert "REFRESH COLLATION VERSION" in caught.value.failure.hint
+    golden.server.execute(f"ALTER DATABASE {database} REFRESH COLLATION VERSION")
+    ensure_copy(golden.access, plan)
 
 
 def test_the_password_of_a_copy_is_not_in_the_log(golden: PreviewScenario) -> None:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from psycopg import errors as postgres
 from psycopg import sql
@@ -49,6 +50,14 @@ POLL_SECONDS = 0.5
 # CREATE DATABASE waits 5 seconds for sessions in the source to end (CountOtherDBBackends in PostgreSQL's procarray.c).
 DISCONNECT_SECONDS = 6.0
 DISCONNECT_INTERVAL = 0.1
+
+
+class Strategy(StrEnum):
+    """How the server copies a database."""
+
+    WAL_LOG = "walLog"
+    FILE_COPY = "fileCopy"
+    CLONE = "clone"  # FILE_COPY with file_copy_method = clone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,34 +161,72 @@ def _copy_database(connection: Connection, access: Access, plan: CopyPlan, conne
             mark,
             ShadowRecord(settings=record.settings, imported=imported),
         )
-        statement = sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE {} STRATEGY {} ALLOW_CONNECTIONS false").format(
-            sql.Identifier(preview.database),
-            sql.Identifier(preview.role),
-            sql.Identifier(plan.source),
-            sql.SQL(_choose_strategy(connection, plan)),
-        )
+        _require_collation_version(connection, plan.source)
+        size = _read_size(connection, plan)
+        strategy, started = _choose_strategy(connection, size), time.monotonic()
         connection.execute(f"SET statement_timeout = '{int(plan.timeout_seconds)}s'".encode())
         with _disconnecting(access, plan, connect):
-            connection.execute(statement)
+            _create_database(connection, plan, strategy)
         connection.execute("RESET statement_timeout")
+    seconds = time.monotonic() - started
+    _log.info("copied %d bytes to database %s by %s in %.1f s", size, preview.database, strategy.value, seconds)
 
 
-def _choose_strategy(connection: Connection, plan: CopyPlan) -> str:
-    """Returns WAL_LOG for a small source and FILE_COPY for a large one; since 18, its files may be cloned.
+def _require_collation_version(connection: Connection, source: str) -> None:
+    """Raises Refused if the server's collations have changed since the source was created.
 
-    Raises Refused if the source is larger than a preview may be.
+    CREATE DATABASE refuses such a template, with an internal error in the server's language.
     """
+    row = connection.execute(read_query("collation_version"), {"database": source}).fetchone()
+    if row is None or row[0] is None or row[0] == row[1]:
+        return
+    message = f"database {source} has collation version {row[0]}, and the server has version {row[1]} now"
+    advice = (
+        "Import into the preview that is to be copied again. Or reindex its database, and run ALTER DATABASE"
+        f" {source} REFRESH COLLATION VERSION."
+    )
+    raise Refused(Failure(Reason.SERVER_REFUSED, message, advice))
+
+
+def _read_size(connection: Connection, plan: CopyPlan) -> int:
+    """Returns the size of the source in bytes. Raises Refused if it is larger than a preview may be."""
     row = connection.execute(read_query("database_size"), {"database": plan.source}).fetchone()
     size = int(row[0]) if row is not None and row[0] is not None else 0
     if plan.size_limit is not None and size > plan.size_limit:
         message = f"database {plan.source} has {size} bytes; the Project's storageLimitBytes is {plan.size_limit}"
         raise Refused(Failure(Reason.SOURCE_TOO_LARGE, message))
+    return size
+
+
+def _choose_strategy(connection: Connection, size: int) -> Strategy:
     if size < FILE_COPY_FROM_BYTES:
-        return "WAL_LOG"
-    if connection.info.server_version >= FIRST_WITH_CLONE:
-        with suppress(postgres.InvalidParameterValue):  # the server's system cannot clone files
-            connection.execute("SET file_copy_method = clone")
-    return "FILE_COPY"
+        return Strategy.WAL_LOG
+    if connection.info.server_version < FIRST_WITH_CLONE:
+        return Strategy.FILE_COPY
+    try:
+        connection.execute("SET file_copy_method = clone")
+    except postgres.InvalidParameterValue:  # the server was built for a system that cannot clone files
+        return Strategy.FILE_COPY
+    return Strategy.CLONE
+
+
+def _create_database(connection: Connection, plan: CopyPlan, strategy: Strategy) -> None:
+    """Runs CREATE DATABASE. If the file system refuses to clone files, it copies them."""
+    preview = plan.preview
+    statement = sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE {} STRATEGY {} ALLOW_CONNECTIONS false").format(
+        sql.Identifier(preview.database),
+        sql.Identifier(preview.role),
+        sql.Identifier(plan.source),
+        sql.SQL("WAL_LOG" if strategy is Strategy.WAL_LOG else "FILE_COPY"),
+    )
+    try:
+        connection.execute(statement)
+    except postgres.InternalError_:  # "could not clone file": PostgreSQL has no SQLSTATE for the file system's error
+        if strategy is not Strategy.CLONE:
+            raise
+        _log.warning("the server cannot clone the files of database %s, so it copies them", plan.source)
+        connection.execute("SET file_copy_method = copy")
+        connection.execute(statement)
 
 
 @contextmanager
