@@ -58,11 +58,14 @@ def _is_network(value: str) -> bool:
     return True
 
 
-def _matches(pattern: str) -> tuple[Callable[[str], bool], str]:
-    return lambda value: re.fullmatch(pattern, value) is not None, f"self.matches(r'{pattern}')"
+def fits_pattern(pattern: str, message: str, longest: int) -> tuple[AfterValidator, WithJsonSchema]:
+    """Builds the rule that a text matches a pattern. A violation shows the message instead of the pattern."""
+    return _ruled(
+        lambda value: re.fullmatch(pattern, value) is not None, f"self.matches(r'{pattern}')", message, longest
+    )
 
 
-_host, _hosts = _ruled(*_matches(_HOST), HOST_RULE, 253), _ruled(*_matches(_HOSTS), HOST_PATTERN_RULE, 253)
+_host, _hosts = fits_pattern(_HOST, HOST_RULE, 253), fits_pattern(_HOSTS, HOST_PATTERN_RULE, 253)
 _network = _ruled(_is_network, "isCIDR(self) || isIP(self)", NETWORK_RULE, 64)
 HostName = Annotated[str, _host[0], _host[1]]
 HostPattern = Annotated[str, _hosts[0], _hosts[1]]
