@@ -39,7 +39,7 @@ KINDS = {
     ),
     FIELDS: (
         "Every field mutated",
-        "Each field of the three kinds gets valid and invalid values, derived from its schema. An invalid value must be"
+        "Each field of the four kinds gets valid and invalid values, derived from its schema. An invalid value must be"
         " refused with a clear message; a valid one must lead to a stable state.",
     ),
 }

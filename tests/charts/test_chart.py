@@ -643,7 +643,7 @@ def test_tenants_may_not_write_a_status(render: Render) -> None:
     for name, verbs in (("pgimport-edit", {"create", "delete", "patch"}), ("pgimport-view", {"get", "list", "watch"})):
         role = find(documents, "ClusterRole", name)
         (rule,) = role["rules"]
-        assert rule["resources"] == ["previewdatabases", "postgresimports"]
+        assert rule["resources"] == ["previewdatabases", "postgresimports", "postgresimportschedules"]
         assert verbs <= set(rule["verbs"])
         assert any("aggregate-to" in label for label in role["metadata"]["labels"])
     assert not [item for item in render({"tenantRoles": {"create": False}}) if item["metadata"]["name"] == name]

@@ -40,7 +40,7 @@ from pgimport.decide.wake_targets import (
     select_imports,
     wake_after_removal,
 )
-from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS
+from pgimport.model.names import IMPORTS, LABEL_SCHEDULE, PREVIEWS, PROJECTS, SCHEDULES
 from pgimport.model.observations import ObservedContent
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.resources import ImportObject, ResourceKey
@@ -91,6 +91,11 @@ def waiting(reason: Reason) -> ImportStatus:
         ),
         pytest.param(observed_import(status=ended()), AFTER_THE_END, id="it is cleaned up"),
         pytest.param(observed_import(status=ended(cleaned_up=True)), (), id="it was cleaned up earlier"),
+        pytest.param(
+            observed_running_import(an_import_spec(cancel=True), meta={"labels": {LABEL_SCHEDULE: "nightly"}}),
+            (TARGET, ResourceKey(SCHEDULES, NAMESPACE, "nightly"), *AFTER_THE_END[1:]),
+            id="it ends and a schedule has created it",
+        ),
         pytest.param(
             observed_import(status=a_running_status(), meta={"deleting": True}), AFTER_A_DELETION, id="it is deleted"
         ),

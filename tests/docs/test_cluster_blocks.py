@@ -30,6 +30,7 @@ REQUIRED: dict[str, dict[str, Any]] = {
         "source": {"urlSecretRef": {"name": "shop", "key": "url"}},
         "target": {"previewDatabase": "pr-42"},
     },
+    "PostgresImportSchedule": {},
 }
 
 

@@ -16,6 +16,7 @@ from pgimport.model.names import LABEL_IMPORT_UID, attempt_names, replaced_names
 
 API_VERSION = "capydb.dev/v1alpha1"
 PROJECTS, PREVIEWS, IMPORTS = ("projects.capydb.dev", "previewdatabases.capydb.dev", "postgresimports.capydb.dev")
+SCHEDULES = "postgresimportschedules.capydb.dev"
 TERMINAL = ("completed", "failed", "cancelled")
 
 # Generous, because a dozen imports may run at once on two cores.
@@ -322,9 +323,9 @@ def start_project(name: str, spec: Manifest) -> None:
 
 
 def remove_tenant(name: str) -> None:
-    """Deletes imports, previews, Project and namespace, in the order in which each finds what it needs."""
+    """Deletes schedules, imports, previews, Project and namespace, in the order in which each finds what it needs."""
     if kubectl.find("namespace", name) is not None:
-        for kind in (IMPORTS, PREVIEWS):  # hundreds, at most
+        for kind in (SCHEDULES, IMPORTS, PREVIEWS):  # hundreds, at most
             kubectl.run("delete", kind, "--all", "--namespace", name, "--timeout=280s", seconds=300)
     kubectl.delete(PROJECTS, name)
     kubectl.delete("namespace", name, wait=False)

@@ -16,6 +16,7 @@ from tests.support.samples import (
     NOW,
     PREVIEW,
     PROJECT,
+    SCHEDULE,
     a_job,
     a_policy,
     a_preview,
@@ -23,23 +24,32 @@ from tests.support.samples import (
     a_project,
     a_project_spec,
     a_ready_status,
+    a_schedule,
+    a_schedule_spec,
     an_import,
     an_import_spec,
     observed_import,
     observed_preview,
     observed_project,
     observed_running_import,
+    observed_schedule,
 )
 
-from pgimport.decide.failures import show_import_failure, show_preview_failure, show_project_failure
+from pgimport.decide.failures import (
+    show_import_failure,
+    show_preview_failure,
+    show_project_failure,
+    show_schedule_failure,
+)
 from pgimport.decide.imports import decide_import
 from pgimport.decide.previews import decide_preview
 from pgimport.decide.projects import decide_project
+from pgimport.decide.schedules import decide_schedule
 from pgimport.model.base_models import LenientModel, StrictModel
 from pgimport.model.names import API_VERSION
 from pgimport.model.observations import Unreachable
 from pgimport.model.reasons import Failure, Reason
-from pgimport.model.status import PreviewState, PreviewStatus, ProjectStatus
+from pgimport.model.status import ImportState, ImportStatus, PreviewState, PreviewStatus, ProjectStatus
 from pgimport.schema.crd import UNOBSERVED_STATUS
 
 Json = dict[str, Any]
@@ -138,6 +148,19 @@ def _decide_preview(now: Any = NOW, **observed: Any) -> Json:
 def _decide_project(**observed: Any) -> Json:
     status = decide_project(observed_project(**observed), NOW, POLICY).status
     return build_stored_object("Project", PROJECT, a_project_spec(), status)
+
+
+def _decide_schedule(now: Any = NOW, **observed: Any) -> Json:
+    status = decide_schedule(observed_schedule(**observed), now, POLICY).status
+    return build_stored_object("PostgresImportSchedule", SCHEDULE, observed.get("spec") or a_schedule_spec(), status)
+
+
+def _fail_schedule(seconds: int) -> Json:
+    """Returns a schedule whose reconciles have failed for some seconds."""
+    schedule = a_schedule()
+    for now in (NOW, NOW + timedelta(seconds=seconds)):
+        schedule = replace(schedule, status=show_schedule_failure(schedule, NO_ANSWER, now, POLICY).status)
+    return build_stored_object("PostgresImportSchedule", SCHEDULE, a_schedule_spec(), schedule.status)
 
 
 NO_ANSWER = Failure(Reason.SERVER_UNREACHABLE, "the target server cannot be reached")
@@ -278,4 +301,22 @@ PROJECTS = (
         "Project in use being deleted", lambda: being_deleted(_decide_project(previews=2, meta={"deleting": True}))
     ),
 )
-SAMPLES = (*IMPORTS, *PREVIEWS, *PROJECTS)
+FAILED_IMPORT = an_import(status=ImportStatus(state=ImportState.FAILED, error="it failed", cleaned_up=True))
+SCHEDULES = (
+    _in_progress(
+        "schedule just created",
+        lambda: build_stored_object("PostgresImportSchedule", SCHEDULE, a_schedule_spec(), None),
+    ),
+    _in_progress("schedule without its Project", lambda: _decide_schedule(project=None)),
+    _in_progress("schedule changed", lambda: changed(_decide_schedule())),
+    _current("schedule that waits for its time", lambda: _decide_schedule()),
+    _current("schedule whose import is created", lambda: _decide_schedule(NOW + DAY)),
+    _current("schedule whose import runs", lambda: _decide_schedule(imports=(an_import(),))),
+    _current("schedule whose import has failed", lambda: _decide_schedule(imports=(FAILED_IMPORT,))),
+    _current("schedule suspended", lambda: _decide_schedule(spec=a_schedule_spec(suspend=True))),
+    _failed("schedule without times", lambda: _decide_schedule(spec=a_schedule_spec(schedule="0 0 30 2 *"))),
+    _in_progress("schedule whose reconcile fails", lambda: _fail_schedule(1)),
+    _failed("schedule whose reconcile has failed for long", lambda: _fail_schedule(TOO_LONG)),
+    _terminating("schedule being deleted", lambda: being_deleted(_decide_schedule())),
+)
+SAMPLES = (*IMPORTS, *PREVIEWS, *PROJECTS, *SCHEDULES)

@@ -18,7 +18,16 @@ from pgimport.handlers.event_handlers import (
 from pgimport.handlers.observed_versions import ObservedVersions
 from pgimport.handlers.sweep import build_key
 from pgimport.kubernetes_client.resource_cache import CachedResource
-from pgimport.model.names import GROUP, IMPORTS, LABEL_EPHEMERAL, LABEL_IMPORT, LABEL_IMPORT_UID, PREVIEWS, PROJECTS
+from pgimport.model.names import (
+    GROUP,
+    IMPORTS,
+    LABEL_EPHEMERAL,
+    LABEL_IMPORT,
+    LABEL_IMPORT_UID,
+    PREVIEWS,
+    PROJECTS,
+    SCHEDULES,
+)
 from pgimport.model.resources import ImportOwner, ResourceKey
 from pgimport.model.watch_scope import EVERYWHERE, WatchScope
 from pgimport.reconcile.pod_history import PodHistory
@@ -105,6 +114,10 @@ def a_body(state: str | None = None, generation: int = 1, **changes: Any) -> dic
     return {"metadata": {"name": "first", "namespace": "shop", "generation": generation}, "status": status | changes}
 
 
+def a_condition(status: str) -> dict[str, str]:
+    return {"type": "Ready", "status": status}
+
+
 @pytest.mark.parametrize(
     ("body", "settled"),
     [
@@ -121,6 +134,9 @@ def a_body(state: str | None = None, generation: int = 1, **changes: Any) -> dic
         pytest.param(a_body("expired"), True, id="a preview that has expired"),
         pytest.param(a_body(ready=True), True, id="a project that is ready"),
         pytest.param(a_body(ready=False), False, id="a project that is not"),
+        pytest.param(a_body(conditions=[a_condition("True")]), True, id="a schedule that waits for its next time"),
+        pytest.param(a_body(conditions=[a_condition("False")]), False, id="a schedule that is stalled"),
+        pytest.param(a_body("pending", conditions=[a_condition("True")]), False, id="a state counts first"),
     ],
 )
 def test_an_object_is_settled_after_its_clean_up_or_when_it_is_ready(body: dict[str, Any], settled: bool) -> None:
@@ -202,6 +218,9 @@ def test_an_event_of_a_job_or_a_pod_enqueues_its_import(meta: dict[str, Any], ke
         pytest.param(PREVIEWS, a_body("pending"), 0.0, id="a preview that is not ready"),
         pytest.param(PREVIEWS, a_body("ready"), SETTLED_DELAY, id="a preview that is ready, and may expire"),
         pytest.param(PROJECTS, a_body(ready=True), SETTLED_DELAY, id="a project that is ready"),
+        pytest.param(
+            SCHEDULES, a_body(conditions=[a_condition("True")]), SETTLED_DELAY, id="a schedule that becomes due"
+        ),
     ],
 )
 def test_settled_objects_are_enqueued_later_than_others(kind: str, body: dict[str, Any], delay: float | None) -> None:

@@ -8,12 +8,13 @@ from tests.support.kubernetes import Kubernetes, a_body, run_kubernetes
 from pgimport.handlers.observed_versions import ObservedVersions
 from pgimport.handlers.sweep import sweep_once
 from pgimport.kubernetes_client import api_paths
-from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS
+from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS, SCHEDULES
 from pgimport.model.resources import ResourceKey
 from pgimport.model.watch_scope import WatchScope
 from pgimport.reconcile.work_queue import ReconcileResult, WorkQueue
 
 NEW, ENDED = ResourceKey(IMPORTS, "shop", "new"), ResourceKey(IMPORTS, "shop", "ended")
+SCHEDULE = ResourceKey(SCHEDULES, "shop", "new")
 PREVIEW, PROJECT = ResourceKey(PREVIEWS, "shop", "new"), ResourceKey(PROJECTS, "", "shop")
 
 
@@ -30,10 +31,10 @@ class RecordingQueue(WorkQueue):
 
 @pytest.fixture(scope="module")
 def kubernetes() -> Iterator[Kubernetes]:
-    """An API server with a Project, a preview, a new import and one that has ended."""
+    """An API server with a Project, a preview, a schedule, a new import and one that has ended."""
     with run_kubernetes() as emulated:
         cluster = emulated.connect()
-        for key in (NEW, PREVIEW):
+        for key in (NEW, PREVIEW, SCHEDULE):
             cluster.create(api_paths.resource(key.kind, "shop"), a_body(key.kind, key.name))
         cluster.create(api_paths.resource(IMPORTS, "shop"), a_body(IMPORTS, "ended", status={"state": "completed"}))
         cluster.create(api_paths.resource(PROJECTS), a_body(PROJECTS, "shop", None, spec={"namespace": "shop"}))
@@ -49,8 +50,8 @@ def sweep(kubernetes: Kubernetes, shown: dict[ResourceKey, int], scope: WatchSco
 
 
 def test_what_no_watch_has_shown_is_enqueued(kubernetes: Kubernetes) -> None:
-    assert sweep(kubernetes, {}) == {NEW, PREVIEW, PROJECT}
-    assert sweep(kubernetes, {PREVIEW: 10**9, PROJECT: 10**9}) == {NEW}
+    assert sweep(kubernetes, {}) == {NEW, PREVIEW, PROJECT, SCHEDULE}
+    assert sweep(kubernetes, {PREVIEW: 10**9, PROJECT: 10**9, SCHEDULE: 10**9}) == {NEW}
 
 
 def test_objects_outside_of_the_scope_are_left_to_another_operator(kubernetes: Kubernetes) -> None:

@@ -1,4 +1,4 @@
-"""Tests of the three custom resources: parsed, listed and written."""
+"""Tests of the four custom resources: parsed, listed and written."""
 
 from typing import Any
 

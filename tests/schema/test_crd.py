@@ -9,7 +9,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from pgimport.schema.crd import IMPORT, KINDS, PREVIEW, PROJECT, Kind, build_crd, build_root
+from pgimport.schema.crd import IMPORT, KINDS, PREVIEW, PROJECT, SCHEDULE, Kind, build_crd, build_root
 from pgimport.schema.generated_files import CRD_FOLDERS, GENERATED_FILES, build_document, build_files
 
 CHECKOUT = Path(__file__).parents[2]
@@ -73,6 +73,11 @@ def test_a_crd_has_a_short_name_that_shows_whose_it_is(kind: Kind) -> None:
         ),
         pytest.param(PREVIEW, ["State", "Database", "DataAsOf", "Expires", "Reason", "Age"], id="PreviewDatabase"),
         pytest.param(PROJECT, ["Ready", "Version", "Namespace", "Reason", "Age"], id="Project"),
+        pytest.param(
+            SCHEDULE,
+            ["Schedule", "TimeZone", "Suspend", "Active", "LastSchedule", "NextSchedule", "DataAsOf", "Reason", "Age"],
+            id="PostgresImportSchedule",
+        ),
     ],
 )
 def test_a_crd_has_these_columns(kind: Kind, columns: list[str]) -> None:
@@ -86,6 +91,20 @@ def test_imports_can_be_selected_by_state_target_and_upload() -> None:
         ".spec.target.previewDatabase",
         ".spec.source.uploadKey",
     ]
+
+
+def test_the_template_of_a_schedule_may_change_and_has_the_other_rules_of_an_import() -> None:
+    def list_rules(schema: dict[str, Any]) -> set[str]:
+        return {rule["rule"] for rule in schema["x-kubernetes-validations"] if "oldSelf" not in rule["rule"]}
+
+    spec = build_root(IMPORT)["properties"]["spec"]
+    template = build_root(SCHEDULE)["properties"]["spec"]["properties"]["importTemplate"]
+    pairs = [(template, spec)]
+    pairs += [(template["properties"][name], spec["properties"][name]) for name in ("source", "target")]
+    for own, imported in pairs:
+        assert list_rules(own) == list_rules(imported)
+        assert not [rule for rule in own["x-kubernetes-validations"] if "oldSelf" in rule["rule"]]
+    assert template["properties"].keys() == spec["properties"].keys()
 
 
 def _walk(schema: dict[str, Any], path: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -25,10 +25,15 @@ from kmock import KubernetesEmulator, KubernetesError, RawHandler, Request, Reso
 from kubernetes import client
 
 from pgimport.kubernetes_client.api_client import KubernetesClient
-from pgimport.model.names import API_VERSION, GROUP, IMPORTS, PREVIEWS, PROJECTS, VERSION
+from pgimport.model.names import API_VERSION, GROUP, IMPORTS, PREVIEWS, PROJECTS, SCHEDULES, VERSION
 
 Json = dict[str, Any]
-KINDS = {PROJECTS: "Project", PREVIEWS: "PreviewDatabase", IMPORTS: "PostgresImport"}
+KINDS = {
+    PROJECTS: "Project",
+    PREVIEWS: "PreviewDatabase",
+    IMPORTS: "PostgresImport",
+    SCHEDULES: "PostgresImportSchedule",
+}
 BYSTANDER = "bystander"
 ALL_VERBS = {"get", "list", "watch", "create", "patch", "update", "delete"}
 
@@ -285,7 +290,7 @@ async def _serve(emulator: Emulator, started: "list[str]", ready: threading.Even
 
 @contextmanager
 def run_kubernetes() -> Iterator[Kubernetes]:
-    """Runs the emulator in a thread, with our three kinds and those of Kubernetes."""
+    """Runs the emulator in a thread, with our four kinds and those of Kubernetes."""
     emulator = Emulator()
     # kmock's own load_bundled() warns.
     emulator.resources.load_data(gzip.decompress(files("kmock._internal").joinpath("resources.json.gz").read_bytes()))

@@ -6,7 +6,7 @@ All of them belong together: import `debian` of project `shop`, into preview `pr
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pgimport.decide.observed_objects import ObservedImport, ObservedPreview, ObservedProject
+from pgimport.decide.observed_objects import ObservedImport, ObservedPreview, ObservedProject, ObservedSchedule
 from pgimport.model.import_spec import ImportSpec
 from pgimport.model.names import (
     FINALIZER_PREVIEW,
@@ -28,7 +28,7 @@ from pgimport.model.policy import Policy
 from pgimport.model.preview_spec import PreviewSpec
 from pgimport.model.project_spec import ProjectSpec
 from pgimport.model.reasons import Failure, Reason
-from pgimport.model.resources import ImportObject, ObjectMeta, PreviewObject, ProjectObject
+from pgimport.model.resources import ImportObject, ObjectMeta, PreviewObject, ProjectObject, ScheduleObject
 from pgimport.model.result import (
     CheckStatus,
     FailureReport,
@@ -39,6 +39,8 @@ from pgimport.model.result import (
     Verification,
     WorkerResult,
 )
+from pgimport.model.schedule_spec import ScheduleSpec
+from pgimport.model.schedule_status import ScheduleStatus
 from pgimport.model.status import (
     Attempt,
     ImportPhase,
@@ -54,6 +56,7 @@ from pgimport.model.status import (
 BORN = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 NOW = BORN + timedelta(minutes=10)
 PROJECT, NAMESPACE, PREVIEW, IMPORT = "shop", "shop", "pr-42", "debian"
+SCHEDULE, SCHEDULE_UID = "nightly", "schedule-uid"
 IMPORT_UID, PREVIEW_UID, PROJECT_UID, JOB_UID, POD_UID = (
     "import-uid",
     "preview-uid",
@@ -158,6 +161,34 @@ def a_preview(spec: PreviewSpec | None = None, status: PreviewStatus | None = No
         spec=spec or a_preview_spec(),
         status=status or a_ready_status(),
     )
+
+
+def a_schedule_spec(**changes: Any) -> ScheduleSpec:
+    """Builds the spec of a schedule that imports every night. Fields have the names of the resource."""
+    template = {
+        "project": PROJECT,
+        "source": {"urlSecretRef": {"name": "source", "key": "url"}},
+        "target": {"previewDatabase": PREVIEW},
+        "recreate": True,
+    }
+    return ScheduleSpec.model_validate({"schedule": "0 2 * * *", "importTemplate": template} | changes)
+
+
+def a_schedule(spec: ScheduleSpec | None = None, status: ScheduleStatus | None = None, **meta: Any) -> ScheduleObject:
+    return ScheduleObject(
+        meta=a_meta(**_merge({"name": SCHEDULE, "uid": SCHEDULE_UID}, meta)),
+        spec=spec or a_schedule_spec(),
+        status=status or ScheduleStatus(observed_generation=-1),
+    )
+
+
+def observed_schedule(
+    spec: ScheduleSpec | None = None, status: ScheduleStatus | None = None, **changes: Any
+) -> ObservedSchedule:
+    """Builds an observation of a schedule whose Project exists. `meta` holds changes of the metadata."""
+    meta = changes.pop("meta", {})
+    given: dict[str, Any] = {"object": a_schedule(spec, status, **meta), "project": a_project()}
+    return ObservedSchedule(**(given | changes))
 
 
 def a_server(**changes: Any) -> ObservedServer:

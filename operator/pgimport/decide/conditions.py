@@ -10,7 +10,14 @@ from datetime import datetime
 from typing import TypeVar
 
 from pgimport.model.reasons import MEANINGS, Reason, RetryClassification
-from pgimport.model.status import Condition, ConditionStatus, ImportStatus, PreviewStatus, ProjectStatus
+from pgimport.model.schedule_status import ScheduleStatus
+from pgimport.model.status import (
+    Condition,
+    ConditionStatus,
+    ImportStatus,
+    PreviewStatus,
+    ProjectStatus,
+)
 
 READY, RECONCILING, STALLED = "Ready", "Reconciling", "Stalled"
 # Of imports that have ended. `kubectl wait` waits for one value of one condition: Finished is True after any end.
@@ -27,7 +34,7 @@ _WAITS = {
     Reason.WAITING_FOR_REFRESH,
 }
 _WARNINGS = {*MEANINGS, Reason.RETRYING, Reason.DATABASE_GONE, Reason.CONNECTION_REPLACED} - _INTENDED_ENDS - _WAITS
-StatusT = TypeVar("StatusT", ImportStatus, PreviewStatus, ProjectStatus)
+StatusT = TypeVar("StatusT", ImportStatus, PreviewStatus, ProjectStatus, ScheduleStatus)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,10 @@ from pgimport.model.observations import ApiServerEndpoint, OrphanedJob
 from pgimport.model.reasons import Reason
 from pgimport.model.resources import ImportOwner
 from pgimport.model.result import SourceInfo
+from pgimport.model.schedule_status import ScheduleStatus
 from pgimport.model.status import ImportStatus, PreviewStatus, ProjectStatus
 
-StatusT = TypeVar("StatusT", ImportStatus, PreviewStatus, ProjectStatus)
+StatusT = TypeVar("StatusT", ImportStatus, PreviewStatus, ProjectStatus, ScheduleStatus)
 IMMEDIATELY = timedelta(0)
 
 
@@ -217,6 +218,29 @@ class DeleteImports:
     imports: tuple[ImportOwner, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class CreateScheduledImport:
+    """Creates an import from the importTemplate of its schedule."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class CancelImport:
+    """Sets spec.cancel of an import that its schedule replaces."""
+
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteImport:
+    """Deletes an ended import that exceeds a history limit of its schedule. The data in its target stays."""
+
+    name: str
+    uid: str
+
+
 Action = (
     ClaimTarget
     | ReleaseTarget
@@ -249,6 +273,9 @@ Action = (
     | DropOrphanedObjects
     | DeleteOrphanedJobs
     | DeleteImports
+    | CreateScheduledImport
+    | CancelImport
+    | DeleteImport
 )
 
 

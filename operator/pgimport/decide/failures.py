@@ -28,14 +28,22 @@ from pgimport.decide.decision import (
 )
 from pgimport.decide.import_reports import decide_unstored_report
 from pgimport.decide.import_transitions import cancelled, failed, pending, refresh_status, running
-from pgimport.decide.observed_objects import ObservedImport, ObservedPreview, ObservedProject
+from pgimport.decide.observed_objects import ObservedImport, ObservedPreview, ObservedProject, ObservedSchedule
 from pgimport.decide.projects import decide_project
 from pgimport.decide.timeouts import find_deadline, find_pending_overdue, find_swap_overdue
 from pgimport.decide.wake_targets import wake_after_import
 from pgimport.model.policy import Policy
 from pgimport.model.reasons import Failure
-from pgimport.model.resources import ImportObject, PreviewObject, ProjectObject
-from pgimport.model.status import ConditionStatus, ImportState, ImportStatus, PreviewState, PreviewStatus, ProjectStatus
+from pgimport.model.resources import ImportObject, PreviewObject, ProjectObject, ScheduleObject
+from pgimport.model.schedule_status import ScheduleStatus
+from pgimport.model.status import (
+    ConditionStatus,
+    ImportState,
+    ImportStatus,
+    PreviewState,
+    PreviewStatus,
+    ProjectStatus,
+)
 
 # An import that the operator cannot observe ends this long after its deadline: its copy may be verified already.
 UNOBSERVED_GRACE = timedelta(seconds=60)
@@ -147,7 +155,7 @@ def _in_state_of_failure(item: PreviewObject, without_database: PreviewState) ->
 
 
 def _describe_failure(
-    status: PreviewStatus | ProjectStatus, failure: Failure, now: datetime, policy: Policy
+    status: PreviewStatus | ProjectStatus | ScheduleStatus, failure: Failure, now: datetime, policy: Policy
 ) -> ConditionSet:
     since = not_ready_since(status.conditions, now)
     if since is None or now - since > policy.preview_patience:
@@ -185,3 +193,25 @@ def show_project_failure(
 
 def _of_generation(item: ProjectObject) -> ProjectStatus:
     return item.status.model_copy(update={"observed_generation": item.meta.generation})
+
+
+# --- schedules ---
+
+
+def decide_failed_schedule(
+    observed: ObservedSchedule, failed_action: FailedAction, now: datetime, policy: Policy
+) -> Decision[ScheduleStatus]:
+    """Shows why an import cannot be created, cancelled or deleted. The operator tries again later."""
+    failure = failed_action.failure
+    if not failed_action.refused:
+        return show_schedule_failure(observed.object, failure, now, policy)
+    status = observed.object.status.model_copy(update={"observed_generation": observed.object.meta.generation})
+    return build_decision(status, stalled(failure.reason, failure.format_with_hint()), now, policy.refused_interval)
+
+
+def show_schedule_failure(
+    item: ScheduleObject, failure: Failure, now: datetime, policy: Policy
+) -> Decision[ScheduleStatus]:
+    """Shows a failure that may be temporary."""
+    status = item.status.model_copy(update={"observed_generation": item.meta.generation})
+    return build_decision(status, _describe_failure(status, failure, now, policy), now, policy.retry_interval)

@@ -20,7 +20,7 @@ from pgimport.model.observations import (
     Unreachable,
 )
 from pgimport.model.reasons import Failure, Reason
-from pgimport.model.resources import ImportObject, ImportOwner, PreviewObject, ProjectObject
+from pgimport.model.resources import ImportObject, ImportOwner, PreviewObject, ProjectObject, ScheduleObject
 from pgimport.model.status import Progress
 
 
@@ -100,3 +100,12 @@ class ObservedProject:
     held_roles: tuple[HeldRole, ...] = ()
     # Owner roles of previews whose CONNECTION LIMIT is not that of the spec.
     roles_with_another_limit: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObservedSchedule:
+    """One PostgresImportSchedule and everything that a decision about it needs."""
+
+    object: ScheduleObject
+    project: ProjectObject | None = None  # None: does not exist
+    imports: tuple[ImportObject, ...] = ()  # that belong to the schedule

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pgimport.decide.conditions import ready_reason
-from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS
+from pgimport.model.names import IMPORTS, LABEL_SCHEDULE, PREVIEWS, PROJECTS, SCHEDULES
 from pgimport.model.reasons import Reason
 from pgimport.model.resources import ImportObject, PreviewObject, ProjectObject, ResourceKey
 from pgimport.model.status import ImportState, ImportStatus, PreviewStatus, ProjectStatus
@@ -97,7 +97,7 @@ def wake_after_removal(key: ResourceKey) -> tuple[WakeTarget, ...]:
 
 
 def wake_after_import(before: ImportObject, after: ImportStatus) -> tuple[WakeTarget, ...]:
-    """Returns the preview of an import that ends and the imports that may take its slot or target.
+    """Returns the preview and the schedule of an import that ends, and the imports that may take its slot or target.
 
     An import ends in two steps, the terminal state and the clean-up. Each may free the slot or the target. An import
     that a queue or its user stops frees its slot, too. An import that waits for something else than before may let a
@@ -111,6 +111,8 @@ def wake_after_import(before: ImportObject, after: ImportStatus) -> tuple[WakeTa
     wake: list[WakeTarget] = []
     if ended and target is not None:
         wake.append(ResourceKey(PREVIEWS, namespace, target))
+    if ended and (schedule := before.meta.labels.get(LABEL_SCHEDULE)):
+        wake.append(ResourceKey(SCHEDULES, namespace, schedule))
     if target is not None and (ended or stopped or (waits_anew and after.state is ImportState.PENDING)):
         wake.append(PendingImports(namespace, target))
     if ended or stopped or (waits_anew and _waits_for(before, Reason.WAITING_FOR_SLOT)):

@@ -71,7 +71,7 @@ def is_settled(body: Json) -> bool:
     """Tells whether nothing is to be done for this generation of an object.
 
     A terminal object is settled after its clean-up, if it is not ephemeral and its upload is deleted. Others are
-    settled when they are ready or expired.
+    settled when they are ready or expired. A schedule has no state, so its condition Ready counts.
     """
     metadata, status = body["metadata"], body.get("status") or {}
     if "deletionTimestamp" in metadata or status.get("observedGeneration") != metadata.get("generation"):
@@ -81,7 +81,9 @@ def is_settled(body: Json) -> bool:
         keeps_upload = "uploadKey" in source and not status.get("uploadDeleted")
         ephemeral = LABEL_EPHEMERAL in metadata.get("labels", {})
         return bool(status.get("cleanedUp")) and not keeps_upload and not ephemeral
-    return status.get("state") in SETTLED_STATES or bool(status.get("ready"))
+    if "state" in status or "ready" in status:
+        return status.get("state") in SETTLED_STATES or bool(status.get("ready"))
+    return any(item["type"] == "Ready" and item["status"] == "True" for item in status.get("conditions", ()))
 
 
 def enqueue(targets: EventTargets, kind: str, body: Json) -> None:
@@ -91,12 +93,12 @@ def enqueue(targets: EventTargets, kind: str, body: Json) -> None:
     key = build_key(kind, body["metadata"])
     if not is_settled(body):
         targets.queue.add(key)
-    elif kind != IMPORTS:  # a settled import needs no reconcile, but previews expire and Projects are checked
+    elif kind != IMPORTS:  # a settled import needs no reconcile, but previews expire and schedules become due
         targets.queue.add(key, after=SETTLED_DELAY)
 
 
 def enqueue_removed(targets: EventTargets, key: ResourceKey, last: CachedResource | None) -> None:
-    """Enqueues a preview or import that is gone, unless it owned nothing any more."""
+    """Enqueues an object in the namespace of a Project that is gone, unless it owned nothing any more."""
     owned_nothing = isinstance(last, ImportOwner) and last.cleaned_up
     if key.kind != PROJECTS and not owned_nothing and targets.scope.includes_namespace(key.namespace):
         targets.queue.add(key)

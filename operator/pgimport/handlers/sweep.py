@@ -13,7 +13,7 @@ from pgimport.kubernetes_client import api_paths
 from pgimport.kubernetes_client.api_client import Json, KubernetesClient
 from pgimport.kubernetes_client.resource_lists import ACTIVE
 from pgimport.model.errors import PgimportError
-from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS
+from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS, SCHEDULES
 from pgimport.model.resources import ResourceKey
 from pgimport.model.watch_scope import EVERYWHERE, WatchScope
 from pgimport.reconcile.work_queue import WorkQueue
@@ -45,11 +45,12 @@ def build_key(kind: str, meta: Json) -> ResourceKey:
 
 
 def _list_unfinished(cluster: KubernetesClient) -> Iterator[tuple[str, Json]]:
-    """Yields Projects, and the metadata of previews and of imports that have not ended."""
+    """Yields Projects, and the metadata of previews, schedules and imports that have not ended."""
     for body in cluster.get(api_paths.resource(PROJECTS), **FROM_MEMORY)["items"]:
         yield PROJECTS, body
-    for meta in cluster.list_metadata(api_paths.resource(PREVIEWS), **FROM_MEMORY):
-        yield PREVIEWS, {"metadata": meta}
+    for kind in (PREVIEWS, SCHEDULES):
+        for meta in cluster.list_metadata(api_paths.resource(kind), **FROM_MEMORY):
+            yield kind, {"metadata": meta}
     for meta in cluster.list_metadata(api_paths.resource(IMPORTS), fieldSelector=ACTIVE, **FROM_MEMORY):
         yield IMPORTS, {"metadata": meta}
 

@@ -1,4 +1,4 @@
-"""Parses and reads the three custom resources, and writes their status. No other module writes it.
+"""Parses and reads the four custom resources, and writes their status. No other module writes it.
 
 Each write returns the object as the API server answers it.
 """
@@ -14,7 +14,7 @@ from pgimport.kubernetes_client.api_client import Json, KubernetesClient
 from pgimport.model.base_models import LenientModel, StrictModel
 from pgimport.model.errors import Conflict, Invalid, NotFound
 from pgimport.model.import_spec import ImportSpec
-from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS
+from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS, SCHEDULES
 from pgimport.model.preview_spec import PreviewSpec
 from pgimport.model.project_spec import ProjectSpec
 from pgimport.model.resources import (
@@ -24,7 +24,10 @@ from pgimport.model.resources import (
     PreviewObject,
     ProjectObject,
     ResourceKey,
+    ScheduleObject,
 )
+from pgimport.model.schedule_spec import ScheduleSpec
+from pgimport.model.schedule_status import ScheduleStatus
 from pgimport.model.status import TERMINAL_STATES, ImportStatus, PreviewStatus, ProjectStatus
 from pgimport.model.visible_text import show_controls_of_json
 
@@ -45,6 +48,7 @@ def parse_meta(body: Json) -> ObjectMeta:
         deleting="deletionTimestamp" in raw,
         finalizers=tuple(raw.get("finalizers", ())),
         labels=dict(raw.get("labels", {})),
+        owner_uids=tuple(owner["uid"] for owner in raw.get("ownerReferences") or ()),
     )
 
 
@@ -89,6 +93,12 @@ def parse_project(body: Json) -> ProjectObject:
     return ProjectObject(meta=parse_meta(body), spec=spec, spec_error=problem, status=parse_status(body, ProjectStatus))
 
 
+def parse_schedule(body: Json) -> ScheduleObject:
+    spec, problem = parse_spec(body, ScheduleSpec)
+    status = parse_status(body, ScheduleStatus)
+    return ScheduleObject(meta=parse_meta(body), spec=spec, spec_error=problem, status=status)
+
+
 def parse_import_owner(body: Json) -> ImportOwner:
     """Reads the few fields without the cost of `parse_import`. The CRD's schema ensures their types."""
     meta, spec, status = body["metadata"], body.get("spec") or {}, body.get("status") or {}
@@ -123,6 +133,11 @@ def read_preview(cluster: KubernetesClient, namespace: str, name: str) -> Previe
 def read_project(cluster: KubernetesClient, name: str) -> ProjectObject | None:
     body = _read(cluster, ResourceKey(PROJECTS, "", name))
     return parse_project(body) if body else None
+
+
+def read_schedule(cluster: KubernetesClient, namespace: str, name: str) -> ScheduleObject | None:
+    body = _read(cluster, ResourceKey(SCHEDULES, namespace, name))
+    return parse_schedule(body) if body else None
 
 
 def list_objects(cluster: KubernetesClient, kind: str) -> Json:

@@ -10,25 +10,28 @@ from pgimport.kubernetes_client.custom_resources import (
     parse_import_owner,
     parse_preview,
     parse_project,
+    parse_schedule,
 )
 from pgimport.kubernetes_client.watch_cache import WatchCache
-from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS
-from pgimport.model.resources import ImportObject, ImportOwner, PreviewObject, ProjectObject
+from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS, SCHEDULES
+from pgimport.model.resources import ImportObject, ImportOwner, PreviewObject, ProjectObject, ScheduleObject
 
-CachedResource = ProjectObject | PreviewObject | ImportObject | ImportOwner
+CachedResource = ProjectObject | PreviewObject | ImportObject | ImportOwner | ScheduleObject
 
 
 class ResourceCache(WatchCache[CachedResource]):
     """Lists our objects as the watches have shown them, with our own writes. See `ResourceLists`."""
 
     def __init__(self, cluster: KubernetesClient) -> None:
-        super().__init__(cluster, (PROJECTS, PREVIEWS, IMPORTS))
+        super().__init__(cluster, (PROJECTS, PREVIEWS, IMPORTS, SCHEDULES))
 
     def pack(self, kind: str, body: Json) -> CachedResource:
         if kind == PROJECTS:
             return parse_project(body)
         if kind == PREVIEWS:
             return parse_preview(body)
+        if kind == SCHEDULES:
+            return parse_schedule(body)
         return parse_import_owner(body) if is_terminal(body) else parse_import(body)
 
     def remember(self, kind: str, body: Json) -> None:

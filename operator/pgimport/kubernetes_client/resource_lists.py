@@ -10,8 +10,8 @@ from pgimport.kubernetes_client.custom_resources import (
     parse_preview,
     parse_project,
 )
-from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS
-from pgimport.model.resources import ImportObject, ImportOwner, PreviewObject, ProjectObject
+from pgimport.model.names import IMPORTS, LABEL_SCHEDULE, PREVIEWS, PROJECTS
+from pgimport.model.resources import ImportObject, ImportOwner, ObjectMeta, PreviewObject, ProjectObject
 from pgimport.model.status import TERMINAL_STATES, ImportState
 
 ACTIVE = ",".join(f"status.state!={state.value}" for state in TERMINAL_STATES)  # also an import without a state
@@ -65,6 +65,13 @@ def list_running_imports(cluster: KubernetesClient, namespace: str) -> list[Impo
 def list_imports_of_upload(cluster: KubernetesClient, namespace: str, upload_key: str) -> list[ImportObject]:
     """Lists the imports whose source is this uploaded file from the API server."""
     return list_imports(cluster, namespace, f"spec.source.uploadKey={upload_key}")
+
+
+def list_scheduled_imports(cluster: KubernetesClient, schedule: ObjectMeta) -> list[ImportObject]:
+    """Lists the imports that a schedule owns from the API server. The label alone proves nothing: users may set it."""
+    selector = f"{LABEL_SCHEDULE}={schedule.name}"
+    listed = cluster.get(api_paths.resource(IMPORTS, schedule.namespace), labelSelector=selector)
+    return [item for item in map(parse_import, listed["items"]) if schedule.uid in item.meta.owner_uids]
 
 
 def list_imports(cluster: KubernetesClient, namespace: str, selector: str) -> list[ImportObject]:

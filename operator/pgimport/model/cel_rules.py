@@ -9,6 +9,7 @@ from pgimport.model.import_spec import (
     ImportSpec,
 )
 from pgimport.model.project_spec import KUBERNETES_PREFIX, NAMESPACE_RULE, ONE_PRIMARY, TargetServer
+from pgimport.model.schedule_spec import JITTER_RULE
 
 _CEL_RESERVED = ("namespace",)
 
@@ -27,16 +28,12 @@ def immutable_rule(field: str, advice: str) -> dict[str, str]:
     }
 
 
-IMPORT_SPEC_RULES: list[dict[str, str]] = [
+# Of the spec of an import, and of the importTemplate of a schedule, which may change.
+IMPORT_TEMPLATE_RULES: list[dict[str, str]] = [
     {
         "rule": "has(self.target) || (has(self.dryRun) && self.dryRun)",
         "message": "target.previewDatabase is required unless dryRun is true",
         "fieldPath": ".target",
-    },
-    {
-        "rule": "!(has(oldSelf.cancel) && oldSelf.cancel) || (has(self.cancel) && self.cancel)",
-        "message": "cancel never goes back to false: create a new import",
-        "fieldPath": ".cancel",
     },
     *(
         {
@@ -47,6 +44,14 @@ IMPORT_SPEC_RULES: list[dict[str, str]] = [
         }
         for field in ("pendingTimeout", "timeout", "startTimeout", "stallTimeout")
     ),
+]
+IMPORT_SPEC_RULES: list[dict[str, str]] = [
+    *IMPORT_TEMPLATE_RULES,
+    {
+        "rule": "!(has(oldSelf.cancel) && oldSelf.cancel) || (has(self.cancel) && self.cancel)",
+        "message": "cancel never goes back to false: create a new import",
+        "fieldPath": ".cancel",
+    },
     *(
         immutable_rule(to_name, "create a new PostgresImport under another name")
         for to_name in (
@@ -100,6 +105,20 @@ PREVIEW_SPEC_RULES: list[dict[str, str]] = [
         "rule": f"!{_GOLDEN} || !has(self.mode) || self.mode == 'empty'",
         "message": "mode must be empty if golden is true: imports fill a golden preview",
         "fieldPath": ".mode",
+    },
+]
+SCHEDULE_RULES: list[dict[str, str]] = [
+    {
+        "rule": "self.metadata.name.size() <= 52",
+        "message": "metadata.name must have at most 52 characters, because the names of the imports begin with it",
+    },
+]
+SCHEDULE_SPEC_RULES: list[dict[str, str]] = [
+    {
+        "rule": "!has(self.jitter)"
+        " || (duration(self.jitter) > duration('0s') && duration(self.jitter) <= duration('24h'))",
+        "message": JITTER_RULE,
+        "fieldPath": ".jitter",
     },
 ]
 _IN_USE = "has(oldSelf.status) && has(oldSelf.status.inUse) && oldSelf.status.inUse"

@@ -4,7 +4,7 @@ Three of them tell the operator what to do, and no other meaning is given to the
 
 - Conflict: the object was changed by somebody else. Read it again now. A retry heals it.
 - Unavailable: something does not answer, or is busy. Try again later.
-- Refused: a retry would be refused in the same way. It ends an import, and stalls a preview or a Project.
+- Refused: a retry would be refused in the same way. It ends an import, and stalls any other object.
 
 PgimportError
 ├── Conflict                   the object changed since it was read, or the name was taken at the same moment

@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 GROUP = "capydb.dev"
 VERSION = "v1alpha1"
@@ -18,10 +19,12 @@ MANAGER = "pgimport-operator"  # field manager, and the value of app.kubernetes.
 PROJECTS = "projects"
 PREVIEWS = "previewdatabases"
 IMPORTS = "postgresimports"
+SCHEDULES = "postgresimportschedules"
 
 LABEL_IMPORT_UID = f"{GROUP}/import-uid"
 LABEL_IMPORT = f"{GROUP}/import"
 LABEL_PROJECT = f"{GROUP}/project"
+LABEL_SCHEDULE = f"{GROUP}/schedule"  # name of the schedule that has created an import
 LABEL_EPHEMERAL = f"{GROUP}/ephemeral"
 LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
 LABEL_PREFIX_KUEUE = "kueue.x-k8s.io/"
@@ -105,6 +108,17 @@ def connection_secret_name(preview_name: str) -> str:
 def clone_name(preview_name: str, preview_uid: str, number: int) -> str:
     """Returns `<preview>-clone-<hash>`, the name of the import that copies the primary database for the n-th time."""
     return _fit(f"{preview_name}-clone", f"-{short_hash(f'{preview_uid} {number}')}")
+
+
+def scheduled_import_name(schedule_name: str, scheduled_at: datetime) -> str:
+    """Returns `<schedule>-<minutes since 1970>`. So a schedule never creates two imports for one minute."""
+    return f"{schedule_name}-{int(scheduled_at.timestamp()) // 60}"
+
+
+def find_scheduled_time(schedule_name: str, import_name: str) -> datetime | None:
+    """Returns the time for which a schedule created an import, or None if the name has another form."""
+    minutes = re.fullmatch(rf"{re.escape(schedule_name)}-([0-9]{{1,9}})", import_name)
+    return datetime.fromtimestamp(int(minutes[1]) * 60, UTC) if minutes else None
 
 
 def _identifier(text: str) -> str:

@@ -55,6 +55,7 @@ class Reason(StrEnum):
     SOURCE_PREVIEW_NOT_FOUND = "SourcePreviewNotFound"
     SOURCE_PREVIEW_NOT_READY = "SourcePreviewNotReady"
     WAITING_FOR_REFRESH = "WaitingForRefresh"
+    SCHEDULED = "Scheduled"
 
     # Ended by the user.
     CANCELLED = "Cancelled"

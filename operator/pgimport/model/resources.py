@@ -7,6 +7,8 @@ from pgimport.model.import_spec import ImportSpec
 from pgimport.model.names import connection_secret_name, owner_role_name, preview_database_name
 from pgimport.model.preview_spec import PreviewSpec
 from pgimport.model.project_spec import ProjectSpec
+from pgimport.model.schedule_spec import ScheduleSpec
+from pgimport.model.schedule_status import ScheduleStatus
 from pgimport.model.status import ImportStatus, PreviewStatus, ProjectStatus
 
 
@@ -14,7 +16,7 @@ from pgimport.model.status import ImportStatus, PreviewStatus, ProjectStatus
 class ResourceKey:
     """Identifies a resource to reconcile. The namespace of a Project is empty."""
 
-    kind: str  # plural name of the resource: names.PROJECTS, PREVIEWS or IMPORTS
+    kind: str  # plural name of the resource: names.PROJECTS, PREVIEWS, IMPORTS or SCHEDULES
     namespace: str
     name: str
 
@@ -35,6 +37,7 @@ class ObjectMeta:
     deleting: bool = False
     finalizers: tuple[str, ...] = ()
     labels: dict[str, str] = field(default_factory=dict)
+    owner_uids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,3 +103,13 @@ class ProjectObject:
     spec: ProjectSpec | None
     spec_error: str | None = None
     status: ProjectStatus = field(default_factory=ProjectStatus)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleObject:
+    """PostgresImportSchedule. See ImportObject for `spec_error`."""
+
+    meta: ObjectMeta
+    spec: ScheduleSpec | None
+    spec_error: str | None = None
+    status: ScheduleStatus = field(default_factory=ScheduleStatus)

@@ -1,4 +1,4 @@
-"""Defines the `status` of the three custom resources. The operator writes it, so it is parsed leniently."""
+"""Defines the `status` of imports, previews and Projects. The operator writes it, so it is parsed leniently."""
 
 from enum import StrEnum
 

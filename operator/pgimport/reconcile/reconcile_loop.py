@@ -13,14 +13,17 @@ from pgimport.decide.failures import (
     decide_failed_import,
     decide_failed_preview,
     decide_failed_project,
+    decide_failed_schedule,
     show_import_failure,
     show_preview_failure,
     show_project_failure,
+    show_schedule_failure,
 )
 from pgimport.decide.imports import decide_import
-from pgimport.decide.observed_objects import ObservedImport, ObservedPreview
+from pgimport.decide.observed_objects import ObservedImport, ObservedPreview, ObservedSchedule
 from pgimport.decide.previews import decide_preview
 from pgimport.decide.projects import decide_project
+from pgimport.decide.schedules import decide_schedule
 from pgimport.decide.wake_targets import (
     AllPreviews,
     ClaimedPreviews,
@@ -38,32 +41,36 @@ from pgimport.kubernetes_client.custom_resources import (
     read_import,
     read_preview,
     read_project,
+    read_schedule,
     write_status,
 )
 from pgimport.kubernetes_client.namespaces import post_event
 from pgimport.manifest.events import build_event
 from pgimport.model.errors import Conflict, NotFound, PgimportError, Refused, ServerUnavailable, Unavailable
-from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS
+from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS, SCHEDULES
 from pgimport.model.policy import Policy
 from pgimport.model.reasons import Failure, Reason
-from pgimport.model.resources import ImportObject, PreviewObject, ProjectObject, ResourceKey
+from pgimport.model.resources import ImportObject, PreviewObject, ProjectObject, ResourceKey, ScheduleObject
+from pgimport.model.schedule_status import ScheduleStatus
 from pgimport.model.status import ImportState, ImportStatus, PreviewStatus, ProjectStatus
 from pgimport.model.visible_text import show_controls_of_model
 from pgimport.reconcile.act_on_imports import act_on_import
 from pgimport.reconcile.act_on_previews import act_on_preview
 from pgimport.reconcile.act_on_projects import act_on_project
+from pgimport.reconcile.act_on_schedules import act_on_schedule
 from pgimport.reconcile.observe_imports import observe_import, refresh_other_imports
 from pgimport.reconcile.observe_previews import observe_preview
 from pgimport.reconcile.observe_projects import ProjectObservation, observe_project
+from pgimport.reconcile.observe_schedules import observe_schedule
 from pgimport.reconcile.reconcile_context import ReconcileContext
 from pgimport.reconcile.work_queue import ReconcileResult
 
 logger = logging.getLogger(__name__)
 REPEATED = 5  # exceptions in a row after which the status shows the error
 REPORT_INTERVAL = 10  # exceptions between two writes of the same error
-Status = ImportStatus | PreviewStatus | ProjectStatus
-Resource = ImportObject | PreviewObject | ProjectObject
-ObservedT = TypeVar("ObservedT", ObservedImport, ObservedPreview, ProjectObservation)
+Status = ImportStatus | PreviewStatus | ProjectStatus | ScheduleStatus
+Resource = ImportObject | PreviewObject | ProjectObject | ScheduleObject
+ObservedT = TypeVar("ObservedT", ObservedImport, ObservedPreview, ProjectObservation, ObservedSchedule)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +131,15 @@ RECONCILERS: dict[str, Reconciler[Any]] = {
         read=lambda cluster, key: read_project(cluster, key.name),
         show_failure=show_project_failure,
         confirms=False,
+    ),
+    SCHEDULES: Reconciler(
+        kind="PostgresImportSchedule",
+        observe=observe_schedule,
+        decide=decide_schedule,
+        act=act_on_schedule,
+        decide_failed_action=decide_failed_schedule,
+        read=lambda cluster, key: read_schedule(cluster, key.namespace, key.name),
+        show_failure=show_schedule_failure,
     ),
 }
 

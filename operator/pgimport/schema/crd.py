@@ -1,4 +1,4 @@
-"""Builds the CustomResourceDefinitions of the three kinds from their models."""
+"""Builds the CustomResourceDefinitions of the four kinds from their models."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,15 +10,20 @@ from pgimport.model.cel_rules import (
     IMPORT_SOURCE_RULES,
     IMPORT_SPEC_RULES,
     IMPORT_TARGET_RULES,
+    IMPORT_TEMPLATE_RULES,
     PREVIEW_SPEC_RULES,
     PROJECT_PRIMARY_RULES,
     PROJECT_RULES,
     PROJECT_SPEC_RULES,
+    SCHEDULE_RULES,
+    SCHEDULE_SPEC_RULES,
     TERMINAL_STATUS_RULE,
 )
 from pgimport.model.import_spec import ImportSpec
 from pgimport.model.preview_spec import PreviewSpec
 from pgimport.model.project_spec import ProjectSpec
+from pgimport.model.schedule_spec import ScheduleSpec
+from pgimport.model.schedule_status import ScheduleStatus
 from pgimport.model.status import FULLY_IMPORTED, ImportStatus, PreviewStatus, ProjectStatus
 from pgimport.schema.structural_schema import Schema, build_schema
 
@@ -91,7 +96,7 @@ class Kind:
     root_rules: tuple[dict[str, str], ...] = ()
     spec_rules: tuple[dict[str, str], ...] = ()
     status_rules: tuple[dict[str, str], ...] = ()
-    # rules of a field of the spec, by the name of the field
+    # rules of a field of the spec, by its path
     field_rules: tuple[tuple[str, tuple[dict[str, str], ...]], ...] = ()
 
     @property
@@ -170,7 +175,40 @@ IMPORT = Kind(
     status_rules=(TERMINAL_STATUS_RULE,),
     field_rules=(("source", tuple(IMPORT_SOURCE_RULES)), ("target", tuple(IMPORT_TARGET_RULES))),
 )
-KINDS = (PROJECT, PREVIEW, IMPORT)
+SCHEDULE = Kind(
+    kind="PostgresImportSchedule",
+    plural=names.SCHEDULES,
+    singular="postgresimportschedule",
+    scope="Namespaced",
+    description="Creates a PostgresImport at each time of a schedule, like a CronJob creates Jobs.",
+    spec=ScheduleSpec,
+    status=ScheduleStatus,
+    columns=(
+        Column(name="Schedule", path=".spec.schedule"),
+        Column(name="TimeZone", path=".spec.timeZone"),
+        Column(name="Suspend", path=".spec.suspend"),
+        Column(
+            name="Active",
+            path=".status.active[0]",
+            type="string",
+            description="The oldest import of this schedule that has not ended.",
+        ),
+        Column(name="LastSchedule", path=".status.lastScheduleTime"),
+        Column(name="NextSchedule", path=".status.nextScheduleTime"),
+        Column(name="DataAsOf", path=".status.dataAsOf"),
+        _REASON,
+        _AGE,
+    ),
+    short_names=("pgis",),
+    root_rules=tuple(SCHEDULE_RULES),
+    spec_rules=tuple(SCHEDULE_SPEC_RULES),
+    field_rules=(
+        ("importTemplate", tuple(IMPORT_TEMPLATE_RULES)),
+        ("importTemplate.source", tuple(IMPORT_SOURCE_RULES)),
+        ("importTemplate.target", tuple(IMPORT_TARGET_RULES)),
+    ),
+)
+KINDS = (PROJECT, PREVIEW, IMPORT, SCHEDULE)
 
 
 def build_crd(kind: Kind) -> dict[str, Any]:
@@ -213,8 +251,8 @@ def build_crd(kind: Kind) -> dict[str, Any]:
 def build_root(kind: Kind) -> Schema:
     """Builds the schema of the whole object. The author of an object need not write a `status`."""
     spec = build_schema(kind.spec)
-    for name, rules in kind.field_rules:
-        _add_rules(spec["properties"][name], rules)
+    for path, rules in kind.field_rules:
+        _add_rules(find_field(spec, path), rules)
     _add_rules(spec, kind.spec_rules)
     status = build_schema(kind.status)
     conditions = status["properties"]["conditions"]

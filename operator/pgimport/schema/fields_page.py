@@ -8,7 +8,7 @@ from pgimport.schema.structural_schema import Schema
 
 _INTRODUCTION = f"""# Fields
 
-This page lists every field of the three resources.
+This page lists every field of the four resources.
 
 API version `{names.API_VERSION}`. A field in **bold** is required if its parent is present.
 """

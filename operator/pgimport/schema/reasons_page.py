@@ -31,7 +31,7 @@ _SECTIONS: tuple[tuple[RetryClassification, str, str], ...] = (
 # Reasons of conditions that no attempt ends with, so MEANINGS does not have them.
 CONDITIONS: dict[Reason, str] = {
     Reason.ACCEPTED: "The operator has accepted the import.",
-    Reason.SUSPENDED: "The import is suspended by `spec.suspend`.",
+    Reason.SUSPENDED: "The import or the schedule is suspended by `spec.suspend`.",
     Reason.QUEUED: "A queue such as Kueue has not admitted the import's Job, or has stopped it.",
     Reason.SOURCE_SECRET_MISSING: "The Secret with the source's URL or CA does not exist yet.",
     Reason.CONFIG_MAP_MISSING: "The ConfigMap of `spec.postImport` does not exist yet.",
@@ -40,7 +40,7 @@ CONDITIONS: dict[Reason, str] = {
     Reason.WAITING_FOR_TARGET: "Another import uses the target, or an older one is next.",
     Reason.WAITING_FOR_SLOT: "The Project runs as many imports as it may.",
     Reason.STARTING: "The Job exists, and its pod has not started yet.",
-    Reason.RUNNING: "An attempt is running.",
+    Reason.RUNNING: "An attempt is running. For a schedule: one of its imports has not ended.",
     Reason.RETRYING: "An attempt failed, and the next one is due.",
     Reason.COMPLETED: "The target holds the verified import.",
     Reason.NOTHING_REFUSED: "The target refused no object of the import.",
@@ -56,6 +56,7 @@ CONDITIONS: dict[Reason, str] = {
     Reason.CLONING: "The copy of the primary database, or of the preview in from, has not ended yet.",
     Reason.NO_DATA: "No import has filled the golden preview yet. Imports may.",
     Reason.SOURCE_PREVIEW_NOT_FOUND: "The preview that is to be copied does not exist.",
+    Reason.SCHEDULED: "The schedule creates its next import at `status.nextScheduleTime`.",
     Reason.CLONE_FAILED: "The import that copies the primary database has failed; its own status says why.",
 }
 

@@ -1,1 +1,1 @@
-"""Changes every field of the three kinds and checks what the API server and the operator make of it."""
+"""Changes every field of the four kinds and checks what the API server and the operator make of it."""

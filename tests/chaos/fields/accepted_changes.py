@@ -17,11 +17,12 @@ from tests.chaos.fields.field_environment import (
     build_manifest,
     build_project_manifest,
     build_project_spec,
+    build_schedule_spec,
 )
 from tests.chaos.fields.sample_values import ABSENT, HEALTHY, PROJECT
 from tests.chaos.fields.verdicts import Verdict, build_refused_verdict, reason_of
 
-LIVING = "alive"  # prefix of previews that are changed in place
+LIVING = "alive"  # prefix of previews and schedules that are changed in place
 
 
 @dataclass(frozen=True)
@@ -102,10 +103,17 @@ def _cancel(environment: FieldEnvironment, body: Json) -> str:
 
 def build_preview_stories(environment: FieldEnvironment) -> list[Story]:
     """Build a story for each valid change of a new preview."""
-    kind = "PreviewDatabase"
+    return _build_new_stories(environment, "PreviewDatabase", {"project": PROJECT})
 
+
+def build_schedule_stories(environment: FieldEnvironment) -> list[Story]:
+    """Build a story for each valid change of a new schedule."""
+    return _build_new_stories(environment, "PostgresImportSchedule", build_schedule_spec())
+
+
+def _build_new_stories(environment: FieldEnvironment, kind: str, spec: Json) -> list[Story]:
     def create(name: str, change: Change) -> Verdict:
-        response = environment.api.create(build_manifest(kind, name, change.apply({"project": PROJECT})))
+        response = environment.api.create(build_manifest(kind, name, change.apply(spec)))
         if not response.accepted:
             return build_refused_verdict(response)
         body, problem = environment.settle(kind, name, change.reasons, change)
@@ -157,14 +165,25 @@ def build_living_project_stories(environment: FieldEnvironment) -> list[Story]:
 
 def build_living_preview_stories(environment: FieldEnvironment) -> list[Story]:
     """Build a story for each field of a preview: every value in turn, then the original one."""
-    kind, spec = "PreviewDatabase", {"project": PROJECT}
+    kind = "PreviewDatabase"
+    return _build_living_stories(environment, kind, {"project": PROJECT}, _group_mutable_changes(kind))
 
+
+def build_living_schedule_stories(environment: FieldEnvironment) -> list[Story]:
+    """Build a story for each field of a schedule outside of its template."""
+    kind = "PostgresImportSchedule"
+    groups = [group for group in _group_mutable_changes(kind) if group[0].node.path[0] != "importTemplate"]
+    return _build_living_stories(environment, kind, build_schedule_spec(), groups)
+
+
+def _build_living_stories(
+    environment: FieldEnvironment, kind: str, spec: Json, groups: Sequence[list[Change]]
+) -> list[Story]:
     def story(name: str, changes: list[Change]) -> list[Trial]:
         environment.api.create(build_manifest(kind, name, spec))
         environment.settle(kind, name, HEALTHY[kind])
         return _change_in_turn(kind, environment, name, spec, changes)
 
-    groups = _group_mutable_changes(kind)
     return [partial(story, f"{LIVING}-{number}", changes) for number, changes in enumerate(groups)]
 
 

@@ -11,7 +11,12 @@ from tests.support.yaml_files import read_yaml
 
 Json = dict[str, Any]
 CRDS = Path(__file__).resolve().parents[3] / "crds"
-KINDS = {"Project": "projects", "PreviewDatabase": "previewdatabases", "PostgresImport": "postgresimports"}
+KINDS = {
+    "Project": "projects",
+    "PreviewDatabase": "previewdatabases",
+    "PostgresImport": "postgresimports",
+    "PostgresImportSchedule": "postgresimportschedules",
+}
 ITEM = "[]"  # step of a path that means the items of a list
 _IMMUTABLE = re.compile(r"^(\w+) is immutable")
 

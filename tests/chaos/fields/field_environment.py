@@ -139,6 +139,11 @@ def build_import_spec(preview: str) -> Json:
     }
 
 
+def build_schedule_spec() -> Json:
+    """Build a spec with the required fields only. It creates no import before the next 29 February."""
+    return {"schedule": "0 0 29 2 *", "importTemplate": build_import_spec("held")}
+
+
 def build_manifest(kind: str, name: str, spec: Json, labels: dict[str, str] | None = None) -> Json:
     metadata = {"name": name, "namespace": PROJECT, "labels": labels or {}}
     return {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "spec": spec}

@@ -8,7 +8,7 @@ from functools import partial
 
 from tests.chaos.fields.accepted_changes import LIVING, Trial, run_trial
 from tests.chaos.fields.api_client import ApiResponse
-from tests.chaos.fields.crd_schema import KINDS, Json, is_immutable, rule_messages
+from tests.chaos.fields.crd_schema import KINDS, Json, is_immutable, rule_messages, schema_nodes
 from tests.chaos.fields.field_changes import Change, build_complete_spec, derive_all_changes, set_fields
 from tests.chaos.fields.field_environment import (
     FieldEnvironment,
@@ -16,8 +16,9 @@ from tests.chaos.fields.field_environment import (
     build_manifest,
     build_project_manifest,
     build_project_spec,
+    build_schedule_spec,
 )
-from tests.chaos.fields.sample_values import PROJECT, RULE_VIOLATIONS
+from tests.chaos.fields.sample_values import PROJECT, RULE_VIOLATIONS, TEMPLATE
 from tests.chaos.fields.verdicts import Verdict, judge_refusal
 
 COMPLETE = "whole"  # name of an import that has every field, and is suspended
@@ -34,7 +35,12 @@ def create_complete_import(environment: FieldEnvironment) -> None:
 
 def run_refusal_trials(environment: FieldEnvironment, project: str) -> list[Trial]:
     """Run all trials. `project` is the name of an existing Project."""
-    existing = {"Project": (project,), "PreviewDatabase": (f"{LIVING}-0",), "PostgresImport": (COMPLETE, "completed")}
+    existing = {
+        "Project": (project,),
+        "PreviewDatabase": (f"{LIVING}-0",),
+        "PostgresImport": (COMPLETE, "completed"),
+        "PostgresImportSchedule": (f"{LIVING}-0",),
+    }
     return [
         trial
         for kind in KINDS
@@ -51,7 +57,11 @@ def _build_refused_manifest(kind: str, spec: Json) -> Json:
 
 
 def _build_valid_spec(kind: str) -> Json:
-    specs = {"Project": build_project_spec(PROJECT), "PreviewDatabase": {"project": PROJECT}}
+    specs = {
+        "Project": build_project_spec(PROJECT),
+        "PreviewDatabase": {"project": PROJECT},
+        "PostgresImportSchedule": build_schedule_spec(),
+    }
     return specs.get(kind) or build_import_spec("held")
 
 
@@ -86,7 +96,7 @@ def _try_existing_objects(environment: FieldEnvironment, kind: str, names: tuple
 def _try_rules(environment: FieldEnvironment, kind: str) -> Iterator[Trial]:
     """Break each rule with a new object. A rule about changes is broken with an import that is cancelled already."""
     for message in rule_messages(kind):
-        violation = RULE_VIOLATIONS[message]
+        violation = _find_violation(kind, message)
         manifest = _build_refused_manifest(kind, set_fields(kind, _build_valid_spec(kind), violation))
         response = environment.api.create(manifest, dry_run=True)
         if response.accepted:
@@ -96,3 +106,9 @@ def _try_rules(environment: FieldEnvironment, kind: str) -> Iterator[Trial]:
         problem = "" if message in response.message else f"{response.status}: {response.message}"
         title = f"{kind} spec: a broken rule: {message}"
         yield run_trial(title, "refused", partial(Verdict, "refused", problem))
+
+
+def _find_violation(kind: str, message: str) -> Json:
+    """Return the fields that break a rule. A rule of imports also holds in the template of a schedule."""
+    fields = {node.field for node in schema_nodes(kind)}
+    return {name if name in fields else f"{TEMPLATE}{name}": value for name, value in RULE_VIOLATIONS[message].items()}

@@ -1,4 +1,4 @@
-"""Changes every field of the three specs to the values that its schema suggests (after Acto, SOSP '23).
+"""Changes every field of the four specs to the values that its schema suggests (after Acto, SOSP '23).
 
 The API server must refuse an invalid value and name the field. It must accept a valid one, and the object must settle
 in a state whose condition explains it. Nothing may be half done, and the operator's log may hold no traceback.
@@ -16,7 +16,9 @@ from tests.chaos.fields.accepted_changes import (
     build_living_import_stories,
     build_living_preview_stories,
     build_living_project_stories,
+    build_living_schedule_stories,
     build_preview_stories,
+    build_schedule_stories,
     create_living_imports,
     run_project_trials,
 )
@@ -48,9 +50,11 @@ def _run_trials(environment: FieldEnvironment) -> list[Trial]:
     stories = [
         *build_living_project_stories(environment),
         *build_living_preview_stories(environment),
+        *build_living_schedule_stories(environment),
         *build_living_import_stories(environment, living_imports),
         *build_import_stories(environment),
         *build_preview_stories(environment),
+        *build_schedule_stories(environment),
     ]
     with ThreadPoolExecutor(max_workers=THREADS) as pool:
         trials = [trial for story_trials in pool.map(lambda story: story(), stories) for trial in story_trials]

@@ -7,6 +7,7 @@ missing.
 from dataclasses import dataclass, field
 from typing import Any
 
+from pgimport.model.cron_text import CRON_RULE, ZONE_RULE
 from pgimport.model.import_spec import (
     AMOUNT_PATTERN,
     BUILTIN_LOCALE_NEEDED,
@@ -16,6 +17,7 @@ from pgimport.model.import_spec import (
 )
 from pgimport.model.project_spec import NAMESPACE_RULE, ONE_PRIMARY
 from pgimport.model.scalar_types import DURATION_PATTERN, QUANTITY_PATTERN, SPEC_TIME_PATTERN
+from pgimport.model.schedule_spec import JITTER_RULE
 from pgimport.model.string_types import (
     DNS_LABEL_PATTERN,
     DNS_SUBDOMAIN_PATTERN,
@@ -54,7 +56,12 @@ class SampleValue:
 
 
 # Reason of each kind when nothing is wrong with it.
-HEALTHY = {"Project": ("Ready",), "PreviewDatabase": ("Ready",), "PostgresImport": ("Queued",)}
+HEALTHY = {
+    "Project": ("Ready",),
+    "PreviewDatabase": ("Ready",),
+    "PostgresImport": ("Queued",),
+    "PostgresImportSchedule": ("Scheduled",),
+}
 
 _TOO_LARGE = ("Queued", "InvalidSpec")
 VALUES_OF_PATTERNS: dict[str, tuple[SampleValue, ...]] = {
@@ -151,6 +158,18 @@ VALUES: dict[tuple[str, str], tuple[SampleValue, ...]] = {
     ("PostgresImport", "resources.requests.cpu"): (SampleValue("250m"), SampleValue("9" * 31 + "P", _TOO_LARGE)),
     ("PostgresImport", "resources.requests.memory"): (SampleValue("64Mi"), SampleValue("9" * 31 + "P", _TOO_LARGE)),
 }
+# No time comes while the changes are tried.
+VALUES[("PostgresImportSchedule", "schedule")] = (
+    SampleValue("0 0 29 2 *"),
+    SampleValue("@yearly"),
+    SampleValue("59 23 31 DEC ?"),
+    SampleValue("0 0 31 4,6 *", ("InvalidSpec",)),
+)
+VALUES[("PostgresImportSchedule", "timeZone")] = (
+    SampleValue("Europe/Berlin"),
+    SampleValue("Etc/GMT+12"),
+    SampleValue("Europe/Atlantis", ("InvalidSpec",)),
+)
 # Kind and field → reasons of all its values that have no reasons of their own.
 EXPECTED_REASONS: dict[tuple[str, str], tuple[str, ...]] = {
     ("Project", "server.host"): ("ServerUnreachable",),
@@ -177,6 +196,7 @@ EXPECTED_REASONS: dict[tuple[str, str], tuple[str, ...]] = {
     ("PostgresImport", "target.previewDatabase"): ("TargetNotFound",),
     ("PostgresImport", "postImport.sqlConfigMapRef.name"): ("ConfigMapMissing",),
     ("PostgresImport", "postImport.sqlConfigMapRef.key"): ("ConfigMapMissing",),
+    ("PostgresImportSchedule", "importTemplate.project"): ("ProjectNotFound",),
 }
 # Kind, field and value → reasons of this value.
 EXPECTED_REASONS_OF_VALUES: dict[tuple[str, str, Any], tuple[str, ...]] = {
@@ -189,6 +209,7 @@ EXPECTED_REASONS_OF_VALUES: dict[tuple[str, str, Any], tuple[str, ...]] = {
     ("PreviewDatabase", "golden", True): ("NoData",),
     ("PostgresImport", "cancel", True): ("Cancelled",),
     ("PostgresImport", "suspend", True): ("Suspended",),
+    ("PostgresImportSchedule", "suspend", True): ("Suspended",),
 }
 # Kind and field → other fields that must change with it.
 REQUIRED_CHANGES: dict[tuple[str, str], dict[str, Any]] = {
@@ -201,9 +222,30 @@ REQUIRED_CHANGES: dict[tuple[str, str], dict[str, Any]] = {
     ("PostgresImport", "target.locale.icuRules"): _ICU,
     ("PostgresImport", "target.locale.builtinLocale"): {"target.locale.provider": "builtin"},
 }
+TEMPLATE = "importTemplate."  # prefix of the fields of a schedule that are those of an import
+
+
+def _in_template(fields: dict[str, Any]) -> dict[str, Any]:
+    return {f"{TEMPLATE}{name}": value for name, value in fields.items()}
+
+
+# A schedule does not judge the values of its template, so they do not change its reason.
+VALUES |= {
+    ("PostgresImportSchedule", f"{TEMPLATE}{name}"): tuple(
+        SampleValue(sample.value, other_fields=_in_template(sample.other_fields)) for sample in values
+    )
+    for (kind, name), values in list(VALUES.items())
+    if kind == "PostgresImport"
+}
+REQUIRED_CHANGES |= {
+    ("PostgresImportSchedule", f"{TEMPLATE}{name}"): _in_template(changes)
+    for (kind, name), changes in list(REQUIRED_CHANGES.items())
+    if kind == "PostgresImport"
+}
 # Fields that exclude another one, so a complete spec does not have them.
 EXCLUDED_FROM_COMPLETE = frozenset(
-    ("PostgresImport", field)
+    (kind, f"{prefix}{field}")
+    for kind, prefix in (("PostgresImport", ""), ("PostgresImportSchedule", TEMPLATE))
     for field in (
         "source.uploadKey",
         "source.sha256",
@@ -215,6 +257,8 @@ EXCLUDED_FROM_COMPLETE = frozenset(
 ) | {("PreviewDatabase", "golden"), ("PreviewDatabase", "from"), ("Project", "primary.previewDatabase")}
 # Kind and field → values that match its pattern and mean nothing for this field.
 FORBIDDEN_VALUES: dict[tuple[str, str], tuple[Any, ...]] = {
+    ("PostgresImportSchedule", "schedule"): ("* * * *", "0 24 * * *", "* * * * 7", "@reboot", "TZ=UTC 0 2 * * *"),
+    ("PostgresImportSchedule", "timeZone"): ("+02:00", "Europe/", "../etc/passwd"),
     ("Project", "sources.allowedCIDRs[]"): ("not-a-network", "10.0.0.0/33"),
     ("Project", "sources.allowedHosts[]"): ("https://db.example.com", "*", "a b"),
     ("Project", "server.host"): ("/var/run/postgresql", "one,two", "user@host", "x" * 64, "a\x00b"),
@@ -246,6 +290,9 @@ RULE_VIOLATIONS: dict[str, dict[str, Any]] = {
     HOST_PATTERN_RULE: {"sources.allowedHosts": ["*.example.com", "*"]},
     NETWORK_RULE: {"sources.allowedCIDRs": ["10.0.0.0/8", "10.0.0.0/33"]},
     NAMESPACE_RULE: {"namespace": "kube-system"},
+    CRON_RULE: {"schedule": "61 * * * *"},
+    ZONE_RULE: {"timeZone": "europe/berlin"},
+    JITTER_RULE: {"jitter": "24h1s"},
 }
 # Fields of an import that its Job does not show. Other tests prove what they do.
 FIELDS_WITHOUT_JOB_EFFECT = frozenset(

@@ -19,11 +19,13 @@ from tests.chaos.fields.sample_values import ABSENT
 from pgimport.model.import_spec import ImportSpec
 from pgimport.model.preview_spec import PreviewSpec
 from pgimport.model.project_spec import ProjectSpec
+from pgimport.model.schedule_spec import ScheduleSpec
 
 MODELS: dict[str, type[BaseModel]] = {
     "Project": ProjectSpec,
     "PreviewDatabase": PreviewSpec,
     "PostgresImport": ImportSpec,
+    "PostgresImportSchedule": ScheduleSpec,
 }
 ALL_NODES = [node for kind in KINDS for node in schema_nodes(kind)]
 

@@ -19,7 +19,7 @@ _CONDITIONS: tuple[dict[str, str], ...] = (
     {"Ready": "Unknown", "Reconciling": "True"},
     {"Ready": "False", "Stalled": "True"},
 )
-_REASONS_OF_HEALTHY = ("Ready", "Queued", "Running", "Completed", "Cancelled", "Suspended", "Expired")
+_REASONS_OF_HEALTHY = ("Ready", "Queued", "Running", "Completed", "Cancelled", "Suspended", "Expired", "Scheduled")
 _TERMINAL = ("completed", "failed", "cancelled")
 # Messages of the API server about a rule that failed itself.
 _UNCLEAR = re.compile(r"(?i)internal error|rule evaluation|no such overload|no such key|panic|budget")

@@ -1,0 +1,222 @@
+"""Decides which imports a PostgresImportSchedule creates, cancels and deletes, as CronJob does with its Jobs.
+
+The name of an import holds the minute for which it was created. So a repeated creation is harmless, and a minute never
+gets two imports.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from pgimport.decide.conditions import ConditionSet, in_progress, ready, stalled
+from pgimport.decide.decision import (
+    Action,
+    CancelImport,
+    CreateScheduledImport,
+    Decision,
+    DeleteImport,
+    build_decision,
+)
+from pgimport.decide.observed_objects import ObservedSchedule
+from pgimport.decide.schedule_times import ScheduleTimes
+from pgimport.model.names import find_scheduled_time, scheduled_import_name
+from pgimport.model.policy import Policy
+from pgimport.model.reasons import Failure, Reason
+from pgimport.model.resources import ImportObject
+from pgimport.model.scalar_types import format_time
+from pgimport.model.schedule_spec import ConcurrencyPolicy, ScheduleSpec
+from pgimport.model.schedule_status import ScheduleStatus
+from pgimport.model.status import ImportState
+
+LONGEST_INTERVAL = timedelta(hours=1)
+NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+def decide_schedule(observed: ObservedSchedule, now: datetime, policy: Policy) -> Decision[ScheduleStatus]:
+    """Decides the whole next status of the schedule and what to do. Never raises for a valid observation."""
+    item = observed.object
+    if item.meta.deleting:  # Kubernetes deletes the imports, which belong to the schedule
+        return Decision(status=item.status, message="The schedule is being deleted. It creates no more imports.")
+    status = _refresh_status(observed, now)
+    try:
+        times = _read_times(observed)
+    except ValueError as error:
+        conditions = stalled(Reason.INVALID_SPEC, str(error))
+        return build_decision(_without_next(status), conditions, now, LONGEST_INTERVAL)
+    assert item.spec is not None  # noqa: S101 (_read_times has refused a spec that cannot be read)
+    if (refusal := _find_refusal(observed, item.spec)) is not None:
+        conditions = stalled(refusal.reason, refusal.format_with_hint())
+        return build_decision(_without_next(status), conditions, now, LONGEST_INTERVAL)
+    if observed.project is None:
+        message = f"The schedule waits for Project {item.spec.import_template.project}, which does not exist."
+        conditions = in_progress(Reason.PROJECT_NOT_FOUND, message)
+        return build_decision(_without_next(status), conditions, now, policy.waiting_interval)
+    if item.spec.suspend:
+        conditions = ready(Reason.SUSPENDED, "spec.suspend is true, so the schedule creates no imports.")
+        return _with_history(observed, item.spec, _without_next(status), conditions, now, LONGEST_INTERVAL)
+    return _decide_run(observed, item.spec, status, times, now, policy)
+
+
+def _refresh_status(observed: ObservedSchedule, now: datetime) -> ScheduleStatus:
+    """Returns the status with what the imports show. An operator may have been killed before it wrote the status."""
+    item = observed.object
+    created = [find_scheduled_time(item.meta.name, import_.meta.name) for import_ in observed.imports]
+    last = [time for time in (item.status.last_schedule_time, *created) if time is not None and time <= now]
+    successful_at, data_as_of = _find_success(observed)
+    return item.status.model_copy(
+        update={
+            "data_as_of": data_as_of,
+            "observed_generation": item.meta.generation,
+            "active": [import_.meta.name for import_ in _list_active(observed)],
+            "last_schedule_time": max(last, default=None),
+            "last_successful_time": successful_at,
+        }
+    )
+
+
+def _find_success(observed: ObservedSchedule) -> tuple[datetime | None, datetime | None]:
+    """Returns when an import of the schedule last completed, and the time of the snapshot that it copied."""
+    earlier = observed.object.status
+    completed = [item.status for item in observed.imports if item.status.state is ImportState.COMPLETED]
+    successes = [(status.completed_at, status.data_as_of) for status in completed]
+    return max(
+        [(earlier.last_successful_time, earlier.data_as_of), *successes], key=lambda success: success[0] or NEVER
+    )
+
+
+def _list_active(observed: ObservedSchedule) -> list[ImportObject]:
+    return _sort_by_age(item for item in observed.imports if not item.status.terminal)
+
+
+def _sort_by_age(imports: Iterable[ImportObject]) -> list[ImportObject]:
+    """Sorts oldest first. Imports of one second differ in the minute that their names hold."""
+    return sorted(imports, key=lambda item: (item.meta.created_at, item.meta.name))
+
+
+def _without_next(status: ScheduleStatus) -> ScheduleStatus:
+    return status.model_copy(update={"next_schedule_time": None})
+
+
+def _read_times(observed: ObservedSchedule) -> ScheduleTimes:
+    """Raises ValueError if the schedule has no times."""
+    spec = observed.object.spec
+    if spec is None:
+        raise ValueError(observed.object.spec_error or "spec: cannot be read")
+    return ScheduleTimes(spec.schedule, spec.time_zone)
+
+
+def _find_refusal(observed: ObservedSchedule, spec: ScheduleSpec) -> Failure | None:
+    project, namespace = observed.project, observed.object.meta.namespace
+    if project is None or project.spec is None or project.spec.namespace == namespace:
+        return None
+    name = spec.import_template.project
+    message = f"spec.importTemplate.project: Project {name} uses namespace {project.spec.namespace}, not {namespace}"
+    return Failure(Reason.PROJECT_MISMATCH, message)
+
+
+def find_delay(uid: str, jitter: timedelta | None) -> timedelta:
+    """Returns how much later than its times a schedule creates its imports: whole seconds, less than the jitter."""
+    if jitter is None:
+        return timedelta(0)
+    number = int.from_bytes(hashlib.sha256(uid.encode()).digest()[:8])
+    return timedelta(seconds=number % int(jitter.total_seconds()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    """What the clock says: the time whose import is due, the last missed one, and when the next import is due."""
+
+    due: datetime | None
+    missed: datetime | None
+    next_time: datetime
+    next_due: datetime
+
+
+def _find_run(
+    observed: ObservedSchedule, spec: ScheduleSpec, last: datetime | None, times: ScheduleTimes, now: datetime
+) -> _Run:
+    meta, delay = observed.object.meta, find_delay(observed.object.meta.uid, spec.jitter)
+    clock = now - delay
+    done = last or meta.created_at
+    earliest = done
+    if spec.starting_deadline_seconds is not None:
+        earliest = max(done, clock - timedelta(seconds=spec.starting_deadline_seconds))
+    due = times.find_latest(earliest, clock)
+    missed = times.find_latest(done, earliest) if due is None else None
+    next_time = times.find_next(clock)
+    return _Run(due=due, missed=missed, next_time=next_time, next_due=next_time + delay)
+
+
+def _decide_run(
+    observed: ObservedSchedule,
+    spec: ScheduleSpec,
+    status: ScheduleStatus,
+    times: ScheduleTimes,
+    now: datetime,
+    policy: Policy,
+) -> Decision[ScheduleStatus]:
+    run, active = _find_run(observed, spec, status.last_schedule_time, times, now), _list_active(observed)
+    status = status.model_copy(update={"next_schedule_time": run.next_time})
+    interval = min(run.next_due - now, LONGEST_INTERVAL, *([policy.waiting_interval] if active else []))
+    if run.due is None or (active and spec.concurrency_policy is ConcurrencyPolicy.FORBID):
+        conditions = _describe(observed, run, active)
+        return _with_history(observed, spec, status, conditions, now, interval)
+    name = scheduled_import_name(observed.object.meta.name, run.due)
+    started = status.model_copy(update={"last_schedule_time": run.due, "active": [*status.active, name]})
+    conditions = ready(Reason.RUNNING, f"Import {name} was created. {_describe_next(run)}")
+    replaced = (CancelImport(item.meta.name, item.meta.uid) for item in active if not _is_cancelled(item))
+    actions: tuple[Action, ...] = (*replaced, CreateScheduledImport(name))
+    return build_decision(started, conditions, now, policy.waiting_interval, actions)
+
+
+def _is_cancelled(item: ImportObject) -> bool:
+    return item.spec is None or item.spec.cancel
+
+
+def _describe(observed: ObservedSchedule, run: _Run, active: list[ImportObject]) -> ConditionSet:
+    if active and run.due is not None:
+        waits = f"The import that was due at {format_time(run.due)} waits for its end (concurrencyPolicy Forbid)."
+        return ready(Reason.RUNNING, f"Import {active[0].meta.name} has not ended. {waits}")
+    if active:
+        return ready(Reason.RUNNING, f"Import {active[0].meta.name} has not ended. {_describe_next(run)}")
+    missed = ""
+    if run.missed is not None:
+        missed = f" The import that was due at {format_time(run.missed)} was skipped (startingDeadlineSeconds)."
+    return ready(Reason.SCHEDULED, f"{_describe_next(run)}{missed}{_describe_failure(observed)}")
+
+
+def _describe_next(run: _Run) -> str:
+    return f"The next import is due at {format_time(run.next_due)}."
+
+
+def _describe_failure(observed: ObservedSchedule) -> str:
+    """Names the newest import if it did not complete."""
+    newest = _sort_by_age(observed.imports)[-1:]
+    failed = [item for item in newest if item.status.terminal and item.status.state is not ImportState.COMPLETED]
+    return "".join(f" Import {item.meta.name} {item.status.state}: {item.status.error}" for item in failed)
+
+
+def _with_history(
+    observed: ObservedSchedule,
+    spec: ScheduleSpec,
+    status: ScheduleStatus,
+    conditions: ConditionSet,
+    now: datetime,
+    interval: timedelta,
+) -> Decision[ScheduleStatus]:
+    """Builds the decision, and deletes the oldest imports beyond the history limits. Only cleaned-up ones count.
+
+    Only the newest import may show the last time of the schedule, so nothing is deleted until the status has it.
+    """
+    if status.last_schedule_time != observed.object.status.last_schedule_time:
+        return build_decision(status, conditions, now, interval)
+    over = _sort_by_age(item for item in observed.imports if item.status.terminal and item.status.cleaned_up)
+    completed = [item for item in over if item.status.state is ImportState.COMPLETED]
+    others = [item for item in over if item.status.state is not ImportState.COMPLETED]
+    surplus = [
+        *completed[: max(len(completed) - spec.successful_imports_history_limit, 0)],
+        *others[: max(len(others) - spec.failed_imports_history_limit, 0)],
+    ]
+    actions = tuple(DeleteImport(item.meta.name, item.meta.uid) for item in surplus)
+    return build_decision(status, conditions, now, interval, actions)
