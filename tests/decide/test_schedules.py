@@ -135,6 +135,15 @@ def test_a_skipped_import_is_named() -> None:
     )
 
 
+@pytest.mark.parametrize("last", [FIRST + 5 * DAY, datetime(9999, 12, 31, 23, 59, tzinfo=UTC)], ids=["days", "ages"])
+def test_nothing_is_due_before_a_last_time_in_the_future(last: datetime) -> None:
+    """The operator's clock may have gone back: the minutes until then have had their imports."""
+    simulation = simulate(FIRST + DAY, last, startingDeadlineSeconds=3600)
+    decision = simulation.step()
+    assert decision.actions == ()
+    assert decision.status.last_schedule_time == last
+
+
 def test_an_outage_of_the_operator_leads_to_one_import_each() -> None:
     simulation = simulate(schedule="*/5 * * * *")
     simulation.run_until(BORN + HOUR, takes=MINUTE)
@@ -329,7 +338,10 @@ def test_a_schedule_without_times_is_stalled() -> None:
     decision = simulate(schedule="0 0 30 2 *").step()
     assert ready_reason(decision.status.conditions) == Reason.INVALID_SPEC
     assert find_condition(decision.status.conditions, STALLED) is not None
-    assert message_of(decision) == "spec.schedule: 0 0 30 2 * has no times: wrong or impossible day-of-month"
+    assert (
+        message_of(decision)
+        == "spec.schedule: 0 0 30 2 * has no times: wrong or impossible day-of-month (hint: Correct the field.)"
+    )
     assert decision.status.next_schedule_time is None
 
 
@@ -337,7 +349,7 @@ def test_a_spec_that_cannot_be_read_is_stalled() -> None:
     observed = observed_schedule()
     unreadable = type(observed.object)(meta=observed.object.meta, spec=None, spec_error="spec.jitter: too long")
     decision = decide_schedule(observed_schedule(object=unreadable), FIRST, POLICY)
-    assert message_of(decision) == "spec.jitter: too long"
+    assert message_of(decision) == "spec.jitter: too long (hint: Correct the field.)"
     assert ready_reason(decision.status.conditions) == Reason.INVALID_SPEC
 
 

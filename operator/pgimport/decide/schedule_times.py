@@ -58,6 +58,8 @@ class ScheduleTimes:
 
     def find_latest(self, after: datetime, until: datetime) -> datetime | None:
         """Returns the last time that is later than `after` and not later than `until`, or None."""
+        if after >= until:
+            return None
         for start in (*(until - window for window in _WINDOWS if until - window > after), after):
             latest = deque(takewhile(lambda time: time <= until, self.iterate(start)), maxlen=1)
             if latest:

@@ -42,7 +42,8 @@ def decide_schedule(observed: ObservedSchedule, now: datetime, policy: Policy) -
     try:
         times = _read_times(observed)
     except ValueError as error:
-        conditions = stalled(Reason.INVALID_SPEC, str(error))
+        failure = Failure(Reason.INVALID_SPEC, str(error), "Correct the field.")
+        conditions = stalled(failure.reason, failure.format_with_hint())
         return build_decision(_without_next(status), conditions, now, LONGEST_INTERVAL)
     assert item.spec is not None  # noqa: S101 (_read_times has refused a spec that cannot be read)
     if (refusal := _find_refusal(observed, item.spec)) is not None:
@@ -62,14 +63,16 @@ def _refresh_status(observed: ObservedSchedule, now: datetime) -> ScheduleStatus
     """Returns the status with what the imports show. An operator may have been killed before it wrote the status."""
     item = observed.object
     created = [find_scheduled_time(item.meta.name, import_.meta.name) for import_ in observed.imports]
-    last = [time for time in (item.status.last_schedule_time, *created) if time is not None and time <= now]
+    times = [time for time in created if time is not None and time <= now]
+    if item.status.last_schedule_time is not None:  # also if the operator's clock has gone back since
+        times.append(item.status.last_schedule_time)
     successful_at, data_as_of = _find_success(observed)
     return item.status.model_copy(
         update={
             "data_as_of": data_as_of,
             "observed_generation": item.meta.generation,
             "active": [import_.meta.name for import_ in _list_active(observed)],
-            "last_schedule_time": max(last, default=None),
+            "last_schedule_time": max(times, default=None),
             "last_successful_time": successful_at,
         }
     )
