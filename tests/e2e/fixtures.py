@@ -34,6 +34,7 @@ SMALL_LIMIT = 15 * 1024 * 1024
 
 # Modules that take longest, in the order in which they start: the others fill the gaps.
 LONGEST_FIRST = (
+    "test_schedules",
     "test_matrix",
     "test_interrupted_up",
     "test_import_options",

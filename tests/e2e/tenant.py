@@ -89,6 +89,16 @@ class Tenant:
             "spec": body | spec,
         }
 
+    def schedule_manifest(self, name: str, secret: str, target: str, **spec: Any) -> Manifest:
+        """Builds a schedule with a time in each minute, whose imports replace the target's data."""
+        template = self.import_manifest(name, secret, target, recreate=True)["spec"]
+        return {
+            "apiVersion": API_VERSION,
+            "kind": "PostgresImportSchedule",
+            "metadata": {"name": name, "namespace": self.name},
+            "spec": {"schedule": "* * * * *", "importTemplate": template} | spec,
+        }
+
     def make_previews(self, *names: str, **spec: Any) -> None:
         """Creates previews and waits until all of them are ready."""
         kubectl.create(*(self.preview_manifest(name, **spec) for name in names))

@@ -3,7 +3,7 @@
 import pytest
 from tests.e2e.audit_log import Right, is_allowed, read_requests, read_rights, right_of
 from tests.e2e.postgres_pods import SYSTEM_NAMESPACE
-from tests.e2e.tenant import IMPORTS, READY_SECONDS, Tenant, reason_of
+from tests.e2e.tenant import IMPORTS, READY_SECONDS, SCHEDULES, Tenant, reason_of
 from tests.support import kubectl
 
 pytestmark = pytest.mark.cluster
@@ -28,7 +28,8 @@ RARELY_USED: set[Right] = {
     ("patch", "networkpolicies"),  # the API server has got another address
     ("delete", "networkpolicies"),  # the chart's value networkPolicy.create is false
     ("patch", "secrets"),  # a connection Secret has lost an entry
-    ("create", "postgresimports"),  # a preview has mode clone
+    ("create", "postgresimports"),  # a preview has mode clone, or a schedule is due
+    ("patch", "postgresimports"),  # a schedule replaces its import
     ("delete", "postgresimports"),  # a preflight of the API has ended
     ("get", "configmaps"),  # an import has postImport
     ("patch", "configmaps"),  # a report is written again
@@ -40,8 +41,11 @@ RARELY_USED: set[Right] = {
 
 
 def use_rights(tenant: Tenant) -> None:
-    """Completes one import, suspends and cancels another one, and deletes both with their previews."""
+    """Completes one import, suspends and cancels another one, and deletes both with their previews. Adds a schedule."""
     names = ("rights", "rights-suspended")
+    kubectl.create(tenant.schedule_manifest("rights", "small", "rights", suspend=True))
+    tenant.wait(SCHEDULES, ("rights",), lambda body: reason_of(body) == "Suspended", "is suspended", READY_SECONDS)
+    kubectl.delete(SCHEDULES, "rights", namespace=tenant.name)
     tenant.make_previews(*names)
     tenant.start("rights", "small", "rights")
     tenant.wait_for_end("rights", "completed")

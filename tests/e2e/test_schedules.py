@@ -8,7 +8,6 @@ import pytest
 from tests.e2e import comparison
 from tests.e2e.postgres_pods import EMBEDDED
 from tests.e2e.tenant import (
-    API_VERSION,
     IMPORTS,
     PREVIEWS,
     READY_SECONDS,
@@ -26,16 +25,6 @@ pytestmark = pytest.mark.cluster
 
 # A minute until the next time, and an import on a busy machine.
 RUN_SECONDS = 60 + 180
-
-
-def build_schedule(tenant: Tenant, name: str, secret: str, **spec: Any) -> Manifest:
-    template = tenant.import_manifest(name, secret, name, recreate=True)["spec"]
-    return {
-        "apiVersion": API_VERSION,
-        "kind": "PostgresImportSchedule",
-        "metadata": {"name": name, "namespace": tenant.name, "labels": {"app.kubernetes.io/instance": "shop"}},
-        "spec": {"schedule": "* * * * *", "importTemplate": template} | spec,
-    }
 
 
 def list_imports(tenant: Tenant, schedule: str) -> list[Manifest]:
@@ -81,7 +70,9 @@ def pause(tenant: Tenant, name: str) -> Manifest:
 def test_three_refreshes_of_which_one_fails(tenant: Tenant, create: Callable[[Manifest], None]) -> None:
     tenant.make_secrets({"refresh-nothing": tenant.source.url("nothing-there")})
     tenant.make_previews("refreshed")
-    create(build_schedule(tenant, "refreshed", "small", failedImportsHistoryLimit=2))
+    manifest = tenant.schedule_manifest("refreshed", "small", "refreshed", failedImportsHistoryLimit=2)
+    manifest["metadata"]["labels"] = {"app.kubernetes.io/instance": "shop"}  # as Argo CD sets it
+    create(manifest)
 
     body = wait_for_schedule(
         tenant, "refreshed", lambda body: "lastSuccessfulTime" in body["status"], "has a first success"
@@ -101,7 +92,7 @@ def test_three_refreshes_of_which_one_fails(tenant: Tenant, create: Callable[[Ma
     set_secret(tenant, "refreshed", "refresh-nothing")
     change(tenant, "refreshed", suspend=False)
     body = wait_for_schedule(
-        tenant, "refreshed", lambda body: "failed: " in condition_of(body)["message"], "names its failed import"
+        tenant, "refreshed", lambda body: "failed: " in condition_of(body).get("message", ""), "names its failed import"
     )
     assert condition_of(body)["status"] == "True"
     last_success = pause(tenant, "refreshed")["status"]["lastSuccessfulTime"]
@@ -127,7 +118,7 @@ def test_a_deleted_schedule_stops_its_import_and_leaves_the_target(
     tenant: Tenant, create: Callable[[Manifest], None]
 ) -> None:
     tenant.make_kept_previews("stopped")
-    create(build_schedule(tenant, "stopped", "slow"))
+    create(tenant.schedule_manifest("stopped", "slow", "stopped"))
     wait_for_schedule(tenant, "stopped", lambda body: bool(body["status"].get("active")), "has an active import")
     (name,) = kubectl.get(SCHEDULES, "stopped", tenant.name)["status"]["active"]
     body = tenant.wait_until_copying(name)
@@ -140,7 +131,7 @@ def test_a_deleted_schedule_stops_its_import_and_leaves_the_target(
 def test_replace_cancels_the_import_of_the_minute_before(tenant: Tenant, create: Callable[[Manifest], None]) -> None:
     """The first import waits for a Secret that does not exist."""
     tenant.make_kept_previews("replaced")
-    create(build_schedule(tenant, "replaced", "no-such-secret", concurrencyPolicy="Replace"))
+    create(tenant.schedule_manifest("replaced", "no-such-secret", "replaced", concurrencyPolicy="Replace"))
     wait_for_schedule(
         tenant,
         "replaced",
@@ -160,6 +151,6 @@ def test_the_api_server_refuses_a_schedule_that_cannot_work(tenant: Tenant) -> N
         ({"importTemplate": {"project": tenant.name, "source": {}}}, "exactly one of urlSecretRef and uploadKey"),
     ):
         with pytest.raises(kubectl.KubectlError, match=words):
-            kubectl.create(build_schedule(tenant, "refused", "small", **spec))
+            kubectl.create(tenant.schedule_manifest("refused", "small", "refused", **spec))
     with pytest.raises(kubectl.KubectlError, match="at most 52 characters"):
-        kubectl.create(build_schedule(tenant, "x" * 53, "small"))
+        kubectl.create(tenant.schedule_manifest("x" * 53, "small", "refused"))
