@@ -208,13 +208,8 @@ def _with_history(
     now: datetime,
     interval: timedelta,
 ) -> Decision[ScheduleStatus]:
-    """Builds the decision, and deletes the oldest imports beyond the history limits. Only cleaned-up ones count.
-
-    Only the newest import may show the last time of the schedule, so nothing is deleted until the status has it.
-    """
-    if status.last_schedule_time != observed.object.status.last_schedule_time:
-        return build_decision(status, conditions, now, interval)
-    over = _sort_by_age(item for item in observed.imports if item.status.terminal and item.status.cleaned_up)
+    """Builds the decision, and deletes the oldest imports beyond the history limits. Only cleaned-up ones count."""
+    over = _sort_by_age(item for item in observed.imports if item.status.cleaned_up and _is_recorded(observed, item))
     completed = [item for item in over if item.status.state is ImportState.COMPLETED]
     others = [item for item in over if item.status.state is not ImportState.COMPLETED]
     surplus = [
@@ -223,3 +218,13 @@ def _with_history(
     ]
     actions = tuple(DeleteImport(item.meta.name, item.meta.uid) for item in surplus)
     return build_decision(status, conditions, now, interval, actions)
+
+
+def _is_recorded(observed: ObservedSchedule, item: ImportObject) -> bool:
+    """Tells whether the stored status shows that the minute of this import has had its import.
+
+    Otherwise, only the import shows it. An operator was killed before it wrote the status.
+    """
+    minute = find_scheduled_time(observed.object.meta.name, item.meta.name)
+    recorded = observed.object.status.last_schedule_time
+    return minute is None or (recorded is not None and minute <= recorded)
