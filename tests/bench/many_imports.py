@@ -3,12 +3,17 @@
 import base64
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from pgimport.decide.imports import decide_import
+from pgimport.decide.observed_objects import ObservedImport
 from pgimport.kubernetes_client import api_paths
 from pgimport.kubernetes_client.api_client import Json, KubernetesClient
+from pgimport.kubernetes_client.custom_resources import parse_import, parse_preview, read_preview, read_project
+from pgimport.kubernetes_client.jobs import read_job
+from pgimport.kubernetes_client.pods import list_pods
 from pgimport.manifest.metadata import build_owner_reference
 from pgimport.manifest.secrets import build_connection_secret
 from pgimport.model.names import (
@@ -20,8 +25,9 @@ from pgimport.model.names import (
     PREVIEWS,
     job_name,
 )
+from pgimport.model.policy import Policy
 from pgimport.model.reasons import RetryClassification
-from pgimport.model.resources import ObjectMeta
+from pgimport.model.resources import ImportObject, ObjectMeta, ProjectObject
 from pgimport.model.result import CheckStatus, PreflightCheck, PreflightReport, SkippedObject
 from pgimport.model.status import (
     Attempt,
@@ -66,15 +72,17 @@ class ImportFactory:
         The Job controller leaves their Jobs alone, because of `managedBy`. Returns their names.
         """
 
+        project = read_project(self.cluster, self.project)
+
         def create(number: int) -> str:
             name = f"running-{number:05}"
             body = self._create(
                 IMPORTS, name, self._import_spec(name, ABSENT) | {"startTimeout": "24h", "timeout": "48h"}
             )
-            meta = _read_meta(body)
-            self._create_ready_preview(name, meta.uid)
-            job = self._create_job(meta)
-            self._write_status(IMPORTS, body, build_running_status(job).to_json())
+            item = parse_import(body)
+            self._create_ready_preview(name, item.meta.uid)
+            self._create_job(item.meta)
+            self._write_status(IMPORTS, body, self._decide_status(item, project).to_json())
             return name
 
         return in_parallel(create, range(count))
@@ -141,8 +149,7 @@ class ImportFactory:
     def _create_ready_preview(self, name: str, claimant: str) -> None:
         """Creates a preview that an import has claimed. Its database does not exist."""
         body = self._create(PREVIEWS, name, {"project": self.project}, finalizers=[FINALIZER_PREVIEW])
-        meta = _read_meta(body)
-        secret = build_connection_secret(meta)
+        secret = build_connection_secret(parse_preview(body).meta)
         entries = {key: base64.b64encode(b"1").decode() for key in CONNECTION_KEYS}
         self.cluster.create(api_paths.core(self.project, "secrets"), {**secret, "data": entries})
         status = PreviewStatus(
@@ -157,8 +164,23 @@ class ImportFactory:
         )
         self._write_status(PREVIEWS, body, status.to_json())
 
-    def _create_job(self, owner: ObjectMeta) -> str:
-        """Creates the Job of an import, and its pod. Returns their name."""
+    def _decide_status(self, item: ImportObject, project: ProjectObject | None) -> ImportStatus:
+        """Builds the status as the operator wrote it an hour ago, so that its first look has nothing to change."""
+        meta, at = item.meta, _now() - timedelta(hours=1)
+        begun = ImportStatus(state=ImportState.RUNNING, started_at=at, job=job_name(meta.name, meta.uid))
+        observed = ObservedImport(
+            object=replace(item, status=begun),
+            observed_since=at,
+            project=project,
+            preview=read_preview(self.cluster, self.project, meta.name),
+            job=read_job(self.cluster, self.project, job_name(meta.name, meta.uid), meta.uid),
+            pods=tuple(list_pods(self.cluster, self.project, meta.uid)),
+        )
+        decision = decide_import(observed, at, Policy(operator_namespace="unused"))
+        return decision.status.model_copy(update={"updated_at": at})
+
+    def _create_job(self, owner: ObjectMeta) -> None:
+        """Creates the Job of an import, and a pod of the same name."""
         name = job_name(owner.name, owner.uid)
         labels = {LABEL_IMPORT: owner.name, LABEL_IMPORT_UID: owner.uid}
         meta = {"name": name, "namespace": self.project, "labels": labels}
@@ -175,24 +197,11 @@ class ImportFactory:
         controller: Json = {"apiVersion": "batch/v1", "kind": "Job", "name": name, "controller": True}
         body = {"metadata": meta | {"ownerReferences": [controller | {"uid": job["metadata"]["uid"]}]}, "spec": pod}
         self.cluster.create(api_paths.core(self.project, "pods"), {"apiVersion": "v1", "kind": "Pod", **body})
-        return name
 
 
 def in_parallel(work: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
     with ThreadPoolExecutor(THREADS) as pool:
         return list(pool.map(work, items))
-
-
-def _read_meta(body: Json) -> ObjectMeta:
-    meta = body["metadata"]
-    return ObjectMeta(
-        name=meta["name"],
-        namespace=meta["namespace"],
-        uid=meta["uid"],
-        resource_version=meta["resourceVersion"],
-        generation=meta["generation"],
-        created_at=datetime.now(UTC),
-    )
 
 
 def _condition(kind: str, reason: str, status: ConditionStatus = ConditionStatus.TRUE) -> Condition:
@@ -251,15 +260,4 @@ def build_ended_status() -> ImportStatus:
             _condition("Succeeded", "RestoreFailed", ConditionStatus.FALSE),
             _condition("Finished", "RestoreFailed"),
         ],
-    )
-
-
-def build_running_status(job: str) -> ImportStatus:
-    return ImportStatus(
-        state=ImportState.RUNNING,
-        observed_generation=1,
-        started_at=_now(),
-        updated_at=_now() - timedelta(hours=1),
-        job=job,
-        conditions=[_condition("Ready", "Running", ConditionStatus.UNKNOWN), _condition("Reconciling", "Running")],
     )

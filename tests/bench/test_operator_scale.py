@@ -3,13 +3,17 @@
 import json
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 from tests.bench.many_imports import ImportFactory, build_ended_status
 from tests.bench.operator_scale import QUICK, Figures, build_measures
 from tests.bench.process_usage import ProcessUsage, read_usage
 from tests.support.kubernetes import run_kubernetes
+from tests.support.samples import NOW, a_policy
 
+from pgimport.decide.imports import decide_import
+from pgimport.decide.observed_objects import ObservedImport
 from pgimport.handlers.event_handlers import is_settled
 from pgimport.kubernetes_client import api_paths, custom_resources
 from pgimport.kubernetes_client.api_client import KubernetesClient
@@ -46,7 +50,11 @@ def test_a_running_import_has_its_preview_its_job_and_its_pod(cluster: Kubernete
     job = read_job(cluster, "shop", str(item.status.job), item.meta.uid)
     assert job is not None
     assert job.ours
-    assert [pod.job_uid for pod in list_pods(cluster, "shop", item.meta.uid)] == [job.uid]
+    pods = list_pods(cluster, "shop", item.meta.uid)
+    assert [pod.job_uid for pod in pods] == [job.uid]
+    observed = ObservedImport(object=item, observed_since=NOW, preview=preview, job=job, pods=tuple(pods))
+    decision = decide_import(observed, datetime.now(UTC), a_policy())
+    assert (decision.status, decision.actions) == (item.status, ()), "the first look has nothing to write"
 
 
 def test_only_imports_that_have_not_ended_must_become_current(cluster: KubernetesClient) -> None:
