@@ -20,7 +20,7 @@ from tests.server.crashing_connection import Crash, CrashingConnect, crash_at_ea
 from pgimport.model.errors import Conflict, Refused, ServerUnavailable
 from pgimport.model.names import replaced_names, short_hash
 from pgimport.model.observations import ObservedContent
-from pgimport.model.owner_comment import ImportedContent, OwnerComment
+from pgimport.model.owner_comment import DatabasePhase, ImportedContent, OwnerComment, format_owner_comment
 from pgimport.model.reasons import Reason
 from pgimport.model.result import DatabaseSetting
 from pgimport.server import preview_copy
@@ -432,8 +432,22 @@ def test_a_source_larger_than_the_limit_is_refused(golden: PreviewScenario) -> N
     assert not _read(golden, plan).exists
 
 
-def test_a_source_that_is_gone_is_waited_for(golden: PreviewScenario) -> None:
-    drop_preview(golden.access, golden.database, golden.owner)
+def test_a_complete_copy_gets_the_password_of_a_new_secret(golden: PreviewScenario) -> None:
+    plan = _plan(golden)
+    ensure_copy(golden.access, plan)
+    preview = dataclasses.replace(plan.preview, password="another")
+    ensure_copy(golden.access, dataclasses.replace(plan, preview=preview))
+    golden.server.connect(preview.database, preview.role, "another").close()
+    assert _read(golden, plan).copy_number == 1
+
+
+@pytest.mark.parametrize("gone", [True, False], ids=["gone", "about to be dropped"])
+def test_a_source_that_is_gone_is_waited_for(golden: PreviewScenario, gone: bool) -> None:
+    if gone:
+        drop_preview(golden.access, golden.database, golden.owner)
+    else:
+        mark = golden.mark.model_copy(update={"phase": DatabasePhase.DROPPING})
+        golden.server.execute(f"COMMENT ON ROLE {golden.owner} IS '{format_owner_comment(mark)}'")
     with pytest.raises(ServerUnavailable) as caught:
         ensure_copy(golden.access, _plan(golden))
     assert caught.value.failure.reason is Reason.SOURCE_PREVIEW_NOT_READY

@@ -95,6 +95,8 @@ def ensure_copy(access: Access, plan: CopyPlan, *, connect: Connect = connect) -
             raise Conflict(f"database {preview.database} was copied again since: the newer copy stays")
         copied = number == plan.number and database is not None and not database.invalid
         if copied and phase is DatabasePhase.READY:
+            assert owner is not None  # noqa: S101 (its comment has the number)
+            finish_preview(connection, preview, parse_shadow_record(owner.comment))  # the password may be a new one
             return
         if not copied or phase is not DatabasePhase.CREATING:
             drop_with_role(connection, access, preview.database, preview.role, connect)
@@ -121,12 +123,12 @@ def _read_copy_sessions(connection: Connection, database: str) -> list[ClientSes
 def _wait_for_earlier_session(connection: Connection, plan: CopyPlan) -> None:
     """Waits for the session of an operator that was killed: the server continues its CREATE DATABASE.
 
-    Ends it if it copies something else. Raises ServerUnavailable after the plan's timeout.
+    Ends it if it works on an older copy. Raises ServerUnavailable after the plan's timeout.
     """
     preview, deadline = plan.preview, time.monotonic() + plan.timeout_seconds
     while sessions := _read_copy_sessions(connection, preview.database):
-        owner = read_shared_objects(connection, roles=[preview.role]).roles.get(preview.role)
-        if _read_progress(owner)[1] != plan.number:
+        _, number = _read_progress(read_shared_objects(connection, roles=[preview.role]).roles.get(preview.role))
+        if number is not None and number < plan.number:
             end_client_sessions(connection, sessions)
         if time.monotonic() > deadline:
             message = f"an earlier copy into database {preview.database} does not end"
@@ -148,8 +150,10 @@ def _copy_database(connection: Connection, access: Access, plan: CopyPlan, conne
     with share_database_name(connection, plan.source):
         source = read_shared_objects(connection, databases=[plan.source], roles=[plan.source_role])
         source_owner = source.roles.get(plan.source_role)
-        if plan.source not in source.databases or source_owner is None:
-            message = f"database {plan.source}, which is to be copied, does not exist"
+        phase = source_owner.mark.phase if source_owner is not None and source_owner.mark is not None else None
+        complete = phase in (None, DatabasePhase.READY)  # None: an older release created it
+        if plan.source not in source.databases or source_owner is None or not complete:
+            message = f"database {plan.source}, which is to be copied, does not exist or is not complete"
             raise ServerUnavailable(Failure(Reason.SOURCE_PREVIEW_NOT_READY, message))
         record = parse_shadow_record(source_owner.comment)
         imported = (record.imported or ImportedContent()).model_copy(update={"copy_number": plan.number})
