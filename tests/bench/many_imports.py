@@ -29,6 +29,7 @@ from pgimport.model.policy import Policy
 from pgimport.model.reasons import RetryClassification
 from pgimport.model.resources import ImportObject, ObjectMeta, ProjectObject
 from pgimport.model.result import CheckStatus, PreflightCheck, PreflightReport, SkippedObject
+from pgimport.model.scalar_types import format_time
 from pgimport.model.status import (
     Attempt,
     Condition,
@@ -106,6 +107,12 @@ class ImportFactory:
     def change(self, names: Iterable[str], **spec: Any) -> None:
         """Changes the spec of imports."""
         in_parallel(lambda name: self.cluster.patch(self._path(IMPORTS, name), {"spec": spec}), names)
+
+    def make_old(self, names: Iterable[str]) -> None:
+        """Lets the statuses of imports look as if they had last changed an hour ago."""
+        hour_ago = format_time(_now() - timedelta(hours=1))
+        change = {"status": {"updatedAt": hour_ago}}
+        in_parallel(lambda name: self.cluster.patch(f"{self._path(IMPORTS, name)}/status", change), names)
 
     def read_current(self) -> dict[str, bool]:
         """Tells for each import that is not ended whether its status is that of its newest generation."""

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from tests.bench.many_imports import ImportFactory, build_ended_status
@@ -55,6 +55,20 @@ def test_a_running_import_has_its_preview_its_job_and_its_pod(cluster: Kubernete
     observed = ObservedImport(object=item, observed_since=NOW, preview=preview, job=job, pods=tuple(pods))
     decision = decide_import(observed, datetime.now(UTC), a_policy())
     assert (decision.status, decision.actions) == (item.status, ()), "the first look has nothing to write"
+
+
+def test_a_status_that_is_made_old_keeps_all_else(cluster: KubernetesClient) -> None:
+    factory = ImportFactory(cluster, "shop")
+    factory.create_import("old", "none", "none")
+    before = build_ended_status().model_copy(update={"updated_at": NOW})
+    path = api_paths.resource(IMPORTS, "shop", "old")
+    cluster.patch(f"{path}/status", {"status": before.to_json()})
+    factory.make_old(["old"])
+    item = custom_resources.read_import(cluster, "shop", "old")
+    assert item is not None
+    assert item.status.updated_at is not None
+    assert datetime.now(UTC) - item.status.updated_at < timedelta(hours=2)
+    assert item.status.model_copy(update={"updated_at": NOW}) == before
 
 
 def test_only_imports_that_have_not_ended_must_become_current(cluster: KubernetesClient) -> None:
