@@ -82,6 +82,12 @@ def test_a_copy_begins_and_is_looked_at_until_it_is_complete() -> None:
     assert (settled.actions, settled.status.state) == ((), PreviewState.READY)
 
 
+def test_a_copy_that_waits_for_others_is_looked_at_less_often() -> None:
+    waiting = decide(status=COPYING_STATUS, copying=ObservedCopy(number=1, started=False))
+    assert (waiting.actions, reason(waiting), waiting.requeue_after) == ((), Reason.CLONING, timedelta(seconds=5))
+    assert "waits until other copies have ended" in waiting.message
+
+
 def test_a_restarted_operator_begins_the_same_copy_again() -> None:
     """The server may still work on it: `ensure_copy` waits for that."""
     decision = decide(status=COPYING_STATUS, content=UNFINISHED)

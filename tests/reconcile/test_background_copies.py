@@ -87,6 +87,7 @@ def test_one_project_leaves_room_for_the_others(copies: BackgroundCopies, work: 
     for number in range(20):
         copies.begin(SERVER, "first", f"first-{number:02}", 1, work.copy(f"first-{number:02}"))
     wait_for(lambda: len(work.running) == PER_PROJECT)
+    assert copies.look(SERVER, "first-19") == ObservedCopy(number=1, started=False)
     copies.begin(SERVER, "second", "second", 1, work.copy("second"))
     wait_for(lambda: "second" in work.running)
     assert len(work.running) == PER_PROJECT + 1

@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg import sql
-from tests.server.conftest import DEPENDENT, TRUSTED, PreviewScenario, build_source_info
+from tests.server.conftest import DEPENDENT, TRUSTED, PreviewScenario, build_scenario, build_source_info
 from tests.server.crashing_connection import Crash, CrashingConnect, crash_at_each_statement
 
 from pgimport.model.errors import Conflict, Refused, ServerUnavailable
@@ -408,6 +408,20 @@ def test_no_copy_begins_while_the_source_is_being_replaced(golden: PreviewScenar
         with pytest.raises(ServerUnavailable) as caught:
             ensure_copy(golden.access, _plan(golden))
     assert caught.value.failure.reason is Reason.WAITING_FOR_REFRESH
+
+
+@pytest.mark.isolation
+def test_a_tenant_that_takes_the_lock_of_a_source_delays_no_copy(golden: PreviewScenario) -> None:
+    """PostgreSQL has no privilege for advisory locks, and every role may connect to `postgres` by default."""
+    tenant = build_scenario(golden.server, golden.access)
+    golden.server.execute("GRANT CONNECT ON DATABASE postgres TO PUBLIC")
+    connection = tenant.as_owner("postgres")
+    golden.server.execute("REVOKE CONNECT ON DATABASE postgres FROM PUBLIC")
+    with closing(connection):
+        connection.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [f"pgimport {golden.database}"])
+        plan = _plan(golden)
+        ensure_copy(golden.access, plan)
+        assert _list_tables(golden, plan) == ["new"]
 
 
 def test_sessions_in_the_source_end_only_if_the_user_allows_it(scenario: PreviewScenario) -> None:

@@ -17,8 +17,8 @@ from pgimport.model.reasons import Reason
 from pgimport.model.resources import PreviewObject
 from pgimport.model.status import PreviewState, PreviewStatus
 
-# A clone of files takes a second or two, and nothing else tells that it has ended.
-LOOK_INTERVAL = timedelta(seconds=1)
+# A clone of files takes a second or two, and nothing else tells that it has ended. Many copies may wait for their turn.
+LOOK_INTERVAL, WAITING_LOOK_INTERVAL = timedelta(seconds=1), timedelta(seconds=5)
 
 
 def find_copy_source(spec: PreviewSpec | None, project: ProjectSpec | None) -> CopySource | None:
@@ -61,9 +61,13 @@ def decide_copy(
         message = f"The database is a copy of PreviewDatabase {source.preview_database}."
         return build_decision(in_state(copied, PreviewState.READY), ready(Reason.READY, message), now, IMMEDIATELY)
     if copying is not None and copying.failure is None:
-        conditions = in_progress(Reason.CLONING, f"The operator copies PreviewDatabase {source.preview_database}.")
+        message = f"The operator copies PreviewDatabase {source.preview_database}."
+        if not copying.started:
+            message = f"The copy of PreviewDatabase {source.preview_database} waits until other copies have ended."
         shown = begun if copying.number == number else unchanged
-        return build_decision(in_state(shown, PreviewState.PENDING), conditions, now, LOOK_INTERVAL)
+        interval = LOOK_INTERVAL if copying.started else WAITING_LOOK_INTERVAL
+        conditions = in_progress(Reason.CLONING, message)
+        return build_decision(in_state(shown, PreviewState.PENDING), conditions, now, interval)
     if (obstacle := _find_obstacle(observed, source)) is not None:
         return build_decision(in_state(unchanged, unchanged.state), obstacle, now, policy.waiting_interval)
     if copying is not None and copying.failure is not None:

@@ -147,7 +147,8 @@ class ObservedCopy:
     """A copy into a preview's database that this operator process works on."""
 
     number: int  # counts the copies of the preview
-    failure: Failure | None = None  # None: it waits for its turn, or runs. Otherwise it begins again after a pause.
+    started: bool = True  # False: it waits until other copies have ended
+    failure: Failure | None = None  # None: it waits or runs. Otherwise it begins again after a pause.
     refused: bool = False  # the failure would be the same in a new attempt
 
 

@@ -65,7 +65,9 @@ class BackgroundCopies:
             known = self._copies.get((server, database))
             if known is None or (known.failure is not None and self._clock() >= known.next_attempt):
                 return None
-            return ObservedCopy(number=known.number, failure=known.failure, refused=known.refused)
+            return ObservedCopy(
+                number=known.number, started=known.started, failure=known.failure, refused=known.refused
+            )
 
     def cancel(self, server: str, database: str) -> threading.Event | None:
         """Forgets a copy that waits or has failed. Returns the event that is set when a running one has ended.
