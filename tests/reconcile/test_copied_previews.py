@@ -17,7 +17,7 @@ from pgimport.kubernetes_client.api_client import Json, KubernetesClient
 from pgimport.kubernetes_client.custom_resources import read_preview
 from pgimport.kubernetes_client.resource_lists import DirectLists
 from pgimport.model.errors import Conflict
-from pgimport.model.names import PREVIEWS, PROJECTS, connection_secret_name
+from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS, connection_secret_name
 from pgimport.model.owner_comment import (
     DatabasePhase,
     ImportedContent,
@@ -66,6 +66,9 @@ class Operator:
 
     def path(self, name: str) -> str:
         return f"/apis/capydb.dev/v1alpha1/namespaces/shop/previewdatabases/{name}"
+
+    def write_status(self, path: str, status: Json) -> None:
+        self.cluster.patch(f"{path}/status", [{"op": "add", "path": "/status", "value": status}])
 
     def read(self, name: str) -> PreviewObject:
         preview = read_preview(self.cluster, "shop", name)
@@ -202,3 +205,25 @@ def test_a_deletion_ends_a_copy_that_runs(operator: Operator) -> None:
             time.sleep(0.1)
     time.sleep(0.5)
     assert operator.on_server(copying) == []
+
+
+def test_a_copy_waits_for_the_import_that_is_about_to_replace_its_source(operator: Operator) -> None:
+    golden, copy = (f"{kind}-{secrets.token_hex(4)}" for kind in ("golden", "copy"))
+    operator.create(golden, golden=True)
+    operator.settle(golden, has_reason("NoData"))
+    operator.fill(golden, "first")
+    operator.settle(golden, is_ready)
+    body = a_body(IMPORTS, f"{golden}-again", spec={"project": operator.project, "target": {"previewDatabase": golden}})
+    imports = "/apis/capydb.dev/v1alpha1/namespaces/shop/postgresimports"
+    uid = operator.cluster.create(imports, body)["metadata"]["uid"]
+    shadow = {"podUID": "pod", "database": "d", "role": "r", "verified": True}
+    operator.write_status(f"{imports}/{golden}-again", {"state": "running", "shadow": shadow})
+    claimed = operator.read(golden).status.model_copy(
+        update={"active_import": uid, "active_import_name": f"{golden}-again"}
+    )
+    operator.write_status(operator.path(golden), claimed.to_json())
+    operator.create(copy, mode="clone", **{"from": {"previewDatabase": golden}})
+    operator.settle(copy, has_reason("WaitingForRefresh"))
+    assert operator.read(copy).status.clones is None
+    operator.write_status(f"{imports}/{golden}-again", {"state": "completed"})
+    operator.settle(copy, is_ready)

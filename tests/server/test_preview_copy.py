@@ -25,9 +25,10 @@ from pgimport.model.reasons import Reason
 from pgimport.model.result import DatabaseSetting
 from pgimport.server import preview_copy
 from pgimport.server.connection import MAINTENANCE_DATABASE, Connection, connect
-from pgimport.server.marked_objects import read_marked_objects
+from pgimport.server.marked_objects import drop_marked_object, read_marked_objects
 from pgimport.server.preview import PreviewPlan, drop_preview, ensure_preview
 from pgimport.server.preview_copy import CopyPlan, end_copy, ensure_copy
+from pgimport.server.replacement_check import check_replaceable
 from pgimport.server.server_access import Access
 from pgimport.server.server_state import read_content
 from pgimport.server.shadow import prepare_shadow
@@ -239,13 +240,18 @@ def test_a_copy_stays_as_it_is_when_golden_is_refreshed_or_dropped(golden: Previ
 
 
 def _refresh(golden: PreviewScenario, statement: str) -> None:
+    _swap(_prepare_refresh(golden, statement), SNAPSHOT.replace(hour=3))
+
+
+def _prepare_refresh(golden: PreviewScenario, statement: str) -> PreviewScenario:
+    """Fills the shadow of another import. Returns the scenario whose swap makes it the golden preview's database."""
     tag = secrets.token_hex(4)
     names = dataclasses.replace(golden.names, role=f"pgimport_{tag}", database=f"pgimport_{tag}")
     later = dataclasses.replace(golden, names=names)
     prepare_shadow(later.access, later.shadow_plan)
     with later.as_attempt() as connection:
         connection.execute(statement.encode())
-    _swap(later, SNAPSHOT.replace(hour=3))
+    return later
 
 
 def test_an_older_copy_never_replaces_a_newer_one(golden: PreviewScenario) -> None:
@@ -399,6 +405,57 @@ def test_copies_run_side_by_side_and_a_swap_waits_for_them(golden: PreviewScenar
         for thread in threads:
             thread.join(60)
     assert [_list_tables(golden, plan) for plan in plans] == [["new"]] * 3
+
+
+def test_a_refresh_waits_for_a_copy_that_runs(golden: PreviewScenario) -> None:
+    """The copy has the old data, and the refresh succeeds."""
+    plan, later = _plan(golden), _prepare_refresh(golden, "CREATE TABLE newer (id int)")
+    with closing(golden.server.connect(golden.database)) as holder, _running(lambda: ensure_copy(golden.access, plan)):
+        _wait_for(lambda: _copy_session(golden))
+        with _running(lambda: _swap(later)) as refresh:
+            time.sleep(1)
+            assert refresh.is_alive()
+            holder.close()
+    assert _list_tables(golden, plan) == ["new"]
+    second = _plan(golden)
+    ensure_copy(golden.access, second)
+    assert _list_tables(golden, second) == ["newer"]
+
+
+def test_a_refresh_succeeds_while_a_copy_is_not_complete(golden: PreviewScenario) -> None:
+    """The content of such a copy still belongs to the golden preview's owner, which the swap replaces."""
+    plan = _plan(golden)
+    with suppress(Crash):
+        ensure_copy(golden.access, plan, connect=_CrashingAfterCreate())
+    assert golden.query("SELECT FROM pg_database WHERE datname = %s", plan.preview.database) != []
+    check_replaceable(golden.access, golden.database, golden.owner)  # before rows are copied
+    _refresh(golden, "CREATE TABLE newer (id int)")
+    ensure_copy(golden.access, plan)
+    assert _list_tables(golden, plan) == ["new"]
+    for marked in read_marked_objects(golden.access, golden.mark.project_uid):
+        if marked.mark.dropped:  # the old owner could not be dropped before
+            drop_marked_object(golden.access, marked)
+    roles = golden.query("SELECT rolname FROM pg_roles WHERE rolname LIKE 'pgimport_dropped%%' AND %s <> ''", "x")
+    assert roles == []
+
+
+class _CrashingAfterCreate:
+    """Opens connections that break after CREATE DATABASE, as if their process had been killed."""
+
+    def __call__(self, access: Access, dbname: str = MAINTENANCE_DATABASE, /) -> Connection:
+        connection = connect(access, dbname)
+
+        class Cursor(psycopg.Cursor[Any]):
+            def execute(self, query: Any, *arguments: Any, **options: Any) -> Any:
+                text = query.as_string(self.connection) if isinstance(query, sql.Composable) else str(query)
+                answer = super().execute(query, *arguments, **options)
+                if text.startswith("CREATE DATABASE"):
+                    self.connection.close()
+                    raise Crash
+                return answer
+
+        connection.cursor_factory = Cursor
+        return connection
 
 
 @pytest.mark.isolation
