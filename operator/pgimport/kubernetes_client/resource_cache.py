@@ -43,20 +43,17 @@ class ResourceCache(WatchCache[CachedResource]):
             super().remember(kind, body)
 
     def list_active_imports(self, namespace: str) -> list[ImportObject]:
-        return [item for _, item in self.list_contents(IMPORTS, namespace) if isinstance(item, ImportObject)]
+        return self.list_instances(IMPORTS, ImportObject, namespace)
 
     def list_import_owners(self, namespace: str) -> list[ImportOwner]:
-        return [
-            item if isinstance(item, ImportOwner) else _to_owner(item)
-            for _, item in self.list_contents(IMPORTS, namespace)
-            if isinstance(item, ImportOwner | ImportObject)
-        ]
+        ended = self.list_instances(IMPORTS, ImportOwner, namespace)
+        return ended + [_to_owner(item) for item in self.list_active_imports(namespace)]
 
     def list_previews(self, namespace: str) -> list[PreviewObject]:
-        return [item for _, item in self.list_contents(PREVIEWS, namespace) if isinstance(item, PreviewObject)]
+        return self.list_instances(PREVIEWS, PreviewObject, namespace)
 
     def list_projects(self) -> list[ProjectObject]:
-        return [item for _, item in self.list_contents(PROJECTS) if isinstance(item, ProjectObject)]
+        return self.list_instances(PROJECTS, ProjectObject)
 
 
 def _to_owner(item: ImportObject) -> ImportOwner:

@@ -25,6 +25,7 @@ STALE_SECONDS = 12.0  # without a response, the cache may be outdated
 _RETRY_SECONDS = 1.0
 _log = logging.getLogger(__name__)
 ContentT = TypeVar("ContentT")
+OtherT = TypeVar("OtherT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,15 @@ class WatchCache(Generic[ContentT]):
             parts = objects.values() if namespace is None else (objects.get(namespace, {}),)
             return [
                 (name, cached.content) for part in parts for name, cached in part.items() if cached.content is not None
+            ]
+
+    def list_instances(self, kind: str, content_type: type[OtherT], namespace: str | None = None) -> list[OtherT]:
+        """Lists the contents of one type, without their names. Quick if few of many objects have this type."""
+        with self._changed:
+            objects = self._kinds[kind].objects
+            parts = objects.values() if namespace is None else (objects.get(namespace, {}),)
+            return [
+                cached.content for part in parts for cached in part.values() if isinstance(cached.content, content_type)
             ]
 
     def wait_for(self, check: Callable[[], bool], seconds: float) -> bool:
