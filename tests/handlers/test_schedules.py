@@ -89,8 +89,8 @@ def read_conditions(cluster: KubernetesClient, key: ResourceKey) -> dict[str, Js
     return {item["type"]: item for item in read_status(cluster, key)["conditions"]}
 
 
-def end_import(cluster: KubernetesClient, name: str, state: str) -> None:
-    status = {"state": state, "completedAt": "2026-02-01T00:00:00Z", "cleanedUp": True, "observedGeneration": 1}
+def end_import(cluster: KubernetesClient, name: str, state: str, cleaned_up: bool = True) -> None:
+    status = {"state": state, "completedAt": "2026-02-01T00:00:00Z", "cleanedUp": cleaned_up, "observedGeneration": 1}
     cluster.patch(f"{api_paths.resource(IMPORTS, NAMESPACE, name)}/status", {"status": status})
 
 
@@ -256,7 +256,7 @@ def test_the_running_operator_creates_imports_and_follows_them(
         # Otherwise, the next minute could begin during the test.
         cluster.patch(api_paths.of_key(key), {"spec": {"suspend": True}})
         wait_for("the suspension", lambda: read_conditions(cluster, key)["Ready"]["reason"] == "Suspended")
-        end_import(cluster, created, "completed")
+        end_import(cluster, created, "completed", cleaned_up=False)  # the clean-up wakes the schedule
         wait_for("the end of its history", lambda: list_imports(cluster, "alive") == [])
         wait_for("the status of its end", lambda: read_status(cluster, key)["active"] == [])
         assert read_status(cluster, key)["lastSuccessfulTime"] == "2026-02-01T00:00:00.000Z"
