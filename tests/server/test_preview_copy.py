@@ -25,7 +25,7 @@ from pgimport.model.reasons import Reason
 from pgimport.model.result import DatabaseSetting
 from pgimport.server import preview_copy
 from pgimport.server.connection import MAINTENANCE_DATABASE, Connection, connect
-from pgimport.server.marked_objects import drop_marked_object, read_marked_objects
+from pgimport.server.marked_objects import MarkedObject, drop_marked_object, read_marked_objects
 from pgimport.server.preview import PreviewPlan, drop_preview, ensure_preview
 from pgimport.server.preview_copy import CopyPlan, end_copy, ensure_copy
 from pgimport.server.replacement_check import check_replaceable
@@ -430,13 +430,17 @@ def test_a_refresh_succeeds_while_a_copy_is_not_complete(golden: PreviewScenario
     assert golden.query("SELECT FROM pg_database WHERE datname = %s", plan.preview.database) != []
     check_replaceable(golden.access, golden.database, golden.owner)  # before rows are copied
     _refresh(golden, "CREATE TABLE newer (id int)")
+    assert len(_list_held_roles(golden)) == 1
     ensure_copy(golden.access, plan)
     assert _list_tables(golden, plan) == ["new"]
-    for marked in read_marked_objects(golden.access, golden.mark.project_uid):
-        if marked.mark.dropped:  # the old owner could not be dropped before
-            drop_marked_object(golden.access, marked)
-    roles = golden.query("SELECT rolname FROM pg_roles WHERE rolname LIKE 'pgimport_dropped%%' AND %s <> ''", "x")
-    assert roles == []
+    for marked in _list_held_roles(golden):  # the old owner could not be dropped before
+        drop_marked_object(golden.access, marked)
+    assert _list_held_roles(golden) == []
+
+
+def _list_held_roles(golden: PreviewScenario) -> list[MarkedObject]:
+    marked = read_marked_objects(golden.access, golden.mark.project_uid)
+    return [item for item in marked if item.mark.dropped and item.mark.preview_uid == golden.mark.preview_uid]
 
 
 class _CrashingAfterCreate:
@@ -495,12 +499,32 @@ def test_sessions_in_the_source_end_only_if_the_user_allows_it(scenario: Preview
     assert scenario.tables() == ["old"]  # its users may connect again
 
 
-def test_a_source_larger_than_the_limit_is_refused(golden: PreviewScenario) -> None:
-    plan = _plan(golden, size_limit=1000)
+def test_a_source_larger_than_the_limit_is_refused_and_an_older_copy_stays(golden: PreviewScenario) -> None:
+    plan = _plan(golden)
+    ensure_copy(golden.access, plan)
     with pytest.raises(Refused) as caught:
-        ensure_copy(golden.access, plan)
+        ensure_copy(golden.access, dataclasses.replace(plan, number=2, size_limit=1000))
     assert caught.value.failure.reason is Reason.SOURCE_TOO_LARGE
-    assert not _read(golden, plan).exists
+    assert _list_tables(golden, plan) == ["new"]
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "MULE_INTERNAL", "LATIN1"])
+def test_names_in_any_encoding_get_the_new_owner(golden: PreviewScenario, encoding: str) -> None:
+    database, name = f"encoded_{secrets.token_hex(4)}", b"caf\xe9" if encoding != "MULE_INTERNAL" else b"caf\x81\xe9"
+    golden.server.execute(
+        f"CREATE DATABASE {database} OWNER {golden.owner} TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'"
+    )
+    with golden.server.connect(database, client_encoding=encoding) as connection:
+        connection.execute(b'CREATE TABLE public."' + name + b'" (id int)')
+        connection.execute(b'ALTER TABLE public."' + name + f'" OWNER TO {golden.owner}'.encode())
+    plan = dataclasses.replace(_plan(golden), source=database)
+    ensure_copy(golden.access, plan)
+    owners = golden.query(
+        "SELECT s.refobjid::regrole::text FROM pg_shdepend AS s, pg_database AS d"
+        " WHERE d.oid = s.dbid AND s.deptype = 'o' AND s.classid = 'pg_class'::regclass AND d.datname = %s",
+        plan.preview.database,
+    )
+    assert owners == [(plan.preview.role,)]
 
 
 def test_a_complete_copy_gets_the_password_of_a_new_secret(golden: PreviewScenario) -> None:

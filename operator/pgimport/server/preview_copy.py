@@ -99,6 +99,7 @@ def ensure_copy(access: Access, plan: CopyPlan, *, connect: Connect = connect) -
             finish_preview(connection, preview, parse_shadow_record(owner.comment))  # the password may be a new one
             return
         if not copied or phase is not DatabasePhase.CREATING:
+            _require_copyable(connection, plan)  # before an older copy is dropped
             drop_with_role(connection, access, preview.database, preview.role, connect)
             _copy_database(connection, access, plan, connect)
         _complete(connection, access, plan, connect)
@@ -165,8 +166,7 @@ def _copy_database(connection: Connection, access: Access, plan: CopyPlan, conne
             mark,
             ShadowRecord(settings=record.settings, imported=imported),
         )
-        _require_collation_version(connection, plan.source)
-        size = _read_size(connection, plan)
+        size = _read_size(connection, plan.source)
         strategy, started = _choose_strategy(connection, size), time.monotonic()
         connection.execute(f"SET statement_timeout = '{int(plan.timeout_seconds)}s'".encode())
         with _disconnecting(access, plan, connect):
@@ -176,30 +176,30 @@ def _copy_database(connection: Connection, access: Access, plan: CopyPlan, conne
     _log.info("copied %d bytes to database %s by %s in %.1f s", size, preview.database, strategy.value, seconds)
 
 
-def _require_collation_version(connection: Connection, source: str) -> None:
-    """Raises Refused if the server's collations have changed since the source was created.
+def _require_copyable(connection: Connection, plan: CopyPlan) -> None:
+    """Raises Refused if the source is larger than a preview may be, or the server's collations have changed.
 
-    CREATE DATABASE refuses such a template, with an internal error in the server's language.
+    CREATE DATABASE refuses a template with another collation version, with an internal error in the server's language.
     """
-    row = connection.execute(read_query("collation_version"), {"database": source}).fetchone()
+    size = _read_size(connection, plan.source)
+    if plan.size_limit is not None and size > plan.size_limit:
+        message = f"database {plan.source} has {size} bytes; the Project's storageLimitBytes is {plan.size_limit}"
+        raise Refused(Failure(Reason.SOURCE_TOO_LARGE, message))
+    row = connection.execute(read_query("collation_version"), {"database": plan.source}).fetchone()
     if row is None or row[0] is None or row[0] == row[1]:
         return
-    message = f"database {source} has collation version {row[0]}, and the server has version {row[1]} now"
+    message = f"database {plan.source} has collation version {row[0]}, and the server has version {row[1]} now"
     advice = (
         "Import into the preview that is to be copied again. Or reindex its database, and run ALTER DATABASE"
-        f" {source} REFRESH COLLATION VERSION."
+        f" {plan.source} REFRESH COLLATION VERSION."
     )
     raise Refused(Failure(Reason.SERVER_REFUSED, message, advice))
 
 
-def _read_size(connection: Connection, plan: CopyPlan) -> int:
-    """Returns the size of the source in bytes. Raises Refused if it is larger than a preview may be."""
-    row = connection.execute(read_query("database_size"), {"database": plan.source}).fetchone()
-    size = int(row[0]) if row is not None and row[0] is not None else 0
-    if plan.size_limit is not None and size > plan.size_limit:
-        message = f"database {plan.source} has {size} bytes; the Project's storageLimitBytes is {plan.size_limit}"
-        raise Refused(Failure(Reason.SOURCE_TOO_LARGE, message))
-    return size
+def _read_size(connection: Connection, database: str) -> int:
+    """Returns the size in bytes, or 0 if the database does not exist."""
+    row = connection.execute(read_query("database_size"), {"database": database}).fetchone()
+    return int(row[0]) if row is not None and row[0] is not None else 0
 
 
 def _choose_strategy(connection: Connection, size: int) -> Strategy:
@@ -291,11 +291,12 @@ def _take_content(connection: Connection, access: Access, preview: PreviewPlan, 
         ) as role_access,
         session(role_access, preview.database, connect) as member,
     ):
-        names = {"owner": preview.role, "owners": owners}
-        statements = [str(text) for (text,) in member.execute(read_query("owner_changes"), names).fetchall()]
+        member.execute("SET client_encoding TO sql_ascii")  # no conversion: the names are sent back as they came
+        changes = member.execute(read_query("owner_changes"), {"owner": preview.role, "owners": owners}).pgresult
+        statements = [changes.get_value(row, 0) or b"" for row in range(changes.ntuples)] if changes else []
         for begin in range(0, len(statements), OWNERS_PER_TRANSACTION):
             # PostgreSQL runs the statements of one simple query as one transaction.
-            member.execute("; ".join(statements[begin : begin + OWNERS_PER_TRANSACTION]).encode())
+            member.execute(b"; ".join(statements[begin : begin + OWNERS_PER_TRANSACTION]))
 
 
 def _write_source_properties(connection: Connection, plan: CopyPlan, record: ShadowRecord) -> None:
