@@ -5,7 +5,7 @@ import time
 import pytest
 from tests.e2e import comparison
 from tests.e2e.postgres_pods import EMBEDDED, SYSTEM_NAMESPACE, Source
-from tests.e2e.tenant import IMPORTS, KEPT_ROWS, Tenant, operator_pods, reason_of, state_of
+from tests.e2e.tenant import IMPORTS, KEPT_ROWS, PREVIEWS, Tenant, operator_pods, reason_of, state_of
 from tests.support import kubectl
 from tests.support.kubectl import Manifest
 
@@ -71,6 +71,24 @@ def test_the_operator_killed_in_mid_import(tenant: Tenant, source: Source, ended
     comparison.assert_same(source.server, "slow", EMBEDDED, tenant.database("killed-copying"))
     comparison.assert_same(source.server, "small", EMBEDDED, tenant.database("killed-fresh"))
     assert {name: _observe(tenant, body) for name, body in ended.items()} == before
+
+
+def test_the_operator_killed_while_it_copies_a_golden_preview(tenant: Tenant, source: Source) -> None:
+    """Each copy is complete and made once; nothing of the killed operator is left on the server."""
+    kubectl.create(tenant.preview_manifest("kept-golden", golden=True))
+    tenant.start("kept-golden", "shop", "kept-golden")
+    tenant.wait_for_end("kept-golden", "completed")
+    names = [f"cut-{number}" for number in range(8)]
+    from_golden = {"from": {"previewDatabase": "kept-golden"}}
+    kubectl.create(*(tenant.preview_manifest(name, mode="clone", **from_golden) for name in names))
+    tenant.wait(PREVIEWS, names[:1], lambda body: reason_of(body) in ("Cloning", "Ready"), "begun", 30)
+    kill_operator()
+    tenant.wait(PREVIEWS, names, lambda body: state_of(body) == "ready", "ready", 120)
+    for name in names:
+        assert tenant.preview(name)["status"]["clones"] == 1
+        comparison.assert_same(source.server, "shop", EMBEDDED, tenant.database(name))
+    assert EMBEDDED.value("SELECT count(*) FROM pg_roles WHERE rolname LIKE 'pgimport_temporary%'") == "0"
+    kubectl.delete(PREVIEWS, "kept-golden", *names, namespace=tenant.name)
 
 
 def test_what_has_ended_never_runs_again(tenant: Tenant, ended: dict[str, Manifest]) -> None:
