@@ -227,3 +227,19 @@ def test_a_copy_waits_for_the_import_that_is_about_to_replace_its_source(operato
     assert operator.read(copy).status.clones is None
     operator.write_status(f"{imports}/{golden}-again", {"state": "completed"})
     operator.settle(copy, is_ready)
+
+
+def test_a_copy_whose_database_is_gone_is_copied_again(operator: Operator) -> None:
+    golden, copy = (f"{kind}-{secrets.token_hex(4)}" for kind in ("golden", "copy"))
+    operator.create(golden, golden=True)
+    operator.settle(golden, has_reason("NoData"))
+    operator.fill(golden, "first")
+    operator.settle(golden, is_ready)
+    operator.create(copy, mode="clone", **{"from": {"previewDatabase": golden}})
+    ready = operator.settle(copy, is_ready)
+    operator.server.execute(f"DROP DATABASE {ready.database} WITH (FORCE)")
+    operator.context.preview_checks.suspect([ResourceKey(PREVIEWS, "shop", copy)])  # as a check of its Project does
+    lost = operator.settle(copy, has_reason("DatabaseGone"))
+    assert f"with a new copy of PreviewDatabase {golden}" in lost.status.conditions[0].message
+    assert operator.settle(copy, is_ready).status.database_lost_at is None
+    assert operator.list_tables(copy) == ["first"]

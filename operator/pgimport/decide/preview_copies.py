@@ -57,7 +57,7 @@ def decide_copy(
     begun = created.model_copy(update={"clones": number, "clone_import": None})
     unchanged = observed.object.status.model_copy(update={"observed_generation": observed.object.meta.generation})
     if content is not None and content.exists and content.copy_number == number:
-        copied = begun.model_copy(update={"data_as_of": content.data_as_of})
+        copied = begun.model_copy(update={"data_as_of": content.data_as_of, "database_lost_at": None})
         message = f"The database is a copy of PreviewDatabase {source.preview_database}."
         return build_decision(in_state(copied, PreviewState.READY), ready(Reason.READY, message), now, IMMEDIATELY)
     if copying is not None and copying.failure is None:

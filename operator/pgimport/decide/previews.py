@@ -167,7 +167,9 @@ def _decide_lost_database(
     """Shows that the database is gone. The next reconcile creates it, or begins a new copy of the primary database."""
     again = "empty. To get the content back, import it again."
     if spec.mode is PreviewMode.CLONE:
-        again = "with a new copy of the primary database."
+        source = spec.copy_from
+        named = f"PreviewDatabase {source.preview_database}" if source is not None else "the primary database"
+        again = f"with a new copy of {named}."
     message = (
         f"Database {item.database} no longer exists on the target server, and its content is lost."
         f" The operator creates it again, {again}"
