@@ -15,6 +15,11 @@ settings.register_profile("no-deadline", deadline=None)
 settings.load_profile("no-deadline")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Lets the tests that wait for minutes begin first."""
+    items.sort(key=lambda item: item.get_closest_marker("waits") is None)
+
+
 @pytest.fixture(scope="session")
 def postgres16() -> Iterator[PostgresServer]:
     """A PostgreSQL 16 for the whole run; each test creates its own databases and roles in it."""

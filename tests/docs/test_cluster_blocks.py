@@ -56,7 +56,7 @@ def test_the_api_server_accepts_an_example(block: Block, session: Session) -> No
         example = {
             "apiVersion": API_VERSION,
             "kind": kind,
-            "metadata": {"name": "example", **namespace},
-            "spec": {**REQUIRED[kind], **body["spec"]},
+            "metadata": {**body.get("metadata", {}), "name": "example", **namespace},
+            "spec": {**REQUIRED[kind], **body.get("spec", {})},
         }
         kubectl.run("create", "--dry-run=server", "--filename", "-", stdin=json.dumps(example))

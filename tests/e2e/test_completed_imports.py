@@ -158,7 +158,8 @@ def test_imports_have_no_finalizer_and_no_annotation(imported: dict[str, Manifes
 def test_kubectl_shows_it(tenant: Tenant, imported: dict[str, Manifest]) -> None:
     lines = kubectl.run("get", "pgi", "copy-shop", "--namespace", tenant.name).splitlines()
     assert lines[0].split() == ["NAME", *(column.name.upper() for column in IMPORT_KIND.columns)]
-    assert lines[1].split()[:6] == ["copy-shop", "completed", "copy-shop", "1", "100", "0"]
+    data_as_of = imported["copy-shop"]["status"]["dataAsOf"]
+    assert lines[1].split()[:7] == ["copy-shop", "completed", "copy-shop", "1", "100", data_as_of, "0"]
 
 
 def test_events_tell_the_story(tenant: Tenant, imported: dict[str, Manifest]) -> None:

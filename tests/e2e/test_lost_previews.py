@@ -5,7 +5,7 @@ from tests.e2e.tenant import PREVIEWS, Tenant, condition_of, state_of
 from tests.support import kubectl
 from tests.support.kubectl import Manifest
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.waits]
 
 DATABASE_SECONDS = 90  # a Project is checked once a minute
 SECRET_SECONDS = 330  # each Secret is read within five minutes
