@@ -19,7 +19,7 @@ from pgimport.decide.decision import (
     SetFinalizer,
 )
 from pgimport.decide.observed_objects import HeldRole, ObservedProject
-from pgimport.decide.projects import CHECK_INTERVAL, decide_project
+from pgimport.decide.projects import CHECK_INTERVAL, NO_NETWORK_POLICY, decide_project
 from pgimport.model.names import FINALIZER_PROJECT, PREVIEWS
 from pgimport.model.observations import ApiServerEndpoint, ObservedServer, OrphanedJob, Unreachable
 from pgimport.model.reasons import Failure, Reason
@@ -124,6 +124,21 @@ def test_the_network_policy_follows_the_operators_rights(server: ObservedServer 
     observed = observed_project(server=server, api_server=endpoints)
     decision = decide_project(observed, NOW, a_policy(network_policy=True))
     assert decision.actions == (EnsureRoleBindings(), EnsureNetworkPolicy(endpoints))
+
+
+def test_without_the_right_to_read_the_api_server_a_project_warns_and_works() -> None:
+    observed = observed_project(api_server=None)
+    decision = decide_project(observed, NOW, a_policy(network_policy=True))
+    assert decision.actions == (EnsureRoleBindings(),)
+    assert decision.status.ready
+    assert decision.status.warnings == [NO_NETWORK_POLICY]
+
+
+def test_a_sweep_that_fails_does_not_hide_that_databases_are_gone() -> None:
+    """The actions run in order until one fails."""
+    observed = observed_project(previews_without_database=("a",), orphaned_objects=("database x",))
+    kinds = [type(action) for action in decide_project(observed, NOW, a_policy()).actions]
+    assert kinds.index(ObserveDatabases) < kinds.index(DropOrphanedObjects)
 
 
 def test_previews_without_database_or_secret_are_reconciled_at_once() -> None:

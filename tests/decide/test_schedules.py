@@ -218,12 +218,12 @@ def test_replace_cancels_the_active_import_and_creates_the_next() -> None:
     simulation.now = FIRST + DAY
     decision = simulation.step()
     first, second = name_of(FIRST), name_of(FIRST + DAY)
-    assert decision.actions == (CancelImport(first, f"uid-{first}"), CreateScheduledImport(second))
+    assert decision.actions == (CreateScheduledImport(second), CancelImport(first, f"uid-{first}"))
     assert decision.status.active == [first, second]
     simulation.now = FIRST + 2 * DAY
     third = name_of(FIRST + 2 * DAY)
     # The first one is cancelled already, and has not ended, because its swap has begun.
-    assert simulation.step().actions == (CancelImport(second, f"uid-{second}"), CreateScheduledImport(third))
+    assert simulation.step().actions == (CreateScheduledImport(third), CancelImport(second, f"uid-{second}"))
 
 
 # --- history ---

@@ -92,14 +92,14 @@ def test_a_golden_preview_is_filled_copied_and_refreshed(tenant: Tenant) -> None
 
 
 def test_copies_around_a_refresh_succeed(tenant: Tenant) -> None:
-    create_golden(tenant, "busy", "small")
+    create_golden(tenant, "refreshed-golden", "small")
     names = [f"around-{number}" for number in range(COPIES)]
-    kubectl.create(*(copy_manifest(tenant, name, "busy") for name in names[: COPIES // 2]))
-    tenant.start("busy-again", "small", "busy", recreate=True)
+    kubectl.create(*(copy_manifest(tenant, name, "refreshed-golden") for name in names[: COPIES // 2]))
+    tenant.start("golden-again", "small", "refreshed-golden", recreate=True)
     for name in names[COPIES // 2 :]:
-        kubectl.create(copy_manifest(tenant, name, "busy"))
+        kubectl.create(copy_manifest(tenant, name, "refreshed-golden"))
     wait_until_ready(tenant, *names)
-    tenant.wait_for_end("busy-again", "completed")
+    tenant.wait_for_end("golden-again", "completed")
     databases = [tenant.database(name) for name in names]
     for database in databases:
         comparison.assert_same(tenant.source.server, "small", EMBEDDED, database)

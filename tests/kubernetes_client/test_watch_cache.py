@@ -3,6 +3,8 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from secrets import token_hex
 from typing import Any
 
@@ -12,7 +14,7 @@ from tests.support.kubernetes import Kubernetes, Refusal, a_body
 
 from pgimport.kubernetes_client.api_client import Json, KubernetesClient
 from pgimport.kubernetes_client.json_cache import JsonCache
-from pgimport.model.names import IMPORTS
+from pgimport.model.names import IMPORTS, SCHEDULES
 
 PATH = f"/apis/capydb.dev/v1alpha1/namespaces/shop/{IMPORTS}"
 ALL = f"/apis/capydb.dev/v1alpha1/{IMPORTS}"
@@ -90,6 +92,33 @@ def test_waiting_threads_wake_at_the_first_response(kubernetes: Kubernetes, clus
         assert time.monotonic() - started < 30
     finally:
         cache.stop()
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_kind_without_its_crd_or_a_right_counts_as_listed_only_if_it_is_optional(
+    kubernetes: Kubernetes, cluster: KubernetesClient, status: int
+) -> None:
+    with kubernetes_refusing(kubernetes, f"/{SCHEDULES}", status):
+        for optional, listed in (((SCHEDULES,), True), ((), False)):
+            cache = JsonCache(cluster, (IMPORTS, SCHEDULES), optional=optional)
+            cache.start()
+            try:
+                assert cache.wait_for(partial(is_listed, cache), 20 if listed else 2) is listed
+            finally:
+                cache.stop()
+
+
+def is_listed(cache: JsonCache) -> bool:
+    return cache.listed
+
+
+@contextmanager
+def kubernetes_refusing(kubernetes: Kubernetes, part: str, status: int) -> Iterator[None]:
+    kubernetes.refuse("GET", part, status, times=1000)
+    try:
+        yield
+    finally:
+        kubernetes.emulator.faults.refusals.clear()
 
 
 def test_the_cache_is_not_ready_while_nothing_responds(kubernetes: Kubernetes, cluster: KubernetesClient) -> None:

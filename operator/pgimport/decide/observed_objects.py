@@ -86,7 +86,8 @@ class ObservedProject:
     server: ObservedServer | Unreachable | None = None  # None: not read, because the spec is invalid
     namespace_exists: bool = False
     namespace_owner: str | None = None  # name of an older Project with the same namespace
-    api_server: tuple[ApiServerEndpoint, ...] = ()  # read only if the installation has NetworkPolicies
+    # Read only if the installation has NetworkPolicies. None: the operator may not read it.
+    api_server: tuple[ApiServerEndpoint, ...] | None = ()
     previews: int = 0
     imports: int = 0
     import_owners: tuple[ImportOwner, ...] = ()  # the imports of this Project, including those that ended

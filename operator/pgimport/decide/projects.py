@@ -32,6 +32,10 @@ from pgimport.model.status import ConditionStatus, ProjectStatus
 # How often the operator checks a ready server and sweeps orphans.
 CHECK_INTERVAL = timedelta(seconds=60)
 HELD_ROLES_NAMED = 5
+NO_NETWORK_POLICY = (
+    "import pods have no NetworkPolicy, because the operator may not read the addresses of the API server: grant the"
+    " rights that the chart shows, or set networkPolicy.create to false"
+)
 
 
 def decide_project(observed: ObservedProject, now: datetime, policy: Policy) -> Decision[ProjectStatus]:
@@ -101,8 +105,11 @@ def _decide_readiness(observed: ObservedProject, now: datetime, policy: Policy) 
 
 def _prepare_namespace(observed: ObservedProject, policy: Policy) -> tuple[Action, ...]:
     """Returns the actions that create what the operator needs in the Project's namespace, its own rights first."""
-    network_policy = EnsureNetworkPolicy(observed.api_server) if policy.network_policy else RemoveNetworkPolicy()
-    return EnsureRoleBindings(), network_policy
+    if not policy.network_policy:
+        return EnsureRoleBindings(), RemoveNetworkPolicy()
+    if observed.api_server is None:
+        return (EnsureRoleBindings(),)
+    return EnsureRoleBindings(), EnsureNetworkPolicy(observed.api_server)
 
 
 def _decide_use(observed: ObservedProject, now: datetime) -> ProjectStatus:
@@ -135,20 +142,21 @@ def _show_ready(
     """Shows a Project whose server meets all requirements. Its previews and imports continue during its deletion."""
     host = observed.object.spec.server.host if observed.object.spec is not None else None
     message = f"PostgreSQL {server.version} at {host} answers, and its admin has all rights."
-    warnings = f" Warning: {'. '.join(server.warnings)}." if server.warnings else ""
-    conditions = ready(Reason.READY, message + warnings)
+    warnings = [*server.warnings, *([NO_NETWORK_POLICY] if observed.api_server is None else [])]
+    conditions = ready(Reason.READY, message + (f" Warning: {'. '.join(warnings)}." if warnings else ""))
     if observed.object.meta.deleting:
         users = f"{observed.previews} previews and {observed.imports} imports"
         conditions = in_progress(Reason.DELETING, f"The Project is being deleted. It waits for {users} to be deleted.")
     if observed.held_roles:
         held = TypedCondition(CLEANED_UP, ConditionStatus.FALSE, Reason.ROLE_IN_USE, _describe_held_roles(observed))
         conditions = conditions.add(held)
-    shown = {"ready": True, "target_version": server.version, "warnings": list(server.warnings)}
+    shown = {"ready": True, "target_version": server.version, "warnings": warnings}
     status = status.model_copy(update=shown)
     missing = observed.previews_without_database
     observe: tuple[Action, ...] = (ObserveDatabases(missing),) if missing else ()
     limits, history = _build_limits(observed), _build_history(observed, now)
-    actions = (*_prepare_namespace(observed, policy), *limits, *history, *_build_sweep(observed), *observe)
+    # The actions run until one fails, and a drop may fail for days.
+    actions = (*_prepare_namespace(observed, policy), *observe, *limits, *history, *_build_sweep(observed))
     decision = build_decision(status, conditions, now, CHECK_INTERVAL, actions)
     return replace(decision, wake=_find_damaged_previews(observed))
 

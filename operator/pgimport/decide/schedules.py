@@ -169,7 +169,8 @@ def _decide_run(
     started = status.model_copy(update={"last_schedule_time": run.due, "active": [*status.active, name]})
     conditions = ready(Reason.RUNNING, f"Import {name} was created. {_describe_next(run)}")
     replaced = (CancelImport(item.meta.name, item.meta.uid) for item in active if not _is_cancelled(item))
-    actions: tuple[Action, ...] = (*replaced, CreateScheduledImport(name))
+    # In this order, because Kubernetes may refuse the new import. It waits until the target is free.
+    actions: tuple[Action, ...] = (CreateScheduledImport(name), *replaced)
     return build_decision(started, conditions, now, policy.waiting_interval, actions)
 
 

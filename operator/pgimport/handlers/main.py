@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 import threading
+import time
 from functools import partial
 
 import kopf
@@ -20,6 +21,8 @@ from pgimport.reconcile.reconcile_context import OperatorIdentity, ReconcileCont
 from pgimport.reconcile.reconcile_loop import reconcile, report_error
 from pgimport.reconcile.work_queue import WorkQueue
 from pgimport.settings import Settings, SettingsError, open_uploads, read_settings
+
+LIST_SECONDS = 60.0  # until an operator that cannot list its objects is no longer alive
 
 
 def main(arguments: list[str]) -> int:
@@ -61,7 +64,7 @@ def run(
     register(registry, targets)
 
     def work() -> None:
-        if _wait_until_listed(cache, stop):
+        if _wait_until_listed(cache, versions, stop):
             queue.start()
             run_sweeps(context.cluster, queue, versions, scope, settings.sweep_seconds, stop)
 
@@ -83,9 +86,16 @@ def run(
         queue.stop()
 
 
-def _wait_until_listed(cache: ResourceCache, stop: threading.Event) -> bool:
-    """Waits until the cache has all objects: before, a decision would not know the other imports of its namespace."""
+def _wait_until_listed(cache: ResourceCache, versions: ObservedVersions, stop: threading.Event) -> bool:
+    """Waits until the cache has all objects: before, a decision would not know the other imports of its namespace.
+
+    After a minute, the liveness probe fails, so that an operator that does nothing does not look healthy.
+    """
+    deadline = time.monotonic() + LIST_SECONDS
     while not stop.is_set():
         if cache.wait_for(lambda: cache.listed, 1.0):
+            versions.stalled = None
             return True
+        if time.monotonic() > deadline:
+            versions.stalled = "the operator cannot list its objects; its log says why"
     return False

@@ -7,12 +7,13 @@ imports have ended. The cache lists all objects again every ten minutes.
 import logging
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 
 from pgimport.handlers.observed_versions import ObservedVersions
 from pgimport.kubernetes_client import api_paths
 from pgimport.kubernetes_client.api_client import Json, KubernetesClient
 from pgimport.kubernetes_client.resource_lists import ACTIVE
-from pgimport.model.errors import PgimportError
+from pgimport.model.errors import Forbidden, NotFound, PgimportError
 from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS, SCHEDULES
 from pgimport.model.resources import ResourceKey
 from pgimport.model.watch_scope import EVERYWHERE, WatchScope
@@ -45,14 +46,19 @@ def build_key(kind: str, meta: Json) -> ResourceKey:
 
 
 def _list_unfinished(cluster: KubernetesClient) -> Iterator[tuple[str, Json]]:
-    """Yields Projects, and the metadata of previews, schedules and imports that have not ended."""
+    """Yields Projects, and the metadata of previews, schedules and imports that have not ended.
+
+    The CRD of schedules, or the right to list them, may be missing after an upgrade.
+    """
     for body in cluster.get(api_paths.resource(PROJECTS), **FROM_MEMORY)["items"]:
         yield PROJECTS, body
-    for kind in (PREVIEWS, SCHEDULES):
-        for meta in cluster.list_metadata(api_paths.resource(kind), **FROM_MEMORY):
-            yield kind, {"metadata": meta}
+    for meta in cluster.list_metadata(api_paths.resource(PREVIEWS), **FROM_MEMORY):
+        yield PREVIEWS, {"metadata": meta}
     for meta in cluster.list_metadata(api_paths.resource(IMPORTS), fieldSelector=ACTIVE, **FROM_MEMORY):
         yield IMPORTS, {"metadata": meta}
+    with suppress(NotFound, Forbidden):
+        for meta in cluster.list_metadata(api_paths.resource(SCHEDULES), **FROM_MEMORY):
+            yield SCHEDULES, {"metadata": meta}
 
 
 def run_sweeps(

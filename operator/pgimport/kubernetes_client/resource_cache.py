@@ -23,7 +23,8 @@ class ResourceCache(WatchCache[CachedResource]):
     """Lists our objects as the watches have shown them, with our own writes. See `ResourceLists`."""
 
     def __init__(self, cluster: KubernetesClient) -> None:
-        super().__init__(cluster, (PROJECTS, PREVIEWS, IMPORTS, SCHEDULES))
+        # An upgrade may bring the operator before the CRD of schedules.
+        super().__init__(cluster, (PROJECTS, PREVIEWS, IMPORTS, SCHEDULES), optional=(SCHEDULES,))
 
     def pack(self, kind: str, body: Json) -> CachedResource:
         if kind == PROJECTS:

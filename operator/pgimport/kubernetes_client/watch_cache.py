@@ -8,14 +8,14 @@ import logging
 import threading
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from pgimport.kubernetes_client import api_paths
 from pgimport.kubernetes_client.api_client import Json, KubernetesClient
-from pgimport.model.errors import NotFound, PgimportError
+from pgimport.model.errors import Forbidden, NotFound, PgimportError
 from pgimport.model.resources import ResourceKey
 
 WATCH_SECONDS = 240  # a watch ends after this time; the next one continues at its last resourceVersion
@@ -23,6 +23,7 @@ RELIST_SECONDS = 600.0  # all objects are listed again after this time, in case 
 PROBE_SECONDS = 3.0
 STALE_SECONDS = 12.0  # without a response, the cache may be outdated
 _RETRY_SECONDS = 1.0
+_OPTIONAL_RETRY_SECONDS = 30.0
 _log = logging.getLogger(__name__)
 ContentT = TypeVar("ContentT")
 OtherT = TypeVar("OtherT")
@@ -47,9 +48,17 @@ class WatchCache(Generic[ContentT]):
     """Keeps the newest content of each object, and waits for changes; safe to share between threads."""
 
     def __init__(
-        self, cluster: KubernetesClient, kinds: Iterable[str], clock: Callable[[], float] = time.monotonic
+        self,
+        cluster: KubernetesClient,
+        kinds: Iterable[str],
+        clock: Callable[[], float] = time.monotonic,
+        optional: Collection[str] = (),
     ) -> None:
-        self._cluster, self._clock = cluster, clock
+        """Prepares a cache of these kinds.
+
+        `optional`: kinds that count as listed if their CRD, or the right to list them, is missing.
+        """
+        self._cluster, self._clock, self._optional = cluster, clock, frozenset(optional)
         self._kinds: dict[str, _CachedKind[ContentT]] = {kind: _CachedKind() for kind in kinds}
         self._changed = threading.Condition()
         self._stopping = threading.Event()
@@ -165,8 +174,9 @@ class WatchCache(Generic[ContentT]):
                 if version:  # 410 Gone: the API server no longer has the events after this version
                     version = ""
                 else:
-                    _log.warning("The list of %s failed: %s", kind, error)
-                    self._stopping.wait(_RETRY_SECONDS)
+                    self._wait_for_kind(kind, error)
+            except Forbidden as error:
+                self._wait_for_kind(kind, error)
             except PgimportError as error:
                 if not self._stopping.is_set():  # else `stop` has interrupted the watch
                     _log.warning("The watch of %s failed: %s", kind, error)
@@ -175,6 +185,15 @@ class WatchCache(Generic[ContentT]):
                 _log.exception("The watch of %s failed unexpectedly.", kind)
                 version = ""
                 self._stopping.wait(_RETRY_SECONDS)
+
+    def _wait_for_kind(self, kind: str, error: PgimportError) -> None:
+        """Waits before the next list of a kind whose CRD, or the right to list it, is missing."""
+        _log.warning("The list of %s failed: %s", kind, error)
+        if kind in self._optional:
+            with self._changed:
+                self._kinds[kind].listed = True
+                self._changed.notify_all()
+        self._stopping.wait(_OPTIONAL_RETRY_SECONDS if kind in self._optional else _RETRY_SECONDS)
 
     def _list(self, kind: str) -> str:
         """Stores all objects page by page, so that one page at a time is in memory. Returns the list's version."""

@@ -12,7 +12,7 @@ from pgimport.kubernetes_client.network_policies import read_api_server
 from pgimport.kubernetes_client.resource_lists import ResourceLists
 from pgimport.model.errors import Forbidden, Refused, ServerUnavailable
 from pgimport.model.names import FINALIZER_PREVIEW
-from pgimport.model.observations import ObservedServer, Unreachable
+from pgimport.model.observations import ApiServerEndpoint, ObservedServer, Unreachable
 from pgimport.model.project_spec import ProjectSpec
 from pgimport.model.resources import ImportOwner, PreviewObject, ProjectObject, ResourceKey
 from pgimport.model.status import PreviewState
@@ -56,7 +56,7 @@ def observe_project(context: ReconcileContext, key: ResourceKey, now: datetime) 
         namespace_exists=exists,
         namespace_owner=namespace_owner,
         orphaned_jobs=list_orphans(context.cluster, spec.namespace, cleaned_up) if readable else (),
-        api_server=read_api_server(context.cluster) if context.policy.network_policy else (),
+        api_server=_read_api_server(context),
         previews=len(previews),
         imports=len(imports),
         import_owners=tuple(imports),
@@ -124,6 +124,14 @@ def read_project_server(context: ReconcileContext, spec: ProjectSpec) -> Observe
         return read_server_properties(access, spec.allowed_extensions, spec.server.templates)
     except (Refused, ServerUnavailable) as error:
         return Unreachable(failure=error.failure)
+
+
+def _read_api_server(context: ReconcileContext) -> tuple[ApiServerEndpoint, ...] | None:
+    """Returns None without the right to read the addresses, which an admin may have to grant after an upgrade."""
+    try:
+        return read_api_server(context.cluster) if context.policy.network_policy else ()
+    except Forbidden:
+        return None
 
 
 def _list_users(
