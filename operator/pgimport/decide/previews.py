@@ -44,7 +44,9 @@ from pgimport.model.status import ImportState, PreviewState, PreviewStatus
 
 DATABASE_READY = ready(Reason.READY, "The database is ready.")
 EXPIRED = stalled(
-    Reason.EXPIRED, "The ttl is over and the database was dropped. Set spec.renewedAt to get a new, empty one."
+    Reason.EXPIRED,
+    "The ttl is over and the database was dropped. Set spec.renewedAt to get a new one: empty or, with mode clone, a"
+    " new copy.",
 )
 
 

@@ -50,8 +50,8 @@ class PreviewSpec(StrictModel):
     copy_from: CopySource | None = Field(
         default=None,
         alias="from",
-        description="The preview that mode clone copies. The server copies its database, which takes seconds and"
-        " needs no import. If absent, the Project's primary database is copied. Immutable.",
+        description="The preview that mode clone copies. The server copies its database, which takes seconds for a"
+        " small database and needs no import. If absent, the Project's primary database is copied. Immutable.",
     )
     golden: bool = Field(
         default=False,

@@ -127,7 +127,8 @@ class Limits(StrictModel):
     max_previews: int | None = Field(
         default=None,
         ge=0,
-        description="The number of PreviewDatabases that this Project may have. If absent, there is no limit.",
+        description="The number of PreviewDatabases that this Project may have. Golden ones count, and expired ones do"
+        " not. If absent, there is no limit.",
     )
     max_connections_per_preview: int = Field(
         default=50,
@@ -172,8 +173,8 @@ class PrimaryDatabase(StrictModel):
     )
     preview_database: ObjectName | None = Field(
         default=None,
-        description="The name of a golden PreviewDatabase. The server copies it, which takes seconds and needs no"
-        " import.",
+        description="The name of a golden PreviewDatabase. The server copies it, which takes seconds for a small"
+        " database and needs no import.",
     )
 
     @model_validator(mode="after")

@@ -54,7 +54,7 @@ CONDITIONS: dict[Reason, str] = {
     " Only events have this reason.",
     Reason.PRIMARY_MISSING: "The Project names no primary database, so there is nothing to clone.",
     Reason.CLONING: "The copy of the primary database, or of the preview in from, has not ended yet.",
-    Reason.NO_DATA: "No import has filled the golden preview yet. Imports may.",
+    Reason.NO_DATA: "No import has filled the golden preview yet. Import into it.",
     Reason.SOURCE_PREVIEW_NOT_FOUND: "The preview that is to be copied does not exist.",
     Reason.SCHEDULED: "The schedule creates its next import at `status.nextScheduleTime`.",
     Reason.CLONE_FAILED: "The import that copies the primary database has failed; its own status says why.",
