@@ -125,6 +125,13 @@ def test_a_restarted_operator_begins_the_same_copy_again() -> None:
             id="another Project",
         ),
         pytest.param(
+            COPY,
+            {"source": a_golden(resetAt="2026-01-01T12:05:00Z")},
+            Reason.NO_DATA,
+            "about to be reset",
+            id="to be reset",
+        ),
+        pytest.param(
             COPY, {"source_is_swapped": True}, Reason.WAITING_FOR_REFRESH, "begins afterwards", id="being refreshed"
         ),
         pytest.param(

@@ -17,7 +17,7 @@ from psycopg import sql
 from tests.server.conftest import DEPENDENT, TRUSTED, PreviewScenario, build_scenario, build_source_info
 from tests.server.crashing_connection import Crash, CrashingConnect, crash_at_each_statement
 
-from pgimport.model.errors import Conflict, Refused, ServerUnavailable
+from pgimport.model.errors import Conflict, PgimportError, Refused, ServerUnavailable
 from pgimport.model.names import replaced_names, short_hash
 from pgimport.model.observations import ObservedContent
 from pgimport.model.owner_comment import DatabasePhase, ImportedContent, OwnerComment, format_owner_comment
@@ -26,7 +26,7 @@ from pgimport.model.result import DatabaseSetting
 from pgimport.server import preview_copy
 from pgimport.server.connection import MAINTENANCE_DATABASE, Connection, connect
 from pgimport.server.marked_objects import MarkedObject, drop_marked_object, read_marked_objects
-from pgimport.server.preview import PreviewPlan, drop_preview, ensure_preview
+from pgimport.server.preview import PreviewPlan, drop_preview, ensure_preview, reset_preview
 from pgimport.server.preview_copy import CopyPlan, end_copy, ensure_copy
 from pgimport.server.replacement_check import check_replaceable
 from pgimport.server.server_access import Access
@@ -546,6 +546,61 @@ def test_a_source_that_is_gone_is_waited_for(golden: PreviewScenario, gone: bool
     with pytest.raises(ServerUnavailable) as caught:
         ensure_copy(golden.access, _plan(golden))
     assert caught.value.failure.reason is Reason.SOURCE_PREVIEW_NOT_READY
+
+
+@pytest.mark.parametrize("state", ["gone", "about to be dropped", "emptied"])
+def test_an_older_copy_stays_until_its_source_can_be_copied(golden: PreviewScenario, state: str) -> None:
+    """A copy may wait long for its turn. Meanwhile, the golden preview can be deleted or reset."""
+    plan = _plan(golden, needs_data=True)
+    ensure_copy(golden.access, plan)
+    if state == "gone":
+        drop_preview(golden.access, golden.database, golden.owner)
+    elif state == "emptied":
+        reset_preview(golden.access, golden.database, golden.owner, None, golden.mark)
+    else:
+        mark = golden.mark.model_copy(update={"phase": DatabasePhase.DROPPING})
+        golden.server.execute(f"COMMENT ON ROLE {golden.owner} IS '{format_owner_comment(mark)}'")
+    with pytest.raises(ServerUnavailable) as caught:
+        ensure_copy(golden.access, dataclasses.replace(plan, number=2))
+    expected = Reason.NO_DATA if state == "emptied" else Reason.SOURCE_PREVIEW_NOT_READY
+    assert caught.value.failure.reason is expected
+    assert _list_tables(golden, plan) == ["new"]
+
+
+def test_an_older_copy_stays_while_its_source_is_being_replaced(golden: PreviewScenario) -> None:
+    plan = _plan(golden)
+    ensure_copy(golden.access, plan)
+    with golden.server.connect(user="admin") as connection:
+        connection.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [f"pgimport {golden.database}"])
+        with pytest.raises(ServerUnavailable):
+            ensure_copy(golden.access, dataclasses.replace(plan, number=2))
+    assert _list_tables(golden, plan) == ["new"]
+
+
+def test_two_previews_that_copy_each_other_do_not_wait_for_ever(scenario: PreviewScenario) -> None:
+    """Each copy locks its own name first and the other's second. The wait for the second lock has a limit."""
+    first = _plan(scenario, disconnect=True)
+    ensure_copy(scenario.access, first)
+    back = PreviewPlan(scenario.database, scenario.owner, "secret", scenario.mark)
+    second = CopyPlan(source=first.preview.database, source_role=first.preview.role, preview=back, number=1)
+    plans = (dataclasses.replace(first, number=2), dataclasses.replace(second, disconnect=True))
+    errors: list[PgimportError] = []
+
+    def copy(plan: CopyPlan) -> None:
+        try:
+            ensure_copy(scenario.access, plan)
+        except PgimportError as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=copy, args=[plan]) for plan in plans]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not any(thread.is_alive() for thread in threads)
+    assert not any(isinstance(error, Refused) for error in errors)
+    for database in (scenario.database, first.preview.database):
+        assert scenario.query("SELECT FROM pg_database WHERE datname = %s", database) != []
 
 
 def test_a_large_source_is_copied_by_its_files(golden: PreviewScenario, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,7 +68,7 @@ def decide_copy(
         interval = LOOK_INTERVAL if copying.started else WAITING_LOOK_INTERVAL
         conditions = in_progress(Reason.CLONING, message)
         return build_decision(in_state(shown, PreviewState.PENDING), conditions, now, interval)
-    if (obstacle := _find_obstacle(observed, source)) is not None:
+    if (obstacle := _find_obstacle(observed, source, now)) is not None:
         return build_decision(in_state(unchanged, unchanged.state), obstacle, now, policy.waiting_interval)
     if copying is not None and copying.failure is not None:
         message = copying.failure.format_with_hint()
@@ -80,7 +80,7 @@ def decide_copy(
     return build_decision(in_state(begun, PreviewState.PENDING), conditions, now, LOOK_INTERVAL, actions)
 
 
-def _find_obstacle(observed: ObservedPreview, source: CopySource) -> ConditionSet | None:
+def _find_obstacle(observed: ObservedPreview, source: CopySource, now: datetime) -> ConditionSet | None:
     """Returns why the copy cannot begin yet."""
     name, preview, spec = source.preview_database, observed.source, observed.object.spec
     in_from = spec is not None and spec.copy_from is not None
@@ -104,6 +104,10 @@ def _find_obstacle(observed: ObservedPreview, source: CopySource) -> ConditionSe
         state = "deleting" if preview.meta.deleting else preview.status.state or "pending"
         what = f"which is {state}" + (" and has no data yet" if preview.golden and state == "pending" else "")
         return in_progress(reason, f"The preview waits for PreviewDatabase {name}, {what}.")
+    if preview.spec.reset_due(preview.status.reset_at, now):
+        reason = Reason.NO_DATA if preview.golden else Reason.SOURCE_PREVIEW_NOT_READY
+        message = f"The preview waits for PreviewDatabase {name}, which is about to be reset."
+        return in_progress(reason, message)
     if observed.source_is_swapped:
         message = f"An import is about to replace PreviewDatabase {name}. The copy begins afterwards."
         return in_progress(Reason.WAITING_FOR_REFRESH, message)

@@ -116,6 +116,7 @@ def _begin_copy(context: ReconcileContext, observed: ObservedPreview, action: Be
         ),
         number=action.number,
         disconnect=action.disconnect,
+        needs_data=source.golden,
         size_limit=project.spec.storage_limit_bytes,
     )
     context.copies.begin(

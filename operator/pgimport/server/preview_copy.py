@@ -69,6 +69,7 @@ class CopyPlan:
     preview: PreviewPlan
     number: int  # counts the copies of this preview; an older one never replaces a newer one
     disconnect: bool = False  # end the sessions in the source
+    needs_data: bool = False  # the source is golden: without imported content, it is not to be copied
     size_limit: int | None = None  # bytes
     timeout_seconds: float = field(default=6 * 3600.0)  # of CREATE DATABASE
 
@@ -76,8 +77,9 @@ class CopyPlan:
 def ensure_copy(access: Access, plan: CopyPlan, *, connect: Connect = connect) -> None:
     """Copies the source, or completes this copy if an earlier call did not; does nothing if it is complete.
 
-    Drops an older copy first. May take hours. Raises Refused if the server or a limit does not allow the copy, Conflict
-    if a newer copy exists, and ServerUnavailable if the source is in use.
+    Drops an older copy as soon as the source is known to be usable. May take hours. Raises Refused if the server or a
+    limit does not allow the copy, Conflict if a newer copy exists, and ServerUnavailable if the source is in use, not
+    complete, or without data.
     """
     preview = plan.preview
     with session(access, connect=connect) as connection:
@@ -99,9 +101,12 @@ def ensure_copy(access: Access, plan: CopyPlan, *, connect: Connect = connect) -
             finish_preview(connection, preview, parse_shadow_record(owner.comment))  # the password may be a new one
             return
         if not copied or phase is not DatabasePhase.CREATING:
-            _require_copyable(connection, plan)  # before an older copy is dropped
-            drop_with_role(connection, access, preview.database, preview.role, connect)
-            _copy_database(connection, access, plan, connect)
+            # Until CREATE DATABASE has ended, nobody may drop, empty or replace the source.
+            with share_database_name(connection, plan.source):
+                record = _read_source(connection, plan)
+                _require_copyable(connection, plan)
+                drop_with_role(connection, access, preview.database, preview.role, connect)
+                _copy_database(connection, access, plan, record, connect)
         _complete(connection, access, plan, connect)
 
 
@@ -145,33 +150,40 @@ def _read_progress(owner: SharedObject | None) -> tuple[DatabasePhase | None, in
     return owner.mark.phase, imported.copy_number if imported is not None else None
 
 
-def _copy_database(connection: Connection, access: Access, plan: CopyPlan, connect: Connect) -> None:
+def _read_source(connection: Connection, plan: CopyPlan) -> ShadowRecord:
+    """Returns what the source's owner role notes about its content. The source's name must be locked.
+
+    Raises ServerUnavailable if the source does not exist, is not complete, or has no data although the plan needs it.
+    """
+    source = read_shared_objects(connection, databases=[plan.source], roles=[plan.source_role])
+    owner = source.roles.get(plan.source_role)
+    phase = owner.mark.phase if owner is not None and owner.mark is not None else None
+    complete = phase in (None, DatabasePhase.READY)  # None: an older release created it
+    if plan.source not in source.databases or owner is None or not complete:
+        message = f"database {plan.source}, which is to be copied, does not exist or is not complete"
+        raise ServerUnavailable(Failure(Reason.SOURCE_PREVIEW_NOT_READY, message))
+    record = parse_shadow_record(owner.comment)
+    if plan.needs_data and record.imported is None:
+        message = f"database {plan.source}, which is to be copied, has no data yet"
+        raise ServerUnavailable(Failure(Reason.NO_DATA, message, "Import into the golden preview."))
+    return record
+
+
+def _copy_database(
+    connection: Connection, access: Access, plan: CopyPlan, source: ShadowRecord, connect: Connect
+) -> None:
     """Creates the owner role and the database, which accepts no connections yet."""
     preview = plan.preview
-    with share_database_name(connection, plan.source):
-        source = read_shared_objects(connection, databases=[plan.source], roles=[plan.source_role])
-        source_owner = source.roles.get(plan.source_role)
-        phase = source_owner.mark.phase if source_owner is not None and source_owner.mark is not None else None
-        complete = phase in (None, DatabasePhase.READY)  # None: an older release created it
-        if plan.source not in source.databases or source_owner is None or not complete:
-            message = f"database {plan.source}, which is to be copied, does not exist or is not complete"
-            raise ServerUnavailable(Failure(Reason.SOURCE_PREVIEW_NOT_READY, message))
-        record = parse_shadow_record(source_owner.comment)
-        imported = (record.imported or ImportedContent()).model_copy(update={"copy_number": plan.number})
-        mark = preview.mark.model_copy(update={"phase": DatabasePhase.CREATING})
-        create_role(
-            connection,
-            preview.role,
-            preview.password,
-            mark,
-            ShadowRecord(settings=record.settings, imported=imported),
-        )
-        size = _read_size(connection, plan.source)
-        strategy, started = _choose_strategy(connection, size), time.monotonic()
-        connection.execute(f"SET statement_timeout = '{int(plan.timeout_seconds)}s'".encode())
-        with _disconnecting(access, plan, connect):
-            _create_database(connection, plan, strategy)
-        connection.execute("RESET statement_timeout")
+    imported = (source.imported or ImportedContent()).model_copy(update={"copy_number": plan.number})
+    record = ShadowRecord(settings=source.settings, imported=imported)
+    mark = preview.mark.model_copy(update={"phase": DatabasePhase.CREATING})
+    create_role(connection, preview.role, preview.password, mark, record)
+    size = _read_size(connection, plan.source)
+    strategy, started = _choose_strategy(connection, size), time.monotonic()
+    connection.execute(f"SET statement_timeout = '{int(plan.timeout_seconds)}s'".encode())
+    with _disconnecting(access, plan, connect):
+        _create_database(connection, plan, strategy)
+    connection.execute("RESET statement_timeout")
     seconds = time.monotonic() - started
     _log.info("copied %d bytes to database %s by %s in %.1f s", size, preview.database, strategy.value, seconds)
 
