@@ -438,6 +438,21 @@ def test_a_refresh_succeeds_while_a_copy_is_not_complete(golden: PreviewScenario
     assert _list_held_roles(golden) == []
 
 
+def test_a_refresh_succeeds_while_an_incomplete_copy_is_being_dropped(golden: PreviewScenario) -> None:
+    """The drop of a database can be interrupted, for example while a session in it does not end."""
+    plan = _plan(golden)
+    with suppress(Crash):
+        ensure_copy(golden.access, plan, connect=_CrashingAfterCreate())
+    mark = plan.preview.mark.model_copy(update={"phase": DatabasePhase.DROPPING})
+    golden.server.execute(f"COMMENT ON ROLE {plan.preview.role} IS '{format_owner_comment(mark)}'")
+    check_replaceable(golden.access, golden.database, golden.owner)
+    _refresh(golden, "CREATE TABLE newer (id int)")
+    drop_preview(golden.access, plan.preview.database, plan.preview.role)
+    for marked in _list_held_roles(golden):
+        drop_marked_object(golden.access, marked)
+    assert _list_held_roles(golden) == []
+
+
 def _list_held_roles(golden: PreviewScenario) -> list[MarkedObject]:
     marked = read_marked_objects(golden.access, golden.mark.project_uid)
     return [item for item in marked if item.mark.dropped and item.mark.preview_uid == golden.mark.preview_uid]

@@ -1,6 +1,6 @@
 -- Lists databases and objects that a role owns outside these databases. Leaves out a copy of the role's database that is
--- not complete: its content gets another owner, whatever the name of this role is by then. The comment of the copy's owner
--- says so; tenants cannot write comments on roles.
+-- not complete, because its content gets another owner, whatever the name of this role is by then, or that is being
+-- dropped. The comment of the copy's owner says so; tenants cannot write comments on roles.
 SELECT format('database %%s', d.datname)
   FROM pg_database AS d
   JOIN pg_roles AS r ON r.oid = d.datdba
@@ -15,5 +15,6 @@ SELECT format('objects in database %%s', d.datname)
    AND NOT EXISTS (
            SELECT FROM pg_shdescription AS m
             WHERE m.classoid = 'pg_authid'::regclass AND m.objoid = d.datdba
-              AND m.description LIKE '{%%"pgimport": {%%"phase": "creating"%%')
+              AND (m.description LIKE '{%%"pgimport": {%%"phase": "creating"%%'
+                   OR m.description LIKE '{%%"pgimport": {%%"phase": "dropping"%%'))
  ORDER BY 1
