@@ -453,6 +453,55 @@ def test_a_refresh_succeeds_while_an_incomplete_copy_is_being_dropped(golden: Pr
     assert _list_held_roles(golden) == []
 
 
+def test_a_refresh_succeeds_although_a_copy_has_objects_whose_owner_cannot_change(golden: PreviewScenario) -> None:
+    """PostgreSQL has no ALTER … OWNER TO for an extension, default privileges and a user mapping."""
+    with golden.server.connect(golden.database) as connection:
+        for statement in (
+            "DROP EXTENSION plpgsql",
+            "CREATE FOREIGN DATA WRAPPER remote",
+            "GRANT USAGE ON FOREIGN DATA WRAPPER remote TO PUBLIC",
+            f"SET ROLE {golden.owner}",
+            "CREATE EXTENSION plpgsql",
+            "CREATE FUNCTION public.one() RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN 1; END'",
+            "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO pg_monitor",
+            "CREATE SERVER elsewhere FOREIGN DATA WRAPPER remote",
+            "CREATE USER MAPPING FOR CURRENT_USER SERVER elsewhere",
+        ):
+            connection.execute(statement.encode())
+    plan = _plan(golden)
+    ensure_copy(golden.access, plan)
+    remaining = golden.query(
+        "SELECT s.classid::regclass::text FROM pg_shdepend AS s, pg_database AS d WHERE d.oid = s.dbid"
+        " AND d.datname = %s AND s.deptype = 'o' AND s.refobjid = %s::regrole ORDER BY 1",
+        plan.preview.database,
+        golden.owner,
+    )
+    assert remaining == [("pg_default_acl",), ("pg_extension",), ("pg_user_mapping",)]
+    check_replaceable(golden.access, golden.database, golden.owner)
+    _refresh(golden, "CREATE TABLE newer (id int)")
+    assert len(_list_held_roles(golden)) == 1
+    with _open(golden, plan) as connection:
+        connection.execute("CREATE FUNCTION two() RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN one() + 1; END'")
+        assert connection.execute("SELECT two()").fetchone() == (2,)
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="must be owner of extension plpgsql"):
+            connection.execute("DROP EXTENSION plpgsql")
+    ensure_copy(golden.access, _plan(golden, 2, plan.preview.database))  # made again, as by spec.resetAt
+    for marked in _list_held_roles(golden):
+        drop_marked_object(golden.access, marked)
+    assert _list_held_roles(golden) == []
+
+
+@pytest.mark.isolation
+def test_an_extension_in_a_database_of_another_user_keeps_its_owner(golden: PreviewScenario) -> None:
+    database = f"other_{secrets.token_hex(4)}"
+    golden.server.execute(f"CREATE DATABASE {database}")
+    golden.server.execute(f"GRANT CREATE ON DATABASE {database} TO {golden.owner}")
+    with golden.server.connect(database) as connection:
+        connection.execute(f"DROP EXTENSION plpgsql; SET ROLE {golden.owner}; CREATE EXTENSION plpgsql".encode())
+    with pytest.raises(Refused, match=f"also owns objects in database {database}"):
+        check_replaceable(golden.access, golden.database, golden.owner)
+
+
 def _list_held_roles(golden: PreviewScenario) -> list[MarkedObject]:
     marked = read_marked_objects(golden.access, golden.mark.project_uid)
     return [item for item in marked if item.mark.dropped and item.mark.preview_uid == golden.mark.preview_uid]

@@ -1,7 +1,7 @@
 -- Builds the statements that give the objects of some roles in this database to a new owner: schemas first, because the
 -- new owner needs CREATE on the schema of each object. Leaves out sequences of columns, which follow their table. Policies
 -- for these roles apply to the new owner instead, after the tables belong to it. PostgreSQL has no statement for the owner
--- of default privileges.
+-- of an extension, of default privileges and of a user mapping.
 (SELECT format('ALTER %%s %%s OWNER TO %%I', k.keyword, o.identity, %(owner)s::text)
   FROM pg_shdepend AS s
   JOIN pg_database AS d ON d.oid = s.dbid
@@ -14,7 +14,7 @@
                ('operator family', 'OPERATOR FAMILY'), ('statistics object', 'STATISTICS'),
                ('text search dictionary', 'TEXT SEARCH DICTIONARY'),
                ('text search configuration', 'TEXT SEARCH CONFIGURATION'), ('large object', 'LARGE OBJECT'),
-               ('publication', 'PUBLICATION'), ('server', 'SERVER')) AS k(type, keyword) ON k.type = o.type
+               ('publication', 'PUBLICATION'), ('server', 'SERVER'), ('language', 'LANGUAGE')) AS k(type, keyword) ON k.type = o.type
  WHERE s.refclassid = 'pg_authid'::regclass AND s.deptype = 'o'
    AND d.datname = current_database() AND r.rolname = ANY (%(owners)s::text[])
    AND NOT (o.type = 'sequence' AND EXISTS (
