@@ -153,6 +153,37 @@ def test_every_object_belongs_to_the_owner_of_the_copy(golden: PreviewScenario) 
         connection.execute("DROP SCHEMA app CASCADE; SELECT lo_unlink(4711)")
 
 
+def test_the_statements_that_change_owners_are_read_in_parts(
+    golden: PreviewScenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A source can have millions of large objects, and all tenants' previews depend on the operator's memory."""
+    monkeypatch.setattr(preview_copy, "STATEMENTS_PER_FETCH", 7)
+    monkeypatch.setattr(preview_copy, "OWNERS_PER_TRANSACTION", 3)
+    with golden.server.connect(golden.database) as connection:
+        connection.execute(f"SET ROLE {golden.owner}".encode())
+        connection.execute("SELECT lo_create(n) FROM generate_series(1, 20) AS n")
+    row_counts: list[int] = []
+
+    def connect_and_count(access: Access, dbname: str = MAINTENANCE_DATABASE, /) -> Connection:
+        connection = connect(access, dbname)
+
+        class Cursor(psycopg.Cursor[Any]):
+            def execute(self, query: Any, *arguments: Any, **options: Any) -> Any:
+                answer = super().execute(query, *arguments, **options)
+                row_counts.append(self.pgresult.ntuples if self.pgresult is not None else 0)
+                return answer
+
+        connection.cursor_factory = Cursor
+        return connection
+
+    plan = _plan(golden)
+    ensure_copy(golden.access, plan, connect=connect_and_count)
+    assert max(row_counts) == 7
+    with _open(golden, plan) as connection:
+        owners = connection.execute("SELECT DISTINCT lomowner::regrole::text FROM pg_largeobject_metadata").fetchall()
+    assert owners == [(plan.preview.role,)]
+
+
 def test_settings_and_comment_of_the_source_are_written_anew(golden: PreviewScenario) -> None:
     for statement in (
         f"ALTER DATABASE {golden.database} SET search_path = app, public",

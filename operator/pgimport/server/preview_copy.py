@@ -13,7 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import islice
 
+import psycopg
 from psycopg import errors as postgres
 from psycopg import sql
 
@@ -46,6 +48,8 @@ FIRST_WITH_CLONE = 180000  # file_copy_method
 # Objects whose owner changes in one transaction. It locks each of them with its indexes, and the lock table of a server
 # with default settings has room for 6,400 locks. 10,000 tables took 6 to 8 seconds.
 OWNERS_PER_TRANSACTION = 50
+# Statements that are in memory at once. A source can have millions of large objects.
+STATEMENTS_PER_FETCH = 5000
 POLL_SECONDS = 0.5
 # CREATE DATABASE waits 5 seconds for sessions in the source to end (CountOtherDBBackends in PostgreSQL's procarray.c).
 DISCONNECT_SECONDS = 6.0
@@ -304,11 +308,27 @@ def _take_content(connection: Connection, access: Access, preview: PreviewPlan, 
         session(role_access, preview.database, connect) as member,
     ):
         member.execute("SET client_encoding TO sql_ascii")  # no conversion: the names are sent back as they came
-        changes = member.execute(read_query("owner_changes"), {"owner": preview.role, "owners": owners}).pgresult
-        statements = [changes.get_value(row, 0) or b"" for row in range(changes.ntuples)] if changes else []
-        for begin in range(0, len(statements), OWNERS_PER_TRANSACTION):
+        for statements in _read_owner_changes(member, preview.role, owners):
             # PostgreSQL runs the statements of one simple query as one transaction.
-            member.execute(b"; ".join(statements[begin : begin + OWNERS_PER_TRANSACTION]))
+            member.execute(b"; ".join(statements))
+
+
+def _read_owner_changes(member: Connection, owner: str, owners: list[str]) -> Iterator[list[bytes]]:
+    """Yields the statements of the query `owner_changes` in groups, each for one transaction.
+
+    The server keeps them in a cursor that outlives these transactions, and writes it to disk if it is large.
+    """
+    declare = b"DECLARE owner_changes CURSOR WITH HOLD FOR " + read_query("owner_changes")
+    # Client-side binding: DECLARE takes no parameters.
+    psycopg.ClientCursor(member).execute(declare, {"owner": owner, "owners": owners})
+    while True:
+        rows = member.execute(f"FETCH {STATEMENTS_PER_FETCH} FROM owner_changes".encode()).pgresult
+        if rows is None or rows.ntuples == 0:
+            break
+        statements = (rows.get_value(row, 0) or b"" for row in range(rows.ntuples))
+        while group := list(islice(statements, OWNERS_PER_TRANSACTION)):
+            yield group
+    member.execute("CLOSE owner_changes")
 
 
 def _write_source_properties(connection: Connection, plan: CopyPlan, record: ShadowRecord) -> None:
