@@ -533,6 +533,31 @@ def test_an_extension_in_a_database_of_another_user_keeps_its_owner(golden: Prev
         check_replaceable(golden.access, golden.database, golden.owner)
 
 
+@pytest.mark.isolation
+def test_a_preview_that_shall_no_longer_be_a_copy_becomes_empty(golden: PreviewScenario) -> None:
+    """The Project may name a URL as its primary while a copy is not complete. The admin does not enter the copy."""
+    plan = _plan(golden)
+    with suppress(Crash):
+        ensure_copy(golden.access, plan, connect=_CrashingAfterCreate())
+    golden.server.execute(f"ALTER DATABASE {plan.preview.database} ALLOW_CONNECTIONS true")  # a later crash
+    preview = plan.preview
+    ensure_preview(golden.access, preview.database, preview.role, preview.password, preview.mark)
+    assert _list_tables(golden, plan) == []
+    assert _read(golden, plan) == ObservedContent(imported=False)
+    ensure_preview(golden.access, preview.database, preview.role, preview.password, preview.mark)
+    ensure_copy(golden.access, plan)
+    assert _list_tables(golden, plan) == ["new"]
+
+
+def test_a_complete_copy_keeps_its_content(golden: PreviewScenario) -> None:
+    plan = _plan(golden)
+    ensure_copy(golden.access, plan)
+    preview = plan.preview
+    ensure_preview(golden.access, preview.database, preview.role, preview.password, preview.mark)
+    assert _list_tables(golden, plan) == ["new"]
+    assert _read(golden, plan).copy_number == 1
+
+
 def _list_held_roles(golden: PreviewScenario) -> list[MarkedObject]:
     marked = read_marked_objects(golden.access, golden.mark.project_uid)
     return [item for item in marked if item.mark.dropped and item.mark.preview_uid == golden.mark.preview_uid]

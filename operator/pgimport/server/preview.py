@@ -51,6 +51,8 @@ def ensure_preview(
     `templates`: databases from which the database may be created, see `create_database`. `connection_limit`: of the
     owner role. The database itself gets no limit, because its owner could change it.
 
+    Drops a copy of another preview that is not complete, and creates an empty database instead.
+
     The last step notes in the role's comment that the database is ready, and allows the owner to log in. Until then,
     the database contains nothing of a user.
 
@@ -83,7 +85,8 @@ def _ensure(connection: Connection, access: Access, plan: PreviewPlan, connect: 
     owner, database = existing.roles.get(plan.role), existing.databases.get(plan.database)
     refuse_foreign_objects(owner, database, plan)
     phase = _find_phase(owner, database)
-    if database is not None and (database.invalid or phase is DatabasePhase.DROPPING):
+    incomplete_copy = phase is DatabasePhase.CREATING and _is_copy(owner)  # the admin never connects to its content
+    if database is not None and (database.invalid or phase is DatabasePhase.DROPPING or incomplete_copy):
         drop_database(connection, access, plan.database, connect)
         database = None
     if owner is None:
@@ -118,6 +121,11 @@ def _find_phase(owner: SharedObject | None, database: SharedObject | None) -> Da
         return DatabasePhase.READY
     closed = database is not None and not database.accepts_sessions
     return DatabasePhase.DROPPING if closed else DatabasePhase.CREATING
+
+
+def _is_copy(owner: SharedObject | None) -> bool:
+    imported = parse_shadow_record(owner.comment).imported if owner is not None else None
+    return imported is not None and imported.copy_number is not None
 
 
 def _write_mark(connection: Connection, role: str, mark: OwnerComment, phase: DatabasePhase) -> None:
