@@ -558,6 +558,32 @@ def test_a_complete_copy_keeps_its_content(golden: PreviewScenario) -> None:
     assert _read(golden, plan).copy_number == 1
 
 
+def test_an_object_that_the_new_owner_may_not_own_is_named(golden: PreviewScenario) -> None:
+    """An earlier release granted rights on extensions to the owner alone, and not to pg_database_owner."""
+    with golden.server.connect(golden.database) as connection:
+        for statement in (
+            "CREATE FOREIGN DATA WRAPPER remote",
+            f"GRANT USAGE ON FOREIGN DATA WRAPPER remote TO {golden.owner}",
+            f"SET ROLE {golden.owner}",
+            "CREATE SERVER elsewhere FOREIGN DATA WRAPPER remote",
+        ):
+            connection.execute(statement.encode())
+    plan = _plan(golden)
+    for _ in range(2):  # the copy is not complete, so it is tried again
+        with pytest.raises(Refused) as caught:
+            ensure_copy(golden.access, plan)
+        message = caught.value.failure.message
+        assert message.startswith(
+            f"SERVER elsewhere in database {golden.database} cannot belong to the owner of a copy"
+        )
+        assert "permission denied for foreign-data wrapper remote (42501)" in message
+        assert "spec.resetAt" in caught.value.failure.hint
+    _refresh(golden, "CREATE TABLE newer (id int)")
+    again = dataclasses.replace(plan, number=2)
+    ensure_copy(golden.access, again)
+    assert _list_tables(golden, again) == ["newer"]
+
+
 def _list_held_roles(golden: PreviewScenario) -> list[MarkedObject]:
     marked = read_marked_objects(golden.access, golden.mark.project_uid)
     return [item for item in marked if item.mark.dropped and item.mark.preview_uid == golden.mark.preview_uid]

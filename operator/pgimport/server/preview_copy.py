@@ -280,7 +280,7 @@ def _complete(connection: Connection, access: Access, plan: CopyPlan, connect: C
     preview, database = plan.preview, sql.Identifier(plan.preview.database)
     connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))
     allow_connections(connection, preview.database)
-    _take_content(connection, access, preview, connect)
+    _take_content(connection, access, plan, connect)
     role = read_shared_objects(connection, roles=[preview.role]).roles[preview.role]
     record = parse_shadow_record(role.comment)
     _write_source_properties(connection, plan, record)
@@ -288,12 +288,13 @@ def _complete(connection: Connection, access: Access, plan: CopyPlan, connect: C
     _log.info("database %s is a copy of database %s", preview.database, plan.source)
 
 
-def _take_content(connection: Connection, access: Access, preview: PreviewPlan, connect: Connect) -> None:
+def _take_content(connection: Connection, access: Access, plan: CopyPlan, connect: Connect) -> None:
     """Makes the role the owner of everything that belonged to the source's owner.
 
     A temporary role does it, as a member of both: the admin never connects to a database with imported content. The
     source's owner may have another name by now, if an import has replaced the source since.
     """
+    preview = plan.preview
     rows = connection.execute(read_query("content_owners"), {"database": preview.database}).fetchall()
     owners = [name for name, comment in rows if parse_owner_comment(comment) is not None and name != preview.role]
     temporary = f"pgimport_temporary_{short_hash(preview.database, 20)}"
@@ -309,8 +310,33 @@ def _take_content(connection: Connection, access: Access, preview: PreviewPlan, 
     ):
         member.execute("SET client_encoding TO sql_ascii")  # no conversion: the names are sent back as they came
         for statements in _read_owner_changes(member, preview.role, owners):
-            # PostgreSQL runs the statements of one simple query as one transaction.
-            member.execute(b"; ".join(statements))
+            try:
+                # PostgreSQL runs the statements of one simple query as one transaction.
+                member.execute(b"; ".join(statements))
+            except postgres.InsufficientPrivilege:
+                _change_owners_singly(member, plan.source, statements)
+
+
+def _change_owners_singly(member: Connection, source: str, statements: list[bytes]) -> None:
+    """Raises Refused with the name of the first object whose owner cannot change.
+
+    The new owner lacks a right on another object. In a database that an earlier release filled, it can be a right on an
+    object of an extension.
+    """
+    for statement in statements:
+        try:
+            member.execute(statement)
+        except postgres.InsufficientPrivilege as error:
+            changed = statement.decode(errors="replace").removeprefix("ALTER ").partition(" OWNER TO ")[0]
+            message = (
+                f"{changed} in database {source} cannot belong to the owner of a copy: {error.diag.message_primary}"
+                f" ({error.sqlstate})"
+            )
+            advice = (
+                "Import into the preview that is to be copied again: the import grants the rights on extensions. Then"
+                " set spec.resetAt of this preview."
+            )
+            raise Refused(Failure(Reason.SERVER_REFUSED, message, advice)) from error
 
 
 def _read_owner_changes(member: Connection, owner: str, owners: list[str]) -> Iterator[list[bytes]]:
