@@ -1,6 +1,7 @@
 """Golden previews and their copies, reconciled as by the operator, with an emulated Kubernetes and a real server."""
 
 import secrets
+import threading
 import time
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
@@ -26,6 +27,7 @@ from pgimport.model.owner_comment import (
     format_owner_comment,
 )
 from pgimport.model.resources import PreviewObject, ResourceKey
+from pgimport.reconcile.background_copies import PER_PROJECT
 from pgimport.reconcile.reconcile_context import ReconcileContext
 from pgimport.reconcile.reconcile_loop import reconcile
 
@@ -243,3 +245,47 @@ def test_a_copy_whose_database_is_gone_is_copied_again(operator: Operator) -> No
     assert f"with a new copy of PreviewDatabase {golden}" in lost.status.conditions[0].message
     assert operator.settle(copy, is_ready).status.database_lost_at is None
     assert operator.list_tables(copy) == ["first"]
+
+
+def test_no_copy_begins_of_a_golden_preview_that_was_emptied_meanwhile(operator: Operator) -> None:
+    """The status of the golden preview still says that it is ready."""
+    golden, copy = (f"{kind}-{secrets.token_hex(4)}" for kind in ("golden", "copy"))
+    operator.create(golden, golden=True)
+    operator.settle(golden, has_reason("NoData"))
+    operator.fill(golden, "first")
+    preview = operator.settle(golden, is_ready)
+    mark = OwnerComment(
+        project_uid=operator.project_uid, preview_uid=preview.meta.uid, owner_name=golden, phase=DatabasePhase.READY
+    )
+    operator.server.execute(f"COMMENT ON ROLE {preview.role} IS '{format_owner_comment(mark)}'")
+    operator.create(copy, mode="clone", **{"from": {"previewDatabase": golden}})
+    waiting = operator.settle(copy, has_reason("NoData"))
+    assert waiting.status.state == "pending"
+    assert operator.on_server(waiting) == []
+
+
+def test_a_copy_that_waits_is_forgotten_if_the_primary_becomes_a_url(operator: Operator) -> None:
+    """It would replace what the import has copied from the URL since."""
+    golden, copy = (f"{kind}-{secrets.token_hex(4)}" for kind in ("golden", "copy"))
+    project = f"/apis/capydb.dev/v1alpha1/projects/{operator.project}"
+    operator.create(golden, golden=True)
+    operator.settle(golden, has_reason("NoData"))
+    operator.fill(golden, "first")
+    operator.settle(golden, is_ready)
+    operator.cluster.patch(project, {"spec": {"primary": {"previewDatabase": golden}}})
+    address, turn = f"{operator.server.host}:{operator.server.port}", threading.Event()
+    for number in range(PER_PROJECT):
+        operator.context.copies.begin(address, operator.project_uid, f"other_{number}", 1, turn.wait)
+    try:
+        operator.create(copy, mode="clone")
+        waiting = operator.settle(copy, has_reason("Cloning"))
+        look = operator.context.copies.look(address, waiting.database)
+        assert look is not None
+        assert not look.started
+        primary = {"previewDatabase": None, "urlSecretRef": {"name": "primary", "key": "url"}}
+        operator.cluster.patch(project, {"spec": {"primary": primary}})
+        operator.settle(copy, lambda preview: preview.status.clone_import is not None)
+        assert operator.context.copies.look(address, waiting.database) is None
+    finally:
+        turn.set()
+    assert operator.list_tables(copy) == []

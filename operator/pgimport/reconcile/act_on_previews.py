@@ -88,6 +88,8 @@ def _ensure_preview(context: ReconcileContext, observed: ObservedPreview, action
     mark = OwnerComment(project_uid=project.meta.uid, preview_uid=meta.uid, owner_name=meta.name)
     access = read_admin_access(context, project.spec)
     templates, limit = project.spec.server.templates, project.spec.limits.max_connections_per_preview
+    if context.copies.look(access.address, database) is not None:  # the Project's primary is no preview any more
+        _end_copy(context, access, database)
     if action.recreate:
         reset = partial(reset_preview, access, database, role, password, mark, connection_limit=limit)
         context.drops.run(
