@@ -61,7 +61,9 @@ def _restore_sigint() -> None:
 @contextmanager
 def isolated_network(folder: Path) -> Iterator[IsolatedCluster]:
     with subprocess.Popen(
-        ["unshare", "--net", "sh", "-c", "ip link set lo up; echo up; exec sleep infinity"],
+        # `read` is part of the shell, so the process looks the same from its first line of output to its end.
+        ["unshare", "--net", "sh", "-c", "ip link set lo up; echo up; read -r end"],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     ) as holder:

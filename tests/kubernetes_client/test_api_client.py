@@ -75,6 +75,16 @@ def test_a_list_of_metadata_asks_for_nothing_else(kubernetes: Kubernetes, cluste
     assert request.params["resourceVersion"] == "0"
 
 
+def test_a_list_of_metadata_without_objects_is_empty(
+    cluster: KubernetesClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The API server writes null for them, and the emulator an empty list."""
+    monkeypatch.setattr(
+        KubernetesClient, "_call", lambda *_, **__: b'{"kind": "PartialObjectMetadataList", "items": null}'
+    )
+    assert cluster.list_metadata(api_paths.resource(IMPORTS)) == []
+
+
 def test_a_name_that_is_taken_is_a_conflict(cluster: KubernetesClient, name: str) -> None:
     put(cluster, name)
     with pytest.raises(Conflict):

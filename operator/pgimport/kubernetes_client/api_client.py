@@ -55,7 +55,7 @@ class KubernetesClient:
         """Lists the metadata of objects, without their spec and status."""
         accept = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
         listed = json.loads(self._call("GET", path, query, accept=accept))
-        return [item["metadata"] for item in listed["items"]]
+        return [item["metadata"] for item in listed["items"] or ()]  # null if there is none
 
     def get_text(self, path: str, **query: str) -> str:
         """Reads a text, such as the log of a pod."""

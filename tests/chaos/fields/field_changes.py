@@ -90,7 +90,8 @@ def derive_changes(node: SchemaNode) -> list[Change]:
     """Derive the changes of a field: at least one valid and one invalid. Raises NotDerivable."""
     valid = [_build_valid_change(node, sample) for sample in _derive_valid_values(node)]
     if node.path and not node.required and node.path[-1] != ITEM:
-        valid.append(Change(node, "missing", ABSENT, {}, samples.HEALTHY[node.kind]))
+        required = samples.REQUIRED_BY_REMOVAL.get((node.kind, node.field), {})
+        valid.append(Change(node, "missing", ABSENT, required, samples.HEALTHY[node.kind]))
     invalid = [
         Change(node, description, value, _find_required_changes(node))
         for description, value in _derive_invalid_values(node)

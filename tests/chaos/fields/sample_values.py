@@ -222,6 +222,11 @@ REQUIRED_CHANGES: dict[tuple[str, str], dict[str, Any]] = {
     ("PostgresImport", "target.locale.icuRules"): _ICU,
     ("PostgresImport", "target.locale.builtinLocale"): {"target.locale.provider": "builtin"},
 }
+# Kind and field → other fields that must change if it is removed.
+REQUIRED_BY_REMOVAL: dict[tuple[str, str], dict[str, Any]] = {
+    ("Project", "primary.urlSecretRef"): {"primary.previewDatabase": "no-such-preview"},
+    ("Project", "primary.previewDatabase"): {"primary.urlSecretRef": {"name": "no-such-secret", "key": "url"}},
+}
 TEMPLATE = "importTemplate."  # prefix of the fields of a schedule that are those of an import
 
 

@@ -47,7 +47,13 @@ def test_every_cel_rule_is_broken(kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_sample_values_exist_only_for_fields_of_the_crds(kind: str) -> None:
     fields = {node.field for node in schema_nodes(kind)}
-    tables = (samples.VALUES, samples.EXPECTED_REASONS, samples.REQUIRED_CHANGES, samples.FORBIDDEN_VALUES)
+    tables = (
+        samples.VALUES,
+        samples.EXPECTED_REASONS,
+        samples.REQUIRED_CHANGES,
+        samples.REQUIRED_BY_REMOVAL,
+        samples.FORBIDDEN_VALUES,
+    )
     sampled_fields = {field for table in tables for (table_kind, field) in table if table_kind == kind}
     sampled_fields |= {field for (table_kind, field, _) in samples.EXPECTED_REASONS_OF_VALUES if table_kind == kind}
     assert sampled_fields <= fields
