@@ -104,7 +104,11 @@ async def _connect(endpoint: Endpoint) -> asyncpg.Connection:
         )
     except asyncpg.ConnectionDoesNotExistError as error:
         raise error.__cause__ if isinstance(error.__cause__, ClearPasswordRefused) else error from None
-    await connection.execute(build_session_statement(endpoint.lock_seconds))
+    try:
+        await connection.execute(build_session_statement(endpoint.lock_seconds))
+    except BaseException:
+        connection.terminate()
+        raise
     return connection
 
 
