@@ -30,7 +30,7 @@ REQUIRED: dict[str, dict[str, Any]] = {
         "source": {"urlSecretRef": {"name": "shop", "key": "url"}},
         "target": {"previewDatabase": "pr-42"},
     },
-    "PostgresImportSchedule": {},
+    "PostgresImportSchedule": {"schedule": "0 3 * * *"},
 }
 
 
@@ -53,10 +53,13 @@ def test_the_api_server_accepts_an_example(block: Block, session: Session) -> No
         if kind not in REQUIRED:
             continue
         namespace = {} if kind == "Project" else {"namespace": NAMESPACE}
+        spec = {**REQUIRED[kind], **body.get("spec", {})}
+        if kind == "PostgresImportSchedule":
+            spec["importTemplate"] = {**REQUIRED["PostgresImport"], **spec.get("importTemplate", {})}
         example = {
             "apiVersion": API_VERSION,
             "kind": kind,
             "metadata": {**body.get("metadata", {}), "name": "example", **namespace},
-            "spec": {**REQUIRED[kind], **body.get("spec", {})},
+            "spec": spec,
         }
         kubectl.run("create", "--dry-run=server", "--filename", "-", stdin=json.dumps(example))
