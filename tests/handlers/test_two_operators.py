@@ -116,7 +116,9 @@ def test_a_cache_without_the_owner_drops_nothing(tenant: Tenant, name: str) -> N
 
 def test_a_cache_without_the_older_project_lets_no_other_one_take_its_namespace(tenant: Tenant, name: str) -> None:
     spec = tenant.cluster.get(api_paths.resource(PROJECTS, name="shop"))["spec"]
-    tenant.create(api_paths.resource(PROJECTS), a_body(PROJECTS, name, None, spec=spec))
+    younger = a_body(PROJECTS, name, None, spec=spec)
+    younger["metadata"]["creationTimestamp"] = "2099-01-01T00:00:00Z"  # in the same second, the uids would decide
+    tenant.create(api_paths.resource(PROJECTS), younger)
     Operator(tenant.kubernetes, EmptyLists()).reconcile(ResourceKey(PROJECTS, "", name))
     status = tenant.cluster.get(api_paths.resource(PROJECTS, name=name))["status"]
     assert {condition["reason"] for condition in status["conditions"]} == {"NamespaceTaken"}
