@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from pgimport.kubernetes_client import api_paths
 from pgimport.kubernetes_client.api_client import Json, KubernetesClient
-from pgimport.kubernetes_client.ownership import is_managed, require_managed
+from pgimport.kubernetes_client.ownership import delete_managed, is_managed, require_managed
 from pgimport.model.errors import NotFound
 from pgimport.model.names import MANAGER
 
@@ -98,13 +98,7 @@ def remove_role_binding(
 
 def remove_role(cluster: KubernetesClient, namespace: str, name: str) -> None:
     """Deletes a Role of ours."""
-    path = api_paths.roles(namespace, name)
-    try:
-        existing = cluster.get(path)
-    except NotFound:
-        return
-    if is_managed(existing):
-        cluster.delete(path, uid=existing["metadata"]["uid"])
+    delete_managed(cluster, api_paths.roles(namespace, name))
 
 
 def post_event(cluster: KubernetesClient, event: Json) -> None:

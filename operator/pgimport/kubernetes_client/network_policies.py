@@ -2,7 +2,7 @@
 
 from pgimport.kubernetes_client import api_paths
 from pgimport.kubernetes_client.api_client import Json, KubernetesClient
-from pgimport.kubernetes_client.ownership import is_managed, require_managed
+from pgimport.kubernetes_client.ownership import delete_managed, require_managed
 from pgimport.model.errors import NotFound
 from pgimport.model.observations import ApiServerEndpoint
 
@@ -58,10 +58,4 @@ def ensure_network_policy(cluster: KubernetesClient, manifest: Json) -> None:
 
 def remove_network_policy(cluster: KubernetesClient, namespace: str, name: str) -> None:
     """Deletes a NetworkPolicy of ours."""
-    path = api_paths.network_policies(namespace, name)
-    try:
-        existing = cluster.get(path)
-    except NotFound:
-        return
-    if is_managed(existing):
-        cluster.delete(path, uid=existing["metadata"]["uid"])
+    delete_managed(cluster, api_paths.network_policies(namespace, name))

@@ -1,10 +1,10 @@
-"""Tells whether an existing Kubernetes object belongs to the operator, and raises an error if it does not."""
+"""Tells whether an existing Kubernetes object belongs to the operator, and changes nothing that does not."""
 
 from collections.abc import Set
 from typing import NoReturn
 
-from pgimport.kubernetes_client.api_client import Json
-from pgimport.model.errors import Conflict, Refused
+from pgimport.kubernetes_client.api_client import Json, KubernetesClient
+from pgimport.model.errors import Conflict, NotFound, Refused
 from pgimport.model.names import LABEL_MANAGED_BY, MANAGER
 from pgimport.model.reasons import Failure, Reason
 
@@ -47,3 +47,13 @@ def require_managed(existing: Json, title: str) -> None:
 
 def _name_taken(title: str) -> Refused:
     return Refused(Failure(Reason.NAME_TAKEN, f"{title} exists and was not created by the operator"))
+
+
+def delete_managed(cluster: KubernetesClient, path: str) -> None:
+    """Deletes an object that has our label; does nothing if it has not, or if it does not exist."""
+    try:
+        existing = cluster.get(path)
+    except NotFound:
+        return
+    if is_managed(existing):
+        cluster.delete(path, uid=existing["metadata"]["uid"])

@@ -89,7 +89,7 @@ def _allow_other_ports(api_server: Sequence[ApiServerEndpoint], denied: Sequence
     rules = []
     for address in sorted({endpoint.address for endpoint in api_server}):
         network = ipaddress.ip_network(address)
-        if any(network.version == item.version and network.subnet_of(item) for item in denied):  # type: ignore[arg-type]
+        if any(network.network_address in item for item in denied):
             continue
         taken = sorted({endpoint.port for endpoint in api_server if endpoint.address == address})
         tcp = [{"protocol": "TCP", "port": first, "endPort": last} for first, last in _find_gaps(taken)]

@@ -100,8 +100,7 @@ def ensure_copy(access: Access, plan: CopyPlan, *, connect: Connect = connect) -
         if number is not None and number > plan.number:
             raise Conflict(f"database {preview.database} was copied again since: the newer copy stays")
         copied = number == plan.number and database is not None and not database.invalid
-        if copied and phase is DatabasePhase.READY:
-            assert owner is not None  # noqa: S101 (its comment has the number)
+        if owner is not None and copied and phase is DatabasePhase.READY:
             finish_preview(connection, preview, parse_shadow_record(owner.comment))  # the password may be a new one
             return
         if not copied or phase is not DatabasePhase.CREATING:
