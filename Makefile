@@ -17,7 +17,7 @@ DOCS := build/docs-environment
 DOCS_STAMP := $(DOCS)/installed
 # Tests that need no cluster; the rest are `make e2e`. They wait for servers a quarter of the time, so there are more
 # processes than cores.
-UNIT := -m "not cluster and not thorough and not real" --numprocesses 4 --dist loadfile
+UNIT := -m "not cluster and not thorough and not majors and not real" --numprocesses 4 --dist loadfile
 # Tests against the cluster mostly wait, so there are more processes than cores (tests/e2e/fixtures.py).
 SIDE_BY_SIDE := --numprocesses 4 --dist loadfile --no-loadscope-reorder
 COMPILE := uv pip compile --quiet --universal --generate-hashes --no-annotate --no-emit-find-links \
@@ -122,6 +122,10 @@ thorough: setup
 .PHONY: kueue
 kueue: up ## run the tests of queues with Kueue's own controller, which it builds first (twelve minutes)
 	@$(BIN)/python -m pytest --numprocesses 0 -m kueue
+
+.PHONY: majors
+majors: setup ## run the tests of the target server on the majors between the oldest and the newest
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m majors tests/server
 
 .PHONY: real
 real: setup ## import real inputs by every path, from every major version to 17 and 18; an hour, no cluster

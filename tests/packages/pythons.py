@@ -44,7 +44,8 @@ TESTS = (
     "tests/test_main.py",
     "tests/test_settings.py",
 )
-PYTEST = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not cluster and not thorough and not real")
+UNIT = "not cluster and not thorough and not majors and not real"
+PYTEST = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", UNIT)
 
 # Runs in a mount namespace of its own, so nothing stays mounted. The checkout is read-only.
 IN_TREE = """
